@@ -1,0 +1,9 @@
+/** What differs between a test and the world; passed in, so a signed mail can be compared byte for byte. */
+export interface Platform {
+  /** The current time. */
+  now(): Date;
+  /** Fresh cryptographically strong random bytes. */
+  randomBytes(length: number): Uint8Array<ArrayBuffer>;
+  /** Keeps a promise alive beyond the answer: `waitUntil` on Workers, a set drained at stop elsewhere. */
+  defer(promise: Promise<unknown>): void;
+}

@@ -1,0 +1,52 @@
+import type { Socket } from "node:net";
+import type { FailureCode, Phase, Receipt } from "../domain/delivery.ts";
+import type { OpenServer } from "../domain/smtp-server.ts";
+
+/** One mail to one recipient, as finished bytes. */
+export interface Delivery {
+  readonly server: OpenServer;
+  /** Connections are shared by deliveries of the same key. Null: an unsaved definition, no connection is kept. */
+  readonly poolKey: string | null;
+  /** Reverse-path without angle brackets. */
+  readonly from: string;
+  /** Forward-path without angle brackets. */
+  readonly recipient: string;
+  /** The whole message, CRLF line ends, ending in CRLF; sent as it is (dot-stuffing aside). */
+  readonly bytes: Uint8Array;
+}
+
+/** Carries finished bytes to one SMTP server; one recipient, one transaction. Safe to call in parallel. */
+export interface Transport extends AsyncDisposable {
+  readonly name: string;
+  /**
+   * Sends one mail. What the server or the network does is in the receipt.
+   * @throws {TypeError} for an address or bytes that SMTP cannot carry (CR, LF or NUL where it may not be).
+   * @throws the signal's reason if it is aborted before the first byte of the body; from then on the promise
+   * resolves, with `unknown` if the end of the body was written.
+   */
+  send(delivery: Delivery, options: { readonly signal: AbortSignal }): Promise<Receipt>;
+  /** Closes idle connections at once and busy ones when their mail ends. Later sends fail. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Opens one socket by name; the runtime's entry decides how. TLS, if asked for, is established when it resolves. */
+export type Connect = (
+  target: { readonly host: string; readonly port: number; readonly tls: boolean },
+  options: { readonly signal: AbortSignal; readonly onPhase?: (phase: Phase) => void },
+) => Promise<Socket>;
+
+/** Thrown by a {@link Connect} that could not give a socket. */
+export class ConnectError extends Error {
+  override readonly name = "ConnectError";
+  readonly phase: Phase;
+  readonly code: FailureCode;
+  /** Whether the same target may answer later. */
+  readonly retryable: boolean;
+
+  constructor(phase: Phase, code: FailureCode, retryable: boolean, options?: ErrorOptions) {
+    super(`No connection: ${code} in phase ${phase}`, options);
+    this.phase = phase;
+    this.code = code;
+    this.retryable = retryable;
+  }
+}

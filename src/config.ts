@@ -1,0 +1,196 @@
+import * as v from "valibot";
+import { parseAddressBlock } from "./domain/network.ts";
+import { Secret } from "./domain/secret.ts";
+import { SealpostError } from "./errors.ts";
+
+/** One row of the settings table. */
+interface Setting<T> {
+  /** Name of the environment variable. */
+  readonly name: string;
+  /** What is assumed when the variable is absent or empty, as its owner would write it. */
+  readonly fallback: string;
+  /** A secret is never printed, not even when it is wrong. */
+  readonly secret: boolean;
+  readonly meaning: string;
+  readonly schema: v.GenericSchema<string, T>;
+}
+
+function setting<T>(
+  name: string,
+  fallback: string,
+  schema: v.GenericSchema<string, T>,
+  meaning: string,
+  options: { readonly secret?: boolean } = {},
+): Setting<T> {
+  return { name, fallback, schema, meaning, secret: options.secret ?? false };
+}
+
+const text = v.string();
+const required = v.pipe(text, v.nonEmpty("expected a text"));
+const secret = v.pipe(
+  text,
+  v.transform((value) => new Secret(value)),
+);
+const wholeNumber = (lowest: number, highest: number) =>
+  v.pipe(
+    text,
+    v.regex(/^\d{1,9}$/, `expected a whole number from ${lowest} to ${highest}`),
+    v.transform(Number),
+    v.minValue(lowest, `expected a whole number from ${lowest} to ${highest}`),
+    v.maxValue(highest, `expected a whole number from ${lowest} to ${highest}`),
+  );
+const oneOf = <const T extends readonly string[]>(...values: T) =>
+  v.picklist(values, `expected ${values.join(" or ")}`);
+const list = v.pipe(
+  text,
+  v.transform((value) =>
+    value
+      .split(",")
+      .map((item) => item.trim())
+      .filter((item) => item !== ""),
+  ),
+);
+const ports = v.pipe(
+  list,
+  v.array(wholeNumber(1, 65_535), "expected port numbers, comma separated"),
+  v.readonly(),
+);
+const addressBlocks = v.pipe(
+  list,
+  v.check(
+    (items) => items.every((item) => parseAddressBlock(item) !== null),
+    "expected IP addresses or CIDR blocks, comma separated",
+  ),
+  v.transform((items) => items.flatMap((item) => parseAddressBlock(item) ?? [])),
+  v.readonly(),
+);
+
+/** Every setting: name, default, meaning. The README's table says the same, and a test compares the two. */
+export const SETTINGS = {
+  host: setting("HOST", "127.0.0.1", required, "Listen address"),
+  port: setting("PORT", "8080", wholeNumber(0, 65_535), "Listen port; 0 takes a free one"),
+  databaseUrl: setting(
+    "SEALPOST_DATABASE_URL",
+    "file:data/sealpost.db",
+    v.pipe(
+      text,
+      v.regex(
+        /^(file:|https?:\/\/|libsql:\/\/|:memory:$)/,
+        "expected file:<path>, :memory:, libsql://… or https://…",
+      ),
+    ),
+    "libSQL URL",
+  ),
+  databaseToken: setting("SEALPOST_DATABASE_TOKEN", "", secret, "Token of a remote database", {
+    secret: true,
+  }),
+  keys: setting(
+    "SEALPOST_KEYS",
+    "",
+    secret,
+    "`id:base64(32 bytes)`, comma separated; the first seals, all open. For `file:` databases made on first start in `sealpost.keys` beside the database",
+    { secret: true },
+  ),
+  adminUser: setting("SEALPOST_ADMIN_USER", "admin", required, "Name of the first admin"),
+  adminPassword: setting(
+    "SEALPOST_ADMIN_PASSWORD",
+    "",
+    secret,
+    "Password of the first admin; if empty, a random one is printed once",
+    { secret: true },
+  ),
+  secrets: setting(
+    "SEALPOST_SECRETS",
+    "reveal",
+    oneOf("reveal", "censor"),
+    "`reveal`: GET returns `password` decrypted; `censor`: `__CENSORED__`",
+  ),
+  transport: setting("SEALPOST_TRANSPORT", "smtp", oneOf("smtp"), "Transport driver"),
+  tokenSeconds: setting(
+    "SEALPOST_TOKEN_SECONDS",
+    "3600",
+    wholeNumber(60, 604_800),
+    "Lifetime of an admin token, in seconds",
+  ),
+  tlsCa: setting(
+    "SEALPOST_TLS_CA",
+    "",
+    text,
+    "PEM file (or PEM text) of extra certificate authorities for SMTP, beside the usual roots",
+  ),
+  ehloName: setting(
+    "SEALPOST_EHLO_NAME",
+    "",
+    v.pipe(
+      text,
+      v.regex(
+        /^$|^[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?$|^\[[0-9a-f.:IPv]+\]$/i,
+        "expected a host name or [address]",
+      ),
+    ),
+    "Name said in EHLO; if empty, the host name if it has a dot, else `[address]`",
+  ),
+  egress: setting(
+    "SEALPOST_EGRESS",
+    "private",
+    oneOf("private", "public"),
+    "Where mail may be sent: `private`: everywhere but link-local, cloud metadata, multicast and unspecified addresses; `public`: not to private and loopback addresses either",
+  ),
+  egressPorts: setting(
+    "SEALPOST_EGRESS_PORTS",
+    "",
+    ports,
+    "Ports mail may be sent to, comma separated; empty: any",
+  ),
+  trustedProxies: setting(
+    "SEALPOST_TRUSTED_PROXIES",
+    "",
+    addressBlocks,
+    "Addresses or CIDR blocks whose `X-Forwarded-For` counts",
+  ),
+  auditDays: setting(
+    "SEALPOST_AUDIT_DAYS",
+    "365",
+    wholeNumber(1, 36_500),
+    "How long audit rows are kept, in days",
+  ),
+  log: setting(
+    "SEALPOST_LOG",
+    "info",
+    oneOf("trace", "debug", "info", "warning", "error", "fatal"),
+    "Log level; JSON lines when not a terminal",
+  ),
+} as const;
+
+type SettingValue<S> = S extends Setting<infer T> ? T : never;
+export type Config = { readonly [K in keyof typeof SETTINGS]: SettingValue<(typeof SETTINGS)[K]> };
+
+/**
+ * Reads the settings from an environment. Names that do not begin with `SEALPOST_` (but `HOST` and `PORT`) are
+ * somebody else's.
+ * @throws {SealpostError} `bad_setting`, one line that names the setting, for an unknown name or a bad value.
+ */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  refuseUnknownNames(env);
+  const entries = Object.entries(SETTINGS).map(([key, row]) => [key, parseSetting(row, env[row.name])]);
+  return Object.fromEntries(entries) as Config;
+}
+
+function refuseUnknownNames(env: Readonly<Record<string, string | undefined>>): void {
+  const known = new Set<string>(Object.values(SETTINGS).map((row) => row.name));
+  const unknown = Object.keys(env).find((name) => name.startsWith("SEALPOST_") && !known.has(name));
+  if (unknown === undefined) return;
+  throw new SealpostError("bad_setting", `Unknown setting ${unknown}; the README lists the settings`, {
+    parameter: unknown,
+  });
+}
+
+function parseSetting(row: Setting<unknown>, value: string | undefined): unknown {
+  const given = value === undefined || value === "" ? row.fallback : value;
+  const result = v.safeParse(row.schema, given);
+  if (result.success) return result.output;
+  const shown = row.secret ? "" : `, got "${given}"`;
+  throw new SealpostError("bad_setting", `${row.name}: ${result.issues[0].message}${shown}`, {
+    parameter: row.name,
+  });
+}

@@ -1,0 +1,37 @@
+import ipaddr from "ipaddr.js";
+
+/** A block of addresses, parsed once. IPv4-mapped IPv6 addresses are treated as IPv4. */
+export interface AddressBlock {
+  contains(address: string): boolean;
+}
+
+/** Reads an IP address or a CIDR block. Returns null for anything else. */
+export function parseAddressBlock(text: string): AddressBlock | null {
+  const [base, bits, rest] = text.split("/");
+  if (rest !== undefined || base === undefined || !ipaddr.isValid(base) || !isPlainForm(base)) return null;
+  const network = ipaddr.process(base);
+  const widest = network.kind() === "ipv4" ? 32 : 128;
+  if (bits !== undefined && !/^\d{1,3}$/.test(bits)) return null;
+  const prefix = bits === undefined ? widest : Number(bits);
+  if (prefix > widest) return null;
+  return {
+    contains(address) {
+      const parsed = parseIp(address);
+      return parsed !== null && parsed.kind() === network.kind() && parsed.match(network, prefix);
+    },
+  };
+}
+
+/** The canonical text of an IP address (IPv4-mapped forms become IPv4), or null. */
+export function canonicalIp(address: string): string | null {
+  return parseIp(address)?.toString() ?? null;
+}
+
+function parseIp(address: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
+  return ipaddr.isValid(address) && isPlainForm(address) ? ipaddr.process(address) : null;
+}
+
+/** ipaddr.js also reads the historic forms `10`, `0x7f.1` and `010.0.0.1`; people never mean them. */
+function isPlainForm(address: string): boolean {
+  return address.includes(":") || ipaddr.IPv4.isValidFourPartDecimal(address);
+}

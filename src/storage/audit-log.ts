@@ -1,0 +1,67 @@
+import { and, asc, count, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm";
+import type { AuditEntry, AuditQuery, AuditTextColumn, StoredAuditEntry } from "../domain/audit.ts";
+import type { Database } from "./database.ts";
+import { audit } from "./schema.ts";
+
+export type AuditRepository = ReturnType<typeof createAuditRepository>;
+
+/** The audit log. What writes is an unexecuted statement for `commit` or `append`. */
+export function createAuditRepository({ read, write }: Database) {
+  return {
+    insert(entry: AuditEntry) {
+      return write.insert(audit).values(entry);
+    },
+
+    /** Adds nothing if the statement before it in the commit changed no row. */
+    insertIfChanged(entry: AuditEntry) {
+      return write.run(sql`
+        INSERT INTO audit (date, action, success, administrator, realm, client, identifier, recipient, fields,
+          outcome, phase, info, policies, request_id)
+        SELECT ${sql.param(entry.date, audit.date)}, ${entry.action}, ${sql.param(entry.success, audit.success)},
+          ${entry.administrator}, ${entry.realm}, ${entry.client}, ${entry.identifier}, ${entry.recipient},
+          ${entry.fields}, ${entry.outcome}, ${entry.phase}, ${entry.info}, ${entry.policies}, ${entry.requestId}
+        WHERE changes() > 0`);
+    },
+
+    /** Adds one to the row of this share key, or makes it. */
+    count(entry: AuditEntry, shareKey: string) {
+      return write
+        .insert(audit)
+        .values({ ...entry, shareKey })
+        .onConflictDoUpdate({ target: audit.shareKey, set: { count: sql`${audit.count} + 1` } });
+    },
+
+    /** One page, and how many rows match in all. */
+    async page(query: AuditQuery): Promise<{ entries: StoredAuditEntry[]; total: number }> {
+      const where = and(...conditions(query));
+      const order = query.descending ? desc : asc;
+      const totals = await read.select({ total: count() }).from(audit).where(where).get();
+      const rows = await read
+        .select()
+        .from(audit)
+        .where(where)
+        .orderBy(order(audit[query.sort]), order(audit.number))
+        .limit(query.pageSize)
+        .offset((query.page - 1) * query.pageSize);
+      return { total: totals?.total ?? 0, entries: rows.map(({ shareKey: _, ...entry }) => entry) };
+    },
+
+    /** Deletes what is older. */
+    prune(before: Date) {
+      return write.delete(audit).where(lt(audit.date, before));
+    },
+  };
+}
+
+function conditions({ filters, success, since }: AuditQuery): SQL[] {
+  const found = Object.entries(filters).map(([column, pattern]) => {
+    return sql`${audit[column as AuditTextColumn]} LIKE ${likePattern(pattern)} ESCAPE '\\'`;
+  });
+  if (success !== undefined) found.push(eq(audit.success, success));
+  if (since !== undefined) found.push(gte(audit.date, since));
+  return found;
+}
+
+function likePattern(pattern: string): string {
+  return pattern.replace(/[\\%_]/g, "\\$&").replaceAll("*", "%");
+}

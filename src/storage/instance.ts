@@ -1,0 +1,19 @@
+import { eq } from "drizzle-orm";
+import type { Database } from "./database.ts";
+import { instance } from "./schema.ts";
+
+export type InstanceRepository = ReturnType<typeof createInstanceRepository>;
+
+/** Sealed facts about this instance, by name. */
+export function createInstanceRepository({ read, write }: Database) {
+  return {
+    async read(name: string): Promise<string | undefined> {
+      return (await read.select().from(instance).where(eq(instance.name, name)).get())?.value;
+    },
+
+    /** Affects no row if the name is there already: the first of several processes wins. */
+    insert(name: string, value: string) {
+      return write.insert(instance).values({ name, value }).onConflictDoNothing();
+    },
+  };
+}

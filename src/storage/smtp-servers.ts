@@ -1,0 +1,41 @@
+import { and, asc, eq } from "drizzle-orm";
+import type { Database } from "./database.ts";
+import { smtpServer } from "./schema.ts";
+
+/** A definition as it lies in its row; the secrets are sealed values, or empty. */
+export type SmtpServerRow = typeof smtpServer.$inferSelect;
+export type SmtpServerRepository = ReturnType<typeof createSmtpServerRepository>;
+
+/** Definitions by identifier. What writes is an unexecuted statement for `commit`. */
+export function createSmtpServerRepository({ read, write }: Database) {
+  const unchanged = (id: string, version: number) =>
+    and(eq(smtpServer.id, id), eq(smtpServer.version, version));
+  return {
+    /** All definitions, by identifier. */
+    async list(): Promise<SmtpServerRow[]> {
+      return read.select().from(smtpServer).orderBy(asc(smtpServer.identifier));
+    },
+
+    async find(identifier: string): Promise<SmtpServerRow | undefined> {
+      return read.select().from(smtpServer).where(eq(smtpServer.identifier, identifier)).get();
+    },
+
+    /** Affects no row if the identifier is taken. */
+    insert(row: SmtpServerRow) {
+      return write.insert(smtpServer).values(row).onConflictDoNothing();
+    },
+
+    /** Affects no row unless `row.version - 1` is the stored version. */
+    update(row: SmtpServerRow) {
+      return write
+        .update(smtpServer)
+        .set(row)
+        .where(unchanged(row.id, row.version - 1));
+    },
+
+    /** Affects no row unless this is the stored version. */
+    remove(row: Pick<SmtpServerRow, "id" | "version">) {
+      return write.delete(smtpServer).where(unchanged(row.id, row.version));
+    },
+  };
+}

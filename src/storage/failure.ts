@@ -1,0 +1,95 @@
+import { SealpostError, type SealpostErrorCode } from "../errors.ts";
+
+/** After this long a lock is usually gone: commits take milliseconds. */
+const BUSY_RETRY_SECONDS = 1;
+/** Long enough for somebody to free a disk or for a server to come back; clients should not hammer meanwhile. */
+const BROKEN_RETRY_SECONDS = 30;
+
+interface Meaning {
+  readonly code: SealpostErrorCode;
+  readonly message: string;
+  readonly retryAfterSeconds?: number;
+}
+
+const broken = (message: string): Meaning => ({
+  code: "database_unavailable",
+  message,
+  retryAfterSeconds: BROKEN_RETRY_SECONDS,
+});
+const BUSY: Meaning = {
+  code: "database_unavailable",
+  message: "The database is busy; try again in a moment",
+  retryAfterSeconds: BUSY_RETRY_SECONDS,
+};
+const CANNOT_OPEN = broken(
+  "The database file cannot be opened; check that its directory exists and may be written",
+);
+const BAD_URL: Meaning = {
+  code: "bad_setting",
+  message: "SEALPOST_DATABASE_URL must be a libsql:, https:, http: or file: URL without unknown parameters",
+};
+const UNREACHABLE = broken(
+  "The database server does not answer; check SEALPOST_DATABASE_URL and SEALPOST_DATABASE_TOKEN",
+);
+
+/** SQLite's primary result codes, and the driver's own, that say nothing about the statement. */
+const MEANINGS: Readonly<Record<string, Meaning>> = {
+  SQLITE_BUSY: BUSY,
+  SQLITE_LOCKED: BUSY,
+  SQLITE_FULL: broken("The disk that holds the database is full; free some space"),
+  SQLITE_READONLY: broken(
+    "The database file cannot be written; check its permissions and those of its directory",
+  ),
+  SQLITE_PERM: CANNOT_OPEN,
+  SQLITE_CANTOPEN: CANNOT_OPEN,
+  SQLITE_NOTADB: broken("The database file is not a database; check SEALPOST_DATABASE_URL"),
+  SQLITE_CORRUPT: broken("The database file is damaged; restore it from a backup"),
+  SQLITE_IOERR: broken("The disk that holds the database reports errors; check the disk"),
+  URL_INVALID: BAD_URL,
+  URL_PARAM_NOT_SUPPORTED: BAD_URL,
+  URL_SCHEME_NOT_SUPPORTED: BAD_URL,
+};
+
+/** Codes of answers that a remote database gave; any other failure there lies on the way. */
+const SQL_ANSWER = /^SQL(ITE)?_/;
+
+function codeOf(error: unknown): string | null {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
+}
+
+/** Whether another connection held a lock, so that nothing was done and the same call may be made again. */
+export function isBusy(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === "SQLITE_BUSY" || code === "SQLITE_LOCKED";
+}
+
+function explained(meaning: Meaning, cause: unknown): SealpostError {
+  const { code, message, retryAfterSeconds } = meaning;
+  return new SealpostError(code, message, {
+    cause,
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  });
+}
+
+/** What to throw for an error of a local database: the statement's own errors stay as they are. */
+export function localFailure(error: unknown): unknown {
+  const meaning = MEANINGS[codeOf(error) ?? ""];
+  return meaning === undefined ? error : explained(meaning, error);
+}
+
+/** What to throw when a local database did not open: the driver throws there without a code. */
+export function openFailure(error: unknown): unknown {
+  return codeOf(error) === null ? explained(CANNOT_OPEN, error) : localFailure(error);
+}
+
+/** What to throw for an error of a remote database. */
+export function remoteFailure(error: unknown): unknown {
+  const code = codeOf(error) ?? "";
+  if (MEANINGS[code] !== undefined || SQL_ANSWER.test(code)) return localFailure(error);
+  return explained(UNREACHABLE, error);
+}
+
+/** The error for a URL whose scheme no driver serves. */
+export function badUrl(): SealpostError {
+  return explained(BAD_URL, undefined);
+}

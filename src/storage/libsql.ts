@@ -1,0 +1,121 @@
+import { createClient } from "@libsql/client";
+import type { BatchResponse } from "drizzle-orm/batch";
+import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
+import type { Platform } from "../contracts/platform.ts";
+import type { Database, Statement } from "./database.ts";
+import { drizzleOver } from "./drizzle.ts";
+import { badUrl, remoteFailure } from "./failure.ts";
+import { type Connection, GuardedConnection } from "./guard.ts";
+import { GroupWriter } from "./writer.ts";
+
+/** Longer than any commit of ours takes, shorter than clients wait for an answer. */
+const PATIENCE_MS = 5_000;
+/** A remote client refuses nothing and queues nothing: on Workers a queued request may outlive its owner. */
+const REMOTE_CONCURRENCY = 100_000;
+/** A commit in WAL mode survives a power loss only with FULL. */
+const WRITER_PRAGMAS = ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"];
+const READER_PRAGMAS = ["PRAGMA query_only = ON"];
+
+export interface OpenDatabaseOptions {
+  /** `file:` with a path whose directory exists, `:memory:`, or `libsql:`, `https:`, `http:` for a server. */
+  readonly url: string;
+  /** Token of a remote database. */
+  readonly authToken?: string;
+  /** Spreads the waits for a lock. */
+  readonly randomBytes: Platform["randomBytes"];
+  /** How long one operation waits for locks of other processes. */
+  readonly patienceMs?: number;
+}
+
+interface Connections {
+  readonly reader: Connection;
+  readonly writer: Connection;
+  /** Whether one caller's commit may carry another caller's rows. */
+  readonly grouping: boolean;
+}
+
+const CONNECT: readonly (readonly [
+  pattern: RegExp,
+  connect: (options: OpenDatabaseOptions) => Connections,
+])[] = [
+  [/^(file:)?:memory:/, connectMemory],
+  [/^file:/i, connectFile],
+  [/^(libsql|https?):/i, connectRemote],
+];
+
+/**
+ * A libSQL database. No I/O happens before the first statement.
+ *
+ * A file has a writer connection and a reader connection, in memory there is one for both.
+ * @throws {SealpostError} `bad_setting` for a URL of another kind.
+ */
+export function openDatabase(options: OpenDatabaseOptions): Database {
+  const connect = CONNECT.find(([pattern]) => pattern.test(options.url))?.[1];
+  if (connect === undefined) throw badUrl();
+  return new LibsqlDatabase(connect(options));
+}
+
+function connectFile(options: OpenDatabaseOptions): Connections {
+  return {
+    writer: guarded(options, WRITER_PRAGMAS, true),
+    reader: guarded(options, READER_PRAGMAS, true),
+    grouping: true,
+  };
+}
+
+function connectMemory(options: OpenDatabaseOptions): Connections {
+  const only = guarded(options, [], false);
+  return { writer: only, reader: only, grouping: true };
+}
+
+function guarded(options: OpenDatabaseOptions, pragmas: readonly string[], renewable: boolean): Connection {
+  const { url, randomBytes, patienceMs = PATIENCE_MS } = options;
+  const open = () => createClient({ url, concurrency: 1, timeout: 0 });
+  return new GuardedConnection({ open, pragmas, renewable, patienceMs, randomBytes });
+}
+
+function connectRemote({ url, authToken }: OpenDatabaseOptions): Connections {
+  const client = createClient({ url, concurrency: REMOTE_CONCURRENCY, ...(authToken && { authToken }) });
+  const only: Connection = {
+    run: async (operation) => {
+      try {
+        return await operation(client);
+      } catch (error) {
+        throw remoteFailure(error);
+      }
+    },
+    close: async () => client.close(),
+  };
+  return { writer: only, reader: only, grouping: false };
+}
+
+class LibsqlDatabase implements Database {
+  readonly read: LibSQLDatabase;
+  readonly write: LibSQLDatabase;
+  readonly #connections: Connections;
+  readonly #group: GroupWriter | null;
+
+  constructor(connections: Connections) {
+    this.#connections = connections;
+    this.read = drizzleOver(connections.reader, "read");
+    this.write = drizzleOver(connections.writer, "write");
+    this.#group = connections.grouping ? new GroupWriter((statements) => this.commit(statements)) : null;
+  }
+
+  commit<const T extends readonly Statement[]>(statements: T): Promise<BatchResponse<T>>;
+  async commit(statements: readonly Statement[]): Promise<readonly unknown[]> {
+    const [first, ...rest] = statements;
+    return first === undefined ? [] : await this.write.batch([first, ...rest]);
+  }
+
+  async append(statement: Statement): Promise<void> {
+    await (this.#group?.append(statement) ?? this.commit([statement]));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#group?.drain();
+    // The writer last: the last one to close moves the log into the file, and the reader may not write.
+    await this.#connections.reader.close();
+    await this.#connections.writer.close();
+  }
+}

@@ -1,0 +1,109 @@
+import { sql } from "drizzle-orm";
+import type { Platform } from "../contracts/platform.ts";
+import { SealpostError } from "../errors.ts";
+import { type Database, isConstraintError } from "./database.ts";
+
+/** One step of the database's shape. */
+export interface Migration {
+  /** Unique and stable, such as `0001_core`. */
+  readonly name: string;
+  /** SQL statements with a `--> statement-breakpoint` line between any two. */
+  readonly sql: string;
+}
+
+const BREAKPOINT = /^--> statement-breakpoint\s*$/m;
+const CREATE_TABLE = sql`
+  CREATE TABLE IF NOT EXISTS migration (
+    name TEXT PRIMARY KEY NOT NULL,
+    hash TEXT NOT NULL,
+    applied_at INTEGER NOT NULL
+  ) STRICT`;
+const SELECT_APPLIED = sql`SELECT name, hash FROM migration`;
+
+/**
+ * Applies, in order, the migrations that are missing; each is one atomic commit with its row in `migration`.
+ * Several processes may do this at once: who comes second fails on the row's key, with nothing changed.
+ * Foreign keys are enforced meanwhile: a `PRAGMA foreign_keys` has no effect inside a transaction.
+ * @returns the names that this call applied.
+ * @throws {SealpostError} `bad_setting` when the database has a migration that this version does not know, or
+ * has it with another text.
+ * @throws {TypeError} when a statement holds two: the driver would run only the first.
+ */
+export async function migrate(
+  database: Database,
+  migrations: readonly Migration[],
+  { now }: Pick<Platform, "now">,
+): Promise<readonly string[]> {
+  const steps = await Promise.all(migrations.map(prepared));
+  const applied = await appliedHashes(database);
+  requireKnown(applied, migrations);
+  const mine: string[] = [];
+  for (const step of steps) {
+    if (isApplied(step, applied)) continue;
+    if (await apply(database, step, now())) mine.push(step.name);
+  }
+  return mine;
+}
+
+interface Step {
+  readonly name: string;
+  readonly hash: string;
+  readonly statements: readonly string[];
+}
+
+async function prepared({ name, sql: text }: Migration): Promise<Step> {
+  const unified = text.replaceAll("\r\n", "\n");
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(unified));
+  const statements = unified.split(BREAKPOINT).filter((statement) => withoutText(statement).trim() !== "");
+  const double = statements.find(isSeveral);
+  if (double !== undefined) throw new TypeError(`Migration "${name}" lacks a breakpoint after: ${double}`);
+  return { name, hash: new Uint8Array(digest).toHex(), statements };
+}
+
+function withoutText(statement: string): string {
+  return statement.replaceAll(/'[^']*'|"[^"]*"|--[^\n]*|\/\*[\s\S]*?\*\//g, " ");
+}
+
+function isSeveral(statement: string): boolean {
+  const bare = withoutText(statement);
+  return /;\s*\S/.test(bare) && !/^\s*create\s+trigger\b/i.test(bare);
+}
+
+async function appliedHashes(database: Database): Promise<ReadonlyMap<string, string>> {
+  const { write } = database;
+  const [, { rows }] = await database.commit([write.run(CREATE_TABLE), write.run(SELECT_APPLIED)]);
+  return new Map(rows.map((row) => [String(row.name), String(row.hash)]));
+}
+
+function requireKnown(applied: ReadonlyMap<string, string>, migrations: readonly Migration[]): void {
+  const known = new Set(migrations.map((migration) => migration.name));
+  const unknown = [...applied.keys()].find((name) => !known.has(name));
+  if (unknown === undefined) return;
+  throw new SealpostError(
+    "bad_setting",
+    `The database was made by a newer Sealpost, which has the migration "${unknown}"; start that version`,
+  );
+}
+
+function isApplied({ name, hash }: Step, applied: ReadonlyMap<string, string>): boolean {
+  const found = applied.get(name);
+  if (found === undefined || found === hash) return found !== undefined;
+  throw new SealpostError(
+    "bad_setting",
+    `The database has another text of the migration "${name}"; start the version of Sealpost that made it`,
+  );
+}
+
+async function apply(database: Database, step: Step, now: Date): Promise<boolean> {
+  const { write } = database;
+  const { name, hash, statements } = step;
+  const record = sql`INSERT INTO migration (name, hash, applied_at) VALUES (${name}, ${hash}, ${now.getTime()})`;
+  try {
+    await database.commit([write.run(record), ...statements.map((text) => write.run(sql.raw(text)))]);
+    return true;
+  } catch (error) {
+    // Another process may have been first; a constraint that the migration itself violated is not that.
+    if (isConstraintError(error) && isApplied(step, await appliedHashes(database))) return false;
+    throw error;
+  }
+}

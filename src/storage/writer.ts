@@ -1,0 +1,58 @@
+import { SealpostError } from "../errors.ts";
+import type { Statement } from "./database.ts";
+
+/** Bounds the time that one joint commit keeps other writers waiting: 500 rows take about 7 ms. */
+const MOST_ROWS_PER_COMMIT = 500;
+
+interface Entry {
+  readonly statement: Statement;
+  readonly resolve: () => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/**
+ * Group commit for inserts that depend on nothing: those that arrive while a commit is under way go together
+ * into the next one, in the order of their arrival, so that many share one flush to the disk.
+ */
+export class GroupWriter {
+  readonly #commit: (statements: readonly Statement[]) => Promise<unknown>;
+  #waiting: Entry[] = [];
+  #running: Promise<void> | null = null;
+
+  constructor(commit: (statements: readonly Statement[]) => Promise<unknown>) {
+    this.#commit = commit;
+  }
+
+  /** Resolves when this statement's commit is durable; rejects with its own error only. */
+  append(statement: Statement): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#waiting.push({ statement, resolve, reject });
+    this.#running ??= this.#writeAll();
+    return promise;
+  }
+
+  /** Resolves when everything appended so far is settled. */
+  async drain(): Promise<void> {
+    await this.#running;
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#waiting.length > 0) await this.#write(this.#waiting.splice(0, MOST_ROWS_PER_COMMIT));
+    this.#running = null;
+  }
+
+  async #write(entries: readonly Entry[]): Promise<void> {
+    try {
+      await this.#commit(entries.map((entry) => entry.statement));
+      for (const entry of entries) entry.resolve();
+    } catch (error) {
+      if (entries.length === 1 || isUnavailable(error)) for (const entry of entries) entry.reject(error);
+      else for (const entry of entries) await this.#write([entry]);
+    }
+  }
+}
+
+/** Then each row would wait as long, and fail the same way. */
+function isUnavailable(error: unknown): boolean {
+  return error instanceof SealpostError && error.code === "database_unavailable";
+}

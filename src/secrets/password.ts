@@ -1,0 +1,102 @@
+import { scrypt, timingSafeEqual } from "node:crypto";
+import type { Platform } from "../contracts/platform.ts";
+import { invalidParameter } from "../errors.ts";
+
+/** Cost of one scrypt hash (RFC 7914 section 2). */
+export interface PasswordCost {
+  /** Binary logarithm of N. */
+  readonly ln: number;
+  /** Block size. */
+  readonly r: number;
+  /** Parallelization. */
+  readonly p: number;
+}
+
+/** Takes 16 MiB and about 0.2 s; the parameters that OWASP names for little memory. */
+export const DEFAULT_PASSWORD_COST: PasswordCost = { ln: 14, r: 8, p: 5 };
+
+const SALT_BYTES = 16;
+const HASH_BYTES = 32;
+/** No one types more; a bound keeps the hashing of a huge text from being a way to stop the service. */
+const MOST_PASSWORD_BYTES = 1_024;
+/** A stored hash that asks for more is damaged: a Worker has 128 MiB in all. */
+const MOST_MEMORY_BYTES = 64 * 1_024 * 1_024;
+const MOST_PARALLEL = 16;
+/** PHC string format: base64 without padding. */
+const PHC = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{22})\$([A-Za-z0-9+/]{43})$/;
+
+interface StoredHash {
+  readonly cost: PasswordCost;
+  readonly salt: Uint8Array;
+  readonly hash: Uint8Array;
+}
+
+/**
+ * Hashes a password with a fresh salt.
+ * @returns `$scrypt$ln=14,r=8,p=5$<salt>$<hash>` (PHC string format).
+ * @throws {SealpostError} `invalid_parameter` for more than 1,024 bytes of UTF-8.
+ */
+export async function hashPassword(
+  password: string,
+  { randomBytes, cost = DEFAULT_PASSWORD_COST }: Pick<Platform, "randomBytes"> & { cost?: PasswordCost },
+): Promise<string> {
+  const bytes = prepare(password);
+  if (bytes === null) throw invalidParameter("password", `at most ${MOST_PASSWORD_BYTES} bytes`);
+  const salt = randomBytes(SALT_BYTES);
+  const hash = await derive(bytes, salt, cost);
+  return `$scrypt$ln=${cost.ln},r=${cost.r},p=${cost.p}$${toBase64(salt)}$${toBase64(hash)}`;
+}
+
+/**
+ * Compares a password with a stored hash, in time that does not tell how much of it is right.
+ * With null (no such user) or a damaged hash it works as long as for a real one and says no.
+ * @returns `rehash`: right, but stored at another cost than `cost`.
+ */
+export async function verifyPassword(
+  password: string,
+  phc: string | null,
+  { cost = DEFAULT_PASSWORD_COST }: { readonly cost?: PasswordCost } = {},
+): Promise<{ readonly ok: boolean; readonly rehash: boolean }> {
+  const bytes = prepare(password);
+  if (bytes === null) return { ok: false, rehash: false };
+  const stored = phc === null ? null : parse(phc);
+  const { salt, hash, cost: used } = stored ?? decoy(cost);
+  const same = timingSafeEqual(await derive(bytes, salt, used), hash);
+  const ok = same && stored !== null;
+  return { ok, rehash: ok && (used.ln !== cost.ln || used.r !== cost.r || used.p !== cost.p) };
+}
+
+/** OpaqueString of RFC 8265 section 4.2: one kind of space, NFC. Null when too long. */
+function prepare(password: string): Uint8Array | null {
+  const bytes = new TextEncoder().encode(password.replaceAll(/\p{Zs}/gu, " ").normalize("NFC"));
+  return bytes.length > MOST_PASSWORD_BYTES ? null : bytes;
+}
+
+function parse(phc: string): StoredHash | null {
+  const [, ln, r, p, salt, hash] = PHC.exec(phc) ?? [];
+  if (salt === undefined || hash === undefined) return null;
+  const cost = { ln: Number(ln), r: Number(r), p: Number(p) };
+  const affordable = memoryBytes(cost) <= MOST_MEMORY_BYTES && cost.p <= MOST_PARALLEL;
+  if (!affordable || cost.ln < 1 || cost.r < 1 || cost.p < 1) return null;
+  return { cost, salt: Uint8Array.fromBase64(salt), hash: Uint8Array.fromBase64(hash) };
+}
+
+function decoy(cost: PasswordCost): StoredHash {
+  return { cost, salt: new Uint8Array(SALT_BYTES), hash: new Uint8Array(HASH_BYTES) };
+}
+
+function memoryBytes({ ln, r, p }: PasswordCost): number {
+  return 128 * r * (2 ** ln + p);
+}
+
+function derive(password: Uint8Array, salt: Uint8Array, cost: PasswordCost): Promise<Buffer> {
+  // OpenSSL counts a little more than the two tables of RFC 7914.
+  const options = { N: 2 ** cost.ln, r: cost.r, p: cost.p, maxmem: 2 * memoryBytes(cost) };
+  return new Promise((resolve, reject) => {
+    scrypt(password, salt, HASH_BYTES, options, (error, hash) => (error ? reject(error) : resolve(hash)));
+  });
+}
+
+function toBase64(bytes: Uint8Array): string {
+  return bytes.toBase64({ omitPadding: true });
+}

@@ -1,0 +1,75 @@
+import { describe, expect, test } from "bun:test";
+import { SealpostError } from "../../src/errors.ts";
+import { generateKey, parseKeyring } from "../../src/secrets/keyring.ts";
+
+const randomBytes = (length: number) => crypto.getRandomValues(new Uint8Array(length));
+const fresh = (id: string) => generateKey(id, { randomBytes });
+
+function refusal(text: string): SealpostError {
+  try {
+    parseKeyring(text);
+  } catch (error) {
+    if (error instanceof SealpostError) return error;
+    throw error;
+  }
+  throw new Error(`accepted: ${text}`);
+}
+
+describe("parseKeyring()", () => {
+  test("keeps the order: the first key seals, all are known", () => {
+    const keyring = parseKeyring(`${fresh("new")}, ${fresh("old_2-x")}`);
+    expect(keyring.ids).toEqual(["new", "old_2-x"]);
+    expect(keyring.sealingId).toBe("new");
+  });
+
+  const key = fresh("a").slice(2);
+  const bad: readonly (readonly [what: string, text: string, named: string])[] = [
+    ["an empty text", "", "entry 1"],
+    ["a key without an id", key, "entry 1"],
+    ["an empty id", `:${key}`, "entry 1"],
+    ["an id with a dot", `a.b:${key}`, "entry 1"],
+    ["an id of 33 characters", `${"a".repeat(33)}:${key}`, "entry 1"],
+    ["a trailing comma", `a:${key},`, "entry 2"],
+    ["two colons", `a:b:${key}`, "entry 1"],
+    ["a repeated id", `a:${key},b:${key},a:${key}`, '"a"'],
+    ["31 bytes", `short:${randomBytes(31).toBase64()}`, '"short"'],
+    ["33 bytes", `long:${randomBytes(33).toBase64()}`, '"long"'],
+    ["what is not base64", `odd:${"?".repeat(44)}`, '"odd"'],
+  ];
+  test.each(bad)("refuses %s and names it", (_what, text, named) => {
+    const error = refusal(text);
+    expect(error.code).toBe("bad_setting");
+    expect(error.message).toStartWith("SEALPOST_KEYS: ");
+    expect(error.message).toContain(named);
+  });
+
+  test("never repeats key material in an error", () => {
+    for (const text of [key, `:${key}`, `${key}:x`, `a:${key},a:${key}`, `a:${key}AAAA`]) {
+      const error = refusal(text);
+      expect(error.message).not.toContain(key.slice(0, 8));
+      expect(error.cause).toBeUndefined();
+    }
+  });
+});
+
+describe("Keyring", () => {
+  test("key() gives the same key each time and not its bytes", async () => {
+    const keyring = parseKeyring(fresh("a"));
+    const key = await keyring.key("a");
+    expect(await keyring.key("a")).toBe(key);
+    expect(key.extractable).toBe(false);
+    await expect(crypto.subtle.exportKey("raw", key)).rejects.toThrow();
+  });
+
+  test("key() names an id that it does not have", async () => {
+    const error = await parseKeyring(fresh("a"))
+      .key("gone")
+      .catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: "unsealable", message: 'SEALPOST_KEYS has no key "gone"' });
+  });
+});
+
+test("generateKey() makes an entry that parseKeyring() reads, and refuses a bad id", () => {
+  expect(parseKeyring(fresh("k-1")).ids).toEqual(["k-1"]);
+  expect(() => generateKey("k 1", { randomBytes })).toThrow(TypeError);
+});

@@ -1,0 +1,102 @@
+import { describe, expect, test } from "bun:test";
+import { scryptSync } from "node:crypto";
+import fc from "fast-check";
+import { SealpostError } from "../../src/errors.ts";
+import { DEFAULT_PASSWORD_COST, hashPassword, verifyPassword } from "../../src/secrets/password.ts";
+
+const randomBytes = (length: number) => crypto.getRandomValues(new Uint8Array(length));
+const cost = { ln: 4, r: 8, p: 1 };
+const hash = (password: string) => hashPassword(password, { randomBytes, cost });
+const verify = (password: string, phc: string | null) => verifyPassword(password, phc, { cost });
+
+describe("hashPassword() and verifyPassword()", () => {
+  test("agree on any password, and on no other", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: "binary" }), fc.string({ unit: "binary" }), async (right, wrong) => {
+        const phc = await hash(right);
+        expect(await verify(right, phc)).toEqual({ ok: true, rehash: false });
+        fc.pre(
+          wrong.replaceAll(/\p{Zs}/gu, " ").normalize() !== right.replaceAll(/\p{Zs}/gu, " ").normalize(),
+        );
+        expect(await verify(wrong, phc)).toEqual({ ok: false, rehash: false });
+      }),
+    );
+  });
+
+  test("take one password typed in two Unicode forms as the same", async () => {
+    const phc = await hash("Zoe\u0308\u00A0\u212B");
+    expect((await verify("Zo\u00EB \u00C5", phc)).ok).toBe(true);
+    expect((await verify("zo\u00EB \u00C5", phc)).ok).toBe(false);
+  });
+
+  test("ask for a new hash when the cost has changed and the password is right", async () => {
+    const phc = await hash("right");
+    const now = { cost: { ...cost, p: 2 } };
+    expect(await verifyPassword("right", phc, now)).toEqual({ ok: true, rehash: true });
+    expect(await verifyPassword("wrong", phc, now)).toEqual({ ok: false, rehash: false });
+  });
+});
+
+describe("hashPassword()", () => {
+  test("writes a PHC string at N=16384 r=8 p=5 that scrypt reproduces", async () => {
+    const salt = new Uint8Array(16).fill(7);
+    const phc = await hashPassword("correct horse", { randomBytes: (length) => salt.slice(0, length) });
+    const expected = scryptSync("correct horse", salt, 32, { N: 16_384, r: 8, p: 5, maxmem: 2 ** 26 });
+    const text = (bytes: Uint8Array) => bytes.toBase64({ omitPadding: true });
+    expect(phc).toBe(`$scrypt$ln=14,r=8,p=5$${text(salt)}$${text(expected)}`);
+    expect(DEFAULT_PASSWORD_COST).toEqual({ ln: 14, r: 8, p: 5 });
+    expect(await verifyPassword("correct horse", phc)).toEqual({ ok: true, rehash: false });
+  });
+
+  test("refuses more than 1,024 bytes, counted in UTF-8", async () => {
+    expect((await verify("ä".repeat(512), await hash("ä".repeat(512)))).ok).toBe(true);
+    const error = await hash("ä".repeat(513)).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(SealpostError);
+    expect(error).toMatchObject({ code: "invalid_parameter", parameter: "password" });
+  });
+});
+
+describe("verifyPassword()", () => {
+  test("says no for more than 1,024 bytes", async () => {
+    expect((await verify("a".repeat(1_025), await hash("a"))).ok).toBe(false);
+  });
+
+  test("says no for a stored hash that is damaged or asks for too much", async () => {
+    const phc = await hash("right");
+    const damaged = [
+      "",
+      "right",
+      phc.slice(1),
+      phc.slice(0, -1),
+      `${phc}A`,
+      `${phc}\n`,
+      phc.replace("scrypt", "argon2id"),
+      phc.replace("ln=4", "ln=0"),
+      phc.replace("ln=4", "ln=31"),
+      phc.replace("r=8", "r=0"),
+      phc.replace("r=8", "r=-8"),
+      phc.replace("p=1", "p=99"),
+    ];
+    for (const text of damaged) expect(await verify("right", text)).toEqual({ ok: false, rehash: false });
+  });
+
+  test("says no for nobody, even to the decoy's own zeros", async () => {
+    expect(await verify("", null)).toEqual({ ok: false, rehash: false });
+  });
+
+  test("works as long for an unknown name or a damaged hash as for a wrong password", async () => {
+    const slow = { ln: 13, r: 8, p: 2 };
+    const phc = await hashPassword("right", { randomBytes, cost: slow });
+    const fastestMs = async (stored: string | null) => {
+      const runs: number[] = [];
+      for (let run = 0; run < 5; run++) {
+        const begin = performance.now();
+        await verifyPassword("wrong", stored, { cost: slow });
+        runs.push(performance.now() - begin);
+      }
+      return Math.min(...runs);
+    };
+    const realMs = await fastestMs(phc);
+    for (const stored of [null, "damaged"]) expect(await fastestMs(stored)).toBeGreaterThan(realMs / 2);
+  });
+});

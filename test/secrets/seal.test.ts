@@ -106,7 +106,7 @@ describe("seal()", () => {
     expect(one).toMatch(/^v1\.old\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]+$/);
   });
 
-  test("refuses a lone surrogate, which would come back as another text", () => {
+  test("refuses a lone surrogate, which would come back as another text", async () => {
     await expect(seal(keyring, "a\uD800b", place, platform)).rejects.toThrow(TypeError);
   });
 });

@@ -1,0 +1,109 @@
+/** DER (X.690) bytes of one or more whole values. */
+export type Der = Uint8Array<ArrayBuffer>;
+
+/** Tags of X.680 8.4 that CMS needs; `CONTEXT_n` is the constructed context-specific tag. */
+export const TAG = {
+  INTEGER: 0x02,
+  OCTET_STRING: 0x04,
+  NULL: 0x05,
+  OBJECT_IDENTIFIER: 0x06,
+  UTC_TIME: 0x17,
+  GENERALIZED_TIME: 0x18,
+  SEQUENCE: 0x30,
+  SET: 0x31,
+  CONTEXT_0: 0xa0,
+} as const;
+
+/** The years that UTCTime can say (RFC 5652 11.3); others need GeneralizedTime. */
+const UTC_TIME_FIRST_YEAR = 1950;
+const UTC_TIME_LAST_YEAR = 2049;
+
+const ascii = new TextEncoder();
+
+export function concat(parts: readonly Uint8Array[]): Der {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const bytes = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.length;
+  }
+  return bytes;
+}
+
+/** One value: tag, length, and the parts as its contents. */
+export function tlv(tag: number, ...parts: readonly Uint8Array[]): Der {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  return concat([Uint8Array.of(tag, ...lengthOctets(length)), ...parts]);
+}
+
+export function sequence(...parts: readonly Uint8Array[]): Der {
+  return tlv(TAG.SEQUENCE, ...parts);
+}
+
+/** A SET OF in the order DER asks for: by encoded bytes (X.690 11.6). */
+export function setOf(...elements: readonly Uint8Array[]): Der {
+  return tlv(TAG.SET, ...elements.toSorted(compareBytes));
+}
+
+/** @param octet 0–127 */
+export function smallInteger(octet: number): Der {
+  return tlv(TAG.INTEGER, Uint8Array.of(octet));
+}
+
+/** A non-negative INTEGER of any size, from its big-endian octets. */
+export function unsignedInteger(octets: Uint8Array): Der {
+  let first = 0;
+  while (first < octets.length - 1 && octets[first] === 0) first++;
+  const digits = octets.subarray(first);
+  const looksNegative = (digits[0] ?? 0) > 0x7f;
+  return looksNegative ? tlv(TAG.INTEGER, Uint8Array.of(0), digits) : tlv(TAG.INTEGER, digits);
+}
+
+/** @param dotted such as `1.2.840.113549.1.7.2` */
+export function objectIdentifier(dotted: string): Der {
+  const [first = 0n, second = 0n, ...rest] = dotted.split(".").map(BigInt);
+  const octets = [first * 40n + second, ...rest].flatMap(base128);
+  return tlv(TAG.OBJECT_IDENTIFIER, Uint8Array.from(octets));
+}
+
+/** A CMS Time in whole seconds: UTCTime until 2049, GeneralizedTime after (RFC 5652 11.3). */
+export function time(date: Date): Der {
+  const digits = date
+    .toISOString()
+    .replace(/\.\d+Z$/, "")
+    .replace(/[-:T]/g, "");
+  const year = date.getUTCFullYear();
+  const short = year >= UTC_TIME_FIRST_YEAR && year <= UTC_TIME_LAST_YEAR;
+  return short
+    ? tlv(TAG.UTC_TIME, ascii.encode(`${digits.slice(2)}Z`))
+    : tlv(TAG.GENERALIZED_TIME, ascii.encode(`${digits}Z`));
+}
+
+export function compareBytes(left: Uint8Array, right: Uint8Array): number {
+  const shared = Math.min(left.length, right.length);
+  for (let i = 0; i < shared; i++) {
+    const difference = left[i]! - right[i]!;
+    if (difference !== 0) return difference;
+  }
+  return left.length - right.length;
+}
+
+export function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length && compareBytes(left, right) === 0;
+}
+
+function lengthOctets(length: number): readonly number[] {
+  if (length < 0x80) return [length];
+  const octets: number[] = [];
+  for (let rest = length; rest > 0; rest = Math.floor(rest / 0x100)) octets.unshift(rest & 0xff);
+  return [0x80 | octets.length, ...octets];
+}
+
+function base128(arc: bigint): number[] {
+  const octets = [Number(arc & 0x7fn)];
+  for (let rest = arc >> 7n; rest > 0n; rest >>= 7n) octets.unshift(Number(rest & 0x7fn) | 0x80);
+  return octets;
+}

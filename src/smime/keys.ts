@@ -1,0 +1,175 @@
+import type { BaseBlock } from "asn1js";
+import { type KeyAlgorithm, SIGNING_ALGORITHMS } from "./algorithms.ts";
+import { type Der, objectIdentifier, sequence, smallInteger, TAG, tlv } from "./der.ts";
+import { decryptPbes2, wrongPassphrase } from "./pbes2.ts";
+import { type PemBlock, readPem } from "./pem.ts";
+import { IdentityError, keyContent, keyForm } from "./problem.ts";
+import { child, children, isContext, numberOf, octetsOf, oidOf, rawOf, readDer } from "./read.ts";
+
+/** A private key that is open. */
+export interface OpenKey {
+  /** `PrivateKeyInfo` (RFC 5958), not encrypted. */
+  readonly pkcs8: Der;
+  readonly algorithm: KeyAlgorithm;
+}
+
+/** RFC 8551 4.2: shorter keys must not sign. */
+const MIN_RSA_BITS = 2048;
+/** A signature of 8192 bits takes about 40 ms; longer keys stop everything else. */
+const MAX_RSA_BITS = 8192;
+
+const OID_RSA = "1.2.840.113549.1.1.1";
+const OID_RSA_PSS = "1.2.840.113549.1.1.10";
+const OID_EC = "1.2.840.10045.2.1";
+const OID_ED25519 = "1.3.101.112";
+const CURVES: Readonly<Record<string, KeyAlgorithm>> = {
+  "1.2.840.10045.3.1.7": "p256",
+  "1.3.132.0.34": "p384",
+  "1.3.132.0.35": "p521",
+};
+
+const NOT_PEM =
+  "The private key is not PEM text (-----BEGIN PRIVATE KEY-----). Convert a PKCS#12 file with: " +
+  "openssl pkcs12 -in file.p12 -nocerts -out key.pem, a DER file with: openssl pkey -in key.der -out key.pem";
+const DAMAGED = "The private key is damaged: paste the whole PEM block again";
+const SUPPORTED = "Use RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519";
+const EXPLICIT_CURVE =
+  "The private key spells out its curve. Convert it with: openssl ec -in key.pem -param_enc named_curve -out key2.pem";
+const NEW_RSA_KEY =
+  "RSA-PSS keys are not supported. Make a new key and certificate, beginning with: " +
+  "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem";
+const LEGACY_ENCRYPTION =
+  "The private key is encrypted in the legacy PEM way (Proc-Type). " +
+  "Convert it with: openssl pkcs8 -topk8 -in key.pem -out key8.pem";
+
+/** How each PEM label becomes PKCS#8, encryption aside. */
+const WRAPPERS: Readonly<Record<string, (der: Der) => Der>> = {
+  "PRIVATE KEY": (der) => der,
+  "RSA PRIVATE KEY": (der) => wrap(sequence(objectIdentifier(OID_RSA), tlv(TAG.NULL)), der),
+  "EC PRIVATE KEY": wrapSec1,
+};
+/** What to do about labels that nothing here reads. */
+const UNSUPPORTED_LABELS: Readonly<Record<string, string>> = {
+  "RSA-PSS PRIVATE KEY": NEW_RSA_KEY,
+  "OPENSSH PRIVATE KEY":
+    "OpenSSH keys are not supported. Convert it with: ssh-keygen -p -m PKCS8 -f key, or make one with: " +
+    "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem",
+};
+
+/**
+ * Opens a private key: PKCS#8, PKCS#8 encrypted by PBES2, PKCS#1 (RFC 8017 A.1.2) or SEC1 (RFC 5915).
+ * @param pem PEM text; a passphrase for a key that is not encrypted is ignored.
+ * @throws {IdentityError} if it does not open; the problem says what to do.
+ */
+export async function openPrivateKey(pem: string, passphrase: string): Promise<OpenKey> {
+  const block = privateKeyBlock(pem);
+  const der = block.der ?? fail(keyForm(block.hasHeaders ? LEGACY_ENCRYPTION : DAMAGED));
+  const pkcs8 =
+    block.label === "ENCRYPTED PRIVATE KEY" ? await decrypt(der, passphrase) : toPkcs8(block.label, der);
+  const algorithm = readAlgorithm(pkcs8);
+  await importSigningKey({ pkcs8, algorithm });
+  return { pkcs8, algorithm };
+}
+
+/**
+ * The kind of key inside a `PrivateKeyInfo`.
+ * @throws {IdentityError} if it is another kind, or the bytes are no `PrivateKeyInfo`.
+ */
+export function readAlgorithm(pkcs8: Der): KeyAlgorithm {
+  const [oid, parameters] = keyInfoAlgorithm(pkcs8) ?? fail(keyForm(DAMAGED));
+  if (oid === OID_RSA) return "rsa";
+  if (oid === OID_ED25519) return "ed25519";
+  if (oid === OID_RSA_PSS) throw keyForm(NEW_RSA_KEY);
+  if (oid === OID_EC && parameters !== undefined) return curveOf(parameters);
+  throw keyForm(`The private key is of a kind that cannot sign mail here. ${SUPPORTED}`);
+}
+
+/**
+ * Imports an open key for signing; the private part does not leave the `CryptoKey`.
+ * @throws {IdentityError} if the key is inconsistent, or an RSA key of the wrong length.
+ */
+export async function importSigningKey({ pkcs8, algorithm }: OpenKey): Promise<CryptoKey> {
+  const { importParams } = SIGNING_ALGORITHMS[algorithm];
+  const key = await crypto.subtle
+    .importKey("pkcs8", pkcs8, importParams, false, ["sign"])
+    .catch((cause: unknown) => fail(keyForm(DAMAGED, { cause })));
+  const bits = "modulusLength" in key.algorithm ? Number(key.algorithm.modulusLength) : null;
+  if (bits !== null && (bits < MIN_RSA_BITS || bits > MAX_RSA_BITS)) {
+    throw keyForm(`The private key is RSA of ${bits} bits; ${MIN_RSA_BITS} to ${MAX_RSA_BITS} are supported`);
+  }
+  return key;
+}
+
+function privateKeyBlock(pem: string): PemBlock {
+  if (pem.trim() === "")
+    throw keyContent("sign_no_key", "private_key", "There is no private key to sign with");
+  const blocks = readPem(pem).filter(({ label }) => label.endsWith("PRIVATE KEY"));
+  const [block] = blocks;
+  if (block === undefined) throw keyForm(NOT_PEM);
+  if (blocks.length > 1)
+    throw keyForm("The text holds more than one private key: leave only the one that signs");
+  const unsupported = UNSUPPORTED_LABELS[block.label];
+  if (unsupported !== undefined) throw keyForm(unsupported);
+  return block;
+}
+
+async function decrypt(der: Der, passphrase: string): Promise<Der> {
+  if (passphrase === "") {
+    const reason = "The private key is encrypted: give its passphrase as private_key_password";
+    throw keyContent("sign_passphrase", "private_key_password", reason);
+  }
+  const pkcs8 = await decryptPbes2(der, passphrase);
+  // Padding alone lets one wrong passphrase in 200 through; what comes out is then no key.
+  if (keyInfoAlgorithm(pkcs8) === null) throw wrongPassphrase();
+  return pkcs8;
+}
+
+function toPkcs8(label: string, der: Der): Der {
+  const wrapper = WRAPPERS[label] ?? fail(keyForm(`"${label}" is not a supported form. ${SUPPORTED}`));
+  try {
+    return wrapper(der);
+  } catch (cause) {
+    throw cause instanceof IdentityError ? cause : keyForm(DAMAGED, { cause });
+  }
+}
+
+/** RFC 5915 3: the curve stands in `[0]`, where PKCS#8 has it in the algorithm. */
+function wrapSec1(der: Der): Der {
+  const parameters = children(readDer(der)).find((node) => isContext(node, 0));
+  const curve = parameters === undefined ? undefined : child(parameters, 0);
+  if (curve === undefined) {
+    throw keyForm(
+      "The private key does not name its curve. Convert it with: openssl pkcs8 -topk8 -in key.pem -out key8.pem",
+    );
+  }
+  curveOf(curve);
+  return wrap(sequence(objectIdentifier(OID_EC), rawOf(curve)), der);
+}
+
+function wrap(algorithm: Der, key: Der): Der {
+  return sequence(smallInteger(0), algorithm, tlv(TAG.OCTET_STRING, key));
+}
+
+function curveOf(parameters: BaseBlock): KeyAlgorithm {
+  if (parameters.idBlock.tagNumber !== TAG.OBJECT_IDENTIFIER) throw keyForm(EXPLICIT_CURVE);
+  return (
+    CURVES[oidOf(parameters)] ?? fail(keyForm(`The private key is on an unsupported curve. ${SUPPORTED}`))
+  );
+}
+
+/** Null unless the bytes are one whole `PrivateKeyInfo`. */
+function keyInfoAlgorithm(pkcs8: Der): readonly [oid: string, parameters: BaseBlock | undefined] | null {
+  try {
+    const root = readDer(pkcs8);
+    const algorithm = child(root, 1);
+    numberOf(child(root, 0));
+    octetsOf(child(root, 2));
+    return [oidOf(child(algorithm, 0)), children(algorithm)[1]];
+  } catch {
+    return null;
+  }
+}
+
+function fail(error: Error): never {
+  throw error;
+}

@@ -53,8 +53,9 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 /** Codes of answers that a remote database gave; any other failure there lies on the way. */
 const SQL_ANSWER = /^SQL(ITE)?_/;
 
-function codeOf(error: unknown): string | null {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
+/** Empty for an error without a code. */
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }
 
 /** Whether another connection held a lock, so that nothing was done and the same call may be made again. */
@@ -73,18 +74,18 @@ function explained(meaning: Meaning, cause: unknown): SealpostError {
 
 /** What to throw for an error of a local database: the statement's own errors stay as they are. */
 export function localFailure(error: unknown): unknown {
-  const meaning = MEANINGS[codeOf(error) ?? ""];
+  const meaning = MEANINGS[codeOf(error)];
   return meaning === undefined ? error : explained(meaning, error);
 }
 
 /** What to throw when a local database did not open: the driver throws there without a code. */
 export function openFailure(error: unknown): unknown {
-  return codeOf(error) === null ? explained(CANNOT_OPEN, error) : localFailure(error);
+  return codeOf(error) === "" ? explained(CANNOT_OPEN, error) : localFailure(error);
 }
 
 /** What to throw for an error of a remote database. */
 export function remoteFailure(error: unknown): unknown {
-  const code = codeOf(error) ?? "";
+  const code = codeOf(error);
   if (MEANINGS[code] !== undefined || SQL_ANSWER.test(code)) return localFailure(error);
   return explained(UNREACHABLE, error);
 }

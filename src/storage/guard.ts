@@ -17,13 +17,19 @@ export interface Connection {
   close(): Promise<void>;
 }
 
-export interface GuardOptions {
-  /** Opens the file; called at first use. */
-  readonly open: () => Client;
+/** What a connection is for. */
+export interface GuardRole {
   /** Settings of a connection, lost with it and therefore said again after each reconnect. */
   readonly pragmas: readonly string[];
+  /** Said before closing, if possible. */
+  readonly farewell: readonly string[];
   /** False for a database in memory, which would be lost with its only connection. */
   readonly renewable: boolean;
+}
+
+export interface GuardOptions extends GuardRole {
+  /** Opens the file; called at first use. */
+  readonly open: () => Client;
   /** How long one operation may wait for locks, its turn in this process included. */
   readonly patienceMs: number;
   /** Spreads the waits of several processes. */
@@ -55,8 +61,14 @@ export class GuardedConnection implements Connection {
   close(): Promise<void> {
     return this.#alone(async () => {
       this.#closed = true;
+      // What fails here stays in the log, which is as durable and read at the next start.
+      await this.#sayFarewell().catch(() => undefined);
       this.#client?.close();
     });
+  }
+
+  async #sayFarewell(): Promise<void> {
+    if (this.#ready) for (const pragma of this.#options.farewell) await this.#client?.execute(pragma);
   }
 
   #alone<T>(task: () => Promise<T>): Promise<T> {

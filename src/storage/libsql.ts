@@ -5,16 +5,23 @@ import type { Platform } from "../contracts/platform.ts";
 import type { Database, Statement } from "./database.ts";
 import { drizzleOver } from "./drizzle.ts";
 import { badUrl, remoteFailure } from "./failure.ts";
-import { type Connection, GuardedConnection } from "./guard.ts";
+import { type Connection, GuardedConnection, type GuardRole } from "./guard.ts";
 import { GroupWriter } from "./writer.ts";
 
 /** Longer than any commit of ours takes, shorter than clients wait for an answer. */
 const PATIENCE_MS = 5_000;
 /** A remote client refuses nothing and queues nothing: on Workers a queued request may outlive its owner. */
 const REMOTE_CONCURRENCY = 100_000;
-/** A commit in WAL mode survives a power loss only with FULL. */
-const WRITER_PRAGMAS = ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"];
-const READER_PRAGMAS = ["PRAGMA query_only = ON"];
+/** The roles of the connections to a local database. */
+const WRITER: GuardRole = {
+  // A commit to the log survives a power loss only with FULL.
+  pragmas: ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"],
+  // So that a copy of the file is a whole backup; the driver's close leaves the log where it is.
+  farewell: ["PRAGMA wal_checkpoint(TRUNCATE)"],
+  renewable: true,
+};
+const READER: GuardRole = { pragmas: ["PRAGMA query_only = ON"], farewell: [], renewable: true };
+const MEMORY: GuardRole = { pragmas: [], farewell: [], renewable: false };
 
 export interface OpenDatabaseOptions {
   /** `file:` with a path whose directory exists, `:memory:`, or `libsql:`, `https:`, `http:` for a server. */
@@ -56,22 +63,19 @@ export function openDatabase(options: OpenDatabaseOptions): Database {
 }
 
 function connectFile(options: OpenDatabaseOptions): Connections {
-  return {
-    writer: guarded(options, WRITER_PRAGMAS, true),
-    reader: guarded(options, READER_PRAGMAS, true),
-    grouping: true,
-  };
+  return { writer: guarded(options, WRITER), reader: guarded(options, READER), grouping: true };
 }
 
 function connectMemory(options: OpenDatabaseOptions): Connections {
-  const only = guarded(options, [], false);
+  const only = guarded(options, MEMORY);
   return { writer: only, reader: only, grouping: true };
 }
 
-function guarded(options: OpenDatabaseOptions, pragmas: readonly string[], renewable: boolean): Connection {
+function guarded(options: OpenDatabaseOptions, role: GuardRole): Connection {
   const { url, randomBytes, patienceMs = PATIENCE_MS } = options;
+  // No timeout: SQLite's own waiting would block the thread.
   const open = () => createClient({ url, concurrency: 1, timeout: 0 });
-  return new GuardedConnection({ open, pragmas, renewable, patienceMs, randomBytes });
+  return new GuardedConnection({ ...role, open, patienceMs, randomBytes });
 }
 
 function connectRemote({ url, authToken }: OpenDatabaseOptions): Connections {
@@ -114,7 +118,7 @@ class LibsqlDatabase implements Database {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#group?.drain();
-    // The writer last: the last one to close moves the log into the file, and the reader may not write.
+    // The writer last: a reader would keep it from moving the log into the file.
     await this.#connections.reader.close();
     await this.#connections.writer.close();
   }

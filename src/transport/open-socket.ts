@@ -1,0 +1,42 @@
+import type { Socket } from "node:net";
+import { type Connect, ConnectError } from "../contracts/transport.ts";
+import type { OpenServer } from "../domain/smtp-server.ts";
+import type { Attempt } from "./attempt.ts";
+import { DeliveryError } from "./delivery-error.ts";
+import { failureCodeOf } from "./socket-errors.ts";
+
+/**
+ * Opens a socket within the attempt's bounds, also if `connect` ignores its signal.
+ * @throws {DeliveryError} or the reason for which the attempt was stopped.
+ */
+export async function openSocket(connect: Connect, server: OpenServer, attempt: Attempt): Promise<Socket> {
+  const { host, port, security } = server;
+  const { signal } = attempt;
+  attempt.enter("connect");
+  const opening = connect(
+    { host, port, tls: security === "implicit" },
+    { signal, onPhase: (phase) => attempt.enter(phase) },
+  );
+  const stopped = Promise.withResolvers<never>();
+  const stop = (): void => stopped.reject(signal.reason);
+  signal.addEventListener("abort", stop);
+  try {
+    return await Promise.race([opening, stopped.promise]);
+  } catch (error) {
+    if (!signal.aborted) throw asDeliveryError(error, attempt);
+    // A socket that comes too late is nobody's.
+    opening.then(
+      (socket) => socket.destroy(),
+      () => undefined,
+    );
+    throw signal.reason;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+function asDeliveryError(error: unknown, attempt: Attempt): DeliveryError {
+  if (!(error instanceof ConnectError)) return attempt.failure(failureCodeOf(error) ?? "unreachable");
+  const { phase, code, retryable } = error;
+  return new DeliveryError({ phase, code, reply: null, outcome: "not-sent", retryable }, { cause: error });
+}

@@ -1,0 +1,84 @@
+import { isIP } from "node:net";
+import type { Connect, Transport } from "../contracts/transport.ts";
+import type { Receipt } from "../domain/delivery.ts";
+import type { OpenServer } from "../domain/smtp-server.ts";
+import { Attempt, type Limits } from "./attempt.ts";
+import { Carrier } from "./carrier.ts";
+import { DeliveryError } from "./delivery-error.ts";
+import { inspectDelivery } from "./input.ts";
+import { openSocket } from "./open-socket.ts";
+import { DEFAULT_POOL_LIMITS, Pool, type PoolLimits } from "./pool.ts";
+import { Session } from "./session.ts";
+import { readTlsPeer, tlsOptionsFor } from "./tls.ts";
+
+export interface SmtpTransportOptions {
+  /** Opens the sockets. For security `implicit` it trusts extra authorities by itself. */
+  readonly connect: Connect;
+  /** Name said in EHLO: a domain, or an address literal such as `[192.0.2.1]`. */
+  readonly ehloName: string;
+  /** Certificate authorities in PEM that STARTTLS trusts beside the usual roots. */
+  readonly extraCa?: readonly string[];
+  readonly pool?: Partial<PoolLimits>;
+  /** The current time, for the days left of a certificate. */
+  readonly now: () => Date;
+  /**
+   * How long to wait for the reply to the end of the body, in milliseconds; default: the server's `timeoutMs`.
+   * A longer wait (RFC 5321 4.5.3.2.6 asks for ten minutes) moves the bound of the whole.
+   */
+  readonly finalReplyTimeoutMs?: (server: OpenServer) => number;
+}
+
+/** The whole mail may take this many times `timeoutMs`. */
+const WHOLE_STEPS = 4;
+
+/**
+ * The transport over SMTP (RFC 5321): one recipient a transaction, connections kept per `poolKey`. A mail through
+ * a waiting connection takes two round trips where the server offers PIPELINING (RFC 2920).
+ * @throws {TypeError} if `ehloName` is not one word.
+ */
+export function createSmtpTransport(options: SmtpTransportOptions): Transport {
+  if (!/^[!-~]+$/.test(options.ehloName)) throw new TypeError('"ehloName" is not one word of ASCII');
+  const pool = new Pool<Session>({ ...DEFAULT_POOL_LIMITS, ...options.pool });
+  const dial = dialler(options);
+  return {
+    name: "smtp",
+    async send(delivery, { signal }) {
+      const inspection = inspectDelivery(delivery);
+      signal.throwIfAborted();
+      using attempt = new Attempt(limitsFor(delivery.server, options), signal);
+      const carrier = new Carrier(() => dial(delivery.server, attempt));
+      try {
+        const lease = await pool.lease(delivery.poolKey, attempt.signal);
+        const reply = await carrier.carry(lease, delivery, inspection, attempt);
+        return { timingMs: attempt.finish(), tls: carrier.tls, successful: true, reply };
+      } catch (error) {
+        return failedReceipt(error, attempt, carrier);
+      }
+    },
+    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+  };
+}
+
+function failedReceipt(error: unknown, attempt: Attempt, carrier: Carrier): Receipt {
+  if (!(error instanceof DeliveryError)) throw error;
+  const { failure } = error;
+  // What the policy refuses tells nothing else, times included.
+  const timingMs = failure.phase === "policy" ? {} : attempt.finish();
+  return { timingMs, tls: carrier.tls, successful: false, failure };
+}
+
+function limitsFor(server: OpenServer, { finalReplyTimeoutMs }: SmtpTransportOptions): Limits {
+  const stepMs = server.timeoutMs;
+  return { stepMs, wholeMs: WHOLE_STEPS * stepMs, finalReplyMs: finalReplyTimeoutMs?.(server) ?? stepMs };
+}
+
+function dialler(options: SmtpTransportOptions): (server: OpenServer, attempt: Attempt) => Promise<Session> {
+  const tlsOptions = tlsOptionsFor(options.extraCa ?? []);
+  return async (server, attempt) =>
+    new Session(await openSocket(options.connect, server, attempt), {
+      server,
+      ehloName: options.ehloName,
+      tlsOptions: tlsOptions(server.host, isIP(server.host) !== 0),
+      readTlsPeer: (socket) => readTlsPeer(socket, options.now()),
+    });
+}

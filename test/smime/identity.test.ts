@@ -1,0 +1,263 @@
+import { describe, expect, test } from "bun:test";
+import { senderProblem } from "../../src/smime/certificate.ts";
+import { type Inspection, inspectIdentity, openIdentity } from "../../src/smime/identity.ts";
+import {
+  type Issue,
+  issue,
+  leaf,
+  MAIL_EXTENSIONS,
+  NOW,
+  SENDER,
+  sender,
+} from "../fixtures/smime/authority.ts";
+import { ALGORITHMS, encrypt, PASSPHRASE, privateKey } from "../fixtures/smime/keys.ts";
+import { convertCertificate, isInstalled } from "../fixtures/smime/openssl.ts";
+
+const withOpenssl = test.skipIf(!isInstalled("openssl"));
+
+async function inspect(privateKeyPem: string, certificate: string, now = NOW): Promise<Inspection> {
+  return inspectIdentity({ privateKey: privateKeyPem, passphrase: PASSPHRASE, certificate, now });
+}
+
+/** The problem of a certificate that differs from a good one in what the test says. */
+async function problemWith(changes: Partial<Issue>, now = NOW): Promise<Inspection["problems"]> {
+  const key = await privateKey("p256");
+  const { problems, identity } = await inspect(key, await leaf({ key, ...changes }), now);
+  expect(identity).toBeNull();
+  return problems;
+}
+
+/** The extensions of a certificate for mail, one of them changed; `null` takes it out. */
+function extensions(name: string, line: string | null): readonly string[] {
+  const others = MAIL_EXTENSIONS.filter((extension) => !extension.startsWith(`${name}=`));
+  return line === null ? others : [...others, `${name}=${line}`];
+}
+
+describe("inspectIdentity() accepts", () => {
+  for (const algorithm of ALGORITHMS) {
+    withOpenssl(`a ${algorithm} key with its certificate`, async () => {
+      const { key, certificate } = await sender(algorithm);
+      const { problems, identity, pkcs8 } = await inspect(key, certificate);
+      expect(problems).toEqual([]);
+      expect(identity?.algorithm).toBe(algorithm);
+      expect(identity?.addresses).toEqual([SENDER]);
+      expect(identity?.notAfter).toEqual(new Date("2049-12-31T23:59:59Z"));
+      expect(pkcs8).not.toBeNull();
+    });
+  }
+
+  withOpenssl("the chain in any order, and puts it signer first", async () => {
+    const { key, certificate, intermediate, root } = await sender("rsa");
+    const texts = [certificate, intermediate.certificate, root.certificate];
+    const [a, b, c] = texts as [string, string, string];
+    const straight = (await inspect(key, a + b + c)).identity?.chain.map(({ der }) => der);
+    for (const order of [a + c + b, b + a + c, b + c + a, c + a + b, c + b + a]) {
+      expect((await inspect(key, order)).identity?.chain.map(({ der }) => der)).toEqual(straight);
+    }
+    expect(straight).toHaveLength(3);
+  });
+
+  withOpenssl("strangers in the text, and leaves them out", async () => {
+    const { key, certificate } = await sender("p256");
+    const stranger = await leaf({ key: await privateKey("p256", "stranger"), subject: "/CN=Stranger" });
+    expect((await inspect(key, stranger + certificate)).identity?.chain).toHaveLength(1);
+  });
+
+  withOpenssl("an expired and a renewed certificate of the same key, and takes the renewed", async () => {
+    const key = await privateKey("p256");
+    const expired = await leaf({ key, notAfter: "20210101000000Z" });
+    const { identity, problems } = await inspect(key, expired + (await leaf({ key })));
+    expect(problems).toEqual([]);
+    expect(identity?.notAfter.getUTCFullYear()).toBe(2049);
+  });
+
+  const HARMLESS: Readonly<Record<string, readonly string[]>> = {
+    "no key usage": extensions("keyUsage", null),
+    "no extended key usage": extensions("extendedKeyUsage", null),
+    "any extended key usage": extensions("extendedKeyUsage", "anyExtendedKeyUsage"),
+    "nonRepudiation alone": extensions("keyUsage", "critical,nonRepudiation"),
+    "no basic constraints": extensions("basicConstraints", null),
+  };
+  for (const [name, lines] of Object.entries(HARMLESS)) {
+    withOpenssl(`a certificate with ${name}`, async () => {
+      const key = await privateKey("p256");
+      expect((await inspect(key, await leaf({ key, extensions: lines }))).problems).toEqual([]);
+    });
+  }
+
+  withOpenssl("a certificate that signs itself", async () => {
+    const key = await privateKey("p256");
+    const own = await issue({ key, subject: "/CN=Own", extensions: MAIL_EXTENSIONS });
+    expect((await inspect(key, own)).identity?.chain).toHaveLength(1);
+  });
+});
+
+describe("inspectIdentity() refuses", () => {
+  for (const other of ALGORITHMS) {
+    withOpenssl(`a p256 key with the certificate of another ${other} key`, async () => {
+      const certificate = await leaf({ key: await privateKey(other, "other") });
+      const { problems, identity, pkcs8 } = await inspect(await privateKey("p256"), certificate);
+      expect(problems).toMatchObject([{ code: "sign_mismatch", parameter: "certificate", kind: "content" }]);
+      expect(identity).toBeNull();
+      expect(pkcs8).not.toBeNull();
+    });
+  }
+
+  withOpenssl("an expired certificate, and says since when", async () => {
+    const [problem, ...others] = await problemWith({ notAfter: "20250131000000Z" });
+    expect(problem).toMatchObject({ code: "sign_expired", parameter: "certificate", kind: "content" });
+    expect(problem?.reason).toContain("2025-01-31");
+    expect(others).toEqual([]);
+  });
+
+  withOpenssl("a certificate that is not yet valid", async () => {
+    const [problem] = await problemWith({ notBefore: "20270101000000Z" });
+    expect(problem).toMatchObject({ code: "sign_expired", kind: "content" });
+    expect(problem?.reason).toContain("not valid before 2027-01-01");
+  });
+
+  const USAGES: Readonly<Record<string, readonly string[]>> = {
+    "a certificate for TLS servers only": extensions("extendedKeyUsage", "serverAuth"),
+    "a certificate whose key may only encrypt": extensions("keyUsage", "critical,keyEncipherment"),
+    "the certificate of an authority": extensions("basicConstraints", "critical,CA:TRUE"),
+  };
+  for (const [name, lines] of Object.entries(USAGES)) {
+    withOpenssl(name, async () => {
+      const problems = await problemWith({ extensions: lines });
+      expect(problems).toMatchObject([{ code: "sign_usage", parameter: "certificate", kind: "content" }]);
+    });
+  }
+
+  withOpenssl("an extension that cannot be read, rather than taking it for absent", async () => {
+    const problems = await problemWith({ extensions: extensions("extendedKeyUsage", "DER:0500") });
+    expect(problems).toMatchObject([{ code: "sign_no_key", parameter: "certificate", kind: "form" }]);
+  });
+
+  withOpenssl("a key and a certificate that are both wrong, and reports both", async () => {
+    const { problems } = await inspect("nothing", "nothing");
+    expect(problems).toMatchObject([
+      { parameter: "private_key", kind: "form" },
+      { parameter: "certificate", kind: "form" },
+    ]);
+  });
+
+  withOpenssl("a wrong passphrase, and shows neither passphrase nor key", async () => {
+    const { key, certificate } = await sender("p256");
+    const encrypted = await encrypt(key, ["-v2", "aes-256-cbc"], "s3cret-s3cret");
+    const { problems, pkcs8 } = await inspect(encrypted, certificate);
+    expect(problems).toMatchObject([{ code: "sign_passphrase", parameter: "private_key_password" }]);
+    expect(JSON.stringify(problems)).not.toContain(PASSPHRASE);
+    expect(pkcs8).toBeNull();
+  });
+
+  const CERTIFICATE_FORMS: Readonly<
+    Record<string, readonly [make: (pem: string) => Promise<string> | string, says: RegExp]>
+  > = {
+    "text that is not PEM": [() => "MIIB", /openssl pkcs12 .*openssl x509 -in cert.der/],
+    "trailing bytes after a certificate": [(pem) => appendOctet(pem), /Certificate 1 .*damaged/],
+    "a private key among the certificates": [
+      async (pem) => pem + (await privateKey("p256")),
+      /private key: move it/,
+    ],
+    "a trusted certificate": [(pem) => convertCertificate(pem, "x509", "-trustout"), /openssl x509 -in/],
+    "PKCS#7": [(pem) => pem.replaceAll("CERTIFICATE", "PKCS7"), /openssl pkcs7 .*-print_certs/],
+    "a key in the place of the certificate": [() => privateKey("p256"), /private key: move it/],
+    "seventeen certificates": [(pem) => pem.repeat(17), /more than 16/],
+  };
+  for (const [name, [make, says]] of Object.entries(CERTIFICATE_FORMS)) {
+    withOpenssl(name, async () => {
+      const { key, certificate } = await sender("p256");
+      const { problems } = await inspect(key, await make(certificate));
+      expect(problems).toMatchObject([{ code: "sign_no_key", parameter: "certificate", kind: "form" }]);
+      expect(problems[0]?.reason).toMatch(says);
+    });
+  }
+
+  withOpenssl("an absent certificate, as no matter of form", async () => {
+    const { problems, pkcs8 } = await inspect((await sender("p256")).key, "");
+    expect(problems).toMatchObject([{ code: "sign_no_key", parameter: "certificate", kind: "content" }]);
+    expect(pkcs8).not.toBeNull();
+  });
+
+  function appendOctet(pem: string): string {
+    const der = Uint8Array.fromBase64(pem.replace(/-----.*-----/g, "").trim());
+    const longer = new Uint8Array([...der, 0]);
+    return `-----BEGIN CERTIFICATE-----\n${longer.toBase64()}\n-----END CERTIFICATE-----\n`;
+  }
+});
+
+describe("inspectIdentity() warns", () => {
+  withOpenssl("in the last 30 days of a certificate, not before", async () => {
+    const key = await privateKey("p256");
+    const certificate = await leaf({ key, notAfter: "20260701000000Z" });
+    const codes = async (now: string) =>
+      (await inspect(key, certificate, new Date(now))).warnings.map(({ code }) => code);
+    expect(await codes("2026-05-31T00:00:00Z")).toEqual([]);
+    expect(await codes("2026-06-02T00:00:01Z")).toEqual(["expires_soon"]);
+    expect(await codes("2026-06-30T23:00:00Z")).toEqual(["expires_soon"]);
+  });
+
+  withOpenssl("of Ed25519 and of nothing else", async () => {
+    for (const algorithm of ALGORITHMS) {
+      const { key, certificate } = await sender(algorithm);
+      const codes = (await inspect(key, certificate)).warnings.map(({ code }) => code);
+      expect(codes).toEqual(algorithm === "ed25519" ? ["rarely_verified"] : []);
+    }
+  });
+});
+
+describe("openIdentity()", () => {
+  withOpenssl("opens what inspectIdentity() kept of an encrypted key", async () => {
+    const { key, certificate } = await sender("rsa");
+    const { pkcs8 } = await inspect(await encrypt(key, ["-scrypt"]), certificate);
+    const { identity, problems } = await openIdentity({ pkcs8: pkcs8!, certificate, now: NOW });
+    expect(problems).toEqual([]);
+    expect(identity?.algorithm).toBe("rsa");
+  });
+
+  withOpenssl("refuses a certificate that has expired since", async () => {
+    const { key, certificate } = await sender("p256");
+    const { pkcs8 } = await inspect(key, certificate);
+    const later = new Date("2050-01-01T00:00:00Z");
+    const { identity, problems } = await openIdentity({ pkcs8: pkcs8!, certificate, now: later });
+    expect(problems).toMatchObject([{ code: "sign_expired" }]);
+    expect(identity).toBeNull();
+  });
+});
+
+describe("senderProblem()", () => {
+  async function identityFor(altName: string | null, subject = "/CN=Test sender") {
+    const key = await privateKey("p256");
+    const lines = extensions("subjectAltName", altName);
+    const { identity } = await inspect(key, await leaf({ key, subject, extensions: lines }));
+    return identity!;
+  }
+
+  withOpenssl("is null for the address of the certificate, in any case", async () => {
+    expect(senderProblem(await identityFor("email:Otp@Example.org"), "oTP@example.ORG")).toBeNull();
+  });
+
+  withOpenssl("is null for each of several addresses", async () => {
+    const identity = await identityFor("email:a@example.org,DNS:example.org,email:b@example.org");
+    expect(identity.addresses).toEqual(["a@example.org", "b@example.org"]);
+    expect(senderProblem(identity, "b@example.org")).toBeNull();
+  });
+
+  withOpenssl("is null for an SmtpUTF8Mailbox, its domain spelt either way", async () => {
+    const identity = await identityFor(
+      "@alt\n[alt]\notherName=1.3.6.1.5.5.7.8.9;FORMAT:UTF8,UTF8:jörg@bücher.example",
+    );
+    expect(senderProblem(identity, "jörg@xn--bcher-kva.example")).toBeNull();
+  });
+
+  withOpenssl("is null for an emailAddress in the subject", async () => {
+    const identity = await identityFor(null, `/CN=Test sender/emailAddress=${SENDER}`);
+    expect(senderProblem(identity, SENDER)).toBeNull();
+  });
+
+  withOpenssl("is sign_sender for another address, or none in the certificate", async () => {
+    const other = senderProblem(await identityFor("email:a@example.org"), SENDER);
+    expect(other).toMatchObject({ code: "sign_sender", parameter: "certificate", kind: "content" });
+    expect(senderProblem(await identityFor(null), SENDER)?.reason).toContain("no address");
+  });
+});

@@ -1,0 +1,96 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { sql } from "drizzle-orm";
+import { type Migration, migrate } from "../../src/storage/migrate.ts";
+import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
+import { openTest, outside, temporaryFile } from "./fixtures/database.ts";
+import { STEPS } from "./fixtures/steps.ts";
+import { runTogether } from "./fixtures/together.ts";
+
+const PROCESSES = 6;
+const ROUNDS = process.env.SEALPOST_LONG === "1" ? 20 : 3;
+const LONGEST_MS = 10_000 * ROUNDS;
+
+const platform = { now: () => new Date(1_790_000_000_000) };
+const names = STEPS.map((step) => step.name);
+
+async function refusal(
+  migrations: readonly Migration[],
+  applied: readonly Migration[] = [],
+): Promise<unknown> {
+  await using database = openTest();
+  await migrate(database, applied, platform);
+  const error = await migrate(database, migrations, platform).catch((reason: unknown) => reason);
+  const tables = sql`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('migration', 'one')`;
+  expect(await database.read.all(tables)).toEqual([]);
+  return error;
+}
+
+describe("migrate()", () => {
+  test("applies each migration once, in order, and records it", async () => {
+    await using database = openTest();
+    expect(await migrate(database, STEPS.slice(0, 2), platform)).toEqual(names.slice(0, 2));
+    expect(await migrate(database, STEPS, platform)).toEqual(names.slice(2));
+    expect(await migrate(database, STEPS, platform)).toEqual([]);
+    expect(await database.read.all<object>(sql`SELECT * FROM one`)).toEqual([
+      { id: "x", n: 11, more: "a;b" },
+    ]);
+    const recorded = await database.read.all<object>(sql`SELECT * FROM migration ORDER BY name`);
+    const digest = new Bun.CryptoHasher("sha256").update(STEPS[0]?.sql ?? "").digest("hex");
+    expect(recorded).toHaveLength(3);
+    expect(recorded[0]).toEqual({ name: "0001_one", hash: digest, applied_at: platform.now().getTime() });
+  });
+
+  test("leaves nothing of a migration that fails", async () => {
+    const bad = {
+      name: "0004_bad",
+      sql: "CREATE TABLE left_over (a)\n--> statement-breakpoint\nINSERT INTO one (id) VALUES ('y'), ('y')",
+    };
+    expect(await refusal([...STEPS, bad], STEPS)).toMatchObject({ code: "SQLITE_CONSTRAINT" });
+  });
+
+  test("refuses a database that a newer version made", async () => {
+    const error = await refusal(STEPS.slice(0, 2), STEPS);
+    expect(error).toMatchObject({ code: "bad_setting" });
+    expect(String(error)).toContain('newer Sealpost, which has the migration "0003_three"');
+  });
+
+  test("refuses a migration whose text has changed since, but not its line ends", async () => {
+    const [first, ...rest] = STEPS;
+    const edited = { name: "0001_one", sql: `${first?.sql} -- edited` };
+    expect(await refusal([edited, ...rest], STEPS)).toMatchObject({ code: "bad_setting" });
+    await using database = openTest();
+    await migrate(database, STEPS, platform);
+    const windows = STEPS.map((step) => ({ ...step, sql: step.sql.replaceAll("\n", "\r\n") }));
+    expect(await migrate(database, windows, platform)).toEqual([]);
+  });
+
+  test.each([
+    "CREATE TABLE a (b); CREATE TABLE c (d);",
+    "INSERT INTO one (id) VALUES ('it''s; fine');\nDELETE FROM one",
+    "/* ; */ SELECT 1 /* ; */ ; /* x */ SELECT 2",
+  ])("refuses two statements in one, of which the driver would run the first: %p", async (text) => {
+    expect(await refusal([...STEPS, { name: "0004_two", sql: text }], STEPS)).toBeInstanceOf(TypeError);
+  });
+
+  test("makes the project's own tables", async () => {
+    await using database = openTest();
+    expect(await migrate(database, MIGRATIONS, platform)).toEqual(MIGRATIONS.map(({ name }) => name));
+  });
+
+  test(
+    `lets ${PROCESSES} processes begin at once on a fresh file: all succeed, each step is applied once`,
+    async () => {
+      for (let round = 0; round < ROUNDS; round++) {
+        using file = temporaryFile();
+        const program = join(import.meta.dir, "fixtures", "migrate-once.ts");
+        const results = await runTogether(program, Array(PROCESSES).fill([file.url]));
+        expect(results.map((result) => result.exitCode)).toEqual(Array(PROCESSES).fill(0));
+        const applied = results.flatMap((result) => JSON.parse(result.output));
+        expect(applied.toSorted()).toEqual([...names]);
+        expect(await outside(file.path, "SELECT n FROM one")).toEqual([{ n: 11 }]);
+      }
+    },
+    LONGEST_MS,
+  );
+});

@@ -1,0 +1,114 @@
+import { expect, test } from "bun:test";
+import { testTransport } from "../contract/transport.ts";
+import { reply } from "../fixtures/smtp/misbehaviour.ts";
+import { startSmtpServer } from "../fixtures/smtp/server.ts";
+import { makeTransport, sendTo, serverAt } from "./support.ts";
+
+const HARNESSES = {
+  "smtp, pipelined": ["PIPELINING", "8BITMIME", "SMTPUTF8"],
+  "smtp, in lockstep": ["8BITMIME", "SMTPUTF8"],
+} as const;
+
+for (const [name, extensions] of Object.entries(HARNESSES)) {
+  testTransport(name, async () => {
+    const server = await startSmtpServer({ extensions });
+    const transport = makeTransport();
+    return {
+      transport,
+      server: serverAt(server.port),
+      arrived: () => server.mails.map((mail) => ({ ...mail, recipient: mail.recipients.join() })),
+      refuseRecipients: () => server.script("rcpt", reply("550 5.1.1 No such user")),
+      async [Symbol.asyncDispose]() {
+        await transport[Symbol.asyncDispose]();
+        await server[Symbol.asyncDispose]();
+      },
+    };
+  });
+}
+
+test("a mail through a waiting connection takes two round trips with PIPELINING", async () => {
+  await using server = await startSmtpServer();
+  await using transport = makeTransport();
+  await sendTo(transport, serverAt(server.port));
+  const [connection] = server.connections;
+  const before = connection?.flights ?? 0;
+  for (let mail = 1; mail <= 5; mail++) {
+    await sendTo(transport, serverAt(server.port));
+    expect(connection?.flights).toBe(before + 2 * mail);
+  }
+  expect(server.connections).toHaveLength(1);
+  expect(server.mails).toHaveLength(6);
+});
+
+test("a mail goes in lockstep when the server does not offer PIPELINING", async () => {
+  await using server = await startSmtpServer({ extensions: [] });
+  await using transport = makeTransport();
+  await sendTo(transport, serverAt(server.port));
+  const before = server.connections[0]?.flights ?? 0;
+  await sendTo(transport, serverAt(server.port));
+  expect(server.connections[0]?.flights).toBe(before + 4);
+});
+
+test("security none never tries STARTTLS, also when it is offered", async () => {
+  await using server = await startSmtpServer({ security: "starttls" });
+  await using transport = makeTransport();
+  expect(await sendTo(transport, serverAt(server.port))).toMatchObject({ successful: true, tls: null });
+  expect(server.connections[0]?.commands).not.toContain("STARTTLS");
+});
+
+test("EHLO says the name it was given, and a server without EHLO gets HELO", async () => {
+  await using server = await startSmtpServer({ script: { ehlo: reply("500 5.5.1 What") } });
+  await using transport = makeTransport();
+  expect((await sendTo(transport, serverAt(server.port))).successful).toBe(true);
+  expect(server.connections[0]?.commands.slice(0, 2)).toEqual(["EHLO client.test", "HELO client.test"]);
+});
+
+test("the receipt has the time of each phase that was reached, and the final reply", async () => {
+  await using server = await startSmtpServer();
+  await using transport = makeTransport();
+  const first = await sendTo(transport, serverAt(server.port));
+  const phases = ["connect", "data", "dns", "ehlo", "greeting", "recipient", "sender"];
+  expect(Object.keys(first.timingMs).toSorted()).toEqual(phases);
+  expect(first).toMatchObject({ reply: { code: 250, enhanced: "2.0.0", text: "Queued" } });
+  const second = await sendTo(transport, serverAt(server.port));
+  expect(Object.keys(second.timingMs).toSorted()).toEqual(["data", "recipient", "sender"]);
+});
+
+const UNSUPPORTED = {
+  sender: { from: "grüße@example.org" },
+  recipient: { recipient: "grüße@example.net" },
+  data: { bytes: new TextEncoder().encode("Grüße\r\n") },
+} as const;
+
+for (const [phase, change] of Object.entries(UNSUPPORTED)) {
+  test(`what needs an extension that is not offered fails in phase ${phase} and is not sent`, async () => {
+    await using server = await startSmtpServer({ extensions: ["PIPELINING"] });
+    await using transport = makeTransport();
+    const receipt = await sendTo(transport, serverAt(server.port), change);
+    const failure = { phase, code: "unsupported_here", outcome: "not-sent", retryable: false, reply: null };
+    expect(receipt).toMatchObject({ successful: false, failure });
+    expect(server.connections[0]?.commands).toEqual(["EHLO client.test"]);
+  });
+}
+
+test("an internationalised address goes with SMTPUTF8", async () => {
+  await using server = await startSmtpServer();
+  await using transport = makeTransport();
+  await sendTo(transport, serverAt(server.port), { recipient: "grüße@example.net" });
+  expect(server.mails[0]?.recipients).toEqual(["grüße@example.net"]);
+  expect(server.connections[0]?.commands[1]).toContain(" SMTPUTF8");
+});
+
+test("a mail larger than SIZE is not sent", async () => {
+  await using server = await startSmtpServer({ extensions: ["SIZE 10"] });
+  await using transport = makeTransport();
+  const receipt = await sendTo(transport, serverAt(server.port));
+  expect(receipt).toMatchObject({ failure: { phase: "sender", code: "too_large", outcome: "not-sent" } });
+  expect(server.mails).toEqual([]);
+});
+
+test("createSmtpTransport() throws TypeError for an EHLO name that is more than one word", () => {
+  for (const ehloName of ["", "a b", "a\r\nQUIT", "grüße"]) {
+    expect(() => makeTransport({ ehloName })).toThrow(TypeError);
+  }
+});

@@ -1,0 +1,41 @@
+import { performance } from "node:perf_hooks";
+import type { Delivery, Transport } from "../../src/contracts/transport.ts";
+import type { Receipt } from "../../src/domain/delivery.ts";
+import { Secret } from "../../src/domain/secret.ts";
+import type { OpenServer } from "../../src/domain/smtp-server.ts";
+import { createConnect } from "../../src/transport/connect.ts";
+import { createSmtpTransport, type SmtpTransportOptions } from "../../src/transport/smtp.ts";
+
+export const NOW = new Date();
+export const never = new AbortController().signal;
+export const BYTES = new TextEncoder().encode("Subject: Hello\r\n\r\nHello\r\n");
+
+/** A transport that connects to this machine, with the changes a test is about. */
+export function makeTransport(options: Partial<SmtpTransportOptions> = {}): Transport {
+  const connect = createConnect({ egress: "private", ports: [], ca: options.extraCa ?? [] });
+  return createSmtpTransport({ connect, ehloName: "client.test", now: () => NOW, ...options });
+}
+
+export function serverAt(port: number, change: Partial<OpenServer> = {}): OpenServer {
+  const defaults = { host: "127.0.0.1", security: "none", username: "", password: Secret.EMPTY } as const;
+  return { ...defaults, port, timeoutMs: 2000, ...change };
+}
+
+/** Sends a plain mail to a server; `change` says what is different. */
+export function sendTo(
+  transport: Transport,
+  server: OpenServer,
+  change: Partial<Delivery> & { readonly signal?: AbortSignal } = {},
+): Promise<Receipt> {
+  const { signal = never, ...delivery } = change;
+  const defaults = { poolKey: "key", from: "a@example.org", recipient: "b@example.net", bytes: BYTES };
+  return transport.send({ server, ...defaults, ...delivery }, { signal });
+}
+
+/** How long something took, in milliseconds. */
+export async function timed<T>(
+  run: () => Promise<T>,
+): Promise<{ readonly result: T; readonly elapsedMs: number }> {
+  const startMs = performance.now();
+  return { result: await run(), elapsedMs: performance.now() - startMs };
+}

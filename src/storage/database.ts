@@ -1,5 +1,6 @@
 import type { BatchItem, BatchResponse } from "drizzle-orm/batch";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
+import { resultCode } from "./failure.ts";
 
 /** A statement that has been built and not run: a Drizzle builder, or `write.run(sql`…`)`. */
 export type Statement = BatchItem<"sqlite">;
@@ -29,10 +30,7 @@ export interface Database extends AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** SQLite's primary result code of an error, as the driver gives it. */
-const CONSTRAINT_CODE = "SQLITE_CONSTRAINT";
-
 /** Whether a write was refused by a UNIQUE, PRIMARY KEY, NOT NULL, CHECK or FOREIGN KEY constraint. */
 export function isConstraintError(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === CONSTRAINT_CODE;
+  return resultCode(error) === "SQLITE_CONSTRAINT";
 }

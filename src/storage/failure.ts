@@ -53,44 +53,47 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 /** Codes of answers that a remote database gave; any other failure there lies on the way. */
 const SQL_ANSWER = /^SQL(ITE)?_/;
 
-/** Empty for an error without a code. */
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+/** SQLite's primary result code, or the driver's own code; empty for an error without a code. */
+export function resultCode(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : null;
+  if (typeof code !== "string") return "";
+  // Servers may say the extended code, such as SQLITE_CONSTRAINT_UNIQUE.
+  return /^SQLITE_[A-Z]+/.exec(code)?.[0] ?? code;
 }
 
 /** Whether another connection held a lock, so that nothing was done and the same call may be made again. */
 export function isBusy(error: unknown): boolean {
-  const code = codeOf(error);
+  const code = resultCode(error);
   return code === "SQLITE_BUSY" || code === "SQLITE_LOCKED";
 }
 
 function explained(meaning: Meaning, cause: unknown): SealpostError {
   const { code, message, retryAfterSeconds } = meaning;
   return new SealpostError(code, message, {
-    cause,
+    ...(cause === undefined ? {} : { cause }),
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
   });
 }
 
 /** What to throw for an error of a local database: the statement's own errors stay as they are. */
 export function localFailure(error: unknown): unknown {
-  const meaning = MEANINGS[codeOf(error)];
+  const meaning = MEANINGS[resultCode(error)];
   return meaning === undefined ? error : explained(meaning, error);
 }
 
 /** What to throw when a local database did not open: the driver throws there without a code. */
 export function openFailure(error: unknown): unknown {
-  return codeOf(error) === "" ? explained(CANNOT_OPEN, error) : localFailure(error);
+  return resultCode(error) === "" ? explained(CANNOT_OPEN, error) : localFailure(error);
 }
 
 /** What to throw for an error of a remote database. */
 export function remoteFailure(error: unknown): unknown {
-  const code = codeOf(error);
+  const code = resultCode(error);
   if (MEANINGS[code] !== undefined || SQL_ANSWER.test(code)) return localFailure(error);
   return explained(UNREACHABLE, error);
 }
 
-/** The error for a URL whose scheme no driver serves. */
-export function badUrl(): SealpostError {
-  return explained(BAD_URL, undefined);
+/** The error for a URL that no driver serves. */
+export function badUrl(cause?: unknown): SealpostError {
+  return explained(BAD_URL, cause);
 }

@@ -1,4 +1,4 @@
-import { createClient } from "@libsql/client";
+import { type Client, createClient } from "@libsql/client";
 import type { BatchResponse } from "drizzle-orm/batch";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 import type { Platform } from "../contracts/platform.ts";
@@ -78,8 +78,8 @@ function guarded(options: OpenDatabaseOptions, role: GuardRole): Connection {
   return new GuardedConnection({ ...role, open, patienceMs, randomBytes });
 }
 
-function connectRemote({ url, authToken }: OpenDatabaseOptions): Connections {
-  const client = createClient({ url, concurrency: REMOTE_CONCURRENCY, ...(authToken && { authToken }) });
+function connectRemote(options: OpenDatabaseOptions): Connections {
+  const client = remoteClient(options);
   const only: Connection = {
     run: async (operation) => {
       try {
@@ -91,6 +91,14 @@ function connectRemote({ url, authToken }: OpenDatabaseOptions): Connections {
     close: async () => client.close(),
   };
   return { writer: only, reader: only, grouping: false };
+}
+
+function remoteClient({ url, authToken }: OpenDatabaseOptions): Client {
+  try {
+    return createClient({ url, concurrency: REMOTE_CONCURRENCY, ...(authToken && { authToken }) });
+  } catch (error) {
+    throw badUrl(error);
+  }
 }
 
 class LibsqlDatabase implements Database {

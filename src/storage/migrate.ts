@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";
-import { type Database, isConstraintError } from "./database.ts";
+import type { Database } from "./database.ts";
 
 /** One step of the database's shape. */
 export interface Migration {
@@ -102,8 +102,8 @@ async function apply(database: Database, step: Step, now: Date): Promise<boolean
     await database.commit([write.run(record), ...statements.map((text) => write.run(sql.raw(text)))]);
     return true;
   } catch (error) {
-    // Another process may have been first; a constraint that the migration itself violated is not that.
-    if (isConstraintError(error) && isApplied(step, await appliedHashes(database))) return false;
+    // Another process was first, or the answer to our own commit was lost.
+    if (isApplied(step, await appliedHashes(database))) return false;
     throw error;
   }
 }

@@ -12,6 +12,16 @@ async function rejection(promise: PromiseLike<unknown>): Promise<unknown> {
   );
 }
 
+function codeThrownBy(call: () => unknown): string | null {
+  try {
+    call();
+    return null;
+  } catch (error) {
+    if (error instanceof SealpostError) return error.code;
+    throw error;
+  }
+}
+
 describe("openDatabase()", () => {
   test("does no I/O before the first statement", async () => {
     using file = temporaryFile();
@@ -21,8 +31,16 @@ describe("openDatabase()", () => {
     expect(existsSync(file.path)).toBe(true);
   });
 
-  test.each(["ftp://host/x", "data/x.db", "", "ws://127.0.0.1"])("refuses the URL %p", (url) => {
-    expect(() => openTest({ url })).toThrow(SealpostError);
+  test.each(["ftp://host/x", "data/x.db", "", "ws://127.0.0.1", "libsql://host?unknown=1", "http://["])(
+    "refuses the URL %p",
+    (url) => {
+      expect(codeThrownBy(() => openTest({ url }))).toBe("bad_setting");
+    },
+  );
+
+  test("refuses a file URL with unknown parameters when it is opened", async () => {
+    await using database = openTest({ url: "file:x.db?mode=ro" });
+    expect(await rejection(database.read.get(sql`SELECT 1`))).toMatchObject({ code: "bad_setting" });
   });
 
   test("keeps one database in memory for reads and writes", async () => {

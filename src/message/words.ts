@@ -55,7 +55,7 @@ function encodedLength(text: string, encoding: Encoding): number {
 
 function encode(text: string, encoding: Encoding): string {
   const octets = utf8.encode(text);
-  if (encoding === "B") return btoa(String.fromCharCode(...octets));
+  if (encoding === "B") return octets.toBase64();
   return Array.from(octets, qOctet).join("");
 }
 

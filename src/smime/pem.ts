@@ -36,7 +36,7 @@ function readBlock(text: string): readonly PemBlock[] {
 
 function fromBase64(text: string): Der | null {
   try {
-    const bytes = Uint8Array.from(atob(text.replace(/\s+/g, "")), (character) => character.charCodeAt(0));
+    const bytes = Uint8Array.fromBase64(text);
     return bytes.length === 0 ? null : bytes;
   } catch {
     return null;

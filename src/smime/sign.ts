@@ -6,8 +6,6 @@ import { concat, type Der } from "./der.ts";
 const BOUNDARY = /^[A-Za-z0-9'+_./=?-]{1,70}$/;
 /** RFC 2045 6.8. */
 const BASE64_LINE = /.{76}(?=.)/g;
-/** Arguments that one call of a function may have on every runtime. */
-const SPREAD_BYTES = 8192;
 
 const ascii = new TextEncoder();
 const latin1 = new TextDecoder("latin1");
@@ -51,9 +49,5 @@ export async function signEntity(
 }
 
 function base64Lines(bytes: Uint8Array): string {
-  let binary = "";
-  for (let start = 0; start < bytes.length; start += SPREAD_BYTES) {
-    binary += String.fromCharCode(...bytes.subarray(start, start + SPREAD_BYTES));
-  }
-  return btoa(binary).replace(BASE64_LINE, "$&\r\n");
+  return bytes.toBase64().replace(BASE64_LINE, "$&\r\n");
 }

@@ -66,10 +66,11 @@ export class Monitor {
 
   receive(chunk: Uint8Array): void {
     if (this.#isDeaf) return;
-    const replies = this.#reader.push(chunk);
-    for (const reply of replies ?? []) this.#onReply(reply);
+    const { replies, isSmtp } = this.#reader.push(chunk);
+    for (const reply of replies) this.#onReply(reply);
     // A reply that begins before its command was sent is as wrong as a whole one.
-    if (replies === null || (this.#reader.isPartial && !this.#dialogue.isAwaiting)) this.#onNonsense(null);
+    const isEarly = this.#reader.isPartial && !this.#dialogue.isAwaiting;
+    if (!this.#isDeaf && (!isSmtp || isEarly)) this.#onNonsense(null);
   }
 
   #onReply(raw: RawReply): void {

@@ -21,17 +21,18 @@ export class ReplyReader {
     return this.#rest !== "" || this.#lines.length > 0;
   }
 
-  /** @returns the replies that are now whole, or null as soon as the input is not SMTP or too long. */
-  push(chunk: Uint8Array): readonly RawReply[] | null {
+  /** @returns the replies that are now whole, and whether all else so far may be SMTP and is not too long. */
+  push(chunk: Uint8Array): { readonly replies: readonly RawReply[]; readonly isSmtp: boolean } {
     // One character an octet until a line is whole, so that no chunk border splits a character.
     const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString("latin1");
     const lines = (this.#rest + text).split("\n");
     this.#rest = lines.pop() ?? "";
     const replies: RawReply[] = [];
     for (const line of lines) {
-      if (!this.#addLine(line.endsWith("\r") ? line.slice(0, -1) : line, replies)) return null;
+      if (!this.#addLine(line.endsWith("\r") ? line.slice(0, -1) : line, replies))
+        return { replies, isSmtp: false };
     }
-    return this.#octets + this.#rest.length > REPLY_OCTETS ? null : replies;
+    return { replies, isSmtp: this.#octets + this.#rest.length <= REPLY_OCTETS };
   }
 
   #addLine(line: string, replies: RawReply[]): boolean {

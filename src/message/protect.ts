@@ -6,6 +6,9 @@ const STRUCTURAL_FIELD = /^mime-version:/i;
 const CONTENT_TYPE = /^(content-type): *(.*)$/is;
 const FIELD_BREAK = /\r\n(?![ \t])/;
 
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
 /**
  * Header protection for mail that is signed but not encrypted (RFC 9788 4): the entity again, with the routing
  * fields repeated in its header and `hp="clear"` on its Content-Type.
@@ -13,14 +16,14 @@ const FIELD_BREAK = /\r\n(?![ \t])/;
  */
 export function protectHeaders({ headers, entity }: ComposedMessage): Uint8Array<ArrayBuffer> {
   const end = endOfHeader(entity);
-  const entityFields = new TextDecoder().decode(entity.subarray(0, end)).split(FIELD_BREAK);
+  const entityFields = decoder.decode(entity.subarray(0, end)).split(FIELD_BREAK);
   const routingFields = headers
     .split(FIELD_BREAK)
     .filter((field) => field !== "" && !STRUCTURAL_FIELD.test(field));
   if (!entityFields.some((field) => CONTENT_TYPE.test(field)))
     throw new TypeError("The entity has no Content-Type");
   const fields = [...routingFields, ...entityFields.map(markClear)].join("\r\n");
-  const head = new TextEncoder().encode(fields);
+  const head = encoder.encode(fields);
   const bytes = new Uint8Array(head.length + entity.length - end);
   bytes.set(head);
   bytes.set(entity.subarray(end), head.length);

@@ -1,4 +1,4 @@
-import type { BaseBlock } from "asn1js";
+import { type BaseBlock, ObjectIdentifier } from "asn1js";
 import { type KeyAlgorithm, SIGNING_ALGORITHMS } from "./algorithms.ts";
 import { type Der, objectIdentifier, sequence, smallInteger, TAG, tlv } from "./der.ts";
 import { decryptPbes2, wrongPassphrase } from "./pbes2.ts";
@@ -151,9 +151,9 @@ function wrap(algorithm: Der, key: Der): Der {
 }
 
 function curveOf(parameters: BaseBlock): KeyAlgorithm {
-  if (parameters.idBlock.tagNumber !== TAG.OBJECT_IDENTIFIER) throw keyForm(EXPLICIT_CURVE);
+  if (!(parameters instanceof ObjectIdentifier)) throw keyForm(EXPLICIT_CURVE);
   return (
-    CURVES[oidOf(parameters)] ?? fail(keyForm(`The private key is on an unsupported curve. ${SUPPORTED}`))
+    CURVES[parameters.getValue()] ?? fail(keyForm(`The private key is on an unsupported curve. ${SUPPORTED}`))
   );
 }
 

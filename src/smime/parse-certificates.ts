@@ -68,9 +68,8 @@ function parseCertificate(pkijs: typeof Pkijs, { der }: PemBlock, ordinal: numbe
     if (der === null) throw new DerError("Broken base64");
     const names = readNames(der);
     const parsed = pkijs.Certificate.fromBER(der);
-    const validity = { notBefore: parsed.notBefore.value, notAfter: parsed.notAfter.value };
     const addresses = [...alternativeAddresses(pkijs, parsed), ...subjectAddresses(parsed)];
-    return { der, ...names, ...validity, ...readUsage(pkijs, parsed), addresses };
+    return { der, ...names, ...readValidity(parsed), ...readUsage(pkijs, parsed), addresses };
   } catch (cause) {
     const reason = `Certificate ${ordinal} of the text is damaged: paste the whole PEM block again`;
     throw certificateForm(reason, { cause });
@@ -84,6 +83,14 @@ function readNames(der: Der): Pick<Certificate, "serialNumber" | "issuer" | "sub
   const [serialNumber, , issuer, , subject, publicKey] = fields.slice(hasVersion ? 1 : 0).map(rawOf);
   if (!serialNumber || !issuer || !subject || !publicKey) throw new DerError("Missing fields");
   return { serialNumber, issuer, subject, publicKey };
+}
+
+/** A date that is none would compare as neither past nor future. */
+function readValidity(parsed: Pkijs.Certificate): Pick<Certificate, "notBefore" | "notAfter"> {
+  const [notBefore, notAfter] = [parsed.notBefore.value, parsed.notAfter.value];
+  if (Number.isNaN(notBefore.getTime()) || Number.isNaN(notAfter.getTime()))
+    throw new DerError("Broken dates");
+  return { notBefore, notAfter };
 }
 
 function readUsage(

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import { senderProblem } from "../../src/smime/certificate.ts";
 import { type Inspection, inspectIdentity, openIdentity } from "../../src/smime/identity.ts";
 import {
@@ -10,8 +11,8 @@ import {
   SENDER,
   sender,
 } from "../fixtures/smime/authority.ts";
-import { ALGORITHMS, encrypt, PASSPHRASE, privateKey } from "../fixtures/smime/keys.ts";
-import { convertCertificate, isInstalled } from "../fixtures/smime/openssl.ts";
+import { ALGORITHMS, convert, encrypt, PASSPHRASE, privateKey } from "../fixtures/smime/keys.ts";
+import { isInstalled } from "../fixtures/smime/openssl.ts";
 
 const withOpenssl = test.skipIf(!isInstalled("openssl"));
 
@@ -159,7 +160,7 @@ describe("inspectIdentity() refuses", () => {
       async (pem) => pem + (await privateKey("p256")),
       /private key: move it/,
     ],
-    "a trusted certificate": [(pem) => convertCertificate(pem, "x509", "-trustout"), /openssl x509 -in/],
+    "a trusted certificate": [(pem) => convert(pem, "x509", "-trustout"), /openssl x509 -in/],
     "PKCS#7": [(pem) => pem.replaceAll("CERTIFICATE", "PKCS7"), /openssl pkcs7 .*-print_certs/],
     "a key in the place of the certificate": [() => privateKey("p256"), /private key: move it/],
     "seventeen certificates": [(pem) => pem.repeat(17), /more than 16/],
@@ -184,6 +185,58 @@ describe("inspectIdentity() refuses", () => {
     const longer = new Uint8Array([...der, 0]);
     return `-----BEGIN CERTIFICATE-----\n${longer.toBase64()}\n-----END CERTIFICATE-----\n`;
   }
+});
+
+describe("inspectIdentity() of damaged bytes", () => {
+  /** A PEM text whose bytes are changed in a few places, or cut off. */
+  function damaged(
+    pem: string,
+    changes: readonly (readonly [at: number, octet: number])[],
+    length: number,
+  ): string {
+    const label = /-----BEGIN (.*)-----/.exec(pem)?.[1];
+    const der = Uint8Array.fromBase64(pem.replace(/-----.*-----/g, "").trim());
+    for (const [at, octet] of changes) der[at % der.length] = octet;
+    const base64 = der.subarray(0, Math.max(1, der.length - length)).toBase64();
+    return `-----BEGIN ${label}-----\n${base64}\n-----END ${label}-----\n`;
+  }
+  const changes = fc.array(fc.tuple(fc.nat(5000), fc.nat(255)), { minLength: 1, maxLength: 4 });
+  const cut = fc.oneof(fc.constant(0), fc.nat(200));
+
+  for (const form of ["PKCS#8", "SEC1", "encrypted"] as const) {
+    withOpenssl(`of a ${form} key gives problems, never an exception`, async () => {
+      const { key, certificate } = await sender("p256");
+      const sec1 = await convert(key, "pkey", "-traditional");
+      const encrypted = await encrypt(key, ["-v2", "aes-256-cbc"]);
+      const pem = { "PKCS#8": key, SEC1: sec1, encrypted }[form];
+      await fc.assert(
+        fc.asyncProperty(changes, cut, async (where, length) => {
+          const { problems, identity } = await inspect(damaged(pem, where, length), certificate);
+          expect(identity === null).toBe(problems.length > 0);
+        }),
+        { numRuns: 300 },
+      );
+    });
+  }
+
+  withOpenssl("of a certificate gives problems, never an exception", async () => {
+    const { key, certificate } = await sender("p256");
+    await fc.assert(
+      fc.asyncProperty(changes, cut, async (where, length) => {
+        const { problems, identity } = await inspect(key, damaged(certificate, where, length));
+        expect(identity === null).toBe(problems.length > 0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  withOpenssl("nested as deep as a body may be gives problems, never an exception", async () => {
+    const { key, certificate } = await sender("p256");
+    const nested = new Uint8Array(150_000).fill(0x30).map((octet, index) => (index % 2 === 0 ? octet : 0x80));
+    const pem = (label: string) => `-----BEGIN ${label}-----\n${nested.toBase64()}\n-----END ${label}-----\n`;
+    expect((await inspect(pem("PRIVATE KEY"), certificate)).problems).toHaveLength(1);
+    expect((await inspect(key, pem("CERTIFICATE"))).problems).toHaveLength(1);
+  });
 });
 
 describe("inspectIdentity() warns", () => {

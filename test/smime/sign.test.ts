@@ -35,7 +35,7 @@ beforeAll(async () => {
       from: { name: "Jörg", address: SENDER },
       date: NOW,
       messageId: "<1@example.org>",
-      boundary: "Part0123456789",
+      boundary: BOUNDARY,
     },
   );
 });

@@ -63,3 +63,28 @@ export type AuditTextColumn = (typeof AUDIT_TEXT_COLUMNS)[number];
 
 export const AUDIT_SORT_COLUMNS = ["number", "date", ...AUDIT_TEXT_COLUMNS, "success"] as const;
 export type AuditSortColumn = (typeof AUDIT_SORT_COLUMNS)[number];
+
+/** What an entry says of who did it; the request knows this before anything is done. */
+export type AuditActor = Pick<
+  AuditEntry,
+  "action" | "administrator" | "realm" | "client" | "policies" | "requestId"
+>;
+
+/** Completes an entry; what is not said is empty. */
+export function auditEntry(
+  actor: AuditActor,
+  date: Date,
+  said: { readonly success: boolean } & Partial<Omit<AuditEntry, keyof AuditActor | "date">>,
+): AuditEntry {
+  return {
+    identifier: "",
+    recipient: "",
+    fields: "",
+    outcome: "",
+    phase: "",
+    info: "",
+    ...actor,
+    date,
+    ...said,
+  };
+}

@@ -62,15 +62,28 @@ export const SMTP_SERVER_DEFAULTS: SmtpServerFields = {
   certificate: "",
 };
 
-/** A stored definition with its secrets opened. */
-export interface SmtpServer extends SmtpServerFields {
-  /** UUID made before the insert; binds the sealed values to the row. */
-  readonly id: string;
+/** How a definition's key and certificate are reached; nothing is opened before it is needed. */
+export interface SigningSource {
+  /** Names what was prepared for signing, so that it can be kept; null: an unsaved definition, nothing is kept. */
+  readonly cacheKey: string | null;
+  /** PEM text, chain included. */
+  readonly certificate: string;
+  /** PKCS#8 DER, opened when the definition was saved; null if it did not open then. */
+  readonly openedKey: () => Promise<Uint8Array<ArrayBuffer> | null>;
+  /** PEM text and passphrase as given. */
+  readonly givenKey: () => Promise<{ readonly pem: Secret; readonly passphrase: Secret }>;
+}
+
+/** A definition as far as sending needs it, stored or not. */
+export interface SendingServer extends OpenServer {
+  /** Name of the definition; may be empty if it is not saved. */
   readonly identifier: string;
-  /** Random per row, so that a definition deleted and made again has another ETag. */
-  readonly etagSeed: string;
-  /** 1, 2, …: grows with each change. */
-  readonly version: number;
-  /** The private key as PKCS#8 DER in base64, opened when the definition was saved; empty if it did not open. */
-  readonly signingKey: Secret;
+  /** Changes with each version of the definition; null: not saved. */
+  readonly poolKey: string | null;
+  /** One mailbox, or empty. */
+  readonly sender: string;
+  /** Null: mail leaves unsigned. */
+  readonly signing: SigningSource | null;
+  /** Whether mail that cannot be signed stays here. */
+  readonly dontSendOnError: boolean;
 }

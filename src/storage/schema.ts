@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { index, integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 
-// The tables as queries see them; `migrations/*.sql` makes them. Columns named in SEALED hold sealed values.
+// The tables as queries see them; `migrations/*.sql` makes them. `sealed.ts` says which columns are sealed.
 
 /** Facts about this instance: the sealed check value and the sealed secret that signs tokens. */
 export const instance = sqliteTable("instance", {
@@ -100,13 +100,3 @@ export const tryWindow = sqliteTable("try_window", {
   count: integer("count").notNull(),
   endsAt: integer("ends_at", { mode: "timestamp_ms" }).notNull(),
 });
-
-/** Every sealed column, with the column that identifies its row: what a key rotation has to visit. */
-export const SEALED = [
-  {
-    table: smtpServer,
-    row: smtpServer.id,
-    columns: ["password", "privateKey", "privateKeyPassword", "signingKey"],
-  },
-  { table: instance, row: instance.name, columns: ["value"] },
-] as const;

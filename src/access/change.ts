@@ -1,0 +1,73 @@
+import type { Admin } from "../domain/admin.ts";
+import type { Policy } from "../domain/policy.ts";
+import { SealpostError } from "../errors.ts";
+import type { AdminRepository } from "../storage/admins.ts";
+import { type Database, isConstraintError, type Statement } from "../storage/database.ts";
+import type { PolicyRepository } from "../storage/policies.ts";
+import { grants, namesAdmin } from "./policy.ts";
+
+/** Who may do what, at one moment. */
+export interface AccessState {
+  readonly policies: readonly Policy[];
+  readonly admins: readonly Admin[];
+}
+
+export interface AccessChange {
+  readonly statements: readonly Statement[];
+  /** What the state will be. */
+  readonly after: AccessState;
+  /** The parameter to blame when the change would lock everybody out. */
+  readonly parameter: string;
+}
+
+/** Stores a change that was decided on the present state; `plan` may run again on a newer one. */
+export type CommitAccessChange = (plan: (state: AccessState) => AccessChange) => Promise<void>;
+
+/** How often a change is decided anew because another one came first. */
+const MOST_ATTEMPTS = 10;
+
+/**
+ * Makes the one way by which admins and policies change: the change is stored in the same transaction that checks
+ * that the state it was decided on still holds, and never if it would leave nobody who may change policies.
+ */
+export function createCommitAccessChange(parts: {
+  readonly database: Database;
+  readonly admins: AdminRepository;
+  readonly policies: PolicyRepository;
+}): CommitAccessChange {
+  const { database, admins, policies } = parts;
+  return async (plan) => {
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const generation = await policies.generation();
+      const change = plan({ policies: await policies.list(), admins: await admins.list() });
+      refuseLockOut(change);
+      try {
+        await database.commit([policies.advance(generation), ...change.statements]);
+        return;
+      } catch (error) {
+        if (!isConstraintError(error)) throw error;
+      }
+    }
+    throw new SealpostError("conflict", "Others are changing admins or policies at the same time; try again");
+  };
+}
+
+function refuseLockOut({ after, parameter }: AccessChange): void {
+  if (someoneMayWritePolicies(after)) return;
+  throw new SealpostError(
+    "invalid_parameter",
+    `ERR905: Invalid parameter: ${parameter}: this would leave no enabled admin who may change policies (policywrite)`,
+    { parameter },
+  );
+}
+
+/** Counts only policies that hold at any address and time: the others may not apply when they are needed. */
+export function someoneMayWritePolicies({ admins, policies }: AccessState): boolean {
+  const enabled = admins.filter((admin) => admin.enabled);
+  const active = policies.filter((policy) => policy.active);
+  if (active.length === 0) return enabled.length > 0;
+  const lasting = active.filter(
+    (policy) => policy.client.length === 0 && policy.time === "" && grants(policy, "policywrite"),
+  );
+  return lasting.some((policy) => enabled.some((admin) => namesAdmin(policy, admin)));
+}

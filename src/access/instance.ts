@@ -1,0 +1,88 @@
+import type { Platform } from "../contracts/platform.ts";
+import { SealpostError } from "../errors.ts";
+import type { Keyring } from "../secrets/keyring.ts";
+import { open, seal } from "../secrets/seal.ts";
+import type { Database } from "../storage/database.ts";
+import type { InstanceRepository } from "../storage/instance.ts";
+import type { SealedRepository } from "../storage/sealed.ts";
+
+/** Opens if the keys are those that sealed this database. */
+const KEY_CHECK = "key_check";
+const KEY_CHECK_TEXT = "sealpost";
+const TOKEN_SECRET = "token_secret";
+const TOKEN_SECRET_BYTES = 32;
+
+export type Instance = ReturnType<typeof createInstance>;
+
+/** What this database holds about itself: the proof that the keys fit, and the secret that signs tokens. */
+export function createInstance(parts: {
+  readonly database: Database;
+  readonly repository: InstanceRepository;
+  readonly sealed: SealedRepository;
+  readonly keyring: Keyring;
+  readonly platform: Platform;
+}) {
+  const { database, repository, sealed, keyring, platform } = parts;
+  let tokenKey: CryptoKey | undefined;
+
+  async function readOrMake(name: string, make: () => string): Promise<string> {
+    const context = { table: "instance", row: name, column: "value" };
+    const stored = await repository.read(name);
+    if (stored !== undefined) return (await open(keyring, stored, context)).reveal();
+    await database.commit([repository.insert(name, await seal(keyring, make(), context, platform))]);
+    return readOrMake(name, make);
+  }
+
+  async function checkKeys(): Promise<void> {
+    const missing = [...(await sealed.keyIds())].filter((id) => !keyring.ids.includes(id));
+    if (missing.length > 0) throw keysMissing(missing, keyring.ids);
+    const text = await readOrMake(KEY_CHECK, () => KEY_CHECK_TEXT);
+    if (text !== KEY_CHECK_TEXT) throw new SealpostError("unsealable", "The sealed check value is damaged");
+  }
+
+  return {
+    /**
+     * Checks the keys and reads the token secret; on a new database, makes both. Several processes may do it at once.
+     * @throws {SealpostError} `bad_setting` if a key is missing or is not the one that sealed.
+     */
+    async start(): Promise<void> {
+      await checkKeys().catch((error) => {
+        throw asSetting(error);
+      });
+      const secret = await readOrMake(TOKEN_SECRET, () =>
+        platform.randomBytes(TOKEN_SECRET_BYTES).toBase64(),
+      );
+      const usages: ("sign" | "verify")[] = ["sign", "verify"];
+      const algorithm = { name: "HMAC", hash: "SHA-256" };
+      tokenKey = await crypto.subtle.importKey(
+        "raw",
+        Uint8Array.fromBase64(secret),
+        algorithm,
+        false,
+        usages,
+      );
+    },
+
+    /** Whether the database answers and the keys open it. */
+    checkKeys,
+
+    tokenKey(): CryptoKey {
+      if (tokenKey) return tokenKey;
+      throw new SealpostError("internal", "start() has to run before the first request");
+    },
+  };
+}
+
+function keysMissing(missing: readonly string[], given: readonly string[]): SealpostError {
+  const names = missing.map((id) => `"${id}"`).join(", ");
+  const message = `SEALPOST_KEYS: this database is sealed with key ${names}, which is not among the given (${given.join(", ")}); add it`;
+  return new SealpostError("bad_setting", message, { parameter: "SEALPOST_KEYS" });
+}
+
+function asSetting(error: unknown): unknown {
+  if (!(error instanceof SealpostError) || error.code !== "unsealable") return error;
+  return new SealpostError("bad_setting", `SEALPOST_KEYS: ${error.message}`, {
+    parameter: "SEALPOST_KEYS",
+    cause: error,
+  });
+}

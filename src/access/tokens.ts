@@ -1,0 +1,70 @@
+import { sign, verify } from "hono/jwt";
+import * as v from "valibot";
+import type { Platform } from "../contracts/platform.ts";
+import { SealpostError } from "../errors.ts";
+
+const ALGORITHM = "HS256";
+/** 40 hexadecimal digits, as clients of the reference know it. */
+const NONCE_BYTES = 20;
+
+const claimsSchema = v.object({
+  username: v.string(),
+  realm: v.string(),
+  role: v.string(),
+  nonce: v.string(),
+  authtype: v.string(),
+  rights: v.array(v.string()),
+  /** Seconds since the epoch. */
+  iat: v.number(),
+  exp: v.number(),
+  /** The admin's id and password generation; absent in tokens of other roles. */
+  admin_id: v.optional(v.string(), ""),
+  generation: v.optional(v.number(), 0),
+});
+export type TokenClaims = v.InferOutput<typeof claimsSchema>;
+export type Tokens = ReturnType<typeof createTokens>;
+
+/** Signs and checks the JSON Web Tokens of admins (RFC 7519, HS256). */
+export function createTokens(parts: {
+  /** HMAC-SHA-256, to sign and verify; read when it is needed, for it comes from the database. */
+  readonly key: () => CryptoKey;
+  readonly lifetimeSeconds: number;
+  readonly platform: Platform;
+}) {
+  const { key, lifetimeSeconds, platform } = parts;
+  const nowSeconds = () => Math.floor(platform.now().getTime() / 1000);
+  return {
+    async issue(claims: Omit<TokenClaims, "iat" | "exp" | "nonce" | "authtype">): Promise<string> {
+      const iat = nowSeconds();
+      const nonce = platform.randomBytes(NONCE_BYTES).toHex();
+      const whole = { ...claims, nonce, authtype: "password", iat, exp: iat + lifetimeSeconds };
+      return sign(whole, key(), ALGORITHM);
+    },
+
+    /** @throws {SealpostError} `bad_token` or `expired_token`. */
+    async read(token: string): Promise<TokenClaims> {
+      const claims = await checkSignature(token, key());
+      if (claims.exp <= nowSeconds()) throw expiredToken("the time in it has passed");
+      return claims;
+    },
+  };
+}
+
+/** 4305: the token was good once. */
+export function expiredToken(reason: string): SealpostError {
+  return new SealpostError("expired_token", `Authentication failure. Your token has expired: ${reason}`);
+}
+
+async function checkSignature(token: string, key: CryptoKey): Promise<TokenClaims> {
+  try {
+    // Expiry is checked against the passed-in clock, not here.
+    const payload = await verify(token, key, { alg: ALGORITHM, exp: false, iat: false, nbf: false });
+    return v.parse(claimsSchema, payload);
+  } catch (cause) {
+    throw new SealpostError(
+      "bad_token",
+      "Authentication failure. Error decoding the Authorization token: it is not a token of this server",
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,39 @@
+import { canonicalIp } from "./network.ts";
+import type { Endpoint, Security, SmtpServerFields } from "./smtp-server.ts";
+
+/** RFC 8314 7.3: the port of implicit TLS submission. */
+const IMPLICIT_TLS_PORT = 465;
+const MOST_PORT = 65_535;
+const HOST_NAME =
+  /^(?=.{1,253}\.?$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i;
+const SERVER = /^(?:(smtps?):\/\/)?(\[[0-9a-f:.]+\]|[^[\]:/?#@\s]+)(?::(\d{1,5}))?$/i;
+const STRENGTH: Readonly<Record<Security, number>> = { none: 0, starttls: 1, implicit: 1 };
+
+/**
+ * What `server`, `port` and `tls` of a definition amount to.
+ * `server` is `host`, `host:port`, `smtp://host[:port]` or `smtps://host[:port]`; an IPv6 address stands in brackets.
+ * @returns null if `server` is none of these.
+ */
+export function parseEndpoint(fields: Pick<SmtpServerFields, "server" | "port" | "tls">): Endpoint | null {
+  const [, scheme, rawHost, rawPort] = SERVER.exec(fields.server) ?? [];
+  const host = rawHost === undefined ? null : parseHost(rawHost);
+  const portInside = rawPort === undefined ? null : Number(rawPort);
+  if (host === null || (portInside !== null && (portInside < 1 || portInside > MOST_PORT))) return null;
+  if (scheme?.toLowerCase() === "smtps") {
+    return { host, port: portInside ?? IMPLICIT_TLS_PORT, security: "implicit" };
+  }
+  return { host, port: portInside ?? fields.port, security: fields.tls ? "starttls" : "none" };
+}
+
+/** Whether a secret meant for `kept` may be used with `next`: the same place, by no weaker TLS. */
+export function keepsSecret(kept: Endpoint, next: Endpoint): boolean {
+  return (
+    kept.host === next.host && kept.port === next.port && STRENGTH[next.security] >= STRENGTH[kept.security]
+  );
+}
+
+function parseHost(text: string): string | null {
+  if (text.startsWith("[")) return canonicalIp(text.slice(1, -1));
+  if (/^[\d.]+$/.test(text)) return canonicalIp(text);
+  return HOST_NAME.test(text) ? text.toLowerCase().replace(/\.$/, "") : null;
+}

@@ -1,0 +1,84 @@
+import { Hono } from "hono";
+import * as v from "valibot";
+import type { Authentication } from "../access/authentication.ts";
+import type { Platform } from "../contracts/platform.ts";
+import { missingParameter, SealpostError } from "../errors.ts";
+import type { Env } from "../wire/env.ts";
+import { success } from "../wire/envelope.ts";
+import { methodNotAllowed } from "../wire/not-found.ts";
+import { operation } from "../wire/openapi.ts";
+import { bodyParams } from "../wire/params.ts";
+
+/** The reference's clients read it; 30 is its "warning". */
+const LOG_LEVEL = 30;
+
+const credentials = v.object({
+  username: v.optional(
+    v.pipe(v.string("expected a text"), v.maxLength(511, "expected at most 511 characters")),
+    "",
+  ),
+  password: v.optional(v.string("expected a text"), ""),
+  realm: v.optional(v.pipe(v.string("expected a text"), v.maxLength(255, "expected at most 255 characters"))),
+});
+
+const session = v.object({
+  token: v.string(),
+  role: v.literal("admin"),
+  username: v.string(),
+  realm: v.string(),
+  rights: v.array(v.string()),
+  auth: v.literal(true),
+  log_level: v.number(),
+  menus: v.array(v.string()),
+});
+
+/** Log-in of admins. */
+export function authRoutes(parts: {
+  readonly authentication: Authentication;
+  readonly platform: Pick<Platform, "now">;
+}) {
+  const { authentication, platform } = parts;
+  return new Hono<Env>()
+    .post(
+      "/",
+      operation({
+        summary: "Log in; the token goes into the header Authorization or PI-Authorization",
+        operationId: "logIn",
+        tag: "Authentication",
+        answer: session,
+        body: credentials,
+        refusals: [401, 429],
+        open: true,
+      }),
+      async (c, next) => {
+        c.set("auditAction", "POST /auth");
+        await next();
+      },
+      bodyParams(credentials),
+      async (c) => {
+        const { username, password, realm } = c.req.valid("json");
+        if (username === "") {
+          throw new SealpostError("missing_username", "Authentication failure. Missing Username");
+        }
+        if (password === "") throw missingParameter("password");
+        const options = { realm: realm ?? null, client: c.get("clientAddress") };
+        const { token, principal, rights } = await authentication.logIn(username, password, options);
+        const envelope = success(
+          {
+            token,
+            role: "admin" as const,
+            username: principal.username,
+            realm: principal.realm,
+            rights: [...rights],
+            auth: true as const,
+            log_level: LOG_LEVEL,
+            menus: [] as string[],
+          },
+          platform.now(),
+        );
+        const result = { ...envelope.result, authentication: "ACCEPT" as const };
+        return c.json({ ...envelope, id: 2 as const, result });
+      },
+    )
+    .all("/", methodNotAllowed);
+}

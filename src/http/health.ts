@@ -1,0 +1,46 @@
+import { Hono } from "hono";
+import * as v from "valibot";
+import type { Platform } from "../contracts/platform.ts";
+import type { Env } from "../wire/env.ts";
+import { success } from "../wire/envelope.ts";
+import { methodNotAllowed } from "../wire/not-found.ts";
+import { operation } from "../wire/openapi.ts";
+
+const tag = "Health";
+
+/** For load balancers: whether the process is alive, and whether it can do its work. */
+export function healthRoutes(parts: {
+  /** Rejects if the database does not answer or the keys do not open it. */
+  readonly checkReady: () => Promise<void>;
+  readonly platform: Pick<Platform, "now">;
+}) {
+  const { checkReady, platform } = parts;
+  return new Hono<Env>()
+    .get(
+      "/healthz",
+      operation({
+        summary: "The process is alive",
+        operationId: "healthz",
+        tag,
+        answer: v.literal("alive"),
+        open: true,
+      }),
+      (c) => c.json(success("alive" as const, platform.now())),
+    )
+    .get(
+      "/readyz",
+      operation({
+        summary: "The database answers and the keys open it",
+        operationId: "readyz",
+        tag,
+        answer: v.literal("ready"),
+        open: true,
+      }),
+      async (c) => {
+        await checkReady();
+        return c.json(success("ready" as const, platform.now()));
+      },
+    )
+    .all("/healthz", methodNotAllowed)
+    .all("/readyz", methodNotAllowed);
+}

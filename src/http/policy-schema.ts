@@ -1,0 +1,135 @@
+import * as v from "valibot";
+import { parseTimes } from "../access/times.ts";
+import { parseAddressBlock } from "../domain/network.ts";
+import type { Action } from "../domain/policy.ts";
+
+const MOST_NAME_CHARACTERS = 64;
+const MOST_ENTRIES = 256;
+const MOST_CHARACTERS = 2_000;
+
+/** Entries are names with `*` and `?`; who writes one of these expects a regular expression. */
+const REGEX_SIGNS = /[\^$()[\]{}|+\\]/;
+
+const text = v.pipe(
+  v.string("expected a text"),
+  v.maxLength(MOST_CHARACTERS, `expected at most ${MOST_CHARACTERS} characters`),
+);
+
+export const policyNameParams = v.object({
+  name: v.pipe(
+    v.string(),
+    v.maxLength(MOST_NAME_CHARACTERS, `expected at most ${MOST_NAME_CHARACTERS} characters`),
+    v.regex(/^[\w.-]+$/, 'expected letters, digits, ".", "_" or "-"'),
+    v.description("Unique name of the policy"),
+  ),
+});
+
+/** A list, or a text with commas between its entries. */
+function entries(check: (entry: string) => boolean, expected: string, description: string) {
+  return v.optional(
+    v.pipe(
+      v.union([text, v.array(text)], "expected a text or a list of texts"),
+      v.transform((value) => (typeof value === "string" ? value.split(",") : value)),
+      v.transform((list) => list.map((entry) => entry.trim()).filter((entry) => entry !== "")),
+      v.maxLength(MOST_ENTRIES, `expected at most ${MOST_ENTRIES} entries`),
+      v.check((list) => list.every(check), expected),
+      v.description(description),
+    ),
+    [],
+  );
+}
+
+const names = (description: string) =>
+  entries(
+    (entry) => !REGEX_SIGNS.test(entry),
+    "expected names with * and ?, no regular expressions",
+    `${description}: names, with * and ?; !name takes one out; empty: all`,
+  );
+
+const clients = entries(
+  (entry) => parseAddressBlock(entry.replace(/^[!-]/, "").trim()) !== null,
+  "expected IP addresses or CIDR blocks, ! or - before one that is excluded",
+  "Addresses of clients: IP or CIDR, ! or - before one that is excluded; empty: all",
+);
+
+/** `{"smtpserver_read": true}`, `["smtpserver_read"]` or `"smtpserver_read, auditlog"`. */
+const action = v.pipe(
+  v.union(
+    [text, v.array(text), v.record(text, v.union([v.boolean(), text]))],
+    "expected a text, a list or an object",
+  ),
+  v.transform(toActions),
+  v.check(
+    (actions) => Object.values(actions).every((value) => value !== false),
+    "leave out the actions that are false: naming one grants it, !name takes it out",
+  ),
+  v.description("What the policy allows: names of actions, * for all, !name takes one out"),
+);
+
+function toActions(value: string | string[] | Record<string, boolean | string>) {
+  if (typeof value === "object" && !Array.isArray(value)) return value;
+  const list = typeof value === "string" ? value.split(",") : value;
+  const pairs = list
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "")
+    .map((entry): [string, boolean | string] => {
+      const at = entry.indexOf("=");
+      return at < 0 ? [entry, true] : [entry.slice(0, at).trim(), entry.slice(at + 1).trim()];
+    });
+  return Object.fromEntries(pairs);
+}
+
+/** Parameters of POST /policy/<name>; `known` are the actions that there are. */
+export function policyParams(known: readonly Action[]) {
+  const isKnown = (name: string) => name === "*" || known.includes(name.replace(/^!/, ""));
+  return v.object({
+    scope: v.pipe(v.picklist(["admin"], "expected admin"), v.description("Always admin")),
+    action: v.pipe(
+      action,
+      v.check((actions) => Object.keys(actions).length > 0, "expected at least one action"),
+      v.check((actions) => Object.keys(actions).every(isKnown), `expected ${known.join(", ")} or *`),
+    ),
+    adminuser: names("Admins"),
+    adminrealm: names("Realms of admins"),
+    client: clients,
+    time: v.optional(
+      v.pipe(
+        text,
+        v.check(
+          (value) => parseTimes(value) !== null,
+          "expected such as Mon-Fri: 8:00-18:00, Sat: 9-12 (UTC)",
+        ),
+        v.transform((value) => value.trim()),
+        v.description("When it holds, in UTC, such as Mon-Fri: 8:00-18:00; empty: always"),
+      ),
+      "",
+    ),
+    active: v.optional(v.boolean("expected true or false"), true),
+    priority: v.optional(
+      v.pipe(
+        v.number("expected a whole number from 1"),
+        v.integer("expected a whole number from 1"),
+        v.minValue(1, "expected a whole number from 1"),
+        v.maxValue(1_000_000, "expected at most 1000000"),
+        v.description("1 is the highest"),
+      ),
+      1,
+    ),
+    description: v.optional(text, ""),
+  });
+}
+
+/** A policy as GET shows it. */
+export const policyView = v.object({
+  id: v.number(),
+  name: v.string(),
+  scope: v.literal("admin"),
+  action: v.record(v.string(), v.union([v.boolean(), v.string()])),
+  adminuser: v.array(v.string()),
+  adminrealm: v.array(v.string()),
+  client: v.array(v.string()),
+  time: v.string(),
+  active: v.boolean(),
+  priority: v.number(),
+  description: v.string(),
+});

@@ -1,0 +1,218 @@
+import * as v from "valibot";
+import { parseEndpoint } from "../domain/endpoint.ts";
+import { parseMailbox } from "../domain/mailbox.ts";
+import { Secret } from "../domain/secret.ts";
+import { SMTP_SERVER_DEFAULTS as DEFAULTS } from "../domain/smtp-server.ts";
+import type { ServerInput } from "../mail/save-server.ts";
+
+/** The name of the test route, which no definition can have. */
+export const TEST_ROUTE = "send_test_email";
+const MOST_CHARACTERS = 255;
+/** Key, chain and description are long; nothing that people write is longer. */
+const MOST_TEXT_CHARACTERS = 65_535;
+const MOST_DESCRIPTION_CHARACTERS = 2_000;
+
+const RESERVED = [".", "..", TEST_ROUTE];
+// Control characters would reach commands and headers.
+const CONTROL = /\p{Cc}/u;
+
+const line = v.pipe(
+  v.string("expected a text"),
+  v.maxLength(MOST_CHARACTERS, `expected at most ${MOST_CHARACTERS} characters`),
+  v.check((text) => !CONTROL.test(text), "expected one line without control characters"),
+);
+const longText = v.pipe(
+  v.string("expected a text"),
+  v.maxLength(MOST_TEXT_CHARACTERS, `expected at most ${MOST_TEXT_CHARACTERS} characters`),
+);
+const flag = v.boolean("expected true or false");
+const wholeNumber = (lowest: number, highest: number) => {
+  const expected = `expected a whole number from ${lowest} to ${highest}`;
+  return v.pipe(
+    v.number(expected),
+    v.integer(expected),
+    v.minValue(lowest, expected),
+    v.maxValue(highest, expected),
+  );
+};
+const described = <S extends v.GenericSchema>(schema: S, description: string) =>
+  v.pipe(schema, v.description(description));
+
+const identifierText = v.pipe(
+  line,
+  v.check(
+    (text) => !text.includes("/") && !RESERVED.includes(text) && text.trim() !== "",
+    `expected a name without "/" that is not one of ${RESERVED.join(", ")}`,
+  ),
+);
+
+/** The name of a definition in a path. */
+export const identifierParams = v.object({
+  identifier: v.pipe(
+    identifierText,
+    v.description("Unique name of the definition, case-sensitive"),
+    v.transform((text) => text.normalize("NFC")),
+  ),
+});
+
+const server = v.pipe(
+  line,
+  v.check(
+    (text) => text === "" || parseEndpoint({ server: text, port: 25, tls: false }) !== null,
+    "expected host, host:port, smtp://host[:port] or smtps://host[:port]",
+  ),
+);
+const mailboxOrEmpty = v.pipe(
+  line,
+  v.check(
+    (text) => text === "" || parseMailbox(text) !== null,
+    "expected one mailbox, such as mail@example.org",
+  ),
+);
+
+const definitionEntries = {
+  server: described(server, "Host, host:port, smtp://host[:port] or smtps://host[:port] (implicit TLS)"),
+  port: v.optional(described(wholeNumber(1, 65_535), "TCP port; one inside server wins"), DEFAULTS.port),
+  username: v.optional(described(line, "SMTP AUTH user; empty: no AUTH"), DEFAULTS.username),
+  password: v.optional(
+    described(
+      line,
+      "SMTP AUTH password. On update, absent or __CENSORED__ keeps the stored one, empty clears it",
+    ),
+  ),
+  sender: v.optional(
+    described(mailboxOrEmpty, "From of mail that names none; empty: username, if that is an address"),
+    DEFAULTS.sender,
+  ),
+  tls: v.optional(described(flag, "STARTTLS, or failure"), DEFAULTS.tls),
+  timeout: v.optional(
+    described(wholeNumber(1, 300), "Seconds that each step may take; a whole mail, four times that"),
+    DEFAULTS.timeout,
+  ),
+  enqueue_job: v.optional(described(flag, "Queue mail instead of sending it at once"), DEFAULTS.enqueueJob),
+  description: v.optional(
+    described(
+      v.pipe(
+        v.string("expected a text"),
+        v.maxLength(
+          MOST_DESCRIPTION_CHARACTERS,
+          `expected at most ${MOST_DESCRIPTION_CHARACTERS} characters`,
+        ),
+      ),
+      "Free text",
+    ),
+    DEFAULTS.description,
+  ),
+  smime: v.optional(described(flag, "Sign mail with S/MIME"), DEFAULTS.smime),
+  dont_send_on_error: v.optional(
+    described(flag, "Do not send mail that cannot be signed"),
+    DEFAULTS.dontSendOnError,
+  ),
+  private_key: v.optional(
+    described(longText, "Private key as PEM text. On update, absent or __CENSORED__ keeps the stored one"),
+  ),
+  private_key_password: v.optional(
+    described(
+      longText,
+      "Passphrase of the private key. On update, absent or __CENSORED__ keeps the stored one",
+    ),
+  ),
+  certificate: v.optional(
+    described(longText, "Certificate as PEM text, chain included; absent on update: stays with a kept key"),
+  ),
+};
+
+/** Parameters of POST /smtpserver/<identifier>. */
+export const definitionParams = v.object(definitionEntries);
+
+/** Parameters of POST /smtpserver/send_test_email. */
+export const testParams = v.object({
+  ...definitionEntries,
+  identifier: v.optional(
+    described(v.union([v.literal(""), identifierText]), "Name under which the definition would be saved"),
+    "",
+  ),
+  recipient: described(
+    v.pipe(
+      line,
+      v.check((text) => parseMailbox(text) !== null, "expected one mailbox, such as mail@example.org"),
+    ),
+    "Mailbox that the test is sent to",
+  ),
+});
+
+export const listParams = v.object({
+  censor: v.optional(
+    described(flag, "Show __CENSORED__ for passwords, whatever SEALPOST_SECRETS says"),
+    false,
+  ),
+});
+
+/** The definition that the parameters describe. */
+export function toServerInput(params: v.InferOutput<typeof definitionParams>): ServerInput {
+  const { server, port, username, sender, tls, timeout, description, smime, certificate } = params;
+  return {
+    ...{ server, port, username, sender, tls, timeout, description, smime, certificate },
+    enqueueJob: params.enqueue_job,
+    dontSendOnError: params.dont_send_on_error,
+    password: secret(params.password),
+    privateKey: secret(params.private_key),
+    privateKeyPassword: secret(params.private_key_password),
+  };
+}
+
+function secret(text: string | undefined): Secret | undefined {
+  return text === undefined ? undefined : new Secret(text);
+}
+
+/** One definition as GET shows it: exactly these keys. */
+export const definitionView = v.object({
+  server: v.string(),
+  port: v.number(),
+  username: v.string(),
+  password: v.string(),
+  sender: v.string(),
+  tls: v.boolean(),
+  timeout: v.number(),
+  enqueue_job: v.boolean(),
+  description: v.string(),
+  smime: v.boolean(),
+  dont_send_on_error: v.boolean(),
+  private_key: v.string(),
+  private_key_password: v.string(),
+  certificate: v.string(),
+});
+export type DefinitionView = v.InferOutput<typeof definitionView>;
+
+const reply = v.object({
+  code: v.number(),
+  enhanced: v.nullable(v.string()),
+  text: v.string(),
+});
+
+/** `detail.delivery` of a test. */
+export const deliveryView = v.object({
+  phase: v.nullable(v.string()),
+  code: v.nullable(v.string()),
+  retryable: v.boolean(),
+  outcome: v.picklist(["sent", "not-sent", "unknown"]),
+  reply: v.nullable(reply),
+  hint: v.nullable(v.string()),
+  timing_ms: v.record(v.string(), v.number()),
+  tls: v.nullable(
+    v.object({
+      protocol: v.nullable(v.string()),
+      peer: v.nullable(v.string()),
+      days_left: v.nullable(v.number()),
+    }),
+  ),
+  accepted: v.array(v.string()),
+  rejected: v.array(v.object({ recipient: v.string(), reply: v.nullable(reply), retryable: v.boolean() })),
+});
+export type DeliveryView = v.InferOutput<typeof deliveryView>;
+
+export const smimeView = v.object({
+  signed: v.boolean(),
+  code: v.optional(v.string()),
+  reason: v.optional(v.string()),
+});

@@ -1,0 +1,196 @@
+import { Hono } from "hono";
+import * as v from "valibot";
+import type { AuditTrail } from "../access/audit-trail.ts";
+import type { Platform } from "../contracts/platform.ts";
+import { parseMailbox } from "../domain/mailbox.ts";
+import { invalidParameter, SealpostError } from "../errors.ts";
+import type { SaveServer } from "../mail/save-server.ts";
+import type { Servers, ServerView } from "../mail/servers.ts";
+import type { SendTestMail } from "../mail/test-mail.ts";
+import type { Env } from "../wire/env.ts";
+import { success } from "../wire/envelope.ts";
+import type { RequireRight } from "../wire/guard.ts";
+import { methodNotAllowed } from "../wire/not-found.ts";
+import { operation } from "../wire/openapi.ts";
+import { bodyParams, pathParams, queryParams } from "../wire/params.ts";
+import { readConditions, readIfMatch } from "./conditions.ts";
+import {
+  definitionParams,
+  definitionView,
+  deliveryView,
+  identifierParams,
+  listParams,
+  smimeView,
+  TEST_ROUTE,
+  testParams,
+  toServerInput,
+} from "./smtpserver-schema.ts";
+import { toDefinitionView, toDeliveryView } from "./smtpserver-view.ts";
+
+const READ = "smtpserver_read";
+const WRITE = "smtpserver_write";
+const tag = "SMTP servers";
+const warnings = v.object({ warnings: v.array(v.string()) });
+
+export interface SmtpServerParts {
+  readonly servers: Servers;
+  readonly saveServer: SaveServer;
+  readonly sendTestMail: SendTestMail;
+  readonly trail: AuditTrail;
+  readonly requireRight: RequireRight;
+  readonly platform: Pick<Platform, "now">;
+  /** Whether GET shows passwords. */
+  readonly revealSecrets: boolean;
+}
+
+/** All definitions. */
+export function smtpServerCollection(parts: SmtpServerParts) {
+  const { servers, trail, requireRight, platform, revealSecrets } = parts;
+  return new Hono<Env>()
+    .get(
+      "/",
+      operation({
+        summary: "All definitions by identifier",
+        operationId: "listSmtpServers",
+        tag,
+        answer: v.record(v.string(), definitionView),
+        detail: warnings,
+      }),
+      requireRight(READ, "GET /smtpserver/"),
+      queryParams(listParams),
+      async (c) => {
+        const all = await servers.list();
+        const reveal = revealSecrets && !c.req.valid("query").censor;
+        if (reveal && all.some((server) => server.hasPassword)) {
+          await trail.revealed(c.get("actor"), "", "password");
+        }
+        const value = Object.fromEntries(
+          all.map((server) => [server.identifier, toDefinitionView(server, reveal)]),
+        );
+        return c.json(success(value, platform.now(), unreadable(all, reveal)));
+      },
+    )
+    .all("/", methodNotAllowed);
+}
+
+/** One definition by name, and the test of one that need not be saved. */
+export function smtpServerRoutes(parts: SmtpServerParts) {
+  const { servers, saveServer, sendTestMail, trail, requireRight, platform, revealSecrets } = parts;
+  const now = () => platform.now();
+
+  return new Hono<Env>()
+    .post(
+      `/${TEST_ROUTE}`,
+      operation({
+        summary: "Send a real test mail through a configuration that need not be saved",
+        operationId: "sendTestEmail",
+        tag,
+        answer: v.boolean(),
+        detail: v.object({
+          delivery: deliveryView,
+          smime: v.optional(smimeView),
+          queued: v.optional(v.boolean()),
+        }),
+        body: testParams,
+      }),
+      requireRight(WRITE, `POST /smtpserver/${TEST_ROUTE}`),
+      bodyParams(testParams),
+      async (c) => {
+        const params = c.req.valid("json");
+        const recipient = parseMailbox(params.recipient);
+        if (recipient === null) throw invalidParameter("recipient", "expected one mailbox");
+        const input = toServerInput(params);
+        const test = { identifier: params.identifier.normalize("NFC"), recipient };
+        const result = await sendTestMail(input, test, c.get("actor"));
+        const detail = {
+          delivery: toDeliveryView(result, input),
+          ...(result.smime ? { smime: result.smime } : {}),
+          ...(input.enqueueJob ? { queued: false } : {}),
+        };
+        return c.json(success(result.state === "delivered", now(), detail));
+      },
+    )
+    .all(`/${TEST_ROUTE}`, methodNotAllowed)
+    .get(
+      "/:identifier",
+      operation({
+        summary: "One definition; its ETag in the header",
+        operationId: "getSmtpServer",
+        tag,
+        answer: definitionView,
+        detail: warnings,
+        refusals: [400, 404],
+      }),
+      requireRight(READ, "GET /smtpserver/<identifier>"),
+      pathParams(identifierParams),
+      queryParams(listParams),
+      async (c) => {
+        const { identifier } = c.req.valid("param");
+        const server = await servers.get(identifier);
+        if (!server) {
+          throw new SealpostError("resource_not_found", "The requested SMTPServer could not be found.");
+        }
+        const reveal = revealSecrets && !c.req.valid("query").censor;
+        if (reveal && server.hasPassword) await trail.revealed(c.get("actor"), identifier, "password");
+        c.header("ETag", server.etag);
+        return c.json(success(toDefinitionView(server, reveal), now(), unreadable([server], reveal)));
+      },
+    )
+    .post(
+      "/:identifier",
+      operation({
+        summary: "Create or replace a definition",
+        operationId: "saveSmtpServer",
+        tag,
+        answer: v.boolean(),
+        detail: warnings,
+        body: definitionParams,
+        refusals: [409, 412],
+        headers: {
+          "If-Match": "Change only this version (ETag)",
+          "If-None-Match": "`*`: create only",
+        },
+      }),
+      requireRight(WRITE, "POST /smtpserver/<identifier>"),
+      pathParams(identifierParams),
+      bodyParams(definitionParams),
+      async (c) => {
+        const conditions = readConditions({
+          ifMatch: c.req.header("if-match"),
+          ifNoneMatch: c.req.header("if-none-match"),
+        });
+        const { identifier } = c.req.valid("param");
+        const input = toServerInput(c.req.valid("json"));
+        const saved = await saveServer(identifier, input, conditions, c.get("actor"));
+        c.header("ETag", saved.etag);
+        const detail = saved.warnings.length > 0 ? { warnings: [...saved.warnings] } : undefined;
+        return c.json(success(true, now(), detail));
+      },
+    )
+    .delete(
+      "/:identifier",
+      operation({
+        summary: "Delete a definition; false if there was none",
+        operationId: "deleteSmtpServer",
+        tag,
+        answer: v.boolean(),
+        refusals: [400, 412],
+        headers: { "If-Match": "Delete only this version (ETag)" },
+      }),
+      requireRight(WRITE, "DELETE /smtpserver/<identifier>"),
+      pathParams(identifierParams),
+      async (c) => {
+        const ifMatch = readIfMatch(c.req.header("if-match"));
+        const { identifier } = c.req.valid("param");
+        return c.json(success(await servers.remove(identifier, ifMatch, c.get("actor")), now()));
+      },
+    )
+    .all("/:identifier", methodNotAllowed);
+}
+
+/** A password that no key opens is shown as censored, and said; the other definitions stay readable. */
+function unreadable(all: readonly ServerView[], reveal: boolean) {
+  const names = all.filter((server) => reveal && server.password === null).map((server) => server.identifier);
+  if (names.length === 0) return undefined;
+  return { warnings: names.map((name) => `The password of ${name} does not open: it was changed or moved`) };
+}

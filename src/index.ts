@@ -1,0 +1,16 @@
+export type { AppSettings, SealpostApp } from "./app.ts";
+export type { Platform } from "./contracts/platform.ts";
+export type { Connect, Delivery, Transport } from "./contracts/transport.ts";
+export { ConnectError } from "./contracts/transport.ts";
+export type { Failure, FailureCode, Phase, Receipt, SmtpReply, TlsPeer } from "./domain/delivery.ts";
+export type { Mailbox } from "./domain/mailbox.ts";
+export { parseMailbox } from "./domain/mailbox.ts";
+export type { Message } from "./domain/message.ts";
+export { Secret } from "./domain/secret.ts";
+export { SealpostError, type SealpostErrorCode } from "./errors.ts";
+export type { Submit, SubmitResult } from "./mail/submit.ts";
+export { createSealpost, type Sealpost, type SealpostOptions } from "./sealpost.ts";
+export { generateKey, type Keyring, parseKeyring } from "./secrets/keyring.ts";
+export type { Drivers, InstanceSettings } from "./services.ts";
+export type { Database } from "./storage/database.ts";
+export { VERSION } from "./version.ts";

@@ -1,0 +1,56 @@
+import type { Transport } from "../contracts/transport.ts";
+import type { Failure, Receipt } from "../domain/delivery.ts";
+import type { SendingServer } from "../domain/smtp-server.ts";
+
+/** What became of a mail for one of its recipients. */
+export interface RecipientResult {
+  readonly recipient: string;
+  readonly receipt: Receipt;
+}
+
+/** A finished mail and where it goes. */
+export interface FinishedMail {
+  readonly server: SendingServer;
+  /** Reverse-path. */
+  readonly from: string;
+  readonly recipients: readonly string[];
+  /** What the signer returned, untouched. */
+  readonly bytes: Uint8Array;
+}
+
+export type Deliver = (
+  mail: FinishedMail,
+  options: { readonly signal: AbortSignal },
+) => Promise<RecipientResult[]>;
+
+/**
+ * Makes the one function that hands bytes to a transport: one recipient, one transaction (of several recipients in
+ * one, some are accepted and never get the mail when the last reply is a refusal). Never throws for what a server
+ * does; a cancelled mail is a failure `cancelled`.
+ */
+export function createDeliver(transport: Transport): Deliver {
+  return async ({ server, from, recipients, bytes }, { signal }) => {
+    const one = async (recipient: string): Promise<RecipientResult> => {
+      const delivery = { server, poolKey: server.poolKey, from, recipient, bytes };
+      return { recipient, receipt: await sendOrCancel(transport, delivery, signal) };
+    };
+    return Promise.all(recipients.map(one));
+  };
+}
+
+async function sendOrCancel(
+  transport: Transport,
+  delivery: Parameters<Transport["send"]>[0],
+  signal: AbortSignal,
+): Promise<Receipt> {
+  try {
+    return await transport.send(delivery, { signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return { successful: false, failure: cancelled(), timingMs: {}, tls: null };
+  }
+}
+
+function cancelled(): Failure {
+  return { phase: "connect", code: "cancelled", reply: null, outcome: "not-sent", retryable: true };
+}

@@ -1,0 +1,221 @@
+import type { Platform } from "../contracts/platform.ts";
+import { type AuditActor, auditEntry } from "../domain/audit.ts";
+import { keepsSecret, parseEndpoint } from "../domain/endpoint.ts";
+import { Secret } from "../domain/secret.ts";
+import type { Endpoint, SmtpServerFields } from "../domain/smtp-server.ts";
+import { invalidParameter, SealpostError } from "../errors.ts";
+import type { AuditRepository } from "../storage/audit-log.ts";
+import type { Database } from "../storage/database.ts";
+import type { SmtpServerRepository, SmtpServerRow } from "../storage/smtp-servers.ts";
+import { type IdentityFields, inspectOnSave } from "./identity-check.ts";
+import { type EtagCondition, etagOf, type SealedField, type Servers, staleError } from "./servers.ts";
+
+/** Stands for the stored secret, in both directions. */
+export const CENSORED = "__CENSORED__";
+
+/** A definition as a client sends it; a secret or certificate that is undefined stays as it is. */
+export interface ServerInput
+  extends Omit<SmtpServerFields, "password" | "privateKey" | "privateKeyPassword" | "certificate"> {
+  readonly password: Secret | undefined;
+  readonly privateKey: Secret | undefined;
+  readonly privateKeyPassword: Secret | undefined;
+  readonly certificate: string | undefined;
+}
+
+export interface SaveConditions {
+  /** The present definition's ETag has to satisfy this. */
+  readonly ifMatch: EtagCondition | null;
+  /** There must be no definition of that name. */
+  readonly createOnly: boolean;
+}
+
+export interface SaveResult {
+  readonly etag: string;
+  /** Sentences for the owner; the definition is saved all the same. */
+  readonly warnings: readonly string[];
+}
+
+export type SaveServer = (
+  identifier: string,
+  input: ServerInput,
+  conditions: SaveConditions,
+  actor: AuditActor,
+) => Promise<SaveResult>;
+
+/** How often a save is decided anew because another change came first. */
+const MOST_ATTEMPTS = 10;
+const ETAG_SEED_BYTES = 9;
+
+/**
+ * Makes what creates or replaces a definition. What is kept of the old one is decided on one version and stored only
+ * if that version is still the present one.
+ */
+export function createSaveServer(parts: {
+  readonly database: Database;
+  readonly repository: SmtpServerRepository;
+  readonly servers: Servers;
+  readonly audit: AuditRepository;
+  readonly platform: Platform;
+  readonly newId: () => string;
+}): SaveServer {
+  const { database, repository, servers, audit, platform, newId } = parts;
+
+  async function plan(identifier: string, input: ServerInput, stored: SmtpServerRow | undefined) {
+    const endpoint = parseEndpoint(input);
+    if (endpoint === null)
+      throw invalidParameter("server", "expected a host, host:port, smtp:// or smtps:// URL");
+    const id = stored?.id ?? newId();
+    const changed = changedSecrets(input, stored, endpoint);
+    const certificate =
+      input.certificate ?? (changed.privateKey === undefined ? (stored?.certificate ?? "") : "");
+    const sealed = async (field: Exclude<SealedField, "signingKey">) => {
+      const value = changed[field];
+      return value === undefined ? (stored?.[field] ?? "") : servers.sealField(id, field, value.reveal());
+    };
+    const identity = await inspectOnSave(
+      { ...input, certificate },
+      await identityFields(input, changed, certificate, stored),
+      platform.now(),
+    );
+    const row: SmtpServerRow = {
+      ...input,
+      id,
+      identifier,
+      certificate,
+      password: await sealed("password"),
+      privateKey: await sealed("privateKey"),
+      privateKeyPassword: await sealed("privateKeyPassword"),
+      signingKey: await servers.sealField(id, "signingKey", identity.signingKey?.toBase64() ?? ""),
+      etagSeed: stored?.etagSeed ?? etagSeed(platform),
+      version: (stored?.version ?? 0) + 1,
+    };
+    const warnings = [...clearTextWarnings(endpoint, input), ...identity.warnings];
+    return { row, warnings, fields: changedFields(row, stored, changed) };
+  }
+
+  async function identityFields(
+    input: ServerInput,
+    changed: ChangedSecrets,
+    certificate: string,
+    stored: SmtpServerRow | undefined,
+  ): Promise<IdentityFields> {
+    const kept = async (field: "privateKey" | "privateKeyPassword") =>
+      changed[field] ?? (stored ? servers.openField(stored, field) : Secret.EMPTY);
+    const touched =
+      changed.privateKey !== undefined ||
+      changed.privateKeyPassword !== undefined ||
+      certificate !== (stored?.certificate ?? "") ||
+      input.smime !== (stored?.smime ?? false);
+    return {
+      privateKey: await kept("privateKey"),
+      privateKeyPassword: await kept("privateKeyPassword"),
+      touched,
+    };
+  }
+
+  return async (identifier, input, conditions, actor) => {
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const stored = await repository.find(identifier);
+      checkConditions(conditions, stored);
+      const { row, warnings, fields } = await plan(identifier, input, stored);
+      const entry = auditEntry(actor, platform.now(), { success: true, identifier, fields });
+      const [written] = await database.commit([
+        stored ? repository.update(row) : repository.insert(row),
+        audit.insertIfChanged(entry),
+      ]);
+      if (written.rowsAffected > 0) return { etag: etagOf(row), warnings };
+    }
+    throw new SealpostError("conflict", "Others are changing this definition at the same time; try again");
+  };
+}
+
+type ChangedSecrets = Readonly<Record<"password" | "privateKey" | "privateKeyPassword", Secret | undefined>>;
+
+/** Which secrets get another value; undefined: the stored one stays. A new key drops the old passphrase. */
+function changedSecrets(
+  input: ServerInput,
+  stored: SmtpServerRow | undefined,
+  endpoint: Endpoint,
+): ChangedSecrets {
+  const password = given("password", input.password, stored?.password);
+  const privateKey = given("private_key", input.privateKey, stored?.privateKey);
+  const passphrase = given("private_key_password", input.privateKeyPassword, stored?.privateKeyPassword);
+  if (password === undefined && stored && stored.password !== "") {
+    refuseStrayPassword(stored, { ...endpoint, username: input.username });
+  }
+  return {
+    password,
+    privateKey,
+    privateKeyPassword: privateKey === undefined ? passphrase : (passphrase ?? Secret.EMPTY),
+  };
+}
+
+function given(parameter: string, value: Secret | undefined, stored: string | undefined): Secret | undefined {
+  if (value?.reveal() !== CENSORED) return value;
+  if (!stored) throw invalidParameter(parameter, `there is none stored that ${CENSORED} could stand for`);
+  return undefined;
+}
+
+/**
+ * A kept password goes only where it was meant to go; otherwise whoever may write definitions could have it sent to a
+ * host of theirs.
+ * @throws {SealpostError} `invalid_parameter` that asks for the password again.
+ */
+export function refuseStrayPassword(
+  stored: Pick<SmtpServerRow, "server" | "port" | "tls" | "username">,
+  next: Endpoint & { readonly username: string },
+): void {
+  const kept = parseEndpoint(stored);
+  if (kept && keepsSecret(kept, next) && stored.username === next.username) return;
+  throw invalidParameter(
+    "password",
+    "the stored one is kept only for the same server, port and username and no weaker TLS; give it again",
+  );
+}
+
+function checkConditions({ ifMatch, createOnly }: SaveConditions, stored: SmtpServerRow | undefined): void {
+  if (createOnly && stored) throw new SealpostError("stale", "There is a definition of that name already");
+  if (ifMatch && !(stored && ifMatch(etagOf(stored)))) throw staleError();
+}
+
+function clearTextWarnings(endpoint: Endpoint, input: ServerInput): string[] {
+  if (endpoint.security !== "none" || input.username === "") return [];
+  return ["The password and the mail travel in clear text: set tls to true, or use smtps://"];
+}
+
+const PUBLIC_FIELDS = {
+  server: "server",
+  port: "port",
+  username: "username",
+  sender: "sender",
+  tls: "tls",
+  timeout: "timeout",
+  enqueueJob: "enqueue_job",
+  description: "description",
+  smime: "smime",
+  dontSendOnError: "dont_send_on_error",
+  certificate: "certificate",
+} as const;
+
+/** Names of what is other than before, for the audit row; never values. */
+function changedFields(
+  row: SmtpServerRow,
+  stored: SmtpServerRow | undefined,
+  secrets: ChangedSecrets,
+): string {
+  const plain = Object.entries(PUBLIC_FIELDS).filter(([field]) => {
+    const key = field as keyof typeof PUBLIC_FIELDS;
+    return row[key] !== stored?.[key];
+  });
+  const names = plain.map(([, name]) => name as string);
+  if (secrets.password && !(secrets.password.isEmpty && !stored?.password)) names.push("password");
+  if (secrets.privateKey && !(secrets.privateKey.isEmpty && !stored?.privateKey)) names.push("private_key");
+  if (secrets.privateKeyPassword && !(secrets.privateKeyPassword.isEmpty && !stored?.privateKeyPassword)) {
+    names.push("private_key_password");
+  }
+  return names.join(",");
+}
+
+function etagSeed(platform: Platform): string {
+  return platform.randomBytes(ETAG_SEED_BYTES).toBase64({ alphabet: "base64url" });
+}

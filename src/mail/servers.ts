@@ -1,0 +1,175 @@
+import type { Platform } from "../contracts/platform.ts";
+import { type AuditActor, auditEntry } from "../domain/audit.ts";
+import { BoundedCache } from "../domain/bounded-cache.ts";
+import { parseEndpoint } from "../domain/endpoint.ts";
+import type { Secret } from "../domain/secret.ts";
+import type { SendingServer, SmtpServerFields } from "../domain/smtp-server.ts";
+import { SealpostError } from "../errors.ts";
+import type { Keyring } from "../secrets/keyring.ts";
+import { open, seal } from "../secrets/seal.ts";
+import type { AuditRepository } from "../storage/audit-log.ts";
+import type { Database } from "../storage/database.ts";
+import type { SmtpServerRepository, SmtpServerRow } from "../storage/smtp-servers.ts";
+
+/** The sealed columns of a definition, by field. */
+const SEALED_COLUMNS = {
+  password: "password",
+  privateKey: "private_key",
+  privateKeyPassword: "private_key_password",
+  signingKey: "signing_key",
+} as const;
+export type SealedField = keyof typeof SEALED_COLUMNS;
+
+/** Definitions whose password is kept open, so that a list of all does not open each one every time. */
+const MOST_OPEN_PASSWORDS = 5_000;
+
+/** What GET shows of a definition. */
+export interface ServerView extends Omit<SmtpServerFields, "password" | "privateKey" | "privateKeyPassword"> {
+  readonly identifier: string;
+  /** Null: there is a password, and no key of this instance opens it. */
+  readonly password: Secret | null;
+  readonly hasPassword: boolean;
+  readonly hasPrivateKey: boolean;
+  readonly hasPrivateKeyPassword: boolean;
+  readonly etag: string;
+}
+export type Servers = ReturnType<typeof createServers>;
+
+/** Stored definitions: reading, deleting, and what sending needs of one. */
+export function createServers(parts: {
+  readonly database: Database;
+  readonly repository: SmtpServerRepository;
+  readonly audit: AuditRepository;
+  readonly keyring: Keyring;
+  readonly platform: Platform;
+}) {
+  const { database, repository, audit, keyring, platform } = parts;
+  const passwords = new BoundedCache<Secret>(MOST_OPEN_PASSWORDS);
+
+  async function openField(row: SmtpServerRow, field: SealedField): Promise<Secret> {
+    return open(keyring, row[field], { table: "smtp_server", row: row.id, column: SEALED_COLUMNS[field] });
+  }
+
+  /** Safe to keep: a changed password has another version, and a definition made anew another id. */
+  async function openPassword(row: SmtpServerRow): Promise<Secret> {
+    const key = versionKey(row);
+    const known = passwords.get(key);
+    if (known) return known;
+    const opened = await openField(row, "password");
+    passwords.set(key, opened);
+    return opened;
+  }
+
+  async function view(row: SmtpServerRow): Promise<ServerView> {
+    const { privateKey, privateKeyPassword, signingKey: _, password: sealed, ...plain } = row;
+    const password = await openPassword(row).catch((error) => {
+      if (error instanceof SealpostError && error.code === "unsealable") return null;
+      throw error;
+    });
+    return {
+      ...plain,
+      password,
+      hasPassword: sealed !== "",
+      hasPrivateKey: privateKey !== "",
+      hasPrivateKeyPassword: privateKeyPassword !== "",
+      etag: etagOf(row),
+    };
+  }
+
+  async function sending(row: SmtpServerRow): Promise<SendingServer> {
+    const endpoint = parseEndpoint(row);
+    if (endpoint === null) throw new SealpostError("internal", "A stored definition has no usable server");
+    const poolKey = versionKey(row);
+    return {
+      ...endpoint,
+      identifier: row.identifier,
+      poolKey,
+      username: row.username,
+      password: await openPassword(row),
+      timeoutMs: row.timeout * 1000,
+      sender: row.sender,
+      dontSendOnError: row.dontSendOnError,
+      signing: row.smime
+        ? {
+            cacheKey: poolKey,
+            certificate: row.certificate,
+            openedKey: async () => decodeKey(await openField(row, "signingKey")),
+            givenKey: async () => ({
+              pem: await openField(row, "privateKey"),
+              passphrase: await openField(row, "privateKeyPassword"),
+            }),
+          }
+        : null,
+    };
+  }
+
+  return {
+    openField,
+
+    /** Seals a value for a definition's row. */
+    async sealField(id: string, field: SealedField, text: string): Promise<string> {
+      const context = { table: "smtp_server", row: id, column: SEALED_COLUMNS[field] };
+      return seal(keyring, text, context, platform);
+    },
+
+    async list(): Promise<ServerView[]> {
+      return Promise.all((await repository.list()).map(view));
+    },
+
+    async get(identifier: string): Promise<ServerView | null> {
+      const row = await repository.find(identifier);
+      return row ? view(row) : null;
+    },
+
+    /** What sending needs of the definition, as it is now. */
+    async load(identifier: string): Promise<SendingServer | null> {
+      const row = await repository.find(identifier);
+      return row ? sending(row) : null;
+    },
+
+    /**
+     * @param ifMatch the ETags one of which has to be the present one; null: any.
+     * @returns whether there was a definition to delete.
+     * @throws {SealpostError} `stale`.
+     */
+    async remove(identifier: string, ifMatch: EtagCondition | null, actor: AuditActor): Promise<boolean> {
+      for (;;) {
+        const row = await repository.find(identifier);
+        if (!row) {
+          if (ifMatch) throw staleError();
+          const entry = auditEntry(actor, platform.now(), {
+            success: false,
+            identifier,
+            info: "there was none",
+          });
+          await database.append(audit.insert(entry));
+          return false;
+        }
+        if (ifMatch && !ifMatch(etagOf(row))) throw staleError();
+        const entry = auditEntry(actor, platform.now(), { success: true, identifier });
+        const [removed] = await database.commit([repository.remove(row), audit.insertIfChanged(entry)]);
+        if (removed.rowsAffected > 0) return true;
+      }
+    },
+  };
+}
+
+/** Whether an ETag is among those a request names. */
+export type EtagCondition = (etag: string) => boolean;
+
+/** A strong ETag (RFC 9110 8.8.3): another one after each change, and for a definition that was made anew. */
+export function etagOf(row: Pick<SmtpServerRow, "etagSeed" | "version">): string {
+  return `"${row.etagSeed}-${row.version}"`;
+}
+
+export function staleError(): SealpostError {
+  return new SealpostError("stale", "The definition was changed meanwhile; read it again");
+}
+
+function versionKey(row: Pick<SmtpServerRow, "id" | "version">): string {
+  return `${row.id}:${row.version}`;
+}
+
+function decodeKey(base64: Secret): Uint8Array<ArrayBuffer> | null {
+  return base64.isEmpty ? null : Uint8Array.fromBase64(base64.reveal());
+}

@@ -1,0 +1,129 @@
+import type { Platform } from "../contracts/platform.ts";
+import { type AuditActor, auditEntry } from "../domain/audit.ts";
+import { parseEndpoint } from "../domain/endpoint.ts";
+import type { Mailbox } from "../domain/mailbox.ts";
+import { Secret } from "../domain/secret.ts";
+import type { Endpoint, SendingServer } from "../domain/smtp-server.ts";
+import { invalidParameter } from "../errors.ts";
+import type { AuditRepository } from "../storage/audit-log.ts";
+import type { Database } from "../storage/database.ts";
+import type { SmtpServerRepository, SmtpServerRow } from "../storage/smtp-servers.ts";
+import { CENSORED, refuseStrayPassword, type ServerInput } from "./save-server.ts";
+import { senderOf } from "./sender.ts";
+import type { SealedField, Servers } from "./servers.ts";
+import type { Submit, SubmitResult } from "./submit.ts";
+
+export type SendTestMail = (
+  input: ServerInput,
+  test: { readonly identifier: string; readonly recipient: Mailbox },
+  actor: AuditActor,
+) => Promise<SubmitResult>;
+
+/**
+ * Makes the test of a configuration that need not be saved. It only builds the configuration and a message; sending
+ * is `submit`, as for every mail.
+ */
+export function createSendTestMail(parts: {
+  readonly database: Database;
+  readonly repository: SmtpServerRepository;
+  readonly servers: Servers;
+  readonly audit: AuditRepository;
+  readonly submit: Submit;
+  readonly platform: Platform;
+}): SendTestMail {
+  const { database, repository, servers, audit, submit, platform } = parts;
+
+  /** A secret as given, or the stored one that `__CENSORED__` stands for; absent means empty. */
+  async function resolve(
+    parameter: string,
+    field: SealedField,
+    value: Secret | undefined,
+    stored: SmtpServerRow | undefined,
+    allow: (stored: SmtpServerRow) => void,
+  ): Promise<Secret> {
+    if (value?.reveal() !== CENSORED) return value ?? Secret.EMPTY;
+    if (!stored?.[field])
+      throw invalidParameter(parameter, `there is none stored that ${CENSORED} could stand for`);
+    allow(stored);
+    return servers.openField(stored, field);
+  }
+
+  async function unsaved(input: ServerInput, identifier: string): Promise<SendingServer> {
+    const endpoint = parseEndpoint(input);
+    if (endpoint === null)
+      throw invalidParameter("server", "expected a host, host:port, smtp:// or smtps:// URL");
+    const stored = identifier === "" ? undefined : await repository.find(identifier);
+    const sameTarget = (row: SmtpServerRow) =>
+      refuseStrayPassword(row, { ...endpoint, username: input.username });
+    const sameSender = (row: SmtpServerRow) => refuseStrayKey(row, input);
+    const password = await resolve("password", "password", input.password, stored, sameTarget);
+    const pem = await resolve("private_key", "privateKey", input.privateKey, stored, sameSender);
+    const passphrase = await resolve(
+      "private_key_password",
+      "privateKeyPassword",
+      input.privateKeyPassword,
+      stored,
+      sameSender,
+    );
+    return {
+      ...toSending(input, identifier, endpoint, password),
+      signing: signingOf(input, pem, passphrase),
+    };
+  }
+
+  return async (input, { identifier, recipient }, actor) => {
+    const server = await unsaved(input, identifier);
+    const result = await submit(server, testMessage(identifier, recipient));
+    const entry = auditEntry(actor, platform.now(), {
+      ...auditOutcome(result),
+      identifier,
+      recipient: recipient.address,
+    });
+    await database.append(audit.insert(entry));
+    return result;
+  };
+}
+
+/** What the audit row says of a mail. */
+export function auditOutcome(result: SubmitResult) {
+  const unsigned = result.smime?.signed === false ? `sent unsigned: ${result.smime.code}` : "";
+  if (result.state === "delivered") return { success: true, outcome: "sent", phase: "", info: unsigned };
+  const { phase, code, outcome } = result.failure;
+  return { success: false, outcome, phase, info: code };
+}
+
+function testMessage(identifier: string, recipient: Mailbox) {
+  const name = identifier === "" ? "under test" : identifier;
+  return {
+    to: [recipient],
+    subject: "Test Email from Sealpost",
+    text: `This is a test email from Sealpost.\n\nThe configuration ${name} works.\n`,
+  };
+}
+
+function toSending(
+  input: ServerInput,
+  identifier: string,
+  endpoint: Endpoint,
+  password: Secret,
+): Omit<SendingServer, "signing"> {
+  const { username, sender, dontSendOnError } = input;
+  const timeoutMs = input.timeout * 1000;
+  return { ...endpoint, identifier, poolKey: null, username, password, timeoutMs, sender, dontSendOnError };
+}
+
+function signingOf(input: ServerInput, pem: Secret, passphrase: Secret): SendingServer["signing"] {
+  if (!input.smime) return null;
+  return {
+    cacheKey: null,
+    certificate: input.certificate ?? "",
+    openedKey: async () => null,
+    givenKey: async () => ({ pem, passphrase }),
+  };
+}
+
+/** A borrowed key signs only in the name it was stored for. */
+function refuseStrayKey(stored: SmtpServerRow, input: ServerInput): void {
+  if (senderOf(stored)?.address === senderOf(input)?.address) return;
+  throw invalidParameter("private_key", "the stored one is borrowed only for the same sender; give it again");
+}

@@ -1,0 +1,66 @@
+import { getTableName, ne, sql } from "drizzle-orm";
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
+import type { Database } from "./database.ts";
+import { instance, smtpServer } from "./schema.ts";
+
+/** A sealed value and the place it is bound to. */
+export interface SealedValue {
+  readonly table: string;
+  readonly row: string;
+  readonly column: string;
+  readonly value: string;
+}
+
+export type SealedRepository = ReturnType<typeof createSealedRepository>;
+
+/** Every sealed column and the column that identifies its row: what a key rotation has to visit. */
+const SEALED: readonly { readonly row: SQLiteColumn; readonly columns: readonly SQLiteColumn[] }[] = [
+  {
+    row: smtpServer.id,
+    columns: [
+      smtpServer.password,
+      smtpServer.privateKey,
+      smtpServer.privateKeyPassword,
+      smtpServer.signingKey,
+    ],
+  },
+  { row: instance.name, columns: [instance.value] },
+];
+const PLACES = SEALED.flatMap(({ row, columns }) => columns.map((column) => ({ row, column })));
+
+/** All sealed values, wherever they lie. */
+export function createSealedRepository({ read, write }: Database) {
+  const placeOf = (value: Pick<SealedValue, "table" | "column">) =>
+    PLACES.find(({ column }) => getTableName(column.table) === value.table && column.name === value.column);
+  return {
+    /** The key ids in use, by the second field of `v1.<key id>.…`. */
+    async keyIds(): Promise<Set<string>> {
+      const ids = new Set<string>();
+      for (const { column } of PLACES) {
+        const id = sql<string>`substr(${column}, 4, instr(substr(${column}, 4), '.') - 1)`;
+        const rows = await read.selectDistinct({ id }).from(column.table).where(ne(column, ""));
+        for (const row of rows) ids.add(row.id);
+      }
+      return ids;
+    },
+
+    /** Every sealed value, table by table. */
+    async *values(): AsyncGenerator<SealedValue> {
+      for (const { row, column } of PLACES) {
+        const rows = await read.select({ row, value: column }).from(column.table).where(ne(column, ""));
+        const place = { table: getTableName(column.table), column: column.name };
+        for (const found of rows) yield { ...place, row: String(found.row), value: String(found.value) };
+      }
+    },
+
+    /** Puts another sealed form in the same place; affects no row if the value was changed meanwhile. */
+    replace(old: SealedValue, value: string) {
+      const place = placeOf(old);
+      if (!place) throw new TypeError(`"${old.table}.${old.column}" is not a sealed column`);
+      const { row, column } = place;
+      return write.run(sql`
+        UPDATE ${column.table} SET ${sql.identifier(column.name)} = ${value}
+        WHERE ${row} = ${old.row} AND ${column} = ${old.value}`);
+    },
+  };
+}

@@ -1,0 +1,21 @@
+import type { Principal } from "../domain/admin.ts";
+import type { AuditActor } from "../domain/audit.ts";
+
+/** What a request carries from one middleware to the next. */
+export interface Env {
+  readonly Bindings: {
+    /** Address of the peer, where the runtime's server tells it per request. */
+    readonly peerAddress?: string | undefined;
+  };
+  readonly Variables: {
+    readonly requestId: string;
+    /** Canonical IP address of the client; null if unknown. */
+    readonly clientAddress: string | null;
+    /** Set once the right is checked. */
+    readonly principal: Principal;
+    /** Set once the token is checked; what audit rows of this request say of who did it. */
+    readonly actor: AuditActor;
+    /** `METHOD /route/<parameter>`; set before the token is checked. */
+    readonly auditAction: string;
+  };
+}

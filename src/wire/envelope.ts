@@ -1,0 +1,57 @@
+import type { SealpostError } from "../errors.ts";
+import { VERSION } from "../version.ts";
+
+/** JSON-RPC id of ordinary answers, and of those that authenticate. */
+export type EnvelopeId = 1 | 2;
+
+/** The form of every good answer; `detail` is there if there is something to tell. */
+export interface SuccessEnvelope<T, D = undefined> {
+  readonly jsonrpc: "2.0";
+  readonly id: EnvelopeId;
+  readonly result: { readonly status: true; readonly value: T };
+  readonly detail?: D;
+  /** Seconds since the epoch. */
+  readonly time: number;
+  readonly version: string;
+  readonly versionnumber: string;
+}
+
+/** The form of every refusal. */
+export interface ErrorEnvelope {
+  readonly jsonrpc: "2.0";
+  readonly id: 1;
+  readonly result: {
+    readonly status: false;
+    readonly error: { readonly code: number; readonly message: string };
+  };
+  readonly detail: { readonly [key: string]: unknown } | null;
+  readonly time: number;
+  readonly version: string;
+}
+
+const PRODUCT = `sealpost ${VERSION}`;
+
+export function success<T>(value: T, now: Date): SuccessEnvelope<T>;
+export function success<T, D>(value: T, now: Date, detail: D): SuccessEnvelope<T, D>;
+export function success<T, D>(value: T, now: Date, detail?: D): SuccessEnvelope<T, D> {
+  return {
+    jsonrpc: "2.0",
+    id: 1,
+    result: { status: true, value },
+    ...(detail === undefined ? {} : { detail }),
+    time: now.getTime() / 1000,
+    version: PRODUCT,
+    versionnumber: VERSION,
+  };
+}
+
+export function failure(error: SealpostError, now: Date, detail: ErrorEnvelope["detail"]): ErrorEnvelope {
+  return {
+    jsonrpc: "2.0",
+    id: 1,
+    result: { status: false, error: { code: error.number, message: error.message } },
+    detail,
+    time: now.getTime() / 1000,
+    version: PRODUCT,
+  };
+}

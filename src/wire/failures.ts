@@ -1,0 +1,91 @@
+import { getLogger } from "@logtape/logtape";
+import type { Context, ErrorHandler, MiddlewareHandler } from "hono";
+import { HTTPException } from "hono/http-exception";
+import type { AuditTrail } from "../access/audit-trail.ts";
+import type { Platform } from "../contracts/platform.ts";
+import { SealpostError, type SealpostErrorCode } from "../errors.ts";
+import type { Env } from "./env.ts";
+import { failure } from "./envelope.ts";
+
+const log = getLogger(["sealpost", "http"]);
+
+const NOT_AUTHENTICATED: readonly SealpostErrorCode[] = [
+  "missing_authorization",
+  "bad_token",
+  "expired_token",
+  "wrong_role",
+  "wrong_credentials",
+  "missing_username",
+  "too_many_tries",
+];
+/** Requests that only read leave no trace when they fail, but for a right that is missing. */
+const READING = ["GET", "HEAD"];
+
+/** Answers every error with the envelope; what was not foreseen is logged and not told. */
+export function createErrorHandler(platform: Pick<Platform, "now">): ErrorHandler<Env> {
+  return (error, c) => {
+    const known = toSealpostError(error);
+    const requestId = c.get("requestId");
+    if (known.status >= 500) log.error("Request {requestId} failed: {error}", { requestId, error });
+    if (known.retryAfterSeconds !== null) c.header("Retry-After", String(known.retryAfterSeconds));
+    const detail = known.number === -500 ? { request_id: requestId } : null;
+    return c.json(failure(known, platform.now(), detail), known.status);
+  };
+}
+
+/** Writes audit rows for what was refused or failed. */
+export function auditFailures(trail: AuditTrail): MiddlewareHandler<Env> {
+  return async function auditFailures(c, next) {
+    await next();
+    if (!c.error) return;
+    const error = toSealpostError(c.error);
+    try {
+      await audit(c, error, trail);
+    } catch (cause) {
+      log.error("No audit row could be written for request {requestId}: {cause}", {
+        requestId: c.get("requestId"),
+        cause,
+      });
+    }
+  };
+}
+
+async function audit(c: Context<Env>, error: SealpostError, trail: AuditTrail): Promise<void> {
+  const actor = c.get("actor");
+  if (NOT_AUTHENTICATED.includes(error.code)) {
+    const nobody = { administrator: "", realm: "", client: c.get("clientAddress") ?? "", policies: "" };
+    const action = c.get("auditAction") ?? c.req.method;
+    await trail.notAuthenticated({ ...nobody, action, requestId: c.get("requestId") }, error.code);
+  } else if (actor && (error.code === "action_denied" || !READING.includes(c.req.method))) {
+    const parameter = error.parameter === null ? "" : ` ${error.parameter}`;
+    await trail.failed(
+      actor,
+      c.req.param("identifier") ?? c.req.param("name") ?? "",
+      `${error.code}${parameter}`,
+    );
+  }
+}
+
+const FROM_HTTP: Readonly<Record<number, SealpostErrorCode>> = {
+  404: "url_not_found",
+  405: "method_not_allowed",
+  413: "too_large",
+  415: "unsupported_media_type",
+};
+
+/** The error as the caller may know it. */
+function toSealpostError(error: Error): SealpostError {
+  if (error instanceof SealpostError) return isInternal(error) ? internal(error) : error;
+  const code = error instanceof HTTPException ? FROM_HTTP[error.status] : undefined;
+  return code ? new SealpostError(code, error.message, { cause: error }) : internal(error);
+}
+
+function isInternal(error: SealpostError): boolean {
+  return error.number === -500;
+}
+
+function internal(cause: Error): SealpostError {
+  return new SealpostError("internal", "An unforeseen error; the log tells more under this request_id", {
+    cause,
+  });
+}

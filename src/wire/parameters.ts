@@ -1,0 +1,106 @@
+import type { Context } from "hono";
+import { invalidParameter, SealpostError } from "../errors.ts";
+import { repeatedKey } from "./json-keys.ts";
+
+/** Parameters as they came, by name. */
+export type RawParameters = ReadonlyMap<string, unknown>;
+
+/** Proxies and servers log queries, so no secret may stand in one. */
+const SECRETS = ["password", "private_key", "private_key_password", "pass", "pin", "recoverycode"];
+/** What is to blame when the body as a whole is wrong. */
+const BODY = "body";
+
+type ReadBody = (c: Context) => Promise<RawParameters>;
+const BODY_READERS: Readonly<Record<string, ReadBody>> = {
+  "application/json": async (c) => jsonParameters(await bodyText(c)),
+  "application/x-www-form-urlencoded": formParameters,
+  "multipart/form-data": multipartParameters,
+};
+
+/**
+ * Collects the parameters of a request: JSON or form, then query; the earlier wins.
+ * @throws {SealpostError} `invalid_parameter` for malformed JSON, a repeated key or a secret in the query;
+ * `unsupported_media_type`.
+ */
+export async function collectParameters(c: Context): Promise<RawParameters> {
+  const query = queryParameters(new URL(c.req.url).searchParams);
+  const body = c.req.raw.body === null ? new Map<string, unknown>() : await readBody(c);
+  return new Map([...query, ...body]);
+}
+
+function queryParameters(query: URLSearchParams): RawParameters {
+  const secret = SECRETS.find((name) => query.has(name));
+  if (secret !== undefined) throw invalidParameter(secret, "may not stand in the query, which is logged");
+  return uniquePairs(query);
+}
+
+async function readBody(c: Context): Promise<RawParameters> {
+  const header = c.req.header("content-type");
+  const type = header?.split(";")[0]?.trim().toLowerCase() ?? "";
+  const reader =
+    BODY_READERS[type] ?? (type.endsWith("+json") ? BODY_READERS["application/json"] : undefined);
+  if (reader) return reader(c);
+  if ((await c.req.arrayBuffer()).byteLength === 0) return new Map();
+  throw new SealpostError(
+    "unsupported_media_type",
+    `Send ${Object.keys(BODY_READERS).join(", ")}, not ${header === undefined ? "a body without Content-Type" : "this Content-Type"}`,
+  );
+}
+
+/** A form body that begins with `{` is JSON that curl sent under its default type. */
+async function formParameters(c: Context): Promise<RawParameters> {
+  const text = await bodyText(c);
+  return text.trimStart().startsWith("{") ? jsonParameters(text) : uniquePairs(new URLSearchParams(text));
+}
+
+async function multipartParameters(c: Context): Promise<RawParameters> {
+  const form = await c.req.formData().catch((cause) => {
+    throw new SealpostError(
+      "invalid_parameter",
+      `ERR905: Invalid parameter: ${BODY}: expected multipart/form-data`,
+      {
+        parameter: BODY,
+        cause,
+      },
+    );
+  });
+  return uniquePairs(form.entries());
+}
+
+async function bodyText(c: Context): Promise<string> {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(await c.req.arrayBuffer());
+  } catch (error) {
+    if (error instanceof TypeError) throw invalidParameter(BODY, "expected UTF-8");
+    throw error;
+  }
+}
+
+function jsonParameters(text: string): RawParameters {
+  if (text.trim() === "") return new Map();
+  const value = parseJson(text);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw invalidParameter(BODY, "expected a JSON object");
+  }
+  const repeated = repeatedKey(text);
+  if (repeated !== null) throw invalidParameter(repeated, "given more than once");
+  return new Map(Object.entries(value));
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser's message quotes the body, which may hold a secret.
+    throw invalidParameter(BODY, "malformed JSON");
+  }
+}
+
+function uniquePairs(pairs: Iterable<[string, unknown]>): RawParameters {
+  const found = new Map<string, unknown>();
+  for (const [name, value] of pairs) {
+    if (found.has(name)) throw invalidParameter(name, "given more than once");
+    found.set(name, value);
+  }
+  return found;
+}

@@ -1,0 +1,76 @@
+import type { MiddlewareHandler } from "hono";
+import { resolver, uniqueSymbol } from "hono-openapi";
+import * as v from "valibot";
+import { invalidParameter, missingParameter } from "../errors.ts";
+import { coerce, type Entries, isOptional } from "./coerce.ts";
+import type { Env } from "./env.ts";
+import { collectParameters, type RawParameters } from "./parameters.ts";
+
+type ParamsSchema = v.GenericSchema & { readonly entries: Entries };
+type Target = "json" | "query" | "param";
+/** A query and a path are text; what the schema makes of it is in the output. */
+type Sent<S extends v.GenericSchema, T extends Target> = T extends "json"
+  ? v.InferInput<S>
+  : { [K in keyof v.InferInput<S>]: string | (undefined extends v.InferInput<S>[K] ? undefined : never) };
+type Checked<S extends v.GenericSchema, T extends Target> = MiddlewareHandler<
+  Env,
+  string,
+  { in: { [K in T]: Sent<S, T> }; out: { [K in T]: v.InferOutput<S> } }
+>;
+
+/** Checks the parameters of a request that changes or does something; `c.req.valid("json")` has them. */
+export function bodyParams<const S extends ParamsSchema>(schema: S): Checked<S, "json"> {
+  return checked(schema, "json", collectParameters);
+}
+
+/** Checks the parameters of a request that reads; `c.req.valid("query")` has them. */
+export function queryParams<const S extends ParamsSchema>(schema: S): Checked<S, "query"> {
+  return checked(schema, "query", collectParameters);
+}
+
+/** Checks the variable parts of the path; `c.req.valid("param")` has them. */
+export function pathParams<const S extends ParamsSchema>(schema: S): Checked<S, "param"> {
+  return checked(schema, "param", async (c) => new Map(Object.entries(c.req.param())));
+}
+
+/**
+ * hono-openapi's own validator looks at one source at a time; ours merges them first, so it is tagged the way
+ * hono-openapi tags its own.
+ */
+function checked<const S extends ParamsSchema, T extends Target>(
+  schema: S,
+  target: T,
+  collect: (c: Parameters<MiddlewareHandler<Env>>[0]) => Promise<RawParameters>,
+): Checked<S, T> {
+  const middleware: Checked<S, T> = async (c, next) => {
+    const output = validate(schema, await collect(c));
+    c.req.addValidatedData(target, output as object);
+    await next();
+  };
+  return Object.assign(middleware, { [uniqueSymbol]: { target, ...resolver(schema) } });
+}
+
+/**
+ * Coerces and validates parameters; unknown ones are ignored.
+ * @throws {SealpostError} `missing_parameter` or `invalid_parameter`, naming the first that is wrong.
+ */
+export function validate<S extends ParamsSchema>(schema: S, raw: RawParameters): v.InferOutput<S> {
+  const values: Record<string, unknown> = {};
+  for (const [name, entry] of Object.entries(schema.entries)) {
+    const value = coerce(entry, raw.get(name));
+    if (!isOptional(entry) && (value === undefined || value === "")) throw missingParameter(name);
+    refuseUnstorable(name, value);
+    if (value !== undefined) values[name] = value;
+  }
+  const result = v.safeParse(schema, values, { abortEarly: true });
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  throw invalidParameter(String(issue.path?.[0]?.key ?? "body"), issue.message);
+}
+
+/** No field of ours, database or protocol carries NUL or half a character. */
+function refuseUnstorable(name: string, value: unknown): void {
+  if (typeof value !== "string") return;
+  if (value.includes("\0") || !value.isWellFormed())
+    throw invalidParameter(name, "expected text without NUL");
+}

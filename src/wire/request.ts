@@ -1,0 +1,43 @@
+import type { Context, MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { Platform } from "../contracts/platform.ts";
+import type { AddressBlock } from "../domain/network.ts";
+import { SealpostError } from "../errors.ts";
+import { clientAddress } from "./client-address.ts";
+import type { Env } from "./env.ts";
+
+/** 256 KiB: a key and a certificate chain take a tenth of it. */
+export const MOST_BODY_BYTES = 256 * 1024;
+const REQUEST_ID_BYTES = 8;
+
+export interface RequestOptions {
+  readonly platform: Platform;
+  readonly trustedProxies: readonly AddressBlock[];
+  /** How a host app knows the client; default: the peer, and proxies that are trusted. */
+  readonly clientAddress?: ((c: Context) => string | null) | undefined;
+}
+
+/** Gives each request an id and the address of its client, and keeps its answer out of caches. */
+export function requestContext(options: RequestOptions): MiddlewareHandler<Env> {
+  const { platform, trustedProxies } = options;
+  return async function requestContext(c, next) {
+    c.set("requestId", platform.randomBytes(REQUEST_ID_BYTES).toHex());
+    const peer = c.env?.peerAddress ?? null;
+    const known = options.clientAddress
+      ? options.clientAddress(c)
+      : clientAddress(peer, c.req.header("x-forwarded-for"), trustedProxies);
+    c.set("clientAddress", known);
+    await next();
+    c.header("Cache-Control", "no-store");
+    c.header("X-Content-Type-Options", "nosniff");
+  };
+}
+
+export function limitBody(): MiddlewareHandler<Env> {
+  return bodyLimit({
+    maxSize: MOST_BODY_BYTES,
+    onError: () => {
+      throw new SealpostError("too_large", `The body is larger than ${MOST_BODY_BYTES} bytes`);
+    },
+  });
+}

@@ -18,7 +18,7 @@ import { createSaveServer } from "./mail/save-server.ts";
 import { createServers } from "./mail/servers.ts";
 import { createPrepareSigner } from "./mail/signing.ts";
 import { createSubmit } from "./mail/submit.ts";
-import { createSendTestMail } from "./mail/test-mail.ts";
+import { createTestMail } from "./mail/test-mail.ts";
 import type { Keyring } from "./secrets/keyring.ts";
 import { DEFAULT_PASSWORD_COST, type PasswordCost } from "./secrets/password.ts";
 import { createAdminRepository } from "./storage/admins.ts";
@@ -95,7 +95,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     hostName: settings.hostName,
   });
   const saveServer = createSaveServer({ ...shared, repository: smtpServers, servers, audit });
-  const sendTestMail = createSendTestMail({ ...shared, repository: smtpServers, servers, audit, submit });
+  const testMail = createTestMail({ ...shared, repository: smtpServers, servers, audit, submit });
 
   /** Deletes what has been kept for long enough. */
   async function prune(): Promise<void> {
@@ -111,9 +111,9 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     platform,
     policies,
     saveServer,
-    sendTestMail,
     servers,
     submit,
+    testMail,
     trail,
     prune,
 

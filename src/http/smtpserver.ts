@@ -6,7 +6,7 @@ import { parseMailbox } from "../domain/mailbox.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
 import type { SaveServer } from "../mail/save-server.ts";
 import type { Servers, ServerView } from "../mail/servers.ts";
-import type { SendTestMail } from "../mail/test-mail.ts";
+import type { TestMail } from "../mail/test-mail.ts";
 import type { Env } from "../wire/env.ts";
 import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
@@ -35,7 +35,7 @@ const warnings = v.object({ warnings: v.array(v.string()) });
 export interface SmtpServerParts {
   readonly servers: Servers;
   readonly saveServer: SaveServer;
-  readonly sendTestMail: SendTestMail;
+  readonly testMail: TestMail;
   readonly trail: AuditTrail;
   readonly requireRight: RequireRight;
   readonly platform: Pick<Platform, "now">;
@@ -75,7 +75,7 @@ export function smtpServerCollection(parts: SmtpServerParts) {
 
 /** One definition by name, and the test of one that need not be saved. */
 export function smtpServerRoutes(parts: SmtpServerParts) {
-  const { servers, saveServer, sendTestMail, trail, requireRight, platform, revealSecrets } = parts;
+  const { servers, saveServer, testMail, trail, requireRight, platform, revealSecrets } = parts;
   const now = () => platform.now();
 
   return new Hono<Env>()
@@ -101,7 +101,7 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
         if (recipient === null) throw invalidParameter("recipient", "expected one mailbox");
         const input = toServerInput(params);
         const test = { identifier: params.identifier.normalize("NFC"), recipient };
-        const result = await sendTestMail(input, test, c.get("actor"));
+        const result = await testMail.sendUnsaved(input, test, c.get("actor"));
         const detail = {
           delivery: toDeliveryView(result, input),
           ...(result.smime ? { smime: result.smime } : {}),

@@ -2,7 +2,7 @@ import type { Platform } from "../contracts/platform.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
 import { keepsSecret, parseEndpoint } from "../domain/endpoint.ts";
 import { Secret } from "../domain/secret.ts";
-import type { Endpoint, SmtpServerFields } from "../domain/smtp-server.ts";
+import { type Endpoint, SMTP_SERVER_DEFAULTS, type SmtpServerFields } from "../domain/smtp-server.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
@@ -205,9 +205,9 @@ function changedFields(
 ): string {
   const plain = Object.entries(PUBLIC_FIELDS).filter(([field]) => {
     const key = field as keyof typeof PUBLIC_FIELDS;
-    return row[key] !== stored?.[key];
+    return row[key] !== (stored ?? SMTP_SERVER_DEFAULTS)[key];
   });
-  const names = plain.map(([, name]) => name as string);
+  const names: string[] = plain.map(([, name]) => name);
   if (secrets.password && !(secrets.password.isEmpty && !stored?.password)) names.push("password");
   if (secrets.privateKey && !(secrets.privateKey.isEmpty && !stored?.privateKey)) names.push("private_key");
   if (secrets.privateKeyPassword && !(secrets.privateKeyPassword.isEmpty && !stored?.privateKeyPassword)) {

@@ -13,24 +13,26 @@ import { senderOf } from "./sender.ts";
 import type { SealedField, Servers } from "./servers.ts";
 import type { Submit, SubmitResult } from "./submit.ts";
 
-export type SendTestMail = (
-  input: ServerInput,
-  test: { readonly identifier: string; readonly recipient: Mailbox },
-  actor: AuditActor,
-) => Promise<SubmitResult>;
+/** Which configuration is tested, and where the mail goes. */
+export interface MailTest {
+  /** The name under which a configuration is, or would be, saved; may be empty for one that is not. */
+  readonly identifier: string;
+  readonly recipient: Mailbox;
+}
+
+export type TestMail = ReturnType<typeof createTestMail>;
 
 /**
- * Makes the test of a configuration that need not be saved. It only builds the configuration and a message; sending
- * is `submit`, as for every mail.
+ * Tests of configurations. They only build a configuration and a message; sending is `submit`, as for every mail.
  */
-export function createSendTestMail(parts: {
+export function createTestMail(parts: {
   readonly database: Database;
   readonly repository: SmtpServerRepository;
   readonly servers: Servers;
   readonly audit: AuditRepository;
   readonly submit: Submit;
   readonly platform: Platform;
-}): SendTestMail {
+}) {
   const { database, repository, servers, audit, submit, platform } = parts;
 
   /** A secret as given, or the stored one that `__CENSORED__` stands for; absent means empty. */
@@ -71,16 +73,27 @@ export function createSendTestMail(parts: {
     };
   }
 
-  return async (input, { identifier, recipient }, actor) => {
-    const server = await unsaved(input, identifier);
+  async function send(
+    server: string | SendingServer,
+    { identifier, recipient }: MailTest,
+    actor: AuditActor,
+  ): Promise<SubmitResult> {
     const result = await submit(server, testMessage(identifier, recipient));
-    const entry = auditEntry(actor, platform.now(), {
-      ...auditOutcome(result),
-      identifier,
-      recipient: recipient.address,
-    });
-    await database.append(audit.insert(entry));
+    const said = { ...auditOutcome(result), identifier, recipient: recipient.address };
+    await database.append(audit.insert(auditEntry(actor, platform.now(), said)));
     return result;
+  }
+
+  return {
+    /** Tests a configuration that need not be saved. */
+    async sendUnsaved(input: ServerInput, test: MailTest, actor: AuditActor): Promise<SubmitResult> {
+      return send(await unsaved(input, test.identifier), test, actor);
+    },
+
+    /** Tests a definition as it is stored. */
+    async sendStored(test: MailTest, actor: AuditActor): Promise<SubmitResult> {
+      return send(test.identifier, test, actor);
+    },
   };
 }
 

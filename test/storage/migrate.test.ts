@@ -8,7 +8,7 @@ import { STEPS } from "./fixtures/steps.ts";
 import { runTogether } from "./fixtures/together.ts";
 
 const PROCESSES = 6;
-const ROUNDS = process.env.SEALPOST_LONG === "1" ? 20 : 3;
+const ROUNDS = process.env.LONG_TESTS === "1" ? 20 : 3;
 const LONGEST_MS = 10_000 * ROUNDS;
 
 const platform = { now: () => new Date(1_790_000_000_000) };

@@ -5,8 +5,8 @@ import type { Acknowledged } from "./fixtures/stress-writer.ts";
 import { runTogether } from "./fixtures/together.ts";
 
 const PROCESSES = 4;
-/** Per process; SEALPOST_LONG=1 asks for the long form. */
-const OPERATIONS = process.env.SEALPOST_LONG === "1" ? 8_000 : 304;
+/** Per process; LONG_TESTS=1 asks for the long form. */
+const OPERATIONS = process.env.LONG_TESTS === "1" ? 8_000 : 304;
 const LONGEST_MS = 30_000 + OPERATIONS * 20;
 
 test(

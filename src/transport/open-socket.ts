@@ -12,6 +12,7 @@ import { failureCodeOf } from "./socket-errors.ts";
 export async function openSocket(connect: Connect, server: OpenServer, attempt: Attempt): Promise<Socket> {
   const { host, port, security } = server;
   const { signal } = attempt;
+  signal.throwIfAborted();
   attempt.enter("connect");
   const opening = connect(
     { host, port, tls: security === "implicit" },

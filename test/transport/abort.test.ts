@@ -1,0 +1,100 @@
+import { expect, test } from "bun:test";
+import { connect } from "node:net";
+import type { Connect } from "../../src/contracts/transport.ts";
+import { Secret } from "../../src/domain/secret.ts";
+import type { Misbehaviour } from "../fixtures/smtp/misbehaviour.ts";
+import { type ServerStep, startSmtpServer } from "../fixtures/smtp/server.ts";
+import { makeTransport, sendTo, serverAt, timed } from "./support.ts";
+
+const reason = new Error("No longer wanted");
+
+/** Aborts when the server reaches a step, which it does not answer. */
+function abortAt(controller: AbortController): Misbehaviour {
+  return (peer) => {
+    peer.deafen();
+    controller.abort(reason);
+  };
+}
+
+for (const step of [
+  "greeting",
+  "ehlo",
+  "auth",
+  "mail",
+  "rcpt",
+  "data",
+] as const satisfies readonly ServerStep[]) {
+  for (const extensions of [[], ["PIPELINING"]]) {
+    test(`aborting at ${step} rejects with the reason and closes the socket (${extensions.join()})`, async () => {
+      const controller = new AbortController();
+      const script = { [step]: abortAt(controller) };
+      await using server = await startSmtpServer({ extensions, script, users: { user: "a password" } });
+      await using transport = makeTransport();
+      const target = serverAt(server.port, { username: "user", password: new Secret("a password") });
+      const sending = sendTo(transport, target, { signal: controller.signal });
+      expect(await sending.catch((error: unknown) => error)).toBe(reason);
+      await server.closed();
+      expect(server.mails).toEqual([]);
+    });
+  }
+}
+
+test("aborting after the body began resolves with the receipt", async () => {
+  const controller = new AbortController();
+  const how: Misbehaviour = (_peer, answer) => {
+    controller.abort(reason);
+    setImmediate(answer);
+  };
+  await using server = await startSmtpServer({ script: { body: how } });
+  await using transport = makeTransport();
+  const receipt = await sendTo(transport, serverAt(server.port), { signal: controller.signal });
+  expect(receipt.successful).toBe(true);
+});
+
+test("aborting after the body, with no reply ever, is unknown once the time is over", async () => {
+  const controller = new AbortController();
+  await using server = await startSmtpServer({ script: { body: abortAt(controller) } });
+  await using transport = makeTransport();
+  const { result, elapsedMs } = await timed(() =>
+    sendTo(transport, serverAt(server.port, { timeoutMs: 150 }), { signal: controller.signal }),
+  );
+  const failure = { phase: "data", code: "timeout", outcome: "unknown", retryable: false, reply: null };
+  expect(result).toMatchObject({ successful: false, failure });
+  expect(elapsedMs).toBeGreaterThan(145);
+});
+
+test("aborting while the socket opens rejects, and a socket that comes too late is destroyed", async () => {
+  await using server = await startSmtpServer();
+  const late = Promise.withResolvers<Awaited<ReturnType<Connect>>>();
+  const asked = Promise.withResolvers<void>();
+  await using transport = makeTransport({
+    connect: () => {
+      asked.resolve();
+      return late.promise;
+    },
+  });
+  const controller = new AbortController();
+  const sending = sendTo(transport, serverAt(server.port), { signal: controller.signal }).catch(String);
+  await asked.promise;
+  controller.abort(reason);
+  expect(await sending).toBe("Error: No longer wanted");
+  const socket = connect(server.port, "127.0.0.1");
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  socket.once("connect", () => late.resolve(socket));
+  await closed;
+  expect(socket.destroyed).toBe(true);
+});
+
+test("aborting at once rejects before anything is opened", async () => {
+  await using transport = makeTransport({ connect: () => new Promise(() => undefined) });
+  const controller = new AbortController();
+  const sending = sendTo(transport, serverAt(1), { signal: controller.signal }).catch(String);
+  controller.abort(reason);
+  expect(await sending).toBe("Error: No longer wanted");
+});
+
+test("a connect that ignores its signal is bounded all the same", async () => {
+  await using transport = makeTransport({ connect: () => new Promise(() => undefined) });
+  const receipt = await sendTo(transport, serverAt(1, { timeoutMs: 50 }));
+  expect(receipt).toMatchObject({ failure: { phase: "connect", code: "timeout", outcome: "not-sent" } });
+});

@@ -1,0 +1,142 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import { Secret } from "../../src/domain/secret.ts";
+import { chooseMechanism, parseCapabilities } from "../../src/transport/capabilities.ts";
+import * as mis from "../fixtures/smtp/misbehaviour.ts";
+import { type SmtpTestServerOptions, startSmtpServer } from "../fixtures/smtp/server.ts";
+import { makeTlsMaterial, openssl, type TlsMaterial } from "../fixtures/smtp/tls.ts";
+import { makeTransport, sendTo, serverAt } from "./support.ts";
+
+const USERS = { "jürgen@example.org": "paß w€rd" };
+const LOGIN = { username: "jürgen@example.org", password: new Secret("paß w€rd") } as const;
+
+/** The first AUTH line of a mail that was sent; null if there was none. */
+async function mechanismUsed(
+  options: SmtpTestServerOptions,
+  extraCa: readonly string[],
+): Promise<string | null> {
+  await using server = await startSmtpServer({ users: USERS, ...options });
+  await using transport = makeTransport({ extraCa });
+  const security = options.security ?? "none";
+  const receipt = await sendTo(transport, serverAt(server.port, { ...LOGIN, security, host: "localhost" }));
+  expect(receipt.successful).toBe(true);
+  expect(server.mails[0]?.isAuthenticated).toBe(true);
+  const line = server.connections[0]?.commands.find((command) => command.startsWith("AUTH"));
+  return line?.split(" ")[1] ?? null;
+}
+
+describe.skipIf(openssl === null)("AUTH under TLS", () => {
+  let material: TlsMaterial;
+  beforeAll(() => {
+    material = makeTlsMaterial();
+  });
+  for (const [mechanisms, used] of [
+    [["CRAM-MD5", "LOGIN", "PLAIN"], "PLAIN"],
+    [["CRAM-MD5", "LOGIN"], "LOGIN"],
+    [["GSSAPI", "CRAM-MD5"], "CRAM-MD5"],
+  ] as const) {
+    test(`takes ${used} of ${mechanisms.join(", ")}`, async () => {
+      const options = { mechanisms, security: "starttls", tls: material.good } as const;
+      expect(await mechanismUsed(options, [material.ca])).toBe(used);
+    });
+  }
+});
+
+for (const [mechanisms, used] of [
+  [["PLAIN", "LOGIN", "CRAM-MD5"], "CRAM-MD5"],
+  [["LOGIN", "PLAIN"], "PLAIN"],
+  [["LOGIN"], "LOGIN"],
+] as const) {
+  test(`AUTH in clear takes ${used} of ${mechanisms.join(", ")}`, async () => {
+    expect(await mechanismUsed({ mechanisms }, [])).toBe(used);
+  });
+}
+
+for (const [what, options] of [
+  ["no AUTH", {}],
+  ["only mechanisms that we lack", { users: USERS, mechanisms: ["GSSAPI", "XOAUTH2"] }],
+  ["only HELO", { users: USERS, script: { ehlo: mis.reply("502 What") } }],
+] as const) {
+  test(`a username and ${what} offered fails as auth_not_offered on every try, and nothing is sent`, async () => {
+    await using server = await startSmtpServer(options);
+    await using transport = makeTransport();
+    for (let tries = 1; tries <= 2; tries++) {
+      const receipt = await sendTo(transport, serverAt(server.port, LOGIN));
+      const failure = { phase: "auth", code: "auth_not_offered", outcome: "not-sent", retryable: false };
+      expect(receipt).toMatchObject({ successful: false, failure });
+      // A connection that is not authenticated is not kept.
+      expect(server.connections).toHaveLength(tries);
+    }
+    const said = server.connections.flatMap(({ commands }) => commands);
+    expect(said.filter((line) => !/^(EHLO|HELO|QUIT)/.test(line))).toEqual([]);
+  });
+}
+
+test("a wrong password fails as auth_rejected with the server's reply", async () => {
+  await using server = await startSmtpServer({ users: USERS });
+  await using transport = makeTransport();
+  const target = serverAt(server.port, { ...LOGIN, password: new Secret("wrong one") });
+  expect(await sendTo(transport, target)).toMatchObject({
+    failure: {
+      phase: "auth",
+      code: "auth_rejected",
+      retryable: false,
+      reply: { code: 535, enhanced: "5.7.8" },
+    },
+  });
+  expect(server.mails).toEqual([]);
+});
+
+test("an empty password fails as auth_rejected and is never sent without", async () => {
+  await using server = await startSmtpServer({ users: USERS });
+  await using transport = makeTransport();
+  const target = serverAt(server.port, { ...LOGIN, password: Secret.EMPTY });
+  expect(await sendTo(transport, target)).toMatchObject({
+    failure: { phase: "auth", code: "auth_rejected" },
+  });
+  expect(server.mails).toEqual([]);
+});
+
+test("no username: AUTH is not tried though it is offered", async () => {
+  await using server = await startSmtpServer({ users: USERS });
+  await using transport = makeTransport();
+  expect((await sendTo(transport, serverAt(server.port))).successful).toBe(true);
+  expect(server.connections[0]?.commands.some((line) => line.startsWith("AUTH"))).toBe(false);
+});
+
+test("a server that asks for more and more in AUTH fails as protocol", async () => {
+  const more: mis.Misbehaviour = (peer) => {
+    peer.deafen();
+    peer.write("334 \r\n");
+    peer.socket.on("data", () => peer.write("334 \r\n"));
+  };
+  await using server = await startSmtpServer({ users: USERS, mechanisms: ["PLAIN"], script: { auth: more } });
+  await using transport = makeTransport();
+  expect(await sendTo(transport, serverAt(server.port, LOGIN))).toMatchObject({
+    failure: { phase: "auth", code: "protocol", outcome: "not-sent" },
+  });
+});
+
+test("a server that repeats the password has it hidden in the receipt", async () => {
+  const plain = Buffer.from("\0jürgen@example.org\0paß w€rd").toString("base64");
+  const told = Buffer.from(`535 5.7.8 No: AUTH PLAIN ${plain} (paß w€rd)`).toString("latin1");
+  await using server = await startSmtpServer({ users: USERS, script: { auth: mis.reply(told) } });
+  await using transport = makeTransport();
+  expect(await sendTo(transport, serverAt(server.port, LOGIN))).toMatchObject({
+    failure: { reply: { text: "No: AUTH PLAIN [secret] ([secret])" } },
+  });
+});
+
+test("parseCapabilities() reads keywords in any case, both forms of AUTH, and SIZE", () => {
+  const lines = ["mx PIPELINING", "8bitmime", "SIZE 1000", "AUTH PLAIN login", "AUTH=CRAM-MD5", ""];
+  const { keywords, mechanisms, sizeOctets } = parseCapabilities(lines);
+  expect(keywords.has("8BITMIME")).toBe(true);
+  expect(keywords.has("PIPELINING")).toBe(false);
+  expect([...mechanisms]).toEqual(["PLAIN", "LOGIN", "CRAM-MD5"]);
+  expect(sizeOctets).toBe(1000);
+  for (const line of ["SIZE", "SIZE 0", "SIZE x"])
+    expect(parseCapabilities(["mx", line]).sizeOctets).toBeNull();
+});
+
+test("chooseMechanism() is null when none is offered", () => {
+  expect(chooseMechanism(parseCapabilities(["mx", "AUTH XOAUTH2"]), true)).toBeNull();
+});

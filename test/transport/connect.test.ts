@@ -1,0 +1,109 @@
+import { describe, expect, test } from "bun:test";
+import { ConnectError } from "../../src/contracts/transport.ts";
+import type { Phase } from "../../src/domain/delivery.ts";
+import { type ConnectOptions, createConnect } from "../../src/transport/connect.ts";
+import { startSmtpServer } from "../fixtures/smtp/server.ts";
+import { makeTransport, never, sendTo, serverAt } from "./support.ts";
+
+const resolvesTo =
+  (...addresses: readonly string[]) =>
+  async () =>
+    addresses.map((address) => ({ address }));
+
+/** The error that a target gives, as far as a caller can see it. */
+async function errorOf(options: Partial<ConnectOptions>, host: string, port = 25): Promise<unknown> {
+  const connect = createConnect({ egress: "private", ports: [], ...options });
+  const error: unknown = await connect({ host, port, tls: false }, { signal: never }).catch(
+    (e: unknown) => e,
+  );
+  if (!(error instanceof ConnectError)) return error;
+  return { phase: error.phase, code: error.code, retryable: error.retryable, message: error.message };
+}
+
+describe("createConnect()", () => {
+  test("gives the same error for whatever the policy refuses", async () => {
+    const denied = { phase: "policy", code: "egress_denied", retryable: false };
+    const errors = [
+      await errorOf({}, "169.254.169.254"),
+      await errorOf({}, "fe80::1"),
+      await errorOf({ egress: "public" }, "127.0.0.1"),
+      await errorOf({ lookup: resolvesTo("8.8.8.8", "169.254.169.254") }, "rebind.example"),
+      await errorOf({ lookup: resolvesTo("::ffff:169.254.169.254") }, "mapped.example"),
+      await errorOf({ ports: [587] }, "127.0.0.1"),
+    ];
+    for (const error of errors) expect(error).toEqual(errors[0]);
+    expect(errors[0]).toMatchObject(denied);
+  });
+
+  test("a policy refusal has no timing and no reply in the receipt", async () => {
+    const connect = createConnect({ egress: "public", ports: [] });
+    await using transport = makeTransport({ connect });
+    expect(await sendTo(transport, serverAt(25))).toEqual({
+      timingMs: {},
+      tls: null,
+      successful: false,
+      failure: { phase: "policy", code: "egress_denied", reply: null, outcome: "not-sent", retryable: false },
+    });
+  });
+
+  test("dials the address that was checked, and resolves once", async () => {
+    await using server = await startSmtpServer();
+    let lookups = 0;
+    const lookup = async () => [{ address: ++lookups === 1 ? "127.0.0.1" : "169.254.169.254" }];
+    const connect = createConnect({ egress: "private", ports: [server.port], lookup });
+    const phases: Phase[] = [];
+    const target = { host: "mail.example", port: server.port, tls: false };
+    const socket = await connect(target, { signal: never, onPhase: (phase) => phases.push(phase) });
+    socket.destroy();
+    expect(lookups).toBe(1);
+    expect(phases).toEqual(["dns", "connect"]);
+  });
+
+  test("goes on to the next address when one refuses", async () => {
+    await using server = await startSmtpServer();
+    // Nothing listens on the second loopback address.
+    const connect = createConnect({
+      egress: "private",
+      ports: [],
+      lookup: resolvesTo("127.0.0.2", "127.0.0.1"),
+    });
+    const target = { host: "mail.example", port: server.port, tls: false };
+    const socket = await connect(target, { signal: never });
+    expect(socket.remoteAddress).toBe("127.0.0.1");
+    socket.destroy();
+  });
+
+  for (const [code, expected, retryable] of [
+    ["ENOTFOUND", "dns_not_found", false],
+    ["EAI_AGAIN", "unreachable", true],
+    ["ESERVFAIL", "unreachable", true],
+    ["ETIMEOUT", "timeout", true],
+    ["EWHATEVER", "unreachable", true],
+  ] as const) {
+    test(`the resolver's ${code} is ${expected} in phase dns`, async () => {
+      const lookup = async () => Promise.reject(Object.assign(new Error("no"), { code }));
+      expect(await errorOf({ lookup }, "mail.example")).toMatchObject({
+        phase: "dns",
+        code: expected,
+        retryable,
+      });
+    });
+  }
+
+  test("a name without addresses is dns_not_found", async () => {
+    expect(await errorOf({ lookup: resolvesTo() }, "mail.example")).toMatchObject({ code: "dns_not_found" });
+  });
+
+  test("a name that cannot exist is dns_not_found by the system's resolver", async () => {
+    const error = await errorOf({}, "nowhere.invalid");
+    expect(error).toMatchObject({ phase: "dns" });
+  });
+
+  test("an aborted signal rejects with its reason", async () => {
+    const reason = new Error("Not now");
+    const connect = createConnect({ egress: "private", ports: [] });
+    const target = { host: "127.0.0.1", port: 9, tls: false };
+    const opening = connect(target, { signal: AbortSignal.abort(reason) });
+    expect(await opening.catch((error: unknown) => error)).toBe(reason);
+  });
+});

@@ -1,0 +1,126 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { FAILURE_CODES, PHASES } from "../../src/domain/delivery.ts";
+import { presentReply, replyFailure } from "../../src/transport/replies.ts";
+import { ReplyReader } from "../../src/transport/reply-reader.ts";
+
+const asItIs = (text: string): string => text;
+const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
+
+describe("replyFailure()", () => {
+  for (const [phase, code, enhanced, expected, retryable] of [
+    ["greeting", 554, null, "refused", false],
+    ["greeting", 421, "4.7.0", "rate_limited", true],
+    ["greeting", 450, null, "refused", true],
+    ["starttls", 454, "4.7.0", "tls_not_offered", true],
+    ["auth", 535, "5.7.8", "auth_rejected", false],
+    ["auth", 454, "4.7.0", "auth_rejected", true],
+    ["sender", 550, "5.1.8", "sender_rejected", false],
+    ["sender", 552, "5.3.4", "too_large", false],
+    ["sender", 552, null, "too_large", false],
+    ["sender", 530, "5.7.0", "sender_rejected", false],
+    ["sender", 451, "4.7.1", "rate_limited", true],
+    ["recipient", 550, "5.1.1", "recipient_rejected", false],
+    ["recipient", 554, "5.7.1", "recipient_rejected", false],
+    ["recipient", 552, "5.2.2", "recipient_rejected", false],
+    ["recipient", 550, "5.1.8", "sender_rejected", false],
+    ["recipient", 450, "4.7.1", "rate_limited", true],
+    ["recipient", 452, "4.5.3", "rate_limited", true],
+    ["recipient", 450, "4.2.0", "recipient_rejected", true],
+    ["data", 550, "5.7.1", "content_rejected", false],
+    ["data", 552, "5.2.3", "too_large", false],
+    ["data", 552, "5.2.2", "recipient_rejected", false],
+    ["data", 554, null, "content_rejected", false],
+    ["data", 421, null, "rate_limited", true],
+    // The first digit decides (RFC 5321 4.2.1).
+    ["data", 451, "5.7.1", "rate_limited", true],
+    ["data", 550, "4.7.1", "content_rejected", false],
+  ] as const) {
+    test(`${phase} ${code} ${enhanced ?? ""} is ${expected}, ${retryable ? "temporary" : "permanent"}`, () => {
+      const reply = { code, enhanced, text: "" };
+      expect(replyFailure(phase, reply)).toEqual({
+        phase,
+        code: expected,
+        reply,
+        outcome: "not-sent",
+        retryable,
+      });
+    });
+  }
+
+  test("the words of a reply change nothing", () => {
+    const phases = fc.constantFrom(...PHASES);
+    const codes = fc.integer({ min: 400, max: 599 });
+    fc.assert(
+      fc.property(phases, codes, fc.string(), (phase, code, text) => {
+        const { reply: _, ...failure } = replyFailure(phase, { code, enhanced: null, text });
+        const { reply: __, ...silent } = replyFailure(phase, { code, enhanced: null, text: "" });
+        expect(failure).toEqual(silent);
+        expect(FAILURE_CODES).toContain(failure.code);
+        expect(silent).toMatchObject({ retryable: code < 500 });
+      }),
+    );
+  });
+});
+
+describe("presentReply()", () => {
+  test("takes the enhanced code off each line and joins the lines", () => {
+    const raw = { code: 550, lines: ["5.1.1 No such", "5.1.1 user"] };
+    expect(presentReply(raw, asItIs)).toEqual({ code: 550, enhanced: "5.1.1", text: "No such user" });
+  });
+
+  test("is never longer than 500 characters nor holds a control character", () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ maxLength: 900, unit: "binary" })), (lines) => {
+        const { text } = presentReply({ code: 250, lines }, asItIs);
+        expect(Array.from(text).length).toBeLessThanOrEqual(500);
+        expect(text).not.toMatch(/[\p{Cc}\u2028\u2029\u202e]/u);
+      }),
+    );
+  });
+
+  test("hides secrets before it cuts", () => {
+    const raw = { code: 550, lines: [`${"x".repeat(495)} hunter22`] };
+    expect(presentReply(raw, (text) => text.replace("hunter22", "[secret]")).text).not.toContain("hunt");
+  });
+});
+
+describe("ReplyReader", () => {
+  test("reads the same replies however they are cut into chunks", () => {
+    const stream = "220 mx\r\n250-a\r\n250-é\r\n250 b\n354\r\n550 5.1.1 Grüße\r\n";
+    const whole = Buffer.from(stream, "utf8");
+    const all = new ReplyReader().push(whole).replies;
+    expect(all.map(({ code }) => code)).toEqual([220, 250, 354, 550]);
+    expect(all[1]?.lines).toEqual(["a", "é", "b"]);
+    fc.assert(
+      fc.property(fc.array(fc.nat(whole.length)), (cuts) => {
+        const reader = new ReplyReader();
+        const borders = [0, ...cuts.toSorted((a, b) => a - b), whole.length];
+        const chunks = borders.slice(1).map((end, at) => whole.subarray(borders[at], end));
+        expect(chunks.flatMap((chunk) => reader.push(chunk).replies)).toEqual([...all]);
+        expect(reader.isPartial).toBe(false);
+      }),
+    );
+  });
+
+  for (const [what, text] of [
+    ["no code", "hello\r\n"],
+    ["an empty line", "\r\n"],
+    ["a code of four digits", "2500 x\r\n"],
+    ["a code below 200", "199 x\r\n"],
+    ["a code above 559", "600 x\r\n"],
+    ["different codes in one reply", "250-x\r\n251 y\r\n"],
+    ["a line of 64 KiB", `250 ${"x".repeat(65_536)}`],
+    ["a reply of 64 KiB", "250-xxxxxxxxxxxxxxxx\r\n".repeat(4000)],
+  ] as const) {
+    test(`refuses ${what}`, () => {
+      expect(new ReplyReader().push(bytes(text)).isSmtp).toBe(false);
+    });
+  }
+
+  test("gives the replies that came before what it refuses", () => {
+    const { replies, isSmtp } = new ReplyReader().push(bytes("250 ok\r\nnonsense\r\n"));
+    expect(isSmtp).toBe(false);
+    expect(replies).toEqual([{ code: 250, lines: ["ok"] }]);
+  });
+});

@@ -1,0 +1,99 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import type { Security } from "../../src/domain/smtp-server.ts";
+import { startSmtpServer } from "../fixtures/smtp/server.ts";
+import { makeTlsMaterial, openssl, type TlsMaterial } from "../fixtures/smtp/tls.ts";
+import { makeTransport, sendTo, serverAt } from "./support.ts";
+
+if (openssl === null) console.warn("openssl is missing: TLS is not tried");
+
+const KINDS = ["starttls", "implicit"] as const satisfies readonly Security[];
+
+const REFUSED = [
+  ["untrusted", "cert_untrusted"],
+  ["otherName", "cert_name"],
+  ["expired", "cert_expired"],
+] as const;
+
+describe.skipIf(openssl === null)("TLS", () => {
+  let material: TlsMaterial;
+  beforeAll(() => {
+    material = makeTlsMaterial();
+  });
+
+  for (const security of KINDS) {
+    for (const host of ["localhost", "127.0.0.1"]) {
+      test(`${security}: a certificate for ${host} of an extra authority is trusted, the peer is shown`, async () => {
+        await using server = await startSmtpServer({ security, tls: material.good });
+        await using transport = makeTransport({ extraCa: [material.ca] });
+        const receipt = await sendTo(transport, serverAt(server.port, { security, host }));
+        const tls = { protocol: "TLSv1.3", peer: "good", daysLeft: 29 };
+        expect(receipt).toMatchObject({ successful: true, tls });
+        expect(server.mails[0]?.isTls).toBe(true);
+      });
+    }
+
+    for (const [kind, code] of REFUSED) {
+      test(`${security}: a certificate of kind ${kind} fails as ${code}, and nothing is said`, async () => {
+        await using server = await startSmtpServer({
+          security,
+          tls: material[kind],
+          users: { user: "a password" },
+        });
+        await using transport = makeTransport({ extraCa: [material.ca] });
+        const receipt = await sendTo(transport, serverAt(server.port, { security, host: "localhost" }));
+        const failure = { phase: "certificate", code, outcome: "not-sent", retryable: false, reply: null };
+        expect(receipt).toMatchObject({ successful: false, failure });
+        const said = server.connections.flatMap(({ commands }) => commands);
+        expect(said.filter((line) => !/^(EHLO|STARTTLS)/.test(line))).toEqual([]);
+      });
+    }
+
+    test(`${security}: an address that the certificate does not name fails as cert_name`, async () => {
+      await using server = await startSmtpServer({ security, tls: material.otherName });
+      await using transport = makeTransport({ extraCa: [material.ca] });
+      const receipt = await sendTo(transport, serverAt(server.port, { security }));
+      expect(receipt).toMatchObject({ failure: { phase: "certificate", code: "cert_name" } });
+    });
+
+    test(`${security}: without the extra authority the same certificate is not trusted`, async () => {
+      await using server = await startSmtpServer({ security, tls: material.good });
+      await using transport = makeTransport();
+      const receipt = await sendTo(transport, serverAt(server.port, { security, host: "localhost" }));
+      expect(receipt).toMatchObject({ failure: { phase: "certificate", code: "cert_untrusted" } });
+    });
+  }
+
+  test("starttls that is not offered fails as tls_not_offered, and nothing is sent after EHLO", async () => {
+    await using server = await startSmtpServer({ users: { user: "a password" } });
+    await using transport = makeTransport();
+    const receipt = await sendTo(
+      transport,
+      serverAt(server.port, { security: "starttls", username: "user" }),
+    );
+    const failure = { phase: "starttls", code: "tls_not_offered", outcome: "not-sent", retryable: false };
+    expect(receipt).toMatchObject({ successful: false, tls: null, failure });
+    expect(server.connections[0]?.commands).toEqual(["EHLO client.test"]);
+  });
+
+  test("implicit TLS to a port that speaks clear text fails in phase connect as protocol", async () => {
+    await using server = await startSmtpServer();
+    await using transport = makeTransport();
+    const receipt = await sendTo(transport, serverAt(server.port, { security: "implicit" }));
+    expect(receipt).toMatchObject({ failure: { phase: "connect", code: "protocol", outcome: "not-sent" } });
+  });
+
+  test("clear text to a port that speaks TLS waits for the greeting in vain", async () => {
+    await using server = await startSmtpServer({ security: "implicit", tls: material.good });
+    await using transport = makeTransport();
+    const receipt = await sendTo(transport, serverAt(server.port, { timeoutMs: 100 }));
+    expect(receipt).toMatchObject({ failure: { phase: "greeting", code: "timeout", retryable: true } });
+  });
+
+  test("a failure after the handshake still shows the peer", async () => {
+    await using server = await startSmtpServer({ security: "starttls", tls: material.good });
+    await using transport = makeTransport({ extraCa: [material.ca] });
+    const target = serverAt(server.port, { security: "starttls", username: "user" });
+    const receipt = await sendTo(transport, target);
+    expect(receipt).toMatchObject({ failure: { code: "auth_not_offered" }, tls: { protocol: "TLSv1.3" } });
+  });
+});

@@ -7,10 +7,11 @@ const KEY_FILE_MODE = 0o600;
 /** Two databases made by accident do not share a key id, so a wrong key file is told by name. */
 const KEY_ID_BYTES = 4;
 
-/** The text of the key file, or null if there is none. */
+/** The keys in the key file, in the form of `SEALPOST_KEYS` or one a line; null if there is no file. */
 export async function readKeyFile(path: string): Promise<string | null> {
   try {
-    return (await readFile(path, "utf8")).trim();
+    const lines = (await readFile(path, "utf8")).split("\n").map((line) => line.trim());
+    return lines.filter((line) => line !== "").join(",");
   } catch (error) {
     if (isFileError(error, "ENOENT")) return null;
     throw error;

@@ -1,0 +1,75 @@
+import { dirname, join, normalize, relative } from "node:path";
+import { Glob, Transpiler } from "bun";
+
+// Imports fall one way. Each room names the rooms below it that it may use; itself is always allowed.
+const LEAVES = ["message", "smime", "secrets", "storage", "transport"];
+const BASE = ["contracts", "domain", "errors"];
+const BELOW: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  version: [],
+  domain: ["errors"],
+  contracts: ["domain", "errors"],
+  ...Object.fromEntries(LEAVES.map((leaf) => [leaf, BASE])),
+  access: [...LEAVES, ...BASE],
+  mail: ["access", ...LEAVES, ...BASE],
+  wire: ["mail", "access", "version", ...BASE],
+  http: ["wire", "mail", "access", "version", ...BASE],
+  config: ["domain", "errors"],
+  services: ["http", "wire", "mail", "access", ...LEAVES, ...BASE],
+  app: ["services", "http", "wire", "mail", "access", ...BASE],
+  sealpost: ["app", "services", "mail", ...BASE],
+  index: ["sealpost", "app", "services", "mail", "secrets", "storage", "version", ...BASE],
+  entry: ["app", "services", "config", ...LEAVES, ...BASE],
+  cli: ["entry", "services", "config", "version", "mail", "access", ...LEAVES, ...BASE],
+};
+
+// A library that talks to the outside is imported in one source file, so that it can be seen and replaced.
+const ONE_FILE = [
+  "nodemailer/lib/smtp-connection",
+  "nodemailer/lib/mail-composer",
+  "pkijs",
+  "@libsql/client",
+];
+
+const root = join(import.meta.dir, "..", "src");
+const transpiler = new Transpiler({ loader: "ts" });
+const problems: string[] = [];
+const importers = new Map<string, string[]>();
+
+for (const file of [...new Glob("**/*.ts").scanSync(root)].sort()) {
+  if (file.endsWith(".d.ts")) continue;
+  const text = await Bun.file(join(root, file)).text();
+  for (const path of importsOf(text)) {
+    if (path.startsWith(".")) checkRoom(file, normalize(join(dirname(file), path)));
+  }
+  // Type imports vanish, so they do not count for libraries.
+  for (const { path } of transpiler.scanImports(text)) {
+    if (ONE_FILE.includes(path)) importers.set(path, [...(importers.get(path) ?? []), file]);
+  }
+}
+for (const [library, files] of importers) {
+  if (files.length > 1) problems.push(`${library} is imported in ${files.join(" and ")}`);
+}
+
+for (const problem of problems) console.error(problem);
+console.log(problems.length === 0 ? "Imports fall one way" : `${problems.length} imports go the wrong way`);
+process.exit(problems.length === 0 ? 0 : 1);
+
+/** Every import, types included: what a file knows is what counts. */
+function importsOf(text: string): string[] {
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map(([, path]) => path ?? "");
+}
+
+function checkRoom(from: string, to: string): void {
+  if (to.startsWith("..")) {
+    problems.push(`${from} imports ${to}, outside src`);
+    return;
+  }
+  const [fromRoom, toRoom] = [roomOf(from), roomOf(to)];
+  if (fromRoom === toRoom || BELOW[fromRoom]?.includes(toRoom)) return;
+  problems.push(`${from} (${fromRoom}) imports ${relative(".", to)} (${toRoom})`);
+}
+
+function roomOf(file: string): string {
+  return (file.split("/")[0] ?? "").replace(/\.ts$/, "");
+}

@@ -1,0 +1,100 @@
+import { text } from "node:stream/consumers";
+import { Command } from "commander";
+import { type AdminName, displayName } from "../access/admins.ts";
+import { Secret } from "../domain/secret.ts";
+import { SealpostError } from "../errors.ts";
+import { commandLineActor, print, withInstance } from "./session.ts";
+
+/** 120 bits: 20 characters of base64url. */
+const PASSWORD_BYTES = 15;
+
+interface NameOptions {
+  readonly realm: string;
+}
+interface PasswordOptions extends NameOptions {
+  readonly passwordStdin?: boolean;
+}
+
+/** `admin add|passwd|enable|disable|list`. */
+export function adminCommand(): Command {
+  return new Command("admin")
+    .description("Who may log in")
+    .addCommand(addCommand())
+    .addCommand(passwdCommand())
+    .addCommand(switchCommand("disable", false, "Lock an admin out; tokens given to him are void at once"))
+    .addCommand(switchCommand("enable", true, "Let a disabled admin log in again"))
+    .addCommand(listCommand());
+}
+
+function addCommand(): Command {
+  return withPassword(named("add", "Add an admin")).action(
+    async (username: string, options: PasswordOptions) => {
+      const name = { username, realm: options.realm };
+      await withNewPassword(name, options, async ({ services }, password) => {
+        await services.admins.add(name, password, commandLineActor("admin add"));
+      });
+    },
+  );
+}
+
+function passwdCommand(): Command {
+  return withPassword(
+    named("passwd", "Set an admin's password; tokens given to him are void at once"),
+  ).action(async (username: string, options: PasswordOptions) => {
+    const name = { username, realm: options.realm };
+    await withNewPassword(name, options, async ({ services }, password) => {
+      await services.admins.setPassword(name, password, commandLineActor("admin passwd"));
+    });
+  });
+}
+
+function switchCommand(verb: "enable" | "disable", enabled: boolean, description: string): Command {
+  return named(verb, description).action(async (username: string, { realm }: NameOptions) => {
+    const name = { username, realm };
+    const actor = commandLineActor(`admin ${verb}`);
+    await withInstance(({ services }) => services.admins.setEnabled(name, enabled, actor));
+    print(`${displayName(name)} is ${verb}d`);
+  });
+}
+
+function listCommand(): Command {
+  return new Command("list").description("List the admins").action(async () => {
+    const admins = await withInstance(({ services }) => services.admins.list());
+    for (const admin of admins) print(`${admin.enabled ? "enabled " : "disabled"}  ${displayName(admin)}`);
+  });
+}
+
+function named(verb: string, description: string): Command {
+  return new Command(verb)
+    .description(description)
+    .argument("<username>")
+    .option("--realm <realm>", "realm of the admin; local admins have none", "");
+}
+
+function withPassword(command: Command): Command {
+  return command.option("--password-stdin", "read the password from standard input instead of making one");
+}
+
+/** A password is never an argument: other users of the machine could see it. */
+async function withNewPassword(
+  name: AdminName,
+  options: PasswordOptions,
+  use: (instance: Parameters<Parameters<typeof withInstance>[0]>[0], password: Secret) => Promise<void>,
+): Promise<void> {
+  const given = options.passwordStdin ? await readPassword() : null;
+  await withInstance(async (instance) => {
+    const made = instance.platform.randomBytes(PASSWORD_BYTES).toBase64({ alphabet: "base64url" });
+    await use(instance, new Secret(given ?? made));
+    print(
+      given === null
+        ? `Password of ${displayName(name)}: ${made}`
+        : `The password of ${displayName(name)} is set`,
+    );
+  });
+}
+
+async function readPassword(): Promise<string> {
+  const [line = ""] = (await text(process.stdin)).split(/\r?\n/);
+  if (line !== "") return line;
+  throw new SealpostError("bad_setting", "Standard input has no password on its first line");
+}

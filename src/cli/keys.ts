@@ -1,0 +1,34 @@
+import { Command } from "commander";
+import { createLocalPlatform } from "../entry/platform.ts";
+import { generateKey } from "../secrets/keyring.ts";
+import { print, withInstance } from "./session.ts";
+
+const KEY_ID_BYTES = 4;
+
+/** `keys new`, `keys rotate`. */
+export function keysCommand(): Command {
+  return new Command("keys")
+    .description("The keys that seal secrets in the database")
+    .addCommand(newCommand())
+    .addCommand(rotateCommand());
+}
+
+function newCommand(): Command {
+  return new Command("new")
+    .description("Print a fresh key, to be put first in SEALPOST_KEYS or the key file")
+    .action(() => {
+      const platform = createLocalPlatform();
+      print(generateKey(platform.randomBytes(KEY_ID_BYTES).toHex(), platform));
+    });
+}
+
+function rotateCommand(): Command {
+  return new Command("rotate")
+    .description("Seal every secret with the first key; may be interrupted and run again")
+    .action(async () => {
+      const { resealed, current } = await withInstance(({ services }) => services.rekey());
+      print(
+        `${resealed} sealed anew with the first key, ${current} were already; keys after the first can go`,
+      );
+    });
+}

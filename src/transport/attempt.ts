@@ -90,7 +90,6 @@ export class Attempt implements Disposable {
   /** Nothing of the mail was taken and another connection is used: as if it had just begun. */
   rewind(): void {
     this.#closePhase();
-    this.#body = "ahead";
   }
 
   /** Ends the last phase. @returns the time of each. */

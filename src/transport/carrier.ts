@@ -48,7 +48,7 @@ export class Carrier {
     try {
       return await transact(this.#session, delivery, inspection, attempt);
     } catch (error) {
-      if (attempt.hasBody || !isStale(error)) throw error;
+      if (!isStale(error)) throw error;
       attempt.rewind();
       this.#session = null;
       return null;
@@ -56,7 +56,7 @@ export class Carrier {
   }
 }
 
-/** How a server that had enough of a waiting connection answers the next MAIL. */
+/** How a server that had enough of a waiting connection answers the next MAIL: it cannot have taken anything. */
 function isStale(error: unknown): boolean {
   if (!(error instanceof DeliveryError) || error.failure.phase !== "sender") return false;
   return error.failure.code === "closed" || error.failure.reply?.code === 421;

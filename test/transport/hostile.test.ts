@@ -71,6 +71,7 @@ const ROWS: readonly Row[] = [
   { what: "closes amid a reply", how: mis.closeMidReply(), expected: "closed", not: WITHOUT_REPLY },
   { what: "says 199", how: mis.reply("199 Hm"), expected: "protocol", not: WITHOUT_REPLY },
   { what: "says 354", how: mis.reply("354 Go on"), expected: "protocol", not: [...WITHOUT_REPLY, "data"] },
+  { what: "says 250", how: mis.reply("250 Ok"), expected: "protocol", not: ALL.filter((s) => s !== "data") },
   {
     what: "says 421 and closes",
     how: mis.replyAndClose("421 4.3.2 Shutting down"),

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import type { Security } from "../../src/domain/smtp-server.ts";
+import * as mis from "../fixtures/smtp/misbehaviour.ts";
 import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { makeTlsMaterial, openssl, type TlsMaterial } from "../fixtures/smtp/tls.ts";
 import { makeTransport, sendTo, serverAt } from "./support.ts";
@@ -81,6 +82,25 @@ describe.skipIf(openssl === null)("TLS", () => {
     const receipt = await sendTo(transport, serverAt(server.port, { security: "implicit" }));
     expect(receipt).toMatchObject({ failure: { phase: "connect", code: "protocol", outcome: "not-sent" } });
   });
+
+  for (const [what, how, code] of [
+    ["closes", mis.close(), "closed"],
+    ["closes its half", mis.halfClose(), "closed"],
+    ["says nothing", mis.stall(), "timeout"],
+    ["talks garbage", mis.reply("HTTP/1.1 400 Bad Request"), "protocol"],
+  ] as const) {
+    test(`implicit TLS to a server that ${what} fails in phase connect as ${code}, and no socket is left`, async () => {
+      await using server = await startSmtpServer({ script: { connect: how } });
+      await using transport = makeTransport();
+      const receipt = await sendTo(
+        transport,
+        serverAt(server.port, { security: "implicit", timeoutMs: 150 }),
+      );
+      const failure = { phase: "connect", code, outcome: "not-sent", retryable: true };
+      expect(receipt).toMatchObject({ successful: false, failure });
+      await server.closed();
+    });
+  }
 
   test("clear text to a port that speaks TLS waits for the greeting in vain", async () => {
     await using server = await startSmtpServer({ security: "implicit", tls: material.good });

@@ -18,14 +18,17 @@ const STOP_WITHIN_MS = 10_000;
 async function main(): Promise<void> {
   const config = parseConfig(process.env);
   await configureLogging(config.log);
+  // From here on: a signal during the start would otherwise end it wherever it is.
+  const stopping = stopSignal(process);
   const instance = await openLocal(config);
-  const password = await makeFirstAdmin(config, instance);
   const server = serve(config, instance);
+  // Not before it listens: a start that fails would take the only copy of the password with it.
+  const password = await makeFirstAdmin(config, instance);
   printWelcome(config, server.url, password);
   const pruning = setInterval(() => prune(instance), PRUNE_EVERY_MS);
   prune(instance);
 
-  const signal = await stopSignal(process);
+  const signal = await stopping;
   log.info("Stopping on {signal}", { signal });
   clearInterval(pruning);
   const forced = setTimeout(() => process.exit(1), STOP_WITHIN_MS);
@@ -75,7 +78,7 @@ function printWelcome(config: Config, url: URL, password: string | null): void {
       `  Password: ${password}   (shown this once; change it with: bun run cli admin passwd ${config.adminUser})`,
       "",
       "Log in:",
-      `  curl ${url.origin}/auth -d username=${config.adminUser} -d password=${password}`,
+      `  curl ${url.origin}/auth -d username=${config.adminUser} -d password=…`,
       `The interface is described at ${url.origin}/openapi.json`,
     );
   }

@@ -16,8 +16,9 @@ import { createSmtpTransport } from "../transport/smtp.ts";
 import { makeKeyFile, readKeyFile } from "./key-file.ts";
 import { createLocalPlatform, type LocalPlatform } from "./platform.ts";
 
-/** Only the owner looks into the data folder. */
+/** Only the owner looks into the data folder, and into the files that are made, wherever they lie. */
 const DATA_MODE = 0o700;
+const OWNER_ONLY_UMASK = 0o077;
 const KEY_FILE = "sealpost.keys";
 /** Says that the host has no name fit for EHLO (RFC 5321 4.1.4). */
 const NO_NAME = "[127.0.0.1]";
@@ -34,6 +35,7 @@ export interface LocalInstance extends AsyncDisposable {
  */
 export async function openLocal(config: Config): Promise<LocalInstance> {
   const platform = createLocalPlatform();
+  process.umask(OWNER_ONLY_UMASK);
   const path = databasePath(config.databaseUrl);
   if (path !== null) await makeFolder(dirname(path));
   const database = openDatabase({

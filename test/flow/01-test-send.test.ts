@@ -1,0 +1,109 @@
+import { expect, test } from "bun:test";
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import { type Answer, request } from "../fixtures/process/api.ts";
+import { temporaryFolder } from "../fixtures/process/folder.ts";
+import { ADMIN, startInVain, startSealpost } from "../fixtures/process/sealpost.ts";
+import { startSmtpServer } from "../fixtures/smtp/server.ts";
+import { outside } from "../storage/fixtures/database.ts";
+
+const SMTP_PASSWORD = "smtp-pässword-1";
+const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
+
+test("the first start shows URL, admin and password once; the second start shows no password and has the data", async () => {
+  using folder = temporaryFolder();
+  await using smtp = await startSmtpServer({ users: { mailer: SMTP_PASSWORD } });
+  const definition = {
+    server: `127.0.0.1:${smtp.port}`,
+    username: "mailer",
+    password: SMTP_PASSWORD,
+    sender: "otp@example.org",
+  };
+
+  await using first = await startSealpost({ folder: folder.path });
+  first.keepSecret(SMTP_PASSWORD);
+  expect(first.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+  expect(first.process.stdout).toContain(`Admin:    ${ADMIN}\n`);
+  expect(first.password).toMatch(/^[\w-]{20}$/);
+
+  const api = await first.logIn();
+  expect((await api.save("office", definition)).body.result.value).toBe(true);
+  expect(Object.keys(await api.list())).toEqual(["office"]);
+  const { status, body } = await api.test({
+    ...definition,
+    identifier: "office",
+    password: "__CENSORED__",
+    recipient: "you@example.net",
+  });
+  expect({ status, value: body.result.value }).toEqual({ status: 200, value: true });
+  expect(smtp.mails).toMatchObject([
+    { from: "otp@example.org", recipients: ["you@example.net"], isAuthenticated: true },
+  ]);
+  const mail = new TextDecoder().decode(smtp.mails[0]?.bytes);
+  expect(mail).toContain("Subject: Test Email from Sealpost\r\n");
+  expect(mail).toContain("\r\nTo: you@example.net\r\n");
+  expect((await first.stop()).code).toBe(0);
+
+  await using second = await startSealpost({ folder: folder.path });
+  second.keepSecret(SMTP_PASSWORD, first.password ?? "");
+  expect(second.process.stdout).toBe(`Sealpost is listening on ${second.url}\n`);
+  const again = await second.logIn(first.password ?? "");
+  expect(await again.list()).toMatchObject({ office: definition });
+});
+
+test("what a first start makes is for its owner's eyes only, and the database writes ahead", async () => {
+  using folder = temporaryFolder();
+  await using sealpost = await startSealpost({ folder: folder.path });
+  const data = join(folder.path, "data");
+  const modes = ["", "sealpost.keys", "sealpost.db"].map((name) => modeOf(join(data, name)));
+  expect(modes).toEqual(["700", "600", "600"]);
+  expect((await sealpost.stop()).code).toBe(0);
+  expect(await outside(join(data, "sealpost.db"), "PRAGMA journal_mode")).toEqual([{ journal_mode: "wal" }]);
+});
+
+test("POST /auth takes a form, as curl sends it, and JSON", async () => {
+  using folder = temporaryFolder();
+  await using sealpost = await startSealpost({ folder: folder.path });
+  const { url, password } = sealpost;
+  const credentials = { username: ADMIN, password: password ?? "" };
+  const bodies: readonly RequestInit[] = [
+    { body: new URLSearchParams(credentials) },
+    { body: JSON.stringify(credentials), headers: { "Content-Type": "application/json" } },
+    { body: JSON.stringify(credentials), headers: { "Content-Type": "application/x-www-form-urlencoded" } },
+  ];
+  const answers = await Promise.all(
+    bodies.map((init) => request<{ token: string }>(`${url}/auth`, { method: "POST", ...init })),
+  );
+  for (const { body } of answers) sealpost.keepSecret(body.result.value?.token ?? "");
+  expect(answers.map(roleOf)).toEqual(["admin", "admin", "admin"]);
+  const wrong = await request(`${url}/auth`, {
+    method: "POST",
+    body: new URLSearchParams({ ...credentials, password: "wrong" }),
+  });
+  expect({ status: wrong.status, code: wrong.body.result.error?.code }).toEqual({ status: 401, code: 4031 });
+});
+
+test("a password from the settings is not shown", async () => {
+  using folder = temporaryFolder();
+  const env = { SEALPOST_ADMIN_USER: "root", SEALPOST_ADMIN_PASSWORD: "a password of my own" };
+  await using sealpost = await startSealpost({ folder: folder.path, env });
+  expect(sealpost.password).toBeNull();
+  expect((await sealpost.logIn(env.SEALPOST_ADMIN_PASSWORD, "root")).token).not.toBe("");
+});
+
+test("a first start that finds its port taken shows no password; the next one does", async () => {
+  using folder = temporaryFolder();
+  using holder = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+  expect(await startInVain({ folder: folder.path, env: { PORT: String(holder.port) } })).toMatchObject({
+    code: 1,
+    stdout: "",
+  });
+  await using sealpost = await startSealpost({ folder: folder.path });
+  expect(sealpost.password).not.toBeNull();
+  expect((await sealpost.logIn()).token).not.toBe("");
+});
+
+function roleOf({ body }: Answer): unknown {
+  const value = body.result.value;
+  return typeof value === "object" && value !== null && "role" in value ? value.role : value;
+}

@@ -6,6 +6,8 @@ const IMPLICIT_TLS_PORT = 465;
 const MOST_PORT = 65_535;
 const HOST_NAME =
   /^(?=.{1,253}\.?$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i;
+/** What resolvers take for an address in one of its historic forms: `10`, `0x7f.1` (WHATWG URL, "ends in a number"). */
+const ENDS_IN_NUMBER = /(^|\.)(\d+|0x[0-9a-f]*)\.?$/i;
 const SERVER = /^(?:(smtps?):\/\/)?(\[[0-9a-f:.]+\]|[^[\]:/?#@\s]+)(?::(\d{1,5}))?$/i;
 const STRENGTH: Readonly<Record<Security, number>> = { none: 0, starttls: 1, implicit: 1 };
 
@@ -34,6 +36,6 @@ export function keepsSecret(kept: Endpoint, next: Endpoint): boolean {
 
 function parseHost(text: string): string | null {
   if (text.startsWith("[")) return canonicalIp(text.slice(1, -1));
-  if (/^[\d.]+$/.test(text)) return canonicalIp(text);
+  if (ENDS_IN_NUMBER.test(text)) return canonicalIp(text);
   return HOST_NAME.test(text) ? text.toLowerCase().replace(/\.$/, "") : null;
 }

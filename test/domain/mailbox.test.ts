@@ -1,0 +1,90 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { domainOf, parseAddress, parseMailbox } from "../../src/domain/mailbox.ts";
+
+describe("parseMailbox()", () => {
+  test.each([
+    ["user@example.org", "", "user@example.org"],
+    ["  user@example.org ", "", "user@example.org"],
+    ["User.Name+tag@EXAMPLE.org", "", "User.Name+tag@example.org"],
+    ["Some One <user@example.org>", "Some One", "user@example.org"],
+    ['"One, Some" <user@example.org>', "One, Some", "user@example.org"],
+    ['"A \\"B\\" C" <user@example.org>', 'A "B" C', "user@example.org"],
+    ["<user@example.org>", "", "user@example.org"],
+    ["user@bücher.example", "", "user@xn--bcher-kva.example"],
+    ["üser@example.org", "", "üser@example.org"],
+    ["user@[192.0.2.1]", "", "user@[192.0.2.1]"],
+    ["user@localhost", "", "user@localhost"],
+  ])("reads %p", (text, name, address) => {
+    expect(parseMailbox(text)).toEqual({ name, address });
+  });
+
+  test.each([
+    "",
+    "user",
+    "@example.org",
+    "user@",
+    "a@example.org,b@example.org",
+    "a@example.org, b@example.org",
+    "A <a@example.org>, B <b@example.org>",
+    "group: a@example.org;",
+    "<@relay:a@example.org>",
+    "a@b@example.org",
+    "user name@example.org",
+    '"user name"@example.org',
+    "user(comment)@example.org",
+    ".user@example.org",
+    "user.@example.org",
+    "us..er@example.org",
+    "user@example..org",
+    "user@-example.org",
+    "user@example.org\r\nBcc: other@example.org",
+    "user@example.org\n",
+    "us\0er@example.org",
+    "Name\r\nX: y <user@example.org>",
+    "user@example.org> <other@example.org",
+    "user@exa mple.org",
+    `${"a".repeat(65)}@example.org`,
+    `a@${"b".repeat(60)}.${"c".repeat(60)}.${"d".repeat(60)}.${"e".repeat(60)}.${"f".repeat(20)}`,
+    "user@example.org SIZE=1",
+  ])("refuses %p", (text) => {
+    expect(parseMailbox(text)).toBeNull();
+  });
+
+  test("never lets through what ends a line or an angle bracket", () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: "binary" }),
+        fc.constantFrom("a@b", "<a@b>", "x <a@b>", ""),
+        (noise, core) => {
+          const parsed = parseMailbox(noise + core) ?? parseMailbox(core + noise);
+          if (!parsed) return;
+          expect(parsed.address).not.toMatch(/[\s<>\p{Cc}\u2028\u2029]/u);
+          expect(parsed.name).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
+        },
+      ),
+    );
+  });
+
+  test("reads its own result back", () => {
+    const local = fc.stringMatching(/^[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]{1,20}$/);
+    const domain = fc.stringMatching(/^[a-z0-9]{1,10}(\.[a-z0-9]{1,10}){0,2}$/);
+    fc.assert(
+      fc.property(local, domain, (left, right) => {
+        const address = parseMailbox(`${left}@${right}`)?.address;
+        expect(address).toBe(`${left}@${right}`);
+        expect(parseMailbox(`Name <${address}>`)).toEqual({ name: "Name", address: `${address}` });
+      }),
+    );
+  });
+});
+
+describe("parseAddress()", () => {
+  test("normalises the local part to NFC", () => {
+    expect(parseAddress("u\u0308ser@example.org")).toBe("üser@example.org");
+  });
+});
+
+test("domainOf() is what follows the last @", () => {
+  expect(domainOf("user@example.org")).toBe("example.org");
+});

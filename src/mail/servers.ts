@@ -9,7 +9,7 @@ import type { Keyring } from "../secrets/keyring.ts";
 import { open, seal } from "../secrets/seal.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
-import type { SmtpServerRepository, SmtpServerRow } from "../storage/smtp-servers.ts";
+import { type SmtpServerRepository, type SmtpServerRow, versionKey } from "../storage/smtp-servers.ts";
 
 /** The sealed columns of a definition, by field. */
 const SEALED_COLUMNS = {
@@ -20,8 +20,8 @@ const SEALED_COLUMNS = {
 } as const;
 export type SealedField = keyof typeof SEALED_COLUMNS;
 
-/** Definitions whose password is kept open, so that a list of all does not open each one every time. */
-const MOST_OPEN_PASSWORDS = 5_000;
+/** Definitions that are kept read and open, so that a list of all need not open a hundred passwords every time. */
+const MOST_KEPT = 2_000;
 
 /** What GET shows of a definition. */
 export interface ServerView extends Omit<SmtpServerFields, "password" | "privateKey" | "privateKeyPassword"> {
@@ -44,25 +44,25 @@ export function createServers(parts: {
   readonly platform: Platform;
 }) {
   const { database, repository, audit, keyring, platform } = parts;
-  const passwords = new BoundedCache<Secret>(MOST_OPEN_PASSWORDS);
+  const kept = new BoundedCache<ServerView>(MOST_KEPT);
 
   async function openField(row: SmtpServerRow, field: SealedField): Promise<Secret> {
     return open(keyring, row[field], { table: "smtp_server", row: row.id, column: SEALED_COLUMNS[field] });
   }
 
-  /** Safe to keep: a changed password has another version, and a definition made anew another id. */
-  async function openPassword(row: SmtpServerRow): Promise<Secret> {
+  /** Safe to keep: each change has another version, and a definition made anew another id. */
+  async function view(row: SmtpServerRow): Promise<ServerView> {
     const key = versionKey(row);
-    const known = passwords.get(key);
+    const known = kept.get(key);
     if (known) return known;
-    const opened = await openField(row, "password");
-    passwords.set(key, opened);
+    const opened = await openView(row);
+    if (opened.password) kept.set(key, opened);
     return opened;
   }
 
-  async function view(row: SmtpServerRow): Promise<ServerView> {
+  async function openView(row: SmtpServerRow): Promise<ServerView> {
     const { privateKey, privateKeyPassword, signingKey: _, password: sealed, ...plain } = row;
-    const password = await openPassword(row).catch((error) => {
+    const password = await openField(row, "password").catch((error) => {
       if (error instanceof SealpostError && error.code === "unsealable") return null;
       throw error;
     });
@@ -85,7 +85,7 @@ export function createServers(parts: {
       identifier: row.identifier,
       poolKey,
       username: row.username,
-      password: await openPassword(row),
+      password: (await view(row)).password ?? (await openField(row, "password")),
       timeoutMs: row.timeout * 1000,
       sender: row.sender,
       dontSendOnError: row.dontSendOnError,
@@ -113,6 +113,8 @@ export function createServers(parts: {
     },
 
     async list(): Promise<ServerView[]> {
+      const known = (await repository.versionKeys()).map((key) => kept.get(key));
+      if (known.every((server) => server !== undefined)) return known;
       return Promise.all((await repository.list()).map(view));
     },
 
@@ -164,10 +166,6 @@ export function etagOf(row: Pick<SmtpServerRow, "etagSeed" | "version">): string
 
 export function staleError(): SealpostError {
   return new SealpostError("stale", "The definition was changed meanwhile; read it again");
-}
-
-function versionKey(row: Pick<SmtpServerRow, "id" | "version">): string {
-  return `${row.id}:${row.version}`;
 }
 
 function decodeKey(base64: Secret): Uint8Array<ArrayBuffer> | null {

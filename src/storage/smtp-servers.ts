@@ -1,4 +1,4 @@
-import { and, asc, eq } from "drizzle-orm";
+import { and, asc, eq, sql } from "drizzle-orm";
 import type { Database } from "./database.ts";
 import { smtpServer } from "./schema.ts";
 
@@ -6,14 +6,32 @@ import { smtpServer } from "./schema.ts";
 export type SmtpServerRow = typeof smtpServer.$inferSelect;
 export type SmtpServerRepository = ReturnType<typeof createSmtpServerRepository>;
 
+/** Names one version of one definition; never used again for another. */
+export function versionKey({ id, version }: Pick<SmtpServerRow, "id" | "version">): string {
+  return `${id}:${version}`;
+}
+
 /** Definitions by identifier. What writes is an unexecuted statement for `commit`. */
 export function createSmtpServerRepository({ read, write }: Database) {
   const unchanged = (id: string, version: number) =>
     and(eq(smtpServer.id, id), eq(smtpServer.version, version));
+  const sorted = read
+    .select({ id: smtpServer.id, version: smtpServer.version })
+    .from(smtpServer)
+    .orderBy(asc(smtpServer.identifier))
+    .as("sorted");
+  // One text instead of two hundred cells, each of which costs the driver half a microsecond.
+  const keys = sql<string>`json_group_array(${sorted.id} || ':' || ${sorted.version})`;
+  const versionKeys = read.select({ keys }).from(sorted).prepare();
   return {
     /** All definitions, by identifier. */
     async list(): Promise<SmtpServerRow[]> {
       return read.select().from(smtpServer).orderBy(asc(smtpServer.identifier));
+    },
+
+    /** The {@link versionKey} of every definition, by identifier. */
+    async versionKeys(): Promise<string[]> {
+      return JSON.parse((await versionKeys.get())?.keys ?? "[]");
     },
 
     async find(identifier: string): Promise<SmtpServerRow | undefined> {

@@ -1,0 +1,99 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { sign } from "hono/jwt";
+import type { BenchResult } from "./result.ts";
+import { median, print } from "./result.ts";
+
+const DEFINITIONS = 100;
+const ROUNDS = 5;
+const SECONDS = 3;
+const CONNECTIONS = 50;
+const LIMIT = 0.5;
+const PEER_SECRET = "a secret of the bench";
+
+/** GET /smtpserver/ with 100 definitions that all have a password, against a Hono route that does the least. */
+export async function benchList(): Promise<BenchResult> {
+  const name = "GET /smtpserver/, 100 definitions: requests per second against one token and one select";
+  if (!Bun.which("wrk")) return { name, skipped: "wrk is not installed" };
+  const folder = await mkdtemp(join(tmpdir(), "sealpost-bench-"));
+  const database = `file:${join(folder, "data", "sealpost.db")}`;
+  const env = {
+    ...process.env,
+    PORT: "0",
+    SEALPOST_DATABASE_URL: database,
+    SEALPOST_ADMIN_PASSWORD: "bench",
+  };
+  await using sealpost = await serve(["src/entry/bun.ts"], env);
+  const token = await fill(sealpost.origin);
+  const bodyFile = join(folder, "body.json");
+  await Bun.write(bodyFile, await (await authorized(`${sealpost.origin}/smtpserver/`, token)).text());
+  await using peer = await serve(["bench/list-peer.ts", database, PEER_SECRET, bodyFile], process.env);
+  const peerToken = await sign({ name: "bench", exp: Math.floor(Date.now() / 1000) + 3600 }, PEER_SECRET);
+
+  const rates = { ours: [] as number[], checked: [] as number[], bare: [] as number[] };
+  for (let round = 0; round < ROUNDS; round++) {
+    rates.ours.push(await load(`${sealpost.origin}/smtpserver/`, token));
+    rates.checked.push(await load(`${peer.origin}/checked`, peerToken));
+    rates.bare.push(await load(`${peer.origin}/bare`, peerToken));
+  }
+  await rm(folder, { recursive: true });
+  const [ours, checked, bare] = [median(rates.ours), median(rates.checked), median(rates.bare)];
+  const detail = `${ours.toFixed(0)}/s, peer ${checked.toFixed(0)}/s, bare route ${bare.toFixed(0)}/s (ratio ${(ours / bare).toFixed(2)})`;
+  return { name, ratio: ours / checked, limit: LIMIT, better: "higher", detail };
+}
+
+async function serve(command: string[], env: NodeJS.ProcessEnv) {
+  const child = Bun.spawn([process.execPath, ...command], { env, stdout: "pipe", stderr: "inherit" });
+  const reader = child.stdout.getReader();
+  let text = "";
+  while (!/http:\/\/\S+\d\n/.test(text)) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error(`${command[0]} ended before it listened`);
+    text += new TextDecoder().decode(value);
+  }
+  const [origin = ""] = /http:\/\/[^\s/]+/.exec(text) ?? [];
+  return {
+    origin,
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await child.exited;
+    },
+  };
+}
+
+async function fill(origin: string): Promise<string> {
+  const login = await fetch(`${origin}/auth`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ username: "admin", password: "bench" }),
+  });
+  const { result } = (await login.json()) as { result: { value: { token: string } } };
+  const { token } = result.value;
+  for (let at = 0; at < DEFINITIONS; at++) {
+    const body = JSON.stringify({
+      server: "mail.example.org",
+      username: `u${at}`,
+      password: `password ${at}`,
+      tls: true,
+    });
+    const saved = await authorized(`${origin}/smtpserver/server-${at}`, token, body);
+    if (!saved.ok) throw new Error(await saved.text());
+  }
+  return token;
+}
+
+function authorized(url: string, token: string, body?: string): Promise<Response> {
+  const headers = { authorization: token, "content-type": "application/json" };
+  return fetch(url, body === undefined ? { headers } : { method: "POST", headers, body });
+}
+
+async function load(url: string, token: string): Promise<number> {
+  const command = ["wrk", "-t1", `-c${CONNECTIONS}`, `-d${SECONDS}s`, "-H", `Authorization: ${token}`, url];
+  const child = Bun.spawn(command, { stdout: "pipe" });
+  const text = await new Response(child.stdout).text();
+  if (/Non-2xx/.test(text)) throw new Error(`Some answers were refusals: ${text}`);
+  return Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]);
+}
+
+if (import.meta.main) print(await benchList());

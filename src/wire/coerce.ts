@@ -9,11 +9,12 @@ const FALSE = ["false", "0"];
 /**
  * Brings a parameter to the kind that its schema expects, as forms and queries know only texts: digits become a
  * number, `true`, `1`, `false`, `0` a boolean. What does not fit stays as it is, for the schema to refuse.
- * @returns undefined for null, and for an empty text where a text is not what is expected: the default holds.
+ * @returns undefined for null, and for an empty text: the default holds. An optional text without a default is the
+ * exception: there, empty says something else than absent.
  */
 export function coerce(schema: v.GenericSchema, value: unknown): unknown {
   const kind = kindOf(schema);
-  if (value === null || (value === "" && kind !== "string")) return undefined;
+  if (value === null || (value === "" && (kind !== "string" || hasDefault(schema)))) return undefined;
   if (kind === "boolean") return toBoolean(value);
   if (kind === "number" && typeof value === "string" && /^-?\d{1,15}$/.test(value)) return Number(value);
   return value;
@@ -30,6 +31,10 @@ function toBoolean(value: unknown): unknown {
 function kindOf(schema: v.GenericSchema): string {
   if ("wrapped" in schema) return kindOf(schema.wrapped as v.GenericSchema);
   return schema.type;
+}
+
+function hasDefault(schema: v.GenericSchema): boolean {
+  return "default" in schema && schema.default !== undefined;
 }
 
 /** Whether the parameter may be absent. */

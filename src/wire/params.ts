@@ -68,9 +68,14 @@ export function validate<S extends ParamsSchema>(schema: S, raw: RawParameters):
   throw invalidParameter(String(issue.path?.[0]?.key ?? "body"), issue.message);
 }
 
-/** No field of ours, database or protocol carries NUL or half a character. */
+/**
+ * No field of ours, database or protocol carries NUL or half a character. Lists and objects are looked into as deep
+ * as any schema allows them: one level.
+ */
 function refuseUnstorable(name: string, value: unknown): void {
-  if (typeof value !== "string") return;
-  if (value.includes("\0") || !value.isWellFormed())
-    throw invalidParameter(name, "expected text without NUL");
+  const texts = typeof value === "object" && value !== null ? Object.entries(value).flat() : [value];
+  for (const text of texts) {
+    if (typeof text !== "string" || (text.isWellFormed() && !text.includes("\0"))) continue;
+    throw invalidParameter(name, "expected Unicode text without NUL");
+  }
 }

@@ -1,0 +1,50 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { parseAddressBlock } from "../../src/domain/network.ts";
+import { clientAddress } from "../../src/wire/client-address.ts";
+
+const blocks = (...texts: readonly string[]) => texts.flatMap((text) => parseAddressBlock(text) ?? []);
+const PROXIES = blocks("10.0.0.0/8", "fd00::/8");
+
+describe("clientAddress()", () => {
+  test.each<[name: string, peer: string | null, forwarded: string | undefined, client: string | null]>([
+    ["a peer", "192.0.2.1", undefined, "192.0.2.1"],
+    ["no peer", null, "198.51.100.1", null],
+    ["a peer that is no address", "unix:", undefined, null],
+    ["a header from a stranger", "192.0.2.1", "198.51.100.1", "192.0.2.1"],
+    ["a header from a proxy", "10.0.0.1", "198.51.100.1", "198.51.100.1"],
+    ["a proxy alone", "10.0.0.1", undefined, "10.0.0.1"],
+    ["what a client wrote before the proxy did", "10.0.0.1", "203.0.113.9, 198.51.100.1", "198.51.100.1"],
+    ["a chain of proxies", "10.0.0.1", "198.51.100.1, 10.0.0.3 ,10.0.0.2", "198.51.100.1"],
+    ["only proxies", "10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"],
+    ["garbage from a proxy", "10.0.0.1", "198.51.100.1, unknown", null],
+    ["an empty header from a proxy", "10.0.0.1", "", null],
+    ["an address with a port", "10.0.0.1", "198.51.100.1:4711", null],
+    ["an IPv4-mapped proxy", "::ffff:10.0.0.1", "198.51.100.1", "198.51.100.1"],
+    ["an IPv6 proxy and client", "fd00::1", "2001:DB8::1", "2001:db8::1"],
+  ])("of %s", (_, peer, forwarded, client) => {
+    expect(clientAddress(peer, forwarded, PROXIES)).toBe(client);
+  });
+
+  test("is the peer, whatever a client writes, when no proxy is trusted", () => {
+    fc.assert(
+      fc.property(fc.ipV4(), fc.string(), (peer, header) => {
+        expect(clientAddress(peer, header, [])).toBe(peer);
+      }),
+    );
+  });
+
+  test("does not depend on what stands left of the first address that is no proxy", () => {
+    const stranger = fc.ipV4().filter((address) => !address.startsWith("10."));
+    fc.assert(
+      fc.property(stranger, fc.array(fc.string()), fc.nat(3), (client, written, hops) => {
+        const header = [
+          ...written.map((text) => text.replaceAll(",", "")),
+          client,
+          ...Array(hops).fill("10.1.1.1"),
+        ];
+        expect(clientAddress("10.0.0.1", header.join(","), PROXIES)).toBe(client);
+      }),
+    );
+  });
+});

@@ -3,6 +3,7 @@ import { createApp } from "../app.ts";
 import { type Config, parseConfig } from "../config.ts";
 import { Secret } from "../domain/secret.ts";
 import { SealpostError } from "../errors.ts";
+import { type HttpServer, listen } from "./http-server.ts";
 import { type LocalInstance, openLocal } from "./local.ts";
 import { configureLogging } from "./logging.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -11,8 +12,12 @@ const log = getLogger(["sealpost", "entry"]);
 /** 120 bits: 20 characters of base64url. */
 const PASSWORD_BYTES = 15;
 const PRUNE_EVERY_MS = 24 * 3_600_000;
-/** What is in flight has this long to end. */
-const STOP_WITHIN_MS = 10_000;
+/** Service managers that wait least, wait 10 s before they kill. */
+const STOP_WITHIN_MS = 9_500;
+/** Mails have this long to end by themselves; then their fate is recorded as it is known. */
+const CUT_MAIL_AFTER_MS = 7_000;
+/** After the mails, whose answers are still to be given: clients that have not even sent their whole request. */
+const CLOSE_CLIENTS_AFTER_MS = 8_000;
 
 /** Runs Sealpost as a server on Bun until it is told to stop. */
 async function main(): Promise<void> {
@@ -31,29 +36,28 @@ async function main(): Promise<void> {
   const signal = await stopping;
   log.info("Stopping on {signal}", { signal });
   clearInterval(pruning);
-  const forced = setTimeout(() => process.exit(1), STOP_WITHIN_MS);
-  await server.stop();
-  await instance[Symbol.asyncDispose]();
-  clearTimeout(forced);
+  await stop(server, instance);
 }
 
-function serve(config: Config, { services }: LocalInstance) {
+function serve(config: Config, { services }: LocalInstance): HttpServer {
   const app = createApp(services, {
     revealSecrets: config.secrets === "reveal",
     trustedProxies: config.trustedProxies,
   });
-  try {
-    return Bun.serve({
-      hostname: config.host,
-      port: config.port,
-      // A test mail may take four times 300 s; our own timers end every request.
-      idleTimeout: 0,
-      fetch: (request, server) => app.fetch(request, { peerAddress: server.requestIP(request)?.address }),
-    });
-  } catch (cause) {
-    const where = `${config.host}:${config.port}`;
-    throw new SealpostError("bad_setting", `HOST, PORT: cannot listen on ${where}; is it in use?`, { cause });
-  }
+  return listen({ host: config.host, port: config.port, answer: app.fetch });
+}
+
+/** Lets what is in flight end, and bounds how long that takes. */
+async function stop(server: HttpServer, instance: LocalInstance): Promise<void> {
+  const timers = [
+    setTimeout(() => instance.cutMail(), CUT_MAIL_AFTER_MS),
+    setTimeout(() => server.close(), CLOSE_CLIENTS_AFTER_MS),
+    setTimeout(() => process.exit(1), STOP_WITHIN_MS),
+  ];
+  await server.finish();
+  await server.close();
+  await instance[Symbol.asyncDispose]();
+  for (const timer of timers) clearTimeout(timer);
 }
 
 /** @returns the password to show, if this process made the admin and the password is not the owner's own. */

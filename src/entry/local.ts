@@ -13,6 +13,7 @@ import { MIGRATIONS } from "../storage/migrations/index.ts";
 import { createSealedRepository } from "../storage/sealed.ts";
 import { createConnect } from "../transport/connect.ts";
 import { createSmtpTransport } from "../transport/smtp.ts";
+import { createCutOff } from "./cut-off.ts";
 import { makeKeyFile, readKeyFile } from "./key-file.ts";
 import { createLocalPlatform, type LocalPlatform } from "./platform.ts";
 
@@ -27,6 +28,8 @@ const NO_NAME = "[127.0.0.1]";
 export interface LocalInstance extends AsyncDisposable {
   readonly services: Services;
   readonly platform: LocalPlatform;
+  /** Ends the connections to mail servers: mails in flight end at once, and what is known of them is recorded. */
+  cutMail(): void;
 }
 
 /**
@@ -48,7 +51,9 @@ export async function openLocal(config: Config): Promise<LocalInstance> {
     const keyring = await findKeys(config, path, database, platform);
     const ca = await readCa(config.tlsCa);
     const ehloName = config.ehloName === "" ? ownName() : config.ehloName;
-    const connect = createConnect({ egress: config.egress, ports: config.egressPorts, ca });
+    const { connect, cut } = createCutOff(
+      createConnect({ egress: config.egress, ports: config.egressPorts, ca }),
+    );
     const transport = createSmtpTransport({ connect, ehloName, extraCa: ca, now: platform.now });
     const { tokenSeconds, auditDays } = config;
     const services = createServices(
@@ -56,7 +61,7 @@ export async function openLocal(config: Config): Promise<LocalInstance> {
       { tokenSeconds, auditDays, hostName: ehloName.startsWith("[") ? "localhost" : ehloName },
     );
     await services.start();
-    return { services, platform, [Symbol.asyncDispose]: () => close(services, platform) };
+    return { services, platform, cutMail: cut, [Symbol.asyncDispose]: () => close(services, platform) };
   } catch (error) {
     await database[Symbol.asyncDispose]();
     throw error;

@@ -3,6 +3,8 @@ const LF = 0x0a;
 /** RFC 5322 2.1.1, without the CRLF. */
 const MAX_LINE_OCTETS = 998;
 
+const encoder = new TextEncoder();
+
 /**
  * Joins routing fields and an entity to the bytes that a transport sends.
  * @param headers fields, each ended by CRLF, without the empty line: the entity's own header continues them.
@@ -11,7 +13,7 @@ const MAX_LINE_OCTETS = 998;
  * @throws {TypeError} for a bare CR or LF, a NUL, or a line of more than 998 octets.
  */
 export function assemble(headers: string, entity: Uint8Array): Uint8Array<ArrayBuffer> {
-  const head = new TextEncoder().encode(headers);
+  const head = encoder.encode(headers);
   const length = head.length + entity.length;
   const bytes = new Uint8Array(length + 2);
   bytes.set(head);

@@ -9,6 +9,8 @@ const BOUNDARY_PREFIX = "=_";
 /** RFC 2045 6.8. */
 const BASE64_LINE = /.{76}(?=.)/g;
 
+const encoder = new TextEncoder();
+
 type MimeNode = ReturnType<MailComposer["compile"]>;
 
 /**
@@ -22,7 +24,7 @@ export async function compose(message: Message, identity: MessageIdentity): Prom
   }
   if (!BOUNDARY_SEED.test(identity.boundary)) throw new TypeError("The boundary of the message is malformed");
   const headers = routingHeaders(message, identity);
-  return { headers, entity: new TextEncoder().encode(serialize(compile(message, identity))) };
+  return { headers, entity: encoder.encode(serialize(compile(message, identity))) };
 }
 
 function compile(message: Message, identity: MessageIdentity): MimeNode {
@@ -65,5 +67,5 @@ function withCrlf(text: string): string {
 }
 
 function base64Lines(text: string): string {
-  return new TextEncoder().encode(text).toBase64().replace(BASE64_LINE, "$&\r\n");
+  return encoder.encode(text).toBase64().replace(BASE64_LINE, "$&\r\n");
 }

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { senderProblem } from "../../src/smime/certificate.ts";
 import { type Inspection, inspectIdentity, openIdentity } from "../../src/smime/identity.ts";
 import {
   type Issue,
   issue,
   leaf,
   MAIL_EXTENSIONS,
+  mailExtensions,
   NOW,
   SENDER,
   sender,
@@ -26,12 +26,6 @@ async function problemWith(changes: Partial<Issue>, now = NOW): Promise<Inspecti
   const { problems, identity } = await inspect(key, await leaf({ key, ...changes }), now);
   expect(identity).toBeNull();
   return problems;
-}
-
-/** The extensions of a certificate for mail, one of them changed; `null` takes it out. */
-function extensions(name: string, line: string | null): readonly string[] {
-  const others = MAIL_EXTENSIONS.filter((extension) => !extension.startsWith(`${name}=`));
-  return line === null ? others : [...others, `${name}=${line}`];
 }
 
 describe("inspectIdentity() accepts", () => {
@@ -73,11 +67,11 @@ describe("inspectIdentity() accepts", () => {
   });
 
   const HARMLESS: Readonly<Record<string, readonly string[]>> = {
-    "no key usage": extensions("keyUsage", null),
-    "no extended key usage": extensions("extendedKeyUsage", null),
-    "any extended key usage": extensions("extendedKeyUsage", "anyExtendedKeyUsage"),
-    "nonRepudiation alone": extensions("keyUsage", "critical,nonRepudiation"),
-    "no basic constraints": extensions("basicConstraints", null),
+    "no key usage": mailExtensions("keyUsage", null),
+    "no extended key usage": mailExtensions("extendedKeyUsage", null),
+    "any extended key usage": mailExtensions("extendedKeyUsage", "anyExtendedKeyUsage"),
+    "nonRepudiation alone": mailExtensions("keyUsage", "critical,nonRepudiation"),
+    "no basic constraints": mailExtensions("basicConstraints", null),
   };
   for (const [name, lines] of Object.entries(HARMLESS)) {
     withOpenssl(`a certificate with ${name}`, async () => {
@@ -118,9 +112,9 @@ describe("inspectIdentity() refuses", () => {
   });
 
   const USAGES: Readonly<Record<string, readonly string[]>> = {
-    "a certificate for TLS servers only": extensions("extendedKeyUsage", "serverAuth"),
-    "a certificate whose key may only encrypt": extensions("keyUsage", "critical,keyEncipherment"),
-    "the certificate of an authority": extensions("basicConstraints", "critical,CA:TRUE"),
+    "a certificate for TLS servers only": mailExtensions("extendedKeyUsage", "serverAuth"),
+    "a certificate whose key may only encrypt": mailExtensions("keyUsage", "critical,keyEncipherment"),
+    "the certificate of an authority": mailExtensions("basicConstraints", "critical,CA:TRUE"),
   };
   for (const [name, lines] of Object.entries(USAGES)) {
     withOpenssl(name, async () => {
@@ -130,7 +124,7 @@ describe("inspectIdentity() refuses", () => {
   }
 
   withOpenssl("an extension that cannot be read, rather than taking it for absent", async () => {
-    const problems = await problemWith({ extensions: extensions("extendedKeyUsage", "DER:0500") });
+    const problems = await problemWith({ extensions: mailExtensions("extendedKeyUsage", "DER:0500") });
     expect(problems).toMatchObject([{ code: "sign_no_key", parameter: "certificate", kind: "form" }]);
   });
 
@@ -275,42 +269,5 @@ describe("openIdentity()", () => {
     const { identity, problems } = await openIdentity({ pkcs8: pkcs8!, certificate, now: later });
     expect(problems).toMatchObject([{ code: "sign_expired" }]);
     expect(identity).toBeNull();
-  });
-});
-
-describe("senderProblem()", () => {
-  async function identityFor(altName: string | null, subject = "/CN=Test sender") {
-    const key = await privateKey("p256");
-    const lines = extensions("subjectAltName", altName);
-    const { identity } = await inspect(key, await leaf({ key, subject, extensions: lines }));
-    return identity!;
-  }
-
-  withOpenssl("is null for the address of the certificate, in any case", async () => {
-    expect(senderProblem(await identityFor("email:Otp@Example.org"), "oTP@example.ORG")).toBeNull();
-  });
-
-  withOpenssl("is null for each of several addresses", async () => {
-    const identity = await identityFor("email:a@example.org,DNS:example.org,email:b@example.org");
-    expect(identity.addresses).toEqual(["a@example.org", "b@example.org"]);
-    expect(senderProblem(identity, "b@example.org")).toBeNull();
-  });
-
-  withOpenssl("is null for an SmtpUTF8Mailbox, its domain spelt either way", async () => {
-    const identity = await identityFor(
-      "@alt\n[alt]\notherName=1.3.6.1.5.5.7.8.9;FORMAT:UTF8,UTF8:jörg@bücher.example",
-    );
-    expect(senderProblem(identity, "jörg@xn--bcher-kva.example")).toBeNull();
-  });
-
-  withOpenssl("is null for an emailAddress in the subject", async () => {
-    const identity = await identityFor(null, `/CN=Test sender/emailAddress=${SENDER}`);
-    expect(senderProblem(identity, SENDER)).toBeNull();
-  });
-
-  withOpenssl("is sign_sender for another address, or none in the certificate", async () => {
-    const other = senderProblem(await identityFor("email:a@example.org"), SENDER);
-    expect(other).toMatchObject({ code: "sign_sender", parameter: "certificate", kind: "content" });
-    expect(senderProblem(await identityFor(null), SENDER)?.reason).toContain("no address");
   });
 });

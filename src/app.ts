@@ -10,8 +10,9 @@ import type { Services } from "./services.ts";
 import type { Env } from "./wire/env.ts";
 import { auditFailures, createErrorHandler } from "./wire/failures.ts";
 import { createRequireRight } from "./wire/guard.ts";
-import { urlNotFound } from "./wire/not-found.ts";
+import { methodNotAllowed, urlNotFound } from "./wire/not-found.ts";
 import { limitBody, type RequestOptions, requestContext } from "./wire/request.ts";
+import { checkUrl } from "./wire/url.ts";
 
 export interface AppSettings extends Omit<RequestOptions, "platform"> {
   /** Whether GET shows the passwords of definitions. */
@@ -23,7 +24,7 @@ export function createApp(services: Services, settings: AppSettings) {
   const { platform } = services;
   const parts = { ...services, ...settings, requireRight: createRequireRight(services) };
   const routes = new Hono<Env>()
-    .use(requestContext({ ...settings, platform }), auditFailures(services.trail), limitBody())
+    .use(requestContext({ ...settings, platform }), auditFailures(services.trail), checkUrl(), limitBody())
     .route("/", healthRoutes(parts))
     .route("/auth", authRoutes(parts))
     .route("/policy/", policyCollection(parts))
@@ -37,6 +38,7 @@ export function createApp(services: Services, settings: AppSettings) {
   routes.onError(createErrorHandler(platform));
   return routes
     .get("/openapi.json", (c, next) => openAPIRouteHandler(routes, openApiOptions(c))(c, next))
+    .all("/openapi.json", methodNotAllowed)
     .all("*", urlNotFound);
 }
 

@@ -18,6 +18,8 @@ const NOT_AUTHENTICATED: readonly SealpostErrorCode[] = [
   "missing_username",
   "too_many_tries",
 ];
+/** For a 503 whose cause does not say when to come back. */
+const UNAVAILABLE_RETRY_SECONDS = 30;
 /** Requests that only read leave no trace when they fail, but for a right that is missing. */
 const READING = ["GET", "HEAD"];
 
@@ -27,7 +29,9 @@ export function createErrorHandler(platform: Pick<Platform, "now">): ErrorHandle
     const known = toSealpostError(error);
     const requestId = c.get("requestId");
     if (known.status >= 500) log.error("Request {requestId} failed: {error}", { requestId, error });
-    if (known.retryAfterSeconds !== null) c.header("Retry-After", String(known.retryAfterSeconds));
+    const { retryAfterSeconds } = known;
+    const retryAfter = retryAfterSeconds ?? (known.status === 503 ? UNAVAILABLE_RETRY_SECONDS : null);
+    if (retryAfter !== null) c.header("Retry-After", String(retryAfter));
     const detail = known.number === -500 ? { request_id: requestId } : null;
     return c.json(failure(known, platform.now(), detail), known.status);
   };

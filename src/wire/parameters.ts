@@ -1,12 +1,11 @@
 import type { Context } from "hono";
 import { invalidParameter, SealpostError } from "../errors.ts";
 import { repeatedKey } from "./json-keys.ts";
+import { isEscapedUtf8 } from "./url.ts";
 
 /** Parameters as they came, by name. */
 export type RawParameters = ReadonlyMap<string, unknown>;
 
-/** Proxies and servers log queries, so no secret may stand in one. */
-const SECRETS = ["password", "private_key", "private_key_password", "pass", "pin", "recoverycode"];
 /** What is to blame when the body as a whole is wrong. */
 const BODY = "body";
 
@@ -19,19 +18,12 @@ const BODY_READERS: Readonly<Record<string, ReadBody>> = {
 
 /**
  * Collects the parameters of a request: JSON or form, then query; the earlier wins.
- * @throws {SealpostError} `invalid_parameter` for malformed JSON, a repeated key or a secret in the query;
- * `unsupported_media_type`.
+ * @throws {SealpostError} `invalid_parameter` for a malformed body or a repeated key; `unsupported_media_type`.
  */
 export async function collectParameters(c: Context): Promise<RawParameters> {
-  const query = queryParameters(new URL(c.req.url).searchParams);
+  const query = uniquePairs(new URL(c.req.url).searchParams);
   const body = c.req.raw.body === null ? new Map<string, unknown>() : await readBody(c);
   return new Map([...query, ...body]);
-}
-
-function queryParameters(query: URLSearchParams): RawParameters {
-  const secret = SECRETS.find((name) => query.has(name));
-  if (secret !== undefined) throw invalidParameter(secret, "may not stand in the query, which is logged");
-  return uniquePairs(query);
 }
 
 async function readBody(c: Context): Promise<RawParameters> {
@@ -50,7 +42,9 @@ async function readBody(c: Context): Promise<RawParameters> {
 /** A form body that begins with `{` is JSON that curl sent under its default type. */
 async function formParameters(c: Context): Promise<RawParameters> {
   const text = await bodyText(c);
-  return text.trimStart().startsWith("{") ? jsonParameters(text) : uniquePairs(new URLSearchParams(text));
+  if (text.trimStart().startsWith("{")) return jsonParameters(text);
+  if (!isEscapedUtf8(text)) throw invalidParameter(BODY, "expected UTF-8");
+  return uniquePairs(new URLSearchParams(text));
 }
 
 async function multipartParameters(c: Context): Promise<RawParameters> {

@@ -26,13 +26,17 @@ export async function readKeyFile(path: string): Promise<string | null> {
 export async function makeKeyFile(path: string, platform: Platform): Promise<string> {
   const id = platform.randomBytes(KEY_ID_BYTES).toHex();
   const draft = `${path}.${id}`;
-  await writeFile(draft, `${generateKey(id, platform)}\n`, { mode: KEY_FILE_MODE, flag: "wx", flush: true });
   try {
+    await writeFile(draft, `${generateKey(id, platform)}\n`, {
+      mode: KEY_FILE_MODE,
+      flag: "wx",
+      flush: true,
+    });
     await link(draft, path);
   } catch (error) {
     if (!isFileError(error, "EEXIST")) throw error;
   } finally {
-    await rm(draft);
+    await rm(draft, { force: true });
   }
   return (await readKeyFile(path)) ?? "";
 }

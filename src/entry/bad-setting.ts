@@ -1,0 +1,17 @@
+import { SealpostError } from "../errors.ts";
+
+/** For a place that cannot be written: the data folder, or the key file in it. */
+export function notWritable(what: string, cause: unknown): SealpostError {
+  const message = `${what}${codeOf(cause)}: it needs a disk with space that this user may write; SEALPOST_DATABASE_URL names another place`;
+  return badSetting("SEALPOST_DATABASE_URL", message, cause);
+}
+
+/** The error that stops a start. */
+export function badSetting(parameter: string, message: string, cause?: unknown): SealpostError {
+  return new SealpostError("bad_setting", message, { parameter, cause });
+}
+
+/** The system's word for an error, such as ` (EACCES)`; empty if it has none. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? ` (${error.code})` : "";
+}

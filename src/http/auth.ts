@@ -18,7 +18,10 @@ const credentials = v.object({
     "",
   ),
   password: v.optional(v.string("expected a text"), ""),
-  realm: v.optional(v.pipe(v.string("expected a text"), v.maxLength(255, "expected at most 255 characters"))),
+  realm: v.optional(
+    v.pipe(v.string("expected a text"), v.maxLength(255, "expected at most 255 characters")),
+    "",
+  ),
 });
 
 const session = v.object({
@@ -61,7 +64,7 @@ export function authRoutes(parts: {
           throw new SealpostError("missing_username", "Authentication failure. Missing Username");
         }
         if (password === "") throw missingParameter("password");
-        const options = { realm: realm ?? null, client: c.get("clientAddress") };
+        const options = { realm: realm === "" ? null : realm, client: c.get("clientAddress") };
         const { token, principal, rights } = await authentication.logIn(username, password, options);
         const envelope = success(
           {

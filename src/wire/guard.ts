@@ -36,7 +36,7 @@ export function createRequireRight(parts: {
 
 /** `PI-Authorization` wins over `Authorization`; the token stands bare or after `Bearer`. */
 function tokenOf(c: Context<Env>): string {
-  const header = c.req.header("pi-authorization") ?? c.req.header("authorization");
+  const header = c.req.header("pi-authorization") || c.req.header("authorization");
   const token = header?.replace(/^Bearer\s+/i, "").trim();
   if (token) return token;
   throw new SealpostError("missing_authorization", "Authentication failure. Missing Authorization header.");

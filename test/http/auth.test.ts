@@ -1,0 +1,251 @@
+import { describe, expect, test } from "bun:test";
+import { decode } from "hono/jwt";
+import { parseAddressBlock } from "../../src/domain/network.ts";
+import { Secret } from "../../src/domain/secret.ts";
+import { ADMIN, CHEAP, PEER, START, type TestInstance, testInstance } from "../fixtures/instance.ts";
+import type { RequestOptions } from "../fixtures/request.ts";
+
+const ACTOR = { action: "cli test", administrator: "", realm: "", client: "", policies: "", requestId: "" };
+const STAFF = { username: "alice", realm: "staff" };
+
+const logIn = (instance: TestInstance, json: object, options: RequestOptions = {}) =>
+  instance.request("POST", "/auth", { json, token: null, ...options });
+
+async function statuses(
+  times: number,
+  attempt: () => Promise<{ readonly status: number }>,
+): Promise<number[]> {
+  const found: number[] = [];
+  for (let i = 0; i < times; i++) found.push((await attempt()).status);
+  return found;
+}
+
+describe("POST /auth", () => {
+  test("gives a token and what privacyIDEA clients read", async () => {
+    await using instance = await testInstance();
+    const { status, body, value } = await logIn(instance, ADMIN);
+    expect(status).toBe(200);
+    expect([body.id, body.result.authentication]).toEqual([2, "ACCEPT"]);
+    expect(value).toEqual({
+      token: expect.any(String),
+      role: "admin",
+      username: "admin",
+      realm: "",
+      rights: [
+        "smtpserver_read",
+        "smtpserver_write",
+        "policyread",
+        "policywrite",
+        "policydelete",
+        "auditlog",
+      ],
+      auth: true,
+      log_level: 30,
+      menus: [],
+    });
+    const { header, payload } = decode((value as { token: string }).token);
+    expect(header).toEqual({ alg: "HS256", typ: "JWT" });
+    const iat = START.getTime() / 1_000;
+    expect(payload).toMatchObject({ username: "admin", realm: "", role: "admin", authtype: "password", iat });
+    expect(payload.exp).toBe(iat + 3_600);
+    expect(payload.nonce).toMatch(/^[0-9a-f]{40}$/);
+  });
+
+  test("takes a form, and a token of before is no harm", async () => {
+    await using instance = await testInstance();
+    const { username, password } = ADMIN;
+    expect((await instance.request("POST", "/auth", { form: { username, password } })).status).toBe(200);
+  });
+
+  test("lists the rights that the policies give at this moment", async () => {
+    await using instance = await testInstance();
+    await instance.request("POST", "/policy/p", {
+      json: { scope: "admin", action: ["*", "!policydelete"] },
+    });
+    const { value } = await logIn(instance, ADMIN);
+    expect(value).toMatchObject({
+      rights: ["smtpserver_read", "smtpserver_write", "policyread", "policywrite", "auditlog"],
+    });
+  });
+
+  test("knows admins of a realm as user@realm and with the parameter realm", async () => {
+    await using instance = await testInstance();
+    await instance.services.admins.add(STAFF, new Secret("secret"), ACTOR);
+    await instance.services.admins.add({ username: "x@y", realm: "" }, new Secret("secret"), ACTOR);
+    const password = "secret";
+    for (const json of [
+      { username: "alice@staff", password },
+      { username: "alice@staff", password, realm: "" },
+      { username: "alice@staff", password, realm: null },
+      { username: "alice", password, realm: "staff" },
+    ]) {
+      expect((await logIn(instance, json)).value).toMatchObject(STAFF);
+    }
+    expect((await logIn(instance, { username: "x@y", password })).value).toMatchObject({
+      username: "x@y",
+      realm: "",
+    });
+    for (const json of [
+      { username: "alice", password },
+      { username: "alice@other", password },
+      { username: "alice@staff", password, realm: "staff" },
+      { username: "@staff", password },
+    ]) {
+      expect((await logIn(instance, json)).error?.code).toBe(4031);
+    }
+  });
+
+  test("answers the same for every reason to refuse", async () => {
+    await using instance = await testInstance();
+    await instance.services.admins.add({ username: "off", realm: "" }, new Secret("secret"), ACTOR);
+    await instance.services.admins.setEnabled({ username: "off", realm: "" }, false, ACTOR);
+    const answers = await Promise.all(
+      [
+        { username: "admin", password: "wrong" },
+        { username: "nobody", password: "wrong" },
+        { username: "off", password: "secret" },
+        { username: "off", password: "wrong" },
+        { username: "admin", password: "x".repeat(2_000) },
+        { username: "nobody", password: "x".repeat(2_000) },
+        { username: "admin", password: ADMIN.password, realm: "other" },
+        { username: "ADMIN", password: ADMIN.password },
+        { username: "admin ", password: ADMIN.password },
+      ].map((json) => logIn(instance, json)),
+    );
+    expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
+    expect(answers[0]).toMatchObject({ status: 401, error: { code: 4031 }, detail: null });
+  });
+
+  test("takes as long for a name that does not exist", async () => {
+    await using instance = await testInstance({ passwordCost: { ln: 13, r: 8, p: 1 } });
+    const timeOf = async (username: string) => {
+      const startMs = performance.now();
+      await logIn(instance, { username, password: "wrong" }, { peer: `198.51.100.${peer++}` });
+      return performance.now() - startMs;
+    };
+    let peer = 1;
+    const fastest = async (username: string) => {
+      const times: number[] = [];
+      for (let i = 0; i < 8; i++) times.push(await timeOf(username));
+      return Math.min(...times);
+    };
+    const [known, unknown] = [await fastest("admin"), await fastest("nobody")];
+    // A missing derivation would be ten times as fast.
+    expect(unknown).toBeGreaterThan(known / 2);
+    expect(known).toBeGreaterThan(unknown / 2);
+  });
+
+  test("refuses a password that is no text with 905, not as wrong", async () => {
+    await using instance = await testInstance();
+    expect((await logIn(instance, { username: "admin", password: 1 })).error?.code).toBe(905);
+    expect((await logIn(instance, { username: ["admin"], password: "x" })).error?.code).toBe(905);
+  });
+
+  test("hashes anew when the parameters of the stored hash are others", async () => {
+    await using instance = await testInstance();
+    const hashOf = async () => (await instance.services.admins.list())[0];
+    const { database, services } = instance;
+    const old = await hashOf();
+    const { hashPassword } = await import("../../src/secrets/password.ts");
+    const stronger = await hashPassword(ADMIN.password, {
+      randomBytes: instance.platform.randomBytes,
+      cost: { ...CHEAP, ln: 3 },
+    });
+    await database.commit([database.write.run(`UPDATE admin SET password_hash = '${stronger}'`)]);
+    expect((await logIn(instance, { ...ADMIN, password: "wrong" })).status).toBe(401);
+    expect((await hashOf())?.passwordHash).toBe(stronger);
+    expect((await logIn(instance, ADMIN)).status).toBe(200);
+    const fresh = await hashOf();
+    expect(fresh?.passwordHash).toStartWith("$scrypt$ln=1,r=8,p=1$");
+    expect(fresh?.generation).toBe(old?.generation ?? 0);
+    expect((await logIn(instance, ADMIN)).status).toBe(200);
+    expect((await services.admins.list())[0]?.passwordHash).toBe(fresh?.passwordHash ?? "");
+  });
+});
+
+describe("the limit of tries", () => {
+  const wrong = { username: "admin", password: "wrong" };
+  const TEN = Array<number>(10).fill(401);
+
+  test("is ten failures of a name from an address; then even the right password is 429 with Retry-After", async () => {
+    await using instance = await testInstance();
+    expect(await statuses(11, () => logIn(instance, wrong))).toEqual([...TEN, 429]);
+    instance.clock.advance(60);
+    const { status, error, headers, detail } = await logIn(instance, ADMIN);
+    expect([status, error?.code, detail]).toEqual([429, 429, null]);
+    expect(headers.get("retry-after")).toBe("540");
+  });
+
+  test("ends ten minutes after the first failure", async () => {
+    await using instance = await testInstance();
+    await statuses(10, () => logIn(instance, wrong));
+    instance.clock.advance(600);
+    expect((await logIn(instance, ADMIN)).status).toBe(200);
+  });
+
+  test("holds for that address alone: nobody can lock the admin out from elsewhere", async () => {
+    await using instance = await testInstance();
+    await statuses(11, () => logIn(instance, wrong));
+    expect((await logIn(instance, ADMIN, { peer: "198.51.100.7" })).status).toBe(200);
+  });
+
+  test("holds for that name alone, as typed", async () => {
+    await using instance = await testInstance();
+    await instance.services.admins.add(STAFF, new Secret("secret"), ACTOR);
+    await statuses(11, () => logIn(instance, wrong));
+    expect((await logIn(instance, { username: "alice@staff", password: "secret" })).status).toBe(200);
+  });
+
+  test("is the same for names that do not exist", async () => {
+    await using instance = await testInstance();
+    const unknown = { username: "nobody", password: "wrong" };
+    expect(await statuses(11, () => logIn(instance, unknown))).toEqual([...TEN, 429]);
+  });
+
+  test("is not used up by successes", async () => {
+    await using instance = await testInstance();
+    expect(await statuses(25, () => logIn(instance, ADMIN))).toEqual(Array<number>(25).fill(200));
+    await statuses(9, () => logIn(instance, wrong));
+    expect(await statuses(5, () => logIn(instance, ADMIN))).toEqual(Array<number>(5).fill(200));
+    expect(await statuses(2, () => logIn(instance, wrong))).toEqual([401, 429]);
+  });
+
+  test("is a hundred failures of an address, whatever the names", async () => {
+    await using instance = await testInstance();
+    const found = await statuses(101, async () =>
+      logIn(instance, { username: `user${Math.random()}`, password: "x" }),
+    );
+    expect(found.filter((status) => status === 401)).toHaveLength(100);
+    expect(found.at(-1)).toBe(429);
+    expect((await logIn(instance, ADMIN)).status).toBe(429);
+    expect((await logIn(instance, ADMIN, { peer: "198.51.100.7" })).status).toBe(200);
+  });
+
+  test("cannot be exceeded by parallel tries", async () => {
+    await using instance = await testInstance();
+    const answers = await Promise.all(Array.from({ length: 40 }, () => logIn(instance, wrong)));
+    expect(answers.filter(({ status }) => status === 401)).toHaveLength(10);
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(30);
+  });
+
+  test("goes by X-Forwarded-For of trusted proxies only", async () => {
+    const trustedProxies = [parseAddressBlock("10.0.0.0/8")].filter((block) => block !== null);
+    await using instance = await testInstance({ trustedProxies });
+    const from = (peer: string, forwarded: string) =>
+      statuses(11, () => logIn(instance, wrong, { peer, headers: { "x-forwarded-for": forwarded } }));
+    expect((await from("10.0.0.1", "198.51.100.1")).at(-1)).toBe(429);
+    expect((await from("10.0.0.1", "198.51.100.2")).at(0)).toBe(401);
+    await from(PEER, "198.51.100.3");
+    const other = { peer: PEER, headers: { "x-forwarded-for": "198.51.100.4" } };
+    expect((await logIn(instance, wrong, other)).status).toBe(429);
+  });
+
+  test("forgets windows that have ended when rows are pruned", async () => {
+    await using instance = await testInstance();
+    await logIn(instance, wrong);
+    instance.clock.advance(601);
+    await instance.services.prune();
+    const rows = await instance.database.read.all("SELECT * FROM try_window");
+    expect(rows).toEqual([]);
+  });
+});

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sign } from "hono/jwt";
-import type { BenchResult } from "./result.ts";
-import { median, print } from "./result.ts";
+import { authorized, logIn, PASSWORD, serve } from "./process.ts";
+import { type BenchResult, median, print } from "./result.ts";
 
 const DEFINITIONS = 100;
 const ROUNDS = 5;
@@ -22,7 +22,7 @@ export async function benchList(): Promise<BenchResult> {
     ...process.env,
     PORT: "0",
     SEALPOST_DATABASE_URL: database,
-    SEALPOST_ADMIN_PASSWORD: "bench",
+    SEALPOST_ADMIN_PASSWORD: PASSWORD,
   };
   await using sealpost = await serve(["src/entry/bun.ts"], env);
   const token = await fill(sealpost.origin);
@@ -43,33 +43,8 @@ export async function benchList(): Promise<BenchResult> {
   return { name, ratio: ours / checked, limit: LIMIT, better: "higher", detail };
 }
 
-async function serve(command: string[], env: NodeJS.ProcessEnv) {
-  const child = Bun.spawn([process.execPath, ...command], { env, stdout: "pipe", stderr: "inherit" });
-  const reader = child.stdout.getReader();
-  let text = "";
-  while (!/http:\/\/\S+\d\n/.test(text)) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error(`${command[0]} ended before it listened`);
-    text += new TextDecoder().decode(value);
-  }
-  const [origin = ""] = /http:\/\/[^\s/]+/.exec(text) ?? [];
-  return {
-    origin,
-    async [Symbol.asyncDispose]() {
-      child.kill();
-      await child.exited;
-    },
-  };
-}
-
 async function fill(origin: string): Promise<string> {
-  const login = await fetch(`${origin}/auth`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ username: "admin", password: "bench" }),
-  });
-  const { result } = (await login.json()) as { result: { value: { token: string } } };
-  const { token } = result.value;
+  const token = await logIn(origin);
   for (let at = 0; at < DEFINITIONS; at++) {
     const body = JSON.stringify({
       server: "mail.example.org",
@@ -81,11 +56,6 @@ async function fill(origin: string): Promise<string> {
     if (!saved.ok) throw new Error(await saved.text());
   }
   return token;
-}
-
-function authorized(url: string, token: string, body?: string): Promise<Response> {
-  const headers = { authorization: token, "content-type": "application/json" };
-  return fetch(url, body === undefined ? { headers } : { method: "POST", headers, body });
 }
 
 async function load(url: string, token: string): Promise<number> {

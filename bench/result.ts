@@ -16,7 +16,10 @@ export function median(values: readonly number[]): number {
 }
 
 export function print(result: BenchResult): void {
-  if ("skipped" in result) return console.log(`skipped  ${result.name}: ${result.skipped}`);
+  if ("skipped" in result) {
+    console.log(`skipped  ${result.name}: ${result.skipped}`);
+    return;
+  }
   const { name, ratio, limit, better, detail } = result;
   const held = better === "higher" ? ratio >= limit : ratio <= limit;
   const bound = `${better === "higher" ? "≥" : "≤"} ${limit}`;

@@ -7,13 +7,7 @@ import { prepareSigner, type Signer } from "../src/smime/cms.ts";
 import { inspectIdentity, type SigningIdentity } from "../src/smime/identity.ts";
 import { signEntity } from "../src/smime/sign.ts";
 import { NOW, SENDER, sender } from "../test/fixtures/smime/authority.ts";
-
-export interface BenchResult {
-  readonly name: string;
-  readonly ratio: number;
-  readonly limit: number;
-  readonly detail: string;
-}
+import { type BenchResult, median, print } from "./result.ts";
 
 /** A signed mail may cost this many bare private key operations. */
 const LIMIT = 1.6;
@@ -52,6 +46,7 @@ export async function benchSign(): Promise<BenchResult> {
     name: "signed mail, RSA-2048, against one private key operation",
     ratio: wholeMs / bareMs,
     limit: LIMIT,
+    better: "lower",
     detail: `mail ${wholeMs.toFixed(3)} ms, bare operation ${bareMs.toFixed(3)} ms`,
   };
 }
@@ -83,12 +78,4 @@ async function timed(action: () => Promise<void>): Promise<number> {
   return performance.now() - start;
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
-if (import.meta.main) {
-  const { name, ratio, limit, detail } = await benchSign();
-  process.stdout.write(`${name}: ${ratio.toFixed(2)} (limit ${limit}; ${detail})\n`);
-  process.exitCode = ratio <= limit ? 0 : 1;
-}
+if (import.meta.main) print(await benchSign());

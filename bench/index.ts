@@ -1,0 +1,8 @@
+import { benchList } from "./list.ts";
+import { benchMemory } from "./memory.ts";
+import { print } from "./result.ts";
+import { benchSign } from "./sign.ts";
+import { benchTransport } from "./transport.ts";
+
+// Each prints a ratio against a named peer or limit of the same run. Absolute times are of this machine and moment.
+for (const bench of [benchList, benchSign, benchTransport, benchMemory]) print(await bench());

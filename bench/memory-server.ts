@@ -1,0 +1,27 @@
+import { createApp } from "../src/app.ts";
+import { parseConfig } from "../src/config.ts";
+import { Secret } from "../src/domain/secret.ts";
+import { openLocal } from "../src/entry/local.ts";
+import { PASSWORD } from "./process.ts";
+import { repeat } from "./repeat.ts";
+
+// The server that bench/memory.ts weighs. A line on standard input has it send signed mails through the definition
+// `signed`, as a plugin would; then it prints its resident MiB.
+const MAILS = 1_000;
+const AT_ONCE = 5;
+
+await using instance = await openLocal(parseConfig(process.env));
+const { services } = instance;
+await services.admins.makeFirst({ username: "admin", realm: "" }, new Secret(PASSWORD));
+const app = createApp(services, { revealSecrets: true, trustedProxies: [] });
+const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (request) => app.fetch(request, {}) });
+console.log(server.url.origin);
+
+for await (const _ of console) {
+  await repeat(MAILS, AT_ONCE, async () => {
+    const to = [{ name: "", address: "user@example.net" }];
+    const result = await services.submit("signed", { to, subject: "Your code", text: "123456\n" });
+    if (result.state !== "delivered" || !result.smime?.signed) throw new Error(JSON.stringify(result));
+  });
+  console.log(process.memoryUsage().rss / 2 ** 20);
+}

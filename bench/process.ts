@@ -1,0 +1,46 @@
+/** The admin's password in every bench. */
+export const PASSWORD = "bench";
+
+/** A server in a process of its own. */
+export interface Served extends AsyncDisposable {
+  readonly origin: string;
+  readonly pid: number;
+}
+
+/** Starts a program that prints where it listens. */
+export async function serve(command: string[], env: NodeJS.ProcessEnv): Promise<Served> {
+  const child = Bun.spawn([process.execPath, ...command], { env, stdout: "pipe", stderr: "ignore" });
+  const reader = child.stdout.getReader();
+  let text = "";
+  while (!/http:\/\/\S+\d\n/.test(text)) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error(`${command[0]} ended before it listened`);
+    text += new TextDecoder().decode(value);
+  }
+  const [origin = ""] = /http:\/\/[^\s/]+/.exec(text) ?? [];
+  return {
+    origin,
+    pid: child.pid,
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await child.exited;
+    },
+  };
+}
+
+/** A token of the admin. */
+export async function logIn(origin: string): Promise<string> {
+  const login = await fetch(`${origin}/auth`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ username: "admin", password: PASSWORD }),
+  });
+  const { result } = (await login.json()) as { result: { value: { token: string } } };
+  return result.value.token;
+}
+
+/** A request in the admin's name; with a body it is a POST. */
+export function authorized(url: string, token: string, body?: string): Promise<Response> {
+  const headers = { authorization: token, "content-type": "application/json" };
+  return fetch(url, body === undefined ? { headers } : { method: "POST", headers, body });
+}

@@ -1,0 +1,142 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { postfixObstacle, startPostfix } from "../fixtures/postfix/postfix.ts";
+import { TEST_MS } from "../fixtures/process/child.ts";
+import { temporaryFolder } from "../fixtures/process/folder.ts";
+import { type Sealpost, startSealpost } from "../fixtures/process/sealpost.ts";
+import { SENDER, sender } from "../fixtures/smime/authority.ts";
+import { encrypt, PASSPHRASE } from "../fixtures/smime/keys.ts";
+import { isInstalled } from "../fixtures/smime/openssl.ts";
+import { gpgsmVerify, opensslVerify } from "../fixtures/smime/verify.ts";
+import { makeTlsMaterial, openssl } from "../fixtures/smtp/tls.ts";
+
+setDefaultTimeout(TEST_MS);
+
+const obstacle = openssl === null ? "openssl is not installed" : postfixObstacle();
+if (obstacle !== null) console.warn(`Skipped: mail through a real Postfix; ${obstacle}`);
+const material = obstacle === null ? makeTlsMaterial() : null;
+
+const DOMAIN = "example.net";
+const PASSWORD = "cyrus-pass word-1";
+const PRIVATE_CA = { SEALPOST_TLS_CA: material?.ca ?? "" };
+
+async function startBoth(folder: string, env: Readonly<Record<string, string>> = PRIVATE_CA) {
+  const [postfix, sealpost] = await Promise.all([
+    startPostfix({
+      tls: material?.good ?? { key: "", cert: "" },
+      users: { mailer: PASSWORD },
+      domain: DOMAIN,
+    }),
+    startSealpost({ folder, env }),
+  ]);
+  sealpost.keepSecret(PASSWORD, PASSPHRASE);
+  const definition = {
+    server: "localhost",
+    port: postfix.port,
+    tls: true,
+    username: "mailer@mx.test",
+    password: PASSWORD,
+    sender: SENDER,
+    recipient: `you@${DOMAIN}`,
+  };
+  return {
+    postfix,
+    sealpost,
+    definition,
+    async [Symbol.asyncDispose]() {
+      await postfix[Symbol.asyncDispose]();
+      await sealpost[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function deliveryOf(sealpost: Sealpost, definition: Readonly<Record<string, unknown>>) {
+  const { status, body } = await (await sealpost.logIn()).test(definition);
+  expect(status).toBe(200);
+  return { value: body.result.value, ...body.detail?.delivery };
+}
+
+test.skipIf(obstacle !== null)(
+  "a signed test mail of a stored definition arrives through Postfix as openssl and gpgsm accept it",
+  async () => {
+    using folder = temporaryFolder();
+    await using both = await startBoth(folder.path);
+    const { postfix, sealpost, definition } = both;
+    const { key, certificate, root, intermediate } = await sender("rsa");
+    const api = await sealpost.logIn();
+    const signing = {
+      ...definition,
+      smime: true,
+      dont_send_on_error: true,
+      private_key: await encrypt(key, []),
+      private_key_password: PASSPHRASE,
+      certificate: certificate + intermediate.certificate,
+    };
+    expect(await api.save("signed", signing)).toMatchObject({ status: 200 });
+    const stored = { ...signing, identifier: "signed", password: "__CENSORED__" };
+    const borrowed = { private_key: "__CENSORED__", private_key_password: "__CENSORED__" };
+    const { body } = await api.test({ ...stored, ...borrowed });
+    expect(body.result.value).toBe(true);
+    expect(body.detail).toMatchObject({
+      smime: { signed: true },
+      delivery: { outcome: "sent", tls: { protocol: "TLSv1.3" } },
+    });
+
+    const [mail = new Uint8Array()] = await postfix.delivered(1);
+    const text = new TextDecoder().decode(mail);
+    expect(text).toMatch(/^Return-Path: <otp@example\.org>\nX-Original-To: you@example\.net\n/);
+    expect(text).toMatch(/^Received: .*\n.*ESMTPS/m);
+    const verified = await opensslVerify(mail, root);
+    expect({ code: verified.code, stderr: verified.stderr }).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining("successful"),
+    });
+    expect(verified.stdout).toContain("\r\nSubject: Test Email from Sealpost\r\n");
+    expect(verified.stdout).toContain('; hp="clear"\r\n');
+    if (isInstalled("gpgsm")) {
+      // A maildir has the line ends of the system; what was signed has those of the wire.
+      const onTheWire = new TextEncoder().encode(text.replaceAll("\n", "\r\n"));
+      expect((await gpgsmVerify(onTheWire, root)).stdout).toContain("[GNUPG:] GOODSIG");
+    }
+  },
+);
+
+test.skipIf(obstacle !== null)("what Postfix refuses is told by phase and code, with a hint", async () => {
+  using folder = temporaryFolder();
+  await using both = await startBoth(folder.path);
+  const { sealpost, definition } = both;
+  expect(await deliveryOf(sealpost, { ...definition, password: "wrong" })).toMatchObject({
+    value: false,
+    phase: "auth",
+    code: "auth_rejected",
+    outcome: "not-sent",
+    hint: expect.stringContaining("username and password"),
+  });
+  expect(await deliveryOf(sealpost, { ...definition, tls: false })).toMatchObject({
+    value: false,
+    phase: "auth",
+    code: "auth_not_offered",
+    hint: expect.stringContaining("tls"),
+  });
+  const abroad = { ...definition, username: "", password: "", recipient: "you@elsewhere.example" };
+  expect(await deliveryOf(sealpost, abroad)).toMatchObject({
+    value: false,
+    phase: "recipient",
+    code: "recipient_rejected",
+    hint: expect.stringContaining("relay"),
+  });
+  expect(await deliveryOf(sealpost, { ...definition, username: "", password: "" })).toMatchObject({
+    value: true,
+  });
+});
+
+test.skipIf(obstacle !== null)("a private authority that is not given is not trusted", async () => {
+  using folder = temporaryFolder();
+  await using both = await startBoth(folder.path, {});
+  expect(await deliveryOf(both.sealpost, both.definition)).toMatchObject({
+    value: false,
+    phase: "certificate",
+    code: "cert_untrusted",
+    hint: expect.stringContaining("SEALPOST_TLS_CA"),
+  });
+  expect(both.postfix.log()).not.toContain("sasl_username");
+});

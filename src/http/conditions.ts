@@ -1,8 +1,11 @@
-import { SealpostError } from "../errors.ts";
+import { invalidParameter } from "../errors.ts";
 import type { SaveConditions } from "../mail/save-server.ts";
 import type { EtagCondition } from "../mail/servers.ts";
 
+/** RFC 9110 8.8.3. */
 const ENTITY_TAG = /^(W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/;
+/** What stands between commas; a comma inside quotes belongs to a tag. */
+const LIST_ELEMENT = /(?:"[^"]*"|[^,"])+/g;
 
 /** Reads `If-Match` and `If-None-Match` (RFC 9110 13.1). */
 export function readConditions(headers: {
@@ -16,19 +19,14 @@ export function readConditions(headers: {
 export function readIfMatch(header: string | undefined): EtagCondition | null {
   if (header === undefined) return null;
   if (header.trim() === "*") return () => true;
-  const tags = header.split(",").map((tag) => tag.trim());
-  if (!tags.every((tag) => ENTITY_TAG.test(tag))) throw badHeader("If-Match", "expected entity tags or *");
-  return (etag) => tags.includes(etag);
+  // Elements may be empty (RFC 9110 5.6.1.2).
+  const tags = (header.match(LIST_ELEMENT) ?? []).map((tag) => tag.trim()).filter((tag) => tag !== "");
+  if (tags.length > 0 && tags.every((tag) => ENTITY_TAG.test(tag))) return (etag) => tags.includes(etag);
+  throw invalidParameter("If-Match", "expected entity tags or *");
 }
 
 function readCreateOnly(header: string | undefined): boolean {
   if (header === undefined) return false;
   if (header.trim() === "*") return true;
-  throw badHeader("If-None-Match", "expected *");
-}
-
-function badHeader(name: string, expected: string): SealpostError {
-  return new SealpostError("invalid_parameter", `ERR905: Invalid parameter: ${name}: ${expected}`, {
-    parameter: name,
-  });
+  throw invalidParameter("If-None-Match", "expected *");
 }

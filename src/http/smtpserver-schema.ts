@@ -38,7 +38,10 @@ const wholeNumber = (lowest: number, highest: number) => {
 const described = <S extends v.GenericSchema>(schema: S, description: string) =>
   v.pipe(schema, v.description(description));
 
+// Normalised before anything else, as the two forms of a name differ in length.
 const identifierText = v.pipe(
+  v.string("expected a text"),
+  v.transform((text) => text.normalize("NFC")),
   line,
   v.check(
     (text) => !text.includes("/") && !RESERVED.includes(text) && text.trim() !== "",
@@ -48,11 +51,7 @@ const identifierText = v.pipe(
 
 /** The name of a definition in a path. */
 export const identifierParams = v.object({
-  identifier: v.pipe(
-    identifierText,
-    v.description("Unique name of the definition, case-sensitive"),
-    v.transform((text) => text.normalize("NFC")),
-  ),
+  identifier: described(identifierText, "Unique name of the definition, case-sensitive"),
 });
 
 const server = v.pipe(

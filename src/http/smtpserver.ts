@@ -100,7 +100,7 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
         const recipient = parseMailbox(params.recipient);
         if (recipient === null) throw invalidParameter("recipient", "expected one mailbox");
         const input = toServerInput(params);
-        const test = { identifier: params.identifier.normalize("NFC"), recipient };
+        const test = { identifier: params.identifier, recipient };
         const result = await testMail.sendUnsaved(input, test, c.get("actor"));
         const detail = {
           delivery: toDeliveryView(result, input),

@@ -1,0 +1,310 @@
+import { describe, expect, test } from "bun:test";
+import { type TestInstance, testInstance } from "../fixtures/instance.ts";
+import type { RequestOptions, TestAnswer } from "../fixtures/request.ts";
+
+const DEFAULTS = {
+  server: "mail.example.org",
+  port: 25,
+  username: "",
+  password: "",
+  sender: "",
+  tls: false,
+  timeout: 10,
+  enqueue_job: false,
+  description: "",
+  smime: false,
+  dont_send_on_error: false,
+  private_key: "",
+  private_key_password: "",
+  certificate: "",
+};
+const SERVER = { server: "mail.example.org" };
+
+const save = (instance: TestInstance, json: object, options: RequestOptions = {}) =>
+  instance.request("POST", "/smtpserver/a", { json, ...options });
+const shown = async (instance: TestInstance) => (await instance.request("GET", "/smtpserver/a")).value;
+const outcome = ({ status, error }: TestAnswer) => (error ? [status, error.code] : status);
+const etag = ({ headers }: TestAnswer) => headers.get("etag") ?? "";
+
+describe("POST /smtpserver/<identifier>", () => {
+  test("creates with the defaults, and GET shows exactly the 14 keys", async () => {
+    await using instance = await testInstance();
+    const { status, value, detail } = await save(instance, SERVER);
+    expect([status, value, detail]).toEqual([200, true, undefined]);
+    for (const path of ["/smtpserver/", "/smtpserver"]) {
+      expect((await instance.request("GET", path)).value).toEqual({ a: DEFAULTS });
+    }
+    const one = await instance.request("GET", "/smtpserver/a");
+    expect([one.value, one.detail]).toEqual([DEFAULTS, undefined]);
+  });
+
+  test("gives back what was given", async () => {
+    await using instance = await testInstance();
+    const whole = {
+      ...{
+        server: "SMTPS://Mail.Example.ORG:4650",
+        port: 587,
+        username: "üser",
+        password: " p ä ss\u00a0",
+        tls: true,
+      },
+      ...{
+        sender: "Some One <one@example.org>",
+        timeout: 300,
+        enqueue_job: true,
+        description: "two\r\nlines",
+      },
+      ...{
+        smime: false,
+        dont_send_on_error: true,
+        private_key: "",
+        private_key_password: "x",
+        certificate: "",
+      },
+    };
+    expect(outcome(await save(instance, whole))).toBe(200);
+    expect(await shown(instance)).toEqual({ ...whole, private_key_password: "__CENSORED__" });
+  });
+
+  test("replaces: what is absent takes its default", async () => {
+    await using instance = await testInstance();
+    const rich = {
+      port: 587,
+      username: "u",
+      sender: "a@example.org",
+      tls: true,
+      timeout: 20,
+      description: "d",
+    };
+    await save(instance, { ...SERVER, ...rich, enqueue_job: true, dont_send_on_error: true });
+    await save(instance, SERVER);
+    expect(await shown(instance)).toEqual(DEFAULTS);
+  });
+
+  test.each<[parameter: string, value: unknown]>([
+    ["port", 0],
+    ["port", 65_536],
+    ["port", -1],
+    ["port", 2.5],
+    ["timeout", 0],
+    ["timeout", 301],
+    ["tls", "yes"],
+    ["sender", "nobody"],
+    ["sender", "a@example.org, b@example.org"],
+    ["server", "smtp://user:pw@mail.example.org"],
+    ["server", "http://mail.example.org"],
+    ["server", "mail.example.org/path"],
+    ["server", "a".repeat(256)],
+    ["username", "u".repeat(256)],
+    ["description", "d".repeat(2_001)],
+    ["private_key", "k".repeat(65_536)],
+  ])("refuses %s %p with 905", async (parameter, value) => {
+    await using instance = await testInstance();
+    const answer = await save(instance, { ...SERVER, [parameter]: value });
+    expect(outcome(answer)).toEqual([400, 905]);
+    expect(answer.error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: `);
+    expect((await instance.request("GET", "/smtpserver/")).value).toEqual({});
+  });
+
+  test.each<[body: object, warns: boolean]>([
+    [{ ...SERVER, username: "u" }, true],
+    [{ ...SERVER, username: "u", tls: true }, false],
+    [{ server: "smtps://mail.example.org", username: "u" }, false],
+    [SERVER, false],
+  ])("of %j warns of clear text: %p", async (body, warns) => {
+    await using instance = await testInstance();
+    const { detail } = await save(instance, body);
+    expect(detail).toEqual(warns ? { warnings: [expect.stringContaining("clear text")] } : undefined);
+  });
+});
+
+describe("an identifier", () => {
+  const url = (identifier: string) => `/smtpserver/${encodeURIComponent(identifier)}`;
+
+  test.each(
+    [
+      "a",
+      "with space",
+      " ",
+      "A.b_c-d",
+      "üñí",
+      "日本",
+      "100%",
+      "%2F",
+      "a+b",
+      "?",
+      "#",
+      "__proto__",
+      "constructor",
+      "toString",
+      "...",
+      "SEND_TEST_EMAIL",
+      "x".repeat(255),
+      "ü".repeat(255),
+      "'; DROP TABLE smtp_server; --",
+    ].filter((identifier) => identifier !== " "),
+  )("may be %p", async (identifier) => {
+    await using instance = await testInstance();
+    expect(outcome(await instance.request("POST", url(identifier), { json: SERVER }))).toBe(200);
+    const { text } = await instance.request("GET", "/smtpserver/");
+    expect(Object.keys(JSON.parse(text).result.value)).toEqual([identifier]);
+    expect((await instance.request("GET", url(identifier))).value).toEqual(DEFAULTS);
+    expect((await instance.request("DELETE", url(identifier))).value).toBe(true);
+  });
+
+  test("is the same composed and decomposed", async () => {
+    await using instance = await testInstance();
+    await instance.request("POST", url("u\u0308"), { json: SERVER });
+    expect((await instance.request("GET", url("ü"))).status).toBe(200);
+    expect(Object.keys((await instance.request("GET", "/smtpserver/")).value as object)).toEqual(["ü"]);
+    expect(outcome(await instance.request("POST", url("u\u0308".repeat(255)), { json: SERVER }))).toBe(200);
+    // U+0958 becomes two characters.
+    expect(outcome(await instance.request("POST", url("\u0958".repeat(128)), { json: SERVER }))).toEqual([
+      400, 905,
+    ]);
+  });
+
+  test("is case-sensitive", async () => {
+    await using instance = await testInstance();
+    await instance.request("POST", "/smtpserver/a", { json: SERVER });
+    expect((await instance.request("GET", "/smtpserver/A")).status).toBe(404);
+  });
+
+  test.each(["a/b", "/", "a\nb", "a\0b", "\u007f", "\u0085", " ", "x".repeat(256)])(
+    "may not be %p",
+    async (identifier) => {
+      await using instance = await testInstance();
+      for (const method of ["GET", "POST", "DELETE"]) {
+        const options = method === "POST" ? { json: SERVER } : {};
+        expect(outcome(await instance.request(method, url(identifier), options))).toEqual([400, 905]);
+      }
+      const test = { ...SERVER, recipient: "a@example.org", sender: "b@example.org", identifier };
+      const answer = await instance.request("POST", "/smtpserver/send_test_email", { json: test });
+      expect(outcome(answer)).toEqual([400, 905]);
+    },
+  );
+
+  test.each(["send_test_email", "send%5Ftest%5Femail"])("may not be %s", async (path) => {
+    await using instance = await testInstance();
+    await instance.request("POST", `/smtpserver/${path}`, { json: SERVER });
+    expect((await instance.request("GET", "/smtpserver/")).value).toEqual({});
+    expect(outcome(await instance.request("DELETE", `/smtpserver/${path}`))).toEqual([405, 405]);
+  });
+
+  test.each([".", "..", "%2e", "%2E%2e", "%252e%252e/x", ""])("may not be reached as %p", async (path) => {
+    await using instance = await testInstance();
+    const { status } = await instance.request("POST", `/smtpserver/${path}`, { json: SERVER });
+    expect([400, 404, 405]).toContain(status);
+    expect((await instance.request("GET", "/smtpserver/")).value).toEqual({});
+  });
+
+  test("that is not UTF-8 is 905, not another name", async () => {
+    await using instance = await testInstance();
+    expect(outcome(await instance.request("POST", "/smtpserver/%ff", { json: SERVER }))).toEqual([400, 905]);
+    expect(outcome(await instance.request("POST", "/smtpserver/%ED%A0%80", { json: SERVER }))).toEqual([
+      400, 905,
+    ]);
+  });
+});
+
+describe("DELETE /smtpserver/<identifier>", () => {
+  test("is true, then false", async () => {
+    await using instance = await testInstance();
+    await save(instance, SERVER);
+    const first = await instance.request("DELETE", "/smtpserver/a");
+    const second = await instance.request("DELETE", "/smtpserver/a");
+    expect([first.status, first.value, second.status, second.value]).toEqual([200, true, 200, false]);
+  });
+
+  test("by two at once is true for one of them", async () => {
+    await using instance = await testInstance();
+    await save(instance, SERVER);
+    const answers = await Promise.all([1, 2, 3].map(() => instance.request("DELETE", "/smtpserver/a")));
+    expect(answers.map(({ value }) => value).sort()).toEqual([false, false, true]);
+  });
+});
+
+describe("an ETag", () => {
+  test("is strong, the same on GET and POST, and another after each change", async () => {
+    await using instance = await testInstance();
+    const made = await save(instance, SERVER);
+    expect(etag(made)).toMatch(/^"[\w-]+-1"$/);
+    expect(etag(await instance.request("GET", "/smtpserver/a"))).toBe(etag(made));
+    const changed = await save(instance, SERVER);
+    expect(etag(changed)).toBe(etag(made).replace(/1"$/, '2"'));
+    await instance.request("DELETE", "/smtpserver/a");
+    expect(etag(await save(instance, SERVER))).not.toBe(etag(made));
+  });
+
+  test.each<[name: string, header: (etag: string) => string, status: number]>([
+    ["itself", (own) => own, 200],
+    ["*", () => "*", 200],
+    ["a list with it", (own) => `"x", ${own} ,"y"`, 200],
+    ["a list with commas in a tag", (own) => `"a,b",${own}`, 200],
+    ["a list with empty elements", (own) => `, ${own},,`, 200],
+    ["another", () => '"x"', 412],
+    ["its weak form", (own) => `W/${own}`, 412],
+    ["a list without it", () => '"x", W/"y"', 412],
+    ["a tag without quotes", (own) => own.replaceAll('"', ""), 400],
+    ["something else", () => '"x" "y"', 400],
+    ["nothing", () => "", 400],
+  ])("in If-Match as %s", async (_, header, status) => {
+    await using instance = await testInstance();
+    for (const method of ["POST", "DELETE"]) {
+      const own = etag(await save(instance, SERVER));
+      const options = {
+        headers: { "if-match": header(own) },
+        ...(method === "POST" ? { json: SERVER } : {}),
+      };
+      const answer = await instance.request(method, "/smtpserver/a", options);
+      expect([method, answer.status]).toEqual([method, status]);
+      if (status === 412) expect(answer.error?.code).toBe(412);
+    }
+  });
+
+  test("in If-Match with no definition there is 412", async () => {
+    await using instance = await testInstance();
+    for (const header of ["*", '"x"']) {
+      const headers = { "if-match": header };
+      expect(outcome(await save(instance, SERVER, { headers }))).toEqual([412, 412]);
+      expect(outcome(await instance.request("DELETE", "/smtpserver/a", { headers }))).toEqual([412, 412]);
+    }
+    expect((await instance.request("GET", "/smtpserver/")).value).toEqual({});
+  });
+
+  test("If-None-Match: * creates only", async () => {
+    await using instance = await testInstance();
+    const headers = { "if-none-match": "*" };
+    expect(outcome(await save(instance, SERVER, { headers }))).toBe(200);
+    expect(outcome(await save(instance, SERVER, { headers }))).toEqual([412, 412]);
+    expect(outcome(await save(instance, SERVER, { headers: { "if-none-match": '"x"' } }))).toEqual([
+      400, 905,
+    ]);
+  });
+
+  test("lets one of several changes at once through, and all the others are 412", async () => {
+    await using instance = await testInstance();
+    const headers = { "if-match": etag(await save(instance, SERVER)) };
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, n) => save(instance, { ...SERVER, description: `${n}` }, { headers })),
+    );
+    const statuses = answers.map(({ status }) => status);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(1);
+    expect(statuses.filter((status) => status === 412)).toHaveLength(7);
+    expect(await shown(instance)).toMatchObject({ description: `${statuses.indexOf(200)}` });
+  });
+
+  test("lets one of several creations at once through", async () => {
+    await using instance = await testInstance();
+    const headers = { "if-none-match": "*" };
+    const answers = await Promise.all(Array.from({ length: 5 }, () => save(instance, SERVER, { headers })));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 412, 412, 412, 412]);
+  });
+
+  test("is not needed: changes at once without condition all succeed, one after the other", async () => {
+    await using instance = await testInstance();
+    const answers = await Promise.all(Array.from({ length: 5 }, () => save(instance, SERVER)));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+    expect(new Set(answers.map(etag)).size).toBe(5);
+  });
+});

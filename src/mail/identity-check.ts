@@ -2,7 +2,7 @@ import type { Secret } from "../domain/secret.ts";
 import type { SmtpServerFields } from "../domain/smtp-server.ts";
 import { invalidParameter } from "../errors.ts";
 import { senderProblem } from "../smime/certificate.ts";
-import { inspectIdentity } from "../smime/identity.ts";
+import { type Inspection, inspectIdentity } from "../smime/identity.ts";
 import { senderOf } from "./sender.ts";
 
 /** Key and passphrase as they will be stored, and whether anything about signing is new. */
@@ -22,30 +22,46 @@ export interface IdentityVerdict {
 type CheckedFields = Pick<SmtpServerFields, "smime" | "certificate" | "sender" | "username">;
 
 /**
- * Judges key and certificate when a definition is saved. What is not PEM is always refused; what is well formed but
- * cannot sign is refused when signing is on and something about it is new, and a warning otherwise: nobody is kept
- * from changing a password because a certificate expired.
- * @throws {SealpostError} `invalid_parameter`.
+ * Judges key and certificate when a definition is saved. What is well formed but cannot sign is refused when signing
+ * is on and something about it is new, and a warning otherwise: nobody is kept from changing a password because a
+ * certificate expired.
+ * @throws {SealpostError} `invalid_parameter`; as {@link inspectForm} too.
  */
 export async function inspectOnSave(
   fields: CheckedFields,
-  { privateKey, privateKeyPassword, touched }: IdentityFields,
+  key: IdentityFields,
   now: Date,
 ): Promise<IdentityVerdict> {
-  const { certificate, smime } = fields;
+  const inspection = await inspectForm(fields, key, now);
+  if (inspection === null) return { signingKey: null, warnings: [] };
+  const { problems, warnings, identity, pkcs8 } = inspection;
+  const [problem] = problems;
+  if (problem && fields.smime && key.touched) throw invalidParameter(problem.parameter, problem.reason);
+  const sender = senderOf(fields);
+  const stranger = identity && sender && senderProblem(identity, sender.address);
+  const remarks = [...problems, ...warnings, ...(stranger ? [stranger] : [])];
+  return { signingKey: pkcs8, warnings: remarks.map((remark) => remark.reason) };
+}
+
+/**
+ * Inspects key and certificate; what is left of the problems is well formed.
+ * @returns null if there is neither.
+ * @throws {SealpostError} `invalid_parameter` for what is not PEM, and for what is absent although `smime` is true.
+ */
+export async function inspectForm(
+  { smime, certificate }: Pick<CheckedFields, "smime" | "certificate">,
+  { privateKey, privateKeyPassword }: Pick<IdentityFields, "privateKey" | "privateKeyPassword">,
+  now: Date,
+): Promise<Inspection | null> {
   if (smime && privateKey.isEmpty) throw invalidParameter("private_key", "needed when smime is true");
   if (smime && certificate === "") throw invalidParameter("certificate", "needed when smime is true");
-  if (privateKey.isEmpty && certificate === "") return { signingKey: null, warnings: [] };
+  if (privateKey.isEmpty && certificate === "") return null;
 
   const passphrase = privateKeyPassword.reveal();
   const inspection = await inspectIdentity({ privateKey: privateKey.reveal(), passphrase, certificate, now });
   const absent = privateKey.isEmpty ? "private_key" : certificate === "" ? "certificate" : null;
   const problems = inspection.problems.filter((problem) => problem.parameter !== absent);
-  for (const { kind, parameter, reason } of problems) {
-    if (kind === "form" || (smime && touched)) throw invalidParameter(parameter, reason);
-  }
-  const sender = senderOf(fields);
-  const stranger = inspection.identity && sender && senderProblem(inspection.identity, sender.address);
-  const remarks = [...problems, ...inspection.warnings, ...(stranger ? [stranger] : [])];
-  return { signingKey: inspection.pkcs8, warnings: remarks.map((remark) => remark.reason) };
+  const malformed = problems.find((problem) => problem.kind === "form");
+  if (malformed) throw invalidParameter(malformed.parameter, malformed.reason);
+  return { ...inspection, problems };
 }

@@ -61,9 +61,7 @@ export function createSaveServer(parts: {
   const { database, repository, servers, audit, platform, newId } = parts;
 
   async function plan(identifier: string, input: ServerInput, stored: SmtpServerRow | undefined) {
-    const endpoint = parseEndpoint(input);
-    if (endpoint === null)
-      throw invalidParameter("server", "expected a host, host:port, smtp:// or smtps:// URL");
+    const endpoint = endpointOf(input);
     const id = stored?.id ?? newId();
     const changed = changedSecrets(input, stored, endpoint);
     const certificate =
@@ -102,8 +100,8 @@ export function createSaveServer(parts: {
     const kept = async (field: "privateKey" | "privateKeyPassword") =>
       changed[field] ?? (stored ? servers.openField(stored, field) : Secret.EMPTY);
     const touched =
-      changed.privateKey !== undefined ||
-      changed.privateKeyPassword !== undefined ||
+      replaces(changed.privateKey, stored?.privateKey) ||
+      replaces(changed.privateKeyPassword, stored?.privateKeyPassword) ||
       certificate !== (stored?.certificate ?? "") ||
       input.smime !== (stored?.smime ?? false);
     return {
@@ -156,6 +154,13 @@ function given(parameter: string, value: Secret | undefined, stored: string | un
   return undefined;
 }
 
+/** @throws {SealpostError} `invalid_parameter` if `server` says no place. */
+export function endpointOf(input: Pick<ServerInput, "server" | "port" | "tls">): Endpoint {
+  const endpoint = parseEndpoint(input);
+  if (endpoint) return endpoint;
+  throw invalidParameter("server", "expected host, host:port, smtp://host[:port] or smtps://host[:port]");
+}
+
 /**
  * A kept password goes only where it was meant to go; otherwise whoever may write definitions could have it sent to a
  * host of theirs.
@@ -197,6 +202,12 @@ const PUBLIC_FIELDS = {
   certificate: "certificate",
 } as const;
 
+const SECRET_FIELDS = {
+  password: "password",
+  privateKey: "private_key",
+  privateKeyPassword: "private_key_password",
+} as const;
+
 /** Names of what is other than before, for the audit row; never values. */
 function changedFields(
   row: SmtpServerRow,
@@ -207,13 +218,16 @@ function changedFields(
     const key = field as keyof typeof PUBLIC_FIELDS;
     return row[key] !== (stored ?? SMTP_SERVER_DEFAULTS)[key];
   });
-  const names: string[] = plain.map(([, name]) => name);
-  if (secrets.password && !(secrets.password.isEmpty && !stored?.password)) names.push("password");
-  if (secrets.privateKey && !(secrets.privateKey.isEmpty && !stored?.privateKey)) names.push("private_key");
-  if (secrets.privateKeyPassword && !(secrets.privateKeyPassword.isEmpty && !stored?.privateKeyPassword)) {
-    names.push("private_key_password");
-  }
-  return names.join(",");
+  const secret = Object.entries(SECRET_FIELDS).filter(([field]) => {
+    const key = field as keyof typeof SECRET_FIELDS;
+    return replaces(secrets[key], stored?.[key]);
+  });
+  return [...plain, ...secret].map(([, name]) => name).join(",");
+}
+
+/** Whether a stored secret becomes another one; to clear what is not there changes nothing. */
+function replaces(next: Secret | undefined, stored: string | undefined): boolean {
+  return next !== undefined && !(next.isEmpty && !stored);
 }
 
 function etagSeed(platform: Platform): string {

@@ -1,6 +1,5 @@
 import type { Platform } from "../contracts/platform.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
-import { parseEndpoint } from "../domain/endpoint.ts";
 import type { Mailbox } from "../domain/mailbox.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Endpoint, SendingServer } from "../domain/smtp-server.ts";
@@ -8,7 +7,8 @@ import { invalidParameter } from "../errors.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../storage/smtp-servers.ts";
-import { CENSORED, refuseStrayPassword, type ServerInput } from "./save-server.ts";
+import { inspectForm } from "./identity-check.ts";
+import { CENSORED, endpointOf, refuseStrayPassword, type ServerInput } from "./save-server.ts";
 import { senderOf } from "./sender.ts";
 import type { SealedField, Servers } from "./servers.ts";
 import type { Submit, SubmitResult } from "./submit.ts";
@@ -41,23 +41,21 @@ export function createTestMail(parts: {
     field: SealedField,
     value: Secret | undefined,
     stored: SmtpServerRow | undefined,
-    allow: (stored: SmtpServerRow) => void,
+    refuseStray: (stored: SmtpServerRow, parameter: string) => void,
   ): Promise<Secret> {
     if (value?.reveal() !== CENSORED) return value ?? Secret.EMPTY;
     if (!stored?.[field])
       throw invalidParameter(parameter, `there is none stored that ${CENSORED} could stand for`);
-    allow(stored);
+    refuseStray(stored, parameter);
     return servers.openField(stored, field);
   }
 
   async function unsaved(input: ServerInput, identifier: string): Promise<SendingServer> {
-    const endpoint = parseEndpoint(input);
-    if (endpoint === null)
-      throw invalidParameter("server", "expected a host, host:port, smtp:// or smtps:// URL");
+    const endpoint = endpointOf(input);
     const stored = identifier === "" ? undefined : await repository.find(identifier);
     const sameTarget = (row: SmtpServerRow) =>
       refuseStrayPassword(row, { ...endpoint, username: input.username });
-    const sameSender = (row: SmtpServerRow) => refuseStrayKey(row, input);
+    const sameSender = (row: SmtpServerRow, parameter: string) => refuseStrayKey(row, input, parameter);
     const password = await resolve("password", "password", input.password, stored, sameTarget);
     const pem = await resolve("private_key", "privateKey", input.privateKey, stored, sameSender);
     const passphrase = await resolve(
@@ -66,6 +64,12 @@ export function createTestMail(parts: {
       input.privateKeyPassword,
       stored,
       sameSender,
+    );
+    const { smime, certificate = "" } = input;
+    await inspectForm(
+      { smime, certificate },
+      { privateKey: pem, privateKeyPassword: passphrase },
+      platform.now(),
     );
     return {
       ...toSending(input, identifier, endpoint, password),
@@ -136,7 +140,7 @@ function signingOf(input: ServerInput, pem: Secret, passphrase: Secret): Sending
 }
 
 /** A borrowed key signs only in the name it was stored for. */
-function refuseStrayKey(stored: SmtpServerRow, input: ServerInput): void {
+function refuseStrayKey(stored: SmtpServerRow, input: ServerInput, parameter: string): void {
   if (senderOf(stored)?.address === senderOf(input)?.address) return;
-  throw invalidParameter("private_key", "the stored one is borrowed only for the same sender; give it again");
+  throw invalidParameter(parameter, "the stored one is borrowed only for the same sender; give it again");
 }

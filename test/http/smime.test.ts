@@ -1,0 +1,236 @@
+import { describe, expect, test } from "bun:test";
+import { START, type TestInstance, testInstance } from "../fixtures/instance.ts";
+import { authorities, leaf, mailExtensions, SENDER, sender } from "../fixtures/smime/authority.ts";
+import { convert, encrypt, PASSPHRASE, privateKey } from "../fixtures/smime/keys.ts";
+import { isInstalled } from "../fixtures/smime/openssl.ts";
+
+const SERVER = { server: "mail.example.org", sender: SENDER };
+const CENSORED = "__CENSORED__";
+const EXPIRED = { notBefore: "20200101000000Z", notAfter: "20260501000000Z" };
+
+interface Given {
+  readonly private_key?: string;
+  readonly private_key_password?: string;
+  readonly certificate?: string;
+  readonly sender?: string;
+}
+
+const save = (instance: TestInstance, json: object) => instance.request("POST", "/smtpserver/a", { json });
+const good = async (): Promise<Given> => {
+  const { key, certificate } = await sender("p256");
+  return { private_key: key, certificate };
+};
+const withLeaf = async (change: Partial<Parameters<typeof leaf>[0]>): Promise<Given> => {
+  const key = await privateKey("p256");
+  return { private_key: key, certificate: await leaf({ key, ...change }) };
+};
+
+/** What is well formed and cannot sign: 905 if it is to sign and is new, a warning otherwise. */
+const PROBLEMS: Readonly<
+  Record<string, { readonly given: () => Promise<Given>; readonly parameter: string }>
+> = {
+  "a wrong passphrase": {
+    given: async () => ({
+      ...(await good()),
+      private_key: await encrypt((await good()).private_key ?? "", []),
+      private_key_password: "wrong",
+    }),
+    parameter: "private_key_password",
+  },
+  "no passphrase": {
+    given: async () => ({
+      ...(await good()),
+      private_key: await encrypt((await good()).private_key ?? "", []),
+    }),
+    parameter: "private_key_password",
+  },
+  "a key that does not match": {
+    given: async () => ({ ...(await good()), private_key: await privateKey("p256", "stranger") }),
+    parameter: "certificate",
+  },
+  "a certificate that has expired": { given: () => withLeaf(EXPIRED), parameter: "certificate" },
+  "a certificate that is not valid yet": {
+    given: () => withLeaf({ notBefore: "20270101000000Z" }),
+    parameter: "certificate",
+  },
+  "a certificate for servers": {
+    given: () => withLeaf({ extensions: mailExtensions("extendedKeyUsage", "serverAuth") }),
+    parameter: "certificate",
+  },
+  "a CA certificate": {
+    given: async () => {
+      const { root } = await authorities();
+      return { private_key: root.key, certificate: root.certificate };
+    },
+    parameter: "certificate",
+  },
+};
+
+/** What is no key or certificate at all: 905 always. */
+const MALFORMED: Readonly<
+  Record<string, { readonly given: () => Promise<Given>; readonly parameter: string }>
+> = {
+  "a key that is no PEM": {
+    given: async () => ({ ...(await good()), private_key: "/etc/ssl/private/key.pem" }),
+    parameter: "private_key",
+  },
+  "a certificate that is no PEM": {
+    given: async () => ({ ...(await good()), certificate: "certificate" }),
+    parameter: "certificate",
+  },
+  "a key alone that is no PEM": { given: async () => ({ private_key: "x" }), parameter: "private_key" },
+  "a certificate alone that is no PEM": {
+    given: async () => ({ certificate: "x" }),
+    parameter: "certificate",
+  },
+  "a key as certificate": {
+    given: async () => ({ ...(await good()), certificate: (await good()).private_key ?? "" }),
+    parameter: "certificate",
+  },
+  "a key of an old form": {
+    given: async () => ({
+      ...(await good()),
+      private_key: await convert(
+        await privateKey("rsa"),
+        "rsa",
+        "-traditional",
+        "-aes128",
+        "-passout",
+        "pass:secret",
+      ),
+    }),
+    parameter: "private_key",
+  },
+};
+
+describe.skipIf(!isInstalled("openssl"))("saving an identity", () => {
+  test("that can sign gives no warning", async () => {
+    await using instance = await testInstance();
+    const { status, detail } = await save(instance, { ...SERVER, ...(await good()), smime: true });
+    expect([status, detail]).toEqual([200, undefined]);
+  });
+
+  test("opens an encrypted key once", async () => {
+    await using instance = await testInstance();
+    const { private_key = "", certificate } = await good();
+    const given = {
+      private_key: await encrypt(private_key, []),
+      private_key_password: PASSPHRASE,
+      certificate,
+    };
+    const { status, detail } = await save(instance, { ...SERVER, ...given, smime: true });
+    expect([status, detail]).toEqual([200, undefined]);
+    expect((await instance.services.servers.load("a"))?.signing).not.toBeNull();
+  });
+
+  test.each(Object.entries(PROBLEMS))(
+    "with %s is 905 with smime, and a warning without",
+    async (_, { given, parameter }) => {
+      await using instance = await testInstance();
+      const identity = await given();
+      const refused = await save(instance, { ...SERVER, ...identity, smime: true });
+      expect([refused.status, refused.error?.code]).toEqual([400, 905]);
+      expect(refused.error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: `);
+      const { status, detail } = await save(instance, { ...SERVER, ...identity });
+      expect(status).toBe(200);
+      expect(detail?.warnings).toHaveLength(1);
+      // Switching signing on is a change too.
+      expect((await save(instance, { ...SERVER, smime: true })).status).toBe(400);
+    },
+  );
+
+  test.each(Object.entries(MALFORMED))("with %s is 905 always", async (_, { given, parameter }) => {
+    await using instance = await testInstance();
+    const identity = await given();
+    for (const smime of [true, false]) {
+      const { status, error } = await save(instance, { ...SERVER, ...identity, smime });
+      expect([status, error?.code]).toEqual([400, 905]);
+      if (!smime) expect(error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: `);
+    }
+  });
+
+  test("of an old form names the command that helps", async () => {
+    await using instance = await testInstance();
+    const identity = await MALFORMED["a key of an old form"]?.given();
+    expect((await save(instance, { ...SERVER, ...identity })).error?.message).toContain(
+      "openssl pkcs8 -topk8",
+    );
+  });
+
+  test.each([
+    ["private_key", async () => ({ certificate: (await good()).certificate })],
+    ["certificate", async () => ({ private_key: (await good()).private_key })],
+    ["private_key", async () => ({})],
+  ] as const)("to sign without %s is 905", async (parameter, given) => {
+    await using instance = await testInstance();
+    const { status, error } = await save(instance, { ...SERVER, ...(await given()), smime: true });
+    expect([status, error?.code]).toEqual([400, 905]);
+    expect(error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: `);
+  });
+
+  test("for another sender warns, and so does one under 30 days, and Ed25519", async () => {
+    await using instance = await testInstance();
+    const warningsOf = async (json: object) => {
+      const { status, detail } = await save(instance, { ...SERVER, smime: true, ...json });
+      return status === 200 ? detail?.warnings : status;
+    };
+    expect(await warningsOf({ ...(await good()), sender: "other@example.org" })).toEqual([
+      expect.stringContaining("other@example.org"),
+    ]);
+    const soon = new Date(START.getTime() + 29 * 86_400_000).toISOString().replace(/[-:T]|\.\d+/g, "");
+    expect(await warningsOf(await withLeaf({ notAfter: soon }))).toEqual([
+      expect.stringContaining("29 days"),
+    ]);
+    const { key, certificate } = await sender("ed25519");
+    expect(await warningsOf({ private_key: key, certificate })).toEqual([expect.stringContaining("Ed25519")]);
+  });
+});
+
+describe.skipIf(!isInstalled("openssl"))("a definition whose certificate has expired since", () => {
+  async function expiredSince(extra: object = {}): Promise<TestInstance> {
+    const instance = await testInstance();
+    const soon = new Date(START.getTime() + 40 * 86_400_000).toISOString().replace(/[-:T]|\.\d+/g, "");
+    const identity = await withLeaf({ notAfter: soon });
+    const json = {
+      ...SERVER,
+      username: SENDER,
+      password: "old",
+      tls: true,
+      smime: true,
+      ...identity,
+      ...extra,
+    };
+    expect((await save(instance, json)).status).toBe(200);
+    instance.clock.advance(41 * 86_400);
+    return Object.assign(instance, { token: await instance.logIn("admin", "correct horse") });
+  }
+  const request = async (instance: TestInstance, method: string, json?: object) =>
+    instance.request(method, "/smtpserver/a", { token: instance.token, ...(json && { json }) });
+
+  test("takes another password, with a warning", async () => {
+    await using instance = await expiredSince();
+    const change = { ...SERVER, username: SENDER, tls: true, smime: true, password: "new" };
+    const { status, detail } = await request(instance, "POST", change);
+    expect(status).toBe(200);
+    expect(detail?.warnings).toEqual([expect.stringContaining("expired")]);
+  });
+
+  test("takes another password from a client that sends back all it got", async () => {
+    await using instance = await expiredSince();
+    const { value } = await request(instance, "GET");
+    expect(value).toMatchObject({ private_key: CENSORED, private_key_password: "", smime: true });
+    const { status, error } = await request(instance, "POST", { ...(value as object), password: "new" });
+    expect([status, error]).toEqual([200, undefined]);
+  });
+
+  test("takes no new key, and no passphrase, but may stop to sign", async () => {
+    await using instance = await expiredSince();
+    const change = { ...SERVER, username: SENDER, tls: true, smime: true };
+    const key = (await good()).private_key;
+    const { certificate } = (await request(instance, "GET")).value as { certificate: string };
+    expect((await request(instance, "POST", { ...change, private_key: key, certificate })).status).toBe(400);
+    expect((await request(instance, "POST", { ...change, private_key_password: "x" })).status).toBe(400);
+    expect((await request(instance, "POST", { ...change, smime: false })).status).toBe(200);
+    expect((await request(instance, "POST", change)).status).toBe(400);
+  });
+});

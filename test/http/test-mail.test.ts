@@ -1,0 +1,303 @@
+import { describe, expect, test } from "bun:test";
+import PostalMime from "postal-mime";
+import type { Transport } from "../../src/contracts/transport.ts";
+import type { Failure } from "../../src/domain/delivery.ts";
+import { type TestInstance, testInstance } from "../fixtures/instance.ts";
+import type { TestAnswer } from "../fixtures/request.ts";
+import { leaf, SENDER, sender } from "../fixtures/smime/authority.ts";
+import { encrypt, PASSPHRASE, privateKey } from "../fixtures/smime/keys.ts";
+import { isInstalled } from "../fixtures/smime/openssl.ts";
+import { opensslVerify } from "../fixtures/smime/verify.ts";
+
+const CENSORED = "__CENSORED__";
+const TEST = { server: "mail.example.org", recipient: "user@example.net", sender: SENDER };
+
+const send = (instance: TestInstance, json: object) =>
+  instance.request("POST", "/smtpserver/send_test_email", { json: { ...TEST, ...json } });
+const save = (instance: TestInstance, json: object, identifier = "a") =>
+  instance.request("POST", `/smtpserver/${identifier}`, {
+    json: { server: TEST.server, sender: SENDER, ...json },
+  });
+const outcome = ({ status, value, error }: TestAnswer) => (error ? [status, error.code] : [status, value]);
+const mail = (instance: TestInstance) => instance.sent[0]?.bytes ?? new Uint8Array();
+
+/** A transport where every mail fails this way. */
+function failing(failure: Failure): Transport {
+  return {
+    name: "failing",
+    send: async () => ({ successful: false, failure, timingMs: { dns: 0.123, connect: 1.26 }, tls: null }),
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+describe("POST /smtpserver/send_test_email", () => {
+  test("sends a real mail through what need not be saved", async () => {
+    await using instance = await testInstance();
+    const answer = await send(instance, {
+      identifier: "office",
+      port: 2_525,
+      username: "u",
+      password: "p",
+      timeout: 7,
+    });
+    expect(outcome(answer)).toEqual([200, true]);
+    expect(answer.detail).toEqual({
+      delivery: {
+        ...{
+          phase: null,
+          code: null,
+          retryable: false,
+          outcome: "sent",
+          hint: null,
+          timing_ms: {},
+          tls: null,
+        },
+        reply: { code: 250, enhanced: "2.0.0", text: "Kept" },
+        ...{ accepted: ["user@example.net"], rejected: [] },
+      },
+    });
+    const [delivery] = instance.sent;
+    expect(instance.sent).toHaveLength(1);
+    expect(delivery).toMatchObject({ from: SENDER, recipient: "user@example.net", poolKey: null });
+    expect(delivery?.server).toMatchObject({
+      host: "mail.example.org",
+      port: 2_525,
+      security: "none",
+      username: "u",
+    });
+    expect(delivery?.server.timeoutMs).toBe(7_000);
+    expect(delivery?.server.password.reveal()).toBe("p");
+    expect((await instance.request("GET", "/smtpserver/")).value).toEqual({});
+  });
+
+  test("says that it is a test, and names the configuration", async () => {
+    await using instance = await testInstance();
+    await send(instance, { identifier: "Büro 1", sender: '"One, Some" <one@example.org>' });
+    const read = await PostalMime.parse(mail(instance));
+    expect(read.subject).toBe("Test Email from Sealpost");
+    expect(read.text).toContain("test email from Sealpost");
+    expect(read.text).toContain("The configuration Büro 1 works.");
+    expect(read.from).toMatchObject({ name: "One, Some", address: "one@example.org" });
+    expect(read.to).toMatchObject([{ address: "user@example.net" }]);
+    expect(read.messageId).toMatch(/^<[0-9a-f]{32}@example\.org>$/);
+    expect(new Date(read.date ?? 0)).toEqual(instance.clock.now);
+    const names = read.headers.map(({ key }) => key);
+    expect(names).not.toContain("reply-to");
+    expect(names).not.toContain("bcc");
+  });
+
+  test("needs no identifier", async () => {
+    await using instance = await testInstance();
+    for (const identifier of [undefined, null, ""]) {
+      expect(outcome(await send(instance, { identifier }))).toEqual([200, true]);
+    }
+  });
+
+  test.each<[change: object, message: string]>([
+    [{ recipient: "" }, "ERR905: Missing parameter: recipient"],
+    [{ server: null }, "ERR905: Missing parameter: server"],
+    [{ recipient: "a@example.org, b@example.org" }, "ERR905: Invalid parameter: recipient"],
+    [{ recipient: "a@example.org\r\nBcc: b@example.org" }, "ERR905: Invalid parameter: recipient"],
+    [{ recipient: ["a@example.org"] }, "ERR905: Invalid parameter: recipient"],
+    [{ identifier: "send_test_email" }, "ERR905: Invalid parameter: identifier"],
+    [{ password: CENSORED }, "ERR905: Invalid parameter: password"],
+    [{ identifier: "none", private_key: CENSORED }, "ERR905: Invalid parameter: private_key"],
+  ])("refuses %j", async (change, message) => {
+    await using instance = await testInstance();
+    const answer = await send(instance, change);
+    expect(outcome(answer)).toEqual([400, 905]);
+    expect(answer.error?.message).toStartWith(message);
+    expect(instance.sent).toEqual([]);
+  });
+
+  test("says that nothing is queued where enqueue_job is asked for", async () => {
+    await using instance = await testInstance();
+    const { value, detail } = await send(instance, { enqueue_job: true });
+    expect([value, detail?.queued]).toEqual([true, false]);
+  });
+
+  test("takes the username for the sender if it is an address, and fails without any", async () => {
+    await using instance = await testInstance();
+    expect(outcome(await send(instance, { sender: "", username: "me@example.org" }))).toEqual([200, true]);
+    expect(instance.sent[0]?.from).toBe("me@example.org");
+    const { status, value, detail } = await send(instance, { sender: "", username: "me" });
+    expect([status, value]).toEqual([200, false]);
+    expect(detail?.delivery).toMatchObject({
+      ...{
+        phase: "sender",
+        code: "sender_missing",
+        outcome: "not-sent",
+        retryable: false,
+        reply: null,
+        timing_ms: {},
+      },
+      ...{ accepted: [], rejected: [], hint: expect.stringContaining("sender") },
+    });
+  });
+
+  test("that fails is 200 and false, and tells all that is known", async () => {
+    const reply = { code: 550, enhanced: "5.1.1", text: "No such user" };
+    const failure: Failure = {
+      phase: "recipient",
+      code: "recipient_rejected",
+      reply,
+      outcome: "not-sent",
+      retryable: false,
+    };
+    await using instance = await testInstance({ transport: failing(failure) });
+    const { status, value, detail } = await send(instance, {});
+    expect([status, value]).toEqual([200, false]);
+    expect(detail).toEqual({
+      delivery: {
+        ...{
+          phase: "recipient",
+          code: "recipient_rejected",
+          retryable: false,
+          outcome: "not-sent",
+          reply,
+          tls: null,
+        },
+        ...{ timing_ms: { dns: 0.1, connect: 1.3 }, accepted: [] },
+        rejected: [{ recipient: "user@example.net", reply, retryable: false }],
+        hint: "The server does not accept this recipient: check the address",
+      },
+    });
+  });
+
+  test("that a broken transport throws out of is 500, told nothing about", async () => {
+    const transport: Transport = {
+      ...failing({ phase: "data", code: "closed", reply: null, outcome: "unknown", retryable: false }),
+    };
+    await using instance = await testInstance({
+      transport: { ...transport, send: () => Promise.reject(new Error("secret reason")) },
+    });
+    const { status, error, text } = await send(instance, {});
+    expect([status, error?.code]).toEqual([500, -500]);
+    expect(text).not.toContain("secret reason");
+  });
+});
+
+describe("__CENSORED__ in a test", () => {
+  const STORED = { port: 587, username: "user", password: "hunter2", tls: true };
+  const { password: _, ...SAME } = STORED;
+
+  test.each<[name: string, change: object, borrows: boolean]>([
+    ["the same place", {}, true],
+    ["the same host in other letters", { server: "Mail.EXAMPLE.org." }, true],
+    ["implicit TLS on the same port", { server: "smtps://mail.example.org:587" }, true],
+    ["another sender and recipient", { sender: "x@example.org", recipient: "y@example.org" }, true],
+    ["another host", { server: "evil.example.net" }, false],
+    ["another port", { port: 588 }, false],
+    ["another user", { username: "other" }, false],
+    ["no TLS", { tls: false }, false],
+    ["another identifier", { identifier: "b" }, false],
+    ["no identifier", { identifier: "" }, false],
+  ])("borrows the stored password for %s, or is 905", async (_name, change, borrows) => {
+    await using instance = await testInstance();
+    await save(instance, STORED);
+    const answer = await send(instance, { ...SAME, identifier: "a", password: CENSORED, ...change });
+    expect(outcome(answer)).toEqual(borrows ? [200, true] : [400, 905]);
+    expect(instance.sent.map(({ server }) => server.password.reveal())).toEqual(borrows ? ["hunter2"] : []);
+  });
+
+  test("is what borrows: absent, null and empty mean no password", async () => {
+    await using instance = await testInstance();
+    await save(instance, STORED);
+    for (const password of [undefined, null, ""])
+      await send(instance, { ...SAME, identifier: "a", password });
+    expect(instance.sent.map(({ server }) => server.password.reveal())).toEqual(["", "", ""]);
+  });
+});
+
+describe.skipIf(!isInstalled("openssl"))("a signed test", () => {
+  const identity = async () => {
+    const { key, certificate, intermediate } = await sender("p256");
+    return { private_key: key, certificate: certificate + intermediate.certificate, smime: true };
+  };
+  const expired = async () => {
+    const key = await privateKey("p256");
+    const dates = { notBefore: "20200101000000Z", notAfter: "20260501000000Z" };
+    return { private_key: key, certificate: await leaf({ key, ...dates }), smime: true };
+  };
+
+  test("can be verified, and has its routing fields outside", async () => {
+    await using instance = await testInstance();
+    const { value, detail } = await send(instance, { ...(await identity()), identifier: "office" });
+    expect([value, detail?.smime]).toEqual([true, { signed: true }]);
+    const verified = await opensslVerify(mail(instance), (await sender("p256")).root);
+    expect([verified.code, verified.stderr]).toEqual([0, expect.stringContaining("successful")]);
+    const read = await PostalMime.parse(mail(instance));
+    expect([read.subject, read.from?.address]).toEqual(["Test Email from Sealpost", SENDER]);
+  });
+
+  test("that cannot be signed goes out unsigned, and says so", async () => {
+    await using instance = await testInstance();
+    const { value, detail } = await send(instance, { ...(await expired()) });
+    expect(value).toBe(true);
+    expect(detail?.smime).toEqual({
+      signed: false,
+      code: "sign_expired",
+      reason: expect.stringContaining("expired"),
+    });
+    expect(new TextDecoder().decode(mail(instance))).not.toContain("multipart/signed");
+  });
+
+  test("that cannot be signed stays here with dont_send_on_error", async () => {
+    await using instance = await testInstance();
+    const { status, value, detail } = await send(instance, {
+      ...(await expired()),
+      dont_send_on_error: true,
+    });
+    expect([status, value]).toEqual([200, false]);
+    expect(detail?.delivery).toMatchObject({
+      phase: "sign",
+      code: "sign_expired",
+      outcome: "not-sent",
+      hint: expect.any(String),
+    });
+    expect(detail?.smime).toMatchObject({ signed: false, code: "sign_expired" });
+    expect(instance.sent).toEqual([]);
+  });
+
+  test.each<[parameter: string, change: () => Promise<object>]>([
+    ["private_key", async () => ({ ...(await identity()), private_key: "no PEM" })],
+    ["certificate", async () => ({ ...(await identity()), certificate: "no PEM" })],
+    ["private_key", async () => ({ private_key: "no PEM" })],
+    ["private_key", async () => ({ smime: true })],
+    ["certificate", async () => ({ ...(await identity()), certificate: "" })],
+  ])("with a %s that is none is 905", async (parameter, change) => {
+    await using instance = await testInstance();
+    const answer = await send(instance, await change());
+    expect(outcome(answer)).toEqual([400, 905]);
+    expect(answer.error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: `);
+    expect(instance.sent).toEqual([]);
+  });
+
+  test("borrows key and passphrase for the same sender only", async () => {
+    await using instance = await testInstance();
+    const { private_key, certificate } = await identity();
+    const stored = {
+      private_key: await encrypt(private_key, []),
+      private_key_password: PASSPHRASE,
+      certificate,
+    };
+    expect((await save(instance, stored)).status).toBe(200);
+    const borrowed = {
+      private_key: CENSORED,
+      private_key_password: CENSORED,
+      certificate,
+      smime: true,
+      identifier: "a",
+    };
+    expect((await send(instance, borrowed)).detail?.smime).toEqual({ signed: true });
+    expect((await send(instance, { ...borrowed, server: "elsewhere.example.org" })).detail?.smime).toEqual({
+      signed: true,
+    });
+    const stranger = await send(instance, { ...borrowed, sender: "other@example.org" });
+    expect(outcome(stranger)).toEqual([400, 905]);
+    const passphrase = { ...borrowed, private_key: stored.private_key, sender: "other@example.org" };
+    expect((await send(instance, passphrase)).error?.message).toStartWith(
+      "ERR905: Invalid parameter: private_key_password: ",
+    );
+  });
+});

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { createLocalPlatform } from "../entry/platform.ts";
+import { PLATFORM } from "../entry/platform.ts";
 import { generateKey } from "../secrets/keyring.ts";
 import { print, withInstance } from "./session.ts";
 
@@ -17,8 +17,7 @@ function newCommand(): Command {
   return new Command("new")
     .description("Print a fresh key, to be put first in SEALPOST_KEYS or the key file")
     .action(() => {
-      const platform = createLocalPlatform();
-      print(generateKey(platform.randomBytes(KEY_ID_BYTES).toHex(), platform));
+      print(generateKey(PLATFORM.randomBytes(KEY_ID_BYTES).toHex(), PLATFORM));
     });
 }
 

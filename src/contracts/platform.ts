@@ -4,6 +4,4 @@ export interface Platform {
   now(): Date;
   /** Fresh cryptographically strong random bytes. */
   randomBytes(length: number): Uint8Array<ArrayBuffer>;
-  /** Keeps a promise alive beyond the answer: `waitUntil` on Workers, a set drained at stop elsewhere. */
-  defer(promise: Promise<unknown>): void;
 }

@@ -1,8 +1,9 @@
 import { mkdir } from "node:fs/promises";
-import { hostname } from "node:os";
+import { hostname, networkInterfaces } from "node:os";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Config } from "../config.ts";
+import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";
 import { createServices, type Services } from "../services.ts";
 import { openDatabase } from "../storage/libsql.ts";
@@ -14,18 +15,15 @@ import { readAuthorities } from "./authorities.ts";
 import { badSetting, notWritable } from "./bad-setting.ts";
 import { createCutOff } from "./cut-off.ts";
 import { findKeys } from "./find-keys.ts";
-import { createLocalPlatform, type LocalPlatform } from "./platform.ts";
+import { PLATFORM as platform } from "./platform.ts";
 
 /** Only the owner looks into the data folder, and into the files that are made, wherever they lie. */
 const DATA_MODE = 0o700;
 const OWNER_ONLY_UMASK = 0o077;
-/** Says that the host has no name fit for EHLO (RFC 5321 4.1.4). */
-const NO_NAME = "[127.0.0.1]";
-
 /** An instance on a runtime with files and sockets, ready for requests. */
 export interface LocalInstance extends AsyncDisposable {
   readonly services: Services;
-  readonly platform: LocalPlatform;
+  readonly platform: Platform;
   /** Ends the connections to mail servers: mails in flight end at once, and what is known of them is recorded. */
   cutMail(): void;
 }
@@ -35,7 +33,6 @@ export interface LocalInstance extends AsyncDisposable {
  * @throws {SealpostError} `bad_setting` or `database_unavailable`, one line that says what to do.
  */
 export async function openLocal(config: Config): Promise<LocalInstance> {
-  const platform = createLocalPlatform();
   process.umask(OWNER_ONLY_UMASK);
   const path = databasePath(config.databaseUrl);
   if (path !== null) await makeFolder(dirname(path));
@@ -59,7 +56,7 @@ export async function openLocal(config: Config): Promise<LocalInstance> {
       { tokenSeconds, auditDays, hostName: ehloName.startsWith("[") ? "localhost" : ehloName },
     );
     await services.start();
-    return { services, platform, cutMail: cut, [Symbol.asyncDispose]: () => close(services, platform) };
+    return { services, platform, cutMail: cut, [Symbol.asyncDispose]: services[Symbol.asyncDispose] };
   } catch (error) {
     await database[Symbol.asyncDispose]();
     throw path === null ? error : withPath(error, path);
@@ -71,11 +68,6 @@ function withPath(error: unknown, path: string): unknown {
   if (!(error instanceof SealpostError) || error.code !== "database_unavailable") return error;
   const message = `SEALPOST_DATABASE_URL, ${path}: ${error.message}`;
   return new SealpostError(error.code, message, { parameter: "SEALPOST_DATABASE_URL", cause: error });
-}
-
-async function close(services: Services, platform: LocalPlatform): Promise<void> {
-  await platform.drain();
-  await services[Symbol.asyncDispose]();
 }
 
 /**
@@ -109,7 +101,11 @@ async function makeFolder(folder: string): Promise<void> {
   }
 }
 
+/** A host without a full name says an address of its own (RFC 5321 4.1.3, 4.1.4). */
 function ownName(): string {
   const name = hostname();
-  return name.includes(".") ? name : NO_NAME;
+  if (name.includes(".")) return name;
+  const addresses = Object.values(networkInterfaces()).flatMap((own) => own ?? []);
+  const outer = addresses.find(({ family, internal }) => family === "IPv4" && !internal);
+  return `[${outer?.address ?? "127.0.0.1"}]`;
 }

@@ -1,5 +1,6 @@
 import type { Platform } from "../contracts/platform.ts";
 import type { Admin, Principal } from "../domain/admin.ts";
+import { clientNetwork } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
 import { hashPassword, type PasswordCost, verifyPassword } from "../secrets/password.ts";
 import type { AdminRepository } from "../storage/admins.ts";
@@ -50,7 +51,7 @@ export function createAuthentication(parts: {
       password: string,
       options: { readonly realm: string | null; readonly client: string | null },
     ): Promise<LoginResult> {
-      const address = options.client ?? "unknown";
+      const address = options.client === null ? "unknown" : clientNetwork(options.client);
       const typed = await sha256(`${username}@${options.realm ?? ""}`);
       const limits = [
         { key: `login:${typed}:${address}`, most: TRIES_PER_NAME_AND_ADDRESS },

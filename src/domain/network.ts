@@ -27,6 +27,17 @@ export function canonicalIp(address: string): string | null {
   return parseIp(address)?.toString() ?? null;
 }
 
+/**
+ * What stands for one client in limits: an IPv4 address, or the /64 of an IPv6 address, which is what one household or
+ * machine is given (RFC 6177) and could otherwise choose a fresh address from for every try.
+ */
+export function clientNetwork(address: string): string {
+  const parsed = parseIp(address);
+  if (!(parsed instanceof ipaddr.IPv6)) return address;
+  const prefix = parsed.parts.slice(0, 4).map((part) => part.toString(16));
+  return `${prefix.join(":")}::/64`;
+}
+
 function parseIp(address: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
   return ipaddr.isValid(address) && isPlainForm(address) ? ipaddr.process(address) : null;
 }

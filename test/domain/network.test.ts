@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { canonicalIp, parseAddressBlock } from "../../src/domain/network.ts";
+import { canonicalIp, clientNetwork, parseAddressBlock } from "../../src/domain/network.ts";
 
 describe("parseAddressBlock()", () => {
   test.each([
@@ -62,5 +62,17 @@ describe("canonicalIp()", () => {
 
   test.each(["", "localhost", "192.0.2.1:25", "[::1]", "1"])("has none for %p", (text) => {
     expect(canonicalIp(text)).toBeNull();
+  });
+});
+
+describe("clientNetwork()", () => {
+  test.each([
+    ["192.0.2.1", "192.0.2.1"],
+    ["2001:db8:1:2::1", "2001:db8:1:2::/64"],
+    ["2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"],
+    ["2001:db8:1:3::1", "2001:db8:1:3::/64"],
+    ["::ffff:192.0.2.1", "192.0.2.1"],
+  ])("takes %p for %p", (address, network) => {
+    expect(clientNetwork(canonicalIp(address) ?? "")).toBe(network);
   });
 });

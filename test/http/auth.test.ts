@@ -228,6 +228,14 @@ describe("the limit of tries", () => {
     expect(answers.filter(({ status }) => status === 429)).toHaveLength(30);
   });
 
+  test("counts the /64 of an IPv6 client: a fresh address for every try does not help", async () => {
+    await using instance = await testInstance();
+    let host = 0;
+    const found = await statuses(11, () => logIn(instance, wrong, { peer: `2001:db8::${++host}` }));
+    expect(found).toEqual([...TEN, 429]);
+    expect((await logIn(instance, ADMIN, { peer: "2001:db8:0:1::1" })).status).toBe(200);
+  });
+
   test("goes by X-Forwarded-For of trusted proxies only", async () => {
     const trustedProxies = [parseAddressBlock("10.0.0.0/8")].filter((block) => block !== null);
     await using instance = await testInstance({ trustedProxies });

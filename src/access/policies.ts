@@ -5,7 +5,7 @@ import { SealpostError } from "../errors.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Statement } from "../storage/database.ts";
 import type { PolicyRepository } from "../storage/policies.ts";
-import type { AccessState, CommitAccessChange } from "./change.ts";
+import type { CommitAccessChange } from "./change.ts";
 
 export type Policies = ReturnType<typeof createPolicies>;
 
@@ -18,19 +18,22 @@ export function createPolicies(parts: {
 }) {
   const { repository, audit, commitChange, platform } = parts;
 
+  /** @param next what the policies will be, and the names of the fields that change. */
   async function change(
     name: string,
     actor: AuditActor,
     statement: Statement,
-    next: (state: AccessState) => readonly Policy[],
-    fields = "",
+    next: (policies: readonly Policy[]) => { readonly after: readonly Policy[]; readonly fields: string },
   ): Promise<void> {
-    const entry = auditEntry(actor, platform.now(), { success: true, identifier: name, fields });
-    await commitChange((state) => ({
-      statements: [statement, audit.insert(entry)],
-      after: { ...state, policies: next(state) },
-      parameter: "name",
-    }));
+    await commitChange((state) => {
+      const { after, fields } = next(state.policies);
+      const entry = auditEntry(actor, platform.now(), { success: true, identifier: name, fields });
+      return {
+        statements: [statement, audit.insert(entry)],
+        after: { ...state, policies: after },
+        parameter: "name",
+      };
+    });
   }
 
   return {
@@ -38,29 +41,46 @@ export function createPolicies(parts: {
 
     /** Adds or replaces a policy. @returns its number. @throws `invalid_parameter` if it would lock everybody out. */
     async save(fields: PolicyFields, actor: AuditActor): Promise<number> {
-      const others = (state: AccessState) => state.policies.filter((policy) => policy.name !== fields.name);
-      const next = (state: AccessState) => [...others(state), { ...fields, id: 0 }];
-      await change(fields.name, actor, repository.put(fields), next, Object.keys(fields).join(","));
+      await change(fields.name, actor, repository.put(fields), (policies) => {
+        const stored = policies.find((policy) => policy.name === fields.name);
+        const others = policies.filter((policy) => policy !== stored);
+        return { after: [...others, { ...fields, id: 0 }], fields: changedFields(fields, stored) };
+      });
       return found(await repository.list(), fields.name).id;
     },
 
     /** @returns the number. @throws `resource_not_found`. */
     async remove(name: string, actor: AuditActor): Promise<number> {
-      const { id } = found(await repository.list(), name);
-      const next = (state: AccessState) => state.policies.filter((policy) => policy.name !== name);
-      await change(name, actor, repository.remove(name), next);
+      let id = 0;
+      await change(name, actor, repository.remove(name), (policies) => {
+        const stored = found(policies, name);
+        id = stored.id;
+        return { after: policies.filter((policy) => policy !== stored), fields: "" };
+      });
       return id;
     },
 
     /** @returns the number. @throws `resource_not_found`. */
     async setActive(name: string, active: boolean, actor: AuditActor): Promise<number> {
-      const { id } = found(await repository.list(), name);
-      const next = (state: AccessState) =>
-        state.policies.map((policy) => (policy.name === name ? { ...policy, active } : policy));
-      await change(name, actor, repository.setActive(name, active), next, "active");
+      let id = 0;
+      await change(name, actor, repository.setActive(name, active), (policies) => {
+        const stored = found(policies, name);
+        id = stored.id;
+        const after = policies.map((policy) => (policy === stored ? { ...policy, active } : policy));
+        return { after, fields: stored.active === active ? "" : "active" };
+      });
       return id;
     },
   };
+}
+
+/** Names of what is other than before. */
+function changedFields(fields: PolicyFields, stored: Policy | undefined): string {
+  const names = Object.keys(fields) as (keyof PolicyFields)[];
+  const changed = names.filter(
+    (name) => name !== "name" && JSON.stringify(fields[name]) !== JSON.stringify(stored?.[name]),
+  );
+  return changed.join(",");
 }
 
 function found(policies: readonly Policy[], name: string): Policy {

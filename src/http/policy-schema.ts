@@ -7,8 +7,8 @@ const MOST_NAME_CHARACTERS = 64;
 const MOST_ENTRIES = 256;
 const MOST_CHARACTERS = 2_000;
 
-/** Entries are names with `*` and `?`; who writes one of these expects a regular expression. */
-const REGEX_SIGNS = /[\^$()[\]{}|+\\]/;
+/** Entries are names with `*` and `?`; who writes one of these, or `.*`, expects a regular expression. */
+const REGEX_SIGNS = /[\^$()[\]{}|+\\]|\.\*/;
 
 const text = v.pipe(
   v.string("expected a text"),
@@ -60,7 +60,7 @@ const action = v.pipe(
   ),
   v.transform(toActions),
   v.check(
-    (actions) => Object.values(actions).every((value) => value !== false),
+    (actions) => Object.values(actions).every((value) => String(value).toLowerCase() !== "false"),
     "leave out the actions that are false: naming one grants it, !name takes it out",
   ),
   v.description("What the policy allows: names of actions, * for all, !name takes one out"),

@@ -1,5 +1,5 @@
 import { text } from "node:stream/consumers";
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { type AdminName, displayName } from "../access/admins.ts";
 import { Secret } from "../domain/secret.ts";
 import { SealpostError } from "../errors.ts";
@@ -7,6 +7,8 @@ import { commandLineActor, print, withInstance } from "./session.ts";
 
 /** 120 bits: 20 characters of base64url. */
 const PASSWORD_BYTES = 15;
+/** What a log-in takes. */
+const MOST_NAME_CHARACTERS = 255;
 
 interface NameOptions {
   readonly realm: string;
@@ -67,8 +69,17 @@ function listCommand(): Command {
 function named(verb: string, description: string): Command {
   return new Command(verb)
     .description(description)
-    .argument("<username>")
-    .option("--realm <realm>", "realm of the admin; local admins have none", "");
+    .argument("<username>", "name for the log-in", readName)
+    .option("--realm <realm>", "realm of the admin; local admins have none", readName, "");
+}
+
+/** A name that can be typed at a log-in and told apart in a list. */
+function readName(text: string): string {
+  const isPlain = text.trim() === text && !/\p{Cc}/u.test(text);
+  if (text !== "" && isPlain && text.length <= MOST_NAME_CHARACTERS) return text;
+  throw new InvalidArgumentError(
+    `Expected 1 to ${MOST_NAME_CHARACTERS} characters, no control characters, no blank at either end.`,
+  );
 }
 
 function withPassword(command: Command): Command {
@@ -95,6 +106,10 @@ async function withNewPassword(
 
 async function readPassword(): Promise<string> {
   const [line = ""] = (await text(process.stdin)).split(/\r?\n/);
-  if (line !== "") return line;
-  throw new SealpostError("bad_setting", "Standard input has no password on its first line");
+  // A log-in takes no NUL.
+  if (line !== "" && !line.includes("\0")) return line;
+  throw new SealpostError(
+    "bad_setting",
+    "Standard input has no password, or one with NUL, on its first line",
+  );
 }

@@ -1,5 +1,5 @@
 import type { Platform } from "../contracts/platform.ts";
-import { type AuditActor, type AuditQuery, auditEntry } from "../domain/audit.ts";
+import { type AuditActor, type AuditQuery, type AuditTarget, auditEntry } from "../domain/audit.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
 
@@ -25,9 +25,14 @@ export function createAuditTrail(parts: {
       await database.append(repository.insert(entry));
     },
 
+    /** Somebody logged in. */
+    async loggedIn(actor: AuditActor): Promise<void> {
+      await database.append(repository.insert(auditEntry(actor, platform.now(), { success: true })));
+    },
+
     /** Something was refused, or failed. */
-    async failed(actor: AuditActor, identifier: string, info: string): Promise<void> {
-      const entry = auditEntry(actor, platform.now(), { success: false, identifier, info });
+    async failed(actor: AuditActor, target: AuditTarget, info: string): Promise<void> {
+      const entry = auditEntry(actor, platform.now(), { success: false, ...target, info });
       await database.append(repository.insert(entry));
     },
 

@@ -70,6 +70,9 @@ export type AuditActor = Pick<
   "action" | "administrator" | "realm" | "client" | "policies" | "requestId"
 >;
 
+/** What an entry says of what it was done to. */
+export type AuditTarget = Pick<AuditEntry, "identifier" | "recipient">;
+
 /** Completes an entry; what is not said is empty. */
 export function auditEntry(
   actor: AuditActor,

@@ -19,7 +19,8 @@ const MOST_PAGE_SIZE = 1_000;
 const MOST_PAGE = 1_000_000;
 const MOST_PATTERN_CHARACTERS = 255;
 const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-const TIME_LIMIT = /^(\d{1,6})([smhd])$/;
+/** Empty: no limit. */
+const TIME_LIMIT = /^(?:(\d{1,6})([smhd]))?$/;
 
 const pattern = v.pipe(
   v.string(),

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import * as v from "valibot";
+import type { AuditTrail } from "../access/audit-trail.ts";
 import type { Authentication } from "../access/authentication.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { missingParameter, SealpostError } from "../errors.ts";
@@ -9,6 +10,7 @@ import { methodNotAllowed } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
 import { bodyParams } from "../wire/params.ts";
 
+const ACTION = "POST /auth";
 /** The reference's clients read it; 30 is its "warning". */
 const LOG_LEVEL = 30;
 
@@ -38,9 +40,10 @@ const session = v.object({
 /** Log-in of admins. */
 export function authRoutes(parts: {
   readonly authentication: Authentication;
+  readonly trail: AuditTrail;
   readonly platform: Pick<Platform, "now">;
 }) {
-  const { authentication, platform } = parts;
+  const { authentication, trail, platform } = parts;
   return new Hono<Env>()
     .post(
       "/",
@@ -54,7 +57,7 @@ export function authRoutes(parts: {
         open: true,
       }),
       async (c, next) => {
-        c.set("auditAction", "POST /auth");
+        c.set("auditAction", ACTION);
         await next();
       },
       bodyParams(credentials),
@@ -66,6 +69,14 @@ export function authRoutes(parts: {
         if (password === "") throw missingParameter("password");
         const options = { realm: realm === "" ? null : realm, client: c.get("clientAddress") };
         const { token, principal, rights } = await authentication.logIn(username, password, options);
+        await trail.loggedIn({
+          action: ACTION,
+          administrator: principal.username,
+          realm: principal.realm,
+          client: options.client ?? "",
+          policies: "",
+          requestId: c.get("requestId"),
+        });
         const envelope = success(
           {
             token,

@@ -101,6 +101,7 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
         if (recipient === null) throw invalidParameter("recipient", "expected one mailbox");
         const input = toServerInput(params);
         const test = { identifier: params.identifier, recipient };
+        c.set("auditTarget", { identifier: test.identifier, recipient: recipient.address });
         const result = await testMail.sendUnsaved(input, test, c.get("actor"));
         const detail = {
           delivery: toDeliveryView(result, input),

@@ -1,5 +1,5 @@
 import type { Principal } from "../domain/admin.ts";
-import type { AuditActor } from "../domain/audit.ts";
+import type { AuditActor, AuditTarget } from "../domain/audit.ts";
 
 /** What a request carries from one middleware to the next. */
 export interface Env {
@@ -17,5 +17,7 @@ export interface Env {
     readonly actor: AuditActor;
     /** `METHOD /route/<parameter>`; set before the token is checked. */
     readonly auditAction: string;
+    /** Whom or what this request is about, where the path does not say it. */
+    readonly auditTarget: AuditTarget;
   };
 }

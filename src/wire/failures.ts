@@ -3,6 +3,7 @@ import type { Context, ErrorHandler, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { AuditTrail } from "../access/audit-trail.ts";
 import type { Platform } from "../contracts/platform.ts";
+import type { AuditTarget } from "../domain/audit.ts";
 import { SealpostError, type SealpostErrorCode } from "../errors.ts";
 import type { Env } from "./env.ts";
 import { failure } from "./envelope.ts";
@@ -18,6 +19,8 @@ const NOT_AUTHENTICATED: readonly SealpostErrorCode[] = [
   "missing_username",
   "too_many_tries",
 ];
+/** No identifier that is accepted is longer. */
+const MOST_IDENTIFIER_CHARACTERS = 255;
 /** For a 503 whose cause does not say when to come back. */
 const UNAVAILABLE_RETRY_SECONDS = 30;
 /** Requests that only read leave no trace when they fail, but for a right that is missing. */
@@ -62,12 +65,18 @@ async function audit(c: Context<Env>, error: SealpostError, trail: AuditTrail): 
     await trail.notAuthenticated({ ...nobody, action, requestId: c.get("requestId") }, error.code);
   } else if (actor && (error.code === "action_denied" || !READING.includes(c.req.method))) {
     const parameter = error.parameter === null ? "" : ` ${error.parameter}`;
-    await trail.failed(
-      actor,
-      c.req.param("identifier") ?? c.req.param("name") ?? "",
-      `${error.code}${parameter}`,
-    );
+    await trail.failed(actor, targetOf(c), `${error.code}${parameter}`);
   }
+}
+
+/** A name in the path may be one that was refused, so it is made fit to be kept. */
+function targetOf(c: Context<Env>): AuditTarget {
+  const named = c.req.param("identifier") ?? c.req.param("name") ?? "";
+  const identifier = named
+    .slice(0, MOST_IDENTIFIER_CHARACTERS)
+    .toWellFormed()
+    .replace(/\p{Cc}/gu, "\ufffd");
+  return c.get("auditTarget") ?? { identifier, recipient: "" };
 }
 
 const FROM_HTTP: Readonly<Record<number, SealpostErrorCode>> = {

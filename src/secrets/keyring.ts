@@ -9,11 +9,12 @@ const KEY_ID = /^[A-Za-z0-9_-]{1,32}$/;
 export class Keyring {
   /** Every key's id; the first one seals. */
   readonly ids: readonly [string, ...string[]];
-  readonly #keys: ReadonlyMap<string, () => Promise<CryptoKey>>;
+  readonly #bytes: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+  readonly #keys = new Map<string, CryptoKey>();
 
   constructor(first: KeyEntry, ...others: readonly KeyEntry[]) {
     this.ids = [first.id, ...others.map((entry) => entry.id)];
-    this.#keys = new Map([first, ...others].map(({ id, bytes }) => [id, lazily(() => imported(bytes))]));
+    this.#bytes = new Map([first, ...others].map(({ id, bytes }) => [id, bytes]));
   }
 
   /** Id of the key that seals. */
@@ -23,9 +24,14 @@ export class Keyring {
 
   /** @throws {SealpostError} `unsealable` when the ring has no key of this id. */
   async key(id: string): Promise<CryptoKey> {
-    const key = this.#keys.get(id);
-    if (key === undefined) throw new SealpostError("unsealable", `SEALPOST_KEYS has no key "${id}"`);
-    return await key();
+    const known = this.#keys.get(id);
+    if (known) return known;
+    const bytes = this.#bytes.get(id);
+    if (bytes === undefined) throw new SealpostError("unsealable", `SEALPOST_KEYS has no key "${id}"`);
+    // Kept when it is there and not before: on Workers one request must not wait for what another has begun.
+    const key = await imported(bytes);
+    this.#keys.set(id, key);
+    return key;
   }
 }
 
@@ -80,12 +86,4 @@ async function imported(bytes: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
   const key = await crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
   bytes.fill(0);
   return key;
-}
-
-function lazily<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
 }

@@ -189,7 +189,7 @@ function parseSetting(row: Setting<unknown>, value: string | undefined): unknown
   const given = value === undefined || value === "" ? row.fallback : value;
   const result = v.safeParse(row.schema, given);
   if (result.success) return result.output;
-  const shown = row.secret ? "" : `, got "${given}"`;
+  const shown = row.secret ? "" : `, got ${JSON.stringify(given)}`;
   throw new SealpostError("bad_setting", `${row.name}: ${result.issues[0].message}${shown}`, {
     parameter: row.name,
   });

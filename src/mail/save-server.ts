@@ -98,7 +98,7 @@ export function createSaveServer(parts: {
     stored: SmtpServerRow | undefined,
   ): Promise<IdentityFields> {
     const kept = async (field: "privateKey" | "privateKeyPassword") =>
-      changed[field] ?? (stored ? servers.openField(stored, field) : Secret.EMPTY);
+      changed[field] ?? (stored ? servers.openKept(stored, field) : Secret.EMPTY);
     const touched =
       replaces(changed.privateKey, stored?.privateKey) ||
       replaces(changed.privateKeyPassword, stored?.privateKeyPassword) ||

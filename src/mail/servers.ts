@@ -4,7 +4,7 @@ import { BoundedCache } from "../domain/bounded-cache.ts";
 import { parseEndpoint } from "../domain/endpoint.ts";
 import type { Secret } from "../domain/secret.ts";
 import type { SendingServer, SmtpServerFields } from "../domain/smtp-server.ts";
-import { SealpostError } from "../errors.ts";
+import { invalidParameter, SealpostError } from "../errors.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import { open, seal } from "../secrets/seal.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
@@ -63,7 +63,7 @@ export function createServers(parts: {
   async function openView(row: SmtpServerRow): Promise<ServerView> {
     const { privateKey, privateKeyPassword, signingKey: _, password: sealed, ...plain } = row;
     const password = await openField(row, "password").catch((error) => {
-      if (error instanceof SealpostError && error.code === "unsealable") return null;
+      if (isUnsealable(error)) return null;
       throw error;
     });
     return {
@@ -104,7 +104,21 @@ export function createServers(parts: {
   }
 
   return {
-    openField,
+    /**
+     * Opens a stored secret that a request keeps or borrows.
+     * @throws {SealpostError} `invalid_parameter` that asks for it again if no key opens it.
+     */
+    async openKept(row: SmtpServerRow, field: SealedField): Promise<Secret> {
+      try {
+        return await openField(row, field);
+      } catch (error) {
+        if (!isUnsealable(error)) throw error;
+        throw invalidParameter(
+          SEALED_COLUMNS[field],
+          "the stored one does not open, it was changed or moved; give it again",
+        );
+      }
+    },
 
     /** Seals a value for a definition's row. */
     async sealField(id: string, field: SealedField, text: string): Promise<string> {
@@ -166,6 +180,10 @@ export function etagOf(row: Pick<SmtpServerRow, "etagSeed" | "version">): string
 
 export function staleError(): SealpostError {
   return new SealpostError("stale", "The definition was changed meanwhile; read it again");
+}
+
+function isUnsealable(error: unknown): boolean {
+  return error instanceof SealpostError && error.code === "unsealable";
 }
 
 function decodeKey(base64: Secret): Uint8Array<ArrayBuffer> | null {

@@ -47,7 +47,7 @@ export function createTestMail(parts: {
     if (!stored?.[field])
       throw invalidParameter(parameter, `there is none stored that ${CENSORED} could stand for`);
     refuseStray(stored, parameter);
-    return servers.openField(stored, field);
+    return servers.openKept(stored, field);
   }
 
   async function unsaved(input: ServerInput, identifier: string): Promise<SendingServer> {

@@ -1,0 +1,181 @@
+import { describe, expect, test } from "bun:test";
+import { SealpostError } from "../../src/errors.ts";
+import { openDatabase } from "../../src/storage/libsql.ts";
+import { KEYS, realRandomBytes, type TestInstance, testInstance } from "../fixtures/instance.ts";
+import { temporaryFile } from "../storage/fixtures/database.ts";
+
+const key = (id: string, fill: number) => `${id}:${new Uint8Array(32).fill(fill).toBase64()}`;
+const SECOND = key("second", 8);
+const SERVER = { server: "mail.example.org", username: "u" };
+
+const save = (instance: TestInstance, identifier: string, json: object) =>
+  instance.request("POST", `/smtpserver/${identifier}`, { json: { ...SERVER, ...json } });
+const run = (instance: TestInstance, ...statements: string[]) =>
+  instance.database.commit(statements.map((statement) => instance.database.write.run(statement)));
+const passwordOf = async (instance: TestInstance, identifier: string) =>
+  ((await instance.request("GET", `/smtpserver/${identifier}`)).value as { password: string }).password;
+
+async function refusal(promise: Promise<unknown>): Promise<SealpostError | null> {
+  try {
+    await promise;
+    return null;
+  } catch (error) {
+    if (error instanceof SealpostError) return error;
+    throw error;
+  }
+}
+
+/** Instances one after the other on one database file. */
+function restartable() {
+  const file = temporaryFile();
+  const start = (keys: string) => {
+    const database = openDatabase({ url: file.url, randomBytes: realRandomBytes });
+    return testInstance({ database, keys }).catch(async (error) => {
+      await database[Symbol.asyncDispose]();
+      throw error;
+    });
+  };
+  return { start, [Symbol.dispose]: () => file[Symbol.dispose]() };
+}
+
+describe("a sealed password", () => {
+  test("that is copied to another row does not open, and does not break the list", async () => {
+    await using instance = await testInstance();
+    await save(instance, "a", { password: "hunter2" });
+    await save(instance, "b", { password: "other" });
+    await run(
+      instance,
+      "UPDATE smtp_server SET password = (SELECT password FROM smtp_server WHERE identifier = 'a') WHERE identifier = 'b'",
+    );
+    const { status, value, detail, text } = await instance.request("GET", "/smtpserver/");
+    expect(status).toBe(200);
+    expect(value).toMatchObject({ a: { password: "hunter2" }, b: { password: "__CENSORED__" } });
+    expect(detail).toEqual({ warnings: [expect.stringContaining("b")] });
+    expect(text.match(/hunter2/g)).toHaveLength(1);
+    expect((await instance.request("GET", "/smtpserver/b")).detail).toEqual({
+      warnings: [expect.any(String)],
+    });
+    expect(await save(instance, "b", { password: "again" })).toMatchObject({ status: 200 });
+    expect(await passwordOf(instance, "b")).toBe("again");
+  });
+
+  test("that is copied to another column of its row does not open", async () => {
+    await using instance = await testInstance();
+    await save(instance, "a", { password: "hunter2" });
+    await run(instance, "UPDATE smtp_server SET private_key_password = password");
+    expect((await instance.request("GET", "/smtpserver/a")).value).toMatchObject({
+      private_key_password: "__CENSORED__",
+    });
+    const stored = await instance.services.servers.load("a");
+    expect(stored?.password.reveal()).toBe("hunter2");
+  });
+
+  test("that does not open is asked for again where it is needed", async () => {
+    await using instance = await testInstance();
+    await save(instance, "a", { password: "hunter2", private_key_password: "passphrase" });
+    await run(
+      instance,
+      "UPDATE smtp_server SET password = 'v1.first.AAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAA', private_key_password = password, version = 2",
+    );
+    const json = {
+      ...SERVER,
+      identifier: "a",
+      recipient: "a@example.org",
+      sender: "b@example.org",
+      password: "__CENSORED__",
+    };
+    const test = await instance.request("POST", "/smtpserver/send_test_email", { json });
+    expect([test.status, test.error?.code]).toEqual([400, 905]);
+    expect(test.error?.message).toStartWith("ERR905: Invalid parameter: password: ");
+    const kept = await save(instance, "a", {});
+    expect([kept.status, kept.error?.code]).toEqual([400, 905]);
+    expect(kept.error?.message).toStartWith("ERR905: Invalid parameter: private_key_password: ");
+    expect((await save(instance, "a", { private_key_password: "", password: "new" })).status).toBe(200);
+  });
+});
+
+describe("rekey()", () => {
+  test("seals everything with the first key, after which the old one may go", async () => {
+    using files = restartable();
+    {
+      await using instance = await files.start(KEYS);
+      await save(instance, "a", { password: "hunter2", private_key_password: "passphrase" });
+    }
+    {
+      await using instance = await files.start(`${SECOND},${KEYS}`);
+      expect(await passwordOf(instance, "a")).toBe("hunter2");
+      await save(instance, "b", { password: "other" });
+      // The check value, the token secret, a password and a passphrase; and the new password.
+      expect(await instance.services.rekey()).toEqual({ resealed: 4, current: 1 });
+      expect(await instance.services.rekey()).toEqual({ resealed: 0, current: 5 });
+      expect(await passwordOf(instance, "a")).toBe("hunter2");
+    }
+    await using instance = await files.start(SECOND);
+    expect([await passwordOf(instance, "a"), await passwordOf(instance, "b")]).toEqual(["hunter2", "other"]);
+  });
+
+  test("keeps tokens good", async () => {
+    using files = restartable();
+    let token = "";
+    {
+      await using instance = await files.start(KEYS);
+      token = instance.token;
+    }
+    await using instance = await files.start(`${SECOND},${KEYS}`);
+    await instance.services.rekey();
+    expect((await instance.request("GET", "/smtpserver/", { token })).status).toBe(200);
+  });
+
+  test("fails for a value that no key opens, and changes none", async () => {
+    await using instance = await testInstance({ keys: `${SECOND},${KEYS}` });
+    await save(instance, "a", { password: "hunter2" });
+    await run(
+      instance,
+      "UPDATE smtp_server SET password = 'v1.first.AAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAA'",
+    );
+    expect((await refusal(instance.services.rekey()))?.code).toBe("unsealable");
+  });
+});
+
+describe("start()", () => {
+  test.each<[name: string, keys: string, says: RegExp]>([
+    ["another key", SECOND, /^SEALPOST_KEYS: .*"first"/],
+    ["another key of the same id", key("first", 9), /^SEALPOST_KEYS: /],
+  ])("refuses %s in one line that names the setting, never the key", async (_, keys, says) => {
+    using files = restartable();
+    {
+      await using instance = await files.start(KEYS);
+      await save(instance, "a", { password: "hunter2" });
+    }
+    const error = await refusal(files.start(keys));
+    expect(error?.code).toBe("bad_setting");
+    expect(error?.message).toMatch(says);
+    expect(error?.message).not.toContain("\n");
+    expect(error?.message).not.toContain(keys.split(":")[1] ?? "");
+  });
+
+  test("may run in several processes at once on a new database", async () => {
+    using files = restartable();
+    const instances = await Promise.all([1, 2, 3].map(() => files.start(KEYS)));
+    const [first, second, third] = instances;
+    expect((await second?.request("GET", "/smtpserver/", { token: first?.token ?? "" }))?.status).toBe(200);
+    expect(await third?.services.admins.list()).toHaveLength(1);
+    for (const instance of instances) await instance[Symbol.asyncDispose]();
+  });
+});
+
+describe("GET /readyz", () => {
+  test("is 200, and 503 once the keys do not open the database", async () => {
+    await using instance = await testInstance();
+    expect((await instance.request("GET", "/readyz", { token: null })).value).toBe("ready");
+    expect((await instance.request("GET", "/healthz", { token: null })).value).toBe("alive");
+    await run(
+      instance,
+      "UPDATE instance SET value = replace(value, 'v1.first.', 'v1.lost.') WHERE name = 'key_check'",
+    );
+    const { status, error, headers, text } = await instance.request("GET", "/readyz", { token: null });
+    expect([status, error?.code, headers.get("retry-after")]).toEqual([503, 902, "30"]);
+    expect(text).not.toContain("lost");
+    expect((await instance.request("GET", "/healthz", { token: null })).status).toBe(200);
+  });
+});

@@ -1,0 +1,106 @@
+import { describe, expect, test } from "bun:test";
+import { parseConfig, SETTINGS } from "../src/config.ts";
+import { SealpostError } from "../src/errors.ts";
+
+function refusal(env: Record<string, string>): SealpostError | null {
+  try {
+    parseConfig(env);
+    return null;
+  } catch (error) {
+    if (error instanceof SealpostError) return error;
+    throw error;
+  }
+}
+
+describe("parseConfig()", () => {
+  test("has a default for every setting", () => {
+    expect(parseConfig({})).toMatchObject({
+      ...{ host: "127.0.0.1", port: 8_080, databaseUrl: "file:data/sealpost.db", adminUser: "admin" },
+      ...{
+        secrets: "reveal",
+        transport: "smtp",
+        tokenSeconds: 3_600,
+        tlsCa: "",
+        ehloName: "",
+        egress: "private",
+      },
+      ...{ egressPorts: [], trustedProxies: [], auditDays: 365, log: "info" },
+    });
+    expect(parseConfig({}).keys.isEmpty).toBe(true);
+  });
+
+  test("takes an empty value for an absent one", () => {
+    const empty = Object.fromEntries(Object.values(SETTINGS).map(({ name }) => [name, ""]));
+    expect(JSON.stringify(parseConfig(empty))).toBe(JSON.stringify(parseConfig({})));
+  });
+
+  test.each<[name: string, value: string, key: keyof typeof SETTINGS, parsed: unknown]>([
+    ["PORT", "0", "port", 0],
+    ["SEALPOST_DATABASE_URL", ":memory:", "databaseUrl", ":memory:"],
+    ["SEALPOST_SECRETS", "censor", "secrets", "censor"],
+    ["SEALPOST_EGRESS_PORTS", "25, 587,", "egressPorts", [25, 587]],
+    ["SEALPOST_EHLO_NAME", "[192.0.2.1]", "ehloName", "[192.0.2.1]"],
+    ["SEALPOST_LOG", "debug", "log", "debug"],
+  ])("reads %s=%s", (name, value, key, parsed) => {
+    const config: Record<string, unknown> = parseConfig({ [name]: value });
+    expect(config[key]).toEqual(parsed);
+  });
+
+  test("reads blocks of proxies", () => {
+    const { trustedProxies } = parseConfig({ SEALPOST_TRUSTED_PROXIES: "10.0.0.0/8, ::1" });
+    expect(trustedProxies.map((block) => block.contains("10.9.9.9"))).toEqual([true, false]);
+  });
+
+  test.each<[name: string, value: string]>([
+    ["PORT", "http"],
+    ["PORT", "65536"],
+    ["PORT", "-1"],
+    ["PORT", "80.5"],
+    ["SEALPOST_DATABASE_URL", "postgres://localhost"],
+    ["SEALPOST_SECRETS", "hide"],
+    ["SEALPOST_TRANSPORT", "pigeon"],
+    ["SEALPOST_TOKEN_SECONDS", "59"],
+    ["SEALPOST_TOKEN_SECONDS", "604801"],
+    ["SEALPOST_EHLO_NAME", "two words"],
+    ["SEALPOST_EHLO_NAME", "a\r\nRCPT TO:<x@y>"],
+    ["SEALPOST_EGRESS", "none"],
+    ["SEALPOST_EGRESS_PORTS", "25,x"],
+    ["SEALPOST_EGRESS_PORTS", "0"],
+    ["SEALPOST_TRUSTED_PROXIES", "10.0.0.0/33"],
+    ["SEALPOST_TRUSTED_PROXIES", "proxy.example.org"],
+    ["SEALPOST_AUDIT_DAYS", "0"],
+    ["SEALPOST_LOG", "loud"],
+  ])("refuses %s=%j in one line that names it", (name, value) => {
+    const error = refusal({ [name]: value });
+    expect(error?.code).toBe("bad_setting");
+    expect(error?.message).toStartWith(`${name}: expected `);
+    expect(error?.message).not.toMatch(/[\r\n]/);
+  });
+
+  test("refuses an unknown name of ours, and leaves those of others alone", () => {
+    const error = refusal({ SEALPOST_PASSWORD: "hunter2" });
+    expect([error?.code, error?.parameter]).toEqual(["bad_setting", "SEALPOST_PASSWORD"]);
+    expect(error?.message).toContain("SEALPOST_PASSWORD");
+    expect(error?.message).not.toContain("hunter2");
+    expect(refusal({ PATH: "/bin", SEALPOSTER: "x", sealpost_x: "y", DATABASE_URL: "z" })).toBeNull();
+  });
+
+  test("never prints the value of a secret", () => {
+    const secrets = Object.values(SETTINGS).filter((row) => row.secret);
+    expect(secrets.map(({ name }) => name)).toEqual([
+      "SEALPOST_DATABASE_TOKEN",
+      "SEALPOST_KEYS",
+      "SEALPOST_ADMIN_PASSWORD",
+    ]);
+    const config = parseConfig(Object.fromEntries(secrets.map(({ name }) => [name, "hunter2"])));
+    expect(`${JSON.stringify(config)}${Bun.inspect(config)}`).not.toContain("hunter2");
+    expect(config.keys.reveal()).toBe("hunter2");
+  });
+
+  test("every name is of ours, but HOST and PORT, and stands once", () => {
+    const names = Object.values(SETTINGS).map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    const others = names.filter((name) => !name.startsWith("SEALPOST_"));
+    expect(others).toEqual(["HOST", "PORT"]);
+  });
+});

@@ -1,9 +1,8 @@
 import { Hono } from "hono";
-import { openAPIRouteHandler } from "hono-openapi";
 import { auditRoutes } from "./http/audit.ts";
 import { authRoutes } from "./http/auth.ts";
 import { healthRoutes } from "./http/health.ts";
-import { openApiOptions } from "./http/openapi.ts";
+import { openApiDocument } from "./http/openapi.ts";
 import { policyCollection, policyRoutes } from "./http/policy.ts";
 import { smtpServerCollection, smtpServerRoutes } from "./http/smtpserver.ts";
 import type { Services } from "./services.ts";
@@ -37,7 +36,7 @@ export function createApp(services: Services, settings: AppSettings) {
     .route("/audit", auditRoutes(parts));
   routes.onError(createErrorHandler(platform));
   return routes
-    .get("/openapi.json", (c, next) => openAPIRouteHandler(routes, openApiOptions(c))(c, next))
+    .get("/openapi.json", openApiDocument(routes))
     .all("/openapi.json", methodNotAllowed)
     .all("*", urlNotFound);
 }

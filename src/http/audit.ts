@@ -100,7 +100,6 @@ export function auditRoutes(parts: {
         operationId: "listAudit",
         tag: "Audit",
         answer: pageView,
-        refusals: [400],
       }),
       requireRight("auditlog", "GET /audit/"),
       queryParams(auditParams),

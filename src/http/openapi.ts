@@ -1,12 +1,24 @@
-import type { Context } from "hono";
-import type { GenerateSpecOptions } from "hono-openapi";
+import type { Hono, MiddlewareHandler } from "hono";
+import { type GenerateSpecOptions, openAPIRouteHandler } from "hono-openapi";
 import { VERSION } from "../version.ts";
+import type { Env } from "../wire/env.ts";
 
 const DOCUMENT_PATH = "/openapi.json";
 
-/** What the document says beyond the operations; `servers` is where the app is mounted. */
-export function openApiOptions(c: Context): Partial<GenerateSpecOptions> {
-  const prefix = new URL(c.req.url).pathname.slice(0, -DOCUMENT_PATH.length);
+/** Serves the document of these routes. It takes milliseconds to make, so it is kept for the place last asked at. */
+export function openApiDocument(routes: Hono<Env>): MiddlewareHandler<Env> {
+  let kept: { readonly prefix: string; readonly serve: MiddlewareHandler } | undefined;
+  return async (c, next) => {
+    const prefix = new URL(c.req.url).pathname.slice(0, -DOCUMENT_PATH.length);
+    if (kept?.prefix !== prefix) {
+      kept = { prefix, serve: openAPIRouteHandler(routes, documentOptions(prefix)) };
+    }
+    return kept.serve(c, next);
+  };
+}
+
+/** What the document says beyond the operations; `prefix` is where the app is mounted. */
+function documentOptions(prefix: string): Partial<GenerateSpecOptions> {
   return {
     // A collection answers without its final slash too, but has one name.
     exclude: ["/policy", "/smtpserver", "/audit"],

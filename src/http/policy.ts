@@ -44,7 +44,7 @@ export function policyRoutes({ policies, actions, requireRight, platform }: Poli
   const switching = (active: boolean) => {
     const verb = active ? "enable" : "disable";
     const doc = { summary: `Let a policy ${active ? "hold" : "rest"}`, operationId: `${verb}Policy`, tag };
-    return operation({ ...doc, answer: numberOfPolicy, refusals: [400, 404, 409] });
+    return operation({ ...doc, answer: numberOfPolicy, refusals: [404, 409] });
   };
 
   return new Hono<Env>()
@@ -75,7 +75,7 @@ export function policyRoutes({ policies, actions, requireRight, platform }: Poli
         operationId: "getPolicy",
         tag,
         answer: v.array(policyView),
-        refusals: [400, 404],
+        refusals: [404],
       }),
       requireRight("policyread", "GET /policy/<name>"),
       pathParams(policyNameParams),
@@ -114,7 +114,7 @@ export function policyRoutes({ policies, actions, requireRight, platform }: Poli
         operationId: "deletePolicy",
         tag,
         answer: numberOfPolicy,
-        refusals: [400, 404, 409],
+        refusals: [404, 409],
       }),
       requireRight("policydelete", "DELETE /policy/<name>"),
       pathParams(policyNameParams),

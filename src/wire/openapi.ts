@@ -63,7 +63,7 @@ export interface OperationDoc {
 /** Describes one operation for the document of the interface. */
 export function operation(doc: OperationDoc) {
   const refused = [
-    ...(doc.open ? [] : [401, 403]),
+    ...(doc.open ? [] : [400, 401, 403]),
     ...(doc.body ? [400, 413, 415] : []),
     ...(doc.refusals ?? []),
     503,

@@ -1,0 +1,63 @@
+import { describe, expect, test } from "bun:test";
+import { hc } from "hono/client";
+import type { SealpostApp } from "../../src/app.ts";
+import { ADMIN, PEER, type TestInstance, testInstance } from "../fixtures/instance.ts";
+
+/** Fails to compile unless both types are the same. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const isSame = <A, B>(_: Same<A, B>) => undefined;
+
+function clientOf({ app, token }: TestInstance) {
+  const bindings = { peerAddress: PEER };
+  return hc<SealpostApp>("http://sealpost.test", {
+    headers: { Authorization: token },
+    fetch: (input: string | URL | Request, init?: RequestInit) => app.request(input, init, bindings),
+  });
+}
+
+describe("hc<SealpostApp>()", () => {
+  test("calls the four endpoints, with their types", async () => {
+    await using instance = await testInstance();
+    const client = clientOf(instance);
+    const one = client.smtpserver[":identifier"];
+
+    const json = { server: "mail.example.org", port: 587, sender: "me@example.org", tls: true };
+    const saved = await (await one.$post({ param: { identifier: "a" }, json })).json();
+    isSame<typeof saved.result.value, boolean>(true);
+    expect(saved.result.value).toBe(true);
+
+    const list = await (await client.smtpserver.$get({ query: {} })).json();
+    const port = list.result.value.a?.port;
+    isSame<typeof port, number | undefined>(true);
+    expect(port).toBe(587);
+
+    const test = { server: "mail.example.org", recipient: "user@example.net", sender: "me@example.org" };
+    const sent = await (await client.smtpserver.send_test_email.$post({ json: test })).json();
+    isSame<typeof sent.result.value, boolean>(true);
+    expect([sent.result.value, sent.detail?.delivery.accepted]).toEqual([true, ["user@example.net"]]);
+
+    const gone = await (await one.$delete({ param: { identifier: "a" } })).json();
+    isSame<typeof gone.result.value, boolean>(true);
+    expect(gone.result.value).toBe(true);
+  });
+
+  test("refuses at compile time what the interface would refuse", async () => {
+    await using instance = await testInstance();
+    const client = clientOf(instance);
+    const param = { identifier: "a" };
+    // @ts-expect-error: server is required.
+    const missing = await client.smtpserver[":identifier"].$post({ param, json: { port: 25 } });
+    const json = { server: "a", port: "x" };
+    // @ts-expect-error: a port is a number here.
+    const text = await client.smtpserver[":identifier"].$post({ param, json });
+    expect([missing.status, text.status] as number[]).toEqual([400, 400]);
+  });
+
+  test("logs in", async () => {
+    await using instance = await testInstance();
+    const { username, password } = ADMIN;
+    const session = await (await clientOf(instance).auth.$post({ json: { username, password } })).json();
+    isSame<typeof session.result.value.token, string>(true);
+    expect(session.result.value.role).toBe("admin");
+  });
+});

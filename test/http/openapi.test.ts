@@ -1,0 +1,237 @@
+import { describe, expect, test } from "bun:test";
+import { Hono } from "hono";
+import { ADMIN, PEER, type TestInstance, testInstance } from "../fixtures/instance.ts";
+import { type RequestOptions, sendRequest } from "../fixtures/request.ts";
+
+interface Schema {
+  readonly type?: string;
+  readonly anyOf?: readonly Schema[];
+  readonly enum?: readonly string[];
+  readonly const?: unknown;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly minimum?: number;
+}
+interface Parameter {
+  readonly name: string;
+  readonly in: "path" | "query" | "header";
+  readonly required?: boolean;
+  readonly schema: Schema;
+}
+interface Content {
+  readonly [mediaType: string]: { readonly schema: Schema };
+}
+interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly tags: readonly string[];
+  readonly parameters?: readonly Parameter[];
+  readonly requestBody?: { readonly content: Content };
+  readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: Content }>>;
+  readonly security?: readonly object[];
+}
+interface Document {
+  readonly openapi: string;
+  readonly info: object;
+  readonly servers: readonly { readonly url: string }[];
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly security: readonly object[];
+  readonly components: { readonly securitySchemes: object };
+}
+
+const BODY_TYPES = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"];
+
+async function documentOf(instance: TestInstance): Promise<Document> {
+  const { status, text } = await instance.request("GET", "/openapi.json", { token: null });
+  expect(status).toBe(200);
+  return JSON.parse(text);
+}
+const operationsOf = ({ paths }: Document) =>
+  Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
+  );
+
+/** A value that the schema allows, or what this instance needs. */
+function example(name: string, schema: Schema): unknown {
+  const known: Record<string, unknown> = {
+    ...{ scope: "admin", action: "*", server: "mail.example.org", recipient: "user@example.net" },
+    ...{ sender: "me@example.org", ...ADMIN },
+  };
+  if (name in known) return known[name];
+  if (schema.enum) return schema.enum[0];
+  if (schema.type === "integer" || schema.type === "number") return schema.minimum ?? 1;
+  return schema.type === "boolean" ? false : "";
+}
+
+describe("GET /openapi.json", () => {
+  test("is an OpenAPI 3.1 document of every route", async () => {
+    await using instance = await testInstance();
+    const document = await documentOf(instance);
+    expect(document.openapi).toMatch(/^3\.1\./);
+    const listed = operationsOf(document).map(({ method, path }) => `${method} ${path}`);
+    const routes = instance.app.routes
+      .filter(({ method }) => method !== "ALL")
+      .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`)
+      .filter((route) => !/^GET \/(policy|smtpserver|audit|openapi\.json)$/.test(route));
+    expect(listed.toSorted()).toEqual([...new Set(routes)].toSorted());
+  });
+
+  test("has no operation id twice, and describes every operation, answer and parameter of a path", async () => {
+    await using instance = await testInstance();
+    const document = await documentOf(instance);
+    const operations = operationsOf(document);
+    const ids = operations.map(({ operation }) => operation.operationId);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const { path, operation } of operations) {
+      expect(operation.summary).not.toBe("");
+      expect(operation.tags).toHaveLength(1);
+      const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name);
+      const described = (operation.parameters ?? []).filter((parameter) => parameter.in === "path");
+      expect(described.map(({ name }) => name)).toEqual(inPath);
+      expect(described.every(({ required }) => required)).toBe(true);
+      for (const answer of Object.values(operation.responses)) {
+        expect(answer.description).not.toBe("");
+        expect(answer.content?.["application/json"]?.schema.properties).toHaveProperty("result");
+      }
+      expect(operation.responses).toHaveProperty("200");
+      if (operation.security?.length !== 0) expect(operation.responses).toHaveProperty("401");
+    }
+    expect(JSON.stringify(document)).not.toContain("undefined");
+  });
+
+  test("lists the seed's parameters with their defaults, in three media types", async () => {
+    await using instance = await testInstance();
+    const { paths } = await documentOf(instance);
+    const keys = [
+      "server",
+      "port",
+      "username",
+      "password",
+      "sender",
+      "tls",
+      "timeout",
+      "enqueue_job",
+      "description",
+    ];
+    const signing = ["smime", "dont_send_on_error", "private_key", "private_key_password", "certificate"];
+    const bodies = {
+      "/smtpserver/{identifier}": [...keys, ...signing],
+      "/smtpserver/send_test_email": [...keys, ...signing, "identifier", "recipient"],
+    };
+    for (const [path, expected] of Object.entries(bodies)) {
+      const content = paths[path]?.post?.requestBody?.content ?? {};
+      expect(Object.keys(content).toSorted()).toEqual(BODY_TYPES);
+      for (const { schema } of Object.values(content)) {
+        expect(Object.keys(schema.properties ?? {})).toEqual(expected);
+        expect(schema.properties).toMatchObject({
+          port: { default: 25 },
+          timeout: { default: 10 },
+          tls: { default: false },
+        });
+        expect(schema.required).toEqual(expected.filter((name) => name === "server" || name === "recipient"));
+      }
+    }
+    const value =
+      paths["/smtpserver/{identifier}"]?.get?.responses["200"]?.content?.["application/json"]?.schema;
+    const view = value?.properties?.result?.properties?.value?.properties ?? {};
+    expect(Object.keys(view).toSorted()).toEqual([...keys, ...signing].toSorted());
+  });
+
+  test("is enough to call every operation", async () => {
+    await using instance = await testInstance();
+    await instance.request("POST", "/smtpserver/a", { json: { server: "a" } });
+    await instance.request("POST", "/policy/a", { json: { scope: "admin", action: "*" } });
+    const order = ["POST", "GET", "DELETE"];
+    const operations = operationsOf(await documentOf(instance));
+    for (const { path, method, operation } of operations.toSorted(
+      (a, b) => order.indexOf(a.method) - order.indexOf(b.method),
+    )) {
+      const given = operation.parameters ?? [];
+      const query = given
+        .filter((one) => one.in === "query")
+        .map(({ name, schema }) => [name, String(example("", schema))]);
+      const schema = operation.requestBody?.content["application/json"]?.schema;
+      const json =
+        schema &&
+        Object.fromEntries(
+          Object.entries(schema.properties ?? {}).map(([name, one]) => [name, example(name, one)]),
+        );
+      const options: RequestOptions = {
+        query: Object.fromEntries(query.filter(([, value]) => value !== "")),
+        ...(json && { json }),
+      };
+      const { status, error } = await instance.request(method, path.replaceAll(/\{\w+\}/g, "a"), options);
+      expect([method, path, status, error]).toEqual([method, path, 200, undefined]);
+    }
+  });
+
+  test("is made once for a place", async () => {
+    await using instance = await testInstance();
+    const first = await instance.request("GET", "/openapi.json");
+    const startMs = performance.now();
+    for (let i = 0; i < 20; i++)
+      expect((await instance.request("GET", "/openapi.json")).text).toBe(first.text);
+    expect((performance.now() - startMs) / 20).toBeLessThan(10);
+  });
+});
+
+describe("mounted in a host app under /mail", () => {
+  async function mounted() {
+    const instance = await testInstance();
+    const host = new Hono().get("/", (c) => c.text("host")).route("/mail", instance.app);
+    const request = (method: string, path: string, options: RequestOptions = {}) =>
+      sendRequest(host, method, path, { token: instance.token, peer: PEER, ...options });
+    return { request, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
+  }
+
+  test("serves every path there", async () => {
+    await using host = await mounted();
+    expect((await host.request("POST", "/mail/smtpserver/a", { json: { server: "a" } })).value).toBe(true);
+    for (const path of [
+      "/mail/smtpserver/",
+      "/mail/smtpserver",
+      "/mail/smtpserver/a",
+      "/mail/policy/",
+      "/mail/audit/",
+    ]) {
+      expect((await host.request("GET", path)).status).toBe(200);
+    }
+    expect((await host.request("POST", "/mail/auth", { json: ADMIN })).body.id).toBe(2);
+  });
+
+  test("says in the document where it is", async () => {
+    await using host = await mounted();
+    const document: Document = JSON.parse((await host.request("GET", "/mail/openapi.json")).text);
+    expect(document.servers).toEqual([{ url: "/mail" }]);
+    expect(Object.keys(document.paths)).toContain("/smtpserver/{identifier}");
+  });
+
+  test.each<[method: string, path: string, options: RequestOptions, status: number]>([
+    ["GET", "/mail/smtpserver/", { token: null }, 401],
+    ["GET", "/mail/smtpserver/none", {}, 404],
+    ["POST", "/mail/smtpserver/a", { json: {} }, 400],
+    ["POST", "/mail/smtpserver/", { json: {} }, 405],
+    ["GET", "/mail/nothing", {}, 404],
+    ["POST", "/mail/smtpserver/a", { json: { x: "x".repeat(300_000) } }, 413],
+    ["POST", "/mail/smtpserver/a", { body: "x", headers: { "content-type": "image/png" } }, 415],
+    ["POST", "/mail/auth", { json: { username: "admin", password: "wrong" } }, 401],
+  ])("answers %s %s with an envelope", async (method, path, options, status) => {
+    await using host = await mounted();
+    const { body, headers, ...answer } = await host.request(method, path, options);
+    expect([answer.status, body.jsonrpc, body.result.status]).toEqual([status, "2.0", false]);
+    expect(headers.get("cache-control")).toBe("no-store");
+  });
+
+  test("audits what fails there", async () => {
+    await using host = await mounted();
+    await host.request("GET", "/mail/smtpserver/", { token: "garbage" });
+    await host.request("POST", "/mail/smtpserver/a", { json: { port: 1 } });
+    const { value } = await host.request("GET", "/mail/audit/");
+    expect(value).toMatchObject({
+      auditdata: [
+        { success: false, identifier: "a", info: "missing_parameter server" },
+        { success: false, info: "bad_token" },
+      ],
+    });
+  });
+});

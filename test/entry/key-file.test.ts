@@ -1,0 +1,33 @@
+import { expect, test } from "bun:test";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { makeKeyFile, readKeyFile } from "../../src/entry/key-file.ts";
+import { PLATFORM } from "../../src/entry/platform.ts";
+import { parseKeyring } from "../../src/secrets/keyring.ts";
+import { temporaryFolder } from "../fixtures/process/folder.ts";
+
+test("makeKeyFile() called many times at once makes one file that all agree on, for its owner only", async () => {
+  using folder = temporaryFolder();
+  const path = join(folder.path, "keys");
+  const texts = await Promise.all(Array.from({ length: 20 }, () => makeKeyFile(path, PLATFORM)));
+  expect(new Set(texts).size).toBe(1);
+  expect(parseKeyring(texts[0] ?? "").ids).toHaveLength(1);
+  expect(await readKeyFile(path)).toBe(texts[0] ?? "");
+  expect(readdirSync(folder.path)).toEqual(["keys"]);
+  expect((statSync(path).mode & 0o777).toString(8)).toBe("600");
+});
+
+test("makeKeyFile() never replaces a file", async () => {
+  using folder = temporaryFolder();
+  const path = join(folder.path, "keys");
+  writeFileSync(path, "whatever\n");
+  expect(await makeKeyFile(path, PLATFORM)).toBe("whatever");
+});
+
+test("readKeyFile() takes keys line by line or comma separated, and null stands for no file", async () => {
+  using folder = temporaryFolder();
+  const path = join(folder.path, "keys");
+  expect(await readKeyFile(path)).toBeNull();
+  writeFileSync(path, "a:1\r\n\n b:2,c:3 \n");
+  expect(await readKeyFile(path)).toBe("a:1,b:2,c:3");
+});

@@ -62,6 +62,8 @@ async function stop(server: HttpServer, instance: LocalInstance): Promise<void> 
 
 /** @returns the password to show, if this process made the admin and the password is not the owner's own. */
 async function makeFirstAdmin(config: Config, { services, platform }: LocalInstance): Promise<string | null> {
+  // Spares the second that a hash may take; of several processes that see none, one makes him.
+  if ((await services.admins.list()).length > 0) return null;
   const random = platform.randomBytes(PASSWORD_BYTES).toBase64({ alphabet: "base64url" });
   const given = !config.adminPassword.isEmpty;
   const password = given ? config.adminPassword : new Secret(random);

@@ -20,6 +20,7 @@ import { PLATFORM as platform } from "./platform.ts";
 /** Only the owner looks into the data folder, and into the files that are made, wherever they lie. */
 const DATA_MODE = 0o700;
 const OWNER_ONLY_UMASK = 0o077;
+
 /** An instance on a runtime with files and sockets, ready for requests. */
 export interface LocalInstance extends AsyncDisposable {
   readonly services: Services;

@@ -29,6 +29,8 @@ const ONE_FILE = [
   "nodemailer/lib/mail-composer",
   "pkijs",
   "@libsql/client",
+  "@libsql/client/sqlite3",
+  "@libsql/client/web",
 ];
 
 const root = join(import.meta.dir, "..", "src");

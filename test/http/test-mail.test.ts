@@ -4,10 +4,7 @@ import type { Transport } from "../../src/contracts/transport.ts";
 import type { Failure } from "../../src/domain/delivery.ts";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
 import type { TestAnswer } from "../fixtures/request.ts";
-import { leaf, SENDER, sender } from "../fixtures/smime/authority.ts";
-import { encrypt, PASSPHRASE, privateKey } from "../fixtures/smime/keys.ts";
-import { isInstalled } from "../fixtures/smime/openssl.ts";
-import { opensslVerify } from "../fixtures/smime/verify.ts";
+import { SENDER } from "../fixtures/smime/authority.ts";
 
 const CENSORED = "__CENSORED__";
 const TEST = { server: "mail.example.org", recipient: "user@example.net", sender: SENDER };
@@ -206,98 +203,5 @@ describe("__CENSORED__ in a test", () => {
     for (const password of [undefined, null, ""])
       await send(instance, { ...SAME, identifier: "a", password });
     expect(instance.sent.map(({ server }) => server.password.reveal())).toEqual(["", "", ""]);
-  });
-});
-
-describe.skipIf(!isInstalled("openssl"))("a signed test", () => {
-  const identity = async () => {
-    const { key, certificate, intermediate } = await sender("p256");
-    return { private_key: key, certificate: certificate + intermediate.certificate, smime: true };
-  };
-  const expired = async () => {
-    const key = await privateKey("p256");
-    const dates = { notBefore: "20200101000000Z", notAfter: "20260501000000Z" };
-    return { private_key: key, certificate: await leaf({ key, ...dates }), smime: true };
-  };
-
-  test("can be verified, and has its routing fields outside", async () => {
-    await using instance = await testInstance();
-    const { value, detail } = await send(instance, { ...(await identity()), identifier: "office" });
-    expect([value, detail?.smime]).toEqual([true, { signed: true }]);
-    const verified = await opensslVerify(mail(instance), (await sender("p256")).root);
-    expect([verified.code, verified.stderr]).toEqual([0, expect.stringContaining("successful")]);
-    const read = await PostalMime.parse(mail(instance));
-    expect([read.subject, read.from?.address]).toEqual(["Test Email from Sealpost", SENDER]);
-  });
-
-  test("that cannot be signed goes out unsigned, and says so", async () => {
-    await using instance = await testInstance();
-    const { value, detail } = await send(instance, { ...(await expired()) });
-    expect(value).toBe(true);
-    expect(detail?.smime).toEqual({
-      signed: false,
-      code: "sign_expired",
-      reason: expect.stringContaining("expired"),
-    });
-    expect(new TextDecoder().decode(mail(instance))).not.toContain("multipart/signed");
-  });
-
-  test("that cannot be signed stays here with dont_send_on_error", async () => {
-    await using instance = await testInstance();
-    const { status, value, detail } = await send(instance, {
-      ...(await expired()),
-      dont_send_on_error: true,
-    });
-    expect([status, value]).toEqual([200, false]);
-    expect(detail?.delivery).toMatchObject({
-      phase: "sign",
-      code: "sign_expired",
-      outcome: "not-sent",
-      hint: expect.any(String),
-    });
-    expect(detail?.smime).toMatchObject({ signed: false, code: "sign_expired" });
-    expect(instance.sent).toEqual([]);
-  });
-
-  test.each<[parameter: string, change: () => Promise<object>]>([
-    ["private_key", async () => ({ ...(await identity()), private_key: "no PEM" })],
-    ["certificate", async () => ({ ...(await identity()), certificate: "no PEM" })],
-    ["private_key", async () => ({ private_key: "no PEM" })],
-    ["private_key", async () => ({ smime: true })],
-    ["certificate", async () => ({ ...(await identity()), certificate: "" })],
-  ])("with a %s that is none is 905", async (parameter, change) => {
-    await using instance = await testInstance();
-    const answer = await send(instance, await change());
-    expect(outcome(answer)).toEqual([400, 905]);
-    expect(answer.error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: `);
-    expect(instance.sent).toEqual([]);
-  });
-
-  test("borrows key and passphrase for the same sender only", async () => {
-    await using instance = await testInstance();
-    const { private_key, certificate } = await identity();
-    const stored = {
-      private_key: await encrypt(private_key, []),
-      private_key_password: PASSPHRASE,
-      certificate,
-    };
-    expect((await save(instance, stored)).status).toBe(200);
-    const borrowed = {
-      private_key: CENSORED,
-      private_key_password: CENSORED,
-      certificate,
-      smime: true,
-      identifier: "a",
-    };
-    expect((await send(instance, borrowed)).detail?.smime).toEqual({ signed: true });
-    expect((await send(instance, { ...borrowed, server: "elsewhere.example.org" })).detail?.smime).toEqual({
-      signed: true,
-    });
-    const stranger = await send(instance, { ...borrowed, sender: "other@example.org" });
-    expect(outcome(stranger)).toEqual([400, 905]);
-    const passphrase = { ...borrowed, private_key: stored.private_key, sender: "other@example.org" };
-    expect((await send(instance, passphrase)).error?.message).toStartWith(
-      "ERR905: Invalid parameter: private_key_password: ",
-    );
   });
 });

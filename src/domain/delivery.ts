@@ -27,6 +27,7 @@ export const FAILURE_CODES = [
   "cert_untrusted",
   "cert_name",
   "cert_expired",
+  "tls_failed",
   "auth_not_offered",
   "auth_rejected",
   "sender_missing",

@@ -35,7 +35,7 @@ const RULES: readonly HintRule[] = [
   },
   {
     code: "unreachable",
-    hint: "There is no route to that host: check the network of this machine and the firewall",
+    hint: "That host cannot be reached: check its name and port, the network of this machine and the firewall",
   },
   {
     code: "timeout",
@@ -111,6 +111,10 @@ const RULES: readonly HintRule[] = [
     hint: "The server's certificate has expired or is not valid yet: its owner has to renew it; check the clock here too",
   },
   {
+    code: "tls_failed",
+    hint: "TLS failed, and Workers do not say why: the certificate may be from a private authority, which they cannot trust, for another name, or expired; or the port speaks no TLS",
+  },
+  {
     code: "auth_not_offered",
     when: ({ security }) => security === "none",
     hint: "The server takes no log-in in clear text: set tls to true, or leave username empty if it needs none",
@@ -153,6 +157,11 @@ const RULES: readonly HintRule[] = [
   { code: "sign_expired", hint: "Get a new certificate for this sender" },
   { code: "sign_usage", hint: "Get a certificate that may sign mail (emailProtection)" },
   { code: "sign_sender", hint: "Use a sender that the certificate names" },
+  {
+    code: "unsupported_here",
+    phase: "connect",
+    hint: "Port 25 cannot be reached; Cloudflare closes it for Workers: use 587, or smtps:// on 465",
+  },
   {
     code: "unsupported_here",
     hint: "The server cannot take such an address (no SMTPUTF8): use one in ASCII",

@@ -4,6 +4,7 @@ import tls from "node:tls";
 import { type Connect, ConnectError } from "../contracts/transport.ts";
 import type { FailureCode, Phase } from "../domain/delivery.ts";
 import { type EgressMode, isEgressAllowed } from "./egress.ts";
+import { settle } from "./settle.ts";
 import { failureCodeOf, isRetryable, tlsFailure } from "./socket-errors.ts";
 import { tlsOptionsFor } from "./tls.ts";
 
@@ -82,37 +83,5 @@ function secure(plain: Socket, options: tls.ConnectionOptions, signal: AbortSign
     plain.destroy();
     const { phase, code } = tlsFailure(error, "connect");
     return failed(phase, code, error);
-  });
-}
-
-/** Waits until a socket is ready; if it never will be, it is destroyed. */
-function settle<S extends Socket>(
-  socket: S,
-  readyEvent: "connect" | "secureConnect",
-  signal: AbortSignal,
-  describe: (error: unknown) => ConnectError,
-): Promise<S> {
-  return new Promise((resolve, reject) => {
-    const fail = (reason: unknown): void => {
-      finish();
-      // A late error of a socket that nobody waits for is no news.
-      socket.on("error", () => undefined);
-      socket.destroy();
-      reject(reason);
-    };
-    const onReady = (): void => {
-      finish();
-      resolve(socket);
-    };
-    const onError = (error: unknown): void => fail(describe(error));
-    const onClose = (): void => fail(describe({ code: "ECONNRESET" }));
-    const onAbort = (): void => fail(signal.reason);
-    const finish = (): void => {
-      socket.off(readyEvent, onReady).off("error", onError).off("close", onClose);
-      signal.removeEventListener("abort", onAbort);
-    };
-    socket.once(readyEvent, onReady).once("error", onError).once("close", onClose);
-    signal.addEventListener("abort", onAbort);
-    if (signal.aborted) onAbort();
   });
 }

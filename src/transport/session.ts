@@ -1,20 +1,22 @@
 import type { Socket } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import SMTPConnection from "nodemailer/lib/smtp-connection";
-import type { SmtpReply, TlsPeer } from "../domain/delivery.ts";
+import type { FailureCode, Phase, SmtpReply, TlsPeer } from "../domain/delivery.ts";
 import type { OpenServer } from "../domain/smtp-server.ts";
 import type { Attempt } from "./attempt.ts";
 import { type Capabilities, chooseMechanism } from "./capabilities.ts";
 import { DeliveryError } from "./delivery-error.ts";
 import { Monitor } from "./monitor.ts";
 import { redactor } from "./redact.ts";
-import { failureCodeOf, tlsFailure } from "./socket-errors.ts";
+import { failureCodeOf } from "./socket-errors.ts";
 
 export interface SessionOptions {
   readonly server: OpenServer;
   readonly ehloName: string;
   readonly tlsOptions: ConnectionOptions;
   readonly readTlsPeer: (socket: Socket) => TlsPeer;
+  /** Where and why the handshake after STARTTLS failed. */
+  readonly explainTls: (error: unknown) => { readonly phase: Phase; readonly code: FailureCode };
 }
 
 export interface Transaction {
@@ -181,7 +183,7 @@ export class Session {
 
   #failureOf(error: unknown, attempt: Attempt): DeliveryError {
     if (!this.#isUpgrading) return attempt.failure(failureCodeOf(error) ?? "closed");
-    const { phase, code } = tlsFailure(error, "starttls");
+    const { phase, code } = this.#options.explainTls(error);
     return attempt.failure(code, null, phase);
   }
 

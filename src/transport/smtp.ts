@@ -9,6 +9,7 @@ import { inspectDelivery } from "./input.ts";
 import { openSocket } from "./open-socket.ts";
 import { DEFAULT_POOL_LIMITS, Pool, type PoolLimits } from "./pool.ts";
 import { Session } from "./session.ts";
+import { tlsFailure } from "./socket-errors.ts";
 import { readTlsPeer, tlsOptionsFor } from "./tls.ts";
 
 export interface SmtpTransportOptions {
@@ -26,6 +27,10 @@ export interface SmtpTransportOptions {
    * A longer wait (RFC 5321 4.5.3.2.6 asks for ten minutes) moves the bound of the whole.
    */
   readonly finalReplyTimeoutMs?: (server: OpenServer) => number;
+  /** Bound of the whole mail, in milliseconds, where it is less than four times `timeoutMs`; default: none. */
+  readonly wholeTimeoutMs?: number;
+  /** The runtime does not say why a handshake failed: then it is `tls_failed`. */
+  readonly hidesTlsErrors?: boolean;
 }
 
 /** The whole mail may take this many times `timeoutMs`. */
@@ -67,9 +72,15 @@ function failedReceipt(error: unknown, attempt: Attempt, carrier: Carrier): Rece
   return { timingMs, tls: carrier.tls, successful: false, failure };
 }
 
-function limitsFor(server: OpenServer, { finalReplyTimeoutMs }: SmtpTransportOptions): Limits {
+/** The time that one mail through a server may take, in milliseconds. */
+export function wholeTimeoutMs(server: OpenServer, mostMs = Number.POSITIVE_INFINITY): number {
+  return Math.min(WHOLE_STEPS * server.timeoutMs, mostMs);
+}
+
+function limitsFor(server: OpenServer, options: SmtpTransportOptions): Limits {
   const stepMs = server.timeoutMs;
-  return { stepMs, wholeMs: WHOLE_STEPS * stepMs, finalReplyMs: finalReplyTimeoutMs?.(server) ?? stepMs };
+  const wholeMs = wholeTimeoutMs(server, options.wholeTimeoutMs);
+  return { stepMs, wholeMs, finalReplyMs: options.finalReplyTimeoutMs?.(server) ?? stepMs };
 }
 
 function dialler(options: SmtpTransportOptions): (server: OpenServer, attempt: Attempt) => Promise<Session> {
@@ -80,5 +91,7 @@ function dialler(options: SmtpTransportOptions): (server: OpenServer, attempt: A
       ehloName: options.ehloName,
       tlsOptions: tlsOptions(server.host, isIP(server.host) !== 0),
       readTlsPeer: (socket) => readTlsPeer(socket, options.now()),
+      explainTls: (error) =>
+        options.hidesTlsErrors ? { phase: "certificate", code: "tls_failed" } : tlsFailure(error, "starttls"),
     });
 }

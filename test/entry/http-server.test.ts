@@ -66,6 +66,7 @@ test("finish() resolves when every request is answered, idle connections aside",
     isFinished = true;
   });
   await expect(fetch(server.url)).rejects.toThrow();
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
   expect(isFinished).toBe(false);
   release.resolve();
   await finishing;

@@ -9,7 +9,7 @@ import type { Services } from "./services.ts";
 import type { Env } from "./wire/env.ts";
 import { auditFailures, createErrorHandler } from "./wire/failures.ts";
 import { createRequireRight } from "./wire/guard.ts";
-import { methodNotAllowed, urlNotFound } from "./wire/not-found.ts";
+import { allowOnly, urlNotFound } from "./wire/not-found.ts";
 import { limitBody, type RequestOptions, requestContext } from "./wire/request.ts";
 import { checkUrl } from "./wire/url.ts";
 
@@ -37,7 +37,7 @@ export function createApp(services: Services, settings: AppSettings) {
   routes.onError(createErrorHandler(platform));
   return routes
     .get("/openapi.json", openApiDocument(routes))
-    .all("/openapi.json", methodNotAllowed)
+    .all("/openapi.json", allowOnly("GET"))
     .all("*", urlNotFound);
 }
 

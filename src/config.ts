@@ -27,6 +27,11 @@ function setting<T>(
 
 const text = v.string();
 const required = v.pipe(text, v.nonEmpty("expected a text"));
+const name = v.pipe(
+  required,
+  v.maxLength(255, "expected at most 255 characters"),
+  v.check((value) => !/\p{Cc}/u.test(value), "expected a name without control characters"),
+);
 const secret = v.pipe(
   text,
   v.transform((value) => new Secret(value)),
@@ -80,6 +85,8 @@ export const SETTINGS = {
       ),
     ),
     "libSQL URL",
+    // It may carry a token.
+    { secret: true },
   ),
   databaseToken: setting("SEALPOST_DATABASE_TOKEN", "", secret, "Token of a remote database", {
     secret: true,
@@ -91,7 +98,7 @@ export const SETTINGS = {
     "`id:base64(32 bytes)`, comma separated; the first seals, all open. For `file:` databases made on first start in `sealpost.keys` beside the database",
     { secret: true },
   ),
-  adminUser: setting("SEALPOST_ADMIN_USER", "admin", required, "Name of the first admin"),
+  adminUser: setting("SEALPOST_ADMIN_USER", "admin", name, "Name of the first admin"),
   adminPassword: setting(
     "SEALPOST_ADMIN_PASSWORD",
     "",

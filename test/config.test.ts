@@ -88,11 +88,15 @@ describe("parseConfig()", () => {
   test("never prints the value of a secret", () => {
     const secrets = Object.values(SETTINGS).filter((row) => row.secret);
     expect(secrets.map(({ name }) => name)).toEqual([
+      "SEALPOST_DATABASE_URL",
       "SEALPOST_DATABASE_TOKEN",
       "SEALPOST_KEYS",
       "SEALPOST_ADMIN_PASSWORD",
     ]);
-    const config = parseConfig(Object.fromEntries(secrets.map(({ name }) => [name, "hunter2"])));
+    const url = "https://db.example.org/?authToken=hunter2";
+    expect(refusal({ SEALPOST_DATABASE_URL: `postgres${url}` })?.message).not.toContain("hunter2");
+    const values = secrets.map(({ name }) => [name, name === "SEALPOST_DATABASE_URL" ? "file:x" : "hunter2"]);
+    const config = parseConfig(Object.fromEntries(values));
     expect(`${JSON.stringify(config)}${Bun.inspect(config)}`).not.toContain("hunter2");
     expect(config.keys.reveal()).toBe("hunter2");
   });

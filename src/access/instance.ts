@@ -33,9 +33,12 @@ export function createInstance(parts: {
     return readOrMake(name, make);
   }
 
-  async function checkKeys(): Promise<void> {
+  async function refuseMissingKeys(): Promise<void> {
     const missing = [...(await sealed.keyIds())].filter((id) => !keyring.ids.includes(id));
     if (missing.length > 0) throw keysMissing(missing, keyring.ids);
+  }
+
+  async function checkKeys(): Promise<void> {
     const text = await readOrMake(KEY_CHECK, () => KEY_CHECK_TEXT);
     if (text !== KEY_CHECK_TEXT) throw new SealpostError("unsealable", "The sealed check value is damaged");
   }
@@ -46,6 +49,7 @@ export function createInstance(parts: {
      * @throws {SealpostError} `bad_setting` if a key is missing or is not the one that sealed.
      */
     async start(): Promise<void> {
+      await refuseMissingKeys();
       await checkKeys().catch((error) => {
         throw asSetting(error);
       });
@@ -75,7 +79,7 @@ export function createInstance(parts: {
 
 function keysMissing(missing: readonly string[], given: readonly string[]): SealpostError {
   const names = missing.map((id) => `"${id}"`).join(", ");
-  const message = `SEALPOST_KEYS: this database is sealed with key ${names}, which is not among the given (${given.join(", ")}); add it`;
+  const message = `SEALPOST_KEYS: this database is sealed with key ${names}, which is not among the given (${given.join(", ")}); add it here or in the key file`;
   return new SealpostError("bad_setting", message, { parameter: "SEALPOST_KEYS" });
 }
 

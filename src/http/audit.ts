@@ -11,7 +11,7 @@ import {
 import type { Env } from "../wire/env.ts";
 import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
-import { methodNotAllowed } from "../wire/not-found.ts";
+import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
 import { queryParams } from "../wire/params.ts";
 
@@ -117,7 +117,7 @@ export function auditRoutes(parts: {
         return c.json(success(value, platform.now()));
       },
     )
-    .all("/", methodNotAllowed);
+    .all("/", allowOnly("GET"));
 }
 
 function toQuery(params: v.InferOutput<typeof auditParams>, now: Date): AuditQuery {

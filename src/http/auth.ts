@@ -6,7 +6,7 @@ import type { Platform } from "../contracts/platform.ts";
 import { missingParameter, SealpostError } from "../errors.ts";
 import type { Env } from "../wire/env.ts";
 import { success } from "../wire/envelope.ts";
-import { methodNotAllowed } from "../wire/not-found.ts";
+import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
 import { bodyParams } from "../wire/params.ts";
 
@@ -94,5 +94,5 @@ export function authRoutes(parts: {
         return c.json({ ...envelope, id: 2 as const, result });
       },
     )
-    .all("/", methodNotAllowed);
+    .all("/", allowOnly("POST"));
 }

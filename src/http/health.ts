@@ -3,7 +3,7 @@ import * as v from "valibot";
 import type { Platform } from "../contracts/platform.ts";
 import type { Env } from "../wire/env.ts";
 import { success } from "../wire/envelope.ts";
-import { methodNotAllowed } from "../wire/not-found.ts";
+import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
 
 const tag = "Health";
@@ -41,6 +41,6 @@ export function healthRoutes(parts: {
         return c.json(success("ready" as const, platform.now()));
       },
     )
-    .all("/healthz", methodNotAllowed)
-    .all("/readyz", methodNotAllowed);
+    .all("/healthz", allowOnly("GET"))
+    .all("/readyz", allowOnly("GET"));
 }

@@ -7,7 +7,7 @@ import { SealpostError } from "../errors.ts";
 import type { Env } from "../wire/env.ts";
 import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
-import { methodNotAllowed } from "../wire/not-found.ts";
+import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
 import { bodyParams, pathParams } from "../wire/params.ts";
 import { policyNameParams, policyParams, policyView } from "./policy-schema.ts";
@@ -35,7 +35,7 @@ export function policyCollection({ policies, requireRight, platform }: PolicyPar
     .get("/", list, requireRight("policyread", "GET /policy/"), async (c) => {
       return c.json(success((await policies.list()).map(toPolicyView), platform.now()));
     })
-    .all("/", methodNotAllowed);
+    .all("/", allowOnly("GET"));
 }
 
 /** One policy: what it allows to whom. */
@@ -123,9 +123,9 @@ export function policyRoutes({ policies, actions, requireRight, platform }: Poli
         return c.json(success(id, platform.now()));
       },
     )
-    .all("/:name", methodNotAllowed)
-    .all("/enable/:name", methodNotAllowed)
-    .all("/disable/:name", methodNotAllowed);
+    .all("/:name", allowOnly("GET", "POST", "DELETE"))
+    .all("/enable/:name", allowOnly("POST"))
+    .all("/disable/:name", allowOnly("POST"));
 }
 
 function toPolicyView(policy: Policy): v.InferOutput<typeof policyView> {

@@ -10,7 +10,7 @@ import type { TestMail } from "../mail/test-mail.ts";
 import type { Env } from "../wire/env.ts";
 import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
-import { methodNotAllowed } from "../wire/not-found.ts";
+import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
 import { bodyParams, pathParams, queryParams } from "../wire/params.ts";
 import { readConditions, readIfMatch } from "./conditions.ts";
@@ -70,7 +70,7 @@ export function smtpServerCollection(parts: SmtpServerParts) {
         return c.json(success(value, platform.now(), unreadable(all, reveal)));
       },
     )
-    .all("/", methodNotAllowed);
+    .all("/", allowOnly("GET"));
 }
 
 /** One definition by name, and the test of one that need not be saved. */
@@ -111,7 +111,7 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
         return c.json(success(result.state === "delivered", now(), detail));
       },
     )
-    .all(`/${TEST_ROUTE}`, methodNotAllowed)
+    .all(`/${TEST_ROUTE}`, allowOnly("POST"))
     .get(
       "/:identifier",
       operation({
@@ -186,7 +186,7 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
         return c.json(success(await servers.remove(identifier, ifMatch, c.get("actor")), now()));
       },
     )
-    .all("/:identifier", methodNotAllowed);
+    .all("/:identifier", allowOnly("GET", "POST", "DELETE"));
 }
 
 /** A password that no key opens is shown as censored, and said; the other definitions stay readable. */

@@ -125,6 +125,11 @@ const RULES: readonly HintRule[] = [
   },
   {
     code: "auth_rejected",
+    when: ({ reply }) => reply !== null && reply.code < 500,
+    hint: "The server cannot check the log-in at the moment: try again later, or look at its log",
+  },
+  {
+    code: "auth_rejected",
     when: enhanced("5.7.30"),
     hint: "Basic authentication is switched off for this mailbox at the provider: an administrator there has to allow it",
   },

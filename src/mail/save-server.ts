@@ -44,6 +44,8 @@ export type SaveServer = (
 
 /** How often a save is decided anew because another change came first. */
 const MOST_ATTEMPTS = 10;
+/** The secrets that a save may leave as they are. */
+const KEPT_FIELDS = ["password", "privateKey", "privateKeyPassword"] as const;
 const ETAG_SEED_BYTES = 9;
 
 /**
@@ -88,7 +90,8 @@ export function createSaveServer(parts: {
       version: (stored?.version ?? 0) + 1,
     };
     const warnings = [...clearTextWarnings(endpoint, input), ...identity.warnings];
-    return { row, warnings, fields: changedFields(row, stored, changed) };
+    const kept = KEPT_FIELDS.filter((field) => changed[field] === undefined);
+    return { row, kept, warnings, fields: changedFields(row, stored, changed) };
   }
 
   async function identityFields(
@@ -115,10 +118,10 @@ export function createSaveServer(parts: {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       const stored = await repository.find(identifier);
       checkConditions(conditions, stored);
-      const { row, warnings, fields } = await plan(identifier, input, stored);
+      const { row, kept, warnings, fields } = await plan(identifier, input, stored);
       const entry = auditEntry(actor, platform.now(), { success: true, identifier, fields });
       const [written] = await database.commit([
-        stored ? repository.update(row) : repository.insert(row),
+        stored ? repository.update(row, kept) : repository.insert(row),
         audit.insertIfChanged(entry),
       ]);
       if (written.rowsAffected > 0) return { etag: etagOf(row), warnings };
@@ -127,7 +130,7 @@ export function createSaveServer(parts: {
   };
 }
 
-type ChangedSecrets = Readonly<Record<"password" | "privateKey" | "privateKeyPassword", Secret | undefined>>;
+type ChangedSecrets = Readonly<Record<(typeof KEPT_FIELDS)[number], Secret | undefined>>;
 
 /** Which secrets get another value; undefined: the stored one stays. A new key drops the old passphrase. */
 function changedSecrets(

@@ -43,11 +43,15 @@ export function createSmtpServerRepository({ read, write }: Database) {
       return write.insert(smtpServer).values(row).onConflictDoNothing();
     },
 
-    /** Affects no row unless `row.version - 1` is the stored version. */
-    update(row: SmtpServerRow) {
+    /**
+     * Affects no row unless `row.version - 1` is the stored version. The `kept` columns are left as they lie there:
+     * a key rotation may have sealed them anew since they were read.
+     */
+    update(row: SmtpServerRow, kept: readonly (keyof SmtpServerRow)[]) {
+      const changed = Object.entries(row).filter(([field]) => !kept.some((name) => name === field));
       return write
         .update(smtpServer)
-        .set(row)
+        .set(Object.fromEntries(changed))
         .where(unchanged(row.id, row.version - 1));
     },
 

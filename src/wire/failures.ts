@@ -35,6 +35,7 @@ export function createErrorHandler(platform: Pick<Platform, "now">): ErrorHandle
     const { retryAfterSeconds } = known;
     const retryAfter = retryAfterSeconds ?? (known.status === 503 ? UNAVAILABLE_RETRY_SECONDS : null);
     if (retryAfter !== null) c.header("Retry-After", String(retryAfter));
+    if (known.status === 401) c.header("WWW-Authenticate", "Bearer");
     const detail = known.number === -500 ? { request_id: requestId } : null;
     return c.json(failure(known, platform.now(), detail), known.status);
   };

@@ -7,7 +7,10 @@ export const urlNotFound: Handler<Env> = () => {
   throw new SealpostError("url_not_found", "There is nothing under this URL");
 };
 
-/** Ends a resource: it is there, but not for this method. */
-export const methodNotAllowed: Handler<Env> = (c) => {
-  throw new SealpostError("method_not_allowed", `The method ${c.req.method} is not allowed here`);
-};
+/** Ends a resource: it is there, but for these methods only (RFC 9110 15.5.6). */
+export function allowOnly(...methods: readonly string[]): Handler<Env> {
+  return (c) => {
+    c.header("Allow", methods.join(", "));
+    throw new SealpostError("method_not_allowed", `The method ${c.req.method} is not allowed here`);
+  };
+}

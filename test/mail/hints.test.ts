@@ -43,6 +43,7 @@ describe("hintFor()", () => {
     ["cert_untrusted", "certificate", {}, "SEALPOST_TLS_CA"],
     ["auth_not_offered", "auth", { security: "none" }, "set tls to true"],
     ["auth_not_offered", "auth", {}, "PLAIN, LOGIN, CRAM-MD5"],
+    ["auth_rejected", "auth", { reply: { code: 454, enhanced: "4.7.0", text: "" } }, "at the moment"],
     ["auth_rejected", "auth", enhanced("5.7.8"), "username and password"],
     ["auth_rejected", "auth", enhanced("5.7.30"), "Basic authentication"],
     ["auth_rejected", "auth", enhanced("5.7.139"), "forbid"],

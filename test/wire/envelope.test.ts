@@ -245,3 +245,22 @@ describe("a success", () => {
     expect(body.time).toBe(START.getTime() / 1_000 + 0.25);
   });
 });
+
+describe("the headers of a refusal", () => {
+  test.each([
+    ["PUT", "/smtpserver/", "GET"],
+    ["PUT", "/smtpserver/a", "GET, POST, DELETE"],
+    ["GET", "/smtpserver/send_test_email", "POST"],
+    ["DELETE", "/auth", "POST"],
+  ])("say what %s %s could be instead: %s", async (method, path, allowed) => {
+    await using instance = await testInstance();
+    const { status, headers } = await instance.request(method, path);
+    expect([status, headers.get("allow")]).toEqual([405, allowed]);
+  });
+
+  test("say how to authenticate (RFC 9110 11.6.1)", async () => {
+    await using instance = await testInstance();
+    const { status, headers } = await instance.request("GET", "/smtpserver/", { token: null });
+    expect([status, headers.get("www-authenticate")]).toEqual([401, "Bearer"]);
+  });
+});

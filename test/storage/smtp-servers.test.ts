@@ -1,0 +1,41 @@
+import { expect, test } from "bun:test";
+import { openDatabase } from "../../src/storage/libsql.ts";
+import { migrate } from "../../src/storage/migrate.ts";
+import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
+import { createSealedRepository } from "../../src/storage/sealed.ts";
+import { createSmtpServerRepository, type SmtpServerRow } from "../../src/storage/smtp-servers.ts";
+
+const ROW: SmtpServerRow = {
+  id: "1",
+  identifier: "a",
+  server: "mail.example.org",
+  port: 25,
+  username: "",
+  password: "v1.old.nonce.sealed",
+  sender: "",
+  tls: false,
+  timeout: 10,
+  enqueueJob: false,
+  description: "",
+  smime: false,
+  dontSendOnError: false,
+  privateKey: "",
+  privateKeyPassword: "",
+  signingKey: "",
+  certificate: "",
+  etagSeed: "seed",
+  version: 1,
+};
+
+test("update() leaves a kept secret as a key rotation sealed it meanwhile", async () => {
+  const randomBytes = (length: number) => crypto.getRandomValues(new Uint8Array(length));
+  await using database = openDatabase({ url: ":memory:", randomBytes });
+  await migrate(database, MIGRATIONS, { now: () => new Date() });
+  const servers = createSmtpServerRepository(database);
+  const place = { table: "smtp_server", row: "1", column: "password", value: ROW.password };
+  await database.commit([servers.insert(ROW)]);
+  await database.commit([createSealedRepository(database).replace(place, "v1.new.nonce.sealed")]);
+  await database.commit([servers.update({ ...ROW, description: "saved", version: 2 }, ["password"])]);
+  const stored = await servers.find("a");
+  expect(stored).toMatchObject({ description: "saved", version: 2, password: "v1.new.nonce.sealed" });
+});

@@ -1,0 +1,37 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { dependencies, version } from "../package.json";
+import { SETTINGS } from "../src/config.ts";
+import { VERSION } from "../src/version.ts";
+
+const ROOT = join(import.meta.dir, "..");
+const read = (path: string) => Bun.file(join(ROOT, path)).text();
+
+describe("README.md", () => {
+  test("has every setting with its default and meaning, in order, and no other", async () => {
+    const rows = [
+      ...(await read("README.md")).matchAll(/^\| `(HOST|PORT|SEALPOST_\w+)` \| (.*?) ?\| (.*) \|$/gm),
+    ];
+    const expected = Object.values(SETTINGS).map(({ name, fallback, meaning }) => {
+      return [name, fallback === "" ? "" : `\`${fallback}\``, meaning];
+    });
+    expect(rows.map(([, name, fallback, meaning]) => [name, fallback, meaning])).toEqual(expected);
+  });
+
+  test("says what each dependency is for", async () => {
+    const text = await read("README.md");
+    const table = text.slice(text.indexOf("## What each dependency is for"), text.indexOf("## Standards"));
+    expect(Object.keys(dependencies).filter((name) => !table.includes(`\`${name}\``))).toEqual([]);
+  });
+});
+
+test("src/README.md names files that are there", async () => {
+  const files = [...(await read("src/README.md")).matchAll(/`([\w/-]+\.ts)`/g)].map(([, file]) => file ?? "");
+  expect(files.length).toBeGreaterThan(10);
+  expect(files.filter((file) => !existsSync(join(ROOT, "src", file)))).toEqual([]);
+});
+
+test("VERSION is the package's", () => {
+  expect(VERSION).toBe(version);
+});

@@ -19,7 +19,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   app: ["services", "http", "wire", "mail", "access", ...BASE],
   sealpost: ["app", "services", "mail", ...BASE],
   index: ["sealpost", "app", "services", "mail", "secrets", "storage", "version", ...BASE],
-  entry: ["app", "services", "config", ...LEAVES, ...BASE],
+  entry: ["app", "services", "config", "wire", ...LEAVES, ...BASE],
   cli: ["entry", "services", "config", "version", "mail", "access", ...LEAVES, ...BASE],
 };
 
@@ -30,7 +30,7 @@ const ONE_FILE = [
   "pkijs",
   "@libsql/client",
   "@libsql/client/sqlite3",
-  "@libsql/client/web",
+  "@libsql/client/http",
 ];
 
 const root = join(import.meta.dir, "..", "src");

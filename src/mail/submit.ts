@@ -54,7 +54,8 @@ export function createSubmit({
   platform,
   hostName,
 }: SubmitParts): Submit {
-  return async (named, message, { signal = NEVER } = {}) => {
+  // The signal is made here: on Workers it belongs to the request that made it.
+  return async (named, message, { signal = new AbortController().signal } = {}) => {
     const server = typeof named === "string" ? await loadServer(named) : named;
     if (server === null) return failed("policy", "server_unknown");
 
@@ -82,7 +83,6 @@ export function createSubmit({
   };
 }
 
-const NEVER = new AbortController().signal;
 /** 128 bits: nobody guesses or repeats one. */
 const UNIQUE_BYTES = 16;
 

@@ -1,4 +1,4 @@
-import { type Client, createClient } from "@libsql/client/web";
+import { type Client, createClient } from "@libsql/client/http";
 import { SealpostError } from "../errors.ts";
 import type { Database } from "./database.ts";
 import { badUrl, remoteFailure } from "./failure.ts";

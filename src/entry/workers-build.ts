@@ -1,0 +1,105 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { BunPlugin } from "bun";
+
+const ROOT = join(import.meta.dir, "..", "..");
+/** Where the Worker's modules lie; `wrangler.jsonc` names the main one. */
+export const WORKER_FOLDER = join(ROOT, "dist", "workers");
+
+/** Modules that are never reached, and what stands in for them. */
+const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
+  // hono-openapi asks for the schema library of whoever uses it; here that is valibot.
+  [/^(effect|sury|zod|zod\/.*|zod-openapi|zod-to-json-schema)$/, "export {};"],
+  // nodemailer would fetch what a message names by URL, which is turned off; it brings node:http and node:zlib.
+  [/^\.\.\/fetch\/index\.js$/, 'export default () => { throw new TypeError("Nothing is fetched"); };'],
+  // nodemailer's table of two thousand types of files; what we compose says its types.
+  [
+    /^\.\/mime-types\.js$/,
+    'export const detectMimeType = () => "application/octet-stream"; export const detectExtension = () => "bin";',
+  ],
+];
+
+const leaveOut: BunPlugin = {
+  name: "leave out",
+  setup(build) {
+    for (const [at, [path, contents]] of LEFT_OUT.entries()) {
+      build.onResolve({ filter: path }, () => ({ path: String(at), namespace: "left-out" }));
+      build.onLoad({ filter: new RegExp(`^${at}$`), namespace: "left-out" }, () => ({
+        contents,
+        loader: "js",
+      }));
+    }
+  },
+};
+
+/** One file of a Worker. */
+export interface WorkerModule {
+  /** Relative to the others, such as `chunk-1.js`. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** A Worker, and what it is made of. */
+export interface WorkerBundle {
+  /** The main one first; the others are loaded by it. */
+  readonly modules: readonly WorkerModule[];
+  /** Paths of the sources that are in it. */
+  readonly inputs: readonly string[];
+  /** Modules that the runtime has to have. */
+  readonly externals: readonly string[];
+}
+
+/**
+ * Bundles a Worker: what is loaded on demand (pkijs) is a module of its own.
+ * @param entry its source; default: Sealpost.
+ * @throws {AggregateError} if something cannot be resolved.
+ */
+export async function bundleWorker(entry = join(import.meta.dir, "workers.ts")): Promise<WorkerBundle> {
+  const { outputs, metafile } = await Bun.build({
+    entrypoints: [entry],
+    // So that node:… stays for the runtime, and require() of it becomes an import.
+    target: "node",
+    // Of packages that have one, the build for Workers is taken.
+    conditions: ["workerd", "worker"],
+    format: "esm",
+    splitting: true,
+    minify: true,
+    metafile: true,
+    external: ["cloudflare:*"],
+    plugins: [leaveOut],
+  });
+  const ordered = outputs.toSorted((left, right) => Number(isMain(right)) - Number(isMain(left)));
+  const modules = await Promise.all(
+    ordered.map(async (output) => ({ name: output.path.replace(/^\.\//, ""), text: await output.text() })),
+  );
+  const externals = modules.flatMap(({ text }) => externalsOf(text));
+  return {
+    modules,
+    inputs: Object.keys(metafile?.inputs ?? {}).toSorted(),
+    externals: [...new Set(externals)].toSorted(),
+  };
+}
+
+/** Writes the modules to a folder, which is emptied before. */
+export async function writeWorker({ modules }: WorkerBundle, folder = WORKER_FOLDER): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  for (const { name, text } of modules) await Bun.write(join(folder, name), text);
+}
+
+function isMain({ kind }: { readonly kind: string }): boolean {
+  return kind === "entry-point";
+}
+
+function externalsOf(text: string): string[] {
+  const imports = new Bun.Transpiler({ loader: "js" }).scanImports(text);
+  return imports.map(({ path }) => path).filter((path) => !path.startsWith("."));
+}
+
+if (import.meta.main) {
+  const bundle = await bundleWorker();
+  await writeWorker(bundle);
+  const bytes = bundle.modules.reduce((sum, { text }) => sum + Bun.gzipSync(text).length, 0);
+  process.stdout.write(
+    `dist/workers: ${bundle.modules.length} modules, ${(bytes / 1000).toFixed(0)} kB by gzip\n`,
+  );
+}

@@ -1,0 +1,74 @@
+import { Log, LogLevel, Miniflare } from "miniflare";
+import { SealpostError } from "../errors.ts";
+import type { WorkerBundle } from "./workers-build.ts";
+
+/** As in `wrangler.jsonc`; a test compares the two. */
+export const COMPATIBILITY_DATE = "2026-04-20";
+export const COMPATIBILITY_FLAGS = ["nodejs_compat"];
+
+/** Where Miniflare, as `wrangler dev` does, takes orders to run `scheduled`. */
+const SCHEDULED_PATH = "/cdn-cgi/handler/scheduled";
+
+export interface ServeWorkerOptions {
+  readonly bundle: WorkerBundle;
+  readonly bindings: Readonly<Record<string, string>>;
+  readonly host?: string;
+  /** 0 or absent: a free one. */
+  readonly port?: number;
+  /** Certificate authorities in PEM that it trusts beside the usual ones, which Cloudflare itself does not offer. */
+  readonly authorities?: readonly string[];
+  /** Gets each line that the Worker writes to its console. */
+  readonly onLine?: (line: string) => void;
+}
+
+/** A Worker in workerd, on this machine. */
+export interface ServedWorker extends AsyncDisposable {
+  readonly url: URL;
+  /** Has its `scheduled` run; rejects if it fails. */
+  runScheduled(): Promise<void>;
+}
+
+/** @throws {SealpostError} `bad_setting` if the address cannot be listened on. */
+export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWorker> {
+  const { bundle, bindings, host = "127.0.0.1", port = 0, authorities = [], onLine } = options;
+  let lastLine = "";
+  const miniflare = new Miniflare({
+    host,
+    port,
+    modules: bundle.modules.map(({ name, text }) => ({ type: "ESModule", path: name, contents: text })),
+    compatibilityDate: COMPATIBILITY_DATE,
+    compatibilityFlags: COMPATIBILITY_FLAGS,
+    bindings: { ...bindings },
+    outboundService: {
+      network: {
+        // Mail servers and databases on this machine, too.
+        allow: ["public", "private"],
+        tlsOptions: { trustBrowserCas: true, trustedCertificates: [...authorities] },
+      },
+    },
+    // Miniflare would fetch an example of what Cloudflare says of clients.
+    cf: false,
+    unsafeTriggerHandlers: true,
+    telemetry: { enabled: false },
+    log: new Log(LogLevel.NONE),
+    handleStructuredLogs: ({ message }: { readonly message: string }) => {
+      lastLine = message;
+      onLine?.(message);
+    },
+  });
+  try {
+    const url = await miniflare.ready;
+    return {
+      url,
+      async runScheduled() {
+        const answer = await fetch(new URL(SCHEDULED_PATH, url));
+        if (!answer.ok) throw new Error(`The scheduled event failed: ${await answer.text()}`);
+      },
+      [Symbol.asyncDispose]: () => miniflare.dispose(),
+    };
+  } catch (cause) {
+    await miniflare.dispose().catch(() => undefined);
+    const message = `HOST, PORT: workerd does not listen on ${host}:${port}; ${lastLine || "is it in use?"}`;
+    throw new SealpostError("bad_setting", message, { cause });
+  }
+}

@@ -1,0 +1,78 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Delivery, Transport } from "../contracts/transport.ts";
+import type { Receipt } from "../domain/delivery.ts";
+import { createSmtpTransport, type SmtpTransportOptions, wholeTimeoutMs } from "../transport/smtp.ts";
+
+/** A whole mail has to end within this. */
+const MAIL_MS = 20_000;
+/** What `waitUntil` gives to work that goes on when the client is gone. */
+const AFTER_CLIENT_MS = 30_000;
+/** A Worker has six connections at a time; the database needs one or two. */
+const CONNECTIONS = 4;
+
+/** The time that an event has for mail, in milliseconds; an HTTP request may lose its client at once. */
+export const REQUEST_MS = AFTER_CLIENT_MS;
+
+interface Scope {
+  readonly transport: Transport;
+  /** On the clock of `performance.now()`. */
+  readonly endsMs: number;
+}
+
+/** A transport whose connections live as long as the event that they were opened in. */
+export interface ScopedTransport extends Transport {
+  /** Runs the work of one event; `end` takes leave of its servers, and is to be handed to `waitUntil`. */
+  run<T>(
+    work: () => Promise<T>,
+    timeMs: number,
+  ): { readonly result: Promise<T>; readonly end: Promise<void> };
+}
+
+/**
+ * Makes the SMTP transport of Workers, where a socket belongs to the event that opened it: each event has a pool of
+ * its own. A mail is not begun when the event's time may end before it.
+ */
+export function createScopedTransport(
+  options: Pick<SmtpTransportOptions, "connect" | "ehloName" | "now">,
+): ScopedTransport {
+  const scopes = new AsyncLocalStorage<Scope>();
+  const makeTransport = () =>
+    createSmtpTransport({
+      ...options,
+      pool: { connections: CONNECTIONS },
+      wholeTimeoutMs: MAIL_MS,
+      hidesTlsErrors: true,
+    });
+  return {
+    name: "smtp",
+    run(work, timeMs) {
+      const transport = makeTransport();
+      const scope = { transport, endsMs: performance.now() + timeMs };
+      const result = scopes.run(scope, work);
+      const leave = () => transport[Symbol.asyncDispose]();
+      return { result, end: result.then(leave, leave) };
+    },
+    async send(delivery, sendOptions) {
+      const scope = scopes.getStore();
+      if (scope === undefined) throw new TypeError("Mail is sent by the work of an event only");
+      return canEnd(delivery, scope) ? scope.transport.send(delivery, sendOptions) : tooLate();
+    },
+    async [Symbol.asyncDispose]() {
+      // Nothing is held between events.
+    },
+  };
+}
+
+function canEnd({ server }: Delivery, { endsMs }: Scope): boolean {
+  return performance.now() + wholeTimeoutMs(server, MAIL_MS) <= endsMs;
+}
+
+function tooLate(): Receipt {
+  const failure = { phase: "connect", code: "timeout", reply: null } as const;
+  return {
+    successful: false,
+    failure: { ...failure, outcome: "not-sent", retryable: true },
+    timingMs: {},
+    tls: null,
+  };
+}

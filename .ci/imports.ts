@@ -17,6 +17,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   config: ["domain", "errors"],
   services: ["http", "wire", "mail", "access", ...LEAVES, ...BASE],
   app: ["services", "http", "wire", "mail", "access", ...BASE],
+  testing: ["app", "services", "mail", ...LEAVES, ...BASE],
   sealpost: ["app", "services", "mail", ...BASE],
   index: ["sealpost", "app", "services", "mail", "secrets", "storage", "version", ...BASE],
   entry: ["app", "services", "config", "wire", ...LEAVES, ...BASE],

@@ -42,7 +42,18 @@ export function createAuthentication(parts: {
     return whole ?? (at > 0 ? admins.find(username.slice(0, at), username.slice(at + 1)) : undefined);
   }
 
+  /** A token for an admin who is known to be who he says. */
+  async function issue(admin: Admin, client: string | null): Promise<LoginResult> {
+    const { id, username, realm, generation } = admin;
+    const principal = { adminId: id, username, realm };
+    const rights = await parts.rights(principal, client);
+    const claims = { username, realm, role: ADMIN_ROLE, rights: [...rights], admin_id: id, generation };
+    return { token: await tokens.issue(claims), principal, rights };
+  }
+
   return {
+    issue,
+
     /**
      * @throws {SealpostError} `wrong_credentials`, alike and after like time for every reason; `too_many_tries`.
      */
@@ -66,12 +77,7 @@ export function createAuthentication(parts: {
         const hash = await hashPassword(password, { randomBytes: platform.randomBytes, cost });
         await database.commit([admins.rehash(admin.id, admin.passwordHash, hash)]);
       }
-      const principal = { adminId: admin.id, username: admin.username, realm: admin.realm };
-      const rights = await parts.rights(principal, options.client);
-      const { id, generation } = admin;
-      const claims = { username: admin.username, realm: admin.realm, role: ADMIN_ROLE, rights: [...rights] };
-      const token = await tokens.issue({ ...claims, admin_id: id, generation });
-      return { token, principal, rights };
+      return issue(admin, options.client);
     },
 
     /**

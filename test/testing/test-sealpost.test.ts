@@ -1,0 +1,90 @@
+import { describe, expect, test } from "bun:test";
+import { type TestSealpost, testSealpost } from "../../src/testing/index.ts";
+
+const TO = [{ name: "Ann", address: "ann@example.net" }];
+const MESSAGE = { to: TO, subject: "Your code", text: "The code is 123456.\n" };
+
+async function withMain(): Promise<TestSealpost> {
+  const mail = await testSealpost();
+  const saved = await mail.request("/smtpserver/main", {
+    json: { server: "mail.example.org:587", sender: "App <app@example.org>", password: "hunter2" },
+  });
+  expect(saved.status).toBe(200);
+  return mail;
+}
+
+describe("testSealpost()", () => {
+  test("keeps what is sent, parsed", async () => {
+    await using mail = await withMain();
+    const result = await mail.submit("main", MESSAGE);
+    expect(result.state).toBe("delivered");
+    expect(mail.sent).toMatchObject([
+      {
+        server: { host: "mail.example.org", port: 587 },
+        from: "app@example.org",
+        recipient: "ann@example.net",
+        message: {
+          subject: "Your code",
+          text: "The code is 123456.\r\n",
+          from: { name: "App", address: "app@example.org" },
+          to: [{ name: "Ann", address: "ann@example.net" }],
+        },
+      },
+    ]);
+    expect(new TextDecoder().decode(mail.sent[0]?.bytes)).toStartWith("From: App <app@example.org>\r\n");
+  });
+
+  test("sends what the test endpoint sends too", async () => {
+    await using mail = await withMain();
+    const json = { server: "mail.example.org", sender: "app@example.org", recipient: "ann@example.net" };
+    const answer = await mail.request("/smtpserver/send_test_email", { json });
+    expect(await answer.json()).toMatchObject({ result: { value: true } });
+    expect(mail.sent[0]?.message.subject).toBe("Test Email from Sealpost");
+  });
+
+  test("fails so many mails as it is told to, one fault after another", async () => {
+    await using mail = await withMain();
+    const reply = { code: 450, enhanced: "4.2.0", text: "Later" };
+    mail.fail({ phase: "recipient", code: "rate_limited", times: 2, retryable: true, reply });
+    mail.fail({ phase: "data", code: "closed", outcome: "unknown" });
+    const results = [];
+    for (let at = 0; at < 4; at++) results.push(await mail.submit("main", MESSAGE));
+    const limited = { phase: "recipient", code: "rate_limited", outcome: "not-sent", retryable: true, reply };
+    expect(results).toMatchObject([
+      { state: "failed", failure: limited },
+      { state: "failed", failure: limited },
+      { state: "failed", failure: { phase: "data", code: "closed", outcome: "unknown", reply: null } },
+      { state: "delivered" },
+    ]);
+    expect(mail.sent).toHaveLength(1);
+  });
+
+  test("has a token that is good for an hour of the test's clock", async () => {
+    await using mail = await withMain();
+    mail.clock.advance({ seconds: 3_599 });
+    expect((await mail.request("/smtpserver/")).status).toBe(200);
+    mail.clock.advance({ seconds: 1 });
+    expect((await mail.request("/smtpserver/")).status).toBe(401);
+  });
+
+  test("stamps mail with the test's clock", async () => {
+    await using mail = await testSealpost({ start: new Date("2031-02-03T04:05:06Z") });
+    await mail.request("/smtpserver/main", {
+      json: { server: "mail.example.org", sender: "app@example.org" },
+    });
+    mail.clock.advance({ seconds: 60 });
+    await mail.submit("main", MESSAGE);
+    expect(mail.sent[0]?.message.date).toBe("2031-02-03T04:06:06.000Z");
+  });
+
+  test("makes instances that do not know each other", async () => {
+    await using one = await withMain();
+    await using other = await testSealpost();
+    await one.submit("main", MESSAGE);
+    expect(other.sent).toEqual([]);
+    expect((await other.request("/smtpserver/main")).status).toBe(404);
+    expect((await other.app.request("/smtpserver/", { headers: { Authorization: one.token } })).status).toBe(
+      401,
+    );
+  });
+});

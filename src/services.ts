@@ -4,7 +4,7 @@ import { createAuthentication } from "./access/authentication.ts";
 import { createAuthorization } from "./access/authorization.ts";
 import { createCommitAccessChange } from "./access/change.ts";
 import { createInstance } from "./access/instance.ts";
-import { createCountTries } from "./access/limits.ts";
+import { createBeginTry } from "./access/limits.ts";
 import { createPolicies } from "./access/policies.ts";
 import { type RekeyResult, rekey } from "./access/rekey.ts";
 import { createTokens } from "./access/tokens.ts";
@@ -75,7 +75,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     ...shared,
     admins: adminRepository,
     tokens: createTokens({ key: instance.tokenKey, lifetimeSeconds: settings.tokenSeconds, platform }),
-    countTries: createCountTries({ ...shared, tries }),
+    beginTry: createBeginTry({ ...shared, tries }),
     rights: authorization.rights,
   });
   const commitChange = createCommitAccessChange({

@@ -5,7 +5,7 @@ import { SealpostError } from "../errors.ts";
 import { hashPassword, type PasswordCost, verifyPassword } from "../secrets/password.ts";
 import type { AdminRepository } from "../storage/admins.ts";
 import type { Database } from "../storage/database.ts";
-import type { CountTries } from "./limits.ts";
+import type { BeginTry } from "./limits.ts";
 import { expiredToken, type TokenClaims, type Tokens } from "./tokens.ts";
 
 /** RFC-less but customary: enough for typing errors, too few for guessing. */
@@ -27,12 +27,12 @@ export function createAuthentication(parts: {
   readonly admins: AdminRepository;
   readonly tokens: Tokens;
   readonly passwordCost: PasswordCost;
-  readonly countTries: CountTries;
+  readonly beginTry: BeginTry;
   /** The rights of an admin at this moment; they inform the client and decide nothing. */
   readonly rights: (principal: Principal, client: string | null) => Promise<readonly string[]>;
   readonly platform: Platform;
 }) {
-  const { database, admins, tokens, countTries, platform, passwordCost: cost } = parts;
+  const { database, admins, tokens, beginTry, platform, passwordCost: cost } = parts;
 
   /** `user@realm` is tried as a whole name first: local admins may have an `@` in theirs. */
   async function findAdmin(username: string, realm: string | null): Promise<Admin | undefined> {
@@ -40,6 +40,11 @@ export function createAuthentication(parts: {
     const at = username.lastIndexOf("@");
     const whole = await admins.find(username, "");
     return whole ?? (at > 0 ? admins.find(username.slice(0, at), username.slice(at + 1)) : undefined);
+  }
+
+  async function rehash(admin: Admin, password: string): Promise<void> {
+    const hash = await hashPassword(password, { randomBytes: platform.randomBytes, cost });
+    await database.commit([admins.rehash(admin.id, admin.passwordHash, hash)]);
   }
 
   /** A token for an admin who is known to be who he says. */
@@ -68,16 +73,18 @@ export function createAuthentication(parts: {
         { key: `login:${typed}:${address}`, most: TRIES_PER_NAME_AND_ADDRESS },
         { key: `login:${address}`, most: TRIES_PER_ADDRESS },
       ];
-      const tries = await countTries(limits, WINDOW_SECONDS);
-      const admin = await findAdmin(username, options.realm);
-      const verdict = await verifyPassword(password, admin?.passwordHash ?? null, { cost });
-      if (!admin?.enabled || !verdict.ok) throw wrongCredentials();
-      await tries.takeBack();
-      if (verdict.rehash) {
-        const hash = await hashPassword(password, { randomBytes: platform.randomBytes, cost });
-        await database.commit([admins.rehash(admin.id, admin.passwordHash, hash)]);
+      const attempt = await beginTry(limits, WINDOW_SECONDS);
+      let outcome: "failed" | "succeeded" = "failed";
+      try {
+        const admin = await findAdmin(username, options.realm);
+        const verdict = await verifyPassword(password, admin?.passwordHash ?? null, { cost });
+        if (!admin?.enabled || !verdict.ok) throw wrongCredentials();
+        outcome = "succeeded";
+        if (verdict.rehash) await rehash(admin, password);
+        return await issue(admin, options.client);
+      } finally {
+        await attempt.settle(outcome);
       }
-      return issue(admin, options.client);
     },
 
     /**

@@ -94,9 +94,10 @@ export const audit = sqliteTable(
   (table) => [index("audit_date").on(table.date)],
 );
 
-/** Counted tries within a window, such as failed log-ins. */
+/** Tries within a window, such as log-ins: those that failed, and those that are under way. */
 export const tryWindow = sqliteTable("try_window", {
   key: text("key").primaryKey(),
-  count: integer("count").notNull(),
+  failed: integer("failed").notNull(),
+  undecided: integer("undecided").notNull(),
   endsAt: integer("ends_at", { mode: "timestamp_ms" }).notNull(),
 });

@@ -7,27 +7,31 @@ export type TryRepository = ReturnType<typeof createTryRepository>;
 /** Counted tries. What writes is an unexecuted statement for `commit`. */
 export function createTryRepository({ write }: Database) {
   return {
-    /** Counts one try and returns the row; a window that has ended begins anew. */
-    add(key: string, now: Date, endsAt: Date) {
+    /** Takes a place for a try and returns the row; a window that has ended begins anew. */
+    begin(key: string, now: Date, endsAt: Date) {
       const ended = sql`${tryWindow.endsAt} <= ${sql.param(now, tryWindow.endsAt)}`;
       return write
         .insert(tryWindow)
-        .values({ key, count: 1, endsAt })
+        .values({ key, failed: 0, undecided: 1, endsAt })
         .onConflictDoUpdate({
           target: tryWindow.key,
           set: {
-            count: sql`CASE WHEN ${ended} THEN 1 ELSE ${tryWindow.count} + 1 END`,
+            failed: sql`CASE WHEN ${ended} THEN 0 ELSE ${tryWindow.failed} END`,
+            undecided: sql`CASE WHEN ${ended} THEN 1 ELSE ${tryWindow.undecided} + 1 END`,
             endsAt: sql`CASE WHEN ${ended} THEN excluded.ends_at ELSE ${tryWindow.endsAt} END`,
           },
         })
         .returning();
     },
 
-    /** Takes one try back. */
-    takeBack(key: string) {
+    /** Gives the place back, and counts a failure if it was one. */
+    settle(key: string, failures: 0 | 1) {
       return write
         .update(tryWindow)
-        .set({ count: sql`max(0, ${tryWindow.count} - 1)` })
+        .set({
+          failed: sql`${tryWindow.failed} + ${sql.param(failures, tryWindow.failed)}`,
+          undecided: sql`max(0, ${tryWindow.undecided} - 1)`,
+        })
         .where(eq(tryWindow.key, key));
     },
 

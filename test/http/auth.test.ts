@@ -221,6 +221,18 @@ describe("the limit of tries", () => {
     expect((await logIn(instance, ADMIN, { peer: "198.51.100.7" })).status).toBe(200);
   });
 
+  test("lets many right log-ins in at once", async () => {
+    await using instance = await testInstance();
+    const answers = await Promise.all(Array.from({ length: 25 }, () => logIn(instance, ADMIN)));
+    expect(answers.map(({ status }) => status)).toEqual(Array<number>(25).fill(200));
+  });
+
+  test("does not count what it refused", async () => {
+    await using instance = await testInstance();
+    await statuses(120, () => logIn(instance, wrong));
+    expect((await logIn(instance, { username: "somebody", password: "x" })).status).toBe(401);
+  });
+
   test("cannot be exceeded by parallel tries", async () => {
     await using instance = await testInstance();
     const answers = await Promise.all(Array.from({ length: 40 }, () => logIn(instance, wrong)));

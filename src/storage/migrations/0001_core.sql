@@ -81,6 +81,7 @@ CREATE INDEX audit_date ON audit (date);
 --> statement-breakpoint
 CREATE TABLE try_window (
   key TEXT PRIMARY KEY NOT NULL,
-  count INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  undecided INTEGER NOT NULL,
   ends_at INTEGER NOT NULL
 ) STRICT;

@@ -18,8 +18,9 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   services: ["http", "wire", "mail", "access", ...LEAVES, ...BASE],
   app: ["services", "http", "wire", "mail", "access", ...BASE],
   testing: ["app", "services", "mail", ...LEAVES, ...BASE],
-  sealpost: ["app", "services", "mail", ...BASE],
+  sealpost: ["app", "services", "config", "mail", ...BASE],
   index: ["sealpost", "app", "services", "mail", "secrets", "storage", "version", ...BASE],
+  drivers: ["entry", "services", "config", ...LEAVES, ...BASE],
   entry: ["app", "services", "config", "wire", ...LEAVES, ...BASE],
   cli: ["entry", "services", "config", "version", "mail", "access", ...LEAVES, ...BASE],
 };

@@ -1,11 +1,11 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, open } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Config } from "../config.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";
-import { createServices, type Services } from "../services.ts";
+import { createServices, type Drivers, type Services } from "../services.ts";
 import { openDatabase } from "../storage/libsql.ts";
 import { migrate } from "../storage/migrate.ts";
 import { MIGRATIONS } from "../storage/migrations/index.ts";
@@ -17,9 +17,9 @@ import { createCutOff } from "./cut-off.ts";
 import { findKeys } from "./find-keys.ts";
 import { PLATFORM as platform } from "./platform.ts";
 
-/** Only the owner looks into the data folder, and into the files that are made, wherever they lie. */
-const DATA_MODE = 0o700;
-const OWNER_ONLY_UMASK = 0o077;
+/** Only the owner looks into the data folder, and into the database, wherever it lies. */
+const FOLDER_MODE = 0o700;
+const DATABASE_MODE = 0o600;
 
 /** An instance on a runtime with files and sockets, ready for requests. */
 export interface LocalInstance extends AsyncDisposable {
@@ -29,14 +29,37 @@ export interface LocalInstance extends AsyncDisposable {
   cutMail(): void;
 }
 
+/** The drivers of a runtime with files and sockets. */
+export interface LocalDrivers extends Drivers {
+  /** Domain of a Message-ID when the sender has none. */
+  readonly hostName: string;
+  cutMail(): void;
+}
+
 /**
  * Assembles and starts an instance from its settings: data folder, database, keys, transport.
  * @throws {SealpostError} `bad_setting` or `database_unavailable`, one line that says what to do.
  */
 export async function openLocal(config: Config): Promise<LocalInstance> {
-  process.umask(OWNER_ONLY_UMASK);
+  const { cutMail, hostName, ...drivers } = await openLocalDrivers(config);
+  const { tokenSeconds, auditDays } = config;
+  const services = createServices(drivers, { tokenSeconds, auditDays, hostName });
+  try {
+    await services.start();
+    return { services, platform, cutMail, [Symbol.asyncDispose]: services[Symbol.asyncDispose] };
+  } catch (error) {
+    await services[Symbol.asyncDispose]();
+    throw withPath(error, databasePath(config.databaseUrl));
+  }
+}
+
+/**
+ * Opens what an instance works with; the database is migrated, so that its keys can be looked for.
+ * @throws {SealpostError} `bad_setting` or `database_unavailable`, one line that says what to do.
+ */
+export async function openLocalDrivers(config: Config): Promise<LocalDrivers> {
   const path = databasePath(config.databaseUrl);
-  if (path !== null) await makeFolder(dirname(path));
+  if (path !== null) await makeFile(path);
   const database = openDatabase({
     url: config.databaseUrl,
     authToken: config.databaseToken.reveal(),
@@ -51,22 +74,18 @@ export async function openLocal(config: Config): Promise<LocalInstance> {
       createConnect({ egress: config.egress, ports: config.egressPorts, ca }),
     );
     const transport = createSmtpTransport({ connect, ehloName, extraCa: ca, now: platform.now });
-    const { tokenSeconds, auditDays } = config;
-    const services = createServices(
-      { database, keyring, transport, platform },
-      { tokenSeconds, auditDays, hostName: ehloName.startsWith("[") ? "localhost" : ehloName },
-    );
-    await services.start();
-    return { services, platform, cutMail: cut, [Symbol.asyncDispose]: services[Symbol.asyncDispose] };
+    const hostName = ehloName.startsWith("[") ? "localhost" : ehloName;
+    return { database, keyring, transport, platform, hostName, cutMail: cut };
   } catch (error) {
     await database[Symbol.asyncDispose]();
-    throw path === null ? error : withPath(error, path);
+    throw withPath(error, path);
   }
 }
 
 /** Says which file it is that is full, damaged or no database. */
-function withPath(error: unknown, path: string): unknown {
-  if (!(error instanceof SealpostError) || error.code !== "database_unavailable") return error;
+function withPath(error: unknown, path: string | null): unknown {
+  if (path === null || !(error instanceof SealpostError) || error.code !== "database_unavailable")
+    return error;
   const message = `SEALPOST_DATABASE_URL, ${path}: ${error.message}`;
   return new SealpostError(error.code, message, { parameter: "SEALPOST_DATABASE_URL", cause: error });
 }
@@ -77,28 +96,35 @@ function withPath(error: unknown, path: string): unknown {
  */
 export function databasePath(url: string): string | null {
   if (!url.startsWith("file:") || url.startsWith("file::memory:")) return null;
-  const path = url.startsWith("file://") ? pathOfUrl(url) : url.slice("file:".length);
+  const path = /[?#]/.test(url) ? null : pathOfUrl(url);
   if (path !== null && path !== "") return path;
   throw badSetting(
     "SEALPOST_DATABASE_URL",
-    "SEALPOST_DATABASE_URL: expected a path on this machine after file:",
+    "SEALPOST_DATABASE_URL: expected a path on this machine after file:, without parameters",
   );
 }
 
 function pathOfUrl(url: string): string | null {
   try {
-    return fileURLToPath(url);
+    return url.startsWith("file://") ? fileURLToPath(url) : decodeURIComponent(url.slice("file:".length));
   } catch {
     // It names another host, or escapes what no path may hold.
     return null;
   }
 }
 
-async function makeFolder(folder: string): Promise<void> {
+/** An empty file is a new database. SQLite gives its log the mode of the file, and would not have made it private. */
+async function makeFile(path: string): Promise<void> {
+  const folder = dirname(path);
   try {
-    await mkdir(folder, { recursive: true, mode: DATA_MODE });
+    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
   } catch (cause) {
     throw notWritable(`The folder ${folder} cannot be made`, cause);
+  }
+  try {
+    await using _ = await open(path, "a", DATABASE_MODE);
+  } catch (cause) {
+    throw notWritable(`The database file ${path} cannot be written`, cause);
   }
 }
 

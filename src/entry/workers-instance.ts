@@ -1,19 +1,12 @@
 import { getLogger } from "@logtape/logtape";
 import { createApp, type SealpostApp } from "../app.ts";
 import type { Config } from "../config.ts";
-import { canonicalIp } from "../domain/network.ts";
-import { parseKeyring } from "../secrets/keyring.ts";
 import { createServices, type Services } from "../services.ts";
-import { openRemoteDatabase } from "../storage/remote.ts";
-import { createConnectByName } from "../transport/connect-by-name.ts";
-import { PLATFORM as platform } from "./platform.ts";
+import { createWorkerDrivers } from "./workers-drivers.ts";
 import { createOnce } from "./workers-once.ts";
-import { createScopedTransport, type ScopedTransport } from "./workers-transport.ts";
+import type { ScopedTransport } from "./workers-transport.ts";
 
 const log = getLogger(["sealpost", "entry"]);
-
-/** Said in EHLO by who knows no name of his own (RFC 5321 4.1.4); the address that a Worker calls from is unknown. */
-const NAMELESS = "[127.0.0.1]";
 
 /** What an isolate keeps between requests: finished values, no promise and no connection. */
 export interface WorkerInstance {
@@ -29,33 +22,19 @@ export interface WorkerInstance {
  * @throws {SealpostError} `bad_setting`.
  */
 export function createWorkerInstance(config: Config): WorkerInstance {
-  if (config.tlsCa !== "") {
-    log.warning("SEALPOST_TLS_CA has no effect: Workers verify mail servers against public authorities only");
-  }
-  const { databaseUrl: url, databaseToken, egress, egressPorts: ports, tokenSeconds, auditDays } = config;
-  const ehloName = config.ehloName === "" ? NAMELESS : config.ehloName;
-  const connect = createConnectByName({ egress, ports });
-  const transport = createScopedTransport({ connect, ehloName, now: platform.now });
-  const services = createServices(
-    {
-      database: openRemoteDatabase({ url, authToken: databaseToken.reveal() }),
-      keyring: parseKeyring(config.keys.reveal()),
-      transport,
-      platform,
-    },
-    { tokenSeconds, auditDays, hostName: ehloName.startsWith("[") ? "localhost" : ehloName },
-  );
+  const { hostName, clientAddress, ...drivers } = createWorkerDrivers(config);
+  const { tokenSeconds, auditDays } = config;
+  const services = createServices(drivers, { tokenSeconds, auditDays, hostName });
   const app = createApp(services, {
     revealSecrets: config.secrets === "reveal",
     trustedProxies: [],
-    // Cloudflare sets it and lets no client write it.
-    clientAddress: (c) => canonicalIp(c.req.header("cf-connecting-ip") ?? ""),
+    clientAddress,
   });
   const ready = createOnce(async () => {
     await services.start();
     await makeFirstAdmin(config, services);
   });
-  return { app, services, transport, ready };
+  return { app, services, transport: drivers.transport, ready };
 }
 
 /** Without a password none is made: one that is invented would have to be printed into a log that is kept. */

@@ -13,6 +13,8 @@ const REQUEST_ID_BYTES = 8;
 export interface RequestOptions {
   readonly platform: Platform;
   readonly trustedProxies: readonly AddressBlock[];
+  /** Address of the other end of the connection; default: what the server that calls `fetch` says of it. */
+  readonly peerAddress?: ((c: Context) => string | null) | undefined;
   /** How a host app knows the client; default: the peer, and proxies that are trusted. */
   readonly clientAddress?: ((c: Context) => string | null) | undefined;
 }
@@ -22,7 +24,7 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
   const { platform, trustedProxies } = options;
   return async function requestContext(c, next) {
     c.set("requestId", platform.randomBytes(REQUEST_ID_BYTES).toHex());
-    const peer = c.env?.peerAddress ?? null;
+    const peer = options.peerAddress ? options.peerAddress(c) : (c.env?.peerAddress ?? null);
     const known = options.clientAddress
       ? options.clientAddress(c)
       : clientAddress(peer, c.req.header("x-forwarded-for"), trustedProxies);

@@ -13,5 +13,7 @@ export function badSetting(parameter: string, message: string, cause?: unknown):
 
 /** The system's word for an error, such as ` (EACCES)`; empty if it has none. */
 export function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? ` (${error.code})` : "";
+  if (!(error instanceof Error)) return "";
+  if (error.name === "NotCapable") return " (Deno needs --allow-read and --allow-write for it)";
+  return "code" in error ? ` (${error.code})` : "";
 }

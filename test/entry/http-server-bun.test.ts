@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { once } from "node:events";
 import { connect } from "node:net";
-import { listen } from "../../src/entry/http-server.ts";
+import { listen } from "../../src/entry/http-server-bun.ts";
 import { SealpostError } from "../../src/errors.ts";
 
 setDefaultTimeout(30_000);

@@ -1,0 +1,113 @@
+import { getLogger } from "@logtape/logtape";
+import { createApp } from "../app.ts";
+import { type Config, parseConfig } from "../config.ts";
+import { Secret } from "../domain/secret.ts";
+import { SealpostError } from "../errors.ts";
+import type { HttpServer, Listen } from "./http-server.ts";
+import { type LocalInstance, openLocal } from "./local.ts";
+import { configureLogging } from "./logging.ts";
+import { stopSignal } from "./stop-signal.ts";
+
+/** In what runtimes with files and sockets differ. */
+export interface Runtime {
+  readonly listen: Listen;
+  /** What the owner types for a command, such as `bun run cli`. */
+  readonly cli: string;
+}
+
+const log = getLogger(["sealpost", "entry"]);
+/** 120 bits: 20 characters of base64url. */
+const PASSWORD_BYTES = 15;
+const PRUNE_EVERY_MS = 24 * 3_600_000;
+/** Service managers that wait least, wait 10 s before they kill. */
+const STOP_WITHIN_MS = 9_500;
+/** Mails have this long to end by themselves; then their fate is recorded as it is known. */
+const CUT_MAIL_AFTER_MS = 7_000;
+/** After the mails, whose answers are still to be given: clients that have not even sent their whole request. */
+const CLOSE_CLIENTS_AFTER_MS = 8_000;
+
+/** Runs Sealpost as a server until it is told to stop, and ends the process: 0, or 1 and one line that says why. */
+export async function runServer(runtime: Runtime): Promise<never> {
+  try {
+    await serve(runtime);
+  } catch (error) {
+    const message = error instanceof SealpostError ? error.message : String(error);
+    process.stderr.write(`sealpost: ${message}\n`);
+    process.exit(1);
+  }
+  process.exit(0);
+}
+
+async function serve({ listen, cli }: Runtime): Promise<void> {
+  const config = parseConfig(process.env);
+  await configureLogging(config.log);
+  // From here on: a signal during the start would otherwise end it wherever it is.
+  const stopping = stopSignal(process);
+  const instance = await openLocal(config);
+  const server = listen({ host: config.host, port: config.port, answer: appOf(config, instance).fetch });
+  // Not before it listens: a start that fails would take the only copy of the password with it.
+  const password = await makeFirstAdmin(config, instance);
+  printWelcome(config, { url: server.url, password, cli });
+  const pruning = setInterval(() => prune(instance), PRUNE_EVERY_MS);
+  prune(instance);
+
+  const signal = await stopping;
+  log.info("Stopping on {signal}", { signal });
+  clearInterval(pruning);
+  await stop(server, instance);
+}
+
+function appOf({ secrets, trustedProxies }: Config, { services }: LocalInstance) {
+  return createApp(services, { revealSecrets: secrets === "reveal", trustedProxies });
+}
+
+/** Lets what is in flight end, and bounds how long that takes. */
+async function stop(server: HttpServer, instance: LocalInstance): Promise<void> {
+  const timers = [
+    setTimeout(() => instance.cutMail(), CUT_MAIL_AFTER_MS),
+    setTimeout(() => server.close(), CLOSE_CLIENTS_AFTER_MS),
+    setTimeout(() => process.exit(1), STOP_WITHIN_MS),
+  ];
+  await server.finish();
+  await server.close();
+  await instance[Symbol.asyncDispose]();
+  for (const timer of timers) clearTimeout(timer);
+}
+
+/** @returns the password to show, if this process made the admin and the password is not the owner's own. */
+async function makeFirstAdmin(config: Config, { services, platform }: LocalInstance): Promise<string | null> {
+  // Spares the second that a hash may take; of several processes that see none, one makes him.
+  if ((await services.admins.list()).length > 0) return null;
+  const random = platform.randomBytes(PASSWORD_BYTES).toBase64({ alphabet: "base64url" });
+  const given = !config.adminPassword.isEmpty;
+  const password = given ? config.adminPassword : new Secret(random);
+  const made = await services.admins.makeFirst({ username: config.adminUser, realm: "" }, password);
+  return made && !given ? random : null;
+}
+
+function prune({ services }: LocalInstance): void {
+  services.prune().catch((error) => log.warning("Old rows could not be deleted: {error}", { error }));
+}
+
+interface Welcome {
+  readonly url: URL;
+  /** Null: nothing to show. */
+  readonly password: string | null;
+  readonly cli: string;
+}
+
+function printWelcome({ adminUser }: Config, { url, password, cli }: Welcome): void {
+  const lines = [`Sealpost is listening on ${url.origin}`];
+  if (password !== null) {
+    lines.push(
+      "",
+      `  Admin:    ${adminUser}`,
+      `  Password: ${password}   (shown this once; change it with: ${cli} admin passwd ${adminUser})`,
+      "",
+      "Log in:",
+      `  curl ${url.origin}/auth -d username=${adminUser} -d password=…`,
+      `The interface is described at ${url.origin}/openapi.json`,
+    );
+  }
+  process.stdout.write(`${lines.join("\n")}\n`);
+}

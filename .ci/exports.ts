@@ -1,0 +1,40 @@
+import { join, relative } from "node:path";
+import { Glob } from "bun";
+import { exports } from "../package.json";
+import { compilerOptions } from "../tsconfig.json";
+import { files } from "./tsconfig.build.json";
+
+// What the package offers: each subpath is one source file that is built, and every name is written where it leaves.
+
+const ROOT = join(import.meta.dir, "..");
+const DEFAULT_EXPORT = /^export default |^export \{[^}]*\bas default\b/m;
+const problems: string[] = [];
+
+const built = files.map((file) => relative(ROOT, join(import.meta.dir, file)));
+const offered = Object.entries(exports).map(([subpath, { types, default: script }]) => {
+  const source = script.replace(/^\.\/dist\/module\//, "src/").replace(/\.js$/, ".ts");
+  if (types !== script.replace(/\.js$/, ".d.ts"))
+    problems.push(`${subpath}: types are not beside the script`);
+  if (!built.includes(source)) problems.push(`${subpath}: .ci/tsconfig.build.json does not build ${source}`);
+  const path = new Map(Object.entries(compilerOptions.paths)).get(subpath.replace(".", "sealpost"));
+  if (path?.join() !== `./${source}`)
+    problems.push(`${subpath}: the paths of tsconfig.json do not lead to ${source}`);
+  return source;
+});
+for (const file of built) {
+  const isOffered = offered.filter((source) => source === file).length === 1;
+  if (!isOffered && !file.endsWith(".d.ts"))
+    problems.push(`${file} is built, and is not one subpath of exports`);
+}
+for (const file of [...new Glob("src/**/*.ts").scanSync(ROOT)].sort()) {
+  const text = await Bun.file(join(ROOT, file)).text();
+  if (/^export \*/m.test(text)) problems.push(`${file} exports without names`);
+  if (DEFAULT_EXPORT.test(text) && !/^src\/entry\/|\.d\.ts$/.test(file))
+    problems.push(`${file} has a default export`);
+}
+
+for (const problem of problems) console.error(problem);
+console.log(
+  problems.length === 0 ? "What is exported has names and one place" : `${problems.length} exports are wrong`,
+);
+process.exit(problems.length === 0 ? 0 : 1);

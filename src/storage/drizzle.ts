@@ -52,6 +52,11 @@ function clientOver(connection: Connection, mode: "read" | "write"): Client {
     },
     batch: (statements) => {
       const ready = statements.map(bindable);
+      const [only, ...others] = ready;
+      // One statement is a transaction by itself, without the steps of a batch.
+      if (only !== undefined && others.length === 0) {
+        return connection.run(async (client) => [await client.execute(only)]);
+      }
       return connection.run((client) => client.batch(ready, mode));
     },
     migrate: refuse,

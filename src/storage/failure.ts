@@ -67,6 +67,15 @@ export function isBusy(error: unknown): boolean {
   return code === "SQLITE_BUSY" || code === "SQLITE_LOCKED";
 }
 
+/** HTTP status of a server that has too much to do to look at a request. */
+const TOO_MANY_REQUESTS = 429;
+
+/** Whether a server refused to look at a request because of all the others. */
+export function isRefusedForNow(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : null;
+  return cause instanceof Error && "status" in cause && cause.status === TOO_MANY_REQUESTS;
+}
+
 function explained(meaning: Meaning, cause: unknown): SealpostError {
   const { code, message, retryAfterSeconds } = meaning;
   return new SealpostError(code, message, {

@@ -1,18 +1,21 @@
 import { type Client, createClient } from "@libsql/client/http";
 import { SealpostError } from "../errors.ts";
 import type { Database } from "./database.ts";
-import { badUrl, remoteFailure } from "./failure.ts";
+import { badUrl, isBusy, isRefusedForNow, remoteFailure } from "./failure.ts";
 import type { Connection } from "./guard.ts";
 import { type Connections, LibsqlDatabase } from "./libsql-database.ts";
 
 /** A round trip takes milliseconds; a server that needs longer than this is as good as away. */
 const PATIENCE_MS = 5_000;
+/** The wait after the first refusal, doubled after each: a few round trips. */
+const FIRST_WAIT_MS = 10;
+const LONGEST_WAIT_MS = 320;
 
 export interface RemoteOptions {
   /** `libsql:`, `https:` or `http:`. */
   readonly url: string;
   readonly authToken?: string | undefined;
-  /** How long one operation may take. */
+  /** How long one operation may take, waits for others included. */
   readonly patienceMs?: number | undefined;
 }
 
@@ -26,15 +29,17 @@ export function openRemoteDatabase(options: RemoteOptions): Database {
 
 /** Reads and writes go the same way. */
 export function connectRemote(options: RemoteOptions): Connections {
-  const connect = clientMaker(options);
+  const { patienceMs = PATIENCE_MS } = options;
+  requireUrl(options);
   let isClosed = false;
   const only: Connection = {
     run: async (operation) => {
       if (isClosed) throw new SealpostError("database_unavailable", "The database has been closed");
+      const signal = AbortSignal.timeout(patienceMs);
       // A client of its own for each: one that is shared queues, and on Workers a request may not wait for another.
-      const client = connect();
+      const client = makeClient(options, signal);
       try {
-        return await operation(client);
+        return await persist(() => operation(client), signal);
       } catch (error) {
         throw remoteFailure(error);
       } finally {
@@ -48,14 +53,28 @@ export function connectRemote(options: RemoteOptions): Connections {
   return { writer: only, reader: only, grouping: false };
 }
 
-function clientMaker({ url, authToken, patienceMs = PATIENCE_MS }: RemoteOptions): () => Client {
-  // Bounds the whole answer; the client has no bound of its own.
-  const bounded = (request: Request) => fetch(request, { signal: AbortSignal.timeout(patienceMs) });
-  const connect = () => createClient({ url, fetch: bounded, ...(authToken && { authToken }) });
+/** Tries again while the server is busy with others and has done nothing. */
+async function persist<T>(attempt: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (signal.aborted || !(isBusy(error) || isRefusedForNow(error))) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+}
+
+function requireUrl(options: RemoteOptions): void {
   try {
-    connect().close();
+    makeClient(options).close();
   } catch (error) {
     throw badUrl(error);
   }
-  return connect;
+}
+
+/** @param signal bounds each whole answer; the client has no bound of its own. */
+function makeClient({ url, authToken }: RemoteOptions, signal?: AbortSignal): Client {
+  const bounded = (request: Request) => fetch(request, signal ? { signal } : {});
+  return createClient({ url, fetch: bounded, ...(authToken && { authToken }) });
 }

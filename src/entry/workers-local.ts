@@ -1,0 +1,140 @@
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { getLogger } from "@logtape/logtape";
+import { type Config, parseConfig } from "../config.ts";
+import { Secret } from "../domain/secret.ts";
+import { SealpostError } from "../errors.ts";
+import { readAuthorities } from "./authorities.ts";
+import { badSetting } from "./bad-setting.ts";
+import { makeKeyFile, readKeyFile } from "./key-file.ts";
+import { openLocal } from "./local.ts";
+import { configureLogging } from "./logging.ts";
+import { PLATFORM as platform } from "./platform.ts";
+import { stopSignal } from "./stop-signal.ts";
+import { bundleWorker, writeWorker } from "./workers-build.ts";
+import { type ServedWorker, serveWorker } from "./workers-serve.ts";
+import { startSqld } from "./workers-sqld.ts";
+
+const log = getLogger(["sealpost", "entry"]);
+const DATA_FOLDER = "data/workers";
+/** Only the owner looks into it. */
+const DATA_MODE = 0o700;
+/** 120 bits: 20 characters of base64url. */
+const PASSWORD_BYTES = 15;
+
+/** What the Worker is given beside the settings of this process. */
+interface Backend {
+  readonly url: string;
+  readonly keys: string;
+}
+
+/** Builds the Worker and runs it in workerd on this machine, with a database of its own, until it is told to stop. */
+async function main(): Promise<void> {
+  const config = parseConfig(process.env);
+  await configureLogging(config.log);
+  const stopping = stopSignal(process);
+  await using stack = new AsyncDisposableStack();
+  const backend = hasServer(config) ? given(config) : await startBackend(config, stack);
+  const password = await makeFirstAdmin(config, backend);
+  const worker = stack.use(await serve(config, backend));
+  printWelcome(config, worker.url, password);
+  log.info("Stopping on {signal}", { signal: await stopping });
+}
+
+function hasServer(config: Config): boolean {
+  return process.env.SEALPOST_DATABASE_URL === undefined ? false : requireServer(config);
+}
+
+function requireServer({ databaseUrl }: Config): true {
+  if (/^(libsql|https?):/.test(databaseUrl)) return true;
+  throw badSetting(
+    "SEALPOST_DATABASE_URL",
+    "SEALPOST_DATABASE_URL: a Worker has no files; expected libsql://… or https://…",
+  );
+}
+
+function given(config: Config): Backend {
+  return { url: config.databaseUrl, keys: config.keys.reveal() };
+}
+
+async function startBackend(config: Config, stack: AsyncDisposableStack): Promise<Backend> {
+  await mkdir(DATA_FOLDER, { recursive: true, mode: DATA_MODE });
+  const folder = join(DATA_FOLDER, "database");
+  const keys = config.keys.isEmpty ? await findKeys(folder) : config.keys.reveal();
+  const { url } = stack.use(await startSqld({ folder }));
+  return { url, keys };
+}
+
+/** From the file beside the database, which is made with a new database. */
+async function findKeys(databaseFolder: string): Promise<string> {
+  const file = join(DATA_FOLDER, "sealpost.keys");
+  const found = await readKeyFile(file);
+  if (found !== null) return found;
+  if (await isThere(databaseFolder)) {
+    throw badSetting(
+      "SEALPOST_KEYS",
+      `SEALPOST_KEYS: ${databaseFolder} is there, but ${file} is not; restore it`,
+    );
+  }
+  return makeKeyFile(file, platform);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * What the secret SEALPOST_ADMIN_PASSWORD is for at Cloudflare; here somebody can read what is printed.
+ * @returns the password to show, if the admin was made and the password is not the owner's own.
+ */
+async function makeFirstAdmin(config: Config, { url, keys }: Backend): Promise<string | null> {
+  await using instance = await openLocal({ ...config, databaseUrl: url, keys: new Secret(keys) });
+  const { admins } = instance.services;
+  if ((await admins.list()).length > 0) return null;
+  const random = platform.randomBytes(PASSWORD_BYTES).toBase64({ alphabet: "base64url" });
+  const isGiven = !config.adminPassword.isEmpty;
+  const password = isGiven ? config.adminPassword : new Secret(random);
+  const made = await admins.makeFirst({ username: config.adminUser, realm: "" }, password);
+  return made && !isGiven ? random : null;
+}
+
+async function serve(config: Config, { url, keys }: Backend): Promise<ServedWorker> {
+  const bundle = await bundleWorker();
+  await writeWorker(bundle);
+  const settings = Object.entries(process.env).filter(([name]) => /^(SEALPOST_|HOST$|PORT$)/.test(name));
+  return serveWorker({
+    bundle,
+    host: config.host,
+    port: config.port,
+    bindings: { ...Object.fromEntries(settings), SEALPOST_DATABASE_URL: url, SEALPOST_KEYS: keys },
+    authorities: await readAuthorities(config.tlsCa),
+    onLine: (line) => process.stderr.write(`${line}\n`),
+  });
+}
+
+function printWelcome({ adminUser }: Config, { origin }: URL, password: string | null): void {
+  const lines = [`Sealpost is listening on ${origin}`, "It runs in workerd, as at Cloudflare"];
+  if (password !== null) {
+    lines.push(
+      "",
+      `  Admin:    ${adminUser}`,
+      `  Password: ${password}   (shown this once)`,
+      "",
+      "Log in:",
+      `  curl ${origin}/auth -d username=${adminUser} -d password=…`,
+      `The interface is described at ${origin}/openapi.json`,
+    );
+  }
+  process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+try {
+  await main();
+  process.exit(0);
+} catch (error) {
+  process.stderr.write(`sealpost: ${error instanceof SealpostError ? error.message : String(error)}\n`);
+  process.exit(1);
+}

@@ -30,10 +30,10 @@ export interface Transport extends AsyncDisposable {
 }
 
 /** Opens one socket by name; the runtime's entry decides how. TLS, if asked for, is established when it resolves. */
-export type Connect = (
+export type Connect<S = Socket> = (
   target: { readonly host: string; readonly port: number; readonly tls: boolean },
   options: { readonly signal: AbortSignal; readonly onPhase?: (phase: Phase) => void },
-) => Promise<Socket>;
+) => Promise<S>;
 
 /** Thrown by a {@link Connect} that could not give a socket. */
 export class ConnectError extends Error {

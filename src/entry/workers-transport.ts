@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Delivery, Transport } from "../contracts/transport.ts";
 import type { Receipt } from "../domain/delivery.ts";
-import { createSmtpTransport, type SmtpTransportOptions, wholeTimeoutMs } from "../transport/smtp.ts";
+import { wholeTimeoutMs } from "../transport/pooled-transport.ts";
+import { createSmtpTransport, type SmtpTransportOptions } from "../transport/smtp.ts";
 
 /** A whole mail has to end within this. */
 const MAIL_MS = 20_000;

@@ -3,17 +3,17 @@ import type { SmtpReply, TlsPeer } from "../domain/delivery.ts";
 import type { Attempt } from "./attempt.ts";
 import { DeliveryError } from "./delivery-error.ts";
 import type { Inspection } from "./input.ts";
+import type { MailSession } from "./mail-session.ts";
 import type { Lease } from "./pool.ts";
-import type { Session } from "./session.ts";
 
 /** Takes one mail through the connection of a lease, or through a new one. */
-export class Carrier {
-  readonly #dial: () => Promise<Session>;
-  #session: Session | null = null;
+export class Carrier<S extends MailSession> {
+  readonly #dial: () => Promise<S>;
+  #session: S | null = null;
   #tls: TlsPeer | null = null;
 
   /** @param dial connects; the session it gives is not opened yet. */
-  constructor(dial: () => Promise<Session>) {
+  constructor(dial: () => Promise<S>) {
     this.#dial = dial;
   }
 
@@ -24,7 +24,7 @@ export class Carrier {
 
   /** Sends the mail and gives the lease back. @throws {DeliveryError} or the reason for which the attempt stopped. */
   async carry(
-    lease: Lease<Session>,
+    lease: Lease<S>,
     delivery: Delivery,
     inspection: Inspection,
     attempt: Attempt,
@@ -63,7 +63,7 @@ function isStale(error: unknown): boolean {
 }
 
 async function transact(
-  session: Session,
+  session: MailSession,
   { from, recipient, bytes }: Delivery,
   { eightBit }: Inspection,
   attempt: Attempt,

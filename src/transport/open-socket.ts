@@ -1,4 +1,3 @@
-import type { Socket } from "node:net";
 import { type Connect, ConnectError } from "../contracts/transport.ts";
 import type { OpenServer } from "../domain/smtp-server.ts";
 import type { Attempt } from "./attempt.ts";
@@ -7,9 +6,15 @@ import { failureCodeOf } from "./socket-errors.ts";
 
 /**
  * Opens a socket within the attempt's bounds, also if `connect` ignores its signal.
+ * @param discard ends a socket that nobody takes.
  * @throws {DeliveryError} or the reason for which the attempt was stopped.
  */
-export async function openSocket(connect: Connect, server: OpenServer, attempt: Attempt): Promise<Socket> {
+export async function openSocket<S>(
+  connect: Connect<S>,
+  server: OpenServer,
+  attempt: Attempt,
+  discard: (socket: S) => void,
+): Promise<S> {
   const { host, port, security } = server;
   const { signal } = attempt;
   signal.throwIfAborted();
@@ -26,10 +31,7 @@ export async function openSocket(connect: Connect, server: OpenServer, attempt: 
   } catch (error) {
     if (!signal.aborted) throw asDeliveryError(error, attempt);
     // A socket that comes too late is nobody's.
-    opening.then(
-      (socket) => socket.destroy(),
-      () => undefined,
-    );
+    opening.then(discard, () => undefined);
     throw signal.reason;
   } finally {
     signal.removeEventListener("abort", stop);

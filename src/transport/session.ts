@@ -6,6 +6,7 @@ import type { OpenServer } from "../domain/smtp-server.ts";
 import type { Attempt } from "./attempt.ts";
 import { type Capabilities, chooseMechanism } from "./capabilities.ts";
 import { DeliveryError } from "./delivery-error.ts";
+import { type MailSession, QUIT_MS, type Transaction } from "./mail-session.ts";
 import { Monitor } from "./monitor.ts";
 import { redactor } from "./redact.ts";
 import { failureCodeOf } from "./socket-errors.ts";
@@ -19,16 +20,6 @@ export interface SessionOptions {
   readonly explainTls: (error: unknown) => { readonly phase: Phase; readonly code: FailureCode };
 }
 
-export interface Transaction {
-  readonly from: string;
-  readonly recipient: string;
-  readonly bytes: Uint8Array;
-  readonly eightBit: boolean;
-}
-
-/** Time for the answer to QUIT; nothing but politeness depends on it. */
-const QUIT_MS = 1000;
-
 /** nodemailer's timers see idleness only; {@link Attempt}'s rule, so its own are set out of the way. */
 const NEVER_MS = 2 ** 31 - 1;
 
@@ -36,7 +27,7 @@ const NEVER_MS = 2 ** 31 - 1;
  * One SMTP session: nodemailer speaks, a {@link Monitor} reads along and has the last word. The promises reject
  * with a {@link DeliveryError}, or with the reason for which the attempt was stopped.
  */
-export class Session {
+export class Session implements MailSession {
   readonly #options: SessionOptions;
   readonly #connection: SMTPConnection;
   readonly #monitor: Monitor;

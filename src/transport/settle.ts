@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import type { ConnectError } from "../contracts/transport.ts";
 
 /**
  * Waits until a socket is ready; if it never will be, it is destroyed.
@@ -10,7 +9,7 @@ export function settle<S extends Socket>(
   socket: S,
   readyEvent: "connect" | "secureConnect",
   signal: AbortSignal,
-  describe: (error: unknown) => ConnectError,
+  describe: (error: unknown) => unknown,
 ): Promise<S> {
   return new Promise((resolve, reject) => {
     const fail = (reason: unknown): void => {

@@ -1,13 +1,10 @@
 import { isIP } from "node:net";
 import type { Connect, Transport } from "../contracts/transport.ts";
-import type { Receipt } from "../domain/delivery.ts";
 import type { OpenServer } from "../domain/smtp-server.ts";
-import { Attempt, type Limits } from "./attempt.ts";
-import { Carrier } from "./carrier.ts";
-import { DeliveryError } from "./delivery-error.ts";
-import { inspectDelivery } from "./input.ts";
+import type { Attempt, Limits } from "./attempt.ts";
 import { openSocket } from "./open-socket.ts";
-import { DEFAULT_POOL_LIMITS, Pool, type PoolLimits } from "./pool.ts";
+import type { PoolLimits } from "./pool.ts";
+import { createPooledTransport, wholeTimeoutMs } from "./pooled-transport.ts";
 import { Session } from "./session.ts";
 import { tlsFailure } from "./socket-errors.ts";
 import { readTlsPeer, tlsOptionsFor } from "./tls.ts";
@@ -33,9 +30,6 @@ export interface SmtpTransportOptions {
   readonly hidesTlsErrors?: boolean;
 }
 
-/** The whole mail may take this many times `timeoutMs`. */
-const WHOLE_STEPS = 4;
-
 /**
  * The transport over SMTP (RFC 5321): one recipient a transaction, connections kept per `poolKey`. A mail through
  * a waiting connection takes two round trips where the server offers PIPELINING (RFC 2920).
@@ -43,38 +37,12 @@ const WHOLE_STEPS = 4;
  */
 export function createSmtpTransport(options: SmtpTransportOptions): Transport {
   if (!/^[!-~]+$/.test(options.ehloName)) throw new TypeError('"ehloName" is not one word of ASCII');
-  const pool = new Pool<Session>({ ...DEFAULT_POOL_LIMITS, ...options.pool });
-  const dial = dialler(options);
-  return {
+  return createPooledTransport({
     name: "smtp",
-    async send(delivery, { signal }) {
-      const inspection = inspectDelivery(delivery);
-      signal.throwIfAborted();
-      using attempt = new Attempt(limitsFor(delivery.server, options), signal);
-      const carrier = new Carrier(() => dial(delivery.server, attempt));
-      try {
-        const lease = await pool.lease(delivery.poolKey, attempt.signal);
-        const reply = await carrier.carry(lease, delivery, inspection, attempt);
-        return { timingMs: attempt.finish(), tls: carrier.tls, successful: true, reply };
-      } catch (error) {
-        return failedReceipt(error, attempt, carrier);
-      }
-    },
-    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
-  };
-}
-
-function failedReceipt(error: unknown, attempt: Attempt, carrier: Carrier): Receipt {
-  if (!(error instanceof DeliveryError)) throw error;
-  const { failure } = error;
-  // What the policy refuses tells nothing else, times included.
-  const timingMs = failure.phase === "policy" ? {} : attempt.finish();
-  return { timingMs, tls: carrier.tls, successful: false, failure };
-}
-
-/** The time that one mail through a server may take, in milliseconds. */
-export function wholeTimeoutMs(server: OpenServer, mostMs = Number.POSITIVE_INFINITY): number {
-  return Math.min(WHOLE_STEPS * server.timeoutMs, mostMs);
+    pool: options.pool,
+    limits: (server) => limitsFor(server, options),
+    dial: dialler(options),
+  });
 }
 
 function limitsFor(server: OpenServer, options: SmtpTransportOptions): Limits {
@@ -86,7 +54,7 @@ function limitsFor(server: OpenServer, options: SmtpTransportOptions): Limits {
 function dialler(options: SmtpTransportOptions): (server: OpenServer, attempt: Attempt) => Promise<Session> {
   const tlsOptions = tlsOptionsFor(options.extraCa ?? []);
   return async (server, attempt) =>
-    new Session(await openSocket(options.connect, server, attempt), {
+    new Session(await openSocket(options.connect, server, attempt, (socket) => socket.destroy()), {
       server,
       ehloName: options.ehloName,
       tlsOptions: tlsOptions(server.host, isIP(server.host) !== 0),

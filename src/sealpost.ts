@@ -23,7 +23,11 @@ export interface Sealpost extends AsyncDisposable {
   readonly submit: Submit;
   /** Migrates the database and checks the keys; before the first request. Doing it again changes nothing. */
   start(): Promise<void>;
-  /** Makes an admin if there is none yet; several processes may try at once. @returns whether this one did. */
+  /**
+   * Makes an admin if there is none yet; several processes may try at once.
+   * @returns whether this one did.
+   * @throws {TypeError} for an empty name or password.
+   */
   makeFirstAdmin(admin: { readonly username: string; readonly password: string }): Promise<boolean>;
   /** Deletes audit rows that have been kept for long enough; meant for once a day. */
   prune(): Promise<void>;
@@ -47,6 +51,7 @@ export function createSealpost(options: SealpostOptions): Sealpost {
     submit: services.submit,
     start: services.start,
     async makeFirstAdmin({ username, password }) {
+      if (!username || !password) throw new TypeError("An admin needs a name and a password");
       // Spares the second that a hash may take.
       if ((await services.admins.list()).length > 0) return false;
       return services.admins.makeFirst({ username, realm: "" }, new Secret(password));

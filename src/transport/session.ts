@@ -210,6 +210,8 @@ export class Session implements MailSession {
     if (entry.tnx === "message") this.#monitor.sentBody();
     if (entry.tnx !== "client") return;
     if (this.#isUpgrading) this.#adoptTls();
+    // nodemailer's idle timer, which is of no use here; workerd would add a listener for it at each read and write.
+    this.#sockets.at(-1)?.setTimeout(0);
     this.#monitor.sentLine(String(line));
   }
 

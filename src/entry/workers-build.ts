@@ -6,6 +6,8 @@ const ROOT = join(import.meta.dir, "..", "..");
 /** Where the Worker's modules lie; `wrangler.jsonc` names the main one. */
 export const WORKER_FOLDER = join(ROOT, "dist", "workers");
 
+const GUARDED_SOCKETS = join(ROOT, "src", "transport", "worker-mailer-sockets.ts");
+
 /** Modules that are never reached, and what stands in for them. */
 const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
   // hono-openapi asks for the schema library of whoever uses it; here that is valibot.
@@ -29,6 +31,16 @@ const leaveOut: BunPlugin = {
         loader: "js",
       }));
     }
+  },
+};
+
+/** worker-mailer gets no sockets of its own. */
+const guardSockets: BunPlugin = {
+  name: "guard sockets",
+  setup(build) {
+    build.onResolve({ filter: /^cloudflare:sockets$/ }, ({ importer }) =>
+      importer.includes("/node_modules/worker-mailer/") ? { path: GUARDED_SOCKETS } : undefined,
+    );
   },
 };
 
@@ -66,7 +78,7 @@ export async function bundleWorker(entry = join(import.meta.dir, "workers.ts")):
     minify: true,
     metafile: true,
     external: ["cloudflare:*"],
-    plugins: [leaveOut],
+    plugins: [leaveOut, guardSockets],
   });
   const ordered = outputs.toSorted((left, right) => Number(isMain(right)) - Number(isMain(left)));
   const modules = await Promise.all(

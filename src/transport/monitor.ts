@@ -9,6 +9,8 @@ import { type RawReply, ReplyReader } from "./reply-reader.ts";
 export interface MonitorOptions {
   readonly wantsStartTls: boolean;
   readonly redact: (text: string) => string;
+  /** Called with each reply that was due, after it was judged and if the session goes on. */
+  readonly onReply?: (step: Step, reply: RawReply) => void;
   /** Called at most once with why the session cannot go on; null: no mail was on its way. */
   readonly hangUp: (reason: DeliveryError | null) => void;
 }
@@ -81,6 +83,7 @@ export class Monitor {
     else if (received?.verdict === "refused") this.#onRefused(received.step, received.phase, reply);
     else if (received === null && this.#isRefusedEarly(reply)) this.#onRefused("body", "data", reply);
     else this.#onNonsense(reply);
+    if (received !== null && !this.#isDeaf) this.#options.onReply?.(received.step, raw);
   }
 
   #onRefused(step: Step, phase: Phase, reply: SmtpReply): void {

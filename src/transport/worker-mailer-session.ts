@@ -1,0 +1,334 @@
+import { LogLevel, WorkerMailer } from "worker-mailer";
+import type { Phase, SmtpReply, TlsPeer } from "../domain/delivery.ts";
+import type { OpenServer } from "../domain/smtp-server.ts";
+import type { Attempt } from "./attempt.ts";
+import { type Capabilities, chooseMechanism } from "./capabilities.ts";
+import { DeliveryError } from "./delivery-error.ts";
+import type { Step } from "./dialogue.ts";
+import { stuffDots } from "./dot-stuffing.ts";
+import { type MailSession, QUIT_MS, type Transaction } from "./mail-session.ts";
+import { Monitor } from "./monitor.ts";
+import type { NativeSocket } from "./native-socket.ts";
+import { NativeWire } from "./native-wire.ts";
+import { redactor } from "./redact.ts";
+import type { RawReply } from "./reply-reader.ts";
+import { beginSasl, type SaslExchange } from "./sasl.ts";
+import { Guard, type LibraryAct, STAND_INS } from "./worker-mailer-guard.ts";
+import { offerSocket } from "./worker-mailer-sockets.ts";
+
+export interface WorkerMailerSessionOptions {
+  readonly server: OpenServer;
+  readonly ehloName: string;
+}
+
+/** The platform shows nothing of it. */
+const HIDDEN_PEER: TlsPeer = { protocol: null, peer: null, daysLeft: null };
+
+/** The library's own timers have to come after those of {@link Attempt}, which end every step. */
+const LIBRARY_TIMEOUT_STEPS = 8;
+
+/** The last part of the mail data, which holds its end: until it is written the mail cannot have been taken. */
+const LAST_PART_OCTETS = 4096;
+
+/**
+ * One SMTP session: worker-mailer says what comes next, a {@link Guard} lets nothing else of it through, and a
+ * {@link Monitor} judges the replies before the library hears of them.
+ */
+export class WorkerMailerSession implements MailSession {
+  readonly #options: WorkerMailerSessionOptions;
+  readonly #wire: NativeWire;
+  readonly #monitor: Monitor;
+  readonly #guard: Guard;
+  #mailer: WorkerMailer | null = null;
+  #mail: Transaction | null = null;
+  #sasl: SaslExchange | null = null;
+  /** The reply that was due, until the library hears of it. */
+  #heard: { readonly step: Step; readonly reply: RawReply } | null = null;
+  #isReady = false;
+  #isAuthenticated = false;
+  #ended: { readonly reason: unknown } | null = null;
+  #reject: (reason: unknown) => void = () => undefined;
+  #onEnd: () => void = () => undefined;
+
+  /** Null without TLS. */
+  tls: TlsPeer | null = null;
+  /** Mails given to this session. */
+  mails = 0;
+
+  /** Takes over a connected socket; with security `implicit`, TLS is already established on it. */
+  constructor(socket: NativeSocket, options: WorkerMailerSessionOptions) {
+    const { server } = options;
+    this.#options = options;
+    if (server.security === "implicit") this.tls = HIDDEN_PEER;
+    this.#monitor = new Monitor({
+      wantsStartTls: server.security === "starttls",
+      redact: redactor(server.username, server.password.reveal()),
+      onReply: (step, reply) => {
+        this.#heard = { step, reply };
+      },
+      hangUp: (reason) => this.#end(reason),
+    });
+    this.#guard = new Guard({
+      perform: (act) => this.#perform(act),
+      startTls: () => this.#wire.startTls(),
+      refuse: () => this.#end(this.#monitor.attempt?.failure("unsupported_here") ?? null),
+    });
+    this.#wire = new NativeWire(socket, {
+      onChunk: (chunk) => this.#onChunk(chunk),
+      onClosed: () => this.#onClosed(),
+    });
+  }
+
+  get capabilities(): Capabilities {
+    return this.#monitor.capabilities;
+  }
+
+  /** Whether another mail may go through: it was opened, nothing was refused, nothing is due, nobody has hung up. */
+  get isUsable(): boolean {
+    return this.#isReady && this.#ended === null && this.#monitor.isClean;
+  }
+
+  async open(attempt: Attempt): Promise<void> {
+    const { username, password, security } = this.#options.server;
+    attempt.enter("greeting");
+    await this.#run(attempt, () => this.#connect());
+    // A server that only speaks HELO offers neither.
+    if (security === "starttls" && this.tls === null)
+      throw attempt.failure("tls_not_offered", null, "starttls");
+    if (username !== "" && !this.#isAuthenticated) {
+      attempt.enter("auth");
+      throw attempt.failure(
+        password.isEmpty && this.#mechanism() !== null ? "auth_rejected" : "auth_not_offered",
+      );
+    }
+    this.#isReady = true;
+  }
+
+  async send(mail: Transaction, attempt: Attempt): Promise<SmtpReply> {
+    this.mails++;
+    this.#mail = mail;
+    attempt.enter("sender");
+    const { from, to, subject, text } = STAND_INS;
+    await this.#run(attempt, async () => this.#mailer?.send({ from, to, subject, text }));
+    const reply = this.#monitor.lastReply;
+    if (reply === null) throw attempt.failure("protocol");
+    return reply;
+  }
+
+  rest(onEnd: () => void): void {
+    this.#onEnd = onEnd;
+  }
+
+  wake(): void {
+    this.#onEnd = () => undefined;
+  }
+
+  /** Takes leave (RFC 5321 4.1.1.10), for a second at most, without the library. Never rejects. */
+  async quit(): Promise<void> {
+    this.#monitor.stop();
+    this.#guard.end();
+    if (this.#ended !== null) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onEnd = resolve;
+    const timer = setTimeout(() => this.#end(null), QUIT_MS);
+    this.#wire.writeLine("QUIT").catch(() => this.#end(null));
+    await promise;
+    clearTimeout(timer);
+  }
+
+  async #connect(): Promise<void> {
+    const { security, port, timeoutMs } = this.#options.server;
+    using place = offerSocket(this.#guard.socket());
+    const connecting = WorkerMailer.connect({
+      host: place.hostname,
+      port,
+      // The socket that it is given has TLS already.
+      secure: false,
+      startTls: security === "starttls",
+      credentials: STAND_INS.credentials,
+      authType: "plain",
+      logLevel: LogLevel.NONE,
+      socketTimeoutMs: LIBRARY_TIMEOUT_STEPS * timeoutMs,
+    });
+    if (!place.isTaken) throw new Unguarded();
+    this.#mailer = await connecting;
+  }
+
+  /** Runs one of the library's calls. It may never settle, so whatever else ends the session ends the wait. */
+  async #run(attempt: Attempt, begin: () => Promise<unknown>): Promise<void> {
+    const stop = (): void => this.#end(attempt.signal.reason);
+    this.#monitor.begin(attempt);
+    attempt.signal.addEventListener("abort", stop);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#reject = reject;
+        if (attempt.signal.aborted) stop();
+        if (this.#ended !== null) reject(this.#ended.reason ?? attempt.failure("closed"));
+        else
+          begin().then(
+            () => resolve(),
+            (error: unknown) => this.#onLibraryError(error, attempt),
+          );
+      });
+    } finally {
+      attempt.signal.removeEventListener("abort", stop);
+      this.#monitor.attempt = null;
+    }
+  }
+
+  #onLibraryError(error: unknown, attempt: Attempt): void {
+    const { refusal } = this.#monitor;
+    if (error instanceof Unguarded) this.#end(error);
+    // After a refused command there is still time to take leave, but nothing for the library to say.
+    else if (refusal !== null) {
+      this.#guard.end();
+      this.#reject(refusal);
+    } else this.#end(attempt.failure("unsupported_here"));
+  }
+
+  async #perform(act: LibraryAct): Promise<void> {
+    // What follows a refused command (RSET and the like) is not worth a round trip: the session is over.
+    if (this.#monitor.refusal !== null && act !== "helo") throw this.#monitor.refusal;
+    try {
+      if (act === "body") await this.#writeBody();
+      else await this.#say(act);
+    } catch (error) {
+      this.#onClosed();
+      throw error;
+    }
+  }
+
+  async #say(act: Exclude<LibraryAct, "body">): Promise<void> {
+    await this.#secured();
+    const line = this.#lineOf(act);
+    if (line === null) {
+      this.#end(this.#monitor.attempt?.failure("unsupported_here") ?? null);
+      return;
+    }
+    this.#monitor.sentLine(line);
+    await this.#wire.writeLine(line);
+  }
+
+  /** What goes on the wire; null if nothing may. */
+  #lineOf(act: Exclude<LibraryAct, "body">): string | null {
+    const { ehloName, server } = this.#options;
+    const isExposed = server.security !== "none" && this.tls === null;
+    if (isExposed && !BEFORE_TLS.includes(act)) return null;
+    if (act === "auth") return this.#beginSasl()?.command ?? null;
+    if (act === "mail") return this.#mail === null ? null : mailLine(this.#mail, this.capabilities);
+    if (act === "rcpt") return this.#mail === null ? null : `RCPT TO:<${this.#mail.recipient}>`;
+    return { ehlo: `EHLO ${ehloName}`, helo: `HELO ${ehloName}`, starttls: "STARTTLS", data: "DATA" }[act];
+  }
+
+  #beginSasl(): SaslExchange | null {
+    const { username, password } = this.#options.server;
+    const mechanism = this.#mechanism();
+    this.#sasl = mechanism === null ? null : beginSasl(mechanism, username, password.reveal());
+    return this.#sasl;
+  }
+
+  #mechanism() {
+    return chooseMechanism(this.capabilities, this.tls !== null);
+  }
+
+  async #writeBody(): Promise<void> {
+    const data = stuffDots(this.#mail?.bytes ?? new Uint8Array());
+    const lastAt = Math.max(0, data.length - LAST_PART_OCTETS);
+    if (lastAt > 0) await this.#wire.write(data.subarray(0, lastAt));
+    if (this.#ended !== null) return;
+    this.#monitor.sentBody();
+    await this.#wire.write(data.subarray(lastAt));
+  }
+
+  /** Waits for the handshake that the server agreed to. */
+  async #secured(): Promise<void> {
+    if (!this.#isUpgrading) return;
+    await this.#wire.opened;
+    this.tls = HIDDEN_PEER;
+  }
+
+  get #isUpgrading(): boolean {
+    return this.#monitor.hasAgreedTls && this.tls === null;
+  }
+
+  /** @returns whether more may come: between the 220 to STARTTLS and the handshake nothing may. */
+  #onChunk(chunk: Uint8Array): boolean {
+    this.#monitor.receive(chunk);
+    const heard = this.#heard;
+    this.#heard = null;
+    if (heard !== null && this.#ended === null) this.#tell(heard.step, heard.reply);
+    return !this.#isUpgrading;
+  }
+
+  /** Tells the library what it has to know of a reply; a SASL exchange is none of its business. */
+  #tell(step: Step, { code, lines }: RawReply): void {
+    if (step === "auth" && code === CHALLENGE) this.#answer(lines[0] ?? "");
+    else {
+      if (step === "auth" && code < 400) this.#isAuthenticated = true;
+      this.#guard.reply(code, step === "ehlo" ? this.#keywords() : []);
+    }
+  }
+
+  #keywords(): readonly string[] {
+    const { security, username, password } = this.#options.server;
+    if (security !== "none" && this.tls === null) return ["STARTTLS"];
+    const canLogIn = username !== "" && !password.isEmpty && this.#mechanism() !== null;
+    return canLogIn ? ["AUTH PLAIN"] : [];
+  }
+
+  #answer(challenge: string): void {
+    const line = this.#sasl?.answer(challenge) ?? null;
+    if (line === null) {
+      this.#end(this.#monitor.attempt?.failure("protocol") ?? null);
+      return;
+    }
+    this.#monitor.sentLine("AUTH");
+    this.#wire.writeLine(line).catch(() => this.#onClosed());
+  }
+
+  #onClosed(): void {
+    // What the server said last may still be on its way to us.
+    setImmediate(() => this.#end(this.#lossFailure()));
+  }
+
+  #lossFailure(): DeliveryError | null {
+    const [code, phase]: ["tls_failed" | "closed", Phase | undefined] = this.#isUpgrading
+      ? ["tls_failed", "certificate"]
+      : ["closed", undefined];
+    return this.#monitor.attempt?.failure(code, null, phase) ?? null;
+  }
+
+  /** Hangs up at once. What the server refused before says more than how the session ended. */
+  #end(reason: unknown): void {
+    if (this.#ended !== null) return;
+    this.#ended = { reason: reason instanceof DeliveryError ? (this.#monitor.refusal ?? reason) : reason };
+    this.#monitor.stop();
+    this.#guard.end();
+    this.#wire.destroy();
+    this.#reject(this.#ended.reason);
+    this.#onEnd();
+  }
+}
+
+/** RFC 4954 4. */
+const CHALLENGE = 334;
+
+/** What may be said in clear when TLS is asked for. */
+const BEFORE_TLS: readonly LibraryAct[] = ["ehlo", "helo", "starttls"];
+
+class Unguarded extends Error {
+  constructor() {
+    super("worker-mailer was bundled without worker-mailer-sockets in the place of cloudflare:sockets");
+  }
+}
+
+function mailLine({ from, recipient, bytes, eightBit }: Transaction, { keywords }: Capabilities): string {
+  const needsUtf8 = !/^[\x20-\x7e]*$/.test(from + recipient);
+  const parameters = [
+    // RFC 6531 3.4, RFC 6152 2, RFC 1870 3.
+    ...(needsUtf8 ? ["SMTPUTF8"] : []),
+    ...(eightBit ? ["BODY=8BITMIME"] : []),
+    ...(keywords.has("SIZE") ? [`SIZE=${bytes.length}`] : []),
+  ];
+  return [`MAIL FROM:<${from}>`, ...parameters].join(" ");
+}

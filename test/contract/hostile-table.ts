@@ -1,0 +1,107 @@
+import type { Failure, FailureCode, Phase } from "../../src/domain/delivery.ts";
+import * as mis from "../fixtures/smtp/misbehaviour.ts";
+import type { ServerStep } from "../fixtures/smtp/server.ts";
+
+export const MODES = ["lockstep", "pipelined", "starttls"] as const;
+export type Mode = (typeof MODES)[number];
+
+export const PHASES = {
+  connect: "greeting",
+  greeting: "greeting",
+  ehlo: "ehlo",
+  starttls: "starttls",
+  handshake: "starttls",
+  "ehlo-tls": "ehlo",
+  auth: "auth",
+  mail: "sender",
+  rcpt: "recipient",
+  data: "data",
+  body: "data",
+} as const satisfies Partial<Record<ServerStep, Phase>>;
+export type Step = keyof typeof PHASES;
+export const ALL = Object.keys(PHASES) as Step[];
+export const TLS_ONLY: readonly Step[] = ["starttls", "handshake", "ehlo-tls"];
+const WITHOUT_REPLY: readonly Step[] = ["connect", "handshake"];
+
+/** What of a failure is compared. */
+export type Expected = Partial<Record<keyof Failure, unknown>> & { readonly code: FailureCode };
+
+/** One way to misbehave. */
+export interface Row {
+  readonly what: string;
+  readonly how: mis.Misbehaviour;
+  readonly expected: FailureCode | Readonly<Partial<Record<Step, FailureCode>>>;
+  /** Whether it is a reply that the server stands by: then it is never unknown. */
+  readonly isReply?: boolean;
+  readonly retryable?: boolean;
+  readonly not?: readonly Step[];
+}
+
+const SHUTTING_DOWN = "rate_limited";
+const REFUSED = {
+  greeting: "refused",
+  starttls: "tls_not_offered",
+  auth: "auth_rejected",
+  mail: "sender_rejected",
+  rcpt: "recipient_rejected",
+  data: "content_rejected",
+  body: "content_rejected",
+} as const;
+
+/** THE table: every step times every row. */
+export const ROWS: readonly Row[] = [
+  { what: "closes", how: mis.close(), expected: "closed" },
+  { what: "closes its half", how: mis.halfClose(), expected: "closed" },
+  { what: "says nothing", how: mis.stall(), expected: "timeout" },
+  { what: "talks garbage", how: mis.garbage(), expected: "protocol", not: ["connect"] },
+  { what: "sends a line of 2 MB", how: mis.hugeLine(), expected: "protocol", not: WITHOUT_REPLY },
+  { what: "sends half a line", how: mis.halfLine(), expected: "timeout", not: WITHOUT_REPLY },
+  { what: "sends an octet at a time", how: mis.trickle(), expected: "timeout", not: WITHOUT_REPLY },
+  { what: "never ends its reply", how: mis.endless(), expected: "protocol", not: WITHOUT_REPLY },
+  { what: "mixes codes in a reply", how: mis.mixedCodes(), expected: "protocol", not: WITHOUT_REPLY },
+  { what: "closes amid a reply", how: mis.closeMidReply(), expected: "closed", not: WITHOUT_REPLY },
+  { what: "says 199", how: mis.reply("199 Hm"), expected: "protocol", not: WITHOUT_REPLY },
+  { what: "says 354", how: mis.reply("354 Go on"), expected: "protocol", not: [...WITHOUT_REPLY, "data"] },
+  { what: "says 250", how: mis.reply("250 Ok"), expected: "protocol", not: ALL.filter((s) => s !== "data") },
+  {
+    what: "says 421 and closes",
+    how: mis.replyAndClose("421 4.3.2 Shutting down"),
+    expected: {
+      ...Object.fromEntries(ALL.map((step) => [step, SHUTTING_DOWN])),
+      starttls: "tls_not_offered",
+    },
+    isReply: true,
+    not: WITHOUT_REPLY,
+  },
+  {
+    what: "says 554 and closes",
+    how: mis.replyAndClose("554 No"),
+    expected: { ...REFUSED, ehlo: "refused", "ehlo-tls": "refused" },
+    isReply: true,
+    retryable: false,
+    not: WITHOUT_REPLY,
+  },
+  {
+    what: "says 451",
+    how: mis.reply("451 Later"),
+    expected: REFUSED,
+    isReply: true,
+    not: [...WITHOUT_REPLY, "ehlo", "ehlo-tls"],
+  },
+  {
+    what: "says 550",
+    how: mis.reply("550 No"),
+    expected: REFUSED,
+    isReply: true,
+    retryable: false,
+    not: [...WITHOUT_REPLY, "ehlo", "ehlo-tls"],
+  },
+];
+
+/** What a whole reply says is known; anything else after the end of the body is not. */
+export function expectedOf(row: Row, step: Step): Expected {
+  const code = typeof row.expected === "string" ? row.expected : (row.expected[step] ?? "protocol");
+  const isUnknown = step === "body" && row.isReply !== true;
+  const outcome = isUnknown ? "unknown" : "not-sent";
+  return { code, phase: PHASES[step], outcome, retryable: !isUnknown && (row.retryable ?? true) };
+}

@@ -1,0 +1,112 @@
+import { describe, expect, test } from "bun:test";
+import type { Transport } from "../../src/contracts/transport.ts";
+import { Secret } from "../../src/domain/secret.ts";
+import * as mis from "../fixtures/smtp/misbehaviour.ts";
+import { type SmtpTestServerOptions, startSmtpServer } from "../fixtures/smtp/server.ts";
+import type { TlsMaterial } from "../fixtures/smtp/tls.ts";
+import { sendTo, serverAt, timed } from "../transport/support.ts";
+import {
+  ALL,
+  type Expected,
+  expectedOf,
+  MODES,
+  type Mode,
+  PHASES,
+  ROWS,
+  type Step,
+  TLS_ONLY,
+} from "./hostile-table.ts";
+
+/** Bound of a step in these tests; four times it, and some time for a busy machine, bounds each case. */
+const TIMEOUT_MS = 300;
+const CASE_MS = 4 * TIMEOUT_MS + 500;
+
+/** What differs where a runtime cannot tell what others can. */
+export interface Deviation {
+  readonly because: string;
+  readonly where: (mode: Mode, step: Step, what: string) => boolean;
+  readonly expected: Partial<Expected>;
+}
+
+export interface HostileSubject {
+  /** A new transport, which trusts the material's authority. */
+  readonly makeTransport: () => Transport | Promise<Transport>;
+  /** Null: openssl is missing, and TLS is not tried. */
+  readonly material: TlsMaterial | null;
+  readonly deviations?: readonly Deviation[];
+}
+
+/** THE table against one transport driver: every step times every row, bounded, told apart, no socket left. */
+export function testHostileServers(name: string, subject: HostileSubject): void {
+  const { makeTransport, material, deviations = [] } = subject;
+
+  async function holds(mode: Mode, step: Step, how: mis.Misbehaviour, expected: Expected): Promise<void> {
+    await using server = await startSmtpServer({ ...optionsOf(mode), script: { [step]: how } });
+    const transport = await makeTransport();
+    const { result, elapsedMs } = await timed(() => sendTo(transport, target(mode, server.port)));
+    expect(result).toMatchObject({ successful: false, failure: expected });
+    expect(elapsedMs).toBeLessThan(CASE_MS);
+    await transport[Symbol.asyncDispose]();
+    // Hangs, and so fails, if the client keeps a socket.
+    await server.closed();
+  }
+
+  /** One case; a deviation is part of its name. */
+  function testCase(mode: Mode, step: Step, what: string, how: mis.Misbehaviour, expected: Expected): void {
+    const deviation = deviations.find(({ where }) => where(mode, step, what));
+    const note = deviation === undefined ? "" : ` (here otherwise, because ${deviation.because})`;
+    test.concurrent(`${what} at ${step}${note}`, () =>
+      holds(mode, step, how, { ...expected, ...deviation?.expected }));
+  }
+
+  function optionsOf(mode: Mode): SmtpTestServerOptions {
+    return {
+      extensions: mode === "lockstep" ? [] : ["PIPELINING"],
+      users: { user: "a password" },
+      ...(mode === "starttls" && material !== null ? { security: "starttls", tls: material.good } : {}),
+    };
+  }
+
+  for (const mode of MODES) {
+    describe.skipIf(mode === "starttls" && material === null)(`${name}: a hostile server, ${mode}:`, () => {
+      for (const step of ALL.filter((one) => mode === "starttls" || !TLS_ONLY.includes(one))) {
+        for (const row of ROWS.filter(({ not }) => !not?.includes(step))) {
+          testCase(mode, step, row.what, row.how, expectedOf(row, step));
+        }
+        if (["connect", "starttls", "handshake", "body"].includes(step)) continue;
+        // In one flight the second answer is taken for the next one, and DATA's is the first that cannot be.
+        const isShifted = mode !== "lockstep" && (step === "mail" || step === "rcpt");
+        const phase = isShifted ? "data" : PHASES[step];
+        const expected: Expected = { code: "protocol", phase, outcome: "not-sent", retryable: true };
+        testCase(mode, step, "answers twice", mis.twice(), expected);
+      }
+
+      test("answers twice to the body: the mail was sent, the connection is not used again", async () => {
+        await using server = await startSmtpServer(optionsOf(mode));
+        await using transport = await makeTransport();
+        server.script("body", mis.then(mis.reply("250 Again")));
+        expect((await sendTo(transport, target(mode, server.port))).successful).toBe(true);
+        server.script("body", undefined);
+        expect((await sendTo(transport, target(mode, server.port))).successful).toBe(true);
+        expect(server.connections).toHaveLength(2);
+      });
+    });
+  }
+
+  describe.skipIf(material === null)(`${name}: text behind STARTTLS's 220 is an attack:`, () => {
+    for (const injected of ["250 AUTH PLAIN", "25", "\r"]) {
+      const how: mis.Misbehaviour = (peer) => peer.write(`220 Go ahead\r\n${injected}`);
+      const expected = { code: "protocol", phase: "starttls", outcome: "not-sent" } as const;
+      testCase("starttls", "starttls", `injects ${JSON.stringify(injected)}`, how, expected);
+    }
+  });
+}
+
+function target(mode: Mode, port: number) {
+  return serverAt(port, {
+    security: mode === "starttls" ? "starttls" : "none",
+    username: "user",
+    password: new Secret("a password"),
+    timeoutMs: TIMEOUT_MS,
+  });
+}

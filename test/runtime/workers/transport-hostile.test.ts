@@ -1,0 +1,8 @@
+import { testHostileServers } from "../../contract/hostile.ts";
+import { makeTlsMaterial, openssl } from "../../fixtures/smtp/tls.ts";
+import { serveTransports } from "./fixtures/remote-transport.ts";
+
+const material = openssl === null ? null : makeTlsMaterial();
+const workers = await serveTransports(material === null ? [] : [material.ca]);
+
+testHostileServers("smtp in workerd", { makeTransport: () => workers.open("smtp"), material });

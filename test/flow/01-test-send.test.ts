@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { type Answer, request } from "../fixtures/process/api.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { ADMIN, startInVain, startSealpost } from "../fixtures/process/sealpost.ts";
 import { startSmtpServer } from "../fixtures/smtp/server.ts";
@@ -55,32 +54,11 @@ test("what a first start makes is for its owner's eyes only, and the database wr
   using folder = temporaryFolder();
   await using sealpost = await startSealpost({ folder: folder.path });
   const data = join(folder.path, "data");
-  const modes = ["", "sealpost.keys", "sealpost.db"].map((name) => modeOf(join(data, name)));
-  expect(modes).toEqual(["700", "600", "600"]);
+  const files = ["sealpost.keys", "sealpost.db", "sealpost.db-wal", "sealpost.db-shm"];
+  const modes = ["", ...files].map((name) => modeOf(join(data, name)));
+  expect(modes).toEqual(["700", ...files.map(() => "600")]);
   expect((await sealpost.stop()).code).toBe(0);
   expect(await outside(join(data, "sealpost.db"), "PRAGMA journal_mode")).toEqual([{ journal_mode: "wal" }]);
-});
-
-test("POST /auth takes a form, as curl sends it, and JSON", async () => {
-  using folder = temporaryFolder();
-  await using sealpost = await startSealpost({ folder: folder.path });
-  const { url, password } = sealpost;
-  const credentials = { username: ADMIN, password: password ?? "" };
-  const bodies: readonly RequestInit[] = [
-    { body: new URLSearchParams(credentials) },
-    { body: JSON.stringify(credentials), headers: { "Content-Type": "application/json" } },
-    { body: JSON.stringify(credentials), headers: { "Content-Type": "application/x-www-form-urlencoded" } },
-  ];
-  const answers = await Promise.all(
-    bodies.map((init) => request<{ token: string }>(`${url}/auth`, { method: "POST", ...init })),
-  );
-  for (const { body } of answers) sealpost.keepSecret(body.result.value?.token ?? "");
-  expect(answers.map(roleOf)).toEqual(["admin", "admin", "admin"]);
-  const wrong = await request(`${url}/auth`, {
-    method: "POST",
-    body: new URLSearchParams({ ...credentials, password: "wrong" }),
-  });
-  expect({ status: wrong.status, code: wrong.body.result.error?.code }).toEqual({ status: 401, code: 4031 });
 });
 
 test("a password from the settings is not shown", async () => {
@@ -102,8 +80,3 @@ test("a first start that finds its port taken shows no password; the next one do
   expect(sealpost.password).not.toBeNull();
   expect((await sealpost.logIn()).token).not.toBe("");
 });
-
-function roleOf({ body }: Answer): unknown {
-  const value = body.result.value;
-  return typeof value === "object" && value !== null && "role" in value ? value.role : value;
-}

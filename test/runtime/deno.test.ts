@@ -1,0 +1,13 @@
+import { DENO_CLI, DENO_SERVER, denoPath } from "../fixtures/process/deno.ts";
+import { processRuntime } from "./fixtures/process.ts";
+import { runFlows } from "./run.ts";
+
+runFlows(
+  processRuntime({
+    name: "Deno",
+    obstacle: denoPath === null ? "npm has no Deno for this machine" : null,
+    entry: "src/entry/deno.ts",
+    interpreter: DENO_SERVER,
+    cli: DENO_CLI,
+  }),
+);

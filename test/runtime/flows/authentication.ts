@@ -1,0 +1,95 @@
+import { expect } from "bun:test";
+import { type Answer, request } from "../../fixtures/process/api.ts";
+import type { Flow, Instance } from "../flow.ts";
+
+const PASSWORD = "of one who logs in";
+const TRIES = 25;
+const ALLOWED_TRIES = 10;
+
+export const AUTHENTICATION: readonly Flow[] = [
+  {
+    claim: "POST /auth takes a form, as curl sends it, and JSON, and answers with a token in the envelope",
+    async run({ origin, addAdmin }) {
+      await addAdmin("typist", PASSWORD);
+      const credentials = { username: "typist", password: PASSWORD };
+      const json = JSON.stringify(credentials);
+      const bodies: readonly RequestInit[] = [
+        { body: new URLSearchParams(credentials) },
+        { body: json, headers: { "Content-Type": "application/json" } },
+        { body: json, headers: { "Content-Type": "application/x-www-form-urlencoded" } },
+      ];
+      const url = `${origin}/auth`;
+      const answers = await Promise.all(bodies.map((init) => request(url, { method: "POST", ...init })));
+      for (const { status, body } of answers) {
+        expect(status).toBe(200);
+        expect(body).toMatchObject({
+          jsonrpc: "2.0",
+          id: 2,
+          result: {
+            status: true,
+            authentication: "ACCEPT",
+            value: { username: "typist", realm: "", role: "admin", token: expect.any(String) },
+          },
+          time: expect.any(Number),
+          version: expect.stringMatching(/^sealpost \d/),
+        });
+      }
+    },
+  },
+  {
+    claim: "a wrong password is 401, and so are no token and a bad one, each with its code",
+    async run({ origin, admin }) {
+      const codeOf = ({ status, body }: Answer) => [status, body.result.error?.code];
+      const wrong = new URLSearchParams({ username: "nobody", password: "wrong" });
+      expect(codeOf(await request(`${origin}/auth`, { method: "POST", body: wrong }))).toEqual([401, 4031]);
+      const list = (headers: Record<string, string>) => request(`${origin}/smtpserver/`, { headers });
+      expect(codeOf(await list({}))).toEqual([401, 4033]);
+      expect(codeOf(await list({ Authorization: `${admin.token}x` }))).toEqual([401, 4304]);
+      expect((await list({ "PI-Authorization": `Bearer ${admin.token}` })).status).toBe(200);
+    },
+  },
+  {
+    claim: "many wrong log-ins at once are all answered: ten with 401, the others with 429 and Retry-After",
+    async run({ origin }) {
+      const body = new URLSearchParams({ username: "victim", password: "wrong" });
+      const tries = Array.from({ length: TRIES }, () => fetch(`${origin}/auth`, { method: "POST", body }));
+      const answers = await Promise.all(tries);
+      const refused = answers.filter(({ status }) => status === 401);
+      const limited = answers.filter(({ status }) => status === 429);
+      expect([refused.length, limited.length]).toEqual([ALLOWED_TRIES, TRIES - ALLOWED_TRIES]);
+      for (const { headers } of limited) expect(Number(headers.get("Retry-After"))).toBeGreaterThan(0);
+      await Promise.all(answers.map((answer) => answer.body?.cancel()));
+    },
+  },
+  {
+    claim: "every answer under the interface is an envelope that is not stored, 404 and 405 too",
+    async run({ origin, admin }) {
+      const cases: readonly (readonly [method: string, path: string, status: number])[] = [
+        ["GET", "/nowhere", 404],
+        ["PUT", "/smtpserver/", 405],
+        ["GET", "/smtpserver/unknown", 404],
+        ["GET", "/healthz", 200],
+        ["GET", "/readyz", 200],
+      ];
+      for (const [method, path, status] of cases) {
+        const answer = await fetch(origin + path, { method, headers: { Authorization: admin.token } });
+        expect([path, answer.status, answer.headers.get("Cache-Control")]).toEqual([
+          path,
+          status,
+          "no-store",
+        ]);
+        expect(await answer.json()).toMatchObject({ jsonrpc: "2.0", result: { status: status === 200 } });
+      }
+    },
+  },
+  {
+    claim: "GET /openapi.json describes the interface at this address",
+    async run({ origin }: Instance) {
+      const document = (await (await fetch(`${origin}/openapi.json`)).json()) as Record<string, unknown>;
+      expect(document).toMatchObject({
+        openapi: expect.stringMatching(/^3\./),
+        paths: { "/smtpserver/send_test_email": { post: {} }, "/auth": { post: {} } },
+      });
+    },
+  },
+];

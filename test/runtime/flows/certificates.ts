@@ -1,0 +1,73 @@
+import { expect } from "bun:test";
+import { startSmtpServer } from "../../fixtures/smtp/server.ts";
+import type { TlsMaterial } from "../../fixtures/smtp/tls.ts";
+import type { Flow, Instance, Setup } from "../flow.ts";
+import { tlsMaterial } from "../material.ts";
+
+type Certificate = Exclude<keyof TlsMaterial, "ca">;
+type Security = "implicit" | "starttls";
+
+interface Row {
+  readonly certificate: Certificate;
+  readonly what: string;
+  readonly code: string;
+  /** What its hint names. */
+  readonly hint: string;
+  readonly setup?: Setup;
+}
+
+const ROWS: readonly Row[] = [
+  { certificate: "otherName", what: "for another name", code: "cert_name", hint: "localhost" },
+  { certificate: "expired", what: "that has expired", code: "cert_expired", hint: "expired" },
+  { certificate: "untrusted", what: "signed by itself", code: "cert_untrusted", hint: "SEALPOST_TLS_CA" },
+  {
+    certificate: "good",
+    what: "of an authority that is not given",
+    code: "cert_untrusted",
+    hint: "SEALPOST_TLS_CA",
+    setup: "trusting nobody",
+  },
+];
+
+const NAMES: Readonly<Record<Security, string>> = { implicit: "implicit TLS", starttls: "STARTTLS" };
+
+/** What workerd says of all of them. */
+const HIDDEN = { code: "tls_failed", hint: "certificate" };
+
+export const CERTIFICATES: readonly Flow[] = (["implicit", "starttls"] as const).flatMap((security) =>
+  ROWS.map(
+    (row): Flow => ({
+      claim: `a certificate ${row.what} is refused as ${row.code}, ${NAMES[security]}`,
+      needs: "openssl",
+      ...(row.setup && { setup: row.setup }),
+      run: (instance) => refused(instance, security, row),
+      except: {
+        workerd: {
+          because:
+            "workerd does not say why TLS failed: the code is tls_failed, and the hint says what to look at",
+          run: (instance) => refused(instance, security, { ...row, ...HIDDEN }),
+        },
+      },
+    }),
+  ),
+);
+
+async function refused({ admin }: Instance, security: Security, row: Row): Promise<void> {
+  await using smtp = await startSmtpServer({ security, tls: tlsMaterial()[row.certificate] });
+  const server = `${security === "implicit" ? "smtps" : "smtp"}://localhost:${smtp.port}`;
+  const { body } = await admin.test({
+    server,
+    tls: true,
+    sender: "a@example.org",
+    recipient: "b@example.net",
+    timeout: 10,
+  });
+  expect(body.result.value).toBe(false);
+  expect(body.detail?.delivery).toMatchObject({
+    phase: "certificate",
+    code: row.code,
+    outcome: "not-sent",
+    hint: expect.stringContaining(row.hint),
+  });
+  expect(smtp.mails).toEqual([]);
+}

@@ -1,0 +1,19 @@
+import type { Flow } from "../flow.ts";
+import { AUTHENTICATION } from "./authentication.ts";
+import { CERTIFICATES } from "./certificates.ts";
+import { DEFINITIONS } from "./definitions.ts";
+import { FAILURES } from "./failures.ts";
+import { LOAD } from "./load.ts";
+import { MAIL } from "./mail.ts";
+import { POLICIES } from "./policies.ts";
+
+/** All that has to hold on every runtime, in the order of the table. */
+export const FLOWS: readonly Flow[] = [
+  ...AUTHENTICATION,
+  ...DEFINITIONS,
+  ...MAIL,
+  ...FAILURES,
+  ...CERTIFICATES,
+  ...POLICIES,
+  ...LOAD,
+];

@@ -1,0 +1,46 @@
+import { expect } from "bun:test";
+import type { Flow } from "../flow.ts";
+
+const PASSWORD = "the helpdesk's pässword";
+const DEFINITION = { server: "mail.example.org" };
+const SUPER = { scope: "admin", action: "*", adminuser: "admin" };
+const READING = { scope: "admin", action: "smtpserver_read", adminuser: "helpdesk" };
+
+export const POLICIES: readonly Flow[] = [
+  {
+    claim: "an admin whom a policy lets only read gets 403 for the rest, at once and until it is off",
+    setup: "alone",
+    async run({ admin: boss, addAdmin }) {
+      await boss.save("office", DEFINITION);
+      const helpdesk = await addAdmin("helpdesk", PASSWORD);
+      expect((await helpdesk.save("mine", DEFINITION)).status).toBe(200);
+
+      const { status, body } = await boss.call("POST", "/policy/reading", READING);
+      // It would leave nobody who may write policies.
+      expect([status, body.result.error?.code]).toEqual([400, 905]);
+      for (const [name, policy] of Object.entries({ super: SUPER, reading: READING })) {
+        expect((await boss.call("POST", `/policy/${name}`, policy)).status).toBe(200);
+      }
+      expect(Object.keys(await helpdesk.list()).sort()).toEqual(["mine", "office"]);
+      const denied = [
+        await helpdesk.save("mine", DEFINITION),
+        await helpdesk.call("DELETE", "/smtpserver/mine"),
+        await helpdesk.test({ ...DEFINITION, recipient: "you@example.net" }),
+        await helpdesk.call("GET", "/policy/"),
+        await helpdesk.call("POST", "/policy/reading", { ...READING, action: "*" }),
+        await helpdesk.call("DELETE", "/policy/reading"),
+        await helpdesk.call("GET", "/audit/"),
+      ];
+      expect(denied.map(({ status, body }) => [status, body.result.error?.code])).toEqual(
+        denied.map(() => [403, 303]),
+      );
+      const rows = (await boss.audit()).filter(({ administrator }) => administrator === "helpdesk");
+      expect(rows.filter(({ info }) => info === "action_denied")).toHaveLength(denied.length);
+
+      await boss.call("POST", "/policy/disable/reading");
+      expect((await helpdesk.call("GET", "/smtpserver/")).status).toBe(403);
+      expect((await boss.call("POST", "/policy/disable/super")).status).toBe(200);
+      expect((await helpdesk.save("mine", DEFINITION)).status).toBe(200);
+    },
+  },
+];

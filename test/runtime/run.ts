@@ -1,0 +1,58 @@
+import { afterAll, describe, setDefaultTimeout, test } from "bun:test";
+import { TEST_MS } from "../fixtures/process/child.ts";
+import { openssl } from "../fixtures/smtp/tls.ts";
+import type { Flow, Instance, Runtime, Settings, Setup } from "./flow.ts";
+import { FLOWS } from "./flows/index.ts";
+import { tlsMaterial } from "./material.ts";
+import { record } from "./table.ts";
+
+function settingsOf(setup: Setup): Settings {
+  return {
+    env: setup === "censoring" ? { SEALPOST_SECRETS: "censor" } : {},
+    authorities: setup === "trusting nobody" || openssl === null ? [] : [tlsMaterial().ca],
+  };
+}
+
+/** Runs every flow on one runtime, and keeps the results for the table. */
+export function runFlows(runtime: Runtime): void {
+  setDefaultTimeout(TEST_MS);
+  const shared = new Map<Setup, Promise<Instance>>();
+  afterAll(async () => {
+    const started = await Promise.allSettled(shared.values());
+    await Promise.all(started.map((one) => one.status === "fulfilled" && one.value[Symbol.asyncDispose]()));
+  });
+
+  async function runIn(setup: Setup, run: Flow["run"]): Promise<void> {
+    if (setup === "alone") {
+      await using instance = await runtime.start(settingsOf(setup));
+      return await run(instance);
+    }
+    const instance = shared.get(setup) ?? runtime.start(settingsOf(setup));
+    shared.set(setup, instance);
+    await run(await instance);
+  }
+
+  describe(`on ${runtime.name}:`, () => {
+    for (const flow of FLOWS) {
+      const { claim, setup = "usual" } = flow;
+      const exception = flow.except?.[runtime.name];
+      const obstacle = obstacleOf(runtime, flow);
+      if (obstacle !== null) record(claim, runtime.name, { mark: "–", because: obstacle });
+      test.skipIf(obstacle !== null)(claim, async () => {
+        record(claim, runtime.name, { mark: "✗" });
+        await runIn(setup, exception?.run ?? flow.run);
+        const passed = exception
+          ? ({ mark: "≈", because: exception.because } as const)
+          : ({ mark: "✓" } as const);
+        record(claim, runtime.name, passed);
+      });
+    }
+  });
+}
+
+function obstacleOf(runtime: Runtime, { needs, except }: Flow): string | null {
+  if (runtime.obstacle !== null) return runtime.obstacle;
+  if (needs === "openssl" && openssl === null) return "openssl is not installed";
+  const exception = except?.[runtime.name];
+  return exception && !exception.run ? exception.because : null;
+}

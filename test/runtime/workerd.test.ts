@@ -1,0 +1,4 @@
+import { WORKERD } from "./fixtures/workerd.ts";
+import { runFlows } from "./run.ts";
+
+runFlows(WORKERD);

@@ -1,0 +1,26 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { join, relative } from "node:path";
+import { Child } from "../fixtures/process/child.ts";
+import { PASSWORD, useHost } from "./host.ts";
+import { findObstacle, makeProject, ROOT, TEST_MS } from "./project.ts";
+import { readmeBlock } from "./readme.ts";
+
+setDefaultTimeout(TEST_MS);
+const obstacle = await findObstacle();
+if (obstacle !== "") console.warn(`Skipped: the host app on Bun; ${obstacle}`);
+
+test.skipIf(obstacle !== "")("the README's host app runs on Bun from the tarball", async () => {
+  using project = await makeProject({ "app.ts": await readmeBlock('from "sealpost/bun"') });
+  const app = new Child(relative(ROOT, join(project.path, "app.ts")), [], {
+    folder: project.path,
+    env: { ADMIN_PASSWORD: PASSWORD, PORT: "0" },
+  });
+  try {
+    const [, port] = await app.said(/http:\/\/localhost:(\d+)/);
+    const api = await useHost(`http://127.0.0.1:${port}`);
+    expect(new Set((await api.audit()).map(({ client }) => client))).toEqual(new Set(["127.0.0.1"]));
+  } finally {
+    app.signal("SIGKILL");
+    await app.ended;
+  }
+});

@@ -1,0 +1,40 @@
+import { expect } from "bun:test";
+import { type Api, logIn, request } from "../fixtures/process/api.ts";
+import { startSmtpServer } from "../fixtures/smtp/server.ts";
+
+export const PASSWORD = "of the first admin";
+const NOT_LOGGED_IN = 4033;
+const NO_SUCH_PATH = 404;
+
+/** Uses the README's host app from outside. @param url where it listens. @returns the session of its admin. */
+export async function useHost(url: string): Promise<Api> {
+  const mounted = new URL("/mail", url).href;
+  await using smtp = await startSmtpServer();
+  const api = await logIn(mounted, "admin", PASSWORD);
+  await expectPrefix(mounted);
+
+  const definition = { server: "127.0.0.1", port: smtp.port, sender: "app@example.org" };
+  expect((await api.save("main", definition)).body.result.value).toBe(true);
+  expect(Object.keys(await api.list())).toEqual(["main"]);
+  const tested = await api.test({ identifier: "main", ...definition, recipient: "bob@example.net" });
+  expect(tested.body.result.value).toBe(true);
+  const welcomed = await fetch(new URL("/welcome", url), { method: "POST" });
+  expect([welcomed.status, await welcomed.json()]).toEqual([200, { state: "delivered" }]);
+
+  expect(smtp.mails.map(({ recipients }) => recipients[0])).toEqual(["bob@example.net", "ann@example.net"]);
+  expect(new TextDecoder().decode(smtp.mails[1]?.bytes)).toContain("\r\nSubject: Welcome\r\n");
+  return api;
+}
+
+async function expectPrefix(mounted: string): Promise<void> {
+  const document = (await (await fetch(`${mounted}/openapi.json`)).json()) as Record<string, object>;
+  expect(document.servers).toEqual([{ url: "/mail" }]);
+  expect(Object.keys(document.paths ?? {})).toContain("/smtpserver/{identifier}");
+
+  const stranger = await request(`${mounted}/smtpserver/`);
+  expect([stranger.status, stranger.body.result.error?.code]).toEqual([401, NOT_LOGGED_IN]);
+  const lost = await request(`${mounted}/nowhere`);
+  expect([lost.status, lost.body.result.error?.code]).toEqual([404, NO_SUCH_PATH]);
+  const wrong = await fetch(`${mounted}/smtpserver/send_test_email`, { method: "PUT" });
+  expect([wrong.status, wrong.headers.get("allow")]).toEqual([405, "POST"]);
+}

@@ -1,0 +1,88 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Folder, temporaryFolder } from "../fixtures/process/folder.ts";
+
+export const ROOT = join(import.meta.dir, "..", "..");
+/** Packing takes three seconds, an install less than one from the cache and thirty from afar. */
+export const TEST_MS = 60_000;
+const RUN_MS = 50_000;
+
+/** The packed package. */
+export interface Tarball {
+  readonly path: string;
+  /** What is in it, relative to its root. */
+  readonly files: readonly string[];
+  readonly bytes: number;
+}
+
+interface PackReport {
+  readonly filename: string;
+  readonly size: number;
+  readonly files: readonly { readonly path: string }[];
+}
+
+let packed: Promise<Tarball> | undefined;
+let kept: Folder | undefined;
+process.on("exit", () => kept?.[Symbol.dispose]());
+
+/** Packs once for all tests. */
+export function tarball(): Promise<Tarball> {
+  packed ??= pack();
+  return packed;
+}
+
+async function pack(): Promise<Tarball> {
+  kept = temporaryFolder();
+  const report = await run(["npm", "pack", "--json", "--pack-destination", kept.path], ROOT);
+  // The build may print before it.
+  const [made]: readonly PackReport[] = JSON.parse(report.slice(report.indexOf("[\n")));
+  if (made === undefined) throw new Error(`npm pack made nothing: ${report}`);
+  const files = made.files.map(({ path }) => path).toSorted();
+  return { path: join(kept.path, made.filename), files, bytes: made.size };
+}
+
+/** An empty project with Sealpost from the tarball and Hono. */
+export interface Project extends Disposable {
+  readonly path: string;
+}
+
+/** @param files texts by name. */
+export async function makeProject(files: Readonly<Record<string, string>>): Promise<Project> {
+  const { path: packagePath } = await tarball();
+  const folder = temporaryFolder();
+  await mkdir(join(folder.path, "data"));
+  const manifest = JSON.stringify({ private: true, type: "module" });
+  for (const [name, text] of Object.entries({ "package.json": manifest, ...files })) {
+    await Bun.write(join(folder.path, name), text);
+  }
+  await run([process.execPath, "add", packagePath, "hono"], folder.path);
+  return folder;
+}
+
+/** Why nothing can be packed and installed here; empty if it can. */
+export async function findObstacle(): Promise<string> {
+  if (Bun.which("npm") === null) return "npm is not installed";
+  using folder = temporaryFolder();
+  await Bun.write(join(folder.path, "package.json"), "{}");
+  try {
+    await run([process.execPath, "add", "hono"], folder.path);
+    return "";
+  } catch (error) {
+    return `the registry gives nothing: ${error}`;
+  }
+}
+
+/** Runs a program to its end. @returns what it printed. @throws with all that it said, if it fails. */
+export async function run(command: readonly string[], folder: string): Promise<string> {
+  const child = Bun.spawn([...command], {
+    cwd: folder,
+    env: { ...process.env, PATH: `${join(ROOT, "node_modules", ".bin")}:${process.env.PATH ?? ""}` },
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: RUN_MS,
+    killSignal: "SIGKILL",
+  });
+  const [stdout, stderr, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  if (code !== 0) throw new Error(`${command.join(" ")} failed\n${stdout}\n${stderr}`);
+  return stdout;
+}

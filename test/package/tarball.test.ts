@@ -1,0 +1,30 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { exports } from "../../package.json";
+import { findObstacle, TEST_MS, tarball } from "./project.ts";
+
+setDefaultTimeout(TEST_MS);
+const obstacle = await findObstacle();
+if (obstacle !== "") console.warn(`Skipped: the tarball; ${obstacle}`);
+
+const WANTED = [
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+  // What the entries reach: no command line, no server that starts itself, no tools.
+  /^dist\/module\/(access|contracts|domain|drivers|http|mail|message|secrets|smime|storage|testing|transport|wire)\/[\w/-]+\.(js|d\.ts)$/,
+  /^dist\/module\/(app|config|errors|index|sealpost|services|version)\.(js|d\.ts)$/,
+  /^dist\/module\/entry\/(authorities|bad-setting|cut-off|find-keys|key-file|local|platform)\.(js|d\.ts)$/,
+  /^dist\/module\/entry\/workers-(config|drivers|once|transport)\.(js|d\.ts)$/,
+];
+const MOST_BYTES = 250_000;
+
+test.skipIf(obstacle !== "")("npm pack holds what a user needs, and nothing else", async () => {
+  const { files, bytes } = await tarball();
+  expect(files.filter((file) => !WANTED.some((pattern) => pattern.test(file)))).toEqual([]);
+  expect(bytes).toBeLessThan(MOST_BYTES);
+});
+
+test.skipIf(obstacle !== "")("npm pack holds every file of exports, README and LICENSE", async () => {
+  const { files } = await tarball();
+  const named = Object.values(exports).flatMap(({ types, default: script }) => [types, script]);
+  const needed = [...named.map((path) => path.slice("./".length)), "README.md", "LICENSE", "CHANGELOG.md"];
+  expect(needed.filter((file) => !files.includes(file))).toEqual([]);
+});

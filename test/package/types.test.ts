@@ -1,0 +1,88 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { findObstacle, makeProject, type Project, ROOT, run, TEST_MS } from "./project.ts";
+import { readmeBlock } from "./readme.ts";
+
+setDefaultTimeout(TEST_MS);
+const obstacle = await findObstacle();
+if (obstacle !== "") console.warn(`Skipped: the types of the package; ${obstacle}`);
+
+/** The four endpoints by the typed client; what is no error here and should be one, is one. */
+const ENDPOINTS = `
+import { hc } from "hono/client";
+import type { SealpostApp } from "sealpost";
+import { testSealpost } from "sealpost/testing";
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const isSame = <A, B>(_: Same<A, B>) => undefined;
+
+await using mail = await testSealpost();
+const client = hc<SealpostApp>("http://sealpost.test/mail");
+const one = client.smtpserver[":identifier"];
+const param = { identifier: "main" };
+const json = { server: "mail.example.org", port: 587, tls: true };
+
+const saved = await (await one.$post({ param, json })).json();
+isSame<typeof saved.result.value, boolean>(true);
+const list = await (await client.smtpserver.$get({ query: {} })).json();
+const port = list.result.value.main?.port;
+isSame<typeof port, number | undefined>(true);
+const sent = await (await client.smtpserver.send_test_email.$post({ json: { ...json, recipient: "a@example.net" } })).json();
+isSame<typeof sent.result.value, boolean>(true);
+const gone = await (await one.$delete({ param })).json();
+isSame<typeof gone.result.value, boolean>(true);
+
+// @ts-expect-error: server is required.
+await one.$post({ param, json: { port: 25 } });
+// @ts-expect-error: there is no such path.
+await client.nowhere.$get();
+// @ts-expect-error: what was sent is a list.
+mail.sent.subject;
+`;
+
+/** As `wrangler types` declares the bindings of a Worker. */
+const CLOUDFLARE = `declare module "cloudflare:workers" {
+  export const env: { DATABASE_URL: string; DATABASE_TOKEN: string; SEALPOST_KEYS: string; ADMIN_PASSWORD: string };
+}`;
+
+const CONFIG = {
+  compilerOptions: {
+    strict: true,
+    noUncheckedIndexedAccess: true,
+    exactOptionalPropertyTypes: true,
+    // Declarations are looked at, ours among them.
+    skipLibCheck: false,
+    target: "ESNext",
+    module: "Preserve",
+    moduleResolution: "bundler",
+    noEmit: true,
+    lib: ["ESNext"],
+    types: ["bun-types"],
+    typeRoots: [join(ROOT, "node_modules")],
+  },
+};
+
+async function makeConsumer(): Promise<Project> {
+  const bun = await readmeBlock('from "sealpost/bun"');
+  return makeProject({
+    "bun.ts": bun,
+    "deno.ts": bun.replace("sealpost/bun", "sealpost/deno"),
+    "workers.ts": await readmeBlock('from "sealpost/workers"'),
+    "client.ts": await readmeBlock("hono/client"),
+    "endpoints.ts": ENDPOINTS,
+    "cloudflare.d.ts": CLOUDFLARE,
+    "tsconfig.json": JSON.stringify(CONFIG),
+  });
+}
+
+test.skipIf(obstacle !== "")(
+  "README's host apps, hc<SealpostApp>() and the declarations in the tarball compile",
+  async () => {
+    using project = await makeConsumer();
+    const said = await run(["tsc", "-p", "."], project.path).catch((error: Error) => error.message);
+    const errors = said.split("\n").filter((line) => /^\S+\(\d+,\d+\): error/.test(line));
+    // Those in declarations of others show that ours were looked at, too.
+    expect(errors.some((line) => line.startsWith("node_modules/drizzle-orm/"))).toBe(true);
+    expect(errors.filter((line) => !/^node_modules\/(?!sealpost\/)/.test(line))).toEqual([]);
+  },
+);

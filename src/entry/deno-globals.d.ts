@@ -7,9 +7,7 @@ declare namespace Deno {
 
   interface HttpServer {
     readonly addr: NetAddr;
-    /** Resolves when the last connection is closed. */
-    readonly finished: Promise<void>;
-    /** Takes no more connections, and closes those that owe nothing. */
+    /** Takes no more connections, closes those that owe nothing, and resolves when the last one is closed. */
     shutdown(): Promise<void>;
   }
 
@@ -17,8 +15,6 @@ declare namespace Deno {
     options: {
       readonly hostname: string;
       readonly port: number;
-      /** Closes everything at once. */
-      readonly signal: AbortSignal;
       /** Otherwise it prints where it listens. */
       readonly onListen: (address: NetAddr) => void;
     },

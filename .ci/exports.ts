@@ -8,6 +8,9 @@ import { files } from "./tsconfig.build.json";
 
 const ROOT = join(import.meta.dir, "..");
 const DEFAULT_EXPORT = /^export default |^export \{[^}]*\bas default\b/m;
+/** What talks to a database or a mail server. */
+const DRIVERS =
+  /^(@libsql\/|libsql|nodemailer\/lib\/smtp|worker-mailer|cloudflare:|node:(net|tls|fs|os|http))/;
 const problems: string[] = [];
 
 const built = files.map((file) => relative(ROOT, join(import.meta.dir, file)));
@@ -33,8 +36,21 @@ for (const file of [...new Glob("src/**/*.ts").scanSync(ROOT)].sort()) {
     problems.push(`${file} has a default export`);
 }
 
+for (const library of await reached("src/index.ts")) {
+  if (DRIVERS.test(library)) problems.push(`src/index.ts reaches ${library}, which is a runtime's to choose`);
+}
+
 for (const problem of problems) console.error(problem);
 console.log(
   problems.length === 0 ? "What is exported has names and one place" : `${problems.length} exports are wrong`,
 );
 process.exit(problems.length === 0 ? 0 : 1);
+
+/** Packages and modules of the runtime that a source file reaches. */
+async function reached(file: string): Promise<Set<string>> {
+  const build = { target: "bun", packages: "external", splitting: true } as const;
+  const { outputs } = await Bun.build({ entrypoints: [join(ROOT, file)], ...build });
+  const texts = await Promise.all(outputs.map((output) => output.text()));
+  const imports = texts.flatMap((text) => new Bun.Transpiler({ loader: "js" }).scanImports(text));
+  return new Set(imports.map(({ path }) => path));
+}

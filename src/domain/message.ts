@@ -13,7 +13,7 @@ export interface Message {
   readonly html?: string;
 }
 
-/** What is fixed when a mail is accepted and stays the same in every try (DESIGN decision 1). */
+/** What is fixed when a mail is accepted and stays the same in every try. */
 export interface MessageIdentity {
   readonly from: Mailbox;
   readonly date: Date;

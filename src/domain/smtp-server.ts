@@ -44,7 +44,7 @@ export interface SmtpServerFields {
   readonly certificate: string;
 }
 
-/** The fields of a definition of which nothing but the name is known: CONTRACT's defaults. */
+/** The fields of a definition of which nothing but the name is known: the defaults of the HTTP contract. */
 export const SMTP_SERVER_DEFAULTS: SmtpServerFields = {
   server: "",
   port: 25,

@@ -1,0 +1,65 @@
+import { expect, test } from "bun:test";
+import { openDrivers } from "sealpost/bun";
+import { createDrivers } from "sealpost/workers";
+import { parseConfig } from "../../src/config.ts";
+import { settingsOf } from "../../src/drivers/options.ts";
+
+const KEYS = `first:${new Uint8Array(32).fill(7).toBase64()}`;
+const SERVER = "https://db.example.org";
+
+test("settingsOf() leaves out what is absent", () => {
+  expect(settingsOf({ databaseUrl: ":memory:", keys: undefined })).toEqual({
+    SEALPOST_DATABASE_URL: ":memory:",
+  });
+});
+
+test("settingsOf() names settings that there are", () => {
+  const settings = settingsOf({
+    databaseUrl: ":memory:",
+    databaseToken: "token",
+    keys: KEYS,
+    ehloName: "app.example.org",
+    egress: "public",
+    egressPorts: [25, 587],
+    tlsCa: "ca.pem",
+  });
+  expect(parseConfig(settings)).toMatchObject({ egress: "public", egressPorts: [25, 587], tlsCa: "ca.pem" });
+  expect(Object.keys(settings)).toHaveLength(7);
+});
+
+test("openDrivers() names a wrong option by its setting", async () => {
+  const wrong = openDrivers({ databaseUrl: "mysql://db.example.org" });
+  await expect(wrong).rejects.toMatchObject({ code: "bad_setting", parameter: "SEALPOST_DATABASE_URL" });
+});
+
+test("openDrivers() says that a server does not answer", async () => {
+  // Nobody listens there.
+  const wrong = openDrivers({ databaseUrl: "http://127.0.0.1:1" });
+  await expect(wrong).rejects.toMatchObject({ code: "database_unavailable" });
+});
+
+test("openDrivers() says the EHLO name as host name", async () => {
+  const named = await openDrivers({ databaseUrl: ":memory:", ehloName: "app.example.org" });
+  await using _ = named.database;
+  expect(named.hostName).toBe("app.example.org");
+});
+
+test.each([
+  [{ keys: KEYS }, "SEALPOST_DATABASE_URL"],
+  [{ databaseUrl: "file:data/sealpost.db", keys: KEYS }, "SEALPOST_DATABASE_URL"],
+  [{ databaseUrl: SERVER }, "SEALPOST_KEYS"],
+  [{ databaseUrl: SERVER, keys: "first" }, "SEALPOST_KEYS"],
+])("createDrivers() of Workers refuses %p", (options, parameter) => {
+  let thrown: unknown;
+  try {
+    createDrivers(options);
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown).toMatchObject({ code: "bad_setting", parameter });
+});
+
+test("createDrivers() of Workers does no I/O", () => {
+  const { keyring, hostName } = createDrivers({ databaseUrl: SERVER, keys: KEYS });
+  expect([keyring.ids, hostName]).toEqual([["first"], "localhost"]);
+});

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import SMTPConnection from "nodemailer/lib/smtp-connection";
-import type { FailureCode, Phase, SmtpReply, TlsPeer } from "../domain/delivery.ts";
+import type { SmtpReply, TlsPeer } from "../domain/delivery.ts";
 import type { OpenServer } from "../domain/smtp-server.ts";
 import type { Attempt } from "./attempt.ts";
 import { type Capabilities, chooseMechanism } from "./capabilities.ts";
@@ -9,15 +9,15 @@ import { DeliveryError } from "./delivery-error.ts";
 import { type MailSession, QUIT_MS, type Transaction } from "./mail-session.ts";
 import { Monitor } from "./monitor.ts";
 import { redactor } from "./redact.ts";
-import { failureCodeOf } from "./socket-errors.ts";
+import { failureCodeOf, tlsFailure } from "./socket-errors.ts";
 
 export interface SessionOptions {
   readonly server: OpenServer;
   readonly ehloName: string;
   readonly tlsOptions: ConnectionOptions;
   readonly readTlsPeer: (socket: Socket) => TlsPeer;
-  /** Where and why the handshake after STARTTLS failed. */
-  readonly explainTls: (error: unknown) => { readonly phase: Phase; readonly code: FailureCode };
+  /** The runtime says that STARTTLS is done before it is, and not why it failed: `tls_failed` in all cases. */
+  readonly hidesTlsErrors: boolean;
 }
 
 /** nodemailer's timers see idleness only; {@link Attempt}'s rule, so its own are set out of the way. */
@@ -34,6 +34,7 @@ export class Session implements MailSession {
   #sockets: readonly Socket[];
   #reject: (reason: unknown) => void = () => undefined;
   #isReady = false;
+  #hasSpokenTls = false;
   #ended: { readonly reason: unknown } | null = null;
   #onEnd: () => void = () => undefined;
 
@@ -173,14 +174,18 @@ export class Session implements MailSession {
   }
 
   #failureOf(error: unknown, attempt: Attempt): DeliveryError {
+    if (this.#isTlsHidden) return attempt.failure("tls_failed", null, "certificate");
     if (!this.#isUpgrading) return attempt.failure(failureCodeOf(error) ?? "closed");
-    const { phase, code } = this.#options.explainTls(error);
+    const { phase, code } = tlsFailure(error, "starttls");
     return attempt.failure(code, null, phase);
   }
 
   #onClosed(): void {
+    const { attempt } = this.#monitor;
+    const failure =
+      attempt && (this.#isTlsHidden ? this.#failureOf(null, attempt) : attempt.failure("closed"));
     // Its callback, with the reason, may follow.
-    setImmediate(() => this.#end(this.#monitor.attempt?.failure("closed") ?? null));
+    setImmediate(() => this.#end(failure));
   }
 
   /** Hangs up at once. What the server refused before says more than how the session ended. */
@@ -196,6 +201,11 @@ export class Session implements MailSession {
 
   get #isUpgrading(): boolean {
     return this.#monitor.hasAgreedTls && this.tls === null;
+  }
+
+  /** Whether what ends the session now is taken for a failed handshake: the server has not spoken through TLS yet. */
+  get #isTlsHidden(): boolean {
+    return this.#options.hidesTlsErrors && this.#monitor.hasAgreedTls && !this.#hasSpokenTls;
   }
 
   /** nodemailer's transaction log tells what is about to be sent; replies we read ourselves. */
@@ -232,6 +242,7 @@ export class Session implements MailSession {
   }
 
   readonly #onData = (chunk: Buffer | string): void => {
+    this.#hasSpokenTls = this.tls !== null;
     this.#monitor.receive(typeof chunk === "string" ? Buffer.from(chunk) : chunk);
     if (this.#isUpgrading) this.#sockets[0]?.removeListener("data", this.#onData);
   };

@@ -6,7 +6,6 @@ import { openSocket } from "./open-socket.ts";
 import type { PoolLimits } from "./pool.ts";
 import { createPooledTransport, wholeTimeoutMs } from "./pooled-transport.ts";
 import { Session } from "./session.ts";
-import { tlsFailure } from "./socket-errors.ts";
 import { readTlsPeer, tlsOptionsFor } from "./tls.ts";
 
 export interface SmtpTransportOptions {
@@ -59,7 +58,6 @@ function dialler(options: SmtpTransportOptions): (server: OpenServer, attempt: A
       ehloName: options.ehloName,
       tlsOptions: tlsOptions(server.host, isIP(server.host) !== 0),
       readTlsPeer: (socket) => readTlsPeer(socket, options.now()),
-      explainTls: (error) =>
-        options.hidesTlsErrors ? { phase: "certificate", code: "tls_failed" } : tlsFailure(error, "starttls"),
+      hidesTlsErrors: options.hidesTlsErrors ?? false,
     });
 }

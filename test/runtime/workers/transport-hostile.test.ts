@@ -1,8 +1,13 @@
 import { testHostileServers } from "../../contract/hostile.ts";
 import { makeTlsMaterial, openssl } from "../../fixtures/smtp/tls.ts";
+import { WORKERD_DEVIATIONS } from "./fixtures/deviations.ts";
 import { serveTransports } from "./fixtures/remote-transport.ts";
 
 const material = openssl === null ? null : makeTlsMaterial();
 const workers = await serveTransports(material === null ? [] : [material.ca]);
 
-testHostileServers("smtp in workerd", { makeTransport: () => workers.open("smtp"), material });
+testHostileServers("smtp in workerd", {
+  makeTransport: () => workers.open("smtp"),
+  material,
+  deviations: WORKERD_DEVIATIONS,
+});

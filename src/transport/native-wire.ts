@@ -24,11 +24,6 @@ export class NativeWire {
     this.#listen();
   }
 
-  /** Resolves when the socket is ready, its handshake included. */
-  get opened(): Promise<unknown> {
-    return this.#socket.opened;
-  }
-
   write(bytes: Uint8Array): Promise<void> {
     return this.#writer.write(bytes);
   }
@@ -48,9 +43,8 @@ export class NativeWire {
   }
 
   destroy(): void {
-    const ignore = (): void => undefined;
-    this.#reader.cancel().catch(ignore);
-    this.#writer.abort().catch(ignore);
+    // The writer is not aborted: workerd would then leave the connection open.
+    this.#reader.cancel().catch(() => undefined);
     discardNative(this.#socket);
   }
 

@@ -44,8 +44,11 @@ export class WorkerMailerSession implements MailSession {
   #sasl: SaslExchange | null = null;
   /** The reply that was due, until the library hears of it. */
   #heard: { readonly step: Step; readonly reply: RawReply } | null = null;
+  /** What to do when the handshake that the server agreed to has succeeded. */
+  #onSecured: (() => void) | null = null;
   #isReady = false;
   #isAuthenticated = false;
+  #isLost = false;
   #ended: { readonly reason: unknown } | null = null;
   #reject: (reason: unknown) => void = () => undefined;
   #onEnd: () => void = () => undefined;
@@ -71,7 +74,7 @@ export class WorkerMailerSession implements MailSession {
     this.#guard = new Guard({
       perform: (act) => this.#perform(act),
       startTls: () => this.#wire.startTls(),
-      refuse: () => this.#end(this.#monitor.attempt?.failure("unsupported_here") ?? null),
+      refuse: () => this.#onUnforeseen(),
     });
     this.#wire = new NativeWire(socket, {
       onChunk: (chunk) => this.#onChunk(chunk),
@@ -179,6 +182,8 @@ export class WorkerMailerSession implements MailSession {
   #onLibraryError(error: unknown, attempt: Attempt): void {
     const { refusal } = this.#monitor;
     if (error instanceof Unguarded) this.#end(error);
+    // The reason follows.
+    else if (this.#isLost) return;
     // After a refused command there is still time to take leave, but nothing for the library to say.
     else if (refusal !== null) {
       this.#guard.end();
@@ -186,9 +191,12 @@ export class WorkerMailerSession implements MailSession {
     } else this.#end(attempt.failure("unsupported_here"));
   }
 
+  /** After a refusal the library says RSET, which is not worth a round trip: this session carries no other mail. */
+  #onUnforeseen(): void {
+    if (this.#monitor.refusal === null) this.#end(this.#monitor.attempt?.failure("unsupported_here") ?? null);
+  }
+
   async #perform(act: LibraryAct): Promise<void> {
-    // What follows a refused command (RSET and the like) is not worth a round trip: the session is over.
-    if (this.#monitor.refusal !== null && act !== "helo") throw this.#monitor.refusal;
     try {
       if (act === "body") await this.#writeBody();
       else await this.#say(act);
@@ -199,14 +207,16 @@ export class WorkerMailerSession implements MailSession {
   }
 
   async #say(act: Exclude<LibraryAct, "body">): Promise<void> {
-    await this.#secured();
     const line = this.#lineOf(act);
     if (line === null) {
-      this.#end(this.#monitor.attempt?.failure("unsupported_here") ?? null);
+      this.#onUnforeseen();
       return;
     }
-    this.#monitor.sentLine(line);
+    const say = (): void => this.#monitor.sentLine(line);
+    if (this.#isUpgrading) this.#onSecured = say;
+    else say();
     await this.#wire.writeLine(line);
+    this.#secured();
   }
 
   /** What goes on the wire; null if nothing may. */
@@ -240,11 +250,13 @@ export class WorkerMailerSession implements MailSession {
     await this.#wire.write(data.subarray(lastAt));
   }
 
-  /** Waits for the handshake that the server agreed to. */
-  async #secured(): Promise<void> {
-    if (!this.#isUpgrading) return;
-    await this.#wire.opened;
+  /** workerd says that TLS is there before it is; when something went through it, it is. */
+  #secured(): void {
+    const onSecured = this.#onSecured;
+    this.#onSecured = null;
+    if (onSecured === null || this.#ended !== null) return;
     this.tls = HIDDEN_PEER;
+    onSecured();
   }
 
   get #isUpgrading(): boolean {
@@ -253,11 +265,17 @@ export class WorkerMailerSession implements MailSession {
 
   /** @returns whether more may come: between the 220 to STARTTLS and the handshake nothing may. */
   #onChunk(chunk: Uint8Array): boolean {
+    this.#secured();
     this.#monitor.receive(chunk);
+    // Whatever else has come by now, in a TLS record of its own, is heard before the library acts on this.
+    if (this.#heard !== null) setImmediate(() => this.#tellHeard());
+    return !this.#isUpgrading;
+  }
+
+  #tellHeard(): void {
     const heard = this.#heard;
     this.#heard = null;
     if (heard !== null && this.#ended === null) this.#tell(heard.step, heard.reply);
-    return !this.#isUpgrading;
   }
 
   /** Tells the library what it has to know of a reply; a SASL exchange is none of its business. */
@@ -287,6 +305,7 @@ export class WorkerMailerSession implements MailSession {
   }
 
   #onClosed(): void {
+    this.#isLost = true;
     // What the server said last may still be on its way to us.
     setImmediate(() => this.#end(this.#lossFailure()));
   }

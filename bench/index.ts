@@ -1,3 +1,4 @@
+import { benchDeno } from "./deno.ts";
 import { benchList } from "./list.ts";
 import { benchMemory } from "./memory.ts";
 import { print } from "./result.ts";
@@ -5,4 +6,5 @@ import { benchSign } from "./sign.ts";
 import { benchTransport } from "./transport.ts";
 
 // Each prints a ratio against a named peer or limit of the same run. Absolute times are of this machine and moment.
-for (const bench of [benchList, benchSign, benchTransport, benchMemory]) print(await bench());
+for (const bench of [() => benchList(), benchDeno, benchSign, benchTransport, benchMemory])
+  print(await bench());

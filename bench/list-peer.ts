@@ -1,10 +1,11 @@
+import { readFileSync } from "node:fs";
 import { createClient } from "@libsql/client";
 import { Hono } from "hono";
 import { verify } from "hono/jwt";
 
-// The peers of bench/list.ts: `/checked` verifies one token and makes one select, `/bare` does neither.
+// The peers of bench/list.ts, on Bun and on Deno: `/checked` verifies one token and makes one select, `/bare` does neither.
 const [url = "", secret = "", bodyFile = ""] = process.argv.slice(2);
-const body = await Bun.file(bodyFile).text();
+const body = readFileSync(bodyFile, "utf8");
 const client = createClient({ url, concurrency: 1 });
 const answer = () => new Response(body, { headers: { "content-type": "application/json" } });
 
@@ -15,5 +16,9 @@ const app = new Hono()
     return rows.length > 0 ? answer() : c.notFound();
   })
   .get("/bare", answer);
-const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: app.fetch });
-console.log(server.url.origin);
+const address = { hostname: "127.0.0.1", port: 0 };
+if (typeof Bun === "undefined") {
+  Deno.serve({ ...address, onListen: ({ port }) => console.log(`http://127.0.0.1:${port}`) }, app.fetch);
+} else {
+  console.log(Bun.serve({ ...address, fetch: app.fetch }).url.origin);
+}

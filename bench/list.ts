@@ -5,6 +5,7 @@ import { sign } from "hono/jwt";
 import { authorized, logIn, PASSWORD, serve } from "./process.ts";
 import { type BenchResult, median, print } from "./result.ts";
 
+const ROOT = join(import.meta.dir, "..");
 const DEFINITIONS = 100;
 const ROUNDS = 5;
 const SECONDS = 3;
@@ -12,23 +13,39 @@ const CONNECTIONS = 50;
 const LIMIT = 0.5;
 const PEER_SECRET = "a secret of the bench";
 
-/** GET /smtpserver/ with 100 definitions that all have a password, against a Hono route that does the least. */
-export async function benchList(): Promise<BenchResult> {
-  const name = "GET /smtpserver/, 100 definitions: requests per second against one token and one select";
+/** What runs a program of ours, with its arguments, on one runtime. */
+export interface BenchRuntime {
+  readonly name: string;
+  /** With the permissions of a server in a folder that holds `data`. */
+  readonly server: readonly string[];
+  readonly entry: string;
+  /** With any permission. */
+  readonly peer: readonly string[];
+}
+
+const BUN: BenchRuntime = {
+  name: "Bun",
+  server: [process.execPath],
+  entry: "src/entry/bun.ts",
+  peer: [process.execPath],
+};
+
+/**
+ * GET /smtpserver/ with 100 definitions that all have a password, against a Hono route on the same runtime that does
+ * the least: verifies one token and makes one select from the same file.
+ */
+export async function benchList(runtime = BUN): Promise<BenchResult> {
+  const name = `GET /smtpserver/ on ${runtime.name}, 100 definitions: requests per second against one token and one select`;
   if (!Bun.which("wrk")) return { name, skipped: "wrk is not installed" };
   const folder = await mkdtemp(join(tmpdir(), "sealpost-bench-"));
-  const database = `file:${join(folder, "data", "sealpost.db")}`;
-  const env = {
-    ...process.env,
-    PORT: "0",
-    SEALPOST_DATABASE_URL: database,
-    SEALPOST_ADMIN_PASSWORD: PASSWORD,
-  };
-  await using sealpost = await serve(["src/entry/bun.ts"], env);
+  const env = { PORT: "0", SEALPOST_ADMIN_PASSWORD: PASSWORD };
+  await using sealpost = await serve([...runtime.server, join(ROOT, runtime.entry)], { folder, env });
   const token = await fill(sealpost.origin);
   const bodyFile = join(folder, "body.json");
   await Bun.write(bodyFile, await (await authorized(`${sealpost.origin}/smtpserver/`, token)).text());
-  await using peer = await serve(["bench/list-peer.ts", database, PEER_SECRET, bodyFile], process.env);
+  const database = `file:${join(folder, "data", "sealpost.db")}`;
+  const peerArguments = [join(ROOT, "bench/list-peer.ts"), database, PEER_SECRET, bodyFile];
+  await using peer = await serve([...runtime.peer, ...peerArguments]);
   const peerToken = await sign({ name: "bench", exp: Math.floor(Date.now() / 1000) + 3600 }, PEER_SECRET);
 
   const rates = { ours: [] as number[], checked: [] as number[], bare: [] as number[] };

@@ -7,9 +7,18 @@ export interface Served extends AsyncDisposable {
   readonly pid: number;
 }
 
+export interface ServeOptions {
+  /** Settings beside the environment of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Working directory; default: this one. */
+  readonly folder?: string;
+}
+
 /** Starts a program that prints where it listens. */
-export async function serve(command: string[], env: NodeJS.ProcessEnv): Promise<Served> {
-  const child = Bun.spawn([process.execPath, ...command], { env, stdout: "pipe", stderr: "ignore" });
+export async function serve(command: readonly string[], options: ServeOptions = {}): Promise<Served> {
+  const env = { ...process.env, ...options.env };
+  const cwd = options.folder ?? process.cwd();
+  const child = Bun.spawn([...command], { cwd, env, stdout: "pipe", stderr: "ignore" });
   const reader = child.stdout.getReader();
   let text = "";
   while (!/http:\/\/\S+\d\n/.test(text)) {

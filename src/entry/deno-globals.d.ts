@@ -18,6 +18,6 @@ declare namespace Deno {
       /** Otherwise it prints where it listens. */
       readonly onListen: (address: NetAddr) => void;
     },
-    handler: (request: Request, info: { readonly remoteAddr: NetAddr }) => Promise<Response>,
+    handler: (request: Request, info: { readonly remoteAddr: NetAddr }) => Response | Promise<Response>,
   ): HttpServer;
 }

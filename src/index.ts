@@ -1,3 +1,4 @@
+export type { RekeyResult } from "./access/rekey.ts";
 export type { AppSettings, SealpostApp } from "./app.ts";
 export type { Platform } from "./contracts/platform.ts";
 export type { Connect, Delivery, Transport } from "./contracts/transport.ts";

@@ -1,3 +1,4 @@
+import type { RekeyResult } from "./access/rekey.ts";
 import { type AppSettings, createApp, type SealpostApp } from "./app.ts";
 import { parseConfig } from "./config.ts";
 import { type AddressBlock, parseAddressBlock } from "./domain/network.ts";
@@ -29,6 +30,8 @@ export interface Sealpost extends AsyncDisposable {
    * @throws {TypeError} for an empty name or password.
    */
   makeFirstAdmin(admin: { readonly username: string; readonly password: string }): Promise<boolean>;
+  /** Seals every secret with the first key, after which the others may go; may be interrupted and run again. */
+  rekey(): Promise<RekeyResult>;
   /** Deletes audit rows that have been kept for long enough; meant for once a day. */
   prune(): Promise<void>;
   /** Ends what is in flight, then closes the connections. */
@@ -56,6 +59,7 @@ export function createSealpost(options: SealpostOptions): Sealpost {
       if ((await services.admins.list()).length > 0) return false;
       return services.admins.makeFirst({ username, realm: "" }, new Secret(password));
     },
+    rekey: services.rekey,
     prune: services.prune,
     [Symbol.asyncDispose]: services[Symbol.asyncDispose],
   };

@@ -49,6 +49,12 @@ describe("createSealpost()", () => {
     await sealpost.prune();
   });
 
+  test("seals everything with the first key when asked to", async () => {
+    await using sealpost = await start();
+    // The check value and the token secret, which the only key has sealed.
+    expect(await sealpost.rekey()).toEqual({ resealed: 0, current: 2 });
+  });
+
   test("knows its clients by peerAddress and trustedProxies", async () => {
     await using sealpost = await start({ peerAddress: () => "10.0.0.1", trustedProxies: ["10.0.0.0/8"] });
     await sealpost.makeFirstAdmin(ADMIN);

@@ -5,12 +5,8 @@ import { request } from "../fixtures/process/api.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { startSealpost } from "../fixtures/process/sealpost.ts";
-import type { Misbehaviour } from "../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 
 setDefaultTimeout(TEST_MS);
-
-const SENDER = "a@example.org";
 
 const HALVES: readonly string[] = [
   "",
@@ -46,34 +42,4 @@ test("hundreds of unfinished and senseless requests keep nobody else from being 
   for (const socket of sockets) socket.destroy();
   expect((await request(`${sealpost.url}/readyz`)).status).toBe(200);
   expect((await sealpost.stop()).code).toBe(0);
-});
-
-test("a client that hangs up does not stop his test mail, nor its audit row", async () => {
-  using folder = temporaryFolder();
-  const arrived = Promise.withResolvers<() => void>();
-  const hold: Misbehaviour = (_peer, answer) => arrived.resolve(answer);
-  await using smtp = await startSmtpServer({ script: { body: hold } });
-  await using sealpost = await startSealpost({ folder: folder.path });
-  const api = await sealpost.logIn();
-  const client = new AbortController();
-  const mail = {
-    server: "127.0.0.1",
-    port: smtp.port,
-    timeout: 30,
-    sender: SENDER,
-    recipient: "b@example.net",
-  };
-  const sending = api.test(mail, client.signal).catch(() => "gone");
-  const answer = await arrived.promise;
-  client.abort();
-  expect(await sending).toBe("gone");
-  answer();
-  // The stop waits for what is in flight.
-  await sealpost.stop();
-  expect(smtp.mails).toHaveLength(1);
-  await using next = await startSealpost({ folder: folder.path });
-  const rows = await (await next.logIn(sealpost.password ?? "")).audit();
-  expect(rows).toContainEqual(
-    expect.objectContaining({ recipient: "b@example.net", outcome: "sent", success: true }),
-  );
 });

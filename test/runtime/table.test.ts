@@ -1,0 +1,24 @@
+import { expect, test } from "bun:test";
+import type { RuntimeName } from "./flow.ts";
+import { formatTable, type Result } from "./table.ts";
+
+test("formatTable() says of each flow and runtime how it went, and why where one is different", () => {
+  const rows: readonly (readonly [claim: string, ...(readonly [RuntimeName, Result])[]])[] = [
+    ["mail arrives", ["Bun", { mark: "✓" }], ["Deno", { mark: "✗" }]],
+    [
+      "the reason is told",
+      ["Bun", { mark: "✓" }],
+      ["Deno", { mark: "–", because: "npm has no Deno for this machine" }],
+      ["workerd", { mark: "≈", because: "workerd does not say why" }],
+    ],
+  ];
+  const results = new Map(rows.map(([claim, ...cells]) => [claim, new Map(cells)]));
+  expect(formatTable(results).split("\n")).toEqual([
+    "Bun      Deno     workerd  flow",
+    "✓        ✗        – 1      mail arrives",
+    "✓        – 2      ≈ 3      the reason is told",
+    "1: not run this time",
+    "2: npm has no Deno for this machine",
+    "3: workerd does not say why",
+  ]);
+});

@@ -133,12 +133,14 @@ export const MAIL: readonly Flow[] = [
     },
   },
   {
-    claim: "a mail has an audit row that names who, where and whom, and no secret",
+    claim: "a mail has an audit row that names who, from where and to whom, and no secret",
     async run(instance) {
       const recipient = "audited@example.net";
       await exchange(instance, { users: USERS }, { ...CREDENTIALS, recipient });
       const rows = (await instance.admin.audit()).filter((row) => row.recipient === recipient);
-      expect(rows).toMatchObject([{ administrator: "admin", outcome: "sent", success: true }]);
+      expect(rows).toMatchObject([
+        { administrator: "admin", client: "127.0.0.1", outcome: "sent", success: true },
+      ]);
       expect(JSON.stringify(rows)).not.toContain(PASSWORD);
     },
   },

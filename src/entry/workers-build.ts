@@ -87,7 +87,9 @@ export async function bundleWorker(entry = join(import.meta.dir, "workers.ts")):
   const externals = modules.flatMap(({ text }) => externalsOf(text));
   return {
     modules,
-    inputs: Object.keys(metafile?.inputs ?? {}).toSorted(),
+    inputs: [
+      ...new Set(Object.values(metafile?.outputs ?? {}).flatMap(({ inputs }) => usedOf(inputs))),
+    ].toSorted(),
     externals: [...new Set(externals)].toSorted(),
   };
 }
@@ -96,6 +98,11 @@ export async function bundleWorker(entry = join(import.meta.dir, "workers.ts")):
 export async function writeWorker({ modules }: WorkerBundle, folder = WORKER_FOLDER): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   for (const { name, text } of modules) await Bun.write(join(folder, name), text);
+}
+
+/** Without those of which nothing is left. */
+function usedOf(inputs: Readonly<Record<string, { readonly bytesInOutput: number }>>): string[] {
+  return Object.entries(inputs).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? [path] : []));
 }
 
 function isMain({ kind }: { readonly kind: string }): boolean {

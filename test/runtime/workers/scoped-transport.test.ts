@@ -1,0 +1,81 @@
+import { describe, expect, test } from "bun:test";
+import { createScopedTransport, REQUEST_MS } from "../../../src/entry/workers-transport.ts";
+import { createConnectByName } from "../../../src/transport/connect-by-name.ts";
+import { stall } from "../../fixtures/smtp/misbehaviour.ts";
+import { startSmtpServer } from "../../fixtures/smtp/server.ts";
+import { sendTo, serverAt } from "../../transport/support.ts";
+
+const makeTransport = () =>
+  createScopedTransport({
+    connect: createConnectByName({ egress: "private", ports: [] }),
+    ehloName: "client.test",
+    now: () => new Date(),
+  });
+
+describe("createScopedTransport()", () => {
+  test("shares connections within an event and ends them with it", async () => {
+    await using server = await startSmtpServer();
+    const transport = makeTransport();
+    const two = async () => [
+      await sendTo(transport, serverAt(server.port)),
+      await sendTo(transport, serverAt(server.port)),
+    ];
+    const { result, end } = transport.run(two, REQUEST_MS);
+    expect((await result).map(({ successful }) => successful)).toEqual([true, true]);
+    await end;
+    expect(server.connections).toHaveLength(1);
+    await server.closed();
+    const next = transport.run(() => sendTo(transport, serverAt(server.port)), REQUEST_MS);
+    expect((await next.result).successful).toBe(true);
+    await next.end;
+    expect(server.connections).toHaveLength(2);
+  });
+
+  test("opens at most four connections in an event, so that two are left for the database", async () => {
+    await using server = await startSmtpServer();
+    const transport = makeTransport();
+    const many = () =>
+      Promise.all(Array.from({ length: 12 }, () => sendTo(transport, serverAt(server.port))));
+    const { result, end } = transport.run(many, REQUEST_MS);
+    expect((await result).every(({ successful }) => successful)).toBe(true);
+    await end;
+    expect(server.connections).toHaveLength(4);
+  });
+
+  test("begins no mail that could not end in the time of the event", async () => {
+    await using server = await startSmtpServer();
+    const transport = makeTransport();
+    const send = () => sendTo(transport, serverAt(server.port, { timeoutMs: 1_000 }));
+    const { result } = transport.run(send, 3_900);
+    const failure = { phase: "connect", code: "timeout", outcome: "not-sent", retryable: true };
+    expect(await result).toMatchObject({ successful: false, failure });
+    expect(server.connections).toHaveLength(0);
+    expect((await transport.run(send, 4_500).result).successful).toBe(true);
+  });
+
+  test("bounds a mail whose server has more time than an event", async () => {
+    await using server = await startSmtpServer();
+    const transport = makeTransport();
+    const send = () => sendTo(transport, serverAt(server.port, { timeoutMs: 300_000 }));
+    // Four times 300 s would never fit; 20 s do.
+    expect((await transport.run(send, 21_000).result).successful).toBe(true);
+    expect((await transport.run(send, 19_000).result).successful).toBe(false);
+  });
+
+  test("ends when the work fails, too", async () => {
+    await using server = await startSmtpServer({ script: { ehlo: stall() } });
+    const transport = makeTransport();
+    const { result, end } = transport.run(async () => {
+      await sendTo(transport, serverAt(server.port, { timeoutMs: 50 }));
+      throw new Error("It broke");
+    }, REQUEST_MS);
+    expect(await result.catch(String)).toBe("Error: It broke");
+    await end;
+    await server.closed();
+  });
+
+  test("throws TypeError outside of an event", async () => {
+    const sending = sendTo(makeTransport(), serverAt(1));
+    expect(await sending.catch((error: unknown) => error)).toBeInstanceOf(TypeError);
+  });
+});

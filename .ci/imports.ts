@@ -29,6 +29,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
 const ONE_FILE = [
   "nodemailer/lib/smtp-connection",
   "nodemailer/lib/mail-composer",
+  "worker-mailer",
   "pkijs",
   "@libsql/client",
   "@libsql/client/sqlite3",

@@ -1,8 +1,8 @@
-import { LogLevel, WorkerMailer } from "worker-mailer";
+import type { WorkerMailer } from "worker-mailer";
 import type { Phase, SmtpReply, TlsPeer } from "../domain/delivery.ts";
 import type { OpenServer } from "../domain/smtp-server.ts";
 import type { Attempt } from "./attempt.ts";
-import { type Capabilities, chooseMechanism } from "./capabilities.ts";
+import type { Capabilities } from "./capabilities.ts";
 import { DeliveryError } from "./delivery-error.ts";
 import type { Step } from "./dialogue.ts";
 import { stuffDots } from "./dot-stuffing.ts";
@@ -12,20 +12,24 @@ import type { NativeSocket } from "./native-socket.ts";
 import { NativeWire } from "./native-wire.ts";
 import { redactor } from "./redact.ts";
 import type { RawReply } from "./reply-reader.ts";
-import { beginSasl, type SaslExchange } from "./sasl.ts";
-import { Guard, type LibraryAct, STAND_INS } from "./worker-mailer-guard.ts";
-import { offerSocket } from "./worker-mailer-sockets.ts";
-
-export interface WorkerMailerSessionOptions {
-  readonly server: OpenServer;
-  readonly ehloName: string;
-}
+import { Guard, type LibraryAct } from "./worker-mailer-guard.ts";
+import { connectLibrary, sendByLibrary, Unguarded } from "./worker-mailer-library.ts";
+import {
+  hasMechanism,
+  type LineAct,
+  type LineState,
+  WorkerMailerLines,
+  type WorkerMailerLinesOptions,
+} from "./worker-mailer-lines.ts";
 
 /** The platform shows nothing of it. */
 const HIDDEN_PEER: TlsPeer = { protocol: null, peer: null, daysLeft: null };
 
-/** The library's own timers have to come after those of {@link Attempt}, which end every step. */
-const LIBRARY_TIMEOUT_STEPS = 8;
+/** RFC 4954 4. */
+const CHALLENGE = 334;
+
+/** workerd gives segments and TLS records one by one; what follows a reply at once is to be heard with it. */
+const HEAR_OUT_MS = 1;
 
 /** The last part of the mail data, which holds its end: until it is written the mail cannot have been taken. */
 const LAST_PART_OCTETS = 4096;
@@ -35,13 +39,13 @@ const LAST_PART_OCTETS = 4096;
  * {@link Monitor} judges the replies before the library hears of them.
  */
 export class WorkerMailerSession implements MailSession {
-  readonly #options: WorkerMailerSessionOptions;
+  readonly #server: OpenServer;
+  readonly #lines: WorkerMailerLines;
   readonly #wire: NativeWire;
   readonly #monitor: Monitor;
   readonly #guard: Guard;
   #mailer: WorkerMailer | null = null;
   #mail: Transaction | null = null;
-  #sasl: SaslExchange | null = null;
   /** The reply that was due, until the library hears of it. */
   #heard: { readonly step: Step; readonly reply: RawReply } | null = null;
   /** What to do when the handshake that the server agreed to has succeeded. */
@@ -59,9 +63,10 @@ export class WorkerMailerSession implements MailSession {
   mails = 0;
 
   /** Takes over a connected socket; with security `implicit`, TLS is already established on it. */
-  constructor(socket: NativeSocket, options: WorkerMailerSessionOptions) {
+  constructor(socket: NativeSocket, options: WorkerMailerLinesOptions) {
     const { server } = options;
-    this.#options = options;
+    this.#server = server;
+    this.#lines = new WorkerMailerLines(options);
     if (server.security === "implicit") this.tls = HIDDEN_PEER;
     this.#monitor = new Monitor({
       wantsStartTls: server.security === "starttls",
@@ -92,7 +97,7 @@ export class WorkerMailerSession implements MailSession {
   }
 
   async open(attempt: Attempt): Promise<void> {
-    const { username, password, security } = this.#options.server;
+    const { username, password, security } = this.#server;
     attempt.enter("greeting");
     await this.#run(attempt, () => this.#connect());
     // A server that only speaks HELO offers neither.
@@ -101,7 +106,7 @@ export class WorkerMailerSession implements MailSession {
     if (username !== "" && !this.#isAuthenticated) {
       attempt.enter("auth");
       throw attempt.failure(
-        password.isEmpty && this.#mechanism() !== null ? "auth_rejected" : "auth_not_offered",
+        password.isEmpty && hasMechanism(this.#state) ? "auth_rejected" : "auth_not_offered",
       );
     }
     this.#isReady = true;
@@ -111,8 +116,9 @@ export class WorkerMailerSession implements MailSession {
     this.mails++;
     this.#mail = mail;
     attempt.enter("sender");
-    const { from, to, subject, text } = STAND_INS;
-    await this.#run(attempt, async () => this.#mailer?.send({ from, to, subject, text }));
+    const mailer = this.#mailer;
+    if (mailer === null) throw attempt.failure("closed");
+    await this.#run(attempt, () => sendByLibrary(mailer));
     const reply = this.#monitor.lastReply;
     if (reply === null) throw attempt.failure("protocol");
     return reply;
@@ -140,21 +146,7 @@ export class WorkerMailerSession implements MailSession {
   }
 
   async #connect(): Promise<void> {
-    const { security, port, timeoutMs } = this.#options.server;
-    using place = offerSocket(this.#guard.socket());
-    const connecting = WorkerMailer.connect({
-      host: place.hostname,
-      port,
-      // The socket that it is given has TLS already.
-      secure: false,
-      startTls: security === "starttls",
-      credentials: STAND_INS.credentials,
-      authType: "plain",
-      logLevel: LogLevel.NONE,
-      socketTimeoutMs: LIBRARY_TIMEOUT_STEPS * timeoutMs,
-    });
-    if (!place.isTaken) throw new Unguarded();
-    this.#mailer = await connecting;
+    this.#mailer = await connectLibrary(this.#guard.socket(), this.#server);
   }
 
   /** Runs one of the library's calls. It may never settle, so whatever else ends the session ends the wait. */
@@ -206,8 +198,10 @@ export class WorkerMailerSession implements MailSession {
     }
   }
 
-  async #say(act: Exclude<LibraryAct, "body">): Promise<void> {
-    const line = this.#lineOf(act);
+  async #say(act: LineAct): Promise<void> {
+    // What was refused may be tried otherwise only where there is another way: HELO instead of EHLO.
+    const isOver = this.#monitor.refusal !== null && act !== "helo";
+    const line = isOver ? null : this.#lines.lineOf(act, this.#state);
     if (line === null) {
       this.#onUnforeseen();
       return;
@@ -219,26 +213,8 @@ export class WorkerMailerSession implements MailSession {
     this.#secured();
   }
 
-  /** What goes on the wire; null if nothing may. */
-  #lineOf(act: Exclude<LibraryAct, "body">): string | null {
-    const { ehloName, server } = this.#options;
-    const isExposed = server.security !== "none" && this.tls === null;
-    if (isExposed && !BEFORE_TLS.includes(act)) return null;
-    if (act === "auth") return this.#beginSasl()?.command ?? null;
-    if (act === "mail") return this.#mail === null ? null : mailLine(this.#mail, this.capabilities);
-    if (act === "rcpt") return this.#mail === null ? null : `RCPT TO:<${this.#mail.recipient}>`;
-    return { ehlo: `EHLO ${ehloName}`, helo: `HELO ${ehloName}`, starttls: "STARTTLS", data: "DATA" }[act];
-  }
-
-  #beginSasl(): SaslExchange | null {
-    const { username, password } = this.#options.server;
-    const mechanism = this.#mechanism();
-    this.#sasl = mechanism === null ? null : beginSasl(mechanism, username, password.reveal());
-    return this.#sasl;
-  }
-
-  #mechanism() {
-    return chooseMechanism(this.capabilities, this.tls !== null);
+  get #state(): LineState {
+    return { capabilities: this.capabilities, isTls: this.tls !== null, mail: this.#mail };
   }
 
   async #writeBody(): Promise<void> {
@@ -267,8 +243,7 @@ export class WorkerMailerSession implements MailSession {
   #onChunk(chunk: Uint8Array): boolean {
     this.#secured();
     this.#monitor.receive(chunk);
-    // Whatever else has come by now, in a TLS record of its own, is heard before the library acts on this.
-    if (this.#heard !== null) setImmediate(() => this.#tellHeard());
+    if (this.#heard !== null) setTimeout(() => this.#tellHeard(), HEAR_OUT_MS);
     return !this.#isUpgrading;
   }
 
@@ -283,19 +258,12 @@ export class WorkerMailerSession implements MailSession {
     if (step === "auth" && code === CHALLENGE) this.#answer(lines[0] ?? "");
     else {
       if (step === "auth" && code < 400) this.#isAuthenticated = true;
-      this.#guard.reply(code, step === "ehlo" ? this.#keywords() : []);
+      this.#guard.reply(code, step === "ehlo" ? this.#lines.keywords(this.#state) : []);
     }
   }
 
-  #keywords(): readonly string[] {
-    const { security, username, password } = this.#options.server;
-    if (security !== "none" && this.tls === null) return ["STARTTLS"];
-    const canLogIn = username !== "" && !password.isEmpty && this.#mechanism() !== null;
-    return canLogIn ? ["AUTH PLAIN"] : [];
-  }
-
   #answer(challenge: string): void {
-    const line = this.#sasl?.answer(challenge) ?? null;
+    const line = this.#lines.answer(challenge);
     if (line === null) {
       this.#end(this.#monitor.attempt?.failure("protocol") ?? null);
       return;
@@ -327,27 +295,4 @@ export class WorkerMailerSession implements MailSession {
     this.#reject(this.#ended.reason);
     this.#onEnd();
   }
-}
-
-/** RFC 4954 4. */
-const CHALLENGE = 334;
-
-/** What may be said in clear when TLS is asked for. */
-const BEFORE_TLS: readonly LibraryAct[] = ["ehlo", "helo", "starttls"];
-
-class Unguarded extends Error {
-  constructor() {
-    super("worker-mailer was bundled without worker-mailer-sockets in the place of cloudflare:sockets");
-  }
-}
-
-function mailLine({ from, recipient, bytes, eightBit }: Transaction, { keywords }: Capabilities): string {
-  const needsUtf8 = !/^[\x20-\x7e]*$/.test(from + recipient);
-  const parameters = [
-    // RFC 6531 3.4, RFC 6152 2, RFC 1870 3.
-    ...(needsUtf8 ? ["SMTPUTF8"] : []),
-    ...(eightBit ? ["BODY=8BITMIME"] : []),
-    ...(keywords.has("SIZE") ? [`SIZE=${bytes.length}`] : []),
-  ];
-  return [`MAIL FROM:<${from}>`, ...parameters].join(" ");
 }

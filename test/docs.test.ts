@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { dependencies, version } from "../package.json";
 import { SETTINGS } from "../src/config.ts";
@@ -7,6 +8,12 @@ import { VERSION } from "../src/version.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const read = (path: string) => Bun.file(join(ROOT, path)).text();
+
+/** A folder that git and the checks do not look into. */
+async function made(folder: string): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  return folder;
+}
 
 describe("README.md", () => {
   test("has every setting with its default and meaning, in order, and no other", async () => {
@@ -17,6 +24,18 @@ describe("README.md", () => {
       return [name, fallback === "" ? "" : `\`${fallback}\``, meaning];
     });
     expect(rows.map(([, name, fallback, meaning]) => [name, fallback, meaning])).toEqual(expected);
+  });
+
+  test("has an example of a host app's test that passes", async () => {
+    const text = await read("README.md");
+    const [, example = ""] = /## Testing your app\n[\s\S]*?```ts\n([\s\S]*?)```/.exec(text) ?? [];
+    const folder = await mkdtemp(join(await made(join(ROOT, "dist")), "readme-"));
+    await Bun.write(join(folder, "example.test.ts"), example);
+    const child = Bun.spawn([process.execPath, "test", join(folder, "example.test.ts")], { stderr: "pipe" });
+    const said = await new Response(child.stderr).text();
+    await rm(folder, { recursive: true });
+    expect(said).toContain("1 pass");
+    expect(said).toContain("0 fail");
   });
 
   test("says what each dependency is for", async () => {

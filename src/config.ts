@@ -112,7 +112,7 @@ export const SETTINGS = {
     oneOf("reveal", "censor"),
     "`reveal`: GET returns `password` decrypted; `censor`: `__CENSORED__`",
   ),
-  transport: setting("SEALPOST_TRANSPORT", "smtp", oneOf("smtp"), "Transport driver"),
+  transport: setting("SEALPOST_TRANSPORT", "smtp", oneOf("smtp", "worker-mailer"), "Transport driver"),
   tokenSeconds: setting(
     "SEALPOST_TOKEN_SECONDS",
     "3600",

@@ -3,6 +3,7 @@ import { createApp } from "../app.ts";
 import { type Config, parseConfig } from "../config.ts";
 import { Secret } from "../domain/secret.ts";
 import { SealpostError } from "../errors.ts";
+import { badSetting } from "./bad-setting.ts";
 import type { HttpServer, Listen } from "./http-server.ts";
 import { type LocalInstance, openLocal } from "./local.ts";
 import { configureLogging } from "./logging.ts";
@@ -40,6 +41,7 @@ export async function runServer(runtime: Runtime): Promise<never> {
 
 async function serve({ listen, cli }: Runtime): Promise<void> {
   const config = parseConfig(process.env);
+  requireSmtp(config);
   await configureLogging(config.log);
   // From here on: a signal during the start would otherwise end it wherever it is.
   const stopping = stopSignal(process);
@@ -110,4 +112,13 @@ function printWelcome({ adminUser }: Config, { url, password, cli }: Welcome): v
     );
   }
   process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+/** The command line, which sends nothing, may share the settings of a Worker. */
+function requireSmtp({ transport }: Config): void {
+  if (transport === "smtp") return;
+  throw badSetting(
+    "SEALPOST_TRANSPORT",
+    `SEALPOST_TRANSPORT: ${transport} is for Cloudflare Workers; expected smtp`,
+  );
 }

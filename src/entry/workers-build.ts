@@ -1,11 +1,13 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { BunPlugin } from "bun";
+import { type Config, parseConfig } from "../config.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
 /** Where the Worker's modules lie; `wrangler.jsonc` names the main one. */
 export const WORKER_FOLDER = join(ROOT, "dist", "workers");
 
+const MAILER = join(import.meta.dir, "workers-mailer.ts");
 const GUARDED_SOCKETS = join(ROOT, "src", "transport", "worker-mailer-sockets.ts");
 
 /** Modules that are never reached, and what stands in for them. */
@@ -31,6 +33,13 @@ const leaveOut: BunPlugin = {
         loader: "js",
       }));
     }
+  },
+};
+
+const withMailer: BunPlugin = {
+  name: "with worker-mailer",
+  setup(build) {
+    build.onResolve({ filter: /^\.\/workers-smtp\.ts$/ }, () => ({ path: MAILER }));
   },
 };
 
@@ -64,9 +73,13 @@ export interface WorkerBundle {
 /**
  * Bundles a Worker: what is loaded on demand (pkijs) is a module of its own.
  * @param entry its source; default: Sealpost.
+ * @param transport the one that Sealpost is to carry.
  * @throws {AggregateError} if something cannot be resolved.
  */
-export async function bundleWorker(entry = join(import.meta.dir, "workers.ts")): Promise<WorkerBundle> {
+export async function bundleWorker(
+  entry = join(import.meta.dir, "workers.ts"),
+  transport: Config["transport"] = "smtp",
+): Promise<WorkerBundle> {
   const { outputs, metafile } = await Bun.build({
     entrypoints: [entry],
     // So that node:… stays for the runtime, and require() of it becomes an import.
@@ -78,7 +91,7 @@ export async function bundleWorker(entry = join(import.meta.dir, "workers.ts")):
     minify: true,
     metafile: true,
     external: ["cloudflare:*"],
-    plugins: [leaveOut, guardSockets],
+    plugins: [leaveOut, guardSockets, ...(transport === "worker-mailer" ? [withMailer] : [])],
   });
   const ordered = outputs.toSorted((left, right) => Number(isMain(right)) - Number(isMain(left)));
   const modules = await Promise.all(
@@ -115,7 +128,7 @@ function externalsOf(text: string): string[] {
 }
 
 if (import.meta.main) {
-  const bundle = await bundleWorker();
+  const bundle = await bundleWorker(undefined, parseConfig(process.env).transport);
   await writeWorker(bundle);
   const bytes = bundle.modules.reduce((sum, { text }) => sum + Bun.gzipSync(text).length, 0);
   process.stdout.write(

@@ -5,9 +5,10 @@ import { canonicalIp } from "../domain/network.ts";
 import { parseKeyring } from "../secrets/keyring.ts";
 import type { Drivers } from "../services.ts";
 import { openRemoteDatabase } from "../storage/remote.ts";
-import { createConnectByName } from "../transport/connect-by-name.ts";
+import { badSetting } from "./bad-setting.ts";
 import { PLATFORM as platform } from "./platform.ts";
-import { createScopedTransport, type ScopedTransport } from "./workers-transport.ts";
+import { TRANSPORT } from "./workers-smtp.ts";
+import type { ScopedTransport } from "./workers-transport.ts";
 
 const log = getLogger(["sealpost", "entry"]);
 
@@ -24,19 +25,28 @@ export interface WorkerDrivers extends Drivers {
 
 /** Makes what an instance on Workers works with, without I/O. @throws {SealpostError} `bad_setting`. */
 export function createWorkerDrivers(config: Config): WorkerDrivers {
+  requireTransport(config);
   if (config.tlsCa !== "") {
     log.warning("SEALPOST_TLS_CA has no effect: Workers verify mail servers against public authorities only");
   }
   const { databaseUrl: url, databaseToken, egress, egressPorts: ports } = config;
   const ehloName = config.ehloName === "" ? NAMELESS : config.ehloName;
-  const connect = createConnectByName({ egress, ports });
   return {
     database: openRemoteDatabase({ url, authToken: databaseToken.reveal() }),
     keyring: parseKeyring(config.keys.reveal()),
-    transport: createScopedTransport({ connect, ehloName, now: platform.now }),
+    transport: TRANSPORT.make({ egress, ports, ehloName }),
     platform,
     hostName: ehloName.startsWith("[") ? "localhost" : ehloName,
     // Cloudflare sets it and lets no client write it.
     clientAddress: (c) => canonicalIp(c.req.header("cf-connecting-ip") ?? ""),
   };
+}
+
+/** The transport is chosen when the Worker is built, so that it carries no other; the setting has to say the same. */
+function requireTransport({ transport }: Config): void {
+  if (transport === TRANSPORT.name) return;
+  throw badSetting(
+    "SEALPOST_TRANSPORT",
+    `SEALPOST_TRANSPORT: this Worker is built with ${TRANSPORT.name}; to have ${transport}, build it with SEALPOST_TRANSPORT=${transport}`,
+  );
 }

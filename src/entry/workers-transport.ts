@@ -1,6 +1,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { Config } from "../config.ts";
 import type { Delivery, Transport } from "../contracts/transport.ts";
 import type { Receipt } from "../domain/delivery.ts";
+import type { ConnectByNameOptions } from "../transport/connect-by-name.ts";
 import { wholeTimeoutMs } from "../transport/pooled-transport.ts";
 import { createSmtpTransport, type SmtpTransportOptions } from "../transport/smtp.ts";
 
@@ -29,25 +31,39 @@ export interface ScopedTransport extends Transport {
   ): { readonly result: Promise<T>; readonly end: Promise<void> };
 }
 
-/**
- * Makes the SMTP transport of Workers, where a socket belongs to the event that opened it: each event has a pool of
- * its own. A mail is not begun when the event's time may end before it.
- */
+/** A transport that a Worker can be built with. */
+export interface WorkerTransport {
+  readonly name: Config["transport"];
+  make(options: ConnectByNameOptions & { readonly ehloName: string }): ScopedTransport;
+}
+
+/** What a transport of one event has to keep to. */
+export type EventBounds = Required<Pick<SmtpTransportOptions, "pool" | "wholeTimeoutMs">>;
+
+const BOUNDS: EventBounds = { pool: { connections: CONNECTIONS }, wholeTimeoutMs: MAIL_MS };
+
+/** Makes the SMTP transport of Workers. */
 export function createScopedTransport(
   options: Pick<SmtpTransportOptions, "connect" | "ehloName" | "now">,
 ): ScopedTransport {
+  return scopeTransport("smtp", (bounds) =>
+    createSmtpTransport({ ...options, ...bounds, hidesTlsErrors: true }),
+  );
+}
+
+/**
+ * Makes a transport of one for each event: on Workers a socket belongs to the event that opened it. A mail is not
+ * begun when the event's time may end before it.
+ */
+export function scopeTransport(
+  name: string,
+  makeTransport: (bounds: EventBounds) => Transport,
+): ScopedTransport {
   const scopes = new AsyncLocalStorage<Scope>();
-  const makeTransport = () =>
-    createSmtpTransport({
-      ...options,
-      pool: { connections: CONNECTIONS },
-      wholeTimeoutMs: MAIL_MS,
-      hidesTlsErrors: true,
-    });
   return {
-    name: "smtp",
+    name,
     run(work, timeMs) {
-      const transport = makeTransport();
+      const transport = makeTransport(BOUNDS);
       const scope = { transport, endsMs: performance.now() + timeMs };
       const result = scopes.run(scope, work);
       const leave = () => transport[Symbol.asyncDispose]();

@@ -42,6 +42,7 @@ const BAD_VALUES: readonly (readonly [name: string, value: string, said: string]
   ["SEALPOST_KEYS", "x", "id:base64"],
   ["SEALPOST_SECRETS", "show", "reveal or censor"],
   ["SEALPOST_TRANSPORT", "pigeon", "smtp"],
+  ["SEALPOST_TRANSPORT", "worker-mailer", "is for Cloudflare Workers; expected smtp"],
   ["SEALPOST_TOKEN_SECONDS", "1", "whole number from 60"],
   ["SEALPOST_TOKEN_SECONDS", "1h", "whole number from 60"],
   ["SEALPOST_TLS_CA", "/nowhere/ca.pem", "/nowhere/ca.pem"],

@@ -21,6 +21,7 @@ const DATA_FOLDER = "data/workers";
 const DATA_MODE = 0o700;
 /** 120 bits: 20 characters of base64url. */
 const PASSWORD_BYTES = 15;
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /** What the Worker is given beside the settings of this process. */
 interface Backend {
@@ -36,9 +37,23 @@ async function main(): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const backend = hasServer(config) ? given(config) : await startBackend(config, stack);
   const password = await makeFirstAdmin(config, backend);
-  const worker = stack.use(await serve(config, backend));
+  const worker = stack.use(await keepingSignals(() => serve(config, backend)));
   printWelcome(config, worker.url, password);
   log.info("Stopping on {signal}", { signal: await stopping });
+}
+
+/** Miniflare listens to signals and would end this process at once: what it adds is taken off. */
+async function keepingSignals<T>(work: () => Promise<T>): Promise<T> {
+  const own = SIGNALS.flatMap((name) => process.listeners(name));
+  try {
+    return await work();
+  } finally {
+    for (const name of SIGNALS) {
+      for (const listener of process.listeners(name)) {
+        if (!own.includes(listener)) process.off(name, listener);
+      }
+    }
+  }
 }
 
 function hasServer(config: Config): boolean {
@@ -102,7 +117,7 @@ async function makeFirstAdmin(config: Config, { url, keys }: Backend): Promise<s
 }
 
 async function serve(config: Config, { url, keys }: Backend): Promise<ServedWorker> {
-  const bundle = await bundleWorker();
+  const bundle = await bundleWorker(undefined, config.transport);
   await writeWorker(bundle);
   const settings = Object.entries(process.env).filter(([name]) => /^(SEALPOST_|HOST$|PORT$)/.test(name));
   return serveWorker({

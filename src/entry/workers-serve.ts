@@ -32,6 +32,7 @@ export interface ServedWorker extends AsyncDisposable {
 export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWorker> {
   const { bundle, bindings, host = "127.0.0.1", port = 0, authorities = [], onLine } = options;
   let lastLine = "";
+  let isDisposed = false;
   const miniflare = new Miniflare({
     host,
     port,
@@ -64,7 +65,12 @@ export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWo
         const answer = await fetch(new URL(SCHEDULED_PATH, url));
         if (!answer.ok) throw new Error(`The scheduled event failed: ${await answer.text()}`);
       },
-      [Symbol.asyncDispose]: () => miniflare.dispose(),
+      async [Symbol.asyncDispose]() {
+        // Miniflare can be disposed of once.
+        if (isDisposed) return;
+        isDisposed = true;
+        await miniflare.dispose();
+      },
     };
   } catch (cause) {
     await miniflare.dispose().catch(() => undefined);

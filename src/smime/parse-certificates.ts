@@ -1,8 +1,8 @@
 import { IA5String, Utf8String } from "asn1js";
-import type * as Pkijs from "pkijs";
 import type { Certificate } from "./certificate.ts";
 import type { Der } from "./der.ts";
 import { type PemBlock, readPem } from "./pem.ts";
+import type * as Pkijs from "./pkijs.ts";
 import { certificateContent, certificateForm, IdentityError } from "./problem.ts";
 import { child, children, DerError, firstOctetOf, isContext, oidOf, rawOf, readDer } from "./read.ts";
 

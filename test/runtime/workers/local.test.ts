@@ -1,0 +1,82 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { TEST_MS } from "../../fixtures/process/child.ts";
+import { temporaryFolder } from "../../fixtures/process/folder.ts";
+import { ADMIN, startInVain, startSealpost } from "../../fixtures/process/sealpost.ts";
+import { startSmtpServer } from "../../fixtures/smtp/server.ts";
+import { KEYS, PASSWORD, startDatabase } from "./fixtures/sealpost.ts";
+
+setDefaultTimeout(TEST_MS);
+
+const PROGRAM = "src/entry/workers-local.ts";
+const ROOT = join(import.meta.dir, "..", "..", "..");
+
+test("start:workers prints the password once, keeps its data, and passes the settings on", async () => {
+  using folder = temporaryFolder();
+  await using server = await startSmtpServer();
+  const env = { SEALPOST_EHLO_NAME: "worker.test" };
+  let password: string;
+  {
+    await using first = await startSealpost({ folder: folder.path, env }, PROGRAM);
+    password = first.password ?? "";
+    expect(password).toHaveLength(20);
+    const api = await first.logIn();
+    const definition = {
+      server: `127.0.0.1:${server.port}`,
+      sender: "a@example.org",
+      password: "its password",
+    };
+    await api.save("kept", definition);
+    const { body } = await api.test({ ...definition, password: "", recipient: "b@example.net" });
+    expect(body.result.value).toBe(true);
+    expect(server.connections[0]?.commands[0]).toBe("EHLO worker.test");
+    expect((await first.stop("SIGINT")).code).toBe(0);
+  }
+  await using second = await startSealpost({ folder: folder.path, env }, PROGRAM);
+  expect(second.password).toBeNull();
+  expect((await (await second.logIn(password)).list()).kept).toMatchObject({ password: "its password" });
+  // Killed, it would leave workerd and the database behind.
+  await second.stop();
+});
+
+test("start:workers uses the database that it is given, and says what is wrong with one", async () => {
+  using folder = temporaryFolder();
+  await using database = await startDatabase();
+  const given = { SEALPOST_DATABASE_URL: database.url };
+  const withoutKeys = await startInVain({ folder: folder.path, env: given }, PROGRAM);
+  expect(withoutKeys).toMatchObject({ code: 1, stderr: expect.stringContaining("SEALPOST_KEYS=") });
+  const file = await startInVain(
+    { folder: folder.path, env: { SEALPOST_DATABASE_URL: "file:x.db" } },
+    PROGRAM,
+  );
+  expect(file).toMatchObject({ code: 1, stderr: expect.stringContaining("a Worker has no files") });
+  const env = { ...given, SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
+  await using sealpost = await startSealpost({ folder: folder.path, env }, PROGRAM);
+  expect(sealpost.password).toBeNull();
+  expect((await sealpost.logIn(PASSWORD, ADMIN)).token).toBeString();
+  await sealpost.stop();
+});
+
+test("Ctrl-C, which reaches every process of the group twice, ends start:workers cleanly", async () => {
+  using folder = temporaryFolder();
+  const { PATH = "", HOME = "" } = process.env;
+  const child = spawn(process.execPath, [join(ROOT, PROGRAM)], {
+    cwd: folder.path,
+    env: { PATH, HOME, PORT: "0" },
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let printed = "";
+  child.stderr.on("data", (chunk) => {
+    printed += chunk;
+  });
+  const [welcome] = await once(child.stdout, "data");
+  const port = /127\.0\.0\.1:(\d+)/.exec(String(welcome))?.[1];
+  const ended = once(child, "exit");
+  for (let press = 0; press < 2; press++) process.kill(-(child.pid ?? 0), "SIGINT");
+  expect(await ended).toEqual([0, null]);
+  for (const line of printed.trim().split("\n")) expect(line).toMatch(/^\{.*"level":"INFO"/);
+  expect(await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => "gone")).toBe("gone");
+});

@@ -1,0 +1,40 @@
+import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
+import { bundleWorker } from "../../../src/entry/workers-build.ts";
+import { serveWorker } from "../../../src/entry/workers-serve.ts";
+import { logIn } from "../../fixtures/process/api.ts";
+import { startSmtpServer } from "../../fixtures/smtp/server.ts";
+import { ADMIN, bindingsFor, PASSWORD, startDatabase, startWorker, TEST_MS } from "./fixtures/sealpost.ts";
+
+setDefaultTimeout(TEST_MS);
+
+const MOST_GZIP_BYTES = 250_000;
+const bundle = await bundleWorker(undefined, "worker-mailer");
+const database = await startDatabase();
+afterAll(() => database[Symbol.asyncDispose]());
+const bindings = { ...bindingsFor(database.url), SEALPOST_TRANSPORT: "worker-mailer" };
+
+test("a Worker built with worker-mailer sends by it", async () => {
+  await using worker = await serveWorker({ bundle, bindings });
+  await using server = await startSmtpServer();
+  const api = await logIn(worker.url.origin, ADMIN, PASSWORD);
+  const definition = { server: `127.0.0.1:${server.port}`, sender: "sender@example.org" };
+  const { body } = await api.test({ ...definition, recipient: "user@example.net" });
+  expect(body).toMatchObject({ result: { value: true } });
+  expect(server.mails).toHaveLength(1);
+  // smtp would pipeline.
+  expect(server.connections[0]?.flights).toBeGreaterThanOrEqual(5);
+});
+
+test("a Worker built with worker-mailer carries no other transport, and is within the budget", () => {
+  const bytes = bundle.modules.reduce((sum, { text }) => sum + Bun.gzipSync(text).length, 0);
+  expect(bytes).toBeLessThanOrEqual(MOST_GZIP_BYTES);
+  expect(bundle.inputs.filter((path) => /smtp-connection|transport\/session\.ts/.test(path))).toEqual([]);
+});
+
+test("the Worker as it is built by default carries no worker-mailer, and says so to who asks for it", async () => {
+  expect((await bundleWorker()).inputs.filter((path) => path.includes("worker-mailer"))).toEqual([]);
+  await using worker = await startWorker(bindings);
+  expect((await fetch(worker.url)).status).toBe(503);
+  const line = "SEALPOST_TRANSPORT: this Worker is built with smtp";
+  expect(worker.lines.some((one) => one.includes(line))).toBe(true);
+});

@@ -21,7 +21,9 @@ describe("worker-mailer is the one that the guard knows:", () => {
   });
 
   test("what it can write is what the table of the guard holds, what is hidden from it, and two commands to end", () => {
-    const written = [...text.matchAll(/writeLine\(([^)]*)\)/g)].map(([, what = ""]) => what.replaceAll("$", ""));
+    const written = [...text.matchAll(/writeLine\(([^)]*)\)/g)].map(([, what = ""]) =>
+      what.replaceAll("$", ""),
+    );
     expect(written.toSorted()).toEqual([
       '"AUTH CRAM-MD5"',
       '"AUTH LOGIN"',

@@ -112,7 +112,12 @@ export const SETTINGS = {
     oneOf("reveal", "censor"),
     "`reveal`: GET returns `password` decrypted; `censor`: `__CENSORED__`",
   ),
-  transport: setting("SEALPOST_TRANSPORT", "smtp", oneOf("smtp", "worker-mailer"), "Transport driver"),
+  transport: setting(
+    "SEALPOST_TRANSPORT",
+    "smtp",
+    oneOf("smtp", "worker-mailer"),
+    "Transport driver; `worker-mailer` on Workers only, where the build has to be given it, too",
+  ),
   tokenSeconds: setting(
     "SEALPOST_TOKEN_SECONDS",
     "3600",

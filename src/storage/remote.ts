@@ -4,6 +4,7 @@ import type { Database } from "./database.ts";
 import { badUrl, isBusy, isRefusedForNow, remoteFailure } from "./failure.ts";
 import type { Connection } from "./guard.ts";
 import { type Connections, LibsqlDatabase } from "./libsql-database.ts";
+import { Turns } from "./turns.ts";
 
 /** A round trip takes milliseconds; a server that needs longer than this is as good as away. */
 const PATIENCE_MS = 5_000;
@@ -27,19 +28,23 @@ export function openRemoteDatabase(options: RemoteOptions): Database {
   return new LibsqlDatabase(connectRemote(options));
 }
 
-/** Reads and writes go the same way. */
+/**
+ * Writes go one at a time, as a server takes them: sqld 0.24, asked for many at once, loses count of its lock and
+ * writes no more until it is started anew.
+ */
 export function connectRemote(options: RemoteOptions): Connections {
   const { patienceMs = PATIENCE_MS } = options;
   requireUrl(options);
+  const turns = new Turns();
   let isClosed = false;
-  const only: Connection = {
+  const connection = (take: Take): Connection => ({
     run: async (operation) => {
       if (isClosed) throw new SealpostError("database_unavailable", "The database has been closed");
       const signal = AbortSignal.timeout(patienceMs);
       // A client of its own for each: one that is shared queues, and on Workers a request may not wait for another.
       const client = makeClient(options, signal);
       try {
-        return await persist(() => operation(client), signal);
+        return await take(() => persist(() => operation(client), signal), signal);
       } catch (error) {
         throw remoteFailure(error);
       } finally {
@@ -49,9 +54,15 @@ export function connectRemote(options: RemoteOptions): Connections {
     close: async () => {
       isClosed = true;
     },
+  });
+  return {
+    writer: connection((work, signal) => turns.run(work, signal)),
+    reader: connection((work) => work()),
+    grouping: false,
   };
-  return { writer: only, reader: only, grouping: false };
 }
+
+type Take = <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>;
 
 /** Tries again while the server is busy with others and has done nothing. */
 async function persist<T>(attempt: () => Promise<T>, signal: AbortSignal): Promise<T> {

@@ -9,5 +9,6 @@ const workers = await serveTransports(material === null ? [] : [material.ca]);
 testHostileServers("smtp in workerd", {
   makeTransport: () => workers.open("smtp"),
   material,
+  timeoutMs: 600,
   deviations: WORKERD_DEVIATIONS,
 });

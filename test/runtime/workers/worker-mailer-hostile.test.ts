@@ -31,5 +31,6 @@ const LOCKSTEP = (["mail", "rcpt"] as const).map(
 testHostileServers("worker-mailer in workerd", {
   makeTransport: () => workers.open("worker-mailer"),
   material,
+  timeoutMs: 600,
   deviations: [HIDES, LINGERS, ...LOCKSTEP],
 });

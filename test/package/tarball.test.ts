@@ -12,7 +12,7 @@ const WANTED = [
   /^dist\/module\/(access|contracts|domain|drivers|http|mail|message|secrets|smime|storage|testing|transport|wire)\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/module\/(app|config|errors|index|sealpost|services|version)\.(js|d\.ts)$/,
   /^dist\/module\/entry\/(authorities|bad-setting|cut-off|find-keys|key-file|local|platform)\.(js|d\.ts)$/,
-  /^dist\/module\/entry\/workers-(config|drivers|once|transport)\.(js|d\.ts)$/,
+  /^dist\/module\/entry\/workers-(config|drivers|once|smtp|transport)\.(js|d\.ts)$/,
 ];
 const MOST_BYTES = 250_000;
 

@@ -25,21 +25,20 @@ export function createInstance(parts: {
   const { database, repository, sealed, keyring, platform } = parts;
   let tokenKey: CryptoKey | undefined;
 
-  async function readOrMake(name: string, make: () => string): Promise<string> {
+  const readOrMake = async (name: string, make: () => string) =>
+    openOrMake(name, await repository.read(name), make);
+
+  async function openOrMake(name: string, stored: string | undefined, make: () => string): Promise<string> {
     const context = { table: "instance", row: name, column: "value" };
-    const stored = await repository.read(name);
     if (stored !== undefined) return (await open(keyring, stored, context)).reveal();
     await database.commit([repository.insert(name, await seal(keyring, make(), context, platform))]);
     return readOrMake(name, make);
   }
 
-  async function refuseMissingKeys(): Promise<void> {
-    const missing = [...(await sealed.keyIds())].filter((id) => !keyring.ids.includes(id));
-    if (missing.length > 0) throw keysMissing(missing, keyring.ids);
-  }
-
-  async function checkKeys(): Promise<void> {
-    const text = await readOrMake(KEY_CHECK, () => KEY_CHECK_TEXT);
+  async function checkKeys(stored?: string): Promise<void> {
+    const text = await (stored === undefined
+      ? readOrMake(KEY_CHECK, () => KEY_CHECK_TEXT)
+      : openOrMake(KEY_CHECK, stored, () => KEY_CHECK_TEXT));
     if (text !== KEY_CHECK_TEXT) throw new SealpostError("unsealable", "The sealed check value is damaged");
   }
 
@@ -49,11 +48,18 @@ export function createInstance(parts: {
      * @throws {SealpostError} `bad_setting` if a key is missing or is not the one that sealed.
      */
     async start(): Promise<void> {
-      await refuseMissingKeys();
-      await checkKeys().catch((error) => {
+      // Together: over the network each would cost a round trip of its own.
+      const [ids, keyCheck, tokenSecret] = await Promise.all([
+        sealed.keyIds(),
+        repository.read(KEY_CHECK),
+        repository.read(TOKEN_SECRET),
+      ]);
+      const missing = [...ids].filter((id) => !keyring.ids.includes(id));
+      if (missing.length > 0) throw keysMissing(missing, keyring.ids);
+      await checkKeys(keyCheck).catch((error) => {
         throw asSetting(error);
       });
-      const secret = await readOrMake(TOKEN_SECRET, () =>
+      const secret = await openOrMake(TOKEN_SECRET, tokenSecret, () =>
         platform.randomBytes(TOKEN_SECRET_BYTES).toBase64(),
       );
       const usages: ("sign" | "verify")[] = ["sign", "verify"];
@@ -68,7 +74,7 @@ export function createInstance(parts: {
     },
 
     /** Whether the database answers and the keys open it. */
-    checkKeys,
+    checkKeys: () => checkKeys(),
 
     tokenKey(): CryptoKey {
       if (tokenKey) return tokenKey;

@@ -30,22 +30,30 @@ export function createWorkerInstance(config: Config): WorkerInstance {
     trustedProxies: [],
     clientAddress,
   });
+  // Its table of routes is built at the first match; now no request waits for it.
+  app.router.match("GET", "/");
   const ready = createOnce(async () => {
+    // Together: over the network each costs round trips of its own. A new database has no table of admins yet.
+    const hasAdmin = isThereAdmin(services).catch(() => false);
     await services.start();
-    await makeFirstAdmin(config, services);
+    if (!(await hasAdmin)) await makeFirstAdmin(config, services);
   });
   return { app, services, transport: drivers.transport, ready };
 }
 
+async function isThereAdmin({ admins }: Services): Promise<boolean> {
+  return (await admins.list()).length > 0;
+}
+
 /** Without a password none is made: one that is invented would have to be printed into a log that is kept. */
-async function makeFirstAdmin({ adminUser, adminPassword }: Config, { admins }: Services): Promise<void> {
-  if ((await admins.list()).length > 0) return;
+async function makeFirstAdmin({ adminUser, adminPassword }: Config, services: Services): Promise<void> {
+  if (await isThereAdmin(services)) return;
   if (adminPassword.isEmpty) {
     log.warning(
       "There is no admin yet: set the secret SEALPOST_ADMIN_PASSWORD and the next start makes the first",
     );
     return;
   }
-  const made = await admins.makeFirst({ username: adminUser, realm: "" }, adminPassword);
+  const made = await services.admins.makeFirst({ username: adminUser, realm: "" }, adminPassword);
   if (made) log.info("Made the first admin, {adminUser}", { adminUser });
 }

@@ -1,3 +1,4 @@
+import { env } from "cloudflare:workers";
 import { getLogger } from "@logtape/logtape";
 import { SealpostError } from "../errors.ts";
 import { failure } from "../wire/envelope.ts";
@@ -18,24 +19,24 @@ const SCHEDULED_MS = 15 * 60_000;
 /** Time to set a binding that is missing. */
 const SETUP_RETRY_SECONDS = 60;
 
-/** Kept for the life of the isolate. */
-let kept: WorkerInstance | undefined;
+/** Made while the isolate starts, when no request waits yet; what is wrong with the settings is for each answer. */
+const opened = open(env);
 
 /** Sealpost as a Cloudflare Worker; its settings are the bindings. */
 export default {
   /** Answers a request. What it has begun goes on when its client is gone. */
-  async fetch(request: Request, bindings: Bindings, context: EventContext): Promise<Response> {
+  async fetch(request: Request, _bindings: Bindings, context: EventContext): Promise<Response> {
     try {
-      return await inEvent(bindings, context, REQUEST_MS, ({ app }) => app.fetch(request, {}));
+      return await inEvent(context, REQUEST_MS, ({ app }) => app.fetch(request, {}));
     } catch (error) {
       return unavailable(error);
     }
   },
 
   /** Deletes what has been kept for long enough; meant for once a day. */
-  async scheduled(_event: unknown, bindings: Bindings, context: EventContext): Promise<void> {
+  async scheduled(_event: unknown, _bindings: Bindings, context: EventContext): Promise<void> {
     try {
-      await inEvent(bindings, context, SCHEDULED_MS, ({ services }) => services.prune());
+      await inEvent(context, SCHEDULED_MS, ({ services }) => services.prune());
     } catch (error) {
       log.error("Old rows could not be deleted: {error}", { error });
       throw error;
@@ -44,12 +45,12 @@ export default {
 };
 
 async function inEvent<T>(
-  bindings: Bindings,
   context: EventContext,
   timeMs: number,
   work: (instance: WorkerInstance) => T | Promise<T>,
 ): Promise<T> {
-  const instance = open(bindings);
+  const { instance, error } = opened;
+  if (instance === null) throw error;
   const { result, end } = instance.transport.run(async () => {
     await instance.ready();
     return work(instance);
@@ -58,14 +59,20 @@ async function inEvent<T>(
   return result;
 }
 
-function open(bindings: Bindings): WorkerInstance {
-  if (kept) return kept;
+function open(
+  bindings: Bindings,
+):
+  | { readonly instance: WorkerInstance; readonly error: null }
+  | { readonly instance: null; readonly error: unknown } {
   // For what is wrong with the settings, the level among them.
   configureConsole("info");
-  const config = parseBindings(bindings);
-  configureConsole(config.log);
-  kept = createWorkerInstance(config);
-  return kept;
+  try {
+    const config = parseBindings(bindings);
+    configureConsole(config.log);
+    return { instance: createWorkerInstance(config), error: null };
+  } catch (error) {
+    return { instance: null, error };
+  }
 }
 
 /** The answer of an instance that could not start; what is wrong with the settings is for the log alone. */

@@ -67,6 +67,11 @@ export function isBusy(error: unknown): boolean {
   return code === "SQLITE_BUSY" || code === "SQLITE_LOCKED";
 }
 
+/** Whether the database itself is away, so that any other statement would fail the same way. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof SealpostError && error.code === "database_unavailable";
+}
+
 /** HTTP status of a server that has too much to do to look at a request. */
 const TOO_MANY_REQUESTS = 429;
 

@@ -3,14 +3,20 @@ import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 import type { Database, Statement } from "./database.ts";
 import { drizzleOver } from "./drizzle.ts";
 import type { Connection } from "./guard.ts";
-import { GroupWriter } from "./writer.ts";
 
 /** The ways to one database; a reader and a writer may be the same. */
 export interface Connections {
   readonly reader: Connection;
   readonly writer: Connection;
-  /** Whether one caller's commit may carry another caller's rows. */
-  readonly grouping: boolean;
+  /** Makes what inserts rows that depend on nothing, those of several callers in one commit. */
+  readonly makeAppender: (commit: (statements: readonly Statement[]) => Promise<unknown>) => Appender;
+}
+
+export interface Appender {
+  /** Resolves when this statement's commit is durable; rejects with its own error only. */
+  append(statement: Statement): Promise<void>;
+  /** Resolves when everything appended so far is settled. */
+  drain(): Promise<void>;
 }
 
 /** The database of the repositories, over the connections of a driver. */
@@ -18,13 +24,13 @@ export class LibsqlDatabase implements Database {
   readonly read: LibSQLDatabase;
   readonly write: LibSQLDatabase;
   readonly #connections: Connections;
-  readonly #group: GroupWriter | null;
+  readonly #appender: Appender;
 
   constructor(connections: Connections) {
     this.#connections = connections;
     this.read = drizzleOver(connections.reader, "read");
     this.write = drizzleOver(connections.writer, "write");
-    this.#group = connections.grouping ? new GroupWriter((statements) => this.commit(statements)) : null;
+    this.#appender = connections.makeAppender((statements) => this.commit(statements));
   }
 
   commit<const T extends readonly Statement[]>(statements: T): Promise<BatchResponse<T>>;
@@ -33,12 +39,12 @@ export class LibsqlDatabase implements Database {
     return first === undefined ? [] : await this.write.batch([first, ...rest]);
   }
 
-  async append(statement: Statement): Promise<void> {
-    await (this.#group?.append(statement) ?? this.commit([statement]));
+  append(statement: Statement): Promise<void> {
+    return this.#appender.append(statement);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#group?.drain();
+    await this.#appender.drain();
     // The writer last: a reader would keep it from moving the log into the file.
     await this.#connections.reader.close();
     await this.#connections.writer.close();

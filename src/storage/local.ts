@@ -2,6 +2,7 @@ import { createClient } from "@libsql/client/sqlite3";
 import type { Platform } from "../contracts/platform.ts";
 import { type Connection, GuardedConnection, type GuardRole } from "./guard.ts";
 import type { Connections } from "./libsql-database.ts";
+import { GroupWriter } from "./writer.ts";
 
 /** Longer than any commit of ours takes, shorter than clients wait for an answer. */
 const PATIENCE_MS = 5_000;
@@ -15,6 +16,8 @@ const WRITER: GuardRole = {
 const READER: GuardRole = { pragmas: ["PRAGMA query_only = ON"], farewell: [], renewable: true };
 const MEMORY: GuardRole = { pragmas: [], farewell: [], renewable: false };
 
+const makeAppender: Connections["makeAppender"] = (commit) => new GroupWriter(commit);
+
 export interface LocalOptions {
   readonly url: string;
   /** Spreads the waits for a lock. */
@@ -25,13 +28,13 @@ export interface LocalOptions {
 
 /** A file: one connection that writes, one that reads. */
 export function connectFile(options: LocalOptions): Connections {
-  return { writer: guarded(options, WRITER), reader: guarded(options, READER), grouping: true };
+  return { writer: guarded(options, WRITER), reader: guarded(options, READER), makeAppender };
 }
 
 /** In memory there is one connection for both. */
 export function connectMemory(options: LocalOptions): Connections {
   const only = guarded(options, MEMORY);
-  return { writer: only, reader: only, grouping: true };
+  return { writer: only, reader: only, makeAppender };
 }
 
 function guarded({ url, randomBytes, patienceMs = PATIENCE_MS }: LocalOptions, role: GuardRole): Connection {

@@ -4,6 +4,7 @@ import type { Database } from "./database.ts";
 import { badUrl, isBusy, isRefusedForNow, remoteFailure } from "./failure.ts";
 import type { Connection } from "./guard.ts";
 import { type Connections, LibsqlDatabase } from "./libsql-database.ts";
+import { SharedAppends } from "./shared-appends.ts";
 import { Turns } from "./turns.ts";
 
 /** A round trip takes milliseconds; a server that needs longer than this is as good as away. */
@@ -58,7 +59,7 @@ export function connectRemote(options: RemoteOptions): Connections {
   return {
     writer: connection((work, signal) => turns.run(work, signal)),
     reader: connection((work) => work()),
-    grouping: false,
+    makeAppender: (commit) => new SharedAppends(commit),
   };
 }
 

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
-import { SealpostError } from "../errors.ts";
 import type { Statement } from "./database.ts";
+import { isUnavailable } from "./failure.ts";
+import type { Appender } from "./libsql-database.ts";
 
 /** Bounds the time that one joint commit keeps other writers waiting: 500 rows take about 7 ms. */
 const MOST_ROWS_PER_COMMIT = 500;
@@ -18,7 +19,7 @@ interface Entry {
  * Group commit for inserts that depend on nothing: those that arrive while a commit is under way go together
  * into the next one, in the order of their arrival, so that many share one flush to the disk.
  */
-export class GroupWriter {
+export class GroupWriter implements Appender {
   readonly #commit: (statements: readonly Statement[]) => Promise<unknown>;
   #waiting: Entry[] = [];
   #running: Promise<void> | null = null;
@@ -68,9 +69,4 @@ export class GroupWriter {
       else for (const entry of entries) await this.#write([entry]);
     }
   }
-}
-
-/** Then each row would wait as long, and fail the same way. */
-function isUnavailable(error: unknown): boolean {
-  return error instanceof SealpostError && error.code === "database_unavailable";
 }

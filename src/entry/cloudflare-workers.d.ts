@@ -1,0 +1,5 @@
+/** What of Cloudflare's own module is used; workerd has it. */
+declare module "cloudflare:workers" {
+  /** The bindings, as every event gets them, too. */
+  export const env: Readonly<Record<string, unknown>>;
+}

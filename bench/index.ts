@@ -4,7 +4,16 @@ import { benchMemory } from "./memory.ts";
 import { print } from "./result.ts";
 import { benchSign } from "./sign.ts";
 import { benchTransport } from "./transport.ts";
+import { benchWorkersCold, benchWorkersList } from "./workers.ts";
 
 // Each prints a ratio against a named peer or limit of the same run. Absolute times are of this machine and moment.
-for (const bench of [() => benchList(), benchDeno, benchSign, benchTransport, benchMemory])
+for (const bench of [
+  () => benchList(),
+  benchDeno,
+  benchWorkersList,
+  benchWorkersCold,
+  benchSign,
+  benchTransport,
+  benchMemory,
+])
   print(await bench());

@@ -60,7 +60,7 @@ export async function benchList(runtime = BUN): Promise<BenchResult> {
   return { name, ratio: ours / checked, limit: LIMIT, better: "higher", detail };
 }
 
-async function fill(origin: string): Promise<string> {
+export async function fill(origin: string): Promise<string> {
   const token = await logIn(origin);
   for (let at = 0; at < DEFINITIONS; at++) {
     const body = JSON.stringify({
@@ -75,7 +75,7 @@ async function fill(origin: string): Promise<string> {
   return token;
 }
 
-async function load(url: string, token: string): Promise<number> {
+export async function load(url: string, token: string): Promise<number> {
   const command = ["wrk", "-t1", `-c${CONNECTIONS}`, `-d${SECONDS}s`, "-H", `Authorization: ${token}`, url];
   const child = Bun.spawn(command, { stdout: "pipe" });
   const text = await new Response(child.stdout).text();

@@ -35,13 +35,12 @@ export function createSealedRepository({ read, write }: Database) {
   return {
     /** The key ids in use, by the second field of `v1.<key id>.…`. */
     async keyIds(): Promise<Set<string>> {
-      const ids = new Set<string>();
-      for (const { column } of PLACES) {
-        const id = sql<string>`substr(${column}, 4, instr(substr(${column}, 4), '.') - 1)`;
-        const rows = await read.selectDistinct({ id }).from(column.table).where(ne(column, ""));
-        for (const row of rows) ids.add(row.id);
-      }
-      return ids;
+      const idsIn = PLACES.map(({ column }) => {
+        const id = sql`substr(${column}, 4, instr(substr(${column}, 4), '.') - 1)`;
+        return sql`SELECT ${id} AS id FROM ${column.table} WHERE ${column} <> ''`;
+      });
+      const rows = await read.all<{ readonly id: string }>(sql.join(idsIn, sql` UNION `));
+      return new Set(rows.map(({ id }) => id));
     },
 
     /** Every sealed value, table by table. */

@@ -36,6 +36,20 @@ const leaveOut: BunPlugin = {
   },
 };
 
+/** pkijs makes a cryptographic engine when it is loaded, which refers to all of it; reading certificates needs none. */
+const ENGINE = /^initCryptoEngine\(\);$/m;
+
+const shedEngine: BunPlugin = {
+  name: "shed engine",
+  setup(build) {
+    build.onLoad({ filter: /\/node_modules\/pkijs\/build\/index\.js$/ }, async ({ path }) => {
+      const text = await Bun.file(path).text();
+      if (!ENGINE.test(text)) throw new Error("pkijs makes its engine in another way");
+      return { contents: text.replace(ENGINE, ""), loader: "js" };
+    });
+  },
+};
+
 const withMailer: BunPlugin = {
   name: "with worker-mailer",
   setup(build) {
@@ -91,7 +105,7 @@ export async function bundleWorker(
     minify: true,
     metafile: true,
     external: ["cloudflare:*"],
-    plugins: [leaveOut, guardSockets, ...(transport === "worker-mailer" ? [withMailer] : [])],
+    plugins: [leaveOut, shedEngine, guardSockets, ...(transport === "worker-mailer" ? [withMailer] : [])],
   });
   const ordered = outputs.toSorted((left, right) => Number(isMain(right)) - Number(isMain(left)));
   const modules = await Promise.all(

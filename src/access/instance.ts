@@ -12,8 +12,6 @@ const KEY_CHECK_TEXT = "sealpost";
 const TOKEN_SECRET = "token_secret";
 const TOKEN_SECRET_BYTES = 32;
 
-export type Instance = ReturnType<typeof createInstance>;
-
 /** What this database holds about itself: the proof that the keys fit, and the secret that signs tokens. */
 export function createInstance(parts: {
   readonly database: Database;

@@ -1,9 +1,9 @@
 import { getLogger } from "@logtape/logtape";
 import { createApp } from "../app.ts";
 import { type Config, parseConfig } from "../config.ts";
-import { Secret } from "../domain/secret.ts";
 import { SealpostError } from "../errors.ts";
 import { badSetting } from "./bad-setting.ts";
+import { makeFirstAdmin, printWelcome } from "./first-admin.ts";
 import type { HttpServer, Listen } from "./http-server.ts";
 import { type LocalInstance, openLocal } from "./local.ts";
 import { configureLogging } from "./logging.ts";
@@ -17,8 +17,6 @@ export interface Runtime {
 }
 
 const log = getLogger(["sealpost", "entry"]);
-/** 120 bits: 20 characters of base64url. */
-const PASSWORD_BYTES = 15;
 const PRUNE_EVERY_MS = 24 * 3_600_000;
 /** Service managers that wait least, wait 10 s before they kill. */
 const STOP_WITHIN_MS = 9_500;
@@ -48,8 +46,9 @@ async function serve({ listen, cli }: Runtime): Promise<void> {
   const instance = await openLocal(config);
   const server = listen({ host: config.host, port: config.port, answer: appOf(config, instance).fetch });
   // Not before it listens: a start that fails would take the only copy of the password with it.
-  const password = await makeFirstAdmin(config, instance);
-  printWelcome(config, { url: server.url, password, cli });
+  const password = await makeFirstAdmin(config, instance.services, instance.platform);
+  const passwordRemark = `shown this once; change it with: ${cli} admin passwd ${config.adminUser}`;
+  printWelcome(config, { url: server.url, password, passwordRemark });
   const pruning = setInterval(() => prune(instance), PRUNE_EVERY_MS);
   prune(instance);
 
@@ -76,42 +75,8 @@ async function stop(server: HttpServer, instance: LocalInstance): Promise<void> 
   for (const timer of timers) clearTimeout(timer);
 }
 
-/** @returns the password to show, if this process made the admin and the password is not the owner's own. */
-async function makeFirstAdmin(config: Config, { services, platform }: LocalInstance): Promise<string | null> {
-  // Spares the second that a hash may take; of several processes that see none, one makes him.
-  if ((await services.admins.list()).length > 0) return null;
-  const random = platform.randomBytes(PASSWORD_BYTES).toBase64({ alphabet: "base64url" });
-  const given = !config.adminPassword.isEmpty;
-  const password = given ? config.adminPassword : new Secret(random);
-  const made = await services.admins.makeFirst({ username: config.adminUser, realm: "" }, password);
-  return made && !given ? random : null;
-}
-
 function prune({ services }: LocalInstance): void {
   services.prune().catch((error) => log.warning("Old rows could not be deleted: {error}", { error }));
-}
-
-interface Welcome {
-  readonly url: URL;
-  /** Null: nothing to show. */
-  readonly password: string | null;
-  readonly cli: string;
-}
-
-function printWelcome({ adminUser }: Config, { url, password, cli }: Welcome): void {
-  const lines = [`Sealpost is listening on ${url.origin}`];
-  if (password !== null) {
-    lines.push(
-      "",
-      `  Admin:    ${adminUser}`,
-      `  Password: ${password}   (shown this once; change it with: ${cli} admin passwd ${adminUser})`,
-      "",
-      "Log in:",
-      `  curl ${url.origin}/auth -d username=${adminUser} -d password=…`,
-      `The interface is described at ${url.origin}/openapi.json`,
-    );
-  }
-  process.stdout.write(`${lines.join("\n")}\n`);
 }
 
 /** The command line, which sends nothing, may share the settings of a Worker. */

@@ -6,6 +6,7 @@ import { Secret } from "../domain/secret.ts";
 import { SealpostError } from "../errors.ts";
 import { readAuthorities } from "./authorities.ts";
 import { badSetting } from "./bad-setting.ts";
+import { makeFirstAdmin, printWelcome } from "./first-admin.ts";
 import { makeKeyFile, readKeyFile } from "./key-file.ts";
 import { openLocal } from "./local.ts";
 import { configureLogging } from "./logging.ts";
@@ -19,8 +20,6 @@ const log = getLogger(["sealpost", "entry"]);
 const DATA_FOLDER = "data/workers";
 /** Only the owner looks into it. */
 const DATA_MODE = 0o700;
-/** 120 bits: 20 characters of base64url. */
-const PASSWORD_BYTES = 15;
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /** What the Worker is given beside the settings of this process. */
@@ -36,9 +35,14 @@ async function main(): Promise<void> {
   const stopping = stopSignal(process);
   await using stack = new AsyncDisposableStack();
   const backend = hasServer(config) ? given(config) : await startBackend(config, stack);
-  const password = await makeFirstAdmin(config, backend);
+  const password = await makeAdmin(config, backend);
   const worker = stack.use(await keepingSignals(() => serve(config, backend)));
-  printWelcome(config, worker.url, password);
+  printWelcome(config, {
+    url: worker.url,
+    password,
+    remark: "It runs in workerd, as at Cloudflare",
+    passwordRemark: "shown this once",
+  });
   log.info("Stopping on {signal}", { signal: await stopping });
 }
 
@@ -105,15 +109,9 @@ async function isThere(path: string): Promise<boolean> {
  * What the secret SEALPOST_ADMIN_PASSWORD is for at Cloudflare; here somebody can read what is printed.
  * @returns the password to show, if the admin was made and the password is not the owner's own.
  */
-async function makeFirstAdmin(config: Config, { url, keys }: Backend): Promise<string | null> {
+async function makeAdmin(config: Config, { url, keys }: Backend): Promise<string | null> {
   await using instance = await openLocal({ ...config, databaseUrl: url, keys: new Secret(keys) });
-  const { admins } = instance.services;
-  if ((await admins.list()).length > 0) return null;
-  const random = platform.randomBytes(PASSWORD_BYTES).toBase64({ alphabet: "base64url" });
-  const isGiven = !config.adminPassword.isEmpty;
-  const password = isGiven ? config.adminPassword : new Secret(random);
-  const made = await admins.makeFirst({ username: config.adminUser, realm: "" }, password);
-  return made && !isGiven ? random : null;
+  return await makeFirstAdmin(config, instance.services, platform);
 }
 
 async function serve(config: Config, { url, keys }: Backend): Promise<ServedWorker> {
@@ -128,22 +126,6 @@ async function serve(config: Config, { url, keys }: Backend): Promise<ServedWork
     authorities: await readAuthorities(config.tlsCa),
     onLine: (line) => process.stderr.write(`${line}\n`),
   });
-}
-
-function printWelcome({ adminUser }: Config, { origin }: URL, password: string | null): void {
-  const lines = [`Sealpost is listening on ${origin}`, "It runs in workerd, as at Cloudflare"];
-  if (password !== null) {
-    lines.push(
-      "",
-      `  Admin:    ${adminUser}`,
-      `  Password: ${password}   (shown this once)`,
-      "",
-      "Log in:",
-      `  curl ${origin}/auth -d username=${adminUser} -d password=…`,
-      `The interface is described at ${origin}/openapi.json`,
-    );
-  }
-  process.stdout.write(`${lines.join("\n")}\n`);
 }
 
 try {

@@ -15,6 +15,15 @@ export interface Delivery {
   readonly bytes: Uint8Array;
 }
 
+export interface SendOptions {
+  readonly signal: AbortSignal;
+  /**
+   * How long to wait for the reply to the end of the body, in milliseconds, whatever bounds the rest (RFC 5321
+   * 4.5.3.2.6 asks for ten minutes: to give up early makes duplicates); default: the server's `timeoutMs`.
+   */
+  readonly finalReplyTimeoutMs?: number | undefined;
+}
+
 /** Carries finished bytes to one SMTP server; one recipient, one transaction. Safe to call in parallel. */
 export interface Transport extends AsyncDisposable {
   readonly name: string;
@@ -24,7 +33,7 @@ export interface Transport extends AsyncDisposable {
    * @throws the signal's reason if it is aborted before the first byte of the body; from then on the promise
    * resolves, with `unknown` if the end of the body was written.
    */
-  send(delivery: Delivery, options: { readonly signal: AbortSignal }): Promise<Receipt>;
+  send(delivery: Delivery, options: SendOptions): Promise<Receipt>;
   /** Closes idle connections at once and busy ones when their mail ends. Later sends fail. */
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -18,6 +18,8 @@ export interface OpenServer extends Endpoint {
   readonly password: Secret;
   /** Bound of each step, in milliseconds; the whole mail is bounded by four times this. */
   readonly timeoutMs: number;
+  /** Connections at a time, 1–100; default: as many as the transport allows. */
+  readonly maxConnections?: number;
 }
 
 /** A definition's fields, as its owner sees them; the secrets in clear inside {@link Secret}. */
@@ -42,6 +44,10 @@ export interface SmtpServerFields {
   readonly privateKeyPassword: Secret;
   /** PEM text, chain included. */
   readonly certificate: string;
+  /** Connections of one process to the server at a time, 1–100. */
+  readonly maxConnections: number;
+  /** Queued mails in any minute; 0: no limit. */
+  readonly mailsPerMinute: number;
 }
 
 /** The fields of a definition of which nothing but the name is known: the defaults of the HTTP contract. */
@@ -60,6 +66,8 @@ export const SMTP_SERVER_DEFAULTS: SmtpServerFields = {
   privateKey: Secret.EMPTY,
   privateKeyPassword: Secret.EMPTY,
   certificate: "",
+  maxConnections: 5,
+  mailsPerMinute: 0,
 };
 
 /** How a definition's key and certificate are reached; nothing is opened before it is needed. */
@@ -86,4 +94,6 @@ export interface SendingServer extends OpenServer {
   readonly signing: SigningSource | null;
   /** Whether mail that cannot be signed stays here. */
   readonly dontSendOnError: boolean;
+  /** Whether mail is queued instead of being sent at once. */
+  readonly enqueueJob: boolean;
 }

@@ -40,7 +40,10 @@ export interface WorkerTransport {
 /** What a transport of one event has to keep to. */
 export type EventBounds = Required<Pick<SmtpTransportOptions, "pool" | "wholeTimeoutMs">>;
 
-const BOUNDS: EventBounds = { pool: { connections: CONNECTIONS }, wholeTimeoutMs: MAIL_MS };
+const BOUNDS: EventBounds = {
+  pool: { connections: CONNECTIONS, mostConnections: CONNECTIONS },
+  wholeTimeoutMs: MAIL_MS,
+};
 
 /** Makes the SMTP transport of Workers. */
 export function createScopedTransport(

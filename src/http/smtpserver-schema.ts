@@ -119,6 +119,12 @@ const definitionEntries = {
   certificate: v.optional(
     described(longText, "Certificate as PEM text, chain included; absent on update: stays with a kept key"),
   ),
+  max_connections: v.optional(
+    described(wholeNumber(1, 100), "Connections of one process to the server at a time; absent: stays"),
+  ),
+  mails_per_minute: v.optional(
+    described(wholeNumber(0, 1_000_000), "Queued mails in any minute, 0 for no limit; absent: stays"),
+  ),
 };
 
 /** Parameters of POST /smtpserver/<identifier>. */
@@ -153,6 +159,8 @@ export function toServerInput(params: v.InferOutput<typeof definitionParams>): S
   return {
     ...{ server, port, username, sender, tls, timeout, description, smime, certificate },
     enqueueJob: params.enqueue_job,
+    maxConnections: params.max_connections,
+    mailsPerMinute: params.mails_per_minute,
     dontSendOnError: params.dont_send_on_error,
     password: secret(params.password),
     privateKey: secret(params.private_key),

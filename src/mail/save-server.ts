@@ -13,13 +13,18 @@ import { type EtagCondition, etagOf, type SealedField, type Servers, staleError 
 /** Stands for the stored secret, in both directions. */
 export const CENSORED = "__CENSORED__";
 
-/** A definition as a client sends it; a secret or certificate that is undefined stays as it is. */
+/** A definition as a client sends it; a secret, certificate or limit that is undefined stays as it is. */
 export interface ServerInput
-  extends Omit<SmtpServerFields, "password" | "privateKey" | "privateKeyPassword" | "certificate"> {
+  extends Omit<
+    SmtpServerFields,
+    "password" | "privateKey" | "privateKeyPassword" | "certificate" | "maxConnections" | "mailsPerMinute"
+  > {
   readonly password: Secret | undefined;
   readonly privateKey: Secret | undefined;
   readonly privateKeyPassword: Secret | undefined;
   readonly certificate: string | undefined;
+  readonly maxConnections: number | undefined;
+  readonly mailsPerMinute: number | undefined;
 }
 
 export interface SaveConditions {
@@ -86,6 +91,8 @@ export function createSaveServer(parts: {
       privateKey: await sealed("privateKey"),
       privateKeyPassword: await sealed("privateKeyPassword"),
       signingKey: await servers.sealField(id, "signingKey", identity.signingKey?.toBase64() ?? ""),
+      maxConnections: input.maxConnections ?? (stored ?? SMTP_SERVER_DEFAULTS).maxConnections,
+      mailsPerMinute: input.mailsPerMinute ?? (stored ?? SMTP_SERVER_DEFAULTS).mailsPerMinute,
       etagSeed: stored?.etagSeed ?? etagSeed(platform),
       version: (stored?.version ?? 0) + 1,
     };
@@ -203,6 +210,8 @@ const PUBLIC_FIELDS = {
   smime: "smime",
   dontSendOnError: "dont_send_on_error",
   certificate: "certificate",
+  maxConnections: "max_connections",
+  mailsPerMinute: "mails_per_minute",
 } as const;
 
 const SECRET_FIELDS = {

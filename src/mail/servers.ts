@@ -89,6 +89,8 @@ export function createServers(parts: {
       timeoutMs: row.timeout * 1000,
       sender: row.sender,
       dontSendOnError: row.dontSendOnError,
+      enqueueJob: row.enqueueJob,
+      maxConnections: row.maxConnections,
       signing: row.smime
         ? {
             cacheKey: poolKey,

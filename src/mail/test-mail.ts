@@ -131,9 +131,10 @@ function toSending(
   endpoint: Endpoint,
   password: Secret,
 ): Omit<SendingServer, "signing"> {
-  const { username, sender, dontSendOnError } = input;
+  const { username, sender, dontSendOnError, enqueueJob } = input;
   const timeoutMs = input.timeout * 1000;
-  return { ...endpoint, identifier, poolKey: null, username, password, timeoutMs, sender, dontSendOnError };
+  const given = { username, password, timeoutMs, sender, dontSendOnError, enqueueJob };
+  return { ...endpoint, ...given, identifier, poolKey: null };
 }
 
 function signingOf(input: ServerInput, pem: Secret, passphrase: Secret): SendingServer["signing"] {

@@ -1,15 +1,8 @@
 import { sql } from "drizzle-orm";
+import type { Migration } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";
 import type { Database } from "./database.ts";
-
-/** One step of the database's shape. */
-export interface Migration {
-  /** Unique and stable, such as `0001_core`. */
-  readonly name: string;
-  /** SQL statements with a `--> statement-breakpoint` line between any two. */
-  readonly sql: string;
-}
 
 const BREAKPOINT = /^--> statement-breakpoint\s*$/m;
 const CREATE_TABLE = sql`

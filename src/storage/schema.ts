@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
-import { index, integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import type { MailAttempt, MailState, OnUnknown, Purpose, RecipientProgress } from "../domain/queued-mail.ts";
 
 // The tables as queries see them; `migrations/*.sql` makes them. `sealed.ts` says which columns are sealed.
 
@@ -28,6 +29,8 @@ export const smtpServer = sqliteTable("smtp_server", {
   privateKeyPassword: text("private_key_password").notNull(),
   signingKey: text("signing_key").notNull(),
   certificate: text("certificate").notNull(),
+  maxConnections: integer("max_connections").notNull(),
+  mailsPerMinute: integer("mails_per_minute").notNull(),
   etagSeed: text("etag_seed").notNull(),
   version: integer("version").notNull(),
 });
@@ -101,3 +104,78 @@ export const tryWindow = sqliteTable("try_window", {
   undecided: integer("undecided").notNull(),
   endsAt: integer("ends_at", { mode: "timestamp_ms" }).notNull(),
 });
+
+/**
+ * Queued mail: the row is the job. `lane` is the definition that it waits for, empty for one that is not saved. A
+ * worker that claims a mail puts its mark into `lease` and moves `due_at` to the end of the lease, so that an
+ * abandoned mail is found as any other that is due. `content` is sealed, and empty once the mail has ended.
+ */
+export const mail = sqliteTable("mail", {
+  id: text("id").primaryKey(),
+  state: text("state").$type<MailState>().notNull(),
+  identifier: text("identifier").notNull(),
+  lane: text("lane").notNull(),
+  alternatives: text("alternatives", { mode: "json" }).$type<readonly string[]>().notNull(),
+  submitter: text("submitter").notNull(),
+  messageId: text("message_id").notNull(),
+  sender: text("sender").notNull(),
+  purpose: text("purpose").$type<Purpose>().notNull(),
+  onUnknown: text("on_unknown").$type<OnUnknown>().notNull(),
+  recipients: text("recipients", { mode: "json" }).$type<readonly RecipientProgress[]>().notNull(),
+  createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
+  updatedAt: integer("updated_at", { mode: "timestamp_ms" }).notNull(),
+  expiresAt: integer("expires_at", { mode: "timestamp_ms" }),
+  giveUpAt: integer("give_up_at", { mode: "timestamp_ms" }).notNull(),
+  /** Milliseconds since the epoch; null once it has ended. */
+  dueAt: integer("due_at"),
+  lease: text("lease"),
+  /** Whether the holder of the lease has said that it begins to send. */
+  begun: integer("begun", { mode: "boolean" }).notNull(),
+  /** Of the claim before this one: 0 it was given back, 1 it was abandoned, 2 abandoned after it had begun. */
+  lost: integer("lost").notNull(),
+  content: text("content").notNull(),
+});
+
+/** Each try to bring a queued mail to one recipient. */
+export const mailAttempt = sqliteTable("mail_attempt", {
+  number: integer("number").primaryKey({ autoIncrement: true }),
+  mailId: text("mail_id").notNull(),
+  recipient: text("recipient").notNull(),
+  identifier: text("identifier").notNull(),
+  date: integer("date", { mode: "timestamp_ms" }).notNull(),
+  outcome: text("outcome").$type<MailAttempt["outcome"]>().notNull(),
+  decision: text("decision").$type<MailAttempt["decision"]>().notNull(),
+  phase: text("phase").notNull(),
+  code: text("code").notNull(),
+  reply: text("reply", { mode: "json" }).$type<MailAttempt["reply"]>(),
+  timingMs: text("timing", { mode: "json" }).$type<MailAttempt["timingMs"]>().notNull(),
+});
+
+/** Definitions whose server could not be reached lately; no row: all is well. */
+export const serverHealth = sqliteTable("server_health", {
+  identifier: text("identifier").primaryKey(),
+  /** Failures in a row. */
+  failures: integer("failures").notNull(),
+  /** How often the circuit was opened in a row; 0: it is closed. */
+  opens: integer("opens").notNull(),
+  /** Until then nothing is sent; afterwards one mail tries whether the server is back. */
+  openUntil: integer("open_until", { mode: "timestamp_ms" }),
+  /** The first failure in the row. */
+  since: integer("since", { mode: "timestamp_ms" }).notNull(),
+  failedAt: integer("failed_at", { mode: "timestamp_ms" }).notNull(),
+  phase: text("phase").notNull(),
+  code: text("code").notNull(),
+});
+
+/** Calls that carried an idempotency key; `answer` is empty while the call is under way. */
+export const idempotency = sqliteTable(
+  "idempotency",
+  {
+    scope: text("scope").notNull(),
+    key: text("key").notNull(),
+    content: text("content").notNull(),
+    answer: text("answer").notNull(),
+    createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.scope, table.key] })],
+);

@@ -10,8 +10,10 @@ export interface Pooled {
 }
 
 export interface PoolLimits {
-  /** Connections per key. */
+  /** Connections per key, where a lease does not say how many. */
   readonly connections: number;
+  /** Connections per key, whatever a lease says. */
+  readonly mostConnections: number;
   /** How long a connection waits for the next mail; 0 keeps none. */
   readonly idleMs: number;
   /** Mails after which a connection is closed. */
@@ -20,6 +22,7 @@ export interface PoolLimits {
 
 export const DEFAULT_POOL_LIMITS: PoolLimits = {
   connections: 5,
+  mostConnections: 100,
   // Well before servers close it: Postfix and Exim wait five minutes, a stressed Postfix ten seconds.
   idleMs: 30_000,
   // Exim refuses after 1000, some relays after 100.
@@ -58,14 +61,20 @@ export class Pool<C extends Pooled> implements AsyncDisposable {
 
   /**
    * Waits for the right to one connection. A null key has no bound and keeps nothing.
+   * @param connections how many the key may have.
    * @throws the signal's reason, or an error once the pool is disposed of.
    */
-  async lease(key: string | null, signal: AbortSignal): Promise<Lease<C>> {
+  async lease(
+    key: string | null,
+    signal: AbortSignal,
+    connections = this.#limits.connections,
+  ): Promise<Lease<C>> {
     if (this.#isClosed) throw closedError();
     signal.throwIfAborted();
     if (key === null) return this.#hold(null, (connection) => this.#retire(connection));
     const group = this.#group(key);
-    if (group.busy >= this.#limits.connections) return this.#wait(key, group, signal);
+    if (group.busy >= Math.min(connections, this.#limits.mostConnections))
+      return this.#wait(key, group, signal);
     group.busy++;
     return this.#grant(key, group, this.#takeIdle(group));
   }

@@ -1,4 +1,4 @@
-import type { Transport } from "../contracts/transport.ts";
+import type { SendOptions, Transport } from "../contracts/transport.ts";
 import type { Receipt } from "../domain/delivery.ts";
 import type { OpenServer } from "../domain/smtp-server.ts";
 import { Attempt, type Limits } from "./attempt.ts";
@@ -12,7 +12,7 @@ import { DEFAULT_POOL_LIMITS, Pool, type PoolLimits } from "./pool.ts";
 export interface PooledTransportOptions<S extends MailSession> {
   readonly name: string;
   readonly pool: Partial<PoolLimits> | undefined;
-  readonly limits: (server: OpenServer) => Limits;
+  readonly limits: (server: OpenServer, options: SendOptions) => Limits;
   /** Connects within the attempt's bounds; the session is not opened yet. */
   readonly dial: (server: OpenServer, attempt: Attempt) => Promise<S>;
 }
@@ -30,13 +30,14 @@ export function createPooledTransport<S extends MailSession>(options: PooledTran
   const pool = new Pool<S>({ ...DEFAULT_POOL_LIMITS, ...options.pool });
   return {
     name: options.name,
-    async send(delivery, { signal }) {
+    async send(delivery, sendOptions) {
+      const { signal } = sendOptions;
       const inspection = inspectDelivery(delivery);
       signal.throwIfAborted();
-      using attempt = new Attempt(options.limits(delivery.server), signal);
+      using attempt = new Attempt(options.limits(delivery.server, sendOptions), signal);
       const carrier = new Carrier(() => options.dial(delivery.server, attempt));
       try {
-        const lease = await pool.lease(delivery.poolKey, attempt.signal);
+        const lease = await pool.lease(delivery.poolKey, attempt.signal, delivery.server.maxConnections);
         const reply = await carrier.carry(lease, delivery, inspection, attempt);
         return { timingMs: attempt.finish(), tls: carrier.tls, successful: true, reply };
       } catch (error) {

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import type { Connect, Transport } from "../contracts/transport.ts";
+import type { Connect, SendOptions, Transport } from "../contracts/transport.ts";
 import type { OpenServer } from "../domain/smtp-server.ts";
 import type { Attempt, Limits } from "./attempt.ts";
 import { openSocket } from "./open-socket.ts";
@@ -18,11 +18,6 @@ export interface SmtpTransportOptions {
   readonly pool?: Partial<PoolLimits>;
   /** The current time, for the days left of a certificate. */
   readonly now: () => Date;
-  /**
-   * How long to wait for the reply to the end of the body, in milliseconds; default: the server's `timeoutMs`.
-   * A longer wait (RFC 5321 4.5.3.2.6 asks for ten minutes) moves the bound of the whole.
-   */
-  readonly finalReplyTimeoutMs?: (server: OpenServer) => number;
   /** Bound of the whole mail, in milliseconds, where it is less than four times `timeoutMs`; default: none. */
   readonly wholeTimeoutMs?: number;
   /** The runtime does not say why a handshake failed: then it is `tls_failed`. */
@@ -39,15 +34,15 @@ export function createSmtpTransport(options: SmtpTransportOptions): Transport {
   return createPooledTransport({
     name: "smtp",
     pool: options.pool,
-    limits: (server) => limitsFor(server, options),
+    limits: (server, sendOptions) => limitsFor(server, options, sendOptions),
     dial: dialler(options),
   });
 }
 
-function limitsFor(server: OpenServer, options: SmtpTransportOptions): Limits {
+function limitsFor(server: OpenServer, options: SmtpTransportOptions, sendOptions: SendOptions): Limits {
   const stepMs = server.timeoutMs;
   const wholeMs = wholeTimeoutMs(server, options.wholeTimeoutMs);
-  return { stepMs, wholeMs, finalReplyMs: options.finalReplyTimeoutMs?.(server) ?? stepMs };
+  return { stepMs, wholeMs, finalReplyMs: sendOptions.finalReplyTimeoutMs ?? stepMs };
 }
 
 function dialler(options: SmtpTransportOptions): (server: OpenServer, attempt: Attempt) => Promise<Session> {

@@ -1,5 +1,6 @@
-import type { Connect, Transport } from "../contracts/transport.ts";
+import type { Connect, SendOptions, Transport } from "../contracts/transport.ts";
 import type { OpenServer } from "../domain/smtp-server.ts";
+import type { Limits } from "./attempt.ts";
 import { discardNative, type NativeSocket } from "./native-socket.ts";
 import { openSocket } from "./open-socket.ts";
 import type { PoolLimits } from "./pool.ts";
@@ -30,7 +31,7 @@ export function createWorkerMailerTransport(options: WorkerMailerTransportOption
   return createPooledTransport({
     name: "worker-mailer",
     pool: options.pool,
-    limits: (server) => limitsFor(server, options.wholeTimeoutMs),
+    limits: (server, sendOptions) => limitsFor(server, options.wholeTimeoutMs, sendOptions),
     dial: async (server, attempt) =>
       new WorkerMailerSession(await openSocket(connect, server, attempt, discardNative), {
         server,
@@ -39,7 +40,11 @@ export function createWorkerMailerTransport(options: WorkerMailerTransportOption
   });
 }
 
-function limitsFor(server: OpenServer, mostMs: number | undefined) {
+function limitsFor(server: OpenServer, mostMs: number | undefined, options: SendOptions): Limits {
   const { timeoutMs: stepMs } = server;
-  return { stepMs, wholeMs: wholeTimeoutMs(server, mostMs), finalReplyMs: stepMs };
+  return {
+    stepMs,
+    wholeMs: wholeTimeoutMs(server, mostMs),
+    finalReplyMs: options.finalReplyTimeoutMs ?? stepMs,
+  };
 }

@@ -23,6 +23,8 @@ const ROW: SmtpServerRow = {
   privateKeyPassword: "",
   signingKey: "",
   certificate: "",
+  maxConnections: 5,
+  mailsPerMinute: 0,
   etagSeed: "seed",
   version: 1,
 };

@@ -138,8 +138,8 @@ for (const step of ["rcpt", "data", "body"] as const) {
 
 test("waiting for a connection is bounded by four times the step, and can be aborted", async () => {
   await using server = await startSmtpServer({ script: { body: mis.stall() } });
-  await using transport = makeTransport({ pool: { connections: 1 }, finalReplyTimeoutMs: () => 3000 });
-  const first = sendTo(transport, serverAt(server.port));
+  await using transport = makeTransport({ pool: { connections: 1 } });
+  const first = sendTo(transport, serverAt(server.port), { finalReplyTimeoutMs: 3000 });
   const controller = new AbortController();
   const reason = new Error("No longer");
   const aborted = sendTo(transport, serverAt(server.port), { signal: controller.signal }).catch(String);
@@ -159,9 +159,10 @@ test("waiting for a connection is bounded by four times the step, and can be abo
 test("the wait for the final reply is its own, beyond the bound of the whole", async () => {
   const { how, open, reached } = gate();
   await using server = await startSmtpServer({ script: { body: how } });
-  await using transport = makeTransport({ finalReplyTimeoutMs: () => 5000 });
+  await using transport = makeTransport();
   const { result, elapsedMs } = await timed(async () => {
-    const sending = sendTo(transport, serverAt(server.port, { timeoutMs: 50 }));
+    const slow = serverAt(server.port, { timeoutMs: 50 });
+    const sending = sendTo(transport, slow, { finalReplyTimeoutMs: 5000 });
     await reached;
     setTimeout(open, 300);
     return sending;

@@ -1,5 +1,5 @@
 import { performance } from "node:perf_hooks";
-import type { Delivery, Transport } from "../../src/contracts/transport.ts";
+import type { Delivery, SendOptions, Transport } from "../../src/contracts/transport.ts";
 import type { Receipt } from "../../src/domain/delivery.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import type { OpenServer } from "../../src/domain/smtp-server.ts";
@@ -26,11 +26,11 @@ export function serverAt(port: number, change: Partial<OpenServer> = {}): OpenSe
 export function sendTo(
   transport: Transport,
   server: OpenServer,
-  change: Partial<Delivery> & { readonly signal?: AbortSignal } = {},
+  change: Partial<Delivery & SendOptions> = {},
 ): Promise<Receipt> {
-  const { signal = never, ...delivery } = change;
+  const { signal = never, finalReplyTimeoutMs, ...delivery } = change;
   const defaults = { poolKey: "key", from: "a@example.org", recipient: "b@example.net", bytes: BYTES };
-  return transport.send({ server, ...defaults, ...delivery }, { signal });
+  return transport.send({ server, ...defaults, ...delivery }, { signal, finalReplyTimeoutMs });
 }
 
 /** How long something took, in milliseconds. */

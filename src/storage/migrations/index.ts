@@ -1,4 +1,8 @@
 import core from "./0001_core.sql" with { type: "text" };
+import queue from "./0002_queue.sql" with { type: "text" };
 
 /** Every migration in order. A published one is never edited. */
-export const MIGRATIONS = [{ name: "0001_core", sql: core }] as const;
+export const MIGRATIONS = [
+  { name: "0001_core", sql: core },
+  { name: "0002_queue", sql: queue },
+] as const;

@@ -1,0 +1,208 @@
+import { type SQL, sql } from "drizzle-orm";
+import type { MailAttempt, MailState, RecipientProgress } from "../domain/queued-mail.ts";
+import type { Database } from "./database.ts";
+import { mail, mailAttempt } from "./schema.ts";
+
+/** A queued mail as it lies in its row; the content is sealed. */
+export type MailRow = typeof mail.$inferSelect;
+export type OutboxRepository = ReturnType<typeof createOutboxRepository>;
+
+/** A definition with mail that waits for it, and what limits the sending. */
+export interface Lane {
+  /** Name of the definition; empty: definitions that are not saved. */
+  readonly lane: string;
+  /** When its next mail is due, or its next lease ends, in milliseconds since the epoch. */
+  readonly dueAt: number;
+  readonly maxConnections: number | null;
+  /** 0: no limit. */
+  readonly mailsPerMinute: number | null;
+  /** Milliseconds since the epoch; null: the circuit is closed. */
+  readonly openUntil: number | null;
+}
+
+export interface Claim {
+  readonly lane: string;
+  /** The worker's mark: no two claims have the same. */
+  readonly lease: string;
+  readonly leaseEndsAt: Date;
+  readonly now: Date;
+  readonly limit: number;
+  /** 0: no limit. */
+  readonly mailsPerMinute: number;
+}
+
+/** A mail that a worker holds. */
+export interface Held {
+  readonly id: string;
+  readonly lease: string;
+}
+
+/** What a worker has found out about a mail that it holds. */
+export interface Settlement extends Held {
+  readonly state: MailState;
+  readonly identifier: string;
+  readonly lane: string;
+  readonly recipients: readonly RecipientProgress[];
+  /** Milliseconds since the epoch; null: the mail has ended and its content goes. */
+  readonly dueAt: number | null;
+  /** Whether the worker lets go of the mail. */
+  readonly released: boolean;
+  readonly attempts: readonly Omit<MailAttempt, "mailId">[];
+}
+
+const MINUTE_MS = 60_000;
+
+/** The outbox. What writes is an unexecuted statement for `commit`. */
+export function createOutboxRepository({ read, write }: Database) {
+  return {
+    insert(row: MailRow) {
+      return write.insert(mail).values(row);
+    },
+
+    /** The lanes with mail in them; reads one entry of the index for each, however much is waiting. */
+    async lanes(): Promise<Lane[]> {
+      return read.all<Lane>(sql`
+        WITH RECURSIVE lanes (lane) AS (
+          SELECT min(lane) FROM mail WHERE due_at IS NOT NULL
+          UNION ALL
+          SELECT (SELECT min(mail.lane) FROM mail WHERE mail.lane > lanes.lane AND mail.due_at IS NOT NULL)
+          FROM lanes WHERE lanes.lane IS NOT NULL
+        )
+        SELECT lanes.lane AS lane,
+          (SELECT min(due_at) FROM mail WHERE mail.lane = lanes.lane AND due_at IS NOT NULL) AS dueAt,
+          smtp_server.max_connections AS maxConnections,
+          smtp_server.mails_per_minute AS mailsPerMinute,
+          server_health.open_until AS openUntil
+        FROM lanes
+        LEFT JOIN smtp_server ON smtp_server.identifier = lanes.lane
+        LEFT JOIN server_health ON server_health.identifier = lanes.lane
+        WHERE lanes.lane IS NOT NULL`);
+    },
+
+    /** Takes mails that are due; those of abandoned leases are among them. */
+    claim(claim: Claim) {
+      return write
+        .update(mail)
+        .set(taken(claim))
+        .where(sql`${mail.id} IN (${dueIn(claim)} LIMIT ${allowance(claim)})`)
+        .returning();
+    },
+
+    /** Takes mails of a lane whose server is down and that may go another way. */
+    claimMovable(claim: Claim) {
+      const movable = sql`${dueIn(claim, sql`AND alternatives <> '[]'`)} LIMIT ${claim.limit}`;
+      return write.update(mail).set(taken(claim)).where(sql`${mail.id} IN (${movable})`).returning();
+    },
+
+    /** Takes one mail of a lane if the statement before it in the commit changed a row. */
+    claimProbe(claim: Claim) {
+      const one = sql`${dueIn(claim)} LIMIT CASE WHEN changes() > 0 THEN 1 ELSE 0 END`;
+      return write.update(mail).set(taken(claim)).where(sql`${mail.id} IN (${one})`).returning();
+    },
+
+    /** Takes mails whose time is over, in whatever lane, unless somebody is sending them. */
+    claimOverdue(claim: Omit<Claim, "lane" | "mailsPerMinute">) {
+      const nowMs = claim.now.getTime();
+      const overdue = sql`
+        SELECT id FROM mail WHERE give_up_at <= ${nowMs} AND due_at IS NOT NULL
+          AND (lease IS NULL OR due_at <= ${nowMs}) LIMIT ${claim.limit}`;
+      return write.update(mail).set(taken(claim)).where(sql`${mail.id} IN (${overdue})`).returning();
+    },
+
+    /** Says that these mails begin to be sent; returns the ids of those that are still held. */
+    begin(held: readonly Held[]) {
+      return write.update(mail).set({ begun: true }).where(isHeld(held)).returning({ id: mail.id });
+    },
+
+    /** Holds mails for longer; returns the ids of those that are still held. */
+    prolong(held: readonly Held[], leaseEndsAt: Date, now: Date) {
+      return write
+        .update(mail)
+        .set({ dueAt: leaseEndsAt.getTime(), updatedAt: now })
+        .where(isHeld(held))
+        .returning({ id: mail.id });
+    },
+
+    /** Records tries; a mail that is no longer held gets none. To be committed before {@link settle}. */
+    recordAttempts(settlements: readonly Settlement[]) {
+      const rows = settlements.flatMap(({ id, lease, attempts }) =>
+        attempts.map((attempt) => ({ ...attempt, id, lease, date: attempt.date.getTime() })),
+      );
+      return write.run(sql`
+        INSERT INTO mail_attempt
+          (mail_id, recipient, identifier, date, outcome, decision, phase, code, reply, timing)
+        SELECT mail.id, one.value ->> 'recipient', one.value ->> 'identifier', one.value ->> 'date',
+          one.value ->> 'outcome', one.value ->> 'decision', one.value ->> 'phase', one.value ->> 'code',
+          nullif(one.value -> 'reply', 'null'), one.value -> 'timingMs'
+        FROM json_each(${JSON.stringify(rows)}) AS one
+        JOIN mail ON mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'`);
+    },
+
+    /** Writes down what became of mails; one that is no longer held stays as it is. Returns the ids of the others. */
+    settle(settlements: readonly Settlement[], now: Date) {
+      const rows = settlements.map(({ attempts: _, ...settlement }) => settlement);
+      return write.all<{ readonly id: string }>(sql`
+        UPDATE mail SET
+          state = one.value ->> 'state',
+          identifier = one.value ->> 'identifier',
+          lane = one.value ->> 'lane',
+          recipients = one.value -> 'recipients',
+          due_at = one.value ->> 'dueAt',
+          lease = CASE WHEN one.value ->> 'released' THEN NULL ELSE mail.lease END,
+          begun = CASE WHEN one.value ->> 'released' THEN 0 ELSE mail.begun END,
+          content = CASE WHEN one.value ->> 'dueAt' IS NULL THEN '' ELSE mail.content END,
+          updated_at = ${now.getTime()}
+        FROM json_each(${JSON.stringify(rows)}) AS one
+        WHERE mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'
+        RETURNING mail.id AS id`);
+    },
+
+    /** Makes due what a clock that was wrong has put off: it was changed in what is now the future. */
+    rescue(now: Date) {
+      const latest = now.getTime() + MINUTE_MS;
+      return write
+        .update(mail)
+        .set({ dueAt: now.getTime(), updatedAt: now })
+        .where(sql`${mail.dueAt} IS NOT NULL AND ${mail.updatedAt} > ${latest}`);
+    },
+
+    /** Deletes mails that ended before then, with their attempts. */
+    prune(before: Date) {
+      const old = sql`due_at IS NULL AND updated_at < ${before.getTime()}`;
+      return [
+        write.delete(mailAttempt).where(sql`${mailAttempt.mailId} IN (SELECT id FROM mail WHERE ${old})`),
+        write.delete(mail).where(old),
+      ] as const;
+    },
+  };
+}
+
+function taken({ lease, leaseEndsAt, now }: Pick<Claim, "lease" | "leaseEndsAt" | "now">) {
+  return {
+    lost: sql<number>`CASE WHEN ${mail.lease} IS NULL THEN 0 ELSE 1 + ${mail.begun} END`,
+    begun: false,
+    state: "sending" as const,
+    lease,
+    dueAt: leaseEndsAt.getTime(),
+    updatedAt: now,
+  };
+}
+
+function dueIn({ lane, now }: Pick<Claim, "lane" | "now">, more: SQL = sql``): SQL {
+  return sql`
+    SELECT id FROM mail WHERE lane = ${lane} AND due_at <= ${now.getTime()} ${more} ORDER BY due_at, created_at`;
+}
+
+/** What a limit per minute leaves of a claim: less what was tried in the last minute or is held right now. */
+function allowance({ lane, now, limit, mailsPerMinute }: Claim): SQL {
+  if (mailsPerMinute === 0) return sql`${limit}`;
+  const minuteAgo = now.getTime() - MINUTE_MS;
+  return sql`max(0, min(${limit}, ${mailsPerMinute}
+    - (SELECT count(*) FROM mail_attempt WHERE identifier = ${lane} AND date > ${minuteAgo})
+    - (SELECT count(*) FROM mail WHERE identifier = ${lane} AND state = 'sending')))`;
+}
+
+function isHeld(held: readonly Held[]): SQL {
+  return sql`(${mail.id}, ${mail.lease}) IN
+    (SELECT value ->> 'id', value ->> 'lease' FROM json_each(${JSON.stringify(held)}))`;
+}

@@ -1,0 +1,101 @@
+import { and, asc, count, desc, eq, getTableColumns, gte, type SQL, sql } from "drizzle-orm";
+import type { MailAttempt, MailState, QueuedMail, RecipientProgress } from "../domain/queued-mail.ts";
+import type { Database } from "./database.ts";
+import { mail, mailAttempt } from "./schema.ts";
+
+/** Which mails to read. */
+export interface MailQuery {
+  readonly state?: MailState;
+  /** Name of the definition. */
+  readonly identifier?: string;
+  /** Address of one of its recipients. */
+  readonly recipient?: string;
+  /** Only mails that were accepted since then. */
+  readonly since?: Date;
+  /** 1, 2, … */
+  readonly page: number;
+  readonly pageSize: number;
+}
+
+/** How many mails of one definition are in one state. */
+export interface MailCount {
+  readonly state: MailState;
+  readonly identifier: string;
+  readonly count: number;
+  /** When the oldest of them was accepted. */
+  readonly oldest: Date;
+}
+
+export type QueuedMailRepository = ReturnType<typeof createQueuedMailRepository>;
+
+/** Neither the content nor what is between workers. */
+const { content: _, lane: _1, begun: _2, lost: _3, lease: _4, dueAt: _5, ...seen } = getTableColumns(mail);
+
+/** Queued mails as people see and steer them. What writes is an unexecuted statement for `commit`. */
+export function createQueuedMailRepository({ read, write }: Database) {
+  return {
+    /** One page, the newest first, and how many match in all. */
+    async page(query: MailQuery): Promise<{ mails: QueuedMail[]; total: number }> {
+      const where = and(...conditions(query));
+      const totals = await read.select({ total: count() }).from(mail).where(where).get();
+      const mails = await read
+        .select(seen)
+        .from(mail)
+        .where(where)
+        .orderBy(desc(mail.createdAt), desc(mail.id))
+        .limit(query.pageSize)
+        .offset((query.page - 1) * query.pageSize);
+      return { mails, total: totals?.total ?? 0 };
+    },
+
+    async find(id: string): Promise<QueuedMail | undefined> {
+      return read.select(seen).from(mail).where(eq(mail.id, id)).get();
+    },
+
+    /** Every try of a mail, in order. */
+    async attempts(id: string): Promise<MailAttempt[]> {
+      const rows = await read
+        .select()
+        .from(mailAttempt)
+        .where(eq(mailAttempt.mailId, id))
+        .orderBy(asc(mailAttempt.number));
+      return rows.map(({ number: _, ...attempt }) => ({ ...attempt, reply: attempt.reply ?? null }));
+    },
+
+    /** How many there are, by state and definition. */
+    async counts(): Promise<MailCount[]> {
+      const oldest = sql<number>`min(${mail.createdAt})`;
+      const rows = await read
+        .select({ state: mail.state, identifier: mail.identifier, count: count(), oldest })
+        .from(mail)
+        .groupBy(mail.state, mail.identifier);
+      return rows.map((row) => ({ ...row, oldest: new Date(row.oldest) }));
+    },
+
+    /** Changes a mail that is on its way and that nobody is sending; affects no row if it is not as it was read. */
+    steer(
+      old: QueuedMail,
+      to: { state: MailState; recipients: readonly RecipientProgress[]; dueAt: number | null },
+      now: Date,
+    ) {
+      const asRead = sql`${mail.lease} IS NULL AND ${mail.dueAt} IS NOT NULL
+        AND ${mail.recipients} = ${JSON.stringify(old.recipients)}`;
+      return write
+        .update(mail)
+        .set({ ...to, updatedAt: now, ...(to.dueAt === null && { content: "" }) })
+        .where(and(eq(mail.id, old.id), asRead));
+    },
+  };
+}
+
+function conditions({ state, identifier, recipient, since }: MailQuery): SQL[] {
+  const found: SQL[] = [];
+  if (state !== undefined) found.push(eq(mail.state, state));
+  if (identifier !== undefined) found.push(eq(mail.identifier, identifier));
+  if (since !== undefined) found.push(gte(mail.createdAt, since));
+  if (recipient !== undefined) {
+    found.push(sql`EXISTS (SELECT 1 FROM json_each(${mail.recipients}) AS one
+      WHERE one.value ->> 'address' = ${recipient} COLLATE NOCASE)`);
+  }
+  return found;
+}

@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import type { Env } from "./contracts/env.ts";
 import { auditRoutes } from "./http/audit.ts";
 import { authRoutes } from "./http/auth.ts";
 import { healthRoutes } from "./http/health.ts";
@@ -6,7 +7,6 @@ import { openApiDocument } from "./http/openapi.ts";
 import { policyCollection, policyRoutes } from "./http/policy.ts";
 import { smtpServerCollection, smtpServerRoutes } from "./http/smtpserver.ts";
 import type { Services } from "./services.ts";
-import type { Env } from "./wire/env.ts";
 import { auditFailures, createErrorHandler } from "./wire/failures.ts";
 import { createRequireRight } from "./wire/guard.ts";
 import { allowOnly, urlNotFound } from "./wire/not-found.ts";

@@ -1,19 +1,49 @@
 export type { RekeyResult } from "./access/rekey.ts";
 export type { AppSettings, SealpostApp } from "./app.ts";
+export type { Migration, Statement } from "./contracts/database.ts";
+export type { Directory, DirectoryUser, NewUser, UserName } from "./contracts/directory.ts";
+export type { Env } from "./contracts/env.ts";
 export type { Platform } from "./contracts/platform.ts";
+export type {
+  Capabilities,
+  CapabilityName,
+  ConfigKey,
+  ConfigKeys,
+  EventHandler,
+  Limit,
+  LimitResult,
+  Plugin,
+  PluginAuditEntry,
+  PluginContext,
+  PluginDefinition,
+  PluginFactory,
+  Running,
+  SealedColumns,
+  SealpostEvent,
+  SubmitOptions,
+  SubmitOutcome,
+} from "./contracts/plugin.ts";
 export type { Connect, Delivery, Transport } from "./contracts/transport.ts";
 export { ConnectError } from "./contracts/transport.ts";
+export type { Principal } from "./domain/admin.ts";
 export type { Failure, FailureCode, Phase, Receipt, SmtpReply, TlsPeer } from "./domain/delivery.ts";
 export type { Mailbox } from "./domain/mailbox.ts";
-export { parseMailbox } from "./domain/mailbox.ts";
+export { domainOf, parseAddress, parseMailbox } from "./domain/mailbox.ts";
 export type { Message } from "./domain/message.ts";
 export { Secret } from "./domain/secret.ts";
 export type { OpenServer, SendingServer } from "./domain/smtp-server.ts";
-export { SealpostError, type SealpostErrorCode } from "./errors.ts";
+export { invalidParameter, missingParameter, SealpostError, type SealpostErrorCode } from "./errors.ts";
 export type { RecipientResult } from "./mail/deliver.ts";
 export type { SmimeResult, Submit, SubmitResult } from "./mail/submit.ts";
+export { configKey, definePlugin } from "./plugin/define.ts";
+export { language } from "./plugin/language.ts";
+export { serverNames } from "./plugin/server-names.ts";
+export { checkTemplate, escapeHtml, render, templateText } from "./plugin/template.ts";
 export { createSealpost, type Sealpost, type SealpostOptions } from "./sealpost.ts";
 export { generateKey, type Keyring, parseKeyring } from "./secrets/keyring.ts";
 export type { Drivers, InstanceSettings } from "./services.ts";
-export type { Database } from "./storage/database.ts";
+export { type Database, isConstraintError } from "./storage/database.ts";
 export { VERSION } from "./version.ts";
+export { success } from "./wire/envelope.ts";
+export { operation } from "./wire/openapi.ts";
+export { bodyParams, pathParams, queryParams } from "./wire/params.ts";

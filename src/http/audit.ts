@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import type { AuditTrail } from "../access/audit-trail.ts";
+import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import {
   AUDIT_SORT_COLUMNS,
@@ -8,7 +9,6 @@ import {
   type AuditQuery,
   type StoredAuditEntry,
 } from "../domain/audit.ts";
-import type { Env } from "../wire/env.ts";
 import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
+import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
-import type { Env } from "../wire/env.ts";
 import { success } from "../wire/envelope.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";

@@ -1,7 +1,7 @@
 import type { Hono, MiddlewareHandler } from "hono";
 import { type GenerateSpecOptions, openAPIRouteHandler } from "hono-openapi";
+import type { Env } from "../contracts/env.ts";
 import { VERSION } from "../version.ts";
-import type { Env } from "../wire/env.ts";
 
 const DOCUMENT_PATH = "/openapi.json";
 

@@ -1,10 +1,10 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import type { Policies } from "../access/policies.ts";
+import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Action, Policy } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
-import type { Env } from "../wire/env.ts";
 import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";

@@ -1,13 +1,13 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import type { AuditTrail } from "../access/audit-trail.ts";
+import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { parseMailbox } from "../domain/mailbox.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
 import type { SaveServer } from "../mail/save-server.ts";
 import type { Servers, ServerView } from "../mail/servers.ts";
 import type { TestMail } from "../mail/test-mail.ts";
-import type { Env } from "../wire/env.ts";
 import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";

@@ -2,10 +2,10 @@ import { getLogger } from "@logtape/logtape";
 import type { Context, ErrorHandler, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { AuditTrail } from "../access/audit-trail.ts";
+import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { AuditTarget } from "../domain/audit.ts";
 import { SealpostError, type SealpostErrorCode } from "../errors.ts";
-import type { Env } from "./env.ts";
 import { failure } from "./envelope.ts";
 
 const log = getLogger(["sealpost", "http"]);

@@ -1,9 +1,9 @@
 import type { Context, MiddlewareHandler } from "hono";
 import type { Authentication } from "../access/authentication.ts";
 import type { Authorization } from "../access/authorization.ts";
+import type { Env } from "../contracts/env.ts";
 import type { Action } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
-import type { Env } from "./env.ts";
 
 /** Lets a request through whose admin has this right; `auditAction` names it in audit rows. */
 export type RequireRight = (action: Action, auditAction: string) => MiddlewareHandler<Env>;

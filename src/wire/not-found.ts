@@ -1,6 +1,6 @@
 import type { Handler } from "hono";
+import type { Env } from "../contracts/env.ts";
 import { SealpostError } from "../errors.ts";
-import type { Env } from "./env.ts";
 
 /** Ends an app: nothing is served under this URL. */
 export const urlNotFound: Handler<Env> = () => {

@@ -1,9 +1,9 @@
 import type { MiddlewareHandler } from "hono";
 import { resolver, uniqueSymbol } from "hono-openapi";
 import * as v from "valibot";
+import type { Env } from "../contracts/env.ts";
 import { invalidParameter, missingParameter } from "../errors.ts";
 import { coerce, type Entries, isOptional } from "./coerce.ts";
-import type { Env } from "./env.ts";
 import { collectParameters, type RawParameters } from "./parameters.ts";
 
 type ParamsSchema = v.GenericSchema & { readonly entries: Entries };

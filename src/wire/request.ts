@@ -1,10 +1,10 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { AddressBlock } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
 import { clientAddress } from "./client-address.ts";
-import type { Env } from "./env.ts";
 
 /** 256 KiB: a key and a certificate chain take a tenth of it. */
 export const MOST_BODY_BYTES = 256 * 1024;

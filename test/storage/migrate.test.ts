@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { sql } from "drizzle-orm";
-import { type Migration, migrate } from "../../src/storage/migrate.ts";
+import type { Migration } from "../../src/contracts/database.ts";
+import { migrate } from "../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
 import { openTest, outside, temporaryFile } from "./fixtures/database.ts";
 import { STEPS } from "./fixtures/steps.ts";

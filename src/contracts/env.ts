@@ -19,5 +19,7 @@ export interface Env {
     readonly auditAction: string;
     /** Whom or what this request is about, where the path does not say it. */
     readonly auditTarget: AuditTarget;
+    /** What an API action's event says beside the variable parts of the path; never a secret, a code or a body. */
+    readonly eventData: Readonly<Record<string, unknown>>;
   };
 }

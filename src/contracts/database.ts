@@ -1,0 +1,38 @@
+import type { BatchItem, BatchResponse } from "drizzle-orm/batch";
+import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
+
+/** A statement that has been built and not run: a Drizzle builder, or `write.run(sql`…`)`. */
+export type Statement = BatchItem<"sqlite">;
+
+/** What the repositories work on. Values go in as parameters; no method holds a transaction open. */
+export interface Database extends AsyncDisposable {
+  /** Builds and runs selects: `await database.read.select()…`. Sees every commit acknowledged before the call. */
+  readonly read: LibSQLDatabase;
+  /** Builds inserts, updates and deletes; {@link Database.commit} and {@link Database.append} run them. */
+  readonly write: LibSQLDatabase;
+  /**
+   * Runs statements as one atomic and durable transaction, in order: all of them or none.
+   *
+   * A conditional write is an `UPDATE … WHERE version = ?` followed by an `INSERT … SELECT … WHERE changes() > 0`;
+   * `rowsAffected` of each result tells what happened (it is 0 for a statement with RETURNING: count its rows).
+   * @returns the results in the same order, typed; an empty list runs nothing.
+   * @throws {SealpostError} `database_unavailable`: nothing was written, unless a remote connection was lost.
+   * @throws the driver's error for a violated constraint, see `isConstraintError`.
+   */
+  commit<const T extends readonly Statement[]>(statements: T): Promise<BatchResponse<T>>;
+  /**
+   * Runs one insert that depends on no other, such as an audit row; inserts that arrive together share a commit.
+   * Resolves when this row is durable, and rejects when this row could not be written.
+   */
+  append(statement: Statement): Promise<void>;
+  /** Waits for what was begun, then closes the connections. Later calls reject. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** One step of the database's shape. */
+export interface Migration {
+  /** Unique and stable, such as `0001_core`. */
+  readonly name: string;
+  /** SQL statements with a `--> statement-breakpoint` line between any two. */
+  readonly sql: string;
+}

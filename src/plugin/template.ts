@@ -1,0 +1,64 @@
+import * as v from "valibot";
+
+export type TemplateValues = Readonly<Record<string, string>>;
+
+/** `{{`, `}}`, a tag, or a brace that is none of these. */
+const PIECE = /\{\{|\}\}|\{(\w+)\}|[{}]/g;
+const HTML: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+/**
+ * What is wrong with a template; null if nothing is. To be asked when it is saved.
+ * @param tags the names that will have a value.
+ */
+export function checkTemplate(template: string, tags: readonly string[]): string | null {
+  for (const [piece, tag] of template.matchAll(PIECE)) {
+    if (tag !== undefined && !tags.includes(tag)) {
+      return `there is no tag {${tag}}; expected ${tags.map((name) => `{${name}}`).join(", ")}`;
+    }
+    if (piece.length === 1) return `a single ${piece} is written ${piece}${piece}`;
+  }
+  return null;
+}
+
+/** Schema of a template, for options, config keys and parameters. */
+export function templateText(tags: readonly string[]) {
+  return v.pipe(
+    v.string("expected a text"),
+    v.maxLength(MOST_CHARACTERS, `expected at most ${MOST_CHARACTERS} characters`),
+    v.rawCheck(({ dataset, addIssue }) => {
+      const problem = dataset.typed ? checkTemplate(dataset.value, tags) : null;
+      if (problem !== null) addIssue({ message: problem });
+    }),
+  );
+}
+/** A mail that somebody reads is shorter. */
+const MOST_CHARACTERS = 20_000;
+
+/**
+ * Puts values in place of `{tag}`; `{{` and `}}` stand for braces. A value is never looked into.
+ * @param options.html escapes the values; the template itself is HTML then.
+ * @throws {TypeError} for a tag without a value: {@link checkTemplate} would have said so.
+ */
+export function render(
+  template: string,
+  values: TemplateValues,
+  { html = false }: { readonly html?: boolean } = {},
+): string {
+  return template.replace(PIECE, (piece, tag: string | undefined) => {
+    if (tag === undefined) return piece.slice(0, 1);
+    const value = Object.hasOwn(values, tag) ? values[tag] : undefined;
+    if (value === undefined) throw new TypeError(`No value for the tag {${tag}}`);
+    return html ? escapeHtml(value) : value;
+  });
+}
+
+/** Makes a text fit to stand between tags and in quoted attributes. */
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (sign) => HTML[sign] ?? "");
+}

@@ -1,0 +1,86 @@
+import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
+import { createPollWake } from "../../src/wake/poll.ts";
+import { Ear, mailId, mailIds, testWake } from "../contract/wake.ts";
+
+const HOUR_MS = 3_600_000;
+const now = () => new Date();
+
+testWake("poll", async () => {
+  const wake = createPollWake({ now });
+  return { wake, listen: wake.listen, heardBy: "each", [Symbol.asyncDispose]: wake[Symbol.asyncDispose] };
+});
+
+describe("createPollWake()", () => {
+  test("notify() has told the listeners when it returns", async () => {
+    await using wake = createPollWake({ now });
+    using ear = new Ear(wake.listen);
+    const ids = mailIds(2);
+    void wake.notify(ids);
+    expect(ear.heard).toEqual(ids);
+  });
+
+  test("notify() does not wait for the listeners", async () => {
+    await using wake = createPollWake({ now });
+    using ear = new Ear(wake.listen, () => new Promise(() => undefined));
+    await wake.notify([mailId()]);
+    expect(ear.heard).toHaveLength(1);
+  });
+
+  test("dispose ends listen()", async () => {
+    const wake = createPollWake({ now });
+    const ear = new Ear(wake.listen);
+    await wake[Symbol.asyncDispose]();
+    await ear.ended;
+    expect(wake.listen(async () => undefined, { signal: new AbortController().signal })).rejects.toThrow(
+      "closed",
+    );
+  });
+
+  describe("notify() with notBefore", () => {
+    beforeEach(() => jest.useFakeTimers());
+    afterEach(() => jest.useRealTimers());
+    // The clock that the wake is given stands still; its timers are worked by hand.
+    const make = () => createPollWake({ now: () => new Date(0) });
+
+    test("tells once it is past", async () => {
+      await using wake = make();
+      using ear = new Ear(wake.listen);
+      const ids = mailIds(3);
+      await wake.notify(ids, { notBefore: new Date(5_000) });
+      jest.advanceTimersByTime(5_000);
+      expect(ear.heard).toEqual([]);
+      jest.advanceTimersByTime(1);
+      expect(ear.heard).toEqual(ids);
+    });
+
+    test.each([
+      ["one timer for all its mails", true, HOUR_MS, 1],
+      ["none for what lies further ahead than an hour, which the sweep finds", true, HOUR_MS + 1, 0],
+      ["none when nobody listens, as in a Worker", false, 1_000, 0],
+    ])("makes %s", async (_, isHeard, waitMs, expected) => {
+      await using wake = make();
+      using _ear = isHeard ? new Ear(wake.listen) : null;
+      await wake.notify(mailIds(3), { notBefore: new Date(waitMs) });
+      expect(jest.getTimerCount()).toBe(expected);
+    });
+
+    test("makes a thousand timers at most; they end with the last listener", async () => {
+      await using wake = make();
+      using ear = new Ear(wake.listen);
+      for (let count = 0; count < 1_100; count++)
+        await wake.notify([mailId()], { notBefore: new Date(HOUR_MS) });
+      expect(jest.getTimerCount()).toBe(1_000);
+      ear[Symbol.dispose]();
+      await ear.ended;
+      expect(jest.getTimerCount()).toBe(0);
+    });
+
+    test("leaves no timer after dispose", async () => {
+      const wake = make();
+      using _ear = new Ear(wake.listen);
+      await wake.notify([mailId()], { notBefore: new Date(HOUR_MS) });
+      await wake[Symbol.asyncDispose]();
+      expect(jest.getTimerCount()).toBe(0);
+    });
+  });
+});

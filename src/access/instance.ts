@@ -71,6 +71,9 @@ export function createInstance(parts: {
       );
     },
 
+    /** A random secret under this name, as base64; made when it is asked for first. */
+    secret: (name: string, bytes: number) => readOrMake(name, () => platform.randomBytes(bytes).toBase64()),
+
     /** Whether the database answers and the keys open it. */
     checkKeys: () => checkKeys(),
 

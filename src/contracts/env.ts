@@ -19,6 +19,8 @@ export interface Env {
     readonly auditAction: string;
     /** Whom or what this request is about, where the path does not say it. */
     readonly auditTarget: AuditTarget;
+    /** Name of the plugin whose route it is; not set: a route of Sealpost itself. */
+    readonly plugin: string;
     /** What an API action's event says beside the variable parts of the path; never a secret, a code or a body. */
     readonly eventData: Readonly<Record<string, unknown>>;
   };

@@ -9,6 +9,8 @@ export const CORE_ACTIONS = {
   policywrite: "Create, change, enable and disable policies",
   policydelete: "Delete policies",
   auditlog: "Read the audit log",
+  configread: "Read the settings of plugins, and which plugins there are",
+  configwrite: "Change the settings of plugins",
 } as const;
 
 /** An admin policy without its number. List attributes that are empty match everything. */

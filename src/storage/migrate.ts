@@ -68,14 +68,21 @@ async function appliedHashes(database: Database): Promise<ReadonlyMap<string, st
   return new Map(rows.map((row) => [String(row.name), String(row.hash)]));
 }
 
+/** Those of plugins that are not there any more, or are not started with, do no harm. */
 function requireKnown(applied: ReadonlyMap<string, string>, migrations: readonly Migration[]): void {
   const known = new Set(migrations.map((migration) => migration.name));
-  const unknown = [...applied.keys()].find((name) => !known.has(name));
+  const owners = new Set(["", ...migrations.map(({ name }) => ownerOf(name))]);
+  const unknown = [...applied.keys()].find((name) => !known.has(name) && owners.has(ownerOf(name)));
   if (unknown === undefined) return;
   throw new SealpostError(
     "bad_setting",
     `The database was made by a newer Sealpost, which has the migration "${unknown}"; start that version`,
   );
+}
+
+/** Name of the plugin whose migration it is; empty: one of Sealpost's own. */
+function ownerOf(name: string): string {
+  return name.slice(0, Math.max(0, name.indexOf("/")));
 }
 
 function isApplied({ name, hash }: Step, applied: ReadonlyMap<string, string>): boolean {

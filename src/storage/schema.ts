@@ -179,3 +179,10 @@ export const idempotency = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.scope, table.key] })],
 );
+
+/** What admins have set at run time for plugins: JSON, in `sealed` if it is a secret. */
+export const pluginConfig = sqliteTable("plugin_config", {
+  key: text("key").primaryKey(),
+  value: text("value").notNull(),
+  sealed: text("sealed").notNull(),
+});

@@ -1,7 +1,7 @@
 import { getTableName, ne, sql } from "drizzle-orm";
-import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
+import type { SealedColumns } from "../contracts/plugin.ts";
 import type { Database } from "./database.ts";
-import { instance, smtpServer } from "./schema.ts";
+import { instance, pluginConfig, smtpServer } from "./schema.ts";
 
 /** A sealed value and the place it is bound to. */
 export interface SealedValue {
@@ -14,7 +14,7 @@ export interface SealedValue {
 export type SealedRepository = ReturnType<typeof createSealedRepository>;
 
 /** Every sealed column and the column that identifies its row: what a key rotation has to visit. */
-const SEALED: readonly { readonly row: SQLiteColumn; readonly columns: readonly SQLiteColumn[] }[] = [
+const SEALED: readonly SealedColumns[] = [
   {
     row: smtpServer.id,
     columns: [
@@ -25,17 +25,19 @@ const SEALED: readonly { readonly row: SQLiteColumn; readonly columns: readonly 
     ],
   },
   { row: instance.name, columns: [instance.value] },
+  { row: pluginConfig.key, columns: [pluginConfig.sealed] },
 ];
-const PLACES = SEALED.flatMap(({ row, columns }) => columns.map((column) => ({ row, column })));
-
-/** All sealed values, wherever they lie. */
-export function createSealedRepository({ read, write }: Database) {
+/** All sealed values, wherever they lie. @param ofPlugins the columns of plugins. */
+export function createSealedRepository({ read, write }: Database, ofPlugins: readonly SealedColumns[] = []) {
+  const places = [...SEALED, ...ofPlugins].flatMap(({ row, columns }) =>
+    columns.map((column) => ({ row, column })),
+  );
   const placeOf = (value: Pick<SealedValue, "table" | "column">) =>
-    PLACES.find(({ column }) => getTableName(column.table) === value.table && column.name === value.column);
+    places.find(({ column }) => getTableName(column.table) === value.table && column.name === value.column);
   return {
     /** The key ids in use, by the second field of `v1.<key id>.…`. */
     async keyIds(): Promise<Set<string>> {
-      const idsIn = PLACES.map(({ column }) => {
+      const idsIn = places.map(({ column }) => {
         const id = sql`substr(${column}, 4, instr(substr(${column}, 4), '.') - 1)`;
         return sql`SELECT ${id} AS id FROM ${column.table} WHERE ${column} <> ''`;
       });
@@ -45,7 +47,7 @@ export function createSealedRepository({ read, write }: Database) {
 
     /** Every sealed value, table by table. */
     async *values(): AsyncGenerator<SealedValue> {
-      for (const { row, column } of PLACES) {
+      for (const { row, column } of places) {
         const rows = await read.select({ row, value: column }).from(column.table).where(ne(column, ""));
         const place = { table: getTableName(column.table), column: column.name };
         for (const found of rows) yield { ...place, row: String(found.row), value: String(found.value) };

@@ -35,6 +35,22 @@ export function createTryRepository({ write }: Database) {
         .where(eq(tryWindow.key, key));
     },
 
+    /** Counts one and returns the row; refused ones beyond `most` are not told apart. */
+    take(key: string, most: number, now: Date, endsAt: Date) {
+      const ended = sql`${tryWindow.endsAt} <= ${sql.param(now, tryWindow.endsAt)}`;
+      return write
+        .insert(tryWindow)
+        .values({ key, failed: 1, undecided: 0, endsAt })
+        .onConflictDoUpdate({
+          target: tryWindow.key,
+          set: {
+            failed: sql`CASE WHEN ${ended} THEN 1 ELSE min(${tryWindow.failed}, ${sql.param(most, tryWindow.failed)}) + 1 END`,
+            endsAt: sql`CASE WHEN ${ended} THEN excluded.ends_at ELSE ${tryWindow.endsAt} END`,
+          },
+        })
+        .returning();
+    },
+
     /** Deletes the windows that have ended. */
     prune(now: Date) {
       return write.delete(tryWindow).where(lt(tryWindow.endsAt, now));

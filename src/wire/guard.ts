@@ -8,30 +8,55 @@ import { SealpostError } from "../errors.ts";
 /** Lets a request through whose admin has this right; `auditAction` names it in audit rows. */
 export type RequireRight = (action: Action, auditAction: string) => MiddlewareHandler<Env>;
 
-/** Makes the one check that stands before every resource: token, then policies, both as they are now. */
-export function createRequireRight(parts: {
+/** Whether a request comes from an admin who has this right. */
+export type IsAllowed = (c: Context<Env>, action: Action) => Promise<boolean>;
+
+export interface GuardParts {
   readonly authentication: Authentication;
   readonly authorization: Authorization;
-}): RequireRight {
-  const { authentication, authorization } = parts;
+}
+
+/** Makes the one check that stands before every resource: token, then policies, both as they are now. */
+export function createRequireRight(parts: GuardParts): RequireRight {
   return (action, auditAction) =>
     async function requireRight(c, next) {
       c.set("auditAction", auditAction);
-      const principal = await authentication.check(tokenOf(c));
-      const client = c.get("clientAddress");
-      const { allowed, policies } = await authorization.decide(action, principal, client);
-      c.set("principal", principal);
-      c.set("actor", {
-        action: auditAction,
-        administrator: principal.username,
-        realm: principal.realm,
-        client: client ?? "",
-        policies: policies.join(","),
-        requestId: c.get("requestId"),
-      });
-      if (!allowed) throw denied(action);
+      if (!(await recognise(c, action, parts))) throw denied(action);
       await next();
     };
+}
+
+/** Makes the same check for routes that are open to all and tell an admin more. */
+export function createIsAllowed(parts: GuardParts): IsAllowed {
+  return async (c, action) => {
+    try {
+      return await recognise(c, action, parts);
+    } catch (error) {
+      if (error instanceof SealpostError && error.status === 401) return false;
+      throw error;
+    }
+  };
+}
+
+/** Remembers who asks. @returns whether he may. @throws {SealpostError} 401 for who is not an admin. */
+async function recognise(
+  c: Context<Env>,
+  action: Action,
+  { authentication, authorization }: GuardParts,
+): Promise<boolean> {
+  const principal = await authentication.check(tokenOf(c));
+  const client = c.get("clientAddress");
+  const { allowed, policies } = await authorization.decide(action, principal, client);
+  c.set("principal", principal);
+  c.set("actor", {
+    action: c.get("auditAction"),
+    administrator: principal.username,
+    realm: principal.realm,
+    client: client ?? "",
+    policies: policies.join(","),
+    requestId: c.get("requestId"),
+  });
+  return allowed;
 }
 
 /** `PI-Authorization` wins over `Authorization`; the token stands bare or after `Bearer`. */

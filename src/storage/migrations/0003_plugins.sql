@@ -1,0 +1,5 @@
+CREATE TABLE plugin_config (
+  key TEXT PRIMARY KEY NOT NULL,
+  value TEXT NOT NULL,
+  sealed TEXT NOT NULL
+) STRICT;

@@ -1,0 +1,29 @@
+import { eq, inArray, sql } from "drizzle-orm";
+import type { Database } from "./database.ts";
+import { pluginConfig } from "./schema.ts";
+
+export type SettingRow = typeof pluginConfig.$inferSelect;
+export type SettingsRepository = ReturnType<typeof createSettingsRepository>;
+
+/** What admins have set at run time, by key. What writes is an unexecuted statement for `commit`. */
+export function createSettingsRepository({ read, write }: Database) {
+  return {
+    /** Those of these keys that are set. */
+    async find(keys: readonly string[]): Promise<SettingRow[]> {
+      if (keys.length === 0) return [];
+      return read
+        .select()
+        .from(pluginConfig)
+        .where(inArray(pluginConfig.key, [...keys]));
+    },
+
+    put(row: SettingRow) {
+      const set = { value: sql`excluded.value`, sealed: sql`excluded.sealed` };
+      return write.insert(pluginConfig).values(row).onConflictDoUpdate({ target: pluginConfig.key, set });
+    },
+
+    remove(key: string) {
+      return write.delete(pluginConfig).where(eq(pluginConfig.key, key));
+    },
+  };
+}

@@ -65,24 +65,26 @@ export interface SealpostEvent {
 }
 export type EventHandler = (event: SealpostEvent) => Promise<void> | void;
 
-export interface SubmitOptions {
-  /** `code`: worth nothing in minutes, sent before others. Default: `notice`. */
-  readonly purpose?: "code" | "notice";
-  /** Whether a mail that may have been sent is sent again. Default: as the queue has it. */
-  readonly onUnknown?: "repeat" | "stop";
-  /** The same key of the same plugin makes one mail only. */
-  readonly idempotencyKey?: string;
-  /** Not worth sending later. */
-  readonly expiresAt?: Date;
-  /** Default: as the definition says (`enqueue_job`). */
-  readonly queue?: boolean;
-  readonly signal?: AbortSignal;
+export interface MailOptions {
+  /** `code`: of use for minutes, and harmful twice. Default: `notice`. */
+  readonly purpose?: "code" | "notice" | undefined;
+  /** What to do with queued mail that may have been taken. Default: `repeat` for a notice, `stop` for a code. */
+  readonly onUnknown?: "repeat" | "stop" | undefined;
+  /** 1–255 characters of ASCII: a second call with the same key gets the answer of the first, for 24 hours. */
+  readonly idempotencyKey?: string | undefined;
+  /** When the mail loses its use: it is not sent later. */
+  readonly expiresAt?: Date | undefined;
+  /** Whether to queue. Default: as the definition says (`enqueue_job`). */
+  readonly queue?: boolean | undefined;
+  /** Queues a mail that nobody gets, with the same effort: for answers that must not tell whether there was one. */
+  readonly decoy?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** The request that it is done for; its audit row then says so. */
   readonly request?: Context<Env>;
 }
 
 /** What became of a mail. */
-export type SubmitOutcome =
+export type MailOutcome =
   | { readonly state: "delivered"; readonly recipients: readonly RecipientOutcome[] }
   | { readonly state: "queued"; readonly mailId: string }
   | {
@@ -128,8 +130,8 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
     submit(
       server: string | readonly string[] | undefined,
       message: Message,
-      options?: SubmitOptions,
-    ): Promise<SubmitOutcome>;
+      options?: MailOptions,
+    ): Promise<MailOutcome>;
   };
   /** The database: what repositories are made of. */
   readonly store: Pick<Database, "read" | "write" | "commit" | "append">;

@@ -1,0 +1,165 @@
+import { getLogger } from "@logtape/logtape";
+import type { Context } from "hono";
+import type { Env } from "../contracts/env.ts";
+import type { Platform } from "../contracts/platform.ts";
+import type {
+  Capabilities,
+  CapabilityName,
+  ConfigKeys,
+  PluginAuditEntry,
+  PluginContext,
+} from "../contracts/plugin.ts";
+import { type AuditActor, auditEntry } from "../domain/audit.ts";
+import type { AddressBlock } from "../domain/network.ts";
+import type { Keyring } from "../secrets/keyring.ts";
+import { hashPassword, type PasswordCost, verifyPassword } from "../secrets/password.ts";
+import type { AuditRepository } from "../storage/audit-log.ts";
+import type { Database } from "../storage/database.ts";
+import type { TryRepository } from "../storage/tries.ts";
+import type { IsAllowed, RequireRight } from "../wire/guard.ts";
+import type { Candidate } from "./checks.ts";
+import type { Defer } from "./deferred.ts";
+import type { Events } from "./events.ts";
+import { createLimit } from "./limit.ts";
+import { createPluginMail, type SubmitAs, toNames } from "./mail.ts";
+import { randomText } from "./random-text.ts";
+import { createPluginSecrets } from "./secrets.ts";
+import type { Settings } from "./settings.ts";
+
+/** What every context is made of. */
+export interface ContextParts {
+  readonly database: Database;
+  readonly keyring: Keyring;
+  readonly platform: Platform;
+  readonly passwordCost: PasswordCost;
+  readonly newId: () => string;
+  readonly audit: AuditRepository;
+  readonly tries: TryRepository;
+  readonly secret: (name: string, bytes: number) => Promise<string>;
+  readonly submitAs: SubmitAs;
+  readonly requireRight: RequireRight;
+  readonly isAllowed: IsAllowed;
+  readonly defer: Defer;
+  readonly baseUrl: string;
+  readonly trustedClients: readonly AddressBlock[];
+  readonly actions: readonly string[];
+  readonly settings: Settings;
+  readonly events: Events;
+  readonly eventNames: () => readonly string[];
+  readonly provided: Partial<Capabilities>;
+}
+
+/** What one plugin can do. */
+export function createContext(plugin: Candidate, parts: ContextParts): PluginContext {
+  const { name, checked } = plugin;
+  const { database, platform, passwordCost: cost, settings, events } = parts;
+  const actorOf = (c: Context<Env> | null) => c?.get("actor") ?? nobody(name, c);
+  const serverKey = Object.entries(checked.config).find(([, key]) => key.namesServer)?.[0];
+  const secrets = createPluginSecrets({ ...parts, plugin: name, sealed: plugin.sealed ?? [] });
+
+  const auditRow = (
+    c: Context<Env> | null,
+    { action, ...said }: PluginAuditEntry,
+    ifChanged?: "ifChanged",
+  ) => {
+    const actor = { ...actorOf(c), ...(action === undefined ? {} : { action }) };
+    const entry = auditEntry(actor, platform.now(), said);
+    return ifChanged ? parts.audit.insertIfChanged(entry) : parts.audit.insert(entry);
+  };
+
+  return {
+    name,
+    mail: createPluginMail({
+      ...{ plugin: name, actorOf, submitAs: parts.submitAs, isHandling: events.isHandling },
+      configured: async () =>
+        serverKey === undefined ? [] : toNames((await settings.read([serverKey])).get(serverKey)),
+    }),
+    store: database,
+
+    requireRight(action) {
+      refuseUnknown(name, "action", action, parts.actions);
+      return (c, next) => parts.requireRight(action, c.get("auditAction"))(c, next);
+    },
+    isAllowed: parts.isAllowed,
+    audit: (c, entry) => database.append(auditRow(c, entry)),
+    auditRow,
+    clientAddress: (c) => c.get("clientAddress"),
+    isTrustedClient(c) {
+      const client = c.get("clientAddress");
+      return client !== null && parts.trustedClients.some((block) => block.contains(client));
+    },
+
+    emit(event, data) {
+      refuseUnknown(name, "event", event, plugin.events ?? []);
+      events.emit({ name: event, plugin: name, data });
+    },
+    eventNames: parts.eventNames,
+    use(capability) {
+      refuseUnknown(name, "capability", capability, plugin.requires ?? []);
+      return given(parts.provided, capability) ?? refuseMissing(name, capability);
+    },
+    find(capability) {
+      refuseUnknown(name, "capability", capability, [...(plugin.requires ?? []), ...(plugin.optional ?? [])]);
+      return given(parts.provided, capability) ?? null;
+    },
+
+    config: createConfig(checked.config, settings),
+    ...secrets,
+    password: {
+      hash: (text) => hashPassword(text, { randomBytes: platform.randomBytes, cost }),
+      verify: (text, phc) => verifyPassword(text, phc, { cost }),
+    },
+    limit: createLimit({ ...parts, plugin: name, mac: secrets.mac }),
+    defer: parts.defer,
+    baseUrl: parts.baseUrl,
+    log: createLog(name),
+    now: platform.now,
+    randomBytes: platform.randomBytes,
+    randomText: (length, alphabet) => randomText(length, alphabet, platform.randomBytes),
+    newId: parts.newId,
+  };
+}
+
+function nobody(plugin: string, c: Context<Env> | null): AuditActor {
+  return {
+    action: c?.get("auditAction") ?? `plugin ${plugin}`,
+    administrator: "",
+    realm: "",
+    client: c?.get("clientAddress") ?? "",
+    policies: "",
+    requestId: c?.get("requestId") ?? "",
+  };
+}
+
+function createConfig(keys: ConfigKeys, settings: Settings): PluginContext["config"] {
+  return {
+    get: async (name) => (await settings.read([name])).get(name),
+    all: async () => Object.fromEntries(await settings.read(Object.keys(keys))),
+  };
+}
+
+function createLog(plugin: string): PluginContext["log"] {
+  const log = getLogger(["sealpost", "plugin", plugin]);
+  return {
+    info: (text, properties = {}) => log.info(text, properties),
+    warning: (text, properties = {}) => log.warning(text, properties),
+    error: (text, properties = {}) => log.error(text, properties),
+  };
+}
+
+function given<N extends CapabilityName>(
+  provided: Partial<Capabilities>,
+  name: N,
+): Capabilities[N] | undefined {
+  return provided[name];
+}
+
+function refuseMissing(plugin: string, capability: string): never {
+  throw new TypeError(`"${capability}" is declared, but nothing is provided for ${plugin}`);
+}
+
+/** A mistake in the plugin. */
+function refuseUnknown(plugin: string, kind: string, name: string, known: readonly string[]): void {
+  if (known.includes(name)) return;
+  throw new TypeError(`${plugin} does not declare the ${kind} "${name}"`);
+}

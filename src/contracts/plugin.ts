@@ -65,7 +65,7 @@ export interface SealpostEvent {
 }
 export type EventHandler = (event: SealpostEvent) => Promise<void> | void;
 
-export interface MailOptions {
+export interface SubmitOptions {
   /** `code`: of use for minutes, and harmful twice. Default: `notice`. */
   readonly purpose?: "code" | "notice" | undefined;
   /** What to do with queued mail that may have been taken. Default: `repeat` for a notice, `stop` for a code. */
@@ -84,7 +84,7 @@ export interface MailOptions {
 }
 
 /** What became of a mail. */
-export type MailOutcome =
+export type SubmitOutcome =
   | { readonly state: "delivered"; readonly recipients: readonly RecipientOutcome[] }
   | { readonly state: "queued"; readonly mailId: string }
   | {
@@ -130,8 +130,8 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
     submit(
       server: string | readonly string[] | undefined,
       message: Message,
-      options?: MailOptions,
-    ): Promise<MailOutcome>;
+      options?: SubmitOptions,
+    ): Promise<SubmitOutcome>;
   };
   /** The database: what repositories are made of. */
   readonly store: Pick<Database, "read" | "write" | "commit" | "append">;

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import type { Env } from "../contracts/env.ts";
-import type { MailOptions, MailOutcome, PluginContext } from "../contracts/plugin.ts";
+import type { PluginContext, SubmitOptions, SubmitOutcome } from "../contracts/plugin.ts";
 import type { AuditActor } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
 
@@ -14,8 +14,8 @@ export type SubmitAs = (submitter: {
 }) => (
   server: string | readonly string[],
   message: Message,
-  options: Omit<MailOptions, "request">,
-) => Promise<MailOutcome>;
+  options: Omit<SubmitOptions, "request">,
+) => Promise<SubmitOutcome>;
 
 /** How a plugin sends mail. */
 export function createPluginMail(parts: {

@@ -118,6 +118,27 @@ export const SETTINGS = {
     oneOf("smtp", "worker-mailer"),
     "Transport driver; `worker-mailer` on Workers only, where the build has to be given it, too",
   ),
+  wake: setting(
+    "SEALPOST_WAKE",
+    "poll",
+    oneOf("poll", "bullmq", "cloudflare"),
+    "How workers hear of queued mail: `poll`: at once in the same process, each second in others; `bullmq`: by Redis; `cloudflare`: by Queues, on Workers only",
+  ),
+  redisUrl: setting(
+    "SEALPOST_REDIS_URL",
+    "redis://127.0.0.1:6379/0",
+    v.pipe(
+      text,
+      v.check(
+        (value) => /^rediss?:\/\//.test(value) && URL.canParse(value),
+        "expected redis://… or rediss://…",
+      ),
+      v.transform((value) => new Secret(value)),
+    ),
+    "Redis for `bullmq`; its database is this instance's alone",
+    // It may hold a password.
+    { secret: true },
+  ),
   tokenSeconds: setting(
     "SEALPOST_TOKEN_SECONDS",
     "3600",

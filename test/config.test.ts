@@ -19,6 +19,7 @@ describe("parseConfig()", () => {
       ...{
         secrets: "reveal",
         transport: "smtp",
+        wake: "poll",
         tokenSeconds: 3_600,
         tlsCa: "",
         ehloName: "",
@@ -38,6 +39,7 @@ describe("parseConfig()", () => {
     ["PORT", "0", "port", 0],
     ["SEALPOST_DATABASE_URL", ":memory:", "databaseUrl", ":memory:"],
     ["SEALPOST_SECRETS", "censor", "secrets", "censor"],
+    ["SEALPOST_WAKE", "bullmq", "wake", "bullmq"],
     ["SEALPOST_EGRESS_PORTS", "25, 587,", "egressPorts", [25, 587]],
     ["SEALPOST_EHLO_NAME", "[192.0.2.1]", "ehloName", "[192.0.2.1]"],
     ["SEALPOST_LOG", "debug", "log", "debug"],
@@ -59,6 +61,9 @@ describe("parseConfig()", () => {
     ["SEALPOST_DATABASE_URL", "postgres://localhost"],
     ["SEALPOST_SECRETS", "hide"],
     ["SEALPOST_TRANSPORT", "pigeon"],
+    ["SEALPOST_WAKE", "rooster"],
+    ["SEALPOST_REDIS_URL", "http://localhost:6379"],
+    ["SEALPOST_REDIS_URL", "redis://["],
     ["SEALPOST_TOKEN_SECONDS", "59"],
     ["SEALPOST_TOKEN_SECONDS", "604801"],
     ["SEALPOST_EHLO_NAME", "two words"],
@@ -92,10 +97,16 @@ describe("parseConfig()", () => {
       "SEALPOST_DATABASE_TOKEN",
       "SEALPOST_KEYS",
       "SEALPOST_ADMIN_PASSWORD",
+      "SEALPOST_REDIS_URL",
     ]);
     const url = "https://db.example.org/?authToken=hunter2";
     expect(refusal({ SEALPOST_DATABASE_URL: `postgres${url}` })?.message).not.toContain("hunter2");
-    const values = secrets.map(({ name }) => [name, name === "SEALPOST_DATABASE_URL" ? "file:x" : "hunter2"]);
+    expect(refusal({ SEALPOST_REDIS_URL: "redis://:hunter2@[" })?.message).not.toContain("hunter2");
+    const urls: Record<string, string> = {
+      SEALPOST_DATABASE_URL: "file:x",
+      SEALPOST_REDIS_URL: "redis://:hunter2@127.0.0.1",
+    };
+    const values = secrets.map(({ name }) => [name, urls[name] ?? "hunter2"]);
     const config = parseConfig(Object.fromEntries(values));
     expect(`${JSON.stringify(config)}${Bun.inspect(config)}`).not.toContain("hunter2");
     expect(config.keys.reveal()).toBe("hunter2");

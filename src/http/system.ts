@@ -7,8 +7,7 @@ import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
-import { collectParameters } from "../wire/parameters.ts";
-import { pathParams } from "../wire/params.ts";
+import { allParams, pathParams } from "../wire/params.ts";
 
 const READ = "configread";
 const WRITE = "configwrite";
@@ -58,8 +57,9 @@ export function systemRoutes({ plugins: { settings }, requireRight, platform }: 
         body: values,
       }),
       requireRight(WRITE, `POST /system/${SET_ROUTE}`),
+      allParams(),
       async (c) => {
-        const given = [...(await collectParameters(c))].filter(([name]) => {
+        const given = Object.entries(c.req.valid("json")).filter(([name]) => {
           return !(REMARK.test(name) && settings.names.includes(name.replace(REMARK, "")));
         });
         return c.json(success(await settings.set(new Map(given), c.get("actor")), platform.now()));

@@ -161,6 +161,15 @@ export function createRegistry(
       );
     },
 
+    /** Names of the plugins that send through this definition. A plugin that cannot say so does not count. */
+    async usersOf(identifier: string): Promise<string[]> {
+      const named = await Promise.all(running.map(serversNamed)).catch((error) => {
+        log.warning("Not every plugin could say where it sends: {error}", { error });
+        return [];
+      });
+      return running.filter((_, at) => named[at]?.includes(identifier)).map(({ name }) => name);
+    },
+
     /** In reverse order of the set-up; one that fails does not keep the others from closing. */
     async close(): Promise<void> {
       for (const { name, running: run } of running.toReversed()) {

@@ -33,6 +33,19 @@ export function pathParams<const S extends ParamsSchema>(schema: S): Checked<S, 
   return checked(schema, "param", async (c) => new Map(Object.entries(c.req.param())));
 }
 
+const anyNames = v.record(v.string(), v.unknown());
+
+/** For parameters whose names are not known beforehand, such as `option.<key>`; `c.req.valid("json")` has them all. */
+export function allParams(): Checked<typeof anyNames, "json"> {
+  const middleware: Checked<typeof anyNames, "json"> = async (c, next) => {
+    const raw = await collectParameters(c);
+    for (const [name, value] of raw) refuseUnstorable(name, value);
+    c.req.addValidatedData("json", Object.fromEntries(raw));
+    await next();
+  };
+  return Object.assign(middleware, { [uniqueSymbol]: { target: "json", ...resolver(anyNames) } });
+}
+
 /**
  * hono-openapi's own validator looks at one source at a time; ours merges them first, so it is tagged the way
  * hono-openapi tags its own.

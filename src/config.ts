@@ -187,6 +187,12 @@ export const SETTINGS = {
     wholeNumber(1, 36_500),
     "How long audit rows are kept, in days",
   ),
+  mailDays: setting(
+    "SEALPOST_MAIL_DAYS",
+    "30",
+    wholeNumber(1, 36_500),
+    "How long queued mail is kept in the record once it has ended, in days; its content goes at once",
+  ),
   log: setting(
     "SEALPOST_LOG",
     "info",

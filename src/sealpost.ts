@@ -10,10 +10,12 @@ import { createServices, type Drivers, type InstanceSettings } from "./services.
 /** Drivers, and settings whose defaults are those of the server. */
 export interface SealpostOptions
   extends Drivers,
-    Partial<InstanceSettings>,
+    Partial<Omit<InstanceSettings, "trustedClients">>,
     Partial<Omit<AppSettings, "trustedProxies">> {
   /** IP addresses or CIDR blocks whose `X-Forwarded-For` counts; default: none. */
   readonly trustedProxies?: readonly string[];
+  /** IP addresses or CIDR blocks of clients that limits by address are not for, such as a RADIUS server. */
+  readonly trustedClients?: readonly string[];
 }
 
 /** One instance: its HTTP interface and its way to send mail. */
@@ -40,14 +42,20 @@ export interface Sealpost extends AsyncDisposable {
 
 /**
  * Builds an instance without any I/O.
- * @throws {SealpostError} `bad_setting` for a trusted proxy that is no address.
+ * @throws {SealpostError} `bad_setting` for a trusted proxy or client that is no address, and for plugins whose options
+ * are wrong or that do not go together; one line with everything.
  */
 export function createSealpost(options: SealpostOptions): Sealpost {
   const defaults = parseConfig({});
   const { tokenSeconds = defaults.tokenSeconds, auditDays = defaults.auditDays } = options;
+  const { mailDays = defaults.mailDays } = options;
   const { hostName = "localhost", revealSecrets = defaults.secrets === "reveal" } = options;
-  const services = createServices(options, { ...options, tokenSeconds, auditDays, hostName });
-  const trustedProxies = (options.trustedProxies ?? []).map(proxy);
+  const trustedProxies = addressBlocks("trustedProxies", options);
+  const trustedClients = addressBlocks("trustedClients", options);
+  const services = createServices(options, {
+    ...options,
+    ...{ tokenSeconds, auditDays, mailDays, hostName, trustedClients },
+  });
   const app = createApp(services, { ...options, revealSecrets, trustedProxies });
   return {
     app,
@@ -65,10 +73,11 @@ export function createSealpost(options: SealpostOptions): Sealpost {
   };
 }
 
-function proxy(text: string): AddressBlock {
-  const block = parseAddressBlock(text);
-  if (block) return block;
-  throw new SealpostError("bad_setting", `"trustedProxies": no IP address or CIDR block: ${text}`, {
-    parameter: "trustedProxies",
+function addressBlocks(name: "trustedProxies" | "trustedClients", options: SealpostOptions): AddressBlock[] {
+  return (options[name] ?? []).map((text) => {
+    const block = parseAddressBlock(text);
+    if (block) return block;
+    const message = `"${name}": no IP address or CIDR block: ${text}`;
+    throw new SealpostError("bad_setting", message, { parameter: name });
   });
 }

@@ -9,16 +9,18 @@ import { createPolicies } from "./access/policies.ts";
 import { type RekeyResult, rekey } from "./access/rekey.ts";
 import { createTokens } from "./access/tokens.ts";
 import type { Platform } from "./contracts/platform.ts";
+import type { Plugin } from "./contracts/plugin.ts";
 import type { Transport } from "./contracts/transport.ts";
+import type { Wake, WakeSource } from "./contracts/wake.ts";
+import type { AddressBlock } from "./domain/network.ts";
 import { CORE_ACTIONS } from "./domain/policy.ts";
 import { uuidFrom } from "./domain/uuid.ts";
 import { SealpostError } from "./errors.ts";
-import { createDeliver } from "./mail/deliver.ts";
-import { createSaveServer } from "./mail/save-server.ts";
-import { createServers } from "./mail/servers.ts";
-import { createPrepareSigner } from "./mail/signing.ts";
-import { createSubmit } from "./mail/submit.ts";
-import { createTestMail } from "./mail/test-mail.ts";
+import { createMailServices } from "./mail/services.ts";
+import type { DrainOptions } from "./mail/worker.ts";
+import { type Defer, Deferred } from "./plugin/deferred.ts";
+import { createRegistry, readPlugins } from "./plugin/registry.ts";
+import { DEFAULT_REQUEST_MS } from "./plugin/routes.ts";
 import type { Keyring } from "./secrets/keyring.ts";
 import { DEFAULT_PASSWORD_COST, type PasswordCost } from "./secrets/password.ts";
 import { createAdminRepository } from "./storage/admins.ts";
@@ -29,8 +31,9 @@ import { migrate } from "./storage/migrate.ts";
 import { MIGRATIONS } from "./storage/migrations/index.ts";
 import { createPolicyRepository } from "./storage/policies.ts";
 import { createSealedRepository } from "./storage/sealed.ts";
-import { createSmtpServerRepository } from "./storage/smtp-servers.ts";
 import { createTryRepository } from "./storage/tries.ts";
+import { createPollWake } from "./wake/poll.ts";
+import { createIsAllowed, createRequireRight } from "./wire/guard.ts";
 
 /** What an entry chooses for its runtime. */
 export interface Drivers {
@@ -38,6 +41,10 @@ export interface Drivers {
   readonly keyring: Keyring;
   readonly transport: Transport;
   readonly platform: Platform;
+  /** How workers are told of queued mail; default: those of this process are told, the others look each second. */
+  readonly wake?: Wake & Partial<WakeSource>;
+  /** Keeps the runtime from ending work with the request that has begun it; on Workers `waitUntil`. */
+  readonly defer?: Defer;
 }
 
 export interface InstanceSettings {
@@ -45,11 +52,23 @@ export interface InstanceSettings {
   readonly tokenSeconds: number;
   /** How long audit rows are kept, in days. */
   readonly auditDays: number;
+  /** How long mails are kept that have ended, in days. */
+  readonly mailDays: number;
   /** Domain of a Message-ID when the sender has none. */
   readonly hostName: string;
   /** Cost of a password hash; lower it in tests only. */
   readonly passwordCost?: PasswordCost;
+  readonly plugins?: readonly Plugin[];
+  /** Public URL for links in mails. */
+  readonly baseUrl?: string;
+  /** Clients that limits by address are not for. */
+  readonly trustedClients?: readonly AddressBlock[];
+  /** Bound of a request to a plugin, in milliseconds. */
+  readonly pluginRequestMs?: number;
 }
+
+/** What the audit log says of mail that the host app sends by itself. */
+const HOST = { action: "submit", administrator: "", realm: "", client: "", policies: "", requestId: "" };
 
 export type Services = ReturnType<typeof createServices>;
 
@@ -63,13 +82,13 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const audit = createAuditRepository(database);
   const adminRepository = createAdminRepository(database);
   const policyRepository = createPolicyRepository(database);
-  const smtpServers = createSmtpServerRepository(database);
-  const sealed = createSealedRepository(database);
+  const pluginSet = readPlugins(settings.plugins ?? []);
+  const sealed = createSealedRepository(database, pluginSet.sealed);
 
   const instance = createInstance({ ...shared, repository: createInstanceRepository(database), sealed });
   const trail = createAuditTrail({ ...shared, repository: audit, keepDays: settings.auditDays });
   const tries = createTryRepository(database);
-  const actions = Object.keys(CORE_ACTIONS);
+  const actions = [...Object.keys(CORE_ACTIONS), ...pluginSet.actions];
   const authorization = createAuthorization({ ...shared, policies: policyRepository, actions });
   const authentication = createAuthentication({
     ...shared,
@@ -86,19 +105,30 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const policies = createPolicies({ ...shared, repository: policyRepository, audit, commitChange });
   const admins = createAdmins({ ...shared, repository: adminRepository, audit, commitChange });
 
-  const servers = createServers({ ...shared, repository: smtpServers, audit });
-  const submit = createSubmit({
-    loadServer: servers.load,
-    prepareSigner: createPrepareSigner(platform),
-    deliver: createDeliver(transport),
-    platform,
-    hostName: settings.hostName,
+  const wake = drivers.wake ?? createPollWake(platform);
+  const { makeWorker, ...mail } = createMailServices({
+    ...{ ...shared, transport, wake, audit, mac: instance.mac },
+    ...{ hostName: settings.hostName, mailDays: settings.mailDays },
+    notify: (name, data) => plugins.emit({ name, data: { ...data } }),
   });
-  const saveServer = createSaveServer({ ...shared, repository: smtpServers, servers, audit });
-  const testMail = createTestMail({ ...shared, repository: smtpServers, servers, audit, submit });
+
+  const requireRight = createRequireRight({ authentication, authorization });
+  const deferred = new Deferred(drivers.defer);
+  const plugins = createRegistry(pluginSet, {
+    ...{ ...shared, audit, tries, submitAs: mail.submitFor, requireRight, actions },
+    isAllowed: createIsAllowed({ authentication, authorization }),
+    secret: instance.secret,
+    defer: deferred.add,
+    baseUrl: (settings.baseUrl ?? "").replace(/\/+$/, ""),
+    trustedClients: settings.trustedClients ?? [],
+    requestMs: settings.pluginRequestMs ?? DEFAULT_REQUEST_MS,
+    serverNames: async () => (await mail.servers.list()).map(({ identifier }) => identifier),
+  });
 
   /** Deletes what has been kept for long enough. */
   async function prune(): Promise<void> {
+    await plugins.prune();
+    await mail.prune();
     await trail.prune();
     await database.commit([tries.prune(platform.now())]);
   }
@@ -109,18 +139,29 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     authentication,
     authorization,
     platform,
+    plugins,
     policies,
-    saveServer,
-    servers,
-    submit,
-    testMail,
+    requireRight,
     trail,
+    ...mail,
     prune,
+
+    /** For the code of the host app. */
+    submit: mail.submitFor({ name: "host", actor: HOST }),
+
+    /** Sends queued mail until the signal is aborted and what is in flight has ended. */
+    async work(signal: AbortSignal): Promise<void> {
+      if (isSource(wake)) await makeWorker().run(wake, { signal });
+    },
+
+    /** Sends the queued mail that is due. */
+    drain: (options: DrainOptions): Promise<void> => makeWorker().drain(options),
 
     /** Migrates, checks the keys and reads the token secret; before the first request. */
     async start(): Promise<void> {
-      await migrate(database, MIGRATIONS, platform);
+      await migrate(database, [...MIGRATIONS, ...pluginSet.migrations], platform);
       await instance.start();
+      await plugins.start();
     },
 
     /** @throws {SealpostError} `database_unavailable` if this instance cannot do its work. */
@@ -137,8 +178,15 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
 
     /** Ends what is in flight, then closes the connections. */
     async [Symbol.asyncDispose](): Promise<void> {
+      await deferred.drain();
+      await plugins.close();
+      await wake[Symbol.asyncDispose]();
       await transport[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
     },
   };
+}
+
+function isSource(wake: Wake & Partial<WakeSource>): wake is Wake & WakeSource {
+  return wake.listen !== undefined;
 }

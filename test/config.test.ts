@@ -25,7 +25,7 @@ describe("parseConfig()", () => {
         ehloName: "",
         egress: "private",
       },
-      ...{ egressPorts: [], trustedProxies: [], auditDays: 365, log: "info" },
+      ...{ egressPorts: [], trustedProxies: [], auditDays: 365, mailDays: 30, log: "info" },
     });
     expect(parseConfig({}).keys.isEmpty).toBe(true);
   });

@@ -47,6 +47,7 @@ function report(result: SubmitResult, server: ServerView, recipient: string): vo
     print(`Delivered to ${recipient}${result.smime?.signed ? ", signed" : ""}${words}`);
     return;
   }
+  if (result.state === "queued") return print(`Queued for ${recipient} as mail ${result.mailId}`);
   const { phase, code, reply } = result.failure;
   const endpoint = parseEndpoint(server);
   print(`Not delivered: ${code} in phase ${phase}${reply ? ` (${reply.code} ${reply.text})` : ""}`);

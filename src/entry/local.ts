@@ -42,8 +42,8 @@ export interface LocalDrivers extends Drivers {
  */
 export async function openLocal(config: Config): Promise<LocalInstance> {
   const { cutMail, hostName, ...drivers } = await openLocalDrivers(config);
-  const { tokenSeconds, auditDays } = config;
-  const services = createServices(drivers, { tokenSeconds, auditDays, hostName });
+  const { tokenSeconds, auditDays, mailDays } = config;
+  const services = createServices(drivers, { tokenSeconds, auditDays, mailDays, hostName });
   try {
     await services.start();
     return { services, platform, cutMail, [Symbol.asyncDispose]: services[Symbol.asyncDispose] };

@@ -49,13 +49,16 @@ async function serve({ listen, cli }: Runtime): Promise<void> {
   const password = await makeFirstAdmin(config, instance.services, instance.platform);
   const passwordRemark = `shown this once; change it with: ${cli} admin passwd ${config.adminUser}`;
   printWelcome(config, { url: server.url, password, passwordRemark });
+  const stopWork = new AbortController();
+  const working = instance.services.work(stopWork.signal);
   const pruning = setInterval(() => prune(instance), PRUNE_EVERY_MS);
   prune(instance);
 
   const signal = await stopping;
   log.info("Stopping on {signal}", { signal });
   clearInterval(pruning);
-  await stop(server, instance);
+  stopWork.abort();
+  await stop(server, instance, working);
 }
 
 function appOf({ secrets, trustedProxies }: Config, { services }: LocalInstance) {
@@ -63,7 +66,7 @@ function appOf({ secrets, trustedProxies }: Config, { services }: LocalInstance)
 }
 
 /** Lets what is in flight end, and bounds how long that takes. */
-async function stop(server: HttpServer, instance: LocalInstance): Promise<void> {
+async function stop(server: HttpServer, instance: LocalInstance, working: Promise<void>): Promise<void> {
   const timers = [
     setTimeout(() => instance.cutMail(), CUT_MAIL_AFTER_MS),
     setTimeout(() => server.close(), CLOSE_CLIENTS_AFTER_MS),
@@ -71,6 +74,7 @@ async function stop(server: HttpServer, instance: LocalInstance): Promise<void> 
   ];
   await server.finish();
   await server.close();
+  await working;
   await instance[Symbol.asyncDispose]();
   for (const timer of timers) clearTimeout(timer);
 }

@@ -23,8 +23,8 @@ export interface WorkerInstance {
  */
 export function createWorkerInstance(config: Config): WorkerInstance {
   const { hostName, clientAddress, ...drivers } = createWorkerDrivers(config);
-  const { tokenSeconds, auditDays } = config;
-  const services = createServices(drivers, { tokenSeconds, auditDays, hostName });
+  const { tokenSeconds, auditDays, mailDays } = config;
+  const services = createServices(drivers, { tokenSeconds, auditDays, mailDays, hostName });
   const app = createApp(services, {
     revealSecrets: config.secrets === "reveal",
     trustedProxies: [],

@@ -38,7 +38,7 @@ function censored(isSet: boolean): string {
 
 /** `detail.delivery`: what happened to a test mail, and what to change. */
 export function toDeliveryView(
-  result: SubmitResult,
+  result: Exclude<SubmitResult, { readonly state: "queued" }>,
   input: Pick<SmtpServerFields, "server" | "port" | "tls" | "username">,
 ): DeliveryView {
   const failure = result.state === "failed" ? result.failure : null;
@@ -68,7 +68,7 @@ function tlsView(tls: { protocol: string | null; peer: string | null; daysLeft: 
   return tls && { protocol: tls.protocol, peer: tls.peer, days_left: tls.daysLeft };
 }
 
-function rejectedOf(result: SubmitResult): DeliveryView["rejected"] {
+function rejectedOf(result: Parameters<typeof toDeliveryView>[0]): DeliveryView["rejected"] {
   return result.recipients.flatMap(({ recipient, receipt }) => {
     if (receipt.successful) return [];
     const { reply, retryable } = receipt.failure;

@@ -8,6 +8,7 @@ import { invalidParameter, SealpostError } from "../errors.ts";
 import type { SaveServer } from "../mail/save-server.ts";
 import type { Servers, ServerView } from "../mail/servers.ts";
 import type { TestMail } from "../mail/test-mail.ts";
+import type { Registry } from "../plugin/registry.ts";
 import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
@@ -36,6 +37,7 @@ export interface SmtpServerParts {
   readonly servers: Servers;
   readonly saveServer: SaveServer;
   readonly testMail: TestMail;
+  readonly plugins: Pick<Registry, "usersOf">;
   readonly trail: AuditTrail;
   readonly requireRight: RequireRight;
   readonly platform: Pick<Platform, "now">;
@@ -75,7 +77,7 @@ export function smtpServerCollection(parts: SmtpServerParts) {
 
 /** One definition by name, and the test of one that need not be saved. */
 export function smtpServerRoutes(parts: SmtpServerParts) {
-  const { servers, saveServer, testMail, trail, requireRight, platform, revealSecrets } = parts;
+  const { servers, saveServer, testMail, plugins, trail, requireRight, platform, revealSecrets } = parts;
   const now = () => platform.now();
 
   return new Hono<Env>()
@@ -87,11 +89,16 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
         tag,
         answer: v.boolean(),
         detail: v.object({
-          delivery: deliveryView,
+          delivery: v.optional(deliveryView),
           smime: v.optional(smimeView),
           queued: v.optional(v.boolean()),
+          mail_id: v.optional(v.string()),
         }),
         body: testParams,
+        refusals: [409],
+        headers: {
+          "Idempotency-Key": "A second call with the same key gets the answer of the first, for 24 hours",
+        },
       }),
       requireRight(WRITE, `POST /smtpserver/${TEST_ROUTE}`),
       bodyParams(testParams),
@@ -102,13 +109,18 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
         const input = toServerInput(params);
         const test = { identifier: params.identifier, recipient };
         c.set("auditTarget", { identifier: test.identifier, recipient: recipient.address });
-        const result = await testMail.sendUnsaved(input, test, c.get("actor"));
+        const result = await testMail.sendUnsaved(input, test, c.get("actor"), {
+          idempotencyKey: c.req.header("idempotency-key"),
+          idempotencyContent: JSON.stringify(params),
+        });
+        const isQueued = result.state === "queued";
         const detail = {
-          delivery: toDeliveryView(result, input),
-          ...(result.smime ? { smime: result.smime } : {}),
-          ...(input.enqueueJob ? { queued: false } : {}),
+          delivery: isQueued ? undefined : toDeliveryView(result, input),
+          smime: result.smime ?? undefined,
+          queued: isQueued || (input.enqueueJob ? false : undefined),
+          mail_id: isQueued ? result.mailId : undefined,
         };
-        return c.json(success(result.state === "delivered", now(), detail));
+        return c.json(success(result.state !== "failed", now(), detail));
       },
     )
     .all(`/${TEST_ROUTE}`, allowOnly("POST"))
@@ -175,6 +187,9 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
         operationId: "deleteSmtpServer",
         tag,
         answer: v.boolean(),
+        detail: v.object({
+          used_by: v.pipe(v.array(v.string()), v.description("Plugins that send through it")),
+        }),
         refusals: [412],
         headers: { "If-Match": "Delete only this version (ETag)" },
       }),
@@ -183,7 +198,9 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
       async (c) => {
         const ifMatch = readIfMatch(c.req.header("if-match"));
         const { identifier } = c.req.valid("param");
-        return c.json(success(await servers.remove(identifier, ifMatch, c.get("actor")), now()));
+        const used_by = await plugins.usersOf(identifier);
+        const detail = used_by.length > 0 ? { used_by } : undefined;
+        return c.json(success(await servers.remove(identifier, ifMatch, c.get("actor")), now(), detail));
       },
     )
     .all("/:identifier", allowOnly("GET", "POST", "DELETE"));

@@ -1,4 +1,4 @@
-import type { Transport } from "../contracts/transport.ts";
+import type { SendOptions, Transport } from "../contracts/transport.ts";
 import type { Failure, Receipt } from "../domain/delivery.ts";
 import type { SendingServer } from "../domain/smtp-server.ts";
 
@@ -18,10 +18,7 @@ export interface FinishedMail {
   readonly bytes: Uint8Array;
 }
 
-export type Deliver = (
-  mail: FinishedMail,
-  options: { readonly signal: AbortSignal },
-) => Promise<RecipientResult[]>;
+export type Deliver = (mail: FinishedMail, options: SendOptions) => Promise<RecipientResult[]>;
 
 /**
  * Makes the one function that hands bytes to a transport: one recipient, one transaction (of several recipients in
@@ -29,10 +26,10 @@ export type Deliver = (
  * does; a cancelled mail is a failure `cancelled`.
  */
 export function createDeliver(transport: Transport): Deliver {
-  return async ({ server, from, recipients, bytes }, { signal }) => {
+  return async ({ server, from, recipients, bytes }, options) => {
     const one = async (recipient: string): Promise<RecipientResult> => {
       const delivery = { server, poolKey: server.poolKey, from, recipient, bytes };
-      return { recipient, receipt: await sendOrCancel(transport, delivery, signal) };
+      return { recipient, receipt: await sendOrCancel(transport, delivery, options) };
     };
     return Promise.all(recipients.map(one));
   };
@@ -41,12 +38,12 @@ export function createDeliver(transport: Transport): Deliver {
 async function sendOrCancel(
   transport: Transport,
   delivery: Parameters<Transport["send"]>[0],
-  signal: AbortSignal,
+  options: SendOptions,
 ): Promise<Receipt> {
   try {
-    return await transport.send(delivery, { signal });
+    return await transport.send(delivery, options);
   } catch (error) {
-    if (!signal.aborted) throw error;
+    if (!options.signal.aborted) throw error;
     return { successful: false, failure: cancelled(), timingMs: {}, tls: null };
   }
 }

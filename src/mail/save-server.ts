@@ -7,6 +7,7 @@ import { invalidParameter, SealpostError } from "../errors.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../storage/smtp-servers.ts";
+import type { Circuit } from "./circuit.ts";
 import { type IdentityFields, inspectOnSave } from "./identity-check.ts";
 import { type EtagCondition, etagOf, type SealedField, type Servers, staleError } from "./servers.ts";
 
@@ -62,10 +63,11 @@ export function createSaveServer(parts: {
   readonly repository: SmtpServerRepository;
   readonly servers: Servers;
   readonly audit: AuditRepository;
+  readonly circuit: Circuit;
   readonly platform: Platform;
   readonly newId: () => string;
 }): SaveServer {
-  const { database, repository, servers, audit, platform, newId } = parts;
+  const { database, repository, servers, audit, circuit, platform, newId } = parts;
 
   async function plan(identifier: string, input: ServerInput, stored: SmtpServerRow | undefined) {
     const endpoint = endpointOf(input);
@@ -130,6 +132,8 @@ export function createSaveServer(parts: {
       const [written] = await database.commit([
         stored ? repository.update(row, kept) : repository.insert(row),
         audit.insertIfChanged(entry),
+        // What was wrong may be right now: waiting mail tries it at once.
+        circuit.forget(identifier),
       ]);
       if (written.rowsAffected > 0) return { etag: etagOf(row), warnings };
     }

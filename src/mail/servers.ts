@@ -10,6 +10,7 @@ import { open, seal } from "../secrets/seal.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
 import { type SmtpServerRepository, type SmtpServerRow, versionKey } from "../storage/smtp-servers.ts";
+import type { Circuit } from "./circuit.ts";
 
 /** The sealed columns of a definition, by field. */
 const SEALED_COLUMNS = {
@@ -40,10 +41,11 @@ export function createServers(parts: {
   readonly database: Database;
   readonly repository: SmtpServerRepository;
   readonly audit: AuditRepository;
+  readonly circuit: Circuit;
   readonly keyring: Keyring;
   readonly platform: Platform;
 }) {
-  const { database, repository, audit, keyring, platform } = parts;
+  const { database, repository, audit, circuit, keyring, platform } = parts;
   const kept = new BoundedCache<ServerView>(MOST_KEPT);
 
   async function openField(row: SmtpServerRow, field: SealedField): Promise<Secret> {
@@ -165,7 +167,11 @@ export function createServers(parts: {
         }
         if (ifMatch && !ifMatch(etagOf(row))) throw staleError();
         const entry = auditEntry(actor, platform.now(), { success: true, identifier });
-        const [removed] = await database.commit([repository.remove(row), audit.insertIfChanged(entry)]);
+        const [removed] = await database.commit([
+          repository.remove(row),
+          audit.insertIfChanged(entry),
+          circuit.forget(identifier),
+        ]);
         if (removed.rowsAffected > 0) return true;
       }
     },

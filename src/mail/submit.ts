@@ -1,127 +1,205 @@
+import { getLogger } from "@logtape/logtape";
 import type { Platform } from "../contracts/platform.ts";
-import type { Failure, FailureCode, Phase } from "../domain/delivery.ts";
+import type { SubmitOptions as PluginSubmitOptions } from "../contracts/plugin.ts";
+import { type AuditActor, type AuditEntry, auditEntry } from "../domain/audit.ts";
+import type { Failure } from "../domain/delivery.ts";
 import { domainOf, type Mailbox } from "../domain/mailbox.ts";
-import type { ComposedMessage, Message, MessageIdentity } from "../domain/message.ts";
+import type { Message, MessageIdentity } from "../domain/message.ts";
 import type { SendingServer } from "../domain/smtp-server.ts";
-import { assemble } from "../message/assemble.ts";
-import { compose } from "../message/compose.ts";
-import { protectHeaders } from "../message/protect.ts";
-import { signEntity } from "../smime/sign.ts";
-import type { Deliver, RecipientResult } from "./deliver.ts";
-import { senderOf } from "./sender.ts";
-import type { PrepareSigner, SigningFailure } from "./signing.ts";
+import type { AuditRepository } from "../storage/audit-log.ts";
+import type { Database, Statement } from "../storage/database.ts";
+import type { RecipientResult } from "./deliver.ts";
+import type { Enqueue } from "./enqueue.ts";
+import type { SmimeResult } from "./finish.ts";
+import type { Idempotency } from "./idempotency.ts";
+import type { SendNow } from "./send-now.ts";
 
-/** Whether the mail left signed; null if the definition does not ask for it. */
-export type SmimeResult = { readonly signed: true } | ({ readonly signed: false } & SigningFailure) | null;
+/** A definition that a mail did not go through. */
+export interface PassedOver {
+  readonly identifier: string;
+  /** Why not. */
+  readonly code: string;
+}
 
 export type SubmitResult =
   | {
       readonly state: "delivered";
+      /** Name of the definition that it went through. */
+      readonly identifier: string;
       readonly recipients: readonly RecipientResult[];
+      readonly smime: SmimeResult;
+      /** Definitions before this one that were down. */
+      readonly passedOver: readonly PassedOver[];
+    }
+  | {
+      readonly state: "queued";
+      readonly identifier: string;
+      readonly mailId: string;
       readonly smime: SmimeResult;
     }
   | {
       readonly state: "failed";
+      readonly identifier: string;
       /** The failure that speaks for all: of the first recipient that was not reached. */
       readonly failure: Failure;
       readonly recipients: readonly RecipientResult[];
       readonly smime: SmimeResult;
+      /** Definitions before this one that were down. */
+      readonly passedOver: readonly PassedOver[];
     };
 
+/** How a mail is handed in. */
+export type SubmitOptions = Omit<PluginSubmitOptions, "request">;
+
+/** @param server name of a definition, names of which the next is used when one is down, or one that is not saved. */
 export type Submit = (
-  server: string | SendingServer,
+  server: string | readonly string[] | SendingServer,
   message: Message,
-  options?: { readonly signal?: AbortSignal },
+  options?: SubmitOptions,
 ) => Promise<SubmitResult>;
 
-export interface SubmitParts {
+/** On whose behalf mail is sent. */
+export interface Submitter {
+  /** Whose idempotency keys these are, and what the record says: `admin <name>`, `plugin <name>`, … */
+  readonly name: string;
+  readonly actor: AuditActor;
+}
+
+/** What only Sealpost's own callers say. */
+export interface OwnSubmitOptions extends SubmitOptions {
+  /** What the call is about, if it is more than what is submitted. */
+  readonly idempotencyContent?: string;
+}
+
+export type SubmitFor = (
+  submitter: Submitter,
+) => (
+  server: string | readonly string[] | SendingServer,
+  message: Message,
+  options?: OwnSubmitOptions,
+) => Promise<SubmitResult>;
+
+/** Statements to be committed together with what a call does. */
+export type Alongside = (result: SubmitResult) => readonly Statement[];
+
+const log = getLogger(["sealpost", "mail"]);
+
+/**
+ * Makes the one way by which mail leaves: compose → sign → deliver now, or store and wake. Test mail, mail of plugins
+ * and queued mail all come through here, so what a test shows holds for every mail.
+ */
+export function createSubmit(parts: {
   readonly loadServer: (identifier: string) => Promise<SendingServer | null>;
-  readonly prepareSigner: PrepareSigner;
-  readonly deliver: Deliver;
+  readonly sendNow: SendNow;
+  readonly enqueue: Enqueue;
+  readonly idempotency: Idempotency;
+  readonly database: Database;
+  readonly audit: AuditRepository;
   readonly platform: Platform;
   /** Domain of Message-ID when the sender has none of use. */
   readonly hostName: string;
+}): SubmitFor {
+  const { loadServer, sendNow, enqueue, idempotency, database, audit, platform, hostName } = parts;
+
+  async function submit(mail: Outgoing, alongside: Alongside): Promise<SubmitResult> {
+    const { named, options } = mail;
+    const names = typeof named === "string" ? [named] : isNames(named) ? named : null;
+    const server = names ? await firstOf(names, loadServer) : (named as SendingServer);
+    if (server && (options.queue ?? server.enqueueJob)) {
+      return enqueue(server, { ...mail, names: names ?? [] }, alongside);
+    }
+    const result = await sendNow(names ?? [named as SendingServer], mail);
+    await account(mail, result, alongside);
+    return result;
+  }
+
+  /** The mail is gone: to answer with an error now would have it sent again. */
+  async function account(mail: Outgoing, result: SubmitResult, alongside: Alongside): Promise<void> {
+    const entry = submitEntry(mail, result, platform.now());
+    try {
+      await Promise.all([audit.insert(entry), ...alongside(result)].map((row) => database.append(row)));
+    } catch (error) {
+      log.error("No audit row for a mail: {error}", { error });
+    }
+  }
+
+  return (submitter) =>
+    async (named, message, options = {}) => {
+      const identity = newIdentity(platform, hostName);
+      const mail = { named, message, options, submitter, identity };
+      const { idempotencyKey: key } = options;
+      if (key === undefined) return submit(mail, () => []);
+      const content = options.idempotencyContent ?? JSON.stringify([named, message, options]);
+      const call = await idempotency.begin({ scope: submitter.name, key, content });
+      if ("answer" in call) return JSON.parse(call.answer);
+      try {
+        return await submit(mail, (result) => [call.finish(result)]);
+      } catch (error) {
+        // Misuse: nothing was sent.
+        await database.commit([call.release()]);
+        throw error;
+      }
+    };
 }
 
-/**
- * Makes the one way by which mail leaves: load the definition → compose → sign → deliver. Test mail, mail of plugins
- * and queued mail all come through here, so what a test shows holds for every mail.
- */
-export function createSubmit({
-  loadServer,
-  prepareSigner,
-  deliver,
-  platform,
-  hostName,
-}: SubmitParts): Submit {
-  // The signal is made here: on Workers it belongs to the request that made it.
-  return async (named, message, { signal = new AbortController().signal } = {}) => {
-    const server = typeof named === "string" ? await loadServer(named) : named;
-    if (server === null) return failed("policy", "server_unknown");
+/** A mail on its way out. */
+export interface Outgoing {
+  readonly named: Parameters<Submit>[0];
+  readonly message: Message;
+  readonly options: OwnSubmitOptions;
+  readonly submitter: Submitter;
+  /** What is fixed of the mail, for the address that it comes from. */
+  readonly identity: (from: Mailbox) => MessageIdentity;
+}
 
-    const from = message.from ?? senderOf(server);
-    if (from === null) return failed("sender", "sender_missing");
+function isNames(named: Outgoing["named"]): named is readonly string[] {
+  return Array.isArray(named);
+}
 
-    const identity = newIdentity(from, platform, hostName);
-    const composed = await compose(message, identity);
-
-    const signed = await sign(server, composed, identity, message.from ?? null, prepareSigner);
-    if (signed.smime?.signed === false && server.dontSendOnError) {
-      return failed("sign", signed.smime.code, signed.smime);
-    }
-
-    const recipients = await deliver(
-      {
-        server,
-        from: from.address,
-        recipients: message.to.map((mailbox) => mailbox.address),
-        bytes: assemble(composed.headers, signed.entity),
-      },
-      { signal },
-    );
-    return summarize(recipients, signed.smime);
-  };
+async function firstOf(
+  names: readonly string[],
+  loadServer: (identifier: string) => Promise<SendingServer | null>,
+): Promise<SendingServer | null> {
+  for (const name of names) {
+    const server = await loadServer(name);
+    if (server) return server;
+  }
+  return null;
 }
 
 /** 128 bits: nobody guesses or repeats one. */
 const UNIQUE_BYTES = 16;
 
-function newIdentity(from: Mailbox, platform: Platform, hostName: string): MessageIdentity {
-  const domain = domainOf(from.address);
-  const idDomain = domain.startsWith("[") ? hostName : domain;
-  return {
-    from,
-    date: platform.now(),
-    messageId: `<${platform.randomBytes(UNIQUE_BYTES).toHex()}@${idDomain}>`,
-    boundary: platform.randomBytes(UNIQUE_BYTES).toHex(),
+function newIdentity(platform: Platform, hostName: string): Outgoing["identity"] {
+  const date = platform.now();
+  const unique = platform.randomBytes(UNIQUE_BYTES).toHex();
+  const boundary = platform.randomBytes(UNIQUE_BYTES).toHex();
+  return (from) => {
+    const domain = domainOf(from.address);
+    const idDomain = domain.startsWith("[") ? hostName : domain;
+    return { from, date, messageId: `<${unique}@${idDomain}>`, boundary };
   };
 }
 
-async function sign(
-  server: SendingServer,
-  composed: ComposedMessage,
-  { date, boundary }: MessageIdentity,
-  explicitFrom: Mailbox | null,
-  prepareSigner: PrepareSigner,
-): Promise<{ readonly entity: Uint8Array; readonly smime: SmimeResult }> {
-  if (server.signing === null) return { entity: composed.entity, smime: null };
-  const { signer, failure } = await prepareSigner(server.signing, explicitFrom);
-  if (failure) return { entity: composed.entity, smime: { ...failure, signed: false } };
-  const entity = await signEntity(protectHeaders(composed), signer, {
-    date,
-    boundary: `signed_${boundary}`,
+/** What the audit log says of a mail that was handed in. */
+export function submitEntry({ message, submitter }: Outgoing, result: SubmitResult, date: Date): AuditEntry {
+  return auditEntry(submitter.actor, date, {
+    ...auditOutcome(result),
+    identifier: result.identifier,
+    recipient: message.to.map(({ address }) => address).join(","),
   });
-  return { entity, smime: { signed: true } };
 }
 
-function failed(phase: Phase, code: FailureCode, smime: SmimeResult = null): SubmitResult {
-  const failure: Failure = { phase, code, reply: null, outcome: "not-sent", retryable: false };
-  return { state: "failed", failure, recipients: [], smime };
-}
-
-function summarize(recipients: readonly RecipientResult[], smime: SmimeResult): SubmitResult {
-  for (const { receipt } of recipients) {
-    if (!receipt.successful) return { state: "failed", failure: receipt.failure, recipients, smime };
+function auditOutcome(result: SubmitResult) {
+  const notes = result.smime?.signed === false ? [`sent unsigned: ${result.smime.code}`] : [];
+  if (result.state === "queued") {
+    return { success: true, outcome: "queued", phase: "", info: [...notes, result.mailId].join("; ") };
   }
-  return { state: "delivered", recipients, smime };
+  for (const { identifier, code } of result.passedOver) notes.push(`${identifier} was down: ${code}`);
+  if (result.state === "delivered") {
+    return { success: true, outcome: "sent", phase: "", info: notes.join("; ") };
+  }
+  const { phase, code, outcome } = result.failure;
+  const others = result.passedOver.length > 0 ? notes : [];
+  return { success: false, outcome, phase, info: [code, ...others].join("; ") };
 }

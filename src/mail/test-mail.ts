@@ -1,18 +1,15 @@
-import { getLogger } from "@logtape/logtape";
 import type { Platform } from "../contracts/platform.ts";
-import { type AuditActor, auditEntry } from "../domain/audit.ts";
+import type { AuditActor } from "../domain/audit.ts";
 import type { Mailbox } from "../domain/mailbox.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Endpoint, SendingServer } from "../domain/smtp-server.ts";
 import { invalidParameter } from "../errors.ts";
-import type { AuditRepository } from "../storage/audit-log.ts";
-import type { Database } from "../storage/database.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../storage/smtp-servers.ts";
 import { inspectForm } from "./identity-check.ts";
 import { CENSORED, endpointOf, refuseStrayPassword, type ServerInput } from "./save-server.ts";
 import { senderOf } from "./sender.ts";
 import type { SealedField, Servers } from "./servers.ts";
-import type { Submit, SubmitResult } from "./submit.ts";
+import type { OwnSubmitOptions, SubmitFor, SubmitResult } from "./submit.ts";
 
 /** Which configuration is tested, and where the mail goes. */
 export interface MailTest {
@@ -21,22 +18,18 @@ export interface MailTest {
   readonly recipient: Mailbox;
 }
 
-const log = getLogger(["sealpost", "mail"]);
-
 export type TestMail = ReturnType<typeof createTestMail>;
 
 /**
  * Tests of configurations. They only build a configuration and a message; sending is `submit`, as for every mail.
  */
 export function createTestMail(parts: {
-  readonly database: Database;
   readonly repository: SmtpServerRepository;
   readonly servers: Servers;
-  readonly audit: AuditRepository;
-  readonly submit: Submit;
+  readonly submitFor: SubmitFor;
   readonly platform: Platform;
 }) {
-  const { database, repository, servers, audit, submit, platform } = parts;
+  const { repository, servers, submitFor, platform } = parts;
 
   /** A secret as given, or the stored one that `__CENSORED__` stands for; absent means empty. */
   async function resolve(
@@ -84,36 +77,28 @@ export function createTestMail(parts: {
     server: string | SendingServer,
     { identifier, recipient }: MailTest,
     actor: AuditActor,
+    options: OwnSubmitOptions,
   ): Promise<SubmitResult> {
-    const result = await submit(server, testMessage(identifier, recipient));
-    const said = { ...auditOutcome(result), identifier, recipient: recipient.address };
-    const entry = audit.insert(auditEntry(actor, platform.now(), said));
-    // The mail is gone: to answer with an error now would have it sent again.
-    await database
-      .append(entry)
-      .catch((error) => log.error("No audit row for a test mail: {error}", { error }));
-    return result;
+    const submit = submitFor({ name: `admin ${actor.administrator}@${actor.realm}`, actor });
+    return submit(server, testMessage(identifier, recipient), options);
   }
 
   return {
     /** Tests a configuration that need not be saved. */
-    async sendUnsaved(input: ServerInput, test: MailTest, actor: AuditActor): Promise<SubmitResult> {
-      return send(await unsaved(input, test.identifier), test, actor);
+    async sendUnsaved(
+      input: ServerInput,
+      test: MailTest,
+      actor: AuditActor,
+      options: OwnSubmitOptions = {},
+    ): Promise<SubmitResult> {
+      return send(await unsaved(input, test.identifier), test, actor, options);
     },
 
-    /** Tests a definition as it is stored. */
+    /** Tests a definition as it is stored, while the caller waits. */
     async sendStored(test: MailTest, actor: AuditActor): Promise<SubmitResult> {
-      return send(test.identifier, test, actor);
+      return send(test.identifier, test, actor, { queue: false });
     },
   };
-}
-
-/** What the audit row says of a mail. */
-export function auditOutcome(result: SubmitResult) {
-  const unsigned = result.smime?.signed === false ? `sent unsigned: ${result.smime.code}` : "";
-  if (result.state === "delivered") return { success: true, outcome: "sent", phase: "", info: unsigned };
-  const { phase, code, outcome } = result.failure;
-  return { success: false, outcome, phase, info: code };
 }
 
 function testMessage(identifier: string, recipient: Mailbox) {

@@ -18,6 +18,8 @@ export interface Lane {
   readonly mailsPerMinute: number | null;
   /** Milliseconds since the epoch; null: the circuit is closed. */
   readonly openUntil: number | null;
+  /** Failures in a row. */
+  readonly failures: number | null;
 }
 
 export interface Claim {
@@ -72,7 +74,8 @@ export function createOutboxRepository({ read, write }: Database) {
           (SELECT min(due_at) FROM mail WHERE mail.lane = lanes.lane AND due_at IS NOT NULL) AS dueAt,
           smtp_server.max_connections AS maxConnections,
           smtp_server.mails_per_minute AS mailsPerMinute,
-          server_health.open_until AS openUntil
+          server_health.open_until AS openUntil,
+          server_health.failures AS failures
         FROM lanes
         LEFT JOIN smtp_server ON smtp_server.identifier = lanes.lane
         LEFT JOIN server_health ON server_health.identifier = lanes.lane
@@ -140,7 +143,11 @@ export function createOutboxRepository({ read, write }: Database) {
 
     /** Writes down what became of mails; one that is no longer held stays as it is. Returns the ids of the others. */
     settle(settlements: readonly Settlement[], now: Date) {
-      const rows = settlements.map(({ attempts: _, ...settlement }) => settlement);
+      // Of several for one mail the last counts: it knows what the others knew.
+      const latest = new Map(
+        settlements.map(({ attempts: _, ...settlement }) => [settlement.id, settlement]),
+      );
+      const rows = [...latest.values()];
       return write.all<{ readonly id: string }>(sql`
         UPDATE mail SET
           state = one.value ->> 'state',

@@ -1,7 +1,7 @@
-import { getTableName, ne, sql } from "drizzle-orm";
+import { and, asc, getTableName, gt, ne, sql } from "drizzle-orm";
 import type { SealedColumns } from "../contracts/plugin.ts";
 import type { Database } from "./database.ts";
-import { instance, pluginConfig, smtpServer } from "./schema.ts";
+import { instance, mail, pluginConfig, smtpServer } from "./schema.ts";
 
 /** A sealed value and the place it is bound to. */
 export interface SealedValue {
@@ -26,7 +26,10 @@ const SEALED: readonly SealedColumns[] = [
   },
   { row: instance.name, columns: [instance.value] },
   { row: pluginConfig.key, columns: [pluginConfig.sealed] },
+  { row: mail.id, columns: [mail.content] },
 ];
+/** Bounds the memory that a rotation takes: a mail may be large. */
+const ROWS_PER_READ = 100;
 /** All sealed values, wherever they lie. @param ofPlugins the columns of plugins. */
 export function createSealedRepository({ read, write }: Database, ofPlugins: readonly SealedColumns[] = []) {
   const places = [...SEALED, ...ofPlugins].flatMap(({ row, columns }) =>
@@ -48,9 +51,21 @@ export function createSealedRepository({ read, write }: Database, ofPlugins: rea
     /** Every sealed value, table by table. */
     async *values(): AsyncGenerator<SealedValue> {
       for (const { row, column } of places) {
-        const rows = await read.select({ row, value: column }).from(column.table).where(ne(column, ""));
         const place = { table: getTableName(column.table), column: column.name };
-        for (const found of rows) yield { ...place, row: String(found.row), value: String(found.value) };
+        let last = "";
+        for (let isMore = true; isMore; ) {
+          const rows = await read
+            .select({ row, value: column })
+            .from(column.table)
+            .where(and(ne(column, ""), gt(row, last)))
+            .orderBy(asc(row))
+            .limit(ROWS_PER_READ);
+          for (const found of rows) {
+            last = String(found.row);
+            yield { ...place, row: last, value: String(found.value) };
+          }
+          isMore = rows.length === ROWS_PER_READ;
+        }
       }
     },
 

@@ -1,5 +1,6 @@
 import PostalMime, { type Email } from "postal-mime";
 import { createApp, type SealpostApp } from "../app.ts";
+import type { Plugin } from "../contracts/plugin.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Submit } from "../mail/submit.ts";
 import { generateKey, parseKeyring } from "../secrets/keyring.ts";
@@ -27,6 +28,9 @@ export interface TestSealpostOptions {
   readonly start?: Date;
   /** Whether GET shows passwords; default: yes, as by default elsewhere. */
   readonly revealSecrets?: boolean;
+  readonly plugins?: readonly Plugin[];
+  /** Public URL for links in mails. */
+  readonly baseUrl?: string;
 }
 
 /** A whole instance in memory, started, with an admin. */
@@ -73,7 +77,11 @@ export async function testSealpost(options: TestSealpostOptions = {}): Promise<T
       transport,
       platform,
     },
-    { tokenSeconds: 3_600, auditDays: 365, hostName: "sealpost.test", passwordCost: CHEAP },
+    {
+      ...{ tokenSeconds: 3_600, auditDays: 365, mailDays: 30, hostName: "sealpost.test", passwordCost: CHEAP },
+      plugins: options.plugins ?? [],
+      baseUrl: options.baseUrl ?? "https://sealpost.test",
+    },
   );
   await services.start();
   await services.admins.makeFirst(ADMIN, new Secret("password"));

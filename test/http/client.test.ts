@@ -34,7 +34,7 @@ describe("hc<SealpostApp>()", () => {
     const test = { server: "mail.example.org", recipient: "user@example.net", sender: "me@example.org" };
     const sent = await (await client.smtpserver.send_test_email.$post({ json: test })).json();
     isSame<typeof sent.result.value, boolean>(true);
-    expect([sent.result.value, sent.detail?.delivery.accepted]).toEqual([true, ["user@example.net"]]);
+    expect([sent.result.value, sent.detail?.delivery?.accepted]).toEqual([true, ["user@example.net"]]);
 
     const gone = await (await one.$delete({ param: { identifier: "a" } })).json();
     isSame<typeof gone.result.value, boolean>(true);

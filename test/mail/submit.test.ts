@@ -3,6 +3,7 @@ import type { Delivery, Transport } from "../../src/contracts/transport.ts";
 import type { Receipt } from "../../src/domain/delivery.ts";
 import type { Mailbox } from "../../src/domain/mailbox.ts";
 import type { Message, MessageIdentity } from "../../src/domain/message.ts";
+import type { SubmitResult } from "../../src/mail/submit.ts";
 import { assemble } from "../../src/message/assemble.ts";
 import { compose } from "../../src/message/compose.ts";
 import { protectHeaders } from "../../src/message/protect.ts";
@@ -28,6 +29,12 @@ const identity = async () => {
 };
 const save = (instance: TestInstance, json: object) =>
   instance.request("POST", "/smtpserver/a", { json: { ...SERVER, ...json } });
+
+/** A mail that was not queued. */
+function sentNow(result: SubmitResult) {
+  if (result.state === "queued") throw new Error("The mail was queued");
+  return result;
+}
 
 /** The same mail made from the parts, without `submit`. */
 async function byHand(
@@ -111,7 +118,7 @@ describe.skipIf(!isInstalled("openssl"))("submit()", () => {
     await using instance = await testInstance();
     await save(instance, {});
     const to = ["one", "two", "three"].map((name) => ({ name, address: `${name}@example.net` }));
-    const result = await instance.services.submit("a", { ...MESSAGE, to });
+    const result = sentNow(await instance.services.submit("a", { ...MESSAGE, to }));
     expect(result.recipients.map(({ recipient }) => recipient)).toEqual(to.map(({ address }) => address));
     expect(instance.sent.map(({ recipient }) => recipient)).toEqual(to.map(({ address }) => address));
     sameBytes(instance.sent[0]?.bytes, instance.sent[2]?.bytes);
@@ -202,7 +209,7 @@ describe.skipIf(!isInstalled("openssl"))("submit()", () => {
     });
     await save(instance, {});
     const to = ["good", "bad"].map((name) => ({ name: "", address: `${name}@example.net` }));
-    const result = await instance.services.submit("a", { ...MESSAGE, to });
+    const result = sentNow(await instance.services.submit("a", { ...MESSAGE, to }));
     expect(result).toMatchObject({ state: "failed", failure: { code: "recipient_rejected" } });
     expect(result.recipients.map(({ receipt }) => receipt.successful)).toEqual([true, false]);
   });

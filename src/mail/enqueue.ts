@@ -1,0 +1,107 @@
+import { getLogger } from "@logtape/logtape";
+import type { Platform } from "../contracts/platform.ts";
+import type { Wake } from "../contracts/wake.ts";
+import type { RecipientProgress } from "../domain/queued-mail.ts";
+import type { SendingServer } from "../domain/smtp-server.ts";
+import type { AuditRepository } from "../storage/audit-log.ts";
+import type { Database } from "../storage/database.ts";
+import type { MailRow, OutboxRepository } from "../storage/outbox.ts";
+import type { ContentSeal } from "./content.ts";
+import type { Finish } from "./finish.ts";
+import { type Alongside, type Outgoing, type SubmitResult, submitEntry } from "./submit.ts";
+
+/** How long a mail is tried that does not say until when it is of use. */
+const GIVE_UP_MS = 24 * 3_600_000;
+const log = getLogger(["sealpost", "mail"]);
+
+/** Stores a mail for a worker; it is safe when this resolves. */
+export type Enqueue = (
+  server: SendingServer,
+  mail: Outgoing & { readonly names: readonly string[] },
+  alongside: Alongside,
+) => Promise<SubmitResult>;
+
+/**
+ * Makes what queues a mail: its sealed content, recipients and audit row in one commit, then a wake, which may fail
+ * without harm. From, Message-ID, Date and the signed bytes are fixed here; where it goes is read when it is sent.
+ */
+export function createEnqueue(parts: {
+  readonly database: Database;
+  readonly outbox: OutboxRepository;
+  readonly audit: AuditRepository;
+  readonly finish: Finish;
+  readonly contentSeal: ContentSeal;
+  readonly wake: Wake;
+  readonly platform: Platform;
+  readonly newId: () => string;
+}): Enqueue {
+  const { database, outbox, audit, finish, contentSeal, wake, platform, newId } = parts;
+  return async (server, mail, alongside) => {
+    const { identifier } = server;
+    const finished = await finish(server, mail.message, mail.identity);
+    const { failure, smime } = finished;
+    const now = platform.now();
+    if (failure) {
+      const result = { state: "failed", identifier, failure, recipients: [], smime, passedOver: [] } as const;
+      await database.commit([audit.insert(submitEntry(mail, result, now)), ...alongside(result)]);
+      return result;
+    }
+    const row = await rowOf(server, mail, finished);
+    const result = { state: "queued", identifier, mailId: row.id, smime } as const;
+    await database.commit([
+      outbox.insert(row),
+      audit.insert(submitEntry(mail, result, now)),
+      ...alongside(result),
+    ]);
+    await wake.notify([row.id]).catch((error) => {
+      log.warning("No wake for mail {mailId}, a sweep will find it: {error}", { mailId: row.id, error });
+    });
+    return result;
+  };
+
+  async function rowOf(
+    server: SendingServer,
+    { message, identity, names, options, submitter }: Parameters<Enqueue>[1],
+    { from, bytes }: Extract<Awaited<ReturnType<Finish>>, { failure: null }>,
+  ): Promise<MailRow> {
+    const id = newId();
+    const { identifier } = server;
+    const { from: _, ...source } = identity({ name: "", address: from });
+    const content = await contentSeal.seal(id, {
+      bytes,
+      finishedFor: identifier,
+      source: names.length > 1 ? { message, identity: source } : null,
+      server: names.length === 0 ? server : null,
+      decoy: options.decoy ?? false,
+    });
+    const { purpose = "notice", expiresAt = null } = options;
+    const now = platform.now();
+    const giveUpAt = Math.min(now.getTime() + GIVE_UP_MS, expiresAt?.getTime() ?? Number.POSITIVE_INFINITY);
+    return {
+      id,
+      state: "queued",
+      identifier,
+      lane: names.length === 0 ? "" : identifier,
+      alternatives: names.length > 1 ? names : [],
+      submitter: submitter.name,
+      messageId: source.messageId,
+      sender: from,
+      purpose,
+      onUnknown: options.onUnknown ?? (purpose === "code" ? "stop" : "repeat"),
+      recipients: message.to.map(({ address }) => waiting(address, now)),
+      createdAt: now,
+      updatedAt: now,
+      expiresAt,
+      giveUpAt: new Date(giveUpAt),
+      dueAt: now.getTime(),
+      lease: null,
+      begun: false,
+      lost: 0,
+      content,
+    };
+  }
+}
+
+function waiting(address: string, now: Date): RecipientProgress {
+  return { address, state: "queued", attempts: 0, dueAt: now.getTime(), failure: null };
+}

@@ -1,0 +1,116 @@
+import { isPending, nextDueAt, type RecipientProgress, stateOf } from "../domain/queued-mail.ts";
+import type { MailRow, Settlement } from "../storage/outbox.ts";
+import type { MailContent } from "./content.ts";
+import type { RetryContext } from "./retry.ts";
+
+type Attempt = Settlement["attempts"][number];
+
+/** A mail is not begun on a lease that is about to end. */
+const LEASE_MARGIN_MS = 5_000;
+
+/** A mail that a worker holds, and how far it is. */
+export class HeldMail {
+  readonly row: MailRow;
+  /** Whether it is the one that tries an open circuit. */
+  readonly isProbe: boolean;
+  /** On the clock of `performance.now()`, which nobody sets. */
+  leaseEndsMs: number;
+  /** Opened when the first recipient's turn comes. */
+  content: Promise<MailContent> | null = null;
+  /** Whether it is said, for all recipients, that the mail begins to be sent. */
+  begun: Promise<boolean> | null = null;
+  /** How many recipients are still to be tried in this lease. */
+  left = 0;
+  #recipients: readonly RecipientProgress[];
+  #attempts: Attempt[] = [];
+  #movesOn = false;
+
+  constructor(row: MailRow, options: { readonly isProbe: boolean; readonly leaseEndsMs: number }) {
+    this.row = row;
+    this.isProbe = options.isProbe;
+    this.leaseEndsMs = options.leaseEndsMs;
+    this.#recipients = row.recipients;
+  }
+
+  get id(): string {
+    return this.row.id;
+  }
+
+  get lease(): string {
+    return this.row.lease ?? "";
+  }
+
+  get mayBegin(): boolean {
+    return performance.now() + LEASE_MARGIN_MS < this.leaseEndsMs;
+  }
+
+  /** Whether its sender before this one may have sent it, and did not live to say so. */
+  get isOfUnknownFate(): boolean {
+    const { lost, onUnknown } = this.row;
+    // Only mail that must not go twice is said to begin; of the other it makes no difference.
+    return onUnknown === "stop" ? lost === 2 : lost > 0;
+  }
+
+  get recipients(): readonly RecipientProgress[] {
+    return this.#recipients;
+  }
+
+  /** The recipients to be tried now, by their place. */
+  due(now: number): number[] {
+    return this.#recipients.flatMap((one, at) => (isPending(one) && (one.dueAt ?? 0) <= now ? [at] : []));
+  }
+
+  /** Name of the definition after this one; undefined if it is the last. */
+  get nextServer(): string | undefined {
+    const { alternatives, lane } = this.row;
+    const at = alternatives.indexOf(lane);
+    return at < 0 ? undefined : alternatives[at + 1];
+  }
+
+  retryContext(now: number, random: number): RetryContext {
+    const { giveUpAt, expiresAt, onUnknown } = this.row;
+    return {
+      now,
+      random,
+      onUnknown,
+      giveUpAt: giveUpAt.getTime(),
+      expiresAt: expiresAt?.getTime() ?? null,
+      hasNextServer: this.nextServer !== undefined,
+    };
+  }
+
+  /** Takes in what became of one recipient; the attempt, if there was one, is part of the next settlement. */
+  advance(at: number, progress: RecipientProgress, attempt: Attempt | null): void {
+    this.#recipients = this.#recipients.with(at, progress);
+    if (attempt) this.#attempts.push(attempt);
+    if (attempt?.decision === "next-server") this.#movesOn = true;
+  }
+
+  /** What is to be written down now; the mail is let go of unless recipients of it are still to be tried. */
+  settlement(leaseEndsAt: Date): Settlement {
+    const released = this.left === 0;
+    const attempts = this.#attempts;
+    this.#attempts = [];
+    const dueAt = nextDueAt(this.#recipients);
+    const lane = released && dueAt !== null ? this.#nextLane() : this.row.lane;
+    return {
+      id: this.id,
+      lease: this.lease,
+      state: released ? stateOf(this.#recipients) : "sending",
+      identifier: lane === "" ? this.row.identifier : lane,
+      lane,
+      recipients: this.#recipients,
+      dueAt: released ? dueAt : leaseEndsAt.getTime(),
+      released,
+      attempts,
+    };
+  }
+
+  /** After the last definition the first has its turn again. */
+  #nextLane(): string {
+    const { alternatives, lane } = this.row;
+    if (this.#movesOn) return this.nextServer ?? lane;
+    const wasTried = this.#recipients.some((one, at) => one !== this.row.recipients[at]);
+    return wasTried && this.nextServer === undefined ? (alternatives[0] ?? lane) : lane;
+  }
+}

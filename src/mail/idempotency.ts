@@ -1,0 +1,69 @@
+import type { Platform } from "../contracts/platform.ts";
+import { invalidParameter, SealpostError } from "../errors.ts";
+import type { Database, Statement } from "../storage/database.ts";
+import type { IdempotencyRepository } from "../storage/idempotency.ts";
+
+/** How long a key stands for its first answer. */
+export const IDEMPOTENCY_MS = 24 * 3_600_000;
+const KEY = /^[\x20-\x7e]{1,255}$/;
+
+/** A call that must not be made twice. */
+export interface IdempotentCall {
+  /** Whose keys these are: two callers may use the same. */
+  readonly scope: string;
+  /** 1–255 characters of printable ASCII. */
+  readonly key: string;
+  /** What the call is about; another content under the same key is refused. */
+  readonly content: string;
+}
+
+/** A key that was taken. */
+export interface TakenKey {
+  /** Keeps the answer, which later calls of the same key get; to be committed with what the call does. */
+  finish(answer: unknown): Statement;
+  /** Gives the key back: the call has done nothing. */
+  release(): Statement;
+}
+
+export type Idempotency = ReturnType<typeof createIdempotency>;
+
+/** Calls with an idempotency key: the first is made, the others get its answer. */
+export function createIdempotency(parts: {
+  readonly database: Database;
+  readonly repository: IdempotencyRepository;
+  /** A keyed hash: the content may hold a password, which a plain hash would let be guessed. */
+  readonly mac: (text: string) => Promise<string>;
+  readonly platform: Pick<Platform, "now">;
+}) {
+  const { database, repository, mac, platform } = parts;
+  return {
+    /**
+     * Takes the key, or gives the answer of the call that took it before.
+     * @throws {SealpostError} `conflict` if that call had another content, or has not ended (a process that was cut
+     * off in the middle leaves it so); `invalid_parameter` for what is no key.
+     */
+    async begin({ scope, key, content }: IdempotentCall): Promise<TakenKey | { readonly answer: string }> {
+      if (!KEY.test(key)) throw invalidParameter("Idempotency-Key", "expected 1 to 255 characters of ASCII");
+      const hash = await mac(JSON.stringify(["idempotency", content]));
+      const now = platform.now();
+      const row = { scope, key, content: hash, createdAt: now };
+      const [taken] = await database.commit([
+        repository.begin(row, new Date(now.getTime() - IDEMPOTENCY_MS)),
+      ]);
+      if (taken.rowsAffected > 0) {
+        return {
+          finish: (answer) => repository.finish(scope, key, JSON.stringify(answer)),
+          release: () => repository.release(scope, key),
+        };
+      }
+      const first = await repository.find(scope, key);
+      if (first?.content !== hash) throw conflict("was used for another call; take a new one");
+      if (first.answer === "") throw conflict("is in use by a call whose end is not known yet");
+      return { answer: first.answer };
+    },
+  };
+}
+
+function conflict(problem: string): SealpostError {
+  return new SealpostError("conflict", `This Idempotency-Key ${problem}`, { parameter: "Idempotency-Key" });
+}

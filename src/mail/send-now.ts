@@ -1,0 +1,110 @@
+import type { SendingServer } from "../domain/smtp-server.ts";
+import type { Circuit } from "./circuit.ts";
+import type { Deliver, RecipientResult } from "./deliver.ts";
+import { type Finish, notSent, type SmimeResult } from "./finish.ts";
+import { isServerDown } from "./retry.ts";
+import type { Outgoing, PassedOver, SubmitResult } from "./submit.ts";
+
+/** @param candidates the first is used; one after it only if those before are down. */
+export type SendNow = (
+  candidates: readonly (string | SendingServer)[],
+  mail: Outgoing,
+) => Promise<Exclude<SubmitResult, { state: "queued" }>>;
+
+/** One way that a mail may take, and what came of it. */
+interface Passage {
+  readonly identifier: string;
+  readonly recipients: readonly RecipientResult[];
+  readonly smime: SmimeResult;
+  /** Null: the recipients tell. */
+  readonly failure: Extract<SubmitResult, { state: "failed" }>["failure"] | null;
+}
+
+/**
+ * Makes what sends a mail while the caller waits. Where a server is down the next one is used, for the recipients that
+ * were not reached; where it may have taken the mail, nothing is tried after it.
+ */
+export function createSendNow(parts: {
+  readonly loadServer: (identifier: string) => Promise<SendingServer | null>;
+  readonly finish: Finish;
+  readonly deliver: Deliver;
+  readonly circuit: Circuit;
+}): SendNow {
+  const { loadServer, finish, deliver, circuit } = parts;
+
+  async function pass(
+    candidate: string | SendingServer,
+    to: readonly string[],
+    { message, identity, options }: Outgoing,
+  ): Promise<Passage> {
+    const server = typeof candidate === "string" ? await loadServer(candidate) : candidate;
+    const identifier = typeof candidate === "string" ? candidate : candidate.identifier;
+    if (server === null) return nowhere(identifier, notSent("policy", "server_unknown"));
+    const finished = await finish(server, message, identity);
+    if (finished.failure) return nowhere(identifier, finished.failure, finished.smime);
+    const { from, bytes, smime } = finished;
+    // The signal is made here: on Workers it belongs to the request that made it.
+    const { signal = new AbortController().signal } = options;
+    const recipients = await deliver({ server, from, recipients: to, bytes }, { signal });
+    if (server.poolKey !== null) await Promise.all(recipients.map((one) => note(identifier, one)));
+    return { identifier, recipients, smime, failure: null };
+  }
+
+  async function note(identifier: string, { receipt }: RecipientResult): Promise<void> {
+    await circuit.observe(identifier, receipt.successful ? null : receipt.failure);
+  }
+
+  return async (candidates, mail) => {
+    const passedOver: PassedOver[] = [];
+    const reached: RecipientResult[] = [];
+    let to = mail.message.to.map((mailbox) => mailbox.address);
+    for (const [at, candidate] of candidates.entries()) {
+      const isLast = at === candidates.length - 1;
+      const open = isLast || typeof candidate !== "string" ? null : await circuit.openFor(candidate);
+      if (open !== null) {
+        passedOver.push({ identifier: String(candidate), code: open });
+        continue;
+      }
+      const passage = await pass(candidate, to, mail);
+      const missed = isLast ? [] : missedBy(passage, to);
+      const [first] = missed;
+      if (first === undefined) return summarize(passage, reached, passedOver);
+      passedOver.push({ identifier: passage.identifier, code: first.code });
+      to = missed.map(({ address }) => address);
+      reached.push(...passage.recipients.filter(({ recipient }) => !to.includes(recipient)));
+    }
+    return summarize(nowhere("", notSent("policy", "server_unknown")), reached, passedOver);
+  };
+}
+
+function nowhere(
+  identifier: string,
+  failure: NonNullable<Passage["failure"]>,
+  smime: SmimeResult = null,
+): Passage {
+  return { identifier, recipients: [], smime, failure };
+}
+
+/** The recipients that another server may reach, because this one is down. */
+function missedBy({ failure, recipients }: Passage, to: readonly string[]) {
+  if (failure) return isServerDown(failure) ? to.map((address) => ({ address, code: failure.code })) : [];
+  return recipients.flatMap(({ recipient, receipt }) =>
+    receipt.successful || !isServerDown(receipt.failure)
+      ? []
+      : [{ address: recipient, code: receipt.failure.code }],
+  );
+}
+
+function summarize(
+  { identifier, smime, recipients: last, failure }: Passage,
+  before: readonly RecipientResult[],
+  passedOver: readonly PassedOver[],
+): Awaited<ReturnType<SendNow>> {
+  const recipients = [...before, ...last];
+  const said = { identifier, recipients, smime, passedOver };
+  if (failure) return { state: "failed", failure, ...said };
+  for (const { receipt } of recipients) {
+    if (!receipt.successful) return { state: "failed", failure: receipt.failure, ...said };
+  }
+  return { state: "delivered", ...said };
+}

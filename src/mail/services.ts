@@ -1,0 +1,92 @@
+import type { Platform } from "../contracts/platform.ts";
+import type { Transport } from "../contracts/transport.ts";
+import type { Wake } from "../contracts/wake.ts";
+import type { Keyring } from "../secrets/keyring.ts";
+import type { AuditRepository } from "../storage/audit-log.ts";
+import type { Database } from "../storage/database.ts";
+import { createIdempotencyRepository } from "../storage/idempotency.ts";
+import { createOutboxRepository } from "../storage/outbox.ts";
+import { createQueuedMailRepository } from "../storage/queued-mails.ts";
+import { createServerHealthRepository } from "../storage/server-health.ts";
+import { createSmtpServerRepository } from "../storage/smtp-servers.ts";
+import { createCircuit } from "./circuit.ts";
+import { createPlanClaims } from "./claims.ts";
+import { createContentSeal } from "./content.ts";
+import { createDeliver } from "./deliver.ts";
+import { createEnqueue } from "./enqueue.ts";
+import type { Notify } from "./events.ts";
+import { createFinish } from "./finish.ts";
+import { createIdempotency, IDEMPOTENCY_MS } from "./idempotency.ts";
+import { createMailQueue } from "./queue.ts";
+import { createRecords } from "./records.ts";
+import { createSaveServer } from "./save-server.ts";
+import { createSendNow } from "./send-now.ts";
+import { createServers } from "./servers.ts";
+import { createPrepareSigner } from "./signing.ts";
+import { createSubmit } from "./submit.ts";
+import { createTestMail } from "./test-mail.ts";
+import { createTries } from "./tries.ts";
+import { Worker } from "./worker.ts";
+
+const DAY_MS = 24 * 3_600_000;
+
+/** Builds everything that has to do with mail and its definitions, without I/O. */
+export function createMailServices(parts: {
+  readonly database: Database;
+  readonly keyring: Keyring;
+  readonly transport: Transport;
+  readonly wake: Wake;
+  readonly audit: AuditRepository;
+  readonly platform: Platform;
+  readonly newId: () => string;
+  readonly mac: (text: string) => Promise<string>;
+  readonly notify: Notify;
+  readonly hostName: string;
+  /** How long mails are kept that have ended, in days. */
+  readonly mailDays: number;
+}) {
+  const { database, platform } = parts;
+  const repository = createSmtpServerRepository(database);
+  const outbox = createOutboxRepository(database);
+  const idempotencyRows = createIdempotencyRepository(database);
+  const circuit = createCircuit({ ...parts, repository: createServerHealthRepository(database) });
+  const servers = createServers({ ...parts, repository, circuit });
+  const sending = {
+    ...parts,
+    outbox,
+    circuit,
+    loadServer: servers.load,
+    finish: createFinish(createPrepareSigner(platform)),
+    deliver: createDeliver(parts.transport),
+    contentSeal: createContentSeal(parts.keyring, platform),
+  };
+  const submitFor = createSubmit({
+    ...sending,
+    sendNow: createSendNow(sending),
+    enqueue: createEnqueue(sending),
+    idempotency: createIdempotency({ ...parts, repository: idempotencyRows }),
+  });
+  return {
+    circuit,
+    servers,
+    submitFor,
+    saveServer: createSaveServer({ ...parts, repository, servers, circuit }),
+    testMail: createTestMail({ ...parts, repository, servers, submitFor }),
+    mailQueue: createMailQueue({ ...parts, repository: createQueuedMailRepository(database) }),
+
+    /** One for a process, or on Workers for an event. */
+    makeWorker(): Worker {
+      const tries = createTries({ ...sending, records: createRecords(sending) });
+      return new Worker({ ...sending, tries, planClaims: createPlanClaims(sending) });
+    },
+
+    /** Deletes what has been kept for long enough. */
+    async prune(): Promise<void> {
+      const now = platform.now().getTime();
+      await database.commit([
+        ...outbox.prune(new Date(now - parts.mailDays * DAY_MS)),
+        idempotencyRows.prune(new Date(now - IDEMPOTENCY_MS)),
+      ]);
+    },
+  };
+}

@@ -1,0 +1,207 @@
+import { getLogger } from "@logtape/logtape";
+import type { Platform } from "../contracts/platform.ts";
+import { auditEntry } from "../domain/audit.ts";
+import type { Receipt } from "../domain/delivery.ts";
+import type { RecipientProgress } from "../domain/queued-mail.ts";
+import type { SendingServer } from "../domain/smtp-server.ts";
+import { SealpostError } from "../errors.ts";
+import type { AuditRepository } from "../storage/audit-log.ts";
+import type { Database } from "../storage/database.ts";
+import type { Circuit } from "./circuit.ts";
+import { LEASE_MS } from "./claims.ts";
+import type { ContentSeal, MailContent } from "./content.ts";
+import type { Deliver } from "./deliver.ts";
+import type { Notify } from "./events.ts";
+import { type Finish, notSent } from "./finish.ts";
+import type { HeldMail } from "./held-mail.ts";
+import type { Records } from "./records.ts";
+import { type AfterTry, afterTry, afterUnknown, endingOf } from "./retry.ts";
+
+/** RFC 5321 4.5.3.2.6 asks for ten minutes; to give up early makes duplicates. */
+const FINAL_REPLY_MS = 300_000;
+/** When to look again at a mail that no key of this instance opens. */
+const UNSEALABLE_MS = 600_000;
+const RANDOM_BYTES = 4;
+const ACTOR = { administrator: "", realm: "", client: "", policies: "", requestId: "" };
+
+const log = getLogger(["sealpost", "worker"]);
+
+export interface TryOptions {
+  readonly signal: AbortSignal;
+  /** How long to wait for the reply to the end of the body, in milliseconds; default: five minutes. */
+  readonly finalReplyTimeoutMs?: number | undefined;
+}
+
+export type Tries = ReturnType<typeof createTries>;
+
+/** The tries to bring held mails to their recipients, and what follows from each. */
+export function createTries(parts: {
+  readonly database: Database;
+  readonly loadServer: (identifier: string) => Promise<SendingServer | null>;
+  readonly finish: Finish;
+  readonly deliver: Deliver;
+  readonly contentSeal: ContentSeal;
+  readonly records: Records;
+  readonly circuit: Circuit;
+  readonly audit: AuditRepository;
+  readonly notify: Notify;
+  readonly platform: Platform;
+}) {
+  const { database, loadServer, finish, deliver, contentSeal, records, circuit, audit, notify, platform } =
+    parts;
+  const nowMs = () => platform.now().getTime();
+  const random = () => new DataView(platform.randomBytes(RANDOM_BYTES).buffer).getUint32(0) / 2 ** 32;
+
+  /** What is sent and through what; a receipt if it comes to nothing before. */
+  async function prepare(
+    { row }: HeldMail,
+    content: MailContent,
+  ): Promise<
+    | { readonly server: SendingServer; readonly from: string; readonly bytes: Uint8Array<ArrayBuffer> }
+    | Receipt
+  > {
+    const server = content.server ?? (await loadServer(row.lane));
+    if (server === null) return refused(notSent("policy", "server_unknown"));
+    const { source, bytes, finishedFor } = content;
+    if (source === null || server.identifier === finishedFor) return { server, from: row.sender, bytes };
+    const finished = await finish(server, source.message, (from) => ({ ...source.identity, from }));
+    return finished.failure ? refused(finished.failure) : { server, ...finished };
+  }
+
+  async function send(mail: HeldMail, recipient: string, content: MailContent, options: TryOptions) {
+    const ready = await prepare(mail, content);
+    if ("successful" in ready) return ready;
+    const { signal, finalReplyTimeoutMs = FINAL_REPLY_MS } = options;
+    const [result] = await deliver({ ...ready, recipients: [recipient] }, { signal, finalReplyTimeoutMs });
+    if (!result) throw new Error("One recipient has one result");
+    const { receipt } = result;
+    if (mail.row.lane !== "") {
+      await circuit.observe(mail.row.lane, receipt.successful ? null : receipt.failure, mail.isProbe);
+    }
+    return receipt;
+  }
+
+  /** @returns null if the mail is no longer held. */
+  async function attempt(
+    mail: HeldMail,
+    before: RecipientProgress,
+    options: TryOptions,
+  ): Promise<{ readonly after: AfterTry; readonly receipt: Receipt | null } | null> {
+    const context = mail.retryContext(nowMs(), random());
+    if (context.now >= context.giveUpAt) {
+      return silently({ ...before, state: endingOf(context), dueAt: null });
+    }
+    if (!mail.mayBegin) return null;
+    mail.content ??= contentSeal.open(mail.id, mail.row.content);
+    const content = await mail.content;
+    if (content.decoy) return silently({ ...before, state: "cancelled", dueAt: null });
+    if (mail.row.onUnknown === "stop") {
+      mail.begun ??= records.begin({ id: mail.id, lease: mail.lease });
+      if (!(await mail.begun)) return null;
+    }
+    const receipt = await send(mail, before.address, content, options);
+    return { after: afterTry(before, receipt, { ...context, now: nowMs() }), receipt };
+  }
+
+  async function settle(mail: HeldMail): Promise<void> {
+    const settlement = mail.settlement(new Date(nowMs() + LEASE_MS));
+    const isHeld = await records.settle(settlement);
+    const { state } = settlement;
+    if (!isHeld || settlement.dueAt !== null || state === "sent" || state === "cancelled") return;
+    await tellOfFailure(mail);
+  }
+
+  async function tellOfFailure(mail: HeldMail): Promise<void> {
+    const { row } = mail;
+    const missed = mail.recipients.filter((one) => one.state !== "sent");
+    for (const { address, state, failure } of missed) {
+      const said = { phase: failure?.phase ?? "", info: [state, failure?.code ?? "", row.id].join(" ") };
+      const outcome = state === "unknown" ? "unknown" : "not-sent";
+      const target = { success: false, identifier: row.identifier, recipient: address, outcome };
+      const entry = auditEntry({ ...ACTOR, action: "worker" }, platform.now(), { ...target, ...said });
+      await database
+        .append(audit.insert(entry))
+        .catch((error) => log.error("No audit row for a mail: {error}", { error }));
+    }
+    notify("mail_failed", {
+      mailId: row.id,
+      identifier: row.identifier,
+      submitter: row.submitter,
+      recipients: missed.map(({ address }) => address),
+      state: missed[0]?.state ?? "",
+      code: missed[0]?.failure?.code ?? "",
+    });
+  }
+
+  return {
+    /**
+     * Tries one recipient; what became of it is in the mail, to be settled. Never rejects.
+     * @param at the recipient's place in the mail.
+     */
+    async attempt(mail: HeldMail, at: number, options: TryOptions): Promise<void> {
+      const before = mail.recipients[at];
+      const date = platform.now();
+      mail.left--;
+      if (!before) return;
+      try {
+        const tried = await attempt(mail, before, options);
+        if (tried === null) return;
+        const { after, receipt } = tried;
+        mail.advance(
+          at,
+          after.progress,
+          receipt && { ...said(mail, before, date), ...attemptOf(after, receipt) },
+        );
+      } catch (error) {
+        log.error("Mail {mailId} could not be tried: {error}", { mailId: mail.id, error });
+        const isSealed = error instanceof SealpostError && error.code === "unsealable";
+        mail.advance(at, { ...before, dueAt: nowMs() + (isSealed ? UNSEALABLE_MS : LEASE_MS) }, null);
+      }
+    },
+
+    /** Writes down how far a mail is. Never rejects. */
+    settle,
+
+    /** Decides on recipients that a worker was at when it fell silent, and writes that down. */
+    async recover(mail: HeldMail): Promise<void> {
+      const date = platform.now();
+      for (const at of mail.due(date.getTime())) {
+        const before = mail.recipients[at];
+        if (!before) continue;
+        const after = afterUnknown(before, "lost", mail.retryContext(date.getTime(), 0));
+        const { outcome, decision } = after;
+        const nothing = { phase: "", code: "", reply: null, timingMs: {} };
+        mail.advance(at, after.progress, { ...said(mail, before, date), outcome, decision, ...nothing });
+      }
+      // Held on to where it is to be repeated.
+      mail.left = mail.due(date.getTime()).length;
+      await settle(mail);
+    },
+  };
+}
+
+function said({ row }: HeldMail, { address }: RecipientProgress, date: Date) {
+  return { recipient: address, identifier: row.lane || row.identifier, date };
+}
+
+function refused(failure: ReturnType<typeof notSent>): Receipt {
+  return { successful: false, failure, timingMs: {}, tls: null };
+}
+
+/** An ending without a try. */
+function silently(progress: RecipientProgress) {
+  return { after: { progress, outcome: "not-sent", decision: "ended" } as const, receipt: null };
+}
+
+function attemptOf({ outcome, decision }: AfterTry, receipt: Receipt) {
+  const failure = receipt.successful ? null : receipt.failure;
+  const { timingMs } = receipt;
+  return {
+    outcome,
+    decision,
+    phase: failure?.phase ?? "",
+    code: failure?.code ?? "",
+    reply: receipt.successful ? receipt.reply : (failure?.reply ?? null),
+    timingMs,
+  };
+}

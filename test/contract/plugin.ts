@@ -1,0 +1,213 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { inspect } from "node:util";
+import { configure, type LogRecord, reset } from "@logtape/logtape";
+import { getTableName } from "drizzle-orm";
+import { Hono } from "hono";
+import type { Plugin } from "sealpost";
+import { parseKeyring } from "../../src/secrets/keyring.ts";
+import {
+  KEYS,
+  PEER,
+  type TestInstance,
+  type TestInstanceOptions,
+  testInstance,
+} from "../fixtures/instance.ts";
+import { sendRequest } from "../fixtures/request.ts";
+
+/** A plugin, and what its contract cannot know of it. */
+export interface PluginUnderTest {
+  /** With options that are good. */
+  readonly make: () => Plugin;
+  /** Plugins that it requires. */
+  readonly needs?: () => readonly Plugin[];
+  /** What its factory makes of options that it has to refuse, and the option that is to blame. */
+  readonly refused: readonly (readonly [plugin: () => Plugin, option: string])[];
+  /** Lives through what the plugin is for, sealed columns among it, by HTTP. @returns the secrets that went through. */
+  readonly exercise: (instance: TestInstance) => Promise<readonly string[]>;
+}
+
+const SECOND_KEY = `second:${new Uint8Array(32).fill(8).toBase64()}`;
+const SEALED = /^v1\.[\w-]+\.[\w-]{16}\.[\w-]{22,}$/;
+const VARIABLE = /<\w+>/g;
+
+/** What every plugin promises; each plugin's test begins by calling it. */
+export function testPlugin(
+  name: string,
+  { make, needs = () => [], refused, exercise }: PluginUnderTest,
+): void {
+  const plugins = () => [...needs(), make()];
+  const started = (options: TestInstanceOptions = {}) => testInstance({ plugins: plugins(), ...options });
+  const routesOf = async (instance: TestInstance): Promise<readonly (readonly [string, string])[]> => {
+    const { value } = await instance.request("GET", "/plugins/");
+    const [own] = (value as { name: string; routes: string[] }[]).filter((plugin) => plugin.name === name);
+    return (own?.routes ?? []).map((route) => {
+      const [method = "", path = ""] = route.split(" ");
+      return [method, path] as const;
+    });
+  };
+  const filled = (path: string) => path.replaceAll(VARIABLE, "x");
+
+  const records: LogRecord[] = [];
+  beforeAll(() =>
+    configure({
+      sinks: { kept: (record) => void records.push(record) },
+      loggers: [
+        { category: ["sealpost"], lowestLevel: "trace", sinks: ["kept"] },
+        { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["kept"] },
+      ],
+      reset: true,
+    }),
+  );
+  afterAll(() => reset());
+
+  describe(`${name}: what every plugin promises`, () => {
+    test("has its name, and options that are good by themselves", () => {
+      expect(make().name).toBe(name);
+      expect(make().check().problems).toEqual([]);
+    });
+
+    for (const [at, [plugin, option]] of refused.entries()) {
+      test(`refuses a wrong ${option} before anything is made (${at + 1})`, async () => {
+        const made = testInstance({ plugins: [...needs(), plugin()] });
+        await expect(made).rejects.toThrow(new RegExp(`^Plugins: ${name}: ${option}[:.]`));
+      });
+    }
+
+    test("describes each of its routes in the document", async () => {
+      await using instance = await started();
+      const { text } = await instance.request("GET", "/openapi.json");
+      const paths: Record<string, Record<string, { operationId: string; tags?: unknown }>> = JSON.parse(
+        text,
+      ).paths;
+      for (const [method, path] of await routesOf(instance)) {
+        const operation = paths[path.replaceAll(/<(\w+)>/g, "{$1}")]?.[method.toLowerCase()];
+        expect([method, path, operation?.tags]).toEqual([method, path, [expect.any(String)]]);
+      }
+      const ids = Object.values(paths).flatMap((methods) =>
+        Object.values(methods).map(({ operationId }) => operationId),
+      );
+      expect(new Set(ids).size).toBe(ids.length);
+    });
+
+    test("answers under a host's prefix, and with 405 where a method is not its own", async () => {
+      await using instance = await started();
+      const host = new Hono().route("/mail", instance.app);
+      const ask = (method: string, path: string) =>
+        sendRequest(host, method, `/mail${filled(path)}`, { token: instance.token, peer: PEER });
+      for (const [method, path] of await routesOf(instance)) {
+        const { status, error } = await ask(method, path);
+        expect([method, path, status === 404 && error?.code === 404, status === 405]).toEqual([
+          method,
+          path,
+          false,
+          false,
+        ]);
+        const other = await ask("PROPFIND", path);
+        expect([path, other.status, other.error?.code]).toEqual([path, 405, 405]);
+        expect(other.headers.get("allow")).toContain(method);
+      }
+    });
+
+    test("opens to nobody what is not open: 401 without a token, 403 without a right", async () => {
+      await using instance = await started();
+      const { text } = await instance.request("GET", "/openapi.json");
+      const paths = JSON.parse(text).paths;
+      const policy = { scope: "admin", action: "policywrite, policyread, configread" };
+      await instance.request("POST", "/policy/few", { json: policy });
+      for (const [method, path] of await routesOf(instance)) {
+        const { security } = paths[path.replaceAll(/<(\w+)>/g, "{$1}")][method.toLowerCase()];
+        if (security?.length === 0) continue;
+        const nobody = await instance.request(method, filled(path), { token: null });
+        expect([method, path, nobody.status]).toEqual([method, path, 401]);
+        const denied = await instance.request(method, filled(path));
+        expect([method, path, denied.status]).toEqual([method, path, 403]);
+      }
+    });
+
+    test("adds its rights, which policies may name and which do no harm when it is gone", async () => {
+      await using instance = await started();
+      const actions = Object.keys(make().actions ?? {});
+      const { value } = await instance.request("POST", "/auth", {
+        json: { username: "admin", password: "correct horse" },
+      });
+      expect((value as { rights: string[] }).rights).toEqual(expect.arrayContaining(actions));
+      const action = ["policywrite", "policyread", ...actions];
+      const saved = await instance.request("POST", "/policy/p", { json: { scope: "admin", action } });
+      expect(saved.status).toBe(200);
+      await using without = await testInstance({ plugins: [], database: instance.database });
+      const listed = await without.request("GET", "/policy/", { token: without.token });
+      expect(listed.status).toBe(200);
+      expect(listed.text).toContain(actions[0] ?? "policywrite");
+    });
+
+    test("starts again on the same database, after use as well", async () => {
+      await using instance = await started();
+      await instance.services.start();
+      await exercise(instance);
+      await instance.services.start();
+      await using again = await started({ database: instance.database });
+      expect((await again.request("GET", "/plugins/")).status).toBe(200);
+    });
+
+    test("makes the tables that it names, and no others", async () => {
+      await using bare = await testInstance({ plugins: needs() });
+      await using instance = await started();
+      const before = await tablesOf(bare);
+      const made = (await tablesOf(instance)).filter((table) => !before.includes(table));
+      expect(made).toEqual(
+        Object.values(make().tables ?? {})
+          .map((table) => getTableName(table))
+          .toSorted(),
+      );
+    });
+
+    test("leaves nothing sealed with an old key after a rotation", async () => {
+      await using instance = await started();
+      await exercise(instance);
+      const keys = `${SECOND_KEY},${KEYS}`;
+      await using rotating = await started({ database: instance.database, keys });
+      await rotating.services.rekey();
+      for (const table of await tablesOf(rotating)) {
+        for (const row of await rotating.database.read.all<Record<string, unknown>>(
+          `SELECT * FROM "${table}"`,
+        )) {
+          const sealed = Object.entries(row).filter(([, value]) => SEALED.test(String(value)));
+          const old = sealed.filter(([, value]) => !String(value).startsWith("v1.second."));
+          expect([table, old.map(([column]) => column)]).toEqual([table, []]);
+        }
+      }
+      expect(parseKeyring(SECOND_KEY).sealingId).toBe("second");
+    });
+
+    test("keeps no secret in the clear: not in the database, the audit log or the log", async () => {
+      await using instance = await started();
+      records.length = 0;
+      const secrets = await exercise(instance);
+      await instance.services.prune();
+      const tables = await tablesOf(instance);
+      const rows = await Promise.all(
+        tables.map((table) => instance.database.read.all(`SELECT * FROM "${table}"`)),
+      );
+      const options = { depth: 9, maxArrayLength: null, maxStringLength: null };
+      const seen = inspect(
+        [rows, records.map(({ rawMessage, properties }) => [rawMessage, properties])],
+        options,
+      );
+      expect(secrets.filter((secret) => formsOf(secret).some((form) => seen.includes(form)))).toEqual([]);
+    });
+  });
+}
+
+async function tablesOf({ database }: TestInstance): Promise<string[]> {
+  const found = await database.read.all<{ name: string }>(
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
+  );
+  return found.map(({ name }) => name);
+}
+
+/** A short code is told apart from other digits only where it stands alone. */
+function formsOf(secret: string): string[] {
+  const bytes = new TextEncoder().encode(secret);
+  const isShort = secret.length < 10;
+  return isShort ? [`'${secret}'`, ` ${secret} `, `"${secret}"`] : [secret, bytes.toBase64(), bytes.toHex()];
+}

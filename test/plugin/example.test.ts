@@ -1,0 +1,77 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { testSealpost } from "sealpost/testing";
+import { testPlugin } from "../contract/plugin.ts";
+import { testInstance } from "../fixtures/instance.ts";
+import { feedback } from "./example/index.ts";
+
+const OWNER = "owner@example.org";
+const GIVEN = { address: "Ann <ann@example.net>", text: "I like it" };
+
+testPlugin("feedback", {
+  make: () => feedback({ owner: OWNER }),
+  refused: [
+    [() => feedback({ owner: "nobody" }), "owner"],
+    [() => feedback({ owner: OWNER, subject: "{adress}" }), "subject"],
+    // @ts-expect-error misspelt
+    [() => feedback({ owner: OWNER, sever: "main" }), "sever"],
+  ],
+  async exercise(instance) {
+    await instance.request("POST", "/feedback/", { json: GIVEN, token: null });
+    return [];
+  },
+});
+
+describe("feedback", () => {
+  test("mails the owner, keeps what was said and tells who listens", async () => {
+    await using mail = await testSealpost({ plugins: [feedback({ owner: OWNER })] });
+    await mail.request("/smtpserver/default", {
+      json: { server: "mail.example.org", sender: "app@example.org" },
+    });
+    const answer = await mail.request("/feedback/", { json: GIVEN });
+    expect(await answer.json()).toMatchObject({ result: { value: true } });
+    expect(mail.sent[0]).toMatchObject({
+      recipient: OWNER,
+      message: { subject: "Feedback from ann@example.net" },
+    });
+    const listed = await mail.request("/feedback/");
+    expect(await listed.json()).toMatchObject({
+      result: { value: [{ address: "ann@example.net", text: "I like it" }] },
+    });
+  });
+
+  test("takes five an hour from one client", async () => {
+    await using instance = await testInstance({ plugins: [feedback({ owner: OWNER })] });
+    const give = () => instance.request("POST", "/feedback/", { json: GIVEN, token: null });
+    const answers = await Promise.all(Array.from({ length: 9 }, give));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(5);
+    const refused = answers.find(({ status }) => status === 429);
+    expect(refused?.headers.get("retry-after")).toBe("3600");
+    instance.clock.advance(3_600);
+    expect((await give()).status).toBe(200);
+  });
+
+  test("sends through what an admin says, until he forgets it", async () => {
+    await using instance = await testInstance({ plugins: [feedback({ owner: OWNER, server: "main" })] });
+    for (const name of ["main", "other"]) {
+      await instance.request("POST", `/smtpserver/${name}`, {
+        json: { server: `${name}.example.org`, sender: "a@b.org" },
+      });
+    }
+    const give = () => instance.request("POST", "/feedback/", { json: GIVEN });
+    await give();
+    await instance.request("POST", "/system/setConfig", { json: { "feedback.identifier": "other" } });
+    await give();
+    await instance.request("DELETE", "/system/feedback.identifier");
+    await give();
+    expect(instance.sent.map(({ server }) => server.host)).toEqual(
+      ["main", "other", "main"].map((name) => `${name}.example.org`),
+    );
+  });
+});
+
+test("docs/plugins.md shows the example as it is", async () => {
+  const read = (path: string) => Bun.file(join(import.meta.dir, "..", "..", path)).text();
+  expect(await read("docs/plugins.md")).toContain(await read("test/plugin/example/index.ts"));
+  expect(await read("docs/plugins.md")).toContain(await read("test/plugin/example/0001_feedback.sql"));
+});

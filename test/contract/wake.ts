@@ -7,6 +7,8 @@ export interface WakeHarness extends AsyncDisposable {
   readonly listen: WakeSource["listen"];
   /** Of several listeners, who hears a wake. */
   readonly heardBy: "each" | "one";
+  /** The engine, as it runs here, lets wakes be heard only when those before have been. */
+  readonly isSerial?: true;
 }
 
 /** Enough for the engine that gathers wakes for a second, on a machine that is busy with others. */
@@ -80,17 +82,21 @@ export function testWake(name: string, makeHarness: () => Promise<WakeHarness>):
       expect(ear.at(later)).toBeGreaterThanOrEqual(start + LATER_MS);
     });
 
-    promise("the same mail is heard again, also while it is being heard", async ({ wake, listen }) => {
-      const gate = Promise.withResolvers<void>();
-      using ear = new Ear(listen, () => gate.promise);
-      const id = mailId();
-      await wake.notify([id]);
-      await ear.until(1);
-      await wake.notify([id]);
-      await ear.until(2);
-      gate.resolve();
-      expect(ear.heard).toEqual([id, id]);
-    });
+    promise(
+      "the same mail is heard again, also while it is being heard",
+      async ({ wake, listen, isSerial }) => {
+        const gate = Promise.withResolvers<void>();
+        using ear = new Ear(listen, () => gate.promise);
+        const id = mailId();
+        await wake.notify([id]);
+        await ear.until(1);
+        if (isSerial) gate.resolve();
+        await wake.notify([id]);
+        await ear.until(2);
+        gate.resolve();
+        expect(ear.heard).toEqual([id, id]);
+      },
+    );
 
     promise("a listener that fails goes on hearing, and nothing is repeated", async ({ wake, listen }) => {
       const failures: readonly (() => Promise<void>)[] = [

@@ -38,6 +38,8 @@ describe("POST /auth", () => {
         "policywrite",
         "policydelete",
         "auditlog",
+        "configread",
+        "configwrite",
       ],
       auth: true,
       log_level: 30,
@@ -64,7 +66,15 @@ describe("POST /auth", () => {
     });
     const { value } = await logIn(instance, ADMIN);
     expect(value).toMatchObject({
-      rights: ["smtpserver_read", "smtpserver_write", "policyread", "policywrite", "auditlog"],
+      rights: [
+        "smtpserver_read",
+        "smtpserver_write",
+        "policyread",
+        "policywrite",
+        "auditlog",
+        "configread",
+        "configwrite",
+      ],
     });
   });
 

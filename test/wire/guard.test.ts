@@ -161,6 +161,9 @@ describe("a right", () => {
     ["policydelete", "DELETE", "/policy/new", {}],
     ["auditlog", "GET", "/audit/", {}],
     ["auditlog", "GET", "/audit", {}],
+    ["configread", "GET", "/plugins/", {}],
+    ["configread", "GET", "/system/", {}],
+    ["configwrite", "POST", "/system/setConfig", { json: {} }],
   ];
 
   async function restricted(action: readonly string[]): Promise<TestInstance> {

@@ -11,6 +11,11 @@ export interface Message {
   /** At least one of `text` and `html`. Any line ends; they leave as CRLF. */
   readonly text?: string;
   readonly html?: string;
+  /**
+   * Fields beyond the usual ones, such as `OTP-Token`: a name of letters, digits and `-`, and a text. Those that a mail
+   * has anyway, and those that say where it goes, are refused.
+   */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** What is fixed when a mail is accepted and stays the same in every try. */

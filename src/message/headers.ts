@@ -32,11 +32,26 @@ export function routingHeaders(message: Message, identity: MessageIdentity): str
     ["Date", dateText(identity.date)],
     ["Message-ID", messageIdText(identity.messageId)],
     ["MIME-Version", "1.0"],
+    ...Object.entries(message.headers ?? {}).map(ownField),
   ];
   return fields
     .filter(([, value]) => value !== "")
     .map(([name, value]) => foldField(name, value))
     .join("");
+}
+
+/** RFC 5322 2.2, and short enough that folding finds room for a value. */
+const FIELD_NAME = /^[A-Za-z][A-Za-z0-9-]{0,30}$/;
+/** What a mail has already (RFC 5322 3.6, RFC 2045), or what others read as where it goes or came from. */
+const TAKEN =
+  /^(from|sender|to|cc|bcc|reply-to|subject|date|message-id|mime-version|content-.*|resent-.*|received|return-path|dkim-.*|arc-.*)$/i;
+
+function ownField([name, text]: readonly [string, string]): readonly [string, string] {
+  if (!FIELD_NAME.test(name) || TAKEN.test(name)) {
+    throw new TypeError(`The message cannot have a field ${JSON.stringify(name)} of its own`);
+  }
+  refuseUnsafe(text, `field ${name}`);
+  return [name, text === "" || isPlain(text) ? text : encodeWords(text)];
 }
 
 function subjectText(subject: string): string {

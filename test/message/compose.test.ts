@@ -177,6 +177,28 @@ describe("compose()", () => {
   });
 });
 
+describe("compose() with fields of the message's own", () => {
+  test("writes them after the usual ones, encoded where they have to be", async () => {
+    const mail = await PostalMime.parse(
+      await bytesOf({ headers: { "OTP-Token": "123456", "X-Note": "für dich" } }),
+    );
+    expect(mail.headers.filter(({ key }) => /^(otp|x)-/.test(key))).toMatchObject([
+      { key: "otp-token", value: "123456" },
+      { key: "x-note", value: expect.stringMatching(/^=\?UTF-8\?/) },
+    ]);
+  });
+
+  for (const name of ["Bcc", "to", "Content-Type", "Resent-To", "DKIM-Signature", "X Note", "X:", "", "Ü"]) {
+    test(`refuses ${JSON.stringify(name)}`, async () => {
+      await expect(bytesOf({ headers: { [name]: "a@example.org" } })).rejects.toThrow(TypeError);
+    });
+  }
+
+  test("refuses a line break in a value", async () => {
+    await expect(bytesOf({ headers: { "X-Note": "a\r\nBcc: b@example.org" } })).rejects.toThrow(TypeError);
+  });
+});
+
 describe("compose() for any message", () => {
   const message: fc.Arbitrary<Message> = fc.record(
     {

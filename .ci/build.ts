@@ -4,26 +4,35 @@ import { $, Glob } from "bun";
 
 // Builds what the package exports into dist/module: JavaScript and declarations, one of each for a source file.
 
-const OUT = join(import.meta.dir, "..", "dist", "module");
+const DIST = join(import.meta.dir, "..", "dist");
+const HAS_PLUGINS = [...new Glob("*/index.ts").scanSync(join(import.meta.dir, "..", "plugins"))].length > 0;
 const TEXT_IMPORT = /^import (\w+) from "(\.[^"]+)" with \{ type: "text" \};$/gm;
 const SOURCE_IMPORT = /((?:from |import\()"\.[^"]*)\.ts"/g;
 
-await rm(OUT, { recursive: true, force: true });
-await $`tsc -p ${join(import.meta.dir, "tsconfig.build.json")}`;
-for (const file of new Glob("**/*.{js,d.ts}").scanSync(OUT)) {
-  const path = join(OUT, file);
-  const text = await Bun.file(path).text();
-  await Bun.write(
-    path,
-    file.endsWith(".js") ? await withTexts(file, text) : text.replaceAll(SOURCE_IMPORT, '$1.js"'),
-  );
+await build("tsconfig.build.json", "src", "module");
+// They import the package by its name, as anybody's plugin does.
+if (HAS_PLUGINS) await build("tsconfig.plugins.json", "plugins", "plugins");
+
+async function build(config: string, sources: string, folder: string): Promise<void> {
+  const out = join(DIST, folder);
+  await rm(out, { recursive: true, force: true });
+  await $`tsc -p ${join(import.meta.dir, config)}`;
+  for (const file of new Glob("**/*.{js,d.ts}").scanSync(out)) {
+    const path = join(out, file);
+    const text = await Bun.file(path).text();
+    const isScript = file.endsWith(".js");
+    await Bun.write(
+      path,
+      isScript ? await withTexts(sources, file, text) : text.replaceAll(SOURCE_IMPORT, '$1.js"'),
+    );
+  }
 }
 
 /** Not every bundler imports text; so it is written out. */
-async function withTexts(file: string, text: string): Promise<string> {
+async function withTexts(sources: string, file: string, text: string): Promise<string> {
   let result = text;
   for (const [statement, name, path] of text.matchAll(TEXT_IMPORT)) {
-    const imported = await Bun.file(join("src", dirname(file), path ?? "")).text();
+    const imported = await Bun.file(join(import.meta.dir, "..", sources, dirname(file), path ?? "")).text();
     result = result.replace(statement, () => `const ${name} = ${JSON.stringify(imported)};`);
   }
   return result;

@@ -1,5 +1,6 @@
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { Glob } from "bun";
+import { imports } from "../deno.json";
 import { exports } from "../package.json";
 import { compilerOptions } from "../tsconfig.json";
 import { files } from "./tsconfig.build.json";
@@ -13,8 +14,10 @@ const DRIVERS =
   /^(@libsql\/|libsql|nodemailer\/lib\/smtp|worker-mailer|cloudflare:|node:(net|tls|fs|os|http))/;
 const problems: string[] = [];
 
+const plugins = [...new Glob("*/index.ts").scanSync(join(ROOT, "plugins"))].map((file) => dirname(file));
 const built = files.map((file) => relative(ROOT, join(import.meta.dir, file)));
-const offered = Object.entries(exports).map(([subpath, { types, default: script }]) => {
+const subpaths = Object.entries(exports).filter(([subpath]) => !subpath.startsWith("./plugins/"));
+const offered = subpaths.map(([subpath, { types, default: script }]) => {
   const source = script.replace(/^\.\/dist\/module\//, "src/").replace(/\.js$/, ".ts");
   if (types !== script.replace(/\.js$/, ".d.ts"))
     problems.push(`${subpath}: types are not beside the script`);
@@ -24,12 +27,24 @@ const offered = Object.entries(exports).map(([subpath, { types, default: script 
     problems.push(`${subpath}: the paths of tsconfig.json do not lead to ${source}`);
   return source;
 });
+const offers = new Map<string, object>(Object.entries(exports));
+const onDeno = new Map<string, string>(Object.entries(imports));
+for (const name of plugins) {
+  const script = `./dist/plugins/${name}/index.js`;
+  const wanted = { types: script.replace(/\.js$/, ".d.ts"), default: script };
+  if (!Bun.deepEquals(offers.get(`./plugins/${name}`), wanted)) {
+    problems.push(`package.json: exports lacks "./plugins/${name}": ${JSON.stringify(wanted)}`);
+  }
+  if (onDeno.get(`sealpost/plugins/${name}`) !== `./plugins/${name}/index.ts`) {
+    problems.push(`deno.json: imports lacks "sealpost/plugins/${name}": "./plugins/${name}/index.ts"`);
+  }
+}
 for (const file of built) {
   const isOffered = offered.filter((source) => source === file).length === 1;
   if (!isOffered && !file.endsWith(".d.ts"))
     problems.push(`${file} is built, and is not one subpath of exports`);
 }
-for (const file of [...new Glob("src/**/*.ts").scanSync(ROOT)].sort()) {
+for (const file of [...new Glob("{src,plugins}/**/*.ts").scanSync(ROOT)].sort()) {
   const text = await Bun.file(join(ROOT, file)).text();
   if (/^export \*/m.test(text)) problems.push(`${file} exports without names`);
   if (DEFAULT_EXPORT.test(text) && !/^src\/entry\/|\.d\.ts$/.test(file))

@@ -51,7 +51,13 @@ const ONE_FILE = [
   "@libsql/client/http",
 ];
 
+/** What a plugin may import beside its own files. */
+const OF_PLUGINS = /^(sealpost|hono|valibot|drizzle-orm)(\/|$)/;
+/** The one file that knows which plugins a server has on by itself. */
+const STANDARD = "entry/standard-plugins.ts";
+
 const root = join(import.meta.dir, "..", "src");
+const plugins = join(import.meta.dir, "..", "plugins");
 const transpiler = new Transpiler({ loader: "ts" });
 const problems: string[] = [];
 const importers = new Map<string, string[]>();
@@ -67,6 +73,13 @@ for (const file of [...new Glob("**/*.ts").scanSync(root)].sort()) {
     if (ONE_FILE.includes(path)) importers.set(path, [...(importers.get(path) ?? []), file]);
   }
 }
+for (const file of [...new Glob("**/*.ts").scanSync(plugins)].sort()) {
+  for (const path of importsOf(await Bun.file(join(plugins, file)).text())) {
+    if (!(path.startsWith(".") ? isOfSamePlugin(file, path) : isForPlugins(path))) {
+      problems.push(`plugins/${file} imports ${path}`);
+    }
+  }
+}
 for (const [library, files] of importers) {
   if (files.length > 1) problems.push(`${library} is imported in ${files.join(" and ")}`);
 }
@@ -80,7 +93,17 @@ function importsOf(text: string): string[] {
   return [...text.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map(([, path]) => path ?? "");
 }
 
+function isOfSamePlugin(file: string, path: string): boolean {
+  return roomOf(normalize(join(dirname(file), path))) === roomOf(file);
+}
+
+/** Of Sealpost the door, and nothing behind it. */
+function isForPlugins(path: string): boolean {
+  return OF_PLUGINS.test(path) && !path.startsWith("sealpost/");
+}
+
 function checkRoom(from: string, to: string): void {
+  if (from === STANDARD && to.startsWith("../plugins/")) return;
   if (to.startsWith("..")) {
     problems.push(`${from} imports ${to}, outside src`);
     return;

@@ -70,6 +70,11 @@ const addressBlocks = v.pipe(
   v.readonly(),
 );
 
+function isWebAddress(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && !/[?#]/.test(text) && url.username === "";
+}
+
 /** Every setting: name, default, meaning. The README's table says the same, and a test compares the two. */
 export const SETTINGS = {
   host: setting("HOST", "127.0.0.1", required, "Listen address"),
@@ -180,6 +185,21 @@ export const SETTINGS = {
     "",
     addressBlocks,
     "Addresses or CIDR blocks whose `X-Forwarded-For` counts",
+  ),
+  trustedClients: setting(
+    "SEALPOST_TRUSTED_CLIENTS",
+    "",
+    addressBlocks,
+    "Addresses or CIDR blocks of clients, such as a RADIUS server, that limits of plugins by address are not for",
+  ),
+  baseUrl: setting(
+    "SEALPOST_BASE_URL",
+    "",
+    v.pipe(
+      text,
+      v.check((value) => value === "" || isWebAddress(value), "expected https://… without query or fragment"),
+    ),
+    "Public URL of this server, for links in mails; never taken from a request",
   ),
   auditDays: setting(
     "SEALPOST_AUDIT_DAYS",

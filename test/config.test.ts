@@ -25,7 +25,15 @@ describe("parseConfig()", () => {
         ehloName: "",
         egress: "private",
       },
-      ...{ egressPorts: [], trustedProxies: [], auditDays: 365, mailDays: 30, log: "info" },
+      ...{
+        egressPorts: [],
+        trustedProxies: [],
+        trustedClients: [],
+        baseUrl: "",
+        auditDays: 365,
+        mailDays: 30,
+        log: "info",
+      },
     });
     expect(parseConfig({}).keys.isEmpty).toBe(true);
   });
@@ -42,6 +50,7 @@ describe("parseConfig()", () => {
     ["SEALPOST_WAKE", "bullmq", "wake", "bullmq"],
     ["SEALPOST_EGRESS_PORTS", "25, 587,", "egressPorts", [25, 587]],
     ["SEALPOST_EHLO_NAME", "[192.0.2.1]", "ehloName", "[192.0.2.1]"],
+    ["SEALPOST_BASE_URL", "https://mail.example.org/sub/", "baseUrl", "https://mail.example.org/sub/"],
     ["SEALPOST_LOG", "debug", "log", "debug"],
   ])("reads %s=%s", (name, value, key, parsed) => {
     const config: Record<string, unknown> = parseConfig({ [name]: value });
@@ -71,6 +80,10 @@ describe("parseConfig()", () => {
     ["SEALPOST_EGRESS", "none"],
     ["SEALPOST_EGRESS_PORTS", "25,x"],
     ["SEALPOST_EGRESS_PORTS", "0"],
+    ["SEALPOST_BASE_URL", "mail.example.org"],
+    ["SEALPOST_BASE_URL", "ftp://mail.example.org"],
+    ["SEALPOST_BASE_URL", "https://mail.example.org/?a"],
+    ["SEALPOST_TRUSTED_CLIENTS", "radius.example.org"],
     ["SEALPOST_TRUSTED_PROXIES", "10.0.0.0/33"],
     ["SEALPOST_TRUSTED_PROXIES", "proxy.example.org"],
     ["SEALPOST_AUDIT_DAYS", "0"],

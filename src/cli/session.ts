@@ -3,12 +3,13 @@ import { parseConfig } from "../config.ts";
 import type { AuditActor } from "../domain/audit.ts";
 import { type LocalInstance, openLocal } from "../entry/local.ts";
 import { configureLogging } from "../entry/logging.ts";
+import { loadPlugins } from "../entry/plugins.ts";
 
 /** Opens the instance that the settings name, runs one command on it, and closes it. */
 export async function withInstance<T>(run: (instance: LocalInstance) => Promise<T>): Promise<T> {
   const config = parseConfig(process.env);
   await configureLogging(config.log);
-  await using instance = await openLocal(config);
+  await using instance = await openLocal(config, await loadPlugins(process.cwd()));
   return await run(instance);
 }
 

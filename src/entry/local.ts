@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Config } from "../config.ts";
 import type { Platform } from "../contracts/platform.ts";
+import type { Plugin } from "../contracts/plugin.ts";
 import { SealpostError } from "../errors.ts";
 import { createServices, type Drivers, type Services } from "../services.ts";
 import { openDatabase } from "../storage/libsql.ts";
@@ -40,10 +41,11 @@ export interface LocalDrivers extends Drivers {
  * Assembles and starts an instance from its settings: data folder, database, keys, transport.
  * @throws {SealpostError} `bad_setting` or `database_unavailable`, one line that says what to do.
  */
-export async function openLocal(config: Config): Promise<LocalInstance> {
+export async function openLocal(config: Config, plugins: readonly Plugin[] = []): Promise<LocalInstance> {
   const { cutMail, hostName, ...drivers } = await openLocalDrivers(config);
-  const { tokenSeconds, auditDays, mailDays } = config;
-  const services = createServices(drivers, { tokenSeconds, auditDays, mailDays, hostName });
+  const { tokenSeconds, auditDays, mailDays, baseUrl, trustedClients } = config;
+  const settings = { tokenSeconds, auditDays, mailDays, hostName, baseUrl, trustedClients, plugins };
+  const services = createServices(drivers, settings);
   try {
     await services.start();
     return { services, platform, cutMail, [Symbol.asyncDispose]: services[Symbol.asyncDispose] };

@@ -7,6 +7,7 @@ import { makeFirstAdmin, printWelcome } from "./first-admin.ts";
 import type { HttpServer, Listen } from "./http-server.ts";
 import { type LocalInstance, openLocal } from "./local.ts";
 import { configureLogging } from "./logging.ts";
+import { loadPlugins } from "./plugins.ts";
 import { stopSignal } from "./stop-signal.ts";
 
 /** In what runtimes with files and sockets differ. */
@@ -43,7 +44,7 @@ async function serve({ listen, cli }: Runtime): Promise<void> {
   await configureLogging(config.log);
   // From here on: a signal during the start would otherwise end it wherever it is.
   const stopping = stopSignal(process);
-  const instance = await openLocal(config);
+  const instance = await openLocal(config, await loadPlugins(process.cwd()));
   const server = listen({ host: config.host, port: config.port, answer: appOf(config, instance).fetch });
   // Not before it listens: a start that fails would take the only copy of the password with it.
   const password = await makeFirstAdmin(config, instance.services, instance.platform);

@@ -1,13 +1,16 @@
+import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { BunPlugin } from "bun";
 import { type Config, parseConfig } from "../config.ts";
+import { CONFIG_FILE } from "./plugin-list.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
 /** Where the Worker's modules lie; `wrangler.jsonc` names the main one. */
 export const WORKER_FOLDER = join(ROOT, "dist", "workers");
 
 const MAILER = join(import.meta.dir, "workers-mailer.ts");
+const PLUGIN_CONFIG = join(ROOT, CONFIG_FILE);
 const GUARDED_SOCKETS = join(ROOT, "src", "transport", "worker-mailer-sockets.ts");
 
 /** Modules that are never reached, and what stands in for them. */
@@ -54,6 +57,14 @@ const withMailer: BunPlugin = {
   name: "with worker-mailer",
   setup(build) {
     build.onResolve({ filter: /^\.\/workers-smtp\.ts$/ }, () => ({ path: MAILER }));
+  },
+};
+
+/** A Worker has the plugins that the file beside it names. */
+const withPlugins: BunPlugin = {
+  name: "with plugins",
+  setup(build) {
+    build.onResolve({ filter: /^\.\/workers-plugins\.ts$/ }, () => ({ path: PLUGIN_CONFIG }));
   },
 };
 
@@ -105,7 +116,13 @@ export async function bundleWorker(
     minify: true,
     metafile: true,
     external: ["cloudflare:*"],
-    plugins: [leaveOut, shedEngine, guardSockets, ...(transport === "worker-mailer" ? [withMailer] : [])],
+    plugins: [
+      leaveOut,
+      shedEngine,
+      guardSockets,
+      ...(transport === "worker-mailer" ? [withMailer] : []),
+      ...(existsSync(PLUGIN_CONFIG) ? [withPlugins] : []),
+    ],
   });
   const ordered = outputs.toSorted((left, right) => Number(isMain(right)) - Number(isMain(left)));
   const modules = await Promise.all(

@@ -2,8 +2,10 @@ import { getLogger } from "@logtape/logtape";
 import { createApp, type SealpostApp } from "../app.ts";
 import type { Config } from "../config.ts";
 import { createServices, type Services } from "../services.ts";
+import { pluginsOf } from "./plugin-list.ts";
 import { createWorkerDrivers } from "./workers-drivers.ts";
 import { createOnce } from "./workers-once.ts";
+import CONFIG from "./workers-plugins.ts";
 import type { ScopedTransport } from "./workers-transport.ts";
 
 const log = getLogger(["sealpost", "entry"]);
@@ -23,8 +25,10 @@ export interface WorkerInstance {
  */
 export function createWorkerInstance(config: Config): WorkerInstance {
   const { hostName, clientAddress, ...drivers } = createWorkerDrivers(config);
-  const { tokenSeconds, auditDays, mailDays } = config;
-  const services = createServices(drivers, { tokenSeconds, auditDays, mailDays, hostName });
+  const { tokenSeconds, auditDays, mailDays, baseUrl, trustedClients } = config;
+  const settings = { tokenSeconds, auditDays, mailDays, hostName, baseUrl, trustedClients };
+  const { defer } = drivers.transport;
+  const services = createServices({ ...drivers, defer }, { ...settings, plugins: pluginsOf(CONFIG, []) });
   const app = createApp(services, {
     revealSecrets: config.secrets === "reveal",
     trustedProxies: [],

@@ -20,6 +20,8 @@ interface Scope {
   readonly transport: Transport;
   /** On the clock of `performance.now()`. */
   readonly endsMs: number;
+  /** Work that goes on when the answer is made. */
+  readonly deferred: Set<Promise<unknown>>;
 }
 
 /** A transport whose connections live as long as the event that they were opened in. */
@@ -29,6 +31,8 @@ export interface ScopedTransport extends Transport {
     work: () => Promise<T>,
     timeMs: number,
   ): { readonly result: Promise<T>; readonly end: Promise<void> };
+  /** Has the event go on, connections and all, until this is done; it never rejects. */
+  readonly defer: (work: Promise<unknown>) => void;
 }
 
 /** A transport that a Worker can be built with. */
@@ -67,11 +71,17 @@ export function scopeTransport(
     name,
     run(work, timeMs) {
       const transport = makeTransport(BOUNDS);
-      const scope = { transport, endsMs: performance.now() + timeMs };
+      const deferred = new Set<Promise<unknown>>();
+      const scope = { transport, endsMs: performance.now() + timeMs, deferred };
       const result = scopes.run(scope, work);
-      const leave = () => transport[Symbol.asyncDispose]();
+      const leave = async () => {
+        // What is deferred may defer more.
+        for (const one of deferred) await one;
+        await transport[Symbol.asyncDispose]();
+      };
       return { result, end: result.then(leave, leave) };
     },
+    defer: (work) => void scopes.getStore()?.deferred.add(work),
     async send(delivery, sendOptions) {
       const scope = scopes.getStore();
       if (scope === undefined) throw new TypeError("Mail is sent by the work of an event only");

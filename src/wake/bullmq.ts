@@ -3,7 +3,7 @@ import type { Job, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Wake, WakeSource } from "../contracts/wake.ts";
 import type { Secret } from "../domain/secret.ts";
-import { closedError, ended } from "./ended.ts";
+import { closedError } from "./closed.ts";
 import { hear, type Listener } from "./hear.ts";
 import { createRedisLine, type RedisLine, reasonOf } from "./redis.ts";
 
@@ -63,7 +63,7 @@ export function createBullmqWake(options: BullmqWakeOptions): Wake & WakeSource 
     async listen(on, { signal }) {
       if (closing.signal.aborted) throw closedError();
       if (signal.aborted) return;
-      const ending = ended(signal, closing.signal);
+      const ending = aborted(AbortSignal.any([signal, closing.signal]));
       const hearing = listenTo(line, { on, concurrency, ending });
       listening.add(hearing);
       await hearing.finally(() => listening.delete(hearing));
@@ -188,6 +188,10 @@ function createErrorLog(line: RedisLine) {
       last = "";
     },
   };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** @throws if it takes longer; the promise is then left to itself. */

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import type { Wake } from "../contracts/wake.ts";
-import { closedError } from "./ended.ts";
+import { closedError } from "./closed.ts";
 import { hear, type Listener } from "./hear.ts";
 
 const log = getLogger(["sealpost", "wake"]);

@@ -1,5 +1,5 @@
 import type { Wake, WakeSource } from "../contracts/wake.ts";
-import { closedError, ended } from "./ended.ts";
+import { closedError } from "./closed.ts";
 import { hear, type Listener } from "./hear.ts";
 
 /** Mail of another process waits so long at most, for one small query a second. */
@@ -21,9 +21,9 @@ export interface PollWakeOptions {
  */
 export function createPollWake({ now }: PollWakeOptions): Wake & WakeSource {
   // Objects, so that one function can listen twice.
-  const listeners = new Set<{ readonly on: Listener }>();
+  const listeners = new Set<{ readonly on: Listener; readonly end: () => void }>();
   const timers = new Set<NodeJS.Timeout>();
-  const closing = new AbortController();
+  let isClosed = false;
 
   const tell = (mailIds: readonly string[]): void => {
     for (const { on } of listeners) for (const mailId of mailIds) void hear(on, mailId);
@@ -48,24 +48,29 @@ export function createPollWake({ now }: PollWakeOptions): Wake & WakeSource {
     name: "poll",
     sweepMs: SWEEP_MS,
     async notify(mailIds, { notBefore } = {}) {
-      if (closing.signal.aborted) throw closedError();
+      if (isClosed) throw closedError();
       if (listeners.size === 0) return;
       const waitMs = notBefore === undefined ? 0 : notBefore.getTime() - now().getTime();
       if (waitMs > 0) tellLater(mailIds, waitMs);
       else tell(mailIds);
     },
     async listen(on, { signal }) {
-      if (closing.signal.aborted) throw closedError();
+      if (isClosed) throw closedError();
       if (signal.aborted) return;
-      const listener = { on };
+      const { promise: ended, resolve } = Promise.withResolvers<void>();
+      const end = (): void => resolve();
+      const listener = { on, end };
       listeners.add(listener);
-      await ended(signal, closing.signal);
+      signal.addEventListener("abort", end, { once: true });
+      await ended;
+      signal.removeEventListener("abort", end);
       listeners.delete(listener);
       if (listeners.size === 0) stopTimers();
     },
     async [Symbol.asyncDispose]() {
-      closing.abort();
+      isClosed = true;
       stopTimers();
+      for (const { end } of listeners) end();
     },
   };
 }

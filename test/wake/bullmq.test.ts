@@ -62,6 +62,18 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
       expect(await redis.ask("KEYS", "sealpost:wake:[1-9]*")).toBe("\n");
     });
 
+    test("a listener that leaves holds nothing back, whatever it is busy with", async () => {
+      await using redis = await startRedis();
+      await using wake = make(redis.url);
+      using ear = new Ear(wake.listen, () => new Promise(() => undefined));
+      await wake.notify([mailId()]);
+      await ear.until(1);
+      expect(await redis.ask("LLEN", "sealpost:wake:active")).toBe("1\n");
+      ear[Symbol.dispose]();
+      await ear.ended;
+      expect(await redis.ask("LLEN", "sealpost:wake:active")).toBe("0\n");
+    });
+
     test("the same wake for later is one, and one at once is not lost on it", async () => {
       await using redis = await startRedis();
       await using wake = make(redis.url);

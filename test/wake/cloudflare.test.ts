@@ -67,6 +67,11 @@ describe("createCloudflareWake()", () => {
   });
 });
 
+test("createPollWake() is made once for all events of a Worker, and does nothing there", async () => {
+  await queue.poll([mailId()]);
+  await queue.poll([mailId()], { notBefore: new Date(Date.now() + 1_000) });
+});
+
 describe("consumeWakes()", () => {
   test(
     "leaves out what is no id, and acknowledges it",

@@ -3,6 +3,7 @@ import type { Env } from "./contracts/env.ts";
 import { auditRoutes } from "./http/audit.ts";
 import { authRoutes } from "./http/auth.ts";
 import { healthRoutes } from "./http/health.ts";
+import { mailCollection, mailRoutes } from "./http/mail.ts";
 import { openApiDocument } from "./http/openapi.ts";
 import { pluginRoutes } from "./http/plugins.ts";
 import { policyCollection, policyRoutes } from "./http/policy.ts";
@@ -38,6 +39,9 @@ export function createApp(services: Services, settings: AppSettings) {
     .route("/smtpserver", smtpServerRoutes(parts))
     .route("/audit/", auditRoutes(parts))
     .route("/audit", auditRoutes(parts))
+    .route("/mail/", mailCollection(parts))
+    .route("/mail", mailCollection(parts))
+    .route("/mail", mailRoutes(parts))
     .route("/plugins/", pluginRoutes(parts))
     .route("/plugins", pluginRoutes(parts))
     .route("/system/", systemCollection(parts))

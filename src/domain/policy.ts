@@ -9,6 +9,8 @@ export const CORE_ACTIONS = {
   policywrite: "Create, change, enable and disable policies",
   policydelete: "Delete policies",
   auditlog: "Read the audit log",
+  mail_read: "See queued mail: its state and tries, never what it says",
+  mail_write: "Try queued mail at once, or cancel it",
   configread: "Read the settings of plugins, and which plugins there are",
   configwrite: "Change the settings of plugins",
 } as const;

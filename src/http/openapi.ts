@@ -21,7 +21,7 @@ export function openApiDocument(routes: Hono<Env>, aliases: readonly string[]): 
 function documentOptions(prefix: string, aliases: readonly string[]): Partial<GenerateSpecOptions> {
   return {
     // A collection answers without its final slash too, but has one name.
-    exclude: ["/policy", "/smtpserver", "/audit", "/plugins", "/system", ...aliases],
+    exclude: ["/policy", "/smtpserver", "/audit", "/mail", "/plugins", "/system", ...aliases],
     // Every refusal is described by its operation.
     defaultValidationErrorResponse: false,
     documentation: {

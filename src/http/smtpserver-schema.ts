@@ -16,7 +16,8 @@ const RESERVED = [".", "..", TEST_ROUTE];
 // Control characters would reach commands and headers.
 const CONTROL = /\p{Cc}/u;
 
-const line = v.pipe(
+/** One line of text. */
+export const line = v.pipe(
   v.string("expected a text"),
   v.maxLength(MOST_CHARACTERS, `expected at most ${MOST_CHARACTERS} characters`),
   v.check((text) => !CONTROL.test(text), "expected one line without control characters"),
@@ -26,7 +27,7 @@ const longText = v.pipe(
   v.maxLength(MOST_TEXT_CHARACTERS, `expected at most ${MOST_TEXT_CHARACTERS} characters`),
 );
 const flag = v.boolean("expected true or false");
-const wholeNumber = (lowest: number, highest: number) => {
+export const wholeNumber = (lowest: number, highest: number) => {
   const expected = `expected a whole number from ${lowest} to ${highest}`;
   return v.pipe(
     v.number(expected),
@@ -35,7 +36,7 @@ const wholeNumber = (lowest: number, highest: number) => {
     v.maxValue(highest, expected),
   );
 };
-const described = <S extends v.GenericSchema>(schema: S, description: string) =>
+export const described = <S extends v.GenericSchema>(schema: S, description: string) =>
   v.pipe(schema, v.description(description));
 
 // Normalised before anything else, as the two forms of a name differ in length.
@@ -191,7 +192,26 @@ export const definitionView = v.object({
 });
 export type DefinitionView = v.InferOutput<typeof definitionView>;
 
-const reply = v.object({
+/** `detail` of GET /smtpserver/<identifier>: what is not of the definition itself. */
+export const definitionDetail = v.object({
+  health: v.object({
+    circuit: described(
+      v.picklist(["closed", "open", "half-open"]),
+      "open: its server is down, and queued mail waits until next_try",
+    ),
+    failures: described(v.number(), "How often in a row the server could not be reached or entered"),
+    since: described(v.nullable(v.string()), "The first of them; ISO 8601, UTC"),
+    next_try: v.nullable(v.string()),
+    last_failure: v.nullable(v.object({ date: v.string(), phase: v.string(), code: v.string() })),
+    waiting: described(v.number(), "Queued mails on their way"),
+  }),
+  limits: v.object({ max_connections: v.number(), mails_per_minute: v.number() }),
+  warnings: v.optional(v.array(v.string())),
+});
+export type DefinitionDetail = v.InferOutput<typeof definitionDetail>;
+
+/** What a mail server said. */
+export const replyView = v.object({
   code: v.number(),
   enhanced: v.nullable(v.string()),
   text: v.string(),
@@ -203,7 +223,7 @@ export const deliveryView = v.object({
   code: v.nullable(v.string()),
   retryable: v.boolean(),
   outcome: v.picklist(["sent", "not-sent", "unknown"]),
-  reply: v.nullable(reply),
+  reply: v.nullable(replyView),
   hint: v.nullable(v.string()),
   timing_ms: v.record(v.string(), v.number()),
   tls: v.nullable(
@@ -214,7 +234,9 @@ export const deliveryView = v.object({
     }),
   ),
   accepted: v.array(v.string()),
-  rejected: v.array(v.object({ recipient: v.string(), reply: v.nullable(reply), retryable: v.boolean() })),
+  rejected: v.array(
+    v.object({ recipient: v.string(), reply: v.nullable(replyView), retryable: v.boolean() }),
+  ),
 });
 export type DeliveryView = v.InferOutput<typeof deliveryView>;
 

@@ -1,11 +1,11 @@
-import type { Phase } from "../domain/delivery.ts";
 import { parseEndpoint } from "../domain/endpoint.ts";
 import type { SmtpServerFields } from "../domain/smtp-server.ts";
+import type { ServerHealth } from "../mail/circuit.ts";
 import { hintFor } from "../mail/hints.ts";
 import { CENSORED } from "../mail/save-server.ts";
 import type { ServerView } from "../mail/servers.ts";
 import type { SubmitResult } from "../mail/submit.ts";
-import type { DefinitionView, DeliveryView } from "./smtpserver-schema.ts";
+import type { DefinitionDetail, DefinitionView, DeliveryView } from "./smtpserver-schema.ts";
 
 /** A definition as GET shows it. Key and passphrase never leave; the password only if `reveal`. */
 export function toDefinitionView(server: ServerView, reveal: boolean): DefinitionView {
@@ -25,6 +25,23 @@ export function toDefinitionView(server: ServerView, reveal: boolean): Definitio
     private_key: censored(server.hasPrivateKey),
     private_key_password: censored(server.hasPrivateKeyPassword),
     certificate,
+  };
+}
+
+/** How its server and its queue are, and what limits them. */
+export function toDefinitionDetail(
+  { maxConnections, mailsPerMinute }: Pick<ServerView, "maxConnections" | "mailsPerMinute">,
+  { circuit, failures, since, nextTry, lastFailure }: ServerHealth,
+  waiting: number,
+): DefinitionDetail {
+  const last_failure = lastFailure && { ...lastFailure, date: lastFailure.date.toISOString() };
+  return {
+    health: {
+      ...{ circuit, failures, last_failure, waiting },
+      since: since?.toISOString() ?? null,
+      next_try: nextTry?.toISOString() ?? null,
+    },
+    limits: { max_connections: maxConnections, mails_per_minute: mailsPerMinute },
   };
 }
 
@@ -57,7 +74,7 @@ export function toDeliveryView(
     outcome: failure?.outcome ?? "sent",
     reply,
     hint: failure ? hintFor(failure, context) : null,
-    timing_ms: rounded(receipt?.timingMs ?? {}),
+    timing_ms: roundedMs(receipt?.timingMs ?? {}),
     tls: tlsView(receipt?.tls ?? null),
     accepted: result.recipients.filter((one) => one.receipt.successful).map((one) => one.recipient),
     rejected: rejectedOf(result),
@@ -76,6 +93,9 @@ function rejectedOf(result: Parameters<typeof toDeliveryView>[0]): DeliveryView[
   });
 }
 
-function rounded(timing: Partial<Record<Phase, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(timing).map(([phase, ms]) => [phase, Math.round(ms * 10) / 10]));
+/** Times as they are shown: in tenths of a millisecond. */
+export function roundedMs(timing: Readonly<Partial<Record<string, number>>>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(timing).map(([phase, ms = 0]) => [phase, Math.round(ms * 10) / 10]),
+  );
 }

@@ -5,6 +5,8 @@ import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { parseMailbox } from "../domain/mailbox.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
+import type { Circuit } from "../mail/circuit.ts";
+import type { MailQueue } from "../mail/queue.ts";
 import type { SaveServer } from "../mail/save-server.ts";
 import type { Servers, ServerView } from "../mail/servers.ts";
 import type { TestMail } from "../mail/test-mail.ts";
@@ -16,6 +18,7 @@ import { operation } from "../wire/openapi.ts";
 import { bodyParams, pathParams, queryParams } from "../wire/params.ts";
 import { readConditions, readIfMatch } from "./conditions.ts";
 import {
+  definitionDetail,
   definitionParams,
   definitionView,
   deliveryView,
@@ -26,7 +29,7 @@ import {
   testParams,
   toServerInput,
 } from "./smtpserver-schema.ts";
-import { toDefinitionView, toDeliveryView } from "./smtpserver-view.ts";
+import { toDefinitionDetail, toDefinitionView, toDeliveryView } from "./smtpserver-view.ts";
 
 const READ = "smtpserver_read";
 const WRITE = "smtpserver_write";
@@ -37,6 +40,8 @@ export interface SmtpServerParts {
   readonly servers: Servers;
   readonly saveServer: SaveServer;
   readonly testMail: TestMail;
+  readonly circuit: Pick<Circuit, "health">;
+  readonly mailQueue: Pick<MailQueue, "waiting">;
   readonly plugins: Pick<Registry, "usersOf">;
   readonly trail: AuditTrail;
   readonly requireRight: RequireRight;
@@ -77,7 +82,8 @@ export function smtpServerCollection(parts: SmtpServerParts) {
 
 /** One definition by name, and the test of one that need not be saved. */
 export function smtpServerRoutes(parts: SmtpServerParts) {
-  const { servers, saveServer, testMail, plugins, trail, requireRight, platform, revealSecrets } = parts;
+  const { servers, saveServer, testMail, circuit, mailQueue, plugins } = parts;
+  const { trail, requireRight, platform, revealSecrets } = parts;
   const now = () => platform.now();
 
   return new Hono<Env>()
@@ -131,7 +137,7 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
         operationId: "getSmtpServer",
         tag,
         answer: definitionView,
-        detail: warnings,
+        detail: definitionDetail,
         refusals: [404],
       }),
       requireRight(READ, "GET /smtpserver/<identifier>"),
@@ -145,8 +151,13 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
         }
         const reveal = revealSecrets && !c.req.valid("query").censor;
         if (reveal && server.hasPassword) await trail.revealed(c.get("actor"), identifier, "password");
+        const [health, waiting] = await Promise.all([
+          circuit.health(identifier),
+          mailQueue.waiting(identifier),
+        ]);
+        const detail = { ...toDefinitionDetail(server, health, waiting), ...unreadable([server], reveal) };
         c.header("ETag", server.etag);
-        return c.json(success(toDefinitionView(server, reveal), now(), unreadable([server], reveal)));
+        return c.json(success(toDefinitionView(server, reveal), now(), detail));
       },
     )
     .post(

@@ -1,4 +1,4 @@
-import { and, asc, count, desc, eq, getTableColumns, gte, type SQL, sql } from "drizzle-orm";
+import { and, asc, count, desc, eq, getTableColumns, gte, isNotNull, type SQL, sql } from "drizzle-orm";
 import type { MailAttempt, MailState, QueuedMail, RecipientProgress } from "../domain/queued-mail.ts";
 import type { Database } from "./database.ts";
 import { mail, mailAttempt } from "./schema.ts";
@@ -70,6 +70,13 @@ export function createQueuedMailRepository({ read, write }: Database) {
         .from(mail)
         .groupBy(mail.state, mail.identifier);
       return rows.map((row) => ({ ...row, oldest: new Date(row.oldest) }));
+    },
+
+    /** How many wait for a definition, or are being sent through it. */
+    async waiting(identifier: string): Promise<number> {
+      const isOnItsWay = and(eq(mail.lane, identifier), isNotNull(mail.dueAt));
+      const row = await read.select({ waiting: count() }).from(mail).where(isOnItsWay).get();
+      return row?.waiting ?? 0;
     },
 
     /** Changes a mail that is on its way and that nobody is sending; affects no row if it is not as it was read. */

@@ -4,7 +4,9 @@ import { VERSION } from "../version.ts";
 import { adminCommand } from "./admin.ts";
 import { keysCommand } from "./keys.ts";
 import { migrateCommand } from "./migrate.ts";
+import { queueCommand } from "./queue.ts";
 import { serverCommand } from "./server.ts";
+import { workerCommand } from "./worker.ts";
 
 const program = new Command("bun run cli")
   .description("Administers a Sealpost instance; it reads the same SEALPOST_* settings as the server")
@@ -13,7 +15,9 @@ const program = new Command("bun run cli")
   .addCommand(migrateCommand())
   .addCommand(keysCommand())
   .addCommand(adminCommand())
-  .addCommand(serverCommand());
+  .addCommand(serverCommand())
+  .addCommand(queueCommand())
+  .addCommand(workerCommand());
 
 try {
   await program.parseAsync();

@@ -47,7 +47,10 @@ function report(result: SubmitResult, server: ServerView, recipient: string): vo
     print(`Delivered to ${recipient}${result.smime?.signed ? ", signed" : ""}${words}`);
     return;
   }
-  if (result.state === "queued") return print(`Queued for ${recipient} as mail ${result.mailId}`);
+  if (result.state === "queued") {
+    print(`Queued for ${recipient} as mail ${result.mailId}`);
+    return;
+  }
   const { phase, code, reply } = result.failure;
   const endpoint = parseEndpoint(server);
   print(`Not delivered: ${code} in phase ${phase}${reply ? ` (${reply.code} ${reply.text})` : ""}`);

@@ -20,9 +20,9 @@ export interface Runtime {
 const log = getLogger(["sealpost", "entry"]);
 const PRUNE_EVERY_MS = 24 * 3_600_000;
 /** Service managers that wait least, wait 10 s before they kill. */
-const STOP_WITHIN_MS = 9_500;
+export const STOP_WITHIN_MS = 9_500;
 /** Mails have this long to end by themselves; then their fate is recorded as it is known. */
-const CUT_MAIL_AFTER_MS = 7_000;
+export const CUT_MAIL_AFTER_MS = 7_000;
 /** After the mails, whose answers are still to be given: clients that have not even sent their whole request. */
 const CLOSE_CLIENTS_AFTER_MS = 8_000;
 
@@ -84,8 +84,11 @@ function prune({ services }: LocalInstance): void {
   services.prune().catch((error) => log.warning("Old rows could not be deleted: {error}", { error }));
 }
 
-/** The command line, which sends nothing, may share the settings of a Worker. */
-function requireSmtp({ transport }: Config): void {
+/**
+ * For what sends: the rest of the command line may share the settings of a Worker.
+ * @throws {SealpostError} `bad_setting`.
+ */
+export function requireSmtp({ transport }: Config): void {
   if (transport === "smtp") return;
   throw badSetting(
     "SEALPOST_TRANSPORT",

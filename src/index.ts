@@ -1,3 +1,4 @@
+export { matchesName } from "./access/pattern.ts";
 export type { RekeyResult } from "./access/rekey.ts";
 export type { AppSettings, SealpostApp } from "./app.ts";
 export type { Migration, Statement } from "./contracts/database.ts";
@@ -30,6 +31,7 @@ export type { Failure, FailureCode, Phase, Receipt, SmtpReply, TlsPeer } from ".
 export type { Mailbox } from "./domain/mailbox.ts";
 export { domainOf, parseAddress, parseMailbox } from "./domain/mailbox.ts";
 export type { Message } from "./domain/message.ts";
+export { type AddressBlock, parseAddressBlock } from "./domain/network.ts";
 export { Secret } from "./domain/secret.ts";
 export type { OpenServer, SendingServer } from "./domain/smtp-server.ts";
 export { invalidParameter, missingParameter, SealpostError, type SealpostErrorCode } from "./errors.ts";

@@ -185,6 +185,11 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
     take(...limits: readonly Limit[]): Promise<LimitResult>;
     /** @throws {SealpostError} `too_many_tries` with `Retry-After`. */
     require(...limits: readonly Limit[]): Promise<void>;
+    /**
+     * The limit of the client behind a request, to be spread into the others: none for a trusted one; an IPv6 client
+     * counts as its /64, unknown ones count together.
+     */
+    ofClient(c: Context<Env>, limit: Limit): readonly Limit[];
   };
 
   /** Work that goes on after the answer; a rejection is logged. */

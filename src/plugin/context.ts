@@ -57,6 +57,10 @@ export function createContext(plugin: Candidate, parts: ContextParts): PluginCon
   const serverKey = Object.entries(checked.config).find(([, key]) => key.namesServer)?.[0];
   const secrets = createPluginSecrets({ ...parts, plugin: name, sealed: plugin.sealed ?? [] });
 
+  const isTrustedClient: PluginContext["isTrustedClient"] = (c) => {
+    const client = c.get("clientAddress");
+    return client !== null && parts.trustedClients.some((block) => block.contains(client));
+  };
   const auditRow = (
     c: Context<Env> | null,
     { action, ...said }: PluginAuditEntry,
@@ -84,10 +88,7 @@ export function createContext(plugin: Candidate, parts: ContextParts): PluginCon
     audit: (c, entry) => database.append(auditRow(c, entry)),
     auditRow,
     clientAddress: (c) => c.get("clientAddress"),
-    isTrustedClient(c) {
-      const client = c.get("clientAddress");
-      return client !== null && parts.trustedClients.some((block) => block.contains(client));
-    },
+    isTrustedClient,
 
     emit(event, data) {
       refuseUnknown(name, "event", event, plugin.events ?? []);
@@ -109,7 +110,7 @@ export function createContext(plugin: Candidate, parts: ContextParts): PluginCon
       hash: (text) => hashPassword(text, { randomBytes: platform.randomBytes, cost }),
       verify: (text, phc) => verifyPassword(text, phc, { cost }),
     },
-    limit: createLimit({ ...parts, plugin: name, mac: secrets.mac }),
+    limit: createLimit({ ...parts, plugin: name, mac: secrets.mac, isTrustedClient }),
     defer: parts.defer,
     baseUrl: parts.baseUrl,
     log: createLog(name),

@@ -1,5 +1,6 @@
 import type { Platform } from "../contracts/platform.ts";
 import type { Limit, LimitResult, PluginContext } from "../contracts/plugin.ts";
+import { clientNetwork } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
 import type { Database } from "../storage/database.ts";
 import type { TryRepository } from "../storage/tries.ts";
@@ -11,8 +12,9 @@ export function createLimit(parts: {
   readonly tries: TryRepository;
   readonly platform: Pick<Platform, "now">;
   readonly mac: (text: string) => Promise<string>;
+  readonly isTrustedClient: PluginContext["isTrustedClient"];
 }): PluginContext["limit"] {
-  const { plugin, database, tries, platform, mac } = parts;
+  const { plugin, database, tries, platform, mac, isTrustedClient } = parts;
 
   async function take(...limits: readonly Limit[]): Promise<LimitResult> {
     const now = platform.now();
@@ -35,6 +37,11 @@ export function createLimit(parts: {
       throw new SealpostError("too_many_tries", `Too many tries; try again in ${retryAfterSeconds} seconds`, {
         retryAfterSeconds,
       });
+    },
+    ofClient(c, { key, ...bounds }) {
+      if (isTrustedClient(c)) return [];
+      const client = c.get("clientAddress");
+      return [{ key: `${key} ${client === null ? "unknown" : clientNetwork(client)}`, ...bounds }];
     },
   };
 }

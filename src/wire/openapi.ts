@@ -58,6 +58,8 @@ export interface OperationDoc {
   /** No token is needed. */
   readonly open?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Media type of an answer that is no envelope, such as a page; `answer` then describes all of it. */
+  readonly media?: string;
 }
 
 /** Describes one operation for the document of the interface. */
@@ -74,7 +76,9 @@ export function operation(doc: OperationDoc) {
   );
   const good = {
     description: "Done",
-    content: { "application/json": { schema: resolver(successSchema(doc.answer, doc.detail)) } },
+    content: doc.media
+      ? { [doc.media]: { schema: resolver(doc.answer) } }
+      : { "application/json": { schema: resolver(successSchema(doc.answer, doc.detail)) } },
   };
   const described: Described = {
     summary: doc.summary,

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { testSealpost } from "sealpost/testing";
 import { testPlugin } from "../contract/plugin.ts";
 import { testInstance } from "../fixtures/instance.ts";
-import { feedback } from "./example/index.ts";
+import { feedback } from "./example/feedback.ts";
+import { notice } from "./example/notice.ts";
 
 const OWNER = "owner@example.org";
 const GIVEN = { address: "Ann <ann@example.net>", text: "I like it" };
@@ -70,8 +71,24 @@ describe("feedback", () => {
   });
 });
 
-test("docs/plugins.md shows the example as it is", async () => {
+testPlugin("notice", {
+  make: () => notice({ to: OWNER }),
+  refused: [[() => notice({ to: "nobody" }), "to"]],
+  async exercise(instance) {
+    await instance.request("POST", "/notice", { json: { text: "Hello" } });
+    return [];
+  },
+});
+
+test("docs/plugins.md shows one in forty lines, as it is", async () => {
   const read = (path: string) => Bun.file(join(import.meta.dir, "..", "..", path)).text();
-  expect(await read("docs/plugins.md")).toContain(await read("test/plugin/example/index.ts"));
-  expect(await read("docs/plugins.md")).toContain(await read("test/plugin/example/0001_feedback.sql"));
+  const example = await read("test/plugin/example/notice.ts");
+  expect(await read("docs/plugins.md")).toContain(`\`\`\`ts\n${example}\`\`\``);
+  expect(example.trimEnd().split("\n").length).toBeLessThanOrEqual(40);
+  await using mail = await testSealpost({ plugins: [notice({ to: OWNER })] });
+  await mail.request("/smtpserver/default", {
+    json: { server: "mail.example.org", sender: "app@example.org" },
+  });
+  await mail.request("/notice", { json: { text: "Hello" } });
+  expect(mail.sent[0]).toMatchObject({ recipient: OWNER, message: { subject: "Notice", text: "Hello" } });
 });

@@ -1,0 +1,246 @@
+import { describe, expect, test } from "bun:test";
+import { sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { Hono } from "hono";
+import { configKey, definePlugin, type Env, type PluginContext, serverNames, success } from "sealpost";
+import * as v from "valibot";
+import { KEYS, type TestInstanceOptions, testInstance } from "../fixtures/instance.ts";
+
+const box = sqliteTable("probe_box", {
+  id: text("id").primaryKey(),
+  secret: text("secret").notNull(),
+  plain: text("plain").notNull(),
+});
+const SQL =
+  "CREATE TABLE probe_box (id TEXT PRIMARY KEY NOT NULL, secret TEXT NOT NULL, plain TEXT NOT NULL) STRICT;";
+const OTHER_KEY = `other:${new Uint8Array(32).fill(9).toBase64()}`;
+const MESSAGE = { to: [{ name: "", address: "ann@example.net" }], subject: "Hello", text: "Hi" };
+
+const config = (options: { readonly server: readonly string[] }) => ({
+  "probe.identifier": configKey(serverNames, options.server, { description: "Servers", namesServer: true }),
+  "probe.seconds": configKey(v.pipe(v.number("expected a number"), v.minValue(1)), 120, {
+    description: "Seconds",
+  }),
+  "probe.enabled": configKey(v.boolean("expected true or false"), false, { description: "Whether" }),
+  "probe.token": configKey(v.string(), "", { description: "Token", secret: true }),
+});
+type ProbeContext = PluginContext<ReturnType<typeof config>>;
+
+/** A plugin whose context the test has in its hands. */
+async function probe(options: TestInstanceOptions = {}, server: readonly string[] = []) {
+  let context: ProbeContext | undefined;
+  const make = definePlugin({
+    name: "probe",
+    options: v.object({ server: v.array(v.string()) }),
+    tables: { box },
+    migrations: [{ name: "0001", sql: SQL }],
+    sealed: [{ row: box.id, columns: [box.secret] }],
+    config,
+    setup(ctx) {
+      context = ctx;
+      const routes = new Hono<Env>().get("/probe", (c) =>
+        c.json(success([ctx.clientAddress(c), ctx.isTrustedClient(c)], ctx.now())),
+      );
+      return { routes };
+    },
+  });
+  const instance = await testInstance({ plugins: [make({ server: [...server] })], ...options });
+  if (!context) throw new Error("It was not set up");
+  return { instance, ctx: context, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
+}
+
+describe("mac()", () => {
+  test("is the same at the next start, after a rotation, and in no other database", async () => {
+    await using first = await probe();
+    const before = await first.ctx.mac("123456");
+    expect(before).toMatch(/^[\w-]{43}$/);
+    expect(await first.ctx.mac("123457")).not.toBe(before);
+    const rotating = await probe({ database: first.instance.database, keys: `${OTHER_KEY},${KEYS}` });
+    await rotating.instance.services.rekey();
+    const rotated = await probe({ database: first.instance.database, keys: OTHER_KEY });
+    expect(await rotated.ctx.mac("123456")).toBe(before);
+    await using elsewhere = await probe();
+    expect(await elsewhere.ctx.mac("123456")).not.toBe(before);
+  });
+});
+
+describe("seal() and open()", () => {
+  test("keep a text for its place, also after a rotation", async () => {
+    await using first = await probe();
+    const { ctx, instance } = first;
+    const sealed = await ctx.seal(box.secret, "1", "a secret");
+    await ctx.store.commit([ctx.store.write.insert(box).values({ id: "1", secret: sealed, plain: "" })]);
+    expect((await ctx.open(box.secret, "1", sealed)).reveal()).toBe("a secret");
+    await expect(ctx.open(box.secret, "2", sealed)).rejects.toMatchObject({ code: "unsealable" });
+    const rotating = await probe({ database: instance.database, keys: `${OTHER_KEY},${KEYS}` });
+    await rotating.instance.services.rekey();
+    const [row] = await ctx.store.read.select().from(box);
+    const rotated = await probe({ database: instance.database, keys: OTHER_KEY });
+    expect((await rotated.ctx.open(box.secret, "1", row?.secret ?? "")).reveal()).toBe("a secret");
+  });
+
+  test("refuse a column that is not declared", async () => {
+    await using made = await probe();
+    await expect(made.ctx.seal(box.plain, "1", "x")).rejects.toThrow('"plain" is not among those');
+  });
+
+  test("have a start refused that lacks the key of a plugin's column", async () => {
+    await using first = await probe();
+    const { ctx, instance } = first;
+    const rotating = await probe({ database: instance.database, keys: `${OTHER_KEY},${KEYS}` });
+    await rotating.instance.services.rekey();
+    const secret = await ctx.seal(box.secret, "1", "old");
+    await ctx.store.commit([ctx.store.write.insert(box).values({ id: "1", secret, plain: "" })]);
+    await expect(probe({ database: instance.database, keys: OTHER_KEY })).rejects.toThrow('key "first"');
+  });
+});
+
+describe("limit", () => {
+  const limit = { key: "ann@example.net", most: 3, windowSeconds: 60 };
+
+  test("lets as many through as it says, of parallel calls and other processes, until the window ends", async () => {
+    await using first = await probe();
+    const second = await probe({ database: first.instance.database });
+    const calls = Array.from({ length: 20 }, (_, at) => (at % 2 ? first : second).ctx.limit.take(limit));
+    const results = await Promise.all(calls);
+    expect(results.filter(({ allowed }) => allowed)).toHaveLength(3);
+    expect(results.find(({ allowed }) => !allowed)).toEqual({ allowed: false, retryAfterSeconds: 60 });
+    first.instance.clock.advance(60);
+    expect(await first.ctx.limit.take(limit)).toEqual({ allowed: true, retryAfterSeconds: 0 });
+  });
+
+  test("require() throws with the time of the fullest", async () => {
+    await using made = await probe();
+    const wide = { key: "client", most: 1, windowSeconds: 600 };
+    await made.ctx.limit.require(limit, wide);
+    await expect(made.ctx.limit.require(limit, wide)).rejects.toMatchObject({
+      code: "too_many_tries",
+      retryAfterSeconds: 600,
+    });
+    await made.ctx.limit.require(limit);
+  });
+
+  test("keeps no key in the clear", async () => {
+    await using made = await probe();
+    await made.ctx.limit.take(limit);
+    expect(JSON.stringify(await made.instance.database.read.all("SELECT * FROM try_window"))).not.toContain(
+      "ann",
+    );
+  });
+});
+
+describe("mail.submit()", () => {
+  const save = async ({ instance }: Awaited<ReturnType<typeof probe>>, ...names: readonly string[]) => {
+    for (const name of names) {
+      await instance.request("POST", `/smtpserver/${name}`, {
+        json: { server: `${name}.example.org`, sender: "a@b.org" },
+      });
+    }
+  };
+
+  test.each<
+    [what: string, option: readonly string[], named: string | readonly string[] | undefined, host: string]
+  >([
+    ["the default definition", [], undefined, "default"],
+    ["the default definition for an empty name", [], "", "default"],
+    ["the configured one", ["main"], undefined, "main"],
+    ["the one that is named", ["main"], "other", "other"],
+    ["the first of several", [], ["other", "main"], "other"],
+  ])("sends through %s", async (_, option, named, host) => {
+    await using made = await probe({}, option);
+    await save(made, "default", "main", "other");
+    expect((await made.ctx.mail.submit(named, MESSAGE)).state).toBe("delivered");
+    expect(made.instance.sent[0]?.server.host).toBe(`${host}.example.org`);
+  });
+
+  test("says what failed, and the audit log that it was the plugin", async () => {
+    await using made = await probe();
+    const result = await made.ctx.mail.submit("none", MESSAGE);
+    expect(result).toMatchObject({ state: "failed", failure: { code: "server_unknown" } });
+    const { value } = await made.instance.request("GET", "/audit/");
+    expect(value).toMatchObject({
+      auditdata: [
+        { action: "plugin probe", success: false, identifier: "none", recipient: "ann@example.net" },
+      ],
+    });
+  });
+});
+
+describe("config", () => {
+  test("is the default, then the option, then what an admin has set", async () => {
+    await using made = await probe({}, ["main"]);
+    const { ctx, instance } = made;
+    expect(await ctx.config.all()).toEqual({
+      ...{ "probe.identifier": ["main"], "probe.seconds": 120, "probe.enabled": false, "probe.token": "" },
+    });
+    await instance.request("POST", "/system/setConfig", {
+      form: {
+        "probe.identifier": "a, b",
+        "probe.seconds": "60",
+        "probe.enabled": "1",
+        "probe.token": "t0ken",
+      },
+    });
+    expect(await ctx.config.all()).toEqual({
+      ...{
+        "probe.identifier": ["a", "b"],
+        "probe.seconds": 60,
+        "probe.enabled": true,
+        "probe.token": "t0ken",
+      },
+    });
+    const seconds: number = await ctx.config.get("probe.seconds");
+    expect(seconds).toBe(60);
+  });
+
+  test("is the default where what was set does not fit any more", async () => {
+    await using made = await probe();
+    await made.instance.database.commit([
+      made.instance.database.write.run("INSERT INTO plugin_config VALUES ('probe.seconds', '0', '')"),
+    ]);
+    expect(await made.ctx.config.get("probe.seconds")).toBe(120);
+  });
+});
+
+test("isTrustedClient() knows the clients of the setting", async () => {
+  await using made = await probe({ trustedClients: ["192.0.2.0/28"] });
+  const ask = async (peer: string | undefined) =>
+    (await made.instance.request("GET", "/probe", { peer })).value;
+  expect(await ask("192.0.2.10")).toEqual(["192.0.2.10", true]);
+  expect(await ask("::ffff:192.0.2.99")).toEqual(["192.0.2.99", false]);
+  expect(await ask(undefined)).toEqual([null, false]);
+});
+
+test("randomText() favours no character", async () => {
+  await using made = await probe();
+  const text = made.ctx.randomText(100_000, "0123456789");
+  const counts = Object.values(Object.groupBy(text, (digit) => digit)).map((digits) => digits?.length ?? 0);
+  // Six standard deviations (95) of a binomial distribution.
+  for (const count of counts) expect(Math.abs(count - 10_000)).toBeLessThan(570);
+  expect(counts).toHaveLength(10);
+});
+
+test("auditRow() with ifChanged is written only if the statement before it changed a row", async () => {
+  await using made = await probe();
+  const { ctx, instance } = made;
+  const change = (id: string) => [
+    ctx.store.write.insert(box).values({ id, secret: "", plain: "" }).onConflictDoNothing(),
+    ctx.auditRow(null, { success: true, identifier: id }, "ifChanged"),
+  ];
+  await ctx.store.commit(change("1"));
+  await ctx.store.commit(change("1"));
+  const { value } = await instance.request("GET", "/audit/", { query: { action: "plugin probe" } });
+  expect(value).toMatchObject({ count: 1, auditdata: [{ identifier: "1" }] });
+});
+
+test("defer() is drained at the end", async () => {
+  const made = await probe();
+  let done = false;
+  made.ctx.defer(
+    Bun.sleep(20).then(() => {
+      done = true;
+    }),
+  );
+  made.ctx.defer(Promise.reject(new Error("no")));
+  await made[Symbol.asyncDispose]();
+  expect(done).toBe(true);
+});

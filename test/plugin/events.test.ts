@@ -1,0 +1,150 @@
+import { describe, expect, test } from "bun:test";
+import { Hono } from "hono";
+import {
+  definePlugin,
+  type Env,
+  type EventHandler,
+  type PluginContext,
+  type SealpostEvent,
+  success,
+} from "sealpost";
+import * as v from "valibot";
+import { actionOf, eventNameOf } from "../../src/plugin/event-names.ts";
+import { ADMIN, PEER, testInstance } from "../fixtures/instance.ts";
+
+/** A plugin that listens, and tells `said` at GET /say/<word>. */
+const listener = (on: (ctx: PluginContext) => Record<string, EventHandler>) =>
+  definePlugin({
+    name: "listener",
+    options: v.object({}),
+    events: ["said"],
+    setup: (ctx) => ({
+      on: on(ctx),
+      routes: new Hono<Env>().get("/say/:word", (c) => {
+        ctx.emit("said", { word: c.req.param("word") });
+        c.set("eventData", { serial: "S1" });
+        return c.json(success(ctx.eventNames(), ctx.now()));
+      }),
+    }),
+  })();
+
+async function listening(names: readonly string[], also: EventHandler = () => undefined) {
+  const heard: SealpostEvent[] = [];
+  const handler = (event: SealpostEvent) => {
+    heard.push(event);
+    return also(event);
+  };
+  const on = () => Object.fromEntries(names.map((name) => [name, handler]));
+  return { heard, instance: await testInstance({ plugins: [listener(on)] }) };
+}
+
+describe("eventNameOf()", () => {
+  test.each([
+    ["POST", "/token/init", "token_init"],
+    ["POST", "/validate/check", "validate_check"],
+    ["GET", "/token/", "token_list"],
+    ["DELETE", "/token/:serial", "token_delete"],
+    ["POST", "/user/", "user_add"],
+    ["DELETE", "/user/:realm/:username", "user_delete"],
+    ["POST", "/smtpserver/:identifier", "smtpserver_save"],
+    ["POST", "/smtpserver/send_test_email", "smtpserver_send_test_email"],
+    ["POST", "/policy/enable/:name", "policy_enable"],
+    ["GET", "/policy/:name", "policy_get"],
+    ["POST", "/auth", "auth"],
+    ["POST", "/system/setConfig", "system_setconfig"],
+  ])("%s %s is %s", (method, path, name) => {
+    expect(eventNameOf(actionOf(method, path))).toBe(name);
+  });
+});
+
+describe("an event", () => {
+  test("tells of an API action, after its answer, without what came in the body", async () => {
+    const { heard, instance } = await listening(["*"]);
+    await using _ = instance;
+    await instance.request("POST", "/smtpserver/a", { json: { server: "a", password: "hidden-pässword" } });
+    await instance.request("POST", "/auth", { json: { ...ADMIN, password: "wrong" } });
+    await instance.request("GET", "/say/hello");
+    expect(heard).toMatchObject([
+      {
+        name: "smtpserver_save",
+        action: "POST /smtpserver/<identifier>",
+        status: 200,
+        success: true,
+        plugin: "",
+        actor: { username: "admin", realm: "" },
+        client: PEER,
+        data: { identifier: "a" },
+      },
+      { name: "auth", status: 401, success: false, actor: null },
+      { name: "said", plugin: "listener", action: "", status: null, data: { word: "hello" } },
+      {
+        name: "say_get",
+        plugin: "listener",
+        action: "GET /say/<word>",
+        data: { word: "hello", serial: "S1" },
+      },
+    ]);
+    expect(JSON.stringify(heard)).not.toContain("hidden");
+  });
+
+  test("is heard by its name only", async () => {
+    const { heard, instance } = await listening(["said", "policy_list"]);
+    await using _ = instance;
+    await instance.request("GET", "/policy/");
+    await instance.request("GET", "/smtpserver/");
+    await instance.request("GET", "/say/hello");
+    expect(heard.map(({ name }) => name)).toEqual(["policy_list", "said"]);
+  });
+
+  test("has a name that eventNames() lists", async () => {
+    const { heard, instance } = await listening(["*"]);
+    await using _ = instance;
+    await instance.request("GET", "/policy");
+    await instance.request("DELETE", "/smtpserver/a");
+    const { value } = await instance.request("GET", "/say/hello");
+    expect(value).toEqual(expect.arrayContaining(["mail_failed", "auth", ...heard.map(({ name }) => name)]));
+    expect(value).not.toContain("policy");
+  });
+
+  test("is not delayed by a handler that hangs, nor failed by one that throws", async () => {
+    const { instance } = await listening(["*"], ({ name }) => {
+      if (name === "auth") throw new Error("no");
+      return name === "said" ? new Promise<void>(() => undefined) : undefined;
+    });
+    expect((await instance.request("GET", "/say/hello")).status).toBe(200);
+    expect((await instance.request("POST", "/auth", { json: ADMIN })).status).toBe(200);
+    await Bun.sleep(5);
+    const { value } = await instance.request("GET", "/audit/");
+    expect(value).toMatchObject({
+      auditdata: [
+        { action: "plugin listener", success: false, identifier: "auth", info: "event handler: internal" },
+        { action: "POST /auth" },
+      ],
+    });
+  });
+
+  test("is caused by no handler: neither by what it tells nor by the mail it sends", async () => {
+    const heard: string[] = [];
+    const plugin = listener((ctx) => ({
+      async "*"(event) {
+        heard.push(event.name);
+        ctx.emit("said", {});
+        await Bun.sleep(1);
+        ctx.emit("said", {});
+        await ctx.mail.submit("none", {
+          to: [{ name: "", address: "a@example.org" }],
+          subject: "",
+          text: "x",
+        });
+      },
+    }));
+    await using instance = await testInstance({ plugins: [plugin] });
+    await instance.request("GET", "/policy/");
+    await Bun.sleep(20);
+    expect(heard).toEqual(["policy_list"]);
+    instance.services.plugins.emit({ name: "mail_failed", data: { submitter: "plugin listener (event)" } });
+    instance.services.plugins.emit({ name: "mail_failed", data: { submitter: "plugin other" } });
+    await Bun.sleep(5);
+    expect(heard).toEqual(["policy_list", "mail_failed"]);
+  });
+});

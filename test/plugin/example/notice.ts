@@ -1,0 +1,34 @@
+import { Hono } from "hono";
+import { bodyParams, configKey, definePlugin, type Env, operation, serverNames, success } from "sealpost";
+import * as v from "valibot";
+
+const params = v.object({ text: v.pipe(v.string(), v.maxLength(2_000)) });
+
+/** Who has the right `notice_send` mails notices to one address. */
+export const notice = definePlugin({
+  name: "notice",
+  options: v.object({
+    to: v.pipe(v.string(), v.email("expected an address")),
+    server: v.optional(serverNames, []),
+  }),
+  actions: { notice_send: "Send notices" },
+  config: ({ server }) => ({
+    "notice.identifier": configKey(serverNames, server, { description: "SMTP servers", namesServer: true }),
+  }),
+  setup(ctx, { to }) {
+    const doc = { summary: "Send a notice", operationId: "sendNotice", tag: "Notices" };
+    const routes = new Hono<Env>().post(
+      "/notice",
+      operation({ ...doc, answer: v.boolean(), body: params }),
+      ctx.requireRight("notice_send"),
+      bodyParams(params),
+      async (c) => {
+        const { text } = c.req.valid("json");
+        const message = { to: [{ name: "", address: to }], subject: "Notice", text };
+        const { state } = await ctx.mail.submit(undefined, message, { request: c });
+        return c.json(success(state !== "failed", ctx.now()));
+      },
+    );
+    return { routes };
+  },
+});

@@ -1,0 +1,210 @@
+import { describe, expect, test } from "bun:test";
+import { sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { Hono } from "hono";
+import {
+  type Directory,
+  definePlugin,
+  type Env,
+  type Plugin,
+  type PluginDefinition,
+  type Running,
+  success,
+} from "sealpost";
+import * as v from "valibot";
+import { testInstance } from "../fixtures/instance.ts";
+
+declare module "sealpost" {
+  interface Capabilities {
+    exampleLeft: string;
+    exampleRight: string;
+  }
+}
+
+type Definition = Partial<PluginDefinition<v.GenericSchema, Record<never, never>>>;
+
+/** A plugin that does nothing but what is said. */
+function plugin(name: string, definition: Definition = {}, running: Running = {}): Plugin {
+  return definePlugin({ name, options: v.object({}), setup: () => running, ...definition })();
+}
+const refusal = (...plugins: readonly Plugin[]) =>
+  testInstance({ plugins }).then(
+    () => "",
+    (error: Error) => error.message,
+  );
+const table = (name: string) => sqliteTable(name, { id: text("id").primaryKey() });
+const route = (...paths: readonly string[]) => {
+  const app = new Hono<Env>();
+  for (const path of paths) app.get(path, (c) => c.json(success(path, new Date(0))));
+  return { routes: app };
+};
+const DIRECTORY: Directory = {
+  defaultRealm: "default",
+  find: async () => null,
+  findByAddress: async () => [],
+  list: async () => [],
+  attribute: async () => "",
+  verifyPassword: async () => false,
+  setPassword: async () => false,
+  create: async () => false,
+  remove: async () => false,
+};
+
+describe("plugins are refused", () => {
+  test.each<[what: string, plugins: Plugin[], message: string]>([
+    ["of one name", [plugin("a"), plugin("a")], 'a and a both have the name "a"'],
+    [
+      "with a name that is none",
+      [plugin("A b")],
+      '"A b" is no name of a plugin: expected lower-case letters, digits and -',
+    ],
+    [
+      "with one action",
+      [plugin("a", { actions: { read: "" } }), plugin("b", { actions: { read: "" } })],
+      'a and b both have the action "read"',
+    ],
+    [
+      "with an action of Sealpost's",
+      [plugin("a", { actions: { auditlog: "" } })],
+      'sealpost and a both have the action "auditlog"',
+    ],
+    [
+      "with one event",
+      [plugin("a", { events: ["said"] }), plugin("b", { events: ["said"] })],
+      'a and b both have the event "said"',
+    ],
+    [
+      "with a table of another name",
+      [plugin("a-b", { tables: { t: table("b_t") } })],
+      'a-b: the table "b_t" has to begin with a_b_',
+    ],
+    [
+      "with one table",
+      [plugin("a", { tables: { t: table("a_b_t") } }), plugin("a-b", { tables: { t: table("a_b_t") } })],
+      'a and a-b both have the table "a_b_t"',
+    ],
+    [
+      "with one capability",
+      [plugin("a", { provides: ["directory"] }), plugin("b", { provides: ["directory"] })],
+      'a and b both have the capability "directory"',
+    ],
+    [
+      "where something is missing",
+      [plugin("a", { requires: ["directory"] })],
+      'a requires "directory", which no plugin provides',
+    ],
+    [
+      "that provide nothing of what they say",
+      [plugin("a", { provides: ["directory"] })],
+      'a provides no "directory"',
+    ],
+    [
+      "with one route",
+      [plugin("a", {}, route("/x/:id")), plugin("b", {}, route("/x/y"))],
+      "a and b both have the route GET /x/y",
+    ],
+    [
+      "with a route of Sealpost's",
+      [plugin("a", {}, route("/smtpserver/x/"))],
+      "sealpost and a both have the route GET /smtpserver/x/",
+    ],
+    ["with a wildcard", [plugin("a", {}, route("/a/*"))], 'a: "/a/*" is no path of a route'],
+  ])("%s", async (_, plugins, message) => {
+    expect(await refusal(...plugins)).toBe(`Plugins: ${message}`);
+  });
+
+  test("with everything that is wrong in one line", async () => {
+    const options = v.object({ seconds: v.number("expected a number") });
+    const strict = definePlugin({ name: "strict", options, setup: () => ({}) });
+    // @ts-expect-error: neither is an option.
+    const message = await refusal(strict({ seconds: "x", other: 1 }), plugin("a"), plugin("a"));
+    expect(message).toBe(
+      'Plugins: strict: other: there is no such option; strict: seconds: expected a number; a and a both have the name "a"',
+    );
+  });
+
+  test("that wait for each other", async () => {
+    const first = plugin("a", { requires: ["exampleRight"], provides: ["exampleLeft"] });
+    const second = plugin("b", { requires: ["exampleLeft"], provides: ["exampleRight"] });
+    expect(await refusal(first, second)).toBe("Plugins: a requires b requires a: they wait for each other");
+  });
+
+  test("before their tables are made", async () => {
+    await using instance = await testInstance();
+    const migrations = [{ name: "0001", sql: "CREATE TABLE a_t (id TEXT) STRICT;" }];
+    const wrong = plugin("a", { migrations }, route("/auth"));
+    await expect(testInstance({ plugins: [wrong], database: instance.database })).rejects.toThrow(
+      "Plugins: sealpost and a",
+    );
+  });
+});
+
+describe("the life of plugins", () => {
+  test("is set up behind what they require, started in that order and closed in reverse", async () => {
+    const done: string[] = [];
+    const living = (name: string, definition: Definition, running: Running = {}) =>
+      definePlugin({
+        name,
+        options: v.object({}),
+        ...definition,
+        setup(ctx) {
+          done.push(`setup ${name}`);
+          if (definition.requires) expect(ctx.use("directory")).toBe(DIRECTORY);
+          if (definition.optional) expect(ctx.find("directory")).toBe(DIRECTORY);
+          const say = (what: string) => async () => void done.push(`${what} ${name}`);
+          return { ...running, start: say("start"), close: say("close"), prune: say("prune") };
+        },
+      })();
+    const plugins = [
+      living("user", { requires: ["directory"] }),
+      living("may", { optional: ["directory"] }),
+      living("giver", { provides: ["directory"] }, { provides: { directory: DIRECTORY } }),
+    ];
+    const instance = await testInstance({ plugins });
+    await instance.services.prune();
+    await instance[Symbol.asyncDispose]();
+    const order = ["giver", "user", "may"];
+    const each = (what: string, names: readonly string[]) => names.map((name) => `${what} ${name}`);
+    expect(done).toEqual([
+      ...each("setup", order),
+      ...each("start", order),
+      ...each("prune", order),
+      ...each("close", order.toReversed()),
+    ]);
+  });
+
+  test("goes on for the others when one cannot prune or close", async () => {
+    const broken = {
+      prune: () => Promise.reject(new Error("no")),
+      close: () => Promise.reject(new Error("no")),
+    };
+    let closed = false;
+    const other = {
+      close: async () => {
+        closed = true;
+      },
+    };
+    const instance = await testInstance({
+      plugins: [plugin("other", {}, other), plugin("broken", {}, broken)],
+    });
+    await instance.services.prune();
+    await instance[Symbol.asyncDispose]();
+    expect(closed).toBe(true);
+  });
+
+  test("ends with a start that fails, which names the plugin", async () => {
+    const start = () => Promise.reject(new Error("no"));
+    expect(await refusal(plugin("broken", {}, { start }))).toBe("Plugin broken did not start");
+  });
+
+  test("keeps migrations apart: one that is gone does no harm, one that is older refuses", async () => {
+    const migrations = ["0001", "0002"].map((name) => ({
+      name,
+      sql: `CREATE TABLE a_${name} (id TEXT) STRICT;`,
+    }));
+    await using instance = await testInstance({ plugins: [plugin("a", { migrations })] });
+    const again = (plugins: readonly Plugin[]) => testInstance({ plugins, database: instance.database });
+    await again([]);
+    await again([plugin("b", { migrations: [{ name: "0001", sql: "CREATE TABLE b_t (id TEXT) STRICT;" }] })]);
+    await expect(again([plugin("a", { migrations: migrations.slice(0, 1) })])).rejects.toThrow('"a/0002"');
+  });
+});

@@ -1,0 +1,103 @@
+import { describe, expect, test } from "bun:test";
+import { Hono } from "hono";
+import { definePlugin, type Env, SealpostError, success } from "sealpost";
+import * as v from "valibot";
+import { type TestInstanceOptions, testInstance } from "../fixtures/instance.ts";
+import { sendRequest } from "../fixtures/request.ts";
+
+const never = () => new Promise<Response>(() => undefined);
+/** A plugin whose routes misbehave. */
+const rude = definePlugin({
+  name: "rude",
+  options: v.object({}),
+  actions: { rude_read: "Read" },
+  setup(ctx) {
+    const routes = new Hono<Env>()
+      .get("/rude/", (c) => c.json(success("list", ctx.now())))
+      .post("/rude/", (c) => c.json(success("made", ctx.now())))
+      .get("/rude/right/:id", ctx.requireRight("rude_read"), (c) =>
+        c.json(success(c.req.param("id"), ctx.now())),
+      )
+      .get("/rude/hang", never)
+      .get("/rude/throw", () => {
+        throw new Error("internal details");
+      })
+      .get("/rude/text", () => {
+        throw "no error";
+      })
+      .get("/rude/late", async () => {
+        await new Promise((resolve) => setTimeout(resolve, 60));
+        throw "no error, and too late";
+      })
+      .get("/rude/known", () => {
+        throw new SealpostError("conflict", "Somebody else does");
+      })
+      .get("/rude/tell", async (c) => c.json(success(await ctx.isAllowed(c, "rude_read"), ctx.now())));
+    return { routes };
+  },
+});
+const started = (options: TestInstanceOptions = {}) => testInstance({ plugins: [rude()], ...options });
+
+describe("a plugin's route", () => {
+  test.each([
+    ["/rude/hang", 503, 503],
+    ["/rude/throw", 500, -500],
+    ["/rude/text", 500, -500],
+    ["/rude/late", 503, 503],
+    ["/rude/known", 409, 409],
+  ])("%s costs its own request only", async (path, status, code) => {
+    await using instance = await started({ pluginRequestMs: 30 });
+    const [answer, other] = await Promise.all([
+      instance.request("GET", path),
+      instance.request("GET", "/rude/"),
+    ]);
+    expect([answer.status, answer.error?.code, answer.body.jsonrpc]).toEqual([status, code, "2.0"]);
+    expect(answer.text).not.toContain("internal details");
+    expect(other.value).toBe("list");
+    if (status === 503) expect(answer.headers.get("retry-after")).toMatch(/^\d+$/);
+    await new Promise((resolve) => setTimeout(resolve, 80));
+    expect((await instance.request("GET", "/healthz")).status).toBe(200);
+  });
+
+  test("answers other methods with 405, and a collection without its slash", async () => {
+    await using instance = await started();
+    for (const path of ["/rude/", "/rude"]) {
+      expect((await instance.request("GET", path)).value).toBe("list");
+      const { status, headers } = await instance.request("DELETE", path);
+      expect([status, headers.get("allow")]).toEqual([405, "GET, POST"]);
+    }
+    expect((await instance.request("GET", "/rude/nothing")).status).toBe(404);
+  });
+
+  test("obeys the limit of bodies, and hides a secret's way into the query", async () => {
+    await using instance = await started();
+    expect((await instance.request("POST", "/rude/", { body: "x".repeat(300_000) })).status).toBe(413);
+    expect((await instance.request("GET", "/rude/", { query: { pin: "1" } })).status).toBe(400);
+  });
+
+  test("asks for a right by the policies as they are now, and the audit row says by which route", async () => {
+    await using instance = await started();
+    expect((await instance.request("GET", "/rude/right/7")).value).toBe("7");
+    await instance.request("POST", "/policy/p", { json: { scope: "admin", action: "*, !rude_read" } });
+    const host = new Hono().route("/mail", instance.app);
+    const denied = await sendRequest(host, "GET", "/mail/rude/right/7", { token: instance.token });
+    expect([denied.status, denied.error?.code]).toEqual([403, 303]);
+    const { value } = await instance.request("GET", "/audit/");
+    expect(value).toMatchObject({
+      auditdata: [{ action: "GET /rude/right/<id>", info: "action_denied" }, { identifier: "p" }],
+    });
+  });
+
+  test("isAllowed() tells an admin with the right from everybody else", async () => {
+    await using instance = await started();
+    const tell = async (token: string | null) =>
+      (await instance.request("GET", "/rude/tell", { token })).value;
+    expect([await tell(instance.token), await tell(null), await tell("garbage")]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    await instance.request("POST", "/policy/p", { json: { scope: "admin", action: "*, !rude_read" } });
+    expect(await tell(instance.token)).toBe(false);
+  });
+});

@@ -41,6 +41,43 @@ describe("hc<SealpostApp>()", () => {
     expect(gone.result.value).toBe(true);
   });
 
+  test("sees and steers queued mail, with its types", async () => {
+    await using instance = await testInstance();
+    const client = clientOf(instance);
+    const json = {
+      ...{ server: "mail.example.org", recipient: "user@example.net", sender: "me@example.org" },
+      enqueue_job: true,
+    };
+    const headers = { "Idempotency-Key": "one" };
+    const sent = await (await client.smtpserver.send_test_email.$post({ json }, { headers })).json();
+    const mailId = sent.detail?.mail_id;
+    isSame<typeof mailId, string | undefined>(true);
+    const param = { id: mailId ?? "" };
+
+    const list = await (await client.mail.$get({ query: { state: "queued", page_size: "5" } })).json();
+    expect(list.result.value.mails.map(({ id }) => id)).toEqual([param.id]);
+    const record = await (await client.mail[":id"].$get({ param })).json();
+    const outcome = record.result.value.attempts[0]?.outcome;
+    isSame<typeof outcome, "sent" | "not-sent" | "unknown" | "lost" | undefined>(true);
+    expect(record.result.value.recipients[0]?.address).toBe("user@example.net");
+
+    const retried = await (await client.mail[":id"].retry.$post({ param })).json();
+    isSame<typeof retried.result.value, true>(true);
+    const cancelled = await (await client.mail[":id"].cancel.$post({ param })).json();
+    expect([retried.result.value, cancelled.result.value]).toEqual([true, true]);
+  });
+
+  test("reads the health and the limits of a definition", async () => {
+    await using instance = await testInstance();
+    const one = clientOf(instance).smtpserver[":identifier"];
+    const param = { identifier: "a" };
+    await one.$post({ param, json: { server: "mail.example.org", max_connections: 3 } });
+    const { detail } = await (await one.$get({ param, query: {} })).json();
+    const circuit = detail?.health.circuit;
+    isSame<typeof circuit, "closed" | "open" | "half-open" | undefined>(true);
+    expect([circuit, detail?.limits.max_connections]).toEqual(["closed", 3]);
+  });
+
   test("refuses at compile time what the interface would refuse", async () => {
     await using instance = await testInstance();
     const client = clientOf(instance);

@@ -69,6 +69,12 @@ describe("an ETag", () => {
     ]);
   });
 
+  test("is another after a change of a limit", async () => {
+    await using instance = await testInstance();
+    const made = await save(instance, SERVER);
+    expect(etag(await save(instance, { ...SERVER, max_connections: 2 }))).not.toBe(etag(made));
+  });
+
   test("lets one of several changes at once through, and all the others are 412", async () => {
     await using instance = await testInstance();
     // Sealing takes a while, so that all have read the old version before the first one writes.

@@ -53,6 +53,15 @@ const operationsOf = ({ paths }: Document) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
   );
 
+/** Queues a mail; returns its id. */
+async function queuedMail({ services }: TestInstance): Promise<string> {
+  const to = [{ name: "", address: "user@example.net" }];
+  const from = { name: "", address: "me@example.org" };
+  const result = await services.submit("a", { from, to, subject: "Hello", text: "Hi" }, { queue: true });
+  if (result.state !== "queued") throw new Error(`The mail is ${result.state}`);
+  return result.mailId;
+}
+
 /** A value that the schema allows, or what this instance needs. */
 function example(name: string, schema: Schema): unknown {
   const known: Record<string, unknown> = {
@@ -74,7 +83,7 @@ describe("GET /openapi.json", () => {
     const routes = instance.app.routes
       .filter(({ method }) => method !== "ALL")
       .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`)
-      .filter((route) => !/^GET \/(policy|smtpserver|audit|plugins|system|openapi\.json)$/.test(route));
+      .filter((route) => !/^GET \/(policy|smtpserver|audit|mail|plugins|system|openapi\.json)$/.test(route));
     expect(listed.toSorted()).toEqual([...new Set(routes)].toSorted());
   });
 
@@ -101,7 +110,7 @@ describe("GET /openapi.json", () => {
     expect(JSON.stringify(document)).not.toContain("undefined");
   });
 
-  test("lists the seed's parameters with their defaults, in three media types", async () => {
+  test("lists the seed's parameters with their defaults, and the limits, in three media types", async () => {
     await using instance = await testInstance();
     const { paths } = await documentOf(instance);
     const keys = [
@@ -116,9 +125,10 @@ describe("GET /openapi.json", () => {
       "description",
     ];
     const signing = ["smime", "dont_send_on_error", "private_key", "private_key_password", "certificate"];
+    const limits = ["max_connections", "mails_per_minute"];
     const bodies = {
-      "/smtpserver/{identifier}": [...keys, ...signing],
-      "/smtpserver/send_test_email": [...keys, ...signing, "identifier", "recipient"],
+      "/smtpserver/{identifier}": [...keys, ...signing, ...limits],
+      "/smtpserver/send_test_email": [...keys, ...signing, ...limits, "identifier", "recipient"],
     };
     for (const [path, expected] of Object.entries(bodies)) {
       const content = paths[path]?.post?.requestBody?.content ?? {};
@@ -145,6 +155,7 @@ describe("GET /openapi.json", () => {
     await using instance = await testInstance({ plugins: [plugin()] });
     await instance.request("POST", "/smtpserver/a", { json: { server: "a" } });
     await instance.request("POST", "/policy/a", { json: { scope: "admin", action: "*" } });
+    const names = { identifier: "a", name: "a", key: "a", id: await queuedMail(instance) };
     const order = ["POST", "GET", "DELETE"];
     const operations = operationsOf(await documentOf(instance));
     for (const { path, method, operation } of operations.toSorted(
@@ -164,7 +175,8 @@ describe("GET /openapi.json", () => {
         query: Object.fromEntries(query.filter(([, value]) => value !== "")),
         ...(json && { json }),
       };
-      const { status, error } = await instance.request(method, path.replaceAll(/\{\w+\}/g, "a"), options);
+      const at = path.replaceAll(/\{(\w+)\}/g, (_, name) => names[name as keyof typeof names]);
+      const { status, error } = await instance.request(method, at, options);
       expect([method, path, status, error]).toEqual([method, path, 200, undefined]);
     }
   });
@@ -197,6 +209,8 @@ describe("mounted in a host app under /mail", () => {
       "/mail/smtpserver/a",
       "/mail/policy/",
       "/mail/audit/",
+      "/mail/mail/",
+      "/mail/mail",
     ]) {
       expect((await host.request("GET", path)).status).toBe(200);
     }
@@ -208,6 +222,7 @@ describe("mounted in a host app under /mail", () => {
     const document: Document = JSON.parse((await host.request("GET", "/mail/openapi.json")).text);
     expect(document.servers).toEqual([{ url: "/mail" }]);
     expect(Object.keys(document.paths)).toContain("/smtpserver/{identifier}");
+    expect(Object.keys(document.paths)).toContain("/mail/{id}/retry");
   });
 
   test.each<[method: string, path: string, options: RequestOptions, status: number]>([
@@ -215,6 +230,9 @@ describe("mounted in a host app under /mail", () => {
     ["GET", "/mail/smtpserver/none", {}, 404],
     ["POST", "/mail/smtpserver/a", { json: {} }, 400],
     ["POST", "/mail/smtpserver/", { json: {} }, 405],
+    ["DELETE", "/mail/mail", {}, 405],
+    ["GET", "/mail/mail/x", {}, 400],
+    ["GET", "/mail/mail/00000000-0000-4000-8000-000000000000", {}, 404],
     ["GET", "/mail/nothing", {}, 404],
     ["POST", "/mail/smtpserver/a", { json: { x: "x".repeat(300_000) } }, 413],
     ["POST", "/mail/smtpserver/a", { body: "x", headers: { "content-type": "image/png" } }, 415],

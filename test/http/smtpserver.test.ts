@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { type TestInstance, testInstance } from "../fixtures/instance.ts";
+import { createMemoryTransport } from "../../src/transport/memory.ts";
+import { START, type TestInstance, testInstance } from "../fixtures/instance.ts";
 import type { RequestOptions, TestAnswer } from "../fixtures/request.ts";
 
 const DEFAULTS = {
@@ -18,6 +19,11 @@ const DEFAULTS = {
   private_key_password: "",
   certificate: "",
 };
+/** `detail` of a definition that nothing has happened to. */
+const WELL = {
+  health: { circuit: "closed", failures: 0, since: null, next_try: null, last_failure: null, waiting: 0 },
+  limits: { max_connections: 5, mails_per_minute: 0 },
+};
 const SERVER = { server: "mail.example.org" };
 const save = (instance: TestInstance, json: object, options: RequestOptions = {}) =>
   instance.request("POST", "/smtpserver/a", { json, ...options });
@@ -32,7 +38,7 @@ describe("POST /smtpserver/<identifier>", () => {
       expect((await instance.request("GET", path)).value).toEqual({ a: DEFAULTS });
     }
     const one = await instance.request("GET", "/smtpserver/a");
-    expect([one.value, one.detail]).toEqual([DEFAULTS, undefined]);
+    expect([one.value, one.detail]).toEqual([DEFAULTS, WELL]);
   });
 
   test("gives back what was given", async () => {
@@ -112,6 +118,97 @@ describe("POST /smtpserver/<identifier>", () => {
     await using instance = await testInstance();
     const { detail } = await save(instance, body);
     expect(detail).toEqual(warns ? { warnings: [expect.stringContaining("clear text")] } : undefined);
+  });
+});
+
+describe("the limits of a definition", () => {
+  const limits = async (instance: TestInstance) =>
+    (await instance.request("GET", "/smtpserver/a")).detail?.limits;
+
+  test("are set by POST and stay when absent, null or empty", async () => {
+    await using instance = await testInstance();
+    await save(instance, { ...SERVER, max_connections: 2, mails_per_minute: "30" });
+    const set = { max_connections: 2, mails_per_minute: 30 };
+    expect(await limits(instance)).toEqual(set);
+    for (const absent of [undefined, null, ""]) {
+      await save(instance, { ...SERVER, max_connections: absent, mails_per_minute: absent });
+      expect(await limits(instance)).toEqual(set);
+    }
+    await save(instance, { ...SERVER, mails_per_minute: 0 });
+    expect(await limits(instance)).toEqual({ max_connections: 2, mails_per_minute: 0 });
+    expect(await shown(instance)).toEqual(DEFAULTS);
+  });
+
+  test.each([
+    ["max_connections", 0],
+    ["max_connections", 101],
+    ["mails_per_minute", -1],
+    ["mails_per_minute", 1.5],
+    ["mails_per_minute", 1_000_001],
+  ])("refuse %s = %p", async (parameter, value) => {
+    await using instance = await testInstance();
+    expect(outcome(await save(instance, { ...SERVER, [parameter]: value }))).toEqual([400, 905]);
+  });
+});
+
+describe("the health of a definition", () => {
+  const SENDING = { ...SERVER, sender: "me@example.org", enqueue_job: true };
+  const MESSAGE = { to: [{ name: "", address: "user@example.net" }], subject: "Hello", text: "Hi" };
+  const drain = ({ services }: TestInstance) =>
+    services.drain({ signal: new AbortController().signal, endsMs: performance.now() + 10_000, mailMs: 100 });
+  const read = (instance: TestInstance) => instance.request("GET", "/smtpserver/a");
+  const health = async (instance: TestInstance) => (await read(instance)).detail?.health;
+
+  test("counts the mails that are on their way, and no others", async () => {
+    await using instance = await testInstance();
+    await save(instance, SENDING);
+    await instance.services.submit("a", MESSAGE);
+    await drain(instance);
+    expect(await health(instance)).toEqual(WELL.health);
+    for (let i = 0; i < 3; i++) await instance.services.submit("a", MESSAGE);
+    await instance.request("POST", "/smtpserver/b", { json: SENDING });
+    await instance.services.submit("b", MESSAGE);
+    expect(await health(instance)).toMatchObject({ waiting: 3 });
+  });
+
+  test("tells of a server that is down until it is back, and the ETag does not change", async () => {
+    const transport = createMemoryTransport();
+    await using instance = await testInstance({ transport });
+    await save(instance, SENDING);
+    const etag = (await read(instance)).headers.get("etag");
+    transport.fail({ phase: "connect", code: "refused", retryable: true, times: 5 });
+    for (let i = 0; i < 5; i++) await instance.services.submit("a", MESSAGE);
+    await drain(instance);
+    const since = START.toISOString();
+    const down = {
+      ...{ circuit: "open", failures: 5, since, waiting: 5 },
+      next_try: new Date(START.getTime() + 30_000).toISOString(),
+      last_failure: { date: since, phase: "connect", code: "refused" },
+    };
+    const open = await read(instance);
+    expect(open.detail).toEqual({ ...WELL, health: down });
+    expect([open.value, open.headers.get("etag")]).toEqual([{ ...DEFAULTS, ...SENDING }, etag]);
+    instance.clock.advance(30);
+    expect(await health(instance)).toEqual({ ...down, circuit: "half-open" });
+    await drain(instance);
+    const back = await read(instance);
+    expect(back.detail?.health).toMatchObject({ circuit: "closed", failures: 0, last_failure: null });
+    expect(back.headers.get("etag")).toBe(etag);
+    const { value } = await instance.request("GET", "/audit/", { query: { action: "circuit *" } });
+    expect(value).toMatchObject({
+      auditdata: [
+        { action: "circuit close", identifier: "a" },
+        { action: "circuit open", identifier: "a" },
+      ],
+    });
+  });
+
+  test("stands beside the warning about a password that does not open", async () => {
+    await using instance = await testInstance();
+    await save(instance, { ...SERVER, password: "p" });
+    await instance.database.write.run("UPDATE smtp_server SET password = password || 'x'");
+    const { detail } = await read(instance);
+    expect(detail).toEqual({ ...WELL, warnings: [expect.stringContaining("password of a does not open")] });
   });
 });
 

@@ -107,10 +107,32 @@ describe("POST /smtpserver/send_test_email", () => {
     expect(instance.sent).toEqual([]);
   });
 
-  test("says that nothing is queued where enqueue_job is asked for", async () => {
+  test("with enqueue_job queues the mail: true once it is stored, sent later as it was tested", async () => {
     await using instance = await testInstance();
-    const { value, detail } = await send(instance, { enqueue_job: true });
-    expect([value, detail?.queued]).toEqual([true, false]);
+    const json = { enqueue_job: true, identifier: "office", port: 2_525, username: "u", password: "p" };
+    const { value, detail } = await send(instance, json);
+    expect(value).toBe(true);
+    expect(detail).toEqual({ queued: true, mail_id: expect.stringMatching(/^[0-9a-f-]{36}$/) });
+    expect(instance.sent).toEqual([]);
+    const signal = new AbortController().signal;
+    await instance.services.drain({ signal, endsMs: performance.now() + 10_000, mailMs: 100 });
+    expect(instance.sent).toMatchObject([{ from: SENDER, recipient: "user@example.net" }]);
+    expect(instance.sent[0]?.server).toMatchObject({ host: "mail.example.org", port: 2_525, username: "u" });
+    expect(instance.sent[0]?.server.password.reveal()).toBe("p");
+    const { value: mail } = await instance.request("GET", `/mail/${detail?.mail_id}`);
+    expect(mail).toMatchObject({ state: "sent", identifier: "office", submitter: "admin admin@" });
+    const { value: audit } = await instance.request("GET", "/audit/", { query: { outcome: "queued" } });
+    expect(audit).toMatchObject({
+      auditdata: [{ success: true, identifier: "office", info: detail?.mail_id }],
+    });
+  });
+
+  test("with enqueue_job says that nothing was queued of a mail that cannot be made", async () => {
+    await using instance = await testInstance();
+    const { value, detail } = await send(instance, { enqueue_job: true, sender: "" });
+    expect([value, detail?.queued, detail?.mail_id]).toEqual([false, false, undefined]);
+    expect(detail?.delivery).toMatchObject({ phase: "sender", code: "sender_missing" });
+    expect((await instance.request("GET", "/mail/")).value).toMatchObject({ count: 0 });
   });
 
   test("takes the username for the sender if it is an address, and fails without any", async () => {

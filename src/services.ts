@@ -149,9 +149,12 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     /** For the code of the host app. */
     submit: mail.submitFor({ name: "host", actor: HOST }),
 
-    /** Sends queued mail until the signal is aborted and what is in flight has ended. */
-    async work(signal: AbortSignal): Promise<void> {
-      if (isSource(wake)) await makeWorker().run(wake, { signal });
+    /**
+     * Sends queued mail until the signal is aborted and what is in flight has ended.
+     * @param cut aborted: mails end at once of which a server has nothing yet.
+     */
+    async work(signal: AbortSignal, cut?: AbortSignal): Promise<void> {
+      if (isSource(wake)) await makeWorker().run(wake, { signal, cut });
     },
 
     /** Sends the queued mail that is due. */

@@ -20,9 +20,9 @@ export function workerCommand(): Command {
     });
 }
 
-async function work({ services, cutMail }: LocalInstance, stopping: Promise<string>): Promise<void> {
+async function work({ services, cutMail, mailCut }: LocalInstance, stopping: Promise<string>): Promise<void> {
   const stop = new AbortController();
-  const working = services.work(stop.signal);
+  const working = services.work(stop.signal, mailCut);
   log.info("Sending queued mail as process {pid}", { pid: process.pid });
   // It ends by itself only when it cannot work.
   const signal = await Promise.race([stopping, working]);

@@ -6,6 +6,8 @@ export interface CutOff {
   readonly connect: Connect;
   /** Ends every connection, also those being made; later ones are refused. Their mails end with a receipt at once. */
   cut(): void;
+  /** Aborted by {@link CutOff.cut}, before it ends the connections. */
+  readonly signal: AbortSignal;
 }
 
 /** Makes a {@link Connect} whose sockets a stop need not wait for. */
@@ -13,6 +15,7 @@ export function createCutOff(connect: Connect): CutOff {
   const sockets = new Set<Socket>();
   const stop = new AbortController();
   return {
+    signal: stop.signal,
     async connect(target, options) {
       const signal = AbortSignal.any([options.signal, stop.signal]);
       try {

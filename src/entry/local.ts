@@ -28,6 +28,8 @@ export interface LocalInstance extends AsyncDisposable {
   readonly platform: Platform;
   /** Ends the connections to mail servers: mails in flight end at once, and what is known of them is recorded. */
   cutMail(): void;
+  /** Aborted by it; queued mail of which a server has nothing yet is then taken back. */
+  readonly mailCut: AbortSignal;
 }
 
 /** The drivers of a runtime with files and sockets. */
@@ -35,6 +37,7 @@ export interface LocalDrivers extends Drivers {
   /** Domain of a Message-ID when the sender has none. */
   readonly hostName: string;
   cutMail(): void;
+  readonly mailCut: AbortSignal;
 }
 
 /**
@@ -42,13 +45,13 @@ export interface LocalDrivers extends Drivers {
  * @throws {SealpostError} `bad_setting` or `database_unavailable`, one line that says what to do.
  */
 export async function openLocal(config: Config, plugins: readonly Plugin[] = []): Promise<LocalInstance> {
-  const { cutMail, hostName, ...drivers } = await openLocalDrivers(config);
+  const { cutMail, mailCut, hostName, ...drivers } = await openLocalDrivers(config);
   const { tokenSeconds, auditDays, mailDays, baseUrl, trustedClients } = config;
   const settings = { tokenSeconds, auditDays, mailDays, hostName, baseUrl, trustedClients, plugins };
   const services = createServices(drivers, settings);
   try {
     await services.start();
-    return { services, platform, cutMail, [Symbol.asyncDispose]: services[Symbol.asyncDispose] };
+    return { services, platform, cutMail, mailCut, [Symbol.asyncDispose]: services[Symbol.asyncDispose] };
   } catch (error) {
     await services[Symbol.asyncDispose]();
     throw withPath(error, databasePath(config.databaseUrl));
@@ -72,12 +75,12 @@ export async function openLocalDrivers(config: Config): Promise<LocalDrivers> {
     const keyring = await findKeys(config, { path, database, platform });
     const ca = await readAuthorities(config.tlsCa);
     const ehloName = config.ehloName === "" ? ownName() : config.ehloName;
-    const { connect, cut } = createCutOff(
+    const { connect, cut, signal } = createCutOff(
       createConnect({ egress: config.egress, ports: config.egressPorts, ca }),
     );
     const transport = createSmtpTransport({ connect, ehloName, extraCa: ca, now: platform.now });
     const hostName = ehloName.startsWith("[") ? "localhost" : ehloName;
-    return { database, keyring, transport, platform, hostName, cutMail: cut };
+    return { database, keyring, transport, platform, hostName, cutMail: cut, mailCut: signal };
   } catch (error) {
     await database[Symbol.asyncDispose]();
     throw withPath(error, path);

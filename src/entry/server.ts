@@ -51,7 +51,7 @@ async function serve({ listen, cli }: Runtime): Promise<void> {
   const passwordRemark = `shown this once; change it with: ${cli} admin passwd ${config.adminUser}`;
   printWelcome(config, { url: server.url, password, passwordRemark });
   const stopWork = new AbortController();
-  const working = instance.services.work(stopWork.signal);
+  const working = instance.services.work(stopWork.signal, instance.mailCut);
   const pruning = setInterval(() => prune(instance), PRUNE_EVERY_MS);
   prune(instance);
 

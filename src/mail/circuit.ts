@@ -54,7 +54,7 @@ export function createCircuit(parts: {
     const now = platform.now();
     const [rows] = await database.commit([repository.fail(identifier, failure, 1, now)]);
     const [row] = rows;
-    if (!row || !(isProbe || (row.opens === 0 && row.failures >= FAILURES_TO_OPEN))) return;
+    if (!row || !(row.opens === 0 ? row.failures >= FAILURES_TO_OPEN : isProbe)) return;
     const openMs = Math.min(LONGEST_OPEN_MS, FIRST_OPEN_MS * 2 ** row.opens);
     const entry = auditEntry({ ...ACTOR, action: "circuit open" }, now, {
       success: false,
@@ -63,7 +63,7 @@ export function createCircuit(parts: {
       info: failure.code,
     });
     const [opened] = await database.commit([
-      repository.open(row, new Date(now.getTime() + openMs)),
+      repository.trip(row, new Date(now.getTime() + openMs)),
       audit.insertIfChanged(entry),
     ]);
     if (opened.rowsAffected === 0 || row.opens > 0) return;
@@ -84,12 +84,14 @@ export function createCircuit(parts: {
 
   return {
     /**
-     * Takes note of a try. Never rejects: the mail is what counts.
+     * Takes note of a try; of one that never got to the server there is nothing to note. Never rejects: the mail is
+     * what counts.
      * @param failure null if the server took the mail, or refused this one mail.
      * @param isProbe whether this was the mail that tried an open circuit.
      */
     async observe(identifier: string, failure: Failure | null, isProbe = false): Promise<void> {
-      const isDown = failure !== null && isServerDown(failure) && failure.phase !== "policy";
+      if (failure?.code === "cancelled" || failure?.phase === "policy") return;
+      const isDown = failure !== null && isServerDown(failure);
       try {
         if (isDown) await failed(identifier, failure, isProbe);
         else if (isProbe || ailing.has(identifier)) await succeeded(identifier);
@@ -112,6 +114,20 @@ export function createCircuit(parts: {
     async openFor(identifier: string): Promise<string | null> {
       const row = await repository.find(identifier);
       return row?.openUntil && row.openUntil.getTime() > platform.now().getTime() ? row.code : null;
+    },
+
+    /** The first of these definitions, as they are ordered, that mail may go through; undefined: all are down. */
+    async firstWell(identifiers: readonly string[]): Promise<string | undefined> {
+      const open = await repository.open(identifiers);
+      return identifiers.find((identifier) => !open.has(identifier));
+    },
+
+    /** Ends what a clock that was wrong would keep open for longer than any circuit is. */
+    rescue: (now: Date) => repository.rescue(now, new Date(now.getTime() + LONGEST_OPEN_MS)),
+
+    /** The failure for which a definition's circuit was opened; undefined: there was none. */
+    async lastFailure(identifier: string): Promise<{ phase: string; code: string } | undefined> {
+      return repository.find(identifier);
     },
 
     /** For `GET /smtpserver/<identifier>`. */

@@ -1,18 +1,15 @@
 import { isPending, nextDueAt, type RecipientProgress, stateOf } from "../domain/queued-mail.ts";
 import type { MailRow, Settlement } from "../storage/outbox.ts";
+import type { Aim } from "./claims.ts";
 import type { MailContent } from "./content.ts";
 import type { RetryContext } from "./retry.ts";
 
 type Attempt = Settlement["attempts"][number];
 
-/** A mail is not begun on a lease that is about to end. */
-const LEASE_MARGIN_MS = 5_000;
-
 /** A mail that a worker holds, and how far it is. */
 export class HeldMail {
   readonly row: MailRow;
-  /** Whether it is the one that tries an open circuit. */
-  readonly isProbe: boolean;
+  readonly aim: Aim;
   /** On the clock of `performance.now()`, which nobody sets. */
   leaseEndsMs: number;
   /** Opened when the first recipient's turn comes. */
@@ -24,10 +21,14 @@ export class HeldMail {
   #recipients: readonly RecipientProgress[];
   #attempts: Attempt[] = [];
   #movesOn = false;
+  #way: string | null = null;
+  #isBound = false;
+  #isProbe: boolean;
 
-  constructor(row: MailRow, options: { readonly isProbe: boolean; readonly leaseEndsMs: number }) {
+  constructor(row: MailRow, options: { readonly aim: Aim; readonly leaseEndsMs: number }) {
     this.row = row;
-    this.isProbe = options.isProbe;
+    this.aim = options.aim;
+    this.#isProbe = options.aim === "probe";
     this.leaseEndsMs = options.leaseEndsMs;
     this.#recipients = row.recipients;
   }
@@ -40,8 +41,16 @@ export class HeldMail {
     return this.row.lease ?? "";
   }
 
-  get mayBegin(): boolean {
-    return performance.now() + LEASE_MARGIN_MS < this.leaseEndsMs;
+  /** A mail is not begun on a lease that is about to end. */
+  mayBegin(marginMs: number): boolean {
+    return performance.now() + marginMs < this.leaseEndsMs;
+  }
+
+  /** Whether the next try is the one that tells whether the server is back: of several recipients the first. */
+  takeProbe(): boolean {
+    const isProbe = this.#isProbe;
+    this.#isProbe = false;
+    return isProbe;
   }
 
   /** Whether its sender before this one may have sent it, and did not live to say so. */
@@ -60,11 +69,15 @@ export class HeldMail {
     return this.#recipients.flatMap((one, at) => (isPending(one) && (one.dueAt ?? 0) <= now ? [at] : []));
   }
 
+  /** A mail that somebody may have goes through no other definition: there it would be another mail. */
+  get alternatives(): readonly string[] {
+    return this.#isBound ? [] : this.row.alternatives;
+  }
+
   /** Name of the definition after this one; undefined if it is the last. */
   get nextServer(): string | undefined {
-    const { alternatives, lane } = this.row;
-    const at = alternatives.indexOf(lane);
-    return at < 0 ? undefined : alternatives[at + 1];
+    const at = this.alternatives.indexOf(this.row.lane);
+    return at < 0 ? undefined : this.alternatives[at + 1];
   }
 
   retryContext(now: number, random: number): RetryContext {
@@ -84,6 +97,12 @@ export class HeldMail {
     this.#recipients = this.#recipients.with(at, progress);
     if (attempt) this.#attempts.push(attempt);
     if (attempt?.decision === "next-server") this.#movesOn = true;
+    if (attempt?.outcome === "unknown" || attempt?.outcome === "lost") this.#isBound = true;
+  }
+
+  /** Has it go through another definition once it is let go of. */
+  passTo(lane: string): void {
+    this.#way = lane;
   }
 
   /** What is to be written down now; the mail is let go of unless recipients of it are still to be tried. */
@@ -99,6 +118,7 @@ export class HeldMail {
       state: released ? stateOf(this.#recipients) : "sending",
       identifier: lane === "" ? this.row.identifier : lane,
       lane,
+      alternatives: this.alternatives,
       recipients: this.#recipients,
       dueAt: released ? dueAt : leaseEndsAt.getTime(),
       released,
@@ -108,9 +128,11 @@ export class HeldMail {
 
   /** After the last definition the first has its turn again. */
   #nextLane(): string {
-    const { alternatives, lane } = this.row;
+    const { alternatives, row } = this;
+    const { lane } = row;
+    if (this.#way !== null) return this.#way;
     if (this.#movesOn) return this.nextServer ?? lane;
-    const wasTried = this.#recipients.some((one, at) => one !== this.row.recipients[at]);
+    const wasTried = this.#recipients.some((one, at) => one !== row.recipients[at]);
     return wasTried && this.nextServer === undefined ? (alternatives[0] ?? lane) : lane;
   }
 }

@@ -36,7 +36,8 @@ export interface AfterTry {
 
 /** Whether a failure means that the server could not be reached or entered, so that another one may do better. */
 export function isServerDown(failure: Failure): boolean {
-  if (failure.outcome === "unknown") return false;
+  // A mail that we stopped says nothing about the server.
+  if (failure.outcome === "unknown" || failure.code === "cancelled") return false;
   return DOWN.includes(failure.phase) || failure.code === "server_unknown";
 }
 
@@ -68,17 +69,18 @@ export function afterTry(before: RecipientProgress, receipt: Receipt, context: R
   const attempts = before.attempts + 1;
   if (receipt.successful) return ended({ ...before, attempts, failure: null }, "sent", "sent");
   const { failure } = receipt;
-  // Stopped by us before anything of the mail was said: that is no try.
+  const progress = { ...before, attempts, failure };
+  if (failure.outcome === "unknown") return afterUnknown(progress, "unknown", context);
+  // Stopped by us before the server had the mail: that is no try.
   if (failure.code === "cancelled") {
     return later({ ...before, failure }, context.now, { outcome: "not-sent", decision: "retry" });
   }
-  const progress = { ...before, attempts, failure };
-  if (failure.outcome === "unknown") return afterUnknown(progress, "unknown", context);
   if (isServerDown(failure) && context.hasNextServer) {
     return later(progress, context.now, { outcome: "not-sent", decision: "next-server" });
   }
   if (!failure.retryable) return ended(progress, "failed", "not-sent");
-  const delayMs = namedDelayMs(failure.reply) ?? retryDelayMs(attempts, context.random);
+  // Not before the server wants it, and not for ever each second if that is what it names.
+  const delayMs = Math.max(namedDelayMs(failure.reply) ?? 0, retryDelayMs(attempts, context.random));
   const dueAt = context.now + delayMs;
   if (dueAt >= context.giveUpAt) return ended(progress, endingOf(context), "not-sent");
   return later(progress, dueAt, { outcome: "not-sent", decision: "retry" });

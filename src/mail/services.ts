@@ -10,7 +10,7 @@ import { createQueuedMailRepository } from "../storage/queued-mails.ts";
 import { createServerHealthRepository } from "../storage/server-health.ts";
 import { createSmtpServerRepository } from "../storage/smtp-servers.ts";
 import { createCircuit } from "./circuit.ts";
-import { createPlanClaims } from "./claims.ts";
+import { createPlanClaims, LEASE_TIMES, type LeaseTimes } from "./claims.ts";
 import { createContentSeal } from "./content.ts";
 import { createDeliver } from "./deliver.ts";
 import { createEnqueue } from "./enqueue.ts";
@@ -44,6 +44,7 @@ export function createMailServices(parts: {
   readonly hostName: string;
   /** How long mails are kept that have ended, in days. */
   readonly mailDays: number;
+  readonly lease?: LeaseTimes;
 }) {
   const { database, platform } = parts;
   const repository = createSmtpServerRepository(database);
@@ -53,6 +54,7 @@ export function createMailServices(parts: {
   const servers = createServers({ ...parts, repository, circuit });
   const sending = {
     ...parts,
+    lease: parts.lease ?? LEASE_TIMES,
     outbox,
     circuit,
     loadServer: servers.load,

@@ -105,7 +105,8 @@ export function createSubmit(parts: {
     const { named, options } = mail;
     const names = typeof named === "string" ? [named] : isNames(named) ? named : null;
     const server = names ? await firstOf(names, loadServer) : (named as SendingServer);
-    if (server && (options.queue ?? server.enqueueJob)) {
+    // A decoy that is not queued would reach somebody.
+    if (server && (options.decoy || (options.queue ?? server.enqueueJob))) {
       return enqueue(server, { ...mail, names: names ?? [] }, alongside);
     }
     const result = await sendNow(names ?? [named as SendingServer], mail);
@@ -135,8 +136,10 @@ export function createSubmit(parts: {
       try {
         return await submit(mail, (result) => [call.finish(result)]);
       } catch (error) {
-        // Misuse: nothing was sent.
-        await database.commit([call.release()]);
+        // Nothing was sent, or all of it is stored together with the answer, which stands then.
+        await database
+          .commit([call.release()])
+          .catch((failure) => log.warning("An idempotency key stays taken: {error}", { error: failure }));
         throw error;
       }
     };

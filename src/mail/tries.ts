@@ -8,7 +8,7 @@ import { SealpostError } from "../errors.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
 import type { Circuit } from "./circuit.ts";
-import { LEASE_MS } from "./claims.ts";
+import type { LeaseTimes } from "./claims.ts";
 import type { ContentSeal, MailContent } from "./content.ts";
 import type { Deliver } from "./deliver.ts";
 import type { Notify } from "./events.ts";
@@ -46,9 +46,10 @@ export function createTries(parts: {
   readonly audit: AuditRepository;
   readonly notify: Notify;
   readonly platform: Platform;
+  readonly lease: LeaseTimes;
 }) {
-  const { database, loadServer, finish, deliver, contentSeal, records, circuit, audit, notify, platform } =
-    parts;
+  const { database, loadServer, finish, deliver, contentSeal, records, circuit, audit, notify } = parts;
+  const { platform, lease } = parts;
   const nowMs = () => platform.now().getTime();
   const random = () => new DataView(platform.randomBytes(RANDOM_BYTES).buffer).getUint32(0) / 2 ** 32;
 
@@ -72,11 +73,12 @@ export function createTries(parts: {
     const ready = await prepare(mail, content);
     if ("successful" in ready) return ready;
     const { signal, finalReplyTimeoutMs = FINAL_REPLY_MS } = options;
+    const isProbe = mail.takeProbe();
     const [result] = await deliver({ ...ready, recipients: [recipient] }, { signal, finalReplyTimeoutMs });
     if (!result) throw new Error("One recipient has one result");
     const { receipt } = result;
     if (mail.row.lane !== "") {
-      await circuit.observe(mail.row.lane, receipt.successful ? null : receipt.failure, mail.isProbe);
+      await circuit.observe(mail.row.lane, receipt.successful ? null : receipt.failure, isProbe);
     }
     return receipt;
   }
@@ -91,7 +93,7 @@ export function createTries(parts: {
     if (context.now >= context.giveUpAt) {
       return silently({ ...before, state: endingOf(context), dueAt: null });
     }
-    if (!mail.mayBegin) return null;
+    if (!mail.mayBegin(lease.marginMs)) return null;
     mail.content ??= contentSeal.open(mail.id, mail.row.content);
     const content = await mail.content;
     if (content.decoy) return silently({ ...before, state: "cancelled", dueAt: null });
@@ -103,12 +105,13 @@ export function createTries(parts: {
     return { after: afterTry(before, receipt, { ...context, now: nowMs() }), receipt };
   }
 
-  async function settle(mail: HeldMail): Promise<void> {
-    const settlement = mail.settlement(new Date(nowMs() + LEASE_MS));
+  async function settle(mail: HeldMail): Promise<boolean> {
+    const settlement = mail.settlement(new Date(nowMs() + lease.leaseMs));
     const isHeld = await records.settle(settlement);
     const { state } = settlement;
-    if (!isHeld || settlement.dueAt !== null || state === "sent" || state === "cancelled") return;
-    await tellOfFailure(mail);
+    const isMissed = settlement.dueAt === null && state !== "sent" && state !== "cancelled";
+    if (isHeld && isMissed) await tellOfFailure(mail);
+    return isHeld;
   }
 
   async function tellOfFailure(mail: HeldMail): Promise<void> {
@@ -155,15 +158,32 @@ export function createTries(parts: {
       } catch (error) {
         log.error("Mail {mailId} could not be tried: {error}", { mailId: mail.id, error });
         const isSealed = error instanceof SealpostError && error.code === "unsealable";
-        mail.advance(at, { ...before, dueAt: nowMs() + (isSealed ? UNSEALABLE_MS : LEASE_MS) }, null);
+        mail.advance(at, { ...before, dueAt: nowMs() + (isSealed ? UNSEALABLE_MS : lease.leaseMs) }, null);
       }
     },
 
-    /** Writes down how far a mail is. Never rejects. */
+    /** Writes down how far a mail is; false: it is no longer held. Never rejects. */
     settle,
 
-    /** Decides on recipients that a worker was at when it fell silent, and writes that down. */
-    async recover(mail: HeldMail): Promise<void> {
+    /** Has a mail go around a server that is known to be down, and lets go of it. */
+    async passOver(mail: HeldMail): Promise<void> {
+      const { lane, alternatives } = mail.row;
+      const way = await circuit.firstWell(alternatives);
+      const { phase = "", code = "" } = (await circuit.lastFailure(lane)) ?? {};
+      const date = platform.now();
+      if (way !== undefined) mail.passTo(way);
+      for (const at of way === undefined ? [] : mail.due(date.getTime())) {
+        const before = mail.recipients[at];
+        if (!before) continue;
+        const outcome = { outcome: "not-sent", decision: "next-server" } as const;
+        const nothing = { phase, code, reply: null, timingMs: {} };
+        mail.advance(at, before, { ...said(mail, before, date), ...outcome, ...nothing });
+      }
+      await settle(mail);
+    },
+
+    /** Decides on recipients that a worker was at when it fell silent, and writes that down; false: it is no longer held. */
+    async recover(mail: HeldMail): Promise<boolean> {
       const date = platform.now();
       for (const at of mail.due(date.getTime())) {
         const before = mail.recipients[at];
@@ -175,7 +195,7 @@ export function createTries(parts: {
       }
       // Held on to where it is to be repeated.
       mail.left = mail.due(date.getTime()).length;
-      await settle(mail);
+      return settle(mail);
     },
   };
 }

@@ -4,16 +4,18 @@ import type { WakeSource } from "../contracts/wake.ts";
 import type { Database } from "../storage/database.ts";
 import type { Lane, MailRow, OutboxRepository } from "../storage/outbox.ts";
 import type { Circuit } from "./circuit.ts";
-import { type createPlanClaims, LEASE_MS } from "./claims.ts";
+import type { createPlanClaims, LeaseTimes } from "./claims.ts";
 import { HeldMail } from "./held-mail.ts";
+import { Holding } from "./holding.ts";
 import { LaneQueue } from "./lane-queue.ts";
 import type { Tries } from "./tries.ts";
 
-const HEARTBEAT_MS = 15_000;
 /** Bounds the memory that held mails take. */
 const MOST_HELD = 500;
-/** A clock that runs away from one that nobody sets, was set. */
-const CLOCK_JUMP_MS = 5_000;
+/** So many of a definition are held even then: those that are slow must not keep out the others. */
+const HELD_IN_ANY_CASE = 5;
+/** What is due later is found by a sweep. */
+const LONGEST_TIMER_MS = 60_000;
 /** After the database was away. */
 const AWAY_MS = 1_000;
 
@@ -27,6 +29,13 @@ export interface DrainOptions {
   readonly mailMs: number;
 }
 
+export interface RunOptions {
+  /** Aborted: no more mails are begun. */
+  readonly signal: AbortSignal;
+  /** Aborted: mails end at once of which the server has nothing yet. */
+  readonly cut?: AbortSignal | undefined;
+}
+
 export interface WorkerParts {
   readonly database: Database;
   readonly outbox: OutboxRepository;
@@ -34,6 +43,7 @@ export interface WorkerParts {
   readonly planClaims: ReturnType<typeof createPlanClaims>;
   readonly tries: Tries;
   readonly platform: Platform;
+  readonly lease: LeaseTimes;
 }
 
 /**
@@ -44,36 +54,38 @@ export interface WorkerParts {
 export class Worker {
   readonly #parts: WorkerParts;
   readonly #queues = new Map<string, LaneQueue>();
-  readonly #held = new Set<HeldMail>();
+  readonly #held: Holding;
   readonly #inFlight = new Set<Promise<void>>();
   #looking: Promise<void> | null = null;
   #lookAgain = false;
   #lookTimer: ReturnType<typeof setTimeout> | undefined;
   #drain: (DrainOptions & { readonly done: () => void }) | null = null;
-  #clockOffsetMs: number;
   #isStopped = false;
   /** Made here: on Workers it belongs to the event that made it. */
-  readonly #never = new AbortController().signal;
+  #cut = new AbortController().signal;
 
   constructor(parts: WorkerParts) {
     this.#parts = parts;
-    this.#clockOffsetMs = this.#readClockOffset();
+    this.#held = new Holding(parts);
   }
 
   /**
    * Works until the signal is aborted: then no more mails are begun, those that wait are given back, and when those in
    * flight have ended this resolves.
    */
-  async run(source: WakeSource, { signal }: { readonly signal: AbortSignal }): Promise<void> {
-    const listening = source.listen(async () => this.look(), { signal });
-    await this.#rescue();
+  async run(source: WakeSource, { signal, cut }: RunOptions): Promise<void> {
+    if (cut) this.#cut = cut;
+    this.#held.doubtClock();
+    const listening = source
+      .listen(async () => this.look(), { signal })
+      .catch((error) => log.error("Wakes are not heard, mail is found by sweeping: {error}", { error }));
     const sweeping = setInterval(() => this.look(), source.sweepMs);
-    const beating = setInterval(() => void this.#beat(), HEARTBEAT_MS);
+    const stopBeating = this.#held.startBeating();
     this.look();
     await whenAborted(signal);
     clearInterval(sweeping);
     await this.#stop();
-    clearInterval(beating);
+    stopBeating();
     await listening;
   }
 
@@ -81,12 +93,13 @@ export class Worker {
   async drain(options: DrainOptions): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#drain = { ...options, done: resolve };
-    options.signal.addEventListener("abort", () => resolve());
-    const beating = setInterval(() => void this.#beat(), HEARTBEAT_MS);
+    this.#cut = options.signal;
+    void whenAborted(options.signal).then(resolve);
+    const stopBeating = this.#held.startBeating();
     this.look();
     await promise;
     await this.#stop();
-    clearInterval(beating);
+    stopBeating();
   }
 
   /** Looks for mail that is due; many calls at once are one. */
@@ -115,29 +128,30 @@ export class Worker {
   async #lookOnce(): Promise<void> {
     const { outbox, platform, circuit } = this.#parts;
     if (this.#isTooLate()) return;
-    await this.#checkClock();
+    await this.#held.makeSure();
     const lanes = await outbox.lanes();
     const now = platform.now();
     for (const { lane, failures } of lanes) if (failures) circuit.known(lane);
     if (await this.#claim(lanes, now)) return;
     const dueAt = Math.min(...lanes.map((lane) => Math.max(lane.dueAt, lane.openUntil ?? 0)));
-    if (dueAt > now.getTime() && dueAt < now.getTime() + LEASE_MS) this.#lookIn(dueAt - now.getTime());
+    if (dueAt > now.getTime() && dueAt < now.getTime() + LONGEST_TIMER_MS)
+      this.#lookIn(dueAt - now.getTime());
   }
 
   /** @returns whether there was any. */
   async #claim(lanes: readonly Lane[], now: Date): Promise<boolean> {
     const plans = lanes.flatMap((lane) => this.#parts.planClaims(lane, this.#roomIn(lane), now));
     if (plans.length === 0) return false;
-    const leaseEndsMs = performance.now() + LEASE_MS;
+    const leaseEndsMs = this.#held.leaseFromNow();
     const statements = plans.flatMap(({ guard, claim }) => (guard ? [guard, claim] : [claim]));
     const results = await this.#parts.database.commit(statements);
     let at = 0;
     let hasAny = false;
-    for (const { guard, isProbe } of plans) {
+    for (const { guard, aim } of plans) {
       if (guard) at++;
       for (const row of results[at++] as MailRow[]) {
         hasAny = true;
-        this.#hold(new HeldMail(row, { isProbe, leaseEndsMs }));
+        this.#hold(new HeldMail(row, { aim, leaseEndsMs }));
       }
     }
     return hasAny;
@@ -146,7 +160,8 @@ export class Worker {
   #roomIn({ lane, maxConnections }: Lane): number {
     const queue = this.#queueOf(lane);
     queue.connections = maxConnections;
-    return Math.min(queue.room, MOST_HELD - this.#held.size);
+    const most = Math.max(MOST_HELD - this.#held.size, HELD_IN_ANY_CASE - queue.held);
+    return Math.min(queue.room, most);
   }
 
   #hold(mail: HeldMail): void {
@@ -158,7 +173,9 @@ export class Worker {
     const { tries, platform } = this.#parts;
     const queue = this.#queueOf(mail.row.lane);
     queue.held++;
-    if (mail.isOfUnknownFate) await tries.recover(mail);
+    if (mail.aim === "pass-over") return tries.passOver(mail).finally(() => this.#letGo(mail, queue));
+    if (mail.isOfUnknownFate && !((await tries.recover(mail)) && mail.left > 0))
+      return this.#letGo(mail, queue);
     const due = mail.due(platform.now().getTime());
     // A mail whose time is over is claimed for its end, whenever its next try was meant to be.
     const places = due.length > 0 ? due : mail.due(Number.POSITIVE_INFINITY);
@@ -177,7 +194,7 @@ export class Worker {
 
   async #tryOne(mail: HeldMail, at: number, queue: LaneQueue): Promise<void> {
     const { tries } = this.#parts;
-    const { signal = this.#never, endsMs } = this.#drain ?? {};
+    const [signal, endsMs] = [this.#cut, this.#drain?.endsMs];
     const finalReplyTimeoutMs = endsMs && Math.max(0, endsMs - performance.now());
     await tries.attempt(mail, at, { signal, finalReplyTimeoutMs });
     // The connection is free while the database writes.
@@ -216,23 +233,6 @@ export class Worker {
     this.#inFlight.add(tracked);
   }
 
-  /** Holds the mails for longer; those that others have taken are not begun any more. */
-  async #beat(): Promise<void> {
-    const held = [...this.#held];
-    if (held.length === 0) return;
-    const { outbox, database, platform } = this.#parts;
-    const leaseEndsMs = performance.now() + LEASE_MS;
-    const now = platform.now();
-    const marks = held.map(({ id, lease }) => ({ id, lease }));
-    try {
-      const [rows] = await database.commit([outbox.prolong(marks, new Date(now.getTime() + LEASE_MS), now)]);
-      const kept = new Set(rows.map(({ id }) => id));
-      for (const mail of held) mail.leaseEndsMs = kept.has(mail.id) ? leaseEndsMs : 0;
-    } catch (error) {
-      log.warning("Mails could not be held for longer: {error}", { error });
-    }
-  }
-
   async #stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#lookTimer);
@@ -253,27 +253,6 @@ export class Worker {
     if (this.#drain || this.#isStopped) return;
     clearTimeout(this.#lookTimer);
     this.#lookTimer = setTimeout(() => this.look(), delayMs);
-  }
-
-  /** A clock that was put back would keep mail waiting until it is there again. */
-  async #checkClock(): Promise<void> {
-    const offsetMs = this.#readClockOffset();
-    const hasJumped = Math.abs(offsetMs - this.#clockOffsetMs) > CLOCK_JUMP_MS;
-    this.#clockOffsetMs = offsetMs;
-    if (hasJumped) await this.#rescue();
-  }
-
-  #readClockOffset(): number {
-    return this.#parts.platform.now().getTime() - performance.now();
-  }
-
-  async #rescue(): Promise<void> {
-    const { database, outbox, platform } = this.#parts;
-    try {
-      await database.commit([outbox.rescue(platform.now())]);
-    } catch (error) {
-      log.warning("Mail that a wrong clock put off was not looked for: {error}", { error });
-    }
   }
 }
 

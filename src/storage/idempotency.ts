@@ -29,9 +29,9 @@ export function createIdempotencyRepository({ read, write }: Database) {
       return write.update(idempotency).set({ answer }).where(isCall(scope, key));
     },
 
-    /** Gives the key back: the call has done nothing. */
+    /** Gives the key back: the call has done nothing. A call whose answer is known keeps it. */
     release(scope: string, key: string) {
-      return write.delete(idempotency).where(isCall(scope, key));
+      return write.delete(idempotency).where(and(isCall(scope, key), eq(idempotency.answer, "")));
     },
 
     prune(before: Date) {

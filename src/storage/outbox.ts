@@ -44,6 +44,8 @@ export interface Settlement extends Held {
   readonly state: MailState;
   readonly identifier: string;
   readonly lane: string;
+  /** Names of all definitions that it may still go through; empty: just the one. */
+  readonly alternatives: readonly string[];
   readonly recipients: readonly RecipientProgress[];
   /** Milliseconds since the epoch; null: the mail has ended and its content goes. */
   readonly dueAt: number | null;
@@ -53,6 +55,8 @@ export interface Settlement extends Held {
 }
 
 const MINUTE_MS = 60_000;
+/** So many of the oldest are looked at for a way around a server that is down. */
+const MOST_LOOKED_AT = 1_000;
 
 /** The outbox. What writes is an unexecuted statement for `commit`. */
 export function createOutboxRepository({ read, write }: Database) {
@@ -91,9 +95,19 @@ export function createOutboxRepository({ read, write }: Database) {
         .returning();
     },
 
-    /** Takes mails of a lane whose server is down and that may go another way. */
+    /** Takes mails of a lane whose server is down, if one of their other definitions is well. */
     claimMovable(claim: Claim) {
-      const movable = sql`${dueIn(claim, sql`AND alternatives <> '[]'`)} LIMIT ${claim.limit}`;
+      const nowMs = claim.now.getTime();
+      const movable = sql`
+        SELECT id FROM (
+          SELECT id, alternatives FROM mail
+          WHERE lane = ${claim.lane} AND due_at <= ${nowMs} AND alternatives <> '[]' AND lease IS NULL
+          ORDER BY due_at LIMIT ${MOST_LOOKED_AT}
+        ) AS due
+        WHERE EXISTS (SELECT 1 FROM json_each(due.alternatives) AS other
+          LEFT JOIN server_health ON server_health.identifier = other.value
+          WHERE server_health.open_until IS NULL)
+        LIMIT ${claim.limit}`;
       return write.update(mail).set(taken(claim)).where(sql`${mail.id} IN (${movable})`).returning();
     },
 
@@ -145,7 +159,7 @@ export function createOutboxRepository({ read, write }: Database) {
     settle(settlements: readonly Settlement[], now: Date) {
       // Of several for one mail the last counts: it knows what the others knew.
       const latest = new Map(
-        settlements.map(({ attempts: _, ...settlement }) => [settlement.id, settlement]),
+        settlements.map(({ attempts: _, ...settlement }) => [settlement.lease + settlement.id, settlement]),
       );
       const rows = [...latest.values()];
       return write.all<{ readonly id: string }>(sql`
@@ -153,6 +167,7 @@ export function createOutboxRepository({ read, write }: Database) {
           state = one.value ->> 'state',
           identifier = one.value ->> 'identifier',
           lane = one.value ->> 'lane',
+          alternatives = one.value -> 'alternatives',
           recipients = one.value -> 'recipients',
           due_at = one.value ->> 'dueAt',
           lease = CASE WHEN one.value ->> 'released' THEN NULL ELSE mail.lease END,
@@ -164,12 +179,16 @@ export function createOutboxRepository({ read, write }: Database) {
         RETURNING mail.id AS id`);
     },
 
-    /** Makes due what a clock that was wrong has put off: it was changed in what is now the future. */
-    rescue(now: Date) {
+    /**
+     * Makes due what a clock that was wrong has put off: it was changed in what is now the future. What somebody holds
+     * he may be sending, so that is given the time of a new lease.
+     */
+    rescue(now: Date, leaseEndsAt: Date) {
       const latest = now.getTime() + MINUTE_MS;
+      const dueAt = sql<number>`CASE WHEN ${mail.lease} IS NULL THEN ${now.getTime()} ELSE ${leaseEndsAt.getTime()} END`;
       return write
         .update(mail)
-        .set({ dueAt: now.getTime(), updatedAt: now })
+        .set({ dueAt, updatedAt: now })
         .where(sql`${mail.dueAt} IS NOT NULL AND ${mail.updatedAt} > ${latest}`);
     },
 
@@ -186,7 +205,8 @@ export function createOutboxRepository({ read, write }: Database) {
 
 function taken({ lease, leaseEndsAt, now }: Pick<Claim, "lease" | "leaseEndsAt" | "now">) {
   return {
-    lost: sql<number>`CASE WHEN ${mail.lease} IS NULL THEN 0 ELSE 1 + ${mail.begun} END`,
+    // What is known of the claim before the last one holds until somebody has decided on it.
+    lost: sql<number>`CASE WHEN ${mail.lease} IS NULL THEN 0 ELSE max(${mail.lost}, 1 + ${mail.begun}) END`,
     begun: false,
     state: "sending" as const,
     lease,
@@ -195,17 +215,17 @@ function taken({ lease, leaseEndsAt, now }: Pick<Claim, "lease" | "leaseEndsAt" 
   };
 }
 
-function dueIn({ lane, now }: Pick<Claim, "lane" | "now">, more: SQL = sql``): SQL {
+function dueIn({ lane, now }: Pick<Claim, "lane" | "now">): SQL {
   return sql`
-    SELECT id FROM mail WHERE lane = ${lane} AND due_at <= ${now.getTime()} ${more} ORDER BY due_at, created_at`;
+    SELECT id FROM mail WHERE lane = ${lane} AND due_at <= ${now.getTime()} ORDER BY due_at, created_at`;
 }
 
 /** What a limit per minute leaves of a claim: less what was tried in the last minute or is held right now. */
 function allowance({ lane, now, limit, mailsPerMinute }: Claim): SQL {
   if (mailsPerMinute === 0) return sql`${limit}`;
-  const minuteAgo = now.getTime() - MINUTE_MS;
+  const [nowMs, minuteAgo] = [now.getTime(), now.getTime() - MINUTE_MS];
   return sql`max(0, min(${limit}, ${mailsPerMinute}
-    - (SELECT count(*) FROM mail_attempt WHERE identifier = ${lane} AND date > ${minuteAgo})
+    - (SELECT count(*) FROM mail_attempt WHERE identifier = ${lane} AND date > ${minuteAgo} AND date <= ${nowMs})
     - (SELECT count(*) FROM mail WHERE identifier = ${lane} AND state = 'sending')))`;
 }
 

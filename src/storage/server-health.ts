@@ -1,4 +1,4 @@
-import { eq, sql } from "drizzle-orm";
+import { and, eq, gt, inArray, isNotNull, sql } from "drizzle-orm";
 import type { Database } from "./database.ts";
 import { serverHealth } from "./schema.ts";
 
@@ -10,6 +10,15 @@ export function createServerHealthRepository({ read, write }: Database) {
   return {
     async find(identifier: string): Promise<ServerHealthRow | undefined> {
       return read.select().from(serverHealth).where(eq(serverHealth.identifier, identifier)).get();
+    },
+
+    /** Which of these definitions have an open circuit, or one that is being tried. */
+    async open(identifiers: readonly string[]): Promise<Set<string>> {
+      const rows = await read
+        .select({ identifier: serverHealth.identifier })
+        .from(serverHealth)
+        .where(and(inArray(serverHealth.identifier, [...identifiers]), isNotNull(serverHealth.openUntil)));
+      return new Set(rows.map(({ identifier }) => identifier));
     },
 
     /** Adds failures to the row, or makes it; returns the row as it is then. */
@@ -39,8 +48,13 @@ export function createServerHealthRepository({ read, write }: Database) {
         .returning();
     },
 
+    /** Has those tried that a clock that was wrong has kept open beyond `latest`. */
+    rescue(now: Date, latest: Date) {
+      return write.update(serverHealth).set({ openUntil: now }).where(gt(serverHealth.openUntil, latest));
+    },
+
     /** Opens the circuit, or keeps it open for longer; affects no row if somebody else did so since it was read. */
-    open(row: Pick<ServerHealthRow, "identifier" | "opens">, until: Date) {
+    trip(row: Pick<ServerHealthRow, "identifier" | "opens">, until: Date) {
       return write
         .update(serverHealth)
         .set({ opens: row.opens + 1, openUntil: until })

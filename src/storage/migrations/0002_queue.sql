@@ -27,6 +27,8 @@ CREATE TABLE mail (
 --> statement-breakpoint
 CREATE INDEX mail_due ON mail (lane, due_at, created_at) WHERE due_at IS NOT NULL;
 --> statement-breakpoint
+CREATE INDEX mail_movable ON mail (lane, due_at) WHERE due_at IS NOT NULL AND alternatives <> '[]';
+--> statement-breakpoint
 CREATE INDEX mail_give_up ON mail (give_up_at) WHERE due_at IS NOT NULL;
 --> statement-breakpoint
 CREATE INDEX mail_created ON mail (created_at);

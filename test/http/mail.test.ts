@@ -1,76 +1,20 @@
 import { describe, expect, test } from "bun:test";
-import { Secret } from "../../src/domain/secret.ts";
-import { createMemoryTransport } from "../../src/transport/memory.ts";
-import { PEER, START, type TestInstance, testInstance } from "../fixtures/instance.ts";
-import type { TestAnswer } from "../fixtures/request.ts";
+import { START, testInstance } from "../fixtures/instance.ts";
+import {
+  BUSY,
+  CODE,
+  drain,
+  failing,
+  NOBODY,
+  outcome,
+  PASSWORD,
+  page,
+  queue,
+  SUBJECT,
+  save,
+} from "./mail-support.ts";
 
-const SUBJECT = "A subject nobody may see";
-const CODE = "code 4711-0815";
-const PASSWORD = "hunter2";
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const NOBODY = "00000000-0000-4000-8000-000000000000";
-const BUSY = { code: 451, enhanced: "4.3.0", text: "Busy, come back" };
-
-interface Mail {
-  readonly id: string;
-  readonly state: string;
-  readonly identifier: string;
-  readonly recipients: readonly { readonly address: string; readonly state: string }[];
-}
-interface Page {
-  readonly mails: readonly Mail[];
-  readonly count: number;
-  readonly current: number;
-  readonly prev: number | null;
-  readonly next: number | null;
-}
-
-const save = (instance: TestInstance, identifier = "office", json: object = {}) =>
-  instance.request("POST", `/smtpserver/${identifier}`, {
-    json: {
-      server: "mail.example.org",
-      sender: "me@example.org",
-      username: "u",
-      password: PASSWORD,
-      enqueue_job: true,
-      ...json,
-    },
-  });
-
-/** Queues a mail; returns its id. */
-async function queue(
-  { services }: TestInstance,
-  to: readonly string[] = ["user@example.net"],
-  server: string | readonly string[] = "office",
-  options: Parameters<TestInstance["services"]["submit"]>[2] = {},
-): Promise<string> {
-  const message = { to: to.map((address) => ({ name: "", address })), subject: SUBJECT, text: CODE };
-  const result = await services.submit(server, message, { queue: true, ...options });
-  if (result.state !== "queued") throw new Error(`The mail is ${result.state}`);
-  return result.mailId;
-}
-
-const drain = ({ services }: TestInstance) =>
-  services.drain({ signal: new AbortController().signal, endsMs: performance.now() + 10_000, mailMs: 100 });
-
-async function page(instance: TestInstance, query: Record<string, string> = {}): Promise<Page> {
-  const { status, value, text } = await instance.request("GET", "/mail/", { query });
-  if (status !== 200) throw new Error(text);
-  return value as Page;
-}
-const outcome = ({ status, value, error }: TestAnswer) => (error ? [status, error.code] : [status, value]);
-const mailRows = async (instance: TestInstance) => {
-  const { value } = await instance.request("GET", "/audit/", { query: { action: "*/mail/*" } });
-  return (value as { readonly auditdata: readonly Record<string, unknown>[] }).auditdata;
-};
-
-/** An instance whose mail servers fail as told, with the definition `office`. */
-async function failing() {
-  const transport = createMemoryTransport();
-  const instance = await testInstance({ transport });
-  await save(instance);
-  return { instance, transport, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
-}
 
 describe("GET /mail/", () => {
   test("lists what was queued, the newest first, in pages, with and without the slash", async () => {
@@ -238,169 +182,5 @@ describe("GET /mail/<id>", () => {
     for (const id of ["1", "status", `${NOBODY}0`, "%00", "..%2f"]) {
       expect(outcome(await instance.request("GET", `/mail/${id}`))).toEqual([400, 905]);
     }
-  });
-});
-
-describe("POST /mail/<id>/retry", () => {
-  test("makes a mail due that waits for its next try, and is audited", async () => {
-    await using parts = await failing();
-    const { instance, transport } = parts;
-    transport.fail({ phase: "connect", code: "refused", retryable: true });
-    const id = await queue(instance);
-    await drain(instance);
-    instance.clock.advance(0.001);
-    await drain(instance);
-    expect(transport.sent).toHaveLength(0);
-    expect(outcome(await instance.request("POST", `/mail/${id}/retry`))).toEqual([200, true]);
-    await drain(instance);
-    expect(transport.sent).toHaveLength(1);
-    expect(await mailRows(instance)).toMatchObject([
-      {
-        ...{ action: "POST /mail/<id>/retry", success: true, administrator: "admin", client: PEER },
-        ...{ identifier: "office", recipient: "user@example.net", info: id },
-      },
-    ]);
-  });
-});
-
-describe("POST /mail/<id>/cancel", () => {
-  test("ends a mail that is not sent, and is audited", async () => {
-    await using instance = await testInstance();
-    await save(instance);
-    const id = await queue(instance);
-    expect(outcome(await instance.request("POST", `/mail/${id}/cancel`))).toEqual([200, true]);
-    await drain(instance);
-    expect(instance.sent).toEqual([]);
-    expect((await instance.request("GET", `/mail/${id}`)).value).toMatchObject({
-      ...{ state: "cancelled", next_try: null, recipients: [{ state: "cancelled" }], attempts: [] },
-    });
-    expect(await mailRows(instance)).toMatchObject([
-      { action: "POST /mail/<id>/cancel", success: true, identifier: "office", info: id },
-    ]);
-  });
-
-  test("keeps what is sent already", async () => {
-    await using parts = await failing();
-    const { instance, transport } = parts;
-    transport.fail({ phase: "recipient", code: "rate_limited", retryable: true, reply: BUSY });
-    const id = await queue(instance, ["one@example.net", "two@example.net"]);
-    await drain(instance);
-    await instance.request("POST", `/mail/${id}/cancel`);
-    expect((await instance.request("GET", `/mail/${id}`)).value).toMatchObject({
-      state: "cancelled",
-      recipients: [{ state: "cancelled" }, { state: "sent" }],
-    });
-  });
-});
-
-describe.each(["retry", "cancel"])("POST /mail/<id>/%s", (verb) => {
-  test("of a mail that has ended is 409 and says how", async () => {
-    await using instance = await testInstance();
-    await save(instance);
-    const id = await queue(instance);
-    await drain(instance);
-    const { status, error } = await instance.request("POST", `/mail/${id}/${verb}`);
-    expect([status, error]).toEqual([409, { code: 409, message: "This mail has ended: sent" }]);
-    expect(await mailRows(instance)).toMatchObject([
-      { action: `POST /mail/<id>/${verb}`, success: false, identifier: id, info: "conflict" },
-    ]);
-  });
-
-  test("of a mail that is being sent is 409 and says what to do", async () => {
-    const begun = Promise.withResolvers<void>();
-    const gate = Promise.withResolvers<void>();
-    const memory = createMemoryTransport();
-    const transport = {
-      ...memory,
-      async send(...args: Parameters<typeof memory.send>) {
-        begun.resolve();
-        await gate.promise;
-        return memory.send(...args);
-      },
-    };
-    await using instance = await testInstance({ transport });
-    await save(instance);
-    const id = await queue(instance);
-    const drained = drain(instance);
-    await begun.promise;
-    expect((await instance.request("GET", `/mail/${id}`)).value).toMatchObject({
-      state: "sending",
-      next_try: null,
-    });
-    const { status, error } = await instance.request("POST", `/mail/${id}/${verb}`);
-    gate.resolve();
-    await drained;
-    expect([status, error?.code]).toEqual([409, 409]);
-    expect(error?.message).toContain("try again in a minute");
-    expect(memory.sent).toHaveLength(1);
-  });
-
-  test("of a mail that is not there is 404, of what is no UUID 905", async () => {
-    await using instance = await testInstance();
-    const unknown = await instance.request("POST", `/mail/${NOBODY}/${verb}`);
-    expect([unknown.status, unknown.error]).toEqual([
-      404,
-      { code: 601, message: "The requested Mail could not be found." },
-    ]);
-    expect(outcome(await instance.request("POST", `/mail/x/${verb}`))).toEqual([400, 905]);
-    expect(await mailRows(instance)).toMatchObject([
-      { success: false, info: "invalid_parameter id" },
-      { success: false, identifier: NOBODY, info: "resource_not_found" },
-    ]);
-  });
-});
-
-describe("queued mail", () => {
-  const ROUTES: readonly (readonly [right: string, method: string, path: string])[] = [
-    ["mail_read", "GET", "/mail/"],
-    ["mail_read", "GET", "/mail"],
-    ["mail_read", "GET", "/mail/<id>"],
-    ["mail_write", "POST", "/mail/<id>/retry"],
-    ["mail_write", "POST", "/mail/<id>/cancel"],
-  ];
-  test.each(ROUTES)("is opened by %s for %s %s, and by nothing else", async (right, method, path) => {
-    await using instance = await testInstance();
-    await save(instance);
-    const at = path.replace("<id>", await queue(instance));
-    const allow = (action: readonly string[]) =>
-      instance.request("POST", "/policy/p", { json: { scope: "admin", action } });
-    await allow(["*", `!${right}`]);
-    const denied = await instance.request(method, at);
-    expect(outcome(denied)).toEqual([403, 303]);
-    expect(denied.error?.message).toContain(right);
-    expect(outcome(await instance.request(method, at, { token: null }))).toEqual([401, 4033]);
-    await allow(["policywrite", right]);
-    expect((await instance.request(method, at)).status).toBe(200);
-  });
-
-  test.each([
-    ["POST", "/mail/", "GET"],
-    ["DELETE", "/mail", "GET"],
-    ["DELETE", `/mail/${NOBODY}`, "GET"],
-    ["POST", `/mail/${NOBODY}`, "GET"],
-    ["GET", `/mail/${NOBODY}/retry`, "POST"],
-    ["PUT", `/mail/${NOBODY}/cancel`, "POST"],
-  ])("answers %s %s with 405 and the method that is allowed", async (method, path, allowed) => {
-    await using instance = await testInstance();
-    const answer = await instance.request(method, path);
-    expect([...outcome(answer), answer.headers.get("allow")]).toEqual([405, 405, allowed]);
-  });
-
-  test("is served nowhere else", async () => {
-    await using instance = await testInstance();
-    for (const path of [`/mail/${NOBODY}/`, `/mail/${NOBODY}/resend`, `/mail/${NOBODY}/retry/x`]) {
-      expect(outcome(await instance.request("POST", path))).toEqual([404, 404]);
-    }
-  });
-
-  test("says which admin handed it in", async () => {
-    await using instance = await testInstance();
-    const actor = { action: "", administrator: "", realm: "", client: "", policies: "", requestId: "" };
-    await instance.services.admins.add({ username: "anna", realm: "staff" }, new Secret("secret"), actor);
-    const token = await instance.logIn("anna@staff", "secret");
-    const json = { server: "a", sender: "a@example.org", recipient: "b@example.net", enqueue_job: true };
-    const { detail } = await instance.request("POST", "/smtpserver/send_test_email", { json, token });
-    const { value } = await instance.request("GET", `/mail/${detail?.mail_id}`);
-    expect(value).toMatchObject({ submitter: "admin anna@staff", identifier: "" });
   });
 });

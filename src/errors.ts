@@ -12,6 +12,10 @@ const TABLE = {
   action_denied: { status: 403, number: 303, retryable: false },
   missing_parameter: { status: 400, number: 905, retryable: false },
   invalid_parameter: { status: 400, number: 905, retryable: false },
+  /** Somebody may not register, or not so. */
+  registration_refused: { status: 400, number: 402, retryable: false },
+  /** A user cannot be made, such as one whose name is taken. */
+  user_refused: { status: 400, number: 904, retryable: false },
   resource_not_found: { status: 404, number: 601, retryable: false },
   url_not_found: { status: 404, number: 404, retryable: false },
   method_not_allowed: { status: 405, number: 405, retryable: false },

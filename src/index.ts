@@ -42,6 +42,15 @@ export { configKey, definePlugin } from "./plugin/define.ts";
 export { language } from "./plugin/language.ts";
 export { serverNames } from "./plugin/server-names.ts";
 export { checkTemplate, escapeHtml, render, templateText } from "./plugin/template.ts";
+export {
+  addressKey,
+  mailAddress,
+  nameKey,
+  newPassword,
+  personName,
+  phoneNumber,
+  userName,
+} from "./plugin/user-schemas.ts";
 export { createSealpost, type Sealpost, type SealpostOptions } from "./sealpost.ts";
 export { generateKey, type Keyring, parseKeyring } from "./secrets/keyring.ts";
 export type { Drivers, InstanceSettings } from "./services.ts";

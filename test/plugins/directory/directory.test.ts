@@ -1,0 +1,288 @@
+import { describe, expect, test } from "bun:test";
+import { type Directory, definePlugin, type NewUser, type SealpostEvent } from "sealpost";
+import { directory } from "sealpost/plugins/directory";
+import * as v from "valibot";
+import { testPlugin } from "../../contract/plugin.ts";
+import { type TestInstance, testInstance } from "../../fixtures/instance.ts";
+
+const ANN = {
+  username: "ann",
+  email: "Ann@Example.org",
+  phone: "+49 170 1234567",
+  givenname: "Ann",
+  surname: "Lee",
+  password: "a long enough one",
+};
+const USER: NewUser = {
+  id: "0001",
+  username: "bea",
+  realm: "default",
+  email: "bea@example.org",
+  phone: "",
+  givenname: "",
+  surname: "",
+  passwordHash: "",
+};
+
+testPlugin("directory", {
+  make: () => directory(),
+  refused: [
+    [() => directory({ realm: "a realm" }), "realm"],
+    // @ts-expect-error misspelt
+    [() => directory({ relm: "x" }), "relm"],
+  ],
+  async exercise(instance) {
+    expect((await instance.request("POST", "/user/", { json: ANN })).status).toBe(200);
+    await instance.request("GET", "/user/", { query: { email: "ann@*" } });
+    await instance.request("POST", "/user/", { json: ANN });
+    await instance.request("DELETE", "/user/default/ann");
+    return [ANN.password];
+  },
+});
+
+/** An instance, its directory, and the events that are told. */
+async function started() {
+  const events: SealpostEvent[] = [];
+  let kept: Directory | undefined;
+  const probe = definePlugin({
+    name: "probe",
+    options: v.object({}),
+    requires: ["directory"],
+    setup(ctx) {
+      kept = ctx.use("directory");
+      return { on: { "*": (event) => void events.push(event) } };
+    },
+  });
+  const instance = await testInstance({ plugins: [directory(), probe()] });
+  if (!kept) throw new Error("No directory");
+  return { instance, users: kept, events, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
+}
+const add = (instance: TestInstance, json: object) => instance.request("POST", "/user/", { json });
+const named = (username: string) => ({ username, realm: "default" });
+
+describe("POST /user/", () => {
+  test("makes a user whose value is its id, and GET lists it without its password", async () => {
+    await using instance = await testInstance({ plugins: [directory()] });
+    const { status, value } = await add(instance, ANN);
+    expect([status, value]).toEqual([200, expect.stringMatching(/^[0-9a-f-]{36}$/)]);
+    const listed = await instance.request("GET", "/user/");
+    expect(listed.value).toEqual([
+      {
+        userid: value,
+        username: "ann",
+        realm: "default",
+        resolver: "default",
+        editable: true,
+        email: "Ann@example.org",
+        phone: "+49 170 1234567",
+        mobile: "+49 170 1234567",
+        givenname: "Ann",
+        surname: "Lee",
+      },
+    ]);
+  });
+
+  test("refuses what is no name, address or phone, and names it", async () => {
+    await using instance = await testInstance({ plugins: [directory()] });
+    const wrong = [
+      ["username", ""],
+      ["username", "a b"],
+      ["username", "ann@example.org"],
+      ["username", "../x"],
+      ["username", ".."],
+      ["username", "a*"],
+      ["username", "a\u200bb"],
+      ["username", "\u0430nn"],
+      ["username", "x".repeat(129)],
+      ["realm", "a/b"],
+      ["email", "ann"],
+      ["email", "a@b.org, c@d.org"],
+      ["phone", "call me"],
+      ["phone", "()"],
+      ["givenname", "a\nb"],
+      ["surname", "\u202eeel"],
+      ["password", "x".repeat(1_025)],
+    ] as const;
+    for (const [name, value] of wrong) {
+      const { status, error } = await add(instance, { ...ANN, [name]: value });
+      expect([name, value, status, error?.code]).toEqual([name, value, 400, 905]);
+      expect(error?.message).toContain(name);
+    }
+    expect((await instance.request("GET", "/user/")).value).toEqual([]);
+  });
+
+  test("takes names of every script, and keeps what looks the same from being two", async () => {
+    await using instance = await testInstance({ plugins: [directory()] });
+    for (const username of ["jörg", "анна", "李雷", "o'brien", "x.y-z_1+2"]) {
+      expect([username, (await add(instance, { username })).status]).toEqual([username, 200]);
+    }
+    for (const username of ["JÖRG", "jo\u0308rg", "ｊörg", "Анна", "O'Brien"]) {
+      const { status, error } = await add(instance, { username });
+      expect([username, status, error?.code]).toEqual([username, 400, 904]);
+    }
+    expect((await add(instance, { username: "jörg", realm: "Other" })).status).toBe(200);
+  });
+
+  test("of twenty at once that want one name, exactly one wins", async () => {
+    await using instance = await testInstance({ plugins: [directory()] });
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, at) => add(instance, { username: at % 2 ? "ann" : "ANN" })),
+    );
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(answers.filter(({ error }) => error?.code === 904)).toHaveLength(19);
+  });
+
+  test("writes who was made, and which fields, into the audit log; no address, phone or name", async () => {
+    await using instance = await testInstance({ plugins: [directory()] });
+    await add(instance, ANN);
+    await add(instance, ANN);
+    await instance.request("GET", "/user/", { query: { email: "ann@example.org" } });
+    await instance.request("DELETE", "/user/default/ann");
+    const { value, text } = await instance.request("GET", "/audit/", {
+      query: { identifier: "ann@default" },
+    });
+    const rows = (value as { auditdata: Record<string, unknown>[] }).auditdata;
+    expect(rows).toMatchObject([
+      { action: "DELETE /user/<realm>/<username>", success: true, administrator: "admin" },
+      { action: "POST /user/", success: false, info: "user_refused username" },
+      { action: "POST /user/", success: true, fields: "email,phone,givenname,surname,password" },
+    ]);
+    expect(text).not.toMatch(/example\.org|1234567|Lee/i);
+  });
+});
+
+describe("GET /user/", () => {
+  test("filters by patterns, literally but for *, without regard to letter case", async () => {
+    await using instance = await testInstance({ plugins: [directory()] });
+    await add(instance, ANN);
+    await add(instance, { username: "a_b", email: "ab@example.org" });
+    await add(instance, { username: "axb", realm: "staff" });
+    const search = async (query: Record<string, string>) => {
+      const { value } = await instance.request("GET", "/user/", { query });
+      return (value as { username: string }[]).map(({ username }) => username);
+    };
+    expect(await search({ username: "A*" })).toEqual(["a_b", "ann", "axb"]);
+    expect(await search({ username: "a_b" })).toEqual(["a_b"]);
+    expect(await search({ username: "a%" })).toEqual([]);
+    expect(await search({ email: "*@EXAMPLE.org" })).toEqual(["a_b", "ann"]);
+    expect(await search({ realm: "staff" })).toEqual(["axb"]);
+    expect(await search({ username: "a*", surname: "lee" })).toEqual(["ann"]);
+    expect(await search({ page: "2", page_size: "2" })).toEqual(["axb"]);
+    expect((await instance.request("GET", "/user/", { query: { username: "*a*b*c*" } })).error?.code).toBe(
+      905,
+    );
+  });
+});
+
+describe("DELETE /user/<realm>/<username>", () => {
+  test("deletes by any form of the name; false when there is none", async () => {
+    await using instance = await testInstance({ plugins: [directory()] });
+    await add(instance, { username: "jörg" });
+    const remove = async (name: string) =>
+      (await instance.request("DELETE", `/user/default/${encodeURIComponent(name)}`)).value;
+    expect(await remove("other")).toBe(false);
+    expect(await remove("JO\u0308RG")).toBe(true);
+    expect(await remove("jörg")).toBe(false);
+  });
+});
+
+describe("Directory", () => {
+  test("finds by name in any form, and by address in every realm", async () => {
+    await using setup = await started();
+    const { instance, users } = setup;
+    await add(instance, ANN);
+    await add(instance, { ...ANN, realm: "staff" });
+    expect(await users.find({ username: "ANN" })).toMatchObject({ username: "ann", realm: "default" });
+    expect(await users.find({ username: "ann", realm: "STAFF" })).toMatchObject({ realm: "staff" });
+    expect(await users.find({ username: "bea" })).toBeNull();
+    expect(await users.find({ username: "" })).toBeNull();
+    expect((await users.findByAddress("ANN@EXAMPLE.ORG")).map(({ realm }) => realm)).toEqual([
+      "default",
+      "staff",
+    ]);
+    expect(await users.findByAddress("")).toEqual([]);
+    expect((await users.list({ realm: "staff" })).map(({ username }) => username)).toEqual(["ann"]);
+    expect(await users.list({ realm: "*" })).toEqual([]);
+    expect(await users.attribute(named("ann"), "mobile")).toBe(ANN.phone);
+    expect(await users.attribute(named("ann"), "password_hash")).toBe("");
+    expect(await users.attribute(named("bea"), "email")).toBe("");
+  });
+
+  test("verifies and sets passwords; also for nobody, and for one who has none", async () => {
+    await using setup = await started();
+    const { instance, users } = setup;
+    await add(instance, ANN);
+    await users.create(USER);
+    expect(await users.verifyPassword(named("Ann"), ANN.password)).toBe(true);
+    expect(await users.verifyPassword(named("ann"), "wrong")).toBe(false);
+    expect(await users.verifyPassword(named("bea"), "")).toBe(false);
+    expect(await users.verifyPassword(named("nobody"), "")).toBe(false);
+    expect(await users.setPassword(named("bea"), "new one")).toBe(true);
+    expect(await users.verifyPassword(named("bea"), "new one")).toBe(true);
+    expect(await users.setPassword(named("nobody"), "new one")).toBe(false);
+  });
+
+  test("does what is to be done also, or nothing at all", async () => {
+    await using setup = await started();
+    const { instance, users } = setup;
+    const { write, read } = instance.database;
+    const also = (key: string) => [write.run(`INSERT INTO plugin_config VALUES ('${key}', '1', '')`)];
+    const keys = async () =>
+      (await read.all<{ key: string }>("SELECT key FROM plugin_config ORDER BY key")).map(({ key }) => key);
+    expect(await users.create(USER, also("made"))).toBe(true);
+    expect(await users.create({ ...USER, id: "0002", username: "BEA" }, also("taken"))).toBe(false);
+    expect(await users.setPassword(named("nobody"), "x", also("nobody"))).toBe(false);
+    expect(await users.setPassword(named("bea"), "x", also("set"))).toBe(true);
+    expect(await keys()).toEqual(["made", "set"]);
+    // A failure of what is to be done also is no "taken", and leaves no user.
+    const other = { ...USER, id: "0003", username: "cem" };
+    await expect(users.create(other, also("made"))).rejects.toThrow();
+    expect(await users.find(named("cem"))).toBeNull();
+    await expect(users.setPassword(named("bea"), "y", also("made"))).rejects.toThrow();
+    expect(await users.verifyPassword(named("bea"), "x")).toBe(true);
+  });
+
+  test("makes a user of one id once, however often it is told to", async () => {
+    await using setup = await started();
+    const { instance, users, events } = setup;
+    expect(await users.create(USER)).toBe(true);
+    expect(await users.create({ ...USER, surname: "Changed" })).toBe(true);
+    expect(await users.find(named("bea"))).toMatchObject({ surname: "" });
+    expect(await users.remove(named("bea"))).toBe(true);
+    expect(await users.remove(named("bea"))).toBe(false);
+    await add(instance, ANN);
+    await instance.services[Symbol.asyncDispose]();
+    const told = events.filter(({ name }) => name.startsWith("user_"));
+    expect(told.map(({ name, data, action }) => [name, data.user, data.realm, action])).toEqual([
+      ["user_add", "bea", "default", ""],
+      ["user_delete", "bea", "default", ""],
+      ["user_add", "ann", "default", "POST /user/"],
+    ]);
+  });
+
+  test("takes as long for nobody as for somebody", async () => {
+    const cost = { ln: 12, r: 8, p: 1 };
+    let users: Directory | undefined;
+    const probe = definePlugin({
+      name: "probe",
+      options: v.object({}),
+      requires: ["directory"],
+      setup(ctx) {
+        users = ctx.use("directory");
+        return {};
+      },
+    });
+    await using instance = await testInstance({ plugins: [directory(), probe()], passwordCost: cost });
+    await add(instance, ANN);
+    const times = { ann: [] as number[], nobody: [] as number[] };
+    for (let at = 0; at < 15; at++) {
+      for (const username of ["ann", "nobody"] as const) {
+        const began = performance.now();
+        await users?.verifyPassword(named(username), "wrong");
+        times[username].push(performance.now() - began);
+      }
+    }
+    const [ann = 0, nobody = 0] = [times.ann, times.nobody].map((list) => list.toSorted((a, b) => a - b)[7]);
+    expect(Math.max(ann, nobody) / Math.min(ann, nobody)).toBeLessThan(1.5);
+  });
+});

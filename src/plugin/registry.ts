@@ -104,18 +104,18 @@ export function createRegistry(
   }
 
   async function warnOfMissing(): Promise<void> {
-    const views = await Promise.all(
-      running.map(async (one) => ({ name: one.name, servers: await serversNamed(one) })),
-    );
-    if (views.every(({ servers }) => servers.length === 0)) return;
-    const known = await parts.serverNames();
-    for (const { name, servers } of views) {
-      for (const server of servers.filter((named) => !known.includes(named))) {
-        log.warning("Plugin {name} sends through {server}, and there is no SMTP server of this name", {
-          name,
-          server,
-        });
-      }
+    const users = new Map<string, string[]>();
+    for (const one of running) {
+      for (const server of await serversNamed(one))
+        users.set(server, [...(users.get(server) ?? []), one.name]);
+    }
+    const known = users.size > 0 ? await parts.serverNames() : [];
+    for (const [server, plugins] of users) {
+      if (known.includes(server)) continue;
+      log.warning("There is no SMTP server {server}, which {plugins} would send through", {
+        server,
+        plugins,
+      });
     }
   }
 

@@ -22,7 +22,7 @@ export async function loadPlugins(folder: string): Promise<readonly Plugin[]> {
   const path = join(folder, CONFIG_FILE);
   if (!(await isThere(path))) return pluginsOf({}, STANDARD_PLUGINS);
   const { default: exported } = await load(path);
-  const result = v.safeParse(configSchema, exported);
+  const result = v.safeParse(configSchema, Array.isArray(exported) ? null : exported);
   if (result.success) {
     const { plugins = [], without = [] } = result.output;
     return pluginsOf({ plugins, without }, STANDARD_PLUGINS);

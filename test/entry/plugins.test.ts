@@ -51,9 +51,7 @@ describe("loadPlugins()", () => {
       () => "",
       (error: Error) => error.message,
     );
-    expect(message).toStartWith(
-      `sealpost.config.ts: ${said}`.trimEnd().slice(0, said === "nowhere" ? 19 : undefined),
-    );
+    expect(message).toStartWith("sealpost.config.ts: ");
     expect(message).toContain(said);
     expect(message).not.toContain("\n");
     await expect(loading).rejects.toMatchObject({ code: "bad_setting" });

@@ -37,25 +37,29 @@ export function templateText(tags: readonly string[]) {
     }),
   );
 }
+/** What may not stand in a header, as one piece. */
+const UNSAFE_IN_LINE = /[\p{Cc}\p{Zl}\p{Zp}]+/gu;
 /** A mail that somebody reads is shorter. */
 const MOST_CHARACTERS = 20_000;
 
 /**
  * Puts values in place of `{tag}`; `{{` and `}}` stand for braces. A value is never looked into.
  * @param options.html escapes the values; the template itself is HTML then.
+ * @param options.line makes one line of it, for subjects: a name with a line end must not keep a mail from leaving.
  * @throws {TypeError} for a tag without a value: {@link checkTemplate} would have said so.
  */
 export function render(
   template: string,
   values: TemplateValues,
-  { html = false }: { readonly html?: boolean } = {},
+  { html = false, line = false }: { readonly html?: boolean; readonly line?: boolean } = {},
 ): string {
-  return template.replace(PIECE, (piece, tag: string | undefined) => {
+  const text = template.replace(PIECE, (piece, tag: string | undefined) => {
     if (tag === undefined) return piece.slice(0, 1);
     const value = Object.hasOwn(values, tag) ? values[tag] : undefined;
     if (value === undefined) throw new TypeError(`No value for the tag {${tag}}`);
     return html ? escapeHtml(value) : value;
   });
+  return line ? text.replace(UNSAFE_IN_LINE, " ").trim() : text;
 }
 
 /** Makes a text fit to stand between tags and in quoted attributes. */

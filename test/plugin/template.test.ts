@@ -30,6 +30,11 @@ describe("render()", () => {
     expect(render("{a}", { a: "$& $1 {{b}}" })).toBe("$& $1 {{b}}");
   });
 
+  test("makes one line of it where it is asked to, as for a subject", () => {
+    const values = { a: "Ann\r\nBcc: eve@example.org\u2028x" };
+    expect(render("\tFor {a}\n", values, { line: true })).toBe("For Ann Bcc: eve@example.org x");
+  });
+
   test("throws for a tag without a value, one that every object has among them", () => {
     expect(() => render("{constructor}", {})).toThrow("{constructor}");
   });

@@ -24,6 +24,7 @@ export type {
   SubmitOptions,
   SubmitOutcome,
 } from "./contracts/plugin.ts";
+export type { Sms, SmsOutcome, TextMessage } from "./contracts/sms.ts";
 export type { Connect, Delivery, Transport } from "./contracts/transport.ts";
 export { ConnectError } from "./contracts/transport.ts";
 export type { Principal } from "./domain/admin.ts";
@@ -56,6 +57,7 @@ export { generateKey, type Keyring, parseKeyring } from "./secrets/keyring.ts";
 export type { Drivers, InstanceSettings } from "./services.ts";
 export { type Database, isConstraintError } from "./storage/database.ts";
 export { VERSION } from "./version.ts";
-export { success } from "./wire/envelope.ts";
+export { deliveryView } from "./wire/delivery.ts";
+export { authenticated, success } from "./wire/envelope.ts";
 export { operation } from "./wire/openapi.ts";
 export { allParams, bodyParams, pathParams, queryParams } from "./wire/params.ts";

@@ -106,7 +106,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const admins = createAdmins({ ...shared, repository: adminRepository, audit, commitChange });
 
   const wake = drivers.wake ?? createPollWake(platform);
-  const { makeWorker, ...mail } = createMailServices({
+  const { makeWorker, idempotency, ...mail } = createMailServices({
     ...{ ...shared, transport, wake, audit, mac: instance.mac },
     ...{ hostName: settings.hostName, mailDays: settings.mailDays },
     notify: (name, data) => plugins.emit({ name, data: { ...data } }),
@@ -115,13 +115,14 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const requireRight = createRequireRight({ authentication, authorization });
   const deferred = new Deferred(drivers.defer);
   const plugins = createRegistry(pluginSet, {
-    ...{ ...shared, audit, tries, submitAs: mail.submitFor, requireRight, actions },
+    ...{ ...shared, audit, tries, submitAs: mail.submitFor, idempotency, requireRight, actions },
     isAllowed: createIsAllowed({ authentication, authorization }),
     secret: instance.secret,
     defer: deferred.add,
     baseUrl: (settings.baseUrl ?? "").replace(/\/+$/, ""),
     trustedClients: settings.trustedClients ?? [],
     requestMs: settings.pluginRequestMs ?? DEFAULT_REQUEST_MS,
+    findServer: mail.servers.get,
     serverNames: async () => (await mail.servers.list()).map(({ identifier }) => identifier),
   });
 

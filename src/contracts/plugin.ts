@@ -8,13 +8,15 @@ import type { Secret } from "../domain/secret.ts";
 import type { Database, Migration, Statement } from "./database.ts";
 import type { Directory } from "./directory.ts";
 import type { Env } from "./env.ts";
+import type { Sms } from "./sms.ts";
 
 /**
  * What one plugin provides and others use, by name. A plugin adds its own:
- * `declare module "sealpost" { interface Capabilities { sms: Sms } }`.
+ * `declare module "sealpost" { interface Capabilities { push: Push } }`.
  */
 export interface Capabilities {
   directory: Directory;
+  sms: Sms;
 }
 export type CapabilityName = keyof Capabilities & string;
 
@@ -84,7 +86,10 @@ export interface SubmitOptions {
 }
 
 /** What became of a mail. */
-export type SubmitOutcome =
+export type SubmitOutcome = {
+  /** Name of the definition that it went through, or was to; empty: none. */
+  readonly identifier: string;
+} & (
   | { readonly state: "delivered"; readonly recipients: readonly RecipientOutcome[] }
   | { readonly state: "queued"; readonly mailId: string }
   | {
@@ -92,7 +97,8 @@ export type SubmitOutcome =
       /** The one that speaks for all; its code is `server_unknown` if there is no such definition. */
       readonly failure: Failure;
       readonly recipients: readonly RecipientOutcome[];
-    };
+    }
+);
 export interface RecipientOutcome {
   readonly recipient: string;
   readonly receipt: Receipt;
@@ -132,6 +138,10 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
       message: Message,
       options?: SubmitOptions,
     ): Promise<SubmitOutcome>;
+    /** What an admin may be told of it, as `deliveryView` describes; null for a queued one, of which nothing is known. */
+    diagnose(outcome: SubmitOutcome): Promise<Readonly<Record<string, unknown>> | null>;
+    /** Names of the definitions that there are. */
+    servers(): Promise<readonly string[]>;
   };
   /** The database: what repositories are made of. */
   readonly store: Pick<Database, "read" | "write" | "commit" | "append">;
@@ -185,6 +195,8 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
     take(...limits: readonly Limit[]): Promise<LimitResult>;
     /** @throws {SealpostError} `too_many_tries` with `Retry-After`. */
     require(...limits: readonly Limit[]): Promise<void>;
+    /** Takes back what was counted, where only failures are to count: counted before, so that parallel tries are few. */
+    giveBack(...limits: readonly Limit[]): Promise<void>;
     /**
      * The limit of the client behind a request, to be spread into the others: none for a trusted one; an IPv6 client
      * counts as its /64, unknown ones count together.
@@ -192,6 +204,15 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
     ofClient(c: Context<Env>, limit: Limit): readonly Limit[];
   };
 
+  /**
+   * Does the work of a request once for each `Idempotency-Key`, for 24 hours: a second request with the same key gets
+   * the answer of the first. Without the header it does the work. Of a route that hands in one mail and answers what
+   * became of it, `idempotencyKey` of `submit` does the same.
+   * @param content what the request is about; only a keyed hash of it is kept.
+   * @param work its answer, which is kept as it is: JSON without secrets.
+   * @throws {SealpostError} `conflict` for the same key with another content, or while the first has not ended.
+   */
+  once<T>(c: Context<Env>, content: unknown, work: () => Promise<T>): Promise<T>;
   /** Work that goes on after the answer; a rejection is logged. */
   defer(work: Promise<unknown>): void;
   /** `SEALPOST_BASE_URL` without its final slash; empty: not set. Links are never made from the Host header. */

@@ -5,7 +5,7 @@ import type { Authentication } from "../access/authentication.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { missingParameter, SealpostError } from "../errors.ts";
-import { success } from "../wire/envelope.ts";
+import { authenticated, success } from "../wire/envelope.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
 import { bodyParams } from "../wire/params.ts";
@@ -90,8 +90,7 @@ export function authRoutes(parts: {
           },
           platform.now(),
         );
-        const result = { ...envelope.result, authentication: "ACCEPT" as const };
-        return c.json({ ...envelope, id: 2 as const, result });
+        return c.json(authenticated(envelope, "ACCEPT"));
       },
     )
     .all("/", allowOnly("POST"));

@@ -6,8 +6,8 @@ import {
   type QueuedMail,
   type RecipientProgress,
 } from "../domain/queued-mail.ts";
+import { roundedMs } from "../wire/delivery.ts";
 import type { mailRecordView, mailView } from "./mail-schema.ts";
-import { roundedMs } from "./smtpserver-view.ts";
 
 type MailView = v.InferOutput<typeof mailView>;
 type MailRecordView = v.InferOutput<typeof mailRecordView>;

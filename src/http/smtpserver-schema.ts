@@ -210,36 +210,6 @@ export const definitionDetail = v.object({
 });
 export type DefinitionDetail = v.InferOutput<typeof definitionDetail>;
 
-/** What a mail server said. */
-export const replyView = v.object({
-  code: v.number(),
-  enhanced: v.nullable(v.string()),
-  text: v.string(),
-});
-
-/** `detail.delivery` of a test. */
-export const deliveryView = v.object({
-  phase: v.nullable(v.string()),
-  code: v.nullable(v.string()),
-  retryable: v.boolean(),
-  outcome: v.picklist(["sent", "not-sent", "unknown"]),
-  reply: v.nullable(replyView),
-  hint: v.nullable(v.string()),
-  timing_ms: v.record(v.string(), v.number()),
-  tls: v.nullable(
-    v.object({
-      protocol: v.nullable(v.string()),
-      peer: v.nullable(v.string()),
-      days_left: v.nullable(v.number()),
-    }),
-  ),
-  accepted: v.array(v.string()),
-  rejected: v.array(
-    v.object({ recipient: v.string(), reply: v.nullable(replyView), retryable: v.boolean() }),
-  ),
-});
-export type DeliveryView = v.InferOutput<typeof deliveryView>;
-
 export const smimeView = v.object({
   signed: v.boolean(),
   code: v.optional(v.string()),

@@ -11,6 +11,7 @@ import type { SaveServer } from "../mail/save-server.ts";
 import type { Servers, ServerView } from "../mail/servers.ts";
 import type { TestMail } from "../mail/test-mail.ts";
 import type { Registry } from "../plugin/registry.ts";
+import { deliveryView, toDeliveryView } from "../wire/delivery.ts";
 import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
@@ -21,7 +22,6 @@ import {
   definitionDetail,
   definitionParams,
   definitionView,
-  deliveryView,
   identifierParams,
   listParams,
   smimeView,
@@ -29,7 +29,7 @@ import {
   testParams,
   toServerInput,
 } from "./smtpserver-schema.ts";
-import { toDefinitionDetail, toDefinitionView, toDeliveryView } from "./smtpserver-view.ts";
+import { toDefinitionDetail, toDefinitionView } from "./smtpserver-view.ts";
 
 const READ = "smtpserver_read";
 const WRITE = "smtpserver_write";

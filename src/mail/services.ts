@@ -62,13 +62,14 @@ export function createMailServices(parts: {
     deliver: createDeliver(parts.transport),
     contentSeal: createContentSeal(parts.keyring, platform),
   };
+  const idempotency = createIdempotency({ ...parts, repository: idempotencyRows });
   const submitFor = createSubmit({
-    ...sending,
+    ...{ ...sending, idempotency },
     sendNow: createSendNow(sending),
     enqueue: createEnqueue(sending),
-    idempotency: createIdempotency({ ...parts, repository: idempotencyRows }),
   });
   return {
+    idempotency,
     circuit,
     servers,
     submitFor,

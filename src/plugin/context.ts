@@ -11,6 +11,8 @@ import type {
 } from "../contracts/plugin.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
 import type { AddressBlock } from "../domain/network.ts";
+import type { Idempotency } from "../mail/idempotency.ts";
+import type { ServerView } from "../mail/servers.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import { hashPassword, type PasswordCost, verifyPassword } from "../secrets/password.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
@@ -22,6 +24,7 @@ import type { Defer } from "./deferred.ts";
 import type { Events } from "./events.ts";
 import { createLimit } from "./limit.ts";
 import { createPluginMail, type SubmitAs, toNames } from "./mail.ts";
+import { createOnce } from "./once.ts";
 import { randomText } from "./random-text.ts";
 import { createPluginSecrets } from "./secrets.ts";
 import type { Settings } from "./settings.ts";
@@ -37,6 +40,10 @@ export interface ContextParts {
   readonly tries: TryRepository;
   readonly secret: (name: string, bytes: number) => Promise<string>;
   readonly submitAs: SubmitAs;
+  readonly idempotency: Idempotency;
+  /** Names of the definitions that there are. */
+  readonly serverNames: () => Promise<readonly string[]>;
+  readonly findServer: (identifier: string) => Promise<ServerView | null>;
   readonly requireRight: RequireRight;
   readonly isAllowed: IsAllowed;
   readonly defer: Defer;
@@ -74,7 +81,7 @@ export function createContext(plugin: Candidate, parts: ContextParts): PluginCon
   return {
     name,
     mail: createPluginMail({
-      ...{ plugin: name, actorOf, submitAs: parts.submitAs, isHandling: events.isHandling },
+      ...{ ...parts, plugin: name, actorOf, isHandling: events.isHandling },
       configured: async () =>
         serverKey === undefined ? [] : toNames((await settings.read([serverKey])).get(serverKey)),
     }),
@@ -111,6 +118,7 @@ export function createContext(plugin: Candidate, parts: ContextParts): PluginCon
       verify: (text, phc) => verifyPassword(text, phc, { cost }),
     },
     limit: createLimit({ ...parts, plugin: name, mac: secrets.mac, isTrustedClient }),
+    once: createOnce({ ...parts, plugin: name }),
     defer: parts.defer,
     baseUrl: parts.baseUrl,
     log: createLog(name),

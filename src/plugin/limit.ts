@@ -38,6 +38,10 @@ export function createLimit(parts: {
         retryAfterSeconds,
       });
     },
+    async giveBack(...limits) {
+      const keys = await Promise.all(limits.map(({ key }) => mac(`limit ${key}`)));
+      await database.commit(keys.map((key) => tries.giveBack(`${plugin}:${key}`)));
+    },
     ofClient(c, { key, ...bounds }) {
       if (isTrustedClient(c)) return [];
       const client = c.get("clientAddress");

@@ -3,6 +3,8 @@ import type { Env } from "../contracts/env.ts";
 import type { PluginContext, SubmitOptions, SubmitOutcome } from "../contracts/plugin.ts";
 import type { AuditActor } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
+import type { ServerView } from "../mail/servers.ts";
+import { toDeliveryView } from "../wire/delivery.ts";
 
 /** The definition that is meant where none is named. */
 const DEFAULT_SERVER = "default";
@@ -26,8 +28,10 @@ export function createPluginMail(parts: {
   readonly configured: () => Promise<readonly string[]>;
   /** Whether it is a handler of an event that sends. */
   readonly isHandling: () => boolean;
+  readonly serverNames: () => Promise<readonly string[]>;
+  readonly findServer: (identifier: string) => Promise<ServerView | null>;
 }): PluginContext["mail"] {
-  const { plugin, submitAs, actorOf, configured, isHandling } = parts;
+  const { plugin, submitAs, actorOf, configured, isHandling, serverNames, findServer } = parts;
   return {
     async submit(server, message, { request, ...options } = {}) {
       const named = toNames(server);
@@ -38,8 +42,15 @@ export function createPluginMail(parts: {
       const actor = { ...actorOf(request ?? null), action: `plugin ${plugin}` };
       return submitAs({ name, actor })(servers.length === 1 ? servers.join() : servers, message, options);
     },
+    async diagnose(outcome) {
+      if (outcome.state === "queued") return null;
+      return toDeliveryView(outcome, (await findServer(outcome.identifier)) ?? UNKNOWN_SERVER);
+    },
+    servers: serverNames,
   };
 }
+
+const UNKNOWN_SERVER = { server: "", port: 25, tls: false, username: "" };
 
 const CAUSED_BY_EVENT = " (event)";
 

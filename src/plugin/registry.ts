@@ -60,8 +60,6 @@ export function createRegistry(
   parts: Omit<ContextParts, "settings" | "events" | "eventNames" | "provided"> & {
     /** Bound of a request to a plugin, in milliseconds. */
     readonly requestMs: number;
-    /** Names of the definitions that there are. */
-    readonly serverNames: () => Promise<readonly string[]>;
   },
 ) {
   const { database, audit, platform, defer } = parts;

@@ -51,6 +51,14 @@ export function createTryRepository({ write }: Database) {
         .returning();
     },
 
+    /** Takes one back. */
+    giveBack(key: string) {
+      return write
+        .update(tryWindow)
+        .set({ failed: sql`max(0, ${tryWindow.failed} - 1)` })
+        .where(eq(tryWindow.key, key));
+    },
+
     /** Deletes the windows that have ended. */
     prune(now: Date) {
       return write.delete(tryWindow).where(lt(tryWindow.endsAt, now));

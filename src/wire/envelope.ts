@@ -45,6 +45,14 @@ export function success<T, D>(value: T, now: Date, detail?: D): SuccessEnvelope<
   };
 }
 
+/** The good answer of a route that authenticates: its JSON-RPC id, and the verdict beside the value. */
+export function authenticated<E extends SuccessEnvelope<unknown, unknown>>(
+  envelope: E,
+  authentication: "ACCEPT" | "CHALLENGE" | "REJECT",
+) {
+  return { ...envelope, id: 2 as const, result: { ...envelope.result, authentication } };
+}
+
 export function failure(error: SealpostError, now: Date, detail: ErrorEnvelope["detail"]): ErrorEnvelope {
   return {
     jsonrpc: "2.0",

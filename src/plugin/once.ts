@@ -1,0 +1,25 @@
+import type { PluginContext } from "../contracts/plugin.ts";
+import type { Idempotency } from "../mail/idempotency.ts";
+import type { Database } from "../storage/database.ts";
+
+/** Requests with an `Idempotency-Key` that do more than to hand in one mail: the second gets the answer of the first. */
+export function createOnce(parts: {
+  readonly plugin: string;
+  readonly database: Database;
+  readonly idempotency: Idempotency;
+}): PluginContext["once"] {
+  const { plugin, database, idempotency } = parts;
+  return async (c, content, work) => {
+    const key = c.req.header("idempotency-key");
+    if (key === undefined) return work();
+    const scope = `plugin ${plugin} ${c.get("auditAction")}`;
+    const call = await idempotency.begin({ scope, key, content: JSON.stringify(content) });
+    if ("answer" in call) return JSON.parse(call.answer);
+    const answer = await work().catch(async (error) => {
+      await database.commit([call.release()]);
+      throw error;
+    });
+    await database.commit([call.finish(answer)]);
+    return answer;
+  };
+}

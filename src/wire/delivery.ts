@@ -1,0 +1,88 @@
+import * as v from "valibot";
+import type { SubmitOutcome } from "../contracts/plugin.ts";
+import { parseEndpoint } from "../domain/endpoint.ts";
+import type { SmtpServerFields } from "../domain/smtp-server.ts";
+import { hintFor } from "../mail/hints.ts";
+
+/** What a mail server said. */
+export const replyView = v.object({
+  code: v.number(),
+  enhanced: v.nullable(v.string()),
+  text: v.string(),
+});
+
+/** `detail.delivery`: how a mail was sent, or why it was not. */
+export const deliveryView = v.object({
+  phase: v.nullable(v.string()),
+  code: v.nullable(v.string()),
+  retryable: v.boolean(),
+  outcome: v.picklist(["sent", "not-sent", "unknown"]),
+  reply: v.nullable(replyView),
+  hint: v.nullable(v.string()),
+  timing_ms: v.record(v.string(), v.number()),
+  tls: v.nullable(
+    v.object({
+      protocol: v.nullable(v.string()),
+      peer: v.nullable(v.string()),
+      days_left: v.nullable(v.number()),
+    }),
+  ),
+  accepted: v.array(v.string()),
+  rejected: v.array(
+    v.object({ recipient: v.string(), reply: v.nullable(replyView), retryable: v.boolean() }),
+  ),
+});
+export type DeliveryView = v.InferOutput<typeof deliveryView>;
+
+/** A mail that a server was asked to take. */
+type TriedMail = Exclude<SubmitOutcome, { readonly state: "queued" }>;
+
+/**
+ * `detail.delivery`: what happened to a mail, and what to change.
+ * @param input the definition it was to go through.
+ */
+export function toDeliveryView(
+  result: TriedMail,
+  input: Pick<SmtpServerFields, "server" | "port" | "tls" | "username">,
+): DeliveryView {
+  const failure = result.state === "failed" ? result.failure : null;
+  const receipt = result.recipients[0]?.receipt;
+  const reply = receipt?.successful ? receipt.reply : (failure?.reply ?? null);
+  const endpoint = parseEndpoint(input) ?? {
+    host: input.server,
+    port: input.port,
+    security: "none" as const,
+  };
+  const context = { ...endpoint, username: input.username, reply };
+  return {
+    phase: failure?.phase ?? null,
+    code: failure?.code ?? null,
+    retryable: failure?.retryable ?? false,
+    outcome: failure?.outcome ?? "sent",
+    reply,
+    hint: failure ? hintFor(failure, context) : null,
+    timing_ms: roundedMs(receipt?.timingMs ?? {}),
+    tls: tlsView(receipt?.tls ?? null),
+    accepted: result.recipients.filter((one) => one.receipt.successful).map((one) => one.recipient),
+    rejected: rejectedOf(result),
+  };
+}
+
+function tlsView(tls: { protocol: string | null; peer: string | null; daysLeft: number | null } | null) {
+  return tls && { protocol: tls.protocol, peer: tls.peer, days_left: tls.daysLeft };
+}
+
+function rejectedOf(result: TriedMail): DeliveryView["rejected"] {
+  return result.recipients.flatMap(({ recipient, receipt }) => {
+    if (receipt.successful) return [];
+    const { reply, retryable } = receipt.failure;
+    return [{ recipient, reply, retryable }];
+  });
+}
+
+/** Times as they are shown: in tenths of a millisecond. */
+export function roundedMs(timing: Readonly<Partial<Record<string, number>>>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(timing).map(([phase, ms = 0]) => [phase, Math.round(ms * 10) / 10]),
+  );
+}

@@ -1,0 +1,85 @@
+import { describe, expect, test } from "bun:test";
+import { Hono } from "hono";
+import { definePlugin, type Env, SealpostError, type SubmitOutcome, success } from "sealpost";
+import * as v from "valibot";
+import { testInstance } from "../fixtures/instance.ts";
+
+const LIMIT = { key: "guess", most: 1, windowSeconds: 60 };
+
+function made() {
+  let count = 0;
+  const plugin = definePlugin({
+    name: "counting",
+    options: v.object({}),
+    setup(ctx) {
+      const routes = new Hono<Env>()
+        .post("/count/:what", async (c) => {
+          const answer = await ctx.once(c, c.req.param(), async () => {
+            if (c.req.param("what") === "nothing") throw new SealpostError("stale", "Nothing was done");
+            count += 1;
+            return count;
+          });
+          return c.json(success(answer, ctx.now()));
+        })
+        .post("/guess/:right", async (c) => {
+          await ctx.limit.require(LIMIT);
+          if (c.req.param("right") === "yes") await ctx.limit.giveBack(LIMIT);
+          return c.json(success(true, ctx.now()));
+        })
+        .post("/letter/:server", async (c) => {
+          const message = { to: [{ name: "", address: "ann@example.net" }], subject: "Hello", text: "Hi" };
+          const outcome: SubmitOutcome = await ctx.mail.submit(c.req.param("server"), message);
+          const detail = { delivery: await ctx.mail.diagnose(outcome), servers: await ctx.mail.servers() };
+          return c.json(success(outcome.identifier, ctx.now(), detail));
+        });
+      return { routes };
+    },
+  });
+  return testInstance({ plugins: [plugin()] });
+}
+const withKey = (key: string) => ({ headers: { "Idempotency-Key": key } });
+
+describe("once()", () => {
+  test("does the work once for a key, and each time without one", async () => {
+    await using instance = await made();
+    const count = async (path: string, options = {}) => (await instance.request("POST", path, options)).value;
+    expect([await count("/count/a"), await count("/count/a")]).toEqual([1, 2]);
+    expect([await count("/count/a", withKey("k")), await count("/count/a", withKey("k"))]).toEqual([3, 3]);
+    instance.clock.advance(25 * 3_600);
+    const token = await instance.logIn("admin", "correct horse");
+    expect(await count("/count/a", { ...withKey("k"), token })).toBe(4);
+  });
+
+  test("refuses a key that was used for something else", async () => {
+    await using instance = await made();
+    await instance.request("POST", "/count/a", withKey("k"));
+    expect((await instance.request("POST", "/count/b", withKey("k"))).status).toBe(409);
+  });
+
+  test("gives the key back if nothing was done", async () => {
+    await using instance = await made();
+    for (let time = 0; time < 2; time++) {
+      expect((await instance.request("POST", "/count/nothing", withKey("k"))).status).toBe(412);
+    }
+  });
+});
+
+test("limit.giveBack() leaves failures counted only", async () => {
+  await using instance = await made();
+  const guess = async (right: string) => (await instance.request("POST", `/guess/${right}`)).status;
+  expect([await guess("yes"), await guess("yes"), await guess("no")]).toEqual([200, 200, 200]);
+  expect([await guess("yes"), await guess("no")]).toEqual([429, 429]);
+});
+
+test("mail.diagnose() says what happened to a mail, and which definition it was", async () => {
+  await using instance = await made();
+  const json = { server: "mail.example.org", sender: "app@example.org" };
+  await instance.request("POST", "/smtpserver/main", { json });
+  const sent = await instance.request("POST", "/letter/main");
+  expect(sent).toMatchObject({ value: "main", detail: { delivery: { outcome: "sent" }, servers: ["main"] } });
+  const lost = await instance.request("POST", "/letter/other");
+  const delivery = { code: "server_unknown", hint: "There is no definition of that name" };
+  expect(lost).toMatchObject({ value: "other", detail: { delivery } });
+  await instance.request("POST", "/smtpserver/later", { json: { ...json, enqueue_job: true } });
+  expect((await instance.request("POST", "/letter/later")).detail?.delivery).toBeNull();
+});

@@ -8,7 +8,7 @@ import { runCli } from "../fixtures/process/sealpost.ts";
 setDefaultTimeout(TEST_MS);
 
 const HELP: readonly (readonly [args: readonly string[], says: readonly string[]])[] = [
-  [["--help"], ["migrate", "keys", "admin", "server", "SEALPOST_*"]],
+  [["--help"], ["migrate", "keys", "admin", "server", "queue", "worker", "SEALPOST_*"]],
   [["help"], ["Usage: bun run cli"]],
   [
     ["help", "admin"],
@@ -29,6 +29,18 @@ const HELP: readonly (readonly [args: readonly string[], says: readonly string[]
   [
     ["server", "test", "--help"],
     ["<identifier>", "<recipient>"],
+  ],
+  [
+    ["queue", "--help"],
+    ["status", "list", "retry", "cancel"],
+  ],
+  [
+    ["queue", "list", "--help"],
+    ["--state", "--server", "--recipient", "--lines"],
+  ],
+  [
+    ["worker", "--help"],
+    ["SIGTERM", "several may run"],
   ],
   [["migrate", "--help"], ["database"]],
 ];
@@ -52,6 +64,11 @@ const BAD: readonly (readonly [args: readonly string[], says: string])[] = [
   [["server", "test"], "missing required argument 'identifier'"],
   [["server", "test", "office"], "missing required argument 'recipient'"],
   [["migrate", "now"], "too many arguments"],
+  [["queue"], "Usage: bun run cli queue"],
+  [["queue", "retry"], "missing required argument 'id'"],
+  [["queue", "list", "--state", "gone"], "Allowed choices are queued, sending, deferred"],
+  [["queue", "list", "--lines", "0"], "Expected a whole number from 1"],
+  [["worker", "two"], "too many arguments"],
 ];
 test.each(BAD)("%j is refused on standard error and touches nothing", async (args, says) => {
   using folder = temporaryFolder();
@@ -70,7 +87,7 @@ test("--version prints the version", async () => {
   });
 });
 
-test.each(["migrate", "keys rotate", "admin list", "server list"])(
+test.each(["migrate", "keys rotate", "admin list", "server list", "queue status"])(
   "%s stops at a bad setting as the server does",
   async (command) => {
     using folder = temporaryFolder();

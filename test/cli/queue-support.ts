@@ -1,0 +1,61 @@
+import { join } from "node:path";
+import * as v from "valibot";
+import { parseConfig } from "../../src/config.ts";
+import { type LocalInstance, openLocal } from "../../src/entry/local.ts";
+import { definitionParams, toServerInput } from "../../src/http/smtpserver-schema.ts";
+import type { Folder } from "../fixtures/process/folder.ts";
+import type { Misbehaviour } from "../fixtures/smtp/misbehaviour.ts";
+
+const ACTOR = { action: "test", administrator: "", realm: "", client: "", policies: "", requestId: "" };
+const UNCONDITIONAL = { ifMatch: null, createOnly: false };
+
+/** The instance of a folder, in this process and without a worker: what is queued stays so. */
+export interface Desk extends AsyncDisposable {
+  readonly services: LocalInstance["services"];
+  /** Saves a definition that leads to this port of 127.0.0.1. */
+  save(identifier: string, port: number, more?: object): Promise<void>;
+  /** Queues a mail; returns its id. */
+  queue(recipient: string, options?: Parameters<LocalInstance["services"]["submit"]>[2]): Promise<string>;
+  stateOf(id: string): Promise<string | undefined>;
+  /** Sends what is due. */
+  drain(): Promise<void>;
+}
+
+export async function openDesk({ path }: Folder): Promise<Desk> {
+  const url = `file:${join(path, "data", "sealpost.db")}`;
+  const { services, ...instance } = await openLocal(parseConfig({ SEALPOST_DATABASE_URL: url }), []);
+  return {
+    services,
+    async save(identifier, port, more = {}) {
+      const params = { server: "127.0.0.1", port, sender: "me@example.org", enqueue_job: true, ...more };
+      const input = toServerInput(v.parse(definitionParams, params));
+      await services.saveServer(identifier, input, UNCONDITIONAL, ACTOR);
+    },
+    async queue(recipient, options = {}) {
+      const message = { to: [{ name: "", address: recipient }], subject: "Hello", text: "Hi" };
+      const result = await services.submit("office", message, options);
+      if (result.state !== "queued") throw new Error(`The mail is ${result.state}`);
+      return result.mailId;
+    },
+    stateOf: async (id) => (await services.mailQueue.get(id))?.mail.state,
+    drain: () =>
+      services.drain({
+        signal: new AbortController().signal,
+        endsMs: performance.now() + 20_000,
+        mailMs: 1_000,
+      }),
+    [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose](),
+  };
+}
+
+/** Takes every mail, and tells when so many have come. */
+export function counting(expected: number): { readonly body: Misbehaviour; readonly all: Promise<void> } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let count = 0;
+  const body: Misbehaviour = (_peer, answer) => {
+    answer();
+    count++;
+    if (count >= expected) resolve();
+  };
+  return { body, all: promise };
+}

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Platform } from "../contracts/platform.ts";
-import type { WakeSource } from "../contracts/wake.ts";
+import type { Wake, WakeSource } from "../contracts/wake.ts";
+import { nextDueAt } from "../domain/queued-mail.ts";
 import type { Database } from "../storage/database.ts";
 import type { Lane, MailRow, OutboxRepository } from "../storage/outbox.ts";
 import type { Circuit } from "./circuit.ts";
@@ -27,6 +28,8 @@ export interface DrainOptions {
   readonly endsMs: number;
   /** How long one mail may take, in milliseconds. */
   readonly mailMs: number;
+  /** How many may be tried at the same time, to all servers together; default: as many as the servers take. */
+  readonly mostAtOnce?: number | undefined;
 }
 
 export interface RunOptions {
@@ -42,6 +45,7 @@ export interface WorkerParts {
   readonly circuit: Circuit;
   readonly planClaims: ReturnType<typeof createPlanClaims>;
   readonly tries: Tries;
+  readonly wake: Wake;
   readonly platform: Platform;
   readonly lease: LeaseTimes;
 }
@@ -57,7 +61,9 @@ export class Worker {
   readonly #held: Holding;
   readonly #inFlight = new Set<Promise<void>>();
   #looking: Promise<void> | null = null;
-  #lookAgain = false;
+  /** The look that is to come, for those who wait for it. */
+  #asked: PromiseWithResolvers<void> | null = null;
+  #active = 0;
   #lookTimer: ReturnType<typeof setTimeout> | undefined;
   #drain: (DrainOptions & { readonly done: () => void }) | null = null;
   #isStopped = false;
@@ -77,11 +83,11 @@ export class Worker {
     if (cut) this.#cut = cut;
     this.#held.doubtClock();
     const listening = source
-      .listen(async () => this.look(), { signal })
+      .listen(() => this.look(), { signal })
       .catch((error) => log.error("Wakes are not heard, mail is found by sweeping: {error}", { error }));
-    const sweeping = setInterval(() => this.look(), source.sweepMs);
+    const sweeping = setInterval(() => void this.look(), source.sweepMs);
     const stopBeating = this.#held.startBeating();
-    this.look();
+    void this.look();
     await whenAborted(signal);
     clearInterval(sweeping);
     await this.#stop();
@@ -96,32 +102,34 @@ export class Worker {
     this.#cut = options.signal;
     void whenAborted(options.signal).then(resolve);
     const stopBeating = this.#held.startBeating();
-    this.look();
+    void this.look();
     await promise;
     await this.#stop();
     stopBeating();
   }
 
-  /** Looks for mail that is due; many calls at once are one. */
-  look(): void {
-    if (this.#isStopped) return;
-    this.#lookAgain = true;
-    if (this.#looking) return;
-    this.#looking = this.#lookWhileWanted().finally(() => {
+  /** Looks for mail that is due; many calls at once are one. Resolves when what was due, and has room, is claimed. */
+  look(): Promise<void> {
+    if (this.#isStopped) return Promise.resolve();
+    this.#asked ??= Promise.withResolvers();
+    const { promise } = this.#asked;
+    this.#looking ??= this.#lookWhileAsked().finally(() => {
       this.#looking = null;
       this.#endIfIdle();
     });
+    return promise;
   }
 
-  async #lookWhileWanted(): Promise<void> {
-    while (this.#lookAgain && !this.#isStopped) {
-      this.#lookAgain = false;
+  async #lookWhileAsked(): Promise<void> {
+    for (let asked = this.#asked; asked; asked = this.#asked) {
+      this.#asked = null;
       try {
-        await this.#lookOnce();
+        if (!this.#isStopped) await this.#lookOnce();
       } catch (error) {
         log.error("The outbox could not be read: {error}", { error });
         this.#lookIn(AWAY_MS);
       }
+      asked.resolve();
     }
   }
 
@@ -187,9 +195,21 @@ export class Worker {
 
   #pump(queue: LaneQueue): void {
     if (this.#isStopped || this.#isTooLate()) this.#giveBack(queue);
-    for (let next = queue.take(); next !== undefined; next = queue.take()) {
+    const { mostAtOnce = Number.POSITIVE_INFINITY } = this.#drain ?? {};
+    while (this.#active < mostAtOnce) {
+      const next = queue.take();
+      if (next === undefined) return;
+      this.#active++;
       this.#track(this.#tryOne(next.mail, next.at, queue));
     }
+  }
+
+  /** A try has ended; where servers share the room for tries, the others have it first. */
+  #free(queue: LaneQueue): void {
+    queue.active--;
+    this.#active--;
+    const others = this.#drain?.mostAtOnce ? [...this.#queues.values()].filter((one) => one !== queue) : [];
+    for (const one of [...others, queue]) this.#pump(one);
   }
 
   async #tryOne(mail: HeldMail, at: number, queue: LaneQueue): Promise<void> {
@@ -198,15 +218,24 @@ export class Worker {
     const finalReplyTimeoutMs = endsMs && Math.max(0, endsMs - performance.now());
     await tries.attempt(mail, at, { signal, finalReplyTimeoutMs });
     // The connection is free while the database writes.
-    queue.active--;
-    this.#pump(queue);
+    this.#free(queue);
     await tries.settle(mail);
     if (mail.left === 0) this.#letGo(mail, queue);
-    if (queue.wantsMore) this.look();
+    if (queue.wantsMore) void this.look();
   }
 
   #letGo(mail: HeldMail, queue: LaneQueue): void {
     if (this.#held.delete(mail)) queue.held--;
+    if (this.#drain) this.#track(this.#announce(mail));
+  }
+
+  /** Who only drains does not look again by himself, and nobody may sweep soon. */
+  async #announce({ id, recipients }: HeldMail): Promise<void> {
+    const dueAt = nextDueAt(recipients);
+    if (dueAt === null) return;
+    await this.#parts.wake.notify([id], { notBefore: new Date(dueAt) }).catch((error) => {
+      log.warning("No wake for the next try of mail {mailId}: {error}", { mailId: id, error });
+    });
   }
 
   /** Those that wait for a connection are for others, or for later. */
@@ -246,13 +275,13 @@ export class Worker {
   }
 
   #endIfIdle(): void {
-    if (!this.#looking && this.#inFlight.size === 0 && !this.#lookAgain) this.#drain?.done();
+    if (!this.#looking && this.#inFlight.size === 0) this.#drain?.done();
   }
 
   #lookIn(delayMs: number): void {
     if (this.#drain || this.#isStopped) return;
     clearTimeout(this.#lookTimer);
-    this.#lookTimer = setTimeout(() => this.look(), delayMs);
+    this.#lookTimer = setTimeout(() => void this.look(), delayMs);
   }
 }
 

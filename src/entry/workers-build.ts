@@ -61,12 +61,12 @@ const withMailer: BunPlugin = {
 };
 
 /** A Worker has the plugins that the file beside it names. */
-const withPlugins: BunPlugin = {
+const withPlugins = (path: string): BunPlugin => ({
   name: "with plugins",
   setup(build) {
-    build.onResolve({ filter: /^\.\/workers-plugins\.ts$/ }, () => ({ path: PLUGIN_CONFIG }));
+    build.onResolve({ filter: /^\.\/workers-plugins\.ts$/ }, () => ({ path }));
   },
-};
+});
 
 /** worker-mailer gets no sockets of its own. */
 const guardSockets: BunPlugin = {
@@ -99,11 +99,13 @@ export interface WorkerBundle {
  * Bundles a Worker: what is loaded on demand (pkijs) is a module of its own.
  * @param entry its source; default: Sealpost.
  * @param transport the one that Sealpost is to carry.
+ * @param plugins path of the `sealpost.config.ts` that names its plugins, if it is there.
  * @throws {AggregateError} if something cannot be resolved.
  */
 export async function bundleWorker(
   entry = join(import.meta.dir, "workers.ts"),
   transport: Config["transport"] = "smtp",
+  plugins = PLUGIN_CONFIG,
 ): Promise<WorkerBundle> {
   const { outputs, metafile } = await Bun.build({
     entrypoints: [entry],
@@ -121,7 +123,7 @@ export async function bundleWorker(
       shedEngine,
       guardSockets,
       ...(transport === "worker-mailer" ? [withMailer] : []),
-      ...(existsSync(PLUGIN_CONFIG) ? [withPlugins] : []),
+      ...(existsSync(plugins) ? [withPlugins(plugins)] : []),
     ],
   });
   const ordered = outputs.toSorted((left, right) => Number(isMain(right)) - Number(isMain(left)));

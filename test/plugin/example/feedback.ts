@@ -64,7 +64,7 @@ export const feedback = definePlugin({
           const { address, text } = c.req.valid("json");
           const from = parseMailbox(address);
           if (from === null) throw invalidParameter("address", "expected one mailbox");
-          await ctx.limit.require({ key: `from ${ctx.clientAddress(c)}`, most: 5, windowSeconds: 3_600 });
+          await ctx.limit.require(...ctx.limit.ofClient(c, { key: "from", most: 5, windowSeconds: 3_600 }));
           const row = { id: ctx.newId(), address: from.address, text };
           const said = ctx.auditRow(c, { success: true, identifier: row.id });
           await ctx.store.commit([ctx.store.write.insert(entry).values(row), said]);

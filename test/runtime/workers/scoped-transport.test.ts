@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { Receipt } from "../../../src/domain/delivery.ts";
 import { createScopedTransport, REQUEST_MS } from "../../../src/entry/workers-transport.ts";
 import { createConnectByName } from "../../../src/transport/connect-by-name.ts";
 import { stall } from "../../fixtures/smtp/misbehaviour.ts";
@@ -29,6 +30,25 @@ describe("createScopedTransport()", () => {
     expect((await next.result).successful).toBe(true);
     await next.end;
     expect(server.connections).toHaveLength(2);
+  });
+
+  test("has an event go on, connections and all, until what is deferred is done", async () => {
+    await using server = await startSmtpServer();
+    const transport = makeTransport();
+    let receipt: Receipt | undefined;
+    const later = async () => {
+      await Promise.resolve();
+      receipt = await sendTo(transport, serverAt(server.port));
+    };
+    const work = async () => {
+      transport.defer(Promise.resolve().then(() => transport.defer(later())));
+      return "answer";
+    };
+    const { result, end } = transport.run(work, REQUEST_MS);
+    expect(await result).toBe("answer");
+    expect(receipt).toBeUndefined();
+    await end;
+    expect(receipt?.successful).toBe(true);
   });
 
   test("opens at most four connections in an event, so that two are left for the database", async () => {

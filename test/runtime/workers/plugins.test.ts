@@ -1,0 +1,37 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { bundleWorker } from "../../../src/entry/workers-build.ts";
+import { serveWorker } from "../../../src/entry/workers-serve.ts";
+import { logIn } from "../../fixtures/process/api.ts";
+import { startSmtpServer } from "../../fixtures/smtp/server.ts";
+import { ADMIN, bindingsFor, PASSWORD, startDatabase, TEST_MS } from "./fixtures/sealpost.ts";
+
+setDefaultTimeout(TEST_MS);
+
+test("a Worker has the plugins that it is built with, and what they defer goes on after the answer", async () => {
+  const config = join(import.meta.dir, "fixtures", "plugin-config.ts");
+  const bundle = await bundleWorker(undefined, "smtp", config);
+  await using database = await startDatabase();
+  await using server = await startSmtpServer();
+  await using worker = await serveWorker({
+    bundle,
+    bindings: bindingsFor(database.url),
+    authorities: [],
+    onLine: () => undefined,
+  });
+  const api = await logIn(worker.url.origin, ADMIN, PASSWORD);
+  await api.save("default", { server: `127.0.0.1:${server.port}`, sender: "app@example.org" });
+  const body = JSON.stringify({ address: "ann@example.net", text: "I like it" });
+  const headers = { "content-type": "application/json" };
+  const give = () => fetch(`${worker.url.origin}/feedback/`, { method: "POST", body, headers });
+  expect(await (await give()).json()).toMatchObject({ result: { value: true } });
+  const answers = await Promise.all(Array.from({ length: 8 }, give));
+  const statuses = answers.map(({ status }) => status).toSorted();
+  expect(statuses.filter((status) => status !== 200).every((status) => status === 429)).toBe(true);
+  expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(4);
+  const subjects = () =>
+    server.mails.map(({ bytes }) => /^Subject: (.*)\r$/m.exec(new TextDecoder().decode(bytes))?.[1]);
+  for (let look = 0; look < 200 && !subjects().includes("After the answer"); look++) await Bun.sleep(10);
+  expect(subjects()).toContain("Feedback from ann@example.net");
+  expect(subjects()).toContain("After the answer");
+});

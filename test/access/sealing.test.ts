@@ -52,7 +52,7 @@ describe("a sealed password", () => {
     expect(value).toMatchObject({ a: { password: "hunter2" }, b: { password: "__CENSORED__" } });
     expect(detail).toEqual({ warnings: [expect.stringContaining("b")] });
     expect(text.match(/hunter2/g)).toHaveLength(1);
-    expect((await instance.request("GET", "/smtpserver/b")).detail).toEqual({
+    expect((await instance.request("GET", "/smtpserver/b")).detail).toMatchObject({
       warnings: [expect.any(String)],
     });
     expect(await save(instance, "b", { password: "again" })).toMatchObject({ status: 200 });

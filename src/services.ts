@@ -161,6 +161,9 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     /** Sends the queued mail that is due. */
     drain: (options: DrainOptions): Promise<void> => makeWorker().drain(options),
 
+    /** Resolves when what was deferred is done, the handlers of events among it; after five seconds in any case. */
+    settled: (): Promise<void> => deferred.drain(),
+
     /** Migrates, checks the keys and reads the token secret; before the first request. */
     async start(): Promise<void> {
       await migrate(database, [...MIGRATIONS, ...pluginSet.migrations], platform);

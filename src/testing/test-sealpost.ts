@@ -44,6 +44,8 @@ export interface TestSealpost extends AsyncDisposable {
   readonly sent: readonly SentMail[];
   /** Has the next mails fail. */
   fail(fault: Fault): void;
+  /** Resolves when what goes on after answers is done, such as handlers of events; after five seconds in any case. */
+  settled(): Promise<void>;
   /** A request in the admin's name; a `json` body makes it a POST. */
   request(path: string, init?: RequestInit & { readonly json?: unknown }): Promise<Response>;
 }
@@ -78,7 +80,13 @@ export async function testSealpost(options: TestSealpostOptions = {}): Promise<T
       platform,
     },
     {
-      ...{ tokenSeconds: 3_600, auditDays: 365, mailDays: 30, hostName: "sealpost.test", passwordCost: CHEAP },
+      ...{
+        tokenSeconds: 3_600,
+        auditDays: 365,
+        mailDays: 30,
+        hostName: "sealpost.test",
+        passwordCost: CHEAP,
+      },
       plugins: options.plugins ?? [],
       baseUrl: options.baseUrl ?? "https://sealpost.test",
     },
@@ -99,6 +107,7 @@ export async function testSealpost(options: TestSealpostOptions = {}): Promise<T
     clock,
     sent,
     fail: memory.fail,
+    settled: services.settled,
     request: async (path, init = {}) => app.request(path, withToken(init, token)),
     [Symbol.asyncDispose]: services[Symbol.asyncDispose],
   };

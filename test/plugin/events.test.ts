@@ -7,6 +7,7 @@ import {
   type PluginContext,
   type SealpostEvent,
   success,
+  type Transport,
 } from "sealpost";
 import * as v from "valibot";
 import { actionOf, eventNameOf } from "../../src/plugin/event-names.ts";
@@ -107,13 +108,15 @@ describe("an event", () => {
   });
 
   test("is not delayed by a handler that hangs, nor failed by one that throws", async () => {
+    const hanging = Promise.withResolvers<void>();
     const { instance } = await listening(["*"], ({ name }) => {
       if (name === "auth") throw new Error("no");
-      return name === "said" ? new Promise<void>(() => undefined) : undefined;
+      return name === "said" ? hanging.promise : undefined;
     });
     expect((await instance.request("GET", "/say/hello")).status).toBe(200);
     expect((await instance.request("POST", "/auth", { json: ADMIN })).status).toBe(200);
-    await Bun.sleep(5);
+    hanging.resolve();
+    await instance.services.settled();
     const { value } = await instance.request("GET", "/audit/");
     expect(value).toMatchObject({
       auditdata: [
@@ -129,7 +132,7 @@ describe("an event", () => {
       async "*"(event) {
         heard.push(event.name);
         ctx.emit("said", {});
-        await Bun.sleep(1);
+        await Promise.resolve();
         ctx.emit("said", {});
         await ctx.mail.submit("none", {
           to: [{ name: "", address: "a@example.org" }],
@@ -140,11 +143,56 @@ describe("an event", () => {
     }));
     await using instance = await testInstance({ plugins: [plugin] });
     await instance.request("GET", "/policy/");
-    await Bun.sleep(20);
+    await instance.services.settled();
     expect(heard).toEqual(["policy_list"]);
     instance.services.plugins.emit({ name: "mail_failed", data: { submitter: "plugin listener (event)" } });
     instance.services.plugins.emit({ name: "mail_failed", data: { submitter: "plugin other" } });
-    await Bun.sleep(5);
+    await instance.services.settled();
     expect(heard).toEqual(["policy_list", "mail_failed"]);
   });
 });
+
+describe("mail_failed", () => {
+  test("tells of queued mail that ended otherwise than sent, but not of mail that a handler has sent", async () => {
+    const heard: unknown[] = [];
+    const message = { to: [{ name: "", address: "ann@example.net" }], subject: "x", text: "x" };
+    const plugin = listener((ctx) => ({
+      async mail_failed({ data }) {
+        heard.push(data.submitter);
+        await ctx.mail.submit("bad", message, { queue: true });
+      },
+    }));
+    await using instance = await testInstance({ plugins: [plugin], transport: refusing() });
+    await instance.request("POST", "/smtpserver/bad", {
+      json: { server: "mail.example.org", sender: "a@b.org" },
+    });
+    await instance.services.submit("bad", message, { queue: true });
+    for (let round = 0; round < 3; round++) {
+      await instance.services.drain({ signal: AbortSignal.timeout(2_000), ...BOUNDS });
+      await instance.services.settled();
+    }
+    expect(heard).toEqual(["host"]);
+    const { value } = await instance.request("GET", "/audit/", { query: { action: "plugin listener" } });
+    expect(value).toMatchObject({
+      auditdata: expect.arrayContaining([expect.objectContaining({ identifier: "bad" })]),
+    });
+  });
+});
+
+const BOUNDS = { endsMs: Number.POSITIVE_INFINITY, mailMs: 2_000 };
+
+/** Refuses every mail for good. */
+function refusing(): Transport {
+  return {
+    name: "refusing",
+    async send() {
+      const reply = { code: 550, enhanced: "5.1.1", text: "No such user" };
+      const failure = { phase: "recipient", code: "recipient_rejected", reply } as const;
+      const outcome = { outcome: "not-sent", retryable: false } as const;
+      return { successful: false, failure: { ...failure, ...outcome }, timingMs: {}, tls: null };
+    },
+    async [Symbol.asyncDispose]() {
+      // Nothing is held.
+    },
+  };
+}

@@ -39,7 +39,7 @@ export function createMailQueue(parts: {
       const mail = await repository.find(id);
       if (!mail) throw new SealpostError("resource_not_found", "The requested Mail could not be found.");
       if (mail.state === "sending") throw conflict("is being sent at this moment; try again in a minute");
-      if (!mail.recipients.some(isPending)) throw conflict(`has ended: ${mail.state}`);
+      if (!mail.recipients.some(isPending)) throw conflict(hasEnded(mail));
       const now = platform.now();
       const recipients = mail.recipients.map((one) => (isPending(one) ? change(one, now) : one));
       const state = stateOf(recipients);
@@ -85,6 +85,10 @@ export function createMailQueue(parts: {
       await steer(id, actor, (recipient) => ({ ...recipient, state: "cancelled", dueAt: null }));
     },
   };
+}
+
+function hasEnded({ state }: QueuedMail): string {
+  return `has ended: ${state}; what it said is erased, so hand in a new one if it is needed`;
 }
 
 function conflict(problem: string): SealpostError {

@@ -57,13 +57,14 @@ describe("POST /mail/<id>/cancel", () => {
 });
 
 describe.each(["retry", "cancel"])("POST /mail/<id>/%s", (verb) => {
-  test("of a mail that has ended is 409 and says how", async () => {
+  test("of a mail that has ended is 409, says how, and what to do", async () => {
     await using instance = await testInstance();
     await save(instance);
     const id = await queue(instance);
     await drain(instance);
     const { status, error } = await instance.request("POST", `/mail/${id}/${verb}`);
-    expect([status, error]).toEqual([409, { code: 409, message: "This mail has ended: sent" }]);
+    const message = "This mail has ended: sent; what it said is erased, so hand in a new one if it is needed";
+    expect([status, error]).toEqual([409, { code: 409, message }]);
     expect(await mailRows(instance)).toMatchObject([
       { action: `POST /mail/<id>/${verb}`, success: false, identifier: id, info: "conflict" },
     ]);

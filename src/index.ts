@@ -10,6 +10,7 @@ export type {
   CapabilityName,
   ConfigKey,
   ConfigKeys,
+  ConfigValues,
   EventHandler,
   Limit,
   LimitResult,
@@ -27,6 +28,7 @@ export type {
 export type { Sms, SmsOutcome, TextMessage } from "./contracts/sms.ts";
 export type { Connect, Delivery, Transport } from "./contracts/transport.ts";
 export { ConnectError } from "./contracts/transport.ts";
+export type { Wake, WakeSource } from "./contracts/wake.ts";
 export type { Principal } from "./domain/admin.ts";
 export type { Failure, FailureCode, Phase, Receipt, SmtpReply, TlsPeer } from "./domain/delivery.ts";
 export type { Mailbox } from "./domain/mailbox.ts";
@@ -52,9 +54,9 @@ export {
   phoneNumber,
   userName,
 } from "./plugin/user-schemas.ts";
-export { createSealpost, type Sealpost, type SealpostOptions } from "./sealpost.ts";
+export { createSealpost, type DrainLimits, type Sealpost, type SealpostOptions } from "./sealpost.ts";
 export { generateKey, type Keyring, parseKeyring } from "./secrets/keyring.ts";
-export type { Drivers, InstanceSettings } from "./services.ts";
+export type { Drain, Drivers, EventDrains, InstanceSettings } from "./services.ts";
 export { type Database, isConstraintError } from "./storage/database.ts";
 export { VERSION } from "./version.ts";
 export { deliveryView } from "./wire/delivery.ts";

@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dir, "..");
 const DEFAULT_EXPORT = /^export default |^export \{[^}]*\bas default\b/m;
 /** What talks to a database or a mail server. */
 const DRIVERS =
-  /^(@libsql\/|libsql|nodemailer\/lib\/smtp|worker-mailer|cloudflare:|node:(net|tls|fs|os|http))/;
+  /^(@libsql\/|libsql|nodemailer\/lib\/smtp|worker-mailer|bullmq|ioredis|cloudflare:|node:(net|tls|fs|os|http))/;
 const problems: string[] = [];
 
 const plugins = [...new Glob("*/index.ts").scanSync(join(ROOT, "plugins"))].map((file) => dirname(file));

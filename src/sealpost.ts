@@ -5,7 +5,7 @@ import { type AddressBlock, parseAddressBlock } from "./domain/network.ts";
 import { Secret } from "./domain/secret.ts";
 import { SealpostError } from "./errors.ts";
 import type { Submit } from "./mail/submit.ts";
-import { createServices, type Drivers, type InstanceSettings } from "./services.ts";
+import { createServices, type Drivers, type InstanceSettings, type Services } from "./services.ts";
 
 /** Drivers, and settings whose defaults are those of the server. */
 export interface SealpostOptions
@@ -16,7 +16,26 @@ export interface SealpostOptions
   readonly trustedProxies?: readonly string[];
   /** IP addresses or CIDR blocks of clients that limits by address are not for, such as a RADIUS server. */
   readonly trustedClients?: readonly string[];
+  /**
+   * Whether this process sends queued mail; default: yes, but on Workers, where the event that queued it does. Without
+   * it another process has to, or {@link Sealpost.drain}.
+   */
+  readonly worker?: boolean;
 }
+
+/** How long {@link Sealpost.drain} may take. */
+export interface DrainLimits {
+  /** No mail is begun that may not end within this time, in milliseconds; default: 15 minutes, as a cron trigger has. */
+  readonly timeMs?: number;
+  /** Aborted: no more mails are begun. */
+  readonly signal?: AbortSignal;
+}
+
+/** As long as a mail may take on Workers. */
+const MAIL_MS = 20_000;
+const DRAIN_MS = 15 * 60_000;
+/** Mails have this long to end by themselves when an instance is disposed of. */
+const CUT_MAIL_AFTER_MS = 7_000;
 
 /** One instance: its HTTP interface and its way to send mail. */
 export interface Sealpost extends AsyncDisposable {
@@ -24,7 +43,10 @@ export interface Sealpost extends AsyncDisposable {
   readonly app: SealpostApp;
   /** Sends a mail through a definition; what became of it is in the result. */
   readonly submit: Submit;
-  /** Migrates the database and checks the keys; before the first request. Doing it again changes nothing. */
+  /**
+   * Migrates the database and checks the keys, then begins to send queued mail, unless `worker` is false; before the
+   * first request. Doing it again changes nothing.
+   */
   start(): Promise<void>;
   /**
    * Makes an admin if there is none yet; several processes may try at once.
@@ -34,9 +56,14 @@ export interface Sealpost extends AsyncDisposable {
   makeFirstAdmin(admin: { readonly username: string; readonly password: string }): Promise<boolean>;
   /** Seals every secret with the first key, after which the others may go; may be interrupted and run again. */
   rekey(): Promise<RekeyResult>;
-  /** Deletes audit rows that have been kept for long enough; meant for once a day. */
+  /**
+   * Sends the queued mail that is due, where no worker runs: on Workers by a cron trigger, each minute. Several may run
+   * at the same time, anywhere. Resolves when nothing is due any more, or no time is left.
+   */
+  drain(limits?: DrainLimits): Promise<void>;
+  /** Deletes audit rows, and mails that have ended, that have been kept for long enough; meant for once a day. */
   prune(): Promise<void>;
-  /** Ends what is in flight, then closes the connections. */
+  /** Begins no more mails, lets those in flight end for some seconds, then closes the connections. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -57,10 +84,14 @@ export function createSealpost(options: SealpostOptions): Sealpost {
     ...{ tokenSeconds, auditDays, mailDays, hostName, trustedClients },
   });
   const app = createApp(services, { ...options, revealSecrets, trustedProxies });
+  const work = createWork(services, options);
   return {
     app,
     submit: services.submit,
-    start: services.start,
+    async start() {
+      await services.start();
+      work.begin();
+    },
     async makeFirstAdmin({ username, password }) {
       if (!username || !password) throw new TypeError("An admin needs a name and a password");
       // Spares the second that a hash may take.
@@ -68,8 +99,39 @@ export function createSealpost(options: SealpostOptions): Sealpost {
       return services.admins.makeFirst({ username, realm: "" }, new Secret(password));
     },
     rekey: services.rekey,
+    async drain({ timeMs = DRAIN_MS, signal } = {}) {
+      if (options.drains)
+        return options.drains.within(timeMs, (bounds) =>
+          services.drain({ ...bounds, ...(signal && { signal }) }),
+        );
+      const endsMs = performance.now() + timeMs;
+      await services.drain({ signal: signal ?? new AbortController().signal, endsMs, mailMs: MAIL_MS });
+    },
     prune: services.prune,
-    [Symbol.asyncDispose]: services[Symbol.asyncDispose],
+    async [Symbol.asyncDispose]() {
+      await work.end();
+      await services[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** The worker of this process. */
+function createWork(services: Services, { worker = true, cutMail, mailCut }: SealpostOptions) {
+  // Not made before: it would belong to no event of a Worker.
+  let stop: AbortController | null = null;
+  let working: Promise<void> | null = null;
+  return {
+    begin() {
+      if (!worker || working) return;
+      stop = new AbortController();
+      working = services.work(stop.signal, mailCut);
+    },
+    async end() {
+      stop?.abort();
+      const cutting = cutMail && setTimeout(cutMail, CUT_MAIL_AFTER_MS);
+      await working;
+      clearTimeout(cutting);
+    },
   };
 }
 

@@ -45,6 +45,23 @@ export interface Drivers {
   readonly wake?: Wake & Partial<WakeSource>;
   /** Keeps the runtime from ending work with the request that has begun it; on Workers `waitUntil`. */
   readonly defer?: Defer;
+  /** Where work ends with its event: who sends queued mail there. Default: a worker of this process, or of another. */
+  readonly drains?: EventDrains;
+  /** Ends the connections to mail servers: mails in flight end at once, and what is known of them is recorded. */
+  readonly cutMail?: () => void;
+  /** Aborted by it; queued mail of which a server has nothing yet is then taken back. */
+  readonly mailCut?: AbortSignal;
+}
+
+/** Sends the queued mail that is due. */
+export type Drain = (options: DrainOptions) => Promise<void>;
+
+/** How queued mail is sent where work and connections belong to an event, as on Workers. */
+export interface EventDrains {
+  /** By the event that has queued it, as far as there is time; to ask again before it has begun changes nothing. */
+  afterwards(drain: Drain): void | Promise<void>;
+  /** By an event that is there for it and has this much time, in milliseconds. */
+  within(timeMs: number, drain: Drain): Promise<void>;
 }
 
 export interface InstanceSettings {
@@ -105,7 +122,9 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const policies = createPolicies({ ...shared, repository: policyRepository, audit, commitChange });
   const admins = createAdmins({ ...shared, repository: adminRepository, audit, commitChange });
 
-  const wake = drivers.wake ?? createPollWake(platform);
+  const drain: Drain = (options) => makeWorker().drain(options);
+  const wake =
+    drivers.wake ?? (drivers.drains ? createDrainWake(drivers.drains, drain) : createPollWake(platform));
   const { makeWorker, idempotency, ...mail } = createMailServices({
     ...{ ...shared, transport, wake, audit, mac: instance.mac },
     ...{ hostName: settings.hostName, mailDays: settings.mailDays },
@@ -151,15 +170,14 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     submit: mail.submitFor({ name: "host", actor: HOST }),
 
     /**
-     * Sends queued mail until the signal is aborted and what is in flight has ended.
+     * Sends queued mail until the signal is aborted and what is in flight has ended; on Workers it resolves at once.
      * @param cut aborted: mails end at once of which a server has nothing yet.
      */
     async work(signal: AbortSignal, cut?: AbortSignal): Promise<void> {
       if (isSource(wake)) await makeWorker().run(wake, { signal, cut });
     },
 
-    /** Sends the queued mail that is due. */
-    drain: (options: DrainOptions): Promise<void> => makeWorker().drain(options),
+    drain,
 
     /** Resolves when what was deferred is done, the handlers of events among it; after five seconds in any case. */
     settled: (): Promise<void> => deferred.drain(),
@@ -190,6 +208,19 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
       await wake[Symbol.asyncDispose]();
       await transport[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Where no worker runs, a wake has the event that gives it send. What is due later is found by a sweep. */
+function createDrainWake(drains: EventDrains, drain: Drain): Wake {
+  return {
+    name: "poll",
+    async notify(_, { notBefore } = {}) {
+      if (notBefore === undefined) await drains.afterwards(drain);
+    },
+    async [Symbol.asyncDispose]() {
+      // Nothing is held between events.
     },
   };
 }

@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { Command } from "commander";
 import { parseConfig } from "../config.ts";
 import type { LocalInstance } from "../entry/local.ts";
-import { CUT_MAIL_AFTER_MS, requireSmtp, STOP_WITHIN_MS } from "../entry/server.ts";
+import { CUT_MAIL_AFTER_MS, requireOwnDrivers, STOP_WITHIN_MS } from "../entry/server.ts";
 import { stopSignal } from "../entry/stop-signal.ts";
 import { withInstance } from "./session.ts";
 
@@ -13,7 +13,7 @@ export function workerCommand(): Command {
   return new Command("worker")
     .description("Send queued mail until SIGTERM or SIGINT; several may run at once on one database")
     .action(async () => {
-      requireSmtp(parseConfig(process.env));
+      requireOwnDrivers(parseConfig(process.env));
       // From here on: a signal during the start would otherwise end it wherever it is.
       const stopping = stopSignal(process);
       await withInstance((instance) => work(instance, stopping));

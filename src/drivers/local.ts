@@ -17,6 +17,6 @@ export async function openHostDrivers(
   options: LocalDriversOptions,
   peerAddress: HostDrivers["peerAddress"],
 ): Promise<HostDrivers> {
-  const { cutMail: _, mailCut: _1, ...drivers } = await openLocalDrivers(parseConfig(settingsOf(options)));
+  const drivers = await openLocalDrivers(parseConfig(settingsOf(options)));
   return { ...drivers, peerAddress };
 }

@@ -18,6 +18,10 @@ export interface DriversOptions {
 
 /** {@link DriversOptions} of a runtime with files. */
 export interface LocalDriversOptions extends DriversOptions {
+  /** `SEALPOST_WAKE`: `poll`, or `bullmq` where several machines share the work. */
+  readonly wake?: "poll" | "bullmq" | undefined;
+  /** `SEALPOST_REDIS_URL`, for `bullmq`: its database is this instance's alone. */
+  readonly redisUrl?: string | undefined;
   /** `SEALPOST_TLS_CA`: extra certificate authorities for mail servers, as PEM text or the path of a PEM file. */
   readonly tlsCa?: string | undefined;
 }
@@ -32,6 +36,8 @@ export function settingsOf(options: LocalDriversOptions): Record<string, string>
     SEALPOST_EGRESS: options.egress,
     SEALPOST_EGRESS_PORTS: options.egressPorts?.join(","),
     SEALPOST_TLS_CA: options.tlsCa,
+    SEALPOST_WAKE: options.wake,
+    SEALPOST_REDIS_URL: options.redisUrl,
   };
   const given = Object.entries(settings).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value]],

@@ -2,10 +2,19 @@ import type { Transport } from "../contracts/transport.ts";
 import { parseBindings } from "../entry/workers-config.ts";
 import { createWorkerDrivers, type WorkerDrivers } from "../entry/workers-drivers.ts";
 import { REQUEST_MS, type ScopedTransport } from "../entry/workers-transport.ts";
+import type { EventDrains } from "../services.ts";
+import type { QueueProducer } from "../wake/cloudflare.ts";
 import { type DriversOptions, settingsOf } from "./options.ts";
 
 export { createOnce } from "../entry/workers-once.ts";
+export { consumeWakes, type QueueBatch, type QueueProducer } from "../wake/cloudflare.ts";
 export type { DriversOptions } from "./options.ts";
+
+/** {@link DriversOptions} of a Worker. */
+export interface WorkerDriversOptions extends DriversOptions {
+  /** The binding of a queue, to be told of queued mail; default: the event that queued it sends it. */
+  readonly queue?: QueueProducer | undefined;
+}
 
 /** What `createSealpost` takes on Cloudflare Workers. */
 export interface HostDrivers extends Omit<WorkerDrivers, "transport"> {
@@ -14,8 +23,9 @@ export interface HostDrivers extends Omit<WorkerDrivers, "transport"> {
 
 /**
  * Makes the drivers of a host app on Cloudflare Workers, without I/O: a libSQL server over HTTP, and SMTP by a
- * connection of its own for each mail, since a socket belongs to the request that opened it. `databaseUrl` and `keys`
- * are needed.
+ * connection of its own for each mail, since a socket belongs to the request that opened it. Queued mail goes on
+ * when the request that queued it is answered; what is left then, retries among it, is `sealpost.drain()`'s, by a cron
+ * trigger. `databaseUrl` and `keys` are needed.
  * @throws {SealpostError} `bad_setting`, one line that names what is missing or wrong.
  * @example
  * ```ts
@@ -23,16 +33,30 @@ export interface HostDrivers extends Omit<WorkerDrivers, "transport"> {
  * const ready = createOnce(() => sealpost.start()); // to be awaited by every request
  * ```
  */
-export function createDrivers(options: DriversOptions): HostDrivers {
-  const { transport, ...drivers } = createWorkerDrivers(parseBindings(settingsOf(options)));
-  return { ...drivers, transport: perMail(transport) };
+export function createDrivers(options: WorkerDriversOptions): HostDrivers {
+  const settings = { ...settingsOf(options), ...(options.queue && { SEALPOST_WAKE: "cloudflare" }) };
+  const { transport, drains, ...drivers } = createWorkerDrivers(parseBindings(settings), options.queue);
+  return {
+    ...drivers,
+    transport: perMail(transport),
+    drains: { ...drains, afterwards: waitingUntil(drains) },
+  };
 }
 
-/** Each mail is an event of its own: the host's events are not ours to know. */
+/** The runtime knows the event that is under way, which the host need not pass on. */
+function waitingUntil({ within }: EventDrains): EventDrains["afterwards"] {
+  return async (drain) => {
+    const { waitUntil } = await import("cloudflare:workers");
+    waitUntil(within(REQUEST_MS, drain));
+  };
+}
+
+/** A mail is an event of its own, unless it is part of a drain: the host's events are not ours to know. */
 function perMail(transport: ScopedTransport): Transport {
   return {
     name: transport.name,
     async send(delivery, options) {
+      if (transport.isInEvent) return transport.send(delivery, options);
       const { result, end } = transport.run(() => transport.send(delivery, options), REQUEST_MS);
       await end;
       return result;

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { Config } from "../config.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Plugin } from "../contracts/plugin.ts";
+import type { Wake, WakeSource } from "../contracts/wake.ts";
 import { SealpostError } from "../errors.ts";
 import { createServices, type Drivers, type Services } from "../services.ts";
 import { openDatabase } from "../storage/libsql.ts";
@@ -12,6 +13,8 @@ import { migrate } from "../storage/migrate.ts";
 import { MIGRATIONS } from "../storage/migrations/index.ts";
 import { createConnect } from "../transport/connect.ts";
 import { createSmtpTransport } from "../transport/smtp.ts";
+import { createBullmqWake } from "../wake/bullmq.ts";
+import { createPollWake } from "../wake/poll.ts";
 import { readAuthorities } from "./authorities.ts";
 import { badSetting, notWritable } from "./bad-setting.ts";
 import { createCutOff } from "./cut-off.ts";
@@ -36,7 +39,7 @@ export interface LocalInstance extends AsyncDisposable {
 export interface LocalDrivers extends Drivers {
   /** Domain of a Message-ID when the sender has none. */
   readonly hostName: string;
-  cutMail(): void;
+  readonly cutMail: () => void;
   readonly mailCut: AbortSignal;
 }
 
@@ -45,7 +48,8 @@ export interface LocalDrivers extends Drivers {
  * @throws {SealpostError} `bad_setting` or `database_unavailable`, one line that says what to do.
  */
 export async function openLocal(config: Config, plugins: readonly Plugin[] = []): Promise<LocalInstance> {
-  const { cutMail, mailCut, hostName, ...drivers } = await openLocalDrivers(config);
+  const { hostName, ...drivers } = await openLocalDrivers(config);
+  const { cutMail, mailCut } = drivers;
   const { tokenSeconds, auditDays, mailDays, baseUrl, trustedClients } = config;
   const settings = { tokenSeconds, auditDays, mailDays, hostName, baseUrl, trustedClients, plugins };
   const services = createServices(drivers, settings);
@@ -80,11 +84,17 @@ export async function openLocalDrivers(config: Config): Promise<LocalDrivers> {
     );
     const transport = createSmtpTransport({ connect, ehloName, extraCa: ca, now: platform.now });
     const hostName = ehloName.startsWith("[") ? "localhost" : ehloName;
-    return { database, keyring, transport, platform, hostName, cutMail: cut, mailCut: signal };
+    const wake = wakeOf(config);
+    return { database, keyring, transport, platform, wake, hostName, cutMail: cut, mailCut: signal };
   } catch (error) {
     await database[Symbol.asyncDispose]();
     throw withPath(error, path);
   }
+}
+
+/** Whoever shares the settings of a Worker can tell its queue nothing; mail of his is found by the sweep. */
+function wakeOf({ wake, redisUrl: url }: Config): Wake & WakeSource {
+  return wake === "bullmq" ? createBullmqWake({ url, now: platform.now }) : createPollWake(platform);
 }
 
 /** Says which file it is that is full, damaged or no database. */

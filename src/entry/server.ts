@@ -40,7 +40,7 @@ export async function runServer(runtime: Runtime): Promise<never> {
 
 async function serve({ listen, cli }: Runtime): Promise<void> {
   const config = parseConfig(process.env);
-  requireSmtp(config);
+  requireOwnDrivers(config);
   await configureLogging(config.log);
   // From here on: a signal during the start would otherwise end it wherever it is.
   const stopping = stopSignal(process);
@@ -88,10 +88,13 @@ function prune({ services }: LocalInstance): void {
  * For what sends: the rest of the command line may share the settings of a Worker.
  * @throws {SealpostError} `bad_setting`.
  */
-export function requireSmtp({ transport }: Config): void {
-  if (transport === "smtp") return;
-  throw badSetting(
-    "SEALPOST_TRANSPORT",
-    `SEALPOST_TRANSPORT: ${transport} is for Cloudflare Workers; expected smtp`,
-  );
+export function requireOwnDrivers({ transport, wake }: Config): void {
+  if (transport !== "smtp") {
+    const message = `SEALPOST_TRANSPORT: ${transport} is for Cloudflare Workers; expected smtp`;
+    throw badSetting("SEALPOST_TRANSPORT", message);
+  }
+  if (wake === "cloudflare") {
+    const message = "SEALPOST_WAKE: cloudflare is for Cloudflare Workers; expected poll or bullmq";
+    throw badSetting("SEALPOST_WAKE", message);
+  }
 }

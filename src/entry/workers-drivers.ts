@@ -1,10 +1,12 @@
 import { getLogger } from "@logtape/logtape";
 import type { Context } from "hono";
 import type { Config } from "../config.ts";
+import type { Wake } from "../contracts/wake.ts";
 import { canonicalIp } from "../domain/network.ts";
 import { parseKeyring } from "../secrets/keyring.ts";
-import type { Drivers } from "../services.ts";
+import type { Drivers, EventDrains } from "../services.ts";
 import { openRemoteDatabase } from "../storage/remote.ts";
+import { createCloudflareWake, type QueueProducer } from "../wake/cloudflare.ts";
 import { badSetting } from "./bad-setting.ts";
 import { PLATFORM as platform } from "./platform.ts";
 import { TRANSPORT } from "./workers-smtp.ts";
@@ -14,32 +16,71 @@ const log = getLogger(["sealpost", "entry"]);
 
 /** Said in EHLO by who knows no name of his own (RFC 5321 4.1.4); the address that a Worker calls from is unknown. */
 const NAMELESS = "[127.0.0.1]";
+/** The binding of the queue of wakes. */
+export const QUEUE = "WAKES";
 
 /** The drivers of a Worker. */
 export interface WorkerDrivers extends Drivers {
   readonly transport: ScopedTransport;
+  readonly drains: EventDrains;
   /** Domain of a Message-ID when the sender has none. */
   readonly hostName: string;
   readonly clientAddress: (c: Context) => string | null;
 }
 
-/** Makes what an instance on Workers works with, without I/O. @throws {SealpostError} `bad_setting`. */
-export function createWorkerDrivers(config: Config): WorkerDrivers {
+/**
+ * Makes what an instance on Workers works with, without I/O.
+ * @param queue what is bound as the queue of wakes.
+ * @throws {SealpostError} `bad_setting`.
+ */
+export function createWorkerDrivers(config: Config, queue: unknown): WorkerDrivers {
   requireTransport(config);
+  const wake = wakeOf(config, queue);
   if (config.tlsCa !== "") {
     log.warning("SEALPOST_TLS_CA has no effect: Workers verify mail servers against public authorities only");
   }
   const { databaseUrl: url, databaseToken, egress, egressPorts: ports } = config;
   const ehloName = config.ehloName === "" ? NAMELESS : config.ehloName;
+  const transport = TRANSPORT.make({ egress, ports, ehloName });
   return {
     database: openRemoteDatabase({ url, authToken: databaseToken.reveal() }),
     keyring: parseKeyring(config.keys.reveal()),
-    transport: TRANSPORT.make({ egress, ports, ehloName }),
+    transport,
+    drains: drainsOf(transport),
+    ...(wake && { wake }),
     platform,
     hostName: ehloName.startsWith("[") ? "localhost" : ehloName,
     // Cloudflare sets it and lets no client write it.
     clientAddress: (c) => canonicalIp(c.req.header("cf-connecting-ip") ?? ""),
   };
+}
+
+function drainsOf(transport: ScopedTransport): EventDrains {
+  return {
+    afterwards: transport.drainLater,
+    async within(timeMs, drain) {
+      const { result, end } = transport.run(() => transport.drainNow(drain), timeMs);
+      await end;
+      return result;
+    },
+  };
+}
+
+/** Null: the event that queues a mail sends it, and what is left to do is found by the cron trigger. */
+function wakeOf({ wake }: Config, queue: unknown): Wake | null {
+  if (wake === "poll") return null;
+  if (wake === "bullmq") {
+    const message =
+      "SEALPOST_WAKE: bullmq is for servers with connections that last; expected poll or cloudflare";
+    throw badSetting("SEALPOST_WAKE", message);
+  }
+  if (isProducer(queue)) return createCloudflareWake({ queue, now: platform.now });
+  const message = `SEALPOST_WAKE: cloudflare needs a queue that is bound as ${QUEUE}; see wrangler.jsonc`;
+  throw badSetting("SEALPOST_WAKE", message);
+}
+
+function isProducer(value: unknown): value is QueueProducer {
+  return typeof value === "object" && value !== null && "sendBatch" in value;
 }
 
 /** The transport is chosen when the Worker is built, so that it carries no other; the setting has to say the same. */

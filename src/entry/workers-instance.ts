@@ -21,10 +21,11 @@ export interface WorkerInstance {
 
 /**
  * Assembles an instance from its settings, without I/O.
+ * @param queue what is bound as the queue of wakes.
  * @throws {SealpostError} `bad_setting`.
  */
-export function createWorkerInstance(config: Config): WorkerInstance {
-  const { hostName, clientAddress, ...drivers } = createWorkerDrivers(config);
+export function createWorkerInstance(config: Config, queue: unknown): WorkerInstance {
+  const { hostName, clientAddress, ...drivers } = createWorkerDrivers(config, queue);
   const { tokenSeconds, auditDays, mailDays, baseUrl, trustedClients } = config;
   const settings = { tokenSeconds, auditDays, mailDays, hostName, baseUrl, trustedClients };
   const { defer } = drivers.transport;

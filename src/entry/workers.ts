@@ -1,21 +1,26 @@
 import { env } from "cloudflare:workers";
 import { getLogger } from "@logtape/logtape";
 import { SealpostError } from "../errors.ts";
+import { consumeWakes, type QueueBatch } from "../wake/cloudflare.ts";
 import { failure } from "../wire/envelope.ts";
 import { PLATFORM as platform } from "./platform.ts";
 import { type Bindings, parseBindings } from "./workers-config.ts";
+import { QUEUE } from "./workers-drivers.ts";
 import { createWorkerInstance, type WorkerInstance } from "./workers-instance.ts";
 import { configureConsole } from "./workers-logging.ts";
-import { REQUEST_MS } from "./workers-transport.ts";
+import { REQUEST_MS, TRIGGERED_MS } from "./workers-transport.ts";
 
 /** What of Cloudflare's `ExecutionContext` is used. */
 export interface EventContext {
   waitUntil(promise: Promise<unknown>): void;
 }
 
+/** What of a scheduled event is used. */
+export interface Trigger {
+  readonly cron: string;
+}
+
 const log = getLogger(["sealpost", "entry"]);
-/** Cloudflare gives a scheduled event a quarter of an hour. */
-const SCHEDULED_MS = 15 * 60_000;
 /** Time to set a binding that is missing. */
 const SETUP_RETRY_SECONDS = 60;
 
@@ -33,16 +38,42 @@ export default {
     }
   },
 
-  /** Deletes what has been kept for long enough; meant for once a day. */
-  async scheduled(_event: unknown, _bindings: Bindings, context: EventContext): Promise<void> {
+  /** Sends queued mail that is due; by the trigger of once a day, also deletes what has been kept for long enough. */
+  async scheduled({ cron }: Trigger, _bindings: Bindings, context: EventContext): Promise<void> {
     try {
-      await inEvent(context, SCHEDULED_MS, ({ services }) => services.prune());
+      await inEvent(context, TRIGGERED_MS, async (instance) => {
+        const [pruned] = await Promise.allSettled([
+          isDaily(cron) && instance.services.prune(),
+          drain(instance),
+        ]);
+        if (pruned.status === "rejected") throw pruned.reason;
+      });
     } catch (error) {
-      log.error("Old rows could not be deleted: {error}", { error });
+      log.error("The scheduled work could not be done: {error}", { error });
       throw error;
     }
   },
+
+  /** Sends queued mail that a queue has told of. All of a batch is sent by one drain. */
+  async queue(batch: QueueBatch, _bindings: Bindings, context: EventContext): Promise<void> {
+    let isBegun = false;
+    await consumeWakes(batch, async () => {
+      if (isBegun) return;
+      isBegun = true;
+      await inEvent(context, TRIGGERED_MS, drain);
+    });
+  },
 };
+
+/** The hour of such a trigger is a number; a trigger without a text is somebody's own. */
+function isDaily(cron: string): boolean {
+  const [, hour = "0"] = cron.split(" ");
+  return /^\d+$/.test(hour);
+}
+
+function drain({ services, transport }: WorkerInstance): Promise<void> {
+  return transport.drainNow(services.drain);
+}
 
 async function inEvent<T>(
   context: EventContext,
@@ -69,7 +100,7 @@ function open(
   try {
     const config = parseBindings(bindings);
     configureConsole(config.log);
-    return { instance: createWorkerInstance(config), error: null };
+    return { instance: createWorkerInstance(config, bindings[QUEUE]), error: null };
   } catch (error) {
     return { instance: null, error };
   }

@@ -9,6 +9,8 @@ export interface Limits {
   readonly wholeMs: number;
   /** Bound of the wait for the reply to the end of the body; may reach beyond `wholeMs`. */
   readonly finalReplyMs: number;
+  /** When even that wait is over, on the clock of `performance.now()`; default: never. */
+  readonly endsMs?: number | undefined;
 }
 
 type Body = "ahead" | "begun" | "ended";
@@ -68,7 +70,8 @@ export class Attempt implements Disposable {
   /** The terminator was handed over: without a usable reply nobody knows what became of the mail. */
   endBody(): void {
     this.#body = "ended";
-    const { stepMs, finalReplyMs } = this.#limits;
+    const { stepMs, endsMs = Number.POSITIVE_INFINITY } = this.#limits;
+    const finalReplyMs = Math.min(this.#limits.finalReplyMs, Math.max(0, endsMs - performance.now()));
     if (finalReplyMs > stepMs) {
       this.#wholeEndsMs = Math.max(this.#wholeEndsMs, performance.now() + finalReplyMs);
     }

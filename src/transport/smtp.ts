@@ -20,6 +20,8 @@ export interface SmtpTransportOptions {
   readonly now: () => Date;
   /** Bound of the whole mail, in milliseconds, where it is less than four times `timeoutMs`; default: none. */
   readonly wholeTimeoutMs?: number;
+  /** When no reply is waited for any more, on the clock of `performance.now()`; default: never. */
+  readonly endsMs?: number;
   /** The runtime does not say why a handshake failed: then it is `tls_failed`. */
   readonly hidesTlsErrors?: boolean;
 }
@@ -42,7 +44,8 @@ export function createSmtpTransport(options: SmtpTransportOptions): Transport {
 function limitsFor(server: OpenServer, options: SmtpTransportOptions, sendOptions: SendOptions): Limits {
   const stepMs = server.timeoutMs;
   const wholeMs = wholeTimeoutMs(server, options.wholeTimeoutMs);
-  return { stepMs, wholeMs, finalReplyMs: sendOptions.finalReplyTimeoutMs ?? stepMs };
+  const finalReplyMs = sendOptions.finalReplyTimeoutMs ?? stepMs;
+  return { stepMs, wholeMs, finalReplyMs, endsMs: options.endsMs };
 }
 
 function dialler(options: SmtpTransportOptions): (server: OpenServer, attempt: Attempt) => Promise<Session> {

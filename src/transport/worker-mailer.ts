@@ -15,6 +15,8 @@ export interface WorkerMailerTransportOptions {
   readonly pool?: Partial<PoolLimits>;
   /** Bound of the whole mail, in milliseconds, where it is less than four times `timeoutMs`; default: none. */
   readonly wholeTimeoutMs?: number;
+  /** When no reply is waited for any more, on the clock of `performance.now()`; default: never. */
+  readonly endsMs?: number;
 }
 
 /**
@@ -31,7 +33,7 @@ export function createWorkerMailerTransport(options: WorkerMailerTransportOption
   return createPooledTransport({
     name: "worker-mailer",
     pool: options.pool,
-    limits: (server, sendOptions) => limitsFor(server, options.wholeTimeoutMs, sendOptions),
+    limits: (server, sendOptions) => limitsFor(server, options, sendOptions),
     dial: async (server, attempt) =>
       new WorkerMailerSession(await openSocket(connect, server, attempt, discardNative), {
         server,
@@ -40,11 +42,16 @@ export function createWorkerMailerTransport(options: WorkerMailerTransportOption
   });
 }
 
-function limitsFor(server: OpenServer, mostMs: number | undefined, options: SendOptions): Limits {
+function limitsFor(
+  server: OpenServer,
+  options: WorkerMailerTransportOptions,
+  sendOptions: SendOptions,
+): Limits {
   const { timeoutMs: stepMs } = server;
   return {
     stepMs,
-    wholeMs: wholeTimeoutMs(server, mostMs),
-    finalReplyMs: options.finalReplyTimeoutMs ?? stepMs,
+    wholeMs: wholeTimeoutMs(server, options.wholeTimeoutMs),
+    finalReplyMs: sendOptions.finalReplyTimeoutMs ?? stepMs,
+    endsMs: options.endsMs,
   };
 }

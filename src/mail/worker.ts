@@ -174,14 +174,18 @@ export class Worker {
 
   #hold(mail: HeldMail): void {
     this.#held.add(mail);
-    this.#track(this.#begin(mail));
-  }
-
-  async #begin(mail: HeldMail): Promise<void> {
-    const { tries, platform } = this.#parts;
     const queue = this.#queueOf(mail.row.lane);
     queue.held++;
-    if (mail.aim === "pass-over") return tries.passOver(mail).finally(() => this.#letGo(mail, queue));
+    const begun = this.#begin(mail, queue).catch((error) => {
+      log.error("Mail {mailId} is left to be found again: {error}", { mailId: mail.id, error });
+      this.#letGo(mail, queue);
+    });
+    this.#track(begun);
+  }
+
+  async #begin(mail: HeldMail, queue: LaneQueue): Promise<void> {
+    const { tries, platform } = this.#parts;
+    if (mail.aim === "pass-over") return this.#passOver(mail, queue);
     if (mail.isOfUnknownFate && !((await tries.recover(mail)) && mail.left > 0))
       return this.#letGo(mail, queue);
     const due = mail.due(platform.now().getTime());
@@ -191,6 +195,13 @@ export class Worker {
     if (places.length === 0) return this.#letGo(mail, queue);
     queue.waiting.push(...places.map((at) => ({ mail, at })));
     this.#pump(queue);
+  }
+
+  async #passOver(mail: HeldMail, queue: LaneQueue): Promise<void> {
+    await this.#parts.tries.passOver(mail);
+    this.#letGo(mail, queue);
+    // It is due where it is now.
+    this.look();
   }
 
   #pump(queue: LaneQueue): void {
@@ -253,12 +264,10 @@ export class Worker {
   }
 
   #track(work: Promise<void>): void {
-    const tracked = work
-      .catch((error) => log.error("A mail was dropped, it is found again: {error}", { error }))
-      .finally(() => {
-        this.#inFlight.delete(tracked);
-        this.#endIfIdle();
-      });
+    const tracked = work.finally(() => {
+      this.#inFlight.delete(tracked);
+      this.#endIfIdle();
+    });
     this.#inFlight.add(tracked);
   }
 

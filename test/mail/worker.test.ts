@@ -1,30 +1,382 @@
 import { describe, expect, test } from "bun:test";
-import { type TestInstance, testInstance } from "../fixtures/instance.ts";
+import { SENDER, sender } from "../fixtures/smime/authority.ts";
+import {
+  DOWN,
+  GREYLISTED,
+  HOUR_SECONDS,
+  headerOf,
+  LOST,
+  MESSAGE,
+  queueInstance,
+  REFUSED,
+  TO,
+  textOf,
+} from "./fixtures/queue.ts";
 
-const TO = { name: "", address: "user@example.net" };
-const MESSAGE = { to: [TO], subject: "Your code", text: "Your code is 123456.\n" };
-const SERVER = { server: "mail.example.org", sender: "me@example.org", enqueue_job: true };
-
-const save = (instance: TestInstance, json: object = {}) =>
-  instance.request("POST", "/smtpserver/a", { json: { ...SERVER, ...json } });
-const drain = ({ services }: TestInstance) =>
-  services.drain({
-    signal: new AbortController().signal,
-    endsMs: performance.now() + 10_000,
-    mailMs: 1_000,
-  });
+const OTHER = { name: "", address: "other@example.net" };
+const BOTH = { ...MESSAGE, to: [TO, OTHER] };
 
 describe("drain()", () => {
   test("sends what is queued, once", async () => {
-    await using instance = await testInstance();
-    await save(instance);
-    const result = await instance.services.submit("a", MESSAGE);
-    expect(result.state).toBe("queued");
-    expect(instance.sent).toHaveLength(0);
-    await drain(instance);
-    await drain(instance);
-    expect(instance.sent).toHaveLength(1);
-    const { mails } = await instance.services.mailQueue.page({ page: 1, pageSize: 10 });
-    expect(mails).toMatchObject([{ state: "sent", recipients: [{ state: "sent", attempts: 1 }] }]);
+    await using instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue();
+    expect(await instance.mail(id)).toMatchObject({ state: "queued", attempts: [] });
+    expect(instance.got).toHaveLength(0);
+    await instance.drain();
+    await instance.drain();
+    expect(instance.got).toHaveLength(1);
+    expect(await instance.mail(id)).toMatchObject({
+      state: "sent",
+      recipients: [{ state: "sent", attempts: 1, dueAt: null, failure: null }],
+      attempts: [
+        { outcome: "sent", decision: "ended", identifier: "a", recipient: TO.address, reply: { code: 250 } },
+      ],
+    });
+  });
+
+  test("tries a temporary failure again, with the same bytes", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue();
+    const seen: string[] = [];
+    instance.fail({ ...GREYLISTED, times: 2 });
+    for (let round = 0; round < 2; round++) {
+      await instance.drain();
+      const { state, recipients, attempts } = await instance.mail(id);
+      expect({ state, tries: recipients[0]?.attempts }).toEqual({ state: "deferred", tries: round + 1 });
+      expect(attempts.at(-1)).toMatchObject({
+        decision: "retry",
+        code: "rate_limited",
+        reply: GREYLISTED.reply,
+      });
+      seen.push((await instance.rows<{ content: string }>("SELECT content FROM mail"))[0]?.content ?? "");
+      instance.clock.advance(HOUR_SECONDS);
+    }
+    await instance.drain();
+    expect(instance.got).toHaveLength(1);
+    expect((await instance.mail(id)).state).toBe("sent");
+    // Sealed once: what is sent at last is what was accepted at first.
+    expect(new Set(seen).size).toBe(1);
+    expect(headerOf(instance.got[0], "Message-ID")).toBe((await instance.mail(id)).messageId);
+  });
+
+  test("does not come back before the time of the next try", async () => {
+    await using instance = await queueInstance({ randomBytes: (length) => new Uint8Array(length).fill(128) });
+    await instance.save();
+    const id = await instance.queue();
+    instance.fail(GREYLISTED);
+    await instance.drain();
+    instance.clock.advance(2.4);
+    await instance.drain();
+    expect((await instance.mail(id)).recipients[0]?.attempts).toBe(1);
+    instance.clock.advance(0.2);
+    await instance.drain();
+    expect((await instance.mail(id)).state).toBe("sent");
+  });
+
+  test("ends a mail that is refused for good", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue();
+    instance.fail(REFUSED);
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject({
+      state: "failed",
+      recipients: [{ state: "failed", failure: { code: "recipient_rejected" } }],
+      attempts: [{ outcome: "not-sent", decision: "ended" }],
+    });
+    const [row] = await instance.rows("SELECT * FROM audit ORDER BY number DESC LIMIT 1");
+    expect(row).toMatchObject({
+      ...{ action: "worker", success: 0, identifier: "a", recipient: TO.address, outcome: "not-sent" },
+      ...{ phase: "recipient", info: `failed recipient_rejected ${id}` },
+    });
+  });
+
+  test("gives up after 24 hours", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue();
+    instance.fail({ ...GREYLISTED, times: 100 });
+    for (let hour = 0; hour < 23; hour++) {
+      await instance.drain();
+      instance.clock.advance(HOUR_SECONDS);
+    }
+    expect((await instance.mail(id)).state).toBe("deferred");
+    instance.clock.advance(2 * HOUR_SECONDS);
+    await instance.drain();
+    const { state, recipients } = await instance.mail(id);
+    expect({ state, tries: recipients[0]?.attempts }).toEqual({ state: "failed", tries: 23 });
+  });
+
+  test("mails again only those recipients that were not reached", async () => {
+    await using instance = await queueInstance({
+      around: (delivery, send) =>
+        delivery.recipient === OTHER.address || instance.clock.now.getTime() > startMs
+          ? send()
+          : Promise.resolve({
+              ...{ successful: false, timingMs: {}, tls: null },
+              failure: {
+                phase: "recipient",
+                code: "rate_limited",
+                reply: null,
+                outcome: "not-sent",
+                retryable: true,
+              },
+            } as const),
+    });
+    const startMs = instance.clock.now.getTime();
+    await instance.save();
+    const id = await instance.queue({}, BOTH);
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject({
+      state: "deferred",
+      recipients: [{ state: "deferred" }, { state: "sent", dueAt: null }],
+    });
+    instance.clock.advance(HOUR_SECONDS);
+    await instance.drain();
+    expect(instance.got.map(({ recipient }) => recipient)).toEqual([OTHER.address, TO.address]);
+    expect((await instance.mail(id)).state).toBe("sent");
+    expect(instance.got[0]?.bytes).toEqual(instance.got[1]?.bytes ?? new Uint8Array());
+  });
+
+  test("reads host and password when it sends", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    await instance.queue();
+    await instance.save("a", { server: "new.example.org", password: "changed", sender: "other@example.org" });
+    await instance.drain();
+    const [delivery] = instance.got;
+    expect(delivery?.server.host).toBe("new.example.org");
+    expect(delivery?.server.password.reveal()).toBe("changed");
+    expect([delivery?.from, headerOf(delivery, "From")]).toEqual(["me@example.org", "me@example.org"]);
+  });
+
+  test("fails mail whose definition is gone", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue();
+    await instance.request("DELETE", "/smtpserver/a");
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject({
+      state: "failed",
+      recipients: [{ failure: { phase: "policy", code: "server_unknown" } }],
+      attempts: [{ decision: "ended", code: "server_unknown" }],
+    });
+  });
+
+  test("uses a configuration that is not saved for its own mail alone", async () => {
+    await using instance = await queueInstance();
+    await instance.save("a", { password: "of the saved one" });
+    const json = { server: "unsaved.example.org", sender: "x@example.org", enqueue_job: true };
+    const { status } = await instance.request("POST", "/smtpserver/send_test_email", {
+      json: {
+        ...json,
+        identifier: "a",
+        username: "u",
+        password: "of the unsaved one",
+        recipient: TO.address,
+      },
+    });
+    expect(status).toBe(200);
+    await instance.queue();
+    await instance.drain();
+    const used = instance.got.map(({ server, poolKey }) => [
+      server.host,
+      server.password.reveal(),
+      poolKey === null,
+    ]);
+    expect(used.sort()).toEqual([
+      ["mail.example.org", "of the saved one", false],
+      ["unsaved.example.org", "of the unsaved one", true],
+    ]);
+  });
+
+  test("does not send a decoy, whether the definition queues or not", async () => {
+    await using instance = await queueInstance();
+    await instance.save("a", { enqueue_job: false });
+    const id = await instance.queue({ decoy: true });
+    await instance.drain();
+    expect(instance.got).toHaveLength(0);
+    expect(await instance.mail(id)).toMatchObject({ state: "cancelled", attempts: [] });
+  });
+
+  test("ends at once where the signal has been aborted before", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue();
+    const drained = instance.services.drain({
+      ...{ signal: AbortSignal.abort(), endsMs: performance.now() + 20_000, mailMs: 1_000 },
+    });
+    await drained;
+    const mail = await instance.mail(id);
+    expect(mail.recipients).toMatchObject([{ attempts: 0 }]);
+    expect(mail.attempts.length).toBeLessThan(3);
+    await instance.drain();
+    expect((await instance.mail(id)).state).toBe("sent");
+  });
+
+  test("begins no mail for which no time is left", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue();
+    const { signal } = new AbortController();
+    await instance.services.drain({ signal, endsMs: performance.now() + 500, mailMs: 1_000 });
+    expect((await instance.mail(id)).state).toBe("queued");
+  });
+});
+
+describe("expires_at", () => {
+  test("keeps a mail from being sent that has lost its use", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const expiresAt = new Date(instance.clock.now.getTime() + 300_000);
+    const id = await instance.queue({ expiresAt });
+    instance.clock.advance(300);
+    await instance.drain();
+    expect(instance.got).toHaveLength(0);
+    expect(await instance.mail(id)).toMatchObject({ state: "expired", expiresAt, attempts: [] });
+  });
+
+  test("ends the tries of a mail, and not one more", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue({ expiresAt: new Date(instance.clock.now.getTime() + 60_000) });
+    instance.fail({ ...GREYLISTED, times: 100 });
+    for (let second = 0; second < 61; second++) {
+      await instance.drain();
+      instance.clock.advance(1);
+    }
+    await instance.drain();
+    expect((await instance.mail(id)).state).toBe("expired");
+    expect(instance.got).toHaveLength(0);
+  });
+});
+
+describe("a mail of unknown fate", () => {
+  test.each([
+    ["a notice is repeated", {}, "repeat", "sent", ["repeat", "ended"]],
+    ["a code is not", { purpose: "code" }, "stop", "unknown", ["ended"]],
+    ["a notice that asks for it is not", { onUnknown: "stop" }, "stop", "unknown", ["ended"]],
+    [
+      "a code that asks for it is",
+      { purpose: "code", onUnknown: "repeat" },
+      "repeat",
+      "sent",
+      ["repeat", "ended"],
+    ],
+  ] as const)("%s", async (_, options, onUnknown, state, decisions) => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue(options);
+    instance.fail(LOST);
+    await instance.drain();
+    instance.clock.advance(HOUR_SECONDS);
+    await instance.drain();
+    const mail = await instance.mail(id);
+    expect(mail).toMatchObject({
+      state,
+      onUnknown,
+      purpose: "purpose" in options ? options.purpose : "notice",
+    });
+    expect(mail.attempts.map(({ decision }) => decision)).toEqual([...decisions]);
+    expect(mail.attempts[0]).toMatchObject({ outcome: "unknown", phase: "data", code: "closed" });
+    expect(instance.got.map((delivery) => headerOf(delivery, "Message-ID"))).toEqual(
+      state === "sent" ? [mail.messageId] : [],
+    );
+  });
+});
+
+describe("a list of servers", () => {
+  const twoServers = async () => {
+    const instance = await queueInstance();
+    const { key, certificate, intermediate } = await sender("rsa");
+    await instance.save("a", { server: "one.example.org", sender: "first@example.org" });
+    await instance.save("b", {
+      ...{ server: "two.example.org", sender: SENDER, smime: true },
+      ...{ private_key: key, certificate: certificate + intermediate.certificate },
+    });
+    return instance;
+  };
+
+  test("is gone through while the caller waits, and the audit says so", async () => {
+    await using instance = await twoServers();
+    instance.fail(DOWN, "one.example.org");
+    const result = await instance.submit({ queue: false }, MESSAGE, ["a", "b"]);
+    expect(result).toMatchObject({
+      ...{ state: "delivered", identifier: "b", passedOver: [{ identifier: "a", code: "refused" }] },
+      smime: { signed: true },
+    });
+    const [row] = await instance.rows("SELECT * FROM audit ORDER BY number DESC LIMIT 1");
+    expect(row).toMatchObject({ identifier: "b", success: 1, info: "a was down: refused" });
+  });
+
+  test("is not gone on with after a mail of unknown fate, a refusal or a stop", async () => {
+    await using instance = await twoServers();
+    for (const fault of [LOST, REFUSED, GREYLISTED]) {
+      instance.fail(fault, "one.example.org");
+      const result = await instance.submit({ queue: false }, MESSAGE, ["a", "b"]);
+      expect(result).toMatchObject({ state: "failed", identifier: "a", failure: { code: fault.code } });
+    }
+    const options = { queue: false, signal: AbortSignal.abort() };
+    expect(await instance.submit(options, MESSAGE, ["a", "b"])).toMatchObject({
+      ...{ state: "failed", identifier: "a", failure: { code: "cancelled" }, passedOver: [] },
+    });
+    expect(instance.got).toHaveLength(0);
+  });
+
+  test("leads queued mail on, with another From and signature and the same Message-ID and Date", async () => {
+    await using instance = await twoServers();
+    const id = await instance.queue({}, MESSAGE, ["a", "b"]);
+    const before = await instance.mail(id);
+    instance.fail(DOWN, "one.example.org");
+    instance.clock.advance(30);
+    await instance.drain();
+    const mail = await instance.mail(id);
+    expect(mail).toMatchObject({ state: "sent", identifier: "b", alternatives: ["a", "b"] });
+    expect(mail.attempts).toMatchObject([
+      { identifier: "a", decision: "next-server", code: "refused" },
+      { identifier: "b", decision: "ended", outcome: "sent" },
+    ]);
+    const [delivery] = instance.got;
+    expect(delivery?.from).toBe(SENDER);
+    expect(headerOf(delivery, "From")).toContain(SENDER);
+    expect(headerOf(delivery, "Message-ID")).toBe(before.messageId);
+    expect(new Date(headerOf(delivery, "Date"))).toEqual(before.createdAt);
+    expect(textOf(delivery)).toContain("multipart/signed");
+  });
+
+  test("begins anew after the last, and waits before", async () => {
+    await using instance = await twoServers();
+    const id = await instance.queue({}, MESSAGE, ["a", "b"]);
+    instance.fail(DOWN, "one.example.org");
+    instance.fail(DOWN, "two.example.org");
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject({ state: "deferred", identifier: "a" });
+    instance.clock.advance(HOUR_SECONDS);
+    await instance.drain();
+    expect(instance.got.map(({ server }) => server.host)).toEqual(["one.example.org"]);
+  });
+
+  test("is over for a mail that may have arrived", async () => {
+    await using instance = await twoServers();
+    const id = await instance.queue({}, MESSAGE, ["a", "b"]);
+    instance.fail(LOST, "one.example.org");
+    instance.fail({ ...DOWN, times: 3 }, "one.example.org");
+    for (let round = 0; round < 5; round++) {
+      await instance.drain();
+      instance.clock.advance(HOUR_SECONDS);
+    }
+    expect(instance.got.map(({ server }) => server.host)).toEqual(["one.example.org"]);
+    expect(await instance.mail(id)).toMatchObject({ state: "sent", identifier: "a", alternatives: [] });
+  });
+
+  test("skips a definition that is gone", async () => {
+    await using instance = await twoServers();
+    const id = await instance.queue({}, MESSAGE, ["a", "b"]);
+    await instance.request("DELETE", "/smtpserver/a");
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject({ state: "sent", identifier: "b" });
+    expect(await instance.queue({ queue: true }, MESSAGE, ["a", "b"])).toBeString();
   });
 });

@@ -1,0 +1,146 @@
+import { describe, expect, test } from "bun:test";
+import type { RecipientProgress } from "../../src/domain/queued-mail.ts";
+import { HeldMail } from "../../src/mail/held-mail.ts";
+import type { MailRow, Settlement } from "../../src/storage/outbox.ts";
+
+const NOW = Date.UTC(2026, 5, 1, 12);
+const LEASE_END = new Date(NOW + 60_000);
+const recipient = (address: string, dueAt: number | null = NOW): RecipientProgress => ({
+  address,
+  state: "queued",
+  attempts: 0,
+  dueAt,
+  failure: null,
+});
+const ROW: MailRow = {
+  id: "1",
+  state: "sending",
+  identifier: "a",
+  lane: "a",
+  alternatives: [],
+  submitter: "host",
+  messageId: "<1@example.org>",
+  sender: "me@example.org",
+  purpose: "notice",
+  onUnknown: "repeat",
+  recipients: [recipient("one@example.net"), recipient("two@example.net")],
+  createdAt: new Date(NOW),
+  updatedAt: new Date(NOW),
+  expiresAt: null,
+  giveUpAt: new Date(NOW + 86_400_000),
+  dueAt: NOW + 60_000,
+  lease: "mark",
+  begun: false,
+  lost: 0,
+  content: "sealed",
+};
+const held = (row: Partial<MailRow> = {}, aim: HeldMail["aim"] = "send") =>
+  new HeldMail({ ...ROW, ...row }, { aim, leaseEndsMs: performance.now() + 60_000 });
+const attempt = (more: Partial<Settlement["attempts"][number]> = {}): Settlement["attempts"][number] => ({
+  recipient: "one@example.net",
+  identifier: "a",
+  date: new Date(NOW),
+  outcome: "not-sent",
+  decision: "retry",
+  phase: "connect",
+  code: "refused",
+  reply: null,
+  timingMs: {},
+  ...more,
+});
+const deferred: RecipientProgress = {
+  ...recipient("one@example.net", NOW + 5_000),
+  state: "deferred",
+  attempts: 1,
+};
+
+describe("isOfUnknownFate", () => {
+  test.each([
+    ["repeat", 0, false],
+    ["repeat", 1, true],
+    ["repeat", 2, true],
+    ["stop", 0, false],
+    ["stop", 1, false],
+    ["stop", 2, true],
+  ] as const)("of a mail to %s whose claim before was %d: %p", (onUnknown, lost, isOfUnknownFate) => {
+    expect(held({ onUnknown, lost }).isOfUnknownFate).toBe(isOfUnknownFate);
+  });
+});
+
+describe("mayBegin()", () => {
+  test("leaves a margin before the end of the lease", () => {
+    const mail = held();
+    expect(mail.mayBegin(5_000)).toBe(true);
+    mail.leaseEndsMs = performance.now() + 4_000;
+    expect(mail.mayBegin(5_000)).toBe(false);
+  });
+});
+
+describe("takeProbe()", () => {
+  test("is one try of a mail that was taken for it", () => {
+    const mail = held({}, "probe");
+    expect([mail.takeProbe(), mail.takeProbe()]).toEqual([true, false]);
+    expect(held().takeProbe()).toBe(false);
+  });
+});
+
+describe("due()", () => {
+  test("are those that wait and whose time has come", () => {
+    const recipients = [
+      { ...recipient("a"), state: "sent" } as const,
+      recipient("b", NOW - 1),
+      recipient("c", NOW + 1),
+    ];
+    expect(held({ recipients }).due(NOW)).toEqual([1]);
+  });
+});
+
+describe("settlement()", () => {
+  test("holds on to a mail as long as recipients are to be tried", () => {
+    const mail = held();
+    mail.left = 1;
+    mail.advance(0, { ...recipient("one@example.net", null), state: "sent", attempts: 1 }, attempt());
+    expect(mail.settlement(LEASE_END)).toMatchObject({
+      ...{ state: "sending", released: false, dueAt: LEASE_END.getTime(), lane: "a" },
+      attempts: [{ recipient: "one@example.net" }],
+    });
+    mail.left = 0;
+    expect(mail.settlement(LEASE_END)).toMatchObject({
+      state: "deferred",
+      released: true,
+      dueAt: NOW,
+      attempts: [],
+    });
+  });
+
+  test("moves a mail on whose server is down", () => {
+    const mail = held({ alternatives: ["a", "b"] });
+    mail.advance(0, deferred, attempt({ decision: "next-server" }));
+    expect(mail.settlement(LEASE_END)).toMatchObject({ lane: "b", identifier: "b" });
+  });
+
+  test("begins anew with the first after the last", () => {
+    const mail = held({ alternatives: ["a", "b"], lane: "b" });
+    mail.advance(0, deferred, attempt());
+    expect(mail.settlement(LEASE_END)).toMatchObject({ lane: "a", identifier: "a" });
+  });
+
+  test("leaves a mail where it is that was not tried", () => {
+    expect(held({ alternatives: ["a", "b"], lane: "b" }).settlement(LEASE_END)).toMatchObject({ lane: "b" });
+  });
+
+  test.each(["unknown", "lost"] as const)("binds a mail to its server whose fate is %s", (outcome) => {
+    const mail = held({ alternatives: ["a", "b"] });
+    mail.advance(0, deferred, attempt({ outcome, decision: "repeat" }));
+    mail.advance(1, { ...deferred, address: "two@example.net" }, attempt({ decision: "next-server" }));
+    expect(mail.settlement(LEASE_END)).toMatchObject({ lane: "a", identifier: "a", alternatives: [] });
+    expect(mail.retryContext(NOW, 1).hasNextServer).toBe(false);
+  });
+
+  test("keeps the name of a definition that is not saved", () => {
+    expect(held({ lane: "", identifier: "shown" }).settlement(LEASE_END)).toMatchObject({
+      lane: "",
+      identifier: "shown",
+    });
+  });
+});

@@ -1,0 +1,339 @@
+import { describe, expect, test } from "bun:test";
+import type { Wake, WakeSource } from "../../src/contracts/wake.ts";
+import { SealpostError } from "../../src/errors.ts";
+import { countedDatabase, THERE } from "./fixtures/counted.ts";
+import {
+  drainOf,
+  GREYLISTED,
+  gate,
+  headerOf,
+  MESSAGE,
+  type QueueOptions,
+  queueInstance,
+  TO,
+  until,
+} from "./fixtures/queue.ts";
+
+const LEASE_SECONDS = 60;
+const AWAY = new SealpostError("database_unavailable", "The database is away");
+
+/** An instance whose first delivery waits at a gate. */
+async function heldInstance(options: QueueOptions = {}) {
+  const entrance = gate();
+  let tries = 0;
+  const instance = await queueInstance({
+    ...options,
+    around: async (_, send) => {
+      if (++tries === 1) await entrance.pass();
+      return send();
+    },
+  });
+  await instance.save();
+  return { ...instance, entrance };
+}
+
+describe("a lease", () => {
+  test("that ends while a notice is being sent has it repeated, and the late result changes nothing", async () => {
+    await using instance = await heldInstance();
+    const id = await instance.queue();
+    const first = instance.drain();
+    await instance.entrance.reached();
+    instance.clock.advance(LEASE_SECONDS + 1);
+    await instance.drain();
+    const settled = await instance.mail(id);
+    expect(settled).toMatchObject({
+      state: "sent",
+      attempts: [
+        { outcome: "lost", decision: "repeat", phase: "", code: "", reply: null },
+        { outcome: "sent", decision: "ended" },
+      ],
+    });
+    instance.entrance.open();
+    await first;
+    expect(await instance.mail(id)).toEqual(settled);
+    // Sent twice, and whoever got both can see that they are one.
+    expect(instance.got.map((delivery) => headerOf(delivery, "Message-ID"))).toEqual([
+      settled.messageId,
+      settled.messageId,
+    ]);
+  });
+
+  test("that ends while a code is being sent leaves its fate unknown", async () => {
+    await using instance = await heldInstance();
+    const id = await instance.queue({ purpose: "code" });
+    const first = instance.drain();
+    await instance.entrance.reached();
+    instance.clock.advance(LEASE_SECONDS + 1);
+    await instance.drain();
+    const settled = await instance.mail(id);
+    expect(settled).toMatchObject({ state: "unknown", attempts: [{ outcome: "lost", decision: "ended" }] });
+    instance.entrance.open();
+    await first;
+    expect(await instance.mail(id)).toEqual(settled);
+    expect(instance.got).toHaveLength(1);
+  });
+
+  test("of a code that had not begun means nothing", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue({ purpose: "code" });
+    await abandon(instance, id, { begun: 0 });
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject({ state: "sent", attempts: [{ outcome: "sent" }] });
+  });
+
+  test("of a code that had begun is remembered if the next worker is lost, too", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue({ purpose: "code" });
+    await abandon(instance, id, { begun: 0, lost: 2 });
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject({ state: "unknown", attempts: [{ outcome: "lost" }] });
+    expect(instance.got).toHaveLength(0);
+  });
+
+  test("of a mail of several recipients is decided for those only that were due", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const to = ["a", "b", "c"].map((name) => ({ name: "", address: `${name}@example.net` }));
+    const id = await instance.queue({ purpose: "code" }, { ...MESSAGE, to });
+    const [sent, due, later] = (await instance.mail(id)).recipients;
+    const recipients = [
+      { ...sent, state: "sent", dueAt: null },
+      due,
+      { ...later, state: "deferred", dueAt: instance.clock.now.getTime() + 3_600_000 },
+    ];
+    await abandon(instance, id, { begun: 1, recipients: JSON.stringify(recipients) });
+    await instance.drain();
+    expect((await instance.mail(id)).recipients).toMatchObject([
+      { state: "sent" },
+      { state: "unknown" },
+      { state: "deferred" },
+    ]);
+    instance.clock.advance(3_600);
+    await instance.drain();
+    expect(instance.got.map(({ recipient }) => recipient)).toEqual(["c@example.net"]);
+    expect((await instance.mail(id)).state).toBe("unknown");
+  });
+
+  test("binds a mail with a list to the server that may have it", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    await instance.save("b", { server: "two.example.org" });
+    const id = await instance.queue({}, MESSAGE, ["a", "b"]);
+    await abandon(instance, id, { begun: 0 });
+    instance.fail({ phase: "connect", code: "refused", retryable: true }, "mail.example.org");
+    await instance.drain();
+    instance.clock.advance(3_600);
+    await instance.drain();
+    expect(instance.got.map(({ server }) => server.host)).toEqual(["mail.example.org"]);
+    expect((await instance.mail(id)).attempts.map(({ decision }) => decision)).toEqual([
+      "repeat",
+      "retry",
+      "ended",
+    ]);
+  });
+});
+
+/** As a worker leaves a mail that was killed. */
+async function abandon(
+  { rows, clock }: Pick<Awaited<ReturnType<typeof queueInstance>>, "rows" | "clock">,
+  id: string,
+  columns: Readonly<Record<string, string | number>>,
+) {
+  const all = {
+    state: "sending",
+    lease: "of one who was killed",
+    due_at: clock.now.getTime() - 1,
+    ...columns,
+  };
+  const set = Object.entries(all).map(
+    ([name, value]) => `${name} = '${String(value).replaceAll("'", "''")}'`,
+  );
+  await rows(`UPDATE mail SET ${set.join()} WHERE id = '${id}'`);
+}
+
+describe("run()", () => {
+  const working = ({ services }: Pick<Awaited<ReturnType<typeof queueInstance>>, "services">) => {
+    const stop = new AbortController();
+    const ended = services.work(stop.signal);
+    return {
+      async [Symbol.asyncDispose]() {
+        stop.abort();
+        await ended;
+      },
+    };
+  };
+
+  test("asks once a second at most while there is nothing to do, and sends a new mail at once", async () => {
+    const counted = countedDatabase();
+    await using instance = await queueInstance({ database: counted.database });
+    await instance.save();
+    await using _ = working(instance);
+    await until(() => counted.reads > 0, "the first look");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const [reads, writes] = [counted.reads, counted.writes];
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    expect(counted.reads - reads).toBeWithin(2, 4);
+    expect(counted.writes - writes).toBe(0);
+    const startMs = performance.now();
+    await instance.queue();
+    await until(() => instance.got.length === 1, "the mail is sent");
+    expect(performance.now() - startMs).toBeLessThan(500);
+  });
+
+  test("tries again by itself when the time has come", async () => {
+    await using instance = await queueInstance({
+      // Half of five seconds would be long: a hundredth.
+      randomBytes: (length) =>
+        length === 4 ? Uint8Array.of(2, 143, 0, 0) : crypto.getRandomValues(new Uint8Array(length)),
+    });
+    const startMs = Date.now();
+    // The clock has to go by itself here.
+    Object.defineProperty(instance.clock, "now", { get: () => new Date(Date.now()), configurable: true });
+    const saved = await instance.logIn("admin", "correct horse");
+    await instance.request("POST", "/smtpserver/a", {
+      token: saved,
+      json: { server: "mail.example.org", sender: "me@example.org", enqueue_job: true },
+    });
+    await using _ = working(instance);
+    instance.fail(GREYLISTED);
+    const id = await instance.queue();
+    await until(() => instance.got.length === 1, "the mail is sent");
+    expect(Date.now() - startMs).toBeLessThan(3_000);
+    await until(async () => (await instance.mail(id)).state === "sent", "and recorded");
+  });
+
+  test("loses no result while the database is away", async () => {
+    const counted = countedDatabase();
+    await using instance = await heldInstance({ database: counted.database });
+    await using _ = working(instance);
+    const ids = [await instance.queue(), await instance.queue()];
+    await instance.entrance.reached();
+    await until(() => instance.got.length === 1, "the other one is sent");
+    counted.failure = { reads: AWAY, writes: AWAY };
+    instance.entrance.open();
+    await until(() => instance.got.length === 2, "the mails are sent");
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    counted.failure = THERE;
+    for (const id of ids) {
+      await until(async () => (await instance.mail(id)).state === "sent", "the result is written");
+      expect((await instance.mail(id)).attempts).toMatchObject([{ outcome: "sent" }]);
+    }
+    expect(instance.got).toHaveLength(2);
+  });
+
+  test("does not take its own mail for abandoned after a pause", async () => {
+    await using instance = await heldInstance();
+    await using _ = working(instance);
+    const id = await instance.queue();
+    await instance.entrance.reached();
+    // As after the machine has slept for an hour.
+    instance.clock.advance(3_600);
+    await instance.queue();
+    await until(() => instance.got.length === 1, "the other mail is sent");
+    instance.entrance.open();
+    await until(async () => (await instance.mail(id)).state === "sent", "the mail is sent");
+    expect(instance.got).toHaveLength(2);
+    expect((await instance.mail(id)).attempts).toMatchObject([{ outcome: "sent" }]);
+  });
+
+  test("is not held up by a clock that was put back, and does not take what is being sent", async () => {
+    await using instance = await heldInstance();
+    const held = await instance.queue();
+    await using _ = working(instance);
+    await instance.entrance.reached();
+    instance.clock.advance(-86_400);
+    // Written by the old clock: due tomorrow.
+    const id = await instance.queue();
+    await instance.rows(
+      `UPDATE mail SET due_at = due_at + 86400000, updated_at = updated_at + 86400000,
+        recipients = replace(recipients, '"dueAt":17', '"dueAt":18') WHERE id = '${id}'`,
+    );
+    await until(async () => (await instance.mail(id)).state === "sent", "the mail is sent");
+    instance.entrance.open();
+    await until(async () => (await instance.mail(held)).state === "sent", "the held one, too");
+    expect(instance.got).toHaveLength(2);
+    expect((await instance.mail(held)).attempts).toMatchObject([{ outcome: "sent" }]);
+  });
+
+  test("gives back at the end what has not begun, and waits for what has", async () => {
+    await using instance = await heldInstance();
+    await instance.save("a", { max_connections: 1 });
+    for (let number = 0; number < 4; number++) await instance.queue();
+    const stop = new AbortController();
+    const ended = instance.services.work(stop.signal);
+    await instance.entrance.reached();
+    stop.abort();
+    const waiting = "SELECT count(*) AS n FROM mail WHERE lease IS NULL AND state = 'queued'";
+    await until(async () => (await instance.rows(waiting))[0]?.n === 3, "three are given back");
+    instance.entrance.open();
+    await ended;
+    expect(instance.got).toHaveLength(1);
+    expect(
+      await instance.rows("SELECT state, count(*) AS n FROM mail GROUP BY state ORDER BY state"),
+    ).toEqual([
+      { state: "queued", n: 3 },
+      { state: "sent", n: 1 },
+    ]);
+    expect(await instance.rows("SELECT DISTINCT lost, begun FROM mail")).toEqual([{ lost: 0, begun: 0 }]);
+    await instance.drain();
+    expect(instance.got).toHaveLength(4);
+  });
+
+  test("takes back a mail that is cut before its server has it: that is no try", async () => {
+    const cut = new AbortController();
+    const arrived = Promise.withResolvers<void>();
+    await using instance = await queueInstance({
+      around: async (_, send) => {
+        if (cut.signal.aborted) return send();
+        arrived.resolve();
+        await new Promise((resolve) => cut.signal.addEventListener("abort", resolve));
+        throw cut.signal.reason;
+      },
+    });
+    await instance.save();
+    const ids = await Promise.all(Array.from({ length: 5 }, () => instance.queue()));
+    const stop = new AbortController();
+    const ended = instance.services.work(stop.signal, cut.signal);
+    await arrived.promise;
+    stop.abort();
+    cut.abort();
+    await ended;
+    for (const id of ids)
+      expect(await instance.mail(id)).toMatchObject({ state: "queued", recipients: [{ attempts: 0 }] });
+    expect(await instance.services.circuit.health("a")).toMatchObject({ circuit: "closed", failures: 0 });
+    await instance.drain();
+    expect(instance.got).toHaveLength(5);
+  });
+
+  test("finds by its sweep the mail whose wake was refused", async () => {
+    const refusing: Wake & WakeSource = {
+      ...{ name: "refusing", sweepMs: 50 },
+      notify: () => Promise.reject(new Error("The engine is away")),
+      listen: () => Promise.reject(new Error("The engine is away")),
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+    await using instance = await queueInstance({ wake: refusing });
+    await instance.save();
+    await using _ = working(instance);
+    expect(await instance.submit()).toMatchObject({ state: "queued" });
+    await until(() => instance.got.length === 1, "the mail is sent");
+  });
+
+  test("lets several workers of one process share the work", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    await using _1 = working(instance);
+    await using _2 = working(instance);
+    for (let number = 0; number < 50; number++)
+      await instance.queue({}, { ...MESSAGE, to: [TO, { ...TO, address: "b@example.net" }] });
+    await until(() => instance.got.length >= 100, "all are sent");
+    await until(
+      async () => (await instance.rows("SELECT 1 FROM mail WHERE state <> 'sent'")).length === 0,
+      "and recorded",
+    );
+    await drainOf(instance.services);
+    expect(instance.got).toHaveLength(100);
+  });
+});

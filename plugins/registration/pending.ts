@@ -1,0 +1,54 @@
+import { and, eq, gt, lt, sql } from "drizzle-orm";
+import type { Database } from "sealpost";
+import { type PendingRow, pending } from "./tables.ts";
+
+/** Wrong codes until a registration is void. */
+export const MOST_TRIES = 5;
+
+export type PendingRepository = ReturnType<typeof createPendingRepository>;
+
+/** Registrations that wait. What writes is an unexecuted statement for `commit`. */
+export function createPendingRepository({ read, write }: Pick<Database, "read" | "write">) {
+  return {
+    insert(row: Omit<PendingRow, "tries" | "confirmedBy">) {
+      return write.insert(pending).values({ ...row, tries: 0, confirmedBy: "" });
+    },
+
+    /** Tries a code: a wrong one is counted in the same statement. Returns the row if it still waits. */
+    tryCode(id: string, codeMac: string, now: Date) {
+      const waits = and(
+        eq(pending.confirmedBy, ""),
+        lt(pending.tries, MOST_TRIES),
+        gt(pending.expiresAt, now),
+      );
+      return write
+        .update(pending)
+        .set({ tries: sql`${pending.tries} + (${pending.codeMac} <> ${codeMac})` })
+        .where(and(eq(pending.id, id), waits))
+        .returning();
+    },
+
+    /** Ends one that waits, and forgets whom it was about. */
+    confirm(id: string, confirmedBy: string) {
+      const forgotten = { email: "", phone: "", givenname: "", surname: "", passwordHash: "", codeMac: "" };
+      return write
+        .update(pending)
+        .set({ ...forgotten, confirmedBy })
+        .where(and(eq(pending.id, id), eq(pending.confirmedBy, "")));
+    },
+
+    async isConfirmedBy(id: string, confirmedBy: string): Promise<boolean> {
+      const row = await read.select().from(pending).where(eq(pending.id, id)).get();
+      return row?.confirmedBy === confirmedBy;
+    },
+
+    remove(id: string) {
+      return write.delete(pending).where(eq(pending.id, id));
+    },
+
+    /** Deletes what has expired. */
+    prune(now: Date) {
+      return write.delete(pending).where(lt(pending.expiresAt, now));
+    },
+  };
+}

@@ -1,0 +1,39 @@
+import { mailAddress, newPassword, personName, phoneNumber, userName } from "sealpost";
+import * as v from "valibot";
+
+/** NIST SP 800-63B 5.1.1.2. */
+const LEAST_PASSWORD_CHARACTERS = 8;
+const MOST_TEXT_CHARACTERS = 255;
+
+const given = v.pipe(personName, v.nonEmpty("expected a name"));
+const text = v.pipe(v.string("expected a text"), v.maxLength(MOST_TEXT_CHARACTERS));
+
+/** In the order in which what is missing is told. */
+export const registerParams = v.object({
+  username: userName,
+  surname: given,
+  givenname: given,
+  email: mailAddress,
+  password: v.pipe(
+    newPassword,
+    v.minLength(LEAST_PASSWORD_CHARACTERS, `expected at least ${LEAST_PASSWORD_CHARACTERS} characters`),
+  ),
+  phone: v.optional(phoneNumber),
+  mobile: v.optional(v.pipe(phoneNumber, v.description("The same as phone, which wins"))),
+});
+export type RegisterParams = v.InferOutput<typeof registerParams>;
+
+export const confirmParams = v.object({
+  transaction_id: v.pipe(text, v.description("What POST /register has answered in detail")),
+  code: v.pipe(text, v.description("What was mailed; letter case, spaces and hyphens do not count")),
+});
+
+export const pendingView = v.object({
+  transaction_id: v.string(),
+  valid_until: v.pipe(v.string(), v.description("ISO 8601, UTC")),
+});
+export const confirmedView = v.object({
+  message: v.optional(v.string()),
+  username: v.optional(v.string()),
+  realm: v.optional(v.string()),
+});

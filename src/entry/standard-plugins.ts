@@ -1,5 +1,6 @@
 import { directory } from "sealpost/plugins/directory";
+import { registration } from "sealpost/plugins/registration";
 import type { Plugin } from "../contracts/plugin.ts";
 
 /** What the server has on by itself, each with its default options. */
-export const STANDARD_PLUGINS: readonly Plugin[] = [directory()];
+export const STANDARD_PLUGINS: readonly Plugin[] = [directory(), registration()];

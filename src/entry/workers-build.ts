@@ -41,14 +41,17 @@ const leaveOut: BunPlugin = {
 
 /** pkijs makes a cryptographic engine when it is loaded, which refers to all of it; reading certificates needs none. */
 const ENGINE = /^initCryptoEngine\(\);$/m;
+/** Each of its classes sets its name when it is loaded, by which a bundler takes it for needed. */
+const CLASS = /^var (\w+) = (class [\s\S]*?^\});$/gm;
 
-const shedEngine: BunPlugin = {
-  name: "shed engine",
+const shedPkijs: BunPlugin = {
+  name: "shed pkijs",
   setup(build) {
     build.onLoad({ filter: /\/node_modules\/pkijs\/build\/index\.js$/ }, async ({ path }) => {
       const text = await Bun.file(path).text();
       if (!ENGINE.test(text)) throw new Error("pkijs makes its engine in another way");
-      return { contents: text.replace(ENGINE, ""), loader: "js" };
+      const apart = text.replace(CLASS, "var $1 = /* @__PURE__ */ (() => $2)();");
+      return { contents: apart.replace(ENGINE, ""), loader: "js" };
     });
   },
 };
@@ -120,7 +123,7 @@ export async function bundleWorker(
     external: ["cloudflare:*"],
     plugins: [
       leaveOut,
-      shedEngine,
+      shedPkijs,
       guardSockets,
       ...(transport === "worker-mailer" ? [withMailer] : []),
       ...(existsSync(plugins) ? [withPlugins(plugins)] : []),

@@ -20,6 +20,9 @@ const log = getLogger(["sealpost", "entry"]);
 const DATA_FOLDER = "data/workers";
 /** Only the owner looks into it. */
 const DATA_MODE = 0o700;
+/** As often as the trigger in `wrangler.jsonc`, which nobody pulls here. */
+const MAIL_TRIGGER = "* * * * *";
+const MAIL_EVERY_MS = 60_000;
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /** What the Worker is given beside the settings of this process. */
@@ -43,7 +46,15 @@ async function main(): Promise<void> {
     remark: "It runs in workerd, as at Cloudflare",
     passwordRemark: "shown this once",
   });
+  const sending = setInterval(() => void sendMail(worker), MAIL_EVERY_MS);
   log.info("Stopping on {signal}", { signal: await stopping });
+  clearInterval(sending);
+}
+
+async function sendMail(worker: ServedWorker): Promise<void> {
+  await worker
+    .runScheduled(MAIL_TRIGGER)
+    .catch((error) => log.warning("Queued mail could not be sent: {error}", { error }));
 }
 
 /** Miniflare listens to signals and would end this process at once: what it adds is taken off. */
@@ -124,6 +135,7 @@ async function serve(config: Config, { url, keys }: Backend): Promise<ServedWork
     port: config.port,
     bindings: { ...Object.fromEntries(settings), SEALPOST_DATABASE_URL: url, SEALPOST_KEYS: keys },
     authorities: await readAuthorities(config.tlsCa),
+    hasQueue: config.wake === "cloudflare",
     onLine: (line) => process.stderr.write(`${line}\n`),
   });
 }

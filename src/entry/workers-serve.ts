@@ -6,8 +6,17 @@ import type { WorkerBundle } from "./workers-build.ts";
 export const COMPATIBILITY_DATE = "2026-04-20";
 export const COMPATIBILITY_FLAGS = ["nodejs_compat"];
 
+/** Name of the queue of wakes on this machine. */
+const QUEUE_NAME = "sealpost-wakes";
+
 /** Where Miniflare, as `wrangler dev` does, takes orders to run `scheduled`. */
 const SCHEDULED_PATH = "/cdn-cgi/handler/scheduled";
+
+/** As in the example of `wrangler.jsonc`; a test compares the two. */
+export const QUEUES = {
+  queueProducers: { WAKES: { queueName: QUEUE_NAME } },
+  queueConsumers: { [QUEUE_NAME]: { maxBatchSize: 100, maxBatchTimeout: 0, maxRetries: 0 } },
+};
 
 export interface ServeWorkerOptions {
   readonly bundle: WorkerBundle;
@@ -17,6 +26,8 @@ export interface ServeWorkerOptions {
   readonly port?: number;
   /** Certificate authorities in PEM that it trusts beside the usual ones, which Cloudflare itself does not offer. */
   readonly authorities?: readonly string[];
+  /** Whether it has a queue of wakes, as producer and consumer. */
+  readonly hasQueue?: boolean;
   /** Gets each line that the Worker writes to its console. */
   readonly onLine?: (line: string) => void;
 }
@@ -24,13 +35,17 @@ export interface ServeWorkerOptions {
 /** A Worker in workerd, on this machine. */
 export interface ServedWorker extends AsyncDisposable {
   readonly url: URL;
-  /** Has its `scheduled` run; rejects if it fails. */
-  runScheduled(): Promise<void>;
+  /**
+   * Has its `scheduled` run; rejects if it fails.
+   * @param cron the trigger, such as `* * * * *`; default: none in particular.
+   */
+  runScheduled(cron?: string): Promise<void>;
 }
 
 /** @throws {SealpostError} `bad_setting` if the address cannot be listened on. */
 export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWorker> {
   const { bundle, bindings, host = "127.0.0.1", port = 0, authorities = [], onLine } = options;
+  const queue = options.hasQueue ? QUEUES : {};
   let lastLine = "";
   let isDisposed = false;
   const miniflare = new Miniflare({
@@ -40,6 +55,7 @@ export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWo
     compatibilityDate: COMPATIBILITY_DATE,
     compatibilityFlags: COMPATIBILITY_FLAGS,
     bindings: { ...bindings },
+    ...queue,
     outboundService: {
       network: {
         // Mail servers and databases on this machine, too.
@@ -61,8 +77,8 @@ export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWo
     const url = await miniflare.ready;
     return {
       url,
-      async runScheduled() {
-        const answer = await fetch(new URL(SCHEDULED_PATH, url));
+      async runScheduled(cron = "") {
+        const answer = await fetch(new URL(`${SCHEDULED_PATH}?cron=${encodeURIComponent(cron)}`, url));
         if (!answer.ok) throw new Error(`The scheduled event failed: ${await answer.text()}`);
       },
       async [Symbol.asyncDispose]() {

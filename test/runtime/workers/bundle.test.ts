@@ -59,6 +59,14 @@ describe("the Worker's bundle", () => {
     }
   });
 
+  test("holds of pkijs what reads certificates, and no more", () => {
+    const text = bundle.modules.map((module) => module.text).join("\n");
+    expect(text).toContain('"BasicConstraints"');
+    for (const unused of ["EnvelopedData", "OCSPResponse", "TimeStampResp", "PFX"]) {
+      expect(text).not.toContain(`"${unused}"`);
+    }
+  });
+
   test("is what wrangler.jsonc names, with the flags that it is tested with", async () => {
     const root = join(import.meta.dir, "..", "..", "..");
     const config = Bun.JSONC.parse(await Bun.file(join(root, "wrangler.jsonc")).text());
@@ -67,7 +75,8 @@ describe("the Worker's bundle", () => {
       no_bundle: true,
       compatibility_date: COMPATIBILITY_DATE,
       compatibility_flags: COMPATIBILITY_FLAGS,
-      triggers: { crons: [expect.any(String)] },
+      // One for mail that is due, one of once a day, whose hour is a number.
+      triggers: { crons: ["* * * * *", expect.stringMatching(/^\d+ \d+ \* \* \*$/)] },
     });
   });
 });

@@ -1,6 +1,7 @@
 import { directory } from "sealpost/plugins/directory";
+import { recovery } from "sealpost/plugins/recovery";
 import { registration } from "sealpost/plugins/registration";
 import type { Plugin } from "../contracts/plugin.ts";
 
 /** What the server has on by itself, each with its default options. */
-export const STANDARD_PLUGINS: readonly Plugin[] = [directory(), registration()];
+export const STANDARD_PLUGINS: readonly Plugin[] = [directory(), recovery(), registration()];

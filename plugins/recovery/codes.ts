@@ -1,0 +1,68 @@
+import { and, eq, gt, lt, sql } from "drizzle-orm";
+import type { PluginContext, Statement } from "sealpost";
+import { type CodeRow, code } from "./tables.ts";
+
+const MOST_TRIES = 5;
+/** Longer than a request to a plugin may take: a process that dies in between does not use the code up. */
+const CLAIM_MS = 60_000;
+/** A claim that nobody has. */
+const UNCLAIMED = { claim: "", claimedUntil: new Date(0) };
+
+export type Codes = ReturnType<typeof createCodes>;
+
+/**
+ * The codes of accounts: one is valid at a time, for five tries and one use. What decides between parallel requests is
+ * a single conditional write each.
+ */
+export function createCodes({ store, now, newId }: Pick<PluginContext, "store" | "now" | "newId">) {
+  const { write } = store;
+  return {
+    /** Puts a code in the place of the one that the account had. */
+    replace(row: Pick<CodeRow, "account" | "decoy" | "code" | "expiresAt">): Statement {
+      const fresh = { ...row, ...UNCLAIMED, tries: 0 };
+      const target = [code.account, code.decoy];
+      return write.insert(code).values(fresh).onConflictDoUpdate({ target, set: fresh });
+    },
+
+    /**
+     * Counts a try, and takes hold of the code if it is the right one.
+     * @returns the claim, or null: it is not, or somebody else is using it, or there were too many tries.
+     */
+    async claim(account: string, hash: string): Promise<string | null> {
+      const at = now();
+      const claim = newId();
+      const isFree = sql`(${code.code} = ${hash} AND NOT ${code.decoy} AND ${code.claimedUntil} <= ${at.getTime()})`;
+      const [rows] = await store.commit([
+        write
+          .update(code)
+          .set({
+            tries: sql`${code.tries} + 1`,
+            claim: sql`CASE WHEN ${isFree} THEN ${claim} ELSE ${code.claim} END`,
+            claimedUntil: sql`CASE WHEN ${isFree} THEN ${at.getTime() + CLAIM_MS} ELSE ${code.claimedUntil} END`,
+          })
+          .where(and(eq(code.account, account), lt(code.tries, MOST_TRIES), gt(code.expiresAt, at)))
+          .returning({ claim: code.claim }),
+      ]);
+      return rows.some((row) => row.claim === claim) ? claim : null;
+    },
+
+    /** Uses the code up, and one that was asked for since. */
+    spend(account: string): Statement {
+      return write.delete(code).where(eq(code.account, account));
+    },
+
+    /** Lets go of a code that came to no use. */
+    async release(account: string, claim: string): Promise<void> {
+      await store.commit([
+        write
+          .update(code)
+          .set(UNCLAIMED)
+          .where(and(eq(code.account, account), eq(code.claim, claim))),
+      ]);
+    },
+
+    async prune(): Promise<void> {
+      await store.commit([write.delete(code).where(lt(code.expiresAt, now()))]);
+    },
+  };
+}

@@ -1,0 +1,58 @@
+import { configKey, type PluginContext, SealpostError, serverNames, templateText } from "sealpost";
+import * as v from "valibot";
+import { TAGS } from "./texts.ts";
+
+const LEAST_VALID_SECONDS = 60;
+const MOST_VALID_SECONDS = 86_400;
+/** NIST SP 800-63B asks for eight at least; a host that has no second factor may ask for more. */
+const LEAST_PASSWORD_CHARACTERS = 8;
+const MOST_PASSWORD_CHARACTERS = 64;
+
+const template = templateText(TAGS);
+const boundedNumber = (least: number, most: number) => {
+  const expected = `expected a whole number from ${least} to ${most}`;
+  return v.pipe(
+    v.number(expected),
+    v.integer(expected),
+    v.minValue(least, expected),
+    v.maxValue(most, expected),
+  );
+};
+const validSeconds = boundedNumber(LEAST_VALID_SECONDS, MOST_VALID_SECONDS);
+
+export const options = v.object({
+  /** Whether passwords can be recovered at all. */
+  enabled: v.optional(v.boolean("expected true or false"), false),
+  server: v.optional(serverNames, []),
+  /** Templates; empty: the built-in texts in the language of the client. */
+  subject: v.optional(template, ""),
+  text: v.optional(template, ""),
+  validSeconds: v.optional(validSeconds, 3_600),
+  /** What a new password has at least. */
+  leastPasswordCharacters: v.optional(
+    boundedNumber(LEAST_PASSWORD_CHARACTERS, MOST_PASSWORD_CHARACTERS),
+    LEAST_PASSWORD_CHARACTERS,
+  ),
+});
+export type Options = v.InferOutput<typeof options>;
+
+/** What an admin may set at run time. */
+export const config = ({ enabled, server, subject, text, validSeconds: seconds }: Options) => ({
+  "recovery.enabled": configKey(v.boolean("expected true or false"), enabled, {
+    description: "Whether users may set a new password by mail",
+  }),
+  "recovery.identifier": configKey(serverNames, server, {
+    description: "SMTP servers that the mails go through",
+    namesServer: true,
+  }),
+  "recovery.subject": configKey(template, subject, { description: "Subject of the mail with the link" }),
+  "recovery.text": configKey(template, text, { description: "Text of the mail with the link" }),
+  "recovery.validtime": configKey(validSeconds, seconds, { description: "Seconds that a code is valid" }),
+});
+
+export type Context = PluginContext<ReturnType<typeof config>>;
+
+/** Says so to everybody alike. */
+export function switchedOff(): SealpostError {
+  return new SealpostError("action_denied", "Password recovery is switched off");
+}

@@ -1,0 +1,30 @@
+import { definePlugin } from "sealpost";
+import { createCodes } from "./codes.ts";
+import { config, options } from "./config.ts";
+import migration from "./migrations/0001_codes.sql" with { type: "text" };
+import { recoveryRoutes } from "./routes.ts";
+import { code } from "./tables.ts";
+
+/** Users who have forgotten their password set a new one by a link that is mailed to them. */
+export const recovery = definePlugin({
+  name: "recovery",
+  options,
+  tables: { code },
+  migrations: [{ name: "0001_codes", sql: migration }],
+  config,
+  requires: ["directory"],
+  events: ["password_changed"],
+  setup(ctx, { leastPasswordCharacters }) {
+    const codes = createCodes(ctx);
+    return {
+      routes: recoveryRoutes({ ctx, codes, directory: () => ctx.use("directory"), leastPasswordCharacters }),
+      prune: codes.prune,
+      async start() {
+        if (ctx.baseUrl !== "" || !(await ctx.config.get("recovery.enabled"))) return;
+        ctx.log.warning(
+          "Passwords cannot be recovered until SEALPOST_BASE_URL is set: links would lead nowhere",
+        );
+      },
+    };
+  },
+});

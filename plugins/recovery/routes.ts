@@ -1,0 +1,86 @@
+import { Hono } from "hono";
+import { bodyParams, type Directory, type Env, language, operation, success } from "sealpost";
+import * as v from "valibot";
+import { createAsk } from "./ask.ts";
+import type { Codes } from "./codes.ts";
+import type { Context } from "./config.ts";
+import { PAGE_PATH } from "./mails.ts";
+import { resetPage } from "./page.ts";
+import { createReset } from "./reset.ts";
+import { recoverParams, resetParams } from "./schema.ts";
+import { LANGUAGES } from "./texts.ts";
+
+const tag = "Recovery";
+const headers = {
+  "Idempotency-Key": "A second call with the same key gets the answer of the first, for 24 hours",
+};
+
+/** All open: who uses them has no password. */
+export function recoveryRoutes(parts: {
+  readonly ctx: Context;
+  readonly codes: Codes;
+  readonly directory: () => Directory;
+  readonly leastPasswordCharacters: number;
+}) {
+  const { ctx, codes, directory, leastPasswordCharacters } = parts;
+  const ask = createAsk(ctx, codes);
+  const reset = createReset(ctx, codes, leastPasswordCharacters);
+  const realmOf = (realm: string) => realm || directory().defaultRealm;
+
+  return new Hono<Env>()
+    .post(
+      "/recover",
+      operation({
+        summary: "Ask for a mail with a link to set a new password; true whether or not anybody gets it",
+        operationId: "recover",
+        tag,
+        answer: v.literal(true),
+        body: recoverParams,
+        open: true,
+        refusals: [403, 429],
+        headers,
+      }),
+      bodyParams(recoverParams),
+      async (c) => {
+        const given = c.req.valid("json");
+        c.set("eventData", { user: given.user, realm: realmOf(given.realm) });
+        const value = await ctx.once(c, given, () => ask(c, directory(), given));
+        return c.json(success(value, ctx.now()));
+      },
+    )
+    .post(
+      PAGE_PATH,
+      operation({
+        summary: "Set a new password by the code in the mail; false if the code is not valid",
+        operationId: "resetPassword",
+        tag,
+        answer: v.boolean(),
+        body: resetParams,
+        open: true,
+        refusals: [403, 429],
+        headers,
+      }),
+      bodyParams(resetParams),
+      async (c) => {
+        const given = c.req.valid("json");
+        c.set("eventData", { user: given.user, realm: realmOf(given.realm) });
+        const value = await ctx.once(c, given, () => reset(c, directory(), given));
+        return c.json(success(value, ctx.now()));
+      },
+    )
+    .get(
+      PAGE_PATH,
+      operation({
+        summary: "The page that the link leads to; it uses no code up",
+        operationId: "resetPage",
+        tag,
+        answer: v.string(),
+        media: "text/html",
+        open: true,
+      }),
+      async (c) => {
+        const { html, headers: fields } = await resetPage(language(c, LANGUAGES), leastPasswordCharacters);
+        return c.html(html, 200, fields);
+      },
+    );
+}

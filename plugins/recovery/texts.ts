@@ -1,0 +1,92 @@
+/** Languages of the built-in texts; the first is for clients that speak none of them. */
+export const LANGUAGES = ["en", "de"] as const;
+export type Language = (typeof LANGUAGES)[number];
+
+/** What `recovery.subject` and `recovery.text` may name. */
+export const TAGS = ["username", "realm", "givenname", "surname", "link", "code", "minutes"] as const;
+
+/** The built-in mails; templates. */
+export const MAILS: Readonly<
+  Record<Language, Readonly<Record<"subject" | "text" | "changedSubject" | "changedText", string>>>
+> = {
+  en: {
+    subject: "Set a new password",
+    text: `Somebody, hopefully you, has asked for a new password for the account {username}.
+
+To set one, open this page:
+{link}
+
+It works once, for {minutes} minutes. If it was not you, there is nothing to do: your password stays as it is.
+`,
+    changedSubject: "Your password was changed",
+    changedText: `The password of the account {username} has just been changed by means of a link that was mailed to you.
+
+If it was not you, tell those who run this service at once.
+`,
+  },
+  de: {
+    subject: "Neues Passwort setzen",
+    text: `Jemand, hoffentlich Sie, hat für das Konto {username} ein neues Passwort angefordert.
+
+Auf dieser Seite setzen Sie es:
+{link}
+
+Sie wirkt einmal, {minutes} Minuten lang. Falls Sie es nicht waren, ist nichts zu tun: Ihr Passwort bleibt, wie es ist.
+`,
+    changedSubject: "Ihr Passwort wurde geändert",
+    changedText: `Das Passwort des Kontos {username} ist soeben über einen Link geändert worden, der Ihnen zugesandt wurde.
+
+Falls Sie es nicht waren, sagen Sie sofort denen Bescheid, die diesen Dienst betreiben.
+`,
+  },
+};
+
+/** What stands on the page. */
+export const PAGE: Readonly<Record<Language, Readonly<Record<PageText, string>>>> = {
+  en: {
+    title: "Set a new password",
+    account: "Account",
+    password: "New password",
+    again: "Once more",
+    button: "Set password",
+    incomplete: "This link is not complete. Copy all of it from the mail, or ask for a new one.",
+    noscript: "This page needs JavaScript.",
+    differ: "The two passwords are not the same.",
+    done: "The password is set. You can close this page.",
+    stale: "This link is used, too old, or was replaced by a newer one. Ask for a new one.",
+    refused: "This password is not accepted; choose a longer one, of at least {least} characters.",
+    busy: "There were too many tries. Try again later.",
+    failed: "This did not work. Try again later.",
+  },
+  de: {
+    title: "Neues Passwort setzen",
+    account: "Konto",
+    password: "Neues Passwort",
+    again: "Noch einmal",
+    button: "Passwort setzen",
+    incomplete:
+      "Dieser Link ist unvollständig. Kopieren Sie ihn ganz aus der Mail, oder fordern Sie einen neuen an.",
+    noscript: "Diese Seite braucht JavaScript.",
+    differ: "Die beiden Passwörter sind nicht gleich.",
+    done: "Das Passwort ist gesetzt. Sie können diese Seite schließen.",
+    stale: "Dieser Link ist verbraucht, zu alt oder durch einen neueren ersetzt. Fordern Sie einen neuen an.",
+    refused:
+      "Dieses Passwort wird nicht angenommen; wählen Sie ein längeres, mit mindestens {least} Zeichen.",
+    busy: "Es waren zu viele Versuche. Versuchen Sie es später noch einmal.",
+    failed: "Das hat nicht geklappt. Versuchen Sie es später noch einmal.",
+  },
+};
+type PageText =
+  | "title"
+  | "account"
+  | "password"
+  | "again"
+  | "button"
+  | "incomplete"
+  | "noscript"
+  | "differ"
+  | "done"
+  | "stale"
+  | "refused"
+  | "busy"
+  | "failed";

@@ -1,0 +1,141 @@
+import { describe, expect, test } from "bun:test";
+import { Hono } from "hono";
+import { sendRequest } from "../../fixtures/request.ts";
+import { codeByMail, recoveryInstance, reset } from "./fixtures/users.ts";
+
+async function hashOf(text: string): Promise<string> {
+  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return `'sha256-${new Uint8Array(hash).toBase64()}'`;
+}
+
+describe("GET /recover/reset", () => {
+  test("lets only its own script and style run, and tells no other site of the link", async () => {
+    await using instance = await recoveryInstance();
+    const { headers, text, status } = await instance.request("GET", "/recover/reset", { token: null });
+    expect([status, headers.get("content-type")]).toEqual([200, "text/html; charset=UTF-8"]);
+    expect(headers.get("referrer-policy")).toBe("no-referrer");
+    expect(headers.get("cache-control")).toBe("no-store");
+    const policy = Object.fromEntries(
+      (headers.get("content-security-policy") ?? "").split("; ").map((part) => part.split(/ (.*)/)),
+    );
+    const [[, script = ""] = [], ...others] = text.matchAll(/<script>(.*?)<\/script>/gs);
+    const [, style = ""] = /<style>(.*?)<\/style>/s.exec(text) ?? [];
+    expect(others).toEqual([]);
+    expect(policy).toMatchObject({
+      "default-src": "'none'",
+      "script-src": await hashOf(script),
+      "style-src": await hashOf(style),
+      "connect-src": "'self'",
+      "form-action": "'none'",
+      "frame-ancestors": "'none'",
+    });
+    expect(text).not.toMatch(/ (style|on\w+)=|https?:/);
+  });
+
+  test("uses no code up, however often it is fetched", async () => {
+    await using instance = await recoveryInstance();
+    const code = await codeByMail(instance);
+    const query = { user: "ann", realm: "default", code };
+    for (let scan = 0; scan < 9; scan++)
+      await instance.request("GET", "/recover/reset", { token: null, query });
+    expect((await reset(instance, code)).value).toBe(true);
+  });
+
+  test("speaks English and German", async () => {
+    await using instance = await recoveryInstance();
+    const ask = (language: string) =>
+      instance.request("GET", "/recover/reset", { token: null, headers: { "accept-language": language } });
+    expect((await ask("de")).text).toContain('<html lang="de">');
+    expect((await ask("de")).text).toContain("mindestens 8 Zeichen");
+    expect((await ask("fr")).text).toContain("at least 8 characters");
+    expect((await ask("fr")).headers.get("vary")).toContain("Accept-Language");
+  });
+});
+
+describe("the script of the page", () => {
+  test("takes the code out of the address bar at once and posts it when the button is pressed", async () => {
+    await using instance = await recoveryInstance({}, { baseUrl: "https://sealpost.test/mail" });
+    const code = await codeByMail(instance);
+    const host = new Hono().route("/mail", instance.app);
+    const page = await openPage(
+      host,
+      new URL(`https://sealpost.test/mail/recover/reset#user=ann&realm=default&code=${code}`),
+    );
+    expect([page.address, page.element("form").hidden, page.element("name").value]).toEqual([
+      "/mail/recover/reset",
+      false,
+      "ann@default",
+    ]);
+    expect(page.shown()).toEqual([]);
+    page.element("password").value = "a new password";
+    page.element("again").value = "another";
+    await page.press();
+    expect(page.shown()).toEqual(["differ"]);
+    page.element("password").value = "short";
+    page.element("again").value = "short";
+    await page.press();
+    expect(page.shown()).toEqual(["refused"]);
+    page.element("password").value = "a new password";
+    page.element("again").value = "a new password";
+    await page.press();
+    expect([page.shown(), page.element("form").hidden]).toEqual([["done"], true]);
+    await page.press();
+    expect(page.shown()).toEqual(["stale"]);
+  });
+
+  test("says so when the link is not complete", async () => {
+    await using instance = await recoveryInstance();
+    const page = await openPage(instance.app, new URL("https://sealpost.test/recover/reset#user=ann"));
+    expect([page.shown(), page.element("form").hidden]).toEqual([["incomplete"], true]);
+  });
+});
+
+interface FakeElement {
+  readonly id: string;
+  hidden: boolean;
+  value: string;
+  disabled: boolean;
+  addEventListener(name: string, listener: Listener): void;
+}
+type Listener = (event: { preventDefault(): void }) => Promise<void>;
+
+/** As much of a browser as the script of the page needs. */
+async function openPage(app: Parameters<typeof sendRequest>[0], url: URL) {
+  const { text } = await sendRequest(app, "GET", url.pathname);
+  const [, script = ""] = /<script>(.*?)<\/script>/s.exec(text) ?? [];
+  let submit: Listener | undefined;
+  const make = (id: string): FakeElement => ({
+    ...{ id, hidden: true, value: "", disabled: false },
+    addEventListener(_, listener) {
+      submit = listener;
+    },
+  });
+  const elements = new Map([...text.matchAll(/ id="(\w+)"/g)].map(([, id = ""]) => [id, make(id)]));
+  const element = (id: string) => elements.get(id) ?? expect.unreachable(`no element ${id}`);
+  const said = [...text.matchAll(/<p id="(\w+)"/g)].map(([, id = ""]) => element(id));
+  const page = { address: url.pathname + url.hash };
+  const location = { hash: url.hash, pathname: url.pathname };
+  const history = {
+    replaceState(_: unknown, __: string, path: string) {
+      page.address = path;
+    },
+  };
+  const document = {
+    documentElement: { lang: "en" },
+    getElementById: element,
+    querySelectorAll: () => said,
+  };
+  const fetch = async (path: string, init: { readonly method: string; readonly body: string }) => {
+    const answer = await sendRequest(app, init.method, path, { json: JSON.parse(init.body) });
+    return { status: answer.status, json: async () => answer.body };
+  };
+  new Function("location", "history", "document", "fetch", script)(location, history, document, fetch);
+  return {
+    element,
+    get address() {
+      return page.address;
+    },
+    shown: () => said.filter(({ hidden }) => !hidden).map(({ id }) => id),
+    press: async () => submit?.({ preventDefault: () => undefined }),
+  };
+}

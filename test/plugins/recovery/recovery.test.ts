@@ -1,0 +1,223 @@
+import { describe, expect, test } from "bun:test";
+import type { SealpostEvent } from "sealpost";
+import { definePlugin } from "sealpost";
+import { directory } from "sealpost/plugins/directory";
+import { recovery } from "sealpost/plugins/recovery";
+import * as v from "valibot";
+import { testPlugin } from "../../contract/plugin.ts";
+import {
+  ANN,
+  ANNS_PASSWORD,
+  addUser,
+  auditRows,
+  codeByMail,
+  lastLink,
+  mails,
+  NEW_PASSWORD,
+  passwordIs,
+  recover,
+  recoveryInstance,
+  reset,
+} from "./fixtures/users.ts";
+
+testPlugin("recovery", {
+  make: () => recovery({ enabled: true }),
+  needs: () => [directory()],
+  refused: [
+    [() => recovery({ text: "{password}" }), "text"],
+    [() => recovery({ validSeconds: 3 }), "validSeconds"],
+    [() => recovery({ leastPasswordCharacters: 4 }), "leastPasswordCharacters"],
+    // @ts-expect-error misspelt
+    [() => recovery({ sever: "main" }), "sever"],
+  ],
+  async exercise(instance) {
+    const definition = { server: "mail.example.org", sender: "accounts@example.org" };
+    await instance.request("POST", "/smtpserver/default", { json: definition });
+    const made = await instance.request("GET", "/user/");
+    if ((made.value as unknown[]).length === 0) await addUser(instance, { ...ANN, password: ANNS_PASSWORD });
+    const code = await codeByMail(instance);
+    const { value } = await reset(instance, code);
+    expect(value).toBe(true);
+    return [code, NEW_PASSWORD];
+  },
+});
+
+describe("POST /recover", () => {
+  test("mails a link, whose code sets a new password once", async () => {
+    await using instance = await recoveryInstance();
+    expect((await recover(instance)).value).toBe(true);
+    const link = await lastLink(instance);
+    expect(link.href).toStartWith("https://sealpost.test/recover/reset#");
+    const given = Object.fromEntries(new URLSearchParams(link.hash.slice(1)));
+    expect(given).toEqual({ user: "ann", realm: "default", code: expect.stringMatching(/^\w{24}$/) });
+    const more = { user: given.user, realm: given.realm };
+    expect((await reset(instance, given.code ?? "", more)).value).toBe(true);
+    expect(await passwordIs(instance, NEW_PASSWORD)).toBe(true);
+    expect((await reset(instance, given.code ?? "", { ...more, password: "another one" })).value).toBe(false);
+    expect(await passwordIs(instance, NEW_PASSWORD)).toBe(true);
+  });
+
+  test("mails to the address that the directory has, whatever its letter case", async () => {
+    await using instance = await recoveryInstance();
+    await recover(instance, { user: "ANN", email: "aNN@Example.NET" });
+    const [mail] = await mails(instance);
+    expect(mail?.to?.[0]?.address).toBe(ANN.email);
+    expect(mail?.from?.address).toBe("accounts@example.org");
+    expect(mail?.subject).toBe("Set a new password");
+  });
+
+  test.each([
+    ["there is no such user", { user: "nobody", email: "nobody@example.net" }],
+    ["the user has another address", { user: "ann", email: "eve@example.net" }],
+    ["there is no such user", { user: "ann", realm: "elsewhere", email: ANN.email }],
+  ])("answers alike and mails nobody when %s", async (reason, given) => {
+    await using instance = await recoveryInstance();
+    const good = await recover(instance);
+    const bad = await recover(instance, given);
+    expect({ ...bad.body, time: 0 }).toEqual({ ...good.body, time: 0 });
+    expect([...bad.headers.keys()]).toEqual([...good.headers.keys()]);
+    expect(await mails(instance)).toHaveLength(1);
+    const rows = await auditRows(instance, "POST /recover");
+    expect(rows.map(({ success, info }) => [success, info])).toEqual([
+      [1, "a code was made"],
+      [0, `no mail: ${reason}`],
+    ]);
+  });
+
+  test("writes as much for those whom it mails as for those whom it does not", async () => {
+    await using instance = await recoveryInstance();
+    const tables = ["recovery_code", "mail", "audit", "try_window"];
+    const counts = async () => {
+      const rows = await instance.database.read.all<Record<string, number>>(
+        `SELECT ${tables.map((table) => `(SELECT count(*) FROM ${table}) AS ${table}`).join(", ")}`,
+      );
+      return tables.map((table) => rows[0]?.[table] ?? 0);
+    };
+    const written = async (given: Parameters<typeof recover>[1]) => {
+      const before = await counts();
+      await recover(instance, given);
+      return (await counts()).map((count, at) => count - (before[at] ?? 0));
+    };
+    await recover(instance, { user: "first", email: "first@example.net" });
+    const real = await written({ user: "ann", email: ANN.email });
+    expect(real).toEqual([1, 1, 2, 2]);
+    expect(await written({ user: "nobody", email: "nobody@example.net" })).toEqual(real);
+    expect(await written({ user: "ann", email: "eve@example.net" })).toEqual(real);
+  });
+
+  test("answers alike where the definition does not exist or cannot sign, and makes a code all the same", async () => {
+    await using instance = await recoveryInstance({ server: "gone" });
+    const [known, unknown] = [
+      await recover(instance),
+      await recover(instance, { user: "no", email: "no@example.net" }),
+    ];
+    expect([known.value, unknown.value]).toEqual([true, true]);
+    const rows = await auditRows(instance, "plugin recovery");
+    expect(rows.map(({ success, info }) => [success, info])).toEqual([
+      [0, "server_unknown"],
+      [0, "server_unknown"],
+    ]);
+  });
+
+  test("makes no link from the Host header: without a base URL it answers alike and mails nobody", async () => {
+    await using instance = await recoveryInstance({}, { baseUrl: "" });
+    expect((await recover(instance, undefined, { host: "evil.example" })).value).toBe(true);
+    expect(await mails(instance)).toEqual([]);
+    const [row] = await auditRows(instance, "POST /recover");
+    expect(row).toMatchObject({ success: 0, info: "no mail: no base URL is set" });
+  });
+
+  test("mails one user three times an hour, and leaves the last code as it is", async () => {
+    await using instance = await recoveryInstance();
+    const code =
+      [await codeByMail(instance), await codeByMail(instance), await codeByMail(instance)].at(-1) ?? "";
+    for (let more = 0; more < 3; more++) expect((await recover(instance)).value).toBe(true);
+    expect(await mails(instance)).toHaveLength(3);
+    expect((await reset(instance, code)).value).toBe(true);
+    instance.clock.advance(3_600);
+    await recover(instance);
+    expect(await mails(instance)).toHaveLength(5);
+  });
+
+  test("lets nobody use up a user's mails who does not know the address", async () => {
+    await using instance = await recoveryInstance();
+    for (let guess = 0; guess < 9; guess++)
+      await recover(instance, { user: "ann", email: `guess${guess}@example.net` });
+    for (let guess = 0; guess < 9; guess++)
+      await recover(instance, { user: `guess${guess}`, email: ANN.email });
+    await recover(instance);
+    expect(await mails(instance)).toHaveLength(1);
+  });
+
+  test("answers one client twenty times an hour", async () => {
+    await using instance = await recoveryInstance();
+    const answers = await Promise.all(
+      Array.from({ length: 25 }, (_, at) => recover(instance, { user: `u${at}`, email: "u@example.net" })),
+    );
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(20);
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(5);
+  });
+
+  test("is switched off until somebody switches it on", async () => {
+    await using instance = await recoveryInstance({ enabled: false });
+    expect(await recover(instance)).toMatchObject({ status: 403, error: { code: 303 } });
+    expect((await reset(instance, "x")).status).toBe(403);
+    await instance.request("POST", "/system/setConfig", { json: { "recovery.enabled": "true" } });
+    expect((await recover(instance)).value).toBe(true);
+  });
+
+  test("speaks the client's language, or as the admin says", async () => {
+    await using instance = await recoveryInstance();
+    await recover(instance, undefined, { "accept-language": "de-AT, en;q=0.5" });
+    expect((await mails(instance)).at(-1)?.subject).toBe("Neues Passwort setzen");
+    const json = {
+      "recovery.subject": "For {username}",
+      "recovery.text": "{{{givenname}}} {code} {minutes}",
+      "recovery.validtime": "600",
+    };
+    await instance.request("POST", "/system/setConfig", { json });
+    await recover(instance);
+    const mail = (await mails(instance)).at(-1);
+    expect(mail?.subject).toBe("For ann");
+    expect(mail?.text).toMatch(/^\{Ann\} \w{24} 10\s*$/);
+  });
+
+  test("mails once for one Idempotency-Key, and the code stays the same", async () => {
+    await using instance = await recoveryInstance();
+    const headers = { "idempotency-key": "k-1" };
+    const code = await codeByMail(instance, headers);
+    expect((await recover(instance, undefined, headers)).value).toBe(true);
+    expect(await mails(instance)).toHaveLength(1);
+    const [first, second] = [
+      await reset(instance, code, {}, headers),
+      await reset(instance, code, {}, headers),
+    ];
+    expect([first.value, second.value]).toEqual([true, true]);
+  });
+
+  test.each([
+    [{ email: "a@example.org" }, "Missing parameter: user"],
+    [{ user: "ann" }, "Missing parameter: email"],
+    [{ user: "ann", email: "nothing" }, "Invalid parameter: email"],
+    [{ user: "a\nb", email: "a@example.org" }, "Invalid parameter: user"],
+  ])("refuses %j", async (given, message) => {
+    await using instance = await recoveryInstance();
+    const { status, error } = await recover(instance, given);
+    expect([status, error?.message]).toEqual([400, expect.stringContaining(message)]);
+  });
+});
+
+test("a changed password is told to who listens, and to the user", async () => {
+  const heard: SealpostEvent[] = [];
+  const listener = definePlugin({
+    name: "listener",
+    options: v.object({}),
+    setup: () => ({ on: { password_changed: (event) => void heard.push(event) } }),
+  });
+  await using instance = await recoveryInstance({}, { plugins: [listener()] });
+  await reset(instance, await codeByMail(instance));
+  const mail = (await mails(instance)).at(-1);
+  expect(mail).toMatchObject({ subject: "Your password was changed", to: [{ address: ANN.email }] });
+  expect(mail?.text).not.toContain(NEW_PASSWORD);
+  expect(heard).toMatchObject([{ plugin: "recovery", data: { user: "ann", realm: "default" } }]);
+});

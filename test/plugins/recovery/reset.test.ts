@@ -1,0 +1,201 @@
+import { describe, expect, test } from "bun:test";
+import { type Directory, definePlugin } from "sealpost";
+import { recovery } from "sealpost/plugins/recovery";
+import * as v from "valibot";
+import { PEER, testInstance } from "../../fixtures/instance.ts";
+import {
+  ANN,
+  ANNS_PASSWORD,
+  addUser,
+  auditRows,
+  codeByMail,
+  lastLink,
+  NEW_PASSWORD,
+  passwordIs,
+  recover,
+  recoveryInstance,
+  reset,
+} from "./fixtures/users.ts";
+
+const MINUTES = 60;
+
+describe("POST /recover/reset", () => {
+  test("lets exactly one of many parallel uses of a code win", async () => {
+    await using instance = await recoveryInstance();
+    const code = await codeByMail(instance);
+    const passwords = Array.from({ length: 4 }, (_, at) => `the new password ${at}`);
+    const answers = await Promise.all(passwords.map((password) => reset(instance, code, { password })));
+    const winners = passwords.filter((_, at) => answers[at]?.value === true);
+    expect(winners).toHaveLength(1);
+    expect(await passwordIs(instance, winners[0] ?? "")).toBe(true);
+  });
+
+  test("takes five tries of a code, the right one among them, and is void then", async () => {
+    await using instance = await recoveryInstance();
+    const code = await codeByMail(instance);
+    for (let wrong = 0; wrong < 4; wrong++) expect((await reset(instance, "wrong")).value).toBe(false);
+    expect((await reset(instance, code)).value).toBe(true);
+    const next = await codeByMail(instance);
+    for (let wrong = 0; wrong < 5; wrong++) expect((await reset(instance, "wrong")).value).toBe(false);
+    expect((await reset(instance, next)).value).toBe(false);
+  });
+
+  test("never lets 10,000 guesses of many clients try a code more than five times", async () => {
+    await using instance = await recoveryInstance();
+    const code = await codeByMail(instance);
+    const json = { user: ANN.username, password: NEW_PASSWORD };
+    const guess = async (at: number) => {
+      const peer = `10.${at >> 16}.${(at >> 8) & 255}.${at & 255}`;
+      const recoverycode = `guess ${at}`;
+      return instance.request("POST", "/recover/reset", {
+        json: { ...json, recoverycode },
+        token: null,
+        peer,
+      });
+    };
+    for (let from = 0; from < 10_000; from += 100) {
+      const answers = await Promise.all(Array.from({ length: 100 }, (_, at) => guess(from + at)));
+      expect(answers.every(({ value }) => value === false)).toBe(true);
+    }
+    const [row] = await instance.database.read.all("SELECT tries FROM recovery_code WHERE NOT decoy");
+    expect(row).toEqual({ tries: 5 });
+    expect((await reset(instance, code)).value).toBe(false);
+  }, 60_000);
+
+  test("takes the newest code alone", async () => {
+    await using instance = await recoveryInstance();
+    const first = await codeByMail(instance);
+    const second = await codeByMail(instance);
+    expect((await reset(instance, first)).value).toBe(false);
+    expect((await reset(instance, second)).value).toBe(true);
+  });
+
+  test("takes no code after its time, and forgets it", async () => {
+    await using instance = await recoveryInstance();
+    const code = await codeByMail(instance);
+    instance.clock.advance(60 * MINUTES);
+    expect((await reset(instance, code)).value).toBe(false);
+    instance.clock.advance(1);
+    await instance.services.prune();
+    expect(await instance.database.read.all("SELECT * FROM recovery_code")).toEqual([]);
+  });
+
+  test("takes no code of somebody else", async () => {
+    await using instance = await recoveryInstance();
+    await addUser(instance, { username: "bob", email: "bob@example.net", password: "bobs password" });
+    await recover(instance, { user: "bob", email: "bob@example.net" });
+    const code = new URLSearchParams((await lastLink(instance)).hash.slice(1)).get("code") ?? "";
+    expect((await reset(instance, code)).value).toBe(false);
+    expect(await passwordIs(instance, ANNS_PASSWORD)).toBe(true);
+    expect((await reset(instance, code, { user: "bob" })).value).toBe(true);
+  });
+
+  test("asks for a longer password before it counts a try", async () => {
+    await using instance = await recoveryInstance({ leastPasswordCharacters: 12 });
+    const code = await codeByMail(instance);
+    for (let short = 0; short < 9; short++) {
+      const { status, error } = await reset(instance, code, { password: "eleven char" });
+      expect([status, error?.message]).toEqual([400, expect.stringContaining("at least 12 characters")]);
+    }
+    expect((await reset(instance, code, { password: "twelve chars" })).value).toBe(true);
+  });
+
+  test("takes no code in the query", async () => {
+    await using instance = await recoveryInstance();
+    const query = { recoverycode: await codeByMail(instance) };
+    const json = { user: ANN.username, password: NEW_PASSWORD };
+    const { status, error } = await instance.request("POST", "/recover/reset", { query, json, token: null });
+    expect([status, error?.message]).toEqual([400, expect.stringContaining("recoverycode")]);
+  });
+
+  test("audits each outcome without the code or the password", async () => {
+    await using instance = await recoveryInstance();
+    const code = await codeByMail(instance);
+    await reset(instance, "wrong");
+    await reset(instance, code);
+    const rows = await auditRows(instance, "POST /recover/reset");
+    expect(rows.map(({ success, identifier, info }) => [success, identifier, info])).toEqual([
+      [0, "ann@default", "no valid code"],
+      [1, "ann@default", ""],
+    ]);
+  });
+});
+
+/** A directory of a host app, which does with passwords what a test says. */
+async function withDirectory(setPassword: Directory["setPassword"]) {
+  const user = {
+    id: "1",
+    username: "ann",
+    realm: "default",
+    email: ANN.email,
+    phone: "",
+    givenname: "",
+    surname: "",
+  };
+  const users: Directory = {
+    defaultRealm: "default",
+    find: async ({ username }) => (username === "ann" ? user : null),
+    findByAddress: async () => [user],
+    list: async () => [user],
+    attribute: async () => "",
+    verifyPassword: async () => false,
+    setPassword,
+    create: async () => false,
+    remove: async () => false,
+  };
+  const host = definePlugin({
+    name: "host",
+    options: v.object({}),
+    provides: ["directory"],
+    setup: () => ({ provides: { directory: users } }),
+  });
+  const instance = await testInstance({ plugins: [host(), recovery({ enabled: true })] });
+  const definition = { server: "mail.example.org", sender: "accounts@example.org" };
+  await instance.request("POST", "/smtpserver/default", { json: definition, peer: PEER });
+  return instance;
+}
+
+describe("a directory of the host", () => {
+  test("that does not set passwords uses no code up", async () => {
+    let isWilling = false;
+    await using instance = await withDirectory(async (_, __, also = []) => {
+      if (isWilling) await instance.database.commit([...also]);
+      return isWilling;
+    });
+    const code = await codeByMail(instance);
+    expect((await reset(instance, code)).value).toBe(false);
+    isWilling = true;
+    expect((await reset(instance, code)).value).toBe(true);
+    expect((await reset(instance, code)).value).toBe(false);
+  });
+
+  test("that fails uses no code up", async () => {
+    let isAway = true;
+    await using instance = await withDirectory(async (_, __, also = []) => {
+      if (isAway) throw new Error("The directory is away");
+      await instance.database.commit([...also]);
+      return true;
+    });
+    const code = await codeByMail(instance);
+    expect((await reset(instance, code)).status).toBe(500);
+    isAway = false;
+    expect((await reset(instance, code)).value).toBe(true);
+  });
+
+  test("is asked once for one code, even if it is slow, and a minute later again if it never answered", async () => {
+    let asked = 0;
+    await using instance = await withDirectory(async () => {
+      asked += 1;
+      return new Promise<boolean>(() => undefined);
+    });
+    const code = await codeByMail(instance);
+    void reset(instance, code);
+    while (asked === 0) await new Promise(setImmediate);
+    expect((await reset(instance, code)).value).toBe(false);
+    expect(asked).toBe(1);
+    instance.clock.advance(1 * MINUTES);
+    void reset(instance, code);
+    while (asked === 1) await new Promise(setImmediate);
+    expect(asked).toBe(2);
+  });
+});

@@ -1,0 +1,139 @@
+import { expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openDatabase } from "../../../src/storage/libsql.ts";
+import { PEER, realRandomBytes } from "../../fixtures/instance.ts";
+import { leaf, SENDER } from "../../fixtures/smime/authority.ts";
+import { privateKey } from "../../fixtures/smime/keys.ts";
+import { isInstalled } from "../../fixtures/smime/openssl.ts";
+import { areaUnderRoc, type Comparison, compare } from "./fixtures/timing.ts";
+import { ANN, addUser, recoveryInstance } from "./fixtures/users.ts";
+
+const IS_LONG = process.env.LONG_TESTS === "1";
+const PAIRS = IS_LONG ? 500 : 150;
+/** Of 500 pairs by chance alone: 0.5 ± 0.018; of 150: ± 0.033. */
+const MOST_DEVIATION = IS_LONG ? 0.05 : 0.12;
+const BOUND_MS = 120_000;
+
+/** A server with its database in a file, as many users as there are pairs, and what asks it. */
+async function served(definition: Readonly<Record<string, unknown>> = {}, server = "default") {
+  const folder = mkdtempSync(join(tmpdir(), "sealpost-timing-"));
+  const database = openDatabase({ url: `file:${join(folder, "timing.db")}`, randomBytes: realRandomBytes });
+  const instance = await recoveryInstance({ server }, { database, trustedClients: [PEER] });
+  const base = { server: "mail.example.org", sender: SENDER, ...definition };
+  const saved = await instance.request("POST", "/smtpserver/default", { json: base });
+  expect(saved.status).toBe(200);
+  for (let at = 0; at < PAIRS + 100; at++) {
+    await addUser(instance, { username: `user-${at}`, email: `user-${at}@example.net` });
+  }
+  const http = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request) => instance.app.fetch(request, { peerAddress: PEER }),
+  });
+  const ask = async (path: string, given: object) => {
+    const body = JSON.stringify(given);
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(new URL(path, http.url), { method: "POST", headers, body });
+    expect(answer.status).toBe(200);
+    return answer.text();
+  };
+  return {
+    instance,
+    ask,
+    recover: (user: string, email = `${user}@example.net`) => ask("/recover", { user, email }),
+    async [Symbol.asyncDispose]() {
+      await http.stop(true);
+      await instance[Symbol.asyncDispose]();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+function judge(what: string, { area, medianMs, spreadMs }: Comparison): void {
+  const [one, other] = medianMs.map(
+    (ms, at) => `${ms.toFixed(2)} ms (quartiles ${spreadMs[at]?.toFixed(2)} ms apart)`,
+  );
+  console.info(`${what}: area ${area.toFixed(3)} of ${PAIRS} pairs; ${one} and ${other}`);
+  expect(Math.abs(area - 0.5)).toBeLessThan(MOST_DEVIATION);
+}
+
+test("areaUnderRoc() tells kinds apart that differ, and only those", () => {
+  expect(areaUnderRoc([1, 2, 3], [4, 5, 6])).toBe(1);
+  expect(areaUnderRoc([4, 5, 6], [1, 2, 3])).toBe(0);
+  expect(areaUnderRoc([1, 2, 3], [1, 2, 3])).toBe(0.5);
+});
+
+test(
+  "POST /recover takes as long for an account as for a name that nobody has",
+  async () => {
+    await using server = await served();
+    const found = (at: number) => server.recover(`user-${at}`);
+    judge("account, none", await compare(PAIRS, found, (at) => server.recover(`none-${at}`)));
+  },
+  BOUND_MS,
+);
+
+test.skipIf(!IS_LONG)(
+  "POST /recover takes as long for a wrong address as for a name that nobody has",
+  async () => {
+    await using server = await served();
+    const stranger = (at: number) => server.recover(`user-${at}`, `eve-${at}@example.net`);
+    judge("wrong address, none", await compare(PAIRS, stranger, (at) => server.recover(`none-${at}`)));
+  },
+  BOUND_MS,
+);
+
+test.skipIf(!IS_LONG)(
+  "POST /recover takes as long when the same is asked again and again",
+  async () => {
+    await using server = await served();
+    const again = () => server.recover(ANN.username, ANN.email);
+    judge(
+      "the same account, none",
+      await compare(PAIRS, again, () => server.recover("none", "none@example.net")),
+    );
+  },
+  BOUND_MS,
+);
+
+test.skipIf(!IS_LONG)(
+  "POST /recover takes as long when there is no definition to send through",
+  async () => {
+    await using server = await served({}, "gone");
+    const found = (at: number) => server.recover(`user-${at}`);
+    judge("account, none; no definition", await compare(PAIRS, found, (at) => server.recover(`none-${at}`)));
+  },
+  BOUND_MS,
+);
+
+test.skipIf(!IS_LONG || !isInstalled("openssl"))(
+  "POST /recover takes as long when the definition cannot sign",
+  async () => {
+    const key = await privateKey("p256");
+    const certificate = await leaf({ key, notBefore: "20200101000000Z", notAfter: "20260602000000Z" });
+    const signing = { private_key: key, certificate, smime: true, dont_send_on_error: true };
+    await using server = await served(signing);
+    server.instance.clock.advance(7 * 24 * 3_600);
+    const found = (at: number) => server.recover(`user-${at}`);
+    judge("account, none; cannot sign", await compare(PAIRS, found, (at) => server.recover(`none-${at}`)));
+  },
+  BOUND_MS,
+);
+
+test.skipIf(!IS_LONG)(
+  "POST /recover/reset takes as long for an account as for a name that nobody has",
+  async () => {
+    await using server = await served();
+    const given = { recoverycode: "wrong", password: "a new password" };
+    const reset = (user: string) => server.ask("/recover/reset", { user, ...given });
+    const prepared = async (user: string) => {
+      await server.recover(user);
+    };
+    for (let at = 0; at < PAIRS + 40; at++) await prepared(`user-${at}`).then(() => prepared(`none-${at}`));
+    const found = (at: number) => reset(`user-${at}`);
+    judge("reset of an account, of none", await compare(PAIRS, found, (at) => reset(`none-${at}`)));
+  },
+  BOUND_MS,
+);

@@ -1,0 +1,99 @@
+import { and, eq, gt, inArray, lt, lte, sql } from "drizzle-orm";
+import type { PluginContext } from "sealpost";
+import { type ChallengeRow, challenge, type TokenRow, token } from "./tables.ts";
+
+/** Wrong tries of one code; then it is void. */
+export const TRIES_OF_CODE = 5;
+/** Wrong tries of all codes of a token since one was right; then it is locked until an admin resets it. */
+export const MOST_FAILURES = 10;
+/** Time between two mails to one token. */
+export const RESEND_SECONDS = 30;
+
+const NEVER = new Date(0);
+
+export type ChallengeRepository = ReturnType<typeof createChallengeRepository>;
+
+/** Codes that were sent. What writes is an unexecuted statement for `commit`. */
+export function createChallengeRepository({ read, write }: PluginContext["store"]) {
+  return {
+    async find(serial: string): Promise<ChallengeRow | undefined> {
+      return read.select().from(challenge).where(eq(challenge.serial, serial)).get();
+    },
+
+    /** To be committed together: of two that come at once, the first statement of one affects a row. */
+    issue(row: ChallengeRow, now: Date) {
+      const before = new Date(now.getTime() - RESEND_SECONDS * 1_000);
+      return [
+        write
+          .update(token)
+          .set({ sentAt: now })
+          .where(
+            and(eq(token.serial, row.serial), lte(token.sentAt, before), lt(token.failCount, MOST_FAILURES)),
+          ),
+        // The new code voids the old.
+        write.run(sql`
+          INSERT INTO email_token_challenge (serial, transaction_id, code_hash, tries_left, expires_at)
+          SELECT ${row.serial}, ${row.transactionId}, ${row.codeHash}, ${row.triesLeft},
+            ${sql.param(row.expiresAt, challenge.expiresAt)}
+          WHERE changes() > 0
+          ON CONFLICT (serial) DO UPDATE SET transaction_id = excluded.transaction_id,
+            code_hash = excluded.code_hash, tries_left = excluded.tries_left, expires_at = excluded.expires_at`),
+      ] as const;
+    },
+
+    /** As if it had never been issued, unless another one has been since. */
+    withdraw({ serial, transactionId }: Pick<ChallengeRow, "serial" | "transactionId">) {
+      return [
+        write
+          .delete(challenge)
+          .where(and(eq(challenge.serial, serial), eq(challenge.transactionId, transactionId))),
+        write
+          .update(token)
+          .set({ sentAt: NEVER })
+          .where(and(eq(token.serial, serial), sql`changes() > 0`)),
+      ] as const;
+    },
+
+    /**
+     * One try of a code, to be committed together. The first statement returns the token that it was right for, by one
+     * conditional UPDATE; of two tries of one code one gets it, as the second statement ends the transaction. The third
+     * returns the tokens that it was wrong for, whose fourth then has a try less.
+     */
+    attempt(of: readonly TokenRow[], transactionId: string, codeHash: string, now: Date) {
+      const serials = of.map(({ serial }) => serial);
+      const isLive = and(
+        eq(challenge.transactionId, transactionId),
+        inArray(challenge.serial, serials),
+        gt(challenge.triesLeft, 0),
+        gt(challenge.expiresAt, now),
+      );
+      const live = write.select({ serial: challenge.serial }).from(challenge).where(isLive);
+      const right = write
+        .select({ serial: challenge.serial })
+        .from(challenge)
+        .where(and(isLive, eq(challenge.codeHash, codeHash)));
+      const { serial, failCount } = token;
+      return [
+        write
+          .update(token)
+          .set({ failCount: 0, sentAt: NEVER })
+          .where(and(inArray(serial, right), lt(failCount, MOST_FAILURES)))
+          .returning({ serial }),
+        write.delete(challenge).where(and(eq(challenge.transactionId, transactionId), sql`changes() > 0`)),
+        write
+          .update(token)
+          .set({ failCount: sql`min(${failCount} + 1, ${MOST_FAILURES})` })
+          .where(inArray(serial, live))
+          .returning({ serial, failCount }),
+        write
+          .update(challenge)
+          .set({ triesLeft: sql`${challenge.triesLeft} - 1` })
+          .where(isLive),
+      ] as const;
+    },
+
+    prune(now: Date) {
+      return write.delete(challenge).where(lt(challenge.expiresAt, now));
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import {
+  type Directory,
+  type DirectoryUser,
+  invalidParameter,
+  missingParameter,
+  SealpostError,
+} from "sealpost";
+import type { TokenContext } from "./options.ts";
+import type { Owners } from "./owners.ts";
+import type { InitParams } from "./schema.ts";
+import type { TokenRow } from "./tables.ts";
+import { MOST_TOKENS_OF_USER, type TokenRepository } from "./tokens.ts";
+import { WAYS } from "./ways.ts";
+
+const SERIAL_CHARACTERS = 8;
+const HEX = "0123456789ABCDEF";
+
+/** Makes what turns parameters into a token. Throws for those that no token can be made of. */
+export function createEnrol(parts: {
+  readonly ctx: TokenContext;
+  readonly directory: Directory | null;
+  readonly owners: Owners;
+  readonly tokens: TokenRepository;
+  /** Whether anybody sends short messages. */
+  readonly hasSms: boolean;
+}) {
+  const { ctx, directory, owners, tokens, hasSms } = parts;
+
+  async function ownerOf({ user, realm }: InitParams): Promise<DirectoryUser | null> {
+    if (user === "") return null;
+    const owner = await owners.find({ user, realm });
+    if (owner) return owner;
+    throw new SealpostError("user_refused", "ERR904: There is no such user", { parameter: "user" });
+  }
+
+  /** A PIN is the user's: tokens with different ones would tell by the time of a check how many there are. */
+  async function pinHash(pin: string, owner: DirectoryUser | null): Promise<string> {
+    const others = owner ? await tokens.search({ userId: owner.id }) : [];
+    if (others.length >= MOST_TOKENS_OF_USER) {
+      throw invalidParameter("user", `has ${MOST_TOKENS_OF_USER} tokens, and there cannot be more`);
+    }
+    const known = others.find((other) => other.pinHash !== "")?.pinHash ?? "";
+    if (known === "") return pin === "" ? "" : ctx.password.hash(pin);
+    if (pin === "" || (await ctx.password.verify(pin, known)).ok) return known;
+    throw invalidParameter("pin", "the user's other tokens have another; give that, or none to take it over");
+  }
+
+  return async (params: InitParams): Promise<TokenRow> => {
+    const { type, otplen, description } = params;
+    if (type === "sms" && !hasSms) throw invalidParameter("type", "there is nobody here who sends SMS");
+    const address = addressOf(params, directory !== null);
+    const owner = await ownerOf(params);
+    const hash = await pinHash(params.pin, owner);
+    const way = WAYS[type];
+    return {
+      serial: params.serial || way.serialPrefix + ctx.randomText(SERIAL_CHARACTERS, HEX),
+      ...{ type, address, description, pinHash: hash, otpLength: otplen, failCount: 0 },
+      ...{ userId: owner?.id ?? "", username: owner?.username ?? "", realm: owner?.realm ?? "" },
+      ...{ sentAt: new Date(0), createdAt: ctx.now() },
+    };
+  };
+}
+
+/** The fixed address; empty: as the directory has it. */
+function addressOf(params: InitParams, hasDirectory: boolean): string {
+  const [fixed, dynamic] =
+    params.type === "email" ? (["email", "dynamic_email"] as const) : (["phone", "dynamic_phone"] as const);
+  if (!params[dynamic]) {
+    const address = params[fixed];
+    if (address) return address;
+    throw missingParameter(fixed);
+  }
+  if (!hasDirectory) throw invalidParameter(dynamic, "there is no directory here");
+  if (params.user === "") throw missingParameter("user");
+  return "";
+}

@@ -1,0 +1,50 @@
+import { definePlugin } from "sealpost";
+import { createChallengeRepository } from "./challenges.ts";
+import { createCheckCode } from "./check.ts";
+import { createEnrol } from "./enrol.ts";
+import { createTrigger } from "./issue.ts";
+import migration from "./migrations/0001_tokens.sql" with { type: "text" };
+import { configKeys, options } from "./options.ts";
+import { createOwners } from "./owners.ts";
+import { challenge, token } from "./tables.ts";
+import { tokenRoutes } from "./token-routes.ts";
+import { createTokenRepository } from "./tokens.ts";
+import { validateRoutes } from "./validate-routes.ts";
+import { createSendCode } from "./ways.ts";
+
+/** Codes as a second factor, by mail and, where somebody provides `sms`, by SMS. */
+export const emailToken = definePlugin({
+  name: "email-token",
+  options,
+  config: configKeys,
+  tables: { token, challenge },
+  migrations: [{ name: "0001_tokens", sql: migration }],
+  actions: {
+    enrollEMAIL: "Enrol tokens of type email",
+    enrollSMS: "Enrol tokens of type sms",
+    tokenlist: "List tokens",
+    delete: "Delete tokens",
+    reset: "Clear fail counters of tokens",
+    triggerchallenge: "Have codes sent",
+  },
+  optional: ["directory", "sms"],
+  events: ["token_locked"],
+  setup(ctx) {
+    const [directory, sms] = [ctx.find("directory"), ctx.find("sms")];
+    const tokens = createTokenRepository(ctx.store);
+    const challenges = createChallengeRepository(ctx.store);
+    const owners = createOwners({ ctx, directory, tokens });
+    const enrol = createEnrol({ ctx, directory, owners, tokens, hasSms: sms !== null });
+    const trigger = createTrigger({ ctx, challenges, sendCode: createSendCode(ctx, sms) });
+    const checkCode = createCheckCode({ ctx, challenges });
+
+    const routes = tokenRoutes({ ctx, tokens, owners, enrol }).route(
+      "/",
+      validateRoutes({ ctx, owners, trigger, checkCode }),
+    );
+    return {
+      routes,
+      prune: async () => void (await ctx.store.commit([challenges.prune(ctx.now())])),
+    };
+  },
+});

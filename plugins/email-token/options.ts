@@ -1,0 +1,82 @@
+import { configKey, type PluginContext, serverNames, templateText } from "sealpost";
+import * as v from "valibot";
+import { MAIL_TAGS, PROMPT_TAGS, SMS_TAGS } from "./tags.ts";
+
+const SECONDS = "expected a whole number of seconds from 30 to 3600";
+const validSeconds = v.pipe(
+  v.number(SECONDS),
+  v.integer(SECONDS),
+  v.minValue(30, SECONDS),
+  v.maxValue(3_600, SECONDS),
+);
+/** A code is of use while somebody has the page open. */
+const VALID_SECONDS = 120;
+
+// Control characters would reach the header.
+const oneLine = v.check((text: string) => !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(text), "expected one line");
+const subject = v.pipe(templateText(MAIL_TAGS), oneLine);
+const mailText = templateText(MAIL_TAGS);
+const smsText = templateText(SMS_TAGS);
+const emailPrompt = templateText([...PROMPT_TAGS, "email_redacted"]);
+const smsPrompt = templateText([...PROMPT_TAGS, "phone_redacted"]);
+const origin = v.pipe(
+  v.string("expected a URL"),
+  v.check((text) => text === "" || isOrigin(text), "expected an https URL such as https://login.example.org"),
+);
+const gateway = v.pipe(v.string("expected a name"), v.maxLength(255, "expected at most 255 characters"));
+
+/** What a host app says; empty texts: the built-in ones, in the language of the client. */
+export const options = v.object({
+  server: v.optional(serverNames, []),
+  validSeconds: v.optional(validSeconds, VALID_SECONDS),
+  subject: v.optional(subject, ""),
+  text: v.optional(mailText, ""),
+  html: v.optional(mailText, ""),
+  challengeText: v.optional(emailPrompt, ""),
+  origin: v.optional(origin, ""),
+  smsGateway: v.optional(gateway, ""),
+  smsValidSeconds: v.optional(validSeconds, VALID_SECONDS),
+  smsText: v.optional(smsText, ""),
+  smsChallengeText: v.optional(smsPrompt, ""),
+});
+
+/** What an admin may change at run time. */
+export const configKeys = (given: v.InferOutput<typeof options>) => ({
+  "email.identifier": configKey(serverNames, given.server, {
+    description: "SMTP servers that codes are sent through",
+    namesServer: true,
+  }),
+  "email.validtime": configKey(validSeconds, given.validSeconds, {
+    description: "Seconds that a mailed code is good for",
+  }),
+  "email.subject": configKey(subject, given.subject, { description: "Subject of the mail" }),
+  "email.text": configKey(mailText, given.text, { description: "Text of the mail" }),
+  "email.html": configKey(mailText, given.html, { description: "HTML of the mail" }),
+  "email.challenge_text": configKey(emailPrompt, given.challengeText, {
+    description: "What is asked for after a code was mailed",
+  }),
+  "email.origin": configKey(origin, given.origin, {
+    description: "Where mailed codes are entered, for the header OTP-Token; empty: the base URL",
+  }),
+  "sms.identifier": configKey(gateway, given.smsGateway, {
+    description: "SMS gateway that codes are sent through",
+  }),
+  "sms.providerTimeout": configKey(validSeconds, given.smsValidSeconds, {
+    description: "Seconds that a code by SMS is good for",
+  }),
+  "sms.text": configKey(smsText, given.smsText, { description: "Text of the SMS" }),
+  "sms.challenge_text": configKey(smsPrompt, given.smsChallengeText, {
+    description: "What is asked for after a code was sent by SMS",
+  }),
+});
+export type Keys = ReturnType<typeof configKeys>;
+export type TokenContext = PluginContext<Keys>;
+export type Settings = Awaited<ReturnType<TokenContext["config"]["all"]>>;
+
+/** What a code may be bound to: a place that nobody on the way can pose as. */
+export function isOrigin(text: string): boolean {
+  const url = URL.parse(text);
+  if (url?.username !== "" || url.password !== "") return false;
+  const isLocal = /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
+  return url.protocol === "https:" || (url.protocol === "http:" && isLocal);
+}

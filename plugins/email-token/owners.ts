@@ -1,0 +1,63 @@
+import { type Directory, type DirectoryUser, nameKey, type PluginContext } from "sealpost";
+import type { TokenRow } from "./tables.ts";
+import type { TokenRepository } from "./tokens.ts";
+
+/** Whom a request is about, as it says it; empty: not said. */
+export interface Named {
+  readonly user: string;
+  readonly realm: string;
+  readonly serial: string;
+}
+
+/** A token, and what the directory tells of its owner; null: there is no directory, or the token is nobody's. */
+export interface Owned {
+  readonly token: TokenRow;
+  readonly owner: DirectoryUser | null;
+}
+
+export type Owners = ReturnType<typeof createOwners>;
+
+/** Who tokens belong to. Without a directory, whoever is named; then addresses have to be fixed. */
+export function createOwners(parts: {
+  readonly ctx: Pick<PluginContext, "newId">;
+  readonly directory: Directory | null;
+  readonly tokens: TokenRepository;
+}) {
+  const { ctx, directory, tokens } = parts;
+
+  /** `user@realm` is understood too, where no realm is said. */
+  async function find({ user, realm }: Pick<Named, "user" | "realm">): Promise<DirectoryUser | null> {
+    if (!directory) return unlisted(user, realm);
+    const at = user.lastIndexOf("@");
+    if (realm !== "") return directory.find({ username: user, realm });
+    const whole = await directory.find({ username: user });
+    if (at < 1) return whole;
+    const parted = await directory.find({ username: user.slice(0, at), realm: user.slice(at + 1) });
+    return whole ?? parted;
+  }
+
+  return {
+    find,
+
+    /** Their tokens; the same work if there are none. A token whose owner is gone is nobody's. */
+    async tokensOf(named: Named): Promise<readonly Owned[]> {
+      if (named.user !== "") {
+        const owner = await find(named);
+        const serial = named.serial === "" ? undefined : named.serial;
+        const rows = await tokens.search({ userId: owner?.id ?? ctx.newId(), serial });
+        return rows.map((token) => ({ token, owner }));
+      }
+      const token = await tokens.find(named.serial);
+      const { userId = "", username = "", realm = "" } = token ?? {};
+      const owner = directory ? await directory.find({ username, realm }) : unlisted(username, realm);
+      if (!token || (userId !== "" && owner?.id !== userId)) return [];
+      return [{ token, owner: userId === "" ? null : owner }];
+    },
+  };
+}
+
+/** A user whom no directory knows. */
+function unlisted(username: string, realm: string): DirectoryUser {
+  const id = JSON.stringify([nameKey(realm), nameKey(username)]);
+  return { id, username, realm, email: "", phone: "", givenname: "", surname: "" };
+}

@@ -1,0 +1,70 @@
+import type { TokenType } from "./tables.ts";
+
+export const LANGUAGES = ["en", "de"] as const;
+export type Language = (typeof LANGUAGES)[number];
+
+interface Texts {
+  /** What is asked for after the PIN. */
+  readonly prompt: Readonly<Record<TokenType, string>>;
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
+  readonly sms: string;
+  readonly accepted: string;
+  readonly wrongCode: string;
+  /** The same whatever was wrong. */
+  readonly notTriggered: string;
+  readonly duration: (seconds: number) => string;
+}
+
+/** Built-in texts, as templates. */
+export const TEXTS: Readonly<Record<Language, Texts>> = {
+  en: {
+    prompt: {
+      email: "Please enter the code that was sent by mail",
+      sms: "Please enter the code that was sent by SMS",
+    },
+    subject: "Your code",
+    text: `Your code is {otp}
+
+It is good once, for {validtime}. If you did not ask for it, somebody may know your PIN: tell those who look after your account. Never give a code to anybody.
+`,
+    html: `<p>Your code is</p>
+<p style="font-size:1.6em;letter-spacing:.1em"><strong>{otp}</strong></p>
+<p>It is good once, for {validtime}. If you did not ask for it, somebody may know your PIN: tell those who look after your account. Never give a code to anybody.</p>
+`,
+    sms: "{otp} is your code, good once, for {validtime}.",
+    accepted: "The code is right",
+    wrongCode: "The code is wrong, used or too old",
+    notTriggered: "No code was sent: check what you entered",
+    duration: (seconds) => spell(seconds, ["second", "seconds"], ["minute", "minutes"]),
+  },
+  de: {
+    prompt: {
+      email: "Bitte geben Sie den Code ein, der per E-Mail gesendet wurde",
+      sms: "Bitte geben Sie den Code ein, der per SMS gesendet wurde",
+    },
+    subject: "Ihr Code",
+    text: `Ihr Code ist {otp}
+
+Er gilt einmal, {validtime} lang. Haben Sie ihn nicht angefordert, kennt vielleicht jemand Ihre PIN: Wenden Sie sich an die Betreuer Ihres Kontos. Geben Sie einen Code niemals weiter.
+`,
+    html: `<p>Ihr Code ist</p>
+<p style="font-size:1.6em;letter-spacing:.1em"><strong>{otp}</strong></p>
+<p>Er gilt einmal, {validtime} lang. Haben Sie ihn nicht angefordert, kennt vielleicht jemand Ihre PIN: Wenden Sie sich an die Betreuer Ihres Kontos. Geben Sie einen Code niemals weiter.</p>
+`,
+    sms: "{otp} ist Ihr Code, er gilt einmal, {validtime} lang.",
+    accepted: "Der Code stimmt",
+    wrongCode: "Der Code ist falsch, verbraucht oder zu alt",
+    notTriggered: "Es wurde kein Code gesendet: Prüfen Sie Ihre Eingabe",
+    duration: (seconds) => spell(seconds, ["Sekunde", "Sekunden"], ["Minute", "Minuten"]),
+  },
+};
+
+type Word = readonly [one: string, many: string];
+
+function spell(seconds: number, second: Word, minute: Word): string {
+  const isWhole = seconds % 60 === 0;
+  const [number, [one, many]] = isWhole ? [seconds / 60, minute] : [seconds, second];
+  return `${number} ${number === 1 ? one : many}`;
+}

@@ -1,0 +1,172 @@
+import type { Context, MiddlewareHandler } from "hono";
+import { Hono } from "hono";
+import {
+  bodyParams,
+  type Env,
+  isConstraintError,
+  missingParameter,
+  operation,
+  pathParams,
+  queryParams,
+  SealpostError,
+  success,
+} from "sealpost";
+import * as v from "valibot";
+import { MOST_FAILURES } from "./challenges.ts";
+import type { createEnrol } from "./enrol.ts";
+import type { TokenContext } from "./options.ts";
+import type { Owners } from "./owners.ts";
+import { initParams, listParams, namedParams, pageView, serialParams, type tokenView } from "./schema.ts";
+import type { TokenRow } from "./tables.ts";
+import type { TokenRepository } from "./tokens.ts";
+import { WAYS } from "./ways.ts";
+
+const tag = "Tokens";
+
+/** Tokens over HTTP, for admins. */
+export function tokenRoutes(parts: {
+  readonly ctx: TokenContext;
+  readonly tokens: TokenRepository;
+  readonly owners: Owners;
+  readonly enrol: ReturnType<typeof createEnrol>;
+}) {
+  const { ctx, tokens, owners, enrol } = parts;
+  const rights = Object.values(WAYS).map(({ right }) => right);
+
+  /** Which right it is, the parameters tell, and those are for admins only to have looked at. */
+  const mayEnrol: MiddlewareHandler<Env> = async (c, next) => {
+    for (const right of rights) if (await ctx.isAllowed(c, right)) return next();
+    return ctx.requireRight(WAYS.email.right)(c, next);
+  };
+
+  return new Hono<Env>()
+    .post(
+      "/token/init",
+      operation({
+        summary: "Enrol a token; its serial in the detail",
+        operationId: "initToken",
+        tag,
+        answer: v.boolean(),
+        detail: v.object({ serial: v.string() }),
+        body: initParams,
+        refusals: [409],
+      }),
+      mayEnrol,
+      bodyParams(initParams),
+      async (c) => {
+        const params = c.req.valid("json");
+        await ctx.requireRight(WAYS[params.type].right)(c, () => Promise.resolve());
+        const row = await enrol(params);
+        tell(c, row);
+        const said = { success: true, identifier: row.serial, recipient: row.address, info: row.type };
+        const statements = [tokens.insert(row), ctx.auditRow(c, said, "ifChanged")] as const;
+        const [inserted] = await ctx.store.commit(statements).catch((cause) => {
+          throw isConstraintError(cause)
+            ? conflict("There is a token with this serial already", cause)
+            : cause;
+        });
+        if (inserted.rowsAffected === 0)
+          throw conflict("Another token is being made for this user; try again");
+        return c.json(success(true, ctx.now(), { serial: row.serial }));
+      },
+    )
+    .get(
+      "/token/",
+      operation({ summary: "Tokens, a page at a time", operationId: "listTokens", tag, answer: pageView }),
+      ctx.requireRight("tokenlist"),
+      queryParams(listParams),
+      async (c) => {
+        const { user, realm, serial, type, page, pagesize } = c.req.valid("query");
+        const owner = user === "" ? null : await owners.find({ user, realm });
+        const filter = {
+          ...{ serial: serial || undefined, type },
+          userId: user === "" ? undefined : (owner?.id ?? ctx.newId()),
+          realm: user === "" && realm !== "" ? realm : undefined,
+        };
+        const { rows, total } = await tokens.page(filter, page, pagesize);
+        const value: v.InferOutput<typeof pageView> = {
+          ...{ count: total, current: page },
+          prev: page > 1 ? page - 1 : null,
+          next: page * pagesize < total ? page + 1 : null,
+          tokens: rows.map(toView),
+        };
+        return c.json(success(value, ctx.now()));
+      },
+    )
+    .delete(
+      "/token/:serial",
+      operation({
+        summary: "Delete a token and its code; the value is 1",
+        operationId: "deleteToken",
+        tag,
+        answer: v.number(),
+        refusals: [404],
+      }),
+      ctx.requireRight("delete"),
+      pathParams(serialParams),
+      async (c) => {
+        const { serial } = c.req.valid("param");
+        const row = await tokens.find(serial);
+        if (row) tell(c, row);
+        const said = ctx.auditRow(c, { success: true, identifier: serial }, "ifChanged");
+        const [, removed] = await ctx.store.commit([...tokens.remove(serial), said]);
+        if (removed.rowsAffected === 0) throw notFound();
+        return c.json(success(removed.rowsAffected, ctx.now()));
+      },
+    )
+    .post(
+      "/token/reset",
+      operation({
+        summary: "Clear the fail counter of a token, or of all of a user; the value is how many",
+        operationId: "resetToken",
+        tag,
+        answer: v.number(),
+        body: namedParams,
+        refusals: [404],
+      }),
+      ctx.requireRight("reset"),
+      bodyParams(namedParams),
+      async (c) => {
+        const named = c.req.valid("json");
+        if (named.serial === "" && named.user === "") throw missingParameter("serial");
+        c.set("auditTarget", { identifier: named.serial || named.user, recipient: "" });
+        const rows =
+          named.user === ""
+            ? await tokens.search({ serial: named.serial })
+            : (await owners.tokensOf(named)).map(({ token }) => token);
+        const [first] = rows;
+        if (!first) throw notFound();
+        tell(c, first);
+        const serials = rows.map(({ serial }) => serial);
+        const said = ctx.auditRow(c, { success: true, identifier: serials.join(",") }, "ifChanged");
+        const [reset] = await ctx.store.commit([tokens.reset(serials), said]);
+        return c.json(success(reset.rowsAffected, ctx.now()));
+      },
+    );
+}
+
+/** What handlers of events, and the audit row of a refusal, say of the request. */
+function tell(c: Context<Env>, { serial, type, username, realm, address }: TokenRow): void {
+  c.set("eventData", { user: username, realm, serial, tokentype: type });
+  c.set("auditTarget", { identifier: serial, recipient: address });
+}
+
+function toView(row: TokenRow): v.InferOutput<typeof tokenView> {
+  const { serial, type, address, description, username, realm } = row;
+  const name = type === "email" ? "email" : "phone";
+  return {
+    ...{ serial, tokentype: type, active: true, locked: row.failCount >= MOST_FAILURES },
+    ...{ failcount: row.failCount, maxfail: MOST_FAILURES, otplen: row.otpLength, description },
+    ...{ username, user_realm: realm, realms: realm === "" ? [] : [realm], has_pin: row.pinHash !== "" },
+    info: address === "" ? { [`dynamic_${name}`]: true } : { [name]: address },
+    created: row.createdAt.toISOString(),
+  };
+}
+
+function notFound(): SealpostError {
+  return new SealpostError("resource_not_found", "The requested Token could not be found.");
+}
+
+function conflict(message: string, cause?: unknown): SealpostError {
+  return new SealpostError("conflict", message, { cause });
+}

@@ -1,0 +1,157 @@
+import type { Context } from "hono";
+import { Hono } from "hono";
+import {
+  authenticated,
+  bodyParams,
+  type Env,
+  type Limit,
+  language,
+  missingParameter,
+  nameKey,
+  operation,
+  success,
+} from "sealpost";
+import * as v from "valibot";
+import { challengeDetail, failuresOf, isIssued } from "./answers.ts";
+import { type createCheckCode, dataOf } from "./check.ts";
+import type { createTrigger, Trigger } from "./issue.ts";
+import type { TokenContext } from "./options.ts";
+import type { Named, Owned, Owners } from "./owners.ts";
+import { checkParams, triggerParams, validateDetail } from "./schema.ts";
+import { LANGUAGES, TEXTS } from "./texts.ts";
+
+const tag = "Validation";
+const WINDOW_SECONDS = 600;
+/** Failures of one client, with one name, in a window: as at the log-in of admins. */
+const FAILURES_OF_NAME = 10;
+const FAILURES_OF_CLIENT = 100;
+const TRIGGER_RIGHT = "triggerchallenge";
+const headers = {
+  "Idempotency-Key": "A second call with the same key gets the answer of the first, for 24 hours",
+};
+
+/** Codes over HTTP: asked for by an admin's client or with a PIN, and checked. */
+export function validateRoutes(parts: {
+  readonly ctx: TokenContext;
+  readonly owners: Owners;
+  readonly trigger: ReturnType<typeof createTrigger>;
+  readonly checkCode: ReturnType<typeof createCheckCode>;
+}) {
+  const { ctx, owners, trigger, checkCode } = parts;
+
+  /** Counted before it is known whether they fail, so that parallel ones do not slip through. */
+  const limitsOf = (c: Context<Env>, named: Named): readonly Limit[] => {
+    const name = JSON.stringify([nameKey(named.user), nameKey(named.realm), named.serial]);
+    const limit = { windowSeconds: WINDOW_SECONDS };
+    return [
+      ...ctx.limit.ofClient(c, { ...limit, key: "check", most: FAILURES_OF_CLIENT }),
+      ...ctx.limit.ofClient(c, { ...limit, key: `check ${name}`, most: FAILURES_OF_NAME }),
+    ];
+  };
+  const notTriggered = (c: Context<Env>) => TEXTS[language(c, LANGUAGES)].notTriggered;
+
+  /** The tokens whose PIN this is; one hash is compared, whoever is asked for. */
+  async function openedBy(pin: string, targets: readonly Owned[]): Promise<readonly Owned[]> {
+    const withPin = targets.filter(({ token }) => token.pinHash !== "");
+    const [first] = withPin;
+    const { ok } = await ctx.password.verify(pin, first?.token.pinHash ?? null);
+    return ok ? withPin.filter(({ token }) => token.pinHash === first?.token.pinHash) : [];
+  }
+
+  /** What handlers of events are told. */
+  function tell(c: Context<Env>, targets: readonly Owned[], serial: string, authentication: string): void {
+    const rows = targets.map(({ token }) => token);
+    c.set("eventData", { ...dataOf(rows, serial), authentication });
+  }
+
+  /** The answer, and the audit row, after codes were sent or not. */
+  async function answer(
+    c: Context<Env>,
+    targets: readonly Owned[],
+    { issued, unsent }: Trigger,
+    said: { readonly value: unknown; readonly mayKnow: boolean },
+  ) {
+    const serials = [...issued, ...unsent].map(({ serial }) => serial);
+    const verdict = issued.length > 0 ? "CHALLENGE" : "REJECT";
+    tell(c, targets, serials[0] ?? "", verdict);
+    const info = [verdict.toLowerCase(), ...unsent.map(({ serial, code }) => `${serial}: ${code}`)].join(
+      "; ",
+    );
+    await ctx.audit(c, { success: issued.length > 0, identifier: serials.join(","), info });
+    const told = isIssued(issued) ? challengeDetail(issued) : { message: notTriggered(c) };
+    const failures = unsent.length > 0 && said.mayKnow ? { failures: failuresOf(unsent) } : {};
+    return authenticated(success(said.value, ctx.now(), { ...told, ...failures }), verdict);
+  }
+
+  return new Hono<Env>()
+    .post(
+      "/validate/triggerchallenge",
+      operation({
+        summary: "Send a code to the tokens of a user; the value is how many challenges there are",
+        operationId: "triggerChallenge",
+        tag,
+        answer: v.number(),
+        detail: validateDetail,
+        body: triggerParams,
+        refusals: [409],
+        headers,
+      }),
+      ctx.requireRight(TRIGGER_RIGHT),
+      bodyParams(triggerParams),
+      async (c) => {
+        const params = c.req.valid("json");
+        refuseNobody(params);
+        const all = await owners.tokensOf(params);
+        const targets = all.filter(({ token }) => params.type === undefined || token.type === params.type);
+        const result = await ctx.once(c, params, () => trigger(c, targets));
+        return c.json(await answer(c, targets, result, { value: result.issued.length, mayKnow: true }));
+      },
+    )
+    .post(
+      "/validate/check",
+      operation({
+        summary: "With transaction_id: check a code. Without: have codes sent, by the PIN",
+        operationId: "validateCheck",
+        tag,
+        answer: v.boolean(),
+        detail: validateDetail,
+        body: checkParams,
+        refusals: [409, 429],
+        open: true,
+        headers,
+      }),
+      bodyParams(checkParams),
+      async (c) => {
+        const { pass, transaction_id, state, ...named } = c.req.valid("json");
+        refuseNobody(named);
+        const limits = limitsOf(c, named);
+        await ctx.limit.require(...limits);
+        const targets = await owners.tokensOf(named);
+        const transactionId = transaction_id || state;
+        if (transactionId !== "") {
+          const { accepted, token, message } = await checkCode(c, targets, { transactionId, code: pass });
+          if (accepted) await ctx.limit.giveBack(...limits);
+          const verdict = accepted ? "ACCEPT" : "REJECT";
+          tell(c, targets, token?.serial ?? "", verdict);
+          const about = accepted && token ? { serial: token.serial, type: token.type } : {};
+          return c.json(authenticated(success(accepted, ctx.now(), { message, ...about }), verdict));
+        }
+        const opened = await openedBy(pass, targets);
+        if (opened.length === 0) {
+          tell(c, targets, targets[0]?.token.serial ?? "", "REJECT");
+          const identifier = targets.map(({ token }) => token.serial).join(",");
+          await ctx.audit(c, { success: false, identifier, info: "no token opens with this PIN" });
+          const detail = { message: notTriggered(c) };
+          return c.json(authenticated(success(false, ctx.now(), detail), "REJECT"));
+        }
+        const result = await ctx.once(c, [named, pass], () => trigger(c, opened));
+        if (result.issued.length > 0) await ctx.limit.giveBack(...limits);
+        const mayKnow = result.unsent.length > 0 && (await ctx.isAllowed(c, TRIGGER_RIGHT));
+        return c.json(await answer(c, opened, result, { value: false, mayKnow }));
+      },
+    );
+}
+
+function refuseNobody({ user, serial }: Pick<Named, "user" | "serial">): void {
+  if (user === "" && serial === "") throw missingParameter("user");
+}

@@ -1,0 +1,77 @@
+import PostalMime, { type Email } from "postal-mime";
+import type { Plugin } from "sealpost";
+import { directory } from "sealpost/plugins/directory";
+import { emailToken } from "sealpost/plugins/email-token";
+import { type TestInstance, type TestInstanceOptions, testInstance } from "../../fixtures/instance.ts";
+import type { RequestOptions, TestAnswer } from "../../fixtures/request.ts";
+
+export const ANN = { username: "ann", email: "ann@example.org", phone: "+49 170 1234567", givenname: "Ann" };
+export const PIN = "a pin of ann";
+export const SERVER = { server: "mail.example.org", sender: "app@example.org" };
+/** Nobody's code. */
+export const WRONG = "no code";
+
+type Options = TestInstanceOptions & { readonly token?: Plugin };
+
+export type Started = Awaited<ReturnType<typeof started>>;
+
+/** An instance with ann in its directory and a definition, and what is done with its tokens. */
+export async function started({ token = emailToken(), plugins = [], ...options }: Options = {}) {
+  const instance = await testInstance({ plugins: [directory(), ...plugins, token], ...options });
+  await instance.request("POST", "/user/", { json: ANN });
+  await instance.request("POST", "/smtpserver/default", { json: SERVER });
+  return { ...instance, ...tokensOf(instance), [Symbol.asyncDispose]: instance[Symbol.asyncDispose] };
+}
+
+function tokensOf(instance: TestInstance) {
+  const post = (path: string, json: object, options: RequestOptions = {}) =>
+    instance.request("POST", path, { json, ...options });
+  return {
+    post,
+    /** @returns the serial. */
+    async enrol(params: object = {}): Promise<string> {
+      const answer = await post("/token/init", {
+        type: "email",
+        user: "ann",
+        dynamic_email: true,
+        ...params,
+      });
+      if (answer.status !== 200) throw new Error(answer.text);
+      return String(answer.detail?.serial);
+    },
+    /** As anybody. */
+    check: (json: object, options: RequestOptions = {}) =>
+      post("/validate/check", json, { token: null, ...options }),
+    trigger: (json: object = { user: "ann" }, options: RequestOptions = {}) =>
+      post("/validate/triggerchallenge", json, options),
+    async mails(): Promise<Email[]> {
+      return Promise.all(instance.sent.map(({ bytes }) => PostalMime.parse(bytes)));
+    },
+    /** The code in the newest mail. */
+    async code(): Promise<string> {
+      const mail = instance.sent.at(-1);
+      if (!mail) throw new Error("There is no mail");
+      return codeIn(await PostalMime.parse(mail.bytes));
+    },
+    async audited(filter: object = {}): Promise<Record<string, unknown>[]> {
+      const query = new URLSearchParams({ ...filter, page_size: "100" });
+      const { value } = await instance.request("GET", `/audit/?${query}`);
+      return (value as { auditdata: Record<string, unknown>[] }).auditdata;
+    },
+  };
+}
+
+export function codeIn(mail: Email): string {
+  const [code] = /\b\d{6,8}\b/.exec(mail.text ?? "") ?? [];
+  if (code === undefined) throw new Error(`No code in ${mail.text}`);
+  return code;
+}
+
+export function transactionOf(answer: TestAnswer): string {
+  return String(answer.detail?.transaction_id);
+}
+
+/** What a client sees of an answer, but for texts and times. */
+export function verdictOf({ status, value, body }: TestAnswer) {
+  return [status, value, body.result.authentication];
+}

@@ -113,10 +113,7 @@ export class Worker {
     if (this.#isStopped) return Promise.resolve();
     this.#asked ??= Promise.withResolvers();
     const { promise } = this.#asked;
-    this.#looking ??= this.#lookWhileAsked().finally(() => {
-      this.#looking = null;
-      this.#endIfIdle();
-    });
+    this.#looking ??= this.#lookWhileAsked();
     return promise;
   }
 
@@ -131,6 +128,9 @@ export class Worker {
       }
       asked.resolve();
     }
+    // In the same turn as the last question: who asks from now on begins anew.
+    this.#looking = null;
+    this.#endIfIdle();
   }
 
   async #lookOnce(): Promise<void> {
@@ -201,7 +201,7 @@ export class Worker {
     await this.#parts.tries.passOver(mail);
     this.#letGo(mail, queue);
     // It is due where it is now.
-    this.look();
+    void this.look();
   }
 
   #pump(queue: LaneQueue): void {

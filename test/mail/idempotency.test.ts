@@ -1,0 +1,145 @@
+import { describe, expect, test } from "bun:test";
+import { SealpostError } from "../../src/errors.ts";
+import { countedDatabase, THERE } from "./fixtures/counted.ts";
+import { ACTOR, gate, MESSAGE, queueInstance, REFUSED, TO } from "./fixtures/queue.ts";
+
+const KEY = { idempotencyKey: "one call" };
+const OTHER = { ...MESSAGE, subject: "Another one" };
+const AWAY = new SealpostError("database_unavailable", "The database is away");
+
+describe("idempotencyKey", () => {
+  test.each([
+    ["queued", true],
+    ["delivered", false],
+  ] as const)("gives the first answer again: %s", async (state, queue) => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const first = await instance.submit({ ...KEY, queue });
+    expect(first.state).toBe(state);
+    expect(await instance.submit({ ...KEY, queue })).toEqual(first);
+    await instance.drain();
+    expect(instance.got).toHaveLength(1);
+    expect(await instance.rows("SELECT 1 FROM audit WHERE action = 'submit'")).toHaveLength(1);
+  });
+
+  test("gives the first failure again", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    instance.fail(REFUSED);
+    const first = await instance.submit({ ...KEY, queue: false });
+    expect(first).toMatchObject({ state: "failed", failure: { code: "recipient_rejected" } });
+    expect(await instance.submit({ ...KEY, queue: false })).toEqual(first);
+    expect(instance.got).toHaveLength(0);
+  });
+
+  test("refuses another content, and the same from another caller is another call", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    await instance.submit(KEY);
+    await expect(instance.submit(KEY, OTHER)).rejects.toMatchObject({ code: "conflict", status: 409 });
+    const plugin = instance.services.submitFor({ name: "plugin x", actor: ACTOR });
+    expect(await plugin("a", OTHER, KEY)).toMatchObject({ state: "queued" });
+    expect(await instance.rows("SELECT 1 FROM mail")).toHaveLength(2);
+  });
+
+  test("refuses a second call while the first is under way", async () => {
+    const entrance = gate();
+    await using instance = await queueInstance({
+      around: async (_, send) => {
+        await entrance.pass();
+        return send();
+      },
+    });
+    await instance.save();
+    const first = instance.submit({ ...KEY, queue: false });
+    await entrance.reached();
+    await expect(instance.submit({ ...KEY, queue: false })).rejects.toMatchObject({ code: "conflict" });
+    entrance.open();
+    expect((await first).state).toBe("delivered");
+    expect(await instance.submit({ ...KEY, queue: false })).toEqual(await first);
+    expect(instance.got).toHaveLength(1);
+  });
+
+  test("lets one of many calls at once through", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const calls = await Promise.allSettled(Array.from({ length: 10 }, () => instance.submit(KEY)));
+    const answers = calls.flatMap((call) =>
+      call.status === "fulfilled" ? [JSON.stringify(call.value)] : [],
+    );
+    expect(new Set(answers).size).toBe(1);
+    expect(await instance.rows("SELECT 1 FROM mail")).toHaveLength(1);
+  });
+
+  test("stands for 24 hours", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    await instance.submit(KEY);
+    instance.clock.advance(86_400 - 1);
+    await instance.services.prune();
+    await expect(instance.submit(KEY, OTHER)).rejects.toMatchObject({ code: "conflict" });
+    instance.clock.advance(2);
+    expect(await instance.submit(KEY, OTHER)).toMatchObject({ state: "queued" });
+    instance.clock.advance(86_401);
+    await instance.services.prune();
+    expect(await instance.rows("SELECT 1 FROM idempotency")).toEqual([]);
+  });
+
+  test("is given back by a call that was misuse", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const bad = { ...MESSAGE, to: [{ ...TO, address: "two\r\nlines@example.net" }] };
+    await expect(instance.submit(KEY, bad)).rejects.toThrow();
+    expect(await instance.rows("SELECT 1 FROM idempotency")).toEqual([]);
+    expect(await instance.submit(KEY)).toMatchObject({ state: "queued" });
+  });
+
+  test("is given back when the mail could not be stored", async () => {
+    const counted = countedDatabase();
+    await using instance = await queueInstance({ database: counted.database });
+    await instance.save();
+    failOnce(counted, 2);
+    await expect(instance.submit(KEY)).rejects.toThrow(AWAY);
+    counted.failure = THERE;
+    expect(await instance.submit(KEY)).toMatchObject({ state: "queued" });
+    expect(await instance.rows("SELECT 1 FROM mail")).toHaveLength(1);
+  });
+
+  test("keeps its answer if the mail is stored and only the word of it was lost", async () => {
+    const counted = countedDatabase();
+    await using instance = await queueInstance({ database: counted.database });
+    await instance.save();
+    const { commit } = counted.database;
+    let commits = 0;
+    // As a remote connection does that is lost after the commit.
+    counted.database.commit = async (statements) => {
+      const results = await commit.call(counted.database, statements);
+      if (++commits === 2) throw AWAY;
+      return results as never;
+    };
+    await expect(instance.submit(KEY)).rejects.toThrow(AWAY);
+    expect(await instance.submit(KEY)).toMatchObject({ state: "queued" });
+    await instance.drain();
+    expect(instance.got).toHaveLength(1);
+  });
+
+  test.each(["", "x".repeat(256), "schlüssel", "line\nbreak"])(
+    "is refused if it is %j",
+    async (idempotencyKey) => {
+      await using instance = await queueInstance();
+      await instance.save();
+      await expect(instance.submit({ idempotencyKey })).rejects.toMatchObject({ code: "invalid_parameter" });
+      expect(await instance.rows("SELECT 1 FROM mail")).toEqual([]);
+    },
+  );
+});
+
+/** Has the write with this number fail, and no other. */
+function failOnce(counted: ReturnType<typeof countedDatabase>, number: number): void {
+  const first = counted.writes;
+  Object.defineProperty(counted, "failure", {
+    configurable: true,
+    get: () => (counted.writes - first === number ? { reads: null, writes: AWAY } : THERE),
+    set: () => undefined,
+  });
+}

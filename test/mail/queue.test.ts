@@ -1,0 +1,139 @@
+import { describe, expect, test } from "bun:test";
+import {
+  ACTOR,
+  GREYLISTED,
+  gate,
+  HOUR_SECONDS,
+  LOST,
+  MESSAGE,
+  queueInstance,
+  REFUSED,
+  TO,
+} from "./fixtures/queue.ts";
+
+describe("retry()", () => {
+  test("has a mail tried now that waits", async () => {
+    await using instance = await queueInstance();
+    const { mailQueue } = instance.services;
+    await instance.save();
+    const id = await instance.queue();
+    instance.fail({ ...GREYLISTED, reply: { code: 450, enhanced: null, text: "try again in 5 hours" } });
+    await instance.drain();
+    await instance.drain();
+    expect((await instance.mail(id)).state).toBe("deferred");
+    await mailQueue.retry(id, ACTOR);
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject({ state: "sent", recipients: [{ attempts: 2 }] });
+    const [row] = await instance.rows("SELECT * FROM audit WHERE action = 'test'");
+    expect(row).toMatchObject({ success: 1, identifier: "a", recipient: TO.address, info: id });
+  });
+
+  test("knows the row again, whatever the server said", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const texts = ['"q" \\ /', "\u2028\u0007é😀", "\ttab <&>", "x".repeat(500)];
+    for (const text of texts) {
+      instance.fail({ ...GREYLISTED, reply: { code: 450, enhanced: null, text } });
+      await instance.queue();
+      await instance.drain();
+    }
+    for (const { id, recipients } of (await instance.services.mailQueue.page({ page: 1, pageSize: 9 }))
+      .mails) {
+      expect(texts).toContain(recipients[0]?.failure?.reply?.text ?? "");
+      await instance.services.mailQueue.retry(id, ACTOR);
+    }
+    await instance.drain();
+    expect(instance.got).toHaveLength(texts.length);
+  });
+});
+
+describe("cancel()", () => {
+  test("ends a mail for those that have not got it, and erases it", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue({}, { ...MESSAGE, to: [TO, { ...TO, address: "b@example.net" }] });
+    instance.fail(GREYLISTED);
+    await instance.drain();
+    await instance.services.mailQueue.cancel(id, ACTOR);
+    expect(await instance.mail(id)).toMatchObject({
+      state: "cancelled",
+      recipients: [
+        { state: "cancelled", dueAt: null },
+        { state: "sent", dueAt: null },
+      ],
+    });
+    expect(await instance.rows("SELECT content FROM mail")).toEqual([{ content: "" }]);
+    instance.clock.advance(HOUR_SECONDS);
+    await instance.drain();
+    expect(instance.got).toHaveLength(1);
+  });
+});
+
+describe.each(["retry", "cancel"] as const)("%s()", (verb) => {
+  test("refuses a mail that is being sent, has ended or is not there", async () => {
+    const entrance = gate();
+    await using instance = await queueInstance({
+      around: async (_, send) => {
+        await entrance.pass();
+        return send();
+      },
+    });
+    const steer = (id: string) => instance.services.mailQueue[verb](id, ACTOR);
+    await instance.save();
+    const id = await instance.queue();
+    const drained = instance.drain();
+    await entrance.reached();
+    await expect(steer(id)).rejects.toMatchObject({ code: "conflict" });
+    entrance.open();
+    await drained;
+    await expect(steer(id)).rejects.toMatchObject({ code: "conflict" });
+    await expect(steer("nobody")).rejects.toMatchObject({ code: "resource_not_found" });
+    expect(await instance.rows("SELECT 1 FROM audit WHERE action = 'test'")).toEqual([]);
+    expect((await instance.mail(id)).state).toBe("sent");
+  });
+});
+
+describe("page() and counts()", () => {
+  test("show mail by state, definition, recipient and age, never what is in it", async () => {
+    await using instance = await queueInstance();
+    const { mailQueue } = instance.services;
+    await instance.save();
+    await instance.save("b", { server: "two.example.org" });
+    instance.fail(REFUSED);
+    const failed = await instance.queue();
+    await instance.drain();
+    instance.clock.advance(60);
+    const since = instance.clock.now;
+    const waiting = await instance.queue({}, { ...MESSAGE, to: [{ ...TO, address: "B@example.net" }] }, "b");
+    const idsOf = async (query: Partial<Parameters<typeof mailQueue.page>[0]>) =>
+      (await mailQueue.page({ page: 1, pageSize: 10, ...query })).mails.map(({ id }) => id);
+    expect(await idsOf({})).toEqual([waiting, failed]);
+    expect(await idsOf({ state: "failed" })).toEqual([failed]);
+    expect(await idsOf({ identifier: "b" })).toEqual([waiting]);
+    expect(await idsOf({ recipient: "b@EXAMPLE.net" })).toEqual([waiting]);
+    expect(await idsOf({ since })).toEqual([waiting]);
+    expect(await mailQueue.page({ page: 2, pageSize: 1 })).toMatchObject({
+      total: 2,
+      mails: [{ id: failed }],
+    });
+    const [mail] = (await mailQueue.page({ page: 1, pageSize: 1 })).mails;
+    for (const hidden of ["content", "lease", "lane"]) expect(mail).not.toHaveProperty(hidden);
+    expect(
+      (await mailQueue.counts()).map(({ state, identifier, count }) => [state, identifier, count]),
+    ).toEqual([
+      ["failed", "a", 1],
+      ["queued", "b", 1],
+    ]);
+  });
+
+  test("tell those who want to know of a mail that failed", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    instance.fail(LOST);
+    const id = await instance.queue({ purpose: "code" });
+    await instance.drain();
+    expect(await instance.rows("SELECT outcome, info FROM audit WHERE action = 'worker'")).toEqual([
+      { outcome: "unknown", info: `unknown closed ${id}` },
+    ]);
+  });
+});

@@ -1,0 +1,177 @@
+import { describe, expect, test } from "bun:test";
+import { type SQL, type SQLWrapper, sql } from "drizzle-orm";
+import { SQLiteSyncDialect } from "drizzle-orm/sqlite-core";
+import type { Database } from "../../src/storage/database.ts";
+import type { Connection } from "../../src/storage/guard.ts";
+import { LibsqlDatabase } from "../../src/storage/libsql-database.ts";
+import { connectMemory } from "../../src/storage/local.ts";
+import { migrate } from "../../src/storage/migrate.ts";
+import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
+import { type Claim, createOutboxRepository, type Settlement } from "../../src/storage/outbox.ts";
+import { randomBytes } from "./fixtures/database.ts";
+
+const NOW = new Date("2026-06-01T12:00:00Z");
+const WAITING = 100_000;
+const LANES = 20;
+const CLAIM: Claim = {
+  ...{ lane: "lane 3", lease: "mark", limit: 20, mailsPerMinute: 0, now: NOW },
+  leaseEndsAt: new Date(NOW.getTime() + 60_000),
+};
+const HELD = [{ id: "1", lease: "mark" }];
+
+/** An outbox with so many mails that wait. */
+async function outbox(waiting = 0, asked: string[] = []) {
+  const database = recording(asked);
+  await migrate(database, MIGRATIONS, { now: () => NOW });
+  await database.commit([
+    database.write.run(sql`
+      WITH RECURSIVE number (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n < ${sql.raw(String(waiting - 1))})
+      INSERT INTO mail SELECT printf('%d', n), 'queued', 'lane ' || (n % ${sql.raw(String(LANES))}), 'lane ' || (n % ${sql.raw(String(LANES))}),
+        CASE WHEN n % 2 THEN '["a","b"]' ELSE '[]' END,
+        'host', '<m>', 's@example.org', 'notice', 'repeat', '[]', ${NOW.getTime()} - n, ${NOW.getTime()} - n, NULL,
+        ${NOW.getTime() + 86_400_000}, ${NOW.getTime()} - n, NULL, 0, 0, 'v1.sealed'
+      FROM number WHERE n < ${sql.raw(String(waiting))}`),
+  ]);
+  return {
+    database,
+    repository: createOutboxRepository(database),
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+  };
+}
+
+/** A database in memory that says what it is asked. */
+function recording(asked: string[]): Database {
+  const connections = connectMemory({ url: ":memory:", randomBytes });
+  const { reader } = connections;
+  const run: Connection["run"] = (operation) =>
+    reader.run((client) =>
+      operation(
+        new Proxy(client, {
+          get(target, name) {
+            if (name !== "execute") return Reflect.get(target, name);
+            return (statement: { readonly sql: string }) => {
+              asked.push(statement.sql);
+              return target.execute(statement);
+            };
+          },
+        }),
+      ),
+    );
+  return new LibsqlDatabase({ ...connections, reader: { run, close: () => reader.close() } });
+}
+
+/** How SQLite goes about it, a line a step. */
+async function plan(database: Database, statement: SQLWrapper | SQL): Promise<string> {
+  const { sql: text, params } = new SQLiteSyncDialect().sqlToQuery(statement.getSQL());
+  const parts = text.split("?").flatMap((part, at) => {
+    const param = params[at];
+    return at < params.length ? [sql.raw(part), sql`${param}`] : [sql.raw(part)];
+  });
+  const rows = await database.read.all<{ detail: string }>(sql`EXPLAIN QUERY PLAN ${sql.join(parts, sql``)}`);
+  return rows.map(({ detail }) => detail).join("\n");
+}
+
+const settlement = (id: string): Settlement => ({
+  ...{ id, lease: "mark", state: "sent", identifier: "a", lane: "a", alternatives: [], recipients: [] },
+  ...{ dueAt: null, released: true, attempts: [] },
+});
+
+describe("with 100,000 mails that wait", () => {
+  const SCAN = /SCAN mail\b/;
+
+  test("every statement of a worker goes by an index", async () => {
+    await using instance = await outbox(WAITING);
+    const { database, repository } = instance;
+    await database.write.run(sql`ANALYZE`);
+    const statements: Readonly<Record<string, readonly [statement: SQLWrapper, index: RegExp]>> = {
+      claim: [repository.claim(CLAIM), /USING INDEX mail_due \(lane=\? AND due_at<\?\)/],
+      "claim within a limit per minute": [
+        repository.claim({ ...CLAIM, mailsPerMinute: 10 }),
+        /USING COVERING INDEX mail_attempt_pace \(identifier=\?[\s\S]*USING COVERING INDEX mail_counts \(state=\? AND identifier=\?\)/,
+      ],
+      claimProbe: [repository.claimProbe(CLAIM), /USING INDEX mail_due \(lane=\? AND due_at<\?\)/],
+      claimMovable: [repository.claimMovable(CLAIM), /USING INDEX mail_movable \(lane=\? AND due_at<\?\)/],
+      claimOverdue: [repository.claimOverdue(CLAIM), /USING INDEX mail_give_up \(give_up_at<\?\)/],
+      begin: [repository.begin(HELD), /USING INDEX sqlite_autoindex_mail_1 \(id=\?\)/],
+      prolong: [repository.prolong(HELD, NOW, NOW), /USING INDEX sqlite_autoindex_mail_1 \(id=\?\)/],
+    };
+    for (const [name, [statement, index]] of Object.entries(statements)) {
+      const steps = await plan(database, statement);
+      expect({ name, steps }).toEqual({ name, steps: expect.stringMatching(index) });
+      expect({ name, steps }).toEqual({ name, steps: expect.not.stringMatching(SCAN) });
+      // Sorting would mean to read all that wait.
+      expect({ name, steps }).toEqual({ name, steps: expect.not.stringMatching(/TEMP B-TREE FOR ORDER BY/) });
+    }
+  });
+
+  test("results are written by the key of the mail", async () => {
+    await using instance = await outbox(WAITING);
+    const { database, repository } = instance;
+    const byKey = /SCAN one VIRTUAL TABLE[\s\S]*SEARCH mail USING INDEX sqlite_autoindex_mail_1 \(id=\?\)/;
+    expect(await plan(database, repository.settle([settlement("1")], NOW))).toMatch(byKey);
+    expect(await plan(database, repository.recordAttempts([settlement("1")]))).toMatch(byKey);
+  });
+
+  test("the lanes are found without reading what waits in them", async () => {
+    const asked: string[] = [];
+    await using instance = await outbox(WAITING, asked);
+    asked.length = 0;
+    await instance.repository.lanes();
+    const steps = await plan(instance.database, sql.raw(asked[0] ?? ""));
+    expect(steps).toMatch(/SEARCH mail USING COVERING INDEX mail_due \(lane>\?\)/);
+    expect(steps).toMatch(/SEARCH mail USING COVERING INDEX mail_due \(lane=\? AND due_at>\?\)/);
+    // The first of all is the first entry of the index.
+    expect(steps.match(/SCAN mail\b.*/g) ?? []).toEqual([]);
+  });
+});
+
+describe("settle()", () => {
+  test("changes nothing of a mail that is no longer held, and records no attempt of it", async () => {
+    await using instance = await outbox(3);
+    const { database, repository } = instance;
+    const [rows] = await database.commit([repository.claim({ ...CLAIM, lane: "lane 1", limit: 1 })]);
+    expect(rows.map(({ id }) => id)).toEqual(["1"]);
+    const attempts = [
+      {
+        ...({
+          recipient: "a@example.net",
+          identifier: "a",
+          date: NOW,
+          outcome: "sent",
+          decision: "ended",
+        } as const),
+        ...{ phase: "", code: "", reply: null, timingMs: { data: 1.5 } },
+      },
+    ];
+    const late = { ...settlement("1"), lease: "older", attempts };
+    const held = { ...settlement("1"), attempts };
+    const settle = (settlements: readonly Settlement[]) =>
+      database.commit([repository.recordAttempts(settlements), repository.settle(settlements, NOW)]);
+    expect((await settle([late]))[1]).toEqual([]);
+    // Both at once: the one that is late does not stand for the other.
+    expect((await settle([held, late]))[1]).toEqual([{ id: "1" }]);
+    expect(await database.read.all(sql`SELECT mail_id, timing, reply FROM mail_attempt`)).toEqual([
+      { mail_id: "1", timing: '{"data":1.5}', reply: null },
+    ]);
+    expect(await database.read.all(sql`SELECT state, lease, content FROM mail WHERE id = '1'`)).toEqual([
+      { state: "sent", lease: null, content: "" },
+    ]);
+  });
+});
+
+describe("lanes()", () => {
+  test("are those with mail, each with what is due first", async () => {
+    await using instance = await outbox(200);
+    const lanes = await instance.repository.lanes();
+    expect(lanes).toHaveLength(LANES);
+    expect(lanes[0]).toEqual({
+      ...{ lane: "lane 0", dueAt: NOW.getTime() - 180, maxConnections: null, mailsPerMinute: null },
+      ...{ openUntil: null, failures: null },
+    });
+  });
+
+  test("are none where nothing waits", async () => {
+    await using instance = await outbox();
+    expect(await instance.repository.lanes()).toEqual([]);
+  });
+});

@@ -16,6 +16,7 @@ import type { AddressBlock } from "./domain/network.ts";
 import { CORE_ACTIONS } from "./domain/policy.ts";
 import { uuidFrom } from "./domain/uuid.ts";
 import { SealpostError } from "./errors.ts";
+import type { LeaseTimes } from "./mail/claims.ts";
 import { createMailServices } from "./mail/services.ts";
 import type { DrainOptions } from "./mail/worker.ts";
 import { type Defer, Deferred } from "./plugin/deferred.ts";
@@ -73,6 +74,8 @@ export interface InstanceSettings {
   readonly mailDays: number;
   /** Domain of a Message-ID when the sender has none. */
   readonly hostName: string;
+  /** How long a worker may be silent; shorten it in tests only. */
+  readonly lease?: LeaseTimes;
   /** Cost of a password hash; lower it in tests only. */
   readonly passwordCost?: PasswordCost;
   readonly plugins?: readonly Plugin[];
@@ -128,6 +131,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const { makeWorker, idempotency, ...mail } = createMailServices({
     ...{ ...shared, transport, wake, audit, mac: instance.mac },
     ...{ hostName: settings.hostName, mailDays: settings.mailDays },
+    ...(settings.lease && { lease: settings.lease }),
     notify: (name, data) => plugins.emit({ name, data: { ...data } }),
   });
 

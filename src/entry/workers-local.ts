@@ -13,7 +13,7 @@ import { configureLogging } from "./logging.ts";
 import { PLATFORM as platform } from "./platform.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { bundleWorker, writeWorker } from "./workers-build.ts";
-import { type ServedWorker, serveWorker } from "./workers-serve.ts";
+import { QUEUES, type ServedWorker, serveWorker } from "./workers-serve.ts";
 import { startSqld } from "./workers-sqld.ts";
 
 const log = getLogger(["sealpost", "entry"]);
@@ -135,7 +135,7 @@ async function serve(config: Config, { url, keys }: Backend): Promise<ServedWork
     port: config.port,
     bindings: { ...Object.fromEntries(settings), SEALPOST_DATABASE_URL: url, SEALPOST_KEYS: keys },
     authorities: await readAuthorities(config.tlsCa),
-    hasQueue: config.wake === "cloudflare",
+    services: config.wake === "cloudflare" ? QUEUES : undefined,
     onLine: (line) => process.stderr.write(`${line}\n`),
   });
 }

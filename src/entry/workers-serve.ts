@@ -18,6 +18,13 @@ export const QUEUES = {
   queueConsumers: { [QUEUE_NAME]: { maxBatchSize: 100, maxBatchTimeout: 0, maxRetries: 0 } },
 };
 
+/** In Miniflare's own form. */
+export interface Services {
+  readonly queueProducers?: Record<string, { readonly queueName: string }>;
+  readonly queueConsumers?: Record<string, object>;
+  readonly serviceBindings?: Record<string, () => object>;
+}
+
 export interface ServeWorkerOptions {
   readonly bundle: WorkerBundle;
   readonly bindings: Readonly<Record<string, string>>;
@@ -26,8 +33,8 @@ export interface ServeWorkerOptions {
   readonly port?: number;
   /** Certificate authorities in PEM that it trusts beside the usual ones, which Cloudflare itself does not offer. */
   readonly authorities?: readonly string[];
-  /** Whether it has a queue of wakes, as producer and consumer. */
-  readonly hasQueue?: boolean;
+  /** Bindings that are no texts, such as {@link QUEUES}, and what consumes them. */
+  readonly services?: Services | undefined;
   /** Gets each line that the Worker writes to its console. */
   readonly onLine?: (line: string) => void;
 }
@@ -44,8 +51,7 @@ export interface ServedWorker extends AsyncDisposable {
 
 /** @throws {SealpostError} `bad_setting` if the address cannot be listened on. */
 export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWorker> {
-  const { bundle, bindings, host = "127.0.0.1", port = 0, authorities = [], onLine } = options;
-  const queue = options.hasQueue ? QUEUES : {};
+  const { bundle, bindings, host = "127.0.0.1", port = 0, authorities = [], services, onLine } = options;
   let lastLine = "";
   let isDisposed = false;
   const miniflare = new Miniflare({
@@ -55,7 +61,7 @@ export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWo
     compatibilityDate: COMPATIBILITY_DATE,
     compatibilityFlags: COMPATIBILITY_FLAGS,
     bindings: { ...bindings },
-    ...queue,
+    ...services,
     outboundService: {
       network: {
         // Mail servers and databases on this machine, too.

@@ -22,9 +22,12 @@ test("settingsOf() names settings that there are", () => {
     egress: "public",
     egressPorts: [25, 587],
     tlsCa: "ca.pem",
+    wake: "bullmq",
+    redisUrl: "redis://redis.example.org",
   });
-  expect(parseConfig(settings)).toMatchObject({ egress: "public", egressPorts: [25, 587], tlsCa: "ca.pem" });
-  expect(Object.keys(settings)).toHaveLength(7);
+  const read = { egress: "public", egressPorts: [25, 587], tlsCa: "ca.pem", wake: "bullmq" } as const;
+  expect(parseConfig(settings)).toMatchObject(read);
+  expect(Object.keys(settings)).toHaveLength(9);
 });
 
 test("openDrivers() names a wrong option by its setting", async () => {

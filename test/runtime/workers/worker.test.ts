@@ -121,7 +121,7 @@ describe("the Worker", () => {
     expect((await api.audit())[0]).toMatchObject({ action: "POST /auth", client: "203.0.113.7" });
   });
 
-  test("deletes old rows when it is scheduled", async () => {
+  test("deletes old rows by the trigger of once a day, and not by that of each minute", async () => {
     await using rows = openRemoteDatabase({ url: database.url });
     const count = async () =>
       (await rows.read.all<{ n: number }>(sql`SELECT count(*) AS n FROM try_window`))[0]?.n;
@@ -131,7 +131,9 @@ describe("the Worker", () => {
       ),
     ]);
     const before = await count();
-    await worker.runScheduled();
+    await worker.runScheduled("* * * * *");
+    expect(await count()).toBe(before);
+    await worker.runScheduled("17 3 * * *");
     expect(await count()).toBeLessThan(before ?? 0);
     expect(await rows.read.all(sql`SELECT key FROM try_window WHERE key IN ('old', 'new')`)).toEqual([
       { key: "new" },

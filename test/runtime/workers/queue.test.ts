@@ -1,0 +1,151 @@
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { Response } from "miniflare";
+import { parseConfig } from "../../../src/config.ts";
+import { openLocal } from "../../../src/entry/local.ts";
+import { QUEUES } from "../../../src/entry/workers-serve.ts";
+import type { Api } from "../../fixtures/process/api.ts";
+import { reply } from "../../fixtures/smtp/misbehaviour.ts";
+import { type SmtpTestServer, startSmtpServer } from "../../fixtures/smtp/server.ts";
+import {
+  bindingsFor,
+  startDatabase,
+  startWorker,
+  TEST_MS,
+  type WorkerSealpost,
+} from "./fixtures/sealpost.ts";
+
+setDefaultTimeout(TEST_MS);
+
+const EACH_MINUTE = "* * * * *";
+const AT_ONCE = 40;
+
+const database = await startDatabase();
+afterAll(() => database[Symbol.asyncDispose]());
+const bindings = bindingsFor(database.url);
+
+const mailFor = ({ port }: SmtpTestServer, recipient: string) => ({
+  ...{ server: `127.0.0.1:${port}`, sender: "a@example.org", recipient, enqueue_job: true },
+});
+
+interface Queued {
+  readonly state: string;
+  readonly attempts: readonly { readonly outcome: string }[];
+}
+
+/** Queues a test mail. @returns its id. */
+async function queue(api: Api, server: SmtpTestServer, recipient: string): Promise<string> {
+  const { body } = await api.test(mailFor(server, recipient));
+  const detail = body.detail as { readonly queued?: boolean; readonly mail_id?: string } | undefined;
+  expect([body.result.value, detail?.queued]).toEqual([true, true]);
+  return detail?.mail_id ?? "";
+}
+
+/** Asks until a mail is in this state; the time limit of the test bounds it. */
+async function until(api: Api, id: string, state: string): Promise<Queued> {
+  for (;;) {
+    const { body } = await api.call<Queued>("GET", `/mail/${id}`);
+    if (body.result.value?.state === state) return body.result.value;
+  }
+}
+
+describe("without a queue", () => {
+  let worker: WorkerSealpost;
+  let api: Api;
+  afterAll(() => worker[Symbol.asyncDispose]());
+
+  test("the request that queued a mail sends it after its answer, and takes leave of the server", async () => {
+    worker = await startWorker(bindings);
+    api = await worker.logIn();
+    await using server = await startSmtpServer();
+    const mail = await until(api, await queue(api, server, "b@example.net"), "sent");
+    expect(mail.attempts).toMatchObject([{ outcome: "sent" }]);
+    expect(server.mails.map(({ recipients }) => recipients)).toEqual([["b@example.net"]]);
+    await server.closed();
+    expect(server.connections[0]?.commands.at(-1)).toBe("QUIT");
+  });
+
+  test("what another has queued is found by the trigger of each minute", async () => {
+    await using server = await startSmtpServer();
+    const env = { SEALPOST_DATABASE_URL: database.url, SEALPOST_KEYS: bindings.SEALPOST_KEYS };
+    await using local = await openLocal(parseConfig(env));
+    await api.save("found", { ...mailFor(server, ""), recipient: undefined });
+    const to = [{ name: "", address: "c@example.net" }];
+    const result = await local.services.submit("found", { to, subject: "Found", text: "Found\n" });
+    expect(result.state).toBe("queued");
+    expect(server.mails).toHaveLength(0);
+    await worker.runScheduled(EACH_MINUTE);
+    expect(server.mails).toHaveLength(1);
+  });
+
+  test("the next try is the trigger's, or that of whoever asks for it", async () => {
+    await using server = await startSmtpServer({ script: { rcpt: reply("450 4.2.0 Try again in 1 hour") } });
+    const id = await queue(api, server, "d@example.net");
+    await until(api, id, "deferred");
+    server.script("rcpt", undefined);
+    await worker.runScheduled(EACH_MINUTE);
+    expect(server.mails).toHaveLength(0);
+    expect((await api.call("POST", `/mail/${id}/retry`)).status).toBe(200);
+    expect((await until(api, id, "sent")).attempts).toHaveLength(2);
+    expect(server.mails).toHaveLength(1);
+  });
+
+  test(`${AT_ONCE} requests that queue at once and triggers beside them send each mail once`, async () => {
+    await using server = await startSmtpServer();
+    const recipients = Array.from({ length: AT_ONCE }, (_, at) => `you${at}@example.net`).sort();
+    const queueing = Promise.all(recipients.map((recipient) => queue(api, server, recipient)));
+    await Promise.all([worker.runScheduled(EACH_MINUTE), worker.runScheduled(EACH_MINUTE), queueing]);
+    for (const id of await queueing) await until(api, id, "sent");
+    expect(server.mails.flatMap((mail) => mail.recipients).sort()).toEqual(recipients);
+  });
+});
+
+describe("with a queue", () => {
+  const withQueue = { ...bindings, SEALPOST_WAKE: "cloudflare" };
+
+  test("its consumer sends, and sends again when the next try is due, without a trigger", async () => {
+    await using worker = await startWorker(withQueue, [], { services: QUEUES });
+    const api = await worker.logIn();
+    await using server = await startSmtpServer({
+      script: { rcpt: reply("450 4.2.0 Try again in 1 second") },
+    });
+    const id = await queue(api, server, "e@example.net");
+    await until(api, id, "deferred");
+    server.script("rcpt", undefined);
+    expect((await until(api, id, "sent")).attempts.map(({ outcome }) => outcome)).toEqual([
+      "not-sent",
+      "sent",
+    ]);
+    expect(server.mails).toHaveLength(1);
+  });
+
+  test("that takes nothing, a mail is answered as queued, and the trigger finds it", async () => {
+    // A service that has no such method.
+    const serviceBindings = { WAKES: () => new Response(null, { status: 500 }) };
+    await using worker = await startWorker(withQueue, [], { services: { serviceBindings } });
+    const api = await worker.logIn();
+    await using server = await startSmtpServer();
+    const id = await queue(api, server, "f@example.net");
+    expect((await api.call<Queued>("GET", `/mail/${id}`)).body.result.value?.attempts).toEqual([]);
+    await worker.runScheduled(EACH_MINUTE);
+    expect(server.mails).toHaveLength(1);
+    expect(worker.lines.some((line) => line.includes("No wake for mail"))).toBe(true);
+  });
+});
+
+test("the example of wrangler.jsonc is the queue that is tested with", async () => {
+  const text = await Bun.file(join(import.meta.dir, "..", "..", "..", "wrangler.jsonc")).text();
+  const [, example = ""] = /^ {2}\/\/ "queues": ([\s\S]*?^ {2}\/\/ \}),$/m.exec(text) ?? [];
+  const { producers, consumers } = Bun.JSONC.parse(example.replaceAll(/^ *\/\//gm, "")) as {
+    readonly [K in "producers" | "consumers"]: readonly Readonly<Record<string, unknown>>[];
+  };
+  const name = QUEUES.queueProducers.WAKES.queueName;
+  const { maxBatchSize, maxBatchTimeout, maxRetries } = QUEUES.queueConsumers["sealpost-wakes"];
+  expect(producers).toEqual([{ queue: name, binding: "WAKES" }]);
+  const limits = {
+    max_batch_size: maxBatchSize,
+    max_batch_timeout: maxBatchTimeout,
+    max_retries: maxRetries,
+  };
+  expect(consumers).toEqual([{ queue: name, ...limits }]);
+});

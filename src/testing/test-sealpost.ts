@@ -44,6 +44,11 @@ export interface TestSealpost extends AsyncDisposable {
   readonly sent: readonly SentMail[];
   /** Has the next mails fail. */
   fail(fault: Fault): void;
+  /**
+   * Sends the queued mail that is due by the test's clock, and resolves when none is; nothing sends it before. A mail
+   * that failed is due again when the clock was moved on: at most 5 s after the first time, an hour after many.
+   */
+  drain(): Promise<void>;
   /** Resolves when what goes on after answers is done, such as handlers of events; after five seconds in any case. */
   settled(): Promise<void>;
   /** A request in the admin's name; a `json` body makes it a POST. */
@@ -51,6 +56,8 @@ export interface TestSealpost extends AsyncDisposable {
 }
 
 const ADMIN = { username: "admin", realm: "" };
+/** No time is too short for a mail. */
+const FOREVER = { endsMs: Number.POSITIVE_INFINITY, mailMs: 0 };
 /** Nobody guesses here: the least that scrypt takes. */
 const CHEAP = { ln: 1, r: 1, p: 1 };
 
@@ -107,6 +114,7 @@ export async function testSealpost(options: TestSealpostOptions = {}): Promise<T
     clock,
     sent,
     fail: memory.fail,
+    drain: () => services.drain({ ...FOREVER, signal: new AbortController().signal }),
     settled: services.settled,
     request: async (path, init = {}) => app.request(path, withToken(init, token)),
     [Symbol.asyncDispose]: services[Symbol.asyncDispose],

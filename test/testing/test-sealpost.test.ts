@@ -88,3 +88,46 @@ describe("testSealpost()", () => {
     );
   });
 });
+
+describe("drain()", () => {
+  const CODE = { ...MESSAGE, subject: "Queued" };
+  const queue = { queue: true } as const;
+
+  test("sends what is queued, and nothing sends it before", async () => {
+    await using mail = await withMain();
+    expect((await mail.submit("main", CODE, queue)).state).toBe("queued");
+    expect(mail.sent).toHaveLength(0);
+    await mail.drain();
+    expect(mail.sent).toMatchObject([{ recipient: "ann@example.net", message: { subject: "Queued" } }]);
+    await mail.drain();
+    expect(mail.sent).toHaveLength(1);
+  });
+
+  test("tries again what failed when the clock has moved on", async () => {
+    await using mail = await withMain();
+    await mail.submit("main", CODE, queue);
+    mail.fail({ phase: "recipient", code: "rate_limited", retryable: true });
+    await mail.drain();
+    mail.clock.advance({ seconds: 5 });
+    await mail.drain();
+    expect(mail.sent).toHaveLength(1);
+  });
+
+  test("does not send what has expired by the test's clock", async () => {
+    await using mail = await withMain();
+    const expiresAt = new Date(mail.clock.now().getTime() + 60_000);
+    await mail.submit("main", CODE, { ...queue, expiresAt });
+    mail.clock.advance({ seconds: 61 });
+    await mail.drain();
+    expect(mail.sent).toHaveLength(0);
+    const answer = await mail.request("/mail/");
+    expect(await answer.json()).toMatchObject({ result: { value: { mails: [{ state: "expired" }] } } });
+  });
+
+  test("sends all of many", async () => {
+    await using mail = await withMain();
+    await Promise.all(Array.from({ length: 50 }, () => mail.submit("main", CODE, queue)));
+    await mail.drain();
+    expect(mail.sent).toHaveLength(50);
+  });
+});

@@ -1,8 +1,14 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { decode } from "hono/jwt";
 import { createSealpost, type Sealpost, type SealpostOptions } from "sealpost";
 import { openDrivers } from "sealpost/bun";
 import { CHEAP } from "./fixtures/instance.ts";
+import { temporaryFolder } from "./fixtures/process/folder.ts";
+import type { Misbehaviour } from "./fixtures/smtp/misbehaviour.ts";
+import { startSmtpServer } from "./fixtures/smtp/server.ts";
+
+const folder = temporaryFolder();
+afterAll(() => folder[Symbol.dispose]());
 
 const ADMIN = { username: "admin", password: "correct horse" };
 
@@ -100,3 +106,98 @@ test("start() may be called again", async () => {
   await sealpost.start();
   expect((await sealpost.app.request("/readyz")).status).toBe(200);
 });
+
+describe("queued mail of a host app", () => {
+  const TO = [{ name: "", address: "ann@example.net" }];
+  const MESSAGE = { to: TO, subject: "Queued", text: "Queued\n" };
+
+  async function startOn(port: number, options: Partial<SealpostOptions> = {}): Promise<Sealpost> {
+    const sealpost = await start(options);
+    await sealpost.makeFirstAdmin(ADMIN);
+    const body = new URLSearchParams({
+      server: `127.0.0.1:${port}`,
+      sender: "a@example.org",
+      enqueue_job: "1",
+    });
+    const headers = { Authorization: await logIn(sealpost) };
+    const saved = await sealpost.app.request("/smtpserver/main", { method: "POST", body, headers });
+    expect(saved.status).toBe(200);
+    return sealpost;
+  }
+
+  test("is sent by the worker that start() begins", async () => {
+    const arrived = Promise.withResolvers<void>();
+    await using server = await startSmtpServer({ script: { body: telling(arrived.resolve) } });
+    await using sealpost = await startOn(server.port);
+    await sealpost.start();
+    expect((await sealpost.submit("main", MESSAGE)).state).toBe("queued");
+    await arrived.promise;
+    expect(server.mails).toHaveLength(1);
+  });
+
+  test("is recorded before the end, when the instance is disposed of while it is in flight", async () => {
+    const arrived = Promise.withResolvers<() => void>();
+    await using server = await startSmtpServer({
+      script: { body: (_peer, answer) => arrived.resolve(answer) },
+    });
+    const drivers = await openDrivers({ databaseUrl: `file:${folder.path}/in-flight.db` });
+    const sealpost = await startOn(server.port, drivers);
+    const result = await sealpost.submit("main", MESSAGE);
+    const answer = await arrived.promise;
+    const disposing = sealpost[Symbol.asyncDispose]();
+    answer();
+    await disposing;
+    expect(server.mails).toHaveLength(1);
+    await using next = await start({
+      ...(await openDrivers({ databaseUrl: `file:${folder.path}/in-flight.db` })),
+      worker: false,
+    });
+    const mailId = result.state === "queued" ? result.mailId : "";
+    const { value } = (await read(next, `/mail/${mailId}`, await logIn(next))).result;
+    expect(value).toMatchObject({ state: "sent", attempts: [{ outcome: "sent" }] });
+  });
+
+  test("waits for drain() where there is no worker", async () => {
+    await using server = await startSmtpServer();
+    await using sealpost = await startOn(server.port, { worker: false });
+    await sealpost.submit("main", MESSAGE);
+    await sealpost.drain({ timeMs: 0 });
+    await sealpost.drain({ signal: AbortSignal.abort() });
+    expect(server.mails).toHaveLength(0);
+    await sealpost.drain();
+    expect(server.mails).toHaveLength(1);
+  });
+
+  test("is kept as long as mailDays says", async () => {
+    const now = { current: new Date("2026-06-01T12:00:00Z") };
+    const { platform, ...drivers } = await openDrivers({ databaseUrl: ":memory:" });
+    const moved = { ...drivers, platform: { ...platform, now: () => now.current } };
+    await using server = await startSmtpServer();
+    await using sealpost = await startOn(server.port, {
+      ...moved,
+      worker: false,
+      mailDays: 2,
+      tokenSeconds: 604_800,
+    });
+    const token = await logIn(sealpost);
+    await sealpost.submit("main", MESSAGE);
+    await sealpost.drain();
+    const count = async () => {
+      await sealpost.prune();
+      const { value } = (await read(sealpost, "/mail/", token)).result;
+      return (value as { readonly count: number }).count;
+    };
+    now.current = new Date("2026-06-03T11:00:00Z");
+    expect(await count()).toBe(1);
+    now.current = new Date("2026-06-03T13:00:00Z");
+    expect(await count()).toBe(0);
+  });
+});
+
+/** Answers, and says so. */
+function telling(arrived: () => void): Misbehaviour {
+  return (_peer, answer) => {
+    answer();
+    arrived();
+  };
+}

@@ -1,0 +1,26 @@
+import { definePlugin } from "sealpost";
+import * as v from "valibot";
+import { createGatewayRepository } from "./gateways.ts";
+import migration from "./migrations/0001_gateways.sql" with { type: "text" };
+import { gatewayRoutes } from "./routes.ts";
+import { createSend, createSms, serversOf } from "./sms.ts";
+import { gateway } from "./tables.ts";
+
+/** Short messages through gateways that take mail. */
+export const smsGateway = definePlugin({
+  name: "sms-gateway",
+  options: v.object({}),
+  tables: { gateway },
+  migrations: [{ name: "0001_gateways", sql: migration }],
+  actions: { smsgateway_read: "List SMS gateways", smsgateway_write: "Change and test SMS gateways" },
+  provides: ["sms"],
+  setup(ctx) {
+    const gateways = createGatewayRepository(ctx.store);
+    const send = createSend(ctx);
+    return {
+      routes: gatewayRoutes({ ctx, gateways, send }),
+      provides: { sms: createSms({ ctx, gateways, send }) },
+      servers: async () => (await gateways.list()).flatMap(serversOf),
+    };
+  },
+});

@@ -1,0 +1,102 @@
+/** Rewrites a phone number. */
+export type Rewrite = (phone: string) => string;
+
+/** Numbers are shorter (E.164 has 15 digits); what the bounds below allow is quick on so many characters. */
+export const MOST_PHONE_CHARACTERS = 40;
+const MOST_CHARACTERS = 200;
+/**
+ * How often a pattern may leave open how it fits: `*`, `+`, `?`, `{2,}` and `|`. A matcher that backtracks tries at most
+ * (length of the number) to the power of this, from each of its characters: 40⁴/6, under half a million short steps.
+ */
+const MOST_CHOICES = 3;
+const MOST_GROUP = 9;
+
+/** `/pattern/replacement/`: the pattern ends at the last slash but one. */
+const FORM = /^\/(.*)\/(.*)\/$/s;
+/** One piece of a pattern; what is not among them is not understood. */
+const PIECES: readonly (readonly [kind: Kind, piece: RegExp])[] = [
+  ["escape", /\\[dDsSwW.^$*+?()[\]{}|/\\-]/y],
+  ["class", /\[\^?(?:\\[dDsSwW.^$*+?()[\]{}|/\\-]|[^\\\][])+\]/y],
+  ["open", /\((?:\?:|(?!\?))/y],
+  ["close", /\)/y],
+  ["or", /\|/y],
+  ["exact", /\{\d{1,2}\}/y],
+  ["repeat", /(?:[*+?]|\{\d{1,2},(?:\d{1,2})?\})\??/y],
+  ["anchor", /[\^$]/y],
+  ["literal", /[^\\[\](){}|*+?^$]/y],
+];
+type Kind = "escape" | "class" | "open" | "close" | "or" | "exact" | "repeat" | "anchor" | "literal";
+
+/**
+ * Reads a rewriting rule such as `/^0/+49/`, applied to every match. `\1` to `\9` in the replacement stand for groups.
+ * Patterns that could take long are refused: a group that is repeated, more than three choices, back references, looking
+ * around. So is what is not in that small language.
+ * @returns what is wrong with it, or the rule.
+ */
+export function parseRewrite(text: string): { readonly problem: string } | { readonly rewrite: Rewrite } {
+  const [whole, source = "", replacement = ""] = FORM.exec(text) ?? [];
+  if (whole === undefined) return { problem: "expected /pattern/replacement/" };
+  if (text.length > MOST_CHARACTERS) return { problem: `expected at most ${MOST_CHARACTERS} characters` };
+  const problem = problemOf(source);
+  if (problem !== null) return { problem };
+  const pattern = compile(source);
+  if (pattern === null) return { problem: "the pattern is no regular expression" };
+  const groups = [...source.matchAll(/\\.|\((?!\?)/gs)].filter(([piece]) => piece === "(").length;
+  for (const [, number] of replacement.matchAll(/\\(\d)/g)) {
+    if (Number(number) < 1 || Number(number) > groups) return { problem: `there is no group \\${number}` };
+  }
+  return { rewrite: (phone) => phone.replace(pattern, (...matched) => filled(replacement, matched)) };
+}
+
+function problemOf(source: string): string | null {
+  let [at, choices, open, groups] = [0, 0, 0, 0];
+  let before: Kind | null = null;
+  while (at < source.length) {
+    const next = pieceAt(source, at);
+    if (next === null)
+      return `the pattern is not understood from ${JSON.stringify(source.slice(at, at + 10))}`;
+    const [kind, length] = next;
+    if (kind === "repeat" || kind === "or") choices += 1;
+    if (kind === "repeat" || kind === "exact") {
+      if (before === "close")
+        return "a group that is repeated can take very long; repeat a class such as [0-9]";
+      if (before === null || before === "open" || before === "or" || before === "anchor") {
+        return "there is nothing to repeat before a sign that repeats";
+      }
+      if (before === "repeat" || before === "exact") return "a repetition of a repetition can take very long";
+    }
+    if (kind === "open") [open, groups] = [open + 1, groups + 1];
+    if (kind === "close") open -= 1;
+    if (open < 0) return "a ) has no (";
+    before = kind;
+    at += length;
+  }
+  if (open > 0) return "a ( has no )";
+  if (groups > MOST_GROUP) return `expected at most ${MOST_GROUP} groups`;
+  if (choices > MOST_CHOICES) {
+    return `more than ${MOST_CHOICES} of * + ? {n,m} | can take very long`;
+  }
+  return null;
+}
+
+function pieceAt(source: string, at: number): readonly [Kind, number] | null {
+  for (const [kind, piece] of PIECES) {
+    piece.lastIndex = at;
+    const [found] = piece.exec(source) ?? [];
+    if (found !== undefined) return [kind, found.length];
+  }
+  return null;
+}
+
+function compile(source: string): RegExp | null {
+  try {
+    return new RegExp(source, "g");
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+function filled(replacement: string, matched: readonly unknown[]): string {
+  return replacement.replace(/\\(\d)/g, (_, number: string) => String(matched[Number(number)] ?? ""));
+}

@@ -1,0 +1,178 @@
+import { parseAddress, phoneNumber, render, serverNames, templateText } from "sealpost";
+import * as v from "valibot";
+import type { GatewayInput } from "./gateways.ts";
+import { parseRewrite, type Rewrite } from "./rewrite.ts";
+import type { GatewayRow } from "./tables.ts";
+
+/** What the reference calls the way that is built here. */
+export const MODULE = "privacyidea.lib.smsprovider.SmtpSMSProvider.SmtpSMSProvider";
+/** The reference's tags; `otp` is the whole text of the SMS. */
+const TAGS = ["phone", "otp"];
+const MOST_CHARACTERS = 255;
+const MOST_DESCRIPTION_CHARACTERS = 2_000;
+/** Paths beside those of gateways. */
+const RESERVED = [".", "..", "providers", "option", "send_test_sms"];
+const SAMPLE = { phone: "+491701234567", otp: "123456" };
+// Control characters would reach the header.
+const oneLine = v.check((text: string) => !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(text), "expected one line");
+
+const described = <S extends v.GenericSchema>(schema: S, description: string) =>
+  v.pipe(schema, v.description(description));
+const text = (most: number) =>
+  v.pipe(v.string("expected a text"), v.maxLength(most, `expected at most ${most} characters`));
+const template = templateText(TAGS);
+const regexp = v.pipe(
+  v.string("expected a text"),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed || dataset.value === "") return;
+    const parsed = parseRewrite(dataset.value);
+    if ("problem" in parsed) addIssue({ message: parsed.problem });
+  }),
+);
+const smtpIdentifier = v.pipe(
+  text(MOST_CHARACTERS),
+  v.check((names) => v.is(serverNames, names), "expected names of SMTP servers, comma separated"),
+);
+export const identifierText = v.pipe(
+  text(MOST_CHARACTERS),
+  v.transform((name) => name.normalize("NFC")),
+  oneLine,
+  v.check(
+    (name) => !name.includes("/") && !RESERVED.includes(name) && name.trim() !== "",
+    `expected a name without "/" that is not one of ${RESERVED.join(", ")}`,
+  ),
+);
+
+/** What a gateway is made of, by the reference's names, and what each is for. */
+export const OPTIONS = {
+  MAILTO: {
+    column: "mailto",
+    required: true,
+    fallback: "",
+    schema: v.pipe(template, oneLine),
+    description: "Address that the gateway takes mail at, such as {phone}@sms.example.org",
+  },
+  SUBJECT: {
+    column: "subject",
+    required: false,
+    fallback: "{phone}",
+    schema: v.pipe(template, oneLine),
+    description: "Subject of the mail",
+  },
+  BODY: {
+    column: "body",
+    required: false,
+    fallback: "{otp}",
+    schema: template,
+    description: "Text of the mail; {otp} is the whole text of the SMS",
+  },
+  REGEXP: {
+    column: "regexp",
+    required: false,
+    fallback: "",
+    schema: regexp,
+    description: "/pattern/replacement/ for phone numbers, such as /^0/+49/",
+  },
+  SMTPIDENTIFIER: {
+    column: "smtpidentifier",
+    required: false,
+    fallback: "",
+    schema: smtpIdentifier,
+    description: "SMTP servers, comma separated: the next is used when one is down; empty: default",
+  },
+} as const satisfies Readonly<
+  Record<string, { readonly column: keyof GatewayRow; readonly [key: string]: unknown }>
+>;
+export type OptionName = keyof typeof OPTIONS;
+export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[];
+
+/** Parameters of POST /smsgateway. */
+export const gatewayParams = v.object({
+  name: described(identifierText, "Unique, case-sensitive"),
+  module: v.optional(v.literal(MODULE, `expected ${MODULE}`), MODULE),
+  description: v.optional(text(MOST_DESCRIPTION_CHARACTERS), ""),
+  "option.MAILTO": described(OPTIONS.MAILTO.schema, OPTIONS.MAILTO.description),
+  "option.SUBJECT": v.optional(
+    described(OPTIONS.SUBJECT.schema, OPTIONS.SUBJECT.description),
+    OPTIONS.SUBJECT.fallback,
+  ),
+  "option.BODY": v.optional(described(OPTIONS.BODY.schema, OPTIONS.BODY.description), OPTIONS.BODY.fallback),
+  "option.REGEXP": v.optional(described(OPTIONS.REGEXP.schema, OPTIONS.REGEXP.description), ""),
+  "option.SMTPIDENTIFIER": v.optional(
+    described(OPTIONS.SMTPIDENTIFIER.schema, OPTIONS.SMTPIDENTIFIER.description),
+    "",
+  ),
+});
+
+export function toGateway(params: v.InferOutput<typeof gatewayParams>): GatewayInput {
+  return {
+    identifier: params.name,
+    description: params.description,
+    mailto: params["option.MAILTO"],
+    subject: params["option.SUBJECT"],
+    body: params["option.BODY"],
+    regexp: params["option.REGEXP"],
+    smtpidentifier: params["option.SMTPIDENTIFIER"],
+  };
+}
+
+/** Whether a number of the usual form gets an address. */
+export function reachesAnybody({ mailto, regexp: rule }: Pick<GatewayInput, "mailto" | "regexp">): boolean {
+  const phone = rewriteOf(rule)(SAMPLE.phone);
+  return parseAddress(render(mailto, { ...SAMPLE, phone }, { line: true })) !== null;
+}
+
+/** @throws {TypeError} for a rule that was not checked when it was saved. */
+export function rewriteOf(rule: string): Rewrite {
+  if (rule === "") return (phone) => phone;
+  const parsed = parseRewrite(rule);
+  if ("rewrite" in parsed) return parsed.rewrite;
+  throw new TypeError(`A stored REGEXP is wrong: ${parsed.problem}`);
+}
+
+export const testParams = v.object({
+  name: described(identifierText, "Gateway, as it is saved"),
+  phone: phoneNumber,
+  text: v.optional(text(MOST_CHARACTERS), "This is a test of Sealpost"),
+});
+
+export const keyParams = v.object({
+  id: v.pipe(v.string(), v.regex(/^\d{1,15}$/, "expected the number of a gateway")),
+  key: v.pipe(
+    v.string(),
+    v.transform((key) => key.replace(/^option\./, "")),
+    v.picklist(OPTION_NAMES, `expected one of ${OPTION_NAMES.join(", ")}`),
+  ),
+});
+
+/** One gateway as clients see it. */
+export const gatewayView = v.object({
+  id: v.number(),
+  name: v.string(),
+  providermodule: v.string(),
+  description: v.string(),
+  options: v.record(v.string(), v.string()),
+  headers: v.record(v.string(), v.string()),
+});
+
+export function toGatewayView(row: GatewayRow): v.InferOutput<typeof gatewayView> {
+  const { id, identifier, description } = row;
+  const options = Object.fromEntries(OPTION_NAMES.map((name) => [name, row[OPTIONS[name].column]]));
+  return { id, name: identifier, providermodule: MODULE, description, options, headers: {} };
+}
+
+export const providersView = v.record(
+  v.string(),
+  v.object({
+    options_allowed: v.boolean(),
+    headers_allowed: v.boolean(),
+    parameters: v.record(
+      v.string(),
+      v.object({
+        required: v.boolean(),
+        description: v.string(),
+        values: v.optional(v.array(v.string())),
+      }),
+    ),
+  }),
+);

@@ -1,0 +1,207 @@
+import { describe, expect, test } from "bun:test";
+import PostalMime from "postal-mime";
+import { directory } from "sealpost/plugins/directory";
+import { emailToken } from "sealpost/plugins/email-token";
+import { smsGateway } from "sealpost/plugins/sms-gateway";
+import { testPlugin } from "../../contract/plugin.ts";
+import { type TestInstanceOptions, testInstance } from "../../fixtures/instance.ts";
+
+const MODULE = "privacyidea.lib.smsprovider.SmtpSMSProvider.SmtpSMSProvider";
+const GATEWAY = { name: "default", module: MODULE, "option.MAILTO": "{phone}@sms.example.org" };
+const SERVER = { server: "mail.example.org", sender: "app@example.org" };
+const PHONE = "+49 (170) 123-4567";
+
+testPlugin("sms-gateway", {
+  make: () => smsGateway(),
+  refused: [
+    [() => smsGateway({ server: "main" }), "server"],
+  ],
+  async exercise(instance) {
+    await instance.request("POST", "/smtpserver/default", { json: SERVER });
+    await instance.request("POST", "/smsgateway/", { json: GATEWAY });
+    const text = "the text of this message";
+    const sent = await instance.request("POST", "/smsgateway/send_test_sms", {
+      json: { name: "default", phone: PHONE, text },
+    });
+    expect(sent.value).toBe(true);
+    return [text];
+  },
+});
+
+async function started(options: TestInstanceOptions = {}) {
+  const instance = await testInstance({ plugins: [smsGateway()], ...options });
+  await instance.request("POST", "/smtpserver/default", { json: SERVER });
+  return {
+    ...instance,
+    save: (json: object = {}) => instance.request("POST", "/smsgateway", { json: { ...GATEWAY, ...json } }),
+    test: (json: object = {}, headers = {}) =>
+      instance.request("POST", "/smsgateway/send_test_sms", {
+        json: { name: "default", phone: PHONE, ...json },
+        headers,
+      }),
+    mail: async () => PostalMime.parse(instance.sent.at(-1)?.bytes ?? new Uint8Array()),
+    [Symbol.asyncDispose]: instance[Symbol.asyncDispose],
+  };
+}
+
+describe("POST /smsgateway", () => {
+  test("creates and replaces a gateway, whose number stays", async () => {
+    await using it = await started();
+    const { value: id } = await it.save();
+    await it.save({ name: "other" });
+    expect((await it.save({ description: "new", "option.REGEXP": "/^\\+//" })).value).toBe(id);
+    const options = {
+      MAILTO: "{phone}@sms.example.org",
+      SUBJECT: "{phone}",
+      BODY: "{otp}",
+      REGEXP: "/^\\+//",
+      SMTPIDENTIFIER: "",
+    };
+    const view = { id, name: "default", providermodule: MODULE, description: "new", options, headers: {} };
+    expect((await it.request("GET", `/smsgateway/${id}`)).value).toEqual([view]);
+    expect((await it.request("GET", "/smsgateway/default")).value).toEqual([view]);
+    const { value } = await it.request("GET", "/smsgateway/");
+    expect((value as { name: string }[]).map(({ name }) => name)).toEqual(["default", "other"]);
+  });
+
+  test.each([
+    [{ "option.MAILTO": "" }, "ERR905: Missing parameter: option.MAILTO"],
+    [{ "option.MAILTO": "{phone}" }, "option.MAILTO: a number such as +491701234567 makes no mail address"],
+    [{ "option.MAILTO": "{phone}@a.org, b@c.org" }, "option.MAILTO"],
+    [{ "option.MAILTO": "{fone}@a.org" }, "option.MAILTO: there is no tag {fone}"],
+    [{ "option.SUBJECT": "a\nb" }, "option.SUBJECT: expected one line"],
+    [{ "option.BODY": "{otp.length}" }, "option.BODY: a single { is written {{"],
+    [{ "option.REGEXP": "/(0+)+/x/" }, "option.REGEXP: a group that is repeated"],
+    [{ "option.REGEXP": "/.*//" }, "option.MAILTO: a number such as"],
+    [{ "option.REGEX": "/0/1/" }, "option.REGEX: expected option.MAILTO, option.SUBJECT"],
+    [{ "header.X-Key": "1" }, "header.X-Key: expected option.MAILTO"],
+    [{ module: "HttpSMSProvider" }, "module: expected privacyidea"],
+    [{ name: "providers" }, "name: expected a name"],
+  ])("refuses %j and says why", async (json, problem) => {
+    await using it = await started();
+    const { status, error } = await it.save(json);
+    expect([status, error?.code]).toEqual([400, 905]);
+    expect(error?.message).toContain(problem);
+    expect((await it.request("GET", "/smsgateway/")).value).toEqual([]);
+  });
+
+  test("warns of an SMTP server that there is not, and the server says who uses it", async () => {
+    await using it = await started();
+    const { detail } = await it.save({ "option.SMTPIDENTIFIER": "default, spare" });
+    expect(detail).toEqual({ warnings: ["There is no SMTP server spare"] });
+    const deleted = await it.request("DELETE", "/smtpserver/default");
+    expect(deleted.detail).toEqual({ used_by: ["sms-gateway"] });
+    const { value } = await it.request("GET", "/smsgateway/providers");
+    expect(value).toMatchObject({ [MODULE]: { parameters: { SMTPIDENTIFIER: { values: [] } } } });
+  });
+});
+
+describe("DELETE /smsgateway", () => {
+  test("deletes a gateway by its name, and 404 is what there is not", async () => {
+    await using it = await started();
+    const { value: id } = await it.save();
+    expect((await it.request("DELETE", "/smsgateway/default")).value).toBe(id);
+    const again = await it.request("DELETE", "/smsgateway/default");
+    expect([again.status, again.error?.code]).toEqual([404, 601]);
+    expect((await it.request("GET", `/smsgateway/${id}`)).status).toBe(404);
+  });
+
+  test("gives an option its default, but for one that is needed", async () => {
+    await using it = await started();
+    const { value: id } = await it.save({ "option.SUBJECT": "SMS" });
+    expect((await it.request("DELETE", `/smsgateway/option/${id}/SUBJECT`)).value).toBe(true);
+    const { value } = await it.request("GET", `/smsgateway/${id}`);
+    expect(value).toMatchObject([{ options: { SUBJECT: "{phone}" } }]);
+    expect((await it.request("DELETE", `/smsgateway/option/${id}/MAILTO`)).error?.code).toBe(905);
+    expect((await it.request("DELETE", "/smsgateway/option/99/BODY")).status).toBe(404);
+  });
+});
+
+describe("POST /smsgateway/send_test_sms", () => {
+  test("sends the mail that the gateway makes an SMS of, and says where it went", async () => {
+    await using it = await started();
+    await it.save({
+      "option.SUBJECT": "SMS {phone}",
+      "option.BODY": "<{otp}>",
+      "option.REGEXP": "/^\\+/00/",
+    });
+    const { value, detail } = await it.test({ text: "Hi {phone} & you" });
+    expect([value, detail?.recipient]).toEqual([true, "00491701234567@sms.example.org"]);
+    expect(detail?.delivery).toMatchObject({ outcome: "sent", accepted: ["00491701234567@sms.example.org"] });
+    const mail = await it.mail();
+    expect([mail.subject, mail.text?.trim(), mail.html]).toEqual([
+      "SMS 00491701234567",
+      "<Hi {phone} & you>",
+      undefined,
+    ]);
+  });
+
+  test("tells what went wrong, as the test of a definition does", async () => {
+    await using it = await started();
+    await it.save({ "option.SMTPIDENTIFIER": "nowhere" });
+    const { value, detail } = await it.test();
+    const delivery = { phase: "policy", code: "server_unknown", hint: "There is no definition of that name" };
+    expect([value, detail]).toMatchObject([false, { delivery }]);
+    expect((await it.test({ name: "none" })).status).toBe(404);
+    await it.save({ "option.MAILTO": "x{phone}@sms.example.org" });
+    expect((await it.test({ phone: "7" })).detail).toEqual({ code: "phone_unusable" });
+    expect((await it.test({ phone: "1@evil.org" })).error?.message).toContain(
+      "phone: expected a phone number",
+    );
+  });
+
+  test("sends one SMS for one Idempotency-Key", async () => {
+    await using it = await started();
+    await it.save();
+    const answers = [
+      await it.test({}, { "Idempotency-Key": "k" }),
+      await it.test({}, { "Idempotency-Key": "k" }),
+    ];
+    expect(answers.map(({ value }) => value)).toEqual([true, true]);
+    expect(it.sent).toHaveLength(1);
+  });
+});
+
+describe("tokens of type sms", () => {
+  async function withTokens() {
+    const it = await started({ plugins: [smsGateway(), directory(), emailToken()] });
+    await it.request("POST", "/user/", { json: { username: "ann", phone: PHONE } });
+    const token = { type: "sms", user: "ann", dynamic_phone: true, pin: "1234" };
+    const enrol = (json: object = {}) => it.request("POST", "/token/init", { json: { ...token, ...json } });
+    const check = (json: object) =>
+      it.request("POST", "/validate/check", { json: { user: "ann", ...json }, token: null });
+    return { ...it, enrol, check };
+  }
+
+  test("go from the PIN to the gateway's mail, and back with the code in it to ACCEPT", async () => {
+    await using it = await withTokens();
+    await it.save();
+    expect(String((await it.enrol()).detail?.serial)).toMatch(/^PISM[0-9A-F]{8}$/);
+    const asked = await it.check({ pass: "1234" });
+    expect(asked.body.result.authentication).toBe("CHALLENGE");
+    expect(asked.detail?.message).toBe("Please enter the code that was sent by SMS");
+    expect(it.sent[0]?.recipient).toBe("+491701234567@sms.example.org");
+    const [code = ""] = /\d{6}/.exec((await it.mail()).text ?? "") ?? [];
+    const transaction_id = asked.detail?.transaction_id;
+    expect((await it.check({ pass: code, transaction_id })).body.result.authentication).toBe("ACCEPT");
+  });
+
+  test("tell an admin why nothing was sent, and nobody else", async () => {
+    await using it = await withTokens();
+    await it.enrol();
+    const anybody = await it.check({ pass: "1234" });
+    expect([anybody.value, anybody.body.result.authentication]).toEqual([false, "REJECT"]);
+    expect(anybody.text).not.toContain("gateway_unknown");
+    const triggered = await it.request("POST", "/validate/triggerchallenge", { json: { user: "ann" } });
+    expect(triggered).toMatchObject({ value: 0, detail: { failures: [{ code: "gateway_unknown" }] } });
+  });
+
+  test("need somebody who sends SMS, and a phone", async () => {
+    await using it = await withTokens();
+    const problem = async (json: object) => (await it.enrol(json)).error?.message;
+    expect(await problem({ dynamic_phone: false })).toBe("ERR905: Missing parameter: phone");
+    await using without = await testInstance({ plugins: [emailToken()] });
+    const refused = await without.request("POST", "/token/init", { json: { type: "sms", phone: PHONE } });
+    expect(refused.error?.message).toContain("type: there is nobody here who sends SMS");
+  });
+});

@@ -1,0 +1,40 @@
+import { expect, test } from "bun:test";
+import { sqldPath, startSqld } from "../../src/entry/workers-sqld.ts";
+import { temporaryFolder } from "../fixtures/process/folder.ts";
+import { startSmtpServer } from "../fixtures/smtp/server.ts";
+import { arrivals, queueMany, reader, saveServer, startFleet } from "./fixtures/queue-fleet.ts";
+import { queueInstance } from "./fixtures/queue-instance.ts";
+
+const MAILS = process.env.LONG_TESTS === "1" ? 3_000 : 300;
+const LONGEST_MS = 120_000;
+const hasSqld = sqldPath() !== null;
+if (!hasSqld) console.warn("skipped: npm has no libSQL server for this machine");
+
+test.skipIf(!hasSqld)(
+  `two workers on one libSQL server send ${MAILS} mails once each, while more are queued`,
+  async () => {
+    using folder = temporaryFolder();
+    await using sqld = await startSqld({ folder: `${folder.path}/database` });
+    await using server = await startSmtpServer();
+    await using services = await queueInstance(sqld.url);
+    await using outbox = reader(sqld.url);
+    await saveServer(services, server, 10);
+    await using fleet = await startFleet(sqld.url, 2);
+    const startMs = performance.now();
+    // Three processes write at the same time.
+    await queueMany(services, MAILS, () => ({}));
+    while ((await outbox.pending()) > 0) {
+      if (performance.now() - startMs > LONGEST_MS - 20_000) throw new Error("The mails have not ended");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
+    expect(await fleet.end()).toEqual([0, 0]);
+    const ended = await outbox.ended();
+    expect(ended).toHaveLength(MAILS);
+    expect(ended.filter(({ state, outcomes }) => state !== "sent" || outcomes !== "sent")).toEqual([]);
+    expect(server.mails).toHaveLength(MAILS);
+    expect(arrivals(server).size).toBe(MAILS);
+    console.info(`${MAILS} mails by two processes on a libSQL server in ${seconds} s`);
+  },
+  LONGEST_MS,
+);

@@ -19,8 +19,10 @@ export interface Instance extends AsyncDisposable {
   readonly admin: Api;
   /** Adds an admin by the command line, and logs in as him. */
   addAdmin(username: string, password: string): Promise<Api>;
-  /** Ends it, and starts another with the same settings over the same data. */
-  restart(): Promise<Instance>;
+  /** Ends it, as its owner would or without a word, and starts another with the same settings over the same data. */
+  restart(how?: "killed"): Promise<Instance>;
+  /** Pulls the cron trigger of each minute, where there is one; a server sends by itself. */
+  trigger(): Promise<void>;
 }
 
 /** Where flows run. */

@@ -6,6 +6,7 @@ import { FAILURES } from "./failures.ts";
 import { LOAD } from "./load.ts";
 import { MAIL } from "./mail.ts";
 import { POLICIES } from "./policies.ts";
+import { QUEUE } from "./queue.ts";
 
 /** All that has to hold on every runtime, in the order of the table. */
 export const FLOWS: readonly Flow[] = [
@@ -13,6 +14,7 @@ export const FLOWS: readonly Flow[] = [
   ...DEFINITIONS,
   ...MAIL,
   ...FAILURES,
+  ...QUEUE,
   ...CERTIFICATES,
   ...POLICIES,
   ...LOAD,

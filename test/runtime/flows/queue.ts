@@ -1,0 +1,185 @@
+import { expect } from "bun:test";
+import { type Answer, type Api, request } from "../../fixtures/process/api.ts";
+import { close, type Misbehaviour, reply } from "../../fixtures/smtp/misbehaviour.ts";
+import { type SmtpTestServer, startSmtpServer } from "../../fixtures/smtp/server.ts";
+import type { Flow, Instance } from "../flow.ts";
+
+const SENDER = "a@example.org";
+const AT_ONCE = 50;
+const CONFLICT = 409;
+/** Nobody tries again by himself while a test lasts. */
+const NOT_SOON = reply("450 4.2.0 Try again in 1 hour");
+
+interface MailRecord {
+  readonly id: string;
+  readonly state: string;
+  readonly message_id: string;
+  readonly attempts: readonly { readonly outcome: string; readonly code: string | null }[];
+}
+
+export const QUEUE: readonly Flow[] = [
+  {
+    claim: "a test mail that is queued is answered with its id, arrives, and is recorded without its content",
+    async run({ admin }) {
+      await using smtp = await startSmtpServer();
+      const id = await queue(admin, smtp, "queued@example.net");
+      const record = await until(admin, id, "sent");
+      expect(record.attempts).toMatchObject([{ outcome: "sent", code: null }]);
+      expect(smtp.mails).toMatchObject([{ from: SENDER, recipients: ["queued@example.net"] }]);
+      const text = new TextDecoder().decode(smtp.mails[0]?.bytes);
+      expect(text).toContain(`\r\nMessage-ID: ${record.message_id}\r\n`);
+      expect(JSON.stringify(record)).not.toContain("Test Email");
+    },
+  },
+  {
+    claim: "a mail to a server that is down goes out by itself when it is up again",
+    run: waitsForServer,
+    except: {
+      workerd: {
+        because: "workerd has no worker that goes on: the cron trigger of each minute sends what is due",
+        run: waitsForServer,
+      },
+    },
+  },
+  {
+    claim: "the same Idempotency-Key queues once and has the same answer; with another content it is 409",
+    async run({ admin, origin }) {
+      await using smtp = await startSmtpServer();
+      const key = crypto.randomUUID();
+      const recipient = "once@example.net";
+      const first = await send(origin, admin, key, mailFor(smtp, recipient));
+      expect(await send(origin, admin, key, mailFor(smtp, recipient))).toEqual({
+        ...first,
+        body: expect.objectContaining({ result: first.body.result, detail: first.body.detail }),
+      });
+      await until(admin, idOf(first), "sent");
+      expect((await send(origin, admin, key, mailFor(smtp, "other@example.net"))).status).toBe(CONFLICT);
+      expect(smtp.mails.flatMap(({ recipients }) => recipients)).toEqual([recipient]);
+    },
+  },
+  {
+    claim: "a mail that waits goes out at once when it is retried, and never when it is cancelled",
+    async run({ admin }) {
+      await using smtp = await startSmtpServer({ script: { rcpt: NOT_SOON } });
+      const [retried, cancelled] = [await wait(admin, smtp), await wait(admin, smtp)];
+      smtp.script("rcpt", undefined);
+      expect((await admin.call("POST", `/mail/${cancelled}/cancel`)).status).toBe(200);
+      expect((await admin.call("POST", `/mail/${retried}/retry`)).status).toBe(200);
+      expect((await until(admin, retried, "sent")).attempts).toHaveLength(2);
+      expect((await admin.call("POST", `/mail/${cancelled}/retry`)).status).toBe(CONFLICT);
+      expect((await until(admin, cancelled, "cancelled")).attempts).toHaveLength(1);
+      expect(smtp.mails).toHaveLength(1);
+    },
+  },
+  {
+    claim: `${AT_ONCE} mails that are queued at once all arrive, once each`,
+    setup: "alone",
+    async run({ admin }) {
+      await using smtp = await startSmtpServer();
+      const recipients = Array.from({ length: AT_ONCE }, (_, at) => `you${at}@example.net`).sort();
+      const ids = await Promise.all(recipients.map((recipient) => queue(admin, smtp, recipient)));
+      for (const id of ids) await until(admin, id, "sent");
+      expect(smtp.mails.flatMap((mail) => mail.recipients).sort()).toEqual(recipients);
+    },
+  },
+  ...([undefined, "killed"] as const).map(
+    (how): Flow => ({
+      claim: `a mail that waits is still there when the server was ${how ?? "stopped"} and started again`,
+      setup: "alone",
+      async run(instance) {
+        await using smtp = await startSmtpServer({ script: { rcpt: NOT_SOON } });
+        const id = await wait(instance.admin, smtp);
+        await using next = await instance.restart(how);
+        const before = await until(next.admin, id, "deferred");
+        smtp.script("rcpt", undefined);
+        await next.admin.call("POST", `/mail/${id}/retry`);
+        const after = await until(next.admin, id, "sent");
+        expect(after).toMatchObject({ message_id: before.message_id, attempts: [{}, { outcome: "sent" }] });
+        expect(smtp.mails).toHaveLength(1);
+      },
+    }),
+  ),
+  {
+    claim: "a stop lets the queued mail in flight end, and it is sent once",
+    setup: "alone",
+    async run({ admin, restart }) {
+      const arrived = Promise.withResolvers<() => void>();
+      const hold: Misbehaviour = (_peer, answer) => arrived.resolve(answer);
+      await using smtp = await startSmtpServer({ script: { body: hold } });
+      const id = await queue(admin, smtp, "in-flight@example.net");
+      const answer = await arrived.promise;
+      const restarting = restart();
+      answer();
+      await using next = await restarting;
+      expect((await until(next.admin, id, "sent")).attempts).toHaveLength(1);
+      expect(smtp.mails).toHaveLength(1);
+    },
+    except: {
+      workerd: {
+        because:
+          "workerd on this machine ends in the middle of an event; the end of its lease brings the mail back",
+      },
+    },
+  },
+];
+
+async function waitsForServer(instance: Instance): Promise<void> {
+  const { admin, trigger } = instance;
+  await using smtp = await startSmtpServer({ script: { connect: close() } });
+  const id = await queue(admin, smtp, "patient@example.net");
+  await until(admin, id, "deferred");
+  smtp.script("connect", undefined);
+  // The first wait is five seconds at most.
+  const { attempts } = await until(admin, id, "sent", trigger);
+  expect(attempts[0]).toMatchObject({ outcome: "not-sent" });
+  expect(attempts.at(-1)).toMatchObject({ outcome: "sent" });
+  expect(smtp.mails).toHaveLength(1);
+}
+
+const mailFor = ({ port }: SmtpTestServer, recipient: string) => {
+  const definition = { server: `127.0.0.1:${port}`, sender: SENDER, timeout: 10, enqueue_job: true };
+  return { ...definition, recipient };
+};
+
+/** Queues a test mail. @returns its id. */
+async function queue(admin: Api, smtp: SmtpTestServer, recipient: string): Promise<string> {
+  return idOf(await admin.test(mailFor(smtp, recipient)));
+}
+
+/** Queues a mail that the server does not want yet. */
+async function wait(admin: Api, smtp: SmtpTestServer): Promise<string> {
+  const id = await queue(admin, smtp, "later@example.net");
+  await until(admin, id, "deferred");
+  return id;
+}
+
+function idOf({ status, body }: Answer<unknown>): string {
+  const detail = body.detail as { readonly queued?: boolean; readonly mail_id?: string } | undefined;
+  expect([status, body.result.value, detail?.queued]).toEqual([200, true, true]);
+  return detail?.mail_id ?? "";
+}
+
+async function send(
+  origin: string,
+  { token }: Api,
+  key: string,
+  mail: ReturnType<typeof mailFor>,
+): Promise<Answer<unknown>> {
+  const headers = { Authorization: token, "Content-Type": "application/json", "Idempotency-Key": key };
+  const init = { method: "POST", headers, body: JSON.stringify(mail) };
+  return request(`${origin}/smtpserver/send_test_email`, init);
+}
+
+/** Asks until a mail is in this state; the time limit of the test bounds it. */
+async function until(
+  admin: Api,
+  id: string,
+  state: string,
+  between: () => Promise<void> = async () => undefined,
+): Promise<MailRecord> {
+  for (;;) {
+    const { body } = await admin.call<MailRecord>("GET", `/mail/${id}`);
+    if (body.result.value?.state === state) return body.result.value;
+    await between();
+  }
+}

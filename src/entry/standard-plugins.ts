@@ -1,5 +1,6 @@
 import { directory } from "sealpost/plugins/directory";
 import { emailToken } from "sealpost/plugins/email-token";
+import { events } from "sealpost/plugins/events";
 import { recovery } from "sealpost/plugins/recovery";
 import { registration } from "sealpost/plugins/registration";
 import { smsGateway } from "sealpost/plugins/sms-gateway";
@@ -10,6 +11,7 @@ export const STANDARD_PLUGINS: readonly Plugin[] = [
   directory(),
   smsGateway(),
   emailToken(),
+  events(),
   recovery(),
   registration(),
 ];

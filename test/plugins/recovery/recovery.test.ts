@@ -5,14 +5,13 @@ import { directory } from "sealpost/plugins/directory";
 import { recovery } from "sealpost/plugins/recovery";
 import * as v from "valibot";
 import { testPlugin } from "../../contract/plugin.ts";
+import { auditRows, deliveredMails } from "../../fixtures/delivered.ts";
 import {
   ANN,
   ANNS_PASSWORD,
   addUser,
-  auditRows,
   codeByMail,
   lastLink,
-  mails,
   NEW_PASSWORD,
   passwordIs,
   recover,
@@ -60,7 +59,7 @@ describe("POST /recover", () => {
   test("mails to the address that the directory has, whatever its letter case", async () => {
     await using instance = await recoveryInstance();
     await recover(instance, { user: "ANN", email: "aNN@Example.NET" });
-    const [mail] = await mails(instance);
+    const [mail] = await deliveredMails(instance);
     expect(mail?.to?.[0]?.address).toBe(ANN.email);
     expect(mail?.from?.address).toBe("accounts@example.org");
     expect(mail?.subject).toBe("Set a new password");
@@ -76,7 +75,7 @@ describe("POST /recover", () => {
     const bad = await recover(instance, given);
     expect({ ...bad.body, time: 0 }).toEqual({ ...good.body, time: 0 });
     expect([...bad.headers.keys()]).toEqual([...good.headers.keys()]);
-    expect(await mails(instance)).toHaveLength(1);
+    expect(await deliveredMails(instance)).toHaveLength(1);
     const rows = await auditRows(instance, "POST /recover");
     expect(rows.map(({ success, info }) => [success, info])).toEqual([
       [1, "a code was made"],
@@ -122,7 +121,7 @@ describe("POST /recover", () => {
   test("makes no link from the Host header: without a base URL it answers alike and mails nobody", async () => {
     await using instance = await recoveryInstance({}, { baseUrl: "" });
     expect((await recover(instance, undefined, { host: "evil.example" })).value).toBe(true);
-    expect(await mails(instance)).toEqual([]);
+    expect(await deliveredMails(instance)).toEqual([]);
     const [row] = await auditRows(instance, "POST /recover");
     expect(row).toMatchObject({ success: 0, info: "no mail: no base URL is set" });
   });
@@ -132,11 +131,11 @@ describe("POST /recover", () => {
     const code =
       [await codeByMail(instance), await codeByMail(instance), await codeByMail(instance)].at(-1) ?? "";
     for (let more = 0; more < 3; more++) expect((await recover(instance)).value).toBe(true);
-    expect(await mails(instance)).toHaveLength(3);
+    expect(await deliveredMails(instance)).toHaveLength(3);
     expect((await reset(instance, code)).value).toBe(true);
     instance.clock.advance(3_600);
     await recover(instance);
-    expect(await mails(instance)).toHaveLength(5);
+    expect(await deliveredMails(instance)).toHaveLength(5);
   });
 
   test("lets nobody use up a user's mails who does not know the address", async () => {
@@ -146,7 +145,7 @@ describe("POST /recover", () => {
     for (let guess = 0; guess < 9; guess++)
       await recover(instance, { user: `guess${guess}`, email: ANN.email });
     await recover(instance);
-    expect(await mails(instance)).toHaveLength(1);
+    expect(await deliveredMails(instance)).toHaveLength(1);
   });
 
   test("answers one client twenty times an hour", async () => {
@@ -169,7 +168,7 @@ describe("POST /recover", () => {
   test("speaks the client's language, or as the admin says", async () => {
     await using instance = await recoveryInstance();
     await recover(instance, undefined, { "accept-language": "de-AT, en;q=0.5" });
-    expect((await mails(instance)).at(-1)?.subject).toBe("Neues Passwort setzen");
+    expect((await deliveredMails(instance)).at(-1)?.subject).toBe("Neues Passwort setzen");
     const json = {
       "recovery.subject": "For {username}",
       "recovery.text": "{{{givenname}}} {code} {minutes}",
@@ -177,7 +176,7 @@ describe("POST /recover", () => {
     };
     await instance.request("POST", "/system/setConfig", { json });
     await recover(instance);
-    const mail = (await mails(instance)).at(-1);
+    const mail = (await deliveredMails(instance)).at(-1);
     expect(mail?.subject).toBe("For ann");
     expect(mail?.text).toMatch(/^\{Ann\} \w{24} 10\s*$/);
   });
@@ -187,7 +186,7 @@ describe("POST /recover", () => {
     const headers = { "idempotency-key": "k-1" };
     const code = await codeByMail(instance, headers);
     expect((await recover(instance, undefined, headers)).value).toBe(true);
-    expect(await mails(instance)).toHaveLength(1);
+    expect(await deliveredMails(instance)).toHaveLength(1);
     const [first, second] = [
       await reset(instance, code, {}, headers),
       await reset(instance, code, {}, headers),
@@ -216,7 +215,7 @@ test("a changed password is told to who listens, and to the user", async () => {
   });
   await using instance = await recoveryInstance({}, { plugins: [listener()] });
   await reset(instance, await codeByMail(instance));
-  const mail = (await mails(instance)).at(-1);
+  const mail = (await deliveredMails(instance)).at(-1);
   expect(mail).toMatchObject({ subject: "Your password was changed", to: [{ address: ANN.email }] });
   expect(mail?.text).not.toContain(NEW_PASSWORD);
   expect(heard).toMatchObject([{ plugin: "recovery", data: { user: "ann", realm: "default" } }]);

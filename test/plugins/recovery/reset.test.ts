@@ -2,12 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { type Directory, definePlugin } from "sealpost";
 import { recovery } from "sealpost/plugins/recovery";
 import * as v from "valibot";
+import { auditRows } from "../../fixtures/delivered.ts";
 import { PEER, testInstance } from "../../fixtures/instance.ts";
 import {
   ANN,
   ANNS_PASSWORD,
   addUser,
-  auditRows,
   codeByMail,
   lastLink,
   NEW_PASSWORD,

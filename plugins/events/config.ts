@@ -1,0 +1,52 @@
+import { configKey, type PluginContext, parseMailbox } from "sealpost";
+import * as v from "valibot";
+import { listOf } from "./conditions.ts";
+
+const MOST_AN_HOUR = 10_000;
+const expectedNumber = `expected a whole number from 1 to ${MOST_AN_HOUR}`;
+const perHour = v.pipe(
+  v.number(expectedNumber),
+  v.integer(expectedNumber),
+  v.minValue(1, expectedNumber),
+  v.maxValue(MOST_AN_HOUR, expectedNumber),
+);
+
+/** `admin=root@example.org, ann=ann@example.org` */
+const addresses = v.pipe(
+  v.string("expected a text"),
+  v.check(
+    (text) =>
+      listOf(text).every((entry) => entry.includes("=") && parseMailbox(entry.replace(/^.*?=/, "")) !== null),
+    "expected name=address, comma-separated",
+  ),
+);
+
+export const options = v.object({
+  /** Addresses of local admins, who have none of their own. */
+  admins: v.optional(addresses, ""),
+  /** How many mails one address gets within an hour. */
+  mailsPerHour: v.optional(perHour, 100),
+});
+export type Options = v.InferOutput<typeof options>;
+
+/** What an admin may set at run time. */
+export const config = ({ admins, mailsPerHour }: Options) => ({
+  "events.admins": configKey(addresses, admins, {
+    description: "Addresses of local admins: name=address, comma-separated",
+  }),
+  "events.mails_per_hour": configKey(perHour, mailsPerHour, {
+    description: "How many mails one address gets within an hour",
+  }),
+});
+
+export type Context = PluginContext<ReturnType<typeof config>>;
+
+/** Addresses by name. */
+export function readAdmins(text: string): Record<string, string> {
+  return Object.fromEntries(
+    listOf(text).map((entry) => {
+      const at = entry.indexOf("=");
+      return [entry.slice(0, at).trim(), entry.slice(at + 1).trim()];
+    }),
+  );
+}

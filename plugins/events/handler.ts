@@ -1,0 +1,91 @@
+import { type Message, render, SealpostError, type SealpostEvent } from "sealpost";
+import type { Bindings } from "./bindings.ts";
+import { allHold, listOf } from "./conditions.ts";
+import { type Context, readAdmins } from "./config.ts";
+import { companionOf, type WHO } from "./options.ts";
+import { type Found, RECIPIENT_KINDS, type Recipient } from "./recipients.ts";
+import { type Scene, sceneOf } from "./scene.ts";
+import type { Binding } from "./tables.ts";
+import { tagValues } from "./tags.ts";
+import { DEFAULT_BODY, DEFAULT_HTML, DEFAULT_SUBJECT } from "./texts.ts";
+
+const HOUR_SECONDS = 3_600;
+/** More of them want a mailing list. */
+const MOST_RECIPIENTS = 100;
+const DEFAULT_RECIPIENT = "tokenowner";
+
+/**
+ * Makes what mails when something happens. It runs after what it watches, and queues its mails; whatever keeps one from
+ * being sent is a failure that the audit log tells of.
+ */
+export function createHandler(ctx: Context, bindings: Bindings) {
+  const failed = (binding: Binding, { event }: Scene, info: string, recipient = "") =>
+    ctx.audit(null, {
+      action: `event ${event.name}`,
+      success: false,
+      identifier: binding.name,
+      recipient,
+      info,
+    });
+
+  async function send(binding: Binding, scene: Scene, recipient: Recipient, replyTo: readonly Recipient[]) {
+    const { address } = recipient.mailbox;
+    const most = await ctx.config.get("events.mails_per_hour");
+    const { allowed } = await ctx.limit.take({ key: `mail ${address}`, most, windowSeconds: HOUR_SECONDS });
+    if (!allowed) return failed(binding, scene, "too many mails to this address", address);
+    const message = composed(binding, scene, recipient, replyTo);
+    const outcome = await ctx.mail.submit(listOf(binding.options.emailconfig ?? ""), message, {
+      queue: true,
+    });
+    if (outcome.state === "failed") await failed(binding, scene, outcome.failure.code, address);
+  }
+
+  function composed(
+    { options }: Binding,
+    scene: Scene,
+    recipient: Recipient,
+    replyTo: readonly Recipient[],
+  ): Message {
+    const values = tagValues({ scene, recipient, baseUrl: ctx.baseUrl });
+    const html = options.mimetype === "html";
+    const body = render(options.body || (html ? DEFAULT_HTML : DEFAULT_BODY), values, { html });
+    return {
+      to: [recipient.mailbox],
+      subject: render(options.subject || DEFAULT_SUBJECT, values, { line: true }),
+      ...(html ? { html: body } : { text: body }),
+      ...(replyTo.length > 0 ? { replyTo: replyTo.map(({ mailbox }) => mailbox) } : {}),
+    };
+  }
+
+  async function carryOut(binding: Binding, scene: Scene): Promise<void> {
+    const found = await whoIs("To", binding, scene);
+    if ("nobody" in found) return failed(binding, scene, `nobody to send to: ${found.nobody}`);
+    if (found.length > MOST_RECIPIENTS)
+      return failed(binding, scene, `more than ${MOST_RECIPIENTS} recipients`);
+    const replyTo = await whoIs("reply_to", binding, scene);
+    for (const recipient of found) {
+      await send(binding, scene, recipient, "nobody" in replyTo ? [] : replyTo);
+    }
+  }
+
+  return async (event: SealpostEvent): Promise<void> => {
+    const meant = await bindings.of(event.name);
+    if (meant.length === 0) return;
+    const adminAddresses = readAdmins(await ctx.config.get("events.admins"));
+    const scene = await sceneOf({ event, adminAddresses, directory: ctx.find("directory") });
+    for (const binding of meant.filter(({ conditions }) => allHold(conditions, scene))) {
+      try {
+        await carryOut(binding, scene);
+      } catch (error) {
+        ctx.log.error("{binding} could not be carried out: {error}", { binding: binding.name, error });
+        await failed(binding, scene, error instanceof SealpostError ? error.code : "internal");
+      }
+    }
+  };
+}
+
+async function whoIs(who: (typeof WHO)[number], { options }: Binding, scene: Scene): Promise<Found> {
+  const kind = options[who] || (who === "To" ? DEFAULT_RECIPIENT : "");
+  const companion = options[companionOf(who, kind)] ?? "";
+  return RECIPIENT_KINDS[kind]?.find(companion, scene) ?? { nobody: "nobody is named" };
+}

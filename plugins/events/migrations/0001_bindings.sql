@@ -1,0 +1,10 @@
+CREATE TABLE events_binding (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL,
+  event TEXT NOT NULL,
+  action TEXT NOT NULL,
+  ordering INTEGER NOT NULL,
+  active INTEGER NOT NULL,
+  options TEXT NOT NULL,
+  conditions TEXT NOT NULL
+) STRICT;

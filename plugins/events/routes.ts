@@ -1,0 +1,170 @@
+import { Hono } from "hono";
+import { bodyParams, type Env, invalidParameter, operation, pathParams, success } from "sealpost";
+import * as v from "valibot";
+import type { Bindings } from "./bindings.ts";
+import { CONDITIONS } from "./conditions.ts";
+import type { Context } from "./config.ts";
+import { sendmailOptions } from "./options.ts";
+import { ACTION, bindingId, bindingParams, HANDLER_MODULE, POSITION, toBinding } from "./schema.ts";
+import type { Binding } from "./tables.ts";
+import { DEFAULT_BODY, DEFAULT_SUBJECT } from "./texts.ts";
+
+const tag = "Events";
+const texts = v.record(v.string(), v.string());
+const view = v.object({
+  id: v.number(),
+  name: v.string(),
+  event: v.array(v.string()),
+  handlermodule: v.string(),
+  action: v.string(),
+  position: v.string(),
+  ordering: v.number(),
+  active: v.boolean(),
+  abort_on_error: v.boolean(),
+  options: texts,
+  conditions: texts,
+});
+const idPath = v.object({
+  id: v.pipe(v.string(), v.regex(/^\d{1,15}$/, "expected a number"), v.transform(Number), bindingId),
+});
+const modulePath = v.object({ module: v.string() });
+
+/** What clients ask to build a form, by the last word but one of the path. */
+const DESCRIPTIONS: Readonly<
+  Record<string, { readonly summary: string; readonly of: (servers: readonly string[]) => unknown }>
+> = {
+  actions: {
+    summary: "What can be done, with the options of each",
+    of: (servers) => ({ [ACTION]: sendmailOptions(servers) }),
+  },
+  conditions: {
+    summary: "What can be asked of an event",
+    of: () =>
+      Object.fromEntries(
+        Object.entries(CONDITIONS).map(([name, { type, description, values }]) => [
+          name,
+          { type, desc: description, ...(values ? { value: values } : {}) },
+        ]),
+      ),
+  },
+  positions: { summary: "When it can be done", of: () => [POSITION] },
+  defaults: {
+    summary: "What holds where a binding says nothing",
+    of: () => ({ subject: DEFAULT_SUBJECT, body: DEFAULT_BODY, mimetype: "plain", To: "tokenowner" }),
+  },
+};
+
+/** The bindings over HTTP, as clients of the reference know them. */
+export function eventRoutes({ ctx, bindings }: { readonly ctx: Context; readonly bindings: Bindings }) {
+  const doc = (summary: string, operationId: string, answer: v.GenericSchema) =>
+    operation({ summary, operationId, tag, answer });
+  const mayRead = ctx.requireRight("eventhandling_read");
+  const mayWrite = ctx.requireRight("eventhandling_write");
+
+  const app = new Hono<Env>()
+    .get("/event/", doc("All bindings, in order", "listEventBindings", v.array(view)), mayRead, async (c) =>
+      c.json(success((await bindings.list()).map(toView), ctx.now())),
+    )
+    .post(
+      "/event/",
+      operation({
+        summary: "Make a binding, or replace all of the one with this id; the value is its id",
+        operationId: "saveEventBinding",
+        tag,
+        answer: v.number(),
+        body: bindingParams,
+        refusals: [404],
+      }),
+      mayWrite,
+      bodyParams(bindingParams),
+      async (c) => {
+        const given = c.req.valid("json");
+        const row = toBinding(given, ctx.eventNames());
+        const said = { success: true, identifier: row.name, info: row.event.join(",") };
+        if (given.id === undefined) {
+          return c.json(success(await bindings.add(row, ctx.auditRow(c, said)), ctx.now()));
+        }
+        await bindings.replace(given.id, row, ctx.auditRow(c, said, "ifChanged"));
+        return c.json(success(given.id, ctx.now()));
+      },
+    )
+    .get(
+      "/event/available",
+      doc("Every event that there is", "listEvents", v.array(v.string())),
+      mayRead,
+      (c) => c.json(success(ctx.eventNames(), ctx.now())),
+    )
+    .get(
+      "/event/handlermodules",
+      doc("Kinds of bindings", "listEventHandlerModules", v.array(v.string())),
+      mayRead,
+      (c) => c.json(success([HANDLER_MODULE], ctx.now())),
+    );
+
+  for (const [what, { summary, of }] of Object.entries(DESCRIPTIONS)) {
+    app.get(
+      `/event/${what}/:module`,
+      doc(summary, `listEvent${what}`, v.unknown()),
+      mayRead,
+      pathParams(modulePath),
+      async (c) => {
+        const { module } = c.req.valid("param");
+        if (module !== HANDLER_MODULE) throw invalidParameter("module", `expected ${HANDLER_MODULE}`);
+        return c.json(success(of(await ctx.mail.servers()), ctx.now()));
+      },
+    );
+  }
+
+  for (const [what, isActive] of [
+    ["enable", true],
+    ["disable", false],
+  ] as const) {
+    app.post(
+      `/event/${what}/:id`,
+      doc(
+        isActive ? "Carry a binding out again" : "Carry a binding out no more",
+        `${what}EventBinding`,
+        v.number(),
+      ),
+      mayWrite,
+      pathParams(idPath),
+      async (c) => {
+        const { id } = c.req.valid("param");
+        const said = ctx.auditRow(c, { success: true, identifier: String(id) }, "ifChanged");
+        await bindings.setActive(id, isActive, said);
+        return c.json(success(id, ctx.now()));
+      },
+    );
+  }
+
+  return app
+    .get(
+      "/event/:id",
+      doc("One binding, in a list", "getEventBinding", v.array(view)),
+      mayRead,
+      pathParams(idPath),
+      async (c) => c.json(success([toView(await bindings.get(c.req.valid("param").id))], ctx.now())),
+    )
+    .delete(
+      "/event/:id",
+      doc("Delete a binding; the value is its id", "deleteEventBinding", v.number()),
+      mayWrite,
+      pathParams(idPath),
+      async (c) => {
+        const { id } = c.req.valid("param");
+        await bindings.remove(id, ctx.auditRow(c, { success: true, identifier: String(id) }, "ifChanged"));
+        return c.json(success(id, ctx.now()));
+      },
+    );
+}
+
+function toView(row: Binding): v.InferOutput<typeof view> {
+  const { event, ...plain } = row;
+  return {
+    ...plain,
+    event: [...event],
+    handlermodule: HANDLER_MODULE,
+    position: POSITION,
+    abort_on_error: false,
+  };
+}

@@ -1,0 +1,167 @@
+import { invalidParameter, missingParameter, serverNames, templateText } from "sealpost";
+import * as v from "valibot";
+import { CONDITIONS, conditionProblem, listOf } from "./conditions.ts";
+import { companionOf, KINDS, MIME_TYPES, NOBODY, sendmailOptions, WHO } from "./options.ts";
+import { RECIPIENT_KINDS } from "./recipients.ts";
+import type { NewBinding } from "./tables.ts";
+import { TAGS } from "./tags.ts";
+
+export const HANDLER_MODULE = "UserNotification";
+export const ACTION = "sendmail";
+export const POSITION = "post";
+const OPTION = "option.";
+const MOST_CHARACTERS = 1_000;
+const MOST_EVENTS = 200;
+const MOST_ORDERING = 1_000_000;
+
+const line = v.pipe(
+  v.string("expected a text"),
+  v.maxLength(MOST_CHARACTERS, `expected at most ${MOST_CHARACTERS} characters`),
+  v.check((text) => !/\p{Cc}/u.test(text), "expected one line without control characters"),
+);
+const oneOf = (values: readonly string[]) =>
+  v.pipe(
+    v.string(`expected ${values.join(" or ")}`),
+    v.check(
+      (value) => values.includes(value),
+      `expected ${values.map((value) => value || '""').join(" or ")}`,
+    ),
+  );
+const never = (why: string) =>
+  v.optional(
+    v.pipe(
+      v.boolean("expected true or false"),
+      v.check((value) => !value, why),
+    ),
+    false,
+  );
+const integer = (least: number, most: number) => {
+  const expected = `expected a whole number from ${least} to ${most}`;
+  return v.pipe(
+    v.number(expected),
+    v.integer(expected),
+    v.minValue(least, expected),
+    v.maxValue(most, expected),
+  );
+};
+export const bindingId = integer(1, Number.MAX_SAFE_INTEGER);
+
+const eventList = v.pipe(
+  v.union([v.string(), v.array(v.string())], "expected names of events, comma-separated or as a list"),
+  v.transform((given) => listOf(typeof given === "string" ? given : given.join(","))),
+  v.minLength(1, "expected one event at least"),
+  v.maxLength(MOST_EVENTS, `expected at most ${MOST_EVENTS} events`),
+);
+
+/** An object of texts, which may come as JSON text. */
+const conditions = v.pipe(
+  v.union([v.string(), v.record(v.string(), v.unknown())], "expected an object"),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    try {
+      const given: unknown =
+        typeof dataset.value === "string" ? JSON.parse(dataset.value || "{}") : dataset.value;
+      if (typeof given === "object" && given !== null && !Array.isArray(given)) return given;
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+    }
+    addIssue({ message: "expected a JSON object" });
+    return NEVER;
+  }),
+);
+
+const optionSchemas: Readonly<Record<string, v.GenericSchema>> = {
+  emailconfig: v.optional(serverNames),
+  mimetype: v.optional(oneOf(MIME_TYPES)),
+  subject: v.optional(templateText(TAGS)),
+  body: v.optional(templateText(TAGS)),
+  To: v.optional(oneOf(KINDS)),
+  reply_to: v.optional(oneOf([NOBODY, ...KINDS])),
+};
+const optionEntries = Object.fromEntries(
+  Object.entries(sendmailOptions([])).map(([name, { description }]) => [
+    `${OPTION}${name}`,
+    optionSchemas[name] ?? v.optional(v.pipe(line, v.description(description))),
+  ]),
+);
+
+/** What a binding consists of; each save replaces all of it. */
+export const bindingParams = v.object({
+  id: v.optional(bindingId),
+  name: line,
+  event: eventList,
+  handlermodule: oneOf([HANDLER_MODULE]),
+  action: oneOf([ACTION]),
+  position: v.optional(v.pipe(oneOf([POSITION])), POSITION),
+  ordering: v.optional(integer(-MOST_ORDERING, MOST_ORDERING), 0),
+  active: v.optional(v.boolean("expected true or false"), true),
+  conditions: v.optional(conditions, {}),
+  abort_on_error: never("a notification never makes a request fail"),
+  "option.attach_qrcode": never("there are no QR codes here"),
+  ...optionEntries,
+});
+export type BindingParams = v.InferOutput<typeof bindingParams> & Readonly<Record<string, unknown>>;
+
+/**
+ * The binding that the parameters mean.
+ * @param eventNames every event that there is.
+ * @throws {SealpostError} `invalid_parameter` or `missing_parameter`.
+ */
+export function toBinding(given: BindingParams, eventNames: readonly string[]): NewBinding {
+  const unknown = given.event.find((name) => !eventNames.includes(name));
+  if (unknown !== undefined) throw invalidParameter("event", `there is no event "${unknown}"`);
+  const { name, event, action, ordering, active } = given;
+  const options = readOptions(given);
+  for (const who of WHO) checkWho(who, options);
+  return { name, event, action, ordering, active, options, conditions: readConditions(given.conditions) };
+}
+
+function readOptions(given: BindingParams): Record<string, string> {
+  const names = Object.keys(optionEntries).filter((name) => given[name] !== undefined);
+  return Object.fromEntries(
+    names.map((name) => {
+      const value = given[name];
+      return [name.slice(OPTION.length), Array.isArray(value) ? value.join(",") : String(value)];
+    }),
+  );
+}
+
+function checkWho(who: (typeof WHO)[number], options: Readonly<Record<string, string>>): void {
+  const kind = options[who];
+  const known = kind ? RECIPIENT_KINDS[kind] : undefined;
+  if (!kind || !known) return;
+  const companion = companionOf(who, kind);
+  const value = options[companion] ?? "";
+  if (value === "" && known.needsCompanion) throw missingParameter(`${OPTION}${companion}`);
+  const problem = value === "" ? null : known.problem?.(value);
+  if (problem) throw invalidParameter(`${OPTION}${companion}`, problem);
+}
+
+/** Booleans as the reference's clients write them: `True` and `False`. */
+function readConditions(given: object): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(given).map(([name, value]) => {
+      const condition = Object.hasOwn(CONDITIONS, name) ? CONDITIONS[name] : undefined;
+      const names = Object.keys(CONDITIONS).join(", ");
+      if (!condition)
+        throw invalidParameter("conditions", `there is no condition "${name}"; expected ${names}`);
+      const text = condition.type === "bool" ? toBoolean(value) : toText(value);
+      const problem = text === null ? "expected a text" : conditionProblem(condition, text);
+      if (text === null || problem) throw invalidParameter("conditions", `${name}: ${problem}`);
+      return [name, text];
+    }),
+  );
+}
+
+function toBoolean(value: unknown): string {
+  return ["true", "1"].includes(String(value).toLowerCase())
+    ? "True"
+    : ["false", "0"].includes(String(value).toLowerCase())
+      ? "False"
+      : String(value);
+}
+
+function toText(value: unknown): string | null {
+  const text = Array.isArray(value) ? value.join(",") : value;
+  const isLine = typeof text === "string" && text.length <= MOST_CHARACTERS && !/\p{Cc}/u.test(text);
+  return isLine && text.isWellFormed() ? text : null;
+}

@@ -1,0 +1,283 @@
+import { describe, expect, test } from "bun:test";
+import type { Transport } from "sealpost";
+import { events } from "sealpost/plugins/events";
+import { auditRows, deliveredMails, drain } from "../../fixtures/delivered.ts";
+import { type TestInstance, testInstance } from "../../fixtures/instance.ts";
+import { ANN, addUser, bind, eventsInstance } from "./fixtures/bindings.ts";
+
+const FIXED = { "option.To": "email", "option.To email": "ops@example.org" };
+
+async function subjects(instance: TestInstance): Promise<(string | undefined)[]> {
+  return (await deliveredMails(instance)).map(({ subject }) => subject);
+}
+
+describe("recipients", () => {
+  test("are the user whom the event is about, by default", async () => {
+    await using instance = await eventsInstance();
+    await bind(instance);
+    await addUser(instance);
+    const [mail, ...others] = await deliveredMails(instance);
+    expect(others).toEqual([]);
+    expect(mail).toMatchObject({
+      subject: "Hello Ann",
+      to: [{ address: ANN.email }],
+      from: { address: "app@example.org" },
+    });
+    expect(mail?.text?.trim()).toBe("ann Lee user_add");
+    expect(mail?.replyTo).toBeUndefined();
+  });
+
+  test("are who another attribute of the user names", async () => {
+    await using instance = await eventsInstance();
+    await bind(instance, { "option.To": "tokenowner", "option.To tokenowner": "surname" });
+    await addUser(instance, { surname: "boss@example.org" });
+    expect((await deliveredMails(instance))[0]?.to?.[0]?.address).toBe("boss@example.org");
+  });
+
+  test("are fixed addresses, each with a mail of its own", async () => {
+    await using instance = await eventsInstance();
+    await bind(instance, { "option.To": "email", "option.To email": "a@example.org, Bea <b@example.org>" });
+    await addUser(instance);
+    const mails = await deliveredMails(instance);
+    expect(mails.map(({ to }) => to)).toEqual([
+      [{ name: "", address: "a@example.org" }],
+      [{ name: "Bea", address: "b@example.org" }],
+    ]);
+  });
+
+  test("are all of a realm, and nobody of another", async () => {
+    await using instance = await eventsInstance();
+    await addUser(instance, {
+      username: "root",
+      realm: "admins",
+      email: "root@example.org",
+      givenname: "Ro",
+    });
+    await addUser(instance, { username: "mute", realm: "admins", email: "" });
+    await addUser(instance, { username: "bea" });
+    await bind(instance, {
+      "option.To": "admin realm",
+      "option.To admin realm": "admins",
+      "option.subject": "{recipient_givenname}: {username}",
+    });
+    await addUser(instance);
+    expect((await deliveredMails(instance)).map(({ subject, to }) => [subject, to?.[0]?.address])).toEqual([
+      ["Ro: ann", "root@example.org"],
+    ]);
+  });
+
+  test("are local admins by the addresses that the settings say, never users of the same name", async () => {
+    await using instance = await eventsInstance();
+    await bind(instance, { "option.To": "logged_in_user" });
+    await bind(instance, { "option.To": "internal admin", "option.To internal admin": "ops" });
+    await addUser(instance, { username: "admin", email: "eve@example.net" });
+    expect(await deliveredMails(instance)).toEqual([]);
+    const json = { "events.admins": "admin=root@example.org, ops = Ops <ops@example.org>" };
+    await instance.request("POST", "/system/setConfig", { json });
+    await addUser(instance);
+    expect((await deliveredMails(instance)).map(({ to }) => to?.[0]?.address)).toEqual([
+      "root@example.org",
+      "ops@example.org",
+    ]);
+  });
+
+  test("get answers sent to whom reply_to names", async () => {
+    await using instance = await eventsInstance();
+    await bind(instance, { ...FIXED, "option.reply_to": "tokenowner" });
+    await bind(instance, {
+      ...FIXED,
+      "option.reply_to": "email",
+      "option.reply_to email": "x@example.org, y@example.org",
+    });
+    await addUser(instance);
+    expect(
+      (await deliveredMails(instance)).map(({ replyTo }) => replyTo?.map(({ address }) => address)),
+    ).toEqual([[ANN.email], ["x@example.org", "y@example.org"]]);
+  });
+
+  test.each([
+    [{}, "nobody to send to: the attribute email of the user holds no address"],
+    [{ event: "policy_list" }, "nobody to send to: it is about no user whom the directory knows"],
+    [{ "option.To": "logged_in_user" }, "nobody to send to: events.admins has no address of this admin"],
+    [
+      { "option.To": "admin realm", "option.To admin realm": "nowhere" },
+      "nobody to send to: nobody in the realm has an address",
+    ],
+    [{ ...FIXED, "option.emailconfig": "gone" }, "server_unknown"],
+  ])("that are nobody are an audited failure: %j", async (more, info) => {
+    await using instance = await eventsInstance();
+    await bind(instance, more);
+    await addUser(instance, { email: "" });
+    await instance.request("GET", "/policy/");
+    await drain(instance);
+    const rows = [
+      ...(await auditRows(instance, "event user_add")),
+      ...(await auditRows(instance, "event policy_list")),
+    ];
+    expect(rows).toMatchObject([{ success: 0, identifier: "welcome", info }]);
+    expect(instance.sent).toEqual([]);
+  });
+
+  test("get so many mails an hour and no more, which is audited", async () => {
+    await using instance = await eventsInstance({}, { mailsPerHour: 2 });
+    await bind(instance, FIXED);
+    for (const username of ["a", "b", "c"]) await addUser(instance, { username });
+    expect(await deliveredMails(instance)).toHaveLength(2);
+    const [row] = await auditRows(instance, "event user_add");
+    expect(row).toMatchObject({
+      success: 0,
+      recipient: "ops@example.org",
+      info: "too many mails to this address",
+    });
+  });
+});
+
+describe("conditions", () => {
+  test.each<[Readonly<Record<string, unknown>>, boolean]>([
+    [{}, true],
+    [{ realm: "default" }, true],
+    [{ realm: "other, def*" }, true],
+    [{ realm: "*, !default" }, false],
+    [{ tokenrealm: "other" }, false],
+    [{ username: "ANN" }, true],
+    [{ serial: "*" }, false],
+    [{ tokentype: "email" }, false],
+    [{ token_has_owner: true }, true],
+    [{ token_has_owner: "False" }, false],
+    [{ logged_in_user: "admin" }, true],
+    [{ logged_in_user: "user" }, false],
+    [{ admin: "admin", plugin: "directory" }, true],
+    [{ admin: "admin", plugin: "events" }, false],
+    [{ adminrealm: "*" }, false],
+    [{ result_status: "True" }, true],
+    [{ result_status: "False" }, false],
+    [{ result_authentication: "ACCEPT" }, false],
+    [{ client_ip: "192.0.2.0/24" }, true],
+    [{ client_ip: "192.0.2.0/24, !192.0.2.10" }, false],
+    [{ client_ip: "2001:db8::/32" }, false],
+    [{ identifier: "main" }, false],
+    [{ reason: "*" }, false],
+  ])("%j holds of a user made by an admin: %p", async (conditions, holds) => {
+    await using instance = await eventsInstance();
+    await bind(instance, { conditions });
+    await addUser(instance);
+    expect(await deliveredMails(instance)).toHaveLength(holds ? 1 : 0);
+  });
+});
+
+describe("templates", () => {
+  test("in HTML escape the values, and nothing interprets them", async () => {
+    await using instance = await eventsInstance();
+    await bind(instance, { ...FIXED, "option.mimetype": "html", "option.body": "<p>{{{surname}}}</p>" });
+    await addUser(instance, { surname: "<b>{serial}</b> & co" });
+    const [mail] = await deliveredMails(instance);
+    expect(mail?.html?.trim()).toBe("<p>{&lt;b&gt;{serial}&lt;/b&gt; &amp; co}</p>");
+    expect(mail?.text).toBeFalsy();
+  });
+
+  test("have defaults, in which what is not known is empty", async () => {
+    await using instance = await eventsInstance();
+    await bind(instance, { ...FIXED, "option.subject": "", "option.body": "" });
+    await addUser(instance);
+    const [mail] = await deliveredMails(instance);
+    expect(mail?.subject).toBe("user_add");
+    expect(mail?.text).toContain("user_add at 12:00 UTC on 2026-06-01");
+    expect(mail?.text).not.toMatch(/None|null|undefined/);
+  });
+});
+
+describe("what it watches", () => {
+  test("is answered before the mail is so much as made, and as well when it cannot be made", async () => {
+    let isReached = false;
+    const stuck: Transport = {
+      name: "stuck",
+      send: () => {
+        isReached = true;
+        return new Promise(() => undefined);
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+    await using instance = await eventsInstance({ transport: stuck });
+    await bind(instance, FIXED);
+    await instance.database.write.run("DROP TABLE mail");
+    const { status } = await instance.request("POST", "/user/", { json: ANN });
+    expect([status, isReached]).toEqual([200, false]);
+    await instance.services.settled();
+    const rows = await auditRows(instance, "event user_add");
+    expect(rows).toMatchObject([{ success: 0, identifier: "welcome", info: "internal" }]);
+  });
+
+  test("is carried out by the other bindings when one fails, in their order", async () => {
+    await using instance = await eventsInstance();
+    await bind(instance, { ...FIXED, ordering: 3, "option.subject": "third" });
+    await bind(instance, { ...FIXED, ordering: 1, "option.subject": "first" });
+    await bind(instance, { ordering: 2, "option.emailconfig": "gone" });
+    await addUser(instance);
+    expect(await subjects(instance)).toEqual(["first", "third"]);
+  });
+
+  test("is mail that failed for good, once: its own failure causes no other", async () => {
+    const refusing = await refusingTransport();
+    await using instance = await eventsInstance({ transport: refusing.transport });
+    await bind(instance, {
+      ...FIXED,
+      event: "mail_failed",
+      "option.subject": "{identifier} {reason} {recipients}",
+    });
+    const submitted = await instance.services.submit(
+      "default",
+      { to: [{ name: "", address: "gone@example.net" }], subject: "x", text: "x" },
+      { queue: true },
+    );
+    expect(submitted.state).toBe("queued");
+    for (let round = 0; round < 4; round++) await drain(instance);
+    expect(refusing.recipients).toEqual(["gone@example.net", "ops@example.org"]);
+    const [mail] = await instance.database.read.all("SELECT count(*) AS mails FROM mail");
+    expect(mail).toEqual({ mails: 2 });
+  });
+
+  test("may be the change of a binding, its own among them", async () => {
+    await using instance = await eventsInstance();
+    await bind(instance, { ...FIXED, event: "event_add,event_enable", "option.subject": "{event}" });
+    await bind(instance);
+    await instance.request("POST", "/event/enable/1");
+    expect((await subjects(instance)).toSorted()).toEqual(["event_add", "event_add", "event_enable"]);
+  });
+});
+
+test("without a directory, fixed addresses get their mails and users an audited failure", async () => {
+  await using instance = await testInstance({ plugins: [events()] });
+  await instance.request("POST", "/smtpserver/default", {
+    json: { server: "m.example.org", sender: "a@example.org" },
+  });
+  await bind(instance, { ...FIXED, event: "policy_list" });
+  await bind(instance, { event: "policy_list" });
+  await instance.request("GET", "/policy/");
+  expect(await deliveredMails(instance)).toHaveLength(1);
+  const [row] = await auditRows(instance, "event policy_list");
+  expect(row?.info).toBe("nobody to send to: there is no directory");
+});
+
+/** A mail server that refuses every recipient for good. */
+async function refusingTransport() {
+  const recipients: string[] = [];
+  const transport: Transport = {
+    name: "refusing",
+    async send({ recipient }) {
+      recipients.push(recipient);
+      const reply = { code: 550, enhanced: "5.1.1", text: "No such user" };
+      const failure = {
+        ...({
+          phase: "recipient",
+          code: "recipient_rejected",
+          outcome: "not-sent",
+          retryable: false,
+        } as const),
+        reply,
+      };
+      return { successful: false, failure, timingMs: {}, tls: null };
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  return { recipients, transport };
+}

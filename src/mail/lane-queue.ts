@@ -1,9 +1,15 @@
 import type { HeldMail } from "./held-mail.ts";
 
-/** So many mails are held for each connection, so that no connection waits for a commit. */
-const HELD_PER_CONNECTION = 4;
 /** Of definitions that are not saved, or no longer there. */
 const DEFAULT_CONNECTIONS = 5;
+/** As many mails are held as the connections send in this time, so that none waits for a commit. */
+const AHEAD_MS = 100;
+const LEAST_PER_CONNECTION = 2;
+const MOST_PER_CONNECTION = 40;
+/** What is assumed of a server that is not known yet. */
+const FIRST_GUESS_MS = 25;
+/** The weight of the latest mail in the average. */
+const LATEST = 0.1;
 
 /** The mails of one definition that a worker holds: as many are tried at a time as it has connections. */
 export class LaneQueue {
@@ -11,19 +17,26 @@ export class LaneQueue {
   held = 0;
   active = 0;
   readonly waiting: { readonly mail: HeldMail; readonly at: number }[] = [];
+  #averageMs = FIRST_GUESS_MS;
 
   get #most(): number {
     return this.connections ?? DEFAULT_CONNECTIONS;
   }
 
-  /** How many more mails may be held. */
-  get room(): number {
-    return this.#most * HELD_PER_CONNECTION - this.held;
+  /** Few of a slow server: the others are for workers that have nothing to do. */
+  get #capacity(): number {
+    const each = Math.round(AHEAD_MS / Math.max(1, this.#averageMs));
+    return this.#most * Math.min(MOST_PER_CONNECTION, Math.max(LEAST_PER_CONNECTION, each));
   }
 
-  /** Whether the connections may run dry soon. */
+  /** How many more mails may be held. */
+  get room(): number {
+    return this.#capacity - this.held;
+  }
+
+  /** Whether it is time to claim: not for each mail that has ended, as a claim is a commit. */
   get wantsMore(): boolean {
-    return this.waiting.length <= this.#most;
+    return this.room >= this.#capacity / 2;
   }
 
   /** The next to be tried; undefined if none waits or every connection is taken. */
@@ -32,5 +45,11 @@ export class LaneQueue {
     const next = this.waiting.shift();
     if (next) this.active++;
     return next;
+  }
+
+  /** A connection is free again. */
+  finish(tookMs: number): void {
+    this.active--;
+    this.#averageMs += (tookMs - this.#averageMs) * LATEST;
   }
 }

@@ -8,6 +8,8 @@ import type { Held, OutboxRepository, Settlement } from "../storage/outbox.ts";
 const MOST_PER_COMMIT = 200;
 /** Turns of the event loop in which others may join a commit. */
 const MOST_TURNS = 8;
+/** How long the news of a mail waits for that of others, when there is much. */
+const GATHER_MS = 20;
 /** How long to wait when the database is away; the mails stay held meanwhile. */
 const AWAY_MS = 1_000;
 
@@ -56,15 +58,20 @@ function together<T extends Held>(
 ): (item: T) => Promise<boolean> {
   const waiting: Entry<T>[] = [];
   let isRunning = false;
+  /** How many the latest commit had. */
+  let atOnce = 1;
 
   async function run(): Promise<void> {
     isRunning = true;
     while (waiting.length > 0) {
+      // Where many come, a commit for each few would keep the thread from sending.
+      if (atOnce > 1) await setTimeout(GATHER_MS);
       for (let turn = 0, seen = 0; turn < MOST_TURNS && seen < waiting.length; turn++) {
         seen = waiting.length;
         await setImmediate();
       }
       const entries = waiting.splice(0, MOST_PER_COMMIT);
+      atOnce = entries.length;
       const held = await persist(() => commit(entries.map(({ item }) => item)));
       const ids = new Set(held.map(({ id }) => id));
       for (const { item, resolve } of entries) resolve(ids.has(item.id));

@@ -9,6 +9,8 @@ import { createOutboxRepository } from "../storage/outbox.ts";
 import { createQueuedMailRepository } from "../storage/queued-mails.ts";
 import { createServerHealthRepository } from "../storage/server-health.ts";
 import { createSmtpServerRepository } from "../storage/smtp-servers.ts";
+import type { TryRepository } from "../storage/tries.ts";
+import { createCheckCertificates } from "./certificates.ts";
 import { createCircuit } from "./circuit.ts";
 import { createPlanClaims, LEASE_TIMES, type LeaseTimes } from "./claims.ts";
 import { createContentSeal } from "./content.ts";
@@ -37,6 +39,7 @@ export function createMailServices(parts: {
   readonly transport: Transport;
   readonly wake: Wake;
   readonly audit: AuditRepository;
+  readonly tries: TryRepository;
   readonly platform: Platform;
   readonly newId: () => string;
   readonly mac: (text: string) => Promise<string>;
@@ -75,6 +78,7 @@ export function createMailServices(parts: {
     submitFor,
     saveServer: createSaveServer({ ...parts, repository, servers, circuit }),
     testMail: createTestMail({ ...parts, repository, servers, submitFor }),
+    checkCertificates: createCheckCertificates({ ...sending, repository }),
     mailQueue: createMailQueue({ ...parts, repository: createQueuedMailRepository(database) }),
 
     /** One for a process, or on Workers for an event. */

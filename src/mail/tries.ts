@@ -50,6 +50,7 @@ export function createTries(parts: {
 }) {
   const { database, loadServer, finish, deliver, contentSeal, records, circuit, audit, notify } = parts;
   const { platform, lease } = parts;
+  const definition = remember(loadServer);
   const nowMs = () => platform.now().getTime();
   const random = () => new DataView(platform.randomBytes(RANDOM_BYTES).buffer).getUint32(0) / 2 ** 32;
 
@@ -61,7 +62,7 @@ export function createTries(parts: {
     | { readonly server: SendingServer; readonly from: string; readonly bytes: Uint8Array<ArrayBuffer> }
     | Receipt
   > {
-    const server = content.server ?? (await loadServer(row.lane));
+    const server = content.server ?? (await definition(row.lane));
     if (server === null) return refused(notSent("policy", "server_unknown"));
     const { source, bytes, finishedFor } = content;
     if (source === null || server.identifier === finishedFor) return { server, from: row.sender, bytes };
@@ -83,6 +84,11 @@ export function createTries(parts: {
     return receipt;
   }
 
+  function open(mail: HeldMail): Promise<MailContent> {
+    mail.content ??= contentSeal.open(mail.id, mail.row.content);
+    return mail.content;
+  }
+
   /** @returns null if the mail is no longer held. */
   async function attempt(
     mail: HeldMail,
@@ -94,8 +100,7 @@ export function createTries(parts: {
       return silently({ ...before, state: endingOf(context), dueAt: null });
     }
     if (!mail.mayBegin(lease.marginMs)) return null;
-    mail.content ??= contentSeal.open(mail.id, mail.row.content);
-    const content = await mail.content;
+    const content = await open(mail);
     if (content.decoy) return silently({ ...before, state: "cancelled", dueAt: null });
     if (mail.row.onUnknown === "stop") {
       mail.begun ??= records.begin({ id: mail.id, lease: mail.lease });
@@ -162,6 +167,11 @@ export function createTries(parts: {
       }
     },
 
+    /** Opens a mail before its turn, so that no connection waits for it. Never rejects: the attempt does. */
+    async open(mail: HeldMail): Promise<void> {
+      await open(mail).catch(() => undefined);
+    },
+
     /** Writes down how far a mail is; false: it is no longer held. Never rejects. */
     settle,
 
@@ -197,6 +207,21 @@ export function createTries(parts: {
       mail.left = mail.due(date.getTime()).length;
       return settle(mail);
     },
+  };
+}
+
+/** How long a definition is taken to be as it was read: a change reaches waiting mail after this. */
+const REMEMBER_MS = 100;
+
+function remember<T>(load: (name: string) => Promise<T>): (name: string) => Promise<T> {
+  const known = new Map<string, { readonly endsMs: number; readonly value: Promise<T> }>();
+  return (name) => {
+    const now = performance.now();
+    const entry = known.get(name);
+    if (entry && now < entry.endsMs) return entry.value;
+    const value = load(name);
+    known.set(name, { endsMs: now + REMEMBER_MS, value });
+    return value;
   };
 }
 

@@ -3,7 +3,7 @@ import type { Platform } from "../contracts/platform.ts";
 import type { Wake, WakeSource } from "../contracts/wake.ts";
 import { nextDueAt } from "../domain/queued-mail.ts";
 import type { Database } from "../storage/database.ts";
-import type { Lane, MailRow, OutboxRepository } from "../storage/outbox.ts";
+import { type Lane, type OutboxRepository, readMailRow } from "../storage/outbox.ts";
 import type { Circuit } from "./circuit.ts";
 import type { createPlanClaims, LeaseTimes } from "./claims.ts";
 import { HeldMail } from "./held-mail.ts";
@@ -157,9 +157,9 @@ export class Worker {
     let hasAny = false;
     for (const { guard, aim } of plans) {
       if (guard) at++;
-      for (const row of results[at++] as MailRow[]) {
+      for (const { row } of results[at++] as { readonly row: string }[]) {
         hasAny = true;
-        this.#hold(new HeldMail(row, { aim, leaseEndsMs }));
+        this.#hold(new HeldMail(readMailRow(row), { aim, leaseEndsMs }));
       }
     }
     return hasAny;
@@ -193,6 +193,7 @@ export class Worker {
     const places = due.length > 0 ? due : mail.due(Number.POSITIVE_INFINITY);
     mail.left = places.length;
     if (places.length === 0) return this.#letGo(mail, queue);
+    await tries.open(mail);
     queue.waiting.push(...places.map((at) => ({ mail, at })));
     this.#pump(queue);
   }
@@ -216,8 +217,8 @@ export class Worker {
   }
 
   /** A try has ended; where servers share the room for tries, the others have it first. */
-  #free(queue: LaneQueue): void {
-    queue.active--;
+  #free(queue: LaneQueue, tookMs: number): void {
+    queue.finish(tookMs);
     this.#active--;
     const others = this.#drain?.mostAtOnce ? [...this.#queues.values()].filter((one) => one !== queue) : [];
     for (const one of [...others, queue]) this.#pump(one);
@@ -227,9 +228,10 @@ export class Worker {
     const { tries } = this.#parts;
     const [signal, endsMs] = [this.#cut, this.#drain?.endsMs];
     const finalReplyTimeoutMs = endsMs && Math.max(0, endsMs - performance.now());
+    const startMs = performance.now();
     await tries.attempt(mail, at, { signal, finalReplyTimeoutMs });
     // The connection is free while the database writes.
-    this.#free(queue);
+    this.#free(queue, performance.now() - startMs);
     await tries.settle(mail);
     if (mail.left === 0) this.#letGo(mail, queue);
     if (queue.wantsMore) void this.look();

@@ -1,4 +1,4 @@
-import { type SQL, sql } from "drizzle-orm";
+import { getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { MailAttempt, MailState, RecipientProgress } from "../domain/queued-mail.ts";
 import type { Database } from "./database.ts";
 import { mail, mailAttempt } from "./schema.ts";
@@ -58,6 +58,12 @@ const MINUTE_MS = 60_000;
 /** So many of the oldest are looked at for a way around a server that is down. */
 const MOST_LOOKED_AT = 1_000;
 
+/** One text instead of twenty cells, each of which costs the driver microseconds. */
+const ROW = sql<string>`json_object(${sql.join(
+  Object.entries(getTableColumns(mail)).flatMap(([name, column]) => [sql.raw(`'${name}'`), sql`${column}`]),
+  sql`, `,
+)})`;
+
 /** The outbox. What writes is an unexecuted statement for `commit`. */
 export function createOutboxRepository({ read, write }: Database) {
   return {
@@ -86,13 +92,13 @@ export function createOutboxRepository({ read, write }: Database) {
         WHERE lanes.lane IS NOT NULL`);
     },
 
-    /** Takes mails that are due; those of abandoned leases are among them. */
+    /** Takes mails that are due; those of abandoned leases are among them. {@link readMailRow} reads the rows. */
     claim(claim: Claim) {
       return write
         .update(mail)
         .set(taken(claim))
         .where(sql`${mail.id} IN (${dueIn(claim)} LIMIT ${allowance(claim)})`)
-        .returning();
+        .returning({ row: ROW });
     },
 
     /** Takes mails of a lane whose server is down, if one of their other definitions is well. */
@@ -108,13 +114,17 @@ export function createOutboxRepository({ read, write }: Database) {
           LEFT JOIN server_health ON server_health.identifier = other.value
           WHERE server_health.open_until IS NULL)
         LIMIT ${claim.limit}`;
-      return write.update(mail).set(taken(claim)).where(sql`${mail.id} IN (${movable})`).returning();
+      return write
+        .update(mail)
+        .set(taken(claim))
+        .where(sql`${mail.id} IN (${movable})`)
+        .returning({ row: ROW });
     },
 
     /** Takes one mail of a lane if the statement before it in the commit changed a row. */
     claimProbe(claim: Claim) {
       const one = sql`${dueIn(claim)} LIMIT CASE WHEN changes() > 0 THEN 1 ELSE 0 END`;
-      return write.update(mail).set(taken(claim)).where(sql`${mail.id} IN (${one})`).returning();
+      return write.update(mail).set(taken(claim)).where(sql`${mail.id} IN (${one})`).returning({ row: ROW });
     },
 
     /** Takes mails whose time is over, in whatever lane, unless somebody is sending them. */
@@ -123,7 +133,11 @@ export function createOutboxRepository({ read, write }: Database) {
       const overdue = sql`
         SELECT id FROM mail WHERE give_up_at <= ${nowMs} AND due_at IS NOT NULL
           AND (lease IS NULL OR due_at <= ${nowMs}) LIMIT ${claim.limit}`;
-      return write.update(mail).set(taken(claim)).where(sql`${mail.id} IN (${overdue})`).returning();
+      return write
+        .update(mail)
+        .set(taken(claim))
+        .where(sql`${mail.id} IN (${overdue})`)
+        .returning({ row: ROW });
     },
 
     /** Says that these mails begin to be sent; returns the ids of those that are still held. */
@@ -232,4 +246,19 @@ function allowance({ lane, now, limit, mailsPerMinute }: Claim): SQL {
 function isHeld(held: readonly Held[]): SQL {
   return sql`(${mail.id}, ${mail.lease}) IN
     (SELECT value ->> 'id', value ->> 'lease' FROM json_each(${JSON.stringify(held)}))`;
+}
+
+/** A mail as a claim returns it. */
+export function readMailRow(text: string): MailRow {
+  const row = JSON.parse(text);
+  return {
+    ...row,
+    alternatives: JSON.parse(row.alternatives),
+    recipients: JSON.parse(row.recipients),
+    createdAt: new Date(row.createdAt),
+    updatedAt: new Date(row.updatedAt),
+    expiresAt: row.expiresAt === null ? null : new Date(row.expiresAt),
+    giveUpAt: new Date(row.giveUpAt),
+    begun: row.begun === 1,
+  };
 }

@@ -7,7 +7,12 @@ import { LibsqlDatabase } from "../../src/storage/libsql-database.ts";
 import { connectMemory } from "../../src/storage/local.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
-import { type Claim, createOutboxRepository, type Settlement } from "../../src/storage/outbox.ts";
+import {
+  type Claim,
+  createOutboxRepository,
+  readMailRow,
+  type Settlement,
+} from "../../src/storage/outbox.ts";
 import { randomBytes } from "./fixtures/database.ts";
 
 const NOW = new Date("2026-06-01T12:00:00Z");
@@ -130,7 +135,7 @@ describe("settle()", () => {
     await using instance = await outbox(3);
     const { database, repository } = instance;
     const [rows] = await database.commit([repository.claim({ ...CLAIM, lane: "lane 1", limit: 1 })]);
-    expect(rows.map(({ id }) => id)).toEqual(["1"]);
+    expect(rows.map(({ row }) => readMailRow(row).id)).toEqual(["1"]);
     const attempts = [
       {
         ...({

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Wake, WakeSource } from "../../src/contracts/wake.ts";
 import { SealpostError } from "../../src/errors.ts";
 import { countedDatabase, THERE } from "./fixtures/counted.ts";
@@ -13,6 +13,9 @@ import {
   TO,
   until,
 } from "./fixtures/queue.ts";
+
+/** On a machine that is busy with others. */
+setDefaultTimeout(30_000);
 
 const LEASE_SECONDS = 60;
 const AWAY = new SealpostError("database_unavailable", "The database is away");

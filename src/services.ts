@@ -129,7 +129,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const wake =
     drivers.wake ?? (drivers.drains ? createDrainWake(drivers.drains, drain) : createPollWake(platform));
   const { makeWorker, idempotency, ...mail } = createMailServices({
-    ...{ ...shared, transport, wake, audit, mac: instance.mac },
+    ...{ ...shared, transport, wake, audit, tries, mac: instance.mac },
     ...{ hostName: settings.hostName, mailDays: settings.mailDays },
     ...(settings.lease && { lease: settings.lease }),
     notify: (name, data) => plugins.emit({ name, data: { ...data } }),
@@ -149,12 +149,13 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     serverNames: async () => (await mail.servers.list()).map(({ identifier }) => identifier),
   });
 
-  /** Deletes what has been kept for long enough. */
+  /** What is done once a day: deletes what has been kept for long enough, and looks at certificates. */
   async function prune(): Promise<void> {
     await plugins.prune();
     await mail.prune();
     await trail.prune();
     await database.commit([tries.prune(platform.now())]);
+    await mail.checkCertificates();
   }
 
   return {

@@ -30,9 +30,11 @@ export interface Inspection {
   readonly identity: SigningIdentity | null;
   /** The opened key, to be kept for sending; null if it did not open. */
   readonly pkcs8: Der | null;
+  /** The end of the certificate that belongs to the key, in the past if that is the problem; null if there is none. */
+  readonly notAfter: Date | null;
 }
 
-const EXPIRES_SOON_DAYS = 30;
+export const EXPIRES_SOON_DAYS = 30;
 const DAY_MS = 86_400_000;
 
 /** Reads a key and certificates as their owner gives them. Everything wrong is in `problems`. */
@@ -77,7 +79,7 @@ async function inspect(opened: Settled<OpenKey>, certificate: string, now: Date)
   const pkcs8 = "value" in opened ? opened.value.pkcs8 : null;
   if (!("value" in opened) || !("value" in parsed)) {
     const problems = [opened, parsed].flatMap((result) => ("problem" in result ? [result.problem] : []));
-    return { problems, warnings: [], identity: null, pkcs8 };
+    return { problems, warnings: [], identity: null, pkcs8, notAfter: null };
   }
   return { ...(await match(opened.value, parsed.value, now)), pkcs8 };
 }
@@ -101,16 +103,19 @@ async function match(
         left.problems.length - right.problems.length ||
         right.certificate.notAfter.getTime() - left.certificate.notAfter.getTime(),
     );
-  if (best === undefined) return { problems: [mismatch(given.length)], warnings: [], identity: null };
+  if (best === undefined) {
+    return { problems: [mismatch(given.length)], warnings: [], identity: null, notAfter: null };
+  }
   const { certificate, problems } = best;
-  const warnings = warningsOf(open.algorithm, certificate, now);
-  if (problems.length > 0) return { problems, warnings, identity: null };
   const { addresses, notBefore, notAfter } = certificate;
+  const warnings = warningsOf(open.algorithm, certificate, now);
+  if (problems.length > 0) return { problems, warnings, identity: null, notAfter };
   const chain = orderChain(certificate, given);
   return {
     problems,
     warnings,
     identity: { algorithm: open.algorithm, key, chain, addresses, notBefore, notAfter },
+    notAfter,
   };
 }
 
@@ -133,7 +138,7 @@ function warningsOf(
   now: Date,
 ): readonly IdentityWarning[] {
   const warnings: IdentityWarning[] = [];
-  const daysLeft = Math.floor((certificate.notAfter.getTime() - now.getTime()) / DAY_MS);
+  const daysLeft = daysUntil(certificate.notAfter, now);
   if (daysLeft >= 0 && daysLeft < EXPIRES_SOON_DAYS) {
     const reason = `The certificate expires in ${daysLeft} days: get a new one`;
     warnings.push({ code: "expires_soon", parameter: "certificate", reason });
@@ -143,6 +148,11 @@ function warningsOf(
     warnings.push({ code: "rarely_verified", parameter: "private_key", reason });
   }
   return warnings;
+}
+
+/** Whole days that are left; less than zero: it is over. */
+export function daysUntil(date: Date, now: Date): number {
+  return Math.floor((date.getTime() - now.getTime()) / DAY_MS);
 }
 
 /** The certificates whose public key verifies what the private key signs. */

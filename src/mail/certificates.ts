@@ -1,0 +1,55 @@
+import { getLogger } from "@logtape/logtape";
+import type { Platform } from "../contracts/platform.ts";
+import type { SendingServer } from "../domain/smtp-server.ts";
+import { daysUntil, EXPIRES_SOON_DAYS, openIdentity } from "../smime/identity.ts";
+import type { Database } from "../storage/database.ts";
+import type { SmtpServerRepository } from "../storage/smtp-servers.ts";
+import type { TryRepository } from "../storage/tries.ts";
+import type { Notify } from "./events.ts";
+
+/** Less than a day, so that a check that comes a little early is not the one that says nothing. */
+const QUIET_MS = 20 * 3_600_000;
+const log = getLogger(["sealpost", "mail"]);
+
+/**
+ * Makes the daily look at the certificates that mail is signed with. Of several processes that look, one tells. A
+ * definition whose certificate cannot be read keeps nobody from looking at the others.
+ */
+export function createCheckCertificates(parts: {
+  readonly database: Database;
+  readonly repository: SmtpServerRepository;
+  readonly tries: TryRepository;
+  readonly loadServer: (identifier: string) => Promise<SendingServer | null>;
+  readonly notify: Notify;
+  readonly platform: Pick<Platform, "now">;
+}): () => Promise<void> {
+  const { database, repository, tries, loadServer, notify, platform } = parts;
+
+  async function check(identifier: string): Promise<void> {
+    const now = platform.now();
+    const signing = (await loadServer(identifier))?.signing;
+    const pkcs8 = await signing?.openedKey();
+    if (!signing || !pkcs8) return;
+    const { notAfter } = await openIdentity({ pkcs8, certificate: signing.certificate, now });
+    const daysLeft = notAfter ? daysUntil(notAfter, now) : EXPIRES_SOON_DAYS;
+    if (!notAfter || daysLeft >= EXPIRES_SOON_DAYS || !(await isFirstToTell(identifier, now))) return;
+    const expires = notAfter.toISOString().slice(0, "YYYY-MM-DD".length);
+    log.warning("The certificate of {identifier} expires on {expires}", { identifier, expires });
+    notify("certificate_expiring", { identifier, expires, daysLeft });
+  }
+
+  async function isFirstToTell(identifier: string, now: Date): Promise<boolean> {
+    const until = new Date(now.getTime() + QUIET_MS);
+    const [rows] = await database.commit([tries.take(`certificate ${identifier}`, 1, now, until)]);
+    return rows[0]?.failed === 1;
+  }
+
+  return async () => {
+    for (const { identifier, smime } of await repository.list()) {
+      if (!smime) continue;
+      await check(identifier).catch((error) =>
+        log.error("The certificate of {identifier} could not be looked at: {error}", { identifier, error }),
+      );
+    }
+  };
+}

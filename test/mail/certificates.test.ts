@@ -1,0 +1,101 @@
+import { describe, expect, test } from "bun:test";
+import { definePlugin, type SealpostEvent } from "sealpost";
+import * as v from "valibot";
+import { START, type TestInstance, testInstance } from "../fixtures/instance.ts";
+import { leaf, SENDER } from "../fixtures/smime/authority.ts";
+import { privateKey } from "../fixtures/smime/keys.ts";
+import { isInstalled } from "../fixtures/smime/openssl.ts";
+
+const DAY_SECONDS = 24 * 3_600;
+
+/** An instance whose definition `signing` has a certificate that ends on 10 July, and what it tells. */
+async function signing(more: Readonly<Record<string, unknown>> = {}) {
+  const heard: SealpostEvent[] = [];
+  const listener = definePlugin({
+    name: "listener",
+    options: v.object({}),
+    setup: () => ({ on: { certificate_expiring: (event) => void heard.push(event) } }),
+  });
+  const instance = await testInstance({ plugins: [listener()] });
+  const key = await privateKey("p256");
+  const certificate = await leaf({ key, notAfter: "20260710120000Z" });
+  const json = {
+    server: "mail.example.org",
+    sender: SENDER,
+    private_key: key,
+    certificate,
+    smime: true,
+    ...more,
+  };
+  expect((await instance.request("POST", "/smtpserver/signing", { json })).status).toBe(200);
+  await instance.request("POST", "/smtpserver/plain", { json: { server: "mail.example.org" } });
+  return { heard, instance, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
+}
+
+/** Does what is done once a day, a day later each time. @returns the day of each event. */
+async function days(
+  instance: TestInstance,
+  heard: readonly SealpostEvent[],
+  count: number,
+): Promise<number[]> {
+  const told: number[] = [];
+  for (let day = 0; day < count; day++) {
+    const before = heard.length;
+    await instance.services.prune();
+    await instance.services.settled();
+    told.push(...heard.slice(before).map(() => day));
+    instance.clock.advance(DAY_SECONDS);
+  }
+  return told;
+}
+
+describe.skipIf(!isInstalled("openssl"))("certificate_expiring", () => {
+  test("is told daily from the thirtieth day on, and of a certificate that has expired as well", async () => {
+    await using context = await signing();
+    const { heard, instance } = context;
+    const told = await days(instance, heard, 41);
+    expect(START.toISOString()).toStartWith("2026-06-01T12:00");
+    expect(told).toEqual(Array.from({ length: 31 }, (_, at) => at + 10));
+    expect(heard[0]?.data).toEqual({ identifier: "signing", expires: "2026-07-10", daysLeft: 29 });
+    instance.clock.advance(DAY_SECONDS);
+    await days(instance, heard, 1);
+    expect(heard.at(-1)?.data).toMatchObject({ daysLeft: -3 });
+  });
+
+  test("is told once a day, however many processes look", async () => {
+    await using context = await signing();
+    const { heard, instance } = context;
+    instance.clock.advance(30 * DAY_SECONDS);
+    await Promise.all([instance.services.prune(), instance.services.prune(), instance.services.prune()]);
+    await instance.services.prune();
+    await instance.services.settled();
+    expect(heard).toHaveLength(1);
+  });
+
+  test("is not told of a definition that does not sign", async () => {
+    await using context = await signing({ smime: false });
+    context.instance.clock.advance(30 * DAY_SECONDS);
+    expect(await days(context.instance, context.heard, 3)).toEqual([]);
+  });
+
+  test("is told of the others although one cannot be opened", async () => {
+    await using context = await signing();
+    const { heard, instance } = context;
+    const { database } = instance;
+    await instance.request("POST", "/smtpserver/again", {
+      json: {
+        server: "mail.example.org",
+        sender: SENDER,
+        private_key: await privateKey("p256"),
+        certificate: await leaf({ key: await privateKey("p256"), notAfter: "20260710120000Z" }),
+        smime: true,
+      },
+    });
+    await database.write.run(
+      "UPDATE smtp_server SET signing_key = 'v1.first.x.y' WHERE identifier = 'again'",
+    );
+    instance.clock.advance(30 * DAY_SECONDS);
+    await days(instance, heard, 1);
+    expect(heard.map(({ data }) => data.identifier)).toEqual(["signing"]);
+  });
+});

@@ -45,7 +45,7 @@ export const CONDITIONS: Readonly<Record<string, Condition>> = {
       blocksOf(value).every(({ block }) => block !== null) ? null : "expected IP addresses or CIDR blocks",
     holds: (value, { event }) => event.client !== null && isWithin(value, event.client),
   },
-  plugin: names("The plugin that it comes from", ({ event }) => event.plugin),
+  plugin: names("The plugin that tells it, or whose route was asked", ({ event }) => event.plugin),
   admin: names("Name of the admin who was logged in", ({ event }) => event.actor?.username ?? ""),
   adminrealm: names("Realm of the admin who was logged in", ({ event }) => event.actor?.realm ?? ""),
   identifier: names("Name of the definition, policy or the like", ({ event }) => said(event, "identifier")),

@@ -2,6 +2,7 @@ import { setImmediate, setTimeout } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import type { Platform } from "../contracts/platform.ts";
 import type { Database } from "../storage/database.ts";
+import { isUnavailable } from "../storage/failure.ts";
 import type { Held, OutboxRepository, Settlement } from "../storage/outbox.ts";
 
 /** Bounds the time that one joint commit keeps other writers waiting. */
@@ -53,9 +54,10 @@ export function createRecords(parts: {
   };
 }
 
-function together<T extends Held>(
-  commit: (items: readonly T[]) => Promise<readonly { readonly id: string }[]>,
-): (item: T) => Promise<boolean> {
+type Marked = Pick<Held, "id">;
+type Commit<T> = (items: readonly T[]) => Promise<readonly Marked[]>;
+
+function together<T extends Held>(commit: Commit<T>): (item: T) => Promise<boolean> {
   const waiting: Entry<T>[] = [];
   let isRunning = false;
   /** How many the latest commit had. */
@@ -72,7 +74,8 @@ function together<T extends Held>(
       }
       const entries = waiting.splice(0, MOST_PER_COMMIT);
       atOnce = entries.length;
-      const held = await persist(() => commit(entries.map(({ item }) => item)));
+      const items = entries.map(({ item }) => item);
+      const held = await persist(commit, items);
       const ids = new Set(held.map(({ id }) => id));
       for (const { item, resolve } of entries) resolve(ids.has(item.id));
     }
@@ -87,13 +90,26 @@ function together<T extends Held>(
   };
 }
 
-async function persist<R>(commit: () => Promise<R>): Promise<R> {
+/** One that the database refuses does not take the others with it; its mail is found again when its lease ends. */
+async function persist<T extends Held>(commit: Commit<T>, items: readonly T[]): Promise<readonly Marked[]> {
   for (;;) {
     try {
-      return await commit();
+      return await commit(items);
     } catch (error) {
+      if (!isUnavailable(error)) return oneByOne(commit, items, error);
       log.error("What became of mails could not be written down yet: {error}", { error });
       await setTimeout(AWAY_MS);
     }
   }
+}
+
+async function oneByOne<T extends Held>(commit: Commit<T>, items: readonly T[], error: unknown) {
+  const written: Marked[] = [];
+  if (items.length > 1) for (const item of items) written.push(...(await persist(commit, [item])));
+  else
+    log.error("What became of mail {mailId} cannot be written down: {error}", {
+      mailId: items[0]?.id,
+      error,
+    });
+  return written;
 }

@@ -173,6 +173,24 @@ describe("the circuit of a definition", () => {
     expect(instance.got).toHaveLength(8);
   });
 
+  test.each([
+    ["a policy of ours", { phase: "policy", code: "egress_denied" } as const],
+    ["a stop of ours", { ...DOWN, code: "cancelled" } as const],
+  ])("does not close because of %s", async (_, fault) => {
+    await using instance = await queueInstance(noJitter);
+    await openCircuit(instance);
+    instance.clock.advance(31);
+    instance.fail(fault, HOST);
+    await instance.drain();
+    expect((await health(instance)).circuit).toBe("open");
+    expect(instance.got).toHaveLength(0);
+    // Nobody knows yet; another mail tries.
+    instance.clock.advance(121);
+    await instance.drain();
+    await instance.drain();
+    expect((await health(instance)).circuit).toBe("closed");
+  });
+
   test("is of no concern to other definitions", async () => {
     await using instance = await queueInstance(noJitter);
     await openCircuit(instance);

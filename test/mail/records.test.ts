@@ -1,0 +1,71 @@
+import { describe, expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
+import { createRecords } from "../../src/mail/records.ts";
+import { migrate } from "../../src/storage/migrate.ts";
+import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
+import { createOutboxRepository, type Settlement } from "../../src/storage/outbox.ts";
+import { countedDatabase } from "./fixtures/counted.ts";
+
+const NOW = new Date("2026-06-01T12:00:00Z");
+const platform = { now: () => NOW };
+
+/** So many mails that somebody holds. */
+async function heldMails(count: number) {
+  const counted = countedDatabase();
+  const { database } = counted;
+  await migrate(database, MIGRATIONS, platform);
+  const ids = Array.from({ length: count }, (_, at) => `mail ${at}`);
+  await database.commit([
+    database.write.run(sql`
+      INSERT INTO mail SELECT value, 'sending', 'a', 'a', '[]', 'host', '<m>', 's@example.org', 'notice', 'repeat',
+        '[]', 0, 0, NULL, 0, 1, 'mark', 0, 0, 'v1.sealed' FROM json_each(${JSON.stringify(ids)})`),
+  ]);
+  const outbox = createOutboxRepository(database);
+  return { counted, database, ids, records: createRecords({ database, outbox, platform }) };
+}
+
+const settlement = (id: string, more: Partial<Settlement> = {}): Settlement => ({
+  ...{ id, lease: "mark", state: "sent", identifier: "a", lane: "a", alternatives: [], recipients: [] },
+  ...{ dueAt: null, released: true, attempts: [], ...more },
+});
+
+describe("settle()", () => {
+  test("writes down together what comes together", async () => {
+    const { counted, database, ids, records } = await heldMails(150);
+    await using _ = database;
+    const { writes } = counted;
+    expect(await Promise.all(ids.map((id) => records.settle(settlement(id))))).toEqual(ids.map(() => true));
+    expect(counted.writes - writes).toBeLessThanOrEqual(2);
+    expect(await database.read.all(sql`SELECT DISTINCT state, content FROM mail`)).toEqual([
+      { state: "sent", content: "" },
+    ]);
+  });
+
+  test("says of which mail nothing was written", async () => {
+    const { database, records } = await heldMails(2);
+    await using _ = database;
+    const late = records.settle(settlement("mail 0", { lease: "older" }));
+    expect(
+      await Promise.all([late, records.settle(settlement("mail 1")), records.settle(settlement("none"))]),
+    ).toEqual([false, true, false]);
+  });
+
+  test("loses of many only that which the database refuses", async () => {
+    const { database, records } = await heldMails(3);
+    await using _ = database;
+    // A column that is not for text.
+    const refused = { dueAt: "tomorrow" } as never as Partial<Settlement>;
+    const settled = [settlement("mail 0"), settlement("mail 1", refused), settlement("mail 2")];
+    expect(await Promise.all(settled.map(records.settle))).toEqual([true, false, true]);
+  });
+});
+
+describe("begin()", () => {
+  test("is false for a mail that is no longer held", async () => {
+    const { database, records } = await heldMails(1);
+    await using _ = database;
+    expect(await records.begin({ id: "mail 0", lease: "older" })).toBe(false);
+    expect(await records.begin({ id: "mail 0", lease: "mark" })).toBe(true);
+    expect(await database.read.all(sql`SELECT begun FROM mail`)).toEqual([{ begun: 1 }]);
+  });
+});

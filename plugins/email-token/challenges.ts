@@ -20,37 +20,36 @@ export function createChallengeRepository({ read, write }: PluginContext["store"
       return read.select().from(challenge).where(eq(challenge.serial, serial)).get();
     },
 
-    /** To be committed together: of two that come at once, the first statement of one affects a row. */
-    issue(row: ChallengeRow, now: Date) {
+    /** Begins a transaction; affects no row if the last one has begun too lately, or the token is locked. */
+    begin(serial: string, transactionId: string, now: Date) {
       const before = new Date(now.getTime() - RESEND_SECONDS * 1_000);
-      return [
-        write
-          .update(token)
-          .set({ sentAt: now })
-          .where(
-            and(eq(token.serial, row.serial), lte(token.sentAt, before), lt(token.failCount, MOST_FAILURES)),
-          ),
-        // The new code voids the old.
-        write.run(sql`
-          INSERT INTO email_token_challenge (serial, transaction_id, code_hash, tries_left, expires_at)
-          SELECT ${row.serial}, ${row.transactionId}, ${row.codeHash}, ${row.triesLeft},
-            ${sql.param(row.expiresAt, challenge.expiresAt)}
-          WHERE changes() > 0
-          ON CONFLICT (serial) DO UPDATE SET transaction_id = excluded.transaction_id,
-            code_hash = excluded.code_hash, tries_left = excluded.tries_left, expires_at = excluded.expires_at`),
-      ] as const;
+      return write
+        .update(token)
+        .set({ sentAt: now, transactionId })
+        .where(and(eq(token.serial, serial), lte(token.sentAt, before), lt(token.failCount, MOST_FAILURES)));
     },
 
-    /** As if it had never been issued, unless another one has been since. */
-    withdraw({ serial, transactionId }: Pick<ChallengeRow, "serial" | "transactionId">) {
+    /** The new code voids the old. Affects no row if the token has begun another transaction since, or is gone. */
+    issue(row: ChallengeRow) {
+      return write.run(sql`
+        INSERT INTO email_token_challenge (serial, transaction_id, code_hash, tries_left, expires_at)
+        SELECT ${row.serial}, ${row.transactionId}, ${row.codeHash}, ${row.triesLeft},
+          ${sql.param(row.expiresAt, challenge.expiresAt)}
+        FROM ${token} WHERE ${token.serial} = ${row.serial} AND ${token.transactionId} = ${row.transactionId}
+        ON CONFLICT (serial) DO UPDATE SET transaction_id = excluded.transaction_id,
+          code_hash = excluded.code_hash, tries_left = excluded.tries_left, expires_at = excluded.expires_at`);
+    },
+
+    /** As if the transaction had never begun. @param before the token as it was then. */
+    withdraw({ serial, sentAt, transactionId: last }: TokenRow, transactionId: string) {
       return [
         write
           .delete(challenge)
           .where(and(eq(challenge.serial, serial), eq(challenge.transactionId, transactionId))),
         write
           .update(token)
-          .set({ sentAt: NEVER })
-          .where(and(eq(token.serial, serial), sql`changes() > 0`)),
+          .set({ sentAt, transactionId: last })
+          .where(and(eq(token.serial, serial), eq(token.transactionId, transactionId))),
       ] as const;
     },
 

@@ -56,7 +56,7 @@ export function createEnrol(parts: {
       serial: params.serial || way.serialPrefix + ctx.randomText(SERIAL_CHARACTERS, HEX),
       ...{ type, address, description, pinHash: hash, otpLength: otplen, failCount: 0 },
       ...{ userId: owner?.id ?? "", username: owner?.username ?? "", realm: owner?.realm ?? "" },
-      ...{ sentAt: new Date(0), createdAt: ctx.now() },
+      ...{ sentAt: new Date(0), transactionId: "", createdAt: ctx.now() },
     };
   };
 }

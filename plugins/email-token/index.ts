@@ -35,7 +35,7 @@ export const emailToken = definePlugin({
     const challenges = createChallengeRepository(ctx.store);
     const owners = createOwners({ ctx, directory, tokens });
     const enrol = createEnrol({ ctx, directory, owners, tokens, hasSms: sms !== null });
-    const trigger = createTrigger({ ctx, challenges, sendCode: createSendCode(ctx, sms) });
+    const trigger = createTrigger({ ctx, tokens, challenges, sendCode: createSendCode(ctx, sms) });
     const checkCode = createCheckCode({ ctx, challenges });
 
     const routes = tokenRoutes({ ctx, tokens, owners, enrol }).route(

@@ -1,4 +1,4 @@
-import { mailAddress, phoneNumber } from "sealpost";
+import { described, mailAddress, phoneNumber, wholeNumber } from "sealpost";
 import * as v from "valibot";
 import { TOKEN_TYPES } from "./tables.ts";
 
@@ -11,19 +11,8 @@ const MOST_PAGE_SIZE = 1_000;
 const PAGE_SIZE = 15;
 const OTP_DIGITS = { least: 6, most: 8 } as const;
 
-const described = <S extends v.GenericSchema>(schema: S, description: string) =>
-  v.pipe(schema, v.description(description));
 const text = (most = MOST_CHARACTERS) =>
   v.pipe(v.string("expected a text"), v.maxLength(most, `expected at most ${most} characters`));
-const wholeNumber = (least: number, most: number) => {
-  const expected = `expected a whole number from ${least} to ${most}`;
-  return v.pipe(
-    v.number(expected),
-    v.integer(expected),
-    v.minValue(least, expected),
-    v.maxValue(most, expected),
-  );
-};
 const tokenType = v.picklist(TOKEN_TYPES, `expected ${TOKEN_TYPES.join(" or ")}`);
 const flag = v.boolean("expected true or false");
 const serial = v.pipe(

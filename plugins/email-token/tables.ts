@@ -23,6 +23,8 @@ export const token = sqliteTable("email_token_token", {
   failCount: integer("fail_count").notNull(),
   /** When the last code was sent that has not been used; 1970: none. */
   sentAt: integer("sent_at", { mode: "timestamp_ms" }).notNull(),
+  /** Of the last code. */
+  transactionId: text("transaction_id").notNull(),
   createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
 });
 export type TokenRow = typeof token.$inferSelect;

@@ -93,27 +93,6 @@ export function tokenRoutes(parts: {
         return c.json(success(value, ctx.now()));
       },
     )
-    .delete(
-      "/token/:serial",
-      operation({
-        summary: "Delete a token and its code; the value is 1",
-        operationId: "deleteToken",
-        tag,
-        answer: v.number(),
-        refusals: [404],
-      }),
-      ctx.requireRight("delete"),
-      pathParams(serialParams),
-      async (c) => {
-        const { serial } = c.req.valid("param");
-        const row = await tokens.find(serial);
-        if (row) tell(c, row);
-        const said = ctx.auditRow(c, { success: true, identifier: serial }, "ifChanged");
-        const [, removed] = await ctx.store.commit([...tokens.remove(serial), said]);
-        if (removed.rowsAffected === 0) throw notFound();
-        return c.json(success(removed.rowsAffected, ctx.now()));
-      },
-    )
     .post(
       "/token/reset",
       operation({
@@ -141,6 +120,27 @@ export function tokenRoutes(parts: {
         const said = ctx.auditRow(c, { success: true, identifier: serials.join(",") }, "ifChanged");
         const [reset] = await ctx.store.commit([tokens.reset(serials), said]);
         return c.json(success(reset.rowsAffected, ctx.now()));
+      },
+    )
+    .delete(
+      "/token/:serial",
+      operation({
+        summary: "Delete a token and its code; the value is 1",
+        operationId: "deleteToken",
+        tag,
+        answer: v.number(),
+        refusals: [404],
+      }),
+      ctx.requireRight("delete"),
+      pathParams(serialParams),
+      async (c) => {
+        const { serial } = c.req.valid("param");
+        const row = await tokens.find(serial);
+        if (row) tell(c, row);
+        const said = ctx.auditRow(c, { success: true, identifier: serial }, "ifChanged");
+        const [, removed] = await ctx.store.commit([...tokens.remove(serial), said]);
+        if (removed.rowsAffected === 0) throw notFound();
+        return c.json(success(removed.rowsAffected, ctx.now()));
       },
     );
 }

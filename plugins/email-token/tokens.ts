@@ -43,10 +43,10 @@ export function createTokenRepository({ read, write }: PluginContext["store"]) {
     insert(row: TokenRow) {
       return write.run(sql`
         INSERT INTO email_token_token (serial, type, user_id, username, realm, address, pin_hash, otp_length,
-          description, fail_count, sent_at, created_at)
+          description, fail_count, sent_at, transaction_id, created_at)
         SELECT ${row.serial}, ${row.type}, ${row.userId}, ${row.username}, ${row.realm}, ${row.address},
           ${row.pinHash}, ${row.otpLength}, ${row.description}, ${row.failCount},
-          ${sql.param(row.sentAt, token.sentAt)}, ${sql.param(row.createdAt, token.createdAt)}
+          ${sql.param(row.sentAt, token.sentAt)}, ${row.transactionId}, ${sql.param(row.createdAt, token.createdAt)}
         WHERE ${row.userId} = '' OR (
           NOT EXISTS (SELECT 1 FROM ${token} WHERE ${token.userId} = ${row.userId}
             AND ${token.pinHash} NOT IN ('', ${row.pinHash}))

@@ -10,6 +10,7 @@ CREATE TABLE email_token_token (
   description TEXT NOT NULL,
   fail_count INTEGER NOT NULL,
   sent_at INTEGER NOT NULL,
+  transaction_id TEXT NOT NULL,
   created_at INTEGER NOT NULL
 ) STRICT;
 --> statement-breakpoint

@@ -1,0 +1,180 @@
+import { describe, expect, test } from "bun:test";
+import { directory } from "sealpost/plugins/directory";
+import { emailToken } from "sealpost/plugins/email-token";
+import { testPlugin } from "../../contract/plugin.ts";
+import { PIN, SERVER, started } from "./support.ts";
+
+testPlugin("email-token", {
+  make: () => emailToken(),
+  needs: () => [directory()],
+  refused: [
+    [() => emailToken({ validSeconds: 5 }), "validSeconds"],
+    [() => emailToken({ text: "{code}" }), "text"],
+    [() => emailToken({ subject: "a\nb" }), "subject"],
+    [() => emailToken({ origin: "http://login.example.org" }), "origin"],
+    [() => emailToken({ smsText: "{" }), "smsText"],
+    // @ts-expect-error misspelt
+    [() => emailToken({ sever: "main" }), "sever"],
+  ],
+  async exercise(instance) {
+    await instance.request("POST", "/smtpserver/default", { json: SERVER });
+    const email = "desk@example.org";
+    const enrolled = await instance.request("POST", "/token/init", {
+      json: { type: "email", email, pin: PIN },
+    });
+    const { serial } = enrolled.detail ?? {};
+    const asked = await instance.request("POST", "/validate/check", { json: { serial, pass: PIN } });
+    const [code = ""] =
+      /\d{6}/.exec(new TextDecoder().decode(instance.sent.at(-1)?.bytes).split("Subject")[1] ?? "") ?? [];
+    const transaction_id = asked.detail?.transaction_id;
+    await instance.request("POST", "/validate/check", { json: { serial, pass: "000000", transaction_id } });
+    await instance.request("POST", "/validate/check", { json: { serial, pass: code, transaction_id } });
+    return [PIN, code];
+  },
+});
+
+describe("POST /token/init", () => {
+  test("makes serials of the reference's form, or the one that is given, once", async () => {
+    await using it = await started();
+    expect(await it.enrol()).toMatch(/^PIEM[0-9A-F]{8}$/);
+    expect(await it.enrol({ serial: "MINE-1" })).toBe("MINE-1");
+    const again = await it.post("/token/init", { type: "email", email: "a@b.org", serial: "MINE-1" });
+    expect([again.status, again.error?.message]).toEqual([409, "There is a token with this serial already"]);
+  });
+
+  test.each([
+    [{}, "ERR905: Missing parameter: type"],
+    [{ type: "hotp" }, "type: expected email or sms"],
+    [{ type: "email" }, "ERR905: Missing parameter: email"],
+    [{ type: "email", email: "ann" }, "email: expected one address"],
+    [{ type: "email", email: "a@b.org, c@d.org" }, "email: expected one address"],
+    [{ type: "email", dynamic_email: "yes" }, "dynamic_email: expected true or false"],
+    [{ type: "email", dynamic_email: "1" }, "ERR905: Missing parameter: user"],
+    [{ type: "email", email: "a@b.org", otplen: 5 }, "otplen: expected a whole number from 6 to 8"],
+    [{ type: "email", email: "a@b.org", otplen: 9 }, "otplen: expected a whole number from 6 to 8"],
+    [{ type: "email", email: "a@b.org", serial: "a b" }, "serial: expected at most 40 letters"],
+    [{ type: "email", email: "a@b.org", user: "nobody" }, "ERR904: There is no such user"],
+    [{ type: "sms", phone: "+49170" }, "type: there is nobody here who sends SMS"],
+  ])("refuses %j and says why", async (json, problem) => {
+    await using it = await started();
+    const { status, error } = await it.post("/token/init", json);
+    expect([status, error?.message]).toEqual([400, expect.stringContaining(problem)]);
+    expect((await it.request("GET", "/token/")).value).toMatchObject({ count: 0 });
+  });
+
+  test("wants the right of the type", async () => {
+    await using it = await started();
+    const allow = (action: string) =>
+      it.post("/policy/p", { scope: "admin", action: `policywrite, policyread, ${action}` });
+    const init = () => it.post("/token/init", { type: "email", email: "a@b.org" });
+    await allow("enrollSMS");
+    expect([(await init()).status, (await init()).error?.message]).toEqual([
+      403,
+      "Admin actions are defined, but the action enrollEMAIL is not allowed!",
+    ]);
+    await allow("enrollEMAIL");
+    expect((await init()).status).toBe(200);
+  });
+
+  test("gives the tokens of a user one PIN, also when two are made at once", async () => {
+    await using it = await started();
+    await it.enrol({ pin: PIN });
+    const other = await it.post("/token/init", {
+      type: "email",
+      user: "ann",
+      dynamic_email: true,
+      pin: "9999",
+    });
+    expect(other.error?.message).toContain("pin: the user's other tokens have another");
+    await it.enrol({ pin: PIN });
+    await it.enrol();
+    await it.check({ user: "ann", pass: PIN });
+    expect(it.sent).toHaveLength(3);
+
+    await it.post("/user/", { username: "bob", email: "bob@example.org" });
+    const params = { type: "email", user: "bob", dynamic_email: true };
+    const made = await Promise.all(
+      ["1111", "2222", "3333"].map((pin) => it.post("/token/init", { ...params, pin })),
+    );
+    expect(made.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(made.every(({ status }) => [200, 400, 409].includes(status))).toBe(true);
+  });
+
+  test("lets a user have ten tokens", async () => {
+    await using it = await started();
+    for (let made = 0; made < 10; made++) await it.enrol();
+    expect(it.enrol()).rejects.toThrow("user: has 10 tokens");
+  });
+
+  test("works without a directory, for addresses that are fixed", async () => {
+    const { testInstance } = await import("../../fixtures/instance.ts");
+    await using instance = await testInstance({ plugins: [emailToken()] });
+    const init = (json: object) =>
+      instance.request("POST", "/token/init", { json: { type: "email", ...json } });
+    expect((await init({ user: "ann", dynamic_email: true })).error?.message).toContain("no directory");
+    expect((await init({ user: "ann", email: "ann@example.org", pin: PIN })).status).toBe(200);
+    await instance.request("POST", "/smtpserver/default", { json: SERVER });
+    const asked = await instance.request("POST", "/validate/check", { json: { user: "ANN", pass: PIN } });
+    expect(asked.body.result.authentication).toBe("CHALLENGE");
+  });
+});
+
+describe("GET /token/", () => {
+  test("shows tokens by page and by filter, without PIN or code", async () => {
+    await using it = await started();
+    const serial = await it.enrol({ pin: PIN, description: "of ann", otplen: 7, serial: "A1" });
+    await it.enrol({ user: "", dynamic_email: false, email: "desk@example.org", serial: "B2" });
+    await it.trigger();
+    const list = async (query: Record<string, string> = {}) =>
+      (await it.request("GET", "/token", { query })).value;
+    const ann = {
+      ...{ serial, tokentype: "email", active: true, locked: false, failcount: 0, maxfail: 10, otplen: 7 },
+      ...{
+        description: "of ann",
+        username: "ann",
+        user_realm: "default",
+        realms: ["default"],
+        has_pin: true,
+      },
+      ...{ info: { dynamic_email: true }, created: "2026-06-01T12:00:00.000Z" },
+    };
+    expect(await list({ user: "ann" })).toEqual({
+      count: 1,
+      current: 1,
+      prev: null,
+      next: null,
+      tokens: [ann],
+    });
+    expect(await list({ pagesize: "1", page: "2" })).toMatchObject({
+      ...{ count: 2, current: 2, prev: 1, next: null },
+      tokens: [{ serial: "B2", info: { email: "desk@example.org" }, realms: [], has_pin: false }],
+    });
+    const counts = [{ serial: "B2" }, { type: "sms" }, { realm: "default" }, { user: "nobody" }].map(list);
+    expect(await Promise.all(counts)).toMatchObject([1, 0, 1, 0].map((count) => ({ count })));
+  });
+});
+
+describe("DELETE /token/<serial>", () => {
+  test("deletes the token and its code; 404 is what there is not", async () => {
+    await using it = await started();
+    const serial = await it.enrol();
+    const { detail } = await it.trigger();
+    expect((await it.request("DELETE", `/token/${serial}`)).value).toBe(1);
+    const pass = await it.code();
+    expect((await it.check({ user: "ann", transaction_id: detail?.transaction_id, pass })).value).toBe(false);
+    const again = await it.request("DELETE", `/token/${serial}`);
+    expect([again.status, again.error?.code]).toEqual([404, 601]);
+    const rows = await it.database.read.all("SELECT * FROM email_token_challenge");
+    expect(rows).toEqual([]);
+  });
+
+  test("of a user who is gone and made anew, the tokens are nobody's", async () => {
+    await using it = await started();
+    const serial = await it.enrol({ pin: PIN });
+    await it.request("DELETE", "/user/default/ann");
+    await it.post("/user/", { username: "ann", email: "new@example.org" });
+    expect((await it.check({ user: "ann", pass: PIN })).body.result.authentication).toBe("REJECT");
+    expect((await it.check({ serial, pass: PIN })).body.result.authentication).toBe("REJECT");
+    expect(it.sent).toEqual([]);
+  });
+});

@@ -63,3 +63,4 @@ export { deliveryView } from "./wire/delivery.ts";
 export { authenticated, success } from "./wire/envelope.ts";
 export { operation } from "./wire/openapi.ts";
 export { allParams, bodyParams, pathParams, queryParams } from "./wire/params.ts";
+export { described, wholeNumber } from "./wire/schemas.ts";

@@ -1,4 +1,12 @@
-import { mailAddress, newPassword, personName, phoneNumber, userName } from "sealpost";
+import {
+  described,
+  mailAddress,
+  newPassword,
+  personName,
+  phoneNumber,
+  userName,
+  wholeNumber,
+} from "sealpost";
 import * as v from "valibot";
 
 const MOST_PATTERN_CHARACTERS = 255;
@@ -6,9 +14,6 @@ const MOST_PATTERN_CHARACTERS = 255;
 const MOST_STARS = 3;
 const MOST_PAGE = 1_000_000;
 const MOST_PAGE_SIZE = 1_000;
-
-const described = <S extends v.GenericSchema>(schema: S, description: string) =>
-  v.pipe(schema, v.description(description));
 
 /** Of a user that is to be made. */
 export const newUserParams = (defaultRealm: string) =>
@@ -29,15 +34,6 @@ const pattern = v.pipe(
   v.check((text) => text.split("*").length - 1 <= MOST_STARS, `expected at most ${MOST_STARS} *`),
   v.description("Users whose value is this; * stands for any characters"),
 );
-const wholeNumber = (highest: number) => {
-  const expected = `expected a whole number from 1 to ${highest}`;
-  return v.pipe(
-    v.number(expected),
-    v.integer(expected),
-    v.minValue(1, expected),
-    v.maxValue(highest, expected),
-  );
-};
 
 /** Which users to list. */
 export const searchParams = v.object({
@@ -48,8 +44,8 @@ export const searchParams = v.object({
   phone: v.optional(pattern),
   givenname: v.optional(pattern),
   surname: v.optional(pattern),
-  page: v.optional(wholeNumber(MOST_PAGE), 1),
-  page_size: v.optional(wholeNumber(MOST_PAGE_SIZE), MOST_PAGE_SIZE),
+  page: v.optional(wholeNumber(1, MOST_PAGE), 1),
+  page_size: v.optional(wholeNumber(1, MOST_PAGE_SIZE), MOST_PAGE_SIZE),
 });
 
 /** A name in a path: whatever it is, there is a user of that name or there is not. */

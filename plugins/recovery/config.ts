@@ -1,4 +1,11 @@
-import { configKey, type PluginContext, SealpostError, serverNames, templateText } from "sealpost";
+import {
+  configKey,
+  type PluginContext,
+  SealpostError,
+  serverNames,
+  templateText,
+  wholeNumber,
+} from "sealpost";
 import * as v from "valibot";
 import { TAGS } from "./texts.ts";
 
@@ -9,16 +16,7 @@ const LEAST_PASSWORD_CHARACTERS = 8;
 const MOST_PASSWORD_CHARACTERS = 64;
 
 const template = templateText(TAGS);
-const boundedNumber = (least: number, most: number) => {
-  const expected = `expected a whole number from ${least} to ${most}`;
-  return v.pipe(
-    v.number(expected),
-    v.integer(expected),
-    v.minValue(least, expected),
-    v.maxValue(most, expected),
-  );
-};
-const validSeconds = boundedNumber(LEAST_VALID_SECONDS, MOST_VALID_SECONDS);
+const validSeconds = wholeNumber(LEAST_VALID_SECONDS, MOST_VALID_SECONDS);
 
 export const options = v.object({
   /** Whether passwords can be recovered at all. */
@@ -30,7 +28,7 @@ export const options = v.object({
   validSeconds: v.optional(validSeconds, 3_600),
   /** What a new password has at least. */
   leastPasswordCharacters: v.optional(
-    boundedNumber(LEAST_PASSWORD_CHARACTERS, MOST_PASSWORD_CHARACTERS),
+    wholeNumber(LEAST_PASSWORD_CHARACTERS, MOST_PASSWORD_CHARACTERS),
     LEAST_PASSWORD_CHARACTERS,
   ),
 });

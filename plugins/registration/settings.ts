@@ -1,4 +1,4 @@
-import { configKey, serverNames, templateText, userName } from "sealpost";
+import { configKey, serverNames, templateText, userName, wholeNumber } from "sealpost";
 import * as v from "valibot";
 import { requiredEmail } from "./required-email.ts";
 
@@ -13,13 +13,7 @@ const codeTemplate = templateText([...COMMON_TAGS, "code", "regkey", "transactio
 const existingTemplate = templateText(COMMON_TAGS);
 
 const flag = v.boolean("expected true or false");
-const validSeconds = `expected ${LEAST_VALID_SECONDS} to ${MOST_VALID_SECONDS} seconds`;
-const seconds = v.pipe(
-  v.number(validSeconds),
-  v.integer(validSeconds),
-  v.minValue(LEAST_VALID_SECONDS, validSeconds),
-  v.maxValue(MOST_VALID_SECONDS, validSeconds),
-);
+const seconds = wholeNumber(LEAST_VALID_SECONDS, MOST_VALID_SECONDS);
 const realmOrEmpty = v.pipe(
   v.string("expected a text"),
   v.check((text) => text === "" || v.is(userName, text), "expected the name of a realm"),

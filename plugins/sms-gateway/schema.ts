@@ -1,4 +1,4 @@
-import { parseAddress, phoneNumber, render, serverNames, templateText } from "sealpost";
+import { described, parseAddress, phoneNumber, render, serverNames, templateText } from "sealpost";
 import * as v from "valibot";
 import type { GatewayInput } from "./gateways.ts";
 import { parseRewrite, type Rewrite } from "./rewrite.ts";
@@ -16,8 +16,6 @@ const SAMPLE = { phone: "+491701234567", otp: "123456" };
 // Control characters would reach the header.
 const oneLine = v.check((text: string) => !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(text), "expected one line");
 
-const described = <S extends v.GenericSchema>(schema: S, description: string) =>
-  v.pipe(schema, v.description(description));
 const text = (most: number) =>
   v.pipe(v.string("expected a text"), v.maxLength(most, `expected at most ${most} characters`));
 const template = templateText(TAGS);

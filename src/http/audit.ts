@@ -14,6 +14,7 @@ import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
 import { queryParams } from "../wire/params.ts";
+import { wholeNumber } from "../wire/schemas.ts";
 
 const MOST_PAGE_SIZE = 1_000;
 const MOST_PAGE = 1_000_000;
@@ -30,15 +31,6 @@ const pattern = v.pipe(
 const filterEntries = Object.fromEntries(
   AUDIT_TEXT_COLUMNS.map((column) => [column, v.optional(pattern)]),
 ) as Record<(typeof AUDIT_TEXT_COLUMNS)[number], v.OptionalSchema<typeof pattern, undefined>>;
-const wholeNumber = (highest: number) => {
-  const expected = `expected a whole number from 1 to ${highest}`;
-  return v.pipe(
-    v.number(expected),
-    v.integer(expected),
-    v.minValue(1, expected),
-    v.maxValue(highest, expected),
-  );
-};
 
 const auditParams = v.object({
   ...filterEntries,
@@ -50,8 +42,8 @@ const auditParams = v.object({
       v.description("Only rows of the last such time, such as 24h"),
     ),
   ),
-  page: v.optional(wholeNumber(MOST_PAGE), 1),
-  page_size: v.optional(wholeNumber(MOST_PAGE_SIZE), 15),
+  page: v.optional(wholeNumber(1, MOST_PAGE), 1),
+  page_size: v.optional(wholeNumber(1, MOST_PAGE_SIZE), 15),
   sortname: v.optional(
     v.picklist(AUDIT_SORT_COLUMNS, `expected one of ${AUDIT_SORT_COLUMNS.join(", ")}`),
     "number",

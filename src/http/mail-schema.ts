@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import { MAIL_STATES } from "../domain/queued-mail.ts";
 import { replyView } from "../wire/delivery.ts";
-import { described, line, wholeNumber } from "./smtpserver-schema.ts";
+import { described, wholeNumber } from "../wire/schemas.ts";
+import { line } from "./smtpserver-schema.ts";
 
 const MOST_PAGE_SIZE = 1_000;
 const MOST_PAGE = 1_000_000;

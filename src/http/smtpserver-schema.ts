@@ -4,6 +4,7 @@ import { parseMailbox } from "../domain/mailbox.ts";
 import { Secret } from "../domain/secret.ts";
 import { SMTP_SERVER_DEFAULTS as DEFAULTS } from "../domain/smtp-server.ts";
 import type { ServerInput } from "../mail/save-server.ts";
+import { described, wholeNumber } from "../wire/schemas.ts";
 
 /** The name of the test route, which no definition can have. */
 export const TEST_ROUTE = "send_test_email";
@@ -27,17 +28,6 @@ const longText = v.pipe(
   v.maxLength(MOST_TEXT_CHARACTERS, `expected at most ${MOST_TEXT_CHARACTERS} characters`),
 );
 const flag = v.boolean("expected true or false");
-export const wholeNumber = (lowest: number, highest: number) => {
-  const expected = `expected a whole number from ${lowest} to ${highest}`;
-  return v.pipe(
-    v.number(expected),
-    v.integer(expected),
-    v.minValue(lowest, expected),
-    v.maxValue(highest, expected),
-  );
-};
-export const described = <S extends v.GenericSchema>(schema: S, description: string) =>
-  v.pipe(schema, v.description(description));
 
 // Normalised before anything else, as the two forms of a name differ in length.
 const identifierText = v.pipe(

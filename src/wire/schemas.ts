@@ -1,0 +1,16 @@
+import * as v from "valibot";
+
+/** A parameter or setting that is a whole number within bounds. */
+export const wholeNumber = (lowest: number, highest: number) => {
+  const expected = `expected a whole number from ${lowest} to ${highest}`;
+  return v.pipe(
+    v.number(expected),
+    v.integer(expected),
+    v.minValue(lowest, expected),
+    v.maxValue(highest, expected),
+  );
+};
+
+/** A schema with what the document of the interface says of it. */
+export const described = <S extends v.GenericSchema>(schema: S, description: string) =>
+  v.pipe(schema, v.description(description));

@@ -25,7 +25,23 @@ export async function useHost(url: string): Promise<Api> {
 
   expect(smtp.mails.map(({ recipients }) => recipients[0])).toEqual(["bob@example.net", "ann@example.net"]);
   expect(new TextDecoder().decode(smtp.mails[1]?.bytes)).toContain("\r\nSubject: Welcome\r\n");
+
+  // Nobody but the host's own worker, or event, sends it.
+  await api.save("main", { ...definition, enqueue_job: true });
+  const queued = await fetch(new URL("/welcome", url), { method: "POST" });
+  expect([queued.status, await queued.json()]).toEqual([200, { state: "queued" }]);
+  await untilSent(api);
+  expect(smtp.mails).toHaveLength(3);
   return api;
+}
+
+/** Asks until every queued mail is sent; the time limit of the test bounds it. */
+async function untilSent(api: Api): Promise<void> {
+  type Page = { readonly mails: readonly { readonly state: string }[] };
+  for (;;) {
+    const { body } = await api.call<Page>("GET", "/mail/");
+    if (body.result.value?.mails.every(({ state }) => state === "sent")) return;
+  }
 }
 
 async function expectPrefix(mounted: string): Promise<void> {

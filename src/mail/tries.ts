@@ -116,7 +116,24 @@ export function createTries(parts: {
     const { state } = settlement;
     const isMissed = settlement.dueAt === null && state !== "sent" && state !== "cancelled";
     if (isHeld && isMissed) await tellOfFailure(mail);
+    if (isHeld && state === "sent") await tellOfDetour(mail);
     return isHeld;
+  }
+
+  /** That a mail left by another definition than it was accepted for, and so perhaps in another name. */
+  async function tellOfDetour({ row, content, recipients }: HeldMail): Promise<void> {
+    const { finishedFor = "", source = null } = (await content) ?? {};
+    if (source === null || finishedFor === row.lane) return;
+    const recipient = recipients.map(({ address }) => address).join(",");
+    const info = `${finishedFor} was down; ${row.id}`;
+    await note({ success: true, identifier: row.lane, recipient, outcome: "sent", info });
+  }
+
+  async function note(fields: Parameters<typeof auditEntry>[2]): Promise<void> {
+    const entry = auditEntry({ ...ACTOR, action: "worker" }, platform.now(), fields);
+    await database
+      .append(audit.insert(entry))
+      .catch((error) => log.error("No audit row for a mail: {error}", { error }));
   }
 
   async function tellOfFailure(mail: HeldMail): Promise<void> {
@@ -126,10 +143,7 @@ export function createTries(parts: {
       const said = { phase: failure?.phase ?? "", info: [state, failure?.code ?? "", row.id].join(" ") };
       const outcome = state === "unknown" ? "unknown" : "not-sent";
       const target = { success: false, identifier: row.identifier, recipient: address, outcome };
-      const entry = auditEntry({ ...ACTOR, action: "worker" }, platform.now(), { ...target, ...said });
-      await database
-        .append(audit.insert(entry))
-        .catch((error) => log.error("No audit row for a mail: {error}", { error }));
+      await note({ ...target, ...said });
     }
     notify("mail_failed", {
       mailId: row.id,

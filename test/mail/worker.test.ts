@@ -344,6 +344,11 @@ describe("a list of servers", () => {
     expect(headerOf(delivery, "Message-ID")).toBe(before.messageId);
     expect(new Date(headerOf(delivery, "Date"))).toEqual(before.createdAt);
     expect(textOf(delivery)).toContain("multipart/signed");
+    const [row] = await instance.rows("SELECT * FROM audit ORDER BY number DESC LIMIT 1");
+    expect(row).toMatchObject({
+      ...{ action: "worker", success: 1, outcome: "sent", identifier: "b", recipient: TO.address },
+      info: `a was down; ${id}`,
+    });
   });
 
   test("begins anew after the last, and waits before", async () => {

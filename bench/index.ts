@@ -1,4 +1,6 @@
 import { benchDeno } from "./deno.ts";
+import { benchDrain } from "./drain.ts";
+import { benchEnqueue, benchEnqueueGrowth } from "./enqueue.ts";
 import { benchList } from "./list.ts";
 import { benchMemory } from "./memory.ts";
 import { print } from "./result.ts";
@@ -14,6 +16,10 @@ for (const bench of [
   benchWorkersCold,
   benchSign,
   benchTransport,
+  benchEnqueue,
+  benchEnqueueGrowth,
+  () => benchDrain("unsigned"),
+  () => benchDrain("signed"),
   benchMemory,
 ])
   print(await bench());

@@ -5,6 +5,8 @@ export const PASSWORD = "bench";
 export interface Served extends AsyncDisposable {
   readonly origin: string;
   readonly pid: number;
+  /** Writes a line to its standard input and waits for one from its standard output. */
+  tell(line: string): Promise<string>;
 }
 
 export interface ServeOptions {
@@ -18,18 +20,27 @@ export interface ServeOptions {
 export async function serve(command: readonly string[], options: ServeOptions = {}): Promise<Served> {
   const env = { ...process.env, ...options.env };
   const cwd = options.folder ?? process.cwd();
-  const child = Bun.spawn([...command], { cwd, env, stdout: "pipe", stderr: "ignore" });
+  const child = Bun.spawn([...command], { cwd, env, stdin: "pipe", stdout: "pipe", stderr: "ignore" });
   const reader = child.stdout.getReader();
-  let text = "";
-  while (!/http:\/\/\S+\d\n/.test(text)) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error(`${command[0]} ended before it listened`);
-    text += new TextDecoder().decode(value);
-  }
+  const read = async (isWhole: (text: string) => boolean) => {
+    let text = "";
+    while (!isWhole(text)) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`${command[0]} ended before it said what was waited for`);
+      text += new TextDecoder().decode(value);
+    }
+    return text;
+  };
+  const text = await read((said) => /http:\/\/\S+\d\n/.test(said));
   const [origin = ""] = /http:\/\/[^\s/]+/.exec(text) ?? [];
   return {
     origin,
     pid: child.pid,
+    async tell(line) {
+      child.stdin.write(`${line}\n`);
+      await child.stdin.flush();
+      return read((said) => said.endsWith("\n"));
+    },
     async [Symbol.asyncDispose]() {
       child.kill();
       await child.exited;

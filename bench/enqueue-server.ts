@@ -1,0 +1,39 @@
+import { sql } from "drizzle-orm";
+import { createApp } from "../src/app.ts";
+import { parseConfig } from "../src/config.ts";
+import { Secret } from "../src/domain/secret.ts";
+import { openLocalDrivers } from "../src/entry/local.ts";
+import { createServices } from "../src/services.ts";
+import { PASSWORD } from "./process.ts";
+
+// The server that bench/enqueue.ts asks: whole, but nobody sends what it queues. A number on standard input has it
+// leave so many mails waiting; then it prints a line.
+
+const drivers = await openLocalDrivers(parseConfig(process.env));
+const settings = { tokenSeconds: 3_600, auditDays: 365, mailDays: 30, hostName: "bench.test" };
+const services = createServices(drivers, settings);
+await services.start();
+await services.admins.makeFirst({ username: "admin", realm: "" }, new Secret(PASSWORD));
+const app = createApp(services, { revealSecrets: true, trustedProxies: [] });
+const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (request) => app.fetch(request, {}) });
+console.log(server.url.origin);
+
+const { database } = drivers;
+const COLUMNS = sql.raw(
+  "state, identifier, lane, alternatives, submitter, message_id, sender, purpose, on_unknown, recipients, " +
+    "created_at, updated_at, expires_at, give_up_at, due_at, lease, begun, lost, content",
+);
+for await (const line of console) {
+  await database.commit([
+    database.write.run(sql`
+      DELETE FROM mail WHERE rowid NOT IN (SELECT rowid FROM mail LIMIT ${Number(line)})`),
+    database.write.run(sql`
+      WITH RECURSIVE more (at) AS (
+        SELECT (SELECT count(*) FROM mail) WHERE (SELECT count(*) FROM mail) < ${Number(line)}
+        UNION ALL SELECT at + 1 FROM more WHERE at + 1 < ${Number(line)})
+      INSERT INTO mail (id, ${COLUMNS})
+      SELECT lower(hex(randomblob(16))), ${COLUMNS} FROM more, (SELECT * FROM mail LIMIT 1)`),
+  ]);
+  const row = await database.read.get<{ count: number }>(sql`SELECT count(*) AS count FROM mail`);
+  console.log(`${row.count} waiting`);
+}

@@ -1,0 +1,242 @@
+import { describe, expect, test } from "bun:test";
+import { definePlugin, type SealpostEvent } from "sealpost";
+import * as v from "valibot";
+import type { Database } from "../../../src/storage/database.ts";
+import { openDatabase } from "../../../src/storage/libsql.ts";
+import { createMemoryTransport } from "../../../src/transport/memory.ts";
+import { realRandomBytes } from "../../fixtures/instance.ts";
+import { PIN, type Started, started, transactionOf, verdictOf, WRONG } from "./support.ts";
+
+const DOWN = { phase: "connect", code: "refused" } as const;
+
+async function withFaults() {
+  const transport = createMemoryTransport();
+  const it = await started({ transport });
+  return { ...it, transport, [Symbol.asyncDispose]: it[Symbol.asyncDispose] };
+}
+
+/** ann has a token with a PIN, bob one without, carl none; nobody is nobody. */
+async function people(it: Started) {
+  for (const username of ["bob", "carl"]) {
+    await it.post("/user/", { username, email: `${username}@example.org` });
+  }
+  await it.enrol({ pin: PIN });
+  await it.enrol({ user: "bob" });
+}
+
+describe("POST /validate/check without a code", () => {
+  test("refuses alike whom there is not, who has no token or no PIN, and a wrong PIN", async () => {
+    await using it = await started();
+    await people(it);
+    const answers = await Promise.all(
+      ["nobody", "carl", "bob", "ann", "ann@default", "x@y"].map((user) => it.check({ user, pass: WRONG })),
+    );
+    const detail = { message: "No code was sent: check what you entered" };
+    const result = { status: true, value: false, authentication: "REJECT" };
+    for (const { body } of answers) expect([body.id, body.result, body.detail]).toEqual([2, result, detail]);
+    expect(new Set(answers.map(({ headers }) => JSON.stringify([...headers]))).size).toBe(1);
+    expect(it.sent).toEqual([]);
+  });
+
+  test("writes as often for each of them", async () => {
+    const counted = counting(openDatabase({ url: ":memory:", randomBytes: realRandomBytes }));
+    await using it = await started({ database: counted.database });
+    await people(it);
+    const writes = async (json: object) => {
+      const before = counted.writes();
+      await it.check(json);
+      return counted.writes() - before;
+    };
+    // The secret of the hashes is made by the first.
+    await it.check({ user: "x", pass: WRONG });
+    const found = [];
+    for (const user of ["nobody", "carl", "bob", "ann"]) {
+      found.push(await writes({ user, pass: WRONG }), await writes({ user, pass: "1", transaction_id: "2" }));
+    }
+    expect(found).toEqual([2, 3, 2, 3, 2, 3, 2, 3]);
+  });
+
+  test("compares one hash for each of them", async () => {
+    // Ten milliseconds or more: much longer than all the rest.
+    await using it = await started({
+      passwordCost: { ln: 13, r: 8, p: 1 },
+      trustedClients: ["192.0.2.0/24"],
+    });
+    await people(it);
+    const users = ["nobody", "carl", "bob", "ann"];
+    const times = users.map((): number[] => []);
+    for (let round = 0; round < 15; round++) {
+      for (const [at, user] of users.entries()) {
+        const begun = performance.now();
+        await it.check({ user, pass: WRONG });
+        times[at]?.push(performance.now() - begun);
+      }
+    }
+    const fastest = times.map((all) => Math.min(...all));
+    expect(Math.max(...fastest) / Math.min(...fastest)).toBeLessThan(1.8);
+  });
+
+  test("refuses alike when the mail fails; an admin who may trigger is told why", async () => {
+    await using it = await withFaults();
+    await people(it);
+    it.transport.fail({ ...DOWN, times: 3 });
+    const anybody = await it.check({ user: "ann", pass: PIN });
+    const wrong = await it.check({ user: "ann", pass: WRONG });
+    expect([anybody.body.result, anybody.detail]).toEqual([wrong.body.result, wrong.detail ?? null]);
+    const admin = await it.check({ user: "ann", pass: PIN }, { token: it.token });
+    expect(verdictOf(admin)).toEqual([200, false, "REJECT"]);
+    const failures = [{ type: "email", code: "refused", retry_after: null, delivery: { phase: "connect" } }];
+    expect(admin.detail?.failures).toMatchObject(failures);
+    const triggered = await it.trigger();
+    expect(verdictOf(triggered)).toEqual([200, 0, "REJECT"]);
+    expect(triggered.detail?.failures).toMatchObject(failures);
+    expect(triggered.text).toContain("Nothing listens on port 25 there");
+  });
+});
+
+describe("a mail that fails", () => {
+  test("leaves no challenge, no wait and no count", async () => {
+    await using it = await withFaults();
+    await people(it);
+    it.transport.fail({ ...DOWN, times: 6 });
+    for (let time = 0; time < 6; time++) await it.trigger();
+    expect(await it.database.read.all("SELECT * FROM email_token_challenge")).toEqual([]);
+    const asked = await it.trigger();
+    expect([asked.value, asked.detail?.resend_after]).toEqual([1, undefined]);
+  });
+
+  test("that may have been taken counts as sent", async () => {
+    await using it = await withFaults();
+    await people(it);
+    it.transport.fail({ phase: "data", code: "timeout", outcome: "unknown" });
+    expect(verdictOf(await it.trigger())).toEqual([200, 1, "CHALLENGE"]);
+    expect(await it.database.read.all("SELECT serial FROM email_token_challenge")).toHaveLength(1);
+  });
+
+  test("for lack of an address says so", async () => {
+    await using it = await started();
+    await it.post("/user/", { username: "dora" });
+    await it.enrol({ user: "dora" });
+    const { detail } = await it.trigger({ user: "dora" });
+    expect(detail?.failures).toMatchObject([{ code: "no_address" }]);
+  });
+
+  test("goes through the next server, if several are named", async () => {
+    await using it = await withFaults();
+    await people(it);
+    await it.post("/smtpserver/spare", { server: "spare.example.org", sender: "app@example.org" });
+    await it.post("/system/setConfig", { "email.identifier": "default, spare" });
+    it.transport.fail(DOWN);
+    expect((await it.trigger()).value).toBe(1);
+    expect(it.transport.sent.map(({ server }) => server.host)).toEqual(["spare.example.org"]);
+  });
+});
+
+describe("POST /validate/triggerchallenge", () => {
+  test("wants the right, a name, and answers 0 for whom there is nothing to send", async () => {
+    await using it = await started();
+    await people(it);
+    expect((await it.trigger({ user: "ann" }, { token: null })).status).toBe(401);
+    expect((await it.trigger({})).error?.message).toBe("ERR905: Missing parameter: user");
+    for (const params of [
+      { user: "nobody" },
+      { user: "carl" },
+      { serial: "none" },
+      { user: "bob", type: "sms" },
+    ]) {
+      const answer = await it.trigger(params);
+      expect([verdictOf(answer), answer.detail]).toEqual([
+        [200, 0, "REJECT"],
+        { message: "No code was sent: check what you entered" },
+      ]);
+    }
+    expect((await it.trigger({ user: "bob@default" })).value).toBe(1);
+  });
+
+  test("answers a second call with the same Idempotency-Key as the first, also later, and sends one mail", async () => {
+    await using it = await started();
+    await people(it);
+    const headers = { "Idempotency-Key": "login-1" };
+    const first = await it.trigger({ user: "ann" }, { headers });
+    it.clock.advance(60);
+    const second = await it.trigger({ user: "ann" }, { headers });
+    expect([second.value, second.detail]).toEqual([first.value, first.detail]);
+    expect(it.sent).toHaveLength(1);
+    expect((await it.trigger({ user: "bob" }, { headers })).status).toBe(409);
+    const checked = { user: "ann", pass: PIN };
+    const own = await it.check(checked, { headers });
+    it.clock.advance(60);
+    expect(transactionOf(await it.check(checked, { headers }))).toBe(transactionOf(own));
+    expect(it.sent).toHaveLength(2);
+  });
+});
+
+describe("what is told of it", () => {
+  test("is whose token, which, and the verdict, to handlers of events", async () => {
+    const events: SealpostEvent[] = [];
+    const handler = (event: SealpostEvent) => void events.push(event);
+    const probe = definePlugin({
+      name: "probe",
+      options: v.object({}),
+      setup: () => ({ on: { token_init: handler, validate_check: handler, token_delete: handler } }),
+    });
+    await using it = await started({ plugins: [probe()] });
+    const serial = await it.enrol({ pin: PIN });
+    const asked = await it.check({ user: "ann", pass: PIN });
+    await it.check({ user: "ann", pass: await it.code(), transaction_id: transactionOf(asked) });
+    await it.check({ user: "ann", pass: WRONG });
+    await it.request("DELETE", `/token/${serial}`);
+    const token = { user: "ann", realm: "default", serial, tokentype: "email" };
+    expect(events.map(({ name, data }) => [name, data])).toMatchObject([
+      ["token_init", token],
+      ["validate_check", { ...token, authentication: "CHALLENGE" }],
+      ["validate_check", { ...token, authentication: "ACCEPT" }],
+      ["validate_check", { ...token, authentication: "REJECT" }],
+      ["token_delete", token],
+    ]);
+    expect(JSON.stringify(events)).not.toContain(PIN);
+  });
+
+  test("is in the audit log, without PIN and code", async () => {
+    await using it = await started();
+    const serial = await it.enrol({ pin: PIN });
+    const asked = await it.check({ user: "ann", pass: PIN });
+    const transaction_id = transactionOf(asked);
+    const code = await it.code();
+    await it.check({ user: "ann", pass: WRONG, transaction_id });
+    await it.check({ user: "ann", pass: code, transaction_id });
+    await it.check({ user: "ann", pass: code, transaction_id });
+    await it.check({ user: "nobody", pass: WRONG });
+    const rows = await it.audited({ action: "POST /validate/check", sortorder: "asc" });
+    expect(rows.map(({ success, identifier, info }) => [success, identifier, info])).toEqual([
+      [true, serial, "challenge"],
+      [false, serial, "wrong code"],
+      [true, serial, "code accepted"],
+      [false, "", "no such code"],
+      [false, "", "no token opens with this PIN"],
+    ]);
+    const [mail] = await it.audited({ action: "plugin email-token" });
+    expect(mail).toMatchObject({ recipient: "ann@example.org", outcome: "sent" });
+    const all = JSON.stringify(await it.audited());
+    expect([all.includes(PIN), all.includes(code)]).toEqual([false, false]);
+  });
+});
+
+/** A database that counts what is committed and appended. */
+function counting(database: Database) {
+  let count = 0;
+  const counted: Database = {
+    read: database.read,
+    write: database.write,
+    commit(statements) {
+      count += 1;
+      return database.commit(statements);
+    },
+    append(statement) {
+      count += 1;
+      return database.append(statement);
+    },
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+  };
+  return { database: counted, writes: () => count };
+}

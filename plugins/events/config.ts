@@ -1,15 +1,9 @@
-import { configKey, type PluginContext, parseMailbox } from "sealpost";
+import { configKey, type PluginContext, parseMailbox, wholeNumber } from "sealpost";
 import * as v from "valibot";
 import { listOf } from "./conditions.ts";
 
 const MOST_AN_HOUR = 10_000;
-const expectedNumber = `expected a whole number from 1 to ${MOST_AN_HOUR}`;
-const perHour = v.pipe(
-  v.number(expectedNumber),
-  v.integer(expectedNumber),
-  v.minValue(1, expectedNumber),
-  v.maxValue(MOST_AN_HOUR, expectedNumber),
-);
+const perHour = wholeNumber(1, MOST_AN_HOUR);
 
 /** `admin=root@example.org, ann=ann@example.org` */
 const addresses = v.pipe(

@@ -1,4 +1,11 @@
-import { invalidParameter, missingParameter, serverNames, templateText } from "sealpost";
+import {
+  described,
+  invalidParameter,
+  missingParameter,
+  serverNames,
+  templateText,
+  wholeNumber,
+} from "sealpost";
 import * as v from "valibot";
 import { CONDITIONS, conditionProblem, listOf } from "./conditions.ts";
 import { companionOf, KINDS, MIME_TYPES, NOBODY, sendmailOptions, WHO } from "./options.ts";
@@ -35,16 +42,7 @@ const never = (why: string) =>
     ),
     false,
   );
-const integer = (least: number, most: number) => {
-  const expected = `expected a whole number from ${least} to ${most}`;
-  return v.pipe(
-    v.number(expected),
-    v.integer(expected),
-    v.minValue(least, expected),
-    v.maxValue(most, expected),
-  );
-};
-export const bindingId = integer(1, Number.MAX_SAFE_INTEGER);
+export const bindingId = wholeNumber(1, Number.MAX_SAFE_INTEGER);
 
 const eventList = v.pipe(
   v.union([v.string(), v.array(v.string())], "expected names of events, comma-separated or as a list"),
@@ -80,7 +78,7 @@ const optionSchemas: Readonly<Record<string, v.GenericSchema>> = {
 const optionEntries = Object.fromEntries(
   Object.entries(sendmailOptions([])).map(([name, { description }]) => [
     `${OPTION}${name}`,
-    optionSchemas[name] ?? v.optional(v.pipe(line, v.description(description))),
+    optionSchemas[name] ?? v.optional(described(line, description)),
   ]),
 );
 
@@ -92,7 +90,7 @@ export const bindingParams = v.object({
   handlermodule: oneOf([HANDLER_MODULE]),
   action: oneOf([ACTION]),
   position: v.optional(v.pipe(oneOf([POSITION])), POSITION),
-  ordering: v.optional(integer(-MOST_ORDERING, MOST_ORDERING), 0),
+  ordering: v.optional(wholeNumber(-MOST_ORDERING, MOST_ORDERING), 0),
   active: v.optional(v.boolean("expected true or false"), true),
   conditions: v.optional(conditions, {}),
   abort_on_error: never("a notification never makes a request fail"),

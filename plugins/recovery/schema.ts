@@ -1,4 +1,4 @@
-import { mailAddress, newPassword } from "sealpost";
+import { described, mailAddress, newPassword } from "sealpost";
 import * as v from "valibot";
 
 const MOST_NAME_CHARACTERS = 255;
@@ -11,13 +11,13 @@ const name = v.pipe(
   v.maxLength(MOST_NAME_CHARACTERS, `expected at most ${MOST_NAME_CHARACTERS} characters`),
   v.check((text) => !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(text), "expected one line without control characters"),
 );
-const realm = v.optional(v.pipe(name, v.description("Default: that of the directory")), "");
+const realm = v.optional(described(name, "Default: that of the directory"), "");
 
 /** Of who has forgotten a password. */
 export const recoverParams = v.object({
   user: name,
   realm,
-  email: v.pipe(mailAddress, v.description("The one that the directory knows, in any letter case")),
+  email: described(mailAddress, "The one that the directory knows, in any letter case"),
 });
 export type RecoverParams = v.InferOutput<typeof recoverParams>;
 

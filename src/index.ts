@@ -61,6 +61,6 @@ export { type Database, isConstraintError } from "./storage/database.ts";
 export { VERSION } from "./version.ts";
 export { deliveryView } from "./wire/delivery.ts";
 export { authenticated, success } from "./wire/envelope.ts";
-export { operation } from "./wire/openapi.ts";
+export { IDEMPOTENCY_HEADER, operation } from "./wire/openapi.ts";
 export { allParams, bodyParams, pathParams, queryParams } from "./wire/params.ts";
 export { described, wholeNumber } from "./wire/schemas.ts";

@@ -4,6 +4,7 @@ import {
   authenticated,
   bodyParams,
   type Env,
+  IDEMPOTENCY_HEADER,
   type Limit,
   language,
   missingParameter,
@@ -26,9 +27,6 @@ const WINDOW_SECONDS = 600;
 const FAILURES_OF_NAME = 10;
 const FAILURES_OF_CLIENT = 100;
 const TRIGGER_RIGHT = "triggerchallenge";
-const headers = {
-  "Idempotency-Key": "A second call with the same key gets the answer of the first, for 24 hours",
-};
 
 /** Codes over HTTP: asked for by an admin's client or with a PIN, and checked. */
 export function validateRoutes(parts: {
@@ -94,7 +92,7 @@ export function validateRoutes(parts: {
         detail: validateDetail,
         body: triggerParams,
         refusals: [409],
-        headers,
+        headers: IDEMPOTENCY_HEADER,
       }),
       ctx.requireRight(TRIGGER_RIGHT),
       bodyParams(triggerParams),
@@ -118,7 +116,7 @@ export function validateRoutes(parts: {
         body: checkParams,
         refusals: [409, 429],
         open: true,
-        headers,
+        headers: IDEMPOTENCY_HEADER,
       }),
       bodyParams(checkParams),
       async (c) => {

@@ -5,6 +5,7 @@ import {
   bodyParams,
   deliveryView,
   type Env,
+  IDEMPOTENCY_HEADER,
   invalidParameter,
   operation,
   type PluginContext,
@@ -123,9 +124,7 @@ export function gatewayRoutes(parts: {
         }),
         body: testParams,
         refusals: [404, 409],
-        headers: {
-          "Idempotency-Key": "A second call with the same key gets the answer of the first, for 24 hours",
-        },
+        headers: IDEMPOTENCY_HEADER,
       }),
       ctx.requireRight(WRITE),
       bodyParams(testParams),

@@ -13,8 +13,6 @@ const MOST_DESCRIPTION_CHARACTERS = 2_000;
 /** Paths beside those of gateways. */
 const RESERVED = [".", "..", "providers", "option", "send_test_sms"];
 const SAMPLE = { phone: "+491701234567", otp: "123456" };
-// Control characters would reach the header.
-const oneLine = v.check((text: string) => !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(text), "expected one line");
 
 const text = (most: number) =>
   v.pipe(v.string("expected a text"), v.maxLength(most, `expected at most ${most} characters`));
@@ -34,7 +32,7 @@ const smtpIdentifier = v.pipe(
 export const identifierText = v.pipe(
   text(MOST_CHARACTERS),
   v.transform((name) => name.normalize("NFC")),
-  oneLine,
+  v.check((name) => !/\p{Cc}/u.test(name), "expected one line without control characters"),
   v.check(
     (name) => !name.includes("/") && !RESERVED.includes(name) && name.trim() !== "",
     `expected a name without "/" that is not one of ${RESERVED.join(", ")}`,
@@ -47,14 +45,14 @@ export const OPTIONS = {
     column: "mailto",
     required: true,
     fallback: "",
-    schema: v.pipe(template, oneLine),
+    schema: template,
     description: "Address that the gateway takes mail at, such as {phone}@sms.example.org",
   },
   SUBJECT: {
     column: "subject",
     required: false,
     fallback: "{phone}",
-    schema: v.pipe(template, oneLine),
+    schema: template,
     description: "Subject of the mail",
   },
   BODY: {

@@ -15,7 +15,7 @@ import { deliveryView, toDeliveryView } from "../wire/delivery.ts";
 import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
-import { operation } from "../wire/openapi.ts";
+import { IDEMPOTENCY_HEADER, operation } from "../wire/openapi.ts";
 import { bodyParams, pathParams, queryParams } from "../wire/params.ts";
 import { readConditions, readIfMatch } from "./conditions.ts";
 import {
@@ -102,9 +102,7 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
         }),
         body: testParams,
         refusals: [409],
-        headers: {
-          "Idempotency-Key": "A second call with the same key gets the answer of the first, for 24 hours",
-        },
+        headers: IDEMPOTENCY_HEADER,
       }),
       requireRight(WRITE, `POST /smtpserver/${TEST_ROUTE}`),
       bodyParams(testParams),

@@ -45,6 +45,11 @@ const REFUSALS: Readonly<Record<number, string>> = {
   503: "The database is away or too slow",
 };
 
+/** The header that `once` and `idempotencyKey` of `submit` are for. */
+export const IDEMPOTENCY_HEADER = {
+  "Idempotency-Key": "A second call with the same key gets the answer of the first, for 24 hours",
+} as const;
+
 export interface OperationDoc {
   readonly summary: string;
   readonly operationId: string;

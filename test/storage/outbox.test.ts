@@ -164,6 +164,25 @@ describe("settle()", () => {
   });
 });
 
+describe("rescue()", () => {
+  test("makes due what a wrong clock has put off, and lets those finish who hold a mail", async () => {
+    await using instance = await outbox(3);
+    const { database, repository } = instance;
+    const tomorrow = NOW.getTime() + 86_400_000;
+    const putOff = (id: string, lease: string | null) =>
+      database.write.run(sql`
+      UPDATE mail SET due_at = ${tomorrow}, updated_at = ${tomorrow}, lease = ${lease} WHERE id = ${id}`);
+    await database.commit([putOff("0", null), putOff("1", "somebody")]);
+    const { leaseEndsAt } = CLAIM;
+    await database.commit([repository.rescue(NOW, leaseEndsAt)]);
+    expect(await database.read.all(sql`SELECT due_at FROM mail ORDER BY id`)).toEqual([
+      { due_at: NOW.getTime() },
+      { due_at: leaseEndsAt.getTime() },
+      { due_at: NOW.getTime() - 2 },
+    ]);
+  });
+});
+
 describe("lanes()", () => {
   test("are those with mail, each with what is due first", async () => {
     await using instance = await outbox(200);

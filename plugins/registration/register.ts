@@ -5,6 +5,7 @@ import {
   type DirectoryUser,
   type Env,
   language,
+  nameKey,
   type PluginContext,
   SealpostError,
 } from "sealpost";
@@ -19,8 +20,8 @@ import { LANGUAGES, TEXTS } from "./texts.ts";
 
 const HOUR_SECONDS = 3_600;
 const FROM_CLIENT = { key: "register", most: 20, windowSeconds: HOUR_SECONDS };
-/** Mails that one address gets, whoever asks for them. */
-const TO_ADDRESS = { most: 5, windowSeconds: HOUR_SECONDS };
+/** Mails with a code that one address gets, and mails that the owner of a name gets, whoever asks for them. */
+const OF_MAILS = { most: 5, windowSeconds: HOUR_SECONDS };
 
 export interface RegistrationParts {
   readonly ctx: PluginContext<Settings>;
@@ -53,7 +54,7 @@ export function createRegister({ ctx, pending }: RegistrationParts) {
       throw await refuse("email_not_allowed", texts.emailNotAllowed);
     }
     return ctx.once(c, [given, realm], async () => {
-      await ctx.limit.require({ key: `for ${addressKey(email)}`, ...TO_ADDRESS });
+      await ctx.limit.require({ key: `for ${addressKey(email)}`, ...OF_MAILS });
       const owner = await directory.find({ username, realm });
       if (owner && !settings["register.hide_existing"]) throw await refuse("name_taken", texts.nameTaken);
       // From here on a name that is taken costs what one that is free does: the same hash, reads, writes and mail.
@@ -90,9 +91,10 @@ export function createRegister({ ctx, pending }: RegistrationParts) {
   ): Promise<boolean> {
     const { row, code, owner, settings } = mail;
     const parts = { settings, row, language: language(c, LANGUAGES), url: ctx.baseUrl };
-    const address = owner ? owner.email : row.email;
-    const { allowed } = await ctx.limit.take({ key: `to ${addressKey(address)}`, ...TO_ADDRESS });
-    const reachable = address !== "" && allowed;
+    // By name, taken or not: the same row is written for both, and a free name is not locked by it.
+    const key = `owner of ${row.realm} ${nameKey(row.username)}`;
+    const { allowed } = await ctx.limit.take({ key, ...OF_MAILS });
+    const reachable = owner === null || (owner.email !== "" && allowed);
     const message = owner && reachable ? existingMail(parts, owner.email) : codeMail(parts, code);
     const sent = await ctx.mail.submit(undefined, message, {
       purpose: "code",

@@ -16,7 +16,7 @@ export class HeldMail {
   content: Promise<MailContent> | null = null;
   /** Whether it is said, for all recipients, that the mail begins to be sent. */
   begun: Promise<boolean> | null = null;
-  /** How many recipients are still to be tried in this lease. */
+  /** How many recipients are still to be tried in this lease, or are on their way. */
   left = 0;
   #recipients: readonly RecipientProgress[];
   #attempts: Attempt[] = [];

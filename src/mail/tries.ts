@@ -163,9 +163,8 @@ export function createTries(parts: {
     async attempt(mail: HeldMail, at: number, options: TryOptions): Promise<void> {
       const before = mail.recipients[at];
       const date = platform.now();
-      mail.left--;
-      if (!before) return;
       try {
+        if (!before) return;
         const tried = await attempt(mail, before, options);
         if (tried === null) return;
         const { after, receipt } = tried;
@@ -177,7 +176,11 @@ export function createTries(parts: {
       } catch (error) {
         log.error("Mail {mailId} could not be tried: {error}", { mailId: mail.id, error });
         const isSealed = error instanceof SealpostError && error.code === "unsealable";
-        mail.advance(at, { ...before, dueAt: nowMs() + (isSealed ? UNSEALABLE_MS : lease.leaseMs) }, null);
+        if (before)
+          mail.advance(at, { ...before, dueAt: nowMs() + (isSealed ? UNSEALABLE_MS : lease.leaseMs) }, null);
+      } finally {
+        // Not before: the mail would be let go of with its last recipients on their way, and they would get it twice.
+        mail.left--;
       }
     },
 

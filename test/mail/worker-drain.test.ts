@@ -1,0 +1,65 @@
+import { expect, test } from "bun:test";
+import { setTimeout } from "node:timers/promises";
+import type { Transport } from "../../src/contracts/transport.ts";
+import type { Receipt } from "../../src/domain/delivery.ts";
+import { type TestInstance, testInstance } from "../fixtures/instance.ts";
+
+const RECIPIENTS = 19;
+const AT_ONCE = 2;
+/** Long against the opening of a mail, which is under way when the first ones are sent. */
+const MAIL_MS = 10;
+const SENT: Receipt = {
+  ...{ successful: true, reply: { code: 250, enhanced: "2.0.0", text: "Ok" } },
+  ...{ timingMs: {}, tls: null },
+};
+
+/** A transport that takes its time, and keeps the hosts in the order in which they had a mail. */
+function slowTransport() {
+  const [hosts, recipients]: [string[], string[]] = [[], []];
+  const busy = { now: 0, most: 0 };
+  const transport: Transport = {
+    name: "slow",
+    async send({ server, recipient }) {
+      hosts.push(server.host);
+      recipients.push(recipient);
+      busy.most = Math.max(busy.most, ++busy.now);
+      await setTimeout(MAIL_MS);
+      busy.now--;
+      return SENT;
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  return { transport, hosts, recipients, busy };
+}
+
+/** Queues one mail to so many recipients: all are ready when one is. */
+async function queue({ request, services }: TestInstance, name: string, recipients: number): Promise<void> {
+  const json = { server: `${name}.example.org`, sender: "me@example.org", enqueue_job: true };
+  await request("POST", `/smtpserver/${name}`, { json });
+  const to = Array.from({ length: recipients }, (_, at) => ({ name: "", address: `user${at}@example.net` }));
+  await services.submit(name, { to, subject: "Hello", text: "Hello\n" });
+}
+
+test("drain() tries no more than mostAtOnce at a time, and gives what is free to a server that waits", async () => {
+  const { transport, hosts, busy } = slowTransport();
+  await using instance = await testInstance({ transport });
+  await queue(instance, "a", RECIPIENTS);
+  await queue(instance, "b", 1);
+  const { signal } = new AbortController();
+  const endsMs = Number.POSITIVE_INFINITY;
+  await instance.services.drain({ signal, endsMs, mailMs: 0, mostAtOnce: AT_ONCE });
+  expect(hosts).toHaveLength(RECIPIENTS + 1);
+  expect(busy.most).toBe(AT_ONCE);
+  // Without its turn it would be the last.
+  expect(hosts.indexOf("b.example.org")).toBeWithin(0, RECIPIENTS - AT_ONCE);
+});
+
+test("drain() does not let go of a mail whose last recipients are on their way, so that each gets it once", async () => {
+  const { transport, recipients } = slowTransport();
+  await using instance = await testInstance({ transport });
+  await queue(instance, "a", RECIPIENTS);
+  const { signal } = new AbortController();
+  await instance.services.drain({ signal, endsMs: Number.POSITIVE_INFINITY, mailMs: 0 });
+  expect(recipients).toHaveLength(RECIPIENTS);
+  expect(new Set(recipients).size).toBe(RECIPIENTS);
+});

@@ -4,7 +4,7 @@ import { createSealpost, type Sealpost, type SealpostOptions } from "sealpost";
 import { openDrivers } from "sealpost/bun";
 import { CHEAP } from "./fixtures/instance.ts";
 import { temporaryFolder } from "./fixtures/process/folder.ts";
-import type { Misbehaviour } from "./fixtures/smtp/misbehaviour.ts";
+import { type Misbehaviour, stall } from "./fixtures/smtp/misbehaviour.ts";
 import { startSmtpServer } from "./fixtures/smtp/server.ts";
 
 const folder = temporaryFolder();
@@ -192,6 +192,43 @@ describe("queued mail of a host app", () => {
     now.current = new Date("2026-06-03T13:00:00Z");
     expect(await count()).toBe(0);
   });
+});
+
+test("a wake is heard when the mail is claimed, so that an engine may give its next one to somebody else", async () => {
+  const listening = Promise.withResolvers<(mailId: string) => Promise<void>>();
+  const wake = {
+    name: "test",
+    sweepMs: 3_600_000,
+    notify: async () => undefined,
+    async listen(on: (mailId: string) => Promise<void>, { signal }: { readonly signal: AbortSignal }) {
+      listening.resolve(on);
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  await using server = await startSmtpServer({ script: { greeting: stall() } });
+  const sealpost = await start({ wake });
+  await sealpost.makeFirstAdmin(ADMIN);
+  const headers = { Authorization: await logIn(sealpost) };
+  const settings = {
+    server: `127.0.0.1:${server.port}`,
+    sender: "a@example.org",
+    enqueue_job: "1",
+    timeout: "1",
+  };
+  await sealpost.app.request("/smtpserver/main", {
+    method: "POST",
+    body: new URLSearchParams(settings),
+    headers,
+  });
+  const to = [{ name: "", address: "ann@example.net" }];
+  const result = await sealpost.submit("main", { to, subject: "Queued", text: "Queued\n" });
+  const mailId = result.state === "queued" ? result.mailId : "";
+  const state = async () => (await read(sealpost, `/mail/${mailId}`, headers.Authorization)).result.value;
+  expect(await state()).toMatchObject({ state: "queued" });
+  await (await listening.promise)(mailId);
+  expect(await state()).toMatchObject({ state: "sending" });
+  await sealpost[Symbol.asyncDispose]();
 });
 
 /** Answers, and says so. */

@@ -114,11 +114,11 @@ export function scopeTransport(
 /** What an event does when its answer is made. What is deferred may defer more, and mail may queue mail. */
 async function goOn({ endsMs, deferred, drains }: Scope): Promise<void> {
   while (deferred.size + drains.size > 0) {
-    const begun = [...drains].map((drain) => drain(timeFor({ endsMs })));
-    drains.clear();
-    const work = [...deferred, ...begun];
+    const [work, wanted] = [[...deferred], [...drains]];
+    // Before they begin: each may ask for more.
     deferred.clear();
-    await Promise.all(work);
+    drains.clear();
+    await Promise.all([...work, ...wanted.map((drain) => drain(timeFor({ endsMs })))]);
   }
 }
 

@@ -51,6 +51,44 @@ describe("createScopedTransport()", () => {
     expect(receipt?.successful).toBe(true);
   });
 
+  test("drains once after the work, however often it is asked, and again when it is asked meanwhile", async () => {
+    const transport = makeTransport();
+    const said: string[] = [];
+    const drain = async (): Promise<void> => {
+      said.push("drain");
+      if (said.length === 2) transport.drainLater(drain);
+    };
+    const work = async () => {
+      transport.drainLater(drain);
+      transport.drainLater(drain);
+      said.push("work");
+    };
+    await transport.run(work, REQUEST_MS).end;
+    expect(said).toEqual(["work", "drain", "drain"]);
+  });
+
+  test("gives a drain what is left of the event, less the time to write down what became of it", async () => {
+    const transport = makeTransport();
+    const startMs = performance.now();
+    const work = () =>
+      transport.drainNow(async ({ endsMs, mailMs, mostAtOnce }) => {
+        expect(endsMs - startMs).toBeWithin(REQUEST_MS - 3_000, REQUEST_MS - 1_000);
+        expect([mailMs, mostAtOnce]).toEqual([20_000, 4]);
+      });
+    await transport.run(work, REQUEST_MS).result;
+    expect(transport.drainNow(async () => undefined)).rejects.toThrow(TypeError);
+  });
+
+  test("waits for the last reply no longer than the event lasts", async () => {
+    await using server = await startSmtpServer({ script: { body: stall() } });
+    const transport = makeTransport();
+    const send = () =>
+      sendTo(transport, serverAt(server.port, { timeoutMs: 100 }), { finalReplyTimeoutMs: 300_000 });
+    const { result, end } = transport.run(send, 2_500);
+    expect(await result).toMatchObject({ failure: { phase: "data", code: "timeout", outcome: "unknown" } });
+    await end;
+  });
+
   test("opens at most four connections in an event, so that two are left for the database", async () => {
     await using server = await startSmtpServer();
     const transport = makeTransport();

@@ -10,6 +10,8 @@ export const MOST_FAILURES = 10;
 export const RESEND_SECONDS = 30;
 
 const NEVER = new Date(0);
+/** No token's serial. */
+const NOBODY = "";
 
 export type ChallengeRepository = ReturnType<typeof createChallengeRepository>;
 
@@ -59,7 +61,8 @@ export function createChallengeRepository({ read, write }: PluginContext["store"
      * returns the tokens that it was wrong for, whose fourth then has a try less.
      */
     attempt(of: readonly TokenRow[], transactionId: string, codeHash: string, now: Date) {
-      const serials = of.map(({ serial }) => serial);
+      // Where there is no token, the statements are the same.
+      const serials = of.length > 0 ? of.map(({ serial }) => serial) : [NOBODY];
       const isLive = and(
         eq(challenge.transactionId, transactionId),
         inArray(challenge.serial, serials),

@@ -1,0 +1,56 @@
+import { expect } from "bun:test";
+import { join } from "node:path";
+import PostalMime from "postal-mime";
+import { type Api, request } from "../../fixtures/process/api.ts";
+import { startSmtpServer } from "../../fixtures/smtp/server.ts";
+import { onEachRuntime } from "../on-each-runtime.ts";
+import { ANN, codeIn, PIN } from "./support.ts";
+
+const config = join(import.meta.dir, "fixtures", "worker-config.ts");
+const env = { SEALPOST_BASE_URL: "https://login.example.org" };
+
+/** ann has a token for mail and one for SMS; her PIN triggers both, and of six tries of a code at once one wins. */
+async function live(origin: string, admin: Api): Promise<void> {
+  await using smtp = await startSmtpServer();
+  await admin.save("default", { server: `127.0.0.1:${smtp.port}`, sender: "app@example.org" });
+  await admin.call("POST", "/smsgateway", { name: "default", "option.MAILTO": "{phone}@sms.example.org" });
+  await admin.call("POST", "/user/", ANN);
+  const token = { user: "ann", pin: PIN };
+  for (const way of [
+    { type: "email", dynamic_email: true },
+    { type: "sms", dynamic_phone: true },
+  ]) {
+    const enrolled = await admin.call("POST", "/token/init", { ...token, ...way });
+    expect(enrolled.body.result.value).toBe(true);
+  }
+  const check = async (parameters: object) => {
+    const headers = { "content-type": "application/json", "accept-language": "de" };
+    const body = JSON.stringify({ user: "ann", ...parameters });
+    return (await request(`${origin}/validate/check`, { method: "POST", headers, body })).body;
+  };
+  const codeFor = async (recipient: string, earlier: number) => {
+    const theirs = () => smtp.mails.filter(({ recipients }) => recipients.includes(recipient));
+    expect(theirs()).toHaveLength(earlier + 1);
+    const mail = await PostalMime.parse(theirs()[earlier]?.bytes ?? "");
+    return { mail, code: codeIn(mail) };
+  };
+
+  expect((await check({ pass: "wrong" })).result).toMatchObject({ value: false, authentication: "REJECT" });
+  const asked = await check({ pass: PIN });
+  expect(asked.result).toMatchObject({ value: false, authentication: "CHALLENGE" });
+  const { transaction_id } = asked.detail as { transaction_id?: string };
+  const { mail, code } = await codeFor(ANN.email, 0);
+  expect(mail.subject).toBe("Ihr Code");
+  expect(mail.headers.find(({ key }) => key === "otp-token")?.value).toBe(
+    `"${code}"; origin="https://login.example.org"`,
+  );
+  const answers = await Promise.all(Array.from({ length: 6 }, () => check({ transaction_id, pass: code })));
+  expect(answers.filter(({ result }) => result.value === true)).toHaveLength(1);
+
+  await admin.call("POST", "/validate/triggerchallenge", { user: "ann", type: "sms" });
+  // Within 30 seconds the code that was sent before is asked for.
+  const sms = await codeFor("+491701234567@sms.example.org", 0);
+  expect(sms.mail.text).toContain("ist Ihr Code");
+}
+
+onEachRuntime("codes go out by mail and SMS, and are good once,", { config, env }, live);

@@ -1,0 +1,44 @@
+import { setDefaultTimeout, test } from "bun:test";
+import { bundleWorker } from "../../src/entry/workers-build.ts";
+import { serveWorker } from "../../src/entry/workers-serve.ts";
+import { sqldPath } from "../../src/entry/workers-sqld.ts";
+import { type Api, logIn } from "../fixtures/process/api.ts";
+import { TEST_MS } from "../fixtures/process/child.ts";
+import { DENO_SERVER, denoPath } from "../fixtures/process/deno.ts";
+import { temporaryFolder } from "../fixtures/process/folder.ts";
+import { startSealpost } from "../fixtures/process/sealpost.ts";
+import { ADMIN, bindingsFor, PASSWORD, startDatabase } from "../runtime/workers/fixtures/sealpost.ts";
+
+/**
+ * Has a claim tried against the standalone server on Bun and Deno, and in workerd.
+ * @param options.config path of the list of plugins that the Worker is built with.
+ */
+export function onEachRuntime(
+  claim: string,
+  options: { readonly config: string; readonly env?: Readonly<Record<string, string>> },
+  live: (origin: string, admin: Api) => Promise<void>,
+): void {
+  const { config, env = {} } = options;
+  setDefaultTimeout(TEST_MS);
+  if (denoPath === null) console.warn("Not tried on Deno: npm has none for this machine");
+  if (sqldPath() === null) console.warn("Not tried on workerd: npm has no libSQL server for this machine");
+
+  for (const [name, entry, interpreter] of [
+    ["Bun", "src/entry/bun.ts", [process.execPath]],
+    ["Deno", "src/entry/deno.ts", DENO_SERVER],
+  ] as const) {
+    test.skipIf(name === "Deno" && denoPath === null)(`${claim} on ${name}`, async () => {
+      using folder = temporaryFolder();
+      await using sealpost = await startSealpost({ folder: folder.path, interpreter, env }, entry);
+      await live(sealpost.url, await sealpost.logIn());
+    });
+  }
+
+  test.skipIf(sqldPath() === null)(`${claim} on workerd`, async () => {
+    const bundle = await bundleWorker(undefined, "smtp", config);
+    await using database = await startDatabase();
+    const bindings = { ...bindingsFor(database.url), ...env };
+    await using worker = await serveWorker({ bundle, bindings, authorities: [], onLine: () => undefined });
+    await live(worker.url.origin, await logIn(worker.url.origin, ADMIN, PASSWORD));
+  });
+}

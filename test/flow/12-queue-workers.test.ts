@@ -71,7 +71,7 @@ test(
   async () => {
     using folder = temporaryFolder();
     const url = `file:${folder.path}/sealpost.db`;
-    await using server = await startSmtpServer({ script: badDay(60) });
+    await using server = await startSmtpServer({ script: badDay(IS_LONG ? 60 : 120) });
     await using services = await queueInstance(url);
     await using outbox = reader(url);
     await saveServer(services, server);
@@ -102,7 +102,7 @@ test(
       `accepted ${ids.length}, delivered ${arrived.size}, duplicates ${duplicates}, lost ${lost.length} ` +
         `(unknown ${unknown}, kills ${kills}, ${seconds} s)`,
     );
-    expect(kills).toBeGreaterThan(2);
+    expect(kills).toBeGreaterThan(0);
     expect(ended).toHaveLength(KILLED_MAILS);
     expect(lost).toEqual([]);
     expect(ended.filter(({ state }) => !["sent", "failed", "unknown"].includes(state))).toEqual([]);

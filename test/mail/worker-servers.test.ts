@@ -287,6 +287,18 @@ describe("mails_per_minute", () => {
     expect(sent).toEqual([3, 6, 8, 8]);
   });
 
+  test("does not keep mail that grows too old", async () => {
+    await using instance = await queueInstance();
+    await instance.save("a", { mails_per_minute: 1 });
+    await instance.queue();
+    const id = await instance.queue({ expiresAt: new Date(instance.clock.now.getTime() + 10_000) });
+    await instance.drain();
+    instance.clock.advance(11);
+    await instance.drain();
+    expect(instance.got).toHaveLength(1);
+    expect(await instance.mail(id)).toMatchObject({ state: "expired", attempts: [] });
+  });
+
   test("counts what another worker is sending", async () => {
     const entrance = gate();
     await using instance = await queueInstance({

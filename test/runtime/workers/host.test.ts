@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { createSealpost } from "sealpost";
+import { openDrivers } from "sealpost/bun";
+import { bundleWorker } from "../../../src/entry/workers-build.ts";
+import { QUEUES, serveWorker } from "../../../src/entry/workers-serve.ts";
+import { CHEAP } from "../../fixtures/instance.ts";
+import { startSmtpServer } from "../../fixtures/smtp/server.ts";
+import { ADMIN, KEYS, PASSWORD, startDatabase, TEST_MS } from "./fixtures/sealpost.ts";
+
+setDefaultTimeout(TEST_MS);
+
+const MOST_CONNECTIONS = 4;
+const RECIPIENTS = Array.from({ length: 12 }, (_, at) => `you${at}@example.net`).sort();
+const TO = new URLSearchParams(RECIPIENTS.map((address): [string, string] => ["to", address]));
+
+const bundle = await bundleWorker(new URL("fixtures/host-worker.ts", import.meta.url).pathname);
+const database = await startDatabase();
+const bindings = { DATABASE_URL: database.url, KEYS };
+const server = await startSmtpServer();
+/** The same database from outside: it sends nothing. */
+const outside = createSealpost({
+  ...(await openDrivers({ databaseUrl: database.url, keys: KEYS })),
+  ...{ worker: false, passwordCost: CHEAP },
+});
+afterAll(async () => {
+  await outside[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+  await database[Symbol.asyncDispose]();
+});
+
+beforeAll(async () => {
+  await outside.start();
+  await outside.makeFirstAdmin({ username: ADMIN, password: PASSWORD });
+  const post = (path: string, form: Record<string, string>, headers: Record<string, string> = {}) =>
+    outside.app.request(path, { method: "POST", body: new URLSearchParams(form), headers });
+  const login = await post("/auth", { username: ADMIN, password: PASSWORD });
+  const { result } = (await login.json()) as {
+    readonly result: { readonly value: { readonly token: string } };
+  };
+  const definition = { server: `127.0.0.1:${server.port}`, sender: "a@example.org", enqueue_job: "1" };
+  const saved = await post("/smtpserver/main", definition, { Authorization: result.value.token });
+  expect(saved.status).toBe(200);
+});
+
+/** What the server has got since it was asked the last time. */
+let seenMails = 0;
+function news(): string[] {
+  const recipients = server.mails.slice(seenMails).flatMap((mail) => mail.recipients);
+  seenMails += recipients.length;
+  return recipients.sort();
+}
+
+/** Resolves when so many mails have come; the time limit of the test bounds it. */
+async function arrived(count: number): Promise<void> {
+  while (server.mails.length < seenMails + count) await new Promise(setImmediate);
+}
+
+test("a host app's request sends what it has queued when it is answered", async () => {
+  await using worker = await serveWorker({ bundle, bindings });
+  const answer = await fetch(new URL(`/?${TO}`, worker.url));
+  expect(new Set((await answer.json()) as string[])).toEqual(new Set(["queued"]));
+  await arrived(RECIPIENTS.length);
+  expect(news()).toEqual(RECIPIENTS);
+});
+
+test("sealpost.drain() in scheduled sends what is due, through few connections, and takes leave", async () => {
+  await using worker = await serveWorker({ bundle, bindings });
+  for (const address of RECIPIENTS) {
+    await outside.submit("main", { to: [{ name: "", address }], subject: "Queued", text: "Queued\n" });
+  }
+  const before = server.connections.length;
+  await worker.runScheduled();
+  expect(news()).toEqual(RECIPIENTS);
+  expect(server.connections.length - before).toBeLessThanOrEqual(MOST_CONNECTIONS);
+  await server.closed();
+});
+
+test("a host app with a queue sends by its consumer", async () => {
+  await using worker = await serveWorker({ bundle, bindings, services: QUEUES });
+  await fetch(new URL(`/?${TO}`, worker.url));
+  await arrived(RECIPIENTS.length);
+  expect(news()).toEqual(RECIPIENTS);
+});

@@ -23,6 +23,7 @@ export class HeldMail {
   #movesOn = false;
   #way: string | null = null;
   #isBound = false;
+  #hasEnded = false;
   #isProbe: boolean;
 
   constructor(row: MailRow, options: { readonly aim: Aim; readonly leaseEndsMs: number }) {
@@ -98,6 +99,13 @@ export class HeldMail {
     if (attempt) this.#attempts.push(attempt);
     if (attempt?.decision === "next-server") this.#movesOn = true;
     if (attempt?.outcome === "unknown" || attempt?.outcome === "lost") this.#isBound = true;
+  }
+
+  /** Whether its end is news: recipients that end together each write it down. */
+  takeEnd(): boolean {
+    const isNews = !this.#hasEnded;
+    this.#hasEnded = true;
+    return isNews;
   }
 
   /** Has it go through another definition once it is let go of. */

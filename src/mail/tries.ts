@@ -112,11 +112,11 @@ export function createTries(parts: {
 
   async function settle(mail: HeldMail): Promise<boolean> {
     const settlement = mail.settlement(new Date(nowMs() + lease.leaseMs));
+    const isEnd = settlement.dueAt === null && mail.takeEnd();
     const isHeld = await records.settle(settlement);
     const { state } = settlement;
-    const isMissed = settlement.dueAt === null && state !== "sent" && state !== "cancelled";
-    if (isHeld && isMissed) await tellOfFailure(mail);
-    if (isHeld && state === "sent") await tellOfDetour(mail);
+    if (isHeld && isEnd && state === "sent") await tellOfDetour(mail);
+    else if (isHeld && isEnd && state !== "cancelled") await tellOfFailure(mail);
     return isHeld;
   }
 

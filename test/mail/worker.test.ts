@@ -93,6 +93,19 @@ describe("drain()", () => {
     });
   });
 
+  test("tells once of a mail that several recipients did not get", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    instance.fail({ ...REFUSED, times: 3 });
+    const to = ["a", "b", "c"].map((name) => ({ name: "", address: `${name}@example.net` }));
+    const id = await instance.queue({}, { ...MESSAGE, to });
+    await instance.drain();
+    expect((await instance.mail(id)).attempts).toHaveLength(3);
+    expect(await instance.rows("SELECT recipient FROM audit WHERE action = 'worker'")).toEqual(
+      to.map(({ address }) => ({ recipient: address })),
+    );
+  });
+
   test("gives up after 24 hours", async () => {
     await using instance = await queueInstance();
     await instance.save();

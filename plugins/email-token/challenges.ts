@@ -58,7 +58,7 @@ export function createChallengeRepository({ read, write }: PluginContext["store"
     /**
      * One try of a code, to be committed together. The first statement returns the token that it was right for, by one
      * conditional UPDATE; of two tries of one code one gets it, as the second statement ends the transaction. The third
-     * returns the tokens that it was wrong for, whose fourth then has a try less.
+     * returns the tokens that it was wrong for (not those that are locked), of whose codes the fourth takes a try.
      */
     attempt(of: readonly TokenRow[], transactionId: string, codeHash: string, now: Date) {
       // Where there is no token, the statements are the same.
@@ -84,8 +84,8 @@ export function createChallengeRepository({ read, write }: PluginContext["store"
         write.delete(challenge).where(and(eq(challenge.transactionId, transactionId), sql`changes() > 0`)),
         write
           .update(token)
-          .set({ failCount: sql`min(${failCount} + 1, ${MOST_FAILURES})` })
-          .where(inArray(serial, live))
+          .set({ failCount: sql`${failCount} + 1` })
+          .where(and(inArray(serial, live), lt(failCount, MOST_FAILURES)))
           .returning({ serial, failCount }),
         write
           .update(challenge)

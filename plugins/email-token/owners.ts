@@ -39,6 +39,12 @@ export function createOwners(parts: {
   return {
     find,
 
+    /** One text for all ways to write a name, whether there is such a user or not. */
+    fullName({ user, realm }: Pick<Named, "user" | "realm">): string {
+      if (realm === "" && user.includes("@")) return user;
+      return `${user}@${realm || (directory?.defaultRealm ?? "")}`;
+    },
+
     /** Their tokens; the same work if there are none. A token whose owner is gone is nobody's. */
     async tokensOf(named: Named): Promise<readonly Owned[]> {
       if (named.user !== "") {

@@ -39,7 +39,7 @@ export function validateRoutes(parts: {
 
   /** Counted before it is known whether they fail, so that parallel ones do not slip through. */
   const limitsOf = (c: Context<Env>, named: Named): readonly Limit[] => {
-    const name = JSON.stringify([nameKey(named.user), nameKey(named.realm), named.serial]);
+    const name = named.user === "" ? `serial ${named.serial}` : `user ${nameKey(owners.fullName(named))}`;
     const limit = { windowSeconds: WINDOW_SECONDS };
     return [
       ...ctx.limit.ofClient(c, { ...limit, key: "check", most: FAILURES_OF_CLIENT }),

@@ -210,6 +210,9 @@ describe("failures of a client", () => {
     const wrong = (user: string, peer = PEER) => it.check({ user, pass: WRONG }, { peer });
     const answers = await Promise.all(Array.from({ length: 15 }, () => wrong("ann")));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(10);
+    for (const name of [{ user: "ann@Default" }, { user: "ANN", realm: "default" }]) {
+      expect((await it.check({ ...name, pass: WRONG })).status).toBe(429);
+    }
     const refused = await it.check({ user: "Ann", pass: PIN });
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "600"]);
     expect((await wrong("bob")).status).toBe(200);

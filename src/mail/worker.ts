@@ -141,9 +141,8 @@ export class Worker {
     const now = platform.now();
     for (const { lane, failures } of lanes) if (failures) circuit.known(lane);
     if (await this.#claim(lanes, now)) return;
-    const dueAt = Math.min(...lanes.map((lane) => Math.max(lane.dueAt, lane.openUntil ?? 0)));
-    if (dueAt > now.getTime() && dueAt < now.getTime() + LONGEST_TIMER_MS)
-      this.#lookIn(dueAt - now.getTime());
+    const waitMs = Math.min(...lanes.map((one) => Math.max(one.dueAt, one.openUntil ?? 0))) - now.getTime();
+    if (waitMs > 0 && waitMs < LONGEST_TIMER_MS) this.#lookIn(waitMs);
   }
 
   /** @returns whether there was any. */
@@ -225,14 +224,13 @@ export class Worker {
   }
 
   async #tryOne(mail: HeldMail, at: number, queue: LaneQueue): Promise<void> {
-    const { tries } = this.#parts;
     const [signal, endsMs] = [this.#cut, this.#drain?.endsMs];
     const finalReplyTimeoutMs = endsMs && Math.max(0, endsMs - performance.now());
     const startMs = performance.now();
-    await tries.attempt(mail, at, { signal, finalReplyTimeoutMs });
+    await this.#parts.tries.attempt(mail, at, { signal, finalReplyTimeoutMs });
     // The connection is free while the database writes.
     this.#free(queue, performance.now() - startMs);
-    await tries.settle(mail);
+    await this.#parts.tries.settle(mail);
     if (mail.left === 0) this.#letGo(mail, queue);
     if (queue.wantsMore) void this.look();
   }

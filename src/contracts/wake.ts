@@ -20,8 +20,5 @@ export interface WakeSource {
    * Calls `on` for each wake until the signal is aborted, then resolves. The engine is told that a wake is done
    * whatever `on` does: trying again is the outbox's business.
    */
-  listen(
-    on: (mailId: string) => Promise<void>,
-    options: { readonly signal: AbortSignal },
-  ): Promise<void>;
+  listen(on: (mailId: string) => Promise<void>, options: { readonly signal: AbortSignal }): Promise<void>;
 }

@@ -3,6 +3,7 @@ import PostalMime from "postal-mime";
 import { directory } from "sealpost/plugins/directory";
 import { emailToken } from "sealpost/plugins/email-token";
 import { smsGateway } from "sealpost/plugins/sms-gateway";
+import { testSealpost } from "sealpost/testing";
 import { testPlugin } from "../../contract/plugin.ts";
 import { type TestInstanceOptions, testInstance } from "../../fixtures/instance.ts";
 
@@ -201,5 +202,16 @@ describe("tokens of type sms", () => {
     await using without = await testInstance({ plugins: [emailToken()] });
     const refused = await without.request("POST", "/token/init", { json: { type: "sms", phone: PHONE } });
     expect(refused.error?.message).toContain("type: there is nobody here who sends SMS");
+  });
+});
+
+test("smsGateway() works in a host app's test", async () => {
+  await using mail = await testSealpost({ plugins: [smsGateway()] });
+  await mail.request("/smtpserver/default", { json: SERVER });
+  await mail.request("/smsgateway", { json: GATEWAY });
+  await mail.request("/smsgateway/send_test_sms", { json: { name: "default", phone: PHONE, text: "Hi" } });
+  expect(mail.sent[0]).toMatchObject({
+    recipient: "+491701234567@sms.example.org",
+    message: { subject: "+491701234567" },
   });
 });

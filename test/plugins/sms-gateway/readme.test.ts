@@ -1,0 +1,26 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { TEST_MS } from "../../fixtures/process/child.ts";
+import { temporaryFolder } from "../../fixtures/process/folder.ts";
+import { startSealpost } from "../../fixtures/process/sealpost.ts";
+import { startSmtpServer } from "../../fixtures/smtp/server.ts";
+import { walk, walkObstacle, walkOf } from "../readme-walk.ts";
+
+setDefaultTimeout(TEST_MS);
+
+test.skipIf(walkObstacle !== "")("the README's walk with curl sends a mail to the gateway", async () => {
+  using folder = temporaryFolder();
+  await using smtp = await startSmtpServer();
+  await using sealpost = await startSealpost({ folder: folder.path });
+  const variables = {
+    URL: sealpost.url,
+    PASSWORD: sealpost.password ?? "",
+    SERVER: `127.0.0.1:${smtp.port}`,
+  };
+  const [block = ""] = walkOf("sms-gateway");
+  const sent = (await walk(block, variables)).at(-1);
+  expect(sent).toMatchObject({
+    result: { value: true },
+    detail: { recipient: "00491701234567@sms.example.org", delivery: { outcome: "sent" } },
+  });
+  expect(smtp.mails).toMatchObject([{ recipients: ["00491701234567@sms.example.org"] }]);
+});

@@ -38,11 +38,10 @@ describe("recipients", () => {
     await using instance = await eventsInstance();
     await bind(instance, { "option.To": "email", "option.To email": "a@example.org, Bea <b@example.org>" });
     await addUser(instance);
-    const mails = await deliveredMails(instance);
-    expect(mails.map(({ to }) => to)).toEqual([
-      [{ name: "", address: "a@example.org" }],
-      [{ name: "Bea", address: "b@example.org" }],
-    ]);
+    const recipients = (await deliveredMails(instance)).map(({ to = [] }) => to);
+    expect(recipients).toHaveLength(2);
+    expect(recipients).toContainEqual([{ name: "", address: "a@example.org" }]);
+    expect(recipients).toContainEqual([{ name: "Bea", address: "b@example.org" }]);
   });
 
   test("are all of a realm, and nobody of another", async () => {
@@ -75,10 +74,8 @@ describe("recipients", () => {
     const json = { "events.admins": "admin=root@example.org, ops = Ops <ops@example.org>" };
     await instance.request("POST", "/system/setConfig", { json });
     await addUser(instance);
-    expect((await deliveredMails(instance)).map(({ to }) => to?.[0]?.address)).toEqual([
-      "root@example.org",
-      "ops@example.org",
-    ]);
+    const addresses = (await deliveredMails(instance)).map(({ to }) => to?.[0]?.address);
+    expect(addresses.toSorted()).toEqual(["ops@example.org", "root@example.org"]);
   });
 
   test("get answers sent to whom reply_to names", async () => {
@@ -90,9 +87,9 @@ describe("recipients", () => {
       "option.reply_to email": "x@example.org, y@example.org",
     });
     await addUser(instance);
-    expect(
-      (await deliveredMails(instance)).map(({ replyTo }) => replyTo?.map(({ address }) => address)),
-    ).toEqual([[ANN.email], ["x@example.org", "y@example.org"]]);
+    const answers = (await deliveredMails(instance)).map(({ replyTo = [] }) => replyTo);
+    const addresses = answers.map((mailboxes) => mailboxes.map(({ address }) => address).join());
+    expect(addresses.toSorted()).toEqual([ANN.email, "x@example.org,y@example.org"]);
   });
 
   test.each([
@@ -209,11 +206,17 @@ describe("what it watches", () => {
 
   test("is carried out by the other bindings when one fails, in their order", async () => {
     await using instance = await eventsInstance();
-    await bind(instance, { ...FIXED, ordering: 3, "option.subject": "third" });
-    await bind(instance, { ...FIXED, ordering: 1, "option.subject": "first" });
-    await bind(instance, { ordering: 2, "option.emailconfig": "gone" });
+    await bind(instance, { ...FIXED, ordering: 3, "option.To email": "third@example.org" });
+    await bind(instance, { ...FIXED, ordering: 1, "option.To email": "first@example.org" });
+    await bind(instance, { ...FIXED, ordering: 2, "option.emailconfig": "gone" });
     await addUser(instance);
-    expect(await subjects(instance)).toEqual(["first", "third"]);
+    await instance.services.settled();
+    const rows = await auditRows(instance, "plugin events");
+    expect(rows.map(({ success, recipient }) => [success, recipient])).toEqual([
+      [1, "first@example.org"],
+      [0, "ops@example.org"],
+      [1, "third@example.org"],
+    ]);
   });
 
   test("is mail that failed for good, once: its own failure causes no other", async () => {

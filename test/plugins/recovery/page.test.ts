@@ -41,6 +41,13 @@ describe("GET /recover/reset", () => {
     expect((await reset(instance, code)).value).toBe(true);
   });
 
+  test("is described as a page", async () => {
+    await using instance = await recoveryInstance();
+    const { text } = await instance.request("GET", "/openapi.json");
+    const { content } = JSON.parse(text).paths["/recover/reset"].get.responses["200"];
+    expect(Object.keys(content)).toEqual(["text/html"]);
+  });
+
   test("speaks English and German", async () => {
     await using instance = await recoveryInstance();
     const ask = (language: string) =>

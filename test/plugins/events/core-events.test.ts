@@ -1,0 +1,73 @@
+import { describe, expect, test } from "bun:test";
+import type { Transport } from "sealpost";
+import { auditRows, deliveredMails, drain } from "../../fixtures/delivered.ts";
+import { leaf, SENDER } from "../../fixtures/smime/authority.ts";
+import { privateKey } from "../../fixtures/smime/keys.ts";
+import { isInstalled } from "../../fixtures/smime/openssl.ts";
+import { bind, eventsInstance } from "./fixtures/bindings.ts";
+
+const TO_OPS = { "option.To": "email", "option.To email": "ops@example.org" };
+const FAILURES_TO_OPEN = 5;
+
+describe("what Sealpost itself tells", () => {
+  test.skipIf(!isInstalled("openssl"))(
+    "of a certificate that expires soon is mailed once a day",
+    async () => {
+      await using instance = await eventsInstance();
+      const key = await privateKey("p256");
+      const certificate = await leaf({ key, notAfter: "20260610120000Z" });
+      const definition = {
+        server: "mail.example.org",
+        sender: SENDER,
+        private_key: key,
+        certificate,
+        smime: true,
+      };
+      expect((await instance.request("POST", "/smtpserver/signing", { json: definition })).status).toBe(200);
+      await bind(instance, {
+        ...TO_OPS,
+        event: "certificate_expiring",
+        conditions: { identifier: "sign*" },
+        "option.subject": "{identifier}: {days_left} days, until {expires}",
+      });
+      await instance.services.prune();
+      await instance.services.prune();
+      const mails = await deliveredMails(instance);
+      expect(mails.map(({ subject }) => subject)).toEqual(["signing: 9 days, until 2026-06-10"]);
+    },
+  );
+
+  test("of a mail server that is down is mailed through another, once", async () => {
+    const hosts: string[] = [];
+    const transport: Transport = {
+      name: "one is down",
+      async send({ server }) {
+        hosts.push(server.host);
+        const well = { timingMs: {}, tls: null };
+        if (server.host === "up.example.org") {
+          return { successful: true, reply: { code: 250, enhanced: null, text: "ok" }, ...well };
+        }
+        const said = {
+          phase: "connect",
+          code: "refused",
+          outcome: "not-sent",
+          retryable: true,
+          reply: null,
+        } as const;
+        return { successful: false, failure: said, ...well };
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+    await using instance = await eventsInstance({ transport });
+    await instance.request("POST", "/smtpserver/up", {
+      json: { server: "up.example.org", sender: "a@example.org" },
+    });
+    await bind(instance, { ...TO_OPS, event: "circuit_opened", "option.emailconfig": "up" });
+    await bind(instance, { ...TO_OPS, event: "circuit_opened", conditions: { reason: "timeout" } });
+    const message = { to: [{ name: "", address: "ann@example.net" }], subject: "x", text: "x" };
+    for (let at = 0; at < FAILURES_TO_OPEN + 2; at++) await instance.services.submit("default", message);
+    await drain(instance);
+    expect(hosts.filter((host) => host === "up.example.org")).toHaveLength(1);
+    expect(await auditRows(instance, "event circuit_opened")).toEqual([]);
+  });
+});

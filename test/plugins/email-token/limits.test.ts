@@ -121,7 +121,9 @@ describe("the fail counter", () => {
     expect(await failcount()).toEqual([[0, false]]);
     await fail(5);
     it.clock.advance(30);
-    const last = await fail(5);
+    await fail(4);
+    it.clock.advance(30);
+    const last = await fail(1);
     expect(await failcount()).toEqual([[10, true]]);
     expect(events.map(({ data }) => data)).toEqual([
       { user: "ann", realm: "default", serial, tokentype: "email" },
@@ -243,12 +245,16 @@ describe("failures of a client", () => {
     expect(all.every(({ status }) => status === 200)).toBe(true);
   });
 
-  test("do not count what succeeds", async () => {
+  test("do not count what succeeds, a PIN or a code", async () => {
     await using it = await started();
     await it.enrol({ pin: PIN });
-    for (let time = 0; time < 30; time++) {
-      const { status } = await it.check({ user: "ann", pass: PIN });
-      expect(status).toBe(200);
-    }
+    const fail = async () => (await it.check({ user: "ann", pass: WRONG })).status;
+    for (let time = 0; time < 8; time++) await fail();
+    for (let time = 0; time < 5; time++) await it.check({ user: "ann", pass: PIN });
+    const asked = await it.check({ user: "ann", pass: PIN });
+    const right = { user: "ann", pass: await it.code(), transaction_id: transactionOf(asked) };
+    expect((await it.check(right)).value).toBe(true);
+    expect([await fail(), await fail(), await fail()]).toEqual([200, 200, 429]);
   });
+});
 });

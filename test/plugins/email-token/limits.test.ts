@@ -257,4 +257,3 @@ describe("failures of a client", () => {
     expect([await fail(), await fail(), await fail()]).toEqual([200, 200, 429]);
   });
 });
-});

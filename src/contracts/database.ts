@@ -21,10 +21,10 @@ export interface Database extends AsyncDisposable {
    */
   commit<const T extends readonly Statement[]>(statements: T): Promise<BatchResponse<T>>;
   /**
-   * Runs one insert that depends on no other, such as an audit row; inserts that arrive together share a commit.
-   * Resolves when this row is durable, and rejects when this row could not be written.
+   * Runs statements that depend on no others, such as the insert of an audit row, all of them or none; those that
+   * arrive together share a commit. Resolves when these are durable, and rejects when these could not be written.
    */
-  append(statement: Statement): Promise<void>;
+  append(...statements: readonly Statement[]): Promise<void>;
   /** Waits for what was begun, then closes the connections. Later calls reject. */
   [Symbol.asyncDispose](): Promise<void>;
 }

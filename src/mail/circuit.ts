@@ -55,7 +55,7 @@ export function createCircuit(parts: {
     const [rows] = await database.commit([repository.fail(identifier, failure, 1, now)]);
     const [row] = rows;
     if (!row || !(row.opens === 0 ? row.failures >= FAILURES_TO_OPEN : isProbe)) return;
-    const openMs = Math.min(LONGEST_OPEN_MS, FIRST_OPEN_MS * 2 ** row.opens);
+    const openMs = openTimeMs(row.opens);
     const entry = auditEntry({ ...ACTOR, action: "circuit open" }, now, {
       success: false,
       identifier,
@@ -145,6 +145,13 @@ function healthOf(row: ServerHealthRow, now: Date): ServerHealth {
   const { openUntil, failures, since } = row;
   const lastFailure = { date: row.failedAt, phase: row.phase, code: row.code };
   if (openUntil === null) return { circuit: "closed", failures, since, nextTry: null, lastFailure };
-  const circuit = openUntil.getTime() > now.getTime() ? "open" : "half-open";
-  return { circuit, failures, since, nextTry: openUntil, lastFailure };
+  // The mail that tries the server has put the end off.
+  const isTried = openUntil.getTime() > row.failedAt.getTime() + openTimeMs(row.opens - 1);
+  const isOpen = openUntil.getTime() > now.getTime() && !isTried;
+  return { circuit: isOpen ? "open" : "half-open", failures, since, nextTry: openUntil, lastFailure };
+}
+
+/** @param before how often it was opened in a row until then. */
+function openTimeMs(before: number): number {
+  return Math.min(LONGEST_OPEN_MS, FIRST_OPEN_MS * 2 ** before);
 }

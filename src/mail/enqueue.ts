@@ -43,16 +43,16 @@ export function createEnqueue(parts: {
     const now = platform.now();
     if (failure) {
       const result = { state: "failed", identifier, failure, recipients: [], smime, passedOver: [] } as const;
-      await database.commit([audit.insert(submitEntry(mail, result, now)), ...alongside(result)]);
+      await database.append(audit.insert(submitEntry(mail, result, now)), ...alongside(result));
       return result;
     }
     const row = await rowOf(server, mail, finished);
     const result = { state: "queued", identifier, mailId: row.id, smime } as const;
-    await database.commit([
+    await database.append(
       outbox.insert(row),
       audit.insert(submitEntry(mail, result, now)),
       ...alongside(result),
-    ]);
+    );
     await wake.notify([row.id]).catch((error) => {
       log.warning("No wake for mail {mailId}, a sweep will find it: {error}", { mailId: row.id, error });
     });

@@ -71,10 +71,13 @@ export interface OwnSubmitOptions extends SubmitOptions {
   readonly idempotencyContent?: string;
 }
 
+/** A configuration that is made only if the call is not a repetition. */
+type MakeServer = () => Promise<SendingServer>;
+
 export type SubmitFor = (
   submitter: Submitter,
 ) => (
-  server: string | readonly string[] | SendingServer,
+  server: Parameters<Submit>[0] | MakeServer,
   message: Message,
   options?: OwnSubmitOptions,
 ) => Promise<SubmitResult>;
@@ -102,7 +105,8 @@ export function createSubmit(parts: {
   const { loadServer, sendNow, enqueue, idempotency, database, audit, platform, hostName } = parts;
 
   async function submit(mail: Outgoing, alongside: Alongside): Promise<SubmitResult> {
-    const { named, options } = mail;
+    const { options } = mail;
+    const named = typeof mail.named === "function" ? await mail.named() : mail.named;
     const names = typeof named === "string" ? [named] : isNames(named) ? named : null;
     const server = names ? await firstOf(names, loadServer) : (named as SendingServer);
     // A decoy that is not queued would reach somebody.
@@ -118,7 +122,7 @@ export function createSubmit(parts: {
   async function account(mail: Outgoing, result: SubmitResult, alongside: Alongside): Promise<void> {
     const entry = submitEntry(mail, result, platform.now());
     try {
-      await Promise.all([audit.insert(entry), ...alongside(result)].map((row) => database.append(row)));
+      await database.append(audit.insert(entry), ...alongside(result));
     } catch (error) {
       log.error("No audit row for a mail: {error}", { error });
     }
@@ -147,7 +151,7 @@ export function createSubmit(parts: {
 
 /** A mail on its way out. */
 export interface Outgoing {
-  readonly named: Parameters<Submit>[0];
+  readonly named: Parameters<Submit>[0] | MakeServer;
   readonly message: Message;
   readonly options: OwnSubmitOptions;
   readonly submitter: Submitter;
@@ -155,7 +159,7 @@ export interface Outgoing {
   readonly identity: (from: Mailbox) => MessageIdentity;
 }
 
-function isNames(named: Outgoing["named"]): named is readonly string[] {
+function isNames(named: Parameters<Submit>[0]): named is readonly string[] {
   return Array.isArray(named);
 }
 

@@ -74,7 +74,7 @@ export function createTestMail(parts: {
   }
 
   async function send(
-    server: string | SendingServer,
+    server: Parameters<ReturnType<SubmitFor>>[0],
     { identifier, recipient }: MailTest,
     actor: AuditActor,
     options: OwnSubmitOptions,
@@ -91,7 +91,7 @@ export function createTestMail(parts: {
       actor: AuditActor,
       options: OwnSubmitOptions = {},
     ): Promise<SubmitResult> {
-      return send(await unsaved(input, test.identifier), test, actor, options);
+      return send(() => unsaved(input, test.identifier), test, actor, options);
     },
 
     /** Tests a definition as it is stored, while the caller waits. */

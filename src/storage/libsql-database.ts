@@ -13,8 +13,8 @@ export interface Connections {
 }
 
 export interface Appender {
-  /** Resolves when this statement's commit is durable; rejects with its own error only. */
-  append(statement: Statement): Promise<void>;
+  /** Resolves when the commit of these statements is durable; rejects with their own error only. */
+  append(statements: readonly Statement[]): Promise<void>;
   /** Resolves when everything appended so far is settled. */
   drain(): Promise<void>;
 }
@@ -39,8 +39,8 @@ export class LibsqlDatabase implements Database {
     return first === undefined ? [] : await this.write.batch([first, ...rest]);
   }
 
-  append(statement: Statement): Promise<void> {
-    return this.#appender.append(statement);
+  append(...statements: readonly Statement[]): Promise<void> {
+    return this.#appender.append(statements);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -68,7 +68,8 @@ const ROW = sql<string>`json_object(${sql.join(
 export function createOutboxRepository({ read, write }: Database) {
   return {
     insert(row: MailRow) {
-      return write.insert(mail).values(row);
+      // A commit whose answer is lost may be made again.
+      return write.insert(mail).values(row).onConflictDoNothing();
     },
 
     /** The lanes with mail in them; reads one entry of the index for each, however much is waiting. */

@@ -9,7 +9,7 @@ const LOOK_EVERY_MS = 2;
 const MOST_ROWS_PER_COMMIT = 100;
 
 interface Entry {
-  readonly statement: Statement;
+  readonly statements: readonly Statement[];
   outcome: "waiting" | "written" | "failed";
   error: unknown;
 }
@@ -28,9 +28,9 @@ export class SharedAppends implements Appender {
     this.#commit = commit;
   }
 
-  /** Resolves when this row is durable; rejects if it could not be written. */
-  async append(statement: Statement): Promise<void> {
-    const entry: Entry = { statement, outcome: "waiting", error: null };
+  /** Resolves when these are durable; rejects if they could not be written. */
+  async append(statements: readonly Statement[]): Promise<void> {
+    const entry: Entry = { statements, outcome: "waiting", error: null };
     this.#waiting.push(entry);
     while (entry.outcome === "waiting") {
       if (performance.now() >= this.#writerEndsMs) await this.#writeAll();
@@ -62,7 +62,7 @@ export class SharedAppends implements Appender {
   /** Never rejects. One bad row does not take the others with it. */
   async #write(entries: readonly Entry[]): Promise<void> {
     try {
-      await this.#commit(entries.map(({ statement }) => statement));
+      await this.#commit(entries.flatMap(({ statements }) => statements));
       for (const entry of entries) entry.outcome = "written";
     } catch (error) {
       if (entries.length > 1 && !isUnavailable(error)) {

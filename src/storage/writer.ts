@@ -10,7 +10,7 @@ const MOST_ROWS_PER_COMMIT = 500;
 const MOST_TURNS = 8;
 
 interface Entry {
-  readonly statement: Statement;
+  readonly statements: readonly Statement[];
   readonly resolve: () => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -28,10 +28,10 @@ export class GroupWriter implements Appender {
     this.#commit = commit;
   }
 
-  /** Resolves when this statement's commit is durable; rejects with its own error only. */
-  append(statement: Statement): Promise<void> {
+  /** Resolves when the commit of these statements is durable; rejects with their own error only. */
+  append(statements: readonly Statement[]): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#waiting.push({ statement, resolve, reject });
+    this.#waiting.push({ statements, resolve, reject });
     this.#running ??= this.#writeAll();
     return promise;
   }
@@ -62,7 +62,7 @@ export class GroupWriter implements Appender {
 
   async #write(entries: readonly Entry[]): Promise<void> {
     try {
-      await this.#commit(entries.map((entry) => entry.statement));
+      await this.#commit(entries.flatMap((entry) => entry.statements));
       for (const entry of entries) entry.resolve();
     } catch (error) {
       if (entries.length === 1 || isUnavailable(error)) for (const entry of entries) entry.reject(error);

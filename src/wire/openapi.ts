@@ -37,7 +37,7 @@ const REFUSALS: Readonly<Record<number, string>> = {
   401: "Not authenticated",
   403: "The right is missing",
   404: "There is no such thing",
-  409: "Somebody else changes the same thing",
+  409: "It does not fit what is there, or somebody else changes the same thing",
   412: "The definition is not the one that the condition names",
   413: "The body is larger than 256 KiB",
   415: "The body is of another media type",

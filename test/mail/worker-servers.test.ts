@@ -109,7 +109,7 @@ describe("the circuit of a definition", () => {
     // Another worker finds nothing to do while the first one tries.
     await instance.drain();
     expect(tries).toBe(6);
-    expect((await health(instance)).circuit).toBe("open");
+    expect((await health(instance)).circuit).toBe("half-open");
     entrance.open();
     await one;
     await instance.drain();
@@ -182,7 +182,7 @@ describe("the circuit of a definition", () => {
     instance.clock.advance(31);
     instance.fail(fault, HOST);
     await instance.drain();
-    expect((await health(instance)).circuit).toBe("open");
+    expect((await health(instance)).circuit).toBe("half-open");
     expect(instance.got).toHaveLength(0);
     // Nobody knows yet; another mail tries.
     instance.clock.advance(121);

@@ -22,7 +22,7 @@ describe("SharedAppends.append()", () => {
   test("writes together what arrives while a commit is under way, a hundred at most, in order", async () => {
     const { appends, commits } = recorder();
     const statements = Array.from({ length: 250 }, (_, at) => statement(at));
-    await Promise.all(statements.map((one) => appends.append(one)));
+    await Promise.all(statements.map((one) => appends.append([one])));
     expect(commits.flat()).toEqual(statements);
     expect(commits.map(({ length }) => length)).toEqual([1, 100, 100, 49]);
   });
@@ -31,10 +31,10 @@ describe("SharedAppends.append()", () => {
     const writing = Promise.withResolvers<void>();
     const { appends } = recorder(() => writing.promise);
     let isDone = false;
-    const appending = appends.append(statement(1)).then(() => {
+    const appending = appends.append([statement(1)]).then(() => {
       isDone = true;
     });
-    const waiting = appends.append(statement(2));
+    const waiting = appends.append([statement(2)]);
     await new Promise((resolve) => setImmediate(resolve));
     expect(isDone).toBe(false);
     writing.resolve();
@@ -44,7 +44,7 @@ describe("SharedAppends.append()", () => {
 
   test("gives every caller a promise of his own", () => {
     const { appends } = recorder();
-    expect(appends.append(statement(1))).not.toBe(appends.append(statement(1)));
+    expect(appends.append([statement(1)])).not.toBe(appends.append([statement(1)]));
   });
 
   test("fails a bad row alone, with its own error", async () => {
@@ -53,7 +53,7 @@ describe("SharedAppends.append()", () => {
       if (statements.includes(bad)) throw new Error("A bad row");
     });
     const rows = [statement(1), statement(2), bad, statement(4)];
-    const outcomes = await Promise.allSettled(rows.map((row) => appends.append(row)));
+    const outcomes = await Promise.allSettled(rows.map((row) => appends.append([row])));
     expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected", "fulfilled"]);
   });
 
@@ -61,7 +61,7 @@ describe("SharedAppends.append()", () => {
     const { appends, commits } = recorder(async () => {
       throw new SealpostError("database_unavailable", "It is away");
     });
-    const outcomes = await Promise.allSettled([1, 2, 3].map((id) => appends.append(statement(id))));
+    const outcomes = await Promise.allSettled([1, 2, 3].map((id) => appends.append([statement(id)])));
     expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
     expect(commits.map(({ length }) => length)).toEqual([1, 2]);
   });

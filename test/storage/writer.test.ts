@@ -22,7 +22,7 @@ describe("GroupWriter.append()", () => {
   test("writes together what arrives together, at most 500, in order", async () => {
     await using at = await opened();
     const ids = Array.from({ length: 1_200 }, (_, index) => `${index}`);
-    await Promise.all(ids.map((id) => at.writer.append(at.insert(id))));
+    await Promise.all(ids.map((id) => at.writer.append([at.insert(id)])));
     expect(at.sizes).toEqual([500, 500, 200]);
     const rows = await at.database.read.select({ id: item.id }).from(item).orderBy(sql`rowid`);
     expect(rows.map((row) => row.id)).toEqual(ids);
@@ -31,7 +31,7 @@ describe("GroupWriter.append()", () => {
   test("resolves when the row can be read, and not before", async () => {
     await using at = await opened();
     const check = async (id: string) => {
-      await at.writer.append(at.insert(id));
+      await at.writer.append([at.insert(id)]);
       expect(await at.database.read.$count(item, eq(item.id, id))).toBe(1);
     };
     await Promise.all(["a", "b", "c"].map(check));
@@ -39,18 +39,27 @@ describe("GroupWriter.append()", () => {
     expect(at.sizes).toEqual([3, 1]);
   });
 
+  test("writes all statements of a call or none of them", async () => {
+    await using at = await opened();
+    const calls = [[at.insert("a"), at.insert("b")], [at.insert("c"), at.insert("a")], [at.insert("d")]];
+    const results = await Promise.allSettled(calls.map((statements) => at.writer.append(statements)));
+    expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    const rows = await at.database.read.select({ id: item.id }).from(item).orderBy(sql`rowid`);
+    expect(rows.map((row) => row.id)).toEqual(["a", "b", "d"]);
+  });
+
   test("fails a bad row alone, with its own error", async () => {
     await using at = await opened();
     const versions = [1, 1, 0, 1, 0, 1];
     const results = await Promise.allSettled(
-      versions.map((version, index) => at.writer.append(at.insert(`${index}`, version))),
+      versions.map((version, index) => at.writer.append([at.insert(`${index}`, version)])),
     );
     expect(results.map((result) => result.status === "fulfilled")).toEqual(
       versions.map((each) => each === 1),
     );
     expect(results[2]).toMatchObject({ reason: { code: "SQLITE_CONSTRAINT" } });
     expect(await at.database.read.$count(item)).toBe(4);
-    await at.writer.append(at.insert("later"));
+    await at.writer.append([at.insert("later")]);
   });
 
   test("does not try one by one when the database is away", async () => {
@@ -60,7 +69,7 @@ describe("GroupWriter.append()", () => {
       commits++;
       throw new SealpostError("database_unavailable", `${statements.length}`);
     });
-    const results = await Promise.allSettled(["a", "b", "c"].map((id) => writer.append(at.insert(id))));
+    const results = await Promise.allSettled(["a", "b", "c"].map((id) => writer.append([at.insert(id)])));
     expect(results.map((result) => result.status)).toEqual(["rejected", "rejected", "rejected"]);
     expect(commits).toBe(1);
   });
@@ -70,7 +79,7 @@ describe("GroupWriter.drain()", () => {
   test("waits for everything appended, and for nothing when there is nothing", async () => {
     await using at = await opened();
     await at.writer.drain();
-    const appended = ["a", "b", "c"].map((id) => at.writer.append(at.insert(id)));
+    const appended = ["a", "b", "c"].map((id) => at.writer.append([at.insert(id)]));
     await at.writer.drain();
     expect(await at.database.read.$count(item)).toBe(3);
     await Promise.all(appended);

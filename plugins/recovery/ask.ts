@@ -4,6 +4,7 @@ import { type Account, addressOf, findAccount, hashCode, identifierOf } from "./
 import type { Codes } from "./codes.ts";
 import { type Context, switchedOff } from "./config.ts";
 import { recoveryMail } from "./mails.ts";
+import { noSooner } from "./no-sooner.ts";
 import type { RecoverParams } from "./schema.ts";
 import { LANGUAGES } from "./texts.ts";
 
@@ -22,7 +23,7 @@ const CODE_ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
  * its own and whether the mail can be sent changes neither what is written nor in which order: a code and a mail are
  * made in any case, and those that nobody is to get are decoys.
  */
-export function createAsk(ctx: Context, codes: Codes) {
+export function createAsk(ctx: Context, codes: Codes, leastAnswerMs: number) {
   /** Why nobody gets the mail; null: the user does. Never told to who asks. */
   async function reasonAgainst(account: Account, given: string): Promise<string | null> {
     const isTheirs = addressOf(account, given) !== null;
@@ -38,11 +39,12 @@ export function createAsk(ctx: Context, codes: Codes) {
     return ctx.baseUrl === "" ? "no base URL is set" : null;
   }
 
-  return async (c: HonoContext<Env>, directory: Directory, given: RecoverParams): Promise<true> => {
-    const config = await ctx.config.all();
-    if (!config["recovery.enabled"]) throw switchedOff();
-    await ctx.limit.require(...ctx.limit.ofClient(c, MOST_OF_CLIENT));
-
+  async function handIn(
+    c: HonoContext<Env>,
+    directory: Directory,
+    given: RecoverParams,
+    config: Awaited<ReturnType<Context["config"]["all"]>>,
+  ): Promise<true> {
     const account = await findAccount(ctx, directory, given);
     const reason = await reasonAgainst(account, given.email);
     const isDecoy = reason !== null;
@@ -73,5 +75,12 @@ export function createAsk(ctx: Context, codes: Codes) {
     if (state === "failed")
       ctx.log.error("Passwords cannot be recovered: no mail can be sent; the audit log says why");
     return true;
+  }
+
+  return async (c: HonoContext<Env>, directory: Directory, given: RecoverParams): Promise<true> => {
+    const config = await ctx.config.all();
+    if (!config["recovery.enabled"]) throw switchedOff();
+    await ctx.limit.require(...ctx.limit.ofClient(c, MOST_OF_CLIENT));
+    return noSooner(leastAnswerMs, () => handIn(c, directory, given, config));
   };
 }

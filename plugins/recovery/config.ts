@@ -14,6 +14,7 @@ const MOST_VALID_SECONDS = 86_400;
 /** NIST SP 800-63B asks for eight at least; a host that has no second factor may ask for more. */
 const LEAST_PASSWORD_CHARACTERS = 8;
 const MOST_PASSWORD_CHARACTERS = 64;
+const MOST_ANSWER_MS = 5_000;
 
 const template = templateText(TAGS);
 const validSeconds = wholeNumber(LEAST_VALID_SECONDS, MOST_VALID_SECONDS);
@@ -31,6 +32,8 @@ export const options = v.object({
     wholeNumber(LEAST_PASSWORD_CHARACTERS, MOST_PASSWORD_CHARACTERS),
     LEAST_PASSWORD_CHARACTERS,
   ),
+  /** How long an answer takes at least, in milliseconds, so that its time tells nothing of who there is. */
+  leastAnswerMs: v.optional(wholeNumber(0, MOST_ANSWER_MS), 200),
 });
 export type Options = v.InferOutput<typeof options>;
 

@@ -14,10 +14,10 @@ export const recovery = definePlugin({
   config,
   requires: ["directory"],
   events: ["password_changed"],
-  setup(ctx, { leastPasswordCharacters }) {
+  setup(ctx, given) {
     const codes = createCodes(ctx);
     return {
-      routes: recoveryRoutes({ ctx, codes, directory: () => ctx.use("directory"), leastPasswordCharacters }),
+      routes: recoveryRoutes({ ctx, codes, directory: () => ctx.use("directory"), options: given }),
       prune: codes.prune,
       async start() {
         if (ctx.baseUrl !== "" || !(await ctx.config.get("recovery.enabled"))) return;

@@ -2,8 +2,9 @@ import type { Context as HonoContext } from "hono";
 import { type Directory, type DirectoryUser, type Env, invalidParameter, language } from "sealpost";
 import { type Account, findAccount, hashCode, identifierOf } from "./accounts.ts";
 import type { Codes } from "./codes.ts";
-import { type Context, switchedOff } from "./config.ts";
+import { type Context, type Options, switchedOff } from "./config.ts";
 import { changedMail } from "./mails.ts";
+import { noSooner } from "./no-sooner.ts";
 import type { ResetParams } from "./schema.ts";
 import { LANGUAGES } from "./texts.ts";
 
@@ -11,7 +12,11 @@ import { LANGUAGES } from "./texts.ts";
 const MOST_OF_CLIENT = { key: "reset", most: 60, windowSeconds: 3_600 };
 
 /** Makes what sets a password for who has a code. */
-export function createReset(ctx: Context, codes: Codes, leastPasswordCharacters: number) {
+export function createReset(
+  ctx: Context,
+  codes: Codes,
+  { leastPasswordCharacters, leastAnswerMs }: Pick<Options, "leastPasswordCharacters" | "leastAnswerMs">,
+) {
   /** The password and the end of the code are one commit, where the directory is in this database. */
   async function set(
     c: HonoContext<Env>,
@@ -42,13 +47,7 @@ export function createReset(ctx: Context, codes: Codes, leastPasswordCharacters:
     }
   }
 
-  return async (c: HonoContext<Env>, directory: Directory, given: ResetParams): Promise<boolean> => {
-    if (!(await ctx.config.get("recovery.enabled"))) throw switchedOff();
-    if ([...given.password].length < leastPasswordCharacters) {
-      throw invalidParameter("password", `expected at least ${leastPasswordCharacters} characters`);
-    }
-    await ctx.limit.require(...ctx.limit.ofClient(c, MOST_OF_CLIENT));
-
+  async function use(c: HonoContext<Env>, directory: Directory, given: ResetParams): Promise<boolean> {
     const account = await findAccount(ctx, directory, given);
     const identifier = identifierOf(account);
     const claim = await codes.claim(account.key, await hashCode(ctx, account, given.recoverycode));
@@ -63,6 +62,15 @@ export function createReset(ctx: Context, codes: Codes, leastPasswordCharacters:
     }
     await tell(c, account.found);
     return true;
+  }
+
+  return async (c: HonoContext<Env>, directory: Directory, given: ResetParams): Promise<boolean> => {
+    if (!(await ctx.config.get("recovery.enabled"))) throw switchedOff();
+    if ([...given.password].length < leastPasswordCharacters) {
+      throw invalidParameter("password", `expected at least ${leastPasswordCharacters} characters`);
+    }
+    await ctx.limit.require(...ctx.limit.ofClient(c, MOST_OF_CLIENT));
+    return noSooner(leastAnswerMs, () => use(c, directory, given));
   };
 }
 

@@ -3,7 +3,7 @@ import { bodyParams, type Directory, type Env, language, operation, success } fr
 import * as v from "valibot";
 import { createAsk } from "./ask.ts";
 import type { Codes } from "./codes.ts";
-import type { Context } from "./config.ts";
+import type { Context, Options } from "./config.ts";
 import { PAGE_PATH } from "./mails.ts";
 import { resetPage } from "./page.ts";
 import { createReset } from "./reset.ts";
@@ -20,11 +20,12 @@ export function recoveryRoutes(parts: {
   readonly ctx: Context;
   readonly codes: Codes;
   readonly directory: () => Directory;
-  readonly leastPasswordCharacters: number;
+  readonly options: Options;
 }) {
-  const { ctx, codes, directory, leastPasswordCharacters } = parts;
-  const ask = createAsk(ctx, codes);
-  const reset = createReset(ctx, codes, leastPasswordCharacters);
+  const { ctx, codes, directory, options } = parts;
+  const { leastPasswordCharacters, leastAnswerMs } = options;
+  const ask = createAsk(ctx, codes, leastAnswerMs);
+  const reset = createReset(ctx, codes, options);
   const realmOf = (realm: string) => realm || directory().defaultRealm;
 
   return new Hono<Env>()

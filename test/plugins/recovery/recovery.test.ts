@@ -20,12 +20,13 @@ import {
 } from "./fixtures/users.ts";
 
 testPlugin("recovery", {
-  make: () => recovery({ enabled: true }),
+  make: () => recovery({ enabled: true, leastAnswerMs: 0 }),
   needs: () => [directory()],
   refused: [
     [() => recovery({ text: "{password}" }), "text"],
     [() => recovery({ validSeconds: 3 }), "validSeconds"],
     [() => recovery({ leastPasswordCharacters: 4 }), "leastPasswordCharacters"],
+    [() => recovery({ leastAnswerMs: -1 }), "leastAnswerMs"],
     // @ts-expect-error misspelt
     [() => recovery({ sever: "main" }), "sever"],
   ],

@@ -149,7 +149,7 @@ async function withDirectory(setPassword: Directory["setPassword"]) {
     provides: ["directory"],
     setup: () => ({ provides: { directory: users } }),
   });
-  const instance = await testInstance({ plugins: [host(), recovery({ enabled: true })] });
+  const instance = await testInstance({ plugins: [host(), recovery({ enabled: true, leastAnswerMs: 0 })] });
   const definition = { server: "mail.example.org", sender: "accounts@example.org" };
   await instance.request("POST", "/smtpserver/default", { json: definition, peer: PEER });
   return instance;

@@ -1,5 +1,5 @@
 import { matchesName, parseAddressBlock } from "sealpost";
-import { type Scene, said } from "./scene.ts";
+import { identifierOf, type Scene, said } from "./scene.ts";
 
 /** One thing that can be asked of an event. */
 export interface Condition {
@@ -48,7 +48,7 @@ export const CONDITIONS: Readonly<Record<string, Condition>> = {
   plugin: names("The plugin that tells it, or whose route was asked", ({ event }) => event.plugin),
   admin: names("Name of the admin who was logged in", ({ event }) => event.actor?.username ?? ""),
   adminrealm: names("Realm of the admin who was logged in", ({ event }) => event.actor?.realm ?? ""),
-  identifier: names("Name of the definition, policy or the like", ({ event }) => said(event, "identifier")),
+  identifier: names("Name of the definition, policy or the like", ({ event }) => identifierOf(event)),
   reason: names("Why mail failed or a circuit opened, such as refused", ({ event }) => said(event, "code")),
 };
 

@@ -2,12 +2,10 @@ import { Hono } from "hono";
 import { bodyParams, type Env, invalidParameter, operation, pathParams, success } from "sealpost";
 import * as v from "valibot";
 import type { Bindings } from "./bindings.ts";
-import { CONDITIONS } from "./conditions.ts";
 import type { Context } from "./config.ts";
-import { sendmailOptions } from "./options.ts";
-import { ACTION, bindingId, bindingParams, HANDLER_MODULE, POSITION, toBinding } from "./schema.ts";
+import { DESCRIPTIONS } from "./descriptions.ts";
+import { bindingId, bindingParams, HANDLER_MODULE, POSITION, toBinding } from "./schema.ts";
 import type { Binding } from "./tables.ts";
-import { DEFAULT_BODY, DEFAULT_SUBJECT } from "./texts.ts";
 
 const tag = "Events";
 const texts = v.record(v.string(), v.string());
@@ -28,31 +26,6 @@ const idPath = v.object({
   id: v.pipe(v.string(), v.regex(/^\d{1,15}$/, "expected a number"), v.transform(Number), bindingId),
 });
 const modulePath = v.object({ module: v.string() });
-
-/** What clients ask to build a form, by the last word but one of the path. */
-const DESCRIPTIONS: Readonly<
-  Record<string, { readonly summary: string; readonly of: (servers: readonly string[]) => unknown }>
-> = {
-  actions: {
-    summary: "What can be done, with the options of each",
-    of: (servers) => ({ [ACTION]: sendmailOptions(servers) }),
-  },
-  conditions: {
-    summary: "What can be asked of an event",
-    of: () =>
-      Object.fromEntries(
-        Object.entries(CONDITIONS).map(([name, { type, description, values }]) => [
-          name,
-          { type, desc: description, ...(values ? { value: values } : {}) },
-        ]),
-      ),
-  },
-  positions: { summary: "When it can be done", of: () => [POSITION] },
-  defaults: {
-    summary: "What holds where a binding says nothing",
-    of: () => ({ subject: DEFAULT_SUBJECT, body: DEFAULT_BODY, mimetype: "plain", To: "tokenowner" }),
-  },
-};
 
 /** The bindings over HTTP, as clients of the reference know them. */
 export function eventRoutes({ ctx, bindings }: { readonly ctx: Context; readonly bindings: Bindings }) {
@@ -101,10 +74,10 @@ export function eventRoutes({ ctx, bindings }: { readonly ctx: Context; readonly
       (c) => c.json(success([HANDLER_MODULE], ctx.now())),
     );
 
-  for (const [what, { summary, of }] of Object.entries(DESCRIPTIONS)) {
+  for (const [what, { summary, operationId, of }] of Object.entries(DESCRIPTIONS)) {
     app.get(
       `/event/${what}/:module`,
-      doc(summary, `listEvent${what}`, v.unknown()),
+      doc(summary, operationId, v.unknown()),
       mayRead,
       pathParams(modulePath),
       async (c) => {

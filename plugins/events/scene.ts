@@ -25,3 +25,8 @@ export function said({ data }: Pick<SealpostEvent, "data">, name: string): strin
   if (Array.isArray(value)) return value.join(", ");
   return typeof value === "string" || typeof value === "number" ? String(value) : "";
 }
+
+/** Name of the definition, policy or the like that the event is about; empty: none. */
+export function identifierOf(event: Pick<SealpostEvent, "data">): string {
+  return said(event, "identifier") || said(event, "name");
+}

@@ -1,5 +1,5 @@
 import type { Recipient } from "./recipients.ts";
-import { type Scene, said } from "./scene.ts";
+import { identifierOf, type Scene, said } from "./scene.ts";
 
 /** An event as a template sees it. */
 export interface Telling {
@@ -35,7 +35,7 @@ const TABLE: Readonly<Record<string, (telling: Telling) => string>> = {
   success: ({ scene }) => String(scene.event.success),
   status: ({ scene }) => String(scene.event.status ?? ""),
   authentication: ({ scene }) => said(scene.event, "authentication"),
-  identifier: ({ scene }) => said(scene.event, "identifier"),
+  identifier: ({ scene }) => identifierOf(scene.event),
   recipients: ({ scene }) => said(scene.event, "recipients"),
   state: ({ scene }) => said(scene.event, "state"),
   phase: ({ scene }) => said(scene.event, "phase"),

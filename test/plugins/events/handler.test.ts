@@ -163,6 +163,17 @@ describe("conditions", () => {
 });
 
 describe("templates", () => {
+  test("name the policy or definition that it is about, whichever it is", async () => {
+    await using instance = await eventsInstance();
+    const event = "policy_get, smtpserver_get";
+    const conditions = { identifier: "office" };
+    await bind(instance, { ...FIXED, event, conditions, "option.subject": "{event} {identifier}" });
+    for (const path of ["/policy/office", "/smtpserver/office", "/smtpserver/default"]) {
+      await instance.request("GET", path);
+    }
+    expect((await subjects(instance)).toSorted()).toEqual(["policy_get office", "smtpserver_get office"]);
+  });
+
   test("in HTML escape the values, and nothing interprets them", async () => {
     await using instance = await eventsInstance();
     await bind(instance, { ...FIXED, "option.mimetype": "html", "option.body": "<p>{{{surname}}}</p>" });

@@ -12,8 +12,10 @@ import { ANN, addUser, recoveryInstance } from "./fixtures/users.ts";
 
 const IS_LONG = process.env.LONG_TESTS === "1";
 const PAIRS = IS_LONG ? 500 : 150;
-/** Of 500 pairs by chance alone: 0.5 ± 0.018; of 150: ± 0.033. */
+/** What an answer may tell. Of 500 pairs it is 0.5 ± 0.018 by chance alone; of 150: ± 0.033. */
 const MOST_DEVIATION = IS_LONG ? 0.05 : 0.12;
+/** What the work alone may tell: a directory needs a little longer for a user whom it has. */
+const MOST_DEVIATION_OF_WORK = IS_LONG ? 0.08 : 0.12;
 const BOUND_MS = 300_000;
 /** The default, or less where there is no time for it. */
 const LEAST_ANSWER_MS = IS_LONG ? 200 : 20;
@@ -56,12 +58,16 @@ async function served(
   };
 }
 
-function judge(what: string, { area, medianMs, spreadMs }: Comparison): void {
+function judge(
+  what: string,
+  { area, medianMs, spreadMs }: Comparison,
+  mostDeviation = MOST_DEVIATION_OF_WORK,
+): void {
   const [one, other] = medianMs.map(
     (ms, at) => `${ms.toFixed(2)} ms (quartiles ${spreadMs[at]?.toFixed(2)} ms apart)`,
   );
   console.info(`${what}: area ${area.toFixed(3)} of ${PAIRS} pairs; ${one} and ${other}`);
-  expect(Math.abs(area - 0.5)).toBeLessThan(MOST_DEVIATION);
+  expect(Math.abs(area - 0.5)).toBeLessThan(mostDeviation);
 }
 
 test("areaUnderRoc() tells kinds apart that differ, and only those", () => {
@@ -87,7 +93,7 @@ test(
     const found = (at: number) => server.recover(`user-${at}`);
     const comparison = await compare(PAIRS, found, (at) => server.recover(`none-${at}`));
     expect(Math.min(...comparison.medianMs)).toBeGreaterThan(LEAST_ANSWER_MS);
-    judge(`account, none; ${LEAST_ANSWER_MS} ms at least`, comparison);
+    judge(`account, none; ${LEAST_ANSWER_MS} ms at least`, comparison, MOST_DEVIATION);
   },
   BOUND_MS,
 );

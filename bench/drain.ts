@@ -61,7 +61,7 @@ async function fill({ saveServer, submit }: Services, port: number, smime: boole
 
 async function bytesOfOne({ database, keyring, platform }: LocalDrivers): Promise<Uint8Array> {
   const row = await database.read.get<{ id: string; content: string }>(
-    sql`SELECT id, content FROM mail LIMIT 1`,
+    sql`SELECT id, content FROM mail_content LIMIT 1`,
   );
   return (await createContentSeal(keyring, platform).open(row.id, row.content)).bytes;
 }

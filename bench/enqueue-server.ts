@@ -21,7 +21,7 @@ console.log(server.url.origin);
 const { database } = drivers;
 const COLUMNS = sql.raw(
   "state, identifier, lane, alternatives, submitter, message_id, sender, purpose, on_unknown, recipients, " +
-    "created_at, updated_at, expires_at, give_up_at, due_at, lease, begun, lost, content",
+    "created_at, updated_at, expires_at, give_up_at, due_at, lease, begun, lost",
 );
 for await (const line of console) {
   await database.commit([

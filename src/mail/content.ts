@@ -23,7 +23,7 @@ export type ContentSeal = ReturnType<typeof createContentSeal>;
 
 /** Seals the content of a mail for its row, and opens it. */
 export function createContentSeal(keyring: Keyring, platform: Pick<Platform, "randomBytes">) {
-  const contextOf = (id: string) => ({ table: "mail", row: id, column: "content" });
+  const contextOf = (id: string) => ({ table: "mail_content", row: id, column: "content" });
   return {
     async seal(id: string, content: MailContent): Promise<string> {
       const { bytes, server, ...plain } = content;

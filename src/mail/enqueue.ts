@@ -49,7 +49,7 @@ export function createEnqueue(parts: {
     const row = await rowOf(server, mail, finished);
     const result = { state: "queued", identifier, mailId: row.id, smime } as const;
     await database.append(
-      outbox.insert(row),
+      ...outbox.insert(row),
       audit.insert(submitEntry(mail, result, now)),
       ...alongside(result),
     );

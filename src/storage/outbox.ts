@@ -1,10 +1,10 @@
 import { getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { MailAttempt, MailState, RecipientProgress } from "../domain/queued-mail.ts";
 import type { Database } from "./database.ts";
-import { mail, mailAttempt } from "./schema.ts";
+import { mail, mailAttempt, mailContent } from "./schema.ts";
 
-/** A queued mail as it lies in its row; the content is sealed. */
-export type MailRow = typeof mail.$inferSelect;
+/** A queued mail as it is stored; the content is sealed. */
+export type MailRow = typeof mail.$inferSelect & typeof mailContent.$inferSelect;
 export type OutboxRepository = ReturnType<typeof createOutboxRepository>;
 
 /** A definition with mail that waits for it, and what limits the sending. */
@@ -62,14 +62,17 @@ const MOST_LOOKED_AT = 1_000;
 const ROW = sql<string>`json_object(${sql.join(
   Object.entries(getTableColumns(mail)).flatMap(([name, column]) => [sql.raw(`'${name}'`), sql`${column}`]),
   sql`, `,
-)})`;
+)}, 'content', (SELECT mail_content.content FROM mail_content WHERE mail_content.id = mail.id))`;
 
 /** The outbox. What writes is an unexecuted statement for `commit`. */
 export function createOutboxRepository({ read, write }: Database) {
   return {
     insert(row: MailRow) {
       // A commit whose answer is lost may be made again.
-      return write.insert(mail).values(row).onConflictDoNothing();
+      return [
+        write.insert(mail).values(row).onConflictDoNothing(),
+        write.insert(mailContent).values(row).onConflictDoNothing(),
+      ] as const;
     },
 
     /** The lanes with mail in them; reads one entry of the index for each, however much is waiting. */
@@ -187,7 +190,6 @@ export function createOutboxRepository({ read, write }: Database) {
           due_at = one.value ->> 'dueAt',
           lease = CASE WHEN one.value ->> 'released' THEN NULL ELSE mail.lease END,
           begun = CASE WHEN one.value ->> 'released' THEN 0 ELSE mail.begun END,
-          content = CASE WHEN one.value ->> 'dueAt' IS NULL THEN '' ELSE mail.content END,
           updated_at = ${now.getTime()}
         FROM json_each(${JSON.stringify(rows)}) AS one
         WHERE mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'
@@ -254,6 +256,7 @@ export function readMailRow(text: string): MailRow {
   const row = JSON.parse(text);
   return {
     ...row,
+    content: row.content ?? "",
     alternatives: JSON.parse(row.alternatives),
     recipients: JSON.parse(row.recipients),
     createdAt: new Date(row.createdAt),

@@ -28,8 +28,8 @@ export interface MailCount {
 
 export type QueuedMailRepository = ReturnType<typeof createQueuedMailRepository>;
 
-/** Neither the content nor what is between workers. */
-const { content: _, lane: _1, begun: _2, lost: _3, lease: _4, dueAt: _5, ...seen } = getTableColumns(mail);
+/** Not what is between workers. */
+const { lane: _1, begun: _2, lost: _3, lease: _4, dueAt: _5, ...seen } = getTableColumns(mail);
 
 /** Queued mails as people see and steer them. What writes is an unexecuted statement for `commit`. */
 export function createQueuedMailRepository({ read, write }: Database) {
@@ -89,7 +89,7 @@ export function createQueuedMailRepository({ read, write }: Database) {
         AND ${mail.recipients} = ${JSON.stringify(old.recipients)}`;
       return write
         .update(mail)
-        .set({ ...to, updatedAt: now, ...(to.dueAt === null && { content: "" }) })
+        .set({ ...to, updatedAt: now })
         .where(and(eq(mail.id, old.id), asRead));
     },
   };

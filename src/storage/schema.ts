@@ -108,7 +108,7 @@ export const tryWindow = sqliteTable("try_window", {
 /**
  * Queued mail: the row is the job. `lane` is the definition that it waits for, empty for one that is not saved. A
  * worker that claims a mail puts its mark into `lease` and moves `due_at` to the end of the lease, so that an
- * abandoned mail is found as any other that is due. `content` is sealed, and empty once the mail has ended.
+ * abandoned mail is found as any other that is due.
  */
 export const mail = sqliteTable("mail", {
   id: text("id").primaryKey(),
@@ -133,6 +133,11 @@ export const mail = sqliteTable("mail", {
   begun: integer("begun", { mode: "boolean" }).notNull(),
   /** Of the claim before this one: 0 it was given back, 1 it was abandoned, 2 abandoned after it had begun. */
   lost: integer("lost").notNull(),
+});
+
+/** What is sent, sealed; gone once the mail has ended. Apart from its row, so that a change of state does not write it. */
+export const mailContent = sqliteTable("mail_content", {
+  id: text("id").primaryKey(),
   content: text("content").notNull(),
 });
 

@@ -1,7 +1,7 @@
 import { and, asc, getTableName, gt, ne, sql } from "drizzle-orm";
 import type { SealedColumns } from "../contracts/plugin.ts";
 import type { Database } from "./database.ts";
-import { instance, mail, pluginConfig, smtpServer } from "./schema.ts";
+import { instance, mailContent, pluginConfig, smtpServer } from "./schema.ts";
 
 /** A sealed value and the place it is bound to. */
 export interface SealedValue {
@@ -26,7 +26,7 @@ const SEALED: readonly SealedColumns[] = [
   },
   { row: instance.name, columns: [instance.value] },
   { row: pluginConfig.key, columns: [pluginConfig.sealed] },
-  { row: mail.id, columns: [mail.content] },
+  { row: mailContent.id, columns: [mailContent.content] },
 ];
 /** Bounds the memory that a rotation takes: a mail may be large. */
 const ROWS_PER_READ = 100;

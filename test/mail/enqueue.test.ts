@@ -64,12 +64,14 @@ describe("enqueue", () => {
     await using instance = await queueInstance();
     await instance.save();
     const id = await instance.queue();
-    const [row] = await instance.rows<{ content: string }>(`SELECT content FROM mail WHERE id = '${id}'`);
+    const [row] = await instance.rows<{ content: string }>(
+      `SELECT content FROM mail_content WHERE id = '${id}'`,
+    );
     expect(row?.content).toStartWith("v1.first.");
     // Moved to another row it does not open.
     const other = await instance.queue();
     await instance.rows(
-      `UPDATE mail SET content = (SELECT content FROM mail WHERE id = '${id}') WHERE id = '${other}'`,
+      `UPDATE mail_content SET content = (SELECT content FROM mail_content WHERE id = '${id}') WHERE id = '${other}'`,
     );
     await instance.drain();
     expect((await instance.mail(other)).state).toBe("queued");
@@ -92,7 +94,7 @@ describe("enqueue", () => {
       for (const fault of faults ?? []) instance.fail(fault);
       await instance.drain();
       expect((await instance.mail(id)).state).toBe(state);
-      expect(await instance.rows("SELECT content FROM mail")).toEqual([{ content: "" }]);
+      expect(await instance.rows("SELECT content FROM mail_content")).toEqual([]);
 
       instance.clock.advance(30 * 86_400 - 1);
       await instance.services.prune();
@@ -123,14 +125,14 @@ describe("enqueue", () => {
     const id = await old.queue();
     await using renewed = await testInstance({ database, keys: `${second},${KEYS}` });
     await renewed.services.rekey();
-    const [row] = await old.rows<{ content: string }>(`SELECT content FROM mail WHERE id = '${id}'`);
+    const [row] = await old.rows<{ content: string }>(`SELECT content FROM mail_content WHERE id = '${id}'`);
     expect(row?.content).toStartWith("v1.second.");
     await using last = await testInstance({ database, keys: second });
     await last.services.drain({
       ...{ signal: new AbortController().signal, endsMs: performance.now() + 5_000, mailMs: 100 },
     });
     expect(last.sent).toHaveLength(1);
-    expect(await old.rows("SELECT 1 FROM mail WHERE content <> ''")).toEqual([]);
+    expect(await old.rows("SELECT 1 FROM mail_content")).toEqual([]);
   });
 
   test("leaves no password, code or body anywhere but sealed, whatever happens", async () => {

@@ -62,7 +62,7 @@ describe("cancel()", () => {
         { state: "sent", dueAt: null },
       ],
     });
-    expect(await instance.rows("SELECT content FROM mail")).toEqual([{ content: "" }]);
+    expect(await instance.rows("SELECT content FROM mail_content")).toEqual([]);
     instance.clock.advance(HOUR_SECONDS);
     await instance.drain();
     expect(instance.got).toHaveLength(1);

@@ -50,7 +50,9 @@ describe("drain()", () => {
         code: "rate_limited",
         reply: GREYLISTED.reply,
       });
-      seen.push((await instance.rows<{ content: string }>("SELECT content FROM mail"))[0]?.content ?? "");
+      seen.push(
+        (await instance.rows<{ content: string }>("SELECT content FROM mail_content"))[0]?.content ?? "",
+      );
       instance.clock.advance(HOUR_SECONDS);
     }
     await instance.drain();

@@ -34,8 +34,9 @@ async function outbox(waiting = 0, asked: string[] = []) {
       INSERT INTO mail SELECT printf('%d', n), 'queued', 'lane ' || (n % ${sql.raw(String(LANES))}), 'lane ' || (n % ${sql.raw(String(LANES))}),
         CASE WHEN n % 2 THEN '["a","b"]' ELSE '[]' END,
         'host', '<m>', 's@example.org', 'notice', 'repeat', '[]', ${NOW.getTime()} - n, ${NOW.getTime()} - n, NULL,
-        ${NOW.getTime() + 86_400_000}, ${NOW.getTime()} - n, NULL, 0, 0, 'v1.sealed'
+        ${NOW.getTime() + 86_400_000}, ${NOW.getTime()} - n, NULL, 0, 0
       FROM number WHERE n < ${sql.raw(String(waiting))}`),
+    database.write.run(sql`INSERT INTO mail_content SELECT id, 'v1.sealed' FROM mail`),
   ]);
   return {
     database,
@@ -158,9 +159,10 @@ describe("settle()", () => {
     expect(await database.read.all(sql`SELECT mail_id, timing, reply FROM mail_attempt`)).toEqual([
       { mail_id: "1", timing: '{"data":1.5}', reply: null },
     ]);
-    expect(await database.read.all(sql`SELECT state, lease, content FROM mail WHERE id = '1'`)).toEqual([
-      { state: "sent", lease: null, content: "" },
+    expect(await database.read.all(sql`SELECT state, lease FROM mail WHERE id = '1'`)).toEqual([
+      { state: "sent", lease: null },
     ]);
+    expect(await database.read.all(sql`SELECT * FROM mail_content WHERE id = '1'`)).toEqual([]);
   });
 });
 

@@ -21,9 +21,19 @@ CREATE TABLE mail (
   due_at INTEGER,
   lease TEXT,
   begun INTEGER NOT NULL DEFAULT 0,
-  lost INTEGER NOT NULL DEFAULT 0,
+  lost INTEGER NOT NULL DEFAULT 0
+) STRICT;
+--> statement-breakpoint
+-- Apart, so that a change of state does not write it again.
+CREATE TABLE mail_content (
+  id TEXT PRIMARY KEY NOT NULL REFERENCES mail (id) ON DELETE CASCADE,
   content TEXT NOT NULL
 ) STRICT;
+--> statement-breakpoint
+-- Whoever ends a mail, its content goes with it.
+CREATE TRIGGER mail_ended AFTER UPDATE OF due_at ON mail WHEN NEW.due_at IS NULL BEGIN
+  DELETE FROM mail_content WHERE id = NEW.id;
+END;
 --> statement-breakpoint
 CREATE INDEX mail_due ON mail (lane, due_at, created_at) WHERE due_at IS NOT NULL;
 --> statement-breakpoint
@@ -34,8 +44,6 @@ CREATE INDEX mail_give_up ON mail (give_up_at) WHERE due_at IS NOT NULL;
 CREATE INDEX mail_created ON mail (created_at);
 --> statement-breakpoint
 CREATE INDEX mail_counts ON mail (state, identifier, created_at);
---> statement-breakpoint
-CREATE INDEX mail_sealed ON mail (id) WHERE content <> '';
 --> statement-breakpoint
 CREATE TABLE mail_attempt (
   number INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,

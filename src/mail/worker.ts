@@ -3,7 +3,7 @@ import type { Platform } from "../contracts/platform.ts";
 import type { Wake, WakeSource } from "../contracts/wake.ts";
 import { nextDueAt } from "../domain/queued-mail.ts";
 import type { Database } from "../storage/database.ts";
-import { type Lane, type OutboxRepository, readMailRow } from "../storage/outbox.ts";
+import { type ClaimedMail, type Lane, type OutboxRepository, readMailRow } from "../storage/outbox.ts";
 import type { Circuit } from "./circuit.ts";
 import type { createPlanClaims, LeaseTimes } from "./claims.ts";
 import { HeldMail } from "./held-mail.ts";
@@ -156,9 +156,9 @@ export class Worker {
     let hasAny = false;
     for (const { guard, aim } of plans) {
       if (guard) at++;
-      for (const { row } of results[at++] as { readonly row: string }[]) {
+      for (const claimed of results[at++] as ClaimedMail[]) {
         hasAny = true;
-        this.#hold(new HeldMail(readMailRow(row), { aim, leaseEndsMs }));
+        this.#hold(new HeldMail(readMailRow(claimed), { aim, leaseEndsMs }));
       }
     }
     return hasAny;

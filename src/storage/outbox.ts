@@ -62,7 +62,10 @@ const MOST_LOOKED_AT = 1_000;
 const ROW = sql<string>`json_object(${sql.join(
   Object.entries(getTableColumns(mail)).flatMap(([name, column]) => [sql.raw(`'${name}'`), sql`${column}`]),
   sql`, `,
-)}, 'content', (SELECT mail_content.content FROM mail_content WHERE mail_content.id = mail.id))`;
+)})`;
+const CONTENT = sql<
+  string | null
+>`(SELECT mail_content.content FROM mail_content WHERE mail_content.id = mail.id)`;
 
 /** The outbox. What writes is an unexecuted statement for `commit`. */
 export function createOutboxRepository({ read, write }: Database) {
@@ -102,7 +105,7 @@ export function createOutboxRepository({ read, write }: Database) {
         .update(mail)
         .set(taken(claim))
         .where(sql`${mail.id} IN (${dueIn(claim)} LIMIT ${allowance(claim)})`)
-        .returning({ row: ROW });
+        .returning({ row: ROW, content: CONTENT });
     },
 
     /** Takes mails of a lane whose server is down, if one of their other definitions is well. */
@@ -122,13 +125,17 @@ export function createOutboxRepository({ read, write }: Database) {
         .update(mail)
         .set(taken(claim))
         .where(sql`${mail.id} IN (${movable})`)
-        .returning({ row: ROW });
+        .returning({ row: ROW, content: CONTENT });
     },
 
     /** Takes one mail of a lane if the statement before it in the commit changed a row. */
     claimProbe(claim: Claim) {
       const one = sql`${dueIn(claim)} LIMIT CASE WHEN changes() > 0 THEN 1 ELSE 0 END`;
-      return write.update(mail).set(taken(claim)).where(sql`${mail.id} IN (${one})`).returning({ row: ROW });
+      return write
+        .update(mail)
+        .set(taken(claim))
+        .where(sql`${mail.id} IN (${one})`)
+        .returning({ row: ROW, content: CONTENT });
     },
 
     /** Takes mails whose time is over, in whatever lane, unless somebody is sending them. */
@@ -141,7 +148,7 @@ export function createOutboxRepository({ read, write }: Database) {
         .update(mail)
         .set(taken(claim))
         .where(sql`${mail.id} IN (${overdue})`)
-        .returning({ row: ROW });
+        .returning({ row: ROW, content: CONTENT });
     },
 
     /** Says that these mails begin to be sent; returns the ids of those that are still held. */
@@ -161,14 +168,17 @@ export function createOutboxRepository({ read, write }: Database) {
     /** Records tries; a mail that is no longer held gets none. To be committed before {@link settle}. */
     recordAttempts(settlements: readonly Settlement[]) {
       const rows = settlements.flatMap(({ id, lease, attempts }) =>
-        attempts.map((attempt) => ({ ...attempt, id, lease, date: attempt.date.getTime() })),
+        attempts.map(({ identifier, date, ...result }) => ({
+          id,
+          lease,
+          identifier,
+          date: date.getTime(),
+          result,
+        })),
       );
       return write.run(sql`
-        INSERT INTO mail_attempt
-          (mail_id, recipient, identifier, date, outcome, decision, phase, code, reply, timing)
-        SELECT mail.id, one.value ->> 'recipient', one.value ->> 'identifier', one.value ->> 'date',
-          one.value ->> 'outcome', one.value ->> 'decision', one.value ->> 'phase', one.value ->> 'code',
-          nullif(one.value -> 'reply', 'null'), one.value -> 'timingMs'
+        INSERT INTO mail_attempt (mail_id, identifier, date, result)
+        SELECT mail.id, one.value ->> 'identifier', one.value ->> 'date', one.value -> 'result'
         FROM json_each(${JSON.stringify(rows)}) AS one
         JOIN mail ON mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'`);
     },
@@ -251,12 +261,18 @@ function isHeld(held: readonly Held[]): SQL {
     (SELECT value ->> 'id', value ->> 'lease' FROM json_each(${JSON.stringify(held)}))`;
 }
 
-/** A mail as a claim returns it. */
-export function readMailRow(text: string): MailRow {
+/** A mail as a claim returns it; the content apart, which is too large to be written as JSON and read again. */
+export interface ClaimedMail {
+  readonly row: string;
+  readonly content: string | null;
+}
+
+/** Reads what a claim returns. */
+export function readMailRow({ row: text, content }: ClaimedMail): MailRow {
   const row = JSON.parse(text);
   return {
     ...row,
-    content: row.content ?? "",
+    content: content ?? "",
     alternatives: JSON.parse(row.alternatives),
     recipients: JSON.parse(row.recipients),
     createdAt: new Date(row.createdAt),

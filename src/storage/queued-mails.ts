@@ -59,7 +59,7 @@ export function createQueuedMailRepository({ read, write }: Database) {
         .from(mailAttempt)
         .where(eq(mailAttempt.mailId, id))
         .orderBy(asc(mailAttempt.number));
-      return rows.map(({ number: _, ...attempt }) => ({ ...attempt, reply: attempt.reply ?? null }));
+      return rows.map(({ number: _, result, ...attempt }) => ({ ...attempt, ...result }));
     },
 
     /** How many there are, by state and definition. */

@@ -145,15 +145,11 @@ export const mailContent = sqliteTable("mail_content", {
 export const mailAttempt = sqliteTable("mail_attempt", {
   number: integer("number").primaryKey({ autoIncrement: true }),
   mailId: text("mail_id").notNull(),
-  recipient: text("recipient").notNull(),
   identifier: text("identifier").notNull(),
   date: integer("date", { mode: "timestamp_ms" }).notNull(),
-  outcome: text("outcome").$type<MailAttempt["outcome"]>().notNull(),
-  decision: text("decision").$type<MailAttempt["decision"]>().notNull(),
-  phase: text("phase").notNull(),
-  code: text("code").notNull(),
-  reply: text("reply", { mode: "json" }).$type<MailAttempt["reply"]>(),
-  timingMs: text("timing", { mode: "json" }).$type<MailAttempt["timingMs"]>().notNull(),
+  result: text("result", { mode: "json" })
+    .$type<Omit<MailAttempt, "mailId" | "identifier" | "date">>()
+    .notNull(),
 });
 
 /** Definitions whose server could not be reached lately; no row: all is well. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import { SQLiteSyncDialect } from "drizzle-orm/sqlite-core";
+import type { MailAttempt } from "../../src/domain/queued-mail.ts";
 import type { Database } from "../../src/storage/database.ts";
 import type { Connection } from "../../src/storage/guard.ts";
 import { LibsqlDatabase } from "../../src/storage/libsql-database.ts";
@@ -13,6 +14,7 @@ import {
   readMailRow,
   type Settlement,
 } from "../../src/storage/outbox.ts";
+import { createQueuedMailRepository } from "../../src/storage/queued-mails.ts";
 import { randomBytes } from "./fixtures/database.ts";
 
 const NOW = new Date("2026-06-01T12:00:00Z");
@@ -136,7 +138,7 @@ describe("settle()", () => {
     await using instance = await outbox(3);
     const { database, repository } = instance;
     const [rows] = await database.commit([repository.claim({ ...CLAIM, lane: "lane 1", limit: 1 })]);
-    expect(rows.map(({ row }) => readMailRow(row).id)).toEqual(["1"]);
+    expect(rows.map((row) => readMailRow(row).id)).toEqual(["1"]);
     const attempts = [
       {
         ...({
@@ -156,9 +158,9 @@ describe("settle()", () => {
     expect((await settle([late]))[1]).toEqual([]);
     // Both at once: the one that is late does not stand for the other.
     expect((await settle([held, late]))[1]).toEqual([{ id: "1" }]);
-    expect(await database.read.all(sql`SELECT mail_id, timing, reply FROM mail_attempt`)).toEqual([
-      { mail_id: "1", timing: '{"data":1.5}', reply: null },
-    ]);
+    expect(await createQueuedMailRepository(database).attempts("1")).toEqual([
+      { mailId: "1", ...attempts[0] },
+    ] as MailAttempt[]);
     expect(await database.read.all(sql`SELECT state, lease FROM mail WHERE id = '1'`)).toEqual([
       { state: "sent", lease: null },
     ]);

@@ -48,15 +48,9 @@ CREATE INDEX mail_counts ON mail (state, identifier, created_at);
 CREATE TABLE mail_attempt (
   number INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
   mail_id TEXT NOT NULL,
-  recipient TEXT NOT NULL,
   identifier TEXT NOT NULL,
   date INTEGER NOT NULL,
-  outcome TEXT NOT NULL,
-  decision TEXT NOT NULL,
-  phase TEXT NOT NULL,
-  code TEXT NOT NULL,
-  reply TEXT,
-  timing TEXT NOT NULL
+  result TEXT NOT NULL
 ) STRICT;
 --> statement-breakpoint
 CREATE INDEX mail_attempt_mail ON mail_attempt (mail_id);

@@ -1,12 +1,12 @@
 import type { Transport } from "../contracts/transport.ts";
-import { parseBindings } from "../entry/workers-config.ts";
-import { createWorkerDrivers, type WorkerDrivers } from "../entry/workers-drivers.ts";
-import { REQUEST_MS, type ScopedTransport } from "../entry/workers-transport.ts";
+import { parseBindings } from "../entry/workers/config.ts";
+import { createWorkerDrivers, type WorkerDrivers } from "../entry/workers/drivers.ts";
+import { REQUEST_MS, type ScopedTransport } from "../entry/workers/transport.ts";
 import type { EventDrains } from "../services.ts";
 import type { QueueProducer } from "../wake/cloudflare.ts";
 import { type DriversOptions, settingsOf } from "./options.ts";
 
-export { createOnce } from "../entry/workers-once.ts";
+export { createOnce } from "../entry/workers/once.ts";
 export { consumeWakes, type QueueBatch, type QueueProducer } from "../wake/cloudflare.ts";
 export type { DriversOptions } from "./options.ts";
 

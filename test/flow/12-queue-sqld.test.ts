@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { sqldPath, startSqld } from "../../src/entry/workers-sqld.ts";
+import { sqldPath, startSqld } from "../../src/entry/workers/sqld.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { arrivals, deliveriesOf, queueMany, reader, saveServer, startFleet } from "./fixtures/queue-fleet.ts";

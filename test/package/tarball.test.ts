@@ -13,7 +13,7 @@ const WANTED = [
   /^dist\/plugins\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/module\/(app|config|errors|index|sealpost|services|version)\.(js|d\.ts)$/,
   /^dist\/module\/entry\/(authorities|bad-setting|cut-off|find-keys|key-file|local|platform)\.(js|d\.ts)$/,
-  /^dist\/module\/entry\/workers-(config|drivers|once|smtp|transport)\.(js|d\.ts)$/,
+  /^dist\/module\/entry\/workers\/(config|drivers|once|smtp|transport)\.(js|d\.ts)$/,
 ];
 /** About 260 KB are the module, 20 KB each plugin. */
 const MOST_BYTES = 450_000;

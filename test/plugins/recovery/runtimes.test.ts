@@ -1,9 +1,9 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import PostalMime from "postal-mime";
-import { bundleWorker } from "../../../src/entry/workers-build.ts";
-import { serveWorker } from "../../../src/entry/workers-serve.ts";
-import { sqldPath } from "../../../src/entry/workers-sqld.ts";
+import { bundleWorker } from "../../../src/entry/workers/build.ts";
+import { serveWorker } from "../../../src/entry/workers/serve.ts";
+import { sqldPath } from "../../../src/entry/workers/sqld.ts";
 import { type Api, logIn, request } from "../../fixtures/process/api.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { DENO_SERVER, denoPath } from "../../fixtures/process/deno.ts";

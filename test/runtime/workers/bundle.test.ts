@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { bundleWorker } from "../../../src/entry/workers-build.ts";
-import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from "../../../src/entry/workers-serve.ts";
+import { bundleWorker } from "../../../src/entry/workers/build.ts";
+import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from "../../../src/entry/workers/serve.ts";
 
 const MOST_GZIP_BYTES = 250_000;
 
@@ -20,7 +20,7 @@ const FORBIDDEN = [
   /\/(locales?|i18n)\//,
   /^src\/cli\//,
   /^src\/entry\/(?!workers|platform|plugin-list|bad-setting)/,
-  /^src\/entry\/workers-(build|serve|sqld|local)/,
+  /^src\/entry\/workers\/(build|serve|sqld|local)/,
   /^src\/storage\/local\.ts$/,
   /^test\//,
 ];

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { createSealpost } from "sealpost";
 import { openDrivers } from "sealpost/bun";
-import { bundleWorker } from "../../../src/entry/workers-build.ts";
-import { QUEUES, serveWorker } from "../../../src/entry/workers-serve.ts";
+import { bundleWorker } from "../../../src/entry/workers/build.ts";
+import { QUEUES, serveWorker } from "../../../src/entry/workers/serve.ts";
 import { CHEAP } from "../../fixtures/instance.ts";
 import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { ADMIN, KEYS, PASSWORD, startDatabase, TEST_MS } from "./fixtures/sealpost.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Response } from "miniflare";
 import { parseConfig } from "../../../src/config.ts";
 import { openLocal } from "../../../src/entry/local.ts";
-import { QUEUES } from "../../../src/entry/workers-serve.ts";
+import { QUEUES } from "../../../src/entry/workers/serve.ts";
 import type { Api } from "../../fixtures/process/api.ts";
 import { reply } from "../../fixtures/smtp/misbehaviour.ts";
 import { type SmtpTestServer, startSmtpServer } from "../../fixtures/smtp/server.ts";

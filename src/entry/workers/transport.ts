@@ -1,11 +1,11 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { Config } from "../config.ts";
-import type { Delivery, Transport } from "../contracts/transport.ts";
-import type { Receipt } from "../domain/delivery.ts";
-import type { Drain } from "../services.ts";
-import type { ConnectByNameOptions } from "../transport/connect-by-name.ts";
-import { wholeTimeoutMs } from "../transport/pooled-transport.ts";
-import { createSmtpTransport, type SmtpTransportOptions } from "../transport/smtp.ts";
+import type { Config } from "../../config.ts";
+import type { Delivery, Transport } from "../../contracts/transport.ts";
+import type { Receipt } from "../../domain/delivery.ts";
+import type { Drain } from "../../services.ts";
+import type { ConnectByNameOptions } from "../../transport/connect-by-name.ts";
+import { wholeTimeoutMs } from "../../transport/pooled-transport.ts";
+import { createSmtpTransport, type SmtpTransportOptions } from "../../transport/smtp.ts";
 
 /** A whole mail has to end within this. */
 const MAIL_MS = 20_000;

@@ -1,4 +1,4 @@
-import { SealpostError } from "../errors.ts";
+import { SealpostError } from "../../errors.ts";
 
 /** Whoever does it may be cut off with his request; after this long somebody else does it. */
 const LEASE_MS = 15_000;

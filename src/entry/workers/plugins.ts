@@ -1,4 +1,4 @@
-import type { PluginConfig } from "./plugin-list.ts";
+import type { PluginConfig } from "../plugin-list.ts";
 
 /** A Worker is built with the `sealpost.config.ts` that lies beside it in place of this. */
 const CONFIG: PluginConfig = {};

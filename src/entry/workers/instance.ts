@@ -1,12 +1,12 @@
 import { getLogger } from "@logtape/logtape";
-import { createApp, type SealpostApp } from "../app.ts";
-import type { Config } from "../config.ts";
-import { createServices, type Services } from "../services.ts";
-import { pluginsOf } from "./plugin-list.ts";
-import { createWorkerDrivers } from "./workers-drivers.ts";
-import { createOnce } from "./workers-once.ts";
-import CONFIG from "./workers-plugins.ts";
-import type { ScopedTransport } from "./workers-transport.ts";
+import { createApp, type SealpostApp } from "../../app.ts";
+import type { Config } from "../../config.ts";
+import { createServices, type Services } from "../../services.ts";
+import { pluginsOf } from "../plugin-list.ts";
+import { createWorkerDrivers } from "./drivers.ts";
+import { createOnce } from "./once.ts";
+import CONFIG from "./plugins.ts";
+import type { ScopedTransport } from "./transport.ts";
 
 const log = getLogger(["sealpost", "entry"]);
 

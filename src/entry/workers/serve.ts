@@ -1,6 +1,6 @@
 import { Log, LogLevel, Miniflare } from "miniflare";
-import { SealpostError } from "../errors.ts";
-import type { WorkerBundle } from "./workers-build.ts";
+import { SealpostError } from "../../errors.ts";
+import type { WorkerBundle } from "./build.ts";
 
 /** As in `wrangler.jsonc`; a test compares the two. */
 export const COMPATIBILITY_DATE = "2026-04-20";

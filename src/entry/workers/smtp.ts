@@ -1,6 +1,6 @@
-import { createConnectByName } from "../transport/connect-by-name.ts";
-import { PLATFORM as platform } from "./platform.ts";
-import { createScopedTransport, type WorkerTransport } from "./workers-transport.ts";
+import { createConnectByName } from "../../transport/connect-by-name.ts";
+import { PLATFORM as platform } from "../platform.ts";
+import { createScopedTransport, type WorkerTransport } from "./transport.ts";
 
 /** The transport of a Worker, unless it is built for another. */
 export const TRANSPORT: WorkerTransport = {

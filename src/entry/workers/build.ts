@@ -1,15 +1,15 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { BunPlugin } from "bun";
-import { type Config, parseConfig } from "../config.ts";
-import { CONFIG_FILE } from "./plugin-list.ts";
+import { type Config, parseConfig } from "../../config.ts";
+import { CONFIG_FILE } from "../plugin-list.ts";
 
-const ROOT = join(import.meta.dir, "..", "..");
+const ROOT = join(import.meta.dir, "..", "..", "..");
 /** Where the Worker's modules lie; `wrangler.jsonc` names the main one. */
 export const WORKER_FOLDER = join(ROOT, "dist", "workers");
 
-const MAILER = join(import.meta.dir, "workers-mailer.ts");
+const MAILER = join(import.meta.dir, "mailer.ts");
 const PLUGIN_CONFIG = join(ROOT, CONFIG_FILE);
 const GUARDED_SOCKETS = join(ROOT, "src", "transport", "worker-mailer-sockets.ts");
 
@@ -56,10 +56,15 @@ const shedPkijs: BunPlugin = {
   },
 };
 
+/** Other rooms have files of the same names. */
+const isOurs = (importer: string) => dirname(importer) === import.meta.dir;
+
 const withMailer: BunPlugin = {
   name: "with worker-mailer",
   setup(build) {
-    build.onResolve({ filter: /^\.\/workers-smtp\.ts$/ }, () => ({ path: MAILER }));
+    build.onResolve({ filter: /^\.\/smtp\.ts$/ }, ({ importer }) =>
+      isOurs(importer) ? { path: MAILER } : null,
+    );
   },
 };
 
@@ -67,7 +72,7 @@ const withMailer: BunPlugin = {
 const withPlugins = (path: string): BunPlugin => ({
   name: "with plugins",
   setup(build) {
-    build.onResolve({ filter: /^\.\/workers-plugins\.ts$/ }, () => ({ path }));
+    build.onResolve({ filter: /^\.\/plugins\.ts$/ }, ({ importer }) => (isOurs(importer) ? { path } : null));
   },
 });
 
@@ -106,7 +111,7 @@ export interface WorkerBundle {
  * @throws {AggregateError} if something cannot be resolved.
  */
 export async function bundleWorker(
-  entry = join(import.meta.dir, "workers.ts"),
+  entry = join(import.meta.dir, "..", "workers.ts"),
   transport: Config["transport"] = "smtp",
   plugins = PLUGIN_CONFIG,
 ): Promise<WorkerBundle> {

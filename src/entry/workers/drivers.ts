@@ -1,16 +1,16 @@
 import { getLogger } from "@logtape/logtape";
 import type { Context } from "hono";
-import type { Config } from "../config.ts";
-import type { Wake } from "../contracts/wake.ts";
-import { canonicalIp } from "../domain/network.ts";
-import { parseKeyring } from "../secrets/keyring.ts";
-import type { Drivers, EventDrains } from "../services.ts";
-import { openRemoteDatabase } from "../storage/remote.ts";
-import { createCloudflareWake, type QueueProducer } from "../wake/cloudflare.ts";
-import { badSetting } from "./bad-setting.ts";
-import { PLATFORM as platform } from "./platform.ts";
-import { TRANSPORT } from "./workers-smtp.ts";
-import type { ScopedTransport } from "./workers-transport.ts";
+import type { Config } from "../../config.ts";
+import type { Wake } from "../../contracts/wake.ts";
+import { canonicalIp } from "../../domain/network.ts";
+import { parseKeyring } from "../../secrets/keyring.ts";
+import type { Drivers, EventDrains } from "../../services.ts";
+import { openRemoteDatabase } from "../../storage/remote.ts";
+import { createCloudflareWake, type QueueProducer } from "../../wake/cloudflare.ts";
+import { badSetting } from "../bad-setting.ts";
+import { PLATFORM as platform } from "../platform.ts";
+import { TRANSPORT } from "./smtp.ts";
+import type { ScopedTransport } from "./transport.ts";
 
 const log = getLogger(["sealpost", "entry"]);
 

@@ -13,12 +13,33 @@ const MAILER = join(import.meta.dir, "mailer.ts");
 const PLUGIN_CONFIG = join(ROOT, CONFIG_FILE);
 const GUARDED_SOCKETS = join(ROOT, "src", "transport", "worker-mailer-sockets.ts");
 
+const LOGTAPE_FORMATTERS = [
+  ...["ansiColorFormatter", "defaultConsoleFormatter", "defaultTextFormatter", "jsonLinesFormatter"],
+  ...["logfmtFormatter", "getAnsiColorFormatter", "getConsoleFormatter", "getJsonLinesFormatter"],
+  ...["getLogfmtFormatter", "getTextFormatter"],
+];
+
 /** Modules that are never reached, and what stands in for them. */
 const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
   // hono-openapi asks for the schema library of whoever uses it; here that is valibot.
   [/^(effect|sury|zod|zod\/.*|zod-openapi|zod-to-json-schema)$/, "export {};"],
   // nodemailer would fetch what a message names by URL, which is turned off; it brings node:http and node:zlib.
   [/^\.\.\/fetch\/index\.js$/, 'export default () => { throw new TypeError("Nothing is fetched"); };'],
+  // nodemailer parses addresses, and quotes text, of what it composes; what we have it compose has neither.
+  [
+    /^\.\.\/addressparser\/index\.js$/,
+    'export default () => { throw new TypeError("No address is composed here"); };',
+  ],
+  [
+    /^\.\.\/qp\/index\.js$/,
+    'export const encode = () => { throw new TypeError("Text is base64"); }; export const wrap = encode; export class Encoder { constructor() { encode(); } }',
+  ],
+  // LogTape's formatters; the Worker's log has its own.
+  [
+    /^\.\/formatter\.js$/,
+    `const refuse = () => { throw new TypeError("Nothing is formatted here"); };
+     export { ${LOGTAPE_FORMATTERS.map((name) => `refuse as ${name}`).join(", ")} };`,
+  ],
   // nodemailer's table of two thousand types of files; what we compose says its types.
   [
     /^\.\/mime-types\.js$/,

@@ -3,6 +3,7 @@ import { createApp, type SealpostApp } from "../../app.ts";
 import type { Config } from "../../config.ts";
 import { createServices, type Services } from "../../services.ts";
 import { pluginsOf } from "../plugin-list.ts";
+import { STANDARD_PLUGINS } from "../standard-plugins.ts";
 import { createWorkerDrivers } from "./drivers.ts";
 import { createOnce } from "./once.ts";
 import CONFIG from "./plugins.ts";
@@ -29,7 +30,10 @@ export function createWorkerInstance(config: Config, queue: unknown): WorkerInst
   const { tokenSeconds, auditDays, mailDays, baseUrl, trustedClients } = config;
   const settings = { tokenSeconds, auditDays, mailDays, hostName, baseUrl, trustedClients };
   const { defer } = drivers.transport;
-  const services = createServices({ ...drivers, defer }, { ...settings, plugins: pluginsOf(CONFIG, []) });
+  const services = createServices(
+    { ...drivers, defer },
+    { ...settings, plugins: pluginsOf(CONFIG, STANDARD_PLUGINS) },
+  );
   const app = createApp(services, {
     revealSecrets: config.secrets === "reveal",
     trustedProxies: [],

@@ -90,6 +90,7 @@ export function createSealpost(options: SealpostOptions): Sealpost {
     submit: services.submit,
     async start() {
       await services.start();
+      services.plugins.warnOfMissing();
       work.begin();
     },
     async makeFirstAdmin({ username, password }) {

@@ -50,6 +50,7 @@ async function serve({ listen, cli }: Runtime): Promise<void> {
   const password = await makeFirstAdmin(config, instance.services, instance.platform);
   const passwordRemark = `shown this once; change it with: ${cli} admin passwd ${config.adminUser}`;
   printWelcome(config, { url: server.url, password, passwordRemark });
+  instance.services.plugins.warnOfMissing();
   const stopWork = new AbortController();
   const working = instance.services.work(stopWork.signal, instance.mailCut);
   const pruning = setInterval(() => prune(instance), PRUNE_EVERY_MS);

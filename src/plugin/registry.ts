@@ -135,6 +135,10 @@ export function createRegistry(
           throw cause instanceof SealpostError ? cause : new Error(`Plugin ${name} did not start`, { cause });
         });
       }
+    },
+
+    /** Says in the log which SMTP servers are named and not there; returns at once. */
+    warnOfMissing(): void {
       if (running.length > 0) defer(warnOfMissing());
     },
 

@@ -45,6 +45,7 @@ export function createWorkerInstance(config: Config, queue: unknown): WorkerInst
     // Together: over the network each costs round trips of its own. A new database has no table of admins yet.
     const hasAdmin = isThereAdmin(services).catch(() => false);
     await services.start();
+    services.plugins.warnOfMissing();
     if (!(await hasAdmin)) await makeFirstAdmin(config, services);
   });
   return { app, services, transport: drivers.transport, ready };

@@ -11,6 +11,7 @@ import { areaUnderRoc, type Comparison, compare } from "./fixtures/timing.ts";
 import { ANN, addUser, recoveryInstance } from "./fixtures/users.ts";
 
 const IS_LONG = process.env.LONG_TESTS === "1";
+if (!IS_LONG) console.warn("Five comparisons of times are skipped: they run with LONG_TESTS=1");
 const PAIRS = IS_LONG ? 500 : 150;
 /** What an answer may tell. Of 500 pairs it is 0.5 ± 0.018 by chance alone; of 150: ± 0.033. */
 const MOST_DEVIATION = IS_LONG ? 0.05 : 0.12;

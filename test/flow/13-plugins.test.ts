@@ -1,0 +1,36 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { temporaryFolder } from "../fixtures/process/folder.ts";
+import { startSealpost } from "../fixtures/process/sealpost.ts";
+
+const MISSING = /There is no SMTP server ."?default/;
+
+test("a server says at its start which definition its plugins miss, until there is one", async () => {
+  using folder = temporaryFolder();
+  const env = { SEALPOST_ADMIN_PASSWORD: "correct horse" };
+  {
+    await using sealpost = await startSealpost({ folder: folder.path, env });
+    await sealpost.process.said(MISSING, "stderr");
+    const api = await sealpost.logIn();
+    await api.save("default", { server: "mail.example.org", sender: "me@example.org" });
+    await sealpost.stop();
+  }
+  await using sealpost = await startSealpost({ folder: folder.path, env });
+  await sealpost.logIn();
+  await sealpost.stop();
+  expect(sealpost.process.stderr).not.toMatch(MISSING);
+});
+
+test("a server has what sealpost.config.ts beside it names, and not what it does without", async () => {
+  using folder = temporaryFolder();
+  await Bun.write(
+    join(folder.path, "sealpost.config.ts"),
+    'export default { without: ["registration", "recovery", "events"] };\n',
+  );
+  const env = { SEALPOST_ADMIN_PASSWORD: "correct horse" };
+  await using sealpost = await startSealpost({ folder: folder.path, env });
+  const api = await sealpost.logIn();
+  const { body } = await api.call<readonly { readonly name: string }[]>("GET", "/plugins/");
+  const names = body.result.value?.map(({ name }) => name);
+  expect(names?.toSorted()).toEqual(["directory", "email-token", "sms-gateway"]);
+});

@@ -2,18 +2,21 @@ import { createApp } from "../src/app.ts";
 import { parseConfig } from "../src/config.ts";
 import { Secret } from "../src/domain/secret.ts";
 import { openLocal } from "../src/entry/local.ts";
+import { STANDARD_PLUGINS } from "../src/entry/standard-plugins.ts";
 import { PASSWORD } from "./process.ts";
 import { repeat } from "./repeat.ts";
 
-// The server that bench/memory.ts weighs. A line on standard input has it send signed mails through the definition
+// The server that bench/memory.ts weighs, with its plugins and its worker. A line on standard input has it send signed mails through the definition
 // `signed`, as a plugin would; then it prints its resident MiB.
 const MAILS = 1_000;
 const AT_ONCE = 5;
 
-await using instance = await openLocal(parseConfig(process.env));
+await using instance = await openLocal(parseConfig(process.env), STANDARD_PLUGINS);
 const { services } = instance;
 await services.admins.makeFirst({ username: "admin", realm: "" }, new Secret(PASSWORD));
 const app = createApp(services, { revealSecrets: true, trustedProxies: [] });
+const stopping = new AbortController();
+void services.work(stopping.signal);
 const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (request) => app.fetch(request, {}) });
 console.log(server.url.origin);
 

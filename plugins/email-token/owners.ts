@@ -36,6 +36,14 @@ export function createOwners(parts: {
     return whole ?? parted;
   }
 
+  /** By its serial alone. */
+  async function owned(token: TokenRow | undefined): Promise<readonly Owned[]> {
+    const { userId = "", username = "", realm = "" } = token ?? {};
+    const owner = directory ? await directory.find({ username, realm }) : unlisted(username, realm);
+    if (!token || (userId !== "" && owner?.id !== userId)) return [];
+    return [{ token, owner: userId === "" ? null : owner }];
+  }
+
   return {
     find,
 
@@ -53,11 +61,21 @@ export function createOwners(parts: {
         const rows = await tokens.search({ userId: owner?.id ?? ctx.newId(), serial });
         return rows.map((token) => ({ token, owner }));
       }
-      const token = await tokens.find(named.serial);
-      const { userId = "", username = "", realm = "" } = token ?? {};
-      const owner = directory ? await directory.find({ username, realm }) : unlisted(username, realm);
-      if (!token || (userId !== "" && owner?.id !== userId)) return [];
-      return [{ token, owner: userId === "" ? null : owner }];
+      return owned(await tokens.find(named.serial));
+    },
+
+    /**
+     * Those of their tokens that a code was sent to in this transaction. Where there is no such transaction, nothing is
+     * read of who is named: to look somebody up takes a little longer than to find nobody.
+     */
+    async tokensIn(transactionId: string, named: Named): Promise<readonly Owned[]> {
+      const rows = (await tokens.ofTransaction(transactionId)).filter(
+        ({ serial }) => named.serial === "" || serial === named.serial,
+      );
+      if (rows.length === 0) return [];
+      if (named.user === "") return owned(rows[0]);
+      const owner = await find(named);
+      return rows.filter(({ userId }) => userId === owner?.id).map((token) => ({ token, owner }));
     },
   };
 }

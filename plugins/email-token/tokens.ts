@@ -25,6 +25,15 @@ export function createTokenRepository({ read, write }: PluginContext["store"]) {
       return read.select().from(token).where(conditions(filter)).orderBy(asc(token.serial));
     },
 
+    /** Those that a code was sent to in one transaction. */
+    async ofTransaction(transactionId: string): Promise<TokenRow[]> {
+      const serials = read
+        .select({ serial: challenge.serial })
+        .from(challenge)
+        .where(eq(challenge.transactionId, transactionId));
+      return read.select().from(token).where(inArray(token.serial, serials)).orderBy(asc(token.serial));
+    },
+
     /** One page, and how many there are in all. */
     async page(filter: TokenFilter, page: number, size: number) {
       const where = conditions(filter);

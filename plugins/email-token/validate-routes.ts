@@ -124,9 +124,9 @@ export function validateRoutes(parts: {
         refuseNobody(named);
         const limits = limitsOf(c, named);
         await ctx.limit.require(...limits);
-        const targets = await owners.tokensOf(named);
         const transactionId = transaction_id || state;
         if (transactionId !== "") {
+          const targets = await owners.tokensIn(transactionId, named);
           const { accepted, token, message } = await checkCode(c, targets, { transactionId, code: pass });
           if (accepted) await ctx.limit.giveBack(...limits);
           const verdict = accepted ? "ACCEPT" : "REJECT";
@@ -134,6 +134,7 @@ export function validateRoutes(parts: {
           const about = accepted && token ? { serial: token.serial, type: token.type } : {};
           return c.json(authenticated(success(accepted, ctx.now(), { message, ...about }), verdict));
         }
+        const targets = await owners.tokensOf(named);
         const opened = await openedBy(pass, targets);
         if (opened.length === 0) {
           tell(c, targets, targets[0]?.token.serial ?? "", "REJECT");

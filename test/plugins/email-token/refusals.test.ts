@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { definePlugin, type SealpostEvent } from "sealpost";
+import { type Directory, definePlugin, type SealpostEvent } from "sealpost";
 import * as v from "valibot";
 import type { Database } from "../../../src/storage/database.ts";
 import { openDatabase } from "../../../src/storage/libsql.ts";
 import { createMemoryTransport } from "../../../src/transport/memory.ts";
 import { realRandomBytes } from "../../fixtures/instance.ts";
-import { PIN, type Started, started, transactionOf, verdictOf, WRONG } from "./support.ts";
+import { PIN, type Started, started, startedWithout, transactionOf, verdictOf, WRONG } from "./support.ts";
 
 const DOWN = { phase: "connect", code: "refused" } as const;
 
@@ -91,6 +91,46 @@ describe("POST /validate/check without a code", () => {
     expect(verdictOf(triggered)).toEqual([200, 0, "REJECT"]);
     expect(triggered.detail?.failures).toMatchObject(failures);
     expect(triggered.text).toContain("Nothing listens on port 25 there");
+  });
+});
+
+describe("POST /validate/check with a code", () => {
+  /** A host's directory that knows ann alone, and what it was asked for. */
+  function watched() {
+    const asked: string[] = [];
+    const no = () => Promise.reject(new Error("Not asked for here"));
+    const users: Directory = {
+      ...{ defaultRealm: "host", findByAddress: no, list: no, attribute: no, remove: no },
+      ...{ verifyPassword: no, setPassword: no, create: no },
+      async find({ username }) {
+        asked.push(username);
+        if (username !== "ann") return null;
+        return { id: "1", username, realm: "host", email: "", phone: "", givenname: "", surname: "" };
+      },
+    };
+    const plugin = definePlugin({
+      name: "watched",
+      options: v.object({}),
+      provides: ["directory"],
+      setup: () => ({ provides: { directory: users } }),
+    });
+    return { plugin: plugin(), asked };
+  }
+
+  test("looks nobody up where there is no such transaction, and else who is named", async () => {
+    const { plugin, asked } = watched();
+    await using it = await startedWithout({ plugins: [plugin] });
+    await it.enrol({ dynamic_email: false, email: "ann@example.org", pin: PIN });
+    const challenge = await it.check({ user: "ann", pass: PIN });
+    const transaction_id = transactionOf(challenge);
+    asked.length = 0;
+    for (const user of ["ann", "bob"]) await it.check({ user, pass: WRONG, transaction_id: "1" });
+    await it.check({ serial: String(challenge.detail?.serial), pass: WRONG, transaction_id: "1" });
+    expect(asked).toEqual([]);
+    const pass = await it.code();
+    expect((await it.check({ user: "bob", pass, transaction_id })).value).toBe(false);
+    expect((await it.check({ user: "ann", pass, transaction_id })).value).toBe(true);
+    expect(asked).toEqual(["bob", "ann"]);
   });
 });
 

@@ -16,9 +16,15 @@ type Options = TestInstanceOptions & { readonly token?: Plugin };
 export type Started = Awaited<ReturnType<typeof started>>;
 
 /** An instance with ann in its directory and a definition, and what is done with its tokens. */
-export async function started({ token = emailToken(), plugins = [], ...options }: Options = {}) {
-  const instance = await testInstance({ plugins: [directory(), ...plugins, token], ...options });
-  await instance.request("POST", "/user/", { json: ANN });
+export async function started({ plugins = [], ...options }: Options = {}) {
+  const it = await startedWithout({ plugins: [directory(), ...plugins], ...options });
+  await it.request("POST", "/user/", { json: ANN });
+  return it;
+}
+
+/** The same without the directory. */
+export async function startedWithout({ token = emailToken(), plugins = [], ...options }: Options = {}) {
+  const instance = await testInstance({ plugins: [...plugins, token], ...options });
   await instance.request("POST", "/smtpserver/default", { json: SERVER });
   return { ...instance, ...tokensOf(instance), [Symbol.asyncDispose]: instance[Symbol.asyncDispose] };
 }

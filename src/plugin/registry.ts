@@ -4,6 +4,7 @@ import type { Capabilities, ConfigKeys, Plugin, Running, SealedColumns } from ".
 import { auditEntry } from "../domain/audit.ts";
 import { SealpostError } from "../errors.ts";
 import { createSettingsRepository } from "../storage/settings.ts";
+import { bounded } from "./bounded.ts";
 import { type Candidate, checkPlugins, refuse } from "./checks.ts";
 import { type ContextParts, createContext } from "./context.ts";
 import { CORE_EVENTS, eventNameOf } from "./event-names.ts";
@@ -92,13 +93,25 @@ export function createRegistry(
     return { name: plugin.name, plugin, running: run };
   });
 
+  /** Work that is a plugin's own: what goes wrong in it, or does not end, is logged and costs nobody else anything. */
+  async function own<T>(plugin: string, what: string, work: () => Promise<T> | undefined, otherwise: T) {
+    try {
+      const late = () => new SealpostError("too_slow", `It did not end within ${parts.requestMs} ms`);
+      return (await bounded((async () => work())(), parts.requestMs, late)) ?? otherwise;
+    } catch (error) {
+      log.error("Plugin {plugin} could not {what}: {error}", { plugin, what, error });
+      return otherwise;
+    }
+  }
+
   /** Where the plugin sends, as far as it says. */
-  async function serversNamed({ plugin, running: run }: (typeof running)[number]): Promise<string[]> {
-    const names = Object.entries(plugin.checked.config).flatMap(([name, key]) =>
-      key.namesServer ? [name] : [],
+  async function serversNamed({ name, plugin, running: run }: (typeof running)[number]): Promise<string[]> {
+    const names = Object.entries(plugin.checked.config).flatMap(([key, { namesServer }]) =>
+      namesServer ? [key] : [],
     );
     const configured = names.length > 0 ? [...(await settings.read(names)).values()] : [];
-    return [...new Set([...configured.flatMap(serversOf), ...((await run.servers?.()) ?? [])])];
+    const told = await own(name, "say where it sends", () => run.servers?.(), []);
+    return [...new Set([...configured.flatMap(serversOf), ...told])];
   }
 
   async function warnOfMissing(): Promise<void> {
@@ -144,9 +157,7 @@ export function createRegistry(
 
     async prune(): Promise<void> {
       for (const { name, running: run } of running) {
-        await run
-          .prune?.()
-          .catch((error) => log.error("Plugin {name} could not prune: {error}", { name, error }));
+        await own(name, "prune", () => run.prune?.(), undefined);
       }
     },
 
@@ -165,19 +176,14 @@ export function createRegistry(
 
     /** Names of the plugins that send through this definition. A plugin that cannot say so does not count. */
     async usersOf(identifier: string): Promise<string[]> {
-      const named = await Promise.all(running.map(serversNamed)).catch((error) => {
-        log.warning("Not every plugin could say where it sends: {error}", { error });
-        return [];
-      });
+      const named = await Promise.all(running.map(serversNamed));
       return running.filter((_, at) => named[at]?.includes(identifier)).map(({ name }) => name);
     },
 
-    /** In reverse order of the set-up; one that fails does not keep the others from closing. */
+    /** In reverse order of the set-up; one that fails or hangs does not keep the others from closing. */
     async close(): Promise<void> {
       for (const { name, running: run } of running.toReversed()) {
-        await run
-          .close?.()
-          .catch((error) => log.error("Plugin {name} did not close: {error}", { name, error }));
+        await own(name, "close", () => run.close?.(), undefined);
       }
     },
   };

@@ -172,24 +172,43 @@ describe("the life of plugins", () => {
     ]);
   });
 
-  test("goes on for the others when one cannot prune or close", async () => {
-    const broken = {
-      prune: () => Promise.reject(new Error("no")),
-      close: () => Promise.reject(new Error("no")),
-    };
-    let closed = false;
-    const other = {
-      close: async () => {
-        closed = true;
-      },
-    };
-    const instance = await testInstance({
-      plugins: [plugin("other", {}, other), plugin("broken", {}, broken)],
-    });
-    await instance.services.prune();
-    await instance[Symbol.asyncDispose]();
-    expect(closed).toBe(true);
-  });
+  const FOREVER = () => new Promise<never>(() => undefined);
+  const AT_ONCE = () => {
+    throw new Error("no");
+  };
+
+  test.each([
+    ["hangs", FOREVER],
+    ["throws before there is a promise", AT_ONCE],
+    ["rejects", () => Promise.reject(new Error("no"))],
+  ])(
+    "goes on for the others when one that is asked for its servers, to prune or to close %s",
+    async (_, never) => {
+      const done: string[] = [];
+      const other = {
+        servers: async () => ["main"],
+        prune: async () => void done.push("prune"),
+        close: async () => void done.push("close"),
+      };
+      const broken = { servers: never, prune: never, close: never };
+      const plugins = [plugin("other", {}, other), plugin("broken", {}, broken), plugin("third", {}, other)];
+      const instance = await testInstance({ plugins, pluginRequestMs: 20 });
+      await instance.request("POST", "/smtpserver/main", {
+        json: { server: "a.example", sender: "a@b.org" },
+      });
+      const listed = await instance.request("GET", "/plugins/");
+      expect(listed.value).toMatchObject([
+        { name: "other", servers: [{ identifier: "main", exists: true }] },
+        { name: "broken", servers: [] },
+        { name: "third", servers: [{ identifier: "main", exists: true }] },
+      ]);
+      const deleted = await instance.request("DELETE", "/smtpserver/main");
+      expect([deleted.value, deleted.detail]).toEqual([true, { used_by: ["other", "third"] }]);
+      await instance.services.prune();
+      await instance[Symbol.asyncDispose]();
+      expect(done).toEqual(["prune", "prune", "close", "close"]);
+    },
+  );
 
   test("ends with a start that fails, which names the plugin", async () => {
     const start = () => Promise.reject(new Error("no"));

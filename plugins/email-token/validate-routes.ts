@@ -136,6 +136,8 @@ export function validateRoutes(parts: {
         }
         const targets = await owners.tokensOf(named);
         const opened = await openedBy(pass, targets);
+        // With no token that opens, too: what is wrong with the key must not tell that the PIN is right.
+        const result = await ctx.once(c, [named, pass], () => trigger(c, opened));
         if (opened.length === 0) {
           tell(c, targets, targets[0]?.token.serial ?? "", "REJECT");
           const identifier = targets.map(({ token }) => token.serial).join(",");
@@ -143,7 +145,6 @@ export function validateRoutes(parts: {
           const detail = { message: notTriggered(c) };
           return c.json(authenticated(success(false, ctx.now(), detail), "REJECT"));
         }
-        const result = await ctx.once(c, [named, pass], () => trigger(c, opened));
         if (result.issued.length > 0) await ctx.limit.giveBack(...limits);
         const mayKnow = result.unsent.length > 0 && (await ctx.isAllowed(c, TRIGGER_RIGHT));
         return c.json(await answer(c, opened, result, { value: false, mayKnow }));

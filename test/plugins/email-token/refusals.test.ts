@@ -94,6 +94,22 @@ describe("POST /validate/check without a code", () => {
   });
 });
 
+describe("POST /validate/check with an Idempotency-Key", () => {
+  test.each([
+    ["is none", "x".repeat(300), 400],
+    ["was used for something else", "used", 409],
+  ])("refuses a right PIN and a wrong one alike when the key %s", async (_, key, status) => {
+    await using it = await started();
+    await people(it);
+    const headers = { "Idempotency-Key": key };
+    await it.check({ user: "nobody", pass: "1" }, { headers });
+    for (const pass of [WRONG, PIN]) {
+      expect([pass, (await it.check({ user: "ann", pass }, { headers })).status]).toEqual([pass, status]);
+    }
+    expect(it.sent).toEqual([]);
+  });
+});
+
 describe("POST /validate/check with a code", () => {
   /** A host's directory that knows ann alone, and what it was asked for. */
   function watched() {

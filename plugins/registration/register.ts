@@ -7,6 +7,7 @@ import {
   language,
   nameKey,
   type PluginContext,
+  parseMailbox,
   SealpostError,
 } from "sealpost";
 import { codeText, newCode } from "./code.ts";
@@ -94,8 +95,10 @@ export function createRegister({ ctx, pending }: RegistrationParts) {
     // By name, taken or not: the same row is written for both, and a free name is not locked by it.
     const key = `owner of ${row.realm} ${nameKey(row.username)}`;
     const { allowed } = await ctx.limit.take({ key, ...OF_MAILS });
-    const reachable = owner === null || (owner.email !== "" && allowed);
-    const message = owner && reachable ? existingMail(parts, owner.email) : codeMail(parts, code);
+    // A host's directory may have anything there; what is no address must not be told by an error.
+    const ofOwner = parseMailbox(owner?.email ?? "")?.address;
+    const reachable = owner === null || (ofOwner !== undefined && allowed);
+    const message = ofOwner !== undefined && reachable ? existingMail(parts, ofOwner) : codeMail(parts, code);
     const sent = await ctx.mail.submit(undefined, message, {
       purpose: "code",
       // The same code twice does no harm, and one that is lost does.

@@ -5,14 +5,14 @@ import { registration } from "sealpost/plugins/registration";
 import { testSealpost } from "sealpost/testing";
 import * as v from "valibot";
 import { testInstance } from "../../fixtures/instance.ts";
-import { ANN, codeIn, confirm, lastCode, makeServer, register } from "./setup.ts";
+import { ANN, codeIn, confirm, delivered, lastCode, makeServer, register } from "./setup.ts";
 
 const no = (): never => {
   throw new Error("Not asked for here");
 };
 
 /** A directory that lies elsewhere: it makes the user first, and what is to be done also then. */
-function elsewhere(create: (user: NewUser) => Promise<void>) {
+function elsewhere(create: (user: NewUser) => Promise<void>, find: Directory["find"] = async () => null) {
   return definePlugin({
     name: "elsewhere",
     options: v.object({}),
@@ -21,7 +21,7 @@ function elsewhere(create: (user: NewUser) => Promise<void>) {
       const users: Directory = {
         ...{ defaultRealm: "host", findByAddress: no, list: no, attribute: no, remove: no },
         ...{ verifyPassword: no, setPassword: no },
-        find: async () => null,
+        find,
         async create(user, also = []) {
           await create(user);
           await ctx.store.commit(also);
@@ -86,4 +86,23 @@ test("a host's directory that fails has the code tried again, and gets the same 
   const { value, detail } = await confirm(instance, id, code);
   expect([value, detail]).toEqual([true, { username: "ann", realm: "host" }]);
   expect(made[6]).toEqual(made[0]);
+});
+
+test.each([
+  ["no address", ""],
+  ["what is none", "ask the front desk"],
+  ["one with a name", "Ann <ann@example.net>"],
+])("a taken name is answered as a free one where the host's directory has %s", async (_, email) => {
+  const known = { id: "1", username: "ann", realm: "host", email, phone: "", givenname: "", surname: "" };
+  const find: Directory["find"] = async ({ username }) => (username === "ann" ? known : null);
+  const plugins = [
+    elsewhere(() => Promise.reject(new Error("Not asked for here")), find),
+    registration({ enabled: true }),
+  ];
+  await using instance = await testInstance({ plugins });
+  await makeServer(instance);
+  const [taken, free] = [await register(instance), await register(instance, { ...ANN, username: "bob" })];
+  expect([taken.answer.status, taken.answer.value]).toEqual([free.answer.status, free.answer.value]);
+  const recipients = (await delivered(instance)).map(({ recipient }) => recipient).toSorted();
+  expect(recipients).toEqual([...(email.includes("@") ? ["ann@example.net"] : []), ANN.email].toSorted());
 });

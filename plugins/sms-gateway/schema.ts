@@ -17,6 +17,8 @@ const SAMPLE = { phone: "+491701234567", otp: "123456" };
 const text = (most: number) =>
   v.pipe(v.string("expected a text"), v.maxLength(most, `expected at most ${most} characters`));
 const template = templateText(TAGS);
+/** Addresses stand in the audit log and in the queue, where no code may. */
+const addressTemplate = templateText(["phone"]);
 const regexp = v.pipe(
   v.string("expected a text"),
   v.rawCheck(({ dataset, addIssue }) => {
@@ -45,7 +47,7 @@ export const OPTIONS = {
     column: "mailto",
     required: true,
     fallback: "",
-    schema: template,
+    schema: addressTemplate,
     description: "Address that the gateway takes mail at, such as {phone}@sms.example.org",
   },
   SUBJECT: {

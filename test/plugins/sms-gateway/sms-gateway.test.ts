@@ -68,6 +68,7 @@ describe("POST /smsgateway", () => {
     [{ "option.MAILTO": "{phone}" }, "option.MAILTO: a number such as +491701234567 makes no mail address"],
     [{ "option.MAILTO": "{phone}@a.org, b@c.org" }, "option.MAILTO"],
     [{ "option.MAILTO": "{fone}@a.org" }, "option.MAILTO: there is no tag {fone}"],
+    [{ "option.MAILTO": "{otp}@a.org" }, "option.MAILTO: there is no tag {otp}; expected {phone}"],
     [{ "option.SUBJECT": "{text}" }, "option.SUBJECT: there is no tag {text}"],
     [{ "option.BODY": "{otp.length}" }, "option.BODY: a single { is written {{"],
     [{ "option.REGEXP": "/(0+)+/x/" }, "option.REGEXP: a group that is repeated"],

@@ -53,7 +53,8 @@ export function createAsk(ctx: Context, codes: Codes, leastAnswerMs: number) {
     const validSeconds = config["recovery.validtime"];
     const expiresAt = new Date(ctx.now().getTime() + validSeconds * 1_000);
     const code = ctx.randomText(CODE_CHARACTERS, CODE_ALPHABET);
-    const row = { account: account.key, decoy: isDecoy, code: await hashCode(ctx, account, code), expiresAt };
+    const { beginning, whole } = await hashCode(ctx, account, code);
+    const row = { account: account.key, decoy: isDecoy, beginning, code: whole, expiresAt };
     const said: PluginAuditEntry = {
       success: !isDecoy,
       identifier: identifierOf(account),

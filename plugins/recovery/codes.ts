@@ -1,5 +1,6 @@
 import { and, eq, gt, lt, sql } from "drizzle-orm";
 import type { PluginContext, Statement } from "sealpost";
+import type { CodeHash } from "./accounts.ts";
 import { type CodeRow, code } from "./tables.ts";
 
 const MOST_TRIES = 5;
@@ -18,20 +19,20 @@ export function createCodes({ store, now, newId }: Pick<PluginContext, "store" |
   const { write } = store;
   return {
     /** Puts a code in the place of the one that the account had. */
-    replace(row: Pick<CodeRow, "account" | "decoy" | "code" | "expiresAt">): Statement {
+    replace(row: Pick<CodeRow, "account" | "decoy" | "beginning" | "code" | "expiresAt">): Statement {
       const fresh = { ...row, ...UNCLAIMED, tries: 0 };
       const target = [code.account, code.decoy];
       return write.insert(code).values(fresh).onConflictDoUpdate({ target, set: fresh });
     },
 
     /**
-     * Counts a try, and takes hold of the code if it is the right one.
+     * Counts a try of a code that begins so, and takes hold of it if it is the right one.
      * @returns the claim, or null: it is not, or somebody else is using it, or there were too many tries.
      */
-    async claim(account: string, hash: string): Promise<string | null> {
+    async claim(account: string, { beginning, whole }: CodeHash): Promise<string | null> {
       const at = now();
       const claim = newId();
-      const isFree = sql`(${code.code} = ${hash} AND NOT ${code.decoy} AND ${code.claimedUntil} <= ${at.getTime()})`;
+      const isFree = sql`(${code.code} = ${whole} AND NOT ${code.decoy} AND ${code.claimedUntil} <= ${at.getTime()})`;
       const [rows] = await store.commit([
         write
           .update(code)
@@ -40,7 +41,14 @@ export function createCodes({ store, now, newId }: Pick<PluginContext, "store" |
             claim: sql`CASE WHEN ${isFree} THEN ${claim} ELSE ${code.claim} END`,
             claimedUntil: sql`CASE WHEN ${isFree} THEN ${at.getTime() + CLAIM_MS} ELSE ${code.claimedUntil} END`,
           })
-          .where(and(eq(code.account, account), lt(code.tries, MOST_TRIES), gt(code.expiresAt, at)))
+          .where(
+            and(
+              eq(code.account, account),
+              eq(code.beginning, beginning),
+              lt(code.tries, MOST_TRIES),
+              gt(code.expiresAt, at),
+            ),
+          )
           .returning({ claim: code.claim }),
       ]);
       return rows.some((row) => row.claim === claim) ? claim : null;

@@ -8,7 +8,9 @@ export const code = sqliteTable(
     account: text("account").notNull(),
     /** Beside the code of an account there is one that opens nothing, for requests that lead to no mail. */
     decoy: integer("decoy", { mode: "boolean" }).notNull(),
-    /** Keyed hash. */
+    /** Keyed hash of how it begins: what begins otherwise is no try of it. */
+    beginning: text("beginning").notNull(),
+    /** Keyed hash of all of it. */
     code: text("code").notNull(),
     tries: integer("tries").notNull(),
     /** Who is about to use the code, and until when that may take. */

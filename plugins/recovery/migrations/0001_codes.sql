@@ -1,6 +1,7 @@
 CREATE TABLE recovery_code (
   account TEXT NOT NULL,
   decoy INTEGER NOT NULL,
+  beginning TEXT NOT NULL,
   code TEXT NOT NULL,
   tries INTEGER NOT NULL,
   claim TEXT NOT NULL,

@@ -38,8 +38,7 @@ async function main(): Promise<void> {
   const stopping = stopSignal(process);
   await using stack = new AsyncDisposableStack();
   const backend = hasServer(config) ? given(config) : await startBackend(config, stack);
-  const password = await makeAdmin(config, backend);
-  const worker = stack.use(await keepingSignals(() => serve(config, backend)));
+  const { worker, password } = await start(config, backend, stack);
   printWelcome(config, {
     url: worker.url,
     password,
@@ -117,12 +116,14 @@ async function isThere(path: string): Promise<boolean> {
 }
 
 /**
- * What the secret SEALPOST_ADMIN_PASSWORD is for at Cloudflare; here somebody can read what is printed.
+ * Makes what the secret SEALPOST_ADMIN_PASSWORD is for at Cloudflare; here somebody can read what is printed. Not before
+ * the Worker listens: a start that fails would take the only copy of the password with it.
  * @returns the password to show, if the admin was made and the password is not the owner's own.
  */
-async function makeAdmin(config: Config, { url, keys }: Backend): Promise<string | null> {
+async function start(config: Config, { url, keys }: Backend, stack: AsyncDisposableStack) {
   await using instance = await openLocal({ ...config, databaseUrl: url, keys: new Secret(keys) });
-  return await makeFirstAdmin(config, instance.services, platform);
+  const worker = stack.use(await keepingSignals(() => serve(config, { url, keys })));
+  return { worker, password: await makeFirstAdmin(config, instance.services, platform) };
 }
 
 async function serve(config: Config, { url, keys }: Backend): Promise<ServedWorker> {

@@ -52,7 +52,9 @@ export interface ServedWorker extends AsyncDisposable {
 /** @throws {SealpostError} `bad_setting` if the address cannot be listened on. */
 export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWorker> {
   const { bundle, bindings, host = "127.0.0.1", port = 0, authorities = [], services, onLine } = options;
-  let lastLine = "";
+  // Kept back until it listens: if it does not, the first of them says why, and the others where in workerd.
+  const early: string[] = [];
+  let write = (line: string): void => void early.push(line);
   let isDisposed = false;
   const miniflare = new Miniflare({
     host,
@@ -74,13 +76,12 @@ export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWo
     unsafeTriggerHandlers: true,
     telemetry: { enabled: false },
     log: new Log(LogLevel.NONE),
-    handleStructuredLogs: ({ message }: { readonly message: string }) => {
-      lastLine = message;
-      onLine?.(message);
-    },
+    handleStructuredLogs: ({ message }: { readonly message: string }) => write(message),
   });
   try {
     const url = await miniflare.ready;
+    write = onLine ?? (() => undefined);
+    early.forEach(write);
     return {
       url,
       async runScheduled(cron = "") {
@@ -96,7 +97,8 @@ export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWo
     };
   } catch (cause) {
     await miniflare.dispose().catch(() => undefined);
-    const message = `HOST, PORT: workerd does not listen on ${host}:${port}; ${lastLine || "is it in use?"}`;
+    const [reason] = early[0]?.split("\n") ?? [];
+    const message = `HOST, PORT: workerd does not listen on ${host}:${port}; ${reason ?? "is it in use?"}`;
     throw new SealpostError("bad_setting", message, { cause });
   }
 }

@@ -41,6 +41,18 @@ test("start:workers prints the password once, keeps its data, and passes the set
   await second.stop();
 });
 
+test("start:workers that cannot listen says so in one line, and leaves the first password to the next start", async () => {
+  using folder = temporaryFolder();
+  using other = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
+  const PORT = String(other.port);
+  const { code, stderr } = await startInVain({ folder: folder.path, env: { PORT } }, PROGRAM);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^sealpost: HOST, PORT: [^\n]*Address already in use[^\n]*\n$/);
+  await using next = await startSealpost({ folder: folder.path }, PROGRAM);
+  expect(next.password).toHaveLength(20);
+  await next.stop();
+});
+
 test("start:workers uses the database that it is given, and says what is wrong with one", async () => {
   using folder = temporaryFolder();
   await using database = await startDatabase();

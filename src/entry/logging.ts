@@ -4,11 +4,13 @@ import {
   getConsoleSink,
   jsonLinesFormatter,
   type LogLevel,
+  type LogRecord,
 } from "@logtape/logtape";
+import { logText } from "./log-text.ts";
 
 /** Writes the log to standard error: coloured text on a terminal, JSON lines elsewhere. */
 export async function configureLogging(level: LogLevel): Promise<void> {
-  const formatter = process.stderr.isTTY ? ansiColorFormatter : jsonLinesFormatter;
+  const formatter = process.stderr.isTTY ? ansiColorFormatter : jsonLine;
   await configure({
     sinks: { console: getConsoleSink({ formatter, levelMap: TO_STANDARD_ERROR }) },
     loggers: [
@@ -16,6 +18,11 @@ export async function configureLogging(level: LogLevel): Promise<void> {
       { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["console"] },
     ],
   });
+}
+
+/** LogTape would write a value in the message as JSON, and an error as `{}`. */
+function jsonLine(record: LogRecord): string {
+  return jsonLinesFormatter({ ...record, message: [record.message.map((part) => logText(part)).join("")] });
 }
 
 const TO_STANDARD_ERROR = {

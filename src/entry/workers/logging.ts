@@ -1,4 +1,5 @@
 import { configureSync, type LogLevel, type LogRecord } from "@logtape/logtape";
+import { logText } from "../log-text.ts";
 
 const METHODS = {
   trace: "debug",
@@ -26,16 +27,11 @@ function write({ timestamp, level, category, message, properties }: LogRecord): 
   const line = {
     "@timestamp": new Date(timestamp).toISOString(),
     level: level === "warning" ? "WARN" : level.toUpperCase(),
-    message: message.map(textOf).join(""),
+    message: message.map((part) => logText(part, withErrors)).join(""),
     logger: category.join("."),
     properties,
   };
   console[METHODS[level]](JSON.stringify(line, withErrors));
-}
-
-function textOf(part: unknown): string {
-  if (typeof part === "string") return part;
-  return part instanceof Error ? String(part) : (JSON.stringify(part, withErrors) ?? String(part));
 }
 
 /** JSON has no errors, nor numbers that are large. */

@@ -12,7 +12,6 @@ import { createSmtpServerRepository } from "../storage/smtp-servers.ts";
 import type { TryRepository } from "../storage/tries.ts";
 import { createCheckCertificates } from "./certificates.ts";
 import { createCircuit } from "./circuit.ts";
-import { createPlanClaims, LEASE_TIMES, type LeaseTimes } from "./claims.ts";
 import { createContentSeal } from "./content.ts";
 import { createDeliver } from "./deliver.ts";
 import { createEnqueue } from "./enqueue.ts";
@@ -20,15 +19,16 @@ import type { Notify } from "./events.ts";
 import { createFinish } from "./finish.ts";
 import { createIdempotency, IDEMPOTENCY_MS } from "./idempotency.ts";
 import { createMailQueue } from "./queue.ts";
-import { createRecords } from "./records.ts";
 import { createSaveServer } from "./save-server.ts";
 import { createSendNow } from "./send-now.ts";
 import { createServers } from "./servers.ts";
 import { createPrepareSigner } from "./signing.ts";
 import { createSubmit } from "./submit.ts";
 import { createTestMail } from "./test-mail.ts";
-import { createTries } from "./tries.ts";
-import { Worker } from "./worker.ts";
+import { createPlanClaims, LEASE_TIMES, type LeaseTimes } from "./worker/claims.ts";
+import { createRecords } from "./worker/records.ts";
+import { createTries } from "./worker/tries.ts";
+import { Worker } from "./worker/worker.ts";
 
 const DAY_MS = 24 * 3_600_000;
 

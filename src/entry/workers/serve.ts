@@ -76,7 +76,9 @@ export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWo
     unsafeTriggerHandlers: true,
     telemetry: { enabled: false },
     log: new Log(LogLevel.NONE),
-    handleStructuredLogs: ({ message }: { readonly message: string }) => write(message),
+    handleStructuredLogs: ({ message }: { readonly message: string }) => {
+      write(message);
+    },
   });
   try {
     const url = await miniflare.ready;

@@ -253,6 +253,16 @@ describe("what is told of it", () => {
     expect(JSON.stringify(events)).not.toContain(PIN);
   });
 
+  test("is in the audit log when tokens are listed: addresses were read", async () => {
+    await using it = await started();
+    await it.enrol();
+    await it.request("GET", "/token/?user=ann&type=email");
+    const rows = await it.audited({ action: "GET /token/" });
+    expect(rows).toMatchObject([
+      { success: true, administrator: "admin", fields: "user,type", info: "1 tokens" },
+    ]);
+  });
+
   test("is in the audit log, without PIN and code", async () => {
     await using it = await started();
     const serial = await it.enrol({ pin: PIN });

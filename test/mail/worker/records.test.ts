@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
-import { createRecords } from "../../src/mail/records.ts";
-import { migrate } from "../../src/storage/migrate.ts";
-import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
-import { createOutboxRepository, type Settlement } from "../../src/storage/outbox.ts";
-import { countedDatabase } from "./fixtures/counted.ts";
+import { createRecords } from "../../../src/mail/worker/records.ts";
+import { migrate } from "../../../src/storage/migrate.ts";
+import { MIGRATIONS } from "../../../src/storage/migrations/index.ts";
+import { createOutboxRepository, type Settlement } from "../../../src/storage/outbox.ts";
+import { countedDatabase } from "../fixtures/counted.ts";
 
 const NOW = new Date("2026-06-01T12:00:00Z");
 const platform = { now: () => NOW };

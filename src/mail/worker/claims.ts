@@ -1,6 +1,6 @@
-import type { Statement } from "../storage/database.ts";
-import type { Lane, OutboxRepository } from "../storage/outbox.ts";
-import type { Circuit } from "./circuit.ts";
+import type { Statement } from "../../storage/database.ts";
+import type { Lane, OutboxRepository } from "../../storage/outbox.ts";
+import type { Circuit } from "../circuit.ts";
 
 /** The times of a lease, in milliseconds. */
 export interface LeaseTimes {

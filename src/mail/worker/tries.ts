@@ -1,21 +1,21 @@
 import { getLogger } from "@logtape/logtape";
-import type { Platform } from "../contracts/platform.ts";
-import { auditEntry } from "../domain/audit.ts";
-import type { Receipt } from "../domain/delivery.ts";
-import type { RecipientProgress } from "../domain/queued-mail.ts";
-import type { SendingServer } from "../domain/smtp-server.ts";
-import { SealpostError } from "../errors.ts";
-import type { AuditRepository } from "../storage/audit-log.ts";
-import type { Database } from "../storage/database.ts";
-import type { Circuit } from "./circuit.ts";
+import type { Platform } from "../../contracts/platform.ts";
+import { auditEntry } from "../../domain/audit.ts";
+import type { Receipt } from "../../domain/delivery.ts";
+import type { RecipientProgress } from "../../domain/queued-mail.ts";
+import type { SendingServer } from "../../domain/smtp-server.ts";
+import { SealpostError } from "../../errors.ts";
+import type { AuditRepository } from "../../storage/audit-log.ts";
+import type { Database } from "../../storage/database.ts";
+import type { Circuit } from "../circuit.ts";
+import type { ContentSeal, MailContent } from "../content.ts";
+import type { Deliver } from "../deliver.ts";
+import type { Notify } from "../events.ts";
+import { type Finish, notSent } from "../finish.ts";
+import { type AfterTry, afterTry, afterUnknown, endingOf } from "../retry.ts";
 import type { LeaseTimes } from "./claims.ts";
-import type { ContentSeal, MailContent } from "./content.ts";
-import type { Deliver } from "./deliver.ts";
-import type { Notify } from "./events.ts";
-import { type Finish, notSent } from "./finish.ts";
 import type { HeldMail } from "./held-mail.ts";
 import type { Records } from "./records.ts";
-import { type AfterTry, afterTry, afterUnknown, endingOf } from "./retry.ts";
 
 /** RFC 5321 4.5.3.2.6 asks for ten minutes; to give up early makes duplicates. */
 const FINAL_REPLY_MS = 300_000;

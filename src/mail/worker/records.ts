@@ -1,9 +1,9 @@
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
-import type { Platform } from "../contracts/platform.ts";
-import type { Database } from "../storage/database.ts";
-import { isUnavailable } from "../storage/failure.ts";
-import type { Held, OutboxRepository, Settlement } from "../storage/outbox.ts";
+import type { Platform } from "../../contracts/platform.ts";
+import type { Database } from "../../storage/database.ts";
+import { isUnavailable } from "../../storage/failure.ts";
+import type { Held, OutboxRepository, Settlement } from "../../storage/outbox.ts";
 
 /** Bounds the time that one joint commit keeps other writers waiting. */
 const MOST_PER_COMMIT = 200;

@@ -1,7 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import type { Wake, WakeSource } from "../../src/contracts/wake.ts";
-import { SealpostError } from "../../src/errors.ts";
-import { countedDatabase, THERE } from "./fixtures/counted.ts";
+import type { Wake, WakeSource } from "../../../src/contracts/wake.ts";
+import { SealpostError } from "../../../src/errors.ts";
+import { countedDatabase, THERE } from "../fixtures/counted.ts";
 import {
   drainOf,
   GREYLISTED,
@@ -12,7 +12,7 @@ import {
   queueInstance,
   TO,
   until,
-} from "./fixtures/queue.ts";
+} from "../fixtures/queue.ts";
 
 /** On a machine that is busy with others. */
 setDefaultTimeout(30_000);

@@ -10,7 +10,7 @@ import {
   REFUSED,
   TO,
   until,
-} from "./fixtures/queue.ts";
+} from "../fixtures/queue.ts";
 
 /** On a machine that is busy with others. */
 setDefaultTimeout(30_000);

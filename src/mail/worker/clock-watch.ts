@@ -1,4 +1,4 @@
-import type { Platform } from "../contracts/platform.ts";
+import type { Platform } from "../../contracts/platform.ts";
 
 /** A clock that runs away from one that nobody sets, was set. */
 const JUMP_MS = 5_000;

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { setTimeout } from "node:timers/promises";
-import type { Transport } from "../../src/contracts/transport.ts";
-import type { Receipt } from "../../src/domain/delivery.ts";
-import { type TestInstance, testInstance } from "../fixtures/instance.ts";
+import type { Transport } from "../../../src/contracts/transport.ts";
+import type { Receipt } from "../../../src/domain/delivery.ts";
+import { type TestInstance, testInstance } from "../../fixtures/instance.ts";
 
 const RECIPIENTS = 19;
 const AT_ONCE = 2;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { SENDER, sender } from "../fixtures/smime/authority.ts";
+import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import {
   DOWN,
   GREYLISTED,
@@ -11,7 +11,7 @@ import {
   REFUSED,
   TO,
   textOf,
-} from "./fixtures/queue.ts";
+} from "../fixtures/queue.ts";
 
 const OTHER = { name: "", address: "other@example.net" };
 const BOTH = { ...MESSAGE, to: [TO, OTHER] };

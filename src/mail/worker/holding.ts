@@ -1,8 +1,8 @@
 import { getLogger } from "@logtape/logtape";
-import type { Platform } from "../contracts/platform.ts";
-import type { Database } from "../storage/database.ts";
-import type { OutboxRepository } from "../storage/outbox.ts";
-import type { Circuit } from "./circuit.ts";
+import type { Platform } from "../../contracts/platform.ts";
+import type { Database } from "../../storage/database.ts";
+import type { OutboxRepository } from "../../storage/outbox.ts";
+import type { Circuit } from "../circuit.ts";
 import type { LeaseTimes } from "./claims.ts";
 import { ClockWatch } from "./clock-watch.ts";
 import type { HeldMail } from "./held-mail.ts";

@@ -1,10 +1,10 @@
 import { getLogger } from "@logtape/logtape";
-import type { Platform } from "../contracts/platform.ts";
-import type { Wake, WakeSource } from "../contracts/wake.ts";
-import { nextDueAt } from "../domain/queued-mail.ts";
-import type { Database } from "../storage/database.ts";
-import { type ClaimedMail, type Lane, type OutboxRepository, readMailRow } from "../storage/outbox.ts";
-import type { Circuit } from "./circuit.ts";
+import type { Platform } from "../../contracts/platform.ts";
+import type { Wake, WakeSource } from "../../contracts/wake.ts";
+import { nextDueAt } from "../../domain/queued-mail.ts";
+import type { Database } from "../../storage/database.ts";
+import { type ClaimedMail, type Lane, type OutboxRepository, readMailRow } from "../../storage/outbox.ts";
+import type { Circuit } from "../circuit.ts";
 import type { createPlanClaims, LeaseTimes } from "./claims.ts";
 import { HeldMail } from "./held-mail.ts";
 import { Holding } from "./holding.ts";

@@ -1,8 +1,8 @@
-import { isPending, nextDueAt, type RecipientProgress, stateOf } from "../domain/queued-mail.ts";
-import type { MailRow, Settlement } from "../storage/outbox.ts";
+import { isPending, nextDueAt, type RecipientProgress, stateOf } from "../../domain/queued-mail.ts";
+import type { MailRow, Settlement } from "../../storage/outbox.ts";
+import type { MailContent } from "../content.ts";
+import type { RetryContext } from "../retry.ts";
 import type { Aim } from "./claims.ts";
-import type { MailContent } from "./content.ts";
-import type { RetryContext } from "./retry.ts";
 
 type Attempt = Settlement["attempts"][number];
 

@@ -22,6 +22,7 @@ import type { TokenRepository } from "./tokens.ts";
 import { WAYS } from "./ways.ts";
 
 const tag = "Tokens";
+const SEARCHED = ["user", "realm", "serial", "type"] as const;
 
 /** Tokens over HTTP, for admins. */
 export function tokenRoutes(parts: {
@@ -76,7 +77,8 @@ export function tokenRoutes(parts: {
       ctx.requireRight("tokenlist"),
       queryParams(listParams),
       async (c) => {
-        const { user, realm, serial, type, page, pagesize } = c.req.valid("query");
+        const query = c.req.valid("query");
+        const { user, realm, serial, type, page, pagesize } = query;
         const owner = user === "" ? null : await owners.find({ user, realm });
         const filter = {
           ...{ serial: serial || undefined, type },
@@ -90,6 +92,9 @@ export function tokenRoutes(parts: {
           next: page * pagesize < total ? page + 1 : null,
           tokens: rows.map(toView),
         };
+        // Addresses were read; by what was searched is as personal.
+        const fields = SEARCHED.filter((name) => query[name]).join(",");
+        await ctx.audit(c, { success: true, fields, info: `${rows.length} tokens` });
         return c.json(success(value, ctx.now()));
       },
     )

@@ -19,7 +19,7 @@ const FORBIDDEN = [
   /drizzle-orm\/((mysql|singlestore|gel)-core|pg-core\/(?!columns\/enum))/,
   /\/(locales?|i18n)\//,
   /^src\/cli\//,
-  /^src\/entry\/(?!workers|platform|plugin-list|bad-setting)/,
+  /^src\/entry\/(?!workers|platform|plugin-list|standard-plugins|bad-setting|log-text)/,
   /^src\/entry\/workers\/(build|serve|sqld|local)/,
   /^src\/storage\/local\.ts$/,
   /^test\//,

@@ -32,7 +32,11 @@ test("start:workers prints the password once, keeps its data, and passes the set
     const { body } = await api.test({ ...definition, password: "", recipient: "b@example.net" });
     expect(body.result.value).toBe(true);
     expect(server.connections[0]?.commands[0]).toBe("EHLO worker.test");
-    expect((await first.stop("SIGINT")).code).toBe(0);
+    const { code, stderr } = await first.stop("SIGINT");
+    expect(code).toBe(0);
+    // What the Worker logs, and nothing else.
+    expect(stderr).toContain("There is no SMTP server default");
+    for (const line of stderr.trim().split("\n")) expect(line).toStartWith("{");
   }
   await using second = await startSealpost({ folder: folder.path, env }, PROGRAM);
   expect(second.password).toBeNull();

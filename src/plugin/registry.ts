@@ -144,7 +144,8 @@ export function createRegistry(
     /** In order of the set-up; after the migrations. */
     async start(): Promise<void> {
       for (const { name, running: run } of running) {
-        await run.start?.().catch((cause) => {
+        const late = () => new Error(`It did not end within ${parts.requestMs} ms`);
+        await bounded((async () => run.start?.())(), parts.requestMs, late).catch((cause) => {
           throw cause instanceof SealpostError ? cause : new Error(`Plugin ${name} did not start`, { cause });
         });
       }

@@ -215,6 +215,13 @@ describe("the life of plugins", () => {
     expect(await refusal(plugin("broken", {}, { start }))).toBe("Plugin broken did not start");
   });
 
+  test("ends with a start that hangs, too", async () => {
+    const plugins = [plugin("stuck", {}, { start: () => new Promise(() => undefined) })];
+    await expect(testInstance({ plugins, pluginRequestMs: 20 })).rejects.toThrow(
+      "Plugin stuck did not start",
+    );
+  });
+
   test("keeps migrations apart: one that is gone does no harm, one that is older refuses", async () => {
     const migrations = ["0001", "0002"].map((name) => ({
       name,

@@ -244,7 +244,10 @@ export interface Running {
   readonly provides?: Partial<Capabilities>;
   /** SMTP servers that are named elsewhere than in config keys, such as in a table. */
   readonly servers?: () => Promise<readonly string[]>;
-  /** Before the first request, after the migrations; again at the next start. Ends within 30 s, or the instance does not start. */
+  /**
+   * Before the first request, after the migrations; again at the next start. If it fails or takes more than 30 s, the
+   * instance does not start.
+   */
   readonly start?: () => Promise<void>;
   /** Once a day: deletes rows that have been kept for long enough. */
   readonly prune?: () => Promise<void>;

@@ -1,10 +1,12 @@
 import type { Platform } from "../contracts/platform.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
 import type { Database, Statement } from "../storage/database.ts";
-import type { IdempotencyRepository } from "../storage/idempotency.ts";
+import { ACTING, IDLE, type IdempotencyRepository } from "../storage/idempotency.ts";
 
 /** How long a key stands for its first answer. */
 export const IDEMPOTENCY_MS = 24 * 3_600_000;
+/** A call that has done nothing for so long was cut off. */
+const IDLE_MS = 60_000;
 const KEY = /^[\x20-\x7e]{1,255}$/;
 
 /** A call that must not be made twice. */
@@ -19,6 +21,8 @@ export interface IdempotentCall {
 
 /** A key that was taken. */
 export interface TakenKey {
+  /** Says that from now on the call does what must not be done twice. */
+  act(): Statement;
   /** Keeps the answer, which later calls of the same key get; to be committed with what the call does. */
   finish(answer: unknown): Statement;
   /** Gives the key back: the call has done nothing. */
@@ -39,26 +43,34 @@ export function createIdempotency(parts: {
   return {
     /**
      * Takes the key, or gives the answer of the call that took it before.
+     * @param state whether the call does at once what must not be done twice: a process that is cut off then leaves the
+     * key taken, otherwise for a minute only.
      * @throws {SealpostError} `conflict` if that call had another content, or has not ended (a process that was cut
      * off in the middle leaves it so); `invalid_parameter` for what is no key.
      */
-    async begin({ scope, key, content }: IdempotentCall): Promise<TakenKey | { readonly answer: string }> {
+    async begin(
+      { scope, key, content }: IdempotentCall,
+      state: typeof IDLE | typeof ACTING,
+    ): Promise<TakenKey | { readonly answer: string }> {
       if (!KEY.test(key)) throw invalidParameter("Idempotency-Key", "expected 1 to 255 characters of ASCII");
       const hash = await mac(JSON.stringify(["idempotency", content]));
       const now = platform.now();
-      const row = { scope, key, content: hash, createdAt: now };
+      const row = { scope, key, content: hash, answer: state, createdAt: now };
+      const before = (spanMs: number) => new Date(now.getTime() - spanMs);
       const [taken] = await database.commit([
-        repository.begin(row, new Date(now.getTime() - IDEMPOTENCY_MS)),
+        repository.begin(row, { ended: before(IDEMPOTENCY_MS), idle: before(IDLE_MS) }),
       ]);
       if (taken.rowsAffected > 0) {
         return {
+          act: () => repository.finish(scope, key, ACTING),
           finish: (answer) => repository.finish(scope, key, JSON.stringify(answer)),
           release: () => repository.release(scope, key),
         };
       }
       const first = await repository.find(scope, key);
       if (first?.content !== hash) throw conflict("was used for another call; take a new one");
-      if (first.answer === "") throw conflict("is in use by a call whose end is not known yet");
+      if (first.answer === IDLE || first.answer === ACTING)
+        throw conflict("is in use by a call whose end is not known yet");
       return { answer: first.answer };
     },
   };

@@ -11,7 +11,7 @@ import type { Database, Statement } from "../storage/database.ts";
 import type { RecipientResult } from "./deliver.ts";
 import type { Enqueue } from "./enqueue.ts";
 import type { SmimeResult } from "./finish.ts";
-import type { Idempotency } from "./idempotency.ts";
+import type { Idempotency, TakenKey } from "./idempotency.ts";
 import type { SendNow } from "./send-now.ts";
 
 /** A definition that a mail did not go through. */
@@ -104,7 +104,9 @@ export function createSubmit(parts: {
 }): SubmitFor {
   const { loadServer, sendNow, enqueue, idempotency, database, audit, platform, hostName } = parts;
 
-  async function submit(mail: Outgoing, alongside: Alongside): Promise<SubmitResult> {
+  /** @param call the idempotency key that it has taken, if there is one. */
+  async function submit(mail: Outgoing, call: TakenKey | null): Promise<SubmitResult> {
+    const alongside: Alongside = (result) => (call ? [call.finish(result)] : []);
     const { options } = mail;
     const named = typeof mail.named === "function" ? await mail.named() : mail.named;
     const names = typeof named === "string" ? [named] : isNames(named) ? named : null;
@@ -113,6 +115,7 @@ export function createSubmit(parts: {
     if (server && (options.decoy || (options.queue ?? server.enqueueJob))) {
       return enqueue(server, { ...mail, names: names ?? [] }, alongside);
     }
+    if (call) await database.commit([call.act()]);
     const result = await sendNow(names ?? [named as SendingServer], mail);
     await account(mail, result, alongside);
     return result;
@@ -133,12 +136,12 @@ export function createSubmit(parts: {
       const identity = newIdentity(platform, hostName);
       const mail = { named, message, options, submitter, identity };
       const { idempotencyKey: key } = options;
-      if (key === undefined) return submit(mail, () => []);
+      if (key === undefined) return submit(mail, null);
       const content = options.idempotencyContent ?? JSON.stringify([named, message, options]);
-      const call = await idempotency.begin({ scope: submitter.name, key, content });
+      const call = await idempotency.begin({ scope: submitter.name, key, content }, "");
       if ("answer" in call) return JSON.parse(call.answer);
       try {
-        return await submit(mail, (result) => [call.finish(result)]);
+        return await submit(mail, call);
       } catch (error) {
         // Nothing was sent, or all of it is stored together with the answer, which stands then.
         await database

@@ -13,7 +13,7 @@ export function createOnce(parts: {
     const key = c.req.header("idempotency-key");
     if (key === undefined) return work();
     const scope = `plugin ${plugin} ${c.get("auditAction")}`;
-    const call = await idempotency.begin({ scope, key, content: JSON.stringify(content) });
+    const call = await idempotency.begin({ scope, key, content: JSON.stringify(content) }, "acting");
     if ("answer" in call) return JSON.parse(call.answer);
     const answer = await work().catch(async (error) => {
       await database.commit([call.release()]);

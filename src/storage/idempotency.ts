@@ -1,6 +1,11 @@
-import { and, eq, lt, sql } from "drizzle-orm";
+import { and, eq, inArray, lt, sql } from "drizzle-orm";
 import type { Database } from "./database.ts";
 import { idempotency } from "./schema.ts";
+
+/** In place of the answer: the call is under way and has done nothing that could be repeated. */
+export const IDLE = "";
+/** It is doing what must not be done twice. */
+export const ACTING = "acting";
 
 export type IdempotencyRow = typeof idempotency.$inferSelect;
 export type IdempotencyRepository = ReturnType<typeof createIdempotencyRepository>;
@@ -13,15 +18,17 @@ export function createIdempotencyRepository({ read, write }: Database) {
       return read.select().from(idempotency).where(isCall(scope, key)).get();
     },
 
-    /** Takes the key; affects no row if it is taken, unless that was before `endedBefore`. */
-    begin({ scope, key, content, createdAt }: Omit<IdempotencyRow, "answer">, endedBefore: Date) {
+    /** Takes the key; affects no row if it is taken, unless one of these times is over. */
+    begin(row: IdempotencyRow, { ended, idle }: { readonly ended: Date; readonly idle: Date }) {
+      const { content, answer, createdAt } = row;
       return write
         .insert(idempotency)
-        .values({ scope, key, content, answer: "", createdAt })
+        .values(row)
         .onConflictDoUpdate({
           target: [idempotency.scope, idempotency.key],
-          set: { content, answer: "", createdAt },
-          setWhere: sql`${idempotency.createdAt} < ${endedBefore.getTime()}`,
+          set: { content, answer, createdAt },
+          setWhere: sql`${idempotency.createdAt} < ${ended.getTime()}
+            OR (${idempotency.answer} = ${IDLE} AND ${idempotency.createdAt} < ${idle.getTime()})`,
         });
     },
 
@@ -31,7 +38,9 @@ export function createIdempotencyRepository({ read, write }: Database) {
 
     /** Gives the key back: the call has done nothing. A call whose answer is known keeps it. */
     release(scope: string, key: string) {
-      return write.delete(idempotency).where(and(isCall(scope, key), eq(idempotency.answer, "")));
+      return write
+        .delete(idempotency)
+        .where(and(isCall(scope, key), inArray(idempotency.answer, [IDLE, ACTING])));
     },
 
     prune(before: Date) {

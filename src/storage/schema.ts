@@ -168,7 +168,7 @@ export const serverHealth = sqliteTable("server_health", {
   code: text("code").notNull(),
 });
 
-/** Calls that carried an idempotency key; `answer` is empty while the call is under way. */
+/** Calls that carried an idempotency key; `answer` says how far a call is that has none yet. */
 export const idempotency = sqliteTable(
   "idempotency",
   {

@@ -71,6 +71,41 @@ describe("idempotencyKey", () => {
     expect(await instance.rows("SELECT 1 FROM mail")).toHaveLength(1);
   });
 
+  test.each([
+    ["that had done nothing is free after a minute", "", "queued"],
+    ["that may have sent stays taken", "acting", 409],
+  ] as const)("of a call that was cut off and %s", async (_, answer, expected) => {
+    await using instance = await queueInstance();
+    await instance.save();
+    await instance.submit(KEY);
+    await instance.rows("DELETE FROM mail");
+    await instance.rows(`UPDATE idempotency SET answer = '${answer}'`);
+    const again = () =>
+      instance.submit(KEY).then(
+        ({ state }) => state,
+        ({ status }) => status,
+      );
+    expect(await again()).toBe(409);
+    instance.clock.advance(61);
+    expect(await again()).toBe(expected);
+  });
+
+  test("says that it acts before a mail is sent, not before one is stored", async () => {
+    const entrance = gate();
+    await using instance = await queueInstance({
+      around: async (_, send) => {
+        await entrance.pass();
+        return send();
+      },
+    });
+    await instance.save();
+    const sending = instance.submit({ ...KEY, queue: false });
+    await entrance.reached();
+    expect(await instance.rows("SELECT answer FROM idempotency")).toEqual([{ answer: "acting" }]);
+    entrance.open();
+    await sending;
+  });
+
   test("stands for 24 hours", async () => {
     await using instance = await queueInstance();
     await instance.save();

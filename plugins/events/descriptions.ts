@@ -1,7 +1,7 @@
 import { CONDITIONS } from "./conditions.ts";
 import { MIME_TYPES, sendmailOptions } from "./options.ts";
 import { ACTION, POSITION } from "./schema.ts";
-import { DEFAULT_BODY, DEFAULT_SUBJECT } from "./texts.ts";
+import { defaultTexts, LANGUAGES } from "./texts.ts";
 
 interface Description {
   readonly operationId: string;
@@ -31,6 +31,10 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   defaults: {
     operationId: "listEventDefaults",
     summary: "What holds where a binding says nothing",
-    of: () => ({ subject: DEFAULT_SUBJECT, body: DEFAULT_BODY, mimetype: MIME_TYPES[0], To: "tokenowner" }),
+    of: () => {
+      const [language] = LANGUAGES;
+      const { subject, body } = defaultTexts(language);
+      return { subject, body, language, mimetype: MIME_TYPES[0], To: "tokenowner" };
+    },
   },
 };

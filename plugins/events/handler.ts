@@ -7,7 +7,7 @@ import { type Found, RECIPIENT_KINDS, type Recipient } from "./recipients.ts";
 import { type Scene, sceneOf } from "./scene.ts";
 import type { Binding } from "./tables.ts";
 import { tagValues } from "./tags.ts";
-import { DEFAULT_BODY, DEFAULT_HTML, DEFAULT_SUBJECT } from "./texts.ts";
+import { defaultTexts } from "./texts.ts";
 
 const HOUR_SECONDS = 3_600;
 /** More of them want a mailing list. */
@@ -48,10 +48,11 @@ export function createHandler(ctx: Context, bindings: Bindings) {
   ): Message {
     const values = tagValues({ scene, recipient, baseUrl: ctx.baseUrl });
     const html = options.mimetype === "html";
-    const body = render(options.body || (html ? DEFAULT_HTML : DEFAULT_BODY), values, { html });
+    const texts = defaultTexts(options.language);
+    const body = render(options.body || (html ? texts.html : texts.body), values, { html });
     return {
       to: [recipient.mailbox],
-      subject: render(options.subject || DEFAULT_SUBJECT, values, { line: true }),
+      subject: render(options.subject || texts.subject, values, { line: true }),
       ...(html ? { html: body } : { text: body }),
       ...(replyTo.length > 0 ? { replyTo: replyTo.map(({ mailbox }) => mailbox) } : {}),
     };

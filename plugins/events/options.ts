@@ -1,4 +1,5 @@
 import { RECIPIENT_KINDS } from "./recipients.ts";
+import { LANGUAGES } from "./texts.ts";
 
 /** One option of `sendmail`, as `GET /event/actions/UserNotification` tells of it. */
 export interface Option {
@@ -40,6 +41,7 @@ export function sendmailOptions(servers: readonly string[]): Record<string, Opti
       value: servers,
     },
     mimetype: { type: "str", required: false, description: "Plain text or HTML", value: MIME_TYPES },
+    language: { type: "str", required: false, description: "Of the built-in texts", value: LANGUAGES },
     subject: { type: "str", required: false, description: "Template of the subject" },
     body: { type: "text", required: false, description: "Template of the body; in HTML values are escaped" },
     To: { type: "str", required: false, description: "Who gets the mail; default: tokenowner", value: KINDS },

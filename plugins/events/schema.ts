@@ -12,6 +12,7 @@ import { companionOf, KINDS, MIME_TYPES, NOBODY, sendmailOptions, WHO } from "./
 import { RECIPIENT_KINDS } from "./recipients.ts";
 import type { NewBinding } from "./tables.ts";
 import { TAGS } from "./tags.ts";
+import { LANGUAGES } from "./texts.ts";
 
 export const HANDLER_MODULE = "UserNotification";
 export const ACTION = "sendmail";
@@ -70,6 +71,7 @@ const conditions = v.pipe(
 const optionSchemas: Readonly<Record<string, v.GenericSchema>> = {
   emailconfig: v.optional(serverNames),
   mimetype: v.optional(oneOf(MIME_TYPES)),
+  language: v.optional(oneOf(LANGUAGES)),
   subject: v.optional(templateText(TAGS)),
   body: v.optional(templateText(TAGS)),
   To: v.optional(oneOf(KINDS)),

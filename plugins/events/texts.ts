@@ -1,6 +1,4 @@
-/** What is sent where a binding says nothing else; templates. */
-export const DEFAULT_SUBJECT = "{event}";
-export const DEFAULT_BODY = `Hello {recipient_givenname},
+const english = `Hello {recipient_givenname},
 
 {event} at {time} UTC on {date}.
 
@@ -11,4 +9,28 @@ By: {admin}
 From: {client_ip}
 Outcome: {authentication} {state} {phase} {reason}
 `;
-export const DEFAULT_HTML = `<pre>${DEFAULT_BODY}</pre>`;
+const german = `Hallo {recipient_givenname},
+
+{event} um {time} UTC am {date}.
+
+Benutzer: {username}
+Token: {serial}
+Definition: {identifier}
+Durch: {admin}
+Von: {client_ip}
+Ergebnis: {authentication} {state} {phase} {reason}
+`;
+
+/** What is sent where a binding says nothing else; templates. */
+const TEXTS = {
+  en: { subject: "{event}", body: english, html: `<pre>${english}</pre>` },
+  de: { subject: "{event}", body: german, html: `<pre>${german}</pre>` },
+} as const;
+
+/** The languages that there are built-in texts in, the default first. */
+export const LANGUAGES = ["en", "de"] as const satisfies readonly (keyof typeof TEXTS)[];
+
+/** @param language as a binding has it; an event has none of its own. */
+export function defaultTexts(language: string | undefined) {
+  return TEXTS[LANGUAGES.find((name) => name === language) ?? LANGUAGES[0]];
+}

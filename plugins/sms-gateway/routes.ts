@@ -7,6 +7,7 @@ import {
   type Env,
   IDEMPOTENCY_HEADER,
   invalidParameter,
+  language,
   operation,
   type PluginContext,
   pathParams,
@@ -33,6 +34,7 @@ import { type createSend, serversOf } from "./sms.ts";
 const tag = "SMS gateways";
 const READ = "smsgateway_read";
 const WRITE = "smsgateway_write";
+const TEST_TEXTS = { en: "This is a test of Sealpost", de: "Dies ist ein Test von Sealpost" } as const;
 const nameParams = v.object({ gateway: v.pipe(v.string(), v.description("Its number, or its name")) });
 
 /** SMS gateways over HTTP, for admins. */
@@ -129,7 +131,8 @@ export function gatewayRoutes(parts: {
       ctx.requireRight(WRITE),
       bodyParams(testParams),
       async (c) => {
-        const { name, ...message } = c.req.valid("json");
+        const { name, phone, text = TEST_TEXTS[language(c, ["en", "de"])] } = c.req.valid("json");
+        const message = { phone, text };
         c.set("auditTarget", { identifier: name, recipient: message.phone });
         const gateway = await gateways.find(name);
         if (!gateway) throw notFound();

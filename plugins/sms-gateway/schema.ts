@@ -131,7 +131,7 @@ export function rewriteOf(rule: string): Rewrite {
 export const testParams = v.object({
   name: described(identifierText, "Gateway, as it is saved"),
   phone: phoneNumber,
-  text: v.optional(text(MOST_CHARACTERS), "This is a test of Sealpost"),
+  text: v.optional(text(MOST_CHARACTERS)),
 });
 
 export const keyParams = v.object({

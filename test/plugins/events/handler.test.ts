@@ -194,6 +194,14 @@ describe("templates", () => {
   });
 });
 
+test("the built-in text is in the language that a binding asks for", async () => {
+  await using instance = await eventsInstance();
+  await bind(instance, { ...FIXED, "option.body": "", "option.language": "de" });
+  await addUser(instance);
+  const [mail] = await deliveredMails(instance);
+  expect(mail?.text).toContain("user_add um 12:00 UTC am 2026-06-01");
+});
+
 describe("what it watches", () => {
   test("is answered before the mail is so much as made, and as well when it cannot be made", async () => {
     let isReached = false;

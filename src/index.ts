@@ -62,5 +62,6 @@ export { VERSION } from "./version.ts";
 export { deliveryView } from "./wire/delivery.ts";
 export { authenticated, success } from "./wire/envelope.ts";
 export { IDEMPOTENCY_HEADER, operation } from "./wire/openapi.ts";
+export { pageOf } from "./wire/paging.ts";
 export { allParams, bodyParams, pathParams, queryParams } from "./wire/params.ts";
 export { described, wholeNumber } from "./wire/schemas.ts";

@@ -6,6 +6,7 @@ import {
   isConstraintError,
   missingParameter,
   operation,
+  pageOf,
   pathParams,
   queryParams,
   SealpostError,
@@ -87,9 +88,7 @@ export function tokenRoutes(parts: {
         };
         const { rows, total } = await tokens.page(filter, page, pagesize);
         const value: v.InferOutput<typeof pageView> = {
-          ...{ count: total, current: page },
-          prev: page > 1 ? page - 1 : null,
-          next: page * pagesize < total ? page + 1 : null,
+          ...pageOf({ page, pageSize: pagesize }, total),
           tokens: rows.map(toView),
         };
         // Addresses were read; by what was searched is as personal.

@@ -8,6 +8,7 @@ import type { Secret } from "../domain/secret.ts";
 import type { Database, Migration, Statement } from "./database.ts";
 import type { Directory } from "./directory.ts";
 import type { Env } from "./env.ts";
+import type { MailOptions } from "./mail-options.ts";
 import type { Sms } from "./sms.ts";
 
 /**
@@ -67,20 +68,7 @@ export interface SealpostEvent {
 }
 export type EventHandler = (event: SealpostEvent) => Promise<void> | void;
 
-export interface SubmitOptions {
-  /** `code`: of use for minutes, and harmful twice. Default: `notice`. */
-  readonly purpose?: "code" | "notice" | undefined;
-  /** What to do with queued mail that may have been taken. Default: `repeat` for a notice, `stop` for a code. */
-  readonly onUnknown?: "repeat" | "stop" | undefined;
-  /** 1–255 characters of ASCII: a second call with the same key gets the answer of the first, for 24 hours. */
-  readonly idempotencyKey?: string | undefined;
-  /** When the mail loses its use: it is not sent later. */
-  readonly expiresAt?: Date | undefined;
-  /** Whether to queue. Default: as the definition says (`enqueue_job`). */
-  readonly queue?: boolean | undefined;
-  /** Queues a mail that nobody gets, with the same effort: for answers that must not tell whether there was one. */
-  readonly decoy?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
+export interface SubmitOptions extends MailOptions {
   /** The request that it is done for; its audit row then says so. */
   readonly request?: Context<Env>;
 }

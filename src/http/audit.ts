@@ -13,6 +13,7 @@ import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
+import { pageOf } from "../wire/paging.ts";
 import { queryParams } from "../wire/params.ts";
 import { wholeNumber } from "../wire/schemas.ts";
 
@@ -98,14 +99,7 @@ export function auditRoutes(parts: {
       async (c) => {
         const query = toQuery(c.req.valid("query"), platform.now());
         const { entries, total } = await trail.page(query);
-        const { page, pageSize } = query;
-        const value = {
-          auditdata: entries.map(toRowView),
-          count: total,
-          current: page,
-          prev: page > 1 ? page - 1 : null,
-          next: page * pageSize < total ? page + 1 : null,
-        };
+        const value = { auditdata: entries.map(toRowView), ...pageOf(query, total) };
         return c.json(success(value, platform.now()));
       },
     )

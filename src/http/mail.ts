@@ -8,6 +8,7 @@ import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
+import { pageOf } from "../wire/paging.ts";
 import { pathParams, queryParams } from "../wire/params.ts";
 import { mailIdParams, mailListParams, mailPageView, mailRecordView } from "./mail-schema.ts";
 import { toMailRecordView, toMailView } from "./mail-view.ts";
@@ -38,14 +39,7 @@ export function mailCollection({ mailQueue, requireRight, platform }: MailParts)
       async (c) => {
         const query = toQuery(c.req.valid("query"));
         const { mails, total } = await mailQueue.page(query);
-        const { page, pageSize } = query;
-        const value = {
-          mails: mails.map(toMailView),
-          count: total,
-          current: page,
-          prev: page > 1 ? page - 1 : null,
-          next: page * pageSize < total ? page + 1 : null,
-        };
+        const value = { mails: mails.map(toMailView), ...pageOf(query, total) };
         return c.json(success(value, platform.now()));
       },
     )

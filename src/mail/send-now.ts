@@ -60,9 +60,10 @@ export function createSendNow(parts: {
     let to = mail.message.to.map((mailbox) => mailbox.address);
     for (const [at, candidate] of candidates.entries()) {
       const isLast = at === candidates.length - 1;
-      const open = isLast || typeof candidate !== "string" ? null : await circuit.openFor(candidate);
+      const identifier = typeof candidate === "string" ? candidate : candidate.identifier;
+      const open = isLast ? null : await circuit.openFor(identifier);
       if (open !== null) {
-        passedOver.push({ identifier: String(candidate), code: open });
+        passedOver.push({ identifier, code: open });
         continue;
       }
       const passage = await pass(candidate, to, mail);

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
+import type { MailOptions } from "../contracts/mail-options.ts";
 import type { Platform } from "../contracts/platform.ts";
-import type { SubmitOptions as PluginSubmitOptions } from "../contracts/plugin.ts";
 import { type AuditActor, type AuditEntry, auditEntry } from "../domain/audit.ts";
 import type { Failure } from "../domain/delivery.ts";
 import { domainOf, type Mailbox } from "../domain/mailbox.ts";
@@ -48,14 +48,11 @@ export type SubmitResult =
       readonly passedOver: readonly PassedOver[];
     };
 
-/** How a mail is handed in. */
-export type SubmitOptions = Omit<PluginSubmitOptions, "request">;
-
 /** @param server name of a definition, names of which the next is used when one is down, or one that is not saved. */
 export type Submit = (
   server: string | readonly string[] | SendingServer,
   message: Message,
-  options?: SubmitOptions,
+  options?: MailOptions,
 ) => Promise<SubmitResult>;
 
 /** On whose behalf mail is sent. */
@@ -66,7 +63,7 @@ export interface Submitter {
 }
 
 /** What only Sealpost's own callers say. */
-export interface OwnSubmitOptions extends SubmitOptions {
+export interface OwnSubmitOptions extends MailOptions {
   /** What the call is about, if it is more than what is submitted. */
   readonly idempotencyContent?: string;
 }
@@ -116,7 +113,9 @@ export function createSubmit(parts: {
       return enqueue(server, { ...mail, names: names ?? [] }, alongside);
     }
     if (call) await database.commit([call.act()]);
-    const result = await sendNow(names ?? [named as SendingServer], mail);
+    // What was just read need not be read again.
+    const candidates = names?.map((name) => (name === server?.identifier ? server : name));
+    const result = await sendNow(candidates ?? [named as SendingServer], mail);
     await account(mail, result, alongside);
     return result;
   }

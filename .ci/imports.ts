@@ -2,14 +2,16 @@ import { dirname, join, normalize, relative } from "node:path";
 import { Glob, Transpiler } from "bun";
 
 // Imports fall one way. Each room names the rooms below it that it may use; itself is always allowed.
-const LEAVES = ["message", "smime", "secrets", "storage", "transport", "wake"];
+const LEAVES = ["message", "smime", "secrets", "smtp", "storage", "transport", "wake"];
 const BASE = ["contracts", "domain", "errors"];
 const BELOW: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   version: [],
   domain: ["errors"],
   contracts: ["domain", "errors"],
-  ...Object.fromEntries(LEAVES.map((leaf) => [leaf, BASE])),
+  async: BASE,
+  ...Object.fromEntries(LEAVES.map((leaf) => [leaf, ["async", ...BASE]])),
+  transport: ["smtp", "async", ...BASE],
   access: [...LEAVES, ...BASE],
   mail: ["access", ...LEAVES, ...BASE],
   wire: ["mail", "access", "version", ...BASE],

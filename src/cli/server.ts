@@ -43,7 +43,7 @@ function report(result: SubmitResult, server: ServerView, recipient: string): vo
   if (result.smime?.signed === false) print(`Not signed: ${result.smime.reason}`);
   if (result.state === "delivered") {
     const reply = result.recipients[0]?.receipt;
-    const words = reply?.successful ? `: ${reply.reply.code} ${reply.reply.text}` : "";
+    const words = reply?.successful && reply.reply ? `: ${reply.reply.code} ${reply.reply.text}` : "";
     print(`Delivered to ${recipient}${result.smime?.signed ? ", signed" : ""}${words}`);
     return;
   }

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { FailureCode, Phase, Receipt } from "../domain/delivery.ts";
+import type { Checkpoint, FailureCode, Phase, Receipt } from "../domain/delivery.ts";
 import type { OpenServer } from "../domain/smtp-server.ts";
 
 /** One mail to one recipient, as finished bytes. */
@@ -22,6 +22,8 @@ export interface SendOptions {
    * 4.5.3.2.6 asks for ten minutes: to give up early makes duplicates); default: the server's `timeoutMs`.
    */
   readonly finalReplyTimeoutMs?: number | undefined;
+  /** Checks the server up to this point and sends nothing: no byte of the message leaves, no connection is kept. */
+  readonly until?: Checkpoint | undefined;
 }
 
 /** Carries finished bytes to one SMTP server; one recipient, one transaction. Safe to call in parallel. */

@@ -15,39 +15,57 @@ export const PHASES = [
 ] as const;
 export type Phase = (typeof PHASES)[number];
 
-/** Why a mail was not sent. Callers match on these; the table grows here and nowhere else. */
-export const FAILURE_CODES = [
-  "timeout",
-  "refused",
-  "unreachable",
-  "dns_not_found",
-  "closed",
-  "protocol",
-  "tls_not_offered",
-  "cert_untrusted",
-  "cert_name",
-  "cert_expired",
-  "tls_failed",
-  "auth_not_offered",
-  "auth_rejected",
-  "sender_missing",
-  "sender_rejected",
-  "recipient_rejected",
-  "content_rejected",
-  "too_large",
-  "rate_limited",
-  "sign_no_key",
-  "sign_passphrase",
-  "sign_mismatch",
-  "sign_expired",
-  "sign_usage",
-  "sign_sender",
-  "egress_denied",
-  "unsupported_here",
-  "server_unknown",
-  "cancelled",
-] as const;
-export type FailureCode = (typeof FAILURE_CODES)[number];
+/** Who has to act before the same message can arrive: whoever runs the server or the definition, or its author. */
+export type Fault = "server" | "mail";
+
+interface FailureKind {
+  readonly fault: Fault;
+  /** Whether the same message may arrive later without a change. The first digit of a reply wins (RFC 5321 4.2.1). */
+  readonly retryable: boolean;
+}
+
+/** Why a message was not sent. Callers match on the codes; the table grows here and nowhere else. */
+const FAILURES = {
+  timeout: { fault: "server", retryable: true },
+  refused: { fault: "server", retryable: true },
+  unreachable: { fault: "server", retryable: true },
+  /** An error of the runtime that has no code of its own here. */
+  network: { fault: "server", retryable: true },
+  dns_not_found: { fault: "server", retryable: false },
+  closed: { fault: "server", retryable: true },
+  protocol: { fault: "server", retryable: true },
+  tls_not_offered: { fault: "server", retryable: false },
+  tls_required: { fault: "server", retryable: false },
+  tls_unavailable: { fault: "server", retryable: true },
+  cert_untrusted: { fault: "server", retryable: false },
+  cert_name: { fault: "server", retryable: false },
+  cert_expired: { fault: "server", retryable: false },
+  tls_failed: { fault: "server", retryable: false },
+  auth_not_offered: { fault: "server", retryable: false },
+  auth_rejected: { fault: "server", retryable: false },
+  auth_required: { fault: "server", retryable: false },
+  sender_missing: { fault: "server", retryable: false },
+  sender_rejected: { fault: "server", retryable: false },
+  recipient_rejected: { fault: "mail", retryable: false },
+  content_rejected: { fault: "mail", retryable: false },
+  too_large: { fault: "mail", retryable: false },
+  rate_limited: { fault: "server", retryable: true },
+  sign_no_key: { fault: "server", retryable: false },
+  sign_passphrase: { fault: "server", retryable: false },
+  sign_mismatch: { fault: "server", retryable: false },
+  sign_expired: { fault: "server", retryable: false },
+  sign_usage: { fault: "server", retryable: false },
+  sign_sender: { fault: "server", retryable: false },
+  egress_denied: { fault: "server", retryable: false },
+  unsupported_here: { fault: "mail", retryable: false },
+  server_unknown: { fault: "server", retryable: false },
+  cancelled: { fault: "server", retryable: true },
+} as const satisfies Readonly<Record<string, FailureKind>>;
+export type FailureCode = keyof typeof FAILURES;
+export const FAILURE_CODES = Object.keys(FAILURES) as readonly FailureCode[];
+
+/** Replies that are about the session, in whatever phase they come: RFC 5321 3.8, RFC 4954 6 and RFC 3207 4. */
+const SESSION_REPLIES: readonly number[] = [421, 530];
 
 /** One whole reply of an SMTP server (RFC 5321 4.2), fit to be shown: no secrets, no control characters. */
 export interface SmtpReply {
@@ -69,24 +87,107 @@ export interface TlsPeer {
   readonly daysLeft: number | null;
 }
 
+/** One certificate of the chain that a server sent. */
+export interface ChainCertificate {
+  /** Distinguished names on one line, such as `CN=mail.example.org`. */
+  readonly subject: string;
+  readonly issuer: string;
+  readonly notAfter: Date | null;
+}
+
+/** One address of the server that was dialed. */
+export interface DialedAddress {
+  readonly address: string;
+  /** `connected`, or why not. */
+  readonly result: "connected" | FailureCode;
+  readonly ms: number;
+}
+
+/** What a conversation saw of the server; what was not reached is null or empty. */
+export interface ServerReport {
+  /** Text of the greeting, at most 500 characters. */
+  readonly greeting: string | null;
+  /** Lines of the replies to EHLO after the first one (RFC 5321 4.1.1.1), before TLS and under it. */
+  readonly extensions: { readonly clear: readonly string[]; readonly tls: readonly string[] };
+  /** SASL mechanisms listed last, in upper case. */
+  readonly mechanisms: readonly string[];
+  /** Largest message in octets (RFC 1870); null: no limit was declared. */
+  readonly sizeOctets: number | null;
+  /** The certificate chain, leaf first; null without TLS or where the runtime hides it. */
+  readonly chain: readonly ChainCertificate[] | null;
+  /** Null for a connection that was already open, or where the platform dials. */
+  readonly addresses: readonly DialedAddress[] | null;
+}
+
+export const NOTHING_SEEN: ServerReport = {
+  greeting: null,
+  extensions: { clear: [], tls: [] },
+  mechanisms: [],
+  sizeOctets: null,
+  chain: null,
+  addresses: null,
+};
+
 /**
- * `not-sent`: the server did not take the mail, so sending it again cannot duplicate it.
- * `unknown`: the end of the body was handed to the socket and no usable reply followed.
+ * How far a check goes that sends nothing: greeting and EHLO; TLS; login; MAIL; RCPT. After MAIL or RCPT comes RSET.
+ */
+export const CHECKPOINTS = ["connect", "tls", "auth", "sender", "recipient"] as const;
+export type Checkpoint = (typeof CHECKPOINTS)[number];
+
+/**
+ * `not-sent`: the server did not accept the message, so sending it again cannot duplicate it.
+ * `unknown`: the end of the message was handed to the socket and no valid reply followed.
  */
 export type Failure = {
   readonly phase: Phase;
   readonly code: FailureCode;
   readonly reply: SmtpReply | null;
+  readonly fault: Fault;
 } & (
   | { readonly outcome: "not-sent"; readonly retryable: boolean }
   | { readonly outcome: "unknown"; readonly retryable: false }
 );
 
+/** The failure of a message that the server did not accept. */
+export function notSent(phase: Phase, code: FailureCode, reply: SmtpReply | null = null): Failure {
+  const retryable = reply === null ? FAILURES[code].retryable : reply.code < 500;
+  return { phase, code, reply, fault: faultOf(phase, code, reply), outcome: "not-sent", retryable };
+}
+
+/** The failure of a message that the server may have accepted. */
+export function unknownOutcome(code: FailureCode, reply: SmtpReply | null = null): Failure {
+  return { phase: "data", code, reply, fault: FAILURES[code].fault, outcome: "unknown", retryable: false };
+}
+
+/** Before MAIL nothing of the message was seen, so it cannot be at fault. */
+function faultOf(phase: Phase, code: FailureCode, reply: SmtpReply | null): Fault {
+  const isBeforeMail = PHASES.indexOf(phase) < PHASES.indexOf("sender");
+  if (isBeforeMail || (reply !== null && SESSION_REPLIES.includes(reply.code))) return "server";
+  return FAILURES[code].fault;
+}
+
 /** Time spent in each phase that was reached, in milliseconds. */
 export type TimingMs = Readonly<Partial<Record<Phase, number>>>;
 
-/** What became of one mail to one recipient. */
-export type Receipt = { readonly timingMs: TimingMs; readonly tls: TlsPeer | null } & (
-  | { readonly successful: true; readonly reply: SmtpReply }
+/** The result of one delivery to one recipient, or of a check. */
+export type Receipt = {
+  readonly timingMs: TimingMs;
+  readonly tls: TlsPeer | null;
+  /** Waits for a reply, and one each for TCP and TLS. */
+  readonly roundTrips: number;
+  readonly seen: ServerReport;
+} & (
+  | {
+      readonly successful: true;
+      /** The reply that accepted the message; null for a check that ended before any reply was due. */
+      readonly reply: SmtpReply | null;
+      /** The checkpoint of a check that sends nothing; null for a message. */
+      readonly reached: Checkpoint | null;
+    }
   | { readonly successful: false; readonly failure: Failure }
 );
+
+/** The receipt of a message for which no server was asked. */
+export function notAttempted(failure: Failure): Receipt {
+  return { successful: false, failure, timingMs: {}, tls: null, roundTrips: 0, seen: NOTHING_SEEN };
+}

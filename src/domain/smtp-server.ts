@@ -20,7 +20,18 @@ export interface OpenServer extends Endpoint {
   readonly timeoutMs: number;
   /** Connections at a time, 1–100; default: as many as the transport allows. */
   readonly maxConnections?: number;
+  /** Default `auto`: commands go together where the server offers it. */
+  readonly pipelining?: Pipelining;
+  /** Default `auto`: the first one offered that is known, by preference. */
+  readonly authMechanism?: AuthMechanism;
 }
+
+/** `off` sends one command at a time, for servers and middleboxes that break otherwise. */
+export const PIPELINING_MODES = ["auto", "off"] as const;
+export type Pipelining = (typeof PIPELINING_MODES)[number];
+
+export const AUTH_MECHANISMS = ["auto", "plain", "login", "cram-md5"] as const;
+export type AuthMechanism = (typeof AUTH_MECHANISMS)[number];
 
 /** A definition's fields, as its owner sees them; the secrets in clear inside {@link Secret}. */
 export interface SmtpServerFields {

@@ -1,5 +1,5 @@
 import type { SendOptions, Transport } from "../contracts/transport.ts";
-import type { Failure, Receipt } from "../domain/delivery.ts";
+import { notAttempted, notSent, type Receipt } from "../domain/delivery.ts";
 import type { SendingServer } from "../domain/smtp-server.ts";
 
 /** What became of a mail for one of its recipients. */
@@ -44,10 +44,6 @@ async function sendOrCancel(
     return await transport.send(delivery, options);
   } catch (error) {
     if (!options.signal.aborted) throw error;
-    return { successful: false, failure: cancelled(), timingMs: {}, tls: null };
+    return notAttempted(notSent("connect", "cancelled"));
   }
-}
-
-function cancelled(): Failure {
-  return { phase: "connect", code: "cancelled", reply: null, outcome: "not-sent", retryable: true };
 }

@@ -1,4 +1,4 @@
-import type { Failure, FailureCode, Phase } from "../domain/delivery.ts";
+import { type Failure, notSent } from "../domain/delivery.ts";
 import type { Mailbox } from "../domain/mailbox.ts";
 import type { ComposedMessage, Message, MessageIdentity } from "../domain/message.ts";
 import type { SendingServer } from "../domain/smtp-server.ts";
@@ -48,11 +48,6 @@ export function createFinish(prepareSigner: PrepareSigner): Finish {
     const bytes = assemble(composed.headers, signed.entity);
     return { failure: null, from: from.address, bytes, smime: signed.smime };
   };
-}
-
-/** A failure for which nobody was asked. */
-export function notSent(phase: Phase, code: FailureCode): Failure {
-  return { phase, code, reply: null, outcome: "not-sent", retryable: false };
 }
 
 async function sign(

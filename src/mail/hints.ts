@@ -38,6 +38,10 @@ const RULES: readonly HintRule[] = [
     hint: "That host cannot be reached: check its name and port, the network of this machine and the firewall",
   },
   {
+    code: "network",
+    hint: "The connection failed for a reason that this runtime does not name: see the log of the server",
+  },
+  {
     code: "timeout",
     phase: "greeting",
     when: ({ port, security }) => port === IMPLICIT_TLS_PORT && security !== "implicit",
@@ -141,6 +145,12 @@ const RULES: readonly HintRule[] = [
   {
     code: "auth_rejected",
     hint: "The server refused username and password: check both; many providers want an app password",
+  },
+  { code: "auth_required", hint: "The server wants a login: set username and password" },
+  { code: "tls_required", hint: "The server accepts mail under TLS only: set tls to true" },
+  {
+    code: "tls_unavailable",
+    hint: "The server offers TLS but cannot start it at the moment: try again later",
   },
   { code: "sender_missing", hint: "Set sender: there is no address the mail could come from" },
   {

@@ -1,7 +1,8 @@
+import { notSent } from "../domain/delivery.ts";
 import type { SendingServer } from "../domain/smtp-server.ts";
 import type { Circuit } from "./circuit.ts";
 import type { Deliver, RecipientResult } from "./deliver.ts";
-import { type Finish, notSent, type SmimeResult } from "./finish.ts";
+import type { Finish, SmimeResult } from "./finish.ts";
 import { isServerDown } from "./retry.ts";
 import type { Outgoing, PassedOver, SubmitResult } from "./submit.ts";
 

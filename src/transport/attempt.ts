@@ -1,6 +1,12 @@
-import type { FailureCode, Phase, SmtpReply, TimingMs } from "../domain/delivery.ts";
+import {
+  type FailureCode,
+  notSent,
+  type Phase,
+  type SmtpReply,
+  type TimingMs,
+  unknownOutcome,
+} from "../domain/delivery.ts";
 import { DeliveryError } from "./delivery-error.ts";
-import { isRetryable } from "./socket-errors.ts";
 
 export interface Limits {
   /** Bound of each phase. */
@@ -84,10 +90,8 @@ export class Attempt implements Disposable {
     reply: SmtpReply | null = null,
     phase = this.#phase ?? "connect",
   ): DeliveryError {
-    if (this.#body === "ended") {
-      return new DeliveryError({ phase: "data", code, reply, outcome: "unknown", retryable: false });
-    }
-    return new DeliveryError({ phase, code, reply, outcome: "not-sent", retryable: isRetryable(code) });
+    if (this.#body === "ended") return new DeliveryError(unknownOutcome(code, reply));
+    return new DeliveryError(notSent(phase, code, reply));
   }
 
   /** Nothing of the mail was taken and another connection is used: as if it had just begun. */

@@ -1,5 +1,15 @@
 import type { Delivery, Transport } from "../contracts/transport.ts";
-import type { Failure, FailureCode, Phase, Receipt, SmtpReply } from "../domain/delivery.ts";
+import {
+  type Failure,
+  type FailureCode,
+  NOTHING_SEEN,
+  notAttempted,
+  notSent,
+  type Phase,
+  type Receipt,
+  type SmtpReply,
+  unknownOutcome,
+} from "../domain/delivery.ts";
 import { inspectDelivery } from "./input.ts";
 
 /** A failure that deliveries are to meet. */
@@ -34,15 +44,17 @@ export function createMemoryTransport(): MemoryTransport {
     fail(fault) {
       for (let time = 0; time < (fault.times ?? 1); time++) faults.push(fault);
     },
-    async send(delivery, { signal }): Promise<Receipt> {
+    async send(delivery, { signal, until }): Promise<Receipt> {
       inspectDelivery(delivery);
       signal.throwIfAborted();
       if (isClosed) throw new Error("The transport is closed");
       const fault = faults.shift();
-      if (fault) return { timingMs: {}, tls: null, successful: false, failure: failureOf(fault) };
+      if (fault) return notAttempted(failureOf(fault));
+      const seen = { timingMs: {}, tls: null, roundTrips: 0, seen: NOTHING_SEEN };
+      if (until !== undefined) return { ...seen, successful: true, reply: null, reached: until };
       sent.push({ ...delivery, bytes: delivery.bytes.slice() });
       const reply = { code: 250, enhanced: "2.0.0", text: "Kept" };
-      return { timingMs: {}, tls: null, successful: true, reply };
+      return { ...seen, successful: true, reply, reached: null };
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;
@@ -50,9 +62,8 @@ export function createMemoryTransport(): MemoryTransport {
   };
 }
 
-function failureOf({ phase, code, outcome, retryable = false, reply }: Fault): Failure {
-  const said = { phase, code, reply: reply ?? null };
-  return outcome === "unknown"
-    ? { ...said, outcome, retryable: false }
-    : { ...said, outcome: "not-sent", retryable };
+function failureOf({ phase, code, outcome, retryable = false, ...fault }: Fault): Failure {
+  const reply = fault.reply ?? null;
+  if (outcome === "unknown") return unknownOutcome(code, reply);
+  return { ...notSent(phase, code, reply), outcome: "not-sent", retryable };
 }

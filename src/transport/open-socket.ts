@@ -1,4 +1,5 @@
 import { type Connect, ConnectError } from "../contracts/transport.ts";
+import { notSent } from "../domain/delivery.ts";
 import type { OpenServer } from "../domain/smtp-server.ts";
 import type { Attempt } from "./attempt.ts";
 import { DeliveryError } from "./delivery-error.ts";
@@ -40,6 +41,5 @@ export async function openSocket<S>(
 
 function asDeliveryError(error: unknown, attempt: Attempt): DeliveryError {
   if (!(error instanceof ConnectError)) return attempt.failure(failureCodeOf(error) ?? "unreachable");
-  const { phase, code, retryable } = error;
-  return new DeliveryError({ phase, code, reply: null, outcome: "not-sent", retryable }, { cause: error });
+  return new DeliveryError(notSent(error.phase, error.code), { cause: error });
 }

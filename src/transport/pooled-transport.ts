@@ -1,5 +1,5 @@
 import type { SendOptions, Transport } from "../contracts/transport.ts";
-import type { Receipt } from "../domain/delivery.ts";
+import { NOTHING_SEEN, type Receipt } from "../domain/delivery.ts";
 import type { OpenServer } from "../domain/smtp-server.ts";
 import { Attempt, type Limits } from "./attempt.ts";
 import { Carrier } from "./carrier.ts";
@@ -38,8 +38,16 @@ export function createPooledTransport<S extends MailSession>(options: PooledTran
       const carrier = new Carrier(() => options.dial(delivery.server, attempt));
       try {
         const lease = await pool.lease(delivery.poolKey, attempt.signal, delivery.server.maxConnections);
+        const seen = { roundTrips: 0, seen: NOTHING_SEEN };
         const reply = await carrier.carry(lease, delivery, inspection, attempt);
-        return { timingMs: attempt.finish(), tls: carrier.tls, successful: true, reply };
+        return {
+          ...seen,
+          timingMs: attempt.finish(),
+          tls: carrier.tls,
+          successful: true,
+          reply,
+          reached: null,
+        };
       } catch (error) {
         return failedReceipt(error, attempt, carrier);
       }
@@ -53,5 +61,5 @@ function failedReceipt(error: unknown, attempt: Attempt, carrier: Carrier<MailSe
   const { failure } = error;
   // What the policy refuses tells nothing else, times included.
   const timingMs = failure.phase === "policy" ? {} : attempt.finish();
-  return { timingMs, tls: carrier.tls, successful: false, failure };
+  return { roundTrips: 0, seen: NOTHING_SEEN, timingMs, tls: carrier.tls, successful: false, failure };
 }

@@ -1,4 +1,4 @@
-import type { Failure, FailureCode, Phase, SmtpReply } from "../domain/delivery.ts";
+import { type Failure, type FailureCode, notSent, type Phase, type SmtpReply } from "../domain/delivery.ts";
 import type { RawReply } from "./reply-reader.ts";
 
 const TEXT_CHARACTERS = 500;
@@ -66,11 +66,5 @@ export function replyFailure(phase: Phase, reply: SmtpReply): Failure {
     ({ phases, codes, enhanced }) =>
       phases.includes(phase) && (codes?.includes(reply.code) ?? true) && (enhanced?.test(detail) ?? true),
   );
-  return {
-    phase,
-    code: rule?.code ?? "protocol",
-    reply,
-    outcome: "not-sent",
-    retryable: reply.code < 500,
-  };
+  return notSent(phase, rule?.code ?? "protocol", reply);
 }

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import PostalMime from "postal-mime";
 import type { Transport } from "../../src/contracts/transport.ts";
-import type { Failure } from "../../src/domain/delivery.ts";
+import { type Failure, notSent, unknownOutcome } from "../../src/domain/delivery.ts";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
+import { failed } from "../fixtures/receipts.ts";
 import type { TestAnswer } from "../fixtures/request.ts";
 import { SENDER } from "../fixtures/smime/authority.ts";
 
@@ -22,7 +23,7 @@ const mail = (instance: TestInstance) => instance.sent[0]?.bytes ?? new Uint8Arr
 function failing(failure: Failure): Transport {
   return {
     name: "failing",
-    send: async () => ({ successful: false, failure, timingMs: { dns: 0.123, connect: 1.26 }, tls: null }),
+    send: async () => ({ ...failed(failure), timingMs: { dns: 0.123, connect: 1.26 } }),
     [Symbol.asyncDispose]: async () => undefined,
   };
 }
@@ -156,13 +157,7 @@ describe("POST /smtpserver/send_test_email", () => {
 
   test("that fails is 200 and false, and tells all that is known", async () => {
     const reply = { code: 550, enhanced: "5.1.1", text: "No such user" };
-    const failure: Failure = {
-      phase: "recipient",
-      code: "recipient_rejected",
-      reply,
-      outcome: "not-sent",
-      retryable: false,
-    };
+    const failure = notSent("recipient", "recipient_rejected", reply);
     await using instance = await testInstance({ transport: failing(failure) });
     const { status, value, detail } = await send(instance, {});
     expect([status, value]).toEqual([200, false]);
@@ -185,7 +180,7 @@ describe("POST /smtpserver/send_test_email", () => {
 
   test("that a broken transport throws out of is 500, told nothing about", async () => {
     const transport: Transport = {
-      ...failing({ phase: "data", code: "closed", reply: null, outcome: "unknown", retryable: false }),
+      ...failing(unknownOutcome("closed")),
     };
     await using instance = await testInstance({
       transport: { ...transport, send: () => Promise.reject(new Error("secret reason")) },

@@ -3,6 +3,7 @@ import {
   FAILURE_CODES,
   type Failure,
   type FailureCode,
+  notSent,
   PHASES,
   type Phase,
 } from "../../src/domain/delivery.ts";
@@ -15,9 +16,7 @@ const CONTEXT: HintContext = {
   username: "u",
   reply: null,
 };
-const failure = (code: FailureCode, phase: Phase): Failure => ({
-  ...{ code, phase, reply: null, outcome: "not-sent", retryable: false },
-});
+const failure = (code: FailureCode, phase: Phase): Failure => notSent(phase, code);
 const enhanced = (text: string) => ({ reply: { code: 535, enhanced: text, text: "" } });
 
 describe("hintFor()", () => {

@@ -9,6 +9,7 @@ import {
   type RetryContext,
   retryDelayMs,
 } from "../../src/mail/retry.ts";
+import { ACCEPTED, failed } from "../fixtures/receipts.ts";
 
 const NOW = Date.UTC(2026, 5, 1, 12);
 const HOUR_MS = 3_600_000;
@@ -32,10 +33,7 @@ const BEFORE: RecipientProgress = {
 const reply = (code: number, text = ""): SmtpReply => ({ code, enhanced: null, text });
 const failure = (phase: Phase, code: FailureCode, more: Partial<Failure> = {}): Failure =>
   ({ phase, code, reply: null, outcome: "not-sent", retryable: true, ...more }) as Failure;
-const receipt = (given: Failure | null): Receipt =>
-  given === null
-    ? { timingMs: {}, tls: null, successful: true, reply: reply(250) }
-    : { timingMs: {}, tls: null, successful: false, failure: given };
+const receipt = (given: Failure | null): Receipt => (given === null ? ACCEPTED : failed(given));
 const GREYLISTED = failure("recipient", "recipient_rejected", { reply: reply(451) });
 const UNKNOWN = failure("data", "closed", { outcome: "unknown", retryable: false });
 

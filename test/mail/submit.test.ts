@@ -11,6 +11,7 @@ import { prepareSigner } from "../../src/smime/cms.ts";
 import { inspectIdentity } from "../../src/smime/identity.ts";
 import { signEntity } from "../../src/smime/sign.ts";
 import { repeatableBytes, START, type TestInstance, testInstance } from "../fixtures/instance.ts";
+import { ACCEPTED, failed, NO_SUCH_USER } from "../fixtures/receipts.ts";
 import { leaf, SENDER, sender } from "../fixtures/smime/authority.ts";
 import { privateKey } from "../fixtures/smime/keys.ts";
 import { isInstalled } from "../fixtures/smime/openssl.ts";
@@ -187,25 +188,10 @@ describe.skipIf(!isInstalled("openssl"))("submit()", () => {
   });
 
   test("reports the first recipient that was not reached, and the fate of each", async () => {
-    const refused: Receipt = {
-      successful: false,
-      failure: {
-        phase: "recipient",
-        code: "recipient_rejected",
-        reply: null,
-        outcome: "not-sent",
-        retryable: false,
-      },
-      ...{ timingMs: {}, tls: null },
-    };
-    const taken: Receipt = {
-      successful: true,
-      reply: { code: 250, enhanced: null, text: "" },
-      timingMs: {},
-      tls: null,
-    };
     await using instance = await testInstance({
-      transport: answering(({ recipient }) => (recipient.startsWith("bad") ? refused : taken)),
+      transport: answering(({ recipient }) =>
+        recipient.startsWith("bad") ? failed(NO_SUCH_USER) : ACCEPTED,
+      ),
     });
     await save(instance, {});
     const to = ["good", "bad"].map((name) => ({ name: "", address: `${name}@example.net` }));

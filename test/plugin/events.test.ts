@@ -12,6 +12,7 @@ import {
 import * as v from "valibot";
 import { actionOf, eventNameOf } from "../../src/plugin/event-names.ts";
 import { ADMIN, PEER, testInstance } from "../fixtures/instance.ts";
+import { failed, NO_SUCH_USER } from "../fixtures/receipts.ts";
 
 /** A plugin that listens, and tells `said` at GET /say/<word>. */
 const listener = (on: (ctx: PluginContext) => Record<string, EventHandler>) =>
@@ -186,10 +187,7 @@ function refusing(): Transport {
   return {
     name: "refusing",
     async send() {
-      const reply = { code: 550, enhanced: "5.1.1", text: "No such user" };
-      const failure = { phase: "recipient", code: "recipient_rejected", reply } as const;
-      const outcome = { outcome: "not-sent", retryable: false } as const;
-      return { successful: false, failure: { ...failure, ...outcome }, timingMs: {}, tls: null };
+      return failed(NO_SUCH_USER);
     },
     async [Symbol.asyncDispose]() {
       // Nothing is held.

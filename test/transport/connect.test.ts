@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { ConnectError } from "../../src/contracts/transport.ts";
-import type { Phase } from "../../src/domain/delivery.ts";
+import { NOTHING_SEEN, notSent, type Phase } from "../../src/domain/delivery.ts";
 import { type ConnectOptions, createConnect } from "../../src/transport/connect.ts";
 import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { makeTransport, never, sendTo, serverAt } from "./support.ts";
@@ -39,10 +39,9 @@ describe("createConnect()", () => {
     const connect = createConnect({ egress: "public", ports: [] });
     await using transport = makeTransport({ connect });
     expect(await sendTo(transport, serverAt(25))).toEqual({
-      timingMs: {},
-      tls: null,
+      ...{ timingMs: {}, tls: null, roundTrips: 0, seen: NOTHING_SEEN },
       successful: false,
-      failure: { phase: "policy", code: "egress_denied", reply: null, outcome: "not-sent", retryable: false },
+      failure: notSent("policy", "egress_denied"),
     });
   });
 

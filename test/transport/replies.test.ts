@@ -38,12 +38,8 @@ describe("replyFailure()", () => {
   ] as const) {
     test(`${phase} ${code} ${enhanced ?? ""} is ${expected}, ${retryable ? "temporary" : "permanent"}`, () => {
       const reply = { code, enhanced, text: "" };
-      expect(replyFailure(phase, reply)).toEqual({
-        phase,
-        code: expected,
-        reply,
-        outcome: "not-sent",
-        retryable,
+      expect(replyFailure(phase, reply)).toMatchObject({
+        ...{ phase, code: expected, reply, outcome: "not-sent", retryable },
       });
     });
   }

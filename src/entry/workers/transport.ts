@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Config } from "../../config.ts";
 import type { Delivery, Transport } from "../../contracts/transport.ts";
-import type { Receipt } from "../../domain/delivery.ts";
+import { notAttempted, notSent, type Receipt } from "../../domain/delivery.ts";
 import type { Drain } from "../../services.ts";
 import type { ConnectByNameOptions } from "../../transport/connect-by-name.ts";
 import { wholeTimeoutMs } from "../../transport/pooled-transport.ts";
@@ -133,11 +133,5 @@ function canEnd({ server }: Delivery, { endsMs }: Scope): boolean {
 }
 
 function tooLate(): Receipt {
-  const failure = { phase: "connect", code: "timeout", reply: null } as const;
-  return {
-    successful: false,
-    failure: { ...failure, outcome: "not-sent", retryable: true },
-    timingMs: {},
-    tls: null,
-  };
+  return notAttempted(notSent("connect", "timeout"));
 }

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Platform } from "../../contracts/platform.ts";
 import { auditEntry } from "../../domain/audit.ts";
-import type { Receipt } from "../../domain/delivery.ts";
+import { notAttempted, notSent, type Receipt } from "../../domain/delivery.ts";
 import type { RecipientProgress } from "../../domain/queued-mail.ts";
 import type { SendingServer } from "../../domain/smtp-server.ts";
 import { SealpostError } from "../../errors.ts";
@@ -11,7 +11,7 @@ import type { Circuit } from "../circuit.ts";
 import type { ContentSeal, MailContent } from "../content.ts";
 import type { Deliver } from "../deliver.ts";
 import type { Notify } from "../events.ts";
-import { type Finish, notSent } from "../finish.ts";
+import type { Finish } from "../finish.ts";
 import { type AfterTry, afterTry, afterUnknown, endingOf } from "../retry.ts";
 import type { LeaseTimes } from "./claims.ts";
 import type { HeldMail } from "./held-mail.ts";
@@ -63,11 +63,11 @@ export function createTries(parts: {
     | Receipt
   > {
     const server = content.server ?? (await definition(row.lane));
-    if (server === null) return refused(notSent("policy", "server_unknown"));
+    if (server === null) return notAttempted(notSent("policy", "server_unknown"));
     const { source, bytes, finishedFor } = content;
     if (source === null || server.identifier === finishedFor) return { server, from: row.sender, bytes };
     const finished = await finish(server, source.message, (from) => ({ ...source.identity, from }));
-    return finished.failure ? refused(finished.failure) : { server, ...finished };
+    return finished.failure ? notAttempted(finished.failure) : { server, ...finished };
   }
 
   async function send(mail: HeldMail, recipient: string, content: MailContent, options: TryOptions) {
@@ -244,10 +244,6 @@ function remember<T>(load: (name: string) => Promise<T>): (name: string) => Prom
 
 function said({ row }: HeldMail, { address }: RecipientProgress, date: Date) {
   return { recipient: address, identifier: row.lane || row.identifier, date };
-}
-
-function refused(failure: ReturnType<typeof notSent>): Receipt {
-  return { successful: false, failure, timingMs: {}, tls: null };
 }
 
 /** An ending without a try. */

@@ -1,17 +1,13 @@
 import { expect, test } from "bun:test";
 import { setTimeout } from "node:timers/promises";
 import type { Transport } from "../../../src/contracts/transport.ts";
-import type { Receipt } from "../../../src/domain/delivery.ts";
 import { type TestInstance, testInstance } from "../../fixtures/instance.ts";
+import { ACCEPTED } from "../../fixtures/receipts.ts";
 
 const RECIPIENTS = 19;
 const AT_ONCE = 2;
 /** Long against the opening of a mail, which is under way when the first ones are sent. */
 const MAIL_MS = 10;
-const SENT: Receipt = {
-  ...{ successful: true, reply: { code: 250, enhanced: "2.0.0", text: "Ok" } },
-  ...{ timingMs: {}, tls: null },
-};
 
 /** A transport that takes its time, and keeps the hosts in the order in which they had a mail. */
 function slowTransport() {
@@ -25,7 +21,7 @@ function slowTransport() {
       busy.most = Math.max(busy.most, ++busy.now);
       await setTimeout(MAIL_MS);
       busy.now--;
-      return SENT;
+      return ACCEPTED;
     },
     [Symbol.asyncDispose]: async () => undefined,
   };

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { notSent } from "../../../src/domain/delivery.ts";
+import { failed } from "../../fixtures/receipts.ts";
 import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import {
   DOWN,
@@ -129,16 +131,7 @@ describe("drain()", () => {
       around: (delivery, send) =>
         delivery.recipient === OTHER.address || instance.clock.now.getTime() > startMs
           ? send()
-          : Promise.resolve({
-              ...{ successful: false, timingMs: {}, tls: null },
-              failure: {
-                phase: "recipient",
-                code: "rate_limited",
-                reply: null,
-                outcome: "not-sent",
-                retryable: true,
-              },
-            } as const),
+          : Promise.resolve(failed(notSent("recipient", "rate_limited"))),
     });
     const startMs = instance.clock.now.getTime();
     await instance.save();

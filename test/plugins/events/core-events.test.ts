@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Transport } from "sealpost";
+import { notSent } from "../../../src/domain/delivery.ts";
 import { auditRows, deliveredMails, drain } from "../../fixtures/delivered.ts";
+import { ACCEPTED, failed } from "../../fixtures/receipts.ts";
 import { leaf, SENDER } from "../../fixtures/smime/authority.ts";
 import { privateKey } from "../../fixtures/smime/keys.ts";
 import { isInstalled } from "../../fixtures/smime/openssl.ts";
@@ -43,18 +45,7 @@ describe("what Sealpost itself tells", () => {
       name: "one is down",
       async send({ server }) {
         hosts.push(server.host);
-        const well = { timingMs: {}, tls: null };
-        if (server.host === "up.example.org") {
-          return { successful: true, reply: { code: 250, enhanced: null, text: "ok" }, ...well };
-        }
-        const said = {
-          phase: "connect",
-          code: "refused",
-          outcome: "not-sent",
-          retryable: true,
-          reply: null,
-        } as const;
-        return { successful: false, failure: said, ...well };
+        return server.host === "up.example.org" ? ACCEPTED : failed(notSent("connect", "refused"));
       },
       [Symbol.asyncDispose]: async () => undefined,
     };

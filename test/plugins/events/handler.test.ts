@@ -3,6 +3,7 @@ import type { Transport } from "sealpost";
 import { events } from "sealpost/plugins/events";
 import { auditRows, deliveredMails, drain } from "../../fixtures/delivered.ts";
 import { type TestInstance, testInstance } from "../../fixtures/instance.ts";
+import { failed, NO_SUCH_USER } from "../../fixtures/receipts.ts";
 import { ANN, addUser, bind, eventsInstance } from "./fixtures/bindings.ts";
 
 const FIXED = { "option.To": "email", "option.To email": "ops@example.org" };
@@ -287,17 +288,7 @@ async function refusingTransport() {
     name: "refusing",
     async send({ recipient }) {
       recipients.push(recipient);
-      const reply = { code: 550, enhanced: "5.1.1", text: "No such user" };
-      const failure = {
-        ...({
-          phase: "recipient",
-          code: "recipient_rejected",
-          outcome: "not-sent",
-          retryable: false,
-        } as const),
-        reply,
-      };
-      return { successful: false, failure, timingMs: {}, tls: null };
+      return failed(NO_SUCH_USER);
     },
     [Symbol.asyncDispose]: async () => undefined,
   };

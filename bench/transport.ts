@@ -1,7 +1,7 @@
 import nodemailer from "nodemailer";
 import { Secret } from "../src/domain/secret.ts";
 import { createConnect } from "../src/transport/connect.ts";
-import { createSmtpTransport } from "../src/transport/smtp.ts";
+import { createSmtpTransport } from "../src/transport/smtp/index.ts";
 import { type SmtpSink, startSmtpSink } from "../test/fixtures/smtp/sink.ts";
 import { type BenchResult, median, print } from "./result.ts";
 

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { Checkpoint, FailureCode, Phase, Receipt } from "../domain/delivery.ts";
+import type { Checkpoint, DialedAddress, FailureCode, Phase, Receipt } from "../domain/delivery.ts";
 import type { OpenServer } from "../domain/smtp-server.ts";
 
 /** One mail to one recipient, as finished bytes. */
@@ -40,10 +40,19 @@ export interface Transport extends AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+export interface ConnectOptions {
+  readonly signal: AbortSignal;
+  readonly onPhase?: (phase: Phase) => void;
+  /** Addresses that are not dialed, because they did not serve this delivery. */
+  readonly skip?: ReadonlySet<string>;
+  /** Called for each address dialed, as far as the platform shows them; `left` counts those that could come next. */
+  readonly onDialed?: (dialed: DialedAddress, left: number) => void;
+}
+
 /** Opens one socket by name; the runtime's entry decides how. TLS, if asked for, is established when it resolves. */
 export type Connect<S = Socket> = (
   target: { readonly host: string; readonly port: number; readonly tls: boolean },
-  options: { readonly signal: AbortSignal; readonly onPhase?: (phase: Phase) => void },
+  options: ConnectOptions,
 ) => Promise<S>;
 
 /** Thrown by a {@link Connect} that could not give a socket. */

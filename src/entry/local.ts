@@ -12,7 +12,7 @@ import { openDatabase } from "../storage/libsql.ts";
 import { migrate } from "../storage/migrate.ts";
 import { MIGRATIONS } from "../storage/migrations/index.ts";
 import { createConnect } from "../transport/connect.ts";
-import { createSmtpTransport } from "../transport/smtp.ts";
+import { createSmtpTransport } from "../transport/smtp/index.ts";
 import { createBullmqWake } from "../wake/bullmq.ts";
 import { createPollWake } from "../wake/poll.ts";
 import { readAuthorities } from "./authorities.ts";

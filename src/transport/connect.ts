@@ -2,8 +2,10 @@ import { lookup as dnsLookup } from "node:dns/promises";
 import net, { type Socket } from "node:net";
 import tls from "node:tls";
 import { type Connect, ConnectError } from "../contracts/transport.ts";
+import { BoundedCache } from "../domain/bounded-cache.ts";
 import type { FailureCode, Phase } from "../domain/delivery.ts";
 import { type EgressMode, isEgressAllowed } from "./egress.ts";
+import { interleaveFamilies, raceAddresses } from "./race-addresses.ts";
 import { settle } from "./settle.ts";
 import { failureCodeOf, isRetryable, tlsFailure } from "./socket-errors.ts";
 import { tlsOptionsFor } from "./tls.ts";
@@ -20,29 +22,43 @@ export interface ConnectOptions {
   readonly lookup?: Lookup;
 }
 
-/** Time for one address while others are left, so that a silent one does not eat the whole step. */
-const ADDRESS_ATTEMPT_MS = 3000;
+/** How long an address that failed comes last. */
+const FAILED_MS = 600_000;
+const MAX_ADDRESSES = 1_000;
 
 /**
- * Makes the {@link Connect} of runtimes with `node:net`. The name is resolved once, every address is checked
- * against the egress policy, and the checked ones are dialled in order.
+ * Creates the {@link Connect} of runtimes with `node:net`. The name is resolved once, every address is checked against
+ * the egress policy, and the checked ones are dialed by RFC 8305: families mixed, the address that connected last first,
+ * those that failed lately last, the next one after 250 ms.
  */
 export function createConnect(options: ConnectOptions): Connect {
   const lookup = options.lookup ?? ((host) => dnsLookup(host, { all: true, verbatim: true }));
   const tlsOptions = tlsOptionsFor(options.ca ?? []);
-  return async ({ host, port, tls: isTls }, { signal, onPhase }) => {
+  const history = new AddressHistory();
+  return async ({ host, port, tls: isTls }, { signal, onPhase, onDialed, skip = new Set() }) => {
     if (options.ports.length > 0 && !options.ports.includes(port)) throw denied();
     onPhase?.("dns");
     const addresses = await resolve(host, lookup);
     signal.throwIfAborted();
     if (!addresses.every((address) => isEgressAllowed(address, options.egress))) throw denied();
     onPhase?.("connect");
-    const socket = await dialFirst(addresses, port, signal);
+    for (const address of skip) history.failed(address, port);
+    const usable = history.order(interleaveFamilies(addresses), port).filter((address) => !skip.has(address));
+    const socket = await raceAddresses(usable, {
+      signal,
+      dial: (address, limit) => dial(address, port, limit),
+      discard: (late) => late.destroy(),
+      onDialed(dialed) {
+        if (dialed.result === "connected") history.connected(dialed.address, port);
+        else history.failed(dialed.address, port);
+        onDialed?.(dialed, usable.length - 1);
+      },
+    });
     return isTls ? secure(socket, tlsOptions(host, net.isIP(host) !== 0), signal) : socket;
   };
 }
 
-/** One error for whatever the policy refuses: it does not tell what is there. */
+/** One error for every denied target, so that it reveals nothing about the target. */
 function denied(): ConnectError {
   return new ConnectError("policy", "egress_denied", false);
 }
@@ -55,26 +71,19 @@ async function resolve(host: string, lookup: Lookup): Promise<readonly string[]>
   if (net.isIP(host) !== 0) return [host];
   try {
     const addresses = (await lookup(host)).map(({ address }) => address);
-    if (addresses.length > 0) return addresses;
+    if (addresses.length > 0) return [...new Set(addresses)];
   } catch (error) {
-    throw failed("dns", failureCodeOf(error) ?? "unreachable", error);
+    throw failed("dns", failureCodeOf(error) ?? "network", error);
   }
   throw failed("dns", "dns_not_found", undefined);
 }
 
-async function dialFirst(addresses: readonly string[], port: number, signal: AbortSignal): Promise<Socket> {
-  for (const address of addresses.slice(0, -1)) {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(ADDRESS_ATTEMPT_MS)]);
-    const socket = await dial(address, port, limit).catch(() => null);
-    if (socket !== null) return socket;
-    signal.throwIfAborted();
-  }
-  return dial(addresses.at(-1) ?? "", port, signal);
-}
-
 function dial(address: string, port: number, signal: AbortSignal): Promise<Socket> {
-  return settle(net.connect({ host: address, port }), "connect", signal, (error) =>
-    failed("connect", failureCodeOf(error) ?? "unreachable", error),
+  const socket = net.connect({ host: address, port });
+  // A command waits for nothing that could be sent along with it (RFC 2920 3.1).
+  socket.setNoDelay(true);
+  return settle(socket, "connect", signal, (error) =>
+    failed("connect", failureCodeOf(error) ?? "network", error),
   );
 }
 
@@ -84,4 +93,31 @@ function secure(plain: Socket, options: tls.ConnectionOptions, signal: AbortSign
     const { phase, code } = tlsFailure(error, "connect");
     return failed(phase, code, error);
   });
+}
+
+/** Which addresses connected and which failed lately. */
+class AddressHistory {
+  /** When an address failed, on the clock of `performance.now()`; 0: it connected last. */
+  readonly #failedMs = new BoundedCache<number>(MAX_ADDRESSES);
+
+  connected(address: string, port: number): void {
+    this.#failedMs.set(`${address} ${port}`, 0);
+  }
+
+  failed(address: string, port: number): void {
+    this.#failedMs.set(`${address} ${port}`, performance.now());
+  }
+
+  /** Those that connected last, then the unknown ones, then those that failed within ten minutes. */
+  order(addresses: readonly string[], port: number): string[] {
+    const ranks = new Map(addresses.map((address) => [address, this.#rank(address, port)]));
+    return addresses.toSorted((left, right) => (ranks.get(left) ?? 0) - (ranks.get(right) ?? 0));
+  }
+
+  #rank(address: string, port: number): number {
+    const failedMs = this.#failedMs.get(`${address} ${port}`);
+    if (failedMs === undefined) return 0;
+    if (failedMs === 0) return -1;
+    return performance.now() - failedMs < FAILED_MS ? 1 : 0;
+  }
 }

@@ -1,7 +1,9 @@
 import type { Socket } from "node:net";
 import tls from "node:tls";
-import type { TlsPeer } from "../domain/delivery.ts";
+import type { ChainCertificate, TlsPeer } from "../domain/delivery.ts";
 
+/** More certificates than any honest server sends. */
+const MAX_CHAIN = 10;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** Makes the TLS options for a host: its certificate is verified against the host as it was named. */
@@ -24,15 +26,48 @@ export function tlsOptionsFor(
   });
 }
 
-/** Reads what the runtime shows of the peer; a field it hides is null. */
-export function readTlsPeer(socket: Socket, now: Date): TlsPeer {
-  const certificate = attempt(() => (socket as tls.TLSSocket).getPeerCertificate());
+/** Reads what the runtime shows of the peer and its chain; a field that it hides is null. */
+export function readTls(
+  socket: Socket,
+  now: Date,
+): { readonly peer: TlsPeer; readonly chain: readonly ChainCertificate[] | null } {
+  const certificate = attempt(() => (socket as tls.TLSSocket).getPeerCertificate(true));
+  const isShown = certificate !== null && certificate.raw !== undefined;
   const expiresMs = Date.parse(certificate?.valid_to ?? "");
   return {
-    protocol: attempt(() => (socket as tls.TLSSocket).getProtocol()),
-    peer: certificate === null ? null : peerName(certificate),
-    daysLeft: Number.isNaN(expiresMs) ? null : Math.floor((expiresMs - now.getTime()) / DAY_MS),
+    peer: {
+      protocol: attempt(() => (socket as tls.TLSSocket).getProtocol()),
+      peer: isShown ? peerName(certificate) : null,
+      daysLeft: Number.isNaN(expiresMs) ? null : Math.floor((expiresMs - now.getTime()) / DAY_MS),
+    },
+    chain: isShown ? chainOf(certificate) : null,
   };
+}
+
+/** Leaf first; a root is its own issuer, which ends the chain. */
+function chainOf(leaf: tls.DetailedPeerCertificate): ChainCertificate[] {
+  const chain: ChainCertificate[] = [];
+  const known = new Set<string>();
+  let current: tls.DetailedPeerCertificate | undefined = leaf;
+  while (current?.raw && chain.length < MAX_CHAIN && !known.has(current.fingerprint256)) {
+    known.add(current.fingerprint256);
+    const expiresMs = Date.parse(current.valid_to);
+    chain.push({
+      subject: distinguishedName(current.subject),
+      issuer: distinguishedName(current.issuer),
+      notAfter: Number.isNaN(expiresMs) ? null : new Date(expiresMs),
+    });
+    current = current.issuerCertificate;
+  }
+  return chain;
+}
+
+/** RFC 4514 style, the most specific part first. */
+function distinguishedName(name: tls.Certificate | undefined): string {
+  const parts = Object.entries(name ?? {}).flatMap(([type, value]) =>
+    (Array.isArray(value) ? value : [value]).map((text) => `${type}=${String(text)}`),
+  );
+  return parts.toReversed().join(", ");
 }
 
 function peerName(certificate: tls.PeerCertificate): string | null {

@@ -1,11 +1,11 @@
 import type { WorkerMailer } from "worker-mailer";
 import type { Phase, SmtpReply, TlsPeer } from "../domain/delivery.ts";
 import type { OpenServer } from "../domain/smtp-server.ts";
+import { stuffDots } from "../smtp/dot-stuffing.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { DeliveryError } from "./delivery-error.ts";
 import type { Step } from "./dialogue.ts";
-import { stuffDots } from "./dot-stuffing.ts";
 import { type MailSession, QUIT_MS, type Transaction } from "./mail-session.ts";
 import { Monitor } from "./monitor.ts";
 import type { NativeSocket } from "./native-socket.ts";

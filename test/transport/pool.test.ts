@@ -54,7 +54,7 @@ test("a null key keeps no connection, and takes leave with QUIT", async () => {
 
 test("a connection is closed after its last mail", async () => {
   await using server = await startSmtpServer();
-  await using transport = makeTransport({ pool: { mailsPerConnection: 2 } });
+  await using transport = makeTransport({ pool: { messagesPerConnection: 2 } });
   for (let mail = 0; mail < 5; mail++) await sendTo(transport, serverAt(server.port));
   expect(server.connections).toHaveLength(3);
 });

@@ -4,7 +4,7 @@ import type { Receipt } from "../../src/domain/delivery.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import type { OpenServer } from "../../src/domain/smtp-server.ts";
 import { createConnect } from "../../src/transport/connect.ts";
-import { createSmtpTransport, type SmtpTransportOptions } from "../../src/transport/smtp.ts";
+import { createSmtpTransport, type SmtpTransportOptions } from "../../src/transport/smtp/index.ts";
 
 /** An hour ahead, so that a certificate of thirty days made during the tests has 29 whole ones left. */
 export const NOW = new Date(Date.now() + 3_600_000);

@@ -8,6 +8,11 @@ export const TRANSPORT: WorkerTransport = {
   make: ({ ehloName, egress, ports }) =>
     scopeTransport("worker-mailer", (bounds) => {
       const connect = createNativeConnect(nativeConnect(), { egress, ports });
-      return createWorkerMailerTransport({ connect, ehloName, ...bounds });
+      const { pool, totalTimeoutMs, endsMs } = bounds;
+      const { connections = 1, maxConnections = connections } = pool;
+      return createWorkerMailerTransport({
+        ...{ connect, ehloName, endsMs, wholeTimeoutMs: totalTimeoutMs },
+        pool: { connections, mostConnections: maxConnections },
+      });
     }),
 };

@@ -4,8 +4,8 @@ import type { Delivery, Transport } from "../../contracts/transport.ts";
 import { notAttempted, notSent, type Receipt } from "../../domain/delivery.ts";
 import type { Drain } from "../../services.ts";
 import type { ConnectByNameOptions } from "../../transport/connect-by-name.ts";
-import { wholeTimeoutMs } from "../../transport/pooled-transport.ts";
-import { createSmtpTransport, type SmtpTransportOptions } from "../../transport/smtp.ts";
+import { createSmtpTransport, type SmtpTransportOptions } from "../../transport/smtp/index.ts";
+import { totalTimeoutMs } from "../../transport/smtp/pooled-transport.ts";
 
 /** A whole mail has to end within this. */
 const MAIL_MS = 20_000;
@@ -55,11 +55,11 @@ export interface WorkerTransport {
 }
 
 /** What a transport of one event has to keep to. */
-export type EventBounds = Required<Pick<SmtpTransportOptions, "pool" | "wholeTimeoutMs" | "endsMs">>;
+export type EventBounds = Required<Pick<SmtpTransportOptions, "pool" | "totalTimeoutMs" | "endsMs">>;
 
 const BOUNDS: Omit<EventBounds, "endsMs"> = {
-  pool: { connections: CONNECTIONS, mostConnections: CONNECTIONS },
-  wholeTimeoutMs: MAIL_MS,
+  pool: { connections: CONNECTIONS, maxConnections: CONNECTIONS },
+  totalTimeoutMs: MAIL_MS,
 };
 
 /** Makes the SMTP transport of Workers. */
@@ -129,7 +129,7 @@ function timeFor({ endsMs }: Pick<Scope, "endsMs">): Parameters<Drain>[0] {
 }
 
 function canEnd({ server }: Delivery, { endsMs }: Scope): boolean {
-  return performance.now() + wholeTimeoutMs(server, MAIL_MS) <= endsMs;
+  return performance.now() + totalTimeoutMs(server, MAIL_MS) <= endsMs;
 }
 
 function tooLate(): Receipt {

@@ -1,0 +1,45 @@
+import { type Failure, notSent } from "../domain/delivery.ts";
+import type { Loss, Port, Received, Task } from "./session.ts";
+
+/** MAIL and, where a recipient is given, RCPT: asks whether the server accepts both and sends nothing. */
+export class AddressCheck implements Task {
+  readonly #port: Port;
+  readonly #from: string;
+  /** Null: the check ends at MAIL. */
+  readonly #recipient: string | null;
+
+  constructor(port: Port, from: string, recipient: string | null) {
+    this.#port = port;
+    this.#from = from;
+    this.#recipient = recipient;
+  }
+
+  start(): void {
+    const needsUtf8 = !/^[\x20-\x7e]*$/.test(this.#from + (this.#recipient ?? ""));
+    if (needsUtf8 && !this.#port.session.extensions.keywords.has("SMTPUTF8")) {
+      this.#port.conclude({ successful: false, failure: notSent("sender", "unsupported_here") }, "quit");
+      return;
+    }
+    // No SIZE: there is no message.
+    this.#port.send("mail", `MAIL FROM:<${this.#from}>${needsUtf8 ? " SMTPUTF8" : ""}`);
+  }
+
+  onReply({ step, verdict, reply }: Received): void {
+    if (verdict === "rejected") {
+      const phase = step === "mail" ? "sender" : "recipient";
+      const afterwards = reply.code === 421 ? "hang-up" : "quit";
+      this.#port.conclude({ successful: false, failure: this.#port.rejection(phase, reply) }, afterwards);
+      return;
+    }
+    this.#port.session.isReset = false;
+    if (step === "mail" && this.#recipient !== null) {
+      this.#port.send("rcpt", `RCPT TO:<${this.#recipient}>`);
+      return;
+    }
+    this.#port.conclude({ successful: true, reply }, "quit");
+  }
+
+  onLost({ code, phase, reply }: Loss): Failure {
+    return notSent(phase, code, reply);
+  }
+}

@@ -1,0 +1,302 @@
+import type { Checkpoint, Failure, FailureCode, Phase, SmtpReply } from "../domain/delivery.ts";
+import { notSent, unknownOutcome } from "../domain/delivery.ts";
+import { AddressCheck } from "./check.ts";
+import { rejection } from "./failures.ts";
+import { Opening, type OpeningOptions } from "./opening.ts";
+import { presentReply, type RawReply, ReplyReader } from "./replies.ts";
+import {
+  type Afterwards,
+  createSession,
+  type Port,
+  type Result,
+  type Session,
+  type Task,
+} from "./session.ts";
+import { judge, phaseOf, type Step } from "./steps.ts";
+import { type MessageTransfer, Transaction, type TransactionOptions } from "./transaction.ts";
+
+export interface ConversationOptions extends OpeningOptions {
+  /** Takes credentials out of texts of the server before anything keeps them. */
+  readonly redact: (text: string) => string;
+}
+
+/**
+ * What the conversation waits for: a reply that belongs to a phase; the TLS handshake, then {@link Conversation.secured};
+ * the socket to take what was written, then {@link Conversation.drained}; nothing, because the work has its result.
+ */
+export type Wait =
+  | { readonly for: "reply"; readonly phase: Phase }
+  | { readonly for: "tls" }
+  | { readonly for: "drain" }
+  | { readonly for: "nothing" };
+
+/** What follows from an input: bytes to hand to the socket now, all of them, and what to wait for. */
+export interface Turn {
+  readonly write: readonly Uint8Array[];
+  readonly wait: Wait;
+}
+
+interface Staged {
+  readonly step: Step | null;
+  readonly bytes: Uint8Array;
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * The client's side of one SMTP connection (RFC 5321), without socket, timer or clock: given the server's bytes, it says
+ * what to write, what to wait for, and what has become of the message. `not-sent` is said only while no byte of the end
+ * of the message was returned in a {@link Turn}; from then on the result is the server's reply, or `unknown`.
+ *
+ * @example
+ * ```ts
+ * const conversation = new Conversation({ ehloName: "client.example.org", security: "none", login: null, … });
+ * let turn = conversation.open();
+ * // for each chunk of the server: turn = conversation.receive(chunk); socket.write(…turn.write)
+ * // until turn.wait.for === "nothing": conversation.result
+ * ```
+ */
+export class Conversation {
+  readonly #options: ConversationOptions;
+  readonly #session: Session;
+  readonly #port: Port;
+  #reader = new ReplyReader();
+  #task: Task | null = null;
+  #result: Result | null = null;
+  /** Steps that were written and not answered, in order (RFC 2920 3.1). */
+  #awaited: Step[] = [];
+  /** What the current turn writes. A reply that arrives before it was written cannot belong to it. */
+  #staged: Staged[] = [];
+  #phase: Phase = "greeting";
+  #isEndWritten = false;
+  #isMessageStarted = false;
+  #isHandshaking = false;
+  #isDraining = false;
+  #afterwards: Afterwards = "reuse";
+
+  /** Waits for a reply so far; the greeting counts as one. */
+  roundTrips = 0;
+
+  /** @param options with security `implicit`, TLS is already established. */
+  constructor(options: ConversationOptions) {
+    this.#options = options;
+    this.#session = createSession(options.security === "implicit");
+    this.#port = {
+      session: this.#session,
+      send: (step, line) => this.#stage(step, encoder.encode(`${line}\r\n`)),
+      write: (step, bytes) => this.#stage(step, bytes),
+      startTls: () => {
+        this.#isHandshaking = true;
+      },
+      rejection: (phase, reply) => this.#rejection(phase, reply),
+      conclude: (result, afterwards) => {
+        this.#result = result;
+        this.#afterwards = afterwards;
+      },
+    };
+  }
+
+  get session(): Readonly<Session> {
+    return this.#session;
+  }
+
+  /** Null while the work is under way. */
+  get result(): Result | null {
+    return this.#result;
+  }
+
+  /** Whether a transaction may start: the last piece of work left the connection in order, and nothing arrived since. */
+  get isReady(): boolean {
+    return this.#result !== null && this.#afterwards === "reuse" && this.#task !== null;
+  }
+
+  /** Whether the connection is to be closed without QUIT, which the server would not heed. */
+  get mustHangUp(): boolean {
+    return this.#afterwards === "hang-up";
+  }
+
+  /** Whether bytes of the message were returned: stopping now would leave the server with half a message. */
+  get isMessageStarted(): boolean {
+    return this.#isMessageStarted;
+  }
+
+  /** Whether the end of the message was returned: without a valid reply the outcome is unknown. */
+  get isEndWritten(): boolean {
+    return this.#isEndWritten;
+  }
+
+  /** The phase of the reply that is due, or the last one. */
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** Waits for the greeting and goes up to the login, or to a checkpoint before it. */
+  open(until?: Checkpoint): Turn {
+    this.#awaited = ["greeting"];
+    this.roundTrips++;
+    return this.#begin(new Opening(this.#port, this.#options, until));
+  }
+
+  /** Sends one message. @throws {TypeError} unless {@link isReady}. */
+  transact(message: MessageTransfer, options: TransactionOptions): Turn {
+    this.#assertReady();
+    return this.#begin(new Transaction(this.#port, message, options));
+  }
+
+  /** Asks for MAIL and, with a recipient, RCPT. @throws {TypeError} unless {@link isReady}. */
+  checkAddresses(from: string, recipient: string | null): Turn {
+    this.#assertReady();
+    return this.#begin(new AddressCheck(this.#port, from, recipient));
+  }
+
+  receive(chunk: Uint8Array): Turn {
+    if (this.#afterwards === "hang-up") return this.#turn();
+    const wasConcluded = this.#result !== null;
+    const { replies, isSmtp } = this.#reader.push(chunk);
+    for (const raw of replies) this.#onReply(raw, wasConcluded);
+    // A reply that starts before its command was written is as wrong as a whole one.
+    const isEarly = this.#reader.isPartial && this.#awaited.length === 0;
+    if (!isSmtp || isEarly) {
+      if (this.#result === null) this.#onUnexpected(null);
+      else this.#onSurplus(null, wasConcluded);
+    }
+    return this.#turn();
+  }
+
+  /** The TLS handshake has ended well. */
+  secured(): Turn {
+    this.#isHandshaking = false;
+    this.#reader = new ReplyReader();
+    this.#task?.onSecured?.();
+    return this.#turn();
+  }
+
+  /** The socket has taken what was written. */
+  drained(): Turn {
+    this.#isDraining = false;
+    if (this.#result === null) this.#task?.onDrained?.();
+    return this.#turn();
+  }
+
+  /** The connection is lost, the time is over, or the handshake failed; a piece of work under way gets its result. */
+  lost(code: FailureCode, phase: Phase = this.#phase): void {
+    this.#end({ code, phase, reply: null });
+  }
+
+  /** Ends the connection politely (RFC 5321 4.1.1.10). */
+  quit(): Turn {
+    const { isReset, learned } = this.#session;
+    // Whether the server resets decides whether the next rejected BDAT may leave a connection open.
+    if (learned.acceptsBdat && !learned.acceptsReset && !isReset) this.#port.send("rset", "RSET");
+    this.#port.send("quit", "QUIT");
+    this.#task = null;
+    return this.#turn();
+  }
+
+  #assertReady(): void {
+    if (!this.isReady) throw new TypeError("The conversation is not ready for a transaction");
+  }
+
+  #begin(task: Task): Turn {
+    this.#task = task;
+    this.#result = null;
+    this.#isEndWritten = false;
+    this.#isMessageStarted = false;
+    this.#phase = task instanceof Opening ? "greeting" : "sender";
+    task.start();
+    return this.#turn();
+  }
+
+  #stage(step: Step | null, bytes: Uint8Array): void {
+    this.#staged.push({ step, bytes });
+  }
+
+  #onReply(raw: RawReply, wasConcluded: boolean): void {
+    const reply = presentReply(raw, this.#options.redact);
+    if (this.#task === null) this.#onLeaving(reply);
+    else if (this.#result !== null) this.#onSurplus(reply, wasConcluded);
+    else {
+      const step = this.#awaited.shift();
+      if (step === undefined) this.#onEarly(reply);
+      else this.#onDue(step, raw, reply);
+    }
+  }
+
+  #onDue(step: Step, raw: RawReply, reply: SmtpReply): void {
+    this.#phase = phaseOf(step);
+    const verdict = judge(step, raw.code);
+    const isLast = this.#awaited.length === 0;
+    if (verdict === "unexpected") this.#onUnexpected(reply);
+    else this.#task?.onReply({ step, verdict, reply, raw, isLast });
+  }
+
+  /** A reply to RSET that was sent along with QUIT. */
+  #onLeaving(reply: SmtpReply): void {
+    if (this.#awaited.shift() === "rset" && reply.code === 250) this.#session.learned.acceptsReset = true;
+  }
+
+  /** Some servers reject a message while it is still being written. */
+  #onEarly(reply: SmtpReply): void {
+    const isAboutMessage = this.#isMessageStarted || this.#staged.some(({ step }) => isOfMessage(step));
+    if (reply.code >= 400 && isAboutMessage && this.#task?.onEarlyRejection)
+      this.#task.onEarlyRejection(reply);
+    else this.#onUnexpected(reply);
+  }
+
+  /** More replies than commands: the connection is out of step, and what was just answered may be too. */
+  #onSurplus(reply: SmtpReply | null, wasConcluded: boolean): void {
+    this.#afterwards = "hang-up";
+    if (wasConcluded || this.#result === null) return;
+    const isContradiction =
+      reply !== null && this.#result.successful !== (reply.code >= 200 && reply.code < 300);
+    if (this.#isEndWritten && isContradiction) {
+      this.#result = { successful: false, failure: unknownOutcome("protocol", reply) };
+    } else if (!this.#isEndWritten && this.#result.successful) {
+      this.#result = { successful: false, failure: notSent(this.#phase, "protocol", reply) };
+    }
+  }
+
+  #onUnexpected(reply: SmtpReply | null): void {
+    this.#end({ code: "protocol", phase: this.#phase, reply });
+  }
+
+  #end(loss: { readonly code: FailureCode; readonly phase: Phase; readonly reply: SmtpReply | null }): void {
+    this.#afterwards = "hang-up";
+    if (this.#result !== null || this.#task === null) return;
+    const failure = this.#task.onLost({ ...loss, isEndWritten: this.#isEndWritten });
+    this.#result = { successful: false, failure };
+  }
+
+  #rejection(phase: Phase, reply: SmtpReply): Failure {
+    return rejection(phase, reply, { isTls: this.#session.isTls, hasLogin: this.#options.login !== null });
+  }
+
+  /** Hands out what is staged: from here on the server may have it. */
+  #turn(): Turn {
+    const staged = this.#afterwards === "hang-up" ? [] : this.#staged;
+    this.#staged = [];
+    const wasIdle = this.#awaited.length === 0;
+    for (const { step } of staged) {
+      this.#isMessageStarted ||= isOfMessage(step);
+      this.#isEndWritten ||= step !== null && isOfMessage(step);
+      if (step === null) this.#isDraining = true;
+      else this.#awaited.push(step);
+    }
+    if (wasIdle && this.#awaited.length > 0) this.roundTrips++;
+    const [next] = this.#awaited;
+    if (next !== undefined) this.#phase = phaseOf(next);
+    return { write: staged.map(({ bytes }) => bytes), wait: this.#wait() };
+  }
+
+  #wait(): Wait {
+    if (this.#task !== null && this.#result !== null) return { for: "nothing" };
+    if (this.#isHandshaking) return { for: "tls" };
+    if (this.#isDraining) return { for: "drain" };
+    return { for: "reply", phase: this.#phase };
+  }
+}
+
+/** Whether what is written for a step is bytes of a message; null: bytes that others follow. */
+function isOfMessage(step: Step | null): boolean {
+  return step === null || step === "message" || step === "bdat";
+}

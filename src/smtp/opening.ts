@@ -1,0 +1,130 @@
+import { type Checkpoint, type Failure, notSent } from "../domain/delivery.ts";
+import type { AuthMechanism, Security } from "../domain/smtp-server.ts";
+import { NO_EXTENSIONS, parseExtensions } from "./extensions.ts";
+import { type Credentials, type Mechanism, mechanismsFor, rejectsMechanism, SaslExchange } from "./sasl.ts";
+import type { Loss, Port, Received, Task } from "./session.ts";
+
+export interface OpeningOptions {
+  readonly ehloName: string;
+  readonly security: Security;
+  /** Null: no AUTH. */
+  readonly login: Credentials | null;
+  readonly authMechanism: AuthMechanism;
+}
+
+/** Greeting, EHLO, STARTTLS and EHLO again where TLS is wanted, AUTH where there is a login. */
+export class Opening implements Task {
+  readonly #port: Port;
+  readonly #options: OpeningOptions;
+  readonly #until: Checkpoint | undefined;
+  #mechanisms: readonly Mechanism[] = [];
+  #exchange: SaslExchange | null = null;
+  #rejection: Failure | null = null;
+
+  constructor(port: Port, options: OpeningOptions, until?: Checkpoint) {
+    this.#port = port;
+    this.#options = options;
+    this.#until = until;
+  }
+
+  start(): void {
+    // The server has the first word (RFC 5321 3.1); the conversation awaits it from the start.
+  }
+
+  onReply(received: Received): void {
+    if (received.verdict === "rejected") this.#onRejected(received);
+    else this.#onAccepted(received);
+  }
+
+  /** RFC 3207 4.2: what was learned before TLS does not count. */
+  onSecured(): void {
+    const { session } = this.#port;
+    session.isTls = true;
+    session.extensions = NO_EXTENSIONS;
+    this.#port.send("ehlo", `EHLO ${this.#options.ehloName}`);
+  }
+
+  onLost({ code, phase, reply }: Loss): Failure {
+    return this.#rejection ?? notSent(phase, code, reply);
+  }
+
+  #onAccepted({ step, reply, raw }: Received): void {
+    const { session } = this.#port;
+    if (step === "greeting") {
+      session.greeting = reply.text;
+      this.#port.send("ehlo", `EHLO ${this.#options.ehloName}`);
+    } else if (step === "ehlo" || step === "helo") {
+      this.#rejection = null;
+      session.extensions = step === "ehlo" ? parseExtensions(raw.lines) : NO_EXTENSIONS;
+      session.listed[session.isTls ? "tls" : "clear"] = session.extensions;
+      // RFC 5321 4.1.4: EHLO clears all buffers.
+      session.isReset = true;
+      this.#afterEhlo();
+    } else if (step === "starttls") this.#port.startTls();
+    else if (step === "auth") this.#onAuthReply(raw.code, raw.lines[0] ?? "");
+  }
+
+  #onRejected({ step, reply }: Received): void {
+    const { code } = reply;
+    if (step === "ehlo" && code >= 500) {
+      // RFC 5321 4.1.4: a server that does not know EHLO may know HELO; if not, the first reply is the reason.
+      this.#rejection = this.#port.rejection("ehlo", reply);
+      this.#port.send("helo", `HELO ${this.#options.ehloName}`);
+      return;
+    }
+    if (step === "auth" && rejectsMechanism(code) && this.#mechanisms.length > 0) {
+      this.#authenticate();
+      return;
+    }
+    const phase = step === "greeting" || step === "starttls" || step === "auth" ? step : "ehlo";
+    this.#fail(this.#rejection ?? this.#port.rejection(phase, reply));
+  }
+
+  #afterEhlo(): void {
+    const { security } = this.#options;
+    const { session } = this.#port;
+    if (this.#until === "connect") this.#port.conclude({ successful: true, reply: null }, "reuse");
+    else if (security === "starttls" && !session.isTls) this.#upgrade();
+    else if (this.#until === "tls" || this.#options.login === null) {
+      this.#port.conclude({ successful: true, reply: null }, "reuse");
+    } else this.#startAuth();
+  }
+
+  #upgrade(): void {
+    if (this.#port.session.extensions.keywords.has("STARTTLS")) this.#port.send("starttls", "STARTTLS");
+    else this.#fail(notSent("starttls", "tls_not_offered"));
+  }
+
+  #startAuth(): void {
+    const { login, authMechanism } = this.#options;
+    const { session } = this.#port;
+    this.#mechanisms = mechanismsFor(session.extensions.mechanisms, session.isTls, authMechanism);
+    if (this.#mechanisms.length === 0) this.#fail(notSent("auth", "auth_not_offered"));
+    // An empty password counts as a wrong one: no server that asks for a login takes it.
+    else if (login?.password === "") this.#fail(notSent("auth", "auth_rejected"));
+    else this.#authenticate();
+  }
+
+  #authenticate(): void {
+    const [mechanism, ...others] = this.#mechanisms;
+    const { login } = this.#options;
+    if (mechanism === undefined || login === null) return;
+    this.#mechanisms = others;
+    this.#exchange = new SaslExchange(mechanism, login);
+    this.#port.send("auth", this.#exchange.command);
+  }
+
+  #onAuthReply(code: number, challenge: string): void {
+    if (code === 235) {
+      this.#port.conclude({ successful: true, reply: null }, "reuse");
+      return;
+    }
+    const response = this.#exchange?.respond(challenge) ?? null;
+    if (response === null) this.#fail(notSent("auth", "protocol"));
+    else this.#port.send("auth", response);
+  }
+
+  #fail(failure: Failure): void {
+    this.#port.conclude({ successful: false, failure }, failure.reply?.code === 421 ? "hang-up" : "quit");
+  }
+}

@@ -1,0 +1,80 @@
+import type { SmtpReply } from "../domain/delivery.ts";
+
+/** One whole reply as it arrived: its code, and the text of each line (RFC 5321 4.2.1). */
+export interface RawReply {
+  readonly code: number;
+  readonly lines: readonly string[];
+}
+
+/** Far above any honest reply; bounds what a server can make the client keep. */
+const MAX_REPLY_OCTETS = 64 * 1024;
+const MAX_TEXT_CHARACTERS = 500;
+
+// RFC 5321 4.2: the text is optional, and so is the blank before it.
+const REPLY_LINE = /^([2-5][0-5]\d)(?:([ -])(.*))?$/s;
+// RFC 2034 4: class, subject and detail at the start of the text.
+const ENHANCED = /^([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)/;
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]+/gu;
+
+/** Cuts the bytes of a server into replies, however they are split; keeps at most 64 KiB. */
+export class ReplyReader {
+  #rest = "";
+  #code = 0;
+  #lines: string[] = [];
+  #octets = 0;
+
+  /** Whether a reply has started and not ended. */
+  get isPartial(): boolean {
+    return this.#rest !== "" || this.#lines.length > 0;
+  }
+
+  /** @returns the replies that are whole now, and whether everything so far can be SMTP and is not too long. */
+  push(chunk: Uint8Array): { readonly replies: readonly RawReply[]; readonly isSmtp: boolean } {
+    // One character an octet until a line is whole, so that no chunk border splits a character.
+    const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString("latin1");
+    const lines = (this.#rest + text).split("\n");
+    this.#rest = lines.pop() ?? "";
+    const replies: RawReply[] = [];
+    for (const line of lines) {
+      if (!this.#addLine(line.endsWith("\r") ? line.slice(0, -1) : line, replies)) {
+        return { replies, isSmtp: false };
+      }
+    }
+    return { replies, isSmtp: this.#octets + this.#rest.length <= MAX_REPLY_OCTETS };
+  }
+
+  #addLine(line: string, replies: RawReply[]): boolean {
+    const match = REPLY_LINE.exec(line);
+    this.#octets += line.length;
+    if (match === null || this.#octets > MAX_REPLY_OCTETS) return false;
+    const code = Number(match[1]);
+    // RFC 5321 4.2.1: every line of a reply has the same code.
+    if (this.#lines.length > 0 && code !== this.#code) return false;
+    this.#code = code;
+    this.#lines.push(decode(match[3] ?? ""));
+    if (match[2] === "-") return true;
+    replies.push({ code, lines: this.#lines });
+    this.#lines = [];
+    this.#octets = 0;
+    return true;
+  }
+}
+
+/** Makes a reply fit to be shown: secrets out, controls replaced, at most 500 characters of text. */
+export function presentReply(raw: RawReply, redact: (text: string) => string): SmtpReply {
+  const enhanced = ENHANCED.exec(raw.lines[0] ?? "")?.[1] ?? null;
+  const lines = enhanced === null ? raw.lines : raw.lines.map((line) => line.replace(ENHANCED, ""));
+  return { code: raw.code, enhanced, text: presentText(lines.join(" "), redact) };
+}
+
+/** Makes a text of a server fit to be shown: secrets out, controls replaced, at most 500 characters. */
+export function presentText(text: string, redact: (text: string) => string): string {
+  const clean = redact(text).replace(UNPRINTABLE, " ").trim();
+  return Array.from(clean).slice(0, MAX_TEXT_CHARACTERS).join("");
+}
+
+/** UTF-8 where it is valid, else one character an octet. */
+function decode(latin1: string): string {
+  const utf8 = Buffer.from(latin1, "latin1").toString("utf8");
+  return utf8.includes("\ufffd") ? latin1 : utf8;
+}

@@ -1,0 +1,22 @@
+import type { Checkpoint, ServerReport, TlsPeer } from "../../domain/delivery.ts";
+import type { Result, Session } from "../../smtp/session.ts";
+import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
+import type { DeliveryTimer } from "./delivery-timer.ts";
+import type { PooledConnection } from "./pool.ts";
+
+/** One SMTP connection, whoever writes its commands. The promises reject only with the caller's reason to stop. */
+export interface DeliveryConnection extends PooledConnection {
+  /** Null without TLS. */
+  readonly tls: TlsPeer | null;
+  readonly seen: ServerReport;
+  readonly roundTrips: number;
+  readonly learned: Session["learned"];
+  /** When the server sent something last, on the clock of `performance.now()`. */
+  readonly lastReplyMs: number;
+  /** Greeting, EHLO, TLS and AUTH as the definition asks for, or up to a checkpoint before it. */
+  open(timer: DeliveryTimer, until?: Checkpoint): Promise<Result>;
+  transact(message: MessageTransfer, options: TransactionOptions, timer: DeliveryTimer): Promise<Result>;
+  checkAddresses(from: string, recipient: string | null, timer: DeliveryTimer): Promise<Result>;
+  /** Closes it at once. */
+  hangUp(): void;
+}

@@ -1,0 +1,211 @@
+import type { Connect, Delivery } from "../../contracts/transport.ts";
+import {
+  type Checkpoint,
+  type DialedAddress,
+  type Failure,
+  NOTHING_SEEN,
+  notSent,
+  type ServerReport,
+  type TlsPeer,
+} from "../../domain/delivery.ts";
+import type { OpenServer } from "../../domain/smtp-server.ts";
+import type { Result } from "../../smtp/session.ts";
+import type { MessageTransfer } from "../../smtp/transaction.ts";
+import type { DeliveryConnection } from "./delivery-connection.ts";
+import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
+import { dial } from "./dial.ts";
+import type { Pool, PoolSlot } from "./pool.ts";
+import type { ServerMemories, ServerMemory } from "./server-memory.ts";
+
+export interface DeliveryRunDeps<S, C extends DeliveryConnection> {
+  readonly pool: Pool<C>;
+  readonly memories: ServerMemories;
+  readonly connect: Connect<S>;
+  readonly createConnection: (socket: S, server: OpenServer) => C;
+  readonly discard: (socket: S) => void;
+  readonly nowMs: () => number;
+}
+
+/** BDAT in one flight is for a connection whose last reply is younger than this: it is still open then. */
+const RECENT_MS = 10_000;
+/** How long a server that rejected BDAT, or was lost after it, gets DATA. */
+const NO_BDAT_MS = 3_600_000;
+/** The least time for a greeting while other addresses are left. */
+const MIN_GREETING_MS = 2_000;
+/** RFC 5321 3.8 and, at AUTH, 4.3.2 "system not accepting network messages", as Microsoft 365 uses it. */
+const LIMIT_REPLIES: readonly number[] = [421, 432];
+
+type Opened<C> = { readonly failure: null; readonly connection: C } | { readonly failure: Failure };
+
+/** One delivery on its way: which connections it uses, and what it saw of the server. */
+export class DeliveryRun<S, C extends DeliveryConnection> {
+  readonly #deps: DeliveryRunDeps<S, C>;
+  readonly #delivery: Delivery;
+  readonly #timer: DeliveryTimer;
+  readonly #memory: ServerMemory;
+  #addresses: readonly DialedAddress[] | null = null;
+
+  /** Waits for a reply, and one each for TCP and TLS, on all connections of this delivery. */
+  roundTrips = 0;
+  /** Of the connection used last. */
+  tls: TlsPeer | null = null;
+  seen: ServerReport = NOTHING_SEEN;
+
+  constructor(deps: DeliveryRunDeps<S, C>, delivery: Delivery, timer: DeliveryTimer) {
+    this.#deps = deps;
+    this.#delivery = delivery;
+    this.#timer = timer;
+    this.#memory = deps.memories.of(delivery.server);
+  }
+
+  /** Sends the message. @throws the caller's reason to stop. */
+  async deliver(message: MessageTransfer): Promise<Result> {
+    for (let isFirst = false; ; isFirst = true) {
+      const slot = await this.#acquire(isFirst);
+      if (slot === null) return failed(notSent(this.#timer.phase, "timeout"));
+      const result = await this.#deliverThrough(slot, message);
+      // Without a result there was no room at the server: the message waits for a connection that works.
+      if (result !== null) return result;
+      this.#timer.restart();
+    }
+  }
+
+  /** Goes up to the checkpoint through a connection of its own, and sends nothing. @throws the caller's reason to stop. */
+  async check(until: Checkpoint): Promise<Result> {
+    const opened = await this.#open(null, until);
+    if (opened.failure !== null) return failed(opened.failure);
+    const { connection } = opened;
+    try {
+      if (until !== "sender" && until !== "recipient") return { successful: true, reply: null };
+      const { from, recipient } = this.#delivery;
+      return await connection.checkAddresses(from, until === "recipient" ? recipient : null, this.#timer);
+    } finally {
+      this.#observe(connection, 0);
+      // No one waits for the goodbye of a check.
+      void connection.quit();
+    }
+  }
+
+  /** @returns null if the time ended before there was a connection for it. */
+  async #acquire(isFirst: boolean): Promise<PoolSlot<C> | null> {
+    const { poolKey, server } = this.#delivery;
+    const { signal } = this.#timer;
+    try {
+      const { maxConnections: connections } = server;
+      return await this.#deps.pool.acquire(poolKey, { signal, connections, memory: this.#memory, isFirst });
+    } catch (error) {
+      if (error instanceof DeliveryTimeout) return null;
+      throw error;
+    }
+  }
+
+  async #deliverThrough(slot: PoolSlot<C>, message: MessageTransfer): Promise<Result | null> {
+    let connection: C | null = slot.idle;
+    try {
+      if (connection !== null) {
+        const result = await this.#transact(connection, message);
+        if (!isStale(result) && !this.#mustAvoidBdat(result, connection)) return result;
+        void connection.quit();
+        connection = null;
+        this.#timer.restart();
+      }
+      for (;;) {
+        const opened = await this.#open(slot);
+        if (opened.failure !== null) {
+          if (!isServerLimit(opened.failure) || !slot.hasOthers) return failed(opened.failure);
+          slot.yield();
+          return null;
+        }
+        connection = opened.connection;
+        const result = await this.#transact(connection, message);
+        if (!this.#mustAvoidBdat(result, connection)) return result;
+        void connection.quit();
+        connection = null;
+        this.#timer.restart();
+      }
+    } finally {
+      slot.release(connection);
+    }
+  }
+
+  async #transact(connection: C, message: MessageTransfer): Promise<Result> {
+    const before = connection.roundTrips;
+    const { server } = this.#delivery;
+    const memory = this.#memory;
+    const isRecent = performance.now() - connection.lastReplyMs < RECENT_MS;
+    const mayUseBdat = isRecent && this.#deps.nowMs() >= memory.noBdatUntilMs;
+    const survivesRejection = memory.acceptsBdat && memory.acceptsReset;
+    const options = { pipelining: server.pipelining ?? "auto", mayUseBdat, survivesRejection };
+    try {
+      return await connection.transact(message, options, this.#timer);
+    } finally {
+      this.#observe(connection, connection.messages > 1 ? before : 0);
+      memory.acceptsBdat ||= connection.learned.acceptsBdat;
+      memory.acceptsReset ||= connection.learned.acceptsReset;
+    }
+  }
+
+  /** MAIL and RCPT were accepted and the command BDAT was not: nothing of the message was taken, and DATA may do. */
+  #mustAvoidBdat(result: Result, connection: C): boolean {
+    const isRejected = !result.successful && connection.learned.rejectsBdat;
+    if (isRejected) this.#memory.noBdatUntilMs = this.#deps.nowMs() + NO_BDAT_MS;
+    return isRejected;
+  }
+
+  /** Opens a connection; an address that greets with 421 or not at all gives way to the next one (RFC 5321 5.1). */
+  async #open(slot: PoolSlot<C> | null, until?: Checkpoint): Promise<Opened<C>> {
+    const { server } = this.#delivery;
+    const { connect, discard, createConnection } = this.#deps;
+    const skip = new Set<string>();
+    for (;;) {
+      const dialed = await dial(connect, server, this.#timer, { skip, discard });
+      this.#addresses = [...(this.#addresses ?? []), ...(dialed.addresses ?? [])];
+      this.seen = { ...this.seen, addresses: dialed.addresses === null ? null : this.#addresses };
+      if (dialed.failure !== null) return { failure: dialed.failure };
+      this.roundTrips += server.security === "implicit" ? 2 : 1;
+      const connection = createConnection(dialed.socket, server);
+      const mayMoveOn = dialed.left > 0 && dialed.address !== null && !slot?.hasOthers;
+      const greetingMs = mayMoveOn
+        ? Math.max(MIN_GREETING_MS, server.timeoutMs / (dialed.left + 1))
+        : server.timeoutMs;
+      this.#timer.enter("greeting", Math.min(greetingMs, server.timeoutMs));
+      const result = await connection.open(this.#timer, until);
+      if (result.successful) return { failure: null, connection };
+      this.#observe(connection, 0);
+      void connection.quit();
+      if (!mayMoveOn || !isGreetingFailure(result.failure)) {
+        return { failure: result.failure };
+      }
+      skip.add(dialed.address ?? "");
+      this.#timer.restart();
+    }
+  }
+
+  #observe(connection: C, roundTripsBefore: number): void {
+    this.roundTrips += connection.roundTrips - roundTripsBefore;
+    this.tls = connection.tls;
+    this.seen = { ...connection.seen, addresses: this.seen.addresses };
+  }
+}
+
+function failed(failure: Failure): Result {
+  return { successful: false, failure };
+}
+
+/** Whether the server closed the idle connection at MAIL. Nothing was accepted, so sending on a new one is safe. */
+function isStale(result: Result): boolean {
+  if (result.successful || result.failure.outcome === "unknown" || result.failure.phase !== "sender")
+    return false;
+  const { code, reply } = result.failure;
+  return code === "closed" || reply?.code === 421;
+}
+
+/** Whether the server takes no further connection now: nothing was sent on this one. */
+function isServerLimit({ phase, reply }: Failure): boolean {
+  const isBeforeMail = phase === "greeting" || phase === "ehlo" || phase === "auth";
+  return isBeforeMail && reply !== null && LIMIT_REPLIES.includes(reply.code);
+}
+
+function isGreetingFailure({ phase, code, reply }: Failure): boolean {
+  return phase === "greeting" && (code === "timeout" || code === "closed" || reply?.code === 421);
+}

@@ -1,0 +1,75 @@
+import type { Delivery } from "../../contracts/transport.ts";
+import type { MessageTransfer } from "../../smtp/transaction.ts";
+
+const CR = 0x0d;
+const LF = 0x0a;
+const NUL = 0x00;
+
+/** RFC 5321 4.5.3.1.6: 1000 octets a text line, CRLF included. */
+const MAX_LINE_OCTETS = 998;
+
+// A quoted local part may hold blanks and angle brackets (RFC 5321 4.1.2); what follows it may not.
+const QUOTED_LOCAL_PART = /^"(?:[^"\\\p{Cc}]|\\[ -~])*"@/u;
+// What ends a path, a command or an argument: controls, blanks, angle brackets, and separators that some take for line ends.
+const UNSAFE_IN_PATH = /[\p{Cc}\s<>\u2028\u2029]/u;
+const UNSAFE_IN_QUOTES = /[\p{Cc}\u2028\u2029]/u;
+
+/**
+ * Holds a delivery to what SMTP can carry.
+ * @throws {TypeError} for a path with controls, blanks or angle brackets outside a quoted local part, for bytes with a
+ * bare CR or LF, a NUL, a line over 998 octets, or without a final CRLF, and for credentials that hold a NUL.
+ */
+export function validateDelivery(delivery: Delivery): MessageTransfer {
+  const { from, recipient, server, bytes } = delivery;
+  if (!isSafePath(from)) throw new TypeError('"from" holds a character that no reverse-path may hold');
+  if (recipient === "" || !isSafePath(recipient)) {
+    throw new TypeError('"recipient" is empty or holds a character that no forward-path may hold');
+  }
+  assertLogin(server);
+  return { from, recipient, bytes, eightBit: validateBytes(bytes) };
+}
+
+/**
+ * Holds the paths and credentials of a check to what SMTP can carry; there is no message.
+ * @throws {TypeError} as {@link validateDelivery}.
+ */
+export function validateCheck({ from, recipient, server }: Delivery): void {
+  if (!isSafePath(from)) throw new TypeError('"from" holds a character that no reverse-path may hold');
+  if (!isSafePath(recipient)) {
+    throw new TypeError('"recipient" holds a character that no forward-path may hold');
+  }
+  assertLogin(server);
+}
+
+/** RFC 4616 2: NUL separates the fields of PLAIN. */
+function assertLogin({ username, password }: Delivery["server"]): void {
+  if (username.includes("\0") || password.reveal().includes("\0")) {
+    throw new TypeError('"username" and "password" cannot hold a NUL');
+  }
+}
+
+function isSafePath(path: string): boolean {
+  const [quoted = ""] = QUOTED_LOCAL_PART.exec(path) ?? [];
+  return !UNSAFE_IN_QUOTES.test(quoted) && !UNSAFE_IN_PATH.test(path.slice(quoted.length));
+}
+
+/** @returns whether some octet is above 127 (RFC 6152). */
+function validateBytes(bytes: Uint8Array): boolean {
+  let lineStart = 0;
+  let eightBit = false;
+  let previous = -1;
+  for (let index = 0; index < bytes.length; index++) {
+    const octet = bytes[index] ?? NUL;
+    if (octet > 127) eightBit = true;
+    if (octet === NUL) throw new TypeError('"bytes" holds a NUL');
+    if ((octet === LF) !== (previous === CR)) throw new TypeError('"bytes" holds a bare CR or LF');
+    if (octet === LF) {
+      if (index - 1 - lineStart > MAX_LINE_OCTETS)
+        throw new TypeError('"bytes" holds a line over 998 octets');
+      lineStart = index + 1;
+    }
+    previous = octet;
+  }
+  if (previous !== LF) throw new TypeError('"bytes" does not end in CRLF');
+  return eightBit;
+}

@@ -2,10 +2,9 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { decode } from "hono/jwt";
 import { createSealpost, type Sealpost, type SealpostOptions } from "sealpost";
 import { openDrivers } from "sealpost/bun";
+import { type Misbehavior, stall, startSmtpServer } from "../src/testing/smtp/index.ts";
 import { CHEAP } from "./fixtures/instance.ts";
 import { temporaryFolder } from "./fixtures/process/folder.ts";
-import { type Misbehaviour, stall } from "./fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "./fixtures/smtp/server.ts";
 
 const folder = temporaryFolder();
 afterAll(() => folder[Symbol.dispose]());
@@ -232,7 +231,7 @@ test("a wake is heard when the mail is claimed, so that an engine may give its n
 });
 
 /** Answers, and says so. */
-function telling(arrived: () => void): Misbehaviour {
+function telling(arrived: () => void): Misbehavior {
   return (_peer, answer) => {
     answer();
     arrived();

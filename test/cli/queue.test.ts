@@ -1,9 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { reply, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { type Folder, temporaryFolder } from "../fixtures/process/folder.ts";
 import { runCli, startSealpost } from "../fixtures/process/sealpost.ts";
-import { reply } from "../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { counting, openDesk } from "./queue-support.ts";
 
 setDefaultTimeout(TEST_MS);

@@ -1,10 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { type Misbehavior, stall, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { Child, TEST_MS } from "../fixtures/process/child.ts";
 import { type Folder, temporaryFolder } from "../fixtures/process/folder.ts";
 import { runCli } from "../fixtures/process/sealpost.ts";
-import type { Misbehaviour } from "../fixtures/smtp/misbehaviour.ts";
-import { stall } from "../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { counting, openDesk } from "./queue-support.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -65,7 +63,7 @@ test("worker sends what waits and what others queue meanwhile, and says one line
 test("SIGTERM lets the mail in flight finish and gives the rest back, which another worker sends", async () => {
   using folder = temporaryFolder();
   const arrived = Promise.withResolvers<() => void>();
-  const hold: Misbehaviour = (_peer, answer) => arrived.resolve(answer);
+  const hold: Misbehavior = (_peer, answer) => arrived.resolve(answer);
   await using smtp = await startSmtpServer({ script: { body: hold } });
   await using desk = await openDesk(folder);
   // One connection: the other mails that the worker has claimed wait for it.
@@ -99,7 +97,7 @@ test("SIGTERM lets the mail in flight finish and gives the rest back, which anot
 test("a mail whose fate is not known in time is recorded as such, and the stop is a good one", async () => {
   using folder = temporaryFolder();
   const arrived = Promise.withResolvers<void>();
-  const never: Misbehaviour = (peer, answer) => {
+  const never: Misbehavior = (peer, answer) => {
     stall()(peer, answer);
     arrived.resolve();
   };

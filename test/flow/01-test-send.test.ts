@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { ADMIN, startInVain, startSealpost } from "../fixtures/process/sealpost.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { outside } from "../storage/fixtures/database.ts";
 
 const SMTP_PASSWORD = "smtp-pässword-1";

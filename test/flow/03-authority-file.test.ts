@@ -1,8 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { startSealpost } from "../fixtures/process/sealpost.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { makeTlsMaterial, openssl } from "../fixtures/smtp/tls.ts";
 
 setDefaultTimeout(TEST_MS);

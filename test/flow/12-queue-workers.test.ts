@@ -1,7 +1,12 @@
 import { expect, test } from "bun:test";
+import {
+  close,
+  type Misbehavior,
+  reply,
+  type ServerStep,
+  startSmtpServer,
+} from "../../src/testing/smtp/index.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
-import { close, type Misbehaviour, reply } from "../fixtures/smtp/misbehaviour.ts";
-import { type ServerStep, startSmtpServer } from "../fixtures/smtp/server.ts";
 import { locked } from "../storage/fixtures/database.ts";
 import { arrivals, deliveriesOf, queueMany, reader, saveServer, startFleet } from "./fixtures/queue-fleet.ts";
 import { queueInstance } from "./fixtures/queue-instance.ts";
@@ -14,7 +19,7 @@ const SHARED_MAILS = IS_LONG ? 8_000 : 2_000;
 const LONGEST_MS = IS_LONG ? 300_000 : 60_000;
 
 /** What a bad day of a mail server is like: how often each step goes wrong, and how. */
-const BAD_DAY: readonly (readonly [step: ServerStep, share: number, what: Misbehaviour])[] = [
+const BAD_DAY: readonly (readonly [step: ServerStep, share: number, what: Misbehavior])[] = [
   ["greeting", 0.02, close()],
   ["mail", 0.02, reply("451 4.3.0 Not now")],
   ["rcpt", 0.02, reply("452 4.2.2 Full")],
@@ -35,14 +40,14 @@ const BAD_DAY: readonly (readonly [step: ServerStep, share: number, what: Misbeh
 ];
 
 /** A server on such a day, that takes a moment for each mail, this long at most. */
-function badDay(mostMs: number): Partial<Record<ServerStep, Misbehaviour>> {
+function badDay(mostMs: number): Partial<Record<ServerStep, Misbehavior>> {
   const steps = new Set(BAD_DAY.map(([step]) => step));
   return Object.fromEntries(
     [...steps].map((step) => [step, sometimes(step, slow(step === "body" ? mostMs : 0))]),
   );
 }
 
-function sometimes(step: ServerStep, otherwise: Misbehaviour): Misbehaviour {
+function sometimes(step: ServerStep, otherwise: Misbehavior): Misbehavior {
   const ways = BAD_DAY.filter(([one]) => one === step);
   return (peer, answer) => {
     let draw = Math.random();
@@ -54,7 +59,7 @@ function sometimes(step: ServerStep, otherwise: Misbehaviour): Misbehaviour {
   };
 }
 
-function slow(mostMs: number): Misbehaviour {
+function slow(mostMs: number): Misbehavior {
   return (_, answer) => (mostMs > 0 ? void setTimeout(answer, Math.random() * mostMs) : answer());
 }
 

@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
+import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { type Api, logIn, request } from "../fixtures/process/api.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 
 export const PASSWORD = "of the first admin";
 const NOT_LOGGED_IN = 4033;

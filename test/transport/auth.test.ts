@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { Secret } from "../../src/domain/secret.ts";
+import * as mis from "../../src/testing/smtp/index.ts";
+import { type SmtpTestServerOptions, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { chooseMechanism, parseCapabilities } from "../../src/transport/capabilities.ts";
-import * as mis from "../fixtures/smtp/misbehaviour.ts";
-import { type SmtpTestServerOptions, startSmtpServer } from "../fixtures/smtp/server.ts";
 import { makeTlsMaterial, openssl, type TlsMaterial } from "../fixtures/smtp/tls.ts";
 import { makeTransport, sendTo, serverAt } from "./support.ts";
 
@@ -104,7 +104,7 @@ test("no username: AUTH is not tried though it is offered", async () => {
 });
 
 test("a server that asks for more and more in AUTH fails as protocol", async () => {
-  const more: mis.Misbehaviour = (peer) => {
+  const more: mis.Misbehavior = (peer) => {
     peer.deafen();
     peer.write("334 \r\n");
     peer.socket.on("data", () => peer.write("334 \r\n"));

@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import { createServer } from "node:net";
+import * as mis from "../../src/testing/smtp/index.ts";
+import { type SmtpTestServer, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { createConnect } from "../../src/transport/connect.ts";
-import * as mis from "../fixtures/smtp/misbehaviour.ts";
-import { type SmtpTestServer, startSmtpServer } from "../fixtures/smtp/server.ts";
 import { makeTransport, sendTo, serverAt, timed } from "./support.ts";
 
 /** A step that waits until the test lets it go on. */
-function gate(): { readonly how: mis.Misbehaviour; readonly reached: Promise<void>; open(): void } {
+function gate(): { readonly how: mis.Misbehavior; readonly reached: Promise<void>; open(): void } {
   const reached = Promise.withResolvers<void>();
   const opened = Promise.withResolvers<void>();
   return {
@@ -105,7 +105,7 @@ for (const [what, how] of [
     await using server = await startSmtpServer();
     await using transport = makeTransport();
     await sendTo(transport, serverAt(server.port));
-    const once: mis.Misbehaviour = (peer, answer) => {
+    const once: mis.Misbehavior = (peer, answer) => {
       server.script("mail", undefined);
       how(peer, answer);
     };

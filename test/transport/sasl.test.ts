@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import { beginAuth } from "../../src/testing/smtp/index.ts";
 import { beginSasl } from "../../src/transport/sasl.ts";
-import { beginAuth } from "../fixtures/smtp/auth.ts";
 
 const USERS = { "us€r": "pä€ss" };
 

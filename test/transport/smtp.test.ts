@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
+import { reply, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { testTransport } from "../contract/transport.ts";
-import { reply } from "../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { makeTransport, sendTo, serverAt } from "./support.ts";
 
 const HARNESSES = {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import type { Security } from "../../src/domain/smtp-server.ts";
-import * as mis from "../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
+import * as mis from "../../src/testing/smtp/index.ts";
+import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { makeTlsMaterial, openssl, type TlsMaterial } from "../fixtures/smtp/tls.ts";
 import { makeTransport, sendTo, serverAt } from "./support.ts";
 

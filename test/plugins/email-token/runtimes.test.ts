@@ -1,8 +1,8 @@
 import { expect } from "bun:test";
 import { join } from "node:path";
 import PostalMime from "postal-mime";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { type Api, request } from "../../fixtures/process/api.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { onEachRuntime } from "../on-each-runtime.ts";
 import { ANN, codeIn, PIN } from "./support.ts";
 

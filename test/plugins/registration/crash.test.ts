@@ -1,11 +1,11 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import PostalMime from "postal-mime";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { request } from "../../fixtures/process/api.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { type Sealpost, startSealpost } from "../../fixtures/process/sealpost.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { outside } from "../../storage/fixtures/database.ts";
 import { ANN, codeIn, confirm, delivered, lastCode, register, started, usersOf } from "./setup.ts";
 

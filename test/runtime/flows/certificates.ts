@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import type { TlsMaterial } from "../../fixtures/smtp/tls.ts";
 import type { Flow, Instance, Setup } from "../flow.ts";
 import { tlsMaterial } from "../material.ts";

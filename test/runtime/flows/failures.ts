@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
-import * as mis from "../../fixtures/smtp/misbehaviour.ts";
-import { type SmtpTestServerOptions, startSmtpServer } from "../../fixtures/smtp/server.ts";
+import * as mis from "../../../src/testing/smtp/index.ts";
+import { type SmtpTestServerOptions, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import type { Exception, Flow, Instance, RuntimeName } from "../flow.ts";
 
 /** Phase, code and outcome that `detail.delivery` names. */

@@ -1,7 +1,6 @@
 import { expect } from "bun:test";
+import { type Misbehavior, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { type Api, request } from "../../fixtures/process/api.ts";
-import type { Misbehaviour } from "../../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import type { Flow, Instance } from "../flow.ts";
 
 const AT_ONCE = 50;
@@ -53,7 +52,7 @@ export const LOAD: readonly Flow[] = [
     claim: "a client that hangs up does not stop his test mail, nor its audit row",
     async run({ admin }) {
       const arrived = Promise.withResolvers<() => void>();
-      const hold: Misbehaviour = (_peer, answer) => arrived.resolve(answer);
+      const hold: Misbehavior = (_peer, answer) => arrived.resolve(answer);
       await using smtp = await startSmtpServer({ script: { body: hold } });
       const [server, recipient] = [`127.0.0.1:${smtp.port}`, "left@example.net"];
       const client = new AbortController();

@@ -1,8 +1,8 @@
 import { expect } from "bun:test";
+import { type SmtpTestServerOptions, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import { encrypt, PASSPHRASE } from "../../fixtures/smime/keys.ts";
 import { opensslVerify } from "../../fixtures/smime/verify.ts";
-import { type SmtpTestServerOptions, startSmtpServer } from "../../fixtures/smtp/server.ts";
 import type { Flow, Instance } from "../flow.ts";
 import { tlsMaterial } from "../material.ts";
 

@@ -1,7 +1,12 @@
 import { expect } from "bun:test";
+import {
+  close,
+  type Misbehavior,
+  reply,
+  type SmtpTestServer,
+  startSmtpServer,
+} from "../../../src/testing/smtp/index.ts";
 import { type Answer, type Api, request } from "../../fixtures/process/api.ts";
-import { close, type Misbehaviour, reply } from "../../fixtures/smtp/misbehaviour.ts";
-import { type SmtpTestServer, startSmtpServer } from "../../fixtures/smtp/server.ts";
 import type { Flow, Instance } from "../flow.ts";
 
 const SENDER = "a@example.org";
@@ -104,7 +109,7 @@ export const QUEUE: readonly Flow[] = [
     setup: "alone",
     async run({ admin, restart }) {
       const arrived = Promise.withResolvers<() => void>();
-      const hold: Misbehaviour = (_peer, answer) => arrived.resolve(answer);
+      const hold: Misbehavior = (_peer, answer) => arrived.resolve(answer);
       await using smtp = await startSmtpServer({ script: { body: hold } });
       const id = await queue(admin, smtp, "in-flight@example.net");
       const answer = await arrived.promise;

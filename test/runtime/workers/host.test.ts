@@ -3,8 +3,8 @@ import { createSealpost } from "sealpost";
 import { openDrivers } from "sealpost/bun";
 import { bundleWorker } from "../../../src/entry/workers/build.ts";
 import { QUEUES, serveWorker } from "../../../src/entry/workers/serve.ts";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { CHEAP } from "../../fixtures/instance.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { ADMIN, KEYS, PASSWORD, startDatabase, TEST_MS } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);

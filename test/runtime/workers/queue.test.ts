@@ -4,9 +4,8 @@ import { Response } from "miniflare";
 import { parseConfig } from "../../../src/config.ts";
 import { openLocal } from "../../../src/entry/local.ts";
 import { QUEUES } from "../../../src/entry/workers/serve.ts";
+import { reply, type SmtpTestServer, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import type { Api } from "../../fixtures/process/api.ts";
-import { reply } from "../../fixtures/smtp/misbehaviour.ts";
-import { type SmtpTestServer, startSmtpServer } from "../../fixtures/smtp/server.ts";
 import {
   bindingsFor,
   startDatabase,

@@ -1,9 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { Secret } from "../../../src/domain/secret.ts";
 import type { Security } from "../../../src/domain/smtp-server.ts";
+import { reply, stall, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { testTransport } from "../../contract/transport.ts";
-import { reply, stall } from "../../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { makeTlsMaterial, openssl } from "../../fixtures/smtp/tls.ts";
 import { sendTo, serverAt } from "../../transport/support.ts";
 import { serveTransports } from "./fixtures/remote-transport.ts";

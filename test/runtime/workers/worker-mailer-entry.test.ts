@@ -1,8 +1,8 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { bundleWorker } from "../../../src/entry/workers/build.ts";
 import { serveWorker } from "../../../src/entry/workers/serve.ts";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { logIn } from "../../fixtures/process/api.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase, startWorker, TEST_MS } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);

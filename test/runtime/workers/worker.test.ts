@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { sql } from "drizzle-orm";
 import { openRemoteDatabase } from "../../../src/storage/remote.ts";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { logIn } from "../../fixtures/process/api.ts";
 import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import { opensslVerify } from "../../fixtures/smime/verify.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { makeTlsMaterial, openssl } from "../../fixtures/smtp/tls.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase, startWorker, TEST_MS } from "./fixtures/sealpost.ts";
 

@@ -131,7 +131,7 @@ describe("queued mail of a host app", () => {
     await sealpost.start();
     expect((await sealpost.submit("main", MESSAGE)).state).toBe("queued");
     await arrived.promise;
-    expect(server.mails).toHaveLength(1);
+    expect(server.messages).toHaveLength(1);
   });
 
   test("is recorded before the end, when the instance is disposed of while it is in flight", async () => {
@@ -146,7 +146,7 @@ describe("queued mail of a host app", () => {
     const disposing = sealpost[Symbol.asyncDispose]();
     answer();
     await disposing;
-    expect(server.mails).toHaveLength(1);
+    expect(server.messages).toHaveLength(1);
     await using next = await start({
       ...(await openDrivers({ databaseUrl: `file:${folder.path}/in-flight.db` })),
       worker: false,
@@ -162,9 +162,9 @@ describe("queued mail of a host app", () => {
     await sealpost.submit("main", MESSAGE);
     await sealpost.drain({ timeMs: 0 });
     await sealpost.drain({ signal: AbortSignal.abort() });
-    expect(server.mails).toHaveLength(0);
+    expect(server.messages).toHaveLength(0);
     await sealpost.drain();
-    expect(server.mails).toHaveLength(1);
+    expect(server.messages).toHaveLength(1);
   });
 
   test("is kept as long as mailDays says", async () => {

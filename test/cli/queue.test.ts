@@ -84,7 +84,7 @@ test("queue cancel ends a mail and is audited; what has ended can be neither can
   });
   expect(await desk.stateOf(id)).toBe("cancelled");
   await desk.drain();
-  expect(smtp.mails).toEqual([]);
+  expect(smtp.messages).toEqual([]);
   const { entries } = await desk.services.trail.page({
     ...{ filters: { action: "cli queue *" }, sort: "number", descending: true, page: 1, pageSize: 10 },
   });
@@ -123,7 +123,7 @@ test("queue retry has a running server send at once what it would try later", as
     ...{ code: 0, stdout: `Mail ${id} is due now\n`, stderr: "" },
   });
   await all;
-  expect(smtp.mails).toMatchObject([{ recipients: ["a@example.net"] }]);
+  expect(smtp.messages).toMatchObject([{ recipients: ["a@example.net"] }]);
   expect((await sealpost.stop()).code).toBe(0);
   expect(await desk.stateOf(id)).toBe("sent");
 });

@@ -53,7 +53,7 @@ test("worker sends what waits and what others queue meanwhile, and says one line
     expect.stringContaining("Stopping on"),
   ]);
   expect(worker.process.stdout).toBe("");
-  expect(smtp.mails.flatMap(({ recipients }) => recipients).toSorted()).toEqual([
+  expect(smtp.messages.flatMap(({ recipients }) => recipients).toSorted()).toEqual([
     "first@example.net",
     "second@example.net",
   ]);
@@ -79,7 +79,7 @@ test("SIGTERM lets the mail in flight finish and gives the rest back, which anot
   answer();
   expect(await stopped).toMatchObject({ code: 0 });
   expect((await stopped).ms).toBeLessThan(STOP_MS);
-  expect(smtp.mails).toHaveLength(1);
+  expect(smtp.messages).toHaveLength(1);
   expect((await Promise.all(ids.map(desk.stateOf))).toSorted()).toEqual([
     ...Array.from({ length: 5 }, () => "queued"),
     "sent",
@@ -90,7 +90,7 @@ test("SIGTERM lets the mail in flight finish and gives the rest back, which anot
   await using next = await startWorker(folder);
   await all;
   expect((await next.stop()).code).toBe(0);
-  const recipients = smtp.mails.flatMap((mail) => mail.recipients).toSorted();
+  const recipients = smtp.messages.flatMap((mail) => mail.recipients).toSorted();
   expect(recipients).toEqual(ids.map((_, i) => `${i}@example.net`));
 });
 
@@ -130,7 +130,7 @@ test("several workers on one database send each mail once", async () => {
   await all;
   const ended = await Promise.all(workers.map((worker) => worker.stop()));
   expect(ended.map(({ code }) => code)).toEqual([0, 0, 0]);
-  expect(smtp.mails.flatMap((mail) => mail.recipients).toSorted()).toEqual(recipients.toSorted());
+  expect(smtp.messages.flatMap((mail) => mail.recipients).toSorted()).toEqual(recipients.toSorted());
   expect(new Set(await Promise.all(ids.map(desk.stateOf)))).toEqual(new Set(["sent"]));
 });
 

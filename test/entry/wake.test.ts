@@ -53,7 +53,7 @@ for (const { name, entry, interpreter, isThere } of RUNTIMES) {
       const stopMs = performance.now();
       expect((await sealpost.stop()).code).toBe(0);
       expect(performance.now() - stopMs).toBeLessThan(STOP_MS);
-      expect(smtp.mails).toHaveLength(1);
+      expect(smtp.messages).toHaveLength(1);
     },
   );
 }

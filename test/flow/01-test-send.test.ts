@@ -35,10 +35,10 @@ test("the first start shows URL, admin and password once; the second start shows
     recipient: "you@example.net",
   });
   expect({ status, value: body.result.value }).toEqual({ status: 200, value: true });
-  expect(smtp.mails).toMatchObject([
+  expect(smtp.messages).toMatchObject([
     { from: "otp@example.org", recipients: ["you@example.net"], isAuthenticated: true },
   ]);
-  const mail = new TextDecoder().decode(smtp.mails[0]?.bytes);
+  const mail = new TextDecoder().decode(smtp.messages[0]?.bytes);
   expect(mail).toContain("Subject: Test Email from Sealpost\r\n");
   expect(mail).toContain("\r\nTo: you@example.net\r\n");
   expect((await first.stop()).code).toBe(0);

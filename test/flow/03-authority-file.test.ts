@@ -23,5 +23,5 @@ test.skipIf(openssl === null)("mail goes to smtps:// with a private authority gi
     timeout: 10,
   });
   expect(body.result.value).toBe(true);
-  expect(smtp.mails).toMatchObject([{ isTls: true, recipients: ["b@example.net"] }]);
+  expect(smtp.messages).toMatchObject([{ isTls: true, recipients: ["b@example.net"] }]);
 });

@@ -68,7 +68,7 @@ test("SIGINT twice at once lets the mail in flight finish, and the answer too", 
   expect((await sending).body.result.value).toBe(true);
   expect((await sealpost.process.ended).code).toBe(0);
   expect(performance.now() - startMs).toBeLessThan(STOP_MS);
-  expect(server.mails).toHaveLength(1);
+  expect(server.messages).toHaveLength(1);
   expect(await mailRows(sealpost, folder.path, sealpost.password ?? "")).toMatchObject([{ outcome: "sent" }]);
 });
 

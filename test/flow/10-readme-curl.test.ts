@@ -50,8 +50,8 @@ test.skipIf(obstacle !== "")(
       detail: { smime: { signed: true } },
     });
 
-    expect(smtp.mails).toMatchObject([{ from, recipients: [to] }]);
-    const mail = scratchFile(smtp.mails[0]?.bytes ?? "");
+    expect(smtp.messages).toMatchObject([{ from, recipients: [to] }]);
+    const mail = scratchFile(smtp.messages[0]?.bytes ?? "");
     const trusted = ["-CAfile", join(folder.path, "cert.pem")];
     const verified = await run(["openssl", "cms", "-verify", "-in", mail, ...trusted]);
     expect(verified.stderr).toContain("successful");

@@ -32,7 +32,7 @@ test.skipIf(!hasSqld)(
     const ended = await outbox.ended();
     expect(ended).toHaveLength(deliveriesOf(MAILS));
     expect(ended.filter(({ state, outcomes }) => state !== "sent" || outcomes !== "sent")).toEqual([]);
-    expect(server.mails).toHaveLength(deliveriesOf(MAILS));
+    expect(server.messages).toHaveLength(deliveriesOf(MAILS));
     expect(arrivals(server).size).toBe(deliveriesOf(MAILS));
     console.info(`${MAILS} mails by two processes on a libSQL server in ${seconds} s`);
   },

@@ -49,7 +49,7 @@ test("SIGTERM lets the mails in flight end and gives the rest back, which are se
   for (const answer of held) answer();
   expect((await stopped).code).toBe(0);
   expect(performance.now() - startMs).toBeLessThan(STOP_MS);
-  expect(server.mails).toHaveLength(CONNECTIONS);
+  expect(server.messages).toHaveLength(CONNECTIONS);
 
   await using outbox = reader(urlOf(folder.path));
   const states = (await outbox.ended()).map(({ state }) => state).sort();
@@ -103,6 +103,6 @@ test("a mail that was accepted right before the power was cut is sent once after
   await until(async () => (await outbox.pending()) === 0);
   stop.abort();
   await working;
-  expect(server.mails).toHaveLength(1);
+  expect(server.messages).toHaveLength(1);
   expect(await outbox.ended()).toMatchObject([{ state: "sent", outcomes: "sent" }]);
 });

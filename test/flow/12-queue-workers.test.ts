@@ -1,10 +1,12 @@
 import { expect, test } from "bun:test";
 import {
   close,
+  hangUp,
   type Misbehavior,
   reply,
   type ServerStep,
   startSmtpServer,
+  then,
 } from "../../src/testing/smtp/index.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { locked } from "../storage/fixtures/database.ts";
@@ -28,15 +30,7 @@ const BAD_DAY: readonly (readonly [step: ServerStep, share: number, what: Misbeh
   ["body", 0.02, reply("451 4.7.1 Greylisted")],
   ["body", 0.02, close()],
   // Taken, and the reply is lost.
-  [
-    "body",
-    0.03,
-    ({ socket }, answer) => {
-      socket.cork();
-      answer();
-      socket.destroy();
-    },
-  ],
+  ["body", 0.03, then(hangUp())],
 ];
 
 /** A server on such a day, that takes a moment for each mail, this long at most. */
@@ -142,7 +136,7 @@ test(
     expect(await fleet.end()).toEqual([0, 0, 0, 0]);
     const ended = await outbox.ended();
     expect(ended.filter(({ state, outcomes }) => state !== "sent" || outcomes !== "sent")).toEqual([]);
-    expect(server.mails).toHaveLength(deliveriesOf(SHARED_MAILS));
+    expect(server.messages).toHaveLength(deliveriesOf(SHARED_MAILS));
     expect(arrivals(server).size).toBe(deliveriesOf(SHARED_MAILS));
     console.info(`${SHARED_MAILS} mails by four processes in ${seconds} s`);
   },
@@ -161,7 +155,7 @@ test(
     await saveServer(services, server);
     await queueMany(services, 200, () => ({}));
     await using fleet = await startFleet(url, 2);
-    while (server.mails.length < 40) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (server.messages.length < 40) await new Promise((resolve) => setTimeout(resolve, 5));
     const other = await locked(path, "IMMEDIATE");
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     await other.release();

@@ -33,7 +33,7 @@ for (const step of [
       const sending = sendTo(transport, target, { signal: controller.signal });
       expect(await sending.catch((error: unknown) => error)).toBe(reason);
       await server.closed();
-      expect(server.mails).toEqual([]);
+      expect(server.messages).toEqual([]);
     });
   }
 }

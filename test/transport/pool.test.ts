@@ -33,7 +33,9 @@ test("no more than five connections are open for a key, and waiting mails go fir
   open();
   expect(await Promise.all(sendings)).toEqual(sendings.map(() => true));
   expect(server.connections).toHaveLength(5);
-  const arrived = server.mails.slice(5).map(({ recipients }) => Number(/\d+/.exec(recipients[0] ?? "")?.[0]));
+  const arrived = server.messages
+    .slice(5)
+    .map(({ recipients }) => Number(/\d+/.exec(recipients[0] ?? "")?.[0]));
   expect(arrived).toEqual([5, 6, 7, 8, 9, 10, 11]);
 });
 
@@ -111,7 +113,7 @@ for (const [what, how] of [
     };
     server.script("mail", once);
     expect((await sendTo(transport, serverAt(server.port))).successful).toBe(true);
-    expect(server.mails).toHaveLength(2);
+    expect(server.messages).toHaveLength(2);
     expect(server.connections).toHaveLength(2);
   });
 

@@ -29,7 +29,7 @@ describe.skipIf(openssl === null)("TLS", () => {
         const receipt = await sendTo(transport, serverAt(server.port, { security, host }));
         const tls = { protocol: "TLSv1.3", peer: "good", daysLeft: 29 };
         expect(receipt).toMatchObject({ successful: true, tls });
-        expect(server.mails[0]?.isTls).toBe(true);
+        expect(server.messages[0]?.isTls).toBe(true);
       });
     }
 

@@ -1,5 +1,5 @@
-export { beginAuth, type Turn, type Users } from "./auth.ts";
-export type { TestConnection } from "./connection.ts";
+export type { Users } from "./auth.ts";
+export type { SmtpTestConnection } from "./connection.ts";
 export {
   close,
   closeMidReply,
@@ -7,6 +7,7 @@ export {
   garbage,
   halfClose,
   halfLine,
+  hangUp,
   hugeLine,
   type Misbehavior,
   mixedCodes,
@@ -18,11 +19,13 @@ export {
   trickle,
   twice,
 } from "./misbehavior.ts";
-export {
-  type KeyPair,
-  type ReceivedMail,
-  type ServerStep,
-  type SmtpTestServer,
-  type SmtpTestServerOptions,
-  startSmtpServer,
-} from "./server.ts";
+export type {
+  BdatMode,
+  KeyPair,
+  ReceivedMessage,
+  Script,
+  ServerStep,
+  SmtpTestServer,
+  SmtpTestServerOptions,
+} from "./options.ts";
+export { startSmtpServer } from "./server.ts";

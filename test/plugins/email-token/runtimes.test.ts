@@ -29,7 +29,7 @@ async function live(origin: string, admin: Api): Promise<void> {
     return (await request(`${origin}/validate/check`, { method: "POST", headers, body })).body;
   };
   const codeFor = async (recipient: string, earlier: number) => {
-    const theirs = () => smtp.mails.filter(({ recipients }) => recipients.includes(recipient));
+    const theirs = () => smtp.messages.filter(({ recipients }) => recipients.includes(recipient));
     expect(theirs()).toHaveLength(earlier + 1);
     const mail = await PostalMime.parse(theirs()[earlier]?.bytes ?? "");
     return { mail, code: codeIn(mail) };

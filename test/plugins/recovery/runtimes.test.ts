@@ -23,7 +23,7 @@ const ANN = { username: "ann", email: "ann@example.net", password: "the old pass
 async function live(origin: string, admin: Api): Promise<void> {
   await using smtp = await startSmtpServer();
   const mailTo = async (recipient: string, at = 0) => {
-    const theirs = () => smtp.mails.filter(({ recipients }) => recipients.includes(recipient));
+    const theirs = () => smtp.messages.filter(({ recipients }) => recipients.includes(recipient));
     while (theirs().length <= at) await Bun.sleep(20);
     return PostalMime.parse(theirs()[at]?.bytes ?? "");
   };

@@ -95,8 +95,8 @@ test("a process that is killed while people confirm leaves each of them made or 
       const { body } = await post(sealpost.url, "/register", given);
       ids.set(given.email, (body.detail as { transaction_id?: string }).transaction_id ?? "");
     }
-    while (smtp.mails.length < NAMES.length) await Bun.sleep(20);
-    for (const { bytes, recipients } of smtp.mails) {
+    while (smtp.messages.length < NAMES.length) await Bun.sleep(20);
+    for (const { bytes, recipients } of smtp.messages) {
       const [email = ""] = recipients;
       const { text } = await PostalMime.parse(bytes);
       waiting.set(email.replace("@example.org", ""), { id: ids.get(email) ?? "", code: codeIn(text) });

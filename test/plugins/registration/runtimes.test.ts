@@ -31,8 +31,8 @@ async function live(origin: string, admin: Api): Promise<void> {
   const { body } = await post("/register", ANN);
   expect(body.result.value).toBe(true);
   const { transaction_id: id } = body.detail as { transaction_id?: string };
-  while (smtp.mails.length === 0) await Bun.sleep(20);
-  const { text, subject } = await PostalMime.parse(smtp.mails[0]?.bytes ?? "");
+  while (smtp.messages.length === 0) await Bun.sleep(20);
+  const { text, subject } = await PostalMime.parse(smtp.messages[0]?.bytes ?? "");
   expect(subject).toBe("Bestätigen Sie Ihre Registrierung");
   const confirm = { transaction_id: id, code: codeIn(text) };
   const answers = await Promise.all([1, 2, 3].map(() => post("/register/confirm", confirm)));

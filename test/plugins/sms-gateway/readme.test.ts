@@ -22,5 +22,5 @@ test.skipIf(walkObstacle !== "")("the README's walk with curl sends a mail to th
     result: { value: true },
     detail: { recipient: "00491701234567@sms.example.org", delivery: { outcome: "sent" } },
   });
-  expect(smtp.mails).toMatchObject([{ recipients: ["00491701234567@sms.example.org"] }]);
+  expect(smtp.messages).toMatchObject([{ recipients: ["00491701234567@sms.example.org"] }]);
 });

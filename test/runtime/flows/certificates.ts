@@ -69,5 +69,5 @@ async function refused({ admin }: Instance, security: Security, row: Row): Promi
     outcome: "not-sent",
     hint: expect.stringContaining(row.hint),
   });
-  expect(smtp.mails).toEqual([]);
+  expect(smtp.messages).toEqual([]);
 }

@@ -94,7 +94,7 @@ export const FAILURES: readonly Flow[] = [
       async run(instance) {
         await using smtp = await startSmtpServer(server);
         await fails(instance, { server: "127.0.0.1", port: smtp.port, ...definition }, fate);
-        expect(smtp.mails).toEqual([]);
+        expect(smtp.messages).toEqual([]);
         // Fails by its time limit if a connection is left behind.
         await smtp.closed();
       },

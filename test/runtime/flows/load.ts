@@ -43,7 +43,7 @@ export const LOAD: readonly Flow[] = [
       const sendings = recipients.map((recipient) => admin.test({ ...definition, recipient }));
       const answers = await Promise.all(sendings);
       expect(answers.filter(({ body }) => body.result.value !== true)).toEqual([]);
-      expect(smtp.mails.flatMap((mail) => mail.recipients).sort()).toEqual(recipients);
+      expect(smtp.messages.flatMap((mail) => mail.recipients).sort()).toEqual(recipients);
       const audited = (await admin.audit()).flatMap(({ recipient }) => recipient || []);
       expect(audited.map(String).sort()).toEqual(recipients);
     },
@@ -64,7 +64,7 @@ export const LOAD: readonly Flow[] = [
       answer();
       const rows = await untilAudited(admin, recipient);
       expect(rows).toMatchObject([{ outcome: "sent", success: true }]);
-      expect(smtp.mails).toHaveLength(1);
+      expect(smtp.messages).toHaveLength(1);
     },
   },
 ];

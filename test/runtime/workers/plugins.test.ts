@@ -30,7 +30,7 @@ test("a Worker has the plugins that it is built with, and what they defer goes o
   expect(statuses.filter((status) => status !== 200).every((status) => status === 429)).toBe(true);
   expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(4);
   const subjects = () =>
-    server.mails.map(({ bytes }) => /^Subject: (.*)\r$/m.exec(new TextDecoder().decode(bytes))?.[1]);
+    server.messages.map(({ bytes }) => /^Subject: (.*)\r$/m.exec(new TextDecoder().decode(bytes))?.[1]);
   for (let look = 0; look < 200 && !subjects().includes("After the answer"); look++) await Bun.sleep(10);
   expect(subjects()).toContain("Feedback from ann@example.net");
   expect(subjects()).toContain("After the answer");

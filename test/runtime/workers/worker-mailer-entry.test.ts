@@ -20,7 +20,7 @@ test("a Worker built with worker-mailer sends by it", async () => {
   const definition = { server: `127.0.0.1:${server.port}`, sender: "sender@example.org" };
   const { body } = await api.test({ ...definition, recipient: "user@example.net" });
   expect(body).toMatchObject({ result: { value: true } });
-  expect(server.mails).toHaveLength(1);
+  expect(server.messages).toHaveLength(1);
   // smtp would pipeline.
   expect(server.connections[0]?.flights).toBeGreaterThanOrEqual(5);
 });

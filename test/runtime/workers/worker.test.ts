@@ -59,7 +59,7 @@ describe("the Worker", () => {
     };
     const { body } = await api.test(kept);
     expect(body).toMatchObject({ result: { value: true }, detail: { smime: { signed: true } } });
-    const [mail] = server.mails;
+    const [mail] = server.messages;
     expect(mail).toMatchObject({ isTls: true, isAuthenticated: true, recipients: ["user@example.net"] });
     expect(await opensslVerify(mail?.bytes ?? new Uint8Array(), root)).toMatchObject({ code: 0 });
   });
@@ -98,7 +98,7 @@ describe("the Worker", () => {
     expect(await request).toBe("gone");
     gone.resolve();
     await server.closed();
-    expect(server.mails).toHaveLength(1);
+    expect(server.messages).toHaveLength(1);
     const sent = (await api.audit()).find(
       ({ identifier, recipient }) => identifier === "" && recipient === "user@example.net",
     );

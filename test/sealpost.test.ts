@@ -2,10 +2,9 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { decode } from "hono/jwt";
 import { createSealpost, type Sealpost, type SealpostOptions } from "sealpost";
 import { openDrivers } from "sealpost/bun";
+import { type Misbehavior, stall, startSmtpServer } from "../src/testing/smtp/index.ts";
 import { CHEAP } from "./fixtures/instance.ts";
 import { temporaryFolder } from "./fixtures/process/folder.ts";
-import { type Misbehaviour, stall } from "./fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "./fixtures/smtp/server.ts";
 
 const folder = temporaryFolder();
 afterAll(() => folder[Symbol.dispose]());
@@ -132,7 +131,7 @@ describe("queued mail of a host app", () => {
     await sealpost.start();
     expect((await sealpost.submit("main", MESSAGE)).state).toBe("queued");
     await arrived.promise;
-    expect(server.mails).toHaveLength(1);
+    expect(server.messages).toHaveLength(1);
   });
 
   test("is recorded before the end, when the instance is disposed of while it is in flight", async () => {
@@ -147,7 +146,7 @@ describe("queued mail of a host app", () => {
     const disposing = sealpost[Symbol.asyncDispose]();
     answer();
     await disposing;
-    expect(server.mails).toHaveLength(1);
+    expect(server.messages).toHaveLength(1);
     await using next = await start({
       ...(await openDrivers({ databaseUrl: `file:${folder.path}/in-flight.db` })),
       worker: false,
@@ -163,9 +162,9 @@ describe("queued mail of a host app", () => {
     await sealpost.submit("main", MESSAGE);
     await sealpost.drain({ timeMs: 0 });
     await sealpost.drain({ signal: AbortSignal.abort() });
-    expect(server.mails).toHaveLength(0);
+    expect(server.messages).toHaveLength(0);
     await sealpost.drain();
-    expect(server.mails).toHaveLength(1);
+    expect(server.messages).toHaveLength(1);
   });
 
   test("is kept as long as mailDays says", async () => {
@@ -232,7 +231,7 @@ test("a wake is heard when the mail is claimed, so that an engine may give its n
 });
 
 /** Answers, and says so. */
-function telling(arrived: () => void): Misbehaviour {
+function telling(arrived: () => void): Misbehavior {
   return (_peer, answer) => {
     answer();
     arrived();

@@ -3,8 +3,8 @@ import * as v from "valibot";
 import { parseConfig } from "../../src/config.ts";
 import { type LocalInstance, openLocal } from "../../src/entry/local.ts";
 import { definitionParams, toServerInput } from "../../src/http/smtpserver-schema.ts";
+import type { Misbehavior } from "../../src/testing/smtp/index.ts";
 import type { Folder } from "../fixtures/process/folder.ts";
-import type { Misbehaviour } from "../fixtures/smtp/misbehaviour.ts";
 
 const ACTOR = { action: "test", administrator: "", realm: "", client: "", policies: "", requestId: "" };
 const UNCONDITIONAL = { ifMatch: null, createOnly: false };
@@ -49,10 +49,10 @@ export async function openDesk({ path }: Folder): Promise<Desk> {
 }
 
 /** Takes every mail, and tells when so many have come. */
-export function counting(expected: number): { readonly body: Misbehaviour; readonly all: Promise<void> } {
+export function counting(expected: number): { readonly body: Misbehavior; readonly all: Promise<void> } {
   const { promise, resolve } = Promise.withResolvers<void>();
   let count = 0;
-  const body: Misbehaviour = (_peer, answer) => {
+  const body: Misbehavior = (_peer, answer) => {
     answer();
     count++;
     if (count >= expected) resolve();

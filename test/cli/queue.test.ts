@@ -1,9 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { reply, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { type Folder, temporaryFolder } from "../fixtures/process/folder.ts";
 import { runCli, startSealpost } from "../fixtures/process/sealpost.ts";
-import { reply } from "../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { counting, openDesk } from "./queue-support.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -85,7 +84,7 @@ test("queue cancel ends a mail and is audited; what has ended can be neither can
   });
   expect(await desk.stateOf(id)).toBe("cancelled");
   await desk.drain();
-  expect(smtp.mails).toEqual([]);
+  expect(smtp.messages).toEqual([]);
   const { entries } = await desk.services.trail.page({
     ...{ filters: { action: "cli queue *" }, sort: "number", descending: true, page: 1, pageSize: 10 },
   });
@@ -124,7 +123,7 @@ test("queue retry has a running server send at once what it would try later", as
     ...{ code: 0, stdout: `Mail ${id} is due now\n`, stderr: "" },
   });
   await all;
-  expect(smtp.mails).toMatchObject([{ recipients: ["a@example.net"] }]);
+  expect(smtp.messages).toMatchObject([{ recipients: ["a@example.net"] }]);
   expect((await sealpost.stop()).code).toBe(0);
   expect(await desk.stateOf(id)).toBe("sent");
 });

@@ -1,9 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { reply, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { runCli, startSealpost } from "../fixtures/process/sealpost.ts";
-import { reply } from "../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 
 setDefaultTimeout(TEST_MS);
 
@@ -36,7 +35,7 @@ test("server list and server test work on the definitions of a running server, a
 
   const sent = await cli("test", "office", "you@example.net");
   expect(sent).toMatchObject({ code: 0, stdout: "Delivered to you@example.net: 250 Queued\n" });
-  expect(smtp.mails).toMatchObject([{ recipients: ["you@example.net"], isAuthenticated: true }]);
+  expect(smtp.messages).toMatchObject([{ recipients: ["you@example.net"], isAuthenticated: true }]);
 
   smtp.script("rcpt", reply("550 5.1.1 No such user"));
   const refused = await cli("test", "office", "you@example.net");

@@ -1,10 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { type Misbehavior, stall, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { Child, TEST_MS } from "../fixtures/process/child.ts";
 import { type Folder, temporaryFolder } from "../fixtures/process/folder.ts";
 import { runCli } from "../fixtures/process/sealpost.ts";
-import type { Misbehaviour } from "../fixtures/smtp/misbehaviour.ts";
-import { stall } from "../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { counting, openDesk } from "./queue-support.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -55,7 +53,7 @@ test("worker sends what waits and what others queue meanwhile, and says one line
     expect.stringContaining("Stopping on"),
   ]);
   expect(worker.process.stdout).toBe("");
-  expect(smtp.mails.flatMap(({ recipients }) => recipients).toSorted()).toEqual([
+  expect(smtp.messages.flatMap(({ recipients }) => recipients).toSorted()).toEqual([
     "first@example.net",
     "second@example.net",
   ]);
@@ -65,7 +63,7 @@ test("worker sends what waits and what others queue meanwhile, and says one line
 test("SIGTERM lets the mail in flight finish and gives the rest back, which another worker sends", async () => {
   using folder = temporaryFolder();
   const arrived = Promise.withResolvers<() => void>();
-  const hold: Misbehaviour = (_peer, answer) => arrived.resolve(answer);
+  const hold: Misbehavior = (_peer, answer) => arrived.resolve(answer);
   await using smtp = await startSmtpServer({ script: { body: hold } });
   await using desk = await openDesk(folder);
   // One connection: the other mails that the worker has claimed wait for it.
@@ -81,7 +79,7 @@ test("SIGTERM lets the mail in flight finish and gives the rest back, which anot
   answer();
   expect(await stopped).toMatchObject({ code: 0 });
   expect((await stopped).ms).toBeLessThan(STOP_MS);
-  expect(smtp.mails).toHaveLength(1);
+  expect(smtp.messages).toHaveLength(1);
   expect((await Promise.all(ids.map(desk.stateOf))).toSorted()).toEqual([
     ...Array.from({ length: 5 }, () => "queued"),
     "sent",
@@ -92,14 +90,14 @@ test("SIGTERM lets the mail in flight finish and gives the rest back, which anot
   await using next = await startWorker(folder);
   await all;
   expect((await next.stop()).code).toBe(0);
-  const recipients = smtp.mails.flatMap((mail) => mail.recipients).toSorted();
+  const recipients = smtp.messages.flatMap((mail) => mail.recipients).toSorted();
   expect(recipients).toEqual(ids.map((_, i) => `${i}@example.net`));
 });
 
 test("a mail whose fate is not known in time is recorded as such, and the stop is a good one", async () => {
   using folder = temporaryFolder();
   const arrived = Promise.withResolvers<void>();
-  const never: Misbehaviour = (peer, answer) => {
+  const never: Misbehavior = (peer, answer) => {
     stall()(peer, answer);
     arrived.resolve();
   };
@@ -132,7 +130,7 @@ test("several workers on one database send each mail once", async () => {
   await all;
   const ended = await Promise.all(workers.map((worker) => worker.stop()));
   expect(ended.map(({ code }) => code)).toEqual([0, 0, 0]);
-  expect(smtp.mails.flatMap((mail) => mail.recipients).toSorted()).toEqual(recipients.toSorted());
+  expect(smtp.messages.flatMap((mail) => mail.recipients).toSorted()).toEqual(recipients.toSorted());
   expect(new Set(await Promise.all(ids.map(desk.stateOf)))).toEqual(new Set(["sent"]));
 });
 

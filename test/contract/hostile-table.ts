@@ -1,6 +1,6 @@
 import type { Failure, FailureCode, Phase } from "../../src/domain/delivery.ts";
-import * as mis from "../fixtures/smtp/misbehaviour.ts";
-import type { ServerStep } from "../fixtures/smtp/server.ts";
+import type { ServerStep } from "../../src/testing/smtp/index.ts";
+import * as mis from "../../src/testing/smtp/index.ts";
 
 export const MODES = ["lockstep", "pipelined", "starttls"] as const;
 export type Mode = (typeof MODES)[number];
@@ -29,7 +29,7 @@ export type Expected = Partial<Record<keyof Failure, unknown>> & { readonly code
 /** One way to misbehave. */
 export interface Row {
   readonly what: string;
-  readonly how: mis.Misbehaviour;
+  readonly how: mis.Misbehavior;
   readonly expected: FailureCode | Readonly<Partial<Record<Step, FailureCode>>>;
   /** Whether it is a reply that the server stands by: then it is never unknown. */
   readonly isReply?: boolean;

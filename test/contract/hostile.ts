@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Transport } from "../../src/contracts/transport.ts";
 import { Secret } from "../../src/domain/secret.ts";
-import * as mis from "../fixtures/smtp/misbehaviour.ts";
-import { type SmtpTestServerOptions, startSmtpServer } from "../fixtures/smtp/server.ts";
+import * as mis from "../../src/testing/smtp/index.ts";
+import { type SmtpTestServerOptions, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import type { TlsMaterial } from "../fixtures/smtp/tls.ts";
 import { sendTo, serverAt, timed } from "../transport/support.ts";
 import {
@@ -47,7 +47,7 @@ export function testHostileServers(name: string, subject: HostileSubject): void 
   async function holds(
     mode: Mode,
     step: Step,
-    how: mis.Misbehaviour,
+    how: mis.Misbehavior,
     expected: Expected,
     lingers = false,
   ): Promise<void> {
@@ -62,7 +62,7 @@ export function testHostileServers(name: string, subject: HostileSubject): void 
   }
 
   /** One case; a deviation is part of its name. */
-  function testCase(mode: Mode, step: Step, what: string, how: mis.Misbehaviour, expected: Expected): void {
+  function testCase(mode: Mode, step: Step, what: string, how: mis.Misbehavior, expected: Expected): void {
     const deviation = deviations.find(({ where }) => where(mode, step, what));
     const note = deviation === undefined ? "" : ` (here otherwise, because ${deviation.because})`;
     test.concurrent(`${what} at ${step}${note}`, () =>
@@ -105,7 +105,7 @@ export function testHostileServers(name: string, subject: HostileSubject): void 
 
   describe.skipIf(material === null)(`${name}: text behind STARTTLS's 220 is an attack:`, () => {
     for (const injected of ["250 AUTH PLAIN", "25", "\r"]) {
-      const how: mis.Misbehaviour = (peer) => peer.write(`220 Go ahead\r\n${injected}`);
+      const how: mis.Misbehavior = (peer) => peer.write(`220 Go ahead\r\n${injected}`);
       const expected = { code: "protocol", phase: "starttls", outcome: "not-sent" } as const;
       testCase("starttls", "starttls", `injects ${JSON.stringify(injected)}`, how, expected);
     }

@@ -1,10 +1,9 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { type Misbehavior, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { DENO_SERVER, denoPath } from "../fixtures/process/deno.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { runCli, startInVain, startSealpost } from "../fixtures/process/sealpost.ts";
-import type { Misbehaviour } from "../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { redisPath, startRedis } from "../wake/fixtures/redis.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -36,7 +35,7 @@ for (const { name, entry, interpreter, isThere } of RUNTIMES) {
       using folder = temporaryFolder();
       await using redis = await startRedis("its-password");
       const arrived = Promise.withResolvers<void>();
-      const body: Misbehaviour = (_peer, answer) => {
+      const body: Misbehavior = (_peer, answer) => {
         answer();
         arrived.resolve();
       };
@@ -54,7 +53,7 @@ for (const { name, entry, interpreter, isThere } of RUNTIMES) {
       const stopMs = performance.now();
       expect((await sealpost.stop()).code).toBe(0);
       expect(performance.now() - stopMs).toBeLessThan(STOP_MS);
-      expect(smtp.mails).toHaveLength(1);
+      expect(smtp.messages).toHaveLength(1);
     },
   );
 }

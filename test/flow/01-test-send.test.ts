@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { ADMIN, startInVain, startSealpost } from "../fixtures/process/sealpost.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { outside } from "../storage/fixtures/database.ts";
 
 const SMTP_PASSWORD = "smtp-pässword-1";
@@ -35,10 +35,10 @@ test("the first start shows URL, admin and password once; the second start shows
     recipient: "you@example.net",
   });
   expect({ status, value: body.result.value }).toEqual({ status: 200, value: true });
-  expect(smtp.mails).toMatchObject([
+  expect(smtp.messages).toMatchObject([
     { from: "otp@example.org", recipients: ["you@example.net"], isAuthenticated: true },
   ]);
-  const mail = new TextDecoder().decode(smtp.mails[0]?.bytes);
+  const mail = new TextDecoder().decode(smtp.messages[0]?.bytes);
   expect(mail).toContain("Subject: Test Email from Sealpost\r\n");
   expect(mail).toContain("\r\nTo: you@example.net\r\n");
   expect((await first.stop()).code).toBe(0);

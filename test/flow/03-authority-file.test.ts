@@ -1,8 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { startSealpost } from "../fixtures/process/sealpost.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { makeTlsMaterial, openssl } from "../fixtures/smtp/tls.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -23,5 +23,5 @@ test.skipIf(openssl === null)("mail goes to smtps:// with a private authority gi
     timeout: 10,
   });
   expect(body.result.value).toBe(true);
-  expect(smtp.mails).toMatchObject([{ isTls: true, recipients: ["b@example.net"] }]);
+  expect(smtp.messages).toMatchObject([{ isTls: true, recipients: ["b@example.net"] }]);
 });

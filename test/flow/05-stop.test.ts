@@ -1,12 +1,11 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { type Misbehavior, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { type Api, session } from "../fixtures/process/api.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { type Sealpost, startSealpost } from "../fixtures/process/sealpost.ts";
-import type { Misbehaviour } from "../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 
 setDefaultTimeout(TEST_MS);
 
@@ -22,7 +21,7 @@ const NO_ECHO_MS = 1_050;
 /** A server that answers the end of the mail only when it is told to. */
 async function startHoldingServer() {
   const arrived = Promise.withResolvers<() => void>();
-  const hold: Misbehaviour = (_peer, answer) => arrived.resolve(answer);
+  const hold: Misbehavior = (_peer, answer) => arrived.resolve(answer);
   const server = await startSmtpServer({ script: { body: hold } });
   return { server, arrived: arrived.promise };
 }
@@ -69,7 +68,7 @@ test("SIGINT twice at once lets the mail in flight finish, and the answer too", 
   expect((await sending).body.result.value).toBe(true);
   expect((await sealpost.process.ended).code).toBe(0);
   expect(performance.now() - startMs).toBeLessThan(STOP_MS);
-  expect(server.mails).toHaveLength(1);
+  expect(server.messages).toHaveLength(1);
   expect(await mailRows(sealpost, folder.path, sealpost.password ?? "")).toMatchObject([{ outcome: "sent" }]);
 });
 

@@ -1,11 +1,11 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { session } from "../fixtures/process/api.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { type Sealpost, startSealpost } from "../fixtures/process/sealpost.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { outside } from "../storage/fixtures/database.ts";
 
 setDefaultTimeout(TEST_MS);

@@ -1,11 +1,11 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { startSealpost } from "../fixtures/process/sealpost.ts";
 import { run, scratchFile } from "../fixtures/smime/openssl.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 
 setDefaultTimeout(TEST_MS);
 
@@ -50,8 +50,8 @@ test.skipIf(obstacle !== "")(
       detail: { smime: { signed: true } },
     });
 
-    expect(smtp.mails).toMatchObject([{ from, recipients: [to] }]);
-    const mail = scratchFile(smtp.mails[0]?.bytes ?? "");
+    expect(smtp.messages).toMatchObject([{ from, recipients: [to] }]);
+    const mail = scratchFile(smtp.messages[0]?.bytes ?? "");
     const trusted = ["-CAfile", join(folder.path, "cert.pem")];
     const verified = await run(["openssl", "cms", "-verify", "-in", mail, ...trusted]);
     expect(verified.stderr).toContain("successful");

@@ -5,12 +5,11 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import deno from "../../deno.json";
 import { scripts } from "../../package.json";
+import { type Misbehavior, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { DENO_CLI, DENO_SERVER, denoPath } from "../fixtures/process/deno.ts";
 import { type Folder, temporaryFolder } from "../fixtures/process/folder.ts";
 import { runCli, startInVain, startSealpost } from "../fixtures/process/sealpost.ts";
-import type { Misbehaviour } from "../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 
 setDefaultTimeout(TEST_MS);
 
@@ -51,7 +50,7 @@ test.skipIf(denoPath === null).each(["SIGINT", "SIGTERM"] as const)(
   async (signal) => {
     using folder = temporaryFolder();
     const arrived = Promise.withResolvers<() => void>();
-    const hold: Misbehaviour = (_peer, answer) => arrived.resolve(answer);
+    const hold: Misbehavior = (_peer, answer) => arrived.resolve(answer);
     await using smtp = await startSmtpServer({ script: { body: hold } });
     await using sealpost = await start(folder);
     const api = await sealpost.logIn();

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { sqldPath, startSqld } from "../../src/entry/workers/sqld.ts";
+import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { arrivals, deliveriesOf, queueMany, reader, saveServer, startFleet } from "./fixtures/queue-fleet.ts";
 import { queueInstance } from "./fixtures/queue-instance.ts";
 
@@ -32,7 +32,7 @@ test.skipIf(!hasSqld)(
     const ended = await outbox.ended();
     expect(ended).toHaveLength(deliveriesOf(MAILS));
     expect(ended.filter(({ state, outcomes }) => state !== "sent" || outcomes !== "sent")).toEqual([]);
-    expect(server.mails).toHaveLength(deliveriesOf(MAILS));
+    expect(server.messages).toHaveLength(deliveriesOf(MAILS));
     expect(arrivals(server).size).toBe(deliveriesOf(MAILS));
     console.info(`${MAILS} mails by two processes on a libSQL server in ${seconds} s`);
   },

@@ -1,11 +1,10 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { type Misbehavior, stall, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import type { Api } from "../fixtures/process/api.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { startSealpost } from "../fixtures/process/sealpost.ts";
-import { type Misbehaviour, stall } from "../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { arrivals, reader, saveServer } from "./fixtures/queue-fleet.ts";
 import { queueInstance } from "./fixtures/queue-instance.ts";
 
@@ -38,7 +37,7 @@ const urlOf = (folder: string) => `file:${join(folder, "data", "sealpost.db")}`;
 test("SIGTERM lets the mails in flight end and gives the rest back, which are sent once after a restart", async () => {
   using folder = temporaryFolder();
   const held: (() => void)[] = [];
-  const hold: Misbehaviour = (_, answer) => void held.push(answer);
+  const hold: Misbehavior = (_, answer) => void held.push(answer);
   await using server = await startSmtpServer({ script: { body: hold } });
   await using sealpost = await startSealpost({ folder: folder.path });
   await queue(await sealpost.logIn(), server.port);
@@ -50,7 +49,7 @@ test("SIGTERM lets the mails in flight end and gives the rest back, which are se
   for (const answer of held) answer();
   expect((await stopped).code).toBe(0);
   expect(performance.now() - startMs).toBeLessThan(STOP_MS);
-  expect(server.mails).toHaveLength(CONNECTIONS);
+  expect(server.messages).toHaveLength(CONNECTIONS);
 
   await using outbox = reader(urlOf(folder.path));
   const states = (await outbox.ended()).map(({ state }) => state).sort();
@@ -104,6 +103,6 @@ test("a mail that was accepted right before the power was cut is sent once after
   await until(async () => (await outbox.pending()) === 0);
   stop.abort();
   await working;
-  expect(server.mails).toHaveLength(1);
+  expect(server.messages).toHaveLength(1);
   expect(await outbox.ended()).toMatchObject([{ state: "sent", outcomes: "sent" }]);
 });

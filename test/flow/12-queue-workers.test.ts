@@ -1,7 +1,14 @@
 import { expect, test } from "bun:test";
+import {
+  close,
+  hangUp,
+  type Misbehavior,
+  reply,
+  type ServerStep,
+  startSmtpServer,
+  then,
+} from "../../src/testing/smtp/index.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
-import { close, type Misbehaviour, reply } from "../fixtures/smtp/misbehaviour.ts";
-import { type ServerStep, startSmtpServer } from "../fixtures/smtp/server.ts";
 import { locked } from "../storage/fixtures/database.ts";
 import { arrivals, deliveriesOf, queueMany, reader, saveServer, startFleet } from "./fixtures/queue-fleet.ts";
 import { queueInstance } from "./fixtures/queue-instance.ts";
@@ -14,7 +21,7 @@ const SHARED_MAILS = IS_LONG ? 8_000 : 2_000;
 const LONGEST_MS = IS_LONG ? 300_000 : 60_000;
 
 /** What a bad day of a mail server is like: how often each step goes wrong, and how. */
-const BAD_DAY: readonly (readonly [step: ServerStep, share: number, what: Misbehaviour])[] = [
+const BAD_DAY: readonly (readonly [step: ServerStep, share: number, what: Misbehavior])[] = [
   ["greeting", 0.02, close()],
   ["mail", 0.02, reply("451 4.3.0 Not now")],
   ["rcpt", 0.02, reply("452 4.2.2 Full")],
@@ -23,26 +30,18 @@ const BAD_DAY: readonly (readonly [step: ServerStep, share: number, what: Misbeh
   ["body", 0.02, reply("451 4.7.1 Greylisted")],
   ["body", 0.02, close()],
   // Taken, and the reply is lost.
-  [
-    "body",
-    0.03,
-    ({ socket }, answer) => {
-      socket.cork();
-      answer();
-      socket.destroy();
-    },
-  ],
+  ["body", 0.03, then(hangUp())],
 ];
 
 /** A server on such a day, that takes a moment for each mail, this long at most. */
-function badDay(mostMs: number): Partial<Record<ServerStep, Misbehaviour>> {
+function badDay(mostMs: number): Partial<Record<ServerStep, Misbehavior>> {
   const steps = new Set(BAD_DAY.map(([step]) => step));
   return Object.fromEntries(
     [...steps].map((step) => [step, sometimes(step, slow(step === "body" ? mostMs : 0))]),
   );
 }
 
-function sometimes(step: ServerStep, otherwise: Misbehaviour): Misbehaviour {
+function sometimes(step: ServerStep, otherwise: Misbehavior): Misbehavior {
   const ways = BAD_DAY.filter(([one]) => one === step);
   return (peer, answer) => {
     let draw = Math.random();
@@ -54,7 +53,7 @@ function sometimes(step: ServerStep, otherwise: Misbehaviour): Misbehaviour {
   };
 }
 
-function slow(mostMs: number): Misbehaviour {
+function slow(mostMs: number): Misbehavior {
   return (_, answer) => (mostMs > 0 ? void setTimeout(answer, Math.random() * mostMs) : answer());
 }
 
@@ -137,7 +136,7 @@ test(
     expect(await fleet.end()).toEqual([0, 0, 0, 0]);
     const ended = await outbox.ended();
     expect(ended.filter(({ state, outcomes }) => state !== "sent" || outcomes !== "sent")).toEqual([]);
-    expect(server.mails).toHaveLength(deliveriesOf(SHARED_MAILS));
+    expect(server.messages).toHaveLength(deliveriesOf(SHARED_MAILS));
     expect(arrivals(server).size).toBe(deliveriesOf(SHARED_MAILS));
     console.info(`${SHARED_MAILS} mails by four processes in ${seconds} s`);
   },
@@ -156,7 +155,7 @@ test(
     await saveServer(services, server);
     await queueMany(services, 200, () => ({}));
     await using fleet = await startFleet(url, 2);
-    while (server.mails.length < 40) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (server.messages.length < 40) await new Promise((resolve) => setTimeout(resolve, 5));
     const other = await locked(path, "IMMEDIATE");
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     await other.release();

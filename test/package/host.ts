@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
+import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { type Api, logIn, request } from "../fixtures/process/api.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 
 export const PASSWORD = "of the first admin";
 const NOT_LOGGED_IN = 4033;
@@ -23,15 +23,18 @@ export async function useHost(url: string): Promise<Api> {
   const welcomed = await fetch(new URL("/welcome", url), { method: "POST" });
   expect([welcomed.status, await welcomed.json()]).toEqual([200, { state: "delivered" }]);
 
-  expect(smtp.mails.map(({ recipients }) => recipients[0])).toEqual(["bob@example.net", "ann@example.net"]);
-  expect(new TextDecoder().decode(smtp.mails[1]?.bytes)).toContain("\r\nSubject: Welcome\r\n");
+  expect(smtp.messages.map(({ recipients }) => recipients[0])).toEqual([
+    "bob@example.net",
+    "ann@example.net",
+  ]);
+  expect(new TextDecoder().decode(smtp.messages[1]?.bytes)).toContain("\r\nSubject: Welcome\r\n");
 
   // Nobody but the host's own worker, or event, sends it.
   await api.save("main", { ...definition, enqueue_job: true });
   const queued = await fetch(new URL("/welcome", url), { method: "POST" });
   expect([queued.status, await queued.json()]).toEqual([200, { state: "queued" }]);
   await untilSent(api);
-  expect(smtp.mails).toHaveLength(3);
+  expect(smtp.messages).toHaveLength(3);
   return api;
 }
 

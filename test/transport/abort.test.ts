@@ -2,14 +2,13 @@ import { expect, test } from "bun:test";
 import { connect } from "node:net";
 import type { Connect } from "../../src/contracts/transport.ts";
 import { Secret } from "../../src/domain/secret.ts";
-import type { Misbehaviour } from "../fixtures/smtp/misbehaviour.ts";
-import { type ServerStep, startSmtpServer } from "../fixtures/smtp/server.ts";
+import { type Misbehavior, type ServerStep, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { makeTransport, sendTo, serverAt, timed } from "./support.ts";
 
 const reason = new Error("No longer wanted");
 
 /** Aborts when the server reaches a step, which it does not answer. */
-function abortAt(controller: AbortController): Misbehaviour {
+function abortAt(controller: AbortController): Misbehavior {
   return (peer) => {
     peer.deafen();
     controller.abort(reason);
@@ -34,14 +33,14 @@ for (const step of [
       const sending = sendTo(transport, target, { signal: controller.signal });
       expect(await sending.catch((error: unknown) => error)).toBe(reason);
       await server.closed();
-      expect(server.mails).toEqual([]);
+      expect(server.messages).toEqual([]);
     });
   }
 }
 
 test("aborting after the body began resolves with the receipt", async () => {
   const controller = new AbortController();
-  const how: Misbehaviour = (_peer, answer) => {
+  const how: Misbehavior = (_peer, answer) => {
     controller.abort(reason);
     setImmediate(answer);
   };

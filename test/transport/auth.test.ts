@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { Secret } from "../../src/domain/secret.ts";
+import * as mis from "../../src/testing/smtp/index.ts";
+import { type SmtpTestServerOptions, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { chooseMechanism, parseCapabilities } from "../../src/transport/capabilities.ts";
-import * as mis from "../fixtures/smtp/misbehaviour.ts";
-import { type SmtpTestServerOptions, startSmtpServer } from "../fixtures/smtp/server.ts";
 import { makeTlsMaterial, openssl, type TlsMaterial } from "../fixtures/smtp/tls.ts";
 import { makeTransport, sendTo, serverAt } from "./support.ts";
 
@@ -19,7 +19,7 @@ async function mechanismUsed(
   const security = options.security ?? "none";
   const receipt = await sendTo(transport, serverAt(server.port, { ...LOGIN, security, host: "localhost" }));
   expect(receipt.successful).toBe(true);
-  expect(server.mails[0]?.isAuthenticated).toBe(true);
+  expect(server.messages[0]?.isAuthenticated).toBe(true);
   const line = server.connections[0]?.commands.find((command) => command.startsWith("AUTH"));
   return line?.split(" ")[1] ?? null;
 }
@@ -83,7 +83,7 @@ test("a wrong password fails as auth_rejected with the server's reply", async ()
       reply: { code: 535, enhanced: "5.7.8" },
     },
   });
-  expect(server.mails).toEqual([]);
+  expect(server.messages).toEqual([]);
 });
 
 test("an empty password fails as auth_rejected and is never sent without", async () => {
@@ -93,7 +93,7 @@ test("an empty password fails as auth_rejected and is never sent without", async
   expect(await sendTo(transport, target)).toMatchObject({
     failure: { phase: "auth", code: "auth_rejected" },
   });
-  expect(server.mails).toEqual([]);
+  expect(server.messages).toEqual([]);
 });
 
 test("no username: AUTH is not tried though it is offered", async () => {
@@ -104,12 +104,8 @@ test("no username: AUTH is not tried though it is offered", async () => {
 });
 
 test("a server that asks for more and more in AUTH fails as protocol", async () => {
-  const more: mis.Misbehaviour = (peer) => {
-    peer.deafen();
-    peer.write("334 \r\n");
-    peer.socket.on("data", () => peer.write("334 \r\n"));
-  };
-  await using server = await startSmtpServer({ users: USERS, mechanisms: ["PLAIN"], script: { auth: more } });
+  const script = { auth: mis.reply("334 "), credentials: mis.reply("334 ") };
+  await using server = await startSmtpServer({ users: USERS, mechanisms: ["PLAIN"], script });
   await using transport = makeTransport();
   expect(await sendTo(transport, serverAt(server.port, LOGIN))).toMatchObject({
     failure: { phase: "auth", code: "protocol", outcome: "not-sent" },

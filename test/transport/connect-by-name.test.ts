@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { ConnectError } from "../../src/contracts/transport.ts";
+import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { type ConnectByNameOptions, createConnectByName } from "../../src/transport/connect-by-name.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { never } from "./support.ts";
 
 async function errorOf(options: Partial<ConnectByNameOptions>, host: string, port: number) {

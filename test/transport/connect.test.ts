@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { ConnectError } from "../../src/contracts/transport.ts";
 import { NOTHING_SEEN, notSent, type Phase } from "../../src/domain/delivery.ts";
+import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { type ConnectOptions, createConnect } from "../../src/transport/connect.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { makeTransport, never, sendTo, serverAt } from "./support.ts";
 
 const resolvesTo =

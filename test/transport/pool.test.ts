@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import { createServer } from "node:net";
+import * as mis from "../../src/testing/smtp/index.ts";
+import { type SmtpTestServer, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { createConnect } from "../../src/transport/connect.ts";
-import * as mis from "../fixtures/smtp/misbehaviour.ts";
-import { type SmtpTestServer, startSmtpServer } from "../fixtures/smtp/server.ts";
 import { makeTransport, sendTo, serverAt, timed } from "./support.ts";
 
 /** A step that waits until the test lets it go on. */
-function gate(): { readonly how: mis.Misbehaviour; readonly reached: Promise<void>; open(): void } {
+function gate(): { readonly how: mis.Misbehavior; readonly reached: Promise<void>; open(): void } {
   const reached = Promise.withResolvers<void>();
   const opened = Promise.withResolvers<void>();
   return {
@@ -33,7 +33,9 @@ test("no more than five connections are open for a key, and waiting mails go fir
   open();
   expect(await Promise.all(sendings)).toEqual(sendings.map(() => true));
   expect(server.connections).toHaveLength(5);
-  const arrived = server.mails.slice(5).map(({ recipients }) => Number(/\d+/.exec(recipients[0] ?? "")?.[0]));
+  const arrived = server.messages
+    .slice(5)
+    .map(({ recipients }) => Number(/\d+/.exec(recipients[0] ?? "")?.[0]));
   expect(arrived).toEqual([5, 6, 7, 8, 9, 10, 11]);
 });
 
@@ -105,13 +107,13 @@ for (const [what, how] of [
     await using server = await startSmtpServer();
     await using transport = makeTransport();
     await sendTo(transport, serverAt(server.port));
-    const once: mis.Misbehaviour = (peer, answer) => {
+    const once: mis.Misbehavior = (peer, answer) => {
       server.script("mail", undefined);
       how(peer, answer);
     };
     server.script("mail", once);
     expect((await sendTo(transport, serverAt(server.port))).successful).toBe(true);
-    expect(server.mails).toHaveLength(2);
+    expect(server.messages).toHaveLength(2);
     expect(server.connections).toHaveLength(2);
   });
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import { startAuth } from "../../src/testing/smtp/auth.ts";
 import { beginSasl } from "../../src/transport/sasl.ts";
-import { beginAuth } from "../fixtures/smtp/auth.ts";
 
 const USERS = { "us€r": "pä€ss" };
 
@@ -10,7 +10,7 @@ test.each(["PLAIN", "LOGIN", "CRAM-MD5"] as const)(
     const exchange = beginSasl(mechanism, "us€r", "pä€ss");
     const [, said, initial] = exchange.command.split(" ");
     expect(said).toBe(mechanism);
-    let turn = beginAuth(mechanism, initial, USERS);
+    let turn = startAuth(mechanism, initial, USERS);
     while (typeof turn === "object" && turn !== null) turn = turn.next(exchange.answer(turn.challenge) ?? "");
     expect(turn).toBe(true);
     expect(exchange.answer("")).toBeNull();

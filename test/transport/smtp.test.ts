@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
+import { reply, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { testTransport } from "../contract/transport.ts";
-import { reply } from "../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
 import { makeTransport, sendTo, serverAt } from "./support.ts";
 
 const HARNESSES = {
@@ -16,7 +15,7 @@ for (const [name, extensions] of Object.entries(HARNESSES)) {
     return {
       transport,
       server: serverAt(server.port),
-      arrived: () => server.mails.map((mail) => ({ ...mail, recipient: mail.recipients.join() })),
+      arrived: () => server.messages.map((mail) => ({ ...mail, recipient: mail.recipients.join() })),
       refuseRecipients: () => server.script("rcpt", reply("550 5.1.1 No such user")),
       async [Symbol.asyncDispose]() {
         await transport[Symbol.asyncDispose]();
@@ -37,7 +36,7 @@ test("a mail through a waiting connection takes two round trips with PIPELINING"
     expect(connection?.flights).toBe(before + 2 * mail);
   }
   expect(server.connections).toHaveLength(1);
-  expect(server.mails).toHaveLength(6);
+  expect(server.messages).toHaveLength(6);
 });
 
 test("a mail goes in lockstep when the server does not offer PIPELINING", async () => {
@@ -95,7 +94,7 @@ test("an internationalised address goes with SMTPUTF8", async () => {
   await using server = await startSmtpServer();
   await using transport = makeTransport();
   await sendTo(transport, serverAt(server.port), { recipient: "grüße@example.net" });
-  expect(server.mails[0]?.recipients).toEqual(["grüße@example.net"]);
+  expect(server.messages[0]?.recipients).toEqual(["grüße@example.net"]);
   expect(server.connections[0]?.commands[1]).toContain(" SMTPUTF8");
 });
 
@@ -104,7 +103,7 @@ test("a mail larger than SIZE is not sent", async () => {
   await using transport = makeTransport();
   const receipt = await sendTo(transport, serverAt(server.port));
   expect(receipt).toMatchObject({ failure: { phase: "sender", code: "too_large", outcome: "not-sent" } });
-  expect(server.mails).toEqual([]);
+  expect(server.messages).toEqual([]);
 });
 
 test("createSmtpTransport() throws TypeError for an EHLO name that is more than one word", () => {

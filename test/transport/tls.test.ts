@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import type { Security } from "../../src/domain/smtp-server.ts";
-import * as mis from "../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../fixtures/smtp/server.ts";
+import * as mis from "../../src/testing/smtp/index.ts";
+import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { makeTlsMaterial, openssl, type TlsMaterial } from "../fixtures/smtp/tls.ts";
 import { makeTransport, sendTo, serverAt } from "./support.ts";
 
@@ -29,7 +29,7 @@ describe.skipIf(openssl === null)("TLS", () => {
         const receipt = await sendTo(transport, serverAt(server.port, { security, host }));
         const tls = { protocol: "TLSv1.3", peer: "good", daysLeft: 29 };
         expect(receipt).toMatchObject({ successful: true, tls });
-        expect(server.mails[0]?.isTls).toBe(true);
+        expect(server.messages[0]?.isTls).toBe(true);
       });
     }
 

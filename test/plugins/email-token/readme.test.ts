@@ -1,9 +1,9 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import PostalMime from "postal-mime";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { startSealpost } from "../../fixtures/process/sealpost.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { walk, walkObstacle, walkOf } from "../readme-walk.ts";
 import { codeIn } from "./support.ts";
 
@@ -21,7 +21,7 @@ test.skipIf(walkObstacle !== "")("the README's walk with curl ends with ACCEPT",
   const [ask = "", answer = ""] = walkOf("email-token");
   const asked = (await walk(ask, variables)).at(-1);
   expect(asked?.result.authentication).toBe("CHALLENGE");
-  const CODE = codeIn(await PostalMime.parse(smtp.mails[0]?.bytes ?? ""));
+  const CODE = codeIn(await PostalMime.parse(smtp.messages[0]?.bytes ?? ""));
   const TRANSACTION = String(asked?.detail?.transaction_id);
   const [checked] = await walk(answer, { ...variables, CODE, TRANSACTION });
   expect(checked?.result).toMatchObject({ value: true, authentication: "ACCEPT" });

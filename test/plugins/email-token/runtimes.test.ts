@@ -1,8 +1,8 @@
 import { expect } from "bun:test";
 import { join } from "node:path";
 import PostalMime from "postal-mime";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { type Api, request } from "../../fixtures/process/api.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { onEachRuntime } from "../on-each-runtime.ts";
 import { ANN, codeIn, PIN } from "./support.ts";
 
@@ -29,7 +29,7 @@ async function live(origin: string, admin: Api): Promise<void> {
     return (await request(`${origin}/validate/check`, { method: "POST", headers, body })).body;
   };
   const codeFor = async (recipient: string, earlier: number) => {
-    const theirs = () => smtp.mails.filter(({ recipients }) => recipients.includes(recipient));
+    const theirs = () => smtp.messages.filter(({ recipients }) => recipients.includes(recipient));
     expect(theirs()).toHaveLength(earlier + 1);
     const mail = await PostalMime.parse(theirs()[earlier]?.bytes ?? "");
     return { mail, code: codeIn(mail) };

@@ -4,12 +4,12 @@ import PostalMime from "postal-mime";
 import { bundleWorker } from "../../../src/entry/workers/build.ts";
 import { serveWorker } from "../../../src/entry/workers/serve.ts";
 import { sqldPath } from "../../../src/entry/workers/sqld.ts";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { type Api, logIn, request } from "../../fixtures/process/api.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { DENO_SERVER, denoPath } from "../../fixtures/process/deno.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { startSealpost } from "../../fixtures/process/sealpost.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase } from "../../runtime/workers/fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -23,7 +23,7 @@ const ANN = { username: "ann", email: "ann@example.net", password: "the old pass
 async function live(origin: string, admin: Api): Promise<void> {
   await using smtp = await startSmtpServer();
   const mailTo = async (recipient: string, at = 0) => {
-    const theirs = () => smtp.mails.filter(({ recipients }) => recipients.includes(recipient));
+    const theirs = () => smtp.messages.filter(({ recipients }) => recipients.includes(recipient));
     while (theirs().length <= at) await Bun.sleep(20);
     return PostalMime.parse(theirs()[at]?.bytes ?? "");
   };

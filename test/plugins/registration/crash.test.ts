@@ -1,11 +1,11 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import PostalMime from "postal-mime";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { request } from "../../fixtures/process/api.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { type Sealpost, startSealpost } from "../../fixtures/process/sealpost.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { outside } from "../../storage/fixtures/database.ts";
 import { ANN, codeIn, confirm, delivered, lastCode, register, started, usersOf } from "./setup.ts";
 
@@ -95,8 +95,8 @@ test("a process that is killed while people confirm leaves each of them made or 
       const { body } = await post(sealpost.url, "/register", given);
       ids.set(given.email, (body.detail as { transaction_id?: string }).transaction_id ?? "");
     }
-    while (smtp.mails.length < NAMES.length) await Bun.sleep(20);
-    for (const { bytes, recipients } of smtp.mails) {
+    while (smtp.messages.length < NAMES.length) await Bun.sleep(20);
+    for (const { bytes, recipients } of smtp.messages) {
       const [email = ""] = recipients;
       const { text } = await PostalMime.parse(bytes);
       waiting.set(email.replace("@example.org", ""), { id: ids.get(email) ?? "", code: codeIn(text) });

@@ -4,12 +4,12 @@ import PostalMime from "postal-mime";
 import { bundleWorker } from "../../../src/entry/workers/build.ts";
 import { serveWorker } from "../../../src/entry/workers/serve.ts";
 import { sqldPath } from "../../../src/entry/workers/sqld.ts";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { type Api, logIn, request } from "../../fixtures/process/api.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { DENO_SERVER, denoPath } from "../../fixtures/process/deno.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { startSealpost } from "../../fixtures/process/sealpost.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase } from "../../runtime/workers/fixtures/sealpost.ts";
 import { ANN, codeIn } from "./setup.ts";
 
@@ -31,8 +31,8 @@ async function live(origin: string, admin: Api): Promise<void> {
   const { body } = await post("/register", ANN);
   expect(body.result.value).toBe(true);
   const { transaction_id: id } = body.detail as { transaction_id?: string };
-  while (smtp.mails.length === 0) await Bun.sleep(20);
-  const { text, subject } = await PostalMime.parse(smtp.mails[0]?.bytes ?? "");
+  while (smtp.messages.length === 0) await Bun.sleep(20);
+  const { text, subject } = await PostalMime.parse(smtp.messages[0]?.bytes ?? "");
   expect(subject).toBe("Bestätigen Sie Ihre Registrierung");
   const confirm = { transaction_id: id, code: codeIn(text) };
   const answers = await Promise.all([1, 2, 3].map(() => post("/register/confirm", confirm)));

@@ -1,8 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { startSealpost } from "../../fixtures/process/sealpost.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { walk, walkObstacle, walkOf } from "../readme-walk.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -22,5 +22,5 @@ test.skipIf(walkObstacle !== "")("the README's walk with curl sends a mail to th
     result: { value: true },
     detail: { recipient: "00491701234567@sms.example.org", delivery: { outcome: "sent" } },
   });
-  expect(smtp.mails).toMatchObject([{ recipients: ["00491701234567@sms.example.org"] }]);
+  expect(smtp.messages).toMatchObject([{ recipients: ["00491701234567@sms.example.org"] }]);
 });

@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import type { TlsMaterial } from "../../fixtures/smtp/tls.ts";
 import type { Flow, Instance, Setup } from "../flow.ts";
 import { tlsMaterial } from "../material.ts";
@@ -69,5 +69,5 @@ async function refused({ admin }: Instance, security: Security, row: Row): Promi
     outcome: "not-sent",
     hint: expect.stringContaining(row.hint),
   });
-  expect(smtp.mails).toEqual([]);
+  expect(smtp.messages).toEqual([]);
 }

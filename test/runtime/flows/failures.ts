@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
-import * as mis from "../../fixtures/smtp/misbehaviour.ts";
-import { type SmtpTestServerOptions, startSmtpServer } from "../../fixtures/smtp/server.ts";
+import * as mis from "../../../src/testing/smtp/index.ts";
+import { type SmtpTestServerOptions, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import type { Exception, Flow, Instance, RuntimeName } from "../flow.ts";
 
 /** Phase, code and outcome that `detail.delivery` names. */
@@ -94,7 +94,7 @@ export const FAILURES: readonly Flow[] = [
       async run(instance) {
         await using smtp = await startSmtpServer(server);
         await fails(instance, { server: "127.0.0.1", port: smtp.port, ...definition }, fate);
-        expect(smtp.mails).toEqual([]);
+        expect(smtp.messages).toEqual([]);
         // Fails by its time limit if a connection is left behind.
         await smtp.closed();
       },

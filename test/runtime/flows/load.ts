@@ -1,7 +1,6 @@
 import { expect } from "bun:test";
+import { type Misbehavior, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { type Api, request } from "../../fixtures/process/api.ts";
-import type { Misbehaviour } from "../../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import type { Flow, Instance } from "../flow.ts";
 
 const AT_ONCE = 50;
@@ -44,7 +43,7 @@ export const LOAD: readonly Flow[] = [
       const sendings = recipients.map((recipient) => admin.test({ ...definition, recipient }));
       const answers = await Promise.all(sendings);
       expect(answers.filter(({ body }) => body.result.value !== true)).toEqual([]);
-      expect(smtp.mails.flatMap((mail) => mail.recipients).sort()).toEqual(recipients);
+      expect(smtp.messages.flatMap((mail) => mail.recipients).sort()).toEqual(recipients);
       const audited = (await admin.audit()).flatMap(({ recipient }) => recipient || []);
       expect(audited.map(String).sort()).toEqual(recipients);
     },
@@ -53,7 +52,7 @@ export const LOAD: readonly Flow[] = [
     claim: "a client that hangs up does not stop his test mail, nor its audit row",
     async run({ admin }) {
       const arrived = Promise.withResolvers<() => void>();
-      const hold: Misbehaviour = (_peer, answer) => arrived.resolve(answer);
+      const hold: Misbehavior = (_peer, answer) => arrived.resolve(answer);
       await using smtp = await startSmtpServer({ script: { body: hold } });
       const [server, recipient] = [`127.0.0.1:${smtp.port}`, "left@example.net"];
       const client = new AbortController();
@@ -65,7 +64,7 @@ export const LOAD: readonly Flow[] = [
       answer();
       const rows = await untilAudited(admin, recipient);
       expect(rows).toMatchObject([{ outcome: "sent", success: true }]);
-      expect(smtp.mails).toHaveLength(1);
+      expect(smtp.messages).toHaveLength(1);
     },
   },
 ];

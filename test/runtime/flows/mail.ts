@@ -1,8 +1,8 @@
 import { expect } from "bun:test";
+import { type SmtpTestServerOptions, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import { encrypt, PASSPHRASE } from "../../fixtures/smime/keys.ts";
 import { opensslVerify } from "../../fixtures/smime/verify.ts";
-import { type SmtpTestServerOptions, startSmtpServer } from "../../fixtures/smtp/server.ts";
 import type { Flow, Instance } from "../flow.ts";
 import { tlsMaterial } from "../material.ts";
 
@@ -26,7 +26,7 @@ async function exchange(
     timeout: 10,
     ...definition,
   });
-  return { value: body.result.value, detail: body.detail, mails: smtp.mails };
+  return { value: body.result.value, detail: body.detail, mails: smtp.messages };
 }
 
 export const MAIL: readonly Flow[] = [
@@ -38,8 +38,8 @@ export const MAIL: readonly Flow[] = [
       await admin.save("borrowed", definition);
       const mail = { ...definition, identifier: "borrowed", password: "__CENSORED__", recipient: RECIPIENT };
       expect((await admin.test(mail)).body.result.value).toBe(true);
-      expect(smtp.mails).toMatchObject([{ from: SENDER, recipients: [RECIPIENT], isAuthenticated: true }]);
-      const text = new TextDecoder().decode(smtp.mails[0]?.bytes);
+      expect(smtp.messages).toMatchObject([{ from: SENDER, recipients: [RECIPIENT], isAuthenticated: true }]);
+      const text = new TextDecoder().decode(smtp.messages[0]?.bytes);
       expect(text).toContain("Subject: Test Email from Sealpost\r\n");
       expect(text).toContain(`\r\nTo: ${RECIPIENT}\r\n`);
       expect(text).toMatch(/\r\nMessage-ID: <[^@>\s]+@example\.org>\r\n/i);
@@ -127,7 +127,7 @@ export const MAIL: readonly Flow[] = [
       const test = { ...definition, ...secrets, identifier: "signed", recipient: RECIPIENT };
       const { body } = await instance.admin.test(test);
       expect([body.result.value, body.detail?.smime?.signed]).toEqual([true, true]);
-      const verified = await opensslVerify(smtp.mails[0]?.bytes ?? new Uint8Array(), root);
+      const verified = await opensslVerify(smtp.messages[0]?.bytes ?? new Uint8Array(), root);
       expect(verified.stderr).toContain("successful");
       expect(verified.stdout).toContain("\r\nSubject: Test Email from Sealpost\r\n");
     },

@@ -1,7 +1,12 @@
 import { expect } from "bun:test";
+import {
+  close,
+  type Misbehavior,
+  reply,
+  type SmtpTestServer,
+  startSmtpServer,
+} from "../../../src/testing/smtp/index.ts";
 import { type Answer, type Api, request } from "../../fixtures/process/api.ts";
-import { close, type Misbehaviour, reply } from "../../fixtures/smtp/misbehaviour.ts";
-import { type SmtpTestServer, startSmtpServer } from "../../fixtures/smtp/server.ts";
 import type { Flow, Instance } from "../flow.ts";
 
 const SENDER = "a@example.org";
@@ -25,8 +30,8 @@ export const QUEUE: readonly Flow[] = [
       const id = await queue(admin, smtp, "queued@example.net");
       const record = await until(admin, id, "sent");
       expect(record.attempts).toMatchObject([{ outcome: "sent", code: null }]);
-      expect(smtp.mails).toMatchObject([{ from: SENDER, recipients: ["queued@example.net"] }]);
-      const text = new TextDecoder().decode(smtp.mails[0]?.bytes);
+      expect(smtp.messages).toMatchObject([{ from: SENDER, recipients: ["queued@example.net"] }]);
+      const text = new TextDecoder().decode(smtp.messages[0]?.bytes);
       expect(text).toContain(`\r\nMessage-ID: ${record.message_id}\r\n`);
       expect(JSON.stringify(record)).not.toContain("Test Email");
     },
@@ -54,7 +59,7 @@ export const QUEUE: readonly Flow[] = [
       });
       await until(admin, idOf(first), "sent");
       expect((await send(origin, admin, key, mailFor(smtp, "other@example.net"))).status).toBe(CONFLICT);
-      expect(smtp.mails.flatMap(({ recipients }) => recipients)).toEqual([recipient]);
+      expect(smtp.messages.flatMap(({ recipients }) => recipients)).toEqual([recipient]);
     },
   },
   {
@@ -68,7 +73,7 @@ export const QUEUE: readonly Flow[] = [
       expect((await until(admin, retried, "sent")).attempts).toHaveLength(2);
       expect((await admin.call("POST", `/mail/${cancelled}/retry`)).status).toBe(CONFLICT);
       expect((await until(admin, cancelled, "cancelled")).attempts).toHaveLength(1);
-      expect(smtp.mails).toHaveLength(1);
+      expect(smtp.messages).toHaveLength(1);
     },
   },
   {
@@ -79,7 +84,7 @@ export const QUEUE: readonly Flow[] = [
       const recipients = Array.from({ length: AT_ONCE }, (_, at) => `you${at}@example.net`).sort();
       const ids = await Promise.all(recipients.map((recipient) => queue(admin, smtp, recipient)));
       for (const id of ids) await until(admin, id, "sent");
-      expect(smtp.mails.flatMap((mail) => mail.recipients).sort()).toEqual(recipients);
+      expect(smtp.messages.flatMap((mail) => mail.recipients).sort()).toEqual(recipients);
     },
   },
   ...([undefined, "killed"] as const).map(
@@ -95,7 +100,7 @@ export const QUEUE: readonly Flow[] = [
         await next.admin.call("POST", `/mail/${id}/retry`);
         const after = await until(next.admin, id, "sent");
         expect(after).toMatchObject({ message_id: before.message_id, attempts: [{}, { outcome: "sent" }] });
-        expect(smtp.mails).toHaveLength(1);
+        expect(smtp.messages).toHaveLength(1);
       },
     }),
   ),
@@ -104,7 +109,7 @@ export const QUEUE: readonly Flow[] = [
     setup: "alone",
     async run({ admin, restart }) {
       const arrived = Promise.withResolvers<() => void>();
-      const hold: Misbehaviour = (_peer, answer) => arrived.resolve(answer);
+      const hold: Misbehavior = (_peer, answer) => arrived.resolve(answer);
       await using smtp = await startSmtpServer({ script: { body: hold } });
       const id = await queue(admin, smtp, "in-flight@example.net");
       const answer = await arrived.promise;
@@ -112,7 +117,7 @@ export const QUEUE: readonly Flow[] = [
       answer();
       await using next = await restarting;
       expect((await until(next.admin, id, "sent")).attempts).toHaveLength(1);
-      expect(smtp.mails).toHaveLength(1);
+      expect(smtp.messages).toHaveLength(1);
     },
     except: {
       workerd: {
@@ -133,7 +138,7 @@ async function waitsForServer(instance: Instance): Promise<void> {
   const { attempts } = await until(admin, id, "sent", trigger);
   expect(attempts[0]).toMatchObject({ outcome: "not-sent" });
   expect(attempts.at(-1)).toMatchObject({ outcome: "sent" });
-  expect(smtp.mails).toHaveLength(1);
+  expect(smtp.messages).toHaveLength(1);
 }
 
 const mailFor = ({ port }: SmtpTestServer, recipient: string) => {

@@ -3,8 +3,8 @@ import { createSealpost } from "sealpost";
 import { openDrivers } from "sealpost/bun";
 import { bundleWorker } from "../../../src/entry/workers/build.ts";
 import { QUEUES, serveWorker } from "../../../src/entry/workers/serve.ts";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { CHEAP } from "../../fixtures/instance.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { ADMIN, KEYS, PASSWORD, startDatabase, TEST_MS } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -45,14 +45,14 @@ beforeAll(async () => {
 /** What the server has got since it was asked the last time. */
 let seenMails = 0;
 function news(): string[] {
-  const recipients = server.mails.slice(seenMails).flatMap((mail) => mail.recipients);
+  const recipients = server.messages.slice(seenMails).flatMap((mail) => mail.recipients);
   seenMails += recipients.length;
   return recipients.sort();
 }
 
 /** Resolves when so many mails have come; the time limit of the test bounds it. */
 async function arrived(count: number): Promise<void> {
-  while (server.mails.length < seenMails + count) await new Promise(setImmediate);
+  while (server.messages.length < seenMails + count) await new Promise(setImmediate);
 }
 
 test("a host app's request sends what it has queued when it is answered", async () => {

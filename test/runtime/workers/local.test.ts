@@ -2,10 +2,10 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { ADMIN, startInVain, startSealpost } from "../../fixtures/process/sealpost.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { KEYS, PASSWORD, startDatabase } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);

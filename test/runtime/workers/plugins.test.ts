@@ -2,8 +2,8 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { bundleWorker } from "../../../src/entry/workers/build.ts";
 import { serveWorker } from "../../../src/entry/workers/serve.ts";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { logIn } from "../../fixtures/process/api.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase, TEST_MS } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -30,7 +30,7 @@ test("a Worker has the plugins that it is built with, and what they defer goes o
   expect(statuses.filter((status) => status !== 200).every((status) => status === 429)).toBe(true);
   expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(4);
   const subjects = () =>
-    server.mails.map(({ bytes }) => /^Subject: (.*)\r$/m.exec(new TextDecoder().decode(bytes))?.[1]);
+    server.messages.map(({ bytes }) => /^Subject: (.*)\r$/m.exec(new TextDecoder().decode(bytes))?.[1]);
   for (let look = 0; look < 200 && !subjects().includes("After the answer"); look++) await Bun.sleep(10);
   expect(subjects()).toContain("Feedback from ann@example.net");
   expect(subjects()).toContain("After the answer");

@@ -4,9 +4,8 @@ import { Response } from "miniflare";
 import { parseConfig } from "../../../src/config.ts";
 import { openLocal } from "../../../src/entry/local.ts";
 import { QUEUES } from "../../../src/entry/workers/serve.ts";
+import { reply, type SmtpTestServer, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import type { Api } from "../../fixtures/process/api.ts";
-import { reply } from "../../fixtures/smtp/misbehaviour.ts";
-import { type SmtpTestServer, startSmtpServer } from "../../fixtures/smtp/server.ts";
 import {
   bindingsFor,
   startDatabase,
@@ -60,7 +59,7 @@ describe("without a queue", () => {
     await using server = await startSmtpServer();
     const mail = await until(api, await queue(api, server, "b@example.net"), "sent");
     expect(mail.attempts).toMatchObject([{ outcome: "sent" }]);
-    expect(server.mails.map(({ recipients }) => recipients)).toEqual([["b@example.net"]]);
+    expect(server.messages.map(({ recipients }) => recipients)).toEqual([["b@example.net"]]);
     await server.closed();
     expect(server.connections[0]?.commands.at(-1)).toBe("QUIT");
   });
@@ -73,9 +72,9 @@ describe("without a queue", () => {
     const to = [{ name: "", address: "c@example.net" }];
     const result = await local.services.submit("found", { to, subject: "Found", text: "Found\n" });
     expect(result.state).toBe("queued");
-    expect(server.mails).toHaveLength(0);
+    expect(server.messages).toHaveLength(0);
     await worker.runScheduled(EACH_MINUTE);
-    expect(server.mails).toHaveLength(1);
+    expect(server.messages).toHaveLength(1);
   });
 
   test("the next try is the trigger's, or that of whoever asks for it", async () => {
@@ -84,10 +83,10 @@ describe("without a queue", () => {
     await until(api, id, "deferred");
     server.script("rcpt", undefined);
     await worker.runScheduled(EACH_MINUTE);
-    expect(server.mails).toHaveLength(0);
+    expect(server.messages).toHaveLength(0);
     expect((await api.call("POST", `/mail/${id}/retry`)).status).toBe(200);
     expect((await until(api, id, "sent")).attempts).toHaveLength(2);
-    expect(server.mails).toHaveLength(1);
+    expect(server.messages).toHaveLength(1);
   });
 
   test(`${AT_ONCE} requests that queue at once and triggers beside them send each mail once`, async () => {
@@ -96,7 +95,7 @@ describe("without a queue", () => {
     const queueing = Promise.all(recipients.map((recipient) => queue(api, server, recipient)));
     await Promise.all([worker.runScheduled(EACH_MINUTE), worker.runScheduled(EACH_MINUTE), queueing]);
     for (const id of await queueing) await until(api, id, "sent");
-    expect(server.mails.flatMap((mail) => mail.recipients).sort()).toEqual(recipients);
+    expect(server.messages.flatMap((mail) => mail.recipients).sort()).toEqual(recipients);
   });
 });
 
@@ -116,7 +115,7 @@ describe("with a queue", () => {
       "not-sent",
       "sent",
     ]);
-    expect(server.mails).toHaveLength(1);
+    expect(server.messages).toHaveLength(1);
   });
 
   test("that takes nothing, a mail is answered as queued, and the trigger finds it", async () => {
@@ -128,7 +127,7 @@ describe("with a queue", () => {
     const id = await queue(api, server, "f@example.net");
     expect((await api.call<Queued>("GET", `/mail/${id}`)).body.result.value?.attempts).toEqual([]);
     await worker.runScheduled(EACH_MINUTE);
-    expect(server.mails).toHaveLength(1);
+    expect(server.messages).toHaveLength(1);
     expect(worker.lines.some((line) => line.includes("No wake for mail"))).toBe(true);
   });
 });

@@ -1,9 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Receipt } from "../../../src/domain/delivery.ts";
 import { createScopedTransport, REQUEST_MS } from "../../../src/entry/workers/transport.ts";
+import { stall, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { createConnectByName } from "../../../src/transport/connect-by-name.ts";
-import { stall } from "../../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { sendTo, serverAt } from "../../transport/support.ts";
 
 const makeTransport = () =>

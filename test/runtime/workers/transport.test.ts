@@ -1,9 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { Secret } from "../../../src/domain/secret.ts";
 import type { Security } from "../../../src/domain/smtp-server.ts";
+import { reply, stall, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { testTransport } from "../../contract/transport.ts";
-import { reply, stall } from "../../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { makeTlsMaterial, openssl } from "../../fixtures/smtp/tls.ts";
 import { sendTo, serverAt } from "../../transport/support.ts";
 import { serveTransports } from "./fixtures/remote-transport.ts";
@@ -19,7 +18,7 @@ testTransport("smtp in workerd", async () => {
   return {
     transport,
     server: serverAt(server.port),
-    arrived: () => server.mails.map((mail) => ({ ...mail, recipient: mail.recipients.join() })),
+    arrived: () => server.messages.map((mail) => ({ ...mail, recipient: mail.recipients.join() })),
     refuseRecipients: () => server.script("rcpt", reply("550 5.1.1 No such user")),
     async [Symbol.asyncDispose]() {
       await transport[Symbol.asyncDispose]();
@@ -100,7 +99,7 @@ describe.skipIf(material === null)("TLS in workerd", () => {
         // workerd shows nothing of the peer.
         const tls = { protocol: null, peer: null, daysLeft: null };
         expect(receipt).toMatchObject({ successful: true, tls });
-        expect(server.mails[0]).toMatchObject({ isTls: true, isAuthenticated: true });
+        expect(server.messages[0]).toMatchObject({ isTls: true, isAuthenticated: true });
       });
     }
 

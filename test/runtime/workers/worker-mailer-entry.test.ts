@@ -1,8 +1,8 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { bundleWorker } from "../../../src/entry/workers/build.ts";
 import { serveWorker } from "../../../src/entry/workers/serve.ts";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { logIn } from "../../fixtures/process/api.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase, startWorker, TEST_MS } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -20,7 +20,7 @@ test("a Worker built with worker-mailer sends by it", async () => {
   const definition = { server: `127.0.0.1:${server.port}`, sender: "sender@example.org" };
   const { body } = await api.test({ ...definition, recipient: "user@example.net" });
   expect(body).toMatchObject({ result: { value: true } });
-  expect(server.mails).toHaveLength(1);
+  expect(server.messages).toHaveLength(1);
   // smtp would pipeline.
   expect(server.connections[0]?.flights).toBeGreaterThanOrEqual(5);
 });

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Secret } from "../../../src/domain/secret.ts";
+import { reply, stall, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { testTransport } from "../../contract/transport.ts";
-import { reply, stall } from "../../fixtures/smtp/misbehaviour.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { makeTlsMaterial, openssl } from "../../fixtures/smtp/tls.ts";
 import { sendTo, serverAt } from "../../transport/support.ts";
 import { serveTransports } from "./fixtures/remote-transport.ts";
@@ -19,7 +18,7 @@ testTransport("worker-mailer in workerd", async () => {
   return {
     transport,
     server: serverAt(server.port),
-    arrived: () => server.mails.map((mail) => ({ ...mail, recipient: mail.recipients.join() })),
+    arrived: () => server.messages.map((mail) => ({ ...mail, recipient: mail.recipients.join() })),
     refuseRecipients: () => server.script("rcpt", reply("550 5.1.1 No such user")),
     async [Symbol.asyncDispose]() {
       await transport[Symbol.asyncDispose]();
@@ -61,7 +60,7 @@ test("the names, addresses and parameters on the wire are ours, and there is no 
     Buffer.from("RCPT TO:<grüße@example.net>").toString("latin1"),
     "DATA",
   ]);
-  expect(server.mails[0]?.bytes.toString()).toBe(Buffer.from(bytes).toString());
+  expect(server.messages[0]?.bytes.toString()).toBe(Buffer.from(bytes).toString());
 });
 
 test("octets that are no UTF-8 arrive as they are", async () => {
@@ -69,7 +68,7 @@ test("octets that are no UTF-8 arrive as they are", async () => {
   await using transport = await open();
   const bytes = Uint8Array.of(0xff, 0xfe, 0x80, 0x0d, 0x0a);
   await sendTo(transport, serverAt(server.port), { bytes });
-  expect([...(server.mails[0]?.bytes ?? [])]).toEqual([...bytes]);
+  expect([...(server.messages[0]?.bytes ?? [])]).toEqual([...bytes]);
 });
 
 describe("AUTH by worker-mailer", () => {
@@ -79,7 +78,7 @@ describe("AUTH by worker-mailer", () => {
       await using transport = await open();
       const login = { username: "us€r", password: new Secret("pä€ss") };
       expect(await sendTo(transport, serverAt(server.port, login))).toMatchObject({ successful: true });
-      expect(server.mails[0]?.isAuthenticated).toBe(true);
+      expect(server.messages[0]?.isAuthenticated).toBe(true);
     });
   }
 
@@ -116,7 +115,7 @@ test("a server that speaks HELO only gets mail in clear, and none where TLS or A
   expect(await at({ security: "starttls" })).toMatchObject({ failure: { code: "tls_not_offered" } });
   const login = { username: "user", password: new Secret("a password") };
   expect(await at(login)).toMatchObject({ failure: { code: "auth_not_offered" } });
-  expect(server.mails).toHaveLength(1);
+  expect(server.messages).toHaveLength(1);
 });
 
 const UNSUPPORTED = {
@@ -130,7 +129,7 @@ for (const [phase, change] of Object.entries(UNSUPPORTED)) {
     await using transport = await open();
     const receipt = await sendTo(transport, serverAt(server.port), change);
     expect(receipt).toMatchObject({ failure: { phase, code: "unsupported_here", outcome: "not-sent" } });
-    expect(server.mails).toEqual([]);
+    expect(server.messages).toEqual([]);
   });
 }
 
@@ -183,7 +182,7 @@ describe.skipIf(material === null)("TLS of worker-mailer", () => {
       const target = serverAt(server.port, { security, host: "localhost", ...login });
       const tls = { protocol: null, peer: null, daysLeft: null };
       expect(await sendTo(transport, target)).toMatchObject({ successful: true, tls });
-      expect(server.mails[0]).toMatchObject({ isTls: true, isAuthenticated: true });
+      expect(server.messages[0]).toMatchObject({ isTls: true, isAuthenticated: true });
     });
 
     for (const kind of ["untrusted", "otherName", "expired"] as const) {

@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { sql } from "drizzle-orm";
 import { openRemoteDatabase } from "../../../src/storage/remote.ts";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { logIn } from "../../fixtures/process/api.ts";
 import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import { opensslVerify } from "../../fixtures/smime/verify.ts";
-import { startSmtpServer } from "../../fixtures/smtp/server.ts";
 import { makeTlsMaterial, openssl } from "../../fixtures/smtp/tls.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase, startWorker, TEST_MS } from "./fixtures/sealpost.ts";
 
@@ -59,7 +59,7 @@ describe("the Worker", () => {
     };
     const { body } = await api.test(kept);
     expect(body).toMatchObject({ result: { value: true }, detail: { smime: { signed: true } } });
-    const [mail] = server.mails;
+    const [mail] = server.messages;
     expect(mail).toMatchObject({ isTls: true, isAuthenticated: true, recipients: ["user@example.net"] });
     expect(await opensslVerify(mail?.bytes ?? new Uint8Array(), root)).toMatchObject({ code: 0 });
   });
@@ -98,7 +98,7 @@ describe("the Worker", () => {
     expect(await request).toBe("gone");
     gone.resolve();
     await server.closed();
-    expect(server.mails).toHaveLength(1);
+    expect(server.messages).toHaveLength(1);
     const sent = (await api.audit()).find(
       ({ identifier, recipient }) => identifier === "" && recipient === "user@example.net",
     );

@@ -51,6 +51,7 @@ export class Session implements MailSession {
     this.#monitor = new Monitor({
       wantsStartTls: server.security === "starttls",
       redact: redactor(server.username, server.password.reveal()),
+      rejectionContext: () => ({ isTls: this.tls !== null, hasLogin: server.username !== "" }),
       hangUp: (reason) => this.#end(reason),
     });
     if (server.security === "implicit") this.tls = options.readTlsPeer(socket);

@@ -34,6 +34,8 @@ export type Wait =
 export interface Turn {
   readonly write: readonly Uint8Array[];
   readonly wait: Wait;
+  /** The phases that were entered, in order; several replies may have come at the same moment. */
+  readonly phases: readonly Phase[];
 }
 
 interface Staged {
@@ -68,6 +70,7 @@ export class Conversation {
   /** What the current turn writes. A reply that arrives before it was written cannot belong to it. */
   #staged: Staged[] = [];
   #phase: Phase = "greeting";
+  #phases: Phase[] = [];
   #isEndWritten = false;
   #isMessageStarted = false;
   #isHandshaking = false;
@@ -226,8 +229,12 @@ export class Conversation {
     this.#phase = phaseOf(step);
     const verdict = judge(step, raw.code);
     const isLast = this.#awaited.length === 0;
-    if (verdict === "unexpected") this.#onUnexpected(reply);
-    else this.#task?.onReply({ step, verdict, reply, raw, isLast });
+    if (verdict === "unexpected") {
+      this.#onUnexpected(reply);
+      return;
+    }
+    this.#task?.onReply({ step, verdict, reply, raw, isLast });
+    this.#enterPhase();
   }
 
   /** A reply to RSET that was sent along with QUIT. */
@@ -283,9 +290,18 @@ export class Conversation {
       else this.#awaited.push(step);
     }
     if (wasIdle && this.#awaited.length > 0) this.roundTrips++;
+    this.#enterPhase();
+    const phases = this.#phases;
+    this.#phases = [];
+    return { write: staged.map(({ bytes }) => bytes), wait: this.#wait(), phases };
+  }
+
+  /** The phase is that of the reply that is due next; while none is, it stays. */
+  #enterPhase(): void {
     const [next] = this.#awaited;
-    if (next !== undefined) this.#phase = phaseOf(next);
-    return { write: staged.map(({ bytes }) => bytes), wait: this.#wait() };
+    if (next === undefined) return;
+    this.#phase = phaseOf(next);
+    if (this.#phases.at(-1) !== this.#phase) this.#phases.push(this.#phase);
   }
 
   #wait(): Wait {

@@ -1,11 +1,133 @@
-import { type Failure, notSent, type Phase, type SmtpReply } from "../domain/delivery.ts";
+import { type Failure, type FailureCode, notSent, type Phase, type SmtpReply } from "../domain/delivery.ts";
+import { knownCode, matchesReply, type ReplyPattern } from "./provider-replies.ts";
 
+/** What the client knows of the session in which a command was rejected. */
 export interface RejectionContext {
+  /** Whether the session is encrypted. */
   readonly isTls: boolean;
   /** Whether a username is set. */
   readonly hasLogin: boolean;
 }
 
-export function rejection(phase: Phase, reply: SmtpReply, _context: RejectionContext): Failure {
-  return notSent(phase, "protocol", reply);
+interface Rule extends ReplyPattern, Partial<RejectionContext> {
+  readonly code: FailureCode;
+}
+
+const OPENING = ["greeting", "ehlo"] as const;
+const TRANSACTION = ["sender", "recipient", "data"] as const;
+const ADDRESSED = ["recipient", "data"] as const;
+
+const TLS_WORDS = /\b(start)?tls\b|\bssl\b|\bencrypt/i;
+const LOGIN_WORDS = /\bauth|\blog(ged)? ?in\b|\blogin\b|\bsign(ed)? in\b|\bcredentials?\b|\bpassword\b/i;
+/** Postfix, Exim, Sendmail, Exchange and Google's relay; `rcpthosts` is qmail's. */
+const RELAY_WORDS =
+  /\brelay(ing)?( access)? (is )?(denied|not (permitted|allowed)|prohibited|disallowed)|\b(not permitted|not allowed|unable|cannot|do(es)? not) (to )?relay|\bcredentials for relay\b|\ballowed rcpthosts\b/i;
+const LOGIN_WANTED =
+  /\bauthentication (is )?required|\bmust (first )?(authenticate|log ?in)|\bclient was not authenticated|\bsmtp auth(entication)? (is )?required|\bplease (authenticate|log ?in)/i;
+const TLS_WANTED = /\b(tls|ssl|starttls|encryption) (is )?required|\bmust (issue|use) (a )?(starttls|tls)/i;
+
+/** Enhanced codes of denied relaying: none, policy (RFC 3463 X.7.0, X.7.1), Exchange Online's X.4.1. */
+const RELAYING = /^(0\.0|7\.[01]|4\.1)$/;
+
+/**
+ * The reply table; the first match wins. Codes and enhanced codes that mean one thing in every phase come first,
+ * then known words, then what a phase makes of the rest.
+ */
+const BEFORE_WORDS: readonly Rule[] = [
+  // RFC 5321 3.8: the server closes the connection, whatever it was asked.
+  { codes: [421], code: "rate_limited" },
+  // RFC 4954 6: the password has to be set anew before this mechanism works.
+  { codes: [432], phases: ["auth"], enhanced: /^7\.12$/, code: "auth_rejected" },
+  // Microsoft 365 limits connections so, at AUTH and after DATA.
+  { codes: [432], code: "rate_limited" },
+  // RFC 4954 6: 538, and X.7.11; X.7.10 "encryption needed" (RFC 5248, IANA's registry).
+  { codes: [538], code: "tls_required" },
+  { enhanced: /^7\.1[01]$/, phases: [...OPENING, "auth", ...TRANSACTION], code: "tls_required" },
+  // 530 is for STARTTLS in RFC 3207 4 and for AUTH in RFC 4954 6; many servers give both X.7.0.
+  { codes: [530], words: TLS_WORDS, isTls: false, code: "tls_required" },
+  { codes: [530], words: LOGIN_WORDS, code: "auth_required" },
+  { codes: [530], words: TLS_WORDS, code: "tls_required" },
+  { codes: [530], isTls: false, code: "tls_required" },
+  { codes: [530], code: "auth_required" },
+  // RFC 3463 X.4.5 "mail system congestion"; providers give it to accounts over their limit.
+  { enhanced: /^4\.5$/, code: "rate_limited" },
+  // RFC 3207 4: TLS is offered, and not available due to a temporary reason.
+  { codes: [454], phases: ["starttls"], code: "tls_unavailable" },
+  { phases: ["starttls"], code: "tls_not_offered" },
+  // RFC 3463 X.1.7 and X.1.8: the sender. RFC 7505 4.2: X.7.27. RFC 7372 3: X.7.20 to X.7.24, X.7.26.
+  { phases: TRANSACTION, enhanced: /^(1\.[78]|7\.2[0-467])$/, code: "sender_rejected" },
+  // RFC 7372 3.3: the client has no valid reverse DNS name.
+  { phases: TRANSACTION, enhanced: /^7\.25$/, code: "refused" },
+  // Exchange: 5.7.57 is an anonymous client, 5.7.54 and 5.7.64 deny relaying.
+  { phases: TRANSACTION, enhanced: /^7\.57$/, code: "auth_required" },
+  { phases: TRANSACTION, enhanced: /^7\.(54|64)$/, hasLogin: false, code: "auth_required" },
+  { phases: ADDRESSED, enhanced: /^7\.(54|64)$/, code: "recipient_rejected" },
+  // Postfix's submission service rejects every client that has not logged in with these words (master.cf).
+  {
+    phases: TRANSACTION,
+    words: /\bclient host rejected: access denied/i,
+    hasLogin: false,
+    code: "auth_required",
+  },
+  // RFC 3463 X.3.4 too big for the system, X.2.3 too long for the mailbox.
+  { phases: TRANSACTION, enhanced: /^(3\.4|2\.3)$/, code: "too_large" },
+  // RFC 3463 X.1.1 to X.1.3 and X.1.6, RFC 7505 4.1 (X.1.10): this mailbox does not exist.
+  { phases: ADDRESSED, enhanced: /^1\.([1236]|10)$/, code: "recipient_rejected" },
+];
+
+const AFTER_WORDS: readonly Rule[] = [
+  // RFC 4954 4 and 6: the mechanism, not the login, is rejected.
+  { phases: ["auth"], codes: [500, 502, 504, 534], code: "auth_not_offered" },
+  { phases: ["auth"], code: "auth_rejected" },
+  { phases: TRANSACTION, enhanced: RELAYING, words: RELAY_WORDS, hasLogin: false, code: "auth_required" },
+  { phases: ADDRESSED, enhanced: RELAYING, words: RELAY_WORDS, code: "recipient_rejected" },
+  { phases: TRANSACTION, words: TLS_WANTED, isTls: false, code: "tls_required" },
+  { phases: TRANSACTION, words: LOGIN_WANTED, code: "auth_required" },
+  // 552 also stands for a full mailbox (RFC 5321 4.2.3), which its enhanced code then says.
+  { phases: TRANSACTION, codes: [552], enhanced: /^(?!2\.)/, code: "too_large" },
+  // RFC 3463 X.3.2 not accepting messages, X.5.3 too many recipients, X.7.x policy: later, for whatever reason.
+  {
+    phases: [...OPENING, ...TRANSACTION],
+    isTemporary: true,
+    enhanced: /^(3\.2|5\.3|7\.\d+)$/,
+    code: "rate_limited",
+  },
+  { phases: OPENING, code: "refused" },
+  // RFC 3463 X.3.x and X.4.x are about the mail system and the network, not about an address.
+  { phases: TRANSACTION, isTemporary: true, enhanced: /^[34]\./, code: "rate_limited" },
+  { phases: ["sender"], code: "sender_rejected" },
+  { phases: ["recipient"], code: "recipient_rejected" },
+  // X.1.x addresses; X.2.1 and X.2.2 the recipient's mailbox is disabled or full, X.2.4 its list. X.2.0 names nothing.
+  { phases: ["data"], enhanced: /^(1\.\d+|2\.[124])$/, code: "recipient_rejected" },
+  // RFC 5321 4.2.1: not now, which says nothing of the message.
+  { phases: ["data"], isTemporary: true, code: "rate_limited" },
+  { phases: ["data"], code: "content_rejected" },
+];
+
+/**
+ * Returns what a 4xx or 5xx reply means. Whether a later attempt may succeed is decided by the first digit alone
+ * (RFC 5321 4.2.1), even where the enhanced code or the words say otherwise.
+ * @param phase the phase of the command that the server rejected.
+ */
+export function rejection(phase: Phase, reply: SmtpReply, context: RejectionContext): Failure {
+  const code =
+    ruleCode(BEFORE_WORDS, phase, reply, context) ??
+    knownCode(phase, reply) ??
+    ruleCode(AFTER_WORDS, phase, reply, context) ??
+    "protocol";
+  return notSent(phase, code, reply);
+}
+
+function ruleCode(
+  rules: readonly Rule[],
+  phase: Phase,
+  reply: SmtpReply,
+  { isTls, hasLogin }: RejectionContext,
+): FailureCode | undefined {
+  return rules.find(
+    (rule) =>
+      matchesReply(rule, phase, reply) &&
+      (rule.isTls === undefined || rule.isTls === isTls) &&
+      (rule.hasLogin === undefined || rule.hasLogin === hasLogin),
+  )?.code;
 }

@@ -1,14 +1,16 @@
 import type { Phase, SmtpReply } from "../domain/delivery.ts";
+import { type RejectionContext, rejection } from "../smtp/failures.ts";
 import type { Attempt } from "./attempt.ts";
 import { type Capabilities, NO_CAPABILITIES, parseCapabilities } from "./capabilities.ts";
 import { DeliveryError } from "./delivery-error.ts";
 import { Dialogue, type Step } from "./dialogue.ts";
-import { presentReply, replyFailure } from "./replies.ts";
+import { presentReply } from "./replies.ts";
 import { type RawReply, ReplyReader } from "./reply-reader.ts";
 
 export interface MonitorOptions {
   readonly wantsStartTls: boolean;
   readonly redact: (text: string) => string;
+  readonly rejectionContext: () => RejectionContext;
   /** Called with each reply that was due, after it was judged and if the session goes on. */
   readonly onReply?: (step: Step, reply: RawReply) => void;
   /** Called at most once with why the session cannot go on; null: no mail was on its way. */
@@ -89,7 +91,7 @@ export class Monitor {
   #onRefused(step: Step, phase: Phase, reply: SmtpReply): void {
     const isEarly = step === "body" && !this.attempt?.isBodySent;
     this.#isBodyAnswered = step === "body";
-    this.refusal ??= new DeliveryError(replyFailure(phase, reply));
+    this.refusal ??= new DeliveryError(rejection(phase, reply, this.#options.rejectionContext()));
     // RFC 5321 3.8: after 421 the server closes, and answers nothing that is still due.
     if (reply.code === 421 || isEarly) this.#hangUp(this.refusal);
     else this.#enterPhase();

@@ -43,6 +43,7 @@ const RETRYABLE: ReadonlySet<FailureCode> = new Set([
   "closed",
   "refused",
   "unreachable",
+  "network",
   "protocol",
 ]);
 

@@ -71,6 +71,7 @@ export class WorkerMailerSession implements MailSession {
     this.#monitor = new Monitor({
       wantsStartTls: server.security === "starttls",
       redact: redactor(server.username, server.password.reveal()),
+      rejectionContext: () => ({ isTls: this.tls !== null, hasLogin: server.username !== "" }),
       onReply: (step, reply) => {
         this.#heard = { step, reply };
       },

@@ -1,63 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { FAILURE_CODES, PHASES } from "../../src/domain/delivery.ts";
-import { presentReply, replyFailure } from "../../src/transport/replies.ts";
+import { presentReply } from "../../src/transport/replies.ts";
 import { ReplyReader } from "../../src/transport/reply-reader.ts";
 
 const asItIs = (text: string): string => text;
 const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
-
-describe("replyFailure()", () => {
-  for (const [phase, code, enhanced, expected, retryable] of [
-    ["greeting", 554, null, "refused", false],
-    ["greeting", 421, "4.7.0", "rate_limited", true],
-    ["greeting", 450, null, "refused", true],
-    ["starttls", 454, "4.7.0", "tls_not_offered", true],
-    ["auth", 535, "5.7.8", "auth_rejected", false],
-    ["auth", 454, "4.7.0", "auth_rejected", true],
-    ["sender", 550, "5.1.8", "sender_rejected", false],
-    ["sender", 552, "5.3.4", "too_large", false],
-    ["sender", 552, null, "too_large", false],
-    ["sender", 530, "5.7.0", "sender_rejected", false],
-    ["sender", 451, "4.7.1", "rate_limited", true],
-    ["recipient", 550, "5.1.1", "recipient_rejected", false],
-    ["recipient", 554, "5.7.1", "recipient_rejected", false],
-    ["recipient", 552, "5.2.2", "recipient_rejected", false],
-    ["recipient", 550, "5.1.8", "sender_rejected", false],
-    ["recipient", 450, "4.7.1", "rate_limited", true],
-    ["recipient", 452, "4.5.3", "rate_limited", true],
-    ["recipient", 450, "4.2.0", "recipient_rejected", true],
-    ["data", 550, "5.7.1", "content_rejected", false],
-    ["data", 552, "5.2.3", "too_large", false],
-    ["data", 552, "5.2.2", "recipient_rejected", false],
-    ["data", 554, null, "content_rejected", false],
-    ["data", 421, null, "rate_limited", true],
-    // The first digit decides (RFC 5321 4.2.1).
-    ["data", 451, "5.7.1", "rate_limited", true],
-    ["data", 550, "4.7.1", "content_rejected", false],
-  ] as const) {
-    test(`${phase} ${code} ${enhanced ?? ""} is ${expected}, ${retryable ? "temporary" : "permanent"}`, () => {
-      const reply = { code, enhanced, text: "" };
-      expect(replyFailure(phase, reply)).toMatchObject({
-        ...{ phase, code: expected, reply, outcome: "not-sent", retryable },
-      });
-    });
-  }
-
-  test("the words of a reply change nothing", () => {
-    const phases = fc.constantFrom(...PHASES);
-    const codes = fc.integer({ min: 400, max: 599 });
-    fc.assert(
-      fc.property(phases, codes, fc.string(), (phase, code, text) => {
-        const { reply: _, ...failure } = replyFailure(phase, { code, enhanced: null, text });
-        const { reply: __, ...silent } = replyFailure(phase, { code, enhanced: null, text: "" });
-        expect(failure).toEqual(silent);
-        expect(FAILURE_CODES).toContain(failure.code);
-        expect(silent).toMatchObject({ retryable: code < 500 });
-      }),
-    );
-  });
-});
 
 describe("presentReply()", () => {
   test("takes the enhanced code off each line and joins the lines", () => {

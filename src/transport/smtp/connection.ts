@@ -193,10 +193,10 @@ export class SmtpConnection {
     const waiter = this.#waiter;
     if (this.#conversation.isEndWritten) waiter?.timer.endMessage();
     else if (this.#conversation.isMessageStarted) waiter?.timer.startMessage();
+    for (const phase of turn.phases) waiter?.timer.enter(phase);
     this.#write(turn);
     const { result, mustHangUp } = this.#conversation;
     if (turn.wait.for === "tls") this.#startTls();
-    else if (turn.wait.for === "reply") waiter?.timer.enter(turn.wait.phase);
     else if (turn.wait.for === "nothing" && mustHangUp) this.#end(result);
     else if (turn.wait.for === "nothing" && result !== null) waiter?.resolve(result);
   }

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { ServerMemory } from "./server-memory.ts";
 
 /** A connection as the pool knows it. */
@@ -108,7 +109,7 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
     const group = this.#group(key);
     if (group.busy < this.#maxOf(group, options)) {
       group.busy++;
-      return this.#slot(key, group, this.#takeIdle(group), options.memory);
+      return this.#slot(key, group, await this.#takeOpen(group), options.memory);
     }
     return this.#wait(key, group, options);
   }
@@ -226,6 +227,18 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
     });
     group.idle.push({ connection, cancel });
     connection.park(onEnd);
+  }
+
+  /** One that the server has not closed meanwhile: news of that may still wait in the event loop. */
+  async #takeOpen(group: Group<C>): Promise<C | null> {
+    for (let idle = this.#takeIdle(group); idle !== null; idle = this.#takeIdle(group)) {
+      // The first turn may end before the sockets are read, the second cannot.
+      await setImmediate();
+      await setImmediate();
+      if (idle.isUsable) return idle;
+      this.#retire(idle);
+    }
+    return null;
   }
 
   /** The one used last: the others may then grow old and go. */

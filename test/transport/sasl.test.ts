@@ -11,8 +11,8 @@ test.each(["PLAIN", "LOGIN", "CRAM-MD5"] as const)(
     const [, said, initial] = exchange.command.split(" ");
     expect(said).toBe(mechanism);
     let turn = startAuth(mechanism, initial, USERS);
-    while (typeof turn === "object" && turn !== null) turn = turn.next(exchange.answer(turn.challenge) ?? "");
-    expect(turn).toBe(true);
+    while (turn !== null && "next" in turn) turn = turn.next(exchange.answer(turn.challenge) ?? "");
+    expect(turn).toEqual({ username: "us€r", isValid: true });
     expect(exchange.answer("")).toBeNull();
   },
 );

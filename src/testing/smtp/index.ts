@@ -1,8 +1,9 @@
 export type { Users } from "./auth.ts";
-export type { SmtpTestConnection } from "./connection.ts";
+export { type TestCertificates, testCertificates } from "./certificates.ts";
 export {
   close,
   closeMidReply,
+  delay,
   endless,
   garbage,
   halfClose,
@@ -16,15 +17,19 @@ export {
   replyAndClose,
   stall,
   then,
+  times,
   trickle,
   twice,
+  when,
 } from "./misbehavior.ts";
 export type {
   BdatMode,
   KeyPair,
   ReceivedMessage,
   Script,
+  ServerLimits,
   ServerStep,
+  SmtpTestConnection,
   SmtpTestServer,
   SmtpTestServerOptions,
 } from "./options.ts";

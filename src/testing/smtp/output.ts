@@ -1,17 +1,32 @@
+import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 
-/** The server's direction of a connection. Replies of one burst leave in one write, or later if the server holds them. */
+/** How replies leave; milliseconds, 0 by default. */
+export interface Pace {
+  /** The client has to be still for so long first. */
+  readonly holdMs?: number;
+  /** Before each write. */
+  readonly replyDelayMs?: number;
+  /** After each octet. */
+  readonly octetDelayMs?: number;
+}
+
+/** The server's direction of a connection. Replies of one burst leave in one write, unless the pace says otherwise. */
 export class Output {
-  readonly #holdMs: number;
+  readonly #pace: Required<Pace>;
   readonly #onWrite: () => void;
+  #hold: ReturnType<typeof setTimeout> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pending = "";
+  /** Steps that the pace delays, in order; empty: nothing is on its way. */
+  #queue: (() => void)[] = [];
+  #isBusy = false;
   socket: Socket;
 
   /** @param onWrite called when replies leave. */
-  constructor(socket: Socket, holdMs: number, onWrite: () => void) {
+  constructor(socket: Socket, pace: Pace, onWrite: () => void) {
     this.socket = socket;
-    this.#holdMs = holdMs;
+    this.#pace = { holdMs: 0, replyDelayMs: 0, octetDelayMs: 0, ...pace };
     this.#onWrite = onWrite;
   }
 
@@ -22,30 +37,64 @@ export class Output {
 
   /** Ends a burst. */
   release(): void {
-    clearTimeout(this.#timer);
-    if (this.#holdMs === 0) this.flush();
-    else if (this.#pending !== "") this.#timer = setTimeout(() => this.flush(), this.#holdMs);
+    clearTimeout(this.#hold);
+    if (this.#pace.holdMs === 0) this.#flush();
+    else if (this.#pending !== "") this.#hold = setTimeout(() => this.#flush(), this.#pace.holdMs);
   }
 
-  /** Writes all replies now. */
-  flush(): void {
-    clearTimeout(this.#timer);
-    const text = this.#pending;
-    this.#pending = "";
-    if (text === "") return;
-    this.#onWrite();
-    if (this.socket.writable) this.socket.write(Buffer.from(text, "latin1"));
-  }
-
-  /** Writes all replies, then closes the server's direction. */
-  end(onEnd?: () => void): void {
-    this.flush();
-    this.socket.end(onEnd);
+  /** Writes all replies without holding them, then calls back. */
+  after(call: () => void): void {
+    this.#flush();
+    this.#enqueue(call);
   }
 
   /** Drops all replies. */
   drop(): void {
+    clearTimeout(this.#hold);
     clearTimeout(this.#timer);
+    this.#queue = [];
     this.#pending = "";
+  }
+
+  #flush(): void {
+    clearTimeout(this.#hold);
+    const text = this.#pending;
+    this.#pending = "";
+    if (text === "") return;
+    const { replyDelayMs, octetDelayMs } = this.#pace;
+    if (replyDelayMs > 0) this.#enqueue(() => this.#sleep(replyDelayMs));
+    if (octetDelayMs === 0) this.#enqueue(() => this.#write(text));
+    else {
+      for (const octet of text) {
+        this.#enqueue(() => this.#write(octet));
+        this.#enqueue(() => this.#sleep(octetDelayMs));
+      }
+    }
+  }
+
+  #write(text: string): void {
+    this.#onWrite();
+    if (this.socket.writable) this.socket.write(Buffer.from(text, "latin1"));
+  }
+
+  #enqueue(step: () => void): void {
+    this.#queue.push(step);
+    this.#run();
+  }
+
+  #run(): void {
+    while (!this.#isBusy) {
+      const step = this.#queue.shift();
+      if (step === undefined) return;
+      step();
+    }
+  }
+
+  #sleep(ms: number): void {
+    this.#isBusy = true;
+    this.#timer = setTimeout(() => {
+      this.#isBusy = false;
+      this.#run();
+    }, ms);
   }
 }

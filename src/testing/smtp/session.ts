@@ -1,32 +1,9 @@
-import { startAuth, type Turn } from "./auth.ts";
-import type { ReceivedMessage, ServerStep, SmtpTestServerOptions } from "./options.ts";
-
-/** Runs when the first reply of a step is complete and its code has this first digit. */
-export type Effects = Readonly<Partial<Record<"2" | "3", () => void>>>;
-
-/** The connection below a session. */
-export interface Wire {
-  readonly isTls: boolean;
-  /** Bursts of input so far. */
-  readonly flights: number;
-  /** Adds a reply. */
-  reply(...lines: readonly string[]): void;
-  /** Replies to a step: by the script, or by `answer`. The reply's code decides which effect it has. */
-  perform(step: ServerStep, answer: () => void, effects?: Effects): void;
-  hasScript(step: ServerStep): boolean;
-  /** Reads up to `CRLF.CRLF` next. */
-  readBody(onBody: (bytes: Uint8Array) => void): void;
-  /** Reads so many octets next. */
-  readChunk(octets: number, onChunk: (bytes: Uint8Array) => void): void;
-  startTls(): void;
-  end(): void;
-}
-
-/** Where a message goes whose end arrived. */
-export interface MessageLog {
-  /** @returns what to call when it is accepted. */
-  add(message: ReceivedMessage): () => void;
-}
+import { Buffer } from "node:buffer";
+import { Authentication } from "./authentication.ts";
+import type { MessageLog } from "./log.ts";
+import type { ServerStep, SmtpTestServerOptions } from "./options.ts";
+import type { Policy, Rejection } from "./policy.ts";
+import type { Effects, Wire } from "./wire.ts";
 
 /** RFC 5321 3.3: from MAIL to the reply to the end of the message. */
 interface Transaction {
@@ -36,35 +13,42 @@ interface Transaction {
   readonly chunks: Uint8Array[];
 }
 
+/** What a session shares with the others of its server. */
+export interface SessionDeps {
+  readonly options: SmtpTestServerOptions;
+  readonly policy: Policy;
+  readonly log: MessageLog;
+  /** Index of the connection. */
+  readonly connection: number;
+}
+
 /** The commands of one connection: what each means, and its proper reply. */
 export class Session {
   readonly #wire: Wire;
-  readonly #options: SmtpTestServerOptions;
-  readonly #log: MessageLog;
-  #turn: Turn | null = null;
-  #isAuthenticated = false;
+  readonly #deps: SessionDeps;
+  #authentication: Authentication;
   #transaction: Transaction | null = null;
+  #accepted = 0;
 
-  constructor(wire: Wire, options: SmtpTestServerOptions, log: MessageLog) {
+  constructor(wire: Wire, deps: SessionDeps) {
     this.#wire = wire;
-    this.#options = options;
-    this.#log = log;
+    this.#deps = deps;
+    this.#authentication = new Authentication(wire, deps.options, deps.policy);
   }
 
   greet(): void {
-    this.#wire.perform("greeting", () => this.#wire.reply("220 mx.test ESMTP"));
+    this.#perform("greeting", this.#deps.policy.rejectConnection(this.#wire) ?? "220 mx.test ESMTP");
   }
 
-  /** Forgets everything (RFC 3207 4.2). */
+  /** Forgets the client (RFC 3207 4.2). */
   restart(): void {
-    this.#turn = null;
-    this.#isAuthenticated = false;
+    this.#authentication = new Authentication(this.#wire, this.#deps.options, this.#deps.policy);
     this.#transaction = null;
   }
 
   onLine(line: string): void {
-    if (typeof this.#turn === "object" && this.#turn !== null) {
-      this.#continueAuth(this.#turn.next(line));
+    if (this.#authentication.isWaiting) {
+      this.#authentication.onResponse(line);
       return;
     }
     const verb = line.split(/[ :]/, 1)[0]?.toUpperCase() ?? "";
@@ -80,8 +64,8 @@ export class Session {
         2: () => this.#reset(),
       }),
     HELO: () => this.#perform("helo", "250 mx.test", () => this.#reset()),
-    STARTTLS: () => this.#perform("starttls", "220 2.0.0 Go ahead", () => this.#wire.startTls()),
-    AUTH: (line) => this.#onAuth(line),
+    STARTTLS: () => this.#onStartTls(),
+    AUTH: (line) => this.#authentication.onCommand(line),
     MAIL: (line) => this.#onMail(line),
     RCPT: (line) => this.#onRcpt(line),
     DATA: () => this.#onData(),
@@ -91,9 +75,10 @@ export class Session {
     QUIT: () => this.#perform("quit", "221 2.0.0 Bye", () => this.#wire.end()),
   };
 
-  #perform(step: ServerStep, reply: string, onAccepted?: () => void): void {
+  #perform(step: ServerStep, reply: string | Rejection, onAccepted?: () => void): void {
     const effects: Effects = onAccepted === undefined ? {} : { 2: onAccepted };
-    this.#wire.perform(step, () => this.#wire.reply(reply), effects);
+    const proper = () => (typeof reply === "string" ? this.#wire.reply(reply) : this.#wire.reject(reply));
+    this.#wire.perform(step, proper, effects);
   }
 
   #reset(): void {
@@ -101,7 +86,9 @@ export class Session {
   }
 
   get #extensions(): readonly string[] {
-    return this.#options.extensions ?? DEFAULT_EXTENSIONS;
+    const { extensions = DEFAULT_EXTENSIONS, limits } = this.#deps.options;
+    if (limits?.maxMessageBytes === undefined) return extensions;
+    return [...extensions.filter((line) => !/^SIZE\b/i.test(line)), `SIZE ${limits.maxMessageBytes}`];
   }
 
   get #offersChunking(): boolean {
@@ -109,43 +96,17 @@ export class Session {
   }
 
   #listExtensions(): void {
-    const { security, users, mechanisms = DEFAULT_MECHANISMS } = this.#options;
+    const { security, users, mechanisms = DEFAULT_MECHANISMS } = this.#deps.options;
     const lines = ["mx.test", ...this.#extensions];
     if (security === "starttls" && !this.#wire.isTls) lines.push("STARTTLS");
     if (users !== undefined) lines.push(`AUTH ${mechanisms.join(" ")}`);
     this.#wire.reply(...lines.map((line, index) => `250${index === lines.length - 1 ? " " : "-"}${line}`));
   }
 
-  #onAuth(line: string): void {
-    const [, mechanism = "", initial] = line.split(" ");
-    const turn = startAuth(mechanism, initial, this.#options.users ?? {});
-    if (turn === null) this.#perform("auth", "504 5.5.4 Unknown mechanism");
-    else this.#wire.perform("auth", () => this.#continueAuth(turn), this.#authEffects(turn));
-  }
-
-  /** A 334 asks for another response, a 235 ends the exchange (RFC 4954 4). */
-  #authEffects(turn: Turn): Effects {
-    return {
-      2: () => {
-        this.#isAuthenticated = true;
-      },
-      3: () => {
-        this.#turn = typeof turn === "object" ? turn : { challenge: "", next: () => turn };
-      },
-    };
-  }
-
-  #continueAuth(turn: Turn): void {
-    const previous = this.#turn;
-    this.#turn = null;
-    if (typeof turn === "object") {
-      this.#turn = turn;
-      this.#wire.reply(`334 ${turn.challenge}`);
-      return;
-    }
-    const reply = turn ? "235 2.7.0 Welcome" : "535 5.7.8 Credentials are invalid";
-    const effects = this.#authEffects(previous ?? turn);
-    this.#wire.perform("credentials", () => this.#wire.reply(reply), effects);
+  #onStartTls(): void {
+    const isPossible = this.#deps.options.security === "starttls" && !this.#wire.isTls;
+    if (isPossible) this.#perform("starttls", "220 2.0.0 Go ahead", () => this.#wire.startTls());
+    else this.#perform("starttls", "503 5.5.1 TLS is not possible");
   }
 
   #onMail(line: string): void {
@@ -155,35 +116,42 @@ export class Session {
       return;
     }
     const firstFlight = this.#wire.flights;
-    this.#perform("mail", "250 2.1.0 Ok", () => {
+    const rejection = this.#deps.policy.rejectSender(line, this.#accepted);
+    this.#perform("mail", rejection ?? "250 2.1.0 Ok", () => {
       this.#transaction = { from: pathOf(line), firstFlight, recipients: [], chunks: [] };
     });
   }
 
   #onRcpt(line: string): void {
     const transaction = this.#transaction;
-    if (transaction === null || transaction.chunks.length > 0) this.#perform("rcpt", "503 5.5.1 MAIL first");
-    else this.#perform("rcpt", "250 2.1.5 Ok", () => void transaction.recipients.push(pathOf(line)));
+    if (transaction === null || transaction.chunks.length > 0) {
+      this.#perform("rcpt", "503 5.5.1 MAIL first");
+      return;
+    }
+    const recipient = pathOf(line);
+    const rejection = this.#deps.policy.rejectRecipient(this.#wire.client, transaction.from, recipient);
+    this.#perform("rcpt", rejection ?? "250 2.1.5 Ok", () => void transaction.recipients.push(recipient));
   }
 
   #onData(): void {
     const transaction = this.#transaction;
-    const isReady = transaction !== null && transaction.recipients.length > 0;
-    if (!isReady) this.#perform("data", "554 5.5.1 No valid recipients");
-    // RFC 3030 2: never both in one transaction.
-    else if (transaction.chunks.length > 0) this.#perform("data", "503 5.5.1 BDAT was used");
-    else {
-      this.#wire.perform("data", () => this.#wire.reply("354 End with ."), {
-        3: () => this.#wire.readBody((bytes) => this.#onBody(transaction, bytes)),
-      });
+    if (transaction === null || transaction.recipients.length === 0) {
+      this.#perform("data", "554 5.5.1 No valid recipients");
+      return;
     }
-  }
-
-  #onBody(transaction: Transaction, bytes: Uint8Array): void {
-    this.#reset();
-    transaction.chunks.push(bytes);
-    const effects = { 2: this.#logMessage(transaction, "DATA") };
-    this.#wire.perform("body", () => this.#wire.reply("250 2.0.0 Queued"), effects);
+    // RFC 3030 2: never both in one transaction.
+    if (transaction.chunks.length > 0) {
+      this.#perform("data", "503 5.5.1 BDAT was used");
+      return;
+    }
+    this.#wire.perform("data", () => this.#wire.reply("354 End with ."), {
+      3: () =>
+        this.#wire.readBody((bytes) => {
+          this.#reset();
+          transaction.chunks.push(bytes);
+          this.#perform("body", this.#rejectSize(transaction) ?? QUEUED, this.#log(transaction, "DATA"));
+        }),
+    });
   }
 
   /** RFC 3030 2. */
@@ -191,41 +159,53 @@ export class Session {
     const [, size, last] = /^BDAT (\d+)( LAST)?\s*$/i.exec(line) ?? [];
     const isMissing = (this.#transaction?.recipients.length ?? 0) === 0;
     if (size === undefined) this.#perform("bdat", "501 5.5.4 Expected BDAT size [LAST]");
-    else if (this.#options.bdat === "execute" && (isMissing || this.#wire.hasScript("bdat"))) {
+    else if (this.#deps.options.bdat === "execute" && (isMissing || this.#wire.hasScript("bdat"))) {
       this.#perform("bdat", NO_RECIPIENTS);
     } else this.#wire.readChunk(Number(size), (bytes) => this.#onChunk(bytes, last !== undefined));
   }
 
   #onChunk(bytes: Uint8Array, isLast: boolean): void {
     const transaction = this.#transaction;
+    const { bdat } = this.#deps.options;
     if (transaction === null || transaction.recipients.length === 0) {
-      if (this.#options.bdat !== "keep-sender") this.#reset();
-      this.#perform("bdat", this.#options.bdat === "accept" ? "250 2.0.0 Queued" : NO_RECIPIENTS);
+      if (bdat !== "keep-sender") this.#reset();
+      this.#perform("bdat", bdat === "accept" ? QUEUED : NO_RECIPIENTS);
       return;
     }
     // A rejected chunk ends the transaction (RFC 3030 2).
     this.#reset();
     transaction.chunks.push(bytes);
+    const rejection = this.#rejectSize(transaction);
     if (!isLast) {
-      this.#perform("bdat", `250 2.0.0 ${bytes.length} octets`, () => {
+      this.#perform("bdat", rejection ?? `250 2.0.0 ${bytes.length} octets`, () => {
         this.#transaction = transaction;
       });
       return;
     }
-    const effects = { 2: this.#logMessage(transaction, "BDAT") };
-    const accept = () => this.#wire.reply("250 2.0.0 Queued");
-    this.#wire.perform("bdat", () => this.#wire.perform("body", accept, effects), effects);
+    const onAccepted = this.#log(transaction, "BDAT");
+    const end = () => this.#perform("body", rejection ?? QUEUED, onAccepted);
+    this.#wire.perform("bdat", end, { 2: onAccepted });
   }
 
-  #logMessage(transaction: Transaction, via: "DATA" | "BDAT"): () => void {
+  #rejectSize({ chunks }: Transaction): Rejection | null {
+    return this.#deps.policy.rejectSize(chunks.reduce((sum, { length }) => sum + length, 0));
+  }
+
+  /** Logs a message whose end arrived. @returns what to call when it is accepted. */
+  #log(transaction: Transaction, via: "DATA" | "BDAT"): () => void {
     const { from, firstFlight, recipients, chunks } = transaction;
-    const bytes = Buffer.concat(chunks);
-    return this.#log.add({
-      ...{ from, recipients, bytes, via, messageId: messageIdOf(bytes) },
-      isTls: this.#wire.isTls,
-      isAuthenticated: this.#isAuthenticated,
+    const accept = this.#deps.log.add({
+      ...{ from, recipients, via, connection: this.#deps.connection, isTls: this.#wire.isTls },
+      username: this.#authentication.username,
+      isAuthenticated: this.#authentication.username !== null,
       flights: this.#wire.flights - firstFlight + 1,
+      chunks,
     });
+    return () => {
+      this.#accepted++;
+      this.#deps.policy.onAccepted();
+      accept();
+    };
   }
 }
 
@@ -233,14 +213,9 @@ export class Session {
 const DEFAULT_EXTENSIONS = ["PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 10485760"] as const;
 const DEFAULT_MECHANISMS = ["PLAIN", "LOGIN", "CRAM-MD5"] as const;
 const NO_RECIPIENTS = "503 5.5.1 No valid recipients";
+const QUEUED = "250 2.0.0 Queued";
 
 /** The path between angle brackets, which the wire carries in UTF-8. */
 function pathOf(line: string): string {
   return Buffer.from(/<([^>]*)>/.exec(line)?.[1] ?? "", "latin1").toString("utf8");
-}
-
-function messageIdOf(bytes: Buffer): string | null {
-  const text = bytes.toString("latin1");
-  const headers = text.slice(0, text.indexOf("\r\n\r\n") + 2);
-  return /^Message-ID:\s*(<[^>]*>)/im.exec(headers)?.[1] ?? null;
 }

@@ -188,11 +188,13 @@ export class Conversation {
 
   /** Ends the connection politely (RFC 5321 4.1.1.10). */
   quit(): Turn {
-    const { isReset, learned } = this.#session;
+    const { isReset, learned, extensions } = this.#session;
     // Whether the server resets decides whether the next rejected BDAT may leave a connection open.
-    if (learned.acceptsBdat && !learned.acceptsReset && !isReset) this.#port.send("rset", "RSET");
-    this.#port.send("quit", "QUIT");
+    const asks = learned.acceptsBdat && !learned.acceptsReset;
+    const mustReset = !isReset && (asks || this.#task instanceof AddressCheck);
     this.#task = null;
+    if (mustReset) this.#port.send("rset", "RSET");
+    if (!mustReset || extensions.keywords.has("PIPELINING")) this.#port.send("quit", "QUIT");
     return this.#turn();
   }
 
@@ -239,7 +241,9 @@ export class Conversation {
 
   /** A reply to RSET that was sent along with QUIT. */
   #onLeaving(reply: SmtpReply): void {
-    if (this.#awaited.shift() === "rset" && reply.code === 250) this.#session.learned.acceptsReset = true;
+    if (this.#awaited.shift() !== "rset") return;
+    this.#session.learned.acceptsReset ||= reply.code === 250;
+    if (this.#awaited.length === 0) this.#port.send("quit", "QUIT");
   }
 
   /** Some servers reject a message while it is still being written. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { createConnect } from "../../src/transport/connect.ts";
-import { interleaveFamilies } from "../../src/transport/race-addresses.ts";
 import * as mis from "../../src/testing/smtp/index.ts";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
+import { createConnect } from "../../src/transport/connect.ts";
+import { interleaveFamilies } from "../../src/transport/race-addresses.ts";
 import { silentAddress } from "./fixtures/silent.ts";
 import { makeTransport, sendTo, serverAt, timed } from "./support.ts";
 
@@ -63,7 +63,9 @@ describe.skipIf(!isLinux)("a server with several addresses", () => {
     await using two = await startSmtpServer({ host: "127.0.0.1", port: one.port, script });
     await using transport = transportTo(["127.0.3.9", "127.0.0.1"]);
     const receipt = await sendTo(transport, serverAt(one.port, { host: HOST }));
-    expect(receipt).toMatchObject({ failure: { phase: "greeting", code: "rate_limited", reply: { code: 421 } } });
+    expect(receipt).toMatchObject({
+      failure: { phase: "greeting", code: "rate_limited", reply: { code: 421 } },
+    });
     expect(two.connections).toHaveLength(1);
   });
 });

@@ -2,7 +2,6 @@ import type { Socket } from "node:net";
 import tls, { type ConnectionOptions } from "node:tls";
 import {
   type ChainCertificate,
-  type Checkpoint,
   notSent,
   type Phase,
   type ServerReport,
@@ -15,6 +14,7 @@ import type { Result } from "../../smtp/session.ts";
 import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
 import { redactor } from "../redact.ts";
 import { failureCodeOf, tlsFailure } from "../socket-errors.ts";
+import type { OpenOptions } from "./delivery-connection.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
 
 export interface SmtpConnectionOptions {
@@ -109,8 +109,16 @@ export class SmtpConnection {
   }
 
   /** Goes up to the login, or to a checkpoint before it. @throws the reason for which the timer stopped, if it is the caller's. */
-  open(timer: DeliveryTimer, until?: Checkpoint): Promise<Result> {
-    return this.#run(timer, () => this.#conversation.open(until));
+  async open(timer: DeliveryTimer, { until, greetingMs }: OpenOptions): Promise<Result> {
+    const onSilence = (): void => {
+      if (this.#conversation.session.greeting === null) this.#lose("timeout");
+    };
+    const silence = greetingMs === null ? undefined : setTimeout(onSilence, greetingMs);
+    try {
+      return await this.#run(timer, () => this.#conversation.open(until));
+    } finally {
+      clearTimeout(silence);
+    }
   }
 
   /** Sends one message. @throws the reason for which the timer stopped, if it is the caller's. */
@@ -228,6 +236,7 @@ export class SmtpConnection {
     const turn = this.#conversation.receive(typeof chunk === "string" ? Buffer.from(chunk) : chunk);
     if (this.#waiter !== null) this.#apply(turn);
     else if (this.#conversation.mustHangUp) this.#end();
+    else this.#write(turn);
   };
 
   /** Has to happen within the event that brought the 220: workerd cannot hand over its socket later. */

@@ -4,6 +4,13 @@ import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction
 import type { DeliveryTimer } from "./delivery-timer.ts";
 import type { PooledConnection } from "./pool.ts";
 
+export interface OpenOptions {
+  /** Goes no further than this checkpoint. */
+  readonly until?: Checkpoint | undefined;
+  /** Gives up after so many milliseconds without a greeting, because another address can be dialed; null: the timer's bound. */
+  readonly greetingMs: number | null;
+}
+
 /** One SMTP connection, whoever writes its commands. The promises reject only with the caller's reason to stop. */
 export interface DeliveryConnection extends PooledConnection {
   /** Null without TLS. */
@@ -14,7 +21,7 @@ export interface DeliveryConnection extends PooledConnection {
   /** When the server sent something last, on the clock of `performance.now()`. */
   readonly lastReplyMs: number;
   /** Greeting, EHLO, TLS and AUTH as the definition asks for, or up to a checkpoint before it. */
-  open(timer: DeliveryTimer, until?: Checkpoint): Promise<Result>;
+  open(timer: DeliveryTimer, options: OpenOptions): Promise<Result>;
   transact(message: MessageTransfer, options: TransactionOptions, timer: DeliveryTimer): Promise<Result>;
   checkAddresses(from: string, recipient: string | null, timer: DeliveryTimer): Promise<Result>;
   /** Closes it at once. */

@@ -165,11 +165,9 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
       this.roundTrips += server.security === "implicit" ? 2 : 1;
       const connection = createConnection(dialed.socket, server);
       const mayMoveOn = dialed.left > 0 && dialed.address !== null && !slot?.hasOthers;
-      const greetingMs = mayMoveOn
-        ? Math.max(MIN_GREETING_MS, server.timeoutMs / (dialed.left + 1))
-        : server.timeoutMs;
-      this.#timer.enter("greeting", Math.min(greetingMs, server.timeoutMs));
-      const result = await connection.open(this.#timer, until);
+      const shareMs = Math.max(MIN_GREETING_MS, server.timeoutMs / (dialed.left + 1));
+      const greetingMs = mayMoveOn && shareMs < server.timeoutMs ? shareMs : null;
+      const result = await connection.open(this.#timer, { until, greetingMs });
       if (result.successful) return { failure: null, connection };
       this.#observe(connection, 0);
       void connection.quit();

@@ -51,12 +51,12 @@ export class DeliveryTimer implements Disposable {
   }
 
   /** Starts the clock and the bound of a phase; staying in the phase does not. */
-  enter(phase: Phase, limitMs = this.#limits.stepMs): void {
+  enter(phase: Phase): void {
     if (phase === this.#phase || this.#isOver) return;
     this.#closePhase();
     this.#phase = phase;
     this.#phaseStartedMs = performance.now();
-    if (!this.#isEndWritten) this.#restart(limitMs);
+    if (!this.#isEndWritten) this.#restart(this.#limits.stepMs);
   }
 
   /** Bytes of the message are written: from now on the caller's cancellation comes too late. */

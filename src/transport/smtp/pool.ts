@@ -53,7 +53,7 @@ export interface PoolSlot<C extends PooledConnection> {
    * has no more connections than it has without this one.
    */
   yield(): void;
-  /** Gives the right back; the connection, if it is still good, waits for the next message. */
+  /** Gives the right back, once; the connection, if it is still good, waits for the next message. */
   release(connection: C | null): void;
 }
 
@@ -71,9 +71,16 @@ interface Waiter<C extends PooledConnection> {
   reject(reason: unknown): void;
 }
 
+interface IdleEntry<C extends PooledConnection> {
+  readonly connection: C;
+  readonly parkedAtMs: number;
+  /** Cancels the end of its idle time. */
+  readonly cancel: () => void;
+}
+
 interface Group<C extends PooledConnection> {
   busy: number;
-  readonly idle: { readonly connection: C; readonly cancel: () => void }[];
+  readonly idle: IdleEntry<C>[];
   readonly waiting: Waiter<C>[];
   /** The number of connections that the server turned out to allow, and until when that is believed. */
   limit: { readonly connections: number; readonly untilMs: number } | null;
@@ -109,7 +116,7 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
     const group = this.#group(key);
     if (group.busy < this.#maxOf(group, options)) {
       group.busy++;
-      return this.#slot(key, group, await this.#takeOpen(group), options.memory);
+      return this.#slot(key, group, await this.#takeOpen(group, options.memory), options.memory);
     }
     return this.#wait(key, group, options);
   }
@@ -118,7 +125,9 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
     this.#isClosed = true;
     for (const group of this.#groups.values()) {
       for (const waiter of [...group.waiting]) waiter.reject(closedError());
-      for (let idle = this.#takeIdle(group); idle !== null; idle = this.#takeIdle(group)) this.#retire(idle);
+      for (let entry = this.#takeIdle(group); entry !== null; entry = this.#takeIdle(group)) {
+        this.#retire(entry.connection);
+      }
     }
     // A message that ends adds the QUIT of its connection.
     while (this.#pending.size > 0) await Promise.all(this.#pending);
@@ -172,7 +181,10 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
   ): PoolSlot<C> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#keepPending(promise);
+    let isHeld = true;
     const giveBack = (connection: C | null): void => {
+      if (!isHeld) return;
+      isHeld = false;
       release(connection);
       resolve();
     };
@@ -217,39 +229,43 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
       this.#forget(key, group);
     };
     const onEnd = (): void => {
-      const allowedMs = this.#clock.nowMs() - parkedAtMs;
-      memory.idleMs = Math.min(memory.idleMs, Math.max(MIN_IDLE_MS, IDLE_SHARE * allowedMs));
+      this.#learnIdle(memory, { parkedAtMs });
       remove();
     };
     const cancel = this.#clock.after(memory.idleMs, () => {
       remove();
       this.#retire(connection);
     });
-    group.idle.push({ connection, cancel });
+    group.idle.push({ connection, parkedAtMs, cancel });
     connection.park(onEnd);
   }
 
   /** One that the server has not closed meanwhile: news of that may still wait in the event loop. */
-  async #takeOpen(group: Group<C>): Promise<C | null> {
-    for (let idle = this.#takeIdle(group); idle !== null; idle = this.#takeIdle(group)) {
+  async #takeOpen(group: Group<C>, memory: ServerMemory): Promise<C | null> {
+    for (let entry = this.#takeIdle(group); entry !== null; entry = this.#takeIdle(group)) {
       // The first turn may end before the sockets are read, the second cannot.
       await setImmediate();
       await setImmediate();
-      if (idle.isUsable) return idle;
-      this.#retire(idle);
+      if (entry.connection.isUsable) return entry.connection;
+      this.#learnIdle(memory, entry);
+      this.#retire(entry.connection);
     }
     return null;
   }
 
+  /** The server closed an idle connection: the next ones are given up earlier. */
+  #learnIdle(memory: ServerMemory, { parkedAtMs }: Pick<IdleEntry<C>, "parkedAtMs">): void {
+    const allowedMs = this.#clock.nowMs() - parkedAtMs;
+    memory.idleMs = Math.min(memory.idleMs, Math.max(MIN_IDLE_MS, IDLE_SHARE * allowedMs));
+  }
+
   /** The one used last: the others may then grow old and go. */
-  #takeIdle(group: Group<C>): C | null {
-    for (let entry = group.idle.pop(); entry !== undefined; entry = group.idle.pop()) {
-      entry.cancel();
-      entry.connection.resume();
-      if (entry.connection.isUsable) return entry.connection;
-      this.#retire(entry.connection);
-    }
-    return null;
+  #takeIdle(group: Group<C>): IdleEntry<C> | null {
+    const entry = group.idle.pop();
+    if (entry === undefined) return null;
+    entry.cancel();
+    entry.connection.resume();
+    return entry;
   }
 
   #retire(connection: C | null): void {

@@ -1,0 +1,96 @@
+import { expect, test } from "bun:test";
+import { Secret } from "../../src/domain/secret.ts";
+import * as mis from "../../src/testing/smtp/index.ts";
+import { startSmtpServer } from "../../src/testing/smtp/index.ts";
+import { makeTransport, sendTo, serverAt, timed } from "./support.ts";
+
+const TIMEOUT_MS = 3_000;
+/** A server that takes some time for each message, so that several are on their way at the same moment. */
+const SLOW: mis.Misbehavior = (_peer, answer) => void setTimeout(answer, 60);
+const USERS = { user: "a password" };
+const LOGIN = { username: "user", password: new Secret("a password") };
+
+for (const connectionsAt of ["greeting", "auth"] as const) {
+  for (const maxConnections of [1, 2, 4]) {
+    test(`six messages arrive once each where ${maxConnections} connections are allowed, rejected at ${connectionsAt}`, async () => {
+      await using server = await startSmtpServer({
+        users: USERS,
+        limits: { maxConnections, connectionsAt },
+        script: { body: SLOW },
+      });
+      await using transport = makeTransport();
+      const target = serverAt(server.port, { ...LOGIN, timeoutMs: TIMEOUT_MS });
+      const recipients = Array.from({ length: 6 }, (_, index) => `user${index}@example.net`);
+      const { result: receipts, elapsedMs } = await timed(() =>
+        Promise.all(recipients.map((recipient) => sendTo(transport, target, { recipient }))),
+      );
+      expect(receipts.map(({ successful }) => successful)).toEqual(recipients.map(() => true));
+      expect(server.messages.flatMap((message) => message.recipients).toSorted()).toEqual(recipients);
+      expect(elapsedMs).toBeLessThan(4 * TIMEOUT_MS);
+    });
+  }
+}
+
+test("a server that takes no connection at all is rate_limited, for every message", async () => {
+  await using server = await startSmtpServer({ script: { greeting: mis.replyAndClose("421 4.3.2 Full") } });
+  await using transport = makeTransport();
+  const receipts = await Promise.all(
+    [1, 2, 3, 4, 5, 6, 7].map(() => sendTo(transport, serverAt(server.port))),
+  );
+  for (const receipt of receipts) {
+    expect(receipt).toMatchObject({ failure: { phase: "greeting", code: "rate_limited", retryable: true } });
+  }
+});
+
+test("two bursts of one definition share the connections that the server allows", async () => {
+  await using server = await startSmtpServer({ limits: { maxConnections: 2 }, script: { body: SLOW } });
+  await using transport = makeTransport();
+  const burst = () => Promise.all([1, 2, 3, 4].map(() => sendTo(transport, serverAt(server.port))));
+  const receipts = (await Promise.all([burst(), burst()])).flat();
+  expect(receipts.every(({ successful }) => successful)).toBe(true);
+  expect(server.messages).toHaveLength(8);
+});
+
+test("an idle time that the server cuts short is kept to from then on", async () => {
+  const idleMs = 6_250;
+  let nowMs = 0;
+  const timers: { readonly atMs: number; readonly call: () => void }[] = [];
+  const clock = {
+    nowMs: () => nowMs,
+    after(ms: number, call: () => void) {
+      const timer = { atMs: nowMs + ms, call };
+      timers.push(timer);
+      return () => void (timers.includes(timer) && timers.splice(timers.indexOf(timer), 1));
+    },
+  };
+  await using server = await startSmtpServer();
+  await using transport = makeTransport({ clock });
+  await sendTo(transport, serverAt(server.port));
+  expect(timers.map(({ atMs }) => atMs)).toEqual([270_000]);
+  nowMs = idleMs;
+  server.connections[0]?.destroy();
+  await server.closed();
+  await sendTo(transport, serverAt(server.port));
+  expect(server.connections).toHaveLength(2);
+  // 0.8 of what the server allowed.
+  expect(timers.map(({ atMs }) => atMs - nowMs)).toEqual([5_000]);
+  // After an hour without use it counts no more.
+  timers.shift()?.call();
+  nowMs += 3_600_000;
+  await sendTo(transport, serverAt(server.port));
+  expect(timers.map(({ atMs }) => atMs - nowMs)).toEqual([270_000]);
+});
+
+test("a connection that was closed while this process was busy is not written to", async () => {
+  await using server = await startSmtpServer({
+    security: "starttls",
+    extensions: ["PIPELINING", "CHUNKING"],
+  });
+  await using transport = makeTransport({ extraCa: [server.ca ?? ""] });
+  const target = serverAt(server.port, { security: "starttls", host: "localhost" });
+  expect((await sendTo(transport, target)).successful).toBe(true);
+  server.connections[0]?.destroy();
+  // No turn of the event loop between the close and the next message.
+  expect(await sendTo(transport, target)).toMatchObject({ successful: true });
+  expect(server.messages).toHaveLength(2);
+});

@@ -2,7 +2,11 @@ import * as v from "valibot";
 import { parseEndpoint } from "../domain/endpoint.ts";
 import { parseMailbox } from "../domain/mailbox.ts";
 import { Secret } from "../domain/secret.ts";
-import { SMTP_SERVER_DEFAULTS as DEFAULTS } from "../domain/smtp-server.ts";
+import {
+  AUTH_MECHANISMS,
+  SMTP_SERVER_DEFAULTS as DEFAULTS,
+  PIPELINING_MODES,
+} from "../domain/smtp-server.ts";
 import type { ServerInput } from "../mail/save-server.ts";
 import { described, wholeNumber } from "../wire/schemas.ts";
 
@@ -60,6 +64,23 @@ const mailboxOrEmpty = v.pipe(
   ),
 );
 
+/** A field beyond privacyIDEA's 14: absent keeps the stored value, null or empty resets it. */
+const further = <S extends v.GenericSchema>(schema: S, description: string) =>
+  v.nullish(described(schema, `${description}. Absent: unchanged; null or empty: default`));
+
+const furtherEntries = {
+  max_connections: further(wholeNumber(1, 100), "Connections of one process to the server at a time"),
+  mails_per_minute: further(wholeNumber(0, 1_000_000), "Queued messages in any minute, 0 for no limit"),
+  pipelining: further(
+    v.picklist(PIPELINING_MODES, `expected ${PIPELINING_MODES.join(" or ")}`),
+    "off: one SMTP command at a time, for servers and middleboxes that break otherwise",
+  ),
+  auth_mechanism: further(
+    v.picklist(AUTH_MECHANISMS, `expected one of ${AUTH_MECHANISMS.join(", ")}`),
+    "SASL mechanism; auto: the first that the server offers, by preference",
+  ),
+};
+
 const definitionEntries = {
   server: described(server, "Host, host:port, smtp://host[:port] or smtps://host[:port] (implicit TLS)"),
   port: v.optional(described(wholeNumber(1, 65_535), "TCP port; one inside server wins"), DEFAULTS.port),
@@ -110,12 +131,7 @@ const definitionEntries = {
   certificate: v.optional(
     described(longText, "Certificate as PEM text, chain included; absent on update: stays with a kept key"),
   ),
-  max_connections: v.optional(
-    described(wholeNumber(1, 100), "Connections of one process to the server at a time; absent: stays"),
-  ),
-  mails_per_minute: v.optional(
-    described(wholeNumber(0, 1_000_000), "Queued mails in any minute, 0 for no limit; absent: stays"),
-  ),
+  ...furtherEntries,
 };
 
 /** Parameters of POST /smtpserver/<identifier>. */
@@ -152,6 +168,8 @@ export function toServerInput(params: v.InferOutput<typeof definitionParams>): S
     enqueueJob: params.enqueue_job,
     maxConnections: params.max_connections,
     mailsPerMinute: params.mails_per_minute,
+    pipelining: params.pipelining,
+    authMechanism: params.auth_mechanism,
     dontSendOnError: params.dont_send_on_error,
     password: secret(params.password),
     privateKey: secret(params.private_key),
@@ -196,6 +214,10 @@ export const definitionDetail = v.object({
     waiting: described(v.number(), "Queued mails on their way"),
   }),
   limits: v.object({ max_connections: v.number(), mails_per_minute: v.number() }),
+  transport: v.object({
+    pipelining: v.picklist(PIPELINING_MODES),
+    auth_mechanism: v.picklist(AUTH_MECHANISMS),
+  }),
   warnings: v.optional(v.array(v.string())),
 });
 export type DefinitionDetail = v.InferOutput<typeof definitionDetail>;

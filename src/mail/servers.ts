@@ -93,6 +93,8 @@ export function createServers(parts: {
       dontSendOnError: row.dontSendOnError,
       enqueueJob: row.enqueueJob,
       maxConnections: row.maxConnections,
+      pipelining: row.pipelining,
+      authMechanism: row.authMechanism,
       signing: row.smime
         ? {
             cacheKey: poolKey,

@@ -1,5 +1,7 @@
 import type { Platform } from "../contracts/platform.ts";
 import type { AuditActor } from "../domain/audit.ts";
+import { parseEndpoint } from "../domain/endpoint.ts";
+import { resolveFurther } from "../domain/further-fields.ts";
 import type { Mailbox } from "../domain/mailbox.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Endpoint, SendingServer } from "../domain/smtp-server.ts";
@@ -67,8 +69,12 @@ export function createTestMail(parts: {
       { privateKey: pem, privateKeyPassword: passphrase },
       platform.now(),
     );
+    const { username } = input;
+    const isSame = stored !== undefined && isSameTarget(stored, { ...endpoint, username });
     return {
       ...toSending(input, identifier, endpoint, password),
+      // A client of the 14 keys tests what will be used.
+      ...resolveFurther(input, isSame ? stored : undefined),
       signing: signingOf(input, pem, passphrase),
     };
   }
@@ -130,6 +136,15 @@ function signingOf(input: ServerInput, pem: Secret, passphrase: Secret): Sending
     openedKey: async () => null,
     givenKey: async () => ({ pem, passphrase }),
   };
+}
+
+/** Whether a definition leads to the same host and port under the same name. */
+function isSameTarget(
+  stored: SmtpServerRow,
+  { host, port, username }: Endpoint & Pick<ServerInput, "username">,
+): boolean {
+  const endpoint = parseEndpoint(stored);
+  return endpoint?.host === host && endpoint.port === port && stored.username === username;
 }
 
 /** A borrowed key signs only in the name it was stored for. */

@@ -110,7 +110,7 @@ describe("GET /openapi.json", () => {
     expect(JSON.stringify(document)).not.toContain("undefined");
   });
 
-  test("lists the seed's parameters with their defaults, and the limits, in three media types", async () => {
+  test("lists the seed's parameters with their defaults, and the further fields, in three media types", async () => {
     await using instance = await testInstance();
     const { paths } = await documentOf(instance);
     const keys = [
@@ -125,10 +125,10 @@ describe("GET /openapi.json", () => {
       "description",
     ];
     const signing = ["smime", "dont_send_on_error", "private_key", "private_key_password", "certificate"];
-    const limits = ["max_connections", "mails_per_minute"];
+    const further = ["max_connections", "mails_per_minute", "pipelining", "auth_mechanism"];
     const bodies = {
-      "/smtpserver/{identifier}": [...keys, ...signing, ...limits],
-      "/smtpserver/send_test_email": [...keys, ...signing, ...limits, "identifier", "recipient"],
+      "/smtpserver/{identifier}": [...keys, ...signing, ...further],
+      "/smtpserver/send_test_email": [...keys, ...signing, ...further, "identifier", "recipient"],
     };
     for (const [path, expected] of Object.entries(bodies)) {
       const content = paths[path]?.post?.requestBody?.content ?? {};

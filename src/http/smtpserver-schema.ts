@@ -31,10 +31,10 @@ const longText = v.pipe(
   v.string("expected a text"),
   v.maxLength(MOST_TEXT_CHARACTERS, `expected at most ${MOST_TEXT_CHARACTERS} characters`),
 );
-const flag = v.boolean("expected true or false");
+export const flag = v.boolean("expected true or false");
 
 // Normalised before anything else, as the two forms of a name differ in length.
-const identifierText = v.pipe(
+export const identifierText = v.pipe(
   v.string("expected a text"),
   v.transform((text) => text.normalize("NFC")),
   line,
@@ -56,7 +56,7 @@ const server = v.pipe(
     "expected host, host:port, smtp://host[:port] or smtps://host[:port]",
   ),
 );
-const mailboxOrEmpty = v.pipe(
+export const mailboxOrEmpty = v.pipe(
   line,
   v.check(
     (text) => text === "" || parseMailbox(text) !== null,
@@ -136,22 +136,6 @@ const definitionEntries = {
 
 /** Parameters of POST /smtpserver/<identifier>. */
 export const definitionParams = v.object(definitionEntries);
-
-/** Parameters of POST /smtpserver/send_test_email. */
-export const testParams = v.object({
-  ...definitionEntries,
-  identifier: v.optional(
-    described(v.union([v.literal(""), identifierText]), "Name under which the definition would be saved"),
-    "",
-  ),
-  recipient: described(
-    v.pipe(
-      line,
-      v.check((text) => parseMailbox(text) !== null, "expected one mailbox, such as mail@example.org"),
-    ),
-    "Mailbox that the test is sent to",
-  ),
-});
 
 export const listParams = v.object({
   censor: v.optional(

@@ -192,6 +192,10 @@ export function staleError(): SealpostError {
   return new SealpostError("stale", "The definition was changed meanwhile; read it again");
 }
 
+export function serverNotFound(): SealpostError {
+  return new SealpostError("resource_not_found", "The requested SMTPServer could not be found.");
+}
+
 function isUnsealable(error: unknown): boolean {
   return error instanceof SealpostError && error.code === "unsealable";
 }

@@ -8,6 +8,7 @@ import { openApiDocument } from "./http/openapi.ts";
 import { pluginRoutes } from "./http/plugins.ts";
 import { policyCollection, policyRoutes } from "./http/policy.ts";
 import { smtpServerCollection, smtpServerRoutes } from "./http/smtpserver.ts";
+import { smtpServerTestRoutes } from "./http/smtpserver-test.ts";
 import { systemCollection, systemRoutes } from "./http/system.ts";
 import { actionOf } from "./plugin/event-names.ts";
 import { emitActions } from "./plugin/events.ts";
@@ -36,6 +37,7 @@ export function createApp(services: Services, settings: AppSettings) {
     .route("/policy", policyRoutes(parts))
     .route("/smtpserver/", smtpServerCollection(parts))
     .route("/smtpserver", smtpServerCollection(parts))
+    .route("/smtpserver", smtpServerTestRoutes(parts))
     .route("/smtpserver", smtpServerRoutes(parts))
     .route("/audit/", auditRoutes(parts))
     .route("/audit", auditRoutes(parts))

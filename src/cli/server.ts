@@ -1,10 +1,13 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
+import { CHECKPOINTS, type Checkpoint, type Failure, type Receipt } from "../domain/delivery.ts";
 import { parseEndpoint } from "../domain/endpoint.ts";
-import { parseMailbox } from "../domain/mailbox.ts";
+import { type Mailbox, parseMailbox } from "../domain/mailbox.ts";
 import { SealpostError } from "../errors.ts";
+import { type CheckResult, needsRecipient } from "../mail/check-server.ts";
 import { hintFor } from "../mail/hints.ts";
 import type { ServerView } from "../mail/servers.ts";
 import type { SubmitResult } from "../mail/submit.ts";
+import { reportLines } from "./server-report.ts";
 import { commandLineActor, print, withInstance } from "./session.ts";
 
 /** `server list`, `server test`. */
@@ -22,41 +25,81 @@ function listCommand(): Command {
   });
 }
 
+interface TestOptions {
+  readonly to?: string;
+  readonly until?: Checkpoint;
+}
+
 function testCommand(): Command {
   return new Command("test")
-    .description("Send a real test mail through a stored definition")
+    .description("Send a test message through a stored definition, or check its server without sending")
     .argument("<identifier>")
-    .argument("<recipient>")
-    .action(async (identifier: string, address: string) => {
-      const recipient = parseMailbox(address);
-      if (!recipient) throw new SealpostError("invalid_parameter", `"${address}" is not one mailbox`);
+    .argument("[recipient]", "the same as --to")
+    .option("--to <address>", "recipient; not needed with --until that ends before recipient")
+    .addOption(
+      new Option("--until <point>", "check the server up to this point and send nothing").choices(
+        CHECKPOINTS,
+      ),
+    )
+    .action(async (identifier: string, address: string | undefined, { to, until }: TestOptions) => {
+      const recipient = readRecipient(to ?? address, until);
       await withInstance(async ({ services }) => {
         const server = await services.servers.get(identifier);
         if (!server) throw new SealpostError("resource_not_found", `There is no definition "${identifier}"`);
         const actor = commandLineActor("server test");
-        report(await services.testMail.sendStored({ identifier, recipient }, actor), server, address);
+        if (until !== undefined) {
+          reportCheck(await services.testMail.checkStored(identifier, { until, recipient }, actor), server);
+        } else if (recipient !== null) {
+          report(await services.testMail.sendStored({ identifier, recipient }, actor), server, recipient);
+        }
       });
     });
 }
 
-function report(result: SubmitResult, server: ServerView, recipient: string): void {
-  if (result.smime?.signed === false) print(`Not signed: ${result.smime.reason}`);
-  if (result.state === "delivered") {
-    const reply = result.recipients[0]?.receipt;
-    const words = reply?.successful && reply.reply ? `: ${reply.reply.code} ${reply.reply.text}` : "";
-    print(`Delivered to ${recipient}${result.smime?.signed ? ", signed" : ""}${words}`);
-    return;
+/** @throws {SealpostError} if the test needs a recipient and has none, or the address is not one mailbox. */
+function readRecipient(address: string | undefined, until: Checkpoint | undefined): Mailbox | null {
+  if (address === undefined) {
+    if (!needsRecipient(until)) return null;
+    throw new SealpostError("missing_parameter", "Name the recipient: --to <address>");
   }
+  const recipient = parseMailbox(address);
+  if (!recipient) throw new SealpostError("invalid_parameter", `"${address}" is not one mailbox`);
+  return recipient;
+}
+
+function report(result: SubmitResult, server: ServerView, { address }: Mailbox): void {
   if (result.state === "queued") {
-    print(`Queued for ${recipient} as mail ${result.mailId}`);
+    print(`Queued for ${address} as mail ${result.mailId}`);
     return;
   }
-  const { phase, code, reply } = result.failure;
+  const receipt = result.recipients[0]?.receipt;
+  if (receipt) printLines(reportLines(receipt));
+  if (result.smime?.signed === false) print(`Not signed: ${result.smime.reason}`);
+  if (result.state === "failed") reportFailure("Not delivered", result.failure, server);
+  else print(`Delivered to ${address}${result.smime?.signed ? ", signed" : ""}${wordsOf(receipt)}`);
+}
+
+function reportCheck({ until, receipt }: CheckResult, server: ServerView): void {
+  printLines(reportLines(receipt));
+  if (receipt.successful) print(`Reached ${until}${wordsOf(receipt)}; nothing was sent`);
+  else reportFailure(`Not reached ${until}`, receipt.failure, server);
+}
+
+function reportFailure(verdict: string, failure: Failure, server: ServerView): void {
+  const { phase, code, reply } = failure;
   const endpoint = parseEndpoint(server);
-  print(`Not delivered: ${code} in phase ${phase}${reply ? ` (${reply.code} ${reply.text})` : ""}`);
-  const hint = endpoint && hintFor(result.failure, { ...endpoint, username: server.username, reply });
+  print(`${verdict}: ${code} in phase ${phase}${reply ? ` (${reply.code} ${reply.text})` : ""}`);
+  const hint = endpoint && hintFor(failure, { ...endpoint, username: server.username, reply });
   if (hint) print(hint);
   process.exitCode = 1;
+}
+
+function wordsOf(receipt: Receipt | undefined): string {
+  return receipt?.successful && receipt.reply ? `: ${receipt.reply.code} ${receipt.reply.text}` : "";
+}
+
+function printLines(lines: readonly string[]): void {
+  if (lines.length > 0) print(...lines);
 }
 
 function lineOf({ identifier, server, port, tls, smime, description }: ServerView): string {

@@ -33,8 +33,25 @@ export type Pipelining = (typeof PIPELINING_MODES)[number];
 export const AUTH_MECHANISMS = ["auto", "plain", "login", "cram-md5"] as const;
 export type AuthMechanism = (typeof AUTH_MECHANISMS)[number];
 
+/** Fields of a definition beyond privacyIDEA's 14. Its clients do not know them, so a save must not reset them. */
+export interface FurtherFields {
+  /** Connections of one process to the server at a time, 1–100. */
+  readonly maxConnections: number;
+  /** Queued messages in any minute; 0: no limit. */
+  readonly mailsPerMinute: number;
+  readonly pipelining: Pipelining;
+  readonly authMechanism: AuthMechanism;
+}
+
+export const FURTHER_DEFAULTS: FurtherFields = {
+  maxConnections: 5,
+  mailsPerMinute: 0,
+  pipelining: "auto",
+  authMechanism: "auto",
+};
+
 /** A definition's fields, as its owner sees them; the secrets in clear inside {@link Secret}. */
-export interface SmtpServerFields {
+export interface SmtpServerFields extends FurtherFields {
   /** `host`, `host:port`, `smtp://host[:port]` or `smtps://host[:port]`, as given. */
   readonly server: string;
   /** 1–65535; a port inside `server` wins. */
@@ -55,10 +72,6 @@ export interface SmtpServerFields {
   readonly privateKeyPassword: Secret;
   /** PEM text, chain included. */
   readonly certificate: string;
-  /** Connections of one process to the server at a time, 1–100. */
-  readonly maxConnections: number;
-  /** Queued mails in any minute; 0: no limit. */
-  readonly mailsPerMinute: number;
 }
 
 /** The fields of a definition of which nothing but the name is known: the defaults of the HTTP contract. */
@@ -77,8 +90,7 @@ export const SMTP_SERVER_DEFAULTS: SmtpServerFields = {
   privateKey: Secret.EMPTY,
   privateKeyPassword: Secret.EMPTY,
   certificate: "",
-  maxConnections: 5,
-  mailsPerMinute: 0,
+  ...FURTHER_DEFAULTS,
 };
 
 /** How a definition's key and certificate are reached; nothing is opened before it is needed. */

@@ -2,7 +2,11 @@ import * as v from "valibot";
 import { parseEndpoint } from "../domain/endpoint.ts";
 import { parseMailbox } from "../domain/mailbox.ts";
 import { Secret } from "../domain/secret.ts";
-import { SMTP_SERVER_DEFAULTS as DEFAULTS } from "../domain/smtp-server.ts";
+import {
+  AUTH_MECHANISMS,
+  SMTP_SERVER_DEFAULTS as DEFAULTS,
+  PIPELINING_MODES,
+} from "../domain/smtp-server.ts";
 import type { ServerInput } from "../mail/save-server.ts";
 import { described, wholeNumber } from "../wire/schemas.ts";
 
@@ -27,10 +31,10 @@ const longText = v.pipe(
   v.string("expected a text"),
   v.maxLength(MOST_TEXT_CHARACTERS, `expected at most ${MOST_TEXT_CHARACTERS} characters`),
 );
-const flag = v.boolean("expected true or false");
+export const flag = v.boolean("expected true or false");
 
 // Normalised before anything else, as the two forms of a name differ in length.
-const identifierText = v.pipe(
+export const identifierText = v.pipe(
   v.string("expected a text"),
   v.transform((text) => text.normalize("NFC")),
   line,
@@ -52,13 +56,30 @@ const server = v.pipe(
     "expected host, host:port, smtp://host[:port] or smtps://host[:port]",
   ),
 );
-const mailboxOrEmpty = v.pipe(
+export const mailboxOrEmpty = v.pipe(
   line,
   v.check(
     (text) => text === "" || parseMailbox(text) !== null,
     "expected one mailbox, such as mail@example.org",
   ),
 );
+
+/** A field beyond privacyIDEA's 14: absent keeps the stored value, null or empty resets it. */
+const further = <S extends v.GenericSchema>(schema: S, description: string) =>
+  v.nullish(described(schema, `${description}. Absent: unchanged; null or empty: default`));
+
+const furtherEntries = {
+  max_connections: further(wholeNumber(1, 100), "Connections of one process to the server at a time"),
+  mails_per_minute: further(wholeNumber(0, 1_000_000), "Queued messages in any minute, 0 for no limit"),
+  pipelining: further(
+    v.picklist(PIPELINING_MODES, `expected ${PIPELINING_MODES.join(" or ")}`),
+    "off: one SMTP command at a time, for servers and middleboxes that break otherwise",
+  ),
+  auth_mechanism: further(
+    v.picklist(AUTH_MECHANISMS, `expected one of ${AUTH_MECHANISMS.join(", ")}`),
+    "SASL mechanism; auto: the first that the server offers, by preference",
+  ),
+};
 
 const definitionEntries = {
   server: described(server, "Host, host:port, smtp://host[:port] or smtps://host[:port] (implicit TLS)"),
@@ -110,32 +131,11 @@ const definitionEntries = {
   certificate: v.optional(
     described(longText, "Certificate as PEM text, chain included; absent on update: stays with a kept key"),
   ),
-  max_connections: v.optional(
-    described(wholeNumber(1, 100), "Connections of one process to the server at a time; absent: stays"),
-  ),
-  mails_per_minute: v.optional(
-    described(wholeNumber(0, 1_000_000), "Queued mails in any minute, 0 for no limit; absent: stays"),
-  ),
+  ...furtherEntries,
 };
 
 /** Parameters of POST /smtpserver/<identifier>. */
 export const definitionParams = v.object(definitionEntries);
-
-/** Parameters of POST /smtpserver/send_test_email. */
-export const testParams = v.object({
-  ...definitionEntries,
-  identifier: v.optional(
-    described(v.union([v.literal(""), identifierText]), "Name under which the definition would be saved"),
-    "",
-  ),
-  recipient: described(
-    v.pipe(
-      line,
-      v.check((text) => parseMailbox(text) !== null, "expected one mailbox, such as mail@example.org"),
-    ),
-    "Mailbox that the test is sent to",
-  ),
-});
 
 export const listParams = v.object({
   censor: v.optional(
@@ -152,6 +152,8 @@ export function toServerInput(params: v.InferOutput<typeof definitionParams>): S
     enqueueJob: params.enqueue_job,
     maxConnections: params.max_connections,
     mailsPerMinute: params.mails_per_minute,
+    pipelining: params.pipelining,
+    authMechanism: params.auth_mechanism,
     dontSendOnError: params.dont_send_on_error,
     password: secret(params.password),
     privateKey: secret(params.private_key),
@@ -196,6 +198,10 @@ export const definitionDetail = v.object({
     waiting: described(v.number(), "Queued mails on their way"),
   }),
   limits: v.object({ max_connections: v.number(), mails_per_minute: v.number() }),
+  transport: v.object({
+    pipelining: v.picklist(PIPELINING_MODES),
+    auth_mechanism: v.picklist(AUTH_MECHANISMS),
+  }),
   warnings: v.optional(v.array(v.string())),
 });
 export type DefinitionDetail = v.InferOutput<typeof definitionDetail>;

@@ -1,3 +1,4 @@
+import type { FurtherFields } from "../domain/smtp-server.ts";
 import type { ServerHealth } from "../mail/circuit.ts";
 import { CENSORED } from "../mail/save-server.ts";
 import type { ServerView } from "../mail/servers.ts";
@@ -24,9 +25,9 @@ export function toDefinitionView(server: ServerView, reveal: boolean): Definitio
   };
 }
 
-/** How its server and its queue are, and what limits them. */
+/** The health of its server and queue, and the further fields. */
 export function toDefinitionDetail(
-  { maxConnections, mailsPerMinute }: Pick<ServerView, "maxConnections" | "mailsPerMinute">,
+  { maxConnections, mailsPerMinute, pipelining, authMechanism }: FurtherFields,
   { circuit, failures, since, nextTry, lastFailure }: ServerHealth,
   waiting: number,
 ): DefinitionDetail {
@@ -38,6 +39,7 @@ export function toDefinitionDetail(
       next_try: nextTry?.toISOString() ?? null,
     },
     limits: { max_connections: maxConnections, mails_per_minute: mailsPerMinute },
+    transport: { pipelining, auth_mechanism: authMechanism },
   };
 }
 

@@ -3,19 +3,15 @@ import * as v from "valibot";
 import type { AuditTrail } from "../access/audit-trail.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
-import { parseMailbox } from "../domain/mailbox.ts";
-import { invalidParameter, SealpostError } from "../errors.ts";
 import type { Circuit } from "../mail/circuit.ts";
 import type { MailQueue } from "../mail/queue.ts";
 import type { SaveServer } from "../mail/save-server.ts";
-import type { Servers, ServerView } from "../mail/servers.ts";
-import type { TestMail } from "../mail/test-mail.ts";
+import { type Servers, type ServerView, serverNotFound } from "../mail/servers.ts";
 import type { Registry } from "../plugin/registry.ts";
-import { deliveryView, toDeliveryView } from "../wire/delivery.ts";
 import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
-import { IDEMPOTENCY_HEADER, operation } from "../wire/openapi.ts";
+import { operation } from "../wire/openapi.ts";
 import { bodyParams, pathParams, queryParams } from "../wire/params.ts";
 import { readConditions, readIfMatch } from "./conditions.ts";
 import {
@@ -24,9 +20,6 @@ import {
   definitionView,
   identifierParams,
   listParams,
-  smimeView,
-  TEST_ROUTE,
-  testParams,
   toServerInput,
 } from "./smtpserver-schema.ts";
 import { toDefinitionDetail, toDefinitionView } from "./smtpserver-view.ts";
@@ -39,7 +32,6 @@ const warnings = v.object({ warnings: v.array(v.string()) });
 export interface SmtpServerParts {
   readonly servers: Servers;
   readonly saveServer: SaveServer;
-  readonly testMail: TestMail;
   readonly circuit: Pick<Circuit, "health">;
   readonly mailQueue: Pick<MailQueue, "waiting">;
   readonly plugins: Pick<Registry, "usersOf">;
@@ -80,54 +72,13 @@ export function smtpServerCollection(parts: SmtpServerParts) {
     .all("/", allowOnly("GET"));
 }
 
-/** One definition by name, and the test of one that need not be saved. */
+/** One definition by name. */
 export function smtpServerRoutes(parts: SmtpServerParts) {
-  const { servers, saveServer, testMail, circuit, mailQueue, plugins } = parts;
+  const { servers, saveServer, circuit, mailQueue, plugins } = parts;
   const { trail, requireRight, platform, revealSecrets } = parts;
   const now = () => platform.now();
 
   return new Hono<Env>()
-    .post(
-      `/${TEST_ROUTE}`,
-      operation({
-        summary: "Send a real test mail through a configuration that need not be saved",
-        operationId: "sendTestEmail",
-        tag,
-        answer: v.boolean(),
-        detail: v.object({
-          delivery: v.optional(deliveryView),
-          smime: v.optional(smimeView),
-          queued: v.optional(v.boolean()),
-          mail_id: v.optional(v.string()),
-        }),
-        body: testParams,
-        refusals: [409],
-        headers: IDEMPOTENCY_HEADER,
-      }),
-      requireRight(WRITE, `POST /smtpserver/${TEST_ROUTE}`),
-      bodyParams(testParams),
-      async (c) => {
-        const params = c.req.valid("json");
-        const recipient = parseMailbox(params.recipient);
-        if (recipient === null) throw invalidParameter("recipient", "expected one mailbox");
-        const input = toServerInput(params);
-        const test = { identifier: params.identifier, recipient };
-        c.set("auditTarget", { identifier: test.identifier, recipient: recipient.address });
-        const result = await testMail.sendUnsaved(input, test, c.get("actor"), {
-          idempotencyKey: c.req.header("idempotency-key"),
-          idempotencyContent: JSON.stringify(params),
-        });
-        const isQueued = result.state === "queued";
-        const detail = {
-          delivery: isQueued ? undefined : toDeliveryView(result, input),
-          smime: result.smime ?? undefined,
-          queued: isQueued || (input.enqueueJob ? false : undefined),
-          mail_id: isQueued ? result.mailId : undefined,
-        };
-        return c.json(success(result.state !== "failed", now(), detail));
-      },
-    )
-    .all(`/${TEST_ROUTE}`, allowOnly("POST"))
     .get(
       "/:identifier",
       operation({
@@ -144,9 +95,7 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
       async (c) => {
         const { identifier } = c.req.valid("param");
         const server = await servers.get(identifier);
-        if (!server) {
-          throw new SealpostError("resource_not_found", "The requested SMTPServer could not be found.");
-        }
+        if (!server) throw serverNotFound();
         const reveal = revealSecrets && !c.req.valid("query").censor;
         if (reveal && server.hasPassword) await trail.revealed(c.get("actor"), identifier, "password");
         const [health, waiting] = await Promise.all([

@@ -41,9 +41,15 @@ async function sendOrCancel(
   options: SendOptions,
 ): Promise<Receipt> {
   try {
-    return await transport.send(delivery, options);
+    return withoutTrace(await transport.send(delivery, options));
   } catch (error) {
     if (!options.signal.aborted) throw error;
     return notAttempted(notSent("connect", "cancelled"));
   }
+}
+
+/** A test must not become a port scanner: of a denied target, no timing and nothing seen is kept. */
+function withoutTrace(receipt: Receipt): Receipt {
+  const isDenied = !receipt.successful && receipt.failure.code === "egress_denied";
+  return isDenied ? notAttempted(receipt.failure) : receipt;
 }

@@ -1,8 +1,14 @@
 import type { Platform } from "../contracts/platform.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
 import { keepsSecret, parseEndpoint } from "../domain/endpoint.ts";
+import { FURTHER_PARAMETERS, type FurtherInput, resolveFurther } from "../domain/further-fields.ts";
 import { Secret } from "../domain/secret.ts";
-import { type Endpoint, SMTP_SERVER_DEFAULTS, type SmtpServerFields } from "../domain/smtp-server.ts";
+import {
+  type Endpoint,
+  type FurtherFields,
+  SMTP_SERVER_DEFAULTS,
+  type SmtpServerFields,
+} from "../domain/smtp-server.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
@@ -14,18 +20,17 @@ import { type EtagCondition, etagOf, type SealedField, type Servers, staleError 
 /** Stands for the stored secret, in both directions. */
 export const CENSORED = "__CENSORED__";
 
-/** A definition as a client sends it; a secret, certificate or limit that is undefined stays as it is. */
+/** A definition as a client sends it; a secret, certificate or further field that is undefined stays as it is. */
 export interface ServerInput
   extends Omit<
-    SmtpServerFields,
-    "password" | "privateKey" | "privateKeyPassword" | "certificate" | "maxConnections" | "mailsPerMinute"
-  > {
+      SmtpServerFields,
+      "password" | "privateKey" | "privateKeyPassword" | "certificate" | keyof FurtherFields
+    >,
+    FurtherInput {
   readonly password: Secret | undefined;
   readonly privateKey: Secret | undefined;
   readonly privateKeyPassword: Secret | undefined;
   readonly certificate: string | undefined;
-  readonly maxConnections: number | undefined;
-  readonly mailsPerMinute: number | undefined;
 }
 
 export interface SaveConditions {
@@ -93,8 +98,7 @@ export function createSaveServer(parts: {
       privateKey: await sealed("privateKey"),
       privateKeyPassword: await sealed("privateKeyPassword"),
       signingKey: await servers.sealField(id, "signingKey", identity.signingKey?.toBase64() ?? ""),
-      maxConnections: input.maxConnections ?? (stored ?? SMTP_SERVER_DEFAULTS).maxConnections,
-      mailsPerMinute: input.mailsPerMinute ?? (stored ?? SMTP_SERVER_DEFAULTS).mailsPerMinute,
+      ...resolveFurther(input, stored),
       etagSeed: stored?.etagSeed ?? etagSeed(platform),
       version: (stored?.version ?? 0) + 1,
     };
@@ -214,8 +218,7 @@ const PUBLIC_FIELDS = {
   smime: "smime",
   dontSendOnError: "dont_send_on_error",
   certificate: "certificate",
-  maxConnections: "max_connections",
-  mailsPerMinute: "mails_per_minute",
+  ...FURTHER_PARAMETERS,
 } as const;
 
 const SECRET_FIELDS = {

@@ -93,6 +93,8 @@ export function createServers(parts: {
       dontSendOnError: row.dontSendOnError,
       enqueueJob: row.enqueueJob,
       maxConnections: row.maxConnections,
+      pipelining: row.pipelining,
+      authMechanism: row.authMechanism,
       signing: row.smime
         ? {
             cacheKey: poolKey,
@@ -188,6 +190,10 @@ export function etagOf(row: Pick<SmtpServerRow, "etagSeed" | "version">): string
 
 export function staleError(): SealpostError {
   return new SealpostError("stale", "The definition was changed meanwhile; read it again");
+}
+
+export function serverNotFound(): SealpostError {
+  return new SealpostError("resource_not_found", "The requested SMTPServer could not be found.");
 }
 
 function isUnsealable(error: unknown): boolean {

@@ -11,6 +11,7 @@ import { createServerHealthRepository } from "../storage/server-health.ts";
 import { createSmtpServerRepository } from "../storage/smtp-servers.ts";
 import type { TryRepository } from "../storage/tries.ts";
 import { createCheckCertificates } from "./certificates.ts";
+import { createCheckServer } from "./check-server.ts";
 import { createCircuit } from "./circuit.ts";
 import { createContentSeal } from "./content.ts";
 import { createDeliver } from "./deliver.ts";
@@ -77,7 +78,10 @@ export function createMailServices(parts: {
     servers,
     submitFor,
     saveServer: createSaveServer({ ...parts, repository, servers, circuit }),
-    testMail: createTestMail({ ...parts, repository, servers, submitFor }),
+    testMail: createTestMail({
+      ...{ ...parts, repository, servers, submitFor },
+      checkServer: createCheckServer(sending),
+    }),
     checkCertificates: createCheckCertificates({ ...sending, repository }),
     mailQueue: createMailQueue({ ...parts, repository: createQueuedMailRepository(database) }),
 

@@ -13,6 +13,7 @@ import type { Enqueue } from "./enqueue.ts";
 import type { SmimeResult } from "./finish.ts";
 import type { Idempotency, TakenKey } from "./idempotency.ts";
 import type { SendNow } from "./send-now.ts";
+import { readStoredResult } from "./stored-result.ts";
 
 /** A definition that a mail did not go through. */
 export interface PassedOver {
@@ -138,7 +139,7 @@ export function createSubmit(parts: {
       if (key === undefined) return submit(mail, null);
       const content = options.idempotencyContent ?? JSON.stringify([named, message, options]);
       const call = await idempotency.begin({ scope: submitter.name, key, content }, "");
-      if ("answer" in call) return JSON.parse(call.answer);
+      if ("answer" in call) return readStoredResult(call.answer);
       try {
         return await submit(mail, call);
       } catch (error) {

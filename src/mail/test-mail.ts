@@ -1,14 +1,17 @@
 import type { Platform } from "../contracts/platform.ts";
 import type { AuditActor } from "../domain/audit.ts";
+import { parseEndpoint } from "../domain/endpoint.ts";
+import { resolveFurther } from "../domain/further-fields.ts";
 import type { Mailbox } from "../domain/mailbox.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Endpoint, SendingServer } from "../domain/smtp-server.ts";
 import { invalidParameter } from "../errors.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../storage/smtp-servers.ts";
+import type { CheckResult, CheckServer, ServerCheck } from "./check-server.ts";
 import { inspectForm } from "./identity-check.ts";
 import { CENSORED, endpointOf, refuseStrayPassword, type ServerInput } from "./save-server.ts";
 import { senderOf } from "./sender.ts";
-import type { SealedField, Servers } from "./servers.ts";
+import { type SealedField, type Servers, serverNotFound } from "./servers.ts";
 import type { OwnSubmitOptions, SubmitFor, SubmitResult } from "./submit.ts";
 
 /** Which configuration is tested, and where the mail goes. */
@@ -21,15 +24,17 @@ export interface MailTest {
 export type TestMail = ReturnType<typeof createTestMail>;
 
 /**
- * Tests of configurations. They only build a configuration and a message; sending is `submit`, as for every mail.
+ * Tests of definitions. They only build a definition and a message; sending is `submit`, as for every message, and a
+ * check that sends nothing is `checkServer`.
  */
 export function createTestMail(parts: {
   readonly repository: SmtpServerRepository;
   readonly servers: Servers;
   readonly submitFor: SubmitFor;
+  readonly checkServer: CheckServer;
   readonly platform: Platform;
 }) {
-  const { repository, servers, submitFor, platform } = parts;
+  const { repository, servers, submitFor, checkServer, platform } = parts;
 
   /** A secret as given, or the stored one that `__CENSORED__` stands for; absent means empty. */
   async function resolve(
@@ -67,8 +72,12 @@ export function createTestMail(parts: {
       { privateKey: pem, privateKeyPassword: passphrase },
       platform.now(),
     );
+    const { username } = input;
+    const isSame = stored !== undefined && isSameTarget(stored, { ...endpoint, username });
     return {
       ...toSending(input, identifier, endpoint, password),
+      // A client of the 14 keys tests what will be used.
+      ...resolveFurther(input, isSame ? stored : undefined),
       signing: signingOf(input, pem, passphrase),
     };
   }
@@ -94,9 +103,33 @@ export function createTestMail(parts: {
       return send(() => unsaved(input, test.identifier), test, actor, options);
     },
 
-    /** Tests a definition as it is stored, while the caller waits. */
-    async sendStored(test: MailTest, actor: AuditActor): Promise<SubmitResult> {
-      return send(test.identifier, test, actor, { queue: false });
+    /** Tests a definition as it is stored, while the caller waits unless the options say otherwise. */
+    async sendStored(
+      test: MailTest,
+      actor: AuditActor,
+      options: OwnSubmitOptions = {},
+    ): Promise<SubmitResult> {
+      return send(test.identifier, test, actor, { queue: false, ...options });
+    },
+
+    /** Checks an unsaved definition up to a point, and sends nothing. */
+    async checkUnsaved(
+      input: ServerInput,
+      identifier: string,
+      check: ServerCheck,
+      actor: AuditActor,
+    ): Promise<CheckResult> {
+      return checkServer(await unsaved(input, identifier), check, actor);
+    },
+
+    /**
+     * Checks a stored definition up to a point, and sends nothing.
+     * @throws {SealpostError} `resource_not_found`.
+     */
+    async checkStored(identifier: string, check: ServerCheck, actor: AuditActor): Promise<CheckResult> {
+      const server = await servers.load(identifier);
+      if (server === null) throw serverNotFound();
+      return checkServer(server, check, actor);
     },
   };
 }
@@ -130,6 +163,15 @@ function signingOf(input: ServerInput, pem: Secret, passphrase: Secret): Sending
     openedKey: async () => null,
     givenKey: async () => ({ pem, passphrase }),
   };
+}
+
+/** Whether a definition leads to the same host and port under the same name. */
+function isSameTarget(
+  stored: SmtpServerRow,
+  { host, port, username }: Endpoint & Pick<ServerInput, "username">,
+): boolean {
+  const endpoint = parseEndpoint(stored);
+  return endpoint?.host === host && endpoint.port === port && stored.username === username;
 }
 
 /** A borrowed key signs only in the name it was stored for. */

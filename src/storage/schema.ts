@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { MailAttempt, MailState, OnUnknown, Purpose, RecipientProgress } from "../domain/queued-mail.ts";
+import type { AuthMechanism, Pipelining } from "../domain/smtp-server.ts";
 
 // The tables as queries see them; `migrations/*.sql` makes them. `sealed.ts` says which columns are sealed.
 
@@ -31,6 +32,8 @@ export const smtpServer = sqliteTable("smtp_server", {
   certificate: text("certificate").notNull(),
   maxConnections: integer("max_connections").notNull(),
   mailsPerMinute: integer("mails_per_minute").notNull(),
+  pipelining: text("pipelining").$type<Pipelining>().notNull(),
+  authMechanism: text("auth_mechanism").$type<AuthMechanism>().notNull(),
   etagSeed: text("etag_seed").notNull(),
   version: integer("version").notNull(),
 });

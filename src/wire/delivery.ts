@@ -1,8 +1,10 @@
 import * as v from "valibot";
 import type { SubmitOutcome } from "../contracts/plugin.ts";
+import { CHECKPOINTS } from "../domain/delivery.ts";
 import { parseEndpoint } from "../domain/endpoint.ts";
 import type { SmtpServerFields } from "../domain/smtp-server.ts";
 import { hintFor } from "../mail/hints.ts";
+import { described } from "./schemas.ts";
 
 /** What a mail server said. */
 export const replyView = v.object({
@@ -16,7 +18,10 @@ export const deliveryView = v.object({
   phase: v.nullable(v.string()),
   code: v.nullable(v.string()),
   retryable: v.boolean(),
-  outcome: v.picklist(["sent", "not-sent", "unknown"]),
+  outcome: described(
+    v.nullable(v.picklist(["sent", "not-sent", "unknown"])),
+    "not-sent for a check; null: the message is queued",
+  ),
   reply: v.nullable(replyView),
   hint: v.nullable(v.string()),
   timing_ms: v.record(v.string(), v.number()),
@@ -31,6 +36,11 @@ export const deliveryView = v.object({
   rejected: v.array(
     v.object({ recipient: v.string(), reply: v.nullable(replyView), retryable: v.boolean() }),
   ),
+  round_trips: described(
+    v.nullable(v.number()),
+    "Waits for a reply, and one each for TCP and TLS; the largest of several recipients; null: queued",
+  ),
+  reached: described(v.nullable(v.picklist(CHECKPOINTS)), "The point that a check reached"),
 });
 export type DeliveryView = v.InferOutput<typeof deliveryView>;
 
@@ -65,6 +75,8 @@ export function toDeliveryView(
     tls: tlsView(receipt?.tls ?? null),
     accepted: result.recipients.filter((one) => one.receipt.successful).map((one) => one.recipient),
     rejected: rejectedOf(result),
+    round_trips: Math.max(0, ...result.recipients.map((one) => one.receipt.roundTrips)),
+    reached: receipt?.successful ? receipt.reached : null,
   };
 }
 

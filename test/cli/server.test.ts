@@ -33,22 +33,52 @@ test("server list and server test work on the definitions of a running server, a
     `office  127.0.0.1:${smtp.port} none  unsigned  Our own`,
   ]);
 
-  const sent = await cli("test", "office", "you@example.net");
-  expect(sent).toMatchObject({ code: 0, stdout: "Delivered to you@example.net: 250 Queued\n" });
-  expect(smtp.messages).toMatchObject([{ recipients: ["you@example.net"], isAuthenticated: true }]);
+  for (const to of [["you@example.net"], ["--to", "you@example.net"]]) {
+    const sent = await cli("test", "office", ...to);
+    expect(sent.code).toBe(0);
+    expect(sent.stdout).toEndWith("Delivered to you@example.net: 250 Queued\n");
+  }
+  const received = { recipients: ["you@example.net"], isAuthenticated: true };
+  expect(smtp.messages).toMatchObject([received, received]);
 
   smtp.script("rcpt", reply("550 5.1.1 No such user"));
   const refused = await cli("test", "office", "you@example.net");
   expect(refused).toMatchObject({ code: 1, stderr: "" });
   expect(refused.stdout).toMatch(
-    /^Not delivered: recipient_rejected in phase recipient \(550 .*No such user\)\n.*address\n$/,
+    /^Not delivered: recipient_rejected in phase recipient \(550 .*No such user\)\n.*address\n$/m,
   );
 
   const rows = (await api.audit()).filter(({ action }) => action === "cli server test");
   expect(rows).toMatchObject([
     { success: false, identifier: "office", recipient: "you@example.net", phase: "recipient" },
     { success: true, identifier: "office", recipient: "you@example.net" },
+    { success: true, identifier: "office", recipient: "you@example.net" },
   ]);
+});
+
+test("server test --until checks the server of a definition and sends nothing", async () => {
+  using folder = temporaryFolder();
+  await using smtp = await startSmtpServer({ users: { mailer: PASSWORD } });
+  await using sealpost = await startSealpost({ folder: folder.path });
+  const api = await sealpost.logIn();
+  const definition = { server: `127.0.0.1:${smtp.port}`, username: "mailer", sender: "a@example.org" };
+  await api.save("office", { ...definition, password: PASSWORD });
+  const check = (...args: readonly string[]) =>
+    runCli(["server", "test", "office", ...args], { folder: folder.path });
+
+  const reached = await check("--until", "auth");
+  expect(reached).toMatchObject({ code: 0, stderr: "" });
+  expect(reached.stdout).toMatch(/^Greeting: +\S/m);
+  expect(reached.stdout).toMatch(/^Mechanisms: +.*PLAIN/m);
+  expect(reached.stdout).toMatch(/^Reached auth.*; nothing was sent\n$/m);
+
+  smtp.script("rcpt", reply("550 5.1.1 No such user"));
+  const rejected = await check("--until", "recipient", "--to", "you@example.net");
+  expect(rejected).toMatchObject({ code: 1, stderr: "" });
+  expect(rejected.stdout).toMatch(/^Not reached recipient: recipient_rejected in phase recipient \(550 /m);
+  expect(smtp.messages).toEqual([]);
+  const rows = (await api.audit()).filter(({ action }) => action === "cli server test");
+  expect(rows).toMatchObject([{ success: false }, { success: true, info: "check until auth" }]);
 });
 
 test("server test says when there is no such definition, or no such address", async () => {
@@ -64,4 +94,15 @@ test("server test says when there is no such definition, or no such address", as
     stdout: "",
     stderr: 'sealpost: "you" is not one mailbox\n',
   });
+  for (const args of [["none"], ["none", "--until", "recipient"]]) {
+    const stderr = "sealpost: Name the recipient: --to <address>\n";
+    expect(await cli(...args)).toEqual({ code: 1, stdout: "", stderr });
+  }
+  expect(await cli("none", "--until", "auth")).toMatchObject({
+    code: 1,
+    stderr: 'sealpost: There is no definition "none"\n',
+  });
+  const unknown = await cli("none", "--until", "oauth");
+  expect(unknown.code).toBe(1);
+  expect(unknown.stderr).toContain("connect, tls, auth, sender, recipient");
 });

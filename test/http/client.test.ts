@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { hc } from "hono/client";
 import type { SealpostApp } from "../../src/app.ts";
+import type { Checkpoint } from "../../src/domain/delivery.ts";
 import { ADMIN, PEER, type TestInstance, testInstance } from "../fixtures/instance.ts";
 
 /** Fails to compile unless both types are the same. */
@@ -16,7 +17,7 @@ function clientOf({ app, token }: TestInstance) {
 }
 
 describe("hc<SealpostApp>()", () => {
-  test("calls the four endpoints, with their types", async () => {
+  test("calls the endpoints of definitions, with their types", async () => {
     await using instance = await testInstance();
     const client = clientOf(instance);
     const one = client.smtpserver[":identifier"];
@@ -35,6 +36,13 @@ describe("hc<SealpostApp>()", () => {
     const sent = await (await client.smtpserver.send_test_email.$post({ json: test })).json();
     isSame<typeof sent.result.value, boolean>(true);
     expect([sent.result.value, sent.detail?.delivery?.accepted]).toEqual([true, ["user@example.net"]]);
+
+    const stored = client.smtpserver[":identifier"].send_test_email;
+    const param = { identifier: "a" };
+    const checked = await (await stored.$post({ param, json: { until: "connect" } })).json();
+    const reached = checked.detail?.delivery.reached;
+    isSame<typeof reached, Checkpoint | null | undefined>(true);
+    expect([checked.result.value, reached]).toEqual([true, "connect"]);
 
     const gone = await (await one.$delete({ param: { identifier: "a" } })).json();
     isSame<typeof gone.result.value, boolean>(true);

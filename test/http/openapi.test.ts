@@ -110,7 +110,7 @@ describe("GET /openapi.json", () => {
     expect(JSON.stringify(document)).not.toContain("undefined");
   });
 
-  test("lists the seed's parameters with their defaults, and the limits, in three media types", async () => {
+  test("lists the seed's parameters with their defaults, and the further fields, in three media types", async () => {
     await using instance = await testInstance();
     const { paths } = await documentOf(instance);
     const keys = [
@@ -125,10 +125,10 @@ describe("GET /openapi.json", () => {
       "description",
     ];
     const signing = ["smime", "dont_send_on_error", "private_key", "private_key_password", "certificate"];
-    const limits = ["max_connections", "mails_per_minute"];
+    const further = ["max_connections", "mails_per_minute", "pipelining", "auth_mechanism"];
     const bodies = {
-      "/smtpserver/{identifier}": [...keys, ...signing, ...limits],
-      "/smtpserver/send_test_email": [...keys, ...signing, ...limits, "identifier", "recipient"],
+      "/smtpserver/{identifier}": [...keys, ...signing, ...further],
+      "/smtpserver/send_test_email": [...keys, ...signing, ...further, "identifier", "recipient", "until"],
     };
     for (const [path, expected] of Object.entries(bodies)) {
       const content = paths[path]?.post?.requestBody?.content ?? {};
@@ -140,13 +140,30 @@ describe("GET /openapi.json", () => {
           timeout: { default: 10 },
           tls: { default: false },
         });
-        expect(schema.required).toEqual(expected.filter((name) => name === "server" || name === "recipient"));
+        expect(schema.required).toEqual(["server"]);
       }
     }
     const value =
       paths["/smtpserver/{identifier}"]?.get?.responses["200"]?.content?.["application/json"]?.schema;
     const view = value?.properties?.result?.properties?.value?.properties ?? {};
     expect(Object.keys(view).toSorted()).toEqual([...keys, ...signing].toSorted());
+  });
+
+  test("describes the test of a stored definition, and what both tests report", async () => {
+    await using instance = await testInstance();
+    const { paths } = await documentOf(instance);
+    const stored = paths["/smtpserver/{identifier}/send_test_email"]?.post;
+    const body = stored?.requestBody?.content["application/json"]?.schema;
+    expect(Object.keys(body?.properties ?? {})).toEqual(["recipient", "until", "enqueue_job"]);
+    expect(body?.properties?.until?.enum).toEqual(["connect", "tls", "auth", "sender", "recipient"]);
+    expect(Object.keys(stored?.responses ?? {})).toContain("404");
+    for (const operation of [stored, paths["/smtpserver/send_test_email"]?.post]) {
+      const { detail } = operation?.responses["200"]?.content?.["application/json"]?.schema.properties ?? {};
+      expect(detail?.properties).toMatchObject({
+        delivery: { properties: { round_trips: {}, reached: {} } },
+        server: {},
+      });
+    }
   });
 
   test("is enough to call every operation", async () => {

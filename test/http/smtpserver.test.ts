@@ -23,6 +23,7 @@ const DEFAULTS = {
 const WELL = {
   health: { circuit: "closed", failures: 0, since: null, next_try: null, last_failure: null, waiting: 0 },
   limits: { max_connections: 5, mails_per_minute: 0 },
+  transport: { pipelining: "auto", auth_mechanism: "auto" },
 };
 const SERVER = { server: "mail.example.org" };
 const save = (instance: TestInstance, json: object, options: RequestOptions = {}) =>
@@ -118,36 +119,6 @@ describe("POST /smtpserver/<identifier>", () => {
     await using instance = await testInstance();
     const { detail } = await save(instance, body);
     expect(detail).toEqual(warns ? { warnings: [expect.stringContaining("clear text")] } : undefined);
-  });
-});
-
-describe("the limits of a definition", () => {
-  const limits = async (instance: TestInstance) =>
-    (await instance.request("GET", "/smtpserver/a")).detail?.limits;
-
-  test("are set by POST and stay when absent, null or empty", async () => {
-    await using instance = await testInstance();
-    await save(instance, { ...SERVER, max_connections: 2, mails_per_minute: "30" });
-    const set = { max_connections: 2, mails_per_minute: 30 };
-    expect(await limits(instance)).toEqual(set);
-    for (const absent of [undefined, null, ""]) {
-      await save(instance, { ...SERVER, max_connections: absent, mails_per_minute: absent });
-      expect(await limits(instance)).toEqual(set);
-    }
-    await save(instance, { ...SERVER, mails_per_minute: 0 });
-    expect(await limits(instance)).toEqual({ max_connections: 2, mails_per_minute: 0 });
-    expect(await shown(instance)).toEqual(DEFAULTS);
-  });
-
-  test.each([
-    ["max_connections", 0],
-    ["max_connections", 101],
-    ["mails_per_minute", -1],
-    ["mails_per_minute", 1.5],
-    ["mails_per_minute", 1_000_001],
-  ])("refuse %s = %p", async (parameter, value) => {
-    await using instance = await testInstance();
-    expect(outcome(await save(instance, { ...SERVER, [parameter]: value }))).toEqual([400, 905]);
   });
 });
 

@@ -10,6 +10,12 @@ import { SENDER } from "../fixtures/smime/authority.ts";
 const CENSORED = "__CENSORED__";
 const TEST = { server: "mail.example.org", recipient: "user@example.net", sender: SENDER };
 
+/** `detail.server` where the transport has seen nothing. */
+const NOTHING_SHOWN = {
+  ...{ greeting: null, extensions: { clear: [], tls: [] }, mechanisms: [] },
+  ...{ size: null, tls: null, addresses: null },
+};
+
 const send = (instance: TestInstance, json: object) =>
   instance.request("POST", "/smtpserver/send_test_email", { json: { ...TEST, ...json } });
 const save = (instance: TestInstance, json: object, identifier = "a") =>
@@ -51,8 +57,9 @@ describe("POST /smtpserver/send_test_email", () => {
           tls: null,
         },
         reply: { code: 250, enhanced: "2.0.0", text: "Kept" },
-        ...{ accepted: ["user@example.net"], rejected: [] },
+        ...{ accepted: ["user@example.net"], rejected: [], round_trips: 0, reached: null },
       },
+      server: NOTHING_SHOWN,
     });
     const [delivery] = instance.sent;
     expect(instance.sent).toHaveLength(1);
@@ -113,7 +120,14 @@ describe("POST /smtpserver/send_test_email", () => {
     const json = { enqueue_job: true, identifier: "office", port: 2_525, username: "u", password: "p" };
     const { value, detail } = await send(instance, json);
     expect(value).toBe(true);
-    expect(detail).toEqual({ queued: true, mail_id: expect.stringMatching(/^[0-9a-f-]{36}$/) });
+    expect(detail).toEqual({
+      delivery: {
+        ...{ phase: null, code: null, retryable: false, outcome: null, reply: null, hint: null },
+        ...{ timing_ms: {}, tls: null, accepted: [], rejected: [], round_trips: null, reached: null },
+      },
+      queued: true,
+      mail_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    });
     expect(instance.sent).toEqual([]);
     const signal = new AbortController().signal;
     await instance.services.drain({ signal, endsMs: performance.now() + 10_000, mailMs: 100 });
@@ -174,7 +188,9 @@ describe("POST /smtpserver/send_test_email", () => {
         ...{ timing_ms: { dns: 0.1, connect: 1.3 }, accepted: [] },
         rejected: [{ recipient: "user@example.net", reply, retryable: false }],
         hint: "The server does not accept this recipient: check the address",
+        ...{ round_trips: 0, reached: null },
       },
+      server: NOTHING_SHOWN,
     });
   });
 

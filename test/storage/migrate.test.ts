@@ -4,6 +4,7 @@ import { sql } from "drizzle-orm";
 import type { Migration } from "../../src/contracts/database.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
+import { createSmtpServerRepository } from "../../src/storage/smtp-servers.ts";
 import { openTest, outside, temporaryFile } from "./fixtures/database.ts";
 import { STEPS } from "./fixtures/steps.ts";
 import { runTogether } from "./fixtures/together.ts";
@@ -72,6 +73,21 @@ describe("migrate()", () => {
     "/* ; */ SELECT 1 /* ; */ ; /* x */ SELECT 2",
   ])("refuses two statements in one, of which the driver would run the first: %p", async (text) => {
     expect(await refusal([...STEPS, { name: "0004_two", sql: text }], STEPS)).toBeInstanceOf(TypeError);
+  });
+
+  test("gives the definitions of an older database the defaults of the new columns", async () => {
+    await using database = openTest();
+    const published = MIGRATIONS.filter(({ name }) => name <= "0003_plugins");
+    await migrate(database, published, platform);
+    await database.write.run(sql`INSERT INTO smtp_server
+      (id, identifier, server, port, username, password, sender, tls, timeout, enqueue_job, description, smime,
+        dont_send_on_error, private_key, private_key_password, signing_key, certificate, max_connections, etag_seed, version)
+      VALUES ('1', 'office', 'mail.example.org', 587, '', '', '', 1, 10, 0, '', 0, 0, '', '', '', '', 3, 'seed', 4)`);
+    await migrate(database, MIGRATIONS, platform);
+    expect(await createSmtpServerRepository(database).find("office")).toMatchObject({
+      ...{ server: "mail.example.org", maxConnections: 3, version: 4 },
+      ...{ pipelining: "auto", authMechanism: "auto" },
+    });
   });
 
   test("makes the project's own tables", async () => {

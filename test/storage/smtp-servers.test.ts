@@ -25,6 +25,8 @@ const ROW: SmtpServerRow = {
   certificate: "",
   maxConnections: 5,
   mailsPerMinute: 0,
+  pipelining: "auto",
+  authMechanism: "auto",
   etagSeed: "seed",
   version: 1,
 };

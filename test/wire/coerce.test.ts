@@ -7,6 +7,7 @@ const schema = v.object({
   whole: v.optional(v.pipe(v.number("expected a whole number"), v.integer("expected a whole number")), 25),
   text: v.optional(v.string("expected a text"), "default"),
   secret: v.optional(v.string("expected a text")),
+  kept: v.nullish(v.pipe(v.number("expected a whole number"), v.integer("expected a whole number"))),
 });
 const parse = (values: Record<string, unknown>) => validate(schema, new Map(Object.entries(values)));
 const refusal = (values: Record<string, unknown>) => {
@@ -53,6 +54,15 @@ describe("validate()", () => {
     ["", 25],
   ])("takes %p as the integer %p", (given, whole) => {
     expect(parse({ whole: given }).whole).toBe(whole);
+  });
+
+  test.each<[given: unknown, kept: number | null | undefined]>([
+    [undefined, undefined],
+    [null, null],
+    ["", null],
+    ["5", 5],
+  ])("takes %p as %p where null is not the same as absent", (given, kept) => {
+    expect(parse({ kept: given }).kept).toBe(kept);
   });
 
   test.each<[given: unknown]>([

@@ -1,0 +1,70 @@
+import * as v from "valibot";
+import { CHECKPOINTS } from "../domain/delivery.ts";
+import { type Mailbox, parseMailbox } from "../domain/mailbox.ts";
+import { SMTP_SERVER_DEFAULTS as DEFAULTS } from "../domain/smtp-server.ts";
+import { missingParameter } from "../errors.ts";
+import { needsRecipient, type ServerCheck } from "../mail/check-server.ts";
+import { deliveryView } from "../wire/delivery.ts";
+import { described } from "../wire/schemas.ts";
+import { serverReportView } from "../wire/server-report.ts";
+import { definitionParams, flag, identifierText, mailboxOrEmpty, smimeView } from "./smtpserver-schema.ts";
+
+const testEntries = {
+  recipient: v.optional(
+    described(mailboxOrEmpty, "Mailbox that the test is sent to; required unless until ends before it"),
+    "",
+  ),
+  until: v.optional(
+    described(
+      v.picklist(CHECKPOINTS, `expected one of ${CHECKPOINTS.join(", ")}`),
+      "Check the server up to this point and send nothing. Absent: send a message",
+    ),
+  ),
+};
+
+/** Parameters of POST /smtpserver/send_test_email. */
+export const testParams = v.object({
+  ...definitionParams.entries,
+  identifier: v.optional(
+    described(v.union([v.literal(""), identifierText]), "Name under which the definition would be saved"),
+    "",
+  ),
+  ...testEntries,
+});
+
+/** Parameters of POST /smtpserver/<identifier>/send_test_email. */
+export const storedTestParams = v.object({
+  ...testEntries,
+  enqueue_job: v.optional(
+    described(flag, "Queue the message, whatever the definition says; a check ignores it"),
+    DEFAULTS.enqueueJob,
+  ),
+});
+
+/** `detail` of a test. */
+export const testDetail = v.object({
+  delivery: deliveryView,
+  server: v.optional(serverReportView),
+  smime: v.optional(smimeView),
+  queued: v.optional(v.boolean()),
+  mail_id: v.optional(v.string()),
+});
+export type TestDetail = v.InferOutput<typeof testDetail>;
+
+/** A test that sends a message. */
+export interface MessageTest {
+  readonly until: null;
+  readonly recipient: Mailbox;
+}
+
+/** @throws {SealpostError} `missing_parameter` if the test needs a recipient and has none. */
+export function readTest({
+  recipient,
+  until,
+}: v.InferOutput<typeof storedTestParams> | v.InferOutput<typeof testParams>): MessageTest | ServerCheck {
+  const mailbox = parseMailbox(recipient);
+  if (mailbox === null && needsRecipient(until)) throw missingParameter("recipient");
+  if (until !== undefined) return { until, recipient: mailbox };
+  if (mailbox === null) throw missingParameter("recipient");
+  return { until: null, recipient: mailbox };
+}

@@ -1,0 +1,44 @@
+import type { SmtpServerFields } from "../domain/smtp-server.ts";
+import type { CheckResult } from "../mail/check-server.ts";
+import type { SubmitResult } from "../mail/submit.ts";
+import { type DeliveryView, toDeliveryView } from "../wire/delivery.ts";
+import { toServerReportView } from "../wire/server-report.ts";
+import type { TestDetail } from "./smtpserver-test-schema.ts";
+
+/** The definition that was tested, as far as hints need it. */
+export type TestedServer = Pick<SmtpServerFields, "server" | "port" | "tls" | "username">;
+
+/** Nothing is known of a queued message yet. */
+const QUEUED: DeliveryView = {
+  ...{ phase: null, code: null, retryable: false, outcome: null, reply: null, hint: null },
+  ...{ timing_ms: {}, tls: null, accepted: [], rejected: [], round_trips: null, reached: null },
+};
+
+/** @param isQueueing whether the message was to be queued. */
+export function toTestDetail(result: SubmitResult, server: TestedServer, isQueueing: boolean): TestDetail {
+  const isQueued = result.state === "queued";
+  return {
+    delivery: isQueued ? QUEUED : toDeliveryView(result, server),
+    server: isQueued ? undefined : toServerReportView(result.recipients[0]?.receipt),
+    smime: result.smime ?? undefined,
+    queued: isQueued || (isQueueing ? false : undefined),
+    mail_id: isQueued ? result.mailId : undefined,
+  };
+}
+
+/** `detail` of a check, which sends nothing. */
+export function toCheckDetail({ until, recipient, receipt }: CheckResult, server: TestedServer): TestDetail {
+  const recipients = [{ recipient: recipient?.address ?? "", receipt }];
+  const view = receipt.successful
+    ? toDeliveryView({ state: "delivered", identifier: "", recipients }, server)
+    : toDeliveryView({ state: "failed", identifier: "", failure: receipt.failure, recipients }, server);
+  return {
+    delivery: {
+      ...view,
+      outcome: "not-sent",
+      accepted: [],
+      rejected: until === "recipient" ? view.rejected : [],
+    },
+    server: toServerReportView(receipt),
+  };
+}

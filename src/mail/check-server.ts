@@ -1,0 +1,105 @@
+import type { Platform } from "../contracts/platform.ts";
+import { type AuditActor, type AuditEntry, auditEntry } from "../domain/audit.ts";
+import { CHECKPOINTS, type Checkpoint, notAttempted, notSent, type Receipt } from "../domain/delivery.ts";
+import type { Mailbox } from "../domain/mailbox.ts";
+import type { SendingServer } from "../domain/smtp-server.ts";
+import type { AuditRepository } from "../storage/audit-log.ts";
+import type { Database } from "../storage/database.ts";
+import type { Circuit } from "./circuit.ts";
+import type { Deliver } from "./deliver.ts";
+import { senderOf } from "./sender.ts";
+
+/** How far a check goes. */
+export interface ServerCheck {
+  readonly until: Checkpoint;
+  /** Used by a check that ends at `recipient`; otherwise null is enough. */
+  readonly recipient: Mailbox | null;
+}
+
+export interface CheckResult extends ServerCheck {
+  readonly receipt: Receipt;
+}
+
+export type CheckServer = (
+  server: SendingServer,
+  check: ServerCheck,
+  actor: AuditActor,
+) => Promise<CheckResult>;
+
+/** Whether a test asks the server for a recipient. @param until undefined: the test sends a message. */
+export function needsRecipient(until: Checkpoint | undefined): boolean {
+  return until === undefined || until === "recipient";
+}
+
+/** The transport rejects bytes that do not end in CRLF; a check does not write them. */
+const NO_MESSAGE = new TextEncoder().encode("\r\n");
+/** Where a check ends before RCPT. Never written; valid without a domain at every server (RFC 5321 4.5.1). */
+const NO_RECIPIENT = "postmaster";
+
+/**
+ * Creates what checks a server up to a point and sends nothing: no message is composed, signed or queued. It goes
+ * through the same `deliver` as every message, counts for the circuit of a stored definition, and writes one audit row.
+ */
+export function createCheckServer(deps: {
+  readonly deliver: Deliver;
+  readonly circuit: Pick<Circuit, "observe">;
+  readonly database: Database;
+  readonly audit: AuditRepository;
+  readonly platform: Pick<Platform, "now">;
+}): CheckServer {
+  const { deliver, circuit, database, audit, platform } = deps;
+
+  async function run(server: SendingServer, { until, recipient }: ServerCheck): Promise<Receipt> {
+    const from = senderOf(server)?.address;
+    if (from === undefined && reaches(until, "sender")) {
+      return notAttempted(notSent("sender", "sender_missing"));
+    }
+    const recipients = [recipient?.address ?? NO_RECIPIENT];
+    const delivery = { server, from: from ?? "", recipients, bytes: NO_MESSAGE };
+    const { signal } = new AbortController();
+    const [result] = await deliver(delivery, { signal, until });
+    if (result === undefined) throw new TypeError("A delivery to one recipient has one result");
+    await observe(server, until, result.receipt);
+    return result.receipt;
+  }
+
+  async function observe(server: SendingServer, until: Checkpoint, receipt: Receipt): Promise<void> {
+    if (server.poolKey === null) return;
+    if (!receipt.successful) await circuit.observe(server.identifier, receipt.failure);
+    else if (isPastLogin(server, until)) await circuit.observe(server.identifier, null);
+  }
+
+  return async (server, check, actor) => {
+    const result = { ...check, receipt: await run(server, check) };
+    await database.append(audit.insert(checkEntry(server, result, actor, platform.now())));
+    return result;
+  };
+}
+
+function reaches(until: Checkpoint, point: Checkpoint): boolean {
+  return CHECKPOINTS.indexOf(until) >= CHECKPOINTS.indexOf(point);
+}
+
+/** A circuit opens for failures up to the login, so a check that ends before it proves no recovery. */
+function isPastLogin({ username, security }: SendingServer, until: Checkpoint): boolean {
+  if (username !== "") return reaches(until, "auth");
+  return reaches(until, security === "starttls" ? "tls" : "connect");
+}
+
+function checkEntry(
+  { identifier }: SendingServer,
+  { until, recipient, receipt }: CheckResult,
+  actor: AuditActor,
+  date: Date,
+): AuditEntry {
+  const failure = receipt.successful ? null : receipt.failure;
+  const check = `check until ${until}`;
+  return auditEntry(actor, date, {
+    success: receipt.successful,
+    identifier,
+    recipient: needsRecipient(until) ? (recipient?.address ?? "") : "",
+    outcome: "not-sent",
+    phase: failure?.phase ?? "",
+    info: failure ? `${failure.code}; ${check}` : check,
+  });
+}

@@ -1,0 +1,32 @@
+import { describe, expect, test } from "bun:test";
+import { NOTHING_SEEN, notSent } from "../../src/domain/delivery.ts";
+import { readStoredResult } from "../../src/mail/stored-result.ts";
+import { ACCEPTED } from "../fixtures/receipts.ts";
+import { SEEN } from "../fixtures/rich-transport.ts";
+
+const delivered = (receipt: object) => ({
+  ...{ state: "delivered", identifier: "a", smime: null, passedOver: [] },
+  recipients: [{ recipient: "user@example.net", receipt }],
+});
+const read = (result: object) => readStoredResult(JSON.stringify(result));
+
+describe("readStoredResult()", () => {
+  test.each([
+    ["a message with all that was seen", delivered({ ...ACCEPTED, seen: SEEN })],
+    ["a message of which nothing was seen", delivered(ACCEPTED)],
+    ["a queued message", { state: "queued", identifier: "a", mailId: "1", smime: null }],
+  ])("gives back %s", (_name, result) => {
+    expect<unknown>(read(result)).toEqual(result);
+  });
+
+  test("completes receipts of older versions", () => {
+    const sent = { successful: true, reply: null, timingMs: {}, tls: null };
+    const known = { roundTrips: 0, seen: NOTHING_SEEN };
+    expect<unknown>(read(delivered(sent))).toEqual(delivered({ ...sent, ...known, reached: null }));
+    const failure = notSent("connect", "refused");
+    const notReached = { successful: false, failure, timingMs: {}, tls: null };
+    const result = { ...delivered(notReached), state: "failed", failure };
+    const completed = { ...delivered({ ...notReached, ...known }), state: "failed", failure };
+    expect<unknown>(read(result)).toEqual(completed);
+  });
+});

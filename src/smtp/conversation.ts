@@ -188,13 +188,13 @@ export class Conversation {
 
   /** Ends the connection politely (RFC 5321 4.1.1.10). */
   quit(): Turn {
-    const { isReset, learned, extensions } = this.#session;
+    const { isReset, learned } = this.#session;
     // Whether the server resets decides whether the next rejected BDAT may leave a connection open.
     const asks = learned.acceptsBdat && !learned.acceptsReset;
     const mustReset = !isReset && (asks || this.#task instanceof AddressCheck);
     this.#task = null;
     if (mustReset) this.#port.send("rset", "RSET");
-    if (!mustReset || extensions.keywords.has("PIPELINING")) this.#port.send("quit", "QUIT");
+    if (!mustReset || asks) this.#port.send("quit", "QUIT");
     return this.#turn();
   }
 

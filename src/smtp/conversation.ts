@@ -30,9 +30,10 @@ export type Wait =
   | { readonly for: "drain" }
   | { readonly for: "nothing" };
 
-/** What follows from an input: bytes to hand to the socket now, all of them, and what to wait for. */
+/** What follows from an input: bytes to hand to the socket now, in one write, and what to wait for. */
 export interface Turn {
-  readonly write: readonly Uint8Array[];
+  /** Null: nothing. */
+  readonly write: Uint8Array | null;
   readonly wait: Wait;
   /** The phases that were entered, in order; several replies may have come at the same moment. */
   readonly phases: readonly Phase[];
@@ -40,7 +41,7 @@ export interface Turn {
 
 interface Staged {
   readonly step: Step | null;
-  readonly bytes: Uint8Array;
+  readonly data: string | Uint8Array;
 }
 
 const encoder = new TextEncoder();
@@ -54,7 +55,7 @@ const encoder = new TextEncoder();
  * ```ts
  * const conversation = new Conversation({ ehloName: "client.example.org", security: "none", login: null, … });
  * let turn = conversation.open();
- * // for each chunk of the server: turn = conversation.receive(chunk); socket.write(…turn.write)
+ * // for each chunk of the server: turn = conversation.receive(chunk); socket.write(turn.write)
  * // until turn.wait.for === "nothing": conversation.result
  * ```
  */
@@ -86,8 +87,8 @@ export class Conversation {
     this.#session = createSession(options.security === "implicit");
     this.#port = {
       session: this.#session,
-      send: (step, line) => this.#stage(step, encoder.encode(`${line}\r\n`)),
-      write: (step, bytes) => this.#stage(step, bytes),
+      send: (step, line) => this.#staged.push({ step, data: `${line}\r\n` }),
+      write: (step, data) => this.#staged.push({ step, data }),
       startTls: () => {
         this.#isHandshaking = true;
       },
@@ -212,10 +213,6 @@ export class Conversation {
     return this.#turn();
   }
 
-  #stage(step: Step | null, bytes: Uint8Array): void {
-    this.#staged.push({ step, bytes });
-  }
-
   #onReply(raw: RawReply, wasConcluded: boolean): void {
     const reply = presentReply(raw, this.#options.redact);
     if (this.#task === null) this.#onLeaving(reply);
@@ -297,7 +294,7 @@ export class Conversation {
     this.#enterPhase();
     const phases = this.#phases;
     this.#phases = [];
-    return { write: staged.map(({ bytes }) => bytes), wait: this.#wait(), phases };
+    return { write: joined(staged), wait: this.#wait(), phases };
   }
 
   /** The phase is that of the reply that is due next; while none is, it stays. */
@@ -314,6 +311,22 @@ export class Conversation {
     if (this.#isDraining) return { for: "drain" };
     return { for: "reply", phase: this.#phase };
   }
+}
+
+function joined(staged: readonly Staged[]): Uint8Array | null {
+  const [first] = staged;
+  if (first === undefined) return null;
+  if (staged.length === 1 && typeof first.data !== "string") return first.data;
+  const parts: Uint8Array[] = [];
+  let text = "";
+  for (const { data } of staged) {
+    if (typeof data === "string") text += data;
+    else {
+      parts.push(encoder.encode(text), data);
+      text = "";
+    }
+  }
+  return parts.length === 0 ? encoder.encode(text) : Buffer.concat([...parts, encoder.encode(text)]);
 }
 
 /** Whether what is written for a step is bytes of a message; null: bytes that others follow. */

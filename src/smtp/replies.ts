@@ -14,6 +14,9 @@ const MAX_TEXT_CHARACTERS = 500;
 const REPLY_LINE = /^([2-5][0-5]\d)(?:([ -])(.*))?$/s;
 // RFC 2034 4: class, subject and detail at the start of the text.
 const ENHANCED = /^([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)/;
+const ASCII = /^[\0-\x7f]*$/;
+/** What needs no cleaning: nearly every reply. */
+const PLAIN_TEXT = /^[ -~]{0,500}$/;
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]+/gu;
 
 /** Cuts the bytes of a server into replies, however they are split; keeps at most 64 KiB. */
@@ -69,12 +72,15 @@ export function presentReply(raw: RawReply, redact: (text: string) => string): S
 
 /** Makes a text of a server fit to be shown: secrets out, controls replaced, at most 500 characters. */
 export function presentText(text: string, redact: (text: string) => string): string {
-  const clean = redact(text).replace(UNPRINTABLE, " ").trim();
+  const redacted = redact(text);
+  if (PLAIN_TEXT.test(redacted)) return redacted.trim();
+  const clean = redacted.replace(UNPRINTABLE, " ").trim();
   return Array.from(clean).slice(0, MAX_TEXT_CHARACTERS).join("");
 }
 
 /** UTF-8 where it is valid, else one character an octet. */
 function decode(latin1: string): string {
+  if (ASCII.test(latin1)) return latin1;
   const utf8 = Buffer.from(latin1, "latin1").toString("utf8");
   return utf8.includes("\ufffd") ? latin1 : utf8;
 }

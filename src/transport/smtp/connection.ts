@@ -167,21 +167,30 @@ export class SmtpConnection {
   }
 
   #run(timer: DeliveryTimer, start: () => Turn): Promise<Result> {
-    const { signal } = timer;
-    const onStop = (): void => {
-      if (signal.reason instanceof DeliveryTimeout) this.#lose("timeout");
-      else this.#cancel(signal.reason);
-    };
-    const running = new Promise<Result>((resolve, reject) => {
-      this.#waiter = { timer, resolve, reject };
-      signal.addEventListener("abort", onStop);
-      if (signal.aborted) onStop();
-      else if (this.#isEnded || !this.#mayStart()) this.#failStart();
+    return new Promise<Result>((resolve, reject) => {
+      let forget = (): void => undefined;
+      const end = (): void => {
+        this.#waiter = null;
+        forget();
+      };
+      this.#waiter = {
+        timer,
+        resolve(result) {
+          end();
+          resolve(result);
+        },
+        reject(reason) {
+          end();
+          reject(reason);
+        },
+      };
+      forget = timer.onStop((reason) => {
+        if (reason instanceof DeliveryTimeout) this.#lose("timeout");
+        else this.#cancel(reason);
+      });
+      if (this.#waiter === null) return;
+      if (this.#isEnded || !this.#mayStart()) this.#failStart();
       else this.#apply(start());
-    });
-    return running.finally(() => {
-      this.#waiter = null;
-      signal.removeEventListener("abort", onStop);
     });
   }
 
@@ -209,13 +218,11 @@ export class SmtpConnection {
     else if (turn.wait.for === "nothing" && result !== null) waiter?.resolve(result);
   }
 
-  /** One write a turn: what belongs together leaves in one segment. */
   #write({ write, wait }: Turn): void {
     const socket = this.#sockets.at(-1);
-    if (socket === undefined || write.length === 0) return;
-    const bytes = write.length === 1 ? write[0]! : Buffer.concat(write);
-    if (wait.for === "drain") socket.write(bytes, () => this.#onDrained());
-    else socket.write(bytes);
+    if (socket === undefined || write === null) return;
+    if (wait.for === "drain") socket.write(write, () => this.#onDrained());
+    else socket.write(write);
   }
 
   #onDrained(): void {

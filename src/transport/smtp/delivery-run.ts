@@ -89,10 +89,10 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
   /** @returns null if the time ended before there was a connection for it. */
   async #acquire(isFirst: boolean): Promise<PoolSlot<C> | null> {
     const { poolKey, server } = this.#delivery;
-    const { signal } = this.#timer;
+    const timer = this.#timer;
     try {
       const { maxConnections: connections } = server;
-      return await this.#deps.pool.acquire(poolKey, { signal, connections, memory: this.#memory, isFirst });
+      return await this.#deps.pool.acquire(poolKey, { timer, connections, memory: this.#memory, isFirst });
     } catch (error) {
       if (error instanceof DeliveryTimeout) return null;
       throw error;

@@ -17,104 +17,131 @@ export class DeliveryTimeout extends Error {
 }
 
 /**
- * The time of one delivery: how long each phase takes, and when it has to stop. The timers are of elapsed time, so a
+ * The time of one delivery: how long each phase takes, and when it has to stop. The bounds are of elapsed time, so a
  * server that trickles does not escape them.
  */
 export class DeliveryTimer implements Disposable {
   readonly #limits: TimeLimits;
   readonly #cancel: AbortSignal;
-  readonly #stop = new AbortController();
   readonly #timingMs: Partial<Record<Phase, number>> = {};
+  readonly #listeners = new Set<(reason: unknown) => void>();
   #phase: Phase | null = null;
   #phaseStartedMs = 0;
   #totalEndsMs: number;
-  #timer: ReturnType<typeof setTimeout>;
+  #deadlineMs: number;
+  /** When the timer that runs fires; it is set anew only for an earlier deadline, as most come in time. */
+  #firesMs = Number.POSITIVE_INFINITY;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #isMessageStarted = false;
   #isEndWritten = false;
+  #stopped: { readonly reason: unknown } | null = null;
   #isOver = false;
 
   constructor(limits: TimeLimits, cancel: AbortSignal) {
     this.#limits = limits;
     this.#cancel = cancel;
     this.#totalEndsMs = performance.now() + limits.totalMs;
-    this.#timer = this.#startTimer(limits.totalMs);
+    this.#deadlineMs = this.#totalEndsMs;
+    this.#arm();
     cancel.addEventListener("abort", this.#onCancel);
-  }
-
-  /** Aborted when the delivery has to stop: by a {@link DeliveryTimeout}, or for the caller's reason. */
-  get signal(): AbortSignal {
-    return this.#stop.signal;
   }
 
   get phase(): Phase {
     return this.#phase ?? "connect";
   }
 
+  /** Why the delivery has to stop: a {@link DeliveryTimeout}, or the caller's reason; null if it may go on. */
+  get stopped(): { readonly reason: unknown } | null {
+    return this.#stopped;
+  }
+
+  /** Calls back once if the delivery has to stop. @returns what takes that back. */
+  onStop(listener: (reason: unknown) => void): () => void {
+    this.#listeners.add(listener);
+    if (this.#stopped !== null) listener(this.#stopped.reason);
+    return () => void this.#listeners.delete(listener);
+  }
+
   /** Starts the clock and the bound of a phase; staying in the phase does not. */
   enter(phase: Phase): void {
     if (phase === this.#phase || this.#isOver) return;
-    this.#closePhase();
+    const nowMs = performance.now();
+    this.#closePhase(nowMs);
     this.#phase = phase;
-    this.#phaseStartedMs = performance.now();
-    if (!this.#isEndWritten) this.#restart(this.#limits.stepMs);
+    this.#phaseStartedMs = nowMs;
+    if (!this.#isEndWritten) this.#bound(nowMs + this.#limits.stepMs);
   }
 
   /** Bytes of the message are written: from now on the caller's cancellation comes too late. */
   startMessage(): void {
     if (this.#isMessageStarted) return;
     this.#isMessageStarted = true;
-    this.#restart(this.#limits.stepMs);
+    this.#bound(performance.now() + this.#limits.stepMs);
   }
 
-  /** The end of the message is written: only the reply decides what became of it, so that is given more time. */
+  /** The end of the message is written: only the reply decides the outcome, so that is given more time. */
   endMessage(): void {
     if (this.#isEndWritten) return;
-    this.startMessage();
+    this.#isMessageStarted = true;
     this.#isEndWritten = true;
+    const nowMs = performance.now();
     const { stepMs, endsMs = Number.POSITIVE_INFINITY } = this.#limits;
-    const finalReplyMs = Math.min(this.#limits.finalReplyMs, Math.max(0, endsMs - performance.now()));
-    if (finalReplyMs > stepMs) {
-      this.#totalEndsMs = Math.max(this.#totalEndsMs, performance.now() + finalReplyMs);
-    }
-    this.#restart(finalReplyMs);
+    const finalReplyMs = Math.min(this.#limits.finalReplyMs, Math.max(0, endsMs - nowMs));
+    if (finalReplyMs > stepMs) this.#totalEndsMs = Math.max(this.#totalEndsMs, nowMs + finalReplyMs);
+    this.#bound(nowMs + finalReplyMs);
   }
 
   /** Nothing of the message was accepted, and another connection is used. */
   restart(): void {
-    this.#closePhase();
+    this.#closePhase(performance.now());
     this.#isMessageStarted = false;
     this.#isEndWritten = false;
   }
 
   /** Ends the last phase. @returns the time of each, in milliseconds. */
   finish(): TimingMs {
-    this.#closePhase();
+    this.#closePhase(performance.now());
     return this.#timingMs;
   }
 
   [Symbol.dispose](): void {
     this.#isOver = true;
+    this.#listeners.clear();
     clearTimeout(this.#timer);
     this.#cancel.removeEventListener("abort", this.#onCancel);
   }
 
   readonly #onCancel = (): void => {
-    if (!this.#isMessageStarted) this.#stop.abort(this.#cancel.reason);
+    if (!this.#isMessageStarted) this.#stop(this.#cancel.reason);
   };
 
-  #closePhase(): void {
+  #stop(reason: unknown): void {
+    if (this.#stopped !== null || this.#isOver) return;
+    this.#stopped = { reason };
+    for (const listener of [...this.#listeners]) listener(reason);
+  }
+
+  #closePhase(nowMs: number): void {
     if (this.#phase === null) return;
-    const elapsedMs = performance.now() - this.#phaseStartedMs;
-    this.#timingMs[this.#phase] = (this.#timingMs[this.#phase] ?? 0) + elapsedMs;
+    this.#timingMs[this.#phase] = (this.#timingMs[this.#phase] ?? 0) + nowMs - this.#phaseStartedMs;
     this.#phase = null;
   }
 
-  #restart(limitMs: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = this.#startTimer(Math.min(limitMs, Math.max(0, this.#totalEndsMs - performance.now())));
+  #bound(deadlineMs: number): void {
+    this.#deadlineMs = Math.min(deadlineMs, this.#totalEndsMs);
+    if (this.#deadlineMs < this.#firesMs) this.#arm();
   }
 
-  #startTimer(ms: number): ReturnType<typeof setTimeout> {
-    return setTimeout(() => this.#stop.abort(new DeliveryTimeout("The time for the delivery is over")), ms);
+  #arm(): void {
+    clearTimeout(this.#timer);
+    this.#firesMs = this.#deadlineMs;
+    this.#timer = setTimeout(this.#onTimer, Math.max(0, this.#deadlineMs - performance.now()));
   }
+
+  readonly #onTimer = (): void => {
+    this.#firesMs = Number.POSITIVE_INFINITY;
+    // A timer may fire a fraction of a millisecond early.
+    if (performance.now() + 1 < this.#deadlineMs) this.#arm();
+    else this.#stop(new DeliveryTimeout("The time for the delivery is over"));
+  };
 }

@@ -28,8 +28,13 @@ export async function dial<S>(
   timer: DeliveryTimer,
   { skip, discard }: { readonly skip: ReadonlySet<string>; readonly discard: (socket: S) => void },
 ): Promise<Dialed<S>> {
-  const { signal } = timer;
-  signal.throwIfAborted();
+  const stop = new AbortController();
+  const { signal } = stop;
+  const stopped = Promise.withResolvers<never>();
+  const forget = timer.onStop((reason) => {
+    stop.abort(reason);
+    stopped.reject(reason);
+  });
   timer.enter("connect");
   const addresses: DialedAddress[] = [];
   let [connected, left]: [string | null, number] = [null, 0];
@@ -45,9 +50,6 @@ export async function dial<S>(
       },
     },
   );
-  const stopped = Promise.withResolvers<never>();
-  const stop = (): void => stopped.reject(signal.reason);
-  signal.addEventListener("abort", stop);
   const seen = (): readonly DialedAddress[] | null => (addresses.length === 0 ? null : addresses);
   try {
     const socket = await Promise.race([opening, stopped.promise]);
@@ -57,12 +59,12 @@ export async function dial<S>(
     if (signal.aborted && !(signal.reason instanceof DeliveryTimeout)) throw signal.reason;
     return { failure: failureOf(error, timer), addresses: seen() };
   } finally {
-    signal.removeEventListener("abort", stop);
+    forget();
   }
 }
 
 function failureOf(error: unknown, timer: DeliveryTimer): Failure {
-  if (timer.signal.aborted) return notSent(timer.phase, "timeout");
+  if (timer.stopped !== null) return notSent(timer.phase, "timeout");
   if (error instanceof ConnectError) return notSent(error.phase, error.code);
   return notSent(timer.phase, failureCodeOf(error) ?? "network");
 }

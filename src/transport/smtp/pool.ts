@@ -57,8 +57,14 @@ export interface PoolSlot<C extends PooledConnection> {
   release(connection: C | null): void;
 }
 
+/** What ends a wait for a connection. */
+export interface Stoppable {
+  readonly stopped: { readonly reason: unknown } | null;
+  onStop(listener: (reason: unknown) => void): () => void;
+}
+
 export interface AcquireOptions {
-  readonly signal: AbortSignal;
+  readonly timer: Stoppable;
   /** How many connections the key may have; default: the pool's. */
   readonly connections?: number | undefined;
   readonly memory: ServerMemory;
@@ -107,11 +113,12 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
 
   /**
    * Waits for the right to one connection. A null key has no bound and keeps nothing.
-   * @throws the signal's reason, or an error once the pool is disposed of.
+   * @throws the reason for which the timer stopped, or an error once the pool is disposed of.
    */
   async acquire(key: string | null, options: AcquireOptions): Promise<PoolSlot<C>> {
     if (this.#isClosed) throw closedError();
-    options.signal.throwIfAborted();
+    const { stopped } = options.timer;
+    if (stopped !== null) throw stopped.reason;
     if (key === null) return this.#track({ idle: null, hasOthers: () => false }, (one) => this.#retire(one));
     const group = this.#group(key);
     if (group.busy < this.#maxOf(group, options)) {
@@ -139,12 +146,12 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
     return Math.min(max, group.limit.connections);
   }
 
-  #wait(key: string, group: Group<C>, { signal, memory, isFirst }: AcquireOptions): Promise<PoolSlot<C>> {
+  #wait(key: string, group: Group<C>, { timer, memory, isFirst }: AcquireOptions): Promise<PoolSlot<C>> {
     const { promise, resolve, reject } = Promise.withResolvers<PoolSlot<C>>();
     const leave = (): void => {
       const index = group.waiting.indexOf(waiter);
       if (index >= 0) group.waiting.splice(index, 1);
-      signal.removeEventListener("abort", onAbort);
+      forget();
     };
     const waiter: Waiter<C> = {
       grant: (idle) => {
@@ -156,8 +163,7 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
         reject(reason);
       },
     };
-    const onAbort = (): void => waiter.reject(signal.reason);
-    signal.addEventListener("abort", onAbort);
+    const forget = timer.onStop(waiter.reject);
     if (isFirst) group.waiting.unshift(waiter);
     else group.waiting.push(waiter);
     return promise;

@@ -6,6 +6,7 @@ import { benchMemory } from "./memory.ts";
 import { print } from "./result.ts";
 import { benchSign } from "./sign.ts";
 import { benchTransport } from "./transport.ts";
+import { benchWarm } from "./warm.ts";
 import { benchWorkersCold, benchWorkersList } from "./workers.ts";
 
 // Each prints a ratio against a named peer or limit of the same run. Absolute times are of this machine and moment.
@@ -16,10 +17,11 @@ for (const bench of [
   benchWorkersCold,
   benchSign,
   benchTransport,
+  benchWarm,
   benchEnqueue,
   benchEnqueueGrowth,
   () => benchDrain("unsigned"),
   () => benchDrain("signed"),
   benchMemory,
 ])
-  print(await bench());
+  for (const result of [await bench()].flat()) print(result);

@@ -33,7 +33,7 @@ for (const { name, entry, interpreter, isThere } of RUNTIMES) {
     `a server on ${name} hears by Redis of its mail before a sweep does, and stops in time`,
     async () => {
       using folder = temporaryFolder();
-      await using redis = await startRedis("its-password");
+      await using redis = await startRedis({ password: "its-password" });
       const arrived = Promise.withResolvers<void>();
       const body: Misbehavior = (_peer, answer) => {
         answer();

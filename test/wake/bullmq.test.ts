@@ -201,7 +201,7 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
     );
 
     test("a password is used, and never told", async () => {
-      await using redis = await startRedis("correct-horse");
+      await using redis = await startRedis({ password: "correct-horse" });
       await using right = make(redis.url);
       await right.notify([mailId()]);
       records.length = 0;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import * as smtp from "../../../src/testing/smtp/index.ts";
 import { denoPath } from "../../fixtures/process/deno.ts";
 import type { Folder } from "../../fixtures/process/folder.ts";
+import { testingExamples } from "../../package/readme.ts";
 
 const ROOT = join(import.meta.dir, "..", "..", "..");
 /** Each example creates an admin, whose password takes a while to hash. */
@@ -11,10 +12,7 @@ const RUN_MS = 30_000;
 setDefaultTimeout(RUN_MS);
 
 const page = await Bun.file(join(ROOT, "docs", "testing.md")).text();
-const examples = page.slice(page.indexOf("\n## Examples\n"), page.indexOf("\n## Scripts\n"));
-const [shared = "", rejected = "", unknown = "", limit = "", ...more] = [
-  ...examples.matchAll(/^```ts\n([\s\S]*?)^```$/gm),
-].map(([, code]) => code ?? "");
+const [shared = "", rejected = "", unknown = "", limit = "", ...more] = await testingExamples();
 
 /** Writes files where the package's own name resolves. */
 async function folderWith(

@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { findObstacle, makeProject, type Project, ROOT, run, TEST_MS } from "./project.ts";
-import { readmeBlock } from "./readme.ts";
+import { readmeBlock, testingExamples } from "./readme.ts";
 
 setDefaultTimeout(TEST_MS);
 const obstacle = await findObstacle();
@@ -56,6 +56,8 @@ const CONFIG = {
     module: "Preserve",
     moduleResolution: "bundler",
     noEmit: true,
+    // As Deno wants imports.
+    allowImportingTsExtensions: true,
     lib: ["ESNext"],
     types: ["bun-types"],
     typeRoots: [join(ROOT, "node_modules")],
@@ -64,7 +66,10 @@ const CONFIG = {
 
 async function makeConsumer(): Promise<Project> {
   const bun = await readmeBlock('from "sealpost/bun"');
+  const [shared = "", ...examples] = await testingExamples();
   return makeProject({
+    "sealpost.ts": shared,
+    ...Object.fromEntries(examples.map((example, index) => [`testing-${index}.ts`, example])),
     "bun.ts": bun,
     "deno.ts": bun.replace("sealpost/bun", "sealpost/deno"),
     "workers.ts": await readmeBlock('from "sealpost/workers"'),
@@ -76,7 +81,7 @@ async function makeConsumer(): Promise<Project> {
 }
 
 test.skipIf(obstacle !== "")(
-  "README's host apps, hc<SealpostApp>() and the declarations in the tarball compile",
+  "README's host apps, the examples for tests, hc<SealpostApp>() and the declarations in the tarball compile",
   async () => {
     using project = await makeConsumer();
     const said = await run(["tsc", "-p", "."], project.path).catch((error: Error) => error.message);

@@ -36,7 +36,7 @@ export type ServerStep =
 export type Script = Readonly<Partial<Record<ServerStep, Misbehavior>>>;
 
 /**
- * What happens to a BDAT chunk without an accepted recipient.
+ * Handling of a BDAT chunk without an accepted recipient.
  * - `discard`: it is read and discarded, the reply is 503, and the transaction is reset, as Postfix does.
  * - `keep-sender`: the same, but the sender stays until RSET, as in Exim: the next MAIL gets 503, and a message sent
  *   regardless arrives under the old sender.
@@ -45,11 +45,11 @@ export type Script = Readonly<Partial<Record<ServerStep, Misbehavior>>>;
  */
 export type BdatMode = "discard" | "keep-sender" | "execute" | "accept";
 
-/** What the server allows; everything by default. */
+/** Limits of the server; none by default. */
 export interface ServerLimits {
   /** Connections at a time. */
   readonly maxConnections?: number;
-  /** Where a connection too many is rejected: at the greeting by 421 4.3.2, or at AUTH by 432 4.3.2; default `greeting`. */
+  /** The step that rejects a connection too many: the greeting by 421 4.3.2 (default), or AUTH by 432 4.3.2. */
   readonly connectionsAt?: "greeting" | "auth";
   /** Accepted messages per connection; the next MAIL gets 421 4.7.0, and the connection is closed. */
   readonly maxMessagesPerConnection?: number;

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 
-/** How replies leave; milliseconds, 0 by default. */
+/** Timing of replies in milliseconds; default 0. */
 export interface Pace {
   /** The client has to be still for so long first. */
   readonly holdMs?: number;

@@ -13,7 +13,7 @@ interface Transaction {
   readonly chunks: Uint8Array[];
 }
 
-/** What a session shares with the others of its server. */
+/** Shared by all sessions of a server, except `connection`. */
 export interface SessionDeps {
   readonly options: SmtpTestServerOptions;
   readonly policy: Policy;

@@ -21,7 +21,7 @@ const RCPT = "RCPT TO:<b@mx.test>\r\n";
 const codes = (replies: readonly string[]) => replies.map((line) => Number(line.slice(0, 3)));
 
 describe("BDAT (RFC 3030)", () => {
-  test("takes a message in one flight, and says so", async () => {
+  test("takes a message in one flight, and records it", async () => {
     await using server = await start();
     using client = await RawClient.greet(server);
     expect(codes(await client.flight(MAIL + RCPT + bdat(MESSAGE), 3))).toEqual([250, 250, 250]);
@@ -161,7 +161,7 @@ describe("A server that misbehaves at BDAT", () => {
     expect(codes(await client.flight(MAIL + RCPT + bdat(MESSAGE), 3))).toEqual([250, 250, 0]);
   });
 
-  test("rejects the end of the message by the step that DATA has, too", async () => {
+  test("rejects the end of the message at the step that DATA has as well", async () => {
     await using server = await start({ script: { body: reply("554 5.7.1 No") } });
     using client = await RawClient.greet(server);
     expect(codes(await client.flight(MAIL + RCPT + bdat(MESSAGE), 3))).toEqual([250, 250, 554]);

@@ -141,9 +141,8 @@ describe("startSmtpServer()", () => {
     await using server = await startSmtpServer({ host: "127.0.0.2" });
     using client = await RawClient.connect(server);
     expect([server.host, await client.read()]).toEqual(["127.0.0.2", "220 mx.test ESMTP"]);
-    await using other = await startSmtpServer({ port: server.port });
-    expect(other.port).toBe(server.port);
-    await expect(startSmtpServer({ port: server.port })).rejects.toThrow();
+    // The port is the one asked for: it is in use.
+    await expect(startSmtpServer({ host: "127.0.0.2", port: server.port })).rejects.toThrow();
   });
 
   test("rejects unknown commands, and a second MAIL (RFC 5321 4.1.4)", async () => {

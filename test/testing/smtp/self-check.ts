@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import process from "node:process";
+import { close, hangUp, reply, startSmtpServer, times } from "../../../src/testing/smtp/index.ts";
+import { RawClient } from "./client.ts";
+
+// Run on each runtime by runtimes.test.ts: sockets and TLS are what may differ.
+
+const MESSAGE = "MAIL FROM:<a@client.test>\r\nRCPT TO:<b@mx.test>\r\nBDAT 7 LAST\r\nHello\r\n";
+const extensions = ["PIPELINING", "CHUNKING"];
+
+for (const security of ["none", "starttls", "implicit"] as const) {
+  const script = { body: times(1, reply("451 Later")) };
+  const server = await startSmtpServer({ security, extensions, script, holdMs: 5 });
+  const client = await RawClient.connect(server);
+  const startTls = () => client.startTls({ ca: server.ca ?? "", servername: "localhost" });
+  if (security === "implicit") await startTls();
+  assert.match(await client.read(), /^220 /);
+  if (security === "starttls") {
+    assert.match(await client.ask("STARTTLS"), /^220 /);
+    await startTls();
+  }
+  assert.match(await client.ask("EHLO client.test"), /CHUNKING/);
+  assert.match((await client.flight(MESSAGE, 3)).at(-1) ?? "", /^451 /);
+  assert.match((await client.flight(MESSAGE, 3)).at(-1) ?? "", /^250 /);
+  assert.deepEqual(
+    server.messages.map(({ flights, via, isTls }) => [flights, via, isTls]),
+    [[1, "BDAT", security !== "none"]],
+  );
+  assert.equal(server.unaccepted.length, 1);
+  assert.match(await client.ask("QUIT"), /^221 /);
+  assert.equal(await client.readAll(), "");
+  client[Symbol.dispose]();
+  await server.closed();
+  await server[Symbol.asyncDispose]();
+}
+
+for (const misbehavior of [close(), hangUp()]) {
+  const server = await startSmtpServer({ script: { mail: misbehavior } });
+  const client = await RawClient.greet(server);
+  assert.equal(await client.ask("MAIL FROM:<a@client.test>"), "");
+  client[Symbol.dispose]();
+  await server.closed();
+  await server[Symbol.asyncDispose]();
+}
+
+for (const security of ["starttls", "implicit"] as const) {
+  for (const tls of ["wrongName", "expired", "untrusted"] as const) {
+    const server = await startSmtpServer({ security, tls });
+    const client = await RawClient.connect(server);
+    if (security === "starttls") await client.ask("STARTTLS");
+    await assert.rejects(client.startTls({ ca: server.ca ?? "", servername: "localhost" }));
+    client[Symbol.dispose]();
+    await server.closed();
+    await server[Symbol.asyncDispose]();
+  }
+}
+
+// A server that never replies keeps nothing alive once it is disposed of.
+const idle = await startSmtpServer({ limits: { idleMs: 60_000 } });
+const client = await RawClient.greet(idle);
+await idle[Symbol.asyncDispose]();
+assert.equal(await client.readAll(), "");
+client[Symbol.dispose]();
+process.stdout.write("ok\n");

@@ -2,10 +2,10 @@ import { lookup as dnsLookup } from "node:dns/promises";
 import net, { type Socket } from "node:net";
 import tls from "node:tls";
 import { type Connect, ConnectError } from "../contracts/transport.ts";
-import type { FailureCode, Phase } from "../domain/delivery.ts";
+import { type FailureCode, notSent, type Phase } from "../domain/delivery.ts";
 import { type EgressMode, isEgressAllowed } from "./egress.ts";
 import { settle } from "./settle.ts";
-import { failureCodeOf, isRetryable, tlsFailure } from "./socket-errors.ts";
+import { failureCodeOf, lookupFailureCode, tlsFailure } from "./socket-errors.ts";
 import { tlsOptionsFor } from "./tls.ts";
 
 /** Resolves a name to all its addresses, in the resolver's order. */
@@ -48,7 +48,7 @@ function denied(): ConnectError {
 }
 
 function failed(phase: Phase, code: FailureCode, cause: unknown): ConnectError {
-  return new ConnectError(phase, code, isRetryable(code), { cause });
+  return new ConnectError(phase, code, notSent(phase, code).retryable, { cause });
 }
 
 async function resolve(host: string, lookup: Lookup): Promise<readonly string[]> {
@@ -57,7 +57,7 @@ async function resolve(host: string, lookup: Lookup): Promise<readonly string[]>
     const addresses = (await lookup(host)).map(({ address }) => address);
     if (addresses.length > 0) return addresses;
   } catch (error) {
-    throw failed("dns", failureCodeOf(error) ?? "unreachable", error);
+    throw failed("dns", lookupFailureCode(error), error);
   }
   throw failed("dns", "dns_not_found", undefined);
 }
@@ -74,7 +74,7 @@ async function dialFirst(addresses: readonly string[], port: number, signal: Abo
 
 function dial(address: string, port: number, signal: AbortSignal): Promise<Socket> {
   return settle(net.connect({ host: address, port }), "connect", signal, (error) =>
-    failed("connect", failureCodeOf(error) ?? "unreachable", error),
+    failed("connect", failureCodeOf(error), error),
   );
 }
 

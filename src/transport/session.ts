@@ -176,7 +176,9 @@ export class Session implements MailSession {
 
   #failureOf(error: unknown, attempt: Attempt): DeliveryError {
     if (this.#isTlsHidden) return attempt.failure("tls_failed", null, "certificate");
-    if (!this.#isUpgrading) return attempt.failure(failureCodeOf(error) ?? "closed");
+    // nodemailer's own code for a connection that the server closed.
+    if (codeOf(error) === "ECONNECTION") return attempt.failure("closed");
+    if (!this.#isUpgrading) return attempt.failure(failureCodeOf(error));
     const { phase, code } = tlsFailure(error, "starttls");
     return attempt.failure(code, null, phase);
   }
@@ -247,4 +249,8 @@ export class Session implements MailSession {
     this.#monitor.receive(typeof chunk === "string" ? Buffer.from(chunk) : chunk);
     if (this.#isUpgrading) this.#sockets[0]?.removeListener("data", this.#onData);
   };
+}
+
+function codeOf(error: unknown): unknown {
+  return typeof error === "object" && error !== null ? Reflect.get(error, "code") : null;
 }

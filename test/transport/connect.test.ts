@@ -77,7 +77,8 @@ describe("createConnect()", () => {
     ["EAI_AGAIN", "unreachable", true],
     ["ESERVFAIL", "unreachable", true],
     ["ETIMEOUT", "timeout", true],
-    ["EWHATEVER", "unreachable", true],
+    ["EWHATEVER", "network", true],
+    ["ECONNREFUSED", "unreachable", true],
   ] as const) {
     test(`the resolver's ${code} is ${expected} in phase dns`, async () => {
       const lookup = async () => Promise.reject(Object.assign(new Error("no"), { code }));

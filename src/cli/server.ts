@@ -54,8 +54,10 @@ function report(result: SubmitResult, server: ServerView, recipient: string): vo
   const { phase, code, reply } = result.failure;
   const endpoint = parseEndpoint(server);
   print(`Not delivered: ${code} in phase ${phase}${reply ? ` (${reply.code} ${reply.text})` : ""}`);
-  const hint = endpoint && hintFor(result.failure, { ...endpoint, username: server.username, reply });
-  if (hint) print(hint);
+  const hint =
+    endpoint &&
+    hintFor(result.failure, { ...endpoint, server: server.server, username: server.username, reply });
+  if (hint) print(hint.text);
   process.exitCode = 1;
 }
 

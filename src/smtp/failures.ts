@@ -19,8 +19,8 @@ const ADDRESSED = ["recipient", "data"] as const;
 
 const TLS_WORDS = /\b(start)?tls\b|\bssl\b|\bencrypt/i;
 const LOGIN_WORDS = /\bauth|\blog(ged)? ?in\b|\blogin\b|\bsign(ed)? in\b|\bcredentials?\b|\bpassword\b/i;
-/** Postfix, Exim, Sendmail, Exchange and Google's relay; `rcpthosts` is qmail's. */
-const RELAY_WORDS =
+/** Denied relaying, in the words of Postfix, Exim, Sendmail, Exchange and Google's relay; `rcpthosts` is qmail's. */
+export const RELAY_WORDS =
   /\brelay(ing)?( access)? (is )?(denied|not (permitted|allowed)|prohibited|disallowed)|\b(not permitted|not allowed|unable|cannot|do(es)? not) (to )?relay|\bcredentials for relay\b|\ballowed rcpthosts\b/i;
 const LOGIN_WANTED =
   /\bauthentication (is )?required|\bmust (first )?(authenticate|log ?in)|\bclient was not authenticated|\bsmtp auth(entication)? (is )?required|\bplease (authenticate|log ?in)/i;

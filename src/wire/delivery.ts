@@ -3,12 +3,22 @@ import type { SubmitOutcome } from "../contracts/plugin.ts";
 import { parseEndpoint } from "../domain/endpoint.ts";
 import type { SmtpServerFields } from "../domain/smtp-server.ts";
 import { hintFor } from "../mail/hints.ts";
+import { described } from "./schemas.ts";
 
 /** What a mail server said. */
 export const replyView = v.object({
   code: v.number(),
   enhanced: v.nullable(v.string()),
   text: v.string(),
+});
+
+/** The one parameter that would mend a failure. */
+const remedyView = v.object({
+  parameter: v.string(),
+  value: described(
+    v.nullable(v.union([v.string(), v.number(), v.boolean()])),
+    "`null` where only you know the value",
+  ),
 });
 
 /** `detail.delivery`: how a mail was sent, or why it was not. */
@@ -19,6 +29,7 @@ export const deliveryView = v.object({
   outcome: v.picklist(["sent", "not-sent", "unknown"]),
   reply: v.nullable(replyView),
   hint: v.nullable(v.string()),
+  remedy: v.optional(remedyView),
   timing_ms: v.record(v.string(), v.number()),
   tls: v.nullable(
     v.object({
@@ -53,14 +64,16 @@ export function toDeliveryView(
     port: input.port,
     security: "none" as const,
   };
-  const context = { ...endpoint, username: input.username, reply };
+  const hint =
+    failure && hintFor(failure, { ...endpoint, server: input.server, username: input.username, reply });
   return {
     phase: failure?.phase ?? null,
     code: failure?.code ?? null,
     retryable: failure?.retryable ?? false,
     outcome: failure?.outcome ?? "sent",
     reply,
-    hint: failure ? hintFor(failure, context) : null,
+    hint: hint?.text ?? null,
+    ...(hint?.remedy ? { remedy: hint.remedy } : {}),
     timing_ms: roundedMs(receipt?.timingMs ?? {}),
     tls: tlsView(receipt?.tls ?? null),
     accepted: result.recipients.filter((one) => one.receipt.successful).map((one) => one.recipient),

@@ -4,6 +4,7 @@ import { parseMailbox } from "../domain/mailbox.ts";
 import { Secret } from "../domain/secret.ts";
 import { SMTP_SERVER_DEFAULTS as DEFAULTS } from "../domain/smtp-server.ts";
 import type { ServerInput } from "../mail/save-server.ts";
+import { noticeEntries } from "../wire/notices.ts";
 import { described, wholeNumber } from "../wire/schemas.ts";
 
 /** The name of the test route, which no definition can have. */
@@ -196,7 +197,7 @@ export const definitionDetail = v.object({
     waiting: described(v.number(), "Queued mails on their way"),
   }),
   limits: v.object({ max_connections: v.number(), mails_per_minute: v.number() }),
-  warnings: v.optional(v.array(v.string())),
+  ...noticeEntries,
 });
 export type DefinitionDetail = v.InferOutput<typeof definitionDetail>;
 

@@ -93,8 +93,8 @@ const AFTER_WORDS: readonly Rule[] = [
     code: "rate_limited",
   },
   { phases: OPENING, code: "refused" },
-  // RFC 3463 X.3.x and X.4.x are about the mail system and the network, not about an address.
-  { phases: TRANSACTION, isTemporary: true, enhanced: /^[34]\./, code: "rate_limited" },
+  // RFC 3463 X.3.x and X.4.x are about the mail system and the network, not about the sender.
+  { phases: ["sender"], isTemporary: true, enhanced: /^[34]\./, code: "rate_limited" },
   { phases: ["sender"], code: "sender_rejected" },
   { phases: ["recipient"], code: "recipient_rejected" },
   // X.1.x addresses; X.2.1 and X.2.2 the recipient's mailbox is disabled or full, X.2.4 its list. X.2.0 names nothing.

@@ -173,7 +173,8 @@ describe("POST /smtpserver/send_test_email", () => {
         },
         ...{ timing_ms: { dns: 0.1, connect: 1.3 }, accepted: [] },
         rejected: [{ recipient: "user@example.net", reply, retryable: false }],
-        hint: "The server does not accept this recipient: check the address",
+        hint: "The server rejected this recipient. Check the address.",
+        remedy: { parameter: "recipient", value: null },
       },
     });
   });

@@ -8,6 +8,9 @@ import {
   IDEMPOTENCY_HEADER,
   invalidParameter,
   language,
+  notice,
+  noticeDetail,
+  noticeEntries,
   operation,
   type PluginContext,
   pathParams,
@@ -64,7 +67,7 @@ export function gatewayRoutes(parts: {
         operationId: "saveSmsGateway",
         tag,
         answer: v.number(),
-        detail: v.object({ warnings: v.array(v.string()) }),
+        detail: v.object(noticeEntries),
         body: gatewayParams,
       }),
       ctx.requireRight(WRITE),
@@ -86,8 +89,10 @@ export function gatewayRoutes(parts: {
         const saved = await gateways.find(input.identifier);
         const known = await ctx.mail.servers();
         const missing = serversOf(input).filter((name) => !known.includes(name));
-        const warnings = missing.map((name) => `There is no SMTP server ${name}`);
-        return c.json(success(saved?.id ?? 0, ctx.now(), warnings.length > 0 ? { warnings } : undefined));
+        const notices = missing.map((identifier) =>
+          notice("server_missing", "option.SMTPIDENTIFIER", { identifier }),
+        );
+        return c.json(success(saved?.id ?? 0, ctx.now(), noticeDetail(notices)));
       },
     )
     .get(

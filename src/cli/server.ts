@@ -89,8 +89,9 @@ function reportFailure(verdict: string, failure: Failure, server: ServerView): v
   const { phase, code, reply } = failure;
   const endpoint = parseEndpoint(server);
   print(`${verdict}: ${code} in phase ${phase}${reply ? ` (${reply.code} ${reply.text})` : ""}`);
-  const hint = endpoint && hintFor(failure, { ...endpoint, username: server.username, reply });
-  if (hint) print(hint);
+  const hint =
+    endpoint && hintFor(failure, { ...endpoint, server: server.server, username: server.username, reply });
+  if (hint) print(hint.text);
   process.exitCode = 1;
 }
 

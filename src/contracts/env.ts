@@ -1,5 +1,6 @@
 import type { Principal } from "../domain/admin.ts";
 import type { AuditActor, AuditTarget } from "../domain/audit.ts";
+import type { Notice } from "../domain/notices.ts";
 
 /** What a request carries from one middleware to the next. */
 export interface Env {
@@ -19,6 +20,8 @@ export interface Env {
     readonly auditAction: string;
     /** Whom or what this request is about, where the path does not say it. */
     readonly auditTarget: AuditTarget;
+    /** Notices about the parameters of the request; set once its body is read. */
+    readonly notices: readonly Notice[];
     /** Name of the plugin whose route it is; not set: a route of Sealpost itself. */
     readonly plugin: string;
     /** What an API action's event says beside the variable parts of the path; never a secret, a code or a body. */

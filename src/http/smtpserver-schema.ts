@@ -8,6 +8,7 @@ import {
   PIPELINING_MODES,
 } from "../domain/smtp-server.ts";
 import type { ServerInput } from "../mail/save-server.ts";
+import { noticeEntries } from "../wire/notices.ts";
 import { described, wholeNumber } from "../wire/schemas.ts";
 
 /** The name of the test route, which no definition can have. */
@@ -202,7 +203,7 @@ export const definitionDetail = v.object({
     pipelining: v.picklist(PIPELINING_MODES),
     auth_mechanism: v.picklist(AUTH_MECHANISMS),
   }),
-  warnings: v.optional(v.array(v.string())),
+  ...noticeEntries,
 });
 export type DefinitionDetail = v.InferOutput<typeof definitionDetail>;
 

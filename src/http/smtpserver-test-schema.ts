@@ -5,6 +5,7 @@ import { SMTP_SERVER_DEFAULTS as DEFAULTS } from "../domain/smtp-server.ts";
 import { missingParameter } from "../errors.ts";
 import { needsRecipient, type ServerCheck } from "../mail/check-server.ts";
 import { deliveryView } from "../wire/delivery.ts";
+import { noticeEntries } from "../wire/notices.ts";
 import { described } from "../wire/schemas.ts";
 import { serverReportView } from "../wire/server-report.ts";
 import { definitionParams, flag, identifierText, mailboxOrEmpty, smimeView } from "./smtpserver-schema.ts";
@@ -48,6 +49,7 @@ export const testDetail = v.object({
   smime: v.optional(smimeView),
   queued: v.optional(v.boolean()),
   mail_id: v.optional(v.string()),
+  ...noticeEntries,
 });
 export type TestDetail = v.InferOutput<typeof testDetail>;
 

@@ -8,6 +8,7 @@ import type { TestMail } from "../mail/test-mail.ts";
 import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
+import { noticeDetail } from "../wire/notices.ts";
 import { IDEMPOTENCY_HEADER, operation } from "../wire/openapi.ts";
 import { bodyParams, pathParams } from "../wire/params.ts";
 import { identifierParams, TEST_ROUTE, toServerInput } from "./smtpserver-schema.ts";
@@ -53,7 +54,7 @@ export function smtpServerTestRoutes(deps: {
         setAuditTarget(c, identifier, test);
         if (test.until !== null) {
           const checked = await testMail.checkUnsaved(input, identifier, test, c.get("actor"));
-          const detail = toCheckDetail(checked, input);
+          const detail = { ...toCheckDetail(checked, input), ...noticeDetail(c.get("notices")) };
           return c.json(success(checked.receipt.successful, platform.now(), detail));
         }
         const { recipient } = test;
@@ -61,7 +62,10 @@ export function smtpServerTestRoutes(deps: {
           idempotencyKey: c.req.header("idempotency-key"),
           idempotencyContent: JSON.stringify(params),
         });
-        const detail = toTestDetail(result, input, input.enqueueJob);
+        const detail = {
+          ...toTestDetail(result, input, input.enqueueJob),
+          ...noticeDetail(c.get("notices")),
+        };
         return c.json(success(result.state !== "failed", platform.now(), detail));
       },
     )
@@ -87,7 +91,7 @@ export function smtpServerTestRoutes(deps: {
         if (server === null) throw serverNotFound();
         if (test.until !== null) {
           const checked = await testMail.checkStored(identifier, test, c.get("actor"));
-          const detail = toCheckDetail(checked, server);
+          const detail = { ...toCheckDetail(checked, server), ...noticeDetail(c.get("notices")) };
           return c.json(success(checked.receipt.successful, platform.now(), detail));
         }
         const { recipient } = test;
@@ -97,7 +101,7 @@ export function smtpServerTestRoutes(deps: {
           idempotencyKey: c.req.header("idempotency-key"),
           idempotencyContent: JSON.stringify([identifier, params]),
         });
-        const detail = toTestDetail(result, server, queue);
+        const detail = { ...toTestDetail(result, server, queue), ...noticeDetail(c.get("notices")) };
         return c.json(success(result.state !== "failed", platform.now(), detail));
       },
     )

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import type { AuditTrail } from "../access/audit-trail.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
+import { notice } from "../domain/notices.ts";
 import type { Circuit } from "../mail/circuit.ts";
 import type { MailQueue } from "../mail/queue.ts";
 import type { SaveServer } from "../mail/save-server.ts";
@@ -11,6 +12,7 @@ import type { Registry } from "../plugin/registry.ts";
 import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
+import { noticeDetail, noticeEntries } from "../wire/notices.ts";
 import { operation } from "../wire/openapi.ts";
 import { bodyParams, pathParams, queryParams } from "../wire/params.ts";
 import { readConditions, readIfMatch } from "./conditions.ts";
@@ -27,7 +29,7 @@ import { toDefinitionDetail, toDefinitionView } from "./smtpserver-view.ts";
 const READ = "smtpserver_read";
 const WRITE = "smtpserver_write";
 const tag = "SMTP servers";
-const warnings = v.object({ warnings: v.array(v.string()) });
+const notices = v.object(noticeEntries);
 
 export interface SmtpServerParts {
   readonly servers: Servers;
@@ -53,7 +55,7 @@ export function smtpServerCollection(parts: SmtpServerParts) {
         operationId: "listSmtpServers",
         tag,
         answer: v.record(v.string(), definitionView),
-        detail: warnings,
+        detail: notices,
       }),
       requireRight(READ, "GET /smtpserver/"),
       queryParams(listParams),
@@ -114,7 +116,7 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
         operationId: "saveSmtpServer",
         tag,
         answer: v.boolean(),
-        detail: warnings,
+        detail: notices,
         body: definitionParams,
         refusals: [409, 412],
         headers: {
@@ -134,8 +136,7 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
         const input = toServerInput(c.req.valid("json"));
         const saved = await saveServer(identifier, input, conditions, c.get("actor"));
         c.header("ETag", saved.etag);
-        const detail = saved.warnings.length > 0 ? { warnings: [...saved.warnings] } : undefined;
-        return c.json(success(true, now(), detail));
+        return c.json(success(true, now(), noticeDetail([...saved.notices, ...c.get("notices")])));
       },
     )
     .delete(
@@ -167,6 +168,5 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
 /** A password that no key opens is shown as censored, and said; the other definitions stay readable. */
 function unreadable(all: readonly ServerView[], reveal: boolean) {
   const names = all.filter((server) => reveal && server.password === null).map((server) => server.identifier);
-  if (names.length === 0) return undefined;
-  return { warnings: names.map((name) => `The password of ${name} does not open: it was changed or moved`) };
+  return noticeDetail(names.map((identifier) => notice("password_unreadable", "password", { identifier })));
 }

@@ -1,8 +1,10 @@
+import { type Notice, notice } from "../domain/notices.ts";
 import type { Secret } from "../domain/secret.ts";
 import type { SmtpServerFields } from "../domain/smtp-server.ts";
 import { invalidParameter } from "../errors.ts";
 import { senderProblem } from "../smime/certificate.ts";
 import { type Inspection, inspectIdentity } from "../smime/identity.ts";
+import type { IdentityProblem } from "../smime/problem.ts";
 import { senderOf } from "./sender.ts";
 
 /** Key and passphrase as they will be stored, and whether anything about signing is new. */
@@ -16,7 +18,7 @@ export interface IdentityFields {
 export interface IdentityVerdict {
   /** PKCS#8 DER, opened now so that sending need not; null if there is no key or it does not open. */
   readonly signingKey: Uint8Array | null;
-  readonly warnings: readonly string[];
+  readonly notices: readonly Notice[];
 }
 
 type CheckedFields = Pick<SmtpServerFields, "smime" | "certificate" | "sender" | "username">;
@@ -33,14 +35,15 @@ export async function inspectOnSave(
   now: Date,
 ): Promise<IdentityVerdict> {
   const inspection = await inspectForm(fields, key, now);
-  if (inspection === null) return { signingKey: null, warnings: [] };
+  if (inspection === null) return { signingKey: null, notices: [] };
   const { problems, warnings, identity, pkcs8 } = inspection;
   const [problem] = problems;
   if (problem && fields.smime && key.touched) throw invalidParameter(problem.parameter, problem.reason);
   const sender = senderOf(fields);
   const stranger = identity && sender && senderProblem(identity, sender.address);
-  const remarks = [...problems, ...warnings, ...(stranger ? [stranger] : [])];
-  return { signingKey: pkcs8, warnings: remarks.map((remark) => remark.reason) };
+  const ofProblem = ({ code, parameter, reason }: IdentityProblem) => notice(code, parameter, { reason });
+  const ofSender = stranger ? [ofProblem(stranger)] : [];
+  return { signingKey: pkcs8, notices: [...problems.map(ofProblem), ...warnings, ...ofSender] };
 }
 
 /**

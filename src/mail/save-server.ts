@@ -2,6 +2,7 @@ import type { Platform } from "../contracts/platform.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
 import { keepsSecret, parseEndpoint } from "../domain/endpoint.ts";
 import { FURTHER_PARAMETERS, type FurtherInput, resolveFurther } from "../domain/further-fields.ts";
+import { type Notice, notice } from "../domain/notices.ts";
 import { Secret } from "../domain/secret.ts";
 import {
   type Endpoint,
@@ -42,8 +43,8 @@ export interface SaveConditions {
 
 export interface SaveResult {
   readonly etag: string;
-  /** Sentences for the owner; the definition is saved all the same. */
-  readonly warnings: readonly string[];
+  /** What the owner should know although the definition is saved. */
+  readonly notices: readonly Notice[];
 }
 
 export type SaveServer = (
@@ -102,9 +103,9 @@ export function createSaveServer(parts: {
       etagSeed: stored?.etagSeed ?? etagSeed(platform),
       version: (stored?.version ?? 0) + 1,
     };
-    const warnings = [...clearTextWarnings(endpoint, input), ...identity.warnings];
+    const notices = [...clearTextNotices(endpoint, input), ...identity.notices];
     const kept = KEPT_FIELDS.filter((field) => changed[field] === undefined);
-    return { row, kept, warnings, fields: changedFields(row, stored, changed) };
+    return { row, kept, notices, fields: changedFields(row, stored, changed) };
   }
 
   async function identityFields(
@@ -131,7 +132,7 @@ export function createSaveServer(parts: {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       const stored = await repository.find(identifier);
       checkConditions(conditions, stored);
-      const { row, kept, warnings, fields } = await plan(identifier, input, stored);
+      const { row, kept, notices, fields } = await plan(identifier, input, stored);
       const entry = auditEntry(actor, platform.now(), { success: true, identifier, fields });
       const [written] = await database.commit([
         stored ? repository.update(row, kept) : repository.insert(row),
@@ -139,7 +140,7 @@ export function createSaveServer(parts: {
         // What was wrong may be right now: waiting mail tries it at once.
         circuit.forget(identifier),
       ]);
-      if (written.rowsAffected > 0) return { etag: etagOf(row), warnings };
+      if (written.rowsAffected > 0) return { etag: etagOf(row), notices };
     }
     throw new SealpostError("conflict", "Others are changing this definition at the same time; try again");
   };
@@ -201,9 +202,8 @@ function checkConditions({ ifMatch, createOnly }: SaveConditions, stored: SmtpSe
   if (ifMatch && !(stored && ifMatch(etagOf(stored)))) throw staleError();
 }
 
-function clearTextWarnings(endpoint: Endpoint, input: ServerInput): string[] {
-  if (endpoint.security !== "none" || input.username === "") return [];
-  return ["The password and the mail travel in clear text: set tls to true, or use smtps://"];
+function clearTextNotices(endpoint: Endpoint, input: ServerInput): readonly Notice[] {
+  return endpoint.security === "none" && input.username !== "" ? [notice("clear_text", "tls")] : [];
 }
 
 const PUBLIC_FIELDS = {

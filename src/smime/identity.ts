@@ -1,3 +1,4 @@
+import { type Notice, notice } from "../domain/notices.ts";
 import { type KeyAlgorithm, SIGNING_ALGORITHMS } from "./algorithms.ts";
 import { type Certificate, dateProblem, orderChain, usageProblem } from "./certificate.ts";
 import type { Der } from "./der.ts";
@@ -16,16 +17,10 @@ export interface SigningIdentity {
   readonly notAfter: Date;
 }
 
-/** Something the owner should know although mail can be signed. */
-export interface IdentityWarning {
-  readonly code: "expires_soon" | "rarely_verified";
-  readonly parameter: "private_key" | "certificate";
-  readonly reason: string;
-}
-
 export interface Inspection {
   readonly problems: readonly IdentityProblem[];
-  readonly warnings: readonly IdentityWarning[];
+  /** What the owner should know although mail can be signed. */
+  readonly warnings: readonly Notice[];
   /** Null if there is any problem. */
   readonly identity: SigningIdentity | null;
   /** The opened key, to be kept for sending; null if it did not open. */
@@ -132,22 +127,13 @@ function mismatch(count: number): IdentityProblem {
   );
 }
 
-function warningsOf(
-  algorithm: KeyAlgorithm,
-  certificate: Certificate,
-  now: Date,
-): readonly IdentityWarning[] {
-  const warnings: IdentityWarning[] = [];
-  const daysLeft = daysUntil(certificate.notAfter, now);
-  if (daysLeft >= 0 && daysLeft < EXPIRES_SOON_DAYS) {
-    const reason = `The certificate expires in ${daysLeft} days: get a new one`;
-    warnings.push({ code: "expires_soon", parameter: "certificate", reason });
-  }
-  if (algorithm === "ed25519") {
-    const reason = "Most mail programs cannot verify Ed25519 signatures: prefer RSA or P-256";
-    warnings.push({ code: "rarely_verified", parameter: "private_key", reason });
-  }
-  return warnings;
+function warningsOf(algorithm: KeyAlgorithm, certificate: Certificate, now: Date): readonly Notice[] {
+  const days = daysUntil(certificate.notAfter, now);
+  const expiresSoon = days >= 0 && days < EXPIRES_SOON_DAYS;
+  return [
+    ...(expiresSoon ? [notice("expires_soon", "certificate", { days })] : []),
+    ...(algorithm === "ed25519" ? [notice("rarely_verified", "private_key")] : []),
+  ];
 }
 
 /** Whole days that are left; less than zero: it is over. */

@@ -19,8 +19,8 @@ const ADDRESSED = ["recipient", "data"] as const;
 
 const TLS_WORDS = /\b(start)?tls\b|\bssl\b|\bencrypt/i;
 const LOGIN_WORDS = /\bauth|\blog(ged)? ?in\b|\blogin\b|\bsign(ed)? in\b|\bcredentials?\b|\bpassword\b/i;
-/** Postfix, Exim, Sendmail, Exchange and Google's relay; `rcpthosts` is qmail's. */
-const RELAY_WORDS =
+/** Denied relaying, in the words of Postfix, Exim, Sendmail, Exchange and Google's relay; `rcpthosts` is qmail's. */
+export const RELAY_WORDS =
   /\brelay(ing)?( access)? (is )?(denied|not (permitted|allowed)|prohibited|disallowed)|\b(not permitted|not allowed|unable|cannot|do(es)? not) (to )?relay|\bcredentials for relay\b|\ballowed rcpthosts\b/i;
 const LOGIN_WANTED =
   /\bauthentication (is )?required|\bmust (first )?(authenticate|log ?in)|\bclient was not authenticated|\bsmtp auth(entication)? (is )?required|\bplease (authenticate|log ?in)/i;
@@ -93,8 +93,8 @@ const AFTER_WORDS: readonly Rule[] = [
     code: "rate_limited",
   },
   { phases: OPENING, code: "refused" },
-  // RFC 3463 X.3.x and X.4.x are about the mail system and the network, not about an address.
-  { phases: TRANSACTION, isTemporary: true, enhanced: /^[34]\./, code: "rate_limited" },
+  // RFC 3463 X.3.x and X.4.x are about the mail system and the network, not about the sender.
+  { phases: ["sender"], isTemporary: true, enhanced: /^[34]\./, code: "rate_limited" },
   { phases: ["sender"], code: "sender_rejected" },
   { phases: ["recipient"], code: "recipient_rejected" },
   // X.1.x addresses; X.2.1 and X.2.2 the recipient's mailbox is disabled or full, X.2.4 its list. X.2.0 names nothing.

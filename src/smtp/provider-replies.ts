@@ -48,7 +48,7 @@ const DAILY_LIMIT =
  * Replies whose words or private enhanced codes are known; the first match wins. They never decide whether a failure
  * is retryable, or its outcome. A row names the public document, or the source file, that has the words.
  */
-const KNOWN_REPLIES: readonly KnownReply[] = [
+export const KNOWN_REPLIES: readonly KnownReply[] = [
   // Microsoft 365: "Authenticated client SMTP submission", and Exchange Team Blog on basic authentication (2026-01).
   {
     ...AUTH,
@@ -127,7 +127,7 @@ const KNOWN_REPLIES: readonly KnownReply[] = [
     codes: [535],
     words: /\busername and password not accepted/i,
     code: "auth_rejected",
-    hint: "Google rejected the username or password. Set username to the full address and password to an app password.",
+    hint: "Google rejected username and password. Set username to the full address and password to an app password.",
     remedy: PASSWORD,
   },
   {
@@ -193,7 +193,7 @@ const KNOWN_REPLIES: readonly KnownReply[] = [
     ...AUTH,
     words: /\bMailgun is not loving your login/i,
     code: "auth_rejected",
-    hint: "Mailgun rejected the username or password. Use SMTP credentials of the sending domain, and smtp.eu.mailgun.org as server if the domain is in the EU.",
+    hint: "Mailgun rejected username and password. Use SMTP credentials of the sending domain, and smtp.eu.mailgun.org as server if the domain is in the EU.",
   },
   // Postmark developer documentation, API error code 406.
   {

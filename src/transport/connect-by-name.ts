@@ -1,10 +1,9 @@
 import net from "node:net";
 import tls from "node:tls";
 import { type Connect, ConnectError } from "../contracts/transport.ts";
-import type { FailureCode, Phase } from "../domain/delivery.ts";
+import { type FailureCode, notSent, type Phase } from "../domain/delivery.ts";
 import { type EgressMode, isEgressAllowed } from "./egress.ts";
 import { settle } from "./settle.ts";
-import { isRetryable } from "./socket-errors.ts";
 
 /** Cloudflare lets no Worker connect to it. */
 const RELAY_PORT = 25;
@@ -75,5 +74,5 @@ export function createConnectByName(options: ConnectByNameOptions): Connect {
 }
 
 function failed(phase: Phase, code: FailureCode, cause?: unknown): ConnectError {
-  return new ConnectError(phase, code, isRetryable(code), { cause });
+  return new ConnectError(phase, code, notSent(phase, code).retryable, { cause });
 }

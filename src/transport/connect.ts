@@ -3,11 +3,11 @@ import net, { type Socket } from "node:net";
 import tls from "node:tls";
 import { type Connect, ConnectError } from "../contracts/transport.ts";
 import { BoundedCache } from "../domain/bounded-cache.ts";
-import type { FailureCode, Phase } from "../domain/delivery.ts";
+import { type FailureCode, notSent, type Phase } from "../domain/delivery.ts";
 import { type EgressMode, isEgressAllowed } from "./egress.ts";
 import { interleaveFamilies, raceAddresses } from "./race-addresses.ts";
 import { settle } from "./settle.ts";
-import { failureCodeOf, isRetryable, tlsFailure } from "./socket-errors.ts";
+import { failureCodeOf, lookupFailureCode, tlsFailure } from "./socket-errors.ts";
 import { tlsOptionsFor } from "./tls.ts";
 
 /** Resolves a name to all its addresses, in the resolver's order. */
@@ -64,7 +64,7 @@ function denied(): ConnectError {
 }
 
 function failed(phase: Phase, code: FailureCode, cause: unknown): ConnectError {
-  return new ConnectError(phase, code, isRetryable(code), { cause });
+  return new ConnectError(phase, code, notSent(phase, code).retryable, { cause });
 }
 
 async function resolve(host: string, lookup: Lookup): Promise<readonly string[]> {
@@ -73,7 +73,7 @@ async function resolve(host: string, lookup: Lookup): Promise<readonly string[]>
     const addresses = (await lookup(host)).map(({ address }) => address);
     if (addresses.length > 0) return [...new Set(addresses)];
   } catch (error) {
-    throw failed("dns", failureCodeOf(error) ?? "network", error);
+    throw failed("dns", lookupFailureCode(error), error);
   }
   throw failed("dns", "dns_not_found", undefined);
 }
@@ -82,9 +82,7 @@ function dial(address: string, port: number, signal: AbortSignal): Promise<Socke
   const socket = net.connect({ host: address, port });
   // A command waits for nothing that could be sent along with it (RFC 2920 3.1).
   socket.setNoDelay(true);
-  return settle(socket, "connect", signal, (error) =>
-    failed("connect", failureCodeOf(error) ?? "network", error),
-  );
+  return settle(socket, "connect", signal, (error) => failed("connect", failureCodeOf(error), error));
 }
 
 function secure(plain: Socket, options: tls.ConnectionOptions, signal: AbortSignal): Promise<Socket> {

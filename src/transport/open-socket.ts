@@ -40,6 +40,6 @@ export async function openSocket<S>(
 }
 
 function asDeliveryError(error: unknown, attempt: Attempt): DeliveryError {
-  if (!(error instanceof ConnectError)) return attempt.failure(failureCodeOf(error) ?? "unreachable");
+  if (!(error instanceof ConnectError)) return attempt.failure(failureCodeOf(error));
   return new DeliveryError(notSent(error.phase, error.code), { cause: error });
 }

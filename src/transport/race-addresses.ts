@@ -59,7 +59,7 @@ export async function raceAddresses<S>(addresses: readonly string[], options: Ra
       }
     } catch (error) {
       // An address that is given up because another one connected, or because time is over, was silent.
-      report(limit.aborted ? "timeout" : (failureCodeOf(error) ?? "network"));
+      report(limit.aborted ? "timeout" : failureCodeOf(error));
       if (--open === 0 && next === addresses.length) reject(error);
       else dialNext();
     }

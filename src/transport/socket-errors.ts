@@ -1,78 +1,98 @@
 import type { FailureCode, Phase } from "../domain/delivery.ts";
 
-/** Codes of system calls, getaddrinfo and certificate checks, as Node, Bun and Deno name them. */
-const CODES: Readonly<Record<string, FailureCode>> = {
-  ECONNREFUSED: "refused",
-  EHOSTUNREACH: "unreachable",
-  ENETUNREACH: "unreachable",
-  EHOSTDOWN: "unreachable",
-  ENETDOWN: "unreachable",
-  EADDRNOTAVAIL: "unreachable",
-  EAI_AGAIN: "unreachable",
-  ESERVFAIL: "unreachable",
-  ETIMEDOUT: "timeout",
-  ETIMEOUT: "timeout",
-  ECONNRESET: "closed",
-  ECONNABORTED: "closed",
-  EPIPE: "closed",
-  ENOTFOUND: "dns_not_found",
-  ENODATA: "dns_not_found",
-  EAI_NONAME: "dns_not_found",
-  CERT_HAS_EXPIRED: "cert_expired",
-  CERT_NOT_YET_VALID: "cert_expired",
-  ERR_TLS_CERT_ALTNAME_INVALID: "cert_name",
-  HOSTNAME_MISMATCH: "cert_name",
-  DEPTH_ZERO_SELF_SIGNED_CERT: "cert_untrusted",
-  SELF_SIGNED_CERT_IN_CHAIN: "cert_untrusted",
-  UNABLE_TO_GET_ISSUER_CERT: "cert_untrusted",
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "cert_untrusted",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "cert_untrusted",
-  CERT_SIGNATURE_FAILURE: "cert_untrusted",
-  CERT_CHAIN_TOO_LONG: "cert_untrusted",
-  PATH_LENGTH_EXCEEDED: "cert_untrusted",
-  CERT_REVOKED: "cert_untrusted",
-  CERT_UNTRUSTED: "cert_untrusted",
-  CERT_REJECTED: "cert_untrusted",
-  INVALID_CA: "cert_untrusted",
-  INVALID_PURPOSE: "cert_untrusted",
+/**
+ * Errors of system calls, c-ares and getaddrinfo (`dns` of Node, Bun and Deno), certificate checks (OpenSSL's
+ * `X509_V_ERR_…`, which all three runtimes use), and the error names of Deno and Bun. What is not here is `network`.
+ */
+const ERRORS: Readonly<Partial<Record<FailureCode, readonly string[]>>> = {
+  refused: ["ECONNREFUSED", "ConnectionRefused"],
+  unreachable: [
+    ...["EHOSTUNREACH", "ENETUNREACH", "EHOSTDOWN", "ENETDOWN", "ENONET", "EADDRNOTAVAIL", "EAFNOSUPPORT"],
+    ...["NetworkUnreachable", "AddrNotAvailable", "FailedToOpenSocket"],
+    // A local firewall, or the permissions of Deno, deny the connection.
+    ...["EACCES", "EPERM", "PermissionDenied", "NotCapable"],
+    // The resolver failed, which says nothing about the name.
+    ...["EAI_AGAIN", "EAI_FAIL", "ESERVFAIL", "EREFUSED", "EFORMERR", "ENOTIMP", "EBADRESP"],
+  ],
+  timeout: [
+    ...["ETIMEDOUT", "ETIMEOUT", "TimedOut", "ConnectionTimedOut"],
+    ...["ERR_SOCKET_CONNECTION_TIMEOUT", "ERR_TLS_HANDSHAKE_TIMEOUT"],
+  ],
+  closed: [
+    ...["ECONNRESET", "ECONNABORTED", "ENETRESET", "EPIPE", "ENOTCONN", "ESHUTDOWN"],
+    ...["ConnectionReset", "ConnectionAborted", "ConnectionClosed", "BrokenPipe", "NotConnected"],
+    ...["UnexpectedEof", "ERR_STREAM_PREMATURE_CLOSE", "ERR_SSL_UNEXPECTED_EOF_WHILE_READING"],
+  ],
+  dns_not_found: ["ENOTFOUND", "ENODATA", "ENONAME", "EBADNAME", "EAI_NONAME", "EAI_NODATA"],
+  cert_expired: [
+    ...["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"],
+    ...["ERROR_IN_CERT_NOT_BEFORE_FIELD", "ERROR_IN_CERT_NOT_AFTER_FIELD"],
+  ],
+  cert_name: ["ERR_TLS_CERT_ALTNAME_INVALID", "ERR_TLS_CERT_ALTNAME_FORMAT", "HOSTNAME_MISMATCH"],
+  cert_untrusted: [
+    ...["DEPTH_ZERO_SELF_SIGNED_CERT", "SELF_SIGNED_CERT_IN_CHAIN", "UNABLE_TO_GET_ISSUER_CERT"],
+    ...["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "CERT_SIGNATURE_FAILURE"],
+    ...["UNABLE_TO_DECRYPT_CERT_SIGNATURE", "UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY", "CERT_CHAIN_TOO_LONG"],
+    ...["PATH_LENGTH_EXCEEDED", "CERT_REVOKED", "CERT_UNTRUSTED", "CERT_REJECTED", "INVALID_CA"],
+    ...["INVALID_PURPOSE", "UNKNOWN_CERTIFICATE_VERIFICATION_ERROR", "ERR_SSL_CERTIFICATE_VERIFY_FAILED"],
+  ],
+  protocol: ["EPROTO"],
 };
+const CODES: ReadonlyMap<string, FailureCode> = new Map(
+  Object.entries(ERRORS).flatMap(([code, names]) =>
+    names.map((name) => [name, code as FailureCode] as const),
+  ),
+);
 
-/** Failures without a reply that the next try may not meet; a certificate or a setting has to change first. */
-const RETRYABLE: ReadonlySet<FailureCode> = new Set([
-  "timeout",
-  "closed",
-  "refused",
-  "unreachable",
-  "network",
-  "protocol",
-]);
+/** OpenSSL's and BoringSSL's reasons, alerts included: the peer speaks no TLS, or none that both sides accept. */
+const TLS_REASON = "ERR_SSL_";
+/** Bun puts this before the codes of c-ares. */
+const DNS_PREFIX = /^DNS_/;
+/** Wrappers within wrappers: more than any runtime or library nests. */
+const MAX_DEPTH = 3;
 
-export function isRetryable(code: FailureCode): boolean {
-  return RETRYABLE.has(code);
+/** Returns the failure that an error of a socket, a resolver or a TLS handshake stands for. */
+export function failureCodeOf(error: unknown): FailureCode {
+  return find(error, MAX_DEPTH) ?? "network";
 }
 
-/** The failure that an error's `code` (or, as nodemailer keeps it, `originalCode`) stands for. */
-export function failureCodeOf(error: unknown): FailureCode | null {
-  for (const property of ["originalCode", "code"] as const) {
-    const code = codeOf(error, property);
-    if (code !== null && Object.hasOwn(CODES, code)) return CODES[code] ?? null;
-  }
-  return null;
+/** Returns the failure of a name lookup. No mail server was asked yet, so none can have refused or closed. */
+export function lookupFailureCode(error: unknown): FailureCode {
+  const code = failureCodeOf(error);
+  return code === "refused" || code === "closed" ? "unreachable" : code;
 }
 
 /**
- * Where and why a TLS handshake failed: the certificate, the connection, or a peer that does not speak TLS.
- * @param phase the phase in which TLS was begun.
+ * Returns where and why a TLS handshake failed: the certificate, the connection, or a peer that speaks no TLS.
+ * @param phase the phase in which the handshake started.
  */
 export function tlsFailure(
   error: unknown,
   phase: Phase,
 ): { readonly phase: Phase; readonly code: FailureCode } {
-  const code = failureCodeOf(error) ?? "protocol";
+  const code = failureCodeOf(error);
   return { phase: code.startsWith("cert_") ? "certificate" : phase, code };
 }
 
-function codeOf(error: unknown, property: "code" | "originalCode"): string | null {
-  const code: unknown = typeof error === "object" && error !== null ? Reflect.get(error, property) : null;
-  return typeof code === "string" ? code : null;
+/** nodemailer keeps the runtime's code as `originalCode`; a name is all that Deno's own errors have. */
+const NAMES = ["originalCode", "code", "name"] as const;
+
+function find(error: unknown, depth: number): FailureCode | null {
+  if (typeof error !== "object" || error === null || depth === 0) return null;
+  for (const property of NAMES) {
+    const name: unknown = Reflect.get(error, property);
+    const code = typeof name === "string" ? named(name.replace(DNS_PREFIX, "")) : null;
+    if (code !== null) return code;
+  }
+  // An attempt at several addresses fails as an AggregateError.
+  const inner = [...(error instanceof AggregateError ? error.errors : []), Reflect.get(error, "cause")];
+  for (const candidate of inner) {
+    const code = find(candidate, depth - 1);
+    if (code !== null) return code;
+  }
+  return null;
+}
+
+function named(name: string): FailureCode | null {
+  return CODES.get(name) ?? (name.startsWith(TLS_REASON) ? "protocol" : null);
 }

@@ -13,6 +13,15 @@ export const replyView = v.object({
   text: v.string(),
 });
 
+/** The one parameter that would mend a failure. */
+const remedyView = v.object({
+  parameter: v.string(),
+  value: described(
+    v.nullable(v.union([v.string(), v.number(), v.boolean()])),
+    "`null` where only you know the value",
+  ),
+});
+
 /** `detail.delivery`: how a mail was sent, or why it was not. */
 export const deliveryView = v.object({
   phase: v.nullable(v.string()),
@@ -24,6 +33,7 @@ export const deliveryView = v.object({
   ),
   reply: v.nullable(replyView),
   hint: v.nullable(v.string()),
+  remedy: v.optional(remedyView),
   timing_ms: v.record(v.string(), v.number()),
   tls: v.nullable(
     v.object({
@@ -63,14 +73,16 @@ export function toDeliveryView(
     port: input.port,
     security: "none" as const,
   };
-  const context = { ...endpoint, username: input.username, reply };
+  const hint =
+    failure && hintFor(failure, { ...endpoint, server: input.server, username: input.username, reply });
   return {
     phase: failure?.phase ?? null,
     code: failure?.code ?? null,
     retryable: failure?.retryable ?? false,
     outcome: failure?.outcome ?? "sent",
     reply,
-    hint: failure ? hintFor(failure, context) : null,
+    hint: hint?.text ?? null,
+    ...(hint?.remedy ? { remedy: hint.remedy } : {}),
     timing_ms: roundedMs(receipt?.timingMs ?? {}),
     tls: tlsView(receipt?.tls ?? null),
     accepted: result.recipients.filter((one) => one.receipt.successful).map((one) => one.recipient),

@@ -5,6 +5,7 @@ import type { Env } from "../contracts/env.ts";
 import { invalidParameter, missingParameter } from "../errors.ts";
 import { coerce, type Entries, isOptional } from "./coerce.ts";
 import { collectParameters, type RawParameters } from "./parameters.ts";
+import { unknownParameters } from "./unknown-parameters.ts";
 
 type ParamsSchema = v.GenericSchema & { readonly entries: Entries };
 type Target = "json" | "query" | "param";
@@ -18,9 +19,18 @@ type Checked<S extends v.GenericSchema, T extends Target> = MiddlewareHandler<
   { in: { [K in T]: Sent<S, T> }; out: { [K in T]: v.InferOutput<S> } }
 >;
 
-/** Checks the parameters of a request that changes or does something; `c.req.valid("json")` has them. */
+/**
+ * Checks the parameters of a request that changes or does something; `c.req.valid("json")` has them, and
+ * `c.get("notices")` names those that are not known.
+ */
 export function bodyParams<const S extends ParamsSchema>(schema: S): Checked<S, "json"> {
-  return checked(schema, "json", collectParameters);
+  return checked(schema, "json", async (c) => {
+    const raw = await collectParameters(c);
+    // Clients of privacyIDEA repeat in the body what stands in the path.
+    const known = [...Object.keys(schema.entries), ...Object.keys(c.req.param())];
+    c.set("notices", unknownParameters(raw.keys(), known));
+    return raw;
+  });
 }
 
 /** Checks the parameters of a request that reads; `c.req.valid("query")` has them. */

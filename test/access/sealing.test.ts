@@ -50,7 +50,10 @@ describe("a sealed password", () => {
     const { status, value, detail, text } = await instance.request("GET", "/smtpserver/");
     expect(status).toBe(200);
     expect(value).toMatchObject({ a: { password: "hunter2" }, b: { password: "__CENSORED__" } });
-    expect(detail).toEqual({ warnings: [expect.stringContaining("b")] });
+    expect(detail).toEqual({
+      warnings: [expect.stringContaining("b")],
+      notices: [{ code: "password_unreadable", parameter: "password" }],
+    });
     expect(text.match(/hunter2/g)).toHaveLength(1);
     expect((await instance.request("GET", "/smtpserver/b")).detail).toMatchObject({
       warnings: [expect.any(String)],

@@ -45,7 +45,7 @@ test("server list and server test work on the definitions of a running server, a
   const refused = await cli("test", "office", "you@example.net");
   expect(refused).toMatchObject({ code: 1, stderr: "" });
   expect(refused.stdout).toMatch(
-    /^Not delivered: recipient_rejected in phase recipient \(550 .*No such user\)\n.*address\n$/m,
+    /^Not delivered: recipient_rejected in phase recipient \(550 .*No such user\)\n.*address\.\n$/m,
   );
 
   const rows = (await api.audit()).filter(({ action }) => action === "cli server test");

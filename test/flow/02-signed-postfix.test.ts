@@ -109,8 +109,9 @@ test.skipIf(obstacle !== null)("what Postfix refuses is told by phase and code, 
   expect(await deliveryOf(sealpost, abroad)).toMatchObject({
     value: false,
     phase: "recipient",
-    code: "recipient_rejected",
+    code: "auth_required",
     hint: expect.stringContaining("relay"),
+    remedy: { parameter: "username", value: null },
   });
 });
 

@@ -213,6 +213,7 @@ describe.skipIf(!isInstalled("openssl"))("a definition whose certificate has exp
     const { status, detail } = await request(instance, "POST", change);
     expect(status).toBe(200);
     expect(detail?.warnings).toEqual([expect.stringContaining("expired")]);
+    expect(detail?.notices).toEqual([{ code: "sign_expired", parameter: "certificate" }]);
   });
 
   test("takes another password from a client that sends back all it got", async () => {

@@ -118,7 +118,10 @@ describe("POST /smtpserver/<identifier>", () => {
   ])("of %j warns of clear text: %p", async (body, warns) => {
     await using instance = await testInstance();
     const { detail } = await save(instance, body);
-    expect(detail).toEqual(warns ? { warnings: [expect.stringContaining("clear text")] } : undefined);
+    const notices = [{ code: "clear_text", parameter: "tls" }];
+    expect(detail).toEqual(
+      warns ? { warnings: [expect.stringContaining("clear text")], notices } : undefined,
+    );
   });
 });
 
@@ -179,7 +182,11 @@ describe("the health of a definition", () => {
     await save(instance, { ...SERVER, password: "p" });
     await instance.database.write.run("UPDATE smtp_server SET password = password || 'x'");
     const { detail } = await read(instance);
-    expect(detail).toEqual({ ...WELL, warnings: [expect.stringContaining("password of a does not open")] });
+    expect(detail).toEqual({
+      ...WELL,
+      warnings: [expect.stringContaining("password of a does not open")],
+      notices: [{ code: "password_unreadable", parameter: "password" }],
+    });
   });
 });
 

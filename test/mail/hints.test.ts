@@ -1,40 +1,65 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import {
   FAILURE_CODES,
-  type Failure,
   type FailureCode,
   notSent,
   PHASES,
   type Phase,
+  type SmtpReply,
 } from "../../src/domain/delivery.ts";
-import { type HintContext, hintFor } from "../../src/mail/hints.ts";
+import type { Remedy } from "../../src/domain/remedy.ts";
+import type { HintContext } from "../../src/mail/hint-rule.ts";
+import { hintFor } from "../../src/mail/hints.ts";
+import { rejection } from "../../src/smtp/failures.ts";
+import { KNOWN_REPLIES } from "../../src/smtp/provider-replies.ts";
 
+const HOST = "mail.example.org";
 const CONTEXT: HintContext = {
-  host: "mail.example.org",
-  port: 587,
-  security: "starttls",
-  username: "u",
-  reply: null,
+  ...{ host: HOST, server: HOST, port: 587, security: "starttls", username: "u", reply: null },
 };
-const failure = (code: FailureCode, phase: Phase): Failure => notSent(phase, code);
-const enhanced = (text: string) => ({ reply: { code: 535, enhanced: text, text: "" } });
+/** One or two sentences, with at most one colon or semicolon each. */
+const SENTENCES = /^[A-Z][^.]{10,}(\.[^ .][^.]*)*\.( [A-Z][^.]{5,}(\.[^ .][^.]*)*\.)?$/;
 
-describe("hintFor()", () => {
-  test.each<[code: FailureCode, phase: Phase, context: Partial<HintContext>, says: string]>([
-    ["timeout", "greeting", { port: 465 }, "smtps://"],
+function replyOf(line: string): SmtpReply {
+  const [, code, enhanced, text] = /^(\d{3})(?: ([245]\.\d+\.\d+))? ?(.*)$/s.exec(line) ?? [];
+  return { code: Number(code), enhanced: enhanced ?? null, text: text ?? "" };
+}
+const hintOf = (code: FailureCode, phase: Phase, change: Partial<HintContext> = {}) => {
+  const context = { ...CONTEXT, ...change };
+  return hintFor(notSent(phase, code, context.reply), context);
+};
+const text = (...args: Parameters<typeof hintOf>): string => hintOf(...args)?.text ?? "";
+/** The hint after a rejection, as it is chosen from the reply alone. */
+const afterRejection = (phase: Phase, line: string, change: Partial<HintContext> = {}) => {
+  const context = { ...CONTEXT, ...change, reply: replyOf(line) };
+  const { security, username } = context;
+  const known = { isTls: security !== "none", hasLogin: username !== "" };
+  return hintFor(rejection(phase, context.reply, known), context);
+};
+
+describe("hintFor() of a failure without a reply", () => {
+  test.each<[code: FailureCode, phase: Phase, context: Partial<HintContext>, has: string]>([
+    ["timeout", "greeting", { port: 465 }, "smtps://mail.example.org"],
     ["timeout", "greeting", { port: 465, security: "none" }, "smtps://"],
-    ["timeout", "greeting", { port: 465, security: "implicit" }, "said nothing"],
+    ["timeout", "greeting", { port: 465, security: "implicit" }, "sent nothing"],
     ["timeout", "connect", { port: 25 }, "port 25"],
-    ["timeout", "data", {}, "may have taken it"],
+    ["timeout", "data", {}, "may have accepted it"],
     ["timeout", "auth", {}, "too slow"],
-    ["protocol", "greeting", { port: 465 }, "answered with TLS"],
+    ["protocol", "greeting", { port: 465 }, "smtps://"],
     ["protocol", "connect", { port: 587, security: "implicit" }, "set tls to true"],
     ["protocol", "starttls", {}, "TLS handshake"],
-    ["protocol", "greeting", {}, "does not speak SMTP"],
+    ["protocol", "greeting", {}, "does not follow SMTP"],
     ["closed", "greeting", { port: 465 }, "smtps://"],
     ["closed", "greeting", {}, "before its greeting"],
-    ["closed", "auth", {}, "in the middle"],
+    ["closed", "auth", {}, "closed the connection"],
+    ["closed", "data", {}, "may have accepted it"],
+    ["refused", "connect", { port: 25 }, "Nothing is listening on port 25. Try 587"],
+    ["refused", "connect", { port: 587 }, "Try 465"],
     ["refused", "connect", { port: 2_525 }, "port 2525"],
+    ["unreachable", "dns", {}, "name server"],
+    ["unreachable", "connect", {}, "firewall"],
+    ["network", "connect", {}, "network"],
     ["dns_not_found", "dns", { host: "mial.example.org" }, "mial.example.org"],
     ["tls_not_offered", "starttls", {}, "465"],
     ["tls_not_offered", "starttls", { port: 25 }, "587"],
@@ -42,30 +67,188 @@ describe("hintFor()", () => {
     ["cert_untrusted", "certificate", {}, "SEALPOST_TLS_CA"],
     ["auth_not_offered", "auth", { security: "none" }, "set tls to true"],
     ["auth_not_offered", "auth", {}, "PLAIN, LOGIN, CRAM-MD5"],
-    ["auth_rejected", "auth", { reply: { code: 454, enhanced: "4.7.0", text: "" } }, "at the moment"],
-    ["auth_rejected", "auth", enhanced("5.7.8"), "username and password"],
-    ["auth_rejected", "auth", enhanced("5.7.30"), "Basic authentication"],
-    ["auth_rejected", "auth", enhanced("5.7.139"), "forbid"],
-    ["recipient_rejected", "recipient", { username: "", ...enhanced("5.7.1") }, "without log-in"],
-    ["recipient_rejected", "recipient", enhanced("5.7.1"), "check the address"],
+    ["auth_rejected", "auth", {}, "username and password"],
+    ["sender_missing", "sender", {}, "Set sender"],
     ["egress_denied", "policy", {}, "SEALPOST_EGRESS"],
-  ])("of %s in phase %s with %j says %p", (code, phase, context, says) => {
-    expect(hintFor(failure(code, phase), { ...CONTEXT, ...context })).toContain(says);
+  ])("%s in phase %s with %j has %p", (code, phase, context, has) => {
+    expect(text(code, phase, context)).toContain(has);
   });
 
-  test("has one sentence without full stop for every code in every phase", () => {
+  test("never tells two denied targets apart", () => {
+    const [first, second] = ["10.0.0.1", "169.254.169.254"].map((host) =>
+      hintOf("egress_denied", "policy", { host, server: host }),
+    );
+    expect(first).toEqual(second ?? null);
+  });
+});
+
+describe("hintFor() of a rejection", () => {
+  const clear = { security: "none" } as const;
+  const anonymous = { username: "" } as const;
+  test.each<[phase: Phase, line: string, context: Partial<HintContext>, has: string]>([
+    ["greeting", "421 Too many concurrent SMTP connections", {}, "max_connections"],
+    ["greeting", "421 Busy", {}, "Try again later"],
+    ["greeting", "554 No SMTP service here", {}, "The server is there, but"],
+    ["greeting", "450 Later", {}, "Try again later"],
+    ["ehlo", "550 Bad name", {}, "SEALPOST_EHLO_NAME"],
+    ["starttls", "454 4.7.0 TLS not available", {}, "Try again later"],
+    ["starttls", "451 Later", {}, "Try again later"],
+    ["starttls", "502 No", {}, "smtps://"],
+    [
+      "sender",
+      "530 5.7.0 Must issue a STARTTLS command first",
+      { ...clear, ...anonymous },
+      "set tls to true",
+    ],
+    ["sender", "530 5.7.0 Authentication Required", { ...clear, ...anonymous }, "username and password"],
+    ["recipient", "454 4.7.1 Relay access denied", anonymous, "username and password"],
+    ["recipient", "454 4.7.1 Relay access denied", {}, "does not relay mail of this account"],
+    ["recipient", "550 relay not permitted", {}, "does not relay mail of this account"],
+    ["auth", "538 5.7.11 Encryption required", clear, "set tls to true"],
+    ["auth", "454 4.7.0 Temporary authentication failure", {}, "Wait"],
+    ["auth", "535 5.7.8 No", {}, "username and password"],
+    ["auth", "535 5.7.8 No", clear, "auth_mechanism"],
+    ["auth", "535 5.7.30 No", {}, "basic authentication"],
+    ["auth", "535 5.7.139 No", {}, "SMTP AUTH"],
+    ["auth", "534 5.7.9 Application-specific password required", {}, "app password"],
+    ["auth", "534 5.7.9 Mechanism is too weak", {}, "every kind of login"],
+    ["auth", "432 4.3.2 Concurrent connections limit exceeded", {}, "max_connections"],
+    ["auth", "525 5.7.1 Unauthorized IP address", {}, "authorized IPs"],
+    ["auth", "535 5.7.8 Error: authentication failed: no mechanism available", {}, "auth_mechanism"],
+    ["sender", "550 5.4.5 Daily user sending limit exceeded", {}, "limit"],
+    ["sender", "450 No", {}, "Try again later"],
+    ["recipient", "553 5.7.1 Sender address rejected: not owned by user", {}, "Set sender"],
+    ["recipient", "550 5.1.8 No", {}, "domain of the sender"],
+    ["recipient", "451 4.2.0 Greylisted, come back in 5 minutes", {}, "greylisting"],
+    ["recipient", "450 4.2.0 Later", {}, "Try again later"],
+    ["recipient", "452 4.2.2 Full", {}, "mailbox is full. Try again later"],
+    ["recipient", "552 5.2.2 Full", {}, "mailbox is full. Ask"],
+    ["recipient", "550 5.1.1 No such user", {}, "Check the address"],
+    ["recipient", "550 5.7.1 No", anonymous, "username and password"],
+    ["recipient", "504 5.5.2 <x>: Helo command rejected: need fully-qualified hostname", {}, "EHLO"],
+    ["recipient", "554 5.7.1 Client host [192.0.2.1] blocked using x.example", {}, "IP address"],
+    ["data", "454 Throttling failure: Maximum sending rate exceeded", {}, "mails_per_minute"],
+    ["data", "451 Later", {}, "Try again later"],
+    ["data", "554 5.2.252 SendAsDenied", {}, "Set sender"],
+    ["data", "554 5.2.0 SubmissionQuotaExceeded", {}, "sending limit"],
+    ["data", "550 5.7.26 This mail is unauthenticated", {}, "SPF"],
+    ["data", "550 Spam", {}, "rejected the content"],
+  ])("%s %p with %j has %p", (phase, line, context, has) => {
+    expect(afterRejection(phase, line, context)?.text).toContain(has);
+  });
+
+  const ANY_REPLY = fc.record({
+    code: fc.integer({ min: 400, max: 599 }),
+    enhanced: fc.option(fc.tuple(fc.constantFrom(4, 5), fc.nat(9), fc.nat(200)).map((all) => all.join("."))),
+    text: fc.constantFrom(
+      "",
+      "Relay access denied",
+      "Sender address rejected",
+      "STARTTLS",
+      "Authentication required",
+    ),
+  });
+  const ANY_CONTEXT = fc.record({
+    security: fc.constantFrom("none" as const, "starttls" as const, "implicit" as const),
+    username: fc.constantFrom("", "u"),
+    port: fc.constantFrom(25, 465, 587, 2525),
+  });
+  test("never supposes that nothing is listening, and never asks to check an address or to leave TLS after a 4xx", () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...PHASES), ANY_REPLY, ANY_CONTEXT, (phase, reply, change) => {
+        const context = { ...CONTEXT, ...change, reply };
+        const known = { isTls: context.security !== "none", hasLogin: context.username !== "" };
+        const hint = hintFor(rejection(phase, reply, known), context)?.text ?? "";
+        expect(hint).toMatch(SENTENCES);
+        expect(hint).not.toContain("listening");
+        expect(hint).not.toContain("tls to false");
+        if (reply.code < 500) expect(hint).not.toMatch(/check the address/i);
+      }),
+    );
+  });
+});
+
+describe("hintFor()", () => {
+  const replies = [null, replyOf("450 Later"), replyOf("550 No")];
+  test("has one or two sentences for every code in every phase, with and without a reply", () => {
     for (const code of FAILURE_CODES) {
       for (const phase of PHASES) {
-        const hint = hintFor(failure(code, phase), CONTEXT);
-        expect([code, phase, hint]).toEqual([code, phase, expect.stringMatching(/^[A-Z].{15,200}[^.]$/)]);
+        for (const reply of replies) {
+          for (const security of ["none", "starttls", "implicit"] as const) {
+            const hint = text(code, phase, { reply, security });
+            expect([code, phase, hint]).toEqual([code, phase, expect.stringMatching(SENTENCES)]);
+            expect(hint.length).toBeLessThanOrEqual(200);
+          }
+        }
       }
     }
   });
 
-  test("never tells two refused targets apart", () => {
-    const hints = ["10.0.0.1", "169.254.169.254"].map((host) =>
-      hintFor(failure("egress_denied", "policy"), { ...CONTEXT, host }),
-    );
-    expect(hints[0]).toBe(hints[1] ?? "");
+  test("has one or two sentences for every reply that is known", () => {
+    for (const { hint } of KNOWN_REPLIES) if (hint) expect(hint).toMatch(SENTENCES);
+  });
+
+  test.each<[code: FailureCode, phase: Phase]>([
+    ["refused", "greeting"],
+    ["tls_not_offered", "starttls"],
+    ["auth_rejected", "auth"],
+    ["auth_not_offered", "auth"],
+    ["sender_rejected", "sender"],
+    ["recipient_rejected", "recipient"],
+    ["content_rejected", "data"],
+    ["too_large", "data"],
+    ["rate_limited", "data"],
+  ])("asks for patience after a 4xx of %s, for a change after a 5xx", (code, phase) => {
+    const [, temporary = null, permanent = null] = replies;
+    expect(text(code, phase, { reply: temporary })).toMatch(/later/);
+    expect(text(code, phase, { reply: permanent })).not.toMatch(/later/);
+  });
+});
+
+describe("The remedy", () => {
+  const reply = replyOf;
+  test.each<[code: FailureCode, phase: Phase, context: Partial<HintContext>, remedy: Remedy | null]>([
+    ["tls_required", "sender", { security: "none" }, { parameter: "tls", value: true }],
+    ["tls_required", "sender", {}, null],
+    ["auth_not_offered", "auth", { security: "none" }, { parameter: "tls", value: true }],
+    ["timeout", "greeting", { port: 465 }, { parameter: "server", value: "smtps://mail.example.org" }],
+    ["closed", "greeting", { port: 465, host: "::1" }, { parameter: "server", value: "smtps://[::1]" }],
+    ["tls_not_offered", "starttls", {}, { parameter: "server", value: "smtps://mail.example.org" }],
+    ["tls_not_offered", "starttls", { port: 25 }, { parameter: "port", value: 587 }],
+    ["refused", "connect", { port: 25 }, { parameter: "port", value: 587 }],
+    [
+      "timeout",
+      "connect",
+      { port: 25, server: "smtp://mail.example.org:25" },
+      { parameter: "server", value: "mail.example.org:587" },
+    ],
+    ["timeout", "connect", { port: 25, host: "::1", server: "::1" }, { parameter: "port", value: 587 }],
+    [
+      "timeout",
+      "connect",
+      { port: 25, host: "::1", server: "[::1]:25" },
+      { parameter: "server", value: "[::1]:587" },
+    ],
+    ["unsupported_here", "connect", { port: 25 }, { parameter: "port", value: 587 }],
+    ["auth_required", "recipient", { username: "" }, { parameter: "username", value: null }],
+    ["auth_required", "recipient", {}, null],
+    ["auth_rejected", "auth", { reply: reply("535 5.7.8 No") }, { parameter: "password", value: null }],
+    ["auth_rejected", "auth", { reply: reply("454 4.7.0 Later") }, null],
+    ["sender_rejected", "sender", { reply: reply("550 No") }, { parameter: "sender", value: null }],
+    ["sender_rejected", "sender", { reply: reply("450 Later") }, null],
+    ["recipient_rejected", "recipient", { reply: reply("550 No") }, { parameter: "recipient", value: null }],
+    ["recipient_rejected", "recipient", { reply: reply("450 Later") }, null],
+    [
+      "rate_limited",
+      "auth",
+      { reply: reply("432 4.3.2 Concurrent connections limit exceeded") },
+      { parameter: "max_connections", value: 3 },
+    ],
+    ["dns_not_found", "dns", {}, { parameter: "server", value: null }],
+    ["sign_expired", "sign", {}, { parameter: "certificate", value: null }],
+    ["cancelled", "data", {}, null],
+    ["egress_denied", "policy", {}, null],
+  ])("of %s in phase %s with %j is %j", (code, phase, context, remedy) => {
+    expect(hintOf(code, phase, context)?.remedy).toEqual(remedy);
   });
 });

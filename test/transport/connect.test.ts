@@ -78,6 +78,7 @@ describe("createConnect()", () => {
     ["ESERVFAIL", "unreachable", true],
     ["ETIMEOUT", "timeout", true],
     ["EWHATEVER", "network", true],
+    ["ECONNREFUSED", "unreachable", true],
   ] as const) {
     test(`the resolver's ${code} is ${expected} in phase dns`, async () => {
       const lookup = async () => Promise.reject(Object.assign(new Error("no"), { code }));

@@ -276,7 +276,7 @@ export class SmtpConnection {
         ? ({ phase: "certificate", code: "tls_failed" } as const)
         : tlsFailure(error, "starttls");
       this.#lose(code, phase);
-    } else this.#lose(failureCodeOf(error) ?? "network");
+    } else this.#lose(failureCodeOf(error));
   }
 
   /** A reason may follow within the same tick. */

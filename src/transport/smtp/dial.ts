@@ -66,5 +66,5 @@ export async function dial<S>(
 function failureOf(error: unknown, timer: DeliveryTimer): Failure {
   if (timer.stopped !== null) return notSent(timer.phase, "timeout");
   if (error instanceof ConnectError) return notSent(error.phase, error.code);
-  return notSent(timer.phase, failureCodeOf(error) ?? "network");
+  return notSent(timer.phase, failureCodeOf(error));
 }

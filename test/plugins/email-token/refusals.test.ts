@@ -90,7 +90,7 @@ describe("POST /validate/check without a code", () => {
     const triggered = await it.trigger();
     expect(verdictOf(triggered)).toEqual([200, 0, "REJECT"]);
     expect(triggered.detail?.failures).toMatchObject(failures);
-    expect(triggered.text).toContain("Nothing listens on port 25 there");
+    expect(triggered.text).toContain("Nothing is listening on port 25");
   });
 });
 

@@ -88,7 +88,10 @@ describe("POST /smsgateway", () => {
   test("warns of an SMTP server that there is not, and the server says who uses it", async () => {
     await using it = await started();
     const { detail } = await it.save({ "option.SMTPIDENTIFIER": "default, spare" });
-    expect(detail).toEqual({ warnings: ["There is no SMTP server spare"] });
+    expect(detail).toEqual({
+      warnings: ["There is no SMTP server spare."],
+      notices: [{ code: "server_missing", parameter: "option.SMTPIDENTIFIER" }],
+    });
     const deleted = await it.request("DELETE", "/smtpserver/default");
     expect(deleted.detail).toEqual({ used_by: ["sms-gateway"] });
     const { value } = await it.request("GET", "/smsgateway/providers");
@@ -140,7 +143,11 @@ describe("POST /smsgateway/send_test_sms", () => {
     await using it = await started();
     await it.save({ "option.SMTPIDENTIFIER": "nowhere" });
     const { value, detail } = await it.test();
-    const delivery = { phase: "policy", code: "server_unknown", hint: "There is no definition of that name" };
+    const delivery = {
+      phase: "policy",
+      code: "server_unknown",
+      hint: expect.stringContaining("No definition has this name"),
+    };
     expect([value, detail]).toMatchObject([false, { delivery }]);
     expect((await it.test({ name: "none" })).status).toBe(404);
     await it.save({ "option.MAILTO": "x{phone}@sms.example.org" });

@@ -1,0 +1,51 @@
+/**
+ * What a caller should know although the request succeeded, by code: programs and translations match on the code,
+ * people read the sentence. Names in braces stand for values. The table grows here and nowhere else.
+ */
+export const NOTICES = {
+  /** A username over a connection without TLS. */
+  clear_text: "The password and the mail travel in clear text: set tls to true, or use smtps://.",
+  /** No configured key decrypts a stored password. */
+  password_unreadable: "The password of {identifier} does not open: it was changed or moved.",
+  unknown_parameter:
+    "The parameter {name} is not known and has no effect: the nearest known name is {nearest}.",
+  /** A gateway or a setting names a definition that does not exist. */
+  server_missing: "There is no SMTP server {identifier}.",
+  expires_soon: "The certificate expires in {days} days: get a new one.",
+  rarely_verified: "Most mail programs cannot verify Ed25519 signatures: prefer RSA or P-256.",
+  // Why key and certificate cannot sign; the reason is the same as in the error that rejects them.
+  sign_no_key: "{reason}.",
+  sign_passphrase: "{reason}.",
+  sign_mismatch: "{reason}.",
+  sign_expired: "{reason}.",
+  sign_usage: "{reason}.",
+  sign_sender: "{reason}.",
+} as const;
+export type NoticeCode = keyof typeof NOTICES;
+export const NOTICE_CODES = Object.keys(NOTICES) as readonly NoticeCode[];
+
+/** One notice about one parameter. */
+export interface Notice {
+  readonly code: NoticeCode;
+  readonly parameter: string;
+  /** A whole sentence in English. */
+  readonly text: string;
+}
+
+type Placeholder<S extends string> = S extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | Placeholder<Rest>
+  : never;
+type Values<C extends NoticeCode> = Readonly<Record<Placeholder<(typeof NOTICES)[C]>, string | number>>;
+
+/** Creates a notice; `values` are those that its sentence names in braces. */
+export function notice<C extends NoticeCode>(
+  code: C,
+  parameter: string,
+  ...[values]: [Placeholder<(typeof NOTICES)[C]>] extends [never] ? [] : [values: Values<C>]
+): Notice {
+  const known = new Map<string, string | number>(Object.entries(values ?? {}));
+  const text = NOTICES[code].replace(/\{(\w+)\}/g, (braces, name: string) =>
+    String(known.get(name) ?? braces),
+  );
+  return { code, parameter, text };
+}

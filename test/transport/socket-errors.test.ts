@@ -1,0 +1,115 @@
+import { describe, expect, test } from "bun:test";
+import dns from "node:dns";
+import { once } from "node:events";
+import net from "node:net";
+import os from "node:os";
+import tls from "node:tls";
+import { FAILURE_CODES, type FailureCode } from "../../src/domain/delivery.ts";
+import { failureCodeOf, lookupFailureCode, tlsFailure } from "../../src/transport/socket-errors.ts";
+
+const withCode = (code: string): Error => Object.assign(new Error("x"), { code });
+const named = (name: string): Error => Object.assign(new Error("x"), { name });
+const nameOf = (error: unknown): string =>
+  error instanceof Error && "code" in error ? String(error.code) : String(error);
+const alert = (description: number) => Buffer.from([0x15, 3, 3, 0, 2, 2, description]);
+
+describe("failureCodeOf()", () => {
+  const ROWS: readonly (readonly [error: unknown, code: FailureCode])[] = [
+    [withCode("ECONNREFUSED"), "refused"],
+    [withCode("ENETUNREACH"), "unreachable"],
+    [withCode("EACCES"), "unreachable"],
+    [withCode("EPERM"), "unreachable"],
+    [withCode("EAI_AGAIN"), "unreachable"],
+    [withCode("ESERVFAIL"), "unreachable"],
+    [withCode("ETIMEDOUT"), "timeout"],
+    [withCode("ETIMEOUT"), "timeout"],
+    [withCode("ERR_TLS_HANDSHAKE_TIMEOUT"), "timeout"],
+    [withCode("ECONNRESET"), "closed"],
+    [withCode("ENETRESET"), "closed"],
+    [withCode("ENOTCONN"), "closed"],
+    [withCode("EPIPE"), "closed"],
+    [withCode("ENOTFOUND"), "dns_not_found"],
+    [withCode("DNS_ENOTFOUND"), "dns_not_found"],
+    [withCode("EAI_NONAME"), "dns_not_found"],
+    [withCode("CERT_NOT_YET_VALID"), "cert_expired"],
+    [withCode("ERR_TLS_CERT_ALTNAME_INVALID"), "cert_name"],
+    [withCode("SELF_SIGNED_CERT_IN_CHAIN"), "cert_untrusted"],
+    [withCode("ERR_SSL_WRONG_VERSION_NUMBER"), "protocol"],
+    [withCode("ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED"), "protocol"],
+    [withCode("EPROTO"), "protocol"],
+    [named("ConnectionRefused"), "refused"],
+    [named("NotCapable"), "unreachable"],
+    [named("UnexpectedEof"), "closed"],
+    [named("TimedOut"), "timeout"],
+    [Object.assign(withCode("ESOCKET"), { originalCode: "CERT_HAS_EXPIRED" }), "cert_expired"],
+    [new Error("x", { cause: withCode("ECONNREFUSED") }), "refused"],
+    [new AggregateError([withCode("ENETUNREACH"), withCode("ECONNREFUSED")]), "unreachable"],
+    [withCode("EMFILE"), "network"],
+    [withCode("ENOBUFS"), "network"],
+    [withCode("ERR_TLS_INVALID_STATE"), "network"],
+    [withCode("constructor"), "network"],
+    [new Error("proxy request failed"), "network"],
+    ["ECONNRESET", "network"],
+    [null, "network"],
+  ];
+  for (const [error, code] of ROWS) {
+    test(`takes ${nameOf(error)} for ${code}`, () => {
+      expect(failureCodeOf(error)).toBe(code);
+    });
+  }
+
+  test("takes no error of this runtime for closed but those of a connection that ended", () => {
+    const codes = [
+      ...Object.keys(os.constants.errno),
+      ...Object.values(dns).filter((value) => typeof value === "string" && value.startsWith("E")),
+    ];
+    const closed = codes.filter((code) => failureCodeOf(withCode(String(code))) === "closed");
+    expect(closed.toSorted()).toEqual(
+      ["ECONNABORTED", "ECONNRESET", "ENETRESET", "ENOTCONN", "EPIPE"].toSorted(),
+    );
+    for (const code of codes) expect(FAILURE_CODES).toContain(failureCodeOf(withCode(String(code))));
+  });
+
+  test("ends on errors that cause each other", () => {
+    const error = new Error("x");
+    error.cause = error;
+    expect(failureCodeOf(error)).toBe("network");
+  });
+});
+
+test("A name server that refuses or closes makes the name unreachable, not the mail server refused", () => {
+  expect(lookupFailureCode(withCode("ECONNREFUSED"))).toBe("unreachable");
+  expect(lookupFailureCode(withCode("ECONNRESET"))).toBe("unreachable");
+  expect(lookupFailureCode(withCode("ENOTFOUND"))).toBe("dns_not_found");
+  expect(lookupFailureCode(withCode("ETIMEOUT"))).toBe("timeout");
+});
+
+test("A certificate that is not accepted has a phase of its own", () => {
+  expect(tlsFailure(withCode("CERT_HAS_EXPIRED"), "starttls")).toEqual({
+    ...{ phase: "certificate", code: "cert_expired" },
+  });
+  expect(tlsFailure(withCode("ECONNRESET"), "starttls")).toEqual({ phase: "starttls", code: "closed" });
+});
+
+describe("A real handshake with a server that", () => {
+  test.each<[what: string, onHello: (socket: net.Socket) => void, code: FailureCode]>([
+    ["speaks in clear", (socket) => socket.write("220 mx ESMTP\r\n"), "protocol"],
+    ["sends the alert handshake_failure", (socket) => socket.write(alert(40)), "protocol"],
+    ["sends the alert protocol_version", (socket) => socket.write(alert(70)), "protocol"],
+    ["sends the alert internal_error", (socket) => socket.write(alert(80)), "protocol"],
+    ["closes", (socket) => socket.end(), "closed"],
+    ["resets", (socket) => socket.resetAndDestroy(), "closed"],
+  ])("%s is %s", async (_what, onHello, code) => {
+    const server = net.createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => onHello(socket));
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as net.AddressInfo;
+    const client = tls.connect({ host: "127.0.0.1", port, servername: "localhost" });
+    const [error] = await once(client, "error").catch((reason: unknown) => [reason]);
+    client.destroy();
+    server.close();
+    expect(failureCodeOf(error)).toBe(code);
+  });
+});

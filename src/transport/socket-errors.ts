@@ -44,6 +44,13 @@ const CODES: ReadonlyMap<string, FailureCode> = new Map(
   ),
 );
 
+/** Errors of workerd have a message only; the first two are of connections that ended. */
+const WORKERD_MESSAGES: ReadonlyMap<string, FailureCode> = new Map([
+  ["Network connection lost.", "closed"],
+  ["This WritableStream has been closed.", "closed"],
+  ["proxy request failed, cannot connect to the specified address", "unreachable"],
+]);
+
 /** OpenSSL's and BoringSSL's reasons, alerts included: the peer speaks no TLS, or none that both sides accept. */
 const TLS_REASON = "ERR_SSL_";
 /** Bun puts this before the codes of c-ares. */
@@ -84,6 +91,9 @@ function find(error: unknown, depth: number): FailureCode | null {
     const code = typeof name === "string" ? named(name.replace(DNS_PREFIX, "")) : null;
     if (code !== null) return code;
   }
+  const message: unknown = Reflect.get(error, "message");
+  const code = typeof message === "string" ? WORKERD_MESSAGES.get(message) : undefined;
+  if (code !== undefined) return code;
   // An attempt at several addresses fails as an AggregateError.
   const inner = [...(error instanceof AggregateError ? error.errors : []), Reflect.get(error, "cause")];
   for (const candidate of inner) {

@@ -48,7 +48,9 @@ describe("failureCodeOf()", () => {
     [withCode("ENOBUFS"), "network"],
     [withCode("ERR_TLS_INVALID_STATE"), "network"],
     [withCode("constructor"), "network"],
-    [new Error("proxy request failed"), "network"],
+    [new TypeError("This WritableStream has been closed."), "closed"],
+    [new Error("Network connection lost."), "closed"],
+    [new Error("internal error; reference = x"), "network"],
     ["ECONNRESET", "network"],
     [null, "network"],
   ];

@@ -4,7 +4,7 @@
  */
 export const NOTICES = {
   /** A username over a connection without TLS. */
-  clear_text: "The password and the mail travel in clear text: set tls to true, or use smtps://.",
+  clear_text: "The password and mail travel in clear text: set tls to true, or use smtps://.",
   /** No configured key decrypts a stored password. */
   password_unreadable: "The password of {identifier} does not open: it was changed or moved.",
   unknown_parameter:

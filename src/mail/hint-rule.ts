@@ -1,4 +1,4 @@
-import type { FailureCode, Phase, SmtpReply } from "../domain/delivery.ts";
+import type { Failure, FailureCode, Phase, SmtpReply } from "../domain/delivery.ts";
 import type { Remedy } from "../domain/remedy.ts";
 import type { Endpoint } from "../domain/smtp-server.ts";
 
@@ -20,8 +20,9 @@ export interface Hint {
 
 /** One row of the hint tables; an absent field matches everything. */
 export interface HintRule {
-  readonly code: FailureCode;
+  readonly code?: FailureCode;
   readonly phase?: Phase;
+  readonly outcome?: Failure["outcome"];
   readonly when?: (context: HintContext) => boolean;
   readonly hint: string | ((context: HintContext) => string);
   readonly remedy?: Remedy | ((context: HintContext) => Remedy | null);

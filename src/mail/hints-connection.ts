@@ -25,6 +25,15 @@ const PORT_465 = ({ host }: HintContext): string =>
 /** Hints for what fails before the login: reaching the server, its greeting, TLS. The first match wins. */
 export const CONNECTION_HINTS: readonly HintRule[] = [
   {
+    outcome: "unknown",
+    when: hasReply,
+    hint: "The server's reply to the message is not valid, and it may have accepted it. Check its log before you send again.",
+  },
+  {
+    outcome: "unknown",
+    hint: "The server did not reply to the end of the message and may have accepted it. Check its log before you send again.",
+  },
+  {
     code: "egress_denied",
     hint: "This instance may not send to that address or port. See the settings SEALPOST_EGRESS and SEALPOST_EGRESS_PORTS.",
   },
@@ -106,11 +115,6 @@ export const CONNECTION_HINTS: readonly HintRule[] = [
   },
   {
     code: "timeout",
-    phase: "data",
-    hint: "The server did not reply to the end of the message and may have accepted it. Check its log before you send again.",
-  },
-  {
-    code: "timeout",
     hint: "The server was too slow. Set timeout to a higher value, or check the load of the server.",
     remedy: unknownValue("timeout"),
   },
@@ -147,11 +151,6 @@ export const CONNECTION_HINTS: readonly HintRule[] = [
     code: "closed",
     phase: "greeting",
     hint: "The server closed the connection before its greeting. It may not accept this machine's IP address.",
-  },
-  {
-    code: "closed",
-    phase: "data",
-    hint: "The server closed the connection before it replied to the message, and may have accepted it. Check its log before you send again.",
   },
   { code: "closed", hint: "The server closed the connection before it replied. Check its log." },
   {

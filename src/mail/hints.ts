@@ -11,13 +11,14 @@ const RULES: readonly HintRule[] = [...CONNECTION_HINTS, ...MESSAGE_HINTS];
  * @returns `null` if no rule has the code.
  */
 export function hintFor(failure: Failure, context: HintContext): Hint | null {
-  const { phase, code } = failure;
+  const { phase, code, outcome } = failure;
   const known = context.reply && knownHint(phase, code, context.reply);
   if (known) return known;
   const rule = RULES.find(
     (row) =>
-      row.code === code &&
+      (row.code === undefined || row.code === code) &&
       (row.phase === undefined || row.phase === phase) &&
+      (row.outcome === undefined || row.outcome === outcome) &&
       (row.when === undefined || row.when(context)),
   );
   if (!rule) return null;

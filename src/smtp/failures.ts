@@ -36,7 +36,7 @@ const RELAYING = /^(0\.0|7\.[01]|4\.1)$/;
 const BEFORE_WORDS: readonly Rule[] = [
   // RFC 5321 3.8: the server closes the connection, whatever it was asked.
   { codes: [421], code: "rate_limited" },
-  // RFC 4954 6: the password has to be set anew before this mechanism works.
+  // RFC 4954 6: the password has to be set again before this mechanism works.
   { codes: [432], phases: ["auth"], enhanced: /^7\.12$/, code: "auth_rejected" },
   // Microsoft 365 limits connections so, at AUTH and after DATA.
   { codes: [432], code: "rate_limited" },
@@ -83,7 +83,7 @@ const AFTER_WORDS: readonly Rule[] = [
   { phases: ADDRESSED, enhanced: RELAYING, words: RELAY_WORDS, code: "recipient_rejected" },
   { phases: TRANSACTION, words: TLS_WANTED, isTls: false, code: "tls_required" },
   { phases: TRANSACTION, words: LOGIN_WANTED, code: "auth_required" },
-  // 552 also stands for a full mailbox (RFC 5321 4.2.3), which its enhanced code then says.
+  // 552 also stands for a full mailbox (RFC 5321 4.2.3), which its enhanced code then shows.
   { phases: TRANSACTION, codes: [552], enhanced: /^(?!2\.)/, code: "too_large" },
   // RFC 3463 X.3.2 not accepting messages, X.5.3 too many recipients, X.7.x policy: later, for whatever reason.
   {

@@ -33,7 +33,7 @@ const REFUSED = { ...TRANSACTION, code: "refused" } as const;
 
 const OWN_ADDRESS: Remedy = { parameter: "sender", value: null };
 const PASSWORD: Remedy = { parameter: "password", value: null };
-const SAVED_SEND_AS =
+const SEND_AS =
   "The account may not send as this sender. Set sender to the address of the account, or grant the account the right to send as this one.";
 const SENDER_DOMAIN =
   "The server could not verify the domain of the sender. Publish the SPF and DKIM records that your provider names, or set sender to an address of another domain.";
@@ -79,11 +79,11 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
     remedy: { parameter: "max_connections", value: 3 },
   },
   // "Email non-delivery reports and SMTP errors in Exchange Online" (learn.microsoft.com), for all rows up to Google.
-  { ...SENDER, enhanced: /^2\.252$/, hint: SAVED_SEND_AS, remedy: OWN_ADDRESS },
+  { ...SENDER, enhanced: /^2\.252$/, hint: SEND_AS, remedy: OWN_ADDRESS },
   {
     ...SENDER,
     words: /\bSendAsDenied|\bpermissions? to send as this sender/i,
-    hint: SAVED_SEND_AS,
+    hint: SEND_AS,
     remedy: OWN_ADDRESS,
   },
   {
@@ -233,7 +233,7 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   {
     ...SENDER,
     words: /\bsender address rejected: not owned by/i,
-    hint: SAVED_SEND_AS,
+    hint: SEND_AS,
     remedy: OWN_ADDRESS,
   },
   { ...SENDER, words: /\bsender address rejected\b/i },

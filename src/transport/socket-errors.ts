@@ -51,7 +51,7 @@ const WORKERD_MESSAGES: ReadonlyMap<string, FailureCode> = new Map([
   ["proxy request failed, cannot connect to the specified address", "unreachable"],
 ]);
 
-/** OpenSSL's and BoringSSL's reasons, alerts included: the peer speaks no TLS, or none that both sides accept. */
+/** OpenSSL's and BoringSSL's reasons, alerts included: the peer does not use TLS, or no version that both sides accept. */
 const TLS_REASON = "ERR_SSL_";
 /** Bun puts this before the codes of c-ares. */
 const DNS_PREFIX = /^DNS_/;
@@ -70,7 +70,7 @@ export function lookupFailureCode(error: unknown): FailureCode {
 }
 
 /**
- * Returns where and why a TLS handshake failed: the certificate, the connection, or a peer that speaks no TLS.
+ * Returns where and why a TLS handshake failed: the certificate, the connection, or a peer that does not use TLS.
  * @param phase the phase in which the handshake started.
  */
 export function tlsFailure(

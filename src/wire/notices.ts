@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { NOTICE_CODES, type Notice } from "../domain/notices.ts";
 import { described } from "./schemas.ts";
 
-/** The entries of `detail` that tell a caller what to know; both are absent if there is nothing. */
+/** The entries of `detail` for notices; both are absent if there are none. */
 export const noticeEntries = {
   warnings: v.optional(described(v.array(v.string()), "Sentences")),
   notices: v.optional(

@@ -21,7 +21,7 @@ describe("A parameter that is not known", () => {
     });
   });
 
-  test("is named beside other notices, sentence by sentence", async () => {
+  test("is named after other notices, sentence by sentence", async () => {
     await using instance = await testInstance();
     const json = { ...SERVER, username: "u", usrname: "u" };
     const { detail } = await instance.request("POST", "/smtpserver/a", { json });
@@ -32,7 +32,7 @@ describe("A parameter that is not known", () => {
     expect(detail?.notices).toEqual([{ code: "clear_text", parameter: "tls" }, MISSPELLED]);
   });
 
-  test("is named beside the result of a test", async () => {
+  test("is named in the response to a test", async () => {
     await using instance = await testInstance();
     const form = { ...SERVER, recipient: RECIPIENT, usrname: "u" };
     const { value, detail } = await instance.request("POST", "/smtpserver/send_test_email", { form });

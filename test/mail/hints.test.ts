@@ -7,6 +7,7 @@ import {
   PHASES,
   type Phase,
   type SmtpReply,
+  unknownOutcome,
 } from "../../src/domain/delivery.ts";
 import type { Remedy } from "../../src/domain/remedy.ts";
 import type { HintContext } from "../../src/mail/hint-rule.ts";
@@ -44,7 +45,7 @@ describe("hintFor() of a failure without a reply", () => {
     ["timeout", "greeting", { port: 465, security: "none" }, "smtps://"],
     ["timeout", "greeting", { port: 465, security: "implicit" }, "sent nothing"],
     ["timeout", "connect", { port: 25 }, "port 25"],
-    ["timeout", "data", {}, "may have accepted it"],
+    ["timeout", "data", {}, "too slow"],
     ["timeout", "auth", {}, "too slow"],
     ["protocol", "greeting", { port: 465 }, "smtps://"],
     ["protocol", "connect", { port: 587, security: "implicit" }, "set tls to true"],
@@ -53,7 +54,7 @@ describe("hintFor() of a failure without a reply", () => {
     ["closed", "greeting", { port: 465 }, "smtps://"],
     ["closed", "greeting", {}, "before its greeting"],
     ["closed", "auth", {}, "closed the connection"],
-    ["closed", "data", {}, "may have accepted it"],
+    ["closed", "data", {}, "closed the connection"],
     ["refused", "connect", { port: 25 }, "Nothing is listening on port 25. Try 587"],
     ["refused", "connect", { port: 587 }, "Try 465"],
     ["refused", "connect", { port: 2_525 }, "port 2525"],
@@ -74,7 +75,14 @@ describe("hintFor() of a failure without a reply", () => {
     expect(text(code, phase, context)).toContain(has);
   });
 
-  test("never tells two denied targets apart", () => {
+  test("warns of a second copy only where the outcome is unknown", () => {
+    for (const code of ["timeout", "closed", "protocol", "network"] as const) {
+      expect(hintFor(unknownOutcome(code), CONTEXT)?.text).toContain("may have accepted it");
+      expect(text(code, "data")).not.toContain("accepted");
+    }
+  });
+
+  test("is the same for two denied targets", () => {
     const [first, second] = ["10.0.0.1", "169.254.169.254"].map((host) =>
       hintOf("egress_denied", "policy", { host, server: host }),
     );

@@ -27,7 +27,10 @@ export function keepContentUntil(
 }
 
 /** Returns the change that makes a final message queued again, for the recipients that the server's fault has cost it. */
-export function revive({ recipients, expiresAt }: QueuedMail, now: Date): MailChange {
+export function revive(
+  { recipients, expiresAt }: Pick<QueuedMail, "recipients" | "expiresAt">,
+  now: Date,
+): MailChange {
   const dueAt = now.getTime();
   const revived = recipients.map((one) =>
     isRevivable(one) ? ({ ...one, state: "queued", attempts: 0, dueAt } as const) : one,

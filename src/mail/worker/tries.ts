@@ -7,6 +7,7 @@ import type { SendingServer } from "../../domain/smtp-server.ts";
 import { SealpostError } from "../../errors.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { Database } from "../../storage/database.ts";
+import { isUnavailable } from "../../storage/failure.ts";
 import type { Circuit } from "../circuit.ts";
 import type { ContentSeal, MailContent } from "../content.ts";
 import type { Deliver } from "../deliver.ts";
@@ -19,8 +20,9 @@ import type { Records } from "./records.ts";
 
 /** RFC 5321 4.5.3.2.6 asks for ten minutes; to give up early makes duplicates. */
 const FINAL_REPLY_MS = 300_000;
-/** When to look again at a mail that no key of this instance opens, or that fails for no known reason. */
+/** When to look again at a mail that no key of this instance opens, or after an error of the database or of ours. */
 const UNSEALABLE_MS = 600_000;
+const AFTER_AWAY_MS = 1_000;
 const AFTER_ERROR_MS = 60_000;
 const RANDOM_BYTES = 4;
 const ACTOR = { administrator: "", realm: "", client: "", policies: "", requestId: "" };
@@ -178,8 +180,7 @@ export function createTries(parts: {
         );
       } catch (error) {
         log.error("Mail {mailId} could not be tried: {error}", { mailId: mail.id, error });
-        const isSealed = error instanceof SealpostError && error.code === "unsealable";
-        const waitMs = isSealed ? UNSEALABLE_MS : AFTER_ERROR_MS;
+        const waitMs = waitAfterError(error);
         const dueAt = Math.min(nowMs() + waitMs, mail.row.giveUpAt.getTime());
         if (before) mail.advance(at, { ...before, dueAt }, null);
       } finally {
@@ -256,6 +257,11 @@ function remember<T>(load: (name: string) => Promise<T>): (name: string) => Prom
 
 function said({ row }: HeldMail, { address }: RecipientProgress, date: Date) {
   return { recipient: address, identifier: row.lane || row.identifier, date };
+}
+
+function waitAfterError(error: unknown): number {
+  if (isUnavailable(error)) return AFTER_AWAY_MS;
+  return error instanceof SealpostError && error.code === "unsealable" ? UNSEALABLE_MS : AFTER_ERROR_MS;
 }
 
 /** A final state without an attempt. */

@@ -17,7 +17,7 @@ import { CORE_ACTIONS } from "./domain/policy.ts";
 import { uuidFrom } from "./domain/uuid.ts";
 import { SealpostError } from "./errors.ts";
 import { createMailServices } from "./mail/services.ts";
-import type { LeaseTimes } from "./mail/worker/claims.ts";
+import type { LeaseTimes } from "./mail/worker/leases.ts";
 import type { DrainOptions } from "./mail/worker/worker.ts";
 import { type Defer, Deferred } from "./plugin/deferred.ts";
 import { createRegistry, readPlugins } from "./plugin/registry.ts";
@@ -74,7 +74,7 @@ export interface InstanceSettings {
   readonly mailDays: number;
   /** Domain of a Message-ID when the sender has none. */
   readonly hostName: string;
-  /** How long a worker may be silent; shorten it in tests only. */
+  /** How long a worker may be silent; default: by the kind of the database. Shorten it in tests only. */
   readonly lease?: LeaseTimes;
   /** Cost of a password hash; lower it in tests only. */
   readonly passwordCost?: PasswordCost;

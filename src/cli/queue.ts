@@ -64,7 +64,7 @@ function listCommand(): Command {
 
 function retryCommand(): Command {
   return new Command("retry")
-    .description("Have a mail tried now that waits for its next try")
+    .description("Retry a message now that is deferred, or that failed by the fault of its server")
     .argument("<id>")
     .action(async (id: string) => {
       await withInstance(({ services }) => services.mailQueue.retry(id, commandLineActor("queue retry")));

@@ -4,8 +4,17 @@ import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 /** A statement that has been built and not run: a Drizzle builder, or `write.run(sql`…`)`. */
 export type Statement = BatchItem<"sqlite">;
 
+/** `local`: in this process or in a file of its machine; `remote`: every operation is a round trip on a network. */
+export type DatabaseKind = "local" | "remote";
+
+export interface CommitOptions {
+  /** Goes before the commits that wait in this process; for what another process would act on if it came late. */
+  readonly isUrgent?: boolean;
+}
+
 /** What the repositories work on. Values go in as parameters; no method holds a transaction open. */
 export interface Database extends AsyncDisposable {
+  readonly kind: DatabaseKind;
   /** Builds and runs selects: `await database.read.select()…`. Sees every commit acknowledged before the call. */
   readonly read: LibSQLDatabase;
   /** Builds inserts, updates and deletes; {@link Database.commit} and {@link Database.append} run them. */
@@ -19,7 +28,10 @@ export interface Database extends AsyncDisposable {
    * @throws {SealpostError} `database_unavailable`: nothing was written, unless a remote connection was lost.
    * @throws the driver's error for a violated constraint, see `isConstraintError`.
    */
-  commit<const T extends readonly Statement[]>(statements: T): Promise<BatchResponse<T>>;
+  commit<const T extends readonly Statement[]>(
+    statements: T,
+    options?: CommitOptions,
+  ): Promise<BatchResponse<T>>;
   /**
    * Runs statements that depend on no others, such as the insert of an audit row, all of them or none; those that
    * arrive together share a commit. Resolves when these are durable, and rejects when these could not be written.

@@ -22,6 +22,8 @@ export interface SendOptions {
    * 4.5.3.2.6 asks for ten minutes: to give up early makes duplicates); default: the server's `timeoutMs`.
    */
   readonly finalReplyTimeoutMs?: number | undefined;
+  /** Asked right before MAIL is written; `false` ends the attempt as `cancelled`. Default: `true`. */
+  readonly mayTransact?: (() => boolean) | undefined;
   /** Checks the server up to this point and sends nothing: no byte of the message leaves, no connection is kept. */
   readonly until?: Checkpoint | undefined;
 }

@@ -159,10 +159,14 @@ export function unknownOutcome(code: FailureCode, reply: SmtpReply | null = null
   return { phase: "data", code, reply, fault: FAILURES[code].fault, outcome: "unknown", retryable: false };
 }
 
+/** Whether a phase comes before another one in a conversation. */
+export function isBefore(phase: Phase, other: Phase): boolean {
+  return PHASES.indexOf(phase) < PHASES.indexOf(other);
+}
+
 /** Before MAIL nothing of the message was seen, so it cannot be at fault. */
 function faultOf(phase: Phase, code: FailureCode, reply: SmtpReply | null): Fault {
-  const isBeforeMail = PHASES.indexOf(phase) < PHASES.indexOf("sender");
-  if (isBeforeMail || (reply !== null && SESSION_REPLIES.includes(reply.code))) return "server";
+  if (isBefore(phase, "sender") || (reply !== null && SESSION_REPLIES.includes(reply.code))) return "server";
   return FAILURES[code].fault;
 }
 

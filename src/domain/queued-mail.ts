@@ -57,6 +57,8 @@ export interface QueuedMail {
   readonly expiresAt: Date | null;
   /** When the last try may begin. */
   readonly giveUpAt: Date;
+  /** Until when the content of a message in its final state is kept for a retry; `null` if it is erased, or not final. */
+  readonly contentUntil: Date | null;
 }
 
 /** One try to bring one mail to one recipient. */

@@ -15,13 +15,14 @@ type MailRecordView = v.InferOutput<typeof mailRecordView>;
 /** A queued mail as people see it. */
 export function toMailView(mail: QueuedMail): MailView {
   const { id, state, identifier, submitter, sender, purpose, recipients } = mail;
+  const dueAt = nextDueAt(recipients);
   return {
     ...{ id, state, identifier, submitter, sender, purpose },
     alternatives: [...mail.alternatives],
     message_id: mail.messageId,
     on_unknown: mail.onUnknown,
-    recipients: recipients.map(toRecipientView),
-    next_try: state === "sending" ? null : momentOf(nextDueAt(recipients)),
+    recipients: recipients.map((recipient) => toRecipientView(recipient, mail)),
+    next_try: state === "sending" ? null : nextAttemptOf(dueAt, mail),
     created_at: mail.createdAt.toISOString(),
     updated_at: mail.updatedAt.toISOString(),
     expires_at: mail.expiresAt?.toISOString() ?? null,
@@ -34,12 +35,12 @@ export function toMailRecordView(mail: QueuedMail, attempts: readonly MailAttemp
   return { ...toMailView(mail), attempts: attempts.map(toAttemptView) };
 }
 
-function toRecipientView(recipient: RecipientProgress): MailView["recipients"][number] {
+function toRecipientView(recipient: RecipientProgress, mail: QueuedMail): MailView["recipients"][number] {
   const { address, state, attempts, failure, dueAt } = recipient;
   const { phase, code, reply } = failure ?? {};
   return {
     ...{ address, state, attempts },
-    next_try: isPending(recipient) ? momentOf(dueAt) : null,
+    next_try: isPending(recipient) ? nextAttemptOf(dueAt, mail) : null,
     failure: phase && code ? { phase, code, reply: reply ?? null } : null,
   };
 }
@@ -55,6 +56,7 @@ function toAttemptView(attempt: MailAttempt): MailRecordView["attempts"][number]
   };
 }
 
-function momentOf(epochMs: number | null): string | null {
-  return epochMs === null ? null : new Date(epochMs).toISOString();
+/** After its last attempt a message waits for its end, where nothing is sent. */
+function nextAttemptOf(dueAt: number | null, { giveUpAt }: QueuedMail): string | null {
+  return dueAt === null || dueAt >= giveUpAt.getTime() ? null : new Date(dueAt).toISOString();
 }

@@ -72,7 +72,7 @@ export function mailRoutes({ mailQueue, requireRight, platform }: MailParts) {
     .all("/:id", allowOnly("GET"))
     .post(
       "/:id/retry",
-      steering("retry", "Try a mail now that waits for its next try"),
+      steering("retry", "Retry a message now that is deferred, or that failed by the fault of its server"),
       requireRight(WRITE, "POST /mail/<id>/retry"),
       pathParams(mailIdParams),
       async (c) => {

@@ -8,10 +8,9 @@ import type { Database } from "../storage/database.ts";
 import type { MailRow, OutboxRepository } from "../storage/outbox.ts";
 import type { ContentSeal } from "./content.ts";
 import type { Finish } from "./finish.ts";
+import { giveUpAt } from "./queue/lifetime.ts";
 import { type Alongside, type Outgoing, type SubmitResult, submitEntry } from "./submit.ts";
 
-/** How long a mail is tried that does not say until when it is of use. */
-const GIVE_UP_MS = 24 * 3_600_000;
 const log = getLogger(["sealpost", "mail"]);
 
 /** Stores a mail for a worker; it is safe when this resolves. */
@@ -76,7 +75,6 @@ export function createEnqueue(parts: {
     });
     const { purpose = "notice", expiresAt = null } = options;
     const now = platform.now();
-    const giveUpAt = Math.min(now.getTime() + GIVE_UP_MS, expiresAt?.getTime() ?? Number.POSITIVE_INFINITY);
     return {
       id,
       state: "queued",
@@ -92,7 +90,8 @@ export function createEnqueue(parts: {
       createdAt: now,
       updatedAt: now,
       expiresAt,
-      giveUpAt: new Date(giveUpAt),
+      giveUpAt: giveUpAt(now, expiresAt),
+      contentUntil: null,
       dueAt: now.getTime(),
       lease: null,
       begun: false,

@@ -1,12 +1,12 @@
 import type { Platform } from "../contracts/platform.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
-import type { Database, Statement } from "../storage/database.ts";
+import type { Database, DatabaseKind, Statement } from "../storage/database.ts";
 import { ACTING, IDLE, type IdempotencyRepository } from "../storage/idempotency.ts";
 
 /** How long a key stands for its first answer. */
 export const IDEMPOTENCY_MS = 24 * 3_600_000;
-/** A call that has done nothing for so long was cut off. */
-const IDLE_MS = 60_000;
+/** A call that has done nothing for so long was cut off: as long as what a worker leaves behind is untouched. */
+const IDLE_MS: Readonly<Record<DatabaseKind, number>> = { local: 20_000, remote: 30_000 };
 const KEY = /^[\x20-\x7e]{1,255}$/;
 
 /** A call that must not be made twice. */
@@ -21,8 +21,11 @@ export interface IdempotentCall {
 
 /** A key that was taken. */
 export interface TakenKey {
-  /** Says that from now on the call does what must not be done twice. */
-  act(): Statement;
+  /**
+   * Records that from now on the call does what must not be done twice.
+   * @throws {SealpostError} `conflict` if another call has taken the key, since this one did nothing for too long.
+   */
+  act(): Promise<void>;
   /** Keeps the answer, which later calls of the same key get; to be committed with what the call does. */
   finish(answer: unknown): Statement;
   /** Gives the key back: the call has done nothing. */
@@ -44,7 +47,7 @@ export function createIdempotency(parts: {
     /**
      * Takes the key, or gives the answer of the call that took it before.
      * @param state whether the call does at once what must not be done twice: a process that is cut off then leaves the
-     * key taken, otherwise for a minute only.
+     * key taken, otherwise for some seconds only.
      * @throws {SealpostError} `conflict` if that call had another content, or has not ended (a process that was cut
      * off in the middle leaves it so); `invalid_parameter` for what is no key.
      */
@@ -58,13 +61,16 @@ export function createIdempotency(parts: {
       const row = { scope, key, content: hash, answer: state, createdAt: now };
       const before = (spanMs: number) => new Date(now.getTime() - spanMs);
       const [taken] = await database.commit([
-        repository.begin(row, { ended: before(IDEMPOTENCY_MS), idle: before(IDLE_MS) }),
+        repository.begin(row, { ended: before(IDEMPOTENCY_MS), idle: before(IDLE_MS[database.kind]) }),
       ]);
       if (taken.rowsAffected > 0) {
         return {
-          act: () => repository.finish(scope, key, ACTING),
+          async act() {
+            const [acted] = await database.commit([repository.act(row)]);
+            if (acted.rowsAffected === 0) throw conflict("was taken by another call meanwhile; try again");
+          },
           finish: (answer) => repository.finish(scope, key, JSON.stringify(answer)),
-          release: () => repository.release(scope, key),
+          release: () => repository.release(row),
         };
       }
       const first = await repository.find(scope, key);

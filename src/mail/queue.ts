@@ -1,17 +1,13 @@
 import type { Platform } from "../contracts/platform.ts";
 import type { Wake } from "../contracts/wake.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
-import {
-  isPending,
-  type MailAttempt,
-  type QueuedMail,
-  type RecipientProgress,
-  stateOf,
-} from "../domain/queued-mail.ts";
+import { isPending, type MailAttempt, type QueuedMail, stateOf } from "../domain/queued-mail.ts";
 import { SealpostError } from "../errors.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
-import type { Database } from "../storage/database.ts";
-import type { MailCount, MailQuery, QueuedMailRepository } from "../storage/queued-mails.ts";
+import type { Database, Statement } from "../storage/database.ts";
+import type { MailChange, MailCount, MailQuery, QueuedMailRepository } from "../storage/queued-mails.ts";
+import type { Circuit } from "./circuit.ts";
+import { revive } from "./queue/lifetime.ts";
 
 /** How often a change is decided anew because a worker had the mail meanwhile. */
 const MOST_ATTEMPTS = 10;
@@ -24,31 +20,31 @@ export function createMailQueue(parts: {
   readonly database: Database;
   readonly repository: QueuedMailRepository;
   readonly audit: AuditRepository;
+  readonly circuit: Pick<Circuit, "makeProbeDue">;
   readonly wake: Wake;
   readonly platform: Pick<Platform, "now">;
 }) {
-  const { database, repository, audit, wake, platform } = parts;
+  const { database, repository, audit, circuit, wake, platform } = parts;
 
-  /** @throws {SealpostError} `resource_not_found`, `conflict`. */
+  /** @throws {SealpostError} `resource_not_found`, `conflict`, and what `change` throws. */
   async function steer(
     id: string,
     actor: AuditActor,
-    change: (recipient: RecipientProgress, now: Date) => RecipientProgress,
+    change: (mail: QueuedMail, now: Date) => MailChange,
+    alongside: (mail: QueuedMail) => readonly Statement[] = () => [],
   ): Promise<void> {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       const mail = await repository.find(id);
       if (!mail) throw new SealpostError("resource_not_found", "The requested Mail could not be found.");
       if (mail.state === "sending") throw conflict("is being sent at this moment; try again in a minute");
-      if (!mail.recipients.some(isPending)) throw conflict(hasEnded(mail));
       const now = platform.now();
-      const recipients = mail.recipients.map((one) => (isPending(one) ? change(one, now) : one));
-      const state = stateOf(recipients);
-      const dueAt = recipients.some(isPending) ? now.getTime() : null;
-      const recipient = recipients.map(({ address }) => address).join(",");
+      const changed = change(mail, now);
+      const recipient = mail.recipients.map(({ address }) => address).join(",");
       const said = { success: true, identifier: mail.identifier, recipient, info: id };
       const [written] = await database.commit([
-        repository.steer(mail, { state, recipients, dueAt }, now),
+        repository.steer(mail, changed, now),
         audit.insertIfChanged(auditEntry(actor, now, said)),
+        ...alongside(mail),
       ]);
       if (written.rowsAffected > 0) return;
     }
@@ -68,11 +64,14 @@ export function createMailQueue(parts: {
     },
 
     /**
-     * Has a mail tried now that waits for its next try.
-     * @throws {SealpostError} `resource_not_found`; `conflict` if it has ended or is being sent.
+     * Makes a message due now, and the probe of its server: one that waits for its next attempt, or one that the
+     * server's fault has ended and whose content is kept, which gets as much time as a new one.
+     * @throws {SealpostError} `resource_not_found`; `conflict` if it is final otherwise, has expired or is being sent.
      */
     async retry(id: string, actor: AuditActor): Promise<void> {
-      await steer(id, actor, (recipient, now) => ({ ...recipient, dueAt: now.getTime() }));
+      const retried = (mail: QueuedMail, now: Date) =>
+        mail.recipients.some(isPending) ? dueNow(mail, now) : revived(mail, now);
+      await steer(id, actor, retried, ({ identifier }) => [circuit.makeProbeDue(identifier)]);
       // The sweep finds it if this is lost.
       await wake.notify([id]).catch(() => undefined);
     },
@@ -82,9 +81,30 @@ export function createMailQueue(parts: {
      * @throws {SealpostError} `resource_not_found`; `conflict` if it has ended or is being sent.
      */
     async cancel(id: string, actor: AuditActor): Promise<void> {
-      await steer(id, actor, (recipient) => ({ ...recipient, state: "cancelled", dueAt: null }));
+      await steer(id, actor, cancelled);
     },
   };
+}
+
+function dueNow({ recipients, giveUpAt }: QueuedMail, now: Date): MailChange {
+  const dueAt = now.getTime();
+  const due = recipients.map((one) => (isPending(one) ? { ...one, dueAt } : one));
+  return { state: stateOf(due), recipients: due, dueAt, giveUpAt, contentUntil: null };
+}
+
+function revived(mail: QueuedMail, now: Date): MailChange {
+  const { expiresAt, contentUntil } = mail;
+  if (expiresAt && expiresAt <= now) throw conflict("has expired; submit a new one");
+  if (contentUntil === null || contentUntil <= now) throw conflict(hasEnded(mail));
+  return revive(mail, now);
+}
+
+function cancelled(mail: QueuedMail): MailChange {
+  if (!mail.recipients.some(isPending)) throw conflict(hasEnded(mail));
+  const recipients = mail.recipients.map((one) =>
+    isPending(one) ? ({ ...one, state: "cancelled", dueAt: null } as const) : one,
+  );
+  return { state: stateOf(recipients), recipients, dueAt: null, giveUpAt: mail.giveUpAt, contentUntil: null };
 }
 
 function hasEnded({ state }: QueuedMail): string {

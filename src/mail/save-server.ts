@@ -1,4 +1,5 @@
 import type { Platform } from "../contracts/platform.ts";
+import type { Wake } from "../contracts/wake.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
 import { keepsSecret, parseEndpoint } from "../domain/endpoint.ts";
 import { FURTHER_PARAMETERS, type FurtherInput, resolveFurther } from "../domain/further-fields.ts";
@@ -70,10 +71,11 @@ export function createSaveServer(parts: {
   readonly servers: Servers;
   readonly audit: AuditRepository;
   readonly circuit: Circuit;
+  readonly wake: Wake;
   readonly platform: Platform;
   readonly newId: () => string;
 }): SaveServer {
-  const { database, repository, servers, audit, circuit, platform, newId } = parts;
+  const { database, repository, servers, audit, circuit, wake, platform, newId } = parts;
 
   async function plan(identifier: string, input: ServerInput, stored: SmtpServerRow | undefined) {
     const endpoint = endpointOf(input);
@@ -134,13 +136,16 @@ export function createSaveServer(parts: {
       checkConditions(conditions, stored);
       const { row, kept, notices, fields } = await plan(identifier, input, stored);
       const entry = auditEntry(actor, platform.now(), { success: true, identifier, fields });
-      const [written] = await database.commit([
+      const [written, , waiting] = await database.commit([
         stored ? repository.update(row, kept) : repository.insert(row),
         audit.insertIfChanged(entry),
-        // What was wrong may be right now: waiting mail tries it at once.
-        circuit.forget(identifier),
+        // What was wrong may be right now: a probe, or the waiting mail itself, finds out.
+        ...circuit.restart(identifier),
       ]);
-      if (written.rowsAffected > 0) return { etag: etagOf(row), notices };
+      if (written.rowsAffected === 0) continue;
+      // The sweep finds it if this is lost.
+      if (waiting.length > 0) await wake.notify(waiting.map(({ id }) => id)).catch(() => undefined);
+      return { etag: etagOf(row), notices };
     }
     throw new SealpostError("conflict", "Others are changing this definition at the same time; try again");
   };

@@ -3,10 +3,10 @@ import type { SendingServer } from "../domain/smtp-server.ts";
 import type { Circuit } from "./circuit.ts";
 import type { Deliver, RecipientResult } from "./deliver.ts";
 import type { Finish, SmimeResult } from "./finish.ts";
-import { isServerDown } from "./retry.ts";
+import { failsOver } from "./queue/after-attempt.ts";
 import type { Outgoing, PassedOver, SubmitResult } from "./submit.ts";
 
-/** @param candidates the first is used; one after it only if those before are down. */
+/** @param candidates the first is used; one after it only where those before are at fault. */
 export type SendNow = (
   candidates: readonly (string | SendingServer)[],
   mail: Outgoing,
@@ -22,8 +22,8 @@ interface Passage {
 }
 
 /**
- * Makes what sends a mail while the caller waits. Where a server is down the next one is used, for the recipients that
- * were not reached; where it may have taken the mail, nothing is tried after it.
+ * Creates the inline sender. Recipients that a server or its definition could not reach go to the next one. After an
+ * unknown outcome there is no failover.
  */
 export function createSendNow(parts: {
   readonly loadServer: (identifier: string) => Promise<SendingServer | null>;
@@ -87,11 +87,11 @@ function nowhere(
   return { identifier, recipients: [], smime, failure };
 }
 
-/** The recipients that another server may reach, because this one is down. */
+/** The recipients that another server may reach. */
 function missedBy({ failure, recipients }: Passage, to: readonly string[]) {
-  if (failure) return isServerDown(failure) ? to.map((address) => ({ address, code: failure.code })) : [];
+  if (failure) return failsOver(failure) ? to.map((address) => ({ address, code: failure.code })) : [];
   return recipients.flatMap(({ recipient, receipt }) =>
-    receipt.successful || !isServerDown(receipt.failure)
+    receipt.successful || !failsOver(receipt.failure)
       ? []
       : [{ address: recipient, code: receipt.failure.code }],
   );

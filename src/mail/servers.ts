@@ -172,7 +172,7 @@ export function createServers(parts: {
         const [removed] = await database.commit([
           repository.remove(row),
           audit.insertIfChanged(entry),
-          circuit.forget(identifier),
+          ...circuit.reset(identifier),
         ]);
         if (removed.rowsAffected > 0) return true;
       }

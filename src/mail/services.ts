@@ -5,11 +5,13 @@ import type { Keyring } from "../secrets/keyring.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
 import { createIdempotencyRepository } from "../storage/idempotency.ts";
+import { createMailUpkeepRepository } from "../storage/mail-upkeep.ts";
 import { createOutboxRepository } from "../storage/outbox.ts";
 import { createQueuedMailRepository } from "../storage/queued-mails.ts";
 import { createServerHealthRepository } from "../storage/server-health.ts";
 import { createSmtpServerRepository } from "../storage/smtp-servers.ts";
 import type { TryRepository } from "../storage/tries.ts";
+import { createWaitingMailRepository } from "../storage/waiting-mail.ts";
 import { createCheckCertificates } from "./certificates.ts";
 import { createCheckServer } from "./check-server.ts";
 import { createCircuit } from "./circuit.ts";
@@ -26,7 +28,9 @@ import { createServers } from "./servers.ts";
 import { createPrepareSigner } from "./signing.ts";
 import { createSubmit } from "./submit.ts";
 import { createTestMail } from "./test-mail.ts";
-import { createPlanClaims, LEASE_TIMES, type LeaseTimes } from "./worker/claims.ts";
+import { createPlanClaims } from "./worker/claims.ts";
+import { LEASE_TIMES, type LeaseTimes } from "./worker/leases.ts";
+import { createProbes } from "./worker/probes.ts";
 import { createRecords } from "./worker/records.ts";
 import { createTries } from "./worker/tries.ts";
 import { Worker } from "./worker/worker.ts";
@@ -54,12 +58,15 @@ export function createMailServices(parts: {
   const repository = createSmtpServerRepository(database);
   const outbox = createOutboxRepository(database);
   const idempotencyRows = createIdempotencyRepository(database);
-  const circuit = createCircuit({ ...parts, repository: createServerHealthRepository(database) });
+  const health = createServerHealthRepository(database);
+  const waiting = createWaitingMailRepository(database);
+  const upkeep = createMailUpkeepRepository(database);
+  const circuit = createCircuit({ ...parts, repository: health, waiting });
   const servers = createServers({ ...parts, repository, circuit });
   const sending = {
     ...parts,
-    lease: parts.lease ?? LEASE_TIMES,
-    outbox,
+    lease: parts.lease ?? LEASE_TIMES[database.kind],
+    ...{ outbox, upkeep, waiting, health },
     circuit,
     loadServer: servers.load,
     finish: createFinish(createPrepareSigner(platform)),
@@ -83,20 +90,23 @@ export function createMailServices(parts: {
       checkServer: createCheckServer(sending),
     }),
     checkCertificates: createCheckCertificates({ ...sending, repository }),
-    mailQueue: createMailQueue({ ...parts, repository: createQueuedMailRepository(database) }),
+    mailQueue: createMailQueue({ ...parts, repository: createQueuedMailRepository(database), circuit }),
 
     /** One for a process, or on Workers for an event. */
     makeWorker(): Worker {
       const tries = createTries({ ...sending, records: createRecords(sending) });
-      return new Worker({ ...sending, tries, planClaims: createPlanClaims(sending) });
+      const probes = createProbes(sending);
+      return new Worker({ ...sending, tries, probes, planClaims: createPlanClaims(sending) });
     },
 
     /** Deletes what has been kept for long enough. */
     async prune(): Promise<void> {
-      const now = platform.now().getTime();
+      const now = platform.now();
+      const before = (spanMs: number) => new Date(now.getTime() - spanMs);
       await database.commit([
-        ...outbox.prune(new Date(now - parts.mailDays * DAY_MS)),
-        idempotencyRows.prune(new Date(now - IDEMPOTENCY_MS)),
+        upkeep.eraseContent(now),
+        ...upkeep.prune(before(parts.mailDays * DAY_MS)),
+        idempotencyRows.prune(before(IDEMPOTENCY_MS)),
       ]);
     },
   };

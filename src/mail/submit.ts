@@ -113,7 +113,7 @@ export function createSubmit(parts: {
     if (server && (options.decoy || (options.queue ?? server.enqueueJob))) {
       return enqueue(server, { ...mail, names: names ?? [] }, alongside);
     }
-    if (call) await database.commit([call.act()]);
+    await call?.act();
     // What was just read need not be read again.
     const candidates = names?.map((name) => (name === server?.identifier ? server : name));
     const result = await sendNow(candidates ?? [named as SendingServer], mail);

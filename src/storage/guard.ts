@@ -1,8 +1,9 @@
 import type { Client } from "@libsql/client";
 import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";
-import { isConstraintError } from "./database.ts";
+import { type CommitOptions, isConstraintError } from "./database.ts";
 import { isBusy, localFailure, openFailure } from "./failure.ts";
+import { Mutex } from "./mutex.ts";
 
 /** The wait after the first refusal: a commit with one fsync takes about this long on a plain disk. */
 const FIRST_WAIT_MS = 4;
@@ -12,7 +13,7 @@ const LONGEST_WAIT_MS = 64;
 /** A way to use a libSQL client, one operation at a time or many. */
 export interface Connection {
   /** Runs one `execute` or `batch`; it may be run again after SQLITE_BUSY, when nothing was done. */
-  run<T>(operation: (client: Client) => Promise<T>): Promise<T>;
+  run<T>(operation: (client: Client) => Promise<T>, options?: CommitOptions): Promise<T>;
   /** Waits for the running operation, then closes. Later operations reject. */
   close(): Promise<void>;
 }
@@ -47,19 +48,19 @@ export class GuardedConnection implements Connection {
   #client: Client | null = null;
   #ready = false;
   #closed = false;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #mutex = new Mutex();
 
   constructor(options: GuardOptions) {
     this.#options = options;
   }
 
-  run<T>(operation: (client: Client) => Promise<T>): Promise<T> {
+  run<T>(operation: (client: Client) => Promise<T>, options?: CommitOptions): Promise<T> {
     const deadlineMs = performance.now() + this.#options.patienceMs;
-    return this.#alone(() => this.#attempt(operation, deadlineMs));
+    return this.#mutex.run(() => this.#attempt(operation, deadlineMs), options);
   }
 
   close(): Promise<void> {
-    return this.#alone(async () => {
+    return this.#mutex.run(async () => {
       this.#closed = true;
       // What fails here stays in the log, which is as durable and read at the next start.
       await this.#sayFarewell().catch(() => undefined);
@@ -69,12 +70,6 @@ export class GuardedConnection implements Connection {
 
   async #sayFarewell(): Promise<void> {
     if (this.#ready) for (const pragma of this.#options.farewell) await this.#client?.execute(pragma);
-  }
-
-  #alone<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(task);
-    this.#turn = result.catch(() => undefined);
-    return result;
   }
 
   async #attempt<T>(operation: (client: Client) => Promise<T>, deadlineMs: number): Promise<T> {

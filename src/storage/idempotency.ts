@@ -8,6 +8,8 @@ export const IDLE = "";
 export const ACTING = "acting";
 
 export type IdempotencyRow = typeof idempotency.$inferSelect;
+/** One call of several with the same key: they differ in when they took it. */
+type CallRef = Pick<IdempotencyRow, "scope" | "key" | "createdAt">;
 export type IdempotencyRepository = ReturnType<typeof createIdempotencyRepository>;
 
 /** Calls that carried a key. What writes is an unexecuted statement for `commit`. */
@@ -32,15 +34,24 @@ export function createIdempotencyRepository({ read, write }: Database) {
         });
     },
 
+    /** Marks the call as started; affects no row if another one has taken the key since. */
+    act({ scope, key, createdAt }: CallRef) {
+      const isOurs = and(
+        isCall(scope, key),
+        eq(idempotency.answer, IDLE),
+        eq(idempotency.createdAt, createdAt),
+      );
+      return write.update(idempotency).set({ answer: ACTING }).where(isOurs);
+    },
+
     finish(scope: string, key: string, answer: string) {
       return write.update(idempotency).set({ answer }).where(isCall(scope, key));
     },
 
-    /** Gives the key back: the call has done nothing. A call whose answer is known keeps it. */
-    release(scope: string, key: string) {
-      return write
-        .delete(idempotency)
-        .where(and(isCall(scope, key), inArray(idempotency.answer, [IDLE, ACTING])));
+    /** Gives the key back: the call has done nothing. One whose answer is known keeps it, and so does another call. */
+    release({ scope, key, createdAt }: CallRef) {
+      const isOurs = and(isCall(scope, key), eq(idempotency.createdAt, createdAt));
+      return write.delete(idempotency).where(and(isOurs, inArray(idempotency.answer, [IDLE, ACTING])));
     },
 
     prune(before: Date) {

@@ -28,13 +28,13 @@ export interface LocalOptions {
 
 /** A file: one connection that writes, one that reads. */
 export function connectFile(options: LocalOptions): Connections {
-  return { writer: guarded(options, WRITER), reader: guarded(options, READER), makeAppender };
+  return { kind: "local", writer: guarded(options, WRITER), reader: guarded(options, READER), makeAppender };
 }
 
 /** In memory there is one connection for both. */
 export function connectMemory(options: LocalOptions): Connections {
   const only = guarded(options, MEMORY);
-  return { writer: only, reader: only, makeAppender };
+  return { kind: "local", writer: only, reader: only, makeAppender };
 }
 
 function guarded({ url, randomBytes, patienceMs = PATIENCE_MS }: LocalOptions, role: GuardRole): Connection {

@@ -1,7 +1,7 @@
 import { getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { MailAttempt, MailState, RecipientProgress } from "../domain/queued-mail.ts";
 import type { Database } from "./database.ts";
-import { mail, mailAttempt, mailContent } from "./schema.ts";
+import { mail, mailContent } from "./schema.ts";
 
 /** A queued mail as it is stored; the content is sealed. */
 export type MailRow = typeof mail.$inferSelect & typeof mailContent.$inferSelect;
@@ -28,6 +28,8 @@ export interface Claim {
   readonly lease: string;
   readonly leaseEndsAt: Date;
   readonly now: Date;
+  /** Leases that ended after this are left to their workers; `now`, or earlier where a stall may have kept them. */
+  readonly expiredBefore: Date;
   readonly limit: number;
   /** 0: no limit. */
   readonly mailsPerMinute: number;
@@ -47,8 +49,10 @@ export interface Settlement extends Held {
   /** Names of all definitions that it may still go through; empty: just the one. */
   readonly alternatives: readonly string[];
   readonly recipients: readonly RecipientProgress[];
-  /** Milliseconds since the epoch; null: the mail has ended and its content goes. */
+  /** Milliseconds since the epoch; null: the mail has ended. */
   readonly dueAt: number | null;
+  /** Until when the content of a message in its final state is kept, in milliseconds since the epoch; `null`: erased. */
+  readonly contentUntil: number | null;
   /** Whether the worker lets go of the mail. */
   readonly released: boolean;
   readonly attempts: readonly Omit<MailAttempt, "mailId">[];
@@ -128,22 +132,11 @@ export function createOutboxRepository({ read, write }: Database) {
         .returning({ row: ROW, content: CONTENT });
     },
 
-    /** Takes one mail of a lane if the statement before it in the commit changed a row. */
-    claimProbe(claim: Claim) {
-      const one = sql`${dueIn(claim)} LIMIT CASE WHEN changes() > 0 THEN 1 ELSE 0 END`;
-      return write
-        .update(mail)
-        .set(taken(claim))
-        .where(sql`${mail.id} IN (${one})`)
-        .returning({ row: ROW, content: CONTENT });
-    },
-
     /** Takes mails whose time is over, in whatever lane, unless somebody is sending them. */
     claimOverdue(claim: Omit<Claim, "lane" | "mailsPerMinute">) {
-      const nowMs = claim.now.getTime();
       const overdue = sql`
-        SELECT id FROM mail WHERE give_up_at <= ${nowMs} AND due_at IS NOT NULL
-          AND (lease IS NULL OR due_at <= ${nowMs}) LIMIT ${claim.limit}`;
+        SELECT id FROM mail WHERE give_up_at <= ${claim.now.getTime()} AND due_at IS NOT NULL
+          AND (lease IS NULL OR due_at <= ${claim.expiredBefore.getTime()}) LIMIT ${claim.limit}`;
       return write
         .update(mail)
         .set(taken(claim))
@@ -198,34 +191,13 @@ export function createOutboxRepository({ read, write }: Database) {
           alternatives = one.value -> 'alternatives',
           recipients = one.value -> 'recipients',
           due_at = one.value ->> 'dueAt',
+          content_until = one.value ->> 'contentUntil',
           lease = CASE WHEN one.value ->> 'released' THEN NULL ELSE mail.lease END,
           begun = CASE WHEN one.value ->> 'released' THEN 0 ELSE mail.begun END,
           updated_at = ${now.getTime()}
         FROM json_each(${JSON.stringify(rows)}) AS one
         WHERE mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'
         RETURNING mail.id AS id`);
-    },
-
-    /**
-     * Makes due what a clock that was wrong has put off: it was changed in what is now the future. What somebody holds
-     * he may be sending, so that is given the time of a new lease.
-     */
-    rescue(now: Date, leaseEndsAt: Date) {
-      const latest = now.getTime() + MINUTE_MS;
-      const dueAt = sql<number>`CASE WHEN ${mail.lease} IS NULL THEN ${now.getTime()} ELSE ${leaseEndsAt.getTime()} END`;
-      return write
-        .update(mail)
-        .set({ dueAt, updatedAt: now })
-        .where(sql`${mail.dueAt} IS NOT NULL AND ${mail.updatedAt} > ${latest}`);
-    },
-
-    /** Deletes mails that ended before then, with their attempts. */
-    prune(before: Date) {
-      const old = sql`due_at IS NULL AND updated_at < ${before.getTime()}`;
-      return [
-        write.delete(mailAttempt).where(sql`${mailAttempt.mailId} IN (SELECT id FROM mail WHERE ${old})`),
-        write.delete(mail).where(old),
-      ] as const;
     },
   };
 }
@@ -242,9 +214,10 @@ function taken({ lease, leaseEndsAt, now }: Pick<Claim, "lease" | "leaseEndsAt" 
   };
 }
 
-function dueIn({ lane, now }: Pick<Claim, "lane" | "now">): SQL {
+function dueIn({ lane, now, expiredBefore }: Pick<Claim, "lane" | "now" | "expiredBefore">): SQL {
   return sql`
-    SELECT id FROM mail WHERE lane = ${lane} AND due_at <= ${now.getTime()} ORDER BY due_at, created_at`;
+    SELECT id FROM mail WHERE lane = ${lane} AND due_at <= ${now.getTime()}
+      AND (lease IS NULL OR due_at <= ${expiredBefore.getTime()}) ORDER BY due_at, created_at`;
 }
 
 /** What a limit per minute leaves of a claim: less what was tried in the last minute or is held right now. */
@@ -279,6 +252,7 @@ export function readMailRow({ row: text, content }: ClaimedMail): MailRow {
     updatedAt: new Date(row.updatedAt),
     expiresAt: row.expiresAt === null ? null : new Date(row.expiresAt),
     giveUpAt: new Date(row.giveUpAt),
+    contentUntil: row.contentUntil === null ? null : new Date(row.contentUntil),
     begun: row.begun === 1,
   };
 }

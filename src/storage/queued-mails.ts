@@ -1,5 +1,5 @@
 import { and, asc, count, desc, eq, getTableColumns, gte, isNotNull, type SQL, sql } from "drizzle-orm";
-import type { MailAttempt, MailState, QueuedMail, RecipientProgress } from "../domain/queued-mail.ts";
+import { isPending, type MailAttempt, type MailState, type QueuedMail } from "../domain/queued-mail.ts";
 import type { Database } from "./database.ts";
 import { mail, mailAttempt } from "./schema.ts";
 
@@ -15,6 +15,12 @@ export interface MailQuery {
   /** 1, 2, … */
   readonly page: number;
   readonly pageSize: number;
+}
+
+/** What an admin changes of a message. */
+export interface MailChange extends Pick<QueuedMail, "state" | "recipients" | "giveUpAt" | "contentUntil"> {
+  /** Milliseconds since the epoch; `null`: the message is final. */
+  readonly dueAt: number | null;
 }
 
 /** How many mails of one definition are in one state. */
@@ -79,13 +85,11 @@ export function createQueuedMailRepository({ read, write }: Database) {
       return row?.waiting ?? 0;
     },
 
-    /** Changes a mail that is on its way and that nobody is sending; affects no row if it is not as it was read. */
-    steer(
-      old: QueuedMail,
-      to: { state: MailState; recipients: readonly RecipientProgress[]; dueAt: number | null },
-      now: Date,
-    ) {
-      const asRead = sql`${mail.lease} IS NULL AND ${mail.dueAt} IS NOT NULL
+    /** Changes a message that no worker has; affects no row if it is not as it was read. */
+    steer(old: QueuedMail, to: MailChange, now: Date) {
+      const isFinal = !old.recipients.some(isPending);
+      const asRead = sql`${mail.lease} IS NULL AND (${mail.dueAt} IS NULL) = ${isFinal ? 1 : 0}
+        AND ${mail.contentUntil} IS ${old.contentUntil?.getTime() ?? null}
         AND ${mail.recipients} = ${JSON.stringify(old.recipients)}`;
       return write
         .update(mail)

@@ -1,6 +1,6 @@
 import { type Client, createClient } from "@libsql/client/http";
 import { SealpostError } from "../errors.ts";
-import type { Database } from "./database.ts";
+import type { CommitOptions, Database } from "./database.ts";
 import { badUrl, isBusy, isRefusedForNow, remoteFailure } from "./failure.ts";
 import type { Connection } from "./guard.ts";
 import { type Connections, LibsqlDatabase } from "./libsql-database.ts";
@@ -39,13 +39,13 @@ export function connectRemote(options: RemoteOptions): Connections {
   const turns = new Turns();
   let isClosed = false;
   const connection = (take: Take): Connection => ({
-    run: async (operation) => {
+    run: async (operation, commitOptions) => {
       if (isClosed) throw new SealpostError("database_unavailable", "The database has been closed");
       const signal = AbortSignal.timeout(patienceMs);
       // A client of its own for each: one that is shared queues, and on Workers a request may not wait for another.
       const client = makeClient(options, signal);
       try {
-        return await take(() => persist(() => operation(client), signal), signal);
+        return await take(() => persist(() => operation(client), signal), signal, commitOptions);
       } catch (error) {
         throw remoteFailure(error);
       } finally {
@@ -57,13 +57,14 @@ export function connectRemote(options: RemoteOptions): Connections {
     },
   });
   return {
-    writer: connection((work, signal) => turns.run(work, signal)),
+    kind: "remote",
+    writer: connection((...work) => turns.run(...work)),
     reader: connection((work) => work()),
     makeAppender: (commit) => new SharedAppends(commit),
   };
 }
 
-type Take = <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>;
+type Take = <T>(work: () => Promise<T>, signal: AbortSignal, options?: CommitOptions) => Promise<T>;
 
 /** Tries again while the server is busy with others and has done nothing. */
 async function persist<T>(attempt: () => Promise<T>, signal: AbortSignal): Promise<T> {

@@ -136,6 +136,8 @@ export const mail = sqliteTable("mail", {
   begun: integer("begun", { mode: "boolean" }).notNull(),
   /** Of the claim before this one: 0 it was given back, 1 it was abandoned, 2 abandoned after it had begun. */
   lost: integer("lost").notNull(),
+  /** Until when the content of a message in its final state is kept; `null` erases it. */
+  contentUntil: integer("content_until", { mode: "timestamp_ms" }),
 });
 
 /** What is sent, sealed; gone once the mail has ended. Apart from its row, so that a change of state does not write it. */
@@ -160,15 +162,17 @@ export const serverHealth = sqliteTable("server_health", {
   identifier: text("identifier").primaryKey(),
   /** Failures in a row. */
   failures: integer("failures").notNull(),
-  /** How often the circuit was opened in a row; 0: it is closed. */
+  /** 0: the circuit is closed; else one more than the probes in a row whose login was rejected. */
   opens: integer("opens").notNull(),
-  /** Until then nothing is sent; afterwards one mail tries whether the server is back. */
+  /** When the next probe starts, or the lease of one that runs ends; `null`: the circuit is closed. */
   openUntil: integer("open_until", { mode: "timestamp_ms" }),
   /** The first failure in the row. */
   since: integer("since", { mode: "timestamp_ms" }).notNull(),
   failedAt: integer("failed_at", { mode: "timestamp_ms" }).notNull(),
   phase: text("phase").notNull(),
   code: text("code").notNull(),
+  /** Token of the worker that probes the server; `null`: none does. */
+  probe: text("probe"),
 });
 
 /** Calls that carried an idempotency key; `answer` says how far a call is that has none yet. */

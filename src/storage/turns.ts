@@ -1,9 +1,12 @@
+import type { CommitOptions } from "./database.ts";
+
 /** A turn that takes longer than this belongs to somebody who was cut off. */
 const TURN_MS = 6_000;
 /** Those further back look less often. */
 const LOOK_EVERY_MS = 1;
 
 interface Ticket {
+  readonly isUrgent: boolean;
   /** On the clock of `performance.now()`; set when its turn has come. */
   endsMs: number;
 }
@@ -16,12 +19,16 @@ export class Turns {
   readonly #queue: Ticket[] = [];
 
   /**
-   * Waits for a turn and runs the work in it.
+   * Waits for a turn and runs the work in it; urgent work goes before what waits.
    * @throws the signal's reason if it is aborted before.
    */
-  async run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const ticket: Ticket = { endsMs: Number.POSITIVE_INFINITY };
-    this.#queue.push(ticket);
+  async run<T>(
+    work: () => Promise<T>,
+    signal: AbortSignal,
+    { isUrgent = false }: CommitOptions = {},
+  ): Promise<T> {
+    const ticket: Ticket = { endsMs: Number.POSITIVE_INFINITY, isUrgent };
+    this.#enter(ticket);
     try {
       for (let ahead = this.#ahead(ticket); ahead > 0; ahead = this.#ahead(ticket)) {
         await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS * ahead));
@@ -31,6 +38,13 @@ export class Turns {
     } finally {
       this.#leave(ticket);
     }
+  }
+
+  #enter(ticket: Ticket): void {
+    // The first one has its turn.
+    const index = ticket.isUrgent ? this.#queue.findIndex((one, at) => at > 0 && !one.isUrgent) : -1;
+    if (index > 0) this.#queue.splice(index, 0, ticket);
+    else this.#queue.push(ticket);
   }
 
   /** How many are before this one. */

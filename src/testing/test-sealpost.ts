@@ -128,7 +128,7 @@ function parsing(memory: MemoryTransport): { transport: MemoryTransport; sent: r
     ...memory,
     async send(delivery, sending) {
       const receipt = await memory.send(delivery, sending);
-      if (!receipt.successful) return receipt;
+      if (!receipt.successful || receipt.reached !== null) return receipt;
       const { server, from, recipient } = delivery;
       const bytes = delivery.bytes.slice();
       const message = await PostalMime.parse(bytes);

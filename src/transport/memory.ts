@@ -44,7 +44,7 @@ export function createMemoryTransport(): MemoryTransport {
     fail(fault) {
       for (let time = 0; time < (fault.times ?? 1); time++) faults.push(fault);
     },
-    async send(delivery, { signal, until }): Promise<Receipt> {
+    async send(delivery, { signal, until, mayTransact = () => true }): Promise<Receipt> {
       inspectDelivery(delivery);
       signal.throwIfAborted();
       if (isClosed) throw new Error("The transport is closed");
@@ -52,6 +52,7 @@ export function createMemoryTransport(): MemoryTransport {
       if (fault) return notAttempted(failureOf(fault));
       const seen = { timingMs: {}, tls: null, roundTrips: 0, seen: NOTHING_SEEN };
       if (until !== undefined) return { ...seen, successful: true, reply: null, reached: until };
+      if (!mayTransact()) return notAttempted(notSent("sender", "cancelled"));
       sent.push({ ...delivery, bytes: delivery.bytes.slice() });
       const reply = { code: 250, enhanced: "2.0.0", text: "Kept" };
       return { ...seen, successful: true, reply, reached: null };

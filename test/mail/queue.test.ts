@@ -1,15 +1,20 @@
 import { describe, expect, test } from "bun:test";
+import type { MailOptions } from "../../src/contracts/mail-options.ts";
 import {
   ACTOR,
+  DOWN,
   GREYLISTED,
   gate,
   HOUR_SECONDS,
   LOST,
   MESSAGE,
+  type QueueInstance,
   queueInstance,
   REFUSED,
   TO,
 } from "./fixtures/queue.ts";
+
+const HOST = "mail.example.org";
 
 describe("retry()", () => {
   test("has a mail tried now that waits", async () => {
@@ -44,6 +49,129 @@ describe("retry()", () => {
     }
     await instance.drain();
     expect(instance.got).toHaveLength(texts.length);
+  });
+});
+
+const DAY_SECONDS = 86_400;
+const contents = (instance: QueueInstance) => instance.rows("SELECT id FROM mail_content");
+
+/** A message that waits for a server until its time is over. */
+async function failedByServer(instance: QueueInstance, options: MailOptions = {}): Promise<string> {
+  await instance.save();
+  const id = await instance.queue(options);
+  instance.fail({ ...DOWN, times: 1_000 }, HOST);
+  await instance.drain();
+  instance.clock.advance(DAY_SECONDS);
+  await instance.drain();
+  return id;
+}
+
+describe("a message that the server's fault has ended", () => {
+  test("is queued again by a retry, with another day to arrive", async () => {
+    await using instance = await queueInstance({ tokenSeconds: 3 * DAY_SECONDS });
+    const id = await failedByServer(instance);
+    expect(await instance.mail(id)).toMatchObject({ state: "failed", recipients: [{ state: "failed" }] });
+    await instance.save("a", { server: "two.example.org" });
+    instance.clock.advance(DAY_SECONDS - 1);
+    await instance.services.mailQueue.retry(id, ACTOR);
+    const giveUpAt = new Date(instance.clock.now.getTime() + DAY_SECONDS * 1_000);
+    expect(await instance.mail(id)).toMatchObject({
+      ...{ state: "queued", giveUpAt, recipients: [{ state: "queued", attempts: 0 }] },
+    });
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject({ state: "sent", attempts: [{}, { outcome: "sent" }] });
+    expect(await contents(instance)).toEqual([]);
+  });
+
+  test.each([
+    ["a worker", (instance: QueueInstance) => instance.drain()],
+    ["the daily deletion of old rows", (instance: QueueInstance) => instance.services.prune()],
+  ])("is erased after a day by %s, and then cannot be retried", async (_, erase) => {
+    await using instance = await queueInstance();
+    const id = await failedByServer(instance);
+    instance.clock.advance(DAY_SECONDS - 1);
+    await erase(instance);
+    expect(await contents(instance)).toEqual([{ id }]);
+    instance.clock.advance(1);
+    await erase(instance);
+    expect(await contents(instance)).toEqual([]);
+    await expect(instance.services.mailQueue.retry(id, ACTOR)).rejects.toMatchObject({ code: "conflict" });
+    expect((await instance.mail(id)).state).toBe("failed");
+  });
+
+  test("cannot be retried any more when its time is over, whether or not it is erased", async () => {
+    await using instance = await queueInstance();
+    const id = await failedByServer(instance);
+    instance.clock.advance(DAY_SECONDS);
+    await expect(instance.services.mailQueue.retry(id, ACTOR)).rejects.toMatchObject({ code: "conflict" });
+  });
+
+  test("is kept until it expires, and a retry lasts no longer", async () => {
+    await using instance = await queueInstance();
+    const expiresAt = new Date(instance.clock.now.getTime() + 1.5 * DAY_SECONDS * 1_000);
+    const id = await failedByServer(instance, { expiresAt });
+    expect(await instance.mail(id)).toMatchObject({ state: "failed", contentUntil: expiresAt });
+    await instance.services.mailQueue.retry(id, ACTOR);
+    expect((await instance.mail(id)).giveUpAt).toEqual(expiresAt);
+    await instance.drain();
+    instance.clock.advance(DAY_SECONDS / 2);
+    await instance.drain();
+    expect((await instance.mail(id)).state).toBe("expired");
+    expect(await contents(instance)).toEqual([]);
+    const retried = instance.services.mailQueue.retry(id, ACTOR);
+    await expect(retried).rejects.toMatchObject({
+      code: "conflict",
+      message: expect.stringContaining("has expired"),
+    });
+  });
+
+  test("is retried when its definition, which was deleted, is there again", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue();
+    await instance.request("DELETE", "/smtpserver/a");
+    await instance.drain();
+    expect((await instance.mail(id)).state).toBe("failed");
+    await instance.save();
+    await instance.services.mailQueue.retry(id, ACTOR);
+    await instance.drain();
+    expect((await instance.mail(id)).state).toBe("sent");
+  });
+
+  test("is retried for those recipients only that it was not brought to", async () => {
+    await using instance = await queueInstance({ tokenSeconds: 3 * DAY_SECONDS });
+    await instance.save();
+    const to = ["no-such-user", "a", "b"].map((name) => ({ ...TO, address: `${name}@example.net` }));
+    instance.fail(REFUSED, HOST);
+    instance.fail({ ...DOWN, times: 100 }, HOST);
+    const id = await instance.queue({}, { ...MESSAGE, to });
+    await instance.drain();
+    instance.clock.advance(DAY_SECONDS);
+    await instance.drain();
+    await instance.services.mailQueue.retry(id, ACTOR);
+    expect((await instance.mail(id)).recipients.map(({ state }) => state)).toEqual([
+      "failed",
+      "queued",
+      "queued",
+    ]);
+    await instance.save("a", { server: "two.example.org" });
+    await instance.drain();
+    expect(instance.got.map(({ recipient }) => recipient).sort()).toEqual(["a@example.net", "b@example.net"]);
+  });
+
+  test("cannot be cancelled, as it has ended", async () => {
+    await using instance = await queueInstance();
+    const id = await failedByServer(instance);
+    await expect(instance.services.mailQueue.cancel(id, ACTOR)).rejects.toMatchObject({ code: "conflict" });
+  });
+
+  test("is erased when it is cancelled after a retry", async () => {
+    await using instance = await queueInstance();
+    const id = await failedByServer(instance);
+    await instance.services.mailQueue.retry(id, ACTOR);
+    await instance.services.mailQueue.cancel(id, ACTOR);
+    expect((await instance.mail(id)).state).toBe("cancelled");
+    expect(await contents(instance)).toEqual([]);
   });
 });
 

@@ -95,6 +95,27 @@ describe("migrate()", () => {
     expect(await migrate(database, MIGRATIONS, platform)).toEqual(MIGRATIONS.map(({ name }) => name));
   });
 
+  test("keeps the mail of a database from before content was kept for a retry", async () => {
+    await using database = openTest();
+    const { write } = database;
+    await migrate(database, MIGRATIONS.slice(0, 3), platform);
+    const insert = (id: string) =>
+      write.run(sql`INSERT INTO mail VALUES (${id}, 'queued', 'a', 'a', '[]', 'host', '<m>', 's@example.org', 'notice',
+        'repeat', '[]', 0, 0, NULL, 1, 0, NULL, 0, 0)`);
+    await database.commit([
+      insert("1"),
+      insert("2"),
+      write.run(sql`INSERT INTO mail_content SELECT id, 'v1.x' FROM mail`),
+    ]);
+    await migrate(database, MIGRATIONS, platform);
+    await database.commit([write.run(sql`UPDATE mail SET due_at = NULL WHERE id = '1'`)]);
+    expect(await database.read.all<object>(sql`SELECT id FROM mail_content`)).toEqual([{ id: "2" }]);
+    expect(await database.read.all<object>(sql`SELECT id, content_until FROM mail`)).toEqual([
+      { id: "1", content_until: null },
+      { id: "2", content_until: null },
+    ]);
+  });
+
   test(
     `lets ${PROCESSES} processes begin at once on a fresh file: all succeed, each step is applied once`,
     async () => {

@@ -21,7 +21,7 @@ const NOW = new Date("2026-06-01T12:00:00Z");
 const WAITING = 100_000;
 const LANES = 20;
 const CLAIM: Claim = {
-  ...{ lane: "lane 3", lease: "mark", limit: 20, mailsPerMinute: 0, now: NOW },
+  ...{ lane: "lane 3", lease: "mark", limit: 20, mailsPerMinute: 0, now: NOW, expiredBefore: NOW },
   leaseEndsAt: new Date(NOW.getTime() + 60_000),
 };
 const HELD = [{ id: "1", lease: "mark" }];
@@ -36,7 +36,7 @@ async function outbox(waiting = 0, asked: string[] = []) {
       INSERT INTO mail SELECT printf('%d', n), 'queued', 'lane ' || (n % ${sql.raw(String(LANES))}), 'lane ' || (n % ${sql.raw(String(LANES))}),
         CASE WHEN n % 2 THEN '["a","b"]' ELSE '[]' END,
         'host', '<m>', 's@example.org', 'notice', 'repeat', '[]', ${NOW.getTime()} - n, ${NOW.getTime()} - n, NULL,
-        ${NOW.getTime() + 86_400_000}, ${NOW.getTime()} - n, NULL, 0, 0
+        ${NOW.getTime() + 86_400_000}, ${NOW.getTime()} - n, NULL, 0, 0, NULL
       FROM number WHERE n < ${sql.raw(String(waiting))}`),
     database.write.run(sql`INSERT INTO mail_content SELECT id, 'v1.sealed' FROM mail`),
   ]);
@@ -81,7 +81,7 @@ async function plan(database: Database, statement: SQLWrapper | SQL): Promise<st
 
 const settlement = (id: string): Settlement => ({
   ...{ id, lease: "mark", state: "sent", identifier: "a", lane: "a", alternatives: [], recipients: [] },
-  ...{ dueAt: null, released: true, attempts: [] },
+  ...{ dueAt: null, contentUntil: null, released: true, attempts: [] },
 });
 
 describe("with 100,000 mails that wait", () => {
@@ -97,7 +97,6 @@ describe("with 100,000 mails that wait", () => {
         repository.claim({ ...CLAIM, mailsPerMinute: 10 }),
         /USING COVERING INDEX mail_attempt_pace \(identifier=\?[\s\S]*USING COVERING INDEX mail_counts \(state=\? AND identifier=\?\)/,
       ],
-      claimProbe: [repository.claimProbe(CLAIM), /USING INDEX mail_due \(lane=\? AND due_at<\?\)/],
       claimMovable: [repository.claimMovable(CLAIM), /USING INDEX mail_movable \(lane=\? AND due_at<\?\)/],
       claimOverdue: [repository.claimOverdue(CLAIM), /USING INDEX mail_give_up \(give_up_at<\?\)/],
       begin: [repository.begin(HELD), /USING INDEX sqlite_autoindex_mail_1 \(id=\?\)/],
@@ -165,25 +164,6 @@ describe("settle()", () => {
       { state: "sent", lease: null },
     ]);
     expect(await database.read.all(sql`SELECT * FROM mail_content WHERE id = '1'`)).toEqual([]);
-  });
-});
-
-describe("rescue()", () => {
-  test("makes due what a wrong clock has put off, and lets those finish who hold a mail", async () => {
-    await using instance = await outbox(3);
-    const { database, repository } = instance;
-    const tomorrow = NOW.getTime() + 86_400_000;
-    const putOff = (id: string, lease: string | null) =>
-      database.write.run(sql`
-      UPDATE mail SET due_at = ${tomorrow}, updated_at = ${tomorrow}, lease = ${lease} WHERE id = ${id}`);
-    await database.commit([putOff("0", null), putOff("1", "somebody")]);
-    const { leaseEndsAt } = CLAIM;
-    await database.commit([repository.rescue(NOW, leaseEndsAt)]);
-    expect(await database.read.all(sql`SELECT due_at FROM mail ORDER BY id`)).toEqual([
-      { due_at: NOW.getTime() },
-      { due_at: leaseEndsAt.getTime() },
-      { due_at: NOW.getTime() - 2 },
-    ]);
   });
 });
 

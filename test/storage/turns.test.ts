@@ -56,4 +56,14 @@ describe("Turns.run()", () => {
     expect(await last).toBe("last");
     expect(hasBegun).toBe(false);
   });
+
+  test("lets urgent work through before what waits", async () => {
+    const turns = new Turns();
+    const order: string[] = [];
+    const work = (name: string, isUrgent = false) =>
+      turns.run(async () => void order.push(name), never, { isUrgent });
+    const first = turns.run(() => new Promise<void>((resolve) => setImmediate(resolve)), never);
+    await Promise.all([first, work("one"), work("urgent", true), work("two"), work("urgent, too", true)]);
+    expect(order).toEqual(["urgent", "urgent, too", "one", "two"]);
+  });
 });

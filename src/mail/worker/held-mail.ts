@@ -1,7 +1,8 @@
 import { isPending, nextDueAt, type RecipientProgress, stateOf } from "../../domain/queued-mail.ts";
 import type { MailRow, Settlement } from "../../storage/outbox.ts";
 import type { MailContent } from "../content.ts";
-import type { RetryContext } from "../retry.ts";
+import type { AttemptContext } from "../queue/after-attempt.ts";
+import { keepContentUntil } from "../queue/lifetime.ts";
 import type { Aim } from "./claims.ts";
 
 type Attempt = Settlement["attempts"][number];
@@ -24,12 +25,12 @@ export class HeldMail {
   #way: string | null = null;
   #isBound = false;
   #hasEnded = false;
-  #isProbe: boolean;
+  /** Made here: on Workers it belongs to the event that claimed the message. */
+  readonly #abort = new AbortController();
 
   constructor(row: MailRow, options: { readonly aim: Aim; readonly leaseEndsMs: number }) {
     this.row = row;
     this.aim = options.aim;
-    this.#isProbe = options.aim === "probe";
     this.leaseEndsMs = options.leaseEndsMs;
     this.#recipients = row.recipients;
   }
@@ -47,11 +48,13 @@ export class HeldMail {
     return performance.now() + marginMs < this.leaseEndsMs;
   }
 
-  /** Whether the next try is the one that tells whether the server is back: of several recipients the first. */
-  takeProbe(): boolean {
-    const isProbe = this.#isProbe;
-    this.#isProbe = false;
-    return isProbe;
+  /** Ends the deliveries of which the server has nothing yet. */
+  abort(): void {
+    this.#abort.abort();
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
   }
 
   /** Whether its sender before this one may have sent it, and did not live to say so. */
@@ -81,12 +84,14 @@ export class HeldMail {
     return at < 0 ? undefined : this.alternatives[at + 1];
   }
 
-  retryContext(now: number, random: number): RetryContext {
-    const { giveUpAt, expiresAt, onUnknown } = this.row;
+  attemptContext(now: number, random: number): AttemptContext {
+    const { createdAt, giveUpAt, expiresAt, onUnknown, lane } = this.row;
     return {
       now,
       random,
       onUnknown,
+      hasCircuit: lane !== "",
+      createdAt: createdAt.getTime(),
       giveUpAt: giveUpAt.getTime(),
       expiresAt: expiresAt?.getTime() ?? null,
       hasNextServer: this.nextServer !== undefined,
@@ -114,11 +119,12 @@ export class HeldMail {
   }
 
   /** What is to be written down now; the mail is let go of unless recipients of it are still to be tried. */
-  settlement(leaseEndsAt: Date): Settlement {
+  settlement({ now, leaseEndsAt }: { readonly now: Date; readonly leaseEndsAt: Date }): Settlement {
     const released = this.left === 0;
     const attempts = this.#attempts;
     this.#attempts = [];
     const dueAt = nextDueAt(this.#recipients);
+    const contentUntil = dueAt === null ? keepContentUntil(this.#recipients, this.row.expiresAt, now) : null;
     const lane = released && dueAt !== null ? this.#nextLane() : this.row.lane;
     return {
       id: this.id,
@@ -129,6 +135,7 @@ export class HeldMail {
       alternatives: this.alternatives,
       recipients: this.#recipients,
       dueAt: released ? dueAt : leaseEndsAt.getTime(),
+      contentUntil: released ? (contentUntil?.getTime() ?? null) : null,
       released,
       attempts,
     };

@@ -13,11 +13,16 @@ const LATEST = 0.1;
 
 /** The mails of one definition that a worker holds: as many are tried at a time as it has connections. */
 export class LaneQueue {
+  readonly lane: string;
   connections: number | null = null;
   held = 0;
   active = 0;
   readonly waiting: { readonly mail: HeldMail; readonly at: number }[] = [];
   #averageMs = FIRST_GUESS_MS;
+
+  constructor(lane: string) {
+    this.lane = lane;
+  }
 
   get #most(): number {
     return this.connections ?? DEFAULT_CONNECTIONS;

@@ -2,32 +2,34 @@ import { getLogger } from "@logtape/logtape";
 import type { Platform } from "../../contracts/platform.ts";
 import { auditEntry } from "../../domain/audit.ts";
 import { notAttempted, notSent, type Receipt } from "../../domain/delivery.ts";
-import type { RecipientProgress } from "../../domain/queued-mail.ts";
+import { isPending, type RecipientProgress } from "../../domain/queued-mail.ts";
 import type { SendingServer } from "../../domain/smtp-server.ts";
 import { SealpostError } from "../../errors.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { Database } from "../../storage/database.ts";
+import { isUnavailable } from "../../storage/failure.ts";
 import type { Circuit } from "../circuit.ts";
 import type { ContentSeal, MailContent } from "../content.ts";
 import type { Deliver } from "../deliver.ts";
 import type { Notify } from "../events.ts";
 import type { Finish } from "../finish.ts";
-import { type AfterTry, afterTry, afterUnknown, endingOf } from "../retry.ts";
-import type { LeaseTimes } from "./claims.ts";
+import { type AfterAttempt, afterAttempt, afterUnknown, stateAtEnd } from "../queue/after-attempt.ts";
 import type { HeldMail } from "./held-mail.ts";
+import type { LeaseTimes } from "./leases.ts";
 import type { Records } from "./records.ts";
 
 /** RFC 5321 4.5.3.2.6 asks for ten minutes; to give up early makes duplicates. */
 const FINAL_REPLY_MS = 300_000;
-/** When to look again at a mail that no key of this instance opens. */
+/** When to look again at a mail that no key of this instance opens, or after an error of the database or of ours. */
 const UNSEALABLE_MS = 600_000;
+const AFTER_AWAY_MS = 1_000;
+const AFTER_ERROR_MS = 60_000;
 const RANDOM_BYTES = 4;
 const ACTOR = { administrator: "", realm: "", client: "", policies: "", requestId: "" };
 
 const log = getLogger(["sealpost", "worker"]);
 
 export interface TryOptions {
-  readonly signal: AbortSignal;
   /** How long to wait for the reply to the end of the body, in milliseconds; default: five minutes. */
   readonly finalReplyTimeoutMs?: number | undefined;
 }
@@ -73,13 +75,15 @@ export function createTries(parts: {
   async function send(mail: HeldMail, recipient: string, content: MailContent, options: TryOptions) {
     const ready = await prepare(mail, content);
     if ("successful" in ready) return ready;
-    const { signal, finalReplyTimeoutMs = FINAL_REPLY_MS } = options;
-    const isProbe = mail.takeProbe();
-    const [result] = await deliver({ ...ready, recipients: [recipient] }, { signal, finalReplyTimeoutMs });
+    const { finalReplyTimeoutMs = FINAL_REPLY_MS } = options;
+    const [result] = await deliver(
+      { ...ready, recipients: [recipient] },
+      { signal: mail.signal, finalReplyTimeoutMs, mayTransact: () => mail.mayBegin(lease.marginMs) },
+    );
     if (!result) throw new Error("One recipient has one result");
     const { receipt } = result;
     if (mail.row.lane !== "") {
-      await circuit.observe(mail.row.lane, receipt.successful ? null : receipt.failure, isProbe);
+      await circuit.observe(mail.row.lane, receipt.successful ? null : receipt.failure);
     }
     return receipt;
   }
@@ -94,24 +98,25 @@ export function createTries(parts: {
     mail: HeldMail,
     before: RecipientProgress,
     options: TryOptions,
-  ): Promise<{ readonly after: AfterTry; readonly receipt: Receipt | null } | null> {
-    const context = mail.retryContext(nowMs(), random());
-    if (context.now >= context.giveUpAt) {
-      return silently({ ...before, state: endingOf(context), dueAt: null });
-    }
+  ): Promise<{ readonly after: AfterAttempt; readonly receipt: Receipt | null } | null> {
+    const context = mail.attemptContext(nowMs(), random());
+    if (context.now >= context.giveUpAt) return { after: atEnd(mail, before, context.now), receipt: null };
     if (!mail.mayBegin(lease.marginMs)) return null;
     const content = await open(mail);
-    if (content.decoy) return silently({ ...before, state: "cancelled", dueAt: null });
+    if (content.decoy)
+      return { after: silently({ ...before, state: "cancelled", dueAt: null }), receipt: null };
     if (mail.row.onUnknown === "stop") {
       mail.begun ??= records.begin({ id: mail.id, lease: mail.lease });
-      if (!(await mail.begun)) return null;
+      // A slow commit may have used up the lease.
+      if (!(await mail.begun) || !mail.mayBegin(lease.marginMs)) return null;
     }
     const receipt = await send(mail, before.address, content, options);
-    return { after: afterTry(before, receipt, { ...context, now: nowMs() }), receipt };
+    return { after: afterAttempt(before, receipt, { ...context, now: nowMs() }), receipt };
   }
 
   async function settle(mail: HeldMail): Promise<boolean> {
-    const settlement = mail.settlement(new Date(nowMs() + lease.leaseMs));
+    const now = platform.now();
+    const settlement = mail.settlement({ now, leaseEndsAt: new Date(now.getTime() + lease.leaseMs) });
     const isEnd = settlement.dueAt === null && mail.takeEnd();
     const isHeld = await records.settle(settlement);
     const { state } = settlement;
@@ -175,9 +180,9 @@ export function createTries(parts: {
         );
       } catch (error) {
         log.error("Mail {mailId} could not be tried: {error}", { mailId: mail.id, error });
-        const isSealed = error instanceof SealpostError && error.code === "unsealable";
-        if (before)
-          mail.advance(at, { ...before, dueAt: nowMs() + (isSealed ? UNSEALABLE_MS : lease.leaseMs) }, null);
+        const waitMs = waitAfterError(error);
+        const dueAt = Math.min(nowMs() + waitMs, mail.row.giveUpAt.getTime());
+        if (before) mail.advance(at, { ...before, dueAt }, null);
       } finally {
         // Not before: the mail would be let go of with its last recipients on their way, and they would get it twice.
         mail.left--;
@@ -192,10 +197,18 @@ export function createTries(parts: {
     /** Writes down how far a mail is; false: it is no longer held. Never rejects. */
     settle,
 
-    /** Has a mail go around a server that is known to be down, and lets go of it. */
-    async passOver(mail: HeldMail): Promise<void> {
+    /** Ends a message whose time is over, and releases it. */
+    async end(mail: HeldMail): Promise<void> {
+      for (const [index, one] of mail.recipients.entries()) {
+        if (isPending(one)) mail.advance(index, atEnd(mail, one, nowMs()).progress, null);
+      }
+      await settle(mail);
+    },
+
+    /** Moves a message to a definition whose circuit is closed, and releases it. */
+    async failOver(mail: HeldMail): Promise<void> {
       const { lane, alternatives } = mail.row;
-      const way = await circuit.firstWell(alternatives);
+      const way = await circuit.firstHealthy(alternatives);
       const { phase = "", code = "" } = (await circuit.lastFailure(lane)) ?? {};
       const date = platform.now();
       if (way !== undefined) mail.passTo(way);
@@ -215,7 +228,7 @@ export function createTries(parts: {
       for (const at of mail.due(date.getTime())) {
         const before = mail.recipients[at];
         if (!before) continue;
-        const after = afterUnknown(before, "lost", mail.retryContext(date.getTime(), 0));
+        const after = afterUnknown(before, "lost", mail.attemptContext(date.getTime(), 0));
         const { outcome, decision } = after;
         const nothing = { phase: "", code: "", reply: null, timingMs: {} };
         mail.advance(at, after.progress, { ...said(mail, before, date), outcome, decision, ...nothing });
@@ -246,12 +259,21 @@ function said({ row }: HeldMail, { address }: RecipientProgress, date: Date) {
   return { recipient: address, identifier: row.lane || row.identifier, date };
 }
 
-/** An ending without a try. */
-function silently(progress: RecipientProgress) {
-  return { after: { progress, outcome: "not-sent", decision: "ended" } as const, receipt: null };
+function waitAfterError(error: unknown): number {
+  if (isUnavailable(error)) return AFTER_AWAY_MS;
+  return error instanceof SealpostError && error.code === "unsealable" ? UNSEALABLE_MS : AFTER_ERROR_MS;
 }
 
-function attemptOf({ outcome, decision }: AfterTry, receipt: Receipt) {
+/** A final state without an attempt. */
+function silently(progress: RecipientProgress): AfterAttempt {
+  return { progress, outcome: "not-sent", decision: "ended" };
+}
+
+function atEnd(mail: HeldMail, progress: RecipientProgress, now: number): AfterAttempt {
+  return silently({ ...progress, state: stateAtEnd(progress, mail.attemptContext(now, 0)), dueAt: null });
+}
+
+function attemptOf({ outcome, decision }: AfterAttempt, receipt: Receipt) {
   const failure = receipt.successful ? null : receipt.failure;
   const { timingMs } = receipt;
   return {

@@ -1,14 +1,12 @@
 import { getLogger } from "@logtape/logtape";
-import type { Platform } from "../../contracts/platform.ts";
 import type { Wake, WakeSource } from "../../contracts/wake.ts";
 import { nextDueAt } from "../../domain/queued-mail.ts";
-import type { Database } from "../../storage/database.ts";
-import { type ClaimedMail, type Lane, type OutboxRepository, readMailRow } from "../../storage/outbox.ts";
-import type { Circuit } from "../circuit.ts";
-import type { createPlanClaims, LeaseTimes } from "./claims.ts";
-import { HeldMail } from "./held-mail.ts";
-import { Holding } from "./holding.ts";
+import type { Lane } from "../../storage/outbox.ts";
+import type { HeldMail } from "./held-mail.ts";
 import { LaneQueue } from "./lane-queue.ts";
+import { Leases } from "./leases.ts";
+import { Poller, type PollerDeps } from "./poller.ts";
+import type { Probe } from "./probes.ts";
 import type { Tries } from "./tries.ts";
 
 /** Bounds the memory that held mails take. */
@@ -39,15 +37,9 @@ export interface RunOptions {
   readonly cut?: AbortSignal | undefined;
 }
 
-export interface WorkerParts {
-  readonly database: Database;
-  readonly outbox: OutboxRepository;
-  readonly circuit: Circuit;
-  readonly planClaims: ReturnType<typeof createPlanClaims>;
+export interface WorkerParts extends PollerDeps {
   readonly tries: Tries;
   readonly wake: Wake;
-  readonly platform: Platform;
-  readonly lease: LeaseTimes;
 }
 
 /**
@@ -58,7 +50,8 @@ export interface WorkerParts {
 export class Worker {
   readonly #parts: WorkerParts;
   readonly #queues = new Map<string, LaneQueue>();
-  readonly #held: Holding;
+  readonly #leases: Leases;
+  readonly #poller: Poller;
   readonly #inFlight = new Set<Promise<void>>();
   #looking: Promise<void> | null = null;
   /** The look that is to come, for those who wait for it. */
@@ -72,7 +65,8 @@ export class Worker {
 
   constructor(parts: WorkerParts) {
     this.#parts = parts;
-    this.#held = new Holding(parts);
+    this.#leases = new Leases(parts);
+    this.#poller = new Poller(parts, this.#leases);
   }
 
   /**
@@ -80,18 +74,18 @@ export class Worker {
    * flight have ended this resolves.
    */
   async run(source: WakeSource, { signal, cut }: RunOptions): Promise<void> {
-    if (cut) this.#cut = cut;
-    this.#held.doubtClock();
+    if (cut) this.#cutBy(cut);
+    this.#leases.doubtClock();
     const listening = source
       .listen(() => this.look(), { signal })
       .catch((error) => log.error("Wakes are not heard, mail is found by sweeping: {error}", { error }));
     const sweeping = setInterval(() => void this.look(), source.sweepMs);
-    const stopBeating = this.#held.startBeating();
+    const stopRenewing = this.#leases.startRenewing();
     void this.look();
     await whenAborted(signal);
     clearInterval(sweeping);
     await this.#stop();
-    stopBeating();
+    stopRenewing();
     await listening;
   }
 
@@ -99,13 +93,13 @@ export class Worker {
   async drain(options: DrainOptions): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#drain = { ...options, done: resolve };
-    this.#cut = options.signal;
+    this.#cutBy(options.signal);
     void whenAborted(options.signal).then(resolve);
-    const stopBeating = this.#held.startBeating();
+    const stopRenewing = this.#leases.startRenewing();
     void this.look();
     await promise;
     await this.#stop();
-    stopBeating();
+    stopRenewing();
   }
 
   /** Looks for mail that is due; many calls at once are one. Resolves when what was due, and has room, is claimed. */
@@ -124,6 +118,7 @@ export class Worker {
         if (!this.#isStopped) await this.#lookOnce();
       } catch (error) {
         log.error("The outbox could not be read: {error}", { error });
+        this.#leases.noteStall();
         this.#lookIn(AWAY_MS);
       }
       asked.resolve();
@@ -134,45 +129,34 @@ export class Worker {
   }
 
   async #lookOnce(): Promise<void> {
-    const { outbox, platform, circuit } = this.#parts;
     if (this.#isTooLate()) return;
-    await this.#held.makeSure();
-    const lanes = await outbox.lanes();
-    const now = platform.now();
-    for (const { lane, failures } of lanes) if (failures) circuit.known(lane);
-    if (await this.#claim(lanes, now)) return;
-    const waitMs = Math.min(...lanes.map((one) => Math.max(one.dueAt, one.openUntil ?? 0))) - now.getTime();
-    if (waitMs > 0 && waitMs < LONGEST_TIMER_MS) this.#lookIn(waitMs);
+    const conversations = this.#mostAtOnce - this.#active;
+    const { mails, probes, waitMs } = await this.#poller.poll({
+      ...{ in: (lane) => this.#roomIn(lane), conversations },
+    });
+    for (const probe of probes) this.#track(this.#probe(probe));
+    for (const mail of mails) this.#hold(mail);
+    if (waitMs < LONGEST_TIMER_MS) this.#lookIn(waitMs);
   }
 
-  /** @returns whether there was any. */
-  async #claim(lanes: readonly Lane[], now: Date): Promise<boolean> {
-    const plans = lanes.flatMap((lane) => this.#parts.planClaims(lane, this.#roomIn(lane), now));
-    if (plans.length === 0) return false;
-    const leaseEndsMs = this.#held.leaseFromNow();
-    const statements = plans.flatMap(({ guard, claim }) => (guard ? [guard, claim] : [claim]));
-    const results = await this.#parts.database.commit(statements);
-    let at = 0;
-    let hasAny = false;
-    for (const { guard, aim } of plans) {
-      if (guard) at++;
-      for (const claimed of results[at++] as ClaimedMail[]) {
-        hasAny = true;
-        this.#hold(new HeldMail(readMailRow(claimed), { aim, leaseEndsMs }));
-      }
-    }
-    return hasAny;
+  /** A probe takes the place of a delivery. */
+  async #probe(probe: Probe): Promise<void> {
+    this.#active++;
+    await this.#parts.probes.run(probe, this.#cut);
+    this.#active--;
+    if (this.#drain?.mostAtOnce) for (const queue of this.#queues.values()) this.#pump(queue);
+    void this.look();
   }
 
   #roomIn({ lane, maxConnections }: Lane): number {
     const queue = this.#queueOf(lane);
     queue.connections = maxConnections;
-    const most = Math.max(MOST_HELD - this.#held.size, HELD_IN_ANY_CASE - queue.held);
+    const most = Math.max(MOST_HELD - this.#leases.size, HELD_IN_ANY_CASE - queue.held);
     return Math.min(queue.room, most);
   }
 
   #hold(mail: HeldMail): void {
-    this.#held.add(mail);
+    this.#leases.add(mail);
     const queue = this.#queueOf(mail.row.lane);
     queue.held++;
     const begun = this.#begin(mail, queue).catch((error) => {
@@ -184,9 +168,14 @@ export class Worker {
 
   async #begin(mail: HeldMail, queue: LaneQueue): Promise<void> {
     const { tries, platform } = this.#parts;
-    if (mail.aim === "pass-over") return this.#passOver(mail, queue);
+    if (mail.aim === "failover") return this.#failOver(mail, queue);
     if (mail.isOfUnknownFate && !((await tries.recover(mail)) && mail.left > 0))
       return this.#letGo(mail, queue);
+    if (mail.aim === "end") {
+      mail.left = 0;
+      await tries.end(mail);
+      return this.#letGo(mail, queue);
+    }
     const due = mail.due(platform.now().getTime());
     // A mail whose time is over is claimed for its end, whenever its next try was meant to be.
     const places = due.length > 0 ? due : mail.due(Number.POSITIVE_INFINITY);
@@ -197,17 +186,17 @@ export class Worker {
     this.#pump(queue);
   }
 
-  async #passOver(mail: HeldMail, queue: LaneQueue): Promise<void> {
-    await this.#parts.tries.passOver(mail);
+  async #failOver(mail: HeldMail, queue: LaneQueue): Promise<void> {
+    await this.#parts.tries.failOver(mail);
     this.#letGo(mail, queue);
     // It is due where it is now.
     void this.look();
   }
 
   #pump(queue: LaneQueue): void {
-    if (this.#isStopped || this.#isTooLate()) this.#giveBack(queue);
-    const { mostAtOnce = Number.POSITIVE_INFINITY } = this.#drain ?? {};
-    while (this.#active < mostAtOnce) {
+    const isOpen = queue.lane !== "" && this.#parts.circuit.isOpen(queue.lane);
+    if (this.#isStopped || this.#isTooLate() || isOpen) this.#giveBack(queue);
+    while (this.#active < this.#mostAtOnce) {
       const next = queue.take();
       if (next === undefined) return;
       this.#active++;
@@ -224,10 +213,10 @@ export class Worker {
   }
 
   async #tryOne(mail: HeldMail, at: number, queue: LaneQueue): Promise<void> {
-    const [signal, endsMs] = [this.#cut, this.#drain?.endsMs];
+    const endsMs = this.#drain?.endsMs;
     const finalReplyTimeoutMs = endsMs && Math.max(0, endsMs - performance.now());
     const startMs = performance.now();
-    await this.#parts.tries.attempt(mail, at, { signal, finalReplyTimeoutMs });
+    await this.#parts.tries.attempt(mail, at, { finalReplyTimeoutMs });
     // The connection is free while the database writes.
     this.#free(queue, performance.now() - startMs);
     await this.#parts.tries.settle(mail);
@@ -236,7 +225,7 @@ export class Worker {
   }
 
   #letGo(mail: HeldMail, queue: LaneQueue): void {
-    if (this.#held.delete(mail)) queue.held--;
+    if (this.#leases.delete(mail)) queue.held--;
     if (this.#drain) this.#track(this.#announce(mail));
   }
 
@@ -258,7 +247,7 @@ export class Worker {
   }
 
   #queueOf(lane: string): LaneQueue {
-    const queue = this.#queues.get(lane) ?? new LaneQueue();
+    const queue = this.#queues.get(lane) ?? new LaneQueue(lane);
     this.#queues.set(lane, queue);
     return queue;
   }
@@ -277,6 +266,15 @@ export class Worker {
     await this.#looking;
     for (const queue of this.#queues.values()) this.#giveBack(queue);
     while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
+  }
+
+  get #mostAtOnce(): number {
+    return this.#drain?.mostAtOnce ?? Number.POSITIVE_INFINITY;
+  }
+
+  #cutBy(signal: AbortSignal): void {
+    this.#cut = signal;
+    void whenAborted(signal).then(() => this.#leases.abortDeliveries());
   }
 
   #isTooLate(): boolean {

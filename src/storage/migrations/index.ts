@@ -1,6 +1,7 @@
 import core from "./0001_core.sql" with { type: "text" };
 import queue from "./0002_queue.sql" with { type: "text" };
 import plugins from "./0003_plugins.sql" with { type: "text" };
+import waits from "./0004_waits.sql" with { type: "text" };
 import transport from "./0006_transport.sql" with { type: "text" };
 
 /** Every migration in order. A published one is never edited. */
@@ -8,5 +9,6 @@ export const MIGRATIONS = [
   { name: "0001_core", sql: core },
   { name: "0002_queue", sql: queue },
   { name: "0003_plugins", sql: plugins },
+  { name: "0004_waits", sql: waits },
   { name: "0006_transport", sql: transport },
 ] as const;

@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
+import { notSent } from "../../../src/domain/delivery.ts";
 import type { RecipientProgress } from "../../../src/domain/queued-mail.ts";
 import { HeldMail } from "../../../src/mail/worker/held-mail.ts";
 import type { MailRow, Settlement } from "../../../src/storage/outbox.ts";
 
 const NOW = Date.UTC(2026, 5, 1, 12);
 const LEASE_END = new Date(NOW + 60_000);
+const TIME = { now: new Date(NOW), leaseEndsAt: LEASE_END };
 const recipient = (address: string, dueAt: number | null = NOW): RecipientProgress => ({
   address,
   state: "queued",
@@ -32,6 +34,7 @@ const ROW: MailRow = {
   lease: "mark",
   begun: false,
   lost: 0,
+  contentUntil: null,
   content: "sealed",
 };
 const held = (row: Partial<MailRow> = {}, aim: HeldMail["aim"] = "send") =>
@@ -76,14 +79,6 @@ describe("mayBegin()", () => {
   });
 });
 
-describe("takeProbe()", () => {
-  test("is one try of a mail that was taken for it", () => {
-    const mail = held({}, "probe");
-    expect([mail.takeProbe(), mail.takeProbe()]).toEqual([true, false]);
-    expect(held().takeProbe()).toBe(false);
-  });
-});
-
 describe("due()", () => {
   test("are those that wait and whose time has come", () => {
     const recipients = [
@@ -100,12 +95,12 @@ describe("settlement()", () => {
     const mail = held();
     mail.left = 1;
     mail.advance(0, { ...recipient("one@example.net", null), state: "sent", attempts: 1 }, attempt());
-    expect(mail.settlement(LEASE_END)).toMatchObject({
+    expect(mail.settlement(TIME)).toMatchObject({
       ...{ state: "sending", released: false, dueAt: LEASE_END.getTime(), lane: "a" },
       attempts: [{ recipient: "one@example.net" }],
     });
     mail.left = 0;
-    expect(mail.settlement(LEASE_END)).toMatchObject({
+    expect(mail.settlement(TIME)).toMatchObject({
       state: "deferred",
       released: true,
       dueAt: NOW,
@@ -116,29 +111,47 @@ describe("settlement()", () => {
   test("moves a mail on whose server is down", () => {
     const mail = held({ alternatives: ["a", "b"] });
     mail.advance(0, deferred, attempt({ decision: "next-server" }));
-    expect(mail.settlement(LEASE_END)).toMatchObject({ lane: "b", identifier: "b" });
+    expect(mail.settlement(TIME)).toMatchObject({ lane: "b", identifier: "b" });
   });
 
   test("begins anew with the first after the last", () => {
     const mail = held({ alternatives: ["a", "b"], lane: "b" });
     mail.advance(0, deferred, attempt());
-    expect(mail.settlement(LEASE_END)).toMatchObject({ lane: "a", identifier: "a" });
+    expect(mail.settlement(TIME)).toMatchObject({ lane: "a", identifier: "a" });
   });
 
   test("leaves a mail where it is that was not tried", () => {
-    expect(held({ alternatives: ["a", "b"], lane: "b" }).settlement(LEASE_END)).toMatchObject({ lane: "b" });
+    expect(held({ alternatives: ["a", "b"], lane: "b" }).settlement(TIME)).toMatchObject({ lane: "b" });
   });
 
   test.each(["unknown", "lost"] as const)("binds a mail to its server whose fate is %s", (outcome) => {
     const mail = held({ alternatives: ["a", "b"] });
     mail.advance(0, deferred, attempt({ outcome, decision: "repeat" }));
     mail.advance(1, { ...deferred, address: "two@example.net" }, attempt({ decision: "next-server" }));
-    expect(mail.settlement(LEASE_END)).toMatchObject({ lane: "a", identifier: "a", alternatives: [] });
-    expect(mail.retryContext(NOW, 1).hasNextServer).toBe(false);
+    expect(mail.settlement(TIME)).toMatchObject({ lane: "a", identifier: "a", alternatives: [] });
+    expect(mail.attemptContext(NOW, 1).hasNextServer).toBe(false);
   });
 
+  test.each([
+    ["the server's", "failed", "server_unknown", null, NOW + 86_400_000],
+    ["the server's, before the message expires", "failed", "server_unknown", NOW + 60_000, NOW + 60_000],
+    ["the server's, when the message expires", "expired", "timeout", NOW, null],
+    ["nobody's, as it was never attempted", "failed", null, null, NOW + 86_400_000],
+    ["its own", "failed", "recipient_rejected", null, null],
+    ["no", "sent", null, null, null],
+  ] as const)(
+    "keeps the content of a message that ended by %s fault until then",
+    (_, state, code, expires, until) => {
+      const expiresAt = expires === null ? null : new Date(expires);
+      const mail = held({ expiresAt, recipients: [recipient("one@example.net")] });
+      const failure = code && notSent("recipient", code);
+      mail.advance(0, { ...recipient("one@example.net", null), state, attempts: 1, failure }, null);
+      expect(mail.settlement(TIME)).toMatchObject({ state, dueAt: null, contentUntil: until });
+    },
+  );
+
   test("keeps the name of a definition that is not saved", () => {
-    expect(held({ lane: "", identifier: "shown" }).settlement(LEASE_END)).toMatchObject({
+    expect(held({ lane: "", identifier: "shown" }).settlement(TIME)).toMatchObject({
       lane: "",
       identifier: "shown",
     });

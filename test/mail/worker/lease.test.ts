@@ -1,6 +1,9 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Wake, WakeSource } from "../../../src/contracts/wake.ts";
+import { notAttempted, notSent } from "../../../src/domain/delivery.ts";
 import { SealpostError } from "../../../src/errors.ts";
+import { letGo } from "../../fixtures/instance.ts";
 import { countedDatabase, THERE } from "../fixtures/counted.ts";
 import {
   drainOf,
@@ -17,7 +20,10 @@ import {
 /** On a machine that is busy with others. */
 setDefaultTimeout(30_000);
 
-const LEASE_SECONDS = 60;
+/** Of a database in a file or in memory. */
+const LEASE_SECONDS = 10;
+/** A twentieth of the usual. */
+const SHORT = { leaseMs: 500, heartbeatMs: 166, marginMs: 200 };
 const AWAY = new SealpostError("database_unavailable", "The database is away");
 
 /** An instance whose first delivery waits at a gate. */
@@ -138,6 +144,109 @@ describe("a lease", () => {
   });
 });
 
+describe("a lease of a worker", () => {
+  test.each([
+    ["a file", "local", 10],
+    ["a database on the network", "remote", 20],
+  ] as const)("on %s (%s) lasts %d s, and then the message goes on", async (_, kind, seconds) => {
+    const counted = countedDatabase(kind);
+    await using instance = await heldInstance({ database: counted.database });
+    const id = await instance.queue();
+    const first = instance.drain();
+    await instance.entrance.reached();
+    instance.clock.advance(seconds - 0.001);
+    await instance.drain();
+    expect(instance.got).toHaveLength(0);
+    instance.clock.advance(0.001);
+    await instance.drain();
+    expect(instance.got).toHaveLength(1);
+    expect(await instance.mail(id)).toMatchObject({ state: "sent", attempts: [{ outcome: "lost" }, {}] });
+    instance.entrance.open();
+    await first;
+  });
+
+  test("is renewed while messages are in hand, and at no other time", async () => {
+    const counted = countedDatabase();
+    await using instance = await heldInstance({ database: counted.database, lease: SHORT });
+    letGo(instance.clock);
+    await using _ = working(instance);
+    const id = await instance.queue();
+    await instance.entrance.reached();
+    const { writes } = counted;
+    await sleep(2.5 * SHORT.leaseMs);
+    // By this worker and by nobody else: the other one finds nothing to do.
+    expect(counted.writes - writes).toBeWithin(5, 10);
+    await instance.drain();
+    instance.entrance.open();
+    await until(async () => (await instance.mail(id)).state === "sent", "the message is sent");
+    expect(instance.got).toHaveLength(1);
+    const after = counted.writes;
+    await sleep(SHORT.leaseMs);
+    expect(counted.writes).toBe(after);
+  });
+
+  test("that another worker has taken over ends the delivery of which the server has nothing yet", async () => {
+    const aborted = Promise.withResolvers<void>();
+    await using instance = await queueInstance({
+      lease: SHORT,
+      transport: {
+        name: "silent",
+        send: (_, { signal }) =>
+          new Promise((_resolve, reject) => {
+            signal.addEventListener("abort", () => {
+              aborted.resolve();
+              reject(signal.reason);
+            });
+          }),
+        [Symbol.asyncDispose]: async () => undefined,
+      },
+    });
+    letGo(instance.clock);
+    await instance.save();
+    await using _ = working(instance);
+    const id = await instance.queue();
+    await until(async () => (await instance.mail(id)).state === "sending", "the message is leased");
+    await instance.rows("UPDATE mail SET lease = 'of another', due_at = due_at + 3600000");
+    await aborted.promise;
+    // It is the other one's to say what follows.
+    expect(await instance.mail(id)).toMatchObject({ state: "sending", attempts: [] });
+  });
+
+  test("that cannot be renewed lets no MAIL be written in the end", async () => {
+    const counted = countedDatabase();
+    const verdicts: boolean[] = [];
+    const stalled = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    await using instance = await queueInstance({
+      database: counted.database,
+      lease: SHORT,
+      transport: {
+        name: "slow",
+        async send(_, { mayTransact = () => true }) {
+          begun.resolve();
+          verdicts.push(mayTransact());
+          await sleep(SHORT.leaseMs);
+          verdicts.push(mayTransact());
+          stalled.resolve();
+          return notAttempted(notSent("sender", "cancelled"));
+        },
+        [Symbol.asyncDispose]: async () => undefined,
+      },
+    });
+    letGo(instance.clock);
+    await instance.save();
+    const stop = new AbortController();
+    const ended = instance.services.work(stop.signal);
+    await instance.queue();
+    await begun.promise;
+    counted.stalled = stalled.promise;
+    await stalled.promise;
+    stop.abort();
+    await ended;
+    expect(verdicts.slice(0, 2)).toEqual([true, false]);
+  });
+});
+
 /** As a worker leaves a mail that was killed. */
 async function abandon(
   { rows, clock }: Pick<Awaited<ReturnType<typeof queueInstance>>, "rows" | "clock">,
@@ -156,18 +265,18 @@ async function abandon(
   await rows(`UPDATE mail SET ${set.join()} WHERE id = '${id}'`);
 }
 
-describe("run()", () => {
-  const working = ({ services }: Pick<Awaited<ReturnType<typeof queueInstance>>, "services">) => {
-    const stop = new AbortController();
-    const ended = services.work(stop.signal);
-    return {
-      async [Symbol.asyncDispose]() {
-        stop.abort();
-        await ended;
-      },
-    };
+function working({ services }: Pick<Awaited<ReturnType<typeof queueInstance>>, "services">) {
+  const stop = new AbortController();
+  const ended = services.work(stop.signal);
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await ended;
+    },
   };
+}
 
+describe("run()", () => {
   test("asks once a second at most while there is nothing to do, and sends a new mail at once", async () => {
     const counted = countedDatabase();
     await using instance = await queueInstance({ database: counted.database });

@@ -18,7 +18,7 @@ async function heldMails(count: number) {
   await database.commit([
     database.write.run(sql`
       INSERT INTO mail SELECT value, 'sending', 'a', 'a', '[]', 'host', '<m>', 's@example.org', 'notice', 'repeat',
-        '[]', 0, 0, NULL, 0, 1, 'mark', 0, 0 FROM json_each(${JSON.stringify(ids)})`),
+        '[]', 0, 0, NULL, 0, 1, 'mark', 0, 0, NULL FROM json_each(${JSON.stringify(ids)})`),
     database.write.run(sql`INSERT INTO mail_content SELECT id, 'v1.sealed' FROM mail`),
   ]);
   const outbox = createOutboxRepository(database);
@@ -27,7 +27,7 @@ async function heldMails(count: number) {
 
 const settlement = (id: string, more: Partial<Settlement> = {}): Settlement => ({
   ...{ id, lease: "mark", state: "sent", identifier: "a", lane: "a", alternatives: [], recipients: [] },
-  ...{ dueAt: null, released: true, attempts: [], ...more },
+  ...{ dueAt: null, contentUntil: null, released: true, attempts: [], ...more },
 });
 
 describe("settle()", () => {

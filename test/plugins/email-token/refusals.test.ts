@@ -292,11 +292,12 @@ describe("what is told of it", () => {
 function counting(database: Database) {
   let count = 0;
   const counted: Database = {
+    kind: database.kind,
     read: database.read,
     write: database.write,
-    commit(statements) {
+    commit(statements, options) {
       count += 1;
-      return database.commit(statements);
+      return database.commit(statements, options);
     },
     append(statement) {
       count += 1;

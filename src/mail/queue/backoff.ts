@@ -1,0 +1,75 @@
+/** The first wait is at most this long; each further one at most twice the one before. */
+const INITIAL_BACKOFF_MS = 5_000;
+/** RFC 5321 4.5.4.1 asks for retries at ever longer intervals; mail of ours is rarely useful after hours. */
+export const MAX_BACKOFF_MS = 3_600_000;
+/** The wait between two probes of a server that could not be reached. */
+export const PROBE_INTERVAL_MS = 30_000;
+/** After logins in a row that the server rejected: more would lock the account. */
+export const MAX_PROBE_INTERVAL_MS = 15 * 60_000;
+/** How much later than the server asks an attempt may start: a quarter of the delay, and as much for short delays. */
+const DELAY_SPREAD = 0.25;
+const DELAY_SPREAD_MS = 15_000;
+/** The last attempt starts a twentieth of the message's lifetime before its end, within these bounds. */
+const LAST_ATTEMPT_SHARE = 0.05;
+const MIN_LAST_ATTEMPT_MS = 3_000;
+/** On Workers a trigger looks for due messages once a minute. */
+const MAX_LAST_ATTEMPT_MS = 60_000;
+
+/** The times of a message that bound its attempts, in milliseconds since the epoch. */
+export interface Lifetime {
+  readonly createdAt: number;
+  /** The last attempt starts before this. */
+  readonly giveUpAt: number;
+}
+
+/**
+ * Returns the wait before the next attempt, in milliseconds: a random share of an interval that doubles with each
+ * attempt, so that messages that failed together do not come back together.
+ * @param random from 0 to 1.
+ */
+export function backoffMs(attempts: number, random: number, maxMs = MAX_BACKOFF_MS): number {
+  const intervalMs = Math.min(maxMs, INITIAL_BACKOFF_MS * 2 ** Math.max(0, attempts - 1));
+  return Math.ceil(intervalMs * random);
+}
+
+/** Returns the wait before the next probe of an open circuit, in milliseconds. @param rejectedLogins in a row, or 0. */
+export function probeIntervalMs(rejectedLogins: number): number {
+  if (rejectedLogins === 0) return PROBE_INTERVAL_MS;
+  return Math.min(MAX_PROBE_INTERVAL_MS, PROBE_INTERVAL_MS * 2 ** (rejectedLogins - 1));
+}
+
+/**
+ * Returns the wait before the next attempt where the server named a delay, in milliseconds: from the delay to a quarter
+ * and 15 s more, the later in it the longer the message would wait anyway.
+ */
+export function backoffAfterDelayMs(delayMs: number, attempts: number, random: number): number {
+  const latestMs = delayMs * (1 + DELAY_SPREAD) + DELAY_SPREAD_MS;
+  const spreadMs = delayMs + (latestMs - delayMs) * random;
+  return Math.floor(Math.min(latestMs, Math.max(spreadMs, backoffMs(attempts, random))));
+}
+
+/**
+ * Returns when the next attempt starts, in milliseconds since the epoch. Where its time is past the message's end, one
+ * last attempt starts shortly before the end; after that one the message waits for its end, where nothing is sent.
+ * @param attempts including the one that has just failed.
+ * @param minWaitMs the least that the server asks for.
+ */
+export function nextAttemptAt(
+  { createdAt, giveUpAt }: Lifetime,
+  now: number,
+  {
+    waitMs,
+    minWaitMs,
+    attempts,
+  }: { readonly waitMs: number; readonly minWaitMs: number; readonly attempts: number },
+): number {
+  const lastAt = giveUpAt - lastAttemptMs(giveUpAt - createdAt);
+  if (now + waitMs <= lastAt) return now + waitMs;
+  if (now < lastAt) return Math.max(lastAt, now + minWaitMs < giveUpAt ? now + minWaitMs : lastAt);
+  // The queue was slow: the first attempt took place when the last one was due.
+  return attempts === 1 ? Math.ceil((now + giveUpAt) / 2) : giveUpAt;
+}
+
+function lastAttemptMs(lifetimeMs: number): number {
+  return Math.min(MAX_LAST_ATTEMPT_MS, Math.max(MIN_LAST_ATTEMPT_MS, lifetimeMs * LAST_ATTEMPT_SHARE));
+}

@@ -1,0 +1,51 @@
+import type { QueuedMail, RecipientProgress } from "../../domain/queued-mail.ts";
+import type { MailChange } from "../../storage/queued-mails.ts";
+
+const DAY_MS = 24 * 3_600_000;
+/** How long a message is attempted that does not expire before. */
+const ATTEMPT_MS = DAY_MS;
+/** How long the content of a message that does not expire is kept after the server's fault has ended it. */
+const KEEP_CONTENT_MS = DAY_MS;
+
+/** Returns until when a message is attempted that is accepted, or retried, now. */
+export function giveUpAt(now: Date, expiresAt: Date | null): Date {
+  return new Date(Math.min(now.getTime() + ATTEMPT_MS, expiresAt?.getTime() ?? Number.POSITIVE_INFINITY));
+}
+
+/**
+ * Returns until when the content of a message is kept that has reached its final state; `null` if it is erased at once.
+ * It is kept where the server or the definition was at fault, so that an admin can retry the message.
+ */
+export function keepContentUntil(
+  recipients: readonly RecipientProgress[],
+  expiresAt: Date | null,
+  now: Date,
+): Date | null {
+  if (!recipients.some(isRevivable)) return null;
+  if (expiresAt === null) return new Date(now.getTime() + KEEP_CONTENT_MS);
+  return expiresAt.getTime() > now.getTime() ? expiresAt : null;
+}
+
+/** Returns the change that makes a final message queued again, for the recipients that the server's fault has cost it. */
+export function revive(
+  { recipients, expiresAt }: Pick<QueuedMail, "recipients" | "expiresAt">,
+  now: Date,
+): MailChange {
+  const dueAt = now.getTime();
+  const revived = recipients.map((one) =>
+    isRevivable(one) ? ({ ...one, state: "queued", attempts: 0, dueAt } as const) : one,
+  );
+  return {
+    state: "queued",
+    recipients: revived,
+    giveUpAt: giveUpAt(now, expiresAt),
+    contentUntil: null,
+    dueAt,
+  };
+}
+
+/** No failure: the message was never attempted, since its server could not be reached. */
+function isRevivable({ state, failure }: RecipientProgress): boolean {
+  const isMissed = state === "failed" || state === "expired";
+  return isMissed && (failure === null || failure.fault === "server");
+}

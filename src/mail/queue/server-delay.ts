@@ -1,0 +1,63 @@
+import type { SmtpReply } from "../../domain/delivery.ts";
+
+interface Unit {
+  /** As an alternation of a regular expression. */
+  readonly names: string;
+  readonly ms: number;
+}
+
+const DAY: Unit = { names: "days?|d", ms: 86_400_000 };
+const HOUR: Unit = { names: "hours?|hrs?|h", ms: 3_600_000 };
+const MINUTE: Unit = { names: "minutes?|mins?|m", ms: 60_000 };
+const SECOND: Unit = { names: "seconds?|secs?|s", ms: 1_000 };
+/** In the order in which they follow each other in one duration. */
+const UNITS: readonly Unit[] = [DAY, HOUR, MINUTE, SECOND];
+
+/** Words after which a server names the delay, and words that may stand between them and the number. */
+const INTRODUCTION = "(?:in|after|for|wait|within|again|retry|delay)";
+const FILLER = "(?:about|approximately|around|at\\s+least|another|the\\s+next|up\\s+to)";
+/** A number, the upper end of a range, or one as a word; `1.5` is a number, the `1` of `1,000` is not. */
+const AMOUNT = "(?:(?:\\d{1,7}\\s*(?:-|to)\\s*)?(\\d{1,7}(?:\\.\\d{1,3})?)\\s*|(an?|one)\\s+)";
+const SEPARATOR = "(?:\\s*,?\\s*(?:and\\s+)?(?=\\d))?";
+/** Each unit at most once, the longer ones first: `1h 30m`, `2 hours and 5 minutes`, `4m59s`. */
+const DURATION = UNITS.map(optionalPart).join("");
+/** `00:04:59` is hours, minutes and seconds, `4:59` minutes and seconds; `14:30 UTC` is a time of the day. */
+const CLOCK = `${optionalPart(DAY)}(?:(\\d{1,3}):)?(\\d{1,3}):([0-5]\\d)(?![\\d:])(?!\\s*(?:[ap]\\.?m\\b|utc\\b|gmt\\b|z\\b))`;
+const NAMED_DELAY = new RegExp(
+  `\\b${INTRODUCTION}\\b[\\s:=]*(?:${FILLER}\\s+)?(?:${CLOCK}|${DURATION})`,
+  "giu",
+);
+/** The units of the groups of {@link NAMED_DELAY}; a day has two, the number and the word. */
+const CLOCK_UNITS = [DAY, DAY, HOUR, MINUTE, SECOND] as const;
+const DURATION_UNITS = UNITS.flatMap((unit) => [unit, unit]);
+const GROUP_UNITS: readonly Unit[] = [...CLOCK_UNITS, ...DURATION_UNITS];
+
+/** What is counted before a span of time, which is then a rate: `200 messages in 24 hours`. */
+const RATE =
+  /\d\s+(?:messages|mails|e-?mails|recipients|connections|sessions|commands|logins|errors|requests)\s+$/iu;
+
+function optionalPart({ names }: Unit): string {
+  return `(?:${AMOUNT}(?:${names})(?!\\p{L})${SEPARATOR})?`;
+}
+
+/**
+ * Returns the delay that a 4xx reply names, in milliseconds; `null` if it names none. The last one counts: servers
+ * name a limit first and the delay after it.
+ */
+export function serverDelayMs(reply: SmtpReply | null): number | null {
+  if (reply === null || reply.code < 400 || reply.code > 499) return null;
+  let delayMs: number | null = null;
+  for (const match of reply.text.matchAll(NAMED_DELAY)) {
+    const [, ...amounts] = match;
+    if (amounts.every((amount) => amount === undefined) || RATE.test(reply.text.slice(0, match.index)))
+      continue;
+    delayMs = amounts.reduce((sum, amount, index) => sum + partMs(amount, GROUP_UNITS[index]), 0);
+  }
+  return delayMs === null ? null : Math.ceil(delayMs);
+}
+
+function partMs(amount: string | undefined, unit: Unit | undefined): number {
+  if (amount === undefined || unit === undefined) return 0;
+  // Words stand for one.
+  return (/^\d/.test(amount) ? Number(amount) : 1) * unit.ms;
+}

@@ -1,0 +1,46 @@
+import { type SQL, sql } from "drizzle-orm";
+import type { RecipientProgress } from "../domain/queued-mail.ts";
+import type { Database } from "./database.ts";
+import { mail, serverHealth } from "./schema.ts";
+
+export type WaitingMailRepository = ReturnType<typeof createWaitingMailRepository>;
+
+/** The messages of a definition that wait for their next attempt. Each method returns a statement for `commit`. */
+export function createWaitingMailRepository({ write }: Database) {
+  const makeDue = (lane: string, now: Date, condition: SQL) =>
+    write
+      .update(mail)
+      .set({ dueAt: now.getTime(), recipients: recipientsDueAt(now), updatedAt: now })
+      .where(sql`${mail.lane} = ${lane} AND ${mail.dueAt} > ${now.getTime()} AND ${mail.lease} IS NULL
+        AND ${condition}`);
+  return {
+    /** Makes all of them due now. */
+    makeDue: (lane: string, now: Date) => makeDue(lane, now, sql`true`),
+
+    /** The same, if the definition's circuit is open; to be committed before the statement that closes it. */
+    makeDueIfOpen: (lane: string, now: Date) =>
+      makeDue(
+        lane,
+        now,
+        sql`EXISTS (SELECT 1 FROM ${serverHealth}
+          WHERE ${serverHealth.identifier} = ${lane} AND ${serverHealth.openUntil} IS NOT NULL)`,
+      ),
+
+    /** Selects the id of one message that is not final yet. */
+    findOne: (lane: string) =>
+      write
+        .select({ id: mail.id })
+        .from(mail)
+        .where(sql`${mail.lane} = ${lane} AND ${mail.dueAt} IS NOT NULL`)
+        .limit(1),
+  };
+}
+
+/** The recipients of the row, of which each that waits is due now; the others have no time. */
+function recipientsDueAt(now: Date): SQL<readonly RecipientProgress[]> {
+  return sql`(
+    SELECT json_group_array(json(
+      CASE WHEN one.value ->> 'dueAt' IS NULL THEN one.value
+      ELSE json_set(one.value, '$.dueAt', ${now.getTime()}) END))
+    FROM json_each(${mail.recipients}) AS one)`;
+}

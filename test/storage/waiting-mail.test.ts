@@ -1,0 +1,80 @@
+import { describe, expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
+import { notSent } from "../../src/domain/delivery.ts";
+import { createServerHealthRepository } from "../../src/storage/server-health.ts";
+import { createWaitingMailRepository } from "../../src/storage/waiting-mail.ts";
+import { later, mailRows, NOW, waiting } from "./fixtures/mail-rows.ts";
+
+const FAILURE = notSent("recipient", "rate_limited", {
+  code: 450,
+  enhanced: null,
+  text: '"q" \\ /\u2028\u0007é😀',
+});
+
+describe("makeDue()", () => {
+  test("makes every recipient due that waits, and keeps everything else as it was written", async () => {
+    await using instance = await mailRows();
+    const { database, insert } = instance;
+    const recipients = [
+      waiting(later(60), { address: "one@example.net", failure: FAILURE }),
+      waiting(null, { address: "two@example.net", state: "sent" }),
+      waiting(later(-5), { address: "three@example.net", state: "queued", attempts: 0 }),
+    ];
+    await insert("1", { recipients, dueAt: later(60).getTime() });
+    await database.commit([createWaitingMailRepository(database).makeDue("a", NOW)]);
+    expect((await instance.column("due_at"))["1"]).toBe(NOW.getTime());
+    const due = recipients.map((one) => (one.dueAt === null ? one : { ...one, dueAt: NOW.getTime() }));
+    expect((await instance.column("recipients"))["1"]).toBe(JSON.stringify(due));
+  });
+
+  test("leaves other definitions, leased and final messages alone", async () => {
+    await using instance = await mailRows();
+    const { database, insert } = instance;
+    const dueAt = later(60).getTime();
+    await insert("waits", { dueAt });
+    await insert("other", { dueAt, lane: "b" });
+    await insert("leased", { dueAt, lease: "mark" });
+    await insert("final", { dueAt: null });
+    await database.commit([createWaitingMailRepository(database).makeDue("a", NOW)]);
+    expect(await instance.column<number | null>("due_at")).toEqual({
+      ...{ waits: NOW.getTime(), other: dueAt, leased: dueAt, final: null },
+    });
+  });
+});
+
+describe("makeDueIfOpen()", () => {
+  test("goes by the circuit", async () => {
+    await using instance = await mailRows();
+    const { database, insert } = instance;
+    const { makeDueIfOpen } = createWaitingMailRepository(database);
+    const health = createServerHealthRepository(database);
+    const dueAt = later(60).getTime();
+    await insert("1", { dueAt });
+    const due = async () => (await instance.column<number>("due_at"))["1"];
+    await database.commit([health.fail("a", FAILURE, NOW), makeDueIfOpen("a", NOW)]);
+    expect(await due()).toBe(dueAt);
+    await database.commit([health.trip("a", later(30))]);
+    await database.commit([makeDueIfOpen("a", NOW), health.clear("a")]);
+    expect(await due()).toBe(NOW.getTime());
+  });
+});
+
+describe("with 100,000 messages", () => {
+  test("each statement goes by an index", async () => {
+    await using instance = await mailRows();
+    const { database } = instance;
+    const { makeDue, findOne } = createWaitingMailRepository(database);
+    for (const statement of [makeDue("a", NOW), findOne("a")]) {
+      const { sql: text, params } = statement.toSQL();
+      const parts = text
+        .split("?")
+        .flatMap((part, at) => (at < params.length ? [sql.raw(part), sql`${params[at]}`] : [sql.raw(part)]));
+      const steps = await database.read.all<{ detail: string }>(
+        sql`EXPLAIN QUERY PLAN ${sql.join(parts, sql``)}`,
+      );
+      expect(steps.map(({ detail }) => detail).join("\n")).toMatch(
+        /SEARCH mail USING (COVERING )?INDEX mail_due \(lane=\? AND due_at>\?\)/,
+      );
+    }
+  });
+});

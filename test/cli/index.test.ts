@@ -28,7 +28,7 @@ const HELP: readonly (readonly [args: readonly string[], says: readonly string[]
   ],
   [
     ["server", "test", "--help"],
-    ["<identifier>", "<recipient>"],
+    ["<identifier>", "[recipient]", "--to"],
   ],
   [
     ["queue", "--help"],
@@ -62,7 +62,7 @@ const BAD: readonly (readonly [args: readonly string[], says: string])[] = [
   [["admin", "list", "--all"], "unknown option '--all'"],
   [["keys", "new", "extra"], "too many arguments"],
   [["server", "test"], "missing required argument 'identifier'"],
-  [["server", "test", "office"], "missing required argument 'recipient'"],
+  [["server", "test", "office"], "Name the recipient: --to <address>"],
   [["migrate", "now"], "too many arguments"],
   [["queue"], "Usage: bun run cli queue"],
   [["queue", "retry"], "missing required argument 'id'"],

@@ -211,7 +211,7 @@ export const SETTINGS = {
     "SEALPOST_MAIL_DAYS",
     "30",
     wholeNumber(1, 36_500),
-    "How long queued mail is kept in the record once it has ended, in days; its content goes at once",
+    "How long queued mail is kept in the record once it has ended, in days; its content goes at once, or after 24 hours if a retry may help",
   ),
   log: setting(
     "SEALPOST_LOG",

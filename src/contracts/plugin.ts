@@ -118,7 +118,7 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
     /**
      * Sends a mail through a definition, and writes an audit row in the plugin's name. Never throws for what a mail
      * server does.
-     * @param server a definition, or several: the next is used when the first is down. Undefined or empty: what the
+     * @param server a definition, or several: the next is used where the first is at fault. Undefined or empty: what the
      * plugin's first config key with `namesServer` says, or the definition `default`.
      */
     submit(

@@ -190,9 +190,12 @@ export const definitionDetail = v.object({
   health: v.object({
     circuit: described(
       v.picklist(["closed", "open", "half-open"]),
-      "open: its server is down, and queued mail waits until next_try",
+      "open: its server failed, and queued mail waits until a probe at next_try succeeds; half-open: it is probed",
     ),
-    failures: described(v.number(), "How often in a row the server could not be reached or entered"),
+    failures: described(
+      v.number(),
+      "How often in a row the server could not be reached or rejected the login",
+    ),
     since: described(v.nullable(v.string()), "The first of them; ISO 8601, UTC"),
     next_try: v.nullable(v.string()),
     last_failure: v.nullable(v.object({ date: v.string(), phase: v.string(), code: v.string() })),

@@ -29,7 +29,7 @@ export type SubmitResult =
       readonly identifier: string;
       readonly recipients: readonly RecipientResult[];
       readonly smime: SmimeResult;
-      /** Definitions before this one that were down. */
+      /** Definitions before this one that failed by their own fault, or whose circuit is open. */
       readonly passedOver: readonly PassedOver[];
     }
   | {
@@ -45,11 +45,11 @@ export type SubmitResult =
       readonly failure: Failure;
       readonly recipients: readonly RecipientResult[];
       readonly smime: SmimeResult;
-      /** Definitions before this one that were down. */
+      /** Definitions before this one that failed by their own fault, or whose circuit is open. */
       readonly passedOver: readonly PassedOver[];
     };
 
-/** @param server name of a definition, names of which the next is used when one is down, or one that is not saved. */
+/** @param server name of a definition, names of which the next is used where one is at fault, or one that is not saved. */
 export type Submit = (
   server: string | readonly string[] | SendingServer,
   message: Message,
@@ -205,7 +205,7 @@ function auditOutcome(result: SubmitResult) {
   if (result.state === "queued") {
     return { success: true, outcome: "queued", phase: "", info: [...notes, result.mailId].join("; ") };
   }
-  for (const { identifier, code } of result.passedOver) notes.push(`${identifier} was down: ${code}`);
+  for (const { identifier, code } of result.passedOver) notes.push(`failover from ${identifier}: ${code}`);
   if (result.state === "delivered") {
     return { success: true, outcome: "sent", phase: "", info: notes.join("; ") };
   }

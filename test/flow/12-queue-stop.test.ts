@@ -86,7 +86,7 @@ test("SIGTERM takes back in time the mails that get no further: no try before th
   ]);
 });
 
-test("a mail that was accepted right before the power was cut is sent once afterwards", async () => {
+test.concurrent("a mail that was accepted right before the power was cut is sent once afterwards", async () => {
   using folder = temporaryFolder();
   const url = `file:${folder.path}/sealpost.db`;
   await using server = await startSmtpServer();
@@ -105,4 +105,22 @@ test("a mail that was accepted right before the power was cut is sent once after
   await working;
   expect(server.messages).toHaveLength(1);
   expect(await outbox.ended()).toMatchObject([{ state: "sent", outcomes: "sent" }]);
+});
+
+test.concurrent("what a killed server had in hand goes on within 20 s of the kill, and a start", async () => {
+  using folder = temporaryFolder();
+  await using server = await startSmtpServer({ script: { body: stall() } });
+  await using sealpost = await startSealpost({ folder: folder.path });
+  await queue(await sealpost.logIn(), server.port, 4);
+  const inHand = () => server.connections.filter(({ commands }) => commands.includes("DATA")).length;
+  await until(() => inHand() === 4);
+  const killedMs = performance.now();
+  await sealpost.stop("SIGKILL");
+  server.script("body", undefined);
+  const startMs = performance.now();
+  await using _ = await startSealpost({ folder: folder.path });
+  const tookToStartMs = performance.now() - startMs;
+  await server.untilAccepted(4);
+  expect(performance.now() - killedMs).toBeLessThan(20_000 + tookToStartMs);
+  expect([...arrivals(server).values()]).toEqual([1, 1, 1, 1]);
 });

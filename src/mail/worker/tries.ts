@@ -130,7 +130,7 @@ export function createTries(parts: {
     const { finishedFor = "", source = null } = (await content) ?? {};
     if (source === null || finishedFor === row.lane) return;
     const recipient = recipients.map(({ address }) => address).join(",");
-    const info = `${finishedFor} was down; ${row.id}`;
+    const info = `failover from ${finishedFor}; ${row.id}`;
     await note({ success: true, identifier: row.lane, recipient, outcome: "sent", info });
   }
 

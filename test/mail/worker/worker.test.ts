@@ -16,6 +16,7 @@ import {
 } from "../fixtures/queue.ts";
 
 const OTHER = { name: "", address: "other@example.net" };
+const CLOSING = { retryable: true, reply: { code: 421, enhanced: "4.3.0", text: "Closing" } };
 const BOTH = { ...MESSAGE, to: [TO, OTHER] };
 
 describe("drain()", () => {
@@ -316,7 +317,7 @@ describe("a list of servers", () => {
       smime: { signed: true },
     });
     const [row] = await instance.rows("SELECT * FROM audit ORDER BY number DESC LIMIT 1");
-    expect(row).toMatchObject({ identifier: "b", success: 1, info: "a was down: refused" });
+    expect(row).toMatchObject({ identifier: "b", success: 1, info: "failover from a: refused" });
   });
 
   test("is not gone on with after a mail of unknown fate, a refusal or a stop", async () => {
@@ -355,8 +356,60 @@ describe("a list of servers", () => {
     const [row] = await instance.rows("SELECT * FROM audit ORDER BY number DESC LIMIT 1");
     expect(row).toMatchObject({
       ...{ action: "worker", success: 1, outcome: "sent", identifier: "b", recipient: TO.address },
-      info: `a was down; ${id}`,
+      info: `failover from a; ${id}`,
     });
+  });
+
+  /** The second definition signs, or does not send, and its certificate is for another sender. */
+  const unsignable = async () => {
+    const instance = await twoServers();
+    await instance.save("b", {
+      ...{ server: "two.example.org", sender: SENDER, smime: true, dont_send_on_error: true },
+      private_key: "__CENSORED__",
+    });
+    return instance;
+  };
+  const FROM_FIRST = { ...MESSAGE, from: { name: "", address: "first@example.org" } };
+
+  test.each([
+    ["does not accept the sender", { phase: "sender", code: "sender_rejected" }, true],
+    ["wants a login at RCPT", { phase: "recipient", code: "auth_required" }, true],
+    ["is lost before the end of the message", { phase: "data", code: "closed", retryable: true }, true],
+    ["denies the target", { phase: "policy", code: "egress_denied" }, true],
+    ["states a limit before MAIL", { phase: "greeting", code: "rate_limited", retryable: true }, true],
+    ["states a limit from MAIL on", { phase: "sender", code: "rate_limited", retryable: true }, false],
+    ["closes by 421 from MAIL on", { ...CLOSING, phase: "recipient", code: "closed" }, false],
+    ["rejects the recipient", REFUSED, false],
+  ] as const)("where the first %s (%#)", async (_, fault, fails) => {
+    await using instance = await twoServers();
+    instance.fail(fault, "one.example.org");
+    const { state } = await instance.submit({ queue: false }, MESSAGE, ["a", "b"]);
+    expect(state).toBe(fails ? "delivered" : "failed");
+    instance.fail(fault, "one.example.org");
+    const id = await instance.queue({}, MESSAGE, ["a", "b"]);
+    await instance.drain();
+    expect((await instance.mail(id)).identifier).toBe(fails ? "b" : "a");
+  });
+
+  test("goes on where a definition cannot sign, while the caller waits", async () => {
+    await using instance = await unsignable();
+    expect(await instance.submit({ queue: false }, FROM_FIRST, ["b", "a"])).toMatchObject({
+      ...{ state: "delivered", identifier: "a", passedOver: [{ identifier: "b", code: "sign_sender" }] },
+    });
+  });
+
+  test("has queued mail wait where the last definition cannot sign", async () => {
+    await using instance = await unsignable();
+    const id = await instance.queue({}, FROM_FIRST, ["a", "b"]);
+    instance.fail(DOWN, "one.example.org");
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject({
+      ...{ state: "deferred", identifier: "a" },
+      attempts: [{ code: "refused" }, { identifier: "b", code: "sign_sender", decision: "retry" }],
+    });
+    instance.clock.advance(HOUR_SECONDS);
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject({ state: "sent", identifier: "a" });
   });
 
   test("begins anew after the last, and waits before", async () => {

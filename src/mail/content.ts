@@ -1,5 +1,5 @@
 import type { Platform } from "../contracts/platform.ts";
-import type { Message, MessageIdentity } from "../domain/message.ts";
+import type { MessageIdentity, NormalizedMessage } from "../domain/message.ts";
 import { Secret } from "../domain/secret.ts";
 import type { SendingServer } from "../domain/smtp-server.ts";
 import type { Keyring } from "../secrets/keyring.ts";
@@ -12,7 +12,10 @@ export interface MailContent {
   /** The definition that it was finished for. */
   readonly finishedFor: string;
   /** To finish it anew for a definition with another sender or certificate; null: it goes through one only. */
-  readonly source: { readonly message: Message; readonly identity: Omit<MessageIdentity, "from"> } | null;
+  readonly source: {
+    readonly message: NormalizedMessage;
+    readonly identity: Omit<MessageIdentity, "from">;
+  } | null;
   /** A definition that is not saved, used for this mail alone. */
   readonly server: SendingServer | null;
   /** Queued for the sake of appearances: nobody gets it. */

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Platform } from "../contracts/platform.ts";
 import type { Wake } from "../contracts/wake.ts";
+import { recipientsOf } from "../domain/message.ts";
 import type { RecipientProgress } from "../domain/queued-mail.ts";
 import type { SendingServer } from "../domain/smtp-server.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
@@ -86,7 +87,7 @@ export function createEnqueue(parts: {
       sender: from,
       purpose,
       onUnknown: options.onUnknown ?? (purpose === "code" ? "stop" : "repeat"),
-      recipients: message.to.map(({ address }) => waiting(address, now)),
+      recipients: recipientsOf(message).map((address) => waiting(address, now)),
       createdAt: now,
       updatedAt: now,
       expiresAt,

@@ -48,11 +48,11 @@ export function createEnqueue(parts: {
     }
     const row = await rowOf(server, mail, finished);
     const result = { state: "queued", identifier, mailId: row.id, smime } as const;
-    await database.append(
-      ...outbox.insert(row),
-      audit.insert(submitEntry(mail, result, now)),
-      ...alongside(result),
-    );
+    const entry = audit.insert(submitEntry(mail, result, now));
+    const statements = [...outbox.insert(row), entry, ...alongside(result)];
+    // A large message is a commit of its own: several together might be more than a server takes at a time.
+    if (row.furtherContent?.length) await database.commit(statements);
+    else await database.append(...statements);
     await wake.notify([row.id]).catch((error) => {
       log.warning("No wake for mail {mailId}, a sweep will find it: {error}", { mailId: row.id, error });
     });
@@ -67,7 +67,7 @@ export function createEnqueue(parts: {
     const id = newId();
     const { identifier } = server;
     const { from: _, ...source } = identity({ name: "", address: from });
-    const content = await contentSeal.seal(id, {
+    const [content = "", ...furtherContent] = await contentSeal.seal(id, {
       bytes,
       finishedFor: identifier,
       source: names.length > 1 ? { message, identity: source } : null,
@@ -98,6 +98,7 @@ export function createEnqueue(parts: {
       begun: false,
       lost: 0,
       content,
+      furtherContent,
     };
   }
 }

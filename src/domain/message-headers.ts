@@ -43,7 +43,7 @@ export function isStructuredField(name: string): boolean {
 /** Returns what is expected instead of this field of a message; `null` if it may leave. */
 export function fieldProblem(name: string, value: string): string | null {
   if (!FIELD_NAME.test(name)) return "expected a name of at most 31 letters, digits and -";
-  if (RESERVED.test(name)) return "reserved: the message has it already";
+  if (RESERVED.test(name)) return "expected a field that is not reserved";
   if (isUnsafeInHeader(value)) return "expected one line without control characters";
   if (!isStructuredField(name)) return null;
   const words = value.split(/[ \t]/);

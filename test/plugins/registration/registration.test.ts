@@ -100,6 +100,7 @@ describe("POST /register", () => {
     const { id } = await register(instance, ANN, { headers });
     const [mail] = await delivered(instance);
     expect(mail?.subject).toBe("Bestätigen Sie Ihre Registrierung");
+    expect(mail?.html).toContain(`<html lang="de">`);
     expect(mail?.html).toContain("<p>Ihr Code ist <strong>");
     expect((await confirm(instance, id, "x", { headers })).detail).toEqual({
       message: "Der Code ist falsch oder gilt nicht mehr",

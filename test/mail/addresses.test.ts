@@ -97,6 +97,8 @@ describe("recipients of copies", () => {
     const { body } = await app.instance.request("GET", `/mail/${result.mailId}`);
     const all = ["ann@example.net", "cc@example.net", "bcc@example.net"];
     expect(body.result.value).toMatchObject({ recipients: all.map((address) => ({ address })) });
+    const found = await app.instance.request("GET", "/mail/", { query: { recipient: "bcc@EXAMPLE.net" } });
+    expect(found.value).toMatchObject({ count: 1 });
     const rows = await app.instance.database.read.all<{ recipient: string }>(
       "SELECT recipient FROM audit ORDER BY number DESC LIMIT 1",
     );

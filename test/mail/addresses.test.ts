@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { createSealpost, type Message } from "sealpost";
 import { openDrivers } from "sealpost/bun";
+import { type SmtpTestServerOptions, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { CHEAP, testInstance } from "../fixtures/instance.ts";
-import { type SmtpTestServerOptions, startSmtpServer } from "../fixtures/smtp/server.ts";
 import { until } from "./fixtures/queue.ts";
 
 const ASCII = "xn--bcher-kva.example";
@@ -23,7 +23,7 @@ async function hostApp(options: SmtpTestServerOptions = {}) {
     ...{ server, instance },
     submit: (changes: Partial<Message>, queue = false) =>
       instance.services.submit("a", { ...MESSAGE, ...changes }, { queue }),
-    texts: () => server.mails.map(({ bytes }) => new TextDecoder().decode(bytes)),
+    texts: () => server.messages.map(({ bytes }) => new TextDecoder().decode(bytes)),
     async [Symbol.asyncDispose]() {
       await instance[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
@@ -42,7 +42,7 @@ describe.each(SERVERS)("a message from a host app, to a server %s", (_, options)
   ])("reaches a recipient whose domain is not ASCII, given as %s", async (_what, to) => {
     await using app = await hostApp(options);
     expect((await app.submit({ to })).state).toBe("delivered");
-    expect(app.server.mails).toMatchObject([{ recipients: [`ann@${ASCII}`] }]);
+    expect(app.server.messages).toMatchObject([{ recipients: [`ann@${ASCII}`] }]);
     expect(app.texts()[0]).toMatch(new RegExp(`\r\nTo: (Ann <)?ann@${ASCII}>?\r\n`));
   });
 
@@ -50,7 +50,7 @@ describe.each(SERVERS)("a message from a host app, to a server %s", (_, options)
     await using app = await hostApp(options);
     const from = { name: "", address: "app@bücher.example" };
     expect((await app.submit({ from, replyTo: "help@bücher.example" })).state).toBe("delivered");
-    expect(app.server.mails).toMatchObject([{ from: `app@${ASCII}` }]);
+    expect(app.server.messages).toMatchObject([{ from: `app@${ASCII}` }]);
     const [text] = app.texts();
     expect(text).toStartWith(`From: app@${ASCII}\r\n`);
     expect(text).toContain(`\r\nReply-To: help@${ASCII}\r\n`);
@@ -62,7 +62,7 @@ describe.each(SERVERS)("a message from a host app, to a server %s", (_, options)
     await app.submit({ to: ["ann@bücher.example", "Bob <bob@straße.example>"] }, true);
     const { signal } = new AbortController();
     await app.instance.services.drain({ signal, endsMs: performance.now() + 10_000, mailMs: 1_000 });
-    const recipients = app.server.mails.flatMap((mail) => mail.recipients);
+    const recipients = app.server.messages.flatMap((mail) => mail.recipients);
     expect(recipients.toSorted()).toEqual([`ann@${ASCII}`, "bob@xn--strae-oqa.example"]);
   });
 
@@ -70,7 +70,7 @@ describe.each(SERVERS)("a message from a host app, to a server %s", (_, options)
     await using app = await hostApp(options);
     const to = ["ann@[192.0.2.1]", "ann@[IPv6:2001:DB8::1]", '"ann b" <"ann b"@example.org>'];
     expect((await app.submit({ to })).state).toBe("delivered");
-    const recipients = app.server.mails.flatMap((mail) => mail.recipients);
+    const recipients = app.server.messages.flatMap((mail) => mail.recipients);
     expect(recipients.toSorted()).toEqual(
       ['"ann b"@example.org', "ann@[192.0.2.1]", "ann@[IPv6:2001:db8::1]"].toSorted(),
     );
@@ -82,7 +82,7 @@ describe("recipients of copies", () => {
     await using app = await hostApp();
     const result = await app.submit({ cc: "cc@example.net", bcc: ["bcc@example.net", "ann@example.net"] });
     expect(result.state).toBe("delivered");
-    const recipients = app.server.mails.map((mail) => mail.recipients.join());
+    const recipients = app.server.messages.map((mail) => mail.recipients.join());
     expect(recipients.toSorted()).toEqual(["ann@example.net", "bcc@example.net", "cc@example.net"]);
     for (const text of app.texts()) {
       expect(text).toContain("\r\nTo: ann@example.net\r\nCc: cc@example.net\r\n");
@@ -151,8 +151,8 @@ test("a host app's own name may be international, too", async () => {
     body: new URLSearchParams({ server: `127.0.0.1:${server.port}`, sender: "app@[192.0.2.1]" }),
   });
   await sealpost.submit("a", MESSAGE);
-  await until(() => server.mails.length > 0, "the message arrives");
-  const text = new TextDecoder().decode(server.mails[0]?.bytes);
+  await until(() => server.messages.length > 0, "the message arrives");
+  const text = new TextDecoder().decode(server.messages[0]?.bytes);
   expect(text).toMatch(/\r\nMessage-ID: <\w+@app\.xn--bcher-kva\.example>\r\n/);
   expect(() => createSealpost({ ...drivers, hostName: "not a name" })).toThrow(/hostName/);
 });

@@ -70,7 +70,7 @@ async function bytesOfOne({ database, keyring, platform }: LocalDrivers): Promis
   const row = await database.read.get<{ id: string; content: string }>(
     sql`SELECT id, content FROM mail_content LIMIT 1`,
   );
-  return (await createContentSeal(keyring, platform).open(row.id, row.content)).bytes;
+  return (await createContentSeal(keyring, platform, async () => undefined).open(row.id, row.content)).bytes;
 }
 
 /** The same bytes as jobs of BullMQ, each on the disk before it counts. @returns messages per second. */

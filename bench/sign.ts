@@ -1,4 +1,4 @@
-import type { Message, MessageIdentity } from "../src/domain/message.ts";
+import type { MessageIdentity, NormalizedMessage } from "../src/domain/message.ts";
 import { assemble } from "../src/message/assemble.ts";
 import { compose } from "../src/message/compose.ts";
 import { protectHeaders } from "../src/message/protect.ts";
@@ -16,7 +16,7 @@ const MAILS = 1000;
 /** What `signDetached()` signs is about as long: four attributes. */
 const ATTRIBUTES_BYTES = 200;
 
-const MESSAGE: Message = {
+const MESSAGE: NormalizedMessage = {
   to: [{ name: "Jörg Müller", address: "joerg.mueller@example.net" }],
   subject: "Your one-time password",
   text: "Your one-time password is 123456.\nIt is valid for five minutes.\n",

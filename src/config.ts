@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { asciiHostName } from "./domain/host-name.ts";
 import { parseAddressBlock } from "./domain/network.ts";
 import { Secret } from "./domain/secret.ts";
 import { SealpostError } from "./errors.ts";
@@ -73,6 +74,12 @@ const addressBlocks = v.pipe(
 function isWebAddress(text: string): boolean {
   const url = URL.parse(text);
   return url !== null && /^https?:$/.test(url.protocol) && !/[?#]/.test(text) && url.username === "";
+}
+
+/** RFC 5321 4.1.1.1: a domain, here with A-labels, or an address literal. No underscore: many servers reject it. */
+function ehloNameOf(text: string): string | null {
+  if (/^\[[0-9a-f.:IPv]+\]$/i.test(text)) return text;
+  return text.includes("_") ? null : asciiHostName(text);
 }
 
 /** Every setting: name, default, meaning. The README's table says the same, and a test compares the two. */
@@ -161,10 +168,8 @@ export const SETTINGS = {
     "",
     v.pipe(
       text,
-      v.regex(
-        /^$|^[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?$|^\[[0-9a-f.:IPv]+\]$/i,
-        "expected a host name or [address]",
-      ),
+      v.check((value) => value === "" || ehloNameOf(value) !== null, "expected a host name or [address]"),
+      v.transform((value) => ehloNameOf(value) ?? ""),
     ),
     "Name said in EHLO; if empty, the host name if it has a dot, else `[address]`",
   ),

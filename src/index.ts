@@ -33,7 +33,7 @@ export type { Principal } from "./domain/admin.ts";
 export type { Failure, FailureCode, Phase, Receipt, SmtpReply, TlsPeer } from "./domain/delivery.ts";
 export type { Mailbox } from "./domain/mailbox.ts";
 export { domainOf, parseAddress, parseMailbox } from "./domain/mailbox.ts";
-export type { Message } from "./domain/message.ts";
+export type { Attachment, Mailboxes, Message } from "./domain/message.ts";
 export { type AddressBlock, parseAddressBlock } from "./domain/network.ts";
 export { NOTICES, type Notice, type NoticeCode, notice } from "./domain/notices.ts";
 export { Secret } from "./domain/secret.ts";

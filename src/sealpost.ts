@@ -1,6 +1,7 @@
 import type { RekeyResult } from "./access/rekey.ts";
 import { type AppSettings, createApp, type SealpostApp } from "./app.ts";
 import { parseConfig } from "./config.ts";
+import { asciiHostName } from "./domain/host-name.ts";
 import { type AddressBlock, parseAddressBlock } from "./domain/network.ts";
 import { Secret } from "./domain/secret.ts";
 import { SealpostError } from "./errors.ts";
@@ -69,14 +70,15 @@ export interface Sealpost extends AsyncDisposable {
 
 /**
  * Builds an instance without any I/O.
- * @throws {SealpostError} `bad_setting` for a trusted proxy or client that is no address, and for plugins whose options
- * are wrong or that do not go together; one line with everything.
+ * @throws {SealpostError} `bad_setting` for a trusted proxy or client that is no address, for a `hostName` that is none,
+ * and for plugins whose options are wrong or that do not go together; one line with everything.
  */
 export function createSealpost(options: SealpostOptions): Sealpost {
   const defaults = parseConfig({});
   const { tokenSeconds = defaults.tokenSeconds, auditDays = defaults.auditDays } = options;
   const { mailDays = defaults.mailDays } = options;
-  const { hostName = "localhost", revealSecrets = defaults.secrets === "reveal" } = options;
+  const { revealSecrets = defaults.secrets === "reveal" } = options;
+  const hostName = messageIdDomain(options.hostName ?? "localhost");
   const trustedProxies = addressBlocks("trustedProxies", options);
   const trustedClients = addressBlocks("trustedClients", options);
   const services = createServices(options, {
@@ -134,6 +136,13 @@ function createWork(services: Services, { worker = true, cutMail, mailCut }: Sea
       clearTimeout(cutting);
     },
   };
+}
+
+function messageIdDomain(hostName: string): string {
+  const domain = asciiHostName(hostName);
+  if (domain !== null) return domain;
+  const message = `"hostName": expected a host name, got ${JSON.stringify(hostName)}`;
+  throw new SealpostError("bad_setting", message, { parameter: "hostName" });
 }
 
 function addressBlocks(name: "trustedProxies" | "trustedClients", options: SealpostOptions): AddressBlock[] {

@@ -50,6 +50,7 @@ describe("parseConfig()", () => {
     ["SEALPOST_WAKE", "bullmq", "wake", "bullmq"],
     ["SEALPOST_EGRESS_PORTS", "25, 587,", "egressPorts", [25, 587]],
     ["SEALPOST_EHLO_NAME", "[192.0.2.1]", "ehloName", "[192.0.2.1]"],
+    ["SEALPOST_EHLO_NAME", "mail.bücher.example", "ehloName", "mail.xn--bcher-kva.example"],
     ["SEALPOST_BASE_URL", "https://mail.example.org/sub/", "baseUrl", "https://mail.example.org/sub/"],
     ["SEALPOST_LOG", "debug", "log", "debug"],
   ])("reads %s=%s", (name, value, key, parsed) => {

@@ -26,6 +26,7 @@ export function mailMessage(
     subject: render(known(settings["email.subject"]) || builtIn.subject, values, { line: true }),
     text: render(known(ownText) || builtIn.text, values),
     ...(html === "" ? {} : { html: render(known(html), values, { html: true }) }),
+    language,
     headers: otpTokenHeader(code, settings["email.origin"] || baseUrl),
   };
 }

@@ -1,7 +1,7 @@
 import { CONDITIONS } from "./conditions.ts";
 import { MIME_TYPES, sendmailOptions } from "./options.ts";
 import { ACTION, POSITION } from "./schema.ts";
-import { defaultTexts, LANGUAGES } from "./texts.ts";
+import { LANGUAGES, TEXTS } from "./texts.ts";
 
 interface Description {
   readonly operationId: string;
@@ -33,7 +33,7 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
     summary: "What holds where a binding says nothing",
     of: () => {
       const [language] = LANGUAGES;
-      const { subject, body } = defaultTexts(language);
+      const { subject, body } = TEXTS[language];
       return { subject, body, language, mimetype: MIME_TYPES[0], To: "tokenowner" };
     },
   },

@@ -7,7 +7,7 @@ import { type Found, RECIPIENT_KINDS, type Recipient } from "./recipients.ts";
 import { type Scene, sceneOf } from "./scene.ts";
 import type { Binding } from "./tables.ts";
 import { tagValues } from "./tags.ts";
-import { defaultTexts } from "./texts.ts";
+import { languageOf, TEXTS } from "./texts.ts";
 
 const HOUR_SECONDS = 3_600;
 /** More of them want a mailing list. */
@@ -47,13 +47,18 @@ export function createHandler(ctx: Context, bindings: Bindings) {
     replyTo: readonly Recipient[],
   ): Message {
     const values = tagValues({ scene, recipient, baseUrl: ctx.baseUrl });
-    const html = options.mimetype === "html";
-    const texts = defaultTexts(options.language);
-    const body = render(options.body || (html ? texts.html : texts.body), values, { html });
+    const language = languageOf(options.language);
+    const texts = TEXTS[language];
+    const own = options.body ?? "";
+    const html = own || texts.html;
+    // Filters distrust a message of HTML alone; for an admin's own HTML there is no text to send beside it.
+    const text = options.mimetype === "html" && own !== "" ? null : own || texts.body;
     return {
       to: [recipient.mailbox],
       subject: render(options.subject || texts.subject, values, { line: true }),
-      ...(html ? { html: body } : { text: body }),
+      ...(text === null ? {} : { text: render(text, values) }),
+      ...(options.mimetype === "html" ? { html: render(html, values, { html: true }) } : {}),
+      language,
       ...(replyTo.length > 0 ? { replyTo: replyTo.map(({ mailbox }) => mailbox) } : {}),
     };
   }

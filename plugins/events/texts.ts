@@ -22,7 +22,7 @@ Ergebnis: {authentication} {state} {phase} {reason}
 `;
 
 /** What is sent where a binding says nothing else; templates. */
-const TEXTS = {
+export const TEXTS = {
   en: { subject: "{event}", body: english, html: `<pre>${english}</pre>` },
   de: { subject: "{event}", body: german, html: `<pre>${german}</pre>` },
 } as const;
@@ -31,6 +31,6 @@ const TEXTS = {
 export const LANGUAGES = ["en", "de"] as const satisfies readonly (keyof typeof TEXTS)[];
 
 /** @param language as a binding has it; an event has none of its own. */
-export function defaultTexts(language: string | undefined) {
-  return TEXTS[LANGUAGES.find((name) => name === language) ?? LANGUAGES[0]];
+export function languageOf(language: string | undefined): keyof typeof TEXTS {
+  return LANGUAGES.find((name) => name === language) ?? LANGUAGES[0];
 }

@@ -27,6 +27,7 @@ export function recoveryMail(mail: RecoveryMail, language: Language, baseUrl: st
     to: [{ name: "", address: mail.address }],
     subject: render(mail.subject || MAILS[language].subject, values, { line: true }),
     text: render(mail.text || MAILS[language].text, values),
+    language,
   };
 }
 
@@ -35,5 +36,5 @@ export function changedMail({ username, email }: DirectoryUser, language: Langua
   const to = parseMailbox(email);
   if (to === null) return null;
   const { changedSubject, changedText } = MAILS[language];
-  return { to: [to], subject: changedSubject, text: render(changedText, { username }) };
+  return { to: [to], subject: changedSubject, text: render(changedText, { username }), language };
 }

@@ -3,9 +3,6 @@ import type { Settings } from "./settings.ts";
 import type { PendingRow } from "./tables.ts";
 import { type Language, type MailText, TEXTS } from "./texts.ts";
 
-/** Programs that answer mail by themselves leave it alone (RFC 3834 5). */
-const HEADERS = { "Auto-Submitted": "auto-generated" };
-
 export interface MailParts {
   readonly settings: ConfigValues<Settings>;
   readonly language: Language;
@@ -24,7 +21,7 @@ export function codeMail({ settings, language, row, url }: MailParts, code: stri
     ...commonValues(row, url),
     ...{ code, regkey: code, transaction_id: row.id, valid_until: minuteOf(row.expiresAt) },
   };
-  return mail(row.email, own, TEXTS[language].code, values);
+  return mail(row.email, own, language, "code", values);
 }
 
 /** The mail to the owner of the name that was asked for. */
@@ -36,7 +33,7 @@ export function existingMail({ settings, language, row, url }: MailParts, owner:
   };
   // What the other has said of himself is not for the owner to know.
   const values = { ...commonValues(row, url), email: owner, givenname: "", surname: "" };
-  return mail(owner, own, TEXTS[language].existing, values);
+  return mail(owner, own, language, "existing", values);
 }
 
 function commonValues({ username, realm, givenname, surname, email }: MailParts["row"], url: string) {
@@ -47,16 +44,18 @@ function commonValues({ username, realm, givenname, surname, email }: MailParts[
 function mail(
   address: string,
   own: MailText & { readonly html: string },
-  builtIn: MailText,
+  language: Language,
+  kind: "code" | "existing",
   values: Readonly<Record<string, string>>,
 ): Message {
+  const builtIn = TEXTS[language][kind];
   const html = own.html || (own.text === "" ? htmlOf(builtIn.text) : "");
   return {
     to: [{ name: "", address }],
     subject: render(own.subject || builtIn.subject, values, { line: true }),
     text: render(own.text || builtIn.text, values),
     ...(html === "" ? {} : { html: render(html, values, { html: true }) }),
-    headers: HEADERS,
+    language,
   };
 }
 

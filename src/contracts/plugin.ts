@@ -120,6 +120,7 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
      * server does.
      * @param server a definition, or several: the next is used where the first is at fault. Undefined or empty: what the
      * plugin's first config key with `namesServer` says, or the definition `default`.
+     * @throws {SealpostError} `missing_parameter`, `invalid_parameter` or `too_large` for a message that cannot be sent.
      */
     submit(
       server: string | readonly string[] | undefined,

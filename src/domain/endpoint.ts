@@ -1,24 +1,29 @@
+import { asciiHostName } from "./host-name.ts";
 import { canonicalIp } from "./network.ts";
 import type { Endpoint, Security, SmtpServerFields } from "./smtp-server.ts";
 
 /** RFC 8314 7.3: the port of implicit TLS submission. */
 const IMPLICIT_TLS_PORT = 465;
 const MOST_PORT = 65_535;
-const HOST_NAME =
-  /^(?=.{1,253}\.?$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i;
 /** What resolvers take for an address in one of its historic forms: `10`, `0x7f.1` (WHATWG URL, "ends in a number"). */
 const ENDS_IN_NUMBER = /(^|\.)(\d+|0x[0-9a-f]*)\.?$/i;
 const SERVER = /^(?:(smtps?):\/\/)?(\[[0-9a-f:.]+\]|[^[\]:/?#@\s]+)(?::(\d{1,5}))?$/i;
+const BARE_IPV6 = /^[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*$/i;
+/** UTS #46 maps the three others to the first. */
+const FINAL_DOT = /[.。．｡]$/u;
 const STRENGTH: Readonly<Record<Security, number>> = { none: 0, starttls: 1, implicit: 1 };
 
 /**
- * What `server`, `port` and `tls` of a definition amount to.
- * `server` is `host`, `host:port`, `smtp://host[:port]` or `smtps://host[:port]`; an IPv6 address stands in brackets.
- * @returns null if `server` is none of these.
+ * Returns where `server`, `port` and `tls` of a definition lead. `server` is `host`, `host:port`, `smtp://host[:port]`
+ * or `smtps://host[:port]`, with blanks around it. An international host name becomes A-labels. An IPv6 address has
+ * brackets; without port and scheme it can do without.
+ * @returns `null` if `server` is none of these.
  */
 export function parseEndpoint(fields: Pick<SmtpServerFields, "server" | "port" | "tls">): Endpoint | null {
-  const [, scheme, rawHost, rawPort] = SERVER.exec(fields.server) ?? [];
-  const host = rawHost === undefined ? null : parseHost(rawHost);
+  const server = fields.server.replace(/^ +| +$/g, "");
+  const bare = BARE_IPV6.test(server) ? canonicalIp(server) : null;
+  const [, scheme, rawHost, rawPort] = SERVER.exec(server) ?? [];
+  const host = bare ?? (rawHost === undefined ? null : parseHost(rawHost));
   const portInside = rawPort === undefined ? null : Number(rawPort);
   if (host === null || (portInside !== null && (portInside < 1 || portInside > MOST_PORT))) return null;
   if (scheme?.toLowerCase() === "smtps") {
@@ -36,6 +41,7 @@ export function keepsSecret(kept: Endpoint, next: Endpoint): boolean {
 
 function parseHost(text: string): string | null {
   if (text.startsWith("[")) return canonicalIp(text.slice(1, -1));
-  if (ENDS_IN_NUMBER.test(text)) return canonicalIp(text);
-  return HOST_NAME.test(text) ? text.toLowerCase().replace(/\.$/, "") : null;
+  const name = asciiHostName(text.replace(FINAL_DOT, ""));
+  // Checked after the mapping: full-width digits are digits.
+  return name !== null && ENDS_IN_NUMBER.test(name) ? canonicalIp(name) : name;
 }

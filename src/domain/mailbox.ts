@@ -1,4 +1,7 @@
-/** One mailbox (RFC 5322 3.4): an address and the name people see. */
+import { asciiHostName } from "./host-name.ts";
+import { canonicalIpv4, canonicalIpv6 } from "./network.ts";
+
+/** One mailbox (RFC 5322 3.4): an address and a display name. */
 export interface Mailbox {
   /** Display name, decoded; empty if there is none. */
   readonly name: string;
@@ -6,46 +9,50 @@ export interface Mailbox {
   readonly address: string;
 }
 
-// RFC 5322 3.2.3 atext, and any non-ASCII character (RFC 6532 3.2) that is neither a control nor a space.
-const LOCAL_PART = /^[\w!#$%&'*+/=?^`{|}~\u{a1}-\u{10ffff}-]+(\.[\w!#$%&'*+/=?^`{|}~\u{a1}-\u{10ffff}-]+)*$/u;
-const DOMAIN =
-  /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/;
-const ADDRESS_LITERAL = /^\[(\d{1,3}(\.\d{1,3}){3}|IPv6:[0-9a-f:.]+)\]$/i;
+// RFC 5322 3.2.3 dot-atom, and any non-ASCII character (RFC 6532 3.2) that is neither a control nor a space.
+const DOT_STRING = /^[\w!#$%&'*+/=?^`{|}~\u{a1}-\u{10ffff}-]+(\.[\w!#$%&'*+/=?^`{|}~\u{a1}-\u{10ffff}-]+)*$/u;
+// RFC 5321 4.1.2 Quoted-string, and RFC 6531 3.3. Without angle brackets: servers exist that end a path at the first one.
+const QUOTED_CONTENT = /^[ !-;=?-~\u{a1}-\u{10ffff}]+$/u;
+const QUOTED_ADDRESS = /^"((?:[^"\\]|\\.)*)"@([^@]*)$/u;
+const ATOM_ADDRESS = /^([^@"]*)@([^@]*)$/u;
+/** Everything before the first `<` that is not inside quotes, and what is between it and the final `>`. */
+const NAME_AND_ADDRESS = /^((?:"(?:[^"\\]|\\.)*"|[^"<])*)<(.*)>$/u;
+const ADDRESS_LITERAL = /^\[(?:(IPv6:)([0-9a-f:.]+)|([\d.]+))\]$/i;
 // Control characters and the separators that some programs take for line ends.
 const UNSAFE = /[\p{Cc}\u2028\u2029]/u;
 
 /** RFC 5321 4.5.3.1.1 and 4.5.3.1.3: 64 octets before the `@`, 254 in all. */
-const LOCAL_PART_OCTETS = 64;
-const ADDRESS_OCTETS = 254;
+const MAX_LOCAL_PART_OCTETS = 64;
+const MAX_ADDRESS_OCTETS = 254;
 
 /**
- * Reads one mailbox: `user@example.org`, `Name <user@example.org>` or `"Quoted, name" <user@example.org>`.
- * Lists, groups, comments, routes and quoted local parts are refused.
- * @returns null if the text is not one mailbox.
+ * Reads one mailbox: `user@example.org`, `Name <user@example.org>` or `"Quoted, name" <user@example.org>`, with blanks
+ * around name and address. Lists, groups, comments and routes are rejected.
+ * @returns `null` if the text is not one mailbox.
  */
 export function parseMailbox(text: string): Mailbox | null {
   if (UNSAFE.test(text)) return null;
-  const trimmed = text.trim();
-  if (!trimmed.endsWith(">")) {
-    const address = parseAddress(trimmed);
-    return address === null ? null : { name: "", address };
-  }
-  const open = trimmed.lastIndexOf("<");
-  if (open < 0) return null;
-  const name = parseDisplayName(trimmed.slice(0, open).trim());
-  const address = parseAddress(trimmed.slice(open + 1, -1));
+  const [, rawName, rawAddress] = NAME_AND_ADDRESS.exec(text.trim()) ?? [];
+  const address = parseAddress(rawAddress ?? text);
+  const name = parseDisplayName((rawName ?? "").trim());
   return name === null || address === null ? null : { name, address };
 }
 
-/** Reads a bare address. Internationalised domains become A-labels (RFC 5891); the local part stays as it is. */
+/**
+ * Reads a bare address; blanks around it are ignored. Returns its one spelling: international domains as A-labels
+ * (RFC 5891), address literals as RFC 5321 4.1.3 writes them, the local part in NFC and quoted only where it has to be.
+ */
 export function parseAddress(text: string): string | null {
-  const at = text.lastIndexOf("@");
-  if (at < 1 || UNSAFE.test(text)) return null;
-  const local = text.slice(0, at).normalize("NFC");
-  const domain = asciiDomain(text.slice(at + 1));
-  if (domain === null || !LOCAL_PART.test(local) || octets(local) > LOCAL_PART_OCTETS) return null;
+  if (UNSAFE.test(text)) return null;
+  const trimmed = text.trim();
+  const quoted = QUOTED_ADDRESS.exec(trimmed);
+  const [, rawLocal, rawDomain] = quoted ?? ATOM_ADDRESS.exec(trimmed) ?? [];
+  if (rawLocal === undefined || rawDomain === undefined) return null;
+  const local = localPart(rawLocal.normalize("NFC"), quoted !== null);
+  const domain = addressLiteral(rawDomain) ?? asciiHostName(rawDomain);
+  if (local === null || domain === null || octets(local) > MAX_LOCAL_PART_OCTETS) return null;
   const address = `${local}@${domain}`;
-  return octets(address) > ADDRESS_OCTETS ? null : address;
+  return octets(address) > MAX_ADDRESS_OCTETS ? null : address;
 }
 
 /** The domain of an address, without the `@`. */
@@ -55,24 +62,26 @@ export function domainOf(address: string): string {
 
 function parseDisplayName(text: string): string | null {
   const quoted = /^"((?:[^"\\]|\\.)*)"$/u.exec(text);
-  if (quoted) return quoted[1]!.replace(/\\(.)/gu, "$1");
+  if (quoted) return unquoted(quoted[1]!);
   return /["<>()@,;:\\[\]]/u.test(text) ? null : text;
 }
 
-function asciiDomain(domain: string): string | null {
-  if (ADDRESS_LITERAL.test(domain)) return domain;
-  const ascii = /^[\x20-\x7e]*$/.test(domain) ? domain.toLowerCase() : punycode(domain);
-  return ascii !== null && DOMAIN.test(ascii) ? ascii : null;
+function localPart(text: string, isQuoted: boolean): string | null {
+  if (!isQuoted) return DOT_STRING.test(text) ? text : null;
+  const content = unquoted(text);
+  if (DOT_STRING.test(content)) return content;
+  return QUOTED_CONTENT.test(content) ? `"${content.replace(/["\\]/g, "\\$&")}"` : null;
 }
 
-/** WHATWG URL's host parser does UTS #46 on every runtime. */
-function punycode(domain: string): string | null {
-  if (/[\s/?#@:\\%[\]]/u.test(domain)) return null;
-  try {
-    return new URL(`http://${domain}`).hostname;
-  } catch {
-    return null;
-  }
+function unquoted(text: string): string {
+  return text.replace(/\\(.)/gu, "$1");
+}
+
+/** RFC 5321 4.1.3. */
+function addressLiteral(domain: string): string | null {
+  const [, tag, ipv6 = "", ipv4 = ""] = ADDRESS_LITERAL.exec(domain) ?? [];
+  const ip = tag === undefined ? canonicalIpv4(ipv4) : canonicalIpv6(ipv6);
+  return ip && (tag === undefined ? `[${ip}]` : `[IPv6:${ip}]`);
 }
 
 function octets(text: string): number {

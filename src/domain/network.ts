@@ -27,6 +27,17 @@ export function canonicalIp(address: string): string | null {
   return parseIp(address)?.toString() ?? null;
 }
 
+/** The canonical text of an IPv4 address in its form of four decimal numbers, or `null`. */
+export function canonicalIpv4(address: string): string | null {
+  return ipaddr.IPv4.isValidFourPartDecimal(address) ? ipaddr.IPv4.parse(address).toString() : null;
+}
+
+/** The canonical text of an IPv6 address without a zone (RFC 5952), or `null`. IPv4-mapped forms stay IPv6. */
+export function canonicalIpv6(address: string): string | null {
+  const isZoneless = address.includes(":") && !address.includes("%");
+  return isZoneless && ipaddr.IPv6.isValid(address) ? ipaddr.IPv6.parse(address).toRFC5952String() : null;
+}
+
 /**
  * What stands for one client in limits: an IPv4 address, or the /64 of an IPv6 address, which is what one household or
  * machine is given (RFC 6177) and could otherwise choose a fresh address from for every try.

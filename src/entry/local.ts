@@ -6,6 +6,7 @@ import type { Config } from "../config.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Plugin } from "../contracts/plugin.ts";
 import type { Wake, WakeSource } from "../contracts/wake.ts";
+import { asciiHostName } from "../domain/host-name.ts";
 import { SealpostError } from "../errors.ts";
 import { createServices, type Drivers, type Services } from "../services.ts";
 import { openDatabase } from "../storage/libsql.ts";
@@ -145,8 +146,8 @@ async function makeFile(path: string): Promise<void> {
 
 /** A host without a full name says an address of its own (RFC 5321 4.1.3, 4.1.4). */
 function ownName(): string {
-  const name = hostname();
-  if (name.includes(".")) return name;
+  const name = asciiHostName(hostname());
+  if (name?.includes(".")) return name;
   const addresses = Object.values(networkInterfaces()).flatMap((own) => own ?? []);
   const outer = addresses.find(({ family, internal }) => family === "IPv4" && !internal);
   return `[${outer?.address ?? "127.0.0.1"}]`;

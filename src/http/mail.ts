@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
+import { parseAddress } from "../domain/mailbox.ts";
 import { SealpostError } from "../errors.ts";
 import type { MailQuery, MailQueue } from "../mail/queue.ts";
 import { success } from "../wire/envelope.ts";
@@ -103,7 +104,7 @@ function toQuery(params: v.InferOutput<typeof mailListParams>): MailQuery {
   return {
     ...(state && { state }),
     ...(identifier && { identifier }),
-    ...(recipient && { recipient }),
+    ...(recipient && { recipient: parseAddress(recipient) ?? recipient }),
     ...(since && { since: new Date(since) }),
     page,
     pageSize: page_size,

@@ -1,9 +1,11 @@
 import type { Platform } from "../contracts/platform.ts";
-import type { Message, MessageIdentity } from "../domain/message.ts";
 import { Secret } from "../domain/secret.ts";
 import type { SendingServer } from "../domain/smtp-server.ts";
+import { SealpostError } from "../errors.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import { open, seal } from "../secrets/seal.ts";
+import { pieceName } from "../storage/outbox.ts";
+import { layOut, type MessageSource, readLayout, type StoredServer } from "./content-layout.ts";
 
 /** What of a queued mail nobody may read: what is sent, and what is needed to send it. */
 export interface MailContent {
@@ -12,7 +14,7 @@ export interface MailContent {
   /** The definition that it was finished for. */
   readonly finishedFor: string;
   /** To finish it anew for a definition with another sender or certificate; null: it goes through one only. */
-  readonly source: { readonly message: Message; readonly identity: Omit<MessageIdentity, "from"> } | null;
+  readonly source: MessageSource | null;
   /** A definition that is not saved, used for this mail alone. */
   readonly server: SendingServer | null;
   /** Queued for the sake of appearances: nobody gets it. */
@@ -21,38 +23,46 @@ export interface MailContent {
 
 export type ContentSeal = ReturnType<typeof createContentSeal>;
 
-/** Seals the content of a mail for its row, and opens it. */
-export function createContentSeal(keyring: Keyring, platform: Pick<Platform, "randomBytes">) {
-  const contextOf = (id: string) => ({ table: "mail_content", row: id, column: "content" });
+/**
+ * Creates what encrypts the content of a message, in pieces, each bound to its row, and decrypts it.
+ * @param readPiece returns the sealed text of a row, `undefined` if there is none.
+ */
+export function createContentSeal(
+  keyring: Keyring,
+  platform: Pick<Platform, "randomBytes">,
+  readPiece: (row: string) => Promise<string | undefined>,
+) {
+  const contextOf = (row: string) => ({ table: "mail_content", row, column: "content" });
+
+  async function openPiece(row: string, sealed: string): Promise<string> {
+    const found = sealed || (await readPiece(row));
+    if (!found) throw new SealpostError("unsealable", "The content of a message lacks a piece");
+    return (await open(keyring, found, contextOf(row))).reveal();
+  }
+
   return {
-    async seal(id: string, content: MailContent): Promise<string> {
-      const { bytes, server, ...plain } = content;
-      const text = {
-        ...plain,
-        bytes: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes),
-        server: server && withSecret(server),
-      };
-      return seal(keyring, JSON.stringify(text), contextOf(id), platform);
+    /** Returns the sealed pieces in order. Of a small message there is one. */
+    async seal(id: string, { bytes, server, ...content }: MailContent): Promise<readonly string[]> {
+      const head = { ...content, server: server && withSecret(server) };
+      const pieces: string[] = [];
+      // One after the other: each is as large as a small message may be.
+      for (const text of layOut(head, bytes)) {
+        pieces.push(await seal(keyring, text, contextOf(pieceName(id, pieces.length)), platform));
+      }
+      return pieces;
     },
 
-    /** @throws {SealpostError} `unsealable` if no key opens it. */
+    /**
+     * @param sealed the first piece; empty: it is read, as the others are.
+     * @throws {SealpostError} `unsealable` if no key opens a piece, or one is missing.
+     */
     async open(id: string, sealed: string): Promise<MailContent> {
-      const text = (await open(keyring, sealed, contextOf(id))).reveal();
-      const { bytes, server, source, ...plain } = JSON.parse(text);
-      return {
-        ...plain,
-        bytes: new TextEncoder().encode(bytes),
-        server: server && withoutSecret(server),
-        source: source && {
-          ...source,
-          identity: { ...source.identity, date: new Date(source.identity.date) },
-        },
-      };
+      const first = await openPiece(id, sealed);
+      const { head, bytes } = await readLayout(first, (piece) => openPiece(pieceName(id, piece), ""));
+      return { ...head, bytes, server: head.server && withoutSecret(head.server) };
     },
   };
 }
-
-type StoredServer = Omit<SendingServer, "password" | "signing"> & { readonly password: string };
 
 /** The mail is signed already, so the key stays behind. */
 function withSecret({ signing: _, password, ...server }: SendingServer): StoredServer {

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Platform } from "../contracts/platform.ts";
 import type { Wake } from "../contracts/wake.ts";
+import { recipientsOf } from "../domain/message.ts";
 import type { RecipientProgress } from "../domain/queued-mail.ts";
 import type { SendingServer } from "../domain/smtp-server.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
@@ -47,11 +48,11 @@ export function createEnqueue(parts: {
     }
     const row = await rowOf(server, mail, finished);
     const result = { state: "queued", identifier, mailId: row.id, smime } as const;
-    await database.append(
-      ...outbox.insert(row),
-      audit.insert(submitEntry(mail, result, now)),
-      ...alongside(result),
-    );
+    const entry = audit.insert(submitEntry(mail, result, now));
+    const statements = [...outbox.insert(row), entry, ...alongside(result)];
+    // A large message is a commit of its own: several together might be more than a server takes at a time.
+    if (row.furtherContent?.length) await database.commit(statements);
+    else await database.append(...statements);
     await wake.notify([row.id]).catch((error) => {
       log.warning("No wake for mail {mailId}, a sweep will find it: {error}", { mailId: row.id, error });
     });
@@ -66,7 +67,7 @@ export function createEnqueue(parts: {
     const id = newId();
     const { identifier } = server;
     const { from: _, ...source } = identity({ name: "", address: from });
-    const content = await contentSeal.seal(id, {
+    const [content = "", ...furtherContent] = await contentSeal.seal(id, {
       bytes,
       finishedFor: identifier,
       source: names.length > 1 ? { message, identity: source } : null,
@@ -86,7 +87,7 @@ export function createEnqueue(parts: {
       sender: from,
       purpose,
       onUnknown: options.onUnknown ?? (purpose === "code" ? "stop" : "repeat"),
-      recipients: message.to.map(({ address }) => waiting(address, now)),
+      recipients: recipientsOf(message).map((address) => waiting(address, now)),
       createdAt: now,
       updatedAt: now,
       expiresAt,
@@ -97,6 +98,7 @@ export function createEnqueue(parts: {
       begun: false,
       lost: 0,
       content,
+      furtherContent,
     };
   }
 }

@@ -1,6 +1,6 @@
 import { type Failure, notSent } from "../domain/delivery.ts";
 import type { Mailbox } from "../domain/mailbox.ts";
-import type { ComposedMessage, Message, MessageIdentity } from "../domain/message.ts";
+import type { ComposedMessage, MessageIdentity, NormalizedMessage } from "../domain/message.ts";
 import type { SendingServer } from "../domain/smtp-server.ts";
 import { assemble } from "../message/assemble.ts";
 import { compose } from "../message/compose.ts";
@@ -30,7 +30,7 @@ export interface Unfinished {
 /** @param identity makes what is fixed of the mail, for the address that it comes from. */
 export type Finish = (
   server: SendingServer,
-  message: Message,
+  message: NormalizedMessage,
   identity: (from: Mailbox) => MessageIdentity,
 ) => Promise<Finished | Unfinished>;
 

@@ -1,4 +1,5 @@
 import { notSent } from "../domain/delivery.ts";
+import { recipientsOf } from "../domain/message.ts";
 import type { SendingServer } from "../domain/smtp-server.ts";
 import type { Circuit } from "./circuit.ts";
 import type { Deliver, RecipientResult } from "./deliver.ts";
@@ -58,7 +59,7 @@ export function createSendNow(parts: {
   return async (candidates, mail) => {
     const passedOver: PassedOver[] = [];
     const reached: RecipientResult[] = [];
-    let to = mail.message.to.map((mailbox) => mailbox.address);
+    let to = recipientsOf(mail.message);
     for (const [at, candidate] of candidates.entries()) {
       const isLast = at === candidates.length - 1;
       const identifier = typeof candidate === "string" ? candidate : candidate.identifier;

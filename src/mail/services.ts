@@ -71,7 +71,7 @@ export function createMailServices(parts: {
     loadServer: servers.load,
     finish: createFinish(createPrepareSigner(platform)),
     deliver: createDeliver(parts.transport),
-    contentSeal: createContentSeal(parts.keyring, platform),
+    contentSeal: createContentSeal(parts.keyring, platform, outbox.readPiece),
   };
   const idempotency = createIdempotency({ ...parts, repository: idempotencyRows });
   const submitFor = createSubmit({

@@ -4,7 +4,12 @@ import type { Platform } from "../contracts/platform.ts";
 import { type AuditActor, type AuditEntry, auditEntry } from "../domain/audit.ts";
 import type { Failure } from "../domain/delivery.ts";
 import { domainOf, type Mailbox } from "../domain/mailbox.ts";
-import type { Message, MessageIdentity } from "../domain/message.ts";
+import {
+  type Message,
+  type MessageIdentity,
+  type NormalizedMessage,
+  recipientsOf,
+} from "../domain/message.ts";
 import type { SendingServer } from "../domain/smtp-server.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database, Statement } from "../storage/database.ts";
@@ -12,6 +17,7 @@ import type { RecipientResult } from "./deliver.ts";
 import type { Enqueue } from "./enqueue.ts";
 import type { SmimeResult } from "./finish.ts";
 import type { Idempotency, TakenKey } from "./idempotency.ts";
+import { normalizeMessage } from "./normalize-message.ts";
 import type { SendNow } from "./send-now.ts";
 import { readStoredResult } from "./stored-result.ts";
 
@@ -49,7 +55,12 @@ export type SubmitResult =
       readonly passedOver: readonly PassedOver[];
     };
 
-/** @param server name of a definition, names of which the next is used where one is at fault, or one that is not saved. */
+/**
+ * Sends a message or queues it.
+ * @param server name of a definition, names of which the next is used where one is at fault, or an unsaved one.
+ * @throws {SealpostError} `missing_parameter` or `invalid_parameter` for a message that cannot be sent as it is, with the
+ * name of the field, and `too_large` for more than 15 MiB of text and attachments.
+ */
 export type Submit = (
   server: string | readonly string[] | SendingServer,
   message: Message,
@@ -134,10 +145,10 @@ export function createSubmit(parts: {
   return (submitter) =>
     async (named, message, options = {}) => {
       const identity = newIdentity(platform, hostName);
-      const mail = { named, message, options, submitter, identity };
+      const mail = { named, message: normalizeMessage(message), options, submitter, identity };
       const { idempotencyKey: key } = options;
       if (key === undefined) return submit(mail, null);
-      const content = options.idempotencyContent ?? JSON.stringify([named, message, options]);
+      const content = options.idempotencyContent ?? JSON.stringify([named, withTexts(message), options]);
       const call = await idempotency.begin({ scope: submitter.name, key, content }, "");
       if ("answer" in call) return readStoredResult(call.answer);
       try {
@@ -152,10 +163,20 @@ export function createSubmit(parts: {
     };
 }
 
+/** The message with its bytes as texts: JSON would write each octet as a field of its own. */
+function withTexts(message: Message): unknown {
+  if (!message.attachments) return message;
+  const attachments = message.attachments.map(({ content, ...attachment }) => ({
+    ...attachment,
+    content: typeof content === "string" ? { text: content } : content.toBase64(),
+  }));
+  return { ...message, attachments };
+}
+
 /** A mail on its way out. */
 export interface Outgoing {
   readonly named: Parameters<Submit>[0] | MakeServer;
-  readonly message: Message;
+  readonly message: NormalizedMessage;
   readonly options: OwnSubmitOptions;
   readonly submitter: Submitter;
   /** What is fixed of the mail, for the address that it comes from. */
@@ -196,7 +217,7 @@ export function submitEntry({ message, submitter }: Outgoing, result: SubmitResu
   return auditEntry(submitter.actor, date, {
     ...auditOutcome(result),
     identifier: result.identifier,
-    recipient: message.to.map(({ address }) => address).join(","),
+    recipient: recipientsOf(message).join(","),
   });
 }
 

@@ -13,10 +13,13 @@ const PRINTABLE_WORDS = /^[\x21-\x7e]+( [\x21-\x7e]+)*$/;
 type Encoding = "Q" | "B";
 const utf8 = new TextEncoder();
 
-/** Whether the text can stand in a header as it is: foldable, and not mistaken for an encoded word. */
-export function isPlain(text: string): boolean {
+/**
+ * Whether the text can stand in a header as it is: foldable, and not mistaken for an encoded word.
+ * @param maxWordCharacters how long a line may become where there is no space to fold at.
+ */
+export function isPlain(text: string, maxWordCharacters = PLAIN_WORD_CHARACTERS): boolean {
   if (!PRINTABLE_WORDS.test(text) || text.includes("=?")) return false;
-  return text.split(" ").every((word) => word.length <= PLAIN_WORD_CHARACTERS);
+  return text.split(" ").every((word) => word.length <= maxWordCharacters);
 }
 
 /** The text as encoded words (RFC 2047), one space between; decoders join them without it. */
@@ -36,11 +39,15 @@ export function encodeWords(text: string): string {
   return [...words, word].map((part) => `=?UTF-8?${encoding}?${encode(part, encoding)}?=`).join(" ");
 }
 
-/** One header field, folded at the spaces of its value (RFC 5322 2.2.3), ended by CRLF. */
-export function foldField(name: string, value: string): string {
+/**
+ * One header field, folded between the words of its value (RFC 5322 2.2.3), ended by CRLF.
+ * @param value a text, which is folded at its spaces, or its words.
+ */
+export function foldField(name: string, value: string | readonly string[]): string {
+  const words = typeof value === "string" ? value.split(" ") : value;
   let field = `${name}:`;
   let lineLength = field.length;
-  for (const [index, token] of value.split(" ").entries()) {
+  for (const [index, token] of words.entries()) {
     // The first token stays beside the name: some programs misread a field whose first line is empty.
     const fits = index === 0 || lineLength + 1 + token.length <= LINE_CHARACTERS;
     field += fits ? ` ${token}` : `\r\n ${token}`;

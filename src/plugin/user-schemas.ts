@@ -68,7 +68,7 @@ export function nameKey(name: string): string {
   return name.normalize("NFKC").toUpperCase().toLowerCase().normalize("NFKC");
 }
 
-/** Addresses are the same whatever their letter case is. */
+/** What the spellings of one address have in common: letter case, international domains and needless quotes. */
 export function addressKey(address: string): string {
-  return address.normalize("NFC").toLowerCase();
+  return (parseAddress(address) ?? address).normalize("NFC").toLowerCase();
 }

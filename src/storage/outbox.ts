@@ -1,10 +1,15 @@
-import { getTableColumns, type SQL, sql } from "drizzle-orm";
+import { eq, getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { MailAttempt, MailState, RecipientProgress } from "../domain/queued-mail.ts";
 import type { Database } from "./database.ts";
 import { mail, mailContent } from "./schema.ts";
 
-/** A queued mail as it is stored; the content is sealed. */
-export type MailRow = typeof mail.$inferSelect & typeof mailContent.$inferSelect;
+/** A queued mail as it is stored. */
+export type MailRow = typeof mail.$inferSelect & {
+  /** The first piece of the content, sealed; empty: it is large, and read when its turn comes. */
+  readonly content: string;
+  /** Further pieces of the content, of a row that is inserted. */
+  readonly furtherContent?: readonly string[];
+};
 export type OutboxRepository = ReturnType<typeof createOutboxRepository>;
 
 /** A definition with mail that waits for it, and what limits the sending. */
@@ -67,19 +72,35 @@ const ROW = sql<string>`json_object(${sql.join(
   Object.entries(getTableColumns(mail)).flatMap(([name, column]) => [sql.raw(`'${name}'`), sql`${column}`]),
   sql`, `,
 )})`;
-const CONTENT = sql<
-  string | null
->`(SELECT mail_content.content FROM mail_content WHERE mail_content.id = mail.id)`;
+/** A claim brings the content of so many characters along; hundreds of large ones would fill the memory. */
+const MAX_CLAIMED_CONTENT = 65_536;
+const CONTENT = sql<string | null>`(SELECT mail_content.content FROM mail_content
+  WHERE mail_content.id = mail.id AND length(mail_content.content) <= ${sql.raw(String(MAX_CLAIMED_CONTENT))})`;
+
+/** The row of a piece of a message's content. */
+export function pieceName(mailId: string, piece: number): string {
+  return piece === 0 ? mailId : `${mailId}/${piece}`;
+}
 
 /** The outbox. What writes is an unexecuted statement for `commit`. */
 export function createOutboxRepository({ read, write }: Database) {
   return {
     insert(row: MailRow) {
+      const pieces = [row.content, ...(row.furtherContent ?? [])].map((content, piece) => ({
+        ...{ id: pieceName(row.id, piece), mailId: row.id, piece, content },
+      }));
       // A commit whose answer is lost may be made again.
       return [
         write.insert(mail).values(row).onConflictDoNothing(),
-        write.insert(mailContent).values(row).onConflictDoNothing(),
+        ...pieces.map((piece) => write.insert(mailContent).values(piece).onConflictDoNothing()),
       ] as const;
+    },
+
+    /** Returns one piece of a message's content, sealed; `undefined` if there is none. */
+    async readPiece(name: string): Promise<string | undefined> {
+      const { content } = mailContent;
+      return (await read.select({ content }).from(mailContent).where(eq(mailContent.id, name)).get())
+        ?.content;
     },
 
     /** The lanes with mail in them; reads one entry of the index for each, however much is waiting. */

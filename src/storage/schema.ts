@@ -140,11 +140,23 @@ export const mail = sqliteTable("mail", {
   contentUntil: integer("content_until", { mode: "timestamp_ms" }),
 });
 
-/** What is sent, sealed; gone once the mail has ended. Apart from its row, so that a change of state does not write it. */
-export const mailContent = sqliteTable("mail_content", {
-  id: text("id").primaryKey(),
-  content: text("content").notNull(),
-});
+/**
+ * What is sent, sealed, in pieces of at most 1,000,000 characters; gone once the mail has ended. Apart from its row, so
+ * that a change of state does not write it. `id` is the mail's for the first piece, `<mail id>/1`, … for further ones.
+ */
+export const mailContent = sqliteTable(
+  "mail_content",
+  {
+    id: text("id").primaryKey(),
+    mailId: text("mail_id")
+      .notNull()
+      .references(() => mail.id, { onDelete: "cascade" }),
+    /** 0, 1, … */
+    piece: integer("piece").notNull(),
+    content: text("content").notNull(),
+  },
+  (table) => [index("mail_content_mail").on(table.mailId)],
+);
 
 /** Each try to bring a queued mail to one recipient. */
 export const mailAttempt = sqliteTable("mail_attempt", {

@@ -28,8 +28,9 @@ const SEALED: readonly SealedColumns[] = [
   { row: pluginConfig.key, columns: [pluginConfig.sealed] },
   { row: mailContent.id, columns: [mailContent.content] },
 ];
-/** Bounds the memory that a rotation takes: a mail may be large. */
 const ROWS_PER_READ = 100;
+/** A piece of a message has up to 1 MB, and some servers end a response at 10 MB. */
+const PIECES_PER_READ = 5;
 /** All sealed values, wherever they lie. @param ofPlugins the columns of plugins. */
 export function createSealedRepository({ read, write }: Database, ofPlugins: readonly SealedColumns[] = []) {
   const places = [...SEALED, ...ofPlugins].flatMap(({ row, columns }) =>
@@ -52,6 +53,7 @@ export function createSealedRepository({ read, write }: Database, ofPlugins: rea
     async *values(): AsyncGenerator<SealedValue> {
       for (const { row, column } of places) {
         const place = { table: getTableName(column.table), column: column.name };
+        const limit = column.table === mailContent ? PIECES_PER_READ : ROWS_PER_READ;
         let last = "";
         for (let isMore = true; isMore; ) {
           const rows = await read
@@ -59,12 +61,12 @@ export function createSealedRepository({ read, write }: Database, ofPlugins: rea
             .from(column.table)
             .where(and(ne(column, ""), gt(row, last)))
             .orderBy(asc(row))
-            .limit(ROWS_PER_READ);
+            .limit(limit);
           for (const found of rows) {
             last = String(found.row);
             yield { ...place, row: last, value: String(found.value) };
           }
-          isMore = rows.length === ROWS_PER_READ;
+          isMore = rows.length === limit;
         }
       }
     },

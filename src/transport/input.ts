@@ -9,6 +9,8 @@ const LINE_OCTETS = 998;
 
 // What ends a path, a command or an argument: controls, spaces, angle brackets, and separators that some take for line ends.
 const UNSAFE_IN_PATH = /[\p{Cc}\s<>\u2028\u2029]/u;
+// RFC 5321 4.1.2: inside a quoted local part a space ends nothing.
+const QUOTED_LOCAL_PART = /^"(?:[^"\\]|\\.)*"(?=@)/u;
 
 /** What the envelope has to announce about the bytes. */
 export interface Inspection {
@@ -23,9 +25,8 @@ export interface Inspection {
  */
 export function inspectDelivery(delivery: Delivery): Inspection {
   const { from, recipient, server, bytes } = delivery;
-  if (UNSAFE_IN_PATH.test(from))
-    throw new TypeError('"from" holds a character that no reverse-path may hold');
-  if (recipient === "" || UNSAFE_IN_PATH.test(recipient)) {
+  if (isUnsafePath(from)) throw new TypeError('"from" holds a character that no reverse-path may hold');
+  if (recipient === "" || isUnsafePath(recipient)) {
     throw new TypeError('"recipient" is empty or holds a character that no forward-path may hold');
   }
   // RFC 4616 2: NUL separates the fields of PLAIN.
@@ -33,6 +34,10 @@ export function inspectDelivery(delivery: Delivery): Inspection {
     throw new TypeError('"username" and "password" cannot hold a NUL');
   }
   return inspectBytes(bytes);
+}
+
+function isUnsafePath(path: string): boolean {
+  return UNSAFE_IN_PATH.test(path.replace(QUOTED_LOCAL_PART, (quoted) => quoted.replaceAll(" ", "")));
 }
 
 function inspectBytes(bytes: Uint8Array): Inspection {

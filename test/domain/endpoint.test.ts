@@ -19,6 +19,15 @@ describe("parseEndpoint()", () => {
     ["smtps://[2001:db8::1]", "2001:db8::1", 465, "implicit"],
     ["192.0.2.1:587", "192.0.2.1", 587, "none"],
     ["localhost", "localhost", 25, "none"],
+    [" mail.example.org ", "mail.example.org", 25, "none"],
+    ["::1", "::1", 25, "none"],
+    ["2001:DB8::1", "2001:db8::1", 25, "none"],
+    ["::ffff:192.0.2.1", "192.0.2.1", 25, "none"],
+    ["mail.bücher.example", "mail.xn--bcher-kva.example", 25, "none"],
+    ["mail.BÜCHER.example:2525", "mail.xn--bcher-kva.example", 2525, "none"],
+    ["smtps://mail.bücher。example.", "mail.xn--bcher-kva.example", 465, "implicit"],
+    ["mail.straße.example。", "mail.xn--strae-oqa.example", 25, "none"],
+    ["１９２.0.2.1", "192.0.2.1", 25, "none"],
   ])("reads %p", (server, host, port, security) => {
     expect(parse(server)).toEqual({ host, port, security });
   });
@@ -37,7 +46,7 @@ describe("parseEndpoint()", () => {
   test.each([
     "",
     " ",
-    "mail.example.org ",
+    "mail.example.org x",
     "user@mail.example.org",
     "smtp://user:secret@mail.example.org",
     "smtp://mail.example.org/",
@@ -50,7 +59,10 @@ describe("parseEndpoint()", () => {
     "mail.example.org:65536",
     "mail.example.org:",
     "mail.example.org:25:26",
-    "::1",
+    "smtp://::1",
+    "::1%eth0",
+    "1::2::3",
+    ":25",
     "[::1",
     "[mail.example.org]",
     "[]",
@@ -65,7 +77,10 @@ describe("parseEndpoint()", () => {
     `${"a".repeat(64)}.org`,
     "mail\r\nexample.org",
     "mail\0example.org",
-    "mäil.example.org",
+    "mäil..example.org",
+    "mäil.example.org/",
+    "１.2.3",
+    `${"ä".repeat(64)}.org`,
   ])("refuses %p", (server) => {
     expect(parse(server)).toBeNull();
   });

@@ -45,6 +45,9 @@ test("openDrivers() says the EHLO name as host name", async () => {
   const named = await openDrivers({ databaseUrl: ":memory:", ehloName: "app.example.org" });
   await using _ = named.database;
   expect(named.hostName).toBe("app.example.org");
+  const international = await openDrivers({ databaseUrl: ":memory:", ehloName: "app.bücher.example" });
+  await using __ = international.database;
+  expect(international.hostName).toBe("app.xn--bcher-kva.example");
 });
 
 test.each([

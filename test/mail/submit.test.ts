@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Delivery, Transport } from "../../src/contracts/transport.ts";
 import type { Receipt } from "../../src/domain/delivery.ts";
 import type { Mailbox } from "../../src/domain/mailbox.ts";
-import type { Message, MessageIdentity } from "../../src/domain/message.ts";
+import type { Message, MessageIdentity, NormalizedMessage } from "../../src/domain/message.ts";
 import type { SubmitResult } from "../../src/mail/submit.ts";
 import { assemble } from "../../src/message/assemble.ts";
 import { compose } from "../../src/message/compose.ts";
@@ -18,7 +18,9 @@ import { isInstalled } from "../fixtures/smime/openssl.ts";
 import { opensslVerify } from "../fixtures/smime/verify.ts";
 
 const TO: Mailbox = { name: "", address: "user@example.net" };
-const MESSAGE: Message = { to: [TO], subject: "Your code", text: "Your code is 123456.\n" };
+const MESSAGE = {
+  ...{ to: [TO], subject: "Your code", text: "Your code is 123456.\n" },
+} satisfies Message;
 /** What Message-ID and boundary draw. */
 const UNIQUE_BYTES = 16;
 const SERVER = { server: "mail.example.org", sender: SENDER };
@@ -39,7 +41,7 @@ function sentNow(result: SubmitResult) {
 
 /** The same mail made from the parts, without `submit`. */
 async function byHand(
-  message: Message,
+  message: NormalizedMessage,
   randomBytes: (length: number) => Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array> {
   const { private_key, certificate } = await identity();

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import PostalMime, { type Email } from "postal-mime";
 import { type Mailbox, parseAddress } from "../../src/domain/mailbox.ts";
-import type { Message, MessageIdentity } from "../../src/domain/message.ts";
+import type { MessageIdentity, NormalizedMessage } from "../../src/domain/message.ts";
 import { assemble } from "../../src/message/assemble.ts";
 import { compose } from "../../src/message/compose.ts";
 
@@ -15,22 +15,50 @@ const IDENTITY: MessageIdentity = {
   messageId: "<1@example.org>",
   boundary: "abc123",
 };
-const MESSAGE: Message = {
+const MESSAGE: NormalizedMessage = {
   to: [{ name: "", address: "user@example.net" }],
   subject: "Your code",
   text: "Your code is 123456.\n",
 };
 
-async function bytesOf(changes: Partial<Message> = {}, identity: Partial<MessageIdentity> = {}) {
+async function bytesOf(changes: Partial<NormalizedMessage> = {}, identity: Partial<MessageIdentity> = {}) {
   const { headers, entity } = await compose({ ...MESSAGE, ...changes }, { ...IDENTITY, ...identity });
   return assemble(headers, entity);
 }
 
 async function textOf(
-  changes: Partial<Message> = {},
+  changes: Partial<NormalizedMessage> = {},
   identity: Partial<MessageIdentity> = {},
 ): Promise<string> {
   return new TextDecoder().decode(await bytesOf(changes, identity));
+}
+
+/** Text as it arrives, but for line breaks at its end. */
+function lines(text: string): string {
+  return text
+    .toWellFormed()
+    .replace(/\r\n|\r|\n/g, "\r\n")
+    .replace(/(\r\n)+$/, "");
+}
+
+/** The decoded bodies of a message's parts, in order. */
+function leavesOf(bytes: Uint8Array): string[] {
+  const text = new TextDecoder().decode(bytes);
+  const boundary = /boundary="([^"]+)"/.exec(text)?.[1];
+  const parts = boundary === undefined ? [text] : text.split(`--${boundary}`).slice(1, -1);
+  return parts.map((part) => {
+    const body = part.slice(part.indexOf("\r\n\r\n") + 4);
+    return lines(decoded(body, /^content-transfer-encoding: (.*)$/im.exec(part)?.[1] ?? ""));
+  });
+}
+
+function decoded(body: string, encoding: string): string {
+  if (encoding === "base64") return Buffer.from(body, "base64").toString();
+  if (encoding !== "quoted-printable") return body;
+  const octets = body
+    .replaceAll("=\r\n", "")
+    .replace(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return Buffer.from(octets, "latin1").toString();
 }
 
 /** Mailboxes as a reader of the mail sees them. */
@@ -84,10 +112,11 @@ describe("compose()", () => {
         "Date: Mon, 01 Jun 2026 12:00:00 +0000",
         "Message-ID: <1@example.org>",
         "MIME-Version: 1.0",
-        "Content-Transfer-Encoding: base64",
+        "Auto-Submitted: auto-generated",
+        "Content-Transfer-Encoding: 7bit",
         "Content-Type: text/plain; charset=utf-8",
         "",
-        "WW91ciBjb2RlIGlzIDEyMzQ1Ni4NCg==",
+        "Your code is 123456.",
         "",
       ].join("\r\n"),
     );
@@ -111,14 +140,14 @@ describe("compose()", () => {
     expect(text.indexOf("text/plain")).toBeLessThan(text.indexOf("text/html"));
     const parsed = await PostalMime.parse(text);
     expect(parsed.text?.trim()).toBe("Your code is 123456.");
-    expect(parsed.html?.trim()).toBe("<b>123456</b>");
+    expect(parsed.html).toContain("<body>\n<b>123456</b>\n</body>");
   });
 
   test("makes text/html of HTML alone", async () => {
     const { text: _, ...rest } = MESSAGE;
     const { entity } = await compose({ ...rest, html: "<b>1</b>" }, IDENTITY);
     expect(new TextDecoder().decode(entity)).toContain(
-      "\r\nContent-Type: text/html; charset=utf-8\r\n\r\nPGI+",
+      "\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<!doctype html>\r\n",
     );
   });
 
@@ -128,7 +157,10 @@ describe("compose()", () => {
 
   test("gives the text CRLF line ends before it is encoded", async () => {
     const text = await textOf({ text: "a\nb\rc\r\nd" });
-    expect(atob(text.slice(text.indexOf("\r\n\r\n")).trim())).toBe("a\r\nb\r\nc\r\nd");
+    expect(text).toEndWith("\r\n\r\na\r\nb\r\nc\r\nd\r\n");
+    const encoded = await textOf({ text: "漢\n字\r漢\r\n字" });
+    const body = encoded.slice(encoded.indexOf("\r\n\r\n")).trim();
+    expect(Buffer.from(body, "base64").toString()).toBe("漢\r\n字\r\n漢\r\n字");
   });
 
   test("writes an address whose local part is not ASCII as UTF-8 (RFC 6532)", async () => {
@@ -194,13 +226,128 @@ describe("compose() with fields of the message's own", () => {
     });
   }
 
+  test("writes Auto-Submitted once, whatever the caller wants", async () => {
+    const text = await textOf({ headers: { "auto-submitted": "no", "X-Note": "a" } });
+    expect(text.match(/^auto-submitted:.*$/gim)).toEqual(["Auto-Submitted: auto-generated"]);
+  });
+
+  test("leaves URLs and identifiers as they are, however long", async () => {
+    const url = `<https://example.org/?a==?utf-8?q?b?=&c=${"x".repeat(400)}>`;
+    const ids = Array.from({ length: 8 }, (_, i) => `<${i}.${"y".repeat(40)}@example.org>`);
+    const mail = await PostalMime.parse(
+      await bytesOf({
+        headers: { "List-Unsubscribe": url, References: ids.join("  "), "X-Long": "z".repeat(500) },
+      }),
+    );
+    const values = Object.fromEntries(mail.headers.map(({ key, value }) => [key, value]));
+    expect(values).toMatchObject({
+      "list-unsubscribe": url,
+      references: ids.join(" "),
+      "x-long": "z".repeat(500),
+    });
+  });
+
+  test("refuses what a URL or an identifier cannot hold", async () => {
+    await expect(bytesOf({ headers: { References: "<é@example.org>" } })).rejects.toThrow(TypeError);
+    await expect(bytesOf({ headers: { "List-Help": "x".repeat(901) } })).rejects.toThrow(TypeError);
+  });
+
   test("refuses a line break in a value", async () => {
     await expect(bytesOf({ headers: { "X-Note": "a\r\nBcc: b@example.org" } })).rejects.toThrow(TypeError);
   });
 });
 
+describe("compose() with several kinds of recipients", () => {
+  const boxes = (...locals: string[]) =>
+    locals.map((local) => ({ name: "", address: `${local}@example.net` }));
+
+  test("lists cc in Cc, and names bcc nowhere", async () => {
+    const text = await textOf({ to: boxes("a"), cc: boxes("b", "c"), bcc: boxes("d") });
+    expect(text).toContain("\r\nTo: a@example.net\r\nCc: b@example.net, c@example.net\r\n");
+    expect(text).not.toMatch(/^bcc:|d@example\.net/im);
+  });
+
+  test("says that recipients are undisclosed if all are", async () => {
+    const text = await textOf({ to: [], bcc: boxes("d") });
+    expect(text).toContain("\r\nTo: undisclosed-recipients:;\r\n");
+    expect(await textOf({ to: [], cc: boxes("c") })).not.toMatch(/^to:/im);
+  });
+
+  test("keeps a quoted local part on one line", async () => {
+    const address = `"${"a ".repeat(30)}b"@example.net`;
+    const to = [...boxes("x".repeat(60)), { name: "A B", address }];
+    const { headers } = await compose({ ...MESSAGE, to }, IDENTITY);
+    expect(headers).toContain(`<${address}>`);
+    expect((await PostalMime.parse(await bytesOf({ to }))).to?.[1]?.name).toBe("A B");
+  });
+});
+
+describe("compose() with attachments", () => {
+  const pdf = {
+    ...{
+      content: new Uint8Array([0, 1, 2, 255]),
+      filename: "Übersicht „1“.pdf",
+      contentType: "application/pdf",
+    },
+    contentId: null,
+  };
+  const logo = {
+    content: new Uint8Array([137, 80]),
+    filename: "logo.png",
+    contentType: "image/png",
+    contentId: "logo",
+  };
+
+  test("brings files to a reader as they were, with their names and types", async () => {
+    const notes = {
+      ...pdf,
+      content: Buffer.from("From me \n.\n"),
+      filename: "notes.txt",
+      contentType: "text/plain",
+    };
+    const mail = await PostalMime.parse(await bytesOf({ html: "<p>1</p>", attachments: [pdf, notes] }));
+    expect(mail.text?.trim()).toBe("Your code is 123456.");
+    expect(mail.html).toContain("<p>1</p>");
+    const [first, second] = mail.attachments;
+    expect(first).toMatchObject({
+      filename: pdf.filename,
+      mimeType: "application/pdf",
+      disposition: "attachment",
+    });
+    expect(first?.content).toEqual(pdf.content.buffer);
+    expect(second).toMatchObject({ filename: "notes.txt", mimeType: "text/plain" });
+    expect(Buffer.from(second?.content as ArrayBuffer).toString()).toBe("From me \n.\n");
+  });
+
+  test("puts an image that HTML refers to beside the HTML", async () => {
+    const text = await textOf({ html: '<img src="cid:logo">', attachments: [logo, pdf] });
+    expect(text).toMatch(/multipart\/mixed[\s\S]*multipart\/alternative[\s\S]*multipart\/related/);
+    const [image] = (await PostalMime.parse(text)).attachments;
+    expect(image).toMatchObject({ contentId: "<logo>", disposition: "inline", related: true });
+  });
+
+  test("attaches an image that no HTML can refer to", async () => {
+    const [image] = (await PostalMime.parse(await bytesOf({ attachments: [logo] }))).attachments;
+    expect(image).toMatchObject({ disposition: "attachment", filename: "logo.png" });
+  });
+
+  test("takes an empty file, and a message of nothing but a file", async () => {
+    const empty = { ...pdf, content: new Uint8Array(0) };
+    const mail = await PostalMime.parse(await bytesOf({ text: "", attachments: [empty] }));
+    expect(mail.attachments).toHaveLength(1);
+    expect(mail.attachments[0]?.content).toEqual(new ArrayBuffer(0));
+  });
+
+  test("emits ASCII lines that no program changes", async () => {
+    const text = await textOf({ text: "From me \nü\n.\n", html: "<p>é</p>", attachments: [logo, pdf] });
+    expect(text).toMatch(/^[\r\n\x20-\x7e]*$/);
+    const body = text.slice(text.indexOf("\r\n\r\n")).split("\r\n");
+    expect(body.filter((line) => /^From |[ \t]$|^\.$/.test(line))).toEqual([]);
+  });
+});
+
 describe("compose() for any message", () => {
-  const message: fc.Arbitrary<Message> = fc.record(
+  const message: fc.Arbitrary<NormalizedMessage> = fc.record(
     {
       to: fc.array(mailbox, { minLength: 1, maxLength: 5 }),
       replyTo: fc.array(mailbox, { maxLength: 2 }),
@@ -215,7 +362,7 @@ describe("compose() for any message", () => {
     await fc.assert(
       fc.asyncProperty(message, mailbox, async (any, from) => {
         const { headers } = await PostalMime.parse(await bytesOf(any, { from }));
-        const asked = ["from", "to", "date", "message-id", "mime-version", "content-type"];
+        const asked = ["from", "to", "date", "message-id", "mime-version", "auto-submitted", "content-type"];
         if ((any.replyTo?.length ?? 0) > 0) asked.push("reply-to");
         if (any.subject !== "") asked.push("subject");
         const found = headers.map(({ key }) => key).filter((key) => key !== "content-transfer-encoding");
@@ -239,15 +386,10 @@ describe("compose() for any message", () => {
   test("gives text and HTML back to a reader", async () => {
     await fc.assert(
       fc.asyncProperty(message, async (any) => {
-        const bytes = await bytesOf(any);
-        for (const part of [any.text ?? "", any.html ?? ""]) {
-          if (part === "") continue;
-          const sent = part.toWellFormed().replace(/\r\n|\r|\n/g, "\r\n");
-          const base64 = Buffer.from(sent)
-            .toString("base64")
-            .replace(/.{76}(?=.)/g, "$&\r\n");
-          expect(new TextDecoder().decode(bytes)).toContain(`\r\n\r\n${base64}\r\n`);
-        }
+        const parts = leavesOf(await bytesOf(any));
+        if (any.text || !any.html) expect(parts.shift()).toBe(lines(any.text ?? ""));
+        if (any.html) expect(parts.shift()).toContain(`<body>\r\n${lines(any.html)}\r\n</body>`);
+        expect(parts).toEqual([]);
       }),
     );
   });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Message, MessageIdentity } from "../../src/domain/message.ts";
+import type { MessageIdentity, NormalizedMessage } from "../../src/domain/message.ts";
 import { compose } from "../../src/message/compose.ts";
 import { protectHeaders } from "../../src/message/protect.ts";
 
@@ -9,14 +9,14 @@ const IDENTITY: MessageIdentity = {
   messageId: "<1@example.org>",
   boundary: "abc123",
 };
-const MESSAGE: Message = {
+const MESSAGE: NormalizedMessage = {
   to: [{ name: "", address: "user@example.net" }],
   replyTo: [{ name: "", address: "help@example.org" }],
   subject: "Schön, und so lang, dass das Feld gefaltet werden muss, und noch etwas länger",
   text: "x",
 };
 
-async function headerOf(message: Message): Promise<string> {
+async function headerOf(message: NormalizedMessage): Promise<string> {
   const text = new TextDecoder().decode(protectHeaders(await compose(message, IDENTITY)));
   return text.slice(0, text.indexOf("\r\n\r\n"));
 }

@@ -90,5 +90,5 @@ test("docs/plugins.md shows one in forty lines, as it is", async () => {
     json: { server: "mail.example.org", sender: "app@example.org" },
   });
   await mail.request("/notice", { json: { text: "Hello" } });
-  expect(mail.sent[0]).toMatchObject({ recipient: OWNER, message: { subject: "Notice", text: "Hello" } });
+  expect(mail.sent[0]).toMatchObject({ recipient: OWNER, message: { subject: "Notice", text: "Hello\n" } });
 });

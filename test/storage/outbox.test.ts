@@ -38,7 +38,7 @@ async function outbox(waiting = 0, asked: string[] = []) {
         'host', '<m>', 's@example.org', 'notice', 'repeat', '[]', ${NOW.getTime()} - n, ${NOW.getTime()} - n, NULL,
         ${NOW.getTime() + 86_400_000}, ${NOW.getTime()} - n, NULL, 0, 0, NULL
       FROM number WHERE n < ${sql.raw(String(waiting))}`),
-    database.write.run(sql`INSERT INTO mail_content SELECT id, 'v1.sealed' FROM mail`),
+    database.write.run(sql`INSERT INTO mail_content SELECT id, id, 0, 'v1.sealed' FROM mail`),
   ]);
   return {
     database,

@@ -25,7 +25,7 @@ describe("testSealpost()", () => {
         recipient: "ann@example.net",
         message: {
           subject: "Your code",
-          text: "The code is 123456.\r\n",
+          text: "The code is 123456.\n",
           from: { name: "App", address: "app@example.org" },
           to: [{ name: "Ann", address: "ann@example.net" }],
         },

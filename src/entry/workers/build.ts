@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { BunPlugin } from "bun";
 import { type Config, parseConfig } from "../../config.ts";
 import { CONFIG_FILE } from "../plugin-list.ts";
@@ -19,21 +20,35 @@ const LOGTAPE_FORMATTERS = [
   ...["getLogfmtFormatter", "getTextFormatter"],
 ];
 
+/** An encoding of nodemailer without the stream that it is also offered as. */
+function withoutStream(encoding: "qp" | "base64"): string {
+  const path = fileURLToPath(import.meta.resolve(`nodemailer/lib/${encoding}`));
+  return `export { encode, wrap } from ${JSON.stringify(path)};
+    export class Encoder { constructor() { throw new TypeError("Nothing is streamed here"); } }`;
+}
+
 /** Modules that are never reached, and what stands in for them. */
 const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
   // hono-openapi asks for the schema library of whoever uses it; here that is valibot.
   [/^(effect|sury|zod|zod\/.*|zod-openapi|zod-to-json-schema)$/, "export {};"],
   // nodemailer would fetch what a message names by URL, which is turned off; it brings node:http and node:zlib.
   [/^\.\.\/fetch\/index\.js$/, 'export default () => { throw new TypeError("Nothing is fetched"); };'],
-  // nodemailer parses addresses, and quotes text, of what it composes; what we have it compose has neither.
+  // nodemailer parses addresses, and their domains, of what it composes; what we have it compose has none.
   [
     /^\.\.\/addressparser\/index\.js$/,
     'export default () => { throw new TypeError("No address is composed here"); };',
   ],
   [
-    /^\.\.\/qp\/index\.js$/,
-    'export const encode = () => { throw new TypeError("Text is base64"); }; export const wrap = encode; export class Encoder { constructor() { encode(); } }',
+    /^\.\.\/punycode\/index\.js$/,
+    'export const toASCII = () => { throw new TypeError("No domain is composed here"); }; export const toUnicode = toASCII;',
   ],
+  // nodemailer's streams; what it composes is read from its tree.
+  [
+    /^\.\/(last-newline|le-windows|le-unix)\.js$/,
+    'export default class { constructor() { throw new TypeError("Nothing is streamed here"); } }',
+  ],
+  [/^\.\.\/qp\/index\.js$/, withoutStream("qp")],
+  [/^\.\.\/base64\/index\.js$/, withoutStream("base64")],
   // LogTape's formatters; the Worker's log has its own.
   [
     /^\.\/formatter\.js$/,

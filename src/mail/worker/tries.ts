@@ -189,9 +189,12 @@ export function createTries(parts: {
       }
     },
 
-    /** Opens a mail before its turn, so that no connection waits for it. Never rejects: the attempt does. */
+    /**
+     * Opens a mail before its turn, so that no connection waits for it; a large one only then, as hundreds may be held.
+     * Never rejects: the attempt does.
+     */
     async open(mail: HeldMail): Promise<void> {
-      await open(mail).catch(() => undefined);
+      if (mail.row.content !== "") await open(mail).catch(() => undefined);
     },
 
     /** Writes down how far a mail is; false: it is no longer held. Never rejects. */

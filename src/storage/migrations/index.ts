@@ -2,6 +2,7 @@ import core from "./0001_core.sql" with { type: "text" };
 import queue from "./0002_queue.sql" with { type: "text" };
 import plugins from "./0003_plugins.sql" with { type: "text" };
 import waits from "./0004_waits.sql" with { type: "text" };
+import pieces from "./0005_content_pieces.sql" with { type: "text" };
 import transport from "./0006_transport.sql" with { type: "text" };
 
 /** Every migration in order. A published one is never edited. */
@@ -10,5 +11,6 @@ export const MIGRATIONS = [
   { name: "0002_queue", sql: queue },
   { name: "0003_plugins", sql: plugins },
   { name: "0004_waits", sql: waits },
+  { name: "0005_content_pieces", sql: pieces },
   { name: "0006_transport", sql: transport },
 ] as const;

@@ -19,7 +19,7 @@ async function heldMails(count: number) {
     database.write.run(sql`
       INSERT INTO mail SELECT value, 'sending', 'a', 'a', '[]', 'host', '<m>', 's@example.org', 'notice', 'repeat',
         '[]', 0, 0, NULL, 0, 1, 'mark', 0, 0, NULL FROM json_each(${JSON.stringify(ids)})`),
-    database.write.run(sql`INSERT INTO mail_content SELECT id, 'v1.sealed' FROM mail`),
+    database.write.run(sql`INSERT INTO mail_content SELECT id, id, 0, 'v1.sealed' FROM mail`),
   ]);
   const outbox = createOutboxRepository(database);
   return { counted, database, ids, records: createRecords({ database, outbox, platform }) };

@@ -168,6 +168,10 @@ describe("GET /user/", () => {
     expect(await search({ realm: "staff" })).toEqual(["axb"]);
     expect(await search({ username: "a*", surname: "lee" })).toEqual(["ann"]);
     expect(await search({ page: "2", page_size: "2" })).toEqual(["axb"]);
+    await add(instance, { username: "cem", email: "cem@BÜCHER.example" });
+    for (const email of ["*@bücher.example", "cem@xn--bcher-kva.example"]) {
+      expect(await search({ email })).toEqual(["cem"]);
+    }
     expect((await instance.request("GET", "/user/", { query: { username: "*a*b*c*" } })).error?.code).toBe(
       905,
     );

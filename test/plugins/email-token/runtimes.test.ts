@@ -41,6 +41,7 @@ async function live(origin: string, admin: Api): Promise<void> {
   const { transaction_id } = asked.detail as { transaction_id?: string };
   const { mail, code } = await codeFor(ANN.email, 0);
   expect(mail.subject).toBe("Ihr Code");
+  expect(mail.html).toContain(`<html lang="de">`);
   expect(mail.headers.find(({ key }) => key === "otp-token")?.value).toBe(
     `"${code}"; origin="https://login.example.org"`,
   );

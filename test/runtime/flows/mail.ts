@@ -133,6 +133,34 @@ export const MAIL: readonly Flow[] = [
     },
   },
   {
+    claim: "international and quoted addresses leave in ASCII, for servers with SMTPUTF8 and without",
+    async run(instance) {
+      for (const extensions of [["8BITMIME", "SMTPUTF8"], []]) {
+        const definition = {
+          sender: "Büro <app@BÜCHER.example>",
+          recipient: 'Ann < "ann b"@straße。example >',
+        };
+        const { value, mails } = await exchange(instance, { extensions }, definition);
+        expect(value).toBe(true);
+        const [from, to] = ["app@xn--bcher-kva.example", '"ann b"@xn--strae-oqa.example'];
+        expect(mails).toMatchObject([{ from, recipients: [to] }]);
+        const text = new TextDecoder().decode(mails[0]?.bytes);
+        expect(text).toContain(`From: =?UTF-8?Q?B=C3=BCro?= <${from}>\r\nTo: Ann <${to}>\r\n`);
+        expect(text).toMatch(/\r\nMessage-ID: <\w+@xn--bcher-kva\.example>\r\n/);
+      }
+    },
+  },
+  {
+    claim: "a mail says that a program sent it, and its text can be read as it is",
+    async run(instance) {
+      const { mails } = await exchange(instance, {}, {});
+      const text = new TextDecoder().decode(mails[0]?.bytes);
+      expect(text.match(/^auto-submitted:.*$/gim)).toEqual(["Auto-Submitted: auto-generated"]);
+      expect(text).toContain("\r\nContent-Transfer-Encoding: 7bit\r\n");
+      expect(text).toContain("\r\nThis is a test email from Sealpost.\r\n");
+    },
+  },
+  {
     claim: "a mail has an audit row that names who, from where and to whom, and no secret",
     async run(instance) {
       const recipient = "audited@example.net";

@@ -1,0 +1,65 @@
+/** RFC 5322 2.2, and short enough that folding finds room for a value. */
+const FIELD_NAME = /^[A-Za-z][A-Za-z0-9-]{0,30}$/;
+/** What a message has already (RFC 5322 3.6, RFC 2045), or what others read as where it goes or came from. */
+const RESERVED =
+  /^(from|sender|to|cc|bcc|reply-to|subject|date|message-id|mime-version|content-.*|resent-.*|received|return-path|dkim-.*|arc-.*)$/i;
+/** Fields whose parsers know no encoded words: message identifiers, URLs in angle brackets, structured fields. */
+const STRUCTURED = /^(in-reply-to|references|list-.*|otp-token)$/i;
+/** A word is never folded: with the name of its field it has to fit the 998 octets of RFC 5322 2.1.1. */
+export const MAX_WORD_CHARACTERS = 900;
+
+// What ends a line, and what terminals and mail programs obey; a tab is only white space.
+const UNSAFE = /[^\P{Cc}\t]|[\u2028\u2029]/u;
+const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
+
+/** RFC 5322 3.6.4. */
+const MESSAGE_IDS = /^<[^<>\s@]+@[^<>\s@]+>( <[^<>\s@]+@[^<>\s@]+>)*$/;
+/** RFC 2369 3.2: URLs in angle brackets. RFC 8058 3.1 needs one of https. */
+const UNSUBSCRIBE_URLS = /^<(https|mailto):[^<>\s,]+>(, ?<(https|mailto):[^<>\s,]+>)*$/i;
+
+/** The fields that a message may have over HTTP, by name in lower case, and their values. `x-` stands for all of `X-*`. */
+export const HTTP_FIELDS: Readonly<Record<string, { readonly value: RegExp; readonly expected: string }>> = {
+  "list-unsubscribe": {
+    value: UNSUBSCRIBE_URLS,
+    expected: "https: or mailto: URLs, each in angle brackets, comma-separated",
+  },
+  // RFC 8058 3.1.
+  "list-unsubscribe-post": { value: /^List-Unsubscribe=One-Click$/, expected: "List-Unsubscribe=One-Click" },
+  "in-reply-to": { value: MESSAGE_IDS, expected: "message identifiers such as <1@example.org>" },
+  references: { value: MESSAGE_IDS, expected: "message identifiers such as <1@example.org>" },
+  "x-": { value: /^/, expected: "one line of text" },
+};
+
+/** Whether a text holds control characters or line separators, which no header may. */
+export function isUnsafeInHeader(text: string): boolean {
+  return UNSAFE.test(text);
+}
+
+/** Whether the value of a field leaves as it is, without encoded words (RFC 2047 5). */
+export function isStructuredField(name: string): boolean {
+  return STRUCTURED.test(name);
+}
+
+/** Returns what is expected instead of this field of a message; `null` if it may leave. */
+export function fieldProblem(name: string, value: string): string | null {
+  if (!FIELD_NAME.test(name)) return "expected a name of at most 31 letters, digits and -";
+  if (RESERVED.test(name)) return "expected a field that is not reserved";
+  if (isUnsafeInHeader(value)) return "expected one line without control characters";
+  if (!isStructuredField(name)) return null;
+  const words = value.split(/[ \t]/);
+  const isFit = words.every((word) => PRINTABLE_ASCII.test(word) && word.length <= MAX_WORD_CHARACTERS);
+  return isFit ? null : `expected printable ASCII, at most ${MAX_WORD_CHARACTERS} characters without a blank`;
+}
+
+/**
+ * Returns what is expected instead of this field of a message that arrives over HTTP, where only {@link HTTP_FIELDS}
+ * may be chosen; `null` if it may leave.
+ */
+export function httpFieldProblem(name: string, value: string): string | null {
+  const field = name.toLowerCase();
+  const rule = HTTP_FIELDS[/^x-./.test(field) ? "x-" : field];
+  if (rule === undefined || field === "x-") {
+    return `expected one of ${Object.keys(HTTP_FIELDS).join(", ").replace("x-", "X-*")}`;
+  }
+  return fieldProblem(name, value) ?? (rule.value.test(value) ? null : `expected ${rule.expected}`);
+}

@@ -1,0 +1,80 @@
+import { getExtension, getMimeType } from "hono/utils/mime";
+import * as v from "valibot";
+import type { NormalizedAttachment } from "../domain/message.ts";
+
+const MAX_ATTACHMENTS = 100;
+const MAX_FILENAME_CHARACTERS = 255;
+const MAX_TYPE_CHARACTERS = 255;
+/** RFC 2045 5.1, names of types by RFC 6838 4.2. */
+const CONTENT_TYPE =
+  /^[a-z0-9][\w!#$&^.+-]{0,126}\/[a-z0-9][\w!#$&^.+-]{0,126}( *; *[\w!#$&^.+-]+=([\w!#$&^.+-]+|"[ !#-[\]-~]*"))*$/i;
+/** RFC 2046 5: these hold messages and parts of their own, which no transfer encoding may protect on their way. */
+const COMPOSITE_TYPE = /^(message|multipart)\//i;
+const CHARSET = /; *charset=[^;]*/i;
+/** RFC 2392 2: what can follow `cid:` without an escape. */
+const CONTENT_ID = /^<?([\w!#$&'*+./=?^`{|}~@-]{1,200})>?$/;
+
+const text = v.string("expected a text");
+const input = v.object(
+  {
+    content: v.union([v.instance(Uint8Array), v.string()], "expected bytes (Uint8Array) or a text"),
+    filename: v.nullish(
+      v.pipe(
+        text,
+        v.nonEmpty("expected a name"),
+        v.maxLength(MAX_FILENAME_CHARACTERS, `expected at most ${MAX_FILENAME_CHARACTERS} characters`),
+        v.check(
+          (name) => !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(name),
+          "expected one line without control characters",
+        ),
+      ),
+    ),
+    contentType: v.nullish(
+      v.pipe(
+        text,
+        v.maxLength(MAX_TYPE_CHARACTERS, `expected at most ${MAX_TYPE_CHARACTERS} characters`),
+        v.regex(CONTENT_TYPE, "expected a media type such as application/pdf"),
+        v.check((type) => !COMPOSITE_TYPE.test(type), "expected a type other than message/* and multipart/*"),
+      ),
+    ),
+    contentId: v.nullish(
+      v.pipe(
+        text,
+        v.regex(CONTENT_ID, "expected at most 200 characters of ASCII without blanks"),
+        v.transform((id) => id.replace(CONTENT_ID, "$1")),
+      ),
+    ),
+  },
+  "expected an object",
+);
+
+const utf8 = new TextEncoder();
+
+/** The attachments of a message, made into bytes with name and type; the same ones on every runtime. */
+export const attachments = v.pipe(
+  v.array(input, "expected a list"),
+  v.maxLength(MAX_ATTACHMENTS, `expected at most ${MAX_ATTACHMENTS}`),
+  v.transform((list) => list.map(normalized)),
+);
+
+function normalized(
+  { content, filename, contentType, contentId }: v.InferOutput<typeof input>,
+  index: number,
+): NormalizedAttachment {
+  const isText = typeof content === "string";
+  const type = typeOf(isText, filename ?? "", contentType ?? null);
+  return {
+    content: isText ? utf8.encode(content) : content,
+    filename: filename ?? `attachment-${index + 1}.${getExtension(type) ?? "bin"}`,
+    contentType: type,
+    contentId: contentId ?? null,
+  };
+}
+
+/** Only of a text it is known that it leaves as UTF-8. */
+function typeOf(isText: boolean, filename: string, given: string | null): string {
+  const type = given ?? getMimeType(filename) ?? (isText ? "text/plain" : "application/octet-stream");
+  if (given !== null && (!isText || CHARSET.test(given))) return given;
+  const bare = type.replace(CHARSET, "");
+  return isText && /^text\//i.test(bare) ? `${bare}; charset=utf-8` : bare;
+}

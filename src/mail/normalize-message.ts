@@ -1,0 +1,104 @@
+import * as v from "valibot";
+import { type Mailbox, parseAddress, parseMailbox } from "../domain/mailbox.ts";
+import { type Message, type NormalizedMessage, recipientsOf } from "../domain/message.ts";
+import { fieldProblem, isUnsafeInHeader } from "../domain/message-headers.ts";
+import { invalidParameter, missingParameter, SealpostError } from "../errors.ts";
+import { attachments } from "./normalize-attachments.ts";
+
+/** Leaves room for base64 within the 25 MB that most providers take, and for every copy in the memory of a Worker. */
+const MAX_CONTENT_OCTETS = 15 * 1024 * 1024;
+/** Of UTF-8, for one unit of UTF-16. */
+const MAX_OCTETS_PER_CHARACTER = 3;
+/** RFC 5646 2.1, as far as its grammar needs no table. */
+const LANGUAGE = /^(?=.{1,35}$)[a-z]{1,8}(-[a-z0-9]{1,8})*$/i;
+const MAILBOX_FIELDS = /^(to|cc|bcc|from|replyTo)\b.*/;
+
+const text = v.string("expected a text");
+const oneLine = v.pipe(
+  text,
+  v.check((line) => !isUnsafeInHeader(line), "expected one line without control characters"),
+);
+const mailbox = v.pipe(
+  v.union([v.string(), v.object({ name: v.optional(oneLine, ""), address: v.string() })]),
+  v.rawTransform<string | Mailbox, Mailbox>(({ dataset, addIssue, NEVER }) => {
+    const parsed = readMailbox(dataset.value);
+    if (parsed !== null) return parsed;
+    addIssue({ message: "not a mailbox" });
+    return NEVER;
+  }),
+);
+const mailboxes = v.pipe(
+  v.unknown(),
+  v.transform((given) => (Array.isArray(given) ? given : [given])),
+  v.array(mailbox),
+);
+
+/** Absent and `null` are the same. */
+function absentable<S extends v.GenericSchema>(schema: S) {
+  return v.pipe(
+    v.nullish(schema),
+    v.transform((value) => value ?? undefined),
+  );
+}
+
+const schema = v.object({
+  to: v.optional(mailboxes, []),
+  cc: absentable(mailboxes),
+  bcc: absentable(mailboxes),
+  from: absentable(mailbox),
+  replyTo: absentable(mailboxes),
+  subject: oneLine,
+  text: absentable(text),
+  html: absentable(text),
+  language: absentable(v.pipe(text, v.regex(LANGUAGE, "expected a language tag such as en"))),
+  attachments: absentable(attachments),
+  headers: absentable(v.record(v.string(), text)),
+});
+
+/**
+ * Checks a message that a caller submits and fills in what it leaves open: mailboxes in their one spelling, domains as
+ * A-labels, attachments as bytes with name and type.
+ * @throws {SealpostError} `missing_parameter` or `invalid_parameter`, which name the field, and `too_large` for text
+ * and attachments of more than 15 MiB together.
+ */
+export function normalizeMessage(message: Message): NormalizedMessage {
+  const result = v.safeParse(schema, message, { abortPipeEarly: true, abortEarly: true });
+  if (!result.success) throw rejection(result.issues[0]);
+  const normalized: NormalizedMessage = result.output;
+  if (recipientsOf(normalized).length === 0) throw missingParameter("to");
+  if (normalized.text === undefined && normalized.html === undefined) throw missingParameter("text");
+  for (const [name, value] of Object.entries(normalized.headers ?? {})) {
+    const problem = fieldProblem(name, value);
+    if (problem !== null) throw invalidParameter(`headers.${name}`, problem);
+  }
+  if (contentOctets(normalized) > MAX_CONTENT_OCTETS) throw tooLarge();
+  return normalized;
+}
+
+function readMailbox(given: string | Mailbox): Mailbox | null {
+  if (typeof given === "string") return parseMailbox(given);
+  const address = parseAddress(given.address);
+  return address === null ? null : { name: given.name.trim(), address };
+}
+
+function rejection(issue: v.BaseIssue<unknown>): SealpostError {
+  const path = v.getDotPath(issue) ?? "message";
+  const isMailbox = MAILBOX_FIELDS.test(path);
+  const expected = isMailbox ? "expected a mailbox such as Ann <ann@example.org>" : issue.message;
+  return invalidParameter(path.replace(MAILBOX_FIELDS, "$1"), expected);
+}
+
+function contentOctets({ text = "", html = "", attachments: files = [] }: NormalizedMessage): number {
+  return files.reduce((sum, { content }) => sum + content.length, octetsOf(text) + octetsOf(html));
+}
+
+/** Short texts are not encoded to be counted: they take three octets a character at most. */
+function octetsOf(given: string): number {
+  const most = given.length * MAX_OCTETS_PER_CHARACTER;
+  return most > MAX_CONTENT_OCTETS / 2 ? new TextEncoder().encode(given).length : given.length;
+}
+
+function tooLarge(): SealpostError {
+  const message = "The message is too large: send at most 15 MiB of text and attachments";
+  return new SealpostError("too_large", message, { parameter: "attachments" });
+}

@@ -1,4 +1,4 @@
-import { sign, verify } from "hono/jwt";
+import { sign, verify } from "hono/utils/jwt/jwt";
 import * as v from "valibot";
 import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";

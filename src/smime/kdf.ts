@@ -1,4 +1,4 @@
-import { scryptAsync } from "@noble/hashes/scrypt.js";
+import { scrypt } from "node:crypto";
 import type { BaseBlock } from "asn1js";
 import type { Der } from "./der.ts";
 import { keyForm } from "./problem.ts";
@@ -81,8 +81,15 @@ function readScrypt(parameters: BaseBlock, keyBytes: number): DeriveKey {
     throw keyForm(`The private key has broken scrypt parameters. ${CHEAPER}`);
   if (128 * N * r > MAX_SCRYPT_BYTES || N * r * p > MAX_SCRYPT_WORK)
     throw tooCostly(`scrypt with N=${N} r=${r} p=${p}`);
-  return async (passphrase) =>
-    new Uint8Array(await scryptAsync(passphrase, salt, { N, r, p, dkLen: keyBytes }));
+  return (passphrase) =>
+    new Promise((resolve, reject) => {
+      // Room for the salted blocks in addition to the 128·N·r bytes of the table.
+      const options = { N, r, p, maxmem: 2 * MAX_SCRYPT_BYTES };
+      scrypt(passphrase, salt, keyBytes, options, (error, key) => {
+        if (error) reject(error);
+        else resolve(new Uint8Array(key));
+      });
+    });
 }
 
 function tooCostly(what: string, options?: ErrorOptions): Error {

@@ -70,7 +70,9 @@ async function signedMail(algorithm: KeyAlgorithm, date = NOW): Promise<Signed> 
 /** The same message with one character of the signed part changed. */
 function tampered(message: Uint8Array): Uint8Array {
   const text = new TextDecoder("latin1").decode(message);
-  const at = text.indexOf("base64\r\n\r\n") + "base64\r\n\r\n".length;
+  // The first letter of the first part's body, however that is encoded.
+  const entityAt = text.indexOf("Content-Transfer-Encoding:");
+  const at = text.indexOf("\r\n\r\n", entityAt) + 4;
   const other = text[at] === "A" ? "B" : "A";
   return Buffer.from(text.slice(0, at) + other + text.slice(at + 1), "latin1");
 }

@@ -27,6 +27,15 @@ function withoutStream(encoding: "qp" | "base64"): string {
     export class Encoder { constructor() { throw new TypeError("Nothing is streamed here"); } }`;
 }
 
+const LOGTAPE_SCOPES = [
+  ...["compileScopedConfig", "disposeScopedConfig", "disposeScopedConfigSync", "emitWithScopedConfig"],
+  ...["getScopedLogger", "runWithScopedConfig", "scopedConfigCapturesSourceLocation", "scopedConfigHasSink"],
+];
+const DRIZZLE_RELATIONS = [
+  ...["createTableRelationsHelpers", "extractTablesRelationalConfig", "getOperators", "getOrderByOperators"],
+  ...["normalizeRelation", "mapRelationalRow", "relations", "createOne", "createMany"],
+];
+
 /** Modules that are never reached, and what stands in for them. */
 const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
   // hono-openapi asks for the schema library of whoever uses it; here that is valibot.
@@ -49,12 +58,34 @@ const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
   ],
   [/^\.\.\/qp\/index\.js$/, withoutStream("qp")],
   [/^\.\.\/base64\/index\.js$/, withoutStream("base64")],
+  // hrana-client's base64, for runtimes that have none.
+  [
+    /^js-base64$/,
+    "export const Base64 = { fromUint8Array: (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'), toUint8Array: (text) => new Uint8Array(Buffer.from(text, 'base64')) };",
+  ],
+  // Drizzle's relational queries; ours are selects.
+  [/^\.\/query-builders\/query\.js$/, "export class RelationalQueryBuilder {}"],
+  [
+    /^(\.\.\/)+relations\.js$/,
+    `const relational = () => { throw new TypeError("Nothing is relational here"); };
+     export class Relation {} export class Relations {} export class One {} export class Many {}
+     export { ${DRIZZLE_RELATIONS.map((name) => `relational as ${name}`).join(", ")} };`,
+  ],
   // LogTape's formatters; the Worker's log has its own.
   [
     /^\.\/formatter\.js$/,
     `const refuse = () => { throw new TypeError("Nothing is formatted here"); };
      export { ${LOGTAPE_FORMATTERS.map((name) => `refuse as ${name}`).join(", ")} };`,
   ],
+  // LogTape's configurations of a part of a program, and places in source code: the Worker has neither.
+  [
+    /^\.\/scoped-config\.js$/,
+    `const refuse = () => { throw new TypeError("Nothing is scoped here"); };
+     export const getCurrentScopedConfig = () => undefined;
+     export const throwCombinedErrors = (...errors) => { throw new AggregateError(errors, 'Logging failed'); };
+     export { ${LOGTAPE_SCOPES.map((name) => `refuse as ${name}`).join(", ")} };`,
+  ],
+  [/^\.\/source-location\.js$/, "export const parseSourceLocation = () => undefined;"],
   // nodemailer's table of two thousand types of files; what we compose says its types.
   [
     /^\.\/mime-types\.js$/,

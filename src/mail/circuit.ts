@@ -48,10 +48,8 @@ const log = getLogger(["sealpost", "mail"]);
 export type Circuit = ReturnType<typeof createCircuit>;
 
 /** Whether a failure is one of the server as a whole: nothing of a message was sent, so that none can be the cause. */
-function isOfServer(failure: Failure): boolean {
-  return (
-    failure.outcome === "not-sent" && isBefore(failure.phase, "sender") && failure.code !== "server_unknown"
-  );
+function isOfServer({ outcome, phase, code }: Failure): boolean {
+  return outcome === "not-sent" && isBefore(phase, "sender") && phase !== "sign" && code !== "server_unknown";
 }
 
 /** When the next probe starts. @param opens as in the row of the definition. */

@@ -7,6 +7,8 @@ import { ACTING, IDLE, type IdempotencyRepository } from "../storage/idempotency
 export const IDEMPOTENCY_MS = 24 * 3_600_000;
 /** A call that has done nothing for so long was cut off: as long as what a worker leaves behind is untouched. */
 const IDLE_MS: Readonly<Record<DatabaseKind, number>> = { local: 20_000, remote: 30_000 };
+/** Clocks of several machines differ by less. */
+const CLOCK_TOLERANCE_MS = 5_000;
 const KEY = /^[\x20-\x7e]{1,255}$/;
 
 /** A call that must not be made twice. */
@@ -61,7 +63,11 @@ export function createIdempotency(parts: {
       const row = { scope, key, content: hash, answer: state, createdAt: now };
       const before = (spanMs: number) => new Date(now.getTime() - spanMs);
       const [taken] = await database.commit([
-        repository.begin(row, { ended: before(IDEMPOTENCY_MS), idle: before(IDLE_MS[database.kind]) }),
+        repository.begin(row, {
+          ended: before(IDEMPOTENCY_MS),
+          idle: before(IDLE_MS[database.kind]),
+          future: before(-CLOCK_TOLERANCE_MS),
+        }),
       ]);
       if (taken.rowsAffected > 0) {
         return {

@@ -20,8 +20,14 @@ export function createIdempotencyRepository({ read, write }: Database) {
       return read.select().from(idempotency).where(isCall(scope, key)).get();
     },
 
-    /** Takes the key; affects no row if it is taken, unless one of these times is over. */
-    begin(row: IdempotencyRow, { ended, idle }: { readonly ended: Date; readonly idle: Date }) {
+    /**
+     * Takes the key; affects no row if it is taken, unless one of these times is over, or the call that took it and has
+     * done nothing took it in what is, after a clock jump, the future.
+     */
+    begin(
+      row: IdempotencyRow,
+      { ended, idle, future }: { readonly ended: Date; readonly idle: Date; readonly future: Date },
+    ) {
       const { content, answer, createdAt } = row;
       return write
         .insert(idempotency)
@@ -30,7 +36,8 @@ export function createIdempotencyRepository({ read, write }: Database) {
           target: [idempotency.scope, idempotency.key],
           set: { content, answer, createdAt },
           setWhere: sql`${idempotency.createdAt} < ${ended.getTime()}
-            OR (${idempotency.answer} = ${IDLE} AND ${idempotency.createdAt} < ${idle.getTime()})`,
+            OR (${idempotency.answer} = ${IDLE} AND
+              (${idempotency.createdAt} < ${idle.getTime()} OR ${idempotency.createdAt} > ${future.getTime()}))`,
         });
     },
 

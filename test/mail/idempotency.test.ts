@@ -92,6 +92,16 @@ describe("idempotencyKey", () => {
     expect(await again()).toBe(expected);
   });
 
+  test("of a call that was cut off before the clock was put back is free", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    await instance.submit(KEY);
+    await instance.rows("DELETE FROM mail");
+    await instance.rows("UPDATE idempotency SET answer = ''");
+    instance.clock.advance(-3_600);
+    expect(await instance.submit(KEY)).toMatchObject({ state: "queued" });
+  });
+
   test("says that it acts before a mail is sent, not before one is stored", async () => {
     const entrance = gate();
     await using instance = await queueInstance({

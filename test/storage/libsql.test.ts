@@ -235,6 +235,27 @@ describe("a database file", () => {
   });
 });
 
+describe("commit()", () => {
+  test("lets an urgent commit go before those that wait", async () => {
+    using file = temporaryFile();
+    await using database = openTest({ url: file.url });
+    await createItems(database);
+    const done: string[] = [];
+    const commit = async (id: string, isUrgent = false) => {
+      await database.commit([database.write.insert(item).values({ id, version: 1 })], { isUrgent });
+      done.push(id);
+    };
+    await Promise.all([commit("first"), commit("second"), commit("third"), commit("urgent", true)]);
+    expect(done).toEqual(["first", "urgent", "second", "third"]);
+  });
+
+  test("is local or remote by the URL of the database", async () => {
+    await using local = openTest();
+    await using remote = openTest({ url: "http://127.0.0.1:9" });
+    expect([local.kind, remote.kind]).toEqual(["local", "remote"]);
+  });
+});
+
 describe("the error of a database file", () => {
   const cases: readonly (readonly [what: string, prepare: (path: string) => string, words: string])[] = [
     ["in a directory that is not there", (path) => `${path}/none/x.db`, "directory"],

@@ -18,8 +18,10 @@ export interface AttemptContext extends Lifetime {
   readonly onUnknown: OnUnknown;
   /** From 0 to 1; spreads the attempts of many messages. */
   readonly random: number;
-  /** Whether the message may go through another definition. */
+  /** Whether the message may go through another definition now. */
   readonly hasNextServer: boolean;
+  /** Whether this is the only definition that it may go through. */
+  readonly hasOneServer: boolean;
   /** Whether the definition has a circuit, which keeps messages from a server that cannot be reached. */
   readonly hasCircuit: boolean;
 }
@@ -62,7 +64,7 @@ export function afterAttempt(
   // We stopped before the server had the message: that does not count as an attempt.
   if (failure.code === "cancelled") return waiting({ ...before, failure }, context.now, "retry");
   if (context.hasNextServer && failsOver(failure)) return waiting(progress, context.now, "next-server");
-  if (isFinal(failure)) return final(progress, "failed", "not-sent");
+  if (isFinal(failure, context)) return final(progress, "failed", "not-sent");
   return waiting(
     progress,
     nextAttemptAt(context, context.now, waitAfter(failure, attempts, context)),
@@ -97,8 +99,8 @@ export function stateAtEnd(
   return expiresAt !== null && expiresAt <= giveUpAt ? "expired" : "failed";
 }
 
-function isFinal({ fault, retryable, code }: Failure): boolean {
-  return code === "server_unknown" || (fault === "mail" && !retryable);
+function isFinal({ fault, retryable, code }: Failure, { hasOneServer }: AttemptContext): boolean {
+  return (code === "server_unknown" && hasOneServer) || (fault === "mail" && !retryable);
 }
 
 function waitAfter(failure: Failure, attempts: number, { random, hasCircuit }: AttemptContext) {

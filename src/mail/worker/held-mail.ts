@@ -95,6 +95,7 @@ export class HeldMail {
       giveUpAt: giveUpAt.getTime(),
       expiresAt: expiresAt?.getTime() ?? null,
       hasNextServer: this.nextServer !== undefined,
+      hasOneServer: this.alternatives.length <= 1,
     };
   }
 

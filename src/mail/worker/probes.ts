@@ -25,6 +25,7 @@ const log = getLogger(["sealpost", "worker"]);
 /** A probe that this worker has to run. */
 export interface Probe extends ProbeRef {
   readonly row: ServerHealthRow;
+  readonly startedAt: Date;
 }
 
 type Outcome = "reachable" | "aborted" | Failure;
@@ -54,10 +55,10 @@ export function createProbes(deps: {
   }
 
   async function keepOpen(probe: Probe, failure: HealthFailure): Promise<void> {
-    const now = platform.now();
     const opens = isRejectedLogin(failure) && isRejectedLogin(probe.row) ? probe.row.opens + 1 : 1;
-    const until = nextProbeAt(now, opens, failure);
-    await database.commit([health.failProbe(probe, failure, { opens, until }, now)]);
+    // From the start: a probe that took long must not put off the next one.
+    const until = nextProbeAt(probe.startedAt, opens, failure);
+    await database.commit([health.failProbe(probe, failure, { opens, until }, platform.now())]);
   }
 
   async function conclude(probe: Probe, signal: AbortSignal): Promise<void> {
@@ -76,7 +77,9 @@ export function createProbes(deps: {
       const refs = identifiers.map((identifier) => ({ identifier, token: newId() }));
       const leaseEndsAt = new Date(now.getTime() + PROBE_LEASE_MS);
       const claimed = await database.commit(refs.map((ref) => health.claimProbe(ref, now, leaseEndsAt)));
-      return refs.flatMap((ref, index) => (claimed[index] ?? []).map((row) => ({ ...ref, row })));
+      return refs.flatMap((ref, index) =>
+        (claimed[index] ?? []).map((row) => ({ ...ref, row, startedAt: now })),
+      );
     },
 
     /** Runs a probe and records its outcome. Never rejects. @param signal leaves the probe to others if it is aborted. */

@@ -101,7 +101,7 @@ export function createTries(parts: {
   ): Promise<{ readonly after: AfterAttempt; readonly receipt: Receipt | null } | null> {
     const context = mail.attemptContext(nowMs(), random());
     if (context.now >= context.giveUpAt) return { after: atEnd(mail, before, context.now), receipt: null };
-    if (!mail.mayBegin(lease.marginMs)) return null;
+    if (mail.signal.aborted || !mail.mayBegin(lease.marginMs)) return null;
     const content = await open(mail);
     if (content.decoy)
       return { after: silently({ ...before, state: "cancelled", dueAt: null }), receipt: null };

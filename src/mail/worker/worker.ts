@@ -174,7 +174,10 @@ export class Worker {
     if (mail.aim === "end") {
       mail.left = 0;
       await tries.end(mail);
-      return this.#letGo(mail, queue);
+      this.#letGo(mail, queue);
+      // There may be more of them than one claim takes.
+      void this.look();
+      return;
     }
     const due = mail.due(platform.now().getTime());
     // A mail whose time is over is claimed for its end, whenever its next try was meant to be.

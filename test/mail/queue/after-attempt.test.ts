@@ -28,6 +28,7 @@ const CONTEXT: AttemptContext = {
   onUnknown: "repeat",
   random: 1,
   hasNextServer: false,
+  hasOneServer: true,
   hasCircuit: true,
 };
 const BEFORE: RecipientProgress = {
@@ -286,6 +287,12 @@ describe("afterAttempt()", () => {
       given: permanent,
       context: { hasNextServer: true },
       leads: { ...end, state: "failed", attempts: 1, outcome: "not-sent" },
+    },
+    {
+      what: "a deleted definition at the end of a list has the message go through the others again",
+      given: notSent("policy", "server_unknown"),
+      context: { hasOneServer: false },
+      leads: { ...retry, attempts: 1, inMs: 5_000 },
     },
     {
       what: "a deleted definition makes way for the next one",

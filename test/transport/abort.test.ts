@@ -97,3 +97,13 @@ test("a connect that ignores its signal is bounded all the same", async () => {
   const receipt = await sendTo(transport, serverAt(1, { timeoutMs: 50 }));
   expect(receipt).toMatchObject({ failure: { phase: "connect", code: "timeout", outcome: "not-sent" } });
 });
+
+test("a delivery that may not transact any more is canceled before MAIL, and keeps its connection", async () => {
+  await using server = await startSmtpServer();
+  await using transport = makeTransport();
+  const canceled = await sendTo(transport, serverAt(server.port), { mayTransact: () => false });
+  expect(canceled).toMatchObject({ failure: { phase: "sender", code: "cancelled", outcome: "not-sent" } });
+  expect((await sendTo(transport, serverAt(server.port))).successful).toBe(true);
+  expect(server.connections).toHaveLength(1);
+  expect(server.messages).toHaveLength(1);
+});

@@ -28,9 +28,9 @@ export function sendTo(
   server: OpenServer,
   change: Partial<Delivery & SendOptions> = {},
 ): Promise<Receipt> {
-  const { signal = never, finalReplyTimeoutMs, ...delivery } = change;
+  const { signal = never, finalReplyTimeoutMs, mayTransact, ...delivery } = change;
   const defaults = { poolKey: "key", from: "a@example.org", recipient: "b@example.net", bytes: BYTES };
-  return transport.send({ server, ...defaults, ...delivery }, { signal, finalReplyTimeoutMs });
+  return transport.send({ server, ...defaults, ...delivery }, { signal, finalReplyTimeoutMs, mayTransact });
 }
 
 /** How long something took, in milliseconds. */

@@ -63,6 +63,15 @@ const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
     /^js-base64$/,
     "export const Base64 = { fromUint8Array: (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'), toUint8Array: (text) => new Uint8Array(Buffer.from(text, 'base64')) };",
   ],
+  // The ASN.1 packages' hexadecimal, in many notations of which they use one.
+  [
+    /^\.\/encoding\/hex\.js$/,
+    `const viewOf = (data) => ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
+     export const hex_exports = {
+       encode: (data) => Buffer.from(viewOf(data)).toString("hex"),
+       decode: (text) => new Uint8Array(Buffer.from(text, "hex")),
+     };`,
+  ],
   // Drizzle's relational queries; ours are selects.
   [/^\.\/query-builders\/query\.js$/, "export class RelationalQueryBuilder {}"],
   [

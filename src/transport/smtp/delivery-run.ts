@@ -42,6 +42,7 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
   readonly #deps: DeliveryRunDeps<S, C>;
   readonly #delivery: Delivery;
   readonly #timer: DeliveryTimer;
+  readonly #mayTransact: () => boolean;
   readonly #memory: ServerMemory;
   #addresses: readonly DialedAddress[] | null = null;
 
@@ -51,7 +52,14 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
   tls: TlsPeer | null = null;
   seen: ServerReport = NOTHING_SEEN;
 
-  constructor(deps: DeliveryRunDeps<S, C>, delivery: Delivery, timer: DeliveryTimer) {
+  /** @param mayTransact asked right before MAIL is written. */
+  constructor(
+    deps: DeliveryRunDeps<S, C>,
+    delivery: Delivery,
+    timer: DeliveryTimer,
+    mayTransact: () => boolean = () => true,
+  ) {
+    this.#mayTransact = mayTransact;
     this.#deps = deps;
     this.#delivery = delivery;
     this.#timer = timer;
@@ -129,6 +137,7 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
   }
 
   async #transact(connection: C, message: MessageTransfer): Promise<Result> {
+    if (!this.#mayTransact()) return failed(notSent("sender", "cancelled"));
     const before = connection.roundTrips;
     const { server } = this.#delivery;
     const memory = this.#memory;

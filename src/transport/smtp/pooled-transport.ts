@@ -61,7 +61,7 @@ export function createPooledTransport<S, C extends DeliveryConnection>(
       if (message === null) validateCheck(delivery);
       signal.throwIfAborted();
       using timer = new DeliveryTimer(timeLimits(delivery.server, options, sendOptions), signal);
-      const run = new DeliveryRun(deps, delivery, timer);
+      const run = new DeliveryRun(deps, delivery, timer, sendOptions.mayTransact);
       const result = message === null ? await run.check(until ?? "connect") : await run.deliver(message);
       return receiptOf(result, run, timer, until ?? null);
     },

@@ -4,8 +4,8 @@ import type { Endpoint, Security, SmtpServerFields } from "./smtp-server.ts";
 
 /** RFC 8314 7.3: the port of implicit TLS submission. */
 const IMPLICIT_TLS_PORT = 465;
-const MOST_PORT = 65_535;
-/** What resolvers take for an address in one of its historic forms: `10`, `0x7f.1` (WHATWG URL, "ends in a number"). */
+const MAX_PORT = 65_535;
+/** The historic forms of an IPv4 address, which resolvers still read: `10`, `0x7f.1` (WHATWG URL, "ends in a number"). */
 const ENDS_IN_NUMBER = /(^|\.)(\d+|0x[0-9a-f]*)\.?$/i;
 const SERVER = /^(?:(smtps?):\/\/)?(\[[0-9a-f:.]+\]|[^[\]:/?#@\s]+)(?::(\d{1,5}))?$/i;
 const BARE_IPV6 = /^[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*$/i;
@@ -25,7 +25,7 @@ export function parseEndpoint(fields: Pick<SmtpServerFields, "server" | "port" |
   const [, scheme, rawHost, rawPort] = SERVER.exec(server) ?? [];
   const host = bare ?? (rawHost === undefined ? null : parseHost(rawHost));
   const portInside = rawPort === undefined ? null : Number(rawPort);
-  if (host === null || (portInside !== null && (portInside < 1 || portInside > MOST_PORT))) return null;
+  if (host === null || (portInside !== null && (portInside < 1 || portInside > MAX_PORT))) return null;
   if (scheme?.toLowerCase() === "smtps") {
     return { host, port: portInside ?? IMPLICIT_TLS_PORT, security: "implicit" };
   }

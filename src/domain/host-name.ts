@@ -1,7 +1,7 @@
 /** RFC 1035 2.3.4: labels of at most 63 octets, 253 in all. The underscore occurs in names of local networks. */
 const HOST_NAME =
   /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/;
-// What parts a host from the rest of a URL: the URL parser must see nothing but a host.
+// These part a host from the rest of a URL: the URL parser must see nothing but a host.
 const URL_SYNTAX = /[\s/?#@:\\%[\]]/u;
 const ADDED_LABEL = ".x";
 

@@ -1,6 +1,6 @@
 /** RFC 5322 2.2, and short enough that folding finds room for a value. */
 const FIELD_NAME = /^[A-Za-z][A-Za-z0-9-]{0,30}$/;
-/** What a message has already (RFC 5322 3.6, RFC 2045), or what others read as where it goes or came from. */
+/** Fields that a message has already (RFC 5322 3.6, RFC 2045), and those that other programs read as its route. */
 const RESERVED =
   /^(from|sender|to|cc|bcc|reply-to|subject|date|message-id|mime-version|content-.*|resent-.*|received|return-path|dkim-.*|arc-.*)$/i;
 /** Fields whose parsers know no encoded words: message identifiers, URLs in angle brackets, structured fields. */
@@ -8,7 +8,7 @@ const STRUCTURED = /^(in-reply-to|references|list-.*|otp-token)$/i;
 /** A word is never folded: with the name of its field it has to fit the 998 octets of RFC 5322 2.1.1. */
 export const MAX_WORD_CHARACTERS = 900;
 
-// What ends a line, and what terminals and mail programs obey; a tab is only white space.
+// These end a line, or terminals and mail programs obey them; a tab is only white space.
 const UNSAFE = /[^\P{Cc}\t]|[\u2028\u2029]/u;
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 

@@ -75,7 +75,7 @@ export function recipientsOf({
   return [...new Set([...to, ...cc, ...bcc].map(({ address }) => address))];
 }
 
-/** What is fixed when a message is accepted and stays the same in every attempt. */
+/** The part of a message that is fixed when it is accepted and stays the same in every attempt. */
 export interface MessageIdentity {
   readonly from: Mailbox;
   readonly date: Date;

@@ -19,7 +19,7 @@ export interface MessageSource {
  * databases exist that take no larger value.
  */
 const MAX_PIECE_OCTETS = 740_000;
-/** Of an octet of UTF-8 that continues a character (RFC 3629 3). */
+/** The first two bits of an octet of UTF-8 that continues a character (RFC 3629 3). */
 const CONTINUATION_MASK = 0xc0;
 const CONTINUATION = 0x80;
 const LINE_FEED = "\n";
@@ -32,7 +32,7 @@ const fromUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  *
  *     <octets after this line>\n<head as JSON>\n<the message's bytes><attachments of the source in base64>
  *
- * What is large follows the JSON, because in it each line break and each byte would be escaped.
+ * The large parts follow the JSON, because in it each line break and each byte would be escaped.
  */
 export function* layOut(head: StoredHead, bytes: Uint8Array): Generator<string> {
   const { source } = head;

@@ -7,17 +7,17 @@ import { open, seal } from "../secrets/seal.ts";
 import { pieceName } from "../storage/outbox.ts";
 import { layOut, type MessageSource, readLayout, type StoredServer } from "./content-layout.ts";
 
-/** What of a queued mail nobody may read: what is sent, and what is needed to send it. */
+/** The secret part of a queued message: the bytes that are sent, and what sending them needs. */
 export interface MailContent {
-  /** The finished mail. */
+  /** The final bytes. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The definition that it was finished for. */
+  /** The definition that they were built for. */
   readonly finishedFor: string;
-  /** To finish it anew for a definition with another sender or certificate; null: it goes through one only. */
+  /** Builds the message again for a definition with another sender or certificate; `null` if it goes through one only. */
   readonly source: MessageSource | null;
-  /** A definition that is not saved, used for this mail alone. */
+  /** The unsaved definition of this message; `null` if it goes through a saved one. */
   readonly server: SendingServer | null;
-  /** Queued for the sake of appearances: nobody gets it. */
+  /** Whether it is queued only to hide that there is no message: no one gets it. */
   readonly decoy: boolean;
 }
 

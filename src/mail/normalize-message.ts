@@ -7,7 +7,7 @@ import { attachments } from "./normalize-attachments.ts";
 
 /** Leaves room for base64 within the 25 MB that most providers take, and for every copy in the memory of a Worker. */
 const MAX_CONTENT_OCTETS = 15 * 1024 * 1024;
-/** Of UTF-8, for one unit of UTF-16. */
+/** Octets of UTF-8 for one unit of UTF-16. */
 const MAX_OCTETS_PER_CHARACTER = 3;
 /** RFC 5646 2.1, as far as its grammar needs no table. */
 const LANGUAGE = /^(?=.{1,35}$)[a-z]{1,8}(-[a-z0-9]{1,8})*$/i;

@@ -20,7 +20,7 @@ const LAST_YEAR = 9999;
 /** RFC 3834 5: programs that reply to mail by themselves leave it alone. */
 const AUTO_SUBMITTED = ["Auto-Submitted", "auto-generated"] as const;
 /** RFC 5322 3.4: what `To` names if no recipient may be named. */
-const NOBODY = "undisclosed-recipients:;";
+const UNDISCLOSED = "undisclosed-recipients:;";
 
 /** A field and the words that its value is folded between. */
 type Field = readonly [name: string, words: readonly string[]];
@@ -40,7 +40,7 @@ export function routingHeaders(message: NormalizedMessage, identity: MessageIden
   const isNameless = to.length + cc.length === 0;
   const fields: readonly Field[] = [
     ["From", mailboxWords([identity.from])],
-    ["To", isNameless ? [NOBODY] : mailboxWords(to)],
+    ["To", isNameless ? [UNDISCLOSED] : mailboxWords(to)],
     ["Cc", mailboxWords(cc)],
     ["Reply-To", mailboxWords(replyTo)],
     ["Subject", wordsOf(subjectText(message.subject))],
@@ -61,7 +61,7 @@ function ownField([name, text]: readonly [string, string]): Field {
   if (problem !== null) {
     throw new TypeError(`The message cannot have a field ${JSON.stringify(name)} of its own: ${problem}`);
   }
-  // Exactly one, and it says what is so: nobody has written this message by hand.
+  // The field occurs once, with the one value that is true of every message here.
   if (name.toLowerCase() === AUTO_SUBMITTED[0].toLowerCase()) return [name, []];
   if (isStructuredField(name)) return [name, text.split(/[ \t]+/).filter((word) => word !== "")];
   // Programs that read such a field rarely decode it: it is encoded only where it has to be.
@@ -73,14 +73,14 @@ function wordsOf(text: string): readonly string[] {
 }
 
 function subjectText(subject: string): string {
-  refuseUnsafe(subject, "subject");
+  assertSafe(subject, "subject");
   return subject === "" || isPlain(subject) ? subject : encodeWords(subject);
 }
 
 /** An address is one word: the spaces of a quoted local part are its own, and no line is folded there. */
 function mailboxWords(mailboxes: readonly Mailbox[]): readonly string[] {
   return mailboxes.flatMap(({ name, address }, index) => {
-    refuseUnsafe(name, "display name");
+    assertSafe(name, "display name");
     const parsed = parseAddress(address);
     if (parsed === null) throw new TypeError("A mailbox of the message has a malformed address");
     const comma = index === mailboxes.length - 1 ? "" : ",";
@@ -105,6 +105,6 @@ function messageIdText(messageId: string): string {
   throw new TypeError("The Message-ID of the message is malformed");
 }
 
-function refuseUnsafe(text: string, what: string): void {
+function assertSafe(text: string, what: string): void {
   if (isUnsafeInHeader(text)) throw new TypeError(`The ${what} of the message holds control characters`);
 }

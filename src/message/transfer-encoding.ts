@@ -6,7 +6,7 @@ export type TransferEncoding = "7bit" | "quoted-printable" | "base64";
 const MAX_LINE_CHARACTERS = 76;
 const BASE64_LINE = /.{76}(?=.)/g;
 /**
- * What may not stay as it is (RFC 2045 6.2, RFC 8551 3.1.3, RFC 2049 3): other octets than printable ASCII, blanks at
+ * Text that something on its way may change (RFC 2045 6.2, RFC 8551 3.1.3, RFC 2049 3): other octets than printable ASCII, blanks at
  * the end of a line, `From ` at its beginning, a line of one full stop, and lines that are long.
  */
 const NOT_SEVEN_BIT = /[^\t\r\n\x20-\x7e]|[\t ](?=\r\n|$)|(?:^|\n)(?:From |\.(?=\r\n|$))|[^\r\n]{77}/;

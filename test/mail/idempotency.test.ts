@@ -42,6 +42,26 @@ describe("idempotencyKey", () => {
     expect(await instance.rows("SELECT 1 FROM mail")).toHaveLength(2);
   });
 
+  test("compares the bytes of attachments", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const withFile = (...bytes: number[]) => ({
+      ...MESSAGE,
+      attachments: [{ content: new Uint8Array(bytes), filename: "a.bin" }],
+    });
+    const first = await instance.submit(KEY, withFile(1, 2));
+    expect(await instance.submit(KEY, withFile(1, 2))).toEqual(first);
+    await expect(instance.submit(KEY, withFile(1, 3))).rejects.toMatchObject({ code: "conflict" });
+  });
+
+  test("keeps no key of a message that is malformed", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const malformed = instance.submit(KEY, { ...MESSAGE, to: "nowhere" });
+    await expect(malformed).rejects.toMatchObject({ code: "invalid_parameter", parameter: "to" });
+    expect((await instance.submit(KEY)).state).toBe("queued");
+  });
+
   test("refuses a second call while the first is under way", async () => {
     const entrance = gate();
     await using instance = await queueInstance({

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { BunPlugin } from "bun";
 import { type Config, parseConfig } from "../../config.ts";
 import { CONFIG_FILE } from "../plugin-list.ts";
+import { shedNodemailer } from "./shed-nodemailer.ts";
 
 const ROOT = join(import.meta.dir, "..", "..", "..");
 /** Where the Worker's modules lie; `wrangler.jsonc` names the main one. */
@@ -19,13 +19,6 @@ const LOGTAPE_FORMATTERS = [
   ...["logfmtFormatter", "getAnsiColorFormatter", "getConsoleFormatter", "getJsonLinesFormatter"],
   ...["getLogfmtFormatter", "getTextFormatter"],
 ];
-
-/** An encoding of nodemailer without the stream that it is also offered as. */
-function withoutStream(encoding: "qp" | "base64"): string {
-  const path = fileURLToPath(import.meta.resolve(`nodemailer/lib/${encoding}`));
-  return `export { encode, wrap } from ${JSON.stringify(path)};
-    export class Encoder { constructor() { throw new TypeError("Nothing is streamed here"); } }`;
-}
 
 const LOGTAPE_SCOPES = [
   ...["compileScopedConfig", "disposeScopedConfig", "disposeScopedConfigSync", "emitWithScopedConfig"],
@@ -42,22 +35,6 @@ const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
   [/^(effect|sury|zod|zod\/.*|zod-openapi|zod-to-json-schema)$/, "export {};"],
   // nodemailer would fetch what a message names by URL, which is turned off; it brings node:http and node:zlib.
   [/^\.\.\/fetch\/index\.js$/, 'export default () => { throw new TypeError("Nothing is fetched"); };'],
-  // nodemailer parses addresses, and their domains, of what it composes; what we have it compose has none.
-  [
-    /^\.\.\/addressparser\/index\.js$/,
-    'export default () => { throw new TypeError("No address is composed here"); };',
-  ],
-  [
-    /^\.\.\/punycode\/index\.js$/,
-    'export const toASCII = () => { throw new TypeError("No domain is composed here"); }; export const toUnicode = toASCII;',
-  ],
-  // nodemailer's streams; what it composes is read from its tree.
-  [
-    /^\.\/(last-newline|le-windows|le-unix)\.js$/,
-    'export default class { constructor() { throw new TypeError("Nothing is streamed here"); } }',
-  ],
-  [/^\.\.\/qp\/index\.js$/, withoutStream("qp")],
-  [/^\.\.\/base64\/index\.js$/, withoutStream("base64")],
   // hrana-client's base64, for runtimes that have none.
   [
     /^js-base64$/,
@@ -205,6 +182,7 @@ export async function bundleWorker(
     plugins: [
       leaveOut,
       shedPkijs,
+      shedNodemailer,
       guardSockets,
       ...(transport === "worker-mailer" ? [withMailer] : []),
       ...(existsSync(plugins) ? [withPlugins(plugins)] : []),

@@ -147,7 +147,8 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
 
   /** MAIL and RCPT were accepted and the command BDAT was not: nothing of the message was taken, and DATA may do. */
   #mustAvoidBdat(result: Result, connection: C): boolean {
-    const isRejected = !result.successful && connection.learned.rejectsBdat;
+    const isNotSent = !result.successful && result.failure.outcome === "not-sent";
+    const isRejected = isNotSent && connection.learned.rejectsBdat;
     if (isRejected) this.#memory.noBdatUntilMs = this.#deps.nowMs() + NO_BDAT_MS;
     return isRejected;
   }

@@ -8,8 +8,8 @@ import { GOALS, type Goal } from "./generated/incidents.ts";
 /** LONG_TESTS=1 asks for the long form. */
 const IS_LONG = process.env.LONG_TESTS === "1";
 /** Dialogues that go where chance leads, and for each state and class of reply. */
-const DIALOGUES = IS_LONG ? 150_000 : 2_000;
-const DIALOGUES_PER_GOAL = IS_LONG ? 200 : 10;
+const DIALOGUES = IS_LONG ? 150_000 : 5_000;
+const DIALOGUES_PER_GOAL = IS_LONG ? 200 : 15;
 const MAX_CHOICES = 600;
 
 setDefaultTimeout(3_600_000);

@@ -3,7 +3,7 @@ import { Conversation, type Turn } from "../../../src/smtp/conversation.ts";
 import type { Choices } from "./choices.ts";
 import { ClientBytes } from "./client-bytes.ts";
 import { type Coverage, classOf, type State, stateOf } from "./coverage.ts";
-import { type Goal, guide, Incidents } from "./incidents.ts";
+import { chain, type Goal, guide, Incidents } from "./incidents.ts";
 import { Knowledge, type ModelStep } from "./knowledge.ts";
 import { type Outcome, outcomeOf, outcomeOfCheck } from "./outcomes.ts";
 import { EHLO_NAME, stepOf, violationOf } from "./rules.ts";
@@ -38,7 +38,8 @@ export class ConversationRun {
     this.#choices = choices;
     this.#coverage = coverage;
     const scenario = chooseScenario(choices);
-    this.#scenario = goal === null ? scenario : guide(scenario, goal);
+    if (goal !== null) this.#scenario = guide(scenario, goal);
+    else this.#scenario = choices.chance(35) ? chain(scenario, choices) : scenario;
     this.#incidents = new Incidents(this.#scenario.incidents);
     this.#known = new Knowledge(this.#scenario.security === "implicit");
     this.#bytes = new ClientBytes(this.#known);

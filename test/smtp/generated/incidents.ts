@@ -1,3 +1,5 @@
+import type { Security } from "../../../src/domain/smtp-server.ts";
+import type { Choices } from "./choices.ts";
 import { CLASSES, isPossible, type ReplyClass, STATES, type State } from "./coverage.ts";
 import type { Incident, Scenario, Work } from "./scenario.ts";
 
@@ -40,8 +42,9 @@ interface Route {
 
 const LOGIN = { username: "user", password: "a password" };
 const LONG = new TextEncoder().encode("A line of a long message\r\n".repeat(1_000));
-const KEYWORDS = ["PIPELINING", "CHUNKING", "8BITMIME", "SMTPUTF8", "AUTH CRAM-MD5", "STARTTLS"];
+const KEYWORDS = ["PIPELINING", "CHUNKING", "8BITMIME", "SMTPUTF8", "AUTH LOGIN CRAM-MD5 PLAIN", "STARTTLS"];
 const BY_DATA = { work: { mayUseBdat: false } } as const;
+const IN_LOCKSTEP = { work: { pipelining: "off" } } as const;
 
 const ROUTES: Readonly<Record<State, Route>> = {
   greeting: {},
@@ -51,11 +54,15 @@ const ROUTES: Readonly<Record<State, Route>> = {
   STARTTLS: { scenario: { security: "starttls" } },
   handshake: { scenario: { security: "starttls" } },
   AUTH: { scenario: { login: LOGIN } },
-  "response of AUTH": { scenario: { login: LOGIN } },
+  "response of AUTH": { scenario: { login: LOGIN, security: "none" } },
   // The message itself is rejected first.
-  RSET: { work: { survivesRejection: true }, before: { state: "BDAT", nth: 0, replyClass: "4xx" } },
-  MAIL: {},
-  RCPT: {},
+  RSET: {
+    work: { survivesRejection: true, pipelining: "off" },
+    before: { state: "message, whole", nth: 0, replyClass: "4xx" },
+  },
+  // In a flight, what comes with the reply is due to the next command.
+  MAIL: IN_LOCKSTEP,
+  RCPT: IN_LOCKSTEP,
   DATA: BY_DATA,
   "message, in part": { work: { bytes: LONG, mayUseBdat: false } },
   "message, whole": BY_DATA,
@@ -66,20 +73,56 @@ const ROUTES: Readonly<Record<State, Route>> = {
   QUIT: {},
 };
 
+const ADDRESSES = { from: "a@example.org", recipient: "b@example.net" } as const;
+const MESSAGE = {
+  ...{ kind: "message", ...ADDRESSES, bytes: new TextEncoder().encode("A short message\r\n") },
+  ...{ pipelining: "auto", mayUseBdat: true, survivesRejection: false },
+} as const satisfies Work;
+/** A server that offers everything and replies properly. */
+const FRIENDLY = {
+  ...{ security: "implicit", authMechanism: "auto", login: null, until: undefined },
+  ...{ clear: KEYWORDS, tls: KEYWORDS, trouble: 0, splits: 0 },
+} as const satisfies Partial<Scenario>;
+
 /** A scenario that leads to a goal; whatever the goal does not ask for stays as it was chosen. */
 export function guide(chosen: Scenario, { state, replyClass }: Goal): Scenario {
   const { scenario, work, isCheck, before } = ROUTES[state];
-  const addresses = { from: "a@example.org", recipient: "b@example.net" };
-  const message: Work = {
-    ...{ kind: "message", ...addresses, bytes: new TextEncoder().encode("A short message\r\n") },
-    ...{ pipelining: "auto", mayUseBdat: true, survivesRejection: false, ...work },
-  };
-  const check: Work = { kind: "check", ...addresses };
+  const message: Work = { ...MESSAGE, ...work };
+  const first: readonly Work[] = isCheck ? [{ kind: "check", ...ADDRESSES }] : [message, message];
   return {
     ...chosen,
-    ...{ security: "implicit", authMechanism: "auto", login: null, until: undefined },
-    ...{ clear: KEYWORDS, tls: KEYWORDS, trouble: 0, splits: 0, ...scenario },
-    work: isCheck ? [check, ...chosen.work] : [message, message, ...chosen.work],
+    ...FRIENDLY,
+    ...scenario,
+    work: [...first, ...chosen.work],
     incidents: [...(before === undefined ? [] : [before]), { state, nth: 0, replyClass }],
   };
+}
+
+interface Chain {
+  readonly states: readonly [State, ...State[]];
+  readonly scenario: Partial<Scenario>;
+  readonly work: readonly Work[];
+}
+
+/** Chains of incidents where one alone shows little: in the flights of several messages, and in the logins of a connection. */
+const CHAINS: readonly [Chain, ...Chain[]] = [
+  {
+    states: ["RSET", "MAIL", "RCPT", "BDAT"],
+    scenario: {},
+    work: Array.from({ length: 4 }, (): Work => ({ ...MESSAGE, survivesRejection: true })),
+  },
+  { states: ["AUTH", "response of AUTH"], scenario: { login: LOGIN }, work: [MESSAGE] },
+];
+const VISITS = [0, 1, 2];
+const INCIDENT_PERCENT = 35;
+
+/** A friendly server with a chain of incidents. */
+export function chain(chosen: Scenario, choices: Choices): Scenario {
+  const { states, scenario, work } = choices.pick(CHAINS);
+  const security = choices.pick<Security>(["implicit", "starttls", "none"]);
+  const places = VISITS.flatMap((nth) => states.map((state) => ({ state, nth })));
+  const incidents = places
+    .filter(() => choices.chance(INCIDENT_PERCENT))
+    .map((place) => ({ ...place, replyClass: choices.pick<ReplyClass>(["5xx", "lost", "4xx", ...CLASSES]) }));
+  return { ...chosen, ...FRIENDLY, security, ...scenario, work, incidents };
 }

@@ -244,10 +244,11 @@ export class Conversation {
   /** A reply to RSET that was sent along with QUIT, or before it. */
   #onLeaving({ code }: SmtpReply): void {
     const step = this.#awaited.shift();
-    if (step !== "rset") return;
-    this.#session.learned.acceptsReset ||= code === 250;
-    if (code === SERVICE_CLOSING || judge(step, code) === "unexpected") this.#afterwards = "hang-up";
+    if (step === "quit") return;
+    const isLost = step === undefined || code === SERVICE_CLOSING || judge(step, code) === "unexpected";
+    if (isLost) this.#afterwards = "hang-up";
     else if (this.#awaited.length === 0) this.#port.send("quit", "QUIT");
+    this.#session.learned.acceptsReset ||= step === "rset" && code === 250;
   }
 
   /** Some servers reject a message while it is still being written. */

@@ -179,10 +179,10 @@ export class ConversationRun {
   /** Takes what the conversation wants written to the server, and looks whether it may be. */
   #apply({ write, wait }: Turn): void {
     this.#wait = wait;
-    for (const bytes of write) this.#note("C", bytes);
+    if (write !== null) this.#note("C", write);
     const wasIdle = this.#known.due === null;
     const context = { scenario: this.#scenario, work: this.#work, known: this.#known };
-    for (const written of this.#bytes.read(Buffer.concat(write))) {
+    for (const written of this.#bytes.read(write ?? new Uint8Array())) {
       const violation = violationOf(written, context);
       assert(violation === null, `Not allowed: ${violation}`);
       if (written.kind === "command") this.#known.write(written.step, written.line);

@@ -14,7 +14,7 @@ const MAX_RESPONSE_OCTETS = 12_288;
 
 /** Commands that others may follow before the reply (RFC 2920 3.1), and those that may follow. */
 const GROUPED: readonly ModelStep[] = ["rset", "mail", "rcpt"];
-const IN_GROUP: readonly ModelStep[] = ["rset", "mail", "rcpt", "data", "bdat"];
+const IN_GROUP: readonly ModelStep[] = ["rset", "mail", "rcpt", "data", "bdat", "quit"];
 /** What may be written while TLS is wanted and not there. */
 const IN_CLEAR: readonly ModelStep[] = ["ehlo", "helo", "starttls", "quit"];
 
@@ -64,7 +64,8 @@ function afterOthers(step: ModelStep, { work, known }: Context): string | null {
     return `${step} where the message is due (RFC 5321 4.1.1.4)`;
   }
   if (known.due === null) return null;
-  const isWanted = work?.kind === "message" && work.pipelining === "auto";
+  // RSET before QUIT, where the connection is left.
+  const isWanted = work === null ? step === "quit" : work.kind === "message" && work.pipelining === "auto";
   if (!isWanted || !known.keywords.has("PIPELINING")) return `${step} before the reply to ${last?.step}`;
   const isGroup = known.outstanding.every((entry) => GROUPED.includes(entry.step)) && IN_GROUP.includes(step);
   return isGroup ? null : `${step} in one group with ${last?.step} (RFC 2920 3.1)`;

@@ -44,6 +44,7 @@ interface Staged {
   readonly data: string | Uint8Array;
 }
 
+const SERVICE_CLOSING = 421;
 const encoder = new TextEncoder();
 
 /**
@@ -70,6 +71,8 @@ export class Conversation {
   #awaited: Step[] = [];
   /** What the current turn writes. A reply that arrives before it was written cannot belong to it. */
   #staged: Staged[] = [];
+  /** The step that was answered last. */
+  #last: Step = "greeting";
   #phase: Phase = "greeting";
   #phases: Phase[] = [];
   #isEndWritten = false;
@@ -147,9 +150,10 @@ export class Conversation {
     return this.#begin(new Transaction(this.#port, message, options));
   }
 
-  /** Asks for MAIL and, with a recipient, RCPT. @throws {TypeError} unless {@link isReady}. */
+  /** Asks for MAIL and, with a recipient, RCPT. @throws {TypeError} unless {@link isReady}, or after a rejection. */
   checkAddresses(from: string, recipient: string | null): Turn {
     this.#assertReady();
+    if (!this.#session.isReset) throw new TypeError("A check needs a connection without a transaction");
     return this.#begin(new AddressCheck(this.#port, from, recipient));
   }
 
@@ -187,7 +191,7 @@ export class Conversation {
     this.#end({ code, phase, reply: null });
   }
 
-  /** Ends the connection politely (RFC 5321 4.1.1.10). */
+  /** Ends the connection politely (RFC 5321 4.1.1.10); RSET goes first where the server holds what a check asked for. */
   quit(): Turn {
     const { isReset, learned } = this.#session;
     // Whether the server resets decides whether the next rejected BDAT may leave a connection open.
@@ -225,6 +229,7 @@ export class Conversation {
   }
 
   #onDue(step: Step, raw: RawReply, reply: SmtpReply): void {
+    this.#last = step;
     this.#phase = phaseOf(step);
     const verdict = judge(step, raw.code);
     const isLast = this.#awaited.length === 0;
@@ -236,11 +241,14 @@ export class Conversation {
     this.#enterPhase();
   }
 
-  /** A reply to RSET that was sent along with QUIT. */
-  #onLeaving(reply: SmtpReply): void {
-    if (this.#awaited.shift() !== "rset") return;
-    this.#session.learned.acceptsReset ||= reply.code === 250;
-    if (this.#awaited.length === 0) this.#port.send("quit", "QUIT");
+  /** A reply to RSET that was sent along with QUIT, or before it. */
+  #onLeaving({ code }: SmtpReply): void {
+    const step = this.#awaited.shift();
+    if (step === "quit") return;
+    const isLost = step === undefined || code === SERVICE_CLOSING || judge(step, code) === "unexpected";
+    if (isLost) this.#afterwards = "hang-up";
+    else if (this.#awaited.length === 0) this.#port.send("quit", "QUIT");
+    this.#session.learned.acceptsReset ||= step === "rset" && code === 250;
   }
 
   /** Some servers reject a message while it is still being written. */
@@ -255,13 +263,17 @@ export class Conversation {
   #onSurplus(reply: SmtpReply | null, wasConcluded: boolean): void {
     this.#afterwards = "hang-up";
     if (wasConcluded || this.#result === null) return;
-    const isContradiction =
-      reply !== null && this.#result.successful !== (reply.code >= 200 && reply.code < 300);
-    if (this.#isEndWritten && isContradiction) {
+    if (this.#isEndWritten && reply !== null && this.#isContradiction(reply, this.#result)) {
       this.#result = { successful: false, failure: unknownOutcome("protocol", reply) };
     } else if (!this.#isEndWritten && this.#result.successful) {
       this.#result = { successful: false, failure: notSent(this.#phase, "protocol", reply) };
     }
+  }
+
+  /** A server may close at any time with a 421 (RFC 5321 3.8); after DATA that cannot be the reply to the message. */
+  #isContradiction({ code }: SmtpReply, { successful }: Result): boolean {
+    if (code === SERVICE_CLOSING && this.#last === "message") return false;
+    return successful !== (code >= 200 && code < 300);
   }
 
   #onUnexpected(reply: SmtpReply | null): void {

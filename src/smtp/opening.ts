@@ -2,7 +2,7 @@ import { type Checkpoint, type Failure, notSent } from "../domain/delivery.ts";
 import type { AuthMechanism, Security } from "../domain/smtp-server.ts";
 import { NO_EXTENSIONS, parseExtensions } from "./extensions.ts";
 import { type Credentials, type Mechanism, mechanismsFor, rejectsMechanism, SaslExchange } from "./sasl.ts";
-import type { Loss, Port, Received, Task } from "./session.ts";
+import type { Afterwards, Loss, Port, Received, Task } from "./session.ts";
 
 export interface OpeningOptions {
   readonly ehloName: string;
@@ -120,11 +120,12 @@ export class Opening implements Task {
       return;
     }
     const response = this.#exchange?.respond(challenge) ?? null;
-    if (response === null) this.#fail(notSent("auth", "protocol"));
-    else this.#port.send("auth", response);
+    if (response !== null) this.#port.send("auth", response);
+    // The server would take QUIT for a response (RFC 4954 4).
+    else this.#fail(notSent("auth", "protocol"), "hang-up");
   }
 
-  #fail(failure: Failure): void {
-    this.#port.conclude({ successful: false, failure }, failure.reply?.code === 421 ? "hang-up" : "quit");
+  #fail(failure: Failure, afterwards: Afterwards = failure.reply?.code === 421 ? "hang-up" : "quit"): void {
+    this.#port.conclude({ successful: false, failure }, afterwards);
   }
 }

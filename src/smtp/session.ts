@@ -21,8 +21,16 @@ export interface Session {
   readonly listed: { clear: Extensions; tls: Extensions };
   /** Whether the server holds no transaction: EHLO, RSET or the end of a message was answered 250 (RFC 5321 4.1.4). */
   isReset: boolean;
-  /** Whether the server accepted a message by BDAT, rejected BDAT itself, and answered RSET with 250. */
-  readonly learned: { acceptsBdat: boolean; rejectsBdat: boolean; acceptsReset: boolean };
+  /**
+   * Whether the server accepted a message by BDAT, rejected BDAT itself, or was lost after it with an unknown outcome, and
+   * whether it replied 250 to RSET.
+   */
+  readonly learned: {
+    acceptsBdat: boolean;
+    rejectsBdat: boolean;
+    losesBdat: boolean;
+    acceptsReset: boolean;
+  };
 }
 
 export function createSession(isTls: boolean): Session {
@@ -32,7 +40,7 @@ export function createSession(isTls: boolean): Session {
     extensions: NO_EXTENSIONS,
     listed: { clear: NO_EXTENSIONS, tls: NO_EXTENSIONS },
     isReset: false,
-    learned: { acceptsBdat: false, rejectsBdat: false, acceptsReset: false },
+    learned: { acceptsBdat: false, rejectsBdat: false, losesBdat: false, acceptsReset: false },
   };
 }
 

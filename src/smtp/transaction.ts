@@ -94,7 +94,9 @@ export class Transaction implements Task {
 
   onLost({ code, phase, reply, isEndWritten }: Loss): Failure {
     if (!isEndWritten) return this.#rejection ?? notSent(phase, code, reply);
-    return this.#isRuledOut && this.#rejection !== null ? this.#rejection : unknownOutcome(code, reply);
+    if (this.#isRuledOut && this.#rejection !== null) return this.#rejection;
+    this.#port.session.learned.losesBdat ||= this.#isBdat;
+    return unknownOutcome(code, reply);
   }
 
   #onReset({ verdict, reply }: Received): void {

@@ -25,6 +25,8 @@ export interface SmtpConnectionOptions {
     readonly peer: TlsPeer;
     readonly chain: readonly ChainCertificate[] | null;
   };
+  /** Elapsed time, in milliseconds. */
+  readonly nowMs: () => number;
   /** The runtime reports STARTTLS as done before it is, and not why it failed: `tls_failed` in all cases. */
   readonly hidesTlsErrors: boolean;
 }
@@ -56,8 +58,8 @@ export class SmtpConnection {
   tls: TlsPeer | null = null;
   /** Messages given to this connection. */
   messages = 0;
-  /** When the server sent something last, on the clock of `performance.now()`. */
-  lastReplyMs = performance.now();
+  /** When the server sent something last, on the clock of the options. */
+  lastReplyMs: number;
 
   /** Takes over a connected socket; with security `implicit`, TLS is already established on it. */
   constructor(socket: Socket, options: SmtpConnectionOptions) {
@@ -65,6 +67,7 @@ export class SmtpConnection {
     const { username } = server;
     const password = server.password.reveal();
     this.#options = options;
+    this.lastReplyMs = options.nowMs();
     this.#redact = redactor(username, password);
     this.#conversation = new Conversation({
       ehloName,
@@ -238,7 +241,7 @@ export class SmtpConnection {
 
   readonly #onData = (chunk: Buffer | string): void => {
     if (this.#isEnded) return;
-    this.lastReplyMs = performance.now();
+    this.lastReplyMs = this.#options.nowMs();
     this.#hasSpokenTls = this.tls !== null;
     const turn = this.#conversation.receive(typeof chunk === "string" ? Buffer.from(chunk) : chunk);
     if (this.#waiter !== null) this.#apply(turn);

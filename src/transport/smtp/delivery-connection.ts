@@ -18,7 +18,7 @@ export interface DeliveryConnection extends PooledConnection {
   readonly seen: ServerReport;
   readonly roundTrips: number;
   readonly learned: Session["learned"];
-  /** When the server sent something last, on the clock of `performance.now()`. */
+  /** When the server sent something last, on the clock of the transport. */
   readonly lastReplyMs: number;
   /** Greeting, EHLO, TLS and AUTH as the definition asks for, or up to a checkpoint before it. */
   open(timer: DeliveryTimer, options: OpenOptions): Promise<Result>;

@@ -141,8 +141,9 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
     const before = connection.roundTrips;
     const { server } = this.#delivery;
     const memory = this.#memory;
-    const isRecent = performance.now() - connection.lastReplyMs < RECENT_MS;
-    const mayUseBdat = isRecent && this.#deps.nowMs() >= memory.noBdatUntilMs;
+    const nowMs = this.#deps.nowMs();
+    const mayUseBdat = nowMs - connection.lastReplyMs < RECENT_MS && nowMs >= memory.noBdatUntilMs;
+    memory.acceptsReset ||= memory.leaving?.acceptsReset === true;
     const survivesRejection = memory.acceptsBdat && memory.acceptsReset;
     const options = { pipelining: server.pipelining ?? "auto", mayUseBdat, survivesRejection };
     try {
@@ -151,14 +152,15 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
       this.#observe(connection, connection.messages > 1 ? before : 0);
       memory.acceptsBdat ||= connection.learned.acceptsBdat;
       memory.acceptsReset ||= connection.learned.acceptsReset;
+      if (!connection.isUsable) memory.leaving = connection.learned;
     }
   }
 
-  /** MAIL and RCPT were accepted and the command BDAT was not: nothing of the message was taken, and DATA may do. */
-  #mustAvoidBdat(result: Result, connection: C): boolean {
-    const isRejected = !result.successful && connection.learned.rejectsBdat;
-    if (isRejected) this.#memory.noBdatUntilMs = this.#deps.nowMs() + NO_BDAT_MS;
-    return isRejected;
+  /** Learns whether the server can do BDAT. @returns whether the message may go by DATA: nothing of it was accepted. */
+  #mustAvoidBdat(result: Result, { learned }: C): boolean {
+    if (learned.rejectsBdat || learned.losesBdat)
+      this.#memory.noBdatUntilMs = this.#deps.nowMs() + NO_BDAT_MS;
+    return learned.rejectsBdat && !result.successful && result.failure.outcome === "not-sent";
   }
 
   /** Opens a connection; an address that greets with 421 or not at all gives way to the next one (RFC 5321 5.1). */

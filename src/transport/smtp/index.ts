@@ -3,7 +3,7 @@ import type { Connect, Transport } from "../../contracts/transport.ts";
 import { readTls, tlsOptionsFor } from "../tls.ts";
 import { SmtpConnection } from "./connection.ts";
 import type { Clock, PoolLimits } from "./pool.ts";
-import { createPooledTransport } from "./pooled-transport.ts";
+import { createPooledTransport, SYSTEM_CLOCK } from "./pooled-transport.ts";
 
 export interface SmtpTransportOptions {
   /** Opens the sockets. For security `implicit` it trusts extra authorities by itself. */
@@ -31,7 +31,7 @@ export interface SmtpTransportOptions {
  * @throws {TypeError} if `ehloName` is not one word.
  */
 export function createSmtpTransport(options: SmtpTransportOptions): Transport {
-  const { ehloName, now, hidesTlsErrors = false } = options;
+  const { ehloName, now, hidesTlsErrors = false, clock = SYSTEM_CLOCK } = options;
   if (!/^[!-~]+$/.test(ehloName)) throw new TypeError('"ehloName" is not one word of ASCII');
   const tlsOptions = tlsOptionsFor(options.extraCa ?? []);
   return createPooledTransport({
@@ -44,10 +44,11 @@ export function createSmtpTransport(options: SmtpTransportOptions): Transport {
         tlsOptions: tlsOptions(server.host, isIP(server.host) !== 0),
         readTls: (secure) => readTls(secure, now()),
         hidesTlsErrors,
+        nowMs: clock.nowMs,
       }),
     discard: (socket) => socket.destroy(),
     pool: options.pool,
-    clock: options.clock,
+    clock,
     totalTimeoutMs: options.totalTimeoutMs,
     endsMs: options.endsMs,
   });

@@ -26,7 +26,7 @@ export interface PooledTransportOptions<S, C extends DeliveryConnection> {
 /** The whole delivery may take this many times `timeoutMs`. */
 const TOTAL_STEPS = 4;
 
-const SYSTEM_CLOCK: Clock = {
+export const SYSTEM_CLOCK: Clock = {
   nowMs: () => performance.now(),
   after(ms, call) {
     const timer = setTimeout(call, ms);

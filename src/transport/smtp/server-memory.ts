@@ -10,6 +10,8 @@ export interface ServerMemory {
   /** Whether the server accepted a message by BDAT, and answered RSET with 250. */
   acceptsBdat: boolean;
   acceptsReset: boolean;
+  /** What the connection learned that was closed after the last rejection: it gets the reply to RSET as it is left. */
+  leaving: { readonly acceptsReset: boolean } | null;
   usedAtMs: number;
 }
 
@@ -39,7 +41,7 @@ export class ServerMemories {
     }
     const memory: ServerMemory = {
       ...{ idleMs: this.#idleMs, noBdatUntilMs: Number.NEGATIVE_INFINITY },
-      ...{ acceptsBdat: false, acceptsReset: false, usedAtMs: nowMs },
+      ...{ acceptsBdat: false, acceptsReset: false, leaving: null, usedAtMs: nowMs },
     };
     this.#servers.set(key, memory);
     return memory;

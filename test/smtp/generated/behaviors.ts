@@ -1,0 +1,122 @@
+import type { Choices } from "./choices.ts";
+import { CLASSES, type ReplyClass } from "./coverage.ts";
+import type { ModelStep } from "./knowledge.ts";
+
+/** What a server does about one command. */
+export interface Behavior {
+  /** The bytes of the reply, or what stands in its place; latin1. */
+  readonly text: string;
+  /** The code that decides what the server does itself; null: it does not get to do anything. */
+  readonly code: number | null;
+  /** Whether it is gone afterwards. */
+  readonly isGone?: boolean;
+  /** Whether it replies not once: from then on its replies are no longer in the order of the commands. */
+  readonly isOutOfOrder?: boolean;
+}
+
+type Kind = (proper: string, choices: Choices) => Behavior;
+
+const TEMPORARY = [
+  "451 4.3.0 Later",
+  "450",
+  "452-4.2.2 Full\r\n452 4.2.2 Really",
+  "454 4.7.0 Not now",
+] as const;
+const PERMANENT = [
+  "550 5.7.1 No",
+  "500 5.5.2 What",
+  "502 No",
+  "503 5.5.1 No",
+  "503",
+  "504 No",
+  "530",
+  "534 No",
+  "535 5.7.8 No",
+] as const;
+const POSITIVE = ["250 Ok", "251 Forwarded", "220 Hello", "235 Welcome", "221 Bye"] as const;
+const INTERMEDIATE = ["354 Go on", "334 ", "334", "334 PDE4OTZAbXg+"] as const;
+const CLOSING = ["421 4.3.2 Shutting down", "421"] as const;
+const SURPLUS = [...POSITIVE, ...PERMANENT, ...TEMPORARY, ...INTERMEDIATE, ...CLOSING] as const;
+const UNASKED = [...CLOSING, ...PERMANENT, ...TEMPORARY, ...POSITIVE, ...INTERMEDIATE] as const;
+const NONSENSE = [
+  "HTTP/1.1 400 Bad Request\r\n\r\n",
+  "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+  "199 Hm\r\n",
+  "250_Ok\r\n",
+  "2500 Ok\r\n",
+  " 250 Ok\r\n",
+  "\r\n",
+  "250-one\r\n251 two\r\n",
+  `250 ${"x".repeat(70_000)}`,
+  "250-on\r\n".repeat(9_000),
+] as const;
+
+const of = (line: string): Behavior => ({ text: `${line}\r\n`, code: codeOf(line) });
+
+/** What brings about each class. */
+const BY_CLASS: Readonly<Record<ReplyClass, readonly [Kind, ...Kind[]]>> = {
+  "2xx": [(_proper, choices) => of(choices.pick(POSITIVE))],
+  "3xx": [(_proper, choices) => of(choices.pick(INTERMEDIATE))],
+  "4xx": [(_proper, choices) => of(choices.pick(TEMPORARY))],
+  "5xx": [(_proper, choices) => of(choices.pick(PERMANENT))],
+  "421": [(_proper, choices) => ({ ...of(choices.pick(CLOSING)), isGone: true })],
+  unexpected: [
+    (proper, choices) => ({
+      text: `${proper}\r\n${choices.pick(SURPLUS)}\r\n`,
+      code: codeOf(proper),
+      isOutOfOrder: true,
+    }),
+  ],
+  nonsense: [(proper, choices) => ({ text: choices.pick(NONSENSE), code: codeOf(proper) })],
+  lost: [
+    (proper) => ({ text: "", code: codeOf(proper), isGone: true }),
+    (proper) => ({ text: proper.slice(0, 5), code: codeOf(proper), isGone: true }),
+    (_proper) => ({ text: "", code: null, isGone: true }),
+  ],
+};
+
+/** Everything that a server does, the proper reply first. */
+const KINDS: readonly [Kind, ...Kind[]] = [
+  of,
+  // RFC 5321 4.2: several lines, no text, and lines that end in LF alone, which real servers send.
+  (proper) => ({ text: `${proper.slice(0, 3)}-One\r\n${proper}\r\n`, code: codeOf(proper) }),
+  (proper) => ({ text: `${proper.slice(0, 3)}\r\n`, code: codeOf(proper) }),
+  (proper) => ({ text: `${proper}\n`.replaceAll("\r\n", "\n"), code: codeOf(proper) }),
+  ...CLASSES.map(
+    (replyClass): Kind =>
+      (proper, choices) =>
+        behaviorOf(replyClass, proper, choices),
+  ),
+  // Missing, doubled, and one that comes first.
+  (proper) => ({ text: "", code: codeOf(proper), isOutOfOrder: true }),
+  (proper) => ({ text: `${proper}\r\n${proper}\r\n`, code: codeOf(proper), isOutOfOrder: true }),
+  (proper, choices) => ({
+    text: `${choices.pick(SURPLUS)}\r\n${proper}\r\n`,
+    code: codeOf(proper),
+    isOutOfOrder: true,
+  }),
+];
+
+export function behaviorOf(replyClass: ReplyClass, proper: string, choices: Choices): Behavior {
+  return choices.pick(BY_CLASS[replyClass])(proper, choices);
+}
+
+/** @param trouble how often, in percent, the reply is not the proper one. */
+export function chooseBehavior(step: ModelStep, proper: string, trouble: number, choices: Choices): Behavior {
+  if (!choices.chance(trouble)) return of(proper);
+  // Only the list of extensions that a proper reply to EHLO has leads anywhere.
+  if (step === "ehlo" && choices.chance(70)) return of(proper);
+  return choices.pick(KINDS)(proper, choices);
+}
+
+/** What a server writes that was not asked. */
+export function chooseUnasked(choices: Choices, isNonsense = choices.chance(20)): Behavior {
+  const text = isNonsense ? choices.pick([...NONSENSE, "25"]) : `${choices.pick(UNASKED)}\r\n`;
+  const isGone = choices.chance(50);
+  // A server that rejects early and leaves has given its last reply.
+  return { text, code: null, isGone, isOutOfOrder: !(isGone && /^[45]/.test(text)) };
+}
+
+function codeOf(line: string): number {
+  return Number(/(?:^|\n)(\d{3})(?: [^\n]*)?$/.exec(line)?.[1]);
+}

@@ -1,0 +1,173 @@
+import { ModelReader, type ModelReply } from "./reply-lines.ts";
+
+/** Something that the server replies to once. */
+export type ModelStep =
+  | "greeting"
+  | "ehlo"
+  | "helo"
+  | "starttls"
+  | "auth"
+  | "response"
+  | "rset"
+  | "mail"
+  | "rcpt"
+  | "data"
+  | "message"
+  | "bdat"
+  | "quit";
+
+export interface Entry {
+  readonly step: ModelStep;
+  readonly line: string;
+  /** Which piece of work wrote it; 0 is the opening. */
+  readonly work: number;
+  /** Chunks of the server that had arrived when it was written. */
+  readonly afterChunk: number;
+  reply: ModelReply | null;
+}
+
+/** One reply, or what is none, as the client got it. */
+export interface Arrival {
+  readonly chunk: number;
+  readonly work: number;
+  /** What the reply belongs to, by its place; null: nothing was due. */
+  readonly entry: Entry | null;
+  /** Null: bytes that are no reply. */
+  readonly reply: ModelReply | null;
+}
+
+/** Codes that let the conversation go on; every other one below 400 puts it out of step. */
+const EXPECTED: Readonly<Record<ModelStep, RegExp>> = {
+  greeting: /^220$/,
+  ehlo: /^250$/,
+  helo: /^250$/,
+  starttls: /^220$/,
+  auth: /^(235|334)$/,
+  response: /^(235|334)$/,
+  rset: /^2/,
+  mail: /^2/,
+  rcpt: /^2/,
+  data: /^354$/,
+  message: /^2/,
+  bdat: /^2/,
+  quit: /^2/,
+};
+
+/**
+ * What a client can know at a moment: what was written, and the replies that were delivered, the first to the first
+ * (RFC 2920 3.1). The rules and the expected outcomes go by it.
+ */
+export class Knowledge {
+  readonly entries: Entry[] = [];
+  readonly arrivals: Arrival[] = [];
+  #reader = new ModelReader();
+  #chunks = 0;
+
+  work = 0;
+  keywords: ReadonlySet<string> = new Set();
+  mechanisms: readonly string[] = [];
+  isTls: boolean;
+  isHandshaking = false;
+  /** Whether EHLO or HELO was accepted, under TLS if there is TLS. */
+  isIntroduced = false;
+  isLoggedIn = false;
+  /** Why nothing may be written any more; null: something may. */
+  silence: "out of step" | "421" | "lost" | null = null;
+
+  constructor(isTls: boolean) {
+    this.isTls = isTls;
+    this.write("greeting", "");
+  }
+
+  get outstanding(): readonly Entry[] {
+    return this.entries.filter(({ reply }) => reply === null);
+  }
+
+  /** The next entry that is due a reply. */
+  get due(): Entry | null {
+    return this.entries.find(({ reply }) => reply === null) ?? null;
+  }
+
+  get last(): Entry | null {
+    return this.entries.at(-1) ?? null;
+  }
+
+  /** The last entry of the work at hand that has this step. */
+  of(step: ModelStep): Entry | null {
+    return this.entries.findLast((entry) => entry.step === step && entry.work === this.work) ?? null;
+  }
+
+  /** Whether MAIL or RCPT of the work at hand was rejected. */
+  get isRejected(): boolean {
+    return [this.of("mail"), this.of("rcpt")].some((entry) => (entry?.reply?.code ?? 0) >= 400);
+  }
+
+  has(step: ModelStep): boolean {
+    return this.of(step) !== null;
+  }
+
+  write(step: ModelStep, line: string): void {
+    this.entries.push({ step, line, work: this.work, afterChunk: this.#chunks, reply: null });
+  }
+
+  /** @returns what arrived, in order. */
+  deliver(chunk: Uint8Array): readonly Arrival[] {
+    this.#chunks++;
+    const from = this.arrivals.length;
+    for (const reply of this.#reader.push(chunk)) {
+      const entry = this.isHandshaking ? null : this.due;
+      if (entry === null) this.silence = "out of step";
+      else this.#onReply(entry, reply);
+      this.#arrive(entry, reply);
+    }
+    const isEarly = this.#reader.hasRest && this.due === null;
+    if (this.#reader.isBroken || isEarly) {
+      this.silence = "out of step";
+      this.#arrive(this.due, null);
+    }
+    return this.arrivals.slice(from);
+  }
+
+  secure(): void {
+    this.isTls = true;
+    this.isHandshaking = false;
+    this.isIntroduced = false;
+    this.keywords = new Set();
+    this.mechanisms = [];
+    this.#reader = new ModelReader();
+  }
+
+  #arrive(entry: Entry | null, reply: ModelReply | null): void {
+    this.arrivals.push({ chunk: this.#chunks, work: this.work, entry, reply });
+  }
+
+  #onReply(entry: Entry, reply: ModelReply): void {
+    entry.reply = reply;
+    const { code } = reply;
+    if (isOutOfStep(entry.step, code)) this.silence = "out of step";
+    if (code === 421) this.silence ??= "421";
+    if (code >= 400 || isOutOfStep(entry.step, code)) return;
+    if (entry.step === "ehlo") this.#learn(reply.lines.slice(1));
+    if (entry.step === "helo") this.#learn([]);
+    if (entry.step === "starttls") this.isHandshaking = true;
+    if (code === 235) this.isLoggedIn = true;
+  }
+
+  /** RFC 5321 4.1.1.1: a keyword, then its parameters; the case does not matter. */
+  #learn(lines: readonly string[]): void {
+    this.isIntroduced = true;
+    const words = lines.map((line) => line.toUpperCase().split(/[ =]/));
+    this.keywords = new Set(words.map(([keyword = ""]) => keyword));
+    this.mechanisms = words.find(([keyword]) => keyword === "AUTH")?.slice(1) ?? [];
+  }
+}
+
+/** Whether a reply has no meaning for what it replies to. */
+export function isOutOfStep(step: ModelStep, code: number): boolean {
+  return code < 400 && !EXPECTED[step].test(String(code));
+}
+
+/** Whether a reply accepts. */
+export function isPositive(reply: ModelReply | null): boolean {
+  return reply !== null && reply.code < 300;
+}

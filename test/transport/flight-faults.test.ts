@@ -1,0 +1,188 @@
+import { describe, expect, test } from "bun:test";
+import type { Receipt } from "../../src/domain/delivery.ts";
+import * as mis from "../../src/testing/smtp/index.ts";
+import { createFlightSubject } from "./fixtures/flight.ts";
+
+const NO_USER = mis.reply("550 5.1.1 No such user");
+const HOUR_MS = 3_600_000;
+
+type Subject = Awaited<ReturnType<typeof createFlightSubject>>;
+
+/** `sent`, or outcome and code of the failure. */
+function shortOf(receipt: Receipt): string {
+  return receipt.successful ? "sent" : `${receipt.failure.outcome} ${receipt.failure.code}`;
+}
+
+/** One message that is accepted, so that the next flight leaves through a warm connection. */
+async function warmUp({ send }: Subject): Promise<void> {
+  expect(shortOf(await send())).toBe("sent");
+}
+
+/** Lets a server show that it does BDAT and RSET: one message that it accepts, one that it rejects. */
+async function prove({ server, send }: Subject): Promise<void> {
+  expect(shortOf(await send())).toBe("sent");
+  server.script("rcpt", NO_USER);
+  expect(shortOf(await send())).toBe("not-sent recipient_rejected");
+  server.script("rcpt", undefined);
+  expect(shortOf(await send())).toBe("sent");
+}
+
+describe("after a rejected recipient", () => {
+  test("the connection to a server that showed nothing yet is closed with RSET and QUIT", async () => {
+    await using subject = await createFlightSubject();
+    const { server, send } = subject;
+    await prove(subject);
+    expect(server.connections).toHaveLength(2);
+    expect(server.connections[0]?.commands.slice(-2)).toEqual(["RSET", "QUIT"]);
+    expect((await send()).roundTrips).toBe(1);
+  });
+
+  test("the connection to a server that did BDAT and RSET stays, and RSET leads the next flight", async () => {
+    await using subject = await createFlightSubject();
+    const { server, send } = subject;
+    await prove(subject);
+    server.script("rcpt", NO_USER);
+    expect(shortOf(await send())).toBe("not-sent recipient_rejected");
+    server.script("rcpt", undefined);
+    const receipt = await send({ from: "second@example.org" });
+    expect([shortOf(receipt), receipt.roundTrips]).toEqual(["sent", 1]);
+    expect(server.connections).toHaveLength(2);
+    expect(server.connections[1]?.commands.slice(-4)).toMatchObject([
+      "RSET",
+      expect.stringMatching("MAIL FROM:<second@example.org>"),
+      expect.stringMatching("RCPT"),
+      expect.stringMatching("BDAT"),
+    ]);
+    expect(server.messages.at(-1)?.from).toBe("second@example.org");
+  });
+
+  test("a server that keeps the rejected sender, as Exim does, delivers nothing under it", async () => {
+    await using subject = await createFlightSubject({ bdat: "keep-sender" });
+    const { server, send } = subject;
+    await prove(subject);
+    for (const round of [1, 2, 3]) {
+      server.script("rcpt", NO_USER);
+      expect(shortOf(await send({ from: `rejected${round}@example.org` }))).toBe(
+        "not-sent recipient_rejected",
+      );
+      server.script("rcpt", undefined);
+      expect(shortOf(await send({ from: `good${round}@example.org` }))).toBe("sent");
+    }
+    const senders = server.messages.map(({ from }) => from);
+    expect(senders).toEqual([
+      "a@example.org",
+      "a@example.org",
+      ...[1, 2, 3].map((n) => `good${n}@example.org`),
+    ]);
+  });
+
+  test("and a RSET that such a server rejects, its 503 to MAIL makes the outcome unknown", async () => {
+    await using subject = await createFlightSubject({ bdat: "keep-sender" });
+    const { server, send } = subject;
+    await prove(subject);
+    server.script("rcpt", NO_USER);
+    await send({ from: "rejected@example.org" });
+    server.script("rcpt", undefined);
+    server.script("rset", mis.reply("502 5.5.1 What"));
+    expect(shortOf(await send({ from: "second@example.org" }))).toBe("unknown protocol");
+    expect(server.messages.at(-1)?.from).toBe("rejected@example.org");
+    expect(shortOf(await send({ from: "third@example.org" }))).toBe("sent");
+    expect(server.connections).toHaveLength(3);
+  });
+
+  test("a server that runs the chunk as commands does not confuse the messages that follow", async () => {
+    await using subject = await createFlightSubject({ bdat: "execute" });
+    const { server, send } = subject;
+    const bytes = new TextEncoder().encode("NOOP\r\nRSET\r\nHELP\r\nNOOP\r\n");
+    for (const round of [1, 2, 3, 4]) {
+      expect(shortOf(await send({ from: `good${round}@example.org`, bytes }))).toBe("sent");
+      server.script("rcpt", NO_USER);
+      expect(shortOf(await send({ bytes }))).toMatch(/^(not-sent recipient_rejected|unknown protocol)$/);
+      server.script("rcpt", undefined);
+    }
+    expect(server.messages.map(({ from }) => from)).toEqual([1, 2, 3, 4].map((n) => `good${n}@example.org`));
+  });
+
+  test("a 250 to BDAT makes the outcome unknown, and the connection is not used again", async () => {
+    await using subject = await createFlightSubject({ bdat: "accept" });
+    const { server, send } = subject;
+    await warmUp(subject);
+    server.script("rcpt", NO_USER);
+    expect(shortOf(await send())).toBe("unknown protocol");
+    server.script("rcpt", undefined);
+    expect(shortOf(await send())).toBe("sent");
+    expect(server.connections).toHaveLength(2);
+  });
+});
+
+describe("a server that hangs up after a flight", () => {
+  for (const [what, script, expected] of [
+    ["without a reply", { body: mis.hangUp() }, "unknown closed"],
+    ["after replies to MAIL and RCPT", { body: mis.close() }, "unknown closed"],
+    ["after it rejected RCPT", { rcpt: NO_USER, bdat: mis.close() }, "not-sent recipient_rejected"],
+    [
+      "after it rejected MAIL",
+      { mail: mis.reply("550 5.7.1 No"), bdat: mis.close() },
+      "not-sent sender_rejected",
+    ],
+    [
+      "after a 503 to MAIL alone",
+      { mail: mis.reply("503 5.5.1 Again"), rcpt: mis.reply("250 Ok"), bdat: mis.close() },
+      "unknown closed",
+    ],
+    ["after a 421 to RCPT", { rcpt: mis.replyAndClose("421 4.3.2 Bye") }, "not-sent rate_limited"],
+    ["after a 421 to BDAT", { body: mis.replyAndClose("421 4.3.2 Bye") }, "not-sent rate_limited"],
+  ] as const) {
+    test(`${what} leaves the outcome "${expected}"`, async () => {
+      await using subject = await createFlightSubject();
+      const { server, send } = subject;
+      await warmUp(subject);
+      for (const [step, how] of Object.entries(script)) server.script(step as mis.ServerStep, how);
+      expect(shortOf(await send())).toBe(expected);
+      expect(server.messages).toHaveLength(1);
+    });
+  }
+
+  test("gets DATA for an hour", async () => {
+    await using subject = await createFlightSubject();
+    const { server, clock, send } = subject;
+    server.script("body", mis.hangUp());
+    expect(shortOf(await send())).toBe("unknown closed");
+    server.script("body", undefined);
+    await send();
+    clock.advance(HOUR_MS - 1);
+    await send();
+    clock.advance(1);
+    await send();
+    expect(server.messages.map(({ via }) => via)).toEqual(["DATA", "DATA", "BDAT"]);
+  });
+});
+
+describe("a server that does not do BDAT although it lists CHUNKING", () => {
+  for (const code of [500, 502, 503]) {
+    for (const bdat of ["discard", "execute"] as const) {
+      test(`and rejects it with ${code} (${bdat}) gets the same message by DATA at once`, async () => {
+        const script = { bdat: mis.reply(`${code} 5.5.1 What`) };
+        await using subject = await createFlightSubject({ script, bdat });
+        const { server, clock, send } = subject;
+        expect(shortOf(await send())).toBe("sent");
+        expect(shortOf(await send())).toBe("sent");
+        const commands = server.connections.flatMap((connection) => connection.commands);
+        expect(commands.filter((line) => line.startsWith("BDAT"))).toHaveLength(1);
+        server.script("bdat", undefined);
+        clock.advance(HOUR_MS - 60_000);
+        await send();
+        clock.advance(60_000);
+        // The first one goes by DATA because the connection was idle for too long.
+        for (let message = 0; message < 2; message++) await send();
+        expect(server.messages.map(({ via }) => via)).toEqual(["DATA", "DATA", "DATA", "DATA", "BDAT"]);
+      });
+    }
+  }
+
+  test("and rejects it with 552 has rejected the message", async () => {
+    await using subject = await createFlightSubject({ script: { bdat: mis.reply("552 5.3.4 Too big") } });
+    expect(shortOf(await subject.send())).toBe("not-sent too_large");
+    expect(subject.server.connections).toHaveLength(1);
+  });
+});

@@ -13,6 +13,8 @@ export interface MessageTransfer {
   readonly bytes: Uint8Array;
   /** Whether some octet is above 127. */
   readonly eightBit: boolean;
+  /** Whether one of these is in the header section, which only SMTPUTF8 allows (RFC 6531 3.4). */
+  readonly utf8Headers: boolean;
 }
 
 export interface TransactionOptions {
@@ -195,10 +197,11 @@ export class Transaction implements Task {
   /** Why the server, by its extensions, cannot take the message; null if it can. */
   #unsupported(): Failure | null {
     const { keywords, sizeOctets } = this.#port.session.extensions;
-    const { from, recipient, bytes, eightBit } = this.#message;
+    const { from, recipient, bytes, eightBit, utf8Headers } = this.#message;
     const hasUtf8 = keywords.has("SMTPUTF8");
     if (!hasUtf8 && !isAscii(from)) return notSent("sender", "unsupported_here");
     if (!hasUtf8 && !isAscii(recipient)) return notSent("recipient", "unsupported_here");
+    if (!hasUtf8 && utf8Headers) return notSent("data", "unsupported_here");
     // RFC 6152 3: octets above 127 must not go to a server that does not list 8BITMIME.
     if (eightBit && !keywords.has("8BITMIME")) return notSent("data", "unsupported_here");
     if (sizeOctets !== null && bytes.length > sizeOctets) return notSent("sender", "too_large");
@@ -206,11 +209,11 @@ export class Transaction implements Task {
   }
 
   #sendMail(): void {
-    const { from, recipient, bytes, eightBit } = this.#message;
+    const { from, recipient, bytes, eightBit, utf8Headers } = this.#message;
     const { keywords } = this.#port.session.extensions;
     const parameters = [
       // RFC 6531 3.4, RFC 6152 2, RFC 1870 6.
-      ...(isAscii(from + recipient) ? [] : ["SMTPUTF8"]),
+      ...(isAscii(from + recipient) && !utf8Headers ? [] : ["SMTPUTF8"]),
       ...(eightBit ? ["BODY=8BITMIME"] : []),
       ...(keywords.has("SIZE") ? [`SIZE=${bytes.length}`] : []),
     ];

@@ -90,7 +90,25 @@ for (const [phase, change] of Object.entries(UNSUPPORTED)) {
   });
 }
 
-test("an internationalised address goes with SMTPUTF8", async () => {
+test("a header field in UTF-8 needs SMTPUTF8 for every recipient, a body in UTF-8 does not", async () => {
+  const header = new TextEncoder().encode("To: grüße@example.net\r\n\r\nHello\r\n");
+  const body = new TextEncoder().encode("To: a@example.net\r\n\r\nGrüße\r\n");
+  await using able = await startSmtpServer();
+  await using transport = makeTransport();
+  for (const bytes of [header, body]) await sendTo(transport, serverAt(able.port), { bytes });
+  const lines = able.connections[0]?.commands.filter((line) => line.startsWith("MAIL"));
+  expect(lines?.map((line) => line.includes(" SMTPUTF8"))).toEqual([true, false]);
+  await using unable = await startSmtpServer({ extensions: ["8BITMIME"] });
+  const failure = { phase: "data", code: "unsupported_here" };
+  expect(await sendTo(transport, serverAt(unable.port), { bytes: header, poolKey: "b" })).toMatchObject({
+    failure,
+  });
+  expect((await sendTo(transport, serverAt(unable.port), { bytes: body, poolKey: "b" })).successful).toBe(
+    true,
+  );
+});
+
+test("an internationalized address goes with SMTPUTF8", async () => {
   await using server = await startSmtpServer();
   await using transport = makeTransport();
   await sendTo(transport, serverAt(server.port), { recipient: "grüße@example.net" });

@@ -26,7 +26,7 @@ export function validateDelivery(delivery: Delivery): MessageTransfer {
     throw new TypeError('"recipient" is empty or holds a character that no forward-path may hold');
   }
   assertLogin(server);
-  return { from, recipient, bytes, eightBit: validateBytes(bytes) };
+  return { from, recipient, bytes, ...validateBytes(bytes) };
 }
 
 /**
@@ -53,23 +53,29 @@ function isSafePath(path: string): boolean {
   return !UNSAFE_IN_QUOTES.test(quoted) && !UNSAFE_IN_PATH.test(path.slice(quoted.length));
 }
 
-/** @returns whether some octet is above 127 (RFC 6152). */
-function validateBytes(bytes: Uint8Array): boolean {
+/** @returns whether some octet is above 127 (RFC 6152), and whether one in the header section is. */
+function validateBytes(bytes: Uint8Array): Pick<MessageTransfer, "eightBit" | "utf8Headers"> {
   let lineStart = 0;
-  let eightBit = false;
+  let isHeader = true;
+  let [eightBit, utf8Headers] = [false, false];
   let previous = -1;
   for (let index = 0; index < bytes.length; index++) {
     const octet = bytes[index] ?? NUL;
-    if (octet > 127) eightBit = true;
+    if (octet > 127) {
+      eightBit = true;
+      utf8Headers ||= isHeader;
+    }
     if (octet === NUL) throw new TypeError('"bytes" holds a NUL');
     if ((octet === LF) !== (previous === CR)) throw new TypeError('"bytes" holds a bare CR or LF');
     if (octet === LF) {
       if (index - 1 - lineStart > MAX_LINE_OCTETS)
         throw new TypeError('"bytes" holds a line over 998 octets');
+      // RFC 5322 2.1: an empty line ends the header section.
+      if (index - 1 === lineStart) isHeader = false;
       lineStart = index + 1;
     }
     previous = octet;
   }
   if (previous !== LF) throw new TypeError('"bytes" does not end in CRLF');
-  return eightBit;
+  return { eightBit, utf8Headers };
 }

@@ -218,31 +218,40 @@ export class Conversation {
   }
 
   #onReply(raw: RawReply, wasConcluded: boolean): void {
-    const reply = presentReply(raw, this.#options.redact);
-    if (this.#task === null) this.#onLeaving(reply);
-    else if (this.#result !== null) this.#onSurplus(reply, wasConcluded);
+    if (this.#task === null) this.#onLeaving(raw);
+    else if (this.#result !== null) this.#onSurplus(this.#present(raw), wasConcluded);
     else {
       const step = this.#awaited.shift();
-      if (step === undefined) this.#onEarly(reply);
-      else this.#onDue(step, raw, reply);
+      if (step === undefined) this.#onEarly(this.#present(raw));
+      else this.#onDue(step, raw, this.#task);
     }
   }
 
-  #onDue(step: Step, raw: RawReply, reply: SmtpReply): void {
+  #present(raw: RawReply): SmtpReply {
+    return presentReply(raw, this.#options.redact);
+  }
+
+  #onDue(step: Step, raw: RawReply, task: Task): void {
     this.#last = step;
     this.#phase = phaseOf(step);
     const verdict = judge(step, raw.code);
     const isLast = this.#awaited.length === 0;
     if (verdict === "unexpected") {
-      this.#onUnexpected(reply);
+      this.#onUnexpected(this.#present(raw));
       return;
     }
-    this.#task?.onReply({ step, verdict, reply, raw, isLast });
+    const { redact } = this.#options;
+    task.onReply({
+      ...{ step, verdict, raw, isLast },
+      get reply() {
+        return presentReply(raw, redact);
+      },
+    });
     this.#enterPhase();
   }
 
   /** A reply to RSET that was sent along with QUIT, or before it. */
-  #onLeaving({ code }: SmtpReply): void {
+  #onLeaving({ code }: RawReply): void {
     const step = this.#awaited.shift();
     if (step === "quit") return;
     const isLost = step === undefined || code === SERVICE_CLOSING || judge(step, code) === "unexpected";

@@ -34,8 +34,9 @@ export class ReplyReader {
   /** @returns the replies that are whole now, and whether everything so far can be SMTP and is not too long. */
   push(chunk: Uint8Array): { readonly replies: readonly RawReply[]; readonly isSmtp: boolean } {
     // One character an octet until a line is whole, so that no chunk border splits a character.
-    const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString("latin1");
-    const lines = (this.#rest + text).split("\n");
+    const octets =
+      chunk instanceof Buffer ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const lines = (this.#rest + octets.toString("latin1")).split("\n");
     this.#rest = lines.pop() ?? "";
     const replies: RawReply[] = [];
     for (const line of lines) {

@@ -61,6 +61,7 @@ export interface Port {
 export interface Received {
   readonly step: Step;
   readonly verdict: Exclude<Verdict, "unexpected">;
+  /** Made fit to be shown when it is asked for: of most replies only the code counts. */
   readonly reply: SmtpReply;
   readonly raw: RawReply;
   /** Whether no further reply of the same flight is due. */

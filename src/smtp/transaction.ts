@@ -77,13 +77,13 @@ export class Transaction implements Task {
   }
 
   onReply(received: Received): void {
-    const { step, verdict, reply } = received;
+    const { step, verdict } = received;
     if (step === "rset") this.#onReset(received);
     else if (verdict === "rejected") this.#onRejected(received);
     else if (step === "mail") this.#onMail();
     else if (step === "rcpt") this.#onRcpt();
     else if (step === "data") this.#onData();
-    else this.#onEnd(reply);
+    else this.#onEnd(received.reply);
   }
 
   onEarlyRejection(reply: SmtpReply): void {

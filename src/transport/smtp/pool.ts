@@ -103,7 +103,11 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
   readonly #limits: PoolLimits;
   readonly #clock: Clock;
   readonly #groups = new Map<string, Group<C>>();
+  /** Connections that are being closed. */
   readonly #pending = new Set<Promise<void>>();
+  /** Slots that messages hold. */
+  #held = 0;
+  readonly #onRelease = new Set<() => void>();
   #isClosed = false;
 
   constructor(limits: PoolLimits, clock: Clock) {
@@ -137,7 +141,13 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
       }
     }
     // A message that ends adds the QUIT of its connection.
-    while (this.#pending.size > 0) await Promise.all(this.#pending);
+    while (this.#held > 0 || this.#pending.size > 0) {
+      await (this.#pending.size > 0 ? Promise.all(this.#pending) : this.#untilReleased());
+    }
+  }
+
+  #untilReleased(): Promise<void> {
+    return new Promise((resolve) => this.#onRelease.add(resolve));
   }
 
   #maxOf(group: Group<C>, { connections = this.#limits.connections }: AcquireOptions): number {
@@ -185,14 +195,14 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
     release: (connection: C | null) => void,
     shrink: () => void = () => undefined,
   ): PoolSlot<C> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#keepPending(promise);
+    this.#held++;
     let isHeld = true;
     const giveBack = (connection: C | null): void => {
       if (!isHeld) return;
       isHeld = false;
       release(connection);
-      resolve();
+      this.#held--;
+      for (const resolve of this.#onRelease) resolve();
     };
     return {
       idle,
@@ -275,12 +285,10 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
   }
 
   #retire(connection: C | null): void {
-    if (connection !== null) this.#keepPending(connection.quit());
-  }
-
-  #keepPending(promise: Promise<void>): void {
-    this.#pending.add(promise);
-    void promise.finally(() => this.#pending.delete(promise));
+    if (connection === null) return;
+    const closing = connection.quit();
+    this.#pending.add(closing);
+    void closing.finally(() => this.#pending.delete(closing));
   }
 
   #group(key: string): Group<C> {

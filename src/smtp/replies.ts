@@ -10,8 +10,8 @@ export interface RawReply {
 const MAX_REPLY_OCTETS = 64 * 1024;
 const MAX_TEXT_CHARACTERS = 500;
 
-// RFC 5321 4.2: the text is optional, and so is the blank before it.
-const REPLY_LINE = /^([2-5][0-5]\d)(?:([ -])(.*))?$/s;
+const CODE_CHARACTERS = 3;
+const ZERO = "0".charCodeAt(0);
 // RFC 2034 4: class, subject and detail at the start of the text.
 const ENHANCED = /^([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)/;
 const ASCII = /^[\0-\x7f]*$/;
@@ -36,32 +36,47 @@ export class ReplyReader {
     // One character an octet until a line is whole, so that no chunk border splits a character.
     const octets =
       chunk instanceof Buffer ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    const lines = (this.#rest + octets.toString("latin1")).split("\n");
-    this.#rest = lines.pop() ?? "";
+    const text = this.#rest + octets.toString("latin1");
     const replies: RawReply[] = [];
-    for (const line of lines) {
-      if (!this.#addLine(line.endsWith("\r") ? line.slice(0, -1) : line, replies)) {
+    let start = 0;
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", start)) {
+      const line = text.slice(start, text[end - 1] === "\r" && end > start ? end - 1 : end);
+      start = end + 1;
+      if (!this.#addLine(line, replies)) {
+        this.#rest = text.slice(start);
         return { replies, isSmtp: false };
       }
     }
+    this.#rest = text.slice(start);
     return { replies, isSmtp: this.#octets + this.#rest.length <= MAX_REPLY_OCTETS };
   }
 
   #addLine(line: string, replies: RawReply[]): boolean {
-    const match = REPLY_LINE.exec(line);
+    const code = codeOf(line);
     this.#octets += line.length;
-    if (match === null || this.#octets > MAX_REPLY_OCTETS) return false;
-    const code = Number(match[1]);
+    if (code === null || this.#octets > MAX_REPLY_OCTETS) return false;
     // RFC 5321 4.2.1: every line of a reply has the same code.
     if (this.#lines.length > 0 && code !== this.#code) return false;
     this.#code = code;
-    this.#lines.push(decode(match[3] ?? ""));
-    if (match[2] === "-") return true;
+    this.#lines.push(decode(line.slice(CODE_CHARACTERS + 1)));
+    if (line[CODE_CHARACTERS] === "-") return true;
     replies.push({ code, lines: this.#lines });
     this.#lines = [];
     this.#octets = 0;
     return true;
   }
+}
+
+/** Reads the code of one line, 200 to 559; null if it is none. RFC 5321 4.2: the text is optional, and so is its blank. */
+function codeOf(line: string): number | null {
+  const separator = line[CODE_CHARACTERS];
+  if (separator !== undefined && separator !== " " && separator !== "-") return null;
+  const severity = line.charCodeAt(0) - ZERO;
+  const category = line.charCodeAt(1) - ZERO;
+  const detail = line.charCodeAt(2) - ZERO;
+  const isCode =
+    severity >= 2 && severity <= 5 && category >= 0 && category <= 5 && detail >= 0 && detail <= 9;
+  return isCode ? severity * 100 + category * 10 + detail : null;
 }
 
 /** Makes a reply fit to be shown: secrets out, controls replaced, at most 500 characters of text. */

@@ -53,6 +53,7 @@ export class SmtpConnection {
   #hasSpokenTls = false;
   #chain: readonly ChainCertificate[] | null = null;
   #handshakes = 0;
+  #seen: ServerReport | null = null;
 
   /** Null without TLS. */
   tls: TlsPeer | null = null;
@@ -83,10 +84,11 @@ export class SmtpConnection {
 
   /** Whether another message may go through. */
   get isUsable(): boolean {
-    const isOpen = this.#sockets.every(
-      (socket) => !socket.destroyed && socket.writable && !socket.readableEnded,
-    );
-    return isOpen && !this.#isEnded && this.#conversation.isReady;
+    if (this.#isEnded || !this.#conversation.isReady) return false;
+    for (const socket of this.#sockets) {
+      if (socket.destroyed || !socket.writable || socket.readableEnded) return false;
+    }
+    return true;
   }
 
   /** Waits for a reply on this connection so far, and one for the handshake of TLS. */
@@ -98,7 +100,14 @@ export class SmtpConnection {
     return this.#conversation.session.learned;
   }
 
+  /** What the opening showed; later messages of the connection show nothing new. */
   get seen(): ServerReport {
+    if (this.#seen !== null && this.#conversation.result !== null) return this.#seen;
+    this.#seen = this.#report();
+    return this.#seen;
+  }
+
+  #report(): ServerReport {
     const { greeting, listed, extensions } = this.#conversation.session;
     const linesOf = (lines: readonly string[]) => lines.map((line) => presentText(line, this.#redact));
     return {

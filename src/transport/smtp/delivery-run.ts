@@ -193,7 +193,8 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
   #observe(connection: C, roundTripsBefore: number): void {
     this.roundTrips += connection.roundTrips - roundTripsBefore;
     this.tls = connection.tls;
-    this.seen = { ...connection.seen, addresses: this.seen.addresses };
+    const { addresses } = this.seen;
+    this.seen = addresses === null ? connection.seen : { ...connection.seen, addresses };
   }
 }
 

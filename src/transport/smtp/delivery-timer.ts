@@ -40,9 +40,11 @@ export class DeliveryTimer implements Disposable {
   constructor(limits: TimeLimits, cancel: AbortSignal) {
     this.#limits = limits;
     this.#cancel = cancel;
-    this.#totalEndsMs = performance.now() + limits.totalMs;
+    const nowMs = performance.now();
+    this.#totalEndsMs = nowMs + limits.totalMs;
     this.#deadlineMs = this.#totalEndsMs;
-    this.#arm();
+    // At the earliest bound that any phase can have: then no phase has to set it anew.
+    this.#arm(nowMs, Math.min(limits.stepMs, limits.totalMs));
     cancel.addEventListener("abort", this.#onCancel);
   }
 
@@ -129,19 +131,21 @@ export class DeliveryTimer implements Disposable {
 
   #bound(deadlineMs: number): void {
     this.#deadlineMs = Math.min(deadlineMs, this.#totalEndsMs);
-    if (this.#deadlineMs < this.#firesMs) this.#arm();
+    if (this.#deadlineMs >= this.#firesMs) return;
+    const nowMs = performance.now();
+    this.#arm(nowMs, this.#deadlineMs - nowMs);
   }
 
-  #arm(): void {
+  #arm(nowMs: number, waitMs: number): void {
     clearTimeout(this.#timer);
-    this.#firesMs = this.#deadlineMs;
-    this.#timer = setTimeout(this.#onTimer, Math.max(0, this.#deadlineMs - performance.now()));
+    this.#firesMs = nowMs + waitMs;
+    this.#timer = setTimeout(this.#onTimer, Math.max(0, waitMs));
   }
 
   readonly #onTimer = (): void => {
-    this.#firesMs = Number.POSITIVE_INFINITY;
+    const nowMs = performance.now();
     // A timer may fire a fraction of a millisecond early.
-    if (performance.now() + 1 < this.#deadlineMs) this.#arm();
+    if (nowMs + 1 < this.#deadlineMs) this.#arm(nowMs, this.#deadlineMs - nowMs);
     else this.#stop(new DeliveryTimeout("The time for the delivery is over"));
   };
 }

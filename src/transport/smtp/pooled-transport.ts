@@ -91,6 +91,9 @@ function receiptOf(
   const isDenied = !result.successful && result.failure.phase === "policy";
   // A denied target reveals nothing, its times included.
   if (isDenied) return { ...result, timingMs: {}, tls: null, seen: NOTHING_SEEN, roundTrips: 0 };
-  const observed = { timingMs: timer.finish(), tls, seen, roundTrips };
-  return result.successful ? { ...result, ...observed, reached: until ?? null } : { ...result, ...observed };
+  const timingMs = timer.finish();
+  if (!result.successful) {
+    return { successful: false, failure: result.failure, timingMs, tls, seen, roundTrips };
+  }
+  return { successful: true, reply: result.reply, reached: until ?? null, timingMs, tls, seen, roundTrips };
 }

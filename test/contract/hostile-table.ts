@@ -2,7 +2,8 @@ import type { Failure, FailureCode, Phase } from "../../src/domain/delivery.ts";
 import type { ServerStep } from "../../src/testing/smtp/index.ts";
 import * as mis from "../../src/testing/smtp/index.ts";
 
-export const MODES = ["lockstep", "pipelined", "starttls"] as const;
+/** `bdat`: STARTTLS with CHUNKING, so that sender, recipient and message leave in one flight. */
+export const MODES = ["lockstep", "pipelined", "starttls", "bdat"] as const;
 export type Mode = (typeof MODES)[number];
 
 export const PHASES = {
@@ -16,11 +17,20 @@ export const PHASES = {
   mail: "sender",
   rcpt: "recipient",
   data: "data",
+  bdat: "data",
   body: "data",
 } as const satisfies Partial<Record<ServerStep, Phase>>;
 export type Step = keyof typeof PHASES;
 export const ALL = Object.keys(PHASES) as Step[];
-export const TLS_ONLY: readonly Step[] = ["starttls", "handshake", "ehlo-tls"];
+/** The steps of the flight with BDAT; those before it are the same as in mode `starttls`. */
+const FLIGHT: readonly Step[] = ["mail", "rcpt", "bdat", "body"];
+const TLS_ONLY: readonly Step[] = ["starttls", "handshake", "ehlo-tls"];
+
+/** The steps at which a server can misbehave in a mode. */
+export function stepsOf(mode: Mode): readonly Step[] {
+  if (mode === "bdat") return FLIGHT;
+  return ALL.filter((step) => step !== "bdat" && (mode === "starttls" || !TLS_ONLY.includes(step)));
+}
 const WITHOUT_REPLY: readonly Step[] = ["connect", "handshake"];
 
 /** What of a failure is compared. */
@@ -44,6 +54,7 @@ const REFUSED = {
   mail: "sender_rejected",
   rcpt: "recipient_rejected",
   data: "content_rejected",
+  bdat: "content_rejected",
   body: "content_rejected",
 } as const;
 
@@ -81,7 +92,7 @@ export const ROWS: readonly Row[] = [
     what: "says 451",
     how: mis.reply("451 Later"),
     // After DATA a 4xx says nothing of the message (RFC 5321 4.2.1).
-    expected: { ...REFUSED, data: "rate_limited", body: "rate_limited" },
+    expected: { ...REFUSED, data: "rate_limited", bdat: "rate_limited", body: "rate_limited" },
     isReply: true,
     not: [...WITHOUT_REPLY, "ehlo", "ehlo-tls"],
   },
@@ -95,10 +106,15 @@ export const ROWS: readonly Row[] = [
   },
 ];
 
-/** What a whole reply says is known; anything else after the end of the body is not. */
-export function expectedOf(row: Row, step: Step): Expected {
+/**
+ * What a whole reply says is known; anything else after the end of the message is not. With BDAT the end leaves together
+ * with MAIL, so what goes wrong at MAIL or RCPT comes after it.
+ */
+export function expectedOf(row: Row, step: Step, mode: Mode): Expected {
   const code = typeof row.expected === "string" ? row.expected : (row.expected[step] ?? "protocol");
-  const isUnknown = step === "body" && row.isReply !== true;
+  const isEndWritten = mode === "bdat" || step === "body";
+  const isUnknown = isEndWritten && row.isReply !== true;
   const outcome = isUnknown ? "unknown" : "not-sent";
-  return { code, phase: PHASES[step], outcome, retryable: !isUnknown && (row.retryable ?? true) };
+  const phase = isUnknown ? "data" : PHASES[step];
+  return { code, phase, outcome, retryable: !isUnknown && (row.retryable ?? true) };
 }

@@ -1,0 +1,35 @@
+import { afterAll, beforeAll } from "bun:test";
+import { testHostileServers } from "../contract/hostile.ts";
+import { Child } from "../fixtures/process/child.ts";
+import { denoPath } from "../fixtures/process/deno.ts";
+import { type Folder, temporaryFolder } from "../fixtures/process/folder.ts";
+import { makeTlsMaterial, openssl } from "../fixtures/smtp/tls.ts";
+import { openRemoteTransport } from "../fixtures/transport/remote.ts";
+
+const PROGRAM = "test/runtime/fixtures/deno-transport.ts";
+const FLAGS = ["run", "--no-prompt", "--no-check", "--allow-net", "--allow-env", "--allow-sys"];
+
+const material = openssl === null ? null : makeTlsMaterial();
+let folder: Folder;
+let deno: Child;
+let port = "";
+
+if (denoPath === null) console.warn("npm has no Deno for this machine: hostile servers are not tried on it");
+else {
+  beforeAll(async () => {
+    folder = temporaryFolder();
+    const env = { TRUSTED_CA: material?.ca ?? "" };
+    deno = new Child(PROGRAM, [], { folder: folder.path, env, interpreter: [denoPath ?? "deno", ...FLAGS] });
+    port = (await deno.said(/^port (\d+)$/m))[1] ?? "";
+  });
+  afterAll(async () => {
+    deno.signal("SIGTERM");
+    await deno.ended;
+    folder[Symbol.dispose]();
+  });
+  testHostileServers("smtp on Deno", {
+    makeTransport: () => openRemoteTransport(`ws://127.0.0.1:${port}/`, "smtp"),
+    material,
+    timeoutMs: 600,
+  });
+}

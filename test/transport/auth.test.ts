@@ -2,7 +2,6 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { Secret } from "../../src/domain/secret.ts";
 import * as mis from "../../src/testing/smtp/index.ts";
 import { type SmtpTestServerOptions, startSmtpServer } from "../../src/testing/smtp/index.ts";
-import { chooseMechanism, parseCapabilities } from "../../src/transport/capabilities.ts";
 import { makeTlsMaterial, openssl, type TlsMaterial } from "../fixtures/smtp/tls.ts";
 import { makeTransport, sendTo, serverAt } from "./support.ts";
 
@@ -120,19 +119,4 @@ test("a server that repeats the password has it hidden in the receipt", async ()
   expect(await sendTo(transport, serverAt(server.port, LOGIN))).toMatchObject({
     failure: { reply: { text: "No: AUTH PLAIN [secret] ([secret])" } },
   });
-});
-
-test("parseCapabilities() reads keywords in any case, both forms of AUTH, and SIZE", () => {
-  const lines = ["mx PIPELINING", "8bitmime", "SIZE 1000", "AUTH PLAIN login", "AUTH=CRAM-MD5", ""];
-  const { keywords, mechanisms, sizeOctets } = parseCapabilities(lines);
-  expect(keywords.has("8BITMIME")).toBe(true);
-  expect(keywords.has("PIPELINING")).toBe(false);
-  expect([...mechanisms]).toEqual(["PLAIN", "LOGIN", "CRAM-MD5"]);
-  expect(sizeOctets).toBe(1000);
-  for (const line of ["SIZE", "SIZE 0", "SIZE x"])
-    expect(parseCapabilities(["mx", line]).sizeOctets).toBeNull();
-});
-
-test("chooseMechanism() is null when none is offered", () => {
-  expect(chooseMechanism(parseCapabilities(["mx", "AUTH XOAUTH2"]), true)).toBeNull();
 });

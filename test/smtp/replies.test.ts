@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { presentReply } from "../../src/transport/replies.ts";
-import { ReplyReader } from "../../src/transport/reply-reader.ts";
+import { presentReply, ReplyReader } from "../../src/smtp/replies.ts";
 
 const asItIs = (text: string): string => text;
 const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
@@ -29,6 +28,14 @@ describe("presentReply()", () => {
 });
 
 describe("ReplyReader", () => {
+  for (const line of ["334", "334 ", "250", "250 "]) {
+    test(`takes ${JSON.stringify(line)} for a whole reply without text (RFC 5321 4.2)`, () => {
+      const code = Number(line.slice(0, 3));
+      const reply = { replies: [{ code, lines: [""] }], isSmtp: true };
+      expect(new ReplyReader().push(bytes(`${line}\r\n`))).toEqual(reply);
+    });
+  }
+
   test("reads the same replies however they are cut into chunks", () => {
     const stream = "220 mx\r\n250-a\r\n250-é\r\n250 b\n354\r\n550 5.1.1 Grüße\r\n";
     const whole = Buffer.from(stream, "utf8");
@@ -56,12 +63,12 @@ describe("ReplyReader", () => {
     ["a line of 64 KiB", `250 ${"x".repeat(65_536)}`],
     ["a reply of 64 KiB", "250-xxxxxxxxxxxxxxxx\r\n".repeat(4000)],
   ] as const) {
-    test(`refuses ${what}`, () => {
+    test(`rejects ${what}`, () => {
       expect(new ReplyReader().push(bytes(text)).isSmtp).toBe(false);
     });
   }
 
-  test("gives the replies that came before what it refuses", () => {
+  test("returns the replies that came before what it rejects", () => {
     const { replies, isSmtp } = new ReplyReader().push(bytes("250 ok\r\nnonsense\r\n"));
     expect(isSmtp).toBe(false);
     expect(replies).toEqual([{ code: 250, lines: ["ok"] }]);

@@ -1,0 +1,62 @@
+import { Conversation, type ConversationOptions, type Turn } from "../../src/smtp/conversation.ts";
+import type { MessageTransfer, TransactionOptions } from "../../src/smtp/transaction.ts";
+
+export const LOGIN = { username: "user", password: "a password" };
+const DEFAULTS: ConversationOptions = {
+  ...{ ehloName: "client.test", security: "none", login: null, authMechanism: "auto" },
+  redact: (text) => text,
+};
+
+/** A conversation, and what it wrote so far. */
+export class Played {
+  readonly conversation: Conversation;
+  /** Lines without CRLF; bytes of a message are among them. */
+  readonly written: string[] = [];
+  wait: Turn["wait"] = { for: "nothing" };
+
+  constructor(options: Partial<ConversationOptions> = {}) {
+    this.conversation = new Conversation({ ...DEFAULTS, ...options });
+  }
+
+  /** Takes what a turn writes. */
+  apply({ write, wait }: Turn): this {
+    const text = Buffer.from(write ?? []).toString("latin1");
+    if (text !== "") this.written.push(...text.replace(/\r\n$/, "").split("\r\n"));
+    this.wait = wait;
+    return this;
+  }
+
+  /** Gives the conversation chunks of the server, CRLF added. Where it waits for TLS, the handshake ends well first. */
+  receive(...chunks: readonly string[]): this {
+    for (const chunk of chunks) {
+      if (this.wait.for === "tls") this.apply(this.conversation.secured());
+      this.apply(this.conversation.receive(Buffer.from(`${chunk.replaceAll("\n", "\r\n")}\r\n`, "latin1")));
+    }
+    return this;
+  }
+
+  /** `successful`, or phase, code and outcome of the failure; null: no result yet. */
+  get result(): string | null {
+    const { result } = this.conversation;
+    if (result === null) return null;
+    return result.successful
+      ? "successful"
+      : `${result.failure.phase} ${result.failure.code} ${result.failure.outcome}`;
+  }
+}
+
+/** A conversation that is open, to a server that lists these keywords. Under TLS unless the options say otherwise. */
+export function openPlayed(keywords: readonly string[], options: Partial<ConversationOptions> = {}): Played {
+  const played = new Played({ security: "implicit", ...options });
+  const ehlo = ["mx", ...keywords].map((line, index) => `250${index === keywords.length ? " " : "-"}${line}`);
+  played.apply(played.conversation.open()).receive("220 mx", ehlo.join("\n"));
+  played.written.length = 0;
+  return played;
+}
+
+export const MESSAGE: MessageTransfer = {
+  ...{ from: "a@example.org", recipient: "b@example.net", eightBit: false },
+  bytes: new TextEncoder().encode("Subject: Hello\r\n\r\n.dot\r\n"),
+};
+
+export const OPTIONS: TransactionOptions = { pipelining: "auto", mayUseBdat: true, survivesRejection: false };

@@ -55,7 +55,7 @@ export function openPlayed(keywords: readonly string[], options: Partial<Convers
 }
 
 export const MESSAGE: MessageTransfer = {
-  ...{ from: "a@example.org", recipient: "b@example.net", eightBit: false },
+  ...{ from: "a@example.org", recipient: "b@example.net", eightBit: false, utf8Headers: false },
   bytes: new TextEncoder().encode("Subject: Hello\r\n\r\n.dot\r\n"),
 };
 

@@ -225,6 +225,12 @@ describe("a server that cannot carry the message", () => {
       [],
       "recipient unsupported_here not-sent",
     ],
+    [
+      "without SMTPUTF8, its header",
+      { eightBit: true, utf8Headers: true },
+      ["8BITMIME"],
+      "data unsupported_here not-sent",
+    ],
     ["without 8BITMIME, its octets", { eightBit: true }, [], "data unsupported_here not-sent"],
     ["with too small a SIZE, its size", {}, ["SIZE 23"], "sender too_large not-sent"],
   ] as const) {

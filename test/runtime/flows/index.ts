@@ -7,6 +7,7 @@ import { LOAD } from "./load.ts";
 import { MAIL } from "./mail.ts";
 import { POLICIES } from "./policies.ts";
 import { QUEUE } from "./queue.ts";
+import { TRUTH } from "./truth.ts";
 
 /** All that has to hold on every runtime, in the order of the table. */
 export const FLOWS: readonly Flow[] = [
@@ -18,4 +19,5 @@ export const FLOWS: readonly Flow[] = [
   ...CERTIFICATES,
   ...POLICIES,
   ...LOAD,
+  ...TRUTH,
 ];

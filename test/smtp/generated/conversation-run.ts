@@ -73,7 +73,7 @@ export class ConversationRun {
   #start(work: Work): Turn {
     if (work.kind === "check") return this.#conversation.checkAddresses(work.from, work.recipient);
     const eightBit = work.bytes.some((octet) => octet > 127);
-    return this.#conversation.transact({ ...work, eightBit, utf8Headers: false }, work);
+    return this.#conversation.transact({ ...work, eightBit }, work);
   }
 
   #untilResult(): void {

@@ -76,7 +76,7 @@ const ROUTES: Readonly<Record<State, Route>> = {
 const ADDRESSES = { from: "a@example.org", recipient: "b@example.net" } as const;
 const MESSAGE = {
   ...{ kind: "message", ...ADDRESSES, bytes: new TextEncoder().encode("A short message\r\n") },
-  ...{ pipelining: "auto", mayUseBdat: true, survivesRejection: false },
+  ...{ utf8Headers: false, pipelining: "auto", mayUseBdat: true, survivesRejection: false },
 } as const satisfies Work;
 /** A server that offers everything and replies properly. */
 const FRIENDLY = {

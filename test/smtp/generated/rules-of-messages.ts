@@ -11,7 +11,8 @@ export function ofMail(line: string, { work, known }: Context): string | null {
   const path = `MAIL FROM:<${latin1(work.from)}>`;
   if (!line.startsWith(path)) return "another reverse-path";
   const given = line.slice(path.length);
-  const isUtf8 = !isAscii(work.from + (work.recipient ?? ""));
+  const hasUtf8Headers = work.kind === "message" && work.utf8Headers;
+  const isUtf8 = hasUtf8Headers || !isAscii(work.from + (work.recipient ?? ""));
   const [size, is8Bit] =
     work.kind === "message" ? [work.bytes.length, work.bytes.some((octet) => octet > 127)] : [null, false];
   const parameters = [

@@ -15,6 +15,7 @@ export type Work =
       readonly from: string;
       readonly recipient: string;
       readonly bytes: Uint8Array;
+      readonly utf8Headers: boolean;
       readonly pipelining: Pipelining;
       readonly mayUseBdat: boolean;
       readonly survivesRejection: boolean;
@@ -117,11 +118,13 @@ function chooseWork(choices: Choices, index: number): Work {
   const from = choices.pick([`a${index}@example.org`, "", '"a b"@example.org', `\u00e4${index}@example.org`]);
   const recipient = choices.chance(5) ? `\u00e4${index}@example.net` : `b${index}@example.net`;
   if (choices.chance(8)) return { kind: "check", from, recipient: choices.chance(25) ? null : recipient };
+  const text = choices.pick(choices.chance(10) ? LONG_BODIES : BODIES);
   return {
     kind: "message",
     from,
     recipient,
-    bytes: new TextEncoder().encode(choices.pick(choices.chance(10) ? LONG_BODIES : BODIES)),
+    bytes: new TextEncoder().encode(text),
+    utf8Headers: /[^\0-\x7f]/.test(text) && choices.chance(30),
     pipelining: choices.chance(20) ? "off" : "auto",
     mayUseBdat: !choices.chance(30),
     survivesRejection: choices.chance(50),

@@ -28,6 +28,7 @@ export function createApp(services: Services, settings: AppSettings) {
   const { platform, plugins } = services;
   const parts = { ...services, ...settings };
   const routes = new Hono<Env>()
+    .use((_, next) => services.epoch.run(next))
     .use(requestContext({ ...settings, platform }), emitActions(plugins))
     .use(auditFailures(services.trail), checkUrl(), limitBody())
     .route("/", healthRoutes(parts))

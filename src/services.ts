@@ -27,6 +27,7 @@ import { DEFAULT_PASSWORD_COST, type PasswordCost } from "./secrets/password.ts"
 import { createAdminRepository } from "./storage/admins.ts";
 import { createAuditRepository } from "./storage/audit-log.ts";
 import type { Database } from "./storage/database.ts";
+import { createEpoch } from "./storage/epoch.ts";
 import { createInstanceRepository } from "./storage/instance.ts";
 import { migrate } from "./storage/migrate.ts";
 import { MIGRATIONS } from "./storage/migrations/index.ts";
@@ -97,11 +98,12 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const { database, keyring, transport, platform } = drivers;
   const passwordCost = settings.passwordCost ?? DEFAULT_PASSWORD_COST;
   const newId = () => uuidFrom(platform.randomBytes(16));
-  const shared = { database, keyring, platform, passwordCost, newId };
+  const epoch = createEpoch(database);
+  const shared = { database, epoch, keyring, platform, passwordCost, newId };
 
   const audit = createAuditRepository(database);
-  const adminRepository = createAdminRepository(database);
-  const policyRepository = createPolicyRepository(database);
+  const adminRepository = createAdminRepository(database, epoch);
+  const policyRepository = createPolicyRepository(database, epoch);
   const pluginSet = readPlugins(settings.plugins ?? []);
   const sealed = createSealedRepository(database, pluginSet.sealed);
 
@@ -135,11 +137,11 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     notify: (name, data) => plugins.emit({ name, data: { ...data } }),
   });
 
-  const requireRight = createRequireRight({ authentication, authorization });
+  const requireRight = createRequireRight({ authentication, authorization, epoch });
   const deferred = new Deferred(drivers.defer);
   const plugins = createRegistry(pluginSet, {
     ...{ ...shared, audit, tries, submitAs: mail.submitFor, idempotency, requireRight, actions },
-    isAllowed: createIsAllowed({ authentication, authorization }),
+    isAllowed: createIsAllowed({ authentication, authorization, epoch }),
     secret: instance.secret,
     defer: deferred.add,
     baseUrl: (settings.baseUrl ?? "").replace(/\/+$/, ""),
@@ -161,6 +163,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   return {
     actions,
     admins,
+    epoch,
     authentication,
     authorization,
     platform,

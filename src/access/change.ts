@@ -1,8 +1,10 @@
+import type { BatchResponse } from "drizzle-orm/batch";
 import type { Admin } from "../domain/admin.ts";
 import type { Policy } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
 import type { AdminRepository } from "../storage/admins.ts";
-import { type Database, isConstraintError, type Statement } from "../storage/database.ts";
+import type { Statement } from "../storage/database.ts";
+import type { Epoch } from "../storage/epoch.ts";
 import type { PolicyRepository } from "../storage/policies.ts";
 import { grants, namesAdmin } from "./policy.ts";
 
@@ -12,47 +14,44 @@ export interface AccessState {
   readonly admins: readonly Admin[];
 }
 
-export interface AccessChange {
-  readonly statements: readonly Statement[];
+export interface AccessChange<T extends readonly Statement[]> {
+  readonly statements: T;
   /** What the state will be. */
   readonly after: AccessState;
   /** The parameter to blame when the change would lock everybody out. */
   readonly parameter: string;
 }
 
-/** Stores a change that was decided on the present state; `plan` may run again on a newer one. */
-export type CommitAccessChange = (plan: (state: AccessState) => AccessChange) => Promise<void>;
+/** Stores a change that was decided on the present state; `plan` may run again on a newer one. Returns the results. */
+export type CommitAccessChange = <const T extends readonly Statement[]>(
+  plan: (state: AccessState) => AccessChange<T>,
+) => Promise<BatchResponse<T>>;
 
-/** How often a change is decided anew because another one came first. */
-const MOST_ATTEMPTS = 10;
+/** How often a change is decided again because another one came first. */
+const MAX_ATTEMPTS = 10;
 
 /**
  * Makes the one way by which admins and policies change: the change is stored in the same transaction that checks
  * that the state it was decided on still holds, and never if it would leave nobody who may change policies.
  */
-export function createCommitAccessChange(parts: {
-  readonly database: Database;
+export function createCommitAccessChange(deps: {
+  readonly epoch: Epoch;
   readonly admins: AdminRepository;
   readonly policies: PolicyRepository;
 }): CommitAccessChange {
-  const { database, admins, policies } = parts;
+  const { epoch, admins, policies } = deps;
   return async (plan) => {
-    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-      const generation = await policies.generation();
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const change = plan({ policies: await policies.list(), admins: await admins.list() });
       refuseLockOut(change);
-      try {
-        await database.commit([policies.advance(generation), ...change.statements]);
-        return;
-      } catch (error) {
-        if (!isConstraintError(error)) throw error;
-      }
+      const results = await epoch.commit(["admins", "policies"], change.statements);
+      if (results !== null) return results;
     }
     throw new SealpostError("conflict", "Others are changing admins or policies at the same time; try again");
   };
 }
 
-function refuseLockOut({ after, parameter }: AccessChange): void {
+function refuseLockOut({ after, parameter }: Pick<AccessChange<[]>, "after" | "parameter">): void {
   if (someoneMayWritePolicies(after)) return;
   throw new SealpostError(
     "invalid_parameter",

@@ -19,21 +19,22 @@ export function createPolicies(parts: {
   const { repository, audit, commitChange, platform } = parts;
 
   /** @param next what the policies will be, and the names of the fields that change. */
-  async function change(
+  async function change<S extends Statement>(
     name: string,
     actor: AuditActor,
-    statement: Statement,
+    statement: S,
     next: (policies: readonly Policy[]) => { readonly after: readonly Policy[]; readonly fields: string },
-  ): Promise<void> {
-    await commitChange((state) => {
+  ): Promise<S["_"]["result"]> {
+    const [result] = await commitChange((state) => {
       const { after, fields } = next(state.policies);
       const entry = auditEntry(actor, platform.now(), { success: true, identifier: name, fields });
       return {
         statements: [statement, audit.insert(entry)],
         after: { ...state, policies: after },
         parameter: "name",
-      };
+      } as const;
     });
+    return result;
   }
 
   return {
@@ -41,12 +42,13 @@ export function createPolicies(parts: {
 
     /** Adds or replaces a policy. @returns its number. @throws `invalid_parameter` if it would lock everybody out. */
     async save(fields: PolicyFields, actor: AuditActor): Promise<number> {
-      await change(fields.name, actor, repository.put(fields), (policies) => {
+      const [row] = await change(fields.name, actor, repository.put(fields), (policies) => {
         const stored = policies.find((policy) => policy.name === fields.name);
         const others = policies.filter((policy) => policy !== stored);
         return { after: [...others, { ...fields, id: 0 }], fields: changedFields(fields, stored) };
       });
-      return found(await repository.list(), fields.name).id;
+      if (row === undefined) throw new TypeError("A policy that was saved has a number");
+      return row.id;
     },
 
     /** @returns the number. @throws `resource_not_found`. */

@@ -13,7 +13,7 @@ import {
 } from "../domain/smtp-server.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
-import type { Database } from "../storage/database.ts";
+import type { Epoch } from "../storage/epoch.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../storage/smtp-servers.ts";
 import type { Circuit } from "./circuit.ts";
 import { type IdentityFields, inspectOnSave } from "./identity-check.ts";
@@ -66,7 +66,7 @@ const ETAG_SEED_BYTES = 9;
  * if that version is still the present one.
  */
 export function createSaveServer(parts: {
-  readonly database: Database;
+  readonly epoch: Epoch;
   readonly repository: SmtpServerRepository;
   readonly servers: Servers;
   readonly audit: AuditRepository;
@@ -75,7 +75,7 @@ export function createSaveServer(parts: {
   readonly platform: Platform;
   readonly newId: () => string;
 }): SaveServer {
-  const { database, repository, servers, audit, circuit, wake, platform, newId } = parts;
+  const { epoch, repository, servers, audit, circuit, wake, platform, newId } = parts;
 
   async function plan(identifier: string, input: ServerInput, stored: SmtpServerRow | undefined) {
     const endpoint = endpointOf(input);
@@ -136,12 +136,17 @@ export function createSaveServer(parts: {
       checkConditions(conditions, stored);
       const { row, kept, notices, fields } = await plan(identifier, input, stored);
       const entry = auditEntry(actor, platform.now(), { success: true, identifier, fields });
-      const [written, , waiting] = await database.commit([
-        stored ? repository.update(row, kept) : repository.insert(row),
-        audit.insertIfChanged(entry),
-        // What was wrong may be right now: a probe, or the waiting mail itself, finds out.
-        ...circuit.restart(identifier),
-      ]);
+      const results = await epoch.commit(
+        [],
+        [
+          stored ? repository.update(row, kept) : repository.insert(row),
+          audit.insertIfChanged(entry),
+          // What was wrong may be right now: a probe, or the waiting mail itself, finds out.
+          ...circuit.restart(identifier),
+        ],
+      );
+      if (results === null) continue;
+      const [written, , waiting] = results;
       if (written.rowsAffected === 0) continue;
       // The sweep finds it if this is lost.
       if (waiting.length > 0) await wake.notify(waiting.map(({ id }) => id)).catch(() => undefined);

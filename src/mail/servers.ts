@@ -9,6 +9,7 @@ import type { Keyring } from "../secrets/keyring.ts";
 import { open, seal } from "../secrets/seal.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
+import type { Epoch } from "../storage/epoch.ts";
 import { type SmtpServerRepository, type SmtpServerRow, versionKey } from "../storage/smtp-servers.ts";
 import type { Circuit } from "./circuit.ts";
 
@@ -40,13 +41,17 @@ export type Servers = ReturnType<typeof createServers>;
 export function createServers(parts: {
   readonly database: Database;
   readonly repository: SmtpServerRepository;
+  readonly epoch: Epoch;
   readonly audit: AuditRepository;
   readonly circuit: Circuit;
   readonly keyring: Keyring;
   readonly platform: Platform;
 }) {
-  const { database, repository, audit, circuit, keyring, platform } = parts;
+  const { database, repository, epoch, audit, circuit, keyring, platform } = parts;
   const kept = new BoundedCache<ServerView>(MOST_KEPT);
+  /** The list as it was shown last: as long as the rows are the same ones, it is. */
+  let listed: { readonly rows: readonly SmtpServerRow[]; readonly views: readonly ServerView[] } | null =
+    null;
 
   async function openField(row: SmtpServerRow, field: SealedField): Promise<Secret> {
     return open(keyring, row[field], { table: "smtp_server", row: row.id, column: SEALED_COLUMNS[field] });
@@ -132,10 +137,12 @@ export function createServers(parts: {
       return seal(keyring, text, context, platform);
     },
 
-    async list(): Promise<ServerView[]> {
-      const known = (await repository.versionKeys()).map((key) => kept.get(key));
-      if (known.every((server) => server !== undefined)) return known;
-      return Promise.all((await repository.list()).map(view));
+    async list(): Promise<readonly ServerView[]> {
+      const rows = await repository.list();
+      if (listed?.rows === rows) return listed.views;
+      const views = await Promise.all(rows.map(view));
+      listed = { rows, views };
+      return views;
     },
 
     async get(identifier: string): Promise<ServerView | null> {
@@ -169,12 +176,11 @@ export function createServers(parts: {
         }
         if (ifMatch && !ifMatch(etagOf(row))) throw staleError();
         const entry = auditEntry(actor, platform.now(), { success: true, identifier });
-        const [removed] = await database.commit([
-          repository.remove(row),
-          audit.insertIfChanged(entry),
-          ...circuit.reset(identifier),
-        ]);
-        if (removed.rowsAffected > 0) return true;
+        const results = await epoch.commit(
+          [],
+          [repository.remove(row), audit.insertIfChanged(entry), ...circuit.reset(identifier)],
+        );
+        if (results !== null && results[0].rowsAffected > 0) return true;
       }
     },
   };

@@ -4,6 +4,7 @@ import type { Wake } from "../contracts/wake.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
+import type { Epoch } from "../storage/epoch.ts";
 import { createIdempotencyRepository } from "../storage/idempotency.ts";
 import { createMailUpkeepRepository } from "../storage/mail-upkeep.ts";
 import { createOutboxRepository } from "../storage/outbox.ts";
@@ -40,6 +41,7 @@ const DAY_MS = 24 * 3_600_000;
 /** Builds everything that has to do with mail and its definitions, without I/O. */
 export function createMailServices(parts: {
   readonly database: Database;
+  readonly epoch: Epoch;
   readonly keyring: Keyring;
   readonly transport: Transport;
   readonly wake: Wake;
@@ -55,7 +57,8 @@ export function createMailServices(parts: {
   readonly lease?: LeaseTimes;
 }) {
   const { database, platform } = parts;
-  const repository = createSmtpServerRepository(database);
+  const { epoch } = parts;
+  const repository = createSmtpServerRepository(database, epoch);
   const outbox = createOutboxRepository(database);
   const idempotencyRows = createIdempotencyRepository(database);
   const health = createServerHealthRepository(database);
@@ -94,7 +97,9 @@ export function createMailServices(parts: {
 
     /** One for a process, or on Workers for an event. */
     makeWorker(): Worker {
-      const tries = createTries({ ...sending, records: createRecords(sending) });
+      // A worker may have been woken within a request, whose moment is not its own.
+      const loadServer = (identifier: string) => epoch.run(() => servers.load(identifier));
+      const tries = createTries({ ...sending, loadServer, records: createRecords(sending) });
       const probes = createProbes(sending);
       return new Worker({ ...sending, tries, probes, planClaims: createPlanClaims(sending) });
     },

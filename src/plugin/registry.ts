@@ -3,6 +3,7 @@ import type { Migration } from "../contracts/database.ts";
 import type { Capabilities, ConfigKeys, Plugin, Running, SealedColumns } from "../contracts/plugin.ts";
 import { auditEntry } from "../domain/audit.ts";
 import { SealpostError } from "../errors.ts";
+import type { Epoch } from "../storage/epoch.ts";
 import { createSettingsRepository } from "../storage/settings.ts";
 import { bounded } from "./bounded.ts";
 import { type Candidate, checkPlugins, refuse } from "./checks.ts";
@@ -61,11 +62,16 @@ export function createRegistry(
   parts: Omit<ContextParts, "settings" | "events" | "eventNames" | "provided"> & {
     /** Bound of a request to a plugin, in milliseconds. */
     readonly requestMs: number;
+    readonly epoch: Epoch;
   },
 ) {
   const { database, audit, platform, defer } = parts;
   const keys: ConfigKeys = Object.assign({}, ...candidates.map(({ checked }) => checked.config));
-  const settings = createSettings({ ...parts, keys, repository: createSettingsRepository(database) });
+  const settings = createSettings({
+    ...parts,
+    keys,
+    repository: createSettingsRepository(database, parts.epoch),
+  });
   const events = createEvents({
     ...{ defer, platform },
     async failed(plugin, { name, client, requestId, actor }, info) {

@@ -7,25 +7,27 @@ import { invalidParameter, missingParameter, SealpostError } from "../errors.ts"
 import type { Keyring } from "../secrets/keyring.ts";
 import { open, seal } from "../secrets/seal.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
-import type { Database } from "../storage/database.ts";
+import type { Epoch } from "../storage/epoch.ts";
 import type { SettingRow, SettingsRepository } from "../storage/settings.ts";
 import { coerce } from "../wire/coerce.ts";
 
 const log = getLogger(["sealpost", "plugin"]);
 const CENSORED = "__CENSORED__";
+/** How often a change is decided again because another one came first. */
+const MAX_ATTEMPTS = 5;
 
 export type Settings = ReturnType<typeof createSettings>;
 
 /** What admins may set at run time: the keys of all plugins. Nothing is kept from one call to the next. */
 export function createSettings(parts: {
-  readonly database: Database;
+  readonly epoch: Epoch;
   readonly audit: AuditRepository;
   readonly repository: SettingsRepository;
   readonly keyring: Keyring;
   readonly platform: Platform;
   readonly keys: ConfigKeys;
 }) {
-  const { database, audit, repository, keyring, platform, keys } = parts;
+  const { epoch, audit, repository, keyring, platform, keys } = parts;
 
   function keyOf(name: string): ConfigKey {
     const key = Object.hasOwn(keys, name) ? keys[name] : undefined;
@@ -83,19 +85,31 @@ export function createSettings(parts: {
     ): Promise<Record<string, "insert" | "update">> {
       const rows = await Promise.all([...values].map(([name, value]) => toRow(name, value)));
       const names = rows.map(({ key }) => key);
-      const before = (await repository.find(names)).map(({ key }) => key);
       const entry = auditEntry(actor, platform.now(), { success: true, fields: names.join(",") });
-      await database.commit([...rows.map((row) => repository.put(row)), audit.insert(entry)]);
+      const before = await changed(async () => {
+        const known = (await repository.find(names)).map(({ key }) => key);
+        const statements = [...rows.map((row) => repository.put(row)), audit.insert(entry)];
+        return (await epoch.commit(["settings"], statements)) && known;
+      });
       return Object.fromEntries(names.map((name) => [name, before.includes(name) ? "update" : "insert"]));
     },
 
     /** Forgets what was set. @returns whether anything was. */
     async remove(name: string, actor: AuditActor): Promise<boolean> {
       const entry = auditEntry(actor, platform.now(), { success: true, identifier: name });
-      const [removed] = await database.commit([repository.remove(name), audit.insert(entry)]);
+      const [removed] = await changed(() => epoch.commit([], [repository.remove(name), audit.insert(entry)]));
       return removed.rowsAffected > 0;
     },
   };
+
+  /** @throws {SealpostError} `conflict` if others keep changing settings or rights at the same moment. */
+  async function changed<T>(attempt: () => Promise<T | null>): Promise<T> {
+    for (let count = 0; count < MAX_ATTEMPTS; count++) {
+      const result = await attempt();
+      if (result !== null) return result;
+    }
+    throw new SealpostError("conflict", "The settings were changed by another request: try again");
+  }
 
   async function toRow(name: string, given: unknown): Promise<SettingRow> {
     const { schema, secret } = keyOf(name);

@@ -1,30 +1,22 @@
-import { and, asc, eq, notExists, sql } from "drizzle-orm";
+import { and, eq, notExists, sql } from "drizzle-orm";
 import type { Admin } from "../domain/admin.ts";
 import type { Database } from "./database.ts";
+import type { Epoch } from "./epoch.ts";
 import { admin } from "./schema.ts";
 
 export type AdminRepository = ReturnType<typeof createAdminRepository>;
 
 /** Who may log in. What writes is an unexecuted statement for `commit`. */
-export function createAdminRepository({ read, write }: Database) {
-  // Every request runs it, and building a statement takes longer than running it.
-  const byId = read
-    .select()
-    .from(admin)
-    .where(eq(admin.id, sql.placeholder("id")))
-    .prepare();
+export function createAdminRepository({ write }: Database, epoch: Epoch) {
   return {
-    async list(): Promise<Admin[]> {
-      return read.select().from(admin).orderBy(asc(admin.realm), asc(admin.username));
-    },
+    list: (): Promise<readonly Admin[]> => epoch.rows("admins"),
 
     async find(username: string, realm: string): Promise<Admin | undefined> {
-      const named = and(eq(admin.username, username), eq(admin.realm, realm));
-      return read.select().from(admin).where(named).get();
+      return (await epoch.rows("admins")).find((row) => row.username === username && row.realm === realm);
     },
 
     async get(id: string): Promise<Admin | undefined> {
-      return byId.get({ id });
+      return (await epoch.rows("admins")).find((row) => row.id === id);
     },
 
     /** Violates a constraint if the name is taken in that realm. */

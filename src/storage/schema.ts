@@ -67,10 +67,13 @@ export const policy = sqliteTable("policy", {
   description: text("description").notNull(),
 });
 
-/** One row: counts every change of admins and policies, so that a decision made on old ones is not stored. */
-export const accessState = sqliteTable("access_state", {
+/** One row: counts the changes of each table whose rows are kept in memory; triggers move it. */
+export const epoch = sqliteTable("epoch", {
   id: integer("id").primaryKey(),
-  generation: integer("generation").notNull(),
+  admins: integer("admins").notNull(),
+  policies: integer("policies").notNull(),
+  settings: integer("settings").notNull(),
+  servers: integer("servers").notNull(),
 });
 
 /** What was done, by whom, with what result. Never a secret, a code or a body. */

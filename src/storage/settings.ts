@@ -1,20 +1,18 @@
-import { eq, inArray, sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import type { Database } from "./database.ts";
+import type { Epoch } from "./epoch.ts";
 import { pluginConfig } from "./schema.ts";
 
 export type SettingRow = typeof pluginConfig.$inferSelect;
 export type SettingsRepository = ReturnType<typeof createSettingsRepository>;
 
 /** What admins have set at run time, by key. What writes is an unexecuted statement for `commit`. */
-export function createSettingsRepository({ read, write }: Database) {
+export function createSettingsRepository({ write }: Database, epoch: Epoch) {
   return {
     /** Those of these keys that are set. */
     async find(keys: readonly string[]): Promise<SettingRow[]> {
       if (keys.length === 0) return [];
-      return read
-        .select()
-        .from(pluginConfig)
-        .where(inArray(pluginConfig.key, [...keys]));
+      return (await epoch.rows("settings")).filter(({ key }) => keys.includes(key));
     },
 
     put(row: SettingRow) {

@@ -14,6 +14,8 @@ export type IsAllowed = (c: Context<Env>, action: Action) => Promise<boolean>;
 export interface GuardParts {
   readonly authentication: Authentication;
   readonly authorization: Authorization;
+  /** What is committed from now on depends on what the request was allowed by. */
+  readonly epoch: { allowed(recheck: () => Promise<void>): void };
 }
 
 /** Makes the one check that stands before every resource: token, then policies, both as they are now. */
@@ -21,7 +23,11 @@ export function createRequireRight(parts: GuardParts): RequireRight {
   return (action, auditAction) =>
     async function requireRight(c, next) {
       c.set("auditAction", auditAction);
-      if (!(await recognise(c, action, parts))) throw denied(action);
+      const check = async () => {
+        if (!(await recognise(c, action, parts))) throw denied(action);
+      };
+      await check();
+      parts.epoch.allowed(check);
       await next();
     };
 }

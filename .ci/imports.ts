@@ -42,7 +42,6 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
 
 // A library that talks to the outside is imported in one source file, so that it can be seen and replaced.
 const ONE_FILE = [
-  "nodemailer/lib/smtp-connection",
   "nodemailer/lib/mail-composer",
   "worker-mailer",
   "pkijs",

@@ -1,9 +1,9 @@
-import net from "node:net";
+import net, { type Socket } from "node:net";
 import tls from "node:tls";
 import { type Connect, ConnectError } from "../contracts/transport.ts";
 import { type FailureCode, notSent, type Phase } from "../domain/delivery.ts";
 import { type EgressMode, isEgressAllowed } from "./egress.ts";
-import { settle } from "./settle.ts";
+import { untilReady } from "./until-ready.ts";
 
 /** Cloudflare lets no Worker connect to it. */
 const RELAY_PORT = 25;
@@ -14,63 +14,47 @@ export interface ConnectByNameOptions {
   readonly ports: readonly number[];
 }
 
-/** One kind of socket that the platform opens by name. */
-export interface Dialler<S> {
-  /** Resolves when the socket is ready; rejects if it never will be, or with the signal's reason. */
-  dial(
-    target: { readonly host: string; readonly port: number; readonly tls: boolean },
-    signal: AbortSignal,
-  ): Promise<S>;
-  discard(socket: S): void;
+interface Target {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
 }
 
 /**
- * Makes the {@link Connect} of Cloudflare Workers, where the platform resolves names and verifies certificates, both
- * by the host that the socket is opened with. The egress policy holds for ports and for hosts that are addresses;
- * where a name leads is the platform's to allow.
+ * Creates the {@link Connect} of Cloudflare Workers, where the platform resolves names and verifies certificates, both
+ * by the host that the socket is opened with. The egress policy applies to ports and to hosts that are addresses; the
+ * platform decides where a name leads.
  *
- * The platform does not say why a connection failed. A host that cannot be reached, refuses or has no address is
+ * The platform does not report why a connection failed. A host that cannot be reached, refuses or has no address is
  * `unreachable`; TLS that fails on a port that can be reached is `tls_failed`.
  */
-export function connectByName<S>(
-  { egress, ports }: ConnectByNameOptions,
-  { dial, discard }: Dialler<S>,
-): Connect<S> {
+export function createConnectByName({ egress, ports }: ConnectByNameOptions): Connect {
   const isAllowed = (host: string, port: number): boolean =>
     (ports.length === 0 || ports.includes(port)) && (net.isIP(host) === 0 || isEgressAllowed(host, egress));
-  const attempt = async (...[target, signal]: Parameters<typeof dial>): Promise<S> => {
-    try {
-      return await dial(target, signal);
-    } catch (cause) {
-      signal.throwIfAborted();
-      if (target.tls) throw failed("certificate", "tls_failed", cause);
-      throw failed("connect", target.port === RELAY_PORT ? "unsupported_here" : "unreachable", cause);
-    }
-  };
   return async (target, { signal, onPhase }) => {
     if (!isAllowed(target.host, target.port)) throw failed("policy", "egress_denied");
     onPhase?.("connect");
-    if (!target.tls) return attempt(target, signal);
+    if (!target.tls) return dial(target, signal);
     try {
-      return await attempt(target, signal);
+      return await dial(target, signal);
     } catch (error) {
       signal.throwIfAborted();
-      // Tells a server whose TLS is no good from one that is not there.
-      discard(await attempt({ ...target, tls: false }, signal));
+      // Distinguishes a server whose TLS fails from one that cannot be reached.
+      (await dial({ ...target, tls: false }, signal)).destroy();
       throw error;
     }
   };
 }
 
-/** {@link connectByName} with the sockets of `node:net` and `node:tls`. */
-export function createConnectByName(options: ConnectByNameOptions): Connect {
-  return connectByName(options, {
-    dial({ host, port, tls: isTls }, signal) {
-      const socket = isTls ? tls.connect({ host, port, servername: host }) : net.connect({ host, port });
-      return settle(socket, isTls ? "secureConnect" : "connect", signal, (cause) => cause);
-    },
-    discard: (socket) => socket.destroy(),
-  });
+async function dial({ host, port, tls: isTls }: Target, signal: AbortSignal): Promise<Socket> {
+  const socket = isTls ? tls.connect({ host, port, servername: host }) : net.connect({ host, port });
+  try {
+    return await untilReady(socket, isTls ? "secureConnect" : "connect", signal, (cause) => cause);
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (isTls) throw failed("certificate", "tls_failed", cause);
+    throw failed("connect", port === RELAY_PORT ? "unsupported_here" : "unreachable", cause);
+  }
 }
 
 function failed(phase: Phase, code: FailureCode, cause?: unknown): ConnectError {

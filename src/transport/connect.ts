@@ -6,9 +6,9 @@ import { BoundedCache } from "../domain/bounded-cache.ts";
 import { type FailureCode, notSent, type Phase } from "../domain/delivery.ts";
 import { type EgressMode, isEgressAllowed } from "./egress.ts";
 import { interleaveFamilies, raceAddresses } from "./race-addresses.ts";
-import { settle } from "./settle.ts";
 import { failureCodeOf, lookupFailureCode, tlsFailure } from "./socket-errors.ts";
 import { tlsOptionsFor } from "./tls.ts";
+import { untilReady } from "./until-ready.ts";
 
 /** Resolves a name to all its addresses, in the resolver's order. */
 export type Lookup = (host: string) => Promise<readonly { readonly address: string }[]>;
@@ -82,11 +82,11 @@ function dial(address: string, port: number, signal: AbortSignal): Promise<Socke
   const socket = net.connect({ host: address, port });
   // A command waits for nothing that could be sent along with it (RFC 2920 3.1).
   socket.setNoDelay(true);
-  return settle(socket, "connect", signal, (error) => failed("connect", failureCodeOf(error), error));
+  return untilReady(socket, "connect", signal, (error) => failed("connect", failureCodeOf(error), error));
 }
 
 function secure(plain: Socket, options: tls.ConnectionOptions, signal: AbortSignal): Promise<Socket> {
-  return settle(tls.connect({ ...options, socket: plain }), "secureConnect", signal, (error) => {
+  return untilReady(tls.connect({ ...options, socket: plain }), "secureConnect", signal, (error) => {
     plain.destroy();
     const { phase, code } = tlsFailure(error, "connect");
     return failed(phase, code, error);

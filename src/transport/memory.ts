@@ -10,7 +10,7 @@ import {
   type SmtpReply,
   unknownOutcome,
 } from "../domain/delivery.ts";
-import { inspectDelivery } from "./input.ts";
+import { validateDelivery } from "./smtp/validate-delivery.ts";
 
 /** A failure that deliveries are to meet. */
 export interface Fault {
@@ -45,7 +45,7 @@ export function createMemoryTransport(): MemoryTransport {
       for (let time = 0; time < (fault.times ?? 1); time++) faults.push(fault);
     },
     async send(delivery, { signal, until, mayTransact = () => true }): Promise<Receipt> {
-      inspectDelivery(delivery);
+      validateDelivery(delivery);
       signal.throwIfAborted();
       if (isClosed) throw new Error("The transport is closed");
       const fault = faults.shift();

@@ -12,7 +12,7 @@ export const WORKER_FOLDER = join(ROOT, "dist", "workers");
 
 const MAILER = join(import.meta.dir, "mailer.ts");
 const PLUGIN_CONFIG = join(ROOT, CONFIG_FILE);
-const GUARDED_SOCKETS = join(ROOT, "src", "transport", "worker-mailer-sockets.ts");
+const LIBRARY_SOCKETS = join(ROOT, "src", "transport", "worker-mailer", "sockets.ts");
 
 const LOGTAPE_FORMATTERS = [
   ...["ansiColorFormatter", "defaultConsoleFormatter", "defaultTextFormatter", "jsonLinesFormatter"],
@@ -134,7 +134,7 @@ const guardSockets: BunPlugin = {
   name: "guard sockets",
   setup(build) {
     build.onResolve({ filter: /^cloudflare:sockets$/ }, ({ importer }) =>
-      importer.includes("/node_modules/worker-mailer/") ? { path: GUARDED_SOCKETS } : undefined,
+      importer.includes("/node_modules/worker-mailer/") ? { path: LIBRARY_SOCKETS } : undefined,
     );
   },
 };

@@ -1,18 +1,16 @@
-import { createNativeConnect, nativeConnect } from "../../transport/native-socket.ts";
-import { createWorkerMailerTransport } from "../../transport/worker-mailer.ts";
+import { createConnectByName } from "../../transport/connect-by-name.ts";
+import { createWorkerMailerTransport } from "../../transport/worker-mailer/index.ts";
+import { PLATFORM } from "../platform.ts";
 import { scopeTransport, type WorkerTransport } from "./transport.ts";
 
 /** Takes the place of `smtp.ts` in a Worker that is built for worker-mailer. */
 export const TRANSPORT: WorkerTransport = {
   name: "worker-mailer",
-  make: ({ ehloName, egress, ports }) =>
-    scopeTransport("worker-mailer", (bounds) => {
-      const connect = createNativeConnect(nativeConnect(), { egress, ports });
-      const { pool, totalTimeoutMs, endsMs } = bounds;
-      const { connections = 1, maxConnections = connections } = pool;
-      return createWorkerMailerTransport({
-        ...{ connect, ehloName, endsMs, wholeTimeoutMs: totalTimeoutMs },
-        pool: { connections, mostConnections: maxConnections },
-      });
-    }),
+  make({ ehloName, egress, ports }) {
+    const connect = createConnectByName({ egress, ports });
+    const options = { connect, ehloName, now: PLATFORM.now, hidesTlsErrors: true };
+    return scopeTransport("worker-mailer", (bounds) =>
+      createWorkerMailerTransport({ ...options, ...bounds }),
+    );
+  },
 };

@@ -23,6 +23,8 @@ export interface SmtpTransportOptions {
   readonly endsMs?: number;
   /** The runtime does not report why a handshake failed: then it is `tls_failed`. */
   readonly hidesTlsErrors?: boolean;
+  /** The name and the connections of another driver over the same conversation; default: `smtp`. */
+  readonly driver?: { readonly name: string; readonly Connection: typeof SmtpConnection };
 }
 
 /**
@@ -35,10 +37,10 @@ export function createSmtpTransport(options: SmtpTransportOptions): Transport {
   if (!/^[!-~]+$/.test(ehloName)) throw new TypeError('"ehloName" is not one word of ASCII');
   const tlsOptions = tlsOptionsFor(options.extraCa ?? []);
   return createPooledTransport({
-    name: "smtp",
+    name: options.driver?.name ?? "smtp",
     connect: options.connect,
     createConnection: (socket, server) =>
-      new SmtpConnection(socket, {
+      new (options.driver?.Connection ?? SmtpConnection)(socket, {
         server,
         ehloName,
         tlsOptions: tlsOptions(server.host, isIP(server.host) !== 0),

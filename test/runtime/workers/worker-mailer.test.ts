@@ -204,6 +204,6 @@ describe.skipIf(material === null)("TLS of worker-mailer", () => {
     const target = serverAt(server.port, { security: "starttls", ...login });
     const failure = { phase: "starttls", code: "tls_not_offered" };
     expect(await sendTo(transport, target)).toMatchObject({ successful: false, failure });
-    expect(server.connections[0]?.commands).toEqual(["EHLO client.test"]);
+    expect(server.connections[0]?.commands).toEqual(["EHLO client.test", "QUIT"]);
   });
 });

@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
  * @param describe what to reject with for an error of the socket.
  * @throws what `describe` returns, or the signal's reason.
  */
-export function settle<S extends Socket>(
+export function untilReady<S extends Socket>(
   socket: S,
   readyEvent: "connect" | "secureConnect",
   signal: AbortSignal,
@@ -14,7 +14,7 @@ export function settle<S extends Socket>(
   return new Promise((resolve, reject) => {
     const fail = (reason: unknown): void => {
       finish();
-      // A late error of a socket that nobody waits for is no news.
+      // Errors of a destroyed socket are ignored.
       socket.on("error", () => undefined);
       socket.destroy();
       reject(reason);

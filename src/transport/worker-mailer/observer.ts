@@ -1,0 +1,122 @@
+import type { Socket } from "node:net";
+import type { OpenServer } from "../../domain/smtp-server.ts";
+import { type RawReply, ReplyReader } from "../../smtp/replies.ts";
+import { judge, type Step } from "../../smtp/steps.ts";
+import { connectLibrary } from "./library.ts";
+
+const LIBRARY_STEPS = ["ehlo", "helo", "starttls", "auth", "mail", "rcpt", "data"] as const;
+const stepOf = (text: string): Step | null =>
+  LIBRARY_STEPS.find((step) => text.toLowerCase().startsWith(step)) ?? null;
+/** The end of mail data (RFC 5321 4.1.1.4). */
+const MESSAGE_END = "\r\n.\r\n";
+/** workerd delivers segments and TLS records one by one; a second reply has to be seen before the next command. */
+const SETTLE_MS = 1;
+
+/**
+ * Reads both directions between worker-mailer and the server. A reply that lets the library go on reaches the
+ * conversation once the library has written its next command. If the conversation then writes the same command, it
+ * leaves, in the conversation's spelling. Any other reply goes to the conversation alone. So nothing counts as written
+ * that was not, and the result is the conversation's.
+ */
+export class Observer {
+  readonly #library: ReturnType<typeof connectLibrary>;
+  #libraryStep = Promise.withResolvers<Step>();
+  #socket: Socket | null = null;
+  #reader = new ReplyReader();
+  /** The step of the library whose reply is due. */
+  #step: Step | null = null;
+  #isMessageDue = false;
+  /** Bytes of the server that the conversation has not got, and how it gets them. */
+  #held: Uint8Array[] = [];
+  #deliver: (bytes: Buffer) => void = () => undefined;
+
+  constructor(server: OpenServer) {
+    this.#library = connectLibrary(server, (text) => this.#onLibrary(text));
+    this.#follow(this.#library.connecting);
+  }
+
+  /** Goes between a socket and whoever reads and writes it; the one before is not observed any more. */
+  observe(socket: Socket): Socket {
+    if (socket === this.#socket) return socket;
+    const [emit, write] = [socket.emit.bind(socket), socket.write.bind(socket)];
+    this.#socket = socket;
+    this.#reader = new ReplyReader();
+    this.#deliver = (bytes) => void emit("data", bytes);
+    return Object.assign(socket, {
+      emit: (event: string, ...values: unknown[]): boolean => {
+        const [chunk] = values;
+        const isObserved = event === "data" && chunk instanceof Uint8Array && socket === this.#socket;
+        if (isObserved) this.#onServer(chunk);
+        return isObserved || emit(event, ...values);
+      },
+      write: (bytes: Uint8Array, onWritten?: () => void): boolean => {
+        this.#onConversation(bytes, () => void write(bytes, onWritten));
+        return true;
+      },
+    });
+  }
+
+  /** Has the library send a message, if the conversation started it: one that the server cannot take it does not start. */
+  send(from: string, recipient: string): void {
+    if (this.#step !== null) this.#follow(this.#library.send(from, recipient));
+  }
+
+  #follow(work: Promise<unknown>): void {
+    const onDone = (): void => (this.#isMessageDue ? this.#hangUp() : this.#release());
+    work.then(onDone, () => this.#hangUp());
+  }
+
+  #onServer(chunk: Uint8Array): void {
+    const { replies, isSmtp } = this.#reader.push(chunk);
+    const [step, reply] = [this.#step, replies[0]];
+    const isAlone = isSmtp && replies.length === 1 && !this.#reader.isPartial && this.#held.length === 0;
+    const goesOn = isAlone && step !== null && reply !== undefined && letsGoOn(step, reply);
+    this.#held.push(chunk);
+    if (goesOn) {
+      [this.#step, this.#isMessageDue] = [null, step === "data"];
+      setTimeout(() => this.#library.hear(reply), SETTLE_MS);
+    }
+    // workerd starts TLS within this event or never, HELO is tried at once, and after a message nothing is written.
+    const isUrgent = step === "starttls" || step === "message" || (reply?.code ?? 0) >= 500;
+    if (!goesOn || isUrgent) this.#release();
+  }
+
+  #onLibrary(text: string): void {
+    const step = this.#isMessageDue && text.endsWith(MESSAGE_END) ? "message" : stepOf(text);
+    if (step === null) {
+      this.#hangUp();
+      return;
+    }
+    this.#libraryStep.resolve(step);
+    this.#release();
+  }
+
+  #onConversation(bytes: Uint8Array, leave: () => void): void {
+    // The rest of an AUTH exchange or of a message, RSET and QUIT are the conversation's own.
+    const isRest = this.#step === "auth" || this.#step === "message";
+    const step = this.#isMessageDue ? "message" : isRest ? null : stepOf(new TextDecoder().decode(bytes));
+    if (!isRest) [this.#step, this.#isMessageDue] = [step, false];
+    if (step === null) leave();
+    else
+      void this.#libraryStep.promise.then((libraryStep) => {
+        this.#libraryStep = Promise.withResolvers();
+        if (libraryStep === step) leave();
+        else this.#hangUp();
+      });
+  }
+
+  #release(): void {
+    const held = this.#held.splice(0);
+    if (held.length > 0) this.#deliver(Buffer.concat(held));
+  }
+
+  #hangUp(): void {
+    this.#socket?.destroy(new Error("worker-mailer failed"));
+  }
+}
+
+/** Whether the library is done or writes its next command. AUTH goes on without it until the login is accepted. */
+function letsGoOn(step: Step, { code }: RawReply): boolean {
+  const isAccepted = judge(step, code) === "accepted" && !(step === "auth" && code >= 300);
+  return isAccepted || (step === "ehlo" && code >= 500);
+}

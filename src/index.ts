@@ -1,7 +1,7 @@
 export { matchesName } from "./access/pattern.ts";
 export type { RekeyResult } from "./access/rekey.ts";
 export type { AppSettings, SealpostApp } from "./app.ts";
-export type { Migration, Statement } from "./contracts/database.ts";
+export type { KeptTable, Migration, Statement } from "./contracts/database.ts";
 export type { Directory, DirectoryUser, NewUser, UserName } from "./contracts/directory.ts";
 export type { Env } from "./contracts/env.ts";
 export type { Platform } from "./contracts/platform.ts";

@@ -98,13 +98,13 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const { database, keyring, transport, platform } = drivers;
   const passwordCost = settings.passwordCost ?? DEFAULT_PASSWORD_COST;
   const newId = () => uuidFrom(platform.randomBytes(16));
-  const epoch = createEpoch(database);
+  const pluginSet = readPlugins(settings.plugins ?? []);
+  const epoch = createEpoch(database, pluginSet.kept);
   const shared = { database, epoch, keyring, platform, passwordCost, newId };
 
   const audit = createAuditRepository(database);
   const adminRepository = createAdminRepository(database, epoch);
   const policyRepository = createPolicyRepository(database, epoch);
-  const pluginSet = readPlugins(settings.plugins ?? []);
   const sealed = createSealedRepository(database, pluginSet.sealed);
 
   const instance = createInstance({ ...shared, repository: createInstanceRepository(database), sealed });

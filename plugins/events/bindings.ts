@@ -1,35 +1,32 @@
-import { and, asc, eq, sql } from "drizzle-orm";
-import { type PluginContext, SealpostError, type Statement } from "sealpost";
+import { asc, eq } from "drizzle-orm";
+import { type KeptTable, type PluginContext, SealpostError, type Statement } from "sealpost";
 import { type Binding, binding, type NewBinding } from "./tables.ts";
+
+/** Bindings in the order in which they run. */
+export const BINDINGS: KeptTable<Binding> = {
+  name: "events_binding",
+  select: (read) => read.select().from(binding).orderBy(asc(binding.ordering), asc(binding.id)),
+};
 
 export type Bindings = ReturnType<typeof createBindings>;
 
 /** What is done when something happens. A write takes its audit row along, which is for a row that there is. */
-export function createBindings({ store }: Pick<PluginContext, "store">) {
-  const { read, write } = store;
-  const inOrder = [asc(binding.ordering), asc(binding.id)];
+export function createBindings({ store, kept }: Pick<PluginContext, "store" | "kept">) {
+  const { write } = store;
+  const list = (): Promise<readonly Binding[]> => kept(BINDINGS);
 
   return {
-    list: async (): Promise<Binding[]> =>
-      read
-        .select()
-        .from(binding)
-        .orderBy(...inOrder),
+    list,
 
     async get(id: number): Promise<Binding> {
-      const row = await read.select().from(binding).where(eq(binding.id, id)).get();
+      const row = (await list()).find((one) => one.id === id);
       if (row) return row;
       throw notFound();
     },
 
-    /** Those that are to be carried out when this happens. */
+    /** Those that are to be run on this event. */
     async of(event: string): Promise<Binding[]> {
-      const isMeant = sql`EXISTS (SELECT 1 FROM json_each(${binding.event}) WHERE value = ${event})`;
-      return read
-        .select()
-        .from(binding)
-        .where(and(eq(binding.active, true), isMeant))
-        .orderBy(...inOrder);
+      return (await list()).filter((one) => one.active && one.event.includes(event));
     },
 
     async add(row: NewBinding, said: Statement): Promise<number> {

@@ -1,5 +1,5 @@
 import { definePlugin } from "sealpost";
-import { createBindings } from "./bindings.ts";
+import { BINDINGS, createBindings } from "./bindings.ts";
 import { listOf } from "./conditions.ts";
 import { config, options } from "./config.ts";
 import { createHandler } from "./handler.ts";
@@ -14,6 +14,7 @@ export const events = definePlugin({
   name: "events",
   options,
   tables: { binding },
+  kept: [BINDINGS],
   migrations: [{ name: "0001_bindings", sql: migration }],
   actions: {
     eventhandling_read: "Read what is done when something happens",

@@ -1,23 +1,29 @@
 import { asc, eq } from "drizzle-orm";
-import type { PluginContext } from "sealpost";
+import type { KeptTable, PluginContext } from "sealpost";
 import { type GatewayRow, gateway } from "./tables.ts";
+
+/** Gateways by number. */
+export const GATEWAYS: KeptTable<GatewayRow> = {
+  name: "sms_gateway_gateway",
+  select: (read) => read.select().from(gateway).orderBy(asc(gateway.id)),
+};
 
 export type GatewayRepository = ReturnType<typeof createGatewayRepository>;
 export type GatewayInput = Omit<GatewayRow, "id">;
 
 /** Gateways. What writes is an unexecuted statement for `commit`. */
-export function createGatewayRepository({ read, write }: PluginContext["store"]) {
+export function createGatewayRepository({ store, kept }: Pick<PluginContext, "store" | "kept">) {
+  const { write } = store;
+  const list = (): Promise<readonly GatewayRow[]> => kept(GATEWAYS);
   return {
-    async list(): Promise<GatewayRow[]> {
-      return read.select().from(gateway).orderBy(asc(gateway.id));
-    },
+    list,
 
     async find(identifier: string): Promise<GatewayRow | undefined> {
-      return read.select().from(gateway).where(eq(gateway.identifier, identifier)).get();
+      return (await list()).find((row) => row.identifier === identifier);
     },
 
     async get(id: number): Promise<GatewayRow | undefined> {
-      return read.select().from(gateway).where(eq(gateway.id, id)).get();
+      return (await list()).find((row) => row.id === id);
     },
 
     /** Creates or replaces the one of this name; its number stays. */

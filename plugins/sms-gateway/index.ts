@@ -1,6 +1,6 @@
 import { definePlugin } from "sealpost";
 import * as v from "valibot";
-import { createGatewayRepository } from "./gateways.ts";
+import { createGatewayRepository, GATEWAYS } from "./gateways.ts";
 import migration from "./migrations/0001_gateways.sql" with { type: "text" };
 import { gatewayRoutes } from "./routes.ts";
 import { createSend, createSms, serversOf } from "./sms.ts";
@@ -11,11 +11,12 @@ export const smsGateway = definePlugin({
   name: "sms-gateway",
   options: v.object({}),
   tables: { gateway },
+  kept: [GATEWAYS],
   migrations: [{ name: "0001_gateways", sql: migration }],
   actions: { smsgateway_read: "List SMS gateways", smsgateway_write: "Change and test SMS gateways" },
   provides: ["sms"],
   setup(ctx) {
-    const gateways = createGatewayRepository(ctx.store);
+    const gateways = createGatewayRepository(ctx);
     const send = createSend(ctx);
     return {
       routes: gatewayRoutes({ ctx, gateways, send }),

@@ -4,7 +4,7 @@ import type { Policy } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
 import type { AdminRepository } from "../storage/admins.ts";
 import type { Statement } from "../storage/database.ts";
-import type { Epoch } from "../storage/epoch.ts";
+import { ADMINS, type Epoch, POLICIES } from "../storage/epoch.ts";
 import type { PolicyRepository } from "../storage/policies.ts";
 import { grants, namesAdmin } from "./policy.ts";
 
@@ -44,7 +44,7 @@ export function createCommitAccessChange(deps: {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const change = plan({ policies: await policies.list(), admins: await admins.list() });
       refuseLockOut(change);
-      const results = await epoch.commit(["admins", "policies"], change.statements);
+      const results = await epoch.commit([ADMINS, POLICIES], change.statements);
       if (results !== null) return results;
     }
     throw new SealpostError("conflict", "Others are changing admins or policies at the same time; try again");

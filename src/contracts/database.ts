@@ -41,6 +41,17 @@ export interface Database extends AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/**
+ * A table whose rows seldom change, kept whole in memory and never used without asking the database whether it has
+ * changed. What changes by use, such as counters, belongs into another table.
+ */
+export interface KeptTable<Row> {
+  /** Name of the table in SQL. */
+  readonly name: string;
+  /** A select of all rows, in the order in which they are used. */
+  readonly select: (read: Database["read"]) => BatchItem<"sqlite"> & PromiseLike<readonly Row[]>;
+}
+
 /** One step of the database's shape. */
 export interface Migration {
   /** Unique and stable, such as `0001_core`. */

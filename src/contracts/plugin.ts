@@ -5,7 +5,7 @@ import type { AuditEntry } from "../domain/audit.ts";
 import type { Failure, Receipt } from "../domain/delivery.ts";
 import type { Message } from "../domain/message.ts";
 import type { Secret } from "../domain/secret.ts";
-import type { Database, Migration, Statement } from "./database.ts";
+import type { Database, KeptTable, Migration, Statement } from "./database.ts";
 import type { Directory } from "./directory.ts";
 import type { Env } from "./env.ts";
 import type { MailOptions } from "./mail-options.ts";
@@ -134,6 +134,8 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
   };
   /** The database: what repositories are made of. */
   readonly store: Pick<Database, "read" | "write" | "commit" | "append">;
+  /** The rows of a table that is declared as `kept`, as they are now or were when the request first asked. */
+  kept<Row>(table: KeptTable<Row>): Promise<readonly Row[]>;
 
   /** Lets a request through whose admin has this right; `c.get("principal")` is the admin then. */
   requireRight(action: string): MiddlewareHandler<Env>;
@@ -251,6 +253,8 @@ export interface PluginDefinition<S extends GenericSchema, K extends ConfigKeys>
   readonly options: S;
   /** Drizzle tables; their SQL names begin with the plugin's, with `_` for `-`. */
   readonly tables?: Readonly<Record<string, SQLiteTable>>;
+  /** Those of its tables that seldom change: `ctx.kept` has their rows without a read of its own. */
+  readonly kept?: readonly KeptTable<unknown>[];
   /** Names as `0001_tokens`; they are kept apart from those of others. A published one is never edited. */
   readonly migrations?: readonly Migration[];
   /** Rights, and what each opens. */

@@ -17,6 +17,7 @@ import type { Keyring } from "../secrets/keyring.ts";
 import { hashPassword, type PasswordCost, verifyPassword } from "../secrets/password.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
+import type { Epoch } from "../storage/epoch.ts";
 import type { TryRepository } from "../storage/tries.ts";
 import type { IsAllowed, RequireRight } from "../wire/guard.ts";
 import type { Candidate } from "./checks.ts";
@@ -32,6 +33,7 @@ import type { Settings } from "./settings.ts";
 /** What every context is made of. */
 export interface ContextParts {
   readonly database: Database;
+  readonly epoch: Epoch;
   readonly keyring: Keyring;
   readonly platform: Platform;
   readonly passwordCost: PasswordCost;
@@ -86,6 +88,15 @@ export function createContext(plugin: Candidate, parts: ContextParts): PluginCon
         serverKey === undefined ? [] : toNames((await settings.read([serverKey])).get(serverKey)),
     }),
     store: database,
+    kept(table) {
+      refuseUnknown(
+        name,
+        "kept table",
+        table.name,
+        (plugin.kept ?? []).map((one) => one.name),
+      );
+      return parts.epoch.rows(table);
+    },
 
     requireRight(action) {
       refuseUnknown(name, "action", action, parts.actions);

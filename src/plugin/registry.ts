@@ -1,9 +1,9 @@
 import { getLogger } from "@logtape/logtape";
-import type { Migration } from "../contracts/database.ts";
+import type { KeptTable, Migration } from "../contracts/database.ts";
 import type { Capabilities, ConfigKeys, Plugin, Running, SealedColumns } from "../contracts/plugin.ts";
 import { auditEntry } from "../domain/audit.ts";
 import { SealpostError } from "../errors.ts";
-import type { Epoch } from "../storage/epoch.ts";
+import { type Epoch, epochMigration } from "../storage/epoch.ts";
 import { createSettingsRepository } from "../storage/settings.ts";
 import { bounded } from "./bounded.ts";
 import { type Candidate, checkPlugins, refuse } from "./checks.ts";
@@ -21,6 +21,8 @@ const log = getLogger(["sealpost", "plugin"]);
 export interface PluginSet {
   readonly candidates: readonly Candidate[];
   readonly migrations: readonly Migration[];
+  /** Tables whose rows are kept in memory. */
+  readonly kept: readonly KeptTable<unknown>[];
   readonly sealed: readonly SealedColumns[];
   /** Names of their rights. */
   readonly actions: readonly string[];
@@ -48,9 +50,11 @@ export function readPlugins(plugins: readonly Plugin[]): PluginSet {
   const candidates = inOrder(checkPlugins(plugins));
   return {
     candidates,
-    migrations: candidates.flatMap(({ name, migrations = [] }) =>
-      migrations.map((migration) => ({ ...migration, name: `${name}/${migration.name}` })),
-    ),
+    migrations: candidates.flatMap(({ name, migrations = [], kept = [] }) => [
+      ...migrations.map((migration) => ({ ...migration, name: `${name}/${migration.name}` })),
+      ...kept.map((table) => ({ name: `${name}/kept_${table.name}`, sql: epochMigration(table.name) })),
+    ]),
+    kept: candidates.flatMap(({ kept = [] }) => kept),
     sealed: candidates.flatMap(({ sealed = [] }) => sealed),
     actions: candidates.flatMap(({ actions = {} }) => Object.keys(actions)),
   };

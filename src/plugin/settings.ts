@@ -7,7 +7,7 @@ import { invalidParameter, missingParameter, SealpostError } from "../errors.ts"
 import type { Keyring } from "../secrets/keyring.ts";
 import { open, seal } from "../secrets/seal.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
-import type { Epoch } from "../storage/epoch.ts";
+import { type Epoch, SETTINGS } from "../storage/epoch.ts";
 import type { SettingRow, SettingsRepository } from "../storage/settings.ts";
 import { coerce } from "../wire/coerce.ts";
 
@@ -89,7 +89,7 @@ export function createSettings(parts: {
       const before = await changed(async () => {
         const known = (await repository.find(names)).map(({ key }) => key);
         const statements = [...rows.map((row) => repository.put(row)), audit.insert(entry)];
-        return (await epoch.commit(["settings"], statements)) && known;
+        return (await epoch.commit([SETTINGS], statements)) && known;
       });
       return Object.fromEntries(names.map((name) => [name, before.includes(name) ? "update" : "insert"]));
     },

@@ -1,7 +1,7 @@
 import { and, eq, notExists, sql } from "drizzle-orm";
 import type { Admin } from "../domain/admin.ts";
 import type { Database } from "./database.ts";
-import type { Epoch } from "./epoch.ts";
+import { ADMINS, type Epoch } from "./epoch.ts";
 import { admin } from "./schema.ts";
 
 export type AdminRepository = ReturnType<typeof createAdminRepository>;
@@ -9,14 +9,14 @@ export type AdminRepository = ReturnType<typeof createAdminRepository>;
 /** Who may log in. What writes is an unexecuted statement for `commit`. */
 export function createAdminRepository({ write }: Database, epoch: Epoch) {
   return {
-    list: (): Promise<readonly Admin[]> => epoch.rows("admins"),
+    list: (): Promise<readonly Admin[]> => epoch.rows(ADMINS),
 
     async find(username: string, realm: string): Promise<Admin | undefined> {
-      return (await epoch.rows("admins")).find((row) => row.username === username && row.realm === realm);
+      return (await epoch.rows(ADMINS)).find((row) => row.username === username && row.realm === realm);
     },
 
     async get(id: string): Promise<Admin | undefined> {
-      return (await epoch.rows("admins")).find((row) => row.id === id);
+      return (await epoch.rows(ADMINS)).find((row) => row.id === id);
     },
 
     /** Violates a constraint if the name is taken in that realm. */

@@ -1,7 +1,7 @@
 import { eq } from "drizzle-orm";
 import type { Policy, PolicyFields } from "../domain/policy.ts";
 import type { Database } from "./database.ts";
-import type { Epoch } from "./epoch.ts";
+import { type Epoch, POLICIES } from "./epoch.ts";
 import { policy } from "./schema.ts";
 
 export type PolicyRepository = ReturnType<typeof createPolicyRepository>;
@@ -11,7 +11,7 @@ export function createPolicyRepository({ write }: Database, epoch: Epoch) {
   return {
     /** All policies, by priority and name. */
     async list(): Promise<Policy[]> {
-      return (await epoch.rows("policies")).map((row) => ({ ...row, scope: "admin" as const }));
+      return (await epoch.rows(POLICIES)).map((row) => ({ ...row, scope: "admin" as const }));
     },
 
     /** Adds the policy, or replaces the one of the same name, which keeps its number, and returns the number. */

@@ -67,13 +67,11 @@ export const policy = sqliteTable("policy", {
   description: text("description").notNull(),
 });
 
-/** One row: counts the changes of each table whose rows are kept in memory; triggers move it. */
+/** Counts the changes of each table whose rows are kept in memory; triggers move it. */
 export const epoch = sqliteTable("epoch", {
-  id: integer("id").primaryKey(),
-  admins: integer("admins").notNull(),
-  policies: integer("policies").notNull(),
-  settings: integer("settings").notNull(),
-  servers: integer("servers").notNull(),
+  /** Name of the table. */
+  part: text("part").primaryKey(),
+  n: integer("n").notNull(),
 });
 
 /** What was done, by whom, with what result. Never a secret, a code or a body. */

@@ -1,6 +1,6 @@
 import { eq, sql } from "drizzle-orm";
 import type { Database } from "./database.ts";
-import type { Epoch } from "./epoch.ts";
+import { type Epoch, SETTINGS } from "./epoch.ts";
 import { pluginConfig } from "./schema.ts";
 
 export type SettingRow = typeof pluginConfig.$inferSelect;
@@ -12,7 +12,7 @@ export function createSettingsRepository({ write }: Database, epoch: Epoch) {
     /** Those of these keys that are set. */
     async find(keys: readonly string[]): Promise<SettingRow[]> {
       if (keys.length === 0) return [];
-      return (await epoch.rows("settings")).filter(({ key }) => keys.includes(key));
+      return (await epoch.rows(SETTINGS)).filter(({ key }) => keys.includes(key));
     },
 
     put(row: SettingRow) {

@@ -1,6 +1,6 @@
 import { and, eq } from "drizzle-orm";
 import type { Database } from "./database.ts";
-import type { Epoch } from "./epoch.ts";
+import { type Epoch, SERVERS } from "./epoch.ts";
 import { smtpServer } from "./schema.ts";
 
 /** A definition as it lies in its row; the secrets are sealed values, or empty. */
@@ -18,10 +18,10 @@ export function createSmtpServerRepository({ write }: Database, epoch: Epoch) {
     and(eq(smtpServer.id, id), eq(smtpServer.version, version));
   return {
     /** All definitions, by identifier. */
-    list: (): Promise<readonly SmtpServerRow[]> => epoch.rows("servers"),
+    list: (): Promise<readonly SmtpServerRow[]> => epoch.rows(SERVERS),
 
     async find(identifier: string): Promise<SmtpServerRow | undefined> {
-      return (await epoch.rows("servers")).find((row) => row.identifier === identifier);
+      return (await epoch.rows(SERVERS)).find((row) => row.identifier === identifier);
     },
 
     /** Affects no row if the identifier is taken. */

@@ -201,7 +201,7 @@ describe("an error", () => {
 
   test("that nobody foresaw tells a request id and nothing else", async () => {
     await using instance = await testInstance();
-    await instance.database.commit([instance.database.write.run("DROP TABLE policy")]);
+    await instance.database.commit([instance.database.write.run("DROP TABLE epoch")]);
     const { status, error, detail, text, headers } = await instance.request("GET", "/smtpserver/");
     expect([status, error?.code]).toEqual([500, -500]);
     expect(detail).toEqual({ request_id: expect.stringMatching(/^[0-9a-f]{16}$/) });

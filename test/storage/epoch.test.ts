@@ -1,0 +1,117 @@
+import { describe, expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
+import { events } from "sealpost/plugins/events";
+import { smsGateway } from "sealpost/plugins/sms-gateway";
+import { readPlugins } from "../../src/plugin/registry.ts";
+import { ADMINS, CORE_TABLES, createEpoch, POLICIES } from "../../src/storage/epoch.ts";
+import { migrate } from "../../src/storage/migrate.ts";
+import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
+import { openTest } from "./fixtures/database.ts";
+
+const platform = { now: () => new Date(1_790_000_000_000) };
+const PLUGINS = readPlugins([events(), smsGateway()]);
+const TABLES = [...CORE_TABLES, ...PLUGINS.kept].map(({ name }) => name);
+
+async function open() {
+  const database = openTest();
+  await migrate(database, [...MIGRATIONS, ...PLUGINS.migrations], platform);
+  return database;
+}
+type TestDatabase = Awaited<ReturnType<typeof open>>;
+
+async function counterOf({ read }: TestDatabase, table: string): Promise<number> {
+  const row = await read.get<{ n: number }>(sql`SELECT n FROM epoch WHERE part = ${table}`);
+  return row.n;
+}
+
+/** Inserts a row with some value in each column that needs one. */
+async function insertAny(
+  { read, write, commit }: TestDatabase & { commit: TestDatabase["commit"] },
+  table: string,
+) {
+  const columns = await read.all<{ name: string; type: string; notnull: number; pk: number }>(
+    sql.raw(`PRAGMA table_info(${table})`),
+  );
+  const wanted = columns.filter(
+    ({ notnull, type, pk }) => notnull === 1 && !(pk === 1 && type === "INTEGER"),
+  );
+  const values = wanted.map(({ type }) => (type === "INTEGER" ? "1" : "'[]'"));
+  const names = wanted.map(({ name }) => `"${name}"`);
+  await commit([write.run(sql.raw(`INSERT INTO ${table} (${names.join()}) VALUES (${values.join()})`))]);
+  return wanted[0]?.name ?? "";
+}
+
+describe("the epoch counts, after all migrations,", () => {
+  for (const table of TABLES) {
+    test(`each insert, update and delete of ${table}`, async () => {
+      await using database = await open();
+      const commit = database.commit.bind(database) as TestDatabase["commit"];
+      const start = await counterOf(database, table);
+      const column = await insertAny(Object.assign(database, { commit }), table);
+      expect(await counterOf(database, table)).toBe(start + 1);
+      await commit([database.write.run(sql.raw(`UPDATE ${table} SET "${column}" = "${column}"`))]);
+      expect(await counterOf(database, table)).toBe(start + 2);
+      await commit([database.write.run(sql.raw(`DELETE FROM ${table}`))]);
+      expect(await counterOf(database, table)).toBe(start + 3);
+    });
+  }
+});
+
+describe("kept rows", () => {
+  const insert = (id: string) => sql`
+    INSERT INTO admin (id, username, realm, password_hash, enabled, generation) VALUES (${id}, ${id}, '', '', 1, 1)`;
+
+  test("show what another connection has changed, at the next request", async () => {
+    await using database = await open();
+    const [one, other] = [createEpoch(database), createEpoch(database)];
+    expect(await one.run(() => one.rows(ADMINS))).toEqual([]);
+    expect(await other.run(() => other.rows(ADMINS))).toEqual([]);
+    await database.commit([database.write.run(insert("ann"))]);
+    for (const epoch of [one, other]) {
+      expect((await epoch.run(() => epoch.rows(ADMINS))).map(({ id }) => id)).toEqual(["ann"]);
+    }
+  });
+
+  test("are of one moment within a request, and as they are now after it", async () => {
+    await using database = await open();
+    const epoch = createEpoch(database);
+    const { promise: isOver, resolve: end } = Promise.withResolvers<void>();
+    let afterwards: Promise<number> = Promise.resolve(0);
+    await epoch.run(async () => {
+      expect(await epoch.rows(ADMINS)).toHaveLength(0);
+      await database.commit([database.write.run(insert("ann"))]);
+      expect(await epoch.rows(ADMINS)).toHaveLength(0);
+      afterwards = isOver.then(async () => (await epoch.rows(ADMINS)).length);
+    });
+    end();
+    expect(await afterwards).toBe(1);
+  });
+
+  test("stop a commit that was decided on older ones, and are new at the next attempt", async () => {
+    await using database = await open();
+    const epoch = createEpoch(database);
+    await epoch.run(async () => {
+      expect(await epoch.rows(POLICIES)).toHaveLength(0);
+      await database.commit([database.write.run(insert("eve"))]);
+      const statement = database.write.run(insert("ann"));
+      expect(await epoch.commit([ADMINS], [statement])).toBeNull();
+      expect((await epoch.rows(ADMINS)).map(({ id }) => id)).toEqual(["eve"]);
+      expect(await epoch.commit([ADMINS], [statement])).not.toBeNull();
+    });
+    expect(await epoch.run(() => epoch.rows(ADMINS))).toHaveLength(2);
+  });
+
+  test("stop a commit whose author is no longer allowed", async () => {
+    await using database = await open();
+    const epoch = createEpoch(database);
+    const denied = new Error("No longer allowed");
+    const committing = epoch.run(async () => {
+      await epoch.rows(ADMINS);
+      epoch.allowed(() => Promise.reject(denied));
+      await database.commit([database.write.run(insert("eve"))]);
+      return epoch.commit([], [database.write.run(insert("ann"))]);
+    });
+    expect(await committing.catch((error: unknown) => error)).toBe(denied);
+    expect(await epoch.run(() => epoch.rows(ADMINS))).toHaveLength(1);
+  });
+});

@@ -89,6 +89,30 @@ test.skipIf(obstacle !== null)(
   },
 );
 
+test.skipIf(obstacle !== null)(
+  "a second message through Postfix takes one round trip, with sender, recipient and message in one flight",
+  async () => {
+    using folder = temporaryFolder();
+    await using sealpost = await start(folder.path);
+    const api = await sealpost.logIn();
+    await api.save("warm", definition);
+    const before = ((await postfix?.delivered(0)) ?? []).length;
+    const trips: unknown[] = [];
+    for (let message = 0; message < 2; message++) {
+      const { body } = await api.call("POST", "/smtpserver/warm/send_test_email", {
+        recipient: `warm${message}@${DOMAIN}`,
+      });
+      expect(body.result.value).toBe(true);
+      trips.push(Object(body.detail?.delivery).round_trips);
+    }
+    // TCP, greeting, EHLO, STARTTLS, TLS, EHLO and AUTH come first; DATA would add one more to each.
+    expect(trips).toEqual([8, 1]);
+    const inbox = ((await postfix?.delivered(before + 2)) ?? []).join("\n");
+    expect(inbox).toMatch(/^X-Original-To: warm0@/m);
+    expect(inbox).toMatch(/^X-Original-To: warm1@/m);
+  },
+);
+
 test.skipIf(obstacle !== null)("what Postfix refuses is told by phase and code, with a hint", async () => {
   using folder = temporaryFolder();
   await using sealpost = await start(folder.path);

@@ -7,6 +7,8 @@ import { makeTlsMaterial, openssl } from "../fixtures/smtp/tls.ts";
 import { openRemoteTransport } from "../fixtures/transport/remote.ts";
 
 const PROGRAM = "test/runtime/fixtures/deno-transport.ts";
+/** One process for all cases. */
+const LONGEST_MS = 600_000;
 const FLAGS = ["run", "--no-prompt", "--no-check", "--allow-net", "--allow-env", "--allow-sys"];
 
 const material = openssl === null ? null : makeTlsMaterial();
@@ -19,7 +21,8 @@ else {
   beforeAll(async () => {
     folder = temporaryFolder();
     const env = { TRUSTED_CA: material?.ca ?? "" };
-    deno = new Child(PROGRAM, [], { folder: folder.path, env, interpreter: [denoPath ?? "deno", ...FLAGS] });
+    const interpreter = [denoPath ?? "deno", ...FLAGS];
+    deno = new Child(PROGRAM, [], { folder: folder.path, env, interpreter, longestMs: LONGEST_MS });
     port = (await deno.said(/^port (\d+)$/m))[1] ?? "";
   });
   afterAll(async () => {
@@ -30,6 +33,6 @@ else {
   testHostileServers("smtp on Deno", {
     makeTransport: () => openRemoteTransport(`ws://127.0.0.1:${port}/`, "smtp"),
     material,
-    timeoutMs: 600,
+    timeoutMs: 1_500,
   });
 }

@@ -9,6 +9,6 @@ const workers = await serveTransports(material === null ? [] : [material.ca]);
 testHostileServers("smtp in workerd", {
   makeTransport: () => workers.open("smtp"),
   material,
-  timeoutMs: 600,
+  timeoutMs: 1_500,
   deviations: WORKERD_DEVIATIONS,
 });

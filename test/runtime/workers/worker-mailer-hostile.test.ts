@@ -22,7 +22,7 @@ const LOCKSTEP = (["mail", "rcpt"] as const).map(
 testHostileServers("worker-mailer in workerd", {
   makeTransport: () => workers.open("worker-mailer"),
   material,
-  timeoutMs: 600,
+  timeoutMs: 1_500,
   // It knows no BDAT.
   modes: ["lockstep", "pipelined", "starttls"],
   deviations: [...PLATFORM, ...LOCKSTEP],

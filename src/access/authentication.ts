@@ -66,7 +66,7 @@ export function createAuthentication(parts: {
     /**
      * Logs an admin in.
      * @param options.client address of the client; `null` if unknown.
-     * @param options.signal aborted when the client hung up.
+     * @param options.request whose client may hang up while its login waits.
      * @throws {SealpostError} `wrong_credentials`, alike and after like time for every reason; `too_many_tries`; `busy`.
      */
     async logIn(
@@ -75,11 +75,11 @@ export function createAuthentication(parts: {
       options: {
         readonly realm: string | null;
         readonly client: string | null;
-        readonly signal?: AbortSignal;
+        readonly request?: Pick<Request, "signal">;
       },
     ): Promise<LoginResult> {
       const client = options.client === null ? "unknown" : clientNetwork(options.client);
-      const caller = { client, signal: options.signal };
+      const caller = { client, request: options.request };
       // A flood must not cost a commit for each attempt that is rejected anyway.
       passwords.assertRoom(caller);
       const typed = await sha256(`${username}@${options.realm ?? ""}`);

@@ -25,8 +25,8 @@ const WARNING_INTERVAL_MS = 60_000;
 export interface HashCaller {
   /** `clientNetwork` of the client; `null` for the operator, whose hashes are never rejected. */
   readonly client: string | null;
-  /** Aborted when the caller no longer wants the result; a hash that runs is not interrupted. */
-  readonly signal?: AbortSignal | undefined;
+  /** Its signal is aborted when the client hangs up; a hash that runs is not interrupted. Read only if the caller waits. */
+  readonly request?: Pick<Request, "signal"> | undefined;
 }
 
 interface Ticket {
@@ -60,7 +60,7 @@ export class HashPool {
 
   /**
    * Waits for a turn and runs the work.
-   * @throws {SealpostError} `busy` if the queue is full, the wait is longer than 10 s or the signal is aborted.
+   * @throws {SealpostError} `busy` if the queue is full, the wait is longer than 10 s or the client hangs up.
    */
   async run<T>(work: () => Promise<T>, caller: HashCaller): Promise<T> {
     const ticket: Ticket = { polledMs: performance.now(), isEvicted: false };
@@ -72,9 +72,9 @@ export class HashPool {
     }
   }
 
-  async #acquire(ticket: Ticket, { client, signal }: HashCaller): Promise<void> {
-    if (signal?.aborted) throw busy();
+  async #acquire(ticket: Ticket, { client, request }: HashCaller): Promise<void> {
     if (this.#start(ticket)) return;
+    const signal = request?.signal;
     if (client !== null) this.#makeRoom(client);
     const line = client ?? "";
     this.#queue.add(line, ticket);

@@ -135,7 +135,7 @@ export function createContext(plugin: Candidate, parts: ContextParts): PluginCon
 function callerOf(plugin: string, { request }: PasswordOptions = {}): HashCaller {
   if (!request) return { client: `plugin ${plugin}` };
   const address = request.get("clientAddress");
-  return { client: address === null ? "unknown" : clientNetwork(address), signal: request.req.raw.signal };
+  return { client: address === null ? "unknown" : clientNetwork(address), request: request.req.raw };
 }
 
 function nobody(plugin: string, c: Context<Env> | null): AuditActor {

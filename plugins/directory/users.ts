@@ -27,11 +27,7 @@ export function createUserRepository({ read, write }: Pick<Database, "read" | "w
   return {
     /** If there is no such user, a row of nulls is read, so that it takes about as long. */
     async find(name: UserName): Promise<UserRow | undefined> {
-      const found = await read
-        .select({ user })
-        .from(sql`(SELECT 1)`)
-        .leftJoin(user, isNamed(name))
-        .get();
+      const found = await read.select({ user }).from(sql`(SELECT 1)`).leftJoin(user, isNamed(name)).get();
       return found?.user ?? undefined;
     },
 

@@ -7,8 +7,8 @@ const log = getLogger(["sealpost", "access"]);
 
 /** Bounds the memory and the wait that a flood of logins causes: about 13 s of hashes at the default cost. */
 const MAX_WAITING = 64;
-/** A person gives up later than this, and the slot of a login attempt lives longer (`SLOT_MS`). */
-const MAX_WAIT_MS = 10_000;
+/** A person gives up later, and the slot of a login attempt outlives the wait and the hash (`SLOT_MS`). */
+const MAX_WAIT_MS = 8_000;
 /** Items far behind look less often. */
 const POLL_INTERVAL_MS = 2;
 const MAX_POLL_INTERVAL_MS = 32;
@@ -16,7 +16,7 @@ const MAX_POLL_INTERVAL_MS = 32;
 const ABANDONED_MS = 2_000;
 /** No hash takes this long: its request was cut off while it ran. */
 const MAX_RUN_MS = 10_000;
-/** Half of the longest wait: by then the queue has moved. */
+/** By then a good part of the queue has moved. */
 const RETRY_AFTER_SECONDS = 5;
 /** A flood is one line in the log, not one for each login. */
 const WARNING_INTERVAL_MS = 60_000;
@@ -60,7 +60,7 @@ export class HashPool {
 
   /**
    * Waits for a turn and runs the work.
-   * @throws {SealpostError} `busy` if the queue is full, the wait is longer than 10 s or the client hangs up.
+   * @throws {SealpostError} `busy` if the queue is full, the wait is longer than 8 s or the client hangs up.
    */
   async run<T>(work: () => Promise<T>, caller: HashCaller): Promise<T> {
     const ticket: Ticket = { polledMs: performance.now(), isEvicted: false };

@@ -23,8 +23,8 @@ export type ReserveAttempt = (
   windowSeconds: number,
 ) => Promise<ReservedAttempt>;
 
-/** How long an attempt waits for undecided ones: about 5 s in all, with fewer commits the longer it takes. */
-const WAITS_MS = [100, 200, 400, 800, 1_000, 1_000, 1_000];
+/** How long an attempt waits for undecided ones: 5 s in all, with fewer commits the longer it takes. */
+const WAITS_MS = [100, 200, 300, 400, ...Array<number>(8).fill(500)];
 /** Undecided attempts are decided soon. */
 const UNDECIDED_RETRY_SECONDS = 1;
 

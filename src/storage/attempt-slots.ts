@@ -3,8 +3,11 @@ import type { Database } from "./database.ts";
 import { attemptSlot, tryWindow } from "./schema.ts";
 import { CLOCK_SKEW_MS } from "./tries.ts";
 
-/** How long an attempt may stay undecided. Its slot is then free, whatever happened to the process. */
-export const SLOT_MS = 15_000;
+/**
+ * How long an attempt may stay undecided. Its slot is then free, whatever happened to the process; an admin gets in
+ * within 15 s, the interval of a waiting login's attempts and its hash included.
+ */
+export const SLOT_MS = 12_000;
 
 /** At most `max` failures and undecided attempts under a key within a window. */
 export interface AttemptLimit {

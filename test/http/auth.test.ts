@@ -375,5 +375,5 @@ describe("a flood of logins", () => {
     }
     expect(await instance.database.read.all("SELECT * FROM attempt_slot")).toEqual([]);
     expect((await logIn(instance, ADMIN)).status).toBe(200);
-  });
+  }, 30_000);
 });

@@ -24,6 +24,8 @@ const TABLE = {
   too_large: { status: 413, number: 413, retryable: false },
   unsupported_media_type: { status: 415, number: 415, retryable: false },
   too_many_tries: { status: 429, number: 429, retryable: true },
+  /** More password hashes wait than can be made soon. */
+  busy: { status: 503, number: 503, retryable: true },
   /** A plugin did not answer in time. */
   too_slow: { status: 503, number: 503, retryable: true },
   database_unavailable: { status: 503, number: 902, retryable: true },

@@ -14,6 +14,7 @@ export type {
   EventHandler,
   Limit,
   LimitResult,
+  PasswordOptions,
   Plugin,
   PluginAuditEntry,
   PluginContext,

@@ -3,8 +3,10 @@ import { createAuditTrail } from "./access/audit-trail.ts";
 import { createAuthentication } from "./access/authentication.ts";
 import { createAuthorization } from "./access/authorization.ts";
 import { createCommitAccessChange } from "./access/change.ts";
+import { HashPool } from "./access/hash-pool.ts";
 import { createInstance } from "./access/instance.ts";
-import { createBeginTry } from "./access/limits.ts";
+import { createReserveAttempt } from "./access/limits.ts";
+import { createPasswords } from "./access/passwords.ts";
 import { createPolicies } from "./access/policies.ts";
 import { type RekeyResult, rekey } from "./access/rekey.ts";
 import { createTokens } from "./access/tokens.ts";
@@ -25,6 +27,7 @@ import { DEFAULT_REQUEST_MS } from "./plugin/routes.ts";
 import type { Keyring } from "./secrets/keyring.ts";
 import { DEFAULT_PASSWORD_COST, type PasswordCost } from "./secrets/password.ts";
 import { createAdminRepository } from "./storage/admins.ts";
+import { createAttemptSlotRepository } from "./storage/attempt-slots.ts";
 import { createAuditRepository } from "./storage/audit-log.ts";
 import type { Database } from "./storage/database.ts";
 import { createEpoch } from "./storage/epoch.ts";
@@ -53,6 +56,8 @@ export interface Drivers {
   readonly cutMail?: () => void;
   /** Aborted by it; queued mail of which a server has nothing yet is then taken back. */
   readonly mailCut?: AbortSignal;
+  /** Password hashes at a time; fewer than the cores, so that one is left for all other work. Default: 1. */
+  readonly maxHashes?: number;
 }
 
 /** Sends the queued mail that is due. */
@@ -96,11 +101,15 @@ export type Services = ReturnType<typeof createServices>;
 /** Builds every object of an instance once, without I/O; `start` does that. */
 export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const { database, keyring, transport, platform } = drivers;
-  const passwordCost = settings.passwordCost ?? DEFAULT_PASSWORD_COST;
   const newId = () => uuidFrom(platform.randomBytes(16));
   const pluginSet = readPlugins(settings.plugins ?? []);
   const epoch = createEpoch(database, pluginSet.kept);
-  const shared = { database, epoch, keyring, platform, passwordCost, newId };
+  const passwords = createPasswords({
+    pool: new HashPool(drivers.maxHashes ?? 1),
+    passwordCost: settings.passwordCost ?? DEFAULT_PASSWORD_COST,
+    platform,
+  });
+  const shared = { database, epoch, keyring, platform, passwords, newId };
 
   const audit = createAuditRepository(database);
   const adminRepository = createAdminRepository(database, epoch);
@@ -116,7 +125,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     ...shared,
     admins: adminRepository,
     tokens: createTokens({ key: instance.tokenKey, lifetimeSeconds: settings.tokenSeconds, platform }),
-    beginTry: createBeginTry({ ...shared, tries }),
+    reserveAttempt: createReserveAttempt({ ...shared, tries, slots: createAttemptSlotRepository(database) }),
     rights: authorization.rights,
   });
   const commitChange = createCommitAccessChange({

@@ -6,6 +6,7 @@ import {
   nameKey,
   type PluginContext,
   parseAddress,
+  SealpostError,
   type Statement,
   type UserName,
 } from "sealpost";
@@ -36,8 +37,17 @@ export function createDirectory(parts: {
 
   async function verify(row: UserRow | undefined, password: string): Promise<boolean> {
     const { ok, rehash } = await ctx.password.verify(password, row?.passwordHash || null);
-    if (row && rehash) await ctx.store.commit([users.rehash(row, await ctx.password.hash(password))]);
+    if (row && rehash) await renew(row, password);
     return ok;
+  }
+
+  /** A login does not fail for want of a better hash: the next one renews it. */
+  async function renew(row: UserRow, password: string): Promise<void> {
+    try {
+      await ctx.store.commit([users.rehash(row, await ctx.password.hash(password))]);
+    } catch (error) {
+      if (!(error instanceof SealpostError && error.code === "busy")) throw error;
+    }
   }
 
   return {

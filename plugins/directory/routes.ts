@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import {
   bodyParams,
   type Env,
@@ -50,7 +50,7 @@ export function userRoutes(parts: {
         const { data, target } = told(given);
         c.set("eventData", data);
         c.set("auditTarget", target);
-        const user = await toNewUser(ctx, given);
+        const user = await toNewUser(c, ctx, given);
         const fields = FIELDS.filter((name) => given[name]).join(",");
         const row = ctx.auditRow(c, { success: true, fields, ...target }, "ifChanged");
         if ((await createUser({ store: ctx.store, users }, user, [row])) !== "made") throw taken();
@@ -101,9 +101,9 @@ export function userRoutes(parts: {
     );
 }
 
-async function toNewUser(ctx: PluginContext, given: NewUserParams): Promise<NewUser> {
+async function toNewUser(c: Context<Env>, ctx: PluginContext, given: NewUserParams): Promise<NewUser> {
   const { email = "", phone = "", password = "", ...name } = given;
-  const passwordHash = password === "" ? "" : await ctx.password.hash(password);
+  const passwordHash = password === "" ? "" : await ctx.password.hash(password, { request: c });
   return { id: ctx.newId(), ...name, email, phone, passwordHash };
 }
 

@@ -1,4 +1,4 @@
-import { and, eq, gt, inArray, lt, lte, sql } from "drizzle-orm";
+import { and, eq, gt, inArray, lt, lte, or, sql } from "drizzle-orm";
 import type { PluginContext } from "sealpost";
 import { type ChallengeRow, challenge, type TokenRow, token } from "./tables.ts";
 
@@ -9,9 +9,20 @@ export const MOST_FAILURES = 10;
 /** Time between two mails to one token. */
 export const RESEND_SECONDS = 30;
 
+/** How far the clocks of machines on one database may differ. */
+const CLOCK_SKEW_MS = 60_000;
+/** `email.validtime` and `sms.providerTimeout` allow no more. */
+const MAX_VALID_MS = 3_600_000;
+
 const NEVER = new Date(0);
 /** No token's serial. */
 const NOBODY = "";
+
+/** Seconds until a token may get another code; not positive: now. */
+export function secondsUntilNext({ sentAt }: TokenRow, now: Date): number {
+  const elapsedMs = now.getTime() - sentAt.getTime();
+  return elapsedMs < -CLOCK_SKEW_MS ? 0 : Math.ceil(RESEND_SECONDS - elapsedMs / 1_000);
+}
 
 export type ChallengeRepository = ReturnType<typeof createChallengeRepository>;
 
@@ -22,13 +33,15 @@ export function createChallengeRepository({ read, write }: PluginContext["store"
       return read.select().from(challenge).where(eq(challenge.serial, serial)).get();
     },
 
-    /** Begins a transaction; affects no row if the last one has begun too lately, or the token is locked. */
+    /** Starts a transaction; affects no row if the last one has started too lately, or the token is locked. */
     begin(serial: string, transactionId: string, now: Date) {
       const before = new Date(now.getTime() - RESEND_SECONDS * 1_000);
+      // A code from before the clock was put back delays no other.
+      const isDue = or(lte(token.sentAt, before), gt(token.sentAt, new Date(now.getTime() + CLOCK_SKEW_MS)));
       return write
         .update(token)
         .set({ sentAt: now, transactionId })
-        .where(and(eq(token.serial, serial), lte(token.sentAt, before), lt(token.failCount, MOST_FAILURES)));
+        .where(and(eq(token.serial, serial), isDue, lt(token.failCount, MOST_FAILURES)));
     },
 
     /** The new code voids the old. Affects no row if the token has begun another transaction since, or is gone. */
@@ -68,6 +81,8 @@ export function createChallengeRepository({ read, write }: PluginContext["store"
         inArray(challenge.serial, serials),
         gt(challenge.triesLeft, 0),
         gt(challenge.expiresAt, now),
+        // A clock that was put back makes no code live longer.
+        lte(challenge.expiresAt, new Date(now.getTime() + MAX_VALID_MS + CLOCK_SKEW_MS)),
       );
       const live = write.select({ serial: challenge.serial }).from(challenge).where(isLive);
       const right = write

@@ -1,12 +1,15 @@
+import type { Context } from "hono";
 import {
   type Directory,
   type DirectoryUser,
+  type Env,
   invalidParameter,
   missingParameter,
   SealpostError,
 } from "sealpost";
 import type { TokenContext } from "./options.ts";
 import type { Owners } from "./owners.ts";
+import type { Pins } from "./pins.ts";
 import type { InitParams } from "./schema.ts";
 import type { TokenRow } from "./tables.ts";
 import { MOST_TOKENS_OF_USER, type TokenRepository } from "./tokens.ts";
@@ -15,16 +18,17 @@ import { WAYS } from "./ways.ts";
 const SERIAL_CHARACTERS = 8;
 const HEX = "0123456789ABCDEF";
 
-/** Makes what turns parameters into a token. Throws for those that no token can be made of. */
+/** Creates the function that turns parameters into a token. It throws for those that make no token. */
 export function createEnrol(parts: {
   readonly ctx: TokenContext;
   readonly directory: Directory | null;
   readonly owners: Owners;
   readonly tokens: TokenRepository;
+  readonly pins: Pins;
   /** Whether anybody sends short messages. */
   readonly hasSms: boolean;
 }) {
-  const { ctx, directory, owners, tokens, hasSms } = parts;
+  const { ctx, directory, owners, tokens, pins, hasSms } = parts;
 
   async function ownerOf({ user, realm }: InitParams): Promise<DirectoryUser | null> {
     if (user === "") return null;
@@ -33,24 +37,28 @@ export function createEnrol(parts: {
     throw new SealpostError("user_refused", "ERR904: There is no such user", { parameter: "user" });
   }
 
-  /** A PIN is the user's: tokens with different ones would tell by the time of a check how many there are. */
-  async function pinHash(pin: string, owner: DirectoryUser | null): Promise<string> {
-    const others = owner ? await tokens.search({ userId: owner.id }) : [];
+  /** A PIN is the user's: with a PIN for each token, the time of a check would reveal how many there are. */
+  async function pinHash(c: Context<Env>, pin: string, owner: DirectoryUser | null): Promise<string> {
+    const { rows: others, hasOldPins } = owner
+      ? await tokens.searchForPin({ userId: owner.id })
+      : { rows: [], hasOldPins: false };
     if (others.length >= MOST_TOKENS_OF_USER) {
       throw invalidParameter("user", `has ${MOST_TOKENS_OF_USER} tokens, and there cannot be more`);
     }
     const known = others.find((other) => other.pinHash !== "")?.pinHash ?? "";
-    if (known === "") return pin === "" ? "" : ctx.password.hash(pin);
-    if (pin === "" || (await ctx.password.verify(pin, known)).ok) return known;
+    if (known === "") return pin === "" ? "" : pins.hash(pin);
+    if (pin === "") return known;
+    const { ok, renewed } = await pins.verify(c, pin, known, { hasOldPins });
+    if (ok) return renewed ?? known;
     throw invalidParameter("pin", "the user's other tokens have another; give that, or none to take it over");
   }
 
-  return async (params: InitParams): Promise<TokenRow> => {
+  return async (c: Context<Env>, params: InitParams): Promise<TokenRow> => {
     const { type, otplen, description } = params;
     if (type === "sms" && !hasSms) throw invalidParameter("type", "there is nobody here who sends SMS");
     const address = addressOf(params, directory !== null);
     const owner = await ownerOf(params);
-    const hash = await pinHash(params.pin, owner);
+    const hash = await pinHash(c, params.pin, owner);
     const way = WAYS[type];
     return {
       serial: params.serial || way.serialPrefix + ctx.randomText(SERIAL_CHARACTERS, HEX),

@@ -4,8 +4,10 @@ import { createCheckCode } from "./check.ts";
 import { createEnrol } from "./enrol.ts";
 import { createTrigger } from "./issue.ts";
 import migration from "./migrations/0001_tokens.sql" with { type: "text" };
+import oldPins from "./migrations/0002_old_pins.sql" with { type: "text" };
 import { configKeys, options } from "./options.ts";
 import { createOwners } from "./owners.ts";
+import { createPins } from "./pins.ts";
 import { challenge, token } from "./tables.ts";
 import { tokenRoutes } from "./token-routes.ts";
 import { createTokenRepository } from "./tokens.ts";
@@ -18,7 +20,10 @@ export const emailToken = definePlugin({
   options,
   config: configKeys,
   tables: { token, challenge },
-  migrations: [{ name: "0001_tokens", sql: migration }],
+  migrations: [
+    { name: "0001_tokens", sql: migration },
+    { name: "0002_old_pins", sql: oldPins },
+  ],
   actions: {
     enrollEMAIL: "Enrol tokens of type email",
     enrollSMS: "Enrol tokens of type sms",
@@ -34,13 +39,14 @@ export const emailToken = definePlugin({
     const tokens = createTokenRepository(ctx.store);
     const challenges = createChallengeRepository(ctx.store);
     const owners = createOwners({ ctx, directory, tokens });
-    const enrol = createEnrol({ ctx, directory, owners, tokens, hasSms: sms !== null });
+    const pins = createPins({ ctx, tokens });
+    const enrol = createEnrol({ ctx, directory, owners, tokens, pins, hasSms: sms !== null });
     const trigger = createTrigger({ ctx, tokens, challenges, sendCode: createSendCode(ctx, sms) });
     const checkCode = createCheckCode({ ctx, challenges });
 
     const routes = tokenRoutes({ ctx, tokens, owners, enrol }).route(
       "/",
-      validateRoutes({ ctx, owners, trigger, checkCode }),
+      validateRoutes({ ctx, owners, pins, trigger, checkCode }),
     );
     return {
       routes,

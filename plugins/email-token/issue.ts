@@ -1,6 +1,12 @@
 import type { Context } from "hono";
 import { type Env, type Limit, language } from "sealpost";
-import { type ChallengeRepository, MOST_FAILURES, RESEND_SECONDS, TRIES_OF_CODE } from "./challenges.ts";
+import {
+  type ChallengeRepository,
+  MOST_FAILURES,
+  RESEND_SECONDS,
+  secondsUntilNext,
+  TRIES_OF_CODE,
+} from "./challenges.ts";
 import type { Settings, TokenContext } from "./options.ts";
 import type { Owned } from "./owners.ts";
 import type { TokenRow } from "./tables.ts";
@@ -157,11 +163,6 @@ function unsent(
 ): Unsent {
   const { serial, type } = target.token;
   return { serial, type, code, retryAfter, delivery };
-}
-
-function secondsUntilNext({ sentAt }: TokenRow, now: Date): number {
-  const elapsedMs = now.getTime() - sentAt.getTime();
-  return Math.ceil(RESEND_SECONDS - elapsedMs / 1_000);
 }
 
 function limitOf({ type }: TokenRow, address: string): Limit {

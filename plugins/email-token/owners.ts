@@ -15,6 +15,13 @@ export interface Owned {
   readonly owner: DirectoryUser | null;
 }
 
+/** What a PIN is compared with. */
+export interface PinTargets {
+  readonly targets: readonly Owned[];
+  /** Whether any PIN in the database still has an old hash. */
+  readonly hasOldPins: boolean;
+}
+
 export type Owners = ReturnType<typeof createOwners>;
 
 /** Who tokens belong to. Without a directory, whoever is named; then addresses have to be fixed. */
@@ -44,6 +51,18 @@ export function createOwners(parts: {
     return [{ token, owner: userId === "" ? null : owner }];
   }
 
+  /** Their tokens; the same work if there are none. A token whose owner is gone has none. */
+  async function search(named: Named): Promise<PinTargets> {
+    if (named.user === "") {
+      const { rows, hasOldPins } = await tokens.searchForPin({ serial: named.serial });
+      return { targets: await owned(rows[0]), hasOldPins };
+    }
+    const owner = await find(named);
+    const serial = named.serial === "" ? undefined : named.serial;
+    const { rows, hasOldPins } = await tokens.searchForPin({ userId: owner?.id ?? ctx.newId(), serial });
+    return { targets: rows.map((token) => ({ token, owner })), hasOldPins };
+  }
+
   return {
     find,
 
@@ -53,16 +72,9 @@ export function createOwners(parts: {
       return `${user}@${realm || (directory?.defaultRealm ?? "")}`;
     },
 
-    /** Their tokens; the same work if there are none. A token whose owner is gone is nobody's. */
-    async tokensOf(named: Named): Promise<readonly Owned[]> {
-      if (named.user !== "") {
-        const owner = await find(named);
-        const serial = named.serial === "" ? undefined : named.serial;
-        const rows = await tokens.search({ userId: owner?.id ?? ctx.newId(), serial });
-        return rows.map((token) => ({ token, owner }));
-      }
-      return owned(await tokens.find(named.serial));
-    },
+    tokensForPin: search,
+
+    tokensOf: async (named: Named): Promise<readonly Owned[]> => (await search(named)).targets,
 
     /**
      * Those of their tokens that a code was sent to in this transaction. Where there is no such transaction, nothing is

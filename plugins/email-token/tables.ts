@@ -15,7 +15,7 @@ export const token = sqliteTable("email_token_token", {
   realm: text("realm").notNull(),
   /** Mail address or phone number; empty: as the directory has it when a code is sent. */
   address: text("address").notNull(),
-  /** PHC string, the same for all tokens of a user; empty: only an admin triggers it. */
+  /** Keyed hash, or a PHC string of before; the same for all tokens of a user. Empty: only an admin triggers it. */
   pinHash: text("pin_hash").notNull(),
   /** Digits of a code. */
   otpLength: integer("otp_length").notNull(),

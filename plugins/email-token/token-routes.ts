@@ -58,7 +58,7 @@ export function tokenRoutes(parts: {
       async (c) => {
         const params = c.req.valid("json");
         await ctx.requireRight(WAYS[params.type].right)(c, () => Promise.resolve());
-        const row = await enrol(params);
+        const row = await enrol(c, params);
         tell(c, row);
         const said = { success: true, identifier: row.serial, recipient: row.address, info: row.type };
         const statements = [tokens.insert(row), ctx.auditRow(c, said, "ifChanged")] as const;

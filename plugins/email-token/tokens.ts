@@ -25,6 +25,32 @@ export function createTokenRepository({ read, write }: PluginContext["store"]) {
       return read.select().from(token).where(conditions(filter)).orderBy(asc(token.serial));
     },
 
+    /**
+     * The same, and whether any PIN in the database still has an old hash; one batch. If there is no token, a row of
+     * nulls is read instead, so that it takes about as long as one token.
+     */
+    async searchForPin(filter: TokenFilter): Promise<{ rows: TokenRow[]; hasOldPins: boolean }> {
+      const [rows, old] = await read.batch([
+        read
+          .select({ token })
+          .from(sql`(SELECT 1)`)
+          .leftJoin(token, conditions(filter))
+          .orderBy(asc(token.serial)),
+        // The condition of the partial index.
+        read
+          .select({ serial: token.serial })
+          .from(token)
+          .where(sql`substr(pin_hash, 1, 8) = '$scrypt$'`)
+          .limit(1),
+      ]);
+      return { rows: rows.flatMap((row) => row.token ?? []), hasOldPins: old.length > 0 };
+    },
+
+    /** Gives every token with this PIN the new hash of it; the salt makes each hash one user's. */
+    renewPin(old: string, renewed: string) {
+      return write.update(token).set({ pinHash: renewed }).where(eq(token.pinHash, old));
+    },
+
     /** Those that a code was sent to in one transaction. */
     async ofTransaction(transactionId: string): Promise<TokenRow[]> {
       const serials = read

@@ -17,7 +17,8 @@ import { challengeDetail, failuresOf, isIssued } from "./answers.ts";
 import { type createCheckCode, dataOf } from "./check.ts";
 import type { createTrigger, Trigger } from "./issue.ts";
 import type { TokenContext } from "./options.ts";
-import type { Named, Owned, Owners } from "./owners.ts";
+import type { Named, Owned, Owners, PinTargets } from "./owners.ts";
+import type { Pins } from "./pins.ts";
 import { checkParams, triggerParams, validateDetail } from "./schema.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 
@@ -32,10 +33,11 @@ const TRIGGER_RIGHT = "triggerchallenge";
 export function validateRoutes(parts: {
   readonly ctx: TokenContext;
   readonly owners: Owners;
+  readonly pins: Pins;
   readonly trigger: ReturnType<typeof createTrigger>;
   readonly checkCode: ReturnType<typeof createCheckCode>;
 }) {
-  const { ctx, owners, trigger, checkCode } = parts;
+  const { ctx, owners, pins, trigger, checkCode } = parts;
 
   /** Counted before it is known whether they fail, so that parallel ones do not slip through. */
   const limitsOf = (c: Context<Env>, named: Named): readonly Limit[] => {
@@ -48,12 +50,16 @@ export function validateRoutes(parts: {
   };
   const notTriggered = (c: Context<Env>) => TEXTS[language(c, LANGUAGES)].notTriggered;
 
-  /** The tokens whose PIN this is; one hash is compared, whoever is asked for. */
-  async function openedBy(pin: string, targets: readonly Owned[]): Promise<readonly Owned[]> {
+  /** The tokens whose PIN this is; one PIN is compared, with whatever number of tokens. */
+  async function openedBy(
+    c: Context<Env>,
+    pin: string,
+    { targets, hasOldPins }: PinTargets,
+  ): Promise<readonly Owned[]> {
     const withPin = targets.filter(({ token }) => token.pinHash !== "");
-    const [first] = withPin;
-    const { ok } = await ctx.password.verify(pin, first?.token.pinHash ?? null);
-    return ok ? withPin.filter(({ token }) => token.pinHash === first?.token.pinHash) : [];
+    const known = withPin[0]?.token.pinHash ?? null;
+    const { ok } = await pins.verify(c, pin, known, { hasOldPins });
+    return ok ? withPin.filter(({ token }) => token.pinHash === known) : [];
   }
 
   /** What handlers of events are told. */
@@ -134,8 +140,13 @@ export function validateRoutes(parts: {
           const about = accepted && token ? { serial: token.serial, type: token.type } : {};
           return c.json(authenticated(success(accepted, ctx.now(), { message, ...about }), verdict));
         }
-        const targets = await owners.tokensOf(named);
-        const opened = await openedBy(pass, targets);
+        const found = await owners.tokensForPin(named);
+        const { targets } = found;
+        const opened = await openedBy(c, pass, found).catch(async (error) => {
+          // There was no verdict.
+          await ctx.limit.giveBack(...limits);
+          throw error;
+        });
         // With no token that opens, too: what is wrong with the key must not tell that the PIN is right.
         const result = await ctx.once(c, [named, pass], () => trigger(c, opened));
         if (opened.length === 0) {

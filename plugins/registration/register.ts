@@ -55,12 +55,17 @@ export function createRegister({ ctx, pending }: RegistrationParts) {
       throw await refuse("email_not_allowed", texts.emailNotAllowed);
     }
     return ctx.once(c, [given, realm], async () => {
-      await ctx.limit.require({ key: `for ${addressKey(email)}`, ...OF_MAILS });
+      const ofAddress = { key: `for ${addressKey(email)}`, ...OF_MAILS };
+      await ctx.limit.require(ofAddress);
       const owner = await directory.find({ username, realm });
       if (owner && !settings["register.hide_existing"]) throw await refuse("name_taken", texts.nameTaken);
       // From here on a name that is taken costs what one that is free does: the same hash, reads, writes and mail.
       const code = newCode(ctx.randomText);
-      const row = await toRow(given, realm, code, settings["register.validtime"]);
+      const row = await toRow(c, given, realm, code, settings["register.validtime"]).catch(async (error) => {
+        // A flood of hashes must not use up the messages of an address.
+        await ctx.limit.giveBack(ofAddress);
+        throw error;
+      });
       const info = owner ? "name_taken" : "";
       await ctx.store.commit([pending.insert(row), ctx.auditRow(c, { success: true, info, ...target })]);
       if (await send(c, { row, code, owner, settings })) return toBegun(row);
@@ -69,12 +74,18 @@ export function createRegister({ ctx, pending }: RegistrationParts) {
     });
   };
 
-  async function toRow(given: RegisterParams, realm: string, code: string, seconds: number): Promise<Row> {
+  async function toRow(
+    c: Context<Env>,
+    given: RegisterParams,
+    realm: string,
+    code: string,
+    seconds: number,
+  ): Promise<Row> {
     const { password, phone, mobile, ...person } = given;
     const id = ctx.newId();
     return {
       ...{ id, userId: ctx.newId(), ...person, realm, phone: phone ?? mobile ?? "" },
-      passwordHash: await ctx.password.hash(password),
+      passwordHash: await ctx.password.hash(password, { request: c }),
       codeMac: await ctx.mac(codeText(id, code)),
       expiresAt: new Date(ctx.now().getTime() + seconds * 1_000),
     };

@@ -1,13 +1,14 @@
 import type { Platform } from "../contracts/platform.ts";
 import type { Admin } from "../domain/admin.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
+import { clientNetwork } from "../domain/network.ts";
 import type { Secret } from "../domain/secret.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
-import { hashPassword, type PasswordCost } from "../secrets/password.ts";
 import type { AdminRepository } from "../storage/admins.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database, Statement } from "../storage/database.ts";
 import type { AccessState, CommitAccessChange } from "./change.ts";
+import type { Passwords } from "./passwords.ts";
 
 export interface AdminName {
   readonly username: string;
@@ -21,17 +22,18 @@ export function createAdmins(parts: {
   readonly database: Database;
   readonly repository: AdminRepository;
   readonly audit: AuditRepository;
-  readonly passwordCost: PasswordCost;
+  readonly passwords: Passwords;
   readonly commitChange: CommitAccessChange;
   readonly platform: Platform;
   readonly newId: () => string;
 }) {
-  const { database, repository, audit, commitChange, platform, newId } = parts;
-  const hash = (password: Secret) =>
-    hashPassword(password.reveal(), { randomBytes: platform.randomBytes, cost: parts.passwordCost });
+  const { database, repository, audit, passwords, commitChange, platform, newId } = parts;
+  /** @param client address of the client; empty: the operator. */
+  const hash = (password: Secret, client: string) =>
+    passwords.hash(password.reveal(), { client: client === "" ? null : clientNetwork(client) });
 
-  async function freshAdmin(name: AdminName, password: Secret): Promise<Admin> {
-    const passwordHash = await hash(password);
+  async function freshAdmin(name: AdminName, password: Secret, client: string): Promise<Admin> {
+    const passwordHash = await hash(password, client);
     return { id: newId(), ...name, passwordHash, enabled: true, generation: 1 };
   }
 
@@ -54,13 +56,15 @@ export function createAdmins(parts: {
 
     /** Makes the first admin if there is none; several processes may try at once. @returns whether this one did. */
     async makeFirst(name: AdminName, password: Secret): Promise<boolean> {
-      const [inserted] = await database.commit([repository.insertFirst(await freshAdmin(name, password))]);
+      const [inserted] = await database.commit([
+        repository.insertFirst(await freshAdmin(name, password, "")),
+      ]);
       return inserted.rowsAffected > 0;
     },
 
     /** @throws {SealpostError} `invalid_parameter` if the name is taken. */
     async add(name: AdminName, password: Secret, actor: AuditActor): Promise<void> {
-      const row = await freshAdmin(name, password);
+      const row = await freshAdmin(name, password, actor.client);
       await change(name, actor, "password", ({ admins }) => {
         if (admins.some((admin) => isNamed(admin, name)))
           throw invalidParameter("username", `${displayName(name)} is there already`);
@@ -70,7 +74,7 @@ export function createAdmins(parts: {
 
     /** Sets a password; tokens given out before are void. @throws `resource_not_found`. */
     async setPassword(name: AdminName, password: Secret, actor: AuditActor): Promise<void> {
-      const passwordHash = await hash(password);
+      const passwordHash = await hash(password, actor.client);
       await change(name, actor, "password", ({ admins }) => {
         return { statement: repository.setPassword(found(admins, name).id, passwordHash), admins };
       });

@@ -1,16 +1,16 @@
-import type { Platform } from "../contracts/platform.ts";
 import type { Admin, Principal } from "../domain/admin.ts";
 import { clientNetwork } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
-import { hashPassword, type PasswordCost, verifyPassword } from "../secrets/password.ts";
 import type { AdminRepository } from "../storage/admins.ts";
 import type { Database } from "../storage/database.ts";
-import type { BeginTry } from "./limits.ts";
+import type { HashCaller } from "./hash-pool.ts";
+import type { ReserveAttempt } from "./limits.ts";
+import type { Passwords } from "./passwords.ts";
 import { expiredToken, type TokenClaims, type Tokens } from "./tokens.ts";
 
-/** RFC-less but customary: enough for typing errors, too few for guessing. */
-const TRIES_PER_NAME_AND_ADDRESS = 10;
-const TRIES_PER_ADDRESS = 100;
+/** Customary: enough for typing errors, too few for guessing. */
+const MAX_FAILURES_PER_NAME_AND_ADDRESS = 10;
+const MAX_FAILURES_PER_ADDRESS = 100;
 const WINDOW_SECONDS = 600;
 const ADMIN_ROLE = "admin";
 
@@ -26,13 +26,12 @@ export function createAuthentication(parts: {
   readonly database: Database;
   readonly admins: AdminRepository;
   readonly tokens: Tokens;
-  readonly passwordCost: PasswordCost;
-  readonly beginTry: BeginTry;
+  readonly passwords: Passwords;
+  readonly reserveAttempt: ReserveAttempt;
   /** The rights of an admin at this moment; they inform the client and decide nothing. */
   readonly rights: (principal: Principal, client: string | null) => Promise<readonly string[]>;
-  readonly platform: Platform;
 }) {
-  const { database, admins, tokens, beginTry, platform, passwordCost: cost } = parts;
+  const { database, admins, tokens, reserveAttempt, passwords } = parts;
 
   /** `user@realm` is tried as a whole name first: local admins may have an `@` in theirs. */
   async function findAdmin(username: string, realm: string | null): Promise<Admin | undefined> {
@@ -42,9 +41,14 @@ export function createAuthentication(parts: {
     return whole ?? (at > 0 ? admins.find(username.slice(0, at), username.slice(at + 1)) : undefined);
   }
 
-  async function rehash(admin: Admin, password: string): Promise<void> {
-    const hash = await hashPassword(password, { randomBytes: platform.randomBytes, cost });
-    await database.commit([admins.rehash(admin.id, admin.passwordHash, hash)]);
+  /** A login does not fail for want of a better hash: the next one renews it. */
+  async function rehash(admin: Admin, password: string, caller: HashCaller): Promise<void> {
+    try {
+      const hash = await passwords.hash(password, caller);
+      await database.commit([admins.rehash(admin.id, admin.passwordHash, hash)]);
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+    }
   }
 
   /** A token for an admin who is known to be who he says. */
@@ -60,31 +64,44 @@ export function createAuthentication(parts: {
     issue,
 
     /**
-     * @throws {SealpostError} `wrong_credentials`, alike and after like time for every reason; `too_many_tries`.
+     * Logs an admin in.
+     * @param options.client address of the client; `null` if unknown.
+     * @param options.request whose client may hang up while its login waits.
+     * @throws {SealpostError} `wrong_credentials`, alike and after like time for every reason; `too_many_tries`; `busy`.
      */
     async logIn(
       username: string,
       password: string,
-      options: { readonly realm: string | null; readonly client: string | null },
+      options: {
+        readonly realm: string | null;
+        readonly client: string | null;
+        readonly request?: Pick<Request, "signal">;
+      },
     ): Promise<LoginResult> {
-      const address = options.client === null ? "unknown" : clientNetwork(options.client);
+      const client = options.client === null ? "unknown" : clientNetwork(options.client);
+      const caller = { client, request: options.request };
+      // A flood must not cost a commit for each attempt that is rejected anyway.
+      passwords.assertRoom(caller);
       const typed = await sha256(`${username}@${options.realm ?? ""}`);
       const limits = [
-        { key: `login:${typed}:${address}`, most: TRIES_PER_NAME_AND_ADDRESS },
-        { key: `login:${address}`, most: TRIES_PER_ADDRESS },
+        { key: `login:${typed}:${client}`, max: MAX_FAILURES_PER_NAME_AND_ADDRESS },
+        { key: `login:${client}`, max: MAX_FAILURES_PER_ADDRESS },
       ];
-      const attempt = await beginTry(limits, WINDOW_SECONDS);
-      let outcome: "failed" | "succeeded" = "failed";
-      try {
+      const attempt = await reserveAttempt(limits, WINDOW_SECONDS);
+      const verify = async () => {
         const admin = await findAdmin(username, options.realm);
-        const verdict = await verifyPassword(password, admin?.passwordHash ?? null, { cost });
-        if (!admin?.enabled || !verdict.ok) throw wrongCredentials();
-        outcome = "succeeded";
-        if (verdict.rehash) await rehash(admin, password);
-        return await issue(admin, options.client);
-      } finally {
-        await attempt.settle(outcome);
-      }
+        const verdict = await passwords.verify(password, admin?.passwordHash ?? null, caller);
+        return { admin: admin?.enabled && verdict.ok ? admin : null, ...verdict };
+      };
+      const { admin, rehash: isOutdated } = await verify().catch(async (error) => {
+        // If this fails too, the slot expires by itself.
+        await attempt.settle("withdrawn").catch(() => undefined);
+        throw error;
+      });
+      await attempt.settle(admin ? "succeeded" : "failed");
+      if (!admin) throw wrongCredentials();
+      if (isOutdated) await rehash(admin, password, caller);
+      return issue(admin, options.client);
     },
 
     /**
@@ -103,6 +120,10 @@ export function createAuthentication(parts: {
 
 function stillValid(admin: Admin, claims: TokenClaims): boolean {
   return admin.enabled && admin.generation === claims.generation;
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof SealpostError && error.code === "busy";
 }
 
 function wrongCredentials(): SealpostError {

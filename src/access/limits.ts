@@ -1,68 +1,109 @@
 import { setTimeout } from "node:timers/promises";
 import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";
+import type { AttemptLimit, AttemptSlotRepository } from "../storage/attempt-slots.ts";
 import type { Database } from "../storage/database.ts";
-import type { TryRepository } from "../storage/tries.ts";
+import { CLOCK_SKEW_MS, type TryRepository } from "../storage/tries.ts";
 
-/** So many failures under this key within a window. */
-export interface Limit {
-  readonly key: string;
-  readonly most: number;
-}
+/** `withdrawn`: there was no verdict, so nothing is counted. */
+export type AttemptOutcome = "failed" | "succeeded" | "withdrawn";
 
-/** A try that was let through and is not decided yet. */
-export interface Try {
-  settle(outcome: "failed" | "succeeded"): Promise<void>;
+/** An attempt with a slot under each of its limits. */
+export interface ReservedAttempt {
+  /**
+   * Counts a failure, and frees the slots. The verdict may be given only after that.
+   * @throws {SealpostError} `too_many_tries` if the slots have expired and others have used up the limit meanwhile.
+   */
+  settle(outcome: AttemptOutcome): Promise<void>;
 }
 
 /** @throws {SealpostError} `too_many_tries`. */
-export type BeginTry = (limits: readonly Limit[], windowSeconds: number) => Promise<Try>;
+export type ReserveAttempt = (
+  limits: readonly AttemptLimit[],
+  windowSeconds: number,
+) => Promise<ReservedAttempt>;
 
-/** How long a try waits for others that are not decided yet, and how often it looks. */
-const LOOKS = 50;
-const LOOK_EVERY_MS = 100;
-/** When to come back if the others are still not decided. */
+/** How long an attempt waits for undecided ones: 5 s in all, with fewer commits the longer it takes. */
+const WAITS_MS = [100, 200, 300, 400, ...Array<number>(8).fill(500)];
+/** Undecided attempts are decided soon. */
 const UNDECIDED_RETRY_SECONDS = 1;
 
 /**
- * Makes what lets tries through. A try takes a place in the database before it is made, so that parallel tries and
- * other processes do not slip through; where only undecided ones are in the way, it waits for them.
+ * Creates the login rate limiter. Each attempt reserves a slot in the database first, so parallel attempts cannot exceed
+ * the limit. If only undecided attempts use it up, the attempt waits for them.
  */
-export function createBeginTry(parts: {
+export function createReserveAttempt(deps: {
   readonly database: Database;
+  readonly slots: AttemptSlotRepository;
   readonly tries: TryRepository;
   readonly platform: Platform;
-}): BeginTry {
-  const { database, tries, platform } = parts;
+  readonly newId: () => string;
+}): ReserveAttempt {
+  const { database, slots, tries, platform, newId } = deps;
 
-  const settle = async (limits: readonly Limit[], failures: 0 | 1) => {
-    await database.commit(limits.map((limit) => tries.settle(limit.key, failures)));
-  };
+  async function settle(
+    attempt: string,
+    limits: readonly AttemptLimit[],
+    windowSeconds: number,
+    outcome: AttemptOutcome,
+  ): Promise<void> {
+    const now = platform.now();
+    const endsAt = new Date(now.getTime() + windowSeconds * 1_000);
+    const release = slots.release(attempt);
+    if (outcome === "failed") {
+      const counts = limits.map(({ key, max }) => tries.take(key, max, now, endsAt));
+      const [, ...windows] = await database.commit([release, ...counts]);
+      assertWithin(
+        limits.map(({ key, max }) => ({ key, max: max + 1 })),
+        windows.flat(),
+        now,
+        windowSeconds,
+      );
+      return;
+    }
+    const [released, windows] = await database.commit([release, slots.windows(limits)]);
+    const hasExpired = released.rowsAffected < limits.length;
+    if (outcome === "succeeded" && hasExpired) assertWithin(limits, windows, now, windowSeconds);
+  }
 
   return async (limits, windowSeconds) => {
-    for (let look = 0; look < LOOKS; look++) {
+    for (const waitMs of [...WAITS_MS, null]) {
+      const attempt = newId();
       const now = platform.now();
-      const endsAt = new Date(now.getTime() + windowSeconds * 1000);
-      const rows = (await database.commit(limits.map(({ key }) => tries.begin(key, now, endsAt)))).flat();
-      const places = rows.map((row, at) => ({ ...row, most: limits[at]?.most ?? 0 }));
-      if (places.every(({ failed, undecided, most }) => failed + undecided <= most)) {
-        return { settle: (outcome) => settle(limits, outcome === "failed" ? 1 : 0) };
+      const [, reserved, windows] = await database.commit(slots.reserve(attempt, limits, now, windowSeconds));
+      if (reserved.rowsAffected > 0) {
+        return { settle: (outcome) => settle(attempt, limits, windowSeconds, outcome) };
       }
-      await settle(limits, 0);
-      const full = places.filter(({ failed, most }) => failed >= most);
-      if (full.length > 0) throw tooManyTries(Math.max(...full.map((row) => row.endsAt.getTime())), now);
-      await setTimeout(LOOK_EVERY_MS);
+      assertWithin(limits, windows, now, windowSeconds);
+      if (waitMs !== null) await setTimeout(waitMs);
     }
-    throw refusal(UNDECIDED_RETRY_SECONDS);
+    throw tooManyAttempts(UNDECIDED_RETRY_SECONDS);
   };
 }
 
-function tooManyTries(endsAtMs: number, now: Date): SealpostError {
-  return refusal(Math.max(1, Math.ceil((endsAtMs - now.getTime()) / 1000)));
+interface FailureWindow {
+  readonly key: string;
+  readonly failed: number;
+  readonly endsAt: Date;
 }
 
-function refusal(seconds: number): SealpostError {
-  return new SealpostError("too_many_tries", `Too many tries; try again in ${seconds} seconds`, {
+/** @throws {SealpostError} `too_many_tries` with the time until the last full window ends. */
+function assertWithin(
+  limits: readonly AttemptLimit[],
+  windows: readonly FailureWindow[],
+  now: Date,
+  windowSeconds: number,
+): void {
+  const latestMs = windowSeconds * 1_000 + CLOCK_SKEW_MS;
+  const leftMs = windows
+    .filter(({ key, failed }) => failed >= (limits.find((limit) => limit.key === key)?.max ?? 0))
+    .map(({ endsAt }) => endsAt.getTime() - now.getTime())
+    .filter((ms) => ms > 0 && ms <= latestMs);
+  if (leftMs.length > 0) throw tooManyAttempts(Math.ceil(Math.max(...leftMs) / 1_000));
+}
+
+function tooManyAttempts(seconds: number): SealpostError {
+  return new SealpostError("too_many_tries", `Too many attempts: try again in ${seconds} seconds`, {
     retryAfterSeconds: seconds,
   });
 }

@@ -4,8 +4,10 @@ import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";
 
 const ALGORITHM = "HS256";
-/** 40 hexadecimal digits, as clients of the reference know it. */
+/** 40 hexadecimal digits, as privacyIDEA clients know it. */
 const NONCE_BYTES = 20;
+/** How far the clocks of machines on one database may differ. */
+const MAX_CLOCK_SKEW_SECONDS = 60;
 
 const claimsSchema = v.object({
   username: v.string(),
@@ -45,6 +47,8 @@ export function createTokens(parts: {
     async read(token: string): Promise<TokenClaims> {
       const claims = await checkSignature(token, key());
       if (claims.exp <= nowSeconds()) throw expiredToken("the time in it has passed");
+      // It dates from before the clock was put back, and would live longer than its lifetime.
+      if (claims.iat > nowSeconds() + MAX_CLOCK_SKEW_SECONDS) throw expiredToken("it is dated in the future");
       return claims;
     },
   };

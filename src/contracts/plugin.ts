@@ -105,6 +105,11 @@ export interface LimitResult {
   readonly retryAfterSeconds: number;
 }
 
+export interface PasswordOptions {
+  /** The request that it is done for: its client takes turns with others, and no hash starts after it hung up. */
+  readonly request?: Context<Env>;
+}
+
 /** What an audit row says; the rest comes from the request. Never a secret, a code or a body. */
 export type PluginAuditEntry = { readonly success: boolean } & Partial<
   Pick<AuditEntry, "action" | "identifier" | "recipient" | "fields" | "outcome" | "phase" | "info">
@@ -171,15 +176,33 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
 
   /** HMAC-SHA-256 as 43 characters of base64url, keyed with a random secret of this plugin in this database. */
   mac(text: string): Promise<string>;
+  /**
+   * Short secrets that limits protect, such as PINs: quick to check, and useless without a secret of this database. A
+   * password needs {@link PluginContext.password}.
+   */
+  readonly pin: {
+    /** @returns a text to store. @throws {SealpostError} `invalid_parameter` for more than 1,024 bytes. */
+    hash(pin: string): Promise<string>;
+    /** With `null` (no such user) or another kind of hash it takes as long and returns false. */
+    verify(pin: string, stored: string | null): Promise<boolean>;
+  };
   /** Seals a text for one place; a column that is not in `sealed` is refused. The empty text stays empty. */
   seal(column: SQLiteColumn, row: string, text: string): Promise<string>;
   /** @throws {SealpostError} `unsealable`. */
   open(column: SQLiteColumn, row: string, sealed: string): Promise<Secret>;
+  /** Passwords. Hashes wait for each other, few at a time, and clients take turns: pass the request where there is one. */
   readonly password: {
-    /** PHC string. @throws {SealpostError} `invalid_parameter` for more than 1,024 bytes. */
-    hash(password: string): Promise<string>;
-    /** With null (no such user) it takes as long and says no. */
-    verify(password: string, phc: string | null): Promise<{ readonly ok: boolean; readonly rehash: boolean }>;
+    /** PHC string. @throws {SealpostError} `invalid_parameter` for more than 1,024 bytes; `busy` if too many wait. */
+    hash(password: string, options?: PasswordOptions): Promise<string>;
+    /**
+     * With `null` (no such user) it takes as long and is never right.
+     * @throws {SealpostError} `busy`.
+     */
+    verify(
+      password: string,
+      phc: string | null,
+      options?: PasswordOptions,
+    ): Promise<{ readonly ok: boolean; readonly rehash: boolean }>;
   };
   readonly limit: {
     /** Counts one under every key, refused or not. Parallel calls and other processes do not slip through. */

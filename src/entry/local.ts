@@ -1,5 +1,5 @@
 import { mkdir, open } from "node:fs/promises";
-import { hostname, networkInterfaces } from "node:os";
+import { availableParallelism, hostname, networkInterfaces } from "node:os";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Config } from "../config.ts";
@@ -86,7 +86,18 @@ export async function openLocalDrivers(config: Config): Promise<LocalDrivers> {
     const transport = createSmtpTransport({ connect, ehloName, extraCa: ca, now: platform.now });
     const hostName = ehloName.startsWith("[") ? "localhost" : ehloName;
     const wake = wakeOf(config);
-    return { database, keyring, transport, platform, wake, hostName, cutMail: cut, mailCut: signal };
+    const maxHashes = Math.max(1, availableParallelism() - 1);
+    return {
+      database,
+      keyring,
+      transport,
+      platform,
+      wake,
+      hostName,
+      maxHashes,
+      cutMail: cut,
+      mailCut: signal,
+    };
   } catch (error) {
     await database[Symbol.asyncDispose]();
     throw withPath(error, path);

@@ -67,7 +67,8 @@ export function authRoutes(parts: {
           throw new SealpostError("missing_username", "Authentication failure. Missing Username");
         }
         if (password === "") throw missingParameter("password");
-        const options = { realm: realm === "" ? null : realm, client: c.get("clientAddress") };
+        const request = c.req.raw;
+        const options = { realm: realm === "" ? null : realm, client: c.get("clientAddress"), request };
         const { token, principal, rights } = await authentication.logIn(username, password, options);
         await trail.loggedIn({
           action: ACTION,

@@ -1,20 +1,22 @@
 import { getLogger } from "@logtape/logtape";
 import type { Context } from "hono";
+import type { HashCaller } from "../access/hash-pool.ts";
+import type { Passwords } from "../access/passwords.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type {
   Capabilities,
   CapabilityName,
   ConfigKeys,
+  PasswordOptions,
   PluginAuditEntry,
   PluginContext,
 } from "../contracts/plugin.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
-import type { AddressBlock } from "../domain/network.ts";
+import { type AddressBlock, clientNetwork } from "../domain/network.ts";
 import type { Idempotency } from "../mail/idempotency.ts";
 import type { ServerView } from "../mail/servers.ts";
 import type { Keyring } from "../secrets/keyring.ts";
-import { hashPassword, type PasswordCost, verifyPassword } from "../secrets/password.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
 import type { Epoch } from "../storage/epoch.ts";
@@ -36,7 +38,7 @@ export interface ContextParts {
   readonly epoch: Epoch;
   readonly keyring: Keyring;
   readonly platform: Platform;
-  readonly passwordCost: PasswordCost;
+  readonly passwords: Passwords;
   readonly newId: () => string;
   readonly audit: AuditRepository;
   readonly tries: TryRepository;
@@ -61,7 +63,7 @@ export interface ContextParts {
 /** What one plugin can do. */
 export function createContext(plugin: Candidate, parts: ContextParts): PluginContext {
   const { name, checked } = plugin;
-  const { database, platform, passwordCost: cost, settings, events } = parts;
+  const { database, platform, passwords, settings, events } = parts;
   const actorOf = (c: Context<Env> | null) => c?.get("actor") ?? nobody(name, c);
   const serverKey = Object.entries(checked.config).find(([, key]) => key.namesServer)?.[0];
   const secrets = createPluginSecrets({ ...parts, plugin: name, sealed: plugin.sealed ?? [] });
@@ -125,8 +127,8 @@ export function createContext(plugin: Candidate, parts: ContextParts): PluginCon
     config: createConfig(checked.config, settings),
     ...secrets,
     password: {
-      hash: (text) => hashPassword(text, { randomBytes: platform.randomBytes, cost }),
-      verify: (text, phc) => verifyPassword(text, phc, { cost }),
+      hash: (text, options) => passwords.hash(text, callerOf(name, options)),
+      verify: (text, phc, options) => passwords.verify(text, phc, callerOf(name, options)),
     },
     limit: createLimit({ ...parts, plugin: name, mac: secrets.mac, isTrustedClient }),
     once: createOnce({ ...parts, plugin: name }),
@@ -138,6 +140,13 @@ export function createContext(plugin: Candidate, parts: ContextParts): PluginCon
     randomText: (length, alphabet) => randomText(length, alphabet, platform.randomBytes),
     newId: parts.newId,
   };
+}
+
+/** Without a request, all hashes of a plugin share one turn. */
+function callerOf(plugin: string, { request }: PasswordOptions = {}): HashCaller {
+  if (!request) return { client: `plugin ${plugin}` };
+  const address = request.get("clientAddress");
+  return { client: address === null ? "unknown" : clientNetwork(address), request: request.req.raw };
 }
 
 function nobody(plugin: string, c: Context<Env> | null): AuditActor {

@@ -34,9 +34,13 @@ export function createLimit(parts: {
     async require(...limits) {
       const { allowed, retryAfterSeconds } = await take(...limits);
       if (allowed) return;
-      throw new SealpostError("too_many_tries", `Too many tries; try again in ${retryAfterSeconds} seconds`, {
-        retryAfterSeconds,
-      });
+      throw new SealpostError(
+        "too_many_tries",
+        `Too many attempts: try again in ${retryAfterSeconds} seconds`,
+        {
+          retryAfterSeconds,
+        },
+      );
     },
     async giveBack(...limits) {
       const keys = await Promise.all(limits.map(({ key }) => mac(`limit ${key}`)));

@@ -18,7 +18,7 @@ export const DEFAULT_PASSWORD_COST: PasswordCost = { ln: 14, r: 8, p: 5 };
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
 /** No one types more; a bound keeps the hashing of a huge text from being a way to stop the service. */
-const MOST_PASSWORD_BYTES = 1_024;
+export const MAX_PASSWORD_BYTES = 1_024;
 /** A stored hash that asks for more is damaged: a Worker has 128 MiB in all. */
 const MOST_MEMORY_BYTES = 64 * 1_024 * 1_024;
 const MOST_PARALLEL = 16;
@@ -40,8 +40,8 @@ export async function hashPassword(
   password: string,
   { randomBytes, cost = DEFAULT_PASSWORD_COST }: Pick<Platform, "randomBytes"> & { cost?: PasswordCost },
 ): Promise<string> {
-  const bytes = prepare(password);
-  if (bytes === null) throw invalidParameter("password", `at most ${MOST_PASSWORD_BYTES} bytes`);
+  const bytes = passwordBytes(password);
+  if (bytes === null) throw invalidParameter("password", `at most ${MAX_PASSWORD_BYTES} bytes`);
   const salt = randomBytes(SALT_BYTES);
   const hash = await derive(bytes, salt, cost);
   return `$scrypt$ln=${cost.ln},r=${cost.r},p=${cost.p}$${toBase64(salt)}$${toBase64(hash)}`;
@@ -57,7 +57,7 @@ export async function verifyPassword(
   phc: string | null,
   { cost = DEFAULT_PASSWORD_COST }: { readonly cost?: PasswordCost } = {},
 ): Promise<{ readonly ok: boolean; readonly rehash: boolean }> {
-  const bytes = prepare(password);
+  const bytes = passwordBytes(password);
   if (bytes === null) return { ok: false, rehash: false };
   const stored = phc === null ? null : parse(phc);
   const { salt, hash, cost: used } = stored ?? decoy(cost);
@@ -66,10 +66,10 @@ export async function verifyPassword(
   return { ok, rehash: ok && (used.ln !== cost.ln || used.r !== cost.r || used.p !== cost.p) };
 }
 
-/** OpaqueString of RFC 8265 section 4.2: one kind of space, NFC. Null when too long. */
-function prepare(password: string): Uint8Array | null {
+/** UTF-8 of OpaqueString (RFC 8265 section 4.2): one kind of space, NFC. `null` if it is too long. */
+export function passwordBytes(password: string): Uint8Array<ArrayBuffer> | null {
   const bytes = new TextEncoder().encode(password.replaceAll(/\p{Zs}/gu, " ").normalize("NFC"));
-  return bytes.length > MOST_PASSWORD_BYTES ? null : bytes;
+  return bytes.length > MAX_PASSWORD_BYTES ? null : bytes;
 }
 
 function parse(phc: string): StoredHash | null {

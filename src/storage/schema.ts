@@ -101,13 +101,29 @@ export const audit = sqliteTable(
   (table) => [index("audit_date").on(table.date)],
 );
 
-/** Tries within a window, such as log-ins: those that failed, and those that are under way. */
+/** Failures within a window, such as those of logins, and counts of limits. */
 export const tryWindow = sqliteTable("try_window", {
   key: text("key").primaryKey(),
   failed: integer("failed").notNull(),
+  /** Always 0: undecided attempts are in `attempt_slot`. */
   undecided: integer("undecided").notNull(),
   endsAt: integer("ends_at", { mode: "timestamp_ms" }).notNull(),
 });
+
+/** Attempts that are not decided yet, such as logins whose hash is being computed; one row for each limit. */
+export const attemptSlot = sqliteTable(
+  "attempt_slot",
+  {
+    attempt: text("attempt").notNull(),
+    key: text("key").notNull(),
+    expiresAt: integer("expires_at", { mode: "timestamp_ms" }).notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.attempt, table.key] }),
+    index("attempt_slot_key").on(table.key),
+    index("attempt_slot_expires_at").on(table.expiresAt),
+  ],
+);
 
 /**
  * Queued mail: the row is the job. `lane` is the definition that it waits for, empty for one that is not saved. A

@@ -31,7 +31,10 @@ export function createErrorHandler(platform: Pick<Platform, "now">): ErrorHandle
   return (error, c) => {
     const known = toSealpostError(error);
     const requestId = c.get("requestId");
-    if (known.status >= 500) log.error("Request {requestId} failed: {error}", { requestId, error });
+    // Anyone can cause `busy`: a line for each would fill the log.
+    if (known.status >= 500 && known.code !== "busy") {
+      log.error("Request {requestId} failed: {error}", { requestId, error });
+    }
     const { retryAfterSeconds } = known;
     const retryAfter = retryAfterSeconds ?? (known.status === 503 ? UNAVAILABLE_RETRY_SECONDS : null);
     if (retryAfter !== null) c.header("Retry-After", String(retryAfter));

@@ -42,7 +42,7 @@ const REFUSALS: Readonly<Record<number, string>> = {
   413: "The body is larger than 256 KiB",
   415: "The body is of another media type",
   429: "Too many tries",
-  503: "The database is away or too slow",
+  503: "The database is unavailable or too slow, or too many passwords wait to be checked",
 };
 
 /** The header that `once` and `idempotencyKey` of `submit` are for. */

@@ -283,3 +283,97 @@ describe("the limit of tries", () => {
     expect(rows).toEqual([]);
   });
 });
+
+describe("an undecided attempt", () => {
+  const wrong = { username: "admin", password: "wrong" };
+
+  /** As a process leaves it that is killed amid so many logins, after one that failed. */
+  async function kill(instance: TestInstance, logins: number): Promise<void> {
+    await logIn(instance, wrong);
+    const { database, clock } = instance;
+    const rows = await database.read.all<{ key: string }>("SELECT key FROM try_window");
+    const expiresMs = clock.now.getTime() + 15_000;
+    const slots = rows.flatMap(({ key }) =>
+      Array.from({ length: logins }, (_, at) => `('${at}', '${key}', ${expiresMs})`),
+    );
+    await database.commit([
+      database.write.run(`INSERT INTO attempt_slot (attempt, key, expires_at) VALUES ${slots.join(", ")}`),
+    ]);
+  }
+
+  test("of a process that was killed keeps nobody out for longer than 15 s", async () => {
+    await using instance = await testInstance();
+    await kill(instance, 9);
+    const login = logIn(instance, ADMIN);
+    instance.clock.advance(15);
+    expect((await login).status).toBe(200);
+    expect(await instance.database.read.all("SELECT * FROM attempt_slot")).toEqual([]);
+  });
+
+  test("that has expired before its verdict gets none beyond the limit", async () => {
+    await using instance = await testInstance({ passwordCost: { ln: 14, r: 8, p: 1 } });
+    const late = Array.from({ length: 10 }, () => logIn(instance, wrong));
+    // Two limits, of the name and of the address.
+    const slots = async () => (await instance.database.read.all("SELECT * FROM attempt_slot")).length;
+    for (let at = 0; at < 500 && (await slots()) < 20; at++) await Bun.sleep(1);
+    instance.clock.advance(15);
+    const more = Array.from({ length: 10 }, () => logIn(instance, wrong));
+    const answers = await Promise.all([...late, ...more]);
+    expect(answers.filter(({ status }) => status === 401)).toHaveLength(10);
+    expect((await logIn(instance, ADMIN)).status).toBe(429);
+  });
+});
+
+describe("a clock that is put back", () => {
+  const DAY_SECONDS = 86_400;
+
+  test("makes no lock last longer", async () => {
+    await using instance = await testInstance();
+    await statuses(10, () => logIn(instance, { username: "admin", password: "wrong" }));
+    instance.clock.advance(-DAY_SECONDS);
+    expect((await logIn(instance, ADMIN)).status).toBe(200);
+    const again = await statuses(11, () => logIn(instance, { username: "admin", password: "wrong" }));
+    expect(again).toEqual([...Array<number>(10).fill(401), 429]);
+  });
+
+  test("by the difference between two machines lifts no lock", async () => {
+    await using instance = await testInstance();
+    await statuses(10, () => logIn(instance, { username: "admin", password: "wrong" }));
+    instance.clock.advance(-5);
+    expect((await logIn(instance, ADMIN)).status).toBe(429);
+  });
+
+  test("makes no token live longer", async () => {
+    await using instance = await testInstance();
+    const list = (token: string) => instance.request("GET", "/smtpserver/", { token });
+    instance.clock.advance(400 * DAY_SECONDS);
+    const token = await instance.logIn(ADMIN.username, ADMIN.password);
+    expect((await list(token)).status).toBe(200);
+    instance.clock.advance(-30);
+    expect((await list(token)).status).toBe(200);
+    instance.clock.advance(-400 * DAY_SECONDS);
+    const { status, error } = await list(token);
+    expect([status, error?.code]).toEqual([401, 4305]);
+  });
+});
+
+describe("a flood of logins", () => {
+  const wrong = { username: "admin", password: "wrong" };
+
+  test("is rejected with 503 and Retry-After, counts as no failure and leaves no row", async () => {
+    await using instance = await testInstance({ passwordCost: { ln: 14, r: 8, p: 5 } });
+    const clients = new AbortController();
+    const flood = Array.from({ length: 70 }, (_, at) =>
+      logIn(instance, wrong, { peer: `198.51.100.${at}`, signal: clients.signal }),
+    );
+    const rejected = await Promise.all(Array.from({ length: 20 }, () => logIn(instance, wrong)));
+    clients.abort();
+    await Promise.all(flood);
+    for (const { status, error, headers } of rejected) {
+      expect([status, error?.code]).toEqual([503, 503]);
+      expect(headers.get("retry-after")).toMatch(/^[1-9]\d*$/);
+    }
+    expect(await instance.database.read.all("SELECT * FROM attempt_slot")).toEqual([]);
+    expect((await logIn(instance, ADMIN)).status).toBe(200);
+  }, 30_000);
+});

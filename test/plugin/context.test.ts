@@ -108,6 +108,13 @@ describe("limit", () => {
     expect(await first.ctx.limit.take(limit)).toEqual({ allowed: true, retryAfterSeconds: 0 });
   });
 
+  test("ends no later because the clock is put back", async () => {
+    await using made = await probe();
+    await Promise.all(Array.from({ length: 4 }, () => made.ctx.limit.take(limit)));
+    made.instance.clock.advance(-86_400);
+    expect(await made.ctx.limit.take(limit)).toEqual({ allowed: true, retryAfterSeconds: 0 });
+  });
+
   test("require() throws with the time of the fullest", async () => {
     await using made = await probe();
     const wide = { key: "client", most: 1, windowSeconds: 600 };

@@ -52,4 +52,4 @@ export interface Flow {
 }
 
 /** Instances to share; `alone` is a fresh one for each flow, for those that touch what others rely on. */
-export type Setup = "usual" | "censoring" | "trusting nobody" | "alone";
+export type Setup = "usual" | "censoring" | "trusting nobody" | "behind a proxy" | "alone";

@@ -1,14 +1,19 @@
 import { afterAll, describe, setDefaultTimeout, test } from "bun:test";
-import { TEST_MS } from "../fixtures/process/child.ts";
+import { type Environment, TEST_MS } from "../fixtures/process/child.ts";
 import { openssl } from "../fixtures/smtp/tls.ts";
 import type { Flow, Instance, Runtime, Settings, Setup } from "./flow.ts";
 import { FLOWS } from "./flows/index.ts";
 import { tlsMaterial } from "./material.ts";
 import { record } from "./table.ts";
 
+const ENV: Readonly<Partial<Record<Setup, Environment>>> = {
+  censoring: { SEALPOST_SECRETS: "censor" },
+  "behind a proxy": { SEALPOST_TRUSTED_PROXIES: "127.0.0.1" },
+};
+
 function settingsOf(setup: Setup): Settings {
   return {
-    env: setup === "censoring" ? { SEALPOST_SECRETS: "censor" } : {},
+    env: ENV[setup] ?? {},
     authorities: setup === "trusting nobody" || openssl === null ? [] : [tlsMaterial().ca],
   };
 }

@@ -4,6 +4,7 @@ import plugins from "./0003_plugins.sql" with { type: "text" };
 import waits from "./0004_waits.sql" with { type: "text" };
 import pieces from "./0005_content_pieces.sql" with { type: "text" };
 import transport from "./0006_transport.sql" with { type: "text" };
+import attempts from "./0007_attempts.sql" with { type: "text" };
 import epoch from "./0008_epoch.sql" with { type: "text" };
 
 /** Every migration in order. A published one is never edited. */
@@ -14,5 +15,6 @@ export const MIGRATIONS = [
   { name: "0004_waits", sql: waits },
   { name: "0005_content_pieces", sql: pieces },
   { name: "0006_transport", sql: transport },
+  { name: "0007_attempts", sql: attempts },
   { name: "0008_epoch", sql: epoch },
 ] as const;

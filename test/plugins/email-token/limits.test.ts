@@ -26,6 +26,19 @@ describe("a code", () => {
     expect(await late(299)).toBe(true);
   });
 
+  test("lives no longer because the clock is put back, and delays no other", async () => {
+    await using it = await started({ trustedClients });
+    await it.enrol({ pin: PIN });
+    it.clock.advance(86_400);
+    const transaction_id = transactionOf(await it.check({ user: "ann", pass: PIN }));
+    const pass = await it.code();
+    it.clock.advance(-86_400);
+    expect((await it.check({ user: "ann", pass, transaction_id })).value).toBe(false);
+    const fresh = transactionOf(await it.check({ user: "ann", pass: PIN }));
+    expect(fresh).not.toBe(transaction_id);
+    expect((await it.check({ user: "ann", pass: await it.code(), transaction_id: fresh })).value).toBe(true);
+  });
+
   test("is void after five wrong tries, of whatever length", async () => {
     await using it = await started({ trustedClients });
     await it.enrol({ pin: PIN });

@@ -3,6 +3,7 @@ import { AUTHENTICATION } from "./authentication.ts";
 import { CERTIFICATES } from "./certificates.ts";
 import { DEFINITIONS } from "./definitions.ts";
 import { FAILURES } from "./failures.ts";
+import { FLOOD } from "./flood.ts";
 import { LOAD } from "./load.ts";
 import { MAIL } from "./mail.ts";
 import { POLICIES } from "./policies.ts";
@@ -20,4 +21,5 @@ export const FLOWS: readonly Flow[] = [
   ...POLICIES,
   ...LOAD,
   ...TRUTH,
+  ...FLOOD,
 ];

@@ -1,0 +1,69 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { FairQueue } from "../../src/access/fair-queue.ts";
+
+/** A queue with one item for each letter: `aab` are two of the client a, then one of b. */
+function queueOf(clients: string): FairQueue<string> {
+  const queue = new FairQueue<string>();
+  [...clients].forEach((client, index) => {
+    queue.add(client, `${client}${index}`);
+  });
+  return queue;
+}
+
+function drain(queue: FairQueue<string>): string[] {
+  const order: string[] = [];
+  for (let item = queue.shift(); item !== undefined; item = queue.shift()) order.push(item);
+  return order;
+}
+
+const someClients = fc.string({ unit: fc.constantFrom("a", "b", "c", "d"), maxLength: 30 });
+
+describe("FairQueue", () => {
+  test("serves clients in turn, and each client's items in order", () => {
+    expect(drain(queueOf("aaabbc"))).toEqual(["a0", "b3", "c5", "a1", "b4", "a2"]);
+  });
+
+  test("serves a client that comes late after one item of each other at most", () => {
+    expect(drain(queueOf("aaaaaaab")).indexOf("b7")).toBe(1);
+  });
+
+  test("knows how many items are served before each", () => {
+    fc.assert(
+      fc.property(someClients, (clients) => {
+        const queue = queueOf(clients);
+        const indexes = [...clients].map((client, index) => queue.indexOf(`${client}${index}`));
+        const order = drain(queueOf(clients));
+        expect(indexes).toEqual([...clients].map((client, index) => order.indexOf(`${client}${index}`)));
+      }),
+    );
+  });
+
+  test("loses nothing but what is removed", () => {
+    fc.assert(
+      fc.property(someClients, fc.nat(), (clients, seed) => {
+        const queue = queueOf(clients);
+        const items = [...clients].map((client, index) => `${client}${index}`);
+        const removed = items[seed % Math.max(1, items.length)] ?? "none";
+        queue.remove(removed);
+        expect(queue.size).toBe(items.filter((item) => item !== removed).length);
+        expect(queue.indexOf(removed)).toBeNull();
+        expect(drain(queue).toSorted()).toEqual(items.filter((item) => item !== removed).toSorted());
+      }),
+    );
+  });
+
+  test("keeps the turn of a client when one of its items is removed", () => {
+    const queue = queueOf("aab");
+    queue.remove("a0");
+    expect(drain(queue)).toEqual(["a1", "b2"]);
+  });
+
+  test("gives up the newest item of the client with the most, to a client with fewer only", () => {
+    expect(queueOf("aaab").surplus("c")).toBe("a2");
+    expect(queueOf("aaab").surplus("b")).toBe("a2");
+    expect(queueOf("aaab").surplus("a")).toBeUndefined();
+    expect(queueOf("aab").surplus("b")).toBeUndefined();
+    expect(queueOf("abcd").surplus("e")).toBeUndefined();
+  });
+});

@@ -1,0 +1,125 @@
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { hashPassword } from "../../../src/secrets/password.ts";
+import { CHEAP, PEER, realRandomBytes as randomBytes } from "../../fixtures/instance.ts";
+import { ANN, PIN, type Started, started, transactionOf, verdictOf, WRONG } from "./support.ts";
+
+// Real hashes, on a machine that is busy with others.
+setDefaultTimeout(30_000);
+
+/** The cost of a password, which PINs had. */
+const DEFAULT_COST = { ln: 14, r: 8, p: 5 };
+
+const hashes = ({ database }: Started) =>
+  database.read
+    .all<{ pin_hash: string }>("SELECT pin_hash FROM email_token_token ORDER BY serial")
+    .then((rows) => rows.map((row) => row.pin_hash));
+
+/** Gives all tokens of ann the hash that PINs had before. */
+async function makeOld({ database }: Started, cost = CHEAP): Promise<string> {
+  const old = await hashPassword(PIN, { randomBytes, cost });
+  await database.commit([
+    database.write.run(`UPDATE email_token_token SET pin_hash = '${old}' WHERE username = 'ann'`),
+  ]);
+  return old;
+}
+
+describe("a PIN", () => {
+  test("is stored as a keyed hash, whose key is a sealed secret of its own", async () => {
+    await using it = await started();
+    await it.enrol({ pin: PIN });
+    expect(await hashes(it)).toEqual([expect.stringMatching(/^\$pin\$/)]);
+    const secrets = await it.database.read.all<{ name: string }>("SELECT name FROM instance ORDER BY name");
+    expect(secrets.map(({ name }) => name)).toContain("pin pepper email-token");
+    await it.database.commit([
+      it.database.write.run("DELETE FROM instance WHERE name = 'pepper email-token'"),
+    ]);
+    expect(transactionOf(await it.check({ user: "ann", pass: PIN }))).toMatch(/^\d{20}$/);
+  });
+
+  test("costs less than 5 ms to check, right or wrong, for a known user or an unknown one", async () => {
+    await using it = await started({ trustedClients: [PEER], passwordCost: DEFAULT_COST });
+    await it.enrol({ pin: PIN });
+    for (const user of ["ann", "bob"]) {
+      const times: number[] = [];
+      for (let at = 0; at < 60; at++) {
+        const startMs = performance.now();
+        await it.check({ user, pass: WRONG });
+        times.push(performance.now() - startMs);
+      }
+      // The fastest ones: the others waited for other programs of the machine.
+      expect(times.toSorted((a, b) => a - b)[10]).toBeLessThan(5);
+    }
+  });
+});
+
+describe("an old hash of a PIN", () => {
+  test("works, and the first right PIN replaces it in all tokens of the user", async () => {
+    await using it = await started({ trustedClients: [PEER] });
+    await it.enrol({ pin: PIN });
+    await it.enrol({ pin: PIN });
+    const old = await makeOld(it);
+    expect(verdictOf(await it.check({ user: "ann", pass: WRONG }))).toEqual([200, false, "REJECT"]);
+    expect(await hashes(it)).toEqual([old, old]);
+    const answer = await it.check({ user: "ann", pass: PIN });
+    expect(verdictOf(answer)).toEqual([200, false, "CHALLENGE"]);
+    const [one, other] = await hashes(it);
+    expect([one, other]).toEqual([expect.stringMatching(/^\$pin\$/), one]);
+    expect(verdictOf(await it.check({ user: "ann", pass: PIN }))).toEqual([200, false, "CHALLENGE"]);
+    expect(verdictOf(await it.check({ user: "ann", pass: WRONG }))).toEqual([200, false, "REJECT"]);
+  });
+
+  test("is replaced when another token of the user is enrolled with the same PIN", async () => {
+    await using it = await started();
+    await it.enrol({ pin: PIN });
+    await makeOld(it);
+    await it.enrol({ pin: PIN });
+    const [one, other] = await hashes(it);
+    expect([one, other]).toEqual([expect.stringMatching(/^\$pin\$/), one]);
+    expect((await it.check({ user: "ann", pass: PIN })).detail?.multi_challenge).toHaveLength(2);
+  });
+
+  test("makes every check cost what it costs, of new hashes and unknown names too, until there is none", async () => {
+    await using it = await started({ trustedClients: [PEER], passwordCost: { ln: 13, r: 8, p: 1 } });
+    await it.request("POST", "/user/", { json: { username: "eve", email: "eve@example.org" } });
+    await it.enrol({ pin: PIN });
+    await it.enrol({ user: "eve", pin: "eve's" });
+    const fastest = async (user: string) => {
+      const times: number[] = [];
+      for (let at = 0; at < 4; at++) {
+        const startMs = performance.now();
+        await it.check({ user, pass: WRONG });
+        times.push(performance.now() - startMs);
+      }
+      return Math.min(...times);
+    };
+    await makeOld(it, { ln: 13, r: 8, p: 1 });
+    const [ann, eve, bob] = [await fastest("ann"), await fastest("eve"), await fastest("bob")];
+    await it.check({ user: "ann", pass: PIN });
+    const now = await fastest("bob");
+    // An scrypt hash of this cost takes at least 10 ms.
+    for (const ms of [ann, eve, bob]) expect(ms).toBeGreaterThan(3 * now);
+  });
+
+  test("is checked in the pool of password hashes: 503 when it is full, and no failure is counted", async () => {
+    await using it = await started({ passwordCost: DEFAULT_COST });
+    await it.enrol({ pin: PIN });
+    await makeOld(it, DEFAULT_COST);
+    const clients = new AbortController();
+    const credentials = { username: ANN.username, password: "x" };
+    const flood = Array.from({ length: 70 }, (_, at) =>
+      it.request("POST", "/auth", {
+        ...{ json: credentials, token: null, peer: `198.51.100.${at}`, signal: clients.signal },
+      }),
+    );
+    const rejected = await Promise.all(
+      Array.from({ length: 9 }, () => it.check({ user: "ann", pass: WRONG })),
+    );
+    clients.abort();
+    await Promise.all(flood);
+    for (const { status, error } of rejected) expect([status, error?.code]).toEqual([503, 503]);
+    const windows = await it.database.read.all<{ failed: number }>(
+      "SELECT failed FROM try_window WHERE key LIKE 'email-token:%'",
+    );
+    expect(windows.map(({ failed }) => failed)).toEqual([0, 0]);
+  });
+});

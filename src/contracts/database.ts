@@ -20,12 +20,14 @@ export interface Database extends AsyncDisposable {
   /** Builds inserts, updates and deletes; {@link Database.commit} and {@link Database.append} run them. */
   readonly write: LibSQLDatabase;
   /**
-   * Runs statements as one atomic and durable transaction, in order: all of them or none.
+   * Runs statements atomically and durably, in order: all of them or none. Commits that arrive together share a
+   * transaction, in order of arrival. Each has its own results, and one that fails does not fail the others.
    *
    * A conditional write is an `UPDATE … WHERE version = ?` followed by an `INSERT … SELECT … WHERE changes() > 0`;
    * `rowsAffected` of each result tells what happened (it is 0 for a statement with RETURNING: count its rows).
    * @returns the results in the same order, typed; an empty list runs nothing.
    * @throws {SealpostError} `database_unavailable`: nothing was written, unless a remote connection was lost.
+   * @throws {TypeError} for `changes()` before the first write, where it would depend on another commit.
    * @throws the driver's error for a violated constraint, see `isConstraintError`.
    */
   commit<const T extends readonly Statement[]>(
@@ -33,8 +35,8 @@ export interface Database extends AsyncDisposable {
     options?: CommitOptions,
   ): Promise<BatchResponse<T>>;
   /**
-   * Runs statements that depend on no others, such as the insert of an audit row, all of them or none; those that
-   * arrive together share a commit. Resolves when these are durable, and rejects when these could not be written.
+   * Like {@link Database.commit}, without results: for statements that depend on no others, such as the insert of an
+   * audit row.
    */
   append(...statements: readonly Statement[]): Promise<void>;
   /** Waits for what was begun, then closes the connections. Later calls reject. */

@@ -51,6 +51,7 @@ const ONE_FILE = [
   "@libsql/client",
   "@libsql/client/sqlite3",
   "@libsql/client/http",
+  "@libsql/core/config",
 ];
 
 /** What a plugin may import beside its own files. */

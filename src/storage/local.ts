@@ -1,7 +1,7 @@
-import { createClient } from "@libsql/client/sqlite3";
 import type { Platform } from "../contracts/platform.ts";
 import { type Connection, GuardedConnection, type GuardRole } from "./guard.ts";
 import type { Connections } from "./libsql-database.ts";
+import { openLocalClient } from "./local-client.ts";
 
 /** Longer than any commit of ours takes, shorter than clients wait for an answer. */
 const PATIENCE_MS = 5_000;
@@ -47,7 +47,6 @@ function connections(
 }
 
 function guarded({ url, randomBytes, patienceMs = PATIENCE_MS }: LocalOptions, role: GuardRole): Connection {
-  // No timeout: SQLite's own waiting would block the thread.
-  const open = () => createClient({ url, concurrency: 1, timeout: 0 });
+  const open = () => openLocalClient(url);
   return new GuardedConnection({ ...role, open, patienceMs, randomBytes });
 }

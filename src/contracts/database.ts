@@ -4,6 +4,11 @@ import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 /** A statement that has been built and not run: a Drizzle builder, or `write.run(sql`…`)`. */
 export type Statement = BatchItem<"sqlite">;
 
+/** Builds a statement once; each call binds the values of its placeholders and gives a statement to run. */
+export type PrepareStatement = <S extends Statement>(
+  statement: S,
+) => (values?: Readonly<Record<string, unknown>>) => { readonly _: S["_"] };
+
 /** `local`: in this process or in a file of its machine; `remote`: every operation is a round trip on a network. */
 export type DatabaseKind = "local" | "remote";
 
@@ -39,6 +44,16 @@ export interface Database extends AsyncDisposable {
    * audit row.
    */
   append(...statements: readonly Statement[]): Promise<void>;
+  /**
+   * Builds a statement once, with `sql.placeholder()` where values go: building takes longer than running. Each call
+   * binds values and gives a statement for `commit`, `append` or `read.batch`.
+   * @example
+   * ```ts
+   * const remove = prepare(write.delete(item).where(eq(item.id, sql.placeholder("id"))));
+   * await commit([remove({ id: "1" })]);
+   * ```
+   */
+  readonly prepare: PrepareStatement;
   /** Waits for what was begun, then closes the connections. Later calls reject. */
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -133,7 +133,7 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
     servers(): Promise<readonly string[]>;
   };
   /** The database: what repositories are made of. */
-  readonly store: Pick<Database, "read" | "write" | "commit" | "append">;
+  readonly store: Pick<Database, "read" | "write" | "commit" | "append" | "prepare">;
 
   /** Lets a request through whose admin has this right; `c.get("principal")` is the admin then. */
   requireRight(action: string): MiddlewareHandler<Env>;

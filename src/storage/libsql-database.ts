@@ -10,6 +10,7 @@ import {
   type GroupCommitOptions,
 } from "./group-commit.ts";
 import type { Connection } from "./guard.ts";
+import { prepareStatement } from "./prepare.ts";
 
 /** The ways to one database; a reader and a writer may be the same. */
 export interface Connections {
@@ -24,6 +25,7 @@ export class LibsqlDatabase implements Database {
   readonly kind: DatabaseKind;
   readonly read: LibSQLDatabase;
   readonly write: LibSQLDatabase;
+  readonly prepare = prepareStatement;
   /** Like `write`, ahead of the commits that wait. */
   readonly #urgent: LibSQLDatabase;
   readonly #connections: Connections;

@@ -23,6 +23,11 @@ export function createSmtpServerRepository({ read, write }: Database) {
   // One text instead of two hundred cells, each of which costs the driver half a microsecond.
   const keys = sql<string>`json_group_array(${sorted.id} || ':' || ${sorted.version})`;
   const versionKeys = read.select({ keys }).from(sorted).prepare();
+  const byIdentifier = read
+    .select()
+    .from(smtpServer)
+    .where(eq(smtpServer.identifier, sql.placeholder("identifier")))
+    .prepare();
   return {
     /** All definitions, by identifier. */
     async list(): Promise<SmtpServerRow[]> {
@@ -35,7 +40,7 @@ export function createSmtpServerRepository({ read, write }: Database) {
     },
 
     async find(identifier: string): Promise<SmtpServerRow | undefined> {
-      return read.select().from(smtpServer).where(eq(smtpServer.identifier, identifier)).get();
+      return byIdentifier.get({ identifier });
     },
 
     /** Affects no row if the identifier is taken. */

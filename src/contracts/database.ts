@@ -1,13 +1,18 @@
+import type { Query } from "drizzle-orm";
 import type { BatchItem, BatchResponse } from "drizzle-orm/batch";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 
 /** A statement that has been built and not run: a Drizzle builder, or `write.run(sql`…`)`. */
 export type Statement = BatchItem<"sqlite">;
 
+/** A statement that was built before, with the values of this use. */
+export interface BoundStatement<S extends Statement> {
+  readonly _: S["_"];
+  getQuery(): Query;
+}
+
 /** Builds a statement once; each call binds the values of its placeholders and gives a statement to run. */
-export type PrepareStatement = <S extends Statement>(
-  statement: S,
-) => (values?: Readonly<Record<string, unknown>>) => { readonly _: S["_"] };
+export type PrepareStatement = <S extends Statement>(statement: S) => (values?: object) => BoundStatement<S>;
 
 /** `local`: in this process or in a file of its machine; `remote`: every operation is a round trip on a network. */
 export type DatabaseKind = "local" | "remote";

@@ -33,10 +33,10 @@ export function createAuditRepository({ read, write, prepare }: Database) {
       .onConflictDoUpdate({ target: audit.shareKey, set: { count: sql`${audit.count} + 1` } }),
   );
   return {
-    insert: (entry: AuditEntry) => insert({ ...entry }),
+    insert: (entry: AuditEntry) => insert(entry),
 
     /** Adds nothing if the statement before it in the commit changed no row. */
-    insertIfChanged: (entry: AuditEntry) => insertIfChanged({ ...entry }),
+    insertIfChanged: (entry: AuditEntry) => insertIfChanged(entry),
 
     /** Adds one to the row of this share key, or makes it. */
     count: (entry: AuditEntry, shareKey: string) => count({ ...entry, shareKey }),

@@ -1,6 +1,7 @@
 import { resultCode } from "./failure.ts";
 
 export type {
+  BoundStatement,
   CommitOptions,
   Database,
   DatabaseKind,

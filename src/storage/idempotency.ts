@@ -17,9 +17,9 @@ export type IdempotencyRepository = ReturnType<typeof createIdempotencyRepositor
 export function createIdempotencyRepository({ read, write, prepare }: Database) {
   const row = placeholdersFor(["scope", "key", "content", "answer", "createdAt"]);
   const isCall = and(eq(idempotency.scope, row.scope), eq(idempotency.key, row.key));
-  const isOurs = and(isCall, eq(idempotency.createdAt, row.createdAt));
   const time = (name: string) => sql.param(sql.placeholder(name), idempotency.createdAt);
   const { createdAt } = idempotency;
+  const isOurs = and(isCall, eq(createdAt, time("createdAt")));
 
   const find = read.select().from(idempotency).where(isCall).prepare();
   const begin = prepare(

@@ -1,7 +1,7 @@
 import { is, Param, Placeholder, type Query } from "drizzle-orm";
-import type { PrepareStatement, Statement } from "./database.ts";
+import type { BoundStatement, PrepareStatement, Statement } from "./database.ts";
 
-/** What Drizzle has of a statement when it is built. */
+/** What Drizzle asks a built statement for. */
 interface BuiltQuery {
   getQuery(): Query;
   mapResult(result: unknown, isFromBatch?: boolean): unknown;
@@ -10,13 +10,15 @@ interface BuiltQuery {
 /**
  * Builds a statement once, which takes longer than to run it. The values of its `sql.placeholder()`s are bound for each
  * use.
- * @throws {TypeError} from a use that lacks a value.
+ * @throws {TypeError} from a use that lacks a value, or has a date for a placeholder without its column.
  */
 export const prepareStatement: PrepareStatement = (statement) => {
   const built = buildQuery(statement);
   const { sql, params } = built.getQuery();
-  return (values = {}) =>
-    new BoundStatement(built, { sql, params: params.map((each) => bind(each, values)) });
+  return (values = {}) => {
+    const given = { ...values };
+    return new PreparedStatement(built, { sql, params: params.map((param) => bind(param, given)) });
+  };
 };
 
 /** Placeholders with the names of these columns or fields. */
@@ -25,7 +27,7 @@ export function placeholdersFor<K extends string>(names: readonly K[]): Record<K
 }
 
 /** A statement with its values, for a batch or a commit. */
-class BoundStatement<S extends Statement> {
+class PreparedStatement<S extends Statement> implements BoundStatement<S>, BuiltQuery {
   declare readonly _: S["_"];
   readonly #built: BuiltQuery;
   readonly #query: Query;
@@ -35,12 +37,17 @@ class BoundStatement<S extends Statement> {
     this.#query = query;
   }
 
-  /** What Drizzle asks each statement of a batch for. */
-  _prepare(): BuiltQuery {
-    return {
-      getQuery: () => this.#query,
-      mapResult: (result, isFromBatch) => this.#built.mapResult(result, isFromBatch),
-    };
+  getQuery(): Query {
+    return this.#query;
+  }
+
+  mapResult(result: unknown, isFromBatch?: boolean): unknown {
+    return this.#built.mapResult(result, isFromBatch);
+  }
+
+  /** Drizzle calls this on each statement of a batch. */
+  _prepare(): this {
+    return this;
   }
 }
 
@@ -48,17 +55,21 @@ function buildQuery(statement: object): BuiltQuery {
   const prepare =
     "prepare" in statement ? statement.prepare : "_prepare" in statement ? statement._prepare : null;
   if (typeof prepare !== "function") throw new TypeError("Only a statement of Drizzle can be prepared");
-  const built: BuiltQuery = prepare.call(statement);
-  // A statement in SQL text is built anew at each call.
-  const query = built.getQuery();
-  return { getQuery: () => query, mapResult: (...result) => built.mapResult(...result) };
+  return prepare.call(statement);
 }
 
 function bind(param: unknown, values: Readonly<Record<string, unknown>>): unknown {
-  if (is(param, Placeholder)) return givenValue(param, values);
+  if (is(param, Placeholder)) return plainValue(param, values);
   if (!is(param, Param) || !is(param.value, Placeholder)) return param;
   const value = givenValue(param.value, values);
   return value === null ? null : param.encoder.mapToDriverValue(value);
+}
+
+/** A comparison with a placeholder lacks the column that says how to store a date. */
+function plainValue(placeholder: Placeholder, values: Readonly<Record<string, unknown>>): unknown {
+  const value = givenValue(placeholder, values);
+  if (!(value instanceof Date)) return value;
+  throw new TypeError(`A date needs sql.param(sql.placeholder("${placeholder.name}"), column)`);
 }
 
 function givenValue({ name }: Placeholder, values: Readonly<Record<string, unknown>>): unknown {

@@ -40,6 +40,8 @@ export interface PollingOptions {
   readonly maxRunMs: number;
   /** Creates the error of an item of such a run: it may be done or not. */
   readonly abandoned: () => unknown;
+  /** Keeps the runtime from cutting a run off with its request, such as `waitUntil`. */
+  readonly keepAlive?: ((run: Promise<unknown>) => void) | undefined;
 }
 
 interface Entry<T, R> {
@@ -126,7 +128,9 @@ export class Batcher<T, R> {
       const entries = this.#take();
       this.#latestCount = entries.length;
       for (const entry of entries) entry.run = run;
-      await this.#settle(entries);
+      const settling = this.#settle(entries);
+      this.#options.polling?.keepAlive?.(settling);
+      await settling;
     } finally {
       // A run that was taken for abandoned may end after all.
       if (this.#run === run) this.#run = null;

@@ -1,4 +1,5 @@
 import { type Client, createClient } from "@libsql/client/http";
+import type { PollingOptions } from "../async/batcher.ts";
 import { SealpostError } from "../errors.ts";
 import type { Database } from "./database.ts";
 import { abandonedFailure, badUrl, isBusy, isRefusedForNow, remoteFailure } from "./failure.ts";
@@ -23,6 +24,8 @@ export interface RemoteOptions {
   readonly authToken?: string | undefined;
   /** How long one round trip may take, and twice as long as a commit may wait for others before it. */
   readonly patienceMs?: number | undefined;
+  /** Keeps the runtime from cutting a commit off with its request, because it has commits of others in it. */
+  readonly keepAlive?: PollingOptions["keepAlive"];
 }
 
 /**
@@ -33,7 +36,7 @@ export interface RemoteOptions {
 export function openRemoteDatabase(options: RemoteOptions): Database {
   const { groupCommit, ...connections } = connectRemote(options);
   const maxRunMs = ABANDONED_AFTER_SHARE * (options.patienceMs ?? PATIENCE_MS);
-  const polling = { maxRunMs, abandoned: abandonedFailure };
+  const polling = { maxRunMs, abandoned: abandonedFailure, keepAlive: options.keepAlive };
   return new LibsqlDatabase({ ...connections, groupCommit: { ...groupCommit, polling } });
 }
 

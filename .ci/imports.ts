@@ -13,7 +13,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(LEAVES.map((leaf) => [leaf, ["async", ...BASE]])),
   transport: ["smtp", "async", ...BASE],
   access: [...LEAVES, ...BASE],
-  mail: ["access", ...LEAVES, ...BASE],
+  mail: ["access", ...LEAVES, "async", ...BASE],
   wire: ["mail", "access", "version", ...BASE],
   plugin: ["wire", "mail", "access", ...LEAVES, ...BASE],
   http: ["plugin", "wire", "mail", "access", "version", ...BASE],
@@ -50,6 +50,7 @@ const ONE_FILE = [
   "@libsql/client",
   "@libsql/client/sqlite3",
   "@libsql/client/http",
+  "@libsql/core/config",
 ];
 
 /** What a plugin may import beside its own files. */

@@ -32,7 +32,7 @@ import { createAuditRepository } from "./storage/audit-log.ts";
 import type { Database } from "./storage/database.ts";
 import { createEpoch } from "./storage/epoch.ts";
 import { createInstanceRepository } from "./storage/instance.ts";
-import { migrate } from "./storage/migrate.ts";
+import { migrateAndRead } from "./storage/migrate.ts";
 import { MIGRATIONS } from "./storage/migrations/index.ts";
 import { createPolicyRepository } from "./storage/policies.ts";
 import { createSealedRepository } from "./storage/sealed.ts";
@@ -201,8 +201,8 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
 
     /** Migrates, checks the keys and reads the token secret; before the first request. */
     async start(): Promise<void> {
-      await migrate(database, [...MIGRATIONS, ...pluginSet.migrations], platform);
-      await instance.start();
+      const migrations = [...MIGRATIONS, ...pluginSet.migrations];
+      await instance.start(await migrateAndRead(database, migrations, instance.selects(), platform));
       await plugins.start();
     },
 

@@ -1,4 +1,4 @@
-import { and, eq, gt, inArray, lt, lte, or, sql } from "drizzle-orm";
+import { and, eq, gt, inArray, lt, lte, or, type SQL, sql } from "drizzle-orm";
 import type { PluginContext } from "sealpost";
 import { type ChallengeRow, challenge, type TokenRow, token } from "./tables.ts";
 
@@ -15,8 +15,6 @@ const CLOCK_SKEW_MS = 60_000;
 const MAX_VALID_MS = 3_600_000;
 
 const NEVER = new Date(0);
-/** No token's serial. */
-const NOBODY = "";
 
 /** Seconds until a token may get another code; not positive: now. */
 export function secondsUntilNext({ sentAt }: TokenRow, now: Date): number {
@@ -27,11 +25,15 @@ export function secondsUntilNext({ sentAt }: TokenRow, now: Date): number {
 export type ChallengeRepository = ReturnType<typeof createChallengeRepository>;
 
 /** Codes that were sent. What writes is an unexecuted statement for `commit`. */
-export function createChallengeRepository({ read, write }: PluginContext["store"]) {
+export function createChallengeRepository({ read, write, prepare }: PluginContext["store"]) {
+  const find = read
+    .select()
+    .from(challenge)
+    .where(eq(challenge.serial, sql.placeholder("serial")))
+    .prepare();
+  const attempt = attemptStatements({ write, prepare });
   return {
-    async find(serial: string): Promise<ChallengeRow | undefined> {
-      return read.select().from(challenge).where(eq(challenge.serial, serial)).get();
-    },
+    find: async (serial: string): Promise<ChallengeRow | undefined> => find.get({ serial }),
 
     /** Starts a transaction; affects no row if the last one has started too lately, or the token is locked. */
     begin(serial: string, transactionId: string, now: Date) {
@@ -69,48 +71,61 @@ export function createChallengeRepository({ read, write }: PluginContext["store"
     },
 
     /**
-     * One try of a code, to be committed together. The first statement returns the token that it was right for, by one
-     * conditional UPDATE; of two tries of one code one gets it, as the second statement ends the transaction. The third
-     * returns the tokens that it was wrong for (not those that are locked), of whose codes the fourth takes a try.
+     * One attempt with a code, to be committed together. The first statement returns the token that it was right for, by
+     * one conditional UPDATE. Of two attempts with one code one gets it, as the second statement ends the transaction.
+     * The third returns the tokens that it was wrong for (not those that are locked), whose codes the fourth counts down.
      */
     attempt(of: readonly TokenRow[], transactionId: string, codeHash: string, now: Date) {
-      // Where there is no token, the statements are the same.
-      const serials = of.length > 0 ? of.map(({ serial }) => serial) : [NOBODY];
-      const isLive = and(
-        eq(challenge.transactionId, transactionId),
-        inArray(challenge.serial, serials),
-        gt(challenge.triesLeft, 0),
-        gt(challenge.expiresAt, now),
-        // A clock that was put back makes no code live longer.
-        lte(challenge.expiresAt, new Date(now.getTime() + MAX_VALID_MS + CLOCK_SKEW_MS)),
-      );
-      const live = write.select({ serial: challenge.serial }).from(challenge).where(isLive);
-      const right = write
-        .select({ serial: challenge.serial })
-        .from(challenge)
-        .where(and(isLive, eq(challenge.codeHash, codeHash)));
-      const { serial, failCount } = token;
-      return [
-        write
-          .update(token)
-          .set({ failCount: 0, sentAt: NEVER })
-          .where(and(inArray(serial, right), lt(failCount, MOST_FAILURES)))
-          .returning({ serial }),
-        write.delete(challenge).where(and(eq(challenge.transactionId, transactionId), sql`changes() > 0`)),
-        write
-          .update(token)
-          .set({ failCount: sql`${failCount} + 1` })
-          .where(and(inArray(serial, live), lt(failCount, MOST_FAILURES)))
-          .returning({ serial, failCount }),
-        write
-          .update(challenge)
-          .set({ triesLeft: sql`${challenge.triesLeft} - 1` })
-          .where(isLive),
-      ] as const;
+      // Without a token the statements are the same.
+      const serials = JSON.stringify(of.map(({ serial }) => serial));
+      // A clock that was put back makes no code live longer.
+      const latest = new Date(now.getTime() + MAX_VALID_MS + CLOCK_SKEW_MS);
+      const values = { serials, transactionId, codeHash, now, latest };
+      const [right, end, wrong, countDown] = attempt;
+      return [right(values), end(values), wrong(values), countDown(values)] as const;
     },
 
     prune(now: Date) {
       return write.delete(challenge).where(lt(challenge.expiresAt, now));
     },
   };
+}
+
+function attemptStatements({ write, prepare }: Pick<PluginContext["store"], "write" | "prepare">) {
+  const isOfTransaction = eq(challenge.transactionId, sql.placeholder("transactionId"));
+  const isLive = and(
+    isOfTransaction,
+    sql`${challenge.serial} IN (SELECT value FROM json_each(${sql.placeholder("serials")}))`,
+    gt(challenge.triesLeft, 0),
+    gt(challenge.expiresAt, sql.param(sql.placeholder("now"), challenge.expiresAt)),
+    lte(challenge.expiresAt, sql.param(sql.placeholder("latest"), challenge.expiresAt)),
+  );
+  const isRight = eq(challenge.codeHash, sql.placeholder("codeHash"));
+  const serialsWhere = (where: SQL | undefined) =>
+    write.select({ serial: challenge.serial }).from(challenge).where(where);
+  const { serial, failCount } = token;
+  const isUnlocked = lt(failCount, MOST_FAILURES);
+  return [
+    prepare(
+      write
+        .update(token)
+        .set({ failCount: 0, sentAt: NEVER })
+        .where(and(inArray(serial, serialsWhere(and(isLive, isRight))), isUnlocked))
+        .returning({ serial }),
+    ),
+    prepare(write.delete(challenge).where(and(isOfTransaction, sql`changes() > 0`))),
+    prepare(
+      write
+        .update(token)
+        .set({ failCount: sql`${failCount} + 1` })
+        .where(and(inArray(serial, serialsWhere(isLive)), isUnlocked))
+        .returning({ serial, failCount }),
+    ),
+    prepare(
+      write
+        .update(challenge)
+        .set({ triesLeft: sql`${challenge.triesLeft} - 1` })
+        .where(isLive),
+    ),
+  ] as const;
 }

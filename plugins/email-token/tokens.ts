@@ -16,10 +16,23 @@ export type TokenRepository = ReturnType<typeof createTokenRepository>;
 
 /** Tokens. What writes is an unexecuted statement for `commit`. */
 export function createTokenRepository({ read, write }: PluginContext["store"]) {
+  const find = read
+    .select()
+    .from(token)
+    .where(eq(token.serial, sql.placeholder("serial")))
+    .prepare();
+  const serials = read
+    .select({ serial: challenge.serial })
+    .from(challenge)
+    .where(eq(challenge.transactionId, sql.placeholder("transactionId")));
+  const ofTransaction = read
+    .select()
+    .from(token)
+    .where(inArray(token.serial, serials))
+    .orderBy(asc(token.serial))
+    .prepare();
   return {
-    async find(serial: string): Promise<TokenRow | undefined> {
-      return read.select().from(token).where(eq(token.serial, serial)).get();
-    },
+    find: async (serial: string): Promise<TokenRow | undefined> => find.get({ serial }),
 
     async search(filter: TokenFilter): Promise<TokenRow[]> {
       return read.select().from(token).where(conditions(filter)).orderBy(asc(token.serial));
@@ -52,13 +65,7 @@ export function createTokenRepository({ read, write }: PluginContext["store"]) {
     },
 
     /** Those that a code was sent to in one transaction. */
-    async ofTransaction(transactionId: string): Promise<TokenRow[]> {
-      const serials = read
-        .select({ serial: challenge.serial })
-        .from(challenge)
-        .where(eq(challenge.transactionId, transactionId));
-      return read.select().from(token).where(inArray(token.serial, serials)).orderBy(asc(token.serial));
-    },
+    ofTransaction: async (transactionId: string): Promise<TokenRow[]> => ofTransaction.all({ transactionId }),
 
     /** One page, and how many there are in all. */
     async page(filter: TokenFilter, page: number, size: number) {

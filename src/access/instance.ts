@@ -12,6 +12,12 @@ const KEY_CHECK_TEXT = "sealpost";
 const TOKEN_SECRET = "token_secret";
 const TOKEN_SECRET_BYTES = 32;
 
+/** Rows that {@link createInstance} starts with. */
+export type InstanceRows = readonly [
+  keyIds: readonly { readonly id: string }[],
+  secrets: readonly { readonly name: string; readonly value: string }[],
+];
+
 /** What this database holds about itself: the proof that the keys fit, and the secret that signs tokens. */
 export function createInstance(parts: {
   readonly database: Database;
@@ -22,21 +28,21 @@ export function createInstance(parts: {
 }) {
   const { database, repository, sealed, keyring, platform } = parts;
   let tokenKey: CryptoKey | undefined;
+  /** As they were at the start, sealed; they do not change, but for the key that seals them. */
+  let known: ReadonlyMap<string, string> = new Map();
 
   const readOrMake = async (name: string, make: () => string) =>
-    openOrMake(name, await repository.read(name), make);
+    openOrMake(name, known.get(name) ?? (await repository.read(name)), make);
 
   async function openOrMake(name: string, stored: string | undefined, make: () => string): Promise<string> {
     const context = { table: "instance", row: name, column: "value" };
     if (stored !== undefined) return (await open(keyring, stored, context)).reveal();
     await database.commit([repository.insert(name, await seal(keyring, make(), context, platform))]);
-    return readOrMake(name, make);
+    return openOrMake(name, await repository.read(name), make);
   }
 
-  async function checkKeys(stored?: string): Promise<void> {
-    const text = await (stored === undefined
-      ? readOrMake(KEY_CHECK, () => KEY_CHECK_TEXT)
-      : openOrMake(KEY_CHECK, stored, () => KEY_CHECK_TEXT));
+  async function checkKeys(stored: string | undefined): Promise<void> {
+    const text = await openOrMake(KEY_CHECK, stored, () => KEY_CHECK_TEXT);
     if (text !== KEY_CHECK_TEXT) throw new SealpostError("unsealable", "The sealed check value is damaged");
   }
 
@@ -46,23 +52,21 @@ export function createInstance(parts: {
   }
 
   return {
+    /** Selects for {@link start}, which can share a round trip with others. */
+    selects: () => [sealed.selectKeyIds(), repository.select()] as const,
+
     /**
-     * Checks the keys and reads the token secret; on a new database, makes both. Several processes may do it at once.
+     * Checks the keys and opens the token secret; on a new database, makes both. Several processes may do it at once.
      * @throws {SealpostError} `bad_setting` if a key is missing or is not the one that sealed.
      */
-    async start(): Promise<void> {
-      // Together: over the network each would cost a round trip of its own.
-      const [ids, keyCheck, tokenSecret] = await Promise.all([
-        sealed.keyIds(),
-        repository.read(KEY_CHECK),
-        repository.read(TOKEN_SECRET),
-      ]);
-      const missing = [...ids].filter((id) => !keyring.ids.includes(id));
+    async start([keyIds, rows]: InstanceRows): Promise<void> {
+      const missing = keyIds.map(({ id }) => id).filter((id) => !keyring.ids.includes(id));
       if (missing.length > 0) throw keysMissing(missing, keyring.ids);
-      await checkKeys(keyCheck).catch((error) => {
+      known = new Map(rows.map(({ name, value }) => [name, value]));
+      await checkKeys(known.get(KEY_CHECK)).catch((error) => {
         throw asSetting(error);
       });
-      const secret = await openOrMake(TOKEN_SECRET, tokenSecret, () =>
+      const secret = await readOrMake(TOKEN_SECRET, () =>
         platform.randomBytes(TOKEN_SECRET_BYTES).toBase64(),
       );
       const usages: ("sign" | "verify")[] = ["sign", "verify"];
@@ -80,7 +84,7 @@ export function createInstance(parts: {
     secret: (name: string, bytes: number) => readOrMake(name, () => platform.randomBytes(bytes).toBase64()),
 
     /** Whether the database answers and the keys open it. */
-    checkKeys: () => checkKeys(),
+    checkKeys: async () => checkKeys(await repository.read(KEY_CHECK)),
 
     tokenKey: secretKey,
 

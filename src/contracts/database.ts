@@ -1,8 +1,18 @@
+import type { Query } from "drizzle-orm";
 import type { BatchItem, BatchResponse } from "drizzle-orm/batch";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 
 /** A statement that has been built and not run: a Drizzle builder, or `write.run(sql`…`)`. */
 export type Statement = BatchItem<"sqlite">;
+
+/** A statement that was built before, with the values of this use. */
+export interface BoundStatement<S extends Statement> {
+  readonly _: S["_"];
+  getQuery(): Query;
+}
+
+/** Builds a statement once; each call binds the values of its placeholders and gives a statement to run. */
+export type PrepareStatement = <S extends Statement>(statement: S) => (values?: object) => BoundStatement<S>;
 
 /** `local`: in this process or in a file of its machine; `remote`: every operation is a round trip on a network. */
 export type DatabaseKind = "local" | "remote";
@@ -20,12 +30,14 @@ export interface Database extends AsyncDisposable {
   /** Builds inserts, updates and deletes; {@link Database.commit} and {@link Database.append} run them. */
   readonly write: LibSQLDatabase;
   /**
-   * Runs statements as one atomic and durable transaction, in order: all of them or none.
+   * Runs statements atomically and durably, in order: all of them or none. Commits that arrive together share a
+   * transaction, in order of arrival. Each has its own results, and one that fails does not fail the others.
    *
    * A conditional write is an `UPDATE … WHERE version = ?` followed by an `INSERT … SELECT … WHERE changes() > 0`;
    * `rowsAffected` of each result tells what happened (it is 0 for a statement with RETURNING: count its rows).
    * @returns the results in the same order, typed; an empty list runs nothing.
    * @throws {SealpostError} `database_unavailable`: nothing was written, unless a remote connection was lost.
+   * @throws {TypeError} for `changes()` before the first write, where it would depend on another commit.
    * @throws the driver's error for a violated constraint, see `isConstraintError`.
    */
   commit<const T extends readonly Statement[]>(
@@ -33,10 +45,20 @@ export interface Database extends AsyncDisposable {
     options?: CommitOptions,
   ): Promise<BatchResponse<T>>;
   /**
-   * Runs statements that depend on no others, such as the insert of an audit row, all of them or none; those that
-   * arrive together share a commit. Resolves when these are durable, and rejects when these could not be written.
+   * Like {@link Database.commit}, without results: for statements that depend on no others, such as the insert of an
+   * audit row.
    */
   append(...statements: readonly Statement[]): Promise<void>;
+  /**
+   * Builds a statement once, with `sql.placeholder()` where values go: building takes longer than running. Each call
+   * binds values and gives a statement for `commit`, `append` or `read.batch`.
+   * @example
+   * ```ts
+   * const remove = prepare(write.delete(item).where(eq(item.id, sql.placeholder("id"))));
+   * await commit([remove({ id: "1" })]);
+   * ```
+   */
+  readonly prepare: PrepareStatement;
   /** Waits for what was begun, then closes the connections. Later calls reject. */
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -138,7 +138,7 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
     servers(): Promise<readonly string[]>;
   };
   /** The database: what repositories are made of. */
-  readonly store: Pick<Database, "read" | "write" | "commit" | "append">;
+  readonly store: Pick<Database, "read" | "write" | "commit" | "append" | "prepare">;
   /** The rows of a table that is declared as `kept`, as they are now or were when the request first asked. */
   kept<Row>(table: KeptTable<Row>): Promise<readonly Row[]>;
 

@@ -35,7 +35,12 @@ export interface HostDrivers extends Omit<WorkerDrivers, "transport"> {
  */
 export function createDrivers(options: WorkerDriversOptions): HostDrivers {
   const settings = { ...settingsOf(options), ...(options.queue && { SEALPOST_WAKE: "cloudflare" }) };
-  const { transport, drains, ...drivers } = createWorkerDrivers(parseBindings(settings), options.queue);
+  const { transport, drains, ...drivers } = createWorkerDrivers(
+    parseBindings(settings),
+    options.queue,
+    // Where no event is under way, nothing is cut off with it.
+    (work) => void keepAlive(work).catch(() => undefined),
+  );
   return {
     ...drivers,
     transport: perMail(transport),
@@ -43,12 +48,14 @@ export function createDrivers(options: WorkerDriversOptions): HostDrivers {
   };
 }
 
-/** The runtime knows the event that is under way, which the host need not pass on. */
 function waitingUntil({ within }: EventDrains): EventDrains["afterwards"] {
-  return async (drain) => {
-    const { waitUntil } = await import("cloudflare:workers");
-    waitUntil(within(REQUEST_MS, drain));
-  };
+  return (drain) => keepAlive(within(REQUEST_MS, drain));
+}
+
+/** The runtime knows the event that is under way, which the host need not pass on. */
+async function keepAlive(work: Promise<unknown>): Promise<void> {
+  const { waitUntil } = await import("cloudflare:workers");
+  waitUntil(work);
 }
 
 /** A mail is an event of its own, unless it is part of a drain: the host's events are not ours to know. */

@@ -25,7 +25,7 @@ export interface KeyPlace {
  */
 export async function findKeys(config: Config, { path, database, platform }: KeyPlace): Promise<Keyring> {
   if (!config.keys.isEmpty) return parseKeyring(config.keys.reveal());
-  const inUse = [...(await createSealedRepository(database).keyIds())];
+  const inUse = (await createSealedRepository(database).selectKeyIds()).map(({ id }) => id);
   if (path === null) return keysOfNoFile(config, inUse, platform);
   const file = join(dirname(path), KEY_FILE);
   const text = await readKeys(file);

@@ -1,41 +1,51 @@
-import { and, asc, count, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm";
+import { and, asc, count as countRows, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm";
 import type { AuditEntry, AuditQuery, AuditTextColumn, StoredAuditEntry } from "../domain/audit.ts";
 import type { Database } from "./database.ts";
+import { placeholdersFor } from "./prepare.ts";
 import { audit } from "./schema.ts";
 
 export type AuditRepository = ReturnType<typeof createAuditRepository>;
 
+/** Fields of an entry, which are the columns of the same names. */
+const FIELDS = [
+  ...["date", "action", "success", "administrator", "realm", "client", "identifier", "recipient"],
+  ...["fields", "outcome", "phase", "info", "policies", "requestId"],
+] as const satisfies readonly (keyof AuditEntry)[];
+
 /** The audit log. What writes is an unexecuted statement for `commit` or `append`. */
-export function createAuditRepository({ read, write }: Database) {
+export function createAuditRepository({ read, write, prepare }: Database) {
+  const entry = placeholdersFor(FIELDS);
+  const shared = { ...entry, ...placeholdersFor(["shareKey"]) };
+  const insert = prepare(write.insert(audit).values(entry));
+  const insertIfChanged = prepare(
+    write.run(sql`
+      INSERT INTO audit (${sql.raw(FIELDS.map((field) => audit[field].name).join(", "))})
+      SELECT ${sql.join(
+        FIELDS.map((field) => sql.param(entry[field], audit[field])),
+        sql`, `,
+      )}
+      WHERE changes() > 0`),
+  );
+  const count = prepare(
+    write
+      .insert(audit)
+      .values(shared)
+      .onConflictDoUpdate({ target: audit.shareKey, set: { count: sql`${audit.count} + 1` } }),
+  );
   return {
-    insert(entry: AuditEntry) {
-      return write.insert(audit).values(entry);
-    },
+    insert: (entry: AuditEntry) => insert(entry),
 
     /** Adds nothing if the statement before it in the commit changed no row. */
-    insertIfChanged(entry: AuditEntry) {
-      return write.run(sql`
-        INSERT INTO audit (date, action, success, administrator, realm, client, identifier, recipient, fields,
-          outcome, phase, info, policies, request_id)
-        SELECT ${sql.param(entry.date, audit.date)}, ${entry.action}, ${sql.param(entry.success, audit.success)},
-          ${entry.administrator}, ${entry.realm}, ${entry.client}, ${entry.identifier}, ${entry.recipient},
-          ${entry.fields}, ${entry.outcome}, ${entry.phase}, ${entry.info}, ${entry.policies}, ${entry.requestId}
-        WHERE changes() > 0`);
-    },
+    insertIfChanged: (entry: AuditEntry) => insertIfChanged(entry),
 
     /** Adds one to the row of this share key, or makes it. */
-    count(entry: AuditEntry, shareKey: string) {
-      return write
-        .insert(audit)
-        .values({ ...entry, shareKey })
-        .onConflictDoUpdate({ target: audit.shareKey, set: { count: sql`${audit.count} + 1` } });
-    },
+    count: (entry: AuditEntry, shareKey: string) => count({ ...entry, shareKey }),
 
     /** One page, and how many rows match in all. */
     async page(query: AuditQuery): Promise<{ entries: StoredAuditEntry[]; total: number }> {
       const where = and(...conditions(query));
       const order = query.descending ? desc : asc;
-      const totals = await read.select({ total: count() }).from(audit).where(where).get();
+      const totals = await read.select({ total: countRows() }).from(audit).where(where).get();
       const rows = await read
         .select()
         .from(audit)

@@ -1,6 +1,13 @@
 import { resultCode } from "./failure.ts";
 
-export type { CommitOptions, Database, DatabaseKind, Statement } from "../contracts/database.ts";
+export type {
+  BoundStatement,
+  CommitOptions,
+  Database,
+  DatabaseKind,
+  PrepareStatement,
+  Statement,
+} from "../contracts/database.ts";
 
 /** Whether a write was refused by a UNIQUE, PRIMARY KEY, NOT NULL, CHECK or FOREIGN KEY constraint. */
 export function isConstraintError(error: unknown): boolean {

@@ -1,17 +1,19 @@
-import type { Client, InArgs, InStatement, InValue } from "@libsql/client";
+import type { Client, InArgs, InStatement, InValue, ResultSet } from "@libsql/client";
 import { DrizzleQueryError } from "drizzle-orm/errors";
 import { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 import { type LibSQLPreparedQuery, LibSQLSession } from "drizzle-orm/libsql/session";
 import type { ExtractTablesWithRelations } from "drizzle-orm/relations";
 import { type PreparedQueryConfig, SQLiteAsyncDialect } from "drizzle-orm/sqlite-core";
-import type { Connection } from "./guard.ts";
 
 type NoSchema = Record<string, never>;
 
-/** Drizzle over a connection; a batch made with it is one transaction of the given mode. */
-export function drizzleOver(connection: Connection, mode: "read" | "write"): LibSQLDatabase {
+/** Runs statements as one transaction, in order: all of them or none. */
+export type Execute = (statements: readonly InStatement[]) => Promise<readonly ResultSet[]>;
+
+/** Drizzle whose statements, and batches of them, are run by `execute`. */
+export function drizzleOver(execute: Execute): LibSQLDatabase {
   const dialect = new SQLiteAsyncDialect();
-  const session = new PlainErrorSession(clientOver(connection, mode), dialect, undefined, {}, undefined);
+  const session = new PlainErrorSession(clientOver(execute), dialect, undefined, {}, undefined);
   return new LibSQLDatabase("async", dialect, session, undefined);
 }
 
@@ -44,21 +46,14 @@ function unwrapped<R>(execute: (values?: Values) => Promise<R>): (values?: Value
   };
 }
 
-function clientOver(connection: Connection, mode: "read" | "write"): Client {
+function clientOver(execute: Execute): Client {
   return {
-    execute: (statement: InStatement) => {
-      const ready = bindable(statement);
-      return connection.run((client) => client.execute(ready));
+    async execute(statement: InStatement) {
+      const [result] = await execute([bindable(statement)]);
+      if (result === undefined) throw new TypeError("A statement has no result");
+      return result;
     },
-    batch: (statements) => {
-      const ready = statements.map(bindable);
-      const [only, ...others] = ready;
-      // One statement is a transaction by itself, without the steps of a batch.
-      if (only !== undefined && others.length === 0) {
-        return connection.run(async (client) => [await client.execute(only)]);
-      }
-      return connection.run((client) => client.batch(ready, mode));
-    },
+    batch: async (statements) => [...(await execute(statements.map(bindable)))],
     migrate: refuse,
     transaction: refuse,
     executeMultiple: refuse,

@@ -72,6 +72,24 @@ export function isUnavailable(error: unknown): boolean {
   return error instanceof SealpostError && error.code === "database_unavailable";
 }
 
+/** Whether the database was busy for so long that nothing was done, and the same call may be made again. */
+export function isNothingDone(error: unknown): boolean {
+  return (
+    isUnavailable(error) && error instanceof Error && (isBusy(error.cause) || isRefusedForNow(error.cause))
+  );
+}
+
+/** The error of a commit that waited for too long and was not begun. */
+export function busyFailure(): SealpostError {
+  return explained(BUSY, undefined);
+}
+
+/** Index of the statement of a batch that an error is about; `null` if it is about none of them. */
+export function failedStatement(error: unknown): number | null {
+  const index = error instanceof Error && "statementIndex" in error ? error.statementIndex : null;
+  return typeof index === "number" ? index : null;
+}
+
 /** HTTP status of a server that has too much to do to look at a request. */
 const TOO_MANY_REQUESTS = 429;
 
@@ -105,6 +123,11 @@ export function remoteFailure(error: unknown): unknown {
   const code = resultCode(error);
   if (MEANINGS[code] !== undefined || SQL_ANSWER.test(code)) return localFailure(error);
   return explained(UNREACHABLE, error);
+}
+
+/** The error of a commit whose request was cut off: it may have been written or not. */
+export function abandonedFailure(): SealpostError {
+  return explained(UNREACHABLE, undefined);
 }
 
 /** The error for a URL that no driver serves. */

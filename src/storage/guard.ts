@@ -1,9 +1,9 @@
 import type { Client } from "@libsql/client";
+import { Semaphore } from "../async/semaphore.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";
-import { type CommitOptions, isConstraintError } from "./database.ts";
+import { isConstraintError } from "./database.ts";
 import { isBusy, localFailure, openFailure } from "./failure.ts";
-import { Mutex } from "./mutex.ts";
 
 /** The wait after the first refusal: a commit with one fsync takes about this long on a plain disk. */
 const FIRST_WAIT_MS = 4;
@@ -13,9 +13,14 @@ const LONGEST_WAIT_MS = 64;
 /** A way to use a libSQL client, one operation at a time or many. */
 export interface Connection {
   /** Runs one `execute` or `batch`; it may be run again after SQLITE_BUSY, when nothing was done. */
-  run<T>(operation: (client: Client) => Promise<T>, options?: CommitOptions): Promise<T>;
+  run<T>(operation: (client: Client) => Promise<T>, options?: RunOptions): Promise<T>;
   /** Waits for the running operation, then closes. Later operations reject. */
   close(): Promise<void>;
+}
+
+export interface RunOptions {
+  /** Nothing is begun again after this, on the clock of `performance.now()`; default: as patient as the connection. */
+  readonly deadlineMs?: number;
 }
 
 /** What a connection is for. */
@@ -48,19 +53,19 @@ export class GuardedConnection implements Connection {
   #client: Client | null = null;
   #ready = false;
   #closed = false;
-  readonly #mutex = new Mutex();
+  readonly #semaphore = new Semaphore(1);
 
   constructor(options: GuardOptions) {
     this.#options = options;
   }
 
-  run<T>(operation: (client: Client) => Promise<T>, options?: CommitOptions): Promise<T> {
-    const deadlineMs = performance.now() + this.#options.patienceMs;
-    return this.#mutex.run(() => this.#attempt(operation, deadlineMs), options);
+  run<T>(operation: (client: Client) => Promise<T>, options: RunOptions = {}): Promise<T> {
+    const { deadlineMs = performance.now() + this.#options.patienceMs } = options;
+    return this.#semaphore.run(() => this.#attempt(operation, deadlineMs));
   }
 
   close(): Promise<void> {
-    return this.#mutex.run(async () => {
+    return this.#semaphore.run(async () => {
       this.#closed = true;
       // What fails here stays in the log, which is as durable and read at the next start.
       await this.#sayFarewell().catch(() => undefined);

@@ -7,6 +7,9 @@ export type InstanceRepository = ReturnType<typeof createInstanceRepository>;
 /** Sealed facts about this instance, by name. */
 export function createInstanceRepository({ read, write }: Database) {
   return {
+    /** Selects all of them. */
+    select: () => read.select().from(instance),
+
     async read(name: string): Promise<string | undefined> {
       return (await read.select().from(instance).where(eq(instance.name, name)).get())?.value;
     },

@@ -2,22 +2,22 @@ import type { BatchResponse } from "drizzle-orm/batch";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 import type { CommitOptions, Database, DatabaseKind, Statement } from "./database.ts";
 import { drizzleOver } from "./drizzle.ts";
+import {
+  assertOwnChanges,
+  createGroupCommit,
+  execute,
+  type GroupCommit,
+  type GroupCommitOptions,
+} from "./group-commit.ts";
 import type { Connection } from "./guard.ts";
+import { prepareStatement } from "./prepare.ts";
 
 /** The ways to one database; a reader and a writer may be the same. */
 export interface Connections {
   readonly kind: DatabaseKind;
   readonly reader: Connection;
   readonly writer: Connection;
-  /** Makes what inserts rows that depend on nothing, those of several callers in one commit. */
-  readonly makeAppender: (commit: (statements: readonly Statement[]) => Promise<unknown>) => Appender;
-}
-
-export interface Appender {
-  /** Resolves when the commit of these statements is durable; rejects with their own error only. */
-  append(statements: readonly Statement[]): Promise<void>;
-  /** Resolves when everything appended so far is settled. */
-  drain(): Promise<void>;
+  readonly groupCommit: GroupCommitOptions;
 }
 
 /** The database of the repositories, over the connections of a driver. */
@@ -25,18 +25,20 @@ export class LibsqlDatabase implements Database {
   readonly kind: DatabaseKind;
   readonly read: LibSQLDatabase;
   readonly write: LibSQLDatabase;
-  /** Like `write`, ahead of what waits there. */
+  readonly prepare = prepareStatement;
+  /** Like `write`, ahead of the commits that wait. */
   readonly #urgent: LibSQLDatabase;
   readonly #connections: Connections;
-  readonly #appender: Appender;
+  readonly #groupCommit: GroupCommit;
 
   constructor(connections: Connections) {
-    this.kind = connections.kind;
+    const { kind, reader, writer, groupCommit } = connections;
+    this.kind = kind;
     this.#connections = connections;
-    this.read = drizzleOver(connections.reader, "read");
-    this.write = drizzleOver(connections.writer, "write");
-    this.#urgent = drizzleOver(ahead(connections.writer), "write");
-    this.#appender = connections.makeAppender((statements) => this.commit(statements));
+    this.#groupCommit = createGroupCommit(writer, groupCommit);
+    this.read = drizzleOver((statements) => reader.run((client) => execute(client, statements, "read")));
+    this.write = this.#writing({ isUrgent: false });
+    this.#urgent = this.#writing({ isUrgent: true });
   }
 
   commit<const T extends readonly Statement[]>(
@@ -52,21 +54,21 @@ export class LibsqlDatabase implements Database {
     return (isUrgent ? this.#urgent : this.write).batch([first, ...rest]);
   }
 
-  append(...statements: readonly Statement[]): Promise<void> {
-    return this.#appender.append(statements);
+  async append(...statements: readonly Statement[]): Promise<void> {
+    await this.commit(statements);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#appender.drain();
+    await this.#groupCommit.drain();
     // The writer last: a reader would keep it from moving the log into the file.
     await this.#connections.reader.close();
     await this.#connections.writer.close();
   }
-}
 
-function ahead(connection: Connection): Connection {
-  return {
-    run: (operation) => connection.run(operation, { isUrgent: true }),
-    close: () => connection.close(),
-  };
+  #writing(options: Required<CommitOptions>): LibSQLDatabase {
+    return drizzleOver((statements) => {
+      assertOwnChanges(statements);
+      return this.#groupCommit.run(statements, options);
+    });
+  }
 }

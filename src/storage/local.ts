@@ -1,8 +1,7 @@
-import { createClient } from "@libsql/client/sqlite3";
 import type { Platform } from "../contracts/platform.ts";
 import { type Connection, GuardedConnection, type GuardRole } from "./guard.ts";
 import type { Connections } from "./libsql-database.ts";
-import { GroupWriter } from "./writer.ts";
+import { openLocalClient } from "./local-client.ts";
 
 /** Longer than any commit of ours takes, shorter than clients wait for an answer. */
 const PATIENCE_MS = 5_000;
@@ -16,7 +15,8 @@ const WRITER: GuardRole = {
 const READER: GuardRole = { pragmas: ["PRAGMA query_only = ON"], farewell: [], renewable: true };
 const MEMORY: GuardRole = { pragmas: [], farewell: [], renewable: false };
 
-const makeAppender: Connections["makeAppender"] = (commit) => new GroupWriter(commit);
+/** 500 inserts take about 7 ms: so long one commit may keep other writers waiting. */
+const MAX_STATEMENTS = 500;
 
 export interface LocalOptions {
   readonly url: string;
@@ -28,17 +28,25 @@ export interface LocalOptions {
 
 /** A file: one connection that writes, one that reads. */
 export function connectFile(options: LocalOptions): Connections {
-  return { kind: "local", writer: guarded(options, WRITER), reader: guarded(options, READER), makeAppender };
+  return connections(guarded(options, WRITER), guarded(options, READER), options);
 }
 
 /** In memory there is one connection for both. */
 export function connectMemory(options: LocalOptions): Connections {
   const only = guarded(options, MEMORY);
-  return { kind: "local", writer: only, reader: only, makeAppender };
+  return connections(only, only, options);
+}
+
+function connections(
+  writer: Connection,
+  reader: Connection,
+  { patienceMs = PATIENCE_MS }: LocalOptions,
+): Connections {
+  const groupCommit = { maxStatements: MAX_STATEMENTS, maxWaitMs: patienceMs };
+  return { kind: "local", writer, reader, groupCommit };
 }
 
 function guarded({ url, randomBytes, patienceMs = PATIENCE_MS }: LocalOptions, role: GuardRole): Connection {
-  // No timeout: SQLite's own waiting would block the thread.
-  const open = () => createClient({ url, concurrency: 1, timeout: 0 });
+  const open = () => openLocalClient(url);
   return new GuardedConnection({ ...role, open, patienceMs, randomBytes });
 }

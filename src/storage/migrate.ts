@@ -1,8 +1,10 @@
 import { sql } from "drizzle-orm";
+import type { BatchResponse } from "drizzle-orm/batch";
 import type { Migration } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";
-import type { Database } from "./database.ts";
+import type { Database, Statement } from "./database.ts";
+import { isUnavailable } from "./failure.ts";
 
 const BREAKPOINT = /^--> statement-breakpoint\s*$/m;
 const CREATE_TABLE = sql`
@@ -13,10 +15,17 @@ const CREATE_TABLE = sql`
   ) STRICT`;
 const SELECT_APPLIED = sql`SELECT name, hash FROM migration`;
 
+interface AppliedRow {
+  readonly name: string;
+  readonly hash: string;
+}
+type Selects = readonly [Statement, ...Statement[]];
+
 /**
- * Applies, in order, the migrations that are missing; each is one atomic commit with its row in `migration`.
- * Several processes may do this at once: who comes second fails on the row's key, with nothing changed.
- * Foreign keys are enforced meanwhile: a `PRAGMA foreign_keys` has no effect inside a transaction.
+ * Applies, in order, the migrations that are missing; each is one atomic commit with its row in `migration`. If none is
+ * missing, it takes no write lock. Several processes may do this at the same time: the second one fails on the row's
+ * key, with nothing changed. Foreign keys are enforced meanwhile: a `PRAGMA foreign_keys` has no effect inside a
+ * transaction.
  * @returns the names that this call applied.
  * @throws {SealpostError} `bad_setting` when the database has a migration that this version does not know, or
  * has it with another text.
@@ -28,14 +37,45 @@ export async function migrate(
   { now }: Pick<Platform, "now">,
 ): Promise<readonly string[]> {
   const steps = await Promise.all(migrations.map(prepared));
-  const applied = await appliedHashes(database);
-  requireKnown(applied, migrations);
+  const rows = await database.read.all<AppliedRow>(SELECT_APPLIED).catch(noTable);
+  const applied = rows === null ? await createTable(database) : hashesOf(rows);
   const mine: string[] = [];
-  for (const step of steps) {
-    if (isApplied(step, applied)) continue;
-    if (await apply(database, step, now())) mine.push(step.name);
-  }
+  for (const step of missingOf(steps, applied)) if (await apply(database, step, now())) mine.push(step.name);
   return mine;
+}
+
+/**
+ * Migrates, and runs selects that need all migrations. On a database that has them it is one round trip.
+ * @throws as {@link migrate} does.
+ */
+export async function migrateAndRead<const T extends Selects>(
+  database: Database,
+  migrations: readonly Migration[],
+  selects: T,
+  platform: Pick<Platform, "now">,
+): Promise<BatchResponse<T>>;
+export async function migrateAndRead(
+  database: Database,
+  migrations: readonly Migration[],
+  selects: Selects,
+  platform: Pick<Platform, "now">,
+): Promise<readonly unknown[]> {
+  const { read } = database;
+  const steps = await Promise.all(migrations.map(prepared));
+  const found = await read.batch([read.all<AppliedRow>(SELECT_APPLIED), ...selects]).catch(noTable);
+  if (found !== null) {
+    const [applied, ...rows] = found;
+    if (missingOf(steps, hashesOf(applied)).length === 0) return rows;
+  }
+  await migrate(database, migrations, platform);
+  const [first, ...others] = selects;
+  return read.batch([first, ...others]);
+}
+
+/** A table that a migration is to create; any other error comes again. */
+function noTable(error: unknown): null {
+  if (isUnavailable(error)) throw error;
+  return null;
 }
 
 interface Step {
@@ -62,16 +102,28 @@ function isSeveral(statement: string): boolean {
   return /;\s*\S/.test(bare) && !/^\s*create\s+trigger\b/i.test(bare);
 }
 
-async function appliedHashes(database: Database): Promise<ReadonlyMap<string, string>> {
+async function createTable(database: Database): Promise<Hashes> {
   const { write } = database;
-  const [, { rows }] = await database.commit([write.run(CREATE_TABLE), write.run(SELECT_APPLIED)]);
-  return new Map(rows.map((row) => [String(row.name), String(row.hash)]));
+  const [, rows] = await database.commit([write.run(CREATE_TABLE), write.all<AppliedRow>(SELECT_APPLIED)]);
+  return hashesOf(rows);
+}
+
+type Hashes = ReadonlyMap<string, string>;
+
+function hashesOf(rows: readonly AppliedRow[]): Hashes {
+  return new Map(rows.map(({ name, hash }) => [name, hash]));
+}
+
+/** @throws {SealpostError} `bad_setting` if the database is of another version. */
+function missingOf(steps: readonly Step[], applied: Hashes): readonly Step[] {
+  requireKnown(applied, steps);
+  return steps.filter((step) => !isApplied(step, applied));
 }
 
 /** Those of plugins that are not there any more, or are not started with, do no harm. */
-function requireKnown(applied: ReadonlyMap<string, string>, migrations: readonly Migration[]): void {
-  const known = new Set(migrations.map((migration) => migration.name));
-  const owners = new Set(["", ...migrations.map(({ name }) => ownerOf(name))]);
+function requireKnown(applied: Hashes, steps: readonly Step[]): void {
+  const known = new Set(steps.map(({ name }) => name));
+  const owners = new Set(["", ...steps.map(({ name }) => ownerOf(name))]);
   const unknown = [...applied.keys()].find((name) => !known.has(name) && owners.has(ownerOf(name)));
   if (unknown === undefined) return;
   throw new SealpostError(
@@ -85,7 +137,7 @@ function ownerOf(name: string): string {
   return name.slice(0, Math.max(0, name.indexOf("/")));
 }
 
-function isApplied({ name, hash }: Step, applied: ReadonlyMap<string, string>): boolean {
+function isApplied({ name, hash }: Step, applied: Hashes): boolean {
   const found = applied.get(name);
   if (found === undefined || found === hash) return found !== undefined;
   throw new SealpostError(
@@ -102,8 +154,8 @@ async function apply(database: Database, step: Step, now: Date): Promise<boolean
     await database.commit([write.run(record), ...statements.map((text) => write.run(sql.raw(text)))]);
     return true;
   } catch (error) {
-    // Another process was first, or the answer to our own commit was lost.
-    if (isApplied(step, await appliedHashes(database))) return false;
+    // Another process was first, or the response to our own commit was lost.
+    if (isApplied(step, hashesOf(await database.read.all<AppliedRow>(SELECT_APPLIED)))) return false;
     throw error;
   }
 }

@@ -1,6 +1,8 @@
-import { eq, getTableColumns, type SQL, sql } from "drizzle-orm";
+import { eq, getTableColumns, type Placeholder, type SQL, sql } from "drizzle-orm";
+import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { MailAttempt, MailState, RecipientProgress } from "../domain/queued-mail.ts";
 import type { Database } from "./database.ts";
+import { placeholdersFor } from "./prepare.ts";
 import { mail, mailContent } from "./schema.ts";
 
 /** A queued mail as it is stored. */
@@ -77,23 +79,127 @@ const MAX_CLAIMED_CONTENT = 65_536;
 const CONTENT = sql<string | null>`(SELECT mail_content.content FROM mail_content
   WHERE mail_content.id = mail.id AND length(mail_content.content) <= ${sql.raw(String(MAX_CLAIMED_CONTENT))})`;
 
+const time = (name: string) => sql`${sql.param(sql.placeholder(name), mail.createdAt)}`;
+const NOW = time("now");
+const LANE = sql.placeholder("lane");
+const LIMIT = sql.placeholder("limit");
+const EXPIRED_BEFORE = time("expiredBefore");
+const ROWS = sql.placeholder("rows");
+
+const LANES = sql`
+  WITH RECURSIVE lanes (lane) AS (
+    SELECT min(lane) FROM mail WHERE due_at IS NOT NULL
+    UNION ALL
+    SELECT (SELECT min(mail.lane) FROM mail WHERE mail.lane > lanes.lane AND mail.due_at IS NOT NULL)
+    FROM lanes WHERE lanes.lane IS NOT NULL
+  )
+  SELECT lanes.lane AS lane,
+    (SELECT min(due_at) FROM mail WHERE mail.lane = lanes.lane AND due_at IS NOT NULL) AS dueAt,
+    smtp_server.max_connections AS maxConnections,
+    smtp_server.mails_per_minute AS mailsPerMinute,
+    server_health.open_until AS openUntil,
+    server_health.failures AS failures
+  FROM lanes
+  LEFT JOIN smtp_server ON smtp_server.identifier = lanes.lane
+  LEFT JOIN server_health ON server_health.identifier = lanes.lane
+  WHERE lanes.lane IS NOT NULL`;
+
+/** What a claim writes. */
+const TAKEN = {
+  // What is known of the claim before the last one holds until somebody has decided on it.
+  lost: sql<number>`CASE WHEN ${mail.lease} IS NULL THEN 0 ELSE max(${mail.lost}, 1 + ${mail.begun}) END`,
+  begun: false,
+  state: "sending" as const,
+  lease: sql`${sql.placeholder("lease")}`,
+  dueAt: time("leaseEndsAt"),
+  updatedAt: NOW,
+};
+const DUE = sql`
+  SELECT id FROM mail WHERE lane = ${LANE} AND due_at <= ${NOW}
+    AND (lease IS NULL OR due_at <= ${EXPIRED_BEFORE}) ORDER BY due_at, created_at`;
+/** What a limit per minute leaves of a claim: less what was tried in the last minute or is held right now. */
+const ALLOWANCE = sql`max(0, min(${LIMIT}, ${sql.placeholder("mailsPerMinute")}
+  - (SELECT count(*) FROM mail_attempt WHERE identifier = ${LANE} AND date > ${time("minuteAgo")} AND date <= ${NOW})
+  - (SELECT count(*) FROM mail WHERE identifier = ${LANE} AND state = 'sending')))`;
+const MOVABLE = sql`
+  SELECT id FROM (
+    SELECT id, alternatives FROM mail
+    WHERE lane = ${LANE} AND due_at <= ${NOW} AND alternatives <> '[]' AND lease IS NULL
+    ORDER BY due_at LIMIT ${MOST_LOOKED_AT}
+  ) AS due
+  WHERE EXISTS (SELECT 1 FROM json_each(due.alternatives) AS other
+    LEFT JOIN server_health ON server_health.identifier = other.value
+    WHERE server_health.open_until IS NULL)
+  LIMIT ${LIMIT}`;
+const OVERDUE = sql`
+  SELECT id FROM mail WHERE give_up_at <= ${NOW} AND due_at IS NOT NULL
+    AND (lease IS NULL OR due_at <= ${EXPIRED_BEFORE}) LIMIT ${LIMIT}`;
+const IS_HELD = isHeld(sql.placeholder("held"));
+
+const RECORD_ATTEMPTS = sql`
+  INSERT INTO mail_attempt (mail_id, identifier, date, result)
+  SELECT mail.id, one.value ->> 'identifier', one.value ->> 'date', one.value -> 'result'
+  FROM json_each(${ROWS}) AS one
+  JOIN mail ON mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'`;
+const SETTLE = sql`
+  UPDATE mail SET
+    state = one.value ->> 'state',
+    identifier = one.value ->> 'identifier',
+    lane = one.value ->> 'lane',
+    alternatives = one.value -> 'alternatives',
+    recipients = one.value -> 'recipients',
+    due_at = one.value ->> 'dueAt',
+    content_until = one.value ->> 'contentUntil',
+    lease = CASE WHEN one.value ->> 'released' THEN NULL ELSE mail.lease END,
+    begun = CASE WHEN one.value ->> 'released' THEN 0 ELSE mail.begun END,
+    updated_at = ${NOW}
+  FROM json_each(${ROWS}) AS one
+  WHERE mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'
+  RETURNING mail.id AS id`;
+
 /** The row of a piece of a message's content. */
 export function pieceName(mailId: string, piece: number): string {
   return piece === 0 ? mailId : `${mailId}/${piece}`;
 }
 
 /** The outbox. What writes is an unexecuted statement for `commit`. */
-export function createOutboxRepository({ read, write }: Database) {
+export function createOutboxRepository({ read, write, prepare }: Database) {
+  // A commit whose response is lost may be made again.
+  const insertMail = prepare(
+    write
+      .insert(mail)
+      .values(placeholdersFor(columnsOf(mail)))
+      .onConflictDoNothing(),
+  );
+  const insertPiece = prepare(
+    write
+      .insert(mailContent)
+      .values(placeholdersFor(columnsOf(mailContent)))
+      .onConflictDoNothing(),
+  );
+  const readLanes = prepare(read.all<Lane>(LANES));
+  const claimWhere = (due: SQL) =>
+    prepare(
+      write
+        .update(mail)
+        .set(TAKEN)
+        .where(sql`${mail.id} IN (${due})`)
+        .returning({ row: ROW, content: CONTENT }),
+    );
+  const claim = claimWhere(sql`${DUE} LIMIT ${LIMIT}`);
+  const claimWithinRate = claimWhere(sql`${DUE} LIMIT ${ALLOWANCE}`);
+  const claimMovable = claimWhere(MOVABLE);
+  const claimOverdue = claimWhere(OVERDUE);
+  const begin = prepare(write.update(mail).set({ begun: true }).where(IS_HELD).returning({ id: mail.id }));
+  const recordAttempts = prepare(write.run(RECORD_ATTEMPTS));
+  const settle = prepare(write.all<{ readonly id: string }>(SETTLE));
   return {
     insert(row: MailRow) {
-      const pieces = [row.content, ...(row.furtherContent ?? [])].map((content, piece) => ({
-        ...{ id: pieceName(row.id, piece), mailId: row.id, piece, content },
-      }));
-      // A commit whose answer is lost may be made again.
-      return [
-        write.insert(mail).values(row).onConflictDoNothing(),
-        ...pieces.map((piece) => write.insert(mailContent).values(piece).onConflictDoNothing()),
-      ] as const;
+      const { content: first, furtherContent = [], ...columns } = row;
+      const pieces = [first, ...furtherContent].map((content, piece) =>
+        insertPiece({ id: pieceName(row.id, piece), mailId: row.id, piece, content }),
+      );
+      return [insertMail(columns), ...pieces] as const;
     },
 
     /** Returns one piece of a message's content, sealed; `undefined` if there is none. */
@@ -105,77 +211,28 @@ export function createOutboxRepository({ read, write }: Database) {
 
     /** The lanes with mail in them; reads one entry of the index for each, however much is waiting. */
     async lanes(): Promise<Lane[]> {
-      return read.all<Lane>(sql`
-        WITH RECURSIVE lanes (lane) AS (
-          SELECT min(lane) FROM mail WHERE due_at IS NOT NULL
-          UNION ALL
-          SELECT (SELECT min(mail.lane) FROM mail WHERE mail.lane > lanes.lane AND mail.due_at IS NOT NULL)
-          FROM lanes WHERE lanes.lane IS NOT NULL
-        )
-        SELECT lanes.lane AS lane,
-          (SELECT min(due_at) FROM mail WHERE mail.lane = lanes.lane AND due_at IS NOT NULL) AS dueAt,
-          smtp_server.max_connections AS maxConnections,
-          smtp_server.mails_per_minute AS mailsPerMinute,
-          server_health.open_until AS openUntil,
-          server_health.failures AS failures
-        FROM lanes
-        LEFT JOIN smtp_server ON smtp_server.identifier = lanes.lane
-        LEFT JOIN server_health ON server_health.identifier = lanes.lane
-        WHERE lanes.lane IS NOT NULL`);
+      const [lanes] = await read.batch([readLanes()]);
+      return lanes;
     },
 
     /** Takes mails that are due; those of abandoned leases are among them. {@link readMailRow} reads the rows. */
-    claim(claim: Claim) {
-      return write
-        .update(mail)
-        .set(taken(claim))
-        .where(sql`${mail.id} IN (${dueIn(claim)} LIMIT ${allowance(claim)})`)
-        .returning({ row: ROW, content: CONTENT });
-    },
+    claim: (claimed: Claim) => (claimed.mailsPerMinute === 0 ? claim : claimWithinRate)(valuesOf(claimed)),
 
     /** Takes mails of a lane whose server is down, if one of their other definitions is well. */
-    claimMovable(claim: Claim) {
-      const nowMs = claim.now.getTime();
-      const movable = sql`
-        SELECT id FROM (
-          SELECT id, alternatives FROM mail
-          WHERE lane = ${claim.lane} AND due_at <= ${nowMs} AND alternatives <> '[]' AND lease IS NULL
-          ORDER BY due_at LIMIT ${MOST_LOOKED_AT}
-        ) AS due
-        WHERE EXISTS (SELECT 1 FROM json_each(due.alternatives) AS other
-          LEFT JOIN server_health ON server_health.identifier = other.value
-          WHERE server_health.open_until IS NULL)
-        LIMIT ${claim.limit}`;
-      return write
-        .update(mail)
-        .set(taken(claim))
-        .where(sql`${mail.id} IN (${movable})`)
-        .returning({ row: ROW, content: CONTENT });
-    },
+    claimMovable: (claimed: Claim) => claimMovable(valuesOf(claimed)),
 
     /** Takes mails whose time is over, in whatever lane, unless somebody is sending them. */
-    claimOverdue(claim: Omit<Claim, "lane" | "mailsPerMinute">) {
-      const overdue = sql`
-        SELECT id FROM mail WHERE give_up_at <= ${claim.now.getTime()} AND due_at IS NOT NULL
-          AND (lease IS NULL OR due_at <= ${claim.expiredBefore.getTime()}) LIMIT ${claim.limit}`;
-      return write
-        .update(mail)
-        .set(taken(claim))
-        .where(sql`${mail.id} IN (${overdue})`)
-        .returning({ row: ROW, content: CONTENT });
-    },
+    claimOverdue: (claimed: Omit<Claim, "lane" | "mailsPerMinute">) => claimOverdue(valuesOf(claimed)),
 
     /** Says that these mails begin to be sent; returns the ids of those that are still held. */
-    begin(held: readonly Held[]) {
-      return write.update(mail).set({ begun: true }).where(isHeld(held)).returning({ id: mail.id });
-    },
+    begin: (held: readonly Held[]) => begin({ held: JSON.stringify(held) }),
 
     /** Holds mails for longer; returns the ids of those that are still held. */
     prolong(held: readonly Held[], leaseEndsAt: Date, now: Date) {
       return write
         .update(mail)
         .set({ dueAt: leaseEndsAt.getTime(), updatedAt: now })
-        .where(isHeld(held))
+        .where(isHeld(JSON.stringify(held)))
         .returning({ id: mail.id });
     },
 
@@ -190,11 +247,7 @@ export function createOutboxRepository({ read, write }: Database) {
           result,
         })),
       );
-      return write.run(sql`
-        INSERT INTO mail_attempt (mail_id, identifier, date, result)
-        SELECT mail.id, one.value ->> 'identifier', one.value ->> 'date', one.value -> 'result'
-        FROM json_each(${JSON.stringify(rows)}) AS one
-        JOIN mail ON mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'`);
+      return recordAttempts({ rows: JSON.stringify(rows) });
     },
 
     /** Writes down what became of mails; one that is no longer held stays as it is. Returns the ids of the others. */
@@ -203,56 +256,23 @@ export function createOutboxRepository({ read, write }: Database) {
       const latest = new Map(
         settlements.map(({ attempts: _, ...settlement }) => [settlement.lease + settlement.id, settlement]),
       );
-      const rows = [...latest.values()];
-      return write.all<{ readonly id: string }>(sql`
-        UPDATE mail SET
-          state = one.value ->> 'state',
-          identifier = one.value ->> 'identifier',
-          lane = one.value ->> 'lane',
-          alternatives = one.value -> 'alternatives',
-          recipients = one.value -> 'recipients',
-          due_at = one.value ->> 'dueAt',
-          content_until = one.value ->> 'contentUntil',
-          lease = CASE WHEN one.value ->> 'released' THEN NULL ELSE mail.lease END,
-          begun = CASE WHEN one.value ->> 'released' THEN 0 ELSE mail.begun END,
-          updated_at = ${now.getTime()}
-        FROM json_each(${JSON.stringify(rows)}) AS one
-        WHERE mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'
-        RETURNING mail.id AS id`);
+      return settle({ rows: JSON.stringify([...latest.values()]), now });
     },
   };
 }
 
-function taken({ lease, leaseEndsAt, now }: Pick<Claim, "lease" | "leaseEndsAt" | "now">) {
-  return {
-    // What is known of the claim before the last one holds until somebody has decided on it.
-    lost: sql<number>`CASE WHEN ${mail.lease} IS NULL THEN 0 ELSE max(${mail.lost}, 1 + ${mail.begun}) END`,
-    begun: false,
-    state: "sending" as const,
-    lease,
-    dueAt: leaseEndsAt.getTime(),
-    updatedAt: now,
-  };
+function columnsOf<T extends SQLiteTable>(table: T): (keyof T["$inferSelect"] & string)[] {
+  return Object.keys(getTableColumns(table));
 }
 
-function dueIn({ lane, now, expiredBefore }: Pick<Claim, "lane" | "now" | "expiredBefore">): SQL {
-  return sql`
-    SELECT id FROM mail WHERE lane = ${lane} AND due_at <= ${now.getTime()}
-      AND (lease IS NULL OR due_at <= ${expiredBefore.getTime()}) ORDER BY due_at, created_at`;
+/** With the beginning of the minute that a rate counts. */
+function valuesOf<C extends Omit<Claim, "lane" | "mailsPerMinute">>(claim: C) {
+  return { ...claim, minuteAgo: new Date(claim.now.getTime() - MINUTE_MS) };
 }
 
-/** What a limit per minute leaves of a claim: less what was tried in the last minute or is held right now. */
-function allowance({ lane, now, limit, mailsPerMinute }: Claim): SQL {
-  if (mailsPerMinute === 0) return sql`${limit}`;
-  const [nowMs, minuteAgo] = [now.getTime(), now.getTime() - MINUTE_MS];
-  return sql`max(0, min(${limit}, ${mailsPerMinute}
-    - (SELECT count(*) FROM mail_attempt WHERE identifier = ${lane} AND date > ${minuteAgo} AND date <= ${nowMs})
-    - (SELECT count(*) FROM mail WHERE identifier = ${lane} AND state = 'sending')))`;
-}
-
-function isHeld(held: readonly Held[]): SQL {
+function isHeld(held: string | Placeholder): SQL {
   return sql`(${mail.id}, ${mail.lease}) IN
-    (SELECT value ->> 'id', value ->> 'lease' FROM json_each(${JSON.stringify(held)}))`;
+    (SELECT value ->> 'id', value ->> 'lease' FROM json_each(${held}))`;
 }
 
 /** A mail as a claim returns it; the content apart, which is too large to be written as JSON and read again. */

@@ -1,78 +1,91 @@
 import { type Client, createClient } from "@libsql/client/http";
+import type { PollingOptions } from "../async/batcher.ts";
 import { SealpostError } from "../errors.ts";
-import type { CommitOptions, Database } from "./database.ts";
-import { badUrl, isBusy, isRefusedForNow, remoteFailure } from "./failure.ts";
+import type { Database } from "./database.ts";
+import { abandonedFailure, badUrl, isBusy, isRefusedForNow, remoteFailure } from "./failure.ts";
 import type { Connection } from "./guard.ts";
 import { type Connections, LibsqlDatabase } from "./libsql-database.ts";
-import { SharedAppends } from "./shared-appends.ts";
-import { Turns } from "./turns.ts";
 
 /** A round trip takes milliseconds; a server that needs longer than this is as good as away. */
 const PATIENCE_MS = 5_000;
+/** A commit that has waited for half of that is not begun: its caller would have left before its end. */
+const MAX_WAIT_SHARE = 0.5;
+/** Longer than one round trip may take. */
+const ABANDONED_AFTER_SHARE = 1.2;
 /** The wait after the first refusal, doubled after each: a few round trips. */
 const FIRST_WAIT_MS = 10;
 const LONGEST_WAIT_MS = 320;
+/** sqld runs as many in about 10 ms, which is less than most round trips to it take. */
+const MAX_STATEMENTS = 200;
 
 export interface RemoteOptions {
   /** `libsql:`, `https:` or `http:`. */
   readonly url: string;
   readonly authToken?: string | undefined;
-  /** How long one operation may take, waits for others included. */
+  /** How long one round trip may take, and twice as long as a commit may wait for others before it. */
   readonly patienceMs?: number | undefined;
+  /** Keeps the runtime from cutting a commit off with its request, because it has commits of others in it. */
+  readonly keepAlive?: PollingOptions["keepAlive"];
 }
 
 /**
- * A database behind a libSQL server, over HTTP: one round trip an operation. Needs nothing but `fetch`.
+ * A database behind a libSQL server, over HTTP: one round trip an operation. Needs nothing but `fetch`. For Workers:
+ * no request awaits a promise of another.
  * @throws {SealpostError} `bad_setting` for a URL of another kind.
  */
 export function openRemoteDatabase(options: RemoteOptions): Database {
-  return new LibsqlDatabase(connectRemote(options));
+  const { groupCommit, ...connections } = connectRemote(options);
+  const maxRunMs = ABANDONED_AFTER_SHARE * (options.patienceMs ?? PATIENCE_MS);
+  const polling = { maxRunMs, abandoned: abandonedFailure, keepAlive: options.keepAlive };
+  return new LibsqlDatabase({ ...connections, groupCommit: { ...groupCommit, polling } });
 }
 
 /**
- * Writes go one at a time, as a server takes them: sqld 0.24, asked for many at once, loses count of its lock and
+ * Commits go one at a time, as a server takes them: sqld 0.24, asked for many at once, loses count of its lock and
  * writes no more until it is started anew.
  */
 export function connectRemote(options: RemoteOptions): Connections {
   const { patienceMs = PATIENCE_MS } = options;
   requireUrl(options);
-  const turns = new Turns();
+  const connection = createConnection(options, patienceMs);
+  const groupCommit = { maxStatements: MAX_STATEMENTS, maxWaitMs: MAX_WAIT_SHARE * patienceMs };
+  return { kind: "remote", writer: connection, reader: connection, groupCommit };
+}
+
+function createConnection(options: RemoteOptions, patienceMs: number): Connection {
   let isClosed = false;
-  const connection = (take: Take): Connection => ({
-    run: async (operation, commitOptions) => {
+  const attempt = async <T>(operation: (client: Client) => Promise<T>) => {
+    // A client of its own for each: one that is shared queues, and on Workers a request may not wait for another.
+    const client = makeClient(options, AbortSignal.timeout(patienceMs));
+    try {
+      return await operation(client);
+    } finally {
+      client.close();
+    }
+  };
+  return {
+    async run(operation, { deadlineMs = performance.now() + patienceMs } = {}) {
       if (isClosed) throw new SealpostError("database_unavailable", "The database has been closed");
-      const signal = AbortSignal.timeout(patienceMs);
-      // A client of its own for each: one that is shared queues, and on Workers a request may not wait for another.
-      const client = makeClient(options, signal);
       try {
-        return await take(() => persist(() => operation(client), signal), signal, commitOptions);
+        return await persist(() => attempt(operation), deadlineMs);
       } catch (error) {
         throw remoteFailure(error);
-      } finally {
-        client.close();
       }
     },
-    close: async () => {
+    async close() {
       isClosed = true;
     },
-  });
-  return {
-    kind: "remote",
-    writer: connection((...work) => turns.run(...work)),
-    reader: connection((work) => work()),
-    makeAppender: (commit) => new SharedAppends(commit),
   };
 }
 
-type Take = <T>(work: () => Promise<T>, signal: AbortSignal, options?: CommitOptions) => Promise<T>;
-
-/** Tries again while the server is busy with others and has done nothing. */
-async function persist<T>(attempt: () => Promise<T>, signal: AbortSignal): Promise<T> {
+/** Attempts again while the server is busy with others and has done nothing. */
+async function persist<T>(attempt: () => Promise<T>, deadlineMs: number): Promise<T> {
   for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
     try {
       return await attempt();
     } catch (error) {
-      if (signal.aborted || !(isBusy(error) || isRefusedForNow(error))) throw error;
+      const isLate = performance.now() >= deadlineMs;
+      if (isLate || !(isBusy(error) || isRefusedForNow(error))) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, waitMs));
   }

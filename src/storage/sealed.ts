@@ -39,14 +39,13 @@ export function createSealedRepository({ read, write }: Database, ofPlugins: rea
   const placeOf = (value: Pick<SealedValue, "table" | "column">) =>
     places.find(({ column }) => getTableName(column.table) === value.table && column.name === value.column);
   return {
-    /** The key ids in use, by the second field of `v1.<key id>.…`. */
-    async keyIds(): Promise<Set<string>> {
+    /** Selects the key ids in use, by the second field of `v1.<key id>.…`. */
+    selectKeyIds() {
       const idsIn = places.map(({ column }) => {
         const id = sql`substr(${column}, 4, instr(substr(${column}, 4), '.') - 1)`;
         return sql`SELECT ${id} AS id FROM ${column.table} WHERE ${column} <> ''`;
       });
-      const rows = await read.all<{ readonly id: string }>(sql.join(idsIn, sql` UNION `));
-      return new Set(rows.map(({ id }) => id));
+      return read.all<{ readonly id: string }>(sql.join(idsIn, sql` UNION `));
     },
 
     /** Every sealed value, table by table. */

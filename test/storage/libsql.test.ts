@@ -240,13 +240,11 @@ describe("commit()", () => {
     using file = temporaryFile();
     await using database = openTest({ url: file.url });
     await createItems(database);
-    const done: string[] = [];
-    const commit = async (id: string, isUrgent = false) => {
-      await database.commit([database.write.insert(item).values({ id, version: 1 })], { isUrgent });
-      done.push(id);
-    };
+    const commit = (id: string, isUrgent = false) =>
+      database.commit([database.write.insert(item).values({ id, version: 1 })], { isUrgent });
     await Promise.all([commit("first"), commit("second"), commit("third"), commit("urgent", true)]);
-    expect(done).toEqual(["first", "urgent", "second", "third"]);
+    const rows = await database.read.select({ id: item.id }).from(item).orderBy(sql`rowid`);
+    expect(rows.map(({ id }) => id)).toEqual(["urgent", "first", "second", "third"]);
   });
 
   test("is local or remote by the URL of the database", async () => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { type SQL, type SQLWrapper, sql } from "drizzle-orm";
+import { type SQLWrapper, sql } from "drizzle-orm";
 import { SQLiteSyncDialect } from "drizzle-orm/sqlite-core";
 import type { MailAttempt } from "../../src/domain/queued-mail.ts";
-import type { Database } from "../../src/storage/database.ts";
+import type { BoundStatement, Database, Statement } from "../../src/storage/database.ts";
 import type { Connection } from "../../src/storage/guard.ts";
 import { LibsqlDatabase } from "../../src/storage/libsql-database.ts";
 import { connectMemory } from "../../src/storage/local.ts";
@@ -68,9 +68,12 @@ function recording(asked: string[]): Database {
   return new LibsqlDatabase({ ...connections, reader: { run, close: () => reader.close() } });
 }
 
+type Planned = SQLWrapper | Pick<BoundStatement<Statement>, "getQuery">;
+
 /** How SQLite goes about it, a line a step. */
-async function plan(database: Database, statement: SQLWrapper | SQL): Promise<string> {
-  const { sql: text, params } = new SQLiteSyncDialect().sqlToQuery(statement.getSQL());
+async function plan(database: Database, statement: Planned): Promise<string> {
+  const { sql: text, params } =
+    "getQuery" in statement ? statement.getQuery() : new SQLiteSyncDialect().sqlToQuery(statement.getSQL());
   const parts = text.split("?").flatMap((part, at) => {
     const param = params[at];
     return at < params.length ? [sql.raw(part), sql`${param}`] : [sql.raw(part)];
@@ -91,7 +94,7 @@ describe("with 100,000 mails that wait", () => {
     await using instance = await outbox(WAITING);
     const { database, repository } = instance;
     await database.write.run(sql`ANALYZE`);
-    const statements: Readonly<Record<string, readonly [statement: SQLWrapper, index: RegExp]>> = {
+    const statements: Readonly<Record<string, readonly [statement: Planned, index: RegExp]>> = {
       claim: [repository.claim(CLAIM), /USING INDEX mail_due \(lane=\? AND due_at<\?\)/],
       "claim within a limit per minute": [
         repository.claim({ ...CLAIM, mailsPerMinute: 10 }),

@@ -31,9 +31,14 @@ export interface WorkerDrivers extends Drivers {
 /**
  * Makes what an instance on Workers works with, without I/O.
  * @param queue what is bound as the queue of wakes.
+ * @param keepAlive lets a commit end whose client has gone; not needed where every request does so.
  * @throws {SealpostError} `bad_setting`.
  */
-export function createWorkerDrivers(config: Config, queue: unknown): WorkerDrivers {
+export function createWorkerDrivers(
+  config: Config,
+  queue: unknown,
+  keepAlive?: (work: Promise<unknown>) => void,
+): WorkerDrivers {
   requireTransport(config);
   const wake = wakeOf(config, queue);
   if (config.tlsCa !== "") {
@@ -43,7 +48,7 @@ export function createWorkerDrivers(config: Config, queue: unknown): WorkerDrive
   const ehloName = config.ehloName === "" ? NAMELESS : config.ehloName;
   const transport = TRANSPORT.make({ egress, ports, ehloName });
   return {
-    database: openRemoteDatabase({ url, authToken: databaseToken.reveal() }),
+    database: openRemoteDatabase({ url, authToken: databaseToken.reveal(), keepAlive }),
     keyring: parseKeyring(config.keys.reveal()),
     transport,
     drains: drainsOf(transport),

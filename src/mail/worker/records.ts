@@ -1,25 +1,19 @@
-import { setImmediate, setTimeout } from "node:timers/promises";
+import { setTimeout } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
+import { Batcher } from "../../async/batcher.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import type { Database } from "../../storage/database.ts";
 import { isUnavailable } from "../../storage/failure.ts";
 import type { Held, OutboxRepository, Settlement } from "../../storage/outbox.ts";
 
 /** Bounds the time that one joint commit keeps other writers waiting. */
-const MOST_PER_COMMIT = 200;
-/** Turns of the event loop in which others may join a commit. */
-const MOST_TURNS = 8;
-/** How long the news of a mail waits for that of others, when there is much. */
+const MAX_PER_COMMIT = 200;
+/** How long the outcome of a message waits for those of others, when there are many: a commit stops the thread. */
 const GATHER_MS = 20;
-/** How long to wait when the database is away; the mails stay held meanwhile. */
-const AWAY_MS = 1_000;
+/** How long to wait when the database is unavailable; the messages stay leased meanwhile. */
+const UNAVAILABLE_MS = 1_000;
 
 const log = getLogger(["sealpost", "worker"]);
-
-interface Entry<T> {
-  readonly item: T;
-  readonly resolve: (isHeld: boolean) => void;
-}
 
 export type Records = ReturnType<typeof createRecords>;
 
@@ -57,59 +51,36 @@ export function createRecords(parts: {
 type Marked = Pick<Held, "id">;
 type Commit<T> = (items: readonly T[]) => Promise<readonly Marked[]>;
 
+/** Records items of several messages by one statement; resolves with whether the message was still held. */
 function together<T extends Held>(commit: Commit<T>): (item: T) => Promise<boolean> {
-  const waiting: Entry<T>[] = [];
-  let isRunning = false;
-  /** How many the latest commit had. */
-  let atOnce = 1;
-
-  async function run(): Promise<void> {
-    isRunning = true;
-    while (waiting.length > 0) {
-      // Where many come, a commit for each few would keep the thread from sending.
-      if (atOnce > 1) await setTimeout(GATHER_MS);
-      for (let turn = 0, seen = 0; turn < MOST_TURNS && seen < waiting.length; turn++) {
-        seen = waiting.length;
-        await setImmediate();
-      }
-      const entries = waiting.splice(0, MOST_PER_COMMIT);
-      atOnce = entries.length;
-      const items = entries.map(({ item }) => item);
-      const held = await persist(commit, items);
-      const ids = new Set(held.map(({ id }) => id));
-      for (const { item, resolve } of entries) resolve(ids.has(item.id));
+  const batcher = new Batcher<T, boolean>({
+    async run(items) {
+      const ids = new Set((await persist(commit, items)).map(({ id }) => id));
+      return items.map(({ id }) => ids.has(id));
+    },
+    maxSize: MAX_PER_COMMIT,
+    gatherMs: GATHER_MS,
+  });
+  return async (item) => {
+    try {
+      return await batcher.run(item);
+    } catch (error) {
+      // The message is found again when its lease ends.
+      log.error("Cannot record the outcome of message {mailId}: {error}", { mailId: item.id, error });
+      return false;
     }
-    isRunning = false;
-  }
-
-  return (item) => {
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    waiting.push({ item, resolve });
-    if (!isRunning) void run();
-    return promise;
   };
 }
 
-/** One that the database refuses does not take the others with it; its mail is found again when its lease ends. */
+/** Attempts again while the database is unavailable. */
 async function persist<T extends Held>(commit: Commit<T>, items: readonly T[]): Promise<readonly Marked[]> {
   for (;;) {
     try {
       return await commit(items);
     } catch (error) {
-      if (!isUnavailable(error)) return oneByOne(commit, items, error);
-      log.error("What became of mails could not be written down yet: {error}", { error });
-      await setTimeout(AWAY_MS);
+      if (!isUnavailable(error)) throw error;
+      log.error("Cannot record the outcomes of messages yet: {error}", { error });
+      await setTimeout(UNAVAILABLE_MS);
     }
   }
-}
-
-async function oneByOne<T extends Held>(commit: Commit<T>, items: readonly T[], error: unknown) {
-  const written: Marked[] = [];
-  if (items.length > 1) for (const item of items) written.push(...(await persist(commit, [item])));
-  else
-    log.error("What became of mail {mailId} cannot be written down: {error}", {
-      mailId: items[0]?.id,
-      error,
-    });
-  return written;
 }

@@ -295,6 +295,7 @@ function counting(database: Database) {
     kind: database.kind,
     read: database.read,
     write: database.write,
+    prepare: database.prepare,
     commit(statements, options) {
       count += 1;
       return database.commit(statements, options);

@@ -1,0 +1,246 @@
+import { setImmediate, setTimeout } from "node:timers/promises";
+
+/** Ticks of the event loop that a run waits at most for more items: microseconds when nothing else is on. */
+const MAX_TICKS = 8;
+/** Shortest time between two polls of one caller. */
+const MIN_POLL_MS = 1;
+/** Callers that poll within the shortest time; where more wait, each polls less often. */
+const CALLERS_PER_POLL = 8;
+
+/**
+ * The items that a failed run concerns: `all` of them, `none` of them because nothing was done and they may run
+ * again, one of them by its index, or one of them that is `unknown`.
+ */
+export type Blame = "all" | "none" | "unknown" | number;
+
+export interface BatcherOptions<T, R> {
+  /**
+   * Runs items together, in this order: one result for each, or an error and none of them done.
+   * @param deadlineMs when the first of them has waited for `maxWaitMs`, on the clock of `performance.now()`.
+   */
+  readonly run: (items: readonly T[], deadlineMs: number) => Promise<readonly R[]>;
+  /** Bounds the sizes of the items of one run, so that it does not keep later ones waiting. */
+  readonly maxSize: number;
+  /** Default: 1 for each item. */
+  readonly sizeOf?: (item: T) => number;
+  /** Default: `unknown`. */
+  readonly blame?: (error: unknown, items: readonly T[]) => Blame;
+  /** How long an item may wait for its run, in milliseconds; default: as long as it takes. */
+  readonly maxWaitMs?: number;
+  /** Creates the error of an item that has waited for longer; it never runs. */
+  readonly tooLate?: () => unknown;
+  /** How long a run waits for more items if the one before it had several, in milliseconds; default: 0. */
+  readonly gatherMs?: number;
+  /** Set on Workers, where a promise belongs to the request that made it: callers poll instead of awaiting others. */
+  readonly polling?: PollingOptions;
+}
+
+export interface PollingOptions {
+  /** A run that takes longer belongs to a request that was cut off, in milliseconds. */
+  readonly maxRunMs: number;
+  /** Creates the error of an item of such a run: it may be done or not. */
+  readonly abandoned: () => unknown;
+  /** Keeps the runtime from cutting a run off with its request, such as `waitUntil`. */
+  readonly keepAlive?: ((run: Promise<unknown>) => void) | undefined;
+}
+
+interface Entry<T, R> {
+  readonly item: T;
+  readonly size: number;
+  readonly isUrgent: boolean;
+  readonly deadlineMs: number;
+  /** The run that it is part of; `null` while it waits. */
+  run: Run | null;
+  outcome: { readonly value: R } | { readonly error: unknown } | null;
+  wake: () => void;
+}
+
+interface Run {
+  /** When it counts as abandoned, on the clock of `performance.now()`. */
+  endsMs: number;
+}
+
+/**
+ * Runs the items of several callers together, each with its own outcome. Items that arrive during a run share the
+ * next one, in order of arrival. A caller that finds no run under way runs all items that wait, its own among them.
+ */
+export class Batcher<T, R> {
+  readonly #options: BatcherOptions<T, R>;
+  #waiting: Entry<T, R>[] = [];
+  #run: Run | null = null;
+  /** Items of the latest run. */
+  #latestCount = 1;
+
+  constructor(options: BatcherOptions<T, R>) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves with the result of this item; rejects with its own error, or with one that concerns all of its run.
+   * @param options `isUrgent`: before the items that wait, after urgent ones.
+   */
+  async run(item: T, { isUrgent = false }: { readonly isUrgent?: boolean } = {}): Promise<R> {
+    const { sizeOf = () => 1, maxWaitMs = Number.POSITIVE_INFINITY } = this.#options;
+    const entry: Entry<T, R> = {
+      ...{ item, isUrgent, size: sizeOf(item), deadlineMs: performance.now() + maxWaitMs },
+      ...{ run: null, outcome: null, wake: () => undefined },
+    };
+    this.#enter(entry);
+    while (entry.outcome === null) {
+      if (this.#isIdle()) await this.#runWaiting();
+      else await this.#pause(entry);
+      if (isAbandoned(entry.run)) this.#reject(entry, this.#options.polling?.abandoned());
+    }
+    if ("error" in entry.outcome) throw entry.outcome.error;
+    return entry.outcome.value;
+  }
+
+  /** Resolves when no item waits or runs. */
+  async drain(): Promise<void> {
+    while (this.#waiting.length > 0 || !this.#isIdle()) await setTimeout(MIN_POLL_MS);
+  }
+
+  #isIdle(): boolean {
+    return this.#run === null || isAbandoned(this.#run);
+  }
+
+  #enter(entry: Entry<T, R>): void {
+    const firstOther = entry.isUrgent ? this.#waiting.findIndex(({ isUrgent }) => !isUrgent) : -1;
+    if (firstOther >= 0) this.#waiting.splice(firstOther, 0, entry);
+    else this.#waiting.push(entry);
+  }
+
+  async #pause(entry: Entry<T, R>): Promise<void> {
+    if (this.#options.polling) {
+      await setTimeout(Math.max(MIN_POLL_MS, this.#waiting.length / CALLERS_PER_POLL));
+      return;
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    entry.wake = resolve;
+    await promise;
+  }
+
+  async #runWaiting(): Promise<void> {
+    const run: Run = { endsMs: Number.POSITIVE_INFINITY };
+    this.#run = run;
+    try {
+      if (!this.#options.polling) await this.#gather();
+      const entries = this.#take();
+      this.#latestCount = entries.length;
+      for (const entry of entries) entry.run = run;
+      const settling = this.#settle(entries);
+      this.#options.polling?.keepAlive?.(settling);
+      await settling;
+    } finally {
+      // A run that was taken for abandoned may end after all.
+      if (this.#run === run) this.#run = null;
+      this.#waiting[0]?.wake();
+    }
+  }
+
+  /**
+   * Lets items join that are a tick behind: a run may block the thread, so without this each of fifty requests that
+   * came together would have a run of its own.
+   */
+  async #gather(): Promise<void> {
+    const { gatherMs = 0 } = this.#options;
+    if (gatherMs > 0 && this.#latestCount > 1) await setTimeout(gatherMs);
+    for (let tick = 0, seen = 0; tick < MAX_TICKS && seen < this.#waiting.length; tick++) {
+      seen = this.#waiting.length;
+      await setImmediate();
+    }
+  }
+
+  /** Takes the first items, at least one; the late ones among those that wait are rejected. */
+  #take(): Entry<T, R>[] {
+    const nowMs = performance.now();
+    const late = this.#waiting.filter(({ deadlineMs }) => deadlineMs <= nowMs);
+    for (const entry of late) this.#reject(entry, this.#options.tooLate?.());
+    const waiting = this.#waiting.filter(({ outcome }) => outcome === null);
+    let count = 0;
+    for (let size = 0; count < waiting.length; count++) {
+      size += waiting[count]?.size ?? 0;
+      if (count > 0 && size > this.#options.maxSize) break;
+    }
+    this.#waiting = waiting.slice(count);
+    return waiting.slice(0, count);
+  }
+
+  /** Gives each its outcome; after an error that is of one of them, the others run without it. Never rejects. */
+  async #settle(entries: readonly Entry<T, R>[]): Promise<void> {
+    let rest = entries;
+    while (rest.length > 0) {
+      try {
+        const results = await this.#runTogether(rest);
+        for (const [index, entry] of rest.entries()) this.#resolve(entry, results[index] as R);
+        return;
+      } catch (error) {
+        rest = await this.#afterError(error, rest);
+      }
+    }
+  }
+
+  /** @returns the entries that are still to run. */
+  async #afterError(error: unknown, entries: readonly Entry<T, R>[]): Promise<readonly Entry<T, R>[]> {
+    const items = entries.map(({ item }) => item);
+    const blame = this.#options.blame?.(error, items) ?? "unknown";
+    if (blame === "none") {
+      this.#putBack(error, entries);
+      return [];
+    }
+    if (blame === "all") {
+      for (const entry of entries) this.#reject(entry, error);
+      return [];
+    }
+    const [first, ...others] = entries;
+    // Nothing was before it, so the error is its own. Of a later one it may be due to an item before it, which has
+    // to be done first.
+    if (first && (blame === 0 || others.length === 0)) {
+      this.#reject(first, error);
+      return others;
+    }
+    if (blame === "unknown") {
+      for (const entry of entries) await this.#settle([entry]);
+      return [];
+    }
+    await this.#settle(entries.slice(0, blame));
+    return entries.slice(blame);
+  }
+
+  #runTogether(entries: readonly Entry<T, R>[]): Promise<readonly R[]> {
+    const deadlineMs = Math.min(...entries.map((entry) => entry.deadlineMs));
+    const { run } = entries[0] ?? {};
+    // Each attempt has this long, however many there are after an error.
+    if (run && this.#options.polling) run.endsMs = performance.now() + this.#options.polling.maxRunMs;
+    const items = entries.map(({ item }) => item);
+    return this.#options.run(items, deadlineMs);
+  }
+
+  /** Those that may wait longer go before the others that wait. */
+  #putBack(error: unknown, entries: readonly Entry<T, R>[]): void {
+    const nowMs = performance.now();
+    for (const entry of entries) {
+      if (entry.deadlineMs <= nowMs) this.#reject(entry, error);
+      else entry.run = null;
+    }
+    const waiting = [...entries.filter(({ outcome }) => outcome === null), ...this.#waiting];
+    this.#waiting = [
+      ...waiting.filter(({ isUrgent }) => isUrgent),
+      ...waiting.filter(({ isUrgent }) => !isUrgent),
+    ];
+  }
+
+  #resolve(entry: Entry<T, R>, value: R): void {
+    entry.outcome ??= { value };
+    entry.wake();
+  }
+
+  #reject(entry: Entry<T, R>, error: unknown): void {
+    entry.outcome ??= { error };
+    entry.wake();
+  }
+}
+
+function isAbandoned(run: Run | null): boolean {
+  return run !== null && run.endsMs <= performance.now();
+}

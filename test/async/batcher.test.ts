@@ -1,0 +1,258 @@
+import { describe, expect, test } from "bun:test";
+import { Batcher, type BatcherOptions } from "../../src/async/batcher.ts";
+
+const tick = () => new Promise((resolve) => setImmediate(resolve));
+const abandoned = () => new Error("Cut off");
+/** Long enough for every run of these tests. */
+const polling = { maxRunMs: 60_000, abandoned };
+
+/** A batcher that echoes its items, and what each of its runs was given. */
+function echo(
+  options: Partial<BatcherOptions<number, string>> = {},
+  before: (items: readonly number[]) => unknown = tick,
+) {
+  const runs: (readonly number[])[] = [];
+  const batcher = new Batcher<number, string>({
+    async run(items) {
+      runs.push(items);
+      await before(items);
+      return items.map(String);
+    },
+    maxSize: 100,
+    ...options,
+  });
+  return { batcher, runs };
+}
+
+const numbers = (length: number) => Array.from({ length }, (_, index) => index);
+const bad = (items: readonly number[]) => items.findIndex((item) => item < 0);
+
+/** Fails as a transaction does: if one item is bad, none of the run is done. */
+function failOnBad(items: readonly number[]): void {
+  if (bad(items) >= 0) throw new Error(`bad: ${items[bad(items)]}`);
+}
+
+describe.each([
+  ["callers that await each other", {}],
+  ["callers that poll", { polling }],
+] as const)("Batcher.run() with %s", (_name, mode) => {
+  test("runs the items that arrive during a run together, in order of arrival", async () => {
+    const { batcher, runs } = echo(mode);
+    const items = numbers(50);
+    expect(await Promise.all(items.map((item) => batcher.run(item)))).toEqual(items.map(String));
+    expect(runs.flat()).toEqual(items);
+    expect(runs.length).toBeLessThanOrEqual(2);
+  });
+
+  test("has one run at a time", async () => {
+    let inside = 0;
+    let max = 0;
+    const { batcher } = echo({ ...mode, maxSize: 3 }, async () => {
+      max = Math.max(max, ++inside);
+      await tick();
+      inside--;
+    });
+    await Promise.all(numbers(40).map((item) => batcher.run(item)));
+    expect(max).toBe(1);
+  });
+
+  test("bounds the sizes of one run, and gives an item that is larger a run of its own", async () => {
+    const { batcher, runs } = echo({ ...mode, maxSize: 10, sizeOf: (item) => item });
+    await Promise.all([1, 4, 6, 30, 5, 5, 5].map((item) => batcher.run(item)));
+    const sizes = runs.map((run) => run.reduce((sum, item) => sum + item, 0));
+    expect(sizes.filter((size) => size > 10)).toEqual([30]);
+    expect(runs).toContainEqual([5, 5]);
+    expect(runs.flat()).toEqual([1, 4, 6, 30, 5, 5, 5]);
+  });
+
+  test("resolves after its own run, and not before", async () => {
+    const running = Promise.withResolvers<void>();
+    const { batcher } = echo(mode, () => running.promise);
+    let isDone = false;
+    const first = batcher.run(1).then(() => {
+      isDone = true;
+    });
+    const second = batcher.run(2);
+    await tick();
+    await tick();
+    expect(isDone).toBe(false);
+    running.resolve();
+    await Promise.all([first, second]);
+  });
+
+  test("gives every caller a promise of its own", async () => {
+    const { batcher } = echo(mode);
+    const calls = [batcher.run(1), batcher.run(1)];
+    expect(calls[0]).not.toBe(calls[1]);
+    await Promise.all(calls);
+  });
+
+  test("an urgent item goes before those that wait, after urgent ones", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { batcher, runs } = echo({ ...mode, maxSize: 1 }, () => promise);
+    const run = (item: number, isUrgent: boolean) => batcher.run(item, { isUrgent });
+    const first = run(0, false);
+    while (runs.length === 0) await tick();
+    const others = [run(3, false), run(1, true), run(4, false), run(2, true)];
+    resolve();
+    await Promise.all([first, ...others]);
+    expect(runs.flat()).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  test.each([
+    ["index", (_: unknown, items: readonly number[]) => bad(items)],
+    ["unknown", () => "unknown" as const],
+  ])("an item with an error of its own fails alone, told by %s", async (_what, blame) => {
+    const { batcher, runs } = echo({ ...mode, blame }, failOnBad);
+    const items = [1, 2, -1, 3, -2, -3, 4];
+    const outcomes = await Promise.allSettled(items.map((item) => batcher.run(item)));
+    expect(
+      outcomes.map((outcome) => (outcome.status === "fulfilled" ? outcome.value : String(outcome.reason))),
+    ).toEqual(["1", "2", "Error: bad: -1", "3", "Error: bad: -2", "Error: bad: -3", "4"]);
+    expect(runs.filter((run) => bad(run) < 0).flat()).toEqual([1, 2, 3, 4]);
+  });
+
+  test("an item whose error may be due to one before it is judged when that one is done", async () => {
+    const taken = new Set<number>();
+    const { batcher } = echo(
+      { ...mode, blame: (error) => Number(error instanceof Error && error.message) },
+      (items) => {
+        const duplicate = items.findIndex((item, index) => taken.has(item) || items.indexOf(item) < index);
+        if (duplicate >= 0) throw new Error(`${duplicate}`);
+        for (const item of items) taken.add(item);
+      },
+    );
+    const first = batcher.run(0);
+    const outcomes = await Promise.allSettled([first, ...[7, 7, 8].map((item) => batcher.run(item))]);
+    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected", "fulfilled"]);
+    expect([...taken].toSorted()).toEqual([0, 7, 8]);
+  });
+
+  test("an error that concerns all of a run is not followed by further runs of its items", async () => {
+    const { batcher, runs } = echo({ ...mode, blame: () => "all" }, () => {
+      throw new Error("Unavailable");
+    });
+    const outcomes = await Promise.allSettled(numbers(5).map((item) => batcher.run(item)));
+    expect(outcomes.map(({ status }) => status)).toEqual(Array(5).fill("rejected"));
+    expect(runs.flat()).toEqual(numbers(5));
+  });
+
+  test("after a run that did nothing, the items that may still wait run again, before later ones", async () => {
+    let isBusy = true;
+    const started = Promise.withResolvers<void>();
+    const go = Promise.withResolvers<void>();
+    const runs: (readonly number[])[] = [];
+    const batcher = new Batcher<number, string>({
+      async run(items, deadlineMs) {
+        runs.push(items);
+        started.resolve();
+        await go.promise;
+        // Stays until the first of them may wait no longer.
+        while (isBusy && items.length > 1 && performance.now() < deadlineMs) await tick();
+        if (!isBusy || items.length === 1) return items.map(String);
+        isBusy = false;
+        throw new Error("Busy");
+      },
+      ...{ ...mode, maxSize: 100, maxWaitMs: 200, blame: () => "none", tooLate: () => new Error("Late") },
+    });
+    const first = batcher.run(0);
+    await started.promise;
+    const impatient = batcher.run(1).catch(String);
+    const beforeMs = performance.now();
+    while (performance.now() - beforeMs < 20) await tick();
+    const patient = batcher.run(2);
+    go.resolve();
+    expect(await first).toBe("0");
+    expect(await impatient).toBe("Error: Busy");
+    expect(await patient).toBe("2");
+    expect(runs).toEqual([[0], [1, 2], [2]]);
+  });
+
+  test("an item that has waited for too long is rejected and never runs", async () => {
+    const running = Promise.withResolvers<void>();
+    const { batcher, runs } = echo(
+      { ...mode, maxWaitMs: 20, tooLate: () => new Error("Late") },
+      () => running.promise,
+    );
+    const first = batcher.run(1);
+    while (runs.length === 0) await tick();
+    const late = batcher.run(2).catch(String);
+    const beforeMs = performance.now();
+    while (performance.now() - beforeMs < 25) await tick();
+    const last = batcher.run(3);
+    running.resolve();
+    expect(await first).toBe("1");
+    expect(await late).toBe("Error: Late");
+    expect(await last).toBe("3");
+    expect(runs).toEqual([[1], [3]]);
+  });
+
+  test("drain() resolves when every item is settled, and when there is none", async () => {
+    const { batcher } = echo({ ...mode, maxSize: 2 });
+    await batcher.drain();
+    let settled = 0;
+    const calls = numbers(7).map((item) => batcher.run(item).then(() => settled++));
+    await batcher.drain();
+    await tick();
+    expect(settled).toBe(7);
+    await Promise.all(calls);
+  });
+});
+
+describe("Batcher.run() with callers that poll", () => {
+  test("starts without a wait if no run is under way", () => {
+    const { batcher, runs } = echo({ polling });
+    void batcher.run(1);
+    expect(runs).toEqual([[1]]);
+  });
+
+  test("a request that was cut off during its run keeps no other from running, and its run is not repeated", async () => {
+    const { batcher, runs } = echo({ polling: { maxRunMs: 30, abandoned } }, (items) =>
+      // Of a request that was cut off no promise ever settles.
+      items.includes(2) ? new Promise(() => undefined) : tick(),
+    );
+    const first = batcher.run(1);
+    // It runs for both, and never ends.
+    void batcher.run(2);
+    const other = batcher.run(3).catch(String);
+    await first;
+    while (runs.length < 2) await tick();
+    const next = batcher.run(4);
+    expect(await other).toBe("Error: Cut off");
+    expect(await next).toBe("4");
+    expect(runs).toEqual([[1], [2, 3], [4]]);
+  });
+
+  test("an item of a request that was cut off while it waited is run by another", async () => {
+    const { batcher, runs } = echo({ polling });
+    const first = batcher.run(1);
+    void batcher.run(2);
+    const last = batcher.run(3);
+    await Promise.all([first, last]);
+    expect(runs).toEqual([[1], [2, 3]]);
+  });
+});
+
+describe("Batcher.run() with callers that await each other", () => {
+  test("items that arrive within a few ticks of each other share a run", async () => {
+    const { batcher, runs } = echo();
+    const late = async (ticks: number) => {
+      for (let count = 0; count < ticks; count++) await Promise.resolve();
+      return batcher.run(ticks);
+    };
+    await Promise.all(numbers(20).map(late));
+    expect(runs.map(({ length }) => length)).toEqual([20]);
+  });
+
+  test("a run waits for `gatherMs` if the one before had several items, and not otherwise", async () => {
+    const { batcher, runs } = echo({ gatherMs: 30 });
+    const startMs = performance.now();
+    await batcher.run(0);
+    expect(performance.now() - startMs).toBeLessThan(30);
+    await Promise.all([batcher.run(1), batcher.run(2)]);
+    const gatheringMs = performance.now();
+    await batcher.run(3);
+    expect(performance.now() - gatheringMs).toBeGreaterThanOrEqual(29);
+    expect(runs).toEqual([[0], [1, 2], [3]]);
+  });
+});

@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { parseConfig } from "../../src/config.ts";
+import { openLocal } from "../../src/entry/local.ts";
+import { STANDARD_PLUGINS } from "../../src/entry/standard-plugins.ts";
+import { TEST_MS } from "../fixtures/process/child.ts";
+import { temporaryFolder } from "../fixtures/process/folder.ts";
+import { startSealpost } from "../fixtures/process/sealpost.ts";
+import {
+  describeTrips,
+  NO_SQLD,
+  type RoundTripProxy,
+  startCountedDatabase,
+} from "../fixtures/round-trips.ts";
+import { bindingsFor, startWorker } from "../runtime/workers/fixtures/sealpost.ts";
+import { locked } from "../storage/fixtures/database.ts";
+
+setDefaultTimeout(TEST_MS);
+if (NO_SQLD !== null) console.warn(`Not tried: ${NO_SQLD}`);
+
+const MAX_ROUND_TRIPS = 3;
+
+describe.skipIf(NO_SQLD !== null)("a start on a migrated libSQL server", () => {
+  let proxy: RoundTripProxy;
+  const config = () => parseConfig(bindingsFor(proxy.url));
+  beforeAll(async () => {
+    proxy = await startCountedDatabase();
+    // Migrates, and creates what the database lacks.
+    const worker = await startWorker(bindingsFor(proxy.url));
+    expect((await fetch(`${worker.origin}/readyz`)).status).toBe(200);
+    await worker[Symbol.asyncDispose]();
+  });
+  afterAll(() => proxy?.[Symbol.asyncDispose]());
+
+  test("makes at most 3 round trips before it listens, and no commit", async () => {
+    proxy.reset();
+    await using _instance = await openLocal(config(), STANDARD_PLUGINS);
+    expect(proxy.trips.length, describeTrips(proxy.trips)).toBeLessThanOrEqual(MAX_ROUND_TRIPS);
+    expect(proxy.trips.filter(({ isCommit }) => isCommit)).toEqual([]);
+  });
+
+  test("makes as few in a cold isolate before its first response", async () => {
+    proxy.reset();
+    await using worker = await startWorker(bindingsFor(proxy.url));
+    expect((await fetch(`${worker.origin}/healthz`)).status).toBe(200);
+    await proxy.settled();
+    // No request waits for the warning of servers that plugins name and that do not exist.
+    const trips = proxy.trips.filter(
+      ({ statements }) => !/"(events_binding|sms_gateway_gateway)"/.test(statements.join()),
+    );
+    expect(trips.length, describeTrips(trips)).toBeLessThanOrEqual(MAX_ROUND_TRIPS);
+    expect(proxy.trips.filter(({ isCommit }) => isCommit)).toEqual([]);
+  });
+});
+
+test("a start on a migrated file listens while another process holds the write lock", async () => {
+  using folder = temporaryFolder();
+  const first = await startSealpost({ folder: folder.path });
+  await first.stop();
+  await using _lock = await locked(`${folder.path}/data/sealpost.db`, "IMMEDIATE");
+  await using server = await startSealpost({ folder: folder.path });
+  expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
+});

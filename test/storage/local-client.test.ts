@@ -1,0 +1,136 @@
+import { describe, expect, test } from "bun:test";
+import { openLocalClient } from "../../src/storage/local-client.ts";
+import { locked, outside, temporaryFile } from "./fixtures/database.ts";
+
+/** The statements that a connection has prepared and not thrown away; `busy`: it is in the middle of its rows. */
+async function statementsOf(client: ReturnType<typeof openLocalClient>) {
+  const { rows } = await client.execute(
+    "SELECT sql, run, busy FROM sqlite_stmt WHERE sql NOT LIKE '%sqlite_stmt%'",
+  );
+  return rows.map(({ sql, run, busy }) => ({ sql: String(sql), run: Number(run), busy: Number(busy) }));
+}
+
+function opened() {
+  const file = temporaryFile();
+  const client = openLocalClient(file.url);
+  const dispose = () => {
+    client.close();
+    file[Symbol.dispose]();
+  };
+  return { client, file, [Symbol.dispose]: dispose };
+}
+
+const CREATE = "CREATE TABLE item (id TEXT PRIMARY KEY, version INTEGER)";
+const FIND = "SELECT id, version FROM item WHERE id = ?";
+
+describe("openLocalClient()", () => {
+  test("prepares a statement that comes again once, and leaves none in the middle of its rows", async () => {
+    using at = opened();
+    await at.client.execute(CREATE);
+    for (let count = 0; count < 5; count++) {
+      await at.client.batch(
+        [
+          { sql: "INSERT INTO item VALUES (?, ?)", args: [`${count}`, count] },
+          { sql: "UPDATE item SET version = version + 1 RETURNING id", args: [] },
+        ],
+        "write",
+      );
+      expect((await at.client.execute({ sql: FIND, args: ["0"] })).rows).toMatchObject([
+        { id: "0", version: count + 1 },
+      ]);
+    }
+    const statements = await statementsOf(at.client);
+    for (const text of ["INSERT INTO item", "UPDATE item", FIND]) {
+      // The first use shows that it exists, from the second on it is kept.
+      const runs = statements.filter(({ sql }) => sql.startsWith(text)).map(({ run }) => run);
+      expect(Math.max(...runs)).toBe(4);
+    }
+    expect(statements.filter(({ busy }) => busy > 0)).toEqual([]);
+  });
+
+  test("gives each use its own values and rows", async () => {
+    using at = opened();
+    await at.client.execute(CREATE);
+    await at.client.execute("INSERT INTO item VALUES ('a', 1), ('b', 2), ('c', NULL)");
+    const uses = ["a", "none", "b", "c", "a"].map((id) => at.client.execute({ sql: FIND, args: [id] }));
+    const rows = (await Promise.all(uses)).map((result) => result.rows.map((row) => [row.id, row.version]));
+    expect(rows).toEqual([[["a", 1]], [], [["b", 2]], [["c", null]], [["a", 1]]]);
+    const [first, second] = await Promise.all(uses);
+    expect(first?.rows).not.toBe(second?.rows);
+  });
+
+  test("sees what another program makes of the schema", async () => {
+    using at = opened();
+    const { client, file } = at;
+    await client.execute(CREATE);
+    const insert = () =>
+      client.execute({ sql: "INSERT INTO item (id, version) VALUES (?, ?)", args: ["a", 1] });
+    const find = async (sql = FIND) =>
+      (await client.execute({ sql, args: ["a"] })).rows.map((row): object => ({ ...row }));
+    const all = "SELECT * FROM item WHERE id = ?";
+    await insert();
+    expect([await find(), await find(all)]).toEqual(Array(2).fill([{ id: "a", version: 1 }]));
+    await outside(file.path, "ALTER TABLE item ADD COLUMN more TEXT NOT NULL DEFAULT 'new'");
+    expect([await find(), await find(all)]).toEqual([
+      [{ id: "a", version: 1 }],
+      [{ id: "a", version: 1, more: "new" }],
+    ]);
+    await outside(
+      file.path,
+      "ALTER TABLE item RENAME TO old",
+      "CREATE TABLE item (version INTEGER, id TEXT)",
+      "INSERT INTO item SELECT version + 1, id FROM old",
+      "DROP TABLE old",
+    );
+    expect([await find(), await find(all)]).toEqual(Array(2).fill([{ id: "a", version: 2 }]));
+    await insert();
+    await outside(file.path, "DROP TABLE item");
+    await expect(find()).rejects.toThrow("no such table");
+    await expect(insert()).rejects.toThrow("no such table");
+    await outside(file.path, CREATE);
+    expect(await find()).toEqual([]);
+    await insert();
+    expect(await find()).toEqual([{ id: "a", version: 1 }]);
+  });
+
+  test("a statement that failed is prepared again, and works", async () => {
+    using at = opened();
+    await at.client.execute(CREATE);
+    const insert = (id: string) => at.client.execute({ sql: "INSERT INTO item VALUES (?, 1)", args: [id] });
+    await insert("a");
+    await expect(insert("a")).rejects.toMatchObject({ code: "SQLITE_CONSTRAINT" });
+    expect((await insert("b")).rowsAffected).toBe(1);
+    expect(await outside(at.file.path, "SELECT id FROM item")).toEqual([{ id: "a" }, { id: "b" }]);
+  });
+
+  test("a write that failed on a lock is not acknowledged and lost later", async () => {
+    using at = opened();
+    await at.client.execute("PRAGMA journal_mode = WAL");
+    await at.client.execute(CREATE);
+    const insert = (id: string) =>
+      at.client.batch([{ sql: "INSERT INTO item VALUES (?, 1)", args: [id] }, "SELECT 1"], "write");
+    await insert("a");
+    await using lock = await locked(at.file.path, "IMMEDIATE");
+    await expect(insert("b")).rejects.toMatchObject({ code: "SQLITE_BUSY" });
+    await lock.release();
+    await at.client.reconnect();
+    await insert("c");
+    expect(await outside(at.file.path, "SELECT id FROM item")).toEqual([{ id: "a" }, { id: "c" }]);
+  });
+
+  test("keeps a bounded number of statements, those that were used last", async () => {
+    using at = opened();
+    const use = (number: number) => at.client.execute(`SELECT ${number} AS n`);
+    for (let number = 0; number < 400; number++) {
+      await use(number);
+      await use(number);
+    }
+    const again = [0, 50, 200, 399];
+    for (const number of again) await use(number);
+    const statements = await statementsOf(at.client);
+    const runs = again.map((number) =>
+      Math.max(...statements.filter(({ sql }) => sql === `SELECT ${number} AS n`).map(({ run }) => run)),
+    );
+    expect(runs).toEqual([1, 1, 2, 2]);
+  });
+});

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { asc, sql } from "drizzle-orm";
 import type { BatchResponse } from "drizzle-orm/batch";
 import type { KeptTable } from "../contracts/database.ts";
-import { type Database, isConstraintError, type Statement } from "./database.ts";
+import { type CommitOptions, type Database, isConstraintError, type Statement } from "./database.ts";
 import { admin, epoch, pluginConfig, policy, smtpServer } from "./schema.ts";
 
 export const ADMINS: KeptTable<typeof admin.$inferSelect> = {
@@ -61,6 +61,8 @@ export interface Epoch {
   run<T>(work: () => Promise<T>): Promise<T>;
   /** The rows of a table, as they are now or, within {@link run}, as they were when the work first asked. */
   rows<Row>(table: KeptTable<Row>): Promise<readonly Row[]>;
+  /** Within {@link run}: the next {@link rows} asks again, because something was changed. */
+  forget(): void;
   /** Within {@link run}: from now on commits depend on the admins and policies that this work was allowed by. */
   allowed(recheck: () => Promise<void>): void;
   /**
@@ -164,7 +166,27 @@ export function createEpoch(database: Database, more: readonly KeptTable<unknown
       const scope = current();
       if (scope !== null) scope.recheck = recheck;
     },
+    forget,
     commit,
+  };
+}
+
+/** The database, for pieces of work that see their own changes: after a commit the epoch is asked again. */
+export function withEpoch(database: Database, epoch: Epoch): Database {
+  return {
+    kind: database.kind,
+    read: database.read,
+    write: database.write,
+    prepare: database.prepare.bind(database),
+    append: database.append.bind(database),
+    async commit<const T extends readonly Statement[]>(statements: T, options?: CommitOptions) {
+      try {
+        return await database.commit(statements, options);
+      } finally {
+        epoch.forget();
+      }
+    },
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
   };
 }
 

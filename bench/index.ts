@@ -5,6 +5,7 @@ import { benchList } from "./list.ts";
 import { benchMemory } from "./memory.ts";
 import { print } from "./result.ts";
 import { benchSign } from "./sign.ts";
+import { benchStatements } from "./statements.ts";
 import { benchTransport } from "./transport.ts";
 import { benchWarm } from "./warm.ts";
 import { benchWorkersCold, benchWorkersList } from "./workers.ts";
@@ -22,6 +23,7 @@ for (const bench of [
   benchEnqueueGrowth,
   () => benchDrain("unsigned"),
   () => benchDrain("signed"),
+  benchStatements,
   benchMemory,
 ])
   for (const result of [await bench()].flat()) print(result);

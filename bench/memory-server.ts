@@ -6,8 +6,8 @@ import { STANDARD_PLUGINS } from "../src/entry/standard-plugins.ts";
 import { PASSWORD } from "./process.ts";
 import { repeat } from "./repeat.ts";
 
-// The server that bench/memory.ts weighs, with its plugins and its worker. A line on standard input has it send signed mails through the definition
-// `signed`, as a plugin would; then it prints its resident MiB.
+// The server that bench/memory.ts weighs, with its plugins and its worker. For each line on standard input it prints its
+// resident MiB; before that, `send` has it send signed messages through the definition `signed`, as a plugin would.
 const MAILS = 1_000;
 const AT_ONCE = 5;
 
@@ -20,11 +20,15 @@ void services.work(stopping.signal);
 const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (request) => app.fetch(request, {}) });
 console.log(server.url.origin);
 
-for await (const _ of console) {
+for await (const line of console) {
+  if (line === "send") await send();
+  console.log(process.memoryUsage().rss / 2 ** 20);
+}
+
+async function send(): Promise<void> {
   await repeat(MAILS, AT_ONCE, async () => {
     const to = [{ name: "", address: "user@example.net" }];
     const result = await services.submit("signed", { to, subject: "Your code", text: "123456\n" });
     if (result.state !== "delivered" || !result.smime?.signed) throw new Error(JSON.stringify(result));
   });
-  console.log(process.memoryUsage().rss / 2 ** 20);
 }

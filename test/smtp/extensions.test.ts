@@ -8,6 +8,11 @@ test("keywords are read in any case, from all lines but the first", () => {
   expect(sizeOctets).toBeNull();
 });
 
+test("a first line that looks like a keyword is none", () => {
+  expect(parseExtensions(["PIPELINING"]).keywords.size).toBe(0);
+  expect(parseExtensions(["SIZE 10", "8BITMIME"]).sizeOctets).toBeNull();
+});
+
 test("mechanisms are read from both forms of AUTH, once each, in upper case", () => {
   const lines = ["mx", "AUTH PLAIN login", "AUTH=CRAM-MD5 PLAIN", "auth"];
   expect(parseExtensions(lines).mechanisms).toEqual(["PLAIN", "LOGIN", "CRAM-MD5"]);

@@ -111,6 +111,11 @@ const CHAINS: readonly [Chain, ...Chain[]] = [
     scenario: {},
     work: Array.from({ length: 4 }, (): Work => ({ ...MESSAGE, survivesRejection: true })),
   },
+  {
+    states: ["RSET", "MAIL", "RCPT", "DATA", "message, whole"],
+    scenario: {},
+    work: Array.from({ length: 4 }, (): Work => ({ ...MESSAGE, survivesRejection: true, mayUseBdat: false })),
+  },
   { states: ["AUTH", "response of AUTH"], scenario: { login: LOGIN }, work: [MESSAGE] },
 ];
 const VISITS = [0, 1, 2];

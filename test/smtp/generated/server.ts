@@ -93,7 +93,13 @@ export class ModelServer {
   #extensions(): string {
     const { clear, tls } = this.#scenario;
     // The first line is a name and a greeting (RFC 5321 4.1.1.1), whatever its words are.
-    const lines = ["mx.test SIZE 10 PIPELINING CHUNKING AUTH", ...(this.#isTls ? tls : clear)];
+    const name = this.#choices.pick([
+      "mx.test SIZE 10 PIPELINING CHUNKING AUTH",
+      "SIZE 10",
+      "PIPELINING",
+      "AUTH PLAIN",
+    ]);
+    const lines = [name, ...(this.#isTls ? tls : clear)];
     return lines.map((line, index) => `250${index === lines.length - 1 ? " " : "-"}${line}`).join("\r\n");
   }
 

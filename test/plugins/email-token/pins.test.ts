@@ -1,7 +1,8 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { hashPassword } from "../../../src/secrets/password.ts";
 import { CHEAP, PEER, realRandomBytes as randomBytes } from "../../fixtures/instance.ts";
-import { ANN, PIN, type Started, started, transactionOf, verdictOf, WRONG } from "./support.ts";
+import { SLOW, startLoginFlood } from "../../fixtures/login-flood.ts";
+import { PIN, type Started, started, transactionOf, verdictOf, WRONG } from "./support.ts";
 
 // Real hashes, on a machine that is busy with others.
 setDefaultTimeout(30_000);
@@ -101,22 +102,15 @@ describe("an old hash of a PIN", () => {
   });
 
   test("is checked in the pool of password hashes: 503 when it is full, and no failure is counted", async () => {
-    await using it = await started({ passwordCost: DEFAULT_COST });
+    await using it = await started({ passwordCost: SLOW });
     await it.enrol({ pin: PIN });
-    await makeOld(it, DEFAULT_COST);
-    const clients = new AbortController();
-    const credentials = { username: ANN.username, password: "x" };
-    const flood = Array.from({ length: 70 }, (_, at) =>
-      it.request("POST", "/auth", {
-        ...{ json: credentials, token: null, peer: `198.51.100.${at}`, signal: clients.signal },
-      }),
-    );
-    const rejected = await Promise.all(
-      Array.from({ length: 9 }, () => it.check({ user: "ann", pass: WRONG })),
-    );
-    clients.abort();
-    await Promise.all(flood);
-    for (const { status, error } of rejected) expect([status, error?.code]).toEqual([503, 503]);
+    await makeOld(it, SLOW);
+    {
+      await using _ = await startLoginFlood(it);
+      const checks = Array.from({ length: 9 }, () => it.check({ user: "ann", pass: WRONG }));
+      for (const { status, error } of await Promise.all(checks))
+        expect([status, error?.code]).toEqual([503, 503]);
+    }
     const windows = await it.database.read.all<{ failed: number }>(
       "SELECT failed FROM try_window WHERE key LIKE 'email-token:%'",
     );

@@ -9,7 +9,7 @@ if (obstacle !== "") console.warn(`Skipped: the tarball; ${obstacle}`);
 const WANTED = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
   // What the entries reach: no command line, no server that starts itself, no tools.
-  /^dist\/module\/(access|contracts|domain|drivers|http|mail|message|plugin|secrets|smime|smtp|storage|testing|transport|wake|wire)\/[\w/-]+\.(js|d\.ts)$/,
+  /^dist\/module\/(access|async|contracts|domain|drivers|http|mail|message|plugin|secrets|smime|smtp|storage|testing|transport|wake|wire)\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/plugins\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/module\/(app|config|errors|index|sealpost|services|version)\.(js|d\.ts)$/,
   /^dist\/module\/entry\/(authorities|bad-setting|cut-off|find-keys|key-file|local|platform)\.(js|d\.ts)$/,

@@ -15,8 +15,8 @@ const WANTED = [
   /^dist\/module\/entry\/(authorities|bad-setting|cut-off|find-keys|key-file|local|platform)\.(js|d\.ts)$/,
   /^dist\/module\/entry\/workers\/(config|drivers|once|smtp|transport)\.(js|d\.ts)$/,
 ];
-/** About 260 KB are the module, 20 KB each plugin. */
-const MOST_BYTES = 450_000;
+/** Packed it is about 500 KB; much of that are declarations in which types of tables are written out. */
+const MOST_BYTES = 550_000;
 
 test.skipIf(obstacle !== "")("npm pack holds what a user needs, and nothing else", async () => {
   const { files, bytes } = await tarball();

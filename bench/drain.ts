@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { Queue, Worker } from "bullmq";
 import { sql } from "drizzle-orm";
-import nodemailer from "nodemailer";
 import { parseConfig } from "../src/config.ts";
 import { Secret } from "../src/domain/secret.ts";
 import { type LocalDrivers, openLocalDrivers } from "../src/entry/local.ts";
@@ -11,6 +10,7 @@ import { temporaryFolder } from "../test/fixtures/process/folder.ts";
 import { SENDER, sender } from "../test/fixtures/smime/authority.ts";
 import { startSmtpSink } from "../test/fixtures/smtp/sink.ts";
 import { redisPath, startRedis } from "../test/wake/fixtures/redis.ts";
+import { openNodemailerPool } from "./nodemailer.ts";
 import { repeat } from "./repeat.ts";
 import { type BenchResult, print } from "./result.ts";
 
@@ -88,14 +88,7 @@ async function drainBullmq(port: number, bytes: Uint8Array): Promise<number> {
   for (let first = 0; first < MAILS; first += JOBS_PER_CALL) {
     await queue.addBulk(jobs.slice(first, first + JOBS_PER_CALL));
   }
-  const options = {
-    host: "127.0.0.1",
-    port,
-    pool: true,
-    maxConnections: CONNECTIONS,
-    ignoreTLS: true,
-  } as const;
-  const transport = nodemailer.createTransport({ ...options, name: "bench.test" });
+  const transport = openNodemailerPool(port, CONNECTIONS);
   const envelope = { from: SENDER, to: [RECIPIENT] };
   const startMs = performance.now();
   const { promise, resolve } = Promise.withResolvers<void>();

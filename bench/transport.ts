@@ -1,8 +1,8 @@
-import nodemailer from "nodemailer";
 import { Secret } from "../src/domain/secret.ts";
 import { createConnect } from "../src/transport/connect.ts";
 import { createSmtpTransport } from "../src/transport/smtp/index.ts";
 import { type SmtpSink, startSmtpSink } from "../test/fixtures/smtp/sink.ts";
+import { openNodemailerPool } from "./nodemailer.ts";
 import { type BenchResult, median, print } from "./result.ts";
 
 const MESSAGES = 1000;
@@ -80,14 +80,7 @@ function ourSender({ port }: SmtpSink): Sender {
 }
 
 function nodemailerSender({ port }: SmtpSink): Sender {
-  const options = {
-    host: "127.0.0.1",
-    port,
-    pool: true,
-    maxConnections: CONNECTIONS,
-    ignoreTLS: true,
-  } as const;
-  const transport = nodemailer.createTransport({ ...options, name: "bench.test" });
+  const transport = openNodemailerPool(port, CONNECTIONS);
   const message = { envelope: { from: FROM, to: [TO] }, raw: Buffer.from(BYTES) };
   return {
     async send() {

@@ -8,6 +8,7 @@ import {
   type Afterwards,
   createSession,
   type Port,
+  type Received,
   type Result,
   type Session,
   type Task,
@@ -42,6 +43,15 @@ export interface Turn {
 interface Staged {
   readonly step: Step | null;
   readonly data: string | Uint8Array;
+}
+
+/** The next message, whose commands left along with the end of the one at hand. */
+interface PreparedMessage {
+  readonly message: MessageTransfer;
+  readonly task: Transaction;
+  readonly awaited: Step[];
+  /** Replies that arrived before the message was started. */
+  readonly replies: RawReply[];
 }
 
 const SERVICE_CLOSING = 421;
@@ -80,6 +90,7 @@ export class Conversation {
   #isHandshaking = false;
   #isDraining = false;
   #afterwards: Afterwards = "reuse";
+  #next: PreparedMessage | null = null;
 
   /** Waits for a reply so far; the greeting counts as one. */
   roundTrips = 0;
@@ -114,12 +125,32 @@ export class Conversation {
 
   /** Whether a transaction may start: the last piece of work left the connection in order, and nothing arrived since. */
   get isReady(): boolean {
+    return this.#next === null && this.#isInOrder;
+  }
+
+  /** Whether the prepared message may be started: the one before it was accepted. */
+  get isPrepared(): boolean {
+    return this.#next !== null && this.#isInOrder && this.#result?.successful === true;
+  }
+
+  /** Whether the next message may be prepared: the end of one that left in a flight was just returned. */
+  get mayPrepare(): boolean {
+    const mayLead = this.#task instanceof Transaction && this.#task.mayLead;
+    return mayLead && this.#isEndWritten && this.#result === null && this.#next === null;
+  }
+
+  get #isInOrder(): boolean {
     return this.#result !== null && this.#afterwards === "reuse" && this.#task !== null;
   }
 
-  /** Whether the connection is to be closed without QUIT, which the server would not heed. */
+  /** Whether the connection is to be closed at once, without QUIT, which the server would not heed. */
   get mustHangUp(): boolean {
     return this.#afterwards === "hang-up";
+  }
+
+  /** Whether QUIT may be written: where a message is prepared, the server may be waiting for its content. */
+  get mayQuit(): boolean {
+    return !this.mustHangUp && this.#next === null;
   }
 
   /** Whether bytes of the message were returned: stopping now would leave the server with half a message. */
@@ -144,8 +175,26 @@ export class Conversation {
     return this.#begin(new Opening(this.#port, this.#options, until));
   }
 
-  /** Sends one message. @throws {TypeError} unless {@link isReady}. */
+  /**
+   * Prepares the next message: MAIL, RCPT and DATA leave in one group with the end of the message at hand (RFC 2920 3.1),
+   * in the same write. Nothing of the next message itself is written before {@link transact}, and `transact` starts it
+   * only if the server accepted the one before it.
+   * @returns the lines to write after the end; null: the message cannot be prepared.
+   */
+  prepare(message: MessageTransfer, options: TransactionOptions): string | null {
+    if (!this.mayPrepare) return null;
+    const task = new Transaction(this.#port, message, { ...options, mayUseBdat: false });
+    if (!task.mayFollow) return null;
+    task.follow();
+    const staged = this.#staged;
+    this.#staged = [];
+    this.#next = { message, task, awaited: staged.flatMap(({ step }) => step ?? []), replies: [] };
+    return staged.map(({ data }) => data).join("");
+  }
+
+  /** Sends one message. @throws {TypeError} unless {@link isReady}, or {@link isPrepared} for this message. */
   transact(message: MessageTransfer, options: TransactionOptions): Turn {
+    if (this.isPrepared && this.#next?.message === message) return this.#startPrepared(this.#next);
     this.#assertReady();
     return this.#begin(new Transaction(this.#port, message, options));
   }
@@ -163,7 +212,7 @@ export class Conversation {
     const { replies, isSmtp } = this.#reader.push(chunk);
     for (const raw of replies) this.#onReply(raw, wasConcluded);
     // A reply that starts before its command was written is as wrong as a whole one.
-    const isEarly = this.#reader.isPartial && this.#awaited.length === 0;
+    const isEarly = this.#reader.isPartial && this.#awaited.length === 0 && !this.#isNextDue;
     if (!isSmtp || isEarly) {
       if (this.#result === null) this.#onUnexpected(null);
       else this.#onSurplus(null, wasConcluded);
@@ -208,17 +257,36 @@ export class Conversation {
   }
 
   #begin(task: Task): Turn {
+    this.#reset(task);
+    task.start();
+    return this.#turn();
+  }
+
+  #reset(task: Task): void {
     this.#task = task;
     this.#result = null;
     this.#isEndWritten = false;
     this.#isMessageStarted = false;
     this.#phase = task instanceof Opening ? "greeting" : "sender";
-    task.start();
+  }
+
+  #startPrepared({ task, awaited, replies }: PreparedMessage): Turn {
+    this.#next = null;
+    this.#reset(task);
+    this.#awaited = awaited;
+    if (replies.length < awaited.length) this.roundTrips++;
+    for (const raw of replies) this.#onReply(raw, false);
     return this.#turn();
+  }
+
+  /** Whether a reply to the prepared message is still due. */
+  get #isNextDue(): boolean {
+    return this.#next !== null && this.#next.replies.length < this.#next.awaited.length;
   }
 
   #onReply(raw: RawReply, wasConcluded: boolean): void {
     if (this.#task === null) this.#onLeaving(raw);
+    else if (this.#result !== null && this.#isNextDue) this.#next?.replies.push(raw);
     else if (this.#result !== null) this.#onSurplus(this.#present(raw), wasConcluded);
     else {
       const step = this.#awaited.shift();
@@ -240,13 +308,7 @@ export class Conversation {
       this.#onUnexpected(this.#present(raw));
       return;
     }
-    const { redact } = this.#options;
-    task.onReply({
-      ...{ step, verdict, raw, isLast },
-      get reply() {
-        return presentReply(raw, redact);
-      },
-    });
+    task.onReply(new DueReply(step, verdict, raw, isLast, this.#options.redact));
     this.#enterPhase();
   }
 
@@ -331,6 +393,33 @@ export class Conversation {
     if (this.#isHandshaking) return { for: "tls" };
     if (this.#isDraining) return { for: "drain" };
     return { for: "reply", phase: this.#phase };
+  }
+}
+
+/** One reply; what can be shown of it is made when it is asked for. */
+class DueReply implements Received {
+  readonly step: Step;
+  readonly verdict: Received["verdict"];
+  readonly raw: RawReply;
+  readonly isLast: boolean;
+  readonly #redact: (text: string) => string;
+
+  constructor(
+    step: Step,
+    verdict: Received["verdict"],
+    raw: RawReply,
+    isLast: boolean,
+    redact: (text: string) => string,
+  ) {
+    this.step = step;
+    this.verdict = verdict;
+    this.raw = raw;
+    this.isLast = isLast;
+    this.#redact = redact;
+  }
+
+  get reply(): SmtpReply {
+    return presentReply(this.raw, this.#redact);
   }
 }
 

@@ -61,6 +61,23 @@ export class Transaction implements Task {
     this.#flight = this.#chooseFlight();
   }
 
+  /** Whether the end of this message leaves without the next commands, which may then be written along with it. */
+  get mayLead(): boolean {
+    return this.#flight === "pipelined";
+  }
+
+  /** Whether its commands may be written before the reply to the message before it (RFC 2920 3.1). */
+  get mayFollow(): boolean {
+    return this.#flight === "pipelined" && this.#unsupported() === null;
+  }
+
+  /** Starts along with the end of the message before it, which the server has to accept first: so RSET is not needed. */
+  follow(): void {
+    this.#sendMail();
+    this.#sendRcpt();
+    this.#port.send("data", "DATA");
+  }
+
   start(): void {
     const failure = this.#unsupported();
     if (failure !== null) {
@@ -211,13 +228,12 @@ export class Transaction implements Task {
   #sendMail(): void {
     const { from, recipient, bytes, eightBit, utf8Headers } = this.#message;
     const { keywords } = this.#port.session.extensions;
-    const parameters = [
-      // RFC 6531 3.4, RFC 6152 2, RFC 1870 6.
-      ...(isAscii(from + recipient) && !utf8Headers ? [] : ["SMTPUTF8"]),
-      ...(eightBit ? ["BODY=8BITMIME"] : []),
-      ...(keywords.has("SIZE") ? [`SIZE=${bytes.length}`] : []),
-    ];
-    this.#port.send("mail", [`MAIL FROM:<${from}>`, ...parameters].join(" "));
+    let line = `MAIL FROM:<${from}>`;
+    // RFC 6531 3.4, RFC 6152 2, RFC 1870 6.
+    if (utf8Headers || !isAscii(from) || !isAscii(recipient)) line += " SMTPUTF8";
+    if (eightBit) line += " BODY=8BITMIME";
+    if (keywords.has("SIZE")) line += ` SIZE=${bytes.length}`;
+    this.#port.send("mail", line);
   }
 
   #sendRcpt(): void {
@@ -227,9 +243,13 @@ export class Transaction implements Task {
   #writePiece(): void {
     const left = this.#unwritten;
     const isLast = left.length <= LAST_PIECE_OCTETS;
-    const octets = isLast ? left.length : Math.min(PIECE_OCTETS, left.length - LAST_PIECE_OCTETS);
+    if (isLast) {
+      this.#port.write("message", left);
+      return;
+    }
+    const octets = Math.min(PIECE_OCTETS, left.length - LAST_PIECE_OCTETS);
     this.#unwritten = left.subarray(octets);
-    this.#port.write(isLast ? "message" : null, left.subarray(0, octets));
+    this.#port.write(null, left.subarray(0, octets));
   }
 }
 

@@ -1,5 +1,6 @@
 import type { FailureCode } from "../../../src/domain/delivery.ts";
 import { Conversation, type Turn } from "../../../src/smtp/conversation.ts";
+import type { MessageTransfer } from "../../../src/smtp/transaction.ts";
 import type { Choices } from "./choices.ts";
 import { ClientBytes } from "./client-bytes.ts";
 import { type Coverage, classOf, type State, stateOf } from "./coverage.ts";
@@ -12,6 +13,8 @@ import { ModelServer } from "./server.ts";
 
 /** Far above what any dialogue needs; one that reaches it does not end. */
 const MAX_INPUTS = 2_000;
+type Message = Work & { readonly kind: "message" };
+
 const LOSSES = ["closed", "timeout", "network"] as const satisfies readonly FailureCode[];
 
 /** One generated dialogue. @throws what the conversation did wrong. */
@@ -24,11 +27,14 @@ export class ConversationRun {
   readonly #bytes: ClientBytes;
   readonly #server: ModelServer;
   readonly #conversation: Conversation;
+  readonly #transfers = new Map<Message, MessageTransfer>();
   #work: Work | null = null;
   #wait: Turn["wait"] = { for: "nothing" };
   #inputs = 0;
   #flights = 1;
   #isLost = false;
+  /** The next message, whose commands were written along with the end of the one at hand. */
+  #prepared: Message | null = null;
   #rejectsBdat = false;
   /** Messages that the server held before this one. */
   #acceptedBefore = 0;
@@ -57,11 +63,12 @@ export class ConversationRun {
     this.#untilResult();
     for (const work of this.#scenario.until === undefined ? this.#scenario.work : []) {
       this.#rest();
-      const { isReady, session } = this.#conversation;
-      if (!isReady || (work.kind === "check" && !session.isReset)) break;
+      if (!this.#mayStart(work)) break;
       this.#known.work++;
       this.#acceptedBefore = this.#server.accepted.length;
       this.#work = work;
+      if (this.#prepared !== null && this.#known.due !== null) this.#flights++;
+      this.#prepared = null;
       this.#apply(this.#start(work));
       this.#untilResult();
     }
@@ -70,10 +77,41 @@ export class ConversationRun {
     assert(this.#conversation.roundTrips === this.#flights, `${this.#conversation.roundTrips} round trips`);
   }
 
+  #mayStart(work: Work): boolean {
+    const { isReady, isPrepared, session } = this.#conversation;
+    if (this.#prepared !== null) {
+      assert(!isReady, "Another message may start where one is prepared");
+      return isPrepared;
+    }
+    return isReady && (work.kind === "message" || session.isReset);
+  }
+
   #start(work: Work): Turn {
     if (work.kind === "check") return this.#conversation.checkAddresses(work.from, work.recipient);
-    const eightBit = work.bytes.some((octet) => octet > 127);
-    return this.#conversation.transact({ ...work, eightBit }, work);
+    return this.#conversation.transact(this.#transferOf(work), work);
+  }
+
+  #transferOf(work: Message): MessageTransfer {
+    const known = this.#transfers.get(work);
+    if (known !== undefined) return known;
+    const transfer = { ...work, eightBit: work.bytes.some((octet) => octet > 127) };
+    this.#transfers.set(work, transfer);
+    return transfer;
+  }
+
+  /** Lets the commands of the next message leave with what was just written. */
+  #prepare(): void {
+    const next = this.#scenario.work[this.#known.work];
+    if (!this.#conversation.mayPrepare || next?.kind !== "message" || this.#choices.chance(40)) return;
+    const commands = this.#conversation.prepare(this.#transferOf(next), next);
+    if (commands === null) return;
+    this.#prepared = next;
+    const work = this.#work;
+    this.#work = next;
+    this.#known.work++;
+    this.#write(Buffer.from(commands));
+    this.#known.work--;
+    this.#work = work;
   }
 
   #untilResult(): void {
@@ -133,6 +171,11 @@ export class ConversationRun {
 
   /** RSET and QUIT, and whatever is replied to them, change nothing. */
   #leave(): void {
+    if (this.#prepared !== null) {
+      assert(!this.#conversation.mayQuit, "QUIT may be written where the content of a message is due");
+      this.#lose();
+      return;
+    }
     this.#unchanged(() => {
       this.#work = null;
       this.#apply(this.#conversation.quit());
@@ -179,19 +222,24 @@ export class ConversationRun {
   /** Takes what the conversation wants written to the server, and looks whether it may be. */
   #apply({ write, wait }: Turn): void {
     this.#wait = wait;
-    if (write !== null) this.#note("C", write);
     const wasIdle = this.#known.due === null;
+    this.#write(write ?? new Uint8Array());
+    if (write !== null) this.#prepare();
+    if (wasIdle && this.#known.due !== null) this.#flights++;
+    const isLeaving = this.#known.entries.some(({ step }) => step === "quit");
+    if (this.#conversation.result === null && !isLeaving) this.#checkWait();
+  }
+
+  #write(bytes: Uint8Array): void {
+    if (bytes.length > 0) this.#note("C", bytes);
     const context = { scenario: this.#scenario, work: this.#work, known: this.#known };
-    for (const written of this.#bytes.read(write ?? new Uint8Array())) {
+    for (const written of this.#bytes.read(bytes)) {
       const violation = violationOf(written, context);
       assert(violation === null, `Not allowed: ${violation}`);
       if (written.kind === "command") this.#known.write(written.step, written.line);
       else if (written.kind === "chunk" || written.isEnd) this.#known.write(stepOf(written), "");
       this.#server.onWritten(written);
     }
-    if (wasIdle && this.#known.due !== null) this.#flights++;
-    const isLeaving = this.#known.entries.some(({ step }) => step === "quit");
-    if (this.#conversation.result === null && !isLeaving) this.#checkWait();
   }
 
   /** What is waited for can come, and `lost` ends it. */
@@ -227,7 +275,7 @@ export class ConversationRun {
   }
 
   /** What a server that replies in order holds. */
-  #checkTruth(work: Work & { readonly kind: "message" }, outcome: Outcome): void {
+  #checkTruth(work: Message, outcome: Outcome): void {
     const accepted = this.#server.accepted.slice(this.#acceptedBefore);
     const [first] = accepted;
     assert(accepted.length <= 1, "The server accepted the message twice");

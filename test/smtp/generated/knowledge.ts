@@ -138,7 +138,7 @@ export class Knowledge {
   }
 
   #arrive(entry: Entry | null, reply: ModelReply | null): void {
-    this.arrivals.push({ chunk: this.#chunks, work: this.work, entry, reply });
+    this.arrivals.push({ chunk: this.#chunks, work: entry?.work ?? this.work, entry, reply });
   }
 
   #onReply(entry: Entry, reply: ModelReply): void {
@@ -158,7 +158,8 @@ export class Knowledge {
     this.isIntroduced = true;
     const words = lines.map((line) => line.toUpperCase().split(/[ =]/));
     this.keywords = new Set(words.map(([keyword = ""]) => keyword));
-    this.mechanisms = words.find(([keyword]) => keyword === "AUTH")?.slice(1) ?? [];
+    // Some servers list AUTH twice, the second time in an old spelling.
+    this.mechanisms = words.flatMap(([keyword, ...names]) => (keyword === "AUTH" ? names : []));
   }
 }
 

@@ -43,6 +43,7 @@ export function ofData(text: string, isEnd: boolean, { work, known }: Context): 
   const isAccepted =
     isPositive(known.of("mail")?.reply ?? null) && isPositive(known.of("rcpt")?.reply ?? null);
   if (!isAccepted) return "mail data after a rejected MAIL or RCPT (RFC 2920 3.1)";
+  if (!wasAccepted(known)) return "mail data after a message that was rejected, without RSET";
   if (!isEnd) return null;
   return unstuff(text) === Buffer.from(work.bytes).toString("latin1")
     ? null
@@ -53,11 +54,19 @@ export function ofData(text: string, isEnd: boolean, { work, known }: Context): 
 function isClean(known: Knowledge): boolean {
   for (const { step, reply } of known.entries.toReversed()) {
     if (step === "rset" && (reply === null || isPositive(reply))) return true;
-    if (step === "message" || step === "bdat") return isPositive(reply);
+    if (step === "message") return reply === null || isPositive(reply);
+    if (step === "bdat") return isPositive(reply);
     if (step === "mail") return false;
     if (step === "ehlo" || step === "helo") return true;
   }
   return false;
+}
+
+/** Whether the server accepted the message before this one, or was reset since. */
+function wasAccepted(known: Knowledge): boolean {
+  const index = known.entries.findLastIndex(({ step, work }) => step === "mail" && work === known.work);
+  const before = known.entries[index - 1];
+  return before?.step !== "message" || isPositive(before.reply);
 }
 
 /** Text as it is on the wire: UTF-8, one character an octet. */

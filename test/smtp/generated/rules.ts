@@ -1,5 +1,5 @@
 import type { Written } from "./client-bytes.ts";
-import type { Knowledge, ModelStep } from "./knowledge.ts";
+import type { Entry, Knowledge, ModelStep } from "./knowledge.ts";
 import { ofAuth, ofResponse } from "./rules-of-auth.ts";
 import { ofChunk, ofData, ofMail, ofRcpt } from "./rules-of-messages.ts";
 import type { Scenario, Work } from "./scenario.ts";
@@ -67,8 +67,14 @@ function afterOthers(step: ModelStep, { work, known }: Context): string | null {
   // RSET before QUIT, where the connection is left.
   const isWanted = work === null ? step === "quit" : work.kind === "message" && work.pipelining === "auto";
   if (!isWanted || !known.keywords.has("PIPELINING")) return `${step} before the reply to ${last?.step}`;
-  const isGroup = known.outstanding.every((entry) => GROUPED.includes(entry.step)) && IN_GROUP.includes(step);
+  const isGroup = isGroupable(known.outstanding) && IN_GROUP.includes(step);
   return isGroup ? null : `${step} in one group with ${last?.step} (RFC 2920 3.1)`;
+}
+
+/** The content of a message may lead a group (RFC 2920 3.1). */
+function isGroupable([first, ...others]: readonly Entry[]): boolean {
+  const isLead = first?.step === "message" || (first !== undefined && GROUPED.includes(first.step));
+  return isLead && others.every(({ step }) => GROUPED.includes(step));
 }
 
 const MAX_OCTETS: Readonly<Partial<Record<ModelStep, number>>> = {

@@ -32,6 +32,11 @@ export interface SendOptions {
 export interface Transport extends AsyncDisposable {
   readonly name: string;
   /**
+   * Set by a transport that keeps to `maxConnections` of a server itself: a delivery beyond them waits in it for the
+   * next connection, and leaves sooner than if it were given to it then.
+   */
+  readonly boundsConnections?: true;
+  /**
    * Sends one mail. What the server or the network does is in the receipt.
    * @throws {TypeError} for an address or bytes that SMTP cannot carry (CR, LF or NUL where it may not be).
    * @throws the signal's reason if it is aborted before the first byte of the body; from then on the promise

@@ -14,7 +14,7 @@ import type { Result } from "../../smtp/session.ts";
 import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
 import { redactor } from "../redact.ts";
 import { failureCodeOf, tlsFailure } from "../socket-errors.ts";
-import type { OpenOptions } from "./delivery-connection.ts";
+import type { NextMessage, OpenOptions } from "./delivery-connection.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
 
 export interface SmtpConnectionOptions {
@@ -38,7 +38,10 @@ interface Waiter {
   readonly timer: DeliveryTimer;
   readonly resolve: (result: Result) => void;
   readonly reject: (reason: unknown) => void;
+  readonly next: () => NextMessage | null;
 }
+
+const NO_NEXT = (): null => null;
 
 /** One SMTP connection: a socket, and the {@link Conversation} that decides what goes over it. */
 export class SmtpConnection {
@@ -84,7 +87,16 @@ export class SmtpConnection {
 
   /** Whether another message may go through. */
   get isUsable(): boolean {
-    if (this.#isEnded || !this.#conversation.isReady) return false;
+    return this.#conversation.isReady && this.#isOpen;
+  }
+
+  /** Whether the message that was prepared may go through. */
+  get isPrepared(): boolean {
+    return this.#conversation.isPrepared && this.#isOpen;
+  }
+
+  get #isOpen(): boolean {
+    if (this.#isEnded) return false;
     for (const socket of this.#sockets) {
       if (socket.destroyed || !socket.writable || socket.readableEnded) return false;
     }
@@ -134,10 +146,15 @@ export class SmtpConnection {
   }
 
   /** Sends one message. @throws the reason for which the timer stopped, if it is the caller's. */
-  transact(message: MessageTransfer, options: TransactionOptions, timer: DeliveryTimer): Promise<Result> {
+  transact(
+    message: MessageTransfer,
+    options: TransactionOptions,
+    timer: DeliveryTimer,
+    next: () => NextMessage | null = NO_NEXT,
+  ): Promise<Result> {
     this.messages++;
     timer.enter("sender");
-    return this.#run(timer, () => this.#conversation.transact(message, options));
+    return this.#run(timer, () => this.#conversation.transact(message, options), next);
   }
 
   /** Asks for MAIL and, with a recipient, RCPT; sends nothing. */
@@ -159,7 +176,7 @@ export class SmtpConnection {
 
   /** Ends the connection with QUIT, within a second. Never rejects. */
   quit(): Promise<void> {
-    if (this.#isEnded || this.#conversation.mustHangUp) {
+    if (this.#isEnded || !this.#conversation.mayQuit) {
       this.#end();
       return Promise.resolve();
     }
@@ -178,7 +195,7 @@ export class SmtpConnection {
     this.#lose("closed");
   }
 
-  #run(timer: DeliveryTimer, start: () => Turn): Promise<Result> {
+  #run(timer: DeliveryTimer, start: () => Turn, next: () => NextMessage | null = NO_NEXT): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
       let forget = (): void => undefined;
       const end = (): void => {
@@ -187,6 +204,7 @@ export class SmtpConnection {
       };
       this.#waiter = {
         timer,
+        next,
         resolve(result) {
           end();
           resolve(result);
@@ -208,7 +226,7 @@ export class SmtpConnection {
 
   /** A new connection may be opened; one that was opened has to be in order. */
   #mayStart(): boolean {
-    return this.#conversation.result === null || this.isUsable;
+    return this.#conversation.result === null || this.isUsable || this.isPrepared;
   }
 
   /** Between two pieces of work the connection ended or the server sent what was not due. */
@@ -234,7 +252,18 @@ export class SmtpConnection {
     const socket = this.#sockets.at(-1);
     if (socket === undefined || write === null) return;
     if (wait.for === "drain") socket.write(write, () => this.#onDrained());
-    else socket.write(write);
+    else socket.write(this.#withNext(write));
+  }
+
+  /** Adds the commands of the message that waits for this connection, where they may leave in the same write. */
+  #withNext(write: Uint8Array): Uint8Array {
+    const next = this.#conversation.mayPrepare ? this.#waiter?.next() : null;
+    const commands = next ? this.#conversation.prepare(next.message, next.options) : null;
+    if (commands === null) return write;
+    const both = Buffer.allocUnsafe(write.length + Buffer.byteLength(commands));
+    both.set(write);
+    both.write(commands, write.length);
+    return both;
   }
 
   #onDrained(): void {

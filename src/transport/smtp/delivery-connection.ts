@@ -11,6 +11,12 @@ export interface OpenOptions {
   readonly greetingMs: number | null;
 }
 
+/** The message that waits for a connection. */
+export interface NextMessage {
+  readonly message: MessageTransfer;
+  readonly options: TransactionOptions;
+}
+
 /** One SMTP connection, whoever writes its commands. The promises reject only with the caller's reason to stop. */
 export interface DeliveryConnection extends PooledConnection {
   /** Null without TLS. */
@@ -22,7 +28,13 @@ export interface DeliveryConnection extends PooledConnection {
   readonly lastReplyMs: number;
   /** Greeting, EHLO, TLS and AUTH as the definition asks for, or up to a checkpoint before it. */
   open(timer: DeliveryTimer, options: OpenOptions): Promise<Result>;
-  transact(message: MessageTransfer, options: TransactionOptions, timer: DeliveryTimer): Promise<Result>;
+  /** @param next called when the end of the message leaves: the commands of the next one may leave with it. */
+  transact(
+    message: MessageTransfer,
+    options: TransactionOptions,
+    timer: DeliveryTimer,
+    next?: () => NextMessage | null,
+  ): Promise<Result>;
   checkAddresses(from: string, recipient: string | null, timer: DeliveryTimer): Promise<Result>;
   /** Closes it at once. */
   hangUp(): void;

@@ -10,15 +10,15 @@ import {
 } from "../../domain/delivery.ts";
 import type { OpenServer } from "../../domain/smtp-server.ts";
 import type { Result } from "../../smtp/session.ts";
-import type { MessageTransfer } from "../../smtp/transaction.ts";
-import type { DeliveryConnection } from "./delivery-connection.ts";
+import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
+import type { DeliveryConnection, NextMessage } from "./delivery-connection.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
 import { dial } from "./dial.ts";
 import type { Pool, PoolSlot } from "./pool.ts";
 import type { ServerMemories, ServerMemory } from "./server-memory.ts";
 
 export interface DeliveryRunDeps<S, C extends DeliveryConnection> {
-  readonly pool: Pool<C>;
+  readonly pool: Pool<C, NextMessage>;
   readonly memories: ServerMemories;
   readonly connect: Connect<S>;
   readonly createConnection: (socket: S, server: OpenServer) => C;
@@ -30,6 +30,8 @@ export interface DeliveryRunDeps<S, C extends DeliveryConnection> {
 const RECENT_MS = 10_000;
 /** How long a server that rejected BDAT, or was lost after it, gets DATA. */
 const NO_BDAT_MS = 3_600_000;
+/** From the next message on, some relays reject MAIL by another code than 421 until there is a new connection. */
+const MANY_MESSAGES = 100;
 /** The least time for a greeting while other addresses are left. */
 const MIN_GREETING_MS = 2_000;
 /** RFC 5321 3.8 and, at AUTH, 4.3.2 "system not accepting network messages", as Microsoft 365 uses it. */
@@ -69,7 +71,7 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
   /** Sends the message. @throws the caller's reason to stop. */
   async deliver(message: MessageTransfer): Promise<Result> {
     for (let isFirst = false; ; isFirst = true) {
-      const slot = await this.#acquire(isFirst);
+      const slot = await this.#acquire(message, isFirst);
       if (slot === null) return failed(notSent(this.#timer.phase, "timeout"));
       const result = await this.#deliverThrough(slot, message);
       // Without a result there was no room at the server: the message waits for a connection that works.
@@ -95,24 +97,25 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
   }
 
   /** @returns null if the time ended before there was a connection for it. */
-  async #acquire(isFirst: boolean): Promise<PoolSlot<C> | null> {
+  async #acquire(transfer: MessageTransfer, isFirst: boolean): Promise<PoolSlot<C, NextMessage> | null> {
     const { poolKey, server } = this.#delivery;
-    const timer = this.#timer;
+    const options = { timer: this.#timer, connections: server.maxConnections, memory: this.#memory, isFirst };
+    const message = () =>
+      this.#mayTransact() ? { message: transfer, options: this.#transactionOptions(false) } : null;
     try {
-      const { maxConnections: connections } = server;
-      return await this.#deps.pool.acquire(poolKey, { timer, connections, memory: this.#memory, isFirst });
+      return await this.#deps.pool.acquire(poolKey, { ...options, message });
     } catch (error) {
       if (error instanceof DeliveryTimeout) return null;
       throw error;
     }
   }
 
-  async #deliverThrough(slot: PoolSlot<C>, message: MessageTransfer): Promise<Result | null> {
+  async #deliverThrough(slot: PoolSlot<C, NextMessage>, message: MessageTransfer): Promise<Result | null> {
     let connection: C | null = slot.idle;
     try {
       if (connection !== null) {
-        const result = await this.#transact(connection, message);
-        if (!isStale(result) && !this.#mustAvoidBdat(result, connection)) return result;
+        const result = await this.#transact(slot, connection, message);
+        if (!isStale(result, connection) && !this.#mustAvoidBdat(result, connection)) return result;
         void connection.quit();
         connection = null;
         this.#timer.restart();
@@ -125,7 +128,7 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
           return null;
         }
         connection = opened.connection;
-        const result = await this.#transact(connection, message);
+        const result = await this.#transact(slot, connection, message);
         if (!this.#mustAvoidBdat(result, connection)) return result;
         void connection.quit();
         connection = null;
@@ -136,18 +139,22 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
     }
   }
 
-  async #transact(connection: C, message: MessageTransfer): Promise<Result> {
+  #transactionOptions(mayUseBdat: boolean): TransactionOptions {
+    const { acceptsBdat, acceptsReset } = this.#memory;
+    const pipelining = this.#delivery.server.pipelining ?? "auto";
+    return { pipelining, mayUseBdat, survivesRejection: acceptsBdat && acceptsReset };
+  }
+
+  async #transact(slot: PoolSlot<C, NextMessage>, connection: C, message: MessageTransfer): Promise<Result> {
     if (!this.#mayTransact()) return failed(notSent("sender", "cancelled"));
     const before = connection.roundTrips;
-    const { server } = this.#delivery;
     const memory = this.#memory;
     const nowMs = this.#deps.nowMs();
     const mayUseBdat = nowMs - connection.lastReplyMs < RECENT_MS && nowMs >= memory.noBdatUntilMs;
     memory.acceptsReset ||= memory.leaving?.acceptsReset === true;
-    const survivesRejection = memory.acceptsBdat && memory.acceptsReset;
-    const options = { pipelining: server.pipelining ?? "auto", mayUseBdat, survivesRejection };
+    const options = this.#transactionOptions(mayUseBdat);
     try {
-      return await connection.transact(message, options, this.#timer);
+      return await connection.transact(message, options, this.#timer, () => slot.next(connection));
     } finally {
       this.#observe(connection, connection.messages > 1 ? before : 0);
       memory.acceptsBdat ||= connection.learned.acceptsBdat;
@@ -164,7 +171,7 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
   }
 
   /** Opens a connection; an address that greets with 421 or not at all gives way to the next one (RFC 5321 5.1). */
-  async #open(slot: PoolSlot<C> | null, until?: Checkpoint): Promise<Opened<C>> {
+  async #open(slot: PoolSlot<C, NextMessage> | null, until?: Checkpoint): Promise<Opened<C>> {
     const { server } = this.#delivery;
     const { connect, discard, createConnection } = this.#deps;
     const skip = new Set<string>();
@@ -202,12 +209,15 @@ function failed(failure: Failure): Result {
   return { successful: false, failure };
 }
 
-/** Whether the server closed the idle connection at MAIL. Nothing was accepted, so sending on a new one is safe. */
-function isStale(result: Result): boolean {
+/**
+ * Whether the server closed the idle connection at MAIL, or has had enough of one that carried many messages. Nothing was
+ * accepted, so sending on a new one is safe.
+ */
+function isStale(result: Result, { messages }: DeliveryConnection): boolean {
   if (result.successful || result.failure.outcome === "unknown" || result.failure.phase !== "sender")
     return false;
-  const { code, reply } = result.failure;
-  return code === "closed" || reply?.code === 421;
+  const { code, reply, retryable } = result.failure;
+  return code === "closed" || reply?.code === 421 || (retryable && messages > MANY_MESSAGES);
 }
 
 /** Whether the server takes no further connection now: nothing was sent on this one. */

@@ -1,3 +1,4 @@
+import { onAbort } from "../../async/on-abort.ts";
 import type { Phase, TimingMs } from "../../domain/delivery.ts";
 
 export interface TimeLimits {
@@ -23,6 +24,7 @@ export class DeliveryTimeout extends Error {
 export class DeliveryTimer implements Disposable {
   readonly #limits: TimeLimits;
   readonly #cancel: AbortSignal;
+  readonly #forgetCancel: () => void;
   readonly #timingMs: Partial<Record<Phase, number>> = {};
   readonly #listeners = new Set<(reason: unknown) => void>();
   #phase: Phase | null = null;
@@ -45,7 +47,7 @@ export class DeliveryTimer implements Disposable {
     this.#deadlineMs = this.#totalEndsMs;
     // At the earliest bound that any phase can have: then no phase has to set it anew.
     this.#arm(nowMs, Math.min(limits.stepMs, limits.totalMs));
-    cancel.addEventListener("abort", this.#onCancel);
+    this.#forgetCancel = onAbort(cancel, this.#onCancel);
   }
 
   get phase(): Phase {
@@ -110,7 +112,7 @@ export class DeliveryTimer implements Disposable {
     this.#isOver = true;
     this.#listeners.clear();
     clearTimeout(this.#timer);
-    this.#cancel.removeEventListener("abort", this.#onCancel);
+    this.#forgetCancel();
   }
 
   readonly #onCancel = (): void => {

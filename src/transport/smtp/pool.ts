@@ -1,10 +1,13 @@
 import { setImmediate } from "node:timers/promises";
 import type { ServerMemory } from "./server-memory.ts";
+import { WaitingLine } from "./waiting-line.ts";
 
 /** A connection as the pool knows it. */
 export interface PooledConnection {
   /** Whether another message may go through. */
   readonly isUsable: boolean;
+  /** Whether the message that {@link PoolSlot.next} gave may go through, and no other. */
+  readonly isPrepared: boolean;
   /** Messages given to it so far. */
   readonly messages: number;
   /** Waits for the next message; `onEnd` is called if the connection ends meanwhile. */
@@ -30,8 +33,8 @@ export const DEFAULT_POOL_LIMITS: PoolLimits = {
   maxConnections: 100,
   // Postfix and Exim close after five minutes, and so do most providers.
   idleMs: 270_000,
-  // Exim rejects after 1000, some relays after 100.
-  messagesPerConnection: 100,
+  // As Exim's own client does; its server closes after 1000. What closes earlier gets a new connection.
+  messagesPerConnection: 500,
 };
 
 /** Elapsed time and timers, passed in so that a simulation can run them. */
@@ -43,7 +46,7 @@ export interface Clock {
 }
 
 /** The right to one connection of a key, held while a message is on its way. */
-export interface PoolSlot<C extends PooledConnection> {
+export interface PoolSlot<C extends PooledConnection, M> {
   /** A connection that was waiting; null: open one. */
   readonly idle: C | null;
   /** Whether the key has other connections, open or about to be. */
@@ -53,6 +56,8 @@ export interface PoolSlot<C extends PooledConnection> {
    * has no more connections than it has without this one.
    */
   yield(): void;
+  /** The message that waits for the connection and gets it with its release; null: none does. */
+  next(connection: C): M | null;
   /** Gives the right back, once; the connection, if it is still good, waits for the next message. */
   release(connection: C | null): void;
 }
@@ -63,8 +68,10 @@ export interface Stoppable {
   onStop(listener: (reason: unknown) => void): () => void;
 }
 
-export interface AcquireOptions {
+export interface AcquireOptions<M> {
   readonly timer: Stoppable;
+  /** What {@link PoolSlot.next} returns while this one waits; null: it may not start yet. */
+  readonly message: () => M | null;
   /** How many connections the key may have; default: the pool's. */
   readonly connections?: number | undefined;
   readonly memory: ServerMemory;
@@ -72,10 +79,22 @@ export interface AcquireOptions {
   readonly isFirst?: boolean;
 }
 
-interface Waiter<C extends PooledConnection> {
+interface Waiter<C extends PooledConnection, M> {
+  readonly message: () => M | null;
+  /** How many connections the key may have by its options. */
+  readonly connections: number | undefined;
   grant(idle: C | null): void;
   reject(reason: unknown): void;
 }
+
+/** What a slot shows. */
+interface SlotView<C extends PooledConnection, M> {
+  readonly idle: C | null;
+  readonly hasOthers: () => boolean;
+  readonly next: (connection: C) => M | null;
+}
+
+const SOLITARY = { idle: null, hasOthers: () => false, next: () => null } as const;
 
 interface IdleEntry<C extends PooledConnection> {
   readonly connection: C;
@@ -84,10 +103,12 @@ interface IdleEntry<C extends PooledConnection> {
   readonly cancel: () => void;
 }
 
-interface Group<C extends PooledConnection> {
+interface Group<C extends PooledConnection, M> {
   busy: number;
   readonly idle: IdleEntry<C>[];
-  readonly waiting: Waiter<C>[];
+  readonly waiting: WaitingLine<Waiter<C, M>>;
+  /** Whether promises of connections in use are watched. */
+  isWatched: boolean;
   /** The number of connections that the server turned out to allow, and until when that is believed. */
   limit: { readonly connections: number; readonly untilMs: number } | null;
 }
@@ -97,12 +118,14 @@ const LIMIT_MS = 60_000;
 /** Of the idle time that a server allowed, so much is used from then on. */
 const IDLE_SHARE = 0.8;
 const MIN_IDLE_MS = 5_000;
+/** How long a waiting delivery is kept for the connection that is promised to it. */
+const PROMISE_MS = 1_000;
 
 /** Bounds and keeps connections, per key; first come, first served. */
-export class Pool<C extends PooledConnection> implements AsyncDisposable {
+export class Pool<C extends PooledConnection, M> implements AsyncDisposable {
   readonly #limits: PoolLimits;
   readonly #clock: Clock;
-  readonly #groups = new Map<string, Group<C>>();
+  readonly #groups = new Map<string, Group<C, M>>();
   /** Connections that are being closed. */
   readonly #pending = new Set<Promise<void>>();
   /** Slots that messages hold. */
@@ -119,11 +142,11 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
    * Waits for the right to one connection. A null key has no bound and keeps nothing.
    * @throws the reason for which the timer stopped, or an error once the pool is disposed of.
    */
-  async acquire(key: string | null, options: AcquireOptions): Promise<PoolSlot<C>> {
+  async acquire(key: string | null, options: AcquireOptions<M>): Promise<PoolSlot<C, M>> {
     if (this.#isClosed) throw closedError();
     const { stopped } = options.timer;
     if (stopped !== null) throw stopped.reason;
-    if (key === null) return this.#track({ idle: null, hasOthers: () => false }, (one) => this.#retire(one));
+    if (key === null) return this.#track(SOLITARY, (one) => this.#retire(one));
     const group = this.#group(key);
     if (group.busy < this.#maxOf(group, options)) {
       group.busy++;
@@ -135,7 +158,7 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     for (const group of this.#groups.values()) {
-      for (const waiter of [...group.waiting]) waiter.reject(closedError());
+      for (const waiter of group.waiting.all()) waiter.reject(closedError());
       for (let entry = this.#takeIdle(group); entry !== null; entry = this.#takeIdle(group)) {
         this.#retire(entry.connection);
       }
@@ -150,20 +173,27 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
     return new Promise((resolve) => this.#onRelease.add(resolve));
   }
 
-  #maxOf(group: Group<C>, { connections = this.#limits.connections }: AcquireOptions): number {
+  #maxOf(
+    group: Group<C, M>,
+    { connections = this.#limits.connections }: Pick<AcquireOptions<M>, "connections">,
+  ): number {
     const max = Math.min(connections, this.#limits.maxConnections);
     if (group.limit === null || group.limit.untilMs <= this.#clock.nowMs()) return max;
     return Math.min(max, group.limit.connections);
   }
 
-  #wait(key: string, group: Group<C>, { timer, memory, isFirst }: AcquireOptions): Promise<PoolSlot<C>> {
-    const { promise, resolve, reject } = Promise.withResolvers<PoolSlot<C>>();
+  #wait(
+    key: string,
+    group: Group<C, M>,
+    { timer, message, connections, memory, isFirst = false }: AcquireOptions<M>,
+  ): Promise<PoolSlot<C, M>> {
+    const { promise, resolve, reject } = Promise.withResolvers<PoolSlot<C, M>>();
     const leave = (): void => {
-      const index = group.waiting.indexOf(waiter);
-      if (index >= 0) group.waiting.splice(index, 1);
+      group.waiting.remove(waiter);
       forget();
     };
-    const waiter: Waiter<C> = {
+    const waiter: Waiter<C, M> = {
+      ...{ message, connections },
       grant: (idle) => {
         leave();
         resolve(this.#slot(key, group, idle, memory));
@@ -174,27 +204,35 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
       },
     };
     const forget = timer.onStop(waiter.reject);
-    if (isFirst) group.waiting.unshift(waiter);
-    else group.waiting.push(waiter);
+    group.waiting.add(waiter, isFirst);
     return promise;
   }
 
-  #slot(key: string, group: Group<C>, idle: C | null, memory: ServerMemory): PoolSlot<C> {
+  #slot(key: string, group: Group<C, M>, idle: C | null, memory: ServerMemory): PoolSlot<C, M> {
     const others = (): number => group.busy - 1 + group.idle.length;
-    const slot = { idle, hasOthers: () => others() > 0 };
+    let nextWaiter: Waiter<C, M> | null = null;
+    const next = (connection: C): M | null => {
+      if (this.#isClosed || connection.messages >= this.#limits.messagesPerConnection) return null;
+      nextWaiter ??= group.waiting.promise(this.#clock.nowMs());
+      if (nextWaiter === null) return null;
+      this.#watchPromises(key, group, memory);
+      return nextWaiter.message();
+    };
+    const slot = { idle, hasOthers: () => others() > 0, next };
     const shrink = (): void => {
       const untilMs = this.#clock.nowMs() + LIMIT_MS;
       group.limit = { connections: Math.max(1, others()), untilMs };
     };
-    return this.#track(slot, (connection) => this.#release(key, group, connection, memory), shrink);
+    const release = (connection: C | null) => this.#release(key, group, connection, memory, nextWaiter);
+    return this.#track(slot, release, shrink);
   }
 
   /** A slot that dispose waits for. */
   #track(
-    { idle, hasOthers }: { readonly idle: C | null; readonly hasOthers: () => boolean },
+    { idle, hasOthers, next }: SlotView<C, M>,
     release: (connection: C | null) => void,
     shrink: () => void = () => undefined,
-  ): PoolSlot<C> {
+  ): PoolSlot<C, M> {
     this.#held++;
     let isHeld = true;
     const giveBack = (connection: C | null): void => {
@@ -209,6 +247,7 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
       get hasOthers() {
         return hasOthers();
       },
+      next,
       yield() {
         shrink();
         giveBack(null);
@@ -217,13 +256,21 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
     };
   }
 
-  #release(key: string, group: Group<C>, connection: C | null, memory: ServerMemory): void {
-    const isGood = connection !== null && this.#mayStay(connection, memory);
+  #release(
+    key: string,
+    group: Group<C, M>,
+    connection: C | null,
+    memory: ServerMemory,
+    nextWaiter: Waiter<C, M> | null,
+  ): void {
+    const isWaiting = nextWaiter !== null && group.waiting.unpromise(nextWaiter);
+    const isPrepared = isWaiting && connection?.isPrepared === true && !this.#isClosed;
+    const waiter = isPrepared ? nextWaiter : group.waiting.first;
+    const isGood = connection !== null && (isPrepared || this.#mayStay(connection, memory));
     if (!isGood) this.#retire(connection);
-    const [waiter] = group.waiting;
     // Where the server showed a limit, a right without a connection goes to no one while others are in use.
     const isOverLimit = !isGood && group.limit !== null && group.busy > group.limit.connections;
-    if (waiter !== undefined && !isOverLimit) {
+    if (waiter !== null && !isOverLimit) {
       waiter.grant(isGood ? connection : null);
       return;
     }
@@ -232,12 +279,28 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
     this.#forget(key, group);
   }
 
+  /** A connection that is in use for long must not keep the one to whom it is promised from others that are free. */
+  #watchPromises(key: string, group: Group<C, M>, memory: ServerMemory): void {
+    if (group.isWatched) return;
+    group.isWatched = true;
+    this.#clock.after(PROMISE_MS, () => {
+      group.isWatched = false;
+      const isLeft = group.waiting.expire(this.#clock.nowMs() - PROMISE_MS);
+      for (let first = group.waiting.first; first !== null && !this.#isClosed; first = group.waiting.first) {
+        if (group.busy >= this.#maxOf(group, first)) break;
+        group.busy++;
+        this.#release(key, group, this.#takeIdle(group)?.connection ?? null, memory, null);
+      }
+      if (isLeft) this.#watchPromises(key, group, memory);
+    });
+  }
+
   #mayStay(connection: C, { idleMs }: ServerMemory): boolean {
     const isFresh = connection.messages < this.#limits.messagesPerConnection;
     return !this.#isClosed && idleMs > 0 && connection.isUsable && isFresh;
   }
 
-  #park(key: string, group: Group<C>, connection: C, memory: ServerMemory): void {
+  #park(key: string, group: Group<C, M>, connection: C, memory: ServerMemory): void {
     const parkedAtMs = this.#clock.nowMs();
     const remove = (): void => {
       const index = group.idle.findIndex((entry) => entry.connection === connection);
@@ -257,7 +320,7 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
   }
 
   /** One that the server has not closed meanwhile: news of that may still wait in the event loop. */
-  async #takeOpen(group: Group<C>, memory: ServerMemory): Promise<C | null> {
+  async #takeOpen(group: Group<C, M>, memory: ServerMemory): Promise<C | null> {
     for (let entry = this.#takeIdle(group); entry !== null; entry = this.#takeIdle(group)) {
       // The first turn may end before the sockets are read, the second cannot.
       await setImmediate();
@@ -276,7 +339,7 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
   }
 
   /** The one used last: the others may then grow old and go. */
-  #takeIdle(group: Group<C>): IdleEntry<C> | null {
+  #takeIdle(group: Group<C, M>): IdleEntry<C> | null {
     const entry = group.idle.pop();
     if (entry === undefined) return null;
     entry.cancel();
@@ -291,16 +354,22 @@ export class Pool<C extends PooledConnection> implements AsyncDisposable {
     void closing.finally(() => this.#pending.delete(closing));
   }
 
-  #group(key: string): Group<C> {
+  #group(key: string): Group<C, M> {
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
-    const group: Group<C> = { busy: 0, idle: [], waiting: [], limit: null };
+    const group: Group<C, M> = {
+      busy: 0,
+      idle: [],
+      waiting: new WaitingLine(),
+      isWatched: false,
+      limit: null,
+    };
     this.#groups.set(key, group);
     return group;
   }
 
-  #forget(key: string, group: Group<C>): void {
-    if (group.busy === 0 && group.idle.length === 0 && group.waiting.length === 0) this.#groups.delete(key);
+  #forget(key: string, group: Group<C, M>): void {
+    if (group.busy === 0 && group.idle.length === 0 && group.waiting.isEmpty) this.#groups.delete(key);
   }
 }
 

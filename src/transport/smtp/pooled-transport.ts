@@ -2,7 +2,7 @@ import type { Connect, SendOptions, Transport } from "../../contracts/transport.
 import { NOTHING_SEEN, type Receipt } from "../../domain/delivery.ts";
 import type { OpenServer } from "../../domain/smtp-server.ts";
 import type { Result } from "../../smtp/session.ts";
-import type { DeliveryConnection } from "./delivery-connection.ts";
+import type { DeliveryConnection, NextMessage } from "./delivery-connection.ts";
 import { DeliveryRun } from "./delivery-run.ts";
 import { DeliveryTimer } from "./delivery-timer.ts";
 import { type Clock, DEFAULT_POOL_LIMITS, Pool, type PoolLimits } from "./pool.ts";
@@ -49,12 +49,13 @@ export function createPooledTransport<S, C extends DeliveryConnection>(
   const clock = options.clock ?? SYSTEM_CLOCK;
   const deps = {
     ...options,
-    pool: new Pool<C>(limits, clock),
+    pool: new Pool<C, NextMessage>(limits, clock),
     memories: new ServerMemories(limits.idleMs, clock.nowMs),
     nowMs: clock.nowMs,
   };
   return {
     name: options.name,
+    boundsConnections: true,
     async send(delivery, sendOptions) {
       const { signal, until } = sendOptions;
       const message = until === undefined ? validateDelivery(delivery) : null;

@@ -43,6 +43,8 @@ export function validateCheck({ from, recipient, server }: Delivery): void {
 
 /** RFC 4616 2: NUL separates the fields of PLAIN. */
 function assertLogin({ username, password }: Delivery["server"]): void {
+  // Without a username there is no login.
+  if (username === "") return;
   if (username.includes("\0") || password.reveal().includes("\0")) {
     throw new TypeError('"username" and "password" cannot hold a NUL');
   }

@@ -1,0 +1,168 @@
+import { describe, expect, test } from "bun:test";
+import type { Script } from "../../src/testing/smtp/index.ts";
+import * as mis from "../../src/testing/smtp/index.ts";
+import { type SmtpTestServerOptions, startSmtpServer } from "../../src/testing/smtp/index.ts";
+import { createTestClock } from "../fixtures/clock.ts";
+import { makeTransport, sendTo, serverAt } from "./support.ts";
+
+/** A server, and messages that wait for its only connection. */
+async function createBusySubject(options: SmtpTestServerOptions = {}, connections = 1) {
+  const server = await startSmtpServer(options);
+  const clock = createTestClock();
+  const transport = makeTransport({ clock, pool: { connections } });
+  const target = serverAt(server.port, { timeoutMs: 5_000 });
+  const send = (name: string, change: Parameters<typeof sendTo>[2] = {}) =>
+    sendTo(transport, target, { recipient: `${name}@example.net`, ...change });
+  return {
+    server,
+    clock,
+    send,
+    recipients: () => server.messages.flatMap((message) => message.recipients),
+    async [Symbol.asyncDispose]() {
+      await transport[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const NAMES = ["a", "b", "c", "d"];
+const ADDRESSES = NAMES.map((name) => `${name}@example.net`);
+
+describe("messages that wait for one connection", () => {
+  test("take one round trip each from the second on: their commands leave with the message before", async () => {
+    await using subject = await createBusySubject({ holdMs: 15 });
+    const receipts = await Promise.all(NAMES.map((name) => subject.send(name)));
+    expect(receipts.map(({ successful, roundTrips }) => [successful, roundTrips])).toEqual([
+      [true, 5],
+      [true, 1],
+      [true, 1],
+      [true, 1],
+    ]);
+    expect(subject.recipients()).toEqual(ADDRESSES);
+    // EHLO, the first commands, and each message with what follows it.
+    expect(subject.server.connections.map(({ flights }) => flights)).toEqual([6]);
+  });
+
+  test("take turns where the server has no PIPELINING", async () => {
+    await using subject = await createBusySubject({ extensions: [], holdMs: 5 });
+    const receipts = await Promise.all(NAMES.map((name) => subject.send(name)));
+    expect(receipts.map(({ roundTrips }) => roundTrips)).toEqual([7, 4, 4, 4]);
+    expect(subject.recipients()).toEqual(ADDRESSES);
+  });
+
+  test("do not go on where the one before was rejected: they take another connection", async () => {
+    await using subject = await createBusySubject({
+      script: { body: mis.times(1, mis.reply("554 5.7.1 No")) },
+    });
+    const receipts = await Promise.all(NAMES.map((name) => subject.send(name)));
+    expect(receipts.map(({ successful }) => successful)).toEqual([false, true, true, true]);
+    expect(receipts[0]).toMatchObject({ failure: { outcome: "not-sent", code: "content_rejected" } });
+    expect(subject.recipients()).toEqual(ADDRESSES.slice(1));
+    expect(subject.server.connections).toHaveLength(2);
+  });
+
+  test("arrive once where the server is gone after the end of the first, which is unknown", async () => {
+    await using subject = await createBusySubject({
+      script: (index) => (index === 0 ? { body: mis.hangUp() } : {}),
+    });
+    const receipts = await Promise.all(NAMES.map((name) => subject.send(name)));
+    expect(receipts[0]).toMatchObject({ failure: { outcome: "unknown", code: "closed" } });
+    expect(receipts.slice(1).map(({ successful }) => successful)).toEqual([true, true, true]);
+    expect(subject.recipients()).toEqual(ADDRESSES.slice(1));
+  });
+
+  test("arrive once where the server closes with 421 instead of a reply to MAIL", async () => {
+    const script = (index: number): Script =>
+      index === 0 ? { mail: mis.when(/FROM:<second/, mis.replyAndClose("421 4.7.0 Enough")) } : {};
+    await using subject = await createBusySubject({ script });
+    const receipts = await Promise.all([
+      subject.send("a"),
+      subject.send("b", { from: "second@example.org" }),
+      subject.send("c"),
+    ]);
+    expect(receipts.map(({ successful }) => successful)).toEqual([true, true, true]);
+    expect(subject.recipients()).toEqual(ADDRESSES.slice(0, 3));
+  });
+
+  test("have their own rejection, and the next ones go on", async () => {
+    await using subject = await createBusySubject({
+      script: { rcpt: mis.when(/TO:<b@/, mis.reply("550 5.1.1 No")) },
+    });
+    const receipts = await Promise.all(NAMES.map((name) => subject.send(name)));
+    expect(receipts.map(({ successful }) => successful)).toEqual([true, false, true, true]);
+    expect(receipts[1]).toMatchObject({ failure: { outcome: "not-sent", code: "recipient_rejected" } });
+    expect(subject.recipients()).toEqual(["a", "c", "d"].map((name) => `${name}@example.net`));
+  });
+
+  test("are not sent once they are canceled, and the one before is reported as it went", async () => {
+    const cancel = new AbortController();
+    // The reply to the first message comes after the second was canceled.
+    const body: mis.Misbehavior = (peer, proceed) => {
+      cancel.abort(new Error("Canceled"));
+      peer.after(20, proceed);
+    };
+    await using subject = await createBusySubject({ script: { body: mis.times(1, body) } });
+    const [a, b, c] = await Promise.allSettled([
+      subject.send("a"),
+      subject.send("b", { signal: cancel.signal }),
+      subject.send("c"),
+    ]);
+    expect(a).toMatchObject({ status: "fulfilled", value: { successful: true } });
+    expect(b).toMatchObject({ status: "rejected", reason: cancel.signal.reason });
+    expect(c).toMatchObject({ status: "fulfilled", value: { successful: true } });
+    expect(subject.recipients()).toEqual(["a@example.net", "c@example.net"]);
+  });
+
+  test("are not sent where they may no longer be when the one before has been accepted", async () => {
+    let asked = 0;
+    await using subject = await createBusySubject();
+    const receipts = await Promise.all([
+      subject.send("a"),
+      // As a lease that lasts long enough when the commands leave, and not when the message would.
+      subject.send("b", { mayTransact: () => ++asked === 1 }),
+      subject.send("c"),
+    ]);
+    expect(receipts.map(({ successful }) => successful)).toEqual([true, false, true]);
+    expect(receipts[1]).toMatchObject({ failure: { outcome: "not-sent", code: "cancelled" } });
+    expect(asked).toBe(2);
+    expect(subject.recipients()).toEqual(["a@example.net", "c@example.net"]);
+  });
+
+  test("that are long leave in pieces, each after the one before", async () => {
+    const bytes = new TextEncoder().encode("A line of a long message\r\n".repeat(8_000));
+    await using subject = await createBusySubject();
+    const receipts = await Promise.all(NAMES.map((name) => subject.send(name, { bytes })));
+    expect(receipts.every(({ successful }) => successful)).toBe(true);
+    expect(subject.server.messages.map((message) => message.bytes)).toEqual(NAMES.map(() => bytes));
+  });
+
+  test("take a free connection where the one that they were promised is in use for long", async () => {
+    const held = Promise.withResolvers<() => void>();
+    const script = (index: number): Script =>
+      index === 0 ? { body: mis.times(1, (_, proceed) => held.resolve(proceed)) } : {};
+    await using subject = await createBusySubject({ script }, 2);
+    const a = subject.send("a");
+    const b = subject.send("b");
+    const c = subject.send("c");
+    const d = subject.send("d");
+    const proceed = await held.promise;
+    expect((await b).successful).toBe(true);
+    expect((await d).successful).toBe(true);
+    subject.clock.advance(1_000);
+    expect((await c).successful).toBe(true);
+    proceed();
+    expect((await a).successful).toBe(true);
+    expect(subject.recipients().toSorted()).toEqual(ADDRESSES);
+  });
+
+  test("go through a new connection where the server has had enough of one after a hundred", async () => {
+    let received = 0;
+    const mail: mis.Misbehavior = (peer, proceed) =>
+      ++received > 100 ? peer.write("450 4.7.1 Too many messages in this session\r\n") : proceed();
+    await using subject = await createBusySubject({ script: (index) => (index === 0 ? { mail } : {}) });
+    const receipts = await Promise.all(Array.from({ length: 105 }, (_, index) => subject.send(`${index}`)));
+    expect(receipts.filter(({ successful }) => !successful)).toEqual([]);
+    expect(subject.server.messages).toHaveLength(105);
+    expect(subject.server.connections.length).toBeGreaterThan(1);
+  });
+});

@@ -101,7 +101,14 @@ export function createMailServices(parts: {
       const loadServer = (identifier: string) => epoch.run(() => servers.load(identifier));
       const tries = createTries({ ...sending, loadServer, records: createRecords(sending) });
       const probes = createProbes(sending);
-      return new Worker({ ...sending, tries, probes, planClaims: createPlanClaims(sending) });
+      const waitsInTransport = parts.transport.boundsConnections === true;
+      return new Worker({
+        ...sending,
+        tries,
+        probes,
+        planClaims: createPlanClaims(sending),
+        waitsInTransport,
+      });
     },
 
     /** Deletes what has been kept for long enough. */

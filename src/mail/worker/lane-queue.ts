@@ -8,6 +8,8 @@ const LEAST_PER_CONNECTION = 2;
 const MOST_PER_CONNECTION = 40;
 /** What is assumed of a server that is not known yet. */
 const FIRST_GUESS_MS = 25;
+/** A server that takes a message in less than this, on average, is fast. */
+const FAST_MS = 1_000;
 /** The weight of the latest mail in the average. */
 const LATEST = 0.1;
 
@@ -18,10 +20,13 @@ export class LaneQueue {
   held = 0;
   active = 0;
   readonly waiting: { readonly mail: HeldMail; readonly at: number }[] = [];
+  readonly #waitsInTransport: boolean;
   #averageMs = FIRST_GUESS_MS;
 
-  constructor(lane: string) {
+  /** @param waitsInTransport whether the next message of each connection waits in the transport. */
+  constructor(lane: string, { waitsInTransport }: { readonly waitsInTransport: boolean }) {
     this.lane = lane;
+    this.#waitsInTransport = waitsInTransport;
   }
 
   get #most(): number {
@@ -44,9 +49,14 @@ export class LaneQueue {
     return this.room >= this.#capacity / 2;
   }
 
-  /** The next to be tried; undefined if none waits or every connection is taken. */
+  /** A slow server gets no more than its connections take: who waits in the transport may run out of time there. */
+  get #maxActive(): number {
+    return this.#waitsInTransport && this.#averageMs < FAST_MS ? 2 * this.#most : this.#most;
+  }
+
+  /** The next to be tried; undefined if none waits or the connections have enough. */
   take() {
-    if (this.active >= this.#most) return undefined;
+    if (this.active >= this.#maxActive) return undefined;
     const next = this.waiting.shift();
     if (next) this.active++;
     return next;

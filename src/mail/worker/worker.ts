@@ -40,6 +40,8 @@ export interface RunOptions {
 export interface WorkerParts extends PollerDeps {
   readonly tries: Tries;
   readonly wake: Wake;
+  /** Whether the next message of each connection waits in the transport. */
+  readonly waitsInTransport: boolean;
 }
 
 /**
@@ -250,7 +252,7 @@ export class Worker {
   }
 
   #queueOf(lane: string): LaneQueue {
-    const queue = this.#queues.get(lane) ?? new LaneQueue(lane);
+    const queue = this.#queues.get(lane) ?? new LaneQueue(lane, this.#parts);
     this.#queues.set(lane, queue);
     return queue;
   }

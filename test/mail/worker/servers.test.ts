@@ -1,4 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
+import { makeTransport } from "../../transport/support.ts";
 import { gate, MESSAGE, queueInstance, TO, until } from "../fixtures/queue.ts";
 
 /** On a machine that is busy with others. */
@@ -81,6 +83,19 @@ describe("max_connections", () => {
     await instance.queue({}, { ...MESSAGE, to });
     await instance.drain();
     expect({ most, sent: instance.got.length }).toEqual({ most: 2, sent: 29 });
+  });
+
+  test("is kept where the next messages wait in the transport, and then most leave in one round trip", async () => {
+    await using server = await startSmtpServer();
+    await using instance = await queueInstance({ transport: makeTransport() });
+    await instance.save("a", { server: "127.0.0.1", port: server.port, username: "", max_connections: 2 });
+    for (let number = 0; number < 40; number++) await instance.queue();
+    await instance.drain();
+    expect(server.messages).toHaveLength(40);
+    expect(new Set(server.messages.map(({ messageId }) => messageId)).size).toBe(40);
+    expect(server.connections).toHaveLength(2);
+    const flights = server.connections.reduce((sum, connection) => sum + connection.flights, 0);
+    expect(flights).toBeLessThan(60);
   });
 });
 

@@ -9,7 +9,7 @@ const MESSAGES = 1000;
 const CONNECTIONS = 5;
 /** Runs of each, alternating; the medians count. The first ones warm up. */
 const RUNS = 9;
-const WARM_UP_RUNS = 4;
+const WARM_UP_RUNS = 24;
 const SPEED_LIMIT = 3;
 const CPU_LIMIT = 0.3;
 

@@ -56,7 +56,8 @@ function recording(asked: string[]): Database {
       operation(
         new Proxy(client, {
           get(target, name) {
-            if (name !== "execute") return Reflect.get(target, name);
+            const value = Reflect.get(target, name);
+            if (name !== "execute") return typeof value === "function" ? value.bind(target) : value;
             return (statement: { readonly sql: string }) => {
               asked.push(statement.sql);
               return target.execute(statement);
@@ -160,7 +161,7 @@ describe("settle()", () => {
     expect((await settle([late]))[1]).toEqual([]);
     // Both at once: the one that is late does not stand for the other.
     expect((await settle([held, late]))[1]).toEqual([{ id: "1" }]);
-    expect(await createQueuedMailRepository(database).attempts("1")).toEqual([
+    expect((await createQueuedMailRepository(database).withAttempts("1"))?.attempts).toEqual([
       { mailId: "1", ...attempts[0] },
     ] as MailAttempt[]);
     expect(await database.read.all(sql`SELECT state, lease FROM mail WHERE id = '1'`)).toEqual([

@@ -26,7 +26,8 @@ export class LaneQueue {
   /** @param waitsInTransport whether the next message of each connection waits in the transport. */
   constructor(lane: string, { waitsInTransport }: { readonly waitsInTransport: boolean }) {
     this.lane = lane;
-    this.#waitsInTransport = waitsInTransport;
+    // Unsaved definitions share no connections.
+    this.#waitsInTransport = waitsInTransport && lane !== "";
   }
 
   get #most(): number {
@@ -58,8 +59,10 @@ export class LaneQueue {
   take() {
     if (this.active >= this.#maxActive) return undefined;
     const next = this.waiting.shift();
-    if (next) this.active++;
-    return next;
+    if (next === undefined) return undefined;
+    const waitsInTransport = this.active >= this.#most;
+    this.active++;
+    return { ...next, waitsInTransport };
   }
 
   /** A connection is free again. */

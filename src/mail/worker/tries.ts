@@ -32,6 +32,8 @@ const log = getLogger(["sealpost", "worker"]);
 export interface TryOptions {
   /** How long to wait for the reply to the end of the body, in milliseconds; default: five minutes. */
   readonly finalReplyTimeoutMs?: number | undefined;
+  /** Whether messages may still be begun; one that waited in the transport meanwhile is given back. */
+  readonly mayBegin: () => boolean;
 }
 
 export type Tries = ReturnType<typeof createTries>;
@@ -76,9 +78,10 @@ export function createTries(parts: {
     const ready = await prepare(mail, content);
     if ("successful" in ready) return ready;
     const { finalReplyTimeoutMs = FINAL_REPLY_MS } = options;
+    const mayTransact = () => mail.mayBegin(lease.marginMs) && options.mayBegin();
     const [result] = await deliver(
       { ...ready, recipients: [recipient] },
-      { signal: mail.signal, finalReplyTimeoutMs, mayTransact: () => mail.mayBegin(lease.marginMs) },
+      { signal: mail.signal, finalReplyTimeoutMs, mayTransact },
     );
     if (!result) throw new Error("One recipient has one result");
     const { receipt } = result;
@@ -111,6 +114,13 @@ export function createTries(parts: {
       if (!(await mail.begun) || !mail.mayBegin(lease.marginMs)) return null;
     }
     const receipt = await send(mail, before.address, content, options);
+    if (
+      !receipt.successful &&
+      receipt.failure.code === "cancelled" &&
+      !options.mayBegin() &&
+      !mail.signal.aborted
+    )
+      return null;
     return { after: afterAttempt(before, receipt, { ...context, now: nowMs() }), receipt };
   }
 

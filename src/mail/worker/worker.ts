@@ -205,7 +205,7 @@ export class Worker {
       const next = queue.take();
       if (next === undefined) return;
       this.#active++;
-      this.#track(this.#tryOne(next.mail, next.at, queue));
+      this.#track(this.#tryOne(next, queue));
     }
   }
 
@@ -217,11 +217,16 @@ export class Worker {
     for (const one of [...others, queue]) this.#pump(one);
   }
 
-  async #tryOne(mail: HeldMail, at: number, queue: LaneQueue): Promise<void> {
+  async #tryOne(
+    { mail, at, waitsInTransport }: NonNullable<ReturnType<LaneQueue["take"]>>,
+    queue: LaneQueue,
+  ): Promise<void> {
     const endsMs = this.#drain?.endsMs;
     const finalReplyTimeoutMs = endsMs && Math.max(0, endsMs - performance.now());
     const startMs = performance.now();
-    await this.#parts.tries.attempt(mail, at, { finalReplyTimeoutMs });
+    // What waits for a connection when the worker stops is given back, what has one ends.
+    const mayBegin = (): boolean => !(waitsInTransport && this.#isStopped);
+    await this.#parts.tries.attempt(mail, at, { finalReplyTimeoutMs, mayBegin });
     // The connection is free while the database writes.
     this.#free(queue, performance.now() - startMs);
     await this.#parts.tries.settle(mail);

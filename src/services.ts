@@ -30,7 +30,7 @@ import { createAdminRepository } from "./storage/admins.ts";
 import { createAttemptSlotRepository } from "./storage/attempt-slots.ts";
 import { createAuditRepository } from "./storage/audit-log.ts";
 import type { Database } from "./storage/database.ts";
-import { createEpoch, withEpoch } from "./storage/epoch.ts";
+import { createEpoch } from "./storage/epoch.ts";
 import { createInstanceRepository } from "./storage/instance.ts";
 import { migrateAndRead } from "./storage/migrate.ts";
 import { MIGRATIONS } from "./storage/migrations/index.ts";
@@ -104,7 +104,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const newId = () => uuidFrom(platform.randomBytes(16));
   const pluginSet = readPlugins(settings.plugins ?? []);
   const epoch = createEpoch(drivers.database, pluginSet.kept);
-  const database = withEpoch(drivers.database, epoch);
+  const { database } = epoch;
   const passwords = createPasswords({
     pool: new HashPool(drivers.maxHashes ?? 1),
     passwordCost: settings.passwordCost ?? DEFAULT_PASSWORD_COST,

@@ -94,7 +94,7 @@ export function auditRoutes(parts: {
         tag: "Audit",
         answer: pageView,
       }),
-      requireRight("auditlog", "GET /audit/"),
+      requireRight("auditlog", "GET /audit/", { isProvedByRead: true }),
       queryParams(auditParams),
       async (c) => {
         const query = toQuery(c.req.valid("query"), platform.now());

@@ -35,7 +35,7 @@ export function mailCollection({ mailQueue, requireRight, platform }: MailParts)
         tag,
         answer: mailPageView,
       }),
-      requireRight(READ, "GET /mail/"),
+      requireRight(READ, "GET /mail/", { isProvedByRead: true }),
       queryParams(mailListParams),
       async (c) => {
         const query = toQuery(c.req.valid("query"));
@@ -62,7 +62,7 @@ export function mailRoutes({ mailQueue, requireRight, platform }: MailParts) {
         answer: mailRecordView,
         refusals: [404],
       }),
-      requireRight(READ, "GET /mail/<id>"),
+      requireRight(READ, "GET /mail/<id>", { isProvedByRead: true }),
       pathParams(mailIdParams),
       async (c) => {
         const found = await mailQueue.get(c.req.valid("param").id);

@@ -28,8 +28,7 @@ export function toDefinitionView(server: ServerView, reveal: boolean): Definitio
 /** The health of its server and queue, and the further fields. */
 export function toDefinitionDetail(
   { maxConnections, mailsPerMinute, pipelining, authMechanism }: FurtherFields,
-  { circuit, failures, since, nextTry, lastFailure }: ServerHealth,
-  waiting: number,
+  { circuit, failures, since, nextTry, lastFailure, waiting }: ServerHealth,
 ): DefinitionDetail {
   const last_failure = lastFailure && { ...lastFailure, date: lastFailure.date.toISOString() };
   return {

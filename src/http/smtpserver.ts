@@ -5,7 +5,7 @@ import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { notice } from "../domain/notices.ts";
 import type { Circuit } from "../mail/circuit.ts";
-import type { MailQueue } from "../mail/queue.ts";
+
 import type { SaveServer } from "../mail/save-server.ts";
 import { type Servers, type ServerView, serverNotFound } from "../mail/servers.ts";
 import type { Registry } from "../plugin/registry.ts";
@@ -35,7 +35,6 @@ export interface SmtpServerParts {
   readonly servers: Servers;
   readonly saveServer: SaveServer;
   readonly circuit: Pick<Circuit, "health">;
-  readonly mailQueue: Pick<MailQueue, "waiting">;
   readonly plugins: Pick<Registry, "usersOf">;
   readonly trail: AuditTrail;
   readonly requireRight: RequireRight;
@@ -76,7 +75,7 @@ export function smtpServerCollection(parts: SmtpServerParts) {
 
 /** One definition by name. */
 export function smtpServerRoutes(parts: SmtpServerParts) {
-  const { servers, saveServer, circuit, mailQueue, plugins } = parts;
+  const { servers, saveServer, circuit, plugins } = parts;
   const { trail, requireRight, platform, revealSecrets } = parts;
   const now = () => platform.now();
 
@@ -91,20 +90,18 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
         detail: definitionDetail,
         refusals: [404],
       }),
-      requireRight(READ, "GET /smtpserver/<identifier>"),
+      requireRight(READ, "GET /smtpserver/<identifier>", { isProvedByRead: true }),
       pathParams(identifierParams),
       queryParams(listParams),
       async (c) => {
         const { identifier } = c.req.valid("param");
+        // First, because this read proves the right and the kept definitions.
+        const health = await circuit.health(identifier);
         const server = await servers.get(identifier);
         if (!server) throw serverNotFound();
         const reveal = revealSecrets && !c.req.valid("query").censor;
         if (reveal && server.hasPassword) await trail.revealed(c.get("actor"), identifier, "password");
-        const [health, waiting] = await Promise.all([
-          circuit.health(identifier),
-          mailQueue.waiting(identifier),
-        ]);
-        const detail = { ...toDefinitionDetail(server, health, waiting), ...unreadable([server], reveal) };
+        const detail = { ...toDefinitionDetail(server, health), ...unreadable([server], reveal) };
         c.header("ETag", server.etag);
         return c.json(success(toDefinitionView(server, reveal), now(), detail));
       },

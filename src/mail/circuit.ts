@@ -25,6 +25,8 @@ export interface ServerHealth {
   /** When the next probe starts. */
   readonly nextTry: Date | null;
   readonly lastFailure: { readonly date: Date; readonly phase: string; readonly code: string } | null;
+  /** Messages that wait for the definition, or are being sent through it. */
+  readonly waiting: number;
 }
 
 /** What a worker reads of a definition in passing. */
@@ -35,7 +37,7 @@ export interface KnownHealth {
   readonly openUntil: number | null;
 }
 
-const HEALTHY: ServerHealth = {
+const HEALTHY: Omit<ServerHealth, "waiting"> = {
   circuit: "closed",
   failures: 0,
   since: null,
@@ -168,8 +170,8 @@ export function createCircuit(deps: {
 
     /** For `GET /smtpserver/<identifier>`. */
     async health(identifier: string): Promise<ServerHealth> {
-      const row = await repository.find(identifier);
-      return row ? healthOf(row, platform.now()) : HEALTHY;
+      const { row, waiting } = await repository.findWithWaiting(identifier);
+      return { ...(row ? healthOf(row, platform.now()) : HEALTHY), waiting };
     },
 
     /** Forgets a deleted definition; its mail is due, to be ended or to go through another one. */
@@ -198,7 +200,7 @@ export function createCircuit(deps: {
   };
 }
 
-function healthOf(row: ServerHealthRow, now: Date): ServerHealth {
+function healthOf(row: ServerHealthRow, now: Date): Omit<ServerHealth, "waiting"> {
   const { openUntil, failures, since, probe } = row;
   const lastFailure = { date: row.failedAt, phase: row.phase, code: row.code };
   if (openUntil === null) return { circuit: "closed", failures, since, nextTry: null, lastFailure };

@@ -55,13 +55,8 @@ export function createMailQueue(parts: {
     page: (query: MailQuery) => repository.page(query),
     counts: () => repository.counts(),
 
-    /** How many mails of a definition are on their way. */
-    waiting: (identifier: string): Promise<number> => repository.waiting(identifier),
-
-    async get(id: string): Promise<{ mail: QueuedMail; attempts: readonly MailAttempt[] } | null> {
-      const mail = await repository.find(id);
-      return mail ? { mail, attempts: await repository.attempts(id) } : null;
-    },
+    get: (id: string): Promise<{ mail: QueuedMail; attempts: readonly MailAttempt[] } | null> =>
+      repository.withAttempts(id),
 
     /**
      * Makes a message due now, and the probe of its server: one that waits for its next attempt, or one that the

@@ -45,14 +45,16 @@ export function createAuditRepository({ read, write, prepare }: Database) {
     async page(query: AuditQuery): Promise<{ entries: StoredAuditEntry[]; total: number }> {
       const where = and(...conditions(query));
       const order = query.descending ? desc : asc;
-      const totals = await read.select({ total: countRows() }).from(audit).where(where).get();
-      const rows = await read
-        .select()
-        .from(audit)
-        .where(where)
-        .orderBy(order(audit[query.sort]), order(audit.number))
-        .limit(query.pageSize)
-        .offset((query.page - 1) * query.pageSize);
+      const [[totals], rows] = await read.batch([
+        read.select({ total: countRows() }).from(audit).where(where),
+        read
+          .select()
+          .from(audit)
+          .where(where)
+          .orderBy(order(audit[query.sort]), order(audit.number))
+          .limit(query.pageSize)
+          .offset((query.page - 1) * query.pageSize),
+      ]);
       return { total: totals?.total ?? 0, entries: rows.map(({ shareKey: _, ...entry }) => entry) };
     },
 

@@ -10,11 +10,25 @@ type NoSchema = Record<string, never>;
 /** Runs statements as one transaction, in order: all of them or none. */
 export type Execute = (statements: readonly InStatement[]) => Promise<readonly ResultSet[]>;
 
+/** What runs the statements of a Drizzle that was made here. */
+const executes = new WeakMap<LibSQLDatabase, Execute>();
+
 /** Drizzle whose statements, and batches of them, are run by `execute`. */
 export function drizzleOver(execute: Execute): LibSQLDatabase {
   const dialect = new SQLiteAsyncDialect();
   const session = new PlainErrorSession(clientOver(execute), dialect, undefined, {}, undefined);
-  return new LibSQLDatabase("async", dialect, session, undefined);
+  const database = new LibSQLDatabase("async", dialect, session, undefined);
+  executes.set(database, execute);
+  return database;
+}
+
+/** The same database; `around` is given each run of statements, and may add some of its own. */
+export function drizzleAround(
+  database: LibSQLDatabase,
+  around: (statements: readonly InStatement[], execute: Execute) => ReturnType<Execute>,
+): LibSQLDatabase {
+  const execute = executes.get(database);
+  return execute ? drizzleOver((statements) => around(statements, execute)) : database;
 }
 
 /**

@@ -1,8 +1,10 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { ResultSet } from "@libsql/client";
 import { asc, sql } from "drizzle-orm";
 import type { BatchResponse } from "drizzle-orm/batch";
 import type { KeptTable } from "../contracts/database.ts";
 import { type CommitOptions, type Database, isConstraintError, type Statement } from "./database.ts";
+import { drizzleAround } from "./drizzle.ts";
 import { admin, epoch, pluginConfig, policy, smtpServer } from "./schema.ts";
 
 export const ADMINS: KeptTable<typeof admin.$inferSelect> = {
@@ -36,15 +38,16 @@ export function epochMigration(name: string): string {
 /** What decides who may do what. */
 const ACCESS_TABLES: readonly KeptTable<unknown>[] = [ADMINS, POLICIES];
 
-/** Rows as they were at one moment, which the database has confirmed. */
-interface Moment {
-  readonly counters: ReadonlyMap<string, number>;
-  readonly rows: ReadonlyMap<string, readonly unknown[]>;
-}
+/** Changes of each table so far, by its name. */
+type Counters = ReadonlyMap<string, number>;
 
-/** One request, or another piece of work that sees one moment. */
+/** One request, or another piece of work. */
 interface Scope {
-  moment: Moment | null;
+  /** As the database has confirmed them to this work, or as they are assumed; `null`: not yet. */
+  counters: Counters | null;
+  /** Whether the counters are only those that this process knew last. Nothing but the decision on a right goes by them. */
+  isAssumed: boolean;
+  isDeciding: boolean;
   /** Checks again what the work was allowed to do; rejects if it no longer is. */
   recheck: (() => Promise<void>) | null;
   /** What goes on after the work has ended asks for itself. */
@@ -53,77 +56,154 @@ interface Scope {
 
 /**
  * Rarely changed rows, kept in memory and never used without asking: each piece of work reads the epoch once, a few
- * counters, and the kept rows count only if those say that they are current. A change that any process has acknowledged
- * holds at the next request of every other.
+ * counters, and the kept rows of a table count only if its counter says that they are current. The first read of the
+ * work brings the counters along, and so does each commit. A change that any process has acknowledged holds at the next
+ * request of every other.
  */
 export interface Epoch {
-  /** Runs a piece of work, such as a request, that sees the rows of one moment. What outlives it sees them as they are. */
+  /** Runs a piece of work, such as a request. What outlives it sees the rows as they are. */
   run<T>(work: () => Promise<T>): Promise<T>;
-  /** The rows of a table, as they are now or, within {@link run}, as they were when the work first asked. */
+  /** The rows of a table, as they are now or, within {@link run}, as the work has last seen them confirmed. */
   rows<Row>(table: KeptTable<Row>): Promise<readonly Row[]>;
-  /** Within {@link run}: the next {@link rows} asks again, because something was changed. */
-  forget(): void;
-  /** Within {@link run}: from now on commits depend on the admins and policies that this work was allowed by. */
-  allowed(recheck: () => Promise<void>): void;
+  /**
+   * Within {@link run}: checks what the work may do, and from then on its commits depend on it.
+   * @param options `isProvedByRead`: by the rows that this process knows; the first read of the work proves them, and if
+   * they were others, checks again. Nothing may be told or sent before that read, and a rejection is proved at once.
+   * @throws what the check rejects with.
+   */
+  allow(check: () => Promise<void>, options?: { readonly isProvedByRead?: boolean }): Promise<void>;
+  /** Within {@link run}: proves what was only assumed. @throws what the check of {@link allow} rejects with. */
+  prove(): Promise<void>;
   /**
    * Commits what was decided on these tables, as this work has seen them, and on what it was allowed by.
    * @returns null if one of them has changed since: nothing was written, and the next {@link rows} shows them anew.
-   * @throws what the check of {@link allowed} rejects with, if the work is no longer allowed.
+   * @throws what the check of {@link allow} rejects with, if the work is no longer allowed.
    */
   commit<const T extends readonly Statement[]>(
     tables: readonly KeptTable<unknown>[],
     statements: T,
   ): Promise<BatchResponse<T> | null>;
+  /** The database, whose reads and commits within {@link run} bring the counters along. */
+  readonly database: Database;
 }
 
 /** @param more tables of plugins. */
 export function createEpoch(database: Database, more: readonly KeptTable<unknown>[] = []): Epoch {
   const { read, write } = database;
   const scopes = new AsyncLocalStorage<Scope>();
-  const counters = read.select().from(epoch).prepare();
+  const readCounters = read.select().from(epoch).prepare();
+  const countersSelect = database.prepare(write.select().from(epoch));
+  const { sql: countersText } = read.select().from(epoch).toSQL();
   const tables = [...CORE_TABLES, ...more];
   /** Values, never promises: on Workers a promise belongs to the request that made it. */
-  let kept: Moment | null = null;
-
-  /** Counters and rows in one batch, so that they are of one moment. */
-  async function load(): Promise<Moment> {
-    const selects = tables.map((table) => table.select(read));
-    const [counted, ...all] = await read.batch([read.select().from(epoch), ...selects]);
-    const rows = new Map(tables.map(({ name }, index) => [name, all[index] as readonly unknown[]]));
-    kept = { counters: countersOf(counted), rows };
-    return kept;
-  }
-
-  async function ask(): Promise<Moment> {
-    const known = kept;
-    if (known === null) return load();
-    const now = countersOf(await counters.all());
-    const isCurrent = tables.every(({ name }) => now.get(name) === known.counters.get(name));
-    return isCurrent ? known : load();
-  }
-
-  async function moment(): Promise<Moment> {
-    const scope = current();
-    if (scope === null) return ask();
-    scope.moment ??= await ask();
-    return scope.moment;
-  }
+  const kept = new Map<string, { readonly n: number; readonly rows: readonly unknown[] }>();
 
   function current(): Scope | null {
     const scope = scopes.getStore();
     return scope === undefined || scope.isOver ? null : scope;
   }
 
-  /** The next question goes to the database, because something was changed. */
-  function forget(): void {
+  function isKept({ name }: KeptTable<unknown>, counters: Counters): boolean {
+    const entry = kept.get(name);
+    return entry !== undefined && entry.n === counters.get(name);
+  }
+
+  /** Takes what the database says now for what this work goes by. @throws what its check rejects with. */
+  async function confirm(scope: Scope, counters: Counters): Promise<void> {
+    const before = scope.counters;
+    scope.counters = counters;
+    scope.isAssumed = false;
+    const isMoved =
+      before !== null && ACCESS_TABLES.some(({ name }) => before.get(name) !== counters.get(name));
+    if (isMoved) await scope.recheck?.();
+  }
+
+  /** Reads the tables that have changed, and the counters with them, so that they are of one moment. */
+  async function load(counters: Counters): Promise<Counters> {
+    const stale = tables.filter((table) => !isKept(table, counters));
+    const [counted, ...all] = await read.batch([
+      read.select().from(epoch),
+      ...stale.map((table) => table.select(read)),
+    ]);
+    const now = countersOf(counted);
+    for (const [index, { name }] of stale.entries()) {
+      kept.set(name, { n: now.get(name) ?? 0, rows: all[index] as readonly unknown[] });
+    }
+    return now;
+  }
+
+  async function rows<Row>(table: KeptTable<Row>): Promise<readonly Row[]> {
     const scope = current();
-    if (scope !== null) scope.moment = null;
+    if (scope?.isAssumed && !scope.isDeciding) await prove();
+    let counters = scope?.counters ?? null;
+    if (counters === null) {
+      counters = kept.size === 0 ? await load(new Map()) : countersOf(await readCounters.all());
+      if (scope !== null) await confirm(scope, counters);
+    }
+    while (!isKept(table, counters)) {
+      counters = await load(counters);
+      if (scope !== null) await confirm(scope, counters);
+    }
+    // Each table has the rows that its own select gives.
+    return (kept.get(table.name)?.rows ?? []) as readonly Row[];
+  }
+
+  async function prove(): Promise<void> {
+    const scope = current();
+    if (scope?.isAssumed) await confirm(scope, countersOf(await readCounters.all()));
+  }
+
+  async function allow(
+    check: () => Promise<void>,
+    { isProvedByRead = false }: { readonly isProvedByRead?: boolean } = {},
+  ): Promise<void> {
+    const scope = current();
+    if (scope === null) return check();
+    const isKnown = ACCESS_TABLES.every(({ name }) => kept.has(name));
+    if (isProvedByRead && isKnown && scope.counters === null) await assume(scope, check);
+    else await check();
+    scope.recheck = check;
+  }
+
+  async function assume(scope: Scope, check: () => Promise<void>): Promise<void> {
+    scope.counters = new Map([...kept].map(([name, { n }]) => [name, n]));
+    scope.isAssumed = true;
+    scope.isDeciding = true;
+    try {
+      await check();
+    } catch {
+      // Not before it is known that the rows are current.
+      scope.isDeciding = false;
+      await prove();
+      await check();
+    } finally {
+      scope.isDeciding = false;
+    }
   }
 
   /** Violates a constraint, and so rolls the commit back, if the table has changed since. */
-  function guard({ counters: seen }: Moment, { name }: KeptTable<unknown>) {
-    const n = sql`CASE WHEN ${epoch.n} = ${sql.param(seen.get(name) ?? 0, epoch.n)} THEN ${epoch.n} END`;
+  function guard(counters: Counters, { name }: KeptTable<unknown>) {
+    const n = sql`CASE WHEN ${epoch.n} = ${sql.param(counters.get(name) ?? 0, epoch.n)} THEN ${epoch.n} END`;
     return write.update(epoch).set({ n }).where(sql`${epoch.part} = ${name}`);
+  }
+
+  /**
+   * Commits, and learns within a scope where the commit has left the counters.
+   * @param isGuarded whether the commit depends on what the work is allowed by; else that stays as it was decided on.
+   */
+  async function commitAndCount(
+    statements: readonly Statement[],
+    { isGuarded, ...options }: CommitOptions & { readonly isGuarded: boolean },
+  ): Promise<readonly unknown[]> {
+    const scope = current();
+    if (scope === null || scope.counters === null || statements.length === 0)
+      return database.commit(statements, options);
+    const results: readonly unknown[] = await database.commit([...statements, countersSelect()], options);
+    const now = countersOf(results.at(-1) as (typeof epoch.$inferSelect)[]);
+    const decidedOn = ACCESS_TABLES.map(({ name }) => [name, scope.counters?.get(name) ?? 0] as const);
+    scope.counters = isGuarded ? now : new Map([...now, ...decidedOn]);
+    scope.isAssumed &&= !isGuarded;
+    return results.slice(0, -1);
   }
 
   async function commit<const T extends readonly Statement[]>(
@@ -132,64 +212,66 @@ export function createEpoch(database: Database, more: readonly KeptTable<unknown
   ): Promise<BatchResponse<T> | null> {
     const recheck = current()?.recheck ?? null;
     const guarded = recheck === null ? decisive : [...new Set([...decisive, ...ACCESS_TABLES])];
-    if (guarded.length === 0) return database.commit(statements);
-    const seen = await moment();
+    if (guarded.length === 0)
+      return (await commitAndCount(statements, { isGuarded: false })) as BatchResponse<T>;
+    const scope = current();
+    const seen = scope?.counters ?? countersOf(await readCounters.all());
     try {
       const guards = guarded.map((table) => guard(seen, table));
-      const results: readonly unknown[] = await database.commit([...guards, ...statements]);
-      forget();
+      const results = await commitAndCount([...guards, ...statements], { isGuarded: recheck !== null });
       return results.slice(guards.length) as BatchResponse<T>;
     } catch (error) {
       if (!isConstraintError(error)) throw error;
-      forget();
-      const now = await moment();
-      if (guarded.every(({ name }) => now.counters.get(name) === seen.counters.get(name))) throw error;
-      await recheck?.();
+      const now = countersOf(await readCounters.all());
+      if (guarded.every(({ name }) => now.get(name) === seen.get(name))) throw error;
+      if (scope !== null) await confirm(scope, now);
       return null;
     }
   }
 
+  /** The first read of a work brings the counters along. */
+  const readAlong = drizzleAround(read, async (statements, execute) => {
+    const scope = current();
+    if (scope === null || (scope.counters !== null && !scope.isAssumed)) return execute(statements);
+    const [counted, ...results] = await execute([countersText, ...statements]);
+    await confirm(scope, countersFrom(counted));
+    return results;
+  });
+
   return {
     async run(work) {
-      const scope: Scope = { moment: null, recheck: null, isOver: false };
+      const scope: Scope = {
+        ...{ counters: null, recheck: null },
+        ...{ isAssumed: false, isDeciding: false, isOver: false },
+      };
       try {
         return await scopes.run(scope, work);
       } finally {
         scope.isOver = true;
       }
     },
-    async rows<Row>({ name }: KeptTable<Row>) {
-      // Each table has the rows that its own select gives.
-      return ((await moment()).rows.get(name) ?? []) as readonly Row[];
+    ...{ rows, allow, prove, commit },
+    database: {
+      kind: database.kind,
+      read: readAlong,
+      write,
+      prepare: database.prepare.bind(database),
+      append: database.append.bind(database),
+      async commit<const T extends readonly Statement[]>(statements: T, options?: CommitOptions) {
+        // What the work may do is proved before it writes.
+        await prove();
+        return (await commitAndCount(statements, { ...options, isGuarded: false })) as BatchResponse<T>;
+      },
+      [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
     },
-    allowed(recheck) {
-      const scope = current();
-      if (scope !== null) scope.recheck = recheck;
-    },
-    forget,
-    commit,
   };
 }
 
-/** The database, for pieces of work that see their own changes: after a commit the epoch is asked again. */
-export function withEpoch(database: Database, epoch: Epoch): Database {
-  return {
-    kind: database.kind,
-    read: database.read,
-    write: database.write,
-    prepare: database.prepare.bind(database),
-    append: database.append.bind(database),
-    async commit<const T extends readonly Statement[]>(statements: T, options?: CommitOptions) {
-      try {
-        return await database.commit(statements, options);
-      } finally {
-        epoch.forget();
-      }
-    },
-    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
-  };
-}
-
-function countersOf(rows: readonly { readonly part: string; readonly n: number }[]): Map<string, number> {
+function countersOf(rows: readonly { readonly part: string; readonly n: number }[]): Counters {
   return new Map(rows.map(({ part, n }) => [part, n]));
+}
+
+/** Of a result as the driver gives it. */
+function countersFrom(result: ResultSet | undefined): Counters {
+  return new Map(result?.rows.map(({ part, n }) => [String(part), Number(n)]));
 }

@@ -1,4 +1,4 @@
-import { and, asc, count, desc, eq, getTableColumns, gte, isNotNull, type SQL, sql } from "drizzle-orm";
+import { and, asc, count, desc, eq, getTableColumns, gte, type SQL, sql } from "drizzle-orm";
 import { isPending, type MailAttempt, type MailState, type QueuedMail } from "../domain/queued-mail.ts";
 import type { Database } from "./database.ts";
 import { mail, mailAttempt } from "./schema.ts";
@@ -43,14 +43,16 @@ export function createQueuedMailRepository({ read, write }: Database) {
     /** One page, the newest first, and how many match in all. */
     async page(query: MailQuery): Promise<{ mails: QueuedMail[]; total: number }> {
       const where = and(...conditions(query));
-      const totals = await read.select({ total: count() }).from(mail).where(where).get();
-      const mails = await read
-        .select(seen)
-        .from(mail)
-        .where(where)
-        .orderBy(desc(mail.createdAt), desc(mail.id))
-        .limit(query.pageSize)
-        .offset((query.page - 1) * query.pageSize);
+      const [[totals], mails] = await read.batch([
+        read.select({ total: count() }).from(mail).where(where),
+        read
+          .select(seen)
+          .from(mail)
+          .where(where)
+          .orderBy(desc(mail.createdAt), desc(mail.id))
+          .limit(query.pageSize)
+          .offset((query.page - 1) * query.pageSize),
+      ]);
       return { mails, total: totals?.total ?? 0 };
     },
 
@@ -58,14 +60,14 @@ export function createQueuedMailRepository({ read, write }: Database) {
       return read.select(seen).from(mail).where(eq(mail.id, id)).get();
     },
 
-    /** Every try of a mail, in order. */
-    async attempts(id: string): Promise<MailAttempt[]> {
-      const rows = await read
-        .select()
-        .from(mailAttempt)
-        .where(eq(mailAttempt.mailId, id))
-        .orderBy(asc(mailAttempt.number));
-      return rows.map(({ number: _, result, ...attempt }) => ({ ...attempt, ...result }));
+    /** A message, and every attempt to deliver it, in order. */
+    async withAttempts(id: string): Promise<{ mail: QueuedMail; attempts: MailAttempt[] } | null> {
+      const [[found], rows] = await read.batch([
+        read.select(seen).from(mail).where(eq(mail.id, id)),
+        read.select().from(mailAttempt).where(eq(mailAttempt.mailId, id)).orderBy(asc(mailAttempt.number)),
+      ]);
+      const attempts = rows.map(({ number: _, result, ...attempt }) => ({ ...attempt, ...result }));
+      return found ? { mail: found, attempts } : null;
     },
 
     /** How many there are, by state and definition. */
@@ -76,13 +78,6 @@ export function createQueuedMailRepository({ read, write }: Database) {
         .from(mail)
         .groupBy(mail.state, mail.identifier);
       return rows.map((row) => ({ ...row, oldest: new Date(row.oldest) }));
-    },
-
-    /** How many wait for a definition, or are being sent through it. */
-    async waiting(identifier: string): Promise<number> {
-      const isOnItsWay = and(eq(mail.lane, identifier), isNotNull(mail.dueAt));
-      const row = await read.select({ waiting: count() }).from(mail).where(isOnItsWay).get();
-      return row?.waiting ?? 0;
     },
 
     /** Changes a message that no worker has; affects no row if it is not as it was read. */

@@ -1,6 +1,6 @@
-import { and, eq, gt, inArray, isNotNull, isNull, lte, or, type SQL, sql } from "drizzle-orm";
+import { and, count, eq, gt, inArray, isNotNull, isNull, lte, or, type SQL, sql } from "drizzle-orm";
 import type { Database } from "./database.ts";
-import { serverHealth } from "./schema.ts";
+import { mail, serverHealth } from "./schema.ts";
 
 export type ServerHealthRow = typeof serverHealth.$inferSelect;
 export type ServerHealthRepository = ReturnType<typeof createServerHealthRepository>;
@@ -33,6 +33,18 @@ export function createServerHealthRepository({ read, write }: Database) {
   return {
     async find(identifier: string): Promise<ServerHealthRow | undefined> {
       return read.select().from(serverHealth).where(isOf(identifier)).get();
+    },
+
+    /** The row, and how many messages wait for the definition or are being sent through it. */
+    async findWithWaiting(
+      identifier: string,
+    ): Promise<{ readonly row: ServerHealthRow | undefined; readonly waiting: number }> {
+      const isOnItsWay = and(eq(mail.lane, identifier), isNotNull(mail.dueAt));
+      const [[row], [counted]] = await read.batch([
+        read.select().from(serverHealth).where(isOf(identifier)),
+        read.select({ waiting: count() }).from(mail).where(isOnItsWay),
+      ]);
+      return { row, waiting: counted?.waiting ?? 0 };
     },
 
     /** Which of these definitions have an open circuit, or one that is being probed. */

@@ -6,7 +6,19 @@ import type { Action } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
 
 /** Lets a request through whose admin has this right; `auditAction` names it in audit rows. */
-export type RequireRight = (action: Action, auditAction: string) => MiddlewareHandler<Env>;
+export type RequireRight = (
+  action: Action,
+  auditAction: string,
+  options?: RightOptions,
+) => MiddlewareHandler<Env>;
+
+export interface RightOptions {
+  /**
+   * For a route whose first step is a read: the right is decided on the admins and policies that this process knows, and
+   * that read proves them.
+   */
+  readonly isProvedByRead?: boolean;
+}
 
 /** Whether a request comes from an admin who has this right. */
 export type IsAllowed = (c: Context<Env>, action: Action) => Promise<boolean>;
@@ -15,20 +27,24 @@ export interface GuardParts {
   readonly authentication: Authentication;
   readonly authorization: Authorization;
   /** What is committed from now on depends on what the request was allowed by. */
-  readonly epoch: { allowed(recheck: () => Promise<void>): void };
+  readonly epoch: {
+    allow(check: () => Promise<void>, options?: RightOptions): Promise<void>;
+    prove(): Promise<void>;
+  };
 }
 
 /** Makes the one check that stands before every resource: token, then policies, both as they are now. */
 export function createRequireRight(parts: GuardParts): RequireRight {
-  return (action, auditAction) =>
+  return (action, auditAction, options) =>
     async function requireRight(c, next) {
       c.set("auditAction", auditAction);
       const check = async () => {
         if (!(await recognise(c, action, parts))) throw denied(action);
       };
-      await check();
-      parts.epoch.allowed(check);
+      await parts.epoch.allow(check, options);
       await next();
+      // The route may have rejected the request before it read anything.
+      await parts.epoch.prove();
     };
 }
 

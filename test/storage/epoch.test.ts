@@ -107,7 +107,11 @@ describe("kept rows", () => {
     const denied = new Error("No longer allowed");
     const committing = epoch.run(async () => {
       await epoch.rows(ADMINS);
-      epoch.allowed(() => Promise.reject(denied));
+      let isAllowed = true;
+      await epoch.allow(async () => {
+        if (!isAllowed) throw denied;
+      });
+      isAllowed = false;
       await database.commit([database.write.run(insert("eve"))]);
       return epoch.commit([], [database.write.run(insert("ann"))]);
     });

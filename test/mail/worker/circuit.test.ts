@@ -149,7 +149,7 @@ describe("the circuit of a definition", () => {
     expect(instance.got).toHaveLength(8);
     expect(await instance.rows("SELECT count(*) AS n FROM mail_attempt")).toEqual([{ n: 13 }]);
     expect(await health(instance)).toEqual({
-      ...{ circuit: "closed", failures: 0, since: null, nextTry: null, lastFailure: null },
+      ...{ circuit: "closed", failures: 0, since: null, nextTry: null, lastFailure: null, waiting: 0 },
     });
     expect((await audited(instance)).map(({ action }) => action)).toEqual(["circuit open", "circuit close"]);
   });

@@ -2,7 +2,14 @@ export { matchesName } from "./access/pattern.ts";
 export type { RekeyResult } from "./access/rekey.ts";
 export type { AppSettings, SealpostApp } from "./app.ts";
 export type { KeptTable, Migration, Statement } from "./contracts/database.ts";
-export type { Directory, DirectoryUser, NewUser, UserName } from "./contracts/directory.ts";
+export type {
+  Directory,
+  DirectoryLookup,
+  DirectoryUser,
+  LookupNames,
+  NewUser,
+  UserName,
+} from "./contracts/directory.ts";
 export type { Env } from "./contracts/env.ts";
 export type { Platform } from "./contracts/platform.ts";
 export type {
@@ -13,6 +20,7 @@ export type {
   ConfigValues,
   EventHandler,
   Limit,
+  LimitPlan,
   LimitResult,
   PasswordOptions,
   Plugin,

@@ -126,7 +126,10 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     ...shared,
     admins: adminRepository,
     tokens: createTokens({ key: instance.tokenKey, lifetimeSeconds: settings.tokenSeconds, platform }),
-    reserveAttempt: createReserveAttempt({ ...shared, tries, slots: createAttemptSlotRepository(database) }),
+    reserveAttempt: createReserveAttempt({
+      ...{ ...shared, tries, audit },
+      slots: createAttemptSlotRepository(database),
+    }),
     rights: authorization.rights,
   });
   const commitChange = createCommitAccessChange({

@@ -2,6 +2,7 @@ import {
   type Directory,
   type DirectoryUser,
   isConstraintError,
+  type LookupNames,
   type NewUser,
   nameKey,
   type PluginContext,
@@ -11,7 +12,7 @@ import {
   type UserName,
 } from "sealpost";
 import type { UserRow } from "./tables.ts";
-import type { UserRepository } from "./users.ts";
+import { idOf, type UserRepository } from "./users.ts";
 
 /** What `attribute` knows, by the names that are in use for it. */
 const ATTRIBUTES: Readonly<Record<string, (row: UserRow) => string>> = {
@@ -50,8 +51,19 @@ export function createDirectory(parts: {
     }
   }
 
+  const inRealm = (names: LookupNames): readonly UserName[] =>
+    names.map(({ username, realm = defaultRealm }) => ({ username, realm }));
+
   return {
     defaultRealm,
+    lookup: {
+      select: (by) => users.select("names" in by ? { names: inRealm(by.names) } : by),
+      id: (names) => idOf(inRealm(names)),
+      user(rows) {
+        const [row] = rows as readonly { readonly user: UserRow | null }[];
+        return row?.user ? toUser(row.user) : null;
+      },
+    },
     async find({ username, realm = defaultRealm }) {
       const row = await users.find({ username, realm });
       return row ? toUser(row) : null;

@@ -31,6 +31,12 @@ export function createUserRepository({ read, write }: Pick<Database, "read" | "w
       return found?.user ?? undefined;
     },
 
+    /** The same as a statement, by the first of several names that there is or by an expression for the id. */
+    select(by: { readonly names: readonly UserName[] } | { readonly id: SQL }) {
+      const id = "id" in by ? by.id : idOf(by.names);
+      return read.select({ user }).from(sql`(SELECT 1)`).leftJoin(user, sql`${user.id} = ${id}`);
+    },
+
     async findByAddress(email: string): Promise<UserRow[]> {
       const key = addressKey(email);
       // The index leaves out those without an address, and so does the question.
@@ -96,6 +102,14 @@ export function createUserRepository({ read, write }: Pick<Database, "read" | "w
 
 function isNamed({ username, realm }: UserName): SQL | undefined {
   return and(eq(user.realm, nameKey(realm)), eq(user.nameKey, nameKey(username)));
+}
+
+/** The id of the first of these users that there is; NULL if there is none. */
+export function idOf(names: readonly UserName[]): SQL {
+  const isOneOf = names.map((name) => sql`(${isNamed(name)})`);
+  const order = names.map((name) => sql`(${isNamed(name)}) DESC`);
+  return sql`(SELECT ${user.id} FROM ${user} WHERE ${sql.join(isOneOf, sql` OR `)}
+    ORDER BY ${sql.join(order, sql`, `)} LIMIT 1)`;
 }
 
 function conditions(filter: UserFilter): SQL[] {

@@ -1,4 +1,4 @@
-import { and, eq, gt, inArray, lt, lte, or, type SQL, sql } from "drizzle-orm";
+import { and, eq, gt, lt, lte, or, type SQL, sql } from "drizzle-orm";
 import type { PluginContext } from "sealpost";
 import { type ChallengeRow, challenge, type TokenRow, token } from "./tables.ts";
 
@@ -10,11 +10,9 @@ export const MOST_FAILURES = 10;
 export const RESEND_SECONDS = 30;
 
 /** How far the clocks of machines on one database may differ. */
-const CLOCK_SKEW_MS = 60_000;
+export const CLOCK_SKEW_MS = 60_000;
 /** `email.validtime` and `sms.providerTimeout` allow no more. */
-const MAX_VALID_MS = 3_600_000;
-
-const NEVER = new Date(0);
+export const MAX_VALID_MS = 3_600_000;
 
 /** Seconds until a token may get another code; not positive: now. */
 export function secondsUntilNext({ sentAt }: TokenRow, now: Date): number {
@@ -25,26 +23,30 @@ export function secondsUntilNext({ sentAt }: TokenRow, now: Date): number {
 export type ChallengeRepository = ReturnType<typeof createChallengeRepository>;
 
 /** Codes that were sent. What writes is an unexecuted statement for `commit`. */
-export function createChallengeRepository({ read, write, prepare }: PluginContext["store"]) {
+export function createChallengeRepository({ read, write }: PluginContext["store"]) {
   const find = read
     .select()
     .from(challenge)
     .where(eq(challenge.serial, sql.placeholder("serial")))
     .prepare();
-  const attempt = attemptStatements({ write, prepare });
   return {
     find: async (serial: string): Promise<ChallengeRow | undefined> => find.get({ serial }),
 
-    /** Starts a transaction; affects no row if the last one has started too lately, or the token is locked. */
-    begin(serial: string, transactionId: string, now: Date) {
+    /** Starts a transaction; affects no row if the last one has started too lately, the token is locked, or `where` fails. */
+    begin(serial: string, transactionId: string, now: Date, where: SQL) {
       const before = new Date(now.getTime() - RESEND_SECONDS * 1_000);
       // A code from before the clock was put back delays no other.
       const isDue = or(lte(token.sentAt, before), gt(token.sentAt, new Date(now.getTime() + CLOCK_SKEW_MS)));
       return write
         .update(token)
         .set({ sentAt: now, transactionId })
-        .where(and(eq(token.serial, serial), isDue, lt(token.failCount, MOST_FAILURES)));
+        .where(and(eq(token.serial, serial), isDue, lt(token.failCount, MOST_FAILURES), where));
     },
+
+    /** Whether a transaction is the token's, as an expression. */
+    isOf: (serial: string, transactionId: string): SQL =>
+      sql`EXISTS (SELECT 1 FROM ${token}
+        WHERE ${token.serial} = ${serial} AND ${token.transactionId} = ${transactionId})`,
 
     /** The new code voids the old. Affects no row if the token has begun another transaction since, or is gone. */
     issue(row: ChallengeRow) {
@@ -70,62 +72,8 @@ export function createChallengeRepository({ read, write, prepare }: PluginContex
       ] as const;
     },
 
-    /**
-     * One attempt with a code, to be committed together. The first statement returns the token that it was right for, by
-     * one conditional UPDATE. Of two attempts with one code one gets it, as the second statement ends the transaction.
-     * The third returns the tokens that it was wrong for (not those that are locked), whose codes the fourth counts down.
-     */
-    attempt(of: readonly TokenRow[], transactionId: string, codeHash: string, now: Date) {
-      // Without a token the statements are the same.
-      const serials = JSON.stringify(of.map(({ serial }) => serial));
-      // A clock that was put back makes no code live longer.
-      const latest = new Date(now.getTime() + MAX_VALID_MS + CLOCK_SKEW_MS);
-      const values = { serials, transactionId, codeHash, now, latest };
-      const [right, end, wrong, countDown] = attempt;
-      return [right(values), end(values), wrong(values), countDown(values)] as const;
-    },
-
     prune(now: Date) {
       return write.delete(challenge).where(lt(challenge.expiresAt, now));
     },
   };
-}
-
-function attemptStatements({ write, prepare }: Pick<PluginContext["store"], "write" | "prepare">) {
-  const isOfTransaction = eq(challenge.transactionId, sql.placeholder("transactionId"));
-  const isLive = and(
-    isOfTransaction,
-    sql`${challenge.serial} IN (SELECT value FROM json_each(${sql.placeholder("serials")}))`,
-    gt(challenge.triesLeft, 0),
-    gt(challenge.expiresAt, sql.param(sql.placeholder("now"), challenge.expiresAt)),
-    lte(challenge.expiresAt, sql.param(sql.placeholder("latest"), challenge.expiresAt)),
-  );
-  const isRight = eq(challenge.codeHash, sql.placeholder("codeHash"));
-  const serialsWhere = (where: SQL | undefined) =>
-    write.select({ serial: challenge.serial }).from(challenge).where(where);
-  const { serial, failCount } = token;
-  const isUnlocked = lt(failCount, MOST_FAILURES);
-  return [
-    prepare(
-      write
-        .update(token)
-        .set({ failCount: 0, sentAt: NEVER })
-        .where(and(inArray(serial, serialsWhere(and(isLive, isRight))), isUnlocked))
-        .returning({ serial }),
-    ),
-    prepare(write.delete(challenge).where(and(isOfTransaction, sql`changes() > 0`))),
-    prepare(
-      write
-        .update(token)
-        .set({ failCount: sql`${failCount} + 1` })
-        .where(and(inArray(serial, serialsWhere(isLive)), isUnlocked))
-        .returning({ serial, failCount }),
-    ),
-    prepare(
-      write
-        .update(challenge)
-        .set({ triesLeft: sql`${challenge.triesLeft} - 1` })
-        .where(isLive),
-    ),
-  ] as const;
 }

@@ -1,6 +1,8 @@
+import { sql } from "drizzle-orm";
 import type { Context } from "hono";
-import { type Env, language } from "sealpost";
-import { type ChallengeRepository, MOST_FAILURES } from "./challenges.ts";
+import { type Env, type Limit, language } from "sealpost";
+import { type AttemptRepository, WRONG } from "./attempts.ts";
+import { MOST_FAILURES } from "./challenges.ts";
 import { codeText } from "./issue.ts";
 import type { TokenContext } from "./options.ts";
 import type { Owned } from "./owners.ts";
@@ -15,30 +17,54 @@ export interface Attempt {
   readonly message: string;
 }
 
-/** Makes what checks a code. Whether it is right is decided by one conditional write. */
-export function createCheckCode(parts: {
-  readonly ctx: TokenContext;
-  readonly challenges: ChallengeRepository;
-}) {
-  const { ctx, challenges } = parts;
+/**
+ * Creates the check of a code. One commit counts the attempt, decides on it, takes back what was counted if it was right,
+ * and writes the audit row: a code is never used up without its verdict.
+ */
+export function createCheckCode(parts: { readonly ctx: TokenContext; readonly attempts: AttemptRepository }) {
+  const { ctx, attempts } = parts;
   return async (
     c: Context<Env>,
     targets: readonly Owned[],
-    { transactionId, code }: { readonly transactionId: string; readonly code: string },
+    {
+      transactionId,
+      code,
+      limits,
+    }: { readonly transactionId: string; readonly code: string; readonly limits: readonly Limit[] },
   ): Promise<Attempt> => {
-    const hash = await ctx.mac(codeText(transactionId, code));
     const rows = targets.map(({ token }) => token);
-    const [right, , wrong] = await ctx.store.commit(challenges.attempt(rows, transactionId, hash, ctx.now()));
-    const [won] = right;
+    const codeHash = await ctx.mac(codeText(transactionId, code));
+    const plan = await ctx.limit.plan(...limits);
+    const id = ctx.newId();
+    const of = { of: rows, transactionId, codeHash, now: ctx.now(), isWithin: plan.isWithin };
+    const outcomeIs = (outcome: string) => sql`${attempts.field(id, "outcome")} = ${outcome}`;
+    const audit = ctx.auditRowWhere(c, { success: false }, attempts.isDecided(id), {
+      success: outcomeIs("accepted"),
+      identifier: attempts.field(id, "serial"),
+      info: sql`CASE ${attempts.field(id, "outcome")} WHEN 'accepted' THEN 'code accepted'
+        WHEN 'wrong' THEN 'wrong code' ELSE 'no such code' END`,
+    });
+    const { results, verdict } = await ctx.decide(
+      [...plan.count, ...attempts.statements(id, of), ...plan.giveBack(attempts.isAccepted(id)), audit],
+      attempts.verdict(id),
+    );
+    const [row] = verdict;
+    if (row?.outcome === "limited") {
+      const counted = results?.slice(0, limits.length);
+      const longest = { allowed: false, retryAfterSeconds: limits[0]?.windowSeconds ?? 0 };
+      ctx.limit.assertAllowed(counted ? plan.result(counted) : longest);
+    }
+    const wrong = (results?.[limits.length + WRONG] ?? []) as readonly {
+      serial: string;
+      failCount: number;
+    }[];
     for (const { serial, failCount } of wrong) {
       if (failCount === MOST_FAILURES) ctx.emit("token_locked", dataOf(rows, serial));
     }
-    const serial = won?.serial ?? wrong[0]?.serial;
-    const token = rows.find((row) => row.serial === serial) ?? null;
-    const info = won ? "code accepted" : wrong.length > 0 ? "wrong code" : "no such code";
-    await ctx.audit(c, { success: won !== undefined, identifier: serial ?? "", info });
+    const accepted = row?.outcome === "accepted";
+    const token = rows.find(({ serial }) => serial === row?.serial) ?? null;
     const texts = TEXTS[language(c, LANGUAGES)];
-    return { accepted: won !== undefined, token, message: won ? texts.accepted : texts.wrongCode };
+    return { accepted, token, message: accepted ? texts.accepted : texts.wrongCode };
   };
 }
 

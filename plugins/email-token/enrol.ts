@@ -1,18 +1,11 @@
 import type { Context } from "hono";
-import {
-  type Directory,
-  type DirectoryUser,
-  type Env,
-  invalidParameter,
-  missingParameter,
-  SealpostError,
-} from "sealpost";
+import { type Directory, type Env, invalidParameter, missingParameter, SealpostError } from "sealpost";
 import type { TokenContext } from "./options.ts";
-import type { Owners } from "./owners.ts";
+import type { Found, Owners } from "./owners.ts";
 import type { Pins } from "./pins.ts";
 import type { InitParams } from "./schema.ts";
 import type { TokenRow } from "./tables.ts";
-import { MOST_TOKENS_OF_USER, type TokenRepository } from "./tokens.ts";
+import { MOST_TOKENS_OF_USER } from "./tokens.ts";
 import { WAYS } from "./ways.ts";
 
 const SERIAL_CHARACTERS = 8;
@@ -23,25 +16,22 @@ export function createEnrol(parts: {
   readonly ctx: TokenContext;
   readonly directory: Directory | null;
   readonly owners: Owners;
-  readonly tokens: TokenRepository;
   readonly pins: Pins;
   /** Whether anybody sends short messages. */
   readonly hasSms: boolean;
 }) {
-  const { ctx, directory, owners, tokens, pins, hasSms } = parts;
+  const { ctx, directory, owners, pins, hasSms } = parts;
 
-  async function ownerOf({ user, realm }: InitParams): Promise<DirectoryUser | null> {
-    if (user === "") return null;
-    const owner = await owners.find({ user, realm });
-    if (owner) return owner;
+  /** @throws {SealpostError} `user_refused`: there is no such user. */
+  async function find({ user, realm }: InitParams): Promise<Found> {
+    if (user === "") return { owner: null, rows: [], hasOldPins: false };
+    const found = await owners.search({ user, realm, serial: "" });
+    if (found.owner) return found;
     throw new SealpostError("user_refused", "ERR904: There is no such user", { parameter: "user" });
   }
 
   /** A PIN is the user's: with a PIN for each token, the time of a check would reveal how many there are. */
-  async function pinHash(c: Context<Env>, pin: string, owner: DirectoryUser | null): Promise<string> {
-    const { rows: others, hasOldPins } = owner
-      ? await tokens.searchForPin({ userId: owner.id })
-      : { rows: [], hasOldPins: false };
+  async function pinHash(c: Context<Env>, pin: string, { rows: others, hasOldPins }: Found): Promise<string> {
     if (others.length >= MOST_TOKENS_OF_USER) {
       throw invalidParameter("user", `has ${MOST_TOKENS_OF_USER} tokens, and there cannot be more`);
     }
@@ -57,8 +47,9 @@ export function createEnrol(parts: {
     const { type, otplen, description } = params;
     if (type === "sms" && !hasSms) throw invalidParameter("type", "there is nobody here who sends SMS");
     const address = addressOf(params, directory !== null);
-    const owner = await ownerOf(params);
-    const hash = await pinHash(c, params.pin, owner);
+    const found = await find(params);
+    const { owner } = found;
+    const hash = await pinHash(c, params.pin, found);
     const way = WAYS[type];
     return {
       serial: params.serial || way.serialPrefix + ctx.randomText(SERIAL_CHARACTERS, HEX),

@@ -1,14 +1,16 @@
 import { definePlugin } from "sealpost";
+import { createAttemptRepository } from "./attempts.ts";
 import { createChallengeRepository } from "./challenges.ts";
 import { createCheckCode } from "./check.ts";
 import { createEnrol } from "./enrol.ts";
 import { createTrigger } from "./issue.ts";
 import migration from "./migrations/0001_tokens.sql" with { type: "text" };
 import oldPins from "./migrations/0002_old_pins.sql" with { type: "text" };
+import attempts from "./migrations/0003_attempts.sql" with { type: "text" };
 import { configKeys, options } from "./options.ts";
 import { createOwners } from "./owners.ts";
 import { createPins } from "./pins.ts";
-import { challenge, token } from "./tables.ts";
+import { attempt, challenge, token } from "./tables.ts";
 import { tokenRoutes } from "./token-routes.ts";
 import { createTokenRepository } from "./tokens.ts";
 import { validateRoutes } from "./validate-routes.ts";
@@ -19,10 +21,11 @@ export const emailToken = definePlugin({
   name: "email-token",
   options,
   config: configKeys,
-  tables: { token, challenge },
+  tables: { token, challenge, attempt },
   migrations: [
     { name: "0001_tokens", sql: migration },
     { name: "0002_old_pins", sql: oldPins },
+    { name: "0003_attempts", sql: attempts },
   ],
   actions: {
     enrollEMAIL: "Enrol tokens of type email",
@@ -40,9 +43,9 @@ export const emailToken = definePlugin({
     const challenges = createChallengeRepository(ctx.store);
     const owners = createOwners({ ctx, directory, tokens });
     const pins = createPins({ ctx, tokens });
-    const enrol = createEnrol({ ctx, directory, owners, tokens, pins, hasSms: sms !== null });
+    const enrol = createEnrol({ ctx, directory, owners, pins, hasSms: sms !== null });
     const trigger = createTrigger({ ctx, tokens, challenges, sendCode: createSendCode(ctx, sms) });
-    const checkCode = createCheckCode({ ctx, challenges });
+    const checkCode = createCheckCode({ ctx, attempts: createAttemptRepository(ctx.store) });
 
     const routes = tokenRoutes({ ctx, tokens, owners, enrol }).route(
       "/",

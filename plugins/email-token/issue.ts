@@ -1,5 +1,6 @@
+import { sql } from "drizzle-orm";
 import type { Context } from "hono";
-import { type Env, type Limit, language } from "sealpost";
+import { type Env, type Limit, type LimitResult, language, type Statement } from "sealpost";
 import {
   type ChallengeRepository,
   MOST_FAILURES,
@@ -12,7 +13,7 @@ import type { Owned } from "./owners.ts";
 import type { TokenRow } from "./tables.ts";
 import { LANGUAGES } from "./texts.ts";
 import type { TokenRepository } from "./tokens.ts";
-import { type createSendCode, type Order, promptFor, WAYS } from "./ways.ts";
+import { type createSendCode, type Order, promptFor, type SendFailure, WAYS } from "./ways.ts";
 
 const DIGITS = "0123456789";
 /** As the reference has it; nobody guesses one. */
@@ -54,7 +55,10 @@ interface Attempt extends Omit<Order, "code" | "expiresAt"> {
   readonly now: Date;
 }
 
-/** Makes what sends a code to every token of a list, all in one transaction. */
+/** Statements that record what a trigger came to; committed with the record of its message. */
+export type AfterTrigger = (trigger: Trigger) => readonly Statement[];
+
+/** Creates what sends a code to every token of a list, all in one transaction. */
 export function createTrigger(parts: {
   readonly ctx: TokenContext;
   readonly tokens: TokenRepository;
@@ -63,52 +67,74 @@ export function createTrigger(parts: {
 }) {
   const { ctx, tokens, challenges, sendCode } = parts;
 
-  async function one(attempt: Attempt): Promise<Issued | Unsent> {
+  async function one(attempt: Attempt, record: Recorder): Promise<Issued | Unsent> {
     const { target, now, address } = attempt;
     const { token } = target;
     if (token.failCount >= MOST_FAILURES) return unsent(attempt, "locked");
     const early = secondsUntilNext(token, now);
     if (early > 0) return again(attempt, token, early);
     if (address === "") return unsent(attempt, "no_address");
-    const [begun] = await ctx.store.commit([challenges.begin(token.serial, attempt.transactionId, now)]);
-    if (begun.rowsAffected > 0) return begin(attempt);
-    const other = await tokens.find(token.serial);
-    return other?.transactionId ? again(attempt, other, RESEND_SECONDS) : unsent(attempt, "locked");
+    return begin(attempt, record);
   }
 
-  /** This transaction is the token's; until the end of it there is no other. */
-  async function begin(attempt: Attempt): Promise<Issued | Unsent> {
-    const { token } = attempt.target;
-    const limit = limitOf(token, attempt.address);
-    const withdraw = () => ctx.store.commit(challenges.withdraw(token, attempt.transactionId));
-    const { allowed, retryAfterSeconds } = await ctx.limit.take(limit);
-    if (!allowed) {
-      await withdraw();
-      const old = await challenges.find(token.serial);
-      const isGood = old && old.triesLeft > 0 && old.expiresAt > attempt.now;
-      if (isGood) return issued(attempt, old.transactionId, old.expiresAt, retryAfterSeconds);
-      return unsent(attempt, "rate_limited", retryAfterSeconds);
-    }
-    const result = await send(attempt).catch(async (error) => {
-      await Promise.all([withdraw(), ctx.limit.giveBack(limit)]);
-      throw error;
-    });
-    if ("code" in result) await Promise.all([withdraw(), ctx.limit.giveBack(limit)]);
-    return result;
-  }
-
-  async function send(attempt: Attempt): Promise<Issued | Unsent> {
-    const { target, transactionId, settings } = attempt;
+  /** From one commit on this transaction is the token's, and its code is the one that may be good. */
+  async function begin(attempt: Attempt, record: Recorder): Promise<Issued | Unsent> {
+    const { target, transactionId, now } = attempt;
     const { serial, otpLength } = target.token;
     const code = ctx.randomText(otpLength, DIGITS);
     const codeHash = await ctx.mac(codeText(transactionId, code));
-    const expiresAt = validUntil(attempt, attempt.now);
+    const expiresAt = validUntil(attempt, now);
+    const plan = await ctx.limit.plan(limitOf(target.token, attempt.address));
     const row = { serial, transactionId, codeHash, triesLeft: TRIES_OF_CODE, expiresAt };
-    const [stored] = await ctx.store.commit([challenges.issue(row)]);
-    if (stored.rowsAffected === 0) return unsent(attempt, "superseded");
-    const failure = await sendCode({ ...attempt, code, expiresAt }, settings);
-    if (failure !== null) return unsent(attempt, failure.code, null, failure.delivery);
-    return issued(attempt, transactionId, expiresAt, null);
+    const results: readonly unknown[] = await ctx.store.commit([
+      ...plan.count,
+      challenges.begin(serial, transactionId, now, plan.isWithin),
+      ...plan.giveBack(sql`NOT ${challenges.isOf(serial, transactionId)}`),
+      challenges.issue(row),
+    ]);
+    const { rowsAffected } = results[plan.count.length] as { readonly rowsAffected: number };
+    const counted = plan.result(results.slice(0, plan.count.length));
+    if (rowsAffected === 0) return notBegun(attempt, counted);
+    const undo = () => [...challenges.withdraw(target.token, transactionId), ...plan.giveBack(sql`true`)];
+    return send(attempt, { code, expiresAt, undo, record });
+  }
+
+  async function send(
+    attempt: Attempt,
+    begun: {
+      readonly code: string;
+      readonly expiresAt: Date;
+      readonly undo: () => readonly Statement[];
+      readonly record: Recorder;
+    },
+  ): Promise<Issued | Unsent> {
+    const { code, expiresAt, undo, record } = begun;
+    const done = issued(attempt, attempt.transactionId, expiresAt, null);
+    const resultOf = (failure: SendFailure): Issued | Unsent =>
+      failure === null ? done : unsent(attempt, failure.code, null, failure.delivery);
+    const also = (failure: SendFailure) => [
+      ...(failure === null ? [] : undo()),
+      ...record.statements(resultOf(failure)),
+    ];
+    const order = { ...attempt, code, expiresAt };
+    const failure = await sendCode(order, attempt.settings, also).catch(async (error) => {
+      await ctx.store.commit(undo());
+      throw error;
+    });
+    return resultOf(failure);
+  }
+
+  /** Its limit is used up, another code was sent meanwhile, or it was locked. */
+  async function notBegun(attempt: Attempt, counted: LimitResult): Promise<Issued | Unsent> {
+    const { serial } = attempt.target.token;
+    if (!counted.allowed) {
+      const old = await challenges.find(serial);
+      const isGood = old && old.triesLeft > 0 && old.expiresAt > attempt.now;
+      if (isGood) return issued(attempt, old.transactionId, old.expiresAt, counted.retryAfterSeconds);
+      return unsent(attempt, "rate_limited", counted.retryAfterSeconds);
+    }
+    const other = await tokens.find(serial);
+    return other?.transactionId ? again(attempt, other, RESEND_SECONDS) : unsent(attempt, "locked");
   }
 
   /** The code that was sent before, in its transaction. */
@@ -122,7 +148,7 @@ export function createTrigger(parts: {
     return { serial, type, transactionId, validUntil: until.toISOString(), message, resendAfter };
   }
 
-  return async (c: Context<Env>, targets: readonly Owned[]): Promise<Trigger> => {
+  return async (c: Context<Env>, targets: readonly Owned[], after: AfterTrigger): Promise<Trigger> => {
     const settings = await ctx.config.all();
     const transactionId = ctx.randomText(TRANSACTION_DIGITS, DIGITS);
     const attempts = targets.map((target): Attempt => {
@@ -138,11 +164,33 @@ export function createTrigger(parts: {
         now: ctx.now(),
       };
     });
-    const results = await Promise.all(attempts.map(one));
-    return {
-      issued: results.filter((result) => "transactionId" in result),
-      unsent: results.filter((result) => "code" in result),
-    };
+    // Of several tokens the record has to wait for the last one.
+    const record = new Recorder(attempts.length === 1 ? after : () => []);
+    const trigger = triggerOf(await Promise.all(attempts.map((attempt) => one(attempt, record))));
+    if (attempts.length !== 1 || !record.isUsed) await ctx.store.commit(after(trigger));
+    return trigger;
+  };
+}
+
+/** Gives the statements that record a trigger of one token, to the commit that records its message. */
+class Recorder {
+  readonly #after: AfterTrigger;
+  isUsed = false;
+
+  constructor(after: AfterTrigger) {
+    this.#after = after;
+  }
+
+  statements(result: Issued | Unsent): readonly Statement[] {
+    this.isUsed = true;
+    return this.#after(triggerOf([result]));
+  }
+}
+
+function triggerOf(results: readonly (Issued | Unsent)[]): Trigger {
+  return {
+    issued: results.filter((result) => "transactionId" in result),
+    unsent: results.filter((result) => "code" in result),
   };
 }
 

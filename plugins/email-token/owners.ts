@@ -1,6 +1,14 @@
-import { type Directory, type DirectoryUser, nameKey, type PluginContext } from "sealpost";
+import { sql } from "drizzle-orm";
+import {
+  type Directory,
+  type DirectoryUser,
+  type LookupNames,
+  nameKey,
+  type PluginContext,
+  type Statement,
+} from "sealpost";
 import type { TokenRow } from "./tables.ts";
-import type { TokenRepository } from "./tokens.ts";
+import type { TokenFilter, TokenRepository } from "./tokens.ts";
 
 /** Whom a request is about, as it says it; empty: not said. */
 export interface Named {
@@ -22,49 +30,88 @@ export interface PinTargets {
   readonly hasOldPins: boolean;
 }
 
+/** Tokens that were found, and the user who was named or who owns them. */
+export interface Found {
+  readonly rows: readonly TokenRow[];
+  readonly owner: DirectoryUser | null;
+  readonly hasOldPins: boolean;
+}
+
 export type Owners = ReturnType<typeof createOwners>;
 
-/** Who tokens belong to. Without a directory, whoever is named; then addresses have to be fixed. */
+/**
+ * Who tokens belong to. Without a directory, whoever is named; then addresses have to be fixed. Tokens and their owner are
+ * read in one batch, where the directory is in this database.
+ */
 export function createOwners(parts: {
-  readonly ctx: Pick<PluginContext, "newId">;
+  readonly ctx: Pick<PluginContext, "newId" | "store">;
   readonly directory: Directory | null;
   readonly tokens: TokenRepository;
 }) {
   const { ctx, directory, tokens } = parts;
+  const { read } = ctx.store;
 
-  /** `user@realm` is understood too, where no realm is said. */
-  async function find({ user, realm }: Pick<Named, "user" | "realm">): Promise<DirectoryUser | null> {
-    if (!directory) return unlisted(user, realm);
+  /** `user@realm` is understood too, where no realm is said; the whole text is tried first. */
+  function namesOf({ user, realm }: Pick<Named, "user" | "realm">): LookupNames {
     const at = user.lastIndexOf("@");
-    if (realm !== "") return directory.find({ username: user, realm });
-    const whole = await directory.find({ username: user });
-    if (at < 1) return whole;
-    const parted = await directory.find({ username: user.slice(0, at), realm: user.slice(at + 1) });
-    return whole ?? parted;
+    if (realm !== "") return [{ username: user, realm }];
+    const parted = { username: user.slice(0, at), realm: user.slice(at + 1) };
+    return at < 1 ? [{ username: user }] : [{ username: user }, parted];
   }
 
-  /** By its serial alone. */
-  async function owned(token: TokenRow | undefined): Promise<readonly Owned[]> {
-    const { userId = "", username = "", realm = "" } = token ?? {};
-    const owner = directory ? await directory.find({ username, realm }) : unlisted(username, realm);
-    if (!token || (userId !== "" && owner?.id !== userId)) return [];
-    return [{ token, owner: userId === "" ? null : owner }];
+  async function find(named: Pick<Named, "user" | "realm">): Promise<DirectoryUser | null> {
+    if (!directory) return unlisted(named.user, named.realm);
+    const [whole, parted] = await Promise.all(namesOf(named).map((name) => directory.find(name)));
+    return whole ?? parted ?? null;
   }
 
-  /** Their tokens; the same work if there are none. A token whose owner is gone has none. */
-  async function search(named: Named): Promise<PinTargets> {
-    if (named.user === "") {
-      const { rows, hasOldPins } = await tokens.searchForPin({ serial: named.serial });
-      return { targets: await owned(rows[0]), hasOldPins };
+  /** Reads tokens, the user who is named or owns them, and whether there are old PINs, in one batch. */
+  async function readTogether(tokenRows: Statement, user: Statement): Promise<readonly unknown[]> {
+    return read.batch([tokenRows as BatchSelect, user as BatchSelect, tokens.selectOldPin()]);
+  }
+
+  async function search(named: Named): Promise<Found> {
+    const filter = { serial: named.serial === "" ? undefined : named.serial };
+    if (directory?.lookup) {
+      const { lookup } = directory;
+      const by =
+        named.user === ""
+          ? { id: sql`(SELECT user_id FROM email_token_token WHERE serial = ${named.serial})` }
+          : { names: namesOf(named) };
+      const userId = "names" in by ? lookup.id(by.names) : undefined;
+      const results = await readTogether(tokens.select({ ...filter, userId }), lookup.select(by));
+      return foundOf(results, lookup.user(results[1]));
     }
+    if (named.user === "") return withOwner(await searchTokens(filter));
     const owner = await find(named);
-    const serial = named.serial === "" ? undefined : named.serial;
-    const { rows, hasOldPins } = await tokens.searchForPin({ userId: owner?.id ?? ctx.newId(), serial });
-    return { targets: rows.map((token) => ({ token, owner })), hasOldPins };
+    return { ...(await searchTokens({ ...filter, userId: owner?.id ?? ctx.newId() })), owner };
+  }
+
+  async function searchTokens(filter: TokenFilter): Promise<Omit<Found, "owner">> {
+    const [rows, old] = await read.batch([tokens.select(filter), tokens.selectOldPin()]);
+    return { rows: rows.flatMap((row) => row.token ?? []), hasOldPins: old.length > 0 };
+  }
+
+  /** By the token alone. */
+  async function withOwner({ rows, hasOldPins }: Omit<Found, "owner">): Promise<Found> {
+    const { username = "", realm = "" } = rows[0] ?? {};
+    const owner = directory ? await directory.find({ username, realm }) : unlisted(username, realm);
+    return { rows, owner, hasOldPins };
+  }
+
+  /** A token whose owner is gone has none, and is not used. */
+  function ownedBy({ rows, owner }: Pick<Found, "rows" | "owner">, named: Named): readonly Owned[] {
+    if (named.user !== "") {
+      return rows.filter(({ userId }) => userId === owner?.id).map((token) => ({ token, owner }));
+    }
+    return rows
+      .filter(({ userId }) => userId === "" || userId === owner?.id)
+      .map((token) => ({ token, owner: token.userId === "" ? null : owner }));
   }
 
   return {
     find,
+    search,
 
     /** One text for all ways to write a name, whether there is such a user or not. */
     fullName({ user, realm }: Pick<Named, "user" | "realm">): string {
@@ -72,24 +119,42 @@ export function createOwners(parts: {
       return `${user}@${realm || (directory?.defaultRealm ?? "")}`;
     },
 
-    tokensForPin: search,
+    /** Their tokens; the same work if there are none. */
+    async tokensForPin(named: Named): Promise<PinTargets> {
+      const found = await search(named);
+      return { targets: ownedBy(found, named), hasOldPins: found.hasOldPins };
+    },
 
-    tokensOf: async (named: Named): Promise<readonly Owned[]> => (await search(named)).targets,
+    tokensOf: async (named: Named): Promise<readonly Owned[]> => ownedBy(await search(named), named),
 
-    /**
-     * Those of their tokens that a code was sent to in this transaction. Where there is no such transaction, nothing is
-     * read of who is named: to look somebody up takes a little longer than to find nobody.
-     */
+    /** Those of their tokens that a code was sent to in this transaction; the same work if there are none. */
     async tokensIn(transactionId: string, named: Named): Promise<readonly Owned[]> {
-      const rows = (await tokens.ofTransaction(transactionId)).filter(
-        ({ serial }) => named.serial === "" || serial === named.serial,
-      );
+      const ofTransaction = tokens.selectOfTransaction(transactionId);
+      const isNamed = ({ serial }: TokenRow) => named.serial === "" || serial === named.serial;
+      if (directory?.lookup) {
+        const { lookup } = directory;
+        const by =
+          named.user === ""
+            ? { id: sql`(SELECT user_id FROM email_token_token WHERE serial = ${named.serial})` }
+            : { names: namesOf(named) };
+        const [rows, users] = await read.batch([ofTransaction, lookup.select(by) as BatchSelect]);
+        return ownedBy({ rows: rows.filter(isNamed), owner: lookup.user(users) }, named);
+      }
+      const rows = (await ofTransaction).filter(isNamed);
+      // Where there is no such transaction, nothing is read of who is named: to look somebody up takes a little longer.
       if (rows.length === 0) return [];
-      if (named.user === "") return owned(rows[0]);
-      const owner = await find(named);
-      return rows.filter(({ userId }) => userId === owner?.id).map((token) => ({ token, owner }));
+      const found = named.user === "" ? await withOwner({ rows, hasOldPins: false }) : null;
+      return ownedBy({ rows, owner: found ? found.owner : await find(named) }, named);
     },
   };
+}
+
+/** A select as `read.batch` takes it. */
+type BatchSelect = ReturnType<TokenRepository["selectOldPin"]>;
+
+function foundOf([rows, , old]: readonly unknown[], owner: DirectoryUser | null): Found {
+  const selected = rows as readonly { readonly token: TokenRow | null }[];
+  return { rows: selected.flatMap((row) => row.token ?? []), owner, hasOldPins: (old as []).length > 0 };
 }
 
 /** A user whom no directory knows. */

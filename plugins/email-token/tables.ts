@@ -39,3 +39,16 @@ export const challenge = sqliteTable("email_token_challenge", {
   expiresAt: integer("expires_at", { mode: "timestamp_ms" }).notNull(),
 });
 export type ChallengeRow = typeof challenge.$inferSelect;
+
+/** What an attempt with a code came to. `limited`: it was not looked at. */
+export type AttemptOutcome = "accepted" | "wrong" | "unknown" | "limited";
+
+/** Attempts of the last minute. */
+export const attempt = sqliteTable("email_token_attempt", {
+  id: text("id").primaryKey(),
+  outcome: text("outcome").$type<AttemptOutcome>().notNull(),
+  /** The token that the code was right for, or wrong for; empty: there is none. */
+  serial: text("serial").notNull(),
+  at: integer("at", { mode: "timestamp_ms" }).notNull(),
+});
+export type AttemptRow = typeof attempt.$inferSelect;

@@ -8,7 +8,8 @@ export const MOST_TOKENS_OF_USER = 10;
 export interface TokenFilter {
   readonly serial?: string | undefined;
   readonly type?: TokenType | undefined;
-  readonly userId?: string | undefined;
+  /** Or an expression for it. */
+  readonly userId?: string | SQL | undefined;
   readonly realm?: string | undefined;
 }
 
@@ -21,16 +22,6 @@ export function createTokenRepository({ read, write }: PluginContext["store"]) {
     .from(token)
     .where(eq(token.serial, sql.placeholder("serial")))
     .prepare();
-  const serials = read
-    .select({ serial: challenge.serial })
-    .from(challenge)
-    .where(eq(challenge.transactionId, sql.placeholder("transactionId")));
-  const ofTransaction = read
-    .select()
-    .from(token)
-    .where(inArray(token.serial, serials))
-    .orderBy(asc(token.serial))
-    .prepare();
   return {
     find: async (serial: string): Promise<TokenRow | undefined> => find.get({ serial }),
 
@@ -38,46 +29,56 @@ export function createTokenRepository({ read, write }: PluginContext["store"]) {
       return read.select().from(token).where(conditions(filter)).orderBy(asc(token.serial));
     },
 
-    /**
-     * The same, and whether any PIN in the database still has an old hash; one batch. If there is no token, a row of
-     * nulls is read instead, so that it takes about as long as one token.
-     */
-    async searchForPin(filter: TokenFilter): Promise<{ rows: TokenRow[]; hasOldPins: boolean }> {
-      const [rows, old] = await read.batch([
-        read
-          .select({ token })
-          .from(sql`(SELECT 1)`)
-          .leftJoin(token, conditions(filter))
-          .orderBy(asc(token.serial)),
-        // The condition of the partial index.
-        read
-          .select({ serial: token.serial })
-          .from(token)
-          .where(sql`substr(pin_hash, 1, 8) = '$scrypt$'`)
-          .limit(1),
-      ]);
-      return { rows: rows.flatMap((row) => row.token ?? []), hasOldPins: old.length > 0 };
-    },
+    /** Selects tokens. If there is none, a row of nulls, so that it takes about as long as one token. */
+    select: (filter: TokenFilter) =>
+      read
+        .select({ token })
+        .from(sql`(SELECT 1)`)
+        .leftJoin(token, conditions(filter))
+        .orderBy(asc(token.serial)),
+
+    /** Selects one token whose PIN still has an old hash, by the condition of the partial index. */
+    selectOldPin: () =>
+      read
+        .select({ serial: token.serial })
+        .from(token)
+        .where(sql`substr(pin_hash, 1, 8) = '$scrypt$'`)
+        .limit(1),
+
+    /** Selects the tokens that a code was sent to in one transaction. */
+    selectOfTransaction: (transactionId: string) =>
+      read
+        .select()
+        .from(token)
+        .where(
+          inArray(
+            token.serial,
+            read
+              .select({ serial: challenge.serial })
+              .from(challenge)
+              .where(eq(challenge.transactionId, transactionId)),
+          ),
+        )
+        .orderBy(asc(token.serial)),
 
     /** Gives every token with this PIN the new hash of it; the salt makes each hash one user's. */
     renewPin(old: string, renewed: string) {
       return write.update(token).set({ pinHash: renewed }).where(eq(token.pinHash, old));
     },
 
-    /** Those that a code was sent to in one transaction. */
-    ofTransaction: async (transactionId: string): Promise<TokenRow[]> => ofTransaction.all({ transactionId }),
-
     /** One page, and how many there are in all. */
     async page(filter: TokenFilter, page: number, size: number) {
       const where = conditions(filter);
-      const total = await read.select({ total: count() }).from(token).where(where).get();
-      const rows = await read
-        .select()
-        .from(token)
-        .where(where)
-        .orderBy(asc(token.serial))
-        .limit(size)
-        .offset((page - 1) * size);
+      const [[total], rows] = await read.batch([
+        read.select({ total: count() }).from(token).where(where),
+        read
+          .select()
+          .from(token)
+          .where(where)
+          .orderBy(asc(token.serial))
+          .limit(size)
+          .offset((page - 1) * size),
+      ]);
       return { rows, total: total?.total ?? 0 };
     },
 
@@ -116,7 +117,7 @@ function conditions({ serial, type, userId, realm }: TokenFilter): SQL | undefin
   return and(
     serial === undefined ? undefined : eq(token.serial, serial),
     type === undefined ? undefined : eq(token.type, type),
-    userId === undefined ? undefined : eq(token.userId, userId),
+    userId === undefined ? undefined : sql`${token.userId} = ${userId}`,
     realm === undefined ? undefined : eq(token.realm, realm),
   );
 }

@@ -1,3 +1,4 @@
+import { sql } from "drizzle-orm";
 import type { Context } from "hono";
 import { Hono } from "hono";
 import {
@@ -10,6 +11,7 @@ import {
   missingParameter,
   nameKey,
   operation,
+  type Statement,
   success,
 } from "sealpost";
 import * as v from "valibot";
@@ -48,6 +50,11 @@ export function validateRoutes(parts: {
       ...ctx.limit.ofClient(c, { ...limit, key: `check ${name}`, most: FAILURES_OF_NAME }),
     ];
   };
+  function wrongPinRow(c: Context<Env>, targets: readonly Owned[]): Statement {
+    const identifier = targets.map(({ token }) => token.serial).join(",");
+    return ctx.auditRow(c, { success: false, identifier, info: "no token opens with this PIN" });
+  }
+
   const notTriggered = (c: Context<Env>) => TEXTS[language(c, LANGUAGES)].notTriggered;
 
   /** The tokens whose PIN this is; one PIN is compared, with whatever number of tokens. */
@@ -68,20 +75,23 @@ export function validateRoutes(parts: {
     c.set("eventData", { ...dataOf(rows, serial), authentication });
   }
 
-  /** The answer, and the audit row, after codes were sent or not. */
-  async function answer(
+  /** The audit row of codes that were sent or not. */
+  function rowOf(c: Context<Env>, { issued, unsent }: Trigger): Statement {
+    const serials = [...issued, ...unsent].map(({ serial }) => serial);
+    const info = [verdictOf(issued).toLowerCase(), ...unsent.map(({ serial, code }) => `${serial}: ${code}`)];
+    const entry = { success: issued.length > 0, identifier: serials.join(","), info: info.join("; ") };
+    return ctx.auditRow(c, entry);
+  }
+
+  /** The answer after codes were sent or not. */
+  function answer(
     c: Context<Env>,
     targets: readonly Owned[],
     { issued, unsent }: Trigger,
     said: { readonly value: unknown; readonly mayKnow: boolean },
   ) {
-    const serials = [...issued, ...unsent].map(({ serial }) => serial);
-    const verdict = issued.length > 0 ? "CHALLENGE" : "REJECT";
-    tell(c, targets, serials[0] ?? "", verdict);
-    const info = [verdict.toLowerCase(), ...unsent.map(({ serial, code }) => `${serial}: ${code}`)].join(
-      "; ",
-    );
-    await ctx.audit(c, { success: issued.length > 0, identifier: serials.join(","), info });
+    const verdict = verdictOf(issued);
+    tell(c, targets, [...issued, ...unsent][0]?.serial ?? "", verdict);
     const told = isIssued(issued) ? challengeDetail(issued) : { message: notTriggered(c) };
     const failures = unsent.length > 0 && said.mayKnow ? { failures: failuresOf(unsent) } : {};
     return authenticated(success(said.value, ctx.now(), { ...told, ...failures }), verdict);
@@ -100,15 +110,17 @@ export function validateRoutes(parts: {
         refusals: [409],
         headers: IDEMPOTENCY_HEADER,
       }),
-      ctx.requireRight(TRIGGER_RIGHT),
+      ctx.requireRight(TRIGGER_RIGHT, { isProvedByRead: true }),
       bodyParams(triggerParams),
       async (c) => {
         const params = c.req.valid("json");
         refuseNobody(params);
         const all = await owners.tokensOf(params);
         const targets = all.filter(({ token }) => params.type === undefined || token.type === params.type);
-        const result = await ctx.once(c, params, () => trigger(c, targets));
-        return c.json(await answer(c, targets, result, { value: result.issued.length, mayKnow: true }));
+        const result = await ctx.once(c, params, () =>
+          trigger(c, targets, (triggered) => [rowOf(c, triggered)]),
+        );
+        return c.json(answer(c, targets, result, { value: result.issued.length, mayKnow: true }));
       },
     )
     .post(
@@ -129,17 +141,17 @@ export function validateRoutes(parts: {
         const { pass, transaction_id, state, ...named } = c.req.valid("json");
         refuseNobody(named);
         const limits = limitsOf(c, named);
-        await ctx.limit.require(...limits);
         const transactionId = transaction_id || state;
         if (transactionId !== "") {
           const targets = await owners.tokensIn(transactionId, named);
-          const { accepted, token, message } = await checkCode(c, targets, { transactionId, code: pass });
-          if (accepted) await ctx.limit.giveBack(...limits);
+          const attempt = { transactionId, code: pass, limits };
+          const { accepted, token, message } = await checkCode(c, targets, attempt);
           const verdict = accepted ? "ACCEPT" : "REJECT";
           tell(c, targets, token?.serial ?? "", verdict);
           const about = accepted && token ? { serial: token.serial, type: token.type } : {};
           return c.json(authenticated(success(accepted, ctx.now(), { message, ...about }), verdict));
         }
+        await ctx.limit.require(...limits);
         const found = await owners.tokensForPin(named);
         const { targets } = found;
         const opened = await openedBy(c, pass, found).catch(async (error) => {
@@ -148,19 +160,27 @@ export function validateRoutes(parts: {
           throw error;
         });
         // With no token that opens, too: what is wrong with the key must not tell that the PIN is right.
-        const result = await ctx.once(c, [named, pass], () => trigger(c, opened));
+        const plan = await ctx.limit.plan(...limits);
+        const result = await ctx.once(c, [named, pass], () =>
+          trigger(c, opened, (triggered) =>
+            opened.length === 0
+              ? [wrongPinRow(c, targets)]
+              : [rowOf(c, triggered), ...(triggered.issued.length > 0 ? plan.giveBack(sql`true`) : [])],
+          ),
+        );
         if (opened.length === 0) {
           tell(c, targets, targets[0]?.token.serial ?? "", "REJECT");
-          const identifier = targets.map(({ token }) => token.serial).join(",");
-          await ctx.audit(c, { success: false, identifier, info: "no token opens with this PIN" });
           const detail = { message: notTriggered(c) };
           return c.json(authenticated(success(false, ctx.now(), detail), "REJECT"));
         }
-        if (result.issued.length > 0) await ctx.limit.giveBack(...limits);
         const mayKnow = result.unsent.length > 0 && (await ctx.isAllowed(c, TRIGGER_RIGHT));
-        return c.json(await answer(c, opened, result, { value: false, mayKnow }));
+        return c.json(answer(c, opened, result, { value: false, mayKnow }));
       },
     );
+}
+
+function verdictOf(issued: Trigger["issued"]): "CHALLENGE" | "REJECT" {
+  return issued.length > 0 ? "CHALLENGE" : "REJECT";
 }
 
 function refuseNobody({ user, serial }: Pick<Named, "user" | "serial">): void {

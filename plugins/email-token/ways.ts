@@ -1,5 +1,14 @@
 import type { Context } from "hono";
-import { addressKey, type DirectoryUser, type Env, parseAddress, render, type Sms } from "sealpost";
+import {
+  addressKey,
+  type DirectoryUser,
+  type Env,
+  parseAddress,
+  render,
+  type Sms,
+  type Statement,
+  type SubmitOutcome,
+} from "sealpost";
 import { mailMessage } from "./mail.ts";
 import type { Settings, TokenContext } from "./options.ts";
 import type { Owned } from "./owners.ts";
@@ -58,27 +67,47 @@ export const WAYS: Readonly<Record<TokenType, Way>> = {
   },
 };
 
-/** Makes what sends a code. @param sms null: nobody provides it. */
-export function createSendCode(ctx: TokenContext, sms: Sms | null) {
-  const senders: Readonly<Record<TokenType, (order: Order, settings: Settings) => Promise<SendFailure>>> = {
-    async email(order, settings) {
+/** Statements to be committed with the record of a message that was sent, or was not. */
+export type AlsoOf = (failure: SendFailure) => readonly Statement[];
+
+type SendCode = (order: Order, settings: Settings, also: AlsoOf) => Promise<SendFailure>;
+
+/** Creates what sends a code. @param sms null: nobody provides it. */
+export function createSendCode(ctx: TokenContext, sms: Sms | null): SendCode {
+  const codeOf = (outcome: SubmitOutcome): string | null =>
+    outcome.state !== "failed" || outcome.failure.outcome === "unknown" ? null : outcome.failure.code;
+  const failureOf = (code: string | null, delivery: unknown = null): SendFailure =>
+    code === null ? null : { code, delivery };
+
+  const senders: Readonly<Record<TokenType, SendCode>> = {
+    async email(order, settings, also) {
       const values = { ...commonValues(ctx, order, settings), otp: order.code };
       const message = mailMessage(order, settings, values, ctx.baseUrl);
-      const outcome = await ctx.mail.submit(undefined, message, optionsOf(order));
-      if (outcome.state !== "failed" || outcome.failure.outcome === "unknown") return null;
-      return { code: outcome.failure.code, delivery: await ctx.mail.diagnose(outcome) };
+      const outcome = await ctx.mail.submit(undefined, message, {
+        ...optionsOf(order),
+        also: (result) => also(failureOf(codeOf(result))),
+      });
+      const code = codeOf(outcome);
+      return code === null ? null : failureOf(code, await ctx.mail.diagnose(outcome));
     },
-    async sms(order, settings) {
-      if (!sms) return { code: "sms_unavailable", delivery: null };
-      const values = { ...commonValues(ctx, order, settings), otp: order.code };
-      const text = render(settings["sms.text"] || TEXTS[order.language].sms, values);
-      const message = { phone: order.address, text };
-      const outcome = await sms.send(settings["sms.identifier"], message, optionsOf(order));
-      if (outcome.state !== "failed" || outcome.outcome === "unknown") return null;
-      return { code: outcome.code, delivery: outcome.detail };
+    async sms(order, settings, also) {
+      const failure = await sendSms(order, settings);
+      await ctx.store.commit(also(failure));
+      return failure;
     },
   };
-  return (order: Order, settings: Settings) => senders[order.target.token.type](order, settings);
+
+  async function sendSms(order: Order, settings: Settings): Promise<SendFailure> {
+    if (!sms) return failureOf("sms_unavailable");
+    const values = { ...commonValues(ctx, order, settings), otp: order.code };
+    const text = render(settings["sms.text"] || TEXTS[order.language].sms, values);
+    const message = { phone: order.address, text };
+    const outcome = await sms.send(settings["sms.identifier"], message, optionsOf(order));
+    if (outcome.state !== "failed" || outcome.outcome === "unknown") return null;
+    return failureOf(outcome.code, outcome.detail);
+  }
+
+  return (order, settings, also) => senders[order.target.token.type](order, settings, also);
 }
 
 function optionsOf({ c, expiresAt }: Order) {

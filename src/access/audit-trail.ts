@@ -25,11 +25,6 @@ export function createAuditTrail(parts: {
       await database.append(repository.insert(entry));
     },
 
-    /** Somebody logged in. */
-    async loggedIn(actor: AuditActor): Promise<void> {
-      await database.append(repository.insert(auditEntry(actor, platform.now(), { success: true })));
-    },
-
     /** Something was refused, or failed. */
     async failed(actor: AuditActor, target: AuditTarget, info: string): Promise<void> {
       const entry = auditEntry(actor, platform.now(), { success: false, ...target, info });

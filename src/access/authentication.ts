@@ -1,4 +1,5 @@
 import type { Admin, Principal } from "../domain/admin.ts";
+import type { AuditEntry } from "../domain/audit.ts";
 import { clientNetwork } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
 import type { AdminRepository } from "../storage/admins.ts";
@@ -54,7 +55,7 @@ export function createAuthentication(parts: {
   /** A token for an admin who is known to be who he says. */
   async function issue(admin: Admin, client: string | null): Promise<LoginResult> {
     const { id, username, realm, generation } = admin;
-    const principal = { adminId: id, username, realm };
+    const principal = principalOf(admin);
     const rights = await parts.rights(principal, client);
     const claims = { username, realm, role: ADMIN_ROLE, rights: [...rights], admin_id: id, generation };
     return { token: await tokens.issue(claims), principal, rights };
@@ -76,6 +77,8 @@ export function createAuthentication(parts: {
         readonly realm: string | null;
         readonly client: string | null;
         readonly request?: Pick<Request, "signal">;
+        /** The audit row of a login, committed with its verdict. */
+        readonly record?: (principal: Principal) => AuditEntry;
       },
     ): Promise<LoginResult> {
       const client = options.client === null ? "unknown" : clientNetwork(options.client);
@@ -98,7 +101,8 @@ export function createAuthentication(parts: {
         await attempt.settle("withdrawn").catch(() => undefined);
         throw error;
       });
-      await attempt.settle(admin ? "succeeded" : "failed");
+      const record = admin ? options.record?.(principalOf(admin)) : undefined;
+      await attempt.settle(admin ? "succeeded" : "failed", record);
       if (!admin) throw wrongCredentials();
       if (isOutdated) await rehash(admin, password, caller);
       return issue(admin, options.client);
@@ -113,9 +117,13 @@ export function createAuthentication(parts: {
       if (claims.role !== ADMIN_ROLE) throw wrongRole();
       const admin = await admins.get(claims.admin_id);
       if (!admin || !stillValid(admin, claims)) throw expiredToken("the account was changed since");
-      return { adminId: admin.id, username: admin.username, realm: admin.realm };
+      return principalOf(admin);
     },
   };
+}
+
+function principalOf({ id, username, realm }: Admin): Principal {
+  return { adminId: id, username, realm };
 }
 
 function stillValid(admin: Admin, claims: TokenClaims): boolean {

@@ -1,7 +1,9 @@
 import { setTimeout } from "node:timers/promises";
 import type { Platform } from "../contracts/platform.ts";
+import type { AuditEntry } from "../domain/audit.ts";
 import { SealpostError } from "../errors.ts";
 import type { AttemptLimit, AttemptSlotRepository } from "../storage/attempt-slots.ts";
+import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
 import { CLOCK_SKEW_MS, type TryRepository } from "../storage/tries.ts";
 
@@ -12,9 +14,10 @@ export type AttemptOutcome = "failed" | "succeeded" | "withdrawn";
 export interface ReservedAttempt {
   /**
    * Counts a failure, and frees the slots. The verdict may be given only after that.
+   * @param record the audit row of a success, committed with it.
    * @throws {SealpostError} `too_many_tries` if the slots have expired and others have used up the limit meanwhile.
    */
-  settle(outcome: AttemptOutcome): Promise<void>;
+  settle(outcome: AttemptOutcome, record?: AuditEntry): Promise<void>;
 }
 
 /** @throws {SealpostError} `too_many_tries`. */
@@ -36,16 +39,18 @@ export function createReserveAttempt(deps: {
   readonly database: Database;
   readonly slots: AttemptSlotRepository;
   readonly tries: TryRepository;
+  readonly audit: AuditRepository;
   readonly platform: Platform;
   readonly newId: () => string;
 }): ReserveAttempt {
-  const { database, slots, tries, platform, newId } = deps;
+  const { database, slots, tries, audit, platform, newId } = deps;
 
   async function settle(
     attempt: string,
     limits: readonly AttemptLimit[],
     windowSeconds: number,
     outcome: AttemptOutcome,
+    record?: AuditEntry,
   ): Promise<void> {
     const now = platform.now();
     const endsAt = new Date(now.getTime() + windowSeconds * 1_000);
@@ -61,9 +66,12 @@ export function createReserveAttempt(deps: {
       );
       return;
     }
-    const [released, windows] = await database.commit([release, slots.windows(limits)]);
-    const hasExpired = released.rowsAffected < limits.length;
-    if (outcome === "succeeded" && hasExpired) assertWithin(limits, windows, now, windowSeconds);
+    // Where the slots have expired, the record waits for the limits.
+    const recorded = record === undefined ? [] : [audit.insertIfChanged(record)];
+    const [released, windows] = await database.commit([release, slots.windows(limits), ...recorded]);
+    if (outcome !== "succeeded" || released.rowsAffected === limits.length) return;
+    assertWithin(limits, windows, now, windowSeconds);
+    if (record !== undefined) await database.append(audit.insert(record));
   }
 
   return async (limits, windowSeconds) => {
@@ -72,7 +80,7 @@ export function createReserveAttempt(deps: {
       const now = platform.now();
       const [, reserved, windows] = await database.commit(slots.reserve(attempt, limits, now, windowSeconds));
       if (reserved.rowsAffected > 0) {
-        return { settle: (outcome) => settle(attempt, limits, windowSeconds, outcome) };
+        return { settle: (outcome, record) => settle(attempt, limits, windowSeconds, outcome, record) };
       }
       assertWithin(limits, windows, now, windowSeconds);
       if (waitMs !== null) await setTimeout(waitMs);

@@ -1,3 +1,4 @@
+import type { SQL } from "drizzle-orm";
 import type { Statement } from "./database.ts";
 
 /** Names one user; the same name may be in two realms. */
@@ -28,6 +29,8 @@ export interface NewUser extends DirectoryUser {
  * plugin with `provides: ["directory"]`.
  */
 export interface Directory {
+  /** Set by a directory in Sealpost's own database: then plugins read a user in one batch with other rows. */
+  readonly lookup?: DirectoryLookup;
   /** Realm of users whose realm nobody says. */
   readonly defaultRealm: string;
   /** @param name `realm` may be left out: the default one. */
@@ -54,4 +57,17 @@ export interface Directory {
   create(user: NewUser, also?: readonly Statement[]): Promise<boolean>;
   /** @returns whether there was one. */
   remove(user: UserName): Promise<boolean>;
+}
+
+/** Names one user, or several, of which the first counts that there is; `realm` may be left out: the default one. */
+export type LookupNames = readonly { readonly username: string; readonly realm?: string }[];
+
+/** Reads of a user as parts of other statements. */
+export interface DirectoryLookup {
+  /** Selects a user by name, or by an expression for the id. It takes as long if there is none. */
+  select(by: { readonly names: LookupNames } | { readonly id: SQL }): Statement;
+  /** @param rows the result of {@link DirectoryLookup.select}. */
+  user(rows: unknown): DirectoryUser | null;
+  /** The id of a user by name, as an expression; NULL if there is none. */
+  id(names: LookupNames): SQL;
 }

@@ -1,3 +1,4 @@
+import type { SQL } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import type { GenericSchema, InferInput, InferOutput } from "valibot";
@@ -71,6 +72,17 @@ export type EventHandler = (event: SealpostEvent) => Promise<void> | void;
 export interface SubmitOptions extends MailOptions {
   /** The request that it is done for; its audit row then says so. */
   readonly request?: Context<Env>;
+  /** Statements to be committed with the record of what became of the message. */
+  readonly also?: (outcome: SubmitOutcome) => readonly Statement[];
+}
+
+/** What a right is decided on. */
+export interface RightOptions {
+  /**
+   * For a route whose first step is a read: the right is decided on the admins and policies that this process knows, and
+   * that read proves them.
+   */
+  readonly isProvedByRead?: boolean;
 }
 
 /** What became of a mail. */
@@ -105,6 +117,21 @@ export interface LimitResult {
   readonly retryAfterSeconds: number;
 }
 
+/** Limits as parts of a commit: an attempt is counted and decided at once. */
+export interface LimitPlan {
+  /** Count one under each key. They go first in the commit. */
+  readonly count: readonly Statement[];
+  /** Whether none of the limits is used up, behind `count` in the same commit. */
+  readonly isWithin: SQL;
+  /** Take back what was counted, where a condition holds. */
+  giveBack(where: SQL): readonly Statement[];
+  /** @param results those of `count`, in order. */
+  result(results: readonly unknown[]): LimitResult;
+}
+
+/** A select that can be run by itself or within a commit. */
+export type SelectRows<Row> = (database: Database["read"]) => Statement & PromiseLike<readonly Row[]>;
+
 export interface PasswordOptions {
   /** The request that it is done for: its client takes turns with others, and no hash starts after it hung up. */
   readonly request?: Context<Env>;
@@ -114,6 +141,9 @@ export interface PasswordOptions {
 export type PluginAuditEntry = { readonly success: boolean } & Partial<
   Pick<AuditEntry, "action" | "identifier" | "recipient" | "fields" | "outcome" | "phase" | "info">
 >;
+
+/** What an audit row says that is decided by the commit it is part of. */
+export type AuditExpressions = Readonly<Partial<Record<"success" | "identifier" | "info", SQL>>>;
 
 /** What a plugin can do. Passed to `setup`, where only {@link PluginContext.use} may be called: no I/O yet. */
 export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
@@ -143,9 +173,9 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
   kept<Row>(table: KeptTable<Row>): Promise<readonly Row[]>;
 
   /** Lets a request through whose admin has this right; `c.get("principal")` is the admin then. */
-  requireRight(action: string): MiddlewareHandler<Env>;
+  requireRight(action: string, options?: RightOptions): MiddlewareHandler<Env>;
   /** Whether a request comes from an admin with this right, for routes that tell him more than others. Never throws. */
-  isAllowed(c: Context<Env>, action: string): Promise<boolean>;
+  isAllowed(c: Context<Env>, action: string, options?: RightOptions): Promise<boolean>;
   /** Writes an audit row. Null: it is not about a request. */
   audit(c: Context<Env> | null, entry: PluginAuditEntry): Promise<void>;
   /**
@@ -153,6 +183,24 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
    * @param ifChanged adds nothing if the statement before it in the commit changed no row.
    */
   auditRow(c: Context<Env> | null, entry: PluginAuditEntry, ifChanged?: "ifChanged"): Statement;
+  /** The same, added where a condition holds, with fields that the commit decides. */
+  auditRowWhere(
+    c: Context<Env> | null,
+    entry: PluginAuditEntry,
+    where: SQL,
+    decided?: AuditExpressions,
+  ): Statement;
+  /**
+   * Commits what decides something, and returns what was decided. If the response of the commit is lost, the verdict is
+   * read for 5 s, so that no one is told that nothing was done where something was.
+   * @param verdict selects a row that the commit has written, by an id of its own.
+   * @returns `results` of the statements; `null` if they were lost.
+   * @throws what `commit` rejects with, if there is no verdict.
+   */
+  decide<Row>(
+    statements: readonly Statement[],
+    verdict: SelectRows<Row>,
+  ): Promise<{ readonly results: readonly unknown[] | null; readonly verdict: readonly Row[] }>;
   /** Address of the client, canonical; null if unknown. */
   clientAddress(c: Context<Env>): string | null;
   /** Whether the client is in `SEALPOST_TRUSTED_CLIENTS`: limits by client address are not for it. */
@@ -205,6 +253,10 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
     ): Promise<{ readonly ok: boolean; readonly rehash: boolean }>;
   };
   readonly limit: {
+    /** The same as parts of a commit. */
+    plan(...limits: readonly Limit[]): Promise<LimitPlan>;
+    /** @throws {SealpostError} `too_many_tries` with `Retry-After`, unless it is allowed. */
+    assertAllowed(result: LimitResult): void;
     /** Counts one under every key, refused or not. Parallel calls and other processes do not slip through. */
     take(...limits: readonly Limit[]): Promise<LimitResult>;
     /** @throws {SealpostError} `too_many_tries` with `Retry-After`. */

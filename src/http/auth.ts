@@ -1,9 +1,10 @@
 import { Hono } from "hono";
 import * as v from "valibot";
-import type { AuditTrail } from "../access/audit-trail.ts";
 import type { Authentication } from "../access/authentication.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
+import type { Principal } from "../domain/admin.ts";
+import { type AuditEntry, auditEntry } from "../domain/audit.ts";
 import { missingParameter, SealpostError } from "../errors.ts";
 import { authenticated, success } from "../wire/envelope.ts";
 import { allowOnly } from "../wire/not-found.ts";
@@ -40,10 +41,9 @@ const session = v.object({
 /** Log-in of admins. */
 export function authRoutes(parts: {
   readonly authentication: Authentication;
-  readonly trail: AuditTrail;
   readonly platform: Pick<Platform, "now">;
 }) {
-  const { authentication, trail, platform } = parts;
+  const { authentication, platform } = parts;
   return new Hono<Env>()
     .post(
       "/",
@@ -68,16 +68,14 @@ export function authRoutes(parts: {
         }
         if (password === "") throw missingParameter("password");
         const request = c.req.raw;
-        const options = { realm: realm === "" ? null : realm, client: c.get("clientAddress"), request };
+        const client = c.get("clientAddress");
+        const record = (admin: Principal): AuditEntry => {
+          const actor = { action: ACTION, administrator: admin.username, realm: admin.realm };
+          const more = { client: client ?? "", policies: "", requestId: c.get("requestId") };
+          return auditEntry({ ...actor, ...more }, platform.now(), { success: true });
+        };
+        const options = { realm: realm === "" ? null : realm, client, request, record };
         const { token, principal, rights } = await authentication.logIn(username, password, options);
-        await trail.loggedIn({
-          action: ACTION,
-          administrator: principal.username,
-          realm: principal.realm,
-          client: options.client ?? "",
-          policies: "",
-          requestId: c.get("requestId"),
-        });
         const envelope = success(
           {
             token,

@@ -23,11 +23,6 @@ export interface IdempotentCall {
 
 /** A key that was taken. */
 export interface TakenKey {
-  /**
-   * Records that from now on the call does what must not be done twice.
-   * @throws {SealpostError} `conflict` if another call has taken the key, since this one did nothing for too long.
-   */
-  act(): Promise<void>;
   /** Keeps the answer, which later calls of the same key get; to be committed with what the call does. */
   finish(answer: unknown): Statement;
   /** Gives the key back: the call has done nothing. */
@@ -71,10 +66,6 @@ export function createIdempotency(parts: {
       ]);
       if (taken.rowsAffected > 0) {
         return {
-          async act() {
-            const [acted] = await database.commit([repository.act(row)]);
-            if (acted.rowsAffected === 0) throw conflict("was taken by another call meanwhile; try again");
-          },
           finish: (answer) => repository.finish(scope, key, JSON.stringify(answer)),
           release: () => repository.release(row),
         };

@@ -13,6 +13,7 @@ import {
 import type { SendingServer } from "../domain/smtp-server.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database, Statement } from "../storage/database.ts";
+import { ACTING, IDLE } from "../storage/idempotency.ts";
 import type { RecipientResult } from "./deliver.ts";
 import type { Enqueue } from "./enqueue.ts";
 import type { SmimeResult } from "./finish.ts";
@@ -78,6 +79,8 @@ export interface Submitter {
 export interface OwnSubmitOptions extends MailOptions {
   /** What the call is about, if it is more than what is submitted. */
   readonly idempotencyContent?: string;
+  /** Statements to be committed with the record of the result. */
+  readonly also?: Alongside | undefined;
 }
 
 /** A configuration that is made only if the call is not a repetition. */
@@ -115,8 +118,11 @@ export function createSubmit(parts: {
 
   /** @param call the idempotency key that it has taken, if there is one. */
   async function submit(mail: Outgoing, call: TakenKey | null): Promise<SubmitResult> {
-    const alongside: Alongside = (result) => (call ? [call.finish(result)] : []);
     const { options } = mail;
+    const alongside: Alongside = (result) => [
+      ...(call ? [call.finish(result)] : []),
+      ...(options.also?.(result) ?? []),
+    ];
     const named = typeof mail.named === "function" ? await mail.named() : mail.named;
     const names = typeof named === "string" ? [named] : isNames(named) ? named : null;
     const server = names ? await firstOf(names, loadServer) : (named as SendingServer);
@@ -124,12 +130,19 @@ export function createSubmit(parts: {
     if (server && (options.decoy || (options.queue ?? server.enqueueJob))) {
       return enqueue(server, { ...mail, names: names ?? [] }, alongside);
     }
-    await call?.act();
     // What was just read need not be read again.
     const candidates = names?.map((name) => (name === server?.identifier ? server : name));
     const result = await sendNow(candidates ?? [named as SendingServer], mail);
     await account(mail, result, alongside);
     return result;
+  }
+
+  /** Whether the message is stored together with its answer, so that a call that is cut off has done nothing. */
+  async function isForQueue(named: Outgoing["named"], { decoy, queue }: OwnSubmitOptions): Promise<boolean> {
+    if (decoy || queue !== undefined) return decoy || queue === true;
+    if (typeof named === "function") return false;
+    if (typeof named !== "string" && !isNames(named)) return named.enqueueJob;
+    return (await firstOf(typeof named === "string" ? [named] : named, loadServer))?.enqueueJob === true;
   }
 
   /** The mail is gone: to answer with an error now would have it sent again. */
@@ -149,7 +162,8 @@ export function createSubmit(parts: {
       const { idempotencyKey: key } = options;
       if (key === undefined) return submit(mail, null);
       const content = options.idempotencyContent ?? JSON.stringify([named, withTexts(message), options]);
-      const call = await idempotency.begin({ scope: submitter.name, key, content }, "");
+      const state = (await isForQueue(named, options)) ? IDLE : ACTING;
+      const call = await idempotency.begin({ scope: submitter.name, key, content }, state);
       if ("answer" in call) return readStoredResult(call.answer);
       try {
         return await submit(mail, call);

@@ -19,6 +19,7 @@ import type { ServerView } from "../mail/servers.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
+import { decide } from "../storage/decide.ts";
 import type { Epoch } from "../storage/epoch.ts";
 import type { TryRepository } from "../storage/tries.ts";
 import type { IsAllowed, RequireRight } from "../wire/guard.ts";
@@ -72,15 +73,10 @@ export function createContext(plugin: Candidate, parts: ContextParts): PluginCon
     const client = c.get("clientAddress");
     return client !== null && parts.trustedClients.some((block) => block.contains(client));
   };
-  const auditRow = (
-    c: Context<Env> | null,
-    { action, ...said }: PluginAuditEntry,
-    ifChanged?: "ifChanged",
-  ) => {
-    const actor = { ...actorOf(c), ...(action === undefined ? {} : { action }) };
-    const entry = auditEntry(actor, platform.now(), said);
-    return ifChanged ? parts.audit.insertIfChanged(entry) : parts.audit.insert(entry);
-  };
+  const entryOf = (c: Context<Env> | null, { action, ...fields }: PluginAuditEntry) =>
+    auditEntry({ ...actorOf(c), ...(action === undefined ? {} : { action }) }, platform.now(), fields);
+  const auditRow = (c: Context<Env> | null, entry: PluginAuditEntry, ifChanged?: "ifChanged") =>
+    ifChanged ? parts.audit.insertIfChanged(entryOf(c, entry)) : parts.audit.insert(entryOf(c, entry));
 
   return {
     name,
@@ -100,13 +96,16 @@ export function createContext(plugin: Candidate, parts: ContextParts): PluginCon
       return parts.epoch.rows(table);
     },
 
-    requireRight(action) {
+    requireRight(action, options) {
       refuseUnknown(name, "action", action, parts.actions);
-      return (c, next) => parts.requireRight(action, c.get("auditAction"))(c, next);
+      return (c, next) => parts.requireRight(action, c.get("auditAction"), options)(c, next);
     },
     isAllowed: parts.isAllowed,
     audit: (c, entry) => database.append(auditRow(c, entry)),
     auditRow,
+    auditRowWhere: (c, entry, where, decided = {}) =>
+      parts.audit.insertWhere(entryOf(c, entry), where, decided),
+    decide: (statements, verdict) => decide(database, statements, verdict),
     clientAddress: (c) => c.get("clientAddress"),
     isTrustedClient,
 

@@ -1,5 +1,6 @@
+import { sql } from "drizzle-orm";
 import type { Platform } from "../contracts/platform.ts";
-import type { Limit, LimitResult, PluginContext } from "../contracts/plugin.ts";
+import type { Limit, LimitPlan, LimitResult, PluginContext } from "../contracts/plugin.ts";
 import { clientNetwork } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
 import type { Database } from "../storage/database.ts";
@@ -16,35 +17,42 @@ export function createLimit(parts: {
 }): PluginContext["limit"] {
   const { plugin, database, tries, platform, mac, isTrustedClient } = parts;
 
-  async function take(...limits: readonly Limit[]): Promise<LimitResult> {
+  const keyOf = async ({ key }: Limit): Promise<string> => `${plugin}:${await mac(`limit ${key}`)}`;
+
+  async function plan(...limits: readonly Limit[]): Promise<LimitPlan> {
     const now = platform.now();
-    const keys = await Promise.all(limits.map(({ key }) => mac(`limit ${key}`)));
-    const statements = limits.map(({ most, windowSeconds }, at) => {
-      const endsAt = new Date(now.getTime() + windowSeconds * 1_000);
-      return tries.take(`${plugin}:${keys[at]}`, most, now, endsAt);
-    });
-    const rows = (await database.commit(statements)).flat();
-    const full = rows.filter(({ failed }, at) => failed > (limits[at]?.most ?? 0));
-    const endMs = Math.max(now.getTime(), ...full.map(({ endsAt }) => endsAt.getTime()));
-    return { allowed: full.length === 0, retryAfterSeconds: Math.ceil((endMs - now.getTime()) / 1_000) };
+    const bounds = await Promise.all(
+      limits.map(async (limit) => ({ key: await keyOf(limit), max: limit.most })),
+    );
+    return {
+      count: bounds.map(({ key, max }, index) => {
+        const endsAt = new Date(now.getTime() + (limits[index]?.windowSeconds ?? 0) * 1_000);
+        return tries.take(key, max, now, endsAt);
+      }),
+      isWithin: bounds.length === 0 ? sql`true` : tries.isWithin(bounds),
+      giveBack: (where) => bounds.map(({ key }) => tries.giveBackWhere(key, where)),
+      result(results) {
+        const rows = results.flat() as readonly { readonly failed: number; readonly endsAt: Date }[];
+        const full = rows.filter(({ failed }, index) => failed > (bounds[index]?.max ?? 0));
+        const endMs = Math.max(now.getTime(), ...full.map(({ endsAt }) => endsAt.getTime()));
+        return { allowed: full.length === 0, retryAfterSeconds: Math.ceil((endMs - now.getTime()) / 1_000) };
+      },
+    };
+  }
+
+  async function take(...limits: readonly Limit[]): Promise<LimitResult> {
+    const { count, result } = await plan(...limits);
+    return result(await database.commit(count));
   }
 
   return {
+    plan,
     take,
-    async require(...limits) {
-      const { allowed, retryAfterSeconds } = await take(...limits);
-      if (allowed) return;
-      throw new SealpostError(
-        "too_many_tries",
-        `Too many attempts: try again in ${retryAfterSeconds} seconds`,
-        {
-          retryAfterSeconds,
-        },
-      );
-    },
+    assertAllowed,
+    require: async (...limits) => assertAllowed(await take(...limits)),
     async giveBack(...limits) {
-      const keys = await Promise.all(limits.map(({ key }) => mac(`limit ${key}`)));
-      await database.commit(keys.map((key) => tries.giveBack(`${plugin}:${key}`)));
+      const keys = await Promise.all(limits.map(keyOf));
+      await database.commit(keys.map((key) => tries.giveBack(key)));
     },
     ofClient(c, { key, ...bounds }) {
       if (isTrustedClient(c)) return [];
@@ -52,4 +60,10 @@ export function createLimit(parts: {
       return [{ key: `${key} ${client === null ? "unknown" : clientNetwork(client)}`, ...bounds }];
     },
   };
+}
+
+function assertAllowed({ allowed, retryAfterSeconds }: LimitResult): void {
+  if (allowed) return;
+  const message = `Too many attempts: try again in ${retryAfterSeconds} seconds`;
+  throw new SealpostError("too_many_tries", message, { retryAfterSeconds });
 }

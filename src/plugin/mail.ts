@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import type { Env } from "../contracts/env.ts";
 import type { MailOptions } from "../contracts/mail-options.ts";
-import type { PluginContext, SubmitOutcome } from "../contracts/plugin.ts";
+import type { PluginContext, SubmitOptions, SubmitOutcome } from "../contracts/plugin.ts";
 import type { AuditActor } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
 import type { ServerView } from "../mail/servers.ts";
@@ -14,7 +14,11 @@ const DEFAULT_SERVER = "default";
 export type SubmitAs = (submitter: {
   readonly name: string;
   readonly actor: AuditActor;
-}) => (server: string | readonly string[], message: Message, options: MailOptions) => Promise<SubmitOutcome>;
+}) => (
+  server: string | readonly string[],
+  message: Message,
+  options: MailOptions & Pick<SubmitOptions, "also">,
+) => Promise<SubmitOutcome>;
 
 /** How a plugin sends mail. */
 export function createPluginMail(parts: {

@@ -38,6 +38,14 @@ export function createAuditRepository({ read, write, prepare }: Database) {
     /** Adds nothing if the statement before it in the commit changed no row. */
     insertIfChanged: (entry: AuditEntry) => insertIfChanged(entry),
 
+    /** Adds the row where a condition holds; some fields may be decided by the commit. */
+    insertWhere(entry: AuditEntry, where: SQL, decided: Readonly<Partial<Record<keyof AuditEntry, SQL>>>) {
+      const values = FIELDS.map((field) => decided[field] ?? sql`${sql.param(entry[field], audit[field])}`);
+      return write.run(sql`
+        INSERT INTO audit (${sql.raw(FIELDS.map((field) => audit[field].name).join(", "))})
+        SELECT ${sql.join(values, sql`, `)} WHERE ${where}`);
+    },
+
     /** Adds one to the row of this share key, or makes it. */
     count: (entry: AuditEntry, shareKey: string) => count({ ...entry, shareKey }),
 

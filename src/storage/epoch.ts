@@ -160,13 +160,14 @@ export function createEpoch(database: Database, more: readonly KeptTable<unknown
     const scope = current();
     if (scope === null) return check();
     const isKnown = ACCESS_TABLES.every(({ name }) => kept.has(name));
-    if (isProvedByRead && isKnown && scope.counters === null) await assume(scope, check);
+    const isUnproved = scope.counters === null || scope.isAssumed;
+    if (isProvedByRead && isKnown && isUnproved) await assume(scope, check);
     else await check();
     scope.recheck = check;
   }
 
   async function assume(scope: Scope, check: () => Promise<void>): Promise<void> {
-    scope.counters = new Map([...kept].map(([name, { n }]) => [name, n]));
+    scope.counters ??= new Map([...kept].map(([name, { n }]) => [name, n]));
     scope.isAssumed = true;
     scope.isDeciding = true;
     try {

@@ -37,12 +37,6 @@ export function createIdempotencyRepository({ read, write, prepare }: Database) 
           AND (${createdAt} < ${time("idle")} OR ${createdAt} > ${time("future")}))`,
       }),
   );
-  const act = prepare(
-    write
-      .update(idempotency)
-      .set({ answer: ACTING })
-      .where(and(isOurs, eq(idempotency.answer, IDLE))),
-  );
   const finish = prepare(
     write
       .update(idempotency)
@@ -63,9 +57,6 @@ export function createIdempotencyRepository({ read, write, prepare }: Database) 
       row: IdempotencyRow,
       times: { readonly ended: Date; readonly idle: Date; readonly future: Date },
     ) => begin({ ...row, ...times }),
-
-    /** Marks the call as started; affects no row if another one has taken the key since. */
-    act: ({ scope, key, createdAt }: CallRef) => act({ scope, key, createdAt }),
 
     finish: (scope: string, key: string, answer: string) => finish({ scope, key, answer }),
 

@@ -1,4 +1,4 @@
-import { eq, lt, sql } from "drizzle-orm";
+import { and, eq, lt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "./database.ts";
 import { placeholdersFor } from "./prepare.ts";
 import { tryWindow } from "./schema.ts";
@@ -46,6 +46,18 @@ export function createTryRepository({ write, prepare }: Database) {
 
     /** Takes one back. */
     giveBack: (key: string) => giveBack({ key }),
+
+    /** Takes one back where a condition holds. */
+    giveBackWhere: (key: string, where: SQL) =>
+      write
+        .update(tryWindow)
+        .set({ failed: sql`max(0, ${tryWindow.failed} - 1)` })
+        .where(and(eq(tryWindow.key, key), where)),
+
+    /** Whether none of these windows has more than its limit, as an expression. */
+    isWithin: (limits: readonly { readonly key: string; readonly max: number }[]): SQL =>
+      sql`NOT EXISTS (SELECT 1 FROM json_each(${JSON.stringify(limits)}) AS one JOIN ${tryWindow}
+        ON ${tryWindow.key} = one.value ->> 'key' WHERE ${tryWindow.failed} > one.value ->> 'max')`,
 
     /** Deletes the windows that have ended. */
     prune(now: Date) {

@@ -2,6 +2,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import type { Authentication } from "../access/authentication.ts";
 import type { Authorization } from "../access/authorization.ts";
 import type { Env } from "../contracts/env.ts";
+import type { RightOptions } from "../contracts/plugin.ts";
 import type { Action } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
 
@@ -12,16 +13,8 @@ export type RequireRight = (
   options?: RightOptions,
 ) => MiddlewareHandler<Env>;
 
-export interface RightOptions {
-  /**
-   * For a route whose first step is a read: the right is decided on the admins and policies that this process knows, and
-   * that read proves them.
-   */
-  readonly isProvedByRead?: boolean;
-}
-
 /** Whether a request comes from an admin who has this right. */
-export type IsAllowed = (c: Context<Env>, action: Action) => Promise<boolean>;
+export type IsAllowed = (c: Context<Env>, action: Action, options?: RightOptions) => Promise<boolean>;
 
 export interface GuardParts {
   readonly authentication: Authentication;
@@ -44,17 +37,20 @@ export function createRequireRight(parts: GuardParts): RequireRight {
       await parts.epoch.allow(check, options);
       await next();
       // The route may have rejected the request before it read anything.
-      await parts.epoch.prove();
+      if (c.finalized) await parts.epoch.prove();
     };
 }
 
 /** Makes the same check for routes that are open to all and tell an admin more. */
 export function createIsAllowed(parts: GuardParts): IsAllowed {
-  return async (c, action) => {
+  return async (c, action, options) => {
     try {
-      return await recognise(c, action, parts);
+      await parts.epoch.allow(async () => {
+        if (!(await recognise(c, action, parts))) throw denied(action);
+      }, options);
+      return true;
     } catch (error) {
-      if (error instanceof SealpostError && error.status === 401) return false;
+      if (error instanceof SealpostError && (error.status === 401 || error.status === 403)) return false;
       throw error;
     }
   };

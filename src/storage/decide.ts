@@ -1,0 +1,40 @@
+import { setTimeout } from "node:timers/promises";
+import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
+import type { Database, Statement } from "./database.ts";
+import { isNothingDone, isUnavailable } from "./failure.ts";
+
+/** How long a verdict is looked for, and the time between two reads. */
+const READ_MS = 5_000;
+const READ_INTERVAL_MS = 100;
+
+/** Commits what decides something. See `PluginContext.decide`. */
+export async function decide<Row>(
+  database: Database,
+  statements: readonly Statement[],
+  verdict: (database: LibSQLDatabase) => Statement & PromiseLike<readonly Row[]>,
+): Promise<{ readonly results: readonly unknown[] | null; readonly verdict: readonly Row[] }> {
+  try {
+    const results: readonly unknown[] = await database.commit([...statements, verdict(database.write)]);
+    return { results: results.slice(0, -1), verdict: results.at(-1) as readonly Row[] };
+  } catch (error) {
+    if (!isUnavailable(error) || isNothingDone(error)) throw error;
+    const rows = await readVerdict(() => verdict(database.read));
+    if (rows.length === 0) throw error;
+    return { results: null, verdict: rows };
+  }
+}
+
+/** The commit may be done, or may still be under way. */
+async function readVerdict<Row>(read: () => PromiseLike<readonly Row[]>): Promise<readonly Row[]> {
+  const endsMs = performance.now() + READ_MS;
+  for (;;) {
+    try {
+      const rows = await read();
+      if (rows.length > 0) return rows;
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+    }
+    if (performance.now() >= endsMs) return [];
+    await setTimeout(READ_INTERVAL_MS);
+  }
+}

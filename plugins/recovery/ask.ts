@@ -1,5 +1,6 @@
+import { sql } from "drizzle-orm";
 import type { Context as HonoContext } from "hono";
-import { addressKey, type Directory, type Env, language, type PluginAuditEntry } from "sealpost";
+import { addressKey, type Directory, type Env, type Limit, language, type PluginAuditEntry } from "sealpost";
 import { type Account, addressOf, findAccount, hashCode, identifierOf } from "./accounts.ts";
 import type { Codes } from "./codes.ts";
 import { type Context, switchedOff } from "./config.ts";
@@ -19,34 +20,49 @@ const CODE_CHARACTERS = 24;
 const CODE_ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
 /**
- * Makes what answers somebody who has forgotten a password. Whether there is such an account, whether the address is
- * its own and whether the mail can be sent changes neither what is written nor in which order: a code and a mail are
- * made in any case, and those that nobody is to get are decoys.
+ * Creates what responds to a user who has forgotten a password. Whether there is such an account, whether the address is
+ * its own and whether the message can be sent changes neither what is written nor in which order: a code and a message
+ * are made in any case, and those that no one is to get are decoys.
  */
 export function createAsk(ctx: Context, codes: Codes, leastAnswerMs: number) {
-  /** Why nobody gets the mail; null: the user does. Never told to who asks. */
-  async function reasonAgainst(account: Account, given: string): Promise<string | null> {
+  /**
+   * Counts the request.
+   * @returns why no one gets the message; null: the user does. Never shown to the client.
+   * @throws {SealpostError} `too_many_tries` for the client.
+   */
+  async function reasonAgainst(
+    client: readonly Limit[],
+    account: Account,
+    given: string,
+  ): Promise<string | null> {
     const isTheirs = addressOf(account, given) !== null;
-    // Counted for those whom it would reach: nobody can use up the tries of a user by the name alone.
+    // Counted for those whom it would reach: no one can use up the limit of a user by the name alone.
     const kind = isTheirs ? "user" : "nobody";
-    const { allowed } = await ctx.limit.take(
+    const ofClient = await ctx.limit.plan(...client);
+    const ofAccount = await ctx.limit.plan(
       { key: `${kind} ${account.key}`, ...MOST_OF_ACCOUNT },
       { key: `${kind} mail ${addressKey(given)}`, ...MOST_OF_ADDRESS },
     );
+    const results = await ctx.store.commit([
+      ...ofClient.count,
+      ...ofAccount.count,
+      ...ofAccount.giveBack(sql`NOT (${ofClient.isWithin})`),
+    ]);
+    const clients = ofClient.count.length;
+    ctx.limit.assertAllowed(ofClient.result(results.slice(0, clients)));
+    const { allowed } = ofAccount.result(results.slice(clients, clients + ofAccount.count.length));
     if (!account.found) return "there is no such user";
     if (!isTheirs) return "the user has another address";
     if (!allowed) return "asked for too often";
     return ctx.baseUrl === "" ? "no base URL is set" : null;
   }
 
-  async function handIn(
+  async function send(
     c: HonoContext<Env>,
-    directory: Directory,
     given: RecoverParams,
+    { account, reason }: { readonly account: Account; readonly reason: string | null },
     config: Awaited<ReturnType<Context["config"]["all"]>>,
   ): Promise<true> {
-    const account = await findAccount(ctx, directory, given);
-    const reason = await reasonAgainst(account, given.email);
     const isDecoy = reason !== null;
     const address = addressOf(account, given.email) ?? given.email;
 
@@ -55,14 +71,12 @@ export function createAsk(ctx: Context, codes: Codes, leastAnswerMs: number) {
     const code = ctx.randomText(CODE_CHARACTERS, CODE_ALPHABET);
     const { beginning, whole } = await hashCode(ctx, account, code);
     const row = { account: account.key, decoy: isDecoy, beginning, code: whole, expiresAt };
-    const said: PluginAuditEntry = {
+    const entry: PluginAuditEntry = {
       success: !isDecoy,
       identifier: identifierOf(account),
       recipient: address,
       info: reason === null ? "a code was made" : `no mail: ${reason}`,
     };
-    await ctx.store.commit([codes.replace(row), ctx.auditRow(c, said)]);
-
     const user = account.found ?? account.name;
     const texts = { subject: config["recovery.subject"], text: config["recovery.text"] };
     const mail = recoveryMail(
@@ -71,7 +85,8 @@ export function createAsk(ctx: Context, codes: Codes, leastAnswerMs: number) {
       ctx.baseUrl,
     );
     const mode = { queue: true, decoy: isDecoy, purpose: "code", onUnknown: "repeat" } as const;
-    const { state } = await ctx.mail.submit(undefined, mail, { ...mode, expiresAt, request: c });
+    const also = () => [codes.replace(row), ctx.auditRow(c, entry)];
+    const { state } = await ctx.mail.submit(undefined, mail, { ...mode, expiresAt, request: c, also });
     if (ctx.baseUrl === "") ctx.log.error("Passwords cannot be recovered: SEALPOST_BASE_URL is not set");
     if (state === "failed")
       ctx.log.error("Passwords cannot be recovered: no mail can be sent; the audit log says why");
@@ -79,9 +94,16 @@ export function createAsk(ctx: Context, codes: Codes, leastAnswerMs: number) {
   }
 
   return async (c: HonoContext<Env>, directory: Directory, given: RecoverParams): Promise<true> => {
+    const startMs = performance.now();
+    const client = ctx.limit.ofClient(c, MOST_OF_CLIENT);
+    // A directory that lies elsewhere is not asked by a client that asks too often.
+    if (!directory.lookup) await ctx.limit.require(...client);
+    // The first read brings the settings along.
+    const account = await findAccount(ctx, directory, given);
     const config = await ctx.config.all();
     if (!config["recovery.enabled"]) throw switchedOff();
-    await ctx.limit.require(...ctx.limit.ofClient(c, MOST_OF_CLIENT));
-    return noSooner(leastAnswerMs, () => handIn(c, directory, given, config));
+    const reason = await reasonAgainst(directory.lookup ? client : [], account, given.email);
+    const leftMs = Math.max(0, leastAnswerMs - (performance.now() - startMs));
+    return noSooner(leftMs, () => send(c, given, { account, reason }, config));
   };
 }

@@ -1,9 +1,11 @@
+import { sql } from "drizzle-orm";
 import type { Context } from "hono";
 import {
   addressKey,
   type ConfigValues,
   type DirectoryUser,
   type Env,
+  type Limit,
   language,
   nameKey,
   type PluginContext,
@@ -29,50 +31,100 @@ export interface RegistrationParts {
   readonly pending: PendingRepository;
 }
 type Row = Omit<PendingRow, "tries" | "confirmedBy">;
+
+/** One request. */
+interface Registration {
+  readonly c: Context<Env>;
+  readonly given: RegisterParams;
+  readonly settings: ConfigValues<Settings>;
+  readonly realm: string;
+}
+
 export interface Begun {
   readonly id: string;
   readonly expiresAt: string;
 }
 
-/** Makes what keeps a registration until it is confirmed, and mails its code. */
+/** Creates what keeps a registration until it is confirmed, and mails its code. */
 export function createRegister({ ctx, pending }: RegistrationParts) {
   /** @throws {SealpostError} `registration_refused`, `too_many_tries`. */
   return async (c: Context<Env>, given: RegisterParams): Promise<Begun> => {
-    const settings = await ctx.config.all();
     const directory = ctx.use("directory");
+    const client = ctx.limit.ofClient(c, FROM_CLIENT);
+    // A directory that lies elsewhere is not asked by a client that asks too often.
+    if (!directory.lookup) await ctx.limit.require(...client);
+    const settings = await ctx.config.all();
     const realm = settings["register.realm"] || directory.defaultRealm;
-    const { username, email } = given;
-    const target = { identifier: `${username}@${realm}`, recipient: email };
     const texts = TEXTS[language(c, LANGUAGES)];
-    const refuse = async (info: string, text: string) => {
-      await ctx.audit(c, { success: false, info, ...target });
-      return new SealpostError("registration_refused", `ERR402: ${text}`);
-    };
-    c.set("eventData", { user: username, realm });
-    if (!settings["register.enabled"]) throw await refuse("closed", texts.closed);
-    await ctx.limit.require(...ctx.limit.ofClient(c, FROM_CLIENT));
-    if (!isEmailAllowed(settings["register.requiredemail"], email)) {
-      throw await refuse("email_not_allowed", texts.emailNotAllowed);
+    c.set("eventData", { user: given.username, realm });
+    const registration = { c, given, settings, realm };
+    if (!settings["register.enabled"]) throw await refuse(registration, "closed", texts.closed);
+    if (!isEmailAllowed(settings["register.requiredemail"], given.email)) {
+      await ctx.limit.require(...(directory.lookup ? client : []));
+      throw await refuse(registration, "email_not_allowed", texts.emailNotAllowed);
     }
-    return ctx.once(c, [given, realm], async () => {
-      const ofAddress = { key: `for ${addressKey(email)}`, ...OF_MAILS };
-      await ctx.limit.require(ofAddress);
-      const owner = await directory.find({ username, realm });
-      if (owner && !settings["register.hide_existing"]) throw await refuse("name_taken", texts.nameTaken);
-      // From here on a name that is taken costs what one that is free does: the same hash, reads, writes and mail.
-      const code = newCode(ctx.randomText);
-      const row = await toRow(c, given, realm, code, settings["register.validtime"]).catch(async (error) => {
-        // A flood of hashes must not use up the messages of an address.
-        await ctx.limit.giveBack(ofAddress);
-        throw error;
-      });
-      const info = owner ? "name_taken" : "";
-      await ctx.store.commit([pending.insert(row), ctx.auditRow(c, { success: true, info, ...target })]);
-      if (await send(c, { row, code, owner, settings })) return toBegun(row);
-      await ctx.store.commit([pending.remove(row.id)]);
-      throw await refuse("mail_failed", texts.notSent);
-    });
+    return ctx.once(c, [given, realm], () => register(registration, directory.lookup ? client : []));
   };
+
+  async function refuse(
+    { c, given, realm }: Registration,
+    info: string,
+    text: string,
+  ): Promise<SealpostError> {
+    const target = { identifier: `${given.username}@${realm}`, recipient: given.email };
+    await ctx.audit(c, { success: false, info, ...target });
+    return new SealpostError("registration_refused", `ERR402: ${text}`);
+  }
+
+  async function register(registration: Registration, client: readonly Limit[]): Promise<Begun> {
+    const { c, given, settings, realm } = registration;
+    const texts = TEXTS[language(c, LANGUAGES)];
+    const { owner, isOwnerReachable, giveBack } = await count(registration, client);
+    if (owner && !settings["register.hide_existing"]) {
+      await ctx.store.commit(giveBack.owner);
+      throw await refuse(registration, "name_taken", texts.nameTaken);
+    }
+    // From here on a name that is taken costs what one that is free does: the same hash, reads, writes and mail.
+    const code = newCode(ctx.randomText);
+    const row = await toRow(c, given, realm, code, settings["register.validtime"]).catch(async (error) => {
+      // A flood of hashes must not use up the messages of an address.
+      await ctx.store.commit([...giveBack.address, ...giveBack.owner]);
+      throw error;
+    });
+    if (await send(registration, { row, code, owner, isOwnerReachable })) return toBegun(row);
+    throw await refuse(registration, "mail_failed", texts.notSent);
+  }
+
+  /**
+   * Counts the request, and finds the user who has the name already.
+   * @throws {SealpostError} `too_many_tries` for the client or the address.
+   */
+  async function count({ given, realm }: Registration, client: readonly Limit[]) {
+    const directory = ctx.use("directory");
+    const name = { username: given.username, realm };
+    const found = directory.lookup ? null : await directory.find(name);
+    const address = { key: `for ${addressKey(given.email)}`, ...OF_MAILS };
+    // By name, taken or not: the same row is written for both, and a free name is not locked by it.
+    const owner = { key: `owner of ${realm} ${nameKey(given.username)}`, ...OF_MAILS };
+    const asked = await ctx.limit.plan(...client, address);
+    const mailed = await ctx.limit.plan(owner);
+    const results: readonly unknown[] = await ctx.store.commit([
+      ...asked.count,
+      ...mailed.count,
+      ...mailed.giveBack(sql`NOT (${asked.isWithin})`),
+      ...(directory.lookup ? [directory.lookup.select({ names: [name] })] : []),
+    ]);
+    const end = asked.count.length + mailed.count.length;
+    ctx.limit.assertAllowed(asked.result(results.slice(0, asked.count.length)));
+    return {
+      owner: directory.lookup ? directory.lookup.user(results.at(-1)) : found,
+      isOwnerReachable: mailed.result(results.slice(asked.count.length, end)).allowed,
+      giveBack: {
+        address: (await ctx.limit.plan(address)).giveBack(sql`true`),
+        owner: mailed.giveBack(sql`true`),
+      },
+    };
+  }
 
   async function toRow(
     c: Context<Env>,
@@ -91,25 +143,24 @@ export function createRegister({ ctx, pending }: RegistrationParts) {
     };
   }
 
-  /** @returns false: no mail can be sent to anybody at present. */
+  /** Mails the code, and keeps the registration with it. @returns false: no mail can be sent at present. */
   async function send(
-    c: Context<Env>,
+    { c, given, settings, realm }: Registration,
     mail: {
       readonly row: Row;
       readonly code: string;
       readonly owner: DirectoryUser | null;
-      readonly settings: ConfigValues<Settings>;
+      readonly isOwnerReachable: boolean;
     },
   ): Promise<boolean> {
-    const { row, code, owner, settings } = mail;
+    const { row, code, owner, isOwnerReachable } = mail;
     const parts = { settings, row, language: language(c, LANGUAGES), url: ctx.baseUrl };
-    // By name, taken or not: the same row is written for both, and a free name is not locked by it.
-    const key = `owner of ${row.realm} ${nameKey(row.username)}`;
-    const { allowed } = await ctx.limit.take({ key, ...OF_MAILS });
     // A host's directory may have anything there; what is no address must not be told by an error.
     const ofOwner = parseMailbox(owner?.email ?? "")?.address;
-    const reachable = owner === null || (ofOwner !== undefined && allowed);
+    const reachable = owner === null || (ofOwner !== undefined && isOwnerReachable);
     const message = ofOwner !== undefined && reachable ? existingMail(parts, ofOwner) : codeMail(parts, code);
+    const target = { identifier: `${given.username}@${realm}`, recipient: given.email };
+    const entry = { success: true, info: owner ? "name_taken" : "", ...target };
     const sent = await ctx.mail.submit(undefined, message, {
       purpose: "code",
       // The same code twice does no harm, and one that is lost does.
@@ -119,6 +170,7 @@ export function createRegister({ ctx, pending }: RegistrationParts) {
       queue: true,
       decoy: !reachable,
       request: c,
+      also: ({ state }) => (state === "failed" ? [] : [pending.insert(row), ctx.auditRow(c, entry)]),
     });
     return sent.state !== "failed";
   }

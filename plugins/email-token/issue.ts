@@ -118,7 +118,7 @@ export function createTrigger(parts: {
     ];
     const order = { ...attempt, code, expiresAt };
     const failure = await sendCode(order, attempt.settings, also).catch(async (error) => {
-      await ctx.store.commit(undo());
+      await ctx.store.append(...undo());
       throw error;
     });
     return resultOf(failure);
@@ -167,7 +167,7 @@ export function createTrigger(parts: {
     // Of several tokens the record has to wait for the last one.
     const record = new Recorder(attempts.length === 1 ? after : () => []);
     const trigger = triggerOf(await Promise.all(attempts.map((attempt) => one(attempt, record))));
-    if (attempts.length !== 1 || !record.isUsed) await ctx.store.commit(after(trigger));
+    if (attempts.length !== 1 || !record.isUsed) await ctx.store.append(...after(trigger));
     return trigger;
   };
 }

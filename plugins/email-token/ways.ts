@@ -92,7 +92,7 @@ export function createSendCode(ctx: TokenContext, sms: Sms | null): SendCode {
     },
     async sms(order, settings, also) {
       const failure = await sendSms(order, settings);
-      await ctx.store.commit(also(failure));
+      await ctx.store.append(...also(failure));
       return failure;
     },
   };

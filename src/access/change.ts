@@ -6,6 +6,7 @@ import type { AdminRepository } from "../storage/admins.ts";
 import type { Statement } from "../storage/database.ts";
 import { ADMINS, type Epoch, POLICIES } from "../storage/epoch.ts";
 import type { PolicyRepository } from "../storage/policies.ts";
+import { untilCommitted } from "../storage/until-committed.ts";
 import { grants, namesAdmin } from "./policy.ts";
 
 /** Who may do what, at one moment. */
@@ -27,9 +28,6 @@ export type CommitAccessChange = <const T extends readonly Statement[]>(
   plan: (state: AccessState) => AccessChange<T>,
 ) => Promise<BatchResponse<T>>;
 
-/** How often a change is decided again because another one came first. */
-const MAX_ATTEMPTS = 10;
-
 /**
  * Makes the one way by which admins and policies change: the change is stored in the same transaction that checks
  * that the state it was decided on still holds, and never if it would leave nobody who may change policies.
@@ -40,15 +38,12 @@ export function createCommitAccessChange(deps: {
   readonly policies: PolicyRepository;
 }): CommitAccessChange {
   const { epoch, admins, policies } = deps;
-  return async (plan) => {
-    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+  return (plan) =>
+    untilCommitted(async () => {
       const change = plan({ policies: await policies.list(), admins: await admins.list() });
       refuseLockOut(change);
-      const results = await epoch.commit([ADMINS, POLICIES], change.statements);
-      if (results !== null) return results;
-    }
-    throw new SealpostError("conflict", "Others are changing admins or policies at the same time; try again");
-  };
+      return epoch.commit([ADMINS, POLICIES], change.statements);
+    });
 }
 
 function refuseLockOut({ after, parameter }: Pick<AccessChange<[]>, "after" | "parameter">): void {

@@ -1,4 +1,5 @@
 import type { SQL } from "drizzle-orm";
+import type { BatchResponse } from "drizzle-orm/batch";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import type { GenericSchema, InferInput, InferOutput } from "valibot";
@@ -167,8 +168,13 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
     /** Names of the definitions that there are. */
     servers(): Promise<readonly string[]>;
   };
-  /** The database: what repositories are made of. */
-  readonly store: Pick<Database, "read" | "write" | "commit" | "append" | "prepare">;
+  /**
+   * The database: what repositories are made of. Behind `requireRight` a commit depends on the right, as it is at that
+   * moment; what records something that was done already is for `append`.
+   */
+  readonly store: Pick<Database, "read" | "write" | "append" | "prepare"> & {
+    commit<const T extends readonly Statement[]>(statements: T): Promise<BatchResponse<T>>;
+  };
   /** The rows of a table that is declared as `kept`, as they are now or were when the request first asked. */
   kept<Row>(table: KeptTable<Row>): Promise<readonly Row[]>;
 

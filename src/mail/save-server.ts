@@ -15,6 +15,7 @@ import { invalidParameter, SealpostError } from "../errors.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Epoch } from "../storage/epoch.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../storage/smtp-servers.ts";
+import { untilCommitted } from "../storage/until-committed.ts";
 import type { Circuit } from "./circuit.ts";
 import { type IdentityFields, inspectOnSave } from "./identity-check.ts";
 import { type EtagCondition, etagOf, type SealedField, type Servers, staleError } from "./servers.ts";
@@ -55,8 +56,6 @@ export type SaveServer = (
   actor: AuditActor,
 ) => Promise<SaveResult>;
 
-/** How often a save is decided anew because another change came first. */
-const MOST_ATTEMPTS = 10;
 /** The secrets that a save may leave as they are. */
 const KEPT_FIELDS = ["password", "privateKey", "privateKeyPassword"] as const;
 const ETAG_SEED_BYTES = 9;
@@ -130,8 +129,9 @@ export function createSaveServer(parts: {
     };
   }
 
-  return async (identifier, input, conditions, actor) => {
-    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+  /** @returns null if the caller's rights have changed meanwhile. */
+  async function save(...[identifier, input, conditions, actor]: Parameters<SaveServer>) {
+    for (;;) {
       const stored = await repository.find(identifier);
       checkConditions(conditions, stored);
       const { row, kept, notices, fields } = await plan(identifier, input, stored);
@@ -145,15 +145,17 @@ export function createSaveServer(parts: {
           ...circuit.restart(identifier),
         ],
       );
-      if (results === null) continue;
+      if (results === null) return null;
       const [written, , waiting] = results;
+      // Another request changed the definition first: the last one wins.
       if (written.rowsAffected === 0) continue;
       // The sweep finds it if this is lost.
       if (waiting.length > 0) await wake.notify(waiting.map(({ id }) => id)).catch(() => undefined);
       return { etag: etagOf(row), notices };
     }
-    throw new SealpostError("conflict", "Others are changing this definition at the same time; try again");
-  };
+  }
+
+  return (...given) => untilCommitted(() => save(...given));
 }
 
 type ChangedSecrets = Readonly<Record<(typeof KEPT_FIELDS)[number], Secret | undefined>>;

@@ -11,6 +11,7 @@ import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
 import type { Epoch } from "../storage/epoch.ts";
 import { type SmtpServerRepository, type SmtpServerRow, versionKey } from "../storage/smtp-servers.ts";
+import { untilCommitted } from "../storage/until-committed.ts";
 import type { Circuit } from "./circuit.ts";
 
 /** The sealed columns of a definition, by field. */
@@ -49,6 +50,7 @@ export function createServers(parts: {
 }) {
   const { database, repository, epoch, audit, circuit, keyring, platform } = parts;
   const kept = new BoundedCache<ServerView>(MOST_KEPT);
+  const ready = new BoundedCache<SendingServer>(MOST_KEPT);
   /** The list as it was shown last: as long as the rows are the same ones, it is. */
   let listed: { readonly rows: readonly SmtpServerRow[]; readonly views: readonly ServerView[] } | null =
     null;
@@ -84,6 +86,15 @@ export function createServers(parts: {
   }
 
   async function sending(row: SmtpServerRow): Promise<SendingServer> {
+    const key = versionKey(row);
+    const known = ready.get(key);
+    if (known) return known;
+    const server = await openServer(row);
+    ready.set(key, server);
+    return server;
+  }
+
+  async function openServer(row: SmtpServerRow): Promise<SendingServer> {
     const endpoint = parseEndpoint(row);
     if (endpoint === null) throw new SealpostError("internal", "A stored definition has no usable server");
     const poolKey = versionKey(row);
@@ -162,7 +173,7 @@ export function createServers(parts: {
      * @throws {SealpostError} `stale`.
      */
     async remove(identifier: string, ifMatch: EtagCondition | null, actor: AuditActor): Promise<boolean> {
-      for (;;) {
+      return untilCommitted(async () => {
         const row = await repository.find(identifier);
         if (!row) {
           if (ifMatch) throw staleError();
@@ -180,8 +191,8 @@ export function createServers(parts: {
           [],
           [repository.remove(row), audit.insertIfChanged(entry), ...circuit.reset(identifier)],
         );
-        if (results !== null && results[0].rowsAffected > 0) return true;
-      }
+        return results !== null && results[0].rowsAffected > 0 ? true : null;
+      });
     },
   };
 }

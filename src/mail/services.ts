@@ -1,3 +1,4 @@
+import { shareRead } from "../async/share-read.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Transport } from "../contracts/transport.ts";
 import type { Wake } from "../contracts/wake.ts";
@@ -98,7 +99,7 @@ export function createMailServices(parts: {
     /** One for a process, or on Workers for an event. */
     makeWorker(): Worker {
       // A worker may have been woken within a request, whose moment is not its own.
-      const loadServer = (identifier: string) => epoch.run(() => servers.load(identifier));
+      const loadServer = shareRead((identifier: string) => epoch.run(() => servers.load(identifier)));
       const tries = createTries({ ...sending, loadServer, records: createRecords(sending) });
       const probes = createProbes(sending);
       const waitsInTransport = parts.transport.boundsConnections === true;

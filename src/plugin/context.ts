@@ -22,6 +22,7 @@ import type { Database } from "../storage/database.ts";
 import { decide } from "../storage/decide.ts";
 import type { Epoch } from "../storage/epoch.ts";
 import type { TryRepository } from "../storage/tries.ts";
+import { untilCommitted } from "../storage/until-committed.ts";
 import type { IsAllowed, RequireRight } from "../wire/guard.ts";
 import type { Candidate } from "./checks.ts";
 import type { Defer } from "./deferred.ts";
@@ -85,7 +86,11 @@ export function createContext(plugin: Candidate, parts: ContextParts): PluginCon
       configured: async () =>
         serverKey === undefined ? [] : toNames((await settings.read([serverKey])).get(serverKey)),
     }),
-    store: database,
+    store: {
+      ...{ read: database.read, write: database.write, prepare: database.prepare },
+      commit: (statements) => untilCommitted(() => parts.epoch.commit([], statements)),
+      append: database.append,
+    },
     kept(table) {
       refuseUnknown(
         name,

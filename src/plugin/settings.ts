@@ -9,12 +9,11 @@ import { open, seal } from "../secrets/seal.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import { type Epoch, SETTINGS } from "../storage/epoch.ts";
 import type { SettingRow, SettingsRepository } from "../storage/settings.ts";
+import { untilCommitted } from "../storage/until-committed.ts";
 import { coerce } from "../wire/coerce.ts";
 
 const log = getLogger(["sealpost", "plugin"]);
 const CENSORED = "__CENSORED__";
-/** How often a change is decided again because another one came first. */
-const MAX_ATTEMPTS = 5;
 
 export type Settings = ReturnType<typeof createSettings>;
 
@@ -86,7 +85,7 @@ export function createSettings(parts: {
       const rows = await Promise.all([...values].map(([name, value]) => toRow(name, value)));
       const names = rows.map(({ key }) => key);
       const entry = auditEntry(actor, platform.now(), { success: true, fields: names.join(",") });
-      const before = await changed(async () => {
+      const before = await untilCommitted(async () => {
         const known = (await repository.find(names)).map(({ key }) => key);
         const statements = [...rows.map((row) => repository.put(row)), audit.insert(entry)];
         return (await epoch.commit([SETTINGS], statements)) && known;
@@ -97,19 +96,12 @@ export function createSettings(parts: {
     /** Forgets what was set. @returns whether anything was. */
     async remove(name: string, actor: AuditActor): Promise<boolean> {
       const entry = auditEntry(actor, platform.now(), { success: true, identifier: name });
-      const [removed] = await changed(() => epoch.commit([], [repository.remove(name), audit.insert(entry)]));
+      const [removed] = await untilCommitted(() =>
+        epoch.commit([], [repository.remove(name), audit.insert(entry)]),
+      );
       return removed.rowsAffected > 0;
     },
   };
-
-  /** @throws {SealpostError} `conflict` if others keep changing settings or rights at the same moment. */
-  async function changed<T>(attempt: () => Promise<T | null>): Promise<T> {
-    for (let count = 0; count < MAX_ATTEMPTS; count++) {
-      const result = await attempt();
-      if (result !== null) return result;
-    }
-    throw new SealpostError("conflict", "The settings were changed by another request: try again");
-  }
 
   async function toRow(name: string, given: unknown): Promise<SettingRow> {
     const { schema, secret } = keyOf(name);

@@ -1,5 +1,6 @@
 import { type Client, createClient } from "@libsql/client/http";
 import type { PollingOptions } from "../async/batcher.ts";
+import { Semaphore } from "../async/semaphore.ts";
 import { SealpostError } from "../errors.ts";
 import type { Database } from "./database.ts";
 import { abandonedFailure, badUrl, isBusy, isRefusedForNow, remoteFailure } from "./failure.ts";
@@ -15,6 +16,8 @@ const ABANDONED_AFTER_SHARE = 1.2;
 /** The wait after the first refusal, doubled after each: a few round trips. */
 const FIRST_WAIT_MS = 10;
 const LONGEST_WAIT_MS = 320;
+/** Reads at a time: by default sqld keeps all that come after 128 waiting, until they fail. */
+const MAX_READS = 32;
 /** sqld runs as many in about 10 ms, which is less than most round trips to it take. */
 const MAX_STATEMENTS = 200;
 
@@ -34,7 +37,7 @@ export interface RemoteOptions {
  * @throws {SealpostError} `bad_setting` for a URL of another kind.
  */
 export function openRemoteDatabase(options: RemoteOptions): Database {
-  const { groupCommit, ...connections } = connectRemote(options);
+  const { groupCommit, ...connections } = connect(options);
   const maxRunMs = ABANDONED_AFTER_SHARE * (options.patienceMs ?? PATIENCE_MS);
   const polling = { maxRunMs, abandoned: abandonedFailure, keepAlive: options.keepAlive };
   return new LibsqlDatabase({ ...connections, groupCommit: { ...groupCommit, polling } });
@@ -45,6 +48,15 @@ export function openRemoteDatabase(options: RemoteOptions): Database {
  * writes no more until it is started anew.
  */
 export function connectRemote(options: RemoteOptions): Connections {
+  const { reader, ...connections } = connect(options);
+  const reads = new Semaphore(MAX_READS);
+  return {
+    ...connections,
+    reader: { ...reader, run: (operation, given) => reads.run(() => reader.run(operation, given)) },
+  };
+}
+
+function connect(options: RemoteOptions): Connections {
   const { patienceMs = PATIENCE_MS } = options;
   requireUrl(options);
   const connection = createConnection(options, patienceMs);

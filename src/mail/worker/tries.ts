@@ -54,7 +54,6 @@ export function createTries(parts: {
 }) {
   const { database, loadServer, finish, deliver, contentSeal, records, circuit, audit, notify } = parts;
   const { platform, lease } = parts;
-  const definition = remember(loadServer);
   const nowMs = () => platform.now().getTime();
   const random = () => new DataView(platform.randomBytes(RANDOM_BYTES).buffer).getUint32(0) / 2 ** 32;
 
@@ -66,7 +65,7 @@ export function createTries(parts: {
     | { readonly server: SendingServer; readonly from: string; readonly bytes: Uint8Array<ArrayBuffer> }
     | Receipt
   > {
-    const server = content.server ?? (await definition(row.lane));
+    const server = content.server ?? (await loadServer(row.lane));
     if (server === null) return notAttempted(notSent("policy", "server_unknown"));
     const { source, bytes, finishedFor } = content;
     if (source === null || server.identifier === finishedFor) return { server, from: row.sender, bytes };
@@ -250,21 +249,6 @@ export function createTries(parts: {
       mail.left = mail.due(date.getTime()).length;
       return settle(mail);
     },
-  };
-}
-
-/** How long a definition is taken to be as it was read: a change reaches waiting mail after this. */
-const REMEMBER_MS = 100;
-
-function remember<T>(load: (name: string) => Promise<T>): (name: string) => Promise<T> {
-  const known = new Map<string, { readonly endsMs: number; readonly value: Promise<T> }>();
-  return (name) => {
-    const now = performance.now();
-    const entry = known.get(name);
-    if (entry && now < entry.endsMs) return entry.value;
-    const value = load(name);
-    known.set(name, { endsMs: now + REMEMBER_MS, value });
-    return value;
   };
 }
 

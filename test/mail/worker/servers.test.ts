@@ -1,4 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { sql } from "drizzle-orm";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { makeTransport } from "../../transport/support.ts";
 import { gate, MESSAGE, queueInstance, TO, until } from "../fixtures/queue.ts";
@@ -86,7 +87,7 @@ describe("max_connections", () => {
   });
 
   test("is kept where the next messages wait in the transport, and then most leave in one round trip", async () => {
-    await using server = await startSmtpServer();
+    await using server = await startSmtpServer({ holdMs: 10 });
     await using instance = await queueInstance({ transport: makeTransport() });
     await instance.save("a", { server: "127.0.0.1", port: server.port, username: "", max_connections: 2 });
     for (let number = 0; number < 40; number++) await instance.queue();
@@ -96,6 +97,36 @@ describe("max_connections", () => {
     expect(server.connections).toHaveLength(2);
     const flights = server.connections.reduce((sum, connection) => sum + connection.flights, 0);
     expect(flights).toBeLessThan(60);
+  });
+});
+
+describe("a changed definition", () => {
+  test("holds for the next attempt that starts, though its message was claimed before", async () => {
+    const entrance = gate();
+    await using instance = await queueInstance({
+      around: async (_, send) => {
+        if (instance.got.length === 0) await entrance.pass();
+        return send();
+      },
+    });
+    await instance.save("a", { server: "old.example.org", max_connections: 1 });
+    for (let number = 0; number < 3; number++) await instance.queue();
+    const draining = instance.drain();
+    await entrance.reached();
+    expect(await instance.rows("SELECT 1 FROM mail WHERE lease IS NOT NULL")).toHaveLength(3);
+    // As another process would.
+    await instance.database.commit([
+      instance.database.write.run(
+        sql`UPDATE smtp_server SET server = 'new.example.org', version = version + 1`,
+      ),
+    ]);
+    entrance.open();
+    await draining;
+    expect(instance.got.map(({ server }) => server.host)).toEqual([
+      "old.example.org",
+      "new.example.org",
+      "new.example.org",
+    ]);
   });
 });
 

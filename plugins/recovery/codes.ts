@@ -1,5 +1,5 @@
 import { and, eq, gt, lt, sql } from "drizzle-orm";
-import type { PluginContext, Statement } from "sealpost";
+import type { Database, PluginContext, Statement } from "sealpost";
 import type { CodeHash } from "./accounts.ts";
 import { type CodeRow, code } from "./tables.ts";
 
@@ -8,6 +8,8 @@ const MOST_TRIES = 5;
 const CLAIM_MS = 60_000;
 /** A claim that nobody has. */
 const UNCLAIMED = { claim: "", claimedUntil: new Date(0) };
+
+const recordOf = (claim: string): string => `set by ${claim}`;
 
 export type Codes = ReturnType<typeof createCodes>;
 
@@ -58,6 +60,20 @@ export function createCodes({ store, now, newId }: Pick<PluginContext, "store" |
     spend(account: string): Statement {
       return write.delete(code).where(eq(code.account, account));
     },
+
+    /** Records that a claim has set its password, for a minute: the response of that commit may be lost. */
+    record(claim: string): Statement {
+      const expiresAt = new Date(now().getTime() + CLAIM_MS);
+      const row = { account: recordOf(claim), decoy: true, beginning: "", code: "", expiresAt };
+      return write.insert(code).values({ ...row, ...UNCLAIMED, tries: 0 });
+    },
+
+    /** Selects that record. */
+    recordOf: (claim: string) => (database: Database["read"]) =>
+      database
+        .select({ account: code.account })
+        .from(code)
+        .where(eq(code.account, recordOf(claim))),
 
     /** Lets go of a code that came to no use. */
     async release(account: string, claim: string): Promise<void> {

@@ -26,10 +26,12 @@ export function createReset(
   ): Promise<boolean> {
     const said = ctx.auditRow(c, { success: true, identifier, fields: "password" });
     try {
-      const isSet = await directory.setPassword(user, password, [codes.spend(key), said]);
+      const also = [codes.spend(key), codes.record(claim), said];
+      const isSet = await directory.setPassword(user, password, also);
       if (!isSet) await codes.release(key, claim);
       return isSet;
     } catch (error) {
+      if ((await ctx.readAfter(error, codes.recordOf(claim))).length > 0) return true;
       await codes.release(key, claim);
       throw error;
     }

@@ -32,8 +32,13 @@ export function createConfirm({ ctx, pending }: RegistrationParts) {
     const target = { identifier: nameOf(row), recipient: email };
     const request = ctx.newId();
     const said = ctx.auditRow(c, { success: true, ...target }, "ifChanged");
-    if (await ctx.use("directory").create(user, [pending.confirm(id, request), said])) {
-      return pending.isConfirmedBy(id, request);
+    const confirmed = pending.confirmedBy(id, request);
+    try {
+      const isFree = await ctx.use("directory").create(user, [pending.confirm(id, request), said]);
+      if (isFree) return (await confirmed(ctx.store.read)).length > 0;
+    } catch (error) {
+      if ((await ctx.readAfter(error, confirmed)).length > 0) return true;
+      throw error;
     }
     const refused = ctx.auditRow(c, { success: false, info: "name_taken", ...target });
     await ctx.store.commit([pending.remove(id), refused]);

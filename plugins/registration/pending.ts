@@ -8,7 +8,7 @@ export const MOST_TRIES = 5;
 export type PendingRepository = ReturnType<typeof createPendingRepository>;
 
 /** Registrations that wait. What writes is an unexecuted statement for `commit`. */
-export function createPendingRepository({ read, write }: Pick<Database, "read" | "write">) {
+export function createPendingRepository({ write }: Pick<Database, "write">) {
   return {
     insert(row: Omit<PendingRow, "tries" | "confirmedBy">) {
       return write.insert(pending).values({ ...row, tries: 0, confirmedBy: "" });
@@ -37,10 +37,12 @@ export function createPendingRepository({ read, write }: Pick<Database, "read" |
         .where(and(eq(pending.id, id), eq(pending.confirmedBy, "")));
     },
 
-    async isConfirmedBy(id: string, confirmedBy: string): Promise<boolean> {
-      const row = await read.select().from(pending).where(eq(pending.id, id)).get();
-      return row?.confirmedBy === confirmedBy;
-    },
+    /** Selects a registration that a request has confirmed. */
+    confirmedBy: (id: string, request: string) => (database: Database["read"]) =>
+      database
+        .select({ id: pending.id })
+        .from(pending)
+        .where(and(eq(pending.id, id), eq(pending.confirmedBy, request))),
 
     remove(id: string) {
       return write.delete(pending).where(eq(pending.id, id));

@@ -207,6 +207,11 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
     statements: readonly Statement[],
     verdict: SelectRows<Row>,
   ): Promise<{ readonly results: readonly unknown[] | null; readonly verdict: readonly Row[] }>;
+  /**
+   * Reads what a commit has written that rejected with this error, for 5 s, because only its response may be lost.
+   * @returns no rows if nothing was written.
+   */
+  readAfter<Row>(error: unknown, select: SelectRows<Row>): Promise<readonly Row[]>;
   /** Address of the client, canonical; null if unknown. */
   clientAddress(c: Context<Env>): string | null;
   /** Whether the client is in `SEALPOST_TRUSTED_CLIENTS`: limits by client address are not for it. */

@@ -19,7 +19,7 @@ import type { ServerView } from "../mail/servers.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";
-import { decide } from "../storage/decide.ts";
+import { decide, readAfter } from "../storage/decide.ts";
 import type { Epoch } from "../storage/epoch.ts";
 import type { TryRepository } from "../storage/tries.ts";
 import { untilCommitted } from "../storage/until-committed.ts";
@@ -111,6 +111,7 @@ export function createContext(plugin: Candidate, parts: ContextParts): PluginCon
     auditRowWhere: (c, entry, where, decided = {}) =>
       parts.audit.insertWhere(entryOf(c, entry), where, decided),
     decide: (statements, verdict) => decide(database, statements, verdict),
+    readAfter: (error, select) => readAfter(database, error, select),
     clientAddress: (c) => c.get("clientAddress"),
     isTrustedClient,
 

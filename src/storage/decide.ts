@@ -17,11 +17,20 @@ export async function decide<Row>(
     const results: readonly unknown[] = await database.commit([...statements, verdict(database.write)]);
     return { results: results.slice(0, -1), verdict: results.at(-1) as readonly Row[] };
   } catch (error) {
-    if (!isUnavailable(error) || isNothingDone(error)) throw error;
-    const rows = await readVerdict(() => verdict(database.read));
+    const rows = await readAfter(database, error, verdict);
     if (rows.length === 0) throw error;
     return { results: null, verdict: rows };
   }
+}
+
+/** Reads what a commit has written that failed with an error. See `PluginContext.readAfter`. */
+export async function readAfter<Row>(
+  database: Database,
+  error: unknown,
+  select: (database: LibSQLDatabase) => PromiseLike<readonly Row[]>,
+): Promise<readonly Row[]> {
+  if (!isUnavailable(error) || isNothingDone(error)) return [];
+  return readVerdict(() => select(database.read));
 }
 
 /** The commit may be done, or may still be under way. */

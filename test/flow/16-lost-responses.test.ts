@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { openDatabase } from "../../src/storage/libsql.ts";
+import { realRandomBytes } from "../fixtures/instance.ts";
+import { NO_SQLD, type RoundTripProxy, startCountedDatabase } from "../fixtures/round-trips.ts";
+import {
+  codeByMail,
+  NEW_PASSWORD,
+  passwordIs,
+  recoveryInstance,
+  reset,
+} from "../plugins/recovery/fixtures/users.ts";
+import { confirm, lastCode, register, started, usersOf } from "../plugins/registration/setup.ts";
+
+setDefaultTimeout(60_000);
+
+describe.skipIf(NO_SQLD !== null)(
+  `A commit whose response is lost${NO_SQLD === null ? "" : ` (${NO_SQLD})`}`,
+  () => {
+    let proxy: RoundTripProxy;
+    beforeAll(async () => {
+      proxy = await startCountedDatabase();
+    });
+    afterAll(() => proxy[Symbol.asyncDispose]());
+
+    const opened = () => ({ database: openDatabase({ url: proxy.url, randomBytes: realRandomBytes }) });
+    const dropCommitOf = (text: RegExp) =>
+      proxy.dropResponse(({ statements, isCommit }) => isCommit && statements.some((one) => text.test(one)));
+
+    test("sets a password by a recovery code, and says so", async () => {
+      await using instance = await recoveryInstance({}, opened());
+      const code = await codeByMail(instance);
+      const lost = dropCommitOf(/update "directory_user" set "password_hash"/i);
+      const answer = reset(instance, code);
+      await lost;
+      expect(await answer).toMatchObject({ status: 200, value: true });
+      expect(await passwordIs(instance, NEW_PASSWORD)).toBe(true);
+      expect((await reset(instance, code)).value).toBe(false);
+    });
+
+    test("makes a user by a registration code, and says so", async () => {
+      await using instance = await started({}, opened());
+      const { id } = await register(instance, { ...RITA });
+      const code = await lastCode(instance);
+      const lost = dropCommitOf(/INSERT INTO "directory_user"/i);
+      const answer = confirm(instance, id, code);
+      await lost;
+      expect((await answer).status).toBe(200);
+      expect(await usersOf(instance)).toContain("rita");
+    });
+  },
+);
+
+const RITA = {
+  ...{ username: "rita", surname: "Lee", givenname: "Rita", email: "rita@example.org" },
+  password: "a long enough one",
+};

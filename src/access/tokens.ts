@@ -1,6 +1,7 @@
 import { sign, verify } from "hono/utils/jwt/jwt";
 import * as v from "valibot";
 import type { Platform } from "../contracts/platform.ts";
+import { BoundedCache } from "../domain/bounded-cache.ts";
 import { SealpostError } from "../errors.ts";
 
 const ALGORITHM = "HS256";
@@ -8,6 +9,9 @@ const ALGORITHM = "HS256";
 const NONCE_BYTES = 20;
 /** How far the clocks of machines on one database may differ. */
 const MAX_CLOCK_SKEW_SECONDS = 60;
+
+/** Tokens whose signature need not be verified again; those in use at the same time. */
+const MAX_VERIFIED = 100;
 
 const claimsSchema = v.object({
   username: v.string(),
@@ -35,6 +39,19 @@ export function createTokens(parts: {
 }) {
   const { key, lifetimeSeconds, platform } = parts;
   const nowSeconds = () => Math.floor(platform.now().getTime() / 1000);
+  /** Claims by token, of signatures that were valid: a signature stays valid as long as its key is in use. */
+  let verified = { key: null as CryptoKey | null, claims: new BoundedCache<TokenClaims>(MAX_VERIFIED) };
+
+  async function claimsOf(token: string): Promise<TokenClaims> {
+    const inUse = key();
+    if (verified.key !== inUse) verified = { key: inUse, claims: new BoundedCache(MAX_VERIFIED) };
+    const known = verified.claims.get(token);
+    if (known) return known;
+    const claims = await checkSignature(token, inUse);
+    verified.claims.set(token, claims);
+    return claims;
+  }
+
   return {
     async issue(claims: Omit<TokenClaims, "iat" | "exp" | "nonce" | "authtype">): Promise<string> {
       const iat = nowSeconds();
@@ -45,7 +62,7 @@ export function createTokens(parts: {
 
     /** @throws {SealpostError} `bad_token` or `expired_token`. */
     async read(token: string): Promise<TokenClaims> {
-      const claims = await checkSignature(token, key());
+      const claims = await claimsOf(token);
       if (claims.exp <= nowSeconds()) throw expiredToken("the time in it has passed");
       // It dates from before the clock was put back, and would live longer than its lifetime.
       if (claims.iat > nowSeconds() + MAX_CLOCK_SKEW_SECONDS) throw expiredToken("it is dated in the future");

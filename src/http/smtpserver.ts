@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono, type TypedResponse } from "hono";
 import * as v from "valibot";
 import type { AuditTrail } from "../access/audit-trail.ts";
 import type { Env } from "../contracts/env.ts";
@@ -9,7 +9,7 @@ import type { Circuit } from "../mail/circuit.ts";
 import type { SaveServer } from "../mail/save-server.ts";
 import { type Servers, type ServerView, serverNotFound } from "../mail/servers.ts";
 import type { Registry } from "../plugin/registry.ts";
-import { success } from "../wire/envelope.ts";
+import { type SuccessEnvelope, type SuccessText, success, successText } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { noticeDetail, noticeEntries } from "../wire/notices.ts";
@@ -17,6 +17,7 @@ import { operation } from "../wire/openapi.ts";
 import { bodyParams, pathParams, queryParams } from "../wire/params.ts";
 import { readConditions, readIfMatch } from "./conditions.ts";
 import {
+  type DefinitionView,
   definitionDetail,
   definitionParams,
   definitionView,
@@ -43,9 +44,31 @@ export interface SmtpServerParts {
   readonly revealSecrets: boolean;
 }
 
+type List = SuccessEnvelope<Readonly<Record<string, DefinitionView>>, ReturnType<typeof unreadable>>;
+/** What a client of types sees of it. */
+type ListResponse = Response & TypedResponse<List, 200, "json">;
+
 /** All definitions. */
 export function smtpServerCollection(parts: SmtpServerParts) {
   const { servers, trail, requireRight, platform, revealSecrets } = parts;
+  /** As long as no definition has changed, the list is the same one. */
+  const texts = {
+    revealed: new WeakMap<object, SuccessText>(),
+    censored: new WeakMap<object, SuccessText>(),
+  };
+
+  function textOf(all: readonly ServerView[], reveal: boolean): SuccessText {
+    const kept = texts[reveal ? "revealed" : "censored"];
+    const text =
+      kept.get(all) ??
+      successText(
+        Object.fromEntries(all.map((server) => [server.identifier, toDefinitionView(server, reveal)])),
+        unreadable(all, reveal),
+      );
+    kept.set(all, text);
+    return text;
+  }
+
   return new Hono<Env>()
     .get(
       "/",
@@ -64,10 +87,9 @@ export function smtpServerCollection(parts: SmtpServerParts) {
         if (reveal && all.some((server) => server.hasPassword)) {
           await trail.revealed(c.get("actor"), "", "password");
         }
-        const value = Object.fromEntries(
-          all.map((server) => [server.identifier, toDefinitionView(server, reveal)]),
-        );
-        return c.json(success(value, platform.now(), unreadable(all, reveal)));
+        const body = textOf(all, reveal)(platform.now());
+        const response: Response = c.body(body, 200, { "content-type": "application/json" });
+        return response as ListResponse;
       },
     )
     .all("/", allowOnly("GET"));

@@ -38,6 +38,14 @@ export function epochMigration(name: string): string {
 /** What decides who may do what. */
 const ACCESS_TABLES: readonly KeptTable<unknown>[] = [ADMINS, POLICIES];
 
+/** All counters in one row, which takes less time than a row for each. */
+const COUNTERS = {
+  counters: sql<string>`json_group_object(${epoch.part}, ${epoch.n})`.as("counters"),
+};
+interface CountersRow {
+  readonly counters: string;
+}
+
 /** Changes of each table so far, by its name. */
 type Counters = ReadonlyMap<string, number>;
 
@@ -91,9 +99,9 @@ export interface Epoch {
 export function createEpoch(database: Database, more: readonly KeptTable<unknown>[] = []): Epoch {
   const { read, write } = database;
   const scopes = new AsyncLocalStorage<Scope>();
-  const readCounters = read.select().from(epoch).prepare();
-  const countersSelect = database.prepare(write.select().from(epoch));
-  const { sql: countersText } = read.select().from(epoch).toSQL();
+  const readCounters = read.select(COUNTERS).from(epoch).prepare();
+  const countersSelect = database.prepare(write.select(COUNTERS).from(epoch));
+  const { sql: countersText } = read.select(COUNTERS).from(epoch).toSQL();
   const tables = [...CORE_TABLES, ...more];
   /** Values, never promises: on Workers a promise belongs to the request that made it. */
   const kept = new Map<string, { readonly n: number; readonly rows: readonly unknown[] }>();
@@ -122,7 +130,7 @@ export function createEpoch(database: Database, more: readonly KeptTable<unknown
   async function load(counters: Counters): Promise<Counters> {
     const stale = tables.filter((table) => !isKept(table, counters));
     const [counted, ...all] = await read.batch([
-      read.select().from(epoch),
+      read.select(COUNTERS).from(epoch),
       ...stale.map((table) => table.select(read)),
     ]);
     const now = countersOf(counted);
@@ -200,7 +208,7 @@ export function createEpoch(database: Database, more: readonly KeptTable<unknown
     if (scope === null || scope.counters === null || statements.length === 0)
       return database.commit(statements, options);
     const results: readonly unknown[] = await database.commit([...statements, countersSelect()], options);
-    const now = countersOf(results.at(-1) as (typeof epoch.$inferSelect)[]);
+    const now = countersOf(results.at(-1) as CountersRow[]);
     const decidedOn = ACCESS_TABLES.map(({ name }) => [name, scope.counters?.get(name) ?? 0] as const);
     scope.counters = isGuarded ? now : new Map([...now, ...decidedOn]);
     scope.isAssumed &&= !isGuarded;
@@ -268,11 +276,11 @@ export function createEpoch(database: Database, more: readonly KeptTable<unknown
   };
 }
 
-function countersOf(rows: readonly { readonly part: string; readonly n: number }[]): Counters {
-  return new Map(rows.map(({ part, n }) => [part, n]));
+function countersOf([row]: readonly CountersRow[]): Counters {
+  return new Map(Object.entries(JSON.parse(row?.counters ?? "{}")));
 }
 
 /** Of a result as the driver gives it. */
 function countersFrom(result: ResultSet | undefined): Counters {
-  return new Map(result?.rows.map(({ part, n }) => [String(part), Number(n)]));
+  return countersOf([{ counters: String(result?.rows[0]?.counters ?? "{}") }]);
 }

@@ -13,6 +13,7 @@ import {
   testInstance,
 } from "../fixtures/instance.ts";
 import { sendRequest } from "../fixtures/request.ts";
+import { countedDatabase } from "../mail/fixtures/counted.ts";
 
 /** A plugin, and what its contract cannot know of it. */
 export interface PluginUnderTest {
@@ -29,6 +30,8 @@ export interface PluginUnderTest {
 const SECOND_KEY = `second:${new Uint8Array(32).fill(8).toBase64()}`;
 const SEALED = /^v1\.[\w-]+\.[\w-]{16}\.[\w-]{22,}$/;
 const VARIABLE = /<\w+>/g;
+/** Reads, and commits, of one request with its deferred work. */
+const MAX_TRIPS = 8;
 
 /** What every plugin promises; each plugin's test begins by calling it. */
 export function testPlugin(
@@ -149,6 +152,30 @@ export function testPlugin(
       expect((await again.request("GET", "/plugins/")).status).toBe(200);
     });
 
+    test("costs the database what is printed for each of its routes", async () => {
+      const counted = countedDatabase();
+      await using instance = await started({ database: counted.database });
+      const routes = new Set((await routesOf(instance)).map(([method, path]) => `${method} ${path}`));
+      const costs = new Map<string, { readonly reads: number; readonly commits: number }>();
+      const request: TestInstance["request"] = async (method, path, options) => {
+        await instance.services.settled();
+        const before = { reads: counted.reads, writes: counted.writes };
+        const answer = await instance.request(method, path, options);
+        await instance.services.settled();
+        const cost = { reads: counted.reads - before.reads, commits: counted.writes - before.writes };
+        const route = [...routes].find((one) => patternOf(one).test(`${method} ${path.split("?")[0]}`));
+        if (route !== undefined) costs.set(route, cost);
+        return answer;
+      };
+      await exercise({ ...instance, request });
+      for (const [route, { reads, commits }] of costs) {
+        console.info(`${name}: ${route}: ${reads} reads, ${commits} commits`);
+      }
+      // More than this for one request is worth a look; the example of docs/plugins.md makes one of each.
+      const dear = [...costs].filter(([, { reads, commits }]) => Math.max(reads, commits) > MAX_TRIPS);
+      expect(dear).toEqual([]);
+    });
+
     test("makes the tables that it names, and no others", async () => {
       await using bare = await testInstance({ plugins: needs() });
       await using instance = await started();
@@ -196,6 +223,12 @@ export function testPlugin(
       expect(secrets.filter((secret) => formsOf(secret).some((form) => seen.includes(form)))).toEqual([]);
     });
   });
+}
+
+/** Matches requests to a route, as `GET /plugins/` writes it. */
+function patternOf(route: string): RegExp {
+  const escaped = route.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  return new RegExp(`^${escaped.replaceAll(VARIABLE, "[^/]+")}$`);
 }
 
 async function tablesOf({ database }: TestInstance): Promise<string[]> {

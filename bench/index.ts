@@ -1,3 +1,4 @@
+import { benchCheck } from "./check.ts";
 import { benchDeno } from "./deno.ts";
 import { benchDrain } from "./drain.ts";
 import { benchEnqueue, benchEnqueueGrowth } from "./enqueue.ts";
@@ -23,6 +24,8 @@ for (const bench of [
   benchEnqueueGrowth,
   () => benchDrain("unsigned"),
   () => benchDrain("signed"),
+  () => benchCheck(1),
+  () => benchCheck(8),
   benchStatements,
   benchMemory,
 ])

@@ -1,11 +1,14 @@
-import { and, eq, gt, lt, sql } from "drizzle-orm";
+import { and, eq, gt, lt, lte, sql } from "drizzle-orm";
 import type { Database, PluginContext, Statement } from "sealpost";
 import type { CodeHash } from "./accounts.ts";
+import { MOST_VALID_SECONDS } from "./config.ts";
 import { type CodeRow, code } from "./tables.ts";
 
 const MOST_TRIES = 5;
 /** Longer than a request to a plugin may take: a process that dies in between does not use the code up. */
 const CLAIM_MS = 60_000;
+/** How far the clocks of machines on one database may differ. */
+const CLOCK_SKEW_MS = 60_000;
 /** A claim that nobody has. */
 const UNCLAIMED = { claim: "", claimedUntil: new Date(0) };
 
@@ -49,6 +52,8 @@ export function createCodes({ store, now, newId }: Pick<PluginContext, "store" |
               eq(code.beginning, beginning),
               lt(code.tries, MOST_TRIES),
               gt(code.expiresAt, at),
+              // A clock that was put back lets no code live longer.
+              lte(code.expiresAt, new Date(at.getTime() + MOST_VALID_SECONDS * 1_000 + CLOCK_SKEW_MS)),
             ),
           )
           .returning({ claim: code.claim }),

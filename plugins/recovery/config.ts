@@ -10,7 +10,7 @@ import * as v from "valibot";
 import { TAGS } from "./texts.ts";
 
 const LEAST_VALID_SECONDS = 60;
-const MOST_VALID_SECONDS = 86_400;
+export const MOST_VALID_SECONDS = 86_400;
 /** NIST SP 800-63B asks for eight at least; a host that has no second factor may ask for more. */
 const LEAST_PASSWORD_CHARACTERS = 8;
 const MOST_PASSWORD_CHARACTERS = 64;

@@ -1,9 +1,13 @@
-import { and, eq, gt, lt, sql } from "drizzle-orm";
+import { and, eq, gt, lt, lte, sql } from "drizzle-orm";
 import type { Database } from "sealpost";
+import { MOST_VALID_SECONDS } from "./settings.ts";
 import { type PendingRow, pending } from "./tables.ts";
 
 /** Wrong codes until a registration is void. */
 export const MOST_TRIES = 5;
+
+/** How far the clocks of machines on one database may differ. */
+const CLOCK_SKEW_MS = 60_000;
 
 export type PendingRepository = ReturnType<typeof createPendingRepository>;
 
@@ -20,6 +24,8 @@ export function createPendingRepository({ write }: Pick<Database, "write">) {
         eq(pending.confirmedBy, ""),
         lt(pending.tries, MOST_TRIES),
         gt(pending.expiresAt, now),
+        // A clock that was put back lets no code live longer.
+        lte(pending.expiresAt, new Date(now.getTime() + MOST_VALID_SECONDS * 1_000 + CLOCK_SKEW_MS)),
       );
       return write
         .update(pending)

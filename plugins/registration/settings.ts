@@ -5,7 +5,7 @@ import { requiredEmail } from "./required-email.ts";
 const DAY_SECONDS = 86_400;
 /** Less than a slow mail takes is of no use. */
 const LEAST_VALID_SECONDS = 300;
-const MOST_VALID_SECONDS = 7 * DAY_SECONDS;
+export const MOST_VALID_SECONDS = 7 * DAY_SECONDS;
 
 const COMMON_TAGS = ["username", "realm", "givenname", "surname", "email", "url"] as const;
 /** `regkey` is what the reference calls the code. */

@@ -16,6 +16,14 @@ export function createAuditTrail(parts: {
   readonly keepDays: number;
 }) {
   const { database, repository, platform, keepDays } = parts;
+
+  function notAuthenticated(actor: AuditActor, info: string) {
+    const now = platform.now();
+    const minute = Math.floor(now.getTime() / MINUTE_MS);
+    const shareKey = `authentication ${actor.client} ${minute}`;
+    return { entry: auditEntry(actor, now, { success: false, info }), shareKey };
+  }
+
   return {
     page: (query: AuditQuery) => repository.page(query),
 
@@ -33,11 +41,12 @@ export function createAuditTrail(parts: {
 
     /** A log-in or token was refused: one row a minute for each address, with a count. */
     async notAuthenticated(actor: AuditActor, info: string): Promise<void> {
-      const now = platform.now();
-      const minute = Math.floor(now.getTime() / MINUTE_MS);
-      const shareKey = `authentication ${actor.client} ${minute}`;
-      await database.append(repository.count(auditEntry(actor, now, { success: false, info }), shareKey));
+      const { entry, shareKey } = notAuthenticated(actor, info);
+      await database.append(repository.count(entry, shareKey));
     },
+
+    /** The same as a part of another commit. */
+    notAuthenticatedRecord: notAuthenticated,
 
     /** Deletes what has been kept for long enough. */
     async prune(): Promise<void> {

@@ -1,11 +1,10 @@
 import type { Admin, Principal } from "../domain/admin.ts";
-import type { AuditEntry } from "../domain/audit.ts";
 import { clientNetwork } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
 import type { AdminRepository } from "../storage/admins.ts";
 import type { Database } from "../storage/database.ts";
 import type { HashCaller } from "./hash-pool.ts";
-import type { ReserveAttempt } from "./limits.ts";
+import type { AuditRecord, ReserveAttempt } from "./limits.ts";
 import type { Passwords } from "./passwords.ts";
 import { expiredToken, type TokenClaims, type Tokens } from "./tokens.ts";
 
@@ -77,8 +76,8 @@ export function createAuthentication(parts: {
         readonly realm: string | null;
         readonly client: string | null;
         readonly request?: Pick<Request, "signal">;
-        /** The audit row of a login, committed with its verdict. */
-        readonly record?: (principal: Principal) => AuditEntry;
+        /** The audit row of the verdict, committed with it. @param principal null: the login is rejected. */
+        readonly record?: (principal: Principal | null) => AuditRecord;
       },
     ): Promise<LoginResult> {
       const client = options.client === null ? "unknown" : clientNetwork(options.client);
@@ -101,7 +100,7 @@ export function createAuthentication(parts: {
         await attempt.settle("withdrawn").catch(() => undefined);
         throw error;
       });
-      const record = admin ? options.record?.(principalOf(admin)) : undefined;
+      const record = options.record?.(admin && principalOf(admin));
       await attempt.settle(admin ? "succeeded" : "failed", record);
       if (!admin) throw wrongCredentials();
       if (isOutdated) await rehash(admin, password, caller);

@@ -14,10 +14,16 @@ export type AttemptOutcome = "failed" | "succeeded" | "withdrawn";
 export interface ReservedAttempt {
   /**
    * Counts a failure, and frees the slots. The verdict may be given only after that.
-   * @param record the audit row of a success, committed with it.
+   * @param record the audit row of the verdict, committed with it.
    * @throws {SealpostError} `too_many_tries` if the slots have expired and others have used up the limit meanwhile.
    */
-  settle(outcome: AttemptOutcome, record?: AuditEntry): Promise<void>;
+  settle(outcome: AttemptOutcome, record?: AuditRecord): Promise<void>;
+}
+
+/** An audit row; with a share key one is added to the row of that key. */
+export interface AuditRecord {
+  readonly entry: AuditEntry;
+  readonly shareKey?: string;
 }
 
 /** @throws {SealpostError} `too_many_tries`. */
@@ -50,14 +56,16 @@ export function createReserveAttempt(deps: {
     limits: readonly AttemptLimit[],
     windowSeconds: number,
     outcome: AttemptOutcome,
-    record?: AuditEntry,
+    record?: AuditRecord,
   ): Promise<void> {
     const now = platform.now();
     const endsAt = new Date(now.getTime() + windowSeconds * 1_000);
     const release = slots.release(attempt);
     if (outcome === "failed") {
       const counts = limits.map(({ key, max }) => tries.take(key, max, now, endsAt));
-      const [, ...windows] = await database.commit([release, ...counts]);
+      const recorded = record === undefined ? [] : [audit.count(record.entry, record.shareKey ?? newId())];
+      const results = await database.commit([release, ...counts, ...recorded]);
+      const windows = results.slice(1, 1 + counts.length) as readonly FailureWindow[][];
       assertWithin(
         limits.map(({ key, max }) => ({ key, max: max + 1 })),
         windows.flat(),
@@ -67,11 +75,11 @@ export function createReserveAttempt(deps: {
       return;
     }
     // Where the slots have expired, the record waits for the limits.
-    const recorded = record === undefined ? [] : [audit.insertIfChanged(record)];
+    const recorded = record === undefined ? [] : [audit.insertIfChanged(record.entry)];
     const [released, windows] = await database.commit([release, slots.windows(limits), ...recorded]);
     if (outcome !== "succeeded" || released.rowsAffected === limits.length) return;
     assertWithin(limits, windows, now, windowSeconds);
-    if (record !== undefined) await database.append(audit.insert(record));
+    if (record !== undefined) await database.append(audit.insert(record.entry));
   }
 
   return async (limits, windowSeconds) => {

@@ -20,6 +20,8 @@ export interface Env {
     readonly auditAction: string;
     /** Whom or what this request is about, where the path does not say it. */
     readonly auditTarget: AuditTarget;
+    /** Set once the rejection of this request has its audit row. */
+    readonly isAudited: boolean;
     /** Notices about the parameters of the request; set once its body is read. */
     readonly notices: readonly Notice[];
     /** Name of the plugin whose route it is; not set: a route of Sealpost itself. */

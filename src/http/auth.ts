@@ -1,10 +1,12 @@
 import { Hono } from "hono";
 import * as v from "valibot";
+import type { AuditTrail } from "../access/audit-trail.ts";
 import type { Authentication } from "../access/authentication.ts";
+import type { AuditRecord } from "../access/limits.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Principal } from "../domain/admin.ts";
-import { type AuditEntry, auditEntry } from "../domain/audit.ts";
+import { auditEntry } from "../domain/audit.ts";
 import { missingParameter, SealpostError } from "../errors.ts";
 import { authenticated, success } from "../wire/envelope.ts";
 import { allowOnly } from "../wire/not-found.ts";
@@ -41,9 +43,10 @@ const session = v.object({
 /** Log-in of admins. */
 export function authRoutes(parts: {
   readonly authentication: Authentication;
+  readonly trail: Pick<AuditTrail, "notAuthenticatedRecord">;
   readonly platform: Pick<Platform, "now">;
 }) {
-  const { authentication, platform } = parts;
+  const { authentication, trail, platform } = parts;
   return new Hono<Env>()
     .post(
       "/",
@@ -69,10 +72,12 @@ export function authRoutes(parts: {
         if (password === "") throw missingParameter("password");
         const request = c.req.raw;
         const client = c.get("clientAddress");
-        const record = (admin: Principal): AuditEntry => {
-          const actor = { action: ACTION, administrator: admin.username, realm: admin.realm };
+        const record = (admin: Principal | null): AuditRecord => {
+          const actor = { action: ACTION, administrator: admin?.username ?? "", realm: admin?.realm ?? "" };
           const more = { client: client ?? "", policies: "", requestId: c.get("requestId") };
-          return auditEntry({ ...actor, ...more }, platform.now(), { success: true });
+          if (admin) return { entry: auditEntry({ ...actor, ...more }, platform.now(), { success: true }) };
+          c.set("isAudited", true);
+          return trail.notAuthenticatedRecord({ ...actor, ...more }, "wrong_credentials");
         };
         const options = { realm: realm === "" ? null : realm, client, request, record };
         const { token, principal, rights } = await authentication.logIn(username, password, options);

@@ -64,6 +64,7 @@ export function auditFailures(trail: AuditTrail): MiddlewareHandler<Env> {
 async function audit(c: Context<Env>, error: SealpostError, trail: AuditTrail): Promise<void> {
   const actor = c.get("actor");
   if (NOT_AUTHENTICATED.includes(error.code)) {
+    if (c.get("isAudited")) return;
     const nobody = { administrator: "", realm: "", client: c.get("clientAddress") ?? "", policies: "" };
     const action = c.get("auditAction") ?? c.req.method;
     await trail.notAuthenticated({ ...nobody, action, requestId: c.get("requestId") }, error.code);

@@ -112,6 +112,13 @@ const CALLS: readonly Call[] = [
       }),
   },
   {
+    name: "a wrong login",
+    max: 3,
+    status: 401,
+    call: ({ instance }) =>
+      instance.request("POST", "/auth", { json: { username: "admin", password: "wrong" }, token: null }),
+  },
+  {
     name: "an inline test with Idempotency-Key",
     max: 3,
     call: ({ instance, number }) =>

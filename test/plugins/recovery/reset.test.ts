@@ -79,6 +79,15 @@ describe("POST /recover/reset", () => {
     expect((await reset(instance, second)).value).toBe(true);
   });
 
+  test("takes no code that would live longer because the clock was put back", async () => {
+    await using instance = await recoveryInstance();
+    const code = await codeByMail(instance);
+    instance.clock.advance(-24 * 60 * MINUTES);
+    expect((await reset(instance, code)).value).toBe(false);
+    instance.clock.advance(24 * 60 * MINUTES);
+    expect((await reset(instance, code)).value).toBe(true);
+  });
+
   test("takes no code after its time, and forgets it", async () => {
     await using instance = await recoveryInstance();
     const code = await codeByMail(instance);

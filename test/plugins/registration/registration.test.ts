@@ -286,6 +286,17 @@ describe("POST /register/confirm", () => {
     GUESSES_MS,
   );
 
+  test("takes no code that would live longer because the clock was put back", async () => {
+    await using instance = await started();
+    const { id } = await register(instance);
+    const code = await lastCode(instance);
+    instance.clock.advance(-7 * 86_400);
+    expect((await confirm(instance, id, code)).value).toBe(false);
+    instance.clock.advance(7 * 86_400);
+    expect((await confirm(instance, id, code)).status).toBe(200);
+    expect(await usersOf(instance)).toEqual(["ann"]);
+  });
+
   test("takes a code for a day, and for its own registration alone", async () => {
     await using instance = await started();
     const one = await register(instance);

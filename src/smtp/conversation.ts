@@ -1,6 +1,7 @@
 import type { Checkpoint, Failure, FailureCode, Phase, SmtpReply } from "../domain/delivery.ts";
 import { notSent, unknownOutcome } from "../domain/delivery.ts";
 import { AddressCheck } from "./check.ts";
+import { DueReply } from "./due-reply.ts";
 import { rejection } from "./failures.ts";
 import { Opening, type OpeningOptions } from "./opening.ts";
 import { presentReply, type RawReply, ReplyReader } from "./replies.ts";
@@ -8,41 +9,17 @@ import {
   type Afterwards,
   createSession,
   type Port,
-  type Received,
   type Result,
   type Session,
   type Task,
 } from "./session.ts";
 import { judge, phaseOf, type Step } from "./steps.ts";
 import { type MessageTransfer, Transaction, type TransactionOptions } from "./transaction.ts";
+import { isOfMessage, joined, type Staged, type Turn, type Wait } from "./turn.ts";
 
 export interface ConversationOptions extends OpeningOptions {
   /** Takes credentials out of texts of the server before anything keeps them. */
   readonly redact: (text: string) => string;
-}
-
-/**
- * What the conversation waits for: a reply that belongs to a phase; the TLS handshake, then {@link Conversation.secured};
- * the socket to take what was written, then {@link Conversation.drained}; nothing, because the work has its result.
- */
-export type Wait =
-  | { readonly for: "reply"; readonly phase: Phase }
-  | { readonly for: "tls" }
-  | { readonly for: "drain" }
-  | { readonly for: "nothing" };
-
-/** What follows from an input: bytes to hand to the socket now, in one write, and what to wait for. */
-export interface Turn {
-  /** Null: nothing. */
-  readonly write: Uint8Array | null;
-  readonly wait: Wait;
-  /** The phases that were entered, in order; several replies may have come at the same moment. */
-  readonly phases: readonly Phase[];
-}
-
-interface Staged {
-  readonly step: Step | null;
-  readonly data: string | Uint8Array;
 }
 
 /** The next message, whose commands left along with the end of the one at hand. */
@@ -55,7 +32,6 @@ interface PreparedMessage {
 }
 
 const SERVICE_CLOSING = 421;
-const encoder = new TextEncoder();
 
 /**
  * The client's side of one SMTP connection (RFC 5321), without socket, timer or clock: given the server's bytes, it says
@@ -394,52 +370,4 @@ export class Conversation {
     if (this.#isDraining) return { for: "drain" };
     return { for: "reply", phase: this.#phase };
   }
-}
-
-/** One reply; what can be shown of it is made when it is asked for. */
-class DueReply implements Received {
-  readonly step: Step;
-  readonly verdict: Received["verdict"];
-  readonly raw: RawReply;
-  readonly isLast: boolean;
-  readonly #redact: (text: string) => string;
-
-  constructor(
-    step: Step,
-    verdict: Received["verdict"],
-    raw: RawReply,
-    isLast: boolean,
-    redact: (text: string) => string,
-  ) {
-    this.step = step;
-    this.verdict = verdict;
-    this.raw = raw;
-    this.isLast = isLast;
-    this.#redact = redact;
-  }
-
-  get reply(): SmtpReply {
-    return presentReply(this.raw, this.#redact);
-  }
-}
-
-function joined(staged: readonly Staged[]): Uint8Array | null {
-  const [first] = staged;
-  if (first === undefined) return null;
-  if (staged.length === 1 && typeof first.data !== "string") return first.data;
-  const parts: Uint8Array[] = [];
-  let text = "";
-  for (const { data } of staged) {
-    if (typeof data === "string") text += data;
-    else {
-      parts.push(encoder.encode(text), data);
-      text = "";
-    }
-  }
-  return parts.length === 0 ? encoder.encode(text) : Buffer.concat([...parts, encoder.encode(text)]);
-}
-
-/** Whether what is written for a step is bytes of a message; null: bytes that others follow. */
-function isOfMessage(step: Step | null): boolean {
-  return step === null || step === "message" || step === "bdat";
 }

@@ -1,5 +1,6 @@
-import { Conversation, type ConversationOptions, type Turn } from "../../src/smtp/conversation.ts";
+import { Conversation, type ConversationOptions } from "../../src/smtp/conversation.ts";
 import type { MessageTransfer, TransactionOptions } from "../../src/smtp/transaction.ts";
+import type { Turn } from "../../src/smtp/turn.ts";
 
 export const LOGIN = { username: "user", password: "a password" };
 const DEFAULTS: ConversationOptions = {

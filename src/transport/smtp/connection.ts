@@ -8,10 +8,11 @@ import {
   type TlsPeer,
 } from "../../domain/delivery.ts";
 import type { OpenServer } from "../../domain/smtp-server.ts";
-import { Conversation, type Turn } from "../../smtp/conversation.ts";
+import { Conversation } from "../../smtp/conversation.ts";
 import { presentText } from "../../smtp/replies.ts";
 import type { Result } from "../../smtp/session.ts";
 import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
+import type { Turn } from "../../smtp/turn.ts";
 import { redactor } from "../redact.ts";
 import { failureCodeOf, tlsFailure } from "../socket-errors.ts";
 import type { NextMessage, OpenOptions } from "./delivery-connection.ts";

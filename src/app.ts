@@ -21,6 +21,8 @@ import { checkUrl } from "./wire/url.ts";
 export interface AppSettings extends Omit<RequestOptions, "platform"> {
   /** Whether GET shows the passwords of definitions. */
   readonly revealSecrets: boolean;
+  /** Whether the instance is ready only when it has an admin, as a server is. Default: false. */
+  readonly needsAdmin?: boolean;
 }
 
 /** The HTTP interface; a host app may mount it under a path of its own. */

@@ -64,7 +64,7 @@ async function serve({ listen, cli }: Runtime): Promise<void> {
 }
 
 function appOf({ secrets, trustedProxies }: Config, { services }: LocalInstance) {
-  return createApp(services, { revealSecrets: secrets === "reveal", trustedProxies });
+  return createApp(services, { revealSecrets: secrets === "reveal", trustedProxies, needsAdmin: true });
 }
 
 /** Lets what is in flight end, and bounds how long that takes. */

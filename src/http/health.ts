@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
+import { SealpostError } from "../errors.ts";
 import { success } from "../wire/envelope.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
@@ -12,9 +13,11 @@ const tag = "Health";
 export function healthRoutes(parts: {
   /** Rejects if the database does not answer or the keys do not open it. */
   readonly checkReady: () => Promise<void>;
+  readonly admins: { list(): Promise<readonly unknown[]> };
+  readonly needsAdmin?: boolean;
   readonly platform: Pick<Platform, "now">;
 }) {
-  const { checkReady, platform } = parts;
+  const { checkReady, admins, needsAdmin = false, platform } = parts;
   return new Hono<Env>()
     .get(
       "/healthz",
@@ -38,9 +41,17 @@ export function healthRoutes(parts: {
       }),
       async (c) => {
         await checkReady();
+        if (needsAdmin && (await admins.list()).length === 0) throw noAdmin();
         return c.json(success("ready" as const, platform.now()));
       },
     )
     .all("/healthz", allowOnly("GET"))
     .all("/readyz", allowOnly("GET"));
+}
+
+function noAdmin(): SealpostError {
+  return new SealpostError(
+    "database_unavailable",
+    "There is no admin yet who could log in: try again in a moment",
+  );
 }

@@ -60,3 +60,24 @@ test("a start on a migrated file listens while another process holds the write l
   await using server = await startSealpost({ folder: folder.path });
   expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
 });
+
+test("a new server is ready only when its first admin can log in", async () => {
+  using folder = temporaryFolder();
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+  const { port } = listener;
+  listener.stop();
+  const password = "a password of the first admin";
+  const env = { PORT: String(port), SEALPOST_ADMIN_PASSWORD: password };
+  const starting = startSealpost({ folder: folder.path, env });
+  const origin = `http://127.0.0.1:${port}`;
+  const isReady = () =>
+    fetch(`${origin}/readyz`).then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  while (!(await isReady())) await new Promise((resolve) => setTimeout(resolve, 1));
+  const json = { method: "POST", headers: { "content-type": "application/json" } };
+  const body = JSON.stringify({ username: "admin", password });
+  expect((await fetch(`${origin}/auth`, { ...json, body })).status).toBe(200);
+  await using _server = await starting;
+});

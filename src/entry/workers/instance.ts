@@ -37,6 +37,7 @@ export function createWorkerInstance(config: Config, queue: unknown): WorkerInst
   const app = createApp(services, {
     revealSecrets: config.secrets === "reveal",
     trustedProxies: [],
+    needsAdmin: true,
     clientAddress,
   });
   // Its table of routes is built at the first match; now no request waits for it.

@@ -14,7 +14,8 @@ import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction
 import type { DeliveryConnection, NextMessage } from "./delivery-connection.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
 import { dial } from "./dial.ts";
-import type { Pool, PoolSlot } from "./pool.ts";
+import type { Pool } from "./pool.ts";
+import type { PoolSlot } from "./pool-slot.ts";
 import type { ServerMemories, ServerMemory } from "./server-memory.ts";
 
 export interface DeliveryRunDeps<S, C extends DeliveryConnection> {

@@ -59,6 +59,11 @@ export interface Database extends AsyncDisposable {
    * ```
    */
   readonly prepare: PrepareStatement;
+  /**
+   * A mark of what a file holds, without a statement: as long as it is the same, no one has committed anything. `null`: it
+   * is not known, so ask.
+   */
+  readonly changeMark?: () => string | null;
   /** Waits for what was begun, then closes the connections. Later calls reject. */
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -106,6 +106,8 @@ export function createEpoch(database: Database, more: readonly KeptTable<unknown
   /** Values, never promises: on Workers a promise belongs to the request that made it. */
   const kept = new Map<string, { readonly n: number; readonly rows: readonly unknown[] }>();
 
+  let latest: { readonly mark: string; readonly counters: Counters } | null = null;
+
   function current(): Scope | null {
     const scope = scopes.getStore();
     return scope === undefined || scope.isOver ? null : scope;
@@ -114,6 +116,16 @@ export function createEpoch(database: Database, more: readonly KeptTable<unknown
   function isKept({ name }: KeptTable<unknown>, counters: Counters): boolean {
     const entry = kept.get(name);
     return entry !== undefined && entry.n === counters.get(name);
+  }
+
+  /** The counters as they are now; without a statement where nothing was committed since they were read. */
+  async function currentCounters(): Promise<Counters> {
+    const mark = database.changeMark?.() ?? null;
+    if (mark !== null && latest?.mark === mark) return latest.counters;
+    const counters = countersOf(await readCounters.all());
+    // The mark is older than the counters: what was committed in between makes it another one.
+    if (mark !== null) latest = { mark, counters };
+    return counters;
   }
 
   /** Takes what the database says now for what this work goes by. @throws what its check rejects with. */
@@ -145,7 +157,7 @@ export function createEpoch(database: Database, more: readonly KeptTable<unknown
     if (scope?.isAssumed && !scope.isDeciding) await prove();
     let counters = scope?.counters ?? null;
     if (counters === null) {
-      counters = kept.size === 0 ? await load(new Map()) : countersOf(await readCounters.all());
+      counters = kept.size === 0 ? await load(new Map()) : await currentCounters();
       if (scope !== null) await confirm(scope, counters);
     }
     while (!isKept(table, counters)) {
@@ -158,7 +170,7 @@ export function createEpoch(database: Database, more: readonly KeptTable<unknown
 
   async function prove(): Promise<void> {
     const scope = current();
-    if (scope?.isAssumed) await confirm(scope, countersOf(await readCounters.all()));
+    if (scope?.isAssumed) await confirm(scope, await currentCounters());
   }
 
   async function allow(
@@ -224,14 +236,14 @@ export function createEpoch(database: Database, more: readonly KeptTable<unknown
     if (guarded.length === 0)
       return (await commitAndCount(statements, { isGuarded: false })) as BatchResponse<T>;
     const scope = current();
-    const seen = scope?.counters ?? countersOf(await readCounters.all());
+    const seen = scope?.counters ?? (await currentCounters());
     try {
       const guards = guarded.map((table) => guard(seen, table));
       const results = await commitAndCount([...guards, ...statements], { isGuarded: recheck !== null });
       return results.slice(guards.length) as BatchResponse<T>;
     } catch (error) {
       if (!isConstraintError(error)) throw error;
-      const now = countersOf(await readCounters.all());
+      const now = await currentCounters();
       if (guarded.every(({ name }) => now.get(name) === seen.get(name))) throw error;
       if (scope !== null) await confirm(scope, now);
       return null;

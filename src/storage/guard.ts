@@ -14,6 +14,8 @@ const LONGEST_WAIT_MS = 64;
 export interface Connection {
   /** Runs one `execute` or `batch`; it may be run again after SQLITE_BUSY, when nothing was done. */
   run<T>(operation: (client: Client) => Promise<T>, options?: RunOptions): Promise<T>;
+  /** Whether something was committed since: the same mark means that nothing was. `null`: that is not known. */
+  changeMark?(): string | null;
   /** Waits for the running operation, then closes. Later operations reject. */
   close(): Promise<void>;
 }
@@ -34,6 +36,8 @@ export interface GuardRole {
 }
 
 export interface GuardOptions extends GuardRole {
+  /** A mark of what the database holds, by which a client that runs nothing shows that it has not changed. */
+  readonly changeMark?: (client: Client) => string | null;
   /** Opens the file; called at first use. */
   readonly open: () => Client;
   /** How long one operation may wait for locks, its turn in this process included. */
@@ -53,6 +57,7 @@ export class GuardedConnection implements Connection {
   #client: Client | null = null;
   #ready = false;
   #closed = false;
+  #isRunning = false;
   readonly #semaphore = new Semaphore(1);
 
   constructor(options: GuardOptions) {
@@ -61,7 +66,24 @@ export class GuardedConnection implements Connection {
 
   run<T>(operation: (client: Client) => Promise<T>, options: RunOptions = {}): Promise<T> {
     const { deadlineMs = performance.now() + this.#options.patienceMs } = options;
-    return this.#semaphore.run(() => this.#attempt(operation, deadlineMs));
+    return this.#semaphore.run(async () => {
+      this.#isRunning = true;
+      try {
+        return await this.#attempt(operation, deadlineMs);
+      } finally {
+        this.#isRunning = false;
+      }
+    });
+  }
+
+  changeMark(): string | null {
+    if (this.#isRunning || !this.#ready || this.#closed || this.#client === null) return null;
+    try {
+      return this.#options.changeMark?.(this.#client) ?? null;
+    } catch {
+      // Busy, or gone: the operation that follows finds out.
+      return null;
+    }
   }
 
   close(): Promise<void> {

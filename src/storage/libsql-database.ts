@@ -41,6 +41,8 @@ export class LibsqlDatabase implements Database {
     this.#urgent = this.#writing({ isUrgent: true });
   }
 
+  changeMark = (): string | null => this.#connections.reader.changeMark?.() ?? null;
+
   commit<const T extends readonly Statement[]>(
     statements: T,
     options?: CommitOptions,

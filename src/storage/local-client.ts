@@ -6,7 +6,8 @@ const MAX_KEPT = 300;
 /** Texts of statements that were used once, so that those that never come again are not kept. */
 const MAX_SEEN = 1_000;
 /** Statements that may come again and again. */
-const REPEATED = /^\s*(SELECT|INSERT|UPDATE|DELETE|WITH|BEGIN|COMMIT)\b/i;
+const REPEATED = /^\s*(SELECT|INSERT|UPDATE|DELETE|WITH|BEGIN|COMMIT|PRAGMA data_version)\b/i;
+const DATA_VERSION = "PRAGMA data_version";
 /** SQLite prepares a kept statement anew when the schema changes, but its columns were counted before that. */
 const STAR = /(\bSELECT|\bRETURNING|,|\.)\s*\*/i;
 
@@ -25,18 +26,46 @@ export function openLocalClient(url: string): Client {
   createClient(options).close();
   const path = isInMemoryConfig(config) ? `${config.scheme}:${config.path}` : config.path;
   const { concurrency, timeout } = options;
-  return new Sqlite3Client(new KeepingPool(path, { timeout }, concurrency), config.intMode);
+  const pool = new KeepingPool(path, { timeout }, concurrency);
+  const client = new Sqlite3Client(pool, config.intMode);
+  pools.set(client, pool);
+  return client;
+}
+
+const pools = new WeakMap<Client, KeepingPool>();
+
+/**
+ * Returns a mark that is another one after each commit of another connection, and in a new connection. For a client of
+ * {@link openLocalClient} that runs nothing at the moment.
+ */
+export function changeMark(client: Client): string | null {
+  return pools.get(client)?.changeMark() ?? null;
 }
 
 /** Connections that keep their statements. They go with their connection, such as after SQLITE_BUSY. */
 class KeepingPool extends ConnectionPool {
-  readonly #keeping = new WeakSet<SqliteDatabase>();
+  /** Connections by number. */
+  readonly #keeping = new WeakMap<SqliteDatabase, number>();
+  #connections = 0;
 
   override acquireSync(forTransaction?: boolean): SqliteDatabase {
     const database = super.acquireSync(forTransaction);
-    if (!this.#keeping.has(database)) keepStatements(database);
-    this.#keeping.add(database);
+    if (!this.#keeping.has(database)) {
+      keepStatements(database);
+      this.#keeping.set(database, ++this.#connections);
+    }
     return database;
+  }
+
+  /** SQLite: `PRAGMA data_version` is another number once another connection has committed. */
+  changeMark(): string {
+    const database = this.acquireSync();
+    try {
+      const [version] = database.prepare(DATA_VERSION).raw(true).all() as unknown[][];
+      return `${this.#keeping.get(database)} ${String(version)}`;
+    } finally {
+      this.release(database);
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Platform } from "../contracts/platform.ts";
-import { type Connection, GuardedConnection, type GuardRole } from "./guard.ts";
+import { type Connection, GuardedConnection, type GuardOptions, type GuardRole } from "./guard.ts";
 import type { Connections } from "./libsql-database.ts";
-import { openLocalClient } from "./local-client.ts";
+import { changeMark, openLocalClient } from "./local-client.ts";
 
 /** Longer than any commit of ours takes, shorter than clients wait for an answer. */
 const PATIENCE_MS = 5_000;
@@ -28,7 +28,7 @@ export interface LocalOptions {
 
 /** A file: one connection that writes, one that reads. */
 export function connectFile(options: LocalOptions): Connections {
-  return connections(guarded(options, WRITER), guarded(options, READER), options);
+  return connections(guarded(options, WRITER), guarded(options, { ...READER, changeMark }), options);
 }
 
 /** In memory there is one connection for both. */
@@ -46,7 +46,10 @@ function connections(
   return { kind: "local", writer, reader, groupCommit };
 }
 
-function guarded({ url, randomBytes, patienceMs = PATIENCE_MS }: LocalOptions, role: GuardRole): Connection {
+function guarded(
+  { url, randomBytes, patienceMs = PATIENCE_MS }: LocalOptions,
+  role: GuardRole & Pick<GuardOptions, "changeMark">,
+): Connection {
   const open = () => openLocalClient(url);
   return new GuardedConnection({ ...role, open, patienceMs, randomBytes });
 }

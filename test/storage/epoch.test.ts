@@ -6,14 +6,14 @@ import { readPlugins } from "../../src/plugin/registry.ts";
 import { ADMINS, CORE_TABLES, createEpoch, POLICIES } from "../../src/storage/epoch.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
-import { openTest } from "./fixtures/database.ts";
+import { openTest, outside, temporaryFile } from "./fixtures/database.ts";
 
 const platform = { now: () => new Date(1_790_000_000_000) };
 const PLUGINS = readPlugins([events(), smsGateway()]);
 const TABLES = [...CORE_TABLES, ...PLUGINS.kept].map(({ name }) => name);
 
-async function open() {
-  const database = openTest();
+async function open(options: Parameters<typeof openTest>[0] = {}) {
+  const database = openTest(options);
   await migrate(database, [...MIGRATIONS, ...PLUGINS.migrations], platform);
   return database;
 }
@@ -117,5 +117,48 @@ describe("kept rows", () => {
     });
     expect(await committing.catch((error: unknown) => error)).toBe(denied);
     expect(await epoch.run(() => epoch.rows(ADMINS))).toHaveLength(1);
+  });
+});
+
+describe("kept rows of a file", () => {
+  const insert = (id: string): string =>
+    `INSERT INTO admin (id, username, realm, password_hash, enabled, generation) VALUES ('${id}', '${id}', '', '', 1, 1)`;
+  const ids = async (epoch: ReturnType<typeof createEpoch>) =>
+    (await epoch.run(() => epoch.rows(ADMINS))).map(({ id }) => id);
+
+  test("show what another process, another connection and their own has committed", async () => {
+    using file = temporaryFile();
+    await using database = await open({ url: file.url });
+    await using other = openTest({ url: file.url });
+    const epoch = createEpoch(database);
+    expect(await ids(epoch)).toEqual([]);
+    for (let round = 0; round < 5; round++) {
+      await outside(file.path, insert(`a${round}`));
+      expect(await ids(epoch)).toContain(`a${round}`);
+      await other.commit([other.write.run(insert(`b${round}`))]);
+      expect(await ids(epoch)).toContain(`b${round}`);
+      await database.commit([database.write.run(insert(`c${round}`))]);
+      expect(await ids(epoch)).toContain(`c${round}`);
+    }
+    expect(await ids(epoch)).toHaveLength(15);
+  });
+
+  test("are proved by the mark of the file alone while no one commits", async () => {
+    using file = temporaryFile();
+    await using database = await open({ url: file.url });
+    await database.read.all("SELECT 1");
+    expect(database.changeMark?.()).not.toBeNull();
+    const epoch = createEpoch(database);
+    await ids(epoch);
+    await ids(epoch);
+    const mark = database.changeMark?.();
+    expect(database.changeMark?.()).toBe(mark);
+    await outside(file.path, insert("ann"));
+    expect(database.changeMark?.()).not.toBe(mark);
+  });
+
+  test("have no mark in memory, where one connection reads and writes", async () => {
+    await using database = await open();
+    expect(database.changeMark?.() ?? null).toBeNull();
   });
 });

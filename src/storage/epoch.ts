@@ -55,6 +55,7 @@ interface Scope {
   counters: Counters | null;
   /** Whether the counters are only those that this process knew last. Nothing but the decision on a right goes by them. */
   isAssumed: boolean;
+  /** Whether a right is decided on what is assumed, so that no row has to be proved. */
   isDeciding: boolean;
   /** Checks again what the work was allowed to do; rejects if it no longer is. */
   recheck: (() => Promise<void>) | null;
@@ -105,7 +106,7 @@ export function createEpoch(database: Database, more: readonly KeptTable<unknown
   const tables = [...CORE_TABLES, ...more];
   /** Values, never promises: on Workers a promise belongs to the request that made it. */
   const kept = new Map<string, { readonly n: number; readonly rows: readonly unknown[] }>();
-
+  /** The counters of a file, and its mark before they were read. */
   let latest: { readonly mark: string; readonly counters: Counters } | null = null;
 
   function current(): Scope | null {

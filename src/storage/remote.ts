@@ -18,8 +18,8 @@ const FIRST_WAIT_MS = 10;
 const LONGEST_WAIT_MS = 320;
 /** Reads at a time: by default sqld keeps all that come after 128 waiting, until they fail. */
 const MAX_READS = 32;
-/** sqld runs as many in about 10 ms, which is less than most round trips to it take. */
-const MAX_STATEMENTS = 200;
+/** sqld runs as many in about 20 ms, which is what a round trip to it may take. */
+const MAX_STATEMENTS = 400;
 
 export interface RemoteOptions {
   /** `libsql:`, `https:` or `http:`. */

@@ -1,4 +1,5 @@
 import { benchCheck } from "./check.ts";
+import { benchCheckRemote } from "./check-remote.ts";
 import { benchDeno } from "./deno.ts";
 import { benchDrain } from "./drain.ts";
 import { benchEnqueue, benchEnqueueGrowth } from "./enqueue.ts";
@@ -26,6 +27,7 @@ for (const bench of [
   () => benchDrain("signed"),
   () => benchCheck(1),
   () => benchCheck(8),
+  benchCheckRemote,
   benchStatements,
   benchMemory,
 ])

@@ -11,8 +11,6 @@ setDefaultTimeout(120_000);
 const DELAY_MS = 20;
 const BURST = 300;
 const CALLERS = 32;
-/** Checks a second by {@link CALLERS} callers. */
-const MIN_RATE = 150;
 const PIN = "a pin";
 
 interface Code {
@@ -77,23 +75,18 @@ describe.skipIf(NO_SQLD !== null)(
       expect((await Promise.all(codes.map(check))).filter(({ value }) => value !== false)).toEqual([]);
     });
 
-    test(`${CALLERS} callers get at least ${MIN_RATE} verdicts a second`, async () => {
-      const rates: number[] = [];
-      // The machine may be busy with others for a while.
-      while (rates.length < 3 && Math.max(...rates) < MIN_RATE) {
-        const codes = [...(await issue(CALLERS * 5))];
-        const startMs = performance.now();
-        await Promise.all(
-          Array.from({ length: CALLERS }, async () => {
-            for (let code = codes.pop(); code !== undefined; code = codes.pop()) {
-              expect(await check(code)).toEqual(RIGHT);
-            }
-          }),
-        );
-        rates.push((CALLERS * 5_000) / (performance.now() - startMs));
-      }
-      console.info(`${rates.map(Math.round).join(", ")} checks/s by ${CALLERS} callers`);
-      expect(Math.max(...rates)).toBeGreaterThan(MIN_RATE);
+    test(`${CALLERS} callers share their commits`, async () => {
+      const codes = [...(await issue(CALLERS * 5))];
+      proxy.reset();
+      await Promise.all(
+        Array.from({ length: CALLERS }, async () => {
+          for (let code = codes.pop(); code !== undefined; code = codes.pop()) {
+            expect(await check(code)).toEqual(RIGHT);
+          }
+        }),
+      );
+      const commits = proxy.trips.filter(({ isCommit }) => isCommit).length;
+      expect(commits).toBeLessThanOrEqual((CALLERS * 5) / 4);
     });
 
     test("a verdict whose response is lost is read, right or wrong, and the code is used up once", async () => {

@@ -6,11 +6,11 @@ import { createTestClock } from "../fixtures/clock.ts";
 import { makeTransport, sendTo, serverAt } from "./support.ts";
 
 /** A server, and messages that wait for its only connection. */
-async function createBusySubject(options: SmtpTestServerOptions = {}, connections = 1) {
+async function createBusySubject(options: SmtpTestServerOptions = {}, connections = 1, timeoutMs = 5_000) {
   const server = await startSmtpServer(options);
   const clock = createTestClock();
   const transport = makeTransport({ clock, pool: { connections } });
-  const target = serverAt(server.port, { timeoutMs: 5_000 });
+  const target = serverAt(server.port, { timeoutMs });
   const send = (name: string, change: Parameters<typeof sendTo>[2] = {}) =>
     sendTo(transport, target, { recipient: `${name}@example.net`, ...change });
   return {
@@ -164,5 +164,40 @@ describe("messages that wait for one connection", () => {
     expect(receipts.filter(({ successful }) => !successful)).toEqual([]);
     expect(subject.server.messages).toHaveLength(105);
     expect(subject.server.connections.length).toBeGreaterThan(1);
+  });
+
+  test("are not prepared again where the server drops what follows the end of a message", async () => {
+    // The first connection hears nothing after the first message.
+    const deaf: mis.Misbehavior = (peer, proceed) => {
+      proceed();
+      peer.deafen();
+    };
+    const script = (index: number): Script => (index === 0 ? { body: mis.times(1, deaf) } : {});
+    await using subject = await createBusySubject({ script, holdMs: 5 }, 1, 1_500);
+    const receipts = await Promise.all(NAMES.map((name) => subject.send(name)));
+    expect(receipts[0]?.successful).toBe(true);
+    // Its time was over before it could be sent through another connection.
+    expect(receipts[1]).toMatchObject({ failure: { outcome: "not-sent", code: "timeout" } });
+    expect(receipts.slice(2).map(({ successful, roundTrips }) => [successful, roundTrips])).toEqual([
+      [true, 5],
+      [true, 2],
+    ]);
+    const later = await Promise.all(NAMES.map((name) => subject.send(name)));
+    expect(later.map(({ roundTrips }) => roundTrips)).toEqual([2, 2, 2, 2]);
+    subject.clock.advance(3_600_000);
+    const afterAnHour = await Promise.all(NAMES.map((name) => subject.send(name)));
+    expect(afterAnHour.map(({ roundTrips }) => roundTrips).slice(1)).toEqual([1, 1, 1]);
+  });
+
+  test("go once more where the server replies to the rest of what it dropped", async () => {
+    const mail = mis.when(/FROM:<second/, mis.times(1, mis.reply("500 5.5.2 What")));
+    await using subject = await createBusySubject({ script: { mail } });
+    const receipts = await Promise.all([
+      subject.send("a"),
+      subject.send("b", { from: "second@example.org" }),
+      subject.send("c"),
+    ]);
+    expect(receipts.map(({ successful }) => successful)).toEqual([true, true, true]);
+    expect(subject.recipients().toSorted()).toEqual(ADDRESSES.slice(0, 3));
   });
 });

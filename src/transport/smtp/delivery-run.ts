@@ -31,6 +31,10 @@ export interface DeliveryRunDeps<S, C extends DeliveryConnection> {
 const RECENT_MS = 10_000;
 /** How long a server that rejected BDAT, or was lost after it, gets DATA. */
 const NO_BDAT_MS = 3_600_000;
+/** How long a server that dropped prepared commands gets none. */
+const NO_PREPARING_MS = 3_600_000;
+/** What a server replies to the rest of a command line, or to commands without the ones before. */
+const DROPPED_REPLIES: readonly number[] = [500, 501, 502, 503];
 /** From the next message on, some relays reject MAIL by another code than 421 until there is a new connection. */
 const MANY_MESSAGES = 100;
 /** The least time for a greeting while other addresses are left. */
@@ -115,8 +119,11 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
     let connection: C | null = slot.idle;
     try {
       if (connection !== null) {
+        const wasPrepared = connection.isPrepared;
         const result = await this.#transact(slot, connection, message);
-        if (!isStale(result, connection) && !this.#mustAvoidBdat(result, connection)) return result;
+        const isLost = wasPrepared && this.#mustNotPrepare(result);
+        if (!isLost && !isStale(result, connection) && !this.#mustAvoidBdat(result, connection))
+          return result;
         void connection.quit();
         connection = null;
         this.#timer.restart();
@@ -155,13 +162,26 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
     memory.acceptsReset ||= memory.leaving?.acceptsReset === true;
     const options = this.#transactionOptions(mayUseBdat);
     try {
-      return await connection.transact(message, options, this.#timer, () => slot.next(connection));
+      const next = () => (nowMs < memory.noPreparingUntilMs ? null : slot.next(connection));
+      return await connection.transact(message, options, this.#timer, next);
     } finally {
       this.#observe(connection, connection.messages > 1 ? before : 0);
       memory.acceptsBdat ||= connection.learned.acceptsBdat;
       memory.acceptsReset ||= connection.learned.acceptsReset;
       if (!connection.isUsable) memory.leaving = connection.learned;
     }
+  }
+
+  /**
+   * Learns that a server drops what follows the end of a message in the same segment, which RFC 2920 3.2 forbids.
+   * @returns whether the prepared message may go once more: its commands did not arrive, or not whole.
+   */
+  #mustNotPrepare(result: Result): boolean {
+    if (result.successful || result.failure.phase !== "sender") return false;
+    const { reply, code } = result.failure;
+    if (code === "cancelled" || (reply !== null && !DROPPED_REPLIES.includes(reply.code))) return false;
+    this.#memory.noPreparingUntilMs = this.#deps.nowMs() + NO_PREPARING_MS;
+    return true;
   }
 
   /** Learns whether the server can do BDAT. @returns whether the message may go by DATA: nothing of it was accepted. */

@@ -7,6 +7,8 @@ export interface ServerMemory {
   idleMs: number;
   /** Until then BDAT is not used. */
   noBdatUntilMs: number;
+  /** Until then no message is prepared along with the end of the one before. */
+  noPreparingUntilMs: number;
   /** Whether the server accepted a message by BDAT, and answered RSET with 250. */
   acceptsBdat: boolean;
   acceptsReset: boolean;
@@ -40,7 +42,8 @@ export class ServerMemories {
       return known;
     }
     const memory: ServerMemory = {
-      ...{ idleMs: this.#idleMs, noBdatUntilMs: Number.NEGATIVE_INFINITY },
+      ...{ idleMs: this.#idleMs },
+      ...{ noBdatUntilMs: Number.NEGATIVE_INFINITY, noPreparingUntilMs: Number.NEGATIVE_INFINITY },
       ...{ acceptsBdat: false, acceptsReset: false, leaving: null, usedAtMs: nowMs },
     };
     this.#servers.set(key, memory);

@@ -99,7 +99,9 @@ export function createMailServices(parts: {
     /** One for a process, or on Workers for an event. */
     makeWorker(): Worker {
       // A worker may have been woken within a request, whose moment is not its own.
-      const loadServer = shareRead((identifier: string) => epoch.run(() => servers.load(identifier)));
+      const load = (identifier: string) => epoch.run(() => servers.load(identifier));
+      // A file is asked by its mark; over a network each question is a round trip.
+      const loadServer = database.kind === "remote" ? shareRead(load) : load;
       const tries = createTries({ ...sending, loadServer, records: createRecords(sending) });
       const probes = createProbes(sending);
       const waitsInTransport = parts.transport.boundsConnections === true;

@@ -76,7 +76,7 @@ describe.skipIf(NO_SQLD !== null)(
     });
 
     test(`${CALLERS} callers share their commits`, async () => {
-      const codes = [...(await issue(CALLERS * 5))];
+      const codes = [...(await issue(CALLERS * 3))];
       proxy.reset();
       await Promise.all(
         Array.from({ length: CALLERS }, async () => {
@@ -86,7 +86,7 @@ describe.skipIf(NO_SQLD !== null)(
         }),
       );
       const commits = proxy.trips.filter(({ isCommit }) => isCommit).length;
-      expect(commits).toBeLessThanOrEqual((CALLERS * 5) / 4);
+      expect(commits).toBeLessThanOrEqual((CALLERS * 3) / 4);
     });
 
     test("a verdict whose response is lost is read, right or wrong, and the code is used up once", async () => {

@@ -80,7 +80,7 @@ describe("a binding that is missing or wrong is named in one line of the log, an
 test("without a password and without an admin, the log says what to set, and no password is made up", async () => {
   await using empty = await startDatabase();
   await using worker = await startWorker({ SEALPOST_DATABASE_URL: empty.url, SEALPOST_KEYS: KEYS });
-  expect((await fetch(`${worker.origin}/readyz`)).status).toBe(200);
+  expect((await fetch(`${worker.origin}/readyz`)).status).toBe(503);
   expect(worker.lines.join("\n")).toContain("set the secret SEALPOST_ADMIN_PASSWORD");
   await using next = await startWorker(bindingsFor(empty.url));
   expect((await next.logIn()).token).toBeString();

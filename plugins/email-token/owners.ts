@@ -40,8 +40,8 @@ export interface Found {
 export type Owners = ReturnType<typeof createOwners>;
 
 /**
- * Who tokens belong to. Without a directory, whoever is named; then addresses have to be fixed. Tokens and their owner are
- * read in one batch, where the directory is in this database.
+ * Finds the owners of tokens. Without a directory the named user is the owner, and addresses have to be fixed. Tokens and
+ * their owner are read in one batch, where the directory is in this database.
  */
 export function createOwners(parts: {
   readonly ctx: Pick<PluginContext, "newId" | "store">;
@@ -51,7 +51,7 @@ export function createOwners(parts: {
   const { ctx, directory, tokens } = parts;
   const { read } = ctx.store;
 
-  /** `user@realm` is understood too, where no realm is said; the whole text is tried first. */
+  /** Without a realm, `user@realm` is understood as well. The whole text comes first. */
   function namesOf({ user, realm }: Pick<Named, "user" | "realm">): LookupNames {
     const at = user.lastIndexOf("@");
     if (realm !== "") return [{ username: user, realm }];
@@ -141,7 +141,7 @@ export function createOwners(parts: {
         return ownedBy({ rows: rows.filter(isNamed), owner: lookup.user(users) }, named);
       }
       const rows = (await ofTransaction).filter(isNamed);
-      // Where there is no such transaction, nothing is read of who is named: to look somebody up takes a little longer.
+      // Without such a transaction the named user is not read: finding one takes a little longer than finding none.
       if (rows.length === 0) return [];
       const found = named.user === "" ? await withOwner({ rows, hasOldPins: false }) : null;
       return ownedBy({ rows, owner: found ? found.owner : await find(named) }, named);

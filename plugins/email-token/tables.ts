@@ -40,7 +40,7 @@ export const challenge = sqliteTable("email_token_challenge", {
 });
 export type ChallengeRow = typeof challenge.$inferSelect;
 
-/** What an attempt with a code came to. `limited`: it was not looked at. */
+/** Result of an attempt with a code. `limited`: the code was not compared. */
 export type AttemptOutcome = "accepted" | "wrong" | "unknown" | "limited";
 
 /** Attempts of the last minute. */

@@ -72,7 +72,7 @@ export type AlsoOf = (failure: SendFailure) => readonly Statement[];
 
 type SendCode = (order: Order, settings: Settings, also: AlsoOf) => Promise<SendFailure>;
 
-/** Creates what sends a code. @param sms null: nobody provides it. */
+/** Creates the sender of codes. @param sms `null` if no plugin provides it. */
 export function createSendCode(ctx: TokenContext, sms: Sms | null): SendCode {
   const codeOf = (outcome: SubmitOutcome): string | null =>
     outcome.state !== "failed" || outcome.failure.outcome === "unknown" ? null : outcome.failure.code;

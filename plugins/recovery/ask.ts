@@ -36,7 +36,7 @@ export function createAsk(ctx: Context, codes: Codes, leastAnswerMs: number) {
     given: string,
   ): Promise<string | null> {
     const isTheirs = addressOf(account, given) !== null;
-    // Counted for those whom it would reach: no one can use up the limit of a user by the name alone.
+    // Counted by the real recipient: the name alone is not enough to use up the limit of a user.
     const kind = isTheirs ? "user" : "nobody";
     const ofClient = await ctx.limit.plan(...client);
     const ofAccount = await ctx.limit.plan(

@@ -45,7 +45,7 @@ export interface Begun {
   readonly expiresAt: string;
 }
 
-/** Creates what keeps a registration until it is confirmed, and mails its code. */
+/** Creates the function that keeps a registration until it is confirmed, and mails its code. */
 export function createRegister({ ctx, pending }: RegistrationParts) {
   /** @throws {SealpostError} `registration_refused`, `too_many_tries`. */
   return async (c: Context<Env>, given: RegisterParams): Promise<Begun> => {

@@ -77,7 +77,7 @@ export interface SubmitOptions extends MailOptions {
   readonly also?: (outcome: SubmitOutcome) => readonly Statement[];
 }
 
-/** What a right is decided on. */
+/** How a right is decided. */
 export interface RightOptions {
   /**
    * For a route whose first step is a read: the right is decided on the admins and policies that this process knows, and
@@ -143,7 +143,7 @@ export type PluginAuditEntry = { readonly success: boolean } & Partial<
   Pick<AuditEntry, "action" | "identifier" | "recipient" | "fields" | "outcome" | "phase" | "info">
 >;
 
-/** What an audit row says that is decided by the commit it is part of. */
+/** Fields of an audit row that its own commit decides. */
 export type AuditExpressions = Readonly<Partial<Record<"success" | "identifier" | "info", SQL>>>;
 
 /** What a plugin can do. Passed to `setup`, where only {@link PluginContext.use} may be called: no I/O yet. */
@@ -198,7 +198,7 @@ export interface PluginContext<K extends ConfigKeys = ConfigKeys> {
   ): Statement;
   /**
    * Commits what decides something, and returns what was decided. If the response of the commit is lost, the verdict is
-   * read for 5 s, so that no one is told that nothing was done where something was.
+   * read for 5 s, so that a response never denies what was done.
    * @param verdict selects a row that the commit has written, by an id of its own.
    * @returns `results` of the statements; `null` if they were lost.
    * @throws what `commit` rejects with, if there is no verdict.

@@ -45,7 +45,7 @@ export interface SmtpServerParts {
 }
 
 type List = SuccessEnvelope<Readonly<Record<string, DefinitionView>>, ReturnType<typeof unreadable>>;
-/** What a client of types sees of it. */
+/** The response as a typed client sees it. */
 type ListResponse = Response & TypedResponse<List, 200, "json">;
 
 /** All definitions. */

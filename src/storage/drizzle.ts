@@ -10,7 +10,7 @@ type NoSchema = Record<string, never>;
 /** Runs statements as one transaction, in order: all of them or none. */
 export type Execute = (statements: readonly InStatement[]) => Promise<readonly ResultSet[]>;
 
-/** What runs the statements of a Drizzle that was made here. */
+/** Runs the statements of each Drizzle that was created here. */
 const executes = new WeakMap<LibSQLDatabase, Execute>();
 
 /** Drizzle whose statements, and batches of them, are run by `execute`. */

@@ -77,7 +77,7 @@ export interface Epoch {
   /**
    * Within {@link run}: checks what the work may do, and from then on its commits depend on it.
    * @param options `isProvedByRead`: by the rows that this process knows; the first read of the work proves them, and if
-   * they were others, checks again. Nothing may be told or sent before that read, and a rejection is proved at once.
+   * they were others, checks again. Nothing may be returned or sent before that read; a rejection is proved at once.
    * @throws what the check rejects with.
    */
   allow(check: () => Promise<void>, options?: { readonly isProvedByRead?: boolean }): Promise<void>;
@@ -293,7 +293,7 @@ function countersOf([row]: readonly CountersRow[]): Counters {
   return new Map(Object.entries(JSON.parse(row?.counters ?? "{}")));
 }
 
-/** Of a result as the driver gives it. */
+/** Reads the counters from a result of the driver. */
 function countersFrom(result: ResultSet | undefined): Counters {
   return countersOf([{ counters: String(result?.rows[0]?.counters ?? "{}") }]);
 }

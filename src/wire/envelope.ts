@@ -50,8 +50,8 @@ export type SuccessText = (now: Date) => string;
 
 /** The same as {@link success}, for a value that is serialized once and sent many times. */
 export function successText(value: unknown, detail?: unknown): SuccessText {
-  const told = detail === undefined ? "" : `,"detail":${JSON.stringify(detail)}`;
-  const start = `{"jsonrpc":"2.0","id":1,"result":{"status":true,"value":${JSON.stringify(value)}}${told},"time":`;
+  const details = detail === undefined ? "" : `,"detail":${JSON.stringify(detail)}`;
+  const start = `{"jsonrpc":"2.0","id":1,"result":{"status":true,"value":${JSON.stringify(value)}}${details},"time":`;
   const end = `,"version":${JSON.stringify(PRODUCT)},"versionnumber":${JSON.stringify(VERSION)}}`;
   return (now) => start + now.getTime() / 1000 + end;
 }

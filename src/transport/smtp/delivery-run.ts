@@ -33,7 +33,7 @@ const RECENT_MS = 10_000;
 const NO_BDAT_MS = 3_600_000;
 /** How long a server that dropped prepared commands gets none. */
 const NO_PREPARING_MS = 3_600_000;
-/** What a server replies to the rest of a command line, or to commands without the ones before. */
+/** Replies to the rest of a command line, or to a command without the ones before it. */
 const DROPPED_REPLIES: readonly number[] = [500, 501, 502, 503];
 /** From the next message on, some relays reject MAIL by another code than 421 until there is a new connection. */
 const MANY_MESSAGES = 100;

@@ -32,7 +32,7 @@ export interface PoolSlot<C extends PooledConnection, M> {
   release(connection: C | null): void;
 }
 
-/** What ends a wait for a connection. */
+/** Ends a wait for a connection. */
 export interface Stoppable {
   readonly stopped: { readonly reason: unknown } | null;
   onStop(listener: (reason: unknown) => void): () => void;
@@ -40,7 +40,7 @@ export interface Stoppable {
 
 export interface AcquireOptions<M> {
   readonly timer: Stoppable;
-  /** What {@link PoolSlot.next} returns while this one waits; null: it may not start yet. */
+  /** The result of {@link PoolSlot.next} while this delivery waits; `null` if it may not start. */
   readonly message: () => M | null;
   /** How many connections the key may have; default: the pool's. */
   readonly connections?: number | undefined;

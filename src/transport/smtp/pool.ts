@@ -39,7 +39,7 @@ interface Waiter<C extends PooledConnection, M> {
   reject(reason: unknown): void;
 }
 
-/** What a slot shows. */
+/** The public part of a slot. */
 interface SlotView<C extends PooledConnection, M> {
   readonly idle: C | null;
   readonly hasOthers: () => boolean;
@@ -231,7 +231,7 @@ export class Pool<C extends PooledConnection, M> implements AsyncDisposable {
     this.#forget(key, group);
   }
 
-  /** A connection that is in use for long must not keep the one to whom it is promised from others that are free. */
+  /** Releases deliveries from a promise that takes long, so that they can use another free connection. */
   #watchPromises(key: string, group: Group<C, M>, memory: ServerMemory): void {
     if (group.isWatched) return;
     group.isWatched = true;

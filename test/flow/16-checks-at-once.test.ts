@@ -28,7 +28,8 @@ describe.skipIf(NO_SQLD !== null)(
 
     beforeAll(async () => {
       proxy = await startCountedDatabase();
-      const database = openDatabase({ url: proxy.url, randomBytes: realRandomBytes });
+      // More patient than by default: the machine that all of this shares may be slow.
+      const database = openDatabase({ url: proxy.url, randomBytes: realRandomBytes, patienceMs: 20_000 });
       const plugins = [directory(), emailToken()];
       instance = await testInstance({ database, plugins, trustedClients: [PEER] });
       const json = { server: "mail.example.org", sender: "app@example.org" };

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { openDatabase } from "../../src/storage/libsql.ts";
 import { realRandomBytes } from "../fixtures/instance.ts";
 import { NO_SQLD, type RoundTripProxy, startCountedDatabase } from "../fixtures/round-trips.ts";
@@ -16,20 +16,17 @@ setDefaultTimeout(60_000);
 describe.skipIf(NO_SQLD !== null)(
   `A commit whose response is lost${NO_SQLD === null ? "" : ` (${NO_SQLD})`}`,
   () => {
-    let proxy: RoundTripProxy;
-    beforeAll(async () => {
-      proxy = await startCountedDatabase();
+    const opened = ({ url }: RoundTripProxy) => ({
+      database: openDatabase({ url, randomBytes: realRandomBytes, patienceMs: 20_000 }),
     });
-    afterAll(() => proxy[Symbol.asyncDispose]());
-
-    const opened = () => ({ database: openDatabase({ url: proxy.url, randomBytes: realRandomBytes }) });
-    const dropCommitOf = (text: RegExp) =>
+    const dropCommitOf = (proxy: RoundTripProxy, text: RegExp) =>
       proxy.dropResponse(({ statements, isCommit }) => isCommit && statements.some((one) => text.test(one)));
 
     test("sets a password by a recovery code, and says so", async () => {
-      await using instance = await recoveryInstance({}, opened());
+      await using proxy = await startCountedDatabase();
+      await using instance = await recoveryInstance({}, opened(proxy));
       const code = await codeByMail(instance);
-      const lost = dropCommitOf(/update "directory_user" set "password_hash"/i);
+      const lost = dropCommitOf(proxy, /update "directory_user" set "password_hash"/i);
       const answer = reset(instance, code);
       await lost;
       expect(await answer).toMatchObject({ status: 200, value: true });
@@ -38,10 +35,11 @@ describe.skipIf(NO_SQLD !== null)(
     });
 
     test("makes a user by a registration code, and says so", async () => {
-      await using instance = await started({}, opened());
+      await using proxy = await startCountedDatabase();
+      await using instance = await started({}, opened(proxy));
       const { id } = await register(instance, { ...RITA });
       const code = await lastCode(instance);
-      const lost = dropCommitOf(/INSERT INTO "directory_user"/i);
+      const lost = dropCommitOf(proxy, /INSERT INTO "directory_user"/i);
       const answer = confirm(instance, id, code);
       await lost;
       expect((await answer).status).toBe(200);

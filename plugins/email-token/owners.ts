@@ -1,12 +1,5 @@
 import { sql } from "drizzle-orm";
-import {
-  type Directory,
-  type DirectoryUser,
-  type LookupNames,
-  nameKey,
-  type PluginContext,
-  type Statement,
-} from "sealpost";
+import { type Directory, type DirectoryUser, type LookupNames, nameKey, type PluginContext } from "sealpost";
 import type { TokenRow } from "./tables.ts";
 import type { TokenFilter, TokenRepository } from "./tokens.ts";
 
@@ -65,22 +58,25 @@ export function createOwners(parts: {
     return whole ?? parted ?? null;
   }
 
-  /** Reads tokens, the user who is named or owns them, and whether there are old PINs, in one batch. */
-  async function readTogether(tokenRows: Statement, user: Statement): Promise<readonly unknown[]> {
-    return read.batch([tokenRows as BatchSelect, user as BatchSelect, tokens.selectOldPin()]);
+  /** The user who is named or, by the token alone, owns it. */
+  function ownerKey(named: Named) {
+    return named.user === ""
+      ? { id: sql`(SELECT user_id FROM email_token_token WHERE serial = ${named.serial})` }
+      : { names: namesOf(named) };
   }
 
   async function search(named: Named): Promise<Found> {
     const filter = { serial: named.serial === "" ? undefined : named.serial };
     if (directory?.lookup) {
       const { lookup } = directory;
-      const by =
-        named.user === ""
-          ? { id: sql`(SELECT user_id FROM email_token_token WHERE serial = ${named.serial})` }
-          : { names: namesOf(named) };
+      const by = ownerKey(named);
       const userId = "names" in by ? lookup.id(by.names) : undefined;
-      const results = await readTogether(tokens.select({ ...filter, userId }), lookup.select(by));
-      return foundOf(results, lookup.user(results[1]));
+      const [rows, users, old] = await read.batch([
+        tokens.select({ ...filter, userId }),
+        lookup.select(by) as BatchSelect,
+        tokens.selectOldPin(),
+      ]);
+      return { ...foundOf(rows, old), owner: lookup.user(users) };
     }
     if (named.user === "") return withOwner(await searchTokens(filter));
     const owner = await find(named);
@@ -89,7 +85,7 @@ export function createOwners(parts: {
 
   async function searchTokens(filter: TokenFilter): Promise<Omit<Found, "owner">> {
     const [rows, old] = await read.batch([tokens.select(filter), tokens.selectOldPin()]);
-    return { rows: rows.flatMap((row) => row.token ?? []), hasOldPins: old.length > 0 };
+    return foundOf(rows, old);
   }
 
   /** By the token alone. */
@@ -133,10 +129,7 @@ export function createOwners(parts: {
       const isNamed = ({ serial }: TokenRow) => named.serial === "" || serial === named.serial;
       if (directory?.lookup) {
         const { lookup } = directory;
-        const by =
-          named.user === ""
-            ? { id: sql`(SELECT user_id FROM email_token_token WHERE serial = ${named.serial})` }
-            : { names: namesOf(named) };
+        const by = ownerKey(named);
         const [rows, users] = await read.batch([ofTransaction, lookup.select(by) as BatchSelect]);
         return ownedBy({ rows: rows.filter(isNamed), owner: lookup.user(users) }, named);
       }
@@ -152,9 +145,11 @@ export function createOwners(parts: {
 /** A select as `read.batch` takes it. */
 type BatchSelect = ReturnType<TokenRepository["selectOldPin"]>;
 
-function foundOf([rows, , old]: readonly unknown[], owner: DirectoryUser | null): Found {
-  const selected = rows as readonly { readonly token: TokenRow | null }[];
-  return { rows: selected.flatMap((row) => row.token ?? []), owner, hasOldPins: (old as []).length > 0 };
+function foundOf(
+  rows: readonly { readonly token: TokenRow | null }[],
+  old: readonly unknown[],
+): Omit<Found, "owner"> {
+  return { rows: rows.flatMap((row) => row.token ?? []), hasOldPins: old.length > 0 };
 }
 
 /** A user whom no directory knows. */

@@ -106,7 +106,7 @@ const LANES = sql`
 
 /** What a claim writes. */
 const TAKEN = {
-  // What is known of the claim before the last one holds until somebody has decided on it.
+  // What is known of the claim before the last one holds until a worker has decided on it.
   lost: sql<number>`CASE WHEN ${mail.lease} IS NULL THEN 0 ELSE max(${mail.lost}, 1 + ${mail.begun}) END`,
   begun: false,
   state: "sending" as const,

@@ -21,7 +21,8 @@ const offered = subpaths.map(([subpath, { types, default: script }]) => {
   const source = script.replace(/^\.\/dist\/module\//, "src/").replace(/\.js$/, ".ts");
   if (types !== script.replace(/\.js$/, ".d.ts"))
     problems.push(`${subpath}: types are not beside the script`);
-  if (!built.includes(source)) problems.push(`${subpath}: .ci/tsconfig.build.json does not build ${source}`);
+  if (!built.includes(source))
+    problems.push(`${subpath}: tools/tsconfig.build.json does not build ${source}`);
   const path = new Map(Object.entries(compilerOptions.paths)).get(subpath.replace(".", "sealpost"));
   if (path?.join() !== `./${source}`)
     problems.push(`${subpath}: the paths of tsconfig.json do not lead to ${source}`);

@@ -4,7 +4,7 @@ import { sql } from "drizzle-orm";
 import { parseConfig } from "../src/config.ts";
 import { Secret } from "../src/domain/secret.ts";
 import { type LocalDrivers, openLocalDrivers } from "../src/entry/local.ts";
-import { createContentSeal } from "../src/mail/content.ts";
+import { createContentSeal } from "../src/mail/queue/content.ts";
 import { createServices, type Services } from "../src/services.ts";
 import { temporaryFolder } from "../test/fixtures/process/folder.ts";
 import { SENDER, sender } from "../test/fixtures/smime/authority.ts";

@@ -48,8 +48,8 @@ export { NOTICES, type Notice, type NoticeCode, notice } from "./domain/notices.
 export { Secret } from "./domain/secret.ts";
 export type { OpenServer, SendingServer } from "./domain/smtp-server.ts";
 export { invalidParameter, missingParameter, SealpostError, type SealpostErrorCode } from "./errors.ts";
+export type { SmimeResult } from "./mail/build.ts";
 export type { RecipientResult } from "./mail/deliver.ts";
-export type { SmimeResult } from "./mail/finish.ts";
 export type { PassedOver, Submit, SubmitResult } from "./mail/submit.ts";
 export { configKey, definePlugin } from "./plugin/define.ts";
 export { language } from "./plugin/language.ts";

@@ -20,7 +20,7 @@ import { uuidFrom } from "./domain/uuid.ts";
 import { SealpostError } from "./errors.ts";
 import { createMailServices } from "./mail/services.ts";
 import type { LeaseTimes } from "./mail/worker/leases.ts";
-import type { DrainOptions } from "./mail/worker/worker.ts";
+import type { DrainOptions } from "./mail/worker/queue-worker.ts";
 import { type Defer, Deferred } from "./plugin/deferred.ts";
 import { createRegistry, readPlugins } from "./plugin/registry.ts";
 import { DEFAULT_REQUEST_MS } from "./plugin/routes.ts";

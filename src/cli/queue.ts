@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { MAIL_STATES, type MailState, nextDueAt, type QueuedMail } from "../domain/queued-mail.ts";
 import type { ServerHealth } from "../mail/circuit.ts";
-import type { MailCount } from "../mail/queue.ts";
+import type { MailCount } from "../mail/queue/manage.ts";
 import { commandLineActor, print, withInstance } from "./session.ts";
 
 const DEFAULT_LINES = 50;

@@ -3,9 +3,9 @@ import { CHECKPOINTS, type Checkpoint, type Failure, type Receipt } from "../dom
 import { parseEndpoint } from "../domain/endpoint.ts";
 import { type Mailbox, parseMailbox } from "../domain/mailbox.ts";
 import { SealpostError } from "../errors.ts";
-import { type CheckResult, needsRecipient } from "../mail/check-server.ts";
-import { hintFor } from "../mail/hints.ts";
-import type { ServerView } from "../mail/servers.ts";
+import { hintFor } from "../mail/hints/hint-for.ts";
+import { type CheckResult, needsRecipient } from "../mail/servers/check.ts";
+import type { ServerView } from "../mail/servers/definitions.ts";
 import type { SubmitResult } from "../mail/submit.ts";
 import { reportLines } from "./server-report.ts";
 import { commandLineActor, print, withInstance } from "./session.ts";

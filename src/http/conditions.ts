@@ -1,6 +1,6 @@
 import { invalidParameter } from "../errors.ts";
-import type { SaveConditions } from "../mail/save-server.ts";
-import type { EtagCondition } from "../mail/servers.ts";
+import type { EtagCondition } from "../mail/servers/definitions.ts";
+import type { SaveConditions } from "../mail/servers/save.ts";
 
 /** RFC 9110 8.8.3. */
 const ENTITY_TAG = /^(W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/;

@@ -4,7 +4,7 @@ import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { parseAddress } from "../domain/mailbox.ts";
 import { SealpostError } from "../errors.ts";
-import type { MailQuery, MailQueue } from "../mail/queue.ts";
+import type { MailQuery, MailQueue } from "../mail/queue/manage.ts";
 import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";

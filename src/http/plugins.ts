@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
-import type { Servers } from "../mail/servers.ts";
+import type { Servers } from "../mail/servers/definitions.ts";
 import type { Registry } from "../plugin/registry.ts";
 import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";

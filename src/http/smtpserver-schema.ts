@@ -7,7 +7,7 @@ import {
   SMTP_SERVER_DEFAULTS as DEFAULTS,
   PIPELINING_MODES,
 } from "../domain/smtp-server.ts";
-import type { ServerInput } from "../mail/save-server.ts";
+import type { ServerInput } from "../mail/servers/save.ts";
 import { noticeEntries } from "../wire/notices.ts";
 import { described, wholeNumber } from "../wire/schemas.ts";
 

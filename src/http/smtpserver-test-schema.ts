@@ -3,7 +3,7 @@ import { CHECKPOINTS } from "../domain/delivery.ts";
 import { type Mailbox, parseMailbox } from "../domain/mailbox.ts";
 import { SMTP_SERVER_DEFAULTS as DEFAULTS } from "../domain/smtp-server.ts";
 import { missingParameter } from "../errors.ts";
-import { needsRecipient, type ServerCheck } from "../mail/check-server.ts";
+import { needsRecipient, type ServerCheck } from "../mail/servers/check.ts";
 import { deliveryView } from "../wire/delivery.ts";
 import { noticeEntries } from "../wire/notices.ts";
 import { described } from "../wire/schemas.ts";

@@ -1,5 +1,5 @@
 import type { SmtpServerFields } from "../domain/smtp-server.ts";
-import type { CheckResult } from "../mail/check-server.ts";
+import type { CheckResult } from "../mail/servers/check.ts";
 import type { SubmitResult } from "../mail/submit.ts";
 import { type DeliveryView, toDeliveryView } from "../wire/delivery.ts";
 import { toServerReportView } from "../wire/server-report.ts";

@@ -1,7 +1,7 @@
 import type { FurtherFields } from "../domain/smtp-server.ts";
 import type { ServerHealth } from "../mail/circuit.ts";
-import { CENSORED } from "../mail/save-server.ts";
-import type { ServerView } from "../mail/servers.ts";
+import type { ServerView } from "../mail/servers/definitions.ts";
+import { CENSORED } from "../mail/servers/save.ts";
 import type { DefinitionDetail, DefinitionView } from "./smtpserver-schema.ts";
 
 /** A definition as GET shows it. Key and passphrase never leave; the password only if `reveal`. */

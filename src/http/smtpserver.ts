@@ -5,9 +5,8 @@ import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { notice } from "../domain/notices.ts";
 import type { Circuit } from "../mail/circuit.ts";
-
-import type { SaveServer } from "../mail/save-server.ts";
-import { type Servers, type ServerView, serverNotFound } from "../mail/servers.ts";
+import { type Servers, type ServerView, serverNotFound } from "../mail/servers/definitions.ts";
+import type { SaveServer } from "../mail/servers/save.ts";
 import type { Registry } from "../plugin/registry.ts";
 import { type SuccessEnvelope, type SuccessText, success, successText } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";

@@ -1,9 +1,9 @@
 import { notSent } from "../domain/delivery.ts";
 import { recipientsOf } from "../domain/message.ts";
 import type { SendingServer } from "../domain/smtp-server.ts";
+import type { Finish, SmimeResult } from "./build.ts";
 import type { Circuit } from "./circuit.ts";
 import type { Deliver, RecipientResult } from "./deliver.ts";
-import type { Finish, SmimeResult } from "./finish.ts";
 import { failsOver } from "./queue/after-attempt.ts";
 import type { Outgoing, PassedOver, SubmitResult } from "./submit.ts";
 

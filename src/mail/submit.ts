@@ -14,11 +14,11 @@ import type { SendingServer } from "../domain/smtp-server.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database, Statement } from "../storage/database.ts";
 import { ACTING, IDLE } from "../storage/idempotency.ts";
+import type { SmimeResult } from "./build.ts";
 import type { RecipientResult } from "./deliver.ts";
-import type { Enqueue } from "./enqueue.ts";
-import type { SmimeResult } from "./finish.ts";
 import type { Idempotency, TakenKey } from "./idempotency.ts";
 import { normalizeMessage } from "./normalize-message.ts";
+import type { Enqueue } from "./queue/enqueue.ts";
 import type { SendNow } from "./send-now.ts";
 import { readStoredResult } from "./stored-result.ts";
 

@@ -15,7 +15,7 @@ import type {
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
 import { type AddressBlock, clientNetwork } from "../domain/network.ts";
 import type { Idempotency } from "../mail/idempotency.ts";
-import type { ServerView } from "../mail/servers.ts";
+import type { ServerView } from "../mail/servers/definitions.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Database } from "../storage/database.ts";

@@ -4,7 +4,7 @@ import type { MailOptions } from "../contracts/mail-options.ts";
 import type { PluginContext, SubmitOptions, SubmitOutcome } from "../contracts/plugin.ts";
 import type { AuditActor } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
-import type { ServerView } from "../mail/servers.ts";
+import type { ServerView } from "../mail/servers/definitions.ts";
 import { toDeliveryView } from "../wire/delivery.ts";
 
 /** The definition that is meant where none is named. */

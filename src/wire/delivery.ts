@@ -3,7 +3,7 @@ import type { SubmitOutcome } from "../contracts/plugin.ts";
 import { CHECKPOINTS } from "../domain/delivery.ts";
 import { parseEndpoint } from "../domain/endpoint.ts";
 import type { SmtpServerFields } from "../domain/smtp-server.ts";
-import { hintFor } from "../mail/hints.ts";
+import { hintFor } from "../mail/hints/hint-for.ts";
 import { described } from "./schemas.ts";
 
 /** What a mail server said. */

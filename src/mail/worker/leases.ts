@@ -4,8 +4,8 @@ import type { Database } from "../../storage/database.ts";
 import type { MailUpkeepRepository } from "../../storage/mail-upkeep.ts";
 import type { OutboxRepository } from "../../storage/outbox.ts";
 import type { Circuit } from "../circuit.ts";
-import { ClockWatch } from "./clock-watch.ts";
-import type { HeldMail } from "./held-mail.ts";
+import { ClockWatch } from "./clock-jump.ts";
+import type { HeldMail } from "./leased-mail.ts";
 
 /** The times of a lease, in milliseconds. */
 export interface LeaseTimes {

@@ -1,7 +1,7 @@
 import type { Lane } from "../../storage/outbox.ts";
 import { readMailRow } from "../../storage/outbox.ts";
 import type { createPlanClaims } from "./claims.ts";
-import { HeldMail } from "./held-mail.ts";
+import { HeldMail } from "./leased-mail.ts";
 import type { Leases, LeasesDeps } from "./leases.ts";
 import type { Probe, Probes } from "./probes.ts";
 

@@ -1,8 +1,8 @@
-import type { Failure } from "../domain/delivery.ts";
-import { knownHint } from "../smtp/provider-replies.ts";
-import type { Hint, HintContext, HintRule } from "./hint-rule.ts";
-import { CONNECTION_HINTS } from "./hints-connection.ts";
-import { MESSAGE_HINTS } from "./hints-message.ts";
+import type { Failure } from "../../domain/delivery.ts";
+import { knownHint } from "../../smtp/provider-replies.ts";
+import { CONNECTION_HINTS } from "./connection.ts";
+import { MESSAGE_HINTS } from "./message.ts";
+import type { Hint, HintContext, HintRule } from "./rule.ts";
 
 const RULES: readonly HintRule[] = [...CONNECTION_HINTS, ...MESSAGE_HINTS];
 

@@ -1,24 +1,24 @@
-import type { Platform } from "../contracts/platform.ts";
-import type { Wake } from "../contracts/wake.ts";
-import { type AuditActor, auditEntry } from "../domain/audit.ts";
-import { keepsSecret, parseEndpoint } from "../domain/endpoint.ts";
-import { FURTHER_PARAMETERS, type FurtherInput, resolveFurther } from "../domain/further-fields.ts";
-import { type Notice, notice } from "../domain/notices.ts";
-import { Secret } from "../domain/secret.ts";
+import type { Platform } from "../../contracts/platform.ts";
+import type { Wake } from "../../contracts/wake.ts";
+import { type AuditActor, auditEntry } from "../../domain/audit.ts";
+import { keepsSecret, parseEndpoint } from "../../domain/endpoint.ts";
+import { FURTHER_PARAMETERS, type FurtherInput, resolveFurther } from "../../domain/further-fields.ts";
+import { type Notice, notice } from "../../domain/notices.ts";
+import { Secret } from "../../domain/secret.ts";
 import {
   type Endpoint,
   type FurtherFields,
   SMTP_SERVER_DEFAULTS,
   type SmtpServerFields,
-} from "../domain/smtp-server.ts";
-import { invalidParameter, SealpostError } from "../errors.ts";
-import type { AuditRepository } from "../storage/audit-log.ts";
-import type { Epoch } from "../storage/epoch.ts";
-import type { SmtpServerRepository, SmtpServerRow } from "../storage/smtp-servers.ts";
-import { untilCommitted } from "../storage/until-committed.ts";
-import type { Circuit } from "./circuit.ts";
-import { type IdentityFields, inspectOnSave } from "./identity-check.ts";
-import { type EtagCondition, etagOf, type SealedField, type Servers, staleError } from "./servers.ts";
+} from "../../domain/smtp-server.ts";
+import { invalidParameter, SealpostError } from "../../errors.ts";
+import type { AuditRepository } from "../../storage/audit-log.ts";
+import type { Epoch } from "../../storage/epoch.ts";
+import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-servers.ts";
+import { untilCommitted } from "../../storage/until-committed.ts";
+import type { Circuit } from "../circuit.ts";
+import { type IdentityFields, inspectOnSave } from "./check-identity.ts";
+import { type EtagCondition, etagOf, type SealedField, type Servers, staleError } from "./definitions.ts";
 
 /** Stands for the stored secret, in both directions. */
 export const CENSORED = "__CENSORED__";

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { configure, type LogRecord, reset } from "@logtape/logtape";
-import { SealpostError } from "../../src/errors.ts";
-import { KEYS, testInstance } from "../fixtures/instance.ts";
-import { openTest } from "../storage/fixtures/database.ts";
-import { countedDatabase, THERE } from "./fixtures/counted.ts";
+import { SealpostError } from "../../../src/errors.ts";
+import { KEYS, testInstance } from "../../fixtures/instance.ts";
+import { openTest } from "../../storage/fixtures/database.ts";
+import { countedDatabase, THERE } from "../fixtures/counted.ts";
 import {
   CODE,
   DOWN,
@@ -17,7 +17,7 @@ import {
   REFUSED,
   SERVER,
   TO,
-} from "./fixtures/queue.ts";
+} from "../fixtures/queue.ts";
 
 const AWAY = new SealpostError("database_unavailable", "The database is away");
 

@@ -1,5 +1,5 @@
-import type { MessageIdentity, NormalizedMessage } from "../domain/message.ts";
-import type { SendingServer } from "../domain/smtp-server.ts";
+import type { MessageIdentity, NormalizedMessage } from "../../domain/message.ts";
+import type { SendingServer } from "../../domain/smtp-server.ts";
 
 /** Everything of a queued message but its bytes, as it is stored. */
 export interface StoredHead {

@@ -1,10 +1,10 @@
-import type { Platform } from "../contracts/platform.ts";
-import { Secret } from "../domain/secret.ts";
-import type { SendingServer } from "../domain/smtp-server.ts";
-import { SealpostError } from "../errors.ts";
-import type { Keyring } from "../secrets/keyring.ts";
-import { open, seal } from "../secrets/seal.ts";
-import { pieceName } from "../storage/outbox.ts";
+import type { Platform } from "../../contracts/platform.ts";
+import { Secret } from "../../domain/secret.ts";
+import type { SendingServer } from "../../domain/smtp-server.ts";
+import { SealpostError } from "../../errors.ts";
+import type { Keyring } from "../../secrets/keyring.ts";
+import { open, seal } from "../../secrets/seal.ts";
+import { pieceName } from "../../storage/outbox.ts";
 import { layOut, type MessageSource, readLayout, type StoredServer } from "./content-layout.ts";
 
 /** The secret part of a queued message: the bytes that are sent, and what sending them needs. */

@@ -1,18 +1,18 @@
-import type { Platform } from "../contracts/platform.ts";
-import { type AuditActor, auditEntry } from "../domain/audit.ts";
-import { BoundedCache } from "../domain/bounded-cache.ts";
-import { parseEndpoint } from "../domain/endpoint.ts";
-import type { Secret } from "../domain/secret.ts";
-import type { SendingServer, SmtpServerFields } from "../domain/smtp-server.ts";
-import { invalidParameter, SealpostError } from "../errors.ts";
-import type { Keyring } from "../secrets/keyring.ts";
-import { open, seal } from "../secrets/seal.ts";
-import type { AuditRepository } from "../storage/audit-log.ts";
-import type { Database } from "../storage/database.ts";
-import type { Epoch } from "../storage/epoch.ts";
-import { type SmtpServerRepository, type SmtpServerRow, versionKey } from "../storage/smtp-servers.ts";
-import { untilCommitted } from "../storage/until-committed.ts";
-import type { Circuit } from "./circuit.ts";
+import type { Platform } from "../../contracts/platform.ts";
+import { type AuditActor, auditEntry } from "../../domain/audit.ts";
+import { BoundedCache } from "../../domain/bounded-cache.ts";
+import { parseEndpoint } from "../../domain/endpoint.ts";
+import type { Secret } from "../../domain/secret.ts";
+import type { SendingServer, SmtpServerFields } from "../../domain/smtp-server.ts";
+import { invalidParameter, SealpostError } from "../../errors.ts";
+import type { Keyring } from "../../secrets/keyring.ts";
+import { open, seal } from "../../secrets/seal.ts";
+import type { AuditRepository } from "../../storage/audit-log.ts";
+import type { Database } from "../../storage/database.ts";
+import type { Epoch } from "../../storage/epoch.ts";
+import { type SmtpServerRepository, type SmtpServerRow, versionKey } from "../../storage/smtp-servers.ts";
+import { untilCommitted } from "../../storage/until-committed.ts";
+import type { Circuit } from "../circuit.ts";
 
 /** The sealed columns of a definition, by field. */
 const SEALED_COLUMNS = {

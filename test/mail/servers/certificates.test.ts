@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { definePlugin, type SealpostEvent } from "sealpost";
 import * as v from "valibot";
-import { START, type TestInstance, testInstance } from "../fixtures/instance.ts";
-import { leaf, SENDER } from "../fixtures/smime/authority.ts";
-import { privateKey } from "../fixtures/smime/keys.ts";
-import { isInstalled } from "../fixtures/smime/openssl.ts";
+import { START, type TestInstance, testInstance } from "../../fixtures/instance.ts";
+import { leaf, SENDER } from "../../fixtures/smime/authority.ts";
+import { privateKey } from "../../fixtures/smime/keys.ts";
+import { isInstalled } from "../../fixtures/smime/openssl.ts";
 
 const DAY_SECONDS = 24 * 3_600;
 

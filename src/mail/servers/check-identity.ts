@@ -1,11 +1,11 @@
-import { type Notice, notice } from "../domain/notices.ts";
-import type { Secret } from "../domain/secret.ts";
-import type { SmtpServerFields } from "../domain/smtp-server.ts";
-import { invalidParameter } from "../errors.ts";
-import { senderProblem } from "../smime/certificate.ts";
-import { type Inspection, inspectIdentity } from "../smime/identity.ts";
-import type { IdentityProblem } from "../smime/problem.ts";
-import { senderOf } from "./sender.ts";
+import { type Notice, notice } from "../../domain/notices.ts";
+import type { Secret } from "../../domain/secret.ts";
+import type { SmtpServerFields } from "../../domain/smtp-server.ts";
+import { invalidParameter } from "../../errors.ts";
+import { senderProblem } from "../../smime/certificate.ts";
+import { type Inspection, inspectIdentity } from "../../smime/identity.ts";
+import type { IdentityProblem } from "../../smime/problem.ts";
+import { senderOf } from "../sender.ts";
 
 /** Key and passphrase as they will be stored, and whether anything about signing is new. */
 export interface IdentityFields {

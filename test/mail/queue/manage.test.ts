@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { MailOptions } from "../../src/contracts/mail-options.ts";
+import type { MailOptions } from "../../../src/contracts/mail-options.ts";
 import {
   ACTOR,
   DOWN,
@@ -12,7 +12,7 @@ import {
   queueInstance,
   REFUSED,
   TO,
-} from "./fixtures/queue.ts";
+} from "../fixtures/queue.ts";
 
 const HOST = "mail.example.org";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
-import { createRecords } from "../../../src/mail/worker/records.ts";
+import { createRecords } from "../../../src/mail/worker/outcome-recorder.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../../src/storage/migrations/index.ts";
 import { createOutboxRepository, type Settlement } from "../../../src/storage/outbox.ts";

@@ -8,15 +8,15 @@ import { SealpostError } from "../../errors.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { Database } from "../../storage/database.ts";
 import { isUnavailable } from "../../storage/failure.ts";
+import type { Finish } from "../build.ts";
 import type { Circuit } from "../circuit.ts";
-import type { ContentSeal, MailContent } from "../content.ts";
 import type { Deliver } from "../deliver.ts";
 import type { Notify } from "../events.ts";
-import type { Finish } from "../finish.ts";
 import { type AfterAttempt, afterAttempt, afterUnknown, stateAtEnd } from "../queue/after-attempt.ts";
-import type { HeldMail } from "./held-mail.ts";
+import type { ContentSeal, MailContent } from "../queue/content.ts";
+import type { HeldMail } from "./leased-mail.ts";
 import type { LeaseTimes } from "./leases.ts";
-import type { Records } from "./records.ts";
+import type { Records } from "./outcome-recorder.ts";
 
 /** RFC 5321 4.5.3.2.6 asks for ten minutes; to give up early makes duplicates. */
 const FINAL_REPLY_MS = 300_000;

@@ -8,12 +8,12 @@ import {
   type Phase,
   type SmtpReply,
   unknownOutcome,
-} from "../../src/domain/delivery.ts";
-import type { Remedy } from "../../src/domain/remedy.ts";
-import type { HintContext } from "../../src/mail/hint-rule.ts";
-import { hintFor } from "../../src/mail/hints.ts";
-import { rejection } from "../../src/smtp/failures.ts";
-import { KNOWN_REPLIES } from "../../src/smtp/provider-replies.ts";
+} from "../../../src/domain/delivery.ts";
+import type { Remedy } from "../../../src/domain/remedy.ts";
+import { hintFor } from "../../../src/mail/hints/hint-for.ts";
+import type { HintContext } from "../../../src/mail/hints/rule.ts";
+import { rejection } from "../../../src/smtp/failures.ts";
+import { KNOWN_REPLIES } from "../../../src/smtp/provider-replies.ts";
 
 const HOST = "mail.example.org";
 const CONTEXT: HintContext = {

@@ -1,4 +1,4 @@
-import { RELAY_WORDS } from "../smtp/failures.ts";
+import { RELAY_WORDS } from "../../smtp/failures.ts";
 import {
   type HintRule,
   hasDetail,
@@ -10,7 +10,7 @@ import {
   otherPort,
   TLS_ON,
   unknownValue,
-} from "./hint-rule.ts";
+} from "./rule.ts";
 
 const SUBMISSION_PORT = 587;
 

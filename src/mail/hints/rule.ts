@@ -1,6 +1,6 @@
-import type { Failure, FailureCode, Phase, SmtpReply } from "../domain/delivery.ts";
-import type { Remedy } from "../domain/remedy.ts";
-import type { Endpoint } from "../domain/smtp-server.ts";
+import type { Failure, FailureCode, Phase, SmtpReply } from "../../domain/delivery.ts";
+import type { Remedy } from "../../domain/remedy.ts";
+import type { Endpoint } from "../../domain/smtp-server.ts";
 
 /** What is known of the definition and the server, where a failure asks for a change. */
 export interface HintContext extends Endpoint {

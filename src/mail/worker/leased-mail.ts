@@ -1,7 +1,7 @@
 import { isPending, nextDueAt, type RecipientProgress, stateOf } from "../../domain/queued-mail.ts";
 import type { MailRow, Settlement } from "../../storage/outbox.ts";
-import type { MailContent } from "../content.ts";
 import type { AttemptContext } from "../queue/after-attempt.ts";
+import type { MailContent } from "../queue/content.ts";
 import { keepContentUntil } from "../queue/lifetime.ts";
 import type { Aim } from "./claims.ts";
 

@@ -9,7 +9,7 @@ import {
   otherPort,
   TLS_ON,
   unknownValue,
-} from "./hint-rule.ts";
+} from "./rule.ts";
 
 /** RFC 5321 4.5.4.2's relay port, which many providers block, and RFC 6409's submission port. */
 const RELAY_PORT = 25;

@@ -2,12 +2,12 @@ import { getLogger } from "@logtape/logtape";
 import type { Wake, WakeSource } from "../../contracts/wake.ts";
 import { nextDueAt } from "../../domain/queued-mail.ts";
 import type { Lane } from "../../storage/outbox.ts";
-import type { HeldMail } from "./held-mail.ts";
-import { LaneQueue } from "./lane-queue.ts";
+import type { Tries } from "./attempts.ts";
+import type { HeldMail } from "./leased-mail.ts";
 import { Leases } from "./leases.ts";
 import { Poller, type PollerDeps } from "./poller.ts";
 import type { Probe } from "./probes.ts";
-import type { Tries } from "./tries.ts";
+import { LaneQueue } from "./server-queue.ts";
 
 /** Bounds the memory that held mails take. */
 const MOST_HELD = 500;

@@ -1,4 +1,4 @@
-import type { HeldMail } from "./held-mail.ts";
+import type { HeldMail } from "./leased-mail.ts";
 
 /** Of definitions that are not saved, or no longer there. */
 const DEFAULT_CONNECTIONS = 5;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { notSent } from "../../../src/domain/delivery.ts";
 import type { RecipientProgress } from "../../../src/domain/queued-mail.ts";
-import { HeldMail } from "../../../src/mail/worker/held-mail.ts";
+import { HeldMail } from "../../../src/mail/worker/leased-mail.ts";
 import type { MailRow, Settlement } from "../../../src/storage/outbox.ts";
 
 const NOW = Date.UTC(2026, 5, 1, 12);

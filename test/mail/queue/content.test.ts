@@ -1,16 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
 import fc from "fast-check";
-import { Secret } from "../../src/domain/secret.ts";
-import { type ContentSeal, createContentSeal, type MailContent } from "../../src/mail/content.ts";
-import { parseKeyring } from "../../src/secrets/keyring.ts";
-import { seal } from "../../src/secrets/seal.ts";
-import { migrate } from "../../src/storage/migrate.ts";
-import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
-import { pieceName } from "../../src/storage/outbox.ts";
-import { KEYS, realRandomBytes, START, testInstance } from "../fixtures/instance.ts";
-import { openTest } from "../storage/fixtures/database.ts";
-import { drainOf, queueInstance, textOf } from "./fixtures/queue.ts";
+import { Secret } from "../../../src/domain/secret.ts";
+import { type ContentSeal, createContentSeal, type MailContent } from "../../../src/mail/queue/content.ts";
+import { parseKeyring } from "../../../src/secrets/keyring.ts";
+import { seal } from "../../../src/secrets/seal.ts";
+import { migrate } from "../../../src/storage/migrate.ts";
+import { MIGRATIONS } from "../../../src/storage/migrations/index.ts";
+import { pieceName } from "../../../src/storage/outbox.ts";
+import { KEYS, realRandomBytes, START, testInstance } from "../../fixtures/instance.ts";
+import { openTest } from "../../storage/fixtures/database.ts";
+import { drainOf, queueInstance, textOf } from "../fixtures/queue.ts";
 
 const MAX_PIECE_CHARACTERS = 1_000_000;
 const MEBIBYTE = 1024 * 1024;

@@ -1,18 +1,18 @@
-import type { Platform } from "../contracts/platform.ts";
-import type { AuditActor } from "../domain/audit.ts";
-import { parseEndpoint } from "../domain/endpoint.ts";
-import { resolveFurther } from "../domain/further-fields.ts";
-import type { Mailbox } from "../domain/mailbox.ts";
-import { Secret } from "../domain/secret.ts";
-import type { Endpoint, SendingServer } from "../domain/smtp-server.ts";
-import { invalidParameter } from "../errors.ts";
-import type { SmtpServerRepository, SmtpServerRow } from "../storage/smtp-servers.ts";
-import type { CheckResult, CheckServer, ServerCheck } from "./check-server.ts";
-import { inspectForm } from "./identity-check.ts";
-import { CENSORED, endpointOf, refuseStrayPassword, type ServerInput } from "./save-server.ts";
-import { senderOf } from "./sender.ts";
-import { type SealedField, type Servers, serverNotFound } from "./servers.ts";
-import type { OwnSubmitOptions, SubmitFor, SubmitResult } from "./submit.ts";
+import type { Platform } from "../../contracts/platform.ts";
+import type { AuditActor } from "../../domain/audit.ts";
+import { parseEndpoint } from "../../domain/endpoint.ts";
+import { resolveFurther } from "../../domain/further-fields.ts";
+import type { Mailbox } from "../../domain/mailbox.ts";
+import { Secret } from "../../domain/secret.ts";
+import type { Endpoint, SendingServer } from "../../domain/smtp-server.ts";
+import { invalidParameter } from "../../errors.ts";
+import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-servers.ts";
+import { senderOf } from "../sender.ts";
+import type { OwnSubmitOptions, SubmitFor, SubmitResult } from "../submit.ts";
+import type { CheckResult, CheckServer, ServerCheck } from "./check.ts";
+import { inspectForm } from "./check-identity.ts";
+import { type SealedField, type Servers, serverNotFound } from "./definitions.ts";
+import { CENSORED, endpointOf, refuseStrayPassword, type ServerInput } from "./save.ts";
 
 /** Which configuration is tested, and where the mail goes. */
 export interface MailTest {

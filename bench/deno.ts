@@ -9,7 +9,7 @@ export async function benchDeno(): Promise<BenchResult> {
   return benchList({
     name: "Deno",
     server: DENO_SERVER,
-    entry: "src/entry/deno.ts",
+    entry: "src/runtime/deno/server.ts",
     peer: [denoPath, "run", "--allow-all"],
   });
 }

@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import { createApp } from "../src/app.ts";
 import { parseConfig } from "../src/config.ts";
 import { Secret } from "../src/domain/secret.ts";
-import { openLocalDrivers } from "../src/entry/local.ts";
+import { openLocalDrivers } from "../src/runtime/local/drivers.ts";
 import { createServices } from "../src/services.ts";
 import { PASSWORD } from "./process.ts";
 

@@ -27,7 +27,7 @@ export interface BenchRuntime {
 const BUN: BenchRuntime = {
   name: "Bun",
   server: [process.execPath],
-  entry: "src/entry/bun.ts",
+  entry: "src/runtime/bun/server.ts",
   peer: [process.execPath],
 };
 

@@ -1,8 +1,8 @@
 import { createApp } from "../src/app.ts";
 import { parseConfig } from "../src/config.ts";
 import { Secret } from "../src/domain/secret.ts";
-import { openLocal } from "../src/entry/local.ts";
-import { STANDARD_PLUGINS } from "../src/entry/standard-plugins.ts";
+import { STANDARD_PLUGINS } from "../src/runtime/default-plugins.ts";
+import { openLocal } from "../src/runtime/local/drivers.ts";
 import { PASSWORD } from "./process.ts";
 import { repeat } from "./repeat.ts";
 

@@ -48,7 +48,7 @@ for (const file of built) {
 for (const file of [...new Glob("{src,plugins}/**/*.ts").scanSync(ROOT)].sort()) {
   const text = await Bun.file(join(ROOT, file)).text();
   if (/^export \*/m.test(text)) problems.push(`${file} exports without names`);
-  if (DEFAULT_EXPORT.test(text) && !/^src\/entry\/|\.d\.ts$/.test(file))
+  if (DEFAULT_EXPORT.test(text) && !/^src\/runtime\/|\.d\.ts$/.test(file))
     problems.push(`${file} has a default export`);
 }
 

@@ -35,9 +35,8 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
     "version",
     ...BASE,
   ],
-  drivers: ["entry", "services", "config", ...LEAVES, ...BASE],
-  entry: ["app", "services", "config", "wire", ...LEAVES, ...BASE],
-  cli: ["entry", "services", "config", "version", "mail", "access", ...LEAVES, ...BASE],
+  runtime: ["app", "services", "config", "wire", "async", ...LEAVES, ...BASE],
+  cli: ["runtime", "services", "config", "version", "mail", "access", ...LEAVES, ...BASE],
 };
 
 // A library that talks to the outside is imported in one source file, so that it can be seen and replaced.
@@ -56,7 +55,7 @@ const ONE_FILE = [
 /** What a plugin may import beside its own files. */
 const OF_PLUGINS = /^(sealpost|hono|valibot|drizzle-orm)(\/|$)/;
 /** The one file that knows which plugins a server has on by itself. */
-const STANDARD = "entry/standard-plugins.ts";
+const STANDARD = "runtime/default-plugins.ts";
 
 const root = join(import.meta.dir, "..", "src");
 const plugins = join(import.meta.dir, "..", "plugins");

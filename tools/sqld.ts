@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
-import { SealpostError } from "../../errors.ts";
+import { SealpostError } from "../src/errors.ts";
 
 /** A new database is there within a second and a half. */
 const START_MS = 15_000;

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { PLATFORM } from "../entry/platform.ts";
+import { PLATFORM } from "../runtime/platform.ts";
 import { generateKey } from "../secrets/keyring.ts";
 import { print, withInstance } from "./session.ts";
 

@@ -1,9 +1,9 @@
 import { userInfo } from "node:os";
 import { parseConfig } from "../config.ts";
 import type { AuditActor } from "../domain/audit.ts";
-import { type LocalInstance, openLocal } from "../entry/local.ts";
-import { configureLogging } from "../entry/logging.ts";
-import { loadPlugins } from "../entry/plugins.ts";
+import { type LocalInstance, openLocal } from "../runtime/local/drivers.ts";
+import { loadPlugins } from "../runtime/local/load-plugins.ts";
+import { configureLogging } from "../runtime/local/logging.ts";
 
 /** Opens the instance that the settings name, runs one command on it, and closes it. */
 export async function withInstance<T>(run: (instance: LocalInstance) => Promise<T>): Promise<T> {

@@ -1,9 +1,9 @@
 import { getLogger } from "@logtape/logtape";
 import { Command } from "commander";
 import { parseConfig } from "../config.ts";
-import type { LocalInstance } from "../entry/local.ts";
-import { CUT_MAIL_AFTER_MS, requireOwnDrivers, STOP_WITHIN_MS } from "../entry/server.ts";
-import { stopSignal } from "../entry/stop-signal.ts";
+import type { LocalInstance } from "../runtime/local/drivers.ts";
+import { CUT_MAIL_AFTER_MS, requireOwnDrivers, STOP_WITHIN_MS } from "../runtime/local/server.ts";
+import { stopSignal } from "../runtime/local/stop-signal.ts";
 import { withInstance } from "./session.ts";
 
 const log = getLogger(["sealpost", "worker"]);

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { once } from "node:events";
 import { createServer, connect as dial, type Socket } from "node:net";
+import { createCutOff } from "../../src/async/abortable.ts";
 import { type Connect, ConnectError } from "../../src/contracts/transport.ts";
-import { createCutOff } from "../../src/entry/cut-off.ts";
 
 const TARGET = { host: "127.0.0.1", port: 0, tls: false };
 const never = new AbortController().signal;

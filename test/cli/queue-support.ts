@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import * as v from "valibot";
 import { parseConfig } from "../../src/config.ts";
-import { type LocalInstance, openLocal } from "../../src/entry/local.ts";
 import { definitionParams, toServerInput } from "../../src/http/smtpserver-schema.ts";
+import { type LocalInstance, openLocal } from "../../src/runtime/local/drivers.ts";
 import type { Misbehavior } from "../../src/testing/smtp/index.ts";
 import type { Folder } from "../fixtures/process/folder.ts";
 

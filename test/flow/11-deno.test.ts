@@ -14,7 +14,7 @@ import { runCli, startInVain, startSealpost } from "../fixtures/process/sealpost
 setDefaultTimeout(TEST_MS);
 
 if (denoPath === null) console.warn("Skipped: the server on Deno; npm has no Deno for this machine");
-const ENTRY = "src/entry/deno.ts";
+const ENTRY = "src/runtime/deno/server.ts";
 /** At once, on a machine that is busy with others. */
 const PROMPT_MS = 3_000;
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { sqldPath, startSqld } from "../../src/entry/workers/sqld.ts";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
+import { sqldPath, startSqld } from "../../tools/sqld.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { arrivals, deliveriesOf, queueMany, reader, saveServer, startFleet } from "./fixtures/queue-fleet.ts";
 import { queueInstance } from "./fixtures/queue-instance.ts";

@@ -1,7 +1,7 @@
 import { setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { serveWorker } from "../../src/entry/workers/serve.ts";
-import { sqldPath, startSqld } from "../../src/entry/workers/sqld.ts";
+import { sqldPath, startSqld } from "../../tools/sqld.ts";
+import { serveWorker } from "../../tools/workers/serve.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { PASSWORD, useHost } from "./host.ts";
 import { findObstacle, makeProject, TEST_MS } from "./project.ts";

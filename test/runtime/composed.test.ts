@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import PostalMime from "postal-mime";
-import { bundleWorker } from "../../src/entry/workers/build.ts";
-import { serveWorker } from "../../src/entry/workers/serve.ts";
+import { bundleWorker } from "../../tools/workers/build.ts";
+import { serveWorker } from "../../tools/workers/serve.ts";
 import { denoPath } from "../fixtures/process/deno.ts";
 import { composed } from "./fixtures/composed.ts";
 

@@ -6,7 +6,7 @@ runFlows(
   processRuntime({
     name: "Deno",
     obstacle: denoPath === null ? "npm has no Deno for this machine" : null,
-    entry: "src/entry/deno.ts",
+    entry: "src/runtime/deno/server.ts",
     interpreter: DENO_SERVER,
     cli: DENO_CLI,
   }),

@@ -2,15 +2,16 @@ import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { BunPlugin } from "bun";
-import { type Config, parseConfig } from "../../config.ts";
-import { CONFIG_FILE } from "../plugin-list.ts";
+import { type Config, parseConfig } from "../../src/config.ts";
+import { CONFIG_FILE } from "../../src/runtime/plugin-list.ts";
 import { shedNodemailer } from "./shed-nodemailer.ts";
 
-const ROOT = join(import.meta.dir, "..", "..", "..");
+const ROOT = join(import.meta.dir, "..", "..");
 /** Where the Worker's modules lie; `wrangler.jsonc` names the main one. */
 export const WORKER_FOLDER = join(ROOT, "dist", "workers");
 
-const MAILER = join(import.meta.dir, "mailer.ts");
+const WORKER_SOURCES = join(ROOT, "src", "runtime", "workers");
+const MAILER = join(WORKER_SOURCES, "worker-mailer.ts");
 const PLUGIN_CONFIG = join(ROOT, CONFIG_FILE);
 const LIBRARY_SOCKETS = join(ROOT, "src", "transport", "worker-mailer", "sockets.ts");
 
@@ -110,7 +111,7 @@ const shedPkijs: BunPlugin = {
 };
 
 /** Other rooms have files of the same names. */
-const isOurs = (importer: string) => dirname(importer) === import.meta.dir;
+const isOurs = (importer: string) => dirname(importer) === WORKER_SOURCES;
 
 const withMailer: BunPlugin = {
   name: "with worker-mailer",
@@ -164,7 +165,7 @@ export interface WorkerBundle {
  * @throws {AggregateError} if something cannot be resolved.
  */
 export async function bundleWorker(
-  entry = join(import.meta.dir, "..", "workers.ts"),
+  entry = join(WORKER_SOURCES, "worker.ts"),
   transport: Config["transport"] = "smtp",
   plugins = PLUGIN_CONFIG,
 ): Promise<WorkerBundle> {

@@ -1,5 +1,5 @@
 import { Log, LogLevel, Miniflare } from "miniflare";
-import { SealpostError } from "../../errors.ts";
+import { SealpostError } from "../../src/errors.ts";
 import type { WorkerBundle } from "./build.ts";
 
 /** As in `wrangler.jsonc`; a test compares the two. */

@@ -1,4 +1,4 @@
-import { cannotListen, type HttpServer, type ListenOptions, Owed } from "./http-server.ts";
+import { cannotListen, type HttpServer, type ListenOptions, Owed } from "../local/http-server.ts";
 
 export interface BunListenOptions extends ListenOptions {
   /** How long a connection may stay silent while it owes the rest of a request, or waits for the next one. */

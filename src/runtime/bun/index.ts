@@ -1,9 +1,9 @@
 import type { Context } from "hono";
-import { type HostDrivers, openHostDrivers } from "./local.ts";
-import type { LocalDriversOptions } from "./options.ts";
+import type { LocalDriversOptions } from "../driver-options.ts";
+import { type HostDrivers, openHostDrivers } from "../local/host-drivers.ts";
 
-export type { HostDrivers } from "./local.ts";
-export type { DriversOptions, LocalDriversOptions } from "./options.ts";
+export type { DriversOptions, LocalDriversOptions } from "../driver-options.ts";
+export type { HostDrivers } from "../local/host-drivers.ts";
 
 /**
  * Opens the drivers of a host app on Bun: a database, which is migrated, its keys, and SMTP.

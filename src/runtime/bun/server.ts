@@ -1,4 +1,4 @@
-import { listen } from "./http-server-bun.ts";
-import { runServer } from "./server.ts";
+import { runServer } from "../local/server.ts";
+import { listen } from "./http-server.ts";
 
 await runServer({ listen, cli: "bun run cli" });

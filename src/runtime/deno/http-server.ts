@@ -1,4 +1,4 @@
-import { cannotListen, type HttpServer, type ListenOptions, Owed } from "./http-server.ts";
+import { cannotListen, type HttpServer, type ListenOptions, Owed } from "../local/http-server.ts";
 
 type ServeOptions = Parameters<typeof Deno.serve>[0];
 type Handler = Parameters<typeof Deno.serve>[1];

@@ -1,7 +1,7 @@
-import type { Config } from "../config.ts";
-import type { Platform } from "../contracts/platform.ts";
-import { Secret } from "../domain/secret.ts";
-import type { Services } from "../services.ts";
+import type { Config } from "../../config.ts";
+import type { Platform } from "../../contracts/platform.ts";
+import { Secret } from "../../domain/secret.ts";
+import type { Services } from "../../services.ts";
 
 /** 120 bits: 20 characters of base64url. */
 const PASSWORD_BYTES = 15;

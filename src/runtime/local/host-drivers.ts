@@ -1,8 +1,8 @@
 import type { Context } from "hono";
-import { parseConfig } from "../config.ts";
-import { openLocalDrivers } from "../entry/local.ts";
-import type { Drivers } from "../services.ts";
-import { type LocalDriversOptions, settingsOf } from "./options.ts";
+import { parseConfig } from "../../config.ts";
+import type { Drivers } from "../../services.ts";
+import { type LocalDriversOptions, settingsOf } from "../driver-options.ts";
+import { openLocalDrivers } from "./drivers.ts";
 
 /** What `createSealpost` takes from a runtime with files and sockets. */
 export interface HostDrivers extends Drivers {

@@ -1,6 +1,6 @@
 import { link, readFile, rm, writeFile } from "node:fs/promises";
-import type { Platform } from "../contracts/platform.ts";
-import { generateKey } from "../secrets/keyring.ts";
+import type { Platform } from "../../contracts/platform.ts";
+import { generateKey } from "../../secrets/keyring.ts";
 
 /** Only the owner may read the keys. */
 const KEY_FILE_MODE = 0o600;

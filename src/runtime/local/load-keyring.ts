@@ -1,11 +1,11 @@
 import { dirname, join } from "node:path";
-import type { Config } from "../config.ts";
-import type { Platform } from "../contracts/platform.ts";
-import { SealpostError } from "../errors.ts";
-import { generateKey, type Keyring, parseKeyring } from "../secrets/keyring.ts";
-import type { Database } from "../storage/database.ts";
-import { createSealedRepository } from "../storage/sealed.ts";
-import { badSetting, codeOf, notWritable } from "./bad-setting.ts";
+import type { Config } from "../../config.ts";
+import type { Platform } from "../../contracts/platform.ts";
+import { SealpostError } from "../../errors.ts";
+import { generateKey, type Keyring, parseKeyring } from "../../secrets/keyring.ts";
+import type { Database } from "../../storage/database.ts";
+import { createSealedRepository } from "../../storage/sealed.ts";
+import { badSetting, codeOf, notWritable } from "../invalid-setting.ts";
 import { makeKeyFile, readKeyFile } from "./key-file.ts";
 
 const KEY_FILE = "sealpost.keys";

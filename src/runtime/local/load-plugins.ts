@@ -2,10 +2,10 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as v from "valibot";
-import type { Plugin } from "../contracts/plugin.ts";
-import { badSetting, codeOf } from "./bad-setting.ts";
-import { CONFIG_FILE, pluginsOf } from "./plugin-list.ts";
-import { STANDARD_PLUGINS } from "./standard-plugins.ts";
+import type { Plugin } from "../../contracts/plugin.ts";
+import { STANDARD_PLUGINS } from "../default-plugins.ts";
+import { badSetting, codeOf } from "../invalid-setting.ts";
+import { CONFIG_FILE, pluginsOf } from "../plugin-list.ts";
 
 const isPlugin = (value: unknown): value is Plugin =>
   typeof value === "object" && value !== null && "name" in value && "check" in value;

@@ -6,7 +6,7 @@ import {
   type LogLevel,
   type LogRecord,
 } from "@logtape/logtape";
-import { logText } from "./log-text.ts";
+import { logText } from "../log-text.ts";
 
 /** Writes the log to standard error: coloured text on a terminal, JSON lines elsewhere. */
 export async function configureLogging(level: LogLevel): Promise<void> {

@@ -1,13 +1,13 @@
 import { getLogger } from "@logtape/logtape";
-import { createApp } from "../app.ts";
-import { type Config, parseConfig } from "../config.ts";
-import { SealpostError } from "../errors.ts";
-import { badSetting } from "./bad-setting.ts";
+import { createApp } from "../../app.ts";
+import { type Config, parseConfig } from "../../config.ts";
+import { SealpostError } from "../../errors.ts";
+import { badSetting } from "../invalid-setting.ts";
+import { type LocalInstance, openLocal } from "./drivers.ts";
 import { makeFirstAdmin, printWelcome } from "./first-admin.ts";
 import type { HttpServer, Listen } from "./http-server.ts";
-import { type LocalInstance, openLocal } from "./local.ts";
+import { loadPlugins } from "./load-plugins.ts";
 import { configureLogging } from "./logging.ts";
-import { loadPlugins } from "./plugins.ts";
 import { stopSignal } from "./stop-signal.ts";
 
 /** In what runtimes with files and sockets differ. */

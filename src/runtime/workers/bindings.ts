@@ -1,5 +1,5 @@
 import { type Config, parseConfig } from "../../config.ts";
-import { badSetting } from "../bad-setting.ts";
+import { badSetting } from "../invalid-setting.ts";
 
 /** What Cloudflare passes to a Worker: vars and secrets, which are texts, and bindings of other kinds. */
 export type Bindings = Readonly<Record<string, unknown>>;

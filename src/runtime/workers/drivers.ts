@@ -7,7 +7,7 @@ import { parseKeyring } from "../../secrets/keyring.ts";
 import type { Drivers, EventDrains } from "../../services.ts";
 import { openRemoteDatabase } from "../../storage/remote.ts";
 import { createCloudflareWake, type QueueProducer } from "../../wake/cloudflare.ts";
-import { badSetting } from "../bad-setting.ts";
+import { badSetting } from "../invalid-setting.ts";
 import { PLATFORM as platform } from "../platform.ts";
 import { TRANSPORT } from "./smtp.ts";
 import type { ScopedTransport } from "./transport.ts";

@@ -1,14 +1,14 @@
-import type { Transport } from "../contracts/transport.ts";
-import { parseBindings } from "../entry/workers/config.ts";
-import { createWorkerDrivers, type WorkerDrivers } from "../entry/workers/drivers.ts";
-import { REQUEST_MS, type ScopedTransport } from "../entry/workers/transport.ts";
-import type { EventDrains } from "../services.ts";
-import type { QueueProducer } from "../wake/cloudflare.ts";
-import { type DriversOptions, settingsOf } from "./options.ts";
+import type { Transport } from "../../contracts/transport.ts";
+import type { EventDrains } from "../../services.ts";
+import type { QueueProducer } from "../../wake/cloudflare.ts";
+import { type DriversOptions, settingsOf } from "../driver-options.ts";
+import { parseBindings } from "./bindings.ts";
+import { createWorkerDrivers, type WorkerDrivers } from "./drivers.ts";
+import { REQUEST_MS, type ScopedTransport } from "./transport.ts";
 
-export { createOnce } from "../entry/workers/once.ts";
-export { consumeWakes, type QueueBatch, type QueueProducer } from "../wake/cloudflare.ts";
-export type { DriversOptions } from "./options.ts";
+export { consumeWakes, type QueueBatch, type QueueProducer } from "../../wake/cloudflare.ts";
+export type { DriversOptions } from "../driver-options.ts";
+export { createOnce } from "./once.ts";
 
 /** {@link DriversOptions} of a Worker. */
 export interface WorkerDriversOptions extends DriversOptions {

@@ -1,14 +1,14 @@
 import { env } from "cloudflare:workers";
 import { getLogger } from "@logtape/logtape";
-import { SealpostError } from "../errors.ts";
-import { consumeWakes, type QueueBatch } from "../wake/cloudflare.ts";
-import { failure } from "../wire/envelope.ts";
-import { PLATFORM as platform } from "./platform.ts";
-import { type Bindings, parseBindings } from "./workers/config.ts";
-import { QUEUE } from "./workers/drivers.ts";
-import { createWorkerInstance, type WorkerInstance } from "./workers/instance.ts";
-import { configureConsole } from "./workers/logging.ts";
-import { REQUEST_MS, TRIGGERED_MS } from "./workers/transport.ts";
+import { SealpostError } from "../../errors.ts";
+import { consumeWakes, type QueueBatch } from "../../wake/cloudflare.ts";
+import { failure } from "../../wire/envelope.ts";
+import { PLATFORM as platform } from "../platform.ts";
+import { type Bindings, parseBindings } from "./bindings.ts";
+import { QUEUE } from "./drivers.ts";
+import { createWorkerInstance, type WorkerInstance } from "./instance.ts";
+import { configureConsole } from "./logging.ts";
+import { REQUEST_MS, TRIGGERED_MS } from "./transport.ts";
 
 /** What of Cloudflare's `ExecutionContext` is used. */
 export interface EventContext {

@@ -1,10 +1,10 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import PostalMime from "postal-mime";
-import { bundleWorker } from "../../../src/entry/workers/build.ts";
-import { serveWorker } from "../../../src/entry/workers/serve.ts";
-import { sqldPath } from "../../../src/entry/workers/sqld.ts";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
+import { sqldPath } from "../../../tools/sqld.ts";
+import { bundleWorker } from "../../../tools/workers/build.ts";
+import { serveWorker } from "../../../tools/workers/serve.ts";
 import { type Api, logIn, request } from "../../fixtures/process/api.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { DENO_SERVER, denoPath } from "../../fixtures/process/deno.ts";
@@ -67,8 +67,8 @@ async function live(origin: string, admin: Api): Promise<void> {
 }
 
 for (const [name, entry, interpreter] of [
-  ["Bun", "src/entry/bun.ts", [process.execPath]],
-  ["Deno", "src/entry/deno.ts", DENO_SERVER],
+  ["Bun", "src/runtime/bun/server.ts", [process.execPath]],
+  ["Deno", "src/runtime/deno/server.ts", DENO_SERVER],
 ] as const) {
   test.skipIf(name === "Deno" && denoPath === null)(`people get a new password on ${name}`, async () => {
     using folder = temporaryFolder();

@@ -1,8 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { once } from "node:events";
 import { connect } from "node:net";
-import { listen } from "../../src/entry/http-server-bun.ts";
-import { SealpostError } from "../../src/errors.ts";
+import { SealpostError } from "../../../src/errors.ts";
+import { listen } from "../../../src/runtime/bun/http-server.ts";
 
 setDefaultTimeout(30_000);
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { readAuthorities } from "../../src/entry/authorities.ts";
-import { temporaryFolder } from "../fixtures/process/folder.ts";
-import { makeTlsMaterial, openssl } from "../fixtures/smtp/tls.ts";
+import { readAuthorities } from "../../../src/runtime/local/authorities.ts";
+import { temporaryFolder } from "../../fixtures/process/folder.ts";
+import { makeTlsMaterial, openssl } from "../../fixtures/smtp/tls.ts";
 
 if (openssl === null) console.warn("Skipped: certificate authorities; openssl is not installed");
 const material = openssl === null ? null : makeTlsMaterial();

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { makeKeyFile, readKeyFile } from "../../src/entry/key-file.ts";
-import { PLATFORM } from "../../src/entry/platform.ts";
-import { parseKeyring } from "../../src/secrets/keyring.ts";
-import { temporaryFolder } from "../fixtures/process/folder.ts";
+import { makeKeyFile, readKeyFile } from "../../../src/runtime/local/key-file.ts";
+import { PLATFORM } from "../../../src/runtime/platform.ts";
+import { parseKeyring } from "../../../src/secrets/keyring.ts";
+import { temporaryFolder } from "../../fixtures/process/folder.ts";
 
 test("makeKeyFile() called many times at once makes one file that all agree on, for its owner only", async () => {
   using folder = temporaryFolder();

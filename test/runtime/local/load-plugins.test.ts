@@ -3,23 +3,23 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { definePlugin } from "sealpost";
 import * as v from "valibot";
-import { pluginsOf } from "../../src/entry/plugin-list.ts";
-import { loadPlugins } from "../../src/entry/plugins.ts";
-import { TEST_MS } from "../fixtures/process/child.ts";
-import { DENO_SERVER, denoPath } from "../fixtures/process/deno.ts";
-import { runCli, startInVain, startSealpost } from "../fixtures/process/sealpost.ts";
+import { loadPlugins } from "../../../src/runtime/local/load-plugins.ts";
+import { pluginsOf } from "../../../src/runtime/plugin-list.ts";
+import { TEST_MS } from "../../fixtures/process/child.ts";
+import { DENO_SERVER, denoPath } from "../../fixtures/process/deno.ts";
+import { runCli, startInVain, startSealpost } from "../../fixtures/process/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
 
 /** Within the repository, where "sealpost" has its meaning; git and the checks do not look into it. */
-const FOLDERS = join(import.meta.dir, "..", "..", "dist", `config-${process.pid}`);
+const FOLDERS = join(import.meta.dir, "..", "..", "..", "dist", `config-${process.pid}`);
 afterAll(() => rmSync(FOLDERS, { recursive: true, force: true }));
 let folders = 0;
 
 async function folderWith(config: string | null): Promise<string> {
   const folder = join(FOLDERS, String(folders++));
   mkdirSync(join(folder, "plugins"), { recursive: true });
-  const example = Bun.file(join(import.meta.dir, "..", "plugin", "example", "notice.ts"));
+  const example = Bun.file(join(import.meta.dir, "..", "..", "plugin", "example", "notice.ts"));
   await Bun.write(join(folder, "plugins", "notice.ts"), example);
   if (config !== null) await Bun.write(join(folder, "sealpost.config.ts"), config);
   return folder;
@@ -67,8 +67,8 @@ test("pluginsOf() puts what is named in place of what the server has on anyway",
 });
 
 const RUNTIMES = [
-  ["Bun", undefined, "src/entry/bun.ts"],
-  ["Deno", DENO_SERVER, "src/entry/deno.ts"],
+  ["Bun", undefined, "src/runtime/bun/server.ts"],
+  ["Deno", DENO_SERVER, "src/runtime/deno/server.ts"],
 ] as const;
 for (const [runtime, interpreter, entry] of RUNTIMES) {
   const skipped = runtime === "Deno" && denoPath === null;

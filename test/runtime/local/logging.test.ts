@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 const PROGRAM = `
   import { getLogger } from "@logtape/logtape";
-  import { configureLogging } from "${join(import.meta.dir, "../../src/entry/logging.ts")}";
+  import { configureLogging } from "${join(import.meta.dir, "../../../src/runtime/local/logging.ts")}";
   await configureLogging("info");
   const error = new Error("the disk is full", { cause: new Error("ENOSPC") });
   getLogger(["sealpost", "mail"]).warning("{count} of {identifier} wait: {error}", { count: 2, identifier: "main", error });
@@ -11,7 +11,7 @@ const PROGRAM = `
 
 test("configureLogging() has JSON lines say in words what an error is", () => {
   const { stderr } = Bun.spawnSync([process.execPath, "-e", PROGRAM], {
-    cwd: join(import.meta.dir, "../.."),
+    cwd: join(import.meta.dir, "../../.."),
   });
   const line = JSON.parse(stderr.toString());
   expect(line.message).toBe("2 of main wait: Error: the disk is full");

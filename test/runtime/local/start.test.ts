@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { parseConfig } from "../../src/config.ts";
-import { openLocal } from "../../src/entry/local.ts";
-import { STANDARD_PLUGINS } from "../../src/entry/standard-plugins.ts";
-import { TEST_MS } from "../fixtures/process/child.ts";
-import { temporaryFolder } from "../fixtures/process/folder.ts";
-import { startSealpost } from "../fixtures/process/sealpost.ts";
+import { parseConfig } from "../../../src/config.ts";
+import { STANDARD_PLUGINS } from "../../../src/runtime/default-plugins.ts";
+import { openLocal } from "../../../src/runtime/local/drivers.ts";
+import { TEST_MS } from "../../fixtures/process/child.ts";
+import { temporaryFolder } from "../../fixtures/process/folder.ts";
+import { startSealpost } from "../../fixtures/process/sealpost.ts";
 import {
   describeTrips,
   NO_SQLD,
   type RoundTripProxy,
   startCountedDatabase,
-} from "../fixtures/round-trips.ts";
-import { bindingsFor, startWorker } from "../runtime/workers/fixtures/sealpost.ts";
-import { locked } from "../storage/fixtures/database.ts";
+} from "../../fixtures/round-trips.ts";
+import { locked } from "../../storage/fixtures/database.ts";
+import { bindingsFor, startWorker } from "../workers/fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
 if (NO_SQLD !== null) console.warn(`Not tried: ${NO_SQLD}`);

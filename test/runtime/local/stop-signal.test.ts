@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { EventEmitter } from "node:events";
-import { stopSignal } from "../../src/entry/stop-signal.ts";
+import { stopSignal } from "../../../src/runtime/local/stop-signal.ts";
 
 test.each(["SIGINT", "SIGTERM"])(
   "stopSignal() resolves with the first signal, %s, and does not mind its echo",

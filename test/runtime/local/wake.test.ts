@@ -1,10 +1,10 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { type Misbehavior, startSmtpServer } from "../../src/testing/smtp/index.ts";
-import { TEST_MS } from "../fixtures/process/child.ts";
-import { DENO_SERVER, denoPath } from "../fixtures/process/deno.ts";
-import { temporaryFolder } from "../fixtures/process/folder.ts";
-import { runCli, startInVain, startSealpost } from "../fixtures/process/sealpost.ts";
-import { redisPath, startRedis } from "../wake/fixtures/redis.ts";
+import { type Misbehavior, startSmtpServer } from "../../../src/testing/smtp/index.ts";
+import { TEST_MS } from "../../fixtures/process/child.ts";
+import { DENO_SERVER, denoPath } from "../../fixtures/process/deno.ts";
+import { temporaryFolder } from "../../fixtures/process/folder.ts";
+import { runCli, startInVain, startSealpost } from "../../fixtures/process/sealpost.ts";
+import { redisPath, startRedis } from "../../wake/fixtures/redis.ts";
 
 setDefaultTimeout(TEST_MS);
 if (redisPath === null)
@@ -24,8 +24,8 @@ test("a server and a worker refuse the wake of Workers in one line; the rest of 
 });
 
 const RUNTIMES = [
-  { name: "Bun", entry: "src/entry/bun.ts", interpreter: undefined, isThere: true },
-  { name: "Deno", entry: "src/entry/deno.ts", interpreter: DENO_SERVER, isThere: denoPath !== null },
+  { name: "Bun", entry: "src/runtime/bun/server.ts", interpreter: undefined, isThere: true },
+  { name: "Deno", entry: "src/runtime/deno/server.ts", interpreter: DENO_SERVER, isThere: denoPath !== null },
 ];
 
 for (const { name, entry, interpreter, isThere } of RUNTIMES) {

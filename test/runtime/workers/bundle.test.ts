@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { bundleWorker } from "../../../src/entry/workers/build.ts";
-import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from "../../../src/entry/workers/serve.ts";
+import { bundleWorker } from "../../../tools/workers/build.ts";
+import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from "../../../tools/workers/serve.ts";
 
 const MOST_GZIP_BYTES = 256_000;
 

@@ -1,8 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { sql } from "drizzle-orm";
-import { bundleWorker } from "../../../src/entry/workers/build.ts";
-import { serveWorker } from "../../../src/entry/workers/serve.ts";
 import { openRemoteDatabase } from "../../../src/storage/remote.ts";
+import { bundleWorker } from "../../../tools/workers/build.ts";
+import { serveWorker } from "../../../tools/workers/serve.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { startCountedDatabase } from "../../fixtures/round-trips.ts";
 

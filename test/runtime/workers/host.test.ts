@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { createSealpost } from "sealpost";
 import { openDrivers } from "sealpost/bun";
-import { bundleWorker } from "../../../src/entry/workers/build.ts";
-import { QUEUES, serveWorker } from "../../../src/entry/workers/serve.ts";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
+import { bundleWorker } from "../../../tools/workers/build.ts";
+import { QUEUES, serveWorker } from "../../../tools/workers/serve.ts";
 import { CHEAP } from "../../fixtures/instance.ts";
 import { ADMIN, KEYS, PASSWORD, startDatabase, TEST_MS } from "./fixtures/sealpost.ts";
 

@@ -10,7 +10,7 @@ import { KEYS, PASSWORD, startDatabase } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
 
-const PROGRAM = "src/entry/workers/local.ts";
+const PROGRAM = "tools/workers/local.ts";
 const ROOT = join(import.meta.dir, "..", "..", "..");
 
 test("start:workers prints the password once, keeps its data, and passes the settings on", async () => {

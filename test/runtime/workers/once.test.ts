@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createOnce } from "../../../src/entry/workers/once.ts";
+import { createOnce } from "../../../src/runtime/workers/once.ts";
 
 describe("createOnce()", () => {
   test("runs the action once for all who ask together, and never again", async () => {

@@ -1,8 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { bundleWorker } from "../../../src/entry/workers/build.ts";
-import { serveWorker } from "../../../src/entry/workers/serve.ts";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
+import { bundleWorker } from "../../../tools/workers/build.ts";
+import { serveWorker } from "../../../tools/workers/serve.ts";
 import { logIn } from "../../fixtures/process/api.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase, TEST_MS } from "./fixtures/sealpost.ts";
 

@@ -2,9 +2,9 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { Response } from "miniflare";
 import { parseConfig } from "../../../src/config.ts";
-import { openLocal } from "../../../src/entry/local.ts";
-import { QUEUES } from "../../../src/entry/workers/serve.ts";
+import { openLocal } from "../../../src/runtime/local/drivers.ts";
 import { reply, type SmtpTestServer, startSmtpServer } from "../../../src/testing/smtp/index.ts";
+import { QUEUES } from "../../../tools/workers/serve.ts";
 import type { Api } from "../../fixtures/process/api.ts";
 import {
   bindingsFor,

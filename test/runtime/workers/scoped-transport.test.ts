@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Receipt } from "../../../src/domain/delivery.ts";
-import { createScopedTransport, REQUEST_MS } from "../../../src/entry/workers/transport.ts";
+import { createScopedTransport, REQUEST_MS } from "../../../src/runtime/workers/transport.ts";
 import { stall, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { createConnectByName } from "../../../src/transport/connect-by-name.ts";
 import { sendTo, serverAt } from "../../transport/support.ts";

@@ -1,7 +1,7 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
-import { bundleWorker } from "../../../src/entry/workers/build.ts";
-import { serveWorker } from "../../../src/entry/workers/serve.ts";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
+import { bundleWorker } from "../../../tools/workers/build.ts";
+import { serveWorker } from "../../../tools/workers/serve.ts";
 import { logIn } from "../../fixtures/process/api.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase, startWorker, TEST_MS } from "./fixtures/sealpost.ts";
 
@@ -28,7 +28,7 @@ test("a Worker built with worker-mailer sends by it", async () => {
 test("a Worker built with worker-mailer makes no other transport, and is within the budget", () => {
   const bytes = bundle.modules.reduce((sum, { text }) => sum + Bun.gzipSync(text).length, 0);
   expect(bytes).toBeLessThanOrEqual(MAX_GZIP_BYTES);
-  expect(bundle.inputs).not.toContain("src/entry/workers/smtp.ts");
+  expect(bundle.inputs).not.toContain("src/runtime/workers/smtp.ts");
 });
 
 test("what worker-mailer opens in a built Worker is what it is offered", () => {

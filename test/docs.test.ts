@@ -1,15 +1,30 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { Glob } from "bun";
 import { dependencies, version } from "../package.json";
 import { SETTINGS } from "../src/config.ts";
 import { VERSION } from "../src/version.ts";
+import { hostAppExample } from "./package/examples.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const read = (path: string) => Bun.file(join(ROOT, path)).text();
 
-/** A folder that git and the checks do not look into. */
+/** The anchors of a page's headings, as GitHub builds them. */
+async function anchorsOf(page: string): Promise<Set<string>> {
+  const headings = (await read(page)).matchAll(/^#+ (.*)$/gm);
+  return new Set([...headings].map(([, text = ""]) => `#${slug(text)}`));
+}
+
+function slug(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replace(/[^\w\- ]/g, "")
+    .replaceAll(" ", "-");
+}
+
+/** Creates a folder that git and the checks ignore. */
 async function made(folder: string): Promise<string> {
   await mkdir(folder, { recursive: true });
   return folder;
@@ -36,6 +51,26 @@ describe("README.md", () => {
     await rm(folder, { recursive: true });
     expect(said).toContain("1 pass");
     expect(said).toContain("0 fail");
+  });
+
+  test("shows the host app of docs/host-app.md", async () => {
+    const example = await hostAppExample('from "sealpost/bun"');
+    expect(await read("README.md")).toContain(`\`\`\`ts\n${example}\`\`\``);
+  });
+
+  test("links to pages that exist, as each page does", async () => {
+    const pages = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "src/README.md"];
+    const missing: string[] = [];
+    for (const page of [...pages, ...new Glob("docs/*.md").scanSync(ROOT)]) {
+      const links = (await read(page)).matchAll(/\]\((?!https?:)([^)#]*)(#[^)]*)?\)/g);
+      for (const [, path = "", anchor = ""] of links) {
+        const target = path === "" ? page : join(dirname(page), path);
+        const exists =
+          existsSync(join(ROOT, target)) && (anchor === "" || (await anchorsOf(target)).has(anchor));
+        if (!exists) missing.push(`${page}: ${path}${anchor}`);
+      }
+    }
+    expect(missing).toEqual([]);
   });
 
   test("says what each dependency is for", async () => {

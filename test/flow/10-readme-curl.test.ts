@@ -14,10 +14,17 @@ const MISSING = ["bash", "curl", "openssl", "sed"].filter((program) => Bun.which
 const obstacle = existsSync(README)
   ? MISSING.map((program) => `${program} is not installed`).join()
   : "there is no README.md";
-if (obstacle !== "") console.warn(`Skipped: the README's walk; ${obstacle}`);
+if (obstacle !== "") console.warn(`Skipped: the README's walkthroughs; ${obstacle}`);
+
+/** The walkthrough of the first screen, but for the line that names the server and the addresses. */
+function firstScreen(): string {
+  const [, block] = /^URL=[^\n]*\n(TOKEN=[\s\S]*?)^```$/m.exec(readFileSync(README, "utf8")) ?? [];
+  if (block === undefined) throw new Error("README.md has no walkthrough that starts with URL=");
+  return block;
+}
 
 /** The first fenced block of shell below the heading that names curl. */
-function curlWalk(): string {
+function signedWalkthrough(): string {
   const [, block] =
     /^#+ [^\n]*\bcurl\b[^\n]*\n(?:(?!#).*\n)*?```(?:sh|bash)\n([\s\S]*?)^```$/m.exec(
       readFileSync(README, "utf8"),
@@ -26,34 +33,51 @@ function curlWalk(): string {
   return block;
 }
 
+const [FROM, TO] = ["otp@example.org", "you@example.net"];
+
+/** Runs a walkthrough against a new server. @returns its envelopes, and the messages that arrived. */
+async function follow(block: string, folder: string) {
+  await using smtp = await startSmtpServer();
+  await using sealpost = await startSealpost({ folder });
+  const variables = {
+    URL: sealpost.url,
+    PASSWORD: sealpost.password ?? "",
+    SERVER: `127.0.0.1:${smtp.port}`,
+    FROM,
+    TO,
+  };
+  const script = `set -eu -o pipefail\ncd ${folder}\n${block}`;
+  const { code, stdout, stderr } = await run(["bash", "-c", script], variables);
+  expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
+  const responses = stdout.split('{"jsonrpc"').slice(1);
+  return { envelopes: responses.map((text) => JSON.parse(`{"jsonrpc"${text}`)), messages: smtp.messages };
+}
+
+test.skipIf(obstacle !== "")("the README's first screen delivers a message", async () => {
+  using folder = temporaryFolder();
+  const { envelopes, messages } = await follow(firstScreen(), folder.path);
+  expect(envelopes).toMatchObject([
+    { result: { value: true } },
+    { result: { value: true } },
+    { result: { value: { sender: FROM } }, detail: { health: { circuit: "closed" } } },
+  ]);
+  expect(messages).toMatchObject([{ from: FROM, recipients: [TO] }]);
+});
+
 test.skipIf(obstacle !== "")(
-  "the README's walk with curl delivers a signed mail that openssl verifies",
+  "the README's walkthrough with curl delivers a signed message that openssl verifies",
   async () => {
     using folder = temporaryFolder();
-    await using smtp = await startSmtpServer();
-    await using sealpost = await startSealpost({ folder: folder.path });
-    const [from, to] = ["otp@example.org", "you@example.net"];
-    const variables = {
-      URL: sealpost.url,
-      PASSWORD: sealpost.password ?? "",
-      SERVER: `127.0.0.1:${smtp.port}`,
-      FROM: from,
-      TO: to,
-    };
-    const script = `set -eu -o pipefail\ncd ${folder.path}\n${curlWalk()}`;
-    const { code, stdout, stderr } = await run(["bash", "-c", script], variables);
-    expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
-    expect(stdout).toEndWith("}");
-    const last = JSON.parse(stdout.slice(stdout.lastIndexOf('{"jsonrpc"')));
-    expect(last).toMatchObject({
+    const { envelopes, messages } = await follow(signedWalkthrough(), folder.path);
+    expect(envelopes.at(-1)).toMatchObject({
       result: { status: true, value: true },
       detail: { smime: { signed: true } },
     });
 
-    expect(smtp.messages).toMatchObject([{ from, recipients: [to] }]);
-    const mail = scratchFile(smtp.messages[0]?.bytes ?? "");
+    expect(messages).toMatchObject([{ from: FROM, recipients: [TO] }]);
+    const message = scratchFile(messages[0]?.bytes ?? "");
     const trusted = ["-CAfile", join(folder.path, "cert.pem")];
-    const verified = await run(["openssl", "cms", "-verify", "-in", mail, ...trusted]);
+    const verified = await run(["openssl", "cms", "-verify", "-in", message, ...trusted]);
     expect(verified.stderr).toContain("successful");
     expect(verified.stdout).toContain("Subject: Test Email from Sealpost");
   },

@@ -1,16 +1,16 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join, relative } from "node:path";
 import { Child } from "../fixtures/process/child.ts";
+import { hostAppExample } from "./examples.ts";
 import { PASSWORD, useHost } from "./host.ts";
 import { findObstacle, makeProject, ROOT, TEST_MS } from "./project.ts";
-import { readmeBlock } from "./readme.ts";
 
 setDefaultTimeout(TEST_MS);
 const obstacle = await findObstacle();
 if (obstacle !== "") console.warn(`Skipped: the host app on Bun; ${obstacle}`);
 
 test.skipIf(obstacle !== "")("the README's host app runs on Bun from the tarball", async () => {
-  using project = await makeProject({ "app.ts": await readmeBlock('from "sealpost/bun"') });
+  using project = await makeProject({ "app.ts": await hostAppExample('from "sealpost/bun"') });
   const app = new Child(relative(ROOT, join(project.path, "app.ts")), [], {
     folder: project.path,
     env: { ADMIN_PASSWORD: PASSWORD, PORT: "0" },

@@ -2,9 +2,9 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { join, relative } from "node:path";
 import { Child } from "../fixtures/process/child.ts";
 import { denoPath } from "../fixtures/process/deno.ts";
+import { hostAppExample } from "./examples.ts";
 import { PASSWORD, useHost } from "./host.ts";
 import { findObstacle, makeProject, ROOT, TEST_MS } from "./project.ts";
-import { readmeBlock } from "./readme.ts";
 
 setDefaultTimeout(TEST_MS);
 const obstacle = denoPath === null ? "there is no Deno" : await findObstacle();
@@ -13,7 +13,7 @@ if (obstacle !== "") console.warn(`Skipped: the host app on Deno; ${obstacle}`);
 const RIGHTS = ["--allow-net", "--allow-env", "--allow-sys", "--allow-ffi", "--allow-read", "--allow-write"];
 
 test.skipIf(obstacle !== "")("the README's host app runs on Deno from the tarball", async () => {
-  const block = (await readmeBlock('from "sealpost/bun"')).replace("sealpost/bun", "sealpost/deno");
+  const block = (await hostAppExample('from "sealpost/bun"')).replace("sealpost/bun", "sealpost/deno");
   using project = await makeProject({ "app.ts": block });
   const serve = ["serve", "--no-prompt", "--host", "127.0.0.1", "--port", "0", ...RIGHTS];
   const app = new Child(relative(ROOT, join(project.path, "app.ts")), [], {

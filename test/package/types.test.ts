@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { hostAppExample, testingExamples } from "./examples.ts";
 import { findObstacle, makeProject, type Project, ROOT, run, TEST_MS } from "./project.ts";
-import { readmeBlock, testingExamples } from "./readme.ts";
 
 setDefaultTimeout(TEST_MS);
 const obstacle = await findObstacle();
@@ -65,15 +65,15 @@ const CONFIG = {
 };
 
 async function makeConsumer(): Promise<Project> {
-  const bun = await readmeBlock('from "sealpost/bun"');
+  const bun = await hostAppExample('from "sealpost/bun"');
   const [shared = "", ...examples] = await testingExamples();
   return makeProject({
     "sealpost.ts": shared,
     ...Object.fromEntries(examples.map((example, index) => [`testing-${index}.ts`, example])),
     "bun.ts": bun,
     "deno.ts": bun.replace("sealpost/bun", "sealpost/deno"),
-    "workers.ts": await readmeBlock('from "sealpost/workers"'),
-    "client.ts": await readmeBlock("hono/client"),
+    "workers.ts": await hostAppExample('from "sealpost/workers"'),
+    "client.ts": await hostAppExample("hono/client"),
     "endpoints.ts": ENDPOINTS,
     "cloudflare.d.ts": CLOUDFLARE,
     "tsconfig.json": JSON.stringify(CONFIG),

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { sqldPath, startSqld } from "../../tools/sqld.ts";
 import { serveWorker } from "../../tools/workers/serve.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
+import { hostAppExample } from "./examples.ts";
 import { PASSWORD, useHost } from "./host.ts";
 import { findObstacle, makeProject, TEST_MS } from "./project.ts";
-import { readmeBlock } from "./readme.ts";
 
 setDefaultTimeout(TEST_MS);
 const obstacle = sqldPath() === null ? "there is no libSQL server" : await findObstacle();
@@ -14,7 +14,7 @@ if (obstacle !== "") console.warn(`Skipped: the host app on Workers; ${obstacle}
 const KEYS = `first:${new Uint8Array(32).fill(7).toBase64()}`;
 
 test.skipIf(obstacle !== "")("the README's host app runs on Workers from the tarball", async () => {
-  using project = await makeProject({ "app.ts": await readmeBlock('from "sealpost/workers"') });
+  using project = await makeProject({ "app.ts": await hostAppExample('from "sealpost/workers"') });
   using data = temporaryFolder();
   await using sqld = await startSqld({ folder: data.path });
   const bindings = { DATABASE_URL: sqld.url, SEALPOST_KEYS: KEYS, ADMIN_PASSWORD: PASSWORD };

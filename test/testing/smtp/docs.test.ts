@@ -4,7 +4,7 @@ import { join } from "node:path";
 import * as smtp from "../../../src/testing/smtp/index.ts";
 import { denoPath } from "../../fixtures/process/deno.ts";
 import type { Folder } from "../../fixtures/process/folder.ts";
-import { testingExamples } from "../../package/readme.ts";
+import { testingExamples } from "../../package/examples.ts";
 
 const ROOT = join(import.meta.dir, "..", "..", "..");
 /** Each example creates an admin, whose password takes a while to hash. */

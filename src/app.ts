@@ -13,7 +13,7 @@ import { systemCollection, systemRoutes } from "./http/system.ts";
 import { actionOf } from "./plugin/event-names.ts";
 import { emitActions } from "./plugin/events.ts";
 import type { Services } from "./services.ts";
-import { auditFailures, createErrorHandler } from "./wire/failures.ts";
+import { auditFailures, createErrorHandler } from "./wire/error-handler.ts";
 import { allowOnly, urlNotFound } from "./wire/not-found.ts";
 import { limitBody, type RequestOptions, requestContext } from "./wire/request.ts";
 import { checkUrl } from "./wire/url.ts";

@@ -74,5 +74,5 @@ export { authenticated, success } from "./wire/envelope.ts";
 export { noticeDetail, noticeEntries } from "./wire/notices.ts";
 export { IDEMPOTENCY_HEADER, operation } from "./wire/openapi.ts";
 export { pageOf } from "./wire/paging.ts";
-export { allParams, bodyParams, pathParams, queryParams } from "./wire/params.ts";
 export { described, wholeNumber } from "./wire/schemas.ts";
+export { allParams, bodyParams, pathParams, queryParams } from "./wire/validate.ts";

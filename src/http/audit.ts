@@ -14,8 +14,8 @@ import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
 import { pageOf } from "../wire/paging.ts";
-import { queryParams } from "../wire/params.ts";
 import { wholeNumber } from "../wire/schemas.ts";
+import { queryParams } from "../wire/validate.ts";
 
 const MOST_PAGE_SIZE = 1_000;
 const MOST_PAGE = 1_000_000;

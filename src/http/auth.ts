@@ -11,7 +11,7 @@ import { missingParameter, SealpostError } from "../errors.ts";
 import { authenticated, success } from "../wire/envelope.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
-import { bodyParams } from "../wire/params.ts";
+import { bodyParams } from "../wire/validate.ts";
 
 const ACTION = "POST /auth";
 /** The reference's clients read it; 30 is its "warning". */

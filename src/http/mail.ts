@@ -10,7 +10,7 @@ import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
 import { pageOf } from "../wire/paging.ts";
-import { pathParams, queryParams } from "../wire/params.ts";
+import { pathParams, queryParams } from "../wire/validate.ts";
 import { mailIdParams, mailListParams, mailPageView, mailRecordView } from "./mail-schema.ts";
 import { toMailRecordView, toMailView } from "./mail-view.ts";
 

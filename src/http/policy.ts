@@ -9,7 +9,7 @@ import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
-import { bodyParams, pathParams } from "../wire/params.ts";
+import { bodyParams, pathParams } from "../wire/validate.ts";
 import { policyNameParams, policyParams, policyView } from "./policy-schema.ts";
 
 const tag = "Policies";

@@ -10,7 +10,7 @@ import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { noticeDetail } from "../wire/notices.ts";
 import { IDEMPOTENCY_HEADER, operation } from "../wire/openapi.ts";
-import { bodyParams, pathParams } from "../wire/params.ts";
+import { bodyParams, pathParams } from "../wire/validate.ts";
 import { identifierParams, TEST_ROUTE, toServerInput } from "./smtpserver-schema.ts";
 import { readTest, storedTestParams, testDetail, testParams } from "./smtpserver-test-schema.ts";
 import { toCheckDetail, toTestDetail } from "./smtpserver-test-view.ts";

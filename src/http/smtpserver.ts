@@ -13,7 +13,7 @@ import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { noticeDetail, noticeEntries } from "../wire/notices.ts";
 import { operation } from "../wire/openapi.ts";
-import { bodyParams, pathParams, queryParams } from "../wire/params.ts";
+import { bodyParams, pathParams, queryParams } from "../wire/validate.ts";
 import { readConditions, readIfMatch } from "./conditions.ts";
 import {
   type DefinitionView,

@@ -7,7 +7,7 @@ import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { operation } from "../wire/openapi.ts";
-import { allParams, pathParams } from "../wire/params.ts";
+import { allParams, pathParams } from "../wire/validate.ts";
 
 const READ = "configread";
 const WRITE = "configwrite";

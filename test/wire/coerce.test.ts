@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import * as v from "valibot";
-import { validate } from "../../src/wire/params.ts";
+import { validate } from "../../src/wire/validate.ts";
 
 const schema = v.object({
   flag: v.optional(v.boolean("expected true or false"), false),

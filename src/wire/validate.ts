@@ -4,7 +4,7 @@ import * as v from "valibot";
 import type { Env } from "../contracts/env.ts";
 import { invalidParameter, missingParameter } from "../errors.ts";
 import { coerce, type Entries, isOptional } from "./coerce.ts";
-import { collectParameters, type RawParameters } from "./parameters.ts";
+import { collectParameters, type RawParameters } from "./read-parameters.ts";
 import { unknownParameters } from "./unknown-parameters.ts";
 
 type ParamsSchema = v.GenericSchema & { readonly entries: Entries };

@@ -5,7 +5,7 @@ const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g;
  * silently, and other programs the first.
  * @param text JSON that has been parsed, so it is well formed.
  */
-export function repeatedKey(text: string): string | null {
+export function duplicateKey(text: string): string | null {
   const open: Set<string>[] = [];
   let lastString = "";
   for (const [token] of text.matchAll(TOKEN)) {

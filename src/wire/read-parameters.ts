@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import { invalidParameter, SealpostError } from "../errors.ts";
-import { repeatedKey } from "./json-keys.ts";
+import { duplicateKey } from "./duplicate-keys.ts";
 import { isEscapedUtf8 } from "./url.ts";
 
 /** Parameters as they came, by name. */
@@ -76,7 +76,7 @@ function jsonParameters(text: string): RawParameters {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw invalidParameter(BODY, "expected a JSON object");
   }
-  const repeated = repeatedKey(text);
+  const repeated = duplicateKey(text);
   if (repeated !== null) throw invalidParameter(repeated, "given more than once");
   return new Map(Object.entries(value));
 }

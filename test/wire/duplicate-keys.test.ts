@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { repeatedKey } from "../../src/wire/json-keys.ts";
+import { duplicateKey } from "../../src/wire/duplicate-keys.ts";
 
-describe("repeatedKey()", () => {
+describe("duplicateKey()", () => {
   test.each<[text: string, repeated: string | null]>([
     ["{}", null],
     ['{"a":1,"b":2}', null],
@@ -19,13 +19,13 @@ describe("repeatedKey()", () => {
     ['{ "a" : 1 ,\n "a" : 2 }', "a"],
     ['{"toString":1}', null],
   ])("in %p: %p", (text, repeated) => {
-    expect(repeatedKey(text)).toBe(repeated);
+    expect(duplicateKey(text)).toBe(repeated);
   });
 
   test("finds none in what JSON.stringify() wrote", () => {
     fc.assert(
       fc.property(fc.json(), (text) => {
-        expect(repeatedKey(JSON.stringify(JSON.parse(text)))).toBeNull();
+        expect(duplicateKey(JSON.stringify(JSON.parse(text)))).toBeNull();
       }),
     );
   });
@@ -37,14 +37,14 @@ describe("repeatedKey()", () => {
         const keys = Object.keys(value);
         const key = keys[at % keys.length] ?? "";
         const whole = JSON.stringify(value);
-        expect(repeatedKey(`${whole.slice(0, -1)},${JSON.stringify(key)}:null}`)).toBe(key);
+        expect(duplicateKey(`${whole.slice(0, -1)},${JSON.stringify(key)}:null}`)).toBe(key);
       }),
     );
   });
 
   test("reads a text as long as a body may be", () => {
     const long = `{"a":"${"\\\\".repeat(130_000)}","a":1}`;
-    expect(repeatedKey(long)).toBe("a");
-    expect(repeatedKey(`{"a":${"[".repeat(100_000)}${"]".repeat(100_000)}}`)).toBeNull();
+    expect(duplicateKey(long)).toBe("a");
+    expect(duplicateKey(`{"a":${"[".repeat(100_000)}${"]".repeat(100_000)}}`)).toBeNull();
   });
 });

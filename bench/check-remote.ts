@@ -1,6 +1,6 @@
 import { directory } from "sealpost/plugins/directory";
 import { emailToken } from "sealpost/plugins/email-token";
-import { openDatabase } from "../src/storage/libsql.ts";
+import { openDatabase } from "../src/storage/open-database.ts";
 import { PEER, realRandomBytes, testInstance } from "../test/fixtures/instance.ts";
 import { NO_SQLD, startCountedDatabase } from "../test/fixtures/round-trips.ts";
 import { type BenchResult, print } from "./result.ts";

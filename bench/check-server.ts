@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { directory } from "sealpost/plugins/directory";
 import { emailToken } from "sealpost/plugins/email-token";
-import { openDatabase } from "../src/storage/libsql.ts";
+import { openDatabase } from "../src/storage/open-database.ts";
 import { PEER, realRandomBytes, testInstance } from "../test/fixtures/instance.ts";
 
 // Ours in bench/check.ts: tokens in a file, mail into the memory. `POST /prepare` gives each user a token.

@@ -2,8 +2,8 @@ import { createClient } from "@libsql/client/sqlite3";
 import { eq, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql/sqlite3";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { Database } from "../src/storage/database.ts";
-import { openDatabase } from "../src/storage/libsql.ts";
+import type { Database } from "../src/contracts/database.ts";
+import { openDatabase } from "../src/storage/open-database.ts";
 import { placeholdersFor } from "../src/storage/prepare.ts";
 import { type BenchResult, median, print } from "./result.ts";
 

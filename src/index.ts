@@ -1,7 +1,7 @@
 export { matchesName } from "./access/pattern.ts";
 export type { RekeyResult } from "./access/rekey.ts";
 export type { AppSettings, SealpostApp } from "./app.ts";
-export type { KeptTable, Migration, Statement } from "./contracts/database.ts";
+export type { Database, KeptTable, Migration, Statement } from "./contracts/database.ts";
 export type {
   Directory,
   DirectoryLookup,
@@ -67,7 +67,7 @@ export {
 export { createSealpost, type DrainLimits, type Sealpost, type SealpostOptions } from "./sealpost.ts";
 export { generateKey, type Keyring, parseKeyring } from "./secrets/keyring.ts";
 export type { Drain, Drivers, EventDrains, InstanceSettings } from "./services.ts";
-export { type Database, isConstraintError } from "./storage/database.ts";
+export { isConstraintError } from "./storage/errors.ts";
 export { VERSION } from "./version.ts";
 export { deliveryView } from "./wire/delivery.ts";
 export { authenticated, success } from "./wire/envelope.ts";

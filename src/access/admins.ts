@@ -1,3 +1,4 @@
+import type { Database, Statement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Admin } from "../domain/admin.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
@@ -6,8 +7,7 @@ import type { Secret } from "../domain/secret.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
 import type { AdminRepository } from "../storage/admins.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
-import type { Database, Statement } from "../storage/database.ts";
-import type { AccessState, CommitAccessChange } from "./change.ts";
+import type { AccessState, CommitAccessChange } from "./commit-change.ts";
 import type { Passwords } from "./passwords.ts";
 
 export interface AdminName {

@@ -1,12 +1,12 @@
+import type { Database } from "../contracts/database.ts";
 import type { Admin, Principal } from "../domain/admin.ts";
 import { clientNetwork } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
 import type { AdminRepository } from "../storage/admins.ts";
-import type { Database } from "../storage/database.ts";
+import { expiredToken, type TokenClaims, type Tokens } from "./admin-tokens.ts";
 import type { HashCaller } from "./hash-pool.ts";
-import type { AuditRecord, ReserveAttempt } from "./limits.ts";
 import type { Passwords } from "./passwords.ts";
-import { expiredToken, type TokenClaims, type Tokens } from "./tokens.ts";
+import type { AuditRecord, ReserveAttempt } from "./rate-limit.ts";
 
 /** Customary: enough for typing errors, too few for guessing. */
 const MAX_FAILURES_PER_NAME_AND_ADDRESS = 10;

@@ -1,11 +1,11 @@
+import type { Statement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
 import type { Policy, PolicyFields } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
-import type { Statement } from "../storage/database.ts";
 import type { PolicyRepository } from "../storage/policies.ts";
-import type { CommitAccessChange } from "./change.ts";
+import type { CommitAccessChange } from "./commit-change.ts";
 
 export type Policies = ReturnType<typeof createPolicies>;
 

@@ -1,7 +1,7 @@
 import { parseAddressBlock } from "../domain/network.ts";
 import type { Action, Policy, PolicyContext, PolicyDecision } from "../domain/policy.ts";
 import { matchesName, splitNegation } from "./pattern.ts";
-import { isWithin, parseTimes } from "./times.ts";
+import { isWithin, parseTimes } from "./time-windows.ts";
 
 /**
  * Decides whether an action is allowed: by an active policy that matches, or because no policy is active at all.

@@ -1,8 +1,8 @@
+import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import { keyIdOf, open, seal } from "../secrets/seal.ts";
-import type { Database } from "../storage/database.ts";
-import type { SealedRepository } from "../storage/sealed.ts";
+import type { SealedRepository } from "../storage/sealed-values.ts";
 
 export interface RekeyResult {
   /** Values now sealed with the first key that were not before. */

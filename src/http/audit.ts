@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import * as v from "valibot";
-import type { AuditTrail } from "../access/audit-trail.ts";
+import type { AuditTrail } from "../access/audit-log.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import {

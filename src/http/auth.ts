@@ -1,8 +1,8 @@
 import { Hono } from "hono";
 import * as v from "valibot";
-import type { AuditTrail } from "../access/audit-trail.ts";
+import type { AuditTrail } from "../access/audit-log.ts";
 import type { Authentication } from "../access/authentication.ts";
-import type { AuditRecord } from "../access/limits.ts";
+import type { AuditRecord } from "../access/rate-limit.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Principal } from "../domain/admin.ts";

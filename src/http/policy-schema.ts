@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { parseTimes } from "../access/times.ts";
+import { parseTimes } from "../access/time-windows.ts";
 import { parseAddressBlock } from "../domain/network.ts";
 import type { Action } from "../domain/policy.ts";
 

@@ -1,9 +1,9 @@
 import { getLogger } from "@logtape/logtape";
+import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { auditEntry } from "../domain/audit.ts";
 import { type Failure, isBefore } from "../domain/delivery.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
-import type { Database } from "../storage/database.ts";
 import type { HealthFailure, ServerHealthRepository, ServerHealthRow } from "../storage/server-health.ts";
 import type { WaitingMailRepository } from "../storage/waiting-mail.ts";
 import type { Notify } from "./events.ts";

@@ -1,6 +1,6 @@
+import type { Database, DatabaseKind, Statement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
-import type { Database, DatabaseKind, Statement } from "../storage/database.ts";
 import { ACTING, IDLE, type IdempotencyRepository } from "../storage/idempotency.ts";
 
 /** How long a key stands for its first answer. */

@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import type { Database, Statement } from "../contracts/database.ts";
 import type { MailOptions } from "../contracts/mail-options.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { type AuditActor, type AuditEntry, auditEntry } from "../domain/audit.ts";
@@ -12,7 +13,6 @@ import {
 } from "../domain/message.ts";
 import type { SendingServer } from "../domain/smtp-server.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
-import type { Database, Statement } from "../storage/database.ts";
 import { ACTING, IDLE } from "../storage/idempotency.ts";
 import type { SmimeResult } from "./build.ts";
 import type { RecipientResult } from "./deliver.ts";

@@ -1,10 +1,10 @@
 import { sql } from "drizzle-orm";
+import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Limit, LimitPlan, LimitResult, PluginContext } from "../contracts/plugin.ts";
 import { clientNetwork } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
-import type { Database } from "../storage/database.ts";
-import type { TryRepository } from "../storage/tries.ts";
+import type { TryRepository } from "../storage/rate-limits.ts";
 
 /** Counts in the database, so that parallel calls and other processes do not slip through. */
 export function createLimit(parts: {

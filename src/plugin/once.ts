@@ -1,6 +1,6 @@
+import type { Database } from "../contracts/database.ts";
 import type { PluginContext } from "../contracts/plugin.ts";
 import type { Idempotency } from "../mail/idempotency.ts";
-import type { Database } from "../storage/database.ts";
 
 /** Requests with an `Idempotency-Key` that do more than to hand in one mail: the second gets the answer of the first. */
 export function createOnce(parts: {

@@ -1,6 +1,6 @@
 import { and, eq, notExists, sql } from "drizzle-orm";
+import type { Database } from "../contracts/database.ts";
 import type { Admin } from "../domain/admin.ts";
-import type { Database } from "./database.ts";
 import { ADMINS, type Epoch } from "./epoch.ts";
 import { admin } from "./schema.ts";
 

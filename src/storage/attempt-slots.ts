@@ -1,7 +1,7 @@
 import { eq, inArray, sql } from "drizzle-orm";
-import type { Database } from "./database.ts";
+import type { Database } from "../contracts/database.ts";
+import { CLOCK_SKEW_MS } from "./rate-limits.ts";
 import { attemptSlot, tryWindow } from "./schema.ts";
-import { CLOCK_SKEW_MS } from "./tries.ts";
 
 /**
  * How long an attempt may stay undecided. Its slot is then free, whatever happened to the process; an admin gets in

@@ -1,6 +1,6 @@
 import { and, asc, count as countRows, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm";
+import type { Database } from "../contracts/database.ts";
 import type { AuditEntry, AuditQuery, AuditTextColumn, StoredAuditEntry } from "../domain/audit.ts";
-import type { Database } from "./database.ts";
 import { placeholdersFor } from "./prepare.ts";
 import { audit } from "./schema.ts";
 

@@ -1,4 +1,4 @@
-import { resultCode } from "./failure.ts";
+import { resultCode } from "./errors.ts";
 
 export type {
   BoundStatement,

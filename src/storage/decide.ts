@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
-import type { Database, Statement } from "./database.ts";
-import { isNothingDone, isUnavailable } from "./failure.ts";
+import type { Database, Statement } from "../contracts/database.ts";
+import { isNothingDone, isUnavailable } from "./errors.ts";
 
 /** How long a verdict is looked for, and the time between two reads. */
 const READ_MS = 5_000;

@@ -2,9 +2,9 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { ResultSet } from "@libsql/client";
 import { asc, sql } from "drizzle-orm";
 import type { BatchResponse } from "drizzle-orm/batch";
-import type { KeptTable } from "../contracts/database.ts";
-import { type CommitOptions, type Database, isConstraintError, type Statement } from "./database.ts";
+import type { CommitOptions, Database, KeptTable, Statement } from "../contracts/database.ts";
 import { drizzleAround } from "./drizzle.ts";
+import { isConstraintError } from "./errors.ts";
 import { admin, epoch, pluginConfig, policy, smtpServer } from "./schema.ts";
 
 export const ADMINS: KeptTable<typeof admin.$inferSelect> = {

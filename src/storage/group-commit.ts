@@ -1,7 +1,7 @@
 import type { Client, InStatement, ResultSet } from "@libsql/client";
 import { Batcher, type Blame, type PollingOptions } from "../async/batcher.ts";
-import { busyFailure, failedStatement, isNothingDone, isUnavailable } from "./failure.ts";
-import type { Connection } from "./guard.ts";
+import { busyFailure, failedStatement, isNothingDone, isUnavailable } from "./errors.ts";
+import type { Connection } from "./local/connection.ts";
 
 /** Values of this many bytes cost about as much as one more statement. */
 const BYTES_PER_STATEMENT = 16_384;

@@ -1,5 +1,5 @@
 import { and, eq, inArray, lt, sql } from "drizzle-orm";
-import type { Database } from "./database.ts";
+import type { Database } from "../contracts/database.ts";
 import { placeholdersFor } from "./prepare.ts";
 import { idempotency } from "./schema.ts";
 

@@ -1,5 +1,5 @@
 import { lte, sql } from "drizzle-orm";
-import type { Database } from "./database.ts";
+import type { Database } from "../contracts/database.ts";
 import { mail, mailAttempt } from "./schema.ts";
 
 /** Clocks of several machines differ by less. */

@@ -1,10 +1,9 @@
 import { sql } from "drizzle-orm";
 import type { BatchResponse } from "drizzle-orm/batch";
-import type { Migration } from "../contracts/database.ts";
+import type { Database, Migration, Statement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";
-import type { Database, Statement } from "./database.ts";
-import { isUnavailable } from "./failure.ts";
+import { isUnavailable } from "./errors.ts";
 
 const BREAKPOINT = /^--> statement-breakpoint\s*$/m;
 const CREATE_TABLE = sql`

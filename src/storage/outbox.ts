@@ -1,7 +1,7 @@
 import { eq, getTableColumns, type Placeholder, type SQL, sql } from "drizzle-orm";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { Database } from "../contracts/database.ts";
 import type { MailAttempt, MailState, RecipientProgress } from "../domain/queued-mail.ts";
-import type { Database } from "./database.ts";
 import { placeholdersFor } from "./prepare.ts";
 import { mail, mailContent } from "./schema.ts";
 

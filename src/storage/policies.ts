@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
+import type { Database } from "../contracts/database.ts";
 import type { Policy, PolicyFields } from "../domain/policy.ts";
-import type { Database } from "./database.ts";
 import { type Epoch, POLICIES } from "./epoch.ts";
 import { policy } from "./schema.ts";
 

@@ -1,5 +1,5 @@
 import { is, Param, Placeholder, type Query } from "drizzle-orm";
-import type { BoundStatement, PrepareStatement, Statement } from "./database.ts";
+import type { BoundStatement, PrepareStatement, Statement } from "../contracts/database.ts";
 
 /** What Drizzle asks a built statement for. */
 interface BuiltQuery {

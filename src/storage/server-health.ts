@@ -1,5 +1,5 @@
 import { and, count, eq, gt, inArray, isNotNull, isNull, lte, or, type SQL, sql } from "drizzle-orm";
-import type { Database } from "./database.ts";
+import type { Database } from "../contracts/database.ts";
 import { mail, serverHealth } from "./schema.ts";
 
 export type ServerHealthRow = typeof serverHealth.$inferSelect;

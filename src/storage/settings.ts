@@ -1,5 +1,5 @@
 import { eq, sql } from "drizzle-orm";
-import type { Database } from "./database.ts";
+import type { Database } from "../contracts/database.ts";
 import { type Epoch, SETTINGS } from "./epoch.ts";
 import { pluginConfig } from "./schema.ts";
 

@@ -1,5 +1,5 @@
 import { and, eq } from "drizzle-orm";
-import type { Database } from "./database.ts";
+import type { Database } from "../contracts/database.ts";
 import { type Epoch, SERVERS } from "./epoch.ts";
 import { smtpServer } from "./schema.ts";
 

@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
+import type { Database } from "../contracts/database.ts";
 import type { RecipientProgress } from "../domain/queued-mail.ts";
-import type { Database } from "./database.ts";
 import { mail, serverHealth } from "./schema.ts";
 
 export type WaitingMailRepository = ReturnType<typeof createWaitingMailRepository>;

@@ -5,7 +5,7 @@ import { Secret } from "../domain/secret.ts";
 import type { Submit } from "../mail/submit.ts";
 import { generateKey, parseKeyring } from "../secrets/keyring.ts";
 import { createServices } from "../services.ts";
-import { openDatabase } from "../storage/libsql.ts";
+import { openDatabase } from "../storage/open-database.ts";
 import { createMemoryTransport, type Fault, type MemoryTransport } from "../transport/memory.ts";
 import { createTestClock, type TestClock } from "./clock.ts";
 

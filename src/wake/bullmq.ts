@@ -4,7 +4,7 @@ import type { Redis } from "ioredis";
 import type { Wake, WakeSource } from "../contracts/wake.ts";
 import type { Secret } from "../domain/secret.ts";
 import { closedError } from "./closed.ts";
-import { hear, type Listener } from "./hear.ts";
+import { hear, type Listener } from "./receive.ts";
 import { createRedisLine, type RedisLine, reasonOf } from "./redis.ts";
 
 const log = getLogger(["sealpost", "wake"]);

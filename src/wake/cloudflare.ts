@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Wake } from "../contracts/wake.ts";
 import { closedError } from "./closed.ts";
-import { hear, type Listener } from "./hear.ts";
+import { hear, type Listener } from "./receive.ts";
 
 const log = getLogger(["sealpost", "wake"]);
 

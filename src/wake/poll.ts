@@ -1,6 +1,6 @@
 import type { Wake, WakeSource } from "../contracts/wake.ts";
 import { closedError } from "./closed.ts";
-import { hear, type Listener } from "./hear.ts";
+import { hear, type Listener } from "./receive.ts";
 
 /** Mail of another process waits so long at most, for one small query a second. */
 const SWEEP_MS = 1_000;

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Context, ErrorHandler, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
-import type { AuditTrail } from "../access/audit-trail.ts";
+import type { AuditTrail } from "../access/audit-log.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { AuditTarget } from "../domain/audit.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { SealpostError } from "../../src/errors.ts";
-import { openDatabase } from "../../src/storage/libsql.ts";
+import { openDatabase } from "../../src/storage/open-database.ts";
 import { KEYS, realRandomBytes, type TestInstance, testInstance } from "../fixtures/instance.ts";
 import { temporaryFile } from "../storage/fixtures/database.ts";
 

@@ -5,7 +5,7 @@ import { events } from "sealpost/plugins/events";
 import { recovery } from "sealpost/plugins/recovery";
 import { registration } from "sealpost/plugins/registration";
 import { smsGateway } from "sealpost/plugins/sms-gateway";
-import { openDatabase } from "../../src/storage/libsql.ts";
+import { openDatabase } from "../../src/storage/open-database.ts";
 import { ADMIN, realRandomBytes, type TestInstance, testInstance } from "../fixtures/instance.ts";
 import {
   describeTrips,

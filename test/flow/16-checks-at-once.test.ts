@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { sql } from "drizzle-orm";
 import { directory } from "sealpost/plugins/directory";
 import { emailToken } from "sealpost/plugins/email-token";
-import { openDatabase } from "../../src/storage/libsql.ts";
+import { openDatabase } from "../../src/storage/open-database.ts";
 import { PEER, realRandomBytes, type TestInstance, testInstance } from "../fixtures/instance.ts";
 import { NO_SQLD, type RoundTripProxy, startCountedDatabase } from "../fixtures/round-trips.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { openDatabase } from "../../src/storage/libsql.ts";
+import { openDatabase } from "../../src/storage/open-database.ts";
 import { realRandomBytes } from "../fixtures/instance.ts";
 import { NO_SQLD, type RoundTripProxy, startCountedDatabase } from "../fixtures/round-trips.ts";
 import {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { sql } from "drizzle-orm";
-import type { Database } from "../../src/storage/database.ts";
-import { openDatabase } from "../../src/storage/libsql.ts";
-import { openRemoteDatabase } from "../../src/storage/remote.ts";
+import type { Database } from "../../src/contracts/database.ts";
+import { openDatabase } from "../../src/storage/open-database.ts";
+import { openRemoteDatabase } from "../../src/storage/remote/connect.ts";
 import {
   describeTrips,
   NO_SQLD,

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { type SQLWrapper, sql } from "drizzle-orm";
 import { SQLiteSyncDialect } from "drizzle-orm/sqlite-core";
+import type { BoundStatement, Database, Statement } from "../../src/contracts/database.ts";
 import type { MailAttempt } from "../../src/domain/queued-mail.ts";
-import type { BoundStatement, Database, Statement } from "../../src/storage/database.ts";
-import type { Connection } from "../../src/storage/guard.ts";
 import { LibsqlDatabase } from "../../src/storage/libsql-database.ts";
-import { connectMemory } from "../../src/storage/local.ts";
+import { connectMemory } from "../../src/storage/local/connect.ts";
+import type { Connection } from "../../src/storage/local/connection.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
 import {
@@ -14,7 +14,7 @@ import {
   readMailRow,
   type Settlement,
 } from "../../src/storage/outbox.ts";
-import { createQueuedMailRepository } from "../../src/storage/queued-mails.ts";
+import { createQueuedMailRepository } from "../../src/storage/queued-mail.ts";
 import { randomBytes } from "./fixtures/database.ts";
 
 const NOW = new Date("2026-06-01T12:00:00Z");

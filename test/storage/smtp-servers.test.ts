@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { createEpoch } from "../../src/storage/epoch.ts";
-import { openDatabase } from "../../src/storage/libsql.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
-import { createSealedRepository } from "../../src/storage/sealed.ts";
+import { openDatabase } from "../../src/storage/open-database.ts";
+import { createSealedRepository } from "../../src/storage/sealed-values.ts";
 import { createSmtpServerRepository, type SmtpServerRow } from "../../src/storage/smtp-servers.ts";
 
 const ROW: SmtpServerRow = {

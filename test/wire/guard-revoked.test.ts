@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { directory } from "sealpost/plugins/directory";
 import { emailToken } from "sealpost/plugins/email-token";
-import { openDatabase } from "../../src/storage/libsql.ts";
+import { openDatabase } from "../../src/storage/open-database.ts";
 import { realRandomBytes, testInstance } from "../fixtures/instance.ts";
 import { temporaryFile } from "../storage/fixtures/database.ts";
 

@@ -1,11 +1,11 @@
 import { getLogger } from "@logtape/logtape";
+import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import type { Wake } from "../../contracts/wake.ts";
 import { recipientsOf } from "../../domain/message.ts";
 import type { RecipientProgress } from "../../domain/queued-mail.ts";
 import type { SendingServer } from "../../domain/smtp-server.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
-import type { Database } from "../../storage/database.ts";
 import type { MailRow, OutboxRepository } from "../../storage/outbox.ts";
 import type { Finish } from "../build.ts";
 import { type Alongside, type Outgoing, type SubmitResult, submitEntry } from "../submit.ts";

@@ -1,5 +1,5 @@
 import type { QueuedMail, RecipientProgress } from "../../domain/queued-mail.ts";
-import type { MailChange } from "../../storage/queued-mails.ts";
+import type { MailChange } from "../../storage/queued-mail.ts";
 
 const DAY_MS = 24 * 3_600_000;
 /** How long a message is attempted that does not expire before. */

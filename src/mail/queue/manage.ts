@@ -1,11 +1,11 @@
+import type { Database, Statement } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import type { Wake } from "../../contracts/wake.ts";
 import { type AuditActor, auditEntry } from "../../domain/audit.ts";
 import { isPending, type MailAttempt, type QueuedMail, stateOf } from "../../domain/queued-mail.ts";
 import { SealpostError } from "../../errors.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
-import type { Database, Statement } from "../../storage/database.ts";
-import type { MailChange, MailCount, MailQuery, QueuedMailRepository } from "../../storage/queued-mails.ts";
+import type { MailChange, MailCount, MailQuery, QueuedMailRepository } from "../../storage/queued-mail.ts";
 import type { Circuit } from "../circuit.ts";
 import { revive } from "./lifetime.ts";
 

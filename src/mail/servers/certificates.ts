@@ -1,10 +1,10 @@
 import { getLogger } from "@logtape/logtape";
+import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import type { SendingServer } from "../../domain/smtp-server.ts";
 import { daysUntil, EXPIRES_SOON_DAYS, openIdentity } from "../../smime/identity.ts";
-import type { Database } from "../../storage/database.ts";
+import type { TryRepository } from "../../storage/rate-limits.ts";
 import type { SmtpServerRepository } from "../../storage/smtp-servers.ts";
-import type { TryRepository } from "../../storage/tries.ts";
 import type { Notify } from "../events.ts";
 
 /** Less than a day, so that a check that comes a little early is not the one that says nothing. */

@@ -1,3 +1,4 @@
+import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import { type AuditActor, auditEntry } from "../../domain/audit.ts";
 import { BoundedCache } from "../../domain/bounded-cache.ts";
@@ -8,7 +9,6 @@ import { invalidParameter, SealpostError } from "../../errors.ts";
 import type { Keyring } from "../../secrets/keyring.ts";
 import { open, seal } from "../../secrets/seal.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
-import type { Database } from "../../storage/database.ts";
 import type { Epoch } from "../../storage/epoch.ts";
 import { type SmtpServerRepository, type SmtpServerRow, versionKey } from "../../storage/smtp-servers.ts";
 import { untilCommitted } from "../../storage/until-committed.ts";

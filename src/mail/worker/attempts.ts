@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import { auditEntry } from "../../domain/audit.ts";
 import { notAttempted, notSent, type Receipt } from "../../domain/delivery.ts";
@@ -6,8 +7,7 @@ import { isPending, type RecipientProgress } from "../../domain/queued-mail.ts";
 import type { SendingServer } from "../../domain/smtp-server.ts";
 import { SealpostError } from "../../errors.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
-import type { Database } from "../../storage/database.ts";
-import { isUnavailable } from "../../storage/failure.ts";
+import { isUnavailable } from "../../storage/errors.ts";
 import type { Finish } from "../build.ts";
 import type { Circuit } from "../circuit.ts";
 import type { Deliver } from "../deliver.ts";

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
+import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
-import type { Database } from "../../storage/database.ts";
 import type { MailUpkeepRepository } from "../../storage/mail-upkeep.ts";
 import type { OutboxRepository } from "../../storage/outbox.ts";
 import type { Circuit } from "../circuit.ts";

@@ -1,9 +1,9 @@
 import { setTimeout } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { Batcher } from "../../async/batcher.ts";
+import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
-import type { Database } from "../../storage/database.ts";
-import { isUnavailable } from "../../storage/failure.ts";
+import { isUnavailable } from "../../storage/errors.ts";
 import type { Held, OutboxRepository, Settlement } from "../../storage/outbox.ts";
 
 /** Bounds the time that one joint commit keeps other writers waiting. */

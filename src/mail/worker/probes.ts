@@ -1,9 +1,9 @@
 import { getLogger } from "@logtape/logtape";
+import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import type { Delivery, Transport } from "../../contracts/transport.ts";
 import { type Failure, isBefore } from "../../domain/delivery.ts";
 import type { SendingServer } from "../../domain/smtp-server.ts";
-import type { Database } from "../../storage/database.ts";
 import type {
   HealthFailure,
   ProbeRef,

@@ -1,10 +1,10 @@
 import { dirname, join } from "node:path";
 import type { Config } from "../../config.ts";
+import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import { SealpostError } from "../../errors.ts";
 import { generateKey, type Keyring, parseKeyring } from "../../secrets/keyring.ts";
-import type { Database } from "../../storage/database.ts";
-import { createSealedRepository } from "../../storage/sealed.ts";
+import { createSealedRepository } from "../../storage/sealed-values.ts";
 import { badSetting, codeOf, notWritable } from "../invalid-setting.ts";
 import { makeKeyFile, readKeyFile } from "./key-file.ts";
 

@@ -5,7 +5,7 @@ import type { Wake } from "../../contracts/wake.ts";
 import { canonicalIp } from "../../domain/network.ts";
 import { parseKeyring } from "../../secrets/keyring.ts";
 import type { Drivers, EventDrains } from "../../services.ts";
-import { openRemoteDatabase } from "../../storage/remote.ts";
+import { openRemoteDatabase } from "../../storage/remote/connect.ts";
 import { createCloudflareWake, type QueueProducer } from "../../wake/cloudflare.ts";
 import { badSetting } from "../invalid-setting.ts";
 import { PLATFORM as platform } from "../platform.ts";

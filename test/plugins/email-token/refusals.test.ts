@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { type Directory, definePlugin, type SealpostEvent } from "sealpost";
 import * as v from "valibot";
-import type { Database } from "../../../src/storage/database.ts";
-import { openDatabase } from "../../../src/storage/libsql.ts";
+import type { Database } from "../../../src/contracts/database.ts";
+import { openDatabase } from "../../../src/storage/open-database.ts";
 import { createMemoryTransport } from "../../../src/transport/memory.ts";
 import { realRandomBytes } from "../../fixtures/instance.ts";
 import { PIN, type Started, started, startedWithout, transactionOf, verdictOf, WRONG } from "./support.ts";

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openDatabase } from "../../../src/storage/libsql.ts";
+import { openDatabase } from "../../../src/storage/open-database.ts";
 import { PEER, realRandomBytes } from "../../fixtures/instance.ts";
 import { leaf, SENDER } from "../../fixtures/smime/authority.ts";
 import { privateKey } from "../../fixtures/smime/keys.ts";

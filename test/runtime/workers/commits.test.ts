@@ -1,6 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { sql } from "drizzle-orm";
-import { openRemoteDatabase } from "../../../src/storage/remote.ts";
+import { openRemoteDatabase } from "../../../src/storage/remote/connect.ts";
 import { bundleWorker } from "../../../tools/workers/build.ts";
 import { serveWorker } from "../../../tools/workers/serve.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";

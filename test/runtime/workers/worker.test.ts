@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { sql } from "drizzle-orm";
-import { openRemoteDatabase } from "../../../src/storage/remote.ts";
+import { openRemoteDatabase } from "../../../src/storage/remote/connect.ts";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { logIn } from "../../fixtures/process/api.ts";
 import { SENDER, sender } from "../../fixtures/smime/authority.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { openLocalClient } from "../../src/storage/local-client.ts";
-import { locked, outside, temporaryFile } from "./fixtures/database.ts";
+import { openLocalClient } from "../../../src/storage/local/client.ts";
+import { locked, outside, temporaryFile } from "../fixtures/database.ts";
 
 /** The statements that a connection has prepared and not thrown away; `busy`: it is in the middle of its rows. */
 async function statementsOf(client: ReturnType<typeof openLocalClient>) {

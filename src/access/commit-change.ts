@@ -1,9 +1,9 @@
 import type { BatchResponse } from "drizzle-orm/batch";
+import type { Statement } from "../contracts/database.ts";
 import type { Admin } from "../domain/admin.ts";
 import type { Policy } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
 import type { AdminRepository } from "../storage/admins.ts";
-import type { Statement } from "../storage/database.ts";
 import { ADMINS, type Epoch, POLICIES } from "../storage/epoch.ts";
 import type { PolicyRepository } from "../storage/policies.ts";
 import { untilCommitted } from "../storage/until-committed.ts";

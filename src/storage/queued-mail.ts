@@ -1,6 +1,6 @@
 import { and, asc, count, desc, eq, getTableColumns, gte, type SQL, sql } from "drizzle-orm";
+import type { Database } from "../contracts/database.ts";
 import { isPending, type MailAttempt, type MailState, type QueuedMail } from "../domain/queued-mail.ts";
-import type { Database } from "./database.ts";
 import { mail, mailAttempt } from "./schema.ts";
 
 /** Which mails to read. */

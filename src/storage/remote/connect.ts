@@ -1,11 +1,11 @@
 import { type Client, createClient } from "@libsql/client/http";
-import type { PollingOptions } from "../async/batcher.ts";
-import { Semaphore } from "../async/semaphore.ts";
-import { SealpostError } from "../errors.ts";
-import type { Database } from "./database.ts";
-import { abandonedFailure, badUrl, isBusy, isRefusedForNow, remoteFailure } from "./failure.ts";
-import type { Connection } from "./guard.ts";
-import { type Connections, LibsqlDatabase } from "./libsql-database.ts";
+import type { PollingOptions } from "../../async/batcher.ts";
+import { Semaphore } from "../../async/semaphore.ts";
+import type { Database } from "../../contracts/database.ts";
+import { SealpostError } from "../../errors.ts";
+import { abandonedFailure, badUrl, isBusy, isRefusedForNow, remoteFailure } from "../errors.ts";
+import { type Connections, LibsqlDatabase } from "../libsql-database.ts";
+import type { Connection } from "../local/connection.ts";
 
 /** A round trip takes milliseconds; a server that needs longer than this is as good as away. */
 const PATIENCE_MS = 5_000;

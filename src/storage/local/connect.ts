@@ -1,7 +1,7 @@
-import type { Platform } from "../contracts/platform.ts";
-import { type Connection, GuardedConnection, type GuardOptions, type GuardRole } from "./guard.ts";
-import type { Connections } from "./libsql-database.ts";
-import { changeMark, openLocalClient } from "./local-client.ts";
+import type { Platform } from "../../contracts/platform.ts";
+import type { Connections } from "../libsql-database.ts";
+import { changeMark, openLocalClient } from "./client.ts";
+import { type Connection, GuardedConnection, type GuardOptions, type GuardRole } from "./connection.ts";
 
 /** Longer than any commit of ours takes, shorter than clients wait for an answer. */
 const PATIENCE_MS = 5_000;

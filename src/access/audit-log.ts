@@ -1,7 +1,7 @@
+import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { type AuditActor, type AuditQuery, type AuditTarget, auditEntry } from "../domain/audit.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
-import type { Database } from "../storage/database.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;

@@ -1,10 +1,10 @@
+import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import { open, seal } from "../secrets/seal.ts";
-import type { Database } from "../storage/database.ts";
-import type { InstanceRepository } from "../storage/instance.ts";
-import type { SealedRepository } from "../storage/sealed.ts";
+import type { InstanceRepository } from "../storage/instance-secrets.ts";
+import type { SealedRepository } from "../storage/sealed-values.ts";
 
 /** Opens if the keys are those that sealed this database. */
 const KEY_CHECK = "key_check";

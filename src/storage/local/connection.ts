@@ -1,9 +1,8 @@
 import type { Client } from "@libsql/client";
-import { Semaphore } from "../async/semaphore.ts";
-import type { Platform } from "../contracts/platform.ts";
-import { SealpostError } from "../errors.ts";
-import { isConstraintError } from "./database.ts";
-import { isBusy, localFailure, openFailure } from "./failure.ts";
+import { Semaphore } from "../../async/semaphore.ts";
+import type { Platform } from "../../contracts/platform.ts";
+import { SealpostError } from "../../errors.ts";
+import { isBusy, isConstraintError, localFailure, openFailure } from "../errors.ts";
 
 /** The wait after the first refusal: a commit with one fsync takes about this long on a plain disk. */
 const FIRST_WAIT_MS = 4;

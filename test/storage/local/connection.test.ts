@@ -9,7 +9,7 @@ import {
   outside,
   randomBytes,
   temporaryFile,
-} from "./fixtures/database.ts";
+} from "../fixtures/database.ts";
 
 /** Randomness that tells when it is asked for: the guard asks each time before it waits for a lock. */
 function watchedRandomness() {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { copyFileSync, existsSync, statSync, writeFileSync } from "node:fs";
 import { and, eq, sql } from "drizzle-orm";
 import { SealpostError } from "../../src/errors.ts";
-import { isConstraintError } from "../../src/storage/database.ts";
+import { isConstraintError } from "../../src/storage/errors.ts";
 import { createItems, item, openTest, outside, temporaryFile } from "./fixtures/database.ts";
 
 async function rejection(promise: PromiseLike<unknown>): Promise<unknown> {

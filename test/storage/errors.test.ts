@@ -1,6 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { isConstraintError } from "../../src/storage/database.ts";
-import { isBusy, localFailure, openFailure, remoteFailure } from "../../src/storage/failure.ts";
+import {
+  isBusy,
+  isConstraintError,
+  localFailure,
+  openFailure,
+  remoteFailure,
+} from "../../src/storage/errors.ts";
 
 const failed = (code: string) => Object.assign(new Error("from the driver"), { code });
 

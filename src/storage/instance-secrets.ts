@@ -1,5 +1,5 @@
 import { eq } from "drizzle-orm";
-import type { Database } from "./database.ts";
+import type { Database } from "../contracts/database.ts";
 import { instance } from "./schema.ts";
 
 export type InstanceRepository = ReturnType<typeof createInstanceRepository>;

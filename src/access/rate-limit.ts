@@ -1,11 +1,11 @@
 import { setTimeout } from "node:timers/promises";
+import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { AuditEntry } from "../domain/audit.ts";
 import { SealpostError } from "../errors.ts";
 import type { AttemptLimit, AttemptSlotRepository } from "../storage/attempt-slots.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
-import type { Database } from "../storage/database.ts";
-import { CLOCK_SKEW_MS, type TryRepository } from "../storage/tries.ts";
+import { CLOCK_SKEW_MS, type TryRepository } from "../storage/rate-limits.ts";
 
 /** `withdrawn`: there was no verdict, so nothing is counted. */
 export type AttemptOutcome = "failed" | "succeeded" | "withdrawn";

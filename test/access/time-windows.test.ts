@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { isWithin, parseTimes } from "../../src/access/times.ts";
+import { isWithin, parseTimes } from "../../src/access/time-windows.ts";
 
 /** 2026-06-01 is a Monday. */
 const at = (day: number, time: string) => new Date(`2026-06-0${day}T${time}Z`);

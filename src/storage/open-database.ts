@@ -1,9 +1,9 @@
+import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
-import type { Database } from "./database.ts";
-import { badUrl } from "./failure.ts";
+import { badUrl } from "./errors.ts";
 import { type Connections, LibsqlDatabase } from "./libsql-database.ts";
-import { connectFile, connectMemory } from "./local.ts";
-import { connectRemote } from "./remote.ts";
+import { connectFile, connectMemory } from "./local/connect.ts";
+import { connectRemote } from "./remote/connect.ts";
 
 export interface OpenDatabaseOptions {
   /** `file:` with a path whose directory exists, `:memory:`, or `libsql:`, `https:`, `http:` for a server. */

@@ -61,6 +61,11 @@ export function resultCode(error: unknown): string {
   return /^SQLITE_[A-Z]+/.exec(code)?.[0] ?? code;
 }
 
+/** Whether a UNIQUE, PRIMARY KEY, NOT NULL, CHECK or FOREIGN KEY constraint rejected a write. */
+export function isConstraintError(error: unknown): boolean {
+  return resultCode(error) === "SQLITE_CONSTRAINT";
+}
+
 /** Whether another connection held a lock, so that nothing was done and the same call may be made again. */
 export function isBusy(error: unknown): boolean {
   const code = resultCode(error);

@@ -1,11 +1,9 @@
 import type { MessageIdentity, NormalizedMessage } from "../src/domain/message.ts";
-import { assemble } from "../src/message/assemble.ts";
+import { assemble, protectHeaders } from "../src/message/assemble.ts";
 import { compose } from "../src/message/compose.ts";
-import { protectHeaders } from "../src/message/protect.ts";
 import { SIGNING_ALGORITHMS } from "../src/smime/algorithms.ts";
-import { prepareSigner, type Signer } from "../src/smime/cms.ts";
 import { inspectIdentity, type SigningIdentity } from "../src/smime/identity.ts";
-import { signEntity } from "../src/smime/sign.ts";
+import { prepareSigner, type Signer, signEntity } from "../src/smime/sign.ts";
 import { NOW, SENDER, sender } from "../test/fixtures/smime/authority.ts";
 import { type BenchResult, median, print } from "./result.ts";
 

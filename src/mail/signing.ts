@@ -4,8 +4,8 @@ import type { FailureCode } from "../domain/delivery.ts";
 import type { Mailbox } from "../domain/mailbox.ts";
 import type { SigningSource } from "../domain/smtp-server.ts";
 import { dateProblem, senderProblem } from "../smime/certificate.ts";
-import { prepareSigner, type Signer } from "../smime/cms.ts";
-import { inspectIdentity, openIdentity, type SigningIdentity } from "../smime/identity.ts";
+import { inspectIdentity, loadIdentity, type SigningIdentity } from "../smime/identity.ts";
+import { prepareSigner, type Signer } from "../smime/sign.ts";
 
 /** Why a mail could not be signed. */
 export interface SigningFailure {
@@ -39,7 +39,7 @@ export function createPrepareSigner(platform: Pick<Platform, "now">) {
     const pkcs8 = await source.openedKey();
     const { certificate } = source;
     const { identity, problems } = pkcs8
-      ? await openIdentity({ pkcs8, certificate, now })
+      ? await loadIdentity({ pkcs8, certificate, now })
       : await inspectGiven(source, now);
     if (!identity) return firstFailure(problems);
     return { identity, signer: prepareSigner(identity) };

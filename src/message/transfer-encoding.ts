@@ -1,22 +1,23 @@
 import { encode, wrap } from "nodemailer/lib/qp";
 
-export type TransferEncoding = "7bit" | "quoted-printable" | "base64";
+type TransferEncoding = "7bit" | "quoted-printable" | "base64";
 
 /** RFC 2045 6.7 (5) and 6.8. */
 const MAX_LINE_CHARACTERS = 76;
 const BASE64_LINE = /.{76}(?=.)/g;
 /**
- * Text that something on its way may change (RFC 2045 6.2, RFC 8551 3.1.3, RFC 2049 3): other octets than printable ASCII, blanks at
- * the end of a line, `From ` at its beginning, a line of one full stop, and lines that are long.
+ * Text that a relay or a mailbox may change (RFC 2045 6.2, RFC 8551 3.1.3, RFC 2049 3): octets other than printable
+ * ASCII, blanks at the end of a line, `From ` at its start, a line of one full stop, and long lines.
  */
 const NOT_SEVEN_BIT = /[^\t\r\n\x20-\x7e]|[\t ](?=\r\n|$)|(?:^|\n)(?:From |\.(?=\r\n|$))|[^\r\n]{77}/;
-/** mboxes escape `From ` at the beginning of a line; transports once lost the stop. Two characters become four. */
+/** mbox files escape `From ` at the start of a line, and some transports lose a leading full stop. */
 const AT_LINE_START = /^(?:F(?=rom )|\.)/gm;
+/** Each of the two escapes adds two characters to its line. */
 const ESCAPE_GROWTH = 2;
 
 const utf8 = new TextEncoder();
 
-/** A body as it stands in a message, and the `Content-Transfer-Encoding` that says how. */
+/** An encoded body and its `Content-Transfer-Encoding`. */
 export interface EncodedBody {
   readonly encoding: TransferEncoding;
   /** ASCII lines of at most 76 characters with CRLF between. */
@@ -24,9 +25,9 @@ export interface EncodedBody {
 }
 
 /**
- * Encodes a text so that nothing on its way has a reason to change it: readable as it is where it can be, else as
- * quoted-printable, or as base64 where that is shorter and the text is not ASCII anyway.
- * @param text its lines end in CRLF.
+ * Encodes a text so that relays have no reason to rewrite it: 7bit if possible, otherwise quoted-printable, or base64
+ * if the text is not ASCII and base64 is shorter.
+ * @param text lines end in CRLF.
  */
 export function encodeText(text: string): EncodedBody {
   if (!NOT_SEVEN_BIT.test(text)) return { encoding: "7bit", body: text };

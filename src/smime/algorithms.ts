@@ -1,10 +1,10 @@
 import type { webcrypto } from "node:crypto";
 import { type Der, objectIdentifier, sequence, TAG, tlv } from "./der.ts";
 
-/** The kinds of key that sign mail here. */
+/** The kinds of key that can sign mail. */
 export type KeyAlgorithm = "rsa" | "p256" | "p384" | "p521" | "ed25519";
 
-/** How a kind of key signs: RFC 5754 (RSA, ECDSA with SHA-2), RFC 8419 (Ed25519). */
+/** Parameters of a kind of key: RFC 5754 (RSA, ECDSA with SHA-2), RFC 8419 (Ed25519). */
 export interface SigningAlgorithm {
   /** For `crypto.subtle.importKey`. */
   readonly importParams:
@@ -21,7 +21,7 @@ export interface SigningAlgorithm {
   readonly digestAlgorithm: Der;
   /** `AlgorithmIdentifier` of the signature. */
   readonly signatureAlgorithm: Der;
-  /** WebCrypto gives r and s side by side; CMS wants them in a SEQUENCE (RFC 5753 7.2). */
+  /** Whether the signature is ECDSA: WebCrypto concatenates r and s, CMS requires a SEQUENCE (RFC 5753 7.2). */
   readonly isEcdsa: boolean;
 }
 

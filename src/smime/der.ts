@@ -1,7 +1,9 @@
+import { type BaseBlock, BitString, fromBER, Integer, ObjectIdentifier, OctetString } from "asn1js";
+
 /** DER (X.690) bytes of one or more whole values. */
 export type Der = Uint8Array<ArrayBuffer>;
 
-/** Tags of X.680 8.4 that CMS needs; `CONTEXT_n` is the constructed context-specific tag. */
+/** Tags of X.680 8.4 that CMS uses. `CONTEXT_n` is the constructed context-specific tag. */
 export const TAG = {
   INTEGER: 0x02,
   OCTET_STRING: 0x04,
@@ -14,9 +16,9 @@ export const TAG = {
   CONTEXT_0: 0xa0,
 } as const;
 
-/** The years that UTCTime can say (RFC 5652 11.3); others need GeneralizedTime. */
-const UTC_TIME_FIRST_YEAR = 1950;
-const UTC_TIME_LAST_YEAR = 2049;
+/** The years that UTCTime can express (RFC 5652 11.3). Others need GeneralizedTime. */
+const MIN_UTC_TIME_YEAR = 1950;
+const MAX_UTC_TIME_YEAR = 2049;
 
 const ascii = new TextEncoder();
 
@@ -32,7 +34,7 @@ export function concat(parts: readonly Uint8Array[]): Der {
   return bytes;
 }
 
-/** One value: tag, length, and the parts as its contents. */
+/** Encodes one value: tag, length, and the parts as its contents. */
 export function tlv(tag: number, ...parts: readonly Uint8Array[]): Der {
   let length = 0;
   for (const part of parts) length += part.length;
@@ -43,7 +45,7 @@ export function sequence(...parts: readonly Uint8Array[]): Der {
   return tlv(TAG.SEQUENCE, ...parts);
 }
 
-/** A SET OF in the order DER asks for: by encoded bytes (X.690 11.6). */
+/** Encodes a SET OF in the order that DER requires: by encoded bytes (X.690 11.6). */
 export function setOf(...elements: readonly Uint8Array[]): Der {
   return tlv(TAG.SET, ...elements.toSorted(compareBytes));
 }
@@ -53,7 +55,7 @@ export function smallInteger(octet: number): Der {
   return tlv(TAG.INTEGER, Uint8Array.of(octet));
 }
 
-/** A non-negative INTEGER of any size, from its big-endian octets. */
+/** Encodes a non-negative INTEGER of any size from its big-endian octets. */
 export function unsignedInteger(octets: Uint8Array): Der {
   let first = 0;
   while (first < octets.length - 1 && octets[first] === 0) first++;
@@ -69,14 +71,14 @@ export function objectIdentifier(dotted: string): Der {
   return tlv(TAG.OBJECT_IDENTIFIER, Uint8Array.from(octets));
 }
 
-/** A CMS Time in whole seconds: UTCTime until 2049, GeneralizedTime after (RFC 5652 11.3). */
+/** Encodes a CMS Time in whole seconds: UTCTime until 2049, GeneralizedTime after (RFC 5652 11.3). */
 export function time(date: Date): Der {
   const digits = date
     .toISOString()
     .replace(/\.\d+Z$/, "")
     .replace(/[-:T]/g, "");
   const year = date.getUTCFullYear();
-  const short = year >= UTC_TIME_FIRST_YEAR && year <= UTC_TIME_LAST_YEAR;
+  const short = year >= MIN_UTC_TIME_YEAR && year <= MAX_UTC_TIME_YEAR;
   return short
     ? tlv(TAG.UTC_TIME, ascii.encode(`${digits.slice(2)}Z`))
     : tlv(TAG.GENERALIZED_TIME, ascii.encode(`${digits}Z`));
@@ -106,4 +108,71 @@ function base128(arc: bigint): number[] {
   const octets = [Number(arc & 0x7fn)];
   for (let rest = arc >> 7n; rest > 0n; rest >>= 7n) octets.unshift(Number(rest & 0x7fn) | 0x80);
   return octets;
+}
+
+/** Thrown by the readers of this file if the bytes are not what the caller expects. */
+export class DerError extends Error {
+  override readonly name = "DerError";
+}
+
+/** Reads exactly one value. @throws {DerError} for trailing bytes, or bytes that are not BER. */
+export function readDer(der: Uint8Array): BaseBlock {
+  const { offset, result } = fromBER(copyOf(der));
+  if (offset === -1 || offset !== der.length) throw new DerError("Not one DER value");
+  return result;
+}
+
+/** Returns the values inside a constructed value. */
+export function children(node: BaseBlock): readonly BaseBlock[] {
+  const block: object = node.valueBlock;
+  if (!node.idBlock.isConstructed || !("value" in block) || !Array.isArray(block.value)) {
+    throw new DerError("Not a constructed value");
+  }
+  return block.value;
+}
+
+/** Returns the value at an index of a constructed value. */
+export function child(node: BaseBlock, index: number): BaseBlock {
+  const found = children(node)[index];
+  if (found === undefined) throw new DerError(`No value ${index}`);
+  return found;
+}
+
+export function oidOf(node: BaseBlock): string {
+  if (!(node instanceof ObjectIdentifier)) throw new DerError("Not an object identifier");
+  return node.getValue();
+}
+
+/** Returns the contents of a primitive OCTET STRING. */
+export function octetsOf(node: BaseBlock): Der {
+  if (!(node instanceof OctetString) || node.idBlock.isConstructed) throw new DerError("Not an octet string");
+  return copyOf(node.valueBlock.valueHexView);
+}
+
+/** Returns the number of an INTEGER. @throws {DerError} unless it is from 0 to 2^53 - 1. */
+export function numberOf(node: BaseBlock): number {
+  if (!(node instanceof Integer)) throw new DerError("Not an integer");
+  const value = Number(node.toBigInt());
+  if (!Number.isSafeInteger(value) || value < 0) throw new DerError("Integer out of range");
+  return value;
+}
+
+/** Returns the first octet of a BIT STRING, or 0 if it is empty. */
+export function firstOctetOf(node: BaseBlock): number {
+  if (!(node instanceof BitString)) throw new DerError("Not a bit string");
+  return node.valueBlock.valueHexView[0] ?? 0;
+}
+
+/** Whether the value has the context-specific tag `[n]`. */
+export function isContext(node: BaseBlock, n: number): boolean {
+  return node.idBlock.tagClass === 3 && node.idBlock.tagNumber === n;
+}
+
+/** Returns the bytes from which a value was read. */
+export function rawOf(node: BaseBlock): Der {
+  return copyOf(node.valueBeforeDecodeView);
+}
+
+function copyOf(bytes: Uint8Array): Der {
+  return new Uint8Array(bytes);
 }

@@ -2,11 +2,10 @@ import { type Notice, notice } from "../domain/notices.ts";
 import { type KeyAlgorithm, SIGNING_ALGORITHMS } from "./algorithms.ts";
 import { type Certificate, dateProblem, orderChain, usageProblem } from "./certificate.ts";
 import type { Der } from "./der.ts";
-import { importSigningKey, type OpenKey, openPrivateKey, readAlgorithm } from "./keys.ts";
-import { parseCertificates } from "./parse-certificates.ts";
+import { importSigningKey, type PrivateKey, readAlgorithm, readPrivateKey } from "./keys.ts";
 import { certificateContent, IdentityError, type IdentityProblem } from "./problem.ts";
 
-/** A key and a certificate that may sign; what changes with time is `notAfter` alone. */
+/** A key and a certificate that can sign from `notBefore` to `notAfter`. */
 export interface SigningIdentity {
   readonly algorithm: KeyAlgorithm;
   readonly key: CryptoKey;
@@ -17,50 +16,52 @@ export interface SigningIdentity {
   readonly notAfter: Date;
 }
 
+/** The result of reading a key and its certificates. */
 export interface Inspection {
   readonly problems: readonly IdentityProblem[];
-  /** What the owner should know although mail can be signed. */
+  /** Warnings for the admin, with or without problems. */
   readonly warnings: readonly Notice[];
-  /** Null if there is any problem. */
+  /** `null` if there is any problem. */
   readonly identity: SigningIdentity | null;
-  /** The opened key, to be kept for sending; null if it did not open. */
+  /** The decrypted key, to be stored for sending. `null` if it cannot be read. */
   readonly pkcs8: Der | null;
-  /** The end of the certificate that belongs to the key, in the past if that is the problem; null if there is none. */
+  /** End of the certificate that belongs to the key, even if it is in the past. `null` if no certificate belongs to it. */
   readonly notAfter: Date | null;
 }
 
 export const EXPIRES_SOON_DAYS = 30;
 const DAY_MS = 86_400_000;
 
-/** Reads a key and certificates as their owner gives them. Everything wrong is in `problems`. */
+/** Reads a key and its certificates as an admin saves them. Every problem is in `problems`. */
 export async function inspectIdentity(input: {
   /** PEM text. */
   readonly privateKey: string;
-  /** Empty if there is none. */
+  /** Empty if the key is not encrypted. */
   readonly passphrase: string;
   /** PEM text, chain included, in any order. */
   readonly certificate: string;
   readonly now: Date;
 }): Promise<Inspection> {
-  const opened = await settle(openPrivateKey(input.privateKey, input.passphrase));
-  return inspect(opened, input.certificate, input.now);
+  const key = await check(readPrivateKey(input.privateKey, input.passphrase));
+  return inspect(key, input.certificate, input.now);
 }
 
-/** Reads an identity whose key was opened before, for sending. Everything wrong is in `problems`. */
-export async function openIdentity(input: {
-  /** What {@link inspectIdentity} gave as `pkcs8`. */
+/** Loads an identity whose key is decrypted already, for sending. Every problem is in `problems`. */
+export async function loadIdentity(input: {
+  /** The `pkcs8` that {@link inspectIdentity} returned. */
   readonly pkcs8: Der;
   readonly certificate: string;
   readonly now: Date;
 }): Promise<Inspection> {
   const { pkcs8 } = input;
-  const opened = await settle((async () => ({ pkcs8, algorithm: readAlgorithm(pkcs8) }))());
-  return inspect(opened, input.certificate, input.now);
+  const key = await check((async () => ({ pkcs8, algorithm: readAlgorithm(pkcs8) }))());
+  return inspect(key, input.certificate, input.now);
 }
 
-type Settled<T> = { readonly value: T } | { readonly problem: IdentityProblem };
+type Checked<T> = { readonly value: T } | { readonly problem: IdentityProblem };
 
-async function settle<T>(promise: Promise<T>): Promise<Settled<T>> {
+/** Turns an {@link IdentityError} into its problem. */
+async function check<T>(promise: Promise<T>): Promise<Checked<T>> {
   try {
     return { value: await promise };
   } catch (error) {
@@ -69,28 +70,30 @@ async function settle<T>(promise: Promise<T>): Promise<Settled<T>> {
   }
 }
 
-async function inspect(opened: Settled<OpenKey>, certificate: string, now: Date): Promise<Inspection> {
-  const parsed = await settle(readCertificates(certificate));
-  const pkcs8 = "value" in opened ? opened.value.pkcs8 : null;
-  if (!("value" in opened) || !("value" in parsed)) {
-    const problems = [opened, parsed].flatMap((result) => ("problem" in result ? [result.problem] : []));
+async function inspect(key: Checked<PrivateKey>, certificate: string, now: Date): Promise<Inspection> {
+  const parsed = await check(readCertificates(certificate));
+  const pkcs8 = "value" in key ? key.value.pkcs8 : null;
+  if (!("value" in key) || !("value" in parsed)) {
+    const problems = [key, parsed].flatMap((result) => ("problem" in result ? [result.problem] : []));
     return { problems, warnings: [], identity: null, pkcs8, notAfter: null };
   }
-  return { ...(await match(opened.value, parsed.value, now)), pkcs8 };
+  return { ...(await match(key.value, parsed.value, now)), pkcs8 };
 }
 
-/** pkijs is large and of no use until something is signed. */
+/** Loads pkijs on demand: it is large, and many instances never sign. */
 async function readCertificates(pem: string): Promise<readonly Certificate[]> {
-  return parseCertificates(await import("./pkijs.ts"), pem);
+  const { parseCertificates } = await import("./parse-certificates.ts");
+  return parseCertificates(pem);
 }
 
 async function match(
-  open: OpenKey,
+  privateKey: PrivateKey,
   given: readonly Certificate[],
   now: Date,
 ): Promise<Omit<Inspection, "pkcs8">> {
-  const key = await importSigningKey(open);
-  const candidates = await matching(open.algorithm, key, given);
+  const { algorithm } = privateKey;
+  const key = await importSigningKey(privateKey);
+  const candidates = await matching(algorithm, key, given);
   const [best] = candidates
     .map((certificate) => ({ certificate, problems: problemsOf(certificate, now) }))
     .toSorted(
@@ -103,13 +106,13 @@ async function match(
   }
   const { certificate, problems } = best;
   const { addresses, notBefore, notAfter } = certificate;
-  const warnings = warningsOf(open.algorithm, certificate, now);
+  const warnings = warningsOf(algorithm, certificate, now);
   if (problems.length > 0) return { problems, warnings, identity: null, notAfter };
   const chain = orderChain(certificate, given);
   return {
     problems,
     warnings,
-    identity: { algorithm: open.algorithm, key, chain, addresses, notBefore, notAfter },
+    identity: { algorithm, key, chain, addresses, notBefore, notAfter },
     notAfter,
   };
 }
@@ -123,7 +126,7 @@ function mismatch(count: number): IdentityProblem {
     count === 1 ? "The certificate does not belong" : `None of the ${count} certificates belongs`;
   return certificateContent(
     "sign_mismatch",
-    `${subject} to the private key: give the one issued for this key`,
+    `${subject} to the private key: use the one issued for this key`,
   );
 }
 
@@ -136,12 +139,12 @@ function warningsOf(algorithm: KeyAlgorithm, certificate: Certificate, now: Date
   ];
 }
 
-/** Whole days that are left; less than zero: it is over. */
+/** Returns the whole days that are left. Negative if the date has passed. */
 export function daysUntil(date: Date, now: Date): number {
   return Math.floor((date.getTime() - now.getTime()) / DAY_MS);
 }
 
-/** The certificates whose public key verifies what the private key signs. */
+/** Returns the certificates whose public key verifies a signature by the private key. */
 async function matching(
   algorithm: KeyAlgorithm,
   key: CryptoKey,
@@ -156,7 +159,7 @@ async function matching(
         const imported = await crypto.subtle.importKey("spki", publicKey, importParams, false, ["verify"]);
         return await crypto.subtle.verify(signParams, imported, signature, probe);
       } catch {
-        // A key of another kind: runtimes refuse it at import or at verification.
+        // A key of another kind: some runtimes throw at import, others at verification.
         return false;
       }
     }),

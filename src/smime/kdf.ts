@@ -1,23 +1,23 @@
 import { scrypt } from "node:crypto";
 import type { BaseBlock } from "asn1js";
 import type { Der } from "./der.ts";
+import { child, children, numberOf, octetsOf, oidOf } from "./der.ts";
 import { keyForm } from "./problem.ts";
-import { child, children, numberOf, octetsOf, oidOf } from "./read.ts";
 
-/** Derives the key of the cipher from the bytes of the passphrase. */
+/** Derives the key of the cipher from the UTF-8 bytes of the passphrase. */
 export type DeriveKey = (passphrase: Der) => Promise<Der>;
 
-/** About 0.3 s of one core; tools choose between 2048 and 600 000. */
+/** About 0.3 s of one core. Tools choose from 2048 to 600,000. */
 const MAX_PBKDF2_ITERATIONS = 2_000_000;
-/** Half of what a Worker has in all; openssl's own choice takes 16 MiB. */
+/** Half of a Worker's memory. The default of openssl takes 16 MiB. */
 const MAX_SCRYPT_BYTES = 64 * 1024 * 1024;
-/** N·r·p: about 0.5 s of one core; openssl's own choice is an eighth of it. */
+/** N·r·p: about 0.5 s of one core. The default of openssl is an eighth of it. */
 const MAX_SCRYPT_WORK = 2 ** 20;
 
-const CHEAPER = "Encrypt it with less: openssl pkcs8 -topk8 -iter 100000 -in key.pem -out key8.pem";
+const CHEAPER = "Encrypt it at a lower cost: openssl pkcs8 -topk8 -iter 100000 -in key.pem -out key8.pem";
 const UNIVERSAL_SEQUENCE_TAG = 16;
 
-/** Pseudorandom functions of PBKDF2 (RFC 8018 B.1); HMAC with SHA-1 is the one meant when none is named. */
+/** Hashes of the pseudorandom functions of PBKDF2 (RFC 8018 B.1). HMAC with SHA-1 is the default. */
 const PRF_HASHES: Readonly<Record<string, string>> = {
   "1.2.840.113549.2.7": "SHA-1",
   "1.2.840.113549.2.9": "SHA-256",
@@ -33,14 +33,14 @@ const READERS: Readonly<Record<string, (parameters: BaseBlock, keyBytes: number)
 /**
  * Reads the key derivation `AlgorithmIdentifier` of PBES2 (RFC 8018 A.4).
  * @param keyBytes length of the key to derive.
- * @throws {IdentityError} for another function, or one so costly that a hostile key could stop the process.
- * @throws {DerError} if the parameters are not what the function's name promises.
+ * @throws {IdentityError} for another function, or for a cost with which a hostile key could block the process.
+ * @throws {DerError} if the parameters do not belong to the function.
  */
 export function readKdf(algorithm: BaseBlock, keyBytes: number): DeriveKey {
   const reader = READERS[oidOf(child(algorithm, 0))];
   if (reader === undefined) {
     throw keyForm(
-      "The private key is encrypted with a key derivation other than PBKDF2 and scrypt. " +
+      "The private key is encrypted with a key derivation other than PBKDF2 or scrypt. " +
         "Convert it with: openssl pkcs8 -topk8 -in key.pem -out key8.pem",
     );
   }
@@ -66,7 +66,7 @@ function readPbkdf2(parameters: BaseBlock, keyBytes: number): DeriveKey {
       );
       return new Uint8Array(bits);
     } catch (cause) {
-      // Some runtimes set a lower bound of their own; that must not look like a wrong passphrase.
+      // Some runtimes have a lower limit. Reaching it must not look like a wrong passphrase.
       throw tooCostly(`PBKDF2 with ${iterations} iterations`, { cause });
     }
   };
@@ -93,5 +93,5 @@ function readScrypt(parameters: BaseBlock, keyBytes: number): DeriveKey {
 }
 
 function tooCostly(what: string, options?: ErrorOptions): Error {
-  return keyForm(`The private key is encrypted with ${what}, more than is allowed here. ${CHEAPER}`, options);
+  return keyForm(`The private key is encrypted with ${what}, more than is allowed. ${CHEAPER}`, options);
 }

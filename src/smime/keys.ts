@@ -1,13 +1,27 @@
 import { type BaseBlock, ObjectIdentifier } from "asn1js";
 import { type KeyAlgorithm, SIGNING_ALGORITHMS } from "./algorithms.ts";
-import { type Der, objectIdentifier, sequence, smallInteger, TAG, tlv } from "./der.ts";
+import {
+  child,
+  children,
+  type Der,
+  isContext,
+  numberOf,
+  objectIdentifier,
+  octetsOf,
+  oidOf,
+  rawOf,
+  readDer,
+  sequence,
+  smallInteger,
+  TAG,
+  tlv,
+} from "./der.ts";
 import { decryptPbes2, wrongPassphrase } from "./pbes2.ts";
 import { type PemBlock, readPem } from "./pem.ts";
 import { IdentityError, keyContent, keyForm } from "./problem.ts";
-import { child, children, isContext, numberOf, octetsOf, oidOf, rawOf, readDer } from "./read.ts";
 
-/** A private key that is open. */
-export interface OpenKey {
+/** A decrypted private key. */
+export interface PrivateKey {
   /** `PrivateKeyInfo` (RFC 5958), not encrypted. */
   readonly pkcs8: Der;
   readonly algorithm: KeyAlgorithm;
@@ -15,7 +29,7 @@ export interface OpenKey {
 
 /** RFC 8551 4.2: shorter keys must not sign. */
 const MIN_RSA_BITS = 2048;
-/** A signature of 8192 bits takes about 40 ms; longer keys stop everything else. */
+/** A signature with 8192 bits takes about 40 ms. Longer keys would block the process. */
 const MAX_RSA_BITS = 8192;
 
 const OID_RSA = "1.2.840.113549.1.1.1";
@@ -34,34 +48,34 @@ const NOT_PEM =
 const DAMAGED = "The private key is damaged: paste the whole PEM block again";
 const SUPPORTED = "Use RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519";
 const EXPLICIT_CURVE =
-  "The private key spells out its curve. Convert it with: openssl ec -in key.pem -param_enc named_curve -out key2.pem";
+  "The private key has explicit curve parameters. Convert it with: openssl ec -in key.pem -param_enc named_curve -out key2.pem";
 const NEW_RSA_KEY =
-  "RSA-PSS keys are not supported. Make a new key and certificate, beginning with: " +
+  "RSA-PSS keys are not supported. Create a new key and certificate, starting with: " +
   "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem";
 const LEGACY_ENCRYPTION =
-  "The private key is encrypted in the legacy PEM way (Proc-Type). " +
+  "The private key uses the legacy PEM encryption (Proc-Type). " +
   "Convert it with: openssl pkcs8 -topk8 -in key.pem -out key8.pem";
 
-/** How each PEM label becomes PKCS#8, encryption aside. */
+/** Converts the DER of each PEM label to PKCS#8. Encrypted keys are decrypted first. */
 const WRAPPERS: Readonly<Record<string, (der: Der) => Der>> = {
   "PRIVATE KEY": (der) => der,
   "RSA PRIVATE KEY": (der) => wrap(sequence(objectIdentifier(OID_RSA), tlv(TAG.NULL)), der),
   "EC PRIVATE KEY": wrapSec1,
 };
-/** What to do about labels that nothing here reads. */
+/** Explanations for unsupported PEM labels. */
 const UNSUPPORTED_LABELS: Readonly<Record<string, string>> = {
   "RSA-PSS PRIVATE KEY": NEW_RSA_KEY,
   "OPENSSH PRIVATE KEY":
-    "OpenSSH keys are not supported. Convert it with: ssh-keygen -p -m PKCS8 -f key, or make one with: " +
+    "OpenSSH keys are not supported. Convert it with: ssh-keygen -p -m PKCS8 -f key, or create a new one with: " +
     "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem",
 };
 
 /**
- * Opens a private key: PKCS#8, PKCS#8 encrypted by PBES2, PKCS#1 (RFC 8017 A.1.2) or SEC1 (RFC 5915).
- * @param pem PEM text; a passphrase for a key that is not encrypted is ignored.
- * @throws {IdentityError} if it does not open; the problem says what to do.
+ * Reads and decrypts a private key: PKCS#8, PKCS#8 encrypted by PBES2, PKCS#1 (RFC 8017 A.1.2) or SEC1 (RFC 5915).
+ * @param passphrase ignored if the key is not encrypted.
+ * @throws {IdentityError} if the key cannot be read. The problem states what to do.
  */
-export async function openPrivateKey(pem: string, passphrase: string): Promise<OpenKey> {
+export async function readPrivateKey(pem: string, passphrase: string): Promise<PrivateKey> {
   const block = privateKeyBlock(pem);
   const der = block.der ?? fail(keyForm(block.hasHeaders ? LEGACY_ENCRYPTION : DAMAGED));
   const pkcs8 =
@@ -72,8 +86,8 @@ export async function openPrivateKey(pem: string, passphrase: string): Promise<O
 }
 
 /**
- * The kind of key inside a `PrivateKeyInfo`.
- * @throws {IdentityError} if it is another kind, or the bytes are no `PrivateKeyInfo`.
+ * Returns the kind of key inside a `PrivateKeyInfo`.
+ * @throws {IdentityError} for an unsupported kind, or bytes that are not a `PrivateKeyInfo`.
  */
 export function readAlgorithm(pkcs8: Der): KeyAlgorithm {
   const [oid, parameters] = keyInfoAlgorithm(pkcs8) ?? fail(keyForm(DAMAGED));
@@ -81,14 +95,14 @@ export function readAlgorithm(pkcs8: Der): KeyAlgorithm {
   if (oid === OID_ED25519) return "ed25519";
   if (oid === OID_RSA_PSS) throw keyForm(NEW_RSA_KEY);
   if (oid === OID_EC && parameters !== undefined) return curveOf(parameters);
-  throw keyForm(`The private key is of a kind that cannot sign mail here. ${SUPPORTED}`);
+  throw keyForm(`The kind of the private key is not supported. ${SUPPORTED}`);
 }
 
 /**
- * Imports an open key for signing; the private part does not leave the `CryptoKey`.
+ * Imports a key for signing. It cannot be exported from the `CryptoKey`.
  * @throws {IdentityError} if the key is inconsistent, or an RSA key of the wrong length.
  */
-export async function importSigningKey({ pkcs8, algorithm }: OpenKey): Promise<CryptoKey> {
+export async function importSigningKey({ pkcs8, algorithm }: PrivateKey): Promise<CryptoKey> {
   const { importParams } = SIGNING_ALGORITHMS[algorithm];
   const key = await crypto.subtle
     .importKey("pkcs8", pkcs8, importParams, false, ["sign"])
@@ -102,12 +116,12 @@ export async function importSigningKey({ pkcs8, algorithm }: OpenKey): Promise<C
 
 function privateKeyBlock(pem: string): PemBlock {
   if (pem.trim() === "")
-    throw keyContent("sign_no_key", "private_key", "There is no private key to sign with");
+    throw keyContent("sign_no_key", "private_key", "There is no private key to sign with: set private_key");
   const blocks = readPem(pem).filter(({ label }) => label.endsWith("PRIVATE KEY"));
   const [block] = blocks;
   if (block === undefined) throw keyForm(NOT_PEM);
   if (blocks.length > 1)
-    throw keyForm("The text holds more than one private key: leave only the one that signs");
+    throw keyForm("The text holds more than one private key: keep only the one that signs");
   const unsupported = UNSUPPORTED_LABELS[block.label];
   if (unsupported !== undefined) throw keyForm(unsupported);
   return block;
@@ -115,17 +129,17 @@ function privateKeyBlock(pem: string): PemBlock {
 
 async function decrypt(der: Der, passphrase: string): Promise<Der> {
   if (passphrase === "") {
-    const reason = "The private key is encrypted: give its passphrase as private_key_password";
+    const reason = "The private key is encrypted: set private_key_password to its passphrase";
     throw keyContent("sign_passphrase", "private_key_password", reason);
   }
   const pkcs8 = await decryptPbes2(der, passphrase);
-  // Padding alone lets one wrong passphrase in 200 through; what comes out is then no key.
+  // One wrong passphrase in 200 produces valid padding, so check that the plaintext is a key.
   if (keyInfoAlgorithm(pkcs8) === null) throw wrongPassphrase();
   return pkcs8;
 }
 
 function toPkcs8(label: string, der: Der): Der {
-  const wrapper = WRAPPERS[label] ?? fail(keyForm(`"${label}" is not a supported form. ${SUPPORTED}`));
+  const wrapper = WRAPPERS[label] ?? fail(keyForm(`"${label}" is not a supported format. ${SUPPORTED}`));
   try {
     return wrapper(der);
   } catch (cause) {
@@ -133,7 +147,7 @@ function toPkcs8(label: string, der: Der): Der {
   }
 }
 
-/** RFC 5915 3: the curve stands in `[0]`, where PKCS#8 has it in the algorithm. */
+/** Moves the curve from `[0]` (RFC 5915 3) to the algorithm, where PKCS#8 has it. */
 function wrapSec1(der: Der): Der {
   const parameters = children(readDer(der)).find((node) => isContext(node, 0));
   const curve = parameters === undefined ? undefined : child(parameters, 0);
@@ -153,11 +167,12 @@ function wrap(algorithm: Der, key: Der): Der {
 function curveOf(parameters: BaseBlock): KeyAlgorithm {
   if (!(parameters instanceof ObjectIdentifier)) throw keyForm(EXPLICIT_CURVE);
   return (
-    CURVES[parameters.getValue()] ?? fail(keyForm(`The private key is on an unsupported curve. ${SUPPORTED}`))
+    CURVES[parameters.getValue()] ??
+    fail(keyForm(`The curve of the private key is not supported. ${SUPPORTED}`))
   );
 }
 
-/** Null unless the bytes are one whole `PrivateKeyInfo`. */
+/** Returns `null` unless the bytes are one whole `PrivateKeyInfo`. */
 function keyInfoAlgorithm(pkcs8: Der): readonly [oid: string, parameters: BaseBlock | undefined] | null {
   try {
     const root = readDer(pkcs8);

@@ -1,12 +1,12 @@
 import { IA5String, Utf8String } from "asn1js";
+import * as pkijs from "pkijs";
 import type { Certificate } from "./certificate.ts";
 import type { Der } from "./der.ts";
+import { child, children, DerError, firstOctetOf, isContext, oidOf, rawOf, readDer } from "./der.ts";
 import { type PemBlock, readPem } from "./pem.ts";
-import type * as Pkijs from "./pkijs.ts";
 import { certificateContent, certificateForm, IdentityError } from "./problem.ts";
-import { child, children, DerError, firstOctetOf, isContext, oidOf, rawOf, readDer } from "./read.ts";
 
-/** A mail chain has two to four; the bound keeps a hostile text from costing a verification each. */
+/** An S/MIME chain has two to four. The bound limits the verifications that a hostile text can cause. */
 const MAX_CERTIFICATES = 16;
 
 const OID = {
@@ -22,12 +22,12 @@ const OTHER_NAME = 0;
 const RFC822_NAME = 1;
 
 const CERTIFICATE_LABELS: readonly string[] = ["CERTIFICATE", "X509 CERTIFICATE"];
-/** What to do about labels that are no certificate. */
+/** Explanations for PEM labels other than those of certificates. */
 const UNSUPPORTED_LABELS: Readonly<Record<string, string>> = {
   "TRUSTED CERTIFICATE":
-    "is in openssl's own form. Convert it with: openssl x509 -in cert.pem -out cert2.pem",
+    "is in OpenSSL's own format. Convert it with: openssl x509 -in cert.pem -out cert2.pem",
   PKCS7: "is PKCS#7. Convert it with: openssl pkcs7 -in cert.p7b -print_certs -out cert.pem",
-  "CERTIFICATE REQUEST": "is only a request: give the certificate that the authority made from it",
+  "CERTIFICATE REQUEST": "is only a request: use the certificate that the authority issued for it",
 };
 const NOT_PEM =
   "The certificate is not PEM text (-----BEGIN CERTIFICATE-----). Convert a PKCS#12 file with: " +
@@ -35,48 +35,49 @@ const NOT_PEM =
 
 /**
  * Reads the certificates of a PEM text, in its order.
- * @param pkijs the module, which its one importer loads on demand.
- * @throws {IdentityError} if there is none, too many, a private key among them, or one is damaged.
+ * @throws {IdentityError} if the text holds no certificate, too many, a damaged one, or a private key.
  */
-export function parseCertificates(pkijs: typeof Pkijs, pem: string): readonly Certificate[] {
+export function parseCertificates(pem: string): readonly Certificate[] {
   if (pem.trim() === "") {
-    throw new IdentityError(certificateContent("sign_no_key", "There is no certificate to sign with"));
+    throw new IdentityError(
+      certificateContent("sign_no_key", "There is no certificate to sign with: set certificate"),
+    );
   }
   const blocks = readPem(pem);
-  for (const { label } of blocks) refuseLabel(label);
+  for (const { label } of blocks) assertLabel(label);
   const certificates = blocks.filter(({ label }) => CERTIFICATE_LABELS.includes(label));
   if (certificates.length === 0) throw certificateForm(NOT_PEM);
   if (certificates.length > MAX_CERTIFICATES) {
     throw certificateForm(
-      `There are more than ${MAX_CERTIFICATES} certificates: leave only the sender's chain`,
+      `There are more than ${MAX_CERTIFICATES} certificates: keep only the chain of the sender`,
     );
   }
-  return certificates.map((block, index) => parseCertificate(pkijs, block, index + 1));
+  return certificates.map((block, index) => parseCertificate(block, index + 1));
 }
 
-function refuseLabel(label: string): void {
+function assertLabel(label: string): void {
   if (label.endsWith("PRIVATE KEY")) {
-    // A certificate is shown to whoever may read the definition.
+    // Everyone who may read the definition sees its certificate.
     throw certificateForm("The certificate text holds a private key: move it to private_key");
   }
   const unsupported = UNSUPPORTED_LABELS[label];
   if (unsupported !== undefined) throw certificateForm(`The certificate ${unsupported}`);
 }
 
-function parseCertificate(pkijs: typeof Pkijs, { der }: PemBlock, ordinal: number): Certificate {
+function parseCertificate({ der }: PemBlock, ordinal: number): Certificate {
   try {
     if (der === null) throw new DerError("Broken base64");
     const names = readNames(der);
     const parsed = pkijs.Certificate.fromBER(der);
-    const addresses = [...alternativeAddresses(pkijs, parsed), ...subjectAddresses(parsed)];
-    return { der, ...names, ...readValidity(parsed), ...readUsage(pkijs, parsed), addresses };
+    const addresses = [...alternativeAddresses(parsed), ...subjectAddresses(parsed)];
+    return { der, ...names, ...readValidity(parsed), ...readUsage(parsed), addresses };
   } catch (cause) {
     const reason = `Certificate ${ordinal} of the text is damaged: paste the whole PEM block again`;
     throw certificateForm(reason, { cause });
   }
 }
 
-/** RFC 5280 4.1: the fields that go into a signature or are compared, byte for byte as they were issued. */
+/** Reads the fields that are signed or compared, byte for byte as they were issued (RFC 5280 4.1). */
 function readNames(der: Der): Pick<Certificate, "serialNumber" | "issuer" | "subject" | "publicKey"> {
   const fields = children(child(readDer(der), 0));
   const hasVersion = fields[0] !== undefined && isContext(fields[0], 0);
@@ -85,8 +86,8 @@ function readNames(der: Der): Pick<Certificate, "serialNumber" | "issuer" | "sub
   return { serialNumber, issuer, subject, publicKey };
 }
 
-/** A date that is none would compare as neither past nor future. */
-function readValidity(parsed: Pkijs.Certificate): Pick<Certificate, "notBefore" | "notAfter"> {
+/** Rejects invalid dates, which would compare as neither past nor future. */
+function readValidity(parsed: pkijs.Certificate): Pick<Certificate, "notBefore" | "notAfter"> {
   const [notBefore, notAfter] = [parsed.notBefore.value, parsed.notAfter.value];
   if (Number.isNaN(notBefore.getTime()) || Number.isNaN(notAfter.getTime()))
     throw new DerError("Broken dates");
@@ -94,8 +95,7 @@ function readValidity(parsed: Pkijs.Certificate): Pick<Certificate, "notBefore" 
 }
 
 function readUsage(
-  pkijs: typeof Pkijs,
-  parsed: Pkijs.Certificate,
+  parsed: pkijs.Certificate,
 ): Pick<Certificate, "isAuthority" | "keyUsage" | "extendedKeyUsage"> {
   const constraints = extension(parsed, OID.basicConstraints);
   const purposes = extension(parsed, OID.extendedKeyUsage);
@@ -107,7 +107,7 @@ function readUsage(
   };
 }
 
-function alternativeAddresses(pkijs: typeof Pkijs, parsed: Pkijs.Certificate): readonly string[] {
+function alternativeAddresses(parsed: pkijs.Certificate): readonly string[] {
   const names = extension(parsed, OID.subjectAltName);
   if (names === null) return [];
   return expect(names, pkijs.AltName).altNames.flatMap(({ type, value }) => {
@@ -116,14 +116,14 @@ function alternativeAddresses(pkijs: typeof Pkijs, parsed: Pkijs.Certificate): r
   });
 }
 
-/** RFC 9598 3: an otherName whose value, in `[0]`, is a UTF8String. */
+/** Reads an otherName whose value, in `[0]`, is a UTF8String (RFC 9598 3). */
 function smtpUtf8Mailbox(otherName: Parameters<typeof children>[0]): readonly string[] {
   if (oidOf(child(otherName, 0)) !== OID.smtpUtf8Mailbox) return [];
   return [expect(child(child(otherName, 1), 0), Utf8String).getValue()];
 }
 
-/** RFC 5280 4.1.2.6: emailAddress in the subject, the way of old certificates. */
-function subjectAddresses(parsed: Pkijs.Certificate): readonly string[] {
+/** Reads emailAddress in the subject, as in old certificates (RFC 5280 4.1.2.6). */
+function subjectAddresses(parsed: pkijs.Certificate): readonly string[] {
   return parsed.subject.typesAndValues
     .filter(({ type }) => type === OID.emailAddress)
     .flatMap(({ value }) =>
@@ -131,12 +131,12 @@ function subjectAddresses(parsed: Pkijs.Certificate): readonly string[] {
     );
 }
 
-function find(parsed: Pkijs.Certificate, oid: string): Pkijs.Extension | null {
+function find(parsed: pkijs.Certificate, oid: string): pkijs.Extension | null {
   return parsed.extensions?.find(({ extnID }) => extnID === oid) ?? null;
 }
 
-/** The value of an extension; null without it. What pkijs cannot read must not pass for absent. */
-function extension(parsed: Pkijs.Certificate, oid: string): object | null {
+/** Returns the value of an extension, or `null` without it. Treats an unparsable extension as an error, not as absent. */
+function extension(parsed: pkijs.Certificate, oid: string): object | null {
   const found = find(parsed, oid);
   if (found === null) return null;
   const value = found.parsedValue;

@@ -1,13 +1,13 @@
 import type { BaseBlock } from "asn1js";
 import type { Der } from "./der.ts";
+import { child, octetsOf, oidOf, readDer } from "./der.ts";
 import { type DeriveKey, readKdf } from "./kdf.ts";
 import { IdentityError, keyContent, keyForm } from "./problem.ts";
-import { child, octetsOf, oidOf, readDer } from "./read.ts";
 
 const CONVERT = "Convert it with: openssl pkcs8 -topk8 -in key.pem -out key8.pem";
 const OID_PBES2 = "1.2.840.113549.1.5.13";
 
-/** AES-CBC (RFC 8018 B.2.5) by key length in bytes; WebCrypto has no other cipher of PBES2. */
+/** AES-CBC (RFC 8018 B.2.5) by key length in bytes; the only cipher of PBES2 that WebCrypto has. */
 const CIPHER_KEY_BYTES: Readonly<Record<string, number>> = {
   "2.16.840.1.101.3.4.1.2": 16,
   "2.16.840.1.101.3.4.1.22": 24,
@@ -23,8 +23,8 @@ interface EncryptedKey {
 
 /**
  * Decrypts an `EncryptedPrivateKeyInfo` (RFC 5958 3) of PBES2 (RFC 8018 6.2) with PBKDF2 or scrypt and AES-CBC.
- * @returns the plaintext. A wrong passphrase gives garbage once in 200 times: the caller has to look.
- * @throws {IdentityError} for another scheme, a cost beyond bounds, or a passphrase that does not open it.
+ * @returns the plaintext. One wrong passphrase in 200 produces garbage instead of an error: the caller has to check.
+ * @throws {IdentityError} for another scheme, parameters that cost too much, or a wrong passphrase.
  */
 export async function decryptPbes2(der: Der, passphrase: string): Promise<Der> {
   const { deriveKey, iv, ciphertext } = readEncryptedKey(der);
@@ -37,9 +37,9 @@ export async function decryptPbes2(der: Der, passphrase: string): Promise<Der> {
   }
 }
 
-/** The one answer to every way in which a passphrase fails. */
+/** The same error for every way in which a passphrase fails. */
 export function wrongPassphrase(options?: ErrorOptions): IdentityError {
-  const reason = "The passphrase does not open the private key: check private_key_password";
+  const reason = "The passphrase does not decrypt the private key: check private_key_password";
   return keyContent("sign_passphrase", "private_key_password", reason, options);
 }
 

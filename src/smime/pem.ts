@@ -6,7 +6,7 @@ export interface PemBlock {
   readonly label: string;
   /** Whether the block has RFC 1421 header lines, such as `Proc-Type`. */
   readonly hasHeaders: boolean;
-  /** Null if the base64 is broken, or there are header lines. */
+  /** `null` if the base64 is broken, or if there are header lines. */
   readonly der: Der | null;
 }
 
@@ -15,15 +15,15 @@ const LABEL = /^([A-Z0-9 #-]{1,64}?)-----/;
 const HEADER_LINE = /^[A-Za-z][A-Za-z0-9-]*:/m;
 
 /**
- * Finds the blocks of a PEM text, in order. Text around them ("Bag Attributes"), CRLF, a byte order mark and
- * line ends that came as the two characters `\n` (from an environment variable) are fine.
+ * Returns the blocks of a PEM text, in order. Allows text around them ("Bag Attributes"), CRLF, a byte order mark, and
+ * line ends written as the two characters `\n`, as in environment variables.
  */
 export function readPem(text: string): readonly PemBlock[] {
   const lines = text.replaceAll("\\r", "").replaceAll("\\n", "\n").replaceAll("\r", "\n");
   return lines.split(BEGIN).slice(1).flatMap(readBlock);
 }
 
-/** @param text what follows `-----BEGIN `, up to the next block. */
+/** @param text the text after `-----BEGIN `, up to the next block. */
 function readBlock(text: string): readonly PemBlock[] {
   const label = LABEL.exec(text)?.[1];
   if (label === undefined) return [];

@@ -1,20 +1,20 @@
 import type { FailureCode } from "../domain/delivery.ts";
 
-/** Why a key and a certificate cannot sign. */
+/** The reason why a key and a certificate cannot sign. */
 export interface IdentityProblem {
   readonly code: Extract<FailureCode, `sign_${string}`>;
   /** The field of the definition that has to change. */
   readonly parameter: "private_key" | "private_key_password" | "certificate";
-  /** A sentence for the owner of the definition: what is wrong and what to do. Holds no secret. */
+  /** What is wrong and what to do, for the admin of the definition. Holds no secret. */
   readonly reason: string;
   /**
-   * `form`: the text is not PEM or of a form that is never supported; wrong whenever it is saved.
-   * `content`: a well-formed key or certificate that cannot sign; wrong only when mail is to be signed.
+   * `form`: the text is not PEM, or its format is not supported. An error in every save.
+   * `content`: a well-formed key or certificate that cannot sign. An error only if mail is signed.
    */
   readonly kind: "form" | "content";
 }
 
-/** Thrown while a key or certificate is read; carries the problem as data. */
+/** Thrown if a key or certificate cannot be read. Carries the problem as data. */
 export class IdentityError extends Error {
   override readonly name = "IdentityError";
   readonly problem: IdentityProblem;
@@ -25,22 +25,22 @@ export class IdentityError extends Error {
   }
 }
 
-/** A private key of a form that is not supported; `reason` names the command that helps. */
+/** The error for an unsupported or damaged private key. `reason` names the command that helps. */
 export function keyForm(reason: string, options?: ErrorOptions): IdentityError {
   return new IdentityError({ code: "sign_no_key", parameter: "private_key", reason, kind: "form" }, options);
 }
 
-/** A certificate text that is not PEM certificates. */
+/** The error for a text that does not hold PEM certificates. */
 export function certificateForm(reason: string, options?: ErrorOptions): IdentityError {
   return new IdentityError({ code: "sign_no_key", parameter: "certificate", reason, kind: "form" }, options);
 }
 
-/** A well-formed certificate that may not sign this mail. */
+/** The problem of a well-formed certificate that must not sign this message. */
 export function certificateContent(code: IdentityProblem["code"], reason: string): IdentityProblem {
   return { code, parameter: "certificate", reason, kind: "content" };
 }
 
-/** A key that is absent, or that its passphrase does not open. */
+/** The error for a missing key, or one that its passphrase does not decrypt. */
 export function keyContent(
   code: "sign_no_key" | "sign_passphrase",
   parameter: "private_key" | "private_key_password",

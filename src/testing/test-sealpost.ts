@@ -6,7 +6,7 @@ import type { Submit } from "../mail/submit.ts";
 import { generateKey, parseKeyring } from "../secrets/keyring.ts";
 import { createServices } from "../services.ts";
 import { openDatabase } from "../storage/open-database.ts";
-import { createMemoryTransport, type Fault, type MemoryTransport } from "../transport/memory.ts";
+import { createMemoryTransport, type InjectedFailure, type MemoryTransport } from "../transport/memory.ts";
 import { createTestClock, type TestClock } from "./clock.ts";
 
 /** A mail that was sent, as the mail server would have got it. */
@@ -43,7 +43,7 @@ export interface TestSealpost extends AsyncDisposable {
   /** What was sent so far, in order. */
   readonly sent: readonly SentMail[];
   /** Has the next mails fail. */
-  fail(fault: Fault): void;
+  fail(failure: InjectedFailure): void;
   /**
    * Sends the queued mail that is due by the test's clock, and resolves when none is; nothing sends it before. A mail
    * that failed is due again when the clock was moved on: at most 5 s after the first time, an hour after many.

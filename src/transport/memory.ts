@@ -12,44 +12,50 @@ import {
 } from "../domain/delivery.ts";
 import { validateDelivery } from "./smtp/validate-delivery.ts";
 
-/** A failure that deliveries are to meet. */
-export interface Fault {
+/**
+ * A failure that a test asks for.
+ * @example
+ * ```ts
+ * instance.fail({ phase: "recipient", code: "recipient_rejected", times: 2 });
+ * ```
+ */
+export interface InjectedFailure {
   readonly phase: Phase;
   readonly code: FailureCode;
-  /** How many deliveries meet it; default: one. */
+  /** Number of deliveries that fail; default 1. */
   readonly times?: number;
-  /** Default: `not-sent`. */
+  /** Default `not-sent`. */
   readonly outcome?: Failure["outcome"];
-  /** Whether sending it again may help; default: no. */
+  /** Whether another attempt may succeed; default `false`. */
   readonly retryable?: boolean;
-  /** What the server is to say; default: nothing. */
+  /** Reply of the server; default: none. */
   readonly reply?: SmtpReply;
 }
 
-/** The transport `memory`: sends nothing and keeps everything. */
+/** The transport `memory`: sends nothing and keeps every delivery. */
 export interface MemoryTransport extends Transport {
-  /** What was sent, in order; the bytes are copies. */
+  /** Successful deliveries in order, with copies of their bytes. */
   readonly sent: readonly Delivery[];
-  /** Has the next deliveries fail; several faults are met one after another. */
-  fail(fault: Fault): void;
+  /** Makes the next deliveries fail. Further calls queue behind this one. */
+  fail(failure: InjectedFailure): void;
 }
 
 export function createMemoryTransport(): MemoryTransport {
   const sent: Delivery[] = [];
-  const faults: Fault[] = [];
+  const failures: InjectedFailure[] = [];
   let isClosed = false;
   return {
     name: "memory",
     sent,
-    fail(fault) {
-      for (let time = 0; time < (fault.times ?? 1); time++) faults.push(fault);
+    fail(failure) {
+      for (let time = 0; time < (failure.times ?? 1); time++) failures.push(failure);
     },
     async send(delivery, { signal, until, mayTransact = () => true }): Promise<Receipt> {
       validateDelivery(delivery);
       signal.throwIfAborted();
       if (isClosed) throw new Error("The transport is closed");
-      const fault = faults.shift();
-      if (fault) return notAttempted(failureOf(fault));
+      const failure = failures.shift();
+      if (failure) return notAttempted(failureOf(failure));
       const seen = { timingMs: {}, tls: null, roundTrips: 0, seen: NOTHING_SEEN };
       if (until !== undefined) return { ...seen, successful: true, reply: null, reached: until };
       if (!mayTransact()) return notAttempted(notSent("sender", "cancelled"));
@@ -63,8 +69,8 @@ export function createMemoryTransport(): MemoryTransport {
   };
 }
 
-function failureOf({ phase, code, outcome, retryable = false, ...fault }: Fault): Failure {
-  const reply = fault.reply ?? null;
+function failureOf({ phase, code, outcome, retryable = false, ...injected }: InjectedFailure): Failure {
+  const reply = injected.reply ?? null;
   if (outcome === "unknown") return unknownOutcome(code, reply);
   return { ...notSent(phase, code, reply), outcome: "not-sent", retryable };
 }

@@ -9,7 +9,7 @@ export interface TransportHarness extends AsyncDisposable {
   /** The mails that arrived, in order. */
   arrived(): readonly ArrivedMail[];
   /** Has the server refuse every recipient from now on with a 550; absent if it cannot. */
-  readonly refuseRecipients?: () => void;
+  readonly rejectRecipients?: () => void;
 }
 
 export interface ArrivedMail {
@@ -91,8 +91,8 @@ export function testTransport(name: string, makeHarness: () => Promise<Transport
 
     test("send() reports a refused recipient in the receipt, and goes on working", async () => {
       await using harness = await makeHarness();
-      if (harness.refuseRecipients === undefined) return;
-      harness.refuseRecipients();
+      if (harness.rejectRecipients === undefined) return;
+      harness.rejectRecipients();
       const failure = {
         phase: "recipient",
         code: "recipient_rejected",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { htmlDocument } from "../../src/message/html-document.ts";
+import { htmlDocument } from "../../src/message/compose.ts";
 
 const OPTIONS = { language: "de", title: "Fish & <chips>" };
 

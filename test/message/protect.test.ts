@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { MessageIdentity, NormalizedMessage } from "../../src/domain/message.ts";
+import { protectHeaders } from "../../src/message/assemble.ts";
 import { compose } from "../../src/message/compose.ts";
-import { protectHeaders } from "../../src/message/protect.ts";
 
 const IDENTITY: MessageIdentity = {
   from: { name: "Jörg", address: "otp@example.org" },

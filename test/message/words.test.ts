@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { encodeWords, foldField, isPlain } from "../../src/message/words.ts";
+import { encodeWords, foldField, isPlain } from "../../src/message/headers.ts";
 
 describe("isPlain()", () => {
   for (const [name, text, plain] of [

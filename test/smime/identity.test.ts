@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type Inspection, inspectIdentity, openIdentity } from "../../src/smime/identity.ts";
+import { type Inspection, inspectIdentity, loadIdentity } from "../../src/smime/identity.ts";
 import {
   type Issue,
   issue,
@@ -253,11 +253,11 @@ describe("inspectIdentity() warns", () => {
   });
 });
 
-describe("openIdentity()", () => {
+describe("loadIdentity()", () => {
   withOpenssl("opens what inspectIdentity() kept of an encrypted key", async () => {
     const { key, certificate } = await sender("rsa");
     const { pkcs8 } = await inspect(await encrypt(key, ["-scrypt"]), certificate);
-    const { identity, problems } = await openIdentity({ pkcs8: pkcs8!, certificate, now: NOW });
+    const { identity, problems } = await loadIdentity({ pkcs8: pkcs8!, certificate, now: NOW });
     expect(problems).toEqual([]);
     expect(identity?.algorithm).toBe("rsa");
   });
@@ -266,7 +266,7 @@ describe("openIdentity()", () => {
     const { key, certificate } = await sender("p256");
     const { pkcs8 } = await inspect(key, certificate);
     const later = new Date("2050-01-01T00:00:00Z");
-    const { identity, problems } = await openIdentity({ pkcs8: pkcs8!, certificate, now: later });
+    const { identity, problems } = await loadIdentity({ pkcs8: pkcs8!, certificate, now: later });
     expect(problems).toMatchObject([{ code: "sign_expired" }]);
     expect(identity).toBeNull();
   });

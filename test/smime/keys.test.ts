@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type Der, objectIdentifier, sequence, TAG, tlv, unsignedInteger } from "../../src/smime/der.ts";
-import { importSigningKey, openPrivateKey, readAlgorithm } from "../../src/smime/keys.ts";
+import { importSigningKey, readAlgorithm, readPrivateKey } from "../../src/smime/keys.ts";
 import type { IdentityProblem } from "../../src/smime/problem.ts";
 import { IdentityError } from "../../src/smime/problem.ts";
 import { ALGORITHMS, convert, encrypt, generate, PASSPHRASE, privateKey } from "../fixtures/smime/keys.ts";
@@ -10,7 +10,7 @@ const withOpenssl = test.skipIf(!isInstalled("openssl"));
 
 async function problemOf(pem: string, passphrase = PASSPHRASE): Promise<IdentityProblem | null> {
   try {
-    await openPrivateKey(pem, passphrase);
+    await readPrivateKey(pem, passphrase);
     return null;
   } catch (error) {
     if (error instanceof IdentityError) return error.problem;
@@ -32,19 +32,19 @@ const ENCRYPTIONS: Readonly<Record<string, readonly string[]>> = {
   scrypt: ["-scrypt"],
 };
 
-describe("openPrivateKey() opens the same key", () => {
+describe("readPrivateKey() opens the same key", () => {
   for (const algorithm of ALGORITHMS) {
     withOpenssl(`${algorithm} from PKCS#8`, async () => {
       const pem = await privateKey(algorithm);
-      const opened = await openPrivateKey(pem, "");
+      const opened = await readPrivateKey(pem, "");
       expect(opened.algorithm).toBe(algorithm);
       expect(await publicKeyOf(opened.pkcs8)).toBe(await convert(pem, "pkey", "-pubout"));
     });
     for (const [name, options] of Object.entries(ENCRYPTIONS)) {
       withOpenssl(`${algorithm} from PKCS#8 encrypted with ${name}`, async () => {
         const pem = await privateKey(algorithm);
-        const opened = await openPrivateKey(await encrypt(pem, options), PASSPHRASE);
-        expect(opened.pkcs8).toEqual((await openPrivateKey(pem, "")).pkcs8);
+        const opened = await readPrivateKey(await encrypt(pem, options), PASSPHRASE);
+        expect(opened.pkcs8).toEqual((await readPrivateKey(pem, "")).pkcs8);
       });
     }
   }
@@ -53,7 +53,7 @@ describe("openPrivateKey() opens the same key", () => {
       const pem = await privateKey(algorithm);
       const traditional = await convert(pem, "pkey", "-traditional");
       expect(traditional).toMatch(/BEGIN (RSA|EC) PRIVATE KEY/);
-      const opened = await openPrivateKey(traditional, "");
+      const opened = await readPrivateKey(traditional, "");
       expect(opened.algorithm).toBe(algorithm);
       expect(await publicKeyOf(opened.pkcs8)).toBe(await convert(pem, "pkey", "-pubout"));
     });
@@ -62,17 +62,17 @@ describe("openPrivateKey() opens the same key", () => {
   withOpenssl("SEC1 after a block of EC PARAMETERS", async () => {
     const pem = await openssl("ecparam", "-name", "secp384r1", "-genkey");
     expect(pem).toStartWith("-----BEGIN EC PARAMETERS");
-    expect((await openPrivateKey(pem, "")).algorithm).toBe("p384");
+    expect((await readPrivateKey(pem, "")).algorithm).toBe("p384");
   });
 
   withOpenssl("SEC1 without the public key", async () => {
     const pem = await privateKey("p256");
-    const opened = await openPrivateKey(await convert(pem, "ec", "-no_public"), "");
+    const opened = await readPrivateKey(await convert(pem, "ec", "-no_public"), "");
     expect(await publicKeyOf(opened.pkcs8)).toBe(await convert(pem, "pkey", "-pubout"));
   });
 });
 
-describe("openPrivateKey() reads PEM", () => {
+describe("readPrivateKey() reads PEM", () => {
   const VARIANTS: Readonly<Record<string, (pem: string) => string>> = {
     "with CRLF": (pem) => pem.replaceAll("\n", "\r\n"),
     "with \\n as two characters": (pem) => pem.trim().replaceAll("\n", "\\n"),
@@ -84,12 +84,12 @@ describe("openPrivateKey() reads PEM", () => {
   for (const [name, change] of Object.entries(VARIANTS)) {
     withOpenssl(name, async () => {
       const pem = await privateKey("p256");
-      expect((await openPrivateKey(change(pem), "")).pkcs8).toEqual((await openPrivateKey(pem, "")).pkcs8);
+      expect((await readPrivateKey(change(pem), "")).pkcs8).toEqual((await readPrivateKey(pem, "")).pkcs8);
     });
   }
 });
 
-describe("openPrivateKey() refuses a form and names the command that helps", () => {
+describe("readPrivateKey() refuses a form and names the command that helps", () => {
   const CASES: Readonly<Record<string, readonly [make: () => Promise<string>, says: RegExp]>> = {
     "legacy PEM encryption": [
       async () =>
@@ -150,17 +150,17 @@ describe("openPrivateKey() refuses a form and names the command that helps", () 
     const legacy = await convert(pem, "rsa", "-traditional", "-aes256", "-passout", `pass:${PASSPHRASE}`);
     const out = scratch("key8.pem");
     await openssl("pkcs8", "-topk8", "-in", scratchFile(legacy), "-out", out, ...pass);
-    expect((await openPrivateKey(await Bun.file(out).text(), PASSPHRASE)).algorithm).toBe("rsa");
+    expect((await readPrivateKey(await Bun.file(out).text(), PASSPHRASE)).algorithm).toBe("rsa");
   });
 
   withOpenssl("the command named for an explicit curve makes a key that opens", async () => {
     const explicit = await openssl("ecparam", "-name", "prime256v1", "-genkey", "-param_enc", "explicit");
     const named = await convert(explicit, "ec", "-param_enc", "named_curve");
-    expect((await openPrivateKey(named, "")).algorithm).toBe("p256");
+    expect((await readPrivateKey(named, "")).algorithm).toBe("p256");
   });
 });
 
-describe("openPrivateKey() tells a passphrase that fails", () => {
+describe("readPrivateKey() tells a passphrase that fails", () => {
   withOpenssl("wrong passphrase is sign_passphrase", async () => {
     const pem = await encrypt(await privateKey("p256"), ["-v2", "aes-256-cbc"]);
     const problem = await problemOf(pem, "wrong");
@@ -194,7 +194,7 @@ describe("openPrivateKey() tells a passphrase that fails", () => {
   });
 });
 
-describe("openPrivateKey() bounds what a hostile key costs", () => {
+describe("readPrivateKey() bounds what a hostile key costs", () => {
   const EXPENSIVE: Readonly<Record<string, Der>> = {
     "PBKDF2 of two million and one iterations": sequence(
       objectIdentifier("1.2.840.113549.1.5.12"),
@@ -236,7 +236,7 @@ describe("openPrivateKey() bounds what a hostile key costs", () => {
 
 describe("importSigningKey()", () => {
   withOpenssl("gives a key that cannot be read out", async () => {
-    const opened = await openPrivateKey(await privateKey("p256"), "");
+    const opened = await readPrivateKey(await privateKey("p256"), "");
     expect(readAlgorithm(opened.pkcs8)).toBe("p256");
     expect((await importSigningKey(opened)).extractable).toBe(false);
   });

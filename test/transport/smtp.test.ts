@@ -16,7 +16,7 @@ for (const [name, extensions] of Object.entries(HARNESSES)) {
       transport,
       server: serverAt(server.port),
       arrived: () => server.messages.map((mail) => ({ ...mail, recipient: mail.recipients.join() })),
-      refuseRecipients: () => server.script("rcpt", reply("550 5.1.1 No such user")),
+      rejectRecipients: () => server.script("rcpt", reply("550 5.1.1 No such user")),
       async [Symbol.asyncDispose]() {
         await transport[Symbol.asyncDispose]();
         await server[Symbol.asyncDispose]();

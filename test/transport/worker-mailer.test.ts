@@ -36,7 +36,7 @@ testTransport("worker-mailer", async () => {
     transport,
     server: serverAt(server.port),
     arrived: () => server.messages.map((message) => ({ ...message, recipient: message.recipients.join() })),
-    refuseRecipients: () => server.script("rcpt", reply("550 5.1.1 No such user")),
+    rejectRecipients: () => server.script("rcpt", reply("550 5.1.1 No such user")),
     async [Symbol.asyncDispose]() {
       await transport[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();

@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import type { SendingServer } from "../../domain/smtp-server.ts";
-import { daysUntil, EXPIRES_SOON_DAYS, openIdentity } from "../../smime/identity.ts";
+import { daysUntil, EXPIRES_SOON_DAYS, loadIdentity } from "../../smime/identity.ts";
 import type { TryRepository } from "../../storage/rate-limits.ts";
 import type { SmtpServerRepository } from "../../storage/smtp-servers.ts";
 import type { Notify } from "../events.ts";
@@ -30,7 +30,7 @@ export function createCheckCertificates(parts: {
     const signing = (await loadServer(identifier))?.signing;
     const pkcs8 = await signing?.openedKey();
     if (!signing || !pkcs8) return;
-    const { notAfter } = await openIdentity({ pkcs8, certificate: signing.certificate, now });
+    const { notAfter } = await loadIdentity({ pkcs8, certificate: signing.certificate, now });
     const daysLeft = notAfter ? daysUntil(notAfter, now) : EXPIRES_SOON_DAYS;
     if (!notAfter || daysLeft >= EXPIRES_SOON_DAYS || !(await isFirstToTell(identifier, now))) return;
     const expires = notAfter.toISOString().slice(0, "YYYY-MM-DD".length);

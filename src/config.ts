@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { asciiHostName } from "./domain/host-name.ts";
-import { parseAddressBlock } from "./domain/network.ts";
+import { parseCidr } from "./domain/network.ts";
 import { Secret } from "./domain/secret.ts";
 import { SealpostError } from "./errors.ts";
 
@@ -64,10 +64,10 @@ const ports = v.pipe(
 const addressBlocks = v.pipe(
   list,
   v.check(
-    (items) => items.every((item) => parseAddressBlock(item) !== null),
+    (items) => items.every((item) => parseCidr(item) !== null),
     "expected IP addresses or CIDR blocks, comma separated",
   ),
-  v.transform((items) => items.flatMap((item) => parseAddressBlock(item) ?? [])),
+  v.transform((items) => items.flatMap((item) => parseCidr(item) ?? [])),
   v.readonly(),
 );
 

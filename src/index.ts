@@ -43,14 +43,14 @@ export type { Failure, FailureCode, Phase, Receipt, SmtpReply, TlsPeer } from ".
 export type { Mailbox } from "./domain/mailbox.ts";
 export { domainOf, parseAddress, parseMailbox } from "./domain/mailbox.ts";
 export type { Attachment, Mailboxes, Message } from "./domain/message.ts";
-export { type AddressBlock, parseAddressBlock } from "./domain/network.ts";
+export { type CidrBlock, parseCidr } from "./domain/network.ts";
 export { NOTICES, type Notice, type NoticeCode, notice } from "./domain/notices.ts";
 export { Secret } from "./domain/secret.ts";
-export type { OpenServer, SendingServer } from "./domain/smtp-server.ts";
+export type { ConnectionSettings, ResolvedServer } from "./domain/smtp-server.ts";
 export { invalidParameter, missingParameter, SealpostError, type SealpostErrorCode } from "./errors.ts";
 export type { SmimeResult } from "./mail/build.ts";
 export type { RecipientResult } from "./mail/deliver.ts";
-export type { PassedOver, Submit, SubmitResult } from "./mail/submit.ts";
+export type { SkippedServer, Submit, SubmitResult } from "./mail/submit.ts";
 export { configKey, definePlugin } from "./plugin/define.ts";
 export { language } from "./plugin/language.ts";
 export { serverNames } from "./plugin/server-names.ts";

@@ -2,7 +2,7 @@ import type { RekeyResult } from "./access/rekey.ts";
 import { type AppSettings, createApp, type SealpostApp } from "./app.ts";
 import { parseConfig } from "./config.ts";
 import { asciiHostName } from "./domain/host-name.ts";
-import { type AddressBlock, parseAddressBlock } from "./domain/network.ts";
+import { type CidrBlock, parseCidr } from "./domain/network.ts";
 import { Secret } from "./domain/secret.ts";
 import { SealpostError } from "./errors.ts";
 import type { Submit } from "./mail/submit.ts";
@@ -145,9 +145,9 @@ function messageIdDomain(hostName: string): string {
   throw new SealpostError("bad_setting", message, { parameter: "hostName" });
 }
 
-function addressBlocks(name: "trustedProxies" | "trustedClients", options: SealpostOptions): AddressBlock[] {
+function addressBlocks(name: "trustedProxies" | "trustedClients", options: SealpostOptions): CidrBlock[] {
   return (options[name] ?? []).map((text) => {
-    const block = parseAddressBlock(text);
+    const block = parseCidr(text);
     if (block) return block;
     const message = `"${name}": no IP address or CIDR block: ${text}`;
     throw new SealpostError("bad_setting", message, { parameter: name });

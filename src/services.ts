@@ -15,13 +15,13 @@ import type { Platform } from "./contracts/platform.ts";
 import type { Plugin } from "./contracts/plugin.ts";
 import type { Transport } from "./contracts/transport.ts";
 import type { Wake, WakeSource } from "./contracts/wake.ts";
-import type { AddressBlock } from "./domain/network.ts";
-import { CORE_ACTIONS } from "./domain/policy.ts";
+import type { CidrBlock } from "./domain/network.ts";
+import { CORE_RIGHTS } from "./domain/policy.ts";
 import { uuidFrom } from "./domain/uuid.ts";
 import { SealpostError } from "./errors.ts";
 import { createMailServices } from "./mail/services.ts";
 import type { LeaseTimes } from "./mail/worker/leases.ts";
-import type { DrainOptions } from "./mail/worker/queue-worker.ts";
+import type { DrainBudget } from "./mail/worker/queue-worker.ts";
 import { type Defer, Deferred } from "./plugin/deferred.ts";
 import { createRegistry, readPlugins } from "./plugin/registry.ts";
 import { DEFAULT_REQUEST_MS } from "./plugin/routes.ts";
@@ -61,7 +61,7 @@ export interface Drivers {
 }
 
 /** Sends the queued mail that is due. */
-export type Drain = (options: DrainOptions) => Promise<void>;
+export type Drain = (options: DrainBudget) => Promise<void>;
 
 /** How queued mail is sent where work and connections belong to an event, as on Workers. */
 export interface EventDrains {
@@ -88,7 +88,7 @@ export interface InstanceSettings {
   /** Public URL for links in mails. */
   readonly baseUrl?: string;
   /** Clients that limits by address are not for. */
-  readonly trustedClients?: readonly AddressBlock[];
+  readonly trustedClients?: readonly CidrBlock[];
   /** Bound of a request to a plugin, in milliseconds. */
   readonly pluginRequestMs?: number;
 }
@@ -120,7 +120,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const instance = createInstance({ ...shared, repository: createInstanceRepository(database), sealed });
   const trail = createAuditTrail({ ...shared, repository: audit, keepDays: settings.auditDays });
   const tries = createTryRepository(database);
-  const actions = [...Object.keys(CORE_ACTIONS), ...pluginSet.actions];
+  const actions = [...Object.keys(CORE_RIGHTS), ...pluginSet.actions];
   const authorization = createAuthorization({ ...shared, policies: policyRepository, actions });
   const authentication = createAuthentication({
     ...shared,
@@ -140,10 +140,10 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const policies = createPolicies({ ...shared, repository: policyRepository, audit, commitChange });
   const admins = createAdmins({ ...shared, repository: adminRepository, audit, commitChange });
 
-  const drain: Drain = (options) => makeWorker().drain(options);
+  const drain: Drain = (options) => createWorker().drain(options);
   const wake =
     drivers.wake ?? (drivers.drains ? createDrainWake(drivers.drains, drain) : createPollWake(platform));
-  const { makeWorker, idempotency, ...mail } = createMailServices({
+  const { createWorker, idempotency, ...mail } = createMailServices({
     ...{ ...shared, transport, wake, audit, tries, mac: instance.mac },
     ...{ hostName: settings.hostName, mailDays: settings.mailDays },
     ...(settings.lease && { lease: settings.lease }),
@@ -195,7 +195,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
      * @param cut aborted: mails end at once of which a server has nothing yet.
      */
     async work(signal: AbortSignal, cut?: AbortSignal): Promise<void> {
-      if (isSource(wake)) await makeWorker().run(wake, { signal, cut });
+      if (isSource(wake)) await createWorker().run(wake, { signal, cut });
     },
 
     drain,

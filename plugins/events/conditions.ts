@@ -1,4 +1,4 @@
-import { matchesName, parseAddressBlock } from "sealpost";
+import { matchesName, parseCidr } from "sealpost";
 import { identifierOf, type Scene, said } from "./scene.ts";
 
 /** One thing that can be asked of an event. */
@@ -87,7 +87,7 @@ function isWithin(value: string, client: string): boolean {
 function blocksOf(value: string) {
   return listOf(value).map((entry) => {
     const negated = /^[!-]/.test(entry);
-    return { negated, block: parseAddressBlock(negated ? entry.slice(1).trim() : entry) };
+    return { negated, block: parseCidr(negated ? entry.slice(1).trim() : entry) };
   });
 }
 

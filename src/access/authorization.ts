@@ -1,6 +1,6 @@
 import type { Platform } from "../contracts/platform.ts";
 import type { Principal } from "../domain/admin.ts";
-import type { Action, PolicyDecision } from "../domain/policy.ts";
+import type { PolicyDecision, Right } from "../domain/policy.ts";
 import type { PolicyRepository } from "../storage/policies.ts";
 import { decide, rightsOf } from "./policy.ts";
 
@@ -9,7 +9,7 @@ export type Authorization = ReturnType<typeof createAuthorization>;
 /** What the policies in the database say at this moment; nothing is kept from one request to the next. */
 export function createAuthorization(parts: {
   readonly policies: PolicyRepository;
-  readonly actions: readonly Action[];
+  readonly actions: readonly Right[];
   readonly platform: Platform;
 }) {
   const { policies, actions, platform } = parts;
@@ -17,12 +17,12 @@ export function createAuthorization(parts: {
     return { username, realm, client, now: platform.now() };
   };
   return {
-    async decide(action: Action, principal: Principal, client: string | null): Promise<PolicyDecision> {
+    async decide(action: Right, principal: Principal, client: string | null): Promise<PolicyDecision> {
       return decide(await policies.list(), action, contextOf(principal, client));
     },
 
     /** Every action that is allowed. */
-    async rights(principal: Principal, client: string | null): Promise<readonly Action[]> {
+    async rights(principal: Principal, client: string | null): Promise<readonly Right[]> {
       return rightsOf(await policies.list(), actions, contextOf(principal, client));
     },
   };

@@ -1,5 +1,5 @@
-import { parseAddressBlock } from "../domain/network.ts";
-import type { Action, Policy, PolicyContext, PolicyDecision } from "../domain/policy.ts";
+import { parseCidr } from "../domain/network.ts";
+import type { Policy, PolicyContext, PolicyDecision, Right } from "../domain/policy.ts";
 import { matchesName, splitNegation } from "./pattern.ts";
 import { isWithin, parseTimes } from "./time-windows.ts";
 
@@ -7,7 +7,7 @@ import { isWithin, parseTimes } from "./time-windows.ts";
  * Decides whether an action is allowed: by an active policy that matches, or because no policy is active at all.
  * Pure; the same answer for the same arguments.
  */
-export function decide(policies: readonly Policy[], action: Action, context: PolicyContext): PolicyDecision {
+export function decide(policies: readonly Policy[], action: Right, context: PolicyContext): PolicyDecision {
   const active = policies.filter((policy) => policy.active);
   if (active.length === 0) return { allowed: true, policies: [] };
   const matching = active.filter((policy) => grants(policy, action) && applies(policy, context));
@@ -17,14 +17,14 @@ export function decide(policies: readonly Policy[], action: Action, context: Pol
 /** The actions among `actions` that are allowed; what a log-in tells its client. */
 export function rightsOf(
   policies: readonly Policy[],
-  actions: readonly Action[],
+  actions: readonly Right[],
   context: PolicyContext,
-): Action[] {
+): Right[] {
   return actions.filter((action) => decide(policies, action, context).allowed);
 }
 
 /** Whether the policy, once it applies, opens this action. Unlike names, an empty list grants nothing. */
-export function grants(policy: Pick<Policy, "action">, action: Action): boolean {
+export function grants(policy: Pick<Policy, "action">, action: Right): boolean {
   const entries = Object.keys(policy.action);
   return entries.length > 0 && matchesName(entries, action);
 }
@@ -50,7 +50,7 @@ function matchesClient(entries: readonly string[], client: string | null): boole
   if (client === null) return false;
   const parsed = entries.map((entry) => {
     const { negated, rest } = splitNegation(entry, ["!", "-"]);
-    return { negated, hit: parseAddressBlock(rest)?.contains(client) ?? false };
+    return { negated, hit: parseCidr(rest)?.contains(client) ?? false };
   });
   return (
     parsed.some(({ negated, hit }) => !negated && hit) && !parsed.some(({ negated, hit }) => negated && hit)

@@ -5,7 +5,7 @@ import { type Mailbox, parseMailbox } from "../domain/mailbox.ts";
 import { SealpostError } from "../errors.ts";
 import { hintFor } from "../mail/hints/hint-for.ts";
 import { type CheckResult, needsRecipient } from "../mail/servers/check.ts";
-import type { ServerView } from "../mail/servers/definitions.ts";
+import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import type { SubmitResult } from "../mail/submit.ts";
 import { reportLines } from "./server-report.ts";
 import { commandLineActor, print, withInstance } from "./session.ts";
@@ -67,7 +67,7 @@ function readRecipient(address: string | undefined, until: Checkpoint | undefine
   return recipient;
 }
 
-function report(result: SubmitResult, server: ServerView, { address }: Mailbox): void {
+function report(result: SubmitResult, server: StoredDefinition, { address }: Mailbox): void {
   if (result.state === "queued") {
     print(`Queued for ${address} as mail ${result.mailId}`);
     return;
@@ -79,13 +79,13 @@ function report(result: SubmitResult, server: ServerView, { address }: Mailbox):
   else print(`Delivered to ${address}${result.smime?.signed ? ", signed" : ""}${wordsOf(receipt)}`);
 }
 
-function reportCheck({ until, receipt }: CheckResult, server: ServerView): void {
+function reportCheck({ until, receipt }: CheckResult, server: StoredDefinition): void {
   printLines(reportLines(receipt));
   if (receipt.successful) print(`Reached ${until}${wordsOf(receipt)}; nothing was sent`);
   else reportFailure(`Not reached ${until}`, receipt.failure, server);
 }
 
-function reportFailure(verdict: string, failure: Failure, server: ServerView): void {
+function reportFailure(verdict: string, failure: Failure, server: StoredDefinition): void {
   const { phase, code, reply } = failure;
   const endpoint = parseEndpoint(server);
   print(`${verdict}: ${code} in phase ${phase}${reply ? ` (${reply.code} ${reply.text})` : ""}`);
@@ -103,7 +103,7 @@ function printLines(lines: readonly string[]): void {
   if (lines.length > 0) print(...lines);
 }
 
-function lineOf({ identifier, server, port, tls, smime, description }: ServerView): string {
+function lineOf({ identifier, server, port, tls, smime, description }: StoredDefinition): string {
   const endpoint = parseEndpoint({ server, port, tls });
   const where = endpoint ? `${endpoint.host}:${endpoint.port} ${endpoint.security}` : server;
   const parts = [identifier, where, smime ? "signed" : "unsigned", description.split("\n")[0] ?? ""];

@@ -1,10 +1,10 @@
 import type { Socket } from "node:net";
 import type { Checkpoint, DialedAddress, FailureCode, Phase, Receipt } from "../domain/delivery.ts";
-import type { OpenServer } from "../domain/smtp-server.ts";
+import type { ConnectionSettings } from "../domain/smtp-server.ts";
 
 /** One mail to one recipient, as finished bytes. */
 export interface Delivery {
-  readonly server: OpenServer;
+  readonly server: ConnectionSettings;
   /** Connections are shared by deliveries of the same key. Null: an unsaved definition, no connection is kept. */
   readonly poolKey: string | null;
   /** Reverse-path without angle brackets. */

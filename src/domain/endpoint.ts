@@ -1,6 +1,6 @@
 import { asciiHostName } from "./host-name.ts";
 import { canonicalIp } from "./network.ts";
-import type { Endpoint, Security, SmtpServerFields } from "./smtp-server.ts";
+import type { Endpoint, Security, ServerDefinition } from "./smtp-server.ts";
 
 /** RFC 8314 7.3: the port of implicit TLS submission. */
 const IMPLICIT_TLS_PORT = 465;
@@ -19,7 +19,7 @@ const STRENGTH: Readonly<Record<Security, number>> = { none: 0, starttls: 1, imp
  * brackets; without port and scheme it can do without.
  * @returns `null` if `server` is none of these.
  */
-export function parseEndpoint(fields: Pick<SmtpServerFields, "server" | "port" | "tls">): Endpoint | null {
+export function parseEndpoint(fields: Pick<ServerDefinition, "server" | "port" | "tls">): Endpoint | null {
   const server = fields.server.replace(/^ +| +$/g, "");
   const bare = BARE_IPV6.test(server) ? canonicalIp(server) : null;
   const [, scheme, rawHost, rawPort] = SERVER.exec(server) ?? [];

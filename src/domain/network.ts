@@ -1,12 +1,12 @@
 import ipaddr from "ipaddr.js";
 
 /** A block of addresses, parsed once. IPv4-mapped IPv6 addresses are treated as IPv4. */
-export interface AddressBlock {
+export interface CidrBlock {
   contains(address: string): boolean;
 }
 
 /** Reads an IP address or a CIDR block. Returns null for anything else. */
-export function parseAddressBlock(text: string): AddressBlock | null {
+export function parseCidr(text: string): CidrBlock | null {
   const [base, bits, rest] = text.split("/");
   if (rest !== undefined || base === undefined || !ipaddr.isValid(base) || !isPlainForm(base)) return null;
   const network = ipaddr.process(base);

@@ -1,8 +1,8 @@
 /** A right that routes ask for; plugins add theirs. */
-export type Action = string;
+export type Right = string;
 
 /** The rights of the core, and what each opens. */
-export const CORE_ACTIONS = {
+export const CORE_RIGHTS = {
   smtpserver_read: "Read SMTP server definitions",
   smtpserver_write: "Create, change, delete and test SMTP server definitions",
   policyread: "Read policies",
@@ -19,7 +19,7 @@ export const CORE_ACTIONS = {
 export interface PolicyFields {
   readonly name: string;
   readonly scope: "admin";
-  /** Action name → `true`, or a value for actions that carry one. `*` stands for every action, `!x` takes x out. */
+  /** Right name → `true`, or a value for actions that carry one. `*` stands for every action, `!x` takes x out. */
   readonly action: Readonly<Record<string, boolean | string>>;
   readonly adminuser: readonly string[];
   readonly adminrealm: readonly string[];

@@ -14,7 +14,7 @@ export const MAIL_STATES = [
 export type MailState = (typeof MAIL_STATES)[number];
 
 /** Nothing happens any more to a mail in one of these; the others are on their way. */
-export type EndState = Extract<MailState, "sent" | "failed" | "unknown" | "expired" | "cancelled">;
+export type FinalState = Extract<MailState, "sent" | "failed" | "unknown" | "expired" | "cancelled">;
 
 /** `code`: of use for a moment and harmful twice; `notice`: all other mail. */
 export type Purpose = "code" | "notice";
@@ -26,7 +26,7 @@ export type OnUnknown = "repeat" | "stop";
 export interface RecipientProgress {
   /** Forward-path. */
   readonly address: string;
-  readonly state: "queued" | "deferred" | EndState;
+  readonly state: "queued" | "deferred" | FinalState;
   /** How often it was tried. */
   readonly attempts: number;
   /** When it is tried next, in milliseconds since the epoch; null once it has ended. */
@@ -80,7 +80,7 @@ export interface MailAttempt {
 }
 
 /** From the worst to the best: the first that any recipient is in speaks for the mail. */
-const ENDINGS: readonly EndState[] = ["unknown", "failed", "expired", "cancelled", "sent"];
+const FINAL_STATES: readonly FinalState[] = ["unknown", "failed", "expired", "cancelled", "sent"];
 
 export function isPending({ state }: Pick<RecipientProgress, "state">): boolean {
   return state === "queued" || state === "deferred";
@@ -91,7 +91,7 @@ export function stateOf(recipients: readonly RecipientProgress[]): Exclude<MailS
   if (recipients.some(isPending)) {
     return recipients.every(({ attempts }) => attempts === 0) ? "queued" : "deferred";
   }
-  return ENDINGS.find((ending) => recipients.some(({ state }) => state === ending)) ?? "failed";
+  return FINAL_STATES.find((ending) => recipients.some(({ state }) => state === ending)) ?? "failed";
 }
 
 /** When the next recipient is due, in milliseconds since the epoch; null if none is. */

@@ -12,7 +12,7 @@ export interface Endpoint {
 }
 
 /** What a transport needs of a definition. */
-export interface OpenServer extends Endpoint {
+export interface ConnectionSettings extends Endpoint {
   /** Empty: no AUTH. */
   readonly username: string;
   readonly password: Secret;
@@ -51,7 +51,7 @@ export const FURTHER_DEFAULTS: FurtherFields = {
 };
 
 /** A definition's fields, as its owner sees them; the secrets in clear inside {@link Secret}. */
-export interface SmtpServerFields extends FurtherFields {
+export interface ServerDefinition extends FurtherFields {
   /** `host`, `host:port`, `smtp://host[:port]` or `smtps://host[:port]`, as given. */
   readonly server: string;
   /** 1–65535; a port inside `server` wins. */
@@ -75,7 +75,7 @@ export interface SmtpServerFields extends FurtherFields {
 }
 
 /** The fields of a definition of which nothing but the name is known: the defaults of the HTTP contract. */
-export const SMTP_SERVER_DEFAULTS: SmtpServerFields = {
+export const SMTP_SERVER_DEFAULTS: ServerDefinition = {
   server: "",
   port: 25,
   username: "",
@@ -100,13 +100,13 @@ export interface SigningSource {
   /** PEM text, chain included. */
   readonly certificate: string;
   /** PKCS#8 DER, opened when the definition was saved; null if it did not open then. */
-  readonly openedKey: () => Promise<Uint8Array<ArrayBuffer> | null>;
+  readonly decryptedKey: () => Promise<Uint8Array<ArrayBuffer> | null>;
   /** PEM text and passphrase as given. */
-  readonly givenKey: () => Promise<{ readonly pem: Secret; readonly passphrase: Secret }>;
+  readonly originalKey: () => Promise<{ readonly pem: Secret; readonly passphrase: Secret }>;
 }
 
 /** A definition as far as sending needs it, stored or not. */
-export interface SendingServer extends OpenServer {
+export interface ResolvedServer extends ConnectionSettings {
   /** Name of the definition; may be empty if it is not saved. */
   readonly identifier: string;
   /** Changes with each version of the definition; null: not saved. */

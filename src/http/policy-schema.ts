@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { parseTimes } from "../access/time-windows.ts";
-import { parseAddressBlock } from "../domain/network.ts";
-import type { Action } from "../domain/policy.ts";
+import { parseCidr } from "../domain/network.ts";
+import type { Right } from "../domain/policy.ts";
 
 const MOST_NAME_CHARACTERS = 64;
 const MOST_ENTRIES = 256;
@@ -47,7 +47,7 @@ const names = (description: string) =>
   );
 
 const clients = entries(
-  (entry) => parseAddressBlock(entry.replace(/^[!-]/, "").trim()) !== null,
+  (entry) => parseCidr(entry.replace(/^[!-]/, "").trim()) !== null,
   "expected IP addresses or CIDR blocks, ! or - before one that is excluded",
   "Addresses of clients: IP or CIDR, ! or - before one that is excluded; empty: all",
 );
@@ -80,7 +80,7 @@ function toActions(value: string | string[] | Record<string, boolean | string>) 
 }
 
 /** Parameters of POST /policy/<name>; `known` are the actions that there are. */
-export function policyParams(known: readonly Action[]) {
+export function policyParams(known: readonly Right[]) {
   const isKnown = (name: string) => name === "*" || known.includes(name.replace(/^!/, ""));
   return v.object({
     scope: v.pipe(v.picklist(["admin"], "expected admin"), v.description("Always admin")),

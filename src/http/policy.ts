@@ -3,7 +3,7 @@ import * as v from "valibot";
 import type { Policies } from "../access/policies.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
-import type { Action, Policy } from "../domain/policy.ts";
+import type { Policy, Right } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
 import { success } from "../wire/envelope.ts";
 import type { RequireRight } from "../wire/guard.ts";
@@ -18,7 +18,7 @@ const numberOfPolicy = v.pipe(v.number(), v.description("Number of the policy"))
 export interface PolicyParts {
   readonly policies: Policies;
   /** Every action there is. */
-  readonly actions: readonly Action[];
+  readonly actions: readonly Right[];
   readonly requireRight: RequireRight;
   readonly platform: Pick<Platform, "now">;
 }

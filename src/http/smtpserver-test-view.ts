@@ -1,4 +1,4 @@
-import type { SmtpServerFields } from "../domain/smtp-server.ts";
+import type { ServerDefinition } from "../domain/smtp-server.ts";
 import type { CheckResult } from "../mail/servers/check.ts";
 import type { SubmitResult } from "../mail/submit.ts";
 import { type DeliveryView, toDeliveryView } from "../wire/delivery.ts";
@@ -6,7 +6,7 @@ import { toServerReportView } from "../wire/server-report.ts";
 import type { TestDetail } from "./smtpserver-test-schema.ts";
 
 /** The definition that was tested, as far as hints need it. */
-export type TestedServer = Pick<SmtpServerFields, "server" | "port" | "tls" | "username">;
+export type TestedServer = Pick<ServerDefinition, "server" | "port" | "tls" | "username">;
 
 /** Nothing is known of a queued message yet. */
 const QUEUED: DeliveryView = {

@@ -1,11 +1,11 @@
 import type { FurtherFields } from "../domain/smtp-server.ts";
 import type { ServerHealth } from "../mail/circuit.ts";
-import type { ServerView } from "../mail/servers/definitions.ts";
+import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import { CENSORED } from "../mail/servers/save.ts";
 import type { DefinitionDetail, DefinitionView } from "./smtpserver-schema.ts";
 
 /** A definition as GET shows it. Key and passphrase never leave; the password only if `reveal`. */
-export function toDefinitionView(server: ServerView, reveal: boolean): DefinitionView {
+export function toDefinitionView(server: StoredDefinition, reveal: boolean): DefinitionView {
   const { port, username, sender, tls, timeout, description, smime, certificate } = server;
   return {
     server: server.server,
@@ -42,7 +42,7 @@ export function toDefinitionDetail(
   };
 }
 
-function shownPassword({ password, hasPassword }: ServerView, reveal: boolean): string {
+function shownPassword({ password, hasPassword }: StoredDefinition, reveal: boolean): string {
   return reveal && password ? password.reveal() : censored(hasPassword);
 }
 

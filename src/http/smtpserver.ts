@@ -5,7 +5,7 @@ import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { notice } from "../domain/notices.ts";
 import type { Circuit } from "../mail/circuit.ts";
-import { type Servers, type ServerView, serverNotFound } from "../mail/servers/definitions.ts";
+import { type Servers, type StoredDefinition, serverNotFound } from "../mail/servers/definitions.ts";
 import type { SaveServer } from "../mail/servers/save.ts";
 import type { Registry } from "../plugin/registry.ts";
 import { type SuccessEnvelope, type SuccessText, success, successText } from "../wire/envelope.ts";
@@ -56,7 +56,7 @@ export function smtpServerCollection(parts: SmtpServerParts) {
     censored: new WeakMap<object, SuccessText>(),
   };
 
-  function textOf(all: readonly ServerView[], reveal: boolean): SuccessText {
+  function textOf(all: readonly StoredDefinition[], reveal: boolean): SuccessText {
     const kept = texts[reveal ? "revealed" : "censored"];
     const text =
       kept.get(all) ??
@@ -184,7 +184,7 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
 }
 
 /** A password that no key opens is shown as censored, and said; the other definitions stay readable. */
-function unreadable(all: readonly ServerView[], reveal: boolean) {
+function unreadable(all: readonly StoredDefinition[], reveal: boolean) {
   const names = all.filter((server) => reveal && server.password === null).map((server) => server.identifier);
   return noticeDetail(names.map((identifier) => notice("password_unreadable", "password", { identifier })));
 }

@@ -1,7 +1,7 @@
 import { type Failure, notSent } from "../domain/delivery.ts";
 import type { Mailbox } from "../domain/mailbox.ts";
 import type { ComposedMessage, MessageIdentity, NormalizedMessage } from "../domain/message.ts";
-import type { SendingServer } from "../domain/smtp-server.ts";
+import type { ResolvedServer } from "../domain/smtp-server.ts";
 import { assemble, protectHeaders } from "../message/assemble.ts";
 import { compose } from "../message/compose.ts";
 import { signEntity } from "../smime/sign.ts";
@@ -12,7 +12,7 @@ import type { PrepareSigner, SigningFailure } from "./signing.ts";
 export type SmimeResult = { readonly signed: true } | ({ readonly signed: false } & SigningFailure) | null;
 
 /** A mail whose bytes do not change any more. */
-export interface Finished {
+export interface BuiltMessage {
   readonly failure: null;
   /** Reverse-path. */
   readonly from: string;
@@ -21,20 +21,20 @@ export interface Finished {
 }
 
 /** Why there is nothing to send. */
-export interface Unfinished {
+export interface BuildFailure {
   readonly failure: Failure;
   readonly smime: SmimeResult;
 }
 
 /** @param identity makes what is fixed of the mail, for the address that it comes from. */
-export type Finish = (
-  server: SendingServer,
+export type Build = (
+  server: ResolvedServer,
   message: NormalizedMessage,
   identity: (from: Mailbox) => MessageIdentity,
-) => Promise<Finished | Unfinished>;
+) => Promise<BuiltMessage | BuildFailure>;
 
 /** Makes what composes a message and signs it where the definition says so. */
-export function createFinish(prepareSigner: PrepareSigner): Finish {
+export function createBuild(prepareSigner: PrepareSigner): Build {
   return async (server, message, identityFor) => {
     const from = message.from ?? senderOf(server);
     if (from === null) return { failure: notSent("sender", "sender_missing"), smime: null };
@@ -50,7 +50,7 @@ export function createFinish(prepareSigner: PrepareSigner): Finish {
 }
 
 async function sign(
-  server: SendingServer,
+  server: ResolvedServer,
   composed: ComposedMessage,
   { date, boundary }: MessageIdentity,
   explicitFrom: Mailbox | null,

@@ -1,6 +1,6 @@
 import type { SendOptions, Transport } from "../contracts/transport.ts";
 import { notAttempted, notSent, type Receipt } from "../domain/delivery.ts";
-import type { SendingServer } from "../domain/smtp-server.ts";
+import type { ResolvedServer } from "../domain/smtp-server.ts";
 
 /** What became of a mail for one of its recipients. */
 export interface RecipientResult {
@@ -9,8 +9,8 @@ export interface RecipientResult {
 }
 
 /** A finished mail and where it goes. */
-export interface FinishedMail {
-  readonly server: SendingServer;
+export interface DeliverableMail {
+  readonly server: ResolvedServer;
   /** Reverse-path. */
   readonly from: string;
   readonly recipients: readonly string[];
@@ -18,7 +18,7 @@ export interface FinishedMail {
   readonly bytes: Uint8Array;
 }
 
-export type Deliver = (mail: FinishedMail, options: SendOptions) => Promise<RecipientResult[]>;
+export type Deliver = (mail: DeliverableMail, options: SendOptions) => Promise<RecipientResult[]>;
 
 /**
  * Makes the one function that hands bytes to a transport: one recipient, one transaction (of several recipients in

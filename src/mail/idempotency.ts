@@ -1,7 +1,7 @@
 import type { Database, DatabaseKind, Statement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
-import { ACTING, IDLE, type IdempotencyRepository } from "../storage/idempotency.ts";
+import { type IdempotencyRepository, RESERVED, STARTED } from "../storage/idempotency.ts";
 
 /** How long a key stands for its first answer. */
 export const IDEMPOTENCY_MS = 24 * 3_600_000;
@@ -22,9 +22,9 @@ export interface IdempotentCall {
 }
 
 /** A key that was taken. */
-export interface TakenKey {
+export interface ReservedKey {
   /** Keeps the answer, which later calls of the same key get; to be committed with what the call does. */
-  finish(answer: unknown): Statement;
+  complete(response: unknown): Statement;
   /** Gives the key back: the call has done nothing. */
   release(): Statement;
 }
@@ -48,10 +48,10 @@ export function createIdempotency(parts: {
      * @throws {SealpostError} `conflict` if that call had another content, or has not ended (a process that was cut
      * off in the middle leaves it so); `invalid_parameter` for what is no key.
      */
-    async begin(
+    async reserve(
       { scope, key, content }: IdempotentCall,
-      state: typeof IDLE | typeof ACTING,
-    ): Promise<TakenKey | { readonly answer: string }> {
+      state: typeof RESERVED | typeof STARTED,
+    ): Promise<ReservedKey | { readonly response: string }> {
       if (!KEY.test(key)) throw invalidParameter("Idempotency-Key", "expected 1 to 255 characters of ASCII");
       const hash = await mac(JSON.stringify(["idempotency", content]));
       const now = platform.now();
@@ -66,15 +66,15 @@ export function createIdempotency(parts: {
       ]);
       if (taken.rowsAffected > 0) {
         return {
-          finish: (answer) => repository.finish(scope, key, JSON.stringify(answer)),
+          complete: (response) => repository.finish(scope, key, JSON.stringify(response)),
           release: () => repository.release(row),
         };
       }
       const first = await repository.find(scope, key);
       if (first?.content !== hash) throw conflict("was used for another call; take a new one");
-      if (first.answer === IDLE || first.answer === ACTING)
+      if (first.answer === RESERVED || first.answer === STARTED)
         throw conflict("is in use by a call whose end is not known yet");
-      return { answer: first.answer };
+      return { response: first.answer };
     },
   };
 }

@@ -1,20 +1,20 @@
 import { notSent } from "../domain/delivery.ts";
 import { recipientsOf } from "../domain/message.ts";
-import type { SendingServer } from "../domain/smtp-server.ts";
-import type { Finish, SmimeResult } from "./build.ts";
+import type { ResolvedServer } from "../domain/smtp-server.ts";
+import type { Build, SmimeResult } from "./build.ts";
 import type { Circuit } from "./circuit.ts";
 import type { Deliver, RecipientResult } from "./deliver.ts";
 import { failsOver } from "./queue/after-attempt.ts";
-import type { Outgoing, PassedOver, SubmitResult } from "./submit.ts";
+import type { Outgoing, SkippedServer, SubmitResult } from "./submit.ts";
 
 /** @param candidates the first is used; one after it only where those before are at fault. */
 export type SendNow = (
-  candidates: readonly (string | SendingServer)[],
+  candidates: readonly (string | ResolvedServer)[],
   mail: Outgoing,
 ) => Promise<Exclude<SubmitResult, { state: "queued" }>>;
 
 /** One way that a mail may take, and what came of it. */
-interface Passage {
+interface ServerResult {
   readonly identifier: string;
   readonly recipients: readonly RecipientResult[];
   readonly smime: SmimeResult;
@@ -27,24 +27,24 @@ interface Passage {
  * unknown outcome there is no failover.
  */
 export function createSendNow(parts: {
-  readonly loadServer: (identifier: string) => Promise<SendingServer | null>;
-  readonly finish: Finish;
+  readonly loadServer: (identifier: string) => Promise<ResolvedServer | null>;
+  readonly build: Build;
   readonly deliver: Deliver;
   readonly circuit: Circuit;
 }): SendNow {
-  const { loadServer, finish, deliver, circuit } = parts;
+  const { loadServer, build, deliver, circuit } = parts;
 
   async function pass(
-    candidate: string | SendingServer,
+    candidate: string | ResolvedServer,
     to: readonly string[],
     { message, identity, options }: Outgoing,
-  ): Promise<Passage> {
+  ): Promise<ServerResult> {
     const server = typeof candidate === "string" ? await loadServer(candidate) : candidate;
     const identifier = typeof candidate === "string" ? candidate : candidate.identifier;
     if (server === null) return nowhere(identifier, notSent("policy", "server_unknown"));
-    const finished = await finish(server, message, identity);
-    if (finished.failure) return nowhere(identifier, finished.failure, finished.smime);
-    const { from, bytes, smime } = finished;
+    const built = await build(server, message, identity);
+    if (built.failure) return nowhere(identifier, built.failure, built.smime);
+    const { from, bytes, smime } = built;
     // The signal is made here: on Workers it belongs to the request that made it.
     const { signal = new AbortController().signal } = options;
     const recipients = await deliver({ server, from, recipients: to, bytes }, { signal });
@@ -57,7 +57,7 @@ export function createSendNow(parts: {
   }
 
   return async (candidates, mail) => {
-    const passedOver: PassedOver[] = [];
+    const skipped: SkippedServer[] = [];
     const reached: RecipientResult[] = [];
     let to = recipientsOf(mail.message);
     for (const [at, candidate] of candidates.entries()) {
@@ -65,31 +65,31 @@ export function createSendNow(parts: {
       const identifier = typeof candidate === "string" ? candidate : candidate.identifier;
       const open = isLast ? null : await circuit.openFor(identifier);
       if (open !== null) {
-        passedOver.push({ identifier, code: open });
+        skipped.push({ identifier, code: open });
         continue;
       }
       const passage = await pass(candidate, to, mail);
       const missed = isLast ? [] : missedBy(passage, to);
       const [first] = missed;
-      if (first === undefined) return summarize(passage, reached, passedOver);
-      passedOver.push({ identifier: passage.identifier, code: first.code });
+      if (first === undefined) return summarize(passage, reached, skipped);
+      skipped.push({ identifier: passage.identifier, code: first.code });
       to = missed.map(({ address }) => address);
       reached.push(...passage.recipients.filter(({ recipient }) => !to.includes(recipient)));
     }
-    return summarize(nowhere("", notSent("policy", "server_unknown")), reached, passedOver);
+    return summarize(nowhere("", notSent("policy", "server_unknown")), reached, skipped);
   };
 }
 
 function nowhere(
   identifier: string,
-  failure: NonNullable<Passage["failure"]>,
+  failure: NonNullable<ServerResult["failure"]>,
   smime: SmimeResult = null,
-): Passage {
+): ServerResult {
   return { identifier, recipients: [], smime, failure };
 }
 
 /** The recipients that another server may reach. */
-function missedBy({ failure, recipients }: Passage, to: readonly string[]) {
+function missedBy({ failure, recipients }: ServerResult, to: readonly string[]) {
   if (failure) return failsOver(failure) ? to.map((address) => ({ address, code: failure.code })) : [];
   return recipients.flatMap(({ recipient, receipt }) =>
     receipt.successful || !failsOver(receipt.failure)
@@ -99,12 +99,12 @@ function missedBy({ failure, recipients }: Passage, to: readonly string[]) {
 }
 
 function summarize(
-  { identifier, smime, recipients: last, failure }: Passage,
+  { identifier, smime, recipients: last, failure }: ServerResult,
   before: readonly RecipientResult[],
-  passedOver: readonly PassedOver[],
+  skipped: readonly SkippedServer[],
 ): Awaited<ReturnType<SendNow>> {
   const recipients = [...before, ...last];
-  const said = { identifier, recipients, smime, passedOver };
+  const said = { identifier, recipients, smime, skipped };
   if (failure) return { state: "failed", failure, ...said };
   for (const { receipt } of recipients) {
     if (!receipt.successful) return { state: "failed", failure: receipt.failure, ...said };

@@ -1,10 +1,10 @@
 import { type Mailbox, parseMailbox } from "../domain/mailbox.ts";
-import type { SmtpServerFields } from "../domain/smtp-server.ts";
+import type { ServerDefinition } from "../domain/smtp-server.ts";
 
 /** The address mail comes from when the message names none: `sender`, else `username` if that is an address. */
 export function senderOf({
   sender,
   username,
-}: Pick<SmtpServerFields, "sender" | "username">): Mailbox | null {
+}: Pick<ServerDefinition, "sender" | "username">): Mailbox | null {
   return parseMailbox(sender === "" ? username : sender);
 }

@@ -14,7 +14,7 @@ import type { TryRepository } from "../storage/rate-limits.ts";
 import { createServerHealthRepository } from "../storage/server-health.ts";
 import { createSmtpServerRepository } from "../storage/smtp-servers.ts";
 import { createWaitingMailRepository } from "../storage/waiting-mail.ts";
-import { createFinish } from "./build.ts";
+import { createBuild } from "./build.ts";
 import { createCircuit } from "./circuit.ts";
 import { createDeliver } from "./deliver.ts";
 import type { Notify } from "./events.ts";
@@ -30,12 +30,12 @@ import { createSaveServer } from "./servers/save.ts";
 import { createTestMail } from "./servers/test.ts";
 import { createPrepareSigner } from "./signing.ts";
 import { createSubmit } from "./submit.ts";
-import { createTries } from "./worker/attempts.ts";
+import { createAttempts } from "./worker/attempts.ts";
 import { createPlanClaims } from "./worker/claims.ts";
 import { LEASE_TIMES, type LeaseTimes } from "./worker/leases.ts";
-import { createRecords } from "./worker/outcome-recorder.ts";
+import { createOutcomeRecorder } from "./worker/outcome-recorder.ts";
 import { createProbes } from "./worker/probes.ts";
-import { Worker } from "./worker/queue-worker.ts";
+import { QueueWorker } from "./worker/queue-worker.ts";
 
 const DAY_MS = 24 * 3_600_000;
 
@@ -73,7 +73,7 @@ export function createMailServices(parts: {
     ...{ outbox, upkeep, waiting, health },
     circuit,
     loadServer: servers.load,
-    finish: createFinish(createPrepareSigner(platform)),
+    build: createBuild(createPrepareSigner(platform)),
     deliver: createDeliver(parts.transport),
     contentSeal: createContentSeal(parts.keyring, platform, outbox.readPiece),
   };
@@ -97,15 +97,15 @@ export function createMailServices(parts: {
     mailQueue: createMailQueue({ ...parts, repository: createQueuedMailRepository(database), circuit }),
 
     /** One for a process, or on Workers for an event. */
-    makeWorker(): Worker {
+    createWorker(): QueueWorker {
       // A worker may have been woken within a request, whose moment is not its own.
       const load = (identifier: string) => epoch.run(() => servers.load(identifier));
       // A file is asked by its mark; over a network each question is a round trip.
       const loadServer = database.kind === "remote" ? shareRead(load) : load;
-      const tries = createTries({ ...sending, loadServer, records: createRecords(sending) });
+      const tries = createAttempts({ ...sending, loadServer, records: createOutcomeRecorder(sending) });
       const probes = createProbes(sending);
       const waitsInTransport = parts.transport.boundsConnections === true;
-      return new Worker({
+      return new QueueWorker({
         ...sending,
         tries,
         probes,

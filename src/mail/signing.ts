@@ -36,7 +36,7 @@ export function createPrepareSigner(platform: Pick<Platform, "now">) {
 
   async function open(source: SigningSource): Promise<Prepared | SigningFailure> {
     const now = platform.now();
-    const pkcs8 = await source.openedKey();
+    const pkcs8 = await source.decryptedKey();
     const { certificate } = source;
     const { identity, problems } = pkcs8
       ? await loadIdentity({ pkcs8, certificate, now })
@@ -61,7 +61,7 @@ export function createPrepareSigner(platform: Pick<Platform, "now">) {
 }
 
 async function inspectGiven(source: SigningSource, now: Date) {
-  const { pem, passphrase } = await source.givenKey();
+  const { pem, passphrase } = await source.originalKey();
   const given = { privateKey: pem.reveal(), passphrase: passphrase.reveal() };
   return inspectIdentity({ ...given, certificate: source.certificate, now });
 }

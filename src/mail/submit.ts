@@ -11,19 +11,19 @@ import {
   type NormalizedMessage,
   recipientsOf,
 } from "../domain/message.ts";
-import type { SendingServer } from "../domain/smtp-server.ts";
+import type { ResolvedServer } from "../domain/smtp-server.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
-import { ACTING, IDLE } from "../storage/idempotency.ts";
+import { RESERVED, STARTED } from "../storage/idempotency.ts";
 import type { SmimeResult } from "./build.ts";
 import type { RecipientResult } from "./deliver.ts";
-import type { Idempotency, TakenKey } from "./idempotency.ts";
+import type { Idempotency, ReservedKey } from "./idempotency.ts";
 import { normalizeMessage } from "./normalize-message.ts";
 import type { Enqueue } from "./queue/enqueue.ts";
 import type { SendNow } from "./send-now.ts";
-import { readStoredResult } from "./stored-result.ts";
+import { readStoredResult, toStoredResult } from "./stored-result.ts";
 
 /** A definition that a mail did not go through. */
-export interface PassedOver {
+export interface SkippedServer {
   readonly identifier: string;
   /** Why not. */
   readonly code: string;
@@ -37,7 +37,7 @@ export type SubmitResult =
       readonly recipients: readonly RecipientResult[];
       readonly smime: SmimeResult;
       /** Definitions before this one that failed by their own fault, or whose circuit is open. */
-      readonly passedOver: readonly PassedOver[];
+      readonly skipped: readonly SkippedServer[];
     }
   | {
       readonly state: "queued";
@@ -53,7 +53,7 @@ export type SubmitResult =
       readonly recipients: readonly RecipientResult[];
       readonly smime: SmimeResult;
       /** Definitions before this one that failed by their own fault, or whose circuit is open. */
-      readonly passedOver: readonly PassedOver[];
+      readonly skipped: readonly SkippedServer[];
     };
 
 /**
@@ -63,7 +63,7 @@ export type SubmitResult =
  * name of the field, and `too_large` for more than 15 MiB of text and attachments.
  */
 export type Submit = (
-  server: string | readonly string[] | SendingServer,
+  server: string | readonly string[] | ResolvedServer,
   message: Message,
   options?: MailOptions,
 ) => Promise<SubmitResult>;
@@ -80,11 +80,11 @@ export interface OwnSubmitOptions extends MailOptions {
   /** What the call is about, if it is more than what is submitted. */
   readonly idempotencyContent?: string;
   /** Statements to be committed with the record of the result. */
-  readonly also?: Alongside | undefined;
+  readonly extraStatements?: ExtraStatements | undefined;
 }
 
 /** A configuration that is made only if the call is not a repetition. */
-type MakeServer = () => Promise<SendingServer>;
+type MakeServer = () => Promise<ResolvedServer>;
 
 export type SubmitFor = (
   submitter: Submitter,
@@ -95,7 +95,7 @@ export type SubmitFor = (
 ) => Promise<SubmitResult>;
 
 /** Statements to be committed together with what a call does. */
-export type Alongside = (result: SubmitResult) => readonly Statement[];
+export type ExtraStatements = (result: SubmitResult) => readonly Statement[];
 
 const log = getLogger(["sealpost", "mail"]);
 
@@ -104,7 +104,7 @@ const log = getLogger(["sealpost", "mail"]);
  * and queued mail all come through here, so what a test shows holds for every mail.
  */
 export function createSubmit(parts: {
-  readonly loadServer: (identifier: string) => Promise<SendingServer | null>;
+  readonly loadServer: (identifier: string) => Promise<ResolvedServer | null>;
   readonly sendNow: SendNow;
   readonly enqueue: Enqueue;
   readonly idempotency: Idempotency;
@@ -117,22 +117,22 @@ export function createSubmit(parts: {
   const { loadServer, sendNow, enqueue, idempotency, database, audit, platform, hostName } = parts;
 
   /** @param call the idempotency key that it has taken, if there is one. */
-  async function submit(mail: Outgoing, call: TakenKey | null): Promise<SubmitResult> {
+  async function submit(mail: Outgoing, call: ReservedKey | null): Promise<SubmitResult> {
     const { options } = mail;
-    const alongside: Alongside = (result) => [
-      ...(call ? [call.finish(result)] : []),
-      ...(options.also?.(result) ?? []),
+    const alongside: ExtraStatements = (result) => [
+      ...(call ? [call.complete(toStoredResult(result))] : []),
+      ...(options.extraStatements?.(result) ?? []),
     ];
     const named = typeof mail.named === "function" ? await mail.named() : mail.named;
     const names = typeof named === "string" ? [named] : isNames(named) ? named : null;
-    const server = names ? await firstOf(names, loadServer) : (named as SendingServer);
+    const server = names ? await firstOf(names, loadServer) : (named as ResolvedServer);
     // A decoy that is not queued would reach somebody.
     if (server && (options.decoy || (options.queue ?? server.enqueueJob))) {
       return enqueue(server, { ...mail, names: names ?? [] }, alongside);
     }
     // What was just read need not be read again.
     const candidates = names?.map((name) => (name === server?.identifier ? server : name));
-    const result = await sendNow(candidates ?? [named as SendingServer], mail);
+    const result = await sendNow(candidates ?? [named as ResolvedServer], mail);
     await account(mail, result, alongside);
     return result;
   }
@@ -146,7 +146,7 @@ export function createSubmit(parts: {
   }
 
   /** The mail is gone: to answer with an error now would have it sent again. */
-  async function account(mail: Outgoing, result: SubmitResult, alongside: Alongside): Promise<void> {
+  async function account(mail: Outgoing, result: SubmitResult, alongside: ExtraStatements): Promise<void> {
     const entry = submitEntry(mail, result, platform.now());
     try {
       await database.append(audit.insert(entry), ...alongside(result));
@@ -162,9 +162,9 @@ export function createSubmit(parts: {
       const { idempotencyKey: key } = options;
       if (key === undefined) return submit(mail, null);
       const content = options.idempotencyContent ?? JSON.stringify([named, withTexts(message), options]);
-      const state = (await isForQueue(named, options)) ? IDLE : ACTING;
-      const call = await idempotency.begin({ scope: submitter.name, key, content }, state);
-      if ("answer" in call) return readStoredResult(call.answer);
+      const state = (await isForQueue(named, options)) ? RESERVED : STARTED;
+      const call = await idempotency.reserve({ scope: submitter.name, key, content }, state);
+      if ("response" in call) return readStoredResult(call.response);
       try {
         return await submit(mail, call);
       } catch (error) {
@@ -203,8 +203,8 @@ function isNames(named: Parameters<Submit>[0]): named is readonly string[] {
 
 async function firstOf(
   names: readonly string[],
-  loadServer: (identifier: string) => Promise<SendingServer | null>,
-): Promise<SendingServer | null> {
+  loadServer: (identifier: string) => Promise<ResolvedServer | null>,
+): Promise<ResolvedServer | null> {
   for (const name of names) {
     const server = await loadServer(name);
     if (server) return server;
@@ -240,11 +240,11 @@ function auditOutcome(result: SubmitResult) {
   if (result.state === "queued") {
     return { success: true, outcome: "queued", phase: "", info: [...notes, result.mailId].join("; ") };
   }
-  for (const { identifier, code } of result.passedOver) notes.push(`failover from ${identifier}: ${code}`);
+  for (const { identifier, code } of result.skipped) notes.push(`failover from ${identifier}: ${code}`);
   if (result.state === "delivered") {
     return { success: true, outcome: "sent", phase: "", info: notes.join("; ") };
   }
   const { phase, code, outcome } = result.failure;
-  const others = result.passedOver.length > 0 ? notes : [];
+  const others = result.skipped.length > 0 ? notes : [];
   return { success: false, outcome, phase, info: [code, ...others].join("; ") };
 }

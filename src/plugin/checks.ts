@@ -1,6 +1,6 @@
 import { getTableName } from "drizzle-orm";
 import type { CheckedPlugin, Plugin } from "../contracts/plugin.ts";
-import { CORE_ACTIONS } from "../domain/policy.ts";
+import { CORE_RIGHTS } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
 import { CORE_EVENTS } from "./event-names.ts";
 
@@ -42,7 +42,7 @@ const UNIQUE: Readonly<
 > = {
   name: { of: ({ name }) => [name], core: [CORE] },
   table: { of: tablesOf, core: [] },
-  action: { of: ({ actions }) => Object.keys(actions ?? {}), core: Object.keys(CORE_ACTIONS) },
+  action: { of: ({ actions }) => Object.keys(actions ?? {}), core: Object.keys(CORE_RIGHTS) },
   "config key": { of: ({ checked }) => Object.keys(checked.config), core: [] },
   capability: { of: ({ provides }) => provides ?? [], core: [] },
   event: { of: ({ events }) => events ?? [], core: Object.keys(CORE_EVENTS) },

@@ -14,9 +14,9 @@ import type {
   PluginContext,
 } from "../contracts/plugin.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
-import { type AddressBlock, clientNetwork } from "../domain/network.ts";
+import { type CidrBlock, clientNetwork } from "../domain/network.ts";
 import type { Idempotency } from "../mail/idempotency.ts";
-import type { ServerView } from "../mail/servers/definitions.ts";
+import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import { decide, readAfter } from "../storage/decide.ts";
@@ -49,12 +49,12 @@ export interface ContextParts {
   readonly idempotency: Idempotency;
   /** Names of the definitions that there are. */
   readonly serverNames: () => Promise<readonly string[]>;
-  readonly findServer: (identifier: string) => Promise<ServerView | null>;
+  readonly findServer: (identifier: string) => Promise<StoredDefinition | null>;
   readonly requireRight: RequireRight;
   readonly isAllowed: IsAllowed;
   readonly defer: Defer;
   readonly baseUrl: string;
-  readonly trustedClients: readonly AddressBlock[];
+  readonly trustedClients: readonly CidrBlock[];
   readonly actions: readonly string[];
   readonly settings: Settings;
   readonly events: Events;

@@ -4,7 +4,7 @@ import type { MailOptions } from "../contracts/mail-options.ts";
 import type { PluginContext, SubmitOptions, SubmitOutcome } from "../contracts/plugin.ts";
 import type { AuditActor } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
-import type { ServerView } from "../mail/servers/definitions.ts";
+import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import { toDeliveryView } from "../wire/delivery.ts";
 
 /** The definition that is meant where none is named. */
@@ -17,7 +17,7 @@ export type SubmitAs = (submitter: {
 }) => (
   server: string | readonly string[],
   message: Message,
-  options: MailOptions & Pick<SubmitOptions, "also">,
+  options: MailOptions & { readonly extraStatements?: SubmitOptions["also"] | undefined },
 ) => Promise<SubmitOutcome>;
 
 /** How a plugin sends mail. */
@@ -30,18 +30,21 @@ export function createPluginMail(parts: {
   /** Whether it is a handler of an event that sends. */
   readonly isHandling: () => boolean;
   readonly serverNames: () => Promise<readonly string[]>;
-  readonly findServer: (identifier: string) => Promise<ServerView | null>;
+  readonly findServer: (identifier: string) => Promise<StoredDefinition | null>;
 }): PluginContext["mail"] {
   const { plugin, submitAs, actorOf, configured, isHandling, serverNames, findServer } = parts;
   return {
-    async submit(server, message, { request, ...options } = {}) {
+    async submit(server, message, { request, also: extraStatements, ...options } = {}) {
       const named = toNames(server);
       const wanted = named.length > 0 ? named : await configured();
       const servers = wanted.length > 0 ? wanted : [DEFAULT_SERVER];
       // Of the fate of mail that an event has caused nobody is told: it would cause the next.
       const name = `plugin ${plugin}${isHandling() ? CAUSED_BY_EVENT : ""}`;
       const actor = { ...actorOf(request ?? null), action: `plugin ${plugin}` };
-      return submitAs({ name, actor })(servers.length === 1 ? servers.join() : servers, message, options);
+      return submitAs({ name, actor })(servers.length === 1 ? servers.join() : servers, message, {
+        ...options,
+        extraStatements,
+      });
     },
     async diagnose(outcome) {
       if (outcome.state === "queued") return null;

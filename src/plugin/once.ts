@@ -13,13 +13,13 @@ export function createOnce(parts: {
     const key = c.req.header("idempotency-key");
     if (key === undefined) return work();
     const scope = `plugin ${plugin} ${c.get("auditAction")}`;
-    const call = await idempotency.begin({ scope, key, content: JSON.stringify(content) }, "acting");
-    if ("answer" in call) return JSON.parse(call.answer);
+    const call = await idempotency.reserve({ scope, key, content: JSON.stringify(content) }, "acting");
+    if ("response" in call) return JSON.parse(call.response);
     const answer = await work().catch(async (error) => {
       await database.commit([call.release()]);
       throw error;
     });
-    await database.commit([call.finish(answer)]);
+    await database.commit([call.complete(answer)]);
     return answer;
   };
 }

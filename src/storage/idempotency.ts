@@ -4,9 +4,9 @@ import { placeholdersFor } from "./prepare.ts";
 import { idempotency } from "./schema.ts";
 
 /** In place of the answer: the call is under way and has done nothing that could be repeated. */
-export const IDLE = "";
+export const RESERVED = "";
 /** It is doing what must not be done twice. */
-export const ACTING = "acting";
+export const STARTED = "acting";
 
 export type IdempotencyRow = typeof idempotency.$inferSelect;
 /** One call of several with the same key: they differ in when they took it. */
@@ -33,7 +33,7 @@ export function createIdempotencyRepository({ read, write, prepare }: Database) 
           answer: sql`excluded.answer`,
           createdAt: sql`excluded.created_at`,
         },
-        setWhere: sql`${createdAt} < ${time("ended")} OR (${idempotency.answer} = ${IDLE}
+        setWhere: sql`${createdAt} < ${time("ended")} OR (${idempotency.answer} = ${RESERVED}
           AND (${createdAt} < ${time("idle")} OR ${createdAt} > ${time("future")}))`,
       }),
   );
@@ -44,7 +44,7 @@ export function createIdempotencyRepository({ read, write, prepare }: Database) 
       .where(isCall),
   );
   const release = prepare(
-    write.delete(idempotency).where(and(isOurs, inArray(idempotency.answer, [IDLE, ACTING]))),
+    write.delete(idempotency).where(and(isOurs, inArray(idempotency.answer, [RESERVED, STARTED]))),
   );
   return {
     find: async (scope: string, key: string): Promise<IdempotencyRow | undefined> => find.get({ scope, key }),

@@ -1,4 +1,4 @@
-import { type AddressBlock, canonicalIp } from "../domain/network.ts";
+import { type CidrBlock, canonicalIp } from "../domain/network.ts";
 
 /**
  * The address a request comes from: the peer, or what trusted proxies say in `X-Forwarded-For`, read from the right.
@@ -8,7 +8,7 @@ import { type AddressBlock, canonicalIp } from "../domain/network.ts";
 export function clientAddress(
   peer: string | null,
   forwardedFor: string | undefined,
-  trusted: readonly AddressBlock[],
+  trusted: readonly CidrBlock[],
 ): string | null {
   const isTrusted = (address: string) => trusted.some((block) => block.contains(address));
   let client = peer === null ? null : canonicalIp(peer);

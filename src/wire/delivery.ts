@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { SubmitOutcome } from "../contracts/plugin.ts";
 import { CHECKPOINTS } from "../domain/delivery.ts";
 import { parseEndpoint } from "../domain/endpoint.ts";
-import type { SmtpServerFields } from "../domain/smtp-server.ts";
+import type { ServerDefinition } from "../domain/smtp-server.ts";
 import { hintFor } from "../mail/hints/hint-for.ts";
 import { described } from "./schemas.ts";
 
@@ -63,7 +63,7 @@ type TriedMail = Exclude<SubmitOutcome, { readonly state: "queued" }>;
  */
 export function toDeliveryView(
   result: TriedMail,
-  input: Pick<SmtpServerFields, "server" | "port" | "tls" | "username">,
+  input: Pick<ServerDefinition, "server" | "port" | "tls" | "username">,
 ): DeliveryView {
   const failure = result.state === "failed" ? result.failure : null;
   const receipt = result.recipients[0]?.receipt;

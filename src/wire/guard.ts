@@ -3,18 +3,18 @@ import type { Authentication } from "../access/authentication.ts";
 import type { Authorization } from "../access/authorization.ts";
 import type { Env } from "../contracts/env.ts";
 import type { RightOptions } from "../contracts/plugin.ts";
-import type { Action } from "../domain/policy.ts";
+import type { Right } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
 
 /** Lets a request through whose admin has this right; `auditAction` names it in audit rows. */
 export type RequireRight = (
-  action: Action,
+  action: Right,
   auditAction: string,
   options?: RightOptions,
 ) => MiddlewareHandler<Env>;
 
 /** Whether a request comes from an admin who has this right. */
-export type IsAllowed = (c: Context<Env>, action: Action, options?: RightOptions) => Promise<boolean>;
+export type IsAllowed = (c: Context<Env>, action: Right, options?: RightOptions) => Promise<boolean>;
 
 export interface GuardParts {
   readonly authentication: Authentication;
@@ -59,7 +59,7 @@ export function createIsAllowed(parts: GuardParts): IsAllowed {
 /** Remembers who asks. @returns whether he may. @throws {SealpostError} 401 for who is not an admin. */
 async function recognise(
   c: Context<Env>,
-  action: Action,
+  action: Right,
   { authentication, authorization }: GuardParts,
 ): Promise<boolean> {
   const principal = await authentication.check(tokenOf(c));
@@ -85,7 +85,7 @@ function tokenOf(c: Context<Env>): string {
   throw new SealpostError("missing_authorization", "Authentication failure. Missing Authorization header.");
 }
 
-function denied(action: Action): SealpostError {
+function denied(action: Right): SealpostError {
   return new SealpostError(
     "action_denied",
     `Admin actions are defined, but the action ${action} is not allowed!`,

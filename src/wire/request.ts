@@ -2,7 +2,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
-import type { AddressBlock } from "../domain/network.ts";
+import type { CidrBlock } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
 import { clientAddress } from "./client-address.ts";
 
@@ -12,7 +12,7 @@ const REQUEST_ID_BYTES = 8;
 
 export interface RequestOptions {
   readonly platform: Platform;
-  readonly trustedProxies: readonly AddressBlock[];
+  readonly trustedProxies: readonly CidrBlock[];
   /** Address of the other end of the connection; default: what the server that calls `fetch` says of it. */
   readonly peerAddress?: ((c: Context) => string | null) | undefined;
   /** How a host app knows the client; default: the peer, and proxies that are trusted. */

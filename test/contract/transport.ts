@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import type { Delivery, Transport } from "../../src/contracts/transport.ts";
-import type { OpenServer } from "../../src/domain/smtp-server.ts";
+import type { ConnectionSettings } from "../../src/domain/smtp-server.ts";
 
 /** A transport and the place where its mails arrive. */
 export interface TransportHarness extends AsyncDisposable {
   readonly transport: Transport;
-  readonly server: OpenServer;
+  readonly server: ConnectionSettings;
   /** The mails that arrived, in order. */
   arrived(): readonly ArrivedMail[];
   /** Has the server refuse every recipient from now on with a 550; absent if it cannot. */

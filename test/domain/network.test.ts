@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { canonicalIp, clientNetwork, parseAddressBlock } from "../../src/domain/network.ts";
+import { canonicalIp, clientNetwork, parseCidr } from "../../src/domain/network.ts";
 
-describe("parseAddressBlock()", () => {
+describe("parseCidr()", () => {
   test.each([
     ["192.0.2.1", "192.0.2.1", "192.0.2.2"],
     ["192.0.2.0/24", "192.0.2.255", "192.0.3.0"],
@@ -13,7 +13,7 @@ describe("parseAddressBlock()", () => {
     ["192.0.2.0/24", "::ffff:192.0.2.9", "::ffff:192.0.3.9"],
     ["::ffff:192.0.2.9", "192.0.2.9", "192.0.2.8"],
   ])("%p holds %p and not %p", (block, inside, outside) => {
-    const parsed = parseAddressBlock(block);
+    const parsed = parseCidr(block);
     expect(parsed?.contains(inside)).toBe(true);
     expect(parsed?.contains(outside)).toBe(false);
   });
@@ -31,11 +31,11 @@ describe("parseAddressBlock()", () => {
     "010.0.0.1",
     "192.0.2.0/-1",
   ])("refuses %p", (text) => {
-    expect(parseAddressBlock(text)).toBeNull();
+    expect(parseCidr(text)).toBeNull();
   });
 
   test("holds an address that is no address never", () => {
-    expect(parseAddressBlock("0.0.0.0/0")?.contains("unknown")).toBe(false);
+    expect(parseCidr("0.0.0.0/0")?.contains("unknown")).toBe(false);
   });
 
   test("agrees with arithmetic on IPv4", () => {
@@ -45,7 +45,7 @@ describe("parseAddressBlock()", () => {
       fc.property(address, address, fc.integer({ min: 0, max: 32 }), (base, other, prefix) => {
         const size = 2 ** (32 - prefix);
         const same = Math.floor(base / size) === Math.floor(other / size);
-        expect(parseAddressBlock(`${text(base)}/${prefix}`)?.contains(text(other))).toBe(same);
+        expect(parseCidr(`${text(base)}/${prefix}`)?.contains(text(other))).toBe(same);
       }),
     );
   });

@@ -1,14 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { NOTHING_SEEN, notSent } from "../../src/domain/delivery.ts";
-import { readStoredResult } from "../../src/mail/stored-result.ts";
+import { readStoredResult, toStoredResult } from "../../src/mail/stored-result.ts";
+import type { SubmitResult } from "../../src/mail/submit.ts";
 import { ACCEPTED } from "../fixtures/receipts.ts";
 import { SEEN } from "../fixtures/rich-transport.ts";
 
 const delivered = (receipt: object) => ({
-  ...{ state: "delivered", identifier: "a", smime: null, passedOver: [] },
+  ...{ state: "delivered", identifier: "a", smime: null, skipped: [] },
   recipients: [{ recipient: "user@example.net", receipt }],
 });
-const read = (result: object) => readStoredResult(JSON.stringify(result));
+const read = (result: object) => readStoredResult(JSON.stringify(toStoredResult(result as SubmitResult)));
 
 describe("readStoredResult()", () => {
   test.each([
@@ -28,5 +29,12 @@ describe("readStoredResult()", () => {
     const result = { ...delivered(notReached), state: "failed", failure };
     const completed = { ...delivered({ ...notReached, ...known }), state: "failed", failure };
     expect<unknown>(read(result)).toEqual(completed);
+  });
+
+  test("reads the name that skipped servers have in stored results", () => {
+    const skipped = [{ identifier: "b", code: "refused" }];
+    const { skipped: _, ...rest } = delivered(ACCEPTED);
+    const text = JSON.stringify({ ...rest, passedOver: skipped });
+    expect<unknown>(readStoredResult(text)).toEqual({ ...delivered(ACCEPTED), skipped });
   });
 });

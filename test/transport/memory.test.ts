@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
 import { Secret } from "../../src/domain/secret.ts";
-import type { OpenServer } from "../../src/domain/smtp-server.ts";
+import type { ConnectionSettings } from "../../src/domain/smtp-server.ts";
 import { createMemoryTransport } from "../../src/transport/memory.ts";
 import { testTransport } from "../contract/transport.ts";
 import { BYTES, sendTo } from "./support.ts";
 
-const server: OpenServer = {
+const server: ConnectionSettings = {
   host: "mail.example",
   port: 25,
   security: "none",

@@ -2,7 +2,7 @@ import { performance } from "node:perf_hooks";
 import type { Delivery, SendOptions, Transport } from "../../src/contracts/transport.ts";
 import type { Receipt } from "../../src/domain/delivery.ts";
 import { Secret } from "../../src/domain/secret.ts";
-import type { OpenServer } from "../../src/domain/smtp-server.ts";
+import type { ConnectionSettings } from "../../src/domain/smtp-server.ts";
 import { createConnect } from "../../src/transport/connect.ts";
 import { createSmtpTransport, type SmtpTransportOptions } from "../../src/transport/smtp/index.ts";
 
@@ -17,7 +17,7 @@ export function makeTransport(options: Partial<SmtpTransportOptions> = {}): Tran
   return createSmtpTransport({ connect, ehloName: "client.test", now: () => NOW, ...options });
 }
 
-export function serverAt(port: number, change: Partial<OpenServer> = {}): OpenServer {
+export function serverAt(port: number, change: Partial<ConnectionSettings> = {}): ConnectionSettings {
   const defaults = { host: "127.0.0.1", security: "none", username: "", password: Secret.EMPTY } as const;
   return { ...defaults, port, timeoutMs: 2000, ...change };
 }
@@ -25,7 +25,7 @@ export function serverAt(port: number, change: Partial<OpenServer> = {}): OpenSe
 /** Sends a plain mail to a server; `change` says what is different. */
 export function sendTo(
   transport: Transport,
-  server: OpenServer,
+  server: ConnectionSettings,
   change: Partial<Delivery & SendOptions> = {},
 ): Promise<Receipt> {
   const { signal = never, finalReplyTimeoutMs, mayTransact, ...delivery } = change;

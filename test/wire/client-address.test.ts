@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { parseAddressBlock } from "../../src/domain/network.ts";
+import { parseCidr } from "../../src/domain/network.ts";
 import { clientAddress } from "../../src/wire/client-address.ts";
 
-const blocks = (...texts: readonly string[]) => texts.flatMap((text) => parseAddressBlock(text) ?? []);
+const blocks = (...texts: readonly string[]) => texts.flatMap((text) => parseCidr(text) ?? []);
 const PROXIES = blocks("10.0.0.0/8", "fd00::/8");
 
 describe("clientAddress()", () => {

@@ -1,5 +1,5 @@
 import { type Failure, isBefore, type Receipt } from "../../domain/delivery.ts";
-import type { EndState, MailAttempt, OnUnknown, RecipientProgress } from "../../domain/queued-mail.ts";
+import type { FinalState, MailAttempt, OnUnknown, RecipientProgress } from "../../domain/queued-mail.ts";
 import {
   backoffAfterDelayMs,
   backoffMs,
@@ -94,7 +94,7 @@ export function afterUnknown(
 export function stateAtEnd(
   { failure }: Pick<RecipientProgress, "failure">,
   { expiresAt, giveUpAt }: Pick<AttemptContext, "expiresAt" | "giveUpAt">,
-): EndState {
+): FinalState {
   if (failure?.outcome === "unknown") return "unknown";
   return expiresAt !== null && expiresAt <= giveUpAt ? "expired" : "failed";
 }
@@ -114,7 +114,11 @@ function waitAfter(failure: Failure, attempts: number, { random, hasCircuit }: A
   return { waitMs, minWaitMs: 0, attempts };
 }
 
-function final(progress: RecipientProgress, state: EndState, outcome: MailAttempt["outcome"]): AfterAttempt {
+function final(
+  progress: RecipientProgress,
+  state: FinalState,
+  outcome: MailAttempt["outcome"],
+): AfterAttempt {
   return { progress: { ...progress, state, dueAt: null }, outcome, decision: "ended" };
 }
 

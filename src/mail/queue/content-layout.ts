@@ -1,14 +1,15 @@
 import type { MessageIdentity, NormalizedMessage } from "../../domain/message.ts";
-import type { SendingServer } from "../../domain/smtp-server.ts";
+import type { ResolvedServer } from "../../domain/smtp-server.ts";
 
 /** Everything of a queued message but its bytes, as it is stored. */
 export interface StoredHead {
+  /** Name of the definition that the bytes were built for. */
   readonly finishedFor: string;
   readonly decoy: boolean;
   readonly server: StoredServer | null;
   readonly source: MessageSource | null;
 }
-export type StoredServer = Omit<SendingServer, "password" | "signing"> & { readonly password: string };
+export type StoredServer = Omit<ResolvedServer, "password" | "signing"> & { readonly password: string };
 export interface MessageSource {
   readonly message: NormalizedMessage;
   readonly identity: Omit<MessageIdentity, "from">;

@@ -1,6 +1,6 @@
 import type { Platform } from "../../contracts/platform.ts";
 import { Secret } from "../../domain/secret.ts";
-import type { SendingServer } from "../../domain/smtp-server.ts";
+import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import { SealpostError } from "../../errors.ts";
 import type { Keyring } from "../../secrets/keyring.ts";
 import { open, seal } from "../../secrets/seal.ts";
@@ -12,11 +12,11 @@ export interface MailContent {
   /** The final bytes. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The definition that they were built for. */
-  readonly finishedFor: string;
+  readonly builtFor: string;
   /** Builds the message again for a definition with another sender or certificate; `null` if it goes through one only. */
   readonly source: MessageSource | null;
   /** The unsaved definition of this message; `null` if it goes through a saved one. */
-  readonly server: SendingServer | null;
+  readonly server: ResolvedServer | null;
   /** Whether it is queued only to hide that there is no message: no one gets it. */
   readonly decoy: boolean;
 }
@@ -42,8 +42,8 @@ export function createContentSeal(
 
   return {
     /** Returns the sealed pieces in order. Of a small message there is one. */
-    async seal(id: string, { bytes, server, ...content }: MailContent): Promise<readonly string[]> {
-      const head = { ...content, server: server && withSecret(server) };
+    async seal(id: string, { bytes, server, builtFor, ...content }: MailContent): Promise<readonly string[]> {
+      const head = { ...content, finishedFor: builtFor, server: server && withSecret(server) };
       const pieces: string[] = [];
       // One after the other: each is as large as a small message may be.
       for (const text of layOut(head, bytes)) {
@@ -59,16 +59,17 @@ export function createContentSeal(
     async open(id: string, sealed: string): Promise<MailContent> {
       const first = await openPiece(id, sealed);
       const { head, bytes } = await readLayout(first, (piece) => openPiece(pieceName(id, piece), ""));
-      return { ...head, bytes, server: head.server && withoutSecret(head.server) };
+      const { finishedFor: builtFor, server, ...content } = head;
+      return { ...content, builtFor, bytes, server: server && withoutSecret(server) };
     },
   };
 }
 
 /** The mail is signed already, so the key stays behind. */
-function withSecret({ signing: _, password, ...server }: SendingServer): StoredServer {
+function withSecret({ signing: _, password, ...server }: ResolvedServer): StoredServer {
   return { ...server, password: password.reveal() };
 }
 
-function withoutSecret({ password, ...server }: StoredServer): SendingServer {
+function withoutSecret({ password, ...server }: StoredServer): ResolvedServer {
   return { ...server, password: new Secret(password), signing: null };
 }

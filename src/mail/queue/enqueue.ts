@@ -4,11 +4,11 @@ import type { Platform } from "../../contracts/platform.ts";
 import type { Wake } from "../../contracts/wake.ts";
 import { recipientsOf } from "../../domain/message.ts";
 import type { RecipientProgress } from "../../domain/queued-mail.ts";
-import type { SendingServer } from "../../domain/smtp-server.ts";
+import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { MailRow, OutboxRepository } from "../../storage/outbox.ts";
-import type { Finish } from "../build.ts";
-import { type Alongside, type Outgoing, type SubmitResult, submitEntry } from "../submit.ts";
+import type { Build } from "../build.ts";
+import { type ExtraStatements, type Outgoing, type SubmitResult, submitEntry } from "../submit.ts";
 import type { ContentSeal } from "./content.ts";
 import { giveUpAt } from "./lifetime.ts";
 
@@ -16,9 +16,9 @@ const log = getLogger(["sealpost", "mail"]);
 
 /** Stores a mail for a worker; it is safe when this resolves. */
 export type Enqueue = (
-  server: SendingServer,
+  server: ResolvedServer,
   mail: Outgoing & { readonly names: readonly string[] },
-  alongside: Alongside,
+  alongside: ExtraStatements,
 ) => Promise<SubmitResult>;
 
 /**
@@ -29,24 +29,24 @@ export function createEnqueue(parts: {
   readonly database: Database;
   readonly outbox: OutboxRepository;
   readonly audit: AuditRepository;
-  readonly finish: Finish;
+  readonly build: Build;
   readonly contentSeal: ContentSeal;
   readonly wake: Wake;
   readonly platform: Platform;
   readonly newId: () => string;
 }): Enqueue {
-  const { database, outbox, audit, finish, contentSeal, wake, platform, newId } = parts;
+  const { database, outbox, audit, build, contentSeal, wake, platform, newId } = parts;
   return async (server, mail, alongside) => {
     const { identifier } = server;
-    const finished = await finish(server, mail.message, mail.identity);
-    const { failure, smime } = finished;
+    const built = await build(server, mail.message, mail.identity);
+    const { failure, smime } = built;
     const now = platform.now();
     if (failure) {
-      const result = { state: "failed", identifier, failure, recipients: [], smime, passedOver: [] } as const;
+      const result = { state: "failed", identifier, failure, recipients: [], smime, skipped: [] } as const;
       await database.append(audit.insert(submitEntry(mail, result, now)), ...alongside(result));
       return result;
     }
-    const row = await rowOf(server, mail, finished);
+    const row = await rowOf(server, mail, built);
     const result = { state: "queued", identifier, mailId: row.id, smime } as const;
     const entry = audit.insert(submitEntry(mail, result, now));
     const statements = [...outbox.insert(row), entry, ...alongside(result)];
@@ -60,16 +60,16 @@ export function createEnqueue(parts: {
   };
 
   async function rowOf(
-    server: SendingServer,
+    server: ResolvedServer,
     { message, identity, names, options, submitter }: Parameters<Enqueue>[1],
-    { from, bytes }: Extract<Awaited<ReturnType<Finish>>, { failure: null }>,
+    { from, bytes }: Extract<Awaited<ReturnType<Build>>, { failure: null }>,
   ): Promise<MailRow> {
     const id = newId();
     const { identifier } = server;
     const { from: _, ...source } = identity({ name: "", address: from });
     const [content = "", ...furtherContent] = await contentSeal.seal(id, {
       bytes,
-      finishedFor: identifier,
+      builtFor: identifier,
       source: names.length > 1 ? { message, identity: source } : null,
       server: names.length === 0 ? server : null,
       decoy: options.decoy ?? false,

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
-import type { SendingServer } from "../../domain/smtp-server.ts";
+import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import { daysUntil, EXPIRES_SOON_DAYS, loadIdentity } from "../../smime/identity.ts";
 import type { TryRepository } from "../../storage/rate-limits.ts";
 import type { SmtpServerRepository } from "../../storage/smtp-servers.ts";
@@ -19,7 +19,7 @@ export function createCheckCertificates(parts: {
   readonly database: Database;
   readonly repository: SmtpServerRepository;
   readonly tries: TryRepository;
-  readonly loadServer: (identifier: string) => Promise<SendingServer | null>;
+  readonly loadServer: (identifier: string) => Promise<ResolvedServer | null>;
   readonly notify: Notify;
   readonly platform: Pick<Platform, "now">;
 }): () => Promise<void> {
@@ -28,7 +28,7 @@ export function createCheckCertificates(parts: {
   async function check(identifier: string): Promise<void> {
     const now = platform.now();
     const signing = (await loadServer(identifier))?.signing;
-    const pkcs8 = await signing?.openedKey();
+    const pkcs8 = await signing?.decryptedKey();
     if (!signing || !pkcs8) return;
     const { notAfter } = await loadIdentity({ pkcs8, certificate: signing.certificate, now });
     const daysLeft = notAfter ? daysUntil(notAfter, now) : EXPIRES_SOON_DAYS;

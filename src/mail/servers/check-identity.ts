@@ -1,6 +1,6 @@
 import { type Notice, notice } from "../../domain/notices.ts";
 import type { Secret } from "../../domain/secret.ts";
-import type { SmtpServerFields } from "../../domain/smtp-server.ts";
+import type { ServerDefinition } from "../../domain/smtp-server.ts";
 import { invalidParameter } from "../../errors.ts";
 import { senderProblem } from "../../smime/certificate.ts";
 import { type Inspection, inspectIdentity } from "../../smime/identity.ts";
@@ -21,7 +21,7 @@ export interface IdentityVerdict {
   readonly notices: readonly Notice[];
 }
 
-type CheckedFields = Pick<SmtpServerFields, "smime" | "certificate" | "sender" | "username">;
+type CheckedFields = Pick<ServerDefinition, "smime" | "certificate" | "sender" | "username">;
 
 /**
  * Judges key and certificate when a definition is saved. What is well formed but cannot sign is refused when signing

@@ -3,7 +3,7 @@ import type { Platform } from "../../contracts/platform.ts";
 import { type AuditActor, type AuditEntry, auditEntry } from "../../domain/audit.ts";
 import { CHECKPOINTS, type Checkpoint, notAttempted, notSent, type Receipt } from "../../domain/delivery.ts";
 import type { Mailbox } from "../../domain/mailbox.ts";
-import type { SendingServer } from "../../domain/smtp-server.ts";
+import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { Circuit } from "../circuit.ts";
 import type { Deliver } from "../deliver.ts";
@@ -21,7 +21,7 @@ export interface CheckResult extends ServerCheck {
 }
 
 export type CheckServer = (
-  server: SendingServer,
+  server: ResolvedServer,
   check: ServerCheck,
   actor: AuditActor,
 ) => Promise<CheckResult>;
@@ -49,7 +49,7 @@ export function createCheckServer(deps: {
 }): CheckServer {
   const { deliver, circuit, database, audit, platform } = deps;
 
-  async function run(server: SendingServer, { until, recipient }: ServerCheck): Promise<Receipt> {
+  async function run(server: ResolvedServer, { until, recipient }: ServerCheck): Promise<Receipt> {
     const from = senderOf(server)?.address;
     if (from === undefined && reaches(until, "sender")) {
       return notAttempted(notSent("sender", "sender_missing"));
@@ -63,7 +63,7 @@ export function createCheckServer(deps: {
     return result.receipt;
   }
 
-  async function observe(server: SendingServer, until: Checkpoint, receipt: Receipt): Promise<void> {
+  async function observe(server: ResolvedServer, until: Checkpoint, receipt: Receipt): Promise<void> {
     if (server.poolKey === null) return;
     if (!receipt.successful) await circuit.observe(server.identifier, receipt.failure);
     else if (isPastLogin(server, until)) await circuit.observe(server.identifier, null);
@@ -81,13 +81,13 @@ function reaches(until: Checkpoint, point: Checkpoint): boolean {
 }
 
 /** A circuit opens for failures up to the login, so a check that ends before it proves no recovery. */
-function isPastLogin({ username, security }: SendingServer, until: Checkpoint): boolean {
+function isPastLogin({ username, security }: ResolvedServer, until: Checkpoint): boolean {
   if (username !== "") return reaches(until, "auth");
   return reaches(until, security === "starttls" ? "tls" : "connect");
 }
 
 function checkEntry(
-  { identifier }: SendingServer,
+  { identifier }: ResolvedServer,
   { until, recipient, receipt }: CheckResult,
   actor: AuditActor,
   date: Date,

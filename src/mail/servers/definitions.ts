@@ -4,7 +4,7 @@ import { type AuditActor, auditEntry } from "../../domain/audit.ts";
 import { BoundedCache } from "../../domain/bounded-cache.ts";
 import { parseEndpoint } from "../../domain/endpoint.ts";
 import type { Secret } from "../../domain/secret.ts";
-import type { SendingServer, SmtpServerFields } from "../../domain/smtp-server.ts";
+import type { ResolvedServer, ServerDefinition } from "../../domain/smtp-server.ts";
 import { invalidParameter, SealpostError } from "../../errors.ts";
 import type { Keyring } from "../../secrets/keyring.ts";
 import { open, seal } from "../../secrets/seal.ts";
@@ -27,7 +27,8 @@ export type SealedField = keyof typeof SEALED_COLUMNS;
 const MOST_KEPT = 2_000;
 
 /** What GET shows of a definition. */
-export interface ServerView extends Omit<SmtpServerFields, "password" | "privateKey" | "privateKeyPassword"> {
+export interface StoredDefinition
+  extends Omit<ServerDefinition, "password" | "privateKey" | "privateKeyPassword"> {
   readonly identifier: string;
   /** Null: there is a password, and no key of this instance opens it. */
   readonly password: Secret | null;
@@ -49,18 +50,20 @@ export function createServers(parts: {
   readonly platform: Platform;
 }) {
   const { database, repository, epoch, audit, circuit, keyring, platform } = parts;
-  const kept = new BoundedCache<ServerView>(MOST_KEPT);
-  const ready = new BoundedCache<SendingServer>(MOST_KEPT);
+  const kept = new BoundedCache<StoredDefinition>(MOST_KEPT);
+  const ready = new BoundedCache<ResolvedServer>(MOST_KEPT);
   /** The list as it was shown last: as long as the rows are the same ones, it is. */
-  let listed: { readonly rows: readonly SmtpServerRow[]; readonly views: readonly ServerView[] } | null =
-    null;
+  let listed: {
+    readonly rows: readonly SmtpServerRow[];
+    readonly views: readonly StoredDefinition[];
+  } | null = null;
 
   async function openField(row: SmtpServerRow, field: SealedField): Promise<Secret> {
     return open(keyring, row[field], { table: "smtp_server", row: row.id, column: SEALED_COLUMNS[field] });
   }
 
   /** Safe to keep: each change has another version, and a definition made anew another id. */
-  async function view(row: SmtpServerRow): Promise<ServerView> {
+  async function view(row: SmtpServerRow): Promise<StoredDefinition> {
     const key = versionKey(row);
     const known = kept.get(key);
     if (known) return known;
@@ -69,7 +72,7 @@ export function createServers(parts: {
     return opened;
   }
 
-  async function openView(row: SmtpServerRow): Promise<ServerView> {
+  async function openView(row: SmtpServerRow): Promise<StoredDefinition> {
     const { privateKey, privateKeyPassword, signingKey: _, password: sealed, ...plain } = row;
     const password = await openField(row, "password").catch((error) => {
       if (isUnsealable(error)) return null;
@@ -85,7 +88,7 @@ export function createServers(parts: {
     };
   }
 
-  async function sending(row: SmtpServerRow): Promise<SendingServer> {
+  async function sending(row: SmtpServerRow): Promise<ResolvedServer> {
     const key = versionKey(row);
     const known = ready.get(key);
     if (known) return known;
@@ -94,7 +97,7 @@ export function createServers(parts: {
     return server;
   }
 
-  async function openServer(row: SmtpServerRow): Promise<SendingServer> {
+  async function openServer(row: SmtpServerRow): Promise<ResolvedServer> {
     const endpoint = parseEndpoint(row);
     if (endpoint === null) throw new SealpostError("internal", "A stored definition has no usable server");
     const poolKey = versionKey(row);
@@ -115,8 +118,8 @@ export function createServers(parts: {
         ? {
             cacheKey: poolKey,
             certificate: row.certificate,
-            openedKey: async () => decodeKey(await openField(row, "signingKey")),
-            givenKey: async () => ({
+            decryptedKey: async () => decodeKey(await openField(row, "signingKey")),
+            originalKey: async () => ({
               pem: await openField(row, "privateKey"),
               passphrase: await openField(row, "privateKeyPassword"),
             }),
@@ -148,7 +151,7 @@ export function createServers(parts: {
       return seal(keyring, text, context, platform);
     },
 
-    async list(): Promise<readonly ServerView[]> {
+    async list(): Promise<readonly StoredDefinition[]> {
       const rows = await repository.list();
       if (listed?.rows === rows) return listed.views;
       const views = await Promise.all(rows.map(view));
@@ -156,13 +159,13 @@ export function createServers(parts: {
       return views;
     },
 
-    async get(identifier: string): Promise<ServerView | null> {
+    async get(identifier: string): Promise<StoredDefinition | null> {
       const row = await repository.find(identifier);
       return row ? view(row) : null;
     },
 
     /** What sending needs of the definition, as it is now. */
-    async load(identifier: string): Promise<SendingServer | null> {
+    async load(identifier: string): Promise<ResolvedServer | null> {
       const row = await repository.find(identifier);
       return row ? sending(row) : null;
     },

@@ -8,8 +8,8 @@ import { Secret } from "../../domain/secret.ts";
 import {
   type Endpoint,
   type FurtherFields,
+  type ServerDefinition,
   SMTP_SERVER_DEFAULTS,
-  type SmtpServerFields,
 } from "../../domain/smtp-server.ts";
 import { invalidParameter, SealpostError } from "../../errors.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
@@ -26,7 +26,7 @@ export const CENSORED = "__CENSORED__";
 /** A definition as a client sends it; a secret, certificate or further field that is undefined stays as it is. */
 export interface ServerInput
   extends Omit<
-      SmtpServerFields,
+      ServerDefinition,
       "password" | "privateKey" | "privateKeyPassword" | "certificate" | keyof FurtherFields
     >,
     FurtherInput {
@@ -170,7 +170,7 @@ function changedSecrets(
   const privateKey = given("private_key", input.privateKey, stored?.privateKey);
   const passphrase = given("private_key_password", input.privateKeyPassword, stored?.privateKeyPassword);
   if (password === undefined && stored && stored.password !== "") {
-    refuseStrayPassword(stored, { ...endpoint, username: input.username });
+    assertPasswordTarget(stored, { ...endpoint, username: input.username });
   }
   return {
     password,
@@ -197,7 +197,7 @@ export function endpointOf(input: Pick<ServerInput, "server" | "port" | "tls">):
  * host of theirs.
  * @throws {SealpostError} `invalid_parameter` that asks for the password again.
  */
-export function refuseStrayPassword(
+export function assertPasswordTarget(
   stored: Pick<SmtpServerRow, "server" | "port" | "tls" | "username">,
   next: Endpoint & { readonly username: string },
 ): void {

@@ -4,7 +4,7 @@ import { parseEndpoint } from "../../domain/endpoint.ts";
 import { resolveFurther } from "../../domain/further-fields.ts";
 import type { Mailbox } from "../../domain/mailbox.ts";
 import { Secret } from "../../domain/secret.ts";
-import type { Endpoint, SendingServer } from "../../domain/smtp-server.ts";
+import type { Endpoint, ResolvedServer } from "../../domain/smtp-server.ts";
 import { invalidParameter } from "../../errors.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-servers.ts";
 import { senderOf } from "../sender.ts";
@@ -12,7 +12,7 @@ import type { OwnSubmitOptions, SubmitFor, SubmitResult } from "../submit.ts";
 import type { CheckResult, CheckServer, ServerCheck } from "./check.ts";
 import { inspectForm } from "./check-identity.ts";
 import { type SealedField, type Servers, serverNotFound } from "./definitions.ts";
-import { CENSORED, endpointOf, refuseStrayPassword, type ServerInput } from "./save.ts";
+import { assertPasswordTarget, CENSORED, endpointOf, type ServerInput } from "./save.ts";
 
 /** Which configuration is tested, and where the mail goes. */
 export interface MailTest {
@@ -51,12 +51,12 @@ export function createTestMail(parts: {
     return servers.openKept(stored, field);
   }
 
-  async function unsaved(input: ServerInput, identifier: string): Promise<SendingServer> {
+  async function unsaved(input: ServerInput, identifier: string): Promise<ResolvedServer> {
     const endpoint = endpointOf(input);
     const stored = identifier === "" ? undefined : await repository.find(identifier);
     const sameTarget = (row: SmtpServerRow) =>
-      refuseStrayPassword(row, { ...endpoint, username: input.username });
-    const sameSender = (row: SmtpServerRow, parameter: string) => refuseStrayKey(row, input, parameter);
+      assertPasswordTarget(row, { ...endpoint, username: input.username });
+    const sameSender = (row: SmtpServerRow, parameter: string) => assertKeySender(row, input, parameter);
     const password = await resolve("password", "password", input.password, stored, sameTarget);
     const pem = await resolve("private_key", "privateKey", input.privateKey, stored, sameSender);
     const passphrase = await resolve(
@@ -148,20 +148,20 @@ function toSending(
   identifier: string,
   endpoint: Endpoint,
   password: Secret,
-): Omit<SendingServer, "signing"> {
+): Omit<ResolvedServer, "signing"> {
   const { username, sender, dontSendOnError, enqueueJob } = input;
   const timeoutMs = input.timeout * 1000;
   const given = { username, password, timeoutMs, sender, dontSendOnError, enqueueJob };
   return { ...endpoint, ...given, identifier, poolKey: null };
 }
 
-function signingOf(input: ServerInput, pem: Secret, passphrase: Secret): SendingServer["signing"] {
+function signingOf(input: ServerInput, pem: Secret, passphrase: Secret): ResolvedServer["signing"] {
   if (!input.smime) return null;
   return {
     cacheKey: null,
     certificate: input.certificate ?? "",
-    openedKey: async () => null,
-    givenKey: async () => ({ pem, passphrase }),
+    decryptedKey: async () => null,
+    originalKey: async () => ({ pem, passphrase }),
   };
 }
 
@@ -175,7 +175,7 @@ function isSameTarget(
 }
 
 /** A borrowed key signs only in the name it was stored for. */
-function refuseStrayKey(stored: SmtpServerRow, input: ServerInput, parameter: string): void {
+function assertKeySender(stored: SmtpServerRow, input: ServerInput, parameter: string): void {
   if (senderOf(stored)?.address === senderOf(input)?.address) return;
   throw invalidParameter(parameter, "the stored one is borrowed only for the same sender; give it again");
 }

@@ -4,19 +4,19 @@ import type { Platform } from "../../contracts/platform.ts";
 import { auditEntry } from "../../domain/audit.ts";
 import { notAttempted, notSent, type Receipt } from "../../domain/delivery.ts";
 import { isPending, type RecipientProgress } from "../../domain/queued-mail.ts";
-import type { SendingServer } from "../../domain/smtp-server.ts";
+import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import { SealpostError } from "../../errors.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import { isUnavailable } from "../../storage/errors.ts";
-import type { Finish } from "../build.ts";
+import type { Build } from "../build.ts";
 import type { Circuit } from "../circuit.ts";
 import type { Deliver } from "../deliver.ts";
 import type { Notify } from "../events.ts";
 import { type AfterAttempt, afterAttempt, afterUnknown, stateAtEnd } from "../queue/after-attempt.ts";
 import type { ContentSeal, MailContent } from "../queue/content.ts";
-import type { HeldMail } from "./leased-mail.ts";
+import type { LeasedMail } from "./leased-mail.ts";
 import type { LeaseTimes } from "./leases.ts";
-import type { Records } from "./outcome-recorder.ts";
+import type { OutcomeRecorder } from "./outcome-recorder.ts";
 
 /** RFC 5321 4.5.3.2.6 asks for ten minutes; to give up early makes duplicates. */
 const FINAL_REPLY_MS = 300_000;
@@ -29,51 +29,51 @@ const ACTOR = { administrator: "", realm: "", client: "", policies: "", requestI
 
 const log = getLogger(["sealpost", "worker"]);
 
-export interface TryOptions {
+export interface AttemptOptions {
   /** How long to wait for the reply to the end of the body, in milliseconds; default: five minutes. */
   readonly finalReplyTimeoutMs?: number | undefined;
   /** Whether messages may still be begun; one that waited in the transport meanwhile is given back. */
   readonly mayBegin: () => boolean;
 }
 
-export type Tries = ReturnType<typeof createTries>;
+export type Attempts = ReturnType<typeof createAttempts>;
 
 /** The tries to bring held mails to their recipients, and what follows from each. */
-export function createTries(parts: {
+export function createAttempts(parts: {
   readonly database: Database;
-  readonly loadServer: (identifier: string) => Promise<SendingServer | null>;
-  readonly finish: Finish;
+  readonly loadServer: (identifier: string) => Promise<ResolvedServer | null>;
+  readonly build: Build;
   readonly deliver: Deliver;
   readonly contentSeal: ContentSeal;
-  readonly records: Records;
+  readonly records: OutcomeRecorder;
   readonly circuit: Circuit;
   readonly audit: AuditRepository;
   readonly notify: Notify;
   readonly platform: Platform;
   readonly lease: LeaseTimes;
 }) {
-  const { database, loadServer, finish, deliver, contentSeal, records, circuit, audit, notify } = parts;
+  const { database, loadServer, build, deliver, contentSeal, records, circuit, audit, notify } = parts;
   const { platform, lease } = parts;
   const nowMs = () => platform.now().getTime();
   const random = () => new DataView(platform.randomBytes(RANDOM_BYTES).buffer).getUint32(0) / 2 ** 32;
 
   /** What is sent and through what; a receipt if it comes to nothing before. */
   async function prepare(
-    { row }: HeldMail,
+    { row }: LeasedMail,
     content: MailContent,
   ): Promise<
-    | { readonly server: SendingServer; readonly from: string; readonly bytes: Uint8Array<ArrayBuffer> }
+    | { readonly server: ResolvedServer; readonly from: string; readonly bytes: Uint8Array<ArrayBuffer> }
     | Receipt
   > {
     const server = content.server ?? (await loadServer(row.lane));
     if (server === null) return notAttempted(notSent("policy", "server_unknown"));
-    const { source, bytes, finishedFor } = content;
-    if (source === null || server.identifier === finishedFor) return { server, from: row.sender, bytes };
-    const finished = await finish(server, source.message, (from) => ({ ...source.identity, from }));
-    return finished.failure ? notAttempted(finished.failure) : { server, ...finished };
+    const { source, bytes, builtFor } = content;
+    if (source === null || server.identifier === builtFor) return { server, from: row.sender, bytes };
+    const built = await build(server, source.message, (from) => ({ ...source.identity, from }));
+    return built.failure ? notAttempted(built.failure) : { server, ...built };
   }
 
-  async function send(mail: HeldMail, recipient: string, content: MailContent, options: TryOptions) {
+  async function send(mail: LeasedMail, recipient: string, content: MailContent, options: AttemptOptions) {
     const ready = await prepare(mail, content);
     if ("successful" in ready) return ready;
     const { finalReplyTimeoutMs = FINAL_REPLY_MS } = options;
@@ -90,16 +90,16 @@ export function createTries(parts: {
     return receipt;
   }
 
-  function open(mail: HeldMail): Promise<MailContent> {
+  function open(mail: LeasedMail): Promise<MailContent> {
     mail.content ??= contentSeal.open(mail.id, mail.row.content);
     return mail.content;
   }
 
   /** @returns null if the mail is no longer held. */
   async function attempt(
-    mail: HeldMail,
+    mail: LeasedMail,
     before: RecipientProgress,
-    options: TryOptions,
+    options: AttemptOptions,
   ): Promise<{ readonly after: AfterAttempt; readonly receipt: Receipt | null } | null> {
     const context = mail.attemptContext(nowMs(), random());
     if (context.now >= context.giveUpAt) return { after: atEnd(mail, before, context.now), receipt: null };
@@ -123,7 +123,7 @@ export function createTries(parts: {
     return { after: afterAttempt(before, receipt, { ...context, now: nowMs() }), receipt };
   }
 
-  async function settle(mail: HeldMail): Promise<boolean> {
+  async function settle(mail: LeasedMail): Promise<boolean> {
     const now = platform.now();
     const settlement = mail.settlement({ now, leaseEndsAt: new Date(now.getTime() + lease.leaseMs) });
     const isEnd = settlement.dueAt === null && mail.takeEnd();
@@ -135,11 +135,11 @@ export function createTries(parts: {
   }
 
   /** That a mail left by another definition than it was accepted for, and so perhaps in another name. */
-  async function tellOfDetour({ row, content, recipients }: HeldMail): Promise<void> {
-    const { finishedFor = "", source = null } = (await content) ?? {};
-    if (source === null || finishedFor === row.lane) return;
+  async function tellOfDetour({ row, content, recipients }: LeasedMail): Promise<void> {
+    const { builtFor = "", source = null } = (await content) ?? {};
+    if (source === null || builtFor === row.lane) return;
     const recipient = recipients.map(({ address }) => address).join(",");
-    const info = `failover from ${finishedFor}; ${row.id}`;
+    const info = `failover from ${builtFor}; ${row.id}`;
     await note({ success: true, identifier: row.lane, recipient, outcome: "sent", info });
   }
 
@@ -150,7 +150,7 @@ export function createTries(parts: {
       .catch((error) => log.error("No audit row for a mail: {error}", { error }));
   }
 
-  async function tellOfFailure(mail: HeldMail): Promise<void> {
+  async function tellOfFailure(mail: LeasedMail): Promise<void> {
     const { row } = mail;
     const missed = mail.recipients.filter((one) => one.state !== "sent");
     for (const { address, state, failure } of missed) {
@@ -171,10 +171,10 @@ export function createTries(parts: {
 
   return {
     /**
-     * Tries one recipient; what became of it is in the mail, to be settled. Never rejects.
+     * Attempts one recipient; what became of it is in the mail, to be settled. Never rejects.
      * @param at the recipient's place in the mail.
      */
-    async attempt(mail: HeldMail, at: number, options: TryOptions): Promise<void> {
+    async attempt(mail: LeasedMail, at: number, options: AttemptOptions): Promise<void> {
       const before = mail.recipients[at];
       const date = platform.now();
       try {
@@ -202,7 +202,7 @@ export function createTries(parts: {
      * Opens a mail before its turn, so that no connection waits for it; a large one only then, as hundreds may be held.
      * Never rejects: the attempt does.
      */
-    async open(mail: HeldMail): Promise<void> {
+    async open(mail: LeasedMail): Promise<void> {
       if (mail.row.content !== "") await open(mail).catch(() => undefined);
     },
 
@@ -210,7 +210,7 @@ export function createTries(parts: {
     settle,
 
     /** Ends a message whose time is over, and releases it. */
-    async end(mail: HeldMail): Promise<void> {
+    async end(mail: LeasedMail): Promise<void> {
       for (const [index, one] of mail.recipients.entries()) {
         if (isPending(one)) mail.advance(index, atEnd(mail, one, nowMs()).progress, null);
       }
@@ -218,7 +218,7 @@ export function createTries(parts: {
     },
 
     /** Moves a message to a definition whose circuit is closed, and releases it. */
-    async failOver(mail: HeldMail): Promise<void> {
+    async failOver(mail: LeasedMail): Promise<void> {
       const { lane, alternatives } = mail.row;
       const way = await circuit.firstHealthy(alternatives);
       const { phase = "", code = "" } = (await circuit.lastFailure(lane)) ?? {};
@@ -235,7 +235,7 @@ export function createTries(parts: {
     },
 
     /** Decides on recipients that a worker was at when it fell silent, and writes that down; false: it is no longer held. */
-    async recover(mail: HeldMail): Promise<boolean> {
+    async recover(mail: LeasedMail): Promise<boolean> {
       const date = platform.now();
       for (const at of mail.due(date.getTime())) {
         const before = mail.recipients[at];
@@ -252,7 +252,7 @@ export function createTries(parts: {
   };
 }
 
-function said({ row }: HeldMail, { address }: RecipientProgress, date: Date) {
+function said({ row }: LeasedMail, { address }: RecipientProgress, date: Date) {
   return { recipient: address, identifier: row.lane || row.identifier, date };
 }
 
@@ -266,7 +266,7 @@ function silently(progress: RecipientProgress): AfterAttempt {
   return { progress, outcome: "not-sent", decision: "ended" };
 }
 
-function atEnd(mail: HeldMail, progress: RecipientProgress, now: number): AfterAttempt {
+function atEnd(mail: LeasedMail, progress: RecipientProgress, now: number): AfterAttempt {
   return silently({ ...progress, state: stateAtEnd(progress, mail.attemptContext(now, 0)), dueAt: null });
 }
 

@@ -8,7 +8,7 @@ import type { Aim } from "./claims.ts";
 type Attempt = Settlement["attempts"][number];
 
 /** A mail that a worker holds, and how far it is. */
-export class HeldMail {
+export class LeasedMail {
   readonly row: MailRow;
   readonly aim: Aim;
   /** On the clock of `performance.now()`, which nobody sets. */

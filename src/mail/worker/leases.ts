@@ -5,7 +5,7 @@ import type { MailUpkeepRepository } from "../../storage/mail-upkeep.ts";
 import type { OutboxRepository } from "../../storage/outbox.ts";
 import type { Circuit } from "../circuit.ts";
 import { ClockWatch } from "./clock-jump.ts";
-import type { HeldMail } from "./leased-mail.ts";
+import type { LeasedMail } from "./leased-mail.ts";
 
 /** The times of a lease, in milliseconds. */
 export interface LeaseTimes {
@@ -43,7 +43,7 @@ const log = getLogger(["sealpost", "worker"]);
 export class Leases {
   readonly #deps: LeasesDeps;
   readonly #clock: ClockWatch;
-  readonly #mails = new Set<HeldMail>();
+  readonly #mails = new Set<LeasedMail>();
   #renewedMs = performance.now();
   #renewing: Promise<void> | null = null;
   #wasClockSet = false;
@@ -60,13 +60,13 @@ export class Leases {
     return this.#mails.size;
   }
 
-  add(mail: HeldMail): void {
+  add(mail: LeasedMail): void {
     this.#mails.add(mail);
     if (this.#isAborted) mail.abort();
   }
 
   /** @returns whether it was held. */
-  delete(mail: HeldMail): boolean {
+  delete(mail: LeasedMail): boolean {
     return this.#mails.delete(mail);
   }
 

@@ -15,13 +15,13 @@ const UNAVAILABLE_MS = 1_000;
 
 const log = getLogger(["sealpost", "worker"]);
 
-export type Records = ReturnType<typeof createRecords>;
+export type OutcomeRecorder = ReturnType<typeof createOutcomeRecorder>;
 
 /**
  * What a worker writes down, the news of many mails in one commit: those that arrive while a commit is under way go
  * together into the next one. Nothing is given up while the database is away.
  */
-export function createRecords(parts: {
+export function createOutcomeRecorder(parts: {
   readonly database: Database;
   readonly outbox: OutboxRepository;
   readonly platform: Pick<Platform, "now">;
@@ -51,7 +51,7 @@ export function createRecords(parts: {
 type Marked = Pick<Held, "id">;
 type Commit<T> = (items: readonly T[]) => Promise<readonly Marked[]>;
 
-/** Records items of several messages by one statement; resolves with whether the message was still held. */
+/** OutcomeRecorder items of several messages by one statement; resolves with whether the message was still held. */
 function together<T extends Held>(commit: Commit<T>): (item: T) => Promise<boolean> {
   const batcher = new Batcher<T, boolean>({
     async run(items) {

@@ -1,7 +1,7 @@
 import type { Lane } from "../../storage/outbox.ts";
 import { readMailRow } from "../../storage/outbox.ts";
 import type { createPlanClaims } from "./claims.ts";
-import { HeldMail } from "./leased-mail.ts";
+import { LeasedMail } from "./leased-mail.ts";
 import type { Leases, LeasesDeps } from "./leases.ts";
 import type { Probe, Probes } from "./probes.ts";
 
@@ -25,7 +25,7 @@ export interface Room {
 
 /** What a poll has leased to the worker. */
 export interface Polled {
-  readonly mails: readonly HeldMail[];
+  readonly mails: readonly LeasedMail[];
   readonly probes: readonly Probe[];
   /** Until the next time that is known now, in milliseconds; `Infinity` if there is none. */
   readonly waitMs: number;
@@ -76,7 +76,7 @@ export class Poller {
     return names.length === 0 ? [] : this.#deps.probes.claim(names);
   }
 
-  async #claim(lanes: readonly Lane[], room: Room, now: Date): Promise<HeldMail[]> {
+  async #claim(lanes: readonly Lane[], room: Room, now: Date): Promise<LeasedMail[]> {
     const { planClaims, database } = this.#deps;
     const time = { now, expiredBefore: this.#leases.graceMs > 0 ? EPOCH : now };
     const plans = lanes.flatMap((lane) => planClaims(lane, room.in(lane), time));
@@ -84,7 +84,7 @@ export class Poller {
     const leaseEndsMs = this.#leases.leaseFromNow();
     const results = await database.commit(plans.map(({ claim }) => claim));
     return plans.flatMap(({ aim }, index) =>
-      (results[index] ?? []).map((row) => new HeldMail(readMailRow(row), { aim, leaseEndsMs })),
+      (results[index] ?? []).map((row) => new LeasedMail(readMailRow(row), { aim, leaseEndsMs })),
     );
   }
 

@@ -3,7 +3,7 @@ import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import type { Delivery, Transport } from "../../contracts/transport.ts";
 import { type Failure, isBefore } from "../../domain/delivery.ts";
-import type { SendingServer } from "../../domain/smtp-server.ts";
+import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import type {
   HealthFailure,
   ProbeRef,
@@ -39,7 +39,7 @@ export function createProbes(deps: {
   readonly waiting: WaitingMailRepository;
   readonly circuit: Circuit;
   readonly transport: Transport;
-  readonly loadServer: (identifier: string) => Promise<SendingServer | null>;
+  readonly loadServer: (identifier: string) => Promise<ResolvedServer | null>;
   readonly platform: Pick<Platform, "now">;
   readonly newId: () => string;
 }) {
@@ -99,7 +99,7 @@ export function createProbes(deps: {
 }
 
 /** A server that is slower than a probe may be is there: messages have more time. */
-async function converse(transport: Transport, server: SendingServer, signal: AbortSignal): Promise<Outcome> {
+async function converse(transport: Transport, server: ResolvedServer, signal: AbortSignal): Promise<Outcome> {
   const bound = AbortSignal.timeout(PROBE_MS);
   const timeoutMs = Math.min(server.timeoutMs, PROBE_STEP_MS);
   const delivery: Delivery = { ...ENVELOPE, server: { ...server, timeoutMs }, poolKey: null };

@@ -2,12 +2,12 @@ import { getLogger } from "@logtape/logtape";
 import type { Wake, WakeSource } from "../../contracts/wake.ts";
 import { nextDueAt } from "../../domain/queued-mail.ts";
 import type { Lane } from "../../storage/outbox.ts";
-import type { Tries } from "./attempts.ts";
-import type { HeldMail } from "./leased-mail.ts";
+import type { Attempts } from "./attempts.ts";
+import type { LeasedMail } from "./leased-mail.ts";
 import { Leases } from "./leases.ts";
 import { Poller, type PollerDeps } from "./poller.ts";
 import type { Probe } from "./probes.ts";
-import { LaneQueue } from "./server-queue.ts";
+import { ServerQueue } from "./server-queue.ts";
 
 /** Bounds the memory that held mails take. */
 const MOST_HELD = 500;
@@ -20,7 +20,7 @@ const AWAY_MS = 1_000;
 
 const log = getLogger(["sealpost", "worker"]);
 
-export interface DrainOptions {
+export interface DrainBudget {
   readonly signal: AbortSignal;
   /** No mail is begun that may not end by then, on the clock of `performance.now()`. */
   readonly endsMs: number;
@@ -37,8 +37,8 @@ export interface RunOptions {
   readonly cut?: AbortSignal | undefined;
 }
 
-export interface WorkerParts extends PollerDeps {
-  readonly tries: Tries;
+export interface QueueWorkerDeps extends PollerDeps {
+  readonly tries: Attempts;
   readonly wake: Wake;
   /** Whether the next message of each connection waits in the transport. */
   readonly waitsInTransport: boolean;
@@ -49,9 +49,9 @@ export interface WorkerParts extends PollerDeps {
  * number of workers may share a database. A definition's mails take its connections and no more, so a server that is
  * slow keeps nobody else waiting.
  */
-export class Worker {
-  readonly #parts: WorkerParts;
-  readonly #queues = new Map<string, LaneQueue>();
+export class QueueWorker {
+  readonly #parts: QueueWorkerDeps;
+  readonly #queues = new Map<string, ServerQueue>();
   readonly #leases: Leases;
   readonly #poller: Poller;
   readonly #inFlight = new Set<Promise<void>>();
@@ -60,12 +60,12 @@ export class Worker {
   #asked: PromiseWithResolvers<void> | null = null;
   #active = 0;
   #lookTimer: ReturnType<typeof setTimeout> | undefined;
-  #drain: (DrainOptions & { readonly done: () => void }) | null = null;
+  #drain: (DrainBudget & { readonly done: () => void }) | null = null;
   #isStopped = false;
   /** Made here: on Workers it belongs to the event that made it. */
   #cut = new AbortController().signal;
 
-  constructor(parts: WorkerParts) {
+  constructor(parts: QueueWorkerDeps) {
     this.#parts = parts;
     this.#leases = new Leases(parts);
     this.#poller = new Poller(parts, this.#leases);
@@ -92,7 +92,7 @@ export class Worker {
   }
 
   /** Sends what is due, and resolves when nothing more is, or no time is left, or the signal is aborted. */
-  async drain(options: DrainOptions): Promise<void> {
+  async drain(options: DrainBudget): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#drain = { ...options, done: resolve };
     this.#cutBy(options.signal);
@@ -157,7 +157,7 @@ export class Worker {
     return Math.min(queue.room, most);
   }
 
-  #hold(mail: HeldMail): void {
+  #hold(mail: LeasedMail): void {
     this.#leases.add(mail);
     const queue = this.#queueOf(mail.row.lane);
     queue.held++;
@@ -168,7 +168,7 @@ export class Worker {
     this.#track(begun);
   }
 
-  async #begin(mail: HeldMail, queue: LaneQueue): Promise<void> {
+  async #begin(mail: LeasedMail, queue: ServerQueue): Promise<void> {
     const { tries, platform } = this.#parts;
     if (mail.aim === "failover") return this.#failOver(mail, queue);
     if (mail.isOfUnknownFate && !((await tries.recover(mail)) && mail.left > 0))
@@ -191,14 +191,14 @@ export class Worker {
     this.#pump(queue);
   }
 
-  async #failOver(mail: HeldMail, queue: LaneQueue): Promise<void> {
+  async #failOver(mail: LeasedMail, queue: ServerQueue): Promise<void> {
     await this.#parts.tries.failOver(mail);
     this.#letGo(mail, queue);
     // It is due where it is now.
     void this.look();
   }
 
-  #pump(queue: LaneQueue): void {
+  #pump(queue: ServerQueue): void {
     const isOpen = queue.lane !== "" && this.#parts.circuit.isOpen(queue.lane);
     if (this.#isStopped || this.#isTooLate() || isOpen) this.#giveBack(queue);
     while (this.#active < this.#mostAtOnce) {
@@ -210,7 +210,7 @@ export class Worker {
   }
 
   /** A try has ended; where servers share the room for tries, the others have it first. */
-  #free(queue: LaneQueue, tookMs: number): void {
+  #free(queue: ServerQueue, tookMs: number): void {
     queue.finish(tookMs);
     this.#active--;
     const others = this.#drain?.mostAtOnce ? [...this.#queues.values()].filter((one) => one !== queue) : [];
@@ -218,8 +218,8 @@ export class Worker {
   }
 
   async #tryOne(
-    { mail, at, waitsInTransport }: NonNullable<ReturnType<LaneQueue["take"]>>,
-    queue: LaneQueue,
+    { mail, at, waitsInTransport }: NonNullable<ReturnType<ServerQueue["take"]>>,
+    queue: ServerQueue,
   ): Promise<void> {
     const endsMs = this.#drain?.endsMs;
     const finalReplyTimeoutMs = endsMs && Math.max(0, endsMs - performance.now());
@@ -234,13 +234,13 @@ export class Worker {
     if (queue.wantsMore) void this.look();
   }
 
-  #letGo(mail: HeldMail, queue: LaneQueue): void {
+  #letGo(mail: LeasedMail, queue: ServerQueue): void {
     if (this.#leases.delete(mail)) queue.held--;
     if (this.#drain) this.#track(this.#announce(mail));
   }
 
   /** Who only drains does not look again by himself, and nobody may sweep soon. */
-  async #announce({ id, recipients }: HeldMail): Promise<void> {
+  async #announce({ id, recipients }: LeasedMail): Promise<void> {
     const dueAt = nextDueAt(recipients);
     if (dueAt === null) return;
     await this.#parts.wake.notify([id], { notBefore: new Date(dueAt) }).catch((error) => {
@@ -249,15 +249,15 @@ export class Worker {
   }
 
   /** Those that wait for a connection are for others, or for later. */
-  #giveBack(queue: LaneQueue): void {
+  #giveBack(queue: ServerQueue): void {
     for (const { mail } of queue.waiting.splice(0)) {
       mail.left--;
       if (mail.left === 0) this.#track(this.#parts.tries.settle(mail).then(() => this.#letGo(mail, queue)));
     }
   }
 
-  #queueOf(lane: string): LaneQueue {
-    const queue = this.#queues.get(lane) ?? new LaneQueue(lane, this.#parts);
+  #queueOf(lane: string): ServerQueue {
+    const queue = this.#queues.get(lane) ?? new ServerQueue(lane, this.#parts);
     this.#queues.set(lane, queue);
     return queue;
   }

@@ -1,4 +1,4 @@
-import type { HeldMail } from "./leased-mail.ts";
+import type { LeasedMail } from "./leased-mail.ts";
 
 /** Of definitions that are not saved, or no longer there. */
 const DEFAULT_CONNECTIONS = 5;
@@ -14,12 +14,12 @@ const FAST_MS = 1_000;
 const LATEST = 0.1;
 
 /** The mails of one definition that a worker holds: as many are tried at a time as it has connections. */
-export class LaneQueue {
+export class ServerQueue {
   readonly lane: string;
   connections: number | null = null;
   held = 0;
   active = 0;
-  readonly waiting: { readonly mail: HeldMail; readonly at: number }[] = [];
+  readonly waiting: { readonly mail: LeasedMail; readonly at: number }[] = [];
   readonly #waitsInTransport: boolean;
   #averageMs = FIRST_GUESS_MS;
 

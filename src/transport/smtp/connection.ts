@@ -7,7 +7,7 @@ import {
   type ServerReport,
   type TlsPeer,
 } from "../../domain/delivery.ts";
-import type { OpenServer } from "../../domain/smtp-server.ts";
+import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import { Conversation } from "../../smtp/conversation.ts";
 import { presentText } from "../../smtp/replies.ts";
 import type { Result } from "../../smtp/session.ts";
@@ -19,7 +19,7 @@ import type { NextMessage, OpenOptions } from "./delivery-connection.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
 
 export interface SmtpConnectionOptions {
-  readonly server: OpenServer;
+  readonly server: ConnectionSettings;
   readonly ehloName: string;
   readonly tlsOptions: ConnectionOptions;
   readonly readTls: (socket: Socket) => {

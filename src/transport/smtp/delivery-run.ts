@@ -8,7 +8,7 @@ import {
   type ServerReport,
   type TlsPeer,
 } from "../../domain/delivery.ts";
-import type { OpenServer } from "../../domain/smtp-server.ts";
+import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import type { Result } from "../../smtp/session.ts";
 import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
 import type { DeliveryConnection, NextMessage } from "./delivery-connection.ts";
@@ -22,7 +22,7 @@ export interface DeliveryRunDeps<S, C extends DeliveryConnection> {
   readonly pool: Pool<C, NextMessage>;
   readonly memories: ServerMemories;
   readonly connect: Connect<S>;
-  readonly createConnection: (socket: S, server: OpenServer) => C;
+  readonly createConnection: (socket: S, server: ConnectionSettings) => C;
   readonly discard: (socket: S) => void;
   readonly nowMs: () => number;
 }

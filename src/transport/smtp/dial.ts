@@ -1,6 +1,6 @@
 import { type Connect, ConnectError } from "../../contracts/transport.ts";
 import { type DialedAddress, type Failure, notSent } from "../../domain/delivery.ts";
-import type { OpenServer } from "../../domain/smtp-server.ts";
+import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import { failureCodeOf } from "../socket-errors.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
 
@@ -24,7 +24,7 @@ export type Dialed<S> = { readonly addresses: readonly DialedAddress[] | null } 
  */
 export async function dial<S>(
   connect: Connect<S>,
-  { host, port, security }: OpenServer,
+  { host, port, security }: ConnectionSettings,
   timer: DeliveryTimer,
   { skip, discard }: { readonly skip: ReadonlySet<string>; readonly discard: (socket: S) => void },
 ): Promise<Dialed<S>> {

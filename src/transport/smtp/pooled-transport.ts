@@ -1,6 +1,6 @@
 import type { Connect, SendOptions, Transport } from "../../contracts/transport.ts";
 import { NOTHING_SEEN, type Receipt } from "../../domain/delivery.ts";
-import type { OpenServer } from "../../domain/smtp-server.ts";
+import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import type { Result } from "../../smtp/session.ts";
 import type { DeliveryConnection, NextMessage } from "./delivery-connection.ts";
 import { DeliveryRun } from "./delivery-run.ts";
@@ -13,7 +13,7 @@ export interface PooledTransportOptions<S, C extends DeliveryConnection> {
   readonly name: string;
   readonly connect: Connect<S>;
   /** Takes over a connected socket; the connection is not opened yet. */
-  readonly createConnection: (socket: S, server: OpenServer) => C;
+  readonly createConnection: (socket: S, server: ConnectionSettings) => C;
   readonly discard: (socket: S) => void;
   readonly pool: Partial<PoolLimits> | undefined;
   readonly clock: Clock | undefined;
@@ -37,7 +37,7 @@ export const SYSTEM_CLOCK: Clock = {
 };
 
 /** The time that one delivery through a server may take, in milliseconds. */
-export function totalTimeoutMs(server: OpenServer, maxMs = Number.POSITIVE_INFINITY): number {
+export function totalTimeoutMs(server: ConnectionSettings, maxMs = Number.POSITIVE_INFINITY): number {
   return Math.min(TOTAL_STEPS * server.timeoutMs, maxMs);
 }
 
@@ -71,7 +71,7 @@ export function createPooledTransport<S, C extends DeliveryConnection>(
 }
 
 function timeLimits(
-  server: OpenServer,
+  server: ConnectionSettings,
   {
     totalTimeoutMs: maxMs,
     endsMs,

@@ -1,5 +1,5 @@
 import { LogLevel, WorkerMailer } from "worker-mailer";
-import type { OpenServer } from "../../domain/smtp-server.ts";
+import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import { parseExtensions } from "../../smtp/extensions.ts";
 import type { RawReply } from "../../smtp/replies.ts";
 import { offerSocket } from "./sockets.ts";
@@ -11,7 +11,7 @@ const LIBRARY_TIMEOUT_MS = 1000;
  * Has worker-mailer connect; `onWrite` gets what it writes.
  * @throws {TypeError} if it is bundled without `sockets.ts`.
  */
-export function connectLibrary(server: OpenServer, onWrite: (text: string) => void) {
+export function connectLibrary(server: ConnectionSettings, onWrite: (text: string) => void) {
   const { host, port, security, username, password } = server;
   // UTF-8 with one character an octet: the library can encode no other text in base64.
   const octets = (text: string): string => Buffer.from(text, "utf8").toString("latin1");

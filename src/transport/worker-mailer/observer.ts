@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { OpenServer } from "../../domain/smtp-server.ts";
+import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import { type RawReply, ReplyReader } from "../../smtp/replies.ts";
 import { judge, type Step } from "../../smtp/steps.ts";
 import { connectLibrary } from "./library.ts";
@@ -30,7 +30,7 @@ export class Observer {
   #held: Uint8Array[] = [];
   #deliver: (bytes: Buffer) => void = () => undefined;
 
-  constructor(server: OpenServer) {
+  constructor(server: ConnectionSettings) {
     this.#library = connectLibrary(server, (text) => this.#onLibrary(text));
     this.#follow(this.#library.connecting);
   }

@@ -384,7 +384,7 @@ describe("the circuit of a definition", () => {
     await openCircuit(instance, 0);
     await instance.save("b", { server: "two.example.org" });
     expect(await instance.submit({ queue: false }, MESSAGE, ["a", "b"])).toMatchObject({
-      ...{ state: "delivered", identifier: "b", passedOver: [{ identifier: "a", code: "refused" }] },
+      ...{ state: "delivered", identifier: "b", skipped: [{ identifier: "a", code: "refused" }] },
     });
     // Somebody who waits and has no other server finds out whether it is back, and so do all.
     expect(await instance.submit({ queue: false })).toMatchObject({ state: "delivered", identifier: "a" });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { notSent } from "../../../src/domain/delivery.ts";
 import type { RecipientProgress } from "../../../src/domain/queued-mail.ts";
-import { HeldMail } from "../../../src/mail/worker/leased-mail.ts";
+import { LeasedMail } from "../../../src/mail/worker/leased-mail.ts";
 import type { MailRow, Settlement } from "../../../src/storage/outbox.ts";
 
 const NOW = Date.UTC(2026, 5, 1, 12);
@@ -37,8 +37,8 @@ const ROW: MailRow = {
   contentUntil: null,
   content: "sealed",
 };
-const held = (row: Partial<MailRow> = {}, aim: HeldMail["aim"] = "send") =>
-  new HeldMail({ ...ROW, ...row }, { aim, leaseEndsMs: performance.now() + 60_000 });
+const held = (row: Partial<MailRow> = {}, aim: LeasedMail["aim"] = "send") =>
+  new LeasedMail({ ...ROW, ...row }, { aim, leaseEndsMs: performance.now() + 60_000 });
 const attempt = (more: Partial<Settlement["attempts"][number]> = {}): Settlement["attempts"][number] => ({
   recipient: "one@example.net",
   identifier: "a",

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
-import { createRecords } from "../../../src/mail/worker/outcome-recorder.ts";
+import { createOutcomeRecorder } from "../../../src/mail/worker/outcome-recorder.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../../src/storage/migrations/index.ts";
 import { createOutboxRepository, type Settlement } from "../../../src/storage/outbox.ts";
@@ -22,7 +22,7 @@ async function heldMails(count: number) {
     database.write.run(sql`INSERT INTO mail_content SELECT id, id, 0, 'v1.sealed' FROM mail`),
   ]);
   const outbox = createOutboxRepository(database);
-  return { counted, database, ids, records: createRecords({ database, outbox, platform }) };
+  return { counted, database, ids, records: createOutcomeRecorder({ database, outbox, platform }) };
 }
 
 const settlement = (id: string, more: Partial<Settlement> = {}): Settlement => ({

@@ -313,7 +313,7 @@ describe("a list of servers", () => {
     instance.fail(DOWN, "one.example.org");
     const result = await instance.submit({ queue: false }, MESSAGE, ["a", "b"]);
     expect(result).toMatchObject({
-      ...{ state: "delivered", identifier: "b", passedOver: [{ identifier: "a", code: "refused" }] },
+      ...{ state: "delivered", identifier: "b", skipped: [{ identifier: "a", code: "refused" }] },
       smime: { signed: true },
     });
     const [row] = await instance.rows("SELECT * FROM audit ORDER BY number DESC LIMIT 1");
@@ -329,7 +329,7 @@ describe("a list of servers", () => {
     }
     const options = { queue: false, signal: AbortSignal.abort() };
     expect(await instance.submit(options, MESSAGE, ["a", "b"])).toMatchObject({
-      ...{ state: "failed", identifier: "a", failure: { code: "cancelled" }, passedOver: [] },
+      ...{ state: "failed", identifier: "a", failure: { code: "cancelled" }, skipped: [] },
     });
     expect(instance.got).toHaveLength(0);
   });
@@ -394,7 +394,7 @@ describe("a list of servers", () => {
   test("goes on where a definition cannot sign, while the caller waits", async () => {
     await using instance = await unsignable();
     expect(await instance.submit({ queue: false }, FROM_FIRST, ["b", "a"])).toMatchObject({
-      ...{ state: "delivered", identifier: "a", passedOver: [{ identifier: "b", code: "sign_sender" }] },
+      ...{ state: "delivered", identifier: "a", skipped: [{ identifier: "b", code: "sign_sender" }] },
     });
   });
 

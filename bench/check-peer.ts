@@ -5,7 +5,7 @@ import { drizzle } from "drizzle-orm/libsql";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { Hono } from "hono";
 
-// The peer of bench/check.ts: the least that a trigger and a check can be, one batched read and one commit of two
+// The peer of bench/check.ts: the minimum of a trigger and a check, one batched read and one commit of two
 // statements each, as durable as ours.
 const [folder = ""] = process.argv.slice(2);
 const client = createClient({ url: `file:${join(folder, "peer.db")}`, concurrency: 1 });

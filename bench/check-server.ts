@@ -4,7 +4,7 @@ import { emailToken } from "sealpost/plugins/email-token";
 import { openDatabase } from "../src/storage/open-database.ts";
 import { PEER, realRandomBytes, testInstance } from "../test/fixtures/instance.ts";
 
-// Ours in bench/check.ts: tokens in a file, mail into the memory. `POST /prepare` gives each user a token.
+// Sealpost's side of bench/check.ts: tokens in a file, messages in memory. `POST /prepare` gives each user a token.
 const [folder = ""] = process.argv.slice(2);
 const url = `file:${join(folder, "ours.db")}`;
 const database = openDatabase({ url, randomBytes: realRandomBytes });

@@ -9,7 +9,7 @@ const PAIRS = 400;
 const USERS = 400;
 const LIMIT = 0.5;
 
-/** Trigger and check in turn on a file, against an app that does the least. Mail goes into the memory, ours alone. */
+/** Trigger and check in turn on a file, against a minimal app. Only Sealpost composes messages; they stay in memory. */
 export async function benchCheck(clients: number): Promise<BenchResult> {
   const name = `trigger and check in turn on a file, ${clients} at a time, against one batched read and one commit each`;
   using folder = temporaryFolder();

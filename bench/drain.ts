@@ -15,13 +15,13 @@ import { repeat } from "./repeat.ts";
 import { type BenchResult, median, print } from "./result.ts";
 
 const MESSAGES = 10_000;
-/** Rounds of each, alternating; the medians count. */
+/** Rounds of each side, alternating; the medians count. */
 const ROUNDS = 3;
-/** Both sides are compiled by then. */
+/** Messages that warm both sides up. */
 const WARM_UP_MESSAGES = 3_000;
-/** Messages that are accepted at a time. */
+/** Messages that are submitted concurrently. */
 const AT_ONCE = 50;
-/** As many as a definition has unless it says otherwise. */
+/** The default of a definition. */
 const CONNECTIONS = 5;
 const LIMIT = 1.5;
 const LOOK_EVERY_MS = 20;
@@ -92,7 +92,7 @@ async function bytesOfOne({ database, keyring, platform }: LocalDrivers): Promis
   return (await createContentSeal(keyring, platform, async () => undefined).open(row.id, row.content)).bytes;
 }
 
-/** The same bytes as jobs of BullMQ, each on the disk before it counts. @returns messages per second. */
+/** Drains the same bytes as jobs of BullMQ, each on the disk before it counts. @returns messages per second. */
 async function drainBullmq(port: number, bytes: Uint8Array, messages: number): Promise<number> {
   Bun.gc(true);
   await using redis = await startRedis({ isDurable: true });
@@ -129,7 +129,7 @@ async function drainBullmq(port: number, bytes: Uint8Array, messages: number): P
   return (messages * 1000) / tookMs;
 }
 
-/** @returns messages per second, the outcome of the last one recorded. */
+/** @returns messages per second until the outcome of the last one is recorded. */
 async function drain(services: Services, { database }: LocalDrivers, messages: number): Promise<number> {
   Bun.gc(true);
   const stopping = new AbortController();

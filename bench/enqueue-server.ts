@@ -6,8 +6,8 @@ import { openLocalDrivers } from "../src/runtime/local/drivers.ts";
 import { createServices } from "../src/services.ts";
 import { PASSWORD } from "./process.ts";
 
-// The server that bench/enqueue.ts asks: whole, but nobody sends what it queues. A number on standard input has it
-// leave so many mails waiting; then it prints a line.
+// The server of bench/enqueue.ts, without a worker. For a number on standard input it leaves so many messages waiting,
+// then prints a line.
 
 const drivers = await openLocalDrivers(parseConfig(process.env));
 const settings = { tokenSeconds: 3_600, auditDays: 365, mailDays: 30, hostName: "bench.test" };

@@ -7,7 +7,7 @@ const ROUNDS = 5;
 const SECONDS = 3;
 const CONNECTIONS = 50;
 const LIMIT = 0.5;
-/** Many, because two saves of one at a time are a conflict. */
+/** Many, because concurrent saves of one definition conflict. */
 const DEFINITIONS = 1_000;
 const FEW = 100;
 const MANY = 100_000;
@@ -24,9 +24,9 @@ const DEFINITION = {
 const SAVE = JSON.stringify({ ...DEFINITION, password: "a password" });
 const ENQUEUE = JSON.stringify({ ...DEFINITION, enqueue_job: true, recipient: "user@example.net" });
 
-/** Mails accepted through HTTP, sealed and durable, against definitions saved through HTTP. */
+/** Messages accepted through HTTP, encrypted and durable, against definitions saved through HTTP. */
 export async function benchEnqueue(): Promise<BenchResult> {
-  const name = "queue: mails accepted per second, against POST /smtpserver/<identifier>";
+  const name = "queue: messages accepted per second, against POST /smtpserver/<identifier>";
   if (!Bun.which("wrk")) return { name, skipped: "wrk is not installed" };
   using folder = temporaryFolder();
   await using server = await start(folder.path);
@@ -41,7 +41,7 @@ export async function benchEnqueue(): Promise<BenchResult> {
   return { name, ratio: ours / peer, limit: LIMIT, better: "higher", detail };
 }
 
-/** The time until a mail is accepted, with much waiting against little. */
+/** The time until a message is accepted, with many waiting against few. */
 export async function benchEnqueueGrowth(): Promise<BenchResult> {
   using folder = temporaryFolder();
   await using server = await start(folder.path);
@@ -57,7 +57,7 @@ export async function benchEnqueueGrowth(): Promise<BenchResult> {
   }
   const [fewMs, manyMs] = [median(few), median(many)];
   return {
-    name: "queue: time until a mail is accepted, 100,000 waiting against 100",
+    name: "queue: time until a message is accepted, 100,000 waiting against 100",
     ratio: manyMs / fewMs,
     limit: GROWTH_LIMIT,
     better: "lower",
@@ -70,7 +70,7 @@ function start(folder: string) {
   return serve([process.execPath, join(import.meta.dir, "enqueue-server.ts")], { env });
 }
 
-/** Median of many, one after another, in milliseconds. */
+/** Median of consecutive calls, in milliseconds. */
 async function timeOf({ origin }: Served, token: string): Promise<number> {
   const times: number[] = [];
   for (let at = 0; at < ANSWERS; at++) {
@@ -98,7 +98,7 @@ async function post({ origin }: Served, path: string, token: string, body: strin
   const options = ["-t1", `-c${CONNECTIONS}`, `-d${SECONDS}s`, "-s", script, "-H", `Authorization: ${token}`];
   const child = Bun.spawn(["wrk", ...options, origin], { stdout: "pipe" });
   const text = await new Response(child.stdout).text();
-  if (/Non-2xx/.test(text)) throw new Error(`Some answers were refusals: ${text}`);
+  if (/Non-2xx/.test(text)) throw new Error(`Some responses were errors: ${text}`);
   return Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]);
 }
 

@@ -10,11 +10,11 @@ const DEFINITIONS = 100;
 const ROUNDS = 5;
 const SECONDS = 3;
 const CONNECTIONS = 50;
-/** Three times what it was before lists were kept. */
+/** Three times the figure before lists were cached. */
 const LIMIT = 3.15;
 const PEER_SECRET = "a secret of the bench";
 
-/** What runs a program of ours, with its arguments, on one runtime. */
+/** The command that runs a program on one runtime. */
 export interface BenchRuntime {
   readonly name: string;
   /** With the permissions of a server in a folder that holds `data`. */
@@ -32,8 +32,8 @@ const BUN: BenchRuntime = {
 };
 
 /**
- * GET /smtpserver/ with 100 definitions that all have a password, against a Hono route on the same runtime that does
- * the least: verifies one token and makes one select from the same file.
+ * GET /smtpserver/ with 100 definitions that all have a password, against a Hono route on the same runtime that
+ * verifies one token and makes one select from the same file.
  */
 export async function benchList(runtime = BUN): Promise<BenchResult> {
   const name = `GET /smtpserver/ on ${runtime.name}, 100 definitions: requests per second against one token and one select`;
@@ -80,7 +80,7 @@ export async function load(url: string, token: string): Promise<number> {
   const command = ["wrk", "-t1", `-c${CONNECTIONS}`, `-d${SECONDS}s`, "-H", `Authorization: ${token}`, url];
   const child = Bun.spawn(command, { stdout: "pipe" });
   const text = await new Response(child.stdout).text();
-  if (/Non-2xx/.test(text)) throw new Error(`Some answers were refusals: ${text}`);
+  if (/Non-2xx/.test(text)) throw new Error(`Some responses were errors: ${text}`);
   return Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]);
 }
 

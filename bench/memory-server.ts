@@ -6,8 +6,8 @@ import { openLocal } from "../src/runtime/local/drivers.ts";
 import { PASSWORD } from "./process.ts";
 import { repeat } from "./repeat.ts";
 
-// The server that bench/memory.ts weighs, with its plugins and its worker. For each line on standard input it prints its
-// resident MiB; before that, `send` has it send signed messages through the definition `signed`, as a plugin would.
+// The server of bench/memory.ts, with its plugins and its worker. For each line on standard input it prints its resident
+// MiB. For `send` it first sends signed messages through the definition `signed`, as a plugin would.
 const MAILS = 1_000;
 const AT_ONCE = 5;
 

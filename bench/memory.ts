@@ -9,19 +9,19 @@ import { type BenchResult, median, print } from "./result.ts";
 const AT_ONCE = 5;
 const LISTS = 1_000;
 const REQUESTS = 50_000;
-/** How often the memory is looked at during them. */
+/** Samples of the memory during the requests. */
 const SAMPLES = 10;
 const LIMIT_MIB = 160;
-/** The engine collects all garbage, and returns its pages, when there was nothing to do for a few seconds. */
+/** After a few idle seconds the engine collects all garbage and returns its pages. */
 const IDLE_MS = 10_000;
-/** A leak of 1 kB a request would make 50 MiB of them, and the second half a fifth more than the first. */
+/** A leak of 1 kB per request adds 50 MiB, and makes the second half a fifth larger than the first. */
 const GROWTH_LIMIT = 1.1;
 const NAMES = {
   after: "resident memory of a server, idle after 1,000 signed messages and 51,000 requests, against 160 MiB",
   growth: "resident memory of a server: the second half of 50,000 requests against the first",
 };
 
-/** What a server holds that was asked for lists from outside and sent signed messages, and whether that grows. */
+/** The memory of a server after lists over HTTP and signed messages, and its growth. */
 export async function benchMemory(): Promise<BenchResult[]> {
   await using sink = await startSmtpSink();
   if (sink === null) {

@@ -10,7 +10,7 @@ export interface Served extends AsyncDisposable {
 }
 
 export interface ServeOptions {
-  /** Settings beside the environment of this process. */
+  /** Settings in addition to the environment of this process. */
   readonly env?: Readonly<Record<string, string>>;
   /** Working directory; default: this one. */
   readonly folder?: string;
@@ -26,7 +26,7 @@ export async function serve(command: readonly string[], options: ServeOptions = 
     let text = "";
     while (!isWhole(text)) {
       const { value, done } = await reader.read();
-      if (done) throw new Error(`${command[0]} ended before it said what was waited for`);
+      if (done) throw new Error(`${command[0]} ended before it printed the expected line`);
       text += new TextDecoder().decode(value);
     }
     return text;
@@ -59,7 +59,7 @@ export async function logIn(origin: string): Promise<string> {
   return result.value.token;
 }
 
-/** A request in the admin's name; with a body it is a POST. */
+/** Sends a request as the admin; with a body it is a POST. */
 export function authorized(url: string, token: string, body?: string): Promise<Response> {
   const headers = { authorization: token, "content-type": "application/json" };
   return fetch(url, body === undefined ? { headers } : { method: "POST", headers, body });

@@ -1,4 +1,4 @@
-/** Runs an action so many times, a few at once; it is given how many are left. */
+/** Runs an action `count` times, a few concurrently. The action receives the number that is left. */
 export async function repeat(
   times: number,
   atOnce: number,

@@ -1,4 +1,4 @@
-/** What a bench says: a ratio against a named peer of the same run. */
+/** The result of a bench: a ratio against a named peer of the same run. */
 export type BenchResult =
   | {
       readonly name: string;

@@ -7,11 +7,11 @@ import { prepareSigner, type Signer, signEntity } from "../src/smime/sign.ts";
 import { NOW, SENDER, sender } from "../test/fixtures/smime/authority.ts";
 import { type BenchResult, median, print } from "./result.ts";
 
-/** A signed mail may cost this many bare private key operations. */
+/** Upper bound of the cost of a signed message, in bare private key operations. */
 const LIMIT = 1.6;
 const WARM_UP_MAILS = 300;
 const MAILS = 1000;
-/** What `signDetached()` signs is about as long: four attributes. */
+/** About the length of the four attributes that `signDetached()` signs. */
 const ATTRIBUTES_BYTES = 200;
 
 const MESSAGE: NormalizedMessage = {
@@ -33,7 +33,7 @@ export async function benchSign(): Promise<BenchResult> {
   const bare: number[] = [];
   const whole: number[] = [];
   for (let i = 0; i < WARM_UP_MAILS + MAILS; i++) {
-    // In turns, so that a busy machine slows both.
+    // Alternating, so that a busy machine slows both.
     const [bareMs, wholeMs] = [await timed(() => signBare(identity)), await timed(() => signMail(signer))];
     if (i < WARM_UP_MAILS) continue;
     bare.push(bareMs);
@@ -41,11 +41,11 @@ export async function benchSign(): Promise<BenchResult> {
   }
   const [bareMs, wholeMs] = [median(bare), median(whole)];
   return {
-    name: "signed mail, RSA-2048, against one private key operation",
+    name: "signed message, RSA-2048, against one private key operation",
     ratio: wholeMs / bareMs,
     limit: LIMIT,
     better: "lower",
-    detail: `mail ${wholeMs.toFixed(3)} ms, bare operation ${bareMs.toFixed(3)} ms`,
+    detail: `message ${wholeMs.toFixed(3)} ms, bare operation ${bareMs.toFixed(3)} ms`,
   };
 }
 

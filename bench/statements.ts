@@ -9,7 +9,7 @@ import { type BenchResult, median, print } from "./result.ts";
 
 const ROUNDS = 7;
 const TIMES = 2_000;
-/** A select takes a quarter or less where it is built and prepared once; a commit has BEGIN, COMMIT and its queue too. */
+/** A select built and prepared once takes a quarter or less. A commit also has BEGIN, COMMIT and its queue. */
 const LIMITS = { select: 0.4, commit: 0.8 };
 
 const COLUMNS = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"] as const;
@@ -33,7 +33,7 @@ interface Subject {
   commit(): PromiseLike<unknown>;
 }
 
-/** Processor time of statements, built and prepared once, against Drizzle and the client as they come. In memory. */
+/** Processor time of statements built and prepared once, against plain Drizzle and client. In memory. */
 export async function benchStatements(): Promise<BenchResult[]> {
   await using database = openDatabase({ url: ":memory:", randomBytes: (length) => new Uint8Array(length) });
   const [ours, peer] = [await prepared(database), await plain()];
@@ -91,7 +91,7 @@ async function plain(): Promise<Subject> {
   };
 }
 
-/** Of one call, user and system. */
+/** User and system time of one call. */
 async function microseconds(call: () => PromiseLike<unknown>): Promise<number> {
   const before = process.cpuUsage();
   for (let count = 0; count < TIMES; count++) await call();

@@ -66,7 +66,7 @@ function ourSender({ port }: SmtpSink): Sender {
   const connect = createConnect({ egress: "private", ports: [] });
   const transport = createSmtpTransport({ connect, ehloName: "bench.test", now: () => new Date() });
   const login = { username: "", password: Secret.EMPTY };
-  // The bound of a delivery includes its wait for a connection, and a thousand wait together.
+  // The timeout of a delivery includes its wait for a connection, and a thousand wait together.
   const server = { host: "127.0.0.1", port, security: "none", timeoutMs: 60_000, ...login } as const;
   const { signal } = new AbortController();
   const delivery = { server, poolKey: "bench", from: FROM, recipient: TO, bytes: BYTES };

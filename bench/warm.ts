@@ -11,8 +11,8 @@ const LIMIT = 0.95;
 const BYTES = new TextEncoder().encode("From: <a@example.org>\r\nSubject: Your code\r\n\r\n123456\r\n");
 
 /**
- * One code a minute for an hour, to a server that keeps idle connections for longer: how many go through a connection
- * that is open already. The clock is simulated, the conversation is real.
+ * One code a minute for an hour, to a server that keeps idle connections for longer: the share that finds an open
+ * connection. The clock is simulated, the conversation is real.
  */
 export async function benchWarm(): Promise<BenchResult> {
   const clock = createClock();
@@ -45,13 +45,13 @@ export async function benchWarm(): Promise<BenchResult> {
     clock.advance(MINUTE_MS);
   }
   return {
-    ...{ name: "transport: codes that meet a warm connection, one a minute for an hour, against all" },
+    ...{ name: "transport: codes on a warm connection, one a minute for an hour, against all" },
     ...{ ratio: warm / MESSAGES, limit: LIMIT, better: "higher" },
     detail: `${warm} of ${MESSAGES}, ${server.connections.length} connections`,
   };
 }
 
-/** A clock that only moves when it is told to; timers that are due then fire. */
+/** A clock that moves only when the bench advances it; due timers then fire. */
 function createClock() {
   let nowMs = 0;
   const timers = new Set<{ readonly atMs: number; readonly call: () => void }>();

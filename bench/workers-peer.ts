@@ -5,7 +5,7 @@ import { verify } from "hono/jwt";
 interface Bindings {
   readonly DATABASE_URL: string;
   readonly SECRET: string;
-  /** What `/checked` answers. */
+  /** The response of `/checked`. */
   readonly BODY: string;
 }
 

@@ -11,7 +11,7 @@ import { type BenchResult, median, print } from "./result.ts";
 
 const ROUNDS = 5;
 const COLD_STARTS = 9;
-/** Three times what it was before lists were kept. */
+/** Three times the figure before lists were cached. */
 const LIST_LIMIT = 1.68;
 const COLD_LIMIT = 3;
 const PEER_SECRET = "a secret of the bench";
@@ -51,8 +51,8 @@ export async function benchWorkersList(): Promise<BenchResult> {
 }
 
 /**
- * The first request of a fresh isolate, GET /smtpserver/<identifier>, against that of the same peer. A list of
- * a hundred would say more of opening a hundred passwords than of the start.
+ * The first request of a fresh isolate, GET /smtpserver/<identifier>, against that of the same peer. A list of a
+ * hundred would measure the decryption of a hundred passwords, not the start.
  */
 export async function benchWorkersCold(): Promise<BenchResult> {
   await using arena = await makeArena();
@@ -84,7 +84,7 @@ async function firstRequest(subject: Subject): Promise<Cold> {
   const readyMs = performance.now();
   const answer = await authorized(urlOf(worker, subject), subject.token);
   await answer.text();
-  if (!answer.ok) throw new Error(`The first request had ${answer.status}`);
+  if (!answer.ok) throw new Error(`The first request returned ${answer.status}`);
   const endMs = performance.now();
   return { requestMs: endMs - readyMs, wholeMs: endMs - startMs };
 }

@@ -9,7 +9,7 @@ import { outside } from "../storage/fixtures/database.ts";
 const SMTP_PASSWORD = "smtp-pässword-1";
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
-test("the first start shows URL, admin and password once; the second start shows no password and has the data", async () => {
+test("the first start prints URL, admin and password; the second start prints no password and keeps the data", async () => {
   using folder = temporaryFolder();
   await using smtp = await startSmtpServer({ users: { mailer: SMTP_PASSWORD } });
   const definition = {
@@ -50,7 +50,7 @@ test("the first start shows URL, admin and password once; the second start shows
   expect(await again.list()).toMatchObject({ office: definition });
 });
 
-test("what a first start makes is for its owner's eyes only, and the database writes ahead", async () => {
+test("only the owner can read the files of a first start, and the database uses WAL", async () => {
   using folder = temporaryFolder();
   await using sealpost = await startSealpost({ folder: folder.path });
   const data = join(folder.path, "data");
@@ -61,7 +61,7 @@ test("what a first start makes is for its owner's eyes only, and the database wr
   expect(await outside(join(data, "sealpost.db"), "PRAGMA journal_mode")).toEqual([{ journal_mode: "wal" }]);
 });
 
-test("a password from the settings is not shown", async () => {
+test("a password from the environment is not printed", async () => {
   using folder = temporaryFolder();
   const env = { SEALPOST_ADMIN_USER: "root", SEALPOST_ADMIN_PASSWORD: "a password of my own" };
   await using sealpost = await startSealpost({ folder: folder.path, env });
@@ -69,7 +69,7 @@ test("a password from the settings is not shown", async () => {
   expect((await sealpost.logIn(env.SEALPOST_ADMIN_PASSWORD, "root")).token).not.toBe("");
 });
 
-test("a first start that finds its port taken shows no password; the next one does", async () => {
+test("a first start whose port is in use prints no password; the next one does", async () => {
   using folder = temporaryFolder();
   using holder = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
   expect(await startInVain({ folder: folder.path, env: { PORT: String(holder.port) } })).toMatchObject({

@@ -19,7 +19,7 @@ const DOMAIN = "example.net";
 const PASSWORD = "cyrus-pass word-1";
 const PRIVATE_CA = { SEALPOST_TLS_CA: material?.ca ?? "" };
 
-// One for all tests here: it takes two seconds to start.
+// All tests here share one, because it takes two seconds to start.
 const postfix =
   material && (await startPostfix({ tls: material.good, users: { mailer: PASSWORD }, domain: DOMAIN }));
 afterAll(() => postfix?.[Symbol.asyncDispose]());
@@ -46,7 +46,7 @@ async function deliveryOf(sealpost: Sealpost, definition: Readonly<Record<string
 }
 
 test.skipIf(obstacle !== null)(
-  "a signed test mail of a stored definition arrives through Postfix as openssl and gpgsm accept it",
+  "a signed test message of a stored definition arrives through Postfix, and openssl and gpgsm accept it",
   async () => {
     using folder = temporaryFolder();
     await using sealpost = await start(folder.path);
@@ -82,7 +82,7 @@ test.skipIf(obstacle !== null)(
     expect(verified.stdout).toContain("\r\nSubject: Test Email from Sealpost\r\n");
     expect(verified.stdout).toContain('; hp="clear"\r\n');
     if (isInstalled("gpgsm")) {
-      // A maildir has the line ends of the system; what was signed has those of the wire.
+      // A maildir has the line ends of the system; the signed bytes have those of the wire.
       const onTheWire = new TextEncoder().encode(text.replaceAll("\n", "\r\n"));
       expect((await gpgsmVerify(onTheWire, root)).stdout).toContain("[GNUPG:] GOODSIG");
     }
@@ -113,7 +113,7 @@ test.skipIf(obstacle !== null)(
   },
 );
 
-test.skipIf(obstacle !== null)("what Postfix refuses is told by phase and code, with a hint", async () => {
+test.skipIf(obstacle !== null)("a rejection by Postfix is reported with phase, code and hint", async () => {
   using folder = temporaryFolder();
   await using sealpost = await start(folder.path);
   expect(await deliveryOf(sealpost, { ...definition, password: "wrong" })).toMatchObject({
@@ -139,7 +139,7 @@ test.skipIf(obstacle !== null)("what Postfix refuses is told by phase and code, 
   });
 });
 
-test.skipIf(obstacle !== null)("a private authority that is not given is not trusted", async () => {
+test.skipIf(obstacle !== null)("a private authority is not trusted unless it is configured", async () => {
   using folder = temporaryFolder();
   await using sealpost = await start(folder.path, {});
   expect(await deliveryOf(sealpost, definition)).toMatchObject({

@@ -9,7 +9,7 @@ setDefaultTimeout(TEST_MS);
 
 if (openssl === null) console.warn("Skipped: an authority in a file; openssl is not installed");
 
-test.skipIf(openssl === null)("mail goes to smtps:// with a private authority given as a file", async () => {
+test.skipIf(openssl === null)("mail goes to smtps:// with a private authority from a file", async () => {
   using folder = temporaryFolder();
   const { ca, good } = makeTlsMaterial();
   const path = `${folder.path}/ca.pem`;

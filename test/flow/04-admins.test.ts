@@ -8,7 +8,7 @@ setDefaultTimeout(TEST_MS);
 
 const PASSWORD = "the helpdesk's pässword";
 
-test("an admin who is disabled, or whose password changes, is out at once", async () => {
+test("a disabled admin, or one with a new password, is rejected by the next request", async () => {
   using folder = temporaryFolder();
   await using sealpost = await startSealpost({ folder: folder.path });
   const options = { folder: folder.path, input: PASSWORD };

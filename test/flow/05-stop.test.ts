@@ -9,16 +9,16 @@ import { type Sealpost, startSealpost } from "../fixtures/process/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
 
-/** A stop is over after this long, whatever is in flight. */
+/** Upper bound of a stop, whatever is in flight. */
 const STOP_MS = 10_000;
 /** Apart enough that the process sees two signals, as npx passes Ctrl-C on. */
 const ECHO_MS = 20;
-/** At once, on a machine that is busy with others. */
+/** Upper bound of an immediate exit on a busy machine. */
 const PROMPT_MS = 3_000;
-/** What the process takes for the echo of the same key press, and a little more. */
+/** A little more than the window in which the process takes a second signal for the same key press. */
 const NO_ECHO_MS = 1_050;
 
-/** A server that answers the end of the mail only when it is told to. */
+/** A server that replies to the end of the message only when the test releases it. */
 async function startHoldingServer() {
   const arrived = Promise.withResolvers<() => void>();
   const hold: Misbehavior = (_peer, answer) => arrived.resolve(answer);
@@ -52,7 +52,7 @@ function openConnection(url: string, text: string) {
   return { socket, connected, [Symbol.dispose]: () => socket.destroy() };
 }
 
-test("SIGINT twice at once lets the mail in flight finish, and the answer too", async () => {
+test("a double SIGINT lets the message in flight and its response finish", async () => {
   using folder = temporaryFolder();
   const { server, arrived } = await startHoldingServer();
   await using _ = server;
@@ -72,7 +72,7 @@ test("SIGINT twice at once lets the mail in flight finish, and the answer too", 
   expect(await mailRows(sealpost, folder.path, sealpost.password ?? "")).toMatchObject([{ outcome: "sent" }]);
 });
 
-test("a mail whose fate is not known in time, beside a body that never ends, is recorded as unknown, and the exit is a good one", async () => {
+test("a message without a reply in time is recorded as unknown, and an endless request body does not delay the exit", async () => {
   using folder = temporaryFolder();
   const { server, arrived } = await startHoldingServer();
   await using _ = server;
@@ -90,7 +90,7 @@ test("a mail whose fate is not known in time, beside a body that never ends, is 
   ]);
 });
 
-test("a second SIGINT after a second ends the process at once", async () => {
+test("a second SIGINT after a second ends the process immediately", async () => {
   using folder = temporaryFolder();
   const { server, arrived } = await startHoldingServer();
   await using _ = server;
@@ -106,7 +106,7 @@ test("a second SIGINT after a second ends the process at once", async () => {
   expect(await sending).toBeNull();
 });
 
-test("clients that hold connections open without a request do not hold up the stop", async () => {
+test("clients with open connections and no request do not delay the stop", async () => {
   using folder = temporaryFolder();
   await using sealpost = await startSealpost({ folder: folder.path });
   using silent = openConnection(sealpost.url, "");

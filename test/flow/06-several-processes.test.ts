@@ -29,7 +29,7 @@ async function logIn(servers: readonly Sealpost[]) {
 }
 
 test.each([2, 4])(
-  "%d processes that start at once make one admin, one key and one set of tables",
+  "%d processes that start together create one admin, one key and one set of tables",
   async (count) => {
     using folder = temporaryFolder();
     await using together = await startTogether(folder.path, count);
@@ -59,7 +59,7 @@ test.each([2, 4])(
   },
 );
 
-test("what one process changes, the other uses at once", async () => {
+test("a change in one process applies to the next request of another", async () => {
   using folder = temporaryFolder();
   await using together = await startTogether(folder.path, 2);
   const [one, other] = together.servers;
@@ -84,7 +84,7 @@ test("what one process changes, the other uses at once", async () => {
     };
     expect((await api?.save("moving", definition))?.status).toBe(200);
     expect((await there.list()).moving).toMatchObject(definition);
-    // The stored password is lent for the stored host only, so this passes only if the new host is known there.
+    // The stored password is borrowed for the stored host only, so this passes only if the other process knows the new host.
     expect((await there.test({ ...stored, server: definition.server })).body.detail?.delivery?.code).toBe(
       "auth_not_offered",
     );
@@ -94,7 +94,7 @@ test("what one process changes, the other uses at once", async () => {
   expect(one?.url).not.toBe(other?.url);
 });
 
-test("a policy that one process saves binds the other at once", async () => {
+test("a policy saved in one process applies to the next request of another", async () => {
   using folder = temporaryFolder();
   await using together = await startTogether(folder.path, 2);
   const { api } = await logIn(together.servers);

@@ -21,7 +21,7 @@ function start(folder: string, keys: string): Promise<Sealpost> {
   return startSealpost({ folder, env });
 }
 
-/** Starts with these keys, in vain. @returns the one line that it said. */
+/** Starts with these keys and expects a failure. @returns the one line on standard error. */
 async function refusal(folder: string, env: Readonly<Record<string, string>>): Promise<string> {
   const { code, stdout, stderr } = await startInVain({ folder, env });
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
@@ -44,7 +44,7 @@ async function requireAll(api: Api, count: number): Promise<void> {
   expect(passwords).toEqual(passwords.map((_, number) => passwordOf(number)));
 }
 
-test("other keys than those of the database stop the start, which names the missing one and changes nothing", async () => {
+test("a start without the keys of the database names the missing key and changes nothing", async () => {
   using folder = temporaryFolder();
   const sealpost = await start(folder.path, OLD);
   await using _ = sealpost;
@@ -66,7 +66,7 @@ test("other keys than those of the database stop the start, which names the miss
   await requireAll(await again.logIn(), 2);
 });
 
-test("a database without its key file stops the start, which says which file; put back, it works", async () => {
+test("a start without the key file names the file, and works once the file is restored", async () => {
   using folder = temporaryFolder();
   await using sealpost = await startSealpost({ folder: folder.path });
   const api = await sealpost.logIn();
@@ -88,23 +88,29 @@ const MALFORMED: readonly (readonly [what: string, keys: string])[] = [
   ["twice the same id", `${OLD},${OLD}`],
   ["an empty entry", `${OLD},`],
 ];
-test.each(MALFORMED)("SEALPOST_KEYS with %s stops the start and is not repeated", async (_what, keys) => {
-  using folder = temporaryFolder();
-  const line = await refusal(folder.path, { SEALPOST_KEYS: keys });
-  expect(line).toStartWith("sealpost: SEALPOST_KEYS: ");
-  expect(line).not.toContain(keys);
-});
+test.each(MALFORMED)(
+  "SEALPOST_KEYS with %s stops the start, and the message does not repeat it",
+  async (_what, keys) => {
+    using folder = temporaryFolder();
+    const line = await refusal(folder.path, { SEALPOST_KEYS: keys });
+    expect(line).toStartWith("sealpost: SEALPOST_KEYS: ");
+    expect(line).not.toContain(keys);
+  },
+);
 
-test.each(["", "junk\n"])("a key file that holds %j stops the start, and stays as it is", async (content) => {
-  using folder = temporaryFolder();
-  await (await startSealpost({ folder: folder.path })).stop();
-  const file = join(folder.path, "data", "sealpost.keys");
-  writeFileSync(file, content);
-  expect(await refusal(folder.path, {})).toContain("sealpost.keys");
-  expect(readFileSync(file, "utf8")).toBe(content);
-});
+test.each(["", "junk\n"])(
+  "a key file with the content %j stops the start and is not changed",
+  async (content) => {
+    using folder = temporaryFolder();
+    await (await startSealpost({ folder: folder.path })).stop();
+    const file = join(folder.path, "data", "sealpost.keys");
+    writeFileSync(file, content);
+    expect(await refusal(folder.path, {})).toContain("sealpost.keys");
+    expect(readFileSync(file, "utf8")).toBe(content);
+  },
+);
 
-test("keys rotate, killed half-way and run again, seals everything with the new key", async () => {
+test("keys rotate, killed halfway and run again, re-encrypts everything with the new key", async () => {
   using folder = temporaryFolder();
   const COUNT = 400;
   const { key: privateKey, certificate } = await sender("p256");
@@ -128,7 +134,7 @@ test("keys rotate, killed half-way and run again, seals everything with the new 
   killed.signal("SIGKILL");
   expect((await killed.ended).code).toBeNull();
 
-  // Both keys open everything in between, and what is saved now has the new one.
+  // With both keys everything decrypts in between, and a new secret is encrypted with the new one.
   await using between = await start(folder.path, env.SEALPOST_KEYS);
   await requireAll(await between.logIn(), COUNT);
   await between.stop();
@@ -143,7 +149,7 @@ test("keys rotate, killed half-way and run again, seals everything with the new 
   await using last = await start(folder.path, NEW);
   const admin = session(last.url, api.token);
   await requireAll(admin, COUNT);
-  // The token was signed before, so its secret was sealed anew too; so were key and passphrase.
+  // The token was signed before, so its secret was re-encrypted; so were key and passphrase.
   expect(
     (await admin.save("signing", { ...smime, private_key: null, private_key_password: null })).status,
   ).toBe(200);

@@ -8,11 +8,11 @@ import { smallDisk } from "../fixtures/process/small-disk.ts";
 
 setDefaultTimeout(TEST_MS);
 
-/** A start that cannot succeed says so before anybody wonders, also on a busy machine. */
+/** Upper bound of a failing start on a busy machine. */
 const QUICKLY_MS = 8_000;
 const PEM = "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n";
 
-/** Starts in vain. @returns the one line on standard error, after `sealpost: `. */
+/** Starts and expects a failure. @returns the one line on standard error, after `sealpost: `. */
 async function problemOf(env: Readonly<Record<string, string>>, folder?: string): Promise<string> {
   using own = temporaryFolder();
   const startMs = performance.now();
@@ -63,7 +63,7 @@ test.each(BAD_VALUES)("%s=%j stops the start with one line that names it", async
   expect(problem).toContain(said);
 });
 
-test("a port that is taken stops the start", async () => {
+test("a port in use stops the start", async () => {
   using holder = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
   const problem = await problemOf({ PORT: String(holder.port) });
   expect(problem).toContain(`PORT: cannot listen on 127.0.0.1:${holder.port}`);
@@ -77,25 +77,25 @@ test("a data folder below a file stops the start", async () => {
   );
 });
 
-test("a data folder where nothing can be made stops the start", async () => {
+test("a data folder that is not writable stops the start", async () => {
   expect(await problemOf({ SEALPOST_DATABASE_URL: "file:/proc/sealpost/sealpost.db" })).toMatch(
     /\/proc\/sealpost.*SEALPOST_DATABASE_URL/,
   );
 });
 
-test("a database file in whose folder nothing can be made stops the start", async () => {
+test("a database file in a folder that is not writable stops the start", async () => {
   expect(await problemOf({ SEALPOST_DATABASE_URL: "file:/proc/sealpost.db" })).toContain(
     "SEALPOST_DATABASE_URL",
   );
 });
 
-test("a folder in the place of the database file stops the start", async () => {
+test("a folder with the name of the database file stops the start", async () => {
   using folder = temporaryFolder();
   mkdirSync(join(folder.path, "data", "sealpost.db"), { recursive: true });
   expect(await problemOf({}, folder.path)).toContain("SEALPOST_DATABASE_URL");
 });
 
-test("a folder in the place of the key file stops the start", async () => {
+test("a folder with the name of the key file stops the start", async () => {
   using folder = temporaryFolder();
   mkdirSync(join(folder.path, "data", "sealpost.keys"), { recursive: true });
   expect(await problemOf({}, folder.path)).toContain("sealpost.keys");
@@ -104,7 +104,7 @@ test("a folder in the place of the key file stops the start", async () => {
 test.each([
   ["text", "This is no database, however long it is. ".repeat(100)],
   ["a cut header", "SQLite format 3\0"],
-])("a database file that holds %s stops the start and stays as it is", async (_what, content) => {
+])("a database file with %s stops the start and is not changed", async (_what, content) => {
   using folder = temporaryFolder();
   const path = join(folder.path, "other.db");
   writeFileSync(path, content);
@@ -119,7 +119,7 @@ if (disk === null) console.warn("Skipped: a small disk cannot be mounted here");
 afterAll(() => disk?.[Symbol.dispose]());
 
 test.skipIf(disk === null)(
-  "a full disk stops the start; with space again, it starts as for the first time",
+  "a full disk stops the start, and with space again the first start works",
   async () => {
     const env = { SEALPOST_DATABASE_URL: `file:${disk?.path}/sealpost.db` };
     disk?.fill();
@@ -132,7 +132,7 @@ test.skipIf(disk === null)(
 );
 
 test.skipIf(disk === null)(
-  "a disk that is full later refuses saves with 503, keeps what was saved and recovers by itself",
+  "a disk that becomes full rejects saves with 503, keeps earlier ones and recovers",
   async () => {
     const env = {
       SEALPOST_DATABASE_URL: `file:${disk?.path}/later.db`,

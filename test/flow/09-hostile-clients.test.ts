@@ -24,7 +24,7 @@ const NONSENSE: readonly string[] = [
   `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(200_000)}\r\n\r\n`,
 ];
 
-test("hundreds of unfinished and senseless requests keep nobody else from being served", async () => {
+test("hundreds of unfinished and malformed requests do not keep others from being served", async () => {
   using folder = temporaryFolder();
   await using sealpost = await startSealpost({ folder: folder.path });
   const { hostname, port } = new URL(sealpost.url);

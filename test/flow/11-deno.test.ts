@@ -15,7 +15,7 @@ setDefaultTimeout(TEST_MS);
 
 if (denoPath === null) console.warn("Skipped: the server on Deno; npm has no Deno for this machine");
 const ENTRY = "src/runtime/deno/server.ts";
-/** At once, on a machine that is busy with others. */
+/** Upper bound of an immediate exit on a busy machine. */
 const PROMPT_MS = 3_000;
 
 const start = ({ path: folder }: Folder) => startSealpost({ folder, interpreter: DENO_SERVER }, ENTRY);
@@ -26,7 +26,7 @@ test("bun run start:deno and deno task start give the same permissions", () => {
 });
 
 test.skipIf(denoPath === null)(
-  "the welcome on Deno names a command that is there; what is made is for the owner's eyes only",
+  "the welcome on Deno names an existing command, and only the owner can read the new files",
   async () => {
     using folder = temporaryFolder();
     await using sealpost = await start(folder);
@@ -46,7 +46,7 @@ test.skipIf(denoPath === null)(
 );
 
 test.skipIf(denoPath === null).each(["SIGINT", "SIGTERM"] as const)(
-  "%s twice at once lets the mail in flight finish on Deno, and the answer too",
+  "a double %s lets the message in flight and its response finish on Deno",
   async (signal) => {
     using folder = temporaryFolder();
     const arrived = Promise.withResolvers<() => void>();
@@ -66,31 +66,28 @@ test.skipIf(denoPath === null).each(["SIGINT", "SIGTERM"] as const)(
   },
 );
 
-test.skipIf(denoPath === null)(
-  "clients without a whole request do not hold up the stop on Deno",
-  async () => {
-    using folder = temporaryFolder();
-    await using sealpost = await start(folder);
-    const { hostname, port } = new URL(sealpost.url);
-    const texts = [
-      "",
-      "POST /auth HTTP/1.1\r\nHost: a\r\n",
-      "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
-      "POST /auth HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n{",
-    ];
-    const sockets = texts.map((text) => {
-      const socket = connect(Number(port), hostname);
-      socket.on("error", () => undefined).resume();
-      socket.write(text);
-      return socket;
-    });
-    await Promise.all(sockets.map((socket) => once(socket, "connect")));
-    expect((await fetch(`${sealpost.url}/healthz`)).status).toBe(200);
-    const startMs = performance.now();
-    expect((await sealpost.stop()).code).toBe(0);
-    expect(performance.now() - startMs).toBeLessThan(PROMPT_MS);
-  },
-);
+test.skipIf(denoPath === null)("clients without a whole request do not delay the stop on Deno", async () => {
+  using folder = temporaryFolder();
+  await using sealpost = await start(folder);
+  const { hostname, port } = new URL(sealpost.url);
+  const texts = [
+    "",
+    "POST /auth HTTP/1.1\r\nHost: a\r\n",
+    "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST /auth HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n{",
+  ];
+  const sockets = texts.map((text) => {
+    const socket = connect(Number(port), hostname);
+    socket.on("error", () => undefined).resume();
+    socket.write(text);
+    return socket;
+  });
+  await Promise.all(sockets.map((socket) => once(socket, "connect")));
+  expect((await fetch(`${sealpost.url}/healthz`)).status).toBe(200);
+  const startMs = performance.now();
+  expect((await sealpost.stop()).code).toBe(0);
+  expect(performance.now() - startMs).toBeLessThan(PROMPT_MS);
+});
 
 const IN_VAIN: readonly (readonly [name: string, value: string, said: RegExp])[] = [
   ["SEALPOST_DATABASE_URL", "file:elsewhere/x.db", /elsewhere.*--allow-write.*SEALPOST_DATABASE_URL/],
@@ -99,7 +96,7 @@ const IN_VAIN: readonly (readonly [name: string, value: string, said: RegExp])[]
   ["HOST", "192.0.2.1", /HOST, PORT: cannot listen on 192\.0\.2\.1/],
 ];
 test.skipIf(denoPath === null).each(IN_VAIN)(
-  "%s=%s stops the start on Deno with one line that says why",
+  "%s=%s stops the start on Deno with one line that gives the reason",
   async (name, value, said) => {
     using folder = temporaryFolder();
     const options = { folder: folder.path, env: { [name]: value }, interpreter: DENO_SERVER };

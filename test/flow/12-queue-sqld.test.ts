@@ -5,13 +5,13 @@ import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { arrivals, deliveriesOf, queueMany, reader, saveServer, startFleet } from "./fixtures/queue-fleet.ts";
 import { queueInstance } from "./fixtures/queue-instance.ts";
 
-const MAILS = process.env.LONG_TESTS === "1" ? 3_000 : 300;
+const MESSAGES = process.env.LONG_TESTS === "1" ? 3_000 : 300;
 const LONGEST_MS = 120_000;
 const hasSqld = sqldPath() !== null;
 if (!hasSqld) console.warn("skipped: npm has no libSQL server for this machine");
 
 test.skipIf(!hasSqld)(
-  `two workers on one libSQL server send ${MAILS} mails once each, while more are queued`,
+  `two workers on one libSQL server send ${MESSAGES} messages once each while more are queued`,
   async () => {
     using folder = temporaryFolder();
     await using sqld = await startSqld({ folder: `${folder.path}/database` });
@@ -21,20 +21,21 @@ test.skipIf(!hasSqld)(
     await saveServer(services, server, 10);
     await using fleet = await startFleet(sqld.url, 2);
     const startMs = performance.now();
-    // Three processes write at the same time.
-    await queueMany(services, MAILS, () => ({}));
+    // Three processes write concurrently.
+    await queueMany(services, MESSAGES, () => ({}));
     while ((await outbox.pending()) > 0) {
-      if (performance.now() - startMs > LONGEST_MS - 20_000) throw new Error("The mails have not ended");
+      if (performance.now() - startMs > LONGEST_MS - 20_000)
+        throw new Error("The messages have not reached a final state");
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
     expect(await fleet.end()).toEqual([0, 0]);
     const ended = await outbox.ended();
-    expect(ended).toHaveLength(deliveriesOf(MAILS));
+    expect(ended).toHaveLength(deliveriesOf(MESSAGES));
     expect(ended.filter(({ state, outcomes }) => state !== "sent" || outcomes !== "sent")).toEqual([]);
-    expect(server.messages).toHaveLength(deliveriesOf(MAILS));
-    expect(arrivals(server).size).toBe(deliveriesOf(MAILS));
-    console.info(`${MAILS} mails by two processes on a libSQL server in ${seconds} s`);
+    expect(server.messages).toHaveLength(deliveriesOf(MESSAGES));
+    expect(arrivals(server).size).toBe(deliveriesOf(MESSAGES));
+    console.info(`${MESSAGES} messages by two processes on a libSQL server in ${seconds} s`);
   },
   LONGEST_MS,
 );

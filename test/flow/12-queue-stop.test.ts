@@ -10,10 +10,10 @@ import { queueInstance } from "./fixtures/queue-instance.ts";
 
 setDefaultTimeout(TEST_MS);
 
-/** A stop is over after this long, whatever is in flight. */
+/** Upper bound of a stop, whatever is in flight. */
 const STOP_MS = 10_000;
 const MAILS = 8;
-/** Of a configuration that is not saved. */
+/** A message of an unsaved definition. */
 const CONNECTIONS = 5;
 
 async function queue(api: Api, port: number, count = MAILS): Promise<void> {
@@ -27,14 +27,14 @@ async function queue(api: Api, port: number, count = MAILS): Promise<void> {
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const endsMs = performance.now() + 20_000;
   while (!(await condition())) {
-    if (performance.now() > endsMs) throw new Error("It did not happen in time");
+    if (performance.now() > endsMs) throw new Error("The condition was not met in time");
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
 const urlOf = (folder: string) => `file:${join(folder, "data", "sealpost.db")}`;
 
-test("SIGTERM lets the mails in flight end and gives the rest back, which are sent once after a restart", async () => {
+test("SIGTERM lets the messages in flight finish, and the rest is sent once after a restart", async () => {
   using folder = temporaryFolder();
   const held: (() => void)[] = [];
   const hold: Misbehavior = (_, answer) => void held.push(answer);
@@ -60,7 +60,7 @@ test("SIGTERM lets the mails in flight end and gives the rest back, which are se
   expect((await outbox.ended()).map(({ outcomes }) => outcomes)).toEqual(Array(MAILS).fill("sent"));
 });
 
-test("SIGTERM takes back in time the mails that get no further: no try before the body, unknown after it", async () => {
+test("SIGTERM stops stalled messages in time: without an attempt before the body, unknown after it", async () => {
   using folder = temporaryFolder();
   await using silent = await startSmtpServer({ script: { greeting: stall() } });
   await using deaf = await startSmtpServer({ script: { body: stall() } });
@@ -86,7 +86,7 @@ test("SIGTERM takes back in time the mails that get no further: no try before th
   ]);
 });
 
-test.concurrent("a mail that was accepted right before the power was cut is sent once afterwards", async () => {
+test.concurrent("a message accepted right before a power cut is sent once afterwards", async () => {
   using folder = temporaryFolder();
   const url = `file:${folder.path}/sealpost.db`;
   await using server = await startSmtpServer();
@@ -107,7 +107,7 @@ test.concurrent("a mail that was accepted right before the power was cut is sent
   expect(await outbox.ended()).toMatchObject([{ state: "sent", outcomes: "sent" }]);
 });
 
-test.concurrent("what a killed server had in hand goes on within 20 s of the kill, and a start", async () => {
+test.concurrent("the leased messages of a killed server are sent within 20 s of the kill", async () => {
   using folder = temporaryFolder();
   await using server = await startSmtpServer({ script: { body: stall() } });
   await using sealpost = await startSealpost({ folder: folder.path });

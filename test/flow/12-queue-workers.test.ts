@@ -13,14 +13,14 @@ import { locked } from "../storage/fixtures/database.ts";
 import { arrivals, deliveriesOf, queueMany, reader, saveServer, startFleet } from "./fixtures/queue-fleet.ts";
 import { queueInstance } from "./fixtures/queue-instance.ts";
 
-/** LONG_TESTS=1 asks for the long form. */
+/** `LONG_TESTS=1` selects the long form. */
 const IS_LONG = process.env.LONG_TESTS === "1";
-const KILLED_MAILS = IS_LONG ? 5_000 : 500;
+const KILLED_MESSAGES = IS_LONG ? 5_000 : 500;
 const MOST_KILLS = IS_LONG ? 100 : 8;
-const SHARED_MAILS = IS_LONG ? 8_000 : 2_000;
+const SHARED_MESSAGES = IS_LONG ? 8_000 : 2_000;
 const LONGEST_MS = IS_LONG ? 300_000 : 60_000;
 
-/** What a bad day of a mail server is like: how often each step goes wrong, and how. */
+/** A bad day of a mail server: the share of each step that fails, and how. */
 const BAD_DAY: readonly (readonly [step: ServerStep, share: number, what: Misbehavior])[] = [
   ["greeting", 0.02, close()],
   ["mail", 0.02, reply("451 4.3.0 Not now")],
@@ -29,11 +29,11 @@ const BAD_DAY: readonly (readonly [step: ServerStep, share: number, what: Misbeh
   ["data", 0.01, close()],
   ["body", 0.02, reply("451 4.7.1 Greylisted")],
   ["body", 0.02, close()],
-  // Taken, and the reply is lost.
+  // The server accepts the message, and the reply is lost.
   ["body", 0.03, then(hangUp())],
 ];
 
-/** A server on such a day, that takes a moment for each mail, this long at most. */
+/** A server on such a day that takes up to this long for each message. */
 function badDay(mostMs: number): Partial<Record<ServerStep, Misbehavior>> {
   const steps = new Set(BAD_DAY.map(([step]) => step));
   return Object.fromEntries(
@@ -60,13 +60,13 @@ function slow(mostMs: number): Misbehavior {
 async function untilDone(outbox: ReturnType<typeof reader>, withinMs: number): Promise<void> {
   const endsMs = performance.now() + withinMs;
   for (let left = await outbox.pending(); left > 0; left = await outbox.pending()) {
-    if (performance.now() > endsMs) throw new Error(`${left} mails have not ended`);
+    if (performance.now() > endsMs) throw new Error(`${left} messages have not reached a final state`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 
 test(
-  `kill -9 of one of three workers, again and again, loses none of ${KILLED_MAILS} mails`,
+  `repeated kill -9 of one of three workers loses none of ${KILLED_MESSAGES} messages`,
   async () => {
     using folder = temporaryFolder();
     const url = `file:${folder.path}/sealpost.db`;
@@ -74,14 +74,14 @@ test(
     await using services = await queueInstance(url);
     await using outbox = reader(url);
     await saveServer(services, server);
-    const ids = await queueMany(services, KILLED_MAILS, (number) => ({
+    const ids = await queueMany(services, KILLED_MESSAGES, (number) => ({
       purpose: number % 3 ? "notice" : "code",
     }));
 
     const startMs = performance.now();
     let kills = 0;
     await using fleet = await startFleet(url, 3);
-    while (kills < MOST_KILLS && (await outbox.pending()) > KILLED_MAILS / 5) {
+    while (kills < MOST_KILLS && (await outbox.pending()) > KILLED_MESSAGES / 5) {
       await new Promise((resolve) => setTimeout(resolve, 50 + Math.random() * 400));
       await fleet.killOne(Math.floor(Math.random() * 3));
       kills++;
@@ -102,7 +102,7 @@ test(
         `(unknown ${unknown}, kills ${kills}, ${seconds} s)`,
     );
     expect(kills).toBeGreaterThan(0);
-    expect(ended).toHaveLength(deliveriesOf(KILLED_MAILS));
+    expect(ended).toHaveLength(deliveriesOf(KILLED_MESSAGES));
     expect(lost).toEqual([]);
     expect(ended.filter(({ state }) => !["sent", "failed", "unknown"].includes(state))).toEqual([]);
     expect(
@@ -110,7 +110,7 @@ test(
         (mail) => mail.state === "failed" && timesOf(mail) > 0 && !mail.outcomes.match(/unknown|lost/),
       ),
     ).toEqual([]);
-    // Twice only what may have been taken when its worker was killed, or whose reply was lost; a code never.
+    // Only a notice may arrive twice: if its worker was killed after the end of the message, or if the reply was lost.
     expect(doubled.filter(({ outcomes }) => !/unknown|lost/.test(outcomes))).toEqual([]);
     expect(doubled.filter(({ purpose }) => purpose === "code")).toEqual([]);
     const known = new Set(ended.map(({ delivery }) => delivery));
@@ -120,7 +120,7 @@ test(
 );
 
 test(
-  `four processes send ${SHARED_MAILS} mails once each`,
+  `four processes send ${SHARED_MESSAGES} messages once each`,
   async () => {
     using folder = temporaryFolder();
     const url = `file:${folder.path}/sealpost.db`;
@@ -128,7 +128,7 @@ test(
     await using services = await queueInstance(url);
     await using outbox = reader(url);
     await saveServer(services, server, 10);
-    await queueMany(services, SHARED_MAILS, () => ({}));
+    await queueMany(services, SHARED_MESSAGES, () => ({}));
     const startMs = performance.now();
     await using fleet = await startFleet(url, 4);
     await untilDone(outbox, LONGEST_MS - 10_000);
@@ -136,15 +136,15 @@ test(
     expect(await fleet.end()).toEqual([0, 0, 0, 0]);
     const ended = await outbox.ended();
     expect(ended.filter(({ state, outcomes }) => state !== "sent" || outcomes !== "sent")).toEqual([]);
-    expect(server.messages).toHaveLength(deliveriesOf(SHARED_MAILS));
-    expect(arrivals(server).size).toBe(deliveriesOf(SHARED_MAILS));
-    console.info(`${SHARED_MAILS} mails by four processes in ${seconds} s`);
+    expect(server.messages).toHaveLength(deliveriesOf(SHARED_MESSAGES));
+    expect(arrivals(server).size).toBe(deliveriesOf(SHARED_MESSAGES));
+    console.info(`${SHARED_MESSAGES} messages by four processes in ${seconds} s`);
   },
   LONGEST_MS,
 );
 
 test(
-  "workers outlive two seconds without the database, and lose no result",
+  "workers survive two seconds without the database and lose no outcome",
   async () => {
     using folder = temporaryFolder();
     const path = `${folder.path}/sealpost.db`;
@@ -163,7 +163,7 @@ test(
     expect(await fleet.end()).toEqual([0, 0]);
     const ended = await outbox.ended();
     expect(ended.filter(({ state }) => state !== "sent")).toEqual([]);
-    // The leases of this test are as long as the lock, so some may have been lost; with those of a server none is.
+    // The leases of this test are as short as the lock, so some may expire; a server's do not.
     const times = [...arrivals(server).values()].reduce((sum, count) => sum + count, 0);
     const lostLeases = ended.filter(({ outcomes }) => outcomes.includes("lost")).length;
     expect(times - ended.length).toBeLessThanOrEqual(lostLeases);

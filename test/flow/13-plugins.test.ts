@@ -5,7 +5,7 @@ import { startSealpost } from "../fixtures/process/sealpost.ts";
 
 const MISSING = /There is no SMTP server default/;
 
-test("a server says at its start which definition its plugins miss, until there is one", async () => {
+test("a start names the definition that plugins lack, until it exists", async () => {
   using folder = temporaryFolder();
   const env = { SEALPOST_ADMIN_PASSWORD: "correct horse" };
   {
@@ -21,7 +21,7 @@ test("a server says at its start which definition its plugins miss, until there 
   expect(sealpost.process.stderr).not.toMatch(MISSING);
 });
 
-test("a server has what sealpost.config.ts beside it names, and not what it does without", async () => {
+test("a server has the plugins that sealpost.config.ts adds, and not those under without", async () => {
   using folder = temporaryFolder();
   await Bun.write(
     join(folder.path, "sealpost.config.ts"),

@@ -9,12 +9,12 @@ setDefaultTimeout(TEST_MS);
 
 const PASSWORD = "the first admin's password";
 const LOGINS = 40;
-/** Of ten undecided logins, each under the limit of its name and of its address; the next login waits. */
+/** The slots of ten undecided logins, one each under the limit of its name and of its address. The next login waits. */
 const MAX_SLOTS = 20;
-/** How long a crash may keep an admin out. */
+/** Upper bound of the time that a crash keeps an admin out. */
 const MAX_LOCK_MS = 15_000;
 
-test("a server that is killed amid logins lets the admin in within 15 s", async () => {
+test("a server killed during logins accepts the admin within 15 s", async () => {
   using folder = temporaryFolder();
   const options = { folder: folder.path, env: { SEALPOST_ADMIN_PASSWORD: PASSWORD } };
   await using killed = await startSealpost(options);
@@ -41,7 +41,7 @@ test("a server that is killed amid logins lets the admin in within 15 s", async 
   expect(lockedMs).toBeLessThan(Math.max(MAX_LOCK_MS, startMs + MAX_LOCK_MS / 2));
 });
 
-/** 0: there was no response. */
+/** Returns the status, or 0 without a response. */
 async function statusOfLogin(url: string): Promise<number> {
   const body = new URLSearchParams({ username: ADMIN, password: PASSWORD });
   return fetch(`${url}/auth`, { method: "POST", body }).then(

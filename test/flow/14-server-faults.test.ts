@@ -11,7 +11,7 @@ import { createConnect } from "../../src/transport/connect.ts";
 import { createSmtpTransport } from "../../src/transport/smtp/index.ts";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
 
-/** On a machine that is busy with others. */
+/** Upper bound on a busy machine. */
 setDefaultTimeout(60_000);
 
 const MESSAGES = 12;
@@ -21,19 +21,19 @@ const LOGIN = { username: USERNAME, password: "right" };
 
 interface ServerFault {
   readonly what: string;
-  /** The server while it is at fault, and afterwards. */
+  /** The options of the server while it is at fault, and afterwards. */
   readonly bad: SmtpTestServerOptions;
   readonly good: SmtpTestServerOptions;
   readonly definition?: object;
-  /** The name of the server is unknown meanwhile. */
+  /** Whether the name of the server does not resolve in the meantime. */
   readonly isNameGone?: boolean;
-  /** Within what time, in seconds, everything arrives when the fault is gone. */
+  /** Upper bound, in seconds, of the time from the end of the fault until every message arrives. */
   readonly arrivesWithin: number;
 }
 
-/** Probes of a server that rejects the login are 15 minutes apart in the end. */
+/** Probes of a server that rejects the login are at most 15 minutes apart. */
 const LOGIN_SECONDS = 15 * 60 + 1;
-/** The longest wait of a message that gets as far as MAIL. */
+/** The longest backoff of a message that reaches MAIL. */
 const BACKOFF_SECONDS = 3_601;
 const PROBED_SECONDS = 40;
 
@@ -46,7 +46,7 @@ const FAULTS: readonly ServerFault[] = [
     arrivesWithin: LOGIN_SECONDS,
   },
   {
-    what: "answers MAIL with 530",
+    what: "replies to MAIL with 530",
     bad: { script: { mail: reply("530 5.7.0 Must issue a STARTTLS command first") } },
     good: {},
     arrivesWithin: BACKOFF_SECONDS,
@@ -78,10 +78,10 @@ const FAULTS: readonly ServerFault[] = [
     definition: { tls: true },
     arrivesWithin: PROBED_SECONDS,
   },
-  { what: "has no name", bad: {}, good: {}, isNameGone: true, arrivesWithin: PROBED_SECONDS },
+  { what: "does not resolve", bad: {}, good: {}, isNameGone: true, arrivesWithin: PROBED_SECONDS },
 ];
 
-/** An instance with a clock of the test and real sockets; every name is that of this machine, or unknown. */
+/** An instance with the test's clock and real sockets. Every name resolves to this machine, or not at all. */
 async function faultyInstance() {
   const { ca } = await testCertificates();
   const names = { isGone: false };
@@ -101,7 +101,7 @@ type FaultyInstance = Awaited<ReturnType<typeof faultyInstance>>;
 const drain = ({ services }: Pick<TestInstance, "services">) =>
   services.drain({ signal: new AbortController().signal, endsMs: performance.now() + 30_000, mailMs: 1_000 });
 
-/** How many queued messages are in which state. */
+/** Counts queued messages by state. */
 async function states({ request }: TestInstance): Promise<Record<string, number>> {
   const { value } = await request("GET", "/mail/", { query: { page_size: "100" } });
   const counts: Record<string, number> = {};
@@ -110,7 +110,7 @@ async function states({ request }: TestInstance): Promise<Record<string, number>
   return counts;
 }
 
-/** Lets time go by until everything has arrived. @returns how long it took, in seconds. */
+/** Advances the clock until every message has arrived. @returns the seconds that took. */
 async function untilArrived(instance: FaultyInstance, server: SmtpTestServer, step: number): Promise<number> {
   for (let seconds = 0; ; seconds += step) {
     await drain(instance);
@@ -123,7 +123,7 @@ const recipients = Array.from({ length: MESSAGES }, (_, number) => `r${number}@e
 const arrived = ({ messages }: SmtpTestServer) =>
   messages.map((message) => message.recipients.join()).toSorted();
 
-/** The fault lasts for 22 hours, which no message may feel. */
+/** The fault lasts for 22 hours, and no message may fail by it. */
 async function suffer(instance: FaultyInstance): Promise<void> {
   for (const seconds of [0, 5, 30, 30, 3_600, 21 * 3_600]) {
     instance.clock.advance(seconds);
@@ -136,7 +136,7 @@ async function suffer(instance: FaultyInstance): Promise<void> {
 describe.each(FAULTS)(
   "queued mail of a server that $what",
   ({ bad, good, definition, isNameGone, arrivesWithin }) => {
-    test("waits, and arrives when the fault is gone", async () => {
+    test("waits, and arrives after the fault", async () => {
       await using instance = await faultyInstance();
       const faulty = await startSmtpServer(bad);
       instance.names.isGone = isNameGone ?? false;
@@ -160,7 +160,7 @@ describe.each(FAULTS)(
       expect(await states(instance)).toEqual({ sent: MESSAGES });
     });
 
-    test("waits for a configuration that is not saved, too", async () => {
+    test("waits with an unsaved definition", async () => {
       await using instance = await faultyInstance();
       const faulty = await startSmtpServer(bad);
       instance.names.isGone = isNameGone ?? false;
@@ -180,7 +180,7 @@ describe.each(FAULTS)(
   },
 );
 
-test("a password that is changed sends at once what a rejected login has kept waiting", async () => {
+test("a changed password immediately sends the messages that a rejected login delayed", async () => {
   await using instance = await faultyInstance();
   await using server = await startSmtpServer({ users: { [USERNAME]: "new" } });
   const json = { server: NAME, port: server.port, sender: USERNAME, username: USERNAME, password: "old" };
@@ -195,7 +195,7 @@ test("a password that is changed sends at once what a rejected login has kept wa
   expect(arrived(server)).toEqual(recipients.toSorted());
 });
 
-describe("a delay that a server names", () => {
+describe("a delay named by the server", () => {
   test.each([
     ["450 4.7.1 You have sent 200 messages in 24 hours, please try again in 1 minute", 60, 90],
     ["451 4.7.1 100 mails in 10 minutes; try again in 30 seconds", 30, 52.5],
@@ -223,7 +223,7 @@ describe("a delay that a server names", () => {
     ).toHaveLength(2);
   });
 
-  test.each(["greeting", "mail", "body"] as const)("counts at %s, too", async (step) => {
+  test.each(["greeting", "mail", "body"] as const)("counts at %s", async (step) => {
     await using instance = await faultyInstance();
     await using server = await startSmtpServer({
       script: { [step]: reply("421 4.7.0 Try again in 10 minutes") },

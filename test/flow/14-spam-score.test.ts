@@ -9,7 +9,7 @@ import { drain } from "../fixtures/delivered.ts";
 import { ADMIN, type TestInstance, testInstance } from "../fixtures/instance.ts";
 import { isInstalled } from "../fixtures/smime/openssl.ts";
 
-// SpamAssassin reads its rules for some seconds.
+// SpamAssassin needs some seconds to read its rules.
 setDefaultTimeout(60_000);
 const hasSpamAssassin = isInstalled("spamassassin");
 if (!hasSpamAssassin)
@@ -19,7 +19,7 @@ const LANGUAGES = ["en", "de"];
 const SMS_MODULE = "privacyidea.lib.smsprovider.SmtpSMSProvider.SmtpSMSProvider";
 const PASSWORD = "a long enough password";
 
-/** Has every built-in message sent, in each of its languages. */
+/** Sends every built-in message in each of its languages. */
 async function sendAll(instance: TestInstance): Promise<void> {
   const token = await instance.logIn(ADMIN.username, ADMIN.password);
   const post = async (path: string, json: object, language = "en") => {
@@ -77,7 +77,7 @@ async function sendAll(instance: TestInstance): Promise<void> {
   }
 }
 
-test.skipIf(!hasSpamAssassin)("SpamAssassin holds nothing against any built-in message", async () => {
+test.skipIf(!hasSpamAssassin)("SpamAssassin gives no built-in message a score above 0", async () => {
   const plugins = [
     directory(),
     smsGateway(),
@@ -87,7 +87,7 @@ test.skipIf(!hasSpamAssassin)("SpamAssassin holds nothing against any built-in m
     registration({ enabled: true }),
   ];
   await using instance = await testInstance({ plugins });
-  // Rules compare Date with the time of the run.
+  // Rules compare Date with the current time.
   instance.clock.now = new Date();
   await sendAll(instance);
   const scores = await scoresOf(instance.sent.map(({ bytes }) => new TextDecoder().decode(bytes)));
@@ -100,7 +100,7 @@ test.skipIf(!hasSpamAssassin)("SpamAssassin holds nothing against any built-in m
   expect(held).toEqual([]);
 });
 
-/** `score=… tests=…` of each message by local rules alone; in one run, whose start takes most of the time. */
+/** Returns `score=… tests=…` of each message by local rules. One run for all, because its start takes most of the time. */
 async function scoresOf(messages: readonly string[]): Promise<string[]> {
   const mbox = messages.map(
     (text) => `From test Thu Jan  1 00:00:00 1970\n${text.replaceAll("\r\n", "\n")}\n`,

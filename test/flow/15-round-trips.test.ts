@@ -20,7 +20,7 @@ const PIN = "1234";
 
 type Answer = Awaited<ReturnType<TestInstance["request"]>>;
 
-/** What a call works on; the call before it uses up the last one. */
+/** The input of a call. Each call uses up its own. */
 interface Subject {
   readonly number: number;
   readonly instance: TestInstance;
@@ -28,9 +28,9 @@ interface Subject {
 
 interface Call {
   readonly name: string;
-  /** The most round trips that a warm call makes, what it defers included. */
+  /** Upper bound of the round trips of a warm call, including deferred ones. */
   readonly max: number;
-  /** What has to be there, not counted. @returns what the call is given. */
+  /** Prepares the call; not counted. @returns the argument of the call. */
   readonly prepare?: (subject: Subject) => Promise<Record<string, unknown>>;
   readonly call: (subject: Subject, given: Record<string, unknown>) => Promise<Answer>;
   readonly status?: number;
@@ -49,7 +49,7 @@ const post = (path: string, json: object, max: number): Call => ({
 
 const ANN = { username: "ann", email: "ann@example.net", password: "a password of ann" };
 
-/** Each call with a code has its own user, so that none waits for its next code. */
+/** Each call with a code has its own user, because a user must wait for the next code. */
 async function codeFor({ instance }: Subject): Promise<Record<string, unknown>> {
   const user = `code${calls++}`;
   await addUserWithToken(instance, user);
@@ -225,7 +225,7 @@ describe.skipIf(NO_SQLD !== null)(
           const subject = { number, instance };
           const given = (await prepare?.(subject)) ?? {};
           instance.clock.advance(40);
-          // The change of a call before costs the next one a second read.
+          // A change by the previous call costs the next one a second read.
           await instance.request("GET", "/plugins/");
           await instance.services.settled();
           proxy.reset();

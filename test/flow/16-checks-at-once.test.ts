@@ -20,7 +20,7 @@ interface Code {
 }
 
 describe.skipIf(NO_SQLD !== null)(
-  `Codes over a database at 20 ms${NO_SQLD === null ? "" : ` (${NO_SQLD})`}:`,
+  `Codes over a database with a round trip of 20 ms${NO_SQLD === null ? "" : ` (${NO_SQLD})`}:`,
   () => {
     let proxy: RoundTripProxy;
     let instance: TestInstance;
@@ -28,7 +28,7 @@ describe.skipIf(NO_SQLD !== null)(
 
     beforeAll(async () => {
       proxy = await startCountedDatabase();
-      // More patient than by default: the machine that all of this shares may be slow.
+      // A longer timeout than the default, because client, proxy and database share a machine that may be slow.
       const database = openDatabase({ url: proxy.url, randomBytes: realRandomBytes, patienceMs: 20_000 });
       const plugins = [directory(), emailToken()];
       instance = await testInstance({ database, plugins, trustedClients: [PEER] });
@@ -40,7 +40,7 @@ describe.skipIf(NO_SQLD !== null)(
       await proxy[Symbol.asyncDispose]();
     });
 
-    /** A code for each of so many new users, without the delay. */
+    /** Creates `count` users with a code each, without the delay. */
     async function issue(count: number): Promise<readonly Code[]> {
       proxy.delayMs = 0;
       const codes = await Promise.all(Array.from({ length: count }, () => issueOne(`user${users++}`)));
@@ -68,7 +68,7 @@ describe.skipIf(NO_SQLD !== null)(
     const RIGHT = { status: 200, value: true };
     const WRONG = { status: 200, value: false };
 
-    test(`${BURST} right codes at once are as many times right, and used up`, async () => {
+    test(`${BURST} parallel checks of right codes all succeed and use up their codes`, async () => {
       const codes = await issue(BURST);
       const verdicts = await Promise.all(codes.map(check));
       expect(verdicts.filter((verdict) => !Bun.deepEquals(verdict, RIGHT))).toEqual([]);
@@ -76,7 +76,7 @@ describe.skipIf(NO_SQLD !== null)(
       expect((await Promise.all(codes.map(check))).filter(({ value }) => value !== false)).toEqual([]);
     });
 
-    test(`${CALLERS} callers share their commits`, async () => {
+    test(`${CALLERS} parallel callers share commits`, async () => {
       const codes = [...(await issue(CALLERS * 3))];
       proxy.reset();
       await Promise.all(
@@ -90,7 +90,7 @@ describe.skipIf(NO_SQLD !== null)(
       expect(commits).toBeLessThanOrEqual((CALLERS * 3) / 4);
     });
 
-    test("a verdict whose response is lost is read, right or wrong, and the code is used up once", async () => {
+    test("a verdict whose response is lost is read, and the code is used up once", async () => {
       const [right, wrong] = await issue(2);
       if (!right || !wrong) throw new Error("Two codes were issued");
       const isAttempt = ({ statements }: { readonly statements: readonly string[] }) =>
@@ -119,8 +119,8 @@ describe.skipIf(NO_SQLD !== null)(
   },
 );
 
-describe("Guesses at once", () => {
-  test("get no more verdicts than as many in a row", async () => {
+describe("parallel guesses", () => {
+  test("get no more verdicts than guesses in a row", async () => {
     await using instance = await testInstance({ plugins: [directory(), emailToken()] });
     const guess = () =>
       instance.request("POST", "/validate/check", {

@@ -14,7 +14,7 @@ import { confirm, lastCode, register, started, usersOf } from "../plugins/regist
 setDefaultTimeout(60_000);
 
 describe.skipIf(NO_SQLD !== null)(
-  `A commit whose response is lost${NO_SQLD === null ? "" : ` (${NO_SQLD})`}`,
+  `a commit whose response is lost${NO_SQLD === null ? "" : ` (${NO_SQLD})`}`,
   () => {
     const opened = ({ url }: RoundTripProxy) => ({
       database: openDatabase({ url, randomBytes: realRandomBytes, patienceMs: 20_000 }),
@@ -22,7 +22,7 @@ describe.skipIf(NO_SQLD !== null)(
     const dropCommitOf = (proxy: RoundTripProxy, text: RegExp) =>
       proxy.dropResponse(({ statements, isCommit }) => isCommit && statements.some((one) => text.test(one)));
 
-    test("sets a password by a recovery code, and says so", async () => {
+    test("sets a password by a recovery code and reports success", async () => {
       await using proxy = await startCountedDatabase();
       await using instance = await recoveryInstance({}, opened(proxy));
       const code = await codeByMail(instance);
@@ -34,7 +34,7 @@ describe.skipIf(NO_SQLD !== null)(
       expect((await reset(instance, code)).value).toBe(false);
     });
 
-    test("makes a user by a registration code, and says so", async () => {
+    test("creates a user by a registration code and reports success", async () => {
       await using proxy = await startCountedDatabase();
       await using instance = await started({}, opened(proxy));
       const { id } = await register(instance, { ...RITA });

@@ -50,7 +50,7 @@ export type { ConnectionSettings, ResolvedServer } from "./domain/smtp-server.ts
 export { invalidParameter, missingParameter, SealpostError, type SealpostErrorCode } from "./errors.ts";
 export type { SmimeResult } from "./mail/build.ts";
 export type { RecipientResult } from "./mail/deliver.ts";
-export type { SkippedServer, Submit, SubmitResult } from "./mail/submit.ts";
+export type { SkippedServer, Submit, SubmitResult } from "./mail/submission.ts";
 export { configKey, definePlugin } from "./plugin/define.ts";
 export { language } from "./plugin/language.ts";
 export { serverNames } from "./plugin/server-names.ts";

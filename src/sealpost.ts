@@ -5,7 +5,7 @@ import { asciiHostName } from "./domain/host-name.ts";
 import { type CidrBlock, parseCidr } from "./domain/network.ts";
 import { Secret } from "./domain/secret.ts";
 import { SealpostError } from "./errors.ts";
-import type { Submit } from "./mail/submit.ts";
+import type { Submit } from "./mail/submission.ts";
 import { createServices, type Drivers, type InstanceSettings, type Services } from "./services.ts";
 
 /** Drivers, and settings whose defaults are those of the server. */

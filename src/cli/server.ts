@@ -6,7 +6,7 @@ import { SealpostError } from "../errors.ts";
 import { hintFor } from "../mail/hints/hint-for.ts";
 import { type CheckResult, needsRecipient } from "../mail/servers/check.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
-import type { SubmitResult } from "../mail/submit.ts";
+import type { SubmitResult } from "../mail/submission.ts";
 import { reportLines } from "./server-report.ts";
 import { commandLineActor, print, withInstance } from "./session.ts";
 

@@ -170,6 +170,13 @@ function faultOf(phase: Phase, code: FailureCode, reply: SmtpReply | null): Faul
   return FAILURES[code].fault;
 }
 
+/** The one parameter of a definition or test that would fix a failure. */
+export interface Remedy {
+  readonly parameter: string;
+  /** `null` if only the user knows the value. */
+  readonly value: string | number | boolean | null;
+}
+
 /** Time spent in each phase that was reached, in milliseconds. */
 export type TimingMs = Readonly<Partial<Record<Phase, number>>>;
 

@@ -55,7 +55,18 @@ export function parseAddress(text: string): string | null {
   return octets(address) > MAX_ADDRESS_OCTETS ? null : address;
 }
 
-/** The domain of an address, without the `@`. */
+/** Returns the default From of a definition: `sender`, or `username` if `sender` is empty and `username` is an address. */
+export function senderOf({
+  sender,
+  username,
+}: {
+  readonly sender: string;
+  readonly username: string;
+}): Mailbox | null {
+  return parseMailbox(sender === "" ? username : sender);
+}
+
+/** Returns the domain of an address, without the `@`. */
 export function domainOf(address: string): string {
   return address.slice(address.lastIndexOf("@") + 1);
 }

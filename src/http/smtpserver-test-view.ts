@@ -1,6 +1,6 @@
 import type { ServerDefinition } from "../domain/smtp-server.ts";
 import type { CheckResult } from "../mail/servers/check.ts";
-import type { SubmitResult } from "../mail/submit.ts";
+import type { SubmitResult } from "../mail/submission.ts";
 import { type DeliveryView, toDeliveryView } from "../wire/delivery.ts";
 import { toServerReportView } from "../wire/server-report.ts";
 import type { TestDetail } from "./smtpserver-test-schema.ts";

@@ -1,94 +1,91 @@
-import { notSent } from "../domain/delivery.ts";
+import { type Failure, notSent } from "../domain/delivery.ts";
 import { recipientsOf } from "../domain/message.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
 import type { Build, SmimeResult } from "./build.ts";
 import type { Circuit } from "./circuit.ts";
 import type { Deliver, RecipientResult } from "./deliver.ts";
 import { failsOver } from "./queue/after-attempt.ts";
-import type { Outgoing, SkippedServer, SubmitResult } from "./submit.ts";
+import type { SkippedServer, Submission, SubmitResult } from "./submission.ts";
 
-/** @param candidates the first is used; one after it only where those before are at fault. */
+/** @param candidates the first is used; a later one only for recipients that those before it could not reach. */
 export type SendNow = (
   candidates: readonly (string | ResolvedServer)[],
-  mail: Outgoing,
+  submission: Submission,
 ) => Promise<Exclude<SubmitResult, { state: "queued" }>>;
 
-/** One way that a mail may take, and what came of it. */
+/** The result through one server. */
 interface ServerResult {
   readonly identifier: string;
   readonly recipients: readonly RecipientResult[];
   readonly smime: SmimeResult;
-  /** Null: the recipients tell. */
-  readonly failure: Extract<SubmitResult, { state: "failed" }>["failure"] | null;
+  /** Why nothing was sent; `null` if `recipients` has the results. */
+  readonly failure: Failure | null;
+}
+
+interface SendNowDeps {
+  readonly loadServer: (identifier: string) => Promise<ResolvedServer | null>;
+  readonly build: Build;
+  readonly deliver: Deliver;
+  readonly circuit: Circuit;
 }
 
 /**
  * Creates the inline sender. Recipients that a server or its definition could not reach go to the next one. After an
  * unknown outcome there is no failover.
  */
-export function createSendNow(parts: {
-  readonly loadServer: (identifier: string) => Promise<ResolvedServer | null>;
-  readonly build: Build;
-  readonly deliver: Deliver;
-  readonly circuit: Circuit;
-}): SendNow {
-  const { loadServer, build, deliver, circuit } = parts;
-
-  async function pass(
-    candidate: string | ResolvedServer,
-    to: readonly string[],
-    { message, identity, options }: Outgoing,
-  ): Promise<ServerResult> {
-    const server = typeof candidate === "string" ? await loadServer(candidate) : candidate;
-    const identifier = typeof candidate === "string" ? candidate : candidate.identifier;
-    if (server === null) return nowhere(identifier, notSent("policy", "server_unknown"));
-    const built = await build(server, message, identity);
-    if (built.failure) return nowhere(identifier, built.failure, built.smime);
-    const { from, bytes, smime } = built;
-    // The signal is made here: on Workers it belongs to the request that made it.
-    const { signal = new AbortController().signal } = options;
-    const recipients = await deliver({ server, from, recipients: to, bytes }, { signal });
-    if (server.poolKey !== null) await Promise.all(recipients.map((one) => note(identifier, one)));
-    return { identifier, recipients, smime, failure: null };
-  }
-
-  async function note(identifier: string, { receipt }: RecipientResult): Promise<void> {
-    await circuit.observe(identifier, receipt.successful ? null : receipt.failure);
-  }
-
-  return async (candidates, mail) => {
+export function createSendNow(deps: SendNowDeps): SendNow {
+  const { circuit } = deps;
+  return async (candidates, submission) => {
     const skipped: SkippedServer[] = [];
     const reached: RecipientResult[] = [];
-    let to = recipientsOf(mail.message);
-    for (const [at, candidate] of candidates.entries()) {
-      const isLast = at === candidates.length - 1;
+    let to = recipientsOf(submission.message);
+    for (const [index, candidate] of candidates.entries()) {
+      const isLast = index === candidates.length - 1;
       const identifier = typeof candidate === "string" ? candidate : candidate.identifier;
       const open = isLast ? null : await circuit.openFor(identifier);
       if (open !== null) {
         skipped.push({ identifier, code: open });
         continue;
       }
-      const passage = await pass(candidate, to, mail);
-      const missed = isLast ? [] : missedBy(passage, to);
+      const result = await sendThrough(deps, candidate, to, submission);
+      const missed = isLast ? [] : missedBy(result, to);
       const [first] = missed;
-      if (first === undefined) return summarize(passage, reached, skipped);
-      skipped.push({ identifier: passage.identifier, code: first.code });
+      if (first === undefined) return summarize(result, reached, skipped);
+      skipped.push({ identifier, code: first.code });
       to = missed.map(({ address }) => address);
-      reached.push(...passage.recipients.filter(({ recipient }) => !to.includes(recipient)));
+      reached.push(...result.recipients.filter(({ recipient }) => !to.includes(recipient)));
     }
-    return summarize(nowhere("", notSent("policy", "server_unknown")), reached, skipped);
+    return summarize(notStarted("", notSent("policy", "server_unknown")), reached, skipped);
   };
 }
 
-function nowhere(
-  identifier: string,
-  failure: NonNullable<ServerResult["failure"]>,
-  smime: SmimeResult = null,
-): ServerResult {
+async function sendThrough(
+  { loadServer, build, deliver, circuit }: SendNowDeps,
+  candidate: string | ResolvedServer,
+  to: readonly string[],
+  { message, identity, options }: Submission,
+): Promise<ServerResult> {
+  const server = typeof candidate === "string" ? await loadServer(candidate) : candidate;
+  const identifier = typeof candidate === "string" ? candidate : candidate.identifier;
+  if (server === null) return notStarted(identifier, notSent("policy", "server_unknown"));
+  const built = await build(server, message, identity);
+  if (built.failure) return notStarted(identifier, built.failure, built.smime);
+  const { from, bytes, smime } = built;
+  // Created here, because on Workers a signal belongs to the request that created it.
+  const { signal = new AbortController().signal } = options;
+  const recipients = await deliver({ server, from, recipients: to, bytes }, { signal });
+  if (server.poolKey !== null) {
+    const failures = recipients.map(({ receipt }) => (receipt.successful ? null : receipt.failure));
+    await Promise.all(failures.map((failure) => circuit.observe(identifier, failure)));
+  }
+  return { identifier, recipients, smime, failure: null };
+}
+
+function notStarted(identifier: string, failure: Failure, smime: SmimeResult = null): ServerResult {
   return { identifier, recipients: [], smime, failure };
 }
 
-/** The recipients that another server may reach. */
+/** Returns the recipients that another server may reach. */
 function missedBy({ failure, recipients }: ServerResult, to: readonly string[]) {
   if (failure) return failsOver(failure) ? to.map((address) => ({ address, code: failure.code })) : [];
   return recipients.flatMap(({ recipient, receipt }) =>
@@ -104,10 +101,10 @@ function summarize(
   skipped: readonly SkippedServer[],
 ): Awaited<ReturnType<SendNow>> {
   const recipients = [...before, ...last];
-  const said = { identifier, recipients, smime, skipped };
-  if (failure) return { state: "failed", failure, ...said };
+  const summary = { identifier, recipients, smime, skipped };
+  if (failure) return { state: "failed", failure, ...summary };
   for (const { receipt } of recipients) {
-    if (!receipt.successful) return { state: "failed", failure: receipt.failure, ...said };
+    if (!receipt.successful) return { state: "failed", failure: receipt.failure, ...summary };
   }
-  return { state: "delivered", ...said };
+  return { state: "delivered", ...summary };
 }

@@ -28,7 +28,6 @@ import { createCheckServer } from "./servers/check.ts";
 import { createServers } from "./servers/definitions.ts";
 import { createSaveServer } from "./servers/save.ts";
 import { createTestMail } from "./servers/test.ts";
-import { createPrepareSigner } from "./signing.ts";
 import { createSubmit } from "./submit.ts";
 import { createAttempts } from "./worker/attempts.ts";
 import { createPlanClaims } from "./worker/claims.ts";
@@ -73,7 +72,7 @@ export function createMailServices(parts: {
     ...{ outbox, upkeep, waiting, health },
     circuit,
     loadServer: servers.load,
-    build: createBuild(createPrepareSigner(platform)),
+    build: createBuild(platform),
     deliver: createDeliver(parts.transport),
     contentSeal: createContentSeal(parts.keyring, platform, outbox.readPiece),
   };

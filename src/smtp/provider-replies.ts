@@ -1,5 +1,4 @@
-import type { FailureCode, Phase, SmtpReply } from "../domain/delivery.ts";
-import type { Remedy } from "../domain/remedy.ts";
+import type { FailureCode, Phase, Remedy, SmtpReply } from "../domain/delivery.ts";
 
 /** What a reply has to look like; an absent field matches all replies. */
 export interface ReplyPattern {

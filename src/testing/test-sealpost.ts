@@ -2,7 +2,7 @@ import PostalMime, { type Email } from "postal-mime";
 import { createApp, type SealpostApp } from "../app.ts";
 import type { Plugin } from "../contracts/plugin.ts";
 import { Secret } from "../domain/secret.ts";
-import type { Submit } from "../mail/submit.ts";
+import type { Submit } from "../mail/submission.ts";
 import { generateKey, parseKeyring } from "../secrets/keyring.ts";
 import { createServices } from "../services.ts";
 import { openDatabase } from "../storage/open-database.ts";

@@ -3,7 +3,7 @@ import type { Delivery, Transport } from "../../src/contracts/transport.ts";
 import type { Receipt } from "../../src/domain/delivery.ts";
 import type { Mailbox } from "../../src/domain/mailbox.ts";
 import type { Message, MessageIdentity, NormalizedMessage } from "../../src/domain/message.ts";
-import type { SubmitResult } from "../../src/mail/submit.ts";
+import type { SubmitResult } from "../../src/mail/submission.ts";
 import { assemble, protectHeaders } from "../../src/message/assemble.ts";
 import { compose } from "../../src/message/compose.ts";
 import { inspectIdentity } from "../../src/smime/identity.ts";

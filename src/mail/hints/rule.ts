@@ -1,5 +1,4 @@
-import type { Failure, FailureCode, Phase, SmtpReply } from "../../domain/delivery.ts";
-import type { Remedy } from "../../domain/remedy.ts";
+import type { Failure, FailureCode, Phase, Remedy, SmtpReply } from "../../domain/delivery.ts";
 import type { Endpoint } from "../../domain/smtp-server.ts";
 
 /** What is known of the definition and the server, where a failure asks for a change. */

@@ -1,3 +1,4 @@
+import { senderOf } from "../../domain/mailbox.ts";
 import { type Notice, notice } from "../../domain/notices.ts";
 import type { Secret } from "../../domain/secret.ts";
 import type { ServerDefinition } from "../../domain/smtp-server.ts";
@@ -5,7 +6,6 @@ import { invalidParameter } from "../../errors.ts";
 import { senderProblem } from "../../smime/certificate.ts";
 import { type Inspection, inspectIdentity } from "../../smime/identity.ts";
 import type { IdentityProblem } from "../../smime/problem.ts";
-import { senderOf } from "../sender.ts";
 
 /** Key and passphrase as they will be stored, and whether anything about signing is new. */
 export interface IdentityFields {

@@ -2,12 +2,11 @@ import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import { type AuditActor, type AuditEntry, auditEntry } from "../../domain/audit.ts";
 import { CHECKPOINTS, type Checkpoint, notAttempted, notSent, type Receipt } from "../../domain/delivery.ts";
-import type { Mailbox } from "../../domain/mailbox.ts";
+import { type Mailbox, senderOf } from "../../domain/mailbox.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { Circuit } from "../circuit.ts";
 import type { Deliver } from "../deliver.ts";
-import { senderOf } from "../sender.ts";
 
 /** How far a check goes. */
 export interface ServerCheck {

@@ -6,10 +6,10 @@ import {
   notSent,
   PHASES,
   type Phase,
+  type Remedy,
   type SmtpReply,
   unknownOutcome,
 } from "../../../src/domain/delivery.ts";
-import type { Remedy } from "../../../src/domain/remedy.ts";
 import { hintFor } from "../../../src/mail/hints/hint-for.ts";
 import type { HintContext } from "../../../src/mail/hints/rule.ts";
 import { rejection } from "../../../src/smtp/failures.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { NOTHING_SEEN, notSent } from "../../src/domain/delivery.ts";
-import { readStoredResult, toStoredResult } from "../../src/mail/stored-result.ts";
-import type { SubmitResult } from "../../src/mail/submit.ts";
+import type { SubmitResult } from "../../src/mail/submission.ts";
+import { readStoredResult, toStoredResult } from "../../src/mail/submission.ts";
 import { ACCEPTED } from "../fixtures/receipts.ts";
 import { SEEN } from "../fixtures/rich-transport.ts";
 

@@ -16,7 +16,7 @@ export function greenMailObstacle(): string | null {
   return missing === undefined ? null : `${missing} is not installed`;
 }
 
-/** Starts GreenMail with implicit TLS. It logs what it gets. */
+/** Starts GreenMail with implicit TLS. It logs the messages that it accepts. */
 export async function startGreenMail({ tls }: PeerOptions): Promise<Peer> {
   if (!existsSync(JAR)) {
     run(["mvn", "-q", "dependency:get", `-Dartifact=com.icegreen:greenmail-standalone:${VERSION}`]);
@@ -32,19 +32,17 @@ export async function startGreenMail({ tls }: PeerOptions): Promise<Peer> {
     ...["-out", keystore, "-passout", `pass:${KEYSTORE_PASSWORD}`],
   ]);
   const settings = {
-    ...{
-      "smtps.hostname": "127.0.0.1",
-      "smtps.port": port,
-      users: `${USER.username}:${USER.password}@example.net`,
-    },
-    ...{ "tls.keystore.file": keystore, "tls.keystore.password": KEYSTORE_PASSWORD, verbose: "" },
+    "smtps.hostname": "127.0.0.1",
+    "smtps.port": port,
+    users: `${USER.username}:${USER.password}@example.net`,
+    "tls.keystore.file": keystore,
+    "tls.keystore.password": KEYSTORE_PASSWORD,
+    verbose: "",
   };
   const flags = Object.entries(settings).map(([name, value]) => `-Dgreenmail.${name}=${value}`);
-  return startPeer({
-    command: ["java", ...flags, "-jar", JAR],
-    port,
-    folder,
-    files: [],
-    isImplicitTls: true,
-  });
+  const command = ["java", ...flags, "-jar", JAR];
+  const peer = await startPeer({ command, port, folder, files: [], isImplicitTls: true });
+  // It listens before it has the user.
+  await peer.until(/(Creating user )/g, 1);
+  return peer;
 }

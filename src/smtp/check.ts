@@ -1,11 +1,11 @@
 import { type Failure, notSent } from "../domain/delivery.ts";
-import type { Loss, Port, Received, Task } from "./session.ts";
+import { type Loss, type Port, type Received, SERVICE_CLOSING, type Task } from "./task.ts";
 
-/** MAIL and, where a recipient is given, RCPT: asks whether the server accepts both and sends nothing. */
+/** Checks whether the server accepts a sender and, if given, a recipient. Sends MAIL and RCPT, but no message. */
 export class AddressCheck implements Task {
   readonly #port: Port;
   readonly #from: string;
-  /** Null: the check ends at MAIL. */
+  /** `null`: the check ends at MAIL. */
   readonly #recipient: string | null;
 
   constructor(port: Port, from: string, recipient: string | null) {
@@ -27,7 +27,7 @@ export class AddressCheck implements Task {
   onReply({ step, verdict, reply }: Received): void {
     if (verdict === "rejected") {
       const phase = step === "mail" ? "sender" : "recipient";
-      const afterwards = reply.code === 421 ? "hang-up" : "quit";
+      const afterwards = reply.code === SERVICE_CLOSING ? "hang-up" : "quit";
       this.#port.conclude({ successful: false, failure: this.#port.rejection(phase, reply) }, afterwards);
       return;
     }

@@ -1,42 +1,41 @@
-import type { Checkpoint, Failure, FailureCode, Phase, SmtpReply } from "../domain/delivery.ts";
-import { notSent, unknownOutcome } from "../domain/delivery.ts";
+import {
+  type Checkpoint,
+  type FailureCode,
+  notSent,
+  type Phase,
+  type SmtpReply,
+  unknownOutcome,
+} from "../domain/delivery.ts";
 import { AddressCheck } from "./check.ts";
-import { DueReply } from "./due-reply.ts";
 import { rejection } from "./failures.ts";
 import { Opening, type OpeningOptions } from "./opening.ts";
+import { Pipeline, type Turn, type Wait } from "./pipeline.ts";
 import { presentReply, type RawReply, ReplyReader } from "./replies.ts";
 import {
   type Afterwards,
   createSession,
+  isContradiction,
+  judge,
   type Port,
+  phaseOf,
+  Received,
   type Result,
+  SERVICE_CLOSING,
   type Session,
+  type Step,
   type Task,
-} from "./session.ts";
-import { judge, phaseOf, type Step } from "./steps.ts";
+} from "./task.ts";
 import { type MessageTransfer, Transaction, type TransactionOptions } from "./transaction.ts";
-import { isOfMessage, joined, type Staged, type Turn, type Wait } from "./turn.ts";
 
 export interface ConversationOptions extends OpeningOptions {
-  /** Takes credentials out of texts of the server before anything keeps them. */
+  /** Removes credentials from the server's text before it is stored. */
   readonly redact: (text: string) => string;
 }
 
-/** The next message, whose commands left along with the end of the one at hand. */
-interface PreparedMessage {
-  readonly message: MessageTransfer;
-  readonly task: Transaction;
-  readonly awaited: Step[];
-  /** Replies that arrived before the message was started. */
-  readonly replies: RawReply[];
-}
-
-const SERVICE_CLOSING = 421;
-
 /**
- * The client's side of one SMTP connection (RFC 5321), without socket, timer or clock: given the server's bytes, it says
- * what to write, what to wait for, and what has become of the message. `not-sent` is said only while no byte of the end
- * of the message was returned in a {@link Turn}; from then on the result is the server's reply, or `unknown`.
+ * The client's side of one SMTP connection (RFC 5321), without socket, timer or clock. Given the server's bytes, it
+ * returns what to write and what to wait for, and has the result of the task. A result is `not-sent` only if no
+ * {@link Turn} held the end of the message. After that the server's reply is the result, or it is `unknown`.
  *
  * @example
  * ```ts
@@ -50,26 +49,16 @@ export class Conversation {
   readonly #options: ConversationOptions;
   readonly #session: Session;
   readonly #port: Port;
+  readonly #pipeline = new Pipeline();
   #reader = new ReplyReader();
   #task: Task | null = null;
   #result: Result | null = null;
-  /** Steps that were written and not answered, in order (RFC 2920 3.1). */
-  #awaited: Step[] = [];
-  /** What the current turn writes. A reply that arrives before it was written cannot belong to it. */
-  #staged: Staged[] = [];
-  /** The step that was answered last. */
-  #last: Step = "greeting";
-  #phase: Phase = "greeting";
-  #phases: Phase[] = [];
-  #isEndWritten = false;
-  #isMessageStarted = false;
+  /** The step of the latest reply. */
+  #latest: Step = "greeting";
   #isHandshaking = false;
-  #isDraining = false;
   #afterwards: Afterwards = "reuse";
-  #next: PreparedMessage | null = null;
-
-  /** Waits for a reply so far; the greeting counts as one. */
-  roundTrips = 0;
+  /** The next message, whose commands left with the end of the current one. */
+  #next: { readonly message: MessageTransfer; readonly task: Transaction } | null = null;
 
   /** @param options with security `implicit`, TLS is already established. */
   constructor(options: ConversationOptions) {
@@ -77,12 +66,13 @@ export class Conversation {
     this.#session = createSession(options.security === "implicit");
     this.#port = {
       session: this.#session,
-      send: (step, line) => this.#staged.push({ step, data: `${line}\r\n` }),
-      write: (step, data) => this.#staged.push({ step, data }),
+      send: (step, line) => this.#pipeline.stage(step, `${line}\r\n`),
+      write: (step, data) => this.#pipeline.stage(step, data),
       startTls: () => {
         this.#isHandshaking = true;
       },
-      rejection: (phase, reply) => this.#rejection(phase, reply),
+      rejection: (phase, reply) =>
+        rejection(phase, reply, { isTls: this.#session.isTls, hasLogin: options.login !== null }),
       conclude: (result, afterwards) => {
         this.#result = result;
         this.#afterwards = afterwards;
@@ -94,92 +84,93 @@ export class Conversation {
     return this.#session;
   }
 
-  /** Null while the work is under way. */
+  /** Result of the task. `null` while it runs. */
   get result(): Result | null {
     return this.#result;
   }
 
-  /** Whether a transaction may start: the last piece of work left the connection in order, and nothing arrived since. */
+  /** Waits for a reply so far. The greeting counts as one. */
+  get roundTrips(): number {
+    return this.#pipeline.roundTrips;
+  }
+
+  /** Whether a transaction may start: the last task left the connection reusable, and nothing has arrived since. */
   get isReady(): boolean {
-    return this.#next === null && this.#isInOrder;
+    return this.#next === null && this.#isReusable;
   }
 
-  /** Whether the prepared message may be started: the one before it was accepted. */
+  /** Whether the prepared message may start: the server accepted the one before it. */
   get isPrepared(): boolean {
-    return this.#next !== null && this.#isInOrder && this.#result?.successful === true;
+    return this.#next !== null && this.#isReusable && this.#result?.successful === true;
   }
 
-  /** Whether the next message may be prepared: the end of one that left in a flight was just returned. */
+  /** Whether the next message may be prepared: this turn writes the end of a pipelined one. */
   get mayPrepare(): boolean {
     const mayLead = this.#task instanceof Transaction && this.#task.mayLead;
-    return mayLead && this.#isEndWritten && this.#result === null && this.#next === null;
+    return mayLead && this.#pipeline.isEndWritten && this.#result === null && this.#next === null;
   }
 
-  get #isInOrder(): boolean {
+  get #isReusable(): boolean {
     return this.#result !== null && this.#afterwards === "reuse" && this.#task !== null;
   }
 
-  /** Whether the connection is to be closed at once, without QUIT, which the server would not heed. */
+  /** Whether to close the connection without QUIT, to which the server would not reply. */
   get mustHangUp(): boolean {
     return this.#afterwards === "hang-up";
   }
 
-  /** Whether QUIT may be written: where a message is prepared, the server may be waiting for its content. */
+  /** Whether QUIT may be written. With a prepared message, the server may be waiting for its content. */
   get mayQuit(): boolean {
     return !this.mustHangUp && this.#next === null;
   }
 
-  /** Whether bytes of the message were returned: stopping now would leave the server with half a message. */
+  /** Whether bytes of the message were returned: stopping now would leave half a message at the server. */
   get isMessageStarted(): boolean {
-    return this.#isMessageStarted;
+    return this.#pipeline.isMessageStarted;
   }
 
-  /** Whether the end of the message was returned: without a valid reply the outcome is unknown. */
+  /** Whether the end of the message was returned: without a valid reply, the outcome is unknown. */
   get isEndWritten(): boolean {
-    return this.#isEndWritten;
+    return this.#pipeline.isEndWritten;
   }
 
-  /** The phase of the reply that is due, or the last one. */
+  /** The phase of the reply that is due, or the latest one. */
   get phase(): Phase {
-    return this.#phase;
+    return this.#pipeline.phase;
   }
 
-  /** Waits for the greeting and goes up to the login, or to a checkpoint before it. */
+  /** Waits for the greeting and continues up to the login, or to a checkpoint before it. */
   open(until?: Checkpoint): Turn {
-    this.#awaited = ["greeting"];
-    this.roundTrips++;
-    return this.#begin(new Opening(this.#port, this.#options, until));
+    this.#pipeline.expect("greeting");
+    return this.#start(new Opening(this.#port, this.#options, until));
   }
 
   /**
-   * Prepares the next message: MAIL, RCPT and DATA leave in one group with the end of the message at hand (RFC 2920 3.1),
-   * in the same write. Nothing of the next message itself is written before {@link transact}, and `transact` starts it
-   * only if the server accepted the one before it.
-   * @returns the lines to write after the end; null: the message cannot be prepared.
+   * Prepares the next message: MAIL, RCPT and DATA leave in one write with the end of the current message (RFC 2920
+   * 3.1). The message itself follows only after {@link transact}, and only if the server accepted the one before it.
+   * @returns the lines to write after the end, or `null` if the message cannot be prepared.
    */
   prepare(message: MessageTransfer, options: TransactionOptions): string | null {
     if (!this.mayPrepare) return null;
     const task = new Transaction(this.#port, message, { ...options, mayUseBdat: false });
     if (!task.mayFollow) return null;
     task.follow();
-    const staged = this.#staged;
-    this.#staged = [];
-    this.#next = { message, task, awaited: staged.flatMap(({ step }) => step ?? []), replies: [] };
-    return staged.map(({ data }) => data).join("");
+    this.#next = { message, task };
+    return this.#pipeline.hold();
   }
 
   /** Sends one message. @throws {TypeError} unless {@link isReady}, or {@link isPrepared} for this message. */
   transact(message: MessageTransfer, options: TransactionOptions): Turn {
-    if (this.isPrepared && this.#next?.message === message) return this.#startPrepared(this.#next);
+    if (this.isPrepared && this.#next?.message === message) return this.#startPrepared(this.#next.task);
     this.#assertReady();
-    return this.#begin(new Transaction(this.#port, message, options));
+    return this.#start(new Transaction(this.#port, message, options));
   }
 
-  /** Asks for MAIL and, with a recipient, RCPT. @throws {TypeError} unless {@link isReady}, or after a rejection. */
+  /** Sends MAIL and, with a recipient, RCPT. @throws {TypeError} unless {@link isReady}, or after a rejection. */
   checkAddresses(from: string, recipient: string | null): Turn {
     this.#assertReady();
     if (!this.#session.isReset) throw new TypeError("A check needs a connection without a transaction");
-    return this.#begin(new AddressCheck(this.#port, from, recipient));
+    return this.#start(new AddressCheck(this.#port, from, recipient));
   }
 
   receive(chunk: Uint8Array): Turn {
@@ -187,16 +178,16 @@ export class Conversation {
     const wasConcluded = this.#result !== null;
     const { replies, isSmtp } = this.#reader.push(chunk);
     for (const raw of replies) this.#onReply(raw, wasConcluded);
-    // A reply that starts before its command was written is as wrong as a whole one.
-    const isEarly = this.#reader.isPartial && this.#awaited.length === 0 && !this.#isNextDue;
+    // A partial reply without a command is as wrong as a whole one.
+    const isEarly = this.#reader.isPartial && this.#pipeline.isIdle && !this.#pipeline.isHeldReplyDue;
     if (!isSmtp || isEarly) {
-      if (this.#result === null) this.#onUnexpected(null);
+      if (this.#result === null) this.lost("protocol");
       else this.#onSurplus(null, wasConcluded);
     }
     return this.#turn();
   }
 
-  /** The TLS handshake has ended well. */
+  /** The TLS handshake succeeded. */
   secured(): Turn {
     this.#isHandshaking = false;
     this.#reader = new ReplyReader();
@@ -204,22 +195,25 @@ export class Conversation {
     return this.#turn();
   }
 
-  /** The socket has taken what was written. */
+  /** The socket has taken the bytes of the last turn. */
   drained(): Turn {
-    this.#isDraining = false;
+    this.#pipeline.isDraining = false;
     if (this.#result === null) this.#task?.onDrained?.();
     return this.#turn();
   }
 
-  /** The connection is lost, the time is over, or the handshake failed; a piece of work under way gets its result. */
-  lost(code: FailureCode, phase: Phase = this.#phase): void {
-    this.#end({ code, phase, reply: null });
+  /** The connection is lost, a deadline has passed, or the handshake failed. The task, if any, gets its result. */
+  lost(code: FailureCode, phase: Phase = this.phase, reply: SmtpReply | null = null): void {
+    this.#afterwards = "hang-up";
+    if (this.#result !== null || this.#task === null) return;
+    const failure = this.#task.onLost({ code, phase, reply, isEndWritten: this.isEndWritten });
+    this.#result = { successful: false, failure };
   }
 
-  /** Ends the connection politely (RFC 5321 4.1.1.10); RSET goes first where the server holds what a check asked for. */
+  /** Sends QUIT (RFC 5321 4.1.1.10), after RSET if the server holds the transaction of a check. */
   quit(): Turn {
     const { isReset, learned } = this.#session;
-    // Whether the server resets decides whether the next rejected BDAT may leave a connection open.
+    // If the server accepts RSET, the next rejected BDAT need not close its connection.
     const asks = learned.acceptsBdat && !learned.acceptsReset;
     const mustReset = !isReset && (asks || this.#task instanceof AddressCheck);
     this.#task = null;
@@ -232,40 +226,31 @@ export class Conversation {
     if (!this.isReady) throw new TypeError("The conversation is not ready for a transaction");
   }
 
-  #begin(task: Task): Turn {
-    this.#reset(task);
+  #start(task: Task): Turn {
+    this.#setTask(task);
     task.start();
     return this.#turn();
   }
 
-  #reset(task: Task): void {
+  #setTask(task: Task): void {
     this.#task = task;
     this.#result = null;
-    this.#isEndWritten = false;
-    this.#isMessageStarted = false;
-    this.#phase = task instanceof Opening ? "greeting" : "sender";
+    this.#pipeline.reset(task instanceof Opening ? "greeting" : "sender");
   }
 
-  #startPrepared({ task, awaited, replies }: PreparedMessage): Turn {
+  #startPrepared(task: Transaction): Turn {
     this.#next = null;
-    this.#reset(task);
-    this.#awaited = awaited;
-    if (replies.length < awaited.length) this.roundTrips++;
-    for (const raw of replies) this.#onReply(raw, false);
+    this.#setTask(task);
+    for (const raw of this.#pipeline.resume()) this.#onReply(raw, false);
     return this.#turn();
   }
 
-  /** Whether a reply to the prepared message is still due. */
-  get #isNextDue(): boolean {
-    return this.#next !== null && this.#next.replies.length < this.#next.awaited.length;
-  }
-
   #onReply(raw: RawReply, wasConcluded: boolean): void {
-    if (this.#task === null) this.#onLeaving(raw);
-    else if (this.#result !== null && this.#isNextDue) this.#next?.replies.push(raw);
+    if (this.#task === null) this.#onQuitting(raw);
+    else if (this.#result !== null && this.#pipeline.isHeldReplyDue) this.#pipeline.holdReply(raw);
     else if (this.#result !== null) this.#onSurplus(this.#present(raw), wasConcluded);
     else {
-      const step = this.#awaited.shift();
+      const step = this.#pipeline.next();
       if (step === undefined) this.#onEarly(this.#present(raw));
       else this.#onDue(step, raw, this.#task);
     }
@@ -276,98 +261,55 @@ export class Conversation {
   }
 
   #onDue(step: Step, raw: RawReply, task: Task): void {
-    this.#last = step;
-    this.#phase = phaseOf(step);
+    this.#latest = step;
+    this.#pipeline.phase = phaseOf(step);
     const verdict = judge(step, raw.code);
-    const isLast = this.#awaited.length === 0;
-    if (verdict === "unexpected") {
-      this.#onUnexpected(this.#present(raw));
-      return;
+    if (verdict === "unexpected") this.lost("protocol", this.phase, this.#present(raw));
+    else {
+      task.onReply(new Received(step, verdict, raw, this.#pipeline.isIdle, this.#options.redact));
+      this.#pipeline.enterPhase();
     }
-    task.onReply(new DueReply(step, verdict, raw, isLast, this.#options.redact));
-    this.#enterPhase();
   }
 
-  /** A reply to RSET that was sent along with QUIT, or before it. */
-  #onLeaving({ code }: RawReply): void {
-    const step = this.#awaited.shift();
+  /** Handles a reply to RSET, which was sent with QUIT or before it. */
+  #onQuitting({ code }: RawReply): void {
+    const step = this.#pipeline.next();
     if (step === "quit") return;
     const isLost = step === undefined || code === SERVICE_CLOSING || judge(step, code) === "unexpected";
     if (isLost) this.#afterwards = "hang-up";
-    else if (this.#awaited.length === 0) this.#port.send("quit", "QUIT");
+    else if (this.#pipeline.isIdle) this.#port.send("quit", "QUIT");
     this.#session.learned.acceptsReset ||= step === "rset" && code === 250;
   }
 
-  /** Some servers reject a message while it is still being written. */
+  /** Handles a reply that is not due. Some servers reject a message while it is still being written. */
   #onEarly(reply: SmtpReply): void {
-    const isAboutMessage = this.#isMessageStarted || this.#staged.some(({ step }) => isOfMessage(step));
-    if (reply.code >= 400 && isAboutMessage && this.#task?.onEarlyRejection)
+    if (reply.code >= 400 && this.#pipeline.hasMessage && this.#task?.onEarlyRejection)
       this.#task.onEarlyRejection(reply);
-    else this.#onUnexpected(reply);
+    else this.lost("protocol", this.phase, reply);
   }
 
-  /** More replies than commands: the connection is out of step, and what was just answered may be too. */
+  /** Handles more replies than commands: replies no longer match, and the latest one may not have matched either. */
   #onSurplus(reply: SmtpReply | null, wasConcluded: boolean): void {
     this.#afterwards = "hang-up";
     if (wasConcluded || this.#result === null) return;
-    if (this.#isEndWritten && reply !== null && this.#isContradiction(reply, this.#result)) {
+    if (this.isEndWritten && reply !== null && isContradiction(reply, this.#result, this.#latest)) {
       this.#result = { successful: false, failure: unknownOutcome("protocol", reply) };
-    } else if (!this.#isEndWritten && this.#result.successful) {
-      this.#result = { successful: false, failure: notSent(this.#phase, "protocol", reply) };
+    } else if (!this.isEndWritten && this.#result.successful) {
+      this.#result = { successful: false, failure: notSent(this.phase, "protocol", reply) };
     }
   }
 
-  /** A server may close at any time with a 421 (RFC 5321 3.8); after DATA that cannot be the reply to the message. */
-  #isContradiction({ code }: SmtpReply, { successful }: Result): boolean {
-    if (code === SERVICE_CLOSING && this.#last === "message") return false;
-    return successful !== (code >= 200 && code < 300);
-  }
-
-  #onUnexpected(reply: SmtpReply | null): void {
-    this.#end({ code: "protocol", phase: this.#phase, reply });
-  }
-
-  #end(loss: { readonly code: FailureCode; readonly phase: Phase; readonly reply: SmtpReply | null }): void {
-    this.#afterwards = "hang-up";
-    if (this.#result !== null || this.#task === null) return;
-    const failure = this.#task.onLost({ ...loss, isEndWritten: this.#isEndWritten });
-    this.#result = { successful: false, failure };
-  }
-
-  #rejection(phase: Phase, reply: SmtpReply): Failure {
-    return rejection(phase, reply, { isTls: this.#session.isTls, hasLogin: this.#options.login !== null });
-  }
-
-  /** Hands out what is staged: from here on the server may have it. */
   #turn(): Turn {
-    const staged = this.#afterwards === "hang-up" ? [] : this.#staged;
-    this.#staged = [];
-    const wasIdle = this.#awaited.length === 0;
-    for (const { step } of staged) {
-      this.#isMessageStarted ||= isOfMessage(step);
-      this.#isEndWritten ||= step !== null && isOfMessage(step);
-      if (step === null) this.#isDraining = true;
-      else this.#awaited.push(step);
-    }
-    if (wasIdle && this.#awaited.length > 0) this.roundTrips++;
-    this.#enterPhase();
-    const phases = this.#phases;
-    this.#phases = [];
-    return { write: joined(staged), wait: this.#wait(), phases };
-  }
-
-  /** The phase is that of the reply that is due next; while none is, it stays. */
-  #enterPhase(): void {
-    const [next] = this.#awaited;
-    if (next === undefined) return;
-    this.#phase = phaseOf(next);
-    if (this.#phases.at(-1) !== this.#phase) this.#phases.push(this.#phase);
+    if (this.#afterwards === "hang-up") this.#pipeline.unstage();
+    const write = this.#pipeline.flush();
+    this.#pipeline.enterPhase();
+    return { write, wait: this.#wait(), phases: this.#pipeline.takePhases() };
   }
 
   #wait(): Wait {
     if (this.#task !== null && this.#result !== null) return { for: "nothing" };
     if (this.#isHandshaking) return { for: "tls" };
-    if (this.#isDraining) return { for: "drain" };
-    return { for: "reply", phase: this.#phase };
+    if (this.#pipeline.isDraining) return { for: "drain" };
+    return { for: "reply", phase: this.phase };
   }
 }

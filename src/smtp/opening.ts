@@ -1,18 +1,18 @@
 import { type Checkpoint, type Failure, notSent } from "../domain/delivery.ts";
 import type { AuthMechanism, Security } from "../domain/smtp-server.ts";
-import { NO_EXTENSIONS, parseExtensions } from "./extensions.ts";
+import { NO_EXTENSIONS, parseExtensions } from "./replies.ts";
 import { type Credentials, type Mechanism, mechanismsFor, rejectsMechanism, SaslExchange } from "./sasl.ts";
-import type { Afterwards, Loss, Port, Received, Task } from "./session.ts";
+import { type Afterwards, type Loss, type Port, type Received, SERVICE_CLOSING, type Task } from "./task.ts";
 
 export interface OpeningOptions {
   readonly ehloName: string;
   readonly security: Security;
-  /** Null: no AUTH. */
+  /** `null`: no AUTH. */
   readonly login: Credentials | null;
   readonly authMechanism: AuthMechanism;
 }
 
-/** Greeting, EHLO, STARTTLS and EHLO again where TLS is wanted, AUTH where there is a login. */
+/** Opens the session: greeting, EHLO, STARTTLS with a second EHLO, and AUTH, as the definition asks for. */
 export class Opening implements Task {
   readonly #port: Port;
   readonly #options: OpeningOptions;
@@ -28,7 +28,7 @@ export class Opening implements Task {
   }
 
   start(): void {
-    // The server has the first word (RFC 5321 3.1); the conversation awaits it from the start.
+    // The server speaks first (RFC 5321 3.1).
   }
 
   onReply(received: Received): void {
@@ -36,7 +36,7 @@ export class Opening implements Task {
     else this.#onAccepted(received);
   }
 
-  /** RFC 3207 4.2: what was learned before TLS does not count. */
+  /** RFC 3207 4.2: discards what was learned before TLS. */
   onSecured(): void {
     const { session } = this.#port;
     session.isTls = true;
@@ -67,7 +67,7 @@ export class Opening implements Task {
   #onRejected({ step, reply }: Received): void {
     const { code } = reply;
     if (step === "ehlo" && code >= 500) {
-      // RFC 5321 4.1.4: a server that does not know EHLO may know HELO; if not, the first reply is the reason.
+      // RFC 5321 4.1.4: a server without EHLO may know HELO. If not, the reply to EHLO is the reason.
       this.#rejection = this.#port.rejection("ehlo", reply);
       this.#port.send("helo", `HELO ${this.#options.ehloName}`);
       return;
@@ -100,7 +100,7 @@ export class Opening implements Task {
     const { session } = this.#port;
     this.#mechanisms = mechanismsFor(session.extensions.mechanisms, session.isTls, authMechanism);
     if (this.#mechanisms.length === 0) this.#fail(notSent("auth", "auth_not_offered"));
-    // An empty password counts as a wrong one: no server that asks for a login takes it.
+    // No server accepts an empty password, so do not send it.
     else if (login?.password === "") this.#fail(notSent("auth", "auth_rejected"));
     else this.#authenticate();
   }
@@ -121,11 +121,14 @@ export class Opening implements Task {
     }
     const response = this.#exchange?.respond(challenge) ?? null;
     if (response !== null) this.#port.send("auth", response);
-    // The server would take QUIT for a response (RFC 4954 4).
+    // The server would take QUIT for a response to its challenge (RFC 4954 4).
     else this.#fail(notSent("auth", "protocol"), "hang-up");
   }
 
-  #fail(failure: Failure, afterwards: Afterwards = failure.reply?.code === 421 ? "hang-up" : "quit"): void {
+  #fail(
+    failure: Failure,
+    afterwards: Afterwards = failure.reply?.code === SERVICE_CLOSING ? "hang-up" : "quit",
+  ): void {
     this.#port.conclude({ successful: false, failure }, afterwards);
   }
 }

@@ -6,20 +6,35 @@ export interface RawReply {
   readonly lines: readonly string[];
 }
 
-/** Far above any honest reply; bounds what a server can make the client keep. */
+/** The service extensions that a server lists in its reply to EHLO (RFC 5321 2.2 and 4.1.1.1). */
+export interface Extensions {
+  /** The lines after the first, which holds the server's name and a greeting. */
+  readonly lines: readonly string[];
+  /** Keywords in upper case. */
+  readonly keywords: ReadonlySet<string>;
+  /** SASL mechanisms in upper case, in the server's order (RFC 4954 3). */
+  readonly mechanisms: readonly string[];
+  /** Maximum size of a message in octets (RFC 1870 4). `null` if the server declares no limit. */
+  readonly sizeOctets: number | null;
+}
+
+/** The extensions of a server before EHLO, or that only understands HELO. */
+export const NO_EXTENSIONS: Extensions = { lines: [], keywords: new Set(), mechanisms: [], sizeOctets: null };
+
+/** Far above any honest reply. Bounds the memory that a server can make the client use. */
 const MAX_REPLY_OCTETS = 64 * 1024;
 const MAX_TEXT_CHARACTERS = 500;
 
 const CODE_CHARACTERS = 3;
 const ZERO = "0".charCodeAt(0);
-// RFC 2034 4: class, subject and detail at the start of the text.
+/** RFC 2034 4: class, subject and detail at the start of the text. */
 const ENHANCED = /^([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)/;
 const ASCII = /^[\0-\x7f]*$/;
-/** What needs no cleaning: nearly every reply. */
+/** Text that needs no cleaning, as in nearly every reply. */
 const PLAIN_TEXT = /^[ -~]{0,500}$/;
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]+/gu;
 
-/** Cuts the bytes of a server into replies, however they are split; keeps at most 64 KiB. */
+/** Splits the server's bytes into replies, whatever the chunks. Keeps at most 64 KiB. */
 export class ReplyReader {
   #rest = "";
   #code = 0;
@@ -31,9 +46,9 @@ export class ReplyReader {
     return this.#rest !== "" || this.#lines.length > 0;
   }
 
-  /** @returns the replies that are whole now, and whether everything so far can be SMTP and is not too long. */
+  /** @returns the replies that are whole now, and whether all bytes so far can be SMTP and are not too many. */
   push(chunk: Uint8Array): { readonly replies: readonly RawReply[]; readonly isSmtp: boolean } {
-    // One character an octet until a line is whole, so that no chunk border splits a character.
+    // One character per octet until a line is whole, because a chunk may end inside a UTF-8 character.
     const octets =
       chunk instanceof Buffer ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     const text = this.#rest + octets.toString("latin1");
@@ -67,7 +82,10 @@ export class ReplyReader {
   }
 }
 
-/** Reads the code of one line, 200 to 559; null if it is none. RFC 5321 4.2: the text is optional, and so is its blank. */
+/**
+ * Returns the code of a line, from 200 to 559, or `null` if it has none. The text is optional, and so is the space before
+ * it (RFC 5321 4.2).
+ */
 function codeOf(line: string): number | null {
   const separator = line[CODE_CHARACTERS];
   if (separator !== undefined && separator !== " " && separator !== "-") return null;
@@ -79,14 +97,14 @@ function codeOf(line: string): number | null {
   return isCode ? severity * 100 + category * 10 + detail : null;
 }
 
-/** Makes a reply fit to be shown: secrets out, controls replaced, at most 500 characters of text. */
+/** Returns a reply that is safe to show: without secrets and control characters, at most 500 characters of text. */
 export function presentReply(raw: RawReply, redact: (text: string) => string): SmtpReply {
   const enhanced = ENHANCED.exec(raw.lines[0] ?? "")?.[1] ?? null;
   const lines = enhanced === null ? raw.lines : raw.lines.map((line) => line.replace(ENHANCED, ""));
   return { code: raw.code, enhanced, text: presentText(lines.join(" "), redact) };
 }
 
-/** Makes a text of a server fit to be shown: secrets out, controls replaced, at most 500 characters. */
+/** Returns text of a server that is safe to show: without secrets and control characters, at most 500 characters. */
 export function presentText(text: string, redact: (text: string) => string): string {
   const redacted = redact(text);
   if (PLAIN_TEXT.test(redacted)) return redacted.trim();
@@ -94,7 +112,28 @@ export function presentText(text: string, redact: (text: string) => string): str
   return Array.from(clean).slice(0, MAX_TEXT_CHARACTERS).join("");
 }
 
-/** UTF-8 where it is valid, else one character an octet. */
+/** Reads the lines of a reply to EHLO. */
+export function parseExtensions(reply: readonly string[]): Extensions {
+  const lines = reply.slice(1).map((line) => line.trim());
+  // Old servers write AUTH=LOGIN.
+  const entries = lines.map((line) => line.toUpperCase().split(/[\s=]+/));
+  const mechanisms = entries.flatMap(([keyword, ...names]) => (keyword === "AUTH" ? names : []));
+  return {
+    lines,
+    keywords: new Set(entries.flatMap(([keyword = ""]) => (keyword === "" ? [] : [keyword]))),
+    mechanisms: [...new Set(mechanisms.filter((name) => name !== ""))],
+    sizeOctets: parseSize(entries.find(([keyword]) => keyword === "SIZE")?.[1]),
+  };
+}
+
+/** RFC 1870 4: the parameter has digits only. Zero and anything else set no limit. */
+function parseSize(parameter: string | undefined): number | null {
+  if (parameter === undefined || !/^\d{1,20}$/.test(parameter)) return null;
+  const size = Number(parameter);
+  return Number.isSafeInteger(size) && size > 0 ? size : null;
+}
+
+/** Decodes UTF-8 if it is valid, otherwise one character per octet. */
 function decode(latin1: string): string {
   if (ASCII.test(latin1)) return latin1;
   const utf8 = Buffer.from(latin1, "latin1").toString("utf8");

@@ -7,7 +7,7 @@ export interface Credentials {
 }
 
 interface Script {
-  /** The initial response (RFC 4954 4); absent if the server has the first word. */
+  /** The initial response (RFC 4954 4). Absent if the server sends the first challenge. */
   readonly initial?: string;
   readonly responses: readonly ((challenge: Buffer) => string)[];
 }
@@ -23,7 +23,7 @@ const SCRIPTS = {
 } as const satisfies Readonly<Record<string, (credentials: Credentials) => Script>>;
 export type Mechanism = keyof typeof SCRIPTS;
 
-/** In order of preference: in clear text, the one that does not show the password comes first. */
+/** Mechanisms in order of preference. Without TLS, the one that does not reveal the password comes first. */
 const PREFERENCE = {
   tls: ["PLAIN", "LOGIN", "CRAM-MD5"],
   clear: ["CRAM-MD5", "PLAIN", "LOGIN"],
@@ -33,15 +33,15 @@ const PREFERENCE = {
 const MAX_LINE_OCTETS = 512;
 const CRLF_OCTETS = 2;
 
-/** RFC 4954 4 and 6: replies about the mechanism, after which another one may work. */
+/** Replies that reject the mechanism, so that another one may succeed (RFC 4954 4 and 6). */
 const MECHANISM_REPLIES: readonly number[] = [500, 502, 504, 534];
 
-/** Whether a reply to AUTH rejects the mechanism and not the credentials. */
+/** Whether a reply to AUTH rejects the mechanism instead of the credentials. */
 export function rejectsMechanism(code: number): boolean {
   return MECHANISM_REPLIES.includes(code);
 }
 
-/** The mechanisms to try, in order; empty if the server offers none that is known and wanted. */
+/** Returns the mechanisms to use, in order. Empty if the server offers none that is supported and wanted. */
 export function mechanismsFor(
   offered: readonly string[],
   isTls: boolean,
@@ -52,7 +52,7 @@ export function mechanismsFor(
   );
 }
 
-/** The client's side of one AUTH exchange (RFC 4954 4); credentials go out in UTF-8. */
+/** The client's side of one AUTH exchange (RFC 4954 4). Encodes credentials in UTF-8. */
 export class SaslExchange {
   /** The AUTH command, without CRLF. */
   readonly command: string;
@@ -69,7 +69,7 @@ export class SaslExchange {
     if (isTooLong && initial !== undefined) this.#responses.unshift(() => initial);
   }
 
-  /** @returns the response to a challenge in base64, without CRLF; null if the mechanism has none left. */
+  /** @returns the response to a challenge, in base64 without CRLF, or `null` if the mechanism has no further one. */
   respond(challenge: string): string | null {
     const next = this.#responses.shift();
     return next === undefined ? null : base64(next(Buffer.from(challenge, "base64")));

@@ -1,7 +1,6 @@
 import { type Failure, notSent, type SmtpReply, unknownOutcome } from "../domain/delivery.ts";
 import type { Pipelining } from "../domain/smtp-server.ts";
-import { stuffDots } from "./dot-stuffing.ts";
-import type { Afterwards, Loss, Port, Received, Task } from "./session.ts";
+import { type Afterwards, type Loss, type Port, type Received, SERVICE_CLOSING, type Task } from "./task.ts";
 
 /** One message to one recipient (RFC 5321 3.3). */
 export interface MessageTransfer {
@@ -9,38 +8,40 @@ export interface MessageTransfer {
   readonly from: string;
   /** Forward-path without angle brackets. */
   readonly recipient: string;
-  /** CRLF line ends, ending in CRLF. */
+  /** The final bytes, with CRLF line ends, ending in CRLF. */
   readonly bytes: Uint8Array;
   /** Whether some octet is above 127. */
   readonly eightBit: boolean;
-  /** Whether one of these is in the header section, which only SMTPUTF8 allows (RFC 6531 3.4). */
+  /** Whether such an octet is in the header section, which only SMTPUTF8 allows (RFC 6531 3.4). */
   readonly utf8Headers: boolean;
 }
 
 export interface TransactionOptions {
   readonly pipelining: Pipelining;
-  /** Whether BDAT may be used: the connection answered in the last seconds, and the server never rejected BDAT. */
+  /** Whether BDAT is allowed: the server replied within the last seconds, and has not rejected BDAT. */
   readonly mayUseBdat: boolean;
-  /** Whether the connection may serve further messages after a rejection; RSET then leads the next flight. */
+  /** Whether the connection stays open after a rejection. RSET then precedes the next message. */
   readonly survivesRejection: boolean;
 }
 
-/** Of a longer message a piece at a time is written, so that a server that reads slowly is not written ahead of. */
+/** A longer message is written in pieces of this size, to stay in step with a server that reads slowly. */
 const PIECE_OCTETS = 64 * 1024;
-/** The most that is written with the end: until then the server cannot have accepted the message. */
-const LAST_PIECE_OCTETS = 16 * 1024;
-/** BDAT in one flight cannot be stopped once the sender or recipient is rejected, so it is for short messages. */
+/** Maximum size of the last piece. Before that, the server cannot have accepted the message. */
+const MAX_LAST_PIECE_OCTETS = 16 * 1024;
+/** Maximum size of a message in one flight with BDAT, which cannot be stopped after the sender is rejected. */
 const MAX_FLIGHT_OCTETS = 64 * 1024;
-/** Replies to BDAT that mean the command itself (RFC 5321 4.2.3). */
+/** Replies to BDAT that reject the command itself (RFC 5321 4.2.3). */
 const UNKNOWN_COMMAND: readonly number[] = [500, 502, 503];
-const SERVICE_CLOSING = 421;
 const BAD_SEQUENCE = 503;
+const DOT = 0x2e;
+/** The end of mail data (RFC 5321 4.1.1.4), after the CRLF of the last line. */
+const END_OF_DATA = Uint8Array.of(DOT, 0x0d, 0x0a);
 
 type Flight = "lockstep" | "pipelined" | "bdat";
 
 /**
- * MAIL, RCPT, and the message by DATA or BDAT: in lockstep, with the three commands in one flight (RFC 2920), or all in
- * one flight (RFC 3030).
+ * Sends one message: one command at a time, with MAIL, RCPT and DATA in one flight (RFC 2920), or with everything in one
+ * flight by BDAT (RFC 3030).
  */
 export class Transaction implements Task {
   readonly #port: Port;
@@ -48,9 +49,9 @@ export class Transaction implements Task {
   readonly #options: TransactionOptions;
   readonly #flight: Flight;
   #rejection: Failure | null = null;
-  /** Whether the server held no other transaction when it replied to MAIL. */
+  /** Whether the server had no other transaction when it replied to MAIL. */
   #wasReset = false;
-  /** Whether MAIL or RCPT was rejected so that nothing is left for BDAT to complete. */
+  /** Whether a rejection of MAIL or RCPT leaves no transaction that BDAT could complete. */
   #isRuledOut = false;
   #unwritten: Uint8Array = new Uint8Array();
 
@@ -61,7 +62,7 @@ export class Transaction implements Task {
     this.#flight = this.#chooseFlight();
   }
 
-  /** Whether the end of this message leaves without the next commands, which may then be written along with it. */
+  /** Whether the commands of the next message may be written with the end of this one. */
   get mayLead(): boolean {
     return this.#flight === "pipelined";
   }
@@ -71,7 +72,7 @@ export class Transaction implements Task {
     return this.#flight === "pipelined" && this.#unsupported() === null;
   }
 
-  /** Starts along with the end of the message before it, which the server has to accept first: so RSET is not needed. */
+  /** Starts with the end of the previous message. Needs no RSET, because this one starts only if that is accepted. */
   follow(): void {
     this.#sendMail();
     this.#sendRcpt();
@@ -125,7 +126,7 @@ export class Transaction implements Task {
       session.learned.acceptsReset = true;
       if (this.#flight === "lockstep") this.#sendMail();
     } else if (this.#flight === "lockstep" || reply.code === SERVICE_CLOSING) {
-      // The connection is at fault, not the message: it is as good as closed.
+      // The fault is the connection's, not the message's, so treat it as closed.
       this.#fail(
         this.onLost({ code: "closed", phase: "sender", reply: null, isEndWritten: this.#isBdat }),
         "hang-up",
@@ -147,14 +148,14 @@ export class Transaction implements Task {
       this.#unwritten = stuffDots(this.#message.bytes);
       this.#writePiece();
     } else {
-      // The server would take what follows for the message (RFC 2920 3.1), so nothing may follow.
+      // The server would take any command for the message (RFC 2920 3.1), so write nothing more.
       this.#fail(this.#rejection, "hang-up");
     }
   }
 
   #onEnd(reply: SmtpReply): void {
     if (this.#rejection !== null) {
-      // The server accepted what it cannot have had a sender or recipient for.
+      // The server accepted a message after rejecting its sender or recipient.
       this.#fail(unknownOutcome("protocol", reply), "quit");
       return;
     }
@@ -181,7 +182,6 @@ export class Transaction implements Task {
     else if (isLast) this.#fail(this.#rejection, "quit");
   }
 
-  /** RFC 5321 3.8: after 421 the server closes, and answers nothing that is still due. */
   #onClosing(phase: Failure["phase"], isEnd: boolean): void {
     const loss = { code: "closed", phase, reply: null, isEndWritten: this.#isBdat && !isEnd } as const;
     this.#fail(this.onLost(loss), "hang-up");
@@ -206,12 +206,12 @@ export class Transaction implements Task {
     const { pipelining, mayUseBdat } = this.#options;
     const { keywords } = session.extensions;
     if (pipelining === "off" || !keywords.has("PIPELINING")) return "lockstep";
-    // Without TLS a middlebox that announces BDAT and breaks it may be in the way.
+    // Without TLS, a middlebox may list CHUNKING and break BDAT.
     const isShort = this.#message.bytes.length < MAX_FLIGHT_OCTETS;
     return session.isTls && keywords.has("CHUNKING") && mayUseBdat && isShort ? "bdat" : "pipelined";
   }
 
-  /** Why the server, by its extensions, cannot take the message; null if it can. */
+  /** Returns why the extensions of the server do not allow the message. `null` if they do. */
   #unsupported(): Failure | null {
     const { keywords, sizeOctets } = this.#port.session.extensions;
     const { from, recipient, bytes, eightBit, utf8Headers } = this.#message;
@@ -242,24 +242,46 @@ export class Transaction implements Task {
 
   #writePiece(): void {
     const left = this.#unwritten;
-    const isLast = left.length <= LAST_PIECE_OCTETS;
+    const isLast = left.length <= MAX_LAST_PIECE_OCTETS;
     if (isLast) {
       this.#port.write("message", left);
       return;
     }
-    const octets = Math.min(PIECE_OCTETS, left.length - LAST_PIECE_OCTETS);
+    const octets = Math.min(PIECE_OCTETS, left.length - MAX_LAST_PIECE_OCTETS);
     this.#unwritten = left.subarray(octets);
     this.#port.write(null, left.subarray(0, octets));
   }
 }
 
-/** `BDAT n LAST` and the message, byte for byte (RFC 3030 2). */
+/** Returns `BDAT n LAST` and the message, byte for byte (RFC 3030 2). */
 function bdatChunk(bytes: Uint8Array): Uint8Array {
   const command = new TextEncoder().encode(`BDAT ${bytes.length} LAST\r\n`);
   const chunk = new Uint8Array(command.length + bytes.length);
   chunk.set(command);
   chunk.set(bytes, command.length);
   return chunk;
+}
+
+/** Returns mail data with the terminator and a dot before each leading dot (RFC 5321 4.5.2). */
+export function stuffDots(bytes: Uint8Array): Uint8Array {
+  const dots = leadingDots(bytes);
+  const stuffed = new Uint8Array(bytes.length + dots.length + END_OF_DATA.length);
+  stuffed.set(END_OF_DATA, stuffed.length - END_OF_DATA.length);
+  let start = 0;
+  for (const [before, index] of dots.entries()) {
+    stuffed.set(bytes.subarray(start, index), start + before);
+    stuffed[index + before] = DOT;
+    start = index;
+  }
+  stuffed.set(bytes.subarray(start), start + dots.length);
+  return stuffed;
+}
+
+function leadingDots(bytes: Uint8Array): number[] {
+  const dots: number[] = bytes[0] === DOT ? [0] : [];
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let end = text.indexOf("\n."); end >= 0; end = text.indexOf("\n.", end + 1)) dots.push(end + 1);
+  return dots;
 }
 
 function isAscii(text: string): boolean {

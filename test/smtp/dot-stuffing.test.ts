@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { stuffDots } from "../../src/smtp/dot-stuffing.ts";
+import { stuffDots } from "../../src/smtp/transaction.ts";
 
 const stuff = (text: string): string =>
   Buffer.from(stuffDots(Buffer.from(text, "latin1"))).toString("latin1");

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseExtensions } from "../../src/smtp/extensions.ts";
+import { parseExtensions } from "../../src/smtp/replies.ts";
 
 test("keywords are read in any case, from all lines but the first", () => {
   const lines = ["mx PIPELINING SIZE 10", "8bitmime", " Chunking ", "", "X-MAX-SIZE 10", "NO PIPELINING"];

@@ -1,6 +1,6 @@
 import { Conversation, type ConversationOptions } from "../../src/smtp/conversation.ts";
+import type { Turn } from "../../src/smtp/pipeline.ts";
 import type { MessageTransfer, TransactionOptions } from "../../src/smtp/transaction.ts";
-import type { Turn } from "../../src/smtp/turn.ts";
 
 export const LOGIN = { username: "user", password: "a password" };
 const DEFAULTS: ConversationOptions = {

@@ -9,10 +9,10 @@ import {
 } from "../../domain/delivery.ts";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import { Conversation } from "../../smtp/conversation.ts";
+import type { Turn } from "../../smtp/pipeline.ts";
 import { presentText } from "../../smtp/replies.ts";
-import type { Result } from "../../smtp/session.ts";
+import type { Result } from "../../smtp/task.ts";
 import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
-import type { Turn } from "../../smtp/turn.ts";
 import { redactor } from "../redact.ts";
 import { failureCodeOf, tlsFailure } from "../socket-errors.ts";
 import type { NextMessage, OpenOptions } from "./delivery-connection.ts";

@@ -1,5 +1,5 @@
 import type { Checkpoint, ServerReport, TlsPeer } from "../../domain/delivery.ts";
-import type { Result, Session } from "../../smtp/session.ts";
+import type { Result, Session } from "../../smtp/task.ts";
 import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
 import type { DeliveryTimer } from "./delivery-timer.ts";
 import type { PooledConnection } from "./pool-slot.ts";

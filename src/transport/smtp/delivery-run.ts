@@ -9,7 +9,7 @@ import {
   type TlsPeer,
 } from "../../domain/delivery.ts";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
-import type { Result } from "../../smtp/session.ts";
+import type { Result } from "../../smtp/task.ts";
 import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
 import type { DeliveryConnection, NextMessage } from "./delivery-connection.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";

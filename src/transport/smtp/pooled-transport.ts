@@ -1,7 +1,7 @@
 import type { Connect, SendOptions, Transport } from "../../contracts/transport.ts";
 import { NOTHING_SEEN, type Receipt } from "../../domain/delivery.ts";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
-import type { Result } from "../../smtp/session.ts";
+import type { Result } from "../../smtp/task.ts";
 import type { DeliveryConnection, NextMessage } from "./delivery-connection.ts";
 import { DeliveryRun } from "./delivery-run.ts";
 import { DeliveryTimer } from "./delivery-timer.ts";

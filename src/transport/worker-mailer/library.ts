@@ -1,7 +1,6 @@
 import { LogLevel, WorkerMailer } from "worker-mailer";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
-import { parseExtensions } from "../../smtp/extensions.ts";
-import type { RawReply } from "../../smtp/replies.ts";
+import { parseExtensions, type RawReply } from "../../smtp/replies.ts";
 import { offerSocket } from "./sockets.ts";
 
 /** The library never clears a timer, and workerd allows 10,000 at a time. What it reads is there when it starts one. */

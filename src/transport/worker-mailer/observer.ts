@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import { type RawReply, ReplyReader } from "../../smtp/replies.ts";
-import { judge, type Step } from "../../smtp/steps.ts";
+import { judge, type Step } from "../../smtp/task.ts";
 import { connectLibrary } from "./library.ts";
 
 const LIBRARY_STEPS = ["ehlo", "helo", "starttls", "auth", "mail", "rcpt", "data"] as const;

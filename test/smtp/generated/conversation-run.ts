@@ -1,7 +1,7 @@
 import type { FailureCode } from "../../../src/domain/delivery.ts";
 import { Conversation } from "../../../src/smtp/conversation.ts";
+import type { Turn } from "../../../src/smtp/pipeline.ts";
 import type { MessageTransfer } from "../../../src/smtp/transaction.ts";
-import type { Turn } from "../../../src/smtp/turn.ts";
 import type { Choices } from "./choices.ts";
 import { ClientBytes } from "./client-bytes.ts";
 import { type Coverage, classOf, type State, stateOf } from "./coverage.ts";

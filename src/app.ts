@@ -32,7 +32,7 @@ export function createApp(services: Services, settings: AppSettings) {
   const routes = new Hono<Env>()
     .use((_, next) => services.epoch.run(next))
     .use(requestContext({ ...settings, platform }), emitActions(plugins))
-    .use(auditFailures(services.trail), checkUrl(), limitBody())
+    .use(auditFailures(services.auditLog), checkUrl(), limitBody())
     .route("/", healthRoutes(parts))
     .route("/auth", authRoutes(parts))
     .route("/policy/", policyCollection(parts))

@@ -1,11 +1,11 @@
-import { createTokens } from "./access/admin-tokens.ts";
+import { createAdminTokens } from "./access/admin-tokens.ts";
 import { createAdmins } from "./access/admins.ts";
-import { createAuditTrail } from "./access/audit-log.ts";
+import { createAuditLog } from "./access/audit-log.ts";
 import { createAuthentication } from "./access/authentication.ts";
 import { createAuthorization } from "./access/authorization.ts";
 import { createCommitAccessChange } from "./access/commit-change.ts";
 import { HashPool } from "./access/hash-pool.ts";
-import { createInstance } from "./access/instance-secrets.ts";
+import { createInstanceSecrets } from "./access/instance-secrets.ts";
 import { createPasswords } from "./access/passwords.ts";
 import { createPolicies } from "./access/policies.ts";
 import { createReserveAttempt } from "./access/rate-limit.ts";
@@ -31,11 +31,11 @@ import { createAdminRepository } from "./storage/admins.ts";
 import { createAttemptSlotRepository } from "./storage/attempt-slots.ts";
 import { createAuditRepository } from "./storage/audit-log.ts";
 import { createEpoch } from "./storage/epoch.ts";
-import { createInstanceRepository } from "./storage/instance-secrets.ts";
+import { createInstanceSecretRepository } from "./storage/instance-secrets.ts";
 import { migrateAndRead } from "./storage/migrate.ts";
 import { MIGRATIONS } from "./storage/migrations/index.ts";
 import { createPolicyRepository } from "./storage/policies.ts";
-import { createTryRepository } from "./storage/rate-limits.ts";
+import { createRateLimitRepository } from "./storage/rate-limits.ts";
 import { createSealedRepository } from "./storage/sealed-values.ts";
 import { createPollWake } from "./wake/poll.ts";
 import { createIsAllowed, createRequireRight } from "./wire/guard.ts";
@@ -117,17 +117,21 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const policyRepository = createPolicyRepository(database, epoch);
   const sealed = createSealedRepository(database, pluginSet.sealed);
 
-  const instance = createInstance({ ...shared, repository: createInstanceRepository(database), sealed });
-  const trail = createAuditTrail({ ...shared, repository: audit, keepDays: settings.auditDays });
-  const tries = createTryRepository(database);
+  const instance = createInstanceSecrets({
+    ...shared,
+    repository: createInstanceSecretRepository(database),
+    sealed,
+  });
+  const auditLog = createAuditLog({ ...shared, repository: audit, keepDays: settings.auditDays });
+  const rateLimits = createRateLimitRepository(database);
   const actions = [...Object.keys(CORE_RIGHTS), ...pluginSet.actions];
   const authorization = createAuthorization({ ...shared, policies: policyRepository, actions });
   const authentication = createAuthentication({
     ...shared,
     admins: adminRepository,
-    tokens: createTokens({ key: instance.tokenKey, lifetimeSeconds: settings.tokenSeconds, platform }),
+    tokens: createAdminTokens({ key: instance.tokenKey, lifetimeSeconds: settings.tokenSeconds, platform }),
     reserveAttempt: createReserveAttempt({
-      ...{ ...shared, tries, audit },
+      ...{ ...shared, rateLimits, audit },
       slots: createAttemptSlotRepository(database),
     }),
     rights: authorization.rights,
@@ -144,7 +148,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const wake =
     drivers.wake ?? (drivers.drains ? createDrainWake(drivers.drains, drain) : createPollWake(platform));
   const { createWorker, idempotency, ...mail } = createMailServices({
-    ...{ ...shared, transport, wake, audit, tries, mac: instance.mac },
+    ...{ ...shared, transport, wake, audit, rateLimits, mac: instance.mac },
     ...{ hostName: settings.hostName, mailDays: settings.mailDays },
     ...(settings.lease && { lease: settings.lease }),
     notify: (name, data) => plugins.emit({ name, data: { ...data } }),
@@ -153,7 +157,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const requireRight = createRequireRight({ authentication, authorization, epoch });
   const deferred = new Deferred(drivers.defer);
   const plugins = createRegistry(pluginSet, {
-    ...{ ...shared, audit, tries, submitAs: mail.submitFor, idempotency, requireRight, actions },
+    ...{ ...shared, audit, rateLimits, submitAs: mail.submitFor, idempotency, requireRight, actions },
     isAllowed: createIsAllowed({ authentication, authorization, epoch }),
     secret: instance.secret,
     defer: deferred.add,
@@ -168,8 +172,8 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   async function prune(): Promise<void> {
     await plugins.prune();
     await mail.prune();
-    await trail.prune();
-    await database.commit([tries.prune(platform.now())]);
+    await auditLog.prune();
+    await database.commit([rateLimits.prune(platform.now())]);
     await mail.checkCertificates();
   }
 
@@ -183,7 +187,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     plugins,
     policies,
     requireRight,
-    trail,
+    auditLog,
     ...mail,
     prune,
 

@@ -2,13 +2,12 @@ import { sign, verify } from "hono/utils/jwt/jwt";
 import * as v from "valibot";
 import type { Platform } from "../contracts/platform.ts";
 import { BoundedCache } from "../domain/bounded-cache.ts";
+import { MAX_CLOCK_SKEW_MS } from "../domain/clock.ts";
 import { SealpostError } from "../errors.ts";
 
 const ALGORITHM = "HS256";
 /** 40 hexadecimal digits, as privacyIDEA clients know it. */
 const NONCE_BYTES = 20;
-/** How far the clocks of machines on one database may differ. */
-const MAX_CLOCK_SKEW_SECONDS = 60;
 
 /** Tokens whose signature need not be verified again; those in use at the same time. */
 const MAX_VERIFIED = 100;
@@ -28,10 +27,10 @@ const claimsSchema = v.object({
   generation: v.optional(v.number(), 0),
 });
 export type TokenClaims = v.InferOutput<typeof claimsSchema>;
-export type Tokens = ReturnType<typeof createTokens>;
+export type AdminTokens = ReturnType<typeof createAdminTokens>;
 
 /** Signs and checks the JSON Web Tokens of admins (RFC 7519, HS256). */
-export function createTokens(parts: {
+export function createAdminTokens(parts: {
   /** HMAC-SHA-256, to sign and verify; read when it is needed, for it comes from the database. */
   readonly key: () => CryptoKey;
   readonly lifetimeSeconds: number;
@@ -65,7 +64,8 @@ export function createTokens(parts: {
       const claims = await claimsOf(token);
       if (claims.exp <= nowSeconds()) throw expiredToken("the time in it has passed");
       // It dates from before the clock was put back, and would live longer than its lifetime.
-      if (claims.iat > nowSeconds() + MAX_CLOCK_SKEW_SECONDS) throw expiredToken("it is dated in the future");
+      if (claims.iat > nowSeconds() + MAX_CLOCK_SKEW_MS / 1_000)
+        throw expiredToken("it is dated in the future");
       return claims;
     },
   };

@@ -6,10 +6,10 @@ import type { AuditRepository } from "../storage/audit-log.ts";
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-export type AuditTrail = ReturnType<typeof createAuditTrail>;
+export type AuditLog = ReturnType<typeof createAuditLog>;
 
 /** The audit log, for what is not written together with a change. */
-export function createAuditTrail(parts: {
+export function createAuditLog(parts: {
   readonly database: Database;
   readonly repository: AuditRepository;
   readonly platform: Platform;

@@ -3,7 +3,7 @@ import type { Admin, Principal } from "../domain/admin.ts";
 import { clientNetwork } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
 import type { AdminRepository } from "../storage/admins.ts";
-import { expiredToken, type TokenClaims, type Tokens } from "./admin-tokens.ts";
+import { type AdminTokens, expiredToken, type TokenClaims } from "./admin-tokens.ts";
 import type { HashCaller } from "./hash-pool.ts";
 import type { Passwords } from "./passwords.ts";
 import type { AuditRecord, ReserveAttempt } from "./rate-limit.ts";
@@ -25,7 +25,7 @@ export type Authentication = ReturnType<typeof createAuthentication>;
 export function createAuthentication(parts: {
   readonly database: Database;
   readonly admins: AdminRepository;
-  readonly tokens: Tokens;
+  readonly tokens: AdminTokens;
   readonly passwords: Passwords;
   readonly reserveAttempt: ReserveAttempt;
   /** The rights of an admin at this moment; they inform the client and decide nothing. */
@@ -86,10 +86,14 @@ export function createAuthentication(parts: {
       passwords.assertRoom(caller);
       const typed = await sha256(`${username}@${options.realm ?? ""}`);
       const limits = [
-        { key: `login:${typed}:${client}`, max: MAX_FAILURES_PER_NAME_AND_ADDRESS },
-        { key: `login:${client}`, max: MAX_FAILURES_PER_ADDRESS },
+        {
+          key: `login:${typed}:${client}`,
+          max: MAX_FAILURES_PER_NAME_AND_ADDRESS,
+          windowSeconds: WINDOW_SECONDS,
+        },
+        { key: `login:${client}`, max: MAX_FAILURES_PER_ADDRESS, windowSeconds: WINDOW_SECONDS },
       ];
-      const attempt = await reserveAttempt(limits, WINDOW_SECONDS);
+      const attempt = await reserveAttempt(limits);
       const verify = async () => {
         const admin = await findAdmin(username, options.realm);
         const verdict = await passwords.verify(password, admin?.passwordHash ?? null, caller);
@@ -97,11 +101,11 @@ export function createAuthentication(parts: {
       };
       const { admin, rehash: isOutdated } = await verify().catch(async (error) => {
         // If this fails too, the slot expires by itself.
-        await attempt.settle("withdrawn").catch(() => undefined);
+        await attempt.finish("withdrawn").catch(() => undefined);
         throw error;
       });
       const record = options.record?.(admin && principalOf(admin));
-      await attempt.settle(admin ? "succeeded" : "failed", record);
+      await attempt.finish(admin ? "succeeded" : "failed", record);
       if (!admin) throw wrongCredentials();
       if (isOutdated) await rehash(admin, password, caller);
       return issue(admin, options.client);

@@ -3,7 +3,7 @@ import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import { open, seal } from "../secrets/seal.ts";
-import type { InstanceRepository } from "../storage/instance-secrets.ts";
+import type { InstanceSecretRepository } from "../storage/instance-secrets.ts";
 import type { SealedRepository } from "../storage/sealed-values.ts";
 
 /** Opens if the keys are those that sealed this database. */
@@ -12,16 +12,16 @@ const KEY_CHECK_TEXT = "sealpost";
 const TOKEN_SECRET = "token_secret";
 const TOKEN_SECRET_BYTES = 32;
 
-/** Rows that {@link createInstance} starts with. */
-export type InstanceRows = readonly [
+/** Rows that {@link createInstanceSecrets} starts with. */
+export type InstanceSecretRows = readonly [
   keyIds: readonly { readonly id: string }[],
   secrets: readonly { readonly name: string; readonly value: string }[],
 ];
 
 /** What this database holds about itself: the proof that the keys fit, and the secret that signs tokens. */
-export function createInstance(parts: {
+export function createInstanceSecrets(parts: {
   readonly database: Database;
-  readonly repository: InstanceRepository;
+  readonly repository: InstanceSecretRepository;
   readonly sealed: SealedRepository;
   readonly keyring: Keyring;
   readonly platform: Platform;
@@ -59,7 +59,7 @@ export function createInstance(parts: {
      * Checks the keys and opens the token secret; on a new database, makes both. Several processes may do it at once.
      * @throws {SealpostError} `bad_setting` if a key is missing or is not the one that sealed.
      */
-    async start([keyIds, rows]: InstanceRows): Promise<void> {
+    async start([keyIds, rows]: InstanceSecretRows): Promise<void> {
       const missing = keyIds.map(({ id }) => id).filter((id) => !keyring.ids.includes(id));
       if (missing.length > 0) throw keysMissing(missing, keyring.ids);
       known = new Map(rows.map(({ name, value }) => [name, value]));

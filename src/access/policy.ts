@@ -1,7 +1,7 @@
 import { parseCidr } from "../domain/network.ts";
 import type { Policy, PolicyContext, PolicyDecision, Right } from "../domain/policy.ts";
 import { matchesName, splitNegation } from "./pattern.ts";
-import { isWithin, parseTimes } from "./time-windows.ts";
+import { isWithin, parseTimeWindows } from "./time-windows.ts";
 
 /**
  * Decides whether an action is allowed: by an active policy that matches, or because no policy is active at all.
@@ -59,6 +59,6 @@ function matchesClient(entries: readonly string[], client: string | null): boole
 
 /** A stored time that cannot be read matches never: a policy fails closed. */
 function matchesTime(time: string, now: Date): boolean {
-  const windows = parseTimes(time);
+  const windows = parseTimeWindows(time);
   return windows !== null && (windows.length === 0 || windows.some((window) => isWithin(window, now)));
 }

@@ -15,7 +15,7 @@ const MINUTES_PER_DAY = 24 * 60;
  * Reads `Mon-Fri: 8:00-18:00, Sat: 9-12`. Windows do not wrap over midnight or the end of the week.
  * @returns an empty list for an empty text, null for one that cannot be read.
  */
-export function parseTimes(text: string): TimeWindow[] | null {
+export function parseTimeWindows(text: string): TimeWindow[] | null {
   if (text.trim() === "") return [];
   const windows = text.split(",").map((part) => parseWindow(part.trim()));
   return windows.every((window) => window !== null) ? windows : null;

@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import * as v from "valibot";
-import type { AuditTrail } from "../access/audit-log.ts";
+import type { AuditLog } from "../access/audit-log.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import {
@@ -80,11 +80,11 @@ const pageView = v.object({
 
 /** The audit log. */
 export function auditRoutes(parts: {
-  readonly trail: AuditTrail;
+  readonly auditLog: AuditLog;
   readonly requireRight: RequireRight;
   readonly platform: Pick<Platform, "now">;
 }) {
-  const { trail, requireRight, platform } = parts;
+  const { auditLog, requireRight, platform } = parts;
   return new Hono<Env>()
     .get(
       "/",
@@ -98,7 +98,7 @@ export function auditRoutes(parts: {
       queryParams(auditParams),
       async (c) => {
         const query = toQuery(c.req.valid("query"), platform.now());
-        const { entries, total } = await trail.page(query);
+        const { entries, total } = await auditLog.page(query);
         const value = { auditdata: entries.map(toRowView), ...pageOf(query, total) };
         return c.json(success(value, platform.now()));
       },

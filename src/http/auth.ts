@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import * as v from "valibot";
-import type { AuditTrail } from "../access/audit-log.ts";
+import type { AuditLog } from "../access/audit-log.ts";
 import type { Authentication } from "../access/authentication.ts";
 import type { AuditRecord } from "../access/rate-limit.ts";
 import type { Env } from "../contracts/env.ts";
@@ -43,10 +43,10 @@ const session = v.object({
 /** Log-in of admins. */
 export function authRoutes(parts: {
   readonly authentication: Authentication;
-  readonly trail: Pick<AuditTrail, "notAuthenticatedRecord">;
+  readonly auditLog: Pick<AuditLog, "notAuthenticatedRecord">;
   readonly platform: Pick<Platform, "now">;
 }) {
-  const { authentication, trail, platform } = parts;
+  const { authentication, auditLog, platform } = parts;
   return new Hono<Env>()
     .post(
       "/",
@@ -77,7 +77,7 @@ export function authRoutes(parts: {
           const more = { client: client ?? "", policies: "", requestId: c.get("requestId") };
           if (admin) return { entry: auditEntry({ ...actor, ...more }, platform.now(), { success: true }) };
           c.set("isAudited", true);
-          return trail.notAuthenticatedRecord({ ...actor, ...more }, "wrong_credentials");
+          return auditLog.notAuthenticatedRecord({ ...actor, ...more }, "wrong_credentials");
         };
         const options = { realm: realm === "" ? null : realm, client, request, record };
         const { token, principal, rights } = await authentication.logIn(username, password, options);

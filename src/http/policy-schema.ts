@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { parseTimes } from "../access/time-windows.ts";
+import { parseTimeWindows } from "../access/time-windows.ts";
 import { parseCidr } from "../domain/network.ts";
 import type { Right } from "../domain/policy.ts";
 
@@ -96,7 +96,7 @@ export function policyParams(known: readonly Right[]) {
       v.pipe(
         text,
         v.check(
-          (value) => parseTimes(value) !== null,
+          (value) => parseTimeWindows(value) !== null,
           "expected such as Mon-Fri: 8:00-18:00, Sat: 9-12 (UTC)",
         ),
         v.transform((value) => value.trim()),

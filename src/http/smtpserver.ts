@@ -1,6 +1,6 @@
 import { Hono, type TypedResponse } from "hono";
 import * as v from "valibot";
-import type { AuditTrail } from "../access/audit-log.ts";
+import type { AuditLog } from "../access/audit-log.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { notice } from "../domain/notices.ts";
@@ -36,7 +36,7 @@ export interface SmtpServerParts {
   readonly saveServer: SaveServer;
   readonly circuit: Pick<Circuit, "health">;
   readonly plugins: Pick<Registry, "usersOf">;
-  readonly trail: AuditTrail;
+  readonly auditLog: AuditLog;
   readonly requireRight: RequireRight;
   readonly platform: Pick<Platform, "now">;
   /** Whether GET shows passwords. */
@@ -49,7 +49,7 @@ type ListResponse = Response & TypedResponse<List, 200, "json">;
 
 /** All definitions. */
 export function smtpServerCollection(parts: SmtpServerParts) {
-  const { servers, trail, requireRight, platform, revealSecrets } = parts;
+  const { servers, auditLog, requireRight, platform, revealSecrets } = parts;
   /** As long as no definition has changed, the list is the same one. */
   const texts = {
     revealed: new WeakMap<object, SuccessText>(),
@@ -84,7 +84,7 @@ export function smtpServerCollection(parts: SmtpServerParts) {
         const all = await servers.list();
         const reveal = revealSecrets && !c.req.valid("query").censor;
         if (reveal && all.some((server) => server.hasPassword)) {
-          await trail.revealed(c.get("actor"), "", "password");
+          await auditLog.revealed(c.get("actor"), "", "password");
         }
         const body = textOf(all, reveal)(platform.now());
         const response: Response = c.body(body, 200, { "content-type": "application/json" });
@@ -97,7 +97,7 @@ export function smtpServerCollection(parts: SmtpServerParts) {
 /** One definition by name. */
 export function smtpServerRoutes(parts: SmtpServerParts) {
   const { servers, saveServer, circuit, plugins } = parts;
-  const { trail, requireRight, platform, revealSecrets } = parts;
+  const { auditLog, requireRight, platform, revealSecrets } = parts;
   const now = () => platform.now();
 
   return new Hono<Env>()
@@ -121,7 +121,7 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
         const server = await servers.get(identifier);
         if (!server) throw serverNotFound();
         const reveal = revealSecrets && !c.req.valid("query").censor;
-        if (reveal && server.hasPassword) await trail.revealed(c.get("actor"), identifier, "password");
+        if (reveal && server.hasPassword) await auditLog.revealed(c.get("actor"), identifier, "password");
         const detail = { ...toDefinitionDetail(server, health), ...unreadable([server], reveal) };
         c.header("ETag", server.etag);
         return c.json(success(toDefinitionView(server, reveal), now(), detail));

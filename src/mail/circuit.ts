@@ -31,7 +31,7 @@ export interface ServerHealth {
 
 /** What a worker reads of a definition in passing. */
 export interface KnownHealth {
-  readonly lane: string;
+  readonly queueName: string;
   readonly failures: number | null;
   /** Milliseconds since the epoch; `null`: the circuit is closed. */
   readonly openUntil: number | null;
@@ -141,10 +141,10 @@ export function createCircuit(deps: {
 
     /** Takes in what other processes found out. */
     note(known: readonly KnownHealth[]): void {
-      for (const { lane, failures, openUntil } of known) {
-        if (failures) unhealthy.add(lane);
-        if (openUntil === null) open.delete(lane);
-        else open.add(lane);
+      for (const { queueName, failures, openUntil } of known) {
+        if (failures) unhealthy.add(queueName);
+        if (openUntil === null) open.delete(queueName);
+        else open.add(queueName);
       }
     },
 

@@ -6,7 +6,7 @@ import { type IdempotencyRepository, RESERVED, STARTED } from "../storage/idempo
 /** How long a key stands for its first answer. */
 export const IDEMPOTENCY_MS = 24 * 3_600_000;
 /** A call that has done nothing for so long was cut off: as long as what a worker leaves behind is untouched. */
-const IDLE_MS: Readonly<Record<DatabaseKind, number>> = { local: 20_000, remote: 30_000 };
+const RESERVED_MS: Readonly<Record<DatabaseKind, number>> = { local: 20_000, remote: 30_000 };
 /** Clocks of several machines differ by less. */
 const CLOCK_TOLERANCE_MS = 5_000;
 const KEY = /^[\x20-\x7e]{1,255}$/;
@@ -57,16 +57,16 @@ export function createIdempotency(parts: {
       const now = platform.now();
       const row = { scope, key, content: hash, answer: state, createdAt: now };
       const before = (spanMs: number) => new Date(now.getTime() - spanMs);
-      const [taken] = await database.commit([
-        repository.begin(row, {
+      const [reserved] = await database.commit([
+        repository.reserve(row, {
           ended: before(IDEMPOTENCY_MS),
-          idle: before(IDLE_MS[database.kind]),
+          reserved: before(RESERVED_MS[database.kind]),
           future: before(-CLOCK_TOLERANCE_MS),
         }),
       ]);
-      if (taken.rowsAffected > 0) {
+      if (reserved.rowsAffected > 0) {
         return {
-          complete: (response) => repository.finish(scope, key, JSON.stringify(response)),
+          complete: (response) => repository.complete(scope, key, JSON.stringify(response)),
           release: () => repository.release(row),
         };
       }

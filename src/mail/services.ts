@@ -10,7 +10,7 @@ import { createIdempotencyRepository } from "../storage/idempotency.ts";
 import { createMailUpkeepRepository } from "../storage/mail-upkeep.ts";
 import { createOutboxRepository } from "../storage/outbox.ts";
 import { createQueuedMailRepository } from "../storage/queued-mail.ts";
-import type { TryRepository } from "../storage/rate-limits.ts";
+import type { RateLimitRepository } from "../storage/rate-limits.ts";
 import { createServerHealthRepository } from "../storage/server-health.ts";
 import { createSmtpServerRepository } from "../storage/smtp-servers.ts";
 import { createWaitingMailRepository } from "../storage/waiting-mail.ts";
@@ -46,7 +46,7 @@ export function createMailServices(parts: {
   readonly transport: Transport;
   readonly wake: Wake;
   readonly audit: AuditRepository;
-  readonly tries: TryRepository;
+  readonly rateLimits: RateLimitRepository;
   readonly platform: Platform;
   readonly newId: () => string;
   readonly mac: (text: string) => Promise<string>;

@@ -21,7 +21,7 @@ import type { Keyring } from "../secrets/keyring.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import { decide, readAfter } from "../storage/decide.ts";
 import type { Epoch } from "../storage/epoch.ts";
-import type { TryRepository } from "../storage/rate-limits.ts";
+import type { RateLimitRepository } from "../storage/rate-limits.ts";
 import { untilCommitted } from "../storage/until-committed.ts";
 import type { IsAllowed, RequireRight } from "../wire/guard.ts";
 import type { Candidate } from "./checks.ts";
@@ -43,7 +43,7 @@ export interface ContextParts {
   readonly passwords: Passwords;
   readonly newId: () => string;
   readonly audit: AuditRepository;
-  readonly tries: TryRepository;
+  readonly rateLimits: RateLimitRepository;
   readonly secret: (name: string, bytes: number) => Promise<string>;
   readonly submitAs: SubmitAs;
   readonly idempotency: Idempotency;

@@ -4,33 +4,34 @@ import type { Platform } from "../contracts/platform.ts";
 import type { Limit, LimitPlan, LimitResult, PluginContext } from "../contracts/plugin.ts";
 import { clientNetwork } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
-import type { TryRepository } from "../storage/rate-limits.ts";
+import type { RateLimitRepository } from "../storage/rate-limits.ts";
 
 /** Counts in the database, so that parallel calls and other processes do not slip through. */
 export function createLimit(parts: {
   readonly plugin: string;
   readonly database: Database;
-  readonly tries: TryRepository;
+  readonly rateLimits: RateLimitRepository;
   readonly platform: Pick<Platform, "now">;
   readonly mac: (text: string) => Promise<string>;
   readonly isTrustedClient: PluginContext["isTrustedClient"];
 }): PluginContext["limit"] {
-  const { plugin, database, tries, platform, mac, isTrustedClient } = parts;
+  const { plugin, database, rateLimits, platform, mac, isTrustedClient } = parts;
 
   const keyOf = async ({ key }: Limit): Promise<string> => `${plugin}:${await mac(`limit ${key}`)}`;
 
   async function plan(...limits: readonly Limit[]): Promise<LimitPlan> {
     const now = platform.now();
     const bounds = await Promise.all(
-      limits.map(async (limit) => ({ key: await keyOf(limit), max: limit.most })),
+      limits.map(async (limit) => ({
+        key: await keyOf(limit),
+        max: limit.most,
+        windowSeconds: limit.windowSeconds,
+      })),
     );
     return {
-      count: bounds.map(({ key, max }, index) => {
-        const endsAt = new Date(now.getTime() + (limits[index]?.windowSeconds ?? 0) * 1_000);
-        return tries.take(key, max, now, endsAt);
-      }),
-      isWithin: bounds.length === 0 ? sql`true` : tries.isWithin(bounds),
-      giveBack: (where) => bounds.map(({ key }) => tries.giveBackWhere(key, where)),
+      count: bounds.map((limit) => rateLimits.consume(limit, now)),
+      isWithin: bounds.length === 0 ? sql`true` : rateLimits.isWithin(bounds),
+      giveBack: (where) => bounds.map(({ key }) => rateLimits.refund(key, where)),
       result(results) {
         const rows = results.flat() as readonly { readonly failed: number; readonly endsAt: Date }[];
         const full = rows.filter(({ failed }, index) => failed > (bounds[index]?.max ?? 0));
@@ -52,7 +53,7 @@ export function createLimit(parts: {
     require: async (...limits) => assertAllowed(await take(...limits)),
     async giveBack(...limits) {
       const keys = await Promise.all(limits.map(keyOf));
-      await database.commit(keys.map((key) => tries.giveBack(key)));
+      await database.commit(keys.map((key) => rateLimits.refund(key)));
     },
     ofClient(c, { key, ...bounds }) {
       if (isTrustedClient(c)) return [];

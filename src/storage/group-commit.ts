@@ -1,7 +1,7 @@
 import type { Client, InStatement, ResultSet } from "@libsql/client";
 import { Batcher, type Blame, type PollingOptions } from "../async/batcher.ts";
-import { busyFailure, failedStatement, isNothingDone, isUnavailable } from "./errors.ts";
-import type { Connection } from "./local/connection.ts";
+import type { Connection } from "./connection.ts";
+import { busyError, failedStatement, isNothingDone, isUnavailable } from "./errors.ts";
 
 /** Values of this many bytes cost about as much as one more statement. */
 const BYTES_PER_STATEMENT = 16_384;
@@ -42,7 +42,7 @@ export function createGroupCommit(writer: Connection, options: GroupCommitOption
     sizeOf,
     maxSize: maxStatements,
     maxWaitMs,
-    tooLate: busyFailure,
+    tooLate: busyError,
     ...(polling && { polling }),
   });
 }

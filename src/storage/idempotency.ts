@@ -3,17 +3,17 @@ import type { Database } from "../contracts/database.ts";
 import { placeholdersFor } from "./prepare.ts";
 import { idempotency } from "./schema.ts";
 
-/** In place of the answer: the call is under way and has done nothing that could be repeated. */
+/** In place of the result: the call is under way and has done nothing that must not be repeated. */
 export const RESERVED = "";
-/** It is doing what must not be done twice. */
+/** In place of the result: the call has started what must not be done twice. */
 export const STARTED = "acting";
 
 export type IdempotencyRow = typeof idempotency.$inferSelect;
-/** One call of several with the same key: they differ in when they took it. */
+/** One of several calls with the same key: they differ in when they reserved it. */
 type CallRef = Pick<IdempotencyRow, "scope" | "key" | "createdAt">;
 export type IdempotencyRepository = ReturnType<typeof createIdempotencyRepository>;
 
-/** Calls that carried a key. What writes is an unexecuted statement for `commit`. */
+/** Creates the repository of idempotency keys. Writes are unexecuted statements for `commit`. */
 export function createIdempotencyRepository({ read, write, prepare }: Database) {
   const row = placeholdersFor(["scope", "key", "content", "answer", "createdAt"]);
   const isCall = and(eq(idempotency.scope, row.scope), eq(idempotency.key, row.key));
@@ -22,7 +22,7 @@ export function createIdempotencyRepository({ read, write, prepare }: Database) 
   const isOurs = and(isCall, eq(createdAt, time("createdAt")));
 
   const find = read.select().from(idempotency).where(isCall).prepare();
-  const begin = prepare(
+  const reserve = prepare(
     write
       .insert(idempotency)
       .values(row)
@@ -34,10 +34,10 @@ export function createIdempotencyRepository({ read, write, prepare }: Database) 
           createdAt: sql`excluded.created_at`,
         },
         setWhere: sql`${createdAt} < ${time("ended")} OR (${idempotency.answer} = ${RESERVED}
-          AND (${createdAt} < ${time("idle")} OR ${createdAt} > ${time("future")}))`,
+          AND (${createdAt} < ${time("reserved")} OR ${createdAt} > ${time("future")}))`,
       }),
   );
-  const finish = prepare(
+  const complete = prepare(
     write
       .update(idempotency)
       .set({ answer: sql`${row.answer}` })
@@ -50,17 +50,17 @@ export function createIdempotencyRepository({ read, write, prepare }: Database) 
     find: async (scope: string, key: string): Promise<IdempotencyRow | undefined> => find.get({ scope, key }),
 
     /**
-     * Takes the key; affects no row if it is taken, unless one of these times is over, or the call that took it and has
-     * done nothing took it in what is, after a clock jump, the future.
+     * Reserves the key; affects no row if another call has it. A call loses its key if it is older than `ended`, or if
+     * it has not started and is older than `reserved` or, after a clock jump, newer than `future`.
      */
-    begin: (
+    reserve: (
       row: IdempotencyRow,
-      times: { readonly ended: Date; readonly idle: Date; readonly future: Date },
-    ) => begin({ ...row, ...times }),
+      times: { readonly ended: Date; readonly reserved: Date; readonly future: Date },
+    ) => reserve({ ...row, ...times }),
 
-    finish: (scope: string, key: string, answer: string) => finish({ scope, key, answer }),
+    complete: (scope: string, key: string, answer: string) => complete({ scope, key, answer }),
 
-    /** Gives the key back: the call has done nothing. One whose answer is known keeps it, and so does another call. */
+    /** Releases the key of a call that has done nothing. Affects no completed call, and no other call. */
     release: ({ scope, key, createdAt }: CallRef) => release({ scope, key, createdAt }),
 
     prune(before: Date) {

@@ -2,10 +2,10 @@ import { eq } from "drizzle-orm";
 import type { Database } from "../contracts/database.ts";
 import { instance } from "./schema.ts";
 
-export type InstanceRepository = ReturnType<typeof createInstanceRepository>;
+export type InstanceSecretRepository = ReturnType<typeof createInstanceSecretRepository>;
 
 /** Sealed facts about this instance, by name. */
-export function createInstanceRepository({ read, write }: Database) {
+export function createInstanceSecretRepository({ read, write }: Database) {
   return {
     /** Selects all of them. */
     select: () => read.select().from(instance),

@@ -1,6 +1,7 @@
 import type { BatchResponse } from "drizzle-orm/batch";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 import type { CommitOptions, Database, DatabaseKind, Statement } from "../contracts/database.ts";
+import type { Connection } from "./connection.ts";
 import { drizzleOver } from "./drizzle.ts";
 import {
   assertOwnChanges,
@@ -9,7 +10,6 @@ import {
   type GroupCommit,
   type GroupCommitOptions,
 } from "./group-commit.ts";
-import type { Connection } from "./local/connection.ts";
 import { prepareStatement } from "./prepare.ts";
 
 /** The ways to one database; a reader and a writer may be the same. */

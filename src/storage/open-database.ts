@@ -1,19 +1,21 @@
 import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
-import { badUrl } from "./errors.ts";
+import { invalidUrlError } from "./errors.ts";
 import { type Connections, LibsqlDatabase } from "./libsql-database.ts";
 import { connectFile, connectMemory } from "./local/connect.ts";
 import { connectRemote } from "./remote/connect.ts";
 
 export interface OpenDatabaseOptions {
-  /** `file:` with a path whose directory exists, `:memory:`, or `libsql:`, `https:`, `http:` for a server. */
+  /** `file:` with a path in an existing folder, `:memory:`, or `libsql:`, `https:`, `http:` for a server. */
   readonly url: string;
   /** Token of a remote database. */
   readonly authToken?: string;
   /** Spreads the waits for a lock. */
   readonly randomBytes: Platform["randomBytes"];
-  /** How long one operation waits for locks of other processes, or for a server. */
-  readonly patienceMs?: number;
+  /** How long one operation on a file waits for locks of other processes, in milliseconds. Default: 5,000. */
+  readonly lockTimeoutMs?: number;
+  /** How long one round trip to a server may take, in milliseconds. Default: 5,000. */
+  readonly requestTimeoutMs?: number;
 }
 
 const CONNECT: readonly (readonly [
@@ -26,11 +28,11 @@ const CONNECT: readonly (readonly [
 ];
 
 /**
- * A libSQL database, here or on a server. No I/O happens before the first statement.
+ * Opens a libSQL database, a local file or a server. No I/O happens before the first statement.
  * @throws {SealpostError} `bad_setting` for a URL of another kind.
  */
 export function openDatabase(options: OpenDatabaseOptions): Database {
   const connect = CONNECT.find(([pattern]) => pattern.test(options.url))?.[1];
-  if (connect === undefined) throw badUrl();
+  if (connect === undefined) throw invalidUrlError();
   return new LibsqlDatabase(connect(options));
 }

@@ -5,95 +5,95 @@ import type { MailAttempt, MailState, RecipientProgress } from "../domain/queued
 import { placeholdersFor } from "./prepare.ts";
 import { mail, mailContent } from "./schema.ts";
 
-/** A queued mail as it is stored. */
+/** A queued message as it is stored. */
 export type MailRow = typeof mail.$inferSelect & {
-  /** The first piece of the content, sealed; empty: it is large, and read when its turn comes. */
+  /** The first piece of the content, sealed. Empty if it is too large to read with the claim. */
   readonly content: string;
-  /** Further pieces of the content, of a row that is inserted. */
+  /** Further pieces of the content. Only for a row to insert. */
   readonly furtherContent?: readonly string[];
 };
 export type OutboxRepository = ReturnType<typeof createOutboxRepository>;
 
-/** A definition with mail that waits for it, and what limits the sending. */
-export interface Lane {
-  /** Name of the definition; empty: definitions that are not saved. */
-  readonly lane: string;
-  /** When its next mail is due, or its next lease ends, in milliseconds since the epoch. */
+/** A server queue that has messages in it, and what limits its sending. */
+export interface QueueSummary {
+  /** Name of the definition; empty for definitions that are not saved. */
+  readonly queueName: string;
+  /** When its next message is due or its next lease ends, in milliseconds since the Unix epoch. */
   readonly dueAt: number;
   readonly maxConnections: number | null;
   /** 0: no limit. */
   readonly mailsPerMinute: number | null;
-  /** Milliseconds since the epoch; null: the circuit is closed. */
+  /** Milliseconds since the Unix epoch; `null` if the circuit is closed. */
   readonly openUntil: number | null;
   /** Failures in a row. */
   readonly failures: number | null;
 }
 
 export interface Claim {
-  readonly lane: string;
-  /** The worker's mark: no two claims have the same. */
+  readonly queueName: string;
+  /** Identifies the claim; no two claims share a value. */
   readonly lease: string;
   readonly leaseEndsAt: Date;
   readonly now: Date;
-  /** Leases that ended after this are left to their workers; `now`, or earlier where a stall may have kept them. */
+  /** Leases that ended later stay with their workers. `now`, or earlier if a stall may have delayed renewals. */
   readonly expiredBefore: Date;
   readonly limit: number;
   /** 0: no limit. */
   readonly mailsPerMinute: number;
 }
 
-/** A mail that a worker holds. */
-export interface Held {
+/** A message under the lease of a worker. */
+export interface LeaseRef {
   readonly id: string;
   readonly lease: string;
 }
 
-/** What a worker has found out about a mail that it holds. */
-export interface Settlement extends Held {
+/** The new state of a message that a worker has leased. */
+export interface MailUpdate extends LeaseRef {
   readonly state: MailState;
   readonly identifier: string;
-  readonly lane: string;
-  /** Names of all definitions that it may still go through; empty: just the one. */
+  readonly queueName: string;
+  /** Names of all definitions that may still be used; empty if there is only one. */
   readonly alternatives: readonly string[];
   readonly recipients: readonly RecipientProgress[];
-  /** Milliseconds since the epoch; null: the mail has ended. */
+  /** Milliseconds since the Unix epoch; `null` if the message is final. */
   readonly dueAt: number | null;
-  /** Until when the content of a message in its final state is kept, in milliseconds since the epoch; `null`: erased. */
+  /** Until when the content of a final message is kept, in milliseconds since the Unix epoch; `null` erases it. */
   readonly contentUntil: number | null;
-  /** Whether the worker lets go of the mail. */
+  /** Whether the worker releases the lease. */
   readonly released: boolean;
   readonly attempts: readonly Omit<MailAttempt, "mailId">[];
 }
 
 const MINUTE_MS = 60_000;
-/** So many of the oldest are looked at for a way around a server that is down. */
-const MOST_LOOKED_AT = 1_000;
+/** How many of the oldest messages one failover claim examines. */
+const MAX_FAILOVER_CANDIDATES = 1_000;
 
 /** One text instead of twenty cells, each of which costs the driver microseconds. */
 const ROW = sql<string>`json_object(${sql.join(
   Object.entries(getTableColumns(mail)).flatMap(([name, column]) => [sql.raw(`'${name}'`), sql`${column}`]),
   sql`, `,
 )})`;
-/** A claim brings the content of so many characters along; hundreds of large ones would fill the memory. */
+/** Longest content that a claim returns, in characters: hundreds of large messages would fill the memory. */
 const MAX_CLAIMED_CONTENT = 65_536;
 const CONTENT = sql<string | null>`(SELECT mail_content.content FROM mail_content
   WHERE mail_content.id = mail.id AND length(mail_content.content) <= ${sql.raw(String(MAX_CLAIMED_CONTENT))})`;
 
 const time = (name: string) => sql`${sql.param(sql.placeholder(name), mail.createdAt)}`;
 const NOW = time("now");
-const LANE = sql.placeholder("lane");
+const QUEUE_NAME = sql.placeholder("queueName");
 const LIMIT = sql.placeholder("limit");
 const EXPIRED_BEFORE = time("expiredBefore");
 const ROWS = sql.placeholder("rows");
 
-const LANES = sql`
+const SELECT_QUEUES = sql`
   WITH RECURSIVE lanes (lane) AS (
     SELECT min(lane) FROM mail WHERE due_at IS NOT NULL
     UNION ALL
     SELECT (SELECT min(mail.lane) FROM mail WHERE mail.lane > lanes.lane AND mail.due_at IS NOT NULL)
     FROM lanes WHERE lanes.lane IS NOT NULL
   )
-  SELECT lanes.lane AS lane,
+  SELECT lanes.lane AS queueName,
     (SELECT min(due_at) FROM mail WHERE mail.lane = lanes.lane AND due_at IS NOT NULL) AS dueAt,
     smtp_server.max_connections AS maxConnections,
     smtp_server.mails_per_minute AS mailsPerMinute,
@@ -105,27 +105,27 @@ const LANES = sql`
   WHERE lanes.lane IS NOT NULL`;
 
 /** What a claim writes. */
-const TAKEN = {
-  // What is known of the claim before the last one holds until a worker has decided on it.
-  lost: sql<number>`CASE WHEN ${mail.lease} IS NULL THEN 0 ELSE max(${mail.lost}, 1 + ${mail.begun}) END`,
-  begun: false,
+const CLAIMED = {
+  // What is known of an earlier claim stays until a worker has acted on it.
+  lost: sql<number>`CASE WHEN ${mail.lease} IS NULL THEN 0 ELSE max(${mail.lost}, 1 + ${mail.started}) END`,
+  started: false,
   state: "sending" as const,
   lease: sql`${sql.placeholder("lease")}`,
   dueAt: time("leaseEndsAt"),
   updatedAt: NOW,
 };
 const DUE = sql`
-  SELECT id FROM mail WHERE lane = ${LANE} AND due_at <= ${NOW}
+  SELECT id FROM mail WHERE lane = ${QUEUE_NAME} AND due_at <= ${NOW}
     AND (lease IS NULL OR due_at <= ${EXPIRED_BEFORE}) ORDER BY due_at, created_at`;
-/** What a limit per minute leaves of a claim: less what was tried in the last minute or is held right now. */
+/** How many messages a rate limit still allows: attempts of the last minute and leased messages count. */
 const ALLOWANCE = sql`max(0, min(${LIMIT}, ${sql.placeholder("mailsPerMinute")}
-  - (SELECT count(*) FROM mail_attempt WHERE identifier = ${LANE} AND date > ${time("minuteAgo")} AND date <= ${NOW})
-  - (SELECT count(*) FROM mail WHERE identifier = ${LANE} AND state = 'sending')))`;
-const MOVABLE = sql`
+  - (SELECT count(*) FROM mail_attempt WHERE identifier = ${QUEUE_NAME} AND date > ${time("minuteAgo")} AND date <= ${NOW})
+  - (SELECT count(*) FROM mail WHERE identifier = ${QUEUE_NAME} AND state = 'sending')))`;
+const FAILOVER = sql`
   SELECT id FROM (
     SELECT id, alternatives FROM mail
-    WHERE lane = ${LANE} AND due_at <= ${NOW} AND alternatives <> '[]' AND lease IS NULL
-    ORDER BY due_at LIMIT ${MOST_LOOKED_AT}
+    WHERE lane = ${QUEUE_NAME} AND due_at <= ${NOW} AND alternatives <> '[]' AND lease IS NULL
+    ORDER BY due_at LIMIT ${MAX_FAILOVER_CANDIDATES}
   ) AS due
   WHERE EXISTS (SELECT 1 FROM json_each(due.alternatives) AS other
     LEFT JOIN server_health ON server_health.identifier = other.value
@@ -134,18 +134,18 @@ const MOVABLE = sql`
 const OVERDUE = sql`
   SELECT id FROM mail WHERE give_up_at <= ${NOW} AND due_at IS NOT NULL
     AND (lease IS NULL OR due_at <= ${EXPIRED_BEFORE}) LIMIT ${LIMIT}`;
-const IS_HELD = isHeld(sql.placeholder("held"));
+const IS_LEASED = isLeased(sql.placeholder("leases"));
 
 const RECORD_ATTEMPTS = sql`
   INSERT INTO mail_attempt (mail_id, identifier, date, result)
   SELECT mail.id, one.value ->> 'identifier', one.value ->> 'date', one.value -> 'result'
   FROM json_each(${ROWS}) AS one
   JOIN mail ON mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'`;
-const SETTLE = sql`
+const APPLY_UPDATES = sql`
   UPDATE mail SET
     state = one.value ->> 'state',
     identifier = one.value ->> 'identifier',
-    lane = one.value ->> 'lane',
+    lane = one.value ->> 'queueName',
     alternatives = one.value -> 'alternatives',
     recipients = one.value -> 'recipients',
     due_at = one.value ->> 'dueAt',
@@ -157,14 +157,14 @@ const SETTLE = sql`
   WHERE mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'
   RETURNING mail.id AS id`;
 
-/** The row of a piece of a message's content. */
+/** The row id of one piece of a message's content. */
 export function pieceName(mailId: string, piece: number): string {
   return piece === 0 ? mailId : `${mailId}/${piece}`;
 }
 
-/** The outbox. What writes is an unexecuted statement for `commit`. */
+/** Creates the repository of queued messages. Writes are unexecuted statements for `commit`. */
 export function createOutboxRepository({ read, write, prepare }: Database) {
-  // A commit whose response is lost may be made again.
+  // A commit whose response was lost may run twice.
   const insertMail = prepare(
     write
       .insert(mail)
@@ -177,22 +177,24 @@ export function createOutboxRepository({ read, write, prepare }: Database) {
       .values(placeholdersFor(columnsOf(mailContent)))
       .onConflictDoNothing(),
   );
-  const readLanes = prepare(read.all<Lane>(LANES));
+  const selectQueues = prepare(read.all<QueueSummary>(SELECT_QUEUES));
   const claimWhere = (due: SQL) =>
     prepare(
       write
         .update(mail)
-        .set(TAKEN)
+        .set(CLAIMED)
         .where(sql`${mail.id} IN (${due})`)
         .returning({ row: ROW, content: CONTENT }),
     );
   const claim = claimWhere(sql`${DUE} LIMIT ${LIMIT}`);
   const claimWithinRate = claimWhere(sql`${DUE} LIMIT ${ALLOWANCE}`);
-  const claimMovable = claimWhere(MOVABLE);
+  const claimForFailover = claimWhere(FAILOVER);
   const claimOverdue = claimWhere(OVERDUE);
-  const begin = prepare(write.update(mail).set({ begun: true }).where(IS_HELD).returning({ id: mail.id }));
+  const markStarted = prepare(
+    write.update(mail).set({ started: true }).where(IS_LEASED).returning({ id: mail.id }),
+  );
   const recordAttempts = prepare(write.run(RECORD_ATTEMPTS));
-  const settle = prepare(write.all<{ readonly id: string }>(SETTLE));
+  const applyUpdates = prepare(write.all<{ readonly id: string }>(APPLY_UPDATES));
   return {
     insert(row: MailRow) {
       const { content: first, furtherContent = [], ...columns } = row;
@@ -209,36 +211,36 @@ export function createOutboxRepository({ read, write, prepare }: Database) {
         ?.content;
     },
 
-    /** The lanes with mail in them; reads one entry of the index for each, however much is waiting. */
-    async lanes(): Promise<Lane[]> {
-      const [lanes] = await read.batch([readLanes()]);
-      return lanes;
+    /** Lists the queues that have messages. Reads one index entry for each, however many messages wait. */
+    async listQueues(): Promise<QueueSummary[]> {
+      const [queues] = await read.batch([selectQueues()]);
+      return queues;
     },
 
-    /** Takes mails that are due; those of abandoned leases are among them. {@link readMailRow} reads the rows. */
+    /** Claims due messages, including those of abandoned leases. {@link readMailRow} reads the rows. */
     claim: (claimed: Claim) => (claimed.mailsPerMinute === 0 ? claim : claimWithinRate)(valuesOf(claimed)),
 
-    /** Takes mails of a lane whose server is down, if one of their other definitions is well. */
-    claimMovable: (claimed: Claim) => claimMovable(valuesOf(claimed)),
+    /** Claims messages of a queue whose server is down, if the circuit of one of their alternatives is closed. */
+    claimForFailover: (claimed: Claim) => claimForFailover(valuesOf(claimed)),
 
-    /** Takes mails whose time is over, in whatever lane, unless somebody is sending them. */
-    claimOverdue: (claimed: Omit<Claim, "lane" | "mailsPerMinute">) => claimOverdue(valuesOf(claimed)),
+    /** Claims messages past `giveUpAt` from every queue, except those being sent. */
+    claimOverdue: (claimed: Omit<Claim, "queueName" | "mailsPerMinute">) => claimOverdue(valuesOf(claimed)),
 
-    /** Says that these mails begin to be sent; returns the ids of those that are still held. */
-    begin: (held: readonly Held[]) => begin({ held: JSON.stringify(held) }),
+    /** Marks messages whose sending starts. Returns the ids of those that are still leased. */
+    markStarted: (leases: readonly LeaseRef[]) => markStarted({ leases: JSON.stringify(leases) }),
 
-    /** Holds mails for longer; returns the ids of those that are still held. */
-    prolong(held: readonly Held[], leaseEndsAt: Date, now: Date) {
+    /** Extends leases. Returns the ids of the messages that are still leased. */
+    renewLeases(leases: readonly LeaseRef[], leaseEndsAt: Date, now: Date) {
       return write
         .update(mail)
         .set({ dueAt: leaseEndsAt.getTime(), updatedAt: now })
-        .where(isHeld(JSON.stringify(held)))
+        .where(isLeased(JSON.stringify(leases)))
         .returning({ id: mail.id });
     },
 
-    /** Records tries; a mail that is no longer held gets none. To be committed before {@link settle}. */
-    recordAttempts(settlements: readonly Settlement[]) {
-      const rows = settlements.flatMap(({ id, lease, attempts }) =>
+    /** Records attempts, but none for a lost lease. Commit it before {@link applyUpdates}, which may release leases. */
+    recordAttempts(updates: readonly MailUpdate[]) {
+      const rows = updates.flatMap(({ id, lease, attempts }) =>
         attempts.map(({ identifier, date, ...result }) => ({
           id,
           lease,
@@ -250,13 +252,11 @@ export function createOutboxRepository({ read, write, prepare }: Database) {
       return recordAttempts({ rows: JSON.stringify(rows) });
     },
 
-    /** Writes down what became of mails; one that is no longer held stays as it is. Returns the ids of the others. */
-    settle(settlements: readonly Settlement[], now: Date) {
-      // Of several for one mail the last counts: it knows what the others knew.
-      const latest = new Map(
-        settlements.map(({ attempts: _, ...settlement }) => [settlement.lease + settlement.id, settlement]),
-      );
-      return settle({ rows: JSON.stringify([...latest.values()]), now });
+    /** Applies updates, but none for a lost lease. Returns the ids of the updated messages. */
+    applyUpdates(updates: readonly MailUpdate[], now: Date) {
+      // The last update of a message includes the earlier ones.
+      const latest = new Map(updates.map(({ attempts: _, ...update }) => [update.lease + update.id, update]));
+      return applyUpdates({ rows: JSON.stringify([...latest.values()]), now });
     },
   };
 }
@@ -265,24 +265,24 @@ function columnsOf<T extends SQLiteTable>(table: T): (keyof T["$inferSelect"] & 
   return Object.keys(getTableColumns(table));
 }
 
-/** With the beginning of the minute that a rate counts. */
-function valuesOf<C extends Omit<Claim, "lane" | "mailsPerMinute">>(claim: C) {
+/** Adds the start of the minute that a rate limit counts. */
+function valuesOf<C extends Omit<Claim, "queueName" | "mailsPerMinute">>(claim: C) {
   return { ...claim, minuteAgo: new Date(claim.now.getTime() - MINUTE_MS) };
 }
 
-function isHeld(held: string | Placeholder): SQL {
+function isLeased(leases: string | Placeholder): SQL {
   return sql`(${mail.id}, ${mail.lease}) IN
-    (SELECT value ->> 'id', value ->> 'lease' FROM json_each(${held}))`;
+    (SELECT value ->> 'id', value ->> 'lease' FROM json_each(${leases}))`;
 }
 
-/** A mail as a claim returns it; the content apart, which is too large to be written as JSON and read again. */
-export interface ClaimedMail {
+/** A row that a claim returns. The content is separate: it is too large to write as JSON and parse again. */
+export interface ClaimedRow {
   readonly row: string;
   readonly content: string | null;
 }
 
-/** Reads what a claim returns. */
-export function readMailRow({ row: text, content }: ClaimedMail): MailRow {
+/** Reads a row that a claim returned. */
+export function readMailRow({ row: text, content }: ClaimedRow): MailRow {
   const row = JSON.parse(text);
   return {
     ...row,
@@ -294,6 +294,6 @@ export function readMailRow({ row: text, content }: ClaimedMail): MailRow {
     expiresAt: row.expiresAt === null ? null : new Date(row.expiresAt),
     giveUpAt: new Date(row.giveUpAt),
     contentUntil: row.contentUntil === null ? null : new Date(row.contentUntil),
-    begun: row.begun === 1,
+    started: row.started === 1,
   };
 }

@@ -35,7 +35,7 @@ export interface MailCount {
 export type QueuedMailRepository = ReturnType<typeof createQueuedMailRepository>;
 
 /** Not what is between workers. */
-const { lane: _1, begun: _2, lost: _3, lease: _4, dueAt: _5, ...seen } = getTableColumns(mail);
+const { queueName: _1, started: _2, lost: _3, lease: _4, dueAt: _5, ...seen } = getTableColumns(mail);
 
 /** Queued mails as people see and steer them. What writes is an unexecuted statement for `commit`. */
 export function createQueuedMailRepository({ read, write }: Database) {
@@ -81,7 +81,7 @@ export function createQueuedMailRepository({ read, write }: Database) {
     },
 
     /** Changes a message that no worker has; affects no row if it is not as it was read. */
-    steer(old: QueuedMail, to: MailChange, now: Date) {
+    update(old: QueuedMail, to: MailChange, now: Date) {
       const isFinal = !old.recipients.some(isPending);
       const asRead = sql`${mail.lease} IS NULL AND (${mail.dueAt} IS NULL) = ${isFinal ? 1 : 0}
         AND ${mail.contentUntil} IS ${old.contentUntil?.getTime() ?? null}

@@ -1,67 +1,67 @@
-import { and, eq, lt, type SQL, sql } from "drizzle-orm";
+import { and, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../contracts/database.ts";
+import { MAX_CLOCK_SKEW_MS } from "../domain/clock.ts";
+import type { RateLimit } from "../domain/rate-limit.ts";
 import { placeholdersFor } from "./prepare.ts";
-import { tryWindow } from "./schema.ts";
+import { rateLimitWindow } from "./schema.ts";
 
-/** How far the clocks of machines on one database may differ. */
-export const CLOCK_SKEW_MS = 60_000;
+export type RateLimitWindow = typeof rateLimitWindow.$inferSelect;
+export type RateLimitRepository = ReturnType<typeof createRateLimitRepository>;
 
-export type TryRepository = ReturnType<typeof createTryRepository>;
-
-/** Counted attempts. What writes is an unexecuted statement for `commit`. */
-export function createTryRepository({ write, prepare }: Database) {
+/** Creates the repository of rate limit windows. Writes are unexecuted statements for `commit`. */
+export function createRateLimitRepository({ write, prepare }: Database) {
   const { key, endsAt, max } = placeholdersFor(["key", "endsAt", "max"]);
-  const placeholder = (name: string) => sql.param(sql.placeholder(name), tryWindow.endsAt);
-  const isCurrent = sql`${tryWindow.endsAt} > ${placeholder("now")} AND ${tryWindow.endsAt} <= ${placeholder("latest")}`;
-  const isKey = eq(tryWindow.key, key);
+  const placeholder = (name: string) => sql.param(sql.placeholder(name), rateLimitWindow.endsAt);
+  const isCurrent = sql`${rateLimitWindow.endsAt} > ${placeholder("now")} AND ${rateLimitWindow.endsAt} <= ${placeholder("latest")}`;
+  const oneLess = { failed: sql`max(0, ${rateLimitWindow.failed} - 1)` };
 
-  const take = prepare(
+  const consume = prepare(
     write
-      .insert(tryWindow)
+      .insert(rateLimitWindow)
       .values({ key, failed: 1, undecided: 0, endsAt })
       .onConflictDoUpdate({
-        target: tryWindow.key,
+        target: rateLimitWindow.key,
         set: {
-          failed: sql`CASE WHEN ${isCurrent} THEN min(${tryWindow.failed}, ${sql.param(max, tryWindow.failed)}) + 1 ELSE 1 END`,
-          endsAt: sql`CASE WHEN ${isCurrent} THEN ${tryWindow.endsAt} ELSE excluded.ends_at END`,
+          failed: sql`CASE WHEN ${isCurrent} THEN min(${rateLimitWindow.failed}, ${sql.param(max, rateLimitWindow.failed)}) + 1 ELSE 1 END`,
+          endsAt: sql`CASE WHEN ${isCurrent} THEN ${rateLimitWindow.endsAt} ELSE excluded.ends_at END`,
         },
       })
       .returning(),
   );
-  const giveBack = prepare(
-    write
-      .update(tryWindow)
-      .set({ failed: sql`max(0, ${tryWindow.failed} - 1)` })
-      .where(isKey),
-  );
+  const refund = prepare(write.update(rateLimitWindow).set(oneLess).where(eq(rateLimitWindow.key, key)));
   return {
     /**
-     * Counts one and returns the row; all beyond `max` count as one. A window that has ended starts again, and so does
-     * one that ends later than a new one would: it dates from before the clock was put back.
+     * Counts one event and returns the window. All events beyond `max` count as one. A window that has ended restarts,
+     * and so does one that ends later than a new window would: it was created before the clock was set back.
      */
-    take: (key: string, max: number, now: Date, endsAt: Date) => {
-      const latest = new Date(endsAt.getTime() + CLOCK_SKEW_MS);
-      return take({ key, max, endsAt, now, latest });
+    consume: ({ key, max, windowSeconds }: RateLimit, now: Date) => {
+      const endMs = now.getTime() + windowSeconds * 1_000;
+      return consume({ key, max, endsAt: new Date(endMs), now, latest: new Date(endMs + MAX_CLOCK_SKEW_MS) });
     },
 
-    /** Takes one back. */
-    giveBack: (key: string) => giveBack({ key }),
+    /** Takes one event back. @param where only if this condition holds; default: always. */
+    refund: (key: string, where?: SQL) =>
+      where === undefined
+        ? refund({ key })
+        : write
+            .update(rateLimitWindow)
+            .set(oneLess)
+            .where(and(eq(rateLimitWindow.key, key), where)),
 
-    /** Takes one back where a condition holds. */
-    giveBackWhere: (key: string, where: SQL) =>
-      write
-        .update(tryWindow)
-        .set({ failed: sql`max(0, ${tryWindow.failed} - 1)` })
-        .where(and(eq(tryWindow.key, key), where)),
+    /** Whether no window exceeds its limit, as an expression. */
+    isWithin: (limits: readonly Pick<RateLimit, "key" | "max">[]): SQL =>
+      sql`NOT EXISTS (SELECT 1 FROM json_each(${JSON.stringify(limits)}) AS one JOIN ${rateLimitWindow}
+        ON ${rateLimitWindow.key} = one.value ->> 'key' WHERE ${rateLimitWindow.failed} > one.value ->> 'max')`,
 
-    /** Whether none of these windows has more than its limit, as an expression. */
-    isWithin: (limits: readonly { readonly key: string; readonly max: number }[]): SQL =>
-      sql`NOT EXISTS (SELECT 1 FROM json_each(${JSON.stringify(limits)}) AS one JOIN ${tryWindow}
-        ON ${tryWindow.key} = one.value ->> 'key' WHERE ${tryWindow.failed} > one.value ->> 'max')`,
+    /** Selects the windows of these limits. */
+    windows(limits: readonly Pick<RateLimit, "key">[]) {
+      const keys = limits.map(({ key }) => key);
+      return write.select().from(rateLimitWindow).where(inArray(rateLimitWindow.key, keys));
+    },
 
     /** Deletes the windows that have ended. */
     prune(now: Date) {
-      return write.delete(tryWindow).where(lt(tryWindow.endsAt, now));
+      return write.delete(rateLimitWindow).where(lt(rateLimitWindow.endsAt, now));
     },
   };
 }

@@ -102,7 +102,7 @@ export const audit = sqliteTable(
 );
 
 /** Failures within a window, such as those of logins, and counts of limits. */
-export const tryWindow = sqliteTable("try_window", {
+export const rateLimitWindow = sqliteTable("try_window", {
   key: text("key").primaryKey(),
   failed: integer("failed").notNull(),
   /** Always 0: undecided attempts are in `attempt_slot`. */
@@ -134,7 +134,7 @@ export const mail = sqliteTable("mail", {
   id: text("id").primaryKey(),
   state: text("state").$type<MailState>().notNull(),
   identifier: text("identifier").notNull(),
-  lane: text("lane").notNull(),
+  queueName: text("lane").notNull(),
   alternatives: text("alternatives", { mode: "json" }).$type<readonly string[]>().notNull(),
   submitter: text("submitter").notNull(),
   messageId: text("message_id").notNull(),
@@ -150,7 +150,7 @@ export const mail = sqliteTable("mail", {
   dueAt: integer("due_at"),
   lease: text("lease"),
   /** Whether the holder of the lease has said that it begins to send. */
-  begun: integer("begun", { mode: "boolean" }).notNull(),
+  started: integer("begun", { mode: "boolean" }).notNull(),
   /** Of the claim before this one: 0 it was given back, 1 it was abandoned, 2 abandoned after it had begun. */
   lost: integer("lost").notNull(),
   /** Until when the content of a message in its final state is kept; `null` erases it. */

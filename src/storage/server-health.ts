@@ -39,7 +39,7 @@ export function createServerHealthRepository({ read, write }: Database) {
     async findWithWaiting(
       identifier: string,
     ): Promise<{ readonly row: ServerHealthRow | undefined; readonly waiting: number }> {
-      const isOnItsWay = and(eq(mail.lane, identifier), isNotNull(mail.dueAt));
+      const isOnItsWay = and(eq(mail.queueName, identifier), isNotNull(mail.dueAt));
       const [[row], [counted]] = await read.batch([
         read.select().from(serverHealth).where(isOf(identifier)),
         read.select({ waiting: count() }).from(mail).where(isOnItsWay),

@@ -7,31 +7,31 @@ export type WaitingMailRepository = ReturnType<typeof createWaitingMailRepositor
 
 /** The messages of a definition that wait for their next attempt. Each method returns a statement for `commit`. */
 export function createWaitingMailRepository({ write }: Database) {
-  const makeDue = (lane: string, now: Date, condition: SQL) =>
+  const makeDue = (queueName: string, now: Date, condition: SQL) =>
     write
       .update(mail)
       .set({ dueAt: now.getTime(), recipients: recipientsDueAt(now), updatedAt: now })
-      .where(sql`${mail.lane} = ${lane} AND ${mail.dueAt} > ${now.getTime()} AND ${mail.lease} IS NULL
+      .where(sql`${mail.queueName} = ${queueName} AND ${mail.dueAt} > ${now.getTime()} AND ${mail.lease} IS NULL
         AND ${condition}`);
   return {
     /** Makes all of them due now. */
-    makeDue: (lane: string, now: Date) => makeDue(lane, now, sql`true`),
+    makeDue: (queueName: string, now: Date) => makeDue(queueName, now, sql`true`),
 
     /** The same, if the definition's circuit is open; to be committed before the statement that closes it. */
-    makeDueIfOpen: (lane: string, now: Date) =>
+    makeDueIfOpen: (queueName: string, now: Date) =>
       makeDue(
-        lane,
+        queueName,
         now,
         sql`EXISTS (SELECT 1 FROM ${serverHealth}
-          WHERE ${serverHealth.identifier} = ${lane} AND ${serverHealth.openUntil} IS NOT NULL)`,
+          WHERE ${serverHealth.identifier} = ${queueName} AND ${serverHealth.openUntil} IS NOT NULL)`,
       ),
 
     /** Selects the id of one message that is not final yet. */
-    findOne: (lane: string) =>
+    findOne: (queueName: string) =>
       write
         .select({ id: mail.id })
         .from(mail)
-        .where(sql`${mail.lane} = ${lane} AND ${mail.dueAt} IS NOT NULL`)
+        .where(sql`${mail.queueName} = ${queueName} AND ${mail.dueAt} IS NOT NULL`)
         .limit(1),
   };
 }

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Context, ErrorHandler, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
-import type { AuditTrail } from "../access/audit-log.ts";
+import type { AuditLog } from "../access/audit-log.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { AuditTarget } from "../domain/audit.ts";
@@ -45,13 +45,13 @@ export function createErrorHandler(platform: Pick<Platform, "now">): ErrorHandle
 }
 
 /** Writes audit rows for what was refused or failed. */
-export function auditFailures(trail: AuditTrail): MiddlewareHandler<Env> {
+export function auditFailures(auditLog: AuditLog): MiddlewareHandler<Env> {
   return async function auditFailures(c, next) {
     await next();
     if (!c.error) return;
     const error = toSealpostError(c.error);
     try {
-      await audit(c, error, trail);
+      await audit(c, error, auditLog);
     } catch (cause) {
       log.error("No audit row could be written for request {requestId}: {cause}", {
         requestId: c.get("requestId"),
@@ -61,16 +61,16 @@ export function auditFailures(trail: AuditTrail): MiddlewareHandler<Env> {
   };
 }
 
-async function audit(c: Context<Env>, error: SealpostError, trail: AuditTrail): Promise<void> {
+async function audit(c: Context<Env>, error: SealpostError, auditLog: AuditLog): Promise<void> {
   const actor = c.get("actor");
   if (NOT_AUTHENTICATED.includes(error.code)) {
     if (c.get("isAudited")) return;
     const nobody = { administrator: "", realm: "", client: c.get("clientAddress") ?? "", policies: "" };
     const action = c.get("auditAction") ?? c.req.method;
-    await trail.notAuthenticated({ ...nobody, action, requestId: c.get("requestId") }, error.code);
+    await auditLog.notAuthenticated({ ...nobody, action, requestId: c.get("requestId") }, error.code);
   } else if (actor && (error.code === "action_denied" || !READING.includes(c.req.method))) {
     const parameter = error.parameter === null ? "" : ` ${error.parameter}`;
-    await trail.failed(actor, targetOf(c), `${error.code}${parameter}`);
+    await auditLog.failed(actor, targetOf(c), `${error.code}${parameter}`);
   }
 }
 

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { isWithin, parseTimes } from "../../src/access/time-windows.ts";
+import { isWithin, parseTimeWindows } from "../../src/access/time-windows.ts";
 
 /** 2026-06-01 is a Monday. */
 const at = (day: number, time: string) => new Date(`2026-06-0${day}T${time}Z`);
-const within = (text: string, now: Date) => (parseTimes(text) ?? []).some((window) => isWithin(window, now));
+const within = (text: string, now: Date) =>
+  (parseTimeWindows(text) ?? []).some((window) => isWithin(window, now));
 
-describe("parseTimes()", () => {
+describe("parseTimeWindows()", () => {
   test.each<[text: string, now: Date, holds: boolean]>([
     ["Mon-Fri: 8:00-18:00", at(1, "08:00:00"), true],
     ["Mon-Fri: 8:00-18:00", at(1, "07:59:59"), false],
@@ -21,7 +22,7 @@ describe("parseTimes()", () => {
   });
 
   test("is empty for an empty text", () => {
-    expect(parseTimes(" ")).toEqual([]);
+    expect(parseTimeWindows(" ")).toEqual([]);
   });
 
   test.each([
@@ -38,6 +39,6 @@ describe("parseTimes()", () => {
     "Mon 8-18",
     "Monday: 8-18",
   ])("refuses %p", (text) => {
-    expect(parseTimes(text)).toBeNull();
+    expect(parseTimeWindows(text)).toBeNull();
   });
 });

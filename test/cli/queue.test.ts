@@ -85,7 +85,7 @@ test("queue cancel ends a mail and is audited; what has ended can be neither can
   expect(await desk.stateOf(id)).toBe("cancelled");
   await desk.drain();
   expect(smtp.messages).toEqual([]);
-  const { entries } = await desk.services.trail.page({
+  const { entries } = await desk.services.auditLog.page({
     ...{ filters: { action: "cli queue *" }, sort: "number", descending: true, page: 1, pageSize: 10 },
   });
   expect(entries).toMatchObject([

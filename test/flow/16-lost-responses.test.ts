@@ -17,7 +17,7 @@ describe.skipIf(NO_SQLD !== null)(
   `a commit whose response is lost${NO_SQLD === null ? "" : ` (${NO_SQLD})`}`,
   () => {
     const opened = ({ url }: RoundTripProxy) => ({
-      database: openDatabase({ url, randomBytes: realRandomBytes, patienceMs: 20_000 }),
+      database: openDatabase({ url, randomBytes: realRandomBytes, requestTimeoutMs: 20_000 }),
     });
     const dropCommitOf = (proxy: RoundTripProxy, text: RegExp) =>
       proxy.dropResponse(({ statements, isCommit }) => isCommit && statements.some((one) => text.test(one)));

@@ -1,15 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import {
-  isBusy,
-  isConstraintError,
-  localFailure,
-  openFailure,
-  remoteFailure,
-} from "../../src/storage/errors.ts";
+import { isBusy, isConstraintError, localError, openError, remoteError } from "../../src/storage/errors.ts";
 
 const failed = (code: string) => Object.assign(new Error("from the driver"), { code });
 
-describe("localFailure()", () => {
+describe("localError()", () => {
   test.each([
     ["SQLITE_BUSY", "busy", 1],
     ["SQLITE_BUSY_SNAPSHOT", "busy", 1],
@@ -23,30 +17,30 @@ describe("localFailure()", () => {
     ["SQLITE_IOERR_WRITE", "disk", 30],
   ])("says of %s what is wrong, and keeps it as the cause", (code, words, retryAfterSeconds) => {
     const cause = failed(code);
-    expect(localFailure(cause)).toMatchObject({ code: "database_unavailable", retryAfterSeconds, cause });
-    expect(String(localFailure(cause))).toContain(words);
+    expect(localError(cause)).toMatchObject({ code: "database_unavailable", retryAfterSeconds, cause });
+    expect(String(localError(cause))).toContain(words);
   });
 
   test.each(["SQLITE_CONSTRAINT", "SQLITE_ERROR", "SQLITE_MISMATCH", ""])("leaves %p as it is", (code) => {
     const error = failed(code);
-    expect(localFailure(error)).toBe(error);
+    expect(localError(error)).toBe(error);
   });
 });
 
-test("openFailure() takes an error without a code for a file that does not open", () => {
-  expect(String(openFailure(failed("")))).toContain("cannot be opened");
-  expect(String(openFailure(failed("SQLITE_NOTADB")))).toContain("not a database");
+test("openError() takes an error without a code for a file that does not open", () => {
+  expect(String(openError(failed("")))).toContain("cannot be opened");
+  expect(String(openError(failed("SQLITE_NOTADB")))).toContain("not a database");
 });
 
-test("remoteFailure() leaves a server's answer about SQL, and takes everything else for a server that is away", () => {
+test("remoteError() leaves a server's answer about SQL, and takes everything else for a server that is away", () => {
   for (const code of ["SQLITE_CONSTRAINT_UNIQUE", "SQL_PARSE_ERROR", "SQLITE_UNKNOWN"]) {
     const error = failed(code);
-    expect(remoteFailure(error)).toBe(error);
+    expect(remoteError(error)).toBe(error);
   }
   for (const code of ["SERVER_ERROR", "HRANA_CLOSED_ERROR", "ECONNREFUSED", ""]) {
-    expect(remoteFailure(failed(code))).toMatchObject({ code: "database_unavailable" });
+    expect(remoteError(failed(code))).toMatchObject({ code: "database_unavailable" });
   }
-  expect(remoteFailure(failed("SQLITE_BUSY"))).toMatchObject({ retryAfterSeconds: 1 });
+  expect(remoteError(failed("SQLITE_BUSY"))).toMatchObject({ retryAfterSeconds: 1 });
 });
 
 test("isConstraintError() and isBusy() know primary and extended codes, and nothing else", () => {

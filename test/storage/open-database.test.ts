@@ -256,8 +256,8 @@ describe("commit()", () => {
 
 describe("the error of a database file", () => {
   const cases: readonly (readonly [what: string, prepare: (path: string) => string, words: string])[] = [
-    ["in a directory that is not there", (path) => `${path}/none/x.db`, "directory"],
-    ["that is a directory", (path) => path.slice(0, path.lastIndexOf("/")), "cannot be opened"],
+    ["in a folder that does not exist", (path) => `${path}/none/x.db`, "folder"],
+    ["that is a folder", (path) => path.slice(0, path.lastIndexOf("/")), "cannot be opened"],
     [
       "that is something else",
       (path) => {

@@ -3,28 +3,28 @@ import { type SQLWrapper, sql } from "drizzle-orm";
 import { SQLiteSyncDialect } from "drizzle-orm/sqlite-core";
 import type { BoundStatement, Database, Statement } from "../../src/contracts/database.ts";
 import type { MailAttempt } from "../../src/domain/queued-mail.ts";
+import type { Connection } from "../../src/storage/connection.ts";
 import { LibsqlDatabase } from "../../src/storage/libsql-database.ts";
 import { connectMemory } from "../../src/storage/local/connect.ts";
-import type { Connection } from "../../src/storage/local/connection.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
 import {
   type Claim,
   createOutboxRepository,
+  type MailUpdate,
   readMailRow,
-  type Settlement,
 } from "../../src/storage/outbox.ts";
 import { createQueuedMailRepository } from "../../src/storage/queued-mail.ts";
 import { randomBytes } from "./fixtures/database.ts";
 
 const NOW = new Date("2026-06-01T12:00:00Z");
 const WAITING = 100_000;
-const LANES = 20;
+const QUEUES = 20;
 const CLAIM: Claim = {
-  ...{ lane: "lane 3", lease: "mark", limit: 20, mailsPerMinute: 0, now: NOW, expiredBefore: NOW },
+  ...{ queueName: "lane 3", lease: "mark", limit: 20, mailsPerMinute: 0, now: NOW, expiredBefore: NOW },
   leaseEndsAt: new Date(NOW.getTime() + 60_000),
 };
-const HELD = [{ id: "1", lease: "mark" }];
+const LEASES = [{ id: "1", lease: "mark" }];
 
 /** An outbox with so many mails that wait. */
 async function outbox(waiting = 0, asked: string[] = []) {
@@ -33,7 +33,7 @@ async function outbox(waiting = 0, asked: string[] = []) {
   await database.commit([
     database.write.run(sql`
       WITH RECURSIVE number (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n < ${sql.raw(String(waiting - 1))})
-      INSERT INTO mail SELECT printf('%d', n), 'queued', 'lane ' || (n % ${sql.raw(String(LANES))}), 'lane ' || (n % ${sql.raw(String(LANES))}),
+      INSERT INTO mail SELECT printf('%d', n), 'queued', 'lane ' || (n % ${sql.raw(String(QUEUES))}), 'lane ' || (n % ${sql.raw(String(QUEUES))}),
         CASE WHEN n % 2 THEN '["a","b"]' ELSE '[]' END,
         'host', '<m>', 's@example.org', 'notice', 'repeat', '[]', ${NOW.getTime()} - n, ${NOW.getTime()} - n, NULL,
         ${NOW.getTime() + 86_400_000}, ${NOW.getTime()} - n, NULL, 0, 0, NULL
@@ -83,8 +83,8 @@ async function plan(database: Database, statement: Planned): Promise<string> {
   return rows.map(({ detail }) => detail).join("\n");
 }
 
-const settlement = (id: string): Settlement => ({
-  ...{ id, lease: "mark", state: "sent", identifier: "a", lane: "a", alternatives: [], recipients: [] },
+const update = (id: string): MailUpdate => ({
+  ...{ id, lease: "mark", state: "sent", identifier: "a", queueName: "a", alternatives: [], recipients: [] },
   ...{ dueAt: null, contentUntil: null, released: true, attempts: [] },
 });
 
@@ -101,10 +101,16 @@ describe("with 100,000 mails that wait", () => {
         repository.claim({ ...CLAIM, mailsPerMinute: 10 }),
         /USING COVERING INDEX mail_attempt_pace \(identifier=\?[\s\S]*USING COVERING INDEX mail_counts \(state=\? AND identifier=\?\)/,
       ],
-      claimMovable: [repository.claimMovable(CLAIM), /USING INDEX mail_movable \(lane=\? AND due_at<\?\)/],
+      claimForFailover: [
+        repository.claimForFailover(CLAIM),
+        /USING INDEX mail_movable \(lane=\? AND due_at<\?\)/,
+      ],
       claimOverdue: [repository.claimOverdue(CLAIM), /USING INDEX mail_give_up \(give_up_at<\?\)/],
-      begin: [repository.begin(HELD), /USING INDEX sqlite_autoindex_mail_1 \(id=\?\)/],
-      prolong: [repository.prolong(HELD, NOW, NOW), /USING INDEX sqlite_autoindex_mail_1 \(id=\?\)/],
+      markStarted: [repository.markStarted(LEASES), /USING INDEX sqlite_autoindex_mail_1 \(id=\?\)/],
+      renewLeases: [
+        repository.renewLeases(LEASES, NOW, NOW),
+        /USING INDEX sqlite_autoindex_mail_1 \(id=\?\)/,
+      ],
     };
     for (const [name, [statement, index]] of Object.entries(statements)) {
       const steps = await plan(database, statement);
@@ -119,15 +125,15 @@ describe("with 100,000 mails that wait", () => {
     await using instance = await outbox(WAITING);
     const { database, repository } = instance;
     const byKey = /SCAN one VIRTUAL TABLE[\s\S]*SEARCH mail USING INDEX sqlite_autoindex_mail_1 \(id=\?\)/;
-    expect(await plan(database, repository.settle([settlement("1")], NOW))).toMatch(byKey);
-    expect(await plan(database, repository.recordAttempts([settlement("1")]))).toMatch(byKey);
+    expect(await plan(database, repository.applyUpdates([update("1")], NOW))).toMatch(byKey);
+    expect(await plan(database, repository.recordAttempts([update("1")]))).toMatch(byKey);
   });
 
   test("the lanes are found without reading what waits in them", async () => {
     const asked: string[] = [];
     await using instance = await outbox(WAITING, asked);
     asked.length = 0;
-    await instance.repository.lanes();
+    await instance.repository.listQueues();
     const steps = await plan(instance.database, sql.raw(asked[0] ?? ""));
     expect(steps).toMatch(/SEARCH mail USING COVERING INDEX mail_due \(lane>\?\)/);
     expect(steps).toMatch(/SEARCH mail USING COVERING INDEX mail_due \(lane=\? AND due_at>\?\)/);
@@ -136,11 +142,11 @@ describe("with 100,000 mails that wait", () => {
   });
 });
 
-describe("settle()", () => {
+describe("applyUpdates()", () => {
   test("changes nothing of a mail that is no longer held, and records no attempt of it", async () => {
     await using instance = await outbox(3);
     const { database, repository } = instance;
-    const [rows] = await database.commit([repository.claim({ ...CLAIM, lane: "lane 1", limit: 1 })]);
+    const [rows] = await database.commit([repository.claim({ ...CLAIM, queueName: "lane 1", limit: 1 })]);
     expect(rows.map((row) => readMailRow(row).id)).toEqual(["1"]);
     const attempts = [
       {
@@ -154,13 +160,13 @@ describe("settle()", () => {
         ...{ phase: "", code: "", reply: null, timingMs: { data: 1.5 } },
       },
     ];
-    const late = { ...settlement("1"), lease: "older", attempts };
-    const held = { ...settlement("1"), attempts };
-    const settle = (settlements: readonly Settlement[]) =>
-      database.commit([repository.recordAttempts(settlements), repository.settle(settlements, NOW)]);
-    expect((await settle([late]))[1]).toEqual([]);
+    const late = { ...update("1"), lease: "older", attempts };
+    const held = { ...update("1"), attempts };
+    const apply = (updates: readonly MailUpdate[]) =>
+      database.commit([repository.recordAttempts(updates), repository.applyUpdates(updates, NOW)]);
+    expect((await apply([late]))[1]).toEqual([]);
     // Both at once: the one that is late does not stand for the other.
-    expect((await settle([held, late]))[1]).toEqual([{ id: "1" }]);
+    expect((await apply([held, late]))[1]).toEqual([{ id: "1" }]);
     expect((await createQueuedMailRepository(database).withAttempts("1"))?.attempts).toEqual([
       { mailId: "1", ...attempts[0] },
     ] as MailAttempt[]);
@@ -171,19 +177,19 @@ describe("settle()", () => {
   });
 });
 
-describe("lanes()", () => {
+describe("listQueues()", () => {
   test("are those with mail, each with what is due first", async () => {
     await using instance = await outbox(200);
-    const lanes = await instance.repository.lanes();
-    expect(lanes).toHaveLength(LANES);
-    expect(lanes[0]).toEqual({
-      ...{ lane: "lane 0", dueAt: NOW.getTime() - 180, maxConnections: null, mailsPerMinute: null },
+    const queues = await instance.repository.listQueues();
+    expect(queues).toHaveLength(QUEUES);
+    expect(queues[0]).toEqual({
+      ...{ queueName: "lane 0", dueAt: NOW.getTime() - 180, maxConnections: null, mailsPerMinute: null },
       ...{ openUntil: null, failures: null },
     });
   });
 
   test("are none where nothing waits", async () => {
     await using instance = await outbox();
-    expect(await instance.repository.lanes()).toEqual([]);
+    expect(await instance.repository.listQueues()).toEqual([]);
   });
 });

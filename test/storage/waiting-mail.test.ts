@@ -32,7 +32,7 @@ describe("makeDue()", () => {
     const { database, insert } = instance;
     const dueAt = later(60).getTime();
     await insert("waits", { dueAt });
-    await insert("other", { dueAt, lane: "b" });
+    await insert("other", { dueAt, queueName: "b" });
     await insert("leased", { dueAt, lease: "mark" });
     await insert("final", { dueAt: null });
     await database.commit([createWaitingMailRepository(database).makeDue("a", NOW)]);

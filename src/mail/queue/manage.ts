@@ -42,7 +42,7 @@ export function createMailQueue(parts: {
       const recipient = mail.recipients.map(({ address }) => address).join(",");
       const said = { success: true, identifier: mail.identifier, recipient, info: id };
       const [written] = await database.commit([
-        repository.steer(mail, changed, now),
+        repository.update(mail, changed, now),
         audit.insertIfChanged(auditEntry(actor, now, said)),
         ...alongside(mail),
       ]);

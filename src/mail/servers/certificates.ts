@@ -3,12 +3,12 @@ import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import { daysUntil, EXPIRES_SOON_DAYS, loadIdentity } from "../../smime/identity.ts";
-import type { TryRepository } from "../../storage/rate-limits.ts";
+import type { RateLimitRepository } from "../../storage/rate-limits.ts";
 import type { SmtpServerRepository } from "../../storage/smtp-servers.ts";
 import type { Notify } from "../events.ts";
 
 /** Less than a day, so that a check that comes a little early is not the one that says nothing. */
-const QUIET_MS = 20 * 3_600_000;
+const QUIET_SECONDS = 20 * 3_600;
 const log = getLogger(["sealpost", "mail"]);
 
 /**
@@ -18,12 +18,12 @@ const log = getLogger(["sealpost", "mail"]);
 export function createCheckCertificates(parts: {
   readonly database: Database;
   readonly repository: SmtpServerRepository;
-  readonly tries: TryRepository;
+  readonly rateLimits: RateLimitRepository;
   readonly loadServer: (identifier: string) => Promise<ResolvedServer | null>;
   readonly notify: Notify;
   readonly platform: Pick<Platform, "now">;
 }): () => Promise<void> {
-  const { database, repository, tries, loadServer, notify, platform } = parts;
+  const { database, repository, rateLimits, loadServer, notify, platform } = parts;
 
   async function check(identifier: string): Promise<void> {
     const now = platform.now();
@@ -39,8 +39,8 @@ export function createCheckCertificates(parts: {
   }
 
   async function isFirstToTell(identifier: string, now: Date): Promise<boolean> {
-    const until = new Date(now.getTime() + QUIET_MS);
-    const [rows] = await database.commit([tries.take(`certificate ${identifier}`, 1, now, until)]);
+    const limit = { key: `certificate ${identifier}`, max: 1, windowSeconds: QUIET_SECONDS };
+    const [rows] = await database.commit([rateLimits.consume(limit, now)]);
     return rows[0]?.failed === 1;
   }
 

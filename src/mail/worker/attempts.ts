@@ -65,7 +65,7 @@ export function createAttempts(parts: {
     | { readonly server: ResolvedServer; readonly from: string; readonly bytes: Uint8Array<ArrayBuffer> }
     | Receipt
   > {
-    const server = content.server ?? (await loadServer(row.lane));
+    const server = content.server ?? (await loadServer(row.queueName));
     if (server === null) return notAttempted(notSent("policy", "server_unknown"));
     const { source, bytes, builtFor } = content;
     if (source === null || server.identifier === builtFor) return { server, from: row.sender, bytes };
@@ -84,8 +84,8 @@ export function createAttempts(parts: {
     );
     if (!result) throw new Error("One recipient has one result");
     const { receipt } = result;
-    if (mail.row.lane !== "") {
-      await circuit.observe(mail.row.lane, receipt.successful ? null : receipt.failure);
+    if (mail.row.queueName !== "") {
+      await circuit.observe(mail.row.queueName, receipt.successful ? null : receipt.failure);
     }
     return receipt;
   }
@@ -137,10 +137,10 @@ export function createAttempts(parts: {
   /** That a mail left by another definition than it was accepted for, and so perhaps in another name. */
   async function tellOfDetour({ row, content, recipients }: LeasedMail): Promise<void> {
     const { builtFor = "", source = null } = (await content) ?? {};
-    if (source === null || builtFor === row.lane) return;
+    if (source === null || builtFor === row.queueName) return;
     const recipient = recipients.map(({ address }) => address).join(",");
     const info = `failover from ${builtFor}; ${row.id}`;
-    await note({ success: true, identifier: row.lane, recipient, outcome: "sent", info });
+    await note({ success: true, identifier: row.queueName, recipient, outcome: "sent", info });
   }
 
   async function note(fields: Parameters<typeof auditEntry>[2]): Promise<void> {
@@ -219,9 +219,9 @@ export function createAttempts(parts: {
 
     /** Moves a message to a definition whose circuit is closed, and releases it. */
     async failOver(mail: LeasedMail): Promise<void> {
-      const { lane, alternatives } = mail.row;
+      const { queueName, alternatives } = mail.row;
       const way = await circuit.firstHealthy(alternatives);
-      const { phase = "", code = "" } = (await circuit.lastFailure(lane)) ?? {};
+      const { phase = "", code = "" } = (await circuit.lastFailure(queueName)) ?? {};
       const date = platform.now();
       if (way !== undefined) mail.passTo(way);
       for (const at of way === undefined ? [] : mail.due(date.getTime())) {
@@ -253,7 +253,7 @@ export function createAttempts(parts: {
 }
 
 function said({ row }: LeasedMail, { address }: RecipientProgress, date: Date) {
-  return { recipient: address, identifier: row.lane || row.identifier, date };
+  return { recipient: address, identifier: row.queueName || row.identifier, date };
 }
 
 function waitAfterError(error: unknown): number {

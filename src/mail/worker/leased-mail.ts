@@ -1,11 +1,11 @@
 import { isPending, nextDueAt, type RecipientProgress, stateOf } from "../../domain/queued-mail.ts";
-import type { MailRow, Settlement } from "../../storage/outbox.ts";
+import type { MailRow, MailUpdate } from "../../storage/outbox.ts";
 import type { AttemptContext } from "../queue/after-attempt.ts";
 import type { MailContent } from "../queue/content.ts";
 import { keepContentUntil } from "../queue/lifetime.ts";
 import type { Aim } from "./claims.ts";
 
-type Attempt = Settlement["attempts"][number];
+type Attempt = MailUpdate["attempts"][number];
 
 /** A mail that a worker holds, and how far it is. */
 export class LeasedMail {
@@ -80,17 +80,17 @@ export class LeasedMail {
 
   /** Name of the definition after this one; undefined if it is the last. */
   get nextServer(): string | undefined {
-    const at = this.alternatives.indexOf(this.row.lane);
+    const at = this.alternatives.indexOf(this.row.queueName);
     return at < 0 ? undefined : this.alternatives[at + 1];
   }
 
   attemptContext(now: number, random: number): AttemptContext {
-    const { createdAt, giveUpAt, expiresAt, onUnknown, lane } = this.row;
+    const { createdAt, giveUpAt, expiresAt, onUnknown, queueName } = this.row;
     return {
       now,
       random,
       onUnknown,
-      hasCircuit: lane !== "",
+      hasCircuit: queueName !== "",
       createdAt: createdAt.getTime(),
       giveUpAt: giveUpAt.getTime(),
       expiresAt: expiresAt?.getTime() ?? null,
@@ -115,24 +115,24 @@ export class LeasedMail {
   }
 
   /** Has it go through another definition once it is let go of. */
-  passTo(lane: string): void {
-    this.#way = lane;
+  passTo(queueName: string): void {
+    this.#way = queueName;
   }
 
   /** What is to be written down now; the mail is let go of unless recipients of it are still to be tried. */
-  settlement({ now, leaseEndsAt }: { readonly now: Date; readonly leaseEndsAt: Date }): Settlement {
+  settlement({ now, leaseEndsAt }: { readonly now: Date; readonly leaseEndsAt: Date }): MailUpdate {
     const released = this.left === 0;
     const attempts = this.#attempts;
     this.#attempts = [];
     const dueAt = nextDueAt(this.#recipients);
     const contentUntil = dueAt === null ? keepContentUntil(this.#recipients, this.row.expiresAt, now) : null;
-    const lane = released && dueAt !== null ? this.#nextLane() : this.row.lane;
+    const queueName = released && dueAt !== null ? this.#nextQueueName() : this.row.queueName;
     return {
       id: this.id,
       lease: this.lease,
       state: released ? stateOf(this.#recipients) : "sending",
-      identifier: lane === "" ? this.row.identifier : lane,
-      lane,
+      identifier: queueName === "" ? this.row.identifier : queueName,
+      queueName,
       alternatives: this.alternatives,
       recipients: this.#recipients,
       dueAt: released ? dueAt : leaseEndsAt.getTime(),
@@ -143,12 +143,12 @@ export class LeasedMail {
   }
 
   /** After the last definition the first has its turn again. */
-  #nextLane(): string {
+  #nextQueueName(): string {
     const { alternatives, row } = this;
-    const { lane } = row;
+    const { queueName } = row;
     if (this.#way !== null) return this.#way;
-    if (this.#movesOn) return this.nextServer ?? lane;
+    if (this.#movesOn) return this.nextServer ?? queueName;
     const wasTried = this.#recipients.some((one, at) => one !== row.recipients[at]);
-    return wasTried && this.nextServer === undefined ? (alternatives[0] ?? lane) : lane;
+    return wasTried && this.nextServer === undefined ? (alternatives[0] ?? queueName) : queueName;
   }
 }

@@ -147,7 +147,7 @@ export class Leases {
     const now = platform.now();
     if (held.length > 0) {
       const marks = held.map(({ id, lease }) => ({ id, lease }));
-      const renewal = outbox.prolong(marks, this.#leaseEnd(now), now);
+      const renewal = outbox.renewLeases(marks, this.#leaseEnd(now), now);
       const [rows] = await database.commit([renewal], { isUrgent: true });
       const kept = new Set(rows.map(({ id }) => id));
       for (const mail of held) mail.leaseEndsMs = kept.has(mail.id) ? leaseEndsMs : 0;

@@ -4,7 +4,7 @@ import { Batcher } from "../../async/batcher.ts";
 import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import { isUnavailable } from "../../storage/errors.ts";
-import type { Held, OutboxRepository, Settlement } from "../../storage/outbox.ts";
+import type { LeaseRef, MailUpdate, OutboxRepository } from "../../storage/outbox.ts";
 
 /** Bounds the time that one joint commit keeps other writers waiting. */
 const MAX_PER_COMMIT = 200;
@@ -28,15 +28,15 @@ export function createOutcomeRecorder(parts: {
 }) {
   const { database, outbox, platform } = parts;
 
-  const settleAll = async (settlements: readonly Settlement[]) => {
+  const settleAll = async (settlements: readonly MailUpdate[]) => {
     const [, rows] = await database.commit([
       outbox.recordAttempts(settlements),
-      outbox.settle(settlements, platform.now()),
+      outbox.applyUpdates(settlements, platform.now()),
     ]);
     return rows;
   };
-  const beginAll = async (held: readonly Held[]) => {
-    const [rows] = await database.commit([outbox.begin(held)]);
+  const beginAll = async (held: readonly LeaseRef[]) => {
+    const [rows] = await database.commit([outbox.markStarted(held)]);
     return rows;
   };
 
@@ -48,11 +48,11 @@ export function createOutcomeRecorder(parts: {
   };
 }
 
-type Marked = Pick<Held, "id">;
+type Marked = Pick<LeaseRef, "id">;
 type Commit<T> = (items: readonly T[]) => Promise<readonly Marked[]>;
 
 /** OutcomeRecorder items of several messages by one statement; resolves with whether the message was still held. */
-function together<T extends Held>(commit: Commit<T>): (item: T) => Promise<boolean> {
+function together<T extends LeaseRef>(commit: Commit<T>): (item: T) => Promise<boolean> {
   const batcher = new Batcher<T, boolean>({
     async run(items) {
       const ids = new Set((await persist(commit, items)).map(({ id }) => id));
@@ -73,7 +73,10 @@ function together<T extends Held>(commit: Commit<T>): (item: T) => Promise<boole
 }
 
 /** Attempts again while the database is unavailable. */
-async function persist<T extends Held>(commit: Commit<T>, items: readonly T[]): Promise<readonly Marked[]> {
+async function persist<T extends LeaseRef>(
+  commit: Commit<T>,
+  items: readonly T[],
+): Promise<readonly Marked[]> {
   for (;;) {
     try {
       return await commit(items);

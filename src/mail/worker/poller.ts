@@ -1,4 +1,4 @@
-import type { Lane } from "../../storage/outbox.ts";
+import type { QueueSummary } from "../../storage/outbox.ts";
 import { readMailRow } from "../../storage/outbox.ts";
 import type { createPlanClaims } from "./claims.ts";
 import { LeasedMail } from "./leased-mail.ts";
@@ -17,8 +17,8 @@ export interface PollerDeps extends LeasesDeps {
 
 /** How much a worker can take. */
 export interface Room {
-  /** Messages of a lane. */
-  readonly in: (lane: Lane) => number;
+  /** Messages of a queue. */
+  readonly in: (queue: QueueSummary) => number;
   /** Conversations at the same time, to all servers together. */
   readonly conversations: number;
 }
@@ -46,12 +46,12 @@ export class Poller {
   async poll(room: Room): Promise<Polled> {
     await this.#leases.verify();
     await this.#eraseContent();
-    const lanes = await this.#readLanes();
-    this.#deps.circuit.note(lanes);
-    const probes = await this.#claimProbes(lanes, room.conversations);
+    const queues = await this.#readQueues();
+    this.#deps.circuit.note(queues);
+    const probes = await this.#claimProbes(queues, room.conversations);
     const now = this.#deps.platform.now();
-    const mails = await this.#claim(lanes, room, now);
-    return { probes, mails, waitMs: this.#waitMs(lanes, now) };
+    const mails = await this.#claim(queues, room, now);
+    return { probes, mails, waitMs: this.#waitMs(queues, now) };
   }
 
   async #eraseContent(): Promise<void> {
@@ -62,24 +62,24 @@ export class Poller {
     if (await upkeep.hasContentToErase(now)) await database.commit([upkeep.eraseContent(now)]);
   }
 
-  async #readLanes(): Promise<Lane[]> {
+  async #readQueues(): Promise<QueueSummary[]> {
     const startMs = performance.now();
-    const lanes = await this.#deps.outbox.lanes();
+    const queues = await this.#deps.outbox.listQueues();
     if (performance.now() - startMs > this.#deps.lease.heartbeatMs) this.#leases.noteStall();
-    return lanes;
+    return queues;
   }
 
-  async #claimProbes(lanes: readonly Lane[], room: number): Promise<Probe[]> {
+  async #claimProbes(queues: readonly QueueSummary[], room: number): Promise<Probe[]> {
     const nowMs = this.#deps.platform.now().getTime();
-    const due = lanes.filter(({ openUntil }) => openUntil !== null && openUntil <= nowMs);
-    const names = due.slice(0, Math.max(0, room)).map(({ lane }) => lane);
+    const due = queues.filter(({ openUntil }) => openUntil !== null && openUntil <= nowMs);
+    const names = due.slice(0, Math.max(0, room)).map(({ queueName }) => queueName);
     return names.length === 0 ? [] : this.#deps.probes.claim(names);
   }
 
-  async #claim(lanes: readonly Lane[], room: Room, now: Date): Promise<LeasedMail[]> {
+  async #claim(queues: readonly QueueSummary[], room: Room, now: Date): Promise<LeasedMail[]> {
     const { planClaims, database } = this.#deps;
     const time = { now, expiredBefore: this.#leases.graceMs > 0 ? EPOCH : now };
-    const plans = lanes.flatMap((lane) => planClaims(lane, room.in(lane), time));
+    const plans = queues.flatMap((queue) => planClaims(queue, room.in(queue), time));
     if (plans.length === 0) return [];
     const leaseEndsMs = this.#leases.leaseFromNow();
     const results = await database.commit(plans.map(({ claim }) => claim));
@@ -88,8 +88,8 @@ export class Poller {
     );
   }
 
-  #waitMs(lanes: readonly Lane[], now: Date): number {
-    const times = lanes.flatMap(({ dueAt, openUntil }) => [dueAt, openUntil ?? dueAt]);
+  #waitMs(queues: readonly QueueSummary[], now: Date): number {
+    const times = queues.flatMap(({ dueAt, openUntil }) => [dueAt, openUntil ?? dueAt]);
     const waits = times.map((time) => time - now.getTime()).filter((waitMs) => waitMs > 0);
     const { graceMs } = this.#leases;
     return Math.min(...waits, graceMs > 0 ? graceMs : Number.POSITIVE_INFINITY);

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Wake, WakeSource } from "../../contracts/wake.ts";
 import { nextDueAt } from "../../domain/queued-mail.ts";
-import type { Lane } from "../../storage/outbox.ts";
+import type { QueueSummary } from "../../storage/outbox.ts";
 import type { Attempts } from "./attempts.ts";
 import type { LeasedMail } from "./leased-mail.ts";
 import { Leases } from "./leases.ts";
@@ -134,7 +134,7 @@ export class QueueWorker {
     if (this.#isTooLate()) return;
     const conversations = this.#mostAtOnce - this.#active;
     const { mails, probes, waitMs } = await this.#poller.poll({
-      ...{ in: (lane) => this.#roomIn(lane), conversations },
+      ...{ in: (queue) => this.#roomIn(queue), conversations },
     });
     for (const probe of probes) this.#track(this.#probe(probe));
     for (const mail of mails) this.#hold(mail);
@@ -150,8 +150,8 @@ export class QueueWorker {
     void this.look();
   }
 
-  #roomIn({ lane, maxConnections }: Lane): number {
-    const queue = this.#queueOf(lane);
+  #roomIn({ queueName, maxConnections }: QueueSummary): number {
+    const queue = this.#queueOf(queueName);
     queue.connections = maxConnections;
     const most = Math.max(MOST_HELD - this.#leases.size, HELD_IN_ANY_CASE - queue.held);
     return Math.min(queue.room, most);
@@ -159,7 +159,7 @@ export class QueueWorker {
 
   #hold(mail: LeasedMail): void {
     this.#leases.add(mail);
-    const queue = this.#queueOf(mail.row.lane);
+    const queue = this.#queueOf(mail.row.queueName);
     queue.held++;
     const begun = this.#begin(mail, queue).catch((error) => {
       log.error("Mail {mailId} is left to be found again: {error}", { mailId: mail.id, error });
@@ -199,7 +199,7 @@ export class QueueWorker {
   }
 
   #pump(queue: ServerQueue): void {
-    const isOpen = queue.lane !== "" && this.#parts.circuit.isOpen(queue.lane);
+    const isOpen = queue.queueName !== "" && this.#parts.circuit.isOpen(queue.queueName);
     if (this.#isStopped || this.#isTooLate() || isOpen) this.#giveBack(queue);
     while (this.#active < this.#mostAtOnce) {
       const next = queue.take();
@@ -256,9 +256,9 @@ export class QueueWorker {
     }
   }
 
-  #queueOf(lane: string): ServerQueue {
-    const queue = this.#queues.get(lane) ?? new ServerQueue(lane, this.#parts);
-    this.#queues.set(lane, queue);
+  #queueOf(queueName: string): ServerQueue {
+    const queue = this.#queues.get(queueName) ?? new ServerQueue(queueName, this.#parts);
+    this.#queues.set(queueName, queue);
     return queue;
   }
 

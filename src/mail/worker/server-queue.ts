@@ -15,7 +15,7 @@ const LATEST = 0.1;
 
 /** The mails of one definition that a worker holds: as many are tried at a time as it has connections. */
 export class ServerQueue {
-  readonly lane: string;
+  readonly queueName: string;
   connections: number | null = null;
   held = 0;
   active = 0;
@@ -24,10 +24,10 @@ export class ServerQueue {
   #averageMs = FIRST_GUESS_MS;
 
   /** @param waitsInTransport whether the next message of each connection waits in the transport. */
-  constructor(lane: string, { waitsInTransport }: { readonly waitsInTransport: boolean }) {
-    this.lane = lane;
+  constructor(queueName: string, { waitsInTransport }: { readonly waitsInTransport: boolean }) {
+    this.queueName = queueName;
     // Unsaved definitions share no connections.
-    this.#waitsInTransport = waitsInTransport && lane !== "";
+    this.#waitsInTransport = waitsInTransport && queueName !== "";
   }
 
   get #most(): number {

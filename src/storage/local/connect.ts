@@ -1,55 +1,61 @@
 import type { Platform } from "../../contracts/platform.ts";
+import type { Connection } from "../connection.ts";
 import type { Connections } from "../libsql-database.ts";
 import { changeMark, openLocalClient } from "./client.ts";
-import { type Connection, GuardedConnection, type GuardOptions, type GuardRole } from "./connection.ts";
+import { type ConnectionRole, ManagedConnection } from "./connection.ts";
 
-/** Longer than any commit of ours takes, shorter than clients wait for an answer. */
-const PATIENCE_MS = 5_000;
-const WRITER: GuardRole = {
-  // A commit to the log survives a power loss only with FULL.
+/** Longer than any commit takes, shorter than clients wait for a response. */
+const LOCK_TIMEOUT_MS = 5_000;
+const WRITER: ConnectionRole = {
+  // Only with FULL does a commit to the log survive a power loss.
   pragmas: ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"],
-  // So that a copy of the file is a whole backup; the driver's close leaves the log where it is.
-  farewell: ["PRAGMA wal_checkpoint(TRUNCATE)"],
-  renewable: true,
+  // Makes a copy of the file a complete backup; the driver's close leaves the log in place.
+  closingPragmas: ["PRAGMA wal_checkpoint(TRUNCATE)"],
+  canReconnect: true,
 };
-const READER: GuardRole = { pragmas: ["PRAGMA query_only = ON"], farewell: [], renewable: true };
-const MEMORY: GuardRole = { pragmas: [], farewell: [], renewable: false };
+const READER: ConnectionRole = {
+  pragmas: ["PRAGMA query_only = ON"],
+  closingPragmas: [],
+  canReconnect: true,
+  changeMark,
+};
+const MEMORY: ConnectionRole = { pragmas: [], closingPragmas: [], canReconnect: false };
 
-/** 500 inserts take about 7 ms: so long one commit may keep other writers waiting. */
+/** 500 inserts take about 7 ms, which is as long as one commit may delay other writers. */
 const MAX_STATEMENTS = 500;
 
 export interface LocalOptions {
   readonly url: string;
   /** Spreads the waits for a lock. */
   readonly randomBytes: Platform["randomBytes"];
-  /** How long one operation waits for locks of other processes. */
-  readonly patienceMs?: number | undefined;
+  /** How long one operation waits for locks of other processes, in milliseconds. */
+  readonly lockTimeoutMs?: number | undefined;
 }
 
-/** A file: one connection that writes, one that reads. */
+/** Connects to a file: one connection writes, another reads. */
 export function connectFile(options: LocalOptions): Connections {
-  return connections(guarded(options, WRITER), guarded(options, { ...READER, changeMark }), options);
+  return connections(connect(options, WRITER), connect(options, READER), options);
 }
 
-/** In memory there is one connection for both. */
+/** Connects to a database in memory: one connection writes and reads. */
 export function connectMemory(options: LocalOptions): Connections {
-  const only = guarded(options, MEMORY);
+  const only = connect(options, MEMORY);
   return connections(only, only, options);
 }
 
 function connections(
   writer: Connection,
   reader: Connection,
-  { patienceMs = PATIENCE_MS }: LocalOptions,
+  { lockTimeoutMs = LOCK_TIMEOUT_MS }: LocalOptions,
 ): Connections {
-  const groupCommit = { maxStatements: MAX_STATEMENTS, maxWaitMs: patienceMs };
+  const groupCommit = { maxStatements: MAX_STATEMENTS, maxWaitMs: lockTimeoutMs };
   return { kind: "local", writer, reader, groupCommit };
 }
 
-function guarded(
-  { url, randomBytes, patienceMs = PATIENCE_MS }: LocalOptions,
-  role: GuardRole & Pick<GuardOptions, "changeMark">,
+function connect(
+  { url, randomBytes, lockTimeoutMs = LOCK_TIMEOUT_MS }: LocalOptions,
+  role: ConnectionRole,
 ): Connection {
   const open = () => openLocalClient(url);
-  return new GuardedConnection({ ...role, open, patienceMs, randomBytes });
+  return new ManagedConnection({ ...role, open, lockTimeoutMs, randomBytes });
 }

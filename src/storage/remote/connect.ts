@@ -3,49 +3,49 @@ import type { PollingOptions } from "../../async/batcher.ts";
 import { Semaphore } from "../../async/semaphore.ts";
 import type { Database } from "../../contracts/database.ts";
 import { SealpostError } from "../../errors.ts";
-import { abandonedFailure, badUrl, isBusy, isRefusedForNow, remoteFailure } from "../errors.ts";
+import type { Connection } from "../connection.ts";
+import { abandonedError, invalidUrlError, isBusy, isOverloaded, remoteError } from "../errors.ts";
 import { type Connections, LibsqlDatabase } from "../libsql-database.ts";
-import type { Connection } from "../local/connection.ts";
 
-/** A round trip takes milliseconds; a server that needs longer than this is as good as away. */
-const PATIENCE_MS = 5_000;
-/** A commit that has waited for half of that is not begun: its caller would have left before its end. */
+/** A round trip takes milliseconds; a server that needs longer than this is as good as unavailable. */
+const REQUEST_TIMEOUT_MS = 5_000;
+/** A commit that has waited for half of that does not start: its caller would give up before the end. */
 const MAX_WAIT_SHARE = 0.5;
 /** Longer than one round trip may take. */
 const ABANDONED_AFTER_SHARE = 1.2;
-/** The wait after the first refusal, doubled after each: a few round trips. */
-const FIRST_WAIT_MS = 10;
-const LONGEST_WAIT_MS = 320;
-/** Reads at a time: by default sqld keeps all that come after 128 waiting, until they fail. */
+/** The wait after the first failure, doubled after each: a few round trips. */
+const INITIAL_WAIT_MS = 10;
+const MAX_WAIT_MS = 320;
+/** Concurrent reads. By default sqld queues everything after 128 until it fails. */
 const MAX_READS = 32;
-/** sqld runs as many in about 20 ms, which is what a round trip to it may take. */
+/** sqld runs this many in about 20 ms, which is what a round trip to it may take. */
 const MAX_STATEMENTS = 400;
 
 export interface RemoteOptions {
   /** `libsql:`, `https:` or `http:`. */
   readonly url: string;
   readonly authToken?: string | undefined;
-  /** How long one round trip may take, and twice as long as a commit may wait for others before it. */
-  readonly patienceMs?: number | undefined;
-  /** Keeps the runtime from cutting a commit off with its request, because it has commits of others in it. */
+  /** How long one round trip may take, in milliseconds; a commit waits for others for at most half of it. */
+  readonly requestTimeoutMs?: number | undefined;
+  /** Keeps the runtime from ending a commit with its request, because the commit includes those of other requests. */
   readonly keepAlive?: PollingOptions["keepAlive"];
 }
 
 /**
- * A database behind a libSQL server, over HTTP: one round trip an operation. Needs nothing but `fetch`. For Workers:
- * no request awaits a promise of another.
+ * Opens a database behind a libSQL server over HTTP, for Workers: no request awaits a promise of another. One operation
+ * is one round trip. Needs only `fetch`.
  * @throws {SealpostError} `bad_setting` for a URL of another kind.
  */
 export function openRemoteDatabase(options: RemoteOptions): Database {
   const { groupCommit, ...connections } = connect(options);
-  const maxRunMs = ABANDONED_AFTER_SHARE * (options.patienceMs ?? PATIENCE_MS);
-  const polling = { maxRunMs, abandoned: abandonedFailure, keepAlive: options.keepAlive };
+  const maxRunMs = ABANDONED_AFTER_SHARE * (options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS);
+  const polling = { maxRunMs, abandoned: abandonedError, keepAlive: options.keepAlive };
   return new LibsqlDatabase({ ...connections, groupCommit: { ...groupCommit, polling } });
 }
 
 /**
- * Commits go one at a time, as a server takes them: sqld 0.24, asked for many at once, loses count of its lock and
- * writes no more until it is started anew.
+ * Connects to a libSQL server. Commits run one at a time, as a server takes them: sqld 0.24 loses count of its lock
+ * under many concurrent commits and writes nothing more until it restarts.
  */
 export function connectRemote(options: RemoteOptions): Connections {
   const { reader, ...connections } = connect(options);
@@ -57,18 +57,18 @@ export function connectRemote(options: RemoteOptions): Connections {
 }
 
 function connect(options: RemoteOptions): Connections {
-  const { patienceMs = PATIENCE_MS } = options;
-  requireUrl(options);
-  const connection = createConnection(options, patienceMs);
-  const groupCommit = { maxStatements: MAX_STATEMENTS, maxWaitMs: MAX_WAIT_SHARE * patienceMs };
+  const { requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
+  assertUrl(options);
+  const connection = createConnection(options, requestTimeoutMs);
+  const groupCommit = { maxStatements: MAX_STATEMENTS, maxWaitMs: MAX_WAIT_SHARE * requestTimeoutMs };
   return { kind: "remote", writer: connection, reader: connection, groupCommit };
 }
 
-function createConnection(options: RemoteOptions, patienceMs: number): Connection {
+function createConnection(options: RemoteOptions, requestTimeoutMs: number): Connection {
   let isClosed = false;
   const attempt = async <T>(operation: (client: Client) => Promise<T>) => {
-    // A client of its own for each: one that is shared queues, and on Workers a request may not wait for another.
-    const client = makeClient(options, AbortSignal.timeout(patienceMs));
+    // One client for each operation: a shared one queues, and on Workers no request may wait for another.
+    const client = openClient(options, AbortSignal.timeout(requestTimeoutMs));
     try {
       return await operation(client);
     } finally {
@@ -76,12 +76,12 @@ function createConnection(options: RemoteOptions, patienceMs: number): Connectio
     }
   };
   return {
-    async run(operation, { deadlineMs = performance.now() + patienceMs } = {}) {
+    async run(operation, { deadlineMs = performance.now() + requestTimeoutMs } = {}) {
       if (isClosed) throw new SealpostError("database_unavailable", "The database has been closed");
       try {
-        return await persist(() => attempt(operation), deadlineMs);
+        return await retryWhileBusy(() => attempt(operation), deadlineMs);
       } catch (error) {
-        throw remoteFailure(error);
+        throw remoteError(error);
       }
     },
     async close() {
@@ -90,29 +90,29 @@ function createConnection(options: RemoteOptions, patienceMs: number): Connectio
   };
 }
 
-/** Attempts again while the server is busy with others and has done nothing. */
-async function persist<T>(attempt: () => Promise<T>, deadlineMs: number): Promise<T> {
-  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
+/** Repeats an attempt while the server is busy with others and has done nothing. */
+async function retryWhileBusy<T>(attempt: () => Promise<T>, deadlineMs: number): Promise<T> {
+  for (let waitMs = INITIAL_WAIT_MS; ; waitMs = Math.min(2 * waitMs, MAX_WAIT_MS)) {
     try {
       return await attempt();
     } catch (error) {
       const isLate = performance.now() >= deadlineMs;
-      if (isLate || !(isBusy(error) || isRefusedForNow(error))) throw error;
+      if (isLate || !(isBusy(error) || isOverloaded(error))) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, waitMs));
   }
 }
 
-function requireUrl(options: RemoteOptions): void {
+function assertUrl(options: RemoteOptions): void {
   try {
-    makeClient(options).close();
+    openClient(options).close();
   } catch (error) {
-    throw badUrl(error);
+    throw invalidUrlError(error);
   }
 }
 
-/** @param signal bounds each whole answer; the client has no bound of its own. */
-function makeClient({ url, authToken }: RemoteOptions, signal?: AbortSignal): Client {
-  const bounded = (request: Request) => fetch(request, signal ? { signal } : {});
-  return createClient({ url, fetch: bounded, ...(authToken && { authToken }) });
+/** @param signal bounds each whole response; the client has no timeout of its own. */
+function openClient({ url, authToken }: RemoteOptions, signal?: AbortSignal): Client {
+  const boundedFetch = (request: Request) => fetch(request, signal ? { signal } : {});
+  return createClient({ url, fetch: boundedFetch, ...(authToken && { authToken }) });
 }

@@ -245,7 +245,7 @@ describe("page() and counts()", () => {
       mails: [{ id: failed }],
     });
     const [mail] = (await mailQueue.page({ page: 1, pageSize: 1 })).mails;
-    for (const hidden of ["content", "lease", "lane"]) expect(mail).not.toHaveProperty(hidden);
+    for (const hidden of ["content", "lease", "lane", "queueName"]) expect(mail).not.toHaveProperty(hidden);
     expect(
       (await mailQueue.counts()).map(({ state, identifier, count }) => [state, identifier, count]),
     ).toEqual([

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { notSent } from "../../../src/domain/delivery.ts";
 import type { RecipientProgress } from "../../../src/domain/queued-mail.ts";
 import { LeasedMail } from "../../../src/mail/worker/leased-mail.ts";
-import type { MailRow, Settlement } from "../../../src/storage/outbox.ts";
+import type { MailRow, MailUpdate } from "../../../src/storage/outbox.ts";
 
 const NOW = Date.UTC(2026, 5, 1, 12);
 const LEASE_END = new Date(NOW + 60_000);
@@ -18,7 +18,7 @@ const ROW: MailRow = {
   id: "1",
   state: "sending",
   identifier: "a",
-  lane: "a",
+  queueName: "a",
   alternatives: [],
   submitter: "host",
   messageId: "<1@example.org>",
@@ -32,14 +32,14 @@ const ROW: MailRow = {
   giveUpAt: new Date(NOW + 86_400_000),
   dueAt: NOW + 60_000,
   lease: "mark",
-  begun: false,
+  started: false,
   lost: 0,
   contentUntil: null,
   content: "sealed",
 };
 const held = (row: Partial<MailRow> = {}, aim: LeasedMail["aim"] = "send") =>
   new LeasedMail({ ...ROW, ...row }, { aim, leaseEndsMs: performance.now() + 60_000 });
-const attempt = (more: Partial<Settlement["attempts"][number]> = {}): Settlement["attempts"][number] => ({
+const attempt = (more: Partial<MailUpdate["attempts"][number]> = {}): MailUpdate["attempts"][number] => ({
   recipient: "one@example.net",
   identifier: "a",
   date: new Date(NOW),
@@ -96,7 +96,7 @@ describe("settlement()", () => {
     mail.left = 1;
     mail.advance(0, { ...recipient("one@example.net", null), state: "sent", attempts: 1 }, attempt());
     expect(mail.settlement(TIME)).toMatchObject({
-      ...{ state: "sending", released: false, dueAt: LEASE_END.getTime(), lane: "a" },
+      ...{ state: "sending", released: false, dueAt: LEASE_END.getTime(), queueName: "a" },
       attempts: [{ recipient: "one@example.net" }],
     });
     mail.left = 0;
@@ -111,24 +111,26 @@ describe("settlement()", () => {
   test("moves a mail on whose server is down", () => {
     const mail = held({ alternatives: ["a", "b"] });
     mail.advance(0, deferred, attempt({ decision: "next-server" }));
-    expect(mail.settlement(TIME)).toMatchObject({ lane: "b", identifier: "b" });
+    expect(mail.settlement(TIME)).toMatchObject({ queueName: "b", identifier: "b" });
   });
 
   test("begins anew with the first after the last", () => {
-    const mail = held({ alternatives: ["a", "b"], lane: "b" });
+    const mail = held({ alternatives: ["a", "b"], queueName: "b" });
     mail.advance(0, deferred, attempt());
-    expect(mail.settlement(TIME)).toMatchObject({ lane: "a", identifier: "a" });
+    expect(mail.settlement(TIME)).toMatchObject({ queueName: "a", identifier: "a" });
   });
 
   test("leaves a mail where it is that was not tried", () => {
-    expect(held({ alternatives: ["a", "b"], lane: "b" }).settlement(TIME)).toMatchObject({ lane: "b" });
+    expect(held({ alternatives: ["a", "b"], queueName: "b" }).settlement(TIME)).toMatchObject({
+      queueName: "b",
+    });
   });
 
   test.each(["unknown", "lost"] as const)("binds a mail to its server whose fate is %s", (outcome) => {
     const mail = held({ alternatives: ["a", "b"] });
     mail.advance(0, deferred, attempt({ outcome, decision: "repeat" }));
     mail.advance(1, { ...deferred, address: "two@example.net" }, attempt({ decision: "next-server" }));
-    expect(mail.settlement(TIME)).toMatchObject({ lane: "a", identifier: "a", alternatives: [] });
+    expect(mail.settlement(TIME)).toMatchObject({ queueName: "a", identifier: "a", alternatives: [] });
     expect(mail.attemptContext(NOW, 1).hasNextServer).toBe(false);
   });
 
@@ -151,8 +153,8 @@ describe("settlement()", () => {
   );
 
   test("keeps the name of a definition that is not saved", () => {
-    expect(held({ lane: "", identifier: "shown" }).settlement(TIME)).toMatchObject({
-      lane: "",
+    expect(held({ queueName: "", identifier: "shown" }).settlement(TIME)).toMatchObject({
+      queueName: "",
       identifier: "shown",
     });
   });

@@ -3,7 +3,7 @@ import { sql } from "drizzle-orm";
 import { createOutcomeRecorder } from "../../../src/mail/worker/outcome-recorder.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../../src/storage/migrations/index.ts";
-import { createOutboxRepository, type Settlement } from "../../../src/storage/outbox.ts";
+import { createOutboxRepository, type MailUpdate } from "../../../src/storage/outbox.ts";
 import { countedDatabase } from "../fixtures/counted.ts";
 
 const NOW = new Date("2026-06-01T12:00:00Z");
@@ -25,8 +25,8 @@ async function heldMails(count: number) {
   return { counted, database, ids, records: createOutcomeRecorder({ database, outbox, platform }) };
 }
 
-const settlement = (id: string, more: Partial<Settlement> = {}): Settlement => ({
-  ...{ id, lease: "mark", state: "sent", identifier: "a", lane: "a", alternatives: [], recipients: [] },
+const settlement = (id: string, more: Partial<MailUpdate> = {}): MailUpdate => ({
+  ...{ id, lease: "mark", state: "sent", identifier: "a", queueName: "a", alternatives: [], recipients: [] },
   ...{ dueAt: null, contentUntil: null, released: true, attempts: [], ...more },
 });
 
@@ -54,7 +54,7 @@ describe("settle()", () => {
     const { database, records } = await heldMails(3);
     await using _ = database;
     // A column that is not for text.
-    const refused = { dueAt: "tomorrow" } as never as Partial<Settlement>;
+    const refused = { dueAt: "tomorrow" } as never as Partial<MailUpdate>;
     const settled = [settlement("mail 0"), settlement("mail 1", refused), settlement("mail 2")];
     expect(await Promise.all(settled.map(records.settle))).toEqual([true, false, true]);
   });

@@ -112,9 +112,9 @@ describe("after SQLITE_BUSY", () => {
 });
 
 describe("a lock that stays", () => {
-  test("ends each waiting call within `patienceMs` of its beginning, and writes nothing later", async () => {
+  test("ends each waiting call within `lockTimeoutMs` of its beginning, and writes nothing later", async () => {
     using file = temporaryFile();
-    await using database = openTest({ url: file.url, patienceMs: 100 });
+    await using database = openTest({ url: file.url, lockTimeoutMs: 100 });
     await createItems(database);
     await using lock = await locked(file.path, "IMMEDIATE");
     const begin = performance.now();
@@ -136,7 +136,7 @@ describe("a lock that stays", () => {
 
   test("leaves the event loop free and reads possible", async () => {
     using file = temporaryFile();
-    await using database = openTest({ url: file.url, patienceMs: 200 });
+    await using database = openTest({ url: file.url, lockTimeoutMs: 200 });
     await createItems(database);
     await using _lock = await locked(file.path, "IMMEDIATE");
     let ended = false;

@@ -29,7 +29,11 @@ describe.skipIf(NO_SQLD !== null)(
     beforeAll(async () => {
       proxy = await startCountedDatabase();
       // A longer timeout than the default, because client, proxy and database share a machine that may be slow.
-      const database = openDatabase({ url: proxy.url, randomBytes: realRandomBytes, requestTimeoutMs: 20_000 });
+      const database = openDatabase({
+        url: proxy.url,
+        randomBytes: realRandomBytes,
+        requestTimeoutMs: 20_000,
+      });
       const plugins = [directory(), emailToken()];
       instance = await testInstance({ database, plugins, trustedClients: [PEER] });
       const json = { server: "mail.example.org", sender: "app@example.org" };

@@ -1,21 +1,21 @@
 import { sql } from "drizzle-orm";
-import { createApp } from "../src/app.ts";
 import { parseConfig } from "../src/config.ts";
-import { Secret } from "../src/domain/secret.ts";
 import { openLocalDrivers } from "../src/runtime/local/drivers.ts";
-import { createServices } from "../src/services.ts";
+import { createSealpost } from "../src/sealpost.ts";
 import { PASSWORD } from "./process.ts";
 
 // The server of bench/enqueue.ts, without a worker. For a number on standard input it leaves so many messages waiting,
 // then prints a line.
 
 const drivers = await openLocalDrivers(parseConfig(process.env));
-const settings = { tokenSeconds: 3_600, auditDays: 365, mailDays: 30, hostName: "bench.test" };
-const services = createServices(drivers, settings);
-await services.start();
-await services.admins.makeFirst({ username: "admin", realm: "" }, new Secret(PASSWORD));
-const app = createApp(services, { revealSecrets: true, trustedProxies: [] });
-const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (request) => app.fetch(request, {}) });
+const sealpost = createSealpost({ ...drivers, hostName: "bench.test", worker: false });
+await sealpost.start();
+await sealpost.makeFirstAdmin({ username: "admin", password: PASSWORD });
+const server = Bun.serve({
+  port: 0,
+  hostname: "127.0.0.1",
+  fetch: (request) => sealpost.app.fetch(request, {}),
+});
 console.log(server.url.origin);
 
 const { database } = drivers;

@@ -1,8 +1,6 @@
-import { createApp } from "../src/app.ts";
 import { parseConfig } from "../src/config.ts";
-import { Secret } from "../src/domain/secret.ts";
-import { STANDARD_PLUGINS } from "../src/runtime/default-plugins.ts";
-import { openLocal } from "../src/runtime/local/drivers.ts";
+import { DEFAULT_PLUGINS } from "../src/runtime/default-plugins.ts";
+import { openInstance } from "../src/runtime/local/instance.ts";
 import { PASSWORD } from "./process.ts";
 import { repeat } from "./repeat.ts";
 
@@ -11,13 +9,14 @@ import { repeat } from "./repeat.ts";
 const MAILS = 1_000;
 const AT_ONCE = 5;
 
-await using instance = await openLocal(parseConfig(process.env), STANDARD_PLUGINS);
-const { services } = instance;
-await services.admins.makeFirst({ username: "admin", realm: "" }, new Secret(PASSWORD));
-const app = createApp(services, { revealSecrets: true, trustedProxies: [] });
-const stopping = new AbortController();
-void services.work(stopping.signal);
-const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (request) => app.fetch(request, {}) });
+await using sealpost = await openInstance(parseConfig(process.env), DEFAULT_PLUGINS);
+await sealpost.makeFirstAdmin({ username: "admin", password: PASSWORD });
+await sealpost.start();
+const server = Bun.serve({
+  port: 0,
+  hostname: "127.0.0.1",
+  fetch: (request) => sealpost.app.fetch(request, {}),
+});
 console.log(server.url.origin);
 
 for await (const line of console) {
@@ -28,7 +27,7 @@ for await (const line of console) {
 async function send(): Promise<void> {
   await repeat(MAILS, AT_ONCE, async () => {
     const to = [{ name: "", address: "user@example.net" }];
-    const result = await services.submit("signed", { to, subject: "Your code", text: "123456\n" });
+    const result = await sealpost.submit("signed", { to, subject: "Your code", text: "123456\n" });
     if (result.state !== "delivered" || !result.smime?.signed) throw new Error(JSON.stringify(result));
   });
 }

@@ -61,13 +61,12 @@ const ports = v.pipe(
   v.array(wholeNumber(1, 65_535), "expected port numbers, comma separated"),
   v.readonly(),
 );
-const addressBlocks = v.pipe(
+const cidrBlocks = v.pipe(
   list,
   v.check(
     (items) => items.every((item) => parseCidr(item) !== null),
     "expected IP addresses or CIDR blocks, comma separated",
   ),
-  v.transform((items) => items.flatMap((item) => parseCidr(item) ?? [])),
   v.readonly(),
 );
 
@@ -188,13 +187,13 @@ export const SETTINGS = {
   trustedProxies: setting(
     "SEALPOST_TRUSTED_PROXIES",
     "",
-    addressBlocks,
+    cidrBlocks,
     "Addresses or CIDR blocks whose `X-Forwarded-For` counts",
   ),
   trustedClients: setting(
     "SEALPOST_TRUSTED_CLIENTS",
     "",
-    addressBlocks,
+    cidrBlocks,
     "Addresses or CIDR blocks of clients, such as a RADIUS server, that limits of plugins by address are not for",
   ),
   baseUrl: setting(

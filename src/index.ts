@@ -64,9 +64,9 @@ export {
   phoneNumber,
   userName,
 } from "./plugin/user-schemas.ts";
-export { createSealpost, type DrainLimits, type Sealpost, type SealpostOptions } from "./sealpost.ts";
+export { createSealpost, type DrainOptions, type Sealpost, type SealpostOptions } from "./sealpost.ts";
 export { generateKey, type Keyring, parseKeyring } from "./secrets/keyring.ts";
-export type { Drain, Drivers, EventDrains, InstanceSettings } from "./services.ts";
+export type { Drain, Drivers, InstanceSettings, InvocationDrains } from "./services.ts";
 export { isConstraintError } from "./storage/errors.ts";
 export { VERSION } from "./version.ts";
 export { deliveryView } from "./wire/delivery.ts";

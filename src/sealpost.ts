@@ -8,96 +8,119 @@ import { SealpostError } from "./errors.ts";
 import type { Submit } from "./mail/submission.ts";
 import { createServices, type Drivers, type InstanceSettings, type Services } from "./services.ts";
 
-/** Drivers, and settings whose defaults are those of the server. */
+/** Drivers, and settings that default to those of the server. */
 export interface SealpostOptions
   extends Drivers,
     Partial<Omit<InstanceSettings, "trustedClients">>,
     Partial<Omit<AppSettings, "trustedProxies">> {
-  /** IP addresses or CIDR blocks whose `X-Forwarded-For` counts; default: none. */
+  /** IP addresses or CIDR blocks of proxies whose `X-Forwarded-For` is trusted. Default: none. */
   readonly trustedProxies?: readonly string[];
-  /** IP addresses or CIDR blocks of clients that limits by address are not for, such as a RADIUS server. */
+  /** IP addresses or CIDR blocks of clients exempt from per-address rate limits, such as a RADIUS server. */
   readonly trustedClients?: readonly string[];
   /**
-   * Whether this process sends queued mail; default: yes, but on Workers, where the event that queued it does. Without
-   * it another process has to, or {@link Sealpost.drain}.
+   * Whether this process sends queued mail. Default: `true`. On Workers the invocation that queues mail sends it. With
+   * `false`, another process has to send it, or {@link Sealpost.drain}.
    */
   readonly worker?: boolean;
 }
 
-/** How long {@link Sealpost.drain} may take. */
-export interface DrainLimits {
-  /** No mail is begun that may not end within this time, in milliseconds; default: 15 minutes, as a cron trigger has. */
+/** Bounds of {@link Sealpost.drain}. */
+export interface DrainOptions {
+  /** No delivery starts that may not end within this time, in milliseconds. Default: 15 minutes, as a cron trigger has. */
   readonly timeMs?: number;
-  /** Aborted: no more mails are begun. */
+  /** When aborted, no more deliveries start. */
   readonly signal?: AbortSignal;
 }
 
-/** As long as a mail may take on Workers. */
-const MAIL_MS = 20_000;
-const DRAIN_MS = 15 * 60_000;
-/** Mails have this long to end by themselves when an instance is disposed of. */
-const CUT_MAIL_AFTER_MS = 7_000;
-
-/** One instance: its HTTP interface and its way to send mail. */
+/** One instance: its HTTP interface, and its functions for the host app. */
 export interface Sealpost extends AsyncDisposable {
-  /** To be mounted: `host.route("/mail", sealpost.app)`. */
+  /** The HTTP interface, for a host app to mount: `host.route("/mail", sealpost.app)`. */
   readonly app: SealpostApp;
-  /** Sends a mail through a definition; what became of it is in the result. */
+  /** Sends a message through a definition. The result has the outcome. */
   readonly submit: Submit;
   /**
-   * Migrates the database and checks the keys, then begins to send queued mail, unless `worker` is false; before the
-   * first request. Doing it again changes nothing.
+   * Migrates the database, checks the keys, and starts the queue worker unless `worker` is `false`. Call it before the
+   * first request. A second call changes nothing.
    */
   start(): Promise<void>;
   /**
-   * Makes an admin if there is none yet; several processes may try at once.
-   * @returns whether this one did.
+   * Creates an admin if there is none yet. Several processes may call it at once; one of them creates the admin.
+   * @returns whether this call created the admin.
    * @throws {TypeError} for an empty name or password.
    */
   makeFirstAdmin(admin: { readonly username: string; readonly password: string }): Promise<boolean>;
-  /** Seals every secret with the first key, after which the others may go; may be interrupted and run again. */
+  /**
+   * Re-encrypts every secret with the first key, after which the other keys can be removed. It can be interrupted and
+   * run again.
+   */
   rekey(): Promise<RekeyResult>;
   /**
-   * Sends the queued mail that is due, where no worker runs: on Workers by a cron trigger, each minute. Several may run
-   * at the same time, anywhere. Resolves when nothing is due any more, or no time is left.
+   * Sends the queued mail that is due, where no worker runs: on Workers by a cron trigger each minute. Several drains
+   * may run at the same time, anywhere. Resolves when nothing is due, or no time is left.
    */
-  drain(limits?: DrainLimits): Promise<void>;
-  /** Deletes audit rows, and mails that have ended, that have been kept for long enough; meant for once a day. */
+  drain(options?: DrainOptions): Promise<void>;
+  /** Deletes audit rows and final messages past their retention. Call it once a day. */
   prune(): Promise<void>;
-  /** Begins no more mails, lets those in flight end for some seconds, then closes the connections. */
+  /** Stops the worker, gives deliveries in flight some seconds to end, then closes all connections. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** The inside of an instance: for the server, the Worker, the command line and tests. The package does not export it. */
+export interface SealpostInternals {
+  readonly services: Services;
+  /** Migrates the database and checks the keys, without starting the worker. */
+  prepare(): Promise<void>;
+  /**
+   * Starts the worker of this process, once.
+   * @returns a promise that settles when the worker ends: at shutdown, or when it cannot work.
+   */
+  startWorker(): Promise<void>;
+  /** Disposes of the instance once `inFlight` has settled too; its deliveries are bounded like those of the worker. */
+  shutdown(inFlight: Promise<unknown>): Promise<void>;
+}
+
+/** Bound of one message on Workers. */
+const MESSAGE_TIMEOUT_MS = 20_000;
+const DRAIN_MS = 15 * 60_000;
+/** Deliveries have this long to end by themselves at shutdown. Then they are aborted, and their outcome is recorded. */
+const ABORT_DELIVERIES_AFTER_MS = 7_000;
+
+const internals = new WeakMap<Sealpost, SealpostInternals>();
+
+/** Returns the inside of an instance. @throws {TypeError} for an object that `createSealpost` did not create. */
+export function internalsOf(sealpost: Sealpost): SealpostInternals {
+  const inside = internals.get(sealpost);
+  if (inside === undefined) throw new TypeError("createSealpost() did not create this instance");
+  return inside;
+}
+
 /**
- * Builds an instance without any I/O.
- * @throws {SealpostError} `bad_setting` for a trusted proxy or client that is no address, for a `hostName` that is none,
- * and for plugins whose options are wrong or that do not go together; one line with everything.
+ * Creates an instance without any I/O.
+ * @throws {SealpostError} `bad_setting` for a trusted proxy or client that is not an address, for an invalid `hostName`,
+ * and for plugins with invalid options or that do not fit together; one line that lists everything.
+ * @example
+ * ```ts
+ * const sealpost = createSealpost(await openDrivers({ databaseUrl: "file:data/sealpost.db" }));
+ * await sealpost.start();
+ * await sealpost.makeFirstAdmin({ username: "admin", password });
+ * host.route("/mail", sealpost.app);
+ * ```
  */
 export function createSealpost(options: SealpostOptions): Sealpost {
-  const defaults = parseConfig({});
-  const { tokenSeconds = defaults.tokenSeconds, auditDays = defaults.auditDays } = options;
-  const { mailDays = defaults.mailDays } = options;
-  const { revealSecrets = defaults.secrets === "reveal" } = options;
-  const hostName = messageIdDomain(options.hostName ?? "localhost");
-  const trustedProxies = addressBlocks("trustedProxies", options);
-  const trustedClients = addressBlocks("trustedClients", options);
-  const services = createServices(options, {
-    ...options,
-    ...{ tokenSeconds, auditDays, mailDays, hostName, trustedClients },
-  });
-  const app = createApp(services, { ...options, revealSecrets, trustedProxies });
-  const work = createWork(services, options);
-  return {
+  const services = createServices(options, settingsOf(options));
+  const app = createApp(services, appSettingsOf(options));
+  const inside = createInternals(services, options);
+  const sealpost: Sealpost = {
     app,
     submit: services.submit,
     async start() {
-      await services.start();
+      await inside.prepare();
       services.plugins.warnOfMissing();
-      work.begin();
+      if (options.worker ?? true) void inside.startWorker();
     },
     async makeFirstAdmin({ username, password }) {
       if (!username || !password) throw new TypeError("An admin needs a name and a password");
-      // Spares the second that a hash may take.
+      // Saves the second that hashing a password may take.
       if ((await services.admins.list()).length > 0) return false;
       return services.admins.makeFirst({ username, realm: "" }, new Secret(password));
     },
@@ -108,34 +131,70 @@ export function createSealpost(options: SealpostOptions): Sealpost {
           services.drain({ ...bounds, ...(signal && { signal }) }),
         );
       const endsMs = performance.now() + timeMs;
-      await services.drain({ signal: signal ?? new AbortController().signal, endsMs, mailMs: MAIL_MS });
+      await services.drain({
+        signal: signal ?? new AbortController().signal,
+        endsMs,
+        mailMs: MESSAGE_TIMEOUT_MS,
+      });
     },
     prune: services.prune,
-    async [Symbol.asyncDispose]() {
-      await work.end();
-      await services[Symbol.asyncDispose]();
+    [Symbol.asyncDispose]: () => inside.shutdown(Promise.resolve()),
+  };
+  internals.set(sealpost, inside);
+  return sealpost;
+}
+
+/** The life of an instance in its process: prepared, working, shut down. */
+function createInternals(
+  services: Services,
+  { abortDeliveries, deliveriesAborted }: SealpostOptions,
+): SealpostInternals {
+  let isPrepared = false;
+  // Created on start: earlier it would belong to no invocation of a Worker.
+  let stop: AbortController | null = null;
+  let working = Promise.resolve();
+  return {
+    services,
+    async prepare() {
+      if (isPrepared) return;
+      await services.start();
+      isPrepared = true;
+    },
+    startWorker() {
+      if (!stop) {
+        stop = new AbortController();
+        working = services.work(stop.signal, deliveriesAborted);
+      }
+      return working;
+    },
+    async shutdown(inFlight) {
+      stop?.abort();
+      const aborting = abortDeliveries && setTimeout(abortDeliveries, ABORT_DELIVERIES_AFTER_MS);
+      try {
+        await inFlight;
+        await working;
+        await services[Symbol.asyncDispose]();
+      } finally {
+        clearTimeout(aborting);
+      }
     },
   };
 }
 
-/** The worker of this process. */
-function createWork(services: Services, { worker = true, cutMail, mailCut }: SealpostOptions) {
-  // Not made before: it would belong to no event of a Worker.
-  let stop: AbortController | null = null;
-  let working: Promise<void> | null = null;
-  return {
-    begin() {
-      if (!worker || working) return;
-      stop = new AbortController();
-      working = services.work(stop.signal, mailCut);
-    },
-    async end() {
-      stop?.abort();
-      const cutting = cutMail && setTimeout(cutMail, CUT_MAIL_AFTER_MS);
-      await working;
-      clearTimeout(cutting);
-    },
-  };
+function settingsOf(options: SealpostOptions): InstanceSettings {
+  const defaults = parseConfig({});
+  const { tokenSeconds = defaults.tokenSeconds, auditDays = defaults.auditDays } = options;
+  const { mailDays = defaults.mailDays } = options;
+  const hostName = messageIdDomain(options.hostName ?? "localhost");
+  const trustedClients = cidrBlocks("trustedClients", options);
+  return { ...options, tokenSeconds, auditDays, mailDays, hostName, trustedClients };
+}
+
+function appSettingsOf(options: SealpostOptions): AppSettings {
+  const { needsAdmin = false, peerAddress, clientAddress } = options;
+  const { revealSecrets = parseConfig({}).secrets === "reveal" } = options;
+  const trustedProxies = cidrBlocks("trustedProxies", options);
+  return { needsAdmin, peerAddress, clientAddress, revealSecrets, trustedProxies };
 }
 
 function messageIdDomain(hostName: string): string {
@@ -145,11 +204,11 @@ function messageIdDomain(hostName: string): string {
   throw new SealpostError("bad_setting", message, { parameter: "hostName" });
 }
 
-function addressBlocks(name: "trustedProxies" | "trustedClients", options: SealpostOptions): CidrBlock[] {
+function cidrBlocks(name: "trustedProxies" | "trustedClients", options: SealpostOptions): CidrBlock[] {
   return (options[name] ?? []).map((text) => {
     const block = parseCidr(text);
     if (block) return block;
-    const message = `"${name}": no IP address or CIDR block: ${text}`;
+    const message = `"${name}": expected an IP address or a CIDR block, got ${text}`;
     throw new SealpostError("bad_setting", message, { parameter: name });
   });
 }

@@ -40,34 +40,34 @@ import { createSealedRepository } from "./storage/sealed-values.ts";
 import { createPollWake } from "./wake/poll.ts";
 import { createIsAllowed, createRequireRight } from "./wire/guard.ts";
 
-/** What an entry chooses for its runtime. */
+/** What depends on the runtime: chosen by `sealpost/bun`, `sealpost/deno` or `sealpost/workers`, or by the host. */
 export interface Drivers {
   readonly database: Database;
   readonly keyring: Keyring;
   readonly transport: Transport;
   readonly platform: Platform;
-  /** How workers are told of queued mail; default: those of this process are told, the others look each second. */
+  /** Notifies workers of queued mail. Default: workers of this process are notified, others poll each second. */
   readonly wake?: Wake & Partial<WakeSource>;
-  /** Keeps the runtime from ending work with the request that has begun it; on Workers `waitUntil`. */
+  /** Keeps the runtime from ending work together with the request that started it; on Workers `waitUntil`. */
   readonly defer?: Defer;
-  /** Where work ends with its event: who sends queued mail there. Default: a worker of this process, or of another. */
-  readonly drains?: EventDrains;
-  /** Ends the connections to mail servers: mails in flight end at once, and what is known of them is recorded. */
-  readonly cutMail?: () => void;
-  /** Aborted by it; queued mail of which a server has nothing yet is then taken back. */
-  readonly mailCut?: AbortSignal;
-  /** Password hashes at a time; fewer than the cores, so that one is left for all other work. Default: 1. */
+  /** Sends queued mail where work ends with its invocation. Default: a worker of this process, or of another. */
+  readonly drains?: InvocationDrains;
+  /** Closes the connections to mail servers: deliveries in flight end immediately, and their outcome is recorded. */
+  readonly abortDeliveries?: () => void;
+  /** Aborted by `abortDeliveries`; queued mail that no server has received yet is then released. */
+  readonly deliveriesAborted?: AbortSignal;
+  /** Password hashes computed at a time. Keep it below the number of cores, so that other work goes on. Default: 1. */
   readonly maxHashes?: number;
 }
 
 /** Sends the queued mail that is due. */
 export type Drain = (options: DrainBudget) => Promise<void>;
 
-/** How queued mail is sent where work and connections belong to an event, as on Workers. */
-export interface EventDrains {
-  /** By the event that has queued it, as far as there is time; to ask again before it has begun changes nothing. */
+/** Sends queued mail where work and connections belong to an invocation, as on Workers. */
+export interface InvocationDrains {
+  /** Drains in the invocation that queued the mail, as far as it has time. Asking again before it starts changes nothing. */
   afterwards(drain: Drain): void | Promise<void>;
-  /** By an event that is there for it and has this much time, in milliseconds. */
+  /** Drains in an invocation of its own, which has this much time, in milliseconds. */
   within(timeMs: number, drain: Drain): Promise<void>;
 }
 
@@ -76,29 +76,29 @@ export interface InstanceSettings {
   readonly tokenSeconds: number;
   /** How long audit rows are kept, in days. */
   readonly auditDays: number;
-  /** How long mails are kept that have ended, in days. */
+  /** How long final messages are kept, in days. */
   readonly mailDays: number;
-  /** Domain of a Message-ID when the sender has none. */
+  /** Domain of a Message-ID if the sender address has none. */
   readonly hostName: string;
-  /** How long a worker may be silent; default: by the kind of the database. Shorten it in tests only. */
+  /** Lease times of queued mail. Default: by the kind of database. Shorten them in tests only. */
   readonly lease?: LeaseTimes;
-  /** Cost of a password hash; lower it in tests only. */
+  /** Cost of a password hash. Lower it in tests only. */
   readonly passwordCost?: PasswordCost;
   readonly plugins?: readonly Plugin[];
-  /** Public URL for links in mails. */
+  /** Public URL, for links in messages. */
   readonly baseUrl?: string;
-  /** Clients that limits by address are not for. */
+  /** Clients exempt from per-address rate limits. */
   readonly trustedClients?: readonly CidrBlock[];
-  /** Bound of a request to a plugin, in milliseconds. */
+  /** Timeout of a request to a plugin, in milliseconds. */
   readonly pluginRequestMs?: number;
 }
 
-/** What the audit log says of mail that the host app sends by itself. */
+/** Actor in the audit log for mail that the host app submits. */
 const HOST = { action: "submit", administrator: "", realm: "", client: "", policies: "", requestId: "" };
 
 export type Services = ReturnType<typeof createServices>;
 
-/** Builds every object of an instance once, without I/O; `start` does that. */
+/** Creates every object of an instance, without I/O; `start` does the I/O. */
 export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const { keyring, transport, platform } = drivers;
   const newId = () => uuidFrom(platform.randomBytes(16));
@@ -168,7 +168,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     serverNames: async () => (await mail.servers.list()).map(({ identifier }) => identifier),
   });
 
-  /** What is done once a day: deletes what has been kept for long enough, and looks at certificates. */
+  /** Runs once a day: deletes rows past their retention, and checks when certificates expire. */
   async function prune(): Promise<void> {
     await plugins.prune();
     await mail.prune();
@@ -191,30 +191,31 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     ...mail,
     prune,
 
-    /** For the code of the host app. */
+    /** Submits mail of the host app. */
     submit: mail.submitFor({ name: "host", actor: HOST }),
 
     /**
-     * Sends queued mail until the signal is aborted and what is in flight has ended; on Workers it resolves at once.
-     * @param cut aborted: mails end at once of which a server has nothing yet.
+     * Sends queued mail until the signal is aborted and deliveries in flight have ended. On Workers it resolves
+     * immediately.
+     * @param deliveriesAborted when aborted, mail that no server has received yet is released.
      */
-    async work(signal: AbortSignal, cut?: AbortSignal): Promise<void> {
-      if (isSource(wake)) await createWorker().run(wake, { signal, cut });
+    async work(signal: AbortSignal, deliveriesAborted?: AbortSignal): Promise<void> {
+      if (isSource(wake)) await createWorker().run(wake, { signal, cut: deliveriesAborted });
     },
 
     drain,
 
-    /** Resolves when what was deferred is done, the handlers of events among it; after five seconds in any case. */
+    /** Resolves when deferred work, such as event handlers, is done, and after five seconds at the latest. */
     settled: (): Promise<void> => deferred.drain(),
 
-    /** Migrates, checks the keys and reads the token secret; before the first request. */
+    /** Migrates, checks the keys and reads the token secret. Call it before the first request. */
     async start(): Promise<void> {
       const migrations = [...MIGRATIONS, ...pluginSet.migrations];
       await instance.start(await migrateAndRead(database, migrations, instance.selects(), platform));
       await plugins.start();
     },
 
-    /** @throws {SealpostError} `database_unavailable` if this instance cannot do its work. */
+    /** @throws {SealpostError} `database_unavailable` if the database is unreachable or the keys do not fit it. */
     async checkReady(): Promise<void> {
       await instance.checkKeys().catch((cause) => {
         if (cause instanceof SealpostError && cause.code === "database_unavailable") throw cause;
@@ -223,10 +224,10 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
       });
     },
 
-    /** Seals every secret with the first key. */
+    /** Re-encrypts every secret with the first key. */
     rekey: (): Promise<RekeyResult> => rekey({ ...shared, sealed }),
 
-    /** Ends what is in flight, then closes the connections. */
+    /** Waits for deferred work, then closes plugins and connections. */
     async [Symbol.asyncDispose](): Promise<void> {
       await deferred.drain();
       await plugins.close();
@@ -237,15 +238,15 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   };
 }
 
-/** Where no worker runs, a wake has the event that gives it send. What is due later is found by a sweep. */
-function createDrainWake(drains: EventDrains, drain: Drain): Wake {
+/** A wake for runtimes without a worker: the invocation that notifies also sends. A sweep finds what is due later. */
+function createDrainWake(drains: InvocationDrains, drain: Drain): Wake {
   return {
     name: "poll",
     async notify(_, { notBefore } = {}) {
       if (notBefore === undefined) await drains.afterwards(drain);
     },
     async [Symbol.asyncDispose]() {
-      // Nothing is held between events.
+      // It holds nothing between invocations.
     },
   };
 }

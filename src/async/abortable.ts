@@ -1,17 +1,17 @@
 import type { Socket } from "node:net";
 import { type Connect, ConnectError } from "../contracts/transport.ts";
 
-/** Connections to mail servers, and the end of all of them. */
-export interface CutOff {
+/** A {@link Connect} whose connections can all be aborted. */
+export interface AbortableConnect {
   readonly connect: Connect;
-  /** Ends every connection, also those being made; later ones are refused. Their mails end with a receipt at once. */
-  cut(): void;
-  /** Aborted by {@link CutOff.cut}, before it ends the connections. */
+  /** Closes every connection, also those being opened, and rejects later ones. Their deliveries end with a receipt. */
+  abort(): void;
+  /** Aborted by {@link AbortableConnect.abort}, before it closes the connections. */
   readonly signal: AbortSignal;
 }
 
-/** Makes a {@link Connect} whose sockets a stop need not wait for. */
-export function createCutOff(connect: Connect): CutOff {
+/** Creates a {@link Connect} whose connections can be aborted, so that a shutdown need not wait for them. */
+export function createAbortableConnect(connect: Connect): AbortableConnect {
   const sockets = new Set<Socket>();
   const stop = new AbortController();
   return {
@@ -29,7 +29,7 @@ export function createCutOff(connect: Connect): CutOff {
         throw new ConnectError("connect", "cancelled", true, { cause });
       }
     },
-    cut() {
+    abort() {
       stop.abort();
       for (const socket of sockets) socket.destroy();
     },

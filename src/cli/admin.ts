@@ -3,12 +3,12 @@ import { Command, InvalidArgumentError } from "commander";
 import { type AdminName, displayName } from "../access/admins.ts";
 import { Secret } from "../domain/secret.ts";
 import { SealpostError } from "../errors.ts";
+import { randomPassword } from "../runtime/local/first-admin.ts";
+import type { Services } from "../services.ts";
 import { commandLineActor, print, withInstance } from "./session.ts";
 
-/** 120 bits: 20 characters of base64url. */
-const PASSWORD_BYTES = 15;
-/** What a log-in takes. */
-const MOST_NAME_CHARACTERS = 255;
+/** The longest name that a login accepts. */
+const MAX_NAME_CHARACTERS = 255;
 
 interface NameOptions {
   readonly realm: string;
@@ -32,7 +32,7 @@ function addCommand(): Command {
   return withPassword(named("add", "Add an admin")).action(
     async (username: string, options: PasswordOptions) => {
       const name = { username, realm: options.realm };
-      await withNewPassword(name, options, async ({ services }, password) => {
+      await withNewPassword(name, options, async (services, password) => {
         await services.admins.add(name, password, commandLineActor("admin add"));
       });
     },
@@ -44,7 +44,7 @@ function passwdCommand(): Command {
     named("passwd", "Set an admin's password; tokens given to him are void at once"),
   ).action(async (username: string, options: PasswordOptions) => {
     const name = { username, realm: options.realm };
-    await withNewPassword(name, options, async ({ services }, password) => {
+    await withNewPassword(name, options, async (services, password) => {
       await services.admins.setPassword(name, password, commandLineActor("admin passwd"));
     });
   });
@@ -76,9 +76,9 @@ function named(verb: string, description: string): Command {
 /** A name that can be typed at a log-in and told apart in a list. */
 function readName(text: string): string {
   const isPlain = text.trim() === text && !/\p{Cc}/u.test(text);
-  if (text !== "" && isPlain && text.length <= MOST_NAME_CHARACTERS) return text;
+  if (text !== "" && isPlain && text.length <= MAX_NAME_CHARACTERS) return text;
   throw new InvalidArgumentError(
-    `Expected 1 to ${MOST_NAME_CHARACTERS} characters, no control characters, no blank at either end.`,
+    `Expected 1 to ${MAX_NAME_CHARACTERS} characters, no control characters, no blank at either end.`,
   );
 }
 
@@ -86,22 +86,20 @@ function withPassword(command: Command): Command {
   return command.option("--password-stdin", "read the password from standard input instead of making one");
 }
 
-/** A password is never an argument: other users of the machine could see it. */
+/** A password is never an argument, which other users of the machine can see. */
 async function withNewPassword(
   name: AdminName,
   options: PasswordOptions,
-  use: (instance: Parameters<Parameters<typeof withInstance>[0]>[0], password: Secret) => Promise<void>,
+  use: (services: Services, password: Secret) => Promise<void>,
 ): Promise<void> {
   const given = options.passwordStdin ? await readPassword() : null;
-  await withInstance(async (instance) => {
-    const made = instance.platform.randomBytes(PASSWORD_BYTES).toBase64({ alphabet: "base64url" });
-    await use(instance, new Secret(given ?? made));
-    print(
-      given === null
-        ? `Password of ${displayName(name)}: ${made}`
-        : `The password of ${displayName(name)} is set`,
-    );
-  });
+  const password = given ?? randomPassword();
+  await withInstance(({ services }) => use(services, new Secret(password)));
+  print(
+    given === null
+      ? `Password of ${displayName(name)}: ${password}`
+      : `The password of ${displayName(name)} is set`,
+  );
 }
 
 async function readPassword(): Promise<string> {

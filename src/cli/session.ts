@@ -1,19 +1,27 @@
 import { userInfo } from "node:os";
 import { parseConfig } from "../config.ts";
 import type { AuditActor } from "../domain/audit.ts";
-import { type LocalInstance, openLocal } from "../runtime/local/drivers.ts";
+import { openInstance } from "../runtime/local/instance.ts";
 import { loadPlugins } from "../runtime/local/load-plugins.ts";
 import { configureLogging } from "../runtime/local/logging.ts";
+import { internalsOf, type Sealpost } from "../sealpost.ts";
+import type { Services } from "../services.ts";
 
-/** Opens the instance that the settings name, runs one command on it, and closes it. */
-export async function withInstance<T>(run: (instance: LocalInstance) => Promise<T>): Promise<T> {
-  const config = parseConfig(process.env);
-  await configureLogging(config.log);
-  await using instance = await openLocal(config, await loadPlugins(process.cwd()));
-  return await run(instance);
+/** The instance that a command works on. */
+export interface Session {
+  readonly sealpost: Sealpost;
+  readonly services: Services;
 }
 
-/** Who the audit log says did it: the system's user at the command line. */
+/** Opens the instance that the settings describe, runs one command on it, and closes it. */
+export async function withInstance<T>(run: (session: Session) => Promise<T>): Promise<T> {
+  const config = parseConfig(process.env);
+  await configureLogging(config.log);
+  await using sealpost = await openInstance(config, await loadPlugins(process.cwd()));
+  return await run({ sealpost, services: internalsOf(sealpost).services });
+}
+
+/** The actor in the audit log: the system user who runs the command. */
 export function commandLineActor(command: string): AuditActor {
   const administrator = `${userInfo().username} (command line)`;
   return { action: `cli ${command}`, administrator, realm: "", client: "", policies: "", requestId: "" };

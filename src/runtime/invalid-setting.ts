@@ -1,17 +1,17 @@
 import { SealpostError } from "../errors.ts";
 
-/** For a place that cannot be written: the data folder, or the key file in it. */
-export function notWritable(what: string, cause: unknown): SealpostError {
-  const message = `${what}${codeOf(cause)}: it needs a disk with space that this user may write; SEALPOST_DATABASE_URL names another place`;
-  return badSetting("SEALPOST_DATABASE_URL", message, cause);
-}
-
-/** The error that stops a start. */
-export function badSetting(parameter: string, message: string, cause?: unknown): SealpostError {
+/** The error that stops a start: a setting is invalid. */
+export function invalidSetting(parameter: string, message: string, cause?: unknown): SealpostError {
   return new SealpostError("bad_setting", message, { parameter, cause });
 }
 
-/** The system's word for an error, such as ` (EACCES)`; empty if it has none. */
+/** The error for a path that cannot be written: the data folder, or a file in it. */
+export function notWritable(what: string, cause: unknown): SealpostError {
+  const message = `${what}${codeOf(cause)}: it needs a disk with free space that this user may write to; SEALPOST_DATABASE_URL sets another path`;
+  return invalidSetting("SEALPOST_DATABASE_URL", message, cause);
+}
+
+/** The system's code of an error, such as ` (EACCES)`; empty if it has none. */
 export function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return "";
   if (error.name === "NotCapable") return " (Deno needs --allow-read and --allow-write for it)";

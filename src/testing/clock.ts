@@ -1,4 +1,4 @@
-/** A clock that stands still until the test moves it. */
+/** A clock that stands still until the test advances it. */
 export interface TestClock {
   /** A fresh `Date` each time. */
   now(): Date;

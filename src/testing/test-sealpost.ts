@@ -1,68 +1,69 @@
 import PostalMime, { type Email } from "postal-mime";
-import { createApp, type SealpostApp } from "../app.ts";
-import type { Plugin } from "../contracts/plugin.ts";
-import { Secret } from "../domain/secret.ts";
-import type { Submit } from "../mail/submission.ts";
+import type { Platform } from "../contracts/platform.ts";
+import { createSealpost, internalsOf, type Sealpost, type SealpostOptions } from "../sealpost.ts";
 import { generateKey, parseKeyring } from "../secrets/keyring.ts";
-import { createServices } from "../services.ts";
 import { openDatabase } from "../storage/open-database.ts";
 import { createMemoryTransport, type InjectedFailure, type MemoryTransport } from "../transport/memory.ts";
 import { createTestClock, type TestClock } from "./clock.ts";
 
-/** A mail that was sent, as the mail server would have got it. */
+/** A message as the mail server received it. */
 export interface SentMail {
-  /** Host and port of the definition it went through. */
+  /** Host and port of the definition that sent it. */
   readonly server: { readonly host: string; readonly port: number };
   /** Reverse-path. */
   readonly from: string;
-  /** Forward-path: each recipient gets a mail of its own. */
+  /** Forward-path. Each recipient gets a message of their own. */
   readonly recipient: string;
-  /** Headers, text, HTML and attachments, a signature among them. */
+  /** Headers, text, HTML and attachments, including a signature. */
   readonly message: Email;
-  /** The finished bytes. */
+  /** The final bytes. */
   readonly bytes: Uint8Array;
 }
 
-export interface TestSealpostOptions {
-  /** Where the clock begins; default: now. */
+/** Options of {@link testSealpost}: those of `createSealpost`, with drivers in memory as defaults. */
+export interface TestSealpostOptions extends Partial<Omit<SealpostOptions, "platform">> {
+  /** Time at which the clock starts. Default: now. */
   readonly start?: Date;
-  /** Whether GET shows passwords; default: yes, as by default elsewhere. */
-  readonly revealSecrets?: boolean;
-  readonly plugins?: readonly Plugin[];
-  /** Public URL for links in mails. */
-  readonly baseUrl?: string;
+  /** A clock that several instances share. Default: one of its own. */
+  readonly clock?: TestClock;
+  /** Default: real randomness. */
+  readonly randomBytes?: Platform["randomBytes"];
+  /** The first admin. Default: `admin` with the password `password`. */
+  readonly admin?: { readonly username: string; readonly password: string };
 }
 
-/** A whole instance in memory, started, with an admin. */
+/** A complete instance in memory, started, with an admin. */
 export interface TestSealpost extends AsyncDisposable {
-  readonly app: SealpostApp;
-  readonly submit: Submit;
-  /** Token of an admin who may do everything. */
+  readonly app: Sealpost["app"];
+  readonly submit: Sealpost["submit"];
+  /** The instance itself, for everything that a test shares with a host app. */
+  readonly sealpost: Sealpost;
+  /** Token of an admin with every right. */
   readonly token: string;
   readonly clock: TestClock;
-  /** What was sent so far, in order. */
+  /** The messages sent so far, in order. Empty if the options give another transport. */
   readonly sent: readonly SentMail[];
-  /** Has the next mails fail. */
-  fail(failure: InjectedFailure): void;
+  /** Makes the next deliveries fail. */
+  fail(fault: InjectedFailure): void;
   /**
-   * Sends the queued mail that is due by the test's clock, and resolves when none is; nothing sends it before. A mail
-   * that failed is due again when the clock was moved on: at most 5 s after the first time, an hour after many.
+   * Sends the queued mail that is due by the test's clock, and resolves when none is left. Nothing sends it earlier. A
+   * failed message is due again after the clock advances: by 5 s at most after the first attempt, an hour after many.
    */
   drain(): Promise<void>;
-  /** Resolves when what goes on after answers is done, such as handlers of events; after five seconds in any case. */
+  /** Resolves when work that continues after responses is done, such as event handlers, and after 5 s at the latest. */
   settled(): Promise<void>;
-  /** A request in the admin's name; a `json` body makes it a POST. */
+  /** Sends a request as the admin. A `json` body makes it a POST. */
   request(path: string, init?: RequestInit & { readonly json?: unknown }): Promise<Response>;
 }
 
-const ADMIN = { username: "admin", realm: "" };
-/** No time is too short for a mail. */
+const ADMIN = { username: "admin", password: "password" };
+/** A delivery always fits into the time that is left. */
 const FOREVER = { endsMs: Number.POSITIVE_INFINITY, mailMs: 0 };
-/** Nobody guesses here: the least that scrypt takes. */
+/** The least that scrypt accepts: no one attacks a test. */
 const CHEAP = { ln: 1, r: 1, p: 1 };
 
 /**
- * Makes an instance for tests: database and mail in memory, time in the test's hands.
+ * Creates an instance for tests: database and mail are in memory, and the test controls the time.
  * @example
  * ```ts
  * test("a definition sends", async () => {
@@ -74,54 +75,45 @@ const CHEAP = { ln: 1, r: 1, p: 1 };
  * ```
  */
 export async function testSealpost(options: TestSealpostOptions = {}): Promise<TestSealpost> {
-  const clock = createTestClock(options.start ?? new Date());
-  const randomBytes = (length: number) => crypto.getRandomValues(new Uint8Array(length));
+  const { start = new Date(), clock = createTestClock(start), admin = ADMIN, ...given } = options;
+  const randomBytes =
+    options.randomBytes ?? ((length: number) => crypto.getRandomValues(new Uint8Array(length)));
   const platform = { now: clock.now, randomBytes };
   const memory = createMemoryTransport();
   const { transport, sent } = parsing(memory);
-  const services = createServices(
-    {
-      database: openDatabase({ url: ":memory:", randomBytes }),
-      keyring: parseKeyring(generateKey("test", platform)),
-      transport,
-      platform,
-    },
-    {
-      ...{
-        tokenSeconds: 3_600,
-        auditDays: 365,
-        mailDays: 30,
-        hostName: "sealpost.test",
-        passwordCost: CHEAP,
-      },
-      plugins: options.plugins ?? [],
-      baseUrl: options.baseUrl ?? "https://sealpost.test",
-    },
-  );
-  await services.start();
-  await services.admins.makeFirst(ADMIN, new Secret("password"));
-  const [admin] = await services.admins.list();
-  if (!admin) throw new Error("There is no admin");
-  const { token } = await services.authentication.issue(admin, null);
-  const app = createApp(services, {
-    revealSecrets: options.revealSecrets ?? true,
-    trustedProxies: [],
+  const sealpost = createSealpost({
+    database: given.database ?? openDatabase({ url: ":memory:", randomBytes }),
+    keyring: parseKeyring(generateKey("test", platform)),
+    transport,
+    hostName: "sealpost.test",
+    baseUrl: "https://sealpost.test",
+    passwordCost: CHEAP,
+    worker: false,
+    ...given,
+    platform,
   });
+  await sealpost.start();
+  await sealpost.makeFirstAdmin(admin);
+  const { services } = internalsOf(sealpost);
+  const [first] = await services.admins.list();
+  if (!first) throw new Error("There is no admin");
+  const { token } = await services.authentication.issue(first, null);
   return {
-    app,
-    submit: services.submit,
+    app: sealpost.app,
+    submit: sealpost.submit,
+    sealpost,
     token,
     clock,
     sent,
     fail: memory.fail,
     drain: () => services.drain({ ...FOREVER, signal: new AbortController().signal }),
     settled: services.settled,
-    request: async (path, init = {}) => app.request(path, withToken(init, token)),
-    [Symbol.asyncDispose]: services[Symbol.asyncDispose],
+    request: async (path, init = {}) => sealpost.app.request(path, withToken(init, token)),
+    [Symbol.asyncDispose]: () => sealpost[Symbol.asyncDispose](),
   };
 }
 
-/** Parses what is sent before the sender goes on, so that a test need not wait for it. */
+/** Parses each message before the sender continues, so that a test need not wait for it. */
 function parsing(memory: MemoryTransport): { transport: MemoryTransport; sent: readonly SentMail[] } {
   const sent: SentMail[] = [];
   const transport: MemoryTransport = {

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { once } from "node:events";
 import { createServer, connect as dial, type Socket } from "node:net";
-import { createCutOff } from "../../src/async/abortable.ts";
+import { createAbortableConnect } from "../../src/async/abortable.ts";
 import { type Connect, ConnectError } from "../../src/contracts/transport.ts";
 
 const TARGET = { host: "127.0.0.1", port: 0, tls: false };
@@ -24,33 +24,33 @@ async function listening() {
 const hanging: Connect = (_target, { signal }) =>
   new Promise<Socket>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 
-test("cut() destroys the sockets that are open", async () => {
+test("abort() destroys the open sockets", async () => {
   using server = await listening();
-  const { connect, cut } = createCutOff(server.connect);
+  const { connect, abort } = createAbortableConnect(server.connect);
   const sockets = await Promise.all([connect(TARGET, { signal: never }), connect(TARGET, { signal: never })]);
   const closed = sockets.map((socket) => once(socket, "close"));
-  cut();
+  abort();
   await Promise.all(closed);
   expect(sockets.map((socket) => socket.destroyed)).toEqual([true, true]);
 });
 
-test("cut() ends the connections being made, and refuses later ones, as cancelled", async () => {
-  const { connect, cut } = createCutOff(hanging);
-  const making = connect(TARGET, { signal: never });
-  cut();
+test("abort() ends connections being opened and rejects later ones, as cancelled", async () => {
+  const { connect, abort } = createAbortableConnect(hanging);
+  const opening = connect(TARGET, { signal: never });
+  abort();
   const later = connect(TARGET, { signal: never });
-  for (const attempt of [making, later]) {
+  for (const attempt of [opening, later]) {
     const error = await attempt.catch((reason) => reason);
     expect(error).toBeInstanceOf(ConnectError);
     expect(error).toMatchObject({ phase: "connect", code: "cancelled", retryable: true });
   }
 });
 
-test("createCutOff() hands on the caller's own cancelling and the errors of connect", async () => {
+test("createAbortableConnect() passes on the caller's abort and the errors of connect", async () => {
   const caller = new AbortController();
-  const attempt = createCutOff(hanging).connect(TARGET, { signal: caller.signal });
+  const attempt = createAbortableConnect(hanging).connect(TARGET, { signal: caller.signal });
   caller.abort(new Error("Enough"));
   await expect(attempt).rejects.toThrow("Enough");
-  const broken = createCutOff(() => Promise.reject(new ConnectError("connect", "refused", true)));
+  const broken = createAbortableConnect(() => Promise.reject(new ConnectError("connect", "refused", true)));
   await expect(broken.connect(TARGET, { signal: never })).rejects.toMatchObject({ code: "refused" });
 });

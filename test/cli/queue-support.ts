@@ -2,7 +2,9 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { parseConfig } from "../../src/config.ts";
 import { definitionParams, toServerInput } from "../../src/http/smtpserver-schema.ts";
-import { type LocalInstance, openLocal } from "../../src/runtime/local/drivers.ts";
+import { openInstance } from "../../src/runtime/local/instance.ts";
+import { internalsOf } from "../../src/sealpost.ts";
+import type { Services } from "../../src/services.ts";
 import type { Misbehavior } from "../../src/testing/smtp/index.ts";
 import type { Folder } from "../fixtures/process/folder.ts";
 
@@ -11,11 +13,11 @@ const UNCONDITIONAL = { ifMatch: null, createOnly: false };
 
 /** The instance of a folder, in this process and without a worker: what is queued stays so. */
 export interface Desk extends AsyncDisposable {
-  readonly services: LocalInstance["services"];
+  readonly services: Services;
   /** Saves a definition that leads to this port of 127.0.0.1. */
   save(identifier: string, port: number, more?: object): Promise<void>;
   /** Queues a mail; returns its id. */
-  queue(recipient: string, options?: Parameters<LocalInstance["services"]["submit"]>[2]): Promise<string>;
+  queue(recipient: string, options?: Parameters<Services["submit"]>[2]): Promise<string>;
   stateOf(id: string): Promise<string | undefined>;
   /** Sends what is due. */
   drain(): Promise<void>;
@@ -23,7 +25,8 @@ export interface Desk extends AsyncDisposable {
 
 export async function openDesk({ path }: Folder): Promise<Desk> {
   const url = `file:${join(path, "data", "sealpost.db")}`;
-  const { services, ...instance } = await openLocal(parseConfig({ SEALPOST_DATABASE_URL: url }), []);
+  const sealpost = await openInstance(parseConfig({ SEALPOST_DATABASE_URL: url }), []);
+  const { services } = internalsOf(sealpost);
   return {
     services,
     async save(identifier, port, more = {}) {
@@ -44,7 +47,7 @@ export async function openDesk({ path }: Folder): Promise<Desk> {
         endsMs: performance.now() + 20_000,
         mailMs: 1_000,
       }),
-    [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => sealpost[Symbol.asyncDispose](),
   };
 }
 

@@ -137,7 +137,11 @@ test("several workers on one database send each mail once", async () => {
 test.each([
   ["SEALPOST_TRANSPORT", "worker-mailer", /^sealpost: SEALPOST_TRANSPORT: .*expected smtp\n$/],
   ["SEALPOST_EGRES", "public", /^sealpost: .*SEALPOST_EGRES;.*\n$/],
-  ["SEALPOST_DATABASE_URL", "file:/dev/null/x.db", /^sealpost: The folder \/dev\/null cannot be made.*\n$/],
+  [
+    "SEALPOST_DATABASE_URL",
+    "file:/dev/null/x.db",
+    /^sealpost: The folder \/dev\/null cannot be created.*\n$/,
+  ],
 ])("worker ends with one line when %s is %s", async (name, value, line) => {
   using folder = temporaryFolder();
   const ended = await runCli(["worker"], { folder: folder.path, env: { [name]: value } });

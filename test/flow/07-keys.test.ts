@@ -74,7 +74,7 @@ test("a start without the key file names the file, and works once the file is re
   await sealpost.stop();
   const file = join(folder.path, "data", "sealpost.keys");
   renameSync(file, `${file}.away`);
-  expect(await refusal(folder.path, {})).toContain("data/sealpost.keys is not there; restore it");
+  expect(await refusal(folder.path, {})).toContain("data/sealpost.keys is missing; restore it");
   renameSync(`${file}.away`, file);
   await using again = await startSealpost({ folder: folder.path });
   await requireAll(session(again.url, api.token), 1);

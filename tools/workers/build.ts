@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { BunPlugin } from "bun";
 import { type Config, parseConfig } from "../../src/config.ts";
-import { CONFIG_FILE } from "../../src/runtime/plugin-list.ts";
+import { CONFIG_FILE } from "../../src/runtime/local/load-plugins.ts";
 import { shedNodemailer } from "./shed-nodemailer.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");

@@ -4,11 +4,11 @@ import { getLogger } from "@logtape/logtape";
 import { type Config, parseConfig } from "../../src/config.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import { SealpostError } from "../../src/errors.ts";
-import { badSetting } from "../../src/runtime/invalid-setting.ts";
+import { invalidSetting } from "../../src/runtime/invalid-setting.ts";
 import { readAuthorities } from "../../src/runtime/local/authorities.ts";
-import { openLocal } from "../../src/runtime/local/drivers.ts";
-import { makeFirstAdmin, printWelcome } from "../../src/runtime/local/first-admin.ts";
-import { makeKeyFile, readKeyFile } from "../../src/runtime/local/key-file.ts";
+import { createFirstAdmin, printWelcome } from "../../src/runtime/local/first-admin.ts";
+import { openInstance } from "../../src/runtime/local/instance.ts";
+import { createKeyFile, readKeyFile } from "../../src/runtime/local/load-keyring.ts";
 import { configureLogging } from "../../src/runtime/local/logging.ts";
 import { stopSignal } from "../../src/runtime/local/stop-signal.ts";
 import { PLATFORM as platform } from "../../src/runtime/platform.ts";
@@ -76,7 +76,7 @@ function hasServer(config: Config): boolean {
 
 function requireServer({ databaseUrl }: Config): true {
   if (/^(libsql|https?):/.test(databaseUrl)) return true;
-  throw badSetting(
+  throw invalidSetting(
     "SEALPOST_DATABASE_URL",
     "SEALPOST_DATABASE_URL: a Worker has no files; expected libsql://… or https://…",
   );
@@ -100,12 +100,12 @@ async function findKeys(databaseFolder: string): Promise<string> {
   const found = await readKeyFile(file);
   if (found !== null) return found;
   if (await isThere(databaseFolder)) {
-    throw badSetting(
+    throw invalidSetting(
       "SEALPOST_KEYS",
       `SEALPOST_KEYS: ${databaseFolder} is there, but ${file} is not; restore it`,
     );
   }
-  return makeKeyFile(file, platform);
+  return createKeyFile(file, platform);
 }
 
 async function isThere(path: string): Promise<boolean> {
@@ -121,9 +121,9 @@ async function isThere(path: string): Promise<boolean> {
  * @returns the password to show, if the admin was made and the password is not the owner's own.
  */
 async function start(config: Config, { url, keys }: Backend, stack: AsyncDisposableStack) {
-  await using instance = await openLocal({ ...config, databaseUrl: url, keys: new Secret(keys) });
+  await using sealpost = await openInstance({ ...config, databaseUrl: url, keys: new Secret(keys) });
   const worker = stack.use(await keepingSignals(() => serve(config, { url, keys })));
-  return { worker, password: await makeFirstAdmin(config, instance.services, platform) };
+  return { worker, password: await createFirstAdmin(config, sealpost) };
 }
 
 async function serve(config: Config, { url, keys }: Backend): Promise<ServedWorker> {

@@ -1,39 +1,39 @@
-import { cannotListen, type HttpServer, type ListenOptions, Owed } from "../local/http-server.ts";
+import { cannotListen, type HttpServer, InFlightRequests, type ListenOptions } from "../local/http-server.ts";
 
 export interface BunListenOptions extends ListenOptions {
-  /** How long a connection may stay silent while it owes the rest of a request, or waits for the next one. */
+  /** How long a connection may be silent within a request, or between two. */
   readonly idleSeconds?: number;
 }
 
 type Server = Bun.Server<undefined>;
 
-/** Longer than proxies keep a connection that waits (nginx: 60 s), so that they never use one that is closing. */
+/** Longer than proxies keep idle connections (nginx: 60 s), so that they never use one that is closing. */
 const IDLE_SECONDS = 120;
 const NO_LIMIT = 0;
 
-/** @throws {SealpostError} `bad_setting` if the address cannot be listened on. */
-export function listen({ host, port, answer, idleSeconds = IDLE_SECONDS }: BunListenOptions): HttpServer {
-  const owed = new Owed();
+/** @throws {SealpostError} `bad_setting` if it cannot listen on the address. */
+export function listen({ host, port, respond, idleSeconds = IDLE_SECONDS }: BunListenOptions): HttpServer {
+  const inFlight = new InFlightRequests();
 
-  async function respond(request: Request, bun: Server): Promise<Response> {
+  async function handle(request: Request, bun: Server): Promise<Response> {
     const peerAddress = bun.requestIP(request)?.address;
-    // A test mail may take four times 300 s, in which the client has nothing to say.
+    // A test message may take four times 300 s, during which the client has nothing to send.
     const whole = afterBody(request, () => bun.timeout(request, NO_LIMIT));
-    const response = await answer(whole, peerAddress === undefined ? {} : { peerAddress });
+    const response = await respond(whole, peerAddress === undefined ? {} : { peerAddress });
     bun.timeout(request, idleSeconds);
     return response;
   }
 
   const server = bind({ hostname: host, port, idleTimeout: idleSeconds }, (request, bun) =>
-    owed.add(respond(request, bun)),
+    inFlight.add(handle(request, bun)),
   );
   return {
     url: server.url,
-    async finish() {
-      // Its promise waits for idle connections too, which may stay open as long as their clients like.
+    async shutdown() {
+      // Its promise also waits for idle connections, which clients may keep open indefinitely.
       void server.stop();
-      await owed.settled();
-      // An answer is written after its promise has settled.
+      await inFlight.settled();
+      // Bun writes a response after its promise has settled.
       await new Promise((resolve) => setImmediate(resolve));
     },
     async close() {
@@ -42,7 +42,7 @@ export function listen({ host, port, answer, idleSeconds = IDLE_SECONDS }: BunLi
   };
 }
 
-/** The same request, which calls back when all of its body has been read. */
+/** The same request, with a callback for when its whole body has been read. */
 function afterBody(request: Request, onRead: () => void): Request {
   if (request.body === null) {
     onRead();

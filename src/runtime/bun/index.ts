@@ -1,9 +1,10 @@
 import type { Context } from "hono";
-import type { LocalDriversOptions } from "../driver-options.ts";
-import { type HostDrivers, openHostDrivers } from "../local/host-drivers.ts";
+import { parseConfig } from "../../config.ts";
+import { type HostDrivers, openLocalDrivers } from "../local/drivers.ts";
+import { type LocalDriversOptions, settingsOf } from "../options.ts";
 
-export type { DriversOptions, LocalDriversOptions } from "../driver-options.ts";
-export type { HostDrivers } from "../local/host-drivers.ts";
+export type { HostDrivers } from "../local/drivers.ts";
+export type { DriversOptions, LocalDriversOptions } from "../options.ts";
 
 /**
  * Opens the drivers of a host app on Bun: a database, which is migrated, its keys, and SMTP.
@@ -13,11 +14,11 @@ export type { HostDrivers } from "../local/host-drivers.ts";
  * const sealpost = createSealpost(await openDrivers({ databaseUrl: "file:data/sealpost.db" }));
  * ```
  */
-export function openDrivers(options: LocalDriversOptions = {}): Promise<HostDrivers> {
-  return openHostDrivers(options, peerAddress);
+export async function openDrivers(options: LocalDriversOptions = {}): Promise<HostDrivers> {
+  return { ...(await openLocalDrivers(parseConfig(settingsOf(options)))), peerAddress };
 }
 
-/** `Bun.serve` passes its server, alone or beside what is the host's own. */
+/** `Bun.serve` passes its server as `env`; a host app may pass it as `env.server`. */
 function peerAddress({ env, req }: Context): string | null {
   const server: unknown = isObject(env) && "server" in env ? env.server : env;
   return isBunServer(server) ? (server.requestIP(req.raw)?.address ?? null) : null;

@@ -1,4 +1,4 @@
-/** What of Deno's own interface is used (https://docs.deno.com/api/deno/). */
+/** The part of Deno's own API that Sealpost uses (https://docs.deno.com/api/deno/). */
 declare namespace Deno {
   interface NetAddr {
     readonly hostname: string;
@@ -7,7 +7,7 @@ declare namespace Deno {
 
   interface HttpServer {
     readonly addr: NetAddr;
-    /** Takes no more connections, closes those that owe nothing, and resolves when the last one is closed. */
+    /** Accepts no more connections, closes idle ones, and resolves when the last one is closed. */
     shutdown(): Promise<void>;
   }
 
@@ -15,7 +15,7 @@ declare namespace Deno {
     options: {
       readonly hostname: string;
       readonly port: number;
-      /** Otherwise it prints where it listens. */
+      /** Without it, Deno prints where it listens. */
       readonly onListen: (address: NetAddr) => void;
     },
     handler: (request: Request, info: { readonly remoteAddr: NetAddr }) => Response | Promise<Response>,

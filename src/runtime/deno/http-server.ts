@@ -1,26 +1,26 @@
-import { cannotListen, type HttpServer, type ListenOptions, Owed } from "../local/http-server.ts";
+import { cannotListen, type HttpServer, InFlightRequests, type ListenOptions } from "../local/http-server.ts";
 
 type ServeOptions = Parameters<typeof Deno.serve>[0];
 type Handler = Parameters<typeof Deno.serve>[1];
 
-/** An answer is on its way to the socket when its promise settles; a client that does not read it waits in vain. */
+/** Deno writes a response after its promise has settled. A client that does not read it within this time loses it. */
 const WRITE_MS = 250;
 
 /**
- * Deno closes a connection when it owes nothing, or when the process ends; what `close()` leaves open, ends then.
- * @throws {SealpostError} `bad_setting` if the address cannot be listened on.
+ * Deno closes a connection that has no request in flight; `close()` leaves the others to the end of the process.
+ * @throws {SealpostError} `bad_setting` if it cannot listen on the address.
  */
-export function listen({ host, port, answer }: ListenOptions): HttpServer {
-  const owed = new Owed();
+export function listen({ host, port, respond }: ListenOptions): HttpServer {
+  const inFlight = new InFlightRequests();
   const server = bind({ hostname: host, port, onListen: () => undefined }, (request, { remoteAddr }) =>
-    owed.add(Promise.resolve(answer(request, { peerAddress: remoteAddr.hostname }))),
+    inFlight.add(Promise.resolve(respond(request, { peerAddress: remoteAddr.hostname }))),
   );
   return {
     url: urlOf(server.addr),
-    async finish() {
-      // Its promise waits for clients too, which may leave a request unfinished as long as they like.
+    async shutdown() {
+      // Its promise also waits for clients that never complete a request.
       const isShut = server.shutdown();
-      await owed.settled();
+      await inFlight.settled();
       await Promise.race([isShut, new Promise((resolve) => setTimeout(resolve, WRITE_MS))]);
     },
     async close() {

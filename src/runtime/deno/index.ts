@@ -1,9 +1,10 @@
 import type { Context } from "hono";
-import type { LocalDriversOptions } from "../driver-options.ts";
-import { type HostDrivers, openHostDrivers } from "../local/host-drivers.ts";
+import { parseConfig } from "../../config.ts";
+import { type HostDrivers, openLocalDrivers } from "../local/drivers.ts";
+import { type LocalDriversOptions, settingsOf } from "../options.ts";
 
-export type { DriversOptions, LocalDriversOptions } from "../driver-options.ts";
-export type { HostDrivers } from "../local/host-drivers.ts";
+export type { HostDrivers } from "../local/drivers.ts";
+export type { DriversOptions, LocalDriversOptions } from "../options.ts";
 
 /**
  * Opens the drivers of a host app on Deno: a database, which is migrated, its keys, and SMTP.
@@ -13,11 +14,11 @@ export type { HostDrivers } from "../local/host-drivers.ts";
  * const sealpost = createSealpost(await openDrivers({ databaseUrl: "file:data/sealpost.db" }));
  * ```
  */
-export function openDrivers(options: LocalDriversOptions = {}): Promise<HostDrivers> {
-  return openHostDrivers(options, peerAddress);
+export async function openDrivers(options: LocalDriversOptions = {}): Promise<HostDrivers> {
+  return { ...(await openLocalDrivers(parseConfig(settingsOf(options)))), peerAddress };
 }
 
-/** `Deno.serve` passes what it knows of the connection. */
+/** `Deno.serve` passes information about the connection as `env`. */
 function peerAddress({ env }: Context): string | null {
   const remote: unknown = isObject(env) && "remoteAddr" in env ? env.remoteAddr : null;
   return isObject(remote) && "hostname" in remote && typeof remote.hostname === "string"

@@ -1,39 +1,40 @@
 import type { Config } from "../../config.ts";
-import type { Platform } from "../../contracts/platform.ts";
-import { Secret } from "../../domain/secret.ts";
-import type { Services } from "../../services.ts";
+import type { Sealpost } from "../../sealpost.ts";
+import { PLATFORM } from "../platform.ts";
 
 /** 120 bits: 20 characters of base64url. */
 const PASSWORD_BYTES = 15;
 
-/** What somebody who starts a server is told. */
+/** What a start prints for the operator. */
 export interface Welcome {
   readonly url: URL;
-  /** Null: nothing to show. */
+  /** `null` if there is no password to show. */
   readonly password: string | null;
-  /** What is said beside the first line, and beside the password. */
+  /** Printed below the first line. */
   readonly remark?: string;
+  /** Printed next to the password. */
   readonly passwordRemark: string;
 }
 
-/** @returns the password to show, if this process made the admin and the password is not the owner's own. */
-export async function makeFirstAdmin(
-  { adminUser, adminPassword }: Config,
-  { admins }: Services,
-  platform: Platform,
+/** @returns the password to print, if this process created the admin and the settings give no password. */
+export async function createFirstAdmin(
+  { adminUser: username, adminPassword }: Config,
+  sealpost: Sealpost,
 ): Promise<string | null> {
-  // Spares the second that a hash may take; of several processes that see none, one makes him.
-  if ((await admins.list()).length > 0) return null;
-  const random = platform.randomBytes(PASSWORD_BYTES).toBase64({ alphabet: "base64url" });
-  const isGiven = !adminPassword.isEmpty;
-  const made = await admins.makeFirst(
-    { username: adminUser, realm: "" },
-    isGiven ? adminPassword : new Secret(random),
-  );
-  return made && !isGiven ? random : null;
+  if (!adminPassword.isEmpty) {
+    await sealpost.makeFirstAdmin({ username, password: adminPassword.reveal() });
+    return null;
+  }
+  const password = randomPassword();
+  return (await sealpost.makeFirstAdmin({ username, password })) ? password : null;
 }
 
-/** Where the server is, and with a new admin's password how to go on. */
+/** A password that no one needs to choose. */
+export function randomPassword(): string {
+  return PLATFORM.randomBytes(PASSWORD_BYTES).toBase64({ alphabet: "base64url" });
+}
+
+/** Prints the URL, and for a new admin the password and how to log in. */
 export function printWelcome(
   { adminUser }: Config,
   { url, password, remark, passwordRemark }: Welcome,

@@ -3,42 +3,42 @@ import { SealpostError } from "../../errors.ts";
 export interface ListenOptions {
   readonly host: string;
   readonly port: number;
-  readonly answer: (
+  readonly respond: (
     request: Request,
     peer: { readonly peerAddress?: string },
   ) => Response | Promise<Response>;
 }
 
-/** A server that knows which requests it owes an answer. */
+/** An HTTP server that completes its requests when it shuts down. */
 export interface HttpServer {
   readonly url: URL;
-  /** Takes no more connections; resolves when every request is answered. */
-  finish(): Promise<void>;
-  /** Closes the connections that are left, whatever they carry. */
+  /** Accepts no more connections; resolves when every request has its response. */
+  shutdown(): Promise<void>;
+  /** Closes the remaining connections, even those with a request in flight. */
   close(): Promise<void>;
 }
 
-/** One for each runtime. @throws {SealpostError} `bad_setting` if the address cannot be listened on. */
+/** Starts the HTTP server of a runtime. @throws {SealpostError} `bad_setting` if it cannot listen on the address. */
 export type Listen = (options: ListenOptions) => HttpServer;
 
-/** The requests that are owed an answer. */
-export class Owed {
-  readonly #answers = new Set<Promise<Response>>();
+/** The requests that have no response yet. */
+export class InFlightRequests {
+  readonly #responses = new Set<Promise<Response>>();
 
-  add(answer: Promise<Response>): Promise<Response> {
-    this.#answers.add(answer);
-    const forget = () => this.#answers.delete(answer);
-    answer.then(forget, forget);
-    return answer;
+  add(response: Promise<Response>): Promise<Response> {
+    this.#responses.add(response);
+    const remove = () => this.#responses.delete(response);
+    response.then(remove, remove);
+    return response;
   }
 
   /** Resolves when none is left. */
   async settled(): Promise<void> {
-    while (this.#answers.size > 0) await Promise.allSettled(this.#answers);
+    while (this.#responses.size > 0) await Promise.allSettled(this.#responses);
   }
 }
 
-/** The error of an address that is taken, or not of this machine. */
+/** The error for an address that is in use, or not of this machine. */
 export function cannotListen(host: string, port: number, cause: unknown): SealpostError {
   const message = `HOST, PORT: cannot listen on ${host}:${port}; is it in use?`;
   return new SealpostError("bad_setting", message, { cause });

@@ -1,3 +1,4 @@
+import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Config } from "../../config.ts";
 import type { Database } from "../../contracts/database.ts";
@@ -5,41 +6,47 @@ import type { Platform } from "../../contracts/platform.ts";
 import { SealpostError } from "../../errors.ts";
 import { generateKey, type Keyring, parseKeyring } from "../../secrets/keyring.ts";
 import { createSealedRepository } from "../../storage/sealed-values.ts";
-import { badSetting, codeOf, notWritable } from "../invalid-setting.ts";
-import { makeKeyFile, readKeyFile } from "./key-file.ts";
+import { codeOf, invalidSetting, notWritable } from "../invalid-setting.ts";
 
 const KEY_FILE = "sealpost.keys";
+/** Only the owner may read the keys. */
+const KEY_FILE_MODE = 0o600;
+/** Long enough that two key files created by accident differ in their key id, so that errors can name the wrong one. */
+const KEY_ID_BYTES = 4;
 
 /** The database that the keys are for. */
-export interface KeyPlace {
-  /** Path of its file; null if it has none. */
+export interface KeyedDatabase {
+  /** Path of its file; `null` if it has none. */
   readonly path: string | null;
-  /** Migrated. */
+  /** A migrated database. */
   readonly database: Database;
   readonly platform: Platform;
 }
 
 /**
- * Keys from the settings, or from the file beside the database, which is made if the database is new.
- * @throws {SealpostError} `bad_setting` if there are none that could be those of the database.
+ * Loads the keys from the settings, or from the key file next to the database, which it creates for a new database.
+ * @throws {SealpostError} `bad_setting` if it finds no keys that can be those of the database.
  */
-export async function findKeys(config: Config, { path, database, platform }: KeyPlace): Promise<Keyring> {
+export async function loadKeyring(
+  config: Config,
+  { path, database, platform }: KeyedDatabase,
+): Promise<Keyring> {
   if (!config.keys.isEmpty) return parseKeyring(config.keys.reveal());
   const inUse = (await createSealedRepository(database).selectKeyIds()).map(({ id }) => id);
-  if (path === null) return keysOfNoFile(config, inUse, platform);
+  if (path === null) return keyringWithoutFile(config, inUse, platform);
   const file = join(dirname(path), KEY_FILE);
   const text = await readKeys(file);
   if (text !== null) return parseKeyFile(file, text);
   if (inUse.length > 0) {
-    throw badKeys(
-      `this database is sealed with key "${inUse.join('", "')}", but ${file} is not there; restore it`,
+    throw invalidKeys(
+      `this database is encrypted with key "${inUse.join('", "')}", but ${file} is missing; restore it`,
     );
   }
   try {
-    return parseKeyFile(file, await makeKeyFile(file, platform));
+    return parseKeyFile(file, await createKeyFile(file, platform));
   } catch (cause) {
     if (cause instanceof SealpostError) throw cause;
-    throw notWritable(`The key file ${file} cannot be made`, cause);
+    throw notWritable(`The key file ${file} cannot be created`, cause);
   }
 }
 
@@ -47,11 +54,8 @@ async function readKeys(file: string): Promise<string | null> {
   try {
     return await readKeyFile(file);
   } catch (cause) {
-    throw badSetting(
-      "SEALPOST_KEYS",
-      `SEALPOST_KEYS: the key file ${file} cannot be read${codeOf(cause)}`,
-      cause,
-    );
+    const message = `SEALPOST_KEYS: the key file ${file} cannot be read${codeOf(cause)}`;
+    throw invalidSetting("SEALPOST_KEYS", message, cause);
   }
 }
 
@@ -60,19 +64,60 @@ function parseKeyFile(file: string, text: string): Keyring {
     return parseKeyring(text);
   } catch (cause) {
     if (!(cause instanceof SealpostError)) throw cause;
-    throw badSetting("SEALPOST_KEYS", `${cause.message}, in the key file ${file}`, cause);
+    throw invalidSetting("SEALPOST_KEYS", `${cause.message}, in the key file ${file}`, cause);
   }
 }
 
-/** A database in memory takes its keys with it; a remote one would be lost without them. */
-function keysOfNoFile(config: Config, inUse: readonly string[], platform: Platform): Keyring {
+/** A database in memory can lose its keys; a remote one would be unreadable without them. */
+function keyringWithoutFile(config: Config, inUse: readonly string[], platform: Platform): Keyring {
   const fresh = generateKey(platform.randomBytes(4).toHex(), platform);
   if (config.databaseUrl === ":memory:") return parseKeyring(fresh);
   if (inUse.length > 0)
-    throw badKeys(`set it to the key "${inUse.join('", "')}" that this database is sealed with`);
-  throw badKeys(`a remote database needs it; here is a fresh one to keep safe: SEALPOST_KEYS=${fresh}`);
+    throw invalidKeys(`set it to the key "${inUse.join('", "')}" that encrypts this database`);
+  throw invalidKeys(`a remote database needs it; here is a new key to keep safe: SEALPOST_KEYS=${fresh}`);
 }
 
-function badKeys(problem: string): SealpostError {
-  return badSetting("SEALPOST_KEYS", `SEALPOST_KEYS: ${problem}`);
+function invalidKeys(problem: string): SealpostError {
+  return invalidSetting("SEALPOST_KEYS", `SEALPOST_KEYS: ${problem}`);
+}
+
+/**
+ * Reads a key file: keys in the form of `SEALPOST_KEYS`, or one a line.
+ * @returns the keys in the form of `SEALPOST_KEYS`; `null` if there is no file.
+ */
+export async function readKeyFile(path: string): Promise<string | null> {
+  try {
+    const lines = (await readFile(path, "utf8")).split("\n").map((line) => line.trim());
+    return lines.filter((line) => line !== "").join(",");
+  } catch (error) {
+    if (isFileError(error, "ENOENT")) return null;
+    throw error;
+  }
+}
+
+/**
+ * Creates a key file with one new key. If several processes create it, one of them wins: a link publishes the complete
+ * file under its name and never replaces another.
+ * @returns the text of the file that exists in the end.
+ */
+export async function createKeyFile(path: string, platform: Platform): Promise<string> {
+  const id = platform.randomBytes(KEY_ID_BYTES).toHex();
+  const draft = `${path}.${id}`;
+  try {
+    await writeFile(draft, `${generateKey(id, platform)}\n`, {
+      mode: KEY_FILE_MODE,
+      flag: "wx",
+      flush: true,
+    });
+    await link(draft, path);
+  } catch (error) {
+    if (!isFileError(error, "EEXIST")) throw error;
+  } finally {
+    await rm(draft, { force: true });
+  }
+  return (await readKeyFile(path)) ?? "";
+}
+
+function isFileError(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
 }

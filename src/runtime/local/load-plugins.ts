@@ -3,9 +3,11 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as v from "valibot";
 import type { Plugin } from "../../contracts/plugin.ts";
-import { STANDARD_PLUGINS } from "../default-plugins.ts";
-import { badSetting, codeOf } from "../invalid-setting.ts";
-import { CONFIG_FILE, pluginsOf } from "../plugin-list.ts";
+import { pluginsOf } from "../default-plugins.ts";
+import { codeOf, invalidSetting } from "../invalid-setting.ts";
+
+/** Name of the file, next to the server, that configures its plugins. */
+export const CONFIG_FILE = "sealpost.config.ts";
 
 const isPlugin = (value: unknown): value is Plugin =>
   typeof value === "object" && value !== null && "name" in value && "check" in value;
@@ -15,30 +17,31 @@ const configSchema = v.strictObject({
 });
 
 /**
- * The plugins of a server: those that it has on by itself, and what `sealpost.config.ts` in its folder says.
- * @throws {SealpostError} `bad_setting`, one line, if that file is there and cannot be read or exports something else.
+ * Loads the plugins of a server: the default ones, changed by the `sealpost.config.ts` in its folder.
+ * @throws {SealpostError} `bad_setting`, one line, if that file exists and cannot be loaded, or has another export.
  */
 export async function loadPlugins(folder: string): Promise<readonly Plugin[]> {
   const path = join(folder, CONFIG_FILE);
-  if (!(await isThere(path))) return pluginsOf({}, STANDARD_PLUGINS);
+  if (!(await exists(path))) return pluginsOf({});
   const { default: exported } = await load(path);
   const result = v.safeParse(configSchema, Array.isArray(exported) ? null : exported);
   if (result.success) {
     const { plugins = [], without = [] } = result.output;
-    return pluginsOf({ plugins, without }, STANDARD_PLUGINS);
+    return pluginsOf({ plugins, without });
   }
   const [issue] = result.issues;
   const where = v.getDotPath(issue) ?? "export default";
-  throw badSetting(CONFIG_FILE, `${CONFIG_FILE}: ${where}: ${issue.message}; expected { plugins: [...] }`);
+  const message = `${CONFIG_FILE}: ${where}: ${issue.message}; expected { plugins: [...] }`;
+  throw invalidSetting(CONFIG_FILE, message);
 }
 
-async function isThere(path: string): Promise<boolean> {
+async function exists(path: string): Promise<boolean> {
   try {
     await access(path);
     return true;
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
-    throw badSetting(CONFIG_FILE, `${CONFIG_FILE} cannot be read${codeOf(error)}`, error);
+    throw invalidSetting(CONFIG_FILE, `${CONFIG_FILE} cannot be read${codeOf(error)}`, error);
   }
 }
 
@@ -47,6 +50,6 @@ async function load(path: string): Promise<{ readonly default?: unknown }> {
     return await import(pathToFileURL(path).href);
   } catch (cause) {
     const [problem = ""] = String(cause instanceof Error ? cause.message : cause).split("\n");
-    throw badSetting(CONFIG_FILE, `${CONFIG_FILE}: ${problem}`, cause);
+    throw invalidSetting(CONFIG_FILE, `${CONFIG_FILE}: ${problem}`, cause);
   }
 }

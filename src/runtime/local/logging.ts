@@ -8,7 +8,7 @@ import {
 } from "@logtape/logtape";
 import { logText } from "../log-text.ts";
 
-/** Writes the log to standard error: coloured text on a terminal, JSON lines elsewhere. */
+/** Writes the log to standard error: colored text on a terminal, JSON lines elsewhere. */
 export async function configureLogging(level: LogLevel): Promise<void> {
   const formatter = process.stderr.isTTY ? ansiColorFormatter : jsonLine;
   await configure({
@@ -20,7 +20,7 @@ export async function configureLogging(level: LogLevel): Promise<void> {
   });
 }
 
-/** LogTape would write a value in the message as JSON, and an error as `{}`. */
+/** LogTape itself would write a value in the message as JSON, and an error as `{}`. */
 function jsonLine(record: LogRecord): string {
   return jsonLinesFormatter({ ...record, message: [record.message.map((part) => logText(part)).join("")] });
 }

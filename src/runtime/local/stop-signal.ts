@@ -1,16 +1,16 @@
-/** Terminals deliver Ctrl-C to each process of a group, and npx passes its own on: one key press is two signals. */
+/** A terminal delivers Ctrl-C to each process of a group, and npx forwards its own: one key press is two signals. */
 const REPEAT_MS = 1_000;
-/** What a shell reports for a process that SIGINT ended. */
+/** Exit code that shells report for a process ended by SIGINT. */
 const INTERRUPTED = 130;
 
-/** The part of `process` that is used. */
+/** The part of `process` that {@link stopSignal} uses. */
 export interface SignalSource {
   on(name: "SIGINT" | "SIGTERM", listener: (signal: NodeJS.Signals) => void): unknown;
   exit(code: number): unknown;
 }
 
 /**
- * Resolves with the first signal that asks to stop. A second one, given by somebody who will not wait, ends the
+ * Resolves with the first signal that asks the process to stop. A second one from an impatient operator exits the
  * process; the echo of the first does not.
  */
 export function stopSignal(process: SignalSource): Promise<string> {

@@ -4,10 +4,10 @@ import type { Config } from "../../config.ts";
 import type { Wake } from "../../contracts/wake.ts";
 import { canonicalIp } from "../../domain/network.ts";
 import { parseKeyring } from "../../secrets/keyring.ts";
-import type { Drivers, EventDrains } from "../../services.ts";
+import type { Drivers, InvocationDrains } from "../../services.ts";
 import { openRemoteDatabase } from "../../storage/remote/connect.ts";
 import { createCloudflareWake, type QueueProducer } from "../../wake/cloudflare.ts";
-import { badSetting } from "../invalid-setting.ts";
+import { invalidSetting } from "../invalid-setting.ts";
 import { PLATFORM as platform } from "../platform.ts";
 import { TRANSPORT } from "./smtp.ts";
 import type { ScopedTransport } from "./transport.ts";
@@ -22,7 +22,7 @@ export const QUEUE = "WAKES";
 /** The drivers of a Worker. */
 export interface WorkerDrivers extends Drivers {
   readonly transport: ScopedTransport;
-  readonly drains: EventDrains;
+  readonly drains: InvocationDrains;
   /** Domain of a Message-ID when the sender has none. */
   readonly hostName: string;
   readonly clientAddress: (c: Context) => string | null;
@@ -60,7 +60,7 @@ export function createWorkerDrivers(
   };
 }
 
-function drainsOf(transport: ScopedTransport): EventDrains {
+function drainsOf(transport: ScopedTransport): InvocationDrains {
   return {
     afterwards: transport.drainLater,
     async within(timeMs, drain) {
@@ -77,11 +77,11 @@ function wakeOf({ wake }: Config, queue: unknown): Wake | null {
   if (wake === "bullmq") {
     const message =
       "SEALPOST_WAKE: bullmq is for servers with connections that last; expected poll or cloudflare";
-    throw badSetting("SEALPOST_WAKE", message);
+    throw invalidSetting("SEALPOST_WAKE", message);
   }
   if (isProducer(queue)) return createCloudflareWake({ queue, now: platform.now });
   const message = `SEALPOST_WAKE: cloudflare needs a queue that is bound as ${QUEUE}; see wrangler.jsonc`;
-  throw badSetting("SEALPOST_WAKE", message);
+  throw invalidSetting("SEALPOST_WAKE", message);
 }
 
 function isProducer(value: unknown): value is QueueProducer {
@@ -91,7 +91,7 @@ function isProducer(value: unknown): value is QueueProducer {
 /** The transport is chosen when the Worker is built, so that it carries no other; the setting has to say the same. */
 function requireTransport({ transport }: Config): void {
   if (transport === TRANSPORT.name) return;
-  throw badSetting(
+  throw invalidSetting(
     "SEALPOST_TRANSPORT",
     `SEALPOST_TRANSPORT: this Worker is built with ${TRANSPORT.name}; to have ${transport}, build it with SEALPOST_TRANSPORT=${transport}`,
   );

@@ -1,13 +1,13 @@
 import type { Transport } from "../../contracts/transport.ts";
-import type { EventDrains } from "../../services.ts";
+import type { InvocationDrains } from "../../services.ts";
 import type { QueueProducer } from "../../wake/cloudflare.ts";
-import { type DriversOptions, settingsOf } from "../driver-options.ts";
+import { type DriversOptions, settingsOf } from "../options.ts";
 import { parseBindings } from "./bindings.ts";
 import { createWorkerDrivers, type WorkerDrivers } from "./drivers.ts";
 import { REQUEST_MS, type ScopedTransport } from "./transport.ts";
 
 export { consumeWakes, type QueueBatch, type QueueProducer } from "../../wake/cloudflare.ts";
-export type { DriversOptions } from "../driver-options.ts";
+export type { DriversOptions } from "../options.ts";
 export { createOnce } from "./once.ts";
 
 /** {@link DriversOptions} of a Worker. */
@@ -48,7 +48,7 @@ export function createDrivers(options: WorkerDriversOptions): HostDrivers {
   };
 }
 
-function waitingUntil({ within }: EventDrains): EventDrains["afterwards"] {
+function waitingUntil({ within }: InvocationDrains): InvocationDrains["afterwards"] {
   return (drain) => keepAlive(within(REQUEST_MS, drain));
 }
 
@@ -63,7 +63,7 @@ function perMail(transport: ScopedTransport): Transport {
   return {
     name: transport.name,
     async send(delivery, options) {
-      if (transport.isInEvent) return transport.send(delivery, options);
+      if (transport.isInInvocation) return transport.send(delivery, options);
       const { result, end } = transport.run(() => transport.send(delivery, options), REQUEST_MS);
       await end;
       return result;

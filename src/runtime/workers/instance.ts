@@ -1,9 +1,8 @@
 import { getLogger } from "@logtape/logtape";
-import { createApp, type SealpostApp } from "../../app.ts";
 import type { Config } from "../../config.ts";
-import { createServices, type Services } from "../../services.ts";
-import { STANDARD_PLUGINS } from "../default-plugins.ts";
-import { pluginsOf } from "../plugin-list.ts";
+import { createSealpost, internalsOf, type Sealpost } from "../../sealpost.ts";
+import { pluginsOf } from "../default-plugins.ts";
+import { sealpostOptionsOf } from "../options.ts";
 import { createWorkerDrivers } from "./drivers.ts";
 import { createOnce } from "./once.ts";
 import CONFIG from "./plugins.ts";
@@ -11,60 +10,53 @@ import type { ScopedTransport } from "./transport.ts";
 
 const log = getLogger(["sealpost", "entry"]);
 
-/** What an isolate keeps between requests: finished values, no promise and no connection. */
+/** The state that an isolate keeps between requests: finished values, no promise and no connection. */
 export interface WorkerInstance {
-  readonly app: SealpostApp;
-  readonly services: Services;
+  readonly sealpost: Sealpost;
   readonly transport: ScopedTransport;
-  /** Resolves when the database is as it has to be; to be awaited by every event. */
+  /** Resolves when the instance has started. Every invocation awaits it. */
   ready(): Promise<void>;
 }
 
 /**
- * Assembles an instance from its settings, without I/O.
- * @param queue what is bound as the queue of wakes.
+ * Creates an instance from its settings, without I/O.
+ * @param queue the binding of the queue of wakes.
  * @throws {SealpostError} `bad_setting`.
  */
 export function createWorkerInstance(config: Config, queue: unknown): WorkerInstance {
-  const { hostName, clientAddress, ...drivers } = createWorkerDrivers(config, queue);
-  const { tokenSeconds, auditDays, mailDays, baseUrl, trustedClients } = config;
-  const settings = { tokenSeconds, auditDays, mailDays, hostName, baseUrl, trustedClients };
-  const { defer } = drivers.transport;
-  const services = createServices(
-    { ...drivers, defer },
-    { ...settings, plugins: pluginsOf(CONFIG, STANDARD_PLUGINS) },
-  );
-  const app = createApp(services, {
-    revealSecrets: config.secrets === "reveal",
+  const drivers = createWorkerDrivers(config, queue);
+  const { transport } = drivers;
+  const sealpost = createSealpost({
+    ...drivers,
+    ...sealpostOptionsOf(config),
+    defer: transport.defer,
+    // Cloudflare names the client, and no proxy stands in front of it.
     trustedProxies: [],
-    needsAdmin: true,
-    clientAddress,
+    plugins: pluginsOf(CONFIG),
   });
-  // Its table of routes is built at the first match; now no request waits for it.
-  app.router.match("GET", "/");
+  // The router builds its table at the first match. Now, no request waits for it.
+  sealpost.app.router.match("GET", "/");
   const ready = createOnce(async () => {
-    // Together: over the network each costs round trips of its own. A new database has no table of admins yet.
-    const hasAdmin = isThereAdmin(services).catch(() => false);
-    await services.start();
-    services.plugins.warnOfMissing();
-    if (!(await hasAdmin)) await makeFirstAdmin(config, services);
+    // In parallel, because each costs round trips. A new database has no table of admins yet.
+    const hadAdmin = hasAdmin(sealpost).catch(() => false);
+    await sealpost.start();
+    if (!(await hadAdmin)) await createFirstAdmin(config, sealpost);
   });
-  return { app, services, transport: drivers.transport, ready };
+  return { sealpost, transport, ready };
 }
 
-async function isThereAdmin({ admins }: Services): Promise<boolean> {
-  return (await admins.list()).length > 0;
+async function hasAdmin(sealpost: Sealpost): Promise<boolean> {
+  return (await internalsOf(sealpost).services.admins.list()).length > 0;
 }
 
-/** Without a password none is made: one that is invented would have to be printed into a log that is kept. */
-async function makeFirstAdmin({ adminUser, adminPassword }: Config, services: Services): Promise<void> {
-  if (await isThereAdmin(services)) return;
-  if (adminPassword.isEmpty) {
+/** Needs a password from the settings: a random one would have to be printed into a log that is kept. */
+async function createFirstAdmin({ adminUser, adminPassword }: Config, sealpost: Sealpost): Promise<void> {
+  if (!adminPassword.isEmpty) {
+    const admin = { username: adminUser, password: adminPassword.reveal() };
+    if (await sealpost.makeFirstAdmin(admin)) log.info("Created the first admin, {adminUser}", { adminUser });
+  } else if (!(await hasAdmin(sealpost))) {
     log.warning(
-      "There is no admin yet: set the secret SEALPOST_ADMIN_PASSWORD and the next start makes the first",
+      "There is no admin yet: set the secret SEALPOST_ADMIN_PASSWORD, and the next start creates the first",
     );
-    return;
   }
-  const made = await services.admins.makeFirst({ username: adminUser, realm: "" }, adminPassword);
-  if (made) log.info("Made the first admin, {adminUser}", { adminUser });
 }

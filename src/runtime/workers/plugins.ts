@@ -1,6 +1,6 @@
-import type { PluginConfig } from "../plugin-list.ts";
+import type { PluginConfig } from "../default-plugins.ts";
 
-/** A Worker is built with the `sealpost.config.ts` that lies beside it in place of this. */
+/** Placeholder: the build of a Worker replaces this file with `sealpost.config.ts`, if there is one. */
 const CONFIG: PluginConfig = {};
 
 export default CONFIG;

@@ -45,7 +45,7 @@ export interface ScopedTransport extends Transport {
   /** Has the event send queued mail now, within what is left of its time. */
   readonly drainNow: (drain: Drain) => Promise<void>;
   /** Whether there is an event. */
-  readonly isInEvent: boolean;
+  readonly isInInvocation: boolean;
 }
 
 /** A transport that a Worker can be built with. */
@@ -98,7 +98,7 @@ export function scopeTransport(
     defer: (work) => void scopes.getStore()?.deferred.add(work),
     drainLater: (drain) => void current().drains.add(drain),
     drainNow: async (drain) => drain(timeFor(current())),
-    get isInEvent() {
+    get isInInvocation() {
       return scopes.getStore() !== undefined;
     },
     async send(delivery, sendOptions) {

@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { getLogger } from "@logtape/logtape";
 import { SealpostError } from "../../errors.ts";
+import { internalsOf } from "../../sealpost.ts";
 import { consumeWakes, type QueueBatch } from "../../wake/cloudflare.ts";
 import { failure } from "../../wire/envelope.ts";
 import { PLATFORM as platform } from "../platform.ts";
@@ -10,13 +11,13 @@ import { createWorkerInstance, type WorkerInstance } from "./instance.ts";
 import { configureConsole } from "./logging.ts";
 import { REQUEST_MS, TRIGGERED_MS } from "./transport.ts";
 
-/** What of Cloudflare's `ExecutionContext` is used. */
-export interface EventContext {
+/** The part of Cloudflare's `ExecutionContext` that Sealpost uses. */
+interface InvocationContext {
   waitUntil(promise: Promise<unknown>): void;
 }
 
-/** What of a scheduled event is used. */
-export interface Trigger {
+/** The part of Cloudflare's `ScheduledController` that Sealpost uses. */
+interface Trigger {
   readonly cron: string;
 }
 
@@ -24,59 +25,59 @@ const log = getLogger(["sealpost", "entry"]);
 /** Time to set a binding that is missing. */
 const SETUP_RETRY_SECONDS = 60;
 
-/** Made while the isolate starts, when no request waits yet; what is wrong with the settings is for each answer. */
+/** Created while the isolate starts, when no request waits yet. Every response reports invalid settings. */
 const opened = open(env);
 
-/** Sealpost as a Cloudflare Worker; its settings are the bindings. */
+/** Sealpost as a Cloudflare Worker. Its bindings are its settings. */
 export default {
-  /** Answers a request. What it has begun goes on when its client is gone. */
-  async fetch(request: Request, _bindings: Bindings, context: EventContext): Promise<Response> {
+  /** Handles a request. Work that it starts continues if the client disconnects. */
+  async fetch(request: Request, _bindings: Bindings, context: InvocationContext): Promise<Response> {
     try {
-      return await inEvent(context, REQUEST_MS, ({ app }) => app.fetch(request, {}));
+      return await inInvocation(context, REQUEST_MS, ({ sealpost }) => sealpost.app.fetch(request, {}));
     } catch (error) {
       return unavailable(error);
     }
   },
 
-  /** Sends queued mail that is due; by the trigger of once a day, also deletes what has been kept for long enough. */
-  async scheduled({ cron }: Trigger, _bindings: Bindings, context: EventContext): Promise<void> {
+  /** Sends queued mail that is due. The daily trigger also deletes rows past their retention. */
+  async scheduled({ cron }: Trigger, _bindings: Bindings, context: InvocationContext): Promise<void> {
     try {
-      await inEvent(context, TRIGGERED_MS, async (instance) => {
+      await inInvocation(context, TRIGGERED_MS, async (instance) => {
         const [pruned] = await Promise.allSettled([
-          isDaily(cron) && instance.services.prune(),
+          isDaily(cron) && instance.sealpost.prune(),
           drain(instance),
         ]);
         if (pruned.status === "rejected") throw pruned.reason;
       });
     } catch (error) {
-      log.error("The scheduled work could not be done: {error}", { error });
+      log.error("Scheduled work failed: {error}", { error });
       throw error;
     }
   },
 
-  /** Sends queued mail that a queue has told of. All of a batch is sent by one drain. */
-  async queue(batch: QueueBatch, _bindings: Bindings, context: EventContext): Promise<void> {
-    let isBegun = false;
+  /** Sends the queued mail that the wakes of a queue name, with one drain for the batch. */
+  async queue(batch: QueueBatch, _bindings: Bindings, context: InvocationContext): Promise<void> {
+    let isStarted = false;
     await consumeWakes(batch, async () => {
-      if (isBegun) return;
-      isBegun = true;
-      await inEvent(context, TRIGGERED_MS, drain);
+      if (isStarted) return;
+      isStarted = true;
+      await inInvocation(context, TRIGGERED_MS, drain);
     });
   },
 };
 
-/** The hour of such a trigger is a number; a trigger without a text is somebody's own. */
+/** Whether the hour of the trigger is a number. A trigger without a cron text was run by hand, and counts as daily. */
 function isDaily(cron: string): boolean {
   const [, hour = "0"] = cron.split(" ");
   return /^\d+$/.test(hour);
 }
 
-function drain({ services, transport }: WorkerInstance): Promise<void> {
-  return transport.drainNow(services.drain);
+function drain({ sealpost, transport }: WorkerInstance): Promise<void> {
+  return transport.drainNow(internalsOf(sealpost).services.drain);
 }
 
-async function inEvent<T>(
-  context: EventContext,
+async function inInvocation<T>(
+  context: InvocationContext,
   timeMs: number,
   work: (instance: WorkerInstance) => T | Promise<T>,
 ): Promise<T> {
@@ -95,7 +96,7 @@ function open(
 ):
   | { readonly instance: WorkerInstance; readonly error: null }
   | { readonly instance: null; readonly error: unknown } {
-  // For what is wrong with the settings, the level among them.
+  // For errors in the settings themselves, the log level included.
   configureConsole("info");
   try {
     const config = parseBindings(bindings);
@@ -106,11 +107,11 @@ function open(
   }
 }
 
-/** The answer of an instance that could not start; what is wrong with the settings is for the log alone. */
+/** The response of an instance that cannot start. Only the log names invalid settings. */
 function unavailable(cause: unknown): Response {
-  const isAway = cause instanceof SealpostError && cause.code === "database_unavailable";
-  const error = isAway ? cause : notSetUp(cause);
-  log.error("This instance could not start: {message}", {
+  const isUnavailable = cause instanceof SealpostError && cause.code === "database_unavailable";
+  const error = isUnavailable ? cause : notSetUp(cause);
+  log.error("This instance cannot start: {message}", {
     message: cause instanceof Error ? cause.message : String(cause),
     cause,
   });
@@ -124,7 +125,7 @@ function unavailable(cause: unknown): Response {
 }
 
 function notSetUp(cause: unknown): SealpostError {
-  return new SealpostError("database_unavailable", "This instance is not set up yet; its log tells why", {
+  return new SealpostError("database_unavailable", "This instance is not set up yet: see its log", {
     cause,
     retryAfterSeconds: SETUP_RETRY_SECONDS,
   });

@@ -16,14 +16,14 @@ function open(url: URL, text: string) {
   return { socket, closed: once(socket, "close"), [Symbol.dispose]: () => socket.destroy() };
 }
 
-test("listen() closes connections that stay silent, but not while their answer is being made", async () => {
+test("listen() closes connections that stay silent, but not while their respond is being made", async () => {
   const release = Promise.withResolvers<void>();
-  const answer = async (request: Request) => {
+  const respond = async (request: Request) => {
     if (!request.url.endsWith("/slow")) await request.text().catch(() => "");
     else await request.text().then(() => release.promise);
     return new Response("ok");
   };
-  const server = listen({ host: HOST, port: 0, idleSeconds: 1, answer });
+  const server = listen({ host: HOST, port: 0, idleSeconds: 1, respond });
   const slow = ["GET", "POST"].map((method) =>
     fetch(new URL("/slow", server.url), { method, ...(method === "POST" && { body: "body" }) }),
   );
@@ -39,7 +39,7 @@ test("listen() hands on the body, the headers and the address of the peer", asyn
   const server = listen({
     host: HOST,
     port: 0,
-    answer: async (request, { peerAddress }) =>
+    respond: async (request, { peerAddress }) =>
       Response.json([request.method, request.headers.get("x-a"), await request.text(), peerAddress]),
   });
   const response = await fetch(server.url, { method: "POST", headers: { "X-A": "b" }, body: "body" });
@@ -50,19 +50,19 @@ test("listen() hands on the body, the headers and the address of the peer", asyn
 test("finish() resolves when every request is answered, idle connections aside", async () => {
   const arrived = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
-  const answer = async (request: Request) => {
+  const respond = async (request: Request) => {
     if (!request.url.endsWith("/slow")) return ok();
     arrived.resolve();
     await release.promise;
     return ok();
   };
-  const server = listen({ host: HOST, port: 0, answer });
+  const server = listen({ host: HOST, port: 0, respond });
   using kept = open(server.url, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   await once(kept.socket, "data");
   const slow = fetch(new URL("/slow", server.url));
   await arrived.promise;
   let isFinished = false;
-  const finishing = server.finish().then(() => {
+  const finishing = server.shutdown().then(() => {
     isFinished = true;
   });
   await expect(fetch(server.url)).rejects.toThrow();
@@ -76,7 +76,7 @@ test("finish() resolves when every request is answered, idle connections aside",
 
 test("listen() names HOST and PORT when it cannot", async () => {
   using holder = Bun.listen({ hostname: HOST, port: 0, socket: { data: () => undefined } });
-  const start = () => listen({ host: HOST, port: holder.port, answer: ok });
+  const start = () => listen({ host: HOST, port: holder.port, respond: ok });
   expect(start).toThrow(SealpostError);
   expect(start).toThrow(`HOST, PORT: cannot listen on ${HOST}:${holder.port}`);
 });

@@ -1,15 +1,15 @@
 import { expect, test } from "bun:test";
 import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { makeKeyFile, readKeyFile } from "../../../src/runtime/local/key-file.ts";
+import { createKeyFile, readKeyFile } from "../../../src/runtime/local/load-keyring.ts";
 import { PLATFORM } from "../../../src/runtime/platform.ts";
 import { parseKeyring } from "../../../src/secrets/keyring.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 
-test("makeKeyFile() called many times at once makes one file that all agree on, for its owner only", async () => {
+test("createKeyFile() called concurrently creates one file, readable by its owner only, and every call returns it", async () => {
   using folder = temporaryFolder();
   const path = join(folder.path, "keys");
-  const texts = await Promise.all(Array.from({ length: 20 }, () => makeKeyFile(path, PLATFORM)));
+  const texts = await Promise.all(Array.from({ length: 20 }, () => createKeyFile(path, PLATFORM)));
   expect(new Set(texts).size).toBe(1);
   expect(parseKeyring(texts[0] ?? "").ids).toHaveLength(1);
   expect(await readKeyFile(path)).toBe(texts[0] ?? "");
@@ -17,11 +17,11 @@ test("makeKeyFile() called many times at once makes one file that all agree on, 
   expect((statSync(path).mode & 0o777).toString(8)).toBe("600");
 });
 
-test("makeKeyFile() never replaces a file", async () => {
+test("createKeyFile() never replaces a file", async () => {
   using folder = temporaryFolder();
   const path = join(folder.path, "keys");
   writeFileSync(path, "whatever\n");
-  expect(await makeKeyFile(path, PLATFORM)).toBe("whatever");
+  expect(await createKeyFile(path, PLATFORM)).toBe("whatever");
 });
 
 test("readKeyFile() takes keys line by line or comma separated, and null stands for no file", async () => {

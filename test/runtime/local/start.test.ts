@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { parseConfig } from "../../../src/config.ts";
-import { STANDARD_PLUGINS } from "../../../src/runtime/default-plugins.ts";
-import { openLocal } from "../../../src/runtime/local/drivers.ts";
+import { DEFAULT_PLUGINS } from "../../../src/runtime/default-plugins.ts";
+import { openInstance } from "../../../src/runtime/local/instance.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { startSealpost } from "../../fixtures/process/sealpost.ts";
@@ -33,7 +33,7 @@ describe.skipIf(NO_SQLD !== null)("a start on a migrated libSQL server", () => {
 
   test("makes at most 3 round trips before it listens, and no commit", async () => {
     proxy.reset();
-    await using _instance = await openLocal(config(), STANDARD_PLUGINS);
+    await using _instance = await openInstance(config(), DEFAULT_PLUGINS);
     expect(proxy.trips.length, describeTrips(proxy.trips)).toBeLessThanOrEqual(MAX_ROUND_TRIPS);
     expect(proxy.trips.filter(({ isCommit }) => isCommit)).toEqual([]);
   });

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { Response } from "miniflare";
 import { parseConfig } from "../../../src/config.ts";
-import { openLocal } from "../../../src/runtime/local/drivers.ts";
+import { openInstance } from "../../../src/runtime/local/instance.ts";
 import { reply, type SmtpTestServer, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { QUEUES } from "../../../tools/workers/serve.ts";
 import type { Api } from "../../fixtures/process/api.ts";
@@ -67,10 +67,10 @@ describe("without a queue", () => {
   test("what another has queued is found by the trigger of each minute", async () => {
     await using server = await startSmtpServer();
     const env = { SEALPOST_DATABASE_URL: database.url, SEALPOST_KEYS: bindings.SEALPOST_KEYS };
-    await using local = await openLocal(parseConfig(env));
+    await using local = await openInstance(parseConfig(env));
     await api.save("found", { ...mailFor(server, ""), recipient: undefined });
     const to = [{ name: "", address: "c@example.net" }];
-    const result = await local.services.submit("found", { to, subject: "Found", text: "Found\n" });
+    const result = await local.submit("found", { to, subject: "Found", text: "Found\n" });
     expect(result.state).toBe("queued");
     expect(server.messages).toHaveLength(0);
     await worker.runScheduled(EACH_MINUTE);

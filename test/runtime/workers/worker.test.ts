@@ -171,7 +171,7 @@ describe("150 requests at a time", () => {
     await using fresh = await startDatabase();
     await using cold = await startWorker(bindingsFor(fresh.url));
     expect(await statuses(() => fetch(`${cold.origin}/readyz`))).toEqual(new Set([200]));
-    expect(cold.lines.filter((line) => line.includes("Made the first admin"))).toHaveLength(1);
+    expect(cold.lines.filter((line) => line.includes("Created the first admin"))).toHaveLength(1);
     expect(await logIn(cold.origin, ADMIN, PASSWORD)).toBeDefined();
   });
 

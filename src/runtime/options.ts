@@ -1,18 +1,20 @@
+import type { Config } from "../config.ts";
+import type { SealpostOptions } from "../sealpost.ts";
 import type { EgressMode } from "../transport/egress.ts";
 
-/** What a host app chooses for its drivers. Each option is the setting of that name, with the same default. */
+/** Options of a host app's drivers. Each has the meaning and the default of the environment variable named there. */
 export interface DriversOptions {
   /** `SEALPOST_DATABASE_URL`: `file:…`, `:memory:`, `libsql://…` or `https://…`; Workers have no files. */
   readonly databaseUrl?: string | undefined;
   /** `SEALPOST_DATABASE_TOKEN`, of a remote database. */
   readonly databaseToken?: string | undefined;
-  /** `SEALPOST_KEYS`: `id:base64(32 bytes)`, comma separated. For `file:` by default in a file beside the database. */
+  /** `SEALPOST_KEYS`: `id:base64(32 bytes)`, comma-separated. Default for `file:`: a key file next to the database. */
   readonly keys?: string | undefined;
-  /** `SEALPOST_EHLO_NAME`: the host name that mail servers are told. */
+  /** `SEALPOST_EHLO_NAME`: the host name sent in EHLO. */
   readonly ehloName?: string | undefined;
-  /** `SEALPOST_EGRESS`: whether mail may be sent to private addresses. */
+  /** `SEALPOST_EGRESS`: whether mail may go to private addresses. */
   readonly egress?: EgressMode | undefined;
-  /** `SEALPOST_EGRESS_PORTS`; empty: any. */
+  /** `SEALPOST_EGRESS_PORTS`: the ports that mail may go to. If empty, any. */
   readonly egressPorts?: readonly number[] | undefined;
 }
 
@@ -20,13 +22,13 @@ export interface DriversOptions {
 export interface LocalDriversOptions extends DriversOptions {
   /** `SEALPOST_WAKE`: `poll`, or `bullmq` where several machines share the work. */
   readonly wake?: "poll" | "bullmq" | undefined;
-  /** `SEALPOST_REDIS_URL`, for `bullmq`: its database is this instance's alone. */
+  /** `SEALPOST_REDIS_URL`, for `bullmq`: a Redis database that only this instance uses. */
   readonly redisUrl?: string | undefined;
   /** `SEALPOST_TLS_CA`: extra certificate authorities for mail servers, as PEM text or the path of a PEM file. */
   readonly tlsCa?: string | undefined;
 }
 
-/** The settings that options are, by their names. */
+/** Maps driver options to the settings of the same meaning. */
 export function settingsOf(options: LocalDriversOptions): Record<string, string> {
   const settings = {
     SEALPOST_DATABASE_URL: options.databaseUrl,
@@ -43,4 +45,19 @@ export function settingsOf(options: LocalDriversOptions): Record<string, string>
     value === undefined ? [] : [[name, value]],
   );
   return Object.fromEntries(given);
+}
+
+/** Maps the settings to the options of `createSealpost` that no driver brings. */
+export function sealpostOptionsOf(config: Config) {
+  const { tokenSeconds, auditDays, mailDays, baseUrl, trustedProxies, trustedClients } = config;
+  return {
+    tokenSeconds,
+    auditDays,
+    mailDays,
+    baseUrl,
+    trustedProxies,
+    trustedClients,
+    revealSecrets: config.secrets === "reveal",
+    needsAdmin: true,
+  } satisfies Partial<SealpostOptions>;
 }

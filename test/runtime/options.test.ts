@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { openDrivers } from "sealpost/bun";
 import { createDrivers } from "sealpost/workers";
 import { parseConfig } from "../../src/config.ts";
-import { settingsOf } from "../../src/runtime/driver-options.ts";
+import { settingsOf } from "../../src/runtime/options.ts";
 
 const KEYS = `first:${new Uint8Array(32).fill(7).toBase64()}`;
 const SERVER = "https://db.example.org";

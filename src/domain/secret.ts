@@ -1,3 +1,6 @@
+/** Placeholder for a stored secret, in responses and in requests that keep it. */
+export const CENSORED = "__CENSORED__";
+
 const INSPECT = Symbol.for("nodejs.util.inspect.custom");
 
 /**

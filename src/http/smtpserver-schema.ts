@@ -2,11 +2,7 @@ import * as v from "valibot";
 import { parseEndpoint } from "../domain/endpoint.ts";
 import { parseMailbox } from "../domain/mailbox.ts";
 import { Secret } from "../domain/secret.ts";
-import {
-  AUTH_MECHANISMS,
-  SMTP_SERVER_DEFAULTS as DEFAULTS,
-  PIPELINING_MODES,
-} from "../domain/smtp-server.ts";
+import { DEFINITION_DEFAULTS as DEFAULTS, DEFINITION_FIELDS } from "../domain/smtp-server.ts";
 import type { ServerInput } from "../mail/servers/save.ts";
 import { noticeEntries } from "../wire/notices.ts";
 import { described, wholeNumber } from "../wire/schemas.ts";
@@ -64,6 +60,9 @@ export const mailboxOrEmpty = v.pipe(
     "expected one mailbox, such as mail@example.org",
   ),
 );
+
+const { choices: PIPELINING_MODES } = DEFINITION_FIELDS.pipelining;
+const { choices: AUTH_MECHANISMS } = DEFINITION_FIELDS.authMechanism;
 
 /** A field beyond privacyIDEA's 14: absent keeps the stored value, null or empty resets it. */
 const further = <S extends v.GenericSchema>(schema: S, description: string) =>

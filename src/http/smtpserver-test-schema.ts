@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { CHECKPOINTS } from "../domain/delivery.ts";
 import { type Mailbox, parseMailbox } from "../domain/mailbox.ts";
-import { SMTP_SERVER_DEFAULTS as DEFAULTS } from "../domain/smtp-server.ts";
+import { DEFINITION_DEFAULTS as DEFAULTS } from "../domain/smtp-server.ts";
 import { missingParameter } from "../errors.ts";
 import { needsRecipient, type ServerCheck } from "../mail/servers/check.ts";
 import { deliveryView } from "../wire/delivery.ts";

@@ -1,7 +1,7 @@
+import { CENSORED } from "../domain/secret.ts";
 import type { FurtherFields } from "../domain/smtp-server.ts";
 import type { ServerHealth } from "../mail/circuit.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
-import { CENSORED } from "../mail/servers/save.ts";
 import type { DefinitionDetail, DefinitionView } from "./smtpserver-schema.ts";
 
 /** A definition as GET shows it. Key and passphrase never leave; the password only if `reveal`. */
@@ -19,8 +19,8 @@ export function toDefinitionView(server: StoredDefinition, reveal: boolean): Def
     description,
     smime,
     dont_send_on_error: server.dontSendOnError,
-    private_key: censored(server.hasPrivateKey),
-    private_key_password: censored(server.hasPrivateKeyPassword),
+    private_key: censored(server.isSet.privateKey),
+    private_key_password: censored(server.isSet.privateKeyPassword),
     certificate,
   };
 }
@@ -42,8 +42,8 @@ export function toDefinitionDetail(
   };
 }
 
-function shownPassword({ password, hasPassword }: StoredDefinition, reveal: boolean): string {
-  return reveal && password ? password.reveal() : censored(hasPassword);
+function shownPassword({ password, isSet }: StoredDefinition, reveal: boolean): string {
+  return reveal && password ? password.reveal() : censored(isSet.password);
 }
 
 function censored(isSet: boolean): string {

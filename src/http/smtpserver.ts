@@ -83,7 +83,7 @@ export function smtpServerCollection(parts: SmtpServerParts) {
       async (c) => {
         const all = await servers.list();
         const reveal = revealSecrets && !c.req.valid("query").censor;
-        if (reveal && all.some((server) => server.hasPassword)) {
+        if (reveal && all.some((server) => server.isSet.password)) {
           await auditLog.revealed(c.get("actor"), "", "password");
         }
         const body = textOf(all, reveal)(platform.now());
@@ -121,7 +121,7 @@ export function smtpServerRoutes(parts: SmtpServerParts) {
         const server = await servers.get(identifier);
         if (!server) throw serverNotFound();
         const reveal = revealSecrets && !c.req.valid("query").censor;
-        if (reveal && server.hasPassword) await auditLog.revealed(c.get("actor"), identifier, "password");
+        if (reveal && server.isSet.password) await auditLog.revealed(c.get("actor"), identifier, "password");
         const detail = { ...toDefinitionDetail(server, health), ...unreadable([server], reveal) };
         c.header("ETag", server.etag);
         return c.json(success(toDefinitionView(server, reveal), now(), detail));

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import type { Platform } from "../contracts/platform.ts";
 import type { ConfigKey, ConfigKeys } from "../contracts/plugin.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
+import { CENSORED } from "../domain/secret.ts";
 import { invalidParameter, missingParameter, SealpostError } from "../errors.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import { open, seal } from "../secrets/seal.ts";
@@ -13,7 +14,6 @@ import { untilCommitted } from "../storage/until-committed.ts";
 import { coerce } from "../wire/coerce.ts";
 
 const log = getLogger(["sealpost", "plugin"]);
-const CENSORED = "__CENSORED__";
 
 export type Settings = ReturnType<typeof createSettings>;
 

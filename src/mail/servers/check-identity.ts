@@ -7,16 +7,16 @@ import { senderProblem } from "../../smime/certificate.ts";
 import { type Inspection, inspectIdentity } from "../../smime/identity.ts";
 import type { IdentityProblem } from "../../smime/problem.ts";
 
-/** Key and passphrase as they will be stored, and whether anything about signing is new. */
+/** Key and passphrase as they will be stored. */
 export interface IdentityFields {
   readonly privateKey: Secret;
   readonly privateKeyPassword: Secret;
-  /** Key, certificate, passphrase or `smime` itself differs from what is stored. */
-  readonly touched: boolean;
+  /** Whether key, passphrase, certificate or `smime` itself differs from what is stored. */
+  readonly isChanged: boolean;
 }
 
-export interface IdentityVerdict {
-  /** PKCS#8 DER, opened now so that sending need not; null if there is no key or it does not open. */
+interface IdentityVerdict {
+  /** PKCS#8 DER, decrypted now so that sending need not do it; `null` if there is no key or it cannot be decrypted. */
   readonly signingKey: Uint8Array | null;
   readonly notices: readonly Notice[];
 }
@@ -24,10 +24,10 @@ export interface IdentityVerdict {
 type CheckedFields = Pick<ServerDefinition, "smime" | "certificate" | "sender" | "username">;
 
 /**
- * Judges key and certificate when a definition is saved. What is well formed but cannot sign is refused when signing
- * is on and something about it is new, and a warning otherwise: nobody is kept from changing a password because a
- * certificate expired.
- * @throws {SealpostError} `invalid_parameter`; as {@link inspectForm} too.
+ * Checks key and certificate when a definition is saved. A well-formed pair that cannot sign is rejected if signing is on
+ * and something about it changes. Otherwise it is a notice, so that an expired certificate does not prevent a change of
+ * the password.
+ * @throws {SealpostError} `invalid_parameter`, also as {@link inspectForm} does.
  */
 export async function inspectOnSave(
   fields: CheckedFields,
@@ -38,7 +38,7 @@ export async function inspectOnSave(
   if (inspection === null) return { signingKey: null, notices: [] };
   const { problems, warnings, identity, pkcs8 } = inspection;
   const [problem] = problems;
-  if (problem && fields.smime && key.touched) throw invalidParameter(problem.parameter, problem.reason);
+  if (problem && fields.smime && key.isChanged) throw invalidParameter(problem.parameter, problem.reason);
   const sender = senderOf(fields);
   const stranger = identity && sender && senderProblem(identity, sender.address);
   const ofProblem = ({ code, parameter, reason }: IdentityProblem) => notice(code, parameter, { reason });
@@ -47,17 +47,17 @@ export async function inspectOnSave(
 }
 
 /**
- * Inspects key and certificate; what is left of the problems is well formed.
- * @returns null if there is neither.
- * @throws {SealpostError} `invalid_parameter` for what is not PEM, and for what is absent although `smime` is true.
+ * Inspects key and certificate. The problems that it returns are those of well-formed values.
+ * @returns `null` if there is neither key nor certificate.
+ * @throws {SealpostError} `invalid_parameter` for a value that is not PEM, and for an absent one if `smime` is true.
  */
 export async function inspectForm(
   { smime, certificate }: Pick<CheckedFields, "smime" | "certificate">,
   { privateKey, privateKeyPassword }: Pick<IdentityFields, "privateKey" | "privateKeyPassword">,
   now: Date,
 ): Promise<Inspection | null> {
-  if (smime && privateKey.isEmpty) throw invalidParameter("private_key", "needed when smime is true");
-  if (smime && certificate === "") throw invalidParameter("certificate", "needed when smime is true");
+  if (smime && privateKey.isEmpty) throw invalidParameter("private_key", "required if smime is true");
+  if (smime && certificate === "") throw invalidParameter("certificate", "required if smime is true");
   if (privateKey.isEmpty && certificate === "") return null;
 
   const passphrase = privateKeyPassword.reveal();

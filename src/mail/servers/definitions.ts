@@ -4,7 +4,15 @@ import { type AuditActor, auditEntry } from "../../domain/audit.ts";
 import { BoundedCache } from "../../domain/bounded-cache.ts";
 import { parseEndpoint } from "../../domain/endpoint.ts";
 import type { Secret } from "../../domain/secret.ts";
-import type { ResolvedServer, ServerDefinition } from "../../domain/smtp-server.ts";
+import {
+  DEFINITION_FIELDS,
+  type ResolvedServer,
+  resolveFurther,
+  SECRET_NAMES,
+  type SecretName,
+  type ServerDefinition,
+  type SigningSource,
+} from "../../domain/smtp-server.ts";
 import { invalidParameter, SealpostError } from "../../errors.ts";
 import type { Keyring } from "../../secrets/keyring.ts";
 import { open, seal } from "../../secrets/seal.ts";
@@ -14,33 +22,44 @@ import { type SmtpServerRepository, type SmtpServerRow, versionKey } from "../..
 import { untilCommitted } from "../../storage/until-committed.ts";
 import type { Circuit } from "../circuit.ts";
 
-/** The sealed columns of a definition, by field. */
-const SEALED_COLUMNS = {
-  password: "password",
-  privateKey: "private_key",
-  privateKeyPassword: "private_key_password",
-  signingKey: "signing_key",
-} as const;
-export type SealedField = keyof typeof SEALED_COLUMNS;
+/** An encrypted column: a secret of the definition, or the key that was decrypted when it was saved. */
+export type SealedField = SecretName | "signingKey";
 
-/** Definitions that are kept read and open, so that a list of all need not open a hundred passwords every time. */
-const MOST_KEPT = 2_000;
-
-/** What GET shows of a definition. */
-export interface StoredDefinition
-  extends Omit<ServerDefinition, "password" | "privateKey" | "privateKeyPassword"> {
+/** A definition as GET shows it. */
+export interface StoredDefinition extends Omit<ServerDefinition, SecretName> {
   readonly identifier: string;
-  /** Null: there is a password, and no key of this instance opens it. */
+  /** `null` if there is a password that no key of this instance decrypts. */
   readonly password: Secret | null;
-  readonly hasPassword: boolean;
-  readonly hasPrivateKey: boolean;
-  readonly hasPrivateKeyPassword: boolean;
+  /** The secrets that have a value. */
+  readonly isSet: Readonly<Record<SecretName, boolean>>;
   readonly etag: string;
 }
-export type Servers = ReturnType<typeof createServers>;
 
-/** Stored definitions: reading, deleting, and what sending needs of one. */
-export function createServers(parts: {
+/** Whether an ETag is among those that a request names. */
+export type EtagCondition = (etag: string) => boolean;
+
+/** Stored definitions. */
+export interface Servers {
+  list(): Promise<readonly StoredDefinition[]>;
+  get(identifier: string): Promise<StoredDefinition | null>;
+  /** Returns the current definition, ready to send through. */
+  load(identifier: string): Promise<ResolvedServer | null>;
+  /**
+   * Returns a stored secret that a request uses by `__CENSORED__`, decrypted.
+   * @throws {SealpostError} `invalid_parameter` if there is none, or no key decrypts it.
+   */
+  openStored(stored: SmtpServerRow | undefined, field: SecretName): Promise<Secret>;
+  /** Encrypts a value for the row of a definition. */
+  sealField(id: string, field: SealedField, text: string): Promise<string>;
+  /**
+   * Deletes a definition. Returns whether there was one.
+   * @param ifMatch the ETags of which one must be the current one; `null` if any will do.
+   * @throws {SealpostError} `stale`.
+   */
+  remove(identifier: string, ifMatch: EtagCondition | null, actor: AuditActor): Promise<boolean>;
+}
+
+interface ServersDeps {
   readonly database: Database;
   readonly repository: SmtpServerRepository;
   readonly epoch: Epoch;
@@ -48,110 +67,23 @@ export function createServers(parts: {
   readonly circuit: Circuit;
   readonly keyring: Keyring;
   readonly platform: Platform;
-}) {
-  const { database, repository, epoch, audit, circuit, keyring, platform } = parts;
-  const kept = new BoundedCache<StoredDefinition>(MOST_KEPT);
-  const ready = new BoundedCache<ResolvedServer>(MOST_KEPT);
-  /** The list as it was shown last: as long as the rows are the same ones, it is. */
+}
+
+/** Definitions that are cached with their secrets decrypted, so that a list does not decrypt a hundred passwords each time. */
+const MAX_CACHED = 2_000;
+
+/** Creates access to stored definitions. */
+export function createServers(deps: ServersDeps): Servers {
+  const { repository, keyring, platform } = deps;
+  const { view, resolve } = createReader(keyring);
+  /** The list that was shown last; it is current as long as the rows are the same objects. */
   let listed: {
     readonly rows: readonly SmtpServerRow[];
     readonly views: readonly StoredDefinition[];
   } | null = null;
 
-  async function openField(row: SmtpServerRow, field: SealedField): Promise<Secret> {
-    return open(keyring, row[field], { table: "smtp_server", row: row.id, column: SEALED_COLUMNS[field] });
-  }
-
-  /** Safe to keep: each change has another version, and a definition made anew another id. */
-  async function view(row: SmtpServerRow): Promise<StoredDefinition> {
-    const key = versionKey(row);
-    const known = kept.get(key);
-    if (known) return known;
-    const opened = await openView(row);
-    if (opened.password) kept.set(key, opened);
-    return opened;
-  }
-
-  async function openView(row: SmtpServerRow): Promise<StoredDefinition> {
-    const { privateKey, privateKeyPassword, signingKey: _, password: sealed, ...plain } = row;
-    const password = await openField(row, "password").catch((error) => {
-      if (isUnsealable(error)) return null;
-      throw error;
-    });
-    return {
-      ...plain,
-      password,
-      hasPassword: sealed !== "",
-      hasPrivateKey: privateKey !== "",
-      hasPrivateKeyPassword: privateKeyPassword !== "",
-      etag: etagOf(row),
-    };
-  }
-
-  async function sending(row: SmtpServerRow): Promise<ResolvedServer> {
-    const key = versionKey(row);
-    const known = ready.get(key);
-    if (known) return known;
-    const server = await openServer(row);
-    ready.set(key, server);
-    return server;
-  }
-
-  async function openServer(row: SmtpServerRow): Promise<ResolvedServer> {
-    const endpoint = parseEndpoint(row);
-    if (endpoint === null) throw new SealpostError("internal", "A stored definition has no usable server");
-    const poolKey = versionKey(row);
-    return {
-      ...endpoint,
-      identifier: row.identifier,
-      poolKey,
-      username: row.username,
-      password: (await view(row)).password ?? (await openField(row, "password")),
-      timeoutMs: row.timeout * 1000,
-      sender: row.sender,
-      dontSendOnError: row.dontSendOnError,
-      enqueueJob: row.enqueueJob,
-      maxConnections: row.maxConnections,
-      pipelining: row.pipelining,
-      authMechanism: row.authMechanism,
-      signing: row.smime
-        ? {
-            cacheKey: poolKey,
-            certificate: row.certificate,
-            decryptedKey: async () => decodeKey(await openField(row, "signingKey")),
-            originalKey: async () => ({
-              pem: await openField(row, "privateKey"),
-              passphrase: await openField(row, "privateKeyPassword"),
-            }),
-          }
-        : null,
-    };
-  }
-
   return {
-    /**
-     * Opens a stored secret that a request keeps or borrows.
-     * @throws {SealpostError} `invalid_parameter` that asks for it again if no key opens it.
-     */
-    async openKept(row: SmtpServerRow, field: SealedField): Promise<Secret> {
-      try {
-        return await openField(row, field);
-      } catch (error) {
-        if (!isUnsealable(error)) throw error;
-        throw invalidParameter(
-          SEALED_COLUMNS[field],
-          "the stored one does not open, it was changed or moved; give it again",
-        );
-      }
-    },
-
-    /** Seals a value for a definition's row. */
-    async sealField(id: string, field: SealedField, text: string): Promise<string> {
-      const context = { table: "smtp_server", row: id, column: SEALED_COLUMNS[field] };
-      return seal(keyring, text, context, platform);
-    },
-
-    async list(): Promise<readonly StoredDefinition[]> {
+    async list() {
       const rows = await repository.list();
       if (listed?.rows === rows) return listed.views;
       const views = await Promise.all(rows.map(view));
@@ -159,57 +91,153 @@ export function createServers(parts: {
       return views;
     },
 
-    async get(identifier: string): Promise<StoredDefinition | null> {
+    async get(identifier) {
       const row = await repository.find(identifier);
       return row ? view(row) : null;
     },
 
-    /** What sending needs of the definition, as it is now. */
-    async load(identifier: string): Promise<ResolvedServer | null> {
+    async load(identifier) {
       const row = await repository.find(identifier);
-      return row ? sending(row) : null;
+      return row ? resolve(row) : null;
     },
 
-    /**
-     * @param ifMatch the ETags one of which has to be the present one; null: any.
-     * @returns whether there was a definition to delete.
-     * @throws {SealpostError} `stale`.
-     */
-    async remove(identifier: string, ifMatch: EtagCondition | null, actor: AuditActor): Promise<boolean> {
-      return untilCommitted(async () => {
-        const row = await repository.find(identifier);
-        if (!row) {
-          if (ifMatch) throw staleError();
-          const entry = auditEntry(actor, platform.now(), {
-            success: false,
-            identifier,
-            info: "there was none",
-          });
-          await database.append(audit.insert(entry));
-          return false;
-        }
-        if (ifMatch && !ifMatch(etagOf(row))) throw staleError();
-        const entry = auditEntry(actor, platform.now(), { success: true, identifier });
-        const results = await epoch.commit(
-          [],
-          [repository.remove(row), audit.insertIfChanged(entry), ...circuit.reset(identifier)],
-        );
-        return results !== null && results[0].rowsAffected > 0 ? true : null;
-      });
+    async openStored(stored, field) {
+      if (!stored?.[field]) throw nothingStored(field);
+      try {
+        return await openField(keyring, stored, field);
+      } catch (error) {
+        if (!isUnsealable(error)) throw error;
+        throw invalidParameter(columnOf(field), "the stored value cannot be decrypted; send it again");
+      }
     },
+
+    async sealField(id, field, text) {
+      return seal(keyring, text, { table: "smtp_server", row: id, column: columnOf(field) }, platform);
+    },
+
+    remove: (identifier, ifMatch, actor) => untilCommitted(() => remove(deps, identifier, ifMatch, actor)),
   };
 }
 
-/** Whether an ETag is among those a request names. */
-export type EtagCondition = (etag: string) => boolean;
+/**
+ * Reads rows. Definitions are cached by version: each change has another version, and a definition that was deleted and
+ * created again has another id.
+ */
+function createReader(keyring: Keyring) {
+  const viewed = new BoundedCache<StoredDefinition>(MAX_CACHED);
+  const resolved = new BoundedCache<ResolvedServer>(MAX_CACHED);
 
-/** A strong ETag (RFC 9110 8.8.3): another one after each change, and for a definition that was made anew. */
+  async function view(row: SmtpServerRow): Promise<StoredDefinition> {
+    const key = versionKey(row);
+    const cached = viewed.get(key);
+    if (cached) return cached;
+    const password = await openField(keyring, row, "password").catch((error) => {
+      if (isUnsealable(error)) return null;
+      throw error;
+    });
+    const definition = { ...withoutSecrets(row), password, isSet: isSetOf(row), etag: etagOf(row) };
+    if (password) viewed.set(key, definition);
+    return definition;
+  }
+
+  async function resolve(row: SmtpServerRow): Promise<ResolvedServer> {
+    const key = versionKey(row);
+    const cached = resolved.get(key);
+    if (cached) return cached;
+    const endpoint = parseEndpoint(row);
+    if (endpoint === null) throw new SealpostError("internal", "A stored definition has an invalid server");
+    const { identifier, username, sender, dontSendOnError, enqueueJob } = row;
+    const server = {
+      ...endpoint,
+      ...resolveFurther(row),
+      identifier,
+      poolKey: key,
+      username,
+      password: (await view(row)).password ?? (await openField(keyring, row, "password")),
+      timeoutMs: row.timeout * 1000,
+      sender,
+      dontSendOnError,
+      enqueueJob,
+      signing: row.smime ? signingSource(keyring, row) : null,
+    };
+    resolved.set(key, server);
+    return server;
+  }
+
+  return { view, resolve };
+}
+
+function signingSource(keyring: Keyring, row: SmtpServerRow): SigningSource {
+  return {
+    cacheKey: versionKey(row),
+    certificate: row.certificate,
+    decryptedKey: async () => {
+      const base64 = await openField(keyring, row, "signingKey");
+      return base64.isEmpty ? null : Uint8Array.fromBase64(base64.reveal());
+    },
+    originalKey: async () => ({
+      pem: await openField(keyring, row, "privateKey"),
+      passphrase: await openField(keyring, row, "privateKeyPassword"),
+    }),
+  };
+}
+
+/** @returns `null` if the caller's rights have changed meanwhile. */
+async function remove(
+  { database, repository, epoch, audit, circuit, platform }: ServersDeps,
+  identifier: string,
+  ifMatch: EtagCondition | null,
+  actor: AuditActor,
+): Promise<boolean | null> {
+  const row = await repository.find(identifier);
+  if (!row) {
+    if (ifMatch) throw staleError();
+    const outcome = { success: false, identifier, info: "there was none" };
+    await database.append(audit.insert(auditEntry(actor, platform.now(), outcome)));
+    return false;
+  }
+  if (ifMatch && !ifMatch(etagOf(row))) throw staleError();
+  const entry = auditEntry(actor, platform.now(), { success: true, identifier });
+  const results = await epoch.commit(
+    [],
+    [repository.remove(row), audit.insertIfChanged(entry), ...circuit.reset(identifier)],
+  );
+  return results !== null && results[0].rowsAffected > 0 ? true : null;
+}
+
+function columnOf(field: SealedField): string {
+  return field === "signingKey" ? "signing_key" : DEFINITION_FIELDS[field].parameter;
+}
+
+async function openField(keyring: Keyring, row: SmtpServerRow, field: SealedField): Promise<Secret> {
+  return open(keyring, row[field], { table: "smtp_server", row: row.id, column: columnOf(field) });
+}
+
+function withoutSecrets(row: SmtpServerRow): Omit<SmtpServerRow, SealedField> {
+  const sealed: readonly string[] = [...SECRET_NAMES, "signingKey"];
+  const plain = Object.entries(row).filter(([name]) => !sealed.includes(name));
+  return Object.fromEntries(plain) as Omit<SmtpServerRow, SealedField>;
+}
+
+function isSetOf(row: SmtpServerRow): StoredDefinition["isSet"] {
+  const isSet = SECRET_NAMES.map((name) => [name, row[name] !== ""] as const);
+  return Object.fromEntries(isSet) as Record<SecretName, boolean>;
+}
+
+/** The error for `__CENSORED__` where no value is stored. */
+export function nothingStored(field: SecretName): SealpostError {
+  const { parameter } = DEFINITION_FIELDS[field];
+  const name = parameter.replaceAll("_", " ");
+  return invalidParameter(parameter, `no stored value to keep; send the ${name} itself`);
+}
+
+/** Returns a strong ETag (RFC 9110 8.8.3). It differs after each change, and for a definition that was created again. */
 export function etagOf(row: Pick<SmtpServerRow, "etagSeed" | "version">): string {
   return `"${row.etagSeed}-${row.version}"`;
 }
 
 export function staleError(): SealpostError {
-  return new SealpostError("stale", "The definition was changed meanwhile; read it again");
+  return new SealpostError("stale", "The definition was changed by another request: read it again");
 }
 
 export function serverNotFound(): SealpostError {
@@ -218,8 +246,4 @@ export function serverNotFound(): SealpostError {
 
 function isUnsealable(error: unknown): boolean {
   return error instanceof SealpostError && error.code === "unsealable";
-}
-
-function decodeKey(base64: Secret): Uint8Array<ArrayBuffer> | null {
-  return base64.isEmpty ? null : Uint8Array.fromBase64(base64.reveal());
 }

@@ -1,51 +1,48 @@
 import type { Platform } from "../../contracts/platform.ts";
 import type { Wake } from "../../contracts/wake.ts";
 import { type AuditActor, auditEntry } from "../../domain/audit.ts";
-import { keepsSecret, parseEndpoint } from "../../domain/endpoint.ts";
-import { FURTHER_PARAMETERS, type FurtherInput, resolveFurther } from "../../domain/further-fields.ts";
+import { assertPasswordTarget, endpointOf } from "../../domain/endpoint.ts";
 import { type Notice, notice } from "../../domain/notices.ts";
-import { Secret } from "../../domain/secret.ts";
+import { CENSORED, Secret } from "../../domain/secret.ts";
 import {
+  DEFINITION_DEFAULTS,
+  DEFINITION_FIELDS,
   type Endpoint,
-  type FurtherFields,
+  type FieldName,
+  type FurtherInput,
+  type FurtherName,
+  resolveFurther,
+  SECRET_NAMES,
+  type SecretName,
   type ServerDefinition,
-  SMTP_SERVER_DEFAULTS,
 } from "../../domain/smtp-server.ts";
-import { invalidParameter, SealpostError } from "../../errors.ts";
+import { SealpostError } from "../../errors.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { Epoch } from "../../storage/epoch.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-servers.ts";
 import { untilCommitted } from "../../storage/until-committed.ts";
 import type { Circuit } from "../circuit.ts";
 import { type IdentityFields, inspectOnSave } from "./check-identity.ts";
-import { type EtagCondition, etagOf, type SealedField, type Servers, staleError } from "./definitions.ts";
+import { type EtagCondition, etagOf, nothingStored, type Servers, staleError } from "./definitions.ts";
 
-/** Stands for the stored secret, in both directions. */
-export const CENSORED = "__CENSORED__";
-
-/** A definition as a client sends it; a secret, certificate or further field that is undefined stays as it is. */
+/** A definition as a client sends it. A secret, certificate or further field that is `undefined` keeps its value. */
 export interface ServerInput
-  extends Omit<
-      ServerDefinition,
-      "password" | "privateKey" | "privateKeyPassword" | "certificate" | keyof FurtherFields
-    >,
+  extends Omit<ServerDefinition, SecretName | "certificate" | FurtherName>,
+    Readonly<Record<SecretName, Secret | undefined>>,
     FurtherInput {
-  readonly password: Secret | undefined;
-  readonly privateKey: Secret | undefined;
-  readonly privateKeyPassword: Secret | undefined;
   readonly certificate: string | undefined;
 }
 
 export interface SaveConditions {
-  /** The present definition's ETag has to satisfy this. */
+  /** Must hold for the ETag of the current definition; `null` if there is no such condition. */
   readonly ifMatch: EtagCondition | null;
-  /** There must be no definition of that name. */
+  /** Whether there must be no definition of that name. */
   readonly createOnly: boolean;
 }
 
 export interface SaveResult {
   readonly etag: string;
-  /** What the owner should know although the definition is saved. */
+  /** What the caller should know although the definition is saved. */
   readonly notices: readonly Notice[];
 }
 
@@ -56,15 +53,7 @@ export type SaveServer = (
   actor: AuditActor,
 ) => Promise<SaveResult>;
 
-/** The secrets that a save may leave as they are. */
-const KEPT_FIELDS = ["password", "privateKey", "privateKeyPassword"] as const;
-const ETAG_SEED_BYTES = 9;
-
-/**
- * Makes what creates or replaces a definition. What is kept of the old one is decided on one version and stored only
- * if that version is still the present one.
- */
-export function createSaveServer(parts: {
+interface SaveDeps {
   readonly epoch: Epoch;
   readonly repository: SmtpServerRepository;
   readonly servers: Servers;
@@ -73,102 +62,121 @@ export function createSaveServer(parts: {
   readonly wake: Wake;
   readonly platform: Platform;
   readonly newId: () => string;
-}): SaveServer {
-  const { epoch, repository, servers, audit, circuit, wake, platform, newId } = parts;
-
-  async function plan(identifier: string, input: ServerInput, stored: SmtpServerRow | undefined) {
-    const endpoint = endpointOf(input);
-    const id = stored?.id ?? newId();
-    const changed = changedSecrets(input, stored, endpoint);
-    const certificate =
-      input.certificate ?? (changed.privateKey === undefined ? (stored?.certificate ?? "") : "");
-    const sealed = async (field: Exclude<SealedField, "signingKey">) => {
-      const value = changed[field];
-      return value === undefined ? (stored?.[field] ?? "") : servers.sealField(id, field, value.reveal());
-    };
-    const identity = await inspectOnSave(
-      { ...input, certificate },
-      await identityFields(input, changed, certificate, stored),
-      platform.now(),
-    );
-    const row: SmtpServerRow = {
-      ...input,
-      id,
-      identifier,
-      certificate,
-      password: await sealed("password"),
-      privateKey: await sealed("privateKey"),
-      privateKeyPassword: await sealed("privateKeyPassword"),
-      signingKey: await servers.sealField(id, "signingKey", identity.signingKey?.toBase64() ?? ""),
-      ...resolveFurther(input, stored),
-      etagSeed: stored?.etagSeed ?? etagSeed(platform),
-      version: (stored?.version ?? 0) + 1,
-    };
-    const notices = [...clearTextNotices(endpoint, input), ...identity.notices];
-    const kept = KEPT_FIELDS.filter((field) => changed[field] === undefined);
-    return { row, kept, notices, fields: changedFields(row, stored, changed) };
-  }
-
-  async function identityFields(
-    input: ServerInput,
-    changed: ChangedSecrets,
-    certificate: string,
-    stored: SmtpServerRow | undefined,
-  ): Promise<IdentityFields> {
-    const kept = async (field: "privateKey" | "privateKeyPassword") =>
-      changed[field] ?? (stored ? servers.openKept(stored, field) : Secret.EMPTY);
-    const touched =
-      replaces(changed.privateKey, stored?.privateKey) ||
-      replaces(changed.privateKeyPassword, stored?.privateKeyPassword) ||
-      certificate !== (stored?.certificate ?? "") ||
-      input.smime !== (stored?.smime ?? false);
-    return {
-      privateKey: await kept("privateKey"),
-      privateKeyPassword: await kept("privateKeyPassword"),
-      touched,
-    };
-  }
-
-  /** @returns null if the caller's rights have changed meanwhile. */
-  async function save(...[identifier, input, conditions, actor]: Parameters<SaveServer>) {
-    for (;;) {
-      const stored = await repository.find(identifier);
-      checkConditions(conditions, stored);
-      const { row, kept, notices, fields } = await plan(identifier, input, stored);
-      const entry = auditEntry(actor, platform.now(), { success: true, identifier, fields });
-      const results = await epoch.commit(
-        [],
-        [
-          stored ? repository.update(row, kept) : repository.insert(row),
-          audit.insertIfChanged(entry),
-          // What was wrong may be right now: a probe, or the waiting mail itself, finds out.
-          ...circuit.restart(identifier),
-        ],
-      );
-      if (results === null) return null;
-      const [written, , waiting] = results;
-      // Another request changed the definition first: the last one wins.
-      if (written.rowsAffected === 0) continue;
-      // The sweep finds it if this is lost.
-      if (waiting.length > 0) await wake.notify(waiting.map(({ id }) => id)).catch(() => undefined);
-      return { etag: etagOf(row), notices };
-    }
-  }
-
-  return (...given) => untilCommitted(() => save(...given));
 }
 
-type ChangedSecrets = Readonly<Record<(typeof KEPT_FIELDS)[number], Secret | undefined>>;
+/** The secrets that get another value; `undefined` keeps the stored one. */
+type ChangedSecrets = Readonly<Record<SecretName, Secret | undefined>>;
 
-/** Which secrets get another value; undefined: the stored one stays. A new key drops the old passphrase. */
+const ETAG_SEED_BYTES = 9;
+
+/**
+ * Creates what creates or replaces a definition. What it keeps of the old one depends on one version, and is stored only
+ * if that version is still current.
+ */
+export function createSaveServer(deps: SaveDeps): SaveServer {
+  return (...call) => untilCommitted(() => save(deps, ...call));
+}
+
+/** @returns `null` if the caller's rights have changed meanwhile. */
+async function save(
+  deps: SaveDeps,
+  ...[identifier, input, conditions, actor]: Parameters<SaveServer>
+): Promise<SaveResult | null> {
+  const { epoch, repository, audit, circuit, wake, platform } = deps;
+  for (;;) {
+    const stored = await repository.find(identifier);
+    assertConditions(conditions, stored);
+    const { row, kept, notices, fields } = await plan(deps, identifier, input, stored);
+    const entry = auditEntry(actor, platform.now(), { success: true, identifier, fields });
+    const results = await epoch.commit(
+      [],
+      [
+        stored ? repository.update(row, kept) : repository.insert(row),
+        audit.insertIfChanged(entry),
+        // The change may have fixed the server, which a probe or the waiting messages find out.
+        ...circuit.restart(identifier),
+      ],
+    );
+    if (results === null) return null;
+    const [written, , waiting] = results;
+    // Another request changed the definition first: the last one wins.
+    if (written.rowsAffected === 0) continue;
+    // If the wake is lost, the next sweep finds the messages.
+    if (waiting.length > 0) await wake.notify(waiting.map(({ id }) => id)).catch(() => undefined);
+    return { etag: etagOf(row), notices };
+  }
+}
+
+/** Returns the row to write, the secrets that stay as they are, and what to report. */
+async function plan(
+  { servers, platform, newId }: SaveDeps,
+  identifier: string,
+  input: ServerInput,
+  stored: SmtpServerRow | undefined,
+) {
+  const endpoint = endpointOf(input);
+  const id = stored?.id ?? newId();
+  const changed = changedSecrets(input, stored, endpoint);
+  const certificate =
+    input.certificate ?? (changed.privateKey === undefined ? (stored?.certificate ?? "") : "");
+  const sealed = async (field: SecretName) => {
+    const value = changed[field];
+    return value === undefined ? (stored?.[field] ?? "") : servers.sealField(id, field, value.reveal());
+  };
+  const identity = await inspectOnSave(
+    { ...input, certificate },
+    await identityFields(servers, input, changed, certificate, stored),
+    platform.now(),
+  );
+  const row: SmtpServerRow = {
+    ...input,
+    id,
+    identifier,
+    certificate,
+    password: await sealed("password"),
+    privateKey: await sealed("privateKey"),
+    privateKeyPassword: await sealed("privateKeyPassword"),
+    signingKey: await servers.sealField(id, "signingKey", identity.signingKey?.toBase64() ?? ""),
+    ...resolveFurther(input, stored),
+    etagSeed: stored?.etagSeed ?? platform.randomBytes(ETAG_SEED_BYTES).toBase64({ alphabet: "base64url" }),
+    version: (stored?.version ?? 0) + 1,
+  };
+  const isClear = endpoint.security === "none" && input.username !== "";
+  const notices = [...(isClear ? [notice("clear_text", "tls")] : []), ...identity.notices];
+  const kept = SECRET_NAMES.filter((field) => changed[field] === undefined);
+  return { row, kept, notices, fields: changedFields(row, stored, changed) };
+}
+
+async function identityFields(
+  servers: Servers,
+  input: ServerInput,
+  changed: ChangedSecrets,
+  certificate: string,
+  stored: SmtpServerRow | undefined,
+): Promise<IdentityFields> {
+  const secretOf = async (field: SecretName) =>
+    changed[field] ?? (stored?.[field] ? servers.openStored(stored, field) : Secret.EMPTY);
+  const isChanged =
+    replaces(changed.privateKey, stored?.privateKey) ||
+    replaces(changed.privateKeyPassword, stored?.privateKeyPassword) ||
+    certificate !== (stored?.certificate ?? "") ||
+    input.smime !== (stored?.smime ?? false);
+  return {
+    privateKey: await secretOf("privateKey"),
+    privateKeyPassword: await secretOf("privateKeyPassword"),
+    isChanged,
+  };
+}
+
+/** A new key drops the old passphrase. */
 function changedSecrets(
   input: ServerInput,
   stored: SmtpServerRow | undefined,
   endpoint: Endpoint,
 ): ChangedSecrets {
-  const password = given("password", input.password, stored?.password);
-  const privateKey = given("private_key", input.privateKey, stored?.privateKey);
-  const passphrase = given("private_key_password", input.privateKeyPassword, stored?.privateKeyPassword);
+  const password = changedSecret("password", input, stored);
+  const privateKey = changedSecret("privateKey", input, stored);
+  const passphrase = changedSecret("privateKeyPassword", input, stored);
   if (password === undefined && stored && stored.password !== "") {
     assertPasswordTarget(stored, { ...endpoint, username: input.username });
   }
@@ -179,88 +187,40 @@ function changedSecrets(
   };
 }
 
-function given(parameter: string, value: Secret | undefined, stored: string | undefined): Secret | undefined {
+function changedSecret(
+  field: SecretName,
+  { [field]: value }: ServerInput,
+  stored: SmtpServerRow | undefined,
+): Secret | undefined {
   if (value?.reveal() !== CENSORED) return value;
-  if (!stored) throw invalidParameter(parameter, `there is none stored that ${CENSORED} could stand for`);
+  if (!stored?.[field]) throw nothingStored(field);
   return undefined;
 }
 
-/** @throws {SealpostError} `invalid_parameter` if `server` says no place. */
-export function endpointOf(input: Pick<ServerInput, "server" | "port" | "tls">): Endpoint {
-  const endpoint = parseEndpoint(input);
-  if (endpoint) return endpoint;
-  throw invalidParameter("server", "expected host, host:port, smtp://host[:port] or smtps://host[:port]");
-}
-
-/**
- * A kept password goes only where it was meant to go; otherwise whoever may write definitions could have it sent to a
- * host of theirs.
- * @throws {SealpostError} `invalid_parameter` that asks for the password again.
- */
-export function assertPasswordTarget(
-  stored: Pick<SmtpServerRow, "server" | "port" | "tls" | "username">,
-  next: Endpoint & { readonly username: string },
-): void {
-  const kept = parseEndpoint(stored);
-  if (kept && keepsSecret(kept, next) && stored.username === next.username) return;
-  throw invalidParameter(
-    "password",
-    "the stored one is kept only for the same server, port and username and no weaker TLS; give it again",
-  );
-}
-
-function checkConditions({ ifMatch, createOnly }: SaveConditions, stored: SmtpServerRow | undefined): void {
-  if (createOnly && stored) throw new SealpostError("stale", "There is a definition of that name already");
+function assertConditions({ ifMatch, createOnly }: SaveConditions, stored: SmtpServerRow | undefined): void {
+  if (createOnly && stored) throw new SealpostError("stale", "A definition with this name already exists");
   if (ifMatch && !(stored && ifMatch(etagOf(stored)))) throw staleError();
 }
 
-function clearTextNotices(endpoint: Endpoint, input: ServerInput): readonly Notice[] {
-  return endpoint.security === "none" && input.username !== "" ? [notice("clear_text", "tls")] : [];
-}
-
-const PUBLIC_FIELDS = {
-  server: "server",
-  port: "port",
-  username: "username",
-  sender: "sender",
-  tls: "tls",
-  timeout: "timeout",
-  enqueueJob: "enqueue_job",
-  description: "description",
-  smime: "smime",
-  dontSendOnError: "dont_send_on_error",
-  certificate: "certificate",
-  ...FURTHER_PARAMETERS,
-} as const;
-
-const SECRET_FIELDS = {
-  password: "password",
-  privateKey: "private_key",
-  privateKeyPassword: "private_key_password",
-} as const;
-
-/** Names of what is other than before, for the audit row; never values. */
+/** Returns the parameters whose values change, for the audit log; never the values. */
 function changedFields(
   row: SmtpServerRow,
   stored: SmtpServerRow | undefined,
   secrets: ChangedSecrets,
 ): string {
-  const plain = Object.entries(PUBLIC_FIELDS).filter(([field]) => {
-    const key = field as keyof typeof PUBLIC_FIELDS;
-    return row[key] !== (stored ?? SMTP_SERVER_DEFAULTS)[key];
-  });
-  const secret = Object.entries(SECRET_FIELDS).filter(([field]) => {
-    const key = field as keyof typeof SECRET_FIELDS;
-    return replaces(secrets[key], stored?.[key]);
-  });
-  return [...plain, ...secret].map(([, name]) => name).join(",");
+  const names = Object.keys(DEFINITION_FIELDS) as FieldName[];
+  const plain = names.filter(
+    (name) => !isSecret(name) && row[name] !== (stored ?? DEFINITION_DEFAULTS)[name],
+  );
+  const secret = SECRET_NAMES.filter((name) => replaces(secrets[name], stored?.[name]));
+  return [...plain, ...secret].map((name) => DEFINITION_FIELDS[name].parameter).join(",");
 }
 
-/** Whether a stored secret becomes another one; to clear what is not there changes nothing. */
+function isSecret(name: FieldName): name is SecretName {
+  return DEFINITION_FIELDS[name].kind === "secret";
+}
+
+/** Whether a stored secret gets another value. Clearing a secret that is not set changes nothing. */
 function replaces(next: Secret | undefined, stored: string | undefined): boolean {
   return next !== undefined && !(next.isEmpty && !stored);
-}
-
-function etagSeed(platform: Platform): string {
-  return platform.randomBytes(ETAG_SEED_BYTES).toBase64({ alphabet: "base64url" });
 }

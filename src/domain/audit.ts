@@ -62,7 +62,7 @@ export const AUDIT_TEXT_COLUMNS = [
 export type AuditTextColumn = (typeof AUDIT_TEXT_COLUMNS)[number];
 
 export const AUDIT_SORT_COLUMNS = ["number", "date", ...AUDIT_TEXT_COLUMNS, "success"] as const;
-export type AuditSortColumn = (typeof AUDIT_SORT_COLUMNS)[number];
+type AuditSortColumn = (typeof AUDIT_SORT_COLUMNS)[number];
 
 /** What an entry says of who did it; the request knows this before anything is done. */
 export type AuditActor = Pick<

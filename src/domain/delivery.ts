@@ -16,7 +16,7 @@ export const PHASES = [
 export type Phase = (typeof PHASES)[number];
 
 /** Who has to act before the same message can arrive: whoever runs the server or the definition, or its author. */
-export type Fault = "server" | "mail";
+type Fault = "server" | "mail";
 
 interface FailureKind {
   readonly fault: Fault;

@@ -18,7 +18,7 @@ const MESSAGE_IDS = /^<[^<>\s@]+@[^<>\s@]+>( <[^<>\s@]+@[^<>\s@]+>)*$/;
 const UNSUBSCRIBE_URLS = /^<(https|mailto):[^<>\s,]+>(, ?<(https|mailto):[^<>\s,]+>)*$/i;
 
 /** The fields that a message may have over HTTP, by name in lower case, and their values. `x-` stands for all of `X-*`. */
-export const HTTP_FIELDS: Readonly<Record<string, { readonly value: RegExp; readonly expected: string }>> = {
+const HTTP_FIELDS: Readonly<Record<string, { readonly value: RegExp; readonly expected: string }>> = {
   "list-unsubscribe": {
     value: UNSUBSCRIBE_URLS,
     expected: "https: or mailto: URLs, each in angle brackets, comma-separated",

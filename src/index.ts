@@ -54,7 +54,7 @@ export type { SkippedServer, Submit, SubmitResult } from "./mail/submission.ts";
 export { configKey, definePlugin } from "./plugin/define.ts";
 export { language } from "./plugin/language.ts";
 export { serverNames } from "./plugin/server-names.ts";
-export { checkTemplate, escapeHtml, render, templateText } from "./plugin/template.ts";
+export { checkTemplate, escapeHtml, render, templateText } from "./plugin/texts.ts";
 export {
   addressKey,
   mailAddress,
@@ -63,7 +63,7 @@ export {
   personName,
   phoneNumber,
   userName,
-} from "./plugin/user-schemas.ts";
+} from "./plugin/schemas.ts";
 export { createSealpost, type DrainOptions, type Sealpost, type SealpostOptions } from "./sealpost.ts";
 export { generateKey, type Keyring, parseKeyring } from "./secrets/keyring.ts";
 export type { Drain, Drivers, InstanceSettings, InvocationDrains } from "./services.ts";

@@ -22,7 +22,7 @@ import { SealpostError } from "./errors.ts";
 import { createMailServices } from "./mail/services.ts";
 import type { LeaseTimes } from "./mail/worker/leases.ts";
 import type { DrainBudget } from "./mail/worker/queue-worker.ts";
-import { type Defer, Deferred } from "./plugin/deferred.ts";
+import { type Defer, Deferred } from "./plugin/background.ts";
 import { createRegistry, readPlugins } from "./plugin/registry.ts";
 import { DEFAULT_REQUEST_MS } from "./plugin/routes.ts";
 import type { Keyring } from "./secrets/keyring.ts";

@@ -12,7 +12,7 @@ import {
   type UserName,
 } from "sealpost";
 import type { UserRow } from "./tables.ts";
-import { idOf, type UserRepository } from "./users.ts";
+import { idOf, type UserRepository } from "./store.ts";
 
 /** What `attribute` knows, by the names that are in use for it. */
 const ATTRIBUTES: Readonly<Record<string, (row: UserRow) => string>> = {

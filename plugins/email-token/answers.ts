@@ -1,4 +1,4 @@
-import type { Issued, Trigger, Unsent } from "./issue.ts";
+import type { Issued, Trigger, Unsent } from "./trigger.ts";
 
 /** `detail` after codes were sent. */
 export function challengeDetail(issued: readonly [Issued, ...Issued[]]) {

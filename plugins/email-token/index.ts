@@ -2,19 +2,19 @@ import { definePlugin } from "sealpost";
 import { createAttemptRepository } from "./attempts.ts";
 import { createChallengeRepository } from "./challenges.ts";
 import { createCheckCode } from "./check.ts";
-import { createEnrol } from "./enrol.ts";
-import { createTrigger } from "./issue.ts";
+import { createEnrol } from "./enroll.ts";
+import { createTrigger } from "./trigger.ts";
 import migration from "./migrations/0001_tokens.sql" with { type: "text" };
 import oldPins from "./migrations/0002_old_pins.sql" with { type: "text" };
 import attempts from "./migrations/0003_attempts.sql" with { type: "text" };
-import { configKeys, options } from "./options.ts";
+import { configKeys, options } from "./config.ts";
 import { createOwners } from "./owners.ts";
 import { createPins } from "./pins.ts";
 import { attempt, challenge, token } from "./tables.ts";
 import { tokenRoutes } from "./token-routes.ts";
-import { createTokenRepository } from "./tokens.ts";
+import { createTokenRepository } from "./store.ts";
 import { validateRoutes } from "./validate-routes.ts";
-import { createSendCode } from "./ways.ts";
+import { createSendCode } from "./channels.ts";
 
 /** Codes as a second factor, by mail and, where somebody provides `sms`, by SMS. */
 export const emailToken = definePlugin({

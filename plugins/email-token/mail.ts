@@ -1,5 +1,5 @@
 import { type Message, render } from "sealpost";
-import { isOrigin, type Settings } from "./options.ts";
+import { isOrigin, type Settings } from "./config.ts";
 import { type Language, TEXTS } from "./texts.ts";
 
 /** A longer word would have to be encoded in the header, which nobody reads. */

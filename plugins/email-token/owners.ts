@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { type Directory, type DirectoryUser, type LookupNames, nameKey, type PluginContext } from "sealpost";
 import type { TokenRow } from "./tables.ts";
-import type { TokenFilter, TokenRepository } from "./tokens.ts";
+import type { TokenFilter, TokenRepository } from "./store.ts";
 
 /** Whom a request is about, as it says it; empty: not said. */
 export interface Named {

@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import type { Env } from "sealpost";
-import type { TokenContext } from "./options.ts";
-import type { TokenRepository } from "./tokens.ts";
+import type { TokenContext } from "./config.ts";
+import type { TokenRepository } from "./store.ts";
 
 /** PHC string: how PINs were hashed before they had a keyed hash. */
 const OLD_HASH = /^\$scrypt\$/;

@@ -14,13 +14,13 @@ import {
 } from "sealpost";
 import * as v from "valibot";
 import { MOST_FAILURES } from "./challenges.ts";
-import type { createEnrol } from "./enrol.ts";
-import type { TokenContext } from "./options.ts";
+import type { createEnrol } from "./enroll.ts";
+import type { TokenContext } from "./config.ts";
 import type { Owners } from "./owners.ts";
 import { initParams, listParams, namedParams, pageView, serialParams, type tokenView } from "./schema.ts";
 import type { TokenRow } from "./tables.ts";
-import type { TokenRepository } from "./tokens.ts";
-import { WAYS } from "./ways.ts";
+import type { TokenRepository } from "./store.ts";
+import { WAYS } from "./channels.ts";
 
 const tag = "Tokens";
 /** Tokens and their owner are read first. */

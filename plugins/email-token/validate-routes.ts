@@ -17,8 +17,8 @@ import {
 import * as v from "valibot";
 import { challengeDetail, failuresOf, isIssued } from "./answers.ts";
 import { type createCheckCode, dataOf } from "./check.ts";
-import type { createTrigger, Trigger } from "./issue.ts";
-import type { TokenContext } from "./options.ts";
+import type { createTrigger, Trigger } from "./trigger.ts";
+import type { TokenContext } from "./config.ts";
 import type { Named, Owned, Owners, PinTargets } from "./owners.ts";
 import type { Pins } from "./pins.ts";
 import { checkParams, triggerParams, validateDetail } from "./schema.ts";

@@ -1,5 +1,5 @@
 import { matchesName, parseCidr } from "sealpost";
-import { identifierOf, type Scene, said } from "./scene.ts";
+import { identifierOf, type Scene, said } from "./context.ts";
 
 /** One thing that can be asked of an event. */
 export interface Condition {

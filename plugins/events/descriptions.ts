@@ -1,5 +1,5 @@
 import { CONDITIONS } from "./conditions.ts";
-import { MIME_TYPES, sendmailOptions } from "./options.ts";
+import { MIME_TYPES, sendmailOptions } from "./form.ts";
 import { ACTION, POSITION } from "./schema.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 

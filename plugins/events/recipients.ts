@@ -1,6 +1,6 @@
 import { type DirectoryUser, type Mailbox, parseMailbox } from "sealpost";
 import { listOf } from "./conditions.ts";
-import type { Scene } from "./scene.ts";
+import type { Scene } from "./context.ts";
 
 /** Who gets a mail. */
 export interface Recipient {

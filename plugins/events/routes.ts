@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { bodyParams, type Env, invalidParameter, operation, pathParams, success } from "sealpost";
 import * as v from "valibot";
-import type { Bindings } from "./bindings.ts";
+import type { Bindings } from "./store.ts";
 import type { Context } from "./config.ts";
 import { DESCRIPTIONS } from "./descriptions.ts";
 import { bindingId, bindingParams, HANDLER_MODULE, POSITION, toBinding } from "./schema.ts";

@@ -8,7 +8,7 @@ import {
 } from "sealpost";
 import * as v from "valibot";
 import { CONDITIONS, conditionProblem, listOf } from "./conditions.ts";
-import { companionOf, KINDS, MIME_TYPES, NOBODY, sendmailOptions, WHO } from "./options.ts";
+import { companionOf, KINDS, MIME_TYPES, NOBODY, sendmailOptions, WHO } from "./form.ts";
 import { RECIPIENT_KINDS } from "./recipients.ts";
 import type { NewBinding } from "./tables.ts";
 import { TAGS } from "./tags.ts";

@@ -1,5 +1,5 @@
 import type { Recipient } from "./recipients.ts";
-import { identifierOf, type Scene, said } from "./scene.ts";
+import { identifierOf, type Scene, said } from "./context.ts";
 
 /** An event as a template sees it. */
 export interface Telling {

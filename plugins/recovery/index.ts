@@ -1,5 +1,5 @@
 import { definePlugin } from "sealpost";
-import { createCodes } from "./codes.ts";
+import { createCodes } from "./store.ts";
 import { config, options } from "./config.ts";
 import migration from "./migrations/0001_codes.sql" with { type: "text" };
 import { recoveryRoutes } from "./routes.ts";

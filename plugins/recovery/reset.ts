@@ -1,9 +1,9 @@
 import type { Context as HonoContext } from "hono";
 import { type Directory, type DirectoryUser, type Env, invalidParameter, language } from "sealpost";
 import { type Account, findAccount, hashCode, identifierOf } from "./accounts.ts";
-import type { Codes } from "./codes.ts";
+import type { Codes } from "./store.ts";
 import { type Context, type Options, switchedOff } from "./config.ts";
-import { changedMail } from "./mails.ts";
+import { changedMail } from "./message.ts";
 import { noSooner } from "./no-sooner.ts";
 import type { ResetParams } from "./schema.ts";
 import { LANGUAGES } from "./texts.ts";

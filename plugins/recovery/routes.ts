@@ -1,10 +1,10 @@
 import { Hono } from "hono";
 import { bodyParams, type Directory, type Env, language, operation, success } from "sealpost";
 import * as v from "valibot";
-import { createAsk } from "./ask.ts";
-import type { Codes } from "./codes.ts";
+import { createAsk } from "./request.ts";
+import type { Codes } from "./store.ts";
 import type { Context, Options } from "./config.ts";
-import { PAGE_PATH } from "./mails.ts";
+import { PAGE_PATH } from "./message.ts";
 import { resetPage } from "./page.ts";
 import { createReset } from "./reset.ts";
 import { recoverParams, resetParams } from "./schema.ts";

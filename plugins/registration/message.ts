@@ -1,5 +1,5 @@
 import { type ConfigValues, escapeHtml, type Message, render } from "sealpost";
-import type { Settings } from "./settings.ts";
+import type { Settings } from "./config.ts";
 import type { PendingRow } from "./tables.ts";
 import { type Language, type MailText, TEXTS } from "./texts.ts";
 

@@ -14,10 +14,10 @@ import {
 } from "sealpost";
 import { codeText, newCode } from "./code.ts";
 import { codeMail, existingMail } from "./message.ts";
-import type { PendingRepository } from "./pending.ts";
+import type { PendingRepository } from "./store.ts";
 import { isEmailAllowed } from "./required-email.ts";
 import type { RegisterParams } from "./schema.ts";
-import type { Settings } from "./settings.ts";
+import type { Settings } from "./config.ts";
 import type { PendingRow } from "./tables.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 

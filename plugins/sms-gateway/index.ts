@@ -1,9 +1,9 @@
 import { definePlugin } from "sealpost";
 import * as v from "valibot";
-import { createGatewayRepository, GATEWAYS } from "./gateways.ts";
+import { createGatewayRepository, GATEWAYS } from "./store.ts";
 import migration from "./migrations/0001_gateways.sql" with { type: "text" };
 import { gatewayRoutes } from "./routes.ts";
-import { createSend, createSms, serversOf } from "./sms.ts";
+import { createSend, createSms, serversOf } from "./send.ts";
 import { gateway } from "./tables.ts";
 
 /** Short messages through gateways that take mail. */

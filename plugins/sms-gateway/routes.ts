@@ -18,7 +18,7 @@ import {
   success,
 } from "sealpost";
 import * as v from "valibot";
-import type { GatewayRepository } from "./gateways.ts";
+import type { GatewayRepository } from "./store.ts";
 import {
   gatewayParams,
   gatewayView,
@@ -32,7 +32,7 @@ import {
   toGateway,
   toGatewayView,
 } from "./schema.ts";
-import { type createSend, serversOf } from "./sms.ts";
+import { type createSend, serversOf } from "./send.ts";
 
 const tag = "SMS gateways";
 const READ = "smsgateway_read";

@@ -1,6 +1,6 @@
 import { described, parseAddress, phoneNumber, render, serverNames, templateText } from "sealpost";
 import * as v from "valibot";
-import type { GatewayInput } from "./gateways.ts";
+import type { GatewayInput } from "./store.ts";
 import { parseRewrite, type Rewrite } from "./rewrite.ts";
 import type { GatewayRow } from "./tables.ts";
 

@@ -24,13 +24,13 @@ import type { Epoch } from "../storage/epoch.ts";
 import type { RateLimitRepository } from "../storage/rate-limits.ts";
 import { untilCommitted } from "../storage/until-committed.ts";
 import type { IsAllowed, RequireRight } from "../wire/guard.ts";
-import type { Candidate } from "./checks.ts";
-import type { Defer } from "./deferred.ts";
+import type { Candidate } from "./validate.ts";
+import type { Defer } from "./background.ts";
 import type { Events } from "./events.ts";
-import { createLimit } from "./limit.ts";
+import { createLimit } from "./rate-limits.ts";
 import { createPluginMail, type SubmitAs, toNames } from "./mail.ts";
-import { createOnce } from "./once.ts";
-import { randomText } from "./random-text.ts";
+import { createOnce } from "./idempotent.ts";
+import { randomText } from "./codes.ts";
 import { createPluginSecrets } from "./secrets.ts";
 import type { Settings } from "./settings.ts";
 

@@ -6,7 +6,7 @@ import type { Platform } from "../contracts/platform.ts";
 import type { EventHandler, SealpostEvent } from "../contracts/plugin.ts";
 import { SealpostError } from "../errors.ts";
 import { bounded } from "./bounded.ts";
-import type { Defer } from "./deferred.ts";
+import type { Defer } from "./background.ts";
 import { eventNameOf } from "./event-names.ts";
 import { isOfCausedMail } from "./mail.ts";
 

@@ -1,5 +1,5 @@
 import type { Plugin } from "../contracts/plugin.ts";
-import { refuse } from "./checks.ts";
+import { refuse } from "./validate.ts";
 
 type Dependent = Pick<Plugin, "name" | "requires" | "optional" | "provides">;
 

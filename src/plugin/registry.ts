@@ -6,7 +6,7 @@ import { SealpostError } from "../errors.ts";
 import { type Epoch, epochMigration } from "../storage/epoch.ts";
 import { createSettingsRepository } from "../storage/settings.ts";
 import { bounded } from "./bounded.ts";
-import { type Candidate, checkPlugins, refuse } from "./checks.ts";
+import { type Candidate, checkPlugins, refuse } from "./validate.ts";
 import { type ContextParts, createContext } from "./context.ts";
 import { CORE_EVENTS, eventNameOf } from "./event-names.ts";
 import { createEvents } from "./events.ts";

@@ -3,7 +3,7 @@ import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { startSealpost } from "../../fixtures/process/sealpost.ts";
-import { walk, walkObstacle, walkOf } from "../readme-walk.ts";
+import { walk, walkObstacle, walkOf } from "../readme-examples.ts";
 
 setDefaultTimeout(TEST_MS);
 

@@ -1,6 +1,6 @@
 import { and, eq, gt, lt, lte, sql } from "drizzle-orm";
 import type { Database } from "sealpost";
-import { MOST_VALID_SECONDS } from "./settings.ts";
+import { MOST_VALID_SECONDS } from "./config.ts";
 import { type PendingRow, pending } from "./tables.ts";
 
 /** Wrong codes until a registration is void. */

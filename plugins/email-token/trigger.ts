@@ -8,12 +8,12 @@ import {
   secondsUntilNext,
   TRIES_OF_CODE,
 } from "./challenges.ts";
-import type { Settings, TokenContext } from "./options.ts";
+import type { Settings, TokenContext } from "./config.ts";
 import type { Owned } from "./owners.ts";
 import type { TokenRow } from "./tables.ts";
 import { LANGUAGES } from "./texts.ts";
-import type { TokenRepository } from "./tokens.ts";
-import { type createSendCode, type Order, promptFor, type SendFailure, WAYS } from "./ways.ts";
+import type { TokenRepository } from "./store.ts";
+import { type createSendCode, type Order, promptFor, type SendFailure, WAYS } from "./channels.ts";
 
 const DIGITS = "0123456789";
 /** As the reference has it; nobody guesses one. */

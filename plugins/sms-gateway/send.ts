@@ -6,7 +6,7 @@ import {
   type SubmitOptions,
   type SubmitOutcome,
 } from "sealpost";
-import type { GatewayRepository } from "./gateways.ts";
+import type { GatewayRepository } from "./store.ts";
 import { MOST_PHONE_CHARACTERS } from "./rewrite.ts";
 import { rewriteOf } from "./schema.ts";
 import type { GatewayRow } from "./tables.ts";

@@ -10,7 +10,7 @@ import {
   type SubmitOutcome,
 } from "sealpost";
 import { mailMessage } from "./mail.ts";
-import type { Settings, TokenContext } from "./options.ts";
+import type { Settings, TokenContext } from "./config.ts";
 import type { Owned } from "./owners.ts";
 import type { TokenType } from "./tables.ts";
 import { redactedAddress, redactedPhone, tagValues } from "./tags.ts";

@@ -1,10 +1,10 @@
 import { type Message, render, SealpostError, type SealpostEvent } from "sealpost";
-import type { Bindings } from "./bindings.ts";
+import type { Bindings } from "./store.ts";
 import { allHold, listOf } from "./conditions.ts";
 import { type Context, readAdmins } from "./config.ts";
-import { companionOf, type WHO } from "./options.ts";
+import { companionOf, type WHO } from "./form.ts";
 import { type Found, RECIPIENT_KINDS, type Recipient } from "./recipients.ts";
-import { type Scene, sceneOf } from "./scene.ts";
+import { type Scene, sceneOf } from "./context.ts";
 import type { Binding } from "./tables.ts";
 import { tagValues } from "./tags.ts";
 import { languageOf, TEXTS } from "./texts.ts";

@@ -52,9 +52,6 @@ export type { SmimeResult } from "./mail/build.ts";
 export type { RecipientResult } from "./mail/deliver.ts";
 export type { SkippedServer, Submit, SubmitResult } from "./mail/submission.ts";
 export { configKey, definePlugin } from "./plugin/define.ts";
-export { language } from "./plugin/language.ts";
-export { serverNames } from "./plugin/server-names.ts";
-export { checkTemplate, escapeHtml, render, templateText } from "./plugin/texts.ts";
 export {
   addressKey,
   mailAddress,
@@ -62,8 +59,10 @@ export {
   newPassword,
   personName,
   phoneNumber,
+  serverNames,
   userName,
 } from "./plugin/schemas.ts";
+export { checkTemplate, escapeHtml, language, render, templateText } from "./plugin/texts.ts";
 export { createSealpost, type DrainOptions, type Sealpost, type SealpostOptions } from "./sealpost.ts";
 export { generateKey, type Keyring, parseKeyring } from "./secrets/keyring.ts";
 export type { Drain, Drivers, InstanceSettings, InvocationDrains } from "./services.ts";

@@ -11,8 +11,7 @@ import {
   type Statement,
   type UserName,
 } from "sealpost";
-import type { UserRow } from "./tables.ts";
-import { idOf, type UserRepository } from "./store.ts";
+import { idOf, type UserRepository, type UserRow } from "./store.ts";
 
 /** What `attribute` knows, by the names that are in use for it. */
 const ATTRIBUTES: Readonly<Record<string, (row: UserRow) => string>> = {

@@ -3,8 +3,7 @@ import * as v from "valibot";
 import { createDirectory } from "./directory.ts";
 import migration from "./migrations/0001_users.sql" with { type: "text" };
 import { userRoutes } from "./routes.ts";
-import { user } from "./tables.ts";
-import { createUserRepository } from "./store.ts";
+import { createUserRepository, user } from "./store.ts";
 
 /** Users in Sealpost's own database, for plugins that need some and hosts that have none. */
 export const directory = definePlugin({

@@ -13,8 +13,7 @@ import {
 import * as v from "valibot";
 import { createUser, eventData } from "./directory.ts";
 import { type NewUserParams, newUserParams, pathNames, searchParams, userView } from "./schema.ts";
-import type { UserRow } from "./tables.ts";
-import type { UserRepository } from "./store.ts";
+import type { UserRepository, UserRow } from "./store.ts";
 
 const tag = "Users";
 /** What a parameter of a new user is stored for; their names are what the audit log tells. */

@@ -1,13 +1,19 @@
-import { sql } from "drizzle-orm";
+import { and, eq, gt, inArray, lt, lte, type SQL, sql } from "drizzle-orm";
 import type { Context } from "hono";
-import { type Env, type Limit, language } from "sealpost";
-import { type AttemptRepository, WRONG } from "./attempts.ts";
-import { MOST_FAILURES } from "./challenges.ts";
-import { codeText } from "./trigger.ts";
+import { type Database, type Env, type Limit, language, type PluginContext } from "sealpost";
 import type { TokenContext } from "./config.ts";
 import type { Owned } from "./owners.ts";
-import type { TokenRow } from "./tables.ts";
+import {
+  attempt,
+  CLOCK_SKEW_MS,
+  challenge,
+  MAX_VALID_MS,
+  MOST_FAILURES,
+  type TokenRow,
+  token,
+} from "./store.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
+import { codeText } from "./trigger.ts";
 
 /** What came of a try. */
 export interface Attempt {
@@ -72,4 +78,133 @@ export function createCheckCode(parts: { readonly ctx: TokenContext; readonly at
 export function dataOf(rows: readonly TokenRow[], serial: string): Readonly<Record<string, unknown>> {
   const row = rows.find((one) => one.serial === serial);
   return row ? { user: row.username, realm: row.realm, serial, tokentype: row.type } : {};
+}
+
+/** How long an attempt is kept: longer than its verdict is read for. */
+const KEPT_MS = 60_000;
+const NEVER = new Date(0);
+
+export type AttemptRepository = ReturnType<typeof createAttemptRepository>;
+
+/** Attempts with a code. */
+export function createAttemptRepository({
+  write,
+  prepare,
+}: Pick<PluginContext["store"], "write" | "prepare">) {
+  const statements = attemptStatements({ write, prepare });
+  return {
+    /**
+     * One attempt, to be committed together behind the counting of its limits. The row of the attempt says what it came
+     * to, and each statement goes by it: of two attempts with one code one gets it, as its transaction ends then. The
+     * statement at {@link WRONG} returns the tokens that it was wrong for (not those that are locked).
+     */
+    statements(
+      id: string,
+      {
+        of,
+        transactionId,
+        codeHash,
+        now,
+        isWithin,
+      }: {
+        readonly of: readonly TokenRow[];
+        readonly transactionId: string;
+        readonly codeHash: string;
+        readonly now: Date;
+        /** Whether no limit is used up. */
+        readonly isWithin: SQL;
+      },
+    ) {
+      // Without a token the statements are the same.
+      const serials = JSON.stringify(of.map(({ serial }) => serial));
+      // A clock that was put back makes no code live longer.
+      const latest = new Date(now.getTime() + MAX_VALID_MS + CLOCK_SKEW_MS);
+      const values = { id, serials, transactionId, codeHash, now, latest };
+      const at = sql.param(now, attempt.at);
+      return [
+        write.run(sql`INSERT INTO ${attempt} (id, outcome, serial, at)
+          SELECT ${id}, 'limited', '', ${at} WHERE NOT (${isWithin})`),
+        ...statements.map((statement) => statement(values)),
+        prune(write, now),
+      ];
+    },
+
+    /** Whether an attempt was accepted, as an expression. */
+    isAccepted: (id: string): SQL => sql`EXISTS (SELECT 1 FROM ${attempt} WHERE ${attempt.id} = ${id}
+      AND ${attempt.outcome} = 'accepted')`,
+
+    /** Whether an attempt was looked at, as an expression. */
+    isDecided: (id: string): SQL => sql`EXISTS (SELECT 1 FROM ${attempt} WHERE ${attempt.id} = ${id}
+      AND ${attempt.outcome} <> 'limited')`,
+
+    /** A column of an attempt, as an expression. */
+    field: (id: string, column: "outcome" | "serial"): SQL =>
+      sql`(SELECT ${attempt[column]} FROM ${attempt} WHERE ${attempt.id} = ${id})`,
+
+    verdict: (id: string) => (database: Database["read"]) =>
+      database.select().from(attempt).where(eq(attempt.id, id)),
+  };
+}
+
+/** Index of the statement that returns the tokens that a code was wrong for. */
+export const WRONG = 4;
+
+function attemptStatements({ write, prepare }: Pick<PluginContext["store"], "write" | "prepare">) {
+  const placeholder = sql.placeholder;
+  const now = (column: typeof challenge.expiresAt | typeof attempt.at) =>
+    sql.param(placeholder("now"), column);
+  const isOfTransaction = eq(challenge.transactionId, placeholder("transactionId"));
+  const isLive = and(
+    isOfTransaction,
+    sql`${challenge.serial} IN (SELECT value FROM json_each(${placeholder("serials")}))`,
+    gt(challenge.triesLeft, 0),
+    gt(challenge.expiresAt, now(challenge.expiresAt)),
+    lte(challenge.expiresAt, sql.param(placeholder("latest"), challenge.expiresAt)),
+  );
+  const isRight = eq(challenge.codeHash, placeholder("codeHash"));
+  const serialsWhere = (where: SQL | undefined) =>
+    write.select({ serial: challenge.serial }).from(challenge).where(where);
+  const has = (outcomes: SQL) =>
+    sql`EXISTS (SELECT 1 FROM ${attempt} WHERE ${attempt.id} = ${placeholder("id")} AND ${outcomes})`;
+  const isOpen = sql`NOT ${has(sql`true`)}`;
+  const { serial, failCount } = token;
+  const isUnlocked = lt(failCount, MOST_FAILURES);
+  const insert = (outcome: string, of: SQL, where: SQL) =>
+    write.run(sql`INSERT INTO ${attempt} (id, outcome, serial, at)
+      SELECT ${placeholder("id")}, ${sql.raw(`'${outcome}'`)}, ${of}, ${now(attempt.at)} WHERE ${where}`);
+  const firstSerial = (where: SQL | undefined) =>
+    sql`coalesce((SELECT ${challenge.serial} FROM ${challenge} WHERE ${where}
+      ORDER BY ${challenge.serial} LIMIT 1), '')`;
+  return [
+    prepare(
+      write
+        .update(token)
+        .set({ failCount: 0, sentAt: NEVER })
+        .where(and(inArray(serial, serialsWhere(and(isLive, isRight))), isUnlocked, isOpen)),
+    ),
+    prepare(insert("accepted", firstSerial(and(isLive, isRight)), sql`changes() > 0`)),
+    prepare(write.delete(challenge).where(and(isOfTransaction, has(sql`${attempt.outcome} = 'accepted'`)))),
+    prepare(
+      write
+        .update(token)
+        .set({ failCount: sql`${failCount} + 1` })
+        .where(and(inArray(serial, serialsWhere(isLive)), isUnlocked, isOpen))
+        .returning({ serial, failCount }),
+    ),
+    prepare(insert("wrong", firstSerial(isLive), sql`changes() > 0`)),
+    prepare(
+      write
+        .update(challenge)
+        .set({ triesLeft: sql`${challenge.triesLeft} - 1` })
+        .where(and(isLive, sql`NOT ${has(sql`${attempt.outcome} IN ('limited', 'accepted')`)}`)),
+    ),
+    prepare(insert("unknown", sql`''`, isOpen)),
+  ] as const;
+}
+
+/** Deletes older ones, and those from before the clock was put back. */
+function prune(write: Database["write"], now: Date) {
+  const [earliest, latest] = [-KEPT_MS, KEPT_MS].map((ms) => new Date(now.getTime() + ms)) as [Date, Date];
+  return write.delete(attempt).where(sql`${attempt.at} < ${sql.param(earliest, attempt.at)}
+    OR ${attempt.at} > ${sql.param(latest, attempt.at)}`);
 }

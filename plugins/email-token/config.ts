@@ -1,6 +1,6 @@
 import { configKey, type PluginContext, serverNames, templateText, wholeNumber } from "sealpost";
 import * as v from "valibot";
-import { MAIL_TAGS, PROMPT_TAGS, SMS_TAGS } from "./tags.ts";
+import { MAIL_TAGS, PROMPT_TAGS, SMS_TAGS } from "./texts.ts";
 
 const validSeconds = wholeNumber(30, 3_600);
 /** A code is of use while somebody has the page open. */

@@ -1,12 +1,10 @@
 import type { Context } from "hono";
 import { type Directory, type Env, invalidParameter, missingParameter, SealpostError } from "sealpost";
-import type { TokenContext } from "./config.ts";
-import type { Found, Owners } from "./owners.ts";
-import type { Pins } from "./pins.ts";
-import type { InitParams } from "./schema.ts";
-import type { TokenRow } from "./tables.ts";
-import { MOST_TOKENS_OF_USER } from "./store.ts";
 import { WAYS } from "./channels.ts";
+import type { TokenContext } from "./config.ts";
+import type { Found, Owners, Pins } from "./owners.ts";
+import type { InitParams } from "./schema.ts";
+import { MOST_TOKENS_OF_USER, type TokenRow } from "./store.ts";
 
 const SERIAL_CHARACTERS = 8;
 const HEX = "0123456789ABCDEF";

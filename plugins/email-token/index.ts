@@ -1,20 +1,16 @@
 import { definePlugin } from "sealpost";
-import { createAttemptRepository } from "./attempts.ts";
-import { createChallengeRepository } from "./challenges.ts";
-import { createCheckCode } from "./check.ts";
+import { createSendCode } from "./channels.ts";
+import { createAttemptRepository, createCheckCode } from "./check.ts";
+import { configKeys, options } from "./config.ts";
 import { createEnrol } from "./enroll.ts";
-import { createTrigger } from "./trigger.ts";
 import migration from "./migrations/0001_tokens.sql" with { type: "text" };
 import oldPins from "./migrations/0002_old_pins.sql" with { type: "text" };
 import attempts from "./migrations/0003_attempts.sql" with { type: "text" };
-import { configKeys, options } from "./config.ts";
-import { createOwners } from "./owners.ts";
-import { createPins } from "./pins.ts";
-import { attempt, challenge, token } from "./tables.ts";
+import { createOwners, createPins } from "./owners.ts";
+import { attempt, challenge, createChallengeRepository, createTokenRepository, token } from "./store.ts";
 import { tokenRoutes } from "./token-routes.ts";
-import { createTokenRepository } from "./store.ts";
+import { createTrigger } from "./trigger.ts";
 import { validateRoutes } from "./validate-routes.ts";
-import { createSendCode } from "./channels.ts";
 
 /** Codes as a second factor, by mail and, where somebody provides `sms`, by SMS. */
 export const emailToken = definePlugin({

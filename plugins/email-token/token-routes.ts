@@ -1,5 +1,4 @@
-import type { Context, MiddlewareHandler } from "hono";
-import { Hono } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import {
   bodyParams,
   type Env,
@@ -13,14 +12,12 @@ import {
   success,
 } from "sealpost";
 import * as v from "valibot";
-import { MOST_FAILURES } from "./challenges.ts";
-import type { createEnrol } from "./enroll.ts";
+import { WAYS } from "./channels.ts";
 import type { TokenContext } from "./config.ts";
+import type { createEnrol } from "./enroll.ts";
 import type { Owners } from "./owners.ts";
 import { initParams, listParams, namedParams, pageView, serialParams, type tokenView } from "./schema.ts";
-import type { TokenRow } from "./tables.ts";
-import type { TokenRepository } from "./store.ts";
-import { WAYS } from "./channels.ts";
+import { MOST_FAILURES, type TokenRepository, type TokenRow } from "./store.ts";
 
 const tag = "Tokens";
 /** Tokens and their owner are read first. */

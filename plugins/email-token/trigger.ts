@@ -1,19 +1,19 @@
 import { sql } from "drizzle-orm";
 import type { Context } from "hono";
 import { type Env, type Limit, type LimitResult, language, type Statement } from "sealpost";
+import { type createSendCode, type Order, promptFor, type SendFailure, WAYS } from "./channels.ts";
+import type { Settings, TokenContext } from "./config.ts";
+import type { Owned } from "./owners.ts";
 import {
   type ChallengeRepository,
   MOST_FAILURES,
   RESEND_SECONDS,
   secondsUntilNext,
+  type TokenRepository,
+  type TokenRow,
   TRIES_OF_CODE,
-} from "./challenges.ts";
-import type { Settings, TokenContext } from "./config.ts";
-import type { Owned } from "./owners.ts";
-import type { TokenRow } from "./tables.ts";
+} from "./store.ts";
 import { LANGUAGES } from "./texts.ts";
-import type { TokenRepository } from "./store.ts";
-import { type createSendCode, type Order, promptFor, type SendFailure, WAYS } from "./channels.ts";
 
 const DIGITS = "0123456789";
 /** As the reference has it; nobody guesses one. */

@@ -1,6 +1,5 @@
 import { sql } from "drizzle-orm";
-import type { Context } from "hono";
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import {
   authenticated,
   bodyParams,
@@ -15,14 +14,19 @@ import {
   success,
 } from "sealpost";
 import * as v from "valibot";
-import { challengeDetail, failuresOf, isIssued } from "./answers.ts";
 import { type createCheckCode, dataOf } from "./check.ts";
-import type { createTrigger, Trigger } from "./trigger.ts";
 import type { TokenContext } from "./config.ts";
-import type { Named, Owned, Owners, PinTargets } from "./owners.ts";
-import type { Pins } from "./pins.ts";
-import { checkParams, triggerParams, validateDetail } from "./schema.ts";
+import type { Named, Owned, Owners, Pins, PinTargets } from "./owners.ts";
+import {
+  challengeDetail,
+  checkParams,
+  failuresOf,
+  isIssued,
+  triggerParams,
+  validateDetail,
+} from "./schema.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
+import type { createTrigger, Trigger } from "./trigger.ts";
 
 const tag = "Validation";
 const WINDOW_SECONDS = 600;

@@ -1,13 +1,11 @@
 import { type Message, render, SealpostError, type SealpostEvent } from "sealpost";
-import type { Bindings } from "./store.ts";
 import { allHold, listOf } from "./conditions.ts";
 import { type Context, readAdmins } from "./config.ts";
+import { type Scene, sceneOf } from "./context.ts";
 import { companionOf, type WHO } from "./form.ts";
 import { type Found, RECIPIENT_KINDS, type Recipient } from "./recipients.ts";
-import { type Scene, sceneOf } from "./context.ts";
-import type { Binding } from "./tables.ts";
-import { tagValues } from "./tags.ts";
-import { languageOf, TEXTS } from "./texts.ts";
+import type { Binding, Bindings } from "./store.ts";
+import { languageOf, TEXTS, tagValues } from "./texts.ts";
 
 const HOUR_SECONDS = 3_600;
 /** More of them want a mailing list. */

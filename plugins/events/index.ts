@@ -1,11 +1,10 @@
 import { definePlugin } from "sealpost";
-import { BINDINGS, createBindings } from "./store.ts";
 import { listOf } from "./conditions.ts";
 import { config, options } from "./config.ts";
 import { createHandler } from "./dispatch.ts";
 import migration from "./migrations/0001_bindings.sql" with { type: "text" };
 import { eventRoutes } from "./routes.ts";
-import { binding } from "./tables.ts";
+import { BINDINGS, binding, createBindings } from "./store.ts";
 
 const DEFAULT_SERVER = "default";
 

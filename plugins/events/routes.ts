@@ -1,11 +1,10 @@
 import { Hono } from "hono";
 import { bodyParams, type Env, invalidParameter, operation, pathParams, success } from "sealpost";
 import * as v from "valibot";
-import type { Bindings } from "./store.ts";
 import type { Context } from "./config.ts";
-import { DESCRIPTIONS } from "./descriptions.ts";
+import { DESCRIPTIONS } from "./form.ts";
 import { bindingId, bindingParams, HANDLER_MODULE, POSITION, toBinding } from "./schema.ts";
-import type { Binding } from "./tables.ts";
+import type { Binding, Bindings } from "./store.ts";
 
 const tag = "Events";
 const texts = v.record(v.string(), v.string());

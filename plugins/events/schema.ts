@@ -10,9 +10,8 @@ import * as v from "valibot";
 import { CONDITIONS, conditionProblem, listOf } from "./conditions.ts";
 import { companionOf, KINDS, MIME_TYPES, NOBODY, sendmailOptions, WHO } from "./form.ts";
 import { RECIPIENT_KINDS } from "./recipients.ts";
-import type { NewBinding } from "./tables.ts";
-import { TAGS } from "./tags.ts";
-import { LANGUAGES } from "./texts.ts";
+import type { NewBinding } from "./store.ts";
+import { LANGUAGES, TAGS } from "./texts.ts";
 
 export const HANDLER_MODULE = "UserNotification";
 export const ACTION = "sendmail";

@@ -1,9 +1,8 @@
 import { definePlugin } from "sealpost";
-import { createCodes } from "./store.ts";
 import { config, options } from "./config.ts";
 import migration from "./migrations/0001_codes.sql" with { type: "text" };
 import { recoveryRoutes } from "./routes.ts";
-import { code } from "./tables.ts";
+import { code, createCodes } from "./store.ts";
 
 /** Users who have forgotten their password set a new one by a link that is mailed to them. */
 export const recovery = definePlugin({

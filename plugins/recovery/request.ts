@@ -1,12 +1,11 @@
 import { sql } from "drizzle-orm";
 import type { Context as HonoContext } from "hono";
 import { addressKey, type Directory, type Env, type Limit, language, type PluginAuditEntry } from "sealpost";
-import { type Account, addressOf, findAccount, hashCode, identifierOf } from "./accounts.ts";
-import type { Codes } from "./store.ts";
+import { type Account, addressOf, findAccount, hashCode, identifierOf, noSooner } from "./accounts.ts";
 import { type Context, switchedOff } from "./config.ts";
 import { recoveryMail } from "./message.ts";
-import { noSooner } from "./no-sooner.ts";
 import type { RecoverParams } from "./schema.ts";
+import type { Codes } from "./store.ts";
 import { LANGUAGES } from "./texts.ts";
 
 const HOUR_SECONDS = 3_600;

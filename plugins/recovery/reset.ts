@@ -1,11 +1,10 @@
 import type { Context as HonoContext } from "hono";
 import { type Directory, type DirectoryUser, type Env, invalidParameter, language } from "sealpost";
-import { type Account, findAccount, hashCode, identifierOf } from "./accounts.ts";
-import type { Codes } from "./store.ts";
+import { type Account, findAccount, hashCode, identifierOf, noSooner } from "./accounts.ts";
 import { type Context, type Options, switchedOff } from "./config.ts";
 import { changedMail } from "./message.ts";
-import { noSooner } from "./no-sooner.ts";
 import type { ResetParams } from "./schema.ts";
+import type { Codes } from "./store.ts";
 import { LANGUAGES } from "./texts.ts";
 
 /** More tries than any user needs, and too few to find a code. */

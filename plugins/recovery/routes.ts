@@ -1,13 +1,13 @@
 import { Hono } from "hono";
 import { bodyParams, type Directory, type Env, language, operation, success } from "sealpost";
 import * as v from "valibot";
-import { createAsk } from "./request.ts";
-import type { Codes } from "./store.ts";
 import type { Context, Options } from "./config.ts";
 import { PAGE_PATH } from "./message.ts";
 import { resetPage } from "./page.ts";
+import { createAsk } from "./request.ts";
 import { createReset } from "./reset.ts";
 import { recoverParams, resetParams } from "./schema.ts";
+import type { Codes } from "./store.ts";
 import { LANGUAGES } from "./texts.ts";
 
 const tag = "Recovery";

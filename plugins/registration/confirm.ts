@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import { type Env, language, SealpostError, type UserName } from "sealpost";
 import { codeText } from "./code.ts";
 import type { RegistrationParts } from "./register.ts";
-import type { PendingRow } from "./tables.ts";
+import type { PendingRow } from "./store.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 
 const FROM_CLIENT = { key: "confirm", most: 60, windowSeconds: 3_600 };

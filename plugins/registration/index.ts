@@ -1,9 +1,8 @@
 import { definePlugin } from "sealpost";
-import migration from "./migrations/0001_pending.sql" with { type: "text" };
-import { createPendingRepository } from "./store.ts";
-import { registrationRoutes } from "./routes.ts";
 import { options, settings } from "./config.ts";
-import { pending as pendingTable } from "./tables.ts";
+import migration from "./migrations/0001_pending.sql" with { type: "text" };
+import { registrationRoutes } from "./routes.ts";
+import { createPendingRepository, pending as pendingTable } from "./store.ts";
 
 /** People make their own accounts: a code is mailed, and confirmed. */
 export const registration = definePlugin({

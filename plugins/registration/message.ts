@@ -1,6 +1,6 @@
 import { type ConfigValues, escapeHtml, type Message, render } from "sealpost";
 import type { Settings } from "./config.ts";
-import type { PendingRow } from "./tables.ts";
+import type { PendingRow } from "./store.ts";
 import { type Language, type MailText, TEXTS } from "./texts.ts";
 
 export interface MailParts {

@@ -13,12 +13,11 @@ import {
   SealpostError,
 } from "sealpost";
 import { codeText, newCode } from "./code.ts";
+import type { Settings } from "./config.ts";
 import { codeMail, existingMail } from "./message.ts";
-import type { PendingRepository } from "./store.ts";
 import { isEmailAllowed } from "./required-email.ts";
 import type { RegisterParams } from "./schema.ts";
-import type { Settings } from "./config.ts";
-import type { PendingRow } from "./tables.ts";
+import type { PendingRepository, PendingRow } from "./store.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 
 const HOUR_SECONDS = 3_600;

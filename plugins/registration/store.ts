@@ -1,7 +1,31 @@
 import { and, eq, gt, lt, lte, sql } from "drizzle-orm";
+import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { Database } from "sealpost";
 import { MOST_VALID_SECONDS } from "./config.ts";
-import { type PendingRow, pending } from "./tables.ts";
+
+/** Registrations that wait for their code; several may want one name. `migrations/*.sql` makes the table. */
+export const pending = sqliteTable("registration_pending", {
+  /** The transaction id that the client knows. */
+  id: text("id").primaryKey(),
+  /** Id of the user that is made of it, whenever and however often that is tried. */
+  userId: text("user_id").notNull(),
+  username: text("username").notNull(),
+  realm: text("realm").notNull(),
+  email: text("email").notNull(),
+  phone: text("phone").notNull(),
+  givenname: text("givenname").notNull(),
+  surname: text("surname").notNull(),
+  /** PHC string. */
+  passwordHash: text("password_hash").notNull(),
+  /** Keyed hash of id and code. */
+  codeMac: text("code_mac").notNull(),
+  /** Wrong codes so far. */
+  tries: integer("tries").notNull(),
+  /** Which request made the user; empty: none yet. */
+  confirmedBy: text("confirmed_by").notNull(),
+  expiresAt: integer("expires_at", { mode: "timestamp_ms" }).notNull(),
+});
+export type PendingRow = typeof pending.$inferSelect;
 
 /** Wrong codes until a registration is void. */
 export const MOST_TRIES = 5;

@@ -1,10 +1,9 @@
 import { definePlugin } from "sealpost";
 import * as v from "valibot";
-import { createGatewayRepository, GATEWAYS } from "./store.ts";
 import migration from "./migrations/0001_gateways.sql" with { type: "text" };
 import { gatewayRoutes } from "./routes.ts";
 import { createSend, createSms, serversOf } from "./send.ts";
-import { gateway } from "./tables.ts";
+import { createGatewayRepository, GATEWAYS, gateway } from "./store.ts";
 
 /** Short messages through gateways that take mail. */
 export const smsGateway = definePlugin({

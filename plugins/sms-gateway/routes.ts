@@ -18,7 +18,6 @@ import {
   success,
 } from "sealpost";
 import * as v from "valibot";
-import type { GatewayRepository } from "./store.ts";
 import {
   gatewayParams,
   gatewayView,
@@ -33,6 +32,7 @@ import {
   toGatewayView,
 } from "./schema.ts";
 import { type createSend, serversOf } from "./send.ts";
+import type { GatewayRepository } from "./store.ts";
 
 const tag = "SMS gateways";
 const READ = "smsgateway_read";

@@ -1,8 +1,7 @@
 import { described, parseAddress, phoneNumber, render, serverNames, templateText } from "sealpost";
 import * as v from "valibot";
-import type { GatewayInput } from "./store.ts";
 import { parseRewrite, type Rewrite } from "./rewrite.ts";
-import type { GatewayRow } from "./tables.ts";
+import type { GatewayInput, GatewayRow } from "./store.ts";
 
 /** What the reference calls the way that is built here. */
 export const MODULE = "privacyidea.lib.smsprovider.SmtpSMSProvider.SmtpSMSProvider";

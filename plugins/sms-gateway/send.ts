@@ -6,10 +6,9 @@ import {
   type SubmitOptions,
   type SubmitOutcome,
 } from "sealpost";
-import type { GatewayRepository } from "./store.ts";
 import { MOST_PHONE_CHARACTERS } from "./rewrite.ts";
 import { rewriteOf } from "./schema.ts";
-import type { GatewayRow } from "./tables.ts";
+import type { GatewayRepository, GatewayRow } from "./store.ts";
 
 const DEFAULT_GATEWAY = "default";
 const PHONE = /^\+?\d{3,}$/;

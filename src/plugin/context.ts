@@ -24,15 +24,15 @@ import type { Epoch } from "../storage/epoch.ts";
 import type { RateLimitRepository } from "../storage/rate-limits.ts";
 import { untilCommitted } from "../storage/until-committed.ts";
 import type { IsAllowed, RequireRight } from "../wire/guard.ts";
-import type { Candidate } from "./validate.ts";
 import type { Defer } from "./background.ts";
-import type { Events } from "./events.ts";
-import { createLimit } from "./rate-limits.ts";
-import { createPluginMail, type SubmitAs, toNames } from "./mail.ts";
-import { createOnce } from "./idempotent.ts";
 import { randomText } from "./codes.ts";
+import type { Events } from "./events.ts";
+import { createOnce } from "./idempotent.ts";
+import { createPluginMail, type SubmitAs, toNames } from "./mail.ts";
+import { createLimit } from "./rate-limits.ts";
 import { createPluginSecrets } from "./secrets.ts";
 import type { Settings } from "./settings.ts";
+import type { Candidate } from "./validate.ts";
 
 /** What every context is made of. */
 export interface ContextParts {

@@ -5,8 +5,8 @@ import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { EventHandler, SealpostEvent } from "../contracts/plugin.ts";
 import { SealpostError } from "../errors.ts";
-import { bounded } from "./bounded.ts";
 import type { Defer } from "./background.ts";
+import { bounded } from "./bounded.ts";
 import { eventNameOf } from "./event-names.ts";
 import { isOfCausedMail } from "./mail.ts";
 

@@ -6,14 +6,13 @@ import { SealpostError } from "../errors.ts";
 import { type Epoch, epochMigration } from "../storage/epoch.ts";
 import { createSettingsRepository } from "../storage/settings.ts";
 import { bounded } from "./bounded.ts";
-import { type Candidate, checkPlugins, refuse } from "./validate.ts";
 import { type ContextParts, createContext } from "./context.ts";
 import { CORE_EVENTS, eventNameOf } from "./event-names.ts";
 import { createEvents } from "./events.ts";
 import { serversOf } from "./mail.ts";
-import { inOrder } from "./order.ts";
 import { mountPlugins, type PluginRoutes } from "./routes.ts";
 import { createSettings } from "./settings.ts";
+import { type Candidate, checkPlugins, inOrder, refuse } from "./validate.ts";
 
 const log = getLogger(["sealpost", "plugin"]);
 

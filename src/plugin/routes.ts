@@ -5,8 +5,8 @@ import type { Running } from "../contracts/plugin.ts";
 import { SealpostError } from "../errors.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { bounded } from "./bounded.ts";
-import { refuse } from "./validate.ts";
 import { actionOf } from "./event-names.ts";
+import { refuse } from "./validate.ts";
 
 /** As long as a slow mail server may take that answers a plugin's inline mail in the end. */
 export const DEFAULT_REQUEST_MS = 30_000;

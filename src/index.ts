@@ -12,28 +12,20 @@ export type {
 } from "./contracts/directory.ts";
 export type { Env } from "./contracts/env.ts";
 export type { Platform } from "./contracts/platform.ts";
+export type { PluginAuditEntry } from "./contracts/plugin/audit.ts";
+export type { Capabilities, CapabilityName } from "./contracts/plugin/capabilities.ts";
+export type { PluginContext } from "./contracts/plugin/context.ts";
 export type {
-  Capabilities,
-  CapabilityName,
-  ConfigKey,
-  ConfigKeys,
-  ConfigValues,
-  EventHandler,
-  Limit,
-  LimitPlan,
-  LimitResult,
-  PasswordOptions,
   Plugin,
-  PluginAuditEntry,
-  PluginContext,
   PluginDefinition,
   PluginFactory,
-  Running,
-  SealedColumns,
-  SealpostEvent,
-  SubmitOptions,
-  SubmitOutcome,
-} from "./contracts/plugin.ts";
+  PluginInstance,
+} from "./contracts/plugin/definition.ts";
+export type { EventHandler, SealpostEvent } from "./contracts/plugin/events.ts";
+export type { RateLimit, RateLimitPlan, RateLimitResult } from "./contracts/plugin/limits.ts";
+export type { SubmitOptions, SubmitOutcome } from "./contracts/plugin/mail.ts";
+export type { PasswordOptions, SealedColumns } from "./contracts/plugin/secrets.ts";
+export type { Setting, Settings, SettingValues } from "./contracts/plugin/settings.ts";
 export type { Sms, SmsOutcome, TextMessage } from "./contracts/sms.ts";
 export type { Connect, Delivery, Transport } from "./contracts/transport.ts";
 export { ConnectError } from "./contracts/transport.ts";
@@ -51,7 +43,7 @@ export { invalidParameter, missingParameter, SealpostError, type SealpostErrorCo
 export type { SmimeResult } from "./mail/build.ts";
 export type { RecipientResult } from "./mail/deliver.ts";
 export type { SkippedServer, Submit, SubmitResult } from "./mail/submission.ts";
-export { configKey, definePlugin } from "./plugin/define.ts";
+export { definePlugin, setting } from "./plugin/define.ts";
 export {
   addressKey,
   mailAddress,

@@ -12,7 +12,7 @@ import { createReserveAttempt } from "./access/rate-limit.ts";
 import { type RekeyResult, rekey } from "./access/rekey.ts";
 import type { Database } from "./contracts/database.ts";
 import type { Platform } from "./contracts/platform.ts";
-import type { Plugin } from "./contracts/plugin.ts";
+import type { Plugin } from "./contracts/plugin/definition.ts";
 import type { Transport } from "./contracts/transport.ts";
 import type { Wake, WakeSource } from "./contracts/wake.ts";
 import type { CidrBlock } from "./domain/network.ts";
@@ -22,7 +22,7 @@ import { SealpostError } from "./errors.ts";
 import { createMailServices } from "./mail/services.ts";
 import type { LeaseTimes } from "./mail/worker/leases.ts";
 import type { DrainBudget } from "./mail/worker/queue-worker.ts";
-import { type Defer, Deferred } from "./plugin/background.ts";
+import { BackgroundWork, type RunInBackground } from "./plugin/background.ts";
 import { createRegistry, readPlugins } from "./plugin/registry.ts";
 import { DEFAULT_REQUEST_MS } from "./plugin/routes.ts";
 import type { Keyring } from "./secrets/keyring.ts";
@@ -49,7 +49,7 @@ export interface Drivers {
   /** Notifies workers of queued mail. Default: workers of this process are notified, others poll each second. */
   readonly wake?: Wake & Partial<WakeSource>;
   /** Keeps the runtime from ending work together with the request that started it; on Workers `waitUntil`. */
-  readonly defer?: Defer;
+  readonly defer?: RunInBackground;
   /** Sends queued mail where work ends with its invocation. Default: a worker of this process, or of another. */
   readonly drains?: InvocationDrains;
   /** Closes the connections to mail servers: deliveries in flight end immediately, and their outcome is recorded. */
@@ -124,7 +124,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   });
   const auditLog = createAuditLog({ ...shared, repository: audit, keepDays: settings.auditDays });
   const rateLimits = createRateLimitRepository(database);
-  const actions = [...Object.keys(CORE_RIGHTS), ...pluginSet.actions];
+  const actions = [...Object.keys(CORE_RIGHTS), ...pluginSet.rights];
   const authorization = createAuthorization({ ...shared, policies: policyRepository, actions });
   const authentication = createAuthentication({
     ...shared,
@@ -155,12 +155,12 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   });
 
   const requireRight = createRequireRight({ authentication, authorization, epoch });
-  const deferred = new Deferred(drivers.defer);
+  const background = new BackgroundWork(drivers.defer);
   const plugins = createRegistry(pluginSet, {
-    ...{ ...shared, audit, rateLimits, submitAs: mail.submitFor, idempotency, requireRight, actions },
+    ...{ ...shared, audit, rateLimits, submitAs: mail.submitFor, idempotency, requireRight, rights: actions },
     isAllowed: createIsAllowed({ authentication, authorization, epoch }),
     secret: instance.secret,
-    defer: deferred.add,
+    background: background.add,
     baseUrl: (settings.baseUrl ?? "").replace(/\/+$/, ""),
     trustedClients: settings.trustedClients ?? [],
     requestMs: settings.pluginRequestMs ?? DEFAULT_REQUEST_MS,
@@ -205,8 +205,8 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
 
     drain,
 
-    /** Resolves when deferred work, such as event handlers, is done, and after five seconds at the latest. */
-    settled: (): Promise<void> => deferred.drain(),
+    /** Resolves when background work, such as event handlers, is done, and after five seconds at the latest. */
+    settled: (): Promise<void> => background.drain(),
 
     /** Migrates, checks the keys and reads the token secret. Call it before the first request. */
     async start(): Promise<void> {
@@ -227,9 +227,9 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     /** Re-encrypts every secret with the first key. */
     rekey: (): Promise<RekeyResult> => rekey({ ...shared, sealed }),
 
-    /** Waits for deferred work, then closes plugins and connections. */
+    /** Waits for background work, then closes plugins and connections. */
     async [Symbol.asyncDispose](): Promise<void> {
-      await deferred.drain();
+      await background.drain();
       await plugins.close();
       await wake[Symbol.asyncDispose]();
       await transport[Symbol.asyncDispose]();

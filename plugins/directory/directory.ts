@@ -25,7 +25,7 @@ const ATTRIBUTES: Readonly<Record<string, (row: UserRow) => string>> = {
   surname: ({ surname }) => surname,
 };
 
-type Context = Pick<PluginContext, "store" | "password" | "emit" | "log">;
+type Context = Pick<PluginContext, "store" | "secrets" | "events">;
 
 /** The users of Sealpost's own database. */
 export function createDirectory(parts: {
@@ -36,7 +36,7 @@ export function createDirectory(parts: {
   const { ctx, users, defaultRealm } = parts;
 
   async function verify(row: UserRow | undefined, password: string): Promise<boolean> {
-    const { ok, rehash } = await ctx.password.verify(password, row?.passwordHash || null);
+    const { ok, rehash } = await ctx.secrets.password.verify(password, row?.passwordHash || null);
     if (row && rehash) await renew(row, password);
     return ok;
   }
@@ -44,7 +44,7 @@ export function createDirectory(parts: {
   /** A login does not fail for want of a better hash: the next one renews it. */
   async function renew(row: UserRow, password: string): Promise<void> {
     try {
-      await ctx.store.commit([users.rehash(row, await ctx.password.hash(password))]);
+      await ctx.store.commit([users.rehash(row, await ctx.secrets.password.hash(password))]);
     } catch (error) {
       if (!(error instanceof SealpostError && error.code === "busy")) throw error;
     }
@@ -80,7 +80,7 @@ export function createDirectory(parts: {
     verifyPassword: async (name, password) => verify(await users.find(name), password),
 
     async setPassword(name, password, also = []) {
-      const hash = await ctx.password.hash(password);
+      const hash = await ctx.secrets.password.hash(password);
       try {
         await ctx.store.commit([users.setPasswordHash(name, hash), users.requireChange(), ...also]);
         return true;
@@ -92,14 +92,14 @@ export function createDirectory(parts: {
 
     async create(user, also = []) {
       const made = await createUser({ store: ctx.store, users }, user, also);
-      if (made === "made") ctx.emit("user_add", eventData(user));
+      if (made === "made") ctx.events.emit("user_add", eventData(user));
       return made !== "taken";
     },
 
     async remove(name) {
       const [removed] = await ctx.store.commit([users.remove(name)]);
       if (removed.rowsAffected === 0) return false;
-      ctx.emit("user_delete", eventData(name));
+      ctx.events.emit("user_delete", eventData(name));
       return true;
     },
   };

@@ -14,7 +14,7 @@ export const directory = definePlugin({
   }),
   tables: { user },
   migrations: [{ name: "0001_users", sql: migration }],
-  actions: { userlist: "List users", adduser: "Make users", deleteuser: "Delete users" },
+  rights: { userlist: "List users", adduser: "Make users", deleteuser: "Delete users" },
   provides: ["directory"],
   events: ["user_add", "user_delete"],
   setup(ctx, { realm }) {

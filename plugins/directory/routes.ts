@@ -42,7 +42,7 @@ export function userRoutes(parts: {
         answer: v.string(),
         body,
       }),
-      ctx.requireRight("adduser"),
+      ctx.guard.requireRight("adduser"),
       bodyParams(body),
       async (c) => {
         const given = c.req.valid("json");
@@ -51,9 +51,9 @@ export function userRoutes(parts: {
         c.set("auditTarget", target);
         const user = await toNewUser(c, ctx, given);
         const fields = FIELDS.filter((name) => given[name]).join(",");
-        const row = ctx.auditRow(c, { success: true, fields, ...target }, "ifChanged");
+        const row = ctx.audit.row(c, { success: true, fields, ...target }, "ifChanged");
         if ((await createUser({ store: ctx.store, users }, user, [row])) !== "made") throw taken();
-        return c.json(success(user.id, ctx.now()));
+        return c.json(success(user.id, ctx.time.now()));
       },
     )
     .get(
@@ -64,18 +64,18 @@ export function userRoutes(parts: {
         tag,
         answer: v.array(userView),
       }),
-      ctx.requireRight("userlist"),
+      ctx.guard.requireRight("userlist"),
       queryParams(searchParams),
       async (c) => {
         const { page, page_size: pageSize, ...filter } = c.req.valid("query");
         const found = await users.search(filter, { page, pageSize });
         // Personal data was read; by what was searched is as personal.
-        await ctx.audit(c, {
+        await ctx.audit.write(c, {
           success: true,
           fields: Object.keys(filter).join(","),
           info: `${found.length} users`,
         });
-        return c.json(success(found.map(toView), ctx.now()));
+        return c.json(success(found.map(toView), ctx.time.now()));
       },
     )
     .delete(
@@ -86,7 +86,7 @@ export function userRoutes(parts: {
         tag,
         answer: v.boolean(),
       }),
-      ctx.requireRight("deleteuser"),
+      ctx.guard.requireRight("deleteuser"),
       pathParams(pathNames),
       async (c) => {
         const name = c.req.valid("param");
@@ -94,16 +94,16 @@ export function userRoutes(parts: {
         c.set("eventData", data);
         c.set("auditTarget", target);
         const removal = users.remove(name);
-        const [removed] = await ctx.store.commit([removal, ctx.auditRow(c, { success: true, ...target })]);
-        return c.json(success(removed.rowsAffected > 0, ctx.now()));
+        const [removed] = await ctx.store.commit([removal, ctx.audit.row(c, { success: true, ...target })]);
+        return c.json(success(removed.rowsAffected > 0, ctx.time.now()));
       },
     );
 }
 
 async function toNewUser(c: Context<Env>, ctx: PluginContext, given: NewUserParams): Promise<NewUser> {
   const { email = "", phone = "", password = "", ...name } = given;
-  const passwordHash = password === "" ? "" : await ctx.password.hash(password, { request: c });
-  return { id: ctx.newId(), ...name, email, phone, passwordHash };
+  const passwordHash = password === "" ? "" : await ctx.secrets.password.hash(password, { request: c });
+  return { id: ctx.random.id(), ...name, email, phone, passwordHash };
 }
 
 function taken(): SealpostError {

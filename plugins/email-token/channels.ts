@@ -10,7 +10,7 @@ import {
   type Statement,
   type SubmitOutcome,
 } from "sealpost";
-import { isOrigin, type Settings, type TokenContext } from "./config.ts";
+import { isOrigin, type TokenContext, type TokenSettings } from "./config.ts";
 import type { Owned } from "./owners.ts";
 import type { TokenType } from "./store.ts";
 import { type Language, redactedAddress, redactedPhone, TEXTS, tagValues } from "./texts.ts";
@@ -36,9 +36,9 @@ export interface Way {
   readonly addressOf: (user: DirectoryUser) => string;
   /** What two forms of one address have in common. */
   readonly limitKey: (address: string) => string;
-  readonly validSeconds: (settings: Settings) => number;
+  readonly validSeconds: (settings: TokenSettings) => number;
   /** Template of what is asked for then; empty: the built-in one. */
-  readonly prompt: (settings: Settings) => string;
+  readonly prompt: (settings: TokenSettings) => string;
   readonly redacted: (address: string) => Readonly<Record<string, string>>;
 }
 
@@ -69,7 +69,7 @@ export const WAYS: Readonly<Record<TokenType, Way>> = {
 /** Statements to be committed with the record of a message that was sent, or was not. */
 export type AlsoOf = (failure: SendFailure) => readonly Statement[];
 
-type SendCode = (order: Order, settings: Settings, also: AlsoOf) => Promise<SendFailure>;
+type SendCode = (order: Order, settings: TokenSettings, also: AlsoOf) => Promise<SendFailure>;
 
 /** Creates the sender of codes. @param sms `null` if no plugin provides it. */
 export function createSendCode(ctx: TokenContext, sms: Sms | null): SendCode {
@@ -96,7 +96,7 @@ export function createSendCode(ctx: TokenContext, sms: Sms | null): SendCode {
     },
   };
 
-  async function sendSms(order: Order, settings: Settings): Promise<SendFailure> {
+  async function sendSms(order: Order, settings: TokenSettings): Promise<SendFailure> {
     if (!sms) return failureOf("sms_unavailable");
     const values = { ...commonValues(ctx, order, settings), otp: order.code };
     const text = render(settings["sms.text"] || TEXTS[order.language].sms, values);
@@ -117,7 +117,7 @@ function optionsOf({ c, expiresAt }: Order) {
 export function promptFor(
   ctx: TokenContext,
   order: Omit<Order, "code" | "expiresAt">,
-  settings: Settings,
+  settings: TokenSettings,
 ): string {
   const { type } = order.target.token;
   const values = { ...commonValues(ctx, order, settings), ...WAYS[type].redacted(order.address) };
@@ -127,10 +127,10 @@ export function promptFor(
 function commonValues(
   ctx: TokenContext,
   { c, target, language }: Pick<Order, "c" | "target" | "language">,
-  settings: Settings,
+  settings: TokenSettings,
 ) {
   const validtime = TEXTS[language].duration(WAYS[target.token.type].validSeconds(settings));
-  return tagValues(c, target, { now: ctx.now(), url: ctx.baseUrl, validtime });
+  return tagValues(c, target, { now: ctx.time.now(), url: ctx.baseUrl, validtime });
 }
 
 /** A longer word would have to be encoded in the header, which nobody reads. */
@@ -143,7 +143,7 @@ export function mailMessage(
     code,
     language,
   }: { readonly address: string; readonly code: string; readonly language: Language },
-  settings: Settings,
+  settings: TokenSettings,
   values: Readonly<Record<string, string>>,
   baseUrl: string,
 ): Message {

@@ -1,6 +1,6 @@
 import { and, eq, gt, inArray, lt, lte, type SQL, sql } from "drizzle-orm";
 import type { Context } from "hono";
-import { type Database, type Env, type Limit, language, type PluginContext } from "sealpost";
+import { type Database, type Env, language, type PluginContext, type RateLimit } from "sealpost";
 import type { TokenContext } from "./config.ts";
 import type { Owned } from "./owners.ts";
 import {
@@ -36,36 +36,36 @@ export function createCheckCode(parts: { readonly ctx: TokenContext; readonly at
       transactionId,
       code,
       limits,
-    }: { readonly transactionId: string; readonly code: string; readonly limits: readonly Limit[] },
+    }: { readonly transactionId: string; readonly code: string; readonly limits: readonly RateLimit[] },
   ): Promise<Attempt> => {
     const rows = targets.map(({ token }) => token);
-    const codeHash = await ctx.mac(codeText(transactionId, code));
-    const plan = await ctx.limit.plan(...limits);
-    const id = ctx.newId();
-    const of = { of: rows, transactionId, codeHash, now: ctx.now(), isWithin: plan.isWithin };
+    const codeHash = await ctx.secrets.mac(codeText(transactionId, code));
+    const plan = await ctx.limits.plan(...limits);
+    const id = ctx.random.id();
+    const of = { of: rows, transactionId, codeHash, now: ctx.time.now(), isWithin: plan.isWithin };
     const outcomeIs = (outcome: string) => sql`${attempts.field(id, "outcome")} = ${outcome}`;
-    const audit = ctx.auditRowWhere(c, { success: false }, attempts.isDecided(id), {
+    const audit = ctx.audit.rowWhere(c, { success: false }, attempts.isDecided(id), {
       success: outcomeIs("accepted"),
       identifier: attempts.field(id, "serial"),
       info: sql`CASE ${attempts.field(id, "outcome")} WHEN 'accepted' THEN 'code accepted'
         WHEN 'wrong' THEN 'wrong code' ELSE 'no such code' END`,
     });
-    const { results, verdict } = await ctx.decide(
-      [...plan.count, ...attempts.statements(id, of), ...plan.giveBack(attempts.isAccepted(id)), audit],
+    const { results, verdict } = await ctx.store.decide(
+      [...plan.consume, ...attempts.statements(id, of), ...plan.refund(attempts.isAccepted(id)), audit],
       attempts.verdict(id),
     );
     const [row] = verdict;
     if (row?.outcome === "limited") {
       const counted = results?.slice(0, limits.length);
       const longest = { allowed: false, retryAfterSeconds: limits[0]?.windowSeconds ?? 0 };
-      ctx.limit.assertAllowed(counted ? plan.result(counted) : longest);
+      ctx.limits.assertAllowed(counted ? plan.result(counted) : longest);
     }
     const wrong = (results?.[limits.length + WRONG] ?? []) as readonly {
       serial: string;
       failCount: number;
     }[];
     for (const { serial, failCount } of wrong) {
-      if (failCount === MOST_FAILURES) ctx.emit("token_locked", dataOf(rows, serial));
+      if (failCount === MOST_FAILURES) ctx.events.emit("token_locked", dataOf(rows, serial));
     }
     const accepted = row?.outcome === "accepted";
     const token = rows.find(({ serial }) => serial === row?.serial) ?? null;

@@ -1,4 +1,4 @@
-import { configKey, type PluginContext, serverNames, templateText, wholeNumber } from "sealpost";
+import { type PluginContext, serverNames, setting, templateText, wholeNumber } from "sealpost";
 import * as v from "valibot";
 import { MAIL_TAGS, PROMPT_TAGS, SMS_TAGS } from "./texts.ts";
 
@@ -32,37 +32,37 @@ export const options = v.object({
 });
 
 /** What an admin may change at run time. */
-export const configKeys = (given: v.InferOutput<typeof options>) => ({
-  "email.identifier": configKey(serverNames, given.server, {
+export const tokenSettings = (given: v.InferOutput<typeof options>) => ({
+  "email.identifier": setting(serverNames, given.server, {
     description: "SMTP servers that codes are sent through",
     namesServer: true,
   }),
-  "email.validtime": configKey(validSeconds, given.validSeconds, {
+  "email.validtime": setting(validSeconds, given.validSeconds, {
     description: "Seconds that a mailed code is good for",
   }),
-  "email.subject": configKey(mailText, given.subject, { description: "Subject of the mail" }),
-  "email.text": configKey(mailText, given.text, { description: "Text of the mail" }),
-  "email.html": configKey(mailText, given.html, { description: "HTML of the mail" }),
-  "email.challenge_text": configKey(emailPrompt, given.challengeText, {
+  "email.subject": setting(mailText, given.subject, { description: "Subject of the mail" }),
+  "email.text": setting(mailText, given.text, { description: "Text of the mail" }),
+  "email.html": setting(mailText, given.html, { description: "HTML of the mail" }),
+  "email.challenge_text": setting(emailPrompt, given.challengeText, {
     description: "What is asked for after a code was mailed",
   }),
-  "email.origin": configKey(origin, given.origin, {
+  "email.origin": setting(origin, given.origin, {
     description: "Where mailed codes are entered, for the header OTP-Token; empty: the base URL",
   }),
-  "sms.identifier": configKey(gateway, given.smsGateway, {
+  "sms.identifier": setting(gateway, given.smsGateway, {
     description: "SMS gateway that codes are sent through",
   }),
-  "sms.providerTimeout": configKey(validSeconds, given.smsValidSeconds, {
+  "sms.providerTimeout": setting(validSeconds, given.smsValidSeconds, {
     description: "Seconds that a code by SMS is good for",
   }),
-  "sms.text": configKey(smsText, given.smsText, { description: "Text of the SMS" }),
-  "sms.challenge_text": configKey(smsPrompt, given.smsChallengeText, {
+  "sms.text": setting(smsText, given.smsText, { description: "Text of the SMS" }),
+  "sms.challenge_text": setting(smsPrompt, given.smsChallengeText, {
     description: "What is asked for after a code was sent by SMS",
   }),
 });
-export type Keys = ReturnType<typeof configKeys>;
+export type Keys = ReturnType<typeof tokenSettings>;
 export type TokenContext = PluginContext<Keys>;
-export type Settings = Awaited<ReturnType<TokenContext["config"]["all"]>>;
+export type TokenSettings = Awaited<ReturnType<TokenContext["settings"]["all"]>>;
 
 /** What a code may be bound to: a place that nobody on the way can pose as. */
 export function isOrigin(text: string): boolean {

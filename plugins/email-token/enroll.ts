@@ -50,10 +50,10 @@ export function createEnrol(parts: {
     const hash = await pinHash(c, params.pin, found);
     const way = WAYS[type];
     return {
-      serial: params.serial || way.serialPrefix + ctx.randomText(SERIAL_CHARACTERS, HEX),
+      serial: params.serial || way.serialPrefix + ctx.random.text(SERIAL_CHARACTERS, HEX),
       ...{ type, address, description, pinHash: hash, otpLength: otplen, failCount: 0 },
       ...{ userId: owner?.id ?? "", username: owner?.username ?? "", realm: owner?.realm ?? "" },
-      ...{ sentAt: new Date(0), transactionId: "", createdAt: ctx.now() },
+      ...{ sentAt: new Date(0), transactionId: "", createdAt: ctx.time.now() },
     };
   };
 }

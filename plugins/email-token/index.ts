@@ -1,7 +1,7 @@
 import { definePlugin } from "sealpost";
 import { createSendCode } from "./channels.ts";
 import { createAttemptRepository, createCheckCode } from "./check.ts";
-import { configKeys, options } from "./config.ts";
+import { options, tokenSettings } from "./config.ts";
 import { createEnrol } from "./enroll.ts";
 import migration from "./migrations/0001_tokens.sql" with { type: "text" };
 import oldPins from "./migrations/0002_old_pins.sql" with { type: "text" };
@@ -16,14 +16,14 @@ import { validateRoutes } from "./validate-routes.ts";
 export const emailToken = definePlugin({
   name: "email-token",
   options,
-  config: configKeys,
+  settings: tokenSettings,
   tables: { token, challenge, attempt },
   migrations: [
     { name: "0001_tokens", sql: migration },
     { name: "0002_old_pins", sql: oldPins },
     { name: "0003_attempts", sql: attempts },
   ],
-  actions: {
+  rights: {
     enrollEMAIL: "Enrol tokens of type email",
     enrollSMS: "Enrol tokens of type sms",
     tokenlist: "List tokens",
@@ -34,7 +34,7 @@ export const emailToken = definePlugin({
   optional: ["directory", "sms"],
   events: ["token_locked"],
   setup(ctx) {
-    const [directory, sms] = [ctx.find("directory"), ctx.find("sms")];
+    const [directory, sms] = [ctx.capabilities.find("directory"), ctx.capabilities.find("sms")];
     const tokens = createTokenRepository(ctx.store);
     const challenges = createChallengeRepository(ctx.store);
     const owners = createOwners({ ctx, directory, tokens });
@@ -49,7 +49,7 @@ export const emailToken = definePlugin({
     );
     return {
       routes,
-      prune: async () => void (await ctx.store.commit([challenges.prune(ctx.now())])),
+      prune: async () => void (await ctx.store.commit([challenges.prune(ctx.time.now())])),
     };
   },
 });

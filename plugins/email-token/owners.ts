@@ -45,7 +45,7 @@ export type Owners = ReturnType<typeof createOwners>;
  * their owner are read in one batch, where the directory is in this database.
  */
 export function createOwners(parts: {
-  readonly ctx: Pick<PluginContext, "newId" | "store">;
+  readonly ctx: Pick<PluginContext, "random" | "store">;
   readonly directory: Directory | null;
   readonly tokens: TokenRepository;
 }) {
@@ -88,7 +88,7 @@ export function createOwners(parts: {
     }
     if (named.user === "") return withOwner(await searchTokens(filter));
     const owner = await find(named);
-    return { ...(await searchTokens({ ...filter, userId: owner?.id ?? ctx.newId() })), owner };
+    return { ...(await searchTokens({ ...filter, userId: owner?.id ?? ctx.random.id() })), owner };
   }
 
   async function searchTokens(filter: TokenFilter): Promise<Omit<Found, "owner">> {
@@ -179,7 +179,10 @@ export function createPins({
   readonly ctx: TokenContext;
   readonly tokens: TokenRepository;
 }) {
-  const { pin, password, store } = ctx;
+  const {
+    store,
+    secrets: { pin, password },
+  } = ctx;
   return {
     hash: pin.hash,
 

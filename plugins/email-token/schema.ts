@@ -10,7 +10,7 @@ const MOST_PAGE = 1_000_000;
 const MOST_PAGE_SIZE = 1_000;
 /** What the reference shows on one page. */
 const PAGE_SIZE = 15;
-const OTP_DIGITS = { least: 6, most: 8 } as const;
+const OTP_DIGITS = { min: 6, max: 8 } as const;
 
 const text = (most = MOST_CHARACTERS) =>
   v.pipe(v.string("expected a text"), v.maxLength(most, `expected at most ${most} characters`));
@@ -42,8 +42,8 @@ export const initParams = v.object({
     "",
   ),
   otplen: v.optional(
-    described(wholeNumber(OTP_DIGITS.least, OTP_DIGITS.most), "Digits of a code"),
-    OTP_DIGITS.least,
+    described(wholeNumber(OTP_DIGITS.min, OTP_DIGITS.max), "Digits of a code"),
+    OTP_DIGITS.min,
   ),
   description: v.optional(text(), ""),
   serial: v.optional(described(serial, "Default: a new one")),

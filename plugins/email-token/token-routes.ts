@@ -36,8 +36,8 @@ export function tokenRoutes(parts: {
 
   /** Which right it is, the parameters tell, and those are for admins only to have looked at. */
   const mayEnrol: MiddlewareHandler<Env> = async (c, next) => {
-    for (const right of rights) if (await ctx.isAllowed(c, right, PROVED_BY_READ)) return next();
-    return ctx.requireRight(WAYS.email.right)(c, next);
+    for (const right of rights) if (await ctx.guard.isAllowed(c, right, PROVED_BY_READ)) return next();
+    return ctx.guard.requireRight(WAYS.email.right)(c, next);
   };
 
   return new Hono<Env>()
@@ -56,11 +56,11 @@ export function tokenRoutes(parts: {
       bodyParams(initParams),
       async (c) => {
         const params = c.req.valid("json");
-        await ctx.requireRight(WAYS[params.type].right, PROVED_BY_READ)(c, () => Promise.resolve());
+        await ctx.guard.requireRight(WAYS[params.type].right, PROVED_BY_READ)(c, () => Promise.resolve());
         const row = await enrol(c, params);
         tell(c, row);
         const said = { success: true, identifier: row.serial, recipient: row.address, info: row.type };
-        const statements = [tokens.insert(row), ctx.auditRow(c, said, "ifChanged")] as const;
+        const statements = [tokens.insert(row), ctx.audit.row(c, said, "ifChanged")] as const;
         const [inserted] = await ctx.store.commit(statements).catch((cause) => {
           throw isConstraintError(cause)
             ? conflict("There is a token with this serial already", cause)
@@ -68,13 +68,13 @@ export function tokenRoutes(parts: {
         });
         if (inserted.rowsAffected === 0)
           throw conflict("Another token is being made for this user; try again");
-        return c.json(success(true, ctx.now(), { serial: row.serial }));
+        return c.json(success(true, ctx.time.now(), { serial: row.serial }));
       },
     )
     .get(
       "/token/",
       operation({ summary: "Tokens, a page at a time", operationId: "listTokens", tag, answer: pageView }),
-      ctx.requireRight("tokenlist"),
+      ctx.guard.requireRight("tokenlist"),
       queryParams(listParams),
       async (c) => {
         const query = c.req.valid("query");
@@ -82,7 +82,7 @@ export function tokenRoutes(parts: {
         const owner = user === "" ? null : await owners.find({ user, realm });
         const filter = {
           ...{ serial: serial || undefined, type },
-          userId: user === "" ? undefined : (owner?.id ?? ctx.newId()),
+          userId: user === "" ? undefined : (owner?.id ?? ctx.random.id()),
           realm: user === "" && realm !== "" ? realm : undefined,
         };
         const { rows, total } = await tokens.page(filter, page, pagesize);
@@ -92,8 +92,8 @@ export function tokenRoutes(parts: {
         };
         // Addresses were read; by what was searched is as personal.
         const fields = SEARCHED.filter((name) => query[name]).join(",");
-        await ctx.audit(c, { success: true, fields, info: `${rows.length} tokens` });
-        return c.json(success(value, ctx.now()));
+        await ctx.audit.write(c, { success: true, fields, info: `${rows.length} tokens` });
+        return c.json(success(value, ctx.time.now()));
       },
     )
     .post(
@@ -106,7 +106,7 @@ export function tokenRoutes(parts: {
         body: namedParams,
         refusals: [404],
       }),
-      ctx.requireRight("reset"),
+      ctx.guard.requireRight("reset"),
       bodyParams(namedParams),
       async (c) => {
         const named = c.req.valid("json");
@@ -120,9 +120,9 @@ export function tokenRoutes(parts: {
         if (!first) throw notFound();
         tell(c, first);
         const serials = rows.map(({ serial }) => serial);
-        const said = ctx.auditRow(c, { success: true, identifier: serials.join(",") }, "ifChanged");
+        const said = ctx.audit.row(c, { success: true, identifier: serials.join(",") }, "ifChanged");
         const [reset] = await ctx.store.commit([tokens.reset(serials), said]);
-        return c.json(success(reset.rowsAffected, ctx.now()));
+        return c.json(success(reset.rowsAffected, ctx.time.now()));
       },
     )
     .delete(
@@ -134,16 +134,16 @@ export function tokenRoutes(parts: {
         answer: v.number(),
         refusals: [404],
       }),
-      ctx.requireRight("delete"),
+      ctx.guard.requireRight("delete"),
       pathParams(serialParams),
       async (c) => {
         const { serial } = c.req.valid("param");
         const row = await tokens.find(serial);
         if (row) tell(c, row);
-        const said = ctx.auditRow(c, { success: true, identifier: serial }, "ifChanged");
+        const said = ctx.audit.row(c, { success: true, identifier: serial }, "ifChanged");
         const [, removed] = await ctx.store.commit([...tokens.remove(serial), said]);
         if (removed.rowsAffected === 0) throw notFound();
-        return c.json(success(removed.rowsAffected, ctx.now()));
+        return c.json(success(removed.rowsAffected, ctx.time.now()));
       },
     );
 }

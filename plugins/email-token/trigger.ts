@@ -1,8 +1,8 @@
 import { sql } from "drizzle-orm";
 import type { Context } from "hono";
-import { type Env, type Limit, type LimitResult, language, type Statement } from "sealpost";
+import { type Env, language, type RateLimit, type RateLimitResult, type Statement } from "sealpost";
 import { type createSendCode, type Order, promptFor, type SendFailure, WAYS } from "./channels.ts";
-import type { Settings, TokenContext } from "./config.ts";
+import type { TokenContext, TokenSettings } from "./config.ts";
 import type { Owned } from "./owners.ts";
 import {
   type ChallengeRepository,
@@ -51,7 +51,7 @@ export interface Trigger {
 /** What is wanted of one token. */
 interface Attempt extends Omit<Order, "code" | "expiresAt"> {
   readonly transactionId: string;
-  readonly settings: Settings;
+  readonly settings: TokenSettings;
   readonly now: Date;
 }
 
@@ -81,21 +81,21 @@ export function createTrigger(parts: {
   async function begin(attempt: Attempt, record: Recorder): Promise<Issued | Unsent> {
     const { target, transactionId, now } = attempt;
     const { serial, otpLength } = target.token;
-    const code = ctx.randomText(otpLength, DIGITS);
-    const codeHash = await ctx.mac(codeText(transactionId, code));
+    const code = ctx.random.text(otpLength, DIGITS);
+    const codeHash = await ctx.secrets.mac(codeText(transactionId, code));
     const expiresAt = validUntil(attempt, now);
-    const plan = await ctx.limit.plan(limitOf(target.token, attempt.address));
+    const plan = await ctx.limits.plan(limitOf(target.token, attempt.address));
     const row = { serial, transactionId, codeHash, triesLeft: TRIES_OF_CODE, expiresAt };
     const results: readonly unknown[] = await ctx.store.commit([
-      ...plan.count,
+      ...plan.consume,
       challenges.begin(serial, transactionId, now, plan.isWithin),
-      ...plan.giveBack(sql`NOT ${challenges.isOf(serial, transactionId)}`),
+      ...plan.refund(sql`NOT ${challenges.isOf(serial, transactionId)}`),
       challenges.issue(row),
     ]);
-    const { rowsAffected } = results[plan.count.length] as { readonly rowsAffected: number };
-    const counted = plan.result(results.slice(0, plan.count.length));
+    const { rowsAffected } = results[plan.consume.length] as { readonly rowsAffected: number };
+    const counted = plan.result(results.slice(0, plan.consume.length));
     if (rowsAffected === 0) return notBegun(attempt, counted);
-    const undo = () => [...challenges.withdraw(target.token, transactionId), ...plan.giveBack(sql`true`)];
+    const undo = () => [...challenges.withdraw(target.token, transactionId), ...plan.refund()];
     return send(attempt, { code, expiresAt, undo, record });
   }
 
@@ -125,7 +125,7 @@ export function createTrigger(parts: {
   }
 
   /** Its limit is used up, another code was sent meanwhile, or it was locked. */
-  async function notBegun(attempt: Attempt, counted: LimitResult): Promise<Issued | Unsent> {
+  async function notBegun(attempt: Attempt, counted: RateLimitResult): Promise<Issued | Unsent> {
     const { serial } = attempt.target.token;
     if (!counted.allowed) {
       const old = await challenges.find(serial);
@@ -149,8 +149,8 @@ export function createTrigger(parts: {
   }
 
   return async (c: Context<Env>, targets: readonly Owned[], after: AfterTrigger): Promise<Trigger> => {
-    const settings = await ctx.config.all();
-    const transactionId = ctx.randomText(TRANSACTION_DIGITS, DIGITS);
+    const settings = await ctx.settings.all();
+    const transactionId = ctx.random.text(TRANSACTION_DIGITS, DIGITS);
     const attempts = targets.map((target): Attempt => {
       const { token, owner } = target;
       const address = token.address || (owner ? WAYS[token.type].addressOf(owner) : "");
@@ -161,7 +161,7 @@ export function createTrigger(parts: {
         settings,
         address,
         language: language(c, LANGUAGES),
-        now: ctx.now(),
+        now: ctx.time.now(),
       };
     });
     // Of several tokens the record has to wait for the last one.
@@ -213,7 +213,7 @@ function unsent(
   return { serial, type, code, retryAfter, delivery };
 }
 
-function limitOf({ type }: TokenRow, address: string): Limit {
+function limitOf({ type }: TokenRow, address: string): RateLimit {
   const key = `${type} to ${WAYS[type].limitKey(address)}`;
-  return { key, most: MAILS_PER_ADDRESS, windowSeconds: HOUR_SECONDS };
+  return { key, max: MAILS_PER_ADDRESS, windowSeconds: HOUR_SECONDS };
 }

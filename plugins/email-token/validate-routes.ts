@@ -1,15 +1,14 @@
-import { sql } from "drizzle-orm";
 import { type Context, Hono } from "hono";
 import {
   authenticated,
   bodyParams,
   type Env,
   IDEMPOTENCY_HEADER,
-  type Limit,
   language,
   missingParameter,
   nameKey,
   operation,
+  type RateLimit,
   type Statement,
   success,
 } from "sealpost";
@@ -46,17 +45,17 @@ export function validateRoutes(parts: {
   const { ctx, owners, pins, trigger, checkCode } = parts;
 
   /** Counted before it is known whether they fail, so that parallel ones do not slip through. */
-  const limitsOf = (c: Context<Env>, named: Named): readonly Limit[] => {
+  const limitsOf = (c: Context<Env>, named: Named): readonly RateLimit[] => {
     const name = named.user === "" ? `serial ${named.serial}` : `user ${nameKey(owners.fullName(named))}`;
     const limit = { windowSeconds: WINDOW_SECONDS };
     return [
-      ...ctx.limit.ofClient(c, { ...limit, key: "check", most: FAILURES_OF_CLIENT }),
-      ...ctx.limit.ofClient(c, { ...limit, key: `check ${name}`, most: FAILURES_OF_NAME }),
+      ...ctx.limits.perClient(c, { ...limit, key: "check", max: FAILURES_OF_CLIENT }),
+      ...ctx.limits.perClient(c, { ...limit, key: `check ${name}`, max: FAILURES_OF_NAME }),
     ];
   };
   function wrongPinRow(c: Context<Env>, targets: readonly Owned[]): Statement {
     const identifier = targets.map(({ token }) => token.serial).join(",");
-    return ctx.auditRow(c, { success: false, identifier, info: "no token opens with this PIN" });
+    return ctx.audit.row(c, { success: false, identifier, info: "no token opens with this PIN" });
   }
 
   const notTriggered = (c: Context<Env>) => TEXTS[language(c, LANGUAGES)].notTriggered;
@@ -84,7 +83,7 @@ export function validateRoutes(parts: {
     const serials = [...issued, ...unsent].map(({ serial }) => serial);
     const info = [verdictOf(issued).toLowerCase(), ...unsent.map(({ serial, code }) => `${serial}: ${code}`)];
     const entry = { success: issued.length > 0, identifier: serials.join(","), info: info.join("; ") };
-    return ctx.auditRow(c, entry);
+    return ctx.audit.row(c, entry);
   }
 
   /** The answer after codes were sent or not. */
@@ -98,7 +97,7 @@ export function validateRoutes(parts: {
     tell(c, targets, [...issued, ...unsent][0]?.serial ?? "", verdict);
     const told = isIssued(issued) ? challengeDetail(issued) : { message: notTriggered(c) };
     const failures = unsent.length > 0 && said.mayKnow ? { failures: failuresOf(unsent) } : {};
-    return authenticated(success(said.value, ctx.now(), { ...told, ...failures }), verdict);
+    return authenticated(success(said.value, ctx.time.now(), { ...told, ...failures }), verdict);
   }
 
   return new Hono<Env>()
@@ -114,14 +113,14 @@ export function validateRoutes(parts: {
         refusals: [409],
         headers: IDEMPOTENCY_HEADER,
       }),
-      ctx.requireRight(TRIGGER_RIGHT, { isProvedByRead: true }),
+      ctx.guard.requireRight(TRIGGER_RIGHT, { isProvedByRead: true }),
       bodyParams(triggerParams),
       async (c) => {
         const params = c.req.valid("json");
         refuseNobody(params);
         const all = await owners.tokensOf(params);
         const targets = all.filter(({ token }) => params.type === undefined || token.type === params.type);
-        const result = await ctx.once(c, params, () =>
+        const result = await ctx.idempotent(c, params, () =>
           trigger(c, targets, (triggered) => [rowOf(c, triggered)]),
         );
         return c.json(answer(c, targets, result, { value: result.issued.length, mayKnow: true }));
@@ -153,31 +152,31 @@ export function validateRoutes(parts: {
           const verdict = accepted ? "ACCEPT" : "REJECT";
           tell(c, targets, token?.serial ?? "", verdict);
           const about = accepted && token ? { serial: token.serial, type: token.type } : {};
-          return c.json(authenticated(success(accepted, ctx.now(), { message, ...about }), verdict));
+          return c.json(authenticated(success(accepted, ctx.time.now(), { message, ...about }), verdict));
         }
-        await ctx.limit.require(...limits);
+        await ctx.limits.consume(...limits);
+        const { refund } = await ctx.limits.plan(...limits);
         const found = await owners.tokensForPin(named);
         const { targets } = found;
         const opened = await openedBy(c, pass, found).catch(async (error) => {
           // There was no verdict.
-          await ctx.limit.giveBack(...limits);
+          await ctx.store.append(...refund());
           throw error;
         });
         // With no token that opens, too: what is wrong with the key must not tell that the PIN is right.
-        const plan = await ctx.limit.plan(...limits);
-        const result = await ctx.once(c, [named, pass], () =>
+        const result = await ctx.idempotent(c, [named, pass], () =>
           trigger(c, opened, (triggered) =>
             opened.length === 0
               ? [wrongPinRow(c, targets)]
-              : [rowOf(c, triggered), ...(triggered.issued.length > 0 ? plan.giveBack(sql`true`) : [])],
+              : [rowOf(c, triggered), ...(triggered.issued.length > 0 ? refund() : [])],
           ),
         );
         if (opened.length === 0) {
           tell(c, targets, targets[0]?.token.serial ?? "", "REJECT");
           const detail = { message: notTriggered(c) };
-          return c.json(authenticated(success(false, ctx.now(), detail), "REJECT"));
+          return c.json(authenticated(success(false, ctx.time.now(), detail), "REJECT"));
         }
-        const mayKnow = result.unsent.length > 0 && (await ctx.isAllowed(c, TRIGGER_RIGHT));
+        const mayKnow = result.unsent.length > 0 && (await ctx.guard.isAllowed(c, TRIGGER_RIGHT));
         return c.json(answer(c, opened, result, { value: false, mayKnow }));
       },
     );

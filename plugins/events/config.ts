@@ -1,4 +1,4 @@
-import { configKey, type PluginContext, parseMailbox, wholeNumber } from "sealpost";
+import { type PluginContext, parseMailbox, setting, wholeNumber } from "sealpost";
 import * as v from "valibot";
 import { listOf } from "./conditions.ts";
 
@@ -24,16 +24,16 @@ export const options = v.object({
 export type Options = v.InferOutput<typeof options>;
 
 /** What an admin may set at run time. */
-export const config = ({ admins, mailsPerHour }: Options) => ({
-  "events.admins": configKey(addresses, admins, {
+export const settings = ({ admins, mailsPerHour }: Options) => ({
+  "events.admins": setting(addresses, admins, {
     description: "Addresses of local admins: name=address, comma-separated",
   }),
-  "events.mails_per_hour": configKey(perHour, mailsPerHour, {
+  "events.mails_per_hour": setting(perHour, mailsPerHour, {
     description: "How many mails one address gets within an hour",
   }),
 });
 
-export type Context = PluginContext<ReturnType<typeof config>>;
+export type Context = PluginContext<ReturnType<typeof settings>>;
 
 /** Addresses by name. */
 export function readAdmins(text: string): Record<string, string> {

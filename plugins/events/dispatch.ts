@@ -18,7 +18,7 @@ const DEFAULT_RECIPIENT = "tokenowner";
  */
 export function createHandler(ctx: Context, bindings: Bindings) {
   const failed = (binding: Binding, { event }: Scene, info: string, recipient = "") =>
-    ctx.audit(null, {
+    ctx.audit.write(null, {
       action: `event ${event.name}`,
       success: false,
       identifier: binding.name,
@@ -28,8 +28,9 @@ export function createHandler(ctx: Context, bindings: Bindings) {
 
   async function send(binding: Binding, scene: Scene, recipient: Recipient, replyTo: readonly Recipient[]) {
     const { address } = recipient.mailbox;
-    const most = await ctx.config.get("events.mails_per_hour");
-    const { allowed } = await ctx.limit.take({ key: `mail ${address}`, most, windowSeconds: HOUR_SECONDS });
+    const max = await ctx.settings.get("events.mails_per_hour");
+    const plan = await ctx.limits.plan({ key: `mail ${address}`, max, windowSeconds: HOUR_SECONDS });
+    const { allowed } = plan.result(await ctx.store.commit(plan.consume));
     if (!allowed) return failed(binding, scene, "too many mails to this address", address);
     const message = composed(binding, scene, recipient, replyTo);
     const outcome = await ctx.mail.submit(listOf(binding.options.emailconfig ?? ""), message, {
@@ -75,8 +76,8 @@ export function createHandler(ctx: Context, bindings: Bindings) {
   return async (event: SealpostEvent): Promise<void> => {
     const meant = await bindings.of(event.name);
     if (meant.length === 0) return;
-    const adminAddresses = readAdmins(await ctx.config.get("events.admins"));
-    const scene = await sceneOf({ event, adminAddresses, directory: ctx.find("directory") });
+    const adminAddresses = readAdmins(await ctx.settings.get("events.admins"));
+    const scene = await sceneOf({ event, adminAddresses, directory: ctx.capabilities.find("directory") });
     for (const binding of meant.filter(({ conditions }) => allHold(conditions, scene))) {
       try {
         await carryOut(binding, scene);

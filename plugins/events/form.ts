@@ -1,6 +1,5 @@
 import { CONDITIONS } from "./conditions.ts";
 import { RECIPIENT_KINDS } from "./recipients.ts";
-import { ACTION, POSITION } from "./schema.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 
 /** One option of `sendmail`, as `GET /event/actions/UserNotification` tells of it. */
@@ -14,6 +13,8 @@ export interface Option {
   readonly visibleValue?: string;
 }
 
+export const ACTION = "sendmail";
+export const POSITION = "post";
 export const MIME_TYPES = ["plain", "html"] as const;
 /** The options that say who, each with companions that say more: `To`, `To email`, `To admin realm`, … */
 export const WHO = ["To", "reply_to"] as const;

@@ -1,6 +1,6 @@
 import { definePlugin } from "sealpost";
 import { listOf } from "./conditions.ts";
-import { config, options } from "./config.ts";
+import { options, settings } from "./config.ts";
 import { createHandler } from "./dispatch.ts";
 import migration from "./migrations/0001_bindings.sql" with { type: "text" };
 import { eventRoutes } from "./routes.ts";
@@ -15,11 +15,11 @@ export const events = definePlugin({
   tables: { binding },
   kept: [BINDINGS],
   migrations: [{ name: "0001_bindings", sql: migration }],
-  actions: {
+  rights: {
     eventhandling_read: "Read what is done when something happens",
     eventhandling_write: "Say what is done when something happens",
   },
-  config,
+  settings,
   optional: ["directory"],
   setup(ctx) {
     const bindings = createBindings(ctx);

@@ -2,8 +2,8 @@ import { Hono } from "hono";
 import { bodyParams, type Env, invalidParameter, operation, pathParams, success } from "sealpost";
 import * as v from "valibot";
 import type { Context } from "./config.ts";
-import { DESCRIPTIONS } from "./form.ts";
-import { bindingId, bindingParams, HANDLER_MODULE, POSITION, toBinding } from "./schema.ts";
+import { DESCRIPTIONS, POSITION } from "./form.ts";
+import { bindingId, bindingParams, HANDLER_MODULE, toBinding } from "./schema.ts";
 import type { Binding, Bindings } from "./store.ts";
 
 const tag = "Events";
@@ -30,12 +30,12 @@ const modulePath = v.object({ module: v.string() });
 export function eventRoutes({ ctx, bindings }: { readonly ctx: Context; readonly bindings: Bindings }) {
   const doc = (summary: string, operationId: string, answer: v.GenericSchema) =>
     operation({ summary, operationId, tag, answer });
-  const mayRead = ctx.requireRight("eventhandling_read");
-  const mayWrite = ctx.requireRight("eventhandling_write");
+  const mayRead = ctx.guard.requireRight("eventhandling_read");
+  const mayWrite = ctx.guard.requireRight("eventhandling_write");
 
   const app = new Hono<Env>()
     .get("/event/", doc("All bindings, in order", "listEventBindings", v.array(view)), mayRead, async (c) =>
-      c.json(success((await bindings.list()).map(toView), ctx.now())),
+      c.json(success((await bindings.list()).map(toView), ctx.time.now())),
     )
     .post(
       "/event/",
@@ -51,26 +51,26 @@ export function eventRoutes({ ctx, bindings }: { readonly ctx: Context; readonly
       bodyParams(bindingParams),
       async (c) => {
         const given = c.req.valid("json");
-        const row = toBinding(given, ctx.eventNames());
+        const row = toBinding(given, ctx.events.names());
         const said = { success: true, identifier: row.name, info: row.event.join(",") };
         if (given.id === undefined) {
-          return c.json(success(await bindings.add(row, ctx.auditRow(c, said)), ctx.now()));
+          return c.json(success(await bindings.add(row, ctx.audit.row(c, said)), ctx.time.now()));
         }
-        await bindings.replace(given.id, row, ctx.auditRow(c, said, "ifChanged"));
-        return c.json(success(given.id, ctx.now()));
+        await bindings.replace(given.id, row, ctx.audit.row(c, said, "ifChanged"));
+        return c.json(success(given.id, ctx.time.now()));
       },
     )
     .get(
       "/event/available",
       doc("Every event that there is", "listEvents", v.array(v.string())),
       mayRead,
-      (c) => c.json(success(ctx.eventNames(), ctx.now())),
+      (c) => c.json(success(ctx.events.names(), ctx.time.now())),
     )
     .get(
       "/event/handlermodules",
       doc("Kinds of bindings", "listEventHandlerModules", v.array(v.string())),
       mayRead,
-      (c) => c.json(success([HANDLER_MODULE], ctx.now())),
+      (c) => c.json(success([HANDLER_MODULE], ctx.time.now())),
     );
 
   for (const [what, { summary, operationId, of }] of Object.entries(DESCRIPTIONS)) {
@@ -82,7 +82,7 @@ export function eventRoutes({ ctx, bindings }: { readonly ctx: Context; readonly
       async (c) => {
         const { module } = c.req.valid("param");
         if (module !== HANDLER_MODULE) throw invalidParameter("module", `expected ${HANDLER_MODULE}`);
-        return c.json(success(of(await ctx.mail.servers()), ctx.now()));
+        return c.json(success(of(await ctx.mail.servers()), ctx.time.now()));
       },
     );
   }
@@ -102,9 +102,9 @@ export function eventRoutes({ ctx, bindings }: { readonly ctx: Context; readonly
       pathParams(idPath),
       async (c) => {
         const { id } = c.req.valid("param");
-        const said = ctx.auditRow(c, { success: true, identifier: String(id) }, "ifChanged");
+        const said = ctx.audit.row(c, { success: true, identifier: String(id) }, "ifChanged");
         await bindings.setActive(id, isActive, said);
-        return c.json(success(id, ctx.now()));
+        return c.json(success(id, ctx.time.now()));
       },
     );
   }
@@ -115,7 +115,7 @@ export function eventRoutes({ ctx, bindings }: { readonly ctx: Context; readonly
       doc("One binding, in a list", "getEventBinding", v.array(view)),
       mayRead,
       pathParams(idPath),
-      async (c) => c.json(success([toView(await bindings.get(c.req.valid("param").id))], ctx.now())),
+      async (c) => c.json(success([toView(await bindings.get(c.req.valid("param").id))], ctx.time.now())),
     )
     .delete(
       "/event/:id",
@@ -124,8 +124,8 @@ export function eventRoutes({ ctx, bindings }: { readonly ctx: Context; readonly
       pathParams(idPath),
       async (c) => {
         const { id } = c.req.valid("param");
-        await bindings.remove(id, ctx.auditRow(c, { success: true, identifier: String(id) }, "ifChanged"));
-        return c.json(success(id, ctx.now()));
+        await bindings.remove(id, ctx.audit.row(c, { success: true, identifier: String(id) }, "ifChanged"));
+        return c.json(success(id, ctx.time.now()));
       },
     );
 }

@@ -8,14 +8,12 @@ import {
 } from "sealpost";
 import * as v from "valibot";
 import { CONDITIONS, conditionProblem, listOf } from "./conditions.ts";
-import { companionOf, KINDS, MIME_TYPES, NOBODY, sendmailOptions, WHO } from "./form.ts";
+import { ACTION, companionOf, KINDS, MIME_TYPES, NOBODY, POSITION, sendmailOptions, WHO } from "./form.ts";
 import { RECIPIENT_KINDS } from "./recipients.ts";
 import type { NewBinding } from "./store.ts";
 import { LANGUAGES, TAGS } from "./texts.ts";
 
 export const HANDLER_MODULE = "UserNotification";
-export const ACTION = "sendmail";
-export const POSITION = "post";
 const OPTION = "option.";
 const MOST_CHARACTERS = 1_000;
 const MOST_EVENTS = 200;

@@ -28,9 +28,9 @@ export const BINDINGS: KeptTable<Binding> = {
 export type Bindings = ReturnType<typeof createBindings>;
 
 /** What is done when something happens. A write takes its audit row along, which is for a row that there is. */
-export function createBindings({ store, kept }: Pick<PluginContext, "store" | "kept">) {
+export function createBindings({ store }: Pick<PluginContext, "store">) {
   const { write } = store;
-  const list = (): Promise<readonly Binding[]> => kept(BINDINGS);
+  const list = (): Promise<readonly Binding[]> => store.kept(BINDINGS);
 
   return {
     list,

@@ -18,7 +18,7 @@ export interface Account {
 
 /** Bound to the user's id: two names may look alike to us and not to a directory. */
 export async function findAccount(
-  { mac }: Pick<PluginContext, "mac">,
+  { secrets: { mac } }: Pick<PluginContext, "secrets">,
   directory: Directory,
   given: { readonly user: string; readonly realm: string },
 ): Promise<Account> {
@@ -47,7 +47,7 @@ export interface CodeHash {
 }
 
 export async function hashCode(
-  { mac }: Pick<PluginContext, "mac">,
+  { secrets: { mac } }: Pick<PluginContext, "secrets">,
   { key }: Account,
   code: string,
 ): Promise<CodeHash> {

@@ -1,11 +1,4 @@
-import {
-  configKey,
-  type PluginContext,
-  SealpostError,
-  serverNames,
-  templateText,
-  wholeNumber,
-} from "sealpost";
+import { type PluginContext, SealpostError, serverNames, setting, templateText, wholeNumber } from "sealpost";
 import * as v from "valibot";
 import { TAGS } from "./texts.ts";
 
@@ -38,20 +31,20 @@ export const options = v.object({
 export type Options = v.InferOutput<typeof options>;
 
 /** What an admin may set at run time. */
-export const config = ({ enabled, server, subject, text, validSeconds: seconds }: Options) => ({
-  "recovery.enabled": configKey(v.boolean("expected true or false"), enabled, {
+export const settings = ({ enabled, server, subject, text, validSeconds: seconds }: Options) => ({
+  "recovery.enabled": setting(v.boolean("expected true or false"), enabled, {
     description: "Whether users may set a new password by mail",
   }),
-  "recovery.identifier": configKey(serverNames, server, {
+  "recovery.identifier": setting(serverNames, server, {
     description: "SMTP servers that the mails go through",
     namesServer: true,
   }),
-  "recovery.subject": configKey(template, subject, { description: "Subject of the mail with the link" }),
-  "recovery.text": configKey(template, text, { description: "Text of the mail with the link" }),
-  "recovery.validtime": configKey(validSeconds, seconds, { description: "Seconds that a code is valid" }),
+  "recovery.subject": setting(template, subject, { description: "Subject of the mail with the link" }),
+  "recovery.text": setting(template, text, { description: "Text of the mail with the link" }),
+  "recovery.validtime": setting(validSeconds, seconds, { description: "Seconds that a code is valid" }),
 });
 
-export type Context = PluginContext<ReturnType<typeof config>>;
+export type Context = PluginContext<ReturnType<typeof settings>>;
 
 /** Says so to everybody alike. */
 export function switchedOff(): SealpostError {

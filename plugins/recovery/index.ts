@@ -1,5 +1,5 @@
 import { definePlugin } from "sealpost";
-import { config, options } from "./config.ts";
+import { options, settings } from "./config.ts";
 import migration from "./migrations/0001_codes.sql" with { type: "text" };
 import { recoveryRoutes } from "./routes.ts";
 import { code, createCodes } from "./store.ts";
@@ -10,16 +10,21 @@ export const recovery = definePlugin({
   options,
   tables: { code },
   migrations: [{ name: "0001_codes", sql: migration }],
-  config,
+  settings,
   requires: ["directory"],
   events: ["password_changed"],
   setup(ctx, given) {
     const codes = createCodes(ctx);
     return {
-      routes: recoveryRoutes({ ctx, codes, directory: () => ctx.use("directory"), options: given }),
+      routes: recoveryRoutes({
+        ctx,
+        codes,
+        directory: () => ctx.capabilities.use("directory"),
+        options: given,
+      }),
       prune: codes.prune,
       async start() {
-        if (ctx.baseUrl !== "" || !(await ctx.config.get("recovery.enabled"))) return;
+        if (ctx.baseUrl !== "" || !(await ctx.settings.get("recovery.enabled"))) return;
         ctx.log.warning(
           "Passwords cannot be recovered until SEALPOST_BASE_URL is set: links would lead nowhere",
         );

@@ -1,6 +1,13 @@
 import { sql } from "drizzle-orm";
 import type { Context as HonoContext } from "hono";
-import { addressKey, type Directory, type Env, type Limit, language, type PluginAuditEntry } from "sealpost";
+import {
+  addressKey,
+  type Directory,
+  type Env,
+  language,
+  type PluginAuditEntry,
+  type RateLimit,
+} from "sealpost";
 import { type Account, addressOf, findAccount, hashCode, identifierOf, noSooner } from "./accounts.ts";
 import { type Context, switchedOff } from "./config.ts";
 import { recoveryMail } from "./message.ts";
@@ -9,10 +16,10 @@ import type { Codes } from "./store.ts";
 import { LANGUAGES } from "./texts.ts";
 
 const HOUR_SECONDS = 3_600;
-const MOST_OF_CLIENT = { key: "ask", most: 20, windowSeconds: HOUR_SECONDS };
+const MOST_OF_CLIENT = { key: "ask", max: 20, windowSeconds: HOUR_SECONDS };
 /** A mail that was lost can be asked for again; a mailbox cannot be flooded. */
-const MOST_OF_ACCOUNT = { most: 3, windowSeconds: HOUR_SECONDS };
-const MOST_OF_ADDRESS = { most: 5, windowSeconds: HOUR_SECONDS };
+const MOST_OF_ACCOUNT = { max: 3, windowSeconds: HOUR_SECONDS };
+const MOST_OF_ADDRESS = { max: 5, windowSeconds: HOUR_SECONDS };
 
 const CODE_CHARACTERS = 24;
 /** Letters and digits that are not taken for each other; 24 of them are 136 bits. */
@@ -30,26 +37,26 @@ export function createAsk(ctx: Context, codes: Codes, leastAnswerMs: number) {
    * @throws {SealpostError} `too_many_tries` for the client.
    */
   async function reasonAgainst(
-    client: readonly Limit[],
+    client: readonly RateLimit[],
     account: Account,
     given: string,
   ): Promise<string | null> {
     const isTheirs = addressOf(account, given) !== null;
     // Counted by the real recipient: the name alone is not enough to use up the limit of a user.
     const kind = isTheirs ? "user" : "nobody";
-    const ofClient = await ctx.limit.plan(...client);
-    const ofAccount = await ctx.limit.plan(
+    const ofClient = await ctx.limits.plan(...client);
+    const ofAccount = await ctx.limits.plan(
       { key: `${kind} ${account.key}`, ...MOST_OF_ACCOUNT },
       { key: `${kind} mail ${addressKey(given)}`, ...MOST_OF_ADDRESS },
     );
     const results = await ctx.store.commit([
-      ...ofClient.count,
-      ...ofAccount.count,
-      ...ofAccount.giveBack(sql`NOT (${ofClient.isWithin})`),
+      ...ofClient.consume,
+      ...ofAccount.consume,
+      ...ofAccount.refund(sql`NOT (${ofClient.isWithin})`),
     ]);
-    const clients = ofClient.count.length;
-    ctx.limit.assertAllowed(ofClient.result(results.slice(0, clients)));
-    const { allowed } = ofAccount.result(results.slice(clients, clients + ofAccount.count.length));
+    const clients = ofClient.consume.length;
+    ctx.limits.assertAllowed(ofClient.result(results.slice(0, clients)));
+    const { allowed } = ofAccount.result(results.slice(clients, clients + ofAccount.consume.length));
     if (!account.found) return "there is no such user";
     if (!isTheirs) return "the user has another address";
     if (!allowed) return "asked for too often";
@@ -60,14 +67,14 @@ export function createAsk(ctx: Context, codes: Codes, leastAnswerMs: number) {
     c: HonoContext<Env>,
     given: RecoverParams,
     { account, reason }: { readonly account: Account; readonly reason: string | null },
-    config: Awaited<ReturnType<Context["config"]["all"]>>,
+    config: Awaited<ReturnType<Context["settings"]["all"]>>,
   ): Promise<true> {
     const isDecoy = reason !== null;
     const address = addressOf(account, given.email) ?? given.email;
 
     const validSeconds = config["recovery.validtime"];
-    const expiresAt = new Date(ctx.now().getTime() + validSeconds * 1_000);
-    const code = ctx.randomText(CODE_CHARACTERS, CODE_ALPHABET);
+    const expiresAt = new Date(ctx.time.now().getTime() + validSeconds * 1_000);
+    const code = ctx.random.text(CODE_CHARACTERS, CODE_ALPHABET);
     const { beginning, whole } = await hashCode(ctx, account, code);
     const row = { account: account.key, decoy: isDecoy, beginning, code: whole, expiresAt };
     const entry: PluginAuditEntry = {
@@ -84,7 +91,7 @@ export function createAsk(ctx: Context, codes: Codes, leastAnswerMs: number) {
       ctx.baseUrl,
     );
     const mode = { queue: true, decoy: isDecoy, purpose: "code", onUnknown: "repeat" } as const;
-    const also = () => [codes.replace(row), ctx.auditRow(c, entry)];
+    const also = () => [codes.replace(row), ctx.audit.row(c, entry)];
     const { state } = await ctx.mail.submit(undefined, mail, { ...mode, expiresAt, request: c, also });
     if (ctx.baseUrl === "") ctx.log.error("Passwords cannot be recovered: SEALPOST_BASE_URL is not set");
     if (state === "failed")
@@ -94,12 +101,12 @@ export function createAsk(ctx: Context, codes: Codes, leastAnswerMs: number) {
 
   return async (c: HonoContext<Env>, directory: Directory, given: RecoverParams): Promise<true> => {
     const startMs = performance.now();
-    const client = ctx.limit.ofClient(c, MOST_OF_CLIENT);
+    const client = ctx.limits.perClient(c, MOST_OF_CLIENT);
     // A directory that lies elsewhere is not asked by a client that asks too often.
-    if (!directory.lookup) await ctx.limit.require(...client);
+    if (!directory.lookup) await ctx.limits.consume(...client);
     // The first read brings the settings along.
     const account = await findAccount(ctx, directory, given);
-    const config = await ctx.config.all();
+    const config = await ctx.settings.all();
     if (!config["recovery.enabled"]) throw switchedOff();
     const reason = await reasonAgainst(directory.lookup ? client : [], account, given.email);
     const leftMs = Math.max(0, leastAnswerMs - (performance.now() - startMs));

@@ -8,7 +8,7 @@ import type { Codes } from "./store.ts";
 import { LANGUAGES } from "./texts.ts";
 
 /** More tries than any user needs, and too few to find a code. */
-const MOST_OF_CLIENT = { key: "reset", most: 60, windowSeconds: 3_600 };
+const MOST_OF_CLIENT = { key: "reset", max: 60, windowSeconds: 3_600 };
 
 /** Makes what sets a password for who has a code. */
 export function createReset(
@@ -23,14 +23,14 @@ export function createReset(
     { key, identifier, claim, user }: Claimed,
     password: string,
   ): Promise<boolean> {
-    const said = ctx.auditRow(c, { success: true, identifier, fields: "password" });
+    const said = ctx.audit.row(c, { success: true, identifier, fields: "password" });
     try {
       const also = [codes.spend(key), codes.record(claim), said];
       const isSet = await directory.setPassword(user, password, also);
       if (!isSet) await codes.release(key, claim);
       return isSet;
     } catch (error) {
-      if ((await ctx.readAfter(error, codes.recordOf(claim))).length > 0) return true;
+      if ((await ctx.store.readAfter(error, codes.recordOf(claim))).length > 0) return true;
       await codes.release(key, claim);
       throw error;
     }
@@ -38,7 +38,7 @@ export function createReset(
 
   /** The password is changed by now: what goes wrong here is no reason to say otherwise. */
   async function tell(c: HonoContext<Env>, user: DirectoryUser): Promise<void> {
-    ctx.emit("password_changed", { user: user.username, realm: user.realm });
+    ctx.events.emit("password_changed", { user: user.username, realm: user.realm });
     const mail = changedMail(user, language(c, LANGUAGES));
     if (mail === null) return;
     try {
@@ -53,12 +53,16 @@ export function createReset(
     const identifier = identifierOf(account);
     const claim = await codes.claim(account.key, await hashCode(ctx, account, given.recoverycode));
     if (claim === null || account.found === null) {
-      await ctx.audit(c, { success: false, identifier, info: "no valid code" });
+      await ctx.audit.write(c, { success: false, identifier, info: "no valid code" });
       return false;
     }
     const claimed = { key: account.key, identifier, claim, user: account.found };
     if (!(await set(c, directory, claimed, given.password))) {
-      await ctx.audit(c, { success: false, identifier, info: "the directory did not set the password" });
+      await ctx.audit.write(c, {
+        success: false,
+        identifier,
+        info: "the directory did not set the password",
+      });
       return false;
     }
     await tell(c, account.found);
@@ -66,11 +70,11 @@ export function createReset(
   }
 
   return async (c: HonoContext<Env>, directory: Directory, given: ResetParams): Promise<boolean> => {
-    if (!(await ctx.config.get("recovery.enabled"))) throw switchedOff();
+    if (!(await ctx.settings.get("recovery.enabled"))) throw switchedOff();
     if ([...given.password].length < leastPasswordCharacters) {
       throw invalidParameter("password", `expected at least ${leastPasswordCharacters} characters`);
     }
-    await ctx.limit.require(...ctx.limit.ofClient(c, MOST_OF_CLIENT));
+    await ctx.limits.consume(...ctx.limits.perClient(c, MOST_OF_CLIENT));
     return noSooner(leastAnswerMs, () => use(c, directory, given));
   };
 }

@@ -45,8 +45,8 @@ export function recoveryRoutes(parts: {
       async (c) => {
         const given = c.req.valid("json");
         c.set("eventData", { user: given.user, realm: realmOf(given.realm) });
-        const value = await ctx.once(c, given, () => ask(c, directory(), given));
-        return c.json(success(value, ctx.now()));
+        const value = await ctx.idempotent(c, given, () => ask(c, directory(), given));
+        return c.json(success(value, ctx.time.now()));
       },
     )
     .post(
@@ -65,8 +65,8 @@ export function recoveryRoutes(parts: {
       async (c) => {
         const given = c.req.valid("json");
         c.set("eventData", { user: given.user, realm: realmOf(given.realm) });
-        const value = await ctx.once(c, given, () => reset(c, directory(), given));
-        return c.json(success(value, ctx.now()));
+        const value = await ctx.idempotent(c, given, () => reset(c, directory(), given));
+        return c.json(success(value, ctx.time.now()));
       },
     )
     .get(

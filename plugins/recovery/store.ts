@@ -42,7 +42,7 @@ export type Codes = ReturnType<typeof createCodes>;
  * The codes of accounts: one is valid at a time, for five tries and one use. What decides between parallel requests is
  * a single conditional write each.
  */
-export function createCodes({ store, now, newId }: Pick<PluginContext, "store" | "now" | "newId">) {
+export function createCodes({ store, time, random }: Pick<PluginContext, "store" | "time" | "random">) {
   const { write } = store;
   return {
     /** Puts a code in the place of the one that the account had. */
@@ -57,8 +57,8 @@ export function createCodes({ store, now, newId }: Pick<PluginContext, "store" |
      * @returns the claim, or null: it is not, or somebody else is using it, or there were too many tries.
      */
     async claim(account: string, { beginning, whole }: CodeHash): Promise<string | null> {
-      const at = now();
-      const claim = newId();
+      const at = time.now();
+      const claim = random.id();
       const isFree = sql`(${code.code} = ${whole} AND NOT ${code.decoy} AND ${code.claimedUntil} <= ${at.getTime()})`;
       const [rows] = await store.commit([
         write
@@ -90,7 +90,7 @@ export function createCodes({ store, now, newId }: Pick<PluginContext, "store" |
 
     /** Records that a claim has set its password, for a minute: the response of that commit may be lost. */
     record(claim: string): Statement {
-      const expiresAt = new Date(now().getTime() + CLAIM_MS);
+      const expiresAt = new Date(time.now().getTime() + CLAIM_MS);
       const row = { account: recordOf(claim), decoy: true, beginning: "", code: "", expiresAt };
       return write.insert(code).values({ ...row, ...UNCLAIMED, tries: 0 });
     },
@@ -113,7 +113,7 @@ export function createCodes({ store, now, newId }: Pick<PluginContext, "store" |
     },
 
     async prune(): Promise<void> {
-      await store.commit([write.delete(code).where(lt(code.expiresAt, now()))]);
+      await store.commit([write.delete(code).where(lt(code.expiresAt, time.now()))]);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { configKey, serverNames, templateText, userName, wholeNumber } from "sealpost";
+import { serverNames, setting, templateText, userName, wholeNumber } from "sealpost";
 import * as v from "valibot";
 import { requiredEmail } from "./required-email.ts";
 
@@ -40,41 +40,37 @@ const describe = (description: string) => ({ description });
 /** What an admin may change at run time. */
 export function settings(given: Options) {
   return {
-    "register.enabled": configKey(flag, given.enabled, describe("Whether people may register")),
-    "register.identifier": configKey(serverNames, given.server, {
+    "register.enabled": setting(flag, given.enabled, describe("Whether people may register")),
+    "register.identifier": setting(serverNames, given.server, {
       description: "SMTP servers that the mails go through",
       namesServer: true,
     }),
-    "register.realm": configKey(
+    "register.realm": setting(
       realmOrEmpty,
       given.realm,
       describe("Realm of new users; empty: the directory's"),
     ),
-    "register.requiredemail": configKey(
+    "register.requiredemail": setting(
       requiredEmail,
       given.requiredEmail,
       describe("Addresses that may register: example.org, *.example.org, ann-*@example.org; empty: all"),
     ),
-    "register.hide_existing": configKey(
+    "register.hide_existing": setting(
       flag,
       given.hideExisting,
       describe("Whether a name that is taken gets the same answer as one that is free"),
     ),
-    "register.validtime": configKey(
-      seconds,
-      given.validSeconds,
-      describe("How long a code holds, in seconds"),
-    ),
-    "register.subject": configKey(codeTemplate, given.subject, describe("Subject of the mail with the code")),
-    "register.text": configKey(codeTemplate, given.text, describe("Text of the mail with the code")),
-    "register.html": configKey(codeTemplate, given.html, describe("HTML of the mail with the code")),
-    "register.existing_subject": configKey(
+    "register.validtime": setting(seconds, given.validSeconds, describe("How long a code holds, in seconds")),
+    "register.subject": setting(codeTemplate, given.subject, describe("Subject of the mail with the code")),
+    "register.text": setting(codeTemplate, given.text, describe("Text of the mail with the code")),
+    "register.html": setting(codeTemplate, given.html, describe("HTML of the mail with the code")),
+    "register.existing_subject": setting(
       existingTemplate,
       given.existingSubject,
       describe("Subject of the mail to the owner of a name that is taken"),
     ),
-    "register.existing_text": configKey(existingTemplate, given.existingText, describe("Its text")),
-    "register.existing_html": configKey(existingTemplate, given.existingHtml, describe("Its HTML")),
+    "register.existing_text": setting(existingTemplate, given.existingText, describe("Its text")),
+    "register.existing_html": setting(existingTemplate, given.existingHtml, describe("Its HTML")),
   };
 }
-export type Settings = ReturnType<typeof settings>;
+export type RegistrationSettings = ReturnType<typeof settings>;

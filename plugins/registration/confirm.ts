@@ -5,7 +5,7 @@ import type { RegistrationParts } from "./register.ts";
 import type { PendingRow } from "./store.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 
-const FROM_CLIENT = { key: "confirm", most: 60, windowSeconds: 3_600 };
+const FROM_CLIENT = { key: "confirm", max: 60, windowSeconds: 3_600 };
 
 /** Makes what turns a registration into a user, if the code is right. */
 export function createConfirm({ ctx, pending }: RegistrationParts) {
@@ -14,14 +14,18 @@ export function createConfirm({ ctx, pending }: RegistrationParts) {
    * @throws {SealpostError} `registration_refused` if somebody else has got the name in the meantime.
    */
   return async (c: Context<Env>, id: string, code: string): Promise<UserName | null> => {
-    await ctx.limit.require(...ctx.limit.ofClient(c, FROM_CLIENT));
-    const codeMac = await ctx.mac(codeText(id, code));
-    const [[row]] = await ctx.store.commit([pending.tryCode(id, codeMac, ctx.now())]);
+    await ctx.limits.consume(...ctx.limits.perClient(c, FROM_CLIENT));
+    const codeMac = await ctx.secrets.mac(codeText(id, code));
+    const [[row]] = await ctx.store.commit([pending.tryCode(id, codeMac, ctx.time.now())]);
     if (row) c.set("eventData", { user: row.username, realm: row.realm });
     if (row?.codeMac === codeMac && (await makeUser(c, row)))
       return { username: row.username, realm: row.realm };
     const identifier = row ? nameOf(row) : "";
-    await ctx.audit(c, { success: false, info: row ? "wrong_code" : "no_such_registration", identifier });
+    await ctx.audit.write(c, {
+      success: false,
+      info: row ? "wrong_code" : "no_such_registration",
+      identifier,
+    });
     return null;
   };
 
@@ -30,17 +34,19 @@ export function createConfirm({ ctx, pending }: RegistrationParts) {
     const { id, userId, username, realm, email, phone, givenname, surname, passwordHash } = row;
     const user = { id: userId, username, realm, email, phone, givenname, surname, passwordHash };
     const target = { identifier: nameOf(row), recipient: email };
-    const request = ctx.newId();
-    const said = ctx.auditRow(c, { success: true, ...target }, "ifChanged");
+    const request = ctx.random.id();
+    const said = ctx.audit.row(c, { success: true, ...target }, "ifChanged");
     const confirmed = pending.confirmedBy(id, request);
     try {
-      const isFree = await ctx.use("directory").create(user, [pending.confirm(id, request), said]);
+      const isFree = await ctx.capabilities
+        .use("directory")
+        .create(user, [pending.confirm(id, request), said]);
       if (isFree) return (await confirmed(ctx.store.read)).length > 0;
     } catch (error) {
-      if ((await ctx.readAfter(error, confirmed)).length > 0) return true;
+      if ((await ctx.store.readAfter(error, confirmed)).length > 0) return true;
       throw error;
     }
-    const refused = ctx.auditRow(c, { success: false, info: "name_taken", ...target });
+    const refused = ctx.audit.row(c, { success: false, info: "name_taken", ...target });
     await ctx.store.commit([pending.remove(id), refused]);
     throw new SealpostError("registration_refused", `ERR402: ${TEXTS[language(c, LANGUAGES)].nameTaken}`);
   }

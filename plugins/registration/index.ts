@@ -10,14 +10,14 @@ export const registration = definePlugin({
   options,
   tables: { pending: pendingTable },
   migrations: [{ name: "0001_pending", sql: migration }],
-  config: settings,
+  settings,
   requires: ["directory"],
   setup(ctx) {
     const pending = createPendingRepository(ctx.store);
     return {
       routes: registrationRoutes({ ctx, pending }),
       async prune() {
-        await ctx.store.commit([pending.prune(ctx.now())]);
+        await ctx.store.commit([pending.prune(ctx.time.now())]);
       },
     };
   },

@@ -1,10 +1,10 @@
-import { type ConfigValues, escapeHtml, type Message, render } from "sealpost";
-import type { Settings } from "./config.ts";
+import { escapeHtml, type Message, render, type SettingValues } from "sealpost";
+import type { RegistrationSettings } from "./config.ts";
 import type { PendingRow } from "./store.ts";
 import { type Language, type MailText, TEXTS } from "./texts.ts";
 
 export interface MailParts {
-  readonly settings: ConfigValues<Settings>;
+  readonly settings: SettingValues<RegistrationSettings>;
   readonly language: Language;
   readonly row: Omit<PendingRow, "tries" | "confirmedBy">;
   readonly url: string;

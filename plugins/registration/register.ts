@@ -2,18 +2,18 @@ import { sql } from "drizzle-orm";
 import type { Context } from "hono";
 import {
   addressKey,
-  type ConfigValues,
   type DirectoryUser,
   type Env,
-  type Limit,
   language,
   nameKey,
   type PluginContext,
   parseMailbox,
+  type RateLimit,
   SealpostError,
+  type SettingValues,
 } from "sealpost";
 import { codeText, newCode } from "./code.ts";
-import type { Settings } from "./config.ts";
+import type { RegistrationSettings } from "./config.ts";
 import { codeMail, existingMail } from "./message.ts";
 import { isEmailAllowed } from "./required-email.ts";
 import type { RegisterParams } from "./schema.ts";
@@ -21,12 +21,12 @@ import type { PendingRepository, PendingRow } from "./store.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 
 const HOUR_SECONDS = 3_600;
-const FROM_CLIENT = { key: "register", most: 20, windowSeconds: HOUR_SECONDS };
+const FROM_CLIENT = { key: "register", max: 20, windowSeconds: HOUR_SECONDS };
 /** Mails with a code that one address gets, and mails that the owner of a name gets, whoever asks for them. */
-const OF_MAILS = { most: 5, windowSeconds: HOUR_SECONDS };
+const OF_MAILS = { max: 5, windowSeconds: HOUR_SECONDS };
 
 export interface RegistrationParts {
-  readonly ctx: PluginContext<Settings>;
+  readonly ctx: PluginContext<RegistrationSettings>;
   readonly pending: PendingRepository;
 }
 type Row = Omit<PendingRow, "tries" | "confirmedBy">;
@@ -35,7 +35,7 @@ type Row = Omit<PendingRow, "tries" | "confirmedBy">;
 interface Registration {
   readonly c: Context<Env>;
   readonly given: RegisterParams;
-  readonly settings: ConfigValues<Settings>;
+  readonly settings: SettingValues<RegistrationSettings>;
   readonly realm: string;
 }
 
@@ -48,21 +48,21 @@ export interface Begun {
 export function createRegister({ ctx, pending }: RegistrationParts) {
   /** @throws {SealpostError} `registration_refused`, `too_many_tries`. */
   return async (c: Context<Env>, given: RegisterParams): Promise<Begun> => {
-    const directory = ctx.use("directory");
-    const client = ctx.limit.ofClient(c, FROM_CLIENT);
+    const directory = ctx.capabilities.use("directory");
+    const client = ctx.limits.perClient(c, FROM_CLIENT);
     // A directory that lies elsewhere is not asked by a client that asks too often.
-    if (!directory.lookup) await ctx.limit.require(...client);
-    const settings = await ctx.config.all();
+    if (!directory.lookup) await ctx.limits.consume(...client);
+    const settings = await ctx.settings.all();
     const realm = settings["register.realm"] || directory.defaultRealm;
     const texts = TEXTS[language(c, LANGUAGES)];
     c.set("eventData", { user: given.username, realm });
     const registration = { c, given, settings, realm };
     if (!settings["register.enabled"]) throw await refuse(registration, "closed", texts.closed);
     if (!isEmailAllowed(settings["register.requiredemail"], given.email)) {
-      await ctx.limit.require(...(directory.lookup ? client : []));
+      await ctx.limits.consume(...(directory.lookup ? client : []));
       throw await refuse(registration, "email_not_allowed", texts.emailNotAllowed);
     }
-    return ctx.once(c, [given, realm], () => register(registration, directory.lookup ? client : []));
+    return ctx.idempotent(c, [given, realm], () => register(registration, directory.lookup ? client : []));
   };
 
   async function refuse(
@@ -71,11 +71,11 @@ export function createRegister({ ctx, pending }: RegistrationParts) {
     text: string,
   ): Promise<SealpostError> {
     const target = { identifier: `${given.username}@${realm}`, recipient: given.email };
-    await ctx.audit(c, { success: false, info, ...target });
+    await ctx.audit.write(c, { success: false, info, ...target });
     return new SealpostError("registration_refused", `ERR402: ${text}`);
   }
 
-  async function register(registration: Registration, client: readonly Limit[]): Promise<Begun> {
+  async function register(registration: Registration, client: readonly RateLimit[]): Promise<Begun> {
     const { c, given, settings, realm } = registration;
     const texts = TEXTS[language(c, LANGUAGES)];
     const { owner, isOwnerReachable, giveBack } = await count(registration, client);
@@ -84,7 +84,7 @@ export function createRegister({ ctx, pending }: RegistrationParts) {
       throw await refuse(registration, "name_taken", texts.nameTaken);
     }
     // From here on a name that is taken costs what one that is free does: the same hash, reads, writes and mail.
-    const code = newCode(ctx.randomText);
+    const code = newCode(ctx.random.text);
     const row = await toRow(c, given, realm, code, settings["register.validtime"]).catch(async (error) => {
       // A flood of hashes must not use up the messages of an address.
       await ctx.store.commit([...giveBack.address, ...giveBack.owner]);
@@ -98,29 +98,29 @@ export function createRegister({ ctx, pending }: RegistrationParts) {
    * Counts the request, and finds the user who has the name already.
    * @throws {SealpostError} `too_many_tries` for the client or the address.
    */
-  async function count({ given, realm }: Registration, client: readonly Limit[]) {
-    const directory = ctx.use("directory");
+  async function count({ given, realm }: Registration, client: readonly RateLimit[]) {
+    const directory = ctx.capabilities.use("directory");
     const name = { username: given.username, realm };
     const found = directory.lookup ? null : await directory.find(name);
     const address = { key: `for ${addressKey(given.email)}`, ...OF_MAILS };
     // By name, taken or not: the same row is written for both, and a free name is not locked by it.
     const owner = { key: `owner of ${realm} ${nameKey(given.username)}`, ...OF_MAILS };
-    const asked = await ctx.limit.plan(...client, address);
-    const mailed = await ctx.limit.plan(owner);
+    const asked = await ctx.limits.plan(...client, address);
+    const mailed = await ctx.limits.plan(owner);
     const results: readonly unknown[] = await ctx.store.commit([
-      ...asked.count,
-      ...mailed.count,
-      ...mailed.giveBack(sql`NOT (${asked.isWithin})`),
+      ...asked.consume,
+      ...mailed.consume,
+      ...mailed.refund(sql`NOT (${asked.isWithin})`),
       ...(directory.lookup ? [directory.lookup.select({ names: [name] })] : []),
     ]);
-    const end = asked.count.length + mailed.count.length;
-    ctx.limit.assertAllowed(asked.result(results.slice(0, asked.count.length)));
+    const end = asked.consume.length + mailed.consume.length;
+    ctx.limits.assertAllowed(asked.result(results.slice(0, asked.consume.length)));
     return {
       owner: directory.lookup ? directory.lookup.user(results.at(-1)) : found,
-      isOwnerReachable: mailed.result(results.slice(asked.count.length, end)).allowed,
+      isOwnerReachable: mailed.result(results.slice(asked.consume.length, end)).allowed,
       giveBack: {
-        address: (await ctx.limit.plan(address)).giveBack(sql`true`),
-        owner: mailed.giveBack(sql`true`),
+        address: (await ctx.limits.plan(address)).refund(),
+        owner: mailed.refund(),
       },
     };
   }
@@ -133,12 +133,12 @@ export function createRegister({ ctx, pending }: RegistrationParts) {
     seconds: number,
   ): Promise<Row> {
     const { password, phone, mobile, ...person } = given;
-    const id = ctx.newId();
+    const id = ctx.random.id();
     return {
-      ...{ id, userId: ctx.newId(), ...person, realm, phone: phone ?? mobile ?? "" },
-      passwordHash: await ctx.password.hash(password, { request: c }),
-      codeMac: await ctx.mac(codeText(id, code)),
-      expiresAt: new Date(ctx.now().getTime() + seconds * 1_000),
+      ...{ id, userId: ctx.random.id(), ...person, realm, phone: phone ?? mobile ?? "" },
+      passwordHash: await ctx.secrets.password.hash(password, { request: c }),
+      codeMac: await ctx.secrets.mac(codeText(id, code)),
+      expiresAt: new Date(ctx.time.now().getTime() + seconds * 1_000),
     };
   }
 
@@ -169,7 +169,7 @@ export function createRegister({ ctx, pending }: RegistrationParts) {
       queue: true,
       decoy: !reachable,
       request: c,
-      also: ({ state }) => (state === "failed" ? [] : [pending.insert(row), ctx.auditRow(c, entry)]),
+      also: ({ state }) => (state === "failed" ? [] : [pending.insert(row), ctx.audit.row(c, entry)]),
     });
     return sent.state !== "failed";
   }

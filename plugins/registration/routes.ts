@@ -26,7 +26,7 @@ export function registrationRoutes(parts: RegistrationParts) {
         answer: v.boolean(),
         open: true,
       }),
-      async (c) => c.json(success(await ctx.config.get("register.enabled"), ctx.now())),
+      async (c) => c.json(success(await ctx.settings.get("register.enabled"), ctx.time.now())),
     )
     .post(
       "/register",
@@ -44,7 +44,7 @@ export function registrationRoutes(parts: RegistrationParts) {
       bodyParams(registerParams),
       async (c) => {
         const { id, expiresAt } = await register(c, c.req.valid("json"));
-        return c.json(success(true, ctx.now(), { transaction_id: id, valid_until: expiresAt }));
+        return c.json(success(true, ctx.time.now(), { transaction_id: id, valid_until: expiresAt }));
       },
     )
     .post(
@@ -63,8 +63,8 @@ export function registrationRoutes(parts: RegistrationParts) {
       async (c) => {
         const { transaction_id: id, code } = c.req.valid("json");
         const user = await confirm(c, id, code);
-        if (user) return c.json(success(true, ctx.now(), user));
-        return c.json(success(false, ctx.now(), { message: TEXTS[language(c, LANGUAGES)].wrongCode }));
+        if (user) return c.json(success(true, ctx.time.now(), user));
+        return c.json(success(false, ctx.time.now(), { message: TEXTS[language(c, LANGUAGES)].wrongCode }));
       },
     );
 }

@@ -12,7 +12,7 @@ export const smsGateway = definePlugin({
   tables: { gateway },
   kept: [GATEWAYS],
   migrations: [{ name: "0001_gateways", sql: migration }],
-  actions: { smsgateway_read: "List SMS gateways", smsgateway_write: "Change and test SMS gateways" },
+  rights: { smsgateway_read: "List SMS gateways", smsgateway_write: "Change and test SMS gateways" },
   provides: ["sms"],
   setup(ctx) {
     const gateways = createGatewayRepository(ctx);

@@ -57,8 +57,8 @@ export function gatewayRoutes(parts: {
         tag,
         answer: v.array(gatewayView),
       }),
-      ctx.requireRight(READ),
-      async (c) => c.json(success((await gateways.list()).map(toGatewayView), ctx.now())),
+      ctx.guard.requireRight(READ),
+      async (c) => c.json(success((await gateways.list()).map(toGatewayView), ctx.time.now())),
     )
     .post(
       "/smsgateway/",
@@ -70,7 +70,7 @@ export function gatewayRoutes(parts: {
         detail: v.object(noticeEntries),
         body: gatewayParams,
       }),
-      ctx.requireRight(WRITE),
+      ctx.guard.requireRight(WRITE),
       allParams(),
       refuseOtherOptions,
       bodyParams(gatewayParams),
@@ -85,14 +85,14 @@ export function gatewayRoutes(parts: {
         }
         const fields = OPTION_NAMES.filter((name) => input[OPTIONS[name].column] !== "").join(",");
         const said = { success: true, identifier: input.identifier, fields };
-        await ctx.store.commit([gateways.put(input), ctx.auditRow(c, said)]);
+        await ctx.store.commit([gateways.put(input), ctx.audit.row(c, said)]);
         const saved = await gateways.find(input.identifier);
         const known = await ctx.mail.servers();
         const missing = serversOf(input).filter((name) => !known.includes(name));
         const notices = missing.map((identifier) =>
           notice("server_missing", "option.SMTPIDENTIFIER", { identifier }),
         );
-        return c.json(success(saved?.id ?? 0, ctx.now(), noticeDetail(notices)));
+        return c.json(success(saved?.id ?? 0, ctx.time.now(), noticeDetail(notices)));
       },
     )
     .get(
@@ -103,7 +103,7 @@ export function gatewayRoutes(parts: {
         tag,
         answer: providersView,
       }),
-      ctx.requireRight(READ),
+      ctx.guard.requireRight(READ),
       async (c) => {
         const values = [...(await ctx.mail.servers())];
         const parameters = Object.fromEntries(
@@ -113,7 +113,7 @@ export function gatewayRoutes(parts: {
           }),
         );
         const provider = { options_allowed: false, headers_allowed: false, parameters };
-        return c.json(success({ [MODULE]: provider }, ctx.now()));
+        return c.json(success({ [MODULE]: provider }, ctx.time.now()));
       },
     )
     .post(
@@ -133,7 +133,7 @@ export function gatewayRoutes(parts: {
         refusals: [404, 409],
         headers: IDEMPOTENCY_HEADER,
       }),
-      ctx.requireRight(WRITE),
+      ctx.guard.requireRight(WRITE),
       bodyParams(testParams),
       async (c) => {
         const { name, phone, text = TEST_TEXTS[language(c, ["en", "de"])] } = c.req.valid("json");
@@ -145,8 +145,8 @@ export function gatewayRoutes(parts: {
         const sent = await send(gateway, message, { request: c, idempotencyKey });
         const isSent = sent.recipient !== null && sent.outcome.state !== "failed";
         const info = sent.recipient === null ? sent.code : `sent to ${sent.recipient}: ${sent.outcome.state}`;
-        await ctx.audit(c, { success: isSent, identifier: name, recipient: message.phone, info });
-        return c.json(success(isSent, ctx.now(), await detailOf(sent)));
+        await ctx.audit.write(c, { success: isSent, identifier: name, recipient: message.phone, info });
+        return c.json(success(isSent, ctx.time.now(), await detailOf(sent)));
       },
     )
     .get(
@@ -158,14 +158,14 @@ export function gatewayRoutes(parts: {
         answer: v.array(gatewayView),
         refusals: [404],
       }),
-      ctx.requireRight(READ),
+      ctx.guard.requireRight(READ),
       pathParams(nameParams),
       async (c) => {
         const { gateway } = c.req.valid("param");
         const byNumber = /^\d{1,15}$/.test(gateway) ? await gateways.get(Number(gateway)) : undefined;
         const row = byNumber ?? (await gateways.find(gateway.normalize("NFC")));
         if (!row) throw notFound();
-        return c.json(success([toGatewayView(row)], ctx.now()));
+        return c.json(success([toGatewayView(row)], ctx.time.now()));
       },
     )
     .delete(
@@ -177,16 +177,16 @@ export function gatewayRoutes(parts: {
         answer: v.number(),
         refusals: [404],
       }),
-      ctx.requireRight(WRITE),
+      ctx.guard.requireRight(WRITE),
       pathParams(nameParams),
       async (c) => {
         const identifier = c.req.valid("param").gateway.normalize("NFC");
         c.set("auditTarget", { identifier, recipient: "" });
         const row = await gateways.find(identifier);
-        const said = ctx.auditRow(c, { success: true, identifier }, "ifChanged");
+        const said = ctx.audit.row(c, { success: true, identifier }, "ifChanged");
         const [removed] = await ctx.store.commit([gateways.remove(identifier), said]);
         if (!row || removed.rowsAffected === 0) throw notFound();
-        return c.json(success(row.id, ctx.now()));
+        return c.json(success(row.id, ctx.time.now()));
       },
     )
     .delete(
@@ -198,7 +198,7 @@ export function gatewayRoutes(parts: {
         answer: v.boolean(),
         refusals: [404],
       }),
-      ctx.requireRight(WRITE),
+      ctx.guard.requireRight(WRITE),
       pathParams(keyParams),
       async (c) => {
         const { id, key } = c.req.valid("param");
@@ -213,9 +213,9 @@ export function gatewayRoutes(parts: {
         const said = { success: true, identifier: row.identifier, fields: key };
         await ctx.store.commit([
           gateways.set(row.id, { [column]: fallback }),
-          ctx.auditRow(c, said, "ifChanged"),
+          ctx.audit.row(c, said, "ifChanged"),
         ]);
-        return c.json(success(true, ctx.now()));
+        return c.json(success(true, ctx.time.now()));
       },
     );
 

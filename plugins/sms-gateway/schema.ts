@@ -13,8 +13,8 @@ const MOST_DESCRIPTION_CHARACTERS = 2_000;
 const RESERVED = [".", "..", "providers", "option", "send_test_sms"];
 const SAMPLE = { phone: "+491701234567", otp: "123456" };
 
-const text = (most: number) =>
-  v.pipe(v.string("expected a text"), v.maxLength(most, `expected at most ${most} characters`));
+const text = (max: number) =>
+  v.pipe(v.string("expected a text"), v.maxLength(max, `expected at most ${max} characters`));
 const template = templateText(TAGS);
 /** Addresses stand in the audit log and in the queue, where no code may. */
 const addressTemplate = templateText(["phone"]);

@@ -29,9 +29,9 @@ export type GatewayRepository = ReturnType<typeof createGatewayRepository>;
 export type GatewayInput = Omit<GatewayRow, "id">;
 
 /** Gateways. What writes is an unexecuted statement for `commit`. */
-export function createGatewayRepository({ store, kept }: Pick<PluginContext, "store" | "kept">) {
+export function createGatewayRepository({ store }: Pick<PluginContext, "store">) {
   const { write } = store;
-  const list = (): Promise<readonly GatewayRow[]> => kept(GATEWAYS);
+  const list = (): Promise<readonly GatewayRow[]> => store.kept(GATEWAYS);
   return {
     list,
 

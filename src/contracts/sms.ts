@@ -1,4 +1,4 @@
-import type { SubmitOptions } from "./plugin.ts";
+import type { SubmitOptions } from "./plugin/mail.ts";
 
 /** A short message to one phone. */
 export interface TextMessage {

@@ -1,31 +1,30 @@
 import { getLogger } from "@logtape/logtape";
 
-/** Takes over work that goes on after an answer; on Workers `waitUntil`. Never throws. */
-export type Defer = (work: Promise<unknown>) => void;
+/** Lets work continue after the response; on Workers `waitUntil`. Never throws. */
+export type RunInBackground = (work: Promise<unknown>) => void;
 
 const log = getLogger(["sealpost", "plugin"]);
-/** What is not done by then at the end of an instance is given up. */
 const DRAIN_MS = 5_000;
 
-/** Work that nobody waits for, until the end. */
-export class Deferred {
+/** Work that no request waits for, but the end of the instance does. */
+export class BackgroundWork {
   readonly #work = new Set<Promise<unknown>>();
-  readonly #keepAlive: Defer;
+  readonly #keepAlive: RunInBackground;
 
   /** @param keepAlive keeps the runtime from ending the work with the request. */
-  constructor(keepAlive: Defer = () => undefined) {
+  constructor(keepAlive: RunInBackground = () => undefined) {
     this.#keepAlive = keepAlive;
   }
 
-  readonly add: Defer = (work) => {
+  readonly add: RunInBackground = (work) => {
     const settled = work
-      .catch((error) => log.error("Deferred work failed: {error}", { error }))
+      .catch((error) => log.error("Background work failed: {error}", { error }))
       .finally(() => this.#work.delete(settled));
     this.#work.add(settled);
     this.#keepAlive(settled);
   };
 
-  /** Resolves when nothing is left, or after five seconds. */
+  /** Resolves when no work is left, or after five seconds. */
   async drain(): Promise<void> {
     const stop = new AbortController();
     const late = new Promise<"late">((resolve) => {
@@ -36,6 +35,7 @@ export class Deferred {
       if ((await Promise.race([Promise.all(this.#work), late])) === "late") break;
     }
     stop.abort();
-    if (this.#work.size > 0) log.warning("Deferred work was given up: {count}", { count: this.#work.size });
+    if (this.#work.size > 0)
+      log.warning("Background work was abandoned: {count}", { count: this.#work.size });
   }
 }

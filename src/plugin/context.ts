@@ -1,20 +1,17 @@
 import { getLogger } from "@logtape/logtape";
 import type { Context } from "hono";
-import type { HashCaller } from "../access/hash-pool.ts";
 import type { Passwords } from "../access/passwords.ts";
 import type { Database } from "../contracts/database.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
-import type {
-  Capabilities,
-  CapabilityName,
-  ConfigKeys,
-  PasswordOptions,
-  PluginAuditEntry,
-  PluginContext,
-} from "../contracts/plugin.ts";
+import type { PluginAudit, PluginAuditEntry } from "../contracts/plugin/audit.ts";
+import type { Capabilities, CapabilityName, PluginCapabilities } from "../contracts/plugin/capabilities.ts";
+import type { PluginContext, PluginLog } from "../contracts/plugin/context.ts";
+import type { PluginEvents } from "../contracts/plugin/events.ts";
+import type { PluginGuard } from "../contracts/plugin/guard.ts";
+import type { PluginStore } from "../contracts/plugin/store.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
-import { type CidrBlock, clientNetwork } from "../domain/network.ts";
+import type { CidrBlock } from "../domain/network.ts";
 import type { Idempotency } from "../mail/idempotency.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import type { Keyring } from "../secrets/keyring.ts";
@@ -24,18 +21,18 @@ import type { Epoch } from "../storage/epoch.ts";
 import type { RateLimitRepository } from "../storage/rate-limits.ts";
 import { untilCommitted } from "../storage/until-committed.ts";
 import type { IsAllowed, RequireRight } from "../wire/guard.ts";
-import type { Defer } from "./background.ts";
+import type { RunInBackground } from "./background.ts";
 import { randomText } from "./codes.ts";
 import type { Events } from "./events.ts";
-import { createOnce } from "./idempotent.ts";
-import { createPluginMail, type SubmitAs, toNames } from "./mail.ts";
-import { createLimit } from "./rate-limits.ts";
+import { createIdempotent } from "./idempotent.ts";
+import { createPluginMail, type SubmitAs } from "./mail.ts";
+import { createPluginLimits } from "./rate-limits.ts";
 import { createPluginSecrets } from "./secrets.ts";
-import type { Settings } from "./settings.ts";
-import type { Candidate } from "./validate.ts";
+import type { SettingsService } from "./settings.ts";
+import type { ValidatedPlugin } from "./validate.ts";
 
-/** What every context is made of. */
-export interface ContextParts {
+/** What the contexts of all plugins are built from. */
+export interface ContextDeps {
   readonly database: Database;
   readonly epoch: Epoch;
   readonly keyring: Keyring;
@@ -44,117 +41,61 @@ export interface ContextParts {
   readonly newId: () => string;
   readonly audit: AuditRepository;
   readonly rateLimits: RateLimitRepository;
+  /** Returns a random secret of this database by its name, as base64. */
   readonly secret: (name: string, bytes: number) => Promise<string>;
   readonly submitAs: SubmitAs;
   readonly idempotency: Idempotency;
-  /** Names of the definitions that there are. */
+  /** Returns the names of the stored definitions. */
   readonly serverNames: () => Promise<readonly string[]>;
   readonly findServer: (identifier: string) => Promise<StoredDefinition | null>;
   readonly requireRight: RequireRight;
   readonly isAllowed: IsAllowed;
-  readonly defer: Defer;
+  readonly background: RunInBackground;
   readonly baseUrl: string;
   readonly trustedClients: readonly CidrBlock[];
-  readonly actions: readonly string[];
-  readonly settings: Settings;
-  readonly events: Events;
+  /** Every right of this instance. */
+  readonly rights: readonly string[];
+  readonly settingsService: SettingsService;
+  readonly emitter: Events;
   readonly eventNames: () => readonly string[];
+  /** The capabilities of the plugins that are set up. */
   readonly provided: Partial<Capabilities>;
 }
 
-/** What one plugin can do. */
-export function createContext(plugin: Candidate, parts: ContextParts): PluginContext {
-  const { name, checked } = plugin;
-  const { database, platform, passwords, settings, events } = parts;
-  const actorOf = (c: Context<Env> | null) => c?.get("actor") ?? nobody(name, c);
-  const serverKey = Object.entries(checked.config).find(([, key]) => key.namesServer)?.[0];
-  const secrets = createPluginSecrets({ ...parts, plugin: name, sealed: plugin.sealed ?? [] });
-
-  const isTrustedClient: PluginContext["isTrustedClient"] = (c) => {
-    const client = c.get("clientAddress");
-    return client !== null && parts.trustedClients.some((block) => block.contains(client));
-  };
-  const entryOf = (c: Context<Env> | null, { action, ...fields }: PluginAuditEntry) =>
-    auditEntry({ ...actorOf(c), ...(action === undefined ? {} : { action }) }, platform.now(), fields);
-  const auditRow = (c: Context<Env> | null, entry: PluginAuditEntry, ifChanged?: "ifChanged") =>
-    ifChanged ? parts.audit.insertIfChanged(entryOf(c, entry)) : parts.audit.insert(entryOf(c, entry));
-
+/** Creates the context of one plugin. */
+export function createContext(plugin: ValidatedPlugin, deps: ContextDeps): PluginContext {
+  const { name, sealed = [], options } = plugin;
+  const { platform, settingsService: settings } = deps;
+  const actorOf = (c: Context<Env> | null) => c?.get("actor") ?? pluginActor(name, c);
+  const secrets = createPluginSecrets({ ...deps, plugin: name, sealed });
   return {
     name,
-    mail: createPluginMail({
-      ...{ ...parts, plugin: name, actorOf, isHandling: events.isHandling },
-      configured: async () =>
-        serverKey === undefined ? [] : toNames((await settings.read([serverKey])).get(serverKey)),
-    }),
-    store: {
-      ...{ read: database.read, write: database.write, prepare: database.prepare },
-      commit: (statements) => untilCommitted(() => parts.epoch.commit([], statements)),
-      append: database.append,
+    mail: createPluginMail({ ...deps, plugin: name, settings: options.settings, actorOf }),
+    store: createStore(plugin, deps),
+    settings: {
+      get: async (key) => (await settings.read([key])).get(key),
+      all: async () => Object.fromEntries(await settings.read(Object.keys(options.settings))),
     },
-    kept(table) {
-      refuseUnknown(
-        name,
-        "kept table",
-        table.name,
-        (plugin.kept ?? []).map((one) => one.name),
-      );
-      return parts.epoch.rows(table);
+    guard: createGuard(name, deps),
+    audit: createAudit(actorOf, deps),
+    secrets,
+    limits: createPluginLimits({ ...deps, plugin: name, mac: secrets.mac }),
+    events: createPluginEvents(plugin, deps),
+    capabilities: createCapabilities(plugin, deps.provided),
+    time: { now: platform.now },
+    random: {
+      bytes: platform.randomBytes,
+      text: (length, alphabet) => randomText(length, alphabet, platform.randomBytes),
+      id: deps.newId,
     },
-
-    requireRight(action, options) {
-      refuseUnknown(name, "action", action, parts.actions);
-      return (c, next) => parts.requireRight(action, c.get("auditAction"), options)(c, next);
-    },
-    isAllowed: parts.isAllowed,
-    audit: (c, entry) => database.append(auditRow(c, entry)),
-    auditRow,
-    auditRowWhere: (c, entry, where, decided = {}) =>
-      parts.audit.insertWhere(entryOf(c, entry), where, decided),
-    decide: (statements, verdict) => decide(database, statements, verdict),
-    readAfter: (error, select) => readAfter(database, error, select),
-    clientAddress: (c) => c.get("clientAddress"),
-    isTrustedClient,
-
-    emit(event, data) {
-      refuseUnknown(name, "event", event, plugin.events ?? []);
-      events.emit({ name: event, plugin: name, data });
-    },
-    eventNames: parts.eventNames,
-    use(capability) {
-      refuseUnknown(name, "capability", capability, plugin.requires ?? []);
-      return given(parts.provided, capability) ?? refuseMissing(name, capability);
-    },
-    find(capability) {
-      refuseUnknown(name, "capability", capability, [...(plugin.requires ?? []), ...(plugin.optional ?? [])]);
-      return given(parts.provided, capability) ?? null;
-    },
-
-    config: createConfig(checked.config, settings),
-    ...secrets,
-    password: {
-      hash: (text, options) => passwords.hash(text, callerOf(name, options)),
-      verify: (text, phc, options) => passwords.verify(text, phc, callerOf(name, options)),
-    },
-    limit: createLimit({ ...parts, plugin: name, mac: secrets.mac, isTrustedClient }),
-    once: createOnce({ ...parts, plugin: name }),
-    defer: parts.defer,
-    baseUrl: parts.baseUrl,
     log: createLog(name),
-    now: platform.now,
-    randomBytes: platform.randomBytes,
-    randomText: (length, alphabet) => randomText(length, alphabet, platform.randomBytes),
-    newId: parts.newId,
+    idempotent: createIdempotent({ ...deps, plugin: name }),
+    background: deps.background,
+    baseUrl: deps.baseUrl,
   };
 }
 
-/** Without a request, all hashes of a plugin share one turn. */
-function callerOf(plugin: string, { request }: PasswordOptions = {}): HashCaller {
-  if (!request) return { client: `plugin ${plugin}` };
-  const address = request.get("clientAddress");
-  return { client: address === null ? "unknown" : clientNetwork(address), request: request.req.raw };
-}
-
-function nobody(plugin: string, c: Context<Env> | null): AuditActor {
+function pluginActor(plugin: string, c: Context<Env> | null): AuditActor {
   return {
     action: c?.get("auditAction") ?? `plugin ${plugin}`,
     administrator: "",
@@ -165,14 +106,85 @@ function nobody(plugin: string, c: Context<Env> | null): AuditActor {
   };
 }
 
-function createConfig(keys: ConfigKeys, settings: Settings): PluginContext["config"] {
+function createStore({ name, kept = [] }: ValidatedPlugin, { database, epoch }: ContextDeps): PluginStore {
+  const { read, write, prepare, append } = database;
   return {
-    get: async (name) => (await settings.read([name])).get(name),
-    all: async () => Object.fromEntries(await settings.read(Object.keys(keys))),
+    read,
+    write,
+    prepare,
+    append,
+    commit: (statements) => untilCommitted(() => epoch.commit([], statements)),
+    kept(table) {
+      assertDeclared(
+        name,
+        "kept table",
+        table.name,
+        kept.map((declared) => declared.name),
+      );
+      return epoch.rows(table);
+    },
+    decide: (statements, verdict) => decide(database, statements, verdict),
+    readAfter: (error, select) => readAfter(database, error, select),
   };
 }
 
-function createLog(plugin: string): PluginContext["log"] {
+function createGuard(plugin: string, { rights, requireRight, isAllowed }: ContextDeps): PluginGuard {
+  return {
+    requireRight(right, options) {
+      assertDeclared(plugin, "right", right, rights);
+      return (c, next) => requireRight(right, c.get("auditAction"), options)(c, next);
+    },
+    isAllowed,
+  };
+}
+
+function createAudit(
+  actorOf: (c: Context<Env> | null) => AuditActor,
+  { audit, database, platform }: ContextDeps,
+): PluginAudit {
+  const entryOf = (c: Context<Env> | null, { action, ...fields }: PluginAuditEntry) =>
+    auditEntry({ ...actorOf(c), ...(action === undefined ? {} : { action }) }, platform.now(), fields);
+  return {
+    write: (c, entry) => database.append(audit.insert(entryOf(c, entry))),
+    row: (c, entry, ifChanged) =>
+      ifChanged ? audit.insertIfChanged(entryOf(c, entry)) : audit.insert(entryOf(c, entry)),
+    rowWhere: (c, entry, where, decided = {}) => audit.insertWhere(entryOf(c, entry), where, decided),
+  };
+}
+
+function createPluginEvents(
+  { name, events = [] }: ValidatedPlugin,
+  { emitter, eventNames }: ContextDeps,
+): PluginEvents {
+  return {
+    emit(event, data) {
+      assertDeclared(name, "event", event, events);
+      emitter.emit({ name: event, plugin: name, data });
+    },
+    names: eventNames,
+  };
+}
+
+function createCapabilities(
+  { name, requires = [], optional = [] }: ValidatedPlugin,
+  provided: Partial<Capabilities>,
+): PluginCapabilities {
+  const get = <N extends CapabilityName>(capability: N): Capabilities[N] | undefined => provided[capability];
+  return {
+    use(capability) {
+      assertDeclared(name, "capability", capability, requires);
+      const found = get(capability);
+      if (found) return found;
+      throw new TypeError(`"${capability}" is declared, but nothing is provided for ${name}`);
+    },
+    find(capability) {
+      assertDeclared(name, "capability", capability, [...requires, ...optional]);
+      return get(capability) ?? null;
+    },
+  };
+}
+
+function createLog(plugin: string): PluginLog {
   const log = getLogger(["sealpost", "plugin", plugin]);
   return {
     info: (text, properties = {}) => log.info(text, properties),
@@ -181,19 +193,8 @@ function createLog(plugin: string): PluginContext["log"] {
   };
 }
 
-function given<N extends CapabilityName>(
-  provided: Partial<Capabilities>,
-  name: N,
-): Capabilities[N] | undefined {
-  return provided[name];
-}
-
-function refuseMissing(plugin: string, capability: string): never {
-  throw new TypeError(`"${capability}" is declared, but nothing is provided for ${plugin}`);
-}
-
-/** A mistake in the plugin. */
-function refuseUnknown(plugin: string, kind: string, name: string, known: readonly string[]): void {
-  if (known.includes(name)) return;
+/** @throws {TypeError} because the plugin's code and its definition contradict each other. */
+function assertDeclared(plugin: string, kind: string, name: string, declared: readonly string[]): void {
+  if (declared.includes(name)) return;
   throw new TypeError(`${plugin} does not declare the ${kind} "${name}"`);
 }

@@ -1,16 +1,11 @@
 import * as v from "valibot";
-import type {
-  ConfigKey,
-  ConfigKeys,
-  Plugin,
-  PluginContext,
-  PluginDefinition,
-  PluginFactory,
-} from "../contracts/plugin.ts";
+import type { PluginContext } from "../contracts/plugin/context.ts";
+import type { Plugin, PluginDefinition, PluginFactory } from "../contracts/plugin/definition.ts";
+import type { Setting, Settings } from "../contracts/plugin/settings.ts";
 
 /**
- * Defines a plugin: a function from its options to what is registered. Nothing is checked or built before an instance
- * is made of it.
+ * Defines a plugin: a function from its options to a {@link Plugin}. Nothing is validated or built before an instance is
+ * created with it.
  * @example
  * ```ts
  * export const notify = definePlugin({
@@ -22,19 +17,18 @@ import type {
  */
 export function definePlugin<
   const S extends v.GenericSchema,
-  const K extends ConfigKeys = Readonly<Record<never, ConfigKey>>,
+  const K extends Settings = Readonly<Record<never, Setting>>,
 >(definition: PluginDefinition<S, K>): PluginFactory<S> {
-  const { options: schema, config, setup, ...rest } = definition;
+  const { options: schema, settings, setup, ...rest } = definition;
   return (...[input = {}]): Plugin => ({
     ...rest,
-    check() {
+    validate() {
       const result = v.safeParse(schema, input);
       const problems = [...unknownOptions(schema, input), ...(result.issues ?? []).map(describe)];
       if (!result.success || problems.length > 0) return { problems };
-      const keys = config?.(result.output) ?? {};
       return {
         problems: [],
-        config: keys,
+        settings: settings?.(result.output) ?? {},
         setup: (ctx) => setup(ctx as PluginContext<K>, result.output),
       };
     },
@@ -42,18 +36,18 @@ export function definePlugin<
 }
 
 /**
- * A setting for the admin at run time.
- * @param fallback what holds until then: an option, whose default is the plugin's.
+ * Defines a setting that an admin can change at run time.
+ * @param fallback used until then: an option, whose default is the plugin's.
  */
-export function configKey<const S extends v.GenericSchema>(
+export function setting<const S extends v.GenericSchema>(
   schema: S,
   fallback: v.InferOutput<S>,
-  said: { readonly description: string; readonly secret?: boolean; readonly namesServer?: boolean },
-): ConfigKey<S> {
-  return { secret: false, namesServer: false, ...said, schema, fallback };
+  about: { readonly description: string; readonly secret?: boolean; readonly namesServer?: boolean },
+): Setting<S> {
+  return { secret: false, namesServer: false, ...about, schema, fallback };
 }
 
-/** Whatever the schema says of them: a misspelt option would otherwise be silently without effect. */
+/** Rejects unknown options whatever the schema says: a misspelled option would silently have no effect. */
 function unknownOptions(schema: v.GenericSchema, input: unknown): string[] {
   if (!("entries" in schema) || typeof input !== "object" || input === null) return [];
   const known = Object.keys(schema.entries as object);

@@ -3,42 +3,49 @@ import { getLogger } from "@logtape/logtape";
 import type { MiddlewareHandler } from "hono";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
-import type { EventHandler, SealpostEvent } from "../contracts/plugin.ts";
+import type { EventHandler, SealpostEvent } from "../contracts/plugin/events.ts";
 import { SealpostError } from "../errors.ts";
-import type { Defer } from "./background.ts";
+import type { RunInBackground } from "./background.ts";
 import { bounded } from "./bounded.ts";
 import { eventNameOf } from "./event-names.ts";
-import { isOfCausedMail } from "./mail.ts";
+import { isCausedByEvent } from "./mail.ts";
 
 /** As long as a request may take. */
 const HANDLER_MS = 30_000;
-/** Hears every event. */
+/** Name under which a handler receives every event. */
 const ALL = "*";
 
 const log = getLogger(["sealpost", "plugin"]);
 
-/** What is told; the rest is empty. */
+/** An event to emit; what it leaves out is empty. */
 export type EmittedEvent = Pick<SealpostEvent, "name" | "data"> & Partial<SealpostEvent>;
 
-export type Events = ReturnType<typeof createEvents>;
+export interface Events {
+  /** Adds the event handlers of a plugin. */
+  listen(plugin: string, on: Readonly<Record<string, EventHandler>>): void;
+  /** Whether the current work is done by an event handler. */
+  isHandling(): boolean;
+  /** Starts the handlers and returns immediately. Never throws. */
+  emit(event: EmittedEvent): void;
+}
 
 /**
- * Who listens, and what is told. Handlers run after what they watch, each by itself; what they do is told to nobody, so
- * that no event can cause another.
+ * Creates the event emitter. Handlers run in the background, independent of each other. They trigger no handlers, so that
+ * no event can cause another.
  */
-export function createEvents(parts: {
-  readonly defer: Defer;
+export function createEvents(deps: {
+  readonly background: RunInBackground;
   readonly platform: Pick<Platform, "now">;
-  /** Writes down that a handler failed. */
-  readonly failed: (plugin: string, event: SealpostEvent, info: string) => Promise<void>;
-}) {
-  const { defer, platform, failed } = parts;
+  /** Records that a handler failed. */
+  readonly recordFailure: (plugin: string, event: SealpostEvent, info: string) => Promise<void>;
+}): Events {
+  const { background, platform, recordFailure } = deps;
   const listeners: { readonly plugin: string; readonly name: string; readonly handler: EventHandler }[] = [];
   const handling = new AsyncLocalStorage<true>();
 
   async function handle(plugin: string, handler: EventHandler, event: SealpostEvent): Promise<void> {
     try {
-      const late = () => new SealpostError("too_slow", `The handler did not end within ${HANDLER_MS} ms`);
+      const late = () => new SealpostError("too_slow", `The handler did not finish within ${HANDLER_MS} ms`);
       await bounded(
         handling.run(true, async () => handler(event)),
         HANDLER_MS,
@@ -46,23 +53,21 @@ export function createEvents(parts: {
       );
     } catch (error) {
       log.error("Plugin {plugin} failed to handle {event}: {error}", { plugin, event: event.name, error });
-      await failed(plugin, event, error instanceof SealpostError ? error.code : "internal");
+      await recordFailure(plugin, event, error instanceof SealpostError ? error.code : "internal");
     }
   }
 
   return {
-    listen(plugin: string, on: Readonly<Record<string, EventHandler>>): void {
+    listen(plugin, on) {
       for (const [name, handler] of Object.entries(on)) listeners.push({ plugin, name, handler });
     },
 
-    /** Whether this is done by a handler: what comes of it later is not to be told either. */
-    isHandling: (): boolean => handling.getStore() === true,
+    isHandling: () => handling.getStore() === true,
 
-    /** Returns at once and never throws. */
-    emit(told: EmittedEvent): void {
-      if (handling.getStore() || isOfCausedMail(told.data)) return;
-      const hearing = listeners.filter(({ name }) => name === ALL || name === told.name);
-      if (hearing.length === 0) return;
+    emit(emitted) {
+      if (handling.getStore() || isCausedByEvent(emitted.data)) return;
+      const called = listeners.filter(({ name }) => name === ALL || name === emitted.name);
+      if (called.length === 0) return;
       const event: SealpostEvent = {
         plugin: "",
         action: "",
@@ -72,14 +77,14 @@ export function createEvents(parts: {
         client: null,
         requestId: "",
         at: platform.now(),
-        ...told,
+        ...emitted,
       };
-      for (const { plugin, handler } of hearing) defer(handle(plugin, handler, event));
+      for (const { plugin, handler } of called) background(handle(plugin, handler, event));
     },
   };
 }
 
-/** Tells of every API action, once its answer is made. */
+/** Creates the middleware that emits an event for every API action, once its response is created. */
 export function emitActions({ emit }: Pick<Events, "emit">): MiddlewareHandler<Env> {
   return async function emitActions(c, next) {
     await next();

@@ -1,16 +1,22 @@
 import type { Context } from "hono";
 import type { Env } from "../contracts/env.ts";
 import type { MailOptions } from "../contracts/mail-options.ts";
-import type { PluginContext, SubmitOptions, SubmitOutcome } from "../contracts/plugin.ts";
+import type { PluginMail, SubmitOptions, SubmitOutcome } from "../contracts/plugin/mail.ts";
+import type { Settings } from "../contracts/plugin/settings.ts";
 import type { AuditActor } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import { toDeliveryView } from "../wire/delivery.ts";
+import type { Events } from "./events.ts";
+import type { SettingsService } from "./settings.ts";
 
-/** The definition that is meant where none is named. */
+/** The definition used if none is named. */
 const DEFAULT_SERVER = "default";
+const UNKNOWN_SERVER = { server: "", port: 25, tls: false, username: "" };
+/** Marks the submitter of a message that an event handler submits. */
+const CAUSED_BY_EVENT = " (event)";
 
-/** Mail on somebody's behalf: whose idempotency keys it uses, and what its audit row says. */
+/** Submits in the name of a submitter: its idempotency keys, and the actor of its audit rows. */
 export type SubmitAs = (submitter: {
   readonly name: string;
   readonly actor: AuditActor;
@@ -20,26 +26,31 @@ export type SubmitAs = (submitter: {
   options: MailOptions & { readonly extraStatements?: SubmitOptions["also"] | undefined },
 ) => Promise<SubmitOutcome>;
 
-/** How a plugin sends mail. */
-export function createPluginMail(parts: {
+/** Creates the mail of one plugin. */
+export function createPluginMail(deps: {
   readonly plugin: string;
+  readonly settings: Settings;
+  readonly settingsService: SettingsService;
   readonly submitAs: SubmitAs;
   readonly actorOf: (c: Context<Env> | null) => AuditActor;
-  /** The servers that are configured; empty: none. */
-  readonly configured: () => Promise<readonly string[]>;
-  /** Whether it is a handler of an event that sends. */
-  readonly isHandling: () => boolean;
+  readonly emitter: Events;
   readonly serverNames: () => Promise<readonly string[]>;
   readonly findServer: (identifier: string) => Promise<StoredDefinition | null>;
-}): PluginContext["mail"] {
-  const { plugin, submitAs, actorOf, configured, isHandling, serverNames, findServer } = parts;
+}): PluginMail {
+  const { plugin, settingsService, submitAs, actorOf, emitter, serverNames, findServer } = deps;
+  const [serverSetting] = serverSettings(deps.settings);
+
+  async function configuredServers(): Promise<readonly string[]> {
+    if (serverSetting === undefined) return [DEFAULT_SERVER];
+    return serversOf((await settingsService.read([serverSetting])).get(serverSetting));
+  }
+
   return {
     async submit(server, message, { request, also: extraStatements, ...options } = {}) {
       const named = toNames(server);
-      const wanted = named.length > 0 ? named : await configured();
-      const servers = wanted.length > 0 ? wanted : [DEFAULT_SERVER];
-      // Of the fate of mail that an event has caused nobody is told: it would cause the next.
-      const name = `plugin ${plugin}${isHandling() ? CAUSED_BY_EVENT : ""}`;
+      const servers = named.length > 0 ? named : await configuredServers();
+      // Mark mail that an event handler submits: its outcome must not trigger more events.
+      const name = `plugin ${plugin}${emitter.isHandling() ? CAUSED_BY_EVENT : ""}`;
       const actor = { ...actorOf(request ?? null), action: `plugin ${plugin}` };
       return submitAs({ name, actor })(servers.length === 1 ? servers.join() : servers, message, {
         ...options,
@@ -54,23 +65,23 @@ export function createPluginMail(parts: {
   };
 }
 
-const UNKNOWN_SERVER = { server: "", port: 25, tls: false, username: "" };
-
-const CAUSED_BY_EVENT = " (event)";
-
-/** Whether an event tells of mail that was itself caused by an event. */
-export function isOfCausedMail(data: Readonly<Record<string, unknown>>): boolean {
+/** Whether an event is the outcome of a message that an event handler submitted. */
+export function isCausedByEvent(data: Readonly<Record<string, unknown>>): boolean {
   return typeof data.submitter === "string" && data.submitter.endsWith(CAUSED_BY_EVENT);
 }
 
-/** What a config key or an argument names. */
-export function toNames(value: unknown): readonly string[] {
-  const names = Array.isArray(value) ? value : [value];
-  return names.filter((name) => typeof name === "string" && name !== "");
+/** Names of the settings that name SMTP servers. */
+export function serverSettings(settings: Settings): readonly string[] {
+  return Object.entries(settings).flatMap(([name, { namesServer }]) => (namesServer ? [name] : []));
 }
 
-/** What a plugin sends through whose config keys say `value`. */
+/** The servers that the value of a setting names; the default definition if it is empty. */
 export function serversOf(value: unknown): readonly string[] {
   const names = toNames(value);
   return names.length > 0 ? names : [DEFAULT_SERVER];
+}
+
+function toNames(value: unknown): readonly string[] {
+  const names = Array.isArray(value) ? value : [value];
+  return names.filter((name) => typeof name === "string" && name !== "");
 }

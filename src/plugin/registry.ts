@@ -1,30 +1,33 @@
 import { getLogger } from "@logtape/logtape";
 import type { KeptTable, Migration } from "../contracts/database.ts";
-import type { Capabilities, ConfigKeys, Plugin, Running, SealedColumns } from "../contracts/plugin.ts";
+import type { Capabilities } from "../contracts/plugin/capabilities.ts";
+import type { Plugin, PluginInstance } from "../contracts/plugin/definition.ts";
+import type { SealedColumns } from "../contracts/plugin/secrets.ts";
+import type { Settings } from "../contracts/plugin/settings.ts";
 import { auditEntry } from "../domain/audit.ts";
 import { SealpostError } from "../errors.ts";
-import { type Epoch, epochMigration } from "../storage/epoch.ts";
+import { epochMigration } from "../storage/epoch.ts";
 import { createSettingsRepository } from "../storage/settings.ts";
 import { bounded } from "./bounded.ts";
-import { type ContextParts, createContext } from "./context.ts";
+import { type ContextDeps, createContext } from "./context.ts";
 import { CORE_EVENTS, eventNameOf } from "./event-names.ts";
-import { createEvents } from "./events.ts";
-import { serversOf } from "./mail.ts";
+import { createEvents, type Events } from "./events.ts";
+import { serverSettings, serversOf } from "./mail.ts";
 import { mountPlugins, type PluginRoutes } from "./routes.ts";
-import { createSettings } from "./settings.ts";
-import { type Candidate, checkPlugins, inOrder, refuse } from "./validate.ts";
+import { createSettings, type SettingsService } from "./settings.ts";
+import { assertNoProblems, type ValidatedPlugin, validatePlugins } from "./validate.ts";
 
 const log = getLogger(["sealpost", "plugin"]);
 
 /** What plugins add to an instance before any of them is set up. */
 export interface PluginSet {
-  readonly candidates: readonly Candidate[];
+  readonly plugins: readonly ValidatedPlugin[];
   readonly migrations: readonly Migration[];
   /** Tables whose rows are kept in memory. */
   readonly kept: readonly KeptTable<unknown>[];
   readonly sealed: readonly SealedColumns[];
   /** Names of their rights. */
-  readonly actions: readonly string[];
+  readonly rights: readonly string[];
 }
 
 /** One plugin as `GET /plugins/` shows it. */
@@ -32,180 +35,227 @@ export interface PluginView {
   readonly name: string;
   /** `METHOD /route/<parameter>` */
   readonly routes: readonly string[];
+  /** Names of its rights. */
   readonly actions: readonly string[];
+  /** Names of its settings. */
   readonly config: readonly string[];
   readonly events: readonly string[];
   /** Names of the SMTP servers that it sends through. */
   readonly servers: readonly string[];
 }
 
-export type Registry = ReturnType<typeof createRegistry>;
+/** A plugin that is set up. */
+interface RegisteredPlugin {
+  readonly plugin: ValidatedPlugin;
+  readonly instance: PluginInstance;
+}
+
+export interface Registry {
+  readonly settings: SettingsService;
+  readonly emit: Events["emit"];
+  /**
+   * Builds the routes, once.
+   * @param core the routes of Sealpost itself; `coreActions` are their audit names.
+   * @throws {SealpostError} `bad_setting` if they clash.
+   */
+  mount(
+    core: readonly { readonly method: string; readonly path: string }[],
+    coreActions: readonly string[],
+  ): PluginRoutes;
+  /** Starts the plugins in order of their setup, after the migrations. */
+  start(): Promise<void>;
+  /** Logs which SMTP servers are named but do not exist; returns immediately. */
+  warnOfMissing(): void;
+  prune(): Promise<void>;
+  list(): Promise<PluginView[]>;
+  /** Names of the plugins that send through this definition, as far as they can say. */
+  usersOf(identifier: string): Promise<string[]>;
+  /** Closes the plugins in reverse order; one that fails or hangs does not keep the others from closing. */
+  close(): Promise<void>;
+}
 
 /**
- * Checks plugins against each other and puts them in order.
- * @throws {SealpostError} `bad_setting`, one line with everything that is wrong.
+ * Validates plugins, and sorts them in the order of their setup.
+ * @throws {SealpostError} `bad_setting`, one line with every problem.
  */
-export function readPlugins(plugins: readonly Plugin[]): PluginSet {
-  const candidates = inOrder(checkPlugins(plugins));
+export function readPlugins(registered: readonly Plugin[]): PluginSet {
+  const plugins = validatePlugins(registered);
   return {
-    candidates,
-    migrations: candidates.flatMap(({ name, migrations = [], kept = [] }) => [
+    plugins,
+    migrations: plugins.flatMap(({ name, migrations = [], kept = [] }) => [
       ...migrations.map((migration) => ({ ...migration, name: `${name}/${migration.name}` })),
       ...kept.map((table) => ({ name: `${name}/kept_${table.name}`, sql: epochMigration(table.name) })),
     ]),
-    kept: candidates.flatMap(({ kept = [] }) => kept),
-    sealed: candidates.flatMap(({ sealed = [] }) => sealed),
-    actions: candidates.flatMap(({ actions = {} }) => Object.keys(actions)),
+    kept: plugins.flatMap(({ kept = [] }) => kept),
+    sealed: plugins.flatMap(({ sealed = [] }) => sealed),
+    rights: plugins.flatMap(({ rights = {} }) => Object.keys(rights)),
   };
 }
 
-/** Sets plugins up, without I/O, and leads them through the life of an instance. */
-export function createRegistry(
-  { candidates }: PluginSet,
-  parts: Omit<ContextParts, "settings" | "events" | "eventNames" | "provided"> & {
-    /** Bound of a request to a plugin, in milliseconds. */
-    readonly requestMs: number;
-    readonly epoch: Epoch;
-  },
-) {
-  const { database, audit, platform, defer } = parts;
-  const keys: ConfigKeys = Object.assign({}, ...candidates.map(({ checked }) => checked.config));
-  const settings = createSettings({
-    ...parts,
-    keys,
-    repository: createSettingsRepository(database, parts.epoch),
-  });
-  const events = createEvents({
-    ...{ defer, platform },
-    async failed(plugin, { name, client, requestId, actor }, info) {
-      const by = { administrator: actor?.username ?? "", realm: actor?.realm ?? "", client: client ?? "" };
-      const who = { ...by, action: `plugin ${plugin}`, policies: "", requestId };
-      const said = { success: false, identifier: name, info: `event handler: ${info}` };
-      await database.append(audit.insert(auditEntry(who, platform.now(), said)));
-    },
-  });
+type RegistryDeps = Omit<ContextDeps, "settingsService" | "emitter" | "eventNames" | "provided"> & {
+  /** Time limit of a request to a plugin, in milliseconds. */
+  readonly requestMs: number;
+};
+
+/** Sets plugins up, without I/O, and runs them as long as the instance lives. */
+export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Registry {
+  const { database, background, requestMs } = deps;
+  const all: Settings = Object.assign({}, ...plugins.map(({ options }) => options.settings));
+  const repository = createSettingsRepository(database, deps.epoch);
+  const settings = createSettings({ ...deps, settings: all, repository });
+  const emitter = createEvents({ ...deps, recordFailure: createRecordFailure(deps) });
   let routes: PluginRoutes | undefined;
-  let coreActions: readonly string[] = [];
+  let actionsOfCore: readonly string[] = [];
   const eventNames = () => {
-    const actions = [...coreActions, ...(routes?.actions.values() ?? [])].flat();
-    const told = [...Object.keys(CORE_EVENTS), ...candidates.flatMap((plugin) => plugin.events ?? [])];
-    return [...new Set([...actions.map(eventNameOf), ...told])].toSorted();
+    const actions = [...actionsOfCore, ...(routes?.actions.values() ?? [])].flat();
+    const emitted = [...Object.keys(CORE_EVENTS), ...plugins.flatMap(({ events = [] }) => events)];
+    return [...new Set([...actions.map(eventNameOf), ...emitted])].toSorted();
   };
 
   const provided: Partial<Capabilities> = {};
-  const running = candidates.map((plugin) => {
-    const context = createContext(plugin, { ...parts, settings, events, eventNames, provided });
-    const run = plugin.checked.setup(context);
-    refuse(unkept(plugin, run));
-    Object.assign(provided, run.provides);
-    events.listen(plugin.name, run.on ?? {});
-    return { name: plugin.name, plugin, running: run };
+  const registered = plugins.map((plugin): RegisteredPlugin => {
+    const context = createContext(plugin, {
+      ...deps,
+      settingsService: settings,
+      emitter,
+      eventNames,
+      provided,
+    });
+    const instance = plugin.options.setup(context);
+    assertNoProblems(brokenPromises(plugin, instance));
+    Object.assign(provided, instance.provides);
+    emitter.listen(plugin.name, instance.on ?? {});
+    return { plugin, instance };
   });
+  const run = createRun(requestMs);
+  const servers = createServerUsage(registered, { run, settings, serverNames: deps.serverNames });
 
-  /** Work that is a plugin's own: what goes wrong in it, or does not end, is logged and costs nobody else anything. */
-  async function own<T>(plugin: string, what: string, work: () => Promise<T> | undefined, otherwise: T) {
+  return {
+    settings,
+    emit: emitter.emit,
+    mount(core, coreActions) {
+      routes ??= mountPlugins(
+        registered.map(({ plugin: { name }, instance }) => ({ name, instance })),
+        core,
+        requestMs,
+      );
+      actionsOfCore = coreActions;
+      return routes;
+    },
+    async start() {
+      for (const { plugin, instance } of registered) {
+        const late = () => new Error(`It did not finish within ${requestMs} ms`);
+        await bounded((async () => instance.start?.())(), requestMs, late).catch((cause) => {
+          if (cause instanceof SealpostError) throw cause;
+          throw new Error(`Plugin ${plugin.name} did not start`, { cause });
+        });
+      }
+    },
+    warnOfMissing() {
+      if (registered.length > 0) background(servers.warnOfMissing());
+    },
+    async prune() {
+      for (const { plugin, instance } of registered) {
+        await run(plugin.name, "prune", () => instance.prune?.(), undefined);
+      }
+    },
+    list: () =>
+      Promise.all(
+        registered.map(async ({ plugin, instance }) => ({
+          name: plugin.name,
+          routes: routes?.actions.get(plugin.name) ?? [],
+          actions: Object.keys(plugin.rights ?? {}),
+          config: Object.keys(plugin.options.settings),
+          events: plugin.events ?? [],
+          servers: await servers.of({ plugin, instance }),
+        })),
+      ),
+    usersOf: servers.usersOf,
+    async close() {
+      for (const { plugin, instance } of registered.toReversed()) {
+        await run(plugin.name, "close", () => instance.close?.(), undefined);
+      }
+    },
+  };
+}
+
+function createRecordFailure({ database, audit, platform }: RegistryDeps) {
+  return async (
+    ...[plugin, event, info]: Parameters<Parameters<typeof createEvents>[0]["recordFailure"]>
+  ) => {
+    const { name, client, requestId, actor } = event;
+    const by = { administrator: actor?.username ?? "", realm: actor?.realm ?? "", client: client ?? "" };
+    const entry = { success: false, identifier: name, info: `event handler: ${info}` };
+    const auditActor = { ...by, action: `plugin ${plugin}`, policies: "", requestId };
+    await database.append(audit.insert(auditEntry(auditActor, platform.now(), entry)));
+  };
+}
+
+/** Runs work of one plugin. A failure, or a run that takes too long, is logged and does not affect other plugins. */
+type Run = <T>(plugin: string, what: string, work: () => Promise<T> | undefined, otherwise: T) => Promise<T>;
+
+function createRun(requestMs: number): Run {
+  return async (plugin, what, work, otherwise) => {
     try {
-      const late = () => new SealpostError("too_slow", `It did not end within ${parts.requestMs} ms`);
-      return (await bounded((async () => work())(), parts.requestMs, late)) ?? otherwise;
+      const late = () => new SealpostError("too_slow", `It did not finish within ${requestMs} ms`);
+      return (await bounded((async () => work())(), requestMs, late)) ?? otherwise;
     } catch (error) {
       log.error("Plugin {plugin} could not {what}: {error}", { plugin, what, error });
       return otherwise;
     }
-  }
+  };
+}
 
-  /** Where the plugin sends, as far as it says. */
-  async function serversNamed({ name, plugin, running: run }: (typeof running)[number]): Promise<string[]> {
-    const names = Object.entries(plugin.checked.config).flatMap(([key, { namesServer }]) =>
-      namesServer ? [key] : [],
-    );
+/** Creates the index of which plugin sends through which SMTP server. */
+function createServerUsage(
+  registered: readonly RegisteredPlugin[],
+  deps: { readonly run: Run; readonly settings: SettingsService } & Pick<RegistryDeps, "serverNames">,
+) {
+  const { run, settings, serverNames } = deps;
+
+  async function serversNamedBy({ plugin, instance }: RegisteredPlugin): Promise<string[]> {
+    const names = serverSettings(plugin.options.settings);
     const configured = names.length > 0 ? [...(await settings.read(names)).values()] : [];
-    const told = await own(name, "say where it sends", () => run.servers?.(), []);
-    return [...new Set([...configured.flatMap(serversOf), ...told])];
-  }
-
-  async function warnOfMissing(): Promise<void> {
-    const users = new Map<string, string[]>();
-    for (const one of running) {
-      for (const server of await serversNamed(one))
-        users.set(server, [...(users.get(server) ?? []), one.name]);
-    }
-    const known = users.size > 0 ? await parts.serverNames() : [];
-    for (const [server, plugins] of users) {
-      if (known.includes(server)) continue;
-      log.warning("There is no SMTP server {server}, which {plugins} would send through", {
-        server,
-        plugins,
-      });
-    }
+    const inTables = await run(plugin.name, "list its SMTP servers", () => instance.servers?.(), []);
+    return [...new Set([...configured.flatMap(serversOf), ...inTables])];
   }
 
   return {
-    settings,
-    emit: events.emit,
+    of: serversNamedBy,
 
-    /** Makes the routes, once. @throws {SealpostError} `bad_setting` if they clash. */
-    mount(core: readonly { readonly method: string; readonly path: string }[], coreNames: readonly string[]) {
-      routes ??= mountPlugins(running, core, parts.requestMs);
-      coreActions = coreNames;
-      return routes;
-    },
-
-    /** In order of the set-up; after the migrations. */
-    async start(): Promise<void> {
-      for (const { name, running: run } of running) {
-        const late = () => new Error(`It did not end within ${parts.requestMs} ms`);
-        await bounded((async () => run.start?.())(), parts.requestMs, late).catch((cause) => {
-          throw cause instanceof SealpostError ? cause : new Error(`Plugin ${name} did not start`, { cause });
-        });
-      }
-    },
-
-    /** Says in the log which SMTP servers are named and not there; returns at once. */
-    warnOfMissing(): void {
-      if (running.length > 0) defer(warnOfMissing());
-    },
-
-    async prune(): Promise<void> {
-      for (const { name, running: run } of running) {
-        await own(name, "prune", () => run.prune?.(), undefined);
-      }
-    },
-
-    async list(): Promise<PluginView[]> {
-      return Promise.all(
-        running.map(async (one) => ({
-          name: one.name,
-          routes: routes?.actions.get(one.name) ?? [],
-          actions: Object.keys(one.plugin.actions ?? {}),
-          config: Object.keys(one.plugin.checked.config),
-          events: one.plugin.events ?? [],
-          servers: await serversNamed(one),
-        })),
-      );
-    },
-
-    /** Names of the plugins that send through this definition. A plugin that cannot say so does not count. */
     async usersOf(identifier: string): Promise<string[]> {
-      const named = await Promise.all(running.map(serversNamed));
-      return running.filter((_, at) => named[at]?.includes(identifier)).map(({ name }) => name);
+      const named = await Promise.all(registered.map(serversNamedBy));
+      return registered
+        .filter((_, index) => named[index]?.includes(identifier))
+        .map(({ plugin }) => plugin.name);
     },
 
-    /** In reverse order of the set-up; one that fails or hangs does not keep the others from closing. */
-    async close(): Promise<void> {
-      for (const { name, running: run } of running.toReversed()) {
-        await own(name, "close", () => run.close?.(), undefined);
+    async warnOfMissing(): Promise<void> {
+      const users = new Map<string, string[]>();
+      for (const one of registered) {
+        for (const server of await serversNamedBy(one)) {
+          users.set(server, [...(users.get(server) ?? []), one.plugin.name]);
+        }
+      }
+      const existing = users.size > 0 ? await serverNames() : [];
+      for (const [server, plugins] of users) {
+        if (existing.includes(server)) continue;
+        log.warning(
+          "No SMTP server is named {server}, but {plugins} use it: create it or change their settings",
+          { server, plugins },
+        );
       }
     },
   };
 }
 
-/** Capabilities that a plugin has promised and not brought, or the other way round. */
-function unkept({ name, provides = [] }: Candidate, run: Running): string[] {
-  const brought = Object.keys(run.provides ?? {});
+/** Capabilities that a plugin declares and does not provide, or the other way around. */
+function brokenPromises({ name, provides = [] }: ValidatedPlugin, instance: PluginInstance): string[] {
+  const provided = Object.keys(instance.provides ?? {});
   return [
-    ...provides.filter((one) => !brought.includes(one)).map((one) => `${name} provides no "${one}"`),
-    ...brought
-      .filter((one) => !provides.some((promised) => promised === one))
+    ...provides.filter((one) => !provided.includes(one)).map((one) => `${name} provides no "${one}"`),
+    ...provided
+      .filter((one) => !provides.some((declared) => declared === one))
       .map((one) => `${name} does not declare that it provides "${one}"`),
   ];
 }

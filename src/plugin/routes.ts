@@ -1,12 +1,12 @@
 import { getLogger } from "@logtape/logtape";
 import { Hono, type MiddlewareHandler } from "hono";
 import type { Env } from "../contracts/env.ts";
-import type { Running } from "../contracts/plugin.ts";
+import type { PluginInstance } from "../contracts/plugin/definition.ts";
 import { SealpostError } from "../errors.ts";
 import { allowOnly } from "../wire/not-found.ts";
 import { bounded } from "./bounded.ts";
 import { actionOf } from "./event-names.ts";
-import { refuse } from "./validate.ts";
+import { assertNoProblems } from "./validate.ts";
 
 /** As long as a slow mail server may take that answers a plugin's inline mail in the end. */
 export const DEFAULT_REQUEST_MS = 30_000;
@@ -16,7 +16,7 @@ const MIDDLEWARE = /\*$/;
 
 const log = getLogger(["sealpost", "plugin"]);
 
-type Route = NonNullable<Running["routes"]>["routes"][number];
+type Route = NonNullable<PluginInstance["routes"]>["routes"][number];
 interface Owned extends Route {
   readonly plugin: string;
 }
@@ -36,14 +36,16 @@ export interface PluginRoutes {
  * @throws {SealpostError} `bad_setting` for a path that cannot be, or that two want.
  */
 export function mountPlugins(
-  plugins: readonly { readonly name: string; readonly running: Running }[],
+  plugins: readonly { readonly name: string; readonly instance: PluginInstance }[],
   core: readonly Pick<Route, "method" | "path">[],
   requestMs: number,
 ): PluginRoutes {
-  const routes = plugins.flatMap(({ name, running }) =>
-    (running.routes?.routes ?? []).map((route): Owned => ({ ...route, plugin: name })),
+  const routes = plugins.flatMap(({ name, instance }) =>
+    (instance.routes?.routes ?? []).map((route): Owned => ({ ...route, plugin: name })),
   );
-  refuse([...new Set([...routes.flatMap(misshapen), ...shadowed(routes, core), ...clashing(routes)])]);
+  assertNoProblems([
+    ...new Set([...routes.flatMap(misshapen), ...shadowed(routes, core), ...clashing(routes)]),
+  ]);
 
   const app = new Hono<Env>();
   const actions = new Map<string, string[]>(plugins.map(({ name }) => [name, []]));

@@ -1,52 +1,66 @@
 import { getTableName } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
+import type { HashCaller } from "../access/hash-pool.ts";
+import type { Passwords } from "../access/passwords.ts";
 import type { Platform } from "../contracts/platform.ts";
-import type { PluginContext, SealedColumns } from "../contracts/plugin.ts";
+import type { PasswordOptions, PluginSecrets, SealedColumns } from "../contracts/plugin/secrets.ts";
+import { clientNetwork } from "../domain/network.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import { hashPin, verifyPin } from "../secrets/pin.ts";
 import { open, type SealContext, seal } from "../secrets/seal.ts";
 
 const PEPPER_BYTES = 32;
 
-/** What a plugin keeps secret: values sealed in columns of its own, and texts of which it keeps a keyed hash only. */
-export function createPluginSecrets(parts: {
+/** Creates what one plugin encrypts and hashes with. */
+export function createPluginSecrets(deps: {
   readonly plugin: string;
   readonly sealed: readonly SealedColumns[];
   readonly keyring: Keyring;
+  readonly passwords: Passwords;
   readonly platform: Platform;
-  /** A random secret of this database under a name, as base64. */
   readonly secret: (name: string, bytes: number) => Promise<string>;
-}): Pick<PluginContext, "mac" | "pin" | "seal" | "open"> {
-  const { plugin, sealed, keyring, platform } = parts;
-  const mac = createMac(`pepper ${plugin}`, parts.secret);
-  // A secret of its own: a new pepper voids the codes that are out, but must not void PINs.
-  const macOfPin = createMac(`pin pepper ${plugin}`, parts.secret);
+}): PluginSecrets {
+  const { plugin, sealed, keyring, passwords, platform } = deps;
+  const mac = createMac(`pepper ${plugin}`, deps.secret);
+  // A separate pepper: replacing the other one voids issued codes, but must not void PINs.
+  const pinMac = createMac(`pin pepper ${plugin}`, deps.secret);
 
   function placeOf(column: SQLiteColumn, row: string): SealContext {
     const isSealed = sealed.some(({ columns }) => columns.includes(column));
     if (isSealed) return { table: getTableName(column.table), row, column: column.name };
-    throw new TypeError(`The column "${column.name}" is not among those that ${plugin} names in "sealed"`);
+    throw new TypeError(`The column "${column.name}" is not among those that ${plugin} lists in "sealed"`);
   }
 
   return {
     mac,
     pin: {
-      hash: (pin) => hashPin(pin, { mac: macOfPin, randomBytes: platform.randomBytes }),
-      verify: (pin, stored) => verifyPin(pin, stored, macOfPin),
+      hash: (pin) => hashPin(pin, { mac: pinMac, randomBytes: platform.randomBytes }),
+      verify: (pin, stored) => verifyPin(pin, stored, pinMac),
+    },
+    password: {
+      hash: (text, options) => passwords.hash(text, callerOf(plugin, options)),
+      verify: (text, phc, options) => passwords.verify(text, phc, callerOf(plugin, options)),
     },
     seal: async (column, row, text) => seal(keyring, text, placeOf(column, row), platform),
     open: async (column, row, text) => open(keyring, text, placeOf(column, row)),
   };
 }
 
-/** Creates a keyed hash. Its key is a random secret of this database, which is created when it is first needed. */
+/** Without a request, all hashes of a plugin share one turn. */
+function callerOf(plugin: string, { request }: PasswordOptions = {}): HashCaller {
+  if (!request) return { client: `plugin ${plugin}` };
+  const address = request.get("clientAddress");
+  return { client: address === null ? "unknown" : clientNetwork(address), request: request.req.raw };
+}
+
+/** Creates a keyed hash. Its key is a random secret of this database, created on first use. */
 function createMac(name: string, secret: (name: string, bytes: number) => Promise<string>) {
   let kept: CryptoKey | undefined;
 
   async function pepper(): Promise<CryptoKey> {
     if (kept) return kept;
     const bytes = Uint8Array.fromBase64(await secret(name, PEPPER_BYTES));
-    // Kept when it is there and not before: on Workers one request must not wait for what another has begun.
+    // Keep the key itself, not its promise: on Workers a request must not wait for what another request started.
     kept = await crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
     return kept;
   }

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import * as v from "valibot";
 import type { Platform } from "../contracts/platform.ts";
-import type { ConfigKey, ConfigKeys } from "../contracts/plugin.ts";
+import type { Setting, Settings } from "../contracts/plugin/settings.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
 import { CENSORED } from "../domain/secret.ts";
 import { invalidParameter, missingParameter, SealpostError } from "../errors.ts";
@@ -15,73 +15,82 @@ import { coerce } from "../wire/coerce.ts";
 
 const log = getLogger(["sealpost", "plugin"]);
 
-export type Settings = ReturnType<typeof createSettings>;
+/** The settings of all plugins, read from the database at every call. */
+export interface SettingsService {
+  readonly names: readonly string[];
+  /** Returns the values in effect. @throws {SealpostError} `invalid_parameter` for an unknown name. */
+  read(names: readonly string[]): Promise<ReadonlyMap<string, unknown>>;
+  /** Returns what an admin may see: a secret is censored if it is set. */
+  shown(names: readonly string[]): Promise<Record<string, unknown>>;
+  /** Returns the name. @throws {SealpostError} `resource_not_found` if there is no such setting. */
+  known(name: string): string;
+  /**
+   * Stores new values, all of them or none. Each is validated as a parameter of that name.
+   * @returns for each name whether it was set before.
+   * @throws {SealpostError} `missing_parameter` or `invalid_parameter`, naming the first invalid one.
+   */
+  set(values: ReadonlyMap<string, unknown>, actor: AuditActor): Promise<Record<string, "insert" | "update">>;
+  /** Resets a setting to the option or the default. @returns whether a value was set. */
+  remove(name: string, actor: AuditActor): Promise<boolean>;
+}
 
-/** What admins may set at run time: the keys of all plugins. Nothing is kept from one call to the next. */
-export function createSettings(parts: {
+/** Creates the settings of all plugins. */
+export function createSettings(deps: {
   readonly epoch: Epoch;
   readonly audit: AuditRepository;
   readonly repository: SettingsRepository;
   readonly keyring: Keyring;
   readonly platform: Platform;
-  readonly keys: ConfigKeys;
-}) {
-  const { epoch, audit, repository, keyring, platform, keys } = parts;
+  readonly settings: Settings;
+}): SettingsService {
+  const { epoch, audit, repository, keyring, platform, settings } = deps;
 
-  function keyOf(name: string): ConfigKey {
-    const key = Object.hasOwn(keys, name) ? keys[name] : undefined;
-    if (key) return key;
+  function settingOf(name: string): Setting {
+    const setting = Object.hasOwn(settings, name) ? settings[name] : undefined;
+    if (setting) return setting;
     throw invalidParameter(name, "there is no such setting");
   }
 
-  async function heldValue(name: string, key: ConfigKey, row: SettingRow | undefined): Promise<unknown> {
-    if (!row) return key.fallback;
-    const text = key.secret ? (await open(keyring, row.sealed, placeOf(name))).reveal() : row.value;
-    const result = v.safeParse(key.schema, JSON.parse(text));
+  async function currentValue(name: string, setting: Setting, row: SettingRow | undefined): Promise<unknown> {
+    if (!row) return setting.fallback;
+    const text = setting.secret ? (await open(keyring, row.sealed, placeOf(name))).reveal() : row.value;
+    const result = v.safeParse(setting.schema, JSON.parse(text));
     if (result.success) return result.output;
-    log.warning("The setting {name} is not what it has to be any more; its default holds", { name });
-    return key.fallback;
+    log.warning("The stored value of {name} is no longer valid: the default is used until it is set again", {
+      name,
+    });
+    return setting.fallback;
   }
 
   async function read(names: readonly string[]): Promise<ReadonlyMap<string, unknown>> {
     const rows = await repository.find(names);
     const entries = names.map(async (name): Promise<[string, unknown]> => {
       const row = rows.find(({ key }) => key === name);
-      return [name, await heldValue(name, keyOf(name), row)];
+      return [name, await currentValue(name, settingOf(name), row)];
     });
     return new Map(await Promise.all(entries));
   }
 
   return {
     read,
-    names: Object.keys(keys),
+    names: Object.keys(settings),
 
-    /** What an admin may see: a secret only as far as there is one. */
-    async shown(names: readonly string[]): Promise<Record<string, unknown>> {
+    async shown(names) {
       const values = await read(names);
       return Object.fromEntries(
         names.map((name) => {
           const value = values.get(name);
-          return [name, keyOf(name).secret ? (value === "" ? "" : CENSORED) : value];
+          return [name, settingOf(name).secret ? (value === "" ? "" : CENSORED) : value];
         }),
       );
     },
 
-    /** @throws {SealpostError} `resource_not_found`. */
-    known(name: string): string {
-      if (Object.hasOwn(keys, name)) return name;
+    known(name) {
+      if (Object.hasOwn(settings, name)) return name;
       throw new SealpostError("resource_not_found", "The requested Setting could not be found.");
     },
 
-    /**
-     * Stores new values, all of them or none; each is checked as a parameter of that name.
-     * @returns for each key whether it was set before.
-     * @throws {SealpostError} `missing_parameter` or `invalid_parameter`, naming the first that is wrong.
-     */
-    async set(
-      values: ReadonlyMap<string, unknown>,
-      actor: AuditActor,
-    ): Promise<Record<string, "insert" | "update">> {
+    async set(values, actor) {
       const rows = await Promise.all([...values].map(([name, value]) => toRow(name, value)));
       const names = rows.map(({ key }) => key);
       const entry = auditEntry(actor, platform.now(), { success: true, fields: names.join(",") });
@@ -93,8 +102,7 @@ export function createSettings(parts: {
       return Object.fromEntries(names.map((name) => [name, before.includes(name) ? "update" : "insert"]));
     },
 
-    /** Forgets what was set. @returns whether anything was. */
-    async remove(name: string, actor: AuditActor): Promise<boolean> {
+    async remove(name, actor) {
       const entry = auditEntry(actor, platform.now(), { success: true, identifier: name });
       const [removed] = await untilCommitted(() =>
         epoch.commit([], [repository.remove(name), audit.insert(entry)]),
@@ -104,7 +112,7 @@ export function createSettings(parts: {
   };
 
   async function toRow(name: string, given: unknown): Promise<SettingRow> {
-    const { schema, secret } = keyOf(name);
+    const { schema, secret } = settingOf(name);
     const value = coerce(schema, given);
     if (value === undefined) throw missingParameter(name);
     const text = JSON.stringify(value);

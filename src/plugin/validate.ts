@@ -1,54 +1,58 @@
 import { getTableName } from "drizzle-orm";
-import type { CheckedPlugin, Plugin } from "../contracts/plugin.ts";
+import type { Plugin, ValidOptions } from "../contracts/plugin/definition.ts";
 import { CORE_RIGHTS } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
 import { CORE_EVENTS } from "./event-names.ts";
 
-/** A plugin whose options are good, and what it wants to be. */
-export interface Candidate extends Omit<Plugin, "check"> {
-  readonly checked: CheckedPlugin;
+/** A plugin before its setup, with valid options. */
+export interface ValidatedPlugin extends Omit<Plugin, "validate"> {
+  readonly options: ValidOptions;
 }
 
 const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
-const ACTION = /^\w+$/;
+const RIGHT = /^\w+$/;
 const CORE = "sealpost";
 
 /**
- * Checks the options of all plugins and that no two want the same.
- * @throws {SealpostError} `bad_setting`, one line with everything that is wrong.
+ * Validates the options of all plugins, and that no two claim the same name.
+ * @returns the plugins, each behind the ones that provide what it uses.
+ * @throws {SealpostError} `bad_setting`, one line with every problem.
  */
-export function checkPlugins(plugins: readonly Plugin[]): Candidate[] {
+export function validatePlugins(plugins: readonly Plugin[]): ValidatedPlugin[] {
   const problems: string[] = [];
-  const candidates: Candidate[] = [];
-  for (const { check, ...rest } of plugins) {
-    const checked = check();
-    for (const problem of checked.problems) problems.push(`${rest.name}: ${problem}`);
-    if ("setup" in checked) candidates.push({ ...rest, checked });
+  const valid: ValidatedPlugin[] = [];
+  for (const { validate, ...rest } of plugins) {
+    const options = validate();
+    for (const problem of options.problems) problems.push(`${rest.name}: ${problem}`);
+    if ("setup" in options) valid.push({ ...rest, options });
   }
-  problems.push(...plugins.flatMap(ownProblems), ...clashes(candidates));
-  refuse(problems);
-  return candidates;
+  problems.push(...plugins.flatMap(problemsOf), ...clashes(valid));
+  assertNoProblems(problems);
+  return inOrder(valid);
 }
 
 /** @throws {SealpostError} `bad_setting` if there is any problem. */
-export function refuse(problems: readonly string[]): void {
+export function assertNoProblems(problems: readonly string[]): void {
   if (problems.length === 0) return;
   throw new SealpostError("bad_setting", `Plugins: ${problems.join("; ")}`, { parameter: "plugins" });
 }
 
-/** What a plugin wants that there can be only one of, by kind. */
+/** Names that only one plugin can have, by kind; `core` are those of Sealpost itself. */
 const UNIQUE: Readonly<
-  Record<string, { readonly of: (plugin: Candidate) => readonly string[]; readonly core: readonly string[] }>
+  Record<
+    string,
+    { readonly of: (plugin: ValidatedPlugin) => readonly string[]; readonly core: readonly string[] }
+  >
 > = {
   name: { of: ({ name }) => [name], core: [CORE] },
   table: { of: tablesOf, core: [] },
-  action: { of: ({ actions }) => Object.keys(actions ?? {}), core: Object.keys(CORE_RIGHTS) },
-  "config key": { of: ({ checked }) => Object.keys(checked.config), core: [] },
+  right: { of: ({ rights }) => Object.keys(rights ?? {}), core: Object.keys(CORE_RIGHTS) },
+  setting: { of: ({ options }) => Object.keys(options.settings), core: [] },
   capability: { of: ({ provides }) => provides ?? [], core: [] },
   event: { of: ({ events }) => events ?? [], core: Object.keys(CORE_EVENTS) },
 };
 
-function clashes(plugins: readonly Candidate[]): string[] {
+function clashes(plugins: readonly ValidatedPlugin[]): string[] {
   return Object.entries(UNIQUE).flatMap(([kind, { of, core }]) => {
     const owners = new Map(core.map((thing) => [thing, CORE]));
     return plugins.flatMap((plugin) =>
@@ -61,24 +65,23 @@ function clashes(plugins: readonly Candidate[]): string[] {
   });
 }
 
-/** What is wrong with a definition by itself. */
-function ownProblems(plugin: Plugin): string[] {
-  const { name, actions = {}, sealed = [] } = plugin;
-  if (!NAME.test(name))
-    return [`"${name}" is no name of a plugin: expected lower-case letters, digits and -`];
+/** Returns the problems of a definition by itself. */
+function problemsOf(plugin: Plugin): string[] {
+  const { name, rights = {}, sealed = [] } = plugin;
+  if (!NAME.test(name)) return [`"${name}" is not a plugin name: expected lowercase letters, digits and -`];
   const prefix = `${name.replaceAll("-", "_")}_`;
   const tables = tablesOf(plugin);
   const sealedTables = sealed.map(({ row }) => getTableName(row.table));
   return [
     ...tables
       .filter((table) => !table.startsWith(prefix))
-      .map((table) => `${name}: the table "${table}" has to begin with ${prefix}`),
+      .map((table) => `${name}: the name of the table "${table}" must start with ${prefix}`),
     ...sealedTables
       .filter((table) => !tables.includes(table))
       .map((table) => `${name}: the sealed table "${table}" is not among its tables`),
-    ...Object.keys(actions)
-      .filter((action) => !ACTION.test(action))
-      .map((action) => `${name}: "${action}" is no name of an action`),
+    ...Object.keys(rights)
+      .filter((right) => !RIGHT.test(right))
+      .map((right) => `${name}: "${right}" is not a name of a right: expected letters, digits and _`),
   ];
 }
 
@@ -89,13 +92,13 @@ function tablesOf({ tables = {} }: Pick<Plugin, "tables">): string[] {
 type Dependent = Pick<Plugin, "name" | "requires" | "optional" | "provides">;
 
 /**
- * Puts plugins behind those that provide what they use; otherwise they keep their order.
- * @throws {SealpostError} `bad_setting` naming what nobody provides, or the plugins that wait for each other.
+ * Sorts plugins behind those that provide what they use; otherwise they keep their order.
+ * @throws {SealpostError} `bad_setting` naming a missing capability, or plugins that require each other.
  */
-export function inOrder<P extends Dependent>(plugins: readonly P[]): P[] {
+function inOrder<P extends Dependent>(plugins: readonly P[]): P[] {
   const providerOf = (capability: string) =>
     plugins.find(({ provides = [] }) => provides.some((name) => name === capability));
-  refuse(
+  assertNoProblems(
     plugins.flatMap(({ name, requires = [] }) =>
       requires
         .filter((capability) => !providerOf(capability))
@@ -108,7 +111,7 @@ export function inOrder<P extends Dependent>(plugins: readonly P[]): P[] {
     if (ordered.includes(plugin)) return;
     if (waiting.includes(plugin)) {
       const names = [...waiting.slice(waiting.indexOf(plugin)), plugin].map(({ name }) => name);
-      refuse([`${names.join(" requires ")}: they wait for each other`]);
+      assertNoProblems([`${names.join(" requires ")}: they wait for each other`]);
     }
     const uses = [...(plugin.requires ?? []), ...(plugin.optional ?? [])];
     for (const provider of uses.map(providerOf)) {

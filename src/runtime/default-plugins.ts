@@ -4,7 +4,7 @@ import { events } from "sealpost/plugins/events";
 import { recovery } from "sealpost/plugins/recovery";
 import { registration } from "sealpost/plugins/registration";
 import { smsGateway } from "sealpost/plugins/sms-gateway";
-import type { Plugin } from "../contracts/plugin.ts";
+import type { Plugin } from "../contracts/plugin/definition.ts";
 
 /** The plugins that a server enables by default, each with its default options. */
 export const DEFAULT_PLUGINS: readonly Plugin[] = [

@@ -1,6 +1,6 @@
 import { and, asc, getTableName, gt, ne, sql } from "drizzle-orm";
 import type { Database } from "../contracts/database.ts";
-import type { SealedColumns } from "../contracts/plugin.ts";
+import type { SealedColumns } from "../contracts/plugin/secrets.ts";
 import { instance, mailContent, pluginConfig, smtpServer } from "./schema.ts";
 
 /** A sealed value and the place it is bound to. */

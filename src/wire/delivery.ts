@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { SubmitOutcome } from "../contracts/plugin.ts";
+import type { SubmitOutcome } from "../contracts/plugin/mail.ts";
 import { CHECKPOINTS } from "../domain/delivery.ts";
 import { parseEndpoint } from "../domain/endpoint.ts";
 import type { ServerDefinition } from "../domain/smtp-server.ts";

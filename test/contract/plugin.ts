@@ -66,7 +66,7 @@ export function testPlugin(
   describe(`${name}: what every plugin promises`, () => {
     test("has its name, and options that are good by themselves", () => {
       expect(make().name).toBe(name);
-      expect(make().check().problems).toEqual([]);
+      expect(make().validate().problems).toEqual([]);
     });
 
     for (const [at, [plugin, option]] of refused.entries()) {
@@ -129,18 +129,18 @@ export function testPlugin(
 
     test("adds its rights, which policies may name and which do no harm when it is gone", async () => {
       await using instance = await started();
-      const actions = Object.keys(make().actions ?? {});
+      const rights = Object.keys(make().rights ?? {});
       const { value } = await instance.request("POST", "/auth", {
         json: { username: "admin", password: "correct horse" },
       });
-      expect((value as { rights: string[] }).rights).toEqual(expect.arrayContaining(actions));
-      const action = ["policywrite", "policyread", ...actions];
+      expect((value as { rights: string[] }).rights).toEqual(expect.arrayContaining(rights));
+      const action = ["policywrite", "policyread", ...rights];
       const saved = await instance.request("POST", "/policy/p", { json: { scope: "admin", action } });
       expect(saved.status).toBe(200);
       await using without = await testInstance({ plugins: [], database: instance.database });
       const listed = await without.request("GET", "/policy/", { token: without.token });
       expect(listed.status).toBe(200);
-      expect(listed.text).toContain(actions[0] ?? "policywrite");
+      expect(listed.text).toContain(rights[0] ?? "policywrite");
     });
 
     test("starts again on the same database, after use as well", async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Hono } from "hono";
 import * as v from "valibot";
-import { configKey, definePlugin } from "../../src/plugin/define.ts";
+import { definePlugin, setting } from "../../src/plugin/define.ts";
 import { ADMIN, PEER, type TestInstance, testInstance } from "../fixtures/instance.ts";
 import { type RequestOptions, sendRequest } from "../fixtures/request.ts";
 
@@ -167,8 +167,8 @@ describe("GET /openapi.json", () => {
   });
 
   test("is enough to call every operation", async () => {
-    const config = () => ({ a: configKey(v.number(), 1, { description: "A setting" }) });
-    const plugin = definePlugin({ name: "plugin", options: v.object({}), config, setup: () => ({}) });
+    const settings = () => ({ a: setting(v.number(), 1, { description: "A setting" }) });
+    const plugin = definePlugin({ name: "plugin", options: v.object({}), settings, setup: () => ({}) });
     await using instance = await testInstance({ plugins: [plugin()] });
     await instance.request("POST", "/smtpserver/a", { json: { server: "a" } });
     await instance.request("POST", "/policy/a", { json: { scope: "admin", action: "*" } });

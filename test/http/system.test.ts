@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { configKey, definePlugin, templateText } from "sealpost";
+import { definePlugin, setting, templateText } from "sealpost";
 import * as v from "valibot";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
 import type { RequestOptions } from "../fixtures/request.ts";
@@ -12,11 +12,11 @@ const seconds = v.pipe(
 const plugin = definePlugin({
   name: "settings",
   options: v.object({}),
-  config: () => ({
-    "email.validtime": configKey(seconds, 120, { description: "Seconds" }),
-    "email.text": configKey(templateText(["otp"]), "{otp}", { description: "Text" }),
-    "email.enabled": configKey(v.boolean("expected true or false"), false, { description: "Whether" }),
-    "email.token": configKey(v.string(), "", { description: "Token", secret: true }),
+  settings: () => ({
+    "email.validtime": setting(seconds, 120, { description: "Seconds" }),
+    "email.text": setting(templateText(["otp"]), "{otp}", { description: "Text" }),
+    "email.enabled": setting(v.boolean("expected true or false"), false, { description: "Whether" }),
+    "email.token": setting(v.string(), "", { description: "Token", secret: true }),
   }),
   setup: () => ({}),
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { Hono } from "hono";
-import { configKey, definePlugin, type Env, type PluginContext, serverNames, success } from "sealpost";
+import { definePlugin, type Env, type PluginContext, serverNames, setting, success } from "sealpost";
 import * as v from "valibot";
 import { KEYS, type TestInstanceOptions, testInstance } from "../fixtures/instance.ts";
 
@@ -15,15 +15,15 @@ const SQL =
 const OTHER_KEY = `other:${new Uint8Array(32).fill(9).toBase64()}`;
 const MESSAGE = { to: [{ name: "", address: "ann@example.net" }], subject: "Hello", text: "Hi" };
 
-const config = (options: { readonly server: readonly string[] }) => ({
-  "probe.identifier": configKey(serverNames, options.server, { description: "Servers", namesServer: true }),
-  "probe.seconds": configKey(v.pipe(v.number("expected a number"), v.minValue(1)), 120, {
+const settings = (options: { readonly server: readonly string[] }) => ({
+  "probe.identifier": setting(serverNames, options.server, { description: "Servers", namesServer: true }),
+  "probe.seconds": setting(v.pipe(v.number("expected a number"), v.minValue(1)), 120, {
     description: "Seconds",
   }),
-  "probe.enabled": configKey(v.boolean("expected true or false"), false, { description: "Whether" }),
-  "probe.token": configKey(v.string(), "", { description: "Token", secret: true }),
+  "probe.enabled": setting(v.boolean("expected true or false"), false, { description: "Whether" }),
+  "probe.token": setting(v.string(), "", { description: "Token", secret: true }),
 });
-type ProbeContext = PluginContext<ReturnType<typeof config>>;
+type ProbeContext = PluginContext<ReturnType<typeof settings>>;
 
 /** A plugin whose context the test has in its hands. */
 async function probe(options: TestInstanceOptions = {}, server: readonly string[] = []) {
@@ -34,11 +34,11 @@ async function probe(options: TestInstanceOptions = {}, server: readonly string[
     tables: { box },
     migrations: [{ name: "0001", sql: SQL }],
     sealed: [{ row: box.id, columns: [box.secret] }],
-    config,
+    settings,
     setup(ctx) {
       context = ctx;
       const routes = new Hono<Env>().get("/probe", (c) =>
-        c.json(success([ctx.clientAddress(c), ctx.isTrustedClient(c)], ctx.now())),
+        c.json(success([c.get("clientAddress"), ctx.limits.isTrustedClient(c)], ctx.time.now())),
       );
       return { routes };
     },
@@ -51,15 +51,15 @@ async function probe(options: TestInstanceOptions = {}, server: readonly string[
 describe("mac()", () => {
   test("is the same at the next start, after a rotation, and in no other database", async () => {
     await using first = await probe();
-    const before = await first.ctx.mac("123456");
+    const before = await first.ctx.secrets.mac("123456");
     expect(before).toMatch(/^[\w-]{43}$/);
-    expect(await first.ctx.mac("123457")).not.toBe(before);
+    expect(await first.ctx.secrets.mac("123457")).not.toBe(before);
     const rotating = await probe({ database: first.instance.database, keys: `${OTHER_KEY},${KEYS}` });
     await rotating.instance.services.rekey();
     const rotated = await probe({ database: first.instance.database, keys: OTHER_KEY });
-    expect(await rotated.ctx.mac("123456")).toBe(before);
+    expect(await rotated.ctx.secrets.mac("123456")).toBe(before);
     await using elsewhere = await probe();
-    expect(await elsewhere.ctx.mac("123456")).not.toBe(before);
+    expect(await elsewhere.ctx.secrets.mac("123456")).not.toBe(before);
   });
 });
 
@@ -67,20 +67,20 @@ describe("seal() and open()", () => {
   test("keep a text for its place, also after a rotation", async () => {
     await using first = await probe();
     const { ctx, instance } = first;
-    const sealed = await ctx.seal(box.secret, "1", "a secret");
+    const sealed = await ctx.secrets.seal(box.secret, "1", "a secret");
     await ctx.store.commit([ctx.store.write.insert(box).values({ id: "1", secret: sealed, plain: "" })]);
-    expect((await ctx.open(box.secret, "1", sealed)).reveal()).toBe("a secret");
-    await expect(ctx.open(box.secret, "2", sealed)).rejects.toMatchObject({ code: "unsealable" });
+    expect((await ctx.secrets.open(box.secret, "1", sealed)).reveal()).toBe("a secret");
+    await expect(ctx.secrets.open(box.secret, "2", sealed)).rejects.toMatchObject({ code: "unsealable" });
     const rotating = await probe({ database: instance.database, keys: `${OTHER_KEY},${KEYS}` });
     await rotating.instance.services.rekey();
     const [row] = await ctx.store.read.select().from(box);
     const rotated = await probe({ database: instance.database, keys: OTHER_KEY });
-    expect((await rotated.ctx.open(box.secret, "1", row?.secret ?? "")).reveal()).toBe("a secret");
+    expect((await rotated.ctx.secrets.open(box.secret, "1", row?.secret ?? "")).reveal()).toBe("a secret");
   });
 
   test("refuse a column that is not declared", async () => {
     await using made = await probe();
-    await expect(made.ctx.seal(box.plain, "1", "x")).rejects.toThrow('"plain" is not among those');
+    await expect(made.ctx.secrets.seal(box.plain, "1", "x")).rejects.toThrow('"plain" is not among those');
   });
 
   test("have a start refused that lacks the key of a plugin's column", async () => {
@@ -88,47 +88,51 @@ describe("seal() and open()", () => {
     const { ctx, instance } = first;
     const rotating = await probe({ database: instance.database, keys: `${OTHER_KEY},${KEYS}` });
     await rotating.instance.services.rekey();
-    const secret = await ctx.seal(box.secret, "1", "old");
+    const secret = await ctx.secrets.seal(box.secret, "1", "old");
     await ctx.store.commit([ctx.store.write.insert(box).values({ id: "1", secret, plain: "" })]);
     await expect(probe({ database: instance.database, keys: OTHER_KEY })).rejects.toThrow('key "first"');
   });
 });
 
 describe("limit", () => {
-  const limit = { key: "ann@example.net", most: 3, windowSeconds: 60 };
+  const limit = { key: "ann@example.net", max: 3, windowSeconds: 60 };
+  const take = async ({ limits, store }: ProbeContext) => {
+    const { consume, result } = await limits.plan(limit);
+    return result(await store.commit(consume));
+  };
 
   test("lets as many through as it says, of parallel calls and other processes, until the window ends", async () => {
     await using first = await probe();
     const second = await probe({ database: first.instance.database });
-    const calls = Array.from({ length: 20 }, (_, at) => (at % 2 ? first : second).ctx.limit.take(limit));
+    const calls = Array.from({ length: 20 }, (_, at) => take((at % 2 ? first : second).ctx));
     const results = await Promise.all(calls);
     expect(results.filter(({ allowed }) => allowed)).toHaveLength(3);
     expect(results.find(({ allowed }) => !allowed)).toEqual({ allowed: false, retryAfterSeconds: 60 });
     first.instance.clock.advance(60);
-    expect(await first.ctx.limit.take(limit)).toEqual({ allowed: true, retryAfterSeconds: 0 });
+    expect(await take(first.ctx)).toEqual({ allowed: true, retryAfterSeconds: 0 });
   });
 
   test("ends no later because the clock is put back", async () => {
     await using made = await probe();
-    await Promise.all(Array.from({ length: 4 }, () => made.ctx.limit.take(limit)));
+    await Promise.all(Array.from({ length: 4 }, () => take(made.ctx)));
     made.instance.clock.advance(-86_400);
-    expect(await made.ctx.limit.take(limit)).toEqual({ allowed: true, retryAfterSeconds: 0 });
+    expect(await take(made.ctx)).toEqual({ allowed: true, retryAfterSeconds: 0 });
   });
 
   test("require() throws with the time of the fullest", async () => {
     await using made = await probe();
-    const wide = { key: "client", most: 1, windowSeconds: 600 };
-    await made.ctx.limit.require(limit, wide);
-    await expect(made.ctx.limit.require(limit, wide)).rejects.toMatchObject({
+    const wide = { key: "client", max: 1, windowSeconds: 600 };
+    await made.ctx.limits.consume(limit, wide);
+    await expect(made.ctx.limits.consume(limit, wide)).rejects.toMatchObject({
       code: "too_many_tries",
       retryAfterSeconds: 600,
     });
-    await made.ctx.limit.require(limit);
+    await made.ctx.limits.consume(limit);
   });
 
   test("keeps no key in the clear", async () => {
     await using made = await probe();
-    await made.ctx.limit.take(limit);
+    await take(made.ctx);
     expect(JSON.stringify(await made.instance.database.read.all("SELECT * FROM try_window"))).not.toContain(
       "ann",
     );
@@ -176,7 +180,7 @@ describe("config", () => {
   test("is the default, then the option, then what an admin has set", async () => {
     await using made = await probe({}, ["main"]);
     const { ctx, instance } = made;
-    expect(await ctx.config.all()).toEqual({
+    expect(await ctx.settings.all()).toEqual({
       ...{ "probe.identifier": ["main"], "probe.seconds": 120, "probe.enabled": false, "probe.token": "" },
     });
     await instance.request("POST", "/system/setConfig", {
@@ -187,7 +191,7 @@ describe("config", () => {
         "probe.token": "t0ken",
       },
     });
-    expect(await ctx.config.all()).toEqual({
+    expect(await ctx.settings.all()).toEqual({
       ...{
         "probe.identifier": ["a", "b"],
         "probe.seconds": 60,
@@ -195,7 +199,7 @@ describe("config", () => {
         "probe.token": "t0ken",
       },
     });
-    const seconds: number = await ctx.config.get("probe.seconds");
+    const seconds: number = await ctx.settings.get("probe.seconds");
     expect(seconds).toBe(60);
   });
 
@@ -204,7 +208,7 @@ describe("config", () => {
     await made.instance.database.commit([
       made.instance.database.write.run("INSERT INTO plugin_config VALUES ('probe.seconds', '0', '')"),
     ]);
-    expect(await made.ctx.config.get("probe.seconds")).toBe(120);
+    expect(await made.ctx.settings.get("probe.seconds")).toBe(120);
   });
 });
 
@@ -219,7 +223,7 @@ test("isTrustedClient() knows the clients of the setting", async () => {
 
 test("randomText() favours no character", async () => {
   await using made = await probe();
-  const text = made.ctx.randomText(100_000, "0123456789");
+  const text = made.ctx.random.text(100_000, "0123456789");
   const counts = Object.values(Object.groupBy(text, (digit) => digit)).map((digits) => digits?.length ?? 0);
   // Six standard deviations (95) of a binomial distribution.
   for (const count of counts) expect(Math.abs(count - 10_000)).toBeLessThan(570);
@@ -231,7 +235,7 @@ test("auditRow() with ifChanged is written only if the statement before it chang
   const { ctx, instance } = made;
   const change = (id: string) => [
     ctx.store.write.insert(box).values({ id, secret: "", plain: "" }).onConflictDoNothing(),
-    ctx.auditRow(null, { success: true, identifier: id }, "ifChanged"),
+    ctx.audit.row(null, { success: true, identifier: id }, "ifChanged"),
   ];
   await ctx.store.commit(change("1"));
   await ctx.store.commit(change("1"));
@@ -242,12 +246,12 @@ test("auditRow() with ifChanged is written only if the statement before it chang
 test("defer() is drained at the end", async () => {
   const made = await probe();
   let done = false;
-  made.ctx.defer(
+  made.ctx.background(
     Bun.sleep(20).then(() => {
       done = true;
     }),
   );
-  made.ctx.defer(Promise.reject(new Error("no")));
+  made.ctx.background(Promise.reject(new Error("no")));
   await made[Symbol.asyncDispose]();
   expect(done).toBe(true);
 });

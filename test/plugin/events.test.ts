@@ -23,9 +23,9 @@ const listener = (on: (ctx: PluginContext) => Record<string, EventHandler>) =>
     setup: (ctx) => ({
       on: on(ctx),
       routes: new Hono<Env>().get("/say/:word", (c) => {
-        ctx.emit("said", { word: c.req.param("word") });
+        ctx.events.emit("said", { word: c.req.param("word") });
         c.set("eventData", { serial: "S1" });
-        return c.json(success(ctx.eventNames(), ctx.now()));
+        return c.json(success(ctx.events.names(), ctx.time.now()));
       }),
     }),
   })();
@@ -132,9 +132,9 @@ describe("an event", () => {
     const plugin = listener((ctx) => ({
       async "*"(event) {
         heard.push(event.name);
-        ctx.emit("said", {});
+        ctx.events.emit("said", {});
         await Promise.resolve();
-        ctx.emit("said", {});
+        ctx.events.emit("said", {});
         await ctx.mail.submit("none", {
           to: [{ name: "", address: "a@example.org" }],
           subject: "",

@@ -4,7 +4,7 @@ import { definePlugin, type Env, SealpostError, type SubmitOutcome, success } fr
 import * as v from "valibot";
 import { testInstance } from "../fixtures/instance.ts";
 
-const LIMIT = { key: "guess", most: 1, windowSeconds: 60 };
+const LIMIT = { key: "guess", max: 1, windowSeconds: 60 };
 
 function made() {
   let count = 0;
@@ -14,23 +14,24 @@ function made() {
     setup(ctx) {
       const routes = new Hono<Env>()
         .post("/count/:what", async (c) => {
-          const answer = await ctx.once(c, c.req.param(), async () => {
+          const answer = await ctx.idempotent(c, c.req.param(), async () => {
             if (c.req.param("what") === "nothing") throw new SealpostError("stale", "Nothing was done");
             count += 1;
             return count;
           });
-          return c.json(success(answer, ctx.now()));
+          return c.json(success(answer, ctx.time.now()));
         })
         .post("/guess/:right", async (c) => {
-          await ctx.limit.require(LIMIT);
-          if (c.req.param("right") === "yes") await ctx.limit.giveBack(LIMIT);
-          return c.json(success(true, ctx.now()));
+          await ctx.limits.consume(LIMIT);
+          if (c.req.param("right") === "yes")
+            await ctx.store.append(...(await ctx.limits.plan(LIMIT)).refund());
+          return c.json(success(true, ctx.time.now()));
         })
         .post("/letter/:server", async (c) => {
           const message = { to: [{ name: "", address: "ann@example.net" }], subject: "Hello", text: "Hi" };
           const outcome: SubmitOutcome = await ctx.mail.submit(c.req.param("server"), message);
           const detail = { delivery: await ctx.mail.diagnose(outcome), servers: await ctx.mail.servers() };
-          return c.json(success(outcome.identifier, ctx.now(), detail));
+          return c.json(success(outcome.identifier, ctx.time.now(), detail));
         });
       return { routes };
     },

@@ -9,8 +9,8 @@ const counting = definePlugin({
   options: v.object({}),
   setup(ctx) {
     const routes = new Hono<Env>().get("/counting", async (c) => {
-      await ctx.limit.require(...ctx.limit.ofClient(c, { key: "ask", most: 2, windowSeconds: 60 }));
-      return c.json(success(true, ctx.now()));
+      await ctx.limits.consume(...ctx.limits.perClient(c, { key: "ask", max: 2, windowSeconds: 60 }));
+      return c.json(success(true, ctx.time.now()));
     });
     return { routes };
   },

@@ -7,7 +7,7 @@ import {
   type Env,
   type Plugin,
   type PluginDefinition,
-  type Running,
+  type PluginInstance,
   success,
 } from "sealpost";
 import * as v from "valibot";
@@ -23,7 +23,7 @@ declare module "sealpost" {
 type Definition = Partial<PluginDefinition<v.GenericSchema, Record<never, never>>>;
 
 /** A plugin that does nothing but what is said. */
-function plugin(name: string, definition: Definition = {}, running: Running = {}): Plugin {
+function plugin(name: string, definition: Definition = {}, running: PluginInstance = {}): Plugin {
   return definePlugin({ name, options: v.object({}), setup: () => running, ...definition })();
 }
 const refusal = (...plugins: readonly Plugin[]) =>
@@ -55,17 +55,17 @@ describe("plugins are refused", () => {
     [
       "with a name that is none",
       [plugin("A b")],
-      '"A b" is no name of a plugin: expected lower-case letters, digits and -',
+      '"A b" is not a plugin name: expected lowercase letters, digits and -',
     ],
     [
-      "with one action",
-      [plugin("a", { actions: { read: "" } }), plugin("b", { actions: { read: "" } })],
-      'a and b both have the action "read"',
+      "with the same right",
+      [plugin("a", { rights: { read: "" } }), plugin("b", { rights: { read: "" } })],
+      'a and b both have the right "read"',
     ],
     [
-      "with an action of Sealpost's",
-      [plugin("a", { actions: { auditlog: "" } })],
-      'sealpost and a both have the action "auditlog"',
+      "with a right of Sealpost itself",
+      [plugin("a", { rights: { auditlog: "" } })],
+      'sealpost and a both have the right "auditlog"',
     ],
     [
       "with one event",
@@ -75,7 +75,7 @@ describe("plugins are refused", () => {
     [
       "with a table of another name",
       [plugin("a-b", { tables: { t: table("b_t") } })],
-      'a-b: the table "b_t" has to begin with a_b_',
+      'a-b: the name of the table "b_t" must start with a_b_',
     ],
     [
       "with one table",
@@ -141,15 +141,15 @@ describe("plugins are refused", () => {
 describe("the life of plugins", () => {
   test("is set up behind what they require, started in that order and closed in reverse", async () => {
     const done: string[] = [];
-    const living = (name: string, definition: Definition, running: Running = {}) =>
+    const living = (name: string, definition: Definition, running: PluginInstance = {}) =>
       definePlugin({
         name,
         options: v.object({}),
         ...definition,
         setup(ctx) {
           done.push(`setup ${name}`);
-          if (definition.requires) expect(ctx.use("directory")).toBe(DIRECTORY);
-          if (definition.optional) expect(ctx.find("directory")).toBe(DIRECTORY);
+          if (definition.requires) expect(ctx.capabilities.use("directory")).toBe(DIRECTORY);
+          if (definition.optional) expect(ctx.capabilities.find("directory")).toBe(DIRECTORY);
           const say = (what: string) => async () => void done.push(`${what} ${name}`);
           return { ...running, start: say("start"), close: say("close"), prune: say("prune") };
         },

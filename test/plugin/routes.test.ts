@@ -10,13 +10,13 @@ const never = () => new Promise<Response>(() => undefined);
 const rude = definePlugin({
   name: "rude",
   options: v.object({}),
-  actions: { rude_read: "Read" },
+  rights: { rude_read: "Read" },
   setup(ctx) {
     const routes = new Hono<Env>()
-      .get("/rude/", (c) => c.json(success("list", ctx.now())))
-      .post("/rude/", (c) => c.json(success("made", ctx.now())))
-      .get("/rude/right/:id", ctx.requireRight("rude_read"), (c) =>
-        c.json(success(c.req.param("id"), ctx.now())),
+      .get("/rude/", (c) => c.json(success("list", ctx.time.now())))
+      .post("/rude/", (c) => c.json(success("made", ctx.time.now())))
+      .get("/rude/right/:id", ctx.guard.requireRight("rude_read"), (c) =>
+        c.json(success(c.req.param("id"), ctx.time.now())),
       )
       .get("/rude/hang", never)
       .get("/rude/throw", () => {
@@ -32,7 +32,9 @@ const rude = definePlugin({
       .get("/rude/known", () => {
         throw new SealpostError("conflict", "Somebody else does");
       })
-      .get("/rude/tell", async (c) => c.json(success(await ctx.isAllowed(c, "rude_read"), ctx.now())));
+      .get("/rude/tell", async (c) =>
+        c.json(success(await ctx.guard.isAllowed(c, "rude_read"), ctx.time.now())),
+      );
     return { routes };
   },
 });

@@ -1,5 +1,5 @@
 import type { Config } from "../../config.ts";
-import type { Plugin } from "../../contracts/plugin.ts";
+import type { Plugin } from "../../contracts/plugin/definition.ts";
 import { createSealpost, internalsOf, type Sealpost } from "../../sealpost.ts";
 import { sealpostOptionsOf } from "../options.ts";
 import { nameDatabase, openLocalDrivers } from "./drivers.ts";

@@ -2,7 +2,7 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as v from "valibot";
-import type { Plugin } from "../../contracts/plugin.ts";
+import type { Plugin } from "../../contracts/plugin/definition.ts";
 import { pluginsOf } from "../default-plugins.ts";
 import { codeOf, invalidSetting } from "../invalid-setting.ts";
 
@@ -10,7 +10,7 @@ import { codeOf, invalidSetting } from "../invalid-setting.ts";
 export const CONFIG_FILE = "sealpost.config.ts";
 
 const isPlugin = (value: unknown): value is Plugin =>
-  typeof value === "object" && value !== null && "name" in value && "check" in value;
+  typeof value === "object" && value !== null && "name" in value && "validate" in value;
 const configSchema = v.strictObject({
   plugins: v.optional(v.array(v.custom<Plugin>(isPlugin, "expected plugins, each called with its options"))),
   without: v.optional(v.array(v.string())),

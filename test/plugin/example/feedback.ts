@@ -3,7 +3,6 @@ import { sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { Hono } from "hono";
 import {
   bodyParams,
-  configKey,
   definePlugin,
   type Env,
   invalidParameter,
@@ -11,6 +10,7 @@ import {
   parseMailbox,
   render,
   serverNames,
+  setting,
   success,
   templateText,
 } from "sealpost";
@@ -38,13 +38,13 @@ export const feedback = definePlugin({
   }),
   tables: { entry },
   migrations: [{ name: "0001_feedback", sql: migration }],
-  actions: { feedback_read: "Read what people say" },
-  config: (options) => ({
-    "feedback.identifier": configKey(serverNames, options.server, {
+  rights: { feedback_read: "Read what people say" },
+  settings: (options) => ({
+    "feedback.identifier": setting(serverNames, options.server, {
       description: "SMTP servers",
       namesServer: true,
     }),
-    "feedback.subject": configKey(subjectText, options.subject, { description: "Subject of the mail" }),
+    "feedback.subject": setting(subjectText, options.subject, { description: "Subject of the mail" }),
   }),
   events: ["feedback_given"],
   setup(ctx, { owner }) {
@@ -64,23 +64,23 @@ export const feedback = definePlugin({
           const { address, text } = c.req.valid("json");
           const from = parseMailbox(address);
           if (from === null) throw invalidParameter("address", "expected one mailbox");
-          await ctx.limit.require(...ctx.limit.ofClient(c, { key: "from", most: 5, windowSeconds: 3_600 }));
-          const row = { id: ctx.newId(), address: from.address, text };
-          const said = ctx.auditRow(c, { success: true, identifier: row.id });
+          await ctx.limits.consume(...ctx.limits.perClient(c, { key: "from", max: 5, windowSeconds: 3_600 }));
+          const row = { id: ctx.random.id(), address: from.address, text };
+          const said = ctx.audit.row(c, { success: true, identifier: row.id });
           await ctx.store.commit([ctx.store.write.insert(entry).values(row), said]);
-          const subject = render(await ctx.config.get("feedback.subject"), { address: from.address });
+          const subject = render(await ctx.settings.get("feedback.subject"), { address: from.address });
           const message = { to: [{ name: "", address: owner }], replyTo: [from], subject, text };
           const sent = await ctx.mail.submit(undefined, message, { request: c });
-          ctx.emit("feedback_given", { id: row.id });
-          return c.json(success(sent.state !== "failed", ctx.now()));
+          ctx.events.emit("feedback_given", { id: row.id });
+          return c.json(success(sent.state !== "failed", ctx.time.now()));
         },
       )
       .get(
         "/feedback/",
         operation({ summary: "What people say", operationId: "listFeedback", tag, answer: v.array(view) }),
-        ctx.requireRight("feedback_read"),
+        ctx.guard.requireRight("feedback_read"),
         async (c) =>
-          c.json(success(await ctx.store.read.select().from(entry).orderBy(desc(entry.id)), ctx.now())),
+          c.json(success(await ctx.store.read.select().from(entry).orderBy(desc(entry.id)), ctx.time.now())),
       );
     return { routes };
   },

@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { bodyParams, configKey, definePlugin, type Env, operation, serverNames, success } from "sealpost";
+import { bodyParams, definePlugin, type Env, operation, serverNames, setting, success } from "sealpost";
 import * as v from "valibot";
 
 const params = v.object({ text: v.pipe(v.string(), v.maxLength(2_000)) });
@@ -11,22 +11,22 @@ export const notice = definePlugin({
     to: v.pipe(v.string(), v.email("expected an address")),
     server: v.optional(serverNames, []),
   }),
-  actions: { notice_send: "Send notices" },
-  config: ({ server }) => ({
-    "notice.identifier": configKey(serverNames, server, { description: "SMTP servers", namesServer: true }),
+  rights: { notice_send: "Send notices" },
+  settings: ({ server }) => ({
+    "notice.identifier": setting(serverNames, server, { description: "SMTP servers", namesServer: true }),
   }),
   setup(ctx, { to }) {
     const doc = { summary: "Send a notice", operationId: "sendNotice", tag: "Notices" };
     const routes = new Hono<Env>().post(
       "/notice",
       operation({ ...doc, answer: v.boolean(), body: params }),
-      ctx.requireRight("notice_send"),
+      ctx.guard.requireRight("notice_send"),
       bodyParams(params),
       async (c) => {
         const { text } = c.req.valid("json");
         const message = { to: [{ name: "", address: to }], subject: "Notice", text };
         const { state } = await ctx.mail.submit(undefined, message, { request: c });
-        return c.json(success(state !== "failed", ctx.now()));
+        return c.json(success(state !== "failed", ctx.time.now()));
       },
     );
     return { routes };

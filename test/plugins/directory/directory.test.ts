@@ -49,7 +49,7 @@ async function started() {
     options: v.object({}),
     requires: ["directory"],
     setup(ctx) {
-      kept = ctx.use("directory");
+      kept = ctx.capabilities.use("directory");
       return { on: { "*": (event) => void events.push(event) } };
     },
   });
@@ -272,7 +272,7 @@ describe("Directory", () => {
       options: v.object({}),
       requires: ["directory"],
       setup(ctx) {
-        users = ctx.use("directory");
+        users = ctx.capabilities.use("directory");
         return {};
       },
     });

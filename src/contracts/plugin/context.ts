@@ -1,0 +1,64 @@
+import type { Context } from "hono";
+import type { Env } from "../env.ts";
+import type { PluginAudit } from "./audit.ts";
+import type { PluginCapabilities } from "./capabilities.ts";
+import type { PluginEvents } from "./events.ts";
+import type { PluginGuard } from "./guard.ts";
+import type { PluginLimits } from "./limits.ts";
+import type { PluginMail } from "./mail.ts";
+import type { PluginSecrets } from "./secrets.ts";
+import type { PluginSettings, Settings } from "./settings.ts";
+import type { PluginStore } from "./store.ts";
+
+/**
+ * What a plugin can do, grouped by what it touches. A function takes the groups that it needs:
+ * `({ store, time }: Pick<PluginContext, "store" | "time">)`. In `setup` only `capabilities` may be used: no I/O yet.
+ */
+export interface PluginContext<S extends Settings = Settings> {
+  /** Name of the plugin. */
+  readonly name: string;
+  readonly mail: PluginMail;
+  readonly store: PluginStore;
+  readonly settings: PluginSettings<S>;
+  readonly guard: PluginGuard;
+  readonly audit: PluginAudit;
+  readonly secrets: PluginSecrets;
+  readonly limits: PluginLimits;
+  readonly events: PluginEvents;
+  readonly capabilities: PluginCapabilities;
+  readonly time: PluginTime;
+  readonly random: PluginRandom;
+  readonly log: PluginLog;
+  /**
+   * Does the work of a request once per `Idempotency-Key`, for 24 hours: a second request with the same key gets the
+   * response of the first. Without the header it just does the work. A route that submits one message and returns its
+   * outcome can use `idempotencyKey` of `submit` instead.
+   * @param content what the request is about; only a keyed hash of it is stored.
+   * @param work returns the response to store: JSON without secrets.
+   * @throws {SealpostError} `conflict` for the same key with other content, or while the first request is in progress.
+   */
+  idempotent<T>(c: Context<Env>, content: unknown, work: () => Promise<T>): Promise<T>;
+  /** Lets work continue after the response. A rejection is logged. */
+  background(work: Promise<unknown>): void;
+  /** `SEALPOST_BASE_URL` without its final slash; empty if not set. Links are never built from the Host header. */
+  readonly baseUrl: string;
+}
+
+export interface PluginTime {
+  now(): Date;
+}
+
+export interface PluginRandom {
+  bytes(length: number): Uint8Array<ArrayBuffer>;
+  /** Characters of an alphabet, each equally likely: `random.text(6, "0123456789")`. */
+  text(length: number, alphabet: string): string;
+  /** A new UUID. */
+  id(): string;
+}
+
+/** `text` may contain properties: `log.warning("No such {thing}", { thing })`. Never a secret. */
+export interface PluginLog {
+  info(text: string, properties?: Readonly<Record<string, unknown>>): void;
+  warning(text: string, properties?: Readonly<Record<string, unknown>>): void;
+  error(text: string, properties?: Readonly<Record<string, unknown>>): void;
+}

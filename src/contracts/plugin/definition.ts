@@ -1,0 +1,81 @@
+import type { SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { Hono } from "hono";
+import type { GenericSchema, InferInput, InferOutput } from "valibot";
+import type { KeptTable, Migration } from "../database.ts";
+import type { Capabilities, CapabilityName } from "./capabilities.ts";
+import type { PluginContext } from "./context.ts";
+import type { EventHandler } from "./events.ts";
+import type { SealedColumns } from "./secrets.ts";
+import type { Settings } from "./settings.ts";
+
+/** A plugin after its `setup`. */
+export interface PluginInstance {
+  /**
+   * Routes by full path (`/token/init`), each with its methods. A path that ends in `/` also works without it; other
+   * methods get 405. Wildcards are rejected: `.use`, `.all` and `*`.
+   */
+  readonly routes?: Pick<Hono, "routes">;
+  /** Handlers by event name; `*` receives every event. They run after the response, and trigger no handlers themselves. */
+  readonly on?: Readonly<Record<string, EventHandler>>;
+  /** The capabilities listed in `provides` of the definition. */
+  readonly provides?: Partial<Capabilities>;
+  /** SMTP servers that are named outside of settings, such as in a table. */
+  readonly servers?: () => Promise<readonly string[]>;
+  /**
+   * Runs at every start, after the migrations and before the first request. If it fails or takes more than 30 s, the
+   * instance does not start.
+   */
+  readonly start?: () => Promise<void>;
+  /** Runs once a day: deletes old rows. */
+  readonly prune?: () => Promise<void>;
+  /** Runs at shutdown, in reverse order of the setup. */
+  readonly close?: () => Promise<void>;
+}
+
+export interface PluginDefinition<S extends GenericSchema, K extends Settings> {
+  /** Lowercase letters, digits and `-`, such as `email-token`. */
+  readonly name: string;
+  /** An object schema. Options that it does not name are rejected. */
+  readonly options: S;
+  /** Drizzle tables. Their SQL names start with the plugin's name, with `_` for `-`. */
+  readonly tables?: Readonly<Record<string, SQLiteTable>>;
+  /** Tables that change rarely: `store.kept` returns their rows without a read of its own. */
+  readonly kept?: readonly KeptTable<unknown>[];
+  /** Names such as `0001_tokens`, separate from those of other plugins. A published one is never edited. */
+  readonly migrations?: readonly Migration[];
+  /** Rights, and what each allows. */
+  readonly rights?: Readonly<Record<string, string>>;
+  /** Settings that an admin can change at run time, by the names that clients know. */
+  readonly settings?: (options: InferOutput<S>) => K;
+  readonly sealed?: readonly SealedColumns[];
+  /** Capabilities that it cannot work without. */
+  readonly requires?: readonly CapabilityName[];
+  /** Capabilities that it uses if a plugin provides them. */
+  readonly optional?: readonly CapabilityName[];
+  readonly provides?: readonly CapabilityName[];
+  /** Names of the events that it emits. */
+  readonly events?: readonly string[];
+  /** Builds everything, without I/O. */
+  readonly setup: (ctx: PluginContext<K>, options: InferOutput<S>) => PluginInstance;
+}
+
+/** A plugin with its options, ready to register: `createSealpost({ plugins: [emailToken({ … })] })`. */
+export interface Plugin
+  extends Omit<PluginDefinition<GenericSchema, Settings>, "options" | "settings" | "setup"> {
+  /** Validates the options. @returns the problems with them, or what to set up. */
+  validate(): { readonly problems: readonly string[] } | ValidOptions;
+}
+
+/** Valid options, bound to the settings and the setup that they result in. */
+export interface ValidOptions {
+  readonly problems: readonly [];
+  readonly settings: Settings;
+  readonly setup: (ctx: PluginContext) => PluginInstance;
+}
+
+/** What `definePlugin` returns. */
+export type PluginFactory<S extends GenericSchema> = (
+  ...options: Record<never, never> extends InferInput<S>
+    ? [options?: InferInput<S>]
+    : [options: InferInput<S>]
+) => Plugin;

@@ -1,0 +1,49 @@
+import type { SQL } from "drizzle-orm";
+import type { Context } from "hono";
+import type { Statement } from "../database.ts";
+import type { Env } from "../env.ts";
+
+/** At most `max` within a window. */
+export interface RateLimit {
+  /** Identifies what is counted, such as `mail:ann@example.org`. Stored as a keyed hash. */
+  readonly key: string;
+  readonly max: number;
+  readonly windowSeconds: number;
+}
+export interface RateLimitResult {
+  readonly allowed: boolean;
+  /** When it is allowed again; 0 if it is allowed. */
+  readonly retryAfterSeconds: number;
+}
+
+/** Rate limits as parts of a commit, so that counting and deciding are one step. */
+export interface RateLimitPlan {
+  /** Count one under each key. They go first in the commit. */
+  readonly consume: readonly Statement[];
+  /** Whether every limit allows it. For statements behind `consume` in the same commit. */
+  readonly isWithin: SQL;
+  /** Take back what was counted, if a condition holds; without one, always. */
+  refund(where?: SQL): readonly Statement[];
+  /** @param results those of `consume`, in order. */
+  result(results: readonly unknown[]): RateLimitResult;
+}
+
+/** Counts in the database, so that parallel requests and other processes cannot exceed a limit. */
+export interface PluginLimits {
+  /** Prepares limits as parts of a commit. */
+  plan(...limits: readonly RateLimit[]): Promise<RateLimitPlan>;
+  /**
+   * Counts one under every key in a commit of its own. What is not allowed counts, too.
+   * @throws {SealpostError} `too_many_tries` with `Retry-After`.
+   */
+  consume(...limits: readonly RateLimit[]): Promise<void>;
+  /** @throws {SealpostError} `too_many_tries` with `Retry-After`, unless the result is allowed. */
+  assertAllowed(result: RateLimitResult): void;
+  /**
+   * The limit for the client of a request, to be spread into others; empty for a trusted client. An IPv6 client counts as
+   * its /64, and unknown clients count together.
+   */
+  perClient(c: Context<Env>, limit: RateLimit): readonly RateLimit[];
+  /** Whether the client is in `SEALPOST_TRUSTED_CLIENTS`, which exempts it from limits per client. */
+  isTrustedClient(c: Context<Env>): boolean;
+}

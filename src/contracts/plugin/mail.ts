@@ -1,0 +1,52 @@
+import type { Context } from "hono";
+import type { Failure, Receipt } from "../../domain/delivery.ts";
+import type { Message } from "../../domain/message.ts";
+import type { Statement } from "../database.ts";
+import type { Env } from "../env.ts";
+import type { MailOptions } from "../mail-options.ts";
+
+export interface SubmitOptions extends MailOptions {
+  /** The request that causes the message. The audit row then names its admin and client. */
+  readonly request?: Context<Env>;
+  /** Returns statements to commit together with the record of the outcome. */
+  readonly also?: (outcome: SubmitOutcome) => readonly Statement[];
+}
+
+/** The outcome of a submitted message. */
+export type SubmitOutcome = {
+  /** Name of the definition that was used or asked for; empty if there was none. */
+  readonly identifier: string;
+} & (
+  | { readonly state: "delivered"; readonly recipients: readonly RecipientOutcome[] }
+  | { readonly state: "queued"; readonly mailId: string }
+  | {
+      readonly state: "failed";
+      /** The failure that represents all recipients. Its code is `server_unknown` if the definition does not exist. */
+      readonly failure: Failure;
+      readonly recipients: readonly RecipientOutcome[];
+    }
+);
+export interface RecipientOutcome {
+  readonly recipient: string;
+  readonly receipt: Receipt;
+}
+
+/** Sends mail. */
+export interface PluginMail {
+  /**
+   * Submits a message through a definition and writes an audit row in the plugin's name. A mail server's failure is an
+   * outcome, never an exception.
+   * @param server one definition, or several for failover. If undefined or empty: the plugin's first setting with
+   * `namesServer`, else the definition `default`.
+   * @throws {SealpostError} `missing_parameter`, `invalid_parameter` or `too_large` if the message cannot be sent.
+   */
+  submit(
+    server: string | readonly string[] | undefined,
+    message: Message,
+    options?: SubmitOptions,
+  ): Promise<SubmitOutcome>;
+  /** The diagnosis for an admin, as `deliveryView` describes it; `null` for a queued message. */
+  diagnose(outcome: SubmitOutcome): Promise<Readonly<Record<string, unknown>> | null>;
+  /** Names of the stored definitions. */
+  servers(): Promise<readonly string[]>;
+}

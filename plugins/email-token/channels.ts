@@ -29,7 +29,7 @@ export interface Order {
 export type SendFailure = { readonly code: string; readonly delivery: unknown } | null;
 
 /** How codes of one type reach people. */
-export interface Way {
+interface Way {
   readonly right: "enrollEMAIL" | "enrollSMS";
   readonly serialPrefix: string;
   /** Empty: the directory knows none of use. */
@@ -67,7 +67,7 @@ export const WAYS: Readonly<Record<TokenType, Way>> = {
 };
 
 /** Statements to be committed with the record of a message that was sent, or was not. */
-export type AlsoOf = (failure: SendFailure) => readonly Statement[];
+type AlsoOf = (failure: SendFailure) => readonly Statement[];
 
 type SendCode = (order: Order, settings: TokenSettings, also: AlsoOf) => Promise<SendFailure>;
 
@@ -137,7 +137,7 @@ function commonValues(
 const MOST_ORIGIN_CHARACTERS = 50;
 
 /** The mail that brings a code. */
-export function mailMessage(
+function mailMessage(
   {
     address,
     code,

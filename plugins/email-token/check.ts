@@ -16,7 +16,7 @@ import { LANGUAGES, TEXTS } from "./texts.ts";
 import { codeText } from "./trigger.ts";
 
 /** What came of a try. */
-export interface Attempt {
+interface Attempt {
   readonly accepted: boolean;
   /** The token that it was right for, or wrong for. */
   readonly token: TokenRow | null;
@@ -84,7 +84,7 @@ export function dataOf(rows: readonly TokenRow[], serial: string): Readonly<Reco
 const KEPT_MS = 60_000;
 const NEVER = new Date(0);
 
-export type AttemptRepository = ReturnType<typeof createAttemptRepository>;
+type AttemptRepository = ReturnType<typeof createAttemptRepository>;
 
 /** Attempts with a code. */
 export function createAttemptRepository({
@@ -147,7 +147,7 @@ export function createAttemptRepository({
 }
 
 /** Index of the statement that returns the tokens that a code was wrong for. */
-export const WRONG = 4;
+const WRONG = 4;
 
 function attemptStatements({ write, prepare }: Pick<PluginContext["store"], "write" | "prepare">) {
   const placeholder = sql.placeholder;

@@ -60,7 +60,7 @@ export const tokenSettings = (given: v.InferOutput<typeof options>) => ({
     description: "What is asked for after a code was sent by SMS",
   }),
 });
-export type Keys = ReturnType<typeof tokenSettings>;
+type Keys = ReturnType<typeof tokenSettings>;
 export type TokenContext = PluginContext<Keys>;
 export type TokenSettings = Awaited<ReturnType<TokenContext["settings"]["all"]>>;
 

@@ -40,10 +40,10 @@ export const challenge = sqliteTable("email_token_challenge", {
   triesLeft: integer("tries_left").notNull(),
   expiresAt: integer("expires_at", { mode: "timestamp_ms" }).notNull(),
 });
-export type ChallengeRow = typeof challenge.$inferSelect;
+type ChallengeRow = typeof challenge.$inferSelect;
 
 /** Result of an attempt with a code. `limited`: the code was not compared. */
-export type AttemptOutcome = "accepted" | "wrong" | "unknown" | "limited";
+type AttemptOutcome = "accepted" | "wrong" | "unknown" | "limited";
 
 /** Attempts of the last minute. */
 export const attempt = sqliteTable("email_token_attempt", {
@@ -53,7 +53,6 @@ export const attempt = sqliteTable("email_token_attempt", {
   serial: text("serial").notNull(),
   at: integer("at", { mode: "timestamp_ms" }).notNull(),
 });
-export type AttemptRow = typeof attempt.$inferSelect;
 
 /** Every code goes to each of them. */
 export const MOST_TOKENS_OF_USER = 10;

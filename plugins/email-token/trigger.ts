@@ -56,7 +56,7 @@ interface Attempt extends Omit<Order, "code" | "expiresAt"> {
 }
 
 /** Statements that record what a trigger came to; committed with the record of its message. */
-export type AfterTrigger = (trigger: Trigger) => readonly Statement[];
+type AfterTrigger = (trigger: Trigger) => readonly Statement[];
 
 /** Creates what sends a code to every token of a list, all in one transaction. */
 export function createTrigger(parts: {

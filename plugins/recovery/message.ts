@@ -6,7 +6,7 @@ export const PAGE_PATH = "/recover/reset";
 const SECONDS_PER_MINUTE = 60;
 
 /** What the mail with the code is made of, whether anybody gets it or not. */
-export interface RecoveryMail {
+interface RecoveryMail {
   readonly user: UserName & Partial<DirectoryUser>;
   readonly address: string;
   readonly code: string;

@@ -85,7 +85,7 @@ ${OUTCOMES.map((name) => `<p id="${name}" hidden>${text[name]}</p>`).join("\n")}
 `;
 const OUTCOMES = ["incomplete", "differ", "done", "stale", "refused", "busy", "failed"] as const;
 
-export interface Page {
+interface Page {
   readonly html: string;
   readonly headers: Readonly<Record<string, string>>;
 }

@@ -24,7 +24,7 @@ export const code = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.account, table.decoy] })],
 );
-export type CodeRow = typeof code.$inferSelect;
+type CodeRow = typeof code.$inferSelect;
 
 const MOST_TRIES = 5;
 /** Longer than a request to a plugin may take: a process that dies in between does not use the code up. */

@@ -17,7 +17,7 @@ export type Step =
   | "quit";
 
 /** `unexpected`: the reply has no meaning for the step, so replies and commands no longer match. */
-export type Verdict = "accepted" | "rejected" | "unexpected";
+type Verdict = "accepted" | "rejected" | "unexpected";
 
 interface StepRule {
   readonly phase: Phase;

@@ -10,7 +10,7 @@ export type PluginAuditEntry = { readonly success: boolean } & Partial<
 >;
 
 /** Fields of an audit row that its own commit computes. */
-export type AuditExpressions = Readonly<Partial<Record<"success" | "identifier" | "info", SQL>>>;
+type AuditExpressions = Readonly<Partial<Record<"success" | "identifier" | "info", SQL>>>;
 
 /** Writes the audit log. `c` is the request that an entry is about; `null` if there is none. */
 export interface PluginAudit {

@@ -44,11 +44,11 @@ export interface PluginContext<S extends Settings = Settings> {
   readonly baseUrl: string;
 }
 
-export interface PluginTime {
+interface PluginTime {
   now(): Date;
 }
 
-export interface PluginRandom {
+interface PluginRandom {
   bytes(length: number): Uint8Array<ArrayBuffer>;
   /** Characters of an alphabet, each equally likely: `random.text(6, "0123456789")`. */
   text(length: number, alphabet: string): string;

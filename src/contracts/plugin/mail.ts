@@ -26,7 +26,7 @@ export type SubmitOutcome = {
       readonly recipients: readonly RecipientOutcome[];
     }
 );
-export interface RecipientOutcome {
+interface RecipientOutcome {
   readonly recipient: string;
   readonly receipt: Receipt;
 }

@@ -2,7 +2,7 @@ import type { BatchResponse } from "drizzle-orm/batch";
 import type { Database, KeptTable, Statement } from "../database.ts";
 
 /** A select that runs on its own or within a commit. */
-export type SelectRows<Row> = (database: Database["read"]) => Statement & PromiseLike<readonly Row[]>;
+type SelectRows<Row> = (database: Database["read"]) => Statement & PromiseLike<readonly Row[]>;
 
 /**
  * The database. Build statements with `read`, `write` and `prepare`; run the ones that belong together in one commit.

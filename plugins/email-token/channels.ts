@@ -11,14 +11,13 @@ import {
   type SubmitOutcome,
 } from "sealpost";
 import { isOrigin, type TokenContext, type TokenSettings } from "./config.ts";
-import type { Owned } from "./owners.ts";
-import type { TokenType } from "./store.ts";
+import type { OwnedToken, TokenType } from "./store.ts";
 import { type Language, redactedAddress, redactedPhone, TEXTS, tagValues } from "./texts.ts";
 
 /** A code on its way. */
 export interface Order {
   readonly c: Context<Env>;
-  readonly target: Owned;
+  readonly target: OwnedToken;
   readonly address: string;
   readonly code: string;
   readonly expiresAt: Date;

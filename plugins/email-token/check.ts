@@ -2,7 +2,7 @@ import { and, eq, gt, inArray, lt, lte, type SQL, sql } from "drizzle-orm";
 import type { Context } from "hono";
 import { type Database, type Env, language, type PluginContext, type RateLimit } from "sealpost";
 import type { TokenContext } from "./config.ts";
-import type { Owned } from "./owners.ts";
+import type { OwnedToken } from "./store.ts";
 import {
   attempt,
   CLOCK_SKEW_MS,
@@ -31,7 +31,7 @@ export function createCheckCode(parts: { readonly ctx: TokenContext; readonly at
   const { ctx, attempts } = parts;
   return async (
     c: Context<Env>,
-    targets: readonly Owned[],
+    targets: readonly OwnedToken[],
     {
       transactionId,
       code,

@@ -9,24 +9,18 @@ import {
   type PluginContext,
 } from "sealpost";
 import type { TokenContext } from "./config.ts";
-import type { TokenFilter, TokenRepository, TokenRow } from "./store.ts";
+import type { OwnedToken, TokenFilter, TokenRepository, TokenRow } from "./store.ts";
 
 /** Whom a request is about, as it says it; empty: not said. */
-export interface Named {
+export interface OwnerQuery {
   readonly user: string;
   readonly realm: string;
   readonly serial: string;
 }
 
-/** A token, and what the directory tells of its owner; null: there is no directory, or the token is nobody's. */
-export interface Owned {
-  readonly token: TokenRow;
-  readonly owner: DirectoryUser | null;
-}
-
 /** What a PIN is compared with. */
 export interface PinTargets {
-  readonly targets: readonly Owned[];
+  readonly targets: readonly OwnedToken[];
   /** Whether any PIN in the database still has an old hash. */
   readonly hasOldPins: boolean;
 }
@@ -53,27 +47,27 @@ export function createOwners(parts: {
   const { read } = ctx.store;
 
   /** Without a realm, `user@realm` is understood as well. The whole text comes first. */
-  function namesOf({ user, realm }: Pick<Named, "user" | "realm">): LookupNames {
+  function namesOf({ user, realm }: Pick<OwnerQuery, "user" | "realm">): LookupNames {
     const at = user.lastIndexOf("@");
     if (realm !== "") return [{ username: user, realm }];
     const parted = { username: user.slice(0, at), realm: user.slice(at + 1) };
     return at < 1 ? [{ username: user }] : [{ username: user }, parted];
   }
 
-  async function find(named: Pick<Named, "user" | "realm">): Promise<DirectoryUser | null> {
+  async function find(named: Pick<OwnerQuery, "user" | "realm">): Promise<DirectoryUser | null> {
     if (!directory) return unlisted(named.user, named.realm);
     const [whole, parted] = await Promise.all(namesOf(named).map((name) => directory.find(name)));
     return whole ?? parted ?? null;
   }
 
   /** The user who is named or, by the token alone, owns it. */
-  function ownerKey(named: Named) {
+  function ownerKey(named: OwnerQuery) {
     return named.user === ""
       ? { id: sql`(SELECT user_id FROM email_token_token WHERE serial = ${named.serial})` }
       : { names: namesOf(named) };
   }
 
-  async function search(named: Named): Promise<Found> {
+  async function search(named: OwnerQuery): Promise<Found> {
     const filter = { serial: named.serial === "" ? undefined : named.serial };
     if (directory?.lookup) {
       const { lookup } = directory;
@@ -104,7 +98,7 @@ export function createOwners(parts: {
   }
 
   /** A token whose owner is gone has none, and is not used. */
-  function ownedBy({ rows, owner }: Pick<Found, "rows" | "owner">, named: Named): readonly Owned[] {
+  function ownedBy({ rows, owner }: Pick<Found, "rows" | "owner">, named: OwnerQuery): readonly OwnedToken[] {
     if (named.user !== "") {
       return rows.filter(({ userId }) => userId === owner?.id).map((token) => ({ token, owner }));
     }
@@ -118,21 +112,22 @@ export function createOwners(parts: {
     search,
 
     /** One text for all ways to write a name, whether there is such a user or not. */
-    fullName({ user, realm }: Pick<Named, "user" | "realm">): string {
+    fullName({ user, realm }: Pick<OwnerQuery, "user" | "realm">): string {
       if (realm === "" && user.includes("@")) return user;
       return `${user}@${realm || (directory?.defaultRealm ?? "")}`;
     },
 
     /** Their tokens; the same work if there are none. */
-    async tokensForPin(named: Named): Promise<PinTargets> {
+    async tokensForPin(named: OwnerQuery): Promise<PinTargets> {
       const found = await search(named);
       return { targets: ownedBy(found, named), hasOldPins: found.hasOldPins };
     },
 
-    tokensOf: async (named: Named): Promise<readonly Owned[]> => ownedBy(await search(named), named),
+    tokensOf: async (named: OwnerQuery): Promise<readonly OwnedToken[]> =>
+      ownedBy(await search(named), named),
 
     /** Those of their tokens that a code was sent to in this transaction; the same work if there are none. */
-    async tokensIn(transactionId: string, named: Named): Promise<readonly Owned[]> {
+    async tokensIn(transactionId: string, named: OwnerQuery): Promise<readonly OwnedToken[]> {
       const ofTransaction = tokens.selectOfTransaction(transactionId);
       const isNamed = ({ serial }: TokenRow) => named.serial === "" || serial === named.serial;
       if (directory?.lookup) {

@@ -1,6 +1,6 @@
 import { and, asc, count, eq, gt, inArray, lt, lte, or, type SQL, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { PluginContext } from "sealpost";
+import type { DirectoryUser, PluginContext } from "sealpost";
 
 // The tables as queries see them; `migrations/*.sql` makes them.
 
@@ -30,6 +30,12 @@ export const token = sqliteTable("email_token_token", {
   createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
 });
 export type TokenRow = typeof token.$inferSelect;
+
+/** A token and its owner in the directory. `owner` is `null` without a directory, or if the token has no owner. */
+export interface OwnedToken {
+  readonly token: TokenRow;
+  readonly owner: DirectoryUser | null;
+}
 
 /** The one code of a token that may be good. */
 export const challenge = sqliteTable("email_token_challenge", {

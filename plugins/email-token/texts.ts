@@ -1,7 +1,6 @@
 import type { Context } from "hono";
 import type { Env } from "sealpost";
-import type { Owned } from "./owners.ts";
-import type { TokenType } from "./store.ts";
+import type { OwnedToken, TokenType } from "./store.ts";
 
 export const LANGUAGES = ["en", "de"] as const;
 export type Language = (typeof LANGUAGES)[number];
@@ -86,7 +85,7 @@ export const MAIL_TAGS = SMS_TAGS;
 /** What the tags stand for; times in UTC. */
 export function tagValues(
   c: Context<Env>,
-  { token, owner }: Owned,
+  { token, owner }: OwnedToken,
   said: { readonly now: Date; readonly url: string; readonly validtime: string },
 ): Readonly<Record<(typeof COMMON_TAGS)[number], string>> {
   const [date = "", time = ""] = said.now.toISOString().slice(0, 19).split("T");

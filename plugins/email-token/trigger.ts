@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import { type Env, language, type RateLimit, type RateLimitResult, type Statement } from "sealpost";
 import { type createSendCode, type Order, promptFor, type SendFailure, WAYS } from "./channels.ts";
 import type { TokenContext, TokenSettings } from "./config.ts";
-import type { Owned } from "./owners.ts";
+import type { OwnedToken } from "./store.ts";
 import {
   type ChallengeRepository,
   MOST_FAILURES,
@@ -148,7 +148,7 @@ export function createTrigger(parts: {
     return { serial, type, transactionId, validUntil: until.toISOString(), message, resendAfter };
   }
 
-  return async (c: Context<Env>, targets: readonly Owned[], after: AfterTrigger): Promise<Trigger> => {
+  return async (c: Context<Env>, targets: readonly OwnedToken[], after: AfterTrigger): Promise<Trigger> => {
     const settings = await ctx.settings.all();
     const transactionId = ctx.random.text(TRANSACTION_DIGITS, DIGITS);
     const attempts = targets.map((target): Attempt => {

@@ -15,7 +15,7 @@ import {
 import * as v from "valibot";
 import { type createCheckCode, dataOf } from "./check.ts";
 import type { TokenContext } from "./config.ts";
-import type { Named, Owned, Owners, Pins, PinTargets } from "./owners.ts";
+import type { OwnerQuery, Owners, Pins, PinTargets } from "./owners.ts";
 import {
   challengeDetail,
   checkParams,
@@ -24,6 +24,7 @@ import {
   triggerParams,
   validateDetail,
 } from "./schema.ts";
+import type { OwnedToken } from "./store.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 import type { createTrigger, Trigger } from "./trigger.ts";
 
@@ -45,7 +46,7 @@ export function validateRoutes(parts: {
   const { ctx, owners, pins, trigger, checkCode } = parts;
 
   /** Counted before it is known whether they fail, so that parallel ones do not slip through. */
-  const limitsOf = (c: Context<Env>, named: Named): readonly RateLimit[] => {
+  const limitsOf = (c: Context<Env>, named: OwnerQuery): readonly RateLimit[] => {
     const name = named.user === "" ? `serial ${named.serial}` : `user ${nameKey(owners.fullName(named))}`;
     const limit = { windowSeconds: WINDOW_SECONDS };
     return [
@@ -53,7 +54,7 @@ export function validateRoutes(parts: {
       ...ctx.limits.perClient(c, { ...limit, key: `check ${name}`, max: FAILURES_OF_NAME }),
     ];
   };
-  function wrongPinRow(c: Context<Env>, targets: readonly Owned[]): Statement {
+  function wrongPinRow(c: Context<Env>, targets: readonly OwnedToken[]): Statement {
     const identifier = targets.map(({ token }) => token.serial).join(",");
     return ctx.audit.row(c, { success: false, identifier, info: "no token opens with this PIN" });
   }
@@ -65,7 +66,7 @@ export function validateRoutes(parts: {
     c: Context<Env>,
     pin: string,
     { targets, hasOldPins }: PinTargets,
-  ): Promise<readonly Owned[]> {
+  ): Promise<readonly OwnedToken[]> {
     const withPin = targets.filter(({ token }) => token.pinHash !== "");
     const known = withPin[0]?.token.pinHash ?? null;
     const { ok } = await pins.verify(c, pin, known, { hasOldPins });
@@ -73,7 +74,12 @@ export function validateRoutes(parts: {
   }
 
   /** What handlers of events are told. */
-  function tell(c: Context<Env>, targets: readonly Owned[], serial: string, authentication: string): void {
+  function tell(
+    c: Context<Env>,
+    targets: readonly OwnedToken[],
+    serial: string,
+    authentication: string,
+  ): void {
     const rows = targets.map(({ token }) => token);
     c.set("eventData", { ...dataOf(rows, serial), authentication });
   }
@@ -89,7 +95,7 @@ export function validateRoutes(parts: {
   /** The answer after codes were sent or not. */
   function answer(
     c: Context<Env>,
-    targets: readonly Owned[],
+    targets: readonly OwnedToken[],
     { issued, unsent }: Trigger,
     said: { readonly value: unknown; readonly mayKnow: boolean },
   ) {
@@ -186,6 +192,6 @@ function verdictOf(issued: Trigger["issued"]): "CHALLENGE" | "REJECT" {
   return issued.length > 0 ? "CHALLENGE" : "REJECT";
 }
 
-function refuseNobody({ user, serial }: Pick<Named, "user" | "serial">): void {
+function refuseNobody({ user, serial }: Pick<OwnerQuery, "user" | "serial">): void {
   if (user === "" && serial === "") throw missingParameter("user");
 }

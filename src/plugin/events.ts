@@ -8,10 +8,11 @@ import { SealpostError } from "../errors.ts";
 import type { RunInBackground } from "./background.ts";
 import { bounded } from "./bounded.ts";
 import { eventNameOf } from "./event-names.ts";
-import { isCausedByEvent } from "./mail.ts";
 
 /** As long as a request may take. */
 const HANDLER_MS = 30_000;
+/** Marks the submitter of a message that an event handler submits: its outcome triggers no handlers. */
+export const CAUSED_BY_EVENT = " (event)";
 /** Name under which a handler receives every event. */
 const ALL = "*";
 
@@ -82,6 +83,11 @@ export function createEvents(deps: {
       for (const { plugin, handler } of called) background(handle(plugin, handler, event));
     },
   };
+}
+
+/** Whether an event is the outcome of a message that an event handler submitted. */
+function isCausedByEvent({ submitter }: SealpostEvent["data"]): boolean {
+  return typeof submitter === "string" && submitter.endsWith(CAUSED_BY_EVENT);
 }
 
 /** Creates the middleware that emits an event for every API action, once its response is created. */

@@ -7,14 +7,12 @@ import type { AuditActor } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import { toDeliveryView } from "../wire/delivery.ts";
-import type { Events } from "./events.ts";
+import { CAUSED_BY_EVENT, type Events } from "./events.ts";
 import type { SettingsService } from "./settings.ts";
 
 /** The definition used if none is named. */
 const DEFAULT_SERVER = "default";
 const UNKNOWN_SERVER = { server: "", port: 25, tls: false, username: "" };
-/** Marks the submitter of a message that an event handler submits. */
-const CAUSED_BY_EVENT = " (event)";
 
 /** Submits in the name of a submitter: its idempotency keys, and the actor of its audit rows. */
 export type SubmitAs = (submitter: {
@@ -63,11 +61,6 @@ export function createPluginMail(deps: {
     },
     servers: serverNames,
   };
-}
-
-/** Whether an event is the outcome of a message that an event handler submitted. */
-export function isCausedByEvent(data: Readonly<Record<string, unknown>>): boolean {
-  return typeof data.submitter === "string" && data.submitter.endsWith(CAUSED_BY_EVENT);
 }
 
 /** Names of the settings that name SMTP servers. */

@@ -3,14 +3,14 @@ import tls from "node:tls";
 import { type Connect, ConnectError } from "../contracts/transport.ts";
 import { type FailureCode, notSent, type Phase } from "../domain/delivery.ts";
 import { type EgressMode, isEgressAllowed } from "./egress.ts";
-import { untilReady } from "./until-ready.ts";
+import { untilReady } from "./sockets.ts";
 
-/** Cloudflare lets no Worker connect to it. */
+/** Cloudflare does not let Workers connect to this port. */
 const RELAY_PORT = 25;
 
 export interface ConnectByNameOptions {
   readonly egress: EgressMode;
-  /** Ports that mail may be sent to; empty: any. */
+  /** Ports that mail may be sent to. Empty: any port. */
   readonly ports: readonly number[];
 }
 
@@ -21,12 +21,12 @@ interface Target {
 }
 
 /**
- * Creates the {@link Connect} of Cloudflare Workers, where the platform resolves names and verifies certificates, both
- * by the host that the socket is opened with. The egress policy applies to ports and to hosts that are addresses; the
- * platform decides where a name leads.
+ * Creates the {@link Connect} of Cloudflare Workers. The platform resolves names and verifies certificates, both by the
+ * host that opens the socket. The egress policy applies to ports and to IP addresses; the platform decides which address
+ * a name stands for.
  *
  * The platform does not report why a connection failed. A host that cannot be reached, refuses or has no address is
- * `unreachable`; TLS that fails on a port that can be reached is `tls_failed`.
+ * `unreachable`. If TLS fails on a port that can be reached, that is `tls_failed`.
  */
 export function createConnectByName({ egress, ports }: ConnectByNameOptions): Connect {
   const isAllowed = (host: string, port: number): boolean =>

@@ -1,35 +1,43 @@
 import { lookup as dnsLookup } from "node:dns/promises";
 import net, { type Socket } from "node:net";
 import tls from "node:tls";
+import { onAbort } from "../async/on-abort.ts";
 import { type Connect, ConnectError } from "../contracts/transport.ts";
 import { BoundedCache } from "../domain/bounded-cache.ts";
-import { type FailureCode, notSent, type Phase } from "../domain/delivery.ts";
+import { type DialedAddress, type FailureCode, notSent, type Phase } from "../domain/delivery.ts";
 import { type EgressMode, isEgressAllowed } from "./egress.ts";
-import { interleaveFamilies, raceAddresses } from "./race-addresses.ts";
 import { failureCodeOf, lookupFailureCode, tlsFailure } from "./socket-errors.ts";
-import { tlsOptionsFor } from "./tls.ts";
-import { untilReady } from "./until-ready.ts";
+import { tlsOptionsFor, untilReady } from "./sockets.ts";
 
 /** Resolves a name to all its addresses, in the resolver's order. */
 export type Lookup = (host: string) => Promise<readonly { readonly address: string }[]>;
 
 export interface ConnectOptions {
   readonly egress: EgressMode;
-  /** Ports that mail may be sent to; empty: any. */
+  /** Ports that mail may be sent to. Empty: any port. */
   readonly ports: readonly number[];
-  /** Certificate authorities in PEM that implicit TLS trusts beside the usual roots. */
+  /** Certificate authorities in PEM that implicit TLS trusts in addition to the default roots. */
   readonly ca?: readonly string[];
   readonly lookup?: Lookup;
 }
 
-/** How long an address that failed comes last. */
+interface RaceOptions {
+  /** Resolves when the socket is open. Rejects with the reason, or when its signal is aborted. */
+  readonly dial: (address: string, signal: AbortSignal) => Promise<Socket>;
+  readonly signal: AbortSignal;
+  readonly onDialed: (dialed: DialedAddress) => void;
+}
+
+/** RFC 8305 5: the Connection Attempt Delay. */
+const ATTEMPT_DELAY_MS = 250;
+/** How long an address that failed is tried last. */
 const FAILED_MS = 600_000;
 const MAX_ADDRESSES = 1_000;
 
 /**
- * Creates the {@link Connect} of runtimes with `node:net`. The name is resolved once, every address is checked against
- * the egress policy, and the checked ones are dialed by RFC 8305: families mixed, the address that connected last first,
- * those that failed lately last, the next one after 250 ms.
+ * Creates the {@link Connect} of runtimes with `node:net`. It resolves the name once, checks every address against the
+ * egress policy, and dials them as in RFC 8305: address families alternate, one attempt every 250 ms. The address that
+ * connected last comes first, and those that failed recently come last.
  */
 export function createConnect(options: ConnectOptions): Connect {
   const lookup = options.lookup ?? ((host) => dnsLookup(host, { all: true, verbatim: true }));
@@ -47,7 +55,6 @@ export function createConnect(options: ConnectOptions): Connect {
     const socket = await raceAddresses(usable, {
       signal,
       dial: (address, limit) => dial(address, port, limit),
-      discard: (late) => late.destroy(),
       onDialed(dialed) {
         if (dialed.result === "connected") history.connected(dialed.address, port);
         else history.failed(dialed.address, port);
@@ -58,7 +65,7 @@ export function createConnect(options: ConnectOptions): Connect {
   };
 }
 
-/** One error for every denied target, so that it reveals nothing about the target. */
+/** One error for every denied address, so that it reveals nothing about the target. */
 function denied(): ConnectError {
   return new ConnectError("policy", "egress_denied", false);
 }
@@ -80,7 +87,7 @@ async function resolve(host: string, lookup: Lookup): Promise<readonly string[]>
 
 function dial(address: string, port: number, signal: AbortSignal): Promise<Socket> {
   const socket = net.connect({ host: address, port });
-  // A command waits for nothing that could be sent along with it (RFC 2920 3.1).
+  // Commands that may share a segment share a write (RFC 2920 3.1), so Nagle's algorithm only delays.
   socket.setNoDelay(true);
   return untilReady(socket, "connect", signal, (error) => failed("connect", failureCodeOf(error), error));
 }
@@ -93,9 +100,78 @@ function secure(plain: Socket, options: tls.ConnectionOptions, signal: AbortSign
   });
 }
 
-/** Which addresses connected and which failed lately. */
+/** Alternates the address families, starting with that of the resolver's first address (RFC 8305 4). */
+export function interleaveFamilies(addresses: readonly string[]): string[] {
+  const [v6, v4] = [addresses.filter(isV6), addresses.filter((address) => !isV6(address))];
+  const [first, second] = isV6(addresses[0] ?? "") ? [v6, v4] : [v4, v6];
+  const length = Math.max(first.length, second.length);
+  return Array.from({ length }, (_, index) => [first[index], second[index]])
+    .flat()
+    .filter((address) => address !== undefined);
+}
+
+function isV6(address: string): boolean {
+  return address.includes(":");
+}
+
+/**
+ * Dials addresses in order until one connects: the next one after 250 ms, or as soon as one fails (RFC 8305 5).
+ * @throws the error of the last address if none connects, or the signal's reason.
+ */
+async function raceAddresses(addresses: readonly string[], options: RaceOptions): Promise<Socket> {
+  const { signal } = options;
+  const settled = new AbortController();
+  const limit = AbortSignal.any([signal, settled.signal]);
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  let [next, open] = [0, 0];
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let isWon = false;
+
+  const dialNext = (): void => {
+    clearTimeout(timer);
+    const address = addresses[next];
+    if (address === undefined || limit.aborted) return;
+    next++;
+    open++;
+    if (next < addresses.length) timer = setTimeout(dialNext, ATTEMPT_DELAY_MS);
+    void dialOne(address);
+  };
+
+  const dialOne = async (address: string): Promise<void> => {
+    const startedMs = performance.now();
+    const report = (result: DialedAddress["result"]): void =>
+      options.onDialed({ address, result, ms: performance.now() - startedMs });
+    try {
+      const socket = await options.dial(address, limit);
+      if (isWon || signal.aborted) socket.destroy();
+      else {
+        isWon = true;
+        report("connected");
+        resolve(socket);
+      }
+    } catch (error) {
+      // An attempt is also aborted if another address connects. Until then this one was silent.
+      report(limit.aborted ? "timeout" : failureCodeOf(error));
+      if (--open === 0 && next === addresses.length) reject(error);
+      else dialNext();
+    }
+  };
+
+  const forgetAbort = onAbort(signal, () => reject(signal.reason));
+  try {
+    signal.throwIfAborted();
+    dialNext();
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    forgetAbort();
+    settled.abort();
+  }
+}
+
+/** Remembers which addresses connected and which failed recently. */
 class AddressHistory {
-  /** When an address failed, on the clock of `performance.now()`; 0: it connected last. */
+  /** When an address failed, on the clock of `performance.now()`. 0 if its last attempt connected. */
   readonly #failedMs = new BoundedCache<number>(MAX_ADDRESSES);
 
   connected(address: string, port: number): void {
@@ -106,7 +182,7 @@ class AddressHistory {
     this.#failedMs.set(`${address} ${port}`, performance.now());
   }
 
-  /** Those that connected last, then the unknown ones, then those that failed within ten minutes. */
+  /** Sorts addresses: connected last time, unknown, failed within ten minutes. */
   order(addresses: readonly string[], port: number): string[] {
     const ranks = new Map(addresses.map((address) => [address, this.#rank(address, port)]));
     return addresses.toSorted((left, right) => (ranks.get(left) ?? 0) - (ranks.get(right) ?? 0));

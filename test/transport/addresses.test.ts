@@ -1,8 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import * as mis from "../../src/testing/smtp/index.ts";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
-import { createConnect } from "../../src/transport/connect.ts";
-import { interleaveFamilies } from "../../src/transport/race-addresses.ts";
+import { createConnect, interleaveFamilies } from "../../src/transport/connect.ts";
 import { silentAddress } from "./fixtures/silent.ts";
 import { makeTransport, sendTo, serverAt, timed } from "./support.ts";
 

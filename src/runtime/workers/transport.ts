@@ -4,8 +4,11 @@ import type { Delivery, Transport } from "../../contracts/transport.ts";
 import { notAttempted, notSent, type Receipt } from "../../domain/delivery.ts";
 import type { Drain } from "../../services.ts";
 import type { ConnectByNameOptions } from "../../transport/connect-by-name.ts";
-import { createSmtpTransport, type SmtpTransportOptions } from "../../transport/smtp/index.ts";
-import { totalTimeoutMs } from "../../transport/smtp/pooled-transport.ts";
+import {
+  createSmtpTransport,
+  type SmtpTransportOptions,
+  totalTimeoutMs,
+} from "../../transport/smtp/index.ts";
 
 /** A whole mail has to end within this. */
 const MAIL_MS = 20_000;

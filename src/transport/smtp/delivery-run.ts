@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { Connect, Delivery } from "../../contracts/transport.ts";
 import {
   type Checkpoint,
@@ -11,57 +12,57 @@ import {
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import type { Result } from "../../smtp/task.ts";
 import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
-import type { DeliveryConnection, NextMessage } from "./delivery-connection.ts";
+import type { SmtpConnection } from "./connection.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
 import { dial } from "./dial.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolSlot } from "./pool-slot.ts";
 import type { ServerMemories, ServerMemory } from "./server-memory.ts";
 
-export interface DeliveryRunDeps<S, C extends DeliveryConnection> {
-  readonly pool: Pool<C, NextMessage>;
+export interface DeliveryRunDeps {
+  readonly pool: Pool;
   readonly memories: ServerMemories;
-  readonly connect: Connect<S>;
-  readonly createConnection: (socket: S, server: ConnectionSettings) => C;
-  readonly discard: (socket: S) => void;
+  readonly connect: Connect;
+  /** Takes over a connected socket. The connection is not opened yet. */
+  readonly createConnection: (socket: Socket, server: ConnectionSettings) => SmtpConnection;
   readonly nowMs: () => number;
 }
 
-/** BDAT in one flight is for a connection whose last reply is younger than this: it is still open then. */
+/** Maximum age of the latest reply for BDAT in one flight, because the connection has to be open still. */
 const RECENT_MS = 10_000;
-/** How long a server that rejected BDAT, or was lost after it, gets DATA. */
+/** How long a server gets DATA after it rejected BDAT, or was lost after it. */
 const NO_BDAT_MS = 3_600_000;
-/** How long a server that dropped prepared commands gets none. */
+/** How long no message is prepared for a server that dropped prepared commands. */
 const NO_PREPARING_MS = 3_600_000;
-/** Replies to the rest of a command line, or to a command without the ones before it. */
+/** Replies to part of a command line, or to a command without the ones before it. */
 const DROPPED_REPLIES: readonly number[] = [500, 501, 502, 503];
-/** From the next message on, some relays reject MAIL by another code than 421 until there is a new connection. */
+/** After this many messages, some relays reject MAIL by another code than 421, until there is a new connection. */
 const MANY_MESSAGES = 100;
-/** The least time for a greeting while other addresses are left. */
+/** Minimum wait for a greeting while other addresses are left. */
 const MIN_GREETING_MS = 2_000;
-/** RFC 5321 3.8 and, at AUTH, 4.3.2 "system not accepting network messages", as Microsoft 365 uses it. */
+/** RFC 5321 3.8. Microsoft 365 sends 432 at AUTH for too many connections. */
 const LIMIT_REPLIES: readonly number[] = [421, 432];
 
-type Opened<C> = { readonly failure: null; readonly connection: C } | { readonly failure: Failure };
+type Opened = { readonly failure: null; readonly connection: SmtpConnection } | { readonly failure: Failure };
 
-/** One delivery on its way: which connections it uses, and what it saw of the server. */
-export class DeliveryRun<S, C extends DeliveryConnection> {
-  readonly #deps: DeliveryRunDeps<S, C>;
+/** One delivery: the connections that it uses, and its observations of the server. */
+export class DeliveryRun {
+  readonly #deps: DeliveryRunDeps;
   readonly #delivery: Delivery;
   readonly #timer: DeliveryTimer;
   readonly #mayTransact: () => boolean;
   readonly #memory: ServerMemory;
   #addresses: readonly DialedAddress[] | null = null;
 
-  /** Waits for a reply, and one each for TCP and TLS, on all connections of this delivery. */
+  /** Waits for a reply, plus one each for TCP and TLS, on all connections of this delivery. */
   roundTrips = 0;
-  /** Of the connection used last. */
+  /** TLS of the connection used last. */
   tls: TlsPeer | null = null;
   seen: ServerReport = NOTHING_SEEN;
 
-  /** @param mayTransact asked right before MAIL is written. */
+  /** @param mayTransact called right before MAIL is written. */
   constructor(
-    deps: DeliveryRunDeps<S, C>,
+    deps: DeliveryRunDeps,
     delivery: Delivery,
     timer: DeliveryTimer,
     mayTransact: () => boolean = () => true,
@@ -73,19 +74,19 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
     this.#memory = deps.memories.of(delivery.server);
   }
 
-  /** Sends the message. @throws the caller's reason to stop. */
+  /** Sends the message. @throws the caller's reason if the timer stops for it. */
   async deliver(message: MessageTransfer): Promise<Result> {
     for (let isFirst = false; ; isFirst = true) {
       const slot = await this.#acquire(message, isFirst);
       if (slot === null) return failed(notSent(this.#timer.phase, "timeout"));
       const result = await this.#deliverThrough(slot, message);
-      // Without a result there was no room at the server: the message waits for a connection that works.
+      // Without a result, the server takes no further connection: the message waits for one of the others.
       if (result !== null) return result;
       this.#timer.restart();
     }
   }
 
-  /** Goes up to the checkpoint through a connection of its own, and sends nothing. @throws the caller's reason to stop. */
+  /** Goes up to the checkpoint on a connection of its own. @throws the caller's reason if the timer stops for it. */
   async check(until: Checkpoint): Promise<Result> {
     const opened = await this.#open(null, until);
     if (opened.failure !== null) return failed(opened.failure);
@@ -96,27 +97,32 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
       return await connection.checkAddresses(from, until === "recipient" ? recipient : null, this.#timer);
     } finally {
       this.#observe(connection, 0);
-      // No one waits for the goodbye of a check.
+      // The result of a check does not depend on QUIT.
       void connection.quit();
     }
   }
 
-  /** @returns null if the time ended before there was a connection for it. */
-  async #acquire(transfer: MessageTransfer, isFirst: boolean): Promise<PoolSlot<C, NextMessage> | null> {
+  /** @returns `null` if the delivery timed out before it got a slot. */
+  async #acquire(transfer: MessageTransfer, isFirst: boolean): Promise<PoolSlot | null> {
     const { poolKey, server } = this.#delivery;
-    const options = { timer: this.#timer, connections: server.maxConnections, memory: this.#memory, isFirst };
     const message = () =>
       this.#mayTransact() ? { message: transfer, options: this.#transactionOptions(false) } : null;
     try {
-      return await this.#deps.pool.acquire(poolKey, { ...options, message });
+      return await this.#deps.pool.acquire(poolKey, {
+        timer: this.#timer,
+        message,
+        connections: server.maxConnections,
+        memory: this.#memory,
+        isFirst,
+      });
     } catch (error) {
       if (error instanceof DeliveryTimeout) return null;
       throw error;
     }
   }
 
-  async #deliverThrough(slot: PoolSlot<C, NextMessage>, message: MessageTransfer): Promise<Result | null> {
-    let connection: C | null = slot.idle;
+  async #deliverThrough(slot: PoolSlot, message: MessageTransfer): Promise<Result | null> {
+    let connection: SmtpConnection | null = slot.idle;
     try {
       if (connection !== null) {
         const wasPrepared = connection.isPrepared;
@@ -153,7 +159,7 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
     return { pipelining, mayUseBdat, survivesRejection: acceptsBdat && acceptsReset };
   }
 
-  async #transact(slot: PoolSlot<C, NextMessage>, connection: C, message: MessageTransfer): Promise<Result> {
+  async #transact(slot: PoolSlot, connection: SmtpConnection, message: MessageTransfer): Promise<Result> {
     if (!this.#mayTransact()) return failed(notSent("sender", "cancelled"));
     const before = connection.roundTrips;
     const memory = this.#memory;
@@ -173,8 +179,8 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
   }
 
   /**
-   * Learns that a server drops what follows the end of a message in the same segment, which RFC 2920 3.2 forbids.
-   * @returns whether the prepared message may go once more: its commands did not arrive, or not whole.
+   * Learns that a server drops commands that share a segment with the end of a message, which RFC 2920 3.2 forbids.
+   * @returns whether to send the prepared message again: its commands were dropped, or cut.
    */
   #mustNotPrepare(result: Result): boolean {
     if (result.successful || result.failure.phase !== "sender") return false;
@@ -184,20 +190,20 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
     return true;
   }
 
-  /** Learns whether the server can do BDAT. @returns whether the message may go by DATA: nothing of it was accepted. */
-  #mustAvoidBdat(result: Result, { learned }: C): boolean {
+  /** Learns whether the server supports BDAT. @returns whether to send the message by DATA: the server accepted nothing. */
+  #mustAvoidBdat(result: Result, { learned }: SmtpConnection): boolean {
     if (learned.rejectsBdat || learned.losesBdat)
       this.#memory.noBdatUntilMs = this.#deps.nowMs() + NO_BDAT_MS;
     return learned.rejectsBdat && !result.successful && result.failure.outcome === "not-sent";
   }
 
-  /** Opens a connection; an address that greets with 421 or not at all gives way to the next one (RFC 5321 5.1). */
-  async #open(slot: PoolSlot<C, NextMessage> | null, until?: Checkpoint): Promise<Opened<C>> {
+  /** Opens a connection. If an address greets with 421 or not at all, uses the next one (RFC 5321 5.1). */
+  async #open(slot: PoolSlot | null, until?: Checkpoint): Promise<Opened> {
     const { server } = this.#delivery;
-    const { connect, discard, createConnection } = this.#deps;
+    const { connect, createConnection } = this.#deps;
     const skip = new Set<string>();
     for (;;) {
-      const dialed = await dial(connect, server, this.#timer, { skip, discard });
+      const dialed = await dial(connect, server, this.#timer, skip);
       this.#addresses = [...(this.#addresses ?? []), ...(dialed.addresses ?? [])];
       this.seen = { ...this.seen, addresses: dialed.addresses === null ? null : this.#addresses };
       if (dialed.failure !== null) return { failure: dialed.failure };
@@ -210,15 +216,13 @@ export class DeliveryRun<S, C extends DeliveryConnection> {
       if (result.successful) return { failure: null, connection };
       this.#observe(connection, 0);
       void connection.quit();
-      if (!mayMoveOn || !isGreetingFailure(result.failure)) {
-        return { failure: result.failure };
-      }
+      if (!mayMoveOn || !isGreetingFailure(result.failure)) return { failure: result.failure };
       skip.add(dialed.address ?? "");
       this.#timer.restart();
     }
   }
 
-  #observe(connection: C, roundTripsBefore: number): void {
+  #observe(connection: SmtpConnection, roundTripsBefore: number): void {
     this.roundTrips += connection.roundTrips - roundTripsBefore;
     this.tls = connection.tls;
     const { addresses } = this.seen;
@@ -231,17 +235,17 @@ function failed(failure: Failure): Result {
 }
 
 /**
- * Whether the server closed the idle connection at MAIL, or has had enough of one that carried many messages. Nothing was
- * accepted, so sending on a new one is safe.
+ * Whether the server closed the idle connection at MAIL, or takes no more messages on one that has sent many. Nothing was
+ * accepted, so sending on a new connection is safe.
  */
-function isStale(result: Result, { messages }: DeliveryConnection): boolean {
+function isStale(result: Result, { messages }: SmtpConnection): boolean {
   if (result.successful || result.failure.outcome === "unknown" || result.failure.phase !== "sender")
     return false;
   const { code, reply, retryable } = result.failure;
   return code === "closed" || reply?.code === 421 || (retryable && messages > MANY_MESSAGES);
 }
 
-/** Whether the server takes no further connection now: nothing was sent on this one. */
+/** Whether the server takes no further connection now. Nothing was sent on this one. */
 function isServerLimit({ phase, reply }: Failure): boolean {
   const isBeforeMail = phase === "greeting" || phase === "ehlo" || phase === "auth";
   return isBeforeMail && reply !== null && LIMIT_REPLIES.includes(reply.code);

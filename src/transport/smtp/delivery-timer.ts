@@ -3,35 +3,35 @@ import type { Phase, TimingMs } from "../../domain/delivery.ts";
 
 export interface TimeLimits {
   /** Bound of each phase, in milliseconds. */
-  readonly stepMs: number;
-  /** Bound of the whole delivery, waiting for a connection included. */
-  readonly totalMs: number;
-  /** Bound of the wait for the reply to the end of the message; may reach beyond `totalMs`. */
-  readonly finalReplyMs: number;
-  /** When even that wait is over, on the clock of `performance.now()`; default: never. */
+  readonly stepTimeoutMs: number;
+  /** Bound of the whole delivery, including the wait for a connection. */
+  readonly totalTimeoutMs: number;
+  /** Bound of the wait for the reply to the end of the message. May reach beyond `totalTimeoutMs`. */
+  readonly finalReplyTimeoutMs: number;
+  /** End of that wait in any case, on the clock of `performance.now()`. Default: none. */
   readonly endsMs?: number | undefined;
 }
 
-/** The reason of {@link DeliveryTimer.signal} when a bound is reached. */
+/** The reason for which a {@link DeliveryTimer} stops when a bound is reached. */
 export class DeliveryTimeout extends Error {
   override readonly name = "DeliveryTimeout";
 }
 
 /**
- * The time of one delivery: how long each phase takes, and when it has to stop. The bounds are of elapsed time, so a
- * server that trickles does not escape them.
+ * Measures the phases of one delivery and stops it at its bounds. These are bounds of elapsed time, so they hold for a
+ * server that sends one octet at a time.
  */
 export class DeliveryTimer implements Disposable {
   readonly #limits: TimeLimits;
-  readonly #cancel: AbortSignal;
-  readonly #forgetCancel: () => void;
+  readonly #signal: AbortSignal;
+  readonly #forgetAbort: () => void;
   readonly #timingMs: Partial<Record<Phase, number>> = {};
   readonly #listeners = new Set<(reason: unknown) => void>();
   #phase: Phase | null = null;
   #phaseStartedMs = 0;
   #totalEndsMs: number;
   #deadlineMs: number;
-  /** When the timer that runs fires; it is set anew only for an earlier deadline, as most come in time. */
+  /** When the running timer fires. It is replaced only for an earlier deadline, because most deadlines are not reached. */
   #firesMs = Number.POSITIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isMessageStarted = false;
@@ -39,70 +39,70 @@ export class DeliveryTimer implements Disposable {
   #stopped: { readonly reason: unknown } | null = null;
   #isOver = false;
 
-  constructor(limits: TimeLimits, cancel: AbortSignal) {
+  constructor(limits: TimeLimits, signal: AbortSignal) {
     this.#limits = limits;
-    this.#cancel = cancel;
+    this.#signal = signal;
     const nowMs = performance.now();
-    this.#totalEndsMs = nowMs + limits.totalMs;
+    this.#totalEndsMs = nowMs + limits.totalTimeoutMs;
     this.#deadlineMs = this.#totalEndsMs;
-    // At the earliest bound that any phase can have: then no phase has to set it anew.
-    this.#arm(nowMs, Math.min(limits.stepMs, limits.totalMs));
-    this.#forgetCancel = onAbort(cancel, this.#onCancel);
+    // The earliest bound of any phase, so that no phase has to replace the timer.
+    this.#arm(nowMs, Math.min(limits.stepTimeoutMs, limits.totalTimeoutMs));
+    this.#forgetAbort = onAbort(signal, this.#onCancel);
   }
 
   get phase(): Phase {
     return this.#phase ?? "connect";
   }
 
-  /** Why the delivery has to stop: a {@link DeliveryTimeout}, or the caller's reason; null if it may go on. */
+  /** Why the delivery stopped: a {@link DeliveryTimeout}, or the caller's reason. `null` if it has not. */
   get stopped(): { readonly reason: unknown } | null {
     return this.#stopped;
   }
 
-  /** Calls back once if the delivery has to stop. @returns what takes that back. */
+  /** Calls back once if the delivery stops. @returns a function that removes the listener. */
   onStop(listener: (reason: unknown) => void): () => void {
     this.#listeners.add(listener);
     if (this.#stopped !== null) listener(this.#stopped.reason);
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Starts the clock and the bound of a phase; staying in the phase does not. */
+  /** Starts the time and the bound of a phase. Entering the current phase again changes nothing. */
   enter(phase: Phase): void {
     if (phase === this.#phase || this.#isOver) return;
     const nowMs = performance.now();
     this.#closePhase(nowMs);
     this.#phase = phase;
     this.#phaseStartedMs = nowMs;
-    if (!this.#isEndWritten) this.#bound(nowMs + this.#limits.stepMs);
+    if (!this.#isEndWritten) this.#bound(nowMs + this.#limits.stepTimeoutMs);
   }
 
-  /** Bytes of the message are written: from now on the caller's cancellation comes too late. */
+  /** Bytes of the message are written: from now on the caller cannot cancel. */
   startMessage(): void {
     if (this.#isMessageStarted) return;
     this.#isMessageStarted = true;
-    this.#bound(performance.now() + this.#limits.stepMs);
+    this.#bound(performance.now() + this.#limits.stepTimeoutMs);
   }
 
-  /** The end of the message is written: only the reply decides the outcome, so that is given more time. */
+  /** The end of the message is written. Only the reply decides the outcome, so wait longer for it. */
   endMessage(): void {
     if (this.#isEndWritten) return;
     this.#isMessageStarted = true;
     this.#isEndWritten = true;
     const nowMs = performance.now();
-    const { stepMs, endsMs = Number.POSITIVE_INFINITY } = this.#limits;
-    const finalReplyMs = Math.min(this.#limits.finalReplyMs, Math.max(0, endsMs - nowMs));
-    if (finalReplyMs > stepMs) this.#totalEndsMs = Math.max(this.#totalEndsMs, nowMs + finalReplyMs);
+    const { stepTimeoutMs, endsMs = Number.POSITIVE_INFINITY } = this.#limits;
+    const finalReplyMs = Math.min(this.#limits.finalReplyTimeoutMs, Math.max(0, endsMs - nowMs));
+    if (finalReplyMs > stepTimeoutMs) this.#totalEndsMs = Math.max(this.#totalEndsMs, nowMs + finalReplyMs);
     this.#bound(nowMs + finalReplyMs);
   }
 
-  /** Nothing of the message was accepted, and another connection is used. */
+  /** The message continues on another connection, because the server has accepted nothing of it. */
   restart(): void {
     this.#closePhase(performance.now());
     this.#isMessageStarted = false;
     this.#isEndWritten = false;
   }
 
-  /** Ends the last phase. @returns the time of each, in milliseconds. */
+  /** Ends the latest phase. @returns the time of each phase, in milliseconds. */
   finish(): TimingMs {
     this.#closePhase(performance.now());
     return this.#timingMs;
@@ -112,11 +112,11 @@ export class DeliveryTimer implements Disposable {
     this.#isOver = true;
     this.#listeners.clear();
     clearTimeout(this.#timer);
-    this.#forgetCancel();
+    this.#forgetAbort();
   }
 
   readonly #onCancel = (): void => {
-    if (!this.#isMessageStarted) this.#stop(this.#cancel.reason);
+    if (!this.#isMessageStarted) this.#stop(this.#signal.reason);
   };
 
   #stop(reason: unknown): void {
@@ -148,6 +148,6 @@ export class DeliveryTimer implements Disposable {
     const nowMs = performance.now();
     // A timer may fire a fraction of a millisecond early.
     if (nowMs + 1 < this.#deadlineMs) this.#arm(nowMs, this.#deadlineMs - nowMs);
-    else this.#stop(new DeliveryTimeout("The time for the delivery is over"));
+    else this.#stop(new DeliveryTimeout("The delivery timed out"));
   };
 }

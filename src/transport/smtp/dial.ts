@@ -1,66 +1,73 @@
+import type { Socket } from "node:net";
 import { type Connect, ConnectError } from "../../contracts/transport.ts";
 import { type DialedAddress, type Failure, notSent } from "../../domain/delivery.ts";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import { failureCodeOf } from "../socket-errors.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
 
-/** What came of dialing a server. */
-export type Dialed<S> = { readonly addresses: readonly DialedAddress[] | null } & (
+/** The result of dialing a server. `addresses` is `null` if the platform dials. */
+export type Dialed = { readonly addresses: readonly DialedAddress[] | null } & (
   | {
       readonly failure: null;
-      readonly socket: S;
-      /** The address that connected; null where the platform dials. */
+      readonly socket: Socket;
+      /** The address that connected. `null` if the platform dials. */
       readonly address: string | null;
-      /** Addresses that could be dialed next. */
+      /** Number of addresses that could be dialed next. */
       readonly left: number;
     }
   | { readonly failure: Failure }
 );
 
 /**
- * Opens a socket within the timer's bounds, also if `connect` ignores its signal.
- * @param discard ends a socket that comes too late.
- * @throws the reason for which the timer stopped, if it is the caller's.
+ * Opens a socket within the timer's bounds, even if `connect` ignores its signal. Destroys a socket that comes too late.
+ * @param skip addresses not to dial.
+ * @throws the caller's reason if the timer stops for it.
  */
-export async function dial<S>(
-  connect: Connect<S>,
+export async function dial(
+  connect: Connect,
   { host, port, security }: ConnectionSettings,
   timer: DeliveryTimer,
-  { skip, discard }: { readonly skip: ReadonlySet<string>; readonly discard: (socket: S) => void },
-): Promise<Dialed<S>> {
+  skip: ReadonlySet<string>,
+): Promise<Dialed> {
   const stop = new AbortController();
   const { signal } = stop;
-  const stopped = Promise.withResolvers<never>();
-  const forget = timer.onStop((reason) => {
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  const forgetStop = timer.onStop((reason) => {
     stop.abort(reason);
-    stopped.reject(reason);
+    reject(reason);
   });
   timer.enter("connect");
-  const addresses: DialedAddress[] = [];
+  const dialed: DialedAddress[] = [];
   let [connected, left]: [string | null, number] = [null, 0];
   const opening = connect(
     { host, port, tls: security === "implicit" },
     {
-      ...{ signal, skip },
+      signal,
+      skip,
       onPhase: (phase) => timer.enter(phase),
-      onDialed(dialed, others) {
-        addresses.push(dialed);
+      onDialed(one, others) {
+        dialed.push(one);
         left = others;
-        if (dialed.result === "connected") connected = dialed.address;
+        if (one.result === "connected") connected = one.address;
       },
     },
   );
-  const seen = (): readonly DialedAddress[] | null => (addresses.length === 0 ? null : addresses);
+  opening.then(resolve, reject);
+  const addresses = (): readonly DialedAddress[] | null => (dialed.length === 0 ? null : dialed);
   try {
-    const socket = await Promise.race([opening, stopped.promise]);
-    return { failure: null, socket, address: connected, left, addresses: seen() };
+    const socket = await promise;
+    return { failure: null, socket, address: connected, left, addresses: addresses() };
   } catch (error) {
-    if (signal.aborted) opening.then(discard, () => undefined);
+    if (signal.aborted) opening.then(destroy, () => undefined);
     if (signal.aborted && !(signal.reason instanceof DeliveryTimeout)) throw signal.reason;
-    return { failure: failureOf(error, timer), addresses: seen() };
+    return { failure: failureOf(error, timer), addresses: addresses() };
   } finally {
-    forget();
+    forgetStop();
   }
+}
+
+function destroy(socket: Socket): void {
+  socket.destroy();
 }
 
 function failureOf(error: unknown, timer: DeliveryTimer): Failure {

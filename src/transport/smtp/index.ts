@@ -1,46 +1,70 @@
-import { isIP } from "node:net";
-import type { Connect, Transport } from "../../contracts/transport.ts";
-import { readTls, tlsOptionsFor } from "../tls.ts";
+import { isIP, type Socket } from "node:net";
+import type { Connect, SendOptions, Transport } from "../../contracts/transport.ts";
+import { type Checkpoint, NOTHING_SEEN, type Receipt } from "../../domain/delivery.ts";
+import type { ConnectionSettings } from "../../domain/smtp-server.ts";
+import type { Result } from "../../smtp/task.ts";
+import { readTls, tlsOptionsFor } from "../sockets.ts";
 import { SmtpConnection } from "./connection.ts";
-import type { Clock, PoolLimits } from "./pool.ts";
-import { createPooledTransport, SYSTEM_CLOCK } from "./pooled-transport.ts";
+import { DeliveryRun } from "./delivery-run.ts";
+import { DeliveryTimer, type TimeLimits } from "./delivery-timer.ts";
+import { Pool } from "./pool.ts";
+import { type Clock, DEFAULT_POOL_LIMITS, type PoolLimits } from "./pool-group.ts";
+import { ServerMemories } from "./server-memory.ts";
+import { validateCheck, validateDelivery } from "./validate-delivery.ts";
 
 export interface SmtpTransportOptions {
-  /** Opens the sockets. For security `implicit` it trusts extra authorities by itself. */
+  /** Opens the sockets. For security `implicit` it trusts additional authorities by itself. */
   readonly connect: Connect;
-  /** Name said in EHLO: a domain, or an address literal such as `[192.0.2.1]`. */
+  /** Name given in EHLO: a domain, or an address literal such as `[192.0.2.1]`. */
   readonly ehloName: string;
-  /** Certificate authorities in PEM that STARTTLS trusts in addition to the usual roots. */
+  /** Certificate authorities in PEM that STARTTLS trusts in addition to the default roots. */
   readonly extraCa?: readonly string[];
   readonly pool?: Partial<PoolLimits>;
   /** The current time, for the days left of a certificate. */
   readonly now: () => Date;
-  /** Elapsed time, for idle connections and what is learned of servers; default: the system's. */
+  /** Elapsed time, for idle connections and facts learned about servers. Default: the system's. */
   readonly clock?: Clock;
-  /** Bound of the whole delivery, in milliseconds, where it is less than four times `timeoutMs`; default: none. */
+  /** Bound of the whole delivery, in milliseconds, if it is less than four times `timeoutMs`. Default: none. */
   readonly totalTimeoutMs?: number;
-  /** When no reply is waited for any more, on the clock of `performance.now()`; default: never. */
+  /** End of every wait for a reply, on the clock of `performance.now()`. Default: none. */
   readonly endsMs?: number;
-  /** The runtime does not report why a handshake failed: then it is `tls_failed`. */
+  /** Whether the runtime hides why a TLS handshake failed. Every such failure is then `tls_failed`. Default: `false`. */
   readonly hidesTlsErrors?: boolean;
-  /** The name and the connections of another driver over the same conversation; default: `smtp`. */
+  /** Name and connections of another driver over the same conversation. Default: `smtp`. */
   readonly driver?: { readonly name: string; readonly Connection: typeof SmtpConnection };
 }
 
+/** The whole delivery may take this many times `timeoutMs`. */
+const TOTAL_STEPS = 4;
+
+const SYSTEM_CLOCK: Clock = {
+  nowMs: () => performance.now(),
+  after(ms, call) {
+    const timer = setTimeout(call, ms);
+    // On Workers a timer is a number, and no process waits for it.
+    if (typeof timer === "object") timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
+
 /**
- * Creates the transport over SMTP (RFC 5321): one recipient a transaction, connections kept per `poolKey`. Through a warm
- * connection a message takes one round trip where TLS, PIPELINING and CHUNKING allow it, two with PIPELINING alone.
+ * Creates the transport over SMTP (RFC 5321): one recipient per transaction, connections kept per `poolKey`. On a warm
+ * connection a message takes one round trip with TLS, PIPELINING and CHUNKING, and two with PIPELINING alone.
  * @throws {TypeError} if `ehloName` is not one word.
  */
 export function createSmtpTransport(options: SmtpTransportOptions): Transport {
-  const { ehloName, now, hidesTlsErrors = false, clock = SYSTEM_CLOCK } = options;
+  const { connect, ehloName, now, hidesTlsErrors = false, clock = SYSTEM_CLOCK } = options;
+  const { name, Connection } = options.driver ?? { name: "smtp", Connection: SmtpConnection };
   if (!/^[!-~]+$/.test(ehloName)) throw new TypeError('"ehloName" is not one word of ASCII');
   const tlsOptions = tlsOptionsFor(options.extraCa ?? []);
-  return createPooledTransport({
-    name: options.driver?.name ?? "smtp",
-    connect: options.connect,
-    createConnection: (socket, server) =>
-      new (options.driver?.Connection ?? SmtpConnection)(socket, {
+  const limits = { ...DEFAULT_POOL_LIMITS, ...options.pool };
+  const pool = new Pool(limits, clock);
+  const deps = {
+    pool,
+    memories: new ServerMemories(limits.idleMs, clock.nowMs),
+    connect,
+    createConnection: (socket: Socket, server: ConnectionSettings) =>
+      new Connection(socket, {
         server,
         ehloName,
         tlsOptions: tlsOptions(server.host, isIP(server.host) !== 0),
@@ -48,10 +72,52 @@ export function createSmtpTransport(options: SmtpTransportOptions): Transport {
         hidesTlsErrors,
         nowMs: clock.nowMs,
       }),
-    discard: (socket) => socket.destroy(),
-    pool: options.pool,
-    clock,
-    totalTimeoutMs: options.totalTimeoutMs,
-    endsMs: options.endsMs,
-  });
+    nowMs: clock.nowMs,
+  };
+  return {
+    name,
+    boundsConnections: true,
+    async send(delivery, sendOptions) {
+      const { signal, until } = sendOptions;
+      const message = until === undefined ? validateDelivery(delivery) : null;
+      if (message === null) validateCheck(delivery);
+      signal.throwIfAborted();
+      using timer = new DeliveryTimer(timeLimits(delivery.server, options, sendOptions), signal);
+      const run = new DeliveryRun(deps, delivery, timer, sendOptions.mayTransact);
+      const result = message === null ? await run.check(until ?? "connect") : await run.deliver(message);
+      return receiptOf(result, run, timer, until ?? null);
+    },
+    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+  };
+}
+
+/** Returns how long one delivery through a server may take, in milliseconds. */
+export function totalTimeoutMs(server: ConnectionSettings, maxMs = Number.POSITIVE_INFINITY): number {
+  return Math.min(TOTAL_STEPS * server.timeoutMs, maxMs);
+}
+
+function timeLimits(
+  server: ConnectionSettings,
+  { totalTimeoutMs: maxMs, endsMs }: SmtpTransportOptions,
+  { finalReplyTimeoutMs = server.timeoutMs }: SendOptions,
+): TimeLimits {
+  return {
+    stepTimeoutMs: server.timeoutMs,
+    totalTimeoutMs: totalTimeoutMs(server, maxMs),
+    finalReplyTimeoutMs,
+    endsMs,
+  };
+}
+
+function receiptOf(
+  result: Result,
+  { tls, seen, roundTrips }: DeliveryRun,
+  timer: DeliveryTimer,
+  reached: Checkpoint | null,
+): Receipt {
+  const isDenied = !result.successful && result.failure.phase === "policy";
+  // A denied target reveals nothing, not even times.
+  if (isDenied) return { ...result, timingMs: {}, tls: null, seen: NOTHING_SEEN, roundTrips: 0 };
+  const observed = { timingMs: timer.finish(), tls, seen, roundTrips };
+  return result.successful ? { ...result, reached, ...observed } : { ...result, ...observed };
 }

@@ -1,23 +1,24 @@
 import { BoundedCache } from "../../domain/bounded-cache.ts";
 import type { Endpoint } from "../../domain/smtp-server.ts";
 
-/** What earlier connections taught about one mail server. Times are on the clock of `performance.now()`. */
+/** Facts about one server, learned from its connections. Times are on the clock of the transport. */
 export interface ServerMemory {
-  /** How long a connection may wait for the next message. */
+  /** How long a connection may stay idle. */
   idleMs: number;
-  /** Until then BDAT is not used. */
+  /** BDAT is not used before this time. */
   noBdatUntilMs: number;
-  /** Until then no message is prepared along with the end of the one before. */
+  /** No message is prepared with the end of the previous one before this time. */
   noPreparingUntilMs: number;
-  /** Whether the server accepted a message by BDAT, and answered RSET with 250. */
+  /** Whether the server accepted a message by BDAT. */
   acceptsBdat: boolean;
+  /** Whether the server replied to RSET with 250. */
   acceptsReset: boolean;
-  /** What the connection learned that was closed after the last rejection: it gets the reply to RSET as it is left. */
+  /** Facts from the connection that is being closed after the latest rejection: the reply to its RSET is still due. */
   leaving: { readonly acceptsReset: boolean } | null;
   usedAtMs: number;
 }
 
-/** After an hour without use nothing that was learned counts. */
+/** How long the facts are kept without use. */
 const FORGET_MS = 3_600_000;
 const MAX_SERVERS = 1_000;
 
@@ -27,7 +28,7 @@ export class ServerMemories {
   readonly #idleMs: number;
   readonly #nowMs: () => number;
 
-  /** @param idleMs how long a connection waits until the server teaches otherwise. */
+  /** @param idleMs how long a connection may stay idle at first. */
   constructor(idleMs: number, nowMs: () => number) {
     this.#idleMs = idleMs;
     this.#nowMs = nowMs;
@@ -42,9 +43,13 @@ export class ServerMemories {
       return known;
     }
     const memory: ServerMemory = {
-      ...{ idleMs: this.#idleMs },
-      ...{ noBdatUntilMs: Number.NEGATIVE_INFINITY, noPreparingUntilMs: Number.NEGATIVE_INFINITY },
-      ...{ acceptsBdat: false, acceptsReset: false, leaving: null, usedAtMs: nowMs },
+      idleMs: this.#idleMs,
+      noBdatUntilMs: Number.NEGATIVE_INFINITY,
+      noPreparingUntilMs: Number.NEGATIVE_INFINITY,
+      acceptsBdat: false,
+      acceptsReset: false,
+      leaving: null,
+      usedAtMs: nowMs,
     };
     this.#servers.set(key, memory);
     return memory;

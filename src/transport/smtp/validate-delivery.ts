@@ -5,19 +5,19 @@ const CR = 0x0d;
 const LF = 0x0a;
 const NUL = 0x00;
 
-/** RFC 5321 4.5.3.1.6: 1000 octets a text line, CRLF included. */
+/** RFC 5321 4.5.3.1.6: a text line has at most 1000 octets, including CRLF. */
 const MAX_LINE_OCTETS = 998;
 
-// A quoted local part may hold blanks and angle brackets (RFC 5321 4.1.2); what follows it may not.
+/** A quoted local part may hold blanks and angle brackets (RFC 5321 4.1.2). The rest of a path must not. */
 const QUOTED_LOCAL_PART = /^"(?:[^"\\\p{Cc}]|\\[ -~])*"@/u;
-// What ends a path, a command or an argument: controls, blanks, angle brackets, and separators that some take for line ends.
+/** Characters that end a path, an argument or a command. Some servers take the two separators for line ends. */
 const UNSAFE_IN_PATH = /[\p{Cc}\s<>\u2028\u2029]/u;
 const UNSAFE_IN_QUOTES = /[\p{Cc}\u2028\u2029]/u;
 
 /**
- * Holds a delivery to what SMTP can carry.
+ * Validates that SMTP can carry a delivery.
  * @throws {TypeError} for a path with controls, blanks or angle brackets outside a quoted local part, for bytes with a
- * bare CR or LF, a NUL, a line over 998 octets, or without a final CRLF, and for credentials that hold a NUL.
+ * bare CR or LF, a NUL, a line of more than 998 octets, or without a final CRLF, and for credentials with a NUL.
  */
 export function validateDelivery(delivery: Delivery): MessageTransfer {
   const { from, recipient, server, bytes } = delivery;
@@ -30,7 +30,7 @@ export function validateDelivery(delivery: Delivery): MessageTransfer {
 }
 
 /**
- * Holds the paths and credentials of a check to what SMTP can carry; there is no message.
+ * Validates the paths and credentials of a check, which has no message.
  * @throws {TypeError} as {@link validateDelivery}.
  */
 export function validateCheck({ from, recipient, server }: Delivery): void {
@@ -41,7 +41,7 @@ export function validateCheck({ from, recipient, server }: Delivery): void {
   assertLogin(server);
 }
 
-/** RFC 4616 2: NUL separates the fields of PLAIN. */
+/** RFC 4616 2: NUL separates the fields of AUTH PLAIN. */
 function assertLogin({ username, password }: Delivery["server"]): void {
   // Without a username there is no login.
   if (username === "") return;

@@ -1,10 +1,10 @@
 interface Entry<W> {
   readonly waiter: W;
-  /** When it was promised a connection that is in use; `null` if it takes the first one. */
+  /** When a connection in use was promised to it. `null` if it takes the first free one. */
   promisedAtMs: number | null;
 }
 
-/** Deliveries that wait for a connection of one key: first come, first served, but for those that are promised one. */
+/** The deliveries that wait for a connection of one key, in order of arrival. One with a promise is passed by. */
 export class WaitingLine<W> {
   readonly #entries: Entry<W>[] = [];
 
@@ -12,7 +12,7 @@ export class WaitingLine<W> {
     return this.#entries.length === 0;
   }
 
-  /** @param isFirst goes before all others, because it has had its turn. */
+  /** @param isFirst whether it goes before all others. */
   add(waiter: W, isFirst: boolean): void {
     const entry = { waiter, promisedAtMs: null };
     if (isFirst) this.#entries.unshift(entry);
@@ -24,19 +24,19 @@ export class WaitingLine<W> {
     if (index >= 0) this.#entries.splice(index, 1);
   }
 
-  /** Takes back the promise to one. @returns whether it still waits. */
+  /** Withdraws a promise. @returns whether the delivery still waits. */
   unpromise(waiter: W): boolean {
     const entry = this.#entries.find((one) => one.waiter === waiter);
     if (entry !== undefined) entry.promisedAtMs = null;
     return entry !== undefined;
   }
 
-  /** The one to get the next free connection. */
+  /** The delivery that gets the next free connection. */
   get first(): W | null {
     return this.#first()?.waiter ?? null;
   }
 
-  /** Promises the first one a connection that is in use: no other is given to it meanwhile. */
+  /** Promises a connection in use to the first delivery, which gets no other one meanwhile. */
   promise(nowMs: number): W | null {
     const entry = this.#first();
     if (entry === undefined) return null;
@@ -44,7 +44,7 @@ export class WaitingLine<W> {
     return entry.waiter;
   }
 
-  /** Takes back the promises that were made before a time. @returns whether any is left. */
+  /** Withdraws the promises made before a time. @returns whether any is left. */
   expire(beforeMs: number): boolean {
     for (const entry of this.#promised()) {
       if ((entry.promisedAtMs ?? 0) <= beforeMs) entry.promisedAtMs = null;

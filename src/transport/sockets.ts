@@ -1,16 +1,59 @@
 import type { Socket } from "node:net";
 import tls from "node:tls";
+import { onAbort } from "../async/on-abort.ts";
 import type { ChainCertificate, TlsPeer } from "../domain/delivery.ts";
+
+/** The TLS of a socket, as far as the runtime shows it. */
+export interface SocketTls {
+  readonly peer: TlsPeer;
+  /** The certificate chain, leaf first. `null` if the runtime hides it. */
+  readonly chain: readonly ChainCertificate[] | null;
+}
 
 /** More certificates than any honest server sends. */
 const MAX_CHAIN = 10;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Makes the TLS options for a host: its certificate is verified against the host as it was named. */
+/**
+ * Waits until a socket is ready. Destroys it on failure.
+ * @param describe returns the reason to reject with, for an error of the socket.
+ * @throws the result of `describe`, or the signal's reason.
+ */
+export function untilReady<S extends Socket>(
+  socket: S,
+  readyEvent: "connect" | "secureConnect",
+  signal: AbortSignal,
+  describe: (error: unknown) => unknown,
+): Promise<S> {
+  return new Promise((resolve, reject) => {
+    const finish = (): void => {
+      socket.off(readyEvent, onReady).off("error", onError).off("close", onClose);
+      forgetAbort();
+    };
+    const fail = (reason: unknown): void => {
+      finish();
+      // A destroyed socket may still emit an error, which would be uncaught.
+      socket.on("error", () => undefined);
+      socket.destroy();
+      reject(reason);
+    };
+    const onReady = (): void => {
+      finish();
+      resolve(socket);
+    };
+    const onError = (error: unknown): void => fail(describe(error));
+    const onClose = (): void => fail(describe({ code: "ECONNRESET" }));
+    socket.once(readyEvent, onReady).once("error", onError).once("close", onClose);
+    const forgetAbort = onAbort(signal, () => fail(signal.reason));
+    if (signal.aborted) fail(signal.reason);
+  });
+}
+
+/** Creates a function that returns the TLS options for a host: the certificate has to name that host. */
 export function tlsOptionsFor(
   extraCa: readonly string[],
 ): (host: string, isAddress: boolean) => tls.ConnectionOptions {
-  // `ca` replaces the usual roots, so they are named as well; parsed once, it takes milliseconds.
+  // `ca` replaces the default roots, so they are listed as well. Parsing them takes milliseconds, so do it once.
   const trust: tls.ConnectionOptions =
     extraCa.length === 0
       ? {}
@@ -18,19 +61,16 @@ export function tlsOptionsFor(
   return (host, isAddress) => ({
     ...trust,
     host,
-    // RFC 6066 3: an address is not a server name.
+    // RFC 6066 3: an IP address is not a server name.
     ...(isAddress ? {} : { servername: host }),
-    // Not left to the default, which an environment variable can turn off.
+    // An environment variable can turn the default off.
     rejectUnauthorized: true,
     checkServerIdentity: (_name, certificate) => tls.checkServerIdentity(host, certificate),
   });
 }
 
-/** Reads what the runtime shows of the peer and its chain; a field that it hides is null. */
-export function readTls(
-  socket: Socket,
-  now: Date,
-): { readonly peer: TlsPeer; readonly chain: readonly ChainCertificate[] | null } {
+/** Reads the peer and its certificate chain. A field that the runtime hides is `null`. */
+export function readTls(socket: Socket, now: Date): SocketTls {
   const certificate = attempt(() => (socket as tls.TLSSocket).getPeerCertificate(true));
   const isShown = certificate !== null && certificate.raw !== undefined;
   const expiresMs = Date.parse(certificate?.valid_to ?? "");
@@ -44,7 +84,7 @@ export function readTls(
   };
 }
 
-/** Leaf first; a root is its own issuer, which ends the chain. */
+/** Returns the chain, leaf first. A root, which is its own issuer, ends it. */
 function chainOf(leaf: tls.DetailedPeerCertificate): ChainCertificate[] {
   const chain: ChainCertificate[] = [];
   const known = new Set<string>();
@@ -62,7 +102,7 @@ function chainOf(leaf: tls.DetailedPeerCertificate): ChainCertificate[] {
   return chain;
 }
 
-/** RFC 4514 style, the most specific part first. */
+/** Formats a name like RFC 4514, the most specific part first. */
 function distinguishedName(name: tls.Certificate | undefined): string {
   const parts = Object.entries(name ?? {}).flatMap(([type, value]) =>
     (Array.isArray(value) ? value : [value]).map((text) => `${type}=${String(text)}`),
@@ -76,7 +116,7 @@ function peerName(certificate: tls.PeerCertificate): string | null {
   return /(?:^|, )DNS:([^,]+)/.exec(certificate.subjectaltname ?? "")?.[1] ?? null;
 }
 
-/** workerd lacks some of these methods and throws from others; what it hides is null. */
+/** workerd lacks some of these methods and throws from others. */
 function attempt<T>(read: () => T): T | null {
   try {
     return read() ?? null;

@@ -1,0 +1,245 @@
+import { setImmediate } from "node:timers/promises";
+import type { NextMessage, SmtpConnection } from "./connection.ts";
+import type { AcquireOptions, PoolSlot } from "./pool-slot.ts";
+import type { ServerMemory } from "./server-memory.ts";
+import { WaitingLine } from "./waiting-line.ts";
+
+export interface PoolLimits {
+  /** Connections per key, unless a delivery sets another number. */
+  readonly connections: number;
+  /** Maximum number of connections per key that a delivery can set. */
+  readonly maxConnections: number;
+  /** How long a connection stays idle, until the server turns out to allow less. 0 keeps none. */
+  readonly idleMs: number;
+  /** Messages after which a connection is closed. */
+  readonly messagesPerConnection: number;
+}
+
+export const DEFAULT_POOL_LIMITS: PoolLimits = {
+  connections: 5,
+  maxConnections: 100,
+  // Postfix, Exim and most providers close after five minutes.
+  idleMs: 270_000,
+  // The limit of Exim's client. Exim's server closes after 1000. Earlier closes are handled by a new connection.
+  messagesPerConnection: 500,
+};
+
+/** Elapsed time and timers, passed in so that tests can control them. */
+export interface Clock {
+  /** Milliseconds, monotonic. */
+  nowMs(): number;
+  /** Calls back once after `ms` milliseconds, without keeping the process alive. @returns a function that cancels it. */
+  after(ms: number, call: () => void): () => void;
+}
+
+interface PoolGroupDeps {
+  readonly limits: PoolLimits;
+  readonly clock: Clock;
+  /** Counts a slot. @returns the function that releases it, once. */
+  readonly hold: (release: PoolSlot["release"]) => PoolSlot["release"];
+  /** Closes a connection in the background. */
+  readonly retire: (connection: SmtpConnection | null) => void;
+  readonly isClosed: () => boolean;
+  /** Called when no connection and no waiting delivery is left. */
+  readonly onEmpty: () => void;
+}
+
+interface Waiter {
+  readonly message: () => NextMessage | null;
+  readonly connections: number | undefined;
+  grant(idle: SmtpConnection | null): void;
+  reject(reason: unknown): void;
+}
+
+interface IdleEntry {
+  readonly connection: SmtpConnection;
+  readonly parkedAtMs: number;
+  /** Cancels the end of its idle time. */
+  readonly cancel: () => void;
+}
+
+/** How long to keep to a limit that the server showed, before one more connection is opened. */
+const LIMIT_MS = 60_000;
+/** Share of the idle time that the server allowed, for the connections that follow. */
+const IDLE_SHARE = 0.8;
+const MIN_IDLE_MS = 5_000;
+/** How long a waiting delivery is reserved for the connection that is promised to it. */
+const PROMISE_MS = 1_000;
+
+/** The connections of one key, and the deliveries that wait for one. */
+export class PoolGroup {
+  readonly #deps: PoolGroupDeps;
+  readonly #idle: IdleEntry[] = [];
+  readonly #waiting = new WaitingLine<Waiter>();
+  /** Number of slots that are not released. */
+  #busy = 0;
+  /** Whether a timer watches for old promises. */
+  #isWatched = false;
+  /** The number of connections that the server turned out to allow, and how long that is assumed. */
+  #limit: { readonly connections: number; readonly untilMs: number } | null = null;
+
+  constructor(deps: PoolGroupDeps) {
+    this.#deps = deps;
+  }
+
+  async acquire(options: AcquireOptions): Promise<PoolSlot> {
+    if (this.#busy >= this.#maxConnections(options)) return this.#wait(options);
+    this.#busy++;
+    return this.#slot(await this.#takeOpen(options.memory), options.memory);
+  }
+
+  /** Rejects the waiting deliveries and closes the idle connections. */
+  close(reason: Error): void {
+    for (const waiter of this.#waiting.all()) waiter.reject(reason);
+    for (let entry = this.#takeIdle(); entry !== null; entry = this.#takeIdle()) {
+      this.#deps.retire(entry.connection);
+    }
+  }
+
+  #maxConnections({
+    connections = this.#deps.limits.connections,
+  }: Pick<AcquireOptions, "connections">): number {
+    const max = Math.min(connections, this.#deps.limits.maxConnections);
+    if (this.#limit === null || this.#limit.untilMs <= this.#deps.clock.nowMs()) return max;
+    return Math.min(max, this.#limit.connections);
+  }
+
+  #wait({ timer, message, connections, memory, isFirst = false }: AcquireOptions): Promise<PoolSlot> {
+    const { promise, resolve, reject } = Promise.withResolvers<PoolSlot>();
+    const leave = (): void => {
+      this.#waiting.remove(waiter);
+      forgetStop();
+    };
+    const waiter: Waiter = {
+      message,
+      connections,
+      grant: (idle) => {
+        leave();
+        resolve(this.#slot(idle, memory));
+      },
+      reject: (reason) => {
+        leave();
+        reject(reason);
+      },
+    };
+    const forgetStop = timer.onStop(waiter.reject);
+    this.#waiting.add(waiter, isFirst);
+    return promise;
+  }
+
+  #slot(idle: SmtpConnection | null, memory: ServerMemory): PoolSlot {
+    const { limits, clock, hold, isClosed } = this.#deps;
+    const others = (): number => this.#busy - 1 + this.#idle.length;
+    let nextWaiter: Waiter | null = null;
+    const release = hold((connection) => this.#release(connection, memory, nextWaiter));
+    return {
+      idle,
+      get hasOthers() {
+        return others() > 0;
+      },
+      next: (connection) => {
+        if (isClosed() || connection.messages >= limits.messagesPerConnection) return null;
+        nextWaiter ??= this.#waiting.promise(clock.nowMs());
+        if (nextWaiter === null) return null;
+        this.#watchPromises(memory);
+        return nextWaiter.message();
+      },
+      yield: () => {
+        this.#limit = { connections: Math.max(1, others()), untilMs: clock.nowMs() + LIMIT_MS };
+        release(null);
+      },
+      release,
+    };
+  }
+
+  #release(connection: SmtpConnection | null, memory: ServerMemory, nextWaiter: Waiter | null): void {
+    const isWaiting = nextWaiter !== null && this.#waiting.unpromise(nextWaiter);
+    const isPrepared = isWaiting && connection?.isPrepared === true && !this.#deps.isClosed();
+    const waiter = isPrepared ? nextWaiter : this.#waiting.first;
+    const isGood = connection !== null && (isPrepared || this.#mayStay(connection, memory));
+    if (!isGood) this.#deps.retire(connection);
+    // At the server's limit, a slot without a connection goes to no one while others are in use.
+    const isOverLimit = !isGood && this.#limit !== null && this.#busy > this.#limit.connections;
+    if (waiter !== null && !isOverLimit) {
+      waiter.grant(isGood ? connection : null);
+      return;
+    }
+    this.#busy--;
+    if (isGood) this.#park(connection, memory);
+    this.#reportEmpty();
+  }
+
+  /** Releases waiting deliveries from old promises, so that they can use another free connection. */
+  #watchPromises(memory: ServerMemory): void {
+    if (this.#isWatched) return;
+    this.#isWatched = true;
+    const { clock, isClosed } = this.#deps;
+    clock.after(PROMISE_MS, () => {
+      this.#isWatched = false;
+      const isLeft = this.#waiting.expire(clock.nowMs() - PROMISE_MS);
+      for (let first = this.#waiting.first; first !== null && !isClosed(); first = this.#waiting.first) {
+        if (this.#busy >= this.#maxConnections(first)) break;
+        this.#busy++;
+        this.#release(this.#takeIdle()?.connection ?? null, memory, null);
+      }
+      if (isLeft) this.#watchPromises(memory);
+    });
+  }
+
+  #mayStay(connection: SmtpConnection, { idleMs }: ServerMemory): boolean {
+    const isFresh = connection.messages < this.#deps.limits.messagesPerConnection;
+    return !this.#deps.isClosed() && idleMs > 0 && connection.isUsable && isFresh;
+  }
+
+  #park(connection: SmtpConnection, memory: ServerMemory): void {
+    const { clock, retire } = this.#deps;
+    const parkedAtMs = clock.nowMs();
+    const remove = (): void => {
+      const index = this.#idle.findIndex((entry) => entry.connection === connection);
+      for (const { cancel } of index < 0 ? [] : this.#idle.splice(index, 1)) cancel();
+      this.#reportEmpty();
+    };
+    const onEnd = (): void => {
+      this.#learnIdle(memory, parkedAtMs);
+      remove();
+    };
+    const cancel = clock.after(memory.idleMs, () => {
+      remove();
+      retire(connection);
+    });
+    this.#idle.push({ connection, parkedAtMs, cancel });
+    connection.park(onEnd);
+  }
+
+  /** Takes an idle connection that the server has not closed, which the event loop may not have reported yet. */
+  async #takeOpen(memory: ServerMemory): Promise<SmtpConnection | null> {
+    for (let entry = this.#takeIdle(); entry !== null; entry = this.#takeIdle()) {
+      // The first tick may end before the sockets are read. The second cannot.
+      await setImmediate();
+      await setImmediate();
+      if (entry.connection.isUsable) return entry.connection;
+      this.#learnIdle(memory, entry.parkedAtMs);
+      this.#deps.retire(entry.connection);
+    }
+    return null;
+  }
+
+  /** The server closed an idle connection, so close the next ones earlier. */
+  #learnIdle(memory: ServerMemory, parkedAtMs: number): void {
+    const allowedMs = this.#deps.clock.nowMs() - parkedAtMs;
+    memory.idleMs = Math.min(memory.idleMs, Math.max(MIN_IDLE_MS, IDLE_SHARE * allowedMs));
+  }
+
+  /** Takes the connection used last, so that surplus ones reach the end of their idle time. */
+  #takeIdle(): IdleEntry | null {
+    const entry = this.#idle.pop();
+    if (entry === undefined) return null;
+    entry.cancel();
+    entry.connection.resume();
+    return entry;
+  }
+
+  #reportEmpty(): void {
+    if (this.#busy === 0 && this.#idle.length === 0 && this.#waiting.isEmpty) this.#deps.onEmpty();
+  }
+}

@@ -1,6 +1,5 @@
 import * as v from "valibot";
-import { asciiHostName } from "./domain/host-name.ts";
-import { parseCidr } from "./domain/network.ts";
+import { asciiHostName, parseCidr } from "./domain/network.ts";
 import { Secret } from "./domain/secret.ts";
 import { SealpostError } from "./errors.ts";
 

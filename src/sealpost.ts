@@ -1,8 +1,7 @@
 import type { RekeyResult } from "./access/rekey.ts";
 import { type AppSettings, createApp, type SealpostApp } from "./app.ts";
 import { parseConfig } from "./config.ts";
-import { asciiHostName } from "./domain/host-name.ts";
-import { type CidrBlock, parseCidr } from "./domain/network.ts";
+import { asciiHostName, type CidrBlock, parseCidr } from "./domain/network.ts";
 import { Secret } from "./domain/secret.ts";
 import { SealpostError } from "./errors.ts";
 import type { Submit } from "./mail/submission.ts";

@@ -1,6 +1,5 @@
 import { invalidParameter } from "../errors.ts";
-import { asciiHostName } from "./host-name.ts";
-import { canonicalIp } from "./network.ts";
+import { asciiHostName, canonicalIp } from "./network.ts";
 import type { Endpoint, Security, ServerDefinition } from "./smtp-server.ts";
 
 /** RFC 8314 7.3: the port of implicit TLS submission. */

@@ -1,5 +1,4 @@
-import { asciiHostName } from "./host-name.ts";
-import { canonicalIpv4, canonicalIpv6 } from "./network.ts";
+import { asciiHostName, canonicalIpv4, canonicalIpv6 } from "./network.ts";
 
 /** One mailbox (RFC 5322 3.4): an address and a display name. */
 export interface Mailbox {
@@ -64,6 +63,19 @@ export function senderOf({
   readonly username: string;
 }): Mailbox | null {
   return parseMailbox(sender === "" ? username : sender);
+}
+
+/** Returns the addresses that a message goes to, each once: of `to`, `cc` and `bcc`, in this order. */
+export function recipientsOf({
+  to,
+  cc = [],
+  bcc = [],
+}: {
+  readonly to: readonly Mailbox[];
+  readonly cc?: readonly Mailbox[] | undefined;
+  readonly bcc?: readonly Mailbox[] | undefined;
+}): readonly string[] {
+  return [...new Set([...to, ...cc, ...bcc].map(({ address }) => address))];
 }
 
 /** Returns the domain of an address, without the `@`. */

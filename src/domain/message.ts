@@ -66,15 +66,6 @@ export interface NormalizedAttachment {
   readonly contentId: string | null;
 }
 
-/** The addresses that a message goes to, each once: of `to`, `cc` and `bcc`, in this order. */
-export function recipientsOf({
-  to,
-  cc = [],
-  bcc = [],
-}: Pick<NormalizedMessage, "to" | "cc" | "bcc">): readonly string[] {
-  return [...new Set([...to, ...cc, ...bcc].map(({ address }) => address))];
-}
-
 /** The part of a message that is fixed when it is accepted and stays the same in every attempt. */
 export interface MessageIdentity {
   readonly from: Mailbox;

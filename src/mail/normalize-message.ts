@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { type Mailbox, parseAddress, parseMailbox } from "../domain/mailbox.ts";
-import { type Message, type NormalizedMessage, recipientsOf } from "../domain/message.ts";
+import { type Mailbox, parseAddress, parseMailbox, recipientsOf } from "../domain/mailbox.ts";
+import type { Message, NormalizedMessage } from "../domain/message.ts";
 import { fieldProblem, isUnsafeInHeader } from "../domain/message-headers.ts";
 import { invalidParameter, missingParameter, SealpostError } from "../errors.ts";
 import { attachments } from "./normalize-attachments.ts";

@@ -1,5 +1,5 @@
 import { type Failure, notSent } from "../domain/delivery.ts";
-import { recipientsOf } from "../domain/message.ts";
+import { recipientsOf } from "../domain/mailbox.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
 import type { Build, SmimeResult } from "./build.ts";
 import type { Circuit } from "./circuit.ts";

@@ -1,14 +1,9 @@
 import type { Statement } from "../contracts/database.ts";
 import type { MailOptions } from "../contracts/mail-options.ts";
-import { type AuditActor, type AuditEntry, auditEntry } from "../domain/audit.ts";
+import type { AuditActor } from "../domain/audit.ts";
 import { type Failure, NOTHING_SEEN, type Receipt } from "../domain/delivery.ts";
 import type { Mailbox } from "../domain/mailbox.ts";
-import {
-  type Message,
-  type MessageIdentity,
-  type NormalizedMessage,
-  recipientsOf,
-} from "../domain/message.ts";
+import type { Message, MessageIdentity, NormalizedMessage } from "../domain/message.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
 import type { SmimeResult } from "./build.ts";
 import type { RecipientResult } from "./deliver.ts";
@@ -67,14 +62,14 @@ export interface Submitter {
   readonly actor: AuditActor;
 }
 
-/** Statements that are committed together with the record of the result. */
-export type ExtraStatements = (result: SubmitResult) => readonly Statement[];
+/** Returns the statements that record a result, or that are committed together with these. */
+export type RecordResult = (result: SubmitResult) => readonly Statement[];
 
 /** Options that only Sealpost's own code sets. */
 export interface OwnSubmitOptions extends MailOptions {
   /** What two calls with the same key must have in common. Default: everything that is submitted. */
   readonly idempotencyContent?: string;
-  readonly extraStatements?: ExtraStatements | undefined;
+  readonly extraStatements?: RecordResult | undefined;
 }
 
 /** Where a message goes. A function resolves an unsaved definition, and only runs if the call is not a repetition. */
@@ -92,33 +87,6 @@ export interface Submission {
   readonly submitter: Submitter;
   /** Returns the fixed part of the message, given its From. */
   readonly identity: (from: Mailbox) => MessageIdentity;
-}
-
-/** Returns the audit entry of a submission. */
-export function submitEntry(
-  { message, submitter }: Submission,
-  result: SubmitResult,
-  date: Date,
-): AuditEntry {
-  return auditEntry(submitter.actor, date, {
-    ...auditOutcome(result),
-    identifier: result.identifier,
-    recipient: recipientsOf(message).join(","),
-  });
-}
-
-function auditOutcome(result: SubmitResult) {
-  const notes = result.smime?.signed === false ? [`sent unsigned: ${result.smime.code}`] : [];
-  if (result.state === "queued") {
-    return { success: true, outcome: "queued", phase: "", info: [...notes, result.mailId].join("; ") };
-  }
-  for (const { identifier, code } of result.skipped) notes.push(`failover from ${identifier}: ${code}`);
-  if (result.state === "delivered") {
-    return { success: true, outcome: "sent", phase: "", info: notes.join("; ") };
-  }
-  const { phase, code, outcome } = result.failure;
-  const others = result.skipped.length > 0 ? notes : [];
-  return { success: false, outcome, phase, info: [code, ...others].join("; ") };
 }
 
 /** Fields that receipts of older versions lack. */

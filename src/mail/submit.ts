@@ -1,7 +1,8 @@
 import { getLogger } from "@logtape/logtape";
 import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
-import { domainOf } from "../domain/mailbox.ts";
+import { auditEntry } from "../domain/audit.ts";
+import { domainOf, recipientsOf } from "../domain/mailbox.ts";
 import type { Message } from "../domain/message.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
@@ -11,14 +12,13 @@ import { normalizeMessage } from "./normalize-message.ts";
 import type { Enqueue } from "./queue/enqueue.ts";
 import type { SendNow } from "./send-now.ts";
 import {
-  type ExtraStatements,
   type OwnSubmitOptions,
+  type RecordResult,
   readStoredResult,
   type Submission,
   type Submit,
   type SubmitFor,
   type SubmitResult,
-  submitEntry,
   toStoredResult,
 } from "./submission.ts";
 
@@ -75,7 +75,8 @@ async function submit(
 ): Promise<SubmitResult> {
   const { loadServer, sendNow, enqueue } = deps;
   const { target, options } = submission;
-  const extraStatements: ExtraStatements = (result) => [
+  const record: RecordResult = (result) => [
+    deps.audit.insert(submitEntry(submission, result, deps.platform.now())),
     ...(call ? [call.complete(toStoredResult(result))] : []),
     ...(options.extraStatements?.(result) ?? []),
   ];
@@ -84,28 +85,18 @@ async function submit(
   // A decoy must never be delivered, which only the queue ensures.
   if (server && (options.decoy || (options.queue ?? server.enqueueJob))) {
     const names = candidates.filter((candidate) => typeof candidate === "string");
-    return enqueue(server, { ...submission, names }, extraStatements);
+    return enqueue(server, { ...submission, names }, record);
   }
   // The definition that was read above is not read a second time.
   const unread = candidates.map((candidate) => (candidate === server?.identifier ? server : candidate));
   const result = await sendNow(unread, submission);
-  await record(deps, submission, result, extraStatements);
-  return result;
-}
-
-/** The message is sent. An error here would make the caller send it twice. */
-async function record(
-  { database, audit, platform }: SubmitDeps,
-  submission: Submission,
-  result: SubmitResult,
-  extraStatements: ExtraStatements,
-): Promise<void> {
-  const entry = submitEntry(submission, result, platform.now());
   try {
-    await database.append(audit.insert(entry), ...extraStatements(result));
+    await deps.database.append(...record(result));
   } catch (error) {
-    log.error("Cannot write the audit entry of a message: {error}", { error });
+    // The message is sent. An error here would make the caller send it twice.
+    log.error("Cannot record the result of a message: {error}", { error });
   }
+  return result;
 }
 
 /** Whether the message and its response are stored in one commit, so that an interrupted call leaves nothing behind. */
@@ -155,4 +146,26 @@ function newIdentity(platform: Platform, hostName: string): Submission["identity
     const idDomain = domain.startsWith("[") ? hostName : domain;
     return { from, date, messageId: `<${unique}@${idDomain}>`, boundary };
   };
+}
+
+function submitEntry({ message, submitter }: Submission, result: SubmitResult, date: Date) {
+  return auditEntry(submitter.actor, date, {
+    ...auditOutcome(result),
+    identifier: result.identifier,
+    recipient: recipientsOf(message).join(","),
+  });
+}
+
+function auditOutcome(result: SubmitResult) {
+  const notes = result.smime?.signed === false ? [`sent unsigned: ${result.smime.code}`] : [];
+  if (result.state === "queued") {
+    return { success: true, outcome: "queued", phase: "", info: [...notes, result.mailId].join("; ") };
+  }
+  for (const { identifier, code } of result.skipped) notes.push(`failover from ${identifier}: ${code}`);
+  if (result.state === "delivered") {
+    return { success: true, outcome: "sent", phase: "", info: notes.join("; ") };
+  }
+  const { phase, code, outcome } = result.failure;
+  const others = result.skipped.length > 0 ? notes : [];
+  return { success: false, outcome, phase, info: [code, ...others].join("; ") };
 }

@@ -2,13 +2,12 @@ import { getLogger } from "@logtape/logtape";
 import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import type { Wake } from "../../contracts/wake.ts";
-import { recipientsOf } from "../../domain/message.ts";
+import { recipientsOf } from "../../domain/mailbox.ts";
 import type { RecipientProgress } from "../../domain/queued-mail.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
-import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { MailRow, OutboxRepository } from "../../storage/outbox.ts";
 import type { Build, BuiltMessage } from "../build.ts";
-import { type ExtraStatements, type Submission, type SubmitResult, submitEntry } from "../submission.ts";
+import type { RecordResult, Submission, SubmitResult } from "../submission.ts";
 import type { ContentSeal } from "./content.ts";
 import { giveUpAt } from "./lifetime.ts";
 
@@ -23,13 +22,12 @@ interface QueuedSubmission extends Submission {
 export type Enqueue = (
   server: ResolvedServer,
   submission: QueuedSubmission,
-  extraStatements: ExtraStatements,
+  record: RecordResult,
 ) => Promise<SubmitResult>;
 
 interface EnqueueDeps {
   readonly database: Database;
   readonly outbox: OutboxRepository;
-  readonly audit: AuditRepository;
   readonly build: Build;
   readonly contentSeal: ContentSeal;
   readonly wake: Wake;
@@ -43,21 +41,19 @@ interface EnqueueDeps {
  * are read when the message is delivered.
  */
 export function createEnqueue(deps: EnqueueDeps): Enqueue {
-  const { database, outbox, audit, build, wake, platform } = deps;
-  return async (server, submission, extraStatements) => {
+  const { database, outbox, build, wake } = deps;
+  return async (server, submission, record) => {
     const { identifier } = server;
     const built = await build(server, submission.message, submission.identity);
     const { failure, smime } = built;
-    const now = platform.now();
     if (failure) {
       const result = { state: "failed", identifier, failure, recipients: [], smime, skipped: [] } as const;
-      await database.append(audit.insert(submitEntry(submission, result, now)), ...extraStatements(result));
+      await database.append(...record(result));
       return result;
     }
     const row = await rowOf(deps, server, submission, built);
     const result = { state: "queued", identifier, mailId: row.id, smime } as const;
-    const entry = audit.insert(submitEntry(submission, result, now));
-    const statements = [...outbox.insert(row), entry, ...extraStatements(result)];
+    const statements = [...outbox.insert(row), ...record(result)];
     // A large message gets a commit of its own: several together might be more than a database accepts.
     if (row.furtherContent?.length) await database.commit(statements);
     else await database.append(...statements);

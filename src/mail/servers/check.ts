@@ -25,11 +25,6 @@ export type CheckServer = (
   actor: AuditActor,
 ) => Promise<CheckResult>;
 
-/** Whether a test asks the server for a recipient. @param until undefined: the test sends a message. */
-export function needsRecipient(until: Checkpoint | undefined): boolean {
-  return until === undefined || until === "recipient";
-}
-
 /** The transport rejects bytes that do not end in CRLF; a check does not write them. */
 const NO_MESSAGE = new TextEncoder().encode("\r\n");
 /** Where a check ends before RCPT. Never written; valid without a domain at every server (RFC 5321 4.5.1). */
@@ -96,7 +91,7 @@ function checkEntry(
   return auditEntry(actor, date, {
     success: receipt.successful,
     identifier,
-    recipient: needsRecipient(until) ? (recipient?.address ?? "") : "",
+    recipient: until === "recipient" ? (recipient?.address ?? "") : "",
     outcome: "not-sent",
     phase: failure?.phase ?? "",
     info: failure ? `${failure.code}; ${check}` : check,

@@ -1,5 +1,6 @@
 import type { Platform } from "../../contracts/platform.ts";
 import type { AuditActor } from "../../domain/audit.ts";
+import type { Checkpoint } from "../../domain/delivery.ts";
 import { assertPasswordTarget, endpointOf, parseEndpoint } from "../../domain/endpoint.ts";
 import { type Mailbox, senderOf } from "../../domain/mailbox.ts";
 import { CENSORED, Secret } from "../../domain/secret.ts";
@@ -23,6 +24,11 @@ export interface MailTest {
   /** Name of the definition, saved or not; may be empty for an unsaved one. */
   readonly identifier: string;
   readonly recipient: Mailbox;
+}
+
+/** Whether a test needs a recipient. @param until `undefined` for a test that sends a message. */
+export function needsRecipient(until: Checkpoint | undefined): boolean {
+  return until === undefined || until === "recipient";
 }
 
 /** Tests of definitions. */

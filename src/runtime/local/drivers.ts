@@ -6,7 +6,7 @@ import type { Context } from "hono";
 import { createAbortableConnect } from "../../async/abortable.ts";
 import type { Config } from "../../config.ts";
 import type { Wake, WakeSource } from "../../contracts/wake.ts";
-import { asciiHostName } from "../../domain/host-name.ts";
+import { asciiHostName } from "../../domain/network.ts";
 import { SealpostError } from "../../errors.ts";
 import type { Drivers } from "../../services.ts";
 import { migrate } from "../../storage/migrate.ts";

@@ -244,3 +244,23 @@ export class Batcher<T, R> {
 function isAbandoned(run: Run | null): boolean {
   return run !== null && run.endsMs <= performance.now();
 }
+
+/**
+ * Shares a read among the callers with the same key that arrive in one tick of the event loop. The read starts after
+ * all of these calls, so its result is never older than a call.
+ */
+export function shareRead<T>(read: (key: string) => Promise<T>): (key: string) => Promise<T> {
+  const reads = new Map<string, Promise<T>>();
+
+  async function start(key: string): Promise<T> {
+    await setImmediate();
+    reads.delete(key);
+    return read(key);
+  }
+
+  return (key) => {
+    const shared = reads.get(key) ?? start(key);
+    reads.set(key, shared);
+    return shared;
+  };
+}

@@ -1,4 +1,4 @@
-import { shareRead } from "../async/share-read.ts";
+import { shareRead } from "../async/batcher.ts";
 import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Transport } from "../contracts/transport.ts";

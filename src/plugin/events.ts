@@ -1,12 +1,12 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { getLogger } from "@logtape/logtape";
 import type { MiddlewareHandler } from "hono";
+import { withDeadline } from "../async/deadline.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { EventHandler, SealpostEvent } from "../contracts/plugin/events.ts";
 import { SealpostError } from "../errors.ts";
 import type { RunInBackground } from "./background.ts";
-import { bounded } from "./bounded.ts";
 import { eventNameOf } from "./event-names.ts";
 
 /** As long as a request may take. */
@@ -47,7 +47,7 @@ export function createEvents(deps: {
   async function handle(plugin: string, handler: EventHandler, event: SealpostEvent): Promise<void> {
     try {
       const late = () => new SealpostError("too_slow", `The handler did not finish within ${HANDLER_MS} ms`);
-      await bounded(
+      await withDeadline(
         handling.run(true, async () => handler(event)),
         HANDLER_MS,
         late,

@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { withDeadline } from "../async/deadline.ts";
 import type { KeptTable, Migration } from "../contracts/database.ts";
 import type { Capabilities } from "../contracts/plugin/capabilities.ts";
 import type { Plugin, PluginInstance } from "../contracts/plugin/definition.ts";
@@ -8,7 +9,6 @@ import { auditEntry } from "../domain/audit.ts";
 import { SealpostError } from "../errors.ts";
 import { epochMigration } from "../storage/epoch.ts";
 import { createSettingsRepository } from "../storage/settings.ts";
-import { bounded } from "./bounded.ts";
 import { type ContextDeps, createContext } from "./context.ts";
 import { CORE_EVENTS, eventNameOf } from "./event-names.ts";
 import { createEvents, type Events } from "./events.ts";
@@ -145,7 +145,7 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
     async start() {
       for (const { plugin, instance } of registered) {
         const late = () => new Error(`It did not finish within ${requestMs} ms`);
-        await bounded((async () => instance.start?.())(), requestMs, late).catch((cause) => {
+        await withDeadline((async () => instance.start?.())(), requestMs, late).catch((cause) => {
           if (cause instanceof SealpostError) throw cause;
           throw new Error(`Plugin ${plugin.name} did not start`, { cause });
         });
@@ -198,7 +198,7 @@ function createRun(requestMs: number): Run {
   return async (plugin, what, work, otherwise) => {
     try {
       const late = () => new SealpostError("too_slow", `It did not finish within ${requestMs} ms`);
-      return (await bounded((async () => work())(), requestMs, late)) ?? otherwise;
+      return (await withDeadline((async () => work())(), requestMs, late)) ?? otherwise;
     } catch (error) {
       log.error("Plugin {plugin} could not {what}: {error}", { plugin, what, error });
       return otherwise;

@@ -1,10 +1,10 @@
 import { getLogger } from "@logtape/logtape";
 import { Hono, type MiddlewareHandler } from "hono";
+import { withDeadline } from "../async/deadline.ts";
 import type { Env } from "../contracts/env.ts";
 import type { PluginInstance } from "../contracts/plugin/definition.ts";
 import { SealpostError } from "../errors.ts";
 import { allowOnly } from "../wire/not-found.ts";
-import { bounded } from "./bounded.ts";
 import { actionOf } from "./event-names.ts";
 import { assertNoProblems } from "./validate.ts";
 
@@ -78,7 +78,7 @@ function guarded(plugin: string, action: string, requestMs: number): MiddlewareH
     c.set("auditAction", action);
     c.set("plugin", plugin);
     try {
-      await bounded(next(), requestMs, late);
+      await withDeadline(next(), requestMs, late);
     } catch (error) {
       log.error("Plugin {plugin} failed in {action}: {error}", { plugin, action, error });
       throw error instanceof Error ? error : new Error(`Plugin ${plugin} threw no Error`, { cause: error });

@@ -1,49 +1,50 @@
 import { getLogger } from "@logtape/logtape";
 import type { Job, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
+import { orAborted, untilAborted } from "../async/abort-signal.ts";
+import { withDeadline } from "../async/deadline.ts";
 import type { Wake, WakeSource } from "../contracts/wake.ts";
 import type { Secret } from "../domain/secret.ts";
-import { closedError } from "./closed.ts";
-import { hear, type Listener } from "./receive.ts";
-import { createRedisLine, type RedisLine, reasonOf } from "./redis.ts";
+import { closedError, type Listener, receiveWake } from "./receive.ts";
+import { createRedisConnections, type RedisConnections, reasonOf } from "./redis.ts";
 
 const log = getLogger(["sealpost", "wake"]);
 
-/** Redis tells at once; the sweep is for what it lost. */
+/** Redis delivers wakes immediately; the sweep finds lost ones. */
 const SWEEP_MS = 15_000;
-/** A request waits for `notify`, and its mail is already safe. */
+/** A request waits for `notify`, and its message is already stored. */
 const NOTIFY_MS = 2_000;
-/** Time to give back what is held; what is not is taken from us when its lock ends. */
+/** Time to return unfinished jobs; Redis takes back the others when their locks end. */
 const CLOSE_MS = 1_000;
-/** Wakes that one listener hears at the same time; the others are for other machines. */
+/** Wakes that one listener handles concurrently; the others are for other machines. */
 const DEFAULT_CONCURRENCY = 20;
 
-// Only when it is needed: a server that polls is spared its memory.
+// Loaded on demand, so that a server with the wake `poll` saves the memory.
 const library = () => import("bullmq");
 const QUEUE = "wake";
 const SHARED = {
   prefix: "sealpost",
-  // It would print to the console, and costs a round trip.
+  // The check prints to the console and costs a round trip.
   skipVersionCheck: true,
-  // Commands fail or wait by the options of the connection.
+  // The options of the connection decide whether commands fail or wait.
   skipWaitingForReady: true,
 } as const;
 
 export interface BullmqWakeOptions {
-  /** `redis://` or `rediss://`, with the number of a database that this instance of Sealpost has for itself. */
+  /** `redis://` or `rediss://`, with the number of a database that no other Sealpost instance uses. */
   readonly url: Secret;
   readonly now: () => Date;
-  /** How many wakes a listener hears at the same time; another one hears the rest. Default: 20. */
+  /** How many wakes one listener handles concurrently; other listeners get the rest. Default: 20. */
   readonly concurrency?: number;
 }
 
 /**
- * The wake `bullmq`: a queue of ids in Redis; each wake is heard by one listener of all processes. BullMQ is loaded
- * when it is first used. While Redis is away `notify` rejects, at once or within two seconds, and listeners wait.
+ * Creates the wake `bullmq`: a queue of IDs in Redis. One listener of all processes receives each wake. BullMQ is loaded
+ * on first use. While Redis is unavailable, `notify` rejects within two seconds and listeners wait.
  */
 export function createBullmqWake(options: BullmqWakeOptions): Wake & WakeSource {
   const { url, now, concurrency = DEFAULT_CONCURRENCY } = options;
-  const line = createRedisLine(url);
+  const connections = createRedisConnections(url);
   const closing = new AbortController();
   const listening = new Set<Promise<void>>();
   let producing: Promise<Producer> | null = null;
@@ -54,7 +55,7 @@ export function createBullmqWake(options: BullmqWakeOptions): Wake & WakeSource 
     async notify(mailIds, { notBefore } = {}) {
       if (closing.signal.aborted) throw closedError();
       if (mailIds.length === 0) return;
-      producing ??= createProducer(line);
+      producing ??= createProducer(connections);
       const producer = await producing;
       const delayMs = notBefore === undefined ? 0 : Math.max(0, notBefore.getTime() - now().getTime());
       const jobs = mailIds.map((mailId) => toJob(mailId, delayMs, notBefore));
@@ -63,10 +64,10 @@ export function createBullmqWake(options: BullmqWakeOptions): Wake & WakeSource 
     async listen(on, { signal }) {
       if (closing.signal.aborted) throw closedError();
       if (signal.aborted) return;
-      const ending = aborted(AbortSignal.any([signal, closing.signal]));
-      const hearing = listenTo(line, { on, concurrency, ending });
-      listening.add(hearing);
-      await hearing.finally(() => listening.delete(hearing));
+      const ending = AbortSignal.any([signal, closing.signal]);
+      const listener = listenTo(connections, { on, concurrency, ending });
+      listening.add(listener);
+      await listener.finally(() => listening.delete(listener));
     },
     async [Symbol.asyncDispose]() {
       closing.abort();
@@ -82,27 +83,27 @@ interface Producer {
   readonly queue: Queue;
 }
 
-async function createProducer(line: RedisLine): Promise<Producer> {
+async function createProducer(connections: RedisConnections): Promise<Producer> {
   const { Queue } = await library();
-  // Nothing is kept for later: a wake that comes late is worth nothing.
-  const redis = await line.open({
+  // No offline queue: a late wake is useless.
+  const redis = await connections.open({
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     commandTimeout: NOTIFY_MS,
-    // A connection that is dead without saying so is replaced.
+    // Replaces a connection that is dead but not closed.
     socketTimeout: NOTIFY_MS,
   });
   const queue = new Queue(QUEUE, { ...SHARED, connection: redis, skipMetasUpdate: true });
-  queue.on("error", createErrorLog(line).log);
+  queue.on("error", createErrorLog(connections).log);
   return { redis, queue };
 }
 
 type WakeJob = Parameters<Queue["addBulk"]>[0][number];
 
 /**
- * A wake at once has an id of its own, so it is never taken for one that is being heard. One for later is the same
- * as another for the same mail and time.
+ * Converts a wake to a job. An immediate wake has an ID of its own, so it never counts as a duplicate of one that is
+ * being handled. A delayed wake equals any other for the same message and time.
  */
 function toJob(mailId: string, delayMs: number, notBefore: Date | undefined): WakeJob {
   const opts = { attempts: 1, removeOnComplete: true, removeOnFail: true };
@@ -113,97 +114,86 @@ function toJob(mailId: string, delayMs: number, notBefore: Date | undefined): Wa
 
 async function addTo({ redis, queue }: Producer, jobs: WakeJob[]): Promise<void> {
   try {
-    await connected(redis);
+    await untilConnected(redis);
     await queue.addBulk(jobs);
   } catch (error) {
-    throw new Error(`Redis does not take the wake: ${reasonOf(error)}`);
+    throw new Error(`Redis does not accept the wake: ${reasonOf(error)}`);
   }
 }
 
-/** Waits for a try to connect that is under way; between two tries Redis is taken to be away. */
-function connected(redis: Redis): Promise<void> {
+/** Waits for a connection attempt in progress. Between attempts, Redis counts as unavailable. */
+function untilConnected(redis: Redis): Promise<void> {
   if (redis.status === "ready") return Promise.resolve();
   if (redis.status !== "connecting" && redis.status !== "connect")
     return Promise.reject(new Error("there is no connection"));
   return new Promise((resolve, reject) => {
-    const settle = (): void => {
-      redis.off("ready", settle).off("close", settle);
+    const onChange = (): void => {
+      redis.off("ready", onChange).off("close", onChange);
       if (redis.status === "ready") resolve();
       else reject(new Error("there is no connection"));
     };
-    redis.on("ready", settle).on("close", settle);
+    redis.on("ready", onChange).on("close", onChange);
   });
 }
 
-interface Hearing {
+interface ListenerOptions {
   readonly on: Listener;
   readonly concurrency: number;
-  readonly ending: Promise<void>;
+  readonly ending: AbortSignal;
 }
 
-async function listenTo(line: RedisLine, { on, concurrency, ending }: Hearing): Promise<void> {
+async function listenTo(
+  connections: RedisConnections,
+  { on, concurrency, ending }: ListenerOptions,
+): Promise<void> {
   const { Worker } = await library();
-  const redis = await line.open({ maxRetriesPerRequest: null });
-  // Whoever ends need not wait for what its listener is busy with.
-  const process = ({ data }: Job) => Promise.race([hearId(on, data), ending]);
+  const redis = await connections.open({ maxRetriesPerRequest: null });
+  // Closing does not wait for a busy listener.
+  const process = ({ data }: Job) => orAborted(receiveId(on, data), ending);
   const worker = new Worker(QUEUE, process, {
     ...SHARED,
     connection: redis,
     concurrency,
-    // A wake whose listener died is not repeated: the sweep is sooner.
+    // A wake whose listener died is not repeated: the sweep comes earlier.
     maxStalledCount: 0,
     runRetryDelay: 1_000,
   });
-  const errors = createErrorLog(line);
-  worker.on("error", errors.log).on("active", errors.forget);
-  await ending;
+  const errors = createErrorLog(connections);
+  worker.on("error", errors.log).on("active", errors.reset);
+  await untilAborted(ending);
   await close(worker, redis);
 }
 
-async function hearId(on: Listener, data: unknown): Promise<void> {
-  if (typeof data === "string") await hear(on, data);
+async function receiveId(on: Listener, data: unknown): Promise<void> {
+  if (typeof data === "string") await receiveWake(on, data);
 }
 
 async function close(worker: Worker, redis: Redis): Promise<void> {
-  const isAway = redis.status !== "ready";
-  await within(CLOSE_MS, worker.close(isAway)).catch((error) =>
-    log.debug("Wakes are left to their locks: {reason}", { reason: reasonOf(error) }),
+  const isUnavailable = redis.status !== "ready";
+  await within(CLOSE_MS, worker.close(isUnavailable)).catch((error) =>
+    log.debug("Cannot return unfinished wakes to Redis: {reason}", { reason: reasonOf(error) }),
   );
   redis.disconnect();
 }
 
-/** Logs what BullMQ reports. It tries again and again, so what it says again is left out until it works. */
-function createErrorLog(line: RedisLine) {
+/** Creates the log of BullMQ's errors. BullMQ retries forever, so a repeated error is logged once until a job runs. */
+function createErrorLog(connections: RedisConnections) {
   let last = "";
   return {
     log(error: Error): void {
-      // Those with a number are of a job that is not there any more: Redis was emptied, or the lock had ended.
+      // A numeric code concerns a job that no longer exists: Redis was emptied, or the lock had ended.
       const isOfJob = "code" in error && typeof error.code === "number";
       const reason = reasonOf(error);
-      if (isOfJob || line.isKnown(error) || reason === last) return;
+      if (isOfJob || connections.isReported(error) || reason === last) return;
       last = reason;
-      log.warning("BullMQ met an error: {reason}", { reason });
+      log.warning("BullMQ reported an error: {reason}", { reason });
     },
-    forget(): void {
+    reset(): void {
       last = "";
     },
   };
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-}
-
-/** @throws if it takes longer; the promise is then left to itself. */
-async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
-  const timeout = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => timeout.reject(new Error(`Redis took longer than ${timeoutMs} ms`)),
-    timeoutMs,
-  );
-  try {
-    return await Promise.race([promise, timeout.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+  return withDeadline(work, timeoutMs, () => new Error(`Redis took longer than ${timeoutMs} ms`));
 }

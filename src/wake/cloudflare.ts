@@ -1,18 +1,17 @@
 import { getLogger } from "@logtape/logtape";
 import type { Wake } from "../contracts/wake.ts";
-import { closedError } from "./closed.ts";
-import { hear, type Listener } from "./receive.ts";
+import { closedError, type Listener, receiveWake } from "./receive.ts";
 
 const log = getLogger(["sealpost", "wake"]);
 
-/** Messages that Queues takes in one call. */
-const MOST_AT_ONCE = 100;
-/** The longest delay that Queues has always taken: 12 hours. */
-const LONGEST_DELAY_SECONDS = 43_200;
-/** An id of ours is a UUID; what is longer is somebody else's. */
-const LONGEST_ID_CHARACTERS = 64;
+/** Messages that Queues accepts in one call. */
+const MAX_BATCH = 100;
+/** The longest delay that Queues has always accepted: 12 hours. */
+const MAX_DELAY_SECONDS = 43_200;
+/** Our IDs are UUIDs; anything longer was sent by another program. */
+const MAX_ID_CHARACTERS = 64;
 
-/** The binding of a queue, as a producer has it; the part of it that is used. */
+/** The part of a queue's producer binding that is used here. */
 export interface QueueProducer {
   sendBatch(
     messages: Iterable<{ readonly body: string; readonly contentType: "text" }>,
@@ -20,7 +19,7 @@ export interface QueueProducer {
   ): Promise<unknown>;
 }
 
-/** What `queue(batch)` of a Worker is given; the part of it that is used. */
+/** The part of the argument of a Worker's `queue(batch)` that is used here. */
 export interface QueueBatch {
   readonly messages: readonly { readonly body: unknown }[];
   ackAll(): void;
@@ -31,7 +30,7 @@ export interface CloudflareWakeOptions {
   readonly now: () => Date;
 }
 
-/** The wake `cloudflare`: gives ids to a queue, whose consumer calls {@link consumeWakes}. Delays are whole seconds. */
+/** Creates the wake `cloudflare`. It sends IDs to a queue whose consumer calls {@link consumeWakes}. Delays are whole seconds. */
 export function createCloudflareWake({ queue, now }: CloudflareWakeOptions): Wake {
   let isClosed = false;
   return {
@@ -40,10 +39,10 @@ export function createCloudflareWake({ queue, now }: CloudflareWakeOptions): Wak
       if (isClosed) throw closedError();
       const waitMs = notBefore === undefined ? 0 : notBefore.getTime() - now().getTime();
       const delaySeconds = Math.max(0, Math.ceil(waitMs / 1_000));
-      // Told too early it would find nothing to do; the sweep finds it in time.
-      if (delaySeconds > LONGEST_DELAY_SECONDS) return;
-      for (let start = 0; start < mailIds.length; start += MOST_AT_ONCE) {
-        const messages = mailIds.slice(start, start + MOST_AT_ONCE).map(toMessage);
+      // An early wake would find nothing due; the sweep finds the message on time.
+      if (delaySeconds > MAX_DELAY_SECONDS) return;
+      for (let start = 0; start < mailIds.length; start += MAX_BATCH) {
+        const messages = mailIds.slice(start, start + MAX_BATCH).map(toMessage);
         await queue.sendBatch(messages, { delaySeconds });
       }
     },
@@ -58,19 +57,19 @@ function toMessage(mailId: string) {
 }
 
 /**
- * Hears a batch of a queue: calls `on` once for each id in it, all at the same time, and waits for them. The whole
- * batch is acknowledged, whatever `on` does, and whatever else lies in the queue. Never rejects.
+ * Consumes a batch of a queue: calls `on` once for each ID, all concurrently, and waits for the calls. Acknowledges the
+ * whole batch, even if `on` fails or the batch has other messages. Never rejects.
  */
 export async function consumeWakes(batch: QueueBatch, on: Listener): Promise<void> {
-  // First, so that it holds however this ends.
+  // Acknowledge first: a failure must not redeliver the batch.
   batch.ackAll();
   const bodies = batch.messages.map(({ body }) => body);
   const mailIds = bodies.filter(isId);
-  const strangers = bodies.length - mailIds.length;
-  if (strangers > 0) log.warning("{strangers} messages in the queue of wakes are no ids", { strangers });
-  await Promise.all([...new Set(mailIds)].map((mailId) => hear(on, mailId)));
+  const foreign = bodies.length - mailIds.length;
+  if (foreign > 0) log.warning("{foreign} messages in the queue of wakes are not IDs", { foreign });
+  await Promise.all([...new Set(mailIds)].map((mailId) => receiveWake(on, mailId)));
 }
 
 function isId(body: unknown): body is string {
-  return typeof body === "string" && body !== "" && body.length <= LONGEST_ID_CHARACTERS;
+  return typeof body === "string" && body !== "" && body.length <= MAX_ID_CHARACTERS;
 }

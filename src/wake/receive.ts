@@ -2,14 +2,19 @@ import { getLogger } from "@logtape/logtape";
 
 const log = getLogger(["sealpost", "wake"]);
 
-/** What is called for each wake, with the id of the mail. */
+/** Called for each wake with the ID of the message. */
 export type Listener = (mailId: string) => Promise<void>;
 
-/** Lets a listener hear a wake. Never rejects: what comes of it is not the engine's business. */
-export async function hear(on: Listener, mailId: string): Promise<void> {
+/** Passes a wake to a listener and logs its error. Never rejects. */
+export async function receiveWake(on: Listener, mailId: string): Promise<void> {
   try {
     await on(mailId);
   } catch (error) {
-    log.error("The wake of mail {mailId} met an error: {error}", { mailId, error });
+    log.error("The listener failed for the wake of message {mailId}: {error}", { mailId, error });
   }
+}
+
+/** The error of `notify` and `listen` after disposal. */
+export function closedError(): Error {
+  return new Error("The wake is closed");
 }

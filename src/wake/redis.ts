@@ -4,40 +4,42 @@ import type { Secret } from "../domain/secret.ts";
 
 const log = getLogger(["sealpost", "wake"]);
 
-/** For a server that is near; a try that takes longer is as good as a refusal. */
+/** For a server nearby: a slower connection counts as a failure. */
 const CONNECT_MS = 2_000;
-/** How long after a loss the last of the growing pauses between two tries is. */
-const LONGEST_PAUSE_MS = 2_000;
+/** Pauses between attempts to reconnect grow up to this. */
+const MAX_PAUSE_MS = 2_000;
 const PAUSE_STEP_MS = 50;
 
-/** The connections of one wake to Redis. They come back by themselves; an outage is logged once, and its end. */
-export interface RedisLine {
+/** The Redis connections of one wake. They reconnect automatically; the log has one line for an outage and one for its end. */
+export interface RedisConnections {
   /**
-   * Opens a connection; does not wait for it.
-   * @throws {TypeError} for a URL that is none; the message does not repeat it.
+   * Opens a connection without waiting for it.
+   * @throws {TypeError} for an invalid URL; the message does not repeat it.
    */
   open(options: RedisOptions): Promise<Redis>;
-  /** True for an error that a connection has reported by itself. */
-  isKnown(error: unknown): boolean;
+  /** Whether a connection has already reported this error. */
+  isReported(error: unknown): boolean;
 }
 
-/** @param url `redis://` or `rediss://`, which may hold a password: it is never logged. */
-export function createRedisLine(url: Secret): RedisLine {
-  const away = new Set<Redis>();
-  const known = new WeakSet<object>();
+/** @param url `redis://` or `rediss://`. It may contain a password, so it is never logged. */
+export function createRedisConnections(url: Secret): RedisConnections {
+  const unavailable = new Set<Redis>();
+  const reported = new WeakSet<object>();
 
   const watch = (redis: Redis): Redis => {
     redis.on("error", (error: Error) => {
-      known.add(error);
-      if (away.size === 0)
-        log.warning("Redis is away, mail waits for the sweep: {reason}", { reason: reasonOf(error) });
-      away.add(redis);
+      reported.add(error);
+      if (unavailable.size === 0)
+        log.warning("Redis is unavailable ({reason}): queued mail waits for the sweep", {
+          reason: reasonOf(error),
+        });
+      unavailable.add(redis);
     });
     redis.on("ready", () => {
-      if (away.delete(redis) && away.size === 0) log.info("Redis is back");
+      if (unavailable.delete(redis) && unavailable.size === 0) log.info("Redis is available again");
     });
-    redis.on("end", () => away.delete(redis));
-    // BullMQ makes its second connection of the first.
+    redis.on("end", () => unavailable.delete(redis));
+    // BullMQ duplicates its first connection to open a second one.
     const duplicate = redis.duplicate.bind(redis);
     redis.duplicate = (override) => watch(duplicate(override));
     return redis;
@@ -46,19 +48,19 @@ export function createRedisLine(url: Secret): RedisLine {
   return {
     async open(options) {
       const { Redis } = await import("ioredis");
-      if (!URL.canParse(url.reveal())) throw new TypeError("The URL of Redis is no URL");
+      if (!URL.canParse(url.reveal())) throw new TypeError("The URL of Redis is invalid");
       const redis = new Redis(url.reveal(), {
         connectTimeout: CONNECT_MS,
-        retryStrategy: (times) => Math.min(times * PAUSE_STEP_MS, LONGEST_PAUSE_MS),
+        retryStrategy: (times) => Math.min(times * PAUSE_STEP_MS, MAX_PAUSE_MS),
         ...options,
       });
       return watch(redis);
     },
-    isKnown: (error) => error instanceof Error && known.has(error),
+    isReported: (error) => error instanceof Error && reported.has(error),
   };
 }
 
-/** What may be shown of an error: those of commands hold their arguments, and AUTH has the password there. */
+/** Returns the part of an error that is safe to log: a command error contains arguments, such as AUTH's password. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return "unknown";
   return error.message || ("code" in error ? String(error.code) : error.name);

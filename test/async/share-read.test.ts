@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { setImmediate } from "node:timers/promises";
-import { shareRead } from "../../src/async/share-read.ts";
+import { shareRead } from "../../src/async/batcher.ts";
 
 describe("shareRead()", () => {
   test("gives callers of one tick the same read, which starts after them", async () => {

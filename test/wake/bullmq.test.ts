@@ -9,8 +9,8 @@ import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { redisPath, startRedis, type TestRedis } from "./fixtures/redis.ts";
 
 const TEST_MS = 30_000;
-/** What the driver promises, and what a busy machine adds. */
-const REFUSED_WITHIN_MS = 2_500;
+/** The documented two seconds, plus some time for a busy machine. */
+const REJECTED_WITHIN_MS = 2_500;
 const PROMPT_MS = 2_000;
 const MINUTE_MS = 60_000;
 
@@ -41,13 +41,13 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
   });
 
   testWake("bullmq", async () => {
-    // Redis has sixteen of them.
+    // Redis has 16 databases.
     const wake = make(`${shared.url}/${databases++ % 16}`);
     return { wake, listen: wake.listen, heardBy: "one", [Symbol.asyncDispose]: wake[Symbol.asyncDispose] };
   });
 
   describe("createBullmqWake()", () => {
-    test("a wake is one small job with the id alone, and nothing is left of it", async () => {
+    test("a wake is one small job that holds only the ID and leaves nothing behind", async () => {
       await using redis = await startRedis();
       await using wake = make(redis.url);
       const id = mailId();
@@ -62,7 +62,7 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
       expect(await redis.ask("KEYS", "sealpost:wake:[1-9]*")).toBe("\n");
     });
 
-    test("a listener that leaves holds nothing back, whatever it is busy with", async () => {
+    test("a listener that stops keeps no wake, even if it is busy", async () => {
       await using redis = await startRedis();
       await using wake = make(redis.url);
       using ear = new Ear(wake.listen, () => new Promise(() => undefined));
@@ -74,7 +74,7 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
       expect(await redis.ask("LLEN", "sealpost:wake:active")).toBe("0\n");
     });
 
-    test("the same wake for later is one, and one at once is not lost on it", async () => {
+    test("equal delayed wakes are one wake, and an immediate one is separate", async () => {
       await using redis = await startRedis();
       await using wake = make(redis.url);
       using ear = new Ear(wake.listen);
@@ -88,7 +88,7 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
       expect(ear.heard).toEqual([id]);
     });
 
-    test("a listener hears so many at the same time as it is told, and leaves the others", async () => {
+    test("a listener handles as many wakes concurrently as configured and leaves the others", async () => {
       await using redis = await startRedis();
       const options = { url: new Secret(redis.url), now: () => new Date(), concurrency: 2 };
       await using wake = createBullmqWake(options);
@@ -103,7 +103,7 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
     });
 
     test(
-      "notify() rejects at once while Redis is away; listeners hear again when it is back; each is logged once",
+      "notify() rejects fast during an outage of Redis, listeners recover after it, and both are logged once",
       async () => {
         await using redis = await startRedis();
         await using wake = make(redis.url);
@@ -112,33 +112,33 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
         await ear.until(1);
         records.length = 0;
         await redis.stop();
-        const { error, ms } = await refusal(wake);
-        expect(error.message).toContain("Redis does not take the wake");
-        expect(ms).toBeLessThan(REFUSED_WITHIN_MS);
-        const again = await refusal(wake);
-        expect(again.ms).toBeLessThan(REFUSED_WITHIN_MS);
-        // The first try to come back says so.
+        const { error, ms } = await rejection(wake);
+        expect(error.message).toContain("Redis does not accept the wake");
+        expect(ms).toBeLessThan(REJECTED_WITHIN_MS);
+        const again = await rejection(wake);
+        expect(again.ms).toBeLessThan(REJECTED_WITHIN_MS);
+        // The first attempt to reconnect is logged.
         while (logged() === "") await Bun.sleep(20);
         await redis.start();
-        const late = await untilTaken(wake);
+        const late = await untilAccepted(wake);
         await ear.until(2);
-        // Those that were refused are not kept for later.
+        // Rejected wakes are not kept.
         expect(ear.heard.slice(1)).toEqual([late]);
-        expect(logged()).toMatch(/^Redis is away[^\n]*(\nRedis is back)?$/);
+        expect(logged()).toMatch(/^Redis is unavailable[^\n]*(\nRedis is available again)?$/);
       },
       TEST_MS,
     );
 
     test(
-      "notify() and listen() may begin while Redis is away",
+      "notify() and listen() may start during an outage of Redis",
       async () => {
         await using redis = await startRedis();
         await redis.stop();
         await using wake = make(redis.url);
         using ear = new Ear(wake.listen);
-        expect((await refusal(wake)).ms).toBeLessThan(REFUSED_WITHIN_MS);
+        expect((await rejection(wake)).ms).toBeLessThan(REJECTED_WITHIN_MS);
         await redis.start();
-        const late = await untilTaken(wake);
+        const late = await untilAccepted(wake);
         await ear.until(1);
         expect(ear.heard).toEqual([late]);
       },
@@ -146,7 +146,7 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
     );
 
     test(
-      "notify() rejects within two seconds when Redis keeps silent, and dispose ends",
+      "notify() rejects within two seconds if Redis does not respond, and dispose returns",
       async () => {
         await using redis = await startRedis();
         await using wake = make(redis.url);
@@ -154,7 +154,7 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
         await wake.notify([mailId()]);
         await ear.until(1);
         redis.freeze();
-        expect((await refusal(wake)).ms).toBeLessThan(REFUSED_WITHIN_MS);
+        expect((await rejection(wake)).ms).toBeLessThan(REJECTED_WITHIN_MS);
         const start = performance.now();
         await wake[Symbol.asyncDispose]();
         await ear.ended;
@@ -163,21 +163,24 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
       TEST_MS,
     );
 
-    test.each(["stopped", "never there"])("dispose ends soon with a Redis that is %s", async (what) => {
-      await using redis = await startRedis();
-      if (what === "never there") await redis.stop();
-      const wake = make(redis.url);
-      using ear = new Ear(wake.listen);
-      await wake.notify([mailId()]).catch(() => undefined);
-      await redis.stop();
-      const start = performance.now();
-      await wake[Symbol.asyncDispose]();
-      await ear.ended;
-      expect(performance.now() - start).toBeLessThan(PROMPT_MS);
-    });
+    test.each(["stopped", "never available"])(
+      "dispose returns soon with a Redis that is %s",
+      async (what) => {
+        await using redis = await startRedis();
+        if (what === "never available") await redis.stop();
+        const wake = make(redis.url);
+        using ear = new Ear(wake.listen);
+        await wake.notify([mailId()]).catch(() => undefined);
+        await redis.stop();
+        const start = performance.now();
+        await wake[Symbol.asyncDispose]();
+        await ear.ended;
+        expect(performance.now() - start).toBeLessThan(PROMPT_MS);
+      },
+    );
 
     test(
-      "what Redis says again and again is logged once",
+      "a repeated error of Redis is logged once",
       async () => {
         await using redis = await startRedis();
         await using wake = make(redis.url);
@@ -186,37 +189,37 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
         await ear.until(1);
         records.length = 0;
         await redis.ask("REPLICAOF", "127.0.0.1", "1");
-        expect((await refusal(wake)).error.message).toContain("READONLY");
+        expect((await rejection(wake)).error.message).toContain("READONLY");
         while (!logged().includes("READONLY")) await Bun.sleep(20);
-        // It tries again each tenth of a second or so; that many tries are waited for, whatever time they take.
+        // BullMQ retries about every tenth of a second; wait for ten retries, however long they take.
         const before = await commandsOf(redis);
         while ((await commandsOf(redis)) < before + 10) await Bun.sleep(20);
         expect(records.filter((_, at) => logged().split("\n")[at]?.includes("READONLY"))).toHaveLength(1);
         await redis.ask("REPLICAOF", "NO", "ONE");
-        const late = await untilTaken(wake);
+        const late = await untilAccepted(wake);
         await ear.until(2);
         expect(ear.heard[1]).toBe(late);
       },
       TEST_MS,
     );
 
-    test("a password is used, and never told", async () => {
+    test("a password is used and never shown", async () => {
       await using redis = await startRedis({ password: "correct-horse" });
       await using right = make(redis.url);
       await right.notify([mailId()]);
       records.length = 0;
       await using wrong = make(redis.url.replace("correct", "hunter2"));
       using _ear = new Ear(wrong.listen);
-      const { error } = await refusal(wrong);
-      const said = [Bun.inspect(error), Bun.inspect(records, { depth: 9 }), logged()].join("\n");
-      expect(said).toContain("Redis is away");
-      expect(said).not.toMatch(/hunter2|horse/);
+      const { error } = await rejection(wrong);
+      const output = [Bun.inspect(error), Bun.inspect(records, { depth: 9 }), logged()].join("\n");
+      expect(output).toContain("Redis is unavailable");
+      expect(output).not.toMatch(/hunter2|horse/);
     });
 
     test.each([
       ["Bun", process.execPath, [process.execPath]],
       ["Deno", denoPath, DENO_SERVER],
-    ])("%s loads BullMQ when it is used, and hears what it says", async (_, path, interpreter) => {
+    ])("%s loads BullMQ on first use and receives its wakes", async (_, path, interpreter) => {
       if (path === null) return console.warn("Skipped: bullmq on Deno, which npm has not for this machine");
       using folder = temporaryFolder();
       const child = new Child("test/wake/fixtures/one-wake.ts", [shared.url, mailId()], {
@@ -227,16 +230,16 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
       expect([stdout, stderr, code]).toEqual(["made: false\nheard: true\nused: true\n", "", 0]);
     });
 
-    test("an URL that is none is refused without being told", async () => {
+    test("an invalid URL is rejected and not repeated", async () => {
       await using wake = make("redis://:hunter2@[");
-      const { error } = await refusal(wake);
+      const { error } = await rejection(wake);
       expect(error).toBeInstanceOf(TypeError);
       expect(Bun.inspect(error)).not.toContain("hunter2");
     });
   });
 });
 
-/** How many times a command that blocks was refused. */
+/** Counts the blocking commands that Redis rejected. */
 async function commandsOf(redis: TestRedis): Promise<number> {
   const stats = await redis.ask("INFO", "commandstats");
   return Number(/cmdstat_bzpopmin:.*rejected_calls=(\d+)/.exec(stats)?.[1] ?? 0);
@@ -244,22 +247,22 @@ async function commandsOf(redis: TestRedis): Promise<number> {
 
 type Notifies = Pick<ReturnType<typeof make>, "notify">;
 
-async function refusal(wake: Notifies): Promise<{ readonly error: Error; readonly ms: number }> {
+async function rejection(wake: Notifies): Promise<{ readonly error: Error; readonly ms: number }> {
   const start = performance.now();
   const error = await wake.notify([mailId()]).catch((reason: unknown) => reason);
-  if (!(error instanceof Error)) throw new Error("It was taken");
+  if (!(error instanceof Error)) throw new Error("The wake was accepted");
   return { error, ms: performance.now() - start };
 }
 
-/** Says a wake until it is taken; the id of that one. */
-async function untilTaken(wake: Notifies): Promise<string> {
+/** Notifies until a wake is accepted, and returns its ID. */
+async function untilAccepted(wake: Notifies): Promise<string> {
   for (;;) {
     const id = mailId();
-    const isTaken = await wake.notify([id]).then(
+    const isAccepted = await wake.notify([id]).then(
       () => true,
       () => false,
     );
-    if (isTaken) return id;
+    if (isAccepted) return id;
     await Bun.sleep(20);
   }
 }

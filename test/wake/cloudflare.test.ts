@@ -38,7 +38,7 @@ describe("createCloudflareWake()", () => {
     return { sent, wake: createCloudflareWake({ queue: producer, now: () => new Date(0) }) };
   }
 
-  test("notify() sends a hundred ids at a time", async () => {
+  test("notify() sends at most 100 IDs per call", async () => {
     const { sent, wake } = make();
     const ids = mailIds(201);
     await wake.notify(ids);
@@ -60,21 +60,21 @@ describe("createCloudflareWake()", () => {
     expect(sent.map(({ delaySeconds }) => delaySeconds ?? 0)).toEqual(expected);
   });
 
-  test("notify() rejects with what the queue says", async () => {
+  test("notify() rejects with the error of the queue", async () => {
     const sendBatch = () => Promise.reject(new Error("Queue is overloaded"));
     const wake = createCloudflareWake({ queue: { sendBatch }, now: () => new Date() });
     expect(wake.notify([mailId()])).rejects.toThrow("Queue is overloaded");
   });
 });
 
-test("createPollWake() is made once for all events of a Worker, and does nothing there", async () => {
+test("one createPollWake() serves all invocations of a Worker and does nothing there", async () => {
   await queue.poll([mailId()]);
   await queue.poll([mailId()], { notBefore: new Date(Date.now() + 1_000) });
 });
 
 describe("consumeWakes()", () => {
   test(
-    "leaves out what is no id, and acknowledges it",
+    "acknowledges and skips a body that is not an ID",
     async () => {
       await using wake = queue.open();
       using ear = new Ear(queue.listen);
@@ -89,14 +89,14 @@ describe("consumeWakes()", () => {
     TEST_MS,
   );
 
-  test("has acknowledged when it calls, calls once for an id, and waits for all", async () => {
-    const said: string[] = [];
+  test("acknowledges before it calls, calls once for each ID, and waits for all calls", async () => {
+    const steps: string[] = [];
     const [one, other] = [mailId(), mailId()];
     const messages = [one, one, other].map((body) => ({ body }));
-    await consumeWakes({ messages, ackAll: () => said.push("acknowledged") }, async (id) => {
+    await consumeWakes({ messages, ackAll: () => steps.push("acknowledged") }, async (id) => {
       await Promise.resolve();
-      said.push(id);
+      steps.push(id);
     });
-    expect(said).toEqual(["acknowledged", one, other]);
+    expect(steps).toEqual(["acknowledged", one, other]);
   });
 });

@@ -11,7 +11,7 @@ testWake("poll", async () => {
 });
 
 describe("createPollWake()", () => {
-  test("notify() has told the listeners when it returns", async () => {
+  test("notify() calls the listeners before it returns", async () => {
     await using wake = createPollWake({ now });
     using ear = new Ear(wake.listen);
     const ids = mailIds(2);
@@ -39,10 +39,10 @@ describe("createPollWake()", () => {
   describe("notify() with notBefore", () => {
     beforeEach(() => jest.useFakeTimers());
     afterEach(() => jest.useRealTimers());
-    // The clock that the wake is given stands still; its timers are worked by hand.
+    // The wake's clock stands still, and the test advances its timers.
     const make = () => createPollWake({ now: () => new Date(0) });
 
-    test("tells once it is past", async () => {
+    test("calls the listeners after that time", async () => {
       await using wake = make();
       using ear = new Ear(wake.listen);
       const ids = mailIds(3);
@@ -54,17 +54,17 @@ describe("createPollWake()", () => {
     });
 
     test.each([
-      ["one timer for all its mails", true, HOUR_MS, 1],
-      ["none for what lies further ahead than an hour, which the sweep finds", true, HOUR_MS + 1, 0],
-      ["none when nobody listens, as in a Worker", false, 1_000, 0],
-    ])("makes %s", async (_, isHeard, waitMs, expected) => {
+      ["starts one timer for all messages of a wake", true, HOUR_MS, 1],
+      ["starts no timer for more than an hour, because the sweep finds the message", true, HOUR_MS + 1, 0],
+      ["starts no timer without listeners, as in a Worker", false, 1_000, 0],
+    ])("%s", async (_, isHeard, waitMs, expected) => {
       await using wake = make();
       using _ear = isHeard ? new Ear(wake.listen) : null;
       await wake.notify(mailIds(3), { notBefore: new Date(waitMs) });
       expect(jest.getTimerCount()).toBe(expected);
     });
 
-    test("makes a thousand timers at most; they end with the last listener", async () => {
+    test("starts at most 1,000 timers and stops them with the last listener", async () => {
       await using wake = make();
       using ear = new Ear(wake.listen);
       for (let count = 0; count < 1_100; count++)
@@ -75,7 +75,7 @@ describe("createPollWake()", () => {
       expect(jest.getTimerCount()).toBe(0);
     });
 
-    test("leaves no timer after dispose", async () => {
+    test("dispose stops the timers", async () => {
       const wake = make();
       using _ear = new Ear(wake.listen);
       await wake.notify([mailId()], { notBefore: new Date(HOUR_MS) });

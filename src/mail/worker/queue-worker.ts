@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { untilAborted } from "../../async/abort-signal.ts";
 import type { Wake, WakeSource } from "../../contracts/wake.ts";
 import { nextDueAt } from "../../domain/queued-mail.ts";
 import type { QueueSummary } from "../../storage/outbox.ts";
@@ -84,7 +85,7 @@ export class QueueWorker {
     const sweeping = setInterval(() => void this.look(), source.sweepMs);
     const stopRenewing = this.#leases.startRenewing();
     void this.look();
-    await whenAborted(signal);
+    await untilAborted(signal);
     clearInterval(sweeping);
     await this.#stop();
     stopRenewing();
@@ -96,7 +97,7 @@ export class QueueWorker {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#drain = { ...options, done: resolve };
     this.#cutBy(options.signal);
-    void whenAborted(options.signal).then(resolve);
+    void untilAborted(options.signal).then(resolve);
     const stopRenewing = this.#leases.startRenewing();
     void this.look();
     await promise;
@@ -284,7 +285,7 @@ export class QueueWorker {
 
   #cutBy(signal: AbortSignal): void {
     this.#cut = signal;
-    void whenAborted(signal).then(() => this.#leases.abortDeliveries());
+    void untilAborted(signal).then(() => this.#leases.abortDeliveries());
   }
 
   #isTooLate(): boolean {
@@ -300,9 +301,4 @@ export class QueueWorker {
     clearTimeout(this.#lookTimer);
     this.#lookTimer = setTimeout(() => void this.look(), delayMs);
   }
-}
-
-function whenAborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

@@ -1,4 +1,4 @@
-import { onAbort } from "../../async/on-abort.ts";
+import { onAbort } from "../../async/abort-signal.ts";
 import type { Phase, TimingMs } from "../../domain/delivery.ts";
 
 export interface TimeLimits {

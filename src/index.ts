@@ -26,6 +26,7 @@ export type { RateLimit, RateLimitPlan, RateLimitResult } from "./contracts/plug
 export type { SubmitOptions, SubmitOutcome } from "./contracts/plugin/mail.ts";
 export type { PasswordOptions, SealedColumns } from "./contracts/plugin/secrets.ts";
 export type { Setting, Settings, SettingValues } from "./contracts/plugin/settings.ts";
+export type { ChosenRight, ParameterSchemas, Route, Tag } from "./contracts/route.ts";
 export type { Sms, SmsOutcome, TextMessage } from "./contracts/sms.ts";
 export type { Connect, Delivery, Transport } from "./contracts/transport.ts";
 export { ConnectError } from "./contracts/transport.ts";
@@ -61,9 +62,11 @@ export type { Drain, Drivers, InstanceSettings, InvocationDrains } from "./servi
 export { isConstraintError } from "./storage/errors.ts";
 export { VERSION } from "./version.ts";
 export { deliveryView } from "./wire/delivery.ts";
-export { authenticated, success } from "./wire/envelope.ts";
+export { authenticated, respond, type Success, success, type Verdict } from "./wire/envelope.ts";
 export { noticeDetail, noticeEntries } from "./wire/notices.ts";
-export { IDEMPOTENCY_HEADER, operation } from "./wire/openapi.ts";
+export { operation } from "./wire/openapi.ts";
+export { IDEMPOTENCY_HEADER } from "./wire/operation.ts";
 export { pageOf } from "./wire/paging.ts";
+export { type RouteDeclaration, route, type TypedRoute } from "./wire/route.ts";
 export { described, wholeNumber } from "./wire/schemas.ts";
 export { allParams, bodyParams, pathParams, queryParams } from "./wire/validate.ts";

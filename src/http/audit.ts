@@ -1,7 +1,5 @@
-import { Hono } from "hono";
 import * as v from "valibot";
 import type { AuditLog } from "../access/audit-log.ts";
-import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import {
   AUDIT_SORT_COLUMNS,
@@ -9,42 +7,35 @@ import {
   type AuditQuery,
   type StoredAuditEntry,
 } from "../domain/audit.ts";
-import { success } from "../wire/envelope.ts";
-import type { RequireRight } from "../wire/guard.ts";
-import { allowOnly } from "../wire/not-found.ts";
-import { operation } from "../wire/openapi.ts";
-import { pageOf } from "../wire/paging.ts";
-import { wholeNumber } from "../wire/schemas.ts";
-import { queryParams } from "../wire/validate.ts";
+import { pageOf, pageParams, pageView } from "../wire/paging.ts";
+import { route } from "../wire/route.ts";
+import { described, named } from "../wire/schemas.ts";
 
-const MOST_PAGE_SIZE = 1_000;
-const MOST_PAGE = 1_000_000;
-const MOST_PATTERN_CHARACTERS = 255;
+const MAX_PATTERN_CHARACTERS = 255;
 const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-/** Empty: no limit. */
+/** The empty text stands for no limit. */
 const TIME_LIMIT = /^(?:(\d{1,6})([smhd]))?$/;
 
 const pattern = v.pipe(
   v.string(),
-  v.maxLength(MOST_PATTERN_CHARACTERS, `expected at most ${MOST_PATTERN_CHARACTERS} characters`),
-  v.description("Rows whose column is this; * stands for any characters"),
+  v.maxLength(MAX_PATTERN_CHARACTERS, `expected at most ${MAX_PATTERN_CHARACTERS} characters`),
+  v.description("Only rows with this value in the column. `*` matches any characters."),
 );
 const filterEntries = Object.fromEntries(
   AUDIT_TEXT_COLUMNS.map((column) => [column, v.optional(pattern)]),
 ) as Record<(typeof AUDIT_TEXT_COLUMNS)[number], v.OptionalSchema<typeof pattern, undefined>>;
 
-const auditParams = v.object({
+const query = v.object({
   ...filterEntries,
   success: v.optional(v.boolean("expected true or false")),
   timelimit: v.optional(
     v.pipe(
       v.string(),
       v.regex(TIME_LIMIT, "expected a number and s, m, h or d, such as 24h"),
-      v.description("Only rows of the last such time, such as 24h"),
+      v.description("Only rows of this last span of time, such as 24h"),
     ),
   ),
-  page: v.optional(wholeNumber(1, MOST_PAGE), 1),
-  page_size: v.optional(wholeNumber(1, MOST_PAGE_SIZE), 15),
+  ...pageParams,
   sortname: v.optional(
     v.picklist(AUDIT_SORT_COLUMNS, `expected one of ${AUDIT_SORT_COLUMNS.join(", ")}`),
     "number",
@@ -54,7 +45,7 @@ const auditParams = v.object({
 
 const rowView = v.object({
   number: v.number(),
-  date: v.pipe(v.string(), v.description("ISO 8601, UTC")),
+  date: described(v.string(), "ISO 8601, UTC"),
   action: v.string(),
   success: v.boolean(),
   administrator: v.string(),
@@ -70,43 +61,34 @@ const rowView = v.object({
   request_id: v.string(),
   count: v.number(),
 });
-const pageView = v.object({
-  auditdata: v.array(rowView),
-  count: v.number(),
-  current: v.number(),
-  prev: v.nullable(v.number()),
-  next: v.nullable(v.number()),
-});
 
 /** The audit log. */
-export function auditRoutes(parts: {
-  readonly auditLog: AuditLog;
-  readonly requireRight: RequireRight;
-  readonly platform: Pick<Platform, "now">;
-}) {
-  const { auditLog, requireRight, platform } = parts;
-  return new Hono<Env>()
-    .get(
-      "/",
-      operation({
-        summary: "Audit rows, newest first",
+export function auditRoutes(deps: { readonly auditLog: AuditLog; readonly platform: Pick<Platform, "now"> }) {
+  const { auditLog, platform } = deps;
+  return [
+    route(
+      {
+        method: "GET",
+        path: "/audit/",
+        right: "auditlog",
+        isProvedByRead: true,
+        parameters: { query },
+        response: v.object({ auditdata: v.array(named("AuditRow", rowView)), ...pageView }),
+        summary: "Search the audit log",
+        description: "Newest rows first, unless `sortname` and `sortorder` ask for another order.",
         operationId: "listAudit",
-        tag: "Audit",
-        answer: pageView,
-      }),
-      requireRight("auditlog", "GET /audit/", { isProvedByRead: true }),
-      queryParams(auditParams),
-      async (c) => {
-        const query = toQuery(c.req.valid("query"), platform.now());
-        const { entries, total } = await auditLog.page(query);
-        const value = { auditdata: entries.map(toRowView), ...pageOf(query, total) };
-        return c.json(success(value, platform.now()));
+        tag: { name: "Audit", description: "The record of every action and every rejected request" },
       },
-    )
-    .all("/", allowOnly("GET"));
+      async (_, { query: params }) => {
+        const asked = toQuery(params, platform.now());
+        const { entries, total } = await auditLog.page(asked);
+        return { auditdata: entries.map(toRowView), ...pageOf(asked, total) };
+      },
+    ),
+  ];
 }
 
-function toQuery(params: v.InferOutput<typeof auditParams>, now: Date): AuditQuery {
+function toQuery(params: v.InferOutput<typeof query>, now: Date): AuditQuery {
   const { success, timelimit, page, page_size, sortname, sortorder } = params;
   const given = AUDIT_TEXT_COLUMNS.filter((column) => params[column]);
   return {

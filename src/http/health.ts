@@ -1,57 +1,51 @@
-import { Hono } from "hono";
 import * as v from "valibot";
-import type { Env } from "../contracts/env.ts";
-import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";
-import { success } from "../wire/envelope.ts";
-import { allowOnly } from "../wire/not-found.ts";
-import { operation } from "../wire/openapi.ts";
+import { route } from "../wire/route.ts";
 
-const tag = "Health";
+const tag = { name: "Health", description: "Probes for load balancers" };
 
-/** For load balancers: whether the process is alive, and whether it can do its work. */
-export function healthRoutes(parts: {
-  /** Rejects if the database does not answer or the keys do not open it. */
+/** For load balancers: whether the process is alive, and whether it can serve requests. */
+export function healthRoutes(deps: {
+  /** Rejects if the database is unavailable or the keys do not decrypt it. */
   readonly checkReady: () => Promise<void>;
   readonly admins: { list(): Promise<readonly unknown[]> };
   readonly needsAdmin?: boolean;
-  readonly platform: Pick<Platform, "now">;
 }) {
-  const { checkReady, admins, needsAdmin = false, platform } = parts;
-  return new Hono<Env>()
-    .get(
-      "/healthz",
-      operation({
-        summary: "The process is alive",
+  const { checkReady, admins, needsAdmin = false } = deps;
+  return [
+    route(
+      {
+        method: "GET",
+        path: "/healthz",
+        open: true,
+        response: v.literal("alive"),
+        summary: "Check that the process is alive",
         operationId: "healthz",
         tag,
-        answer: v.literal("alive"),
+        isQuiet: true,
+      },
+      () => "alive" as const,
+    ),
+    route(
+      {
+        method: "GET",
+        path: "/readyz",
         open: true,
-      }),
-      (c) => c.json(success("alive" as const, platform.now())),
-    )
-    .get(
-      "/readyz",
-      operation({
-        summary: "The database answers and the keys open it",
+        response: v.literal("ready"),
+        summary: "Check that the instance is ready",
+        description: "Ready means that the database is available and the keys decrypt it.",
         operationId: "readyz",
         tag,
-        answer: v.literal("ready"),
-        open: true,
-      }),
-      async (c) => {
-        await checkReady();
-        if (needsAdmin && (await admins.list()).length === 0) throw noAdmin();
-        return c.json(success("ready" as const, platform.now()));
+        isQuiet: true,
       },
-    )
-    .all("/healthz", allowOnly("GET"))
-    .all("/readyz", allowOnly("GET"));
-}
-
-function noAdmin(): SealpostError {
-  return new SealpostError(
-    "database_unavailable",
-    "There is no admin yet who could log in: try again in a moment",
-  );
+      async () => {
+        await checkReady();
+        if (!needsAdmin || (await admins.list()).length > 0) return "ready" as const;
+        throw new SealpostError(
+          "database_unavailable",
+          "There is no admin yet who could log in: try again in a moment",
+        );
+      },
+    ),
+  ];
 }

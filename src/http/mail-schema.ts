@@ -1,11 +1,10 @@
 import * as v from "valibot";
 import { MAIL_STATES } from "../domain/queued-mail.ts";
 import { replyView } from "../wire/delivery.ts";
-import { described, wholeNumber } from "../wire/schemas.ts";
+import { pageParams, pageView } from "../wire/paging.ts";
+import { described, named } from "../wire/schemas.ts";
 import { line } from "./smtpserver-schema.ts";
 
-const MOST_PAGE_SIZE = 1_000;
-const MOST_PAGE = 1_000_000;
 /** RFC 3339, or a day, which begins at midnight UTC. */
 const MOMENT = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/i;
 
@@ -34,8 +33,7 @@ export const mailListParams = v.object({
       "Only mail that was queued since then: a day, or a time such as 2026-06-01T12:00:00Z",
     ),
   ),
-  page: v.optional(wholeNumber(1, MOST_PAGE), 1),
-  page_size: v.optional(wholeNumber(1, MOST_PAGE_SIZE), 15),
+  ...pageParams,
 });
 
 const moment = v.pipe(v.string(), v.description("ISO 8601, UTC"));
@@ -75,13 +73,7 @@ export const mailView = v.object({
 });
 
 /** `GET /mail/`. */
-export const mailPageView = v.object({
-  mails: v.array(mailView),
-  count: v.number(),
-  current: v.number(),
-  prev: v.nullable(v.number()),
-  next: v.nullable(v.number()),
-});
+export const mailPageView = v.object({ mails: v.array(named("QueuedMail", mailView)), ...pageView });
 
 /** `GET /mail/<id>`: with every try. */
 export const mailRecordView = v.object({

@@ -1,102 +1,97 @@
-import { Hono } from "hono";
 import * as v from "valibot";
-import type { Env } from "../contracts/env.ts";
-import type { Platform } from "../contracts/platform.ts";
 import { parseAddress } from "../domain/mailbox.ts";
 import { SealpostError } from "../errors.ts";
 import type { MailQuery, MailQueue } from "../mail/queue/manage.ts";
-import { success } from "../wire/envelope.ts";
-import type { RequireRight } from "../wire/guard.ts";
-import { allowOnly } from "../wire/not-found.ts";
-import { operation } from "../wire/openapi.ts";
 import { pageOf } from "../wire/paging.ts";
-import { pathParams, queryParams } from "../wire/validate.ts";
+import { route } from "../wire/route.ts";
 import { mailIdParams, mailListParams, mailPageView, mailRecordView } from "./mail-schema.ts";
 import { toMailRecordView, toMailView } from "./mail-view.ts";
 
 const READ = "mail_read";
 const WRITE = "mail_write";
-const tag = "Queued mail";
+const tag = { name: "Queued mail", description: "Messages that are waiting, and the outcome of the others" };
+const path = mailIdParams;
 
-export interface MailParts {
-  readonly mailQueue: MailQueue;
-  readonly requireRight: RequireRight;
-  readonly platform: Pick<Platform, "now">;
-}
-
-/** Queued mail, on its way and ended. */
-export function mailCollection({ mailQueue, requireRight, platform }: MailParts) {
-  return new Hono<Env>()
-    .get(
-      "/",
-      operation({
-        summary: "Queued mail, newest first",
+/** Queued messages: their records, and what an admin can do about them. */
+export function mailRoutes({ mailQueue }: { readonly mailQueue: MailQueue }) {
+  return [
+    route(
+      {
+        method: "GET",
+        path: "/mail/",
+        right: READ,
+        isProvedByRead: true,
+        parameters: { query: mailListParams },
+        response: mailPageView,
+        summary: "List queued messages",
+        description: "Newest first.",
         operationId: "listMail",
         tag,
-        answer: mailPageView,
-      }),
-      requireRight(READ, "GET /mail/", { isProvedByRead: true }),
-      queryParams(mailListParams),
-      async (c) => {
-        const query = toQuery(c.req.valid("query"));
-        const { mails, total } = await mailQueue.page(query);
-        const value = { mails: mails.map(toMailView), ...pageOf(query, total) };
-        return c.json(success(value, platform.now()));
       },
-    )
-    .all("/", allowOnly("GET"));
-}
-
-/** One queued mail: its record, and what can be done about it. */
-export function mailRoutes({ mailQueue, requireRight, platform }: MailParts) {
-  const steering = (verb: "retry" | "cancel", summary: string) =>
-    operation({ summary, operationId: `${verb}Mail`, tag, answer: v.literal(true), refusals: [404, 409] });
-
-  return new Hono<Env>()
-    .get(
-      "/:id",
-      operation({
-        summary: "One queued mail with every try",
+      async (_, { query: params }) => {
+        const query = toQuery(params);
+        const { mails, total } = await mailQueue.page(query);
+        return { mails: mails.map(toMailView), ...pageOf(query, total) };
+      },
+    ),
+    route(
+      {
+        method: "GET",
+        path: "/mail/:id",
+        right: READ,
+        isProvedByRead: true,
+        parameters: { path },
+        response: mailRecordView,
+        summary: "Get a queued message",
+        description: "With every attempt. Its subject and content are never shown.",
         operationId: "getMail",
         tag,
-        answer: mailRecordView,
-        refusals: [404],
-      }),
-      requireRight(READ, "GET /mail/<id>", { isProvedByRead: true }),
-      pathParams(mailIdParams),
-      async (c) => {
-        const found = await mailQueue.get(c.req.valid("param").id);
-        if (!found) throw new SealpostError("resource_not_found", "The requested Mail could not be found.");
-        return c.json(success(toMailRecordView(found.mail, found.attempts), platform.now()));
+        errors: [404],
       },
-    )
-    .all("/:id", allowOnly("GET"))
-    .post(
-      "/:id/retry",
-      steering("retry", "Retry a message now that is deferred, or that failed by the fault of its server"),
-      requireRight(WRITE, "POST /mail/<id>/retry"),
-      pathParams(mailIdParams),
-      async (c) => {
-        const { id } = c.req.valid("param");
+      async (_, { path: { id } }) => {
+        const found = await mailQueue.get(id);
+        if (found) return toMailRecordView(found.mail, found.attempts);
+        throw new SealpostError("resource_not_found", "The requested Mail could not be found.");
+      },
+    ),
+    route(
+      {
+        method: "POST",
+        path: "/mail/:id/retry",
+        right: WRITE,
+        parameters: { path },
+        response: v.literal(true),
+        summary: "Retry a message now",
+        description: "For a message that is deferred, or that failed because of its server.",
+        operationId: "retryMail",
+        tag,
+        errors: [404, 409],
+      },
+      async (c, { path: { id } }) => {
         c.set("auditTarget", { identifier: id, recipient: "" });
         await mailQueue.retry(id, c.get("actor"));
-        return c.json(success(true as const, platform.now()));
+        return true as const;
       },
-    )
-    .all("/:id/retry", allowOnly("POST"))
-    .post(
-      "/:id/cancel",
-      steering("cancel", "End a mail that is not sent yet"),
-      requireRight(WRITE, "POST /mail/<id>/cancel"),
-      pathParams(mailIdParams),
-      async (c) => {
-        const { id } = c.req.valid("param");
+    ),
+    route(
+      {
+        method: "POST",
+        path: "/mail/:id/cancel",
+        right: WRITE,
+        parameters: { path },
+        response: v.literal(true),
+        summary: "Cancel a queued message",
+        operationId: "cancelMail",
+        tag,
+        errors: [404, 409],
+      },
+      async (c, { path: { id } }) => {
         c.set("auditTarget", { identifier: id, recipient: "" });
         await mailQueue.cancel(id, c.get("actor"));
-        return c.json(success(true as const, platform.now()));
+        return true as const;
       },
-    )
-    .all("/:id/cancel", allowOnly("POST"));
+    ),
+  ];
 }
 
 function toQuery(params: v.InferOutput<typeof mailListParams>): MailQuery {

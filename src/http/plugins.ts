@@ -1,53 +1,43 @@
-import { Hono } from "hono";
 import * as v from "valibot";
-import type { Env } from "../contracts/env.ts";
-import type { Platform } from "../contracts/platform.ts";
 import type { Servers } from "../mail/servers/definitions.ts";
 import type { Registry } from "../plugin/registry.ts";
-import { success } from "../wire/envelope.ts";
-import type { RequireRight } from "../wire/guard.ts";
-import { allowOnly } from "../wire/not-found.ts";
-import { operation } from "../wire/openapi.ts";
+import { route } from "../wire/route.ts";
+import { described, named } from "../wire/schemas.ts";
 
 const texts = v.array(v.string());
 const pluginView = v.object({
   name: v.string(),
   routes: texts,
-  actions: v.pipe(texts, v.description("Rights that it adds")),
-  config: v.pipe(texts, v.description("Settings that POST /system/setConfig takes")),
+  actions: described(texts, "Rights that it adds"),
+  config: described(texts, "Settings that `POST /system/setConfig` accepts"),
   events: texts,
-  servers: v.pipe(
+  servers: described(
     v.array(v.object({ identifier: v.string(), exists: v.boolean() })),
-    v.description("SMTP servers that it sends through"),
+    "SMTP servers that it sends through",
   ),
 });
 
-/** Which plugins there are, and where they send. */
-export function pluginRoutes(parts: {
-  readonly plugins: Registry;
-  readonly servers: Servers;
-  readonly requireRight: RequireRight;
-  readonly platform: Pick<Platform, "now">;
-}) {
-  const { plugins, servers, requireRight, platform } = parts;
-  return new Hono<Env>()
-    .get(
-      "/",
-      operation({
-        summary: "All plugins: their routes, and the SMTP servers that they name",
+/** The plugins of this instance, and the definitions that they use. */
+export function pluginRoutes(deps: { readonly plugins: Registry; readonly servers: Servers }) {
+  const { plugins, servers } = deps;
+  return [
+    route(
+      {
+        method: "GET",
+        path: "/plugins/",
+        right: "configread",
+        response: v.array(named("Plugin", pluginView)),
+        summary: "List plugins",
         operationId: "listPlugins",
-        tag: "Plugins",
-        answer: v.array(pluginView),
-      }),
-      requireRight("configread", "GET /plugins/"),
-      async (c) => {
+        tag: { name: "Plugins", description: "What each plugin adds, and where it sends mail" },
+      },
+      async () => {
         const known = (await servers.list()).map(({ identifier }) => identifier);
-        const value = (await plugins.list()).map((plugin) => ({
+        return (await plugins.list()).map((plugin) => ({
           ...plugin,
           servers: plugin.servers.map((identifier) => ({ identifier, exists: known.includes(identifier) })),
         }));
-        return c.json(success(value, platform.now()));
       },
-    )
-    .all("/", allowOnly("GET"));
+    ),
+  ];
 }

@@ -1,131 +1,116 @@
-import { Hono } from "hono";
 import * as v from "valibot";
 import type { Policies } from "../access/policies.ts";
-import type { Env } from "../contracts/env.ts";
-import type { Platform } from "../contracts/platform.ts";
 import type { Policy, Right } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
-import { success } from "../wire/envelope.ts";
-import type { RequireRight } from "../wire/guard.ts";
-import { allowOnly } from "../wire/not-found.ts";
-import { operation } from "../wire/openapi.ts";
-import { bodyParams, pathParams } from "../wire/validate.ts";
+import { route } from "../wire/route.ts";
 import { policyNameParams, policyParams, policyView } from "./policy-schema.ts";
 
-const tag = "Policies";
+const tag = { name: "Policies", description: "What each admin may do, from where and when" };
+const path = policyNameParams;
 const numberOfPolicy = v.pipe(v.number(), v.description("Number of the policy"));
+const EXAMPLE = { scope: "admin", action: "smtpserver_read, mail_read", adminuser: "helpdesk" };
 
-export interface PolicyParts {
+/** Admin policies. */
+export function policyRoutes(deps: {
   readonly policies: Policies;
-  /** Every action there is. */
+  /** Every right that exists. */
   readonly actions: readonly Right[];
-  readonly requireRight: RequireRight;
-  readonly platform: Pick<Platform, "now">;
-}
-
-/** All policies. */
-export function policyCollection({ policies, requireRight, platform }: PolicyParts) {
-  const list = operation({
-    summary: "All policies",
-    operationId: "listPolicies",
-    tag,
-    answer: v.array(policyView),
-  });
-  return new Hono<Env>()
-    .get("/", list, requireRight("policyread", "GET /policy/"), async (c) => {
-      return c.json(success((await policies.list()).map(toPolicyView), platform.now()));
-    })
-    .all("/", allowOnly("GET"));
-}
-
-/** One policy: what it allows to whom. */
-export function policyRoutes({ policies, actions, requireRight, platform }: PolicyParts) {
-  const params = policyParams(actions);
-  const switching = (active: boolean) => {
-    const verb = active ? "enable" : "disable";
-    const doc = { summary: `Let a policy ${active ? "hold" : "rest"}`, operationId: `${verb}Policy`, tag };
-    return operation({ ...doc, answer: numberOfPolicy, refusals: [404, 409] });
-  };
-
-  return new Hono<Env>()
-    .post(
-      "/enable/:name",
-      switching(true),
-      requireRight("policywrite", "POST /policy/enable/<name>"),
-      pathParams(policyNameParams),
-      async (c) => {
-        const id = await policies.setActive(c.req.valid("param").name, true, c.get("actor"));
-        return c.json(success(id, platform.now()));
+}) {
+  const { policies, actions } = deps;
+  return [
+    route(
+      {
+        method: "GET",
+        path: "/policy/",
+        right: "policyread",
+        response: v.array(policyView),
+        summary: "List policies",
+        operationId: "listPolicies",
+        tag,
       },
-    )
-    .post(
-      "/disable/:name",
-      switching(false),
-      requireRight("policywrite", "POST /policy/disable/<name>"),
-      pathParams(policyNameParams),
-      async (c) => {
-        const id = await policies.setActive(c.req.valid("param").name, false, c.get("actor"));
-        return c.json(success(id, platform.now()));
+      async () => (await policies.list()).map(toPolicyView),
+    ),
+    route(
+      {
+        method: "POST",
+        path: "/policy/enable/:name",
+        right: "policywrite",
+        parameters: { path },
+        response: numberOfPolicy,
+        summary: "Enable a policy",
+        operationId: "enablePolicy",
+        tag,
+        errors: [404, 409],
       },
-    )
-    .get(
-      "/:name",
-      operation({
-        summary: "One policy, as a list",
+      (c, { path: { name } }) => policies.setActive(name, true, c.get("actor")),
+    ),
+    route(
+      {
+        method: "POST",
+        path: "/policy/disable/:name",
+        right: "policywrite",
+        parameters: { path },
+        response: numberOfPolicy,
+        summary: "Disable a policy",
+        operationId: "disablePolicy",
+        tag,
+        errors: [404, 409],
+      },
+      (c, { path: { name } }) => policies.setActive(name, false, c.get("actor")),
+    ),
+    route(
+      {
+        method: "GET",
+        path: "/policy/:name",
+        right: "policyread",
+        parameters: { path },
+        response: v.array(policyView),
+        summary: "Get a policy",
+        description: "The value is a list with this one policy.",
         operationId: "getPolicy",
         tag,
-        answer: v.array(policyView),
-        refusals: [404],
-      }),
-      requireRight("policyread", "GET /policy/<name>"),
-      pathParams(policyNameParams),
-      async (c) => {
-        const { name } = c.req.valid("param");
-        const found = (await policies.list()).filter((policy) => policy.name === name);
-        if (found.length === 0) {
-          throw new SealpostError("resource_not_found", "The requested Policy could not be found.");
-        }
-        return c.json(success(found.map(toPolicyView), platform.now()));
+        errors: [404],
       },
-    )
-    .post(
-      "/:name",
-      operation({
+      async (_, { path: { name } }) => {
+        const found = (await policies.list()).filter((policy) => policy.name === name);
+        if (found.length > 0) return found.map(toPolicyView);
+        throw new SealpostError("resource_not_found", "The requested Policy could not be found.");
+      },
+    ),
+    route(
+      {
+        method: "POST",
+        path: "/policy/:name",
+        right: "policywrite",
+        parameters: { path, body: policyParams(actions) },
+        response: v.record(v.string(), v.number()),
         summary: "Create or replace a policy",
+        description: "The value has the number of the policy under `setPolicy <name>`.",
         operationId: "savePolicy",
         tag,
-        answer: v.record(v.string(), v.number()),
-        body: params,
-        refusals: [409],
-      }),
-      requireRight("policywrite", "POST /policy/<name>"),
-      pathParams(policyNameParams),
-      bodyParams(params),
-      async (c) => {
-        const { name } = c.req.valid("param");
-        const id = await policies.save({ ...c.req.valid("json"), name }, c.get("actor"));
-        return c.json(success({ [`setPolicy ${name}`]: id }, platform.now()));
+        errors: [409],
+        example: { body: EXAMPLE, value: { "setPolicy helpdesk": 1 } },
       },
-    )
-    .delete(
-      "/:name",
-      operation({
+      async (c, { path: { name }, body }) => {
+        const id = await policies.save({ ...body, name }, c.get("actor"));
+        return { [`setPolicy ${name}`]: id };
+      },
+    ),
+    route(
+      {
+        method: "DELETE",
+        path: "/policy/:name",
+        right: "policydelete",
+        parameters: { path },
+        response: numberOfPolicy,
         summary: "Delete a policy",
         operationId: "deletePolicy",
         tag,
-        answer: numberOfPolicy,
-        refusals: [404, 409],
-      }),
-      requireRight("policydelete", "DELETE /policy/<name>"),
-      pathParams(policyNameParams),
-      async (c) => {
-        const id = await policies.remove(c.req.valid("param").name, c.get("actor"));
-        return c.json(success(id, platform.now()));
+        errors: [404, 409],
       },
-    )
-    .all("/:name", allowOnly("GET", "POST", "DELETE"))
-    .all("/enable/:name", allowOnly("POST"))
-    .all("/disable/:name", allowOnly("POST"));
+      (c, { path: { name } }) => policies.remove(name, c.get("actor")),
+    ),
+  ];
 }
 
 function toPolicyView(policy: Policy): v.InferOutput<typeof policyView> {

@@ -214,3 +214,24 @@ export const smimeView = v.object({
   code: v.optional(v.string()),
   reason: v.optional(v.string()),
 });
+
+export const definitionTag = {
+  name: "SMTP servers",
+  description: "Named definitions of mail servers, and tests of them",
+};
+
+/** A definition as a client saves it. */
+export const EXAMPLE = { server: "mail.example.org", sender: "app@example.org", tls: true, port: 587 };
+export const EXAMPLE_VIEW: DefinitionView = {
+  ...EXAMPLE,
+  username: "",
+  password: "",
+  timeout: 10,
+  enqueue_job: false,
+  description: "",
+  smime: false,
+  dont_send_on_error: false,
+  private_key: "",
+  private_key_password: "",
+  certificate: "",
+};

@@ -1,111 +1,99 @@
-import { type Context, Hono } from "hono";
+import type { Context } from "hono";
 import * as v from "valibot";
 import type { Env } from "../contracts/env.ts";
-import type { Platform } from "../contracts/platform.ts";
 import { type Servers, serverNotFound } from "../mail/servers/definitions.ts";
 import type { TestMail } from "../mail/servers/test.ts";
 import { needsRecipient } from "../mail/servers/test.ts";
-import { success } from "../wire/envelope.ts";
-import type { RequireRight } from "../wire/guard.ts";
-import { allowOnly } from "../wire/not-found.ts";
+import { respond } from "../wire/envelope.ts";
 import { noticeDetail } from "../wire/notices.ts";
-import { IDEMPOTENCY_HEADER, operation } from "../wire/openapi.ts";
-import { bodyParams, pathParams } from "../wire/validate.ts";
-import { identifierParams, TEST_ROUTE, toServerInput } from "./smtpserver-schema.ts";
+import { IDEMPOTENCY_HEADER } from "../wire/operation.ts";
+import { route } from "../wire/route.ts";
+import { definitionTag, EXAMPLE, identifierParams, TEST_ROUTE, toServerInput } from "./smtpserver-schema.ts";
 import { readTest, storedTestParams, testDetail, testParams } from "./smtpserver-test-schema.ts";
 import { toCheckDetail, toTestDetail } from "./smtpserver-test-view.ts";
 
-const WRITE = "smtpserver_write";
-
-/** What the document of the interface says of both tests. */
-const TEST_OPERATION = {
-  tag: "SMTP servers",
-  answer: v.boolean(),
+/** What the OpenAPI document says about both tests. */
+const TEST = {
+  method: "POST",
+  right: "smtpserver_write",
+  response: v.boolean(),
   detail: testDetail,
-  headers: { "Idempotency-Key": `${IDEMPOTENCY_HEADER["Idempotency-Key"]}; ignored by a check` },
+  description: "With `until`, checks the server up to this point and sends nothing.",
+  tag: definitionTag,
+  headers: { "Idempotency-Key": `${IDEMPOTENCY_HEADER["Idempotency-Key"]}. A check ignores it` },
 } as const;
 
 /** Tests of definitions, unsaved and stored: a message, or with `until` a check that sends nothing. */
 export function smtpServerTestRoutes(deps: {
   readonly servers: Pick<Servers, "get">;
   readonly testMail: TestMail;
-  readonly requireRight: RequireRight;
-  readonly platform: Pick<Platform, "now">;
 }) {
-  const { servers, testMail, requireRight, platform } = deps;
-
-  return new Hono<Env>()
-    .post(
-      `/${TEST_ROUTE}`,
-      operation({
-        ...TEST_OPERATION,
-        summary: "Send a test message through an unsaved definition, or check its server without sending",
+  const { servers, testMail } = deps;
+  return [
+    route(
+      {
+        ...TEST,
+        path: `/smtpserver/${TEST_ROUTE}`,
+        parameters: { body: testParams },
+        summary: "Test an unsaved definition",
         operationId: "sendTestEmail",
-        body: testParams,
-        refusals: [409],
-      }),
-      requireRight(WRITE, `POST /smtpserver/${TEST_ROUTE}`),
-      bodyParams(testParams),
-      async (c) => {
-        const params = c.req.valid("json");
-        const { identifier } = params;
-        const test = readTest(params);
-        const input = toServerInput(params);
+        errors: [409],
+        example: { body: { ...EXAMPLE, identifier: "main", recipient: "you@example.org" }, value: true },
+      },
+      async (c, { body }) => {
+        const { identifier } = body;
+        const test = readTest(body);
+        const input = toServerInput(body);
         setAuditTarget(c, identifier, test);
         if (test.until !== null) {
           const checked = await testMail.checkUnsaved(input, identifier, test, c.get("actor"));
           const detail = { ...toCheckDetail(checked, input), ...noticeDetail(c.get("notices")) };
-          return c.json(success(checked.receipt.successful, platform.now(), detail));
+          return respond(checked.receipt.successful, { detail });
         }
         const { recipient } = test;
         const result = await testMail.sendUnsaved(input, { identifier, recipient }, c.get("actor"), {
           idempotencyKey: c.req.header("idempotency-key"),
-          idempotencyContent: JSON.stringify(params),
+          idempotencyContent: JSON.stringify(body),
         });
         const detail = {
           ...toTestDetail(result, input, input.enqueueJob),
           ...noticeDetail(c.get("notices")),
         };
-        return c.json(success(result.state !== "failed", platform.now(), detail));
+        return respond(result.state !== "failed", { detail });
       },
-    )
-    .all(`/${TEST_ROUTE}`, allowOnly("POST"))
-    .post(
-      `/:identifier/${TEST_ROUTE}`,
-      operation({
-        ...TEST_OPERATION,
-        summary: "Send a test message through a stored definition, or check its server without sending",
+    ),
+    route(
+      {
+        ...TEST,
+        path: `/smtpserver/:identifier/${TEST_ROUTE}`,
+        parameters: { path: identifierParams, body: storedTestParams },
+        summary: "Test a stored definition",
         operationId: "testSmtpServer",
-        body: storedTestParams,
-        refusals: [404, 409],
-      }),
-      requireRight(WRITE, `POST /smtpserver/<identifier>/${TEST_ROUTE}`),
-      pathParams(identifierParams),
-      bodyParams(storedTestParams),
-      async (c) => {
-        const { identifier } = c.req.valid("param");
-        const params = c.req.valid("json");
-        const test = readTest(params);
+        errors: [404, 409],
+        example: { body: { recipient: "you@example.org" }, value: true },
+      },
+      async (c, { path: { identifier }, body }) => {
+        const test = readTest(body);
         setAuditTarget(c, identifier, test);
         const server = await servers.get(identifier);
         if (server === null) throw serverNotFound();
         if (test.until !== null) {
           const checked = await testMail.checkStored(identifier, test, c.get("actor"));
           const detail = { ...toCheckDetail(checked, server), ...noticeDetail(c.get("notices")) };
-          return c.json(success(checked.receipt.successful, platform.now(), detail));
+          return respond(checked.receipt.successful, { detail });
         }
         const { recipient } = test;
-        const queue = params.enqueue_job;
+        const queue = body.enqueue_job;
         const result = await testMail.sendStored({ identifier, recipient }, c.get("actor"), {
           queue,
           idempotencyKey: c.req.header("idempotency-key"),
-          idempotencyContent: JSON.stringify([identifier, params]),
+          idempotencyContent: JSON.stringify([identifier, body]),
         });
         const detail = { ...toTestDetail(result, server, queue), ...noticeDetail(c.get("notices")) };
-        return c.json(success(result.state !== "failed", platform.now(), detail));
+        return respond(result.state !== "failed", { detail });
       },
-    )
-    .all(`/:identifier/${TEST_ROUTE}`, allowOnly("POST"));
+    ),
+  ];
 }
 
 /** Names in the audit row of a rejected request what it was about. */

@@ -6,8 +6,8 @@ import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { EventHandler, SealpostEvent } from "../contracts/plugin/events.ts";
 import { SealpostError } from "../errors.ts";
+import { eventNameOf } from "../wire/route-names.ts";
 import type { RunInBackground } from "./background.ts";
-import { eventNameOf } from "./event-names.ts";
 
 /** As long as a request may take. */
 const HANDLER_MS = 30_000;

@@ -1,16 +1,21 @@
 import { getLogger } from "@logtape/logtape";
+import type { Hono } from "hono";
 import { withDeadline } from "../async/deadline.ts";
 import type { KeptTable, Migration } from "../contracts/database.ts";
+import type { Env } from "../contracts/env.ts";
 import type { Capabilities } from "../contracts/plugin/capabilities.ts";
 import type { Plugin, PluginInstance } from "../contracts/plugin/definition.ts";
 import type { SealedColumns } from "../contracts/plugin/secrets.ts";
 import type { Settings } from "../contracts/plugin/settings.ts";
+import type { Route } from "../contracts/route.ts";
 import { auditEntry } from "../domain/audit.ts";
 import { SealpostError } from "../errors.ts";
 import { epochMigration } from "../storage/epoch.ts";
 import { createSettingsRepository } from "../storage/settings.ts";
+import type { RouteDeps } from "../wire/mount-routes.ts";
+import { actionsOf, eventNameOf } from "../wire/route-names.ts";
 import { type ContextDeps, createContext } from "./context.ts";
-import { CORE_EVENTS, eventNameOf } from "./event-names.ts";
+import { CORE_EVENTS } from "./event-names.ts";
 import { createEvents, type Events } from "./events.ts";
 import { serverSettings, serversOf } from "./mail.ts";
 import { mountPlugins, type PluginRoutes } from "./routes.ts";
@@ -54,14 +59,11 @@ export interface Registry {
   readonly settings: SettingsService;
   readonly emit: Events["emit"];
   /**
-   * Builds the routes, once.
-   * @param core the routes of Sealpost itself; `coreActions` are their audit names.
-   * @throws {SealpostError} `bad_setting` if they clash.
+   * Creates the app of the plugins' routes, once.
+   * @param core the routes of Sealpost itself.
+   * @throws {SealpostError} `bad_setting` if routes clash, or if one needs a right.
    */
-  mount(
-    core: readonly { readonly method: string; readonly path: string }[],
-    coreActions: readonly string[],
-  ): PluginRoutes;
+  mount(core: readonly Route[], deps: RouteDeps): Hono<Env>;
   /** Starts the plugins in order of their setup, after the migrations. */
   start(): Promise<void>;
   /** Logs which SMTP servers are named but do not exist; returns immediately. */
@@ -133,14 +135,14 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
   return {
     settings,
     emit: emitter.emit,
-    mount(core, coreActions) {
+    mount(core, routeDeps) {
       routes ??= mountPlugins(
         registered.map(({ plugin: { name }, instance }) => ({ name, instance })),
         core,
-        requestMs,
+        { ...routeDeps, requestMs, rights: deps.rights },
       );
-      actionsOfCore = coreActions;
-      return routes;
+      actionsOfCore = actionsOf(core);
+      return routes.app;
     },
     async start() {
       for (const { plugin, instance } of registered) {

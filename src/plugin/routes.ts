@@ -1,74 +1,112 @@
 import { getLogger } from "@logtape/logtape";
 import { Hono, type MiddlewareHandler } from "hono";
+import type { RouterRoute } from "hono/types";
 import { withDeadline } from "../async/deadline.ts";
 import type { Env } from "../contracts/env.ts";
 import type { PluginInstance } from "../contracts/plugin/definition.ts";
+import type { Route } from "../contracts/route.ts";
 import { SealpostError } from "../errors.ts";
-import { allowOnly } from "../wire/not-found.ts";
-import { actionOf } from "./event-names.ts";
+import { addRoute, type RouteDeps, rejectOtherMethods } from "../wire/mount-routes.ts";
+import { actionOf, pathNamesOf } from "../wire/route-names.ts";
 import { assertNoProblems } from "./validate.ts";
 
 /** As long as a slow mail server may take that answers a plugin's inline mail in the end. */
 export const DEFAULT_REQUEST_MS = 30_000;
 /** Fixed segments and `:variables`; no wildcard, which would take what is somebody else's. */
 const PATH = /^(\/(:\w+(\{[^/{}]+\})?|[\w.~-]+))+\/?$/;
-const MIDDLEWARE = /\*$/;
 
 const log = getLogger(["sealpost", "plugin"]);
 
-type Route = NonNullable<PluginInstance["routes"]>["routes"][number];
-interface Owned extends Route {
+type Owned = Pick<RouterRoute, "method" | "path"> & {
   readonly plugin: string;
-}
+  /** Of an app: a handler, of which a path may have several. */
+  readonly handler?: RouterRoute["handler"];
+  readonly route?: Route;
+};
 
 /** The routes of plugins, ready to be mounted. */
 export interface PluginRoutes {
   readonly app: Hono<Env>;
   /** `METHOD /route/<parameter>` by plugin. */
   readonly actions: ReadonlyMap<string, readonly string[]>;
-  /** Collections by their names without the final slash. */
-  readonly aliases: readonly string[];
 }
 
 /**
  * Mounts the routes of plugins by their full paths.
- * @param core the routes that are there already.
- * @throws {SealpostError} `bad_setting` for a path that cannot be, or that two want.
+ * @param core the routes of Sealpost itself.
+ * @throws {SealpostError} `bad_setting` for a route that needs a right, and for a path that is malformed or taken.
  */
 export function mountPlugins(
   plugins: readonly { readonly name: string; readonly instance: PluginInstance }[],
-  core: readonly Pick<Route, "method" | "path">[],
-  requestMs: number,
+  core: readonly Route[],
+  deps: RouteDeps & { readonly requestMs: number; readonly rights: readonly string[] },
 ): PluginRoutes {
-  const routes = plugins.flatMap(({ name, instance }) =>
-    (instance.routes?.routes ?? []).map((route): Owned => ({ ...route, plugin: name })),
-  );
-  assertNoProblems([
-    ...new Set([...routes.flatMap(misshapen), ...shadowed(routes, core), ...clashing(routes)]),
-  ]);
+  const routes = plugins.flatMap(({ name, instance }) => ownedBy(name, instance));
+  const problems = [
+    ...routes.flatMap(misshapen),
+    ...routes.flatMap((one) => unguarded(one, deps.rights)),
+    ...repeated(routes),
+    ...shadowed(routes, core),
+    ...clashing(routes),
+  ];
+  assertNoProblems([...new Set(problems)]);
 
   const app = new Hono<Env>();
   const actions = new Map<string, string[]>(plugins.map(({ name }) => [name, []]));
   const methods = new Map<string, string[]>();
-  for (const { plugin, method, path, handler } of routes) {
+  for (const { plugin, method, path, handler, route } of routes) {
     const action = actionOf(method, path);
     const known = methods.get(path) ?? [];
+    const before = guarded(plugin, action, deps.requestMs);
     if (!known.includes(method)) {
       methods.set(path, [...known, method]);
       actions.get(plugin)?.push(action);
-      for (const name of namesOf(path)) app.on(method, name, guarded(plugin, action, requestMs));
+      if (handler) app.on(method, pathNamesOf(path), before);
     }
-    for (const name of namesOf(path)) app.on(method, name, handler);
+    if (route) addRoute(app, route, deps, before);
+    else if (handler) {
+      const [name = path, ...others] = pathNamesOf(path);
+      app.on(method, [name], handler);
+      if (others.length > 0) app.on(method, others, (c, next) => handler(c, next));
+    }
   }
-  for (const [path, allowed] of methods) {
-    for (const name of namesOf(path)) app.all(name, allowOnly(...allowed));
-  }
-  return { app, actions, aliases: [...methods.keys()].flatMap((path) => namesOf(path).slice(1)) };
+  for (const [path, allowed] of methods) rejectOtherMethods(app, path, allowed);
+  return { app, actions };
 }
 
-/** A collection answers without its final slash, too. */
-function namesOf(path: string): string[] {
-  return path.endsWith("/") ? [path, path.slice(0, -1)] : [path];
+function ownedBy(plugin: string, { routes = [] }: PluginInstance): Owned[] {
+  if ("routes" in routes) return routes.routes.map((one) => ({ ...one, plugin }));
+  return routes.map((route) => {
+    const { method, path } = route.declaration;
+    return { plugin, method, path, route };
+  });
+}
+
+/** A plugin in JavaScript, or one that casts, can leave out what the compiler asks for. */
+function unguarded({ plugin, method, path, route }: Owned, known: readonly string[]): string[] {
+  if (!route) return [];
+  const { right, open } = route.declaration;
+  const needed = typeof right === "string" ? [right].filter((name) => name !== "") : (right?.among ?? []);
+  const isOpen = open === true;
+  if (isOpen === needed.length > 0 || (open !== undefined && !isOpen)) {
+    return [`${plugin}: the route ${method} ${path} needs either a right or open: true`];
+  }
+  return needed
+    .filter((name) => !known.includes(name))
+    .map((name) => `${plugin}: the route ${method} ${path} names the right "${name}", which does not exist`);
+}
+
+function repeated(routes: readonly Owned[]): string[] {
+  const declared = routes.filter(({ route }) => route);
+  return declared
+    .filter((one, index) =>
+      declared
+        .slice(0, index)
+        .some(
+          (other) => other.plugin === one.plugin && other.method === one.method && other.path === one.path,
+        ),
+    )
+    .map(({ plugin, method, path }) => `${plugin} has the route ${method} ${path} twice`);
 }
 
 /** Stands before the handlers of a route: what goes wrong in them costs this request only. */
@@ -94,10 +132,9 @@ function misshapen({ plugin, method, path }: Owned): string[] {
   return PATH.test(path) ? [] : [`${plugin}: "${path}" is no path of a route`];
 }
 
-function shadowed(routes: readonly Owned[], core: readonly Pick<Route, "method" | "path">[]): string[] {
-  const taken = core.filter(({ path }) => !MIDDLEWARE.test(path));
+function shadowed(routes: readonly Owned[], core: readonly Route[]): string[] {
   return routes
-    .filter(({ path }) => taken.some((other) => overlap(path, other.path)))
+    .filter(({ path }) => core.some(({ declaration }) => overlap(path, declaration.path)))
     .map(({ plugin, method, path }) => `sealpost and ${plugin} both have the route ${method} ${path}`);
 }
 

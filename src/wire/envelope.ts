@@ -2,7 +2,7 @@ import type { SealpostError } from "../errors.ts";
 import { VERSION } from "../version.ts";
 
 /** JSON-RPC id of ordinary answers, and of those that authenticate. */
-export type EnvelopeId = 1 | 2;
+type EnvelopeId = 1 | 2;
 
 /** The form of every good answer; `detail` is there if there is something to tell. */
 export interface SuccessEnvelope<T, D = undefined> {
@@ -56,10 +56,52 @@ export function successText(value: unknown, detail?: unknown): SuccessText {
   return (now) => start + now.getTime() / 1000 + end;
 }
 
+export type Verdict = "ACCEPT" | "CHALLENGE" | "REJECT";
+
+/** A response with more than a value. Created by {@link respond}. */
+export interface Success<V, D = undefined, A = undefined> {
+  readonly [SUCCESS]: true;
+  readonly value: V;
+  readonly detail: D;
+  readonly authentication: A;
+}
+const SUCCESS = Symbol("success");
+
+/**
+ * Returns a response with more than a value, for the handler of a route.
+ * @param detail `undefined`: the response has none.
+ * @param authentication the verdict of a route that authenticates; it also changes the JSON-RPC id.
+ */
+export function respond<V, D = undefined, A extends Verdict | undefined = undefined>(
+  value: V,
+  { detail, authentication }: { readonly detail?: D; readonly authentication?: A },
+): Success<V, D, A> {
+  return { [SUCCESS]: true, value, detail: detail as D, authentication: authentication as A };
+}
+
+/** Whether a handler returned more than a value. */
+function isSuccess(result: unknown): result is Success<unknown, unknown, Verdict | undefined> {
+  return typeof result === "object" && result !== null && SUCCESS in result;
+}
+
+/** The envelope of a value with its detail and its verdict. */
+export type Envelope<V, D = undefined, A = undefined> = A extends Verdict
+  ? Authenticated<SuccessEnvelope<V, D>>
+  : SuccessEnvelope<V, D>;
+
+type Authenticated<E extends SuccessEnvelope<unknown, unknown>> = ReturnType<typeof authenticated<E>>;
+
+/** The success envelope of what a handler returned. */
+export function envelopeOf(result: unknown, now: Date) {
+  if (!isSuccess(result)) return success(result, now);
+  const envelope = success(result.value, now, result.detail);
+  return result.authentication ? authenticated(envelope, result.authentication) : envelope;
+}
+
 /** The good answer of a route that authenticates: its JSON-RPC id, and the verdict beside the value. */
 export function authenticated<E extends SuccessEnvelope<unknown, unknown>>(
   envelope: E,
-  authentication: "ACCEPT" | "CHALLENGE" | "REJECT",
+  authentication: Verdict,
 ) {
   return { ...envelope, id: 2 as const, result: { ...envelope.result, authentication } };
 }

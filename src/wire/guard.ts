@@ -6,9 +6,12 @@ import type { RightOptions } from "../contracts/plugin/guard.ts";
 import type { Right } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
 
-/** Lets a request through whose admin has this right; `auditAction` names it in audit rows. */
+/**
+ * Creates a middleware that lets a request through if its admin has this right, or one of several.
+ * @param auditAction names the request in audit rows.
+ */
 export type RequireRight = (
-  action: Right,
+  right: Right | readonly Right[],
   auditAction: string,
   options?: RightOptions,
 ) => MiddlewareHandler<Env>;
@@ -16,7 +19,7 @@ export type RequireRight = (
 /** Whether a request comes from an admin who has this right. */
 export type IsAllowed = (c: Context<Env>, action: Right, options?: RightOptions) => Promise<boolean>;
 
-export interface GuardParts {
+interface GuardDeps {
   readonly authentication: Authentication;
   readonly authorization: Authorization;
   /** What is committed from now on depends on what the request was allowed by. */
@@ -27,12 +30,14 @@ export interface GuardParts {
 }
 
 /** Makes the one check that stands before every resource: token, then policies, both as they are now. */
-export function createRequireRight(parts: GuardParts): RequireRight {
-  return (action, auditAction, options) =>
+export function createRequireRight(parts: GuardDeps): RequireRight {
+  return (right, auditAction, options) =>
     async function requireRight(c, next) {
       c.set("auditAction", auditAction);
+      const rights = typeof right === "string" ? [right] : right;
       const check = async () => {
-        if (!(await recognise(c, action, parts))) throw denied(action);
+        for (const one of rights) if (await recognise(c, one, parts)) return;
+        throw denied(rights[0] ?? "");
       };
       await parts.epoch.allow(check, options);
       await next();
@@ -42,7 +47,7 @@ export function createRequireRight(parts: GuardParts): RequireRight {
 }
 
 /** Makes the same check for routes that are open to all and tell an admin more. */
-export function createIsAllowed(parts: GuardParts): IsAllowed {
+export function createIsAllowed(parts: GuardDeps): IsAllowed {
   return async (c, action, options) => {
     try {
       await parts.epoch.allow(async () => {
@@ -60,7 +65,7 @@ export function createIsAllowed(parts: GuardParts): IsAllowed {
 async function recognise(
   c: Context<Env>,
   action: Right,
-  { authentication, authorization }: GuardParts,
+  { authentication, authorization }: GuardDeps,
 ): Promise<boolean> {
   const principal = await authentication.check(tokenOf(c));
   const client = c.get("clientAddress");

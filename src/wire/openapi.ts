@@ -6,7 +6,7 @@ type Described = Parameters<typeof describeRoute>[0];
 const time = v.pipe(v.number(), v.description("Seconds since the epoch"));
 
 /** The schema of a good answer around its value. */
-export function successSchema(value: v.GenericSchema, detail?: v.GenericSchema) {
+function successSchema(value: v.GenericSchema, detail?: v.GenericSchema) {
   return v.object({
     jsonrpc: v.literal("2.0"),
     id: v.number(),
@@ -19,7 +19,7 @@ export function successSchema(value: v.GenericSchema, detail?: v.GenericSchema) 
 }
 
 /** The schema of every refusal. */
-export const errorSchema = v.object({
+const errorSchema = v.object({
   jsonrpc: v.literal("2.0"),
   id: v.number(),
   result: v.object({
@@ -45,12 +45,7 @@ const REFUSALS: Readonly<Record<number, string>> = {
   503: "The database is unavailable or too slow, or too many passwords wait to be checked",
 };
 
-/** The header that `once` and `idempotencyKey` of `submit` are for. */
-export const IDEMPOTENCY_HEADER = {
-  "Idempotency-Key": "A second call with the same key gets the answer of the first, for 24 hours",
-} as const;
-
-export interface OperationDoc {
+interface OperationDoc {
   readonly summary: string;
   readonly operationId: string;
   readonly tag: string;

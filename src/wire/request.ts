@@ -7,7 +7,7 @@ import { SealpostError } from "../errors.ts";
 import { clientAddress } from "./client-address.ts";
 
 /** 256 KiB: a key and a certificate chain take a tenth of it. */
-export const MOST_BODY_BYTES = 256 * 1024;
+const MAX_BODY_BYTES = 256 * 1024;
 const REQUEST_ID_BYTES = 8;
 
 export interface RequestOptions {
@@ -37,9 +37,9 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
 
 export function limitBody(): MiddlewareHandler<Env> {
   return bodyLimit({
-    maxSize: MOST_BODY_BYTES,
+    maxSize: MAX_BODY_BYTES,
     onError: () => {
-      throw new SealpostError("too_large", `The body is larger than ${MOST_BODY_BYTES} bytes`);
+      throw new SealpostError("too_large", `The body is larger than ${MAX_BODY_BYTES} bytes`);
     },
   });
 }

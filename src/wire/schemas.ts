@@ -14,3 +14,7 @@ export const wholeNumber = (lowest: number, highest: number) => {
 /** A schema with what the document of the interface says of it. */
 export const described = <S extends v.GenericSchema>(schema: S, description: string) =>
   v.pipe(schema, v.description(description));
+
+/** A schema that is a component of the OpenAPI document, by this name. */
+export const named = <S extends v.GenericSchema>(name: string, schema: S) =>
+  v.pipe(schema, v.metadata({ ref: name }));

@@ -29,7 +29,7 @@ export const serverReportView = v.object({
     "Addresses that were dialed, with `connected` or why not; null: the connection was open already, or the platform dials",
   ),
 });
-export type ServerReportView = v.InferOutput<typeof serverReportView>;
+type ServerReportView = v.InferOutput<typeof serverReportView>;
 
 /** @returns undefined if the server was not asked; of a denied target, nothing may be revealed. */
 export function toServerReportView(receipt: Receipt | undefined): ServerReportView | undefined {

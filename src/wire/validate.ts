@@ -1,7 +1,8 @@
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { resolver, uniqueSymbol } from "hono-openapi";
 import * as v from "valibot";
 import type { Env } from "../contracts/env.ts";
+import type { ParameterSchemas, Parameters } from "../contracts/route.ts";
 import { invalidParameter, missingParameter } from "../errors.ts";
 import { coerce, type Entries, isOptional } from "./coerce.ts";
 import { collectParameters, type RawParameters } from "./read-parameters.ts";
@@ -43,6 +44,42 @@ export function pathParams<const S extends ParamsSchema>(schema: S): Checked<S, 
   return checked(schema, "param", async (c) => new Map(Object.entries(c.req.param())));
 }
 
+/**
+ * Reads and checks the parameters of a request. `c.get("notices")` names those of a body that are unknown.
+ * @param checkNames gets the names of a body before it is validated.
+ * @throws {SealpostError} `missing_parameter` or `invalid_parameter`, naming the first that is wrong.
+ */
+export async function validateRequest(
+  c: Context<Env>,
+  { path, query, body }: ParameterSchemas,
+  checkNames?: (names: readonly string[]) => void,
+): Promise<Parameters> {
+  const inPath = c.req.param();
+  const checkedPath = path && check(path, new Map(Object.entries(inPath)));
+  const checkedQuery = query && check(query, await collectParameters(c));
+  if (body === undefined) return { path: checkedPath, query: checkedQuery };
+  const raw = await collectParameters(c);
+  // Clients of privacyIDEA repeat parameters of the path in the body.
+  if (isObject(body)) {
+    const known = [...Object.keys(body.entries), ...Object.keys(inPath)];
+    c.set("notices", unknownParameters(raw.keys(), known));
+  }
+  if (checkNames) {
+    for (const [name, value] of raw) refuseUnstorable(name, value);
+    checkNames([...raw.keys()]);
+  }
+  return { path: checkedPath, query: checkedQuery, body: check(body, raw) };
+}
+
+/** A record takes parameters whose names are not known beforehand. */
+function check(schema: v.GenericSchema, raw: RawParameters): unknown {
+  if (isObject(schema)) return validate(schema, raw);
+  for (const [name, value] of raw) refuseUnstorable(name, value);
+  return Object.fromEntries(raw);
+}
+
+const isObject = (schema: v.GenericSchema): schema is ParamsSchema => "entries" in schema;
+
 const anyNames = v.record(v.string(), v.unknown());
 
 /** For parameters whose names are not known beforehand, such as `option.<key>`; `c.req.valid("json")` has them all. */
@@ -63,7 +100,7 @@ export function allParams(): Checked<typeof anyNames, "json"> {
 function checked<const S extends ParamsSchema, T extends Target>(
   schema: S,
   target: T,
-  collect: (c: Parameters<MiddlewareHandler<Env>>[0]) => Promise<RawParameters>,
+  collect: (c: Context<Env>) => Promise<RawParameters>,
 ): Checked<S, T> {
   const middleware: Checked<S, T> = async (c, next) => {
     const output = validate(schema, await collect(c));

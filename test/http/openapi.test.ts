@@ -46,7 +46,21 @@ const BODY_TYPES = ["application/json", "application/x-www-form-urlencoded", "mu
 async function documentOf(instance: TestInstance): Promise<Document> {
   const { status, text } = await instance.request("GET", "/openapi.json", { token: null });
   expect(status).toBe(200);
-  return JSON.parse(text);
+  const document = JSON.parse(text);
+  return resolveRefs(document, document) as Document;
+}
+
+/** The document with every `$ref` replaced by what it refers to. */
+function resolveRefs(node: unknown, document: unknown): unknown {
+  if (typeof node !== "object" || node === null) return node;
+  if (Array.isArray(node)) return node.map((one) => resolveRefs(one, document));
+  if ("$ref" in node && typeof node.$ref === "string") {
+    const path = node.$ref.split("/").slice(1);
+    const target = path.reduce<unknown>((at, key) => (at as Record<string, unknown>)?.[key], document);
+    if (target === undefined) throw new Error(`${node.$ref} refers to nothing`);
+    return resolveRefs(target, document);
+  }
+  return Object.fromEntries(Object.entries(node).map(([key, one]) => [key, resolveRefs(one, document)]));
 }
 const operationsOf = ({ paths }: Document) =>
   Object.entries(paths).flatMap(([path, methods]) =>

@@ -10,7 +10,7 @@ import {
   type Transport,
 } from "sealpost";
 import * as v from "valibot";
-import { actionOf, eventNameOf } from "../../src/plugin/event-names.ts";
+import { actionOf, eventNameOf } from "../../src/wire/route-names.ts";
 import { ADMIN, PEER, testInstance } from "../fixtures/instance.ts";
 import { failed, NO_SUCH_USER } from "../fixtures/receipts.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Hono } from "hono";
-import { definePlugin, type Env, SealpostError, success } from "sealpost";
+import { definePlugin, type Env, type Route, route, SealpostError, success } from "sealpost";
 import * as v from "valibot";
 import { type TestInstanceOptions, testInstance } from "../fixtures/instance.ts";
 import { sendRequest } from "../fixtures/request.ts";
@@ -101,5 +101,80 @@ describe("a plugin's route", () => {
     ]);
     await instance.request("POST", "/policy/p", { json: { scope: "admin", action: "*, !rude_read" } });
     expect(await tell(instance.token)).toBe(false);
+  });
+});
+
+describe("a declared route", () => {
+  /** A plugin with these routes, as JavaScript may hand them over. */
+  const ledger = (routes: readonly Route[]) =>
+    definePlugin({
+      name: "ledger",
+      options: v.object({}),
+      rights: { ledger_read: "Read the ledger" },
+      setup: () => ({ routes }),
+    })();
+  const lines = v.array(v.string());
+  const guarded = route({ method: "GET", path: "/ledger", right: "ledger_read", response: lines }, () => [
+    "one",
+  ]);
+
+  test("is guarded by its right, and the document says so", async () => {
+    await using instance = await testInstance({ plugins: [ledger([guarded])] });
+    expect((await instance.request("GET", "/ledger")).value).toEqual(["one"]);
+    expect((await instance.request("GET", "/ledger", { token: null })).status).toBe(401);
+    await instance.request("POST", "/policy/p", { json: { scope: "admin", action: "*, !ledger_read" } });
+    expect((await instance.request("GET", "/ledger")).status).toBe(403);
+    expect((await instance.request("POST", "/ledger")).headers.get("allow")).toBe("GET");
+    const { paths } = JSON.parse((await instance.request("GET", "/openapi.json")).text);
+    expect(paths["/ledger"].get.security).toBeUndefined();
+    expect(Object.keys(paths["/ledger"].get.responses)).toContain("401");
+  });
+
+  test("is open if it says so, and the document says so", async () => {
+    const open = route({ method: "GET", path: "/ledger", open: true }, () => "anyone");
+    await using instance = await testInstance({ plugins: [ledger([open])] });
+    expect((await instance.request("GET", "/ledger", { token: null })).value).toBe("anyone");
+    const { paths } = JSON.parse((await instance.request("GET", "/openapi.json")).text);
+    expect(paths["/ledger"].get.security).toEqual([]);
+  });
+
+  const handler = () => "secret";
+  // @ts-expect-error a route needs a right, or open: true
+  const forgotten = route({ method: "GET", path: "/ledger" }, handler);
+  test.each<[what: string, one: Route]>([
+    ["neither a right nor open: true", forgotten],
+    ["an empty right", route({ method: "GET", path: "/ledger", right: "" }, handler)],
+    // @ts-expect-error a route is either open or guarded
+    ["both", route({ method: "GET", path: "/ledger", right: "ledger_read", open: true }, handler)],
+    // @ts-expect-error open is true or absent
+    ["open: false", route({ method: "GET", path: "/ledger", open: false }, handler)],
+  ])("with %s stops the start", async (_, one) => {
+    const started = testInstance({ plugins: [ledger([one])] });
+    await expect(started).rejects.toMatchObject({
+      code: "bad_setting",
+      message: "Plugins: ledger: the route GET /ledger needs either a right or open: true",
+    });
+  });
+
+  test("with a right that no plugin declares stops the start", async () => {
+    const one = route({ method: "GET", path: "/ledger", right: "ledger_rad" }, handler);
+    await expect(testInstance({ plugins: [ledger([one])] })).rejects.toMatchObject({
+      code: "bad_setting",
+      message: 'Plugins: ledger: the route GET /ledger names the right "ledger_rad", which does not exist',
+    });
+  });
+
+  test("that a plugin declares twice stops the start", async () => {
+    await expect(testInstance({ plugins: [ledger([guarded, guarded])] })).rejects.toMatchObject({
+      code: "bad_setting",
+      message: "Plugins: ledger has the route GET /ledger twice",
+    });
+  });
+
+  test("returns what its response schema describes", () => {
+    const declared = { method: "GET", path: "/ledger", open: true, response: lines } as const;
+    route(declared, () => ["one"]);
+    // @ts-expect-error a list of texts is expected
+    route(declared, () => [1]);
   });
 });

@@ -2,6 +2,7 @@ import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { Hono } from "hono";
 import type { GenericSchema, InferInput, InferOutput } from "valibot";
 import type { KeptTable, Migration } from "../database.ts";
+import type { Route } from "../route.ts";
 import type { Capabilities, CapabilityName } from "./capabilities.ts";
 import type { PluginContext } from "./context.ts";
 import type { EventHandler } from "./events.ts";
@@ -14,7 +15,7 @@ export interface PluginInstance {
    * Routes by full path (`/token/init`), each with its methods. A path that ends in `/` also works without it; other
    * methods get 405. Wildcards are rejected: `.use`, `.all` and `*`.
    */
-  readonly routes?: Pick<Hono, "routes">;
+  readonly routes?: readonly Route[] | Pick<Hono, "routes">;
   /** Handlers by event name; `*` receives every event. They run after the response, and trigger no handlers themselves. */
   readonly on?: Readonly<Record<string, EventHandler>>;
   /** The capabilities listed in `provides` of the definition. */

@@ -1,0 +1,83 @@
+import type { Context } from "hono";
+import type { GenericSchema, InferOutput } from "valibot";
+import type { Env } from "./env.ts";
+
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** Schemas of the parameters of a route, by where a client sends them. A body may be JSON or a form. */
+export interface ParameterSchemas {
+  /** An object schema of the variable parts of the path. */
+  readonly path?: GenericSchema;
+  /** An object schema. A `GET` request may send these parameters in a body as well. */
+  readonly query?: GenericSchema;
+  /** An object schema, or a record if the names are not known beforehand. */
+  readonly body?: GenericSchema;
+}
+
+/** The checked parameters of a request. */
+export type Parameters<S extends ParameterSchemas = ParameterSchemas> = {
+  readonly [Source in keyof S]: S[Source] extends GenericSchema ? InferOutput<S[Source]> : unknown;
+};
+
+/** A right that depends on the parameters. Only an admin with one of `among` has them validated. */
+export interface ChosenRight<S extends ParameterSchemas = ParameterSchemas> {
+  /** Returns one of `among`. */
+  of(parameters: Parameters<S>): string;
+  readonly among: readonly string[];
+}
+
+/** Who may call a route: an admin with a right, or anyone. */
+export type Access<S extends ParameterSchemas = ParameterSchemas> =
+  | {
+      readonly right: string | ChosenRight<S>;
+      readonly open?: never;
+      /** The handler starts with a read, which proves the right: deciding on it needs no read of its own. */
+      readonly isProvedByRead?: boolean;
+    }
+  | { readonly open: true; readonly right?: never; readonly isProvedByRead?: never };
+
+/** A group of operations in the OpenAPI document. */
+export interface Tag {
+  readonly name: string;
+  readonly description: string;
+}
+
+/** The HTTP statuses of error responses that the OpenAPI document describes. */
+export type ErrorStatus = 400 | 401 | 403 | 404 | 409 | 412 | 413 | 415 | 429 | 503;
+
+/** What the OpenAPI document says about a route. Everything is optional: a route works without. */
+export interface RouteDescription {
+  /** An imperative of at most six words. Default: method and path. */
+  readonly summary?: string;
+  readonly description?: string;
+  /** Default: the name of its event. */
+  readonly operationId?: string;
+  readonly tag?: Tag;
+  /** Schema of `detail`. */
+  readonly detail?: GenericSchema;
+  /** Statuses of error responses beyond those that follow from the right and the parameters. */
+  readonly errors?: readonly ErrorStatus[];
+  /** Request headers that the route reads, with a description of each. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Media type of a response without an envelope, such as a page. */
+  readonly media?: string;
+  /** A body that works, and the value of the response to it. */
+  readonly example?: { readonly body?: object; readonly value?: unknown };
+}
+
+/** One route, built by `route`: everything that Sealpost derives from its declaration. */
+export interface Route {
+  readonly declaration: RouteDescription & {
+    readonly method: Method;
+    readonly path: string;
+    readonly right?: string | ChosenRight;
+    readonly open?: true;
+    readonly isProvedByRead?: boolean;
+    readonly parameters?: ParameterSchemas;
+    readonly response?: GenericSchema;
+    readonly isQuiet?: boolean;
+    readonly isHidden?: boolean;
+    checkNames?(names: readonly string[]): void;
+  };
+  handler(c: Context<Env>, parameters: Parameters): unknown;
+}

@@ -1,0 +1,142 @@
+import type { MiddlewareHandler } from "hono";
+import { describeRoute, resolver, uniqueSymbol } from "hono-openapi";
+import * as v from "valibot";
+import type { Env } from "../contracts/env.ts";
+import type { ErrorStatus, Route, RouteDescription } from "../contracts/route.ts";
+import { success } from "./envelope.ts";
+import { actionOf, eventNameOf } from "./route-names.ts";
+import { named } from "./schemas.ts";
+
+type Declaration = Route["declaration"];
+type Described = Parameters<typeof describeRoute>[0];
+
+const JSON_TYPE = "application/json";
+/** JSON first: a generated client sends the first that it knows. */
+const BODY_TYPES = [JSON_TYPE, "application/x-www-form-urlencoded", "multipart/form-data"];
+const EXAMPLE_TIME = new Date("2026-06-01T12:00:00Z");
+
+/** Error responses by status; each is a component of the document. */
+const ERRORS: Readonly<Record<ErrorStatus, readonly [name: string, description: string]>> = {
+  400: ["BadRequest", "A parameter is missing or invalid"],
+  401: ["Unauthorized", "Not authenticated"],
+  403: ["Forbidden", "The right is missing"],
+  404: ["NotFound", "Not found"],
+  409: ["Conflict", "Conflict with the current state or with a concurrent change"],
+  412: ["PreconditionFailed", "The definition does not match the condition"],
+  413: ["ContentTooLarge", "The body is larger than 256 KiB"],
+  415: ["UnsupportedMediaType", "The media type of the body is not supported"],
+  429: ["TooManyRequests", "Too many attempts"],
+  503: [
+    "ServiceUnavailable",
+    "The database is unavailable or too slow, or too many password checks are waiting",
+  ],
+};
+
+/** The header of routes that send at most one message for a key. */
+export const IDEMPOTENCY_HEADER = {
+  "Idempotency-Key": "Repeating a request with the same key within 24 hours returns the first response",
+} as const;
+
+const time = v.pipe(v.number(), v.description("Seconds since the epoch"));
+
+const errorSchema = named(
+  "Error",
+  v.object({
+    jsonrpc: v.literal("2.0"),
+    id: v.number(),
+    result: v.object({
+      status: v.literal(false),
+      error: v.object({ code: v.pipe(v.number(), v.integer()), message: v.string() }),
+    }),
+    detail: v.nullable(v.record(v.string(), v.unknown())),
+    time,
+    version: v.string(),
+  }),
+);
+
+/** The error responses, for the components of the document. */
+export const errorResponses = Object.fromEntries(
+  Object.values(ERRORS).map(([name, description]) => [
+    name,
+    { description, content: { [JSON_TYPE]: { schema: resolver(errorSchema) } } },
+  ]),
+);
+
+/** The schema of a success envelope. */
+function envelopeSchema(value: v.GenericSchema, detail: v.GenericSchema | undefined) {
+  const details: Readonly<Record<string, v.GenericSchema>> = detail ? { detail: v.optional(detail) } : {};
+  return v.object({
+    jsonrpc: v.literal("2.0"),
+    id: v.number(),
+    result: v.object({ status: v.literal(true), value, authentication: v.optional(v.string()) }),
+    ...details,
+    time,
+    version: v.string(),
+    versionnumber: v.string(),
+  });
+}
+
+/** Describes a route for the OpenAPI document. The handlers only carry the description. */
+export function describeOperation(declaration: Declaration): MiddlewareHandler<Env>[] {
+  const { method, path, summary, description, tag, open, headers = {}, parameters = {} } = declaration;
+  const action = actionOf(method, path);
+  const operationId = declaration.operationId ?? eventNameOf(action);
+  const described: Described = {
+    summary: summary ?? action,
+    operationId,
+    responses: { 200: successResponse(declaration, operationId), ...errorsOf(declaration) },
+    ...(description && { description }),
+    ...(tag && { tags: [tag.name] }),
+    ...(open && { security: [] }),
+    ...(parameters.body && { requestBody: requestBody(parameters.body, operationId, declaration.example) }),
+    parameters: Object.entries(headers).map(([name, text]) => ({
+      name,
+      description: text,
+      in: "header" as const,
+      required: false,
+      schema: { type: "string" as const },
+    })),
+  };
+  return [
+    describeRoute(described),
+    ...(parameters.path ? [describeParameters(parameters.path, "param")] : []),
+    ...(parameters.query ? [describeParameters(parameters.query, "query")] : []),
+  ];
+}
+
+function describeParameters(schema: v.GenericSchema, target: "param" | "query"): MiddlewareHandler<Env> {
+  const pass: MiddlewareHandler<Env> = (_, next) => next();
+  return Object.assign(pass, { [uniqueSymbol]: { target, ...resolver(schema) } });
+}
+
+function successResponse(declaration: Declaration, operationId: string) {
+  const { response = v.unknown(), detail, media, example } = declaration;
+  if (media) return { description: "Done", content: { [media]: { schema: resolver(response) } } };
+  const name = `${operationId.charAt(0).toUpperCase()}${operationId.slice(1)}Response`;
+  const schema = resolver(named(name, envelopeSchema(response, detail)));
+  const shown = example?.value === undefined ? {} : { example: success(example.value, EXAMPLE_TIME) };
+  return { description: "Done", content: { [JSON_TYPE]: { schema, ...shown } } };
+}
+
+/** References to the error responses that follow from the right and the body, and to those declared. */
+function errorsOf({ open, parameters, errors = [] }: Declaration) {
+  const statuses: readonly ErrorStatus[] = [
+    ...(open ? [] : ([400, 401, 403] as const)),
+    ...(parameters?.body ? ([400, 413, 415] as const) : []),
+    ...errors,
+    503,
+  ];
+  return Object.fromEntries(
+    statuses.map((status) => [status, { $ref: `#/components/responses/${ERRORS[status][0]}` }]),
+  );
+}
+
+function requestBody(body: v.GenericSchema, operationId: string, example: RouteDescription["example"]) {
+  const name = `${operationId.charAt(0).toUpperCase()}${operationId.slice(1)}Request`;
+  const schema = resolver(named(name, body));
+  const content = Object.fromEntries(BODY_TYPES.map((type) => [type, { schema }]));
+  return {
+    required: true,
+    content: example?.body ? { ...content, [JSON_TYPE]: { schema, example: example.body } } : content,
+  };
+}

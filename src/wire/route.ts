@@ -1,0 +1,116 @@
+import type { Context, TypedResponse } from "hono";
+import type { Schema, ToSchema } from "hono/types";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import type { JSONParsed } from "hono/utils/types";
+import type { GenericSchema, InferInput, InferOutput } from "valibot";
+import type { Env } from "../contracts/env.ts";
+import type {
+  Access,
+  Method,
+  ParameterSchemas,
+  Parameters,
+  Route,
+  RouteDescription,
+} from "../contracts/route.ts";
+import type { Envelope, Success } from "./envelope.ts";
+
+/** A route with what a typed client knows about it. */
+export interface TypedRoute<S extends Schema> extends Route {
+  /** For the compiler only; never set. */
+  readonly "~schema"?: S;
+}
+
+/** What `route` takes. */
+export type RouteDeclaration<
+  M extends Method,
+  P extends string,
+  S extends ParameterSchemas,
+  R extends GenericSchema,
+> = RouteDescription & {
+  readonly method: M;
+  /**
+   * The full path: fixed segments and `:variables`. A path that ends in `/` is a collection and serves requests without
+   * the slash, too.
+   */
+  readonly path: P;
+  readonly parameters?: S;
+  /** Schema of `result.value`. The compiler checks the handler against it. */
+  readonly response?: R;
+  /** The route has no audit name and emits no event: a load balancer asks it every few seconds. */
+  readonly isQuiet?: boolean;
+  /** The OpenAPI document leaves the route out. */
+  readonly isHidden?: boolean;
+  /**
+   * Checks the names of all parameters before the body is validated. Unknown names that it accepts are ignored.
+   * @throws {SealpostError} `invalid_parameter`
+   */
+  checkNames?(names: readonly string[]): void;
+} & Access<S>;
+
+/**
+ * Declares a route once. Its guard, its name in the audit log, its event, the 405 of other methods and its operation in
+ * the OpenAPI document follow from the declaration.
+ * @param handler gets the request and its checked parameters. Returns the value of the response, or `respond(value, …)`
+ * with more than a value, or a `Response` of its own.
+ * @example
+ * ```ts
+ * route(
+ *   { method: "GET", path: "/ledger", right: "ledger_read", response: v.array(v.string()), summary: "Read the ledger" },
+ *   async () => ledger.lines(),
+ * );
+ * ```
+ */
+export function route<
+  const M extends Method,
+  const P extends `/${string}`,
+  Out extends Result<R>,
+  S extends ParameterSchemas = NoParameters,
+  R extends GenericSchema = GenericSchema,
+>(
+  declaration: RouteDeclaration<M, P, S, R>,
+  handler: (c: Context<Env>, parameters: Parameters<S>) => Out | Promise<Out>,
+): TypedRoute<RouteSchema<M, P, S, Out>> {
+  return { declaration: declaration as Route["declaration"], handler };
+}
+
+/** The types of a list of routes, as `hc` reads them. */
+export type SchemaOf<R> =
+  Intersection<R extends TypedRoute<infer S> ? S : never> extends infer All extends Schema ? All : Schema;
+
+type NoParameters = Readonly<Record<never, never>>;
+type Result<R extends GenericSchema> = Value<R> | Success<Value<R>, unknown, unknown> | Response;
+type Value<R extends GenericSchema> = DeepReadonly<InferOutput<R>>;
+type DeepReadonly<T> = T extends readonly (infer E)[]
+  ? readonly DeepReadonly<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T;
+
+type RouteSchema<M extends Method, P extends string, S extends ParameterSchemas, Out> = ToSchema<
+  M,
+  PathNames<P>,
+  { in: Input<S> },
+  Output<Out>
+>;
+type PathNames<P extends string> = P extends `${infer Name}/` ? P | Name : P;
+type Input<S extends ParameterSchemas> = (S extends { readonly body: infer B extends GenericSchema }
+  ? { json: InferInput<B> }
+  : NoParameters) &
+  (S extends { readonly query: infer Q extends GenericSchema }
+    ? { query: Texts<InferInput<Q>> }
+    : NoParameters) &
+  (S extends { readonly path: infer P extends GenericSchema }
+    ? { param: Texts<InferInput<P>> }
+    : NoParameters);
+/** A query and a path are text; what a schema makes of it is in its output. */
+type Texts<T> = { [K in keyof T]: string | (undefined extends T[K] ? undefined : never) };
+type Output<Out> = Out extends Response
+  ? Out
+  : TypedResponse<
+      JSONParsed<Out extends Success<infer V, infer D, infer A> ? Envelope<V, D, A> : Envelope<Out>>,
+      ContentfulStatusCode,
+      "json"
+    >;
+type Intersection<U> = (U extends unknown ? (one: U) => void : never) extends (all: infer I) => void
+  ? I
+  : never;

@@ -1,7 +1,7 @@
 import { type Failure, type FailureCode, notSent, type Phase, type SmtpReply } from "../domain/delivery.ts";
 import { knownCode, matchesReply, type ReplyPattern } from "./provider-replies.ts";
 
-/** What the client knows of the session in which a command was rejected. */
+/** The session in which a command was rejected. */
 export interface RejectionContext {
   /** Whether the session is encrypted. */
   readonly isTls: boolean;
@@ -19,7 +19,7 @@ const ADDRESSED = ["recipient", "data"] as const;
 
 const TLS_WORDS = /\b(start)?tls\b|\bssl\b|\bencrypt/i;
 const LOGIN_WORDS = /\bauth|\blog(ged)? ?in\b|\blogin\b|\bsign(ed)? in\b|\bcredentials?\b|\bpassword\b/i;
-/** Denied relaying, in the words of Postfix, Exim, Sendmail, Exchange and Google's relay; `rcpthosts` is qmail's. */
+/** Denied relaying, as Postfix, Exim, Sendmail, Exchange, Google's relay and qmail (`rcpthosts`) word it. */
 export const RELAY_WORDS =
   /\brelay(ing)?( access)? (is )?(denied|not (permitted|allowed)|prohibited|disallowed)|\b(not permitted|not allowed|unable|cannot|do(es)? not) (to )?relay|\bcredentials for relay\b|\ballowed rcpthosts\b/i;
 const LOGIN_WANTED =
@@ -30,28 +30,28 @@ const TLS_WANTED = /\b(tls|ssl|starttls|encryption) (is )?required|\bmust (issue
 const RELAYING = /^(0\.0|7\.[01]|4\.1)$/;
 
 /**
- * The reply table; the first match wins. Codes and enhanced codes that mean one thing in every phase come first,
- * then known words, then what a phase makes of the rest.
+ * Maps reply codes to failure codes. The first match wins: first codes and enhanced codes with one meaning in every phase,
+ * then the provider table (`provider-replies.ts`), then {@link AFTER_WORDS}.
  */
 const BEFORE_WORDS: readonly Rule[] = [
-  // RFC 5321 3.8: the server closes the connection, whatever it was asked.
+  // RFC 5321 3.8: the server closes the connection, whatever the command.
   { codes: [421], code: "rate_limited" },
-  // RFC 4954 6: the password has to be set again before this mechanism works.
+  // RFC 4954 6: the mechanism works only after the user has set a new password.
   { codes: [432], phases: ["auth"], enhanced: /^7\.12$/, code: "auth_rejected" },
-  // Microsoft 365 limits connections so, at AUTH and after DATA.
+  // Microsoft 365 sends it for too many connections, at AUTH and after DATA.
   { codes: [432], code: "rate_limited" },
-  // RFC 4954 6: 538, and X.7.11; X.7.10 "encryption needed" (RFC 5248, IANA's registry).
+  // RFC 4954 6: 538 and X.7.11. RFC 5248 (IANA's registry): X.7.10, "encryption needed".
   { codes: [538], code: "tls_required" },
   { enhanced: /^7\.1[01]$/, phases: [...OPENING, "auth", ...TRANSACTION], code: "tls_required" },
-  // 530 is for STARTTLS in RFC 3207 4 and for AUTH in RFC 4954 6; many servers give both X.7.0.
+  // 530 stands for STARTTLS in RFC 3207 4 and for AUTH in RFC 4954 6. Many servers add X.7.0 to both.
   { codes: [530], words: TLS_WORDS, isTls: false, code: "tls_required" },
   { codes: [530], words: LOGIN_WORDS, code: "auth_required" },
   { codes: [530], words: TLS_WORDS, code: "tls_required" },
   { codes: [530], isTls: false, code: "tls_required" },
   { codes: [530], code: "auth_required" },
-  // RFC 3463 X.4.5 "mail system congestion"; providers give it to accounts over their limit.
+  // RFC 3463 X.4.5, "mail system congestion". Providers send it to accounts over their limit.
   { enhanced: /^4\.5$/, code: "rate_limited" },
-  // RFC 3207 4: TLS is offered, and not available due to a temporary reason.
+  // RFC 3207 4: TLS is offered, but temporarily not available.
   { codes: [454], phases: ["starttls"], code: "tls_unavailable" },
   { phases: ["starttls"], code: "tls_not_offered" },
   // RFC 3463 X.1.7 and X.1.8: the sender. RFC 7505 4.2: X.7.27. RFC 7372 3: X.7.20 to X.7.24, X.7.26.
@@ -62,7 +62,7 @@ const BEFORE_WORDS: readonly Rule[] = [
   { phases: TRANSACTION, enhanced: /^7\.57$/, code: "auth_required" },
   { phases: TRANSACTION, enhanced: /^7\.(54|64)$/, hasLogin: false, code: "auth_required" },
   { phases: ADDRESSED, enhanced: /^7\.(54|64)$/, code: "recipient_rejected" },
-  // Postfix's submission service rejects every client that has not logged in with these words (master.cf).
+  // Postfix's submission service rejects unauthenticated clients with these words (master.cf).
   {
     phases: TRANSACTION,
     words: /\bclient host rejected: access denied/i,
@@ -75,17 +75,18 @@ const BEFORE_WORDS: readonly Rule[] = [
   { phases: ADDRESSED, enhanced: /^1\.([1236]|10)$/, code: "recipient_rejected" },
 ];
 
+/** Maps the replies that no earlier rule matches, mostly by phase. */
 const AFTER_WORDS: readonly Rule[] = [
-  // RFC 4954 4 and 6: the mechanism, not the login, is rejected.
+  // RFC 4954 4 and 6: the server rejects the mechanism, not the credentials.
   { phases: ["auth"], codes: [500, 502, 504, 534], code: "auth_not_offered" },
   { phases: ["auth"], code: "auth_rejected" },
   { phases: TRANSACTION, enhanced: RELAYING, words: RELAY_WORDS, hasLogin: false, code: "auth_required" },
   { phases: ADDRESSED, enhanced: RELAYING, words: RELAY_WORDS, code: "recipient_rejected" },
   { phases: TRANSACTION, words: TLS_WANTED, isTls: false, code: "tls_required" },
   { phases: TRANSACTION, words: LOGIN_WANTED, code: "auth_required" },
-  // 552 also stands for a full mailbox (RFC 5321 4.2.3), which its enhanced code then shows.
+  // 552 also stands for a full mailbox (RFC 5321 4.2.3), but then its enhanced code is X.2.x.
   { phases: TRANSACTION, codes: [552], enhanced: /^(?!2\.)/, code: "too_large" },
-  // RFC 3463 X.3.2 not accepting messages, X.5.3 too many recipients, X.7.x policy: later, for whatever reason.
+  // RFC 3463: X.3.2 not accepting messages, X.5.3 too many recipients, X.7.x policy. Temporary, so a limit.
   {
     phases: [...OPENING, ...TRANSACTION],
     isTemporary: true,
@@ -93,21 +94,21 @@ const AFTER_WORDS: readonly Rule[] = [
     code: "rate_limited",
   },
   { phases: OPENING, code: "refused" },
-  // RFC 3463 X.3.x and X.4.x are about the mail system and the network, not about the sender.
+  // RFC 3463: X.3.x and X.4.x concern the mail system and the network, not the sender.
   { phases: ["sender"], isTemporary: true, enhanced: /^[34]\./, code: "rate_limited" },
   { phases: ["sender"], code: "sender_rejected" },
   { phases: ["recipient"], code: "recipient_rejected" },
-  // X.1.x addresses; X.2.1 and X.2.2 the recipient's mailbox is disabled or full, X.2.4 its list. X.2.0 names nothing.
+  // RFC 3463: X.1.x addresses, X.2.1 mailbox disabled, X.2.2 mailbox full, X.2.4 mailing list. X.2.0 is unspecific.
   { phases: ["data"], enhanced: /^(1\.\d+|2\.[124])$/, code: "recipient_rejected" },
-  // RFC 5321 4.2.1: not now, which says nothing of the message.
+  // RFC 5321 4.2.1: a temporary rejection does not mean that the content is at fault.
   { phases: ["data"], isTemporary: true, code: "rate_limited" },
   { phases: ["data"], code: "content_rejected" },
 ];
 
 /**
- * Returns what a 4xx or 5xx reply means. Whether a later attempt may succeed is decided by the first digit alone
- * (RFC 5321 4.2.1), even where the enhanced code or the words say otherwise.
- * @param phase the phase of the command that the server rejected.
+ * Returns the failure for a 4xx or 5xx reply. The first digit alone decides `retryable` (RFC 5321 4.2.1), even if the
+ * enhanced code or the text contradicts it. Text chooses a code or hint only.
+ * @param phase the phase of the rejected command.
  */
 export function rejection(phase: Phase, reply: SmtpReply, context: RejectionContext): Failure {
   const code =

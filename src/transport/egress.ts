@@ -1,11 +1,11 @@
 import ipaddr from "ipaddr.js";
 
-/** `private`: everything but {@link ALWAYS_DENIED}. `public`: also no private, loopback or reserved addresses. */
+/** `private` denies only {@link ALWAYS_DENIED}. `public` also denies private, loopback and reserved addresses. */
 export type EgressMode = "private" | "public";
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
-/** What no mail server has for an address: link-local, cloud metadata, multicast, unspecified, broadcast. */
+/** Addresses that no mail server has: link-local, cloud metadata, multicast, unspecified, broadcast. */
 const ALWAYS_DENIED = [
   "0.0.0.0/8",
   "169.254.0.0/16",
@@ -14,7 +14,7 @@ const ALWAYS_DENIED = [
   "::/128",
   "fe80::/10",
   "ff00::/8",
-  // Metadata services outside link-local: Alibaba, Oracle, Azure; EC2 and Google over IPv6.
+  // Metadata services outside link-local: Alibaba, Oracle, Azure, then EC2 and Google over IPv6.
   "100.100.100.200/32",
   "192.0.0.192/32",
   "168.63.129.16/32",
@@ -26,11 +26,11 @@ interface Embedding {
   readonly range: [Address, number];
   /** Index of the first of the two 16-bit groups that hold the IPv4 address. */
   readonly group: number;
-  /** RFC 4380 4: Teredo stores it inverted. */
+  /** RFC 4380 4: Teredo inverts the bits of the IPv4 address. */
   readonly inverted?: true;
 }
 
-/** IPv6 ranges that lead to an IPv4 address; that address is judged. */
+/** IPv6 ranges that embed an IPv4 address, to which the policy applies. */
 const EMBEDDINGS: readonly Embedding[] = [
   // RFC 4291 2.5.5.2 IPv4-mapped, 2.5.5.1 IPv4-compatible; RFC 2765 2.1 translated.
   { range: ipaddr.parseCIDR("::ffff:0:0/96"), group: 6 },
@@ -44,7 +44,7 @@ const EMBEDDINGS: readonly Embedding[] = [
   { range: ipaddr.parseCIDR("2001::/32"), group: 6, inverted: true },
 ];
 
-/** Whether mail may be sent to an IP address; a text that is none is denied. */
+/** Whether mail may be sent to an IP address. Any other text is denied. */
 export function isEgressAllowed(address: string, mode: EgressMode): boolean {
   const [bare = ""] = address.split("%");
   if (!ipaddr.isValid(bare)) return false;

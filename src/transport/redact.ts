@@ -1,12 +1,12 @@
 const SECRET = "[secret]";
 
 /**
- * Secrets shorter than this stand in many words by chance. Replacing those would give them away letter by
- * letter, so a text in which one stands alone is withheld as a whole.
+ * Secrets shorter than this occur in many words by chance, and replacing them there would reveal their letters. A text
+ * in which one is a whole word is withheld instead.
  */
-const SHORT_CHARACTERS = 4;
+const MIN_LONG_CHARACTERS = 4;
 
-// RFC 4648 4 and 5; the shortest run that can hold one octet.
+/** RFC 4648 4 and 5: two characters can encode one octet. */
 const BASE64_RUN = /[A-Za-z0-9+/_-]{2,}={0,2}/g;
 const WORD = /[^\s"'<>()[\]{},;:=]+/g;
 
@@ -15,14 +15,14 @@ interface Range {
   readonly to: number;
 }
 
-/** Makes a function that takes the plain and base64 forms of two credentials out of texts. */
+/** Creates a function that replaces two credentials in texts, in plain and in base64 form. */
 export function redactor(username: string, password: string): (text: string) => string {
   const secrets = [username, password].filter((secret) => secret !== "");
   if (secrets.length === 0) return (text) => text;
-  const long = secrets.filter((secret) => secret.length >= SHORT_CHARACTERS).map((s) => s.toLowerCase());
-  const short = new Set(secrets.filter((secret) => secret.length < SHORT_CHARACTERS));
+  const long = secrets.filter((secret) => secret.length >= MIN_LONG_CHARACTERS).map((s) => s.toLowerCase());
+  const short = new Set(secrets.filter((secret) => secret.length < MIN_LONG_CHARACTERS));
   const encoded = new Set([...short].map(unpadded));
-  // RFC 4616: what AUTH PLAIN sends, which holds short secrets too.
+  // The message of AUTH PLAIN (RFC 4616), which holds short secrets as well.
   const plain = `\0${username}\0${password}`.toLowerCase();
   return (text) => {
     if (standsAlone(text, short, encoded)) return SECRET;
@@ -40,22 +40,22 @@ function standsAlone(text: string, short: ReadonlySet<string>, encoded: Readonly
 
 function plainRanges(text: string, secrets: readonly string[]): Range[] {
   const lower = text.toLowerCase();
-  // A character whose lower case is longer would shift every position after it.
+  // A character with a longer lower case would shift every index after it.
   const searched = lower.length === text.length ? lower : text;
   const ranges: Range[] = [];
   for (const secret of secrets) {
-    for (let at = searched.indexOf(secret); at >= 0; at = searched.indexOf(secret, at + 1)) {
-      ranges.push({ from: at, to: at + secret.length });
+    for (let from = searched.indexOf(secret); from >= 0; from = searched.indexOf(secret, from + 1)) {
+      ranges.push({ from, to: from + secret.length });
     }
   }
   return ranges;
 }
 
-/** A run counts as a whole: from any octet of a secret on, its neighbours give away the rest. */
+/** Returns whole runs, because the characters next to an encoded secret reveal part of it. */
 function base64Ranges(text: string, secrets: readonly string[]): Range[] {
   const ranges: Range[] = [];
   for (const match of text.matchAll(BASE64_RUN)) {
-    // The run may begin with characters that are not part of the encoding.
+    // The run may start with characters that do not belong to the encoding.
     const decoded = [0, 1, 2, 3].map((skip) => decode(match[0].slice(skip)));
     if (decoded.some((octets) => secrets.some((secret) => octets.includes(secret)))) {
       ranges.push({ from: match.index, to: match.index + match[0].length });

@@ -1,76 +1,77 @@
 import type { FailureCode, Phase } from "../domain/delivery.ts";
 
 /**
- * Errors of system calls, c-ares and getaddrinfo (`dns` of Node, Bun and Deno), certificate checks (OpenSSL's
- * `X509_V_ERR_…`, which all three runtimes use), and the error names of Deno and Bun. What is not here is `network`.
+ * Names of errors by failure code, separated by spaces: of system calls, c-ares and getaddrinfo (`dns` of Node, Bun and
+ * Deno), certificate checks (OpenSSL's `X509_V_ERR_…`, which all three runtimes use), and Deno's and Bun's own. All other
+ * errors are `network`.
  */
 const ERRORS: Readonly<Partial<Record<FailureCode, readonly string[]>>> = {
-  refused: ["ECONNREFUSED", "ConnectionRefused"],
+  refused: ["ECONNREFUSED ConnectionRefused"],
   unreachable: [
-    ...["EHOSTUNREACH", "ENETUNREACH", "EHOSTDOWN", "ENETDOWN", "ENONET", "EADDRNOTAVAIL", "EAFNOSUPPORT"],
-    ...["NetworkUnreachable", "AddrNotAvailable", "FailedToOpenSocket"],
+    "EHOSTUNREACH ENETUNREACH EHOSTDOWN ENETDOWN ENONET EADDRNOTAVAIL EAFNOSUPPORT",
+    "NetworkUnreachable AddrNotAvailable FailedToOpenSocket",
     // A local firewall, or the permissions of Deno, deny the connection.
-    ...["EACCES", "EPERM", "PermissionDenied", "NotCapable"],
-    // The resolver failed, which says nothing about the name.
-    ...["EAI_AGAIN", "EAI_FAIL", "ESERVFAIL", "EREFUSED", "EFORMERR", "ENOTIMP", "EBADRESP"],
+    "EACCES EPERM PermissionDenied NotCapable",
+    // The resolver failed, so the name may exist.
+    "EAI_AGAIN EAI_FAIL ESERVFAIL EREFUSED EFORMERR ENOTIMP EBADRESP",
   ],
   timeout: [
-    ...["ETIMEDOUT", "ETIMEOUT", "TimedOut", "ConnectionTimedOut"],
-    ...["ERR_SOCKET_CONNECTION_TIMEOUT", "ERR_TLS_HANDSHAKE_TIMEOUT"],
+    "ETIMEDOUT ETIMEOUT TimedOut ConnectionTimedOut",
+    "ERR_SOCKET_CONNECTION_TIMEOUT ERR_TLS_HANDSHAKE_TIMEOUT",
   ],
   closed: [
-    ...["ECONNRESET", "ECONNABORTED", "ENETRESET", "EPIPE", "ENOTCONN", "ESHUTDOWN"],
-    ...["ConnectionReset", "ConnectionAborted", "ConnectionClosed", "BrokenPipe", "NotConnected"],
-    ...["UnexpectedEof", "ERR_STREAM_PREMATURE_CLOSE", "ERR_SSL_UNEXPECTED_EOF_WHILE_READING"],
+    "ECONNRESET ECONNABORTED ENETRESET EPIPE ENOTCONN ESHUTDOWN",
+    "ConnectionReset ConnectionAborted ConnectionClosed BrokenPipe NotConnected",
+    "UnexpectedEof ERR_STREAM_PREMATURE_CLOSE ERR_SSL_UNEXPECTED_EOF_WHILE_READING",
   ],
-  dns_not_found: ["ENOTFOUND", "ENODATA", "ENONAME", "EBADNAME", "EAI_NONAME", "EAI_NODATA"],
+  dns_not_found: ["ENOTFOUND ENODATA ENONAME EBADNAME EAI_NONAME EAI_NODATA"],
   cert_expired: [
-    ...["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"],
-    ...["ERROR_IN_CERT_NOT_BEFORE_FIELD", "ERROR_IN_CERT_NOT_AFTER_FIELD"],
+    "CERT_HAS_EXPIRED CERT_NOT_YET_VALID",
+    "ERROR_IN_CERT_NOT_BEFORE_FIELD ERROR_IN_CERT_NOT_AFTER_FIELD",
   ],
-  cert_name: ["ERR_TLS_CERT_ALTNAME_INVALID", "ERR_TLS_CERT_ALTNAME_FORMAT", "HOSTNAME_MISMATCH"],
+  cert_name: ["ERR_TLS_CERT_ALTNAME_INVALID ERR_TLS_CERT_ALTNAME_FORMAT HOSTNAME_MISMATCH"],
   cert_untrusted: [
-    ...["DEPTH_ZERO_SELF_SIGNED_CERT", "SELF_SIGNED_CERT_IN_CHAIN", "UNABLE_TO_GET_ISSUER_CERT"],
-    ...["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "CERT_SIGNATURE_FAILURE"],
-    ...["UNABLE_TO_DECRYPT_CERT_SIGNATURE", "UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY", "CERT_CHAIN_TOO_LONG"],
-    ...["PATH_LENGTH_EXCEEDED", "CERT_REVOKED", "CERT_UNTRUSTED", "CERT_REJECTED", "INVALID_CA"],
-    ...["INVALID_PURPOSE", "UNKNOWN_CERTIFICATE_VERIFICATION_ERROR", "ERR_SSL_CERTIFICATE_VERIFY_FAILED"],
+    "DEPTH_ZERO_SELF_SIGNED_CERT SELF_SIGNED_CERT_IN_CHAIN UNABLE_TO_GET_ISSUER_CERT",
+    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY UNABLE_TO_VERIFY_LEAF_SIGNATURE CERT_SIGNATURE_FAILURE",
+    "UNABLE_TO_DECRYPT_CERT_SIGNATURE UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY CERT_CHAIN_TOO_LONG",
+    "PATH_LENGTH_EXCEEDED CERT_REVOKED CERT_UNTRUSTED CERT_REJECTED INVALID_CA",
+    "INVALID_PURPOSE UNKNOWN_CERTIFICATE_VERIFICATION_ERROR ERR_SSL_CERTIFICATE_VERIFY_FAILED",
   ],
   protocol: ["EPROTO"],
 };
 const CODES: ReadonlyMap<string, FailureCode> = new Map(
-  Object.entries(ERRORS).flatMap(([code, names]) =>
-    names.map((name) => [name, code as FailureCode] as const),
+  Object.entries(ERRORS).flatMap(([code, rows]) =>
+    rows.flatMap((row) => row.split(" ").map((name) => [name, code as FailureCode] as const)),
   ),
 );
 
-/** Errors of workerd have a message only; the first two are of connections that ended. */
+/** Errors of workerd have only a message. */
 const WORKERD_MESSAGES: ReadonlyMap<string, FailureCode> = new Map([
   ["Network connection lost.", "closed"],
   ["This WritableStream has been closed.", "closed"],
   ["proxy request failed, cannot connect to the specified address", "unreachable"],
 ]);
 
-/** OpenSSL's and BoringSSL's reasons, alerts included: the peer does not use TLS, or no version that both sides accept. */
+/** Prefix of the reasons and alerts of OpenSSL and BoringSSL: the peer does not use TLS, or only other versions. */
 const TLS_REASON = "ERR_SSL_";
-/** Bun puts this before the codes of c-ares. */
+/** Bun adds this prefix to the codes of c-ares. */
 const DNS_PREFIX = /^DNS_/;
-/** Wrappers within wrappers: more than any runtime or library nests. */
+/** More levels of wrapped errors than any runtime or library has. */
 const MAX_DEPTH = 3;
 
-/** Returns the failure that an error of a socket, a resolver or a TLS handshake stands for. */
+/** Returns the failure code for an error of a socket, a resolver or a TLS handshake. */
 export function failureCodeOf(error: unknown): FailureCode {
   return find(error, MAX_DEPTH) ?? "network";
 }
 
-/** Returns the failure of a name lookup. No mail server was asked yet, so none can have refused or closed. */
+/** Returns the failure code for an error of a name lookup. No server is involved yet, so none has refused or closed. */
 export function lookupFailureCode(error: unknown): FailureCode {
   const code = failureCodeOf(error);
   return code === "refused" || code === "closed" ? "unreachable" : code;
 }
 
 /**
- * Returns where and why a TLS handshake failed: the certificate, the connection, or a peer that does not use TLS.
+ * Returns phase and code of a failed TLS handshake: the certificate, the connection, or a peer that does not use TLS.
  * @param phase the phase in which the handshake started.
  */
 export function tlsFailure(
@@ -81,7 +82,7 @@ export function tlsFailure(
   return { phase: code.startsWith("cert_") ? "certificate" : phase, code };
 }
 
-/** nodemailer keeps the runtime's code as `originalCode`; a name is all that Deno's own errors have. */
+/** nodemailer keeps the runtime's code as `originalCode`. Deno's own errors have only a name. */
 const NAMES = ["originalCode", "code", "name"] as const;
 
 function find(error: unknown, depth: number): FailureCode | null {
@@ -94,7 +95,7 @@ function find(error: unknown, depth: number): FailureCode | null {
   const message: unknown = Reflect.get(error, "message");
   const code = typeof message === "string" ? WORKERD_MESSAGES.get(message) : undefined;
   if (code !== undefined) return code;
-  // An attempt at several addresses fails as an AggregateError.
+  // An attempt to connect to several addresses fails with an AggregateError.
   const inner = [...(error instanceof AggregateError ? error.errors : []), Reflect.get(error, "cause")];
   for (const candidate of inner) {
     const code = find(candidate, depth - 1);

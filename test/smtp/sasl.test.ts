@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { mechanismsFor, rejectsMechanism, SaslExchange } from "../../src/smtp/sasl.ts";
-import { startAuth } from "../../src/testing/smtp/auth.ts";
+import { startAuth } from "../../src/testing/smtp/sasl.ts";
 
 const CREDENTIALS = { username: "us€r", password: "pä€ss" };
 const USERS = { "us€r": "pä€ss" };

@@ -1,29 +1,29 @@
-import { startAuth, type Turn } from "./auth.ts";
 import type { SmtpTestServerOptions } from "./options.ts";
 import type { Policy } from "./policy.ts";
-import type { Effects, Wire } from "./wire.ts";
+import { type SaslStep, startAuth } from "./sasl.ts";
+import type { Effects, SocketIo } from "./socket-io.ts";
 
 /** Octets of an AUTH command, CRLF included (RFC 4954 4). */
 const MAX_AUTH_LINE = 512;
 
 /** AUTH on one connection (RFC 4954). */
 export class Authentication {
-  readonly #wire: Wire;
+  readonly #io: SocketIo;
   readonly #options: SmtpTestServerOptions;
   readonly #policy: Policy;
-  #turn: Turn | null = null;
-  /** Null until AUTH has succeeded. */
+  #step: SaslStep | null = null;
+  /** `null` until AUTH has succeeded. */
   username: string | null = null;
 
-  constructor(wire: Wire, options: SmtpTestServerOptions, policy: Policy) {
-    this.#wire = wire;
+  constructor(io: SocketIo, options: SmtpTestServerOptions, policy: Policy) {
+    this.#io = io;
     this.#options = options;
     this.#policy = policy;
   }
 
-  /** Whether the next line is a response, and no command. */
+  /** Whether the next line is a response instead of a command. */
   get isWaiting(): boolean {
-    return this.#turn !== null;
+    return this.#step !== null;
   }
 
   onCommand(line: string): void {
@@ -33,47 +33,47 @@ export class Authentication {
     const first = initial === "=" ? "" : initial;
     const name = mechanism.toUpperCase();
     const isOffered = mechanisms === undefined || mechanisms.some((one) => one.toUpperCase() === name);
-    const turn = isOffered ? startAuth(name, first, users) : null;
-    const rejection = this.#reject(line, turn) ?? this.#policy.rejectLogin()?.reply;
-    if (rejection !== undefined || turn === null) {
-      this.#wire.perform("auth", () => this.#wire.reply(rejection ?? ""));
-    } else this.#wire.perform("auth", () => this.#continue(turn), this.#effects(turn));
+    const step = isOffered ? startAuth(name, first, users) : null;
+    const rejection = this.#reject(line, step) ?? this.#policy.rejectLogin()?.reply;
+    if (rejection !== undefined || step === null) {
+      this.#io.perform("auth", () => this.#io.reply(rejection ?? ""));
+    } else this.#io.perform("auth", () => this.#continue(step), this.#effects(step));
   }
 
   onResponse(line: string): void {
-    const turn = this.#turn;
-    this.#turn = null;
-    if (line === "*") this.#wire.perform("credentials", () => this.#wire.reply("501 5.7.0 Canceled"));
-    else if (turn !== null && "next" in turn) this.#continue(turn.next(line), turn);
+    const step = this.#step;
+    this.#step = null;
+    if (line === "*") this.#io.perform("credentials", () => this.#io.reply("501 5.7.0 Canceled"));
+    else if (step !== null && "next" in step) this.#continue(step.next(line), step);
   }
 
-  #reject(line: string, turn: Turn | null): string | undefined {
+  #reject(line: string, step: SaslStep | null): string | undefined {
     if (line.length + "\r\n".length > MAX_AUTH_LINE) return "500 5.5.6 Line too long";
     if (this.username !== null) return "503 5.5.1 Already authenticated";
-    return turn === null ? "504 5.5.4 Unknown mechanism" : undefined;
+    return step === null ? "504 5.5.4 Unknown mechanism" : undefined;
   }
 
-  /** @param asked the turn that asked for the response at hand. */
-  #continue(turn: Turn, asked: Turn = turn): void {
-    if ("next" in turn) {
-      this.#turn = turn;
-      const isBare = turn.challenge === "" && this.#options.bareChallenges === true;
-      this.#wire.reply(isBare ? "334" : `334 ${turn.challenge}`);
+  /** @param asked the step that asked for the current response. */
+  #continue(step: SaslStep, asked: SaslStep = step): void {
+    if ("next" in step) {
+      this.#step = step;
+      const isBare = step.challenge === "" && this.#options.bareChallenges === true;
+      this.#io.reply(isBare ? "334" : `334 ${step.challenge}`);
       return;
     }
-    const reply = turn.isValid ? "235 2.7.0 Welcome" : "535 5.7.8 Credentials are invalid";
-    this.#wire.perform("credentials", () => this.#wire.reply(reply), this.#effects(turn, asked));
+    const reply = step.isValid ? "235 2.7.0 Welcome" : "535 5.7.8 Credentials are invalid";
+    this.#io.perform("credentials", () => this.#io.reply(reply), this.#effects(step, asked));
   }
 
-  /** A 235 ends the exchange, a 334 asks for a response again. */
-  #effects(turn: Turn, asked: Turn = turn): Effects {
+  /** 235 ends the exchange, 334 asks for another response. */
+  #effects(step: SaslStep, asked: SaslStep = step): Effects {
     return {
       2: () => {
-        this.username = "next" in turn ? "" : turn.username;
-        this.#policy.onLogin(this.#wire);
+        this.username = "next" in step ? "" : step.username;
+        this.#policy.onLogin(this.#io);
       },
       3: () => {
-        this.#turn = "next" in asked ? asked : { challenge: "", next: () => turn };
+        this.#step = "next" in asked ? asked : { challenge: "", next: () => step };
       },
     };
   }

@@ -59,7 +59,7 @@ const UTF8_STRING = 0x0c;
 /** `[0]` of AuthorityKeyIdentifier (RFC 5280 4.2.1.1). */
 const KEY_IDENTIFIER = 0x80;
 const KEY_ID_OCTETS = 20;
-/** keyCertSign and cRLSign; digitalSignature: bits of KeyUsage (RFC 5280 4.2.1.3), after the count of unused ones. */
+/** KeyUsage (RFC 5280 4.2.1.3): the number of unused bits, then keyCertSign and cRLSign, or digitalSignature. */
 const SIGN_CERTIFICATES = Uint8Array.of(1, 0x06);
 const SIGN = Uint8Array.of(7, 0x80);
 
@@ -73,7 +73,7 @@ export function testCertificates(): Promise<TestCertificates> {
 
 async function create(): Promise<TestCertificates> {
   const now = Date.now();
-  // A day back, for clocks of other machines.
+  // Valid from a day ago, in case another machine's clock is behind.
   const current = { from: new Date(now - DAY_MS), until: new Date(now + VALID_DAYS * DAY_MS) };
   const [authority, other] = await Promise.all([
     createAuthority("Test authority", current),
@@ -102,7 +102,7 @@ async function issue(authority: Authority, template: Template): Promise<KeyPair>
   return { key: pem("PRIVATE KEY", key), cert: pem("CERTIFICATE", certificate) };
 }
 
-/** RFC 5280 4.1; an authority's certificate if the template has no names. */
+/** Creates a certificate (RFC 5280 4.1), for an authority if the template has no names. */
 async function certificateOf(
   { subject, names, from, until }: Template,
   publicKey: CryptoKey,
@@ -126,13 +126,13 @@ async function certificateOf(
     tlv(CONTEXT_3, sequence(...extensions)),
   );
   const raw = new Uint8Array(await crypto.subtle.sign(SIGNATURE, issuer.keys.privateKey, toSign));
-  // WebCrypto concatenates r and s (RFC 3279 2.2.3 wants a sequence).
+  // WebCrypto concatenates r and s, but RFC 3279 2.2.3 requires a SEQUENCE.
   const half = raw.length / 2;
   const signature = sequence(unsignedInteger(raw.subarray(0, half)), unsignedInteger(raw.subarray(half)));
   return sequence(toSign, ECDSA_WITH_SHA256, bitString(signature));
 }
 
-/** RFC 7093 2: the leftmost 160 bits of a hash of the key. */
+/** Returns the leftmost 160 bits of a hash of the key (RFC 7093 2). */
 async function keyIdOf(publicKey: CryptoKey): Promise<Uint8Array> {
   const spki = await crypto.subtle.exportKey("spki", publicKey);
   return new Uint8Array(await crypto.subtle.digest("SHA-256", spki)).subarray(0, KEY_ID_OCTETS);

@@ -1,4 +1,3 @@
-export type { Users } from "./auth.ts";
 export { type TestCertificates, testCertificates } from "./certificates.ts";
 export {
   close,
@@ -33,4 +32,5 @@ export type {
   SmtpTestServer,
   SmtpTestServerOptions,
 } from "./options.ts";
+export type { Users } from "./sasl.ts";
 export { startSmtpServer } from "./server.ts";

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 
-/** Reading to the next: a text up to its terminator, or so many octets. */
+/** The next thing to read: a text up to its terminator, or a number of octets. */
 type Reading =
   | { readonly terminator: string; readonly onText: (text: string) => void }
   | { readonly octets: number; readonly onOctets: (bytes: Uint8Array) => void };
@@ -10,7 +10,7 @@ export class Input {
   readonly #line: Reading;
   #reading: Reading;
   #text = "";
-  /** Octets of the text that hold no terminator. */
+  /** Number of octets that were searched for the terminator. */
   #scanned = 0;
 
   constructor(onLine: (line: string) => void) {
@@ -27,7 +27,7 @@ export class Input {
     this.#scanned = 0;
   }
 
-  /** Reads up to `CRLF.CRLF` next, and undoes the dot-stuffing (RFC 5321 4.5.2). */
+  /** Reads up to `CRLF.CRLF` next, and removes the dot-stuffing (RFC 5321 4.5.2). */
   readBody(onBody: (bytes: Uint8Array) => void): void {
     // An empty body ends at its first line.
     this.#text = `\r\n${this.#text}`;
@@ -37,7 +37,7 @@ export class Input {
     this.#reading = { terminator: "\r\n.\r\n", onText };
   }
 
-  /** Reads so many octets next. */
+  /** Reads a number of octets next. */
   readChunk(octets: number, onOctets: (bytes: Uint8Array) => void): void {
     this.#reading = { octets, onOctets };
   }

@@ -1,19 +1,19 @@
 import { Buffer } from "node:buffer";
 import type { ReceivedMessage } from "./options.ts";
 
-/** A message whose end arrived. */
-export type EndedMessage = Omit<ReceivedMessage, "bytes" | "messageId"> & {
+/** A message whose end has arrived. */
+export type CompleteMessage = Omit<ReceivedMessage, "bytes" | "messageId"> & {
   readonly chunks: readonly Uint8Array[];
 };
 
-/** The record of a server: which messages it accepted, and which not. */
+/** The messages that a server received, accepted or not. */
 export class MessageLog {
   readonly accepted: ReceivedMessage[] = [];
   readonly unaccepted: ReceivedMessage[] = [];
   readonly #waiting = new Map<() => void, number>();
 
-  /** Adds a message that has no reply yet. @returns what to call when it is accepted. */
-  add({ chunks, ...rest }: EndedMessage): () => void {
+  /** Adds a message that has no reply yet. @returns a function that marks it accepted. */
+  add({ chunks, ...rest }: CompleteMessage): () => void {
     const bytes = Buffer.concat(chunks);
     const message = { ...rest, bytes, messageId: messageIdOf(bytes) };
     this.unaccepted.push(message);
@@ -24,7 +24,7 @@ export class MessageLog {
     };
   }
 
-  /** Resolves when so many messages are accepted. */
+  /** Resolves when `count` messages are accepted. */
   untilAccepted(count: number): Promise<void> {
     return new Promise((resolve) => {
       this.#waiting.set(resolve, count);

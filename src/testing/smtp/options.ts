@@ -1,5 +1,5 @@
-import type { Users } from "./auth.ts";
 import type { Misbehavior } from "./misbehavior.ts";
+import type { Users } from "./sasl.ts";
 
 /** A key and its certificate chain, PEM. */
 export interface KeyPair {
@@ -8,10 +8,14 @@ export interface KeyPair {
 }
 
 /**
- * A point of the conversation where the server can misbehave, named after the command that it replies to. `connect`:
- * before the greeting and TLS; `handshake`: the TLS handshake; `ehlo-tls`: EHLO under TLS; `auth`: the AUTH command;
- * `credentials`: the last response of AUTH; `bdat`: each BDAT chunk; `body`: the end of the message, by DATA or by
- * `BDAT … LAST` (after `bdat`).
+ * A point of the conversation where the server can misbehave, named after the command. The others are:
+ * - `connect`: before the greeting and TLS
+ * - `handshake`: the TLS handshake
+ * - `ehlo-tls`: EHLO under TLS
+ * - `auth`: the AUTH command
+ * - `credentials`: the last response of AUTH
+ * - `bdat`: each BDAT chunk
+ * - `body`: the end of the message, by DATA or by `BDAT … LAST` (after `bdat`)
  */
 export type ServerStep =
   | "connect"
@@ -32,89 +36,89 @@ export type ServerStep =
   | "noop"
   | "quit";
 
-/** Misbehaviors by step; the server replies properly to all other steps. */
+/** Misbehaviors by step. The server replies properly to all other steps. */
 export type Script = Readonly<Partial<Record<ServerStep, Misbehavior>>>;
 
 /**
  * Handling of a BDAT chunk without an accepted recipient.
- * - `discard`: it is read and discarded, the reply is 503, and the transaction is reset, as Postfix does.
- * - `keep-sender`: the same, but the sender stays until RSET, as in Exim: the next MAIL gets 503, and a message sent
- *   regardless arrives under the old sender.
- * - `execute`: the reply is 503 (or the one of the script), and the chunk's lines are run as commands.
- * - `accept`: the reply is 250, and the chunk is lost.
+ * - `discard`: reads and discards it, replies 503 and resets the transaction, as Postfix does.
+ * - `keep-sender`: the same, but keeps the sender until RSET, as Exim does. The next MAIL gets 503, and a message sent
+ *   anyway arrives with the old sender.
+ * - `execute`: replies 503 (or as the script says) and runs the lines of the chunk as commands.
+ * - `accept`: replies 250 and loses the chunk.
  */
 export type BdatMode = "discard" | "keep-sender" | "execute" | "accept";
 
-/** Limits of the server; none by default. */
+/** Limits of the server. None by default. */
 export interface ServerLimits {
   /** Connections at a time. */
   readonly maxConnections?: number;
-  /** The step that rejects a connection too many: the greeting by 421 4.3.2 (default), or AUTH by 432 4.3.2. */
+  /** The step that rejects a surplus connection: the greeting with 421 4.3.2 (default), or AUTH with 432 4.3.2. */
   readonly connectionsAt?: "greeting" | "auth";
-  /** Accepted messages per connection; the next MAIL gets 421 4.7.0, and the connection is closed. */
+  /** Accepted messages per connection. The next MAIL gets 421 4.7.0, and the server closes the connection. */
   readonly maxMessagesPerConnection?: number;
-  /** Accepted messages in 60 seconds; MAIL gets 450 4.7.1. */
+  /** Accepted messages in 60 seconds. Above it, MAIL gets 450 4.7.1. */
   readonly maxMessagesPerMinute?: number;
-  /** Listed as SIZE (RFC 1870); a larger message gets 552 5.3.4 at MAIL or at its end. */
+  /** Listed as SIZE (RFC 1870). A larger message gets 552 5.3.4 at MAIL or at its end. */
   readonly maxMessageBytes?: number;
   /** Milliseconds without a command until the server closes the connection. */
   readonly idleMs?: number;
-  /** Written before an idle connection is closed; default `421 4.4.2 Idle for too long`, empty: nothing. */
+  /** Written before an idle connection is closed. Empty: nothing. Default: `421 4.4.2 Idle for too long`. */
   readonly idleReply?: string;
 }
 
 export interface SmtpTestServerOptions {
-  /** Default `none`. */
+  /** Default: `none`. */
   readonly security?: "none" | "starttls" | "implicit";
-  /** A certificate that is generated, by its fault, or one of your own; default `valid`. */
+  /** A generated certificate, by its defect, or your own. Default: `valid`. */
   readonly tls?: "valid" | "wrongName" | "expired" | "untrusted" | KeyPair;
-  /** IP address to listen on; default `127.0.0.1`. */
+  /** IP address to listen on. Default: `127.0.0.1`. */
   readonly host?: string;
-  /** Default 0: a free one. */
+  /** Default: 0, a free port. */
   readonly port?: number;
-  /** EHLO keywords; default PIPELINING, 8BITMIME, SMTPUTF8, SIZE 10485760. BDAT needs CHUNKING (RFC 3030). */
+  /** EHLO keywords. BDAT needs CHUNKING (RFC 3030). Default: PIPELINING, 8BITMIME, SMTPUTF8, SIZE 10485760. */
   readonly extensions?: readonly string[];
-  /** Passwords by username; given, AUTH is offered and verified (but not required). */
+  /** Passwords by username. If set, the server offers AUTH and verifies it, but does not require it. */
   readonly users?: Users;
-  /** Default PLAIN, LOGIN, CRAM-MD5. */
+  /** Default: PLAIN, LOGIN, CRAM-MD5. */
   readonly mechanisms?: readonly string[];
-  /** Writes `334` without the space behind it where a challenge is empty; RFC 5321 4.2 makes the text optional. */
+  /** Whether `334` has no space if the challenge is empty (RFC 5321 4.2: the text is optional). Default: `false`. */
   readonly bareChallenges?: boolean;
-  /** Misbehaviors from the start, for all connections or by index of the connection. */
+  /** Initial misbehaviors, for all connections or by index of the connection. */
   readonly script?: Script | ((connection: number) => Script);
   readonly limits?: ServerLimits;
-  /** Rejects the first RCPT of each client, sender and recipient by 451 4.7.1; the next one is accepted. */
+  /** Whether to reject the first RCPT of each client, sender and recipient with 451 4.7.1. Default: `false`. */
   readonly greylist?: boolean;
-  /** BDAT without an accepted recipient; default `discard`. */
+  /** Handling of BDAT without an accepted recipient. Default: `discard`. */
   readonly bdat?: BdatMode;
   /**
-   * Milliseconds that the client must be still before replies are written. With a few of them, `flights` counts round
-   * trips exactly; default 0, replies are written after each segment.
+   * How long the client must be silent before replies are written, in milliseconds. A few make `flights` count round
+   * trips exactly. Default: 0, replies follow each segment.
    */
   readonly holdMs?: number;
-  /** Milliseconds before replies are written; default 0. */
+  /** Delay before replies are written, in milliseconds. Default: 0. */
   readonly replyDelayMs?: number;
-  /** Milliseconds after each octet of a reply; default 0, replies are written in one piece. */
+  /** Delay after each octet of a reply, in milliseconds. Default: 0, replies are written in one piece. */
   readonly octetDelayMs?: number;
-  /** Clock of `maxMessagesPerMinute`; default the system's. */
+  /** Clock of `maxMessagesPerMinute`. Default: the system's. */
   readonly now?: () => Date;
 }
 
-/** One message as it arrived, dot-stuffing undone. */
+/** One message as it arrived, without dot-stuffing. */
 export interface ReceivedMessage {
   /** Reverse-path. */
   readonly from: string;
   /** Forward-paths that were accepted. */
   readonly recipients: readonly string[];
-  /** Content of the Message-ID field; null if there is none. */
+  /** Value of the Message-ID field. `null` without one. */
   readonly messageId: string | null;
   readonly bytes: Uint8Array;
   readonly isTls: boolean;
   readonly isAuthenticated: boolean;
-  /** Null without AUTH. */
+  /** `null` without AUTH. */
   readonly username: string | null;
   readonly via: "DATA" | "BDAT";
-  /** Bursts of input from MAIL to the end of the message, both included: its round trips. */
+  /** Bursts of input from MAIL to the end of the message, both included. Equals its round trips. */
   readonly flights: number;
   /** Index of its connection in `connections`. */
   readonly connection: number;
@@ -122,7 +126,7 @@ export interface ReceivedMessage {
 
 /** One client's connection. */
 export interface SmtpTestConnection {
-  /** Lines as the client sent them, without CRLF; bodies and chunks are not among them. */
+  /** Lines as the client sent them, without CRLF. Excludes bodies and chunks. */
   readonly commands: readonly string[];
   /** Bursts of input between the server's own replies: the client's share of the round trips. */
   readonly flights: number;
@@ -130,37 +134,39 @@ export interface SmtpTestConnection {
   readonly isClosed: boolean;
   /** Whether a limit closed it. */
   readonly isRejected: boolean;
-  /** Changes the reply to a step of this connection from now on; `undefined`: the proper one. */
+  /** Changes the reply to a step of this connection from now on. `undefined` restores the proper one. */
   script(step: ServerStep, misbehavior: Misbehavior | undefined): void;
-  /** Writes out of turn, as a server that sends 421 to an idle connection does. */
+  /** Writes without a command, as a server does that sends 421 to an idle connection. */
   write(text: string): void;
   /** Closes without a reply. */
   destroy(): void;
 }
 
 /**
- * An SMTP server (RFC 5321) that keeps what it gets and misbehaves on demand.
+ * An SMTP server (RFC 5321) that keeps every message and misbehaves on demand.
  * @example
+ * ```ts
  * await using server = await startSmtpServer({ script: { rcpt: reply("550 5.1.1 No such user") } });
  * // … send something to 127.0.0.1:server.port …
  * server.messages; server.connections[0]?.commands;
+ * ```
  */
 export interface SmtpTestServer extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
-  /** PEM of the authority to trust; null without TLS, and with a certificate of your own. */
+  /** PEM of the authority to trust. `null` without TLS, and with your own certificate. */
   readonly ca: string | null;
-  /** Messages whose end got a 2xx reply, in this order. */
+  /** Messages whose end got a 2xx reply, in that order. */
   readonly messages: readonly ReceivedMessage[];
-  /** Messages whose end arrived and got no 2xx reply (yet). */
+  /** Messages whose end arrived and has no 2xx reply so far. */
   readonly unaccepted: readonly ReceivedMessage[];
-  /** In the order they were made, closed ones included. */
+  /** All connections in order, including closed ones. */
   readonly connections: readonly SmtpTestConnection[];
-  /** Sockets that are still open on the server's side. */
+  /** Number of sockets that are open on the server's side. */
   readonly openSockets: number;
-  /** Changes the reply to a step from now on, for all connections; `undefined`: the proper one. */
+  /** Changes the reply to a step from now on, for all connections. `undefined` restores the proper one. */
   script(step: ServerStep, misbehavior: Misbehavior | undefined): void;
-  /** Resolves when so many messages are accepted. */
+  /** Resolves when `count` messages are accepted. */
   untilAccepted(count: number): Promise<void>;
   /** Resolves when all sockets are closed. */
   closed(): Promise<void>;

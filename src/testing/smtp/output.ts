@@ -1,13 +1,13 @@
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 
-/** Timing of replies in milliseconds; default 0. */
+/** Timing of replies, in milliseconds. Default: 0. */
 export interface Pace {
-  /** The client has to be still for so long first. */
+  /** How long the client must be silent before replies are written. */
   readonly holdMs?: number;
-  /** Before each write. */
+  /** Delay before each write. */
   readonly replyDelayMs?: number;
-  /** After each octet. */
+  /** Delay after each octet. */
   readonly octetDelayMs?: number;
 }
 
@@ -18,12 +18,12 @@ export class Output {
   #hold: ReturnType<typeof setTimeout> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pending = "";
-  /** Steps that the pace delays, in order; empty: nothing is on its way. */
+  /** Writes and delays still to perform, in order. */
   #queue: (() => void)[] = [];
   #isBusy = false;
   socket: Socket;
 
-  /** @param onWrite called when replies leave. */
+  /** @param onWrite called when replies are written. */
   constructor(socket: Socket, pace: Pace, onWrite: () => void) {
     this.socket = socket;
     this.#pace = { holdMs: 0, replyDelayMs: 0, octetDelayMs: 0, ...pace };

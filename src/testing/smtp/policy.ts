@@ -2,7 +2,7 @@ import type { SmtpTestServerOptions } from "./options.ts";
 
 const MINUTE_MS = 60_000;
 
-/** A proper reply that rejects something by the options. */
+/** A reply that rejects a step because of the options. */
 export interface Rejection {
   readonly reply: string;
   /** Closes the connection after the reply. */
@@ -21,7 +21,7 @@ export class Policy {
     this.#options = options;
   }
 
-  /** At the greeting. */
+  /** Called at the greeting. */
   rejectConnection(connection: object): Rejection | null {
     const { maxConnections = Number.POSITIVE_INFINITY, connectionsAt } = this.#options.limits ?? {};
     if (connectionsAt === "auth" || this.#admitted.size < maxConnections) {
@@ -31,7 +31,7 @@ export class Policy {
     return { reply: "421 4.3.2 Too many connections", isFinal: true };
   }
 
-  /** At AUTH. */
+  /** Called at AUTH. */
   rejectLogin(): Rejection | null {
     const { maxConnections = Number.POSITIVE_INFINITY, connectionsAt } = this.#options.limits ?? {};
     if (connectionsAt !== "auth" || this.#authenticated.size < maxConnections) return null;
@@ -47,7 +47,7 @@ export class Policy {
     this.#authenticated.delete(connection);
   }
 
-  /** At MAIL. @param accepted messages of this connection. */
+  /** Called at MAIL. @param accepted number of messages accepted on this connection. */
   rejectSender(line: string, accepted: number): Rejection | null {
     const { maxMessagesPerConnection, maxMessagesPerMinute } = this.#options.limits ?? {};
     if (maxMessagesPerConnection !== undefined && accepted >= maxMessagesPerConnection) {
@@ -60,7 +60,7 @@ export class Policy {
     return this.rejectSize(Number(/ SIZE=(\d+)/i.exec(line)?.[1] ?? 0));
   }
 
-  /** At RCPT. @param client IP address. */
+  /** Called at RCPT. @param client IP address. */
   rejectRecipient(client: string, sender: string, recipient: string): Rejection | null {
     if (this.#options.greylist !== true) return null;
     const triple = JSON.stringify([client, sender, recipient]);
@@ -69,7 +69,7 @@ export class Policy {
     return { reply: "451 4.7.1 Greylisted: try again later" };
   }
 
-  /** At the end of the message (RFC 1870 6.3). */
+  /** Called at the end of the message (RFC 1870 6.3). */
   rejectSize(bytes: number): Rejection | null {
     const { maxMessageBytes = Number.POSITIVE_INFINITY } = this.#options.limits ?? {};
     return bytes <= maxMessageBytes ? null : { reply: "552 5.3.4 Message is too large" };

@@ -1,7 +1,7 @@
 import type { Misbehavior } from "./misbehavior.ts";
 import type { Script, ServerStep } from "./options.ts";
 
-/** The misbehaviors of a server: a connection's own ones come first. */
+/** The misbehaviors of a server. Those of a connection take precedence. */
 export interface Scripts {
   readonly ofServer: Map<ServerStep, Misbehavior | undefined>;
   readonly ofConnections: Map<number, Map<ServerStep, Misbehavior | undefined>>;
@@ -13,14 +13,20 @@ export function createScripts(option: Script | ((connection: number) => Script) 
   return { ofServer: new Map(), ofConnections: new Map(), initial };
 }
 
-/** Changes a step for all connections, those with a script of their own included. */
+/** Sets a step for all connections, including those with a script of their own. */
 export function setForAll(scripts: Scripts, step: ServerStep, misbehavior: Misbehavior | undefined): void {
   scripts.ofServer.set(step, misbehavior);
   for (const own of scripts.ofConnections.values()) own.delete(step);
 }
 
 /** The script of one connection. */
-export function scriptOf(scripts: Scripts, connection: number) {
+export interface ConnectionScript {
+  set(step: ServerStep, misbehavior: Misbehavior | undefined): void;
+  /** Returns the misbehavior of a step. `undefined`: the proper reply. */
+  get(step: ServerStep): Misbehavior | undefined;
+}
+
+export function scriptOf(scripts: Scripts, connection: number): ConnectionScript {
   const own = new Map<ServerStep, Misbehavior | undefined>();
   const initial = scripts.initial(connection);
   scripts.ofConnections.set(connection, own);

@@ -3,7 +3,7 @@ import { Authentication } from "./authentication.ts";
 import type { MessageLog } from "./log.ts";
 import type { ServerStep, SmtpTestServerOptions } from "./options.ts";
 import type { Policy, Rejection } from "./policy.ts";
-import type { Effects, Wire } from "./wire.ts";
+import type { Effects, SocketIo } from "./socket-io.ts";
 
 /** RFC 5321 3.3: from MAIL to the reply to the end of the message. */
 interface Transaction {
@@ -22,27 +22,27 @@ export interface SessionDeps {
   readonly connection: number;
 }
 
-/** The commands of one connection: what each means, and its proper reply. */
+/** The commands of one connection: the effect of each and its proper reply. */
 export class Session {
-  readonly #wire: Wire;
+  readonly #io: SocketIo;
   readonly #deps: SessionDeps;
   #authentication: Authentication;
   #transaction: Transaction | null = null;
   #accepted = 0;
 
-  constructor(wire: Wire, deps: SessionDeps) {
-    this.#wire = wire;
+  constructor(io: SocketIo, deps: SessionDeps) {
+    this.#io = io;
     this.#deps = deps;
-    this.#authentication = new Authentication(wire, deps.options, deps.policy);
+    this.#authentication = new Authentication(io, deps.options, deps.policy);
   }
 
   greet(): void {
-    this.#perform("greeting", this.#deps.policy.rejectConnection(this.#wire) ?? "220 mx.test ESMTP");
+    this.#perform("greeting", this.#deps.policy.rejectConnection(this.#io) ?? "220 mx.test ESMTP");
   }
 
   /** Forgets the client (RFC 3207 4.2). */
   restart(): void {
-    this.#authentication = new Authentication(this.#wire, this.#deps.options, this.#deps.policy);
+    this.#authentication = new Authentication(this.#io, this.#deps.options, this.#deps.policy);
     this.#transaction = null;
   }
 
@@ -54,13 +54,13 @@ export class Session {
     const verb = line.split(/[ :]/, 1)[0]?.toUpperCase() ?? "";
     const command = Object.hasOwn(this.#commands, verb) ? this.#commands[verb] : undefined;
     if (command === undefined || (verb === "BDAT" && !this.#offersChunking)) {
-      this.#wire.reply("500 5.5.2 Unknown command");
+      this.#io.reply("500 5.5.2 Unknown command");
     } else command(line);
   }
 
   readonly #commands: Readonly<Record<string, (line: string) => void>> = {
     EHLO: () =>
-      this.#wire.perform(this.#wire.isTls ? "ehlo-tls" : "ehlo", () => this.#listExtensions(), {
+      this.#io.perform(this.#io.isTls ? "ehlo-tls" : "ehlo", () => this.#listExtensions(), {
         2: () => this.#reset(),
       }),
     HELO: () => this.#perform("helo", "250 mx.test", () => this.#reset()),
@@ -72,13 +72,13 @@ export class Session {
     BDAT: (line) => this.#onBdat(line),
     RSET: () => this.#perform("rset", "250 2.0.0 Ok", () => this.#reset()),
     NOOP: () => this.#perform("noop", "250 2.0.0 Ok"),
-    QUIT: () => this.#perform("quit", "221 2.0.0 Bye", () => this.#wire.end()),
+    QUIT: () => this.#perform("quit", "221 2.0.0 Bye", () => this.#io.end()),
   };
 
   #perform(step: ServerStep, reply: string | Rejection, onAccepted?: () => void): void {
     const effects: Effects = onAccepted === undefined ? {} : { 2: onAccepted };
-    const proper = () => (typeof reply === "string" ? this.#wire.reply(reply) : this.#wire.reject(reply));
-    this.#wire.perform(step, proper, effects);
+    const proper = () => (typeof reply === "string" ? this.#io.reply(reply) : this.#io.reject(reply));
+    this.#io.perform(step, proper, effects);
   }
 
   #reset(): void {
@@ -98,14 +98,14 @@ export class Session {
   #listExtensions(): void {
     const { security, users, mechanisms = DEFAULT_MECHANISMS } = this.#deps.options;
     const lines = ["mx.test", ...this.#extensions];
-    if (security === "starttls" && !this.#wire.isTls) lines.push("STARTTLS");
+    if (security === "starttls" && !this.#io.isTls) lines.push("STARTTLS");
     if (users !== undefined) lines.push(`AUTH ${mechanisms.join(" ")}`);
-    this.#wire.reply(...lines.map((line, index) => `250${index === lines.length - 1 ? " " : "-"}${line}`));
+    this.#io.reply(...lines.map((line, index) => `250${index === lines.length - 1 ? " " : "-"}${line}`));
   }
 
   #onStartTls(): void {
-    const isPossible = this.#deps.options.security === "starttls" && !this.#wire.isTls;
-    if (isPossible) this.#perform("starttls", "220 2.0.0 Go ahead", () => this.#wire.startTls());
+    const isPossible = this.#deps.options.security === "starttls" && !this.#io.isTls;
+    if (isPossible) this.#perform("starttls", "220 2.0.0 Go ahead", () => this.#io.startTls());
     else this.#perform("starttls", "503 5.5.1 TLS is not possible");
   }
 
@@ -115,7 +115,7 @@ export class Session {
       this.#perform("mail", "503 5.5.1 Sender already given");
       return;
     }
-    const firstFlight = this.#wire.flights;
+    const firstFlight = this.#io.flights;
     const rejection = this.#deps.policy.rejectSender(line, this.#accepted);
     this.#perform("mail", rejection ?? "250 2.1.0 Ok", () => {
       this.#transaction = { from: pathOf(line), firstFlight, recipients: [], chunks: [] };
@@ -129,7 +129,7 @@ export class Session {
       return;
     }
     const recipient = pathOf(line);
-    const rejection = this.#deps.policy.rejectRecipient(this.#wire.client, transaction.from, recipient);
+    const rejection = this.#deps.policy.rejectRecipient(this.#io.client, transaction.from, recipient);
     this.#perform("rcpt", rejection ?? "250 2.1.5 Ok", () => void transaction.recipients.push(recipient));
   }
 
@@ -144,9 +144,9 @@ export class Session {
       this.#perform("data", "503 5.5.1 BDAT was used");
       return;
     }
-    this.#wire.perform("data", () => this.#wire.reply("354 End with ."), {
+    this.#io.perform("data", () => this.#io.reply("354 End with ."), {
       3: () =>
-        this.#wire.readBody((bytes) => {
+        this.#io.readBody((bytes) => {
           this.#reset();
           transaction.chunks.push(bytes);
           this.#perform("body", this.#rejectSize(transaction) ?? QUEUED, this.#log(transaction, "DATA"));
@@ -159,9 +159,9 @@ export class Session {
     const [, size, last] = /^BDAT (\d+)( LAST)?\s*$/i.exec(line) ?? [];
     const isMissing = (this.#transaction?.recipients.length ?? 0) === 0;
     if (size === undefined) this.#perform("bdat", "501 5.5.4 Expected BDAT size [LAST]");
-    else if (this.#deps.options.bdat === "execute" && (isMissing || this.#wire.hasScript("bdat"))) {
+    else if (this.#deps.options.bdat === "execute" && (isMissing || this.#io.hasScript("bdat"))) {
       this.#perform("bdat", NO_RECIPIENTS);
-    } else this.#wire.readChunk(Number(size), (bytes) => this.#onChunk(bytes, last !== undefined));
+    } else this.#io.readChunk(Number(size), (bytes) => this.#onChunk(bytes, last !== undefined));
   }
 
   #onChunk(bytes: Uint8Array, isLast: boolean): void {
@@ -184,21 +184,25 @@ export class Session {
     }
     const onAccepted = this.#log(transaction, "BDAT");
     const end = () => this.#perform("body", rejection ?? QUEUED, onAccepted);
-    this.#wire.perform("bdat", end, { 2: onAccepted });
+    this.#io.perform("bdat", end, { 2: onAccepted });
   }
 
   #rejectSize({ chunks }: Transaction): Rejection | null {
     return this.#deps.policy.rejectSize(chunks.reduce((sum, { length }) => sum + length, 0));
   }
 
-  /** Logs a message whose end arrived. @returns what to call when it is accepted. */
+  /** Logs a message whose end has arrived. @returns a function that marks it accepted. */
   #log(transaction: Transaction, via: "DATA" | "BDAT"): () => void {
     const { from, firstFlight, recipients, chunks } = transaction;
     const accept = this.#deps.log.add({
-      ...{ from, recipients, via, connection: this.#deps.connection, isTls: this.#wire.isTls },
+      from,
+      recipients,
+      via,
+      connection: this.#deps.connection,
+      isTls: this.#io.isTls,
       username: this.#authentication.username,
       isAuthenticated: this.#authentication.username !== null,
-      flights: this.#wire.flights - firstFlight + 1,
+      flights: this.#io.flights - firstFlight + 1,
       chunks,
     });
     return () => {
@@ -209,13 +213,13 @@ export class Session {
   }
 }
 
-/** Listed unless the options name others. */
+/** Listed by default. */
 const DEFAULT_EXTENSIONS = ["PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 10485760"] as const;
 const DEFAULT_MECHANISMS = ["PLAIN", "LOGIN", "CRAM-MD5"] as const;
 const NO_RECIPIENTS = "503 5.5.1 No valid recipients";
 const QUEUED = "250 2.0.0 Queued";
 
-/** The path between angle brackets, which the wire carries in UTF-8. */
+/** Returns the path between angle brackets, decoded from UTF-8. */
 function pathOf(line: string): string {
   return Buffer.from(/<([^>]*)>/.exec(line)?.[1] ?? "", "latin1").toString("utf8");
 }

@@ -4,7 +4,7 @@ import { SmtpConnection, type SmtpConnectionOptions } from "../smtp/connection.t
 import { createSmtpTransport, type SmtpTransportOptions } from "../smtp/index.ts";
 import { Observer } from "./observer.ts";
 
-/** A connection on which worker-mailer writes the commands, under the conversation of the transport `smtp`. */
+/** A connection on which worker-mailer writes the commands, and the conversation of the transport `smtp` decides. */
 class WorkerMailerConnection extends SmtpConnection {
   readonly #observer: Observer;
 
@@ -16,7 +16,7 @@ class WorkerMailerConnection extends SmtpConnection {
       socket.destroy();
       throw error;
     }
-    // Each socket under TLS is given to `readTls` before anything comes through it.
+    // `readTls` gets each TLS socket before any byte arrives through it.
     const readObservedTls = (secure: Socket) => options.readTls(observer.observe(secure));
     super(observer.observe(socket), { ...options, readTls: readObservedTls });
     this.#observer = observer;
@@ -36,9 +36,9 @@ class WorkerMailerConnection extends SmtpConnection {
 }
 
 /**
- * Creates the transport over the package `worker-mailer`, for Cloudflare Workers: four round trips a message. The Worker
- * has to be built with `sockets.ts` in the place of the package's `cloudflare:sockets`; otherwise `send` rejects with a
- * `TypeError`.
+ * Creates the transport over the package `worker-mailer`, for Cloudflare Workers: four round trips per message. The
+ * Worker has to be built with `sockets.ts` in place of the package's `cloudflare:sockets`. Otherwise `send` rejects with
+ * a `TypeError`.
  * @throws {TypeError} if `ehloName` is not one word.
  */
 export function createWorkerMailerTransport(options: SmtpTransportOptions): Transport {

@@ -9,24 +9,24 @@ const stepOf = (text: string): Step | null =>
   LIBRARY_STEPS.find((step) => text.toLowerCase().startsWith(step)) ?? null;
 /** The end of mail data (RFC 5321 4.1.1.4). */
 const MESSAGE_END = "\r\n.\r\n";
-/** workerd delivers segments and TLS records one by one; a second reply has to be seen before the next command. */
-const SETTLE_MS = 1;
+/** workerd delivers segments and TLS records one by one. A second reply has to arrive before the next command is written. */
+const REPLY_DELAY_MS = 1;
 
 /**
- * Reads both directions between worker-mailer and the server. A reply that lets the library go on reaches the
- * conversation once the library has written its next command. If the conversation then writes the same command, it
- * leaves, in the conversation's spelling. Any other reply goes to the conversation alone. So nothing counts as written
- * that was not, and the result is the conversation's.
+ * Reads both directions between worker-mailer and the server. A reply that lets the library continue reaches the
+ * conversation after the library has written its next command. If the conversation writes the same command, it leaves as
+ * the conversation spells it. The conversation alone gets every other reply. So it never takes a command for written that
+ * was not, and the result is its own.
  */
 export class Observer {
   readonly #library: ReturnType<typeof connectLibrary>;
   #libraryStep = Promise.withResolvers<Step>();
   #socket: Socket | null = null;
   #reader = new ReplyReader();
-  /** The step of the library whose reply is due. */
+  /** The step of the library to which a reply is due. */
   #step: Step | null = null;
   #isMessageDue = false;
-  /** Bytes of the server that the conversation has not got, and how it gets them. */
+  /** Bytes of the server that are held back from the conversation, and the function that delivers them. */
   #held: Uint8Array[] = [];
   #deliver: (bytes: Buffer) => void = () => undefined;
 
@@ -35,7 +35,7 @@ export class Observer {
     this.#follow(this.#library.connecting);
   }
 
-  /** Goes between a socket and whoever reads and writes it; the one before is not observed any more. */
+  /** Intercepts the reads and writes of a socket. The previous socket is no longer observed. */
   observe(socket: Socket): Socket {
     if (socket === this.#socket) return socket;
     const [emit, write] = [socket.emit.bind(socket), socket.write.bind(socket)];
@@ -56,7 +56,7 @@ export class Observer {
     });
   }
 
-  /** Has the library send a message, if the conversation started it: one that the server cannot take it does not start. */
+  /** Makes the library send a message, unless the conversation did not start it, because the server lacks an extension. */
   send(from: string, recipient: string): void {
     if (this.#step !== null) this.#follow(this.#library.send(from, recipient));
   }
@@ -70,15 +70,15 @@ export class Observer {
     const { replies, isSmtp } = this.#reader.push(chunk);
     const [step, reply] = [this.#step, replies[0]];
     const isAlone = isSmtp && replies.length === 1 && !this.#reader.isPartial && this.#held.length === 0;
-    const goesOn = isAlone && step !== null && reply !== undefined && letsGoOn(step, reply);
+    const isPassedOn = isAlone && step !== null && reply !== undefined && letsLibraryContinue(step, reply);
     this.#held.push(chunk);
-    if (goesOn) {
+    if (isPassedOn) {
       [this.#step, this.#isMessageDue] = [null, step === "data"];
-      setTimeout(() => this.#library.hear(reply), SETTLE_MS);
+      setTimeout(() => this.#library.receiveReply(reply), REPLY_DELAY_MS);
     }
-    // workerd starts TLS within this event or never, HELO is tried at once, and after a message nothing is written.
+    // TLS must start within this event on workerd, HELO follows at once, and after a message nothing is written.
     const isUrgent = step === "starttls" || step === "message" || (reply?.code ?? 0) >= 500;
-    if (!goesOn || isUrgent) this.#release();
+    if (!isPassedOn || isUrgent) this.#release();
   }
 
   #onLibrary(text: string): void {
@@ -92,7 +92,7 @@ export class Observer {
   }
 
   #onConversation(bytes: Uint8Array, leave: () => void): void {
-    // The rest of an AUTH exchange or of a message, RSET and QUIT are the conversation's own.
+    // The rest of an AUTH exchange or a message, RSET and QUIT come from the conversation alone.
     const isRest = this.#step === "auth" || this.#step === "message";
     const step = this.#isMessageDue ? "message" : isRest ? null : stepOf(new TextDecoder().decode(bytes));
     if (!isRest) [this.#step, this.#isMessageDue] = [step, false];
@@ -115,8 +115,8 @@ export class Observer {
   }
 }
 
-/** Whether the library is done or writes its next command. AUTH goes on without it until the login is accepted. */
-function letsGoOn(step: Step, { code }: RawReply): boolean {
+/** Whether the library finishes or writes its next command. AUTH continues without it until the login is accepted. */
+function letsLibraryContinue(step: Step, { code }: RawReply): boolean {
   const isAccepted = judge(step, code) === "accepted" && !(step === "auth" && code >= 300);
   return isAccepted || (step === "ehlo" && code >= 500);
 }

@@ -1,15 +1,15 @@
-// Where worker-mailer imports `cloudflare:sockets`, the build of the Worker puts this module in its place.
+// The build of the Worker replaces `cloudflare:sockets` in worker-mailer with this module.
 
 let offered: object | null = null;
 
-/** Offers a socket to the next `connect`; null withdraws it. @returns whether the last one was not taken. */
+/** Offers a socket to the next `connect`. `null` withdraws it. @returns whether the previous one was not taken. */
 export function offerSocket(socket: object | null): boolean {
   const isLeft = offered !== null;
   offered = socket;
   return isLeft;
 }
 
-/** Takes the place of `connect` of `cloudflare:sockets`; opens nothing. @throws {TypeError} if no socket is offered. */
+/** Replaces `connect` of `cloudflare:sockets`. Opens nothing. @throws {TypeError} if no socket is offered. */
 export function connect(): object {
   const socket = offered;
   offered = null;

@@ -1,11 +1,11 @@
 import type { ServerStep } from "./options.ts";
 import type { Rejection } from "./policy.ts";
 
-/** Runs when the first reply of a step is complete and its code has this first digit. */
+/** Functions to call when the first reply of a step is complete, by the first digit of its code. */
 export type Effects = Readonly<Partial<Record<"2" | "3", () => void>>>;
 
-/** The connection below a session. */
-export interface Wire {
+/** The connection as its session sees it. */
+export interface SocketIo {
   readonly isTls: boolean;
   /** IP address of the client. */
   readonly client: string;
@@ -14,12 +14,12 @@ export interface Wire {
   /** Adds a reply. */
   reply(...lines: readonly string[]): void;
   reject(rejection: Rejection): void;
-  /** Replies to a step: by the script, or by `proper`. The reply's code decides which effect it has. */
+  /** Replies to a step by the script or by `proper`. The reply's code decides which effect is called. */
   perform(step: ServerStep, proper: () => void, effects?: Effects): void;
   hasScript(step: ServerStep): boolean;
   /** Reads up to `CRLF.CRLF` next. */
   readBody(onBody: (bytes: Uint8Array) => void): void;
-  /** Reads so many octets next. */
+  /** Reads a number of octets next. */
   readChunk(octets: number, onChunk: (bytes: Uint8Array) => void): void;
   startTls(): void;
   end(): void;

@@ -52,8 +52,10 @@ for (const file of [...new Glob("{src,plugins}/**/*.ts").scanSync(ROOT)].sort())
     problems.push(`${file} has a default export`);
 }
 
-for (const library of await reached("src/index.ts")) {
-  if (DRIVERS.test(library)) problems.push(`src/index.ts reaches ${library}, which is a runtime's to choose`);
+for (const door of ["src/index.ts", "src/plugin.ts", "src/driver.ts"]) {
+  for (const library of await reached(door)) {
+    if (DRIVERS.test(library)) problems.push(`${door} reaches ${library}, which is a runtime's to choose`);
+  }
 }
 
 for (const problem of problems) console.error(problem);

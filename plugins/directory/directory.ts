@@ -1,3 +1,4 @@
+import { SealpostError } from "sealpost";
 import {
   type Directory,
   type DirectoryUser,
@@ -7,10 +8,9 @@ import {
   nameKey,
   type PluginContext,
   parseAddress,
-  SealpostError,
   type Statement,
   type UserName,
-} from "sealpost";
+} from "sealpost/plugin";
 import { idOf, type UserRepository, type UserRow } from "./store.ts";
 
 /** What `attribute` knows, by the names that are in use for it. */

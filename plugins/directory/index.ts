@@ -1,4 +1,4 @@
-import { definePlugin, nameKey, userName } from "sealpost";
+import { definePlugin, nameKey, userName } from "sealpost/plugin";
 import * as v from "valibot";
 import { createDirectory } from "./directory.ts";
 import migration from "./migrations/0001_users.sql" with { type: "text" };

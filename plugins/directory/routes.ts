@@ -1,4 +1,5 @@
 import { type Context, Hono } from "hono";
+import { SealpostError } from "sealpost";
 import {
   bodyParams,
   type Env,
@@ -7,9 +8,8 @@ import {
   type PluginContext,
   pathParams,
   queryParams,
-  SealpostError,
   success,
-} from "sealpost";
+} from "sealpost/plugin";
 import * as v from "valibot";
 import { createUser, eventData } from "./directory.ts";
 import { type NewUserParams, newUserParams, pathNames, searchParams, userView } from "./schema.ts";

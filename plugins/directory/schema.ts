@@ -6,7 +6,7 @@ import {
   phoneNumber,
   userName,
   wholeNumber,
-} from "sealpost";
+} from "sealpost/plugin";
 import * as v from "valibot";
 
 const MOST_PATTERN_CHARACTERS = 255;

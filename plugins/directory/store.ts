@@ -1,6 +1,7 @@
 import { and, asc, eq, type SQL, sql } from "drizzle-orm";
 import { sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { addressKey, type Database, type NewUser, nameKey, type UserName } from "sealpost";
+import type { PluginStore } from "sealpost/plugin";
+import { addressKey, type NewUser, nameKey, type UserName } from "sealpost/plugin";
 
 /** Users as queries see them; `migrations/*.sql` makes the table. */
 export const user = sqliteTable("directory_user", {
@@ -42,7 +43,7 @@ export interface Page {
 export type UserRepository = ReturnType<typeof createUserRepository>;
 
 /** The table of users. What writes is an unexecuted statement for `commit`. */
-export function createUserRepository({ read, write }: Pick<Database, "read" | "write">) {
+export function createUserRepository({ read, write }: Pick<PluginStore, "read" | "write">) {
   return {
     /** If there is no such user, a row of nulls is read, so that it takes about as long. */
     async find(name: UserName): Promise<UserRow | undefined> {

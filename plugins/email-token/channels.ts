@@ -1,15 +1,15 @@
 import type { Context } from "hono";
+import type { Message } from "sealpost";
 import {
   addressKey,
   type DirectoryUser,
   type Env,
-  type Message,
   parseAddress,
   render,
   type Sms,
   type Statement,
   type SubmitOutcome,
-} from "sealpost";
+} from "sealpost/plugin";
 import { isOrigin, type TokenContext, type TokenSettings } from "./config.ts";
 import type { OwnedToken, TokenType } from "./store.ts";
 import { type Language, redactedAddress, redactedPhone, TEXTS, tagValues } from "./texts.ts";

@@ -1,6 +1,7 @@
 import { and, eq, gt, inArray, lt, lte, type SQL, sql } from "drizzle-orm";
 import type { Context } from "hono";
-import { type Database, type Env, language, type PluginContext, type RateLimit } from "sealpost";
+import type { PluginStore } from "sealpost/plugin";
+import { type Env, language, type PluginContext, type RateLimit } from "sealpost/plugin";
 import type { TokenContext } from "./config.ts";
 import type { OwnedToken } from "./store.ts";
 import {
@@ -141,7 +142,7 @@ export function createAttemptRepository({
     field: (id: string, column: "outcome" | "serial"): SQL =>
       sql`(SELECT ${attempt[column]} FROM ${attempt} WHERE ${attempt.id} = ${id})`,
 
-    verdict: (id: string) => (database: Database["read"]) =>
+    verdict: (id: string) => (database: PluginStore["read"]) =>
       database.select().from(attempt).where(eq(attempt.id, id)),
   };
 }
@@ -203,7 +204,7 @@ function attemptStatements({ write, prepare }: Pick<PluginContext["store"], "wri
 }
 
 /** Deletes older ones, and those from before the clock was put back. */
-function prune(write: Database["write"], now: Date) {
+function prune(write: PluginStore["write"], now: Date) {
   const [earliest, latest] = [-KEPT_MS, KEPT_MS].map((ms) => new Date(now.getTime() + ms)) as [Date, Date];
   return write.delete(attempt).where(sql`${attempt.at} < ${sql.param(earliest, attempt.at)}
     OR ${attempt.at} > ${sql.param(latest, attempt.at)}`);

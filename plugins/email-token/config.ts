@@ -1,4 +1,4 @@
-import { type PluginContext, serverNames, setting, templateText, wholeNumber } from "sealpost";
+import { type PluginContext, serverNames, setting, templateText, wholeNumber } from "sealpost/plugin";
 import * as v from "valibot";
 import { MAIL_TAGS, PROMPT_TAGS, SMS_TAGS } from "./texts.ts";
 

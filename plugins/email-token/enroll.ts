@@ -1,5 +1,6 @@
 import type { Context } from "hono";
-import { type Directory, type Env, invalidParameter, missingParameter, SealpostError } from "sealpost";
+import { SealpostError } from "sealpost";
+import { type Directory, type Env, invalidParameter, missingParameter } from "sealpost/plugin";
 import { WAYS } from "./channels.ts";
 import type { TokenContext } from "./config.ts";
 import type { Found, Owners, Pins } from "./owners.ts";

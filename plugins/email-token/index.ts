@@ -1,4 +1,4 @@
-import { definePlugin } from "sealpost";
+import { definePlugin } from "sealpost/plugin";
 import { createSendCode } from "./channels.ts";
 import { createAttemptRepository, createCheckCode } from "./check.ts";
 import { options, tokenSettings } from "./config.ts";

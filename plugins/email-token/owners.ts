@@ -7,7 +7,7 @@ import {
   type LookupNames,
   nameKey,
   type PluginContext,
-} from "sealpost";
+} from "sealpost/plugin";
 import type { TokenContext } from "./config.ts";
 import type { OwnedToken, TokenFilter, TokenRepository, TokenRow } from "./store.ts";
 

@@ -1,4 +1,4 @@
-import { described, mailAddress, phoneNumber, wholeNumber } from "sealpost";
+import { described, mailAddress, phoneNumber, wholeNumber } from "sealpost/plugin";
 import * as v from "valibot";
 import { TOKEN_TYPES } from "./store.ts";
 import type { Issued, Trigger, Unsent } from "./trigger.ts";

@@ -1,6 +1,6 @@
 import { and, asc, count, eq, gt, inArray, lt, lte, or, type SQL, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { DirectoryUser, PluginContext } from "sealpost";
+import type { DirectoryUser, PluginContext } from "sealpost/plugin";
 
 // The tables as queries see them; `migrations/*.sql` makes them.
 

@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import type { Env } from "sealpost";
+import type { Env } from "sealpost/plugin";
 import type { OwnedToken, TokenType } from "./store.ts";
 
 export const LANGUAGES = ["en", "de"] as const;

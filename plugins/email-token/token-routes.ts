@@ -1,4 +1,5 @@
 import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { SealpostError } from "sealpost";
 import {
   bodyParams,
   type Env,
@@ -8,9 +9,8 @@ import {
   pageOf,
   pathParams,
   queryParams,
-  SealpostError,
   success,
-} from "sealpost";
+} from "sealpost/plugin";
 import * as v from "valibot";
 import { WAYS } from "./channels.ts";
 import type { TokenContext } from "./config.ts";

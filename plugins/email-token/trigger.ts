@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import type { Context } from "hono";
-import { type Env, language, type RateLimit, type RateLimitResult, type Statement } from "sealpost";
+import { type Env, language, type RateLimit, type RateLimitResult, type Statement } from "sealpost/plugin";
 import { type createSendCode, type Order, promptFor, type SendFailure, WAYS } from "./channels.ts";
 import type { TokenContext, TokenSettings } from "./config.ts";
 import type { OwnedToken } from "./store.ts";

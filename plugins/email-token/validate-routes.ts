@@ -11,7 +11,7 @@ import {
   type RateLimit,
   type Statement,
   success,
-} from "sealpost";
+} from "sealpost/plugin";
 import * as v from "valibot";
 import { type createCheckCode, dataOf } from "./check.ts";
 import type { TokenContext } from "./config.ts";

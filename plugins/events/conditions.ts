@@ -1,4 +1,4 @@
-import { matchesName, parseCidr } from "sealpost";
+import { matchesName, parseCidr } from "sealpost/plugin";
 import { identifierOf, type Scene, said } from "./context.ts";
 
 /** One thing that can be asked of an event. */

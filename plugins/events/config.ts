@@ -1,4 +1,4 @@
-import { type PluginContext, parseMailbox, setting, wholeNumber } from "sealpost";
+import { type PluginContext, parseMailbox, setting, wholeNumber } from "sealpost/plugin";
 import * as v from "valibot";
 import { listOf } from "./conditions.ts";
 

@@ -1,4 +1,4 @@
-import type { Directory, DirectoryUser, SealpostEvent } from "sealpost";
+import type { Directory, DirectoryUser, SealpostEvent } from "sealpost/plugin";
 
 /** An event, and what can be found out about it. */
 export interface Scene {

@@ -1,4 +1,5 @@
-import { type Message, render, SealpostError, type SealpostEvent } from "sealpost";
+import { type Message, SealpostError } from "sealpost";
+import { render, type SealpostEvent } from "sealpost/plugin";
 import { allHold, listOf } from "./conditions.ts";
 import { type Context, readAdmins } from "./config.ts";
 import { type Scene, sceneOf } from "./context.ts";

@@ -1,4 +1,4 @@
-import { definePlugin } from "sealpost";
+import { definePlugin } from "sealpost/plugin";
 import { listOf } from "./conditions.ts";
 import { options, settings } from "./config.ts";
 import { createHandler } from "./dispatch.ts";

@@ -1,4 +1,5 @@
-import { type DirectoryUser, type Mailbox, parseMailbox } from "sealpost";
+import type { Mailbox } from "sealpost";
+import { type DirectoryUser, parseMailbox } from "sealpost/plugin";
 import { listOf } from "./conditions.ts";
 import type { Scene } from "./context.ts";
 

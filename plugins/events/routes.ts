@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { bodyParams, type Env, invalidParameter, operation, pathParams, success } from "sealpost";
+import { bodyParams, type Env, invalidParameter, operation, pathParams, success } from "sealpost/plugin";
 import * as v from "valibot";
 import type { Context } from "./config.ts";
 import { DESCRIPTIONS, POSITION } from "./form.ts";

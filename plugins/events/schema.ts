@@ -5,7 +5,7 @@ import {
   serverNames,
   templateText,
   wholeNumber,
-} from "sealpost";
+} from "sealpost/plugin";
 import * as v from "valibot";
 import { CONDITIONS, conditionProblem, listOf } from "./conditions.ts";
 import { ACTION, companionOf, KINDS, MIME_TYPES, NOBODY, POSITION, sendmailOptions, WHO } from "./form.ts";

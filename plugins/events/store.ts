@@ -1,6 +1,7 @@
 import { asc, eq } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { type KeptTable, type PluginContext, SealpostError, type Statement } from "sealpost";
+import { SealpostError } from "sealpost";
+import type { KeptTable, PluginContext, Statement } from "sealpost/plugin";
 
 type Texts = Readonly<Record<string, string>>;
 

@@ -6,7 +6,7 @@ import {
   type PluginContext,
   parseAddress,
   type UserName,
-} from "sealpost";
+} from "sealpost/plugin";
 
 /** Whom a request means, as far as there is such a user. */
 export interface Account {

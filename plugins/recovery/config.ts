@@ -1,4 +1,5 @@
-import { type PluginContext, SealpostError, serverNames, setting, templateText, wholeNumber } from "sealpost";
+import { SealpostError } from "sealpost";
+import { type PluginContext, serverNames, setting, templateText, wholeNumber } from "sealpost/plugin";
 import * as v from "valibot";
 import { TAGS } from "./texts.ts";
 

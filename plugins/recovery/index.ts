@@ -1,4 +1,4 @@
-import { definePlugin } from "sealpost";
+import { definePlugin } from "sealpost/plugin";
 import { options, settings } from "./config.ts";
 import migration from "./migrations/0001_codes.sql" with { type: "text" };
 import { recoveryRoutes } from "./routes.ts";

@@ -1,4 +1,5 @@
-import { type DirectoryUser, type Message, parseMailbox, render, type UserName } from "sealpost";
+import type { Message } from "sealpost";
+import { type DirectoryUser, parseMailbox, render, type UserName } from "sealpost/plugin";
 import { type Language, MAILS } from "./texts.ts";
 
 /** Where the page is that links lead to. */

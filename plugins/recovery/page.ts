@@ -1,4 +1,4 @@
-import { render } from "sealpost";
+import { render } from "sealpost/plugin";
 import { type Language, PAGE } from "./texts.ts";
 
 const STYLE = `

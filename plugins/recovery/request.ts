@@ -7,7 +7,7 @@ import {
   language,
   type PluginAuditEntry,
   type RateLimit,
-} from "sealpost";
+} from "sealpost/plugin";
 import { type Account, addressOf, findAccount, hashCode, identifierOf, noSooner } from "./accounts.ts";
 import { type Context, switchedOff } from "./config.ts";
 import { recoveryMail } from "./message.ts";

@@ -1,5 +1,5 @@
 import type { Context as HonoContext } from "hono";
-import { type Directory, type DirectoryUser, type Env, invalidParameter, language } from "sealpost";
+import { type Directory, type DirectoryUser, type Env, invalidParameter, language } from "sealpost/plugin";
 import { type Account, findAccount, hashCode, identifierOf, noSooner } from "./accounts.ts";
 import { type Context, type Options, switchedOff } from "./config.ts";
 import { changedMail } from "./message.ts";

@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { bodyParams, type Directory, type Env, language, operation, success } from "sealpost";
+import { bodyParams, type Directory, type Env, language, operation, success } from "sealpost/plugin";
 import * as v from "valibot";
 import type { Context, Options } from "./config.ts";
 import { PAGE_PATH } from "./message.ts";

@@ -1,4 +1,4 @@
-import { described, mailAddress, newPassword } from "sealpost";
+import { described, mailAddress, newPassword } from "sealpost/plugin";
 import * as v from "valibot";
 
 const MOST_NAME_CHARACTERS = 255;

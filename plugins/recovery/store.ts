@@ -1,6 +1,6 @@
 import { and, eq, gt, lt, lte, sql } from "drizzle-orm";
 import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { Database, PluginContext, Statement } from "sealpost";
+import type { PluginContext, PluginStore, Statement } from "sealpost/plugin";
 import type { CodeHash } from "./accounts.ts";
 import { MOST_VALID_SECONDS } from "./config.ts";
 
@@ -96,7 +96,7 @@ export function createCodes({ store, time, random }: Pick<PluginContext, "store"
     },
 
     /** Selects that record. */
-    recordOf: (claim: string) => (database: Database["read"]) =>
+    recordOf: (claim: string) => (database: PluginStore["read"]) =>
       database
         .select({ account: code.account })
         .from(code)

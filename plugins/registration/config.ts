@@ -1,4 +1,4 @@
-import { serverNames, setting, templateText, userName, wholeNumber } from "sealpost";
+import { serverNames, setting, templateText, userName, wholeNumber } from "sealpost/plugin";
 import * as v from "valibot";
 import { requiredEmail } from "./required-email.ts";
 

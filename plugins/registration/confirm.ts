@@ -1,5 +1,6 @@
 import type { Context } from "hono";
-import { type Env, language, SealpostError, type UserName } from "sealpost";
+import { SealpostError } from "sealpost";
+import { type Env, language, type UserName } from "sealpost/plugin";
 import { codeText } from "./code.ts";
 import type { RegistrationParts } from "./register.ts";
 import type { PendingRow } from "./store.ts";

@@ -1,4 +1,4 @@
-import { definePlugin } from "sealpost";
+import { definePlugin } from "sealpost/plugin";
 import { options, settings } from "./config.ts";
 import migration from "./migrations/0001_pending.sql" with { type: "text" };
 import { registrationRoutes } from "./routes.ts";

@@ -1,4 +1,5 @@
-import { escapeHtml, type Message, render, type SettingValues } from "sealpost";
+import type { Message } from "sealpost";
+import { escapeHtml, render, type SettingValues } from "sealpost/plugin";
 import type { RegistrationSettings } from "./config.ts";
 import type { PendingRow } from "./store.ts";
 import { type Language, type MailText, TEXTS } from "./texts.ts";

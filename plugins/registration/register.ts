@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import type { Context } from "hono";
+import { SealpostError } from "sealpost";
 import {
   addressKey,
   type DirectoryUser,
@@ -9,9 +10,8 @@ import {
   type PluginContext,
   parseMailbox,
   type RateLimit,
-  SealpostError,
   type SettingValues,
-} from "sealpost";
+} from "sealpost/plugin";
 import { codeText, newCode } from "./code.ts";
 import type { RegistrationSettings } from "./config.ts";
 import { codeMail, existingMail } from "./message.ts";

@@ -1,4 +1,4 @@
-import { addressKey, domainOf, matchesName, parseAddress } from "sealpost";
+import { addressKey, domainOf, matchesName, parseAddress } from "sealpost/plugin";
 import * as v from "valibot";
 
 const MOST_CHARACTERS = 2_000;

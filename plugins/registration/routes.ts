@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { bodyParams, type Env, language, operation, success } from "sealpost";
+import { bodyParams, type Env, language, operation, success } from "sealpost/plugin";
 import * as v from "valibot";
 import { createConfirm } from "./confirm.ts";
 import { createRegister, type RegistrationParts } from "./register.ts";

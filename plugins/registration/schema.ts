@@ -1,4 +1,4 @@
-import { mailAddress, newPassword, personName, phoneNumber, userName } from "sealpost";
+import { mailAddress, newPassword, personName, phoneNumber, userName } from "sealpost/plugin";
 import * as v from "valibot";
 
 /** NIST SP 800-63B 5.1.1.2. */

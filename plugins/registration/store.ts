@@ -1,6 +1,6 @@
 import { and, eq, gt, lt, lte, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { Database } from "sealpost";
+import type { PluginStore } from "sealpost/plugin";
 import { MOST_VALID_SECONDS } from "./config.ts";
 
 /** Registrations that wait for their code; several may want one name. `migrations/*.sql` makes the table. */
@@ -36,7 +36,7 @@ const CLOCK_SKEW_MS = 60_000;
 export type PendingRepository = ReturnType<typeof createPendingRepository>;
 
 /** Registrations that wait. What writes is an unexecuted statement for `commit`. */
-export function createPendingRepository({ write }: Pick<Database, "write">) {
+export function createPendingRepository({ write }: Pick<PluginStore, "write">) {
   return {
     insert(row: Omit<PendingRow, "tries" | "confirmedBy">) {
       return write.insert(pending).values({ ...row, tries: 0, confirmedBy: "" });
@@ -68,7 +68,7 @@ export function createPendingRepository({ write }: Pick<Database, "write">) {
     },
 
     /** Selects a registration that a request has confirmed. */
-    confirmedBy: (id: string, request: string) => (database: Database["read"]) =>
+    confirmedBy: (id: string, request: string) => (database: PluginStore["read"]) =>
       database
         .select({ id: pending.id })
         .from(pending)

@@ -1,4 +1,4 @@
-import { definePlugin } from "sealpost";
+import { definePlugin } from "sealpost/plugin";
 import * as v from "valibot";
 import migration from "./migrations/0001_gateways.sql" with { type: "text" };
 import { gatewayRoutes } from "./routes.ts";

@@ -1,5 +1,6 @@
 import type { MiddlewareHandler } from "hono";
 import { Hono } from "hono";
+import { SealpostError } from "sealpost";
 import {
   allParams,
   bodyParams,
@@ -14,9 +15,8 @@ import {
   operation,
   type PluginContext,
   pathParams,
-  SealpostError,
   success,
-} from "sealpost";
+} from "sealpost/plugin";
 import * as v from "valibot";
 import {
   gatewayParams,

@@ -1,4 +1,4 @@
-import { described, parseAddress, phoneNumber, render, serverNames, templateText } from "sealpost";
+import { described, parseAddress, phoneNumber, render, serverNames, templateText } from "sealpost/plugin";
 import * as v from "valibot";
 import { parseRewrite, type Rewrite } from "./rewrite.ts";
 import type { GatewayInput, GatewayRow } from "./store.ts";

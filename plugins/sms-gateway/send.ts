@@ -5,7 +5,7 @@ import {
   type Sms,
   type SubmitOptions,
   type SubmitOutcome,
-} from "sealpost";
+} from "sealpost/plugin";
 import { MOST_PHONE_CHARACTERS } from "./rewrite.ts";
 import { rewriteOf } from "./schema.ts";
 import type { GatewayRepository, GatewayRow } from "./store.ts";

@@ -1,6 +1,6 @@
 import { asc, eq } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { KeptTable, PluginContext } from "sealpost";
+import type { KeptTable, PluginContext } from "sealpost/plugin";
 
 /** Gateways as queries see them; `migrations/*.sql` makes the table. */
 export const gateway = sqliteTable("sms_gateway_gateway", {

@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { getTableName } from "drizzle-orm";
 import { Hono } from "hono";
-import type { Plugin } from "sealpost";
+import type { Plugin } from "sealpost/plugin";
 import { parseKeyring } from "../../src/secrets/keyring.ts";
 import {
   KEYS,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { definePlugin } from "sealpost";
+import { definePlugin } from "sealpost/plugin";
 import * as v from "valibot";
 import { testInstance } from "../fixtures/instance.ts";
 import { feedback } from "../plugin/example/feedback.ts";

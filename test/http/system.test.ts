@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { definePlugin, setting, templateText } from "sealpost";
+import { definePlugin, setting, templateText } from "sealpost/plugin";
 import * as v from "valibot";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
 import type { RequestOptions } from "../fixtures/request.ts";

@@ -9,11 +9,13 @@ if (obstacle !== "") console.warn(`Skipped: the tarball; ${obstacle}`);
 const WANTED = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
   // What the entries reach: no command line, no server that starts itself, no tools.
-  /^dist\/module\/(access|async|contracts|domain|drivers|http|mail|message|plugin|secrets|smime|smtp|storage|testing|transport|wake|wire)\/[\w/-]+\.(js|d\.ts)$/,
+  /^dist\/module\/(access|async|contracts|domain|http|mail|message|plugin|secrets|smime|smtp|storage|testing|transport|wake|wire)\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/plugins\/[\w/-]+\.(js|d\.ts)$/,
-  /^dist\/module\/(app|config|errors|index|sealpost|services|version)\.(js|d\.ts)$/,
-  /^dist\/module\/entry\/(authorities|bad-setting|cut-off|find-keys|key-file|local|platform)\.(js|d\.ts)$/,
-  /^dist\/module\/entry\/workers\/(config|drivers|once|smtp|transport)\.(js|d\.ts)$/,
+  /^dist\/module\/(app|config|driver|errors|index|plugin|sealpost|services|version)\.(js|d\.ts)$/,
+  /^dist\/module\/runtime\/(invalid-setting|options|platform)\.(js|d\.ts)$/,
+  /^dist\/module\/runtime\/local\/(authorities|drivers|load-keyring)\.(js|d\.ts)$/,
+  /^dist\/module\/runtime\/(bun|deno)\/index\.(js|d\.ts)$/,
+  /^dist\/module\/runtime\/workers\/(bindings|drivers|index|once|smtp|transport)\.(js|d\.ts)$/,
 ];
 /** Packed it is about 500 KB; much of that are declarations in which types of tables are written out. */
 const MOST_BYTES = 550_000;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { Hono } from "hono";
-import { definePlugin, type Env, type PluginContext, serverNames, setting, success } from "sealpost";
+import { definePlugin, type Env, type PluginContext, serverNames, setting, success } from "sealpost/plugin";
 import * as v from "valibot";
 import { KEYS, type TestInstanceOptions, testInstance } from "../fixtures/instance.ts";
 

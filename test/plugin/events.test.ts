@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Hono } from "hono";
+import type { Transport } from "sealpost/driver";
 import {
   definePlugin,
   type Env,
@@ -7,8 +8,7 @@ import {
   type PluginContext,
   type SealpostEvent,
   success,
-  type Transport,
-} from "sealpost";
+} from "sealpost/plugin";
 import * as v from "valibot";
 import { actionOf, eventNameOf } from "../../src/wire/route-names.ts";
 import { ADMIN, PEER, testInstance } from "../fixtures/instance.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Hono } from "hono";
-import { definePlugin, type Env, SealpostError, type SubmitOutcome, success } from "sealpost";
+import { SealpostError } from "sealpost";
+import { definePlugin, type Env, type SubmitOutcome, success } from "sealpost/plugin";
 import * as v from "valibot";
 import { testInstance } from "../fixtures/instance.ts";
 

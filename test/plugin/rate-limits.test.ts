@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Hono } from "hono";
-import { definePlugin, type Env, success } from "sealpost";
+import { definePlugin, type Env, success } from "sealpost/plugin";
 import * as v from "valibot";
 import { testInstance } from "../fixtures/instance.ts";
 

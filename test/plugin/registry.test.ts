@@ -9,11 +9,11 @@ import {
   type PluginDefinition,
   type PluginInstance,
   success,
-} from "sealpost";
+} from "sealpost/plugin";
 import * as v from "valibot";
 import { testInstance } from "../fixtures/instance.ts";
 
-declare module "sealpost" {
+declare module "sealpost/plugin" {
   interface Capabilities {
     exampleLeft: string;
     exampleRight: string;

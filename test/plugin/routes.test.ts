@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Hono } from "hono";
-import { definePlugin, type Env, type Route, route, SealpostError, success } from "sealpost";
+import { SealpostError } from "sealpost";
+import { definePlugin, type Env, type Route, route, success } from "sealpost/plugin";
 import * as v from "valibot";
 import { type TestInstanceOptions, testInstance } from "../fixtures/instance.ts";
 import { sendRequest } from "../fixtures/request.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { Hono } from "hono";
-import { checkTemplate, language, render, templateText } from "sealpost";
+import { checkTemplate, language, render, templateText } from "sealpost/plugin";
 import * as v from "valibot";
 
 describe("render()", () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { definePlugin, serverNames, setting } from "sealpost";
+import { definePlugin, serverNames, setting } from "sealpost/plugin";
 import * as v from "valibot";
 
 const typed = definePlugin({

@@ -3,7 +3,7 @@ import type { Sms } from "../sms.ts";
 
 /**
  * What one plugin provides and others use, by name. A plugin adds its own:
- * `declare module "sealpost" { interface Capabilities { push: Push } }`.
+ * `declare module "sealpost/plugin" { interface Capabilities { push: Push } }`.
  */
 export interface Capabilities {
   directory: Directory;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { definePlugin, type SealpostEvent } from "sealpost";
+import { definePlugin, type SealpostEvent } from "sealpost/plugin";
 import * as v from "valibot";
 import { START, type TestInstance, testInstance } from "../../fixtures/instance.ts";
 import { leaf, SENDER } from "../../fixtures/smime/authority.ts";

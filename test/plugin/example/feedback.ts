@@ -13,7 +13,7 @@ import {
   setting,
   success,
   templateText,
-} from "sealpost";
+} from "sealpost/plugin";
 import * as v from "valibot";
 import migration from "./0001_feedback.sql" with { type: "text" };
 

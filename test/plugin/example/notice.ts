@@ -1,5 +1,13 @@
 import { Hono } from "hono";
-import { bodyParams, definePlugin, type Env, operation, serverNames, setting, success } from "sealpost";
+import {
+  bodyParams,
+  definePlugin,
+  type Env,
+  operation,
+  serverNames,
+  setting,
+  success,
+} from "sealpost/plugin";
 import * as v from "valibot";
 
 const params = v.object({ text: v.pipe(v.string(), v.maxLength(2_000)) });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type Directory, definePlugin, type NewUser, type SealpostEvent } from "sealpost";
+import { type Directory, definePlugin, type NewUser, type SealpostEvent } from "sealpost/plugin";
 import { directory } from "sealpost/plugins/directory";
 import * as v from "valibot";
 import { testPlugin } from "../../contract/plugin.ts";

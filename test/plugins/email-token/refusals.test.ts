@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type Directory, definePlugin, type SealpostEvent } from "sealpost";
+import { type Directory, definePlugin, type SealpostEvent } from "sealpost/plugin";
 import * as v from "valibot";
 import type { Database } from "../../../src/contracts/database.ts";
 import { openDatabase } from "../../../src/storage/open-database.ts";

@@ -1,5 +1,5 @@
 import PostalMime, { type Email } from "postal-mime";
-import type { Plugin } from "sealpost";
+import type { Plugin } from "sealpost/plugin";
 import { directory } from "sealpost/plugins/directory";
 import { emailToken } from "sealpost/plugins/email-token";
 import { type TestInstance, type TestInstanceOptions, testInstance } from "../../fixtures/instance.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Transport } from "sealpost";
+import type { Transport } from "sealpost/driver";
 import { notSent } from "../../../src/domain/delivery.ts";
 import { auditRows, deliveredMails, drain } from "../../fixtures/delivered.ts";
 import { ACCEPTED, failed } from "../../fixtures/receipts.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Transport } from "sealpost";
+import type { Transport } from "sealpost/driver";
 import { events } from "sealpost/plugins/events";
 import { auditRows, deliveredMails, drain } from "../../fixtures/delivered.ts";
 import { type TestInstance, testInstance } from "../../fixtures/instance.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { SealpostEvent } from "sealpost";
-import { definePlugin } from "sealpost";
+import type { SealpostEvent } from "sealpost/plugin";
+import { definePlugin } from "sealpost/plugin";
 import { directory } from "sealpost/plugins/directory";
 import { recovery } from "sealpost/plugins/recovery";
 import * as v from "valibot";

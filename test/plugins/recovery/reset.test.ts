@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type Directory, definePlugin } from "sealpost";
+import { type Directory, definePlugin } from "sealpost/plugin";
 import { recovery } from "sealpost/plugins/recovery";
 import * as v from "valibot";
 import { auditRows } from "../../fixtures/delivered.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type Directory, definePlugin, type NewUser } from "sealpost";
+import { type Directory, definePlugin, type NewUser } from "sealpost/plugin";
 import { directory } from "sealpost/plugins/directory";
 import { registration } from "sealpost/plugins/registration";
 import { testSealpost } from "sealpost/testing";

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { definePlugin } from "sealpost";
+import { definePlugin } from "sealpost/plugin";
 import * as v from "valibot";
 import { pluginsOf } from "../../../src/runtime/default-plugins.ts";
 import { loadPlugins } from "../../../src/runtime/local/load-plugins.ts";

@@ -1,0 +1,74 @@
+/**
+ * `sealpost/plugin`, for plugin authors: `definePlugin`, the types of its context, and the parts of routes and texts.
+ * @example
+ * ```ts
+ * import { Hono } from "hono";
+ * import { definePlugin, type Env, success } from "sealpost/plugin";
+ * import * as v from "valibot";
+ *
+ * export const hello = definePlugin({
+ *   name: "hello",
+ *   options: v.strictObject({}),
+ *   setup: ({ time }) => ({
+ *     routes: new Hono<Env>().get("/hello", (c) => c.json(success("Hello", time.now()))),
+ *   }),
+ * });
+ * ```
+ * @module
+ */
+
+export { matchesName } from "./access/pattern.ts";
+export type { KeptTable, Migration, Statement } from "./contracts/database.ts";
+export type {
+  Directory,
+  DirectoryLookup,
+  DirectoryUser,
+  LookupNames,
+  NewUser,
+  UserName,
+} from "./contracts/directory.ts";
+export type { Env } from "./contracts/env.ts";
+export type { PluginAuditEntry } from "./contracts/plugin/audit.ts";
+export type { Capabilities, CapabilityName } from "./contracts/plugin/capabilities.ts";
+export type { PluginContext } from "./contracts/plugin/context.ts";
+export type {
+  Plugin,
+  PluginDefinition,
+  PluginFactory,
+  PluginInstance,
+} from "./contracts/plugin/definition.ts";
+export type { EventHandler, SealpostEvent } from "./contracts/plugin/events.ts";
+export type { RateLimit, RateLimitPlan, RateLimitResult } from "./contracts/plugin/limits.ts";
+export type { SubmitOptions, SubmitOutcome } from "./contracts/plugin/mail.ts";
+export type { PasswordOptions, SealedColumns } from "./contracts/plugin/secrets.ts";
+export type { Setting, Settings, SettingValues } from "./contracts/plugin/settings.ts";
+export type { PluginStore } from "./contracts/plugin/store.ts";
+export type { ChosenRight, ParameterSchemas, Route, Tag } from "./contracts/route.ts";
+export type { Sms, SmsOutcome, TextMessage } from "./contracts/sms.ts";
+export type { Principal } from "./domain/admin.ts";
+export { domainOf, parseAddress, parseMailbox } from "./domain/mailbox.ts";
+export { type CidrBlock, parseCidr } from "./domain/network.ts";
+export { NOTICES, type Notice, type NoticeCode, notice } from "./domain/notices.ts";
+export { invalidParameter, missingParameter } from "./errors.ts";
+export { definePlugin, setting } from "./plugin/define.ts";
+export {
+  addressKey,
+  mailAddress,
+  nameKey,
+  newPassword,
+  personName,
+  phoneNumber,
+  serverNames,
+  userName,
+} from "./plugin/schemas.ts";
+export { checkTemplate, escapeHtml, language, render, templateText } from "./plugin/texts.ts";
+export { isConstraintError } from "./storage/errors.ts";
+export { deliveryView } from "./wire/delivery.ts";
+export { authenticated, respond, type Success, success, type Verdict } from "./wire/envelope.ts";
+export { noticeDetail, noticeEntries } from "./wire/notices.ts";
+export { operation } from "./wire/openapi.ts";
+export { IDEMPOTENCY_HEADER } from "./wire/operation.ts";
+export { pageOf } from "./wire/paging.ts";
+export { type RouteDeclaration, route, type TypedRoute } from "./wire/route.ts";
+export { described, wholeNumber } from "./wire/schemas.ts";
+export { allParams, bodyParams, pathParams, queryParams } from "./wire/validate.ts";

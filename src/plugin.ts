@@ -1,16 +1,15 @@
 /**
- * `sealpost/plugin`, for plugin authors: `definePlugin`, the types of its context, and the parts of routes and texts.
+ * `sealpost/plugin`, for plugin authors: `definePlugin`, `route`, the types of the context, and schemas and texts.
  * @example
  * ```ts
- * import { Hono } from "hono";
- * import { definePlugin, type Env, success } from "sealpost/plugin";
+ * import { definePlugin, route } from "sealpost/plugin";
  * import * as v from "valibot";
  *
  * export const hello = definePlugin({
  *   name: "hello",
  *   options: v.strictObject({}),
- *   setup: ({ time }) => ({
- *     routes: new Hono<Env>().get("/hello", (c) => c.json(success("Hello", time.now()))),
+ *   setup: () => ({
+ *     routes: [route({ method: "GET", path: "/hello", open: true, response: v.string() }, () => "Hello")],
  *   }),
  * });
  * ```

@@ -1,18 +1,9 @@
-import { Hono } from "hono";
-import {
-  bodyParams,
-  definePlugin,
-  type Env,
-  operation,
-  serverNames,
-  setting,
-  success,
-} from "sealpost/plugin";
+import { definePlugin, route, serverNames, setting } from "sealpost/plugin";
 import * as v from "valibot";
 
-const params = v.object({ text: v.pipe(v.string(), v.maxLength(2_000)) });
+const body = v.object({ text: v.pipe(v.string(), v.maxLength(2_000)) });
 
-/** Who has the right `notice_send` mails notices to one address. */
+/** An admin with the right `notice_send` mails notices to one address. */
 export const notice = definePlugin({
   name: "notice",
   options: v.object({
@@ -23,20 +14,17 @@ export const notice = definePlugin({
   settings: ({ server }) => ({
     "notice.identifier": setting(serverNames, server, { description: "SMTP servers", namesServer: true }),
   }),
-  setup(ctx, { to }) {
-    const doc = { summary: "Send a notice", operationId: "sendNotice", tag: "Notices" };
-    const routes = new Hono<Env>().post(
-      "/notice",
-      operation({ ...doc, answer: v.boolean(), body: params }),
-      ctx.guard.requireRight("notice_send"),
-      bodyParams(params),
-      async (c) => {
-        const { text } = c.req.valid("json");
+  setup({ mail }, { to }) {
+    const tag = { name: "Notices", description: "Notices to the operators" };
+    const doc = { summary: "Send a notice", tag, parameters: { body }, response: v.boolean() };
+    const send = route(
+      { method: "POST", path: "/notice", right: "notice_send", ...doc },
+      async (request, { body: { text } }) => {
         const message = { to: [{ name: "", address: to }], subject: "Notice", text };
-        const { state } = await ctx.mail.submit(undefined, message, { request: c });
-        return c.json(success(state !== "failed", ctx.time.now()));
+        const { state } = await mail.submit(undefined, message, { request });
+        return state !== "failed";
       },
     );
-    return { routes };
+    return { routes: [send] };
   },
 });

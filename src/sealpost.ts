@@ -133,7 +133,7 @@ export function createSealpost(options: SealpostOptions): Sealpost {
       await services.drain({
         signal: signal ?? new AbortController().signal,
         endsMs,
-        mailMs: MESSAGE_TIMEOUT_MS,
+        messageTimeoutMs: MESSAGE_TIMEOUT_MS,
       });
     },
     prune: services.prune,

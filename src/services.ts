@@ -20,8 +20,8 @@ import { CORE_RIGHTS } from "./domain/policy.ts";
 import { uuidFrom } from "./domain/uuid.ts";
 import { SealpostError } from "./errors.ts";
 import { createMailServices } from "./mail/services.ts";
+import type { DrainBudget } from "./mail/worker/dispatcher.ts";
 import type { LeaseTimes } from "./mail/worker/leases.ts";
-import type { DrainBudget } from "./mail/worker/queue-worker.ts";
 import { BackgroundWork, type RunInBackground } from "./plugin/background.ts";
 import { createRegistry, readPlugins } from "./plugin/registry.ts";
 import { DEFAULT_REQUEST_MS } from "./plugin/routes.ts";
@@ -200,7 +200,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
      * @param deliveriesAborted when aborted, mail that no server has received yet is released.
      */
     async work(signal: AbortSignal, deliveriesAborted?: AbortSignal): Promise<void> {
-      if (isSource(wake)) await createWorker().run(wake, { signal, cut: deliveriesAborted });
+      if (isSource(wake)) await createWorker().run(wake, { signal, deliveriesAborted });
     },
 
     drain,

@@ -15,31 +15,31 @@ import { createServerHealthRepository } from "../storage/server-health.ts";
 import { createSmtpServerRepository } from "../storage/smtp-servers.ts";
 import { createWaitingMailRepository } from "../storage/waiting-mail.ts";
 import { createBuild } from "./build.ts";
-import { createCircuit } from "./circuit.ts";
+import { type Circuit, createCircuit } from "./circuit.ts";
 import { createDeliver } from "./deliver.ts";
 import type { Notify } from "./events.ts";
-import { createIdempotency, IDEMPOTENCY_MS } from "./idempotency.ts";
+import { createIdempotency, IDEMPOTENCY_MS, type Idempotency } from "./idempotency.ts";
 import { createContentSeal } from "./queue/content.ts";
 import { createEnqueue } from "./queue/enqueue.ts";
-import { createMailQueue } from "./queue/manage.ts";
+import { createMailQueue, type MailQueue } from "./queue/manage.ts";
 import { createSendNow } from "./send-now.ts";
 import { createCheckCertificates } from "./servers/certificates.ts";
 import { createCheckServer } from "./servers/check.ts";
-import { createServers } from "./servers/definitions.ts";
-import { createSaveServer } from "./servers/save.ts";
-import { createTestMail } from "./servers/test.ts";
+import { createServers, type Servers } from "./servers/definitions.ts";
+import { createSaveServer, type SaveServer } from "./servers/save.ts";
+import { createTestMail, type TestMail } from "./servers/test.ts";
+import type { SubmitFor } from "./submission.ts";
 import { createSubmit } from "./submit.ts";
 import { createAttempts } from "./worker/attempts.ts";
-import { createPlanClaims } from "./worker/claims.ts";
 import { LEASE_TIMES, type LeaseTimes } from "./worker/leases.ts";
 import { createOutcomeRecorder } from "./worker/outcome-recorder.ts";
+import { createOutcomes } from "./worker/outcomes.ts";
 import { createProbes } from "./worker/probes.ts";
 import { QueueWorker } from "./worker/queue-worker.ts";
 
 const DAY_MS = 24 * 3_600_000;
 
-/** Builds everything that has to do with mail and its definitions, without I/O. */
-export function createMailServices(parts: {
+interface MailServicesDeps {
   readonly database: Database;
   readonly epoch: Epoch;
   readonly keyring: Keyring;
@@ -52,75 +52,92 @@ export function createMailServices(parts: {
   readonly mac: (text: string) => Promise<string>;
   readonly notify: Notify;
   readonly hostName: string;
-  /** How long mails are kept that have ended, in days. */
+  /** How long final messages are kept, in days. */
   readonly mailDays: number;
+  /** Default: by the kind of database. */
   readonly lease?: LeaseTimes;
-}) {
-  const { database, platform } = parts;
-  const { epoch } = parts;
+}
+
+/** Mail and server definitions. */
+export interface MailServices {
+  readonly idempotency: Idempotency;
+  readonly circuit: Circuit;
+  readonly servers: Servers;
+  readonly submitFor: SubmitFor;
+  readonly saveServer: SaveServer;
+  readonly testMail: TestMail;
+  readonly checkCertificates: () => Promise<void>;
+  readonly mailQueue: MailQueue;
+  /** Creates a worker: one for each process, or on Workers for each invocation. */
+  createWorker(): QueueWorker;
+  /** Deletes what has been kept for long enough. */
+  prune(): Promise<void>;
+}
+
+/** Creates everything about mail and its definitions, without I/O. */
+export function createMailServices(deps: MailServicesDeps): MailServices {
+  const { database, epoch, platform, transport } = deps;
   const repository = createSmtpServerRepository(database, epoch);
   const outbox = createOutboxRepository(database);
-  const idempotencyRows = createIdempotencyRepository(database);
+  const responses = createIdempotencyRepository(database);
   const health = createServerHealthRepository(database);
   const waiting = createWaitingMailRepository(database);
   const upkeep = createMailUpkeepRepository(database);
-  const circuit = createCircuit({ ...parts, repository: health, waiting });
-  const servers = createServers({ ...parts, repository, circuit });
+  const circuit = createCircuit({ ...deps, repository: health, waiting });
+  const servers = createServers({ ...deps, repository, circuit });
   const sending = {
-    ...parts,
-    lease: parts.lease ?? LEASE_TIMES[database.kind],
-    ...{ outbox, upkeep, waiting, health },
+    ...deps,
+    lease: deps.lease ?? LEASE_TIMES[database.kind],
+    outbox,
+    upkeep,
+    waiting,
+    health,
     circuit,
     loadServer: servers.load,
     build: createBuild(platform),
-    deliver: createDeliver(parts.transport),
-    contentSeal: createContentSeal(parts.keyring, platform, outbox.readPiece),
+    deliver: createDeliver(transport),
+    contentSeal: createContentSeal(deps.keyring, platform, outbox.readPiece),
   };
-  const idempotency = createIdempotency({ ...parts, repository: idempotencyRows });
+  const idempotency = createIdempotency({ ...deps, repository: responses });
   const submitFor = createSubmit({
-    ...{ ...sending, idempotency },
+    ...sending,
+    idempotency,
     sendNow: createSendNow(sending),
     enqueue: createEnqueue(sending),
   });
+  const checkServer = createCheckServer(sending);
   return {
     idempotency,
     circuit,
     servers,
     submitFor,
-    saveServer: createSaveServer({ ...parts, repository, servers, circuit }),
-    testMail: createTestMail({
-      ...{ ...parts, repository, servers, submitFor },
-      checkServer: createCheckServer(sending),
-    }),
+    saveServer: createSaveServer({ ...deps, repository, servers, circuit }),
+    testMail: createTestMail({ ...deps, repository, servers, submitFor, checkServer }),
     checkCertificates: createCheckCertificates({ ...sending, repository }),
-    mailQueue: createMailQueue({ ...parts, repository: createQueuedMailRepository(database), circuit }),
+    mailQueue: createMailQueue({ ...deps, repository: createQueuedMailRepository(database), circuit }),
 
-    /** One for a process, or on Workers for an event. */
-    createWorker(): QueueWorker {
-      // A worker may have been woken within a request, whose moment is not its own.
+    createWorker() {
+      // A wake may start the worker within a request, whose reading of the database must not become the worker's.
       const load = (identifier: string) => epoch.run(() => servers.load(identifier));
-      // A file is asked by its mark; over a network each question is a round trip.
+      // A file is cheap to ask; over a network each read is a round trip, which simultaneous calls share.
       const loadServer = database.kind === "remote" ? shareRead(load) : load;
-      const tries = createAttempts({ ...sending, loadServer, records: createOutcomeRecorder(sending) });
-      const probes = createProbes(sending);
-      const waitsInTransport = parts.transport.boundsConnections === true;
+      const recorder = createOutcomeRecorder(sending);
       return new QueueWorker({
         ...sending,
-        tries,
-        probes,
-        planClaims: createPlanClaims(sending),
-        waitsInTransport,
+        attempts: createAttempts({ ...sending, loadServer, recorder }),
+        outcomes: createOutcomes({ ...sending, recorder }),
+        probes: createProbes(sending),
+        waitsInTransport: transport.boundsConnections === true,
       });
     },
 
-    /** Deletes what has been kept for long enough. */
-    async prune(): Promise<void> {
+    async prune() {
       const now = platform.now();
       const before = (spanMs: number) => new Date(now.getTime() - spanMs);
       await database.commit([
         upkeep.eraseContent(now),
-        ...upkeep.prune(before(parts.mailDays * DAY_MS)),
-        idempotencyRows.prune(before(IDEMPOTENCY_MS)),
+        ...upkeep.prune(before(deps.mailDays * DAY_MS)),
+        responses.prune(before(IDEMPOTENCY_MS)),
       ]);
     },
   };

@@ -58,7 +58,7 @@ export interface TestSealpost extends AsyncDisposable {
 
 const ADMIN = { username: "admin", password: "password" };
 /** A delivery always fits into the time that is left. */
-const FOREVER = { endsMs: Number.POSITIVE_INFINITY, mailMs: 0 };
+const FOREVER = { endsMs: Number.POSITIVE_INFINITY, messageTimeoutMs: 0 };
 /** The least that scrypt accepts: no one attacks a test. */
 const CHEAP = { ln: 1, r: 1, p: 1 };
 

@@ -45,7 +45,7 @@ export async function openDesk({ path }: Folder): Promise<Desk> {
       services.drain({
         signal: new AbortController().signal,
         endsMs: performance.now() + 20_000,
-        mailMs: 1_000,
+        messageTimeoutMs: 1_000,
       }),
     [Symbol.asyncDispose]: () => sealpost[Symbol.asyncDispose](),
   };

@@ -99,7 +99,11 @@ async function faultyInstance() {
 type FaultyInstance = Awaited<ReturnType<typeof faultyInstance>>;
 
 const drain = ({ services }: Pick<TestInstance, "services">) =>
-  services.drain({ signal: new AbortController().signal, endsMs: performance.now() + 30_000, mailMs: 1_000 });
+  services.drain({
+    signal: new AbortController().signal,
+    endsMs: performance.now() + 30_000,
+    messageTimeoutMs: 1_000,
+  });
 
 /** Counts queued messages by state. */
 async function states({ request }: TestInstance): Promise<Record<string, number>> {

@@ -142,7 +142,7 @@ describe("a test of an unsaved definition", () => {
     await save(instance, SET);
     await send(instance, { enqueue_job: true });
     const signal = new AbortController().signal;
-    await instance.services.drain({ signal, endsMs: performance.now() + 10_000, mailMs: 100 });
+    await instance.services.drain({ signal, endsMs: performance.now() + 10_000, messageTimeoutMs: 100 });
     expect(used(instance)).toMatchObject(STORED);
   });
 });

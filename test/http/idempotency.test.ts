@@ -47,7 +47,7 @@ describe("Idempotency-Key on send_test_email", () => {
     await using instance = await testInstance();
     const first = await send(instance, "one", { enqueue_job: true });
     const signal = new AbortController().signal;
-    await instance.services.drain({ signal, endsMs: performance.now() + 10_000, mailMs: 100 });
+    await instance.services.drain({ signal, endsMs: performance.now() + 10_000, messageTimeoutMs: 100 });
     const second = await send(instance, "one", { enqueue_job: true });
     expect(first.detail).toMatchObject({ queued: true, mail_id: expect.any(String) });
     expect(said(second)).toEqual(said(first));

@@ -52,7 +52,11 @@ export async function queue(
 
 /** Sends what is due. */
 export const drain = ({ services }: TestInstance) =>
-  services.drain({ signal: new AbortController().signal, endsMs: performance.now() + 10_000, mailMs: 100 });
+  services.drain({
+    signal: new AbortController().signal,
+    endsMs: performance.now() + 10_000,
+    messageTimeoutMs: 100,
+  });
 
 /** `GET /mail/`. */
 export async function page(instance: TestInstance, query: Record<string, string> = {}): Promise<Page> {

@@ -129,7 +129,11 @@ describe("the health of a definition", () => {
   const SENDING = { ...SERVER, sender: "me@example.org", enqueue_job: true };
   const MESSAGE = { to: [{ name: "", address: "user@example.net" }], subject: "Hello", text: "Hi" };
   const drain = ({ services }: TestInstance) =>
-    services.drain({ signal: new AbortController().signal, endsMs: performance.now() + 10_000, mailMs: 100 });
+    services.drain({
+      signal: new AbortController().signal,
+      endsMs: performance.now() + 10_000,
+      messageTimeoutMs: 100,
+    });
   const read = (instance: TestInstance) => instance.request("GET", "/smtpserver/a");
   const health = async (instance: TestInstance) => (await read(instance)).detail?.health;
 

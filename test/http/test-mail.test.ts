@@ -130,7 +130,7 @@ describe("POST /smtpserver/send_test_email", () => {
     });
     expect(instance.sent).toEqual([]);
     const signal = new AbortController().signal;
-    await instance.services.drain({ signal, endsMs: performance.now() + 10_000, mailMs: 100 });
+    await instance.services.drain({ signal, endsMs: performance.now() + 10_000, messageTimeoutMs: 100 });
     expect(instance.sent).toMatchObject([{ from: SENDER, recipient: "user@example.net" }]);
     expect(instance.sent[0]?.server).toMatchObject({ host: "mail.example.org", port: 2_525, username: "u" });
     expect(instance.sent[0]?.server.password.reveal()).toBe("p");

@@ -61,7 +61,11 @@ describe.each(SERVERS)("a message from a host app, to a server %s", (_, options)
     await using app = await hostApp(options);
     await app.submit({ to: ["ann@bücher.example", "Bob <bob@straße.example>"] }, true);
     const { signal } = new AbortController();
-    await app.instance.services.drain({ signal, endsMs: performance.now() + 10_000, mailMs: 1_000 });
+    await app.instance.services.drain({
+      signal,
+      endsMs: performance.now() + 10_000,
+      messageTimeoutMs: 1_000,
+    });
     const recipients = app.server.messages.flatMap((mail) => mail.recipients);
     expect(recipients.toSorted()).toEqual([`ann@${ASCII}`, "bob@xn--strae-oqa.example"]);
   });

@@ -180,7 +180,7 @@ describe("mail_failed", () => {
   });
 });
 
-const BOUNDS = { endsMs: Number.POSITIVE_INFINITY, mailMs: 2_000 };
+const BOUNDS = { endsMs: Number.POSITIVE_INFINITY, messageTimeoutMs: 2_000 };
 
 /** Refuses every mail for good. */
 function refusing(): Transport {

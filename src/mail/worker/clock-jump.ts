@@ -1,10 +1,10 @@
 import type { Platform } from "../../contracts/platform.ts";
 
-/** A clock that runs away from one that nobody sets, was set. */
+/** The wall clock was set if it moves this much against a clock that never jumps. */
 const JUMP_MS = 5_000;
 
-/** Notices when the clock is set, or the machine was asleep. */
-export class ClockWatch {
+/** Detects that the wall clock was set, or that the machine was asleep. */
+export class ClockJumpDetector {
   readonly #platform: Pick<Platform, "now">;
   #offsetMs: number;
 
@@ -13,11 +13,11 @@ export class ClockWatch {
     this.#offsetMs = this.#readOffset();
   }
 
-  /** Whether that has happened since the last call. */
+  /** Whether the clock has jumped since the last call. */
   hasJumped(): boolean {
     const offsetMs = this.#readOffset();
     const hasJumped = Math.abs(offsetMs - this.#offsetMs) > JUMP_MS;
-    // Small steps are kept in view: many of them are a jump, too.
+    // Small steps are not forgotten, because together they may be a jump.
     if (hasJumped) this.#offsetMs = offsetMs;
     return hasJumped;
   }

@@ -3,29 +3,32 @@ import type { MailRow, MailUpdate } from "../../storage/outbox.ts";
 import type { AttemptContext } from "../queue/after-attempt.ts";
 import type { MailContent } from "../queue/content.ts";
 import { keepContentUntil } from "../queue/lifetime.ts";
-import type { Aim } from "./claims.ts";
 
-type Attempt = MailUpdate["attempts"][number];
+/** Why a message is claimed. `failover`: the circuit of its server is open; `expire`: it is past its `giveUpAt`. */
+export type Aim = "send" | "failover" | "expire";
 
-/** A mail that a worker holds, and how far it is. */
+/** One attempt as the database records it. */
+export type AttemptRecord = MailUpdate["attempts"][number];
+
+/** A message that a worker has leased, and the progress of its recipients. */
 export class LeasedMail {
   readonly row: MailRow;
   readonly aim: Aim;
-  /** On the clock of `performance.now()`, which nobody sets. */
+  /** On the clock of `performance.now()`, which never jumps. */
   leaseEndsMs: number;
-  /** Opened when the first recipient's turn comes. */
+  /** Decrypted for the first attempt. */
   content: Promise<MailContent> | null = null;
-  /** Whether it is said, for all recipients, that the mail begins to be sent. */
-  begun: Promise<boolean> | null = null;
-  /** How many recipients are still to be tried in this lease, or are on their way. */
-  left = 0;
+  /** The one mark, for all recipients, that sending starts; `false` if the lease was lost. */
+  started: Promise<boolean> | null = null;
+  /** How many recipients this lease still has to attempt, including those being attempted. */
+  remaining = 0;
   #recipients: readonly RecipientProgress[];
-  #attempts: Attempt[] = [];
-  #movesOn = false;
-  #way: string | null = null;
+  #attempts: AttemptRecord[] = [];
+  #failsOver = false;
+  #target: string | null = null;
   #isBound = false;
-  #hasEnded = false;
-  /** Made here: on Workers it belongs to the event that claimed the message. */
+  #isFinalTaken = false;
+  /** Created here, because on Workers a signal belongs to the invocation that created it. */
   readonly #abort = new AbortController();
 
   constructor(row: MailRow, options: { readonly aim: Aim; readonly leaseEndsMs: number }) {
@@ -43,12 +46,12 @@ export class LeasedMail {
     return this.row.lease ?? "";
   }
 
-  /** A mail is not begun on a lease that is about to end. */
-  mayBegin(marginMs: number): boolean {
+  /** Whether the lease lasts long enough for a transaction to start. */
+  mayStart(marginMs: number): boolean {
     return performance.now() + marginMs < this.leaseEndsMs;
   }
 
-  /** Ends the deliveries of which the server has nothing yet. */
+  /** Aborts the deliveries of which the server has not received anything yet. */
   abort(): void {
     this.#abort.abort();
   }
@@ -57,10 +60,10 @@ export class LeasedMail {
     return this.#abort.signal;
   }
 
-  /** Whether its sender before this one may have sent it, and did not live to say so. */
-  get isOfUnknownFate(): boolean {
+  /** Whether the worker that had the message before may have sent it, and died before it recorded the outcome. */
+  get hasUnknownOutcome(): boolean {
     const { lost, onUnknown } = this.row;
-    // Only mail that must not go twice is said to begin; of the other it makes no difference.
+    // Only messages that must not be sent twice are marked when sending starts.
     return onUnknown === "stop" ? lost === 2 : lost > 0;
   }
 
@@ -68,20 +71,22 @@ export class LeasedMail {
     return this.#recipients;
   }
 
-  /** The recipients to be tried now, by their place. */
+  /** Returns the indexes of the recipients that are due. @param now milliseconds since the epoch. */
   due(now: number): number[] {
-    return this.#recipients.flatMap((one, at) => (isPending(one) && (one.dueAt ?? 0) <= now ? [at] : []));
+    return this.#recipients.flatMap((one, index) =>
+      isPending(one) && (one.dueAt ?? 0) <= now ? [index] : [],
+    );
   }
 
-  /** A mail that somebody may have goes through no other definition: there it would be another mail. */
+  /** The definitions for failover. None after an unknown outcome: another definition would send another message. */
   get alternatives(): readonly string[] {
     return this.#isBound ? [] : this.row.alternatives;
   }
 
-  /** Name of the definition after this one; undefined if it is the last. */
+  /** Name of the definition after this one; `undefined` if this is the last. */
   get nextServer(): string | undefined {
-    const at = this.alternatives.indexOf(this.row.queueName);
-    return at < 0 ? undefined : this.alternatives[at + 1];
+    const index = this.alternatives.indexOf(this.row.queueName);
+    return index < 0 ? undefined : this.alternatives[index + 1];
   }
 
   attemptContext(now: number, random: number): AttemptContext {
@@ -99,29 +104,29 @@ export class LeasedMail {
     };
   }
 
-  /** Takes in what became of one recipient; the attempt, if there was one, is part of the next settlement. */
-  advance(at: number, progress: RecipientProgress, attempt: Attempt | null): void {
-    this.#recipients = this.#recipients.with(at, progress);
+  /** Updates one recipient. The attempt, if there was one, is part of the next update of the row. */
+  advance(index: number, progress: RecipientProgress, attempt: AttemptRecord | null): void {
+    this.#recipients = this.#recipients.with(index, progress);
     if (attempt) this.#attempts.push(attempt);
-    if (attempt?.decision === "next-server") this.#movesOn = true;
+    if (attempt?.decision === "next-server") this.#failsOver = true;
     if (attempt?.outcome === "unknown" || attempt?.outcome === "lost") this.#isBound = true;
   }
 
-  /** Whether its end is news: recipients that end together each write it down. */
-  takeEnd(): boolean {
-    const isNews = !this.#hasEnded;
-    this.#hasEnded = true;
-    return isNews;
+  /** Returns `true` once. Several recipients may become final together, and the end of the message is reported once. */
+  takeFinal(): boolean {
+    const isFirst = !this.#isFinalTaken;
+    this.#isFinalTaken = true;
+    return isFirst;
   }
 
-  /** Has it go through another definition once it is let go of. */
-  passTo(queueName: string): void {
-    this.#way = queueName;
+  /** Moves the message to the queue of another definition when its lease is released. */
+  moveTo(queueName: string): void {
+    this.#target = queueName;
   }
 
-  /** What is to be written down now; the mail is let go of unless recipients of it are still to be tried. */
-  settlement({ now, leaseEndsAt }: { readonly now: Date; readonly leaseEndsAt: Date }): MailUpdate {
-    const released = this.left === 0;
+  /** Returns the update of the row. It releases the lease unless recipients remain to be attempted. */
+  takeUpdate({ now, leaseEndsAt }: { readonly now: Date; readonly leaseEndsAt: Date }): MailUpdate {
+    const released = this.remaining === 0;
     const attempts = this.#attempts;
     this.#attempts = [];
     const dueAt = nextDueAt(this.#recipients);
@@ -142,13 +147,13 @@ export class LeasedMail {
     };
   }
 
-  /** After the last definition the first has its turn again. */
+  /** After the last definition comes the first again. */
   #nextQueueName(): string {
     const { alternatives, row } = this;
     const { queueName } = row;
-    if (this.#way !== null) return this.#way;
-    if (this.#movesOn) return this.nextServer ?? queueName;
-    const wasTried = this.#recipients.some((one, at) => one !== row.recipients[at]);
-    return wasTried && this.nextServer === undefined ? (alternatives[0] ?? queueName) : queueName;
+    if (this.#target !== null) return this.#target;
+    if (this.#failsOver) return this.nextServer ?? queueName;
+    const wasAttempted = this.#recipients.some((one, index) => one !== row.recipients[index]);
+    return wasAttempted && this.nextServer === undefined ? (alternatives[0] ?? queueName) : queueName;
   }
 }

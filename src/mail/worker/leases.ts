@@ -4,20 +4,20 @@ import type { Platform } from "../../contracts/platform.ts";
 import type { MailUpkeepRepository } from "../../storage/mail-upkeep.ts";
 import type { OutboxRepository } from "../../storage/outbox.ts";
 import type { Circuit } from "../circuit.ts";
-import { ClockWatch } from "./clock-jump.ts";
+import { ClockJumpDetector } from "./clock-jump.ts";
 import type { LeasedMail } from "./leased-mail.ts";
 
 /** The times of a lease, in milliseconds. */
 export interface LeaseTimes {
-  /** How long a worker may be silent before others take its messages. */
+  /** How long a worker may fail to renew a lease before another takes its messages. */
   readonly leaseMs: number;
-  /** How often it renews the leases of messages in hand. */
+  /** Time between two renewals. */
   readonly heartbeatMs: number;
-  /** What has to be left of a lease for MAIL to be written. */
+  /** The shortest remaining lease with which a transaction may start. */
   readonly marginMs: number;
 }
 
-/** A worker loses a message after the third renewal that fails; a database on the network is slow more often. */
+/** A worker loses a message after its third failed renewal. A database on the network is slow more often. */
 export const LEASE_TIMES: Readonly<Record<Database["kind"], LeaseTimes>> = {
   local: { leaseMs: 10_000, heartbeatMs: 3_333, marginMs: 4_000 },
   remote: { leaseMs: 20_000, heartbeatMs: 6_666, marginMs: 4_000 },
@@ -32,28 +32,28 @@ export interface LeasesDeps {
   readonly lease: LeaseTimes;
 }
 
-/** How often it is checked, within the margin, that the lease of a message lasts. */
+/** How often the worker checks its leases for expiry within the margin. */
 const CHECKS_PER_MARGIN = 16;
-/** Renewals that workers have after a stall, before others may take over what they have in hand. */
+/** Heartbeats that workers have after a stall to renew their leases before others take over. */
 const GRACE_HEARTBEATS = 2;
 
 const log = getLogger(["sealpost", "worker"]);
 
-/** The messages that a worker has in hand, and their leases. */
+/** The messages that a worker has leased. It renews their leases. */
 export class Leases {
   readonly #deps: LeasesDeps;
-  readonly #clock: ClockWatch;
+  readonly #clock: ClockJumpDetector;
   readonly #mails = new Set<LeasedMail>();
   #renewedMs = performance.now();
   #renewing: Promise<void> | null = null;
   #wasClockSet = false;
-  /** After a stall of the database, others may renew until then what seems to have expired. */
+  /** After a stall of the database, leases that seem to have expired may be renewed until then. */
   #graceEndsMs = 0;
   #isAborted = false;
 
   constructor(deps: LeasesDeps) {
     this.#deps = deps;
-    this.#clock = new ClockWatch(deps.platform);
+    this.#clock = new ClockJumpDetector(deps.platform);
   }
 
   get size(): number {
@@ -65,38 +65,38 @@ export class Leases {
     if (this.#isAborted) mail.abort();
   }
 
-  /** @returns whether it was held. */
+  /** @returns whether the message was leased. */
   delete(mail: LeasedMail): boolean {
     return this.#mails.delete(mail);
   }
 
-  /** Aborts every delivery of which the server has nothing yet, from now on. */
+  /** Aborts all present and future deliveries of which the server has not received anything yet. */
   abortDeliveries(): void {
     this.#isAborted = true;
     for (const mail of this.#mails) mail.abort();
   }
 
-  /** The clock may have been set while no worker ran. */
-  doubtClock(): void {
+  /** Has the next {@link verify} correct times, because the clock may have been set while no worker ran. */
+  expectClockJump(): void {
     this.#wasClockSet = true;
   }
 
-  /** When a lease ends that begins now, on the clock of `performance.now()`. */
-  leaseFromNow(): number {
+  /** Returns when a lease ends that starts now, on the clock of `performance.now()`. */
+  endOfNewLease(): number {
     return performance.now() + this.#deps.lease.leaseMs;
   }
 
-  /** The database was stalled, for this worker and so perhaps for others, which could not renew their leases. */
+  /** Gives all workers time to renew their leases, because the database stalled and may have stalled for them, too. */
   noteStall(): void {
     this.#graceEndsMs = performance.now() + GRACE_HEARTBEATS * this.#deps.lease.heartbeatMs;
   }
 
-  /** How long no expired lease is taken over, in milliseconds. */
+  /** For how long this worker takes over no expired lease, in milliseconds. */
   get graceMs(): number {
     return Math.max(0, this.#graceEndsMs - performance.now());
   }
 
-  /** Renews the leases of messages in hand until the returned function is called. */
+  /** Renews leases until the returned function is called. */
   startRenewing(): () => void {
     const { heartbeatMs, marginMs } = this.#deps.lease;
     const renew = () =>
@@ -111,9 +111,8 @@ export class Leases {
   }
 
   /**
-   * To be called before messages are claimed: after a pause, or when the clock was set, the leases of this very worker
-   * may have ended, and it would take for abandoned what it is sending. A clock that was put back would keep messages
-   * waiting until it is there again.
+   * Verifies the worker's own leases before it claims messages. After a pause or a clock jump they may have ended, and the
+   * worker would claim what it is sending. After a jump back, messages would wait until the clock has caught up.
    * @throws if the database is unavailable.
    */
   async verify(): Promise<void> {
@@ -131,7 +130,7 @@ export class Leases {
     this.#wasClockSet = false;
   }
 
-  /** One at a time: where the database is slow, more would make it slower. */
+  /** Renewals do not overlap, because they would make a slow database slower. */
   #renewOnce(): Promise<void> {
     this.#renewing ??= this.#renew().finally(() => {
       this.#renewing = null;
@@ -139,26 +138,26 @@ export class Leases {
     return this.#renewing;
   }
 
-  /** Messages that others have taken are not sent any more. */
+  /** Aborts messages whose leases others have taken over. */
   async #renew(): Promise<void> {
-    const held = [...this.#mails];
+    const leased = [...this.#mails];
     const { outbox, database, platform } = this.#deps;
-    const leaseEndsMs = this.leaseFromNow();
+    const leaseEndsMs = this.endOfNewLease();
     const now = platform.now();
-    if (held.length > 0) {
-      const marks = held.map(({ id, lease }) => ({ id, lease }));
-      const renewal = outbox.renewLeases(marks, this.#leaseEnd(now), now);
+    if (leased.length > 0) {
+      const refs = leased.map(({ id, lease }) => ({ id, lease }));
+      const renewal = outbox.renewLeases(refs, this.#leaseEnd(now), now);
       const [rows] = await database.commit([renewal], { isUrgent: true });
-      const kept = new Set(rows.map(({ id }) => id));
-      for (const mail of held) mail.leaseEndsMs = kept.has(mail.id) ? leaseEndsMs : 0;
+      const renewed = new Set(rows.map(({ id }) => id));
+      for (const mail of leased) mail.leaseEndsMs = renewed.has(mail.id) ? leaseEndsMs : 0;
       this.#abortExpiring();
     }
     this.#renewedMs = performance.now();
   }
 
-  /** Another worker may take over what is sent on a lease that has ended, and the message would arrive twice. */
+  /** Otherwise another worker might take over a message in flight, which would then arrive twice. */
   #abortExpiring(): void {
-    for (const mail of this.#mails) if (!mail.mayBegin(this.#deps.lease.marginMs)) mail.abort();
+    for (const mail of this.#mails) if (!mail.mayStart(this.#deps.lease.marginMs)) mail.abort();
   }
 
   #leaseEnd(now: Date): Date {

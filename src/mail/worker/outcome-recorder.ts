@@ -6,53 +6,53 @@ import type { Platform } from "../../contracts/platform.ts";
 import { isUnavailable } from "../../storage/errors.ts";
 import type { LeaseRef, MailUpdate, OutboxRepository } from "../../storage/outbox.ts";
 
-/** Bounds the time that one joint commit keeps other writers waiting. */
+/** Bounds the time that one group commit keeps other writers waiting. */
 const MAX_PER_COMMIT = 200;
-/** How long the outcome of a message waits for those of others, when there are many: a commit stops the thread. */
+/** How long an outcome waits for those of other messages when there are many, because a commit blocks the thread. */
 const GATHER_MS = 20;
-/** How long to wait when the database is unavailable; the messages stay leased meanwhile. */
+/** How long to wait when the database is unavailable. The messages stay leased meanwhile. */
 const UNAVAILABLE_MS = 1_000;
 
 const log = getLogger(["sealpost", "worker"]);
 
-export type OutcomeRecorder = ReturnType<typeof createOutcomeRecorder>;
+/** Records for leased messages. Neither function rejects. */
+export interface OutcomeRecorder {
+  /** Resolves when the update is durable; to `false` if the lease was lost and nothing changed. */
+  record(update: MailUpdate): Promise<boolean>;
+  /** Marks that the sending of a message starts. Resolves to `false` if the lease was lost: it must not be sent. */
+  markStarted(lease: LeaseRef): Promise<boolean>;
+}
 
-/**
- * What a worker writes down, the news of many mails in one commit: those that arrive while a commit is under way go
- * together into the next one. Nothing is given up while the database is away.
- */
-export function createOutcomeRecorder(parts: {
+interface OutcomeRecorderDeps {
   readonly database: Database;
   readonly outbox: OutboxRepository;
   readonly platform: Pick<Platform, "now">;
-}) {
-  const { database, outbox, platform } = parts;
+}
 
-  const settleAll = async (settlements: readonly MailUpdate[]) => {
-    const [, rows] = await database.commit([
-      outbox.recordAttempts(settlements),
-      outbox.applyUpdates(settlements, platform.now()),
-    ]);
-    return rows;
-  };
-  const beginAll = async (held: readonly LeaseRef[]) => {
-    const [rows] = await database.commit([outbox.markStarted(held)]);
-    return rows;
-  };
+type Commit<T> = (items: readonly T[]) => Promise<readonly Pick<LeaseRef, "id">[]>;
 
+/**
+ * Creates what records the outcomes of many messages in one commit: those that arrive during a commit share the next one.
+ * Nothing is dropped while the database is unavailable.
+ */
+export function createOutcomeRecorder({ database, outbox, platform }: OutcomeRecorderDeps): OutcomeRecorder {
   return {
-    /** Resolves when it is durable; false: the mail was no longer held, and nothing was changed. */
-    settle: together(settleAll),
-    /** Says that a mail begins to be sent; false: it is no longer held and must not be sent. */
-    begin: together(beginAll),
+    record: batched(async (updates: readonly MailUpdate[]) => {
+      const [, rows] = await database.commit([
+        outbox.recordAttempts(updates),
+        outbox.applyUpdates(updates, platform.now()),
+      ]);
+      return rows;
+    }),
+    markStarted: batched(async (leases: readonly LeaseRef[]) => {
+      const [rows] = await database.commit([outbox.markStarted(leases)]);
+      return rows;
+    }),
   };
 }
 
-type Marked = Pick<LeaseRef, "id">;
-type Commit<T> = (items: readonly T[]) => Promise<readonly Marked[]>;
-
-/** OutcomeRecorder items of several messages by one statement; resolves with whether the message was still held. */
-function together<T extends LeaseRef>(commit: Commit<T>): (item: T) => Promise<boolean> {
+/** Commits items together. The returned function resolves to whether the message was still leased. */
+function batched<T extends LeaseRef>(commit: Commit<T>): (item: T) => Promise<boolean> {
   const batcher = new Batcher<T, boolean>({
     async run(items) {
       const ids = new Set((await persist(commit, items)).map(({ id }) => id));
@@ -65,18 +65,15 @@ function together<T extends LeaseRef>(commit: Commit<T>): (item: T) => Promise<b
     try {
       return await batcher.run(item);
     } catch (error) {
-      // The message is found again when its lease ends.
+      // Another claim finds the message when its lease ends.
       log.error("Cannot record the outcome of message {mailId}: {error}", { mailId: item.id, error });
       return false;
     }
   };
 }
 
-/** Attempts again while the database is unavailable. */
-async function persist<T extends LeaseRef>(
-  commit: Commit<T>,
-  items: readonly T[],
-): Promise<readonly Marked[]> {
+/** Repeats a commit while the database is unavailable. */
+async function persist<T>(commit: Commit<T>, items: readonly T[]): ReturnType<Commit<T>> {
   for (;;) {
     try {
       return await commit(items);

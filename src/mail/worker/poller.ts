@@ -1,34 +1,46 @@
-import type { QueueSummary } from "../../storage/outbox.ts";
-import { readMailRow } from "../../storage/outbox.ts";
-import type { createPlanClaims } from "./claims.ts";
-import { LeasedMail } from "./leased-mail.ts";
+import { type OutboxRepository, type QueueSummary, readMailRow } from "../../storage/outbox.ts";
+import { type Aim, LeasedMail } from "./leased-mail.ts";
 import type { Leases, LeasesDeps } from "./leases.ts";
 import type { Probe, Probes } from "./probes.ts";
 
-/** How often content is erased that was kept for a retry. */
+/** How often the worker erases content that was kept for a retry. */
 const ERASE_INTERVAL_MS = 60_000;
-/** Leases that ended before this are none. */
+/** No lease ended before this. */
 const EPOCH = new Date(0);
+const MAX_OVERDUE = 100;
 
 export interface PollerDeps extends LeasesDeps {
-  readonly planClaims: ReturnType<typeof createPlanClaims>;
   readonly probes: Probes;
+  readonly newId: () => string;
 }
 
-/** How much a worker can take. */
-export interface Room {
-  /** Messages of a queue. */
+/** What a worker has room for. */
+interface Room {
+  /** Returns how many messages of a queue. */
   readonly in: (queue: QueueSummary) => number;
-  /** Conversations at the same time, to all servers together. */
+  /** Conversations at the same time, with all servers together. */
   readonly conversations: number;
 }
 
 /** What a poll has leased to the worker. */
-export interface Polled {
+interface Polled {
   readonly mails: readonly LeasedMail[];
   readonly probes: readonly Probe[];
-  /** Until the next time that is known now, in milliseconds; `Infinity` if there is none. */
+  /** Until the next known time at which something is due, in milliseconds; `Infinity` if there is none. */
   readonly waitMs: number;
+}
+
+/** One claim of messages of a queue. */
+interface ClaimPlan {
+  readonly claim: ReturnType<OutboxRepository["claim"]>;
+  readonly aim: Aim;
+}
+
+/** When a claim takes place. */
+interface ClaimTime {
+  readonly now: Date;
+  /** Leases that ended later are not taken over. */
+  readonly expiredBefore: Date;
 }
 
 /** Asks the database for due messages and due probes, and leases them to the worker. */
@@ -77,12 +89,11 @@ export class Poller {
   }
 
   async #claim(queues: readonly QueueSummary[], room: Room, now: Date): Promise<LeasedMail[]> {
-    const { planClaims, database } = this.#deps;
     const time = { now, expiredBefore: this.#leases.graceMs > 0 ? EPOCH : now };
-    const plans = queues.flatMap((queue) => planClaims(queue, room.in(queue), time));
+    const plans = queues.flatMap((queue) => planClaims(this.#deps, queue, room.in(queue), time));
     if (plans.length === 0) return [];
-    const leaseEndsMs = this.#leases.leaseFromNow();
-    const results = await database.commit(plans.map(({ claim }) => claim));
+    const leaseEndsMs = this.#leases.endOfNewLease();
+    const results = await this.#deps.database.commit(plans.map(({ claim }) => claim));
     return plans.flatMap(({ aim }, index) =>
       (results[index] ?? []).map((row) => new LeasedMail(readMailRow(row), { aim, leaseEndsMs })),
     );
@@ -94,4 +105,30 @@ export class Poller {
     const { graceMs } = this.#leases;
     return Math.min(...waits, graceMs > 0 ? graceMs : Number.POSITIVE_INFINITY);
   }
+}
+
+/** Returns the claims for one queue; none if nothing may be sent or there is no room. */
+function planClaims(
+  { outbox, newId, lease }: PollerDeps,
+  { queueName, dueAt, openUntil, mailsPerMinute }: QueueSummary,
+  room: number,
+  time: ClaimTime,
+): ClaimPlan[] {
+  const nowMs = time.now.getTime();
+  const leaseEndsAt = new Date(nowMs + lease.leaseMs);
+  const claim = (limit: number, perMinute = 0) => ({
+    ...time,
+    queueName,
+    limit,
+    mailsPerMinute: perMinute,
+    lease: newId(),
+    leaseEndsAt,
+  });
+  const isOpen = openUntil !== null;
+  // Messages that a circuit or a rate limit holds back may expire meanwhile.
+  const overdue: ClaimPlan[] =
+    isOpen || mailsPerMinute ? [{ claim: outbox.claimOverdue(claim(MAX_OVERDUE)), aim: "expire" }] : [];
+  if (dueAt > nowMs || room <= 0) return overdue;
+  if (isOpen) return [...overdue, { claim: outbox.claimForFailover(claim(room)), aim: "failover" }];
+  return [...overdue, { claim: outbox.claim(claim(room, mailsPerMinute ?? 0)), aim: "send" }];
 }

@@ -1,27 +1,41 @@
 import type { LeasedMail } from "./leased-mail.ts";
 
-/** Of definitions that are not saved, or no longer there. */
+/** Connections of an unsaved or deleted definition. */
 const DEFAULT_CONNECTIONS = 5;
-/** As many mails are held as the connections send in this time, so that none waits for a commit. */
+/** A worker leases as many messages as the connections send in this time, so that none waits for a commit. */
 const AHEAD_MS = 100;
-const LEAST_PER_CONNECTION = 2;
-const MOST_PER_CONNECTION = 40;
-/** What is assumed of a server that is not known yet. */
-const FIRST_GUESS_MS = 25;
-/** A server that takes a message in less than this, on average, is fast. */
+const MIN_PER_CONNECTION = 2;
+const MAX_PER_CONNECTION = 40;
+/** Assumed duration of an attempt before the first one. */
+const INITIAL_AVERAGE_MS = 25;
+/** A server whose attempts take less than this on average is fast. */
 const FAST_MS = 1_000;
-/** The weight of the latest mail in the average. */
-const LATEST = 0.1;
+/** Weight of the latest attempt in the average. */
+const LATEST_WEIGHT = 0.1;
 
-/** The mails of one definition that a worker holds: as many are tried at a time as it has connections. */
+/** One recipient of a leased message that waits for its attempt. */
+interface Waiting {
+  readonly mail: LeasedMail;
+  /** Index of the recipient. */
+  readonly index: number;
+}
+
+/** A recipient whose attempt starts. */
+export interface Started extends Waiting {
+  /** Whether the attempt waits in the transport for a connection. */
+  readonly waitsInTransport: boolean;
+}
+
+/** The messages of one definition that a worker has leased. It runs as many attempts as the definition has connections. */
 export class ServerQueue {
   readonly queueName: string;
   connections: number | null = null;
-  held = 0;
-  active = 0;
-  readonly waiting: { readonly mail: LeasedMail; readonly at: number }[] = [];
+  /** How many messages are leased. */
+  leased = 0;
+  readonly waiting: Waiting[] = [];
   readonly #waitsInTransport: boolean;
-  #averageMs = FIRST_GUESS_MS;
+  #active = 0;
+  #averageMs = INITIAL_AVERAGE_MS;
 
   /** @param waitsInTransport whether the next message of each connection waits in the transport. */
   constructor(queueName: string, { waitsInTransport }: { readonly waitsInTransport: boolean }) {
@@ -30,44 +44,45 @@ export class ServerQueue {
     this.#waitsInTransport = waitsInTransport && queueName !== "";
   }
 
-  get #most(): number {
+  get #maxConnections(): number {
     return this.connections ?? DEFAULT_CONNECTIONS;
   }
 
-  /** Few of a slow server: the others are for workers that have nothing to do. */
+  /** Few messages for a slow server, which leaves the others to idle workers. */
   get #capacity(): number {
     const each = Math.round(AHEAD_MS / Math.max(1, this.#averageMs));
-    return this.#most * Math.min(MOST_PER_CONNECTION, Math.max(LEAST_PER_CONNECTION, each));
+    return this.#maxConnections * Math.min(MAX_PER_CONNECTION, Math.max(MIN_PER_CONNECTION, each));
   }
 
-  /** How many more mails may be held. */
+  /** How many more messages may be leased. */
   get room(): number {
-    return this.#capacity - this.held;
+    return this.#capacity - this.leased;
   }
 
-  /** Whether it is time to claim: not for each mail that has ended, as a claim is a commit. */
+  /** Whether to claim more. Not after every message, because a claim is a commit. */
   get wantsMore(): boolean {
     return this.room >= this.#capacity / 2;
   }
 
-  /** A slow server gets no more than its connections take: who waits in the transport may run out of time there. */
+  /** A slow server gets no message that must wait in the transport, where it might time out. */
   get #maxActive(): number {
-    return this.#waitsInTransport && this.#averageMs < FAST_MS ? 2 * this.#most : this.#most;
+    const isFast = this.#averageMs < FAST_MS;
+    return this.#waitsInTransport && isFast ? 2 * this.#maxConnections : this.#maxConnections;
   }
 
-  /** The next to be tried; undefined if none waits or the connections have enough. */
-  take() {
-    if (this.active >= this.#maxActive) return undefined;
+  /** Returns the next recipient to attempt; `undefined` if none waits or the connections are busy. */
+  next(): Started | undefined {
+    if (this.#active >= this.#maxActive) return undefined;
     const next = this.waiting.shift();
     if (next === undefined) return undefined;
-    const waitsInTransport = this.active >= this.#most;
-    this.active++;
+    const waitsInTransport = this.#active >= this.#maxConnections;
+    this.#active++;
     return { ...next, waitsInTransport };
   }
 
-  /** A connection is free again. */
-  finish(tookMs: number): void {
-    this.active--;
-    this.#averageMs += (tookMs - this.#averageMs) * LATEST;
+  /** Takes note of an attempt that is over. */
+  finish(durationMs: number): void {
+    this.#active--;
+    this.#averageMs += (durationMs - this.#averageMs) * LATEST_WEIGHT;
   }
 }

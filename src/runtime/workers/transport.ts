@@ -128,7 +128,7 @@ async function goOn({ endsMs, deferred, drains }: Scope): Promise<void> {
 /** The signal is made here: it belongs to the event. */
 function timeFor({ endsMs }: Pick<Scope, "endsMs">): Parameters<Drain>[0] {
   const { signal } = new AbortController();
-  return { signal, endsMs: endsMs - RECORD_MS, mailMs: MAIL_MS, mostAtOnce: CONNECTIONS };
+  return { signal, endsMs: endsMs - RECORD_MS, messageTimeoutMs: MAIL_MS, maxConcurrent: CONNECTIONS };
 }
 
 function canEnd({ server }: Delivery, { endsMs }: Scope): boolean {

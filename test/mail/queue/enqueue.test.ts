@@ -129,7 +129,7 @@ describe("enqueue", () => {
     expect(row?.content).toStartWith("v1.second.");
     await using last = await testInstance({ database, keys: second });
     await last.services.drain({
-      ...{ signal: new AbortController().signal, endsMs: performance.now() + 5_000, mailMs: 100 },
+      ...{ signal: new AbortController().signal, endsMs: performance.now() + 5_000, messageTimeoutMs: 100 },
     });
     expect(last.sent).toHaveLength(1);
     expect(await old.rows("SELECT 1 FROM mail_content")).toEqual([]);

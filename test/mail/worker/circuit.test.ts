@@ -304,7 +304,7 @@ describe("the circuit of a definition", () => {
     instance.clock.advance(31);
     instance.fail({ ...DOWN, code: "cancelled" }, HOST);
     const stopped = instance.services.drain({
-      ...{ signal: AbortSignal.abort(), endsMs: performance.now() + 20_000, mailMs: 1_000 },
+      ...{ signal: AbortSignal.abort(), endsMs: performance.now() + 20_000, messageTimeoutMs: 1_000 },
     });
     await stopped;
     expect((await health(instance)).circuit).toBe("half-open");

@@ -36,14 +36,14 @@ async function queue({ request, services }: TestInstance, name: string, recipien
   await services.submit(name, { to, subject: "Hello", text: "Hello\n" });
 }
 
-test("drain() tries no more than mostAtOnce at a time, and gives what is free to a server that waits", async () => {
+test("drain() tries no more than maxConcurrent at a time, and gives what is free to a server that waits", async () => {
   const { transport, hosts, busy } = slowTransport();
   await using instance = await testInstance({ transport });
   await queue(instance, "a", RECIPIENTS);
   await queue(instance, "b", 1);
   const { signal } = new AbortController();
   const endsMs = Number.POSITIVE_INFINITY;
-  await instance.services.drain({ signal, endsMs, mailMs: 0, mostAtOnce: AT_ONCE });
+  await instance.services.drain({ signal, endsMs, messageTimeoutMs: 0, maxConcurrent: AT_ONCE });
   expect(hosts).toHaveLength(RECIPIENTS + 1);
   expect(busy.most).toBe(AT_ONCE);
   // Without its turn it would be the last.
@@ -55,7 +55,7 @@ test("drain() does not let go of a mail whose last recipients are on their way, 
   await using instance = await testInstance({ transport });
   await queue(instance, "a", RECIPIENTS);
   const { signal } = new AbortController();
-  await instance.services.drain({ signal, endsMs: Number.POSITIVE_INFINITY, mailMs: 0 });
+  await instance.services.drain({ signal, endsMs: Number.POSITIVE_INFINITY, messageTimeoutMs: 0 });
   expect(recipients).toHaveLength(RECIPIENTS);
   expect(new Set(recipients).size).toBe(RECIPIENTS);
 });

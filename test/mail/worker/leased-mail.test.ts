@@ -57,7 +57,7 @@ const deferred: RecipientProgress = {
   attempts: 1,
 };
 
-describe("isOfUnknownFate", () => {
+describe("hasUnknownOutcome", () => {
   test.each([
     ["repeat", 0, false],
     ["repeat", 1, true],
@@ -65,17 +65,17 @@ describe("isOfUnknownFate", () => {
     ["stop", 0, false],
     ["stop", 1, false],
     ["stop", 2, true],
-  ] as const)("of a mail to %s whose claim before was %d: %p", (onUnknown, lost, isOfUnknownFate) => {
-    expect(held({ onUnknown, lost }).isOfUnknownFate).toBe(isOfUnknownFate);
+  ] as const)("of a mail to %s whose claim before was %d: %p", (onUnknown, lost, hasUnknownOutcome) => {
+    expect(held({ onUnknown, lost }).hasUnknownOutcome).toBe(hasUnknownOutcome);
   });
 });
 
-describe("mayBegin()", () => {
+describe("mayStart()", () => {
   test("leaves a margin before the end of the lease", () => {
     const mail = held();
-    expect(mail.mayBegin(5_000)).toBe(true);
+    expect(mail.mayStart(5_000)).toBe(true);
     mail.leaseEndsMs = performance.now() + 4_000;
-    expect(mail.mayBegin(5_000)).toBe(false);
+    expect(mail.mayStart(5_000)).toBe(false);
   });
 });
 
@@ -90,17 +90,17 @@ describe("due()", () => {
   });
 });
 
-describe("settlement()", () => {
+describe("takeUpdate()", () => {
   test("holds on to a mail as long as recipients are to be tried", () => {
     const mail = held();
-    mail.left = 1;
+    mail.remaining = 1;
     mail.advance(0, { ...recipient("one@example.net", null), state: "sent", attempts: 1 }, attempt());
-    expect(mail.settlement(TIME)).toMatchObject({
+    expect(mail.takeUpdate(TIME)).toMatchObject({
       ...{ state: "sending", released: false, dueAt: LEASE_END.getTime(), queueName: "a" },
       attempts: [{ recipient: "one@example.net" }],
     });
-    mail.left = 0;
-    expect(mail.settlement(TIME)).toMatchObject({
+    mail.remaining = 0;
+    expect(mail.takeUpdate(TIME)).toMatchObject({
       state: "deferred",
       released: true,
       dueAt: NOW,
@@ -111,17 +111,17 @@ describe("settlement()", () => {
   test("moves a mail on whose server is down", () => {
     const mail = held({ alternatives: ["a", "b"] });
     mail.advance(0, deferred, attempt({ decision: "next-server" }));
-    expect(mail.settlement(TIME)).toMatchObject({ queueName: "b", identifier: "b" });
+    expect(mail.takeUpdate(TIME)).toMatchObject({ queueName: "b", identifier: "b" });
   });
 
   test("begins anew with the first after the last", () => {
     const mail = held({ alternatives: ["a", "b"], queueName: "b" });
     mail.advance(0, deferred, attempt());
-    expect(mail.settlement(TIME)).toMatchObject({ queueName: "a", identifier: "a" });
+    expect(mail.takeUpdate(TIME)).toMatchObject({ queueName: "a", identifier: "a" });
   });
 
   test("leaves a mail where it is that was not tried", () => {
-    expect(held({ alternatives: ["a", "b"], queueName: "b" }).settlement(TIME)).toMatchObject({
+    expect(held({ alternatives: ["a", "b"], queueName: "b" }).takeUpdate(TIME)).toMatchObject({
       queueName: "b",
     });
   });
@@ -130,7 +130,7 @@ describe("settlement()", () => {
     const mail = held({ alternatives: ["a", "b"] });
     mail.advance(0, deferred, attempt({ outcome, decision: "repeat" }));
     mail.advance(1, { ...deferred, address: "two@example.net" }, attempt({ decision: "next-server" }));
-    expect(mail.settlement(TIME)).toMatchObject({ queueName: "a", identifier: "a", alternatives: [] });
+    expect(mail.takeUpdate(TIME)).toMatchObject({ queueName: "a", identifier: "a", alternatives: [] });
     expect(mail.attemptContext(NOW, 1).hasNextServer).toBe(false);
   });
 
@@ -148,12 +148,12 @@ describe("settlement()", () => {
       const mail = held({ expiresAt, recipients: [recipient("one@example.net")] });
       const failure = code && notSent("recipient", code);
       mail.advance(0, { ...recipient("one@example.net", null), state, attempts: 1, failure }, null);
-      expect(mail.settlement(TIME)).toMatchObject({ state, dueAt: null, contentUntil: until });
+      expect(mail.takeUpdate(TIME)).toMatchObject({ state, dueAt: null, contentUntil: until });
     },
   );
 
   test("keeps the name of a definition that is not saved", () => {
-    expect(held({ queueName: "", identifier: "shown" }).settlement(TIME)).toMatchObject({
+    expect(held({ queueName: "", identifier: "shown" }).takeUpdate(TIME)).toMatchObject({
       queueName: "",
       identifier: "shown",
     });

@@ -22,50 +22,50 @@ async function heldMails(count: number) {
     database.write.run(sql`INSERT INTO mail_content SELECT id, id, 0, 'v1.sealed' FROM mail`),
   ]);
   const outbox = createOutboxRepository(database);
-  return { counted, database, ids, records: createOutcomeRecorder({ database, outbox, platform }) };
+  return { counted, database, ids, recorder: createOutcomeRecorder({ database, outbox, platform }) };
 }
 
-const settlement = (id: string, more: Partial<MailUpdate> = {}): MailUpdate => ({
+const update = (id: string, more: Partial<MailUpdate> = {}): MailUpdate => ({
   ...{ id, lease: "mark", state: "sent", identifier: "a", queueName: "a", alternatives: [], recipients: [] },
   ...{ dueAt: null, contentUntil: null, released: true, attempts: [], ...more },
 });
 
-describe("settle()", () => {
+describe("record()", () => {
   test("writes down together what comes together", async () => {
-    const { counted, database, ids, records } = await heldMails(150);
+    const { counted, database, ids, recorder } = await heldMails(150);
     await using _ = database;
     const { writes } = counted;
-    expect(await Promise.all(ids.map((id) => records.settle(settlement(id))))).toEqual(ids.map(() => true));
+    expect(await Promise.all(ids.map((id) => recorder.record(update(id))))).toEqual(ids.map(() => true));
     expect(counted.writes - writes).toBeLessThanOrEqual(2);
     expect(await database.read.all(sql`SELECT DISTINCT state FROM mail`)).toEqual([{ state: "sent" }]);
     expect(await database.read.all(sql`SELECT * FROM mail_content`)).toEqual([]);
   });
 
   test("says of which mail nothing was written", async () => {
-    const { database, records } = await heldMails(2);
+    const { database, recorder } = await heldMails(2);
     await using _ = database;
-    const late = records.settle(settlement("mail 0", { lease: "older" }));
+    const late = recorder.record(update("mail 0", { lease: "older" }));
     expect(
-      await Promise.all([late, records.settle(settlement("mail 1")), records.settle(settlement("none"))]),
+      await Promise.all([late, recorder.record(update("mail 1")), recorder.record(update("none"))]),
     ).toEqual([false, true, false]);
   });
 
   test("loses of many only that which the database refuses", async () => {
-    const { database, records } = await heldMails(3);
+    const { database, recorder } = await heldMails(3);
     await using _ = database;
     // A column that is not for text.
     const refused = { dueAt: "tomorrow" } as never as Partial<MailUpdate>;
-    const settled = [settlement("mail 0"), settlement("mail 1", refused), settlement("mail 2")];
-    expect(await Promise.all(settled.map(records.settle))).toEqual([true, false, true]);
+    const settled = [update("mail 0"), update("mail 1", refused), update("mail 2")];
+    expect(await Promise.all(settled.map(recorder.record))).toEqual([true, false, true]);
   });
 });
 
-describe("begin()", () => {
+describe("markStarted()", () => {
   test("is false for a mail that is no longer held", async () => {
-    const { database, records } = await heldMails(1);
+    const { database, recorder } = await heldMails(1);
     await using _ = database;
-    expect(await records.begin({ id: "mail 0", lease: "older" })).toBe(false);
-    expect(await records.begin({ id: "mail 0", lease: "mark" })).toBe(true);
+    expect(await recorder.markStarted({ id: "mail 0", lease: "older" })).toBe(false);
+    expect(await recorder.markStarted({ id: "mail 0", lease: "mark" })).toBe(true);
     expect(await database.read.all(sql`SELECT begun FROM mail`)).toEqual([{ begun: 1 }]);
   });
 });

@@ -215,7 +215,7 @@ describe("drain()", () => {
     await instance.save();
     const id = await instance.queue();
     const drained = instance.services.drain({
-      ...{ signal: AbortSignal.abort(), endsMs: performance.now() + 20_000, mailMs: 1_000 },
+      ...{ signal: AbortSignal.abort(), endsMs: performance.now() + 20_000, messageTimeoutMs: 1_000 },
     });
     await drained;
     const mail = await instance.mail(id);
@@ -230,7 +230,7 @@ describe("drain()", () => {
     await instance.save();
     const id = await instance.queue();
     const { signal } = new AbortController();
-    await instance.services.drain({ signal, endsMs: performance.now() + 500, mailMs: 1_000 });
+    await instance.services.drain({ signal, endsMs: performance.now() + 500, messageTimeoutMs: 1_000 });
     expect((await instance.mail(id)).state).toBe("queued");
   });
 });

@@ -109,7 +109,7 @@ test("a definition that queues has the code sent by the worker, and not after it
     it.services.drain({
       signal: new AbortController().signal,
       endsMs: performance.now() + 10_000,
-      mailMs: 1_000,
+      messageTimeoutMs: 1_000,
     });
   const asked = await it.check({ user: "ann", pass: PIN });
   expect(it.sent).toEqual([]);

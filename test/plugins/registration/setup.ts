@@ -57,7 +57,7 @@ export async function delivered({
   sent,
 }: TestInstance): Promise<(Email & { recipient: string })[]> {
   const signal = new AbortController().signal;
-  await services.drain({ signal, endsMs: performance.now() + 10_000, mailMs: 1_000 });
+  await services.drain({ signal, endsMs: performance.now() + 10_000, messageTimeoutMs: 1_000 });
   return Promise.all(
     sent.map(async ({ bytes, recipient }) => ({ ...(await PostalMime.parse(bytes)), recipient })),
   );

@@ -128,7 +128,7 @@ describe("with a queue", () => {
     expect((await api.call<Queued>("GET", `/mail/${id}`)).body.result.value?.attempts).toEqual([]);
     await worker.runScheduled(EACH_MINUTE);
     expect(server.messages).toHaveLength(1);
-    expect(worker.lines.some((line) => line.includes("No wake for mail"))).toBe(true);
+    expect(worker.lines.some((line) => line.includes("No wake for message"))).toBe(true);
   });
 });
 

@@ -70,9 +70,9 @@ describe("createScopedTransport()", () => {
     const transport = makeTransport();
     const startMs = performance.now();
     const work = () =>
-      transport.drainNow(async ({ endsMs, mailMs, mostAtOnce }) => {
+      transport.drainNow(async ({ endsMs, messageTimeoutMs, maxConcurrent }) => {
         expect(endsMs - startMs).toBeWithin(REQUEST_MS - 3_000, REQUEST_MS - 1_000);
-        expect([mailMs, mostAtOnce]).toEqual([20_000, 4]);
+        expect([messageTimeoutMs, maxConcurrent]).toEqual([20_000, 4]);
       });
     await transport.run(work, REQUEST_MS).result;
     expect(transport.drainNow(async () => undefined)).rejects.toThrow(TypeError);

@@ -1,0 +1,154 @@
+import { getLogger } from "@logtape/logtape";
+import type { Database } from "../../contracts/database.ts";
+import type { Platform } from "../../contracts/platform.ts";
+import { auditEntry } from "../../domain/audit.ts";
+import { isPending, type RecipientProgress } from "../../domain/queued-mail.ts";
+import type { AuditRepository } from "../../storage/audit-log.ts";
+import type { Circuit } from "../circuit.ts";
+import type { Notify } from "../events.ts";
+import { afterUnknown, stateAtEnd } from "../queue/after-attempt.ts";
+import type { AttemptRecord, LeasedMail } from "./leased-mail.ts";
+import type { LeaseTimes } from "./leases.ts";
+import type { OutcomeRecorder } from "./outcome-recorder.ts";
+
+const ACTOR = { action: "worker", administrator: "", realm: "", client: "", policies: "", requestId: "" };
+const log = getLogger(["sealpost", "worker"]);
+
+/** The outcomes of leased messages. No function rejects. */
+export interface Outcomes {
+  /** Records the progress of a message, and reports its end. Resolves to `false` if the lease was lost. */
+  record(mail: LeasedMail): Promise<boolean>;
+  /** Ends a message that is past its `giveUpAt`, and releases it. */
+  expire(mail: LeasedMail): Promise<void>;
+  /** Moves a message to a definition whose circuit is closed, and releases it. */
+  failOver(mail: LeasedMail): Promise<void>;
+  /** Decides on recipients whose outcome a worker left unknown. Resolves to `false` if the lease was lost. */
+  recover(mail: LeasedMail): Promise<boolean>;
+}
+
+interface OutcomesDeps {
+  readonly recorder: OutcomeRecorder;
+  readonly circuit: Circuit;
+  readonly database: Database;
+  readonly audit: AuditRepository;
+  readonly notify: Notify;
+  readonly platform: Pick<Platform, "now">;
+  readonly lease: LeaseTimes;
+}
+
+/** Creates what records outcomes, and decides on recipients without an attempt. */
+export function createOutcomes(deps: OutcomesDeps): Outcomes {
+  const { recorder, circuit, platform, lease } = deps;
+
+  async function record(mail: LeasedMail): Promise<boolean> {
+    const now = platform.now();
+    const update = mail.takeUpdate({ now, leaseEndsAt: new Date(now.getTime() + lease.leaseMs) });
+    const isFinal = update.dueAt === null && mail.takeFinal();
+    const isLeased = await recorder.record(update);
+    if (!isLeased || !isFinal) return isLeased;
+    if (update.state === "sent") await auditFailover(deps, mail);
+    else if (update.state !== "cancelled") await reportFailure(deps, mail);
+    return isLeased;
+  }
+
+  return {
+    record,
+
+    async expire(mail) {
+      const now = platform.now().getTime();
+      for (const [index, recipient] of mail.recipients.entries()) {
+        if (isPending(recipient)) mail.advance(index, expired(mail, recipient, now), null);
+      }
+      await record(mail);
+    },
+
+    async failOver(mail) {
+      const { queueName, alternatives } = mail.row;
+      const target = await circuit.firstHealthy(alternatives);
+      const { phase = "", code = "" } = (await circuit.lastFailure(queueName)) ?? {};
+      const date = platform.now();
+      if (target !== undefined) mail.moveTo(target);
+      for (const index of target === undefined ? [] : mail.due(date.getTime())) {
+        const before = mail.recipients[index];
+        if (!before) continue;
+        const attempt = withoutDialog(mail, before, date, { phase, code });
+        mail.advance(index, before, { ...attempt, outcome: "not-sent", decision: "next-server" });
+      }
+      await record(mail);
+    },
+
+    async recover(mail) {
+      const date = platform.now();
+      for (const index of mail.due(date.getTime())) {
+        const before = mail.recipients[index];
+        if (!before) continue;
+        const after = afterUnknown(before, "lost", mail.attemptContext(date.getTime(), 0));
+        const attempt = withoutDialog(mail, before, date, { phase: "", code: "" });
+        const { outcome, decision, progress } = after;
+        mail.advance(index, progress, { ...attempt, outcome, decision });
+      }
+      // Recipients that are to be repeated keep the lease.
+      mail.remaining = mail.due(date.getTime()).length;
+      return record(mail);
+    },
+  };
+}
+
+/** Returns the progress of a recipient when its message expires. */
+export function expired(mail: LeasedMail, progress: RecipientProgress, now: number): RecipientProgress {
+  return { ...progress, state: stateAtEnd(progress, mail.attemptContext(now, 0)), dueAt: null };
+}
+
+/** Returns the fields that identify an attempt. */
+export function attemptTarget({ row }: LeasedMail, { address }: RecipientProgress, date: Date) {
+  return { recipient: address, identifier: row.queueName || row.identifier, date };
+}
+
+function withoutDialog(
+  mail: LeasedMail,
+  recipient: RecipientProgress,
+  date: Date,
+  failure: Pick<AttemptRecord, "phase" | "code">,
+) {
+  return { ...attemptTarget(mail, recipient, date), ...failure, reply: null, timingMs: {} };
+}
+
+/** Records that a message left through another definition than it was accepted for, and so perhaps with another From. */
+async function auditFailover(deps: OutcomesDeps, { row, content, recipients }: LeasedMail): Promise<void> {
+  const { builtFor = "", source = null } = (await content) ?? {};
+  if (source === null || builtFor === row.queueName) return;
+  const recipient = recipients.map(({ address }) => address).join(",");
+  const info = `failover from ${builtFor}; ${row.id}`;
+  await writeAudit(deps, { success: true, identifier: row.queueName, recipient, outcome: "sent", info });
+}
+
+async function reportFailure(deps: OutcomesDeps, { row, recipients }: LeasedMail): Promise<void> {
+  const missed = recipients.filter(({ state }) => state !== "sent");
+  for (const { address, state, failure } of missed) {
+    await writeAudit(deps, {
+      success: false,
+      identifier: row.identifier,
+      recipient: address,
+      outcome: state === "unknown" ? "unknown" : "not-sent",
+      phase: failure?.phase ?? "",
+      info: [state, failure?.code ?? "", row.id].join(" "),
+    });
+  }
+  deps.notify("mail_failed", {
+    mailId: row.id,
+    identifier: row.identifier,
+    submitter: row.submitter,
+    recipients: missed.map(({ address }) => address),
+    state: missed[0]?.state ?? "",
+    code: missed[0]?.failure?.code ?? "",
+  });
+}
+
+async function writeAudit(
+  { database, audit, platform }: OutcomesDeps,
+  fields: Parameters<typeof auditEntry>[2],
+): Promise<void> {
+  await database
+    .append(audit.insert(auditEntry(ACTOR, platform.now(), fields)))
+    .catch((error) => log.error("Cannot write the audit entry of a message: {error}", { error }));
+}

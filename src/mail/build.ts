@@ -6,8 +6,13 @@ import type { ComposedMessage, MessageIdentity, NormalizedMessage } from "../dom
 import type { ResolvedServer, SigningSource } from "../domain/smtp-server.ts";
 import { assemble, protectHeaders } from "../message/assemble.ts";
 import { compose } from "../message/compose.ts";
-import { dateProblem, senderProblem } from "../smime/certificate.ts";
-import { inspectIdentity, loadIdentity, type SigningIdentity } from "../smime/identity.ts";
+import {
+  dateProblem,
+  inspectIdentity,
+  loadIdentity,
+  type SigningIdentity,
+  senderProblem,
+} from "../smime/identity.ts";
 import { prepareSigner, type Signer, signEntity } from "../smime/sign.ts";
 
 /** Why a message could not be signed. */

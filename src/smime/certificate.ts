@@ -1,6 +1,19 @@
-import { parseAddress } from "../domain/mailbox.ts";
-import { type Der, equalBytes } from "./der.ts";
-import { certificateContent, type IdentityProblem } from "./problem.ts";
+import { IA5String, Utf8String } from "asn1js";
+import * as pkijs from "pkijs";
+import {
+  child,
+  children,
+  type Der,
+  DerError,
+  firstOctetOf,
+  isContext,
+  oidOf,
+  type PemBlock,
+  rawOf,
+  readDer,
+  readPem,
+} from "./der.ts";
+import { certificateContent, certificateForm, IdentityError } from "./problem.ts";
 
 /** The fields of an X.509 certificate (RFC 5280) that matter for signing mail. */
 export interface Certificate {
@@ -23,78 +36,145 @@ export interface Certificate {
   readonly addresses: readonly string[];
 }
 
-type Validity = Pick<Certificate, "notBefore" | "notAfter">;
+/** An S/MIME chain has two to four. The bound limits the verifications that a hostile text can cause. */
+const MAX_CERTIFICATES = 16;
 
-/** digitalSignature or nonRepudiation, the first bits of keyUsage (RFC 8550 4.4.2). */
-const SIGNING_BITS = 0x80 | 0x40;
-/** emailProtection and anyExtendedKeyUsage (RFC 8550 4.4.4). */
-const MAIL_PURPOSES: readonly string[] = ["1.3.6.1.5.5.7.3.4", "2.5.29.37.0"];
+const OID = {
+  subjectAltName: "2.5.29.17",
+  keyUsage: "2.5.29.15",
+  basicConstraints: "2.5.29.19",
+  extendedKeyUsage: "2.5.29.37",
+  emailAddress: "1.2.840.113549.1.9.1",
+  smtpUtf8Mailbox: "1.3.6.1.5.5.7.8.9",
+} as const;
+/** `GeneralName` choices (RFC 5280 4.2.1.6). */
+const OTHER_NAME = 0;
+const RFC822_NAME = 1;
 
-/** Returns why the certificate must not sign mail, whatever the date. `null` if it may. */
-export function usageProblem(certificate: Certificate): IdentityProblem | null {
-  const { isAuthority, keyUsage, extendedKeyUsage } = certificate;
-  if (isAuthority) {
-    return usage("The certificate belongs to an authority (CA): use the one issued to the sender");
+const CERTIFICATE_LABELS: readonly string[] = ["CERTIFICATE", "X509 CERTIFICATE"];
+/** Explanations for PEM labels other than those of certificates. */
+const UNSUPPORTED_LABELS: Readonly<Record<string, string>> = {
+  "TRUSTED CERTIFICATE":
+    "is in OpenSSL's own format. Convert it with: openssl x509 -in cert.pem -out cert2.pem",
+  PKCS7: "is PKCS#7. Convert it with: openssl pkcs7 -in cert.p7b -print_certs -out cert.pem",
+  "CERTIFICATE REQUEST": "is only a request: use the certificate that the authority issued for it",
+};
+const NOT_PEM =
+  "The certificate is not PEM text (-----BEGIN CERTIFICATE-----). Convert a PKCS#12 file with: " +
+  "openssl pkcs12 -in file.p12 -nokeys -out cert.pem, a DER file with: openssl x509 -in cert.der -out cert.pem";
+
+/**
+ * Reads the certificates of a PEM text, in its order.
+ * @throws {IdentityError} if the text holds no certificate, too many, a damaged one, or a private key.
+ */
+export function parseCertificates(pem: string): readonly Certificate[] {
+  if (pem.trim() === "") {
+    throw new IdentityError(
+      certificateContent("sign_no_key", "There is no certificate to sign with: set certificate"),
+    );
   }
-  if (keyUsage !== null && (keyUsage & SIGNING_BITS) === 0) {
-    return usage("The certificate does not allow signatures (key usage): use one with digitalSignature");
+  const blocks = readPem(pem);
+  for (const { label } of blocks) assertLabel(label);
+  const certificates = blocks.filter(({ label }) => CERTIFICATE_LABELS.includes(label));
+  if (certificates.length === 0) throw certificateForm(NOT_PEM);
+  if (certificates.length > MAX_CERTIFICATES) {
+    throw certificateForm(
+      `There are more than ${MAX_CERTIFICATES} certificates: keep only the chain of the sender`,
+    );
   }
-  if (extendedKeyUsage !== null && !extendedKeyUsage.some((purpose) => MAIL_PURPOSES.includes(purpose))) {
-    return usage("The certificate does not allow email (extended key usage): use one with emailProtection");
-  }
-  return null;
+  return certificates.map((block, index) => parseCertificate(block, index + 1));
 }
 
-/** Returns why the certificate must not sign at this time. `null` if it may. */
-export function dateProblem({ notBefore, notAfter }: Validity, now: Date): IdentityProblem | null {
-  if (now > notAfter) {
-    const reason = `The certificate expired on ${day(notAfter)}: get a new one`;
-    return certificateContent("sign_expired", reason);
+function assertLabel(label: string): void {
+  if (label.endsWith("PRIVATE KEY")) {
+    // Everyone who may read the definition sees its certificate.
+    throw certificateForm("The certificate text holds a private key: move it to private_key");
   }
-  if (now < notBefore) {
-    const reason = `The certificate is not valid before ${day(notBefore)}: wait, or check the clock`;
-    return certificateContent("sign_expired", reason);
+  const unsupported = UNSUPPORTED_LABELS[label];
+  if (unsupported !== undefined) throw certificateForm(`The certificate ${unsupported}`);
+}
+
+function parseCertificate({ der }: PemBlock, ordinal: number): Certificate {
+  try {
+    if (der === null) throw new DerError("Broken base64");
+    const names = readNames(der);
+    const parsed = pkijs.Certificate.fromBER(der);
+    const addresses = [...alternativeAddresses(parsed), ...subjectAddresses(parsed)];
+    return { der, ...names, ...readValidity(parsed), ...readUsage(parsed), addresses };
+  } catch (cause) {
+    const reason = `Certificate ${ordinal} of the text is damaged: paste the whole PEM block again`;
+    throw certificateForm(reason, { cause });
   }
-  return null;
 }
 
-/** Returns the problem if the certificate does not name the sender address. `null` if it does. */
-export function senderProblem(
-  { addresses }: Pick<Certificate, "addresses">,
-  address: string,
-): IdentityProblem | null {
-  const wanted = comparable(address);
-  if (addresses.some((candidate) => comparable(candidate) === wanted)) return null;
-  const names = addresses.length === 0 ? "no address" : addresses.join(", ");
-  return certificateContent(
-    "sign_sender",
-    `The certificate does not name the sender ${address}, but ${names}: change sender or the certificate`,
-  );
+/** Reads the fields that are signed or compared, byte for byte as they were issued (RFC 5280 4.1). */
+function readNames(der: Der): Pick<Certificate, "serialNumber" | "issuer" | "subject" | "publicKey"> {
+  const fields = children(child(readDer(der), 0));
+  const hasVersion = fields[0] !== undefined && isContext(fields[0], 0);
+  const [serialNumber, , issuer, , subject, publicKey] = fields.slice(hasVersion ? 1 : 0).map(rawOf);
+  if (!serialNumber || !issuer || !subject || !publicKey) throw new DerError("Missing fields");
+  return { serialNumber, issuer, subject, publicKey };
 }
 
-/** Returns the signer, its issuers in order, then the other authorities. Other certificates are left out. */
-export function orderChain(signer: Certificate, given: readonly Certificate[]): readonly Certificate[] {
-  const chain = [signer];
-  const rest = new Set(given.filter((certificate) => certificate.isAuthority && certificate !== signer));
-  for (let last = signer; !equalBytes(last.issuer, last.subject); ) {
-    const issuer = [...rest].find(({ subject }) => equalBytes(subject, last.issuer));
-    if (issuer === undefined) break;
-    rest.delete(issuer);
-    chain.push(issuer);
-    last = issuer;
-  }
-  return [...chain, ...rest];
+/** Rejects invalid dates, which would compare as neither past nor future. */
+function readValidity(parsed: pkijs.Certificate): Pick<Certificate, "notBefore" | "notAfter"> {
+  const [notBefore, notAfter] = [parsed.notBefore.value, parsed.notAfter.value];
+  if (Number.isNaN(notBefore.getTime()) || Number.isNaN(notAfter.getTime()))
+    throw new DerError("Broken dates");
+  return { notBefore, notAfter };
 }
 
-function usage(reason: string): IdentityProblem {
-  return certificateContent("sign_usage", reason);
+function readUsage(
+  parsed: pkijs.Certificate,
+): Pick<Certificate, "isAuthority" | "keyUsage" | "extendedKeyUsage"> {
+  const constraints = extension(parsed, OID.basicConstraints);
+  const purposes = extension(parsed, OID.extendedKeyUsage);
+  const bits = find(parsed, OID.keyUsage);
+  return {
+    isAuthority: constraints !== null && expect(constraints, pkijs.BasicConstraints).cA,
+    keyUsage: bits === null ? null : firstOctetOf(readDer(bits.extnValue.valueBlock.valueHexView)),
+    extendedKeyUsage: purposes === null ? null : expect(purposes, pkijs.ExtKeyUsage).keyPurposes,
+  };
 }
 
-/** Mailboxes compare without regard to case, domains as A-labels. */
-function comparable(address: string): string {
-  return (parseAddress(address) ?? address).toLowerCase();
+function alternativeAddresses(parsed: pkijs.Certificate): readonly string[] {
+  const names = extension(parsed, OID.subjectAltName);
+  if (names === null) return [];
+  return expect(names, pkijs.AltName).altNames.flatMap(({ type, value }) => {
+    if (type === RFC822_NAME) return [String(value)];
+    return type === OTHER_NAME ? smtpUtf8Mailbox(value) : [];
+  });
 }
 
-function day(date: Date): string {
-  return date.toISOString().slice(0, "YYYY-MM-DD".length);
+/** Reads an otherName whose value, in `[0]`, is a UTF8String (RFC 9598 3). */
+function smtpUtf8Mailbox(otherName: Parameters<typeof children>[0]): readonly string[] {
+  if (oidOf(child(otherName, 0)) !== OID.smtpUtf8Mailbox) return [];
+  return [expect(child(child(otherName, 1), 0), Utf8String).getValue()];
+}
+
+/** Reads emailAddress in the subject, as in old certificates (RFC 5280 4.1.2.6). */
+function subjectAddresses(parsed: pkijs.Certificate): readonly string[] {
+  return parsed.subject.typesAndValues
+    .filter(({ type }) => type === OID.emailAddress)
+    .flatMap(({ value }) =>
+      value instanceof IA5String || value instanceof Utf8String ? [value.getValue()] : [],
+    );
+}
+
+function find(parsed: pkijs.Certificate, oid: string): pkijs.Extension | null {
+  return parsed.extensions?.find(({ extnID }) => extnID === oid) ?? null;
+}
+
+/** Returns the value of an extension, or `null` without it. Treats an unparsable extension as an error, not as absent. */
+function extension(parsed: pkijs.Certificate, oid: string): object | null {
+  const found = find(parsed, oid);
+  if (found === null) return null;
+  const value = found.parsedValue;
+  if (value === undefined || value.parsingError !== undefined) throw new DerError(`Broken extension ${oid}`);
+  return value;
+}
+
+function expect<T>(value: unknown, type: new (...parameters: never[]) => T): T {
+  if (value instanceof type) return value;
+  throw new DerError("A value is of another type");
 }

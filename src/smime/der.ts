@@ -3,6 +3,16 @@ import { type BaseBlock, BitString, fromBER, Integer, ObjectIdentifier, OctetStr
 /** DER (X.690) bytes of one or more whole values. */
 export type Der = Uint8Array<ArrayBuffer>;
 
+/** One block of a PEM text (RFC 7468). */
+export interface PemBlock {
+  /** Such as `PRIVATE KEY`. */
+  readonly label: string;
+  /** Whether the block has RFC 1421 header lines, such as `Proc-Type`. */
+  readonly hasHeaders: boolean;
+  /** `null` if the base64 is broken, or if there are header lines. */
+  readonly der: Der | null;
+}
+
 /** Tags of X.680 8.4 that CMS uses. `CONTEXT_n` is the constructed context-specific tag. */
 export const TAG = {
   INTEGER: 0x02,
@@ -19,6 +29,10 @@ export const TAG = {
 /** The years that UTCTime can express (RFC 5652 11.3). Others need GeneralizedTime. */
 const MIN_UTC_TIME_YEAR = 1950;
 const MAX_UTC_TIME_YEAR = 2049;
+
+const PEM_BEGIN = "-----BEGIN ";
+const PEM_LABEL = /^([A-Z0-9 #-]{1,64}?)-----/;
+const PEM_HEADER_LINE = /^[A-Za-z][A-Za-z0-9-]*:/m;
 
 const ascii = new TextEncoder();
 
@@ -175,4 +189,33 @@ export function rawOf(node: BaseBlock): Der {
 
 function copyOf(bytes: Uint8Array): Der {
   return new Uint8Array(bytes);
+}
+
+/**
+ * Returns the blocks of a PEM text, in order. Allows text around them ("Bag Attributes"), CRLF, a byte order mark, and
+ * line ends written as the two characters `\n`, as in environment variables.
+ */
+export function readPem(text: string): readonly PemBlock[] {
+  const lines = text.replaceAll("\\r", "").replaceAll("\\n", "\n").replaceAll("\r", "\n");
+  return lines.split(PEM_BEGIN).slice(1).flatMap(readBlock);
+}
+
+/** @param text the text after `-----BEGIN `, up to the next block. */
+function readBlock(text: string): readonly PemBlock[] {
+  const label = PEM_LABEL.exec(text)?.[1];
+  if (label === undefined) return [];
+  const start = label.length + "-----".length;
+  const end = text.indexOf(`-----END ${label}-----`, start);
+  const body = end < 0 ? "" : text.slice(start, end);
+  const hasHeaders = PEM_HEADER_LINE.test(body);
+  return [{ label, hasHeaders, der: hasHeaders ? null : fromBase64(body) }];
+}
+
+function fromBase64(text: string): Der | null {
+  try {
+    const bytes = Uint8Array.fromBase64(text);
+    return bytes.length === 0 ? null : bytes;
+  } catch {
+    return null;
+  }
 }

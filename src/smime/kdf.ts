@@ -1,7 +1,6 @@
 import { scrypt } from "node:crypto";
 import type { BaseBlock } from "asn1js";
-import type { Der } from "./der.ts";
-import { child, children, numberOf, octetsOf, oidOf } from "./der.ts";
+import { child, children, type Der, numberOf, octetsOf, oidOf } from "./der.ts";
 import { keyForm } from "./problem.ts";
 
 /** Derives the key of the cipher from the UTF-8 bytes of the passphrase. */

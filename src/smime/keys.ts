@@ -9,15 +9,16 @@ import {
   objectIdentifier,
   octetsOf,
   oidOf,
+  type PemBlock,
   rawOf,
   readDer,
+  readPem,
   sequence,
   smallInteger,
   TAG,
   tlv,
 } from "./der.ts";
 import { decryptPbes2, wrongPassphrase } from "./pbes2.ts";
-import { type PemBlock, readPem } from "./pem.ts";
 import { IdentityError, keyContent, keyForm } from "./problem.ts";
 
 /** A decrypted private key. */

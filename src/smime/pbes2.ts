@@ -1,6 +1,5 @@
 import type { BaseBlock } from "asn1js";
-import type { Der } from "./der.ts";
-import { child, octetsOf, oidOf, readDer } from "./der.ts";
+import { child, type Der, octetsOf, oidOf, readDer } from "./der.ts";
 import { type DeriveKey, readKdf } from "./kdf.ts";
 import { IdentityError, keyContent, keyForm } from "./problem.ts";
 

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { senderProblem } from "../../src/smime/certificate.ts";
-import { inspectIdentity } from "../../src/smime/identity.ts";
+import { inspectIdentity, senderProblem } from "../../src/smime/identity.ts";
 import { leaf, mailExtensions, NOW, SENDER } from "../fixtures/smime/authority.ts";
 import { privateKey } from "../fixtures/smime/keys.ts";
 import { isInstalled } from "../fixtures/smime/openssl.ts";

@@ -3,8 +3,7 @@ import { type Notice, notice } from "../../domain/notices.ts";
 import type { Secret } from "../../domain/secret.ts";
 import type { ServerDefinition } from "../../domain/smtp-server.ts";
 import { invalidParameter } from "../../errors.ts";
-import { senderProblem } from "../../smime/certificate.ts";
-import { type Inspection, inspectIdentity } from "../../smime/identity.ts";
+import { type Inspection, inspectIdentity, senderProblem } from "../../smime/identity.ts";
 import type { IdentityProblem } from "../../smime/problem.ts";
 
 /** Key and passphrase as they will be stored. */

@@ -16,12 +16,10 @@ import type { SmtpConnection } from "./connection.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
 import { dial } from "./dial.ts";
 import type { Pool } from "./pool.ts";
-import type { PoolSlot } from "./pool-slot.ts";
-import type { ServerMemories, ServerMemory } from "./server-memory.ts";
+import type { PoolSlot, ServerMemory } from "./pool-slot.ts";
 
 export interface DeliveryRunDeps {
   readonly pool: Pool;
-  readonly memories: ServerMemories;
   readonly connect: Connect;
   /** Takes over a connected socket. The connection is not opened yet. */
   readonly createConnection: (socket: Socket, server: ConnectionSettings) => SmtpConnection;
@@ -71,7 +69,7 @@ export class DeliveryRun {
     this.#deps = deps;
     this.#delivery = delivery;
     this.#timer = timer;
-    this.#memory = deps.memories.of(delivery.server);
+    this.#memory = deps.pool.memoryOf(delivery.server);
   }
 
   /** Sends the message. @throws the caller's reason if the timer stops for it. */

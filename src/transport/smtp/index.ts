@@ -9,7 +9,6 @@ import { DeliveryRun } from "./delivery-run.ts";
 import { DeliveryTimer, type TimeLimits } from "./delivery-timer.ts";
 import { Pool } from "./pool.ts";
 import { type Clock, DEFAULT_POOL_LIMITS, type PoolLimits } from "./pool-group.ts";
-import { ServerMemories } from "./server-memory.ts";
 import { validateCheck, validateDelivery } from "./validate-delivery.ts";
 
 export interface SmtpTransportOptions {
@@ -57,11 +56,9 @@ export function createSmtpTransport(options: SmtpTransportOptions): Transport {
   const { name, Connection } = options.driver ?? { name: "smtp", Connection: SmtpConnection };
   if (!/^[!-~]+$/.test(ehloName)) throw new TypeError('"ehloName" is not one word of ASCII');
   const tlsOptions = tlsOptionsFor(options.extraCa ?? []);
-  const limits = { ...DEFAULT_POOL_LIMITS, ...options.pool };
-  const pool = new Pool(limits, clock);
+  const pool = new Pool({ ...DEFAULT_POOL_LIMITS, ...options.pool }, clock);
   const deps = {
     pool,
-    memories: new ServerMemories(limits.idleMs, clock.nowMs),
     connect,
     createConnection: (socket: Socket, server: ConnectionSettings) =>
       new Connection(socket, {

@@ -1,7 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { NextMessage, SmtpConnection } from "./connection.ts";
-import type { AcquireOptions, PoolSlot } from "./pool-slot.ts";
-import type { ServerMemory } from "./server-memory.ts";
+import type { AcquireOptions, PoolSlot, ServerMemory } from "./pool-slot.ts";
 import { WaitingLine } from "./waiting-line.ts";
 
 export interface PoolLimits {

@@ -1,6 +1,22 @@
 import type { NextMessage, SmtpConnection } from "./connection.ts";
 import type { DeliveryTimer } from "./delivery-timer.ts";
-import type { ServerMemory } from "./server-memory.ts";
+
+/** Facts about one server, learned from its connections. Times are on the clock of the transport. */
+export interface ServerMemory {
+  /** How long a connection may stay idle. */
+  idleMs: number;
+  /** BDAT is not used before this time. */
+  noBdatUntilMs: number;
+  /** No message is prepared with the end of the previous one before this time. */
+  noPreparingUntilMs: number;
+  /** Whether the server accepted a message by BDAT. */
+  acceptsBdat: boolean;
+  /** Whether the server replied to RSET with 250. */
+  acceptsReset: boolean;
+  /** Facts from the connection that is being closed after the latest rejection: the reply to its RSET is still due. */
+  leaving: { readonly acceptsReset: boolean } | null;
+  usedAtMs: number;
+}
 
 /** The right to one connection of a key, held while a message is being sent. */
 export interface PoolSlot {

@@ -1,12 +1,22 @@
+import { BoundedCache } from "../../domain/bounded-cache.ts";
+import type { Endpoint } from "../../domain/smtp-server.ts";
 import type { SmtpConnection } from "./connection.ts";
 import { type Clock, PoolGroup, type PoolLimits } from "./pool-group.ts";
-import type { AcquireOptions, PoolSlot } from "./pool-slot.ts";
+import type { AcquireOptions, PoolSlot, ServerMemory } from "./pool-slot.ts";
 
-/** Limits and keeps connections per key. Deliveries get them in order of arrival. */
+/** How long the facts are kept without use. */
+const FORGET_MS = 3_600_000;
+const MAX_SERVERS = 1_000;
+
+/**
+ * Limits and keeps connections per key. Deliveries get them in order of arrival. Also keeps facts learned about each
+ * server, by host and port.
+ */
 export class Pool implements AsyncDisposable {
   readonly #limits: PoolLimits;
   readonly #clock: Clock;
   readonly #groups = new Map<string, PoolGroup>();
+  readonly #memories = new BoundedCache<ServerMemory>(MAX_SERVERS);
   /** Connections that are being closed. */
   readonly #closing = new Set<Promise<void>>();
   /** Number of slots that are not released. */
@@ -30,6 +40,28 @@ export class Pool implements AsyncDisposable {
     if (key !== null) return this.#group(key).acquire(options);
     const release = this.#hold(this.#retire);
     return { idle: null, hasOthers: false, next: () => null, yield: () => release(null), release };
+  }
+
+  /** Returns the facts learned about a server, to be changed by the deliveries to it. */
+  memoryOf({ host, port }: Pick<Endpoint, "host" | "port">): ServerMemory {
+    const key = `${host} ${port}`;
+    const nowMs = this.#clock.nowMs();
+    const known = this.#memories.get(key);
+    if (known !== undefined && nowMs - known.usedAtMs < FORGET_MS) {
+      known.usedAtMs = nowMs;
+      return known;
+    }
+    const memory: ServerMemory = {
+      idleMs: this.#limits.idleMs,
+      noBdatUntilMs: Number.NEGATIVE_INFINITY,
+      noPreparingUntilMs: Number.NEGATIVE_INFINITY,
+      acceptsBdat: false,
+      acceptsReset: false,
+      leaving: null,
+      usedAtMs: nowMs,
+    };
+    this.#memories.set(key, memory);
+    return memory;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,103 +1,91 @@
-import { type Context, Hono } from "hono";
+import type { Context } from "hono";
 import { SealpostError } from "sealpost";
-import {
-  bodyParams,
-  type Env,
-  type NewUser,
-  operation,
-  type PluginContext,
-  pathParams,
-  queryParams,
-  success,
-} from "sealpost/plugin";
+import { type Env, type NewUser, type PluginContext, route } from "sealpost/plugin";
 import * as v from "valibot";
 import { createUser, eventData } from "./directory.ts";
 import { type NewUserParams, newUserParams, pathNames, searchParams, userView } from "./schema.ts";
 import type { UserRepository, UserRow } from "./store.ts";
 
-const tag = "Users";
-/** What a parameter of a new user is stored for; their names are what the audit log tells. */
+const tag = { name: "Users", description: "Users in Sealpost's own database" };
+/** Fields of a new user. The audit log has the names of those that were given. */
 const FIELDS = ["email", "phone", "givenname", "surname", "password"] as const;
 
 /** Users over HTTP, for admins. */
-export function userRoutes(parts: {
+export function userRoutes(deps: {
   readonly ctx: PluginContext;
   readonly users: UserRepository;
   readonly defaultRealm: string;
 }) {
-  const { ctx, users, defaultRealm } = parts;
-  const body = newUserParams(defaultRealm);
-  const told = (name: { readonly username: string; readonly realm: string }) => {
+  const { ctx, users, defaultRealm } = deps;
+  /** Sets what the event and the audit row say about the user. */
+  const setTarget = (c: Context<Env>, name: { readonly username: string; readonly realm: string }) => {
     const { user, realm } = eventData(name);
-    return { data: { user, realm }, target: { identifier: `${user}@${realm}`, recipient: "" } };
+    const target = { identifier: `${user}@${realm}`, recipient: "" };
+    c.set("eventData", { user, realm });
+    c.set("auditTarget", target);
+    return target;
   };
 
-  return new Hono<Env>()
-    .post(
-      "/user/",
-      operation({
-        summary: "Make a user; the value is its id",
+  return [
+    route(
+      {
+        method: "POST",
+        path: "/user/",
+        right: "adduser",
+        parameters: { body: newUserParams(defaultRealm) },
+        response: v.string(),
+        summary: "Create a user",
+        description: "The value is the id of the user.",
         operationId: "addUser",
         tag,
-        answer: v.string(),
-        body,
-      }),
-      ctx.guard.requireRight("adduser"),
-      bodyParams(body),
-      async (c) => {
-        const given = c.req.valid("json");
-        const { data, target } = told(given);
-        c.set("eventData", data);
-        c.set("auditTarget", target);
-        const user = await toNewUser(c, ctx, given);
-        const fields = FIELDS.filter((name) => given[name]).join(",");
+      },
+      async (c, { body }) => {
+        const target = setTarget(c, body);
+        const user = await toNewUser(c, ctx, body);
+        const fields = FIELDS.filter((name) => body[name]).join(",");
         const row = ctx.audit.row(c, { success: true, fields, ...target }, "ifChanged");
         if ((await createUser({ store: ctx.store, users }, user, [row])) !== "made") throw taken();
-        return c.json(success(user.id, ctx.time.now()));
+        return user.id;
       },
-    )
-    .get(
-      "/user/",
-      operation({
-        summary: "Users that the filters fit",
+    ),
+    route(
+      {
+        method: "GET",
+        path: "/user/",
+        right: "userlist",
+        parameters: { query: searchParams },
+        response: v.array(userView),
+        summary: "List users",
         operationId: "listUsers",
         tag,
-        answer: v.array(userView),
-      }),
-      ctx.guard.requireRight("userlist"),
-      queryParams(searchParams),
-      async (c) => {
-        const { page, page_size: pageSize, ...filter } = c.req.valid("query");
-        const found = await users.search(filter, { page, pageSize });
-        // Personal data was read; by what was searched is as personal.
-        await ctx.audit.write(c, {
-          success: true,
-          fields: Object.keys(filter).join(","),
-          info: `${found.length} users`,
-        });
-        return c.json(success(found.map(toView), ctx.time.now()));
       },
-    )
-    .delete(
-      "/user/:realm/:username",
-      operation({
-        summary: "Delete a user; false if there was none",
+      async (c, { query: { page, page_size: pageSize, ...filter } }) => {
+        const found = await users.search(filter, { page, pageSize });
+        // The search returns personal data. What was searched for is personal, too: only the names of fields are kept.
+        const fields = Object.keys(filter).join(",");
+        await ctx.audit.write(c, { success: true, fields, info: `${found.length} users` });
+        return found.map(toView);
+      },
+    ),
+    route(
+      {
+        method: "DELETE",
+        path: "/user/:realm/:username",
+        right: "deleteuser",
+        parameters: { path: pathNames },
+        response: v.boolean(),
+        summary: "Delete a user",
+        description: "The value is `false` if there was none.",
         operationId: "deleteUser",
         tag,
-        answer: v.boolean(),
-      }),
-      ctx.guard.requireRight("deleteuser"),
-      pathParams(pathNames),
-      async (c) => {
-        const name = c.req.valid("param");
-        const { data, target } = told(name);
-        c.set("eventData", data);
-        c.set("auditTarget", target);
-        const removal = users.remove(name);
-        const [removed] = await ctx.store.commit([removal, ctx.audit.row(c, { success: true, ...target })]);
-        return c.json(success(removed.rowsAffected > 0, ctx.time.now()));
       },
-    );
+      async (c, { path: name }) => {
+        const row = ctx.audit.row(c, { success: true, ...setTarget(c, name) });
+        const [removed] = await ctx.store.commit([users.remove(name), row]);
+        return removed.rowsAffected > 0;
+      },
+    ),
+  ];
 }
 
 async function toNewUser(c: Context<Env>, ctx: PluginContext, given: NewUserParams): Promise<NewUser> {
@@ -114,8 +102,6 @@ function taken(): SealpostError {
 
 function toView(row: UserRow): v.InferOutput<typeof userView> {
   const { id: userid, username, realm, email, phone, givenname, surname } = row;
-  return {
-    ...{ userid, username, realm, resolver: realm, editable: true },
-    ...{ email, phone, mobile: phone, givenname, surname },
-  };
+  const name = { userid, username, realm, resolver: realm, editable: true };
+  return { ...name, email, phone, mobile: phone, givenname, surname };
 }

@@ -43,12 +43,11 @@ export const emailToken = definePlugin({
     const trigger = createTrigger({ ctx, tokens, challenges, sendCode: createSendCode(ctx, sms) });
     const checkCode = createCheckCode({ ctx, attempts: createAttemptRepository(ctx.store) });
 
-    const routes = tokenRoutes({ ctx, tokens, owners, enrol }).route(
-      "/",
-      validateRoutes({ ctx, owners, pins, trigger, checkCode }),
-    );
     return {
-      routes,
+      routes: [
+        ...tokenRoutes({ ctx, tokens, owners, enrol }),
+        ...validateRoutes({ ctx, owners, pins, trigger, checkCode }),
+      ],
       prune: async () => void (await ctx.store.commit([challenges.prune(ctx.time.now())])),
     };
   },

@@ -1,16 +1,14 @@
-import { type Context, Hono } from "hono";
+import type { Context } from "hono";
 import {
-  authenticated,
-  bodyParams,
   type Env,
   IDEMPOTENCY_HEADER,
   language,
   missingParameter,
   nameKey,
-  operation,
   type RateLimit,
+  respond,
+  route,
   type Statement,
-  success,
 } from "sealpost/plugin";
 import * as v from "valibot";
 import { type createCheckCode, dataOf } from "./check.ts";
@@ -28,7 +26,7 @@ import type { OwnedToken } from "./store.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 import type { createTrigger, Trigger } from "./trigger.ts";
 
-const tag = "Validation";
+const tag = { name: "Validation", description: "Codes as a second factor: sending and checking them" };
 const WINDOW_SECONDS = 600;
 /** Failures of one client, with one name, in a window: as at the log-in of admins. */
 const FAILURES_OF_NAME = 10;
@@ -36,14 +34,14 @@ const FAILURES_OF_CLIENT = 100;
 const TRIGGER_RIGHT = "triggerchallenge";
 
 /** Codes over HTTP: asked for by an admin's client or with a PIN, and checked. */
-export function validateRoutes(parts: {
+export function validateRoutes(deps: {
   readonly ctx: TokenContext;
   readonly owners: Owners;
   readonly pins: Pins;
   readonly trigger: ReturnType<typeof createTrigger>;
   readonly checkCode: ReturnType<typeof createCheckCode>;
 }) {
-  const { ctx, owners, pins, trigger, checkCode } = parts;
+  const { ctx, owners, pins, trigger, checkCode } = deps;
 
   /** Counted before it is known whether they fail, so that parallel ones do not slip through. */
   const limitsOf = (c: Context<Env>, named: OwnerQuery): readonly RateLimit[] => {
@@ -92,62 +90,61 @@ export function validateRoutes(parts: {
     return ctx.audit.row(c, entry);
   }
 
-  /** The answer after codes were sent or not. */
-  function answer(
+  /** The response after codes were sent or not. @param isAdmin the response says why codes were not sent. */
+  function triggered<V>(
     c: Context<Env>,
     targets: readonly OwnedToken[],
     { issued, unsent }: Trigger,
-    said: { readonly value: unknown; readonly mayKnow: boolean },
+    { value, isAdmin }: { readonly value: V; readonly isAdmin: boolean },
   ) {
     const verdict = verdictOf(issued);
     tell(c, targets, [...issued, ...unsent][0]?.serial ?? "", verdict);
-    const told = isIssued(issued) ? challengeDetail(issued) : { message: notTriggered(c) };
-    const failures = unsent.length > 0 && said.mayKnow ? { failures: failuresOf(unsent) } : {};
-    return authenticated(success(said.value, ctx.time.now(), { ...told, ...failures }), verdict);
+    const detail = isIssued(issued) ? challengeDetail(issued) : { message: notTriggered(c) };
+    const failures = unsent.length > 0 && isAdmin ? { failures: failuresOf(unsent) } : {};
+    return respond(value, { detail: { ...detail, ...failures }, authentication: verdict });
   }
 
-  return new Hono<Env>()
-    .post(
-      "/validate/triggerchallenge",
-      operation({
-        summary: "Send a code to the tokens of a user; the value is how many challenges there are",
+  return [
+    route(
+      {
+        method: "POST",
+        path: "/validate/triggerchallenge",
+        right: TRIGGER_RIGHT,
+        isProvedByRead: true,
+        parameters: { body: triggerParams },
+        response: v.number(),
+        detail: validateDetail,
+        summary: "Send codes to a user",
+        description: "The value is the number of challenges.",
         operationId: "triggerChallenge",
         tag,
-        answer: v.number(),
-        detail: validateDetail,
-        body: triggerParams,
-        refusals: [409],
+        errors: [409],
         headers: IDEMPOTENCY_HEADER,
-      }),
-      ctx.guard.requireRight(TRIGGER_RIGHT, { isProvedByRead: true }),
-      bodyParams(triggerParams),
-      async (c) => {
-        const params = c.req.valid("json");
+      },
+      async (c, { body: params }) => {
         refuseNobody(params);
         const all = await owners.tokensOf(params);
         const targets = all.filter(({ token }) => params.type === undefined || token.type === params.type);
-        const result = await ctx.idempotent(c, params, () =>
-          trigger(c, targets, (triggered) => [rowOf(c, triggered)]),
-        );
-        return c.json(answer(c, targets, result, { value: result.issued.length, mayKnow: true }));
+        const result = await ctx.idempotent(c, params, () => trigger(c, targets, (sent) => [rowOf(c, sent)]));
+        return triggered(c, targets, result, { value: result.issued.length, isAdmin: true });
       },
-    )
-    .post(
-      "/validate/check",
-      operation({
-        summary: "With transaction_id: check a code. Without: have codes sent, by the PIN",
+    ),
+    route(
+      {
+        method: "POST",
+        path: "/validate/check",
+        open: true,
+        parameters: { body: checkParams },
+        response: v.boolean(),
+        detail: validateDetail,
+        summary: "Check a code, or request one",
+        description: "With `transaction_id`, checks a code. Without it, sends codes if `pass` is the PIN.",
         operationId: "validateCheck",
         tag,
-        answer: v.boolean(),
-        detail: validateDetail,
-        body: checkParams,
-        refusals: [409, 429],
-        open: true,
+        errors: [409, 429],
         headers: IDEMPOTENCY_HEADER,
-      }),
-      bodyParams(checkParams),
-      async (c) => {
-        const { pass, transaction_id, state, ...named } = c.req.valid("json");
+      },
+      async (c, { body: { pass, transaction_id, state, ...named } }) => {
         refuseNobody(named);
         const limits = limitsOf(c, named);
         const transactionId = transaction_id || state;
@@ -155,10 +152,10 @@ export function validateRoutes(parts: {
           const targets = await owners.tokensIn(transactionId, named);
           const attempt = { transactionId, code: pass, limits };
           const { accepted, token, message } = await checkCode(c, targets, attempt);
-          const verdict = accepted ? "ACCEPT" : "REJECT";
-          tell(c, targets, token?.serial ?? "", verdict);
+          const authentication = accepted ? "ACCEPT" : "REJECT";
+          tell(c, targets, token?.serial ?? "", authentication);
           const about = accepted && token ? { serial: token.serial, type: token.type } : {};
-          return c.json(authenticated(success(accepted, ctx.time.now(), { message, ...about }), verdict));
+          return respond(accepted, { detail: { message, ...about }, authentication });
         }
         await ctx.limits.consume(...limits);
         const { refund } = await ctx.limits.plan(...limits);
@@ -171,21 +168,21 @@ export function validateRoutes(parts: {
         });
         // With no token that opens, too: what is wrong with the key must not tell that the PIN is right.
         const result = await ctx.idempotent(c, [named, pass], () =>
-          trigger(c, opened, (triggered) =>
+          trigger(c, opened, (sent) =>
             opened.length === 0
               ? [wrongPinRow(c, targets)]
-              : [rowOf(c, triggered), ...(triggered.issued.length > 0 ? refund() : [])],
+              : [rowOf(c, sent), ...(sent.issued.length > 0 ? refund() : [])],
           ),
         );
         if (opened.length === 0) {
           tell(c, targets, targets[0]?.token.serial ?? "", "REJECT");
-          const detail = { message: notTriggered(c) };
-          return c.json(authenticated(success(false, ctx.time.now(), detail), "REJECT"));
+          return respond(false, { detail: { message: notTriggered(c) }, authentication: "REJECT" });
         }
-        const mayKnow = result.unsent.length > 0 && (await ctx.guard.isAllowed(c, TRIGGER_RIGHT));
-        return c.json(answer(c, opened, result, { value: false, mayKnow }));
+        const isAdmin = result.unsent.length > 0 && (await ctx.guard.isAllowed(c, TRIGGER_RIGHT));
+        return triggered(c, opened, result, { value: false, isAdmin });
       },
-    );
+    ),
+  ];
 }
 
 function verdictOf(issued: Trigger["issued"]): "CHALLENGE" | "REJECT" {

@@ -68,12 +68,12 @@ interface Description {
 export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   actions: {
     operationId: "listEventActions",
-    summary: "What can be done, with the options of each",
+    summary: "List actions and their options",
     of: (servers) => ({ [ACTION]: sendmailOptions(servers) }),
   },
   conditions: {
     operationId: "listEventConditions",
-    summary: "What can be asked of an event",
+    summary: "List conditions",
     of: () =>
       Object.fromEntries(
         Object.entries(CONDITIONS).map(([name, { type, description, values }]) => [
@@ -82,10 +82,10 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
         ]),
       ),
   },
-  positions: { operationId: "listEventPositions", summary: "When it can be done", of: () => [POSITION] },
+  positions: { operationId: "listEventPositions", summary: "List positions", of: () => [POSITION] },
   defaults: {
     operationId: "listEventDefaults",
-    summary: "What holds where a binding says nothing",
+    summary: "List defaults of a binding",
     of: () => {
       const [language] = LANGUAGES;
       const { subject, body } = TEXTS[language];

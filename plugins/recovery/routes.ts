@@ -1,5 +1,4 @@
-import { Hono } from "hono";
-import { bodyParams, type Directory, type Env, language, operation, success } from "sealpost/plugin";
+import { type Directory, IDEMPOTENCY_HEADER, language, route } from "sealpost/plugin";
 import * as v from "valibot";
 import type { Context, Options } from "./config.ts";
 import { PAGE_PATH } from "./message.ts";
@@ -10,78 +9,72 @@ import { recoverParams, resetParams } from "./schema.ts";
 import type { Codes } from "./store.ts";
 import { LANGUAGES } from "./texts.ts";
 
-const tag = "Recovery";
-const headers = {
-  "Idempotency-Key": "A second call with the same key gets the answer of the first, for 24 hours",
-};
+const tag = { name: "Recovery", description: "Users set a new password by a link in a message" };
+/** All routes are open: a user who needs them has no password. */
+const OPEN = { open: true, errors: [403, 429], headers: IDEMPOTENCY_HEADER, tag } as const;
 
-/** All open: who uses them has no password. */
-export function recoveryRoutes(parts: {
+/** Recovery of passwords over HTTP. */
+export function recoveryRoutes(deps: {
   readonly ctx: Context;
   readonly codes: Codes;
   readonly directory: () => Directory;
   readonly options: Options;
 }) {
-  const { ctx, codes, directory, options } = parts;
+  const { ctx, codes, directory, options } = deps;
   const { leastPasswordCharacters, leastAnswerMs } = options;
   const ask = createAsk(ctx, codes, leastAnswerMs);
   const reset = createReset(ctx, codes, options);
   const realmOf = (realm: string) => realm || directory().defaultRealm;
 
-  return new Hono<Env>()
-    .post(
-      "/recover",
-      operation({
-        summary: "Ask for a mail with a link to set a new password; true whether or not anybody gets it",
+  return [
+    route(
+      {
+        ...OPEN,
+        method: "POST",
+        path: "/recover",
+        parameters: { body: recoverParams },
+        response: v.literal(true),
+        summary: "Request a recovery link",
+        description: "The value is `true` whether or not a message is sent.",
         operationId: "recover",
-        tag,
-        answer: v.literal(true),
-        body: recoverParams,
-        open: true,
-        refusals: [403, 429],
-        headers,
-      }),
-      bodyParams(recoverParams),
-      async (c) => {
-        const given = c.req.valid("json");
-        c.set("eventData", { user: given.user, realm: realmOf(given.realm) });
-        const value = await ctx.idempotent(c, given, () => ask(c, directory(), given));
-        return c.json(success(value, ctx.time.now()));
       },
-    )
-    .post(
-      PAGE_PATH,
-      operation({
-        summary: "Set a new password by the code in the mail; false if the code is not valid",
+      async (c, { body }) => {
+        c.set("eventData", { user: body.user, realm: realmOf(body.realm) });
+        return ctx.idempotent(c, body, () => ask(c, directory(), body));
+      },
+    ),
+    route(
+      {
+        ...OPEN,
+        method: "POST",
+        path: PAGE_PATH,
+        parameters: { body: resetParams },
+        response: v.boolean(),
+        summary: "Set a new password",
+        description: "Needs the code in the message. The value is `false` if the code is not valid.",
         operationId: "resetPassword",
-        tag,
-        answer: v.boolean(),
-        body: resetParams,
-        open: true,
-        refusals: [403, 429],
-        headers,
-      }),
-      bodyParams(resetParams),
-      async (c) => {
-        const given = c.req.valid("json");
-        c.set("eventData", { user: given.user, realm: realmOf(given.realm) });
-        const value = await ctx.idempotent(c, given, () => reset(c, directory(), given));
-        return c.json(success(value, ctx.time.now()));
       },
-    )
-    .get(
-      PAGE_PATH,
-      operation({
-        summary: "The page that the link leads to; it uses no code up",
+      async (c, { body }) => {
+        c.set("eventData", { user: body.user, realm: realmOf(body.realm) });
+        return ctx.idempotent(c, body, () => reset(c, directory(), body));
+      },
+    ),
+    route(
+      {
+        method: "GET",
+        path: PAGE_PATH,
+        open: true,
+        response: v.string(),
+        media: "text/html",
+        summary: "Show the recovery page",
+        description: "The page that the link leads to. It does not use up the code.",
         operationId: "resetPage",
         tag,
-        answer: v.string(),
-        media: "text/html",
-        open: true,
-      }),
-      async (c) => {
-        const { html, headers: fields } = await resetPage(language(c, LANGUAGES), leastPasswordCharacters);
-        return c.html(html, 200, fields);
       },
-    );
+      async (c) => {
+        const { html, headers } = await resetPage(language(c, LANGUAGES), leastPasswordCharacters);
+        return c.html(html, 200, headers);
+      },
+    ),
+  ];
 }

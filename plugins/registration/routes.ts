@@ -1,70 +1,69 @@
-import { Hono } from "hono";
-import { bodyParams, type Env, language, operation, success } from "sealpost/plugin";
+import { IDEMPOTENCY_HEADER, language, respond, route } from "sealpost/plugin";
 import * as v from "valibot";
 import { createConfirm } from "./confirm.ts";
 import { createRegister, type RegistrationParts } from "./register.ts";
 import { confirmedView, confirmParams, pendingView, registerParams } from "./schema.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 
-const tag = "Registration";
-const IDEMPOTENCY = {
-  "Idempotency-Key": "A second call with the same key gets the answer of the first, for 24 hours",
-};
+const tag = { name: "Registration", description: "Users create their own accounts" };
 
-/** Registration over HTTP, for everybody. */
-export function registrationRoutes(parts: RegistrationParts) {
-  const { ctx } = parts;
-  const register = createRegister(parts);
-  const confirm = createConfirm(parts);
-  return new Hono<Env>()
-    .get(
-      "/register",
-      operation({
-        summary: "Whether people may register",
+/** Registration over HTTP, open to anyone. */
+export function registrationRoutes(deps: RegistrationParts) {
+  const { ctx } = deps;
+  const register = createRegister(deps);
+  const confirm = createConfirm(deps);
+  return [
+    route(
+      {
+        method: "GET",
+        path: "/register",
+        open: true,
+        response: v.boolean(),
+        summary: "Check whether registration is enabled",
         operationId: "canRegister",
         tag,
-        answer: v.boolean(),
+      },
+      () => ctx.settings.get("register.enabled"),
+    ),
+    route(
+      {
+        method: "POST",
+        path: "/register",
         open: true,
-      }),
-      async (c) => c.json(success(await ctx.settings.get("register.enabled"), ctx.time.now())),
-    )
-    .post(
-      "/register",
-      operation({
-        summary: "Register: a code is mailed, with which the account is made",
+        parameters: { body: registerParams },
+        response: v.boolean(),
+        detail: pendingView,
+        summary: "Register",
+        description: "Sends a message with a code. `POST /register/confirm` creates the account with it.",
         operationId: "register",
         tag,
-        answer: v.boolean(),
-        detail: pendingView,
-        body: registerParams,
-        refusals: [409, 429],
-        headers: IDEMPOTENCY,
-        open: true,
-      }),
-      bodyParams(registerParams),
-      async (c) => {
-        const { id, expiresAt } = await register(c, c.req.valid("json"));
-        return c.json(success(true, ctx.time.now(), { transaction_id: id, valid_until: expiresAt }));
+        errors: [409, 429],
+        headers: IDEMPOTENCY_HEADER,
       },
-    )
-    .post(
-      "/register/confirm",
-      operation({
-        summary: "Make the account; false if the code is wrong or does not hold any more",
+      async (c, { body }) => {
+        const { id, expiresAt } = await register(c, body);
+        return respond(true, { detail: { transaction_id: id, valid_until: expiresAt } });
+      },
+    ),
+    route(
+      {
+        method: "POST",
+        path: "/register/confirm",
+        open: true,
+        parameters: { body: confirmParams },
+        response: v.boolean(),
+        detail: confirmedView,
+        summary: "Create the account",
+        description: "The value is `false` if the code is wrong or has expired.",
         operationId: "confirmRegistration",
         tag,
-        answer: v.boolean(),
-        detail: confirmedView,
-        body: confirmParams,
-        refusals: [429],
-        open: true,
-      }),
-      bodyParams(confirmParams),
-      async (c) => {
-        const { transaction_id: id, code } = c.req.valid("json");
-        const user = await confirm(c, id, code);
-        if (user) return c.json(success(true, ctx.time.now(), user));
-        return c.json(success(false, ctx.time.now(), { message: TEXTS[language(c, LANGUAGES)].wrongCode }));
+        errors: [429],
       },
-    );
+      async (c, { body: { transaction_id: id, code } }) => {
+        const user = await confirm(c, id, code);
+        if (user) return respond(true, { detail: user });
+        return respond(false, { detail: { message: TEXTS[language(c, LANGUAGES)].wrongCode } });
+      },
+    ),
+  ];
 }

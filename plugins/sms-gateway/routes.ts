@@ -1,21 +1,15 @@
-import type { MiddlewareHandler } from "hono";
-import { Hono } from "hono";
 import { SealpostError } from "sealpost";
 import {
-  allParams,
-  bodyParams,
   deliveryView,
-  type Env,
   IDEMPOTENCY_HEADER,
   invalidParameter,
   language,
   notice,
   noticeDetail,
   noticeEntries,
-  operation,
   type PluginContext,
-  pathParams,
-  success,
+  respond,
+  route,
 } from "sealpost/plugin";
 import * as v from "valibot";
 import {
@@ -34,48 +28,52 @@ import {
 import { type createSend, serversOf } from "./send.ts";
 import type { GatewayRepository } from "./store.ts";
 
-const tag = "SMS gateways";
-const READ = "smsgateway_read";
-const WRITE = "smsgateway_write";
+const tag = { name: "SMS gateways", description: "Gateways that turn email into text messages" };
+const READ = { method: "GET", right: "smsgateway_read", tag } as const;
+const WRITE = { right: "smsgateway_write", tag } as const;
 const TEST_TEXTS = { en: "This is a test of Sealpost", de: "Dies ist ein Test von Sealpost" } as const;
-const nameParams = v.object({ gateway: v.pipe(v.string(), v.description("Its number, or its name")) });
+const path = v.object({ gateway: v.pipe(v.string(), v.description("Its number, or its name")) });
+const testDetail = v.object({
+  code: v.optional(v.string()),
+  recipient: v.optional(v.pipe(v.string(), v.description("Address of the gateway"))),
+  delivery: v.optional(deliveryView),
+  mail_id: v.optional(v.string()),
+});
 
 /** SMS gateways over HTTP, for admins. */
-export function gatewayRoutes(parts: {
+export function gatewayRoutes(deps: {
   readonly ctx: PluginContext;
   readonly gateways: GatewayRepository;
   readonly send: ReturnType<typeof createSend>;
 }) {
-  const { ctx, gateways, send } = parts;
+  const { ctx, gateways, send } = deps;
 
-  return new Hono<Env>()
-    .get(
-      "/smsgateway/",
-      operation({
-        summary: "All gateways",
+  return [
+    route(
+      {
+        ...READ,
+        path: "/smsgateway/",
+        response: v.array(gatewayView),
+        summary: "List SMS gateways",
         operationId: "listSmsGateways",
-        tag,
-        answer: v.array(gatewayView),
-      }),
-      ctx.guard.requireRight(READ),
-      async (c) => c.json(success((await gateways.list()).map(toGatewayView), ctx.time.now())),
-    )
-    .post(
-      "/smsgateway/",
-      operation({
-        summary: "Create or replace a gateway; the value is its number",
-        operationId: "saveSmsGateway",
-        tag,
-        answer: v.number(),
+      },
+      async () => (await gateways.list()).map(toGatewayView),
+    ),
+    route(
+      {
+        ...WRITE,
+        method: "POST",
+        path: "/smsgateway/",
+        parameters: { body: gatewayParams },
+        checkNames: assertKnownOptions,
+        response: v.number(),
         detail: v.object(noticeEntries),
-        body: gatewayParams,
-      }),
-      ctx.guard.requireRight(WRITE),
-      allParams(),
-      refuseOtherOptions,
-      bodyParams(gatewayParams),
-      async (c) => {
-        const input = toGateway(c.req.valid("json"));
+        summary: "Create or replace an SMS gateway",
+        description: "The value is the number of the gateway.",
+        operationId: "saveSmsGateway",
+      },
+      async (c, { body }) => {
+        const input = toGateway(body);
         c.set("auditTarget", { identifier: input.identifier, recipient: "" });
         if (!reachesAnybody(input)) {
           throw invalidParameter(
@@ -84,27 +82,27 @@ export function gatewayRoutes(parts: {
           );
         }
         const fields = OPTION_NAMES.filter((name) => input[OPTIONS[name].column] !== "").join(",");
-        const said = { success: true, identifier: input.identifier, fields };
-        await ctx.store.commit([gateways.put(input), ctx.audit.row(c, said)]);
+        const entry = { success: true, identifier: input.identifier, fields };
+        await ctx.store.commit([gateways.put(input), ctx.audit.row(c, entry)]);
         const saved = await gateways.find(input.identifier);
         const known = await ctx.mail.servers();
         const missing = serversOf(input).filter((name) => !known.includes(name));
         const notices = missing.map((identifier) =>
           notice("server_missing", "option.SMTPIDENTIFIER", { identifier }),
         );
-        return c.json(success(saved?.id ?? 0, ctx.time.now(), noticeDetail(notices)));
+        return respond(saved?.id ?? 0, { detail: noticeDetail(notices) });
       },
-    )
-    .get(
-      "/smsgateway/providers",
-      operation({
-        summary: "What a gateway is made of, and the SMTP servers that there are",
+    ),
+    route(
+      {
+        ...READ,
+        path: "/smsgateway/providers",
+        response: providersView,
+        summary: "List providers",
+        description: "The options of a gateway, and the SMTP servers that it can use.",
         operationId: "listSmsProviders",
-        tag,
-        answer: providersView,
-      }),
-      ctx.guard.requireRight(READ),
-      async (c) => {
+      },
+      async () => {
         const values = [...(await ctx.mail.servers())];
         const parameters = Object.fromEntries(
           OPTION_NAMES.map((name) => {
@@ -112,96 +110,87 @@ export function gatewayRoutes(parts: {
             return [name, { required, description, ...(name === "SMTPIDENTIFIER" ? { values } : {}) }];
           }),
         );
-        const provider = { options_allowed: false, headers_allowed: false, parameters };
-        return c.json(success({ [MODULE]: provider }, ctx.time.now()));
+        return { [MODULE]: { options_allowed: false, headers_allowed: false, parameters } };
       },
-    )
-    .post(
-      "/smsgateway/send_test_sms",
-      operation({
-        summary: "Send a real SMS through a saved gateway",
+    ),
+    route(
+      {
+        ...WRITE,
+        method: "POST",
+        path: "/smsgateway/send_test_sms",
+        parameters: { body: testParams },
+        response: v.boolean(),
+        detail: testDetail,
+        summary: "Send a test SMS",
+        description: "Sends a real SMS through a stored gateway.",
         operationId: "sendTestSms",
-        tag,
-        answer: v.boolean(),
-        detail: v.object({
-          code: v.optional(v.string()),
-          recipient: v.optional(v.pipe(v.string(), v.description("Where the mail went"))),
-          delivery: v.optional(deliveryView),
-          mail_id: v.optional(v.string()),
-        }),
-        body: testParams,
-        refusals: [404, 409],
+        errors: [404, 409],
         headers: IDEMPOTENCY_HEADER,
-      }),
-      ctx.guard.requireRight(WRITE),
-      bodyParams(testParams),
-      async (c) => {
-        const { name, phone, text = TEST_TEXTS[language(c, ["en", "de"])] } = c.req.valid("json");
-        const message = { phone, text };
-        c.set("auditTarget", { identifier: name, recipient: message.phone });
+      },
+      async (c, { body: { name, phone, text = TEST_TEXTS[language(c, ["en", "de"])] } }) => {
+        c.set("auditTarget", { identifier: name, recipient: phone });
         const gateway = await gateways.find(name);
         if (!gateway) throw notFound();
         const idempotencyKey = c.req.header("idempotency-key");
-        const sent = await send(gateway, message, { request: c, idempotencyKey });
+        const sent = await send(gateway, { phone, text }, { request: c, idempotencyKey });
         const isSent = sent.recipient !== null && sent.outcome.state !== "failed";
         const info = sent.recipient === null ? sent.code : `sent to ${sent.recipient}: ${sent.outcome.state}`;
-        await ctx.audit.write(c, { success: isSent, identifier: name, recipient: message.phone, info });
-        return c.json(success(isSent, ctx.time.now(), await detailOf(sent)));
+        await ctx.audit.write(c, { success: isSent, identifier: name, recipient: phone, info });
+        return respond(isSent, { detail: await detailOf(sent) });
       },
-    )
-    .get(
-      "/smsgateway/:gateway",
-      operation({
-        summary: "One gateway, as a list",
+    ),
+    route(
+      {
+        ...READ,
+        path: "/smsgateway/:gateway",
+        parameters: { path },
+        response: v.array(gatewayView),
+        summary: "Get an SMS gateway",
+        description: "The value is a list with this one gateway.",
         operationId: "getSmsGateway",
-        tag,
-        answer: v.array(gatewayView),
-        refusals: [404],
-      }),
-      ctx.guard.requireRight(READ),
-      pathParams(nameParams),
-      async (c) => {
-        const { gateway } = c.req.valid("param");
+        errors: [404],
+      },
+      async (_, { path: { gateway } }) => {
         const byNumber = /^\d{1,15}$/.test(gateway) ? await gateways.get(Number(gateway)) : undefined;
         const row = byNumber ?? (await gateways.find(gateway.normalize("NFC")));
         if (!row) throw notFound();
-        return c.json(success([toGatewayView(row)], ctx.time.now()));
+        return [toGatewayView(row)];
       },
-    )
-    .delete(
-      "/smsgateway/:gateway",
-      operation({
-        summary: "Delete a gateway by its name; the value is its number",
+    ),
+    route(
+      {
+        ...WRITE,
+        method: "DELETE",
+        path: "/smsgateway/:gateway",
+        parameters: { path },
+        response: v.number(),
+        summary: "Delete an SMS gateway",
+        description: "By its name. The value is its number.",
         operationId: "deleteSmsGateway",
-        tag,
-        answer: v.number(),
-        refusals: [404],
-      }),
-      ctx.guard.requireRight(WRITE),
-      pathParams(nameParams),
-      async (c) => {
-        const identifier = c.req.valid("param").gateway.normalize("NFC");
+        errors: [404],
+      },
+      async (c, { path: { gateway } }) => {
+        const identifier = gateway.normalize("NFC");
         c.set("auditTarget", { identifier, recipient: "" });
         const row = await gateways.find(identifier);
-        const said = ctx.audit.row(c, { success: true, identifier }, "ifChanged");
-        const [removed] = await ctx.store.commit([gateways.remove(identifier), said]);
+        const auditRow = ctx.audit.row(c, { success: true, identifier }, "ifChanged");
+        const [removed] = await ctx.store.commit([gateways.remove(identifier), auditRow]);
         if (!row || removed.rowsAffected === 0) throw notFound();
-        return c.json(success(row.id, ctx.time.now()));
+        return row.id;
       },
-    )
-    .delete(
-      "/smsgateway/option/:id/:key",
-      operation({
-        summary: "Give an option of a gateway its default",
+    ),
+    route(
+      {
+        ...WRITE,
+        method: "DELETE",
+        path: "/smsgateway/option/:id/:key",
+        parameters: { path: keyParams },
+        response: v.boolean(),
+        summary: "Reset an option of a gateway",
         operationId: "deleteSmsGatewayOption",
-        tag,
-        answer: v.boolean(),
-        refusals: [404],
-      }),
-      ctx.guard.requireRight(WRITE),
-      pathParams(keyParams),
-      async (c) => {
-        const { id, key } = c.req.valid("param");
+        errors: [404],
+      },
+      async (c, { path: { id, key } }) => {
         const { column, required, fallback } = OPTIONS[key];
         c.set("auditTarget", { identifier: id, recipient: "" });
         if (required) throw invalidParameter("key", `a gateway cannot be without ${key}`);
@@ -210,14 +199,13 @@ export function gatewayRoutes(parts: {
         if (!reachesAnybody({ ...row, [column]: fallback })) {
           throw invalidParameter("key", `MAILTO makes no mail address without ${key}`);
         }
-        const said = { success: true, identifier: row.identifier, fields: key };
-        await ctx.store.commit([
-          gateways.set(row.id, { [column]: fallback }),
-          ctx.audit.row(c, said, "ifChanged"),
-        ]);
-        return c.json(success(true, ctx.time.now()));
+        const entry = { success: true, identifier: row.identifier, fields: key };
+        const change = gateways.set(row.id, { [column]: fallback });
+        await ctx.store.commit([change, ctx.audit.row(c, entry, "ifChanged")]);
+        return true;
       },
-    );
+    ),
+  ];
 
   async function detailOf(sent: Awaited<ReturnType<typeof send>>) {
     if (sent.recipient === null) return { code: sent.code };
@@ -227,19 +215,15 @@ export function gatewayRoutes(parts: {
   }
 }
 
-/** A misspelt option would be silently without effect. */
-const refuseOtherOptions: MiddlewareHandler<Env, string, { out: { json: Record<string, unknown> } }> = async (
-  c,
-  next,
-) => {
-  for (const name of Object.keys(c.req.valid("json"))) {
-    const [kind, key] = name.split(".");
-    const isKnown = kind === "option" && OPTION_NAMES.some((option) => name === `option.${option}`);
-    if (key === undefined || isKnown || !["option", "header", "secret"].includes(kind ?? "")) continue;
+/** Rejects misspelled options, which would have no effect otherwise. */
+function assertKnownOptions(names: readonly string[]): void {
+  for (const name of names) {
+    const [kind = "", key] = name.split(".");
+    const isKnown = OPTION_NAMES.some((option) => name === `option.${option}`);
+    if (key === undefined || isKnown || !["option", "header", "secret"].includes(kind)) continue;
     throw invalidParameter(name, `expected ${OPTION_NAMES.map((option) => `option.${option}`).join(", ")}`);
   }
-  await next();
-};
+}
 
 function notFound(): SealpostError {
   return new SealpostError("resource_not_found", "The requested SMSGateway could not be found.");

@@ -37,7 +37,7 @@ export type {
   PluginInstance,
 } from "./contracts/plugin/definition.ts";
 export type { EventHandler, SealpostEvent } from "./contracts/plugin/events.ts";
-export type { RateLimit, RateLimitPlan, RateLimitResult } from "./contracts/plugin/limits.ts";
+export type { RateLimitPlan, RateLimitResult } from "./contracts/plugin/limits.ts";
 export type { SubmitOptions, SubmitOutcome } from "./contracts/plugin/mail.ts";
 export type { PasswordOptions, SealedColumns } from "./contracts/plugin/secrets.ts";
 export type { Setting, Settings, SettingValues } from "./contracts/plugin/settings.ts";
@@ -45,9 +45,11 @@ export type { PluginStore } from "./contracts/plugin/store.ts";
 export type { ChosenRight, ParameterSchemas, Route, Tag } from "./contracts/route.ts";
 export type { Sms, SmsOutcome, TextMessage } from "./contracts/sms.ts";
 export type { Principal } from "./domain/admin.ts";
+export { MAX_CLOCK_SKEW_MS } from "./domain/clock.ts";
 export { domainOf, parseAddress, parseMailbox } from "./domain/mailbox.ts";
 export { type CidrBlock, parseCidr } from "./domain/network.ts";
 export { NOTICES, type Notice, type NoticeCode, notice } from "./domain/notices.ts";
+export type { RateLimit } from "./domain/rate-limit.ts";
 export { invalidParameter, missingParameter } from "./errors.ts";
 export { definePlugin, setting } from "./plugin/define.ts";
 export {
@@ -60,7 +62,7 @@ export {
   serverNames,
   userName,
 } from "./plugin/schemas.ts";
-export { checkTemplate, escapeHtml, language, render, templateText } from "./plugin/texts.ts";
+export { checkTemplate, escapeHtml, language, render, renderMessage, templateText } from "./plugin/texts.ts";
 export { isConstraintError } from "./storage/errors.ts";
 export { deliveryView } from "./wire/delivery.ts";
 export { authenticated, respond, type Success, success, type Verdict } from "./wire/envelope.ts";

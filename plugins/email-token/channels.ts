@@ -1,11 +1,13 @@
 import type { Context } from "hono";
 import type { Message } from "sealpost";
+import type {} from "sealpost/plugin";
 import {
   addressKey,
   type DirectoryUser,
   type Env,
   parseAddress,
   render,
+  renderMessage,
   type Sms,
   type Statement,
   type SubmitOutcome,
@@ -14,8 +16,8 @@ import { isOrigin, type TokenContext, type TokenSettings } from "./config.ts";
 import type { OwnedToken, TokenType } from "./store.ts";
 import { type Language, redactedAddress, redactedPhone, TEXTS, tagValues } from "./texts.ts";
 
-/** A code on its way. */
-export interface Order {
+/** A code to deliver. */
+export interface CodeDelivery {
   readonly c: Context<Env>;
   readonly target: OwnedToken;
   readonly address: string;
@@ -24,27 +26,30 @@ export interface Order {
   readonly language: Language;
 }
 
-/** Null: it left, or may have. */
+/** Why a code was not sent; `null` if it was sent, or may have been. */
 export type SendFailure = { readonly code: string; readonly delivery: unknown } | null;
 
-/** How codes of one type reach people. */
-interface Way {
+/** How codes for tokens of one type are delivered. */
+interface Channel {
+  /** The right to enroll such a token. */
   readonly right: "enrollEMAIL" | "enrollSMS";
   readonly serialPrefix: string;
-  /** Empty: the directory knows none of use. */
+  /** The user's address on this channel; empty if the directory has no valid one. */
   readonly addressOf: (user: DirectoryUser) => string;
-  /** What two forms of one address have in common. */
+  /** The same for all spellings of an address. */
   readonly limitKey: (address: string) => string;
   readonly validSeconds: (settings: TokenSettings) => number;
-  /** Template of what is asked for then; empty: the built-in one. */
+  /** Template of the prompt; empty for the built-in one. */
   readonly prompt: (settings: TokenSettings) => string;
   readonly redacted: (address: string) => Readonly<Record<string, string>>;
 }
 
-/** E.164 has 15 digits; fewer than 3 reach nobody. */
+/** E.164 allows 15 digits; fewer than three are not a number. */
 const PHONE = /^\+?[\d ()/.-]{3,40}$/;
+/** A longer origin would be folded or encoded in the header, where mail programs do not look for it. */
+const MAX_ORIGIN_CHARACTERS = 50;
 
-export const WAYS: Readonly<Record<TokenType, Way>> = {
+export const CHANNELS: Readonly<Record<TokenType, Channel>> = {
   email: {
     right: "enrollEMAIL",
     serialPrefix: "PIEM",
@@ -65,110 +70,116 @@ export const WAYS: Readonly<Record<TokenType, Way>> = {
   },
 };
 
-/** Statements to be committed with the record of a message that was sent, or was not. */
-type AlsoOf = (failure: SendFailure) => readonly Statement[];
-
-type SendCode = (order: Order, settings: TokenSettings, also: AlsoOf) => Promise<SendFailure>;
+/**
+ * Sends a code over the channel of its token.
+ * @param also returns statements to commit with the record of the message.
+ */
+export type SendCode = (
+  delivery: CodeDelivery,
+  settings: TokenSettings,
+  also: (failure: SendFailure) => readonly Statement[],
+) => Promise<SendFailure>;
 
 /** Creates the sender of codes. @param sms `null` if no plugin provides it. */
-export function createSendCode(ctx: TokenContext, sms: Sms | null): SendCode {
-  const codeOf = (outcome: SubmitOutcome): string | null =>
-    outcome.state !== "failed" || outcome.failure.outcome === "unknown" ? null : outcome.failure.code;
-  const failureOf = (code: string | null, delivery: unknown = null): SendFailure =>
-    code === null ? null : { code, delivery };
+export function createSendCode({
+  sms,
+  ...deps
+}: Pick<TokenContext, "mail" | "store" | "time" | "baseUrl"> & { readonly sms: Sms | null }): SendCode {
+  const { mail, store } = deps;
+  const valuesOf = (delivery: CodeDelivery, settings: TokenSettings) => ({
+    ...commonValues(deps, delivery, settings),
+    otp: delivery.code,
+  });
 
   const senders: Readonly<Record<TokenType, SendCode>> = {
-    async email(order, settings, also) {
-      const values = { ...commonValues(ctx, order, settings), otp: order.code };
-      const message = mailMessage(order, settings, values, ctx.baseUrl);
-      const outcome = await ctx.mail.submit(undefined, message, {
-        ...optionsOf(order),
-        also: (result) => also(failureOf(codeOf(result))),
+    async email(delivery, settings, also) {
+      const message = mailMessage(delivery, settings, valuesOf(delivery, settings), deps.baseUrl);
+      const outcome = await mail.submit(undefined, message, {
+        ...optionsOf(delivery),
+        also: (result) => also(failureOf(failureCode(result))),
       });
-      const code = codeOf(outcome);
-      return code === null ? null : failureOf(code, await ctx.mail.diagnose(outcome));
+      const code = failureCode(outcome);
+      return code === null ? null : failureOf(code, await mail.diagnose(outcome));
     },
-    async sms(order, settings, also) {
-      const failure = await sendSms(order, settings);
-      await ctx.store.append(...also(failure));
+    async sms(delivery, settings, also) {
+      const failure = await sendSms(delivery, settings);
+      await store.append(...also(failure));
       return failure;
     },
   };
 
-  async function sendSms(order: Order, settings: TokenSettings): Promise<SendFailure> {
+  async function sendSms(delivery: CodeDelivery, settings: TokenSettings): Promise<SendFailure> {
     if (!sms) return failureOf("sms_unavailable");
-    const values = { ...commonValues(ctx, order, settings), otp: order.code };
-    const text = render(settings["sms.text"] || TEXTS[order.language].sms, values);
-    const message = { phone: order.address, text };
-    const outcome = await sms.send(settings["sms.identifier"], message, optionsOf(order));
+    const template = settings["sms.text"] || TEXTS[delivery.language].sms;
+    const message = { phone: delivery.address, text: render(template, valuesOf(delivery, settings)) };
+    const outcome = await sms.send(settings["sms.identifier"], message, optionsOf(delivery));
     if (outcome.state !== "failed" || outcome.outcome === "unknown") return null;
     return failureOf(outcome.code, outcome.detail);
   }
 
-  return (order, settings, also) => senders[order.target.token.type](order, settings, also);
+  return (delivery, settings, also) => senders[delivery.target.token.type](delivery, settings, also);
 }
 
-function optionsOf({ c, expiresAt }: Order) {
+/** Returns the code of a failure, or `null` if the message was sent or may have been. */
+function failureCode(outcome: SubmitOutcome): string | null {
+  return outcome.state !== "failed" || outcome.failure.outcome === "unknown" ? null : outcome.failure.code;
+}
+
+function failureOf(code: string | null, delivery: unknown = null): SendFailure {
+  return code === null ? null : { code, delivery };
+}
+
+function optionsOf({ c, expiresAt }: CodeDelivery) {
   return { purpose: "code", expiresAt, request: c } as const;
 }
 
-/** What is asked for when the code is on its way. */
+/** Returns the prompt that a client shows once the code is on its way. */
 export function promptFor(
-  ctx: TokenContext,
-  order: Omit<Order, "code" | "expiresAt">,
+  deps: Pick<TokenContext, "time" | "baseUrl">,
+  delivery: Omit<CodeDelivery, "code" | "expiresAt">,
   settings: TokenSettings,
 ): string {
-  const { type } = order.target.token;
-  const values = { ...commonValues(ctx, order, settings), ...WAYS[type].redacted(order.address) };
-  return render(WAYS[type].prompt(settings) || TEXTS[order.language].prompt[type], values, { line: true });
+  const { type } = delivery.target.token;
+  const { prompt, redacted } = CHANNELS[type];
+  const values = { ...commonValues(deps, delivery, settings), ...redacted(delivery.address) };
+  return render(prompt(settings) || TEXTS[delivery.language].prompt[type], values, { line: true });
 }
 
 function commonValues(
-  ctx: TokenContext,
-  { c, target, language }: Pick<Order, "c" | "target" | "language">,
+  { time, baseUrl }: Pick<TokenContext, "time" | "baseUrl">,
+  { c, target, language }: Pick<CodeDelivery, "c" | "target" | "language">,
   settings: TokenSettings,
 ) {
-  const validtime = TEXTS[language].duration(WAYS[target.token.type].validSeconds(settings));
-  return tagValues(c, target, { now: ctx.time.now(), url: ctx.baseUrl, validtime });
+  const validtime = TEXTS[language].duration(CHANNELS[target.token.type].validSeconds(settings));
+  return tagValues(c, target, { now: time.now(), url: baseUrl, validtime });
 }
 
-/** A longer word would have to be encoded in the header, which nobody reads. */
-const MOST_ORIGIN_CHARACTERS = 50;
-
-/** The mail that brings a code. */
 function mailMessage(
-  {
-    address,
-    code,
-    language,
-  }: { readonly address: string; readonly code: string; readonly language: Language },
+  { address, code, language }: CodeDelivery,
   settings: TokenSettings,
   values: Readonly<Record<string, string>>,
   baseUrl: string,
 ): Message {
-  const builtIn = TEXTS[language];
-  const ownText = settings["email.text"];
-  const ownHtml = settings["email.html"];
-  // Who writes a text of his own and no HTML wants plain text.
-  const html = ownHtml || (ownText ? "" : builtIn.html);
+  const custom = {
+    subject: withCurrentTags(settings["email.subject"]),
+    text: withCurrentTags(settings["email.text"]),
+    html: withCurrentTags(settings["email.html"]),
+  };
   return {
     to: [{ name: "", address }],
-    subject: render(known(settings["email.subject"]) || builtIn.subject, values, { line: true }),
-    text: render(known(ownText) || builtIn.text, values),
-    ...(html === "" ? {} : { html: render(known(html), values, { html: true }) }),
-    language,
+    ...renderMessage(custom, TEXTS[language], values, language),
     headers: otpTokenHeader(code, settings["email.origin"] || baseUrl),
   };
 }
 
-/** `<otp>` and `<serial>` are what old templates of the reference say. */
-function known(template: string): string {
+/** Replaces the tags `<otp>` and `<serial>` of old privacyIDEA templates. */
+function withCurrentTags(template: string): string {
   return template.replaceAll(/<(otp|serial)>/g, "{$1}");
 }
 
-/** What a mail program may fill in at the origin, and nowhere else (draft-goto-otp-token). */
-function otpTokenHeader(code: string, place: string): Readonly<Record<string, string>> {
-  if (!isOrigin(place)) return {};
-  const { origin } = new URL(place);
-  return origin.length > MOST_ORIGIN_CHARACTERS ? {} : { "OTP-Token": `"${code}"; origin="${origin}"` };
+/** Lets mail programs fill in the code at this origin, and nowhere else (draft-goto-otp-token). */
+function otpTokenHeader(code: string, url: string): Readonly<Record<string, string>> {
+  if (!isOrigin(url)) return {};
+  const { origin } = new URL(url);
+  return origin.length > MAX_ORIGIN_CHARACTERS ? {} : { "OTP-Token": `"${code}"; origin="${origin}"` };
 }

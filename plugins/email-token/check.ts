@@ -1,130 +1,117 @@
 import { and, eq, gt, inArray, lt, lte, type SQL, sql } from "drizzle-orm";
 import type { Context } from "hono";
-import type { PluginStore } from "sealpost/plugin";
-import { type Env, language, type PluginContext, type RateLimit } from "sealpost/plugin";
-import type { TokenContext } from "./config.ts";
-import type { OwnedToken } from "./store.ts";
-import {
-  attempt,
-  CLOCK_SKEW_MS,
-  challenge,
-  MAX_VALID_MS,
-  MOST_FAILURES,
-  type TokenRow,
-  token,
-} from "./store.ts";
+import { type Env, language, MAX_CLOCK_SKEW_MS, type PluginStore, type RateLimit } from "sealpost/plugin";
+import { MAX_VALID_SECONDS, type TokenContext } from "./config.ts";
+import { eventDataOf } from "./owners.ts";
+import { attempt, challenge, MAX_FAILURES, type OwnedToken, type TokenRow, token } from "./store.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 import { codeText } from "./trigger.ts";
 
-/** What came of a try. */
-interface Attempt {
+/** How long an attempt is kept: longer than its verdict is read after a lost response. */
+const ATTEMPT_KEPT_MS = 60_000;
+const NEVER = new Date(0);
+
+interface CheckResult {
   readonly accepted: boolean;
-  /** The token that it was right for, or wrong for. */
+  /** The token that the code was right or wrong for; `null` if there is none. */
   readonly token: TokenRow | null;
   readonly message: string;
 }
 
+/** Checks a code against the challenges of a transaction. */
+export type CheckCode = (
+  c: Context<Env>,
+  targets: readonly OwnedToken[],
+  attempt: { readonly transactionId: string; readonly code: string; readonly limits: readonly RateLimit[] },
+) => Promise<CheckResult>;
+
 /**
- * Creates the check of a code. One commit counts the attempt, decides on it, takes back what was counted if it was right,
- * and writes the audit row: a code is never used up without its verdict.
+ * Creates `checkCode`. One commit counts the attempt, decides it, refunds the rate limits if the code was right and writes
+ * the audit row: a code is never used up without a verdict.
  */
-export function createCheckCode(parts: { readonly ctx: TokenContext; readonly attempts: AttemptRepository }) {
-  const { ctx, attempts } = parts;
-  return async (
-    c: Context<Env>,
-    targets: readonly OwnedToken[],
-    {
-      transactionId,
-      code,
-      limits,
-    }: { readonly transactionId: string; readonly code: string; readonly limits: readonly RateLimit[] },
-  ): Promise<Attempt> => {
-    const rows = targets.map(({ token }) => token);
-    const codeHash = await ctx.secrets.mac(codeText(transactionId, code));
-    const plan = await ctx.limits.plan(...limits);
-    const id = ctx.random.id();
-    const of = { of: rows, transactionId, codeHash, now: ctx.time.now(), isWithin: plan.isWithin };
-    const outcomeIs = (outcome: string) => sql`${attempts.field(id, "outcome")} = ${outcome}`;
-    const audit = ctx.audit.rowWhere(c, { success: false }, attempts.isDecided(id), {
-      success: outcomeIs("accepted"),
+export function createCheckCode({
+  store,
+  secrets,
+  limits,
+  audit,
+  events,
+  time,
+  random,
+}: Pick<TokenContext, "store" | "secrets" | "limits" | "audit" | "events" | "time" | "random">): CheckCode {
+  const attempts = createAttempts(store);
+  return async (c, targets, { transactionId, code, limits: rateLimits }) => {
+    const tokens = targets.map(({ token }) => token);
+    const codeHash = await secrets.mac(codeText(transactionId, code));
+    const plan = await limits.plan(...rateLimits);
+    const id = random.id();
+    const outcome = attempts.field(id, "outcome");
+    const row = audit.rowWhere(c, { success: false }, attempts.isDecided(id), {
+      success: sql`${outcome} = ${"accepted"}`,
       identifier: attempts.field(id, "serial"),
-      info: sql`CASE ${attempts.field(id, "outcome")} WHEN 'accepted' THEN 'code accepted'
+      info: sql`CASE ${outcome} WHEN 'accepted' THEN 'code accepted'
         WHEN 'wrong' THEN 'wrong code' ELSE 'no such code' END`,
     });
-    const { results, verdict } = await ctx.store.decide(
-      [...plan.consume, ...attempts.statements(id, of), ...plan.refund(attempts.isAccepted(id)), audit],
+    const values = { tokens, transactionId, codeHash, now: time.now(), isWithin: plan.isWithin };
+    const { results, verdict } = await store.decide(
+      [...plan.consume, ...attempts.statements(id, values), ...plan.refund(attempts.isAccepted(id)), row],
       attempts.verdict(id),
     );
-    const [row] = verdict;
-    if (row?.outcome === "limited") {
-      const counted = results?.slice(0, limits.length);
-      const longest = { allowed: false, retryAfterSeconds: limits[0]?.windowSeconds ?? 0 };
-      ctx.limits.assertAllowed(counted ? plan.result(counted) : longest);
+    const [decided] = verdict;
+    if (decided?.outcome === "limited") {
+      const counted = results?.slice(0, rateLimits.length);
+      const longest = { allowed: false, retryAfterSeconds: rateLimits[0]?.windowSeconds ?? 0 };
+      limits.assertAllowed(counted ? plan.result(counted) : longest);
     }
-    const wrong = (results?.[limits.length + WRONG] ?? []) as readonly {
-      serial: string;
-      failCount: number;
-    }[];
+    const wrong = (results?.[rateLimits.length + WRONG] ?? []) as readonly WrongToken[];
     for (const { serial, failCount } of wrong) {
-      if (failCount === MOST_FAILURES) ctx.events.emit("token_locked", dataOf(rows, serial));
+      if (failCount === MAX_FAILURES) events.emit("token_locked", eventDataOf(tokens, serial));
     }
-    const accepted = row?.outcome === "accepted";
-    const token = rows.find(({ serial }) => serial === row?.serial) ?? null;
+    const accepted = decided?.outcome === "accepted";
     const texts = TEXTS[language(c, LANGUAGES)];
-    return { accepted, token, message: accepted ? texts.accepted : texts.wrongCode };
+    return {
+      accepted,
+      token: tokens.find(({ serial }) => serial === decided?.serial) ?? null,
+      message: accepted ? texts.accepted : texts.wrongCode,
+    };
   };
 }
 
-/** What events say of a token. */
-export function dataOf(rows: readonly TokenRow[], serial: string): Readonly<Record<string, unknown>> {
-  const row = rows.find((one) => one.serial === serial);
-  return row ? { user: row.username, realm: row.realm, serial, tokentype: row.type } : {};
-}
+/** A token that a code was wrong for. Locked tokens are not counted. */
+type WrongToken = Pick<TokenRow, "serial" | "failCount">;
+/** Index of the statement that returns them. */
+const WRONG = 4;
 
-/** How long an attempt is kept: longer than its verdict is read for. */
-const KEPT_MS = 60_000;
-const NEVER = new Date(0);
+type AttemptStore = Pick<TokenContext["store"], "write" | "prepare">;
 
-type AttemptRepository = ReturnType<typeof createAttemptRepository>;
-
-/** Attempts with a code. */
-export function createAttemptRepository({
-  write,
-  prepare,
-}: Pick<PluginContext["store"], "write" | "prepare">) {
+/** Creates the statements on attempts with a code. */
+function createAttempts({ write, prepare }: AttemptStore) {
   const statements = attemptStatements({ write, prepare });
   return {
     /**
-     * One attempt, to be committed together behind the counting of its limits. The row of the attempt says what it came
-     * to, and each statement goes by it: of two attempts with one code one gets it, as its transaction ends then. The
-     * statement at {@link WRONG} returns the tokens that it was wrong for (not those that are locked).
+     * Returns the statements of one attempt. They go behind the ones that count its rate limits. The row of the attempt
+     * holds the outcome, and each statement depends on it: of two attempts with the same code one succeeds, because that
+     * ends the transaction. The statement at {@link WRONG} returns the tokens that the code was wrong for.
      */
     statements(
       id: string,
-      {
-        of,
-        transactionId,
-        codeHash,
-        now,
-        isWithin,
-      }: {
-        readonly of: readonly TokenRow[];
+      given: {
+        readonly tokens: readonly TokenRow[];
         readonly transactionId: string;
         readonly codeHash: string;
         readonly now: Date;
-        /** Whether no limit is used up. */
+        /** Whether every rate limit allows the attempt. */
         readonly isWithin: SQL;
       },
     ) {
-      // Without a token the statements are the same.
-      const serials = JSON.stringify(of.map(({ serial }) => serial));
-      // A clock that was put back makes no code live longer.
-      const latest = new Date(now.getTime() + MAX_VALID_MS + CLOCK_SKEW_MS);
+      const { tokens, transactionId, codeHash, now, isWithin } = given;
+      // Without tokens the statements are the same, so that the response takes as long.
+      const serials = JSON.stringify(tokens.map(({ serial }) => serial));
+      // A code must not live longer because the clock was set back.
+      const latest = new Date(now.getTime() + MAX_VALID_SECONDS * 1_000 + MAX_CLOCK_SKEW_MS);
       const values = { id, serials, transactionId, codeHash, now, latest };
-      const at = sql.param(now, attempt.at);
       return [
         write.run(sql`INSERT INTO ${attempt} (id, outcome, serial, at)
-          SELECT ${id}, 'limited', '', ${at} WHERE NOT (${isWithin})`),
+          SELECT ${id}, 'limited', '', ${sql.param(now, attempt.at)} WHERE NOT (${isWithin})`),
         ...statements.map((statement) => statement(values)),
         prune(write, now),
       ];
@@ -134,7 +121,7 @@ export function createAttemptRepository({
     isAccepted: (id: string): SQL => sql`EXISTS (SELECT 1 FROM ${attempt} WHERE ${attempt.id} = ${id}
       AND ${attempt.outcome} = 'accepted')`,
 
-    /** Whether an attempt was looked at, as an expression. */
+    /** Whether the code of an attempt was compared, as an expression. */
     isDecided: (id: string): SQL => sql`EXISTS (SELECT 1 FROM ${attempt} WHERE ${attempt.id} = ${id}
       AND ${attempt.outcome} <> 'limited')`,
 
@@ -147,10 +134,7 @@ export function createAttemptRepository({
   };
 }
 
-/** Index of the statement that returns the tokens that a code was wrong for. */
-const WRONG = 4;
-
-function attemptStatements({ write, prepare }: Pick<PluginContext["store"], "write" | "prepare">) {
+function attemptStatements({ write, prepare }: AttemptStore) {
   const placeholder = sql.placeholder;
   const now = (column: typeof challenge.expiresAt | typeof attempt.at) =>
     sql.param(placeholder("now"), column);
@@ -158,7 +142,7 @@ function attemptStatements({ write, prepare }: Pick<PluginContext["store"], "wri
   const isLive = and(
     isOfTransaction,
     sql`${challenge.serial} IN (SELECT value FROM json_each(${placeholder("serials")}))`,
-    gt(challenge.triesLeft, 0),
+    gt(challenge.attemptsLeft, 0),
     gt(challenge.expiresAt, now(challenge.expiresAt)),
     lte(challenge.expiresAt, sql.param(placeholder("latest"), challenge.expiresAt)),
   );
@@ -167,9 +151,9 @@ function attemptStatements({ write, prepare }: Pick<PluginContext["store"], "wri
     write.select({ serial: challenge.serial }).from(challenge).where(where);
   const has = (outcomes: SQL) =>
     sql`EXISTS (SELECT 1 FROM ${attempt} WHERE ${attempt.id} = ${placeholder("id")} AND ${outcomes})`;
-  const isOpen = sql`NOT ${has(sql`true`)}`;
+  const isUndecided = sql`NOT ${has(sql`true`)}`;
   const { serial, failCount } = token;
-  const isUnlocked = lt(failCount, MOST_FAILURES);
+  const isUnlocked = lt(failCount, MAX_FAILURES);
   const insert = (outcome: string, of: SQL, where: SQL) =>
     write.run(sql`INSERT INTO ${attempt} (id, outcome, serial, at)
       SELECT ${placeholder("id")}, ${sql.raw(`'${outcome}'`)}, ${of}, ${now(attempt.at)} WHERE ${where}`);
@@ -181,7 +165,7 @@ function attemptStatements({ write, prepare }: Pick<PluginContext["store"], "wri
       write
         .update(token)
         .set({ failCount: 0, sentAt: NEVER })
-        .where(and(inArray(serial, serialsWhere(and(isLive, isRight))), isUnlocked, isOpen)),
+        .where(and(inArray(serial, serialsWhere(and(isLive, isRight))), isUnlocked, isUndecided)),
     ),
     prepare(insert("accepted", firstSerial(and(isLive, isRight)), sql`changes() > 0`)),
     prepare(write.delete(challenge).where(and(isOfTransaction, has(sql`${attempt.outcome} = 'accepted'`)))),
@@ -189,23 +173,25 @@ function attemptStatements({ write, prepare }: Pick<PluginContext["store"], "wri
       write
         .update(token)
         .set({ failCount: sql`${failCount} + 1` })
-        .where(and(inArray(serial, serialsWhere(isLive)), isUnlocked, isOpen))
+        .where(and(inArray(serial, serialsWhere(isLive)), isUnlocked, isUndecided))
         .returning({ serial, failCount }),
     ),
     prepare(insert("wrong", firstSerial(isLive), sql`changes() > 0`)),
     prepare(
       write
         .update(challenge)
-        .set({ triesLeft: sql`${challenge.triesLeft} - 1` })
+        .set({ attemptsLeft: sql`${challenge.attemptsLeft} - 1` })
         .where(and(isLive, sql`NOT ${has(sql`${attempt.outcome} IN ('limited', 'accepted')`)}`)),
     ),
-    prepare(insert("unknown", sql`''`, isOpen)),
+    prepare(insert("unknown", sql`''`, isUndecided)),
   ] as const;
 }
 
-/** Deletes older ones, and those from before the clock was put back. */
+/** Deletes old attempts, and attempts from before the clock was set back. */
 function prune(write: PluginStore["write"], now: Date) {
-  const [earliest, latest] = [-KEPT_MS, KEPT_MS].map((ms) => new Date(now.getTime() + ms)) as [Date, Date];
+  const [earliest, latest] = [-ATTEMPT_KEPT_MS, ATTEMPT_KEPT_MS].map(
+    (ms) => new Date(now.getTime() + ms),
+  ) as [Date, Date];
   return write.delete(attempt).where(sql`${attempt.at} < ${sql.param(earliest, attempt.at)}
     OR ${attempt.at} > ${sql.param(latest, attempt.at)}`);
 }

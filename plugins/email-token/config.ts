@@ -1,11 +1,21 @@
-import { type PluginContext, serverNames, setting, templateText, wholeNumber } from "sealpost/plugin";
+import {
+  type PluginContext,
+  type SettingValues,
+  serverNames,
+  setting,
+  templateText,
+  wholeNumber,
+} from "sealpost/plugin";
 import * as v from "valibot";
 import { MAIL_TAGS, PROMPT_TAGS, SMS_TAGS } from "./texts.ts";
 
-const validSeconds = wholeNumber(30, 3_600);
-/** A code is of use while somebody has the page open. */
-const VALID_SECONDS = 120;
+const MIN_VALID_SECONDS = 30;
+export const MAX_VALID_SECONDS = 3_600;
+/** As long as a user keeps the login page open. */
+const DEFAULT_VALID_SECONDS = 120;
+const MAX_GATEWAY_CHARACTERS = 255;
 
+const validSeconds = wholeNumber(MIN_VALID_SECONDS, MAX_VALID_SECONDS);
 const mailText = templateText(MAIL_TAGS);
 const smsText = templateText(SMS_TAGS);
 const emailPrompt = templateText([...PROMPT_TAGS, "email_redacted"]);
@@ -14,57 +24,62 @@ const origin = v.pipe(
   v.string("expected a URL"),
   v.check((text) => text === "" || isOrigin(text), "expected an https URL such as https://login.example.org"),
 );
-const gateway = v.pipe(v.string("expected a name"), v.maxLength(255, "expected at most 255 characters"));
+const gateway = v.pipe(
+  v.string("expected a name"),
+  v.maxLength(MAX_GATEWAY_CHARACTERS, `expected at most ${MAX_GATEWAY_CHARACTERS} characters`),
+);
 
-/** What a host app says; empty texts: the built-in ones, in the language of the client. */
+/** Options of the host app. An empty template means the built-in text, in the language of the client. */
 export const options = v.object({
   server: v.optional(serverNames, []),
-  validSeconds: v.optional(validSeconds, VALID_SECONDS),
+  validSeconds: v.optional(validSeconds, DEFAULT_VALID_SECONDS),
   subject: v.optional(mailText, ""),
   text: v.optional(mailText, ""),
   html: v.optional(mailText, ""),
   challengeText: v.optional(emailPrompt, ""),
   origin: v.optional(origin, ""),
   smsGateway: v.optional(gateway, ""),
-  smsValidSeconds: v.optional(validSeconds, VALID_SECONDS),
+  smsValidSeconds: v.optional(validSeconds, DEFAULT_VALID_SECONDS),
   smsText: v.optional(smsText, ""),
   smsChallengeText: v.optional(smsPrompt, ""),
 });
 
-/** What an admin may change at run time. */
-export const tokenSettings = (given: v.InferOutput<typeof options>) => ({
+/** Settings that an admin can change at run time. */
+export const settings = (given: v.InferOutput<typeof options>) => ({
   "email.identifier": setting(serverNames, given.server, {
     description: "SMTP servers that codes are sent through",
     namesServer: true,
   }),
   "email.validtime": setting(validSeconds, given.validSeconds, {
-    description: "Seconds that a mailed code is good for",
+    description: "Seconds that a code sent by email is valid",
   }),
-  "email.subject": setting(mailText, given.subject, { description: "Subject of the mail" }),
-  "email.text": setting(mailText, given.text, { description: "Text of the mail" }),
-  "email.html": setting(mailText, given.html, { description: "HTML of the mail" }),
+  "email.subject": setting(mailText, given.subject, { description: "Subject of the message" }),
+  "email.text": setting(mailText, given.text, { description: "Text of the message" }),
+  "email.html": setting(mailText, given.html, { description: "HTML of the message" }),
   "email.challenge_text": setting(emailPrompt, given.challengeText, {
-    description: "What is asked for after a code was mailed",
+    description: "Prompt shown after a code was sent by email",
   }),
   "email.origin": setting(origin, given.origin, {
-    description: "Where mailed codes are entered, for the header OTP-Token; empty: the base URL",
+    description:
+      "Origin of the page where codes are entered, for the OTP-Token header; if empty, the base URL",
   }),
   "sms.identifier": setting(gateway, given.smsGateway, {
     description: "SMS gateway that codes are sent through",
   }),
   "sms.providerTimeout": setting(validSeconds, given.smsValidSeconds, {
-    description: "Seconds that a code by SMS is good for",
+    description: "Seconds that a code sent by SMS is valid",
   }),
   "sms.text": setting(smsText, given.smsText, { description: "Text of the SMS" }),
   "sms.challenge_text": setting(smsPrompt, given.smsChallengeText, {
-    description: "What is asked for after a code was sent by SMS",
+    description: "Prompt shown after a code was sent by SMS",
   }),
 });
-type Keys = ReturnType<typeof tokenSettings>;
-export type TokenContext = PluginContext<Keys>;
-export type TokenSettings = Awaited<ReturnType<TokenContext["settings"]["all"]>>;
 
-/** What a code may be bound to: a place that nobody on the way can pose as. */
+/** The context of this plugin, with the types of its settings. */
+export type TokenContext = PluginContext<ReturnType<typeof settings>>;
+export type TokenSettings = SettingValues<ReturnType<typeof settings>>;
+
+/** Whether a code can be bound to this URL: an origin that no one on the network can impersonate. */
 export function isOrigin(text: string): boolean {
   const url = URL.parse(text);
   if (url?.username !== "" || url.password !== "") return false;

@@ -1,65 +1,89 @@
 import type { Context } from "hono";
 import { SealpostError } from "sealpost";
 import { type Directory, type Env, invalidParameter, missingParameter } from "sealpost/plugin";
-import { WAYS } from "./channels.ts";
+import { CHANNELS } from "./channels.ts";
 import type { TokenContext } from "./config.ts";
-import type { Found, Owners, Pins } from "./owners.ts";
+import type { FoundTokens, Owners, Pins } from "./owners.ts";
 import type { InitParams } from "./schema.ts";
-import { MOST_TOKENS_OF_USER, type TokenRow } from "./store.ts";
+import { MAX_TOKENS_PER_USER, type TokenRow } from "./store.ts";
 
 const SERIAL_CHARACTERS = 8;
 const HEX = "0123456789ABCDEF";
 
-/** Creates the function that turns parameters into a token. It throws for those that make no token. */
-export function createEnrol(parts: {
-  readonly ctx: TokenContext;
+/**
+ * Turns parameters into a token.
+ * @throws {SealpostError} `invalid_parameter`, `missing_parameter`, `user_refused` or `busy`.
+ */
+export type Enroll = (c: Context<Env>, params: InitParams) => Promise<TokenRow>;
+
+/** Creates `enroll`. @param hasSms whether a plugin provides `sms`. */
+export function createEnroll({
+  random,
+  time,
+  directory,
+  owners,
+  pins,
+  hasSms,
+}: Pick<TokenContext, "random" | "time"> & {
   readonly directory: Directory | null;
   readonly owners: Owners;
   readonly pins: Pins;
-  /** Whether anybody sends short messages. */
   readonly hasSms: boolean;
-}) {
-  const { ctx, directory, owners, pins, hasSms } = parts;
-
-  /** @throws {SealpostError} `user_refused`: there is no such user. */
-  async function find({ user, realm }: InitParams): Promise<Found> {
-    if (user === "") return { owner: null, rows: [], hasOldPins: false };
-    const found = await owners.search({ user, realm, serial: "" });
-    if (found.owner) return found;
-    throw new SealpostError("user_refused", "ERR904: There is no such user", { parameter: "user" });
-  }
-
-  /** A PIN is the user's: with a PIN for each token, the time of a check would reveal how many there are. */
-  async function pinHash(c: Context<Env>, pin: string, { rows: others, hasOldPins }: Found): Promise<string> {
-    if (others.length >= MOST_TOKENS_OF_USER) {
-      throw invalidParameter("user", `has ${MOST_TOKENS_OF_USER} tokens, and there cannot be more`);
-    }
-    const known = others.find((other) => other.pinHash !== "")?.pinHash ?? "";
-    if (known === "") return pin === "" ? "" : pins.hash(pin);
-    if (pin === "") return known;
-    const { ok, renewed } = await pins.verify(c, pin, known, { hasOldPins });
-    if (ok) return renewed ?? known;
-    throw invalidParameter("pin", "the user's other tokens have another; give that, or none to take it over");
-  }
-
-  return async (c: Context<Env>, params: InitParams): Promise<TokenRow> => {
+}): Enroll {
+  return async (c, params) => {
     const { type, otplen, description } = params;
-    if (type === "sms" && !hasSms) throw invalidParameter("type", "there is nobody here who sends SMS");
+    if (type === "sms" && !hasSms) throw invalidParameter("type", "no plugin sends SMS");
     const address = addressOf(params, directory !== null);
-    const found = await find(params);
+    const found = await findOwner(owners, params);
+    const pinHash = await pinHashOf(pins, { c, pin: params.pin, found });
     const { owner } = found;
-    const hash = await pinHash(c, params.pin, found);
-    const way = WAYS[type];
     return {
-      serial: params.serial || way.serialPrefix + ctx.random.text(SERIAL_CHARACTERS, HEX),
-      ...{ type, address, description, pinHash: hash, otpLength: otplen, failCount: 0 },
-      ...{ userId: owner?.id ?? "", username: owner?.username ?? "", realm: owner?.realm ?? "" },
-      ...{ sentAt: new Date(0), transactionId: "", createdAt: ctx.time.now() },
+      serial: params.serial || CHANNELS[type].serialPrefix + random.text(SERIAL_CHARACTERS, HEX),
+      type,
+      userId: owner?.id ?? "",
+      username: owner?.username ?? "",
+      realm: owner?.realm ?? "",
+      address,
+      pinHash,
+      otpLength: otplen,
+      description,
+      failCount: 0,
+      sentAt: new Date(0),
+      transactionId: "",
+      createdAt: time.now(),
     };
   };
 }
 
-/** The fixed address; empty: as the directory has it. */
+/** @throws {SealpostError} `user_refused` if the user does not exist. */
+async function findOwner(owners: Owners, { user, realm }: InitParams): Promise<FoundTokens> {
+  if (user === "") return { owner: null, rows: [], hasOldPins: false };
+  const found = await owners.search({ user, realm, serial: "" });
+  if (found.owner) return found;
+  throw new SealpostError("user_refused", "ERR904: The user does not exist", { parameter: "user" });
+}
+
+/** All tokens of a user share a PIN: with one PIN per token, the time of a check would reveal their number. */
+async function pinHashOf(
+  pins: Pins,
+  { c, pin, found }: { readonly c: Context<Env>; readonly pin: string; readonly found: FoundTokens },
+): Promise<string> {
+  const { rows: others, hasOldPins } = found;
+  if (others.length >= MAX_TOKENS_PER_USER) {
+    throw invalidParameter("user", `has ${MAX_TOKENS_PER_USER} tokens, which is the maximum`);
+  }
+  const stored = others.find((other) => other.pinHash !== "")?.pinHash ?? "";
+  if (stored === "") return pin === "" ? "" : pins.hash(pin);
+  if (pin === "") return stored;
+  const { ok, renewed } = await pins.verify(c, pin, stored, { hasOldPins });
+  if (ok) return renewed ?? stored;
+  throw invalidParameter(
+    "pin",
+    "the user's other tokens have a different PIN; send that PIN, or none to share it",
+  );
+}
+
+/** Returns the fixed address; empty if the directory's address is used at the time of sending. */
 function addressOf(params: InitParams, hasDirectory: boolean): string {
   const [fixed, dynamic] =
     params.type === "email" ? (["email", "dynamic_email"] as const) : (["phone", "dynamic_phone"] as const);
@@ -68,7 +92,7 @@ function addressOf(params: InitParams, hasDirectory: boolean): string {
     if (address) return address;
     throw missingParameter(fixed);
   }
-  if (!hasDirectory) throw invalidParameter(dynamic, "there is no directory here");
+  if (!hasDirectory) throw invalidParameter(dynamic, "there is no directory");
   if (params.user === "") throw missingParameter("user");
   return "";
 }

@@ -1,198 +1,203 @@
 import { sql } from "drizzle-orm";
 import type { Context } from "hono";
-import {
-  type Directory,
-  type DirectoryUser,
-  type Env,
-  type LookupNames,
-  nameKey,
-  type PluginContext,
-} from "sealpost/plugin";
+import { type Directory, type DirectoryUser, type Env, type LookupNames, nameKey } from "sealpost/plugin";
 import type { TokenContext } from "./config.ts";
-import type { OwnedToken, TokenFilter, TokenRepository, TokenRow } from "./store.ts";
+import type { OwnedToken, TokenFilter, TokenRow, TokenStore } from "./store.ts";
 
-/** Whom a request is about, as it says it; empty: not said. */
+/** The owner or the token that a request names; empty fields are absent. */
 export interface OwnerQuery {
   readonly user: string;
   readonly realm: string;
   readonly serial: string;
 }
+type OwnerName = Pick<OwnerQuery, "user" | "realm">;
 
-/** What a PIN is compared with. */
+/** Tokens to compare a PIN with. */
 export interface PinTargets {
   readonly targets: readonly OwnedToken[];
   /** Whether any PIN in the database still has an old hash. */
   readonly hasOldPins: boolean;
 }
 
-/** Tokens that were found, and the user who was named or who owns them. */
-export interface Found {
+/** The tokens that match a query, and the user who is named or owns them. */
+export interface FoundTokens {
   readonly rows: readonly TokenRow[];
   readonly owner: DirectoryUser | null;
   readonly hasOldPins: boolean;
 }
 
-export type Owners = ReturnType<typeof createOwners>;
+/** Finds tokens and their owners. Every search does the same work, whether it finds something or not. */
+export interface Owners {
+  /** Finds the named user; `null` if there is none. */
+  find(name: OwnerName): Promise<DirectoryUser | null>;
+  search(query: OwnerQuery): Promise<FoundTokens>;
+  /** Returns one text for all ways to write a name, whether the user exists or not. */
+  fullName(name: OwnerName): string;
+  tokensForPin(query: OwnerQuery): Promise<PinTargets>;
+  tokensOf(query: OwnerQuery): Promise<readonly OwnedToken[]>;
+  /** Returns the matching tokens that this transaction sent a code to. */
+  tokensIn(transactionId: string, query: OwnerQuery): Promise<readonly OwnedToken[]>;
+}
 
 /**
- * Finds the owners of tokens. Without a directory the named user is the owner, and addresses have to be fixed. Tokens and
- * their owner are read in one batch, where the directory is in this database.
+ * Creates the search for tokens by owner. Without a directory the named user is the owner, and tokens need fixed
+ * addresses. If the directory is in this database, tokens and their owner are read in one batch.
  */
-export function createOwners(parts: {
-  readonly ctx: Pick<PluginContext, "random" | "store">;
+export function createOwners({
+  store: { read },
+  random,
+  directory,
+  tokens,
+}: Pick<TokenContext, "store" | "random"> & {
   readonly directory: Directory | null;
-  readonly tokens: TokenRepository;
-}) {
-  const { ctx, directory, tokens } = parts;
-  const { read } = ctx.store;
-
-  /** Without a realm, `user@realm` is understood as well. The whole text comes first. */
-  function namesOf({ user, realm }: Pick<OwnerQuery, "user" | "realm">): LookupNames {
-    const at = user.lastIndexOf("@");
-    if (realm !== "") return [{ username: user, realm }];
-    const parted = { username: user.slice(0, at), realm: user.slice(at + 1) };
-    return at < 1 ? [{ username: user }] : [{ username: user }, parted];
+  readonly tokens: TokenStore;
+}): Owners {
+  async function find(name: OwnerName): Promise<DirectoryUser | null> {
+    if (!directory) return unlistedUser(name.user, name.realm);
+    const [whole, split] = await Promise.all(namesOf(name).map((one) => directory.find(one)));
+    return whole ?? split ?? null;
   }
 
-  async function find(named: Pick<OwnerQuery, "user" | "realm">): Promise<DirectoryUser | null> {
-    if (!directory) return unlisted(named.user, named.realm);
-    const [whole, parted] = await Promise.all(namesOf(named).map((name) => directory.find(name)));
-    return whole ?? parted ?? null;
-  }
-
-  /** The user who is named or, by the token alone, owns it. */
-  function ownerKey(named: OwnerQuery) {
-    return named.user === ""
-      ? { id: sql`(SELECT user_id FROM email_token_token WHERE serial = ${named.serial})` }
-      : { names: namesOf(named) };
-  }
-
-  async function search(named: OwnerQuery): Promise<Found> {
-    const filter = { serial: named.serial === "" ? undefined : named.serial };
+  async function search(query: OwnerQuery): Promise<FoundTokens> {
+    const filter = { serial: query.serial === "" ? undefined : query.serial };
     if (directory?.lookup) {
       const { lookup } = directory;
-      const by = ownerKey(named);
+      const by = ownerKey(query);
       const userId = "names" in by ? lookup.id(by.names) : undefined;
       const [rows, users, old] = await read.batch([
         tokens.select({ ...filter, userId }),
         lookup.select(by) as BatchSelect,
         tokens.selectOldPin(),
       ]);
-      return { ...foundOf(rows, old), owner: lookup.user(users) };
+      return { ...toFound(rows, old), owner: lookup.user(users) };
     }
-    if (named.user === "") return withOwner(await searchTokens(filter));
-    const owner = await find(named);
-    return { ...(await searchTokens({ ...filter, userId: owner?.id ?? ctx.random.id() })), owner };
+    if (query.user === "") return withOwner(await searchTokens(filter));
+    const owner = await find(query);
+    return { ...(await searchTokens({ ...filter, userId: owner?.id ?? random.id() })), owner };
   }
 
-  async function searchTokens(filter: TokenFilter): Promise<Omit<Found, "owner">> {
+  async function searchTokens(filter: TokenFilter): Promise<Omit<FoundTokens, "owner">> {
     const [rows, old] = await read.batch([tokens.select(filter), tokens.selectOldPin()]);
-    return foundOf(rows, old);
+    return toFound(rows, old);
   }
 
-  /** By the token alone. */
-  async function withOwner({ rows, hasOldPins }: Omit<Found, "owner">): Promise<Found> {
+  /** Adds the owner of the first token. */
+  async function withOwner({ rows, hasOldPins }: Omit<FoundTokens, "owner">): Promise<FoundTokens> {
     const { username = "", realm = "" } = rows[0] ?? {};
-    const owner = directory ? await directory.find({ username, realm }) : unlisted(username, realm);
+    const owner = directory ? await directory.find({ username, realm }) : unlistedUser(username, realm);
     return { rows, owner, hasOldPins };
-  }
-
-  /** A token whose owner is gone has none, and is not used. */
-  function ownedBy({ rows, owner }: Pick<Found, "rows" | "owner">, named: OwnerQuery): readonly OwnedToken[] {
-    if (named.user !== "") {
-      return rows.filter(({ userId }) => userId === owner?.id).map((token) => ({ token, owner }));
-    }
-    return rows
-      .filter(({ userId }) => userId === "" || userId === owner?.id)
-      .map((token) => ({ token, owner: token.userId === "" ? null : owner }));
   }
 
   return {
     find,
     search,
-
-    /** One text for all ways to write a name, whether there is such a user or not. */
-    fullName({ user, realm }: Pick<OwnerQuery, "user" | "realm">): string {
+    fullName({ user, realm }) {
       if (realm === "" && user.includes("@")) return user;
       return `${user}@${realm || (directory?.defaultRealm ?? "")}`;
     },
-
-    /** Their tokens; the same work if there are none. */
-    async tokensForPin(named: OwnerQuery): Promise<PinTargets> {
-      const found = await search(named);
-      return { targets: ownedBy(found, named), hasOldPins: found.hasOldPins };
+    async tokensForPin(query) {
+      const found = await search(query);
+      return { targets: ownedBy(found, query), hasOldPins: found.hasOldPins };
     },
-
-    tokensOf: async (named: OwnerQuery): Promise<readonly OwnedToken[]> =>
-      ownedBy(await search(named), named),
-
-    /** Those of their tokens that a code was sent to in this transaction; the same work if there are none. */
-    async tokensIn(transactionId: string, named: OwnerQuery): Promise<readonly OwnedToken[]> {
+    tokensOf: async (query) => ownedBy(await search(query), query),
+    async tokensIn(transactionId, query) {
       const ofTransaction = tokens.selectOfTransaction(transactionId);
-      const isNamed = ({ serial }: TokenRow) => named.serial === "" || serial === named.serial;
+      const isMeant = ({ serial }: TokenRow) => query.serial === "" || serial === query.serial;
       if (directory?.lookup) {
         const { lookup } = directory;
-        const by = ownerKey(named);
-        const [rows, users] = await read.batch([ofTransaction, lookup.select(by) as BatchSelect]);
-        return ownedBy({ rows: rows.filter(isNamed), owner: lookup.user(users) }, named);
+        const [rows, users] = await read.batch([
+          ofTransaction,
+          lookup.select(ownerKey(query)) as BatchSelect,
+        ]);
+        return ownedBy({ rows: rows.filter(isMeant), owner: lookup.user(users) }, query);
       }
-      const rows = (await ofTransaction).filter(isNamed);
-      // Without such a transaction the named user is not read: finding one takes a little longer than finding none.
+      const rows = (await ofTransaction).filter(isMeant);
+      // Do not read the user for an unknown transaction: finding one takes a little longer than finding none.
       if (rows.length === 0) return [];
-      const found = named.user === "" ? await withOwner({ rows, hasOldPins: false }) : null;
-      return ownedBy({ rows, owner: found ? found.owner : await find(named) }, named);
+      const found = query.user === "" ? await withOwner({ rows, hasOldPins: false }) : null;
+      return ownedBy({ rows, owner: found ? found.owner : await find(query) }, query);
     },
   };
 }
 
 /** A select as `read.batch` takes it. */
-type BatchSelect = ReturnType<TokenRepository["selectOldPin"]>;
+type BatchSelect = ReturnType<TokenStore["selectOldPin"]>;
 
-function foundOf(
+/** Without a realm, `user@realm` is also understood; the whole text comes first. */
+function namesOf({ user, realm }: OwnerName): LookupNames {
+  if (realm !== "") return [{ username: user, realm }];
+  const at = user.lastIndexOf("@");
+  const split = { username: user.slice(0, at), realm: user.slice(at + 1) };
+  return at < 1 ? [{ username: user }] : [{ username: user }, split];
+}
+
+/** Identifies the named user or, if only a token is named, its owner. */
+function ownerKey(query: OwnerQuery) {
+  return query.user === ""
+    ? { id: sql`(SELECT user_id FROM email_token_token WHERE serial = ${query.serial})` }
+    : { names: namesOf(query) };
+}
+
+/** Drops tokens whose owner no longer exists. */
+function ownedBy(
+  { rows, owner }: Pick<FoundTokens, "rows" | "owner">,
+  query: OwnerQuery,
+): readonly OwnedToken[] {
+  if (query.user !== "") {
+    return rows.filter(({ userId }) => userId === owner?.id).map((token) => ({ token, owner }));
+  }
+  return rows
+    .filter(({ userId }) => userId === "" || userId === owner?.id)
+    .map((token) => ({ token, owner: token.userId === "" ? null : owner }));
+}
+
+function toFound(
   rows: readonly { readonly token: TokenRow | null }[],
   old: readonly unknown[],
-): Omit<Found, "owner"> {
+): Omit<FoundTokens, "owner"> {
   return { rows: rows.flatMap((row) => row.token ?? []), hasOldPins: old.length > 0 };
 }
 
-/** A user whom no directory knows. */
-function unlisted(username: string, realm: string): DirectoryUser {
+/** The named user, where there is no directory. */
+function unlistedUser(username: string, realm: string): DirectoryUser {
   const id = JSON.stringify([nameKey(realm), nameKey(username)]);
   return { id, username, realm, email: "", phone: "", givenname: "", surname: "" };
 }
 
-/** PHC string: how PINs were hashed before they had a keyed hash. */
+/** Returns the event data of the token with this serial; empty if it is not among the rows. */
+export function eventDataOf(rows: readonly TokenRow[], serial: string): Readonly<Record<string, unknown>> {
+  const row = rows.find((one) => one.serial === serial);
+  return row ? { user: row.username, realm: row.realm, serial, tokentype: row.type } : {};
+}
+
+/** Starts the PHC strings that PINs had before the keyed hash. */
 const OLD_HASH = /^\$scrypt\$/;
 
-export type Pins = ReturnType<typeof createPins>;
+/** Hashes and verifies PINs. Rate limits and the pepper in the hash protect them. */
+export interface Pins {
+  hash(pin: string): Promise<string>;
+  /**
+   * Compares a PIN with a stored hash, or with `null` if there is none. The time does not reveal the kind of the hash, or
+   * whether there is one: as long as any old hash exists, every check takes as long as one with an old hash.
+   * @returns `renewed`: the hash that replaced an old one in all tokens; `null` if nothing was replaced.
+   * @throws {SealpostError} `busy`.
+   */
+  verify(
+    c: Context<Env>,
+    given: string,
+    stored: string | null,
+    options: { readonly hasOldPins: boolean },
+  ): Promise<{ readonly ok: boolean; readonly renewed: string | null }>;
+}
 
-/** Creates the hashing and checking of PINs. A PIN is protected by its limits and by the pepper in its hash. */
 export function createPins({
-  ctx,
+  store,
+  secrets: { pin, password },
   tokens,
-}: {
-  readonly ctx: TokenContext;
-  readonly tokens: TokenRepository;
-}) {
-  const {
-    store,
-    secrets: { pin, password },
-  } = ctx;
+}: Pick<TokenContext, "store" | "secrets"> & { readonly tokens: TokenStore }): Pins {
   return {
     hash: pin.hash,
-
-    /**
-     * Compares a PIN with a stored hash; `null`: there is none. Time does not reveal which kind of hash it is, or whether
-     * there is one: while any old hash exists, every check takes as long as an old one does.
-     * @returns `renewed`: the hash that replaced an old one in all tokens; `null`: nothing was replaced.
-     * @throws {SealpostError} `busy`.
-     */
-    async verify(
-      c: Context<Env>,
-      given: string,
-      stored: string | null,
-      { hasOldPins }: { readonly hasOldPins: boolean },
-    ): Promise<{ readonly ok: boolean; readonly renewed: string | null }> {
+    async verify(c, given, stored, { hasOldPins }) {
       const ok = await pin.verify(given, stored);
       if (!hasOldPins) return { ok, renewed: null };
       const old = stored !== null && OLD_HASH.test(stored) ? stored : null;

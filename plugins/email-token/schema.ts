@@ -1,19 +1,19 @@
 import { described, mailAddress, phoneNumber, wholeNumber } from "sealpost/plugin";
 import * as v from "valibot";
 import { TOKEN_TYPES } from "./store.ts";
-import type { Issued, Trigger, Unsent } from "./trigger.ts";
+import type { FailedChallenge, SentChallenge, TriggerResult } from "./trigger.ts";
 
-const MOST_CHARACTERS = 255;
-/** As much as is hashed, at four bytes a character. */
-const MOST_PASS_CHARACTERS = 256;
-const MOST_PAGE = 1_000_000;
-const MOST_PAGE_SIZE = 1_000;
-/** What the reference shows on one page. */
+const MAX_CHARACTERS = 255;
+/** The maximum that is hashed, at four bytes per character. */
+const MAX_PASS_CHARACTERS = 256;
+const MAX_PAGE = 1_000_000;
+const MAX_PAGE_SIZE = 1_000;
+/** The default of privacyIDEA. */
 const PAGE_SIZE = 15;
 const OTP_DIGITS = { min: 6, max: 8 } as const;
 
-const text = (most = MOST_CHARACTERS) =>
-  v.pipe(v.string("expected a text"), v.maxLength(most, `expected at most ${most} characters`));
+const text = (max = MAX_CHARACTERS) =>
+  v.pipe(v.string("expected a text"), v.maxLength(max, `expected at most ${max} characters`));
 const tokenType = v.picklist(TOKEN_TYPES, `expected ${TOKEN_TYPES.join(" or ")}`);
 const flag = v.boolean("expected true or false");
 const serial = v.pipe(
@@ -21,23 +21,26 @@ const serial = v.pipe(
   v.regex(/^[A-Za-z0-9_-]{0,40}$/, "expected at most 40 letters, digits, _ and -"),
 );
 
-const whom = {
-  user: v.optional(described(text(), "Name of the owner; user@realm, where no realm is said"), ""),
-  realm: v.optional(described(text(), "Empty: the directory's default"), ""),
+const owner = {
+  user: v.optional(described(text(), "Name of the owner, or user@realm if realm is empty"), ""),
+  realm: v.optional(described(text(), "Default: that of the directory"), ""),
 };
 
 /** Parameters of POST /token/init. */
 export const initParams = v.object({
   type: tokenType,
-  ...whom,
-  email: v.optional(described(mailAddress, "Where codes of this token go")),
-  dynamic_email: v.optional(described(flag, "Codes go to the address that the directory has then"), false),
-  phone: v.optional(described(phoneNumber, "The same for SMS")),
+  ...owner,
+  email: v.optional(described(mailAddress, "Address that codes are sent to")),
+  dynamic_email: v.optional(
+    described(flag, "Send codes to the address in the directory at that time"),
+    false,
+  ),
+  phone: v.optional(described(phoneNumber, "Phone number that codes are sent to")),
   dynamic_phone: v.optional(flag, false),
   pin: v.optional(
     described(
-      text(MOST_PASS_CHARACTERS),
-      "What triggers a code at POST /validate/check; one for all tokens of a user. Empty: theirs, or none",
+      text(MAX_PASS_CHARACTERS),
+      "Triggers a code at POST /validate/check. All tokens of a user share it. If empty, the PIN of the user's other tokens is used, or none",
     ),
     "",
   ),
@@ -46,22 +49,22 @@ export const initParams = v.object({
     OTP_DIGITS.min,
   ),
   description: v.optional(text(), ""),
-  serial: v.optional(described(serial, "Default: a new one")),
+  serial: v.optional(described(serial, "Default: a new serial")),
 });
 export type InitParams = v.InferOutput<typeof initParams>;
 
 export const listParams = v.object({
-  ...whom,
+  ...owner,
   serial: v.optional(serial),
   type: v.optional(tokenType),
-  page: v.optional(wholeNumber(1, MOST_PAGE), 1),
-  pagesize: v.optional(wholeNumber(1, MOST_PAGE_SIZE), PAGE_SIZE),
+  page: v.optional(wholeNumber(1, MAX_PAGE), 1),
+  pagesize: v.optional(wholeNumber(1, MAX_PAGE_SIZE), PAGE_SIZE),
 });
 
 export const serialParams = v.object({ serial: text() });
 
-/** Tokens by name or by owner. */
-export const namedParams = v.object({ ...whom, serial: v.optional(serial, "") });
+/** Parameters that select tokens by serial or by owner. */
+export const namedParams = v.object({ ...owner, serial: v.optional(serial, "") });
 
 export const triggerParams = v.object({
   ...namedParams.entries,
@@ -70,8 +73,8 @@ export const triggerParams = v.object({
 
 export const checkParams = v.object({
   ...namedParams.entries,
-  pass: described(text(MOST_PASS_CHARACTERS), "The PIN; or with transaction_id, the code"),
-  transaction_id: v.optional(described(text(), "Of the code; state is another name for it"), ""),
+  pass: described(text(MAX_PASS_CHARACTERS), "The PIN, or with transaction_id the code"),
+  transaction_id: v.optional(described(text(), "Transaction of the code; state is an alias"), ""),
   state: v.optional(text(), ""),
 });
 
@@ -109,7 +112,7 @@ const about = {
   attributes: v.optional(attributes),
 };
 
-/** `detail` of what authenticates. */
+/** `detail` of responses that authenticate. */
 export const validateDetail = v.object({
   ...about,
   transaction_id: v.optional(v.string()),
@@ -117,7 +120,7 @@ export const validateDetail = v.object({
   messages: v.optional(v.array(v.string())),
   multi_challenge: v.optional(v.array(v.object({ ...about, transaction_id: v.string() }))),
   resend_after: v.optional(
-    described(v.number(), "The code was sent already; seconds until there may be another"),
+    described(v.number(), "Seconds until another code can be sent, if one is already on its way"),
   ),
   failures: v.optional(
     described(
@@ -130,40 +133,45 @@ export const validateDetail = v.object({
           delivery: v.nullable(v.unknown()),
         }),
       ),
-      "Why no code was sent; for admins who may trigger",
+      "Why no code was sent. Only for admins with the right triggerchallenge",
     ),
   ),
 });
 
-/** `detail` after codes were sent. */
-export function challengeDetail(issued: readonly [Issued, ...Issued[]]) {
+/** Returns `detail` after codes were sent. */
+export function toChallengeDetail(issued: readonly [SentChallenge, ...SentChallenge[]]) {
   const [first] = issued;
   const messages = [...new Set(issued.map(({ message }) => message))];
   const waits = issued.flatMap(({ resendAfter }) => resendAfter ?? []);
   return {
-    ...challengeOf(first),
+    ...toChallenge(first),
     message: messages.join(", "),
     messages,
     transaction_ids: [...new Set(issued.map(({ transactionId }) => transactionId))],
-    multi_challenge: issued.map(challengeOf),
+    multi_challenge: issued.map(toChallenge),
     ...(waits.length === 0 ? {} : { resend_after: Math.min(...waits) }),
   };
 }
 
-/** The client's next step, as the reference puts it. */
-function challengeOf({ serial, type, transactionId, validUntil, message }: Issued) {
+/** The client's next step, in privacyIDEA's format. */
+function toChallenge({ serial, type, transactionId, validUntil, message }: SentChallenge) {
   return {
-    ...{ transaction_id: transactionId, serial, type, message },
+    transaction_id: transactionId,
+    serial,
+    type,
+    message,
     client_mode: "interactive" as const,
     attributes: { state: transactionId, valid_until: validUntil },
   };
 }
 
-/** Why codes were not sent, for admins. */
-export function failuresOf(unsent: readonly Unsent[]) {
+/** Returns why codes were not sent, for admins. */
+export function toFailures(unsent: readonly FailedChallenge[]) {
   return unsent.map(({ retryAfter, ...why }) => ({ ...why, retry_after: retryAfter }));
 }
 
-export function isIssued(issued: Trigger["issued"]): issued is readonly [Issued, ...Issued[]] {
+export function isSent(
+  issued: TriggerResult["issued"],
+): issued is readonly [SentChallenge, ...SentChallenge[]] {
   return issued.length > 0;
 }

@@ -1,29 +1,29 @@
 import { and, asc, count, eq, gt, inArray, lt, lte, or, type SQL, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { DirectoryUser, PluginContext } from "sealpost/plugin";
+import { type DirectoryUser, MAX_CLOCK_SKEW_MS, type PluginContext } from "sealpost/plugin";
 
-// The tables as queries see them; `migrations/*.sql` makes them.
+// The tables as queries see them; `migrations/*.sql` creates them.
 
 export const TOKEN_TYPES = ["email", "sms"] as const;
 export type TokenType = (typeof TOKEN_TYPES)[number];
 
-/** Tokens: somebody who can be sent a code. */
+/** Tokens: each receives codes at one address. */
 export const token = sqliteTable("email_token_token", {
   serial: text("serial").primaryKey(),
   type: text("type").$type<TokenType>().notNull(),
-  /** What the directory calls the owner, for ever; empty: nobody's. */
+  /** The owner's permanent id in the directory; empty if the token has no owner. */
   userId: text("user_id").notNull(),
   username: text("username").notNull(),
   realm: text("realm").notNull(),
-  /** Mail address or phone number; empty: as the directory has it when a code is sent. */
+  /** Email address or phone number; if empty, the one in the directory at the time of sending. */
   address: text("address").notNull(),
-  /** Keyed hash, or a PHC string of before; the same for all tokens of a user. Empty: only an admin triggers it. */
+  /** Keyed hash, or an older PHC string; the same for all tokens of a user. If empty, only an admin can trigger a code. */
   pinHash: text("pin_hash").notNull(),
   /** Digits of a code. */
   otpLength: integer("otp_length").notNull(),
   description: text("description").notNull(),
   failCount: integer("fail_count").notNull(),
-  /** When the last code was sent that has not been used; 1970: none. */
+  /** Time of the last unused code; 1970 if there is none. */
   sentAt: integer("sent_at", { mode: "timestamp_ms" }).notNull(),
   /** Of the last code. */
   transactionId: text("transaction_id").notNull(),
@@ -37,13 +37,13 @@ export interface OwnedToken {
   readonly owner: DirectoryUser | null;
 }
 
-/** The one code of a token that may be good. */
+/** The latest code of a token; older ones are void. */
 export const challenge = sqliteTable("email_token_challenge", {
   serial: text("serial").primaryKey(),
   transactionId: text("transaction_id").notNull(),
   /** Keyed hash of transaction and code. */
   codeHash: text("code_hash").notNull(),
-  triesLeft: integer("tries_left").notNull(),
+  attemptsLeft: integer("tries_left").notNull(),
   expiresAt: integer("expires_at", { mode: "timestamp_ms" }).notNull(),
 });
 type ChallengeRow = typeof challenge.$inferSelect;
@@ -55,39 +55,39 @@ type AttemptOutcome = "accepted" | "wrong" | "unknown" | "limited";
 export const attempt = sqliteTable("email_token_attempt", {
   id: text("id").primaryKey(),
   outcome: text("outcome").$type<AttemptOutcome>().notNull(),
-  /** The token that the code was right for, or wrong for; empty: there is none. */
+  /** The token that the code was right or wrong for; empty if there is none. */
   serial: text("serial").notNull(),
   at: integer("at", { mode: "timestamp_ms" }).notNull(),
 });
 
-/** Every code goes to each of them. */
-export const MOST_TOKENS_OF_USER = 10;
+/** Each trigger sends a code to every token of a user. */
+export const MAX_TOKENS_PER_USER = 10;
 
+/** Restricts a search; an absent field matches every token. */
 export interface TokenFilter {
   readonly serial?: string | undefined;
   readonly type?: TokenType | undefined;
-  /** Or an expression for it. */
+  /** An id, or an expression for it. */
   readonly userId?: string | SQL | undefined;
   readonly realm?: string | undefined;
 }
 
-export type TokenRepository = ReturnType<typeof createTokenRepository>;
+export type TokenStore = ReturnType<typeof createTokenStore>;
 
-/** Tokens. What writes is an unexecuted statement for `commit`. */
-export function createTokenRepository({ read, write }: PluginContext["store"]) {
-  const find = read
+/** Creates the statements on tokens. Selects run when awaited; writes are for `commit`. */
+export function createTokenStore({ read, write }: Pick<PluginContext["store"], "read" | "write">) {
+  const bySerial = read
     .select()
     .from(token)
     .where(eq(token.serial, sql.placeholder("serial")))
     .prepare();
   return {
-    find: async (serial: string): Promise<TokenRow | undefined> => find.get({ serial }),
+    find: async (serial: string): Promise<TokenRow | undefined> => bySerial.get({ serial }),
 
-    async search(filter: TokenFilter): Promise<TokenRow[]> {
-      return read.select().from(token).where(conditions(filter)).orderBy(asc(token.serial));
-    },
+    search: (filter: TokenFilter) =>
+      read.select().from(token).where(conditions(filter)).orderBy(asc(token.serial)),
 
-    /** Selects tokens. If there is none, a row of nulls, so that it takes about as long as one token. */
+    /** Selects tokens. Without a match it returns a row of nulls, so that it takes about as long as with one. */
     select: (filter: TokenFilter) =>
       read
         .select({ token })
@@ -95,7 +95,7 @@ export function createTokenRepository({ read, write }: PluginContext["store"]) {
         .leftJoin(token, conditions(filter))
         .orderBy(asc(token.serial)),
 
-    /** Selects one token whose PIN still has an old hash, by the condition of the partial index. */
+    /** Selects a token whose PIN still has an old hash; the condition is that of the partial index. */
     selectOldPin: () =>
       read
         .select({ serial: token.serial })
@@ -103,7 +103,7 @@ export function createTokenRepository({ read, write }: PluginContext["store"]) {
         .where(sql`substr(pin_hash, 1, 8) = '$scrypt$'`)
         .limit(1),
 
-    /** Selects the tokens that a code was sent to in one transaction. */
+    /** Selects the tokens that a transaction sent a code to. */
     selectOfTransaction: (transactionId: string) =>
       read
         .select()
@@ -119,12 +119,12 @@ export function createTokenRepository({ read, write }: PluginContext["store"]) {
         )
         .orderBy(asc(token.serial)),
 
-    /** Gives every token with this PIN the new hash of it; the salt makes each hash one user's. */
+    /** Replaces an old PIN hash in every token that has it. Its salt makes it unique to one user. */
     renewPin(old: string, renewed: string) {
       return write.update(token).set({ pinHash: renewed }).where(eq(token.pinHash, old));
     },
 
-    /** One page, and how many there are in all. */
+    /** Returns one page and the total number of tokens. */
     async page(filter: TokenFilter, page: number, size: number) {
       const where = conditions(filter);
       const [[total], rows] = await read.batch([
@@ -140,7 +140,7 @@ export function createTokenRepository({ read, write }: PluginContext["store"]) {
       return { rows, total: total?.total ?? 0 };
     },
 
-    /** Affects no row if the user has a token with another PIN, or as many tokens as there may be. */
+    /** Affects no row if the user has a token with another PIN, or the maximum number of tokens. */
     insert(row: TokenRow) {
       return write.run(sql`
         INSERT INTO email_token_token (serial, type, user_id, username, realm, address, pin_hash, otp_length,
@@ -151,10 +151,10 @@ export function createTokenRepository({ read, write }: PluginContext["store"]) {
         WHERE ${row.userId} = '' OR (
           NOT EXISTS (SELECT 1 FROM ${token} WHERE ${token.userId} = ${row.userId}
             AND ${token.pinHash} NOT IN ('', ${row.pinHash}))
-          AND (SELECT count(*) FROM ${token} WHERE ${token.userId} = ${row.userId}) < ${MOST_TOKENS_OF_USER})`);
+          AND (SELECT count(*) FROM ${token} WHERE ${token.userId} = ${row.userId}) < ${MAX_TOKENS_PER_USER})`);
     },
 
-    /** Ends with the statement that says whether there was one. */
+    /** The result of the last statement tells whether the token existed. */
     remove(serial: string) {
       return [
         write.delete(challenge).where(eq(challenge.serial, serial)),
@@ -180,72 +180,70 @@ function conditions({ serial, type, userId, realm }: TokenFilter): SQL | undefin
   );
 }
 
-/** Wrong tries of one code; then it is void. */
-export const TRIES_OF_CODE = 5;
-/** Wrong tries of all codes of a token since one was right; then it is locked until an admin resets it. */
-export const MOST_FAILURES = 10;
-/** Time between two mails to one token. */
+/** Wrong attempts that void a code. */
+export const MAX_ATTEMPTS_PER_CODE = 5;
+/** Wrong attempts in a row, across codes, that lock a token until an admin resets it. */
+export const MAX_FAILURES = 10;
+/** Minimum time between two codes for one token. */
 export const RESEND_SECONDS = 30;
 
-/** How far the clocks of machines on one database may differ. */
-export const CLOCK_SKEW_MS = 60_000;
-/** `email.validtime` and `sms.providerTimeout` allow no more. */
-export const MAX_VALID_MS = 3_600_000;
-
-/** Seconds until a token may get another code; not positive: now. */
+/** Returns the seconds until a token may get another code; zero or less means now. */
 export function secondsUntilNext({ sentAt }: TokenRow, now: Date): number {
   const elapsedMs = now.getTime() - sentAt.getTime();
-  return elapsedMs < -CLOCK_SKEW_MS ? 0 : Math.ceil(RESEND_SECONDS - elapsedMs / 1_000);
+  return elapsedMs < -MAX_CLOCK_SKEW_MS ? 0 : Math.ceil(RESEND_SECONDS - elapsedMs / 1_000);
 }
 
-export type ChallengeRepository = ReturnType<typeof createChallengeRepository>;
+export type ChallengeStore = ReturnType<typeof createChallengeStore>;
 
-/** Codes that were sent. What writes is an unexecuted statement for `commit`. */
-export function createChallengeRepository({ read, write }: PluginContext["store"]) {
-  const find = read
+/** Creates the statements on challenges. Writes are for `commit`. */
+export function createChallengeStore({ read, write }: Pick<PluginContext["store"], "read" | "write">) {
+  const bySerial = read
     .select()
     .from(challenge)
     .where(eq(challenge.serial, sql.placeholder("serial")))
     .prepare();
   return {
-    find: async (serial: string): Promise<ChallengeRow | undefined> => find.get({ serial }),
+    find: async (serial: string): Promise<ChallengeRow | undefined> => bySerial.get({ serial }),
 
-    /** Starts a transaction; affects no row if the last one has started too lately, the token is locked, or `where` fails. */
-    begin(serial: string, transactionId: string, now: Date, where: SQL) {
+    /** Starts a transaction. Affects no row if the previous one is too recent, the token is locked, or `where` fails. */
+    start(serial: string, transactionId: string, now: Date, where: SQL) {
       const before = new Date(now.getTime() - RESEND_SECONDS * 1_000);
-      // A code from before the clock was put back delays no other.
-      const isDue = or(lte(token.sentAt, before), gt(token.sentAt, new Date(now.getTime() + CLOCK_SKEW_MS)));
+      // A code from before the clock was set back must not delay others.
+      const isDue = or(
+        lte(token.sentAt, before),
+        gt(token.sentAt, new Date(now.getTime() + MAX_CLOCK_SKEW_MS)),
+      );
       return write
         .update(token)
         .set({ sentAt: now, transactionId })
-        .where(and(eq(token.serial, serial), isDue, lt(token.failCount, MOST_FAILURES), where));
+        .where(and(eq(token.serial, serial), isDue, lt(token.failCount, MAX_FAILURES), where));
     },
 
-    /** Whether a transaction is the token's, as an expression. */
-    isOf: (serial: string, transactionId: string): SQL =>
+    /** Whether this is the current transaction of the token, as an expression. */
+    isCurrent: (serial: string, transactionId: string): SQL =>
       sql`EXISTS (SELECT 1 FROM ${token}
         WHERE ${token.serial} = ${serial} AND ${token.transactionId} = ${transactionId})`,
 
-    /** The new code voids the old. Affects no row if the token has begun another transaction since, or is gone. */
+    /** Stores a code, which voids the previous one. Affects no row if the token has a newer transaction or was deleted. */
     issue(row: ChallengeRow) {
       return write.run(sql`
         INSERT INTO email_token_challenge (serial, transaction_id, code_hash, tries_left, expires_at)
-        SELECT ${row.serial}, ${row.transactionId}, ${row.codeHash}, ${row.triesLeft},
+        SELECT ${row.serial}, ${row.transactionId}, ${row.codeHash}, ${row.attemptsLeft},
           ${sql.param(row.expiresAt, challenge.expiresAt)}
         FROM ${token} WHERE ${token.serial} = ${row.serial} AND ${token.transactionId} = ${row.transactionId}
         ON CONFLICT (serial) DO UPDATE SET transaction_id = excluded.transaction_id,
           code_hash = excluded.code_hash, tries_left = excluded.tries_left, expires_at = excluded.expires_at`);
     },
 
-    /** As if the transaction had never begun. @param before the token as it was then. */
-    withdraw({ serial, sentAt, transactionId: last }: TokenRow, transactionId: string) {
+    /** Undoes the start of a transaction. @param before the token as it was before the start. */
+    withdraw({ serial, sentAt, transactionId: previous }: TokenRow, transactionId: string) {
       return [
         write
           .delete(challenge)
           .where(and(eq(challenge.serial, serial), eq(challenge.transactionId, transactionId))),
         write
           .update(token)
-          .set({ sentAt, transactionId: last })
+          .set({ sentAt, transactionId: previous })
           .where(and(eq(token.serial, serial), eq(token.transactionId, transactionId))),
       ] as const;
     },

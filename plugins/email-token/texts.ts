@@ -6,7 +6,7 @@ export const LANGUAGES = ["en", "de"] as const;
 export type Language = (typeof LANGUAGES)[number];
 
 interface Texts {
-  /** What is asked for after the PIN. */
+  /** Shown after the PIN was accepted. */
   readonly prompt: Readonly<Record<TokenType, string>>;
   readonly subject: string;
   readonly text: string;
@@ -14,7 +14,7 @@ interface Texts {
   readonly sms: string;
   readonly accepted: string;
   readonly wrongCode: string;
-  /** The same whatever was wrong. */
+  /** The same for every reason, so that it reveals none. */
   readonly notTriggered: string;
   readonly duration: (seconds: number) => string;
 }
@@ -71,7 +71,7 @@ function spell(seconds: number, second: Word, minute: Word): string {
   return `${number} ${number === 1 ? one : many}`;
 }
 
-/** What every template may name, under the names that the reference has for it. */
+/** Tags that every template may contain; their names are those of privacyIDEA. */
 const COMMON_TAGS = [
   ...["serial", "tokentype", "tokendescription"],
   ...["user", "givenname", "surname", "username", "userrealm", "realm"],
@@ -82,25 +82,37 @@ export const PROMPT_TAGS: readonly string[] = COMMON_TAGS;
 export const SMS_TAGS: readonly string[] = ["otp", ...COMMON_TAGS];
 export const MAIL_TAGS = SMS_TAGS;
 
-/** What the tags stand for; times in UTC. */
+/** Returns the values of the tags. Times are in UTC. */
 export function tagValues(
   c: Context<Env>,
   { token, owner }: OwnedToken,
-  said: { readonly now: Date; readonly url: string; readonly validtime: string },
+  about: { readonly now: Date; readonly url: string; readonly validtime: string },
 ): Readonly<Record<(typeof COMMON_TAGS)[number], string>> {
-  const [date = "", time = ""] = said.now.toISOString().slice(0, 19).split("T");
+  const [date = "", time = ""] = about.now.toISOString().slice(0, 19).split("T");
   const { givenname = "", surname = "" } = owner ?? {};
   return {
-    ...{ serial: token.serial, tokentype: token.type, tokendescription: token.description },
-    ...{ user: givenname, givenname, surname, username: token.username },
-    ...{ userrealm: token.realm, realm: token.realm },
-    ...{ recipient_givenname: givenname, recipient_surname: surname },
-    ...{ admin: c.get("actor")?.administrator ?? "", action: c.req.path },
-    ...{ client_ip: c.get("clientAddress") ?? "", time, date, url: said.url, validtime: said.validtime },
+    serial: token.serial,
+    tokentype: token.type,
+    tokendescription: token.description,
+    user: givenname,
+    givenname,
+    surname,
+    username: token.username,
+    userrealm: token.realm,
+    realm: token.realm,
+    recipient_givenname: givenname,
+    recipient_surname: surname,
+    admin: c.get("actor")?.administrator ?? "",
+    action: c.req.path,
+    client_ip: c.get("clientAddress") ?? "",
+    time,
+    date,
+    url: about.url,
+    validtime: about.validtime,
   };
 }
 
-/** An address as far as it helps its owner to know which one it is. */
+/** Returns just enough of an address for its owner to recognize it. */
 export function redactedAddress(address: string): string {
   const at = address.lastIndexOf("@");
   return `${[...address].slice(0, Math.min(1, at)).join("")}***${address.slice(at)}`;

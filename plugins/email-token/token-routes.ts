@@ -2,12 +2,12 @@ import type { Context } from "hono";
 import { SealpostError } from "sealpost";
 import { type Env, isConstraintError, missingParameter, pageOf, respond, route } from "sealpost/plugin";
 import * as v from "valibot";
-import { WAYS } from "./channels.ts";
+import { CHANNELS } from "./channels.ts";
 import type { TokenContext } from "./config.ts";
-import type { createEnrol } from "./enroll.ts";
+import type { Enroll } from "./enroll.ts";
 import type { Owners } from "./owners.ts";
 import { initParams, listParams, namedParams, pageView, serialParams, type tokenView } from "./schema.ts";
-import { MOST_FAILURES, type TokenRepository, type TokenRow } from "./store.ts";
+import { MAX_FAILURES, type TokenRow, type TokenStore } from "./store.ts";
 
 const tag = { name: "Tokens", description: "Second factors of users" };
 const SEARCHED = ["user", "realm", "serial", "type"] as const;
@@ -15,11 +15,11 @@ const SEARCHED = ["user", "realm", "serial", "type"] as const;
 /** Tokens over HTTP, for admins. */
 export function tokenRoutes(deps: {
   readonly ctx: TokenContext;
-  readonly tokens: TokenRepository;
+  readonly tokens: TokenStore;
   readonly owners: Owners;
-  readonly enrol: ReturnType<typeof createEnrol>;
+  readonly enroll: Enroll;
 }) {
-  const { ctx, tokens, owners, enrol } = deps;
+  const { ctx, tokens, owners, enroll } = deps;
 
   return [
     route(
@@ -28,8 +28,8 @@ export function tokenRoutes(deps: {
         path: "/token/init",
         parameters: { body: initParams },
         right: {
-          of: ({ body: { type } }) => WAYS[type].right,
-          among: Object.values(WAYS).map(({ right }) => right),
+          of: ({ body: { type } }) => CHANNELS[type].right,
+          among: Object.values(CHANNELS).map(({ right }) => right),
         },
         isProvedByRead: true,
         response: v.boolean(),
@@ -41,7 +41,7 @@ export function tokenRoutes(deps: {
         errors: [409],
       },
       async (c, { body }) => {
-        const row = await enrol(c, body);
+        const row = await enroll(c, body);
         setTarget(c, row);
         const entry = { success: true, identifier: row.serial, recipient: row.address, info: row.type };
         const statements = [tokens.insert(row), ctx.audit.row(c, entry, "ifChanged")] as const;
@@ -144,8 +144,8 @@ function toView(row: TokenRow): v.InferOutput<typeof tokenView> {
   const { serial, type, address, description, username, realm } = row;
   const name = type === "email" ? "email" : "phone";
   return {
-    ...{ serial, tokentype: type, active: true, locked: row.failCount >= MOST_FAILURES },
-    ...{ failcount: row.failCount, maxfail: MOST_FAILURES, otplen: row.otpLength, description },
+    ...{ serial, tokentype: type, active: true, locked: row.failCount >= MAX_FAILURES },
+    ...{ failcount: row.failCount, maxfail: MAX_FAILURES, otplen: row.otpLength, description },
     ...{ username, user_realm: realm, realms: realm === "" ? [] : [realm], has_pin: row.pinHash !== "" },
     info: address === "" ? { [`dynamic_${name}`]: true } : { [name]: address },
     created: row.createdAt.toISOString(),

@@ -1,219 +1,245 @@
 import { sql } from "drizzle-orm";
 import type { Context } from "hono";
 import { type Env, language, type RateLimit, type RateLimitResult, type Statement } from "sealpost/plugin";
-import { type createSendCode, type Order, promptFor, type SendFailure, WAYS } from "./channels.ts";
+import { CHANNELS, type CodeDelivery, promptFor, type SendCode, type SendFailure } from "./channels.ts";
 import type { TokenContext, TokenSettings } from "./config.ts";
-import type { OwnedToken } from "./store.ts";
 import {
-  type ChallengeRepository,
-  MOST_FAILURES,
+  type ChallengeStore,
+  MAX_ATTEMPTS_PER_CODE,
+  MAX_FAILURES,
+  type OwnedToken,
   RESEND_SECONDS,
   secondsUntilNext,
-  type TokenRepository,
   type TokenRow,
-  TRIES_OF_CODE,
+  type TokenStore,
 } from "./store.ts";
 import { LANGUAGES } from "./texts.ts";
 
 const DIGITS = "0123456789";
-/** As the reference has it; nobody guesses one. */
+/** As many as privacyIDEA uses, and too many to guess. */
 const TRANSACTION_DIGITS = 20;
-const MAILS_PER_ADDRESS = 5;
+const MAX_CODES_PER_ADDRESS = 5;
 const HOUR_SECONDS = 3_600;
 
-/** A code is on its way. */
-export interface Issued {
+/** A code on its way to the user. */
+export interface SentChallenge {
   readonly serial: string;
   readonly type: TokenRow["type"];
   readonly transactionId: string;
   /** ISO 8601, UTC. */
   readonly validUntil: string;
   readonly message: string;
-  /** Not null: it was on its way already; seconds until there may be another. */
+  /** Seconds until another code can be sent, if this one was already on its way; otherwise `null`. */
   readonly resendAfter: number | null;
 }
 
-/** Why none is; for admins. */
-export interface Unsent {
+/** Why no code was sent, for admins. */
+export interface FailedChallenge {
   readonly serial: string;
   readonly type: TokenRow["type"];
-  /** `locked`, `no_address`, `rate_limited`, `sms_unavailable`, or why the mail was not sent. */
+  /** `locked`, `no_address`, `rate_limited`, `sms_unavailable`, or the code of a failed message. */
   readonly code: string;
   readonly retryAfter: number | null;
   readonly delivery: unknown;
 }
 
-export interface Trigger {
-  readonly issued: readonly Issued[];
-  readonly unsent: readonly Unsent[];
+/** The result for a list of tokens. Stored for repeated requests, so the field names must not change. */
+export interface TriggerResult {
+  readonly issued: readonly SentChallenge[];
+  readonly unsent: readonly FailedChallenge[];
 }
 
-/** What is wanted of one token. */
-interface Attempt extends Omit<Order, "code" | "expiresAt"> {
+/**
+ * Sends a code to each token under one transaction ID.
+ * @param after returns statements that record the result, such as an audit row. They are committed with the record of the
+ * message if there is one token, and afterwards if there are several.
+ */
+export type Trigger = (
+  c: Context<Env>,
+  targets: readonly OwnedToken[],
+  after: (result: TriggerResult) => readonly Statement[],
+) => Promise<TriggerResult>;
+
+/** One token that is to get a code. */
+interface ChallengeRequest extends Omit<CodeDelivery, "code" | "expiresAt"> {
   readonly transactionId: string;
   readonly settings: TokenSettings;
   readonly now: Date;
 }
 
-/** Statements that record what a trigger came to; committed with the record of its message. */
-type AfterTrigger = (trigger: Trigger) => readonly Statement[];
+type ChallengeResult = SentChallenge | FailedChallenge;
+/** Returns the statements that record a result. */
+type RecordResult = (result: ChallengeResult) => readonly Statement[];
 
-/** Creates what sends a code to every token of a list, all in one transaction. */
-export function createTrigger(parts: {
-  readonly ctx: TokenContext;
-  readonly tokens: TokenRepository;
-  readonly challenges: ChallengeRepository;
-  readonly sendCode: ReturnType<typeof createSendCode>;
-}) {
-  const { ctx, tokens, challenges, sendCode } = parts;
+interface TriggerDeps
+  extends Pick<TokenContext, "store" | "settings" | "secrets" | "limits" | "random" | "time" | "baseUrl"> {
+  readonly tokens: TokenStore;
+  readonly challenges: ChallengeStore;
+  readonly sendCode: SendCode;
+}
 
-  async function one(attempt: Attempt, record: Recorder): Promise<Issued | Unsent> {
-    const { target, now, address } = attempt;
-    const { token } = target;
-    if (token.failCount >= MOST_FAILURES) return unsent(attempt, "locked");
-    const early = secondsUntilNext(token, now);
-    if (early > 0) return again(attempt, token, early);
-    if (address === "") return unsent(attempt, "no_address");
-    return begin(attempt, record);
-  }
-
-  /** From one commit on this transaction is the token's, and its code is the one that may be good. */
-  async function begin(attempt: Attempt, record: Recorder): Promise<Issued | Unsent> {
-    const { target, transactionId, now } = attempt;
-    const { serial, otpLength } = target.token;
-    const code = ctx.random.text(otpLength, DIGITS);
-    const codeHash = await ctx.secrets.mac(codeText(transactionId, code));
-    const expiresAt = validUntil(attempt, now);
-    const plan = await ctx.limits.plan(limitOf(target.token, attempt.address));
-    const row = { serial, transactionId, codeHash, triesLeft: TRIES_OF_CODE, expiresAt };
-    const results: readonly unknown[] = await ctx.store.commit([
-      ...plan.consume,
-      challenges.begin(serial, transactionId, now, plan.isWithin),
-      ...plan.refund(sql`NOT ${challenges.isOf(serial, transactionId)}`),
-      challenges.issue(row),
-    ]);
-    const { rowsAffected } = results[plan.consume.length] as { readonly rowsAffected: number };
-    const counted = plan.result(results.slice(0, plan.consume.length));
-    if (rowsAffected === 0) return notBegun(attempt, counted);
-    const undo = () => [...challenges.withdraw(target.token, transactionId), ...plan.refund()];
-    return send(attempt, { code, expiresAt, undo, record });
-  }
-
-  async function send(
-    attempt: Attempt,
-    begun: {
-      readonly code: string;
-      readonly expiresAt: Date;
-      readonly undo: () => readonly Statement[];
-      readonly record: Recorder;
-    },
-  ): Promise<Issued | Unsent> {
-    const { code, expiresAt, undo, record } = begun;
-    const done = issued(attempt, attempt.transactionId, expiresAt, null);
-    const resultOf = (failure: SendFailure): Issued | Unsent =>
-      failure === null ? done : unsent(attempt, failure.code, null, failure.delivery);
-    const also = (failure: SendFailure) => [
-      ...(failure === null ? [] : undo()),
-      ...record.statements(resultOf(failure)),
-    ];
-    const order = { ...attempt, code, expiresAt };
-    const failure = await sendCode(order, attempt.settings, also).catch(async (error) => {
-      await ctx.store.append(...undo());
-      throw error;
-    });
-    return resultOf(failure);
-  }
-
-  /** Its limit is used up, another code was sent meanwhile, or it was locked. */
-  async function notBegun(attempt: Attempt, counted: RateLimitResult): Promise<Issued | Unsent> {
-    const { serial } = attempt.target.token;
-    if (!counted.allowed) {
-      const old = await challenges.find(serial);
-      const isGood = old && old.triesLeft > 0 && old.expiresAt > attempt.now;
-      if (isGood) return issued(attempt, old.transactionId, old.expiresAt, counted.retryAfterSeconds);
-      return unsent(attempt, "rate_limited", counted.retryAfterSeconds);
-    }
-    const other = await tokens.find(serial);
-    return other?.transactionId ? again(attempt, other, RESEND_SECONDS) : unsent(attempt, "locked");
-  }
-
-  /** The code that was sent before, in its transaction. */
-  function again(attempt: Attempt, { transactionId, sentAt }: TokenRow, resendAfter: number): Issued {
-    return issued(attempt, transactionId, validUntil(attempt, sentAt), resendAfter);
-  }
-
-  function issued(attempt: Attempt, transactionId: string, until: Date, resendAfter: number | null): Issued {
-    const { serial, type } = attempt.target.token;
-    const message = promptFor(ctx, attempt, attempt.settings);
-    return { serial, type, transactionId, validUntil: until.toISOString(), message, resendAfter };
-  }
-
-  return async (c: Context<Env>, targets: readonly OwnedToken[], after: AfterTrigger): Promise<Trigger> => {
-    const settings = await ctx.settings.all();
-    const transactionId = ctx.random.text(TRANSACTION_DIGITS, DIGITS);
-    const attempts = targets.map((target): Attempt => {
+/** Creates `trigger`, which sends a code to each token under one transaction ID. */
+export function createTrigger(deps: TriggerDeps): Trigger {
+  const { store, settings, random, time } = deps;
+  return async (c, targets, after) => {
+    const values = await settings.all();
+    const transactionId = random.text(TRANSACTION_DIGITS, DIGITS);
+    const requests = targets.map((target): ChallengeRequest => {
       const { token, owner } = target;
-      const address = token.address || (owner ? WAYS[token.type].addressOf(owner) : "");
-      return {
+      const address = token.address || (owner ? CHANNELS[token.type].addressOf(owner) : "");
+      const shared = {
         c,
-        target,
         transactionId,
-        settings,
-        address,
+        settings: values,
         language: language(c, LANGUAGES),
-        now: ctx.time.now(),
+        now: time.now(),
       };
+      return { ...shared, target, address };
     });
-    // Of several tokens the record has to wait for the last one.
-    const record = new Recorder(attempts.length === 1 ? after : () => []);
-    const trigger = triggerOf(await Promise.all(attempts.map((attempt) => one(attempt, record))));
-    if (attempts.length !== 1 || !record.isUsed) await ctx.store.append(...after(trigger));
-    return trigger;
+    // The record of several tokens has to wait for the last one.
+    const isSingle = requests.length === 1;
+    let isRecorded = false;
+    const record: RecordResult = (result) => {
+      isRecorded = isSingle;
+      return isSingle ? after(toResult([result])) : [];
+    };
+    const result = toResult(await Promise.all(requests.map((request) => challenge(deps, request, record))));
+    if (!isRecorded) await store.append(...after(result));
+    return result;
   };
 }
 
-/** Gives the statements that record a trigger of one token, to the commit that records its message. */
-class Recorder {
-  readonly #after: AfterTrigger;
-  isUsed = false;
-
-  constructor(after: AfterTrigger) {
-    this.#after = after;
-  }
-
-  statements(result: Issued | Unsent): readonly Statement[] {
-    this.isUsed = true;
-    return this.#after(triggerOf([result]));
-  }
+async function challenge(
+  deps: TriggerDeps,
+  request: ChallengeRequest,
+  record: RecordResult,
+): Promise<ChallengeResult> {
+  const { target, now, address } = request;
+  const { token } = target;
+  if (token.failCount >= MAX_FAILURES) return failed(request, "locked");
+  const waitSeconds = secondsUntilNext(token, now);
+  if (waitSeconds > 0) return alreadySent(deps, request, token, waitSeconds);
+  if (address === "") return failed(request, "no_address");
+  return startTransaction(deps, request, record);
 }
 
-function triggerOf(results: readonly (Issued | Unsent)[]): Trigger {
+/** Commits the transaction and its code together with the rate limit, then sends the code. */
+async function startTransaction(
+  deps: TriggerDeps,
+  request: ChallengeRequest,
+  record: RecordResult,
+): Promise<ChallengeResult> {
+  const { challenges, limits, random, secrets, store } = deps;
+  const { target, transactionId, now } = request;
+  const { serial, otpLength } = target.token;
+  const code = random.text(otpLength, DIGITS);
+  const codeHash = await secrets.mac(codeText(transactionId, code));
+  const expiresAt = validUntil(request, now);
+  const plan = await limits.plan(limitOf(target.token, request.address));
+  const row = { serial, transactionId, codeHash, attemptsLeft: MAX_ATTEMPTS_PER_CODE, expiresAt };
+  const results: readonly unknown[] = await store.commit([
+    ...plan.consume,
+    challenges.start(serial, transactionId, now, plan.isWithin),
+    ...plan.refund(sql`NOT ${challenges.isCurrent(serial, transactionId)}`),
+    challenges.issue(row),
+  ]);
+  const { rowsAffected } = results[plan.consume.length] as { readonly rowsAffected: number };
+  const counted = plan.result(results.slice(0, plan.consume.length));
+  if (rowsAffected === 0) return notStarted(deps, request, counted);
+  const undo = () => [...challenges.withdraw(target.token, transactionId), ...plan.refund()];
+  return send(deps, { request, code, expiresAt, undo, record });
+}
+
+async function send(
+  deps: TriggerDeps,
+  started: {
+    readonly request: ChallengeRequest;
+    readonly code: string;
+    readonly expiresAt: Date;
+    readonly undo: () => readonly Statement[];
+    readonly record: RecordResult;
+  },
+): Promise<ChallengeResult> {
+  const { request, code, expiresAt, undo, record } = started;
+  const success = sent(deps, request, { transactionId: request.transactionId, until: expiresAt });
+  const resultOf = (failure: SendFailure): ChallengeResult =>
+    failure === null ? success : failed(request, failure.code, null, failure.delivery);
+  const also = (failure: SendFailure) => [...(failure === null ? [] : undo()), ...record(resultOf(failure))];
+  const delivery = { ...request, code, expiresAt };
+  const failure = await deps.sendCode(delivery, request.settings, also).catch(async (error) => {
+    await deps.store.append(...undo());
+    throw error;
+  });
+  return resultOf(failure);
+}
+
+/** The rate limit is used up, another request sent a code meanwhile, or the token was locked. */
+async function notStarted(
+  deps: TriggerDeps,
+  request: ChallengeRequest,
+  counted: RateLimitResult,
+): Promise<ChallengeResult> {
+  const { serial } = request.target.token;
+  const { allowed, retryAfterSeconds } = counted;
+  if (!allowed) {
+    const current = await deps.challenges.find(serial);
+    const isValid = current && current.attemptsLeft > 0 && current.expiresAt > request.now;
+    if (!isValid) return failed(request, "rate_limited", retryAfterSeconds);
+    const { transactionId, expiresAt: until } = current;
+    return sent(deps, request, { transactionId, until, resendAfter: retryAfterSeconds });
+  }
+  const other = await deps.tokens.find(serial);
+  return other?.transactionId ? alreadySent(deps, request, other, RESEND_SECONDS) : failed(request, "locked");
+}
+
+/** Reports a code that was sent before, in its own transaction. */
+function alreadySent(
+  deps: TriggerDeps,
+  request: ChallengeRequest,
+  { transactionId, sentAt }: TokenRow,
+  resendAfter: number,
+): SentChallenge {
+  return sent(deps, request, { transactionId, until: validUntil(request, sentAt), resendAfter });
+}
+
+function sent(
+  deps: TriggerDeps,
+  request: ChallengeRequest,
+  code: { readonly transactionId: string; readonly until: Date; readonly resendAfter?: number },
+): SentChallenge {
+  const { serial, type } = request.target.token;
+  const { transactionId, until, resendAfter = null } = code;
+  const message = promptFor(deps, request, request.settings);
+  return { serial, type, transactionId, validUntil: until.toISOString(), message, resendAfter };
+}
+
+function failed(
+  { target }: ChallengeRequest,
+  code: string,
+  retryAfter: number | null = null,
+  delivery: unknown = null,
+): FailedChallenge {
+  const { serial, type } = target.token;
+  return { serial, type, code, retryAfter, delivery };
+}
+
+function toResult(results: readonly ChallengeResult[]): TriggerResult {
   return {
     issued: results.filter((result) => "transactionId" in result),
     unsent: results.filter((result) => "code" in result),
   };
 }
 
-/** What is kept of a code, as a keyed hash. */
+/** The text whose keyed hash is stored instead of the code. */
 export function codeText(transactionId: string, code: string): string {
   return `code ${transactionId} ${code}`;
 }
 
-function validUntil({ target, settings }: Attempt, since: Date): Date {
-  return new Date(since.getTime() + WAYS[target.token.type].validSeconds(settings) * 1_000);
-}
-
-function unsent(
-  { target }: Attempt,
-  code: string,
-  retryAfter: number | null = null,
-  delivery: unknown = null,
-): Unsent {
-  const { serial, type } = target.token;
-  return { serial, type, code, retryAfter, delivery };
+function validUntil({ target, settings }: ChallengeRequest, since: Date): Date {
+  return new Date(since.getTime() + CHANNELS[target.token.type].validSeconds(settings) * 1_000);
 }
 
 function limitOf({ type }: TokenRow, address: string): RateLimit {
-  const key = `${type} to ${WAYS[type].limitKey(address)}`;
-  return { key, max: MAILS_PER_ADDRESS, windowSeconds: HOUR_SECONDS };
+  const key = `${type} to ${CHANNELS[type].limitKey(address)}`;
+  return { key, max: MAX_CODES_PER_ADDRESS, windowSeconds: HOUR_SECONDS };
 }

@@ -11,20 +11,20 @@ import {
   type Statement,
 } from "sealpost/plugin";
 import * as v from "valibot";
-import { type createCheckCode, dataOf } from "./check.ts";
+import type { CheckCode } from "./check.ts";
 import type { TokenContext } from "./config.ts";
-import type { OwnerQuery, Owners, Pins, PinTargets } from "./owners.ts";
+import { eventDataOf, type OwnerQuery, type Owners, type Pins, type PinTargets } from "./owners.ts";
 import {
-  challengeDetail,
   checkParams,
-  failuresOf,
-  isIssued,
+  isSent,
+  toChallengeDetail,
+  toFailures,
   triggerParams,
   validateDetail,
 } from "./schema.ts";
 import type { OwnedToken } from "./store.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
-import type { createTrigger, Trigger } from "./trigger.ts";
+import type { Trigger, TriggerResult } from "./trigger.ts";
 
 const tag = { name: "Validation", description: "Codes as a second factor: sending and checking them" };
 const WINDOW_SECONDS = 600;
@@ -38,8 +38,8 @@ export function validateRoutes(deps: {
   readonly ctx: TokenContext;
   readonly owners: Owners;
   readonly pins: Pins;
-  readonly trigger: ReturnType<typeof createTrigger>;
-  readonly checkCode: ReturnType<typeof createCheckCode>;
+  readonly trigger: Trigger;
+  readonly checkCode: CheckCode;
 }) {
   const { ctx, owners, pins, trigger, checkCode } = deps;
 
@@ -79,11 +79,11 @@ export function validateRoutes(deps: {
     authentication: string,
   ): void {
     const rows = targets.map(({ token }) => token);
-    c.set("eventData", { ...dataOf(rows, serial), authentication });
+    c.set("eventData", { ...eventDataOf(rows, serial), authentication });
   }
 
   /** The audit row of codes that were sent or not. */
-  function rowOf(c: Context<Env>, { issued, unsent }: Trigger): Statement {
+  function rowOf(c: Context<Env>, { issued, unsent }: TriggerResult): Statement {
     const serials = [...issued, ...unsent].map(({ serial }) => serial);
     const info = [verdictOf(issued).toLowerCase(), ...unsent.map(({ serial, code }) => `${serial}: ${code}`)];
     const entry = { success: issued.length > 0, identifier: serials.join(","), info: info.join("; ") };
@@ -94,13 +94,13 @@ export function validateRoutes(deps: {
   function triggered<V>(
     c: Context<Env>,
     targets: readonly OwnedToken[],
-    { issued, unsent }: Trigger,
+    { issued, unsent }: TriggerResult,
     { value, isAdmin }: { readonly value: V; readonly isAdmin: boolean },
   ) {
     const verdict = verdictOf(issued);
     tell(c, targets, [...issued, ...unsent][0]?.serial ?? "", verdict);
-    const detail = isIssued(issued) ? challengeDetail(issued) : { message: notTriggered(c) };
-    const failures = unsent.length > 0 && isAdmin ? { failures: failuresOf(unsent) } : {};
+    const detail = isSent(issued) ? toChallengeDetail(issued) : { message: notTriggered(c) };
+    const failures = unsent.length > 0 && isAdmin ? { failures: toFailures(unsent) } : {};
     return respond(value, { detail: { ...detail, ...failures }, authentication: verdict });
   }
 
@@ -185,7 +185,7 @@ export function validateRoutes(deps: {
   ];
 }
 
-function verdictOf(issued: Trigger["issued"]): "CHALLENGE" | "REJECT" {
+function verdictOf(issued: TriggerResult["issued"]): "CHALLENGE" | "REJECT" {
   return issued.length > 0 ? "CHALLENGE" : "REJECT";
 }
 

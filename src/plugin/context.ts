@@ -22,12 +22,10 @@ import type { RateLimitRepository } from "../storage/rate-limits.ts";
 import { untilCommitted } from "../storage/until-committed.ts";
 import type { IsAllowed, RequireRight } from "../wire/guard.ts";
 import type { RunInBackground } from "./background.ts";
-import { randomText } from "./codes.ts";
 import type { Events } from "./events.ts";
-import { createIdempotent } from "./idempotent.ts";
 import { createPluginMail, type SubmitAs } from "./mail.ts";
 import { createPluginLimits } from "./rate-limits.ts";
-import { createPluginSecrets } from "./secrets.ts";
+import { createPluginSecrets, createRandom } from "./secrets.ts";
 import type { SettingsService } from "./settings.ts";
 import type { ValidatedPlugin } from "./validate.ts";
 
@@ -83,13 +81,9 @@ export function createContext(plugin: ValidatedPlugin, deps: ContextDeps): Plugi
     events: createPluginEvents(plugin, deps),
     capabilities: createCapabilities(plugin, deps.provided),
     time: { now: platform.now },
-    random: {
-      bytes: platform.randomBytes,
-      text: (length, alphabet) => randomText(length, alphabet, platform.randomBytes),
-      id: deps.newId,
-    },
+    random: createRandom(deps),
     log: createLog(name),
-    idempotent: createIdempotent({ ...deps, plugin: name }),
+    idempotent: createIdempotent(name, deps),
     background: deps.background,
     baseUrl: deps.baseUrl,
   };
@@ -181,6 +175,25 @@ function createCapabilities(
       assertDeclared(name, "capability", capability, [...requires, ...optional]);
       return get(capability) ?? null;
     },
+  };
+}
+
+function createIdempotent(
+  plugin: string,
+  { database, idempotency }: ContextDeps,
+): PluginContext["idempotent"] {
+  return async (c, content, work) => {
+    const key = c.req.header("idempotency-key");
+    if (key === undefined) return work();
+    const scope = `plugin ${plugin} ${c.get("auditAction")}`;
+    const call = await idempotency.reserve({ scope, key, content: JSON.stringify(content) }, "acting");
+    if ("response" in call) return JSON.parse(call.response);
+    const response = await work().catch(async (error) => {
+      await database.commit([call.release()]);
+      throw error;
+    });
+    await database.commit([call.complete(response)]);
+    return response;
   };
 }
 

@@ -110,3 +110,10 @@ export function emitActions({ emit }: Pick<Events, "emit">): MiddlewareHandler<E
     });
   };
 }
+
+/** The events that Sealpost itself emits, in addition to API actions. */
+export const CORE_EVENTS = {
+  mail_failed: "The final state of a queued message is not sent",
+  circuit_opened: "A mail server is down, and its queued mail is on hold",
+  certificate_expiring: "The certificate of a definition expires soon",
+} as const;

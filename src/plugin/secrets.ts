@@ -3,6 +3,7 @@ import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { HashCaller } from "../access/hash-pool.ts";
 import type { Passwords } from "../access/passwords.ts";
 import type { Platform } from "../contracts/platform.ts";
+import type { PluginRandom } from "../contracts/plugin/context.ts";
 import type { PasswordOptions, PluginSecrets, SealedColumns } from "../contracts/plugin/secrets.ts";
 import { clientNetwork } from "../domain/network.ts";
 import type { Keyring } from "../secrets/keyring.ts";
@@ -69,4 +70,29 @@ function createMac(name: string, secret: (name: string, bytes: number) => Promis
     const hash = await crypto.subtle.sign("HMAC", await pepper(), new TextEncoder().encode(text));
     return new Uint8Array(hash).toBase64({ alphabet: "base64url", omitPadding: true });
   };
+}
+
+/** Creates random values from the platform's source. */
+export function createRandom(deps: {
+  readonly platform: Platform;
+  readonly newId: () => string;
+}): PluginRandom {
+  const { randomBytes } = deps.platform;
+  return { bytes: randomBytes, text: randomText, id: deps.newId };
+
+  /** @param alphabet 2 to 256 characters of one UTF-16 unit each. */
+  function randomText(length: number, alphabet: string): string {
+    if (alphabet.length < 2 || alphabet.length > 256) {
+      throw new TypeError("An alphabet has 2 to 256 characters");
+    }
+    // Skip the bytes beyond the last multiple of the length: they would favor the first characters.
+    const fair = 256 - (256 % alphabet.length);
+    let text = "";
+    while (text.length < length) {
+      for (const byte of randomBytes(length)) {
+        if (byte < fair && text.length < length) text += alphabet.charAt(byte % alphabet.length);
+      }
+    }
+    return text;
+  }
 }

@@ -1,13 +1,15 @@
 import type { Context } from "hono";
 import * as v from "valibot";
+import type { Message } from "../domain/message.ts";
 
 /**
- * The language among `available` that the client likes best (RFC 9110 12.5.4); the first if it likes none.
+ * Returns the language among `available` that the client prefers (RFC 9110 12.5.4), or the first if none matches.
+ * `de-AT` matches `de`.
  * @example `const text = TEXTS[language(c, ["en", "de"])]`
  */
 export function language<const L extends string>(c: Context, available: readonly [L, ...L[]]): L {
-  const wanted = (c.req.header("accept-language") ?? "").split(",").map(parseRange);
-  const ordered = wanted.filter(({ quality }) => quality > 0).toSorted((a, b) => b.quality - a.quality);
+  const ranges = (c.req.header("accept-language") ?? "").split(",").map(parseRange);
+  const ordered = ranges.filter(({ quality }) => quality > 0).toSorted((a, b) => b.quality - a.quality);
   for (const { range } of ordered) {
     const found = available.find((name) => range === name || range.startsWith(`${name}-`));
     if (found !== undefined) return found;
@@ -24,7 +26,7 @@ function parseRange(text: string): { readonly range: string; readonly quality: n
 
 export type TemplateValues = Readonly<Record<string, string>>;
 
-/** `{{`, `}}`, a tag, or a brace that is none of these. */
+/** `{{`, `}}`, a tag, or a stray brace. */
 const PIECE = /\{\{|\}\}|\{(\w+)\}|[{}]/g;
 const HTML: Readonly<Record<string, string>> = {
   "&": "&amp;",
@@ -33,9 +35,13 @@ const HTML: Readonly<Record<string, string>> = {
   '"': "&quot;",
   "'": "&#39;",
 };
+/** Characters that a header must not contain. */
+const UNSAFE_IN_LINE = /[\p{Cc}\p{Zl}\p{Zp}]+/gu;
+/** Longer than any message that people read. */
+const MAX_CHARACTERS = 20_000;
 
 /**
- * What is wrong with a template; null if nothing is. To be asked when it is saved.
+ * Returns the problem with a template, or `null`. For templates that are about to be saved.
  * @param tags the names that will have a value.
  */
 export function checkTemplate(template: string, tags: readonly string[]): string | null {
@@ -48,27 +54,23 @@ export function checkTemplate(template: string, tags: readonly string[]): string
   return null;
 }
 
-/** Schema of a template, for options, config keys and parameters. */
+/** Schema of a template, for options, settings and parameters. */
 export function templateText(tags: readonly string[]) {
   return v.pipe(
     v.string("expected a text"),
-    v.maxLength(MOST_CHARACTERS, `expected at most ${MOST_CHARACTERS} characters`),
+    v.maxLength(MAX_CHARACTERS, `expected at most ${MAX_CHARACTERS} characters`),
     v.rawCheck(({ dataset, addIssue }) => {
       const problem = dataset.typed ? checkTemplate(dataset.value, tags) : null;
       if (problem !== null) addIssue({ message: problem });
     }),
   );
 }
-/** What may not stand in a header, as one piece. */
-const UNSAFE_IN_LINE = /[\p{Cc}\p{Zl}\p{Zp}]+/gu;
-/** A mail that somebody reads is shorter. */
-const MOST_CHARACTERS = 20_000;
 
 /**
- * Puts values in place of `{tag}`; `{{` and `}}` stand for braces. A value is never looked into.
- * @param options.html escapes the values; the template itself is HTML then.
- * @param options.line makes one line of it, for subjects: a name with a line end must not keep a mail from leaving.
- * @throws {TypeError} for a tag without a value: {@link checkTemplate} would have said so.
+ * Replaces `{tag}` with its value, and `{{` and `}}` with single braces. Tags within values are not replaced.
+ * @param options.html escapes the values; the template itself is HTML.
+ * @param options.line joins the lines, for subjects: a line end in a name would make the message invalid.
+ * @throws {TypeError} for a tag without a value; {@link checkTemplate} finds it earlier.
  */
 export function render(
   template: string,
@@ -84,7 +86,33 @@ export function render(
   return line ? text.replace(UNSAFE_IN_LINE, " ").trim() : text;
 }
 
-/** Makes a text fit to stand between tags and in quoted attributes. */
+/** Templates of one message; an empty one is not set. */
+export interface MessageTemplates {
+  readonly subject: string;
+  readonly text: string;
+  readonly html?: string;
+}
+
+/**
+ * Renders a message from an admin's templates, or from the built-in ones where those are empty. Custom text without custom
+ * HTML is sent alone, because the built-in HTML would say something else.
+ */
+export function renderMessage(
+  custom: MessageTemplates,
+  builtIn: MessageTemplates,
+  values: TemplateValues,
+  languageTag: string,
+): Pick<Message, "subject" | "text" | "html" | "language"> {
+  const html = custom.html || (custom.text === "" ? builtIn.html : "");
+  return {
+    subject: render(custom.subject || builtIn.subject, values, { line: true }),
+    text: render(custom.text || builtIn.text, values),
+    ...(html ? { html: render(html, values, { html: true }) } : {}),
+    language: languageTag,
+  };
+}
+
+/** Escapes a text for use between tags and in quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (sign) => HTML[sign] ?? "");
 }

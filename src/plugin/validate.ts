@@ -2,7 +2,7 @@ import { getTableName } from "drizzle-orm";
 import type { Plugin, ValidOptions } from "../contracts/plugin/definition.ts";
 import { CORE_RIGHTS } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
-import { CORE_EVENTS } from "./event-names.ts";
+import { CORE_EVENTS } from "./events.ts";
 
 /** A plugin before its setup, with valid options. */
 export interface ValidatedPlugin extends Omit<Plugin, "validate"> {

@@ -48,7 +48,7 @@ interface PluginTime {
   now(): Date;
 }
 
-interface PluginRandom {
+export interface PluginRandom {
   bytes(length: number): Uint8Array<ArrayBuffer>;
   /** Characters of an alphabet, each equally likely: `random.text(6, "0123456789")`. */
   text(length: number, alphabet: string): string;

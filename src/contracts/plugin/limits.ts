@@ -1,15 +1,9 @@
 import type { SQL } from "drizzle-orm";
 import type { Context } from "hono";
+import type { RateLimit } from "../../domain/rate-limit.ts";
 import type { Statement } from "../database.ts";
 import type { Env } from "../env.ts";
 
-/** At most `max` within a window. */
-export interface RateLimit {
-  /** Identifies what is counted, such as `mail:ann@example.org`. Stored as a keyed hash. */
-  readonly key: string;
-  readonly max: number;
-  readonly windowSeconds: number;
-}
 export interface RateLimitResult {
   readonly allowed: boolean;
   /** When it is allowed again; 0 if it is allowed. */

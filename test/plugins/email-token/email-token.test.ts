@@ -53,8 +53,8 @@ describe("POST /token/init", () => {
     [{ type: "email", email: "a@b.org", otplen: 5 }, "otplen: expected a whole number from 6 to 8"],
     [{ type: "email", email: "a@b.org", otplen: 9 }, "otplen: expected a whole number from 6 to 8"],
     [{ type: "email", email: "a@b.org", serial: "a b" }, "serial: expected at most 40 letters"],
-    [{ type: "email", email: "a@b.org", user: "nobody" }, "ERR904: There is no such user"],
-    [{ type: "sms", phone: "+49170" }, "type: there is nobody here who sends SMS"],
+    [{ type: "email", email: "a@b.org", user: "nobody" }, "ERR904: The user does not exist"],
+    [{ type: "sms", phone: "+49170" }, "type: no plugin sends SMS"],
   ])("refuses %j and says why", async (json, problem) => {
     await using it = await started();
     const { status, error } = await it.post("/token/init", json);
@@ -85,7 +85,7 @@ describe("POST /token/init", () => {
       dynamic_email: true,
       pin: "9999",
     });
-    expect(other.error?.message).toContain("pin: the user's other tokens have another");
+    expect(other.error?.message).toContain("pin: the user's other tokens have a different PIN");
     await it.enrol({ pin: PIN });
     await it.enrol();
     await it.check({ user: "ann", pass: PIN });

@@ -209,7 +209,7 @@ describe("tokens of type sms", () => {
     expect(await problem({ dynamic_phone: false })).toBe("ERR905: Missing parameter: phone");
     await using without = await testInstance({ plugins: [emailToken()] });
     const refused = await without.request("POST", "/token/init", { json: { type: "sms", phone: PHONE } });
-    expect(refused.error?.message).toContain("type: there is nobody here who sends SMS");
+    expect(refused.error?.message).toContain("type: no plugin sends SMS");
   });
 });
 

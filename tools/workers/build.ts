@@ -7,7 +7,7 @@ import { CONFIG_FILE } from "../../src/runtime/local/load-plugins.ts";
 import { shedNodemailer } from "./shed-nodemailer.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
-/** Where the Worker's modules lie; `wrangler.jsonc` names the main one. */
+/** Folder of the Worker's modules; `wrangler.jsonc` names the main one. */
 export const WORKER_FOLDER = join(ROOT, "dist", "workers");
 
 const WORKER_SOURCES = join(ROOT, "src", "runtime", "workers");
@@ -30,18 +30,18 @@ const DRIZZLE_RELATIONS = [
   ...["normalizeRelation", "mapRelationalRow", "relations", "createOne", "createMany"],
 ];
 
-/** Modules that are never reached, and what stands in for them. */
+/** Modules that no code reaches, with their replacements. */
 const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
-  // hono-openapi asks for the schema library of whoever uses it; here that is valibot.
+  // hono-openapi imports every schema library that it supports; only valibot is used.
   [/^(effect|sury|zod|zod\/.*|zod-openapi|zod-to-json-schema)$/, "export {};"],
-  // nodemailer would fetch what a message names by URL, which is turned off; it brings node:http and node:zlib.
+  // nodemailer's fetch of attachments by URL, which is disabled; it imports node:http and node:zlib.
   [/^\.\.\/fetch\/index\.js$/, 'export default () => { throw new TypeError("Nothing is fetched"); };'],
-  // hrana-client's base64, for runtimes that have none.
+  // hrana-client's base64, for runtimes without Buffer.
   [
     /^js-base64$/,
     "export const Base64 = { fromUint8Array: (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'), toUint8Array: (text) => new Uint8Array(Buffer.from(text, 'base64')) };",
   ],
-  // The ASN.1 packages' hexadecimal, in many notations of which they use one.
+  // The hexadecimal encoding of the ASN.1 packages, in many notations of which one is used.
   [
     /^\.\/encoding\/hex\.js$/,
     `const viewOf = (data) => ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
@@ -50,7 +50,7 @@ const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
        decode: (text) => new Uint8Array(Buffer.from(text, "hex")),
      };`,
   ],
-  // Drizzle's relational queries; ours are selects.
+  // Drizzle's relational queries; Sealpost uses selects.
   [/^\.\/query-builders\/query\.js$/, "export class RelationalQueryBuilder {}"],
   [
     /^(\.\.\/)+relations\.js$/,
@@ -58,13 +58,13 @@ const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
      export class Relation {} export class Relations {} export class One {} export class Many {}
      export { ${DRIZZLE_RELATIONS.map((name) => `relational as ${name}`).join(", ")} };`,
   ],
-  // LogTape's formatters; the Worker's log has its own.
+  // LogTape's formatters; the Worker has its own.
   [
     /^\.\/formatter\.js$/,
     `const refuse = () => { throw new TypeError("Nothing is formatted here"); };
      export { ${LOGTAPE_FORMATTERS.map((name) => `refuse as ${name}`).join(", ")} };`,
   ],
-  // LogTape's configurations of a part of a program, and places in source code: the Worker has neither.
+  // LogTape's scoped configurations and source locations; the Worker uses neither.
   [
     /^\.\/scoped-config\.js$/,
     `const refuse = () => { throw new TypeError("Nothing is scoped here"); };
@@ -73,7 +73,7 @@ const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
      export { ${LOGTAPE_SCOPES.map((name) => `refuse as ${name}`).join(", ")} };`,
   ],
   [/^\.\/source-location\.js$/, "export const parseSourceLocation = () => undefined;"],
-  // nodemailer's table of two thousand types of files; what we compose says its types.
+  // nodemailer's table of two thousand file types; Sealpost names the type of every part.
   [
     /^\.\/mime-types\.js$/,
     'export const detectMimeType = () => "application/octet-stream"; export const detectExtension = () => "bin";',
@@ -93,9 +93,9 @@ const leaveOut: BunPlugin = {
   },
 };
 
-/** pkijs makes a cryptographic engine when it is loaded, which refers to all of it; reading certificates needs none. */
+/** pkijs creates a cryptographic engine on load, which references all of its code. Reading certificates needs no engine. */
 const ENGINE = /^initCryptoEngine\(\);$/m;
-/** Each of its classes sets its name when it is loaded, by which a bundler takes it for needed. */
+/** Each class sets its name on load, a side effect that makes bundlers keep it. */
 const CLASS = /^var (\w+) = (class [\s\S]*?^\});$/gm;
 
 const shedPkijs: BunPlugin = {
@@ -103,14 +103,14 @@ const shedPkijs: BunPlugin = {
   setup(build) {
     build.onLoad({ filter: /\/node_modules\/pkijs\/build\/index\.js$/ }, async ({ path }) => {
       const text = await Bun.file(path).text();
-      if (!ENGINE.test(text)) throw new Error("pkijs makes its engine in another way");
+      if (!ENGINE.test(text)) throw new Error("pkijs creates its engine in another way");
       const apart = text.replace(CLASS, "var $1 = /* @__PURE__ */ (() => $2)();");
       return { contents: apart.replace(ENGINE, ""), loader: "js" };
     });
   },
 };
 
-/** Other rooms have files of the same names. */
+/** Whether the importer is the Worker: other folders have files of the same names. */
 const isOurs = (importer: string) => dirname(importer) === WORKER_SOURCES;
 
 const withMailer: BunPlugin = {
@@ -122,7 +122,7 @@ const withMailer: BunPlugin = {
   },
 };
 
-/** A Worker has the plugins that the file beside it names. */
+/** Builds in the plugins of `sealpost.config.ts`. */
 const withPlugins = (path: string): BunPlugin => ({
   name: "with plugins",
   setup(build) {
@@ -130,7 +130,7 @@ const withPlugins = (path: string): BunPlugin => ({
   },
 });
 
-/** worker-mailer gets no sockets of its own. */
+/** Gives worker-mailer sockets that Sealpost controls. */
 const guardSockets: BunPlugin = {
   name: "guard sockets",
   setup(build) {
@@ -140,29 +140,29 @@ const guardSockets: BunPlugin = {
   },
 };
 
-/** One file of a Worker. */
+/** A file of a Worker. */
 export interface WorkerModule {
-  /** Relative to the others, such as `chunk-1.js`. */
+  /** Path relative to the main module, such as `chunk-1.js`. */
   readonly name: string;
   readonly text: string;
 }
 
-/** A Worker, and what it is made of. */
+/** A built Worker. */
 export interface WorkerBundle {
-  /** The main one first; the others are loaded by it. */
+  /** The main module first; it loads the others. */
   readonly modules: readonly WorkerModule[];
-  /** Paths of the sources that are in it. */
+  /** Paths of the sources that it contains. */
   readonly inputs: readonly string[];
-  /** Modules that the runtime has to have. */
+  /** Modules that the runtime must provide. */
   readonly externals: readonly string[];
 }
 
 /**
- * Bundles a Worker: what is loaded on demand (pkijs) is a module of its own.
- * @param entry its source; default: Sealpost.
- * @param transport the one that Sealpost is to carry.
- * @param plugins path of the `sealpost.config.ts` that names its plugins, if it is there.
- * @throws {AggregateError} if something cannot be resolved.
+ * Bundles a Worker. Code loaded on demand (pkijs) becomes a module of its own.
+ * @param entry its main source file. Default: Sealpost.
+ * @param transport the transport to build in.
+ * @param plugins path of the `sealpost.config.ts` with its plugins, if the file exists.
+ * @throws {AggregateError} if an import cannot be resolved.
  */
 export async function bundleWorker(
   entry = join(WORKER_SOURCES, "worker.ts"),
@@ -171,9 +171,9 @@ export async function bundleWorker(
 ): Promise<WorkerBundle> {
   const { outputs, metafile } = await Bun.build({
     entrypoints: [entry],
-    // So that node:… stays for the runtime, and require() of it becomes an import.
+    // Leaves node:… to the runtime, and turns require() of it into an import.
     target: "node",
-    // Of packages that have one, the build for Workers is taken.
+    // Takes the build for Workers of packages that have one.
     conditions: ["workerd", "worker"],
     format: "esm",
     splitting: true,
@@ -203,13 +203,13 @@ export async function bundleWorker(
   };
 }
 
-/** Writes the modules to a folder, which is emptied before. */
+/** Writes the modules to a folder, which is emptied first. */
 export async function writeWorker({ modules }: WorkerBundle, folder = WORKER_FOLDER): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   for (const { name, text } of modules) await Bun.write(join(folder, name), text);
 }
 
-/** Without those of which nothing is left. */
+/** Returns the inputs that contribute code to the output. */
 function usedOf(inputs: Readonly<Record<string, { readonly bytesInOutput: number }>>): string[] {
   return Object.entries(inputs).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? [path] : []));
 }

@@ -18,26 +18,28 @@ import { QUEUES, type ServedWorker, serveWorker } from "./serve.ts";
 
 const log = getLogger(["sealpost", "entry"]);
 const DATA_FOLDER = "data/workers";
-/** Only the owner looks into it. */
+/** Only the owner may read it. */
 const DATA_MODE = 0o700;
-/** As often as the trigger in `wrangler.jsonc`, which nobody pulls here. */
+/** The trigger of `wrangler.jsonc`, which workerd does not run by itself. */
 const MAIL_TRIGGER = "* * * * *";
 const MAIL_EVERY_MS = 60_000;
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
-/** What the Worker is given beside the settings of this process. */
+/** The database and keys of the Worker. */
 interface Backend {
   readonly url: string;
   readonly keys: string;
 }
 
-/** Builds the Worker and runs it in workerd on this machine, with a database of its own, until it is told to stop. */
+/** Builds the Worker and runs it in workerd on this machine, with a database of its own, until it gets a signal. */
 async function main(): Promise<void> {
   const config = parseConfig(process.env);
   await configureLogging(config.log);
   const stopping = stopSignal(process);
   await using stack = new AsyncDisposableStack();
-  const backend = hasServer(config) ? given(config) : await startBackend(config, stack);
+  const backend = hasOwnDatabase(config)
+    ? { url: config.databaseUrl, keys: config.keys.reveal() }
+    : await startBackend(config, stack);
   const { worker, password } = await start(config, backend, stack);
   printWelcome(config, {
     url: worker.url,
@@ -53,10 +55,10 @@ async function main(): Promise<void> {
 async function sendMail(worker: ServedWorker): Promise<void> {
   await worker
     .runScheduled(MAIL_TRIGGER)
-    .catch((error) => log.warning("Queued mail could not be sent: {error}", { error }));
+    .catch((error) => log.warning("Cannot send queued mail: {error}", { error }));
 }
 
-/** Miniflare listens to signals and would end this process at once: what it adds is taken off. */
+/** Removes the signal listeners that Miniflare adds, which would end this process immediately. */
 async function keepingSignals<T>(work: () => Promise<T>): Promise<T> {
   const own = SIGNALS.flatMap((name) => process.listeners(name));
   try {
@@ -70,11 +72,9 @@ async function keepingSignals<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function hasServer(config: Config): boolean {
-  return process.env.SEALPOST_DATABASE_URL === undefined ? false : requireServer(config);
-}
-
-function requireServer({ databaseUrl }: Config): true {
+/** @throws {SealpostError} `bad_setting` for a database that a Worker cannot reach. */
+function hasOwnDatabase({ databaseUrl }: Config): boolean {
+  if (process.env.SEALPOST_DATABASE_URL === undefined) return false;
   if (/^(libsql|https?):/.test(databaseUrl)) return true;
   throw invalidSetting(
     "SEALPOST_DATABASE_URL",
@@ -82,33 +82,29 @@ function requireServer({ databaseUrl }: Config): true {
   );
 }
 
-function given(config: Config): Backend {
-  return { url: config.databaseUrl, keys: config.keys.reveal() };
-}
-
 async function startBackend(config: Config, stack: AsyncDisposableStack): Promise<Backend> {
   await mkdir(DATA_FOLDER, { recursive: true, mode: DATA_MODE });
   const folder = join(DATA_FOLDER, "database");
-  const keys = config.keys.isEmpty ? await findKeys(folder) : config.keys.reveal();
+  const keys = config.keys.isEmpty ? await loadKeys(folder) : config.keys.reveal();
   const { url } = stack.use(await startSqld({ folder }));
   return { url, keys };
 }
 
-/** From the file beside the database, which is made with a new database. */
-async function findKeys(databaseFolder: string): Promise<string> {
+/** Reads the keys from the file next to the database, or creates it for a new database. */
+async function loadKeys(databaseFolder: string): Promise<string> {
   const file = join(DATA_FOLDER, "sealpost.keys");
   const found = await readKeyFile(file);
   if (found !== null) return found;
-  if (await isThere(databaseFolder)) {
+  if (await exists(databaseFolder)) {
     throw invalidSetting(
       "SEALPOST_KEYS",
-      `SEALPOST_KEYS: ${databaseFolder} is there, but ${file} is not; restore it`,
+      `SEALPOST_KEYS: ${databaseFolder} exists, but ${file} is missing; restore it`,
     );
   }
   return createKeyFile(file, platform);
 }
 
-async function isThere(path: string): Promise<boolean> {
+async function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
     () => false,
@@ -116,9 +112,9 @@ async function isThere(path: string): Promise<boolean> {
 }
 
 /**
- * Makes what the secret SEALPOST_ADMIN_PASSWORD is for at Cloudflare; here somebody can read what is printed. Not before
- * the Worker listens: a start that fails would take the only copy of the password with it.
- * @returns the password to show, if the admin was made and the password is not the owner's own.
+ * Starts the Worker, then creates the first admin. At Cloudflare that takes the secret SEALPOST_ADMIN_PASSWORD; here the
+ * password can be printed. It follows the start, because a failed start would lose the only copy of the password.
+ * @returns the password to print, if this process created the admin and the settings give no password.
  */
 async function start(config: Config, { url, keys }: Backend, stack: AsyncDisposableStack) {
   await using sealpost = await openInstance({ ...config, databaseUrl: url, keys: new Secret(keys) });

@@ -6,10 +6,10 @@ import type { WorkerBundle } from "./build.ts";
 export const COMPATIBILITY_DATE = "2026-04-20";
 export const COMPATIBILITY_FLAGS = ["nodejs_compat"];
 
-/** Name of the queue of wakes on this machine. */
+/** Local name of the queue of wakes. */
 const QUEUE_NAME = "sealpost-wakes";
 
-/** Where Miniflare, as `wrangler dev` does, takes orders to run `scheduled`. */
+/** Path that runs `scheduled`, in Miniflare as in `wrangler dev`. */
 const SCHEDULED_PATH = "/cdn-cgi/handler/scheduled";
 
 /** As in the example of `wrangler.jsonc`; a test compares the two. */
@@ -18,7 +18,7 @@ export const QUEUES = {
   queueConsumers: { [QUEUE_NAME]: { maxBatchSize: 100, maxBatchTimeout: 0, maxRetries: 0 } },
 };
 
-/** In Miniflare's own form. */
+/** Bindings in Miniflare's own form. */
 export interface Services {
   readonly queueProducers?: Record<string, { readonly queueName: string }>;
   readonly queueConsumers?: Record<string, object>;
@@ -29,13 +29,13 @@ export interface ServeWorkerOptions {
   readonly bundle: WorkerBundle;
   readonly bindings: Readonly<Record<string, string>>;
   readonly host?: string;
-  /** 0 or absent: a free one. */
+  /** Default, and if 0: a free port. */
   readonly port?: number;
-  /** Certificate authorities in PEM that it trusts beside the usual ones, which Cloudflare itself does not offer. */
+  /** Certificate authorities (PEM) to trust in addition to the usual ones. Cloudflare itself offers no such option. */
   readonly authorities?: readonly string[];
-  /** Bindings that are no texts, such as {@link QUEUES}, and what consumes them. */
+  /** Bindings that are not strings, such as {@link QUEUES}, and their consumers. */
   readonly services?: Services | undefined;
-  /** Gets each line that the Worker writes to its console. */
+  /** Receives each line that the Worker writes to its console. */
   readonly onLine?: (line: string) => void;
 }
 
@@ -43,8 +43,8 @@ export interface ServeWorkerOptions {
 export interface ServedWorker extends AsyncDisposable {
   readonly url: URL;
   /**
-   * Has its `scheduled` run; rejects if it fails.
-   * @param cron the trigger, such as `* * * * *`; default: none in particular.
+   * Runs its `scheduled`; rejects if that fails.
+   * @param cron the trigger, such as `* * * * *`; default: an empty string.
    */
   runScheduled(cron?: string): Promise<void>;
 }
@@ -52,7 +52,7 @@ export interface ServedWorker extends AsyncDisposable {
 /** @throws {SealpostError} `bad_setting` if the address cannot be listened on. */
 export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWorker> {
   const { bundle, bindings, host = "127.0.0.1", port = 0, authorities = [], services, onLine } = options;
-  // Kept back until it listens: if it does not, the first of them says why, and the others where in workerd.
+  // Held back until it listens. If it does not, the first line has the reason, and the others workerd's stack.
   const early: string[] = [];
   let write = (line: string): void => void early.push(line);
   let isDisposed = false;
@@ -66,12 +66,12 @@ export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWo
     ...services,
     outboundService: {
       network: {
-        // Mail servers and databases on this machine, too.
+        // Also mail servers and databases on this machine.
         allow: ["public", "private"],
         tlsOptions: { trustBrowserCas: true, trustedCertificates: [...authorities] },
       },
     },
-    // Miniflare would fetch an example of what Cloudflare says of clients.
+    // Otherwise Miniflare fetches a sample of the properties that Cloudflare reports about clients.
     cf: false,
     unsafeTriggerHandlers: true,
     telemetry: { enabled: false },
@@ -87,8 +87,8 @@ export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWo
     return {
       url,
       async runScheduled(cron = "") {
-        const answer = await fetch(new URL(`${SCHEDULED_PATH}?cron=${encodeURIComponent(cron)}`, url));
-        if (!answer.ok) throw new Error(`The scheduled event failed: ${await answer.text()}`);
+        const response = await fetch(new URL(`${SCHEDULED_PATH}?cron=${encodeURIComponent(cron)}`, url));
+        if (!response.ok) throw new Error(`The scheduled event failed: ${await response.text()}`);
       },
       async [Symbol.asyncDispose]() {
         // Miniflare can be disposed of once.

@@ -1,8 +1,8 @@
 import type { BunPlugin } from "bun";
 
 /**
- * Methods of nodemailer's composer that nothing here calls: streams and files, addresses, envelopes, calendars. What
- * it composes is read from its tree, with bodies and routing fields of our own. No bundler leaves out a method.
+ * Methods of nodemailer's composer that Sealpost never calls: streams and files, addresses, envelopes, calendars. It
+ * reads the composed tree and writes bodies and routing headers itself. No bundler removes unused methods.
  */
 const NEVER_CALLED: Readonly<Record<string, readonly string[]>> = {
   "mime-node": [
@@ -15,7 +15,7 @@ const NEVER_CALLED: Readonly<Record<string, readonly string[]>> = {
   "mail-composer": ["_getIcalEvent", "_processDataUrl"],
 };
 
-/** Leaves those methods out, and with them what only they import. */
+/** Removes those methods, and with them the modules that only they import. */
 export const shedNodemailer: BunPlugin = {
   name: "shed nodemailer",
   setup(build) {

@@ -1,29 +1,29 @@
 import { type Config, parseConfig } from "../../config.ts";
 import { invalidSetting } from "../invalid-setting.ts";
 
-/** What Cloudflare passes to a Worker: vars and secrets, which are texts, and bindings of other kinds. */
+/** The bindings that Cloudflare passes to a Worker: vars and secrets, which are strings, and others. */
 export type Bindings = Readonly<Record<string, unknown>>;
 
-/** A Worker listens nowhere; where these are set they are meant for others. */
-const OF_NO_USE = ["HOST", "PORT"];
+/** A Worker does not listen on an address: these variables belong to other programs. */
+const IGNORED = ["HOST", "PORT"];
 
 /**
- * Reads the settings from the bindings of a Worker; bindings under other names are somebody else's.
- * @throws {SealpostError} `bad_setting`, one line that names the binding that is missing or wrong.
+ * Reads the settings from the bindings of a Worker. It ignores bindings with other names.
+ * @throws {SealpostError} `bad_setting`, one line that names the missing or invalid binding.
  */
 export function parseBindings(bindings: Bindings): Config {
   const config = parseConfig(textsOf(bindings));
-  requireServer(bindings.SEALPOST_DATABASE_URL, config);
+  assertRemoteDatabase(bindings.SEALPOST_DATABASE_URL, config);
   if (config.keys.isEmpty) {
     throw invalidSetting(
       "SEALPOST_KEYS",
-      "SEALPOST_KEYS: this secret is missing; `bun run cli keys new` makes a key, `wrangler secret put SEALPOST_KEYS` gives it",
+      "SEALPOST_KEYS: this secret is missing: create a key with `bun run cli keys new` and set it with `wrangler secret put SEALPOST_KEYS`",
     );
   }
   return config;
 }
 
-function requireServer(given: unknown, { databaseUrl }: Config): void {
+function assertRemoteDatabase(given: unknown, { databaseUrl }: Config): void {
   if (/^(libsql|https?):/.test(databaseUrl)) return;
   const problem = given === undefined || given === "" ? "this binding is missing" : "a Worker has no files";
   throw invalidSetting(
@@ -35,7 +35,7 @@ function requireServer(given: unknown, { databaseUrl }: Config): void {
 function textsOf(bindings: Bindings): Record<string, string> {
   const texts: Record<string, string> = {};
   for (const [name, value] of Object.entries(bindings)) {
-    if (typeof value === "string" && !OF_NO_USE.includes(name)) texts[name] = value;
+    if (typeof value === "string" && !IGNORED.includes(name)) texts[name] = value;
     else if (name.startsWith("SEALPOST_")) throw invalidSetting(name, `${name}: expected a var or a secret`);
   }
   return texts;

@@ -1,7 +1,7 @@
-/** What of Cloudflare's own module is used; workerd has it. */
+/** The part of Cloudflare's own module that Sealpost uses. */
 declare module "cloudflare:workers" {
-  /** The bindings, as every event gets them, too. */
+  /** The bindings, the same that every invocation receives. */
   export const env: Readonly<Record<string, unknown>>;
-  /** Has the event that is under way go on until this is done. */
+  /** Keeps the current invocation alive until this promise settles. */
   export function waitUntil(promise: Promise<unknown>): void;
 }

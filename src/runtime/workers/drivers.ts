@@ -14,7 +14,7 @@ import type { ScopedTransport } from "./transport.ts";
 
 const log = getLogger(["sealpost", "entry"]);
 
-/** Said in EHLO by who knows no name of his own (RFC 5321 4.1.4); the address that a Worker calls from is unknown. */
+/** Sent in EHLO without a configured name (RFC 5321 4.1.4): the address that a Worker connects from is unknown. */
 const NAMELESS = "[127.0.0.1]";
 /** The binding of the queue of wakes. */
 export const QUEUE = "WAKES";
@@ -23,15 +23,15 @@ export const QUEUE = "WAKES";
 export interface WorkerDrivers extends Drivers {
   readonly transport: ScopedTransport;
   readonly drains: InvocationDrains;
-  /** Domain of a Message-ID when the sender has none. */
+  /** Domain of a Message-ID if the sender address has none. */
   readonly hostName: string;
   readonly clientAddress: (c: Context) => string | null;
 }
 
 /**
- * Makes what an instance on Workers works with, without I/O.
- * @param queue what is bound as the queue of wakes.
- * @param keepAlive lets a commit end whose client has gone; not needed where every request does so.
+ * Creates the drivers of an instance on Workers, without I/O.
+ * @param queue the binding of the queue of wakes.
+ * @param keepAlive keeps a commit going after its client has disconnected. Not needed if every request does so.
  * @throws {SealpostError} `bad_setting`.
  */
 export function createWorkerDrivers(
@@ -39,14 +39,14 @@ export function createWorkerDrivers(
   queue: unknown,
   keepAlive?: (work: Promise<unknown>) => void,
 ): WorkerDrivers {
-  requireTransport(config);
+  assertTransport(config);
   const wake = wakeOf(config, queue);
   if (config.tlsCa !== "") {
     log.warning("SEALPOST_TLS_CA has no effect: Workers verify mail servers against public authorities only");
   }
   const { databaseUrl: url, databaseToken, egress, egressPorts: ports } = config;
   const ehloName = config.ehloName === "" ? NAMELESS : config.ehloName;
-  const transport = TRANSPORT.make({ egress, ports, ehloName });
+  const transport = TRANSPORT.create({ egress, ports, ehloName });
   return {
     database: openRemoteDatabase({ url, authToken: databaseToken.reveal(), keepAlive }),
     keyring: parseKeyring(config.keys.reveal()),
@@ -55,7 +55,7 @@ export function createWorkerDrivers(
     ...(wake && { wake }),
     platform,
     hostName: ehloName.startsWith("[") ? "localhost" : ehloName,
-    // Cloudflare sets it and lets no client write it.
+    // Cloudflare sets this header and overwrites the one of a client.
     clientAddress: (c) => canonicalIp(c.req.header("cf-connecting-ip") ?? ""),
   };
 }
@@ -71,16 +71,16 @@ function drainsOf(transport: ScopedTransport): InvocationDrains {
   };
 }
 
-/** Null: the event that queues a mail sends it, and what is left to do is found by the cron trigger. */
+/** `null` for `poll`: the invocation that queues a message sends it, and the cron trigger finds what is left. */
 function wakeOf({ wake }: Config, queue: unknown): Wake | null {
   if (wake === "poll") return null;
   if (wake === "bullmq") {
     const message =
-      "SEALPOST_WAKE: bullmq is for servers with connections that last; expected poll or cloudflare";
+      "SEALPOST_WAKE: bullmq needs lasting connections, which Workers do not have; expected poll or cloudflare";
     throw invalidSetting("SEALPOST_WAKE", message);
   }
   if (isProducer(queue)) return createCloudflareWake({ queue, now: platform.now });
-  const message = `SEALPOST_WAKE: cloudflare needs a queue that is bound as ${QUEUE}; see wrangler.jsonc`;
+  const message = `SEALPOST_WAKE: cloudflare needs a queue bound as ${QUEUE}; see wrangler.jsonc`;
   throw invalidSetting("SEALPOST_WAKE", message);
 }
 
@@ -88,11 +88,11 @@ function isProducer(value: unknown): value is QueueProducer {
   return typeof value === "object" && value !== null && "sendBatch" in value;
 }
 
-/** The transport is chosen when the Worker is built, so that it carries no other; the setting has to say the same. */
-function requireTransport({ transport }: Config): void {
+/** The build chooses the transport, so that the Worker contains no other. The setting must match. */
+function assertTransport({ transport }: Config): void {
   if (transport === TRANSPORT.name) return;
   throw invalidSetting(
     "SEALPOST_TRANSPORT",
-    `SEALPOST_TRANSPORT: this Worker is built with ${TRANSPORT.name}; to have ${transport}, build it with SEALPOST_TRANSPORT=${transport}`,
+    `SEALPOST_TRANSPORT: this Worker is built with ${TRANSPORT.name}; for ${transport}, build it with SEALPOST_TRANSPORT=${transport}`,
   );
 }

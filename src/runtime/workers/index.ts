@@ -12,7 +12,7 @@ export { createOnce } from "./once.ts";
 
 /** {@link DriversOptions} of a Worker. */
 export interface WorkerDriversOptions extends DriversOptions {
-  /** The binding of a queue, to be told of queued mail; default: the event that queued it sends it. */
+  /** The binding of a queue that receives wakes. Default: none; the invocation that queues mail sends it. */
   readonly queue?: QueueProducer | undefined;
 }
 
@@ -22,15 +22,15 @@ export interface HostDrivers extends Omit<WorkerDrivers, "transport"> {
 }
 
 /**
- * Makes the drivers of a host app on Cloudflare Workers, without I/O: a libSQL server over HTTP, and SMTP by a
- * connection of its own for each mail, since a socket belongs to the request that opened it. Queued mail goes on
- * when the request that queued it is answered; what is left then, retries among it, is `sealpost.drain()`'s, by a cron
- * trigger. `databaseUrl` and `keys` are needed.
- * @throws {SealpostError} `bad_setting`, one line that names what is missing or wrong.
+ * Creates the drivers of a host app on Cloudflare Workers, without I/O: a libSQL server over HTTP, and SMTP with one
+ * connection per message, because a socket belongs to the request that opened it. Queued mail is sent after the response
+ * to the request that queued it. `sealpost.drain()`, called by a cron trigger, sends the rest, retries included.
+ * `databaseUrl` and `keys` are required.
+ * @throws {SealpostError} `bad_setting`, one line that names the missing or invalid option.
  * @example
  * ```ts
  * const sealpost = createSealpost(createDrivers({ databaseUrl: env.DATABASE_URL, keys: env.SEALPOST_KEYS }));
- * const ready = createOnce(() => sealpost.start()); // to be awaited by every request
+ * const ready = createOnce(() => sealpost.start()); // every request awaits ready()
  * ```
  */
 export function createDrivers(options: WorkerDriversOptions): HostDrivers {
@@ -38,12 +38,12 @@ export function createDrivers(options: WorkerDriversOptions): HostDrivers {
   const { transport, drains, ...drivers } = createWorkerDrivers(
     parseBindings(settings),
     options.queue,
-    // Where no event is under way, nothing is cut off with it.
+    // Outside an invocation there is nothing to keep alive.
     (work) => void keepAlive(work).catch(() => undefined),
   );
   return {
     ...drivers,
-    transport: perMail(transport),
+    transport: scopeDeliveries(transport),
     drains: { ...drains, afterwards: waitingUntil(drains) },
   };
 }
@@ -52,14 +52,14 @@ function waitingUntil({ within }: InvocationDrains): InvocationDrains["afterward
   return (drain) => keepAlive(within(REQUEST_MS, drain));
 }
 
-/** The runtime knows the event that is under way, which the host need not pass on. */
+/** The runtime knows the current invocation, so the host need not pass it on. */
 async function keepAlive(work: Promise<unknown>): Promise<void> {
   const { waitUntil } = await import("cloudflare:workers");
   waitUntil(work);
 }
 
-/** A mail is an event of its own, unless it is part of a drain: the host's events are not ours to know. */
-function perMail(transport: ScopedTransport): Transport {
+/** Runs each delivery in a scope of its own, unless a drain has one: the host's invocations are unknown here. */
+function scopeDeliveries(transport: ScopedTransport): Transport {
   return {
     name: transport.name,
     async send(delivery, options) {

@@ -22,7 +22,7 @@ export function configureConsole(level: LogLevel): void {
   });
 }
 
-/** Lines as LogTape's own formatter has them, which is a fiftieth of what a Worker may weigh. */
+/** Writes lines in the form of LogTape's own formatter, which would take a fiftieth of a Worker's size limit. */
 function write({ timestamp, level, category, message, properties }: LogRecord): void {
   const line = {
     "@timestamp": new Date(timestamp).toISOString(),
@@ -34,7 +34,7 @@ function write({ timestamp, level, category, message, properties }: LogRecord): 
   console[METHODS[level]](JSON.stringify(line, withErrors));
 }
 
-/** JSON has no errors, nor numbers that are large. */
+/** JSON has neither errors nor large numbers. */
 function withErrors(_: string, value: unknown): unknown {
   if (typeof value === "bigint") return String(value);
   if (!(value instanceof Error)) return value;

@@ -1,22 +1,33 @@
 import { SealpostError } from "../../errors.ts";
 
-/** Whoever does it may be cut off with his request; after this long somebody else does it. */
+/** The request that runs the action may be ended. After this long another one runs it. */
 const LEASE_MS = 15_000;
-/** The time between two looks of those who wait. */
-const LOOK_EVERY_MS = 5;
-/** A start that takes this long is as good as none. */
+/** How often a waiting request checks for the end. */
+const POLL_INTERVAL_MS = 5;
+/** A request waits no longer than this. */
 const WAIT_MS = 20_000;
 const RETRY_SECONDS = 5;
 
 /**
- * Makes an action run once for all requests of an isolate. One request does it and the others look every few
- * milliseconds whether it is done: on Workers a promise belongs to the request that made it, and whoever awaits one
- * of another request hangs. If it fails, it has failed for all who waited, and the next request tries again.
+ * Runs an action once for all requests of an isolate. One request runs it, and the others check every few milliseconds
+ * whether it is done: on Workers a promise belongs to the request that created it, and a request that awaits one of
+ * another request hangs. If the action fails, it fails for all that waited, and the next request runs it again.
+ * @example
+ * ```ts
+ * const ready = createOnce(() => sealpost.start());
+ *
+ * export default {
+ *   async fetch(request: Request): Promise<Response> {
+ *     await ready();
+ *     return sealpost.app.fetch(request);
+ *   },
+ * };
+ * ```
  */
 export function createOnce(run: () => Promise<void>): () => Promise<void> {
   let isDone = false;
   let leaseEndsMs = 0;
-  /** How often it has failed, and why the last time. */
+  /** How often the action has failed, and why it failed last. */
   let failures = 0;
   let failure: unknown;
 
@@ -42,13 +53,13 @@ export function createOnce(run: () => Promise<void>): () => Promise<void> {
       if (failures > seenFailures) throw failure;
       if (performance.now() >= leaseEndsMs) return lead();
       if (performance.now() >= endMs) throw tooSlow();
-      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS));
     }
   };
 }
 
 function tooSlow(): SealpostError {
-  return new SealpostError("database_unavailable", "This instance is still starting; try again in a moment", {
+  return new SealpostError("database_unavailable", "This instance is still starting: try again in a moment", {
     retryAfterSeconds: RETRY_SECONDS,
   });
 }

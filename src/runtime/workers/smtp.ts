@@ -2,10 +2,10 @@ import { createConnectByName } from "../../transport/connect-by-name.ts";
 import { PLATFORM as platform } from "../platform.ts";
 import { createScopedTransport, type WorkerTransport } from "./transport.ts";
 
-/** The transport of a Worker, unless it is built for another. */
+/** The default transport of a Worker. The build may replace this file with `worker-mailer.ts`. */
 export const TRANSPORT: WorkerTransport = {
   name: "smtp",
-  make: ({ ehloName, egress, ports }) =>
+  create: ({ ehloName, egress, ports }) =>
     createScopedTransport({
       connect: createConnectByName({ egress, ports }),
       ehloName,

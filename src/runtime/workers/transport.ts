@@ -10,62 +10,62 @@ import {
   totalTimeoutMs,
 } from "../../transport/smtp/index.ts";
 
-/** A whole mail has to end within this. */
-const MAIL_MS = 20_000;
-/** What `waitUntil` gives to work that goes on when the client is gone. */
+/** Bound of one delivery. */
+const MESSAGE_TIMEOUT_MS = 20_000;
+/** The time that `waitUntil` gives to work after the client has disconnected. */
 const AFTER_CLIENT_MS = 30_000;
-/** To write down what became of the last mail. */
+/** Kept free to record the outcome of the last message. */
 const RECORD_MS = 2_000;
-/** A Worker has six connections at a time; the database needs one or two. */
+/** A Worker may have six connections at a time; the database needs one or two. */
 const CONNECTIONS = 4;
 
-/** The time that an event has for mail, in milliseconds; an HTTP request may lose its client at once. */
+/** The time that an HTTP request has for mail, in milliseconds: its client may disconnect immediately. */
 export const REQUEST_MS = AFTER_CLIENT_MS;
-/** The same of a cron trigger, and of a batch of a queue: a quarter of an hour. */
+/** The time that a cron trigger or a batch of a queue has for mail, in milliseconds. */
 export const TRIGGERED_MS = 15 * 60_000;
 
 interface Scope {
   readonly transport: Transport;
   /** On the clock of `performance.now()`. */
   readonly endsMs: number;
-  /** Work that goes on when the answer is made. */
+  /** Work that continues after the response. */
   readonly deferred: Set<Promise<unknown>>;
-  /** Work that begins then. */
+  /** Drains that start after the response. */
   readonly drains: Set<Drain>;
 }
 
-/** A transport whose connections live as long as the event that they were opened in. */
+/** A transport whose connections live as long as the invocation that opened them. */
 export interface ScopedTransport extends Transport {
-  /** Runs the work of one event; `end` takes leave of its servers, and is to be handed to `waitUntil`. */
+  /** Runs the work of one invocation. `end` closes its connections to mail servers: pass it to `waitUntil`. */
   run<T>(
     work: () => Promise<T>,
     timeMs: number,
   ): { readonly result: Promise<T>; readonly end: Promise<void> };
-  /** Has the event go on, connections and all, until this is done; it never rejects. */
+  /** Keeps the invocation and its connections alive until this work is done. The work never rejects. */
   readonly defer: (work: Promise<unknown>) => void;
-  /** Has the event send queued mail when its work is done. The same drain is begun once, however often asked for. */
+  /** Sends queued mail when the work of the invocation is done. The same drain starts once, however often it is asked for. */
   readonly drainLater: (drain: Drain) => void;
-  /** Has the event send queued mail now, within what is left of its time. */
+  /** Sends queued mail now, within the rest of the invocation's time. */
   readonly drainNow: (drain: Drain) => Promise<void>;
-  /** Whether there is an event. */
+  /** Whether the caller runs in an invocation. */
   readonly isInInvocation: boolean;
 }
 
 /** A transport that a Worker can be built with. */
 export interface WorkerTransport {
   readonly name: Config["transport"];
-  make(options: ConnectByNameOptions & { readonly ehloName: string }): ScopedTransport;
+  create(options: ConnectByNameOptions & { readonly ehloName: string }): ScopedTransport;
 }
 
-/** What a transport of one event has to keep to. */
-export type EventBounds = Required<Pick<SmtpTransportOptions, "pool" | "totalTimeoutMs" | "endsMs">>;
+/** Bounds of the transport of one invocation. */
+export type InvocationBounds = Required<Pick<SmtpTransportOptions, "pool" | "totalTimeoutMs" | "endsMs">>;
 
-const BOUNDS: Omit<EventBounds, "endsMs"> = {
+const BOUNDS: Omit<InvocationBounds, "endsMs"> = {
   pool: { connections: CONNECTIONS, maxConnections: CONNECTIONS },
-  totalTimeoutMs: MAIL_MS,
+  totalTimeoutMs: MESSAGE_TIMEOUT_MS,
 };
 
-/** Makes the SMTP transport of Workers. */
+/** Creates the SMTP transport of Workers. */
 export function createScopedTransport(
   options: Pick<SmtpTransportOptions, "connect" | "ehloName" | "now">,
 ): ScopedTransport {
@@ -75,28 +75,29 @@ export function createScopedTransport(
 }
 
 /**
- * Makes a transport of one for each event: on Workers a socket belongs to the event that opened it. A mail is not
- * begun when the event's time may end before it.
+ * Gives each invocation a transport of its own, because on Workers a socket belongs to the invocation that opened it. A
+ * delivery does not start if the invocation's time may end before it.
  */
 export function scopeTransport(
   name: string,
-  makeTransport: (bounds: EventBounds) => Transport,
+  createTransport: (bounds: InvocationBounds) => Transport,
 ): ScopedTransport {
   const scopes = new AsyncLocalStorage<Scope>();
   const current = (): Scope => {
     const scope = scopes.getStore();
-    if (scope === undefined) throw new TypeError("Mail is sent by the work of an event only");
+    if (scope === undefined) throw new TypeError("Mail can only be sent within an invocation");
     return scope;
   };
   return {
     name,
     run(work, timeMs) {
       const endsMs = performance.now() + timeMs;
-      const transport = makeTransport({ ...BOUNDS, endsMs: endsMs - RECORD_MS });
+      const transport = createTransport({ ...BOUNDS, endsMs: endsMs - RECORD_MS });
       const scope: Scope = { transport, endsMs, deferred: new Set(), drains: new Set() };
       const result = scopes.run(scope, work);
-      const leave = () => scopes.run(scope, goOn, scope).finally(() => transport[Symbol.asyncDispose]());
-      return { result, end: result.then(leave, leave) };
+      const close = () =>
+        scopes.run(scope, finishWork, scope).finally(() => transport[Symbol.asyncDispose]());
+      return { result, end: result.then(close, close) };
     },
     defer: (work) => void scopes.getStore()?.deferred.add(work),
     drainLater: (drain) => void current().drains.add(drain),
@@ -109,30 +110,31 @@ export function scopeTransport(
       return canEnd(delivery, scope) ? scope.transport.send(delivery, sendOptions) : tooLate();
     },
     async [Symbol.asyncDispose]() {
-      // Nothing is held between events.
+      // It holds nothing between invocations.
     },
   };
 }
 
-/** What an event does when its answer is made. What is deferred may defer more, and mail may queue mail. */
-async function goOn({ endsMs, deferred, drains }: Scope): Promise<void> {
+/** Does the work of an invocation after its response. Deferred work may defer more, and mail may queue mail. */
+async function finishWork({ endsMs, deferred, drains }: Scope): Promise<void> {
   while (deferred.size + drains.size > 0) {
-    const [work, wanted] = [[...deferred], [...drains]];
-    // Before they begin: each may ask for more.
+    const [work, due] = [[...deferred], [...drains]];
+    // Clear first: each may ask for more.
     deferred.clear();
     drains.clear();
-    await Promise.all([...work, ...wanted.map((drain) => drain(timeFor({ endsMs })))]);
+    await Promise.all([...work, ...due.map((drain) => drain(timeFor({ endsMs })))]);
   }
 }
 
-/** The signal is made here: it belongs to the event. */
+/** Creates the signal here, because it belongs to the invocation. */
 function timeFor({ endsMs }: Pick<Scope, "endsMs">): Parameters<Drain>[0] {
   const { signal } = new AbortController();
-  return { signal, endsMs: endsMs - RECORD_MS, messageTimeoutMs: MAIL_MS, maxConcurrent: CONNECTIONS };
+  const endsAtMs = endsMs - RECORD_MS;
+  return { signal, endsMs: endsAtMs, messageTimeoutMs: MESSAGE_TIMEOUT_MS, maxConcurrent: CONNECTIONS };
 }
 
 function canEnd({ server }: Delivery, { endsMs }: Scope): boolean {
-  return performance.now() + totalTimeoutMs(server, MAIL_MS) <= endsMs;
+  return performance.now() + totalTimeoutMs(server, MESSAGE_TIMEOUT_MS) <= endsMs;
 }
 
 function tooLate(): Receipt {

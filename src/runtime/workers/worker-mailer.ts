@@ -3,10 +3,10 @@ import { createWorkerMailerTransport } from "../../transport/worker-mailer/index
 import { PLATFORM } from "../platform.ts";
 import { scopeTransport, type WorkerTransport } from "./transport.ts";
 
-/** Takes the place of `smtp.ts` in a Worker that is built for worker-mailer. */
+/** Replaces `smtp.ts` in a Worker that is built with worker-mailer. */
 export const TRANSPORT: WorkerTransport = {
   name: "worker-mailer",
-  make({ ehloName, egress, ports }) {
+  create({ ehloName, egress, ports }) {
     const connect = createConnectByName({ egress, ports });
     const options = { connect, ehloName, now: PLATFORM.now, hidesTlsErrors: true };
     return scopeTransport("worker-mailer", (bounds) =>

@@ -7,7 +7,7 @@ const log = getLogger(["sealpost", "access"]);
 
 /** Bounds the memory and the wait that a flood of logins causes: about 13 s of hashes at the default cost. */
 const MAX_WAITING = 64;
-/** A person gives up later, and the slot of a login attempt outlives the wait and the hash (`SLOT_MS`). */
+/** A person gives up later, and the slot of a login attempt outlives the wait and the hash (storage/attempt-slots). */
 const MAX_WAIT_MS = 8_000;
 /** Items far behind look less often. */
 const POLL_INTERVAL_MS = 2;

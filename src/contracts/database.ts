@@ -1,9 +1,20 @@
+import type { ResultSet } from "@libsql/client";
 import type { Query } from "drizzle-orm";
 import type { BatchItem, BatchResponse } from "drizzle-orm/batch";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
+import type { RunnableQuery } from "drizzle-orm/runnable-query";
 
 /** A statement that has been built and not run: a Drizzle builder, or `write.run(sql`…`)`. */
 export type Statement = BatchItem<"sqlite">;
+
+/** A statement with a result of this type. */
+export type StatementOf<Result> = RunnableQuery<Result, "sqlite">;
+/** A statement that returns rows: a select, or a write with RETURNING. */
+export type RowsStatement<Row> = StatementOf<Row[]>;
+/** A select that can be awaited or be part of a batch. */
+export type SelectStatement<Row> = RowsStatement<Row> & PromiseLike<readonly Row[]>;
+/** A statement that changes rows: `rowsAffected` of its result counts them. */
+export type WriteStatement = StatementOf<ResultSet>;
 
 /** A statement that was built before, with the values of this use. */
 export interface BoundStatement<S extends Statement> {
@@ -76,7 +87,7 @@ export interface KeptTable<Row> {
   /** Name of the table in SQL. */
   readonly name: string;
   /** A select of all rows, in the order in which they are used. */
-  readonly select: (read: Database["read"]) => BatchItem<"sqlite"> & PromiseLike<readonly Row[]>;
+  readonly select: (read: Database["read"]) => Statement & PromiseLike<readonly Row[]>;
 }
 
 /** One step of the database's shape. */

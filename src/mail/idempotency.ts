@@ -1,5 +1,6 @@
 import type { Database, DatabaseKind, Statement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
+import { CLOCK_TOLERANCE_MS } from "../domain/clock.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
 import { type IdempotencyRepository, RESERVED, STARTED } from "../storage/idempotency.ts";
 
@@ -7,8 +8,7 @@ import { type IdempotencyRepository, RESERVED, STARTED } from "../storage/idempo
 export const IDEMPOTENCY_MS = 24 * 3_600_000;
 /** A call that has done nothing for so long was cut off: as long as what a worker leaves behind is untouched. */
 const RESERVED_MS: Readonly<Record<DatabaseKind, number>> = { local: 20_000, remote: 30_000 };
-/** Clocks of several machines differ by less. */
-const CLOCK_TOLERANCE_MS = 5_000;
+
 const KEY = /^[\x20-\x7e]{1,255}$/;
 
 /** A call that must not be made twice. */

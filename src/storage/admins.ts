@@ -1,60 +1,59 @@
 import { and, eq, notExists, sql } from "drizzle-orm";
-import type { Database } from "../contracts/database.ts";
+import type { Database, WriteStatement } from "../contracts/database.ts";
 import type { Admin } from "../domain/admin.ts";
 import { ADMINS, type Epoch } from "./epoch.ts";
 import { admin } from "./schema.ts";
 
-export type AdminRepository = ReturnType<typeof createAdminRepository>;
+/** The admins. Writes are unexecuted statements for `commit`. */
+export interface AdminRepository {
+  list(): Promise<readonly Admin[]>;
+  find(username: string, realm: string): Promise<Admin | undefined>;
+  get(id: string): Promise<Admin | undefined>;
+  /** Violates a constraint if the name is taken in its realm. */
+  insert(row: Admin): WriteStatement;
+  /** Affects no row if an admin exists. */
+  insertFirst(row: Admin): WriteStatement;
+  /** Sets a password and revokes the admin's tokens. */
+  setPassword(id: string, passwordHash: string): WriteStatement;
+  /** Stores the same password under newer parameters. Affects no row if the hash is no longer `from`. */
+  rehash(id: string, from: string, to: string): WriteStatement;
+  /** Enables or disables the admin and revokes their tokens. */
+  setEnabled(id: string, enabled: boolean): WriteStatement;
+}
 
-/** Who may log in. What writes is an unexecuted statement for `commit`. */
-export function createAdminRepository({ write }: Database, epoch: Epoch) {
+export function createAdminRepository({ write }: Database, epoch: Epoch): AdminRepository {
+  const list = () => epoch.rows(ADMINS);
+  const nextGeneration = sql`${admin.generation} + 1`;
   return {
-    list: (): Promise<readonly Admin[]> => epoch.rows(ADMINS),
+    list,
 
-    async find(username: string, realm: string): Promise<Admin | undefined> {
-      return (await epoch.rows(ADMINS)).find((row) => row.username === username && row.realm === realm);
+    async find(username, realm) {
+      return (await list()).find((row) => row.username === username && row.realm === realm);
     },
 
-    async get(id: string): Promise<Admin | undefined> {
-      return (await epoch.rows(ADMINS)).find((row) => row.id === id);
+    async get(id) {
+      return (await list()).find((row) => row.id === id);
     },
 
-    /** Violates a constraint if the name is taken in that realm. */
-    insert(row: Admin) {
-      return write.insert(admin).values(row);
-    },
+    insert: (row) => write.insert(admin).values(row),
 
-    /** Affects no row if there is an admin already. */
-    insertFirst(row: Admin) {
-      return write.run(sql`
+    insertFirst: (row) =>
+      write.run(sql`
         INSERT INTO admin (id, username, realm, password_hash, enabled, generation)
         SELECT ${row.id}, ${row.username}, ${row.realm}, ${row.passwordHash},
           ${sql.param(row.enabled, admin.enabled)}, ${sql.param(row.generation, admin.generation)}
-        WHERE ${notExists(write.select({ id: admin.id }).from(admin))}`);
-    },
+        WHERE ${notExists(write.select({ id: admin.id }).from(admin))}`),
 
-    /** Sets a password and voids the admin's tokens. */
-    setPassword(id: string, passwordHash: string) {
-      return write
-        .update(admin)
-        .set({ passwordHash, generation: sql`${admin.generation} + 1` })
-        .where(eq(admin.id, id));
-    },
+    setPassword: (id, passwordHash) =>
+      write.update(admin).set({ passwordHash, generation: nextGeneration }).where(eq(admin.id, id)),
 
-    /** Stores the same password under newer parameters; affects no row if it was changed meanwhile. */
-    rehash(id: string, from: string, to: string) {
-      return write
+    rehash: (id, from, to) =>
+      write
         .update(admin)
         .set({ passwordHash: to })
-        .where(and(eq(admin.id, id), eq(admin.passwordHash, from)));
-    },
+        .where(and(eq(admin.id, id), eq(admin.passwordHash, from))),
 
-    /** Enables or disables, and voids the admin's tokens. */
-    setEnabled(id: string, enabled: boolean) {
-      return write
-        .update(admin)
-        .set({ enabled, generation: sql`${admin.generation} + 1` })
-        .where(eq(admin.id, id));
-    },
+    setEnabled: (id, enabled) =>
+      write.update(admin).set({ enabled, generation: nextGeneration }).where(eq(admin.id, id)),
   };
 }

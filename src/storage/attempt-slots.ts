@@ -1,5 +1,5 @@
 import { eq, sql } from "drizzle-orm";
-import type { Database } from "../contracts/database.ts";
+import type { Database, WriteStatement } from "../contracts/database.ts";
 import { MAX_CLOCK_SKEW_MS } from "../domain/clock.ts";
 import type { RateLimit } from "../domain/rate-limit.ts";
 import { attemptSlot } from "./schema.ts";
@@ -8,18 +8,26 @@ import { attemptSlot } from "./schema.ts";
  * Lifetime of a slot, even if the process of its attempt dies. An admin can log in within 15 s: a slot, plus the poll
  * interval of a waiting login and its hash.
  */
-export const SLOT_MS = 12_000;
+const SLOT_MS = 12_000;
 
-export type AttemptSlotRepository = ReturnType<typeof createAttemptSlotRepository>;
+/** Attempts without a verdict. Writes are unexecuted statements for `commit`. */
+export interface AttemptSlotRepository {
+  /**
+   * Reserves a slot under every key, or none: failures and undecided attempts count. The second statement affects one
+   * row for each key, or 0.
+   */
+  reserve(
+    attempt: string,
+    limits: readonly RateLimit[],
+    now: Date,
+  ): readonly [expired: WriteStatement, reserved: WriteStatement];
+  /** Frees the slots of an attempt. Affects fewer rows than it has keys if they have expired. */
+  release(attempt: string): WriteStatement;
+}
 
-/** Creates the repository of undecided attempts. Writes are unexecuted statements for `commit`. */
-export function createAttemptSlotRepository({ write }: Database) {
+export function createAttemptSlotRepository({ write }: Database): AttemptSlotRepository {
   return {
-    /**
-     * Reserves a slot under every key, or none: failures and undecided attempts count. The second statement affects one
-     * row for each key, or 0.
-     */
-    reserve(attempt: string, limits: readonly RateLimit[], now: Date) {
+    reserve(attempt, limits, now) {
       const nowMs = now.getTime();
       const wanted = limits.map(
         ({ key, max, windowSeconds }) =>
@@ -38,12 +46,9 @@ export function createAttemptSlotRepository({ write }: Database) {
               (SELECT count(*) FROM attempt_slot AS s WHERE s.key = w.key)
               + coalesce((SELECT failed FROM try_window AS f WHERE f.key = w.key
                 AND f.ends_at > ${nowMs} AND f.ends_at <= w.latest), 0))`),
-      ] as const;
+      ];
     },
 
-    /** Frees the slots of an attempt. Affects fewer rows than it has keys if they have expired. */
-    release(attempt: string) {
-      return write.delete(attemptSlot).where(eq(attemptSlot.attempt, attempt));
-    },
+    release: (attempt) => write.delete(attemptSlot).where(eq(attemptSlot.attempt, attempt)),
   };
 }

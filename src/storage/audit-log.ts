@@ -1,27 +1,54 @@
 import { and, asc, count as countRows, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm";
-import type { Database } from "../contracts/database.ts";
+import type { Database, WriteStatement } from "../contracts/database.ts";
 import type { AuditEntry, AuditQuery, AuditTextColumn, StoredAuditEntry } from "../domain/audit.ts";
 import { placeholdersFor } from "./prepare.ts";
 import { audit } from "./schema.ts";
 
-export type AuditRepository = ReturnType<typeof createAuditRepository>;
+/** The audit log. Writes are unexecuted statements for `commit` or `append`. */
+export interface AuditRepository {
+  insert(entry: AuditEntry): WriteStatement;
+  /** Inserts nothing if the previous statement of the commit changed no row. */
+  insertIfChanged(entry: AuditEntry): WriteStatement;
+  /** Inserts the row if a condition holds. The commit may compute some of the fields. */
+  insertWhere(
+    entry: AuditEntry,
+    where: SQL,
+    computed: Readonly<Partial<Record<keyof AuditEntry, SQL>>>,
+  ): WriteStatement;
+  /** Inserts a row with this share key, or adds one to its count. */
+  count(entry: AuditEntry, shareKey: string): WriteStatement;
+  /** Returns one page, and how many rows match in all. */
+  page(query: AuditQuery): Promise<{ entries: StoredAuditEntry[]; total: number }>;
+  /** Deletes older rows. */
+  prune(before: Date): WriteStatement;
+}
 
-/** Fields of an entry, which are the columns of the same names. */
+/** Fields of an entry; the columns have the same names. */
 const FIELDS = [
-  ...["date", "action", "success", "administrator", "realm", "client", "identifier", "recipient"],
-  ...["fields", "outcome", "phase", "info", "policies", "requestId"],
+  "date",
+  "action",
+  "success",
+  "administrator",
+  "realm",
+  "client",
+  "identifier",
+  "recipient",
+  "fields",
+  "outcome",
+  "phase",
+  "info",
+  "policies",
+  "requestId",
 ] as const satisfies readonly (keyof AuditEntry)[];
+const INSERT_FIELDS = sql`INSERT INTO audit (${sql.raw(FIELDS.map((field) => audit[field].name).join(", "))})`;
 
-/** The audit log. What writes is an unexecuted statement for `commit` or `append`. */
-export function createAuditRepository({ read, write, prepare }: Database) {
-  const entry = placeholdersFor(FIELDS);
-  const shared = { ...entry, ...placeholdersFor(["shareKey"]) };
-  const insert = prepare(write.insert(audit).values(entry));
+export function createAuditRepository({ read, write, prepare }: Database): AuditRepository {
+  const placeholders = placeholdersFor(FIELDS);
+  const insert = prepare(write.insert(audit).values(placeholders));
   const insertIfChanged = prepare(
-    write.run(sql`
-      INSERT INTO audit (${sql.raw(FIELDS.map((field) => audit[field].name).join(", "))})
+    write.run(sql`${INSERT_FIELDS}
       SELECT ${sql.join(
-        FIELDS.map((field) => sql.param(entry[field], audit[field])),
+        FIELDS.map((field) => sql.param(placeholders[field], audit[field])),
         sql`, `,
       )}
       WHERE changes() > 0`),
@@ -29,28 +56,22 @@ export function createAuditRepository({ read, write, prepare }: Database) {
   const count = prepare(
     write
       .insert(audit)
-      .values(shared)
+      .values({ ...placeholders, ...placeholdersFor(["shareKey"]) })
       .onConflictDoUpdate({ target: audit.shareKey, set: { count: sql`${audit.count} + 1` } }),
   );
   return {
-    insert: (entry: AuditEntry) => insert(entry),
+    insert,
 
-    /** Adds nothing if the statement before it in the commit changed no row. */
-    insertIfChanged: (entry: AuditEntry) => insertIfChanged(entry),
+    insertIfChanged,
 
-    /** Adds the row where a condition holds; some fields may be decided by the commit. */
-    insertWhere(entry: AuditEntry, where: SQL, decided: Readonly<Partial<Record<keyof AuditEntry, SQL>>>) {
-      const values = FIELDS.map((field) => decided[field] ?? sql`${sql.param(entry[field], audit[field])}`);
-      return write.run(sql`
-        INSERT INTO audit (${sql.raw(FIELDS.map((field) => audit[field].name).join(", "))})
-        SELECT ${sql.join(values, sql`, `)} WHERE ${where}`);
+    insertWhere(entry, where, computed) {
+      const values = FIELDS.map((field) => computed[field] ?? sql`${sql.param(entry[field], audit[field])}`);
+      return write.run(sql`${INSERT_FIELDS} SELECT ${sql.join(values, sql`, `)} WHERE ${where}`);
     },
 
-    /** Adds one to the row of this share key, or makes it. */
-    count: (entry: AuditEntry, shareKey: string) => count({ ...entry, shareKey }),
+    count: (entry, shareKey) => count({ ...entry, shareKey }),
 
-    /** One page, and how many rows match in all. */
-    async page(query: AuditQuery): Promise<{ entries: StoredAuditEntry[]; total: number }> {
+    async page(query) {
       const where = and(...conditions(query));
       const order = query.descending ? desc : asc;
       const [[totals], rows] = await read.batch([
@@ -66,10 +87,7 @@ export function createAuditRepository({ read, write, prepare }: Database) {
       return { total: totals?.total ?? 0, entries: rows.map(({ shareKey: _, ...entry }) => entry) };
     },
 
-    /** Deletes what is older. */
-    prune(before: Date) {
-      return write.delete(audit).where(lt(audit.date, before));
-    },
+    prune: (before) => write.delete(audit).where(lt(audit.date, before)),
   };
 }
 

@@ -1,5 +1,5 @@
 import { and, eq, inArray, lt, sql } from "drizzle-orm";
-import type { Database } from "../contracts/database.ts";
+import type { Database, WriteStatement } from "../contracts/database.ts";
 import { placeholdersFor } from "./prepare.ts";
 import { idempotency } from "./schema.ts";
 
@@ -11,10 +11,25 @@ export const STARTED = "acting";
 export type IdempotencyRow = typeof idempotency.$inferSelect;
 /** One of several calls with the same key: they differ in when they reserved it. */
 type CallRef = Pick<IdempotencyRow, "scope" | "key" | "createdAt">;
-export type IdempotencyRepository = ReturnType<typeof createIdempotencyRepository>;
 
-/** Creates the repository of idempotency keys. Writes are unexecuted statements for `commit`. */
-export function createIdempotencyRepository({ read, write, prepare }: Database) {
+/** Calls with an idempotency key. Writes are unexecuted statements for `commit`. */
+export interface IdempotencyRepository {
+  find(scope: string, key: string): Promise<IdempotencyRow | undefined>;
+  /**
+   * Reserves the key; affects no row if another call has it. A call loses its key if it is older than `ended`, or if it
+   * has not started and is older than `reserved` or, after a clock jump, newer than `future`.
+   */
+  reserve(
+    row: IdempotencyRow,
+    times: { readonly ended: Date; readonly reserved: Date; readonly future: Date },
+  ): WriteStatement;
+  complete(scope: string, key: string, answer: string): WriteStatement;
+  /** Releases the key of a call that has done nothing. Affects no completed call, and no other call. */
+  release(call: CallRef): WriteStatement;
+  prune(before: Date): WriteStatement;
+}
+
+export function createIdempotencyRepository({ read, write, prepare }: Database): IdempotencyRepository {
   const row = placeholdersFor(["scope", "key", "content", "answer", "createdAt"]);
   const isCall = and(eq(idempotency.scope, row.scope), eq(idempotency.key, row.key));
   const time = (name: string) => sql.param(sql.placeholder(name), idempotency.createdAt);
@@ -47,24 +62,14 @@ export function createIdempotencyRepository({ read, write, prepare }: Database) 
     write.delete(idempotency).where(and(isOurs, inArray(idempotency.answer, [RESERVED, STARTED]))),
   );
   return {
-    find: async (scope: string, key: string): Promise<IdempotencyRow | undefined> => find.get({ scope, key }),
+    find: async (scope, key) => find.get({ scope, key }),
 
-    /**
-     * Reserves the key; affects no row if another call has it. A call loses its key if it is older than `ended`, or if
-     * it has not started and is older than `reserved` or, after a clock jump, newer than `future`.
-     */
-    reserve: (
-      row: IdempotencyRow,
-      times: { readonly ended: Date; readonly reserved: Date; readonly future: Date },
-    ) => reserve({ ...row, ...times }),
+    reserve: (row, times) => reserve({ ...row, ...times }),
 
-    complete: (scope: string, key: string, answer: string) => complete({ scope, key, answer }),
+    complete: (scope, key, answer) => complete({ scope, key, answer }),
 
-    /** Releases the key of a call that has done nothing. Affects no completed call, and no other call. */
-    release: ({ scope, key, createdAt }: CallRef) => release({ scope, key, createdAt }),
+    release: ({ scope, key, createdAt }) => release({ scope, key, createdAt }),
 
-    prune(before: Date) {
-      return write.delete(idempotency).where(lt(idempotency.createdAt, before));
-    },
+    prune: (before) => write.delete(idempotency).where(lt(idempotency.createdAt, before)),
   };
 }

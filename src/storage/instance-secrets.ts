@@ -1,22 +1,24 @@
 import { eq } from "drizzle-orm";
-import type { Database } from "../contracts/database.ts";
+import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import { instance } from "./schema.ts";
 
-export type InstanceSecretRepository = ReturnType<typeof createInstanceSecretRepository>;
+/** Secrets that belong to the database, sealed, by name. */
+export interface InstanceSecretRepository {
+  /** Selects all secrets. */
+  select(): RowsStatement<{ name: string; value: string }>;
+  read(name: string): Promise<string | undefined>;
+  /** Affects no row if the name exists: the first of several processes wins. */
+  insert(name: string, value: string): WriteStatement;
+}
 
-/** Sealed facts about this instance, by name. */
-export function createInstanceSecretRepository({ read, write }: Database) {
+export function createInstanceSecretRepository({ read, write }: Database): InstanceSecretRepository {
   return {
-    /** Selects all of them. */
     select: () => read.select().from(instance),
 
-    async read(name: string): Promise<string | undefined> {
+    async read(name) {
       return (await read.select().from(instance).where(eq(instance.name, name)).get())?.value;
     },
 
-    /** Affects no row if the name is there already: the first of several processes wins. */
-    insert(name: string, value: string) {
-      return write.insert(instance).values({ name, value }).onConflictDoNothing();
-    },
+    insert: (name, value) => write.insert(instance).values({ name, value }).onConflictDoNothing(),
   };
 }

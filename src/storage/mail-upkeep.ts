@@ -1,48 +1,49 @@
 import { lte, sql } from "drizzle-orm";
-import type { Database } from "../contracts/database.ts";
+import type { Database, WriteStatement } from "../contracts/database.ts";
+import { CLOCK_TOLERANCE_MS } from "../domain/clock.ts";
 import { mail, mailAttempt } from "./schema.ts";
 
-/** Clocks of several machines differ by less. */
-const CLOCK_TOLERANCE_MS = 5_000;
+/** Time-based changes of queued mail. Writes are unexecuted statements for `commit`. */
+export interface MailUpkeepRepository {
+  /**
+   * Makes messages due that a clock jump has delayed: messages changed in what is now the future, and leases longer than
+   * any. A leased message may be in flight, so it gets the time of a new lease.
+   */
+  recoverFromClockJump(now: Date, leaseEndsAt: Date): WriteStatement;
+  /** Whether content exists past the time it is kept for. */
+  hasContentToErase(now: Date): Promise<boolean>;
+  /** Erases content that was kept until now; a trigger deletes it. */
+  eraseContent(now: Date): WriteStatement;
+  /** Deletes messages that became final before this time, with their attempts. A message that can be retried stays. */
+  prune(before: Date): readonly [attempts: WriteStatement, messages: WriteStatement];
+}
 
-export type MailUpkeepRepository = ReturnType<typeof createMailUpkeepRepository>;
-
-/** What time does to queued mail. What writes is an unexecuted statement for `commit`. */
-export function createMailUpkeepRepository({ read, write }: Database) {
+export function createMailUpkeepRepository({ read, write }: Database): MailUpkeepRepository {
   return {
-    /**
-     * Makes due what a clock jump has put off: messages changed in what is now the future, and leases that are longer
-     * than any. A leased message may be on its way, so it gets the time of a new lease.
-     */
-    recoverFromClockJump(now: Date, leaseEndsAt: Date) {
+    recoverFromClockJump(now, leaseEndsAt) {
       const latest = now.getTime() + CLOCK_TOLERANCE_MS;
       const dueAt = sql<number>`CASE WHEN ${mail.lease} IS NULL THEN ${now.getTime()} ELSE ${leaseEndsAt.getTime()} END`;
-      const isPutOff = sql`${mail.updatedAt} > ${latest}
+      const isDelayed = sql`${mail.updatedAt} > ${latest}
         OR (${mail.lease} IS NOT NULL AND ${mail.dueAt} > ${leaseEndsAt.getTime()})`;
       return write
         .update(mail)
         .set({ dueAt, updatedAt: now })
-        .where(sql`${mail.dueAt} IS NOT NULL AND (${isPutOff})`);
+        .where(sql`${mail.dueAt} IS NOT NULL AND (${isDelayed})`);
     },
 
-    /** Whether content is kept whose time is over. */
-    async hasContentToErase(now: Date): Promise<boolean> {
+    async hasContentToErase(now) {
       const isOver = lte(mail.contentUntil, now);
       return (await read.select({ id: mail.id }).from(mail).where(isOver).limit(1)).length > 0;
     },
 
-    /** Erases the content that was kept until now; a trigger deletes it. */
-    eraseContent(now: Date) {
-      return write.update(mail).set({ contentUntil: null }).where(lte(mail.contentUntil, now));
-    },
+    eraseContent: (now) => write.update(mail).set({ contentUntil: null }).where(lte(mail.contentUntil, now)),
 
-    /** Deletes messages that became final before then, with their attempts; one that may still be retried stays. */
-    prune(before: Date) {
-      const old = sql`due_at IS NULL AND content_until IS NULL AND updated_at < ${before.getTime()}`;
+    prune(before) {
+      const isOld = sql`due_at IS NULL AND content_until IS NULL AND updated_at < ${before.getTime()}`;
       return [
-        write.delete(mailAttempt).where(sql`${mailAttempt.mailId} IN (SELECT id FROM mail WHERE ${old})`),
-        write.delete(mail).where(old),
-      ] as const;
+        write.delete(mailAttempt).where(sql`${mailAttempt.mailId} IN (SELECT id FROM mail WHERE ${isOld})`),
+        write.delete(mail).where(isOld),
+      ];
     },
   };
 }

@@ -1,47 +1,56 @@
 import { and, asc, count, desc, eq, getTableColumns, gte, type SQL, sql } from "drizzle-orm";
-import type { Database } from "../contracts/database.ts";
+import type { Database, WriteStatement } from "../contracts/database.ts";
 import { isPending, type MailAttempt, type MailState, type QueuedMail } from "../domain/queued-mail.ts";
 import { mail, mailAttempt } from "./schema.ts";
 
-/** Which mails to read. */
+/** Selects queued messages. */
 export interface MailQuery {
   readonly state?: MailState;
   /** Name of the definition. */
   readonly identifier?: string;
   /** Address of one of its recipients. */
   readonly recipient?: string;
-  /** Only mails that were accepted since then. */
+  /** Only messages submitted since then. */
   readonly since?: Date;
   /** 1, 2, … */
   readonly page: number;
   readonly pageSize: number;
 }
 
-/** What an admin changes of a message. */
+/** The fields of a message that an admin changes. */
 export interface MailChange extends Pick<QueuedMail, "state" | "recipients" | "giveUpAt" | "contentUntil"> {
-  /** Milliseconds since the epoch; `null`: the message is final. */
+  /** Milliseconds since the Unix epoch; `null` if the message is final. */
   readonly dueAt: number | null;
 }
 
-/** How many mails of one definition are in one state. */
+/** How many messages of one definition are in one state. */
 export interface MailCount {
   readonly state: MailState;
   readonly identifier: string;
   readonly count: number;
-  /** When the oldest of them was accepted. */
+  /** When the oldest of them was submitted. */
   readonly oldest: Date;
 }
 
-export type QueuedMailRepository = ReturnType<typeof createQueuedMailRepository>;
+/** Queued messages as admins see and manage them. Writes are unexecuted statements for `commit`. */
+export interface QueuedMailRepository {
+  /** Returns one page, the newest first, and how many messages match in all. */
+  page(query: MailQuery): Promise<{ mails: QueuedMail[]; total: number }>;
+  find(id: string): Promise<QueuedMail | undefined>;
+  /** Returns a message and every attempt to deliver it, in order. `null` if it does not exist. */
+  withAttempts(id: string): Promise<{ mail: QueuedMail; attempts: MailAttempt[] } | null>;
+  /** Counts messages by state and definition. */
+  counts(): Promise<MailCount[]>;
+  /** Changes a message that no worker has leased. Affects no row if it is no longer as it was read. */
+  update(old: QueuedMail, to: MailChange, now: Date): WriteStatement;
+}
 
-/** Not what is between workers. */
+/** Without the columns that only workers use. */
 const { queueName: _1, started: _2, lost: _3, lease: _4, dueAt: _5, ...seen } = getTableColumns(mail);
 
-/** Queued mails as people see and steer them. What writes is an unexecuted statement for `commit`. */
-export function createQueuedMailRepository({ read, write }: Database) {
+export function createQueuedMailRepository({ read, write }: Database): QueuedMailRepository {
   return {
-    /** One page, the newest first, and how many match in all. */
-    async page(query: MailQuery): Promise<{ mails: QueuedMail[]; total: number }> {
+    async page(query) {
       const where = and(...conditions(query));
       const [[totals], mails] = await read.batch([
         read.select({ total: count() }).from(mail).where(where),
@@ -56,12 +65,11 @@ export function createQueuedMailRepository({ read, write }: Database) {
       return { mails, total: totals?.total ?? 0 };
     },
 
-    async find(id: string): Promise<QueuedMail | undefined> {
+    async find(id) {
       return read.select(seen).from(mail).where(eq(mail.id, id)).get();
     },
 
-    /** A message, and every attempt to deliver it, in order. */
-    async withAttempts(id: string): Promise<{ mail: QueuedMail; attempts: MailAttempt[] } | null> {
+    async withAttempts(id) {
       const [[found], rows] = await read.batch([
         read.select(seen).from(mail).where(eq(mail.id, id)),
         read.select().from(mailAttempt).where(eq(mailAttempt.mailId, id)).orderBy(asc(mailAttempt.number)),
@@ -70,8 +78,7 @@ export function createQueuedMailRepository({ read, write }: Database) {
       return found ? { mail: found, attempts } : null;
     },
 
-    /** How many there are, by state and definition. */
-    async counts(): Promise<MailCount[]> {
+    async counts() {
       const oldest = sql<number>`min(${mail.createdAt})`;
       const rows = await read
         .select({ state: mail.state, identifier: mail.identifier, count: count(), oldest })
@@ -80,8 +87,7 @@ export function createQueuedMailRepository({ read, write }: Database) {
       return rows.map((row) => ({ ...row, oldest: new Date(row.oldest) }));
     },
 
-    /** Changes a message that no worker has; affects no row if it is not as it was read. */
-    update(old: QueuedMail, to: MailChange, now: Date) {
+    update(old, to, now) {
       const isFinal = !old.recipients.some(isPending);
       const asRead = sql`${mail.lease} IS NULL AND (${mail.dueAt} IS NULL) = ${isFinal ? 1 : 0}
         AND ${mail.contentUntil} IS ${old.contentUntil?.getTime() ?? null}

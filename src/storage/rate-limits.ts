@@ -1,15 +1,30 @@
 import { and, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
-import type { Database } from "../contracts/database.ts";
+import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import { MAX_CLOCK_SKEW_MS } from "../domain/clock.ts";
 import type { RateLimit } from "../domain/rate-limit.ts";
 import { placeholdersFor } from "./prepare.ts";
 import { rateLimitWindow } from "./schema.ts";
 
 export type RateLimitWindow = typeof rateLimitWindow.$inferSelect;
-export type RateLimitRepository = ReturnType<typeof createRateLimitRepository>;
 
-/** Creates the repository of rate limit windows. Writes are unexecuted statements for `commit`. */
-export function createRateLimitRepository({ write, prepare }: Database) {
+/** Counts of rate limits. Writes are unexecuted statements for `commit`. */
+export interface RateLimitRepository {
+  /**
+   * Counts one event and returns the window. All events beyond `max` count as one. A window that has ended restarts, and
+   * so does one that ends later than a new window would: it was created before the clock was set back.
+   */
+  consume(limit: RateLimit, now: Date): RowsStatement<RateLimitWindow>;
+  /** Takes one event back. @param where only if this condition holds; default: always. */
+  refund(key: string, where?: SQL): WriteStatement;
+  /** Whether no window exceeds its limit, as an expression. */
+  isWithin(limits: readonly Pick<RateLimit, "key" | "max">[]): SQL;
+  /** Selects the windows of these limits. */
+  windows(limits: readonly Pick<RateLimit, "key">[]): RowsStatement<RateLimitWindow>;
+  /** Deletes the windows that have ended. */
+  prune(now: Date): WriteStatement;
+}
+
+export function createRateLimitRepository({ write, prepare }: Database): RateLimitRepository {
   const { key, endsAt, max } = placeholdersFor(["key", "endsAt", "max"]);
   const placeholder = (name: string) => sql.param(sql.placeholder(name), rateLimitWindow.endsAt);
   const isCurrent = sql`${rateLimitWindow.endsAt} > ${placeholder("now")} AND ${rateLimitWindow.endsAt} <= ${placeholder("latest")}`;
@@ -30,17 +45,12 @@ export function createRateLimitRepository({ write, prepare }: Database) {
   );
   const refund = prepare(write.update(rateLimitWindow).set(oneLess).where(eq(rateLimitWindow.key, key)));
   return {
-    /**
-     * Counts one event and returns the window. All events beyond `max` count as one. A window that has ended restarts,
-     * and so does one that ends later than a new window would: it was created before the clock was set back.
-     */
-    consume: ({ key, max, windowSeconds }: RateLimit, now: Date) => {
+    consume({ key, max, windowSeconds }, now) {
       const endMs = now.getTime() + windowSeconds * 1_000;
       return consume({ key, max, endsAt: new Date(endMs), now, latest: new Date(endMs + MAX_CLOCK_SKEW_MS) });
     },
 
-    /** Takes one event back. @param where only if this condition holds; default: always. */
-    refund: (key: string, where?: SQL) =>
+    refund: (key, where) =>
       where === undefined
         ? refund({ key })
         : write
@@ -48,20 +58,15 @@ export function createRateLimitRepository({ write, prepare }: Database) {
             .set(oneLess)
             .where(and(eq(rateLimitWindow.key, key), where)),
 
-    /** Whether no window exceeds its limit, as an expression. */
-    isWithin: (limits: readonly Pick<RateLimit, "key" | "max">[]): SQL =>
+    isWithin: (limits) =>
       sql`NOT EXISTS (SELECT 1 FROM json_each(${JSON.stringify(limits)}) AS one JOIN ${rateLimitWindow}
         ON ${rateLimitWindow.key} = one.value ->> 'key' WHERE ${rateLimitWindow.failed} > one.value ->> 'max')`,
 
-    /** Selects the windows of these limits. */
-    windows(limits: readonly Pick<RateLimit, "key">[]) {
+    windows(limits) {
       const keys = limits.map(({ key }) => key);
       return write.select().from(rateLimitWindow).where(inArray(rateLimitWindow.key, keys));
     },
 
-    /** Deletes the windows that have ended. */
-    prune(now: Date) {
-      return write.delete(rateLimitWindow).where(lt(rateLimitWindow.endsAt, now));
-    },
+    prune: (now) => write.delete(rateLimitWindow).where(lt(rateLimitWindow.endsAt, now)),
   };
 }

@@ -1,5 +1,5 @@
 import { and, asc, getTableName, gt, ne, sql } from "drizzle-orm";
-import type { Database } from "../contracts/database.ts";
+import type { Database, SelectStatement, WriteStatement } from "../contracts/database.ts";
 import type { SealedColumns } from "../contracts/plugin/secrets.ts";
 import { instance, mailContent, pluginConfig, smtpServer } from "./schema.ts";
 
@@ -11,9 +11,17 @@ export interface SealedValue {
   readonly value: string;
 }
 
-export type SealedRepository = ReturnType<typeof createSealedRepository>;
+/** All sealed values of the database. */
+export interface SealedRepository {
+  /** Selects the IDs of the keys in use, from the second field of `v1.<key id>.…`. */
+  selectKeyIds(): SelectStatement<{ readonly id: string }>;
+  /** Yields every sealed value, table by table. */
+  values(): AsyncGenerator<SealedValue>;
+  /** Replaces a value with its re-encrypted form. Affects no row if the value has changed since it was read. */
+  replace(old: SealedValue, value: string): WriteStatement;
+}
 
-/** Every sealed column and the column that identifies its row: what a key rotation has to visit. */
+/** Every sealed column, and the column that identifies its row: the places that a key rotation visits. */
 const SEALED: readonly SealedColumns[] = [
   {
     row: smtpServer.id,
@@ -29,17 +37,20 @@ const SEALED: readonly SealedColumns[] = [
   { row: mailContent.id, columns: [mailContent.content] },
 ];
 const ROWS_PER_READ = 100;
-/** A piece of a message has up to 1 MB, and some servers end a response at 10 MB. */
+/** A piece of a message has up to 1 MB, and some servers limit a response to 10 MB. */
 const PIECES_PER_READ = 5;
-/** All sealed values, wherever they lie. @param ofPlugins the columns of plugins. */
-export function createSealedRepository({ read, write }: Database, ofPlugins: readonly SealedColumns[] = []) {
+
+/** @param ofPlugins the sealed columns of plugins. */
+export function createSealedRepository(
+  { read, write }: Database,
+  ofPlugins: readonly SealedColumns[] = [],
+): SealedRepository {
   const places = [...SEALED, ...ofPlugins].flatMap(({ row, columns }) =>
     columns.map((column) => ({ row, column })),
   );
   const placeOf = (value: Pick<SealedValue, "table" | "column">) =>
     places.find(({ column }) => getTableName(column.table) === value.table && column.name === value.column);
   return {
-    /** Selects the key ids in use, by the second field of `v1.<key id>.…`. */
     selectKeyIds() {
       const idsIn = places.map(({ column }) => {
         const id = sql`substr(${column}, 4, instr(substr(${column}, 4), '.') - 1)`;
@@ -48,8 +59,7 @@ export function createSealedRepository({ read, write }: Database, ofPlugins: rea
       return read.all<{ readonly id: string }>(sql.join(idsIn, sql` UNION `));
     },
 
-    /** Every sealed value, table by table. */
-    async *values(): AsyncGenerator<SealedValue> {
+    async *values() {
       for (const { row, column } of places) {
         const place = { table: getTableName(column.table), column: column.name };
         const limit = column.table === mailContent ? PIECES_PER_READ : ROWS_PER_READ;
@@ -70,8 +80,7 @@ export function createSealedRepository({ read, write }: Database, ofPlugins: rea
       }
     },
 
-    /** Puts another sealed form in the same place; affects no row if the value was changed meanwhile. */
-    replace(old: SealedValue, value: string) {
+    replace(old, value) {
       const place = placeOf(old);
       if (!place) throw new TypeError(`"${old.table}.${old.column}" is not a sealed column`);
       const { row, column } = place;

@@ -1,11 +1,11 @@
 import { and, count, eq, gt, inArray, isNotNull, isNull, lte, or, type SQL, sql } from "drizzle-orm";
-import type { Database } from "../contracts/database.ts";
+import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
+import { CLOCK_TOLERANCE_MS } from "../domain/clock.ts";
 import { mail, serverHealth } from "./schema.ts";
 
 export type ServerHealthRow = typeof serverHealth.$inferSelect;
-export type ServerHealthRepository = ReturnType<typeof createServerHealthRepository>;
 
-/** A failure as far as the health of a server goes. */
+/** The part of a failure that matters for the health of a server. */
 export interface HealthFailure {
   readonly phase: string;
   readonly code: string;
@@ -14,119 +14,130 @@ export interface HealthFailure {
 /** A probe that one worker runs. */
 export interface ProbeRef {
   readonly identifier: string;
-  /** No two probes have the same. */
+  /** No two probes share a token. */
   readonly token: string;
 }
 
-/** Clocks of several machines differ by less. */
-const CLOCK_TOLERANCE_MS = 5_000;
+/**
+ * The health of servers that failed recently; a server without a row is healthy. Writes are unexecuted statements for
+ * `commit`.
+ */
+export interface ServerHealthRepository {
+  find(identifier: string): Promise<ServerHealthRow | undefined>;
+  /** Returns the row, and how many messages of the definition are not final. */
+  findWithWaiting(
+    identifier: string,
+  ): Promise<{ readonly row: ServerHealthRow | undefined; readonly waiting: number }>;
+  /** Returns the definitions among these whose circuit is open or half-open. */
+  open(identifiers: readonly string[]): Promise<Set<string>>;
+  /** Adds a failure to the row, or inserts it. Returns the new row. */
+  fail(identifier: string, failure: HealthFailure, now: Date): RowsStatement<ServerHealthRow>;
+  /** Opens the circuit. Affects no row if it is open. */
+  trip(identifier: string, until: Date): WriteStatement;
+  /** Leases a due probe to one worker and returns the row; no row if none is due or another worker has it. */
+  claimProbe(probe: ProbeRef, now: Date, leaseEndsAt: Date): RowsStatement<ServerHealthRow>;
+  /** Keeps the circuit open after a probe. Affects no row if another worker has the probe now. */
+  failProbe(
+    probe: ProbeRef,
+    failure: HealthFailure,
+    to: { readonly opens: number; readonly until: Date },
+    now: Date,
+  ): WriteStatement;
+  /** Ends a probe without a result and sets when the next one is due. */
+  releaseProbe(probe: ProbeRef, dueAt: Date): WriteStatement;
+  /** Closes the circuit after a probe. Returns no row if another worker has the probe now. */
+  closeByProbe(probe: ProbeRef): RowsStatement<ServerHealthRow>;
+  /** Deletes the row of a definition and returns it. */
+  clear(identifier: string): RowsStatement<ServerHealthRow>;
+  /** Deletes failures that have not opened the circuit. */
+  clearIfClosed(identifier: string): WriteStatement;
+  /** Makes the probe of an open circuit due now, and ignores the result of a running one. */
+  makeProbeDue(identifier: string, now: Date): WriteStatement;
+  /**
+   * Makes probes due that a clock jump has delayed: those of circuits opened in what is now the future, and those later
+   * than any.
+   */
+  recoverFromClockJump(now: Date, latest: { readonly probe: Date; readonly lease: Date }): WriteStatement;
+}
 
-/** The health of servers that failed lately; no row: healthy. What writes is an unexecuted statement for `commit`. */
-export function createServerHealthRepository({ read, write }: Database) {
-  const isOf = (identifier: string) => eq(serverHealth.identifier, identifier);
-  const isProbedBy = ({ identifier, token }: ProbeRef) =>
-    and(isOf(identifier), eq(serverHealth.probe, token));
-  const change = (
-    set: Parameters<ReturnType<typeof write.update<typeof serverHealth>>["set"]>[0],
-    where?: SQL,
-  ) => write.update(serverHealth).set(set).where(where);
+type Changes = Parameters<ReturnType<Database["write"]["update"]>["set"]>[0];
+
+export function createServerHealthRepository({ read, write }: Database): ServerHealthRepository {
+  const update = (changes: Changes, where?: SQL) => write.update(serverHealth).set(changes).where(where);
+  const remove = (where?: SQL) => write.delete(serverHealth).where(where);
+  const oneMore = sql`${serverHealth.failures} + 1`;
+  const isOpen = isNotNull(serverHealth.openUntil);
   return {
-    async find(identifier: string): Promise<ServerHealthRow | undefined> {
+    async find(identifier) {
       return read.select().from(serverHealth).where(isOf(identifier)).get();
     },
 
-    /** The row, and how many messages wait for the definition or are being sent through it. */
-    async findWithWaiting(
-      identifier: string,
-    ): Promise<{ readonly row: ServerHealthRow | undefined; readonly waiting: number }> {
-      const isOnItsWay = and(eq(mail.queueName, identifier), isNotNull(mail.dueAt));
+    async findWithWaiting(identifier) {
+      const isWaiting = and(eq(mail.queueName, identifier), isNotNull(mail.dueAt));
       const [[row], [counted]] = await read.batch([
         read.select().from(serverHealth).where(isOf(identifier)),
-        read.select({ waiting: count() }).from(mail).where(isOnItsWay),
+        read.select({ waiting: count() }).from(mail).where(isWaiting),
       ]);
       return { row, waiting: counted?.waiting ?? 0 };
     },
 
-    /** Which of these definitions have an open circuit, or one that is being probed. */
-    async open(identifiers: readonly string[]): Promise<Set<string>> {
+    async open(identifiers) {
       const rows = await read
         .select({ identifier: serverHealth.identifier })
         .from(serverHealth)
-        .where(and(inArray(serverHealth.identifier, [...identifiers]), isNotNull(serverHealth.openUntil)));
+        .where(and(inArray(serverHealth.identifier, [...identifiers]), isOpen));
       return new Set(rows.map(({ identifier }) => identifier));
     },
 
-    /** Adds a failure to the row, or inserts it; returns the row as it is then. */
-    fail(identifier: string, { phase, code }: HealthFailure, now: Date) {
+    fail(identifier, { phase, code }, now) {
       const failed = { failedAt: now, phase, code };
       return write
         .insert(serverHealth)
         .values({ identifier, failures: 1, opens: 0, openUntil: null, since: now, probe: null, ...failed })
-        .onConflictDoUpdate({
-          target: serverHealth.identifier,
-          set: { failures: sql`${serverHealth.failures} + 1`, ...failed },
-        })
+        .onConflictDoUpdate({ target: serverHealth.identifier, set: { failures: oneMore, ...failed } })
         .returning();
     },
 
-    /** Opens the circuit; affects no row if it is open. */
-    trip: (identifier: string, until: Date) =>
-      change({ opens: 1, openUntil: until }, and(isOf(identifier), isNull(serverHealth.openUntil))),
+    trip: (identifier, until) =>
+      update({ opens: 1, openUntil: until }, and(isOf(identifier), isNull(serverHealth.openUntil))),
 
-    /** Leases the probe that is due to one worker, and returns the row; none if it is not due, or another was first. */
-    claimProbe: ({ identifier, token }: ProbeRef, now: Date, leaseEndsAt: Date) =>
-      change(
+    claimProbe: ({ identifier, token }, now, leaseEndsAt) =>
+      update(
         { probe: token, openUntil: leaseEndsAt },
         and(isOf(identifier), lte(serverHealth.openUntil, now)),
       ).returning(),
 
-    /** Keeps the circuit open after a probe; affects no row if the probe is another's by now. */
-    failProbe: (
-      probe: ProbeRef,
-      { phase, code }: HealthFailure,
-      to: { opens: number; until: Date },
-      now: Date,
-    ) =>
-      change(
-        {
-          ...{ failures: sql`${serverHealth.failures} + 1`, failedAt: now, phase, code },
-          ...{ opens: to.opens, openUntil: to.until, probe: null },
-        },
-        isProbedBy(probe),
-      ),
+    failProbe(probe, { phase, code }, { opens, until }, now) {
+      const failed = { failures: oneMore, failedAt: now, phase, code };
+      return update({ ...failed, opens, openUntil: until, probe: null }, isRunBy(probe));
+    },
 
-    /** Ends a probe without a result; the next one is due then. */
-    releaseProbe: (probe: ProbeRef, dueAt: Date) =>
-      change({ openUntil: dueAt, probe: null }, isProbedBy(probe)),
+    releaseProbe: (probe, dueAt) => update({ openUntil: dueAt, probe: null }, isRunBy(probe)),
 
-    /** Closes the circuit after a probe; returns no row if the probe is another's by now. */
-    closeByProbe: (probe: ProbeRef) => write.delete(serverHealth).where(isProbedBy(probe)).returning(),
+    closeByProbe: (probe) => remove(isRunBy(probe)).returning(),
 
-    /** Deletes what is known of a definition, and returns it. */
-    clear: (identifier: string) => write.delete(serverHealth).where(isOf(identifier)).returning(),
+    clear: (identifier) => remove(isOf(identifier)).returning(),
 
-    /** Forgets failures that have not opened the circuit. */
-    clearIfClosed: (identifier: string) =>
-      write.delete(serverHealth).where(and(isOf(identifier), isNull(serverHealth.openUntil))),
+    clearIfClosed: (identifier) => remove(and(isOf(identifier), isNull(serverHealth.openUntil))),
 
-    /** Makes the probe of an open circuit due, whatever the result of one that runs. */
-    makeProbeDue: (identifier: string, now: Date) =>
-      change(
-        { opens: 1, openUntil: now, probe: null },
-        and(isOf(identifier), isNotNull(serverHealth.openUntil)),
-      ),
+    makeProbeDue: (identifier, now) =>
+      update({ opens: 1, openUntil: now, probe: null }, and(isOf(identifier), isOpen)),
 
-    /**
-     * Makes probes due that a clock jump has put off: those of circuits opened in what is now the future, and those
-     * later than any.
-     */
-    recoverFromClockJump(now: Date, latest: { readonly probe: Date; readonly lease: Date }) {
-      const isPutOff = or(
+    recoverFromClockJump(now, latest) {
+      const isDelayed = or(
         gt(serverHealth.failedAt, new Date(now.getTime() + CLOCK_TOLERANCE_MS)),
         gt(serverHealth.openUntil, latest.probe),
         and(isNotNull(serverHealth.probe), gt(serverHealth.openUntil, latest.lease)),
       );
-      return change({ openUntil: now, probe: null }, and(isNotNull(serverHealth.openUntil), isPutOff));
+      return update({ openUntil: now, probe: null }, and(isOpen, isDelayed));
     },
   };
+}
+
+function isOf(identifier: string): SQL {
+  return eq(serverHealth.identifier, identifier);
+}
+
+function isRunBy({ identifier, token }: ProbeRef): SQL | undefined {
+  return and(isOf(identifier), eq(serverHealth.probe, token));
 }

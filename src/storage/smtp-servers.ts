@@ -1,49 +1,53 @@
 import { and, eq } from "drizzle-orm";
-import type { Database } from "../contracts/database.ts";
+import type { Database, WriteStatement } from "../contracts/database.ts";
 import { type Epoch, SERVERS } from "./epoch.ts";
 import { smtpServer } from "./schema.ts";
 
-/** A definition as it lies in its row; the secrets are sealed values, or empty. */
+/** A definition as stored. Secrets are sealed or empty. */
 export type SmtpServerRow = typeof smtpServer.$inferSelect;
-export type SmtpServerRepository = ReturnType<typeof createSmtpServerRepository>;
 
-/** Names one version of one definition; never used again for another. */
+/** Server definitions by identifier. Writes are unexecuted statements for `commit`. */
+export interface SmtpServerRepository {
+  /** Lists all definitions by identifier. */
+  list(): Promise<readonly SmtpServerRow[]>;
+  find(identifier: string): Promise<SmtpServerRow | undefined>;
+  /** Affects no row if the identifier is taken. */
+  insert(row: SmtpServerRow): WriteStatement;
+  /**
+   * Affects no row unless `row.version - 1` is the stored version. Leaves the `kept` columns alone: a key rotation may
+   * have re-encrypted them after they were read.
+   */
+  update(row: SmtpServerRow, kept: readonly (keyof SmtpServerRow)[]): WriteStatement;
+  /** Affects no row unless this is the stored version. */
+  remove(row: Pick<SmtpServerRow, "id" | "version">): WriteStatement;
+}
+
+/** Returns a key for one version of one definition that is never reused. */
 export function versionKey({ id, version }: Pick<SmtpServerRow, "id" | "version">): string {
   return `${id}:${version}`;
 }
 
-/** Definitions by identifier. What writes is an unexecuted statement for `commit`. */
-export function createSmtpServerRepository({ write }: Database, epoch: Epoch) {
-  const unchanged = (id: string, version: number) =>
+export function createSmtpServerRepository({ write }: Database, epoch: Epoch): SmtpServerRepository {
+  const list = () => epoch.rows(SERVERS);
+  const isUnchanged = (id: string, version: number) =>
     and(eq(smtpServer.id, id), eq(smtpServer.version, version));
   return {
-    /** All definitions, by identifier. */
-    list: (): Promise<readonly SmtpServerRow[]> => epoch.rows(SERVERS),
+    list,
 
-    async find(identifier: string): Promise<SmtpServerRow | undefined> {
-      return (await epoch.rows(SERVERS)).find((row) => row.identifier === identifier);
+    async find(identifier) {
+      return (await list()).find((row) => row.identifier === identifier);
     },
 
-    /** Affects no row if the identifier is taken. */
-    insert(row: SmtpServerRow) {
-      return write.insert(smtpServer).values(row).onConflictDoNothing();
-    },
+    insert: (row) => write.insert(smtpServer).values(row).onConflictDoNothing(),
 
-    /**
-     * Affects no row unless `row.version - 1` is the stored version. The `kept` columns are left as they lie there:
-     * a key rotation may have sealed them anew since they were read.
-     */
-    update(row: SmtpServerRow, kept: readonly (keyof SmtpServerRow)[]) {
+    update(row, kept) {
       const changed = Object.entries(row).filter(([field]) => !kept.some((name) => name === field));
       return write
         .update(smtpServer)
         .set(Object.fromEntries(changed))
-        .where(unchanged(row.id, row.version - 1));
+        .where(isUnchanged(row.id, row.version - 1));
     },
 
-    /** Affects no row unless this is the stored version. */
-    remove(row: Pick<SmtpServerRow, "id" | "version">) {
-      return write.delete(smtpServer).where(unchanged(row.id, row.version));
-    },
+    remove: ({ id, version }) => write.delete(smtpServer).where(isUnchanged(id, version)),
   };
 }

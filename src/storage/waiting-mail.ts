@@ -1,33 +1,37 @@
 import { type SQL, sql } from "drizzle-orm";
-import type { Database } from "../contracts/database.ts";
+import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import type { RecipientProgress } from "../domain/queued-mail.ts";
 import { mail, serverHealth } from "./schema.ts";
 
-export type WaitingMailRepository = ReturnType<typeof createWaitingMailRepository>;
+/** The messages of a server queue that wait for their next attempt. All methods return statements for `commit`. */
+export interface WaitingMailRepository {
+  /** Makes all of them due now. */
+  makeDue(queueName: string, now: Date): WriteStatement;
+  /** Makes them due if the definition's circuit is open. Commit it before the statement that closes the circuit. */
+  makeDueIfOpen(queueName: string, now: Date): WriteStatement;
+  /** Selects the ID of one message that is not final. */
+  findOne(queueName: string): RowsStatement<{ id: string }>;
+}
 
-/** The messages of a definition that wait for their next attempt. Each method returns a statement for `commit`. */
-export function createWaitingMailRepository({ write }: Database) {
-  const makeDue = (queueName: string, now: Date, condition: SQL) =>
+export function createWaitingMailRepository({ write }: Database): WaitingMailRepository {
+  const makeDueWhere = (queueName: string, now: Date, condition: SQL) =>
     write
       .update(mail)
       .set({ dueAt: now.getTime(), recipients: recipientsDueAt(now), updatedAt: now })
       .where(sql`${mail.queueName} = ${queueName} AND ${mail.dueAt} > ${now.getTime()} AND ${mail.lease} IS NULL
         AND ${condition}`);
   return {
-    /** Makes all of them due now. */
-    makeDue: (queueName: string, now: Date) => makeDue(queueName, now, sql`true`),
+    makeDue: (queueName, now) => makeDueWhere(queueName, now, sql`true`),
 
-    /** The same, if the definition's circuit is open; to be committed before the statement that closes it. */
-    makeDueIfOpen: (queueName: string, now: Date) =>
-      makeDue(
+    makeDueIfOpen: (queueName, now) =>
+      makeDueWhere(
         queueName,
         now,
         sql`EXISTS (SELECT 1 FROM ${serverHealth}
           WHERE ${serverHealth.identifier} = ${queueName} AND ${serverHealth.openUntil} IS NOT NULL)`,
       ),
 
-    /** Selects the id of one message that is not final yet. */
-    findOne: (queueName: string) =>
+    findOne: (queueName) =>
       write
         .select({ id: mail.id })
         .from(mail)
@@ -36,7 +40,7 @@ export function createWaitingMailRepository({ write }: Database) {
   };
 }
 
-/** The recipients of the row, of which each that waits is due now; the others have no time. */
+/** Makes every waiting recipient of the row due now; the others have no due time. */
 function recipientsDueAt(now: Date): SQL<readonly RecipientProgress[]> {
   return sql`(
     SELECT json_group_array(json(

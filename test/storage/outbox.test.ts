@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { type SQLWrapper, sql } from "drizzle-orm";
-import { SQLiteSyncDialect } from "drizzle-orm/sqlite-core";
-import type { BoundStatement, Database, Statement } from "../../src/contracts/database.ts";
+import { sql } from "drizzle-orm";
+import type { Database, Statement } from "../../src/contracts/database.ts";
 import type { MailAttempt } from "../../src/domain/queued-mail.ts";
 import type { Connection } from "../../src/storage/connection.ts";
 import { LibsqlDatabase } from "../../src/storage/libsql-database.ts";
@@ -16,6 +15,7 @@ import {
 } from "../../src/storage/outbox.ts";
 import { createQueuedMailRepository } from "../../src/storage/queued-mail.ts";
 import { randomBytes } from "./fixtures/database.ts";
+import { queryPlan } from "./fixtures/plan.ts";
 
 const NOW = new Date("2026-06-01T12:00:00Z");
 const WAITING = 100_000;
@@ -69,20 +69,6 @@ function recording(asked: string[]): Database {
   return new LibsqlDatabase({ ...connections, reader: { run, close: () => reader.close() } });
 }
 
-type Planned = SQLWrapper | Pick<BoundStatement<Statement>, "getQuery">;
-
-/** How SQLite goes about it, a line a step. */
-async function plan(database: Database, statement: Planned): Promise<string> {
-  const { sql: text, params } =
-    "getQuery" in statement ? statement.getQuery() : new SQLiteSyncDialect().sqlToQuery(statement.getSQL());
-  const parts = text.split("?").flatMap((part, at) => {
-    const param = params[at];
-    return at < params.length ? [sql.raw(part), sql`${param}`] : [sql.raw(part)];
-  });
-  const rows = await database.read.all<{ detail: string }>(sql`EXPLAIN QUERY PLAN ${sql.join(parts, sql``)}`);
-  return rows.map(({ detail }) => detail).join("\n");
-}
-
 const update = (id: string): MailUpdate => ({
   ...{ id, lease: "mark", state: "sent", identifier: "a", queueName: "a", alternatives: [], recipients: [] },
   ...{ dueAt: null, contentUntil: null, released: true, attempts: [] },
@@ -95,7 +81,7 @@ describe("with 100,000 mails that wait", () => {
     await using instance = await outbox(WAITING);
     const { database, repository } = instance;
     await database.write.run(sql`ANALYZE`);
-    const statements: Readonly<Record<string, readonly [statement: Planned, index: RegExp]>> = {
+    const statements: Readonly<Record<string, readonly [statement: Statement, index: RegExp]>> = {
       claim: [repository.claim(CLAIM), /USING INDEX mail_due \(lane=\? AND due_at<\?\)/],
       "claim within a limit per minute": [
         repository.claim({ ...CLAIM, mailsPerMinute: 10 }),
@@ -113,7 +99,7 @@ describe("with 100,000 mails that wait", () => {
       ],
     };
     for (const [name, [statement, index]] of Object.entries(statements)) {
-      const steps = await plan(database, statement);
+      const steps = await queryPlan(database, statement);
       expect({ name, steps }).toEqual({ name, steps: expect.stringMatching(index) });
       expect({ name, steps }).toEqual({ name, steps: expect.not.stringMatching(SCAN) });
       // Sorting would mean to read all that wait.
@@ -125,8 +111,8 @@ describe("with 100,000 mails that wait", () => {
     await using instance = await outbox(WAITING);
     const { database, repository } = instance;
     const byKey = /SCAN one VIRTUAL TABLE[\s\S]*SEARCH mail USING INDEX sqlite_autoindex_mail_1 \(id=\?\)/;
-    expect(await plan(database, repository.applyUpdates([update("1")], NOW))).toMatch(byKey);
-    expect(await plan(database, repository.recordAttempts([update("1")]))).toMatch(byKey);
+    expect(await queryPlan(database, repository.applyUpdates([update("1")], NOW))).toMatch(byKey);
+    expect(await queryPlan(database, repository.recordAttempts([update("1")]))).toMatch(byKey);
   });
 
   test("the lanes are found without reading what waits in them", async () => {
@@ -134,7 +120,7 @@ describe("with 100,000 mails that wait", () => {
     await using instance = await outbox(WAITING, asked);
     asked.length = 0;
     await instance.repository.listQueues();
-    const steps = await plan(instance.database, sql.raw(asked[0] ?? ""));
+    const steps = await queryPlan(instance.database, sql.raw(asked[0] ?? ""));
     expect(steps).toMatch(/SEARCH mail USING COVERING INDEX mail_due \(lane>\?\)/);
     expect(steps).toMatch(/SEARCH mail USING COVERING INDEX mail_due \(lane=\? AND due_at>\?\)/);
     // The first of all is the first entry of the index.

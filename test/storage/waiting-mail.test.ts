@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { sql } from "drizzle-orm";
 import { notSent } from "../../src/domain/delivery.ts";
 import { createServerHealthRepository } from "../../src/storage/server-health.ts";
 import { createWaitingMailRepository } from "../../src/storage/waiting-mail.ts";
 import { later, mailRows, NOW, waiting } from "./fixtures/mail-rows.ts";
+import { queryPlan } from "./fixtures/plan.ts";
 
 const FAILURE = notSent("recipient", "rate_limited", {
   code: 450,
@@ -60,19 +60,12 @@ describe("makeDueIfOpen()", () => {
 });
 
 describe("with 100,000 messages", () => {
-  test("each statement goes by an index", async () => {
+  test("each statement uses an index", async () => {
     await using instance = await mailRows();
     const { database } = instance;
     const { makeDue, findOne } = createWaitingMailRepository(database);
     for (const statement of [makeDue("a", NOW), findOne("a")]) {
-      const { sql: text, params } = statement.toSQL();
-      const parts = text
-        .split("?")
-        .flatMap((part, at) => (at < params.length ? [sql.raw(part), sql`${params[at]}`] : [sql.raw(part)]));
-      const steps = await database.read.all<{ detail: string }>(
-        sql`EXPLAIN QUERY PLAN ${sql.join(parts, sql``)}`,
-      );
-      expect(steps.map(({ detail }) => detail).join("\n")).toMatch(
+      expect(await queryPlan(database, statement)).toMatch(
         /SEARCH mail USING (COVERING )?INDEX mail_due \(lane=\? AND due_at>\?\)/,
       );
     }

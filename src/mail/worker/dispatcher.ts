@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Platform } from "../../contracts/platform.ts";
 import type { Wake } from "../../contracts/wake.ts";
 import { nextDueAt } from "../../domain/queued-mail.ts";
-import type { QueueSummary } from "../../storage/outbox.ts";
+import type { QueueSummary } from "../../storage/outbox-statements.ts";
 import type { Circuit } from "../circuit.ts";
 import type { Attempts } from "./attempts.ts";
 import type { LeasedMail } from "./leased-mail.ts";

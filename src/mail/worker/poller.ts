@@ -1,4 +1,5 @@
-import { type OutboxRepository, type QueueSummary, readMailRow } from "../../storage/outbox.ts";
+import { type OutboxRepository, readMailRow } from "../../storage/outbox.ts";
+import type { QueueSummary } from "../../storage/outbox-statements.ts";
 import { type Aim, LeasedMail } from "./leased-mail.ts";
 import type { Leases, LeasesDeps } from "./leases.ts";
 import type { Probe, Probes } from "./probes.ts";

@@ -1,0 +1,158 @@
+import { getTableColumns, type Placeholder, type SQL, sql } from "drizzle-orm";
+import type { SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { Database } from "../contracts/database.ts";
+import { placeholdersFor } from "./prepare.ts";
+import { mail, mailContent } from "./schema.ts";
+
+/** A server queue that has messages in it, and what limits its sending. */
+export interface QueueSummary {
+  /** Name of the definition; empty for definitions that are not saved. */
+  readonly queueName: string;
+  /** When its next message is due or its next lease ends, in milliseconds since the Unix epoch. */
+  readonly dueAt: number;
+  readonly maxConnections: number | null;
+  /** 0: no limit. */
+  readonly mailsPerMinute: number | null;
+  /** Milliseconds since the Unix epoch; `null` if the circuit is closed. */
+  readonly openUntil: number | null;
+  /** Failures in a row. */
+  readonly failures: number | null;
+}
+
+/** How many of the oldest messages one failover claim examines. */
+const MAX_FAILOVER_CANDIDATES = 1_000;
+
+/** One text instead of twenty cells, each of which costs the driver microseconds. */
+const ROW = sql<string>`json_object(${sql.join(
+  Object.entries(getTableColumns(mail)).flatMap(([name, column]) => [sql.raw(`'${name}'`), sql`${column}`]),
+  sql`, `,
+)})`;
+/** Longest content that a claim returns, in characters: hundreds of large messages would fill the memory. */
+const MAX_CLAIMED_CONTENT = 65_536;
+const CONTENT = sql<string | null>`(SELECT mail_content.content FROM mail_content
+  WHERE mail_content.id = mail.id AND length(mail_content.content) <= ${sql.raw(String(MAX_CLAIMED_CONTENT))})`;
+
+const time = (name: string) => sql`${sql.param(sql.placeholder(name), mail.createdAt)}`;
+const NOW = time("now");
+const QUEUE_NAME = sql.placeholder("queueName");
+const LIMIT = sql.placeholder("limit");
+const EXPIRED_BEFORE = time("expiredBefore");
+const ROWS = sql.placeholder("rows");
+
+const SELECT_QUEUES = sql`
+  WITH RECURSIVE lanes (lane) AS (
+    SELECT min(lane) FROM mail WHERE due_at IS NOT NULL
+    UNION ALL
+    SELECT (SELECT min(mail.lane) FROM mail WHERE mail.lane > lanes.lane AND mail.due_at IS NOT NULL)
+    FROM lanes WHERE lanes.lane IS NOT NULL
+  )
+  SELECT lanes.lane AS queueName,
+    (SELECT min(due_at) FROM mail WHERE mail.lane = lanes.lane AND due_at IS NOT NULL) AS dueAt,
+    smtp_server.max_connections AS maxConnections,
+    smtp_server.mails_per_minute AS mailsPerMinute,
+    server_health.open_until AS openUntil,
+    server_health.failures AS failures
+  FROM lanes
+  LEFT JOIN smtp_server ON smtp_server.identifier = lanes.lane
+  LEFT JOIN server_health ON server_health.identifier = lanes.lane
+  WHERE lanes.lane IS NOT NULL`;
+
+/** The columns that a claim writes. */
+const CLAIMED = {
+  // The end of an earlier claim stays known until a worker has acted on it.
+  lost: sql<number>`CASE WHEN ${mail.lease} IS NULL THEN 0 ELSE max(${mail.lost}, 1 + ${mail.started}) END`,
+  started: false,
+  state: "sending" as const,
+  lease: sql`${sql.placeholder("lease")}`,
+  dueAt: time("leaseEndsAt"),
+  updatedAt: NOW,
+};
+const DUE = sql`
+  SELECT id FROM mail WHERE lane = ${QUEUE_NAME} AND due_at <= ${NOW}
+    AND (lease IS NULL OR due_at <= ${EXPIRED_BEFORE}) ORDER BY due_at, created_at`;
+/** How many messages a rate limit still allows: attempts of the last minute and leased messages count. */
+const ALLOWANCE = sql`max(0, min(${LIMIT}, ${sql.placeholder("mailsPerMinute")}
+  - (SELECT count(*) FROM mail_attempt WHERE identifier = ${QUEUE_NAME} AND date > ${time("minuteAgo")} AND date <= ${NOW})
+  - (SELECT count(*) FROM mail WHERE identifier = ${QUEUE_NAME} AND state = 'sending')))`;
+const FAILOVER = sql`
+  SELECT id FROM (
+    SELECT id, alternatives FROM mail
+    WHERE lane = ${QUEUE_NAME} AND due_at <= ${NOW} AND alternatives <> '[]' AND lease IS NULL
+    ORDER BY due_at LIMIT ${MAX_FAILOVER_CANDIDATES}
+  ) AS due
+  WHERE EXISTS (SELECT 1 FROM json_each(due.alternatives) AS other
+    LEFT JOIN server_health ON server_health.identifier = other.value
+    WHERE server_health.open_until IS NULL)
+  LIMIT ${LIMIT}`;
+const OVERDUE = sql`
+  SELECT id FROM mail WHERE give_up_at <= ${NOW} AND due_at IS NOT NULL
+    AND (lease IS NULL OR due_at <= ${EXPIRED_BEFORE}) LIMIT ${LIMIT}`;
+const IS_LEASED = isLeased(sql.placeholder("leases"));
+
+const RECORD_ATTEMPTS = sql`
+  INSERT INTO mail_attempt (mail_id, identifier, date, result)
+  SELECT mail.id, one.value ->> 'identifier', one.value ->> 'date', one.value -> 'result'
+  FROM json_each(${ROWS}) AS one
+  JOIN mail ON mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'`;
+const APPLY_UPDATES = sql`
+  UPDATE mail SET
+    state = one.value ->> 'state',
+    identifier = one.value ->> 'identifier',
+    lane = one.value ->> 'queueName',
+    alternatives = one.value -> 'alternatives',
+    recipients = one.value -> 'recipients',
+    due_at = one.value ->> 'dueAt',
+    content_until = one.value ->> 'contentUntil',
+    lease = CASE WHEN one.value ->> 'released' THEN NULL ELSE mail.lease END,
+    begun = CASE WHEN one.value ->> 'released' THEN 0 ELSE mail.begun END,
+    updated_at = ${NOW}
+  FROM json_each(${ROWS}) AS one
+  WHERE mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'
+  RETURNING mail.id AS id`;
+
+/** Prepares the statements of the outbox. */
+export function prepareOutbox({ read, write, prepare }: Database) {
+  const claimWhere = (due: SQL) =>
+    prepare(
+      write
+        .update(mail)
+        .set(CLAIMED)
+        .where(sql`${mail.id} IN (${due})`)
+        .returning({ row: ROW, content: CONTENT }),
+    );
+  return {
+    // A commit whose response was lost may run twice.
+    insertMail: prepare(
+      write
+        .insert(mail)
+        .values(placeholdersFor(columnsOf(mail)))
+        .onConflictDoNothing(),
+    ),
+    insertPiece: prepare(
+      write
+        .insert(mailContent)
+        .values(placeholdersFor(columnsOf(mailContent)))
+        .onConflictDoNothing(),
+    ),
+    selectQueues: prepare(read.all<QueueSummary>(SELECT_QUEUES)),
+    claim: claimWhere(sql`${DUE} LIMIT ${LIMIT}`),
+    claimWithinRate: claimWhere(sql`${DUE} LIMIT ${ALLOWANCE}`),
+    claimForFailover: claimWhere(FAILOVER),
+    claimOverdue: claimWhere(OVERDUE),
+    markStarted: prepare(
+      write.update(mail).set({ started: true }).where(IS_LEASED).returning({ id: mail.id }),
+    ),
+    recordAttempts: prepare(write.run(RECORD_ATTEMPTS)),
+    applyUpdates: prepare(write.all<{ readonly id: string }>(APPLY_UPDATES)),
+  };
+}
+
+/** Whether the message is one of these leases, as an expression. @param leases as JSON. */
+export function isLeased(leases: string | Placeholder): SQL {
+  return sql`(${mail.id}, ${mail.lease}) IN
+    (SELECT value ->> 'id', value ->> 'lease' FROM json_each(${leases}))`;
+}
+
+function columnsOf<T extends SQLiteTable>(table: T): (keyof T["$inferSelect"] & string)[] {
+  return Object.keys(getTableColumns(table));
+}

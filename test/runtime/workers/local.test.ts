@@ -35,7 +35,7 @@ test("start:workers prints the password once, keeps its data, and passes the set
     const { code, stderr } = await first.stop("SIGINT");
     expect(code).toBe(0);
     // What the Worker logs, and nothing else.
-    expect(stderr).toContain("There is no SMTP server default");
+    expect(stderr).toContain("No SMTP server is named default");
     for (const line of stderr.trim().split("\n")) expect(line).toStartWith("{");
   }
   await using second = await startSealpost({ folder: folder.path, env }, PROGRAM);

@@ -19,9 +19,10 @@ const FORBIDDEN = [
   /drizzle-orm\/((mysql|singlestore|gel)-core|pg-core\/(?!columns\/enum))/,
   /\/(locales?|i18n)\//,
   /^src\/cli\//,
-  /^src\/entry\/(?!workers|platform|plugin-list|standard-plugins|bad-setting|log-text)/,
-  /^src\/entry\/workers\/(build|serve|sqld|local)/,
-  /^src\/storage\/local\.ts$/,
+  /^src\/runtime\/(bun|deno|local)\//,
+  /^src\/storage\/local\//,
+  /bytestreamjs/,
+  /^tools\//,
   /^test\//,
 ];
 

@@ -12,9 +12,8 @@ import { smtpServerTestRoutes } from "./http/smtpserver-test.ts";
 import { systemRoutes } from "./http/system.ts";
 import { emitActions } from "./plugin/events.ts";
 import type { Services } from "./services.ts";
-import { auditFailures, createErrorHandler } from "./wire/error-handler.ts";
+import { auditFailures, createErrorHandler, urlNotFound } from "./wire/error-handler.ts";
 import { mountRoutes } from "./wire/mount-routes.ts";
-import { urlNotFound } from "./wire/not-found.ts";
 import { limitBody, type RequestOptions, requestContext } from "./wire/request.ts";
 import { checkUrl } from "./wire/url.ts";
 

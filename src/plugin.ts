@@ -65,11 +65,9 @@ export {
 export { checkTemplate, escapeHtml, language, render, renderMessage, templateText } from "./plugin/texts.ts";
 export { isConstraintError } from "./storage/errors.ts";
 export { deliveryView } from "./wire/delivery.ts";
-export { authenticated, respond, type Success, success, type Verdict } from "./wire/envelope.ts";
+export { respond, type Success, type Verdict } from "./wire/envelope.ts";
 export { noticeDetail, noticeEntries } from "./wire/notices.ts";
-export { operation } from "./wire/openapi.ts";
 export { IDEMPOTENCY_HEADER } from "./wire/operation.ts";
 export { pageOf } from "./wire/paging.ts";
 export { type RouteDeclaration, route, type TypedRoute } from "./wire/route.ts";
 export { described, wholeNumber } from "./wire/schemas.ts";
-export { allParams, bodyParams, pathParams, queryParams } from "./wire/validate.ts";

@@ -157,7 +157,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const requireRight = createRequireRight({ authentication, authorization, epoch });
   const background = new BackgroundWork(drivers.defer);
   const plugins = createRegistry(pluginSet, {
-    ...{ ...shared, audit, rateLimits, submitAs: mail.submitFor, idempotency, requireRight, rights: actions },
+    ...{ ...shared, audit, rateLimits, submitAs: mail.submitFor, idempotency, rights: actions },
     isAllowed: createIsAllowed({ authentication, authorization, epoch }),
     secret: instance.secret,
     background: background.add,

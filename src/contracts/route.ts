@@ -2,7 +2,8 @@ import type { Context } from "hono";
 import type { GenericSchema, InferOutput } from "valibot";
 import type { Env } from "./env.ts";
 
-export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+export const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
+export type Method = (typeof METHODS)[number];
 
 /** Schemas of the parameters of a route, by where a client sends them. A body may be JSON or a form. */
 export interface ParameterSchemas {

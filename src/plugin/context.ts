@@ -8,7 +8,6 @@ import type { PluginAudit, PluginAuditEntry } from "../contracts/plugin/audit.ts
 import type { Capabilities, CapabilityName, PluginCapabilities } from "../contracts/plugin/capabilities.ts";
 import type { PluginContext, PluginLog } from "../contracts/plugin/context.ts";
 import type { PluginEvents } from "../contracts/plugin/events.ts";
-import type { PluginGuard } from "../contracts/plugin/guard.ts";
 import type { PluginStore } from "../contracts/plugin/store.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
 import type { CidrBlock } from "../domain/network.ts";
@@ -20,7 +19,7 @@ import { decide, readAfter } from "../storage/decide.ts";
 import type { Epoch } from "../storage/epoch.ts";
 import type { RateLimitRepository } from "../storage/rate-limits.ts";
 import { untilCommitted } from "../storage/until-committed.ts";
-import type { IsAllowed, RequireRight } from "../wire/guard.ts";
+import type { IsAllowed } from "../wire/guard.ts";
 import type { RunInBackground } from "./background.ts";
 import type { Events } from "./events.ts";
 import { createPluginMail, type SubmitAs } from "./mail.ts";
@@ -46,7 +45,6 @@ export interface ContextDeps {
   /** Returns the names of the stored definitions. */
   readonly serverNames: () => Promise<readonly string[]>;
   readonly findServer: (identifier: string) => Promise<StoredDefinition | null>;
-  readonly requireRight: RequireRight;
   readonly isAllowed: IsAllowed;
   readonly background: RunInBackground;
   readonly baseUrl: string;
@@ -74,7 +72,7 @@ export function createContext(plugin: ValidatedPlugin, deps: ContextDeps): Plugi
       get: async (key) => (await settings.read([key])).get(key),
       all: async () => Object.fromEntries(await settings.read(Object.keys(options.settings))),
     },
-    guard: createGuard(name, deps),
+    guard: { isAllowed: deps.isAllowed },
     audit: createAudit(actorOf, deps),
     secrets,
     limits: createPluginLimits({ ...deps, plugin: name, mac: secrets.mac }),
@@ -119,16 +117,6 @@ function createStore({ name, kept = [] }: ValidatedPlugin, { database, epoch }: 
     },
     decide: (statements, verdict) => decide(database, statements, verdict),
     readAfter: (error, select) => readAfter(database, error, select),
-  };
-}
-
-function createGuard(plugin: string, { rights, requireRight, isAllowed }: ContextDeps): PluginGuard {
-  return {
-    requireRight(right, options) {
-      assertDeclared(plugin, "right", right, rights);
-      return (c, next) => requireRight(right, c.get("auditAction"), options)(c, next);
-    },
-    isAllowed,
   };
 }
 

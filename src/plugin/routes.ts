@@ -1,13 +1,12 @@
 import { getLogger } from "@logtape/logtape";
 import { Hono, type MiddlewareHandler } from "hono";
-import type { RouterRoute } from "hono/types";
 import { withDeadline } from "../async/deadline.ts";
 import type { Env } from "../contracts/env.ts";
 import type { PluginInstance } from "../contracts/plugin/definition.ts";
-import type { Route } from "../contracts/route.ts";
+import { METHODS, type Route } from "../contracts/route.ts";
 import { SealpostError } from "../errors.ts";
 import { addRoute, type RouteDeps, rejectOtherMethods } from "../wire/mount-routes.ts";
-import { actionOf, pathNamesOf } from "../wire/route-names.ts";
+import { actionOf, actionsOf } from "../wire/route-names.ts";
 import { assertNoProblems } from "./validate.ts";
 
 /** As long as a slow mail server may take that answers a plugin's inline mail in the end. */
@@ -17,12 +16,12 @@ const PATH = /^(\/(:\w+(\{[^/{}]+\})?|[\w.~-]+))+\/?$/;
 
 const log = getLogger(["sealpost", "plugin"]);
 
-type Owned = Pick<RouterRoute, "method" | "path"> & {
+interface Owned {
   readonly plugin: string;
-  /** Of an app: a handler, of which a path may have several. */
-  readonly handler?: RouterRoute["handler"];
-  readonly route?: Route;
-};
+  readonly route: Route;
+  readonly method: string;
+  readonly path: string;
+}
 
 /** The routes of plugins, ready to be mounted. */
 export interface PluginRoutes {
@@ -34,57 +33,50 @@ export interface PluginRoutes {
 /**
  * Mounts the routes of plugins by their full paths.
  * @param core the routes of Sealpost itself.
- * @throws {SealpostError} `bad_setting` for a route that needs a right, and for a path that is malformed or taken.
+ * @throws {SealpostError} `bad_setting` for a route without a right that is not open, and for a path that is malformed or
+ * taken.
  */
 export function mountPlugins(
   plugins: readonly { readonly name: string; readonly instance: PluginInstance }[],
   core: readonly Route[],
   deps: RouteDeps & { readonly requestMs: number; readonly rights: readonly string[] },
 ): PluginRoutes {
-  const routes = plugins.flatMap(({ name, instance }) => ownedBy(name, instance));
+  const owned = plugins.map(({ name, instance }) => ({ name, routes: routesOf(name, instance) }));
+  const routes = owned.flatMap((one) => one.routes);
+  assertNoProblems(routes.flatMap(unbuilt));
   const problems = [
     ...routes.flatMap(misshapen),
     ...routes.flatMap((one) => unguarded(one, deps.rights)),
-    ...repeated(routes),
     ...shadowed(routes, core),
     ...clashing(routes),
   ];
   assertNoProblems([...new Set(problems)]);
 
   const app = new Hono<Env>();
-  const actions = new Map<string, string[]>(plugins.map(({ name }) => [name, []]));
   const methods = new Map<string, string[]>();
-  for (const { plugin, method, path, handler, route } of routes) {
-    const action = actionOf(method, path);
-    const known = methods.get(path) ?? [];
-    const before = guarded(plugin, action, deps.requestMs);
-    if (!known.includes(method)) {
-      methods.set(path, [...known, method]);
-      actions.get(plugin)?.push(action);
-      if (handler) app.on(method, pathNamesOf(path), before);
-    }
-    if (route) addRoute(app, route, deps, before);
-    else if (handler) {
-      const [name = path, ...others] = pathNamesOf(path);
-      app.on(method, [name], handler);
-      if (others.length > 0) app.on(method, others, (c, next) => handler(c, next));
-    }
+  for (const { plugin, route, method, path } of routes) {
+    methods.set(path, [...(methods.get(path) ?? []), method]);
+    addRoute(app, route, deps, guarded(plugin, actionOf(method, path), deps.requestMs));
   }
   for (const [path, allowed] of methods) rejectOtherMethods(app, path, allowed);
-  return { app, actions };
+  const actions = owned.map((one) => [one.name, actionsOf(one.routes.map(({ route }) => route))] as const);
+  return { app, actions: new Map(actions) };
 }
 
-function ownedBy(plugin: string, { routes = [] }: PluginInstance): Owned[] {
-  if ("routes" in routes) return routes.routes.map((one) => ({ ...one, plugin }));
-  return routes.map((route) => {
-    const { method, path } = route.declaration;
-    return { plugin, method, path, route };
+function routesOf(plugin: string, { routes = [] }: PluginInstance): Owned[] {
+  const list = "routes" in routes && Array.isArray(routes.routes) ? routes.routes : routes;
+  return list.map((route) => {
+    const { method, path } = route.declaration ?? route;
+    return { plugin, route, method, path };
   });
 }
 
-/** A plugin in JavaScript, or one that casts, can leave out what the compiler asks for. */
-function unguarded({ plugin, method, path, route }: Owned, known: readonly string[]): string[] {
-  if (!route) return [];
+/** A plugin in JavaScript, or one that casts, can hand over anything: an app, or an object of its own. */
+function unbuilt({ plugin, route, method, path }: Owned): string[] {
+  return route.declaration ? [] : [`${plugin}: the route ${method} ${path} is not built by route()`];
+}
+
+function unguarded({ plugin, route, method, path }: Owned, known: readonly string[]): string[] {
   const { right, open } = route.declaration;
   const needed = typeof right === "string" ? [right].filter((name) => name !== "") : (right?.among ?? []);
   const isOpen = open === true;
@@ -94,19 +86,6 @@ function unguarded({ plugin, method, path, route }: Owned, known: readonly strin
   return needed
     .filter((name) => !known.includes(name))
     .map((name) => `${plugin}: the route ${method} ${path} names the right "${name}", which does not exist`);
-}
-
-function repeated(routes: readonly Owned[]): string[] {
-  const declared = routes.filter(({ route }) => route);
-  return declared
-    .filter((one, index) =>
-      declared
-        .slice(0, index)
-        .some(
-          (other) => other.plugin === one.plugin && other.method === one.method && other.path === one.path,
-        ),
-    )
-    .map(({ plugin, method, path }) => `${plugin} has the route ${method} ${path} twice`);
 }
 
 /** Stands before the handlers of a route: what goes wrong in them costs this request only. */
@@ -128,7 +107,9 @@ function guarded(plugin: string, action: string, requestMs: number): MiddlewareH
 }
 
 function misshapen({ plugin, method, path }: Owned): string[] {
-  if (method === "ALL") return [`${plugin}: the route "${path}" has to name its methods`];
+  if (!METHODS.some((one) => one === method)) {
+    return [`${plugin}: the route "${path}" needs a method: expected one of ${METHODS.join(", ")}`];
+  }
   return PATH.test(path) ? [] : [`${plugin}: "${path}" is no path of a route`];
 }
 
@@ -144,10 +125,13 @@ function clashing(routes: readonly Owned[]): string[] {
       .slice(0, at)
       .filter(
         (other) =>
-          other.plugin !== route.plugin && other.method === route.method && overlap(other.path, route.path),
+          other.method === route.method &&
+          (other.plugin === route.plugin ? other.path === route.path : overlap(other.path, route.path)),
       )
-      .map(
-        (other) => `${other.plugin} and ${route.plugin} both have the route ${route.method} ${route.path}`,
+      .map((other) =>
+        other.plugin === route.plugin
+          ? `${route.plugin} has the route ${route.method} ${route.path} twice`
+          : `${other.plugin} and ${route.plugin} both have the route ${route.method} ${route.path}`,
       ),
   );
 }

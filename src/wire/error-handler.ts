@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import type { Context, ErrorHandler, MiddlewareHandler } from "hono";
+import type { Context, ErrorHandler, Handler, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { AuditLog } from "../access/audit-log.ts";
 import type { Env } from "../contracts/env.ts";
@@ -25,6 +25,11 @@ const MOST_IDENTIFIER_CHARACTERS = 255;
 const UNAVAILABLE_RETRY_SECONDS = 30;
 /** Requests that only read leave no trace when they fail, but for a right that is missing. */
 const READING = ["GET", "HEAD"];
+
+/** Ends the app: no route matches. */
+export const urlNotFound: Handler<Env> = () => {
+  throw new SealpostError("url_not_found", "There is nothing under this URL");
+};
 
 /** Answers every error with the envelope; what was not foreseen is logged and not told. */
 export function createErrorHandler(platform: Pick<Platform, "now">): ErrorHandler<Env> {

@@ -40,17 +40,17 @@ export function addRoute(
   const { method, path, right, isQuiet = false, isProvedByRead = false, parameters = {} } = declaration;
   const action = actionOf(method, path);
   const options = { isProvedByRead };
-  const isAllowed = (rights: string | readonly string[]) => requireRight(rights, action, options);
   const chosen = typeof right === "object" ? right : null;
 
   const start: MiddlewareHandler<Env> = async (c, next) => {
     if (!isQuiet) c.set("auditAction", action);
     await next();
   };
-  const guard = right === undefined ? [] : [isAllowed(typeof right === "string" ? right : right.among)];
+  const rights = chosen?.among ?? (typeof right === "string" ? [right] : []);
+  const guard = rights.length > 0 ? [requireRight(rights, options)] : [];
   const handle = async (c: Context<Env>) => {
     const given = await validateRequest(c, parameters, declaration.checkNames);
-    if (chosen) await isAllowed(chosen.of(given))(c, async () => undefined);
+    if (chosen) await requireRight([chosen.of(given)], options)(c, async () => undefined);
     const result = await handler(c, given);
     return result instanceof Response ? result : c.json(envelopeOf(result, now()));
   };

@@ -20,7 +20,7 @@ const BODY_READERS: Readonly<Record<string, ReadBody>> = {
  * Collects the parameters of a request: JSON or form, then query; the earlier wins.
  * @throws {SealpostError} `invalid_parameter` for a malformed body or a repeated key; `unsupported_media_type`.
  */
-export async function collectParameters(c: Context): Promise<RawParameters> {
+export async function readParameters(c: Context): Promise<RawParameters> {
   const query = uniquePairs(new URL(c.req.url).searchParams);
   const body = c.req.raw.body === null ? new Map<string, unknown>() : await readBody(c);
   return new Map([...query, ...body]);

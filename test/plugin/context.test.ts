@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { Hono } from "hono";
-import { definePlugin, type Env, type PluginContext, serverNames, setting, success } from "sealpost/plugin";
+import { definePlugin, type PluginContext, route, serverNames, setting } from "sealpost/plugin";
 import * as v from "valibot";
 import { KEYS, type TestInstanceOptions, testInstance } from "../fixtures/instance.ts";
 
@@ -37,10 +36,11 @@ async function probe(options: TestInstanceOptions = {}, server: readonly string[
     settings,
     setup(ctx) {
       context = ctx;
-      const routes = new Hono<Env>().get("/probe", (c) =>
-        c.json(success([c.get("clientAddress"), ctx.limits.isTrustedClient(c)], ctx.time.now())),
-      );
-      return { routes };
+      const probed = route({ method: "GET", path: "/probe", open: true }, (c) => [
+        c.get("clientAddress"),
+        ctx.limits.isTrustedClient(c),
+      ]);
+      return { routes: [probed] };
     },
   });
   const instance = await testInstance({ plugins: [make({ server: [...server] })], ...options });

@@ -1,13 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { Hono } from "hono";
 import type { Transport } from "sealpost/driver";
 import {
   definePlugin,
-  type Env,
   type EventHandler,
   type PluginContext,
+  route,
   type SealpostEvent,
-  success,
 } from "sealpost/plugin";
 import * as v from "valibot";
 import { actionOf, eventNameOf } from "../../src/wire/route-names.ts";
@@ -22,11 +20,13 @@ const listener = (on: (ctx: PluginContext) => Record<string, EventHandler>) =>
     events: ["said"],
     setup: (ctx) => ({
       on: on(ctx),
-      routes: new Hono<Env>().get("/say/:word", (c) => {
-        ctx.events.emit("said", { word: c.req.param("word") });
-        c.set("eventData", { serial: "S1" });
-        return c.json(success(ctx.events.names(), ctx.time.now()));
-      }),
+      routes: [
+        route({ method: "GET", path: "/say/:word", open: true }, (c) => {
+          ctx.events.emit("said", { word: c.req.param("word") });
+          c.set("eventData", { serial: "S1" });
+          return ctx.events.names();
+        }),
+      ],
     }),
   })();
 

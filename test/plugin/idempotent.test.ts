@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { Hono } from "hono";
 import { SealpostError } from "sealpost";
-import { definePlugin, type Env, type SubmitOutcome, success } from "sealpost/plugin";
+import { definePlugin, respond, route, type SubmitOutcome } from "sealpost/plugin";
 import * as v from "valibot";
 import { testInstance } from "../fixtures/instance.ts";
 
@@ -13,27 +12,27 @@ function made() {
     name: "counting",
     options: v.object({}),
     setup(ctx) {
-      const routes = new Hono<Env>()
-        .post("/count/:what", async (c) => {
-          const answer = await ctx.idempotent(c, c.req.param(), async () => {
+      const routes = [
+        route({ method: "POST", path: "/count/:what", open: true }, (c) =>
+          ctx.idempotent(c, c.req.param(), async () => {
             if (c.req.param("what") === "nothing") throw new SealpostError("stale", "Nothing was done");
             count += 1;
             return count;
-          });
-          return c.json(success(answer, ctx.time.now()));
-        })
-        .post("/guess/:right", async (c) => {
+          }),
+        ),
+        route({ method: "POST", path: "/guess/:right", open: true }, async (c) => {
           await ctx.limits.consume(LIMIT);
           if (c.req.param("right") === "yes")
             await ctx.store.append(...(await ctx.limits.plan(LIMIT)).refund());
-          return c.json(success(true, ctx.time.now()));
-        })
-        .post("/letter/:server", async (c) => {
+          return true;
+        }),
+        route({ method: "POST", path: "/letter/:server", open: true }, async (c) => {
           const message = { to: [{ name: "", address: "ann@example.net" }], subject: "Hello", text: "Hi" };
           const outcome: SubmitOutcome = await ctx.mail.submit(c.req.param("server"), message);
           const detail = { delivery: await ctx.mail.diagnose(outcome), servers: await ctx.mail.servers() };
-          return c.json(success(outcome.identifier, ctx.time.now(), detail));
-        });
+          return respond(outcome.identifier, { detail });
+        }),
+      ];
       return { routes };
     },
   });

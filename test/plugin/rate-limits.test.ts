@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
-import { Hono } from "hono";
-import { definePlugin, type Env, success } from "sealpost/plugin";
+import { definePlugin, route } from "sealpost/plugin";
 import * as v from "valibot";
 import { testInstance } from "../fixtures/instance.ts";
 
@@ -8,11 +7,11 @@ const counting = definePlugin({
   name: "counting",
   options: v.object({}),
   setup(ctx) {
-    const routes = new Hono<Env>().get("/counting", async (c) => {
+    const counted = route({ method: "GET", path: "/counting", open: true }, async (c) => {
       await ctx.limits.consume(...ctx.limits.perClient(c, { key: "ask", max: 2, windowSeconds: 60 }));
-      return c.json(success(true, ctx.time.now()));
+      return true;
     });
-    return { routes };
+    return { routes: [counted] };
   },
 });
 

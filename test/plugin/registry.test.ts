@@ -1,14 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { Hono } from "hono";
 import {
   type Directory,
   definePlugin,
-  type Env,
   type Plugin,
   type PluginDefinition,
   type PluginInstance,
-  success,
+  route,
 } from "sealpost/plugin";
 import * as v from "valibot";
 import { testInstance } from "../fixtures/instance.ts";
@@ -32,11 +30,9 @@ const refusal = (...plugins: readonly Plugin[]) =>
     (error: Error) => error.message,
   );
 const table = (name: string) => sqliteTable(name, { id: text("id").primaryKey() });
-const route = (...paths: readonly string[]) => {
-  const app = new Hono<Env>();
-  for (const path of paths) app.get(path, (c) => c.json(success(path, new Date(0))));
-  return { routes: app };
-};
+const routes = (...paths: readonly `/${string}`[]) => ({
+  routes: paths.map((path) => route({ method: "GET", path, open: true }, () => path)),
+});
 const DIRECTORY: Directory = {
   defaultRealm: "default",
   find: async () => null,
@@ -99,15 +95,15 @@ describe("plugins are refused", () => {
     ],
     [
       "with one route",
-      [plugin("a", {}, route("/x/:id")), plugin("b", {}, route("/x/y"))],
+      [plugin("a", {}, routes("/x/:id")), plugin("b", {}, routes("/x/y"))],
       "a and b both have the route GET /x/y",
     ],
     [
       "with a route of Sealpost's",
-      [plugin("a", {}, route("/smtpserver/x/"))],
+      [plugin("a", {}, routes("/smtpserver/x/"))],
       "sealpost and a both have the route GET /smtpserver/x/",
     ],
-    ["with a wildcard", [plugin("a", {}, route("/a/*"))], 'a: "/a/*" is no path of a route'],
+    ["with a wildcard", [plugin("a", {}, routes("/a/*"))], 'a: "/a/*" is no path of a route'],
   ])("%s", async (_, plugins, message) => {
     expect(await refusal(...plugins)).toBe(`Plugins: ${message}`);
   });
@@ -131,7 +127,7 @@ describe("plugins are refused", () => {
   test("before their tables are made", async () => {
     await using instance = await testInstance();
     const migrations = [{ name: "0001", sql: "CREATE TABLE a_t (id TEXT) STRICT;" }];
-    const wrong = plugin("a", { migrations }, route("/auth"));
+    const wrong = plugin("a", { migrations }, routes("/auth"));
     await expect(testInstance({ plugins: [wrong], database: instance.database })).rejects.toThrow(
       "Plugins: sealpost and a",
     );

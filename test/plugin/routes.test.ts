@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Hono } from "hono";
 import { SealpostError } from "sealpost";
-import { definePlugin, type Env, type Route, route, success } from "sealpost/plugin";
+import { definePlugin, type Route, route } from "sealpost/plugin";
 import * as v from "valibot";
 import { type TestInstanceOptions, testInstance } from "../fixtures/instance.ts";
 import { sendRequest } from "../fixtures/request.ts";
@@ -13,29 +13,27 @@ const rude = definePlugin({
   options: v.object({}),
   rights: { rude_read: "Read" },
   setup(ctx) {
-    const routes = new Hono<Env>()
-      .get("/rude/", (c) => c.json(success("list", ctx.time.now())))
-      .post("/rude/", (c) => c.json(success("made", ctx.time.now())))
-      .get("/rude/right/:id", ctx.guard.requireRight("rude_read"), (c) =>
-        c.json(success(c.req.param("id"), ctx.time.now())),
-      )
-      .get("/rude/hang", never)
-      .get("/rude/throw", () => {
+    const get = { method: "GET", open: true } as const;
+    const routes = [
+      route({ ...get, path: "/rude/" }, () => "list"),
+      route({ method: "POST", path: "/rude/", open: true }, () => "made"),
+      route({ method: "GET", path: "/rude/right/:id", right: "rude_read" }, (c) => c.req.param("id")),
+      route({ ...get, path: "/rude/hang" }, never),
+      route({ ...get, path: "/rude/throw" }, () => {
         throw new Error("internal details");
-      })
-      .get("/rude/text", () => {
+      }),
+      route({ ...get, path: "/rude/text" }, () => {
         throw "no error";
-      })
-      .get("/rude/late", async () => {
+      }),
+      route({ ...get, path: "/rude/late" }, async () => {
         await new Promise((resolve) => setTimeout(resolve, 60));
         throw "no error, and too late";
-      })
-      .get("/rude/known", () => {
+      }),
+      route({ ...get, path: "/rude/known" }, () => {
         throw new SealpostError("conflict", "Somebody else does");
-      })
-      .get("/rude/tell", async (c) =>
-        c.json(success(await ctx.guard.isAllowed(c, "rude_read"), ctx.time.now())),
-      );
+      }),
+      route({ ...get, path: "/rude/tell" }, (c) => ctx.guard.isAllowed(c, "rude_read")),
+    ];
     return { routes };
   },
 });
@@ -155,6 +153,18 @@ describe("a declared route", () => {
       code: "bad_setting",
       message: "Plugins: ledger: the route GET /ledger needs either a right or open: true",
     });
+  });
+
+  test("that route() did not build stops the start", async () => {
+    const literal = { method: "GET", path: "/ledger", handler: () => new Response("secret") };
+    const app = new Hono().get("/ledger", (c) => c.text("secret"));
+    // @ts-expect-error a route is built by route()
+    for (const plugin of [ledger([literal]), ledger(app)]) {
+      await expect(testInstance({ plugins: [plugin] })).rejects.toMatchObject({
+        code: "bad_setting",
+        message: "Plugins: ledger: the route GET /ledger is not built by route()",
+      });
+    }
   });
 
   test("with a right that no plugin declares stops the start", async () => {

@@ -1,5 +1,4 @@
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
-import type { Hono } from "hono";
 import type { GenericSchema, InferInput, InferOutput } from "valibot";
 import type { KeptTable, Migration } from "../database.ts";
 import type { Route } from "../route.ts";
@@ -11,11 +10,8 @@ import type { Settings } from "./settings.ts";
 
 /** A plugin after its `setup`. */
 export interface PluginInstance {
-  /**
-   * Routes by full path (`/token/init`), each with its methods. A path that ends in `/` also works without it; other
-   * methods get 405. Wildcards are rejected: `.use`, `.all` and `*`.
-   */
-  readonly routes?: readonly Route[] | Pick<Hono, "routes">;
+  /** Routes that `route` built. None may have a path that Sealpost or another plugin has. */
+  readonly routes?: readonly Route[];
   /** Handlers by event name; `*` receives every event. They run after the response, and trigger no handlers themselves. */
   readonly on?: Readonly<Record<string, EventHandler>>;
   /** The capabilities listed in `provides` of the definition. */

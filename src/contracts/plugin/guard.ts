@@ -1,4 +1,4 @@
-import type { Context, MiddlewareHandler } from "hono";
+import type { Context } from "hono";
 import type { Env } from "../env.ts";
 
 /** How a right is checked. */
@@ -10,10 +10,8 @@ export interface RightOptions {
   readonly isProvedByRead?: boolean;
 }
 
-/** Authorizes requests. */
+/** Authorizes requests to open routes; `right` of a route's declaration guards the others. */
 export interface PluginGuard {
-  /** Creates the middleware that lets an admin with this right pass; `c.get("principal")` is the admin then. */
-  requireRight(right: string, options?: RightOptions): MiddlewareHandler<Env>;
   /** Whether the request comes from an admin with this right. For open routes that show admins more detail. Never throws. */
   isAllowed(c: Context<Env>, right: string, options?: RightOptions): Promise<boolean>;
 }

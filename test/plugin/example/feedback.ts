@@ -1,17 +1,13 @@
 import { desc } from "drizzle-orm";
 import { sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { Hono } from "hono";
 import {
-  bodyParams,
   definePlugin,
-  type Env,
   invalidParameter,
-  operation,
   parseMailbox,
   render,
+  route,
   serverNames,
   setting,
-  success,
   templateText,
 } from "sealpost/plugin";
 import * as v from "valibot";
@@ -22,7 +18,7 @@ const entry = sqliteTable("feedback_entry", {
   address: text("address").notNull(),
   text: text("text").notNull(),
 });
-const tag = "Feedback";
+const tag = { name: "Feedback", description: "Messages from visitors" };
 const view = v.object({ id: v.string(), address: v.string(), text: v.string() });
 const params = v.object({ address: v.string(), text: v.pipe(v.string(), v.maxLength(2_000)) });
 const email = v.pipe(v.string(), v.email("expected an address"));
@@ -48,40 +44,41 @@ export const feedback = definePlugin({
   }),
   events: ["feedback_given"],
   setup(ctx, { owner }) {
-    const routes = new Hono<Env>()
-      .post(
-        "/feedback/",
-        operation({
-          summary: "Say something",
-          operationId: "giveFeedback",
-          tag,
-          answer: v.boolean(),
-          body: params,
-          open: true,
-        }),
-        bodyParams(params),
-        async (c) => {
-          const { address, text } = c.req.valid("json");
-          const from = parseMailbox(address);
-          if (from === null) throw invalidParameter("address", "expected one mailbox");
-          await ctx.limits.consume(...ctx.limits.perClient(c, { key: "from", max: 5, windowSeconds: 3_600 }));
-          const row = { id: ctx.random.id(), address: from.address, text };
-          const said = ctx.audit.row(c, { success: true, identifier: row.id });
-          await ctx.store.commit([ctx.store.write.insert(entry).values(row), said]);
-          const subject = render(await ctx.settings.get("feedback.subject"), { address: from.address });
-          const message = { to: [{ name: "", address: owner }], replyTo: [from], subject, text };
-          const sent = await ctx.mail.submit(undefined, message, { request: c });
-          ctx.events.emit("feedback_given", { id: row.id });
-          return c.json(success(sent.state !== "failed", ctx.time.now()));
-        },
-      )
-      .get(
-        "/feedback/",
-        operation({ summary: "What people say", operationId: "listFeedback", tag, answer: v.array(view) }),
-        ctx.guard.requireRight("feedback_read"),
-        async (c) =>
-          c.json(success(await ctx.store.read.select().from(entry).orderBy(desc(entry.id)), ctx.time.now())),
-      );
-    return { routes };
+    const give = route(
+      {
+        method: "POST",
+        path: "/feedback/",
+        open: true,
+        parameters: { body: params },
+        response: v.boolean(),
+        summary: "Give feedback",
+        tag,
+      },
+      async (c, { body: { address, text } }) => {
+        const from = parseMailbox(address);
+        if (from === null) throw invalidParameter("address", "expected one mailbox");
+        await ctx.limits.consume(...ctx.limits.perClient(c, { key: "from", max: 5, windowSeconds: 3_600 }));
+        const row = { id: ctx.random.id(), address: from.address, text };
+        const auditRow = ctx.audit.row(c, { success: true, identifier: row.id });
+        await ctx.store.commit([ctx.store.write.insert(entry).values(row), auditRow]);
+        const subject = render(await ctx.settings.get("feedback.subject"), { address: from.address });
+        const message = { to: [{ name: "", address: owner }], replyTo: [from], subject, text };
+        const sent = await ctx.mail.submit(undefined, message, { request: c });
+        ctx.events.emit("feedback_given", { id: row.id });
+        return sent.state !== "failed";
+      },
+    );
+    const list = route(
+      {
+        method: "GET",
+        path: "/feedback/",
+        right: "feedback_read",
+        response: v.array(view),
+        summary: "List feedback",
+        tag,
+      },
+      () => ctx.store.read.select().from(entry).orderBy(desc(entry.id)),
+    );
+    return { routes: [give, list] };
   },
 });

@@ -11,9 +11,9 @@ import {
   type Statement,
   type UserName,
 } from "sealpost/plugin";
-import { idOf, type UserRepository, type UserRow } from "./store.ts";
+import { idOf, type UserRow, type UserStore } from "./store.ts";
 
-/** What `attribute` knows, by the names that are in use for it. */
+/** The attributes of `attribute`, by all names in use for them. */
 const ATTRIBUTES: Readonly<Record<string, (row: UserRow) => string>> = {
   username: ({ username }) => username,
   realm: ({ realm }) => realm,
@@ -25,39 +25,40 @@ const ATTRIBUTES: Readonly<Record<string, (row: UserRow) => string>> = {
   surname: ({ surname }) => surname,
 };
 
-type Context = Pick<PluginContext, "store" | "secrets" | "events">;
-
-/** The users of Sealpost's own database. */
-export function createDirectory(parts: {
-  readonly ctx: Context;
-  readonly users: UserRepository;
+/** Creates the directory of the users in Sealpost's own database. */
+export function createDirectory({
+  store,
+  secrets: { password: passwords },
+  events,
+  users,
+  defaultRealm,
+}: Pick<PluginContext, "store" | "secrets" | "events"> & {
+  readonly users: UserStore;
   readonly defaultRealm: string;
 }): Directory {
-  const { ctx, users, defaultRealm } = parts;
-
   async function verify(row: UserRow | undefined, password: string): Promise<boolean> {
-    const { ok, rehash } = await ctx.secrets.password.verify(password, row?.passwordHash || null);
-    if (row && rehash) await renew(row, password);
+    const { ok, rehash } = await passwords.verify(password, row?.passwordHash || null);
+    if (row && rehash) await renewHash(row, password);
     return ok;
   }
 
-  /** A login does not fail for want of a better hash: the next one renews it. */
-  async function renew(row: UserRow, password: string): Promise<void> {
+  /** A login must not fail because a better hash cannot be computed now: the next login renews it. */
+  async function renewHash(row: UserRow, password: string): Promise<void> {
     try {
-      await ctx.store.commit([users.rehash(row, await ctx.secrets.password.hash(password))]);
+      await store.commit([users.rehash(row, await passwords.hash(password))]);
     } catch (error) {
       if (!(error instanceof SealpostError && error.code === "busy")) throw error;
     }
   }
 
-  const inRealm = (names: LookupNames): readonly UserName[] =>
+  const withRealm = (names: LookupNames): readonly UserName[] =>
     names.map(({ username, realm = defaultRealm }) => ({ username, realm }));
 
   return {
     defaultRealm,
     lookup: {
-      select: (by) => users.select("names" in by ? { names: inRealm(by.names) } : by),
-      id: (names) => idOf(inRealm(names)),
+      select: (by) => users.select("names" in by ? { names: withRealm(by.names) } : by),
+      id: (names) => idOf(withRealm(names)),
       user(rows) {
         const [row] = rows as readonly { readonly user: UserRow | null }[];
         return row?.user ? toUser(row.user) : null;
@@ -80,9 +81,9 @@ export function createDirectory(parts: {
     verifyPassword: async (name, password) => verify(await users.find(name), password),
 
     async setPassword(name, password, also = []) {
-      const hash = await ctx.secrets.password.hash(password);
+      const hash = await passwords.hash(password);
       try {
-        await ctx.store.commit([users.setPasswordHash(name, hash), users.requireChange(), ...also]);
+        await store.commit([users.setPasswordHash(name, hash), users.requireChange(), ...also]);
         return true;
       } catch (error) {
         if (isConstraintError(error) && !(await users.find(name))) return false;
@@ -91,32 +92,33 @@ export function createDirectory(parts: {
     },
 
     async create(user, also = []) {
-      const made = await createUser({ store: ctx.store, users }, user, also);
-      if (made === "made") ctx.events.emit("user_add", eventData(user));
-      return made !== "taken";
+      const result = await createUser({ store, users }, user, also);
+      if (result === "created") events.emit("user_add", eventData(user));
+      return result !== "taken";
     },
 
     async remove(name) {
-      const [removed] = await ctx.store.commit([users.remove(name)]);
+      const [removed] = await store.commit([users.remove(name)]);
       if (removed.rowsAffected === 0) return false;
-      ctx.events.emit("user_delete", eventData(name));
+      events.emit("user_delete", eventData(name));
       return true;
     },
   };
 }
 
 /**
- * Makes a user together with `also`, or nothing at all.
- * @returns `known`: the user of this id is there already, and `also` is done; `taken`: another has the name.
+ * Creates a user and runs `also` in the same commit.
+ * @returns `exists`: the user with this id exists already, and `also` is done; `taken`: another user has the name, and
+ * nothing is done.
  */
 export async function createUser(
-  { store, users }: { readonly store: Context["store"]; readonly users: UserRepository },
+  { store, users }: Pick<PluginContext, "store"> & { readonly users: UserStore },
   user: NewUser,
   also: readonly Statement[],
-): Promise<"made" | "known" | "taken"> {
+): Promise<"created" | "exists" | "taken"> {
   try {
     const [{ rowsAffected }] = await store.commit([users.insert(user), ...also]);
-    return rowsAffected > 0 ? "made" : "known";
+    return rowsAffected > 0 ? "created" : "exists";
   } catch (error) {
     if (!isConstraintError(error)) throw error;
     const holder = await users.find(user);
@@ -125,7 +127,7 @@ export async function createUser(
   }
 }
 
-/** What handlers of events are told. */
+/** Returns the event data of a user. */
 export function eventData({ username, realm }: UserName) {
   return { user: username.normalize("NFC"), realm: nameKey(realm) };
 }

@@ -3,26 +3,26 @@ import * as v from "valibot";
 import { createDirectory } from "./directory.ts";
 import migration from "./migrations/0001_users.sql" with { type: "text" };
 import { userRoutes } from "./routes.ts";
-import { createUserRepository, user } from "./store.ts";
+import { createUserStore, user } from "./store.ts";
 
-/** Users in Sealpost's own database, for plugins that need some and hosts that have none. */
+/** Users in Sealpost's own database, for hosts without a user directory of their own. */
 export const directory = definePlugin({
   name: "directory",
   options: v.object({
-    /** Realm of users whose realm nobody says. */
+    /** Realm of users that are named without one. */
     realm: v.optional(userName, "default"),
   }),
   tables: { user },
   migrations: [{ name: "0001_users", sql: migration }],
-  rights: { userlist: "List users", adduser: "Make users", deleteuser: "Delete users" },
+  rights: { userlist: "List users", adduser: "Create users", deleteuser: "Delete users" },
   provides: ["directory"],
   events: ["user_add", "user_delete"],
   setup(ctx, { realm }) {
-    const users = createUserRepository(ctx.store);
+    const users = createUserStore(ctx.store);
     const defaultRealm = nameKey(realm);
     return {
-      routes: userRoutes({ ctx, users, defaultRealm }),
-      provides: { directory: createDirectory({ ctx, users, defaultRealm }) },
+      routes: userRoutes({ ...ctx, users, defaultRealm }),
+      provides: { directory: createDirectory({ ...ctx, users, defaultRealm }) },
     };
   },
 });

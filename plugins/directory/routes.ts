@@ -4,19 +4,20 @@ import { type Env, type NewUser, type PluginContext, route } from "sealpost/plug
 import * as v from "valibot";
 import { createUser, eventData } from "./directory.ts";
 import { type NewUserParams, newUserParams, pathNames, searchParams, userView } from "./schema.ts";
-import type { UserRepository, UserRow } from "./store.ts";
+import type { UserRow, UserStore } from "./store.ts";
 
 const tag = { name: "Users", description: "Users in Sealpost's own database" };
 /** Fields of a new user. The audit log has the names of those that were given. */
 const FIELDS = ["email", "phone", "givenname", "surname", "password"] as const;
 
-/** Users over HTTP, for admins. */
-export function userRoutes(deps: {
-  readonly ctx: PluginContext;
-  readonly users: UserRepository;
-  readonly defaultRealm: string;
-}) {
-  const { ctx, users, defaultRealm } = deps;
+/** Creates the routes with which admins manage users. */
+export function userRoutes(
+  deps: Pick<PluginContext, "store" | "audit" | "secrets" | "random"> & {
+    readonly users: UserStore;
+    readonly defaultRealm: string;
+  },
+) {
+  const { store, audit, users, defaultRealm } = deps;
   /** Sets what the event and the audit row say about the user. */
   const setTarget = (c: Context<Env>, name: { readonly username: string; readonly realm: string }) => {
     const { user, realm } = eventData(name);
@@ -41,10 +42,10 @@ export function userRoutes(deps: {
       },
       async (c, { body }) => {
         const target = setTarget(c, body);
-        const user = await toNewUser(c, ctx, body);
+        const user = await toNewUser(c, deps, body);
         const fields = FIELDS.filter((name) => body[name]).join(",");
-        const row = ctx.audit.row(c, { success: true, fields, ...target }, "ifChanged");
-        if ((await createUser({ store: ctx.store, users }, user, [row])) !== "made") throw taken();
+        const row = audit.row(c, { success: true, fields, ...target }, "ifChanged");
+        if ((await createUser(deps, user, [row])) !== "created") throw nameTaken();
         return user.id;
       },
     ),
@@ -61,9 +62,9 @@ export function userRoutes(deps: {
       },
       async (c, { query: { page, page_size: pageSize, ...filter } }) => {
         const found = await users.search(filter, { page, pageSize });
-        // The search returns personal data. What was searched for is personal, too: only the names of fields are kept.
+        // Personal data was read, so log it; the search terms are personal data themselves, so log only their names.
         const fields = Object.keys(filter).join(",");
-        await ctx.audit.write(c, { success: true, fields, info: `${found.length} users` });
+        await audit.write(c, { success: true, fields, info: `${found.length} users` });
         return found.map(toView);
       },
     ),
@@ -80,22 +81,26 @@ export function userRoutes(deps: {
         tag,
       },
       async (c, { path: name }) => {
-        const row = ctx.audit.row(c, { success: true, ...setTarget(c, name) });
-        const [removed] = await ctx.store.commit([users.remove(name), row]);
+        const row = audit.row(c, { success: true, ...setTarget(c, name) });
+        const [removed] = await store.commit([users.remove(name), row]);
         return removed.rowsAffected > 0;
       },
     ),
   ];
 }
 
-async function toNewUser(c: Context<Env>, ctx: PluginContext, given: NewUserParams): Promise<NewUser> {
+async function toNewUser(
+  c: Context<Env>,
+  { secrets, random }: Pick<PluginContext, "secrets" | "random">,
+  given: NewUserParams,
+): Promise<NewUser> {
   const { email = "", phone = "", password = "", ...name } = given;
-  const passwordHash = password === "" ? "" : await ctx.secrets.password.hash(password, { request: c });
-  return { id: ctx.random.id(), ...name, email, phone, passwordHash };
+  const passwordHash = password === "" ? "" : await secrets.password.hash(password, { request: c });
+  return { id: random.id(), ...name, email, phone, passwordHash };
 }
 
-function taken(): SealpostError {
-  return new SealpostError("user_refused", "ERR904: There is a user of this name in this realm already", {
+function nameTaken(): SealpostError {
+  return new SealpostError("user_refused", "ERR904: A user with this name exists in this realm", {
     parameter: "username",
   });
 }

@@ -3,26 +3,26 @@ import { sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { PluginStore } from "sealpost/plugin";
 import { addressKey, type NewUser, nameKey, type UserName } from "sealpost/plugin";
 
-/** Users as queries see them; `migrations/*.sql` makes the table. */
+/** Users as queries see them; `migrations/*.sql` creates the table. */
 export const user = sqliteTable("directory_user", {
   id: text("id").primaryKey(),
-  /** Folded, as realms are told apart by it. */
+  /** Folded with `nameKey`: realms that differ in letter case are the same. */
   realm: text("realm").notNull(),
   /** The folded user name, unique in a realm. */
   nameKey: text("name_key").notNull(),
-  /** As it was given, NFC. */
+  /** As entered, NFC. */
   username: text("username").notNull(),
   email: text("email").notNull(),
   emailKey: text("email_key").notNull(),
   phone: text("phone").notNull(),
   givenname: text("givenname").notNull(),
   surname: text("surname").notNull(),
-  /** PHC string; empty: no password. */
+  /** PHC string; empty if the user has no password. */
   passwordHash: text("password_hash").notNull(),
 });
 export type UserRow = typeof user.$inferSelect;
 
-/** Columns that can be searched, and what makes a given text comparable with what is stored. */
+/** Columns that can be searched, and how to fold a search term like the stored value. */
 const SEARCHED = {
   username: { column: user.nameKey, fold: nameKey },
   realm: { column: user.realm, fold: nameKey },
@@ -40,18 +40,18 @@ export interface Page {
   readonly pageSize: number;
 }
 
-export type UserRepository = ReturnType<typeof createUserRepository>;
+export type UserStore = ReturnType<typeof createUserStore>;
 
-/** The table of users. What writes is an unexecuted statement for `commit`. */
-export function createUserRepository({ read, write }: Pick<PluginStore, "read" | "write">) {
+/** Creates the statements on users. Writes are for `commit`. */
+export function createUserStore({ read, write }: Pick<PluginStore, "read" | "write">) {
   return {
-    /** If there is no such user, a row of nulls is read, so that it takes about as long. */
+    /** Reads a row of nulls if the user does not exist, so that it takes about as long. */
     async find(name: UserName): Promise<UserRow | undefined> {
       const found = await read.select({ user }).from(sql`(SELECT 1)`).leftJoin(user, isNamed(name)).get();
       return found?.user ?? undefined;
     },
 
-    /** The same as a statement, by the first of several names that there is or by an expression for the id. */
+    /** Selects a user by the first of several names that exists, or by an expression for the id. */
     select(by: { readonly names: readonly UserName[] } | { readonly id: SQL }) {
       const id = "id" in by ? by.id : idOf(by.names);
       return read.select({ user }).from(sql`(SELECT 1)`).leftJoin(user, sql`${user.id} = ${id}`);
@@ -59,7 +59,7 @@ export function createUserRepository({ read, write }: Pick<PluginStore, "read" |
 
     async findByAddress(email: string): Promise<UserRow[]> {
       const key = addressKey(email);
-      // The index leaves out those without an address, and so does the question.
+      // The index omits users without an address, so the condition has to as well.
       const where = and(eq(user.emailKey, key), sql`${user.emailKey} <> ''`);
       return read.select().from(user).where(where).orderBy(asc(user.realm), asc(user.nameKey));
     },
@@ -69,7 +69,7 @@ export function createUserRepository({ read, write }: Pick<PluginStore, "read" |
       return read.select().from(user).where(where).orderBy(asc(user.realm), asc(user.nameKey));
     },
 
-    /** Those that every given pattern fits: `*` stands for any characters, letter case does not count. */
+    /** Finds users that match every pattern: `*` stands for any characters, and letter case does not matter. */
     async search(filter: UserFilter, { page, pageSize }: Page): Promise<UserRow[]> {
       return read
         .select()
@@ -80,16 +80,20 @@ export function createUserRepository({ read, write }: Pick<PluginStore, "read" |
         .offset((page - 1) * pageSize);
     },
 
-    /** Does nothing if the user of this id is there; a name of somebody else breaks a constraint. */
+    /** Affects no row if the id exists. The name of another user violates a constraint. */
     insert({ id, username, realm, email, phone, givenname, surname, passwordHash }: NewUser) {
-      const stored = {
+      const row: UserRow = {
         id,
         realm: nameKey(realm),
         nameKey: nameKey(username),
         username: username.normalize("NFC"),
+        email,
+        emailKey: addressKey(email),
+        phone,
+        givenname,
+        surname,
+        passwordHash,
       };
-      const more = { email, emailKey: addressKey(email), phone, givenname, surname, passwordHash };
-      const row: UserRow = { ...stored, ...more };
       const columns = sql.raw(Object.keys(row).map(columnOf).join(", "));
       const values = sql.join(
         Object.values(row).map((value) => sql`${value}`),
@@ -103,13 +107,13 @@ export function createUserRepository({ read, write }: Pick<PluginStore, "read" |
       return write.update(user).set({ passwordHash }).where(isNamed(name));
     },
 
-    /** A better hash of the same password; nothing if the password was changed in the meantime. */
+    /** Stores a better hash of the same password, unless the password has changed. */
     rehash({ id, passwordHash }: UserRow, better: string) {
       const where = and(eq(user.id, id), eq(user.passwordHash, passwordHash));
       return write.update(user).set({ passwordHash: better }).where(where);
     },
 
-    /** Breaks a constraint, and with it the whole commit, if the statement before it changed no row. */
+    /** Violates a constraint, which undoes the whole commit, if the statement before it changed no row. */
     requireChange() {
       return write.run(sql`INSERT INTO ${user} (id) SELECT NULL WHERE changes() = 0`);
     },
@@ -124,7 +128,7 @@ function isNamed({ username, realm }: UserName): SQL | undefined {
   return and(eq(user.realm, nameKey(realm)), eq(user.nameKey, nameKey(username)));
 }
 
-/** The id of the first of these users that there is; NULL if there is none. */
+/** The id of the first of these users that exists, as an expression; NULL if none does. */
 export function idOf(names: readonly UserName[]): SQL {
   const isOneOf = names.map((name) => sql`(${isNamed(name)})`);
   const order = names.map((name) => sql`(${isNamed(name)}) DESC`);

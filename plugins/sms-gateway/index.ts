@@ -2,10 +2,10 @@ import { definePlugin } from "sealpost/plugin";
 import * as v from "valibot";
 import migration from "./migrations/0001_gateways.sql" with { type: "text" };
 import { gatewayRoutes } from "./routes.ts";
-import { createSend, createSms, serversOf } from "./send.ts";
-import { createGatewayRepository, GATEWAYS, gateway } from "./store.ts";
+import { createSendSms, createSms, serversOf } from "./send.ts";
+import { createGatewayStore, GATEWAYS, gateway } from "./store.ts";
 
-/** Short messages through gateways that take mail. */
+/** SMS through gateways that accept email. */
 export const smsGateway = definePlugin({
   name: "sms-gateway",
   options: v.object({}),
@@ -15,11 +15,11 @@ export const smsGateway = definePlugin({
   rights: { smsgateway_read: "List SMS gateways", smsgateway_write: "Change and test SMS gateways" },
   provides: ["sms"],
   setup(ctx) {
-    const gateways = createGatewayRepository(ctx);
-    const send = createSend(ctx);
+    const gateways = createGatewayStore(ctx.store);
+    const sendSms = createSendSms(ctx);
     return {
-      routes: gatewayRoutes({ ctx, gateways, send }),
-      provides: { sms: createSms({ ctx, gateways, send }) },
+      routes: gatewayRoutes({ ...ctx, gateways, sendSms }),
+      provides: { sms: createSms({ ...ctx, gateways, sendSms }) },
       servers: async () => (await gateways.list()).flatMap(serversOf),
     };
   },

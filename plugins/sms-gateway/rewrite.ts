@@ -1,19 +1,19 @@
 /** Rewrites a phone number. */
 export type Rewrite = (phone: string) => string;
 
-/** Numbers are shorter (E.164 has 15 digits); what the bounds below allow is quick on so many characters. */
-export const MOST_PHONE_CHARACTERS = 40;
-const MOST_CHARACTERS = 200;
+/** More than any number has (E.164 has 15 digits), and few enough for every allowed pattern to be fast. */
+export const MAX_PHONE_CHARACTERS = 40;
+const MAX_CHARACTERS = 200;
 /**
- * How often a pattern may leave open how it fits: `*`, `+`, `?`, `{2,}` and `|`. A matcher that backtracks tries at most
- * (length of the number) to the power of this, from each of its characters: 40⁴/6, under half a million short steps.
+ * Maximum number of choices in a pattern: `*`, `+`, `?`, `{2,}` and `|`. From each character, a backtracking matcher tries
+ * at most (length of the number) to this power: 40⁴/6 in total, under half a million short steps.
  */
-const MOST_CHOICES = 3;
-const MOST_GROUP = 9;
+const MAX_CHOICES = 3;
+const MAX_GROUPS = 9;
 
 /** `/pattern/replacement/`: the pattern ends at the last slash but one. */
 const FORM = /^\/(.*)\/(.*)\/$/s;
-/** One piece of a pattern; what is not among them is not understood. */
+/** The pieces of a pattern; anything else is rejected. */
 const PIECES: readonly (readonly [kind: Kind, piece: RegExp])[] = [
   ["escape", /\\[dDsSwW.^$*+?()[\]{}|/\\-]/y],
   ["class", /\[\^?(?:\\[dDsSwW.^$*+?()[\]{}|/\\-]|[^\\\][])+\]/y],
@@ -29,18 +29,18 @@ type Kind = "escape" | "class" | "open" | "close" | "or" | "exact" | "repeat" | 
 
 /**
  * Reads a rewriting rule such as `/^0/+49/`, applied to every match. `\1` to `\9` in the replacement stand for groups.
- * Patterns that could take long are refused: a group that is repeated, more than three choices, back references, looking
- * around. So is what is not in that small language.
- * @returns what is wrong with it, or the rule.
+ * Rejects patterns that could take long (repeated groups, more than three choices, back references and lookaround), and
+ * everything outside this small language.
+ * @returns the problem with the rule, or the rule.
  */
 export function parseRewrite(text: string): { readonly problem: string } | { readonly rewrite: Rewrite } {
   const [whole, source = "", replacement = ""] = FORM.exec(text) ?? [];
   if (whole === undefined) return { problem: "expected /pattern/replacement/" };
-  if (text.length > MOST_CHARACTERS) return { problem: `expected at most ${MOST_CHARACTERS} characters` };
+  if (text.length > MAX_CHARACTERS) return { problem: `expected at most ${MAX_CHARACTERS} characters` };
   const problem = problemOf(source);
   if (problem !== null) return { problem };
   const pattern = compile(source);
-  if (pattern === null) return { problem: "the pattern is no regular expression" };
+  if (pattern === null) return { problem: "the pattern is not a regular expression" };
   const groups = [...source.matchAll(/\\.|\((?!\?)/gs)].filter(([piece]) => piece === "(").length;
   for (const [, number] of replacement.matchAll(/\\(\d)/g)) {
     if (Number(number) < 1 || Number(number) > groups) return { problem: `there is no group \\${number}` };
@@ -54,14 +54,13 @@ function problemOf(source: string): string | null {
   while (at < source.length) {
     const next = pieceAt(source, at);
     if (next === null)
-      return `the pattern is not understood from ${JSON.stringify(source.slice(at, at + 10))}`;
+      return `the pattern is not supported from ${JSON.stringify(source.slice(at, at + 10))}`;
     const [kind, length] = next;
     if (kind === "repeat" || kind === "or") choices += 1;
     if (kind === "repeat" || kind === "exact") {
-      if (before === "close")
-        return "a group that is repeated can take very long; repeat a class such as [0-9]";
+      if (before === "close") return "a repeated group can take very long; repeat a class such as [0-9]";
       if (before === null || before === "open" || before === "or" || before === "anchor") {
-        return "there is nothing to repeat before a sign that repeats";
+        return "there is nothing to repeat before a quantifier";
       }
       if (before === "repeat" || before === "exact") return "a repetition of a repetition can take very long";
     }
@@ -72,9 +71,9 @@ function problemOf(source: string): string | null {
     at += length;
   }
   if (open > 0) return "a ( has no )";
-  if (groups > MOST_GROUP) return `expected at most ${MOST_GROUP} groups`;
-  if (choices > MOST_CHOICES) {
-    return `more than ${MOST_CHOICES} of * + ? {n,m} | can take very long`;
+  if (groups > MAX_GROUPS) return `expected at most ${MAX_GROUPS} groups`;
+  if (choices > MAX_CHOICES) {
+    return `more than ${MAX_CHOICES} of * + ? {n,m} | can take very long`;
   }
   return null;
 }

@@ -20,19 +20,19 @@ import {
   OPTION_NAMES,
   OPTIONS,
   providersView,
-  reachesAnybody,
   testParams,
   toGateway,
   toGatewayView,
+  yieldsAddress,
 } from "./schema.ts";
-import { type createSend, serversOf } from "./send.ts";
-import type { GatewayRepository } from "./store.ts";
+import { type SendSms, type SmsDelivery, serversOf } from "./send.ts";
+import type { GatewayStore } from "./store.ts";
 
 const tag = { name: "SMS gateways", description: "Gateways that turn email into text messages" };
 const READ = { method: "GET", right: "smsgateway_read", tag } as const;
 const WRITE = { right: "smsgateway_write", tag } as const;
 const TEST_TEXTS = { en: "This is a test of Sealpost", de: "Dies ist ein Test von Sealpost" } as const;
-const path = v.object({ gateway: v.pipe(v.string(), v.description("Its number, or its name")) });
+const path = v.object({ gateway: v.pipe(v.string(), v.description("Number or name of the gateway")) });
 const testDetail = v.object({
   code: v.optional(v.string()),
   recipient: v.optional(v.pipe(v.string(), v.description("Address of the gateway"))),
@@ -40,14 +40,17 @@ const testDetail = v.object({
   mail_id: v.optional(v.string()),
 });
 
-/** SMS gateways over HTTP, for admins. */
-export function gatewayRoutes(deps: {
-  readonly ctx: PluginContext;
-  readonly gateways: GatewayRepository;
-  readonly send: ReturnType<typeof createSend>;
+/** Creates the routes with which admins manage SMS gateways. */
+export function gatewayRoutes({
+  mail,
+  store,
+  audit,
+  gateways,
+  sendSms,
+}: Pick<PluginContext, "mail" | "store" | "audit"> & {
+  readonly gateways: GatewayStore;
+  readonly sendSms: SendSms;
 }) {
-  const { ctx, gateways, send } = deps;
-
   return [
     route(
       {
@@ -75,17 +78,17 @@ export function gatewayRoutes(deps: {
       async (c, { body }) => {
         const input = toGateway(body);
         c.set("auditTarget", { identifier: input.identifier, recipient: "" });
-        if (!reachesAnybody(input)) {
+        if (!yieldsAddress(input)) {
           throw invalidParameter(
             "option.MAILTO",
-            "a number such as +491701234567 makes no mail address of it",
+            "yields no email address for a number such as +491701234567",
           );
         }
         const fields = OPTION_NAMES.filter((name) => input[OPTIONS[name].column] !== "").join(",");
         const entry = { success: true, identifier: input.identifier, fields };
-        await ctx.store.commit([gateways.put(input), ctx.audit.row(c, entry)]);
+        await store.commit([gateways.put(input), audit.row(c, entry)]);
         const saved = await gateways.find(input.identifier);
-        const known = await ctx.mail.servers();
+        const known = await mail.servers();
         const missing = serversOf(input).filter((name) => !known.includes(name));
         const notices = missing.map((identifier) =>
           notice("server_missing", "option.SMTPIDENTIFIER", { identifier }),
@@ -103,7 +106,7 @@ export function gatewayRoutes(deps: {
         operationId: "listSmsProviders",
       },
       async () => {
-        const values = [...(await ctx.mail.servers())];
+        const values = [...(await mail.servers())];
         const parameters = Object.fromEntries(
           OPTION_NAMES.map((name) => {
             const { required, description } = OPTIONS[name];
@@ -132,10 +135,10 @@ export function gatewayRoutes(deps: {
         const gateway = await gateways.find(name);
         if (!gateway) throw notFound();
         const idempotencyKey = c.req.header("idempotency-key");
-        const sent = await send(gateway, { phone, text }, { request: c, idempotencyKey });
+        const sent = await sendSms(gateway, { phone, text }, { request: c, idempotencyKey });
         const isSent = sent.recipient !== null && sent.outcome.state !== "failed";
         const info = sent.recipient === null ? sent.code : `sent to ${sent.recipient}: ${sent.outcome.state}`;
-        await ctx.audit.write(c, { success: isSent, identifier: name, recipient: phone, info });
+        await audit.write(c, { success: isSent, identifier: name, recipient: phone, info });
         return respond(isSent, { detail: await detailOf(sent) });
       },
     ),
@@ -173,8 +176,8 @@ export function gatewayRoutes(deps: {
         const identifier = gateway.normalize("NFC");
         c.set("auditTarget", { identifier, recipient: "" });
         const row = await gateways.find(identifier);
-        const auditRow = ctx.audit.row(c, { success: true, identifier }, "ifChanged");
-        const [removed] = await ctx.store.commit([gateways.remove(identifier), auditRow]);
+        const auditRow = audit.row(c, { success: true, identifier }, "ifChanged");
+        const [removed] = await store.commit([gateways.remove(identifier), auditRow]);
         if (!row || removed.rowsAffected === 0) throw notFound();
         return row.id;
       },
@@ -193,25 +196,25 @@ export function gatewayRoutes(deps: {
       async (c, { path: { id, key } }) => {
         const { column, required, fallback } = OPTIONS[key];
         c.set("auditTarget", { identifier: id, recipient: "" });
-        if (required) throw invalidParameter("key", `a gateway cannot be without ${key}`);
+        if (required) throw invalidParameter("key", `a gateway needs ${key}`);
         const row = await gateways.get(Number(id));
         if (!row) throw notFound();
-        if (!reachesAnybody({ ...row, [column]: fallback })) {
-          throw invalidParameter("key", `MAILTO makes no mail address without ${key}`);
+        if (!yieldsAddress({ ...row, [column]: fallback })) {
+          throw invalidParameter("key", `MAILTO yields no email address without ${key}`);
         }
         const entry = { success: true, identifier: row.identifier, fields: key };
         const change = gateways.set(row.id, { [column]: fallback });
-        await ctx.store.commit([change, ctx.audit.row(c, entry, "ifChanged")]);
+        await store.commit([change, audit.row(c, entry, "ifChanged")]);
         return true;
       },
     ),
   ];
 
-  async function detailOf(sent: Awaited<ReturnType<typeof send>>) {
+  async function detailOf(sent: SmsDelivery) {
     if (sent.recipient === null) return { code: sent.code };
     const { recipient, outcome } = sent;
     if (outcome.state === "queued") return { recipient, mail_id: outcome.mailId };
-    return { recipient, delivery: await ctx.mail.diagnose(outcome) };
+    return { recipient, delivery: await mail.diagnose(outcome) };
   }
 }
 

@@ -3,20 +3,20 @@ import * as v from "valibot";
 import { parseRewrite, type Rewrite } from "./rewrite.ts";
 import type { GatewayInput, GatewayRow } from "./store.ts";
 
-/** What the reference calls the way that is built here. */
+/** privacyIDEA's name of this kind of gateway. */
 export const MODULE = "privacyidea.lib.smsprovider.SmtpSMSProvider.SmtpSMSProvider";
-/** The reference's tags; `otp` is the whole text of the SMS. */
+/** privacyIDEA's tags; `otp` is the whole text of the SMS. */
 const TAGS = ["phone", "otp"];
-const MOST_CHARACTERS = 255;
-const MOST_DESCRIPTION_CHARACTERS = 2_000;
-/** Paths beside those of gateways. */
+const MAX_CHARACTERS = 255;
+const MAX_DESCRIPTION_CHARACTERS = 2_000;
+/** Names that other paths use. */
 const RESERVED = [".", "..", "providers", "option", "send_test_sms"];
 const SAMPLE = { phone: "+491701234567", otp: "123456" };
 
 const text = (max: number) =>
   v.pipe(v.string("expected a text"), v.maxLength(max, `expected at most ${max} characters`));
 const template = templateText(TAGS);
-/** Addresses stand in the audit log and in the queue, where no code may. */
+/** Without `otp`: addresses appear in the audit log and in the queue, where codes must not. */
 const addressTemplate = templateText(["phone"]);
 const regexp = v.pipe(
   v.string("expected a text"),
@@ -27,11 +27,11 @@ const regexp = v.pipe(
   }),
 );
 const smtpIdentifier = v.pipe(
-  text(MOST_CHARACTERS),
-  v.check((names) => v.is(serverNames, names), "expected names of SMTP servers, comma separated"),
+  text(MAX_CHARACTERS),
+  v.check((names) => v.is(serverNames, names), "expected names of SMTP servers, comma-separated"),
 );
 export const identifierText = v.pipe(
-  text(MOST_CHARACTERS),
+  text(MAX_CHARACTERS),
   v.transform((name) => name.normalize("NFC")),
   v.check((name) => !/\p{Cc}/u.test(name), "expected one line without control characters"),
   v.check(
@@ -40,28 +40,28 @@ export const identifierText = v.pipe(
   ),
 );
 
-/** What a gateway is made of, by the reference's names, and what each is for. */
+/** The options of a gateway, by privacyIDEA's names. */
 export const OPTIONS = {
   MAILTO: {
     column: "mailto",
     required: true,
     fallback: "",
     schema: addressTemplate,
-    description: "Address that the gateway takes mail at, such as {phone}@sms.example.org",
+    description: "Address at which the gateway accepts email, such as {phone}@sms.example.org",
   },
   SUBJECT: {
     column: "subject",
     required: false,
     fallback: "{phone}",
     schema: template,
-    description: "Subject of the mail",
+    description: "Subject of the message",
   },
   BODY: {
     column: "body",
     required: false,
     fallback: "{otp}",
     schema: template,
-    description: "Text of the mail; {otp} is the whole text of the SMS",
+    description: "Text of the message; {otp} is the whole text of the SMS",
   },
   REGEXP: {
     column: "regexp",
@@ -75,7 +75,7 @@ export const OPTIONS = {
     required: false,
     fallback: "",
     schema: smtpIdentifier,
-    description: "SMTP servers, comma separated: the next is used when one is down; empty: default",
+    description: "SMTP servers, comma-separated, for failover; if empty, the one named default",
   },
 } as const satisfies Readonly<
   Record<string, { readonly column: keyof GatewayRow; readonly [key: string]: unknown }>
@@ -87,7 +87,7 @@ export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[];
 export const gatewayParams = v.object({
   name: described(identifierText, "Unique, case-sensitive"),
   module: v.optional(v.literal(MODULE, `expected ${MODULE}`), MODULE),
-  description: v.optional(text(MOST_DESCRIPTION_CHARACTERS), ""),
+  description: v.optional(text(MAX_DESCRIPTION_CHARACTERS), ""),
   "option.MAILTO": described(OPTIONS.MAILTO.schema, OPTIONS.MAILTO.description),
   "option.SUBJECT": v.optional(
     described(OPTIONS.SUBJECT.schema, OPTIONS.SUBJECT.description),
@@ -113,24 +113,24 @@ export function toGateway(params: v.InferOutput<typeof gatewayParams>): GatewayI
   };
 }
 
-/** Whether a number of the usual form gets an address. */
-export function reachesAnybody({ mailto, regexp: rule }: Pick<GatewayInput, "mailto" | "regexp">): boolean {
+/** Whether a gateway has an address for a number of the usual form. */
+export function yieldsAddress({ mailto, regexp: rule }: Pick<GatewayInput, "mailto" | "regexp">): boolean {
   const phone = rewriteOf(rule)(SAMPLE.phone);
   return parseAddress(render(mailto, { ...SAMPLE, phone }, { line: true })) !== null;
 }
 
-/** @throws {TypeError} for a rule that was not checked when it was saved. */
+/** @throws {TypeError} for a rule that was not validated when it was saved. */
 export function rewriteOf(rule: string): Rewrite {
   if (rule === "") return (phone) => phone;
   const parsed = parseRewrite(rule);
   if ("rewrite" in parsed) return parsed.rewrite;
-  throw new TypeError(`A stored REGEXP is wrong: ${parsed.problem}`);
+  throw new TypeError(`A stored REGEXP is invalid: ${parsed.problem}`);
 }
 
 export const testParams = v.object({
-  name: described(identifierText, "Gateway, as it is saved"),
+  name: described(identifierText, "Name of a stored gateway"),
   phone: phoneNumber,
-  text: v.optional(text(MOST_CHARACTERS)),
+  text: v.optional(text(MAX_CHARACTERS)),
 });
 
 export const keyParams = v.object({
@@ -142,7 +142,7 @@ export const keyParams = v.object({
   ),
 });
 
-/** One gateway as clients see it. */
+/** A gateway as clients see it. */
 export const gatewayView = v.object({
   id: v.number(),
   name: v.string(),

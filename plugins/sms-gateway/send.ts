@@ -6,32 +6,33 @@ import {
   type SubmitOptions,
   type SubmitOutcome,
 } from "sealpost/plugin";
-import { MOST_PHONE_CHARACTERS } from "./rewrite.ts";
+import { MAX_PHONE_CHARACTERS } from "./rewrite.ts";
 import { rewriteOf } from "./schema.ts";
-import type { GatewayRepository, GatewayRow } from "./store.ts";
+import type { GatewayRow, GatewayStore } from "./store.ts";
 
 const DEFAULT_GATEWAY = "default";
+const DEFAULT_SERVER = "default";
 const PHONE = /^\+?\d{3,}$/;
-/** What people write between digits. */
+/** Characters that people write between digits. */
 const SEPARATORS = /[ ()/.-]/g;
 
-/** How a short message left, by which mail; or why no mail could be made of it. */
+/** The message to the gateway and its outcome, or why there is none. */
 export type SmsDelivery =
   | { readonly recipient: string; readonly outcome: SubmitOutcome }
   | { readonly recipient: null; readonly code: "gateway_unknown" | "phone_unusable" };
 
-type Send = (
+/** Sends an SMS as a message to a gateway, which delivers it to the phone. */
+export type SendSms = (
   gateway: GatewayRow | undefined,
   message: { readonly phone: string; readonly text: string },
   options: SubmitOptions,
 ) => Promise<SmsDelivery>;
 
-/** Makes what sends short messages: as mail to a gateway, which makes SMS of it. */
-export function createSend(ctx: Pick<PluginContext, "mail">): Send {
+export function createSendSms({ mail }: Pick<PluginContext, "mail">): SendSms {
   return async (gateway, { phone, text }, options) => {
     if (!gateway) return { recipient: null, code: "gateway_unknown" };
     const number = phone.replace(SEPARATORS, "");
-    if (!PHONE.test(number) || phone.length > MOST_PHONE_CHARACTERS) {
+    if (!PHONE.test(number) || phone.length > MAX_PHONE_CHARACTERS) {
       return { recipient: null, code: "phone_unusable" };
     }
     const values = { phone: rewriteOf(gateway.regexp)(number), otp: text };
@@ -42,37 +43,37 @@ export function createSend(ctx: Pick<PluginContext, "mail">): Send {
       subject: render(gateway.subject, values, { line: true }),
       text: render(gateway.body, values),
     };
-    const servers = serversOf(gateway);
-    return { recipient, outcome: await ctx.mail.submit(servers, message, options) };
+    return { recipient, outcome: await mail.submit(serversOf(gateway), message, options) };
   };
 }
 
-/** The capability `sms`. */
-export function createSms(parts: {
-  readonly ctx: Pick<PluginContext, "mail">;
-  readonly gateways: GatewayRepository;
-  readonly send: Send;
+/** Creates the capability `sms`. */
+export function createSms({
+  mail,
+  gateways,
+  sendSms,
+}: Pick<PluginContext, "mail"> & {
+  readonly gateways: GatewayStore;
+  readonly sendSms: SendSms;
 }): Sms {
-  const { ctx, gateways, send } = parts;
   return {
     async send(name, message, options) {
       const gateway = await gateways.find(name || DEFAULT_GATEWAY);
-      const sent = await send(gateway, message, options);
+      const sent = await sendSms(gateway, message, options);
       if (sent.recipient === null) {
         return { state: "failed", code: sent.code, outcome: "not-sent", detail: {} };
       }
       const { outcome } = sent;
       if (outcome.state !== "failed") return { state: outcome.state };
-      const { code, outcome: fate } = outcome.failure;
-      return { state: "failed", code, outcome: fate, detail: (await ctx.mail.diagnose(outcome)) ?? {} };
+      const { code, outcome: result } = outcome.failure;
+      return { state: "failed", code, outcome: result, detail: (await mail.diagnose(outcome)) ?? {} };
     },
   };
 }
 
-/** The SMTP servers that a gateway names. */
+/** Returns the SMTP servers that a gateway names. */
 export function serversOf({ smtpidentifier }: Pick<GatewayRow, "smtpidentifier">): readonly string[] {
   const names = smtpidentifier.split(",").map((name) => name.trim());
   const named = names.filter((name) => name !== "");
   return named.length > 0 ? named : [DEFAULT_SERVER];
 }
-const DEFAULT_SERVER = "default";

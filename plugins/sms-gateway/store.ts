@@ -1,37 +1,36 @@
 import { asc, eq } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { KeptTable, PluginContext } from "sealpost/plugin";
+import type { KeptTable, PluginStore } from "sealpost/plugin";
 
-/** Gateways as queries see them; `migrations/*.sql` makes the table. */
+/** Gateways as queries see them; `migrations/*.sql` creates the table. */
 export const gateway = sqliteTable("sms_gateway_gateway", {
-  /** Clients of the reference name a gateway by it in some places. */
+  /** The number by which privacyIDEA's clients name a gateway in some places. */
   id: integer("id").primaryKey({ autoIncrement: true }),
   identifier: text("identifier").notNull().unique(),
   description: text("description").notNull(),
-  /** Templates of the mail that the gateway makes an SMS of. */
+  /** Templates of the message that the gateway turns into an SMS. */
   mailto: text("mailto").notNull(),
   subject: text("subject").notNull(),
   body: text("body").notNull(),
-  /** `/pattern/replacement/` for phone numbers; empty: they stay as they are. */
+  /** `/pattern/replacement/` for phone numbers; empty to leave them unchanged. */
   regexp: text("regexp").notNull(),
-  /** Names of SMTP servers, comma separated; empty: `default`. */
+  /** Names of SMTP servers, comma-separated; empty for `default`. */
   smtpidentifier: text("smtpidentifier").notNull(),
 });
 export type GatewayRow = typeof gateway.$inferSelect;
 
-/** Gateways by number. */
+/** All gateways, ordered by number. */
 export const GATEWAYS: KeptTable<GatewayRow> = {
   name: "sms_gateway_gateway",
   select: (read) => read.select().from(gateway).orderBy(asc(gateway.id)),
 };
 
-export type GatewayRepository = ReturnType<typeof createGatewayRepository>;
+export type GatewayStore = ReturnType<typeof createGatewayStore>;
 export type GatewayInput = Omit<GatewayRow, "id">;
 
-/** Gateways. What writes is an unexecuted statement for `commit`. */
-export function createGatewayRepository({ store }: Pick<PluginContext, "store">) {
-  const { write } = store;
-  const list = (): Promise<readonly GatewayRow[]> => store.kept(GATEWAYS);
+/** Creates the statements on gateways. Writes are for `commit`. */
+export function createGatewayStore({ write, kept }: Pick<PluginStore, "write" | "kept">) {
+  const list = (): Promise<readonly GatewayRow[]> => kept(GATEWAYS);
   return {
     list,
 
@@ -43,7 +42,7 @@ export function createGatewayRepository({ store }: Pick<PluginContext, "store">)
       return (await list()).find((row) => row.id === id);
     },
 
-    /** Creates or replaces the one of this name; its number stays. */
+    /** Creates or replaces the gateway of this name, which keeps its number. */
     put(input: GatewayInput) {
       return write
         .insert(gateway)

@@ -65,14 +65,14 @@ describe("POST /smsgateway", () => {
 
   test.each([
     [{ "option.MAILTO": "" }, "ERR905: Missing parameter: option.MAILTO"],
-    [{ "option.MAILTO": "{phone}" }, "option.MAILTO: a number such as +491701234567 makes no mail address"],
+    [{ "option.MAILTO": "{phone}" }, "option.MAILTO: yields no email address for a number such as"],
     [{ "option.MAILTO": "{phone}@a.org, b@c.org" }, "option.MAILTO"],
     [{ "option.MAILTO": "{fone}@a.org" }, "option.MAILTO: there is no tag {fone}"],
     [{ "option.MAILTO": "{otp}@a.org" }, "option.MAILTO: there is no tag {otp}; expected {phone}"],
     [{ "option.SUBJECT": "{text}" }, "option.SUBJECT: there is no tag {text}"],
     [{ "option.BODY": "{otp.length}" }, "option.BODY: a single { is written {{"],
-    [{ "option.REGEXP": "/(0+)+/x/" }, "option.REGEXP: a group that is repeated"],
-    [{ "option.REGEXP": "/.*//" }, "option.MAILTO: a number such as"],
+    [{ "option.REGEXP": "/(0+)+/x/" }, "option.REGEXP: a repeated group"],
+    [{ "option.REGEXP": "/.*//" }, "option.MAILTO: yields no email address for"],
     [{ "option.REGEX": "/0/1/" }, "option.REGEX: expected option.MAILTO, option.SUBJECT"],
     [{ "header.X-Key": "1" }, "header.X-Key: expected option.MAILTO"],
     [{ module: "HttpSMSProvider" }, "module: expected privacyidea"],

@@ -62,7 +62,15 @@ export {
   serverNames,
   userName,
 } from "./plugin/schemas.ts";
-export { checkTemplate, escapeHtml, language, render, renderMessage, templateText } from "./plugin/texts.ts";
+export {
+  checkTemplate,
+  escapeHtml,
+  language,
+  type MessageTemplates,
+  render,
+  renderMessage,
+  templateText,
+} from "./plugin/texts.ts";
 export { isConstraintError } from "./storage/errors.ts";
 export { deliveryView } from "./wire/delivery.ts";
 export { respond, type Success, type Verdict } from "./wire/envelope.ts";

@@ -1,19 +1,27 @@
-import { serverNames, setting, templateText, userName, wholeNumber } from "sealpost/plugin";
+import {
+  type PluginContext,
+  type SettingValues,
+  serverNames,
+  setting,
+  templateText,
+  userName,
+  wholeNumber,
+} from "sealpost/plugin";
 import * as v from "valibot";
 import { requiredEmail } from "./required-email.ts";
 
 const DAY_SECONDS = 86_400;
-/** Less than a slow mail takes is of no use. */
-const LEAST_VALID_SECONDS = 300;
-export const MOST_VALID_SECONDS = 7 * DAY_SECONDS;
+/** Longer than a slow message takes. */
+const MIN_VALID_SECONDS = 300;
+export const MAX_VALID_SECONDS = 7 * DAY_SECONDS;
 
 const COMMON_TAGS = ["username", "realm", "givenname", "surname", "email", "url"] as const;
-/** `regkey` is what the reference calls the code. */
+/** `regkey` is privacyIDEA's name of the code. */
 const codeTemplate = templateText([...COMMON_TAGS, "code", "regkey", "transaction_id", "valid_until"]);
 const existingTemplate = templateText(COMMON_TAGS);
 
 const flag = v.boolean("expected true or false");
-const seconds = wholeNumber(LEAST_VALID_SECONDS, MOST_VALID_SECONDS);
+const seconds = wholeNumber(MIN_VALID_SECONDS, MAX_VALID_SECONDS);
 const realmOrEmpty = v.pipe(
   v.string("expected a text"),
   v.check((text) => text === "" || v.is(userName, text), "expected the name of a realm"),
@@ -37,40 +45,46 @@ export type Options = v.InferOutput<typeof options>;
 
 const describe = (description: string) => ({ description });
 
-/** What an admin may change at run time. */
+/** Settings that an admin can change at run time. */
 export function settings(given: Options) {
   return {
     "register.enabled": setting(flag, given.enabled, describe("Whether people may register")),
     "register.identifier": setting(serverNames, given.server, {
-      description: "SMTP servers that the mails go through",
+      description: "SMTP servers that messages are sent through",
       namesServer: true,
     }),
     "register.realm": setting(
       realmOrEmpty,
       given.realm,
-      describe("Realm of new users; empty: the directory's"),
+      describe("Realm of new users; if empty, that of the directory"),
     ),
     "register.requiredemail": setting(
       requiredEmail,
       given.requiredEmail,
-      describe("Addresses that may register: example.org, *.example.org, ann-*@example.org; empty: all"),
+      describe("Addresses that may register: example.org, *.example.org, ann-*@example.org; if empty, all"),
     ),
     "register.hide_existing": setting(
       flag,
       given.hideExisting,
-      describe("Whether a name that is taken gets the same answer as one that is free"),
+      describe("Whether the response is the same for a taken name as for a free one"),
     ),
-    "register.validtime": setting(seconds, given.validSeconds, describe("How long a code holds, in seconds")),
-    "register.subject": setting(codeTemplate, given.subject, describe("Subject of the mail with the code")),
-    "register.text": setting(codeTemplate, given.text, describe("Text of the mail with the code")),
-    "register.html": setting(codeTemplate, given.html, describe("HTML of the mail with the code")),
+    "register.validtime": setting(seconds, given.validSeconds, describe("Seconds that a code is valid")),
+    "register.subject": setting(
+      codeTemplate,
+      given.subject,
+      describe("Subject of the message with the code"),
+    ),
+    "register.text": setting(codeTemplate, given.text, describe("Text of the message with the code")),
+    "register.html": setting(codeTemplate, given.html, describe("HTML of the message with the code")),
     "register.existing_subject": setting(
       existingTemplate,
       given.existingSubject,
-      describe("Subject of the mail to the owner of a name that is taken"),
+      describe("Subject of the message to the owner of a taken name"),
     ),
     "register.existing_text": setting(existingTemplate, given.existingText, describe("Its text")),
     "register.existing_html": setting(existingTemplate, given.existingHtml, describe("Its HTML")),
   };
 }
-export type RegistrationSettings = ReturnType<typeof settings>;
+/** The context of this plugin, with the types of its settings. */
+export type RegistrationContext = PluginContext<ReturnType<typeof settings>>;
+export type RegistrationSettings = SettingValues<ReturnType<typeof settings>>;

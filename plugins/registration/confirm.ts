@@ -1,56 +1,71 @@
 import type { Context } from "hono";
 import { SealpostError } from "sealpost";
 import { type Env, language, type UserName } from "sealpost/plugin";
-import { codeText } from "./code.ts";
-import type { RegistrationParts } from "./register.ts";
-import type { PendingRow } from "./store.ts";
+import type { RegistrationContext } from "./config.ts";
+import type { PendingRow, PendingStore } from "./store.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 
-const FROM_CLIENT = { key: "confirm", max: 60, windowSeconds: 3_600 };
+const PER_CLIENT = { key: "confirm", max: 60, windowSeconds: 3_600 };
 
-/** Makes what turns a registration into a user, if the code is right. */
-export function createConfirm({ ctx, pending }: RegistrationParts) {
-  /**
-   * @returns the user that was made; null: the code is wrong, has been used or does not hold any more.
-   * @throws {SealpostError} `registration_refused` if somebody else has got the name in the meantime.
-   */
-  return async (c: Context<Env>, id: string, code: string): Promise<UserName | null> => {
-    await ctx.limits.consume(...ctx.limits.perClient(c, FROM_CLIENT));
-    const codeMac = await ctx.secrets.mac(codeText(id, code));
-    const [[row]] = await ctx.store.commit([pending.tryCode(id, codeMac, ctx.time.now())]);
+/**
+ * Turns a registration into a user, if the code is right.
+ * @returns the new user; `null` if the code is wrong, used or expired.
+ * @throws {SealpostError} `registration_refused` if another user has taken the name meanwhile; `too_many_tries`.
+ */
+export type Confirm = (c: Context<Env>, id: string, code: string) => Promise<UserName | null>;
+
+interface ConfirmDeps
+  extends Pick<
+    RegistrationContext,
+    "store" | "audit" | "secrets" | "limits" | "capabilities" | "time" | "random"
+  > {
+  readonly pending: PendingStore;
+}
+
+export function createConfirm(deps: ConfirmDeps): Confirm {
+  const { store, audit, secrets, limits, time, pending } = deps;
+  return async (c, id, code) => {
+    await limits.consume(...limits.perClient(c, PER_CLIENT));
+    const codeMac = await secrets.mac(codeText(id, code));
+    const [[row]] = await store.commit([pending.attempt(id, codeMac, time.now())]);
     if (row) c.set("eventData", { user: row.username, realm: row.realm });
-    if (row?.codeMac === codeMac && (await makeUser(c, row)))
+    if (row?.codeMac === codeMac && (await createUser(deps, c, row))) {
       return { username: row.username, realm: row.realm };
+    }
     const identifier = row ? nameOf(row) : "";
-    await ctx.audit.write(c, {
-      success: false,
-      info: row ? "wrong_code" : "no_such_registration",
-      identifier,
-    });
+    await audit.write(c, { success: false, info: row ? "wrong_code" : "no_such_registration", identifier });
     return null;
   };
+}
 
-  /** The user, the end of the registration and the audit row, or nothing of it. @returns false: another did it. */
-  async function makeUser(c: Context<Env>, row: PendingRow): Promise<boolean> {
-    const { id, userId, username, realm, email, phone, givenname, surname, passwordHash } = row;
-    const user = { id: userId, username, realm, email, phone, givenname, surname, passwordHash };
-    const target = { identifier: nameOf(row), recipient: email };
-    const request = ctx.random.id();
-    const said = ctx.audit.row(c, { success: true, ...target }, "ifChanged");
-    const confirmed = pending.confirmedBy(id, request);
-    try {
-      const isFree = await ctx.capabilities
-        .use("directory")
-        .create(user, [pending.confirm(id, request), said]);
-      if (isFree) return (await confirmed(ctx.store.read)).length > 0;
-    } catch (error) {
-      if ((await ctx.store.readAfter(error, confirmed)).length > 0) return true;
-      throw error;
-    }
-    const refused = ctx.audit.row(c, { success: false, info: "name_taken", ...target });
-    await ctx.store.commit([pending.remove(id), refused]);
-    throw new SealpostError("registration_refused", `ERR402: ${TEXTS[language(c, LANGUAGES)].nameTaken}`);
+/**
+ * Creates the user, ends the registration and writes the audit row, all or nothing.
+ * @returns false if another request did so.
+ */
+async function createUser(deps: ConfirmDeps, c: Context<Env>, row: PendingRow): Promise<boolean> {
+  const { store, audit, capabilities, random, pending } = deps;
+  const { id, userId, username, realm, email, phone, givenname, surname, passwordHash } = row;
+  const user = { id: userId, username, realm, email, phone, givenname, surname, passwordHash };
+  const target = { identifier: nameOf(row), recipient: email };
+  const request = random.id();
+  const confirmed = pending.confirmedBy(id, request);
+  try {
+    const isFree = await capabilities
+      .use("directory")
+      .create(user, [pending.confirm(id, request), audit.row(c, { success: true, ...target }, "ifChanged")]);
+    if (isFree) return (await confirmed(store.read)).length > 0;
+  } catch (error) {
+    if ((await store.readAfter(error, confirmed)).length > 0) return true;
+    throw error;
   }
+  const nameTaken = audit.row(c, { success: false, info: "name_taken", ...target });
+  await store.commit([pending.remove(id), nameTaken]);
+  throw new SealpostError("registration_refused", `ERR402: ${TEXTS[language(c, LANGUAGES)].nameTaken}`);
+}
+
+/** The text whose keyed hash is stored instead of the code. Letter case, spaces and hyphens do not matter. */
+export function codeText(id: string, code: string): string {
+  return `code ${id} ${code.toUpperCase().replaceAll(/[\s-]/g, "")}`;
 }
 
 function nameOf({ username, realm }: UserName): string {

@@ -2,9 +2,9 @@ import { definePlugin } from "sealpost/plugin";
 import { options, settings } from "./config.ts";
 import migration from "./migrations/0001_pending.sql" with { type: "text" };
 import { registrationRoutes } from "./routes.ts";
-import { createPendingRepository, pending as pendingTable } from "./store.ts";
+import { createPendingStore, pending as pendingTable } from "./store.ts";
 
-/** People make their own accounts: a code is mailed, and confirmed. */
+/** Users create their own accounts, and confirm them with a code sent by email. */
 export const registration = definePlugin({
   name: "registration",
   options,
@@ -13,9 +13,9 @@ export const registration = definePlugin({
   settings,
   requires: ["directory"],
   setup(ctx) {
-    const pending = createPendingRepository(ctx.store);
+    const pending = createPendingStore(ctx.store);
     return {
-      routes: registrationRoutes({ ctx, pending }),
+      routes: registrationRoutes({ ...ctx, pending }),
       async prune() {
         await ctx.store.commit([pending.prune(ctx.time.now())]);
       },

@@ -1,23 +1,23 @@
 import { addressKey, domainOf, matchesName, parseAddress } from "sealpost/plugin";
 import * as v from "valibot";
 
-const MOST_CHARACTERS = 2_000;
+const MAX_CHARACTERS = 2_000;
 const EXPECTED =
   "expected example.org, *.example.org, *@example.org or ann-*@example.org, ! in front to exclude, with commas between; no regular expressions";
 
 /**
- * Which addresses may register: patterns with commas or spaces between. `example.org` is every address at that domain,
- * `*.example.org` at those below it; before an `@`, `*` stands for any characters and `?` for one. `!` excludes. A
- * pattern is the whole address, never a part of it. Regular expressions are refused: they are a CPU trap, and
- * forgetting an anchor lets `x@example.org.evil.example` in.
+ * Schema of the addresses that may register: patterns separated by commas or spaces. `example.org` matches every address
+ * in that domain, `*.example.org` those in its subdomains. Before an `@`, `*` stands for any characters and `?` for one.
+ * `!` excludes. A pattern matches the whole address. Regular expressions are rejected: they can exhaust the CPU, and a
+ * missing anchor lets `x@example.org.evil.example` in.
  */
 export const requiredEmail = v.pipe(
   v.string("expected a text"),
-  v.maxLength(MOST_CHARACTERS, `expected at most ${MOST_CHARACTERS} characters`),
+  v.maxLength(MAX_CHARACTERS, `expected at most ${MAX_CHARACTERS} characters`),
   v.check((text) => wordsOf(text).every((word) => toPattern(word) !== null), EXPECTED),
 );
 
-/** Whether an address fits patterns that {@link requiredEmail} has let pass; none: every address does. */
+/** Whether an address matches valid patterns of {@link requiredEmail}. Without patterns, every address does. */
 export function isEmailAllowed(patterns: string, email: string): boolean {
   const entries = wordsOf(patterns).flatMap((word) => toPattern(word) ?? []);
   return matchesName(entries, addressKey(email));
@@ -27,7 +27,7 @@ function wordsOf(text: string): string[] {
   return text.split(/[\s,]+/).filter((word) => word !== "");
 }
 
-/** A pattern of whole addresses, in the form in which addresses are compared; null if it is none. */
+/** Returns a pattern of whole addresses in their comparable form; `null` if the word is not a pattern. */
 function toPattern(word: string): string | null {
   const [sign, rest] = word.startsWith("!") ? ["!", word.slice(1)] : ["", word];
   const at = rest.lastIndexOf("@");

@@ -1,15 +1,16 @@
 import { IDEMPOTENCY_HEADER, language, respond, route } from "sealpost/plugin";
 import * as v from "valibot";
+import type { RegistrationContext } from "./config.ts";
 import { createConfirm } from "./confirm.ts";
-import { createRegister, type RegistrationParts } from "./register.ts";
+import { createRegister } from "./register.ts";
 import { confirmedView, confirmParams, pendingView, registerParams } from "./schema.ts";
+import type { PendingStore } from "./store.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 
 const tag = { name: "Registration", description: "Users create their own accounts" };
 
-/** Registration over HTTP, open to anyone. */
-export function registrationRoutes(deps: RegistrationParts) {
-  const { ctx } = deps;
+/** Creates the routes with which anyone can register. */
+export function registrationRoutes(deps: RegistrationContext & { readonly pending: PendingStore }) {
   const register = createRegister(deps);
   const confirm = createConfirm(deps);
   return [
@@ -23,7 +24,7 @@ export function registrationRoutes(deps: RegistrationParts) {
         operationId: "canRegister",
         tag,
       },
-      () => ctx.settings.get("register.enabled"),
+      () => deps.settings.get("register.enabled"),
     ),
     route(
       {

@@ -2,13 +2,13 @@ import { mailAddress, newPassword, personName, phoneNumber, userName } from "sea
 import * as v from "valibot";
 
 /** NIST SP 800-63B 5.1.1.2. */
-const LEAST_PASSWORD_CHARACTERS = 8;
-const MOST_TEXT_CHARACTERS = 255;
+const MIN_PASSWORD_CHARACTERS = 8;
+const MAX_TEXT_CHARACTERS = 255;
 
 const given = v.pipe(personName, v.nonEmpty("expected a name"));
-const text = v.pipe(v.string("expected a text"), v.maxLength(MOST_TEXT_CHARACTERS));
+const text = v.pipe(v.string("expected a text"), v.maxLength(MAX_TEXT_CHARACTERS));
 
-/** In the order in which what is missing is told. */
+/** In the order in which missing parameters are reported. */
 export const registerParams = v.object({
   username: userName,
   surname: given,
@@ -16,16 +16,16 @@ export const registerParams = v.object({
   email: mailAddress,
   password: v.pipe(
     newPassword,
-    v.minLength(LEAST_PASSWORD_CHARACTERS, `expected at least ${LEAST_PASSWORD_CHARACTERS} characters`),
+    v.minLength(MIN_PASSWORD_CHARACTERS, `expected at least ${MIN_PASSWORD_CHARACTERS} characters`),
   ),
   phone: v.optional(phoneNumber),
-  mobile: v.optional(v.pipe(phoneNumber, v.description("The same as phone, which wins"))),
+  mobile: v.optional(v.pipe(phoneNumber, v.description("Used if phone is absent"))),
 });
 export type RegisterParams = v.InferOutput<typeof registerParams>;
 
 export const confirmParams = v.object({
-  transaction_id: v.pipe(text, v.description("What POST /register has answered in detail")),
-  code: v.pipe(text, v.description("What was mailed; letter case, spaces and hyphens do not count")),
+  transaction_id: v.pipe(text, v.description("From the detail of POST /register")),
+  code: v.pipe(text, v.description("From the message; letter case, spaces and hyphens do not matter")),
 });
 
 export const pendingView = v.object({

@@ -1,13 +1,13 @@
 import { and, eq, gt, lt, lte, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { PluginStore } from "sealpost/plugin";
-import { MOST_VALID_SECONDS } from "./config.ts";
+import { MAX_CLOCK_SKEW_MS, type PluginStore } from "sealpost/plugin";
+import { MAX_VALID_SECONDS } from "./config.ts";
 
-/** Registrations that wait for their code; several may want one name. `migrations/*.sql` makes the table. */
+/** Registrations waiting for their code; several may ask for one name. `migrations/*.sql` creates the table. */
 export const pending = sqliteTable("registration_pending", {
   /** The transaction id that the client knows. */
   id: text("id").primaryKey(),
-  /** Id of the user that is made of it, whenever and however often that is tried. */
+  /** Id of the future user, the same in every attempt to create it. */
   userId: text("user_id").notNull(),
   username: text("username").notNull(),
   realm: text("realm").notNull(),
@@ -20,54 +20,52 @@ export const pending = sqliteTable("registration_pending", {
   /** Keyed hash of id and code. */
   codeMac: text("code_mac").notNull(),
   /** Wrong codes so far. */
-  tries: integer("tries").notNull(),
-  /** Which request made the user; empty: none yet. */
+  attempts: integer("tries").notNull(),
+  /** The request that created the user; empty if none has. */
   confirmedBy: text("confirmed_by").notNull(),
   expiresAt: integer("expires_at", { mode: "timestamp_ms" }).notNull(),
 });
 export type PendingRow = typeof pending.$inferSelect;
+export type NewPending = Omit<PendingRow, "attempts" | "confirmedBy">;
 
-/** Wrong codes until a registration is void. */
-export const MOST_TRIES = 5;
+/** Wrong codes that void a registration. */
+export const MAX_ATTEMPTS = 5;
 
-/** How far the clocks of machines on one database may differ. */
-const CLOCK_SKEW_MS = 60_000;
+export type PendingStore = ReturnType<typeof createPendingStore>;
 
-export type PendingRepository = ReturnType<typeof createPendingRepository>;
-
-/** Registrations that wait. What writes is an unexecuted statement for `commit`. */
-export function createPendingRepository({ write }: Pick<PluginStore, "write">) {
+/** Creates the statements on pending registrations, for `commit`. */
+export function createPendingStore({ write }: Pick<PluginStore, "write">) {
   return {
-    insert(row: Omit<PendingRow, "tries" | "confirmedBy">) {
-      return write.insert(pending).values({ ...row, tries: 0, confirmedBy: "" });
+    insert(row: NewPending) {
+      return write.insert(pending).values({ ...row, attempts: 0, confirmedBy: "" });
     },
 
-    /** Tries a code: a wrong one is counted in the same statement. Returns the row if it still waits. */
-    tryCode(id: string, codeMac: string, now: Date) {
+    /** Counts a wrong code. Returns the row if it still waits, whether the code is right or wrong. */
+    attempt(id: string, codeMac: string, now: Date) {
       const waits = and(
         eq(pending.confirmedBy, ""),
-        lt(pending.tries, MOST_TRIES),
+        lt(pending.attempts, MAX_ATTEMPTS),
         gt(pending.expiresAt, now),
-        // A clock that was put back lets no code live longer.
-        lte(pending.expiresAt, new Date(now.getTime() + MOST_VALID_SECONDS * 1_000 + CLOCK_SKEW_MS)),
+        // A code must not live longer because the clock was set back.
+        lte(pending.expiresAt, new Date(now.getTime() + MAX_VALID_SECONDS * 1_000 + MAX_CLOCK_SKEW_MS)),
       );
       return write
         .update(pending)
-        .set({ tries: sql`${pending.tries} + (${pending.codeMac} <> ${codeMac})` })
+        .set({ attempts: sql`${pending.attempts} + (${pending.codeMac} <> ${codeMac})` })
         .where(and(eq(pending.id, id), waits))
         .returning();
     },
 
-    /** Ends one that waits, and forgets whom it was about. */
+    /** Ends a pending registration and erases its personal data. */
     confirm(id: string, confirmedBy: string) {
-      const forgotten = { email: "", phone: "", givenname: "", surname: "", passwordHash: "", codeMac: "" };
+      const erased = { email: "", phone: "", givenname: "", surname: "", passwordHash: "", codeMac: "" };
       return write
         .update(pending)
-        .set({ ...forgotten, confirmedBy })
+        .set({ ...erased, confirmedBy })
         .where(and(eq(pending.id, id), eq(pending.confirmedBy, "")));
     },
 
-    /** Selects a registration that a request has confirmed. */
+    /** Selects a registration that this request confirmed. */
     confirmedBy: (id: string, request: string) => (database: PluginStore["read"]) =>
       database
         .select({ id: pending.id })
@@ -78,7 +76,7 @@ export function createPendingRepository({ write }: Pick<PluginStore, "write">) {
       return write.delete(pending).where(eq(pending.id, id));
     },
 
-    /** Deletes what has expired. */
+    /** Deletes expired registrations. */
     prune(now: Date) {
       return write.delete(pending).where(lt(pending.expiresAt, now));
     },

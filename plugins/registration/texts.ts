@@ -1,17 +1,15 @@
+import type { MessageTemplates } from "sealpost/plugin";
+
 /** Languages of the built-in texts; the first is the default. */
 export const LANGUAGES = ["en", "de"] as const;
 export type Language = (typeof LANGUAGES)[number];
 
-/** A mail as a template; in a built-in one, empty lines part paragraphs. */
-export interface MailText {
-  readonly subject: string;
-  readonly text: string;
-}
+/** Built-in texts. In templates, empty lines separate paragraphs. */
 interface Texts {
-  /** To the address that was given: the code. No name of a person: anybody can have this mail sent to anybody. */
-  readonly code: MailText;
-  /** To the owner of a name that somebody else has asked for. */
-  readonly existing: MailText;
+  /** To the given address, with the code. Contains no personal name, because anyone can have it sent to anyone. */
+  readonly code: MessageTemplates;
+  /** To the owner of a name that someone else asked for. */
+  readonly existing: MessageTemplates;
   readonly closed: string;
   readonly emailNotAllowed: string;
   readonly nameTaken: string;

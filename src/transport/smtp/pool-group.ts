@@ -81,10 +81,8 @@ export class PoolGroup {
     this.#deps = deps;
   }
 
-  async acquire(options: AcquireOptions): Promise<PoolSlot> {
-    if (this.#busy >= this.#maxConnections(options)) return this.#wait(options);
-    this.#busy++;
-    return this.#slot(await this.#takeOpen(options.memory), options.memory);
+  acquire(options: AcquireOptions): Promise<PoolSlot> {
+    return this.#busy < this.#maxConnections(options) ? this.#take(options) : this.#wait(options);
   }
 
   /** Rejects the waiting deliveries and closes the idle connections. */
@@ -101,6 +99,11 @@ export class PoolGroup {
     const max = Math.min(connections, this.#deps.limits.maxConnections);
     if (this.#limit === null || this.#limit.untilMs <= this.#deps.clock.nowMs()) return max;
     return Math.min(max, this.#limit.connections);
+  }
+
+  async #take({ memory }: AcquireOptions): Promise<PoolSlot> {
+    this.#busy++;
+    return this.#slot(await this.#takeOpen(memory), memory);
   }
 
   #wait({ timer, message, connections, memory, isFirst = false }: AcquireOptions): Promise<PoolSlot> {

@@ -5,7 +5,7 @@ import { type Der, objectIdentifier, sequence, TAG, tlv } from "./der.ts";
 export type KeyAlgorithm = "rsa" | "p256" | "p384" | "p521" | "ed25519";
 
 /** Parameters of a kind of key: RFC 5754 (RSA, ECDSA with SHA-2), RFC 8419 (Ed25519). */
-export interface SigningAlgorithm {
+interface SigningAlgorithm {
   /** For `crypto.subtle.importKey`. */
   readonly importParams:
     | webcrypto.RsaHashedImportParams

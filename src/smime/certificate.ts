@@ -65,7 +65,7 @@ const NOT_PEM =
 
 /**
  * Reads the certificates of a PEM text, in its order.
- * @throws {IdentityError} if the text holds no certificate, too many, a damaged one, or a private key.
+ * @throws {IdentityError} if the text holds no certificate, more than 16, a damaged one, or a private key.
  */
 export function parseCertificates(pem: string): readonly Certificate[] {
   if (pem.trim() === "") {

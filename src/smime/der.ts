@@ -36,14 +36,14 @@ const PEM_HEADER_LINE = /^[A-Za-z][A-Za-z0-9-]*:/m;
 
 const ascii = new TextEncoder();
 
-export function concat(parts: readonly Uint8Array[]): Der {
+export function concat(chunks: readonly Uint8Array[]): Der {
   let length = 0;
-  for (const part of parts) length += part.length;
+  for (const chunk of chunks) length += chunk.length;
   const bytes = new Uint8Array(length);
   let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.length;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.length;
   }
   return bytes;
 }

@@ -5,7 +5,7 @@ export interface IdentityProblem {
   readonly code: Extract<FailureCode, `sign_${string}`>;
   /** The field of the definition that has to change. */
   readonly parameter: "private_key" | "private_key_password" | "certificate";
-  /** What is wrong and what to do, for the admin of the definition. Holds no secret. */
+  /** Explains to the admin of the definition what is wrong and what to do. Holds no secret. */
   readonly reason: string;
   /**
    * `form`: the text is not PEM, or its format is not supported. An error in every save.

@@ -94,7 +94,7 @@ const AFTER_WORDS: readonly Rule[] = [
     code: "rate_limited",
   },
   { phases: OPENING, code: "refused" },
-  // RFC 3463: X.3.x and X.4.x concern the mail system and the network, not the sender.
+  // RFC 3463: X.3.x and X.4.x concern mail system and network, not the sender.
   { phases: ["sender"], isTemporary: true, enhanced: /^[34]\./, code: "rate_limited" },
   { phases: ["sender"], code: "sender_rejected" },
   { phases: ["recipient"], code: "recipient_rejected" },

@@ -28,7 +28,7 @@ export class Opening implements Task {
   }
 
   start(): void {
-    // The server speaks first (RFC 5321 3.1).
+    // The server sends the greeting first (RFC 5321 3.1).
   }
 
   onReply(received: Received): void {

@@ -3,7 +3,7 @@ import type { RawReply } from "./replies.ts";
 import { phaseOf, type Step } from "./task.ts";
 
 /**
- * What the conversation waits for:
+ * The event that the conversation waits for:
  * - `reply`: a reply of a phase;
  * - `tls`: the TLS handshake, then {@link Conversation.secured};
  * - `drain`: the socket, until it has taken the bytes, then {@link Conversation.drained};

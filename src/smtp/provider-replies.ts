@@ -13,7 +13,7 @@ export interface ReplyPattern {
   readonly words?: RegExp;
 }
 
-/** A known reply of a mail server or provider. */
+/** A known reply of a server or provider. */
 interface KnownReply extends ReplyPattern {
   /** Failure code. If absent, the other rules of `rejection` choose it. */
   readonly code?: FailureCode;

@@ -25,7 +25,7 @@ interface Target {
  * host that opens the socket. The egress policy applies to ports and to IP addresses; the platform decides which address
  * a name stands for.
  *
- * The platform does not report why a connection failed. A host that cannot be reached, refuses or has no address is
+ * The platform does not report why a connection failed. A host that cannot be reached, refuses the connection or has no address is
  * `unreachable`. If TLS fails on a port that can be reached, that is `tls_failed`.
  */
 export function createConnectByName({ egress, ports }: ConnectByNameOptions): Connect {

@@ -10,7 +10,7 @@ import { failureCodeOf, lookupFailureCode, tlsFailure } from "./socket-errors.ts
 import { tlsOptionsFor, untilReady } from "./sockets.ts";
 
 /** Resolves a name to all its addresses, in the resolver's order. */
-export type Lookup = (host: string) => Promise<readonly { readonly address: string }[]>;
+type Lookup = (host: string) => Promise<readonly { readonly address: string }[]>;
 
 export interface ConnectOptions {
   readonly egress: EgressMode;
@@ -30,7 +30,7 @@ interface RaceOptions {
 
 /** RFC 8305 5: the Connection Attempt Delay. */
 const ATTEMPT_DELAY_MS = 250;
-/** How long an address that failed is tried last. */
+/** Period for which an address that failed is tried last. */
 const FAILED_MS = 600_000;
 const MAX_ADDRESSES = 1_000;
 
@@ -171,7 +171,7 @@ async function raceAddresses(addresses: readonly string[], options: RaceOptions)
 
 /** Remembers which addresses connected and which failed recently. */
 class AddressHistory {
-  /** When an address failed, on the clock of `performance.now()`. 0 if its last attempt connected. */
+  /** Time at which an address failed, on the clock of `performance.now()`. 0 if its last attempt connected. */
   readonly #failedMs = new BoundedCache<number>(MAX_ADDRESSES);
 
   connected(address: string, port: number): void {

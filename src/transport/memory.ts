@@ -22,13 +22,13 @@ import { validateDelivery } from "./smtp/validate-delivery.ts";
 export interface InjectedFailure {
   readonly phase: Phase;
   readonly code: FailureCode;
-  /** Number of deliveries that fail; default 1. */
+  /** Number of deliveries that fail. Default: 1. */
   readonly times?: number;
-  /** Default `not-sent`. */
+  /** Default: `not-sent`. */
   readonly outcome?: Failure["outcome"];
-  /** Whether another attempt may succeed; default `false`. */
+  /** Whether another attempt may succeed. Default: `false`. */
   readonly retryable?: boolean;
-  /** Reply of the server; default: none. */
+  /** Reply of the server. Default: none. */
   readonly reply?: SmtpReply;
 }
 

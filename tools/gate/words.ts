@@ -36,7 +36,7 @@ export const BANNED_CODE: readonly RegExp[] = [
   /\brefuse[A-Z]\w*/g,
   /\(parts: |[A-Z]\w+Parts\b/g,
   /\bconst (said|told)\b/g,
-  /\b(Holding|HeldMail|Passage|Carrier|Scene|Owed|Unsent|Unfinished|Alongside|Running|Candidate|OpenServer|SendingServer|PrivateKey|Turns|SharedAppends|Dialogue)\b/g,
+  /\b(Holding|HeldMail|Passage|Carrier|Scene|Owed|Unsent|Unfinished|Alongside|Running|Candidate|OpenServer|SendingServer|OpenKey|Turns|SharedAppends|Dialogue)\b/g,
   /\b(passedOver|letGo|look(Once|In)|tellOf\w+|noSooner|cutMail|mailCut|makeSure)\b/g,
 ];
 

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import type { ReceivedMessage } from "./options.ts";
 
 /** A message whose end has arrived. */
-export type CompleteMessage = Omit<ReceivedMessage, "bytes" | "messageId"> & {
+type CompleteMessage = Omit<ReceivedMessage, "bytes" | "messageId"> & {
   readonly chunks: readonly Uint8Array[];
 };
 

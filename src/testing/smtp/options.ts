@@ -92,7 +92,7 @@ export interface SmtpTestServerOptions {
   /** Handling of BDAT without an accepted recipient. Default: `discard`. */
   readonly bdat?: BdatMode;
   /**
-   * How long the client must be silent before replies are written, in milliseconds. A few make `flights` count round
+   * Milliseconds that the client must be silent before replies are written. A few make `flights` count round
    * trips exactly. Default: 0, replies follow each segment.
    */
   readonly holdMs?: number;

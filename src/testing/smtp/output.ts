@@ -2,8 +2,8 @@ import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 
 /** Timing of replies, in milliseconds. Default: 0. */
-export interface Pace {
-  /** How long the client must be silent before replies are written. */
+interface Pace {
+  /** Silence of the client before replies are written. */
   readonly holdMs?: number;
   /** Delay before each write. */
   readonly replyDelayMs?: number;

@@ -17,10 +17,10 @@ export interface SmtpConnectionOptions extends SocketIoOptions {
   readonly nowMs: () => number;
 }
 
-export interface OpenOptions {
+interface OpenOptions {
   /** Stops at this checkpoint. Default: after the login. */
   readonly until?: Checkpoint | undefined;
-  /** How long to wait for the greeting, in milliseconds, if another address can be dialed. `null`: the timer's bound. */
+  /** Wait for the greeting, in milliseconds, if another address can be dialed. `null`: the timer's bound. */
   readonly greetingMs: number | null;
 }
 
@@ -37,7 +37,7 @@ interface Waiter {
   readonly next: () => NextMessage | null;
 }
 
-/** How long to wait for the reply to QUIT. No outcome depends on it. */
+/** Wait for the reply to QUIT. No outcome depends on it. */
 const QUIT_MS = 1000;
 
 const noNext = (): null => null;

@@ -18,7 +18,7 @@ import { dial } from "./dial.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolSlot, ServerMemory } from "./pool-slot.ts";
 
-export interface DeliveryRunDeps {
+interface DeliveryRunDeps {
   readonly pool: Pool;
   readonly connect: Connect;
   /** Takes over a connected socket. The connection is not opened yet. */
@@ -28,9 +28,9 @@ export interface DeliveryRunDeps {
 
 /** Maximum age of the latest reply for BDAT in one flight, because the connection has to be open still. */
 const RECENT_MS = 10_000;
-/** How long a server gets DATA after it rejected BDAT, or was lost after it. */
+/** Period for which a server gets DATA after it rejected BDAT, or was lost after it. */
 const NO_BDAT_MS = 3_600_000;
-/** How long no message is prepared for a server that dropped prepared commands. */
+/** Period for which no message is prepared for a server that dropped prepared commands. */
 const NO_PREPARING_MS = 3_600_000;
 /** Replies to part of a command line, or to a command without the ones before it. */
 const DROPPED_REPLIES: readonly number[] = [500, 501, 502, 503];

@@ -31,7 +31,7 @@ export class DeliveryTimer implements Disposable {
   #phaseStartedMs = 0;
   #totalEndsMs: number;
   #deadlineMs: number;
-  /** When the running timer fires. It is replaced only for an earlier deadline, because most deadlines are not reached. */
+  /** Time at which the running timer fires. It is replaced only for an earlier deadline, because most deadlines are not reached. */
   #firesMs = Number.POSITIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isMessageStarted = false;
@@ -54,7 +54,7 @@ export class DeliveryTimer implements Disposable {
     return this.#phase ?? "connect";
   }
 
-  /** Why the delivery stopped: a {@link DeliveryTimeout}, or the caller's reason. `null` if it has not. */
+  /** Reason for which the delivery stopped: a {@link DeliveryTimeout}, or the caller's. `null` if it has not. */
   get stopped(): { readonly reason: unknown } | null {
     return this.#stopped;
   }

@@ -6,7 +6,7 @@ import { failureCodeOf } from "../socket-errors.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
 
 /** The result of dialing a server. `addresses` is `null` if the platform dials. */
-export type Dialed = { readonly addresses: readonly DialedAddress[] | null } & (
+type Dialed = { readonly addresses: readonly DialedAddress[] | null } & (
   | {
       readonly failure: null;
       readonly socket: Socket;

@@ -8,7 +8,7 @@ export interface PoolLimits {
   readonly connections: number;
   /** Maximum number of connections per key that a delivery can set. */
   readonly maxConnections: number;
-  /** How long a connection stays idle, until the server turns out to allow less. 0 keeps none. */
+  /** Idle time of a connection, until the server turns out to allow less. 0 keeps none. */
   readonly idleMs: number;
   /** Messages after which a connection is closed. */
   readonly messagesPerConnection: number;
@@ -57,12 +57,12 @@ interface IdleEntry {
   readonly cancel: () => void;
 }
 
-/** How long to keep to a limit that the server showed, before one more connection is opened. */
+/** Period for which a limit that the server showed holds, before one more connection is opened. */
 const LIMIT_MS = 60_000;
 /** Share of the idle time that the server allowed, for the connections that follow. */
 const IDLE_SHARE = 0.8;
 const MIN_IDLE_MS = 5_000;
-/** How long a waiting delivery is reserved for the connection that is promised to it. */
+/** Period for which a waiting delivery is reserved for the connection that is promised to it. */
 const PROMISE_MS = 1_000;
 
 /** The connections of one key, and the deliveries that wait for one. */

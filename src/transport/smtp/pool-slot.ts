@@ -3,7 +3,7 @@ import type { DeliveryTimer } from "./delivery-timer.ts";
 
 /** Facts about one server, learned from its connections. Times are on the clock of the transport. */
 export interface ServerMemory {
-  /** How long a connection may stay idle. */
+  /** Maximum idle time of a connection. */
   idleMs: number;
   /** BDAT is not used before this time. */
   noBdatUntilMs: number;

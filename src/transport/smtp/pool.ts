@@ -4,7 +4,7 @@ import type { SmtpConnection } from "./connection.ts";
 import { type Clock, PoolGroup, type PoolLimits } from "./pool-group.ts";
 import type { AcquireOptions, PoolSlot, ServerMemory } from "./pool-slot.ts";
 
-/** How long the facts are kept without use. */
+/** Period for which facts are kept without use. */
 const FORGET_MS = 3_600_000;
 const MAX_SERVERS = 1_000;
 

@@ -13,7 +13,7 @@ export interface SocketIoOptions {
 }
 
 /** Called until {@link SocketIo.destroy}. */
-export interface SocketHandlers {
+interface SocketHandlers {
   onData(chunk: Uint8Array): void;
   /** The TLS handshake succeeded. */
   onSecured(): void;

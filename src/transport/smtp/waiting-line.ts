@@ -1,6 +1,6 @@
 interface Entry<W> {
   readonly waiter: W;
-  /** When a connection in use was promised to it. `null` if it takes the first free one. */
+  /** Time of the promise of a connection in use. `null` if it takes the first free one. */
   promisedAtMs: number | null;
 }
 

@@ -76,7 +76,7 @@ export class Observer {
       [this.#step, this.#isMessageDue] = [null, step === "data"];
       setTimeout(() => this.#library.receiveReply(reply), REPLY_DELAY_MS);
     }
-    // TLS must start within this event on workerd, HELO follows at once, and after a message nothing is written.
+    // TLS must start within this event on workerd, HELO follows immediately, and after a message nothing is written.
     const isUrgent = step === "starttls" || step === "message" || (reply?.code ?? 0) >= 500;
     if (!isPassedOn || isUrgent) this.#release();
   }

@@ -1,4 +1,4 @@
-/** Somebody who may log in. */
+/** An admin, who may log in. */
 export interface Admin {
   /** UUID. */
   readonly id: string;
@@ -8,11 +8,11 @@ export interface Admin {
   /** PHC string. */
   readonly passwordHash: string;
   readonly enabled: boolean;
-  /** Grows with each password change; tokens of an older generation are void. */
+  /** Increases with each password change, which revokes the tokens of older generations. */
   readonly generation: number;
 }
 
-/** The admin behind a request whose token was checked. */
+/** The admin whose token a request carries. */
 export interface Principal {
   readonly adminId: string;
   readonly username: string;

@@ -1,43 +1,43 @@
-/** One thing that was done, as it is kept. Texts never hold a secret, a code or a body. */
+/** An entry of the audit log: one action. No text contains a secret, a code or a body. */
 export interface AuditEntry {
   readonly date: Date;
   /** `METHOD /route/<parameter>`, or `cli …`. */
   readonly action: string;
   readonly success: boolean;
-  /** Who did it; empty if nobody was logged in. */
+  /** The admin; empty if no admin was logged in. */
   readonly administrator: string;
   readonly realm: string;
-  /** Address of the client, or empty if unknown. */
+  /** IP address of the client; empty if it is unknown. */
   readonly client: string;
-  /** The definition, policy or admin it was done to. */
+  /** The definition, policy or admin that the action concerns. */
   readonly identifier: string;
   readonly recipient: string;
-  /** Names of the changed fields, comma separated. */
+  /** Names of the changed fields, comma-separated. */
   readonly fields: string;
-  /** What became of a mail: `sent`, `not-sent` or `unknown`; else empty. */
+  /** Outcome of a message: `sent`, `not-sent`, `unknown` or `queued`. Empty for other actions. */
   readonly outcome: string;
-  /** The phase a mail failed in. */
+  /** The phase in which a message failed. */
   readonly phase: string;
   /** Code and short reason. */
   readonly info: string;
-  /** Names of the policies that allowed it, comma separated. */
+  /** Names of the policies that allowed the action, comma-separated. */
   readonly policies: string;
   readonly requestId: string;
 }
 
-/** An entry as it is read back. */
+/** An entry as it is stored. */
 export interface StoredAuditEntry extends AuditEntry {
-  /** 1, 2, …: in the order of writing. */
+  /** 1, 2, … in the order of writing. */
   readonly number: number;
-  /** How many events the row stands for. */
+  /** How many actions the entry stands for. */
   readonly count: number;
 }
 
-/** Which entries to read; texts match without regard to ASCII case, `*` stands for any characters. */
+/** Which entries to read. Texts match without regard to ASCII case, and `*` matches any characters. */
 export interface AuditQuery {
   readonly filters: Readonly<Partial<Record<AuditTextColumn, string>>>;
   readonly success?: boolean;
-  /** Only entries since then. */
+  /** Only entries from this time on. */
   readonly since?: Date;
   readonly sort: AuditSortColumn;
   readonly descending: boolean;
@@ -64,20 +64,20 @@ export type AuditTextColumn = (typeof AUDIT_TEXT_COLUMNS)[number];
 export const AUDIT_SORT_COLUMNS = ["number", "date", ...AUDIT_TEXT_COLUMNS, "success"] as const;
 type AuditSortColumn = (typeof AUDIT_SORT_COLUMNS)[number];
 
-/** What an entry says of who did it; the request knows this before anything is done. */
+/** The fields of an entry that a request fills in before the action: who acts, and from where. */
 export type AuditActor = Pick<
   AuditEntry,
   "action" | "administrator" | "realm" | "client" | "policies" | "requestId"
 >;
 
-/** What an entry says of what it was done to. */
+/** The fields of an entry that name what the action concerns. */
 export type AuditTarget = Pick<AuditEntry, "identifier" | "recipient">;
 
-/** Completes an entry; what is not said is empty. */
+/** Creates an entry. Absent fields are empty. */
 export function auditEntry(
   actor: AuditActor,
   date: Date,
-  said: { readonly success: boolean } & Partial<Omit<AuditEntry, keyof AuditActor | "date">>,
+  fields: { readonly success: boolean } & Partial<Omit<AuditEntry, keyof AuditActor | "date">>,
 ): AuditEntry {
   return {
     identifier: "",
@@ -88,6 +88,6 @@ export function auditEntry(
     info: "",
     ...actor,
     date,
-    ...said,
+    ...fields,
   };
 }

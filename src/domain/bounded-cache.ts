@@ -1,10 +1,10 @@
-/** Keeps the entries that were used last. */
+/** A cache of the most recently used entries. */
 export class BoundedCache<V> {
   readonly #entries = new Map<string, V>();
-  readonly #most: number;
+  readonly #max: number;
 
-  constructor(most: number) {
-    this.#most = most;
+  constructor(max: number) {
+    this.#max = max;
   }
 
   get(key: string): V | undefined {
@@ -19,6 +19,6 @@ export class BoundedCache<V> {
     this.#entries.delete(key);
     this.#entries.set(key, value);
     const oldest = this.#entries.keys().next();
-    if (this.#entries.size > this.#most && !oldest.done) this.#entries.delete(oldest.value);
+    if (this.#entries.size > this.#max && !oldest.done) this.#entries.delete(oldest.value);
   }
 }

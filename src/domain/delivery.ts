@@ -1,4 +1,4 @@
-/** The steps of sending one mail, in order; a failure names the one it happened in. */
+/** The steps of sending a message, in order. A failure names its step. */
 export const PHASES = [
   "policy",
   "sign",
@@ -15,21 +15,21 @@ export const PHASES = [
 ] as const;
 export type Phase = (typeof PHASES)[number];
 
-/** Who has to act before the same message can arrive: whoever runs the server or the definition, or its author. */
+/** Who must act before the same message can arrive: the operator of the server or definition, or the author. */
 type Fault = "server" | "mail";
 
 interface FailureKind {
   readonly fault: Fault;
-  /** Whether the same message may arrive later without a change. The first digit of a reply wins (RFC 5321 4.2.1). */
+  /** Whether the same message may arrive later without a change. The first digit of a reply overrides this (RFC 5321 4.2.1). */
   readonly retryable: boolean;
 }
 
-/** Why a message was not sent. Callers match on the codes; the table grows here and nowhere else. */
+/** Reasons why a message was not sent. Callers match on the codes, which are stable. */
 const FAILURES = {
   timeout: { fault: "server", retryable: true },
   refused: { fault: "server", retryable: true },
   unreachable: { fault: "server", retryable: true },
-  /** An error of the runtime that has no code of its own here. */
+  /** An error of the runtime without a code of its own in this table. */
   network: { fault: "server", retryable: true },
   dns_not_found: { fault: "server", retryable: false },
   closed: { fault: "server", retryable: true },
@@ -64,10 +64,10 @@ const FAILURES = {
 export type FailureCode = keyof typeof FAILURES;
 export const FAILURE_CODES = Object.keys(FAILURES) as readonly FailureCode[];
 
-/** Replies that are about the session, in whatever phase they come: RFC 5321 3.8, RFC 4954 6 and RFC 3207 4. */
+/** Replies that concern the session in every phase (RFC 5321 3.8, RFC 4954 6 and RFC 3207 4). */
 const SESSION_REPLIES: readonly number[] = [421, 530];
 
-/** One whole reply of an SMTP server (RFC 5321 4.2), fit to be shown: no secrets, no control characters. */
+/** A complete reply of an SMTP server (RFC 5321 4.2), without secrets and control characters. */
 export interface SmtpReply {
   /** Three digits, 200–599. */
   readonly code: number;
@@ -77,7 +77,7 @@ export interface SmtpReply {
   readonly text: string;
 }
 
-/** What is known of the server's TLS; a field that the runtime hides is null. */
+/** The TLS of a connection. A field is `null` if the runtime hides it. */
 export interface TlsPeer {
   /** Such as `TLSv1.3`. */
   readonly protocol: string | null;
@@ -87,7 +87,7 @@ export interface TlsPeer {
   readonly daysLeft: number | null;
 }
 
-/** One certificate of the chain that a server sent. */
+/** One certificate of the server's chain. */
 export interface ChainCertificate {
   /** Distinguished names on one line, such as `CN=mail.example.org`. */
   readonly subject: string;
@@ -98,24 +98,24 @@ export interface ChainCertificate {
 /** One address of the server that was dialed. */
 export interface DialedAddress {
   readonly address: string;
-  /** `connected`, or why not. */
+  /** `connected`, or the failure code. */
   readonly result: "connected" | FailureCode;
   readonly ms: number;
 }
 
-/** What a conversation saw of the server; what was not reached is null or empty. */
+/** What a conversation learned about the server. Parts that it did not reach are `null` or empty. */
 export interface ServerReport {
   /** Text of the greeting, at most 500 characters. */
   readonly greeting: string | null;
-  /** Lines of the replies to EHLO after the first one (RFC 5321 4.1.1.1), before TLS and under it. */
+  /** Lines of the EHLO replies after the first one (RFC 5321 4.1.1.1), before and under TLS. */
   readonly extensions: { readonly clear: readonly string[]; readonly tls: readonly string[] };
   /** SASL mechanisms listed last, in upper case. */
   readonly mechanisms: readonly string[];
-  /** Largest message in octets (RFC 1870); null: no limit was declared. */
+  /** Largest message in octets (RFC 1870); `null` if the server declared no limit. */
   readonly sizeOctets: number | null;
-  /** The certificate chain, leaf first; null without TLS or where the runtime hides it. */
+  /** The certificate chain, leaf first; `null` without TLS, or if the runtime hides it. */
   readonly chain: readonly ChainCertificate[] | null;
-  /** Null for a connection that was already open, or where the platform dials. */
+  /** `null` if the connection was already open, or if the platform dials. */
   readonly addresses: readonly DialedAddress[] | null;
 }
 
@@ -129,14 +129,15 @@ export const NOTHING_SEEN: ServerReport = {
 };
 
 /**
- * How far a check goes that sends nothing: greeting and EHLO; TLS; login; MAIL; RCPT. After MAIL or RCPT comes RSET.
+ * The points at which a check ends that sends nothing: after greeting and EHLO, TLS, login, MAIL, or RCPT. RSET follows
+ * MAIL and RCPT.
  */
 export const CHECKPOINTS = ["connect", "tls", "auth", "sender", "recipient"] as const;
 export type Checkpoint = (typeof CHECKPOINTS)[number];
 
 /**
  * `not-sent`: the server did not accept the message, so sending it again cannot duplicate it.
- * `unknown`: the end of the message was handed to the socket and no valid reply followed.
+ * `unknown`: the end of the message was written, and no valid reply followed.
  */
 export type Failure = {
   readonly phase: Phase;
@@ -148,13 +149,13 @@ export type Failure = {
   | { readonly outcome: "unknown"; readonly retryable: false }
 );
 
-/** The failure of a message that the server did not accept. */
+/** Creates the failure of a message that the server did not accept. */
 export function notSent(phase: Phase, code: FailureCode, reply: SmtpReply | null = null): Failure {
   const retryable = reply === null ? FAILURES[code].retryable : reply.code < 500;
   return { phase, code, reply, fault: faultOf(phase, code, reply), outcome: "not-sent", retryable };
 }
 
-/** The failure of a message that the server may have accepted. */
+/** Creates the failure of a message that the server may have accepted. */
 export function unknownOutcome(code: FailureCode, reply: SmtpReply | null = null): Failure {
   return { phase: "data", code, reply, fault: FAILURES[code].fault, outcome: "unknown", retryable: false };
 }
@@ -164,7 +165,7 @@ export function isBefore(phase: Phase, other: Phase): boolean {
   return PHASES.indexOf(phase) < PHASES.indexOf(other);
 }
 
-/** Before MAIL nothing of the message was seen, so it cannot be at fault. */
+/** Before MAIL the server has seen nothing of the message, so the message cannot be at fault. */
 function faultOf(phase: Phase, code: FailureCode, reply: SmtpReply | null): Fault {
   if (isBefore(phase, "sender") || (reply !== null && SESSION_REPLIES.includes(reply.code))) return "server";
   return FAILURES[code].fault;
@@ -184,21 +185,21 @@ export type TimingMs = Readonly<Partial<Record<Phase, number>>>;
 export type Receipt = {
   readonly timingMs: TimingMs;
   readonly tls: TlsPeer | null;
-  /** Waits for a reply, and one each for TCP and TLS. */
+  /** How often the client waited for a reply, plus one each for TCP and TLS. */
   readonly roundTrips: number;
   readonly seen: ServerReport;
 } & (
   | {
       readonly successful: true;
-      /** The reply that accepted the message; null for a check that ended before any reply was due. */
+      /** The reply that accepted the message; `null` for a check that ended before any reply. */
       readonly reply: SmtpReply | null;
-      /** The checkpoint of a check that sends nothing; null for a message. */
+      /** The checkpoint that a check reached; `null` for a message. */
       readonly reached: Checkpoint | null;
     }
   | { readonly successful: false; readonly failure: Failure }
 );
 
-/** The receipt of a message for which no server was asked. */
+/** Creates the receipt of a message for which no server was contacted. */
 export function notAttempted(failure: Failure): Receipt {
   return { successful: false, failure, timingMs: {}, tls: null, roundTrips: 0, seen: NOTHING_SEEN };
 }

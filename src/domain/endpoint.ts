@@ -5,19 +5,19 @@ import type { Endpoint, Security, ServerDefinition } from "./smtp-server.ts";
 /** RFC 8314 7.3: the port of implicit TLS submission. */
 const IMPLICIT_TLS_PORT = 465;
 const MAX_PORT = 65_535;
-/** The historic forms of an IPv4 address, which resolvers still read: `10`, `0x7f.1` (WHATWG URL, "ends in a number"). */
+/** Historic forms of an IPv4 address, which resolvers still accept: `10`, `0x7f.1` (WHATWG URL, "ends in a number"). */
 const ENDS_IN_NUMBER = /(^|\.)(\d+|0x[0-9a-f]*)\.?$/i;
 const SERVER = /^(?:(smtps?):\/\/)?(\[[0-9a-f:.]+\]|[^[\]:/?#@\s]+)(?::(\d{1,5}))?$/i;
 const BARE_IPV6 = /^[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*$/i;
-/** UTS #46 maps the three others to the first. */
+/** UTS #46 maps the others to the first. */
 const FINAL_DOT = /[.。．｡]$/u;
 const STRENGTH: Readonly<Record<Security, number>> = { none: 0, starttls: 1, implicit: 1 };
 
 /**
- * Returns where `server`, `port` and `tls` of a definition lead. `server` is `host`, `host:port`, `smtp://host[:port]`
- * or `smtps://host[:port]`, with blanks around it. An international host name becomes A-labels. An IPv6 address has
- * brackets; without port and scheme it can do without.
- * @returns `null` if `server` is none of these.
+ * Parses `server`, `port` and `tls` of a definition. `server` is `host`, `host:port`, `smtp://host[:port]` or
+ * `smtps://host[:port]`, with optional blanks around it. An international host name becomes A-labels. An IPv6 address
+ * needs brackets unless it stands without port and scheme.
+ * @returns `null` if `server` has none of these forms.
  */
 export function parseEndpoint(fields: Pick<ServerDefinition, "server" | "port" | "tls">): Endpoint | null {
   const server = fields.server.replace(/^ +| +$/g, "");
@@ -63,6 +63,6 @@ export function keepsSecret(kept: Endpoint, next: Endpoint): boolean {
 function parseHost(text: string): string | null {
   if (text.startsWith("[")) return canonicalIp(text.slice(1, -1));
   const name = asciiHostName(text.replace(FINAL_DOT, ""));
-  // Checked after the mapping: full-width digits are digits.
+  // Checked after the mapping, which turns full-width digits into digits.
   return name !== null && ENDS_IN_NUMBER.test(name) ? canonicalIp(name) : name;
 }

@@ -10,14 +10,14 @@ export interface Mailbox {
 
 // RFC 5322 3.2.3 dot-atom, and any non-ASCII character (RFC 6532 3.2) that is neither a control nor a space.
 const DOT_STRING = /^[\w!#$%&'*+/=?^`{|}~\u{a1}-\u{10ffff}-]+(\.[\w!#$%&'*+/=?^`{|}~\u{a1}-\u{10ffff}-]+)*$/u;
-// RFC 5321 4.1.2 Quoted-string, and RFC 6531 3.3. Without angle brackets: servers exist that end a path at the first one.
+// RFC 5321 4.1.2 Quoted-string, and RFC 6531 3.3. No angle brackets, because some servers end a path at the first one.
 const QUOTED_CONTENT = /^[ !-;=?-~\u{a1}-\u{10ffff}]+$/u;
 const QUOTED_ADDRESS = /^"((?:[^"\\]|\\.)*)"@([^@]*)$/u;
 const ATOM_ADDRESS = /^([^@"]*)@([^@]*)$/u;
-/** Everything before the first `<` that is not inside quotes, and what is between it and the final `>`. */
+/** The text before the first `<` outside quotes, and the text between it and the final `>`. */
 const NAME_AND_ADDRESS = /^((?:"(?:[^"\\]|\\.)*"|[^"<])*)<(.*)>$/u;
 const ADDRESS_LITERAL = /^\[(?:(IPv6:)([0-9a-f:.]+)|([\d.]+))\]$/i;
-// Control characters and the separators that some programs take for line ends.
+// Control characters, and the separators that some programs treat as line ends.
 const UNSAFE = /[\p{Cc}\u2028\u2029]/u;
 
 /** RFC 5321 4.5.3.1.1 and 4.5.3.1.3: 64 octets before the `@`, 254 in all. */
@@ -25,9 +25,8 @@ const MAX_LOCAL_PART_OCTETS = 64;
 const MAX_ADDRESS_OCTETS = 254;
 
 /**
- * Reads one mailbox: `user@example.org`, `Name <user@example.org>` or `"Quoted, name" <user@example.org>`, with blanks
- * around name and address. Lists, groups, comments and routes are rejected.
- * @returns `null` if the text is not one mailbox.
+ * Parses one mailbox: `user@example.org`, `Name <user@example.org>` or `"Quoted, name" <user@example.org>`, with blanks
+ * around name and address. Returns `null` for lists, groups, comments and routes.
  */
 export function parseMailbox(text: string): Mailbox | null {
   if (UNSAFE.test(text)) return null;
@@ -38,8 +37,8 @@ export function parseMailbox(text: string): Mailbox | null {
 }
 
 /**
- * Reads a bare address; blanks around it are ignored. Returns its one spelling: international domains as A-labels
- * (RFC 5891), address literals as RFC 5321 4.1.3 writes them, the local part in NFC and quoted only where it has to be.
+ * Parses a bare address, ignoring blanks around it. Returns its canonical form: international domains as A-labels
+ * (RFC 5891), address literals by RFC 5321 4.1.3, the local part in NFC and quoted only if necessary.
  */
 export function parseAddress(text: string): string | null {
   if (UNSAFE.test(text)) return null;

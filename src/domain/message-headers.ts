@@ -1,23 +1,23 @@
-/** RFC 5322 2.2, and short enough that folding finds room for a value. */
+/** RFC 5322 2.2, and short enough to leave room for a value in a folded line. */
 const FIELD_NAME = /^[A-Za-z][A-Za-z0-9-]{0,30}$/;
-/** Fields that a message has already (RFC 5322 3.6, RFC 2045), and those that other programs read as its route. */
+/** Fields that Sealpost writes (RFC 5322 3.6, RFC 2045), and those that other programs read as trace information. */
 const RESERVED =
   /^(from|sender|to|cc|bcc|reply-to|subject|date|message-id|mime-version|content-.*|resent-.*|received|return-path|dkim-.*|arc-.*)$/i;
-/** Fields whose parsers know no encoded words: message identifiers, URLs in angle brackets, structured fields. */
+/** Fields that must not have encoded words: message identifiers, URLs in angle brackets, structured fields. */
 const STRUCTURED = /^(in-reply-to|references|list-.*|otp-token)$/i;
-/** A word is never folded: with the name of its field it has to fit the 998 octets of RFC 5322 2.1.1. */
+/** A word is never folded, so with its field name it must fit into the 998 octets of RFC 5322 2.1.1. */
 export const MAX_WORD_CHARACTERS = 900;
 
-// These end a line, or terminals and mail programs obey them; a tab is only white space.
+// Characters that end a line, or that terminals and mail programs interpret. A tab is only white space.
 const UNSAFE = /[^\P{Cc}\t]|[\u2028\u2029]/u;
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 
 /** RFC 5322 3.6.4. */
 const MESSAGE_IDS = /^<[^<>\s@]+@[^<>\s@]+>( <[^<>\s@]+@[^<>\s@]+>)*$/;
-/** RFC 2369 3.2: URLs in angle brackets. RFC 8058 3.1 needs one of https. */
+/** RFC 2369 3.2: URLs in angle brackets. RFC 8058 3.1 needs one with https. */
 const UNSUBSCRIBE_URLS = /^<(https|mailto):[^<>\s,]+>(, ?<(https|mailto):[^<>\s,]+>)*$/i;
 
-/** The fields that a message may have over HTTP, by name in lower case, and their values. `x-` stands for all of `X-*`. */
+/** The fields that an HTTP caller may set, by name in lower case, and their values. `x-` stands for all `X-*` fields. */
 const HTTP_FIELDS: Readonly<Record<string, { readonly value: RegExp; readonly expected: string }>> = {
   "list-unsubscribe": {
     value: UNSUBSCRIBE_URLS,
@@ -30,17 +30,17 @@ const HTTP_FIELDS: Readonly<Record<string, { readonly value: RegExp; readonly ex
   "x-": { value: /^/, expected: "one line of text" },
 };
 
-/** Whether a text holds control characters or line separators, which no header may. */
+/** Whether a text contains control characters or line separators, which no header may contain. */
 export function isUnsafeInHeader(text: string): boolean {
   return UNSAFE.test(text);
 }
 
-/** Whether the value of a field leaves as it is, without encoded words (RFC 2047 5). */
+/** Whether the value of a field is written without encoded words (RFC 2047 5). */
 export function isStructuredField(name: string): boolean {
   return STRUCTURED.test(name);
 }
 
-/** Returns what is expected instead of this field of a message; `null` if it may leave. */
+/** Returns what is expected instead of this field; `null` if the field is valid. */
 export function fieldProblem(name: string, value: string): string | null {
   if (!FIELD_NAME.test(name)) return "expected a name of at most 31 letters, digits and -";
   if (RESERVED.test(name)) return "expected a field that is not reserved";
@@ -52,8 +52,8 @@ export function fieldProblem(name: string, value: string): string | null {
 }
 
 /**
- * Returns what is expected instead of this field of a message that arrives over HTTP, where only {@link HTTP_FIELDS}
- * may be chosen; `null` if it may leave.
+ * Returns what is expected instead of this field of an HTTP caller, who may only set {@link HTTP_FIELDS}; `null` if the
+ * field is valid.
  */
 export function httpFieldProblem(name: string, value: string): string | null {
   const field = name.toLowerCase();

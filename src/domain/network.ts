@@ -1,11 +1,11 @@
 import ipaddr from "ipaddr.js";
 
-/** A block of addresses, parsed once. IPv4-mapped IPv6 addresses are treated as IPv4. */
+/** A parsed CIDR block. It treats IPv4-mapped IPv6 addresses as IPv4. */
 export interface CidrBlock {
   contains(address: string): boolean;
 }
 
-/** Reads an IP address or a CIDR block. Returns null for anything else. */
+/** Parses an IP address or a CIDR block. Returns `null` for anything else. */
 export function parseCidr(text: string): CidrBlock | null {
   const [base, bits, rest] = text.split("/");
   if (rest !== undefined || base === undefined || !ipaddr.isValid(base) || !isPlainForm(base)) return null;
@@ -22,25 +22,25 @@ export function parseCidr(text: string): CidrBlock | null {
   };
 }
 
-/** The canonical text of an IP address (IPv4-mapped forms become IPv4), or null. */
+/** Returns the canonical text of an IP address, or `null`. IPv4-mapped forms become IPv4. */
 export function canonicalIp(address: string): string | null {
   return parseIp(address)?.toString() ?? null;
 }
 
-/** The canonical text of an IPv4 address in its form of four decimal numbers, or `null`. */
+/** Returns the canonical text of an IPv4 address in dotted decimal form, or `null`. */
 export function canonicalIpv4(address: string): string | null {
   return ipaddr.IPv4.isValidFourPartDecimal(address) ? ipaddr.IPv4.parse(address).toString() : null;
 }
 
-/** The canonical text of an IPv6 address without a zone (RFC 5952), or `null`. IPv4-mapped forms stay IPv6. */
+/** Returns the canonical text of an IPv6 address without a zone (RFC 5952), or `null`. IPv4-mapped forms stay IPv6. */
 export function canonicalIpv6(address: string): string | null {
   const isZoneless = address.includes(":") && !address.includes("%");
   return isZoneless && ipaddr.IPv6.isValid(address) ? ipaddr.IPv6.parse(address).toRFC5952String() : null;
 }
 
 /**
- * What stands for one client in limits: an IPv4 address, or the /64 of an IPv6 address, which is what one household or
- * machine is given (RFC 6177) and could otherwise choose a fresh address from for every try.
+ * Returns the rate-limit key of a client: its IPv4 address, or its IPv6 /64, because a client can use any address of its
+ * /64 (RFC 6177).
  */
 export function clientNetwork(address: string): string {
   const parsed = parseIp(address);
@@ -53,21 +53,21 @@ function parseIp(address: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
   return ipaddr.isValid(address) && isPlainForm(address) ? ipaddr.process(address) : null;
 }
 
-/** ipaddr.js also reads the historic forms `10`, `0x7f.1` and `010.0.0.1`; people never mean them. */
+/** Excludes the historic forms `10`, `0x7f.1` and `010.0.0.1`, which ipaddr.js accepts but users never mean. */
 function isPlainForm(address: string): boolean {
   return address.includes(":") || ipaddr.IPv4.isValidFourPartDecimal(address);
 }
 
-/** RFC 1035 2.3.4: labels of at most 63 octets, 253 in all. The underscore occurs in names of local networks. */
+/** RFC 1035 2.3.4: labels of at most 63 octets, 253 in all. Names in local networks may have underscores. */
 const HOST_NAME =
   /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/;
-// These part a host from the rest of a URL: the URL parser must see nothing but a host.
+// Characters that end the host in a URL. The URL parser must get only a host.
 const URL_SYNTAX = /[\s/?#@:\\%[\]]/u;
 const ADDED_LABEL = ".x";
 
 /**
- * Returns a host name as DNS has it: lower case, international labels as A-labels (RFC 5890) by UTS #46,
- * non-transitional, so that `faß` and `fass` stay two names. Returns `null` for anything else, a final dot included.
+ * Returns a host name in its DNS form: lower case, international labels as A-labels (RFC 5890) by non-transitional
+ * UTS #46, which keeps `faß` and `fass` apart. Returns `null` for anything else, such as a name with a final dot.
  */
 export function asciiHostName(text: string): string | null {
   const ascii = /^[\x21-\x7e]*$/.test(text) ? text.toLowerCase() : toAscii(text);
@@ -77,7 +77,7 @@ export function asciiHostName(text: string): string | null {
 /** The host parser of WHATWG URL applies UTS #46 on every runtime. */
 function toAscii(text: string): string | null {
   if (URL_SYNTAX.test(text)) return null;
-  // UTS #46 maps the capital letter to ß since Unicode 15.1; workerd's older tables make it "ss".
+  // UTS #46 maps the capital letter to ß since Unicode 15.1; the older tables of workerd map it to "ss".
   const name = text.replaceAll("ẞ", "ß");
   // The added label keeps the parser from reading full-width digits as one of the historic forms of an IPv4 address.
   return URL.parse(`http://${name}${ADDED_LABEL}`)?.hostname.slice(0, -ADDED_LABEL.length) ?? null;

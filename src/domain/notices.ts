@@ -1,19 +1,19 @@
 /**
- * What a caller should know although the request succeeded, by code: programs and translations match on the code,
- * people read the sentence. Names in braces stand for values. The table grows here and nowhere else.
+ * Notices of requests that succeed, by code. Programs and translations match on the code; the sentence is for people.
+ * Names in braces stand for values.
  */
 export const NOTICES = {
   /** A username over a connection without TLS. */
   clear_text: "The password and mail travel in clear text: set tls to true, or use smtps://.",
   /** No configured key decrypts a stored password. */
-  password_unreadable: "The password of {identifier} does not open: it was changed or moved.",
+  password_unreadable: "The password of {identifier} cannot be decrypted: enter it again.",
   unknown_parameter:
     "The parameter {name} is not known and has no effect: the nearest known name is {nearest}.",
   /** A gateway or a setting names a definition that does not exist. */
-  server_missing: "There is no SMTP server {identifier}.",
+  server_missing: "No SMTP server is named {identifier}: create it or change the setting.",
   expires_soon: "The certificate expires in {days} days: get a new one.",
   rarely_verified: "Most mail programs cannot verify Ed25519 signatures: prefer RSA or P-256.",
-  // Why key and certificate cannot sign; the reason is the same as in the error that rejects them.
+  // Key and certificate that cannot sign. The reason is that of the error that rejects them.
   sign_no_key: "{reason}.",
   sign_passphrase: "{reason}.",
   sign_mismatch: "{reason}.",
@@ -28,7 +28,7 @@ export const NOTICE_CODES = Object.keys(NOTICES) as readonly NoticeCode[];
 export interface Notice {
   readonly code: NoticeCode;
   readonly parameter: string;
-  /** A whole sentence in English. */
+  /** A sentence in English. */
   readonly text: string;
 }
 
@@ -37,7 +37,7 @@ type Placeholder<S extends string> = S extends `${string}{${infer Name}}${infer 
   : never;
 type Values<C extends NoticeCode> = Readonly<Record<Placeholder<(typeof NOTICES)[C]>, string | number>>;
 
-/** Creates a notice; `values` are those that its sentence names in braces. */
+/** Creates a notice. @param values the values that its sentence names in braces. */
 export function notice<C extends NoticeCode>(
   code: C,
   parameter: string,

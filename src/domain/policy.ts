@@ -1,7 +1,7 @@
-/** A right that routes ask for; plugins add theirs. */
+/** A right that a route requires. Plugins add their own. */
 export type Right = string;
 
-/** The rights of the core, and what each opens. */
+/** The rights of the core, and what each permits. */
 export const CORE_RIGHTS = {
   smtpserver_read: "Read SMTP server definitions",
   smtpserver_write: "Create, change, delete and test SMTP server definitions",
@@ -9,23 +9,23 @@ export const CORE_RIGHTS = {
   policywrite: "Create, change, enable and disable policies",
   policydelete: "Delete policies",
   auditlog: "Read the audit log",
-  mail_read: "See queued mail: its state and tries, never what it says",
-  mail_write: "Try queued mail at once, or cancel it",
-  configread: "Read the settings of plugins, and which plugins there are",
+  mail_read: "Read queued mail: state and attempts, never the content",
+  mail_write: "Retry or cancel queued mail",
+  configread: "Read the settings of plugins, and list plugins",
   configwrite: "Change the settings of plugins",
 } as const;
 
-/** An admin policy without its number. List attributes that are empty match everything. */
+/** An admin policy without its id. An empty list matches everything. */
 export interface PolicyFields {
   readonly name: string;
   readonly scope: "admin";
-  /** Right name → `true`, or a value for actions that carry one. `*` stands for every action, `!x` takes x out. */
+  /** Name of a right → `true`, or a value for rights that have one. `*` grants all rights, and `!x` excludes x. */
   readonly action: Readonly<Record<string, boolean | string>>;
   readonly adminuser: readonly string[];
   readonly adminrealm: readonly string[];
   /** IP addresses and CIDR blocks; `!` or `-` before one negates. */
   readonly client: readonly string[];
-  /** `Mon-Fri: 8:00-18:00, …` in UTC; empty: always. */
+  /** `Mon-Fri: 8:00-18:00, …` in UTC. If empty, the policy always applies. */
   readonly time: string;
   readonly active: boolean;
   /** 1 is the highest. */
@@ -37,17 +37,18 @@ export interface Policy extends PolicyFields {
   readonly id: number;
 }
 
-/** Who asks, from where, when. */
+/** The admin, the client and the time of a request. */
 export interface PolicyContext {
   readonly username: string;
   readonly realm: string;
-  /** Null: unknown; a policy with `client` then does not match. */
+  /** `null` if it is unknown; then no policy with `client` matches. */
   readonly client: string | null;
   readonly now: Date;
 }
 
-/** What the policies say; `policies` are the names of those that matched. */
+/** The result of evaluating the policies. */
 export interface PolicyDecision {
   readonly allowed: boolean;
+  /** Names of the policies that matched. */
   readonly policies: readonly string[];
 }

@@ -1,6 +1,6 @@
 import type { Failure } from "./delivery.ts";
 
-/** What has become of a queued mail, or of it for one recipient. */
+/** The states of a queued message, or of one recipient. */
 export const MAIL_STATES = [
   "queued",
   "sending",
@@ -13,37 +13,37 @@ export const MAIL_STATES = [
 ] as const;
 export type MailState = (typeof MAIL_STATES)[number];
 
-/** Nothing happens any more to a mail in one of these; the others are on their way. */
+/** A state that does not change anymore. */
 export type FinalState = Extract<MailState, "sent" | "failed" | "unknown" | "expired" | "cancelled">;
 
-/** `code`: of use for a moment and harmful twice; `notice`: all other mail. */
+/** `code`: useful for minutes, and harmful if sent twice. `notice`: all other mail. */
 export type Purpose = "code" | "notice";
 
-/** What is done when a mail may have been taken: `repeat` sends it again under the same Message-ID, `stop` does not. */
+/** What follows an unknown outcome: `repeat` sends the message again under the same Message-ID, `stop` does not. */
 export type OnUnknown = "repeat" | "stop";
 
-/** How far a queued mail is for one recipient. */
+/** The progress of a queued message for one recipient. */
 export interface RecipientProgress {
   /** Forward-path. */
   readonly address: string;
   readonly state: "queued" | "deferred" | FinalState;
-  /** How often it was tried. */
+  /** Number of attempts. */
   readonly attempts: number;
-  /** When it is tried next, in milliseconds since the epoch; null once it has ended. */
+  /** When the next attempt is due, in milliseconds since the epoch; `null` if the state is final. */
   readonly dueAt: number | null;
-  /** Of the last try, if it failed. */
+  /** The failure of the last attempt; `null` if it did not fail. */
   readonly failure: Failure | null;
 }
 
-/** A queued mail, as far as anybody may see it: no body, no secret. */
+/** A queued message without its content. */
 export interface QueuedMail {
   readonly id: string;
   readonly state: MailState;
-  /** Name of the definition that it goes through now. */
+  /** Name of the definition that it currently goes through. */
   readonly identifier: string;
-  /** Names of all definitions that it may go through, the first one first; empty: just the one. */
+  /** Names of all definitions that it may go through, in order; empty if there is only one. */
   readonly alternatives: readonly string[];
-  /** Who handed it in: an admin, a plugin, the command line. */
+  /** The caller who submitted it: an admin, a plugin, the command line. */
   readonly submitter: string;
   readonly messageId: string;
   /** Reverse-path. */
@@ -53,24 +53,24 @@ export interface QueuedMail {
   readonly recipients: readonly RecipientProgress[];
   readonly createdAt: Date;
   readonly updatedAt: Date;
-  /** From then on it is of no use, and not sent; null: no such moment. */
+  /** Not sent after this time. `null` if the message does not expire. */
   readonly expiresAt: Date | null;
-  /** When the last try may begin. */
+  /** No attempt starts after this time. */
   readonly giveUpAt: Date;
-  /** Until when the content of a message in its final state is kept for a retry; `null` if it is erased, or not final. */
+  /** Until when the content of a final message is kept for a retry; `null` if it is erased or the state is not final. */
   readonly contentUntil: Date | null;
 }
 
-/** One try to bring one mail to one recipient. */
+/** One delivery of a message to one recipient. */
 export interface MailAttempt {
   readonly mailId: string;
   readonly recipient: string;
-  /** The definition that was used. */
+  /** Name of the definition that was used. */
   readonly identifier: string;
   readonly date: Date;
-  /** `lost`: its sender did not live to say what became of it. */
+  /** `lost`: the worker died during the attempt, so the outcome is unknown. */
   readonly outcome: "sent" | "not-sent" | "unknown" | "lost";
-  /** What follows from it. */
+  /** What follows the attempt. */
   readonly decision: "ended" | "retry" | "repeat" | "next-server";
   readonly phase: string;
   readonly code: string;
@@ -79,22 +79,22 @@ export interface MailAttempt {
   readonly timingMs: Readonly<Record<string, number>>;
 }
 
-/** From the worst to the best: the first that any recipient is in speaks for the mail. */
+/** Final states from the worst to the best. The worst one of any recipient is the state of the message. */
 const FINAL_STATES: readonly FinalState[] = ["unknown", "failed", "expired", "cancelled", "sent"];
 
 export function isPending({ state }: Pick<RecipientProgress, "state">): boolean {
   return state === "queued" || state === "deferred";
 }
 
-/** What a mail is in, by its recipients, while nobody is sending it. */
+/** Returns the state of a message that is not being sent, from those of its recipients. */
 export function stateOf(recipients: readonly RecipientProgress[]): Exclude<MailState, "sending"> {
   if (recipients.some(isPending)) {
     return recipients.every(({ attempts }) => attempts === 0) ? "queued" : "deferred";
   }
-  return FINAL_STATES.find((ending) => recipients.some(({ state }) => state === ending)) ?? "failed";
+  return FINAL_STATES.find((final) => recipients.some(({ state }) => state === final)) ?? "failed";
 }
 
-/** When the next recipient is due, in milliseconds since the epoch; null if none is. */
+/** Returns when the next recipient is due, in milliseconds since the epoch; `null` if none is. */
 export function nextDueAt(recipients: readonly RecipientProgress[]): number | null {
   const times = recipients.flatMap((recipient) => (isPending(recipient) ? [recipient.dueAt ?? 0] : []));
   return times.length === 0 ? null : Math.min(...times);

@@ -4,8 +4,8 @@ export const CENSORED = "__CENSORED__";
 const INSPECT = Symbol.for("nodejs.util.inspect.custom");
 
 /**
- * A text that does not print: `String(secret)`, `JSON.stringify`, template strings, `console.log` and
- * loggers all see `[secret]`. Only {@link Secret.reveal} gives it out, which makes each use greppable.
+ * A text that cannot be printed by accident: `String(secret)`, `JSON.stringify`, template strings, `console.log` and
+ * loggers all show `[secret]`. Only {@link Secret.reveal} returns it, so each use can be found by searching.
  */
 export class Secret {
   static readonly EMPTY = new Secret("");

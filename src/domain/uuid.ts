@@ -1,4 +1,4 @@
-/** A UUID of version 4 (RFC 9562 5.4) from 16 random bytes. */
+/** Returns a version 4 UUID (RFC 9562 5.4). @param random 16 bytes. */
 export function uuidFrom(random: Uint8Array<ArrayBuffer>): string {
   const bytes = new Uint8Array(random);
   const view = new DataView(bytes.buffer);

@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import type { Database } from "../contracts/database.ts";
+import type { Database, Statement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { auditEntry } from "../domain/audit.ts";
 import { type Failure, isBefore } from "../domain/delivery.ts";
@@ -9,32 +9,41 @@ import type { WaitingMailRepository } from "../storage/waiting-mail.ts";
 import type { Notify } from "./events.ts";
 import { MAX_PROBE_INTERVAL_MS, probeIntervalMs } from "./queue/backoff.ts";
 
-/** Failures in a row after which queued mail no longer goes to a server. */
+/** Consecutive failures that open a circuit. */
 const FAILURES_TO_OPEN = 5;
-/** A probe takes 10 s at most; that of a worker that died is repeated after this. */
+/** A probe takes at most 10 s. If its worker died, the probe is repeated after this. */
 export const PROBE_LEASE_MS = 15_000;
 
-/** A definition's circuit, as people see it. */
+/** The health of a definition's server, for `GET /smtpserver/<identifier>`. */
 export interface ServerHealth {
-  /** `open`: queued mail waits; `half-open`: a probe tests the server, or is due. */
+  /** `open`: queued mail waits. `half-open`: a probe is running or due. */
   readonly circuit: "closed" | "open" | "half-open";
-  /** Failures in a row. */
+  /** Consecutive failures. */
   readonly failures: number;
-  /** The first of them. */
+  /** When the first of them occurred; `null` if there is none. */
   readonly since: Date | null;
-  /** When the next probe starts. */
+  /** When the next probe starts; `null` if the circuit is closed. */
   readonly nextTry: Date | null;
   readonly lastFailure: { readonly date: Date; readonly phase: string; readonly code: string } | null;
   /** Messages that wait for the definition, or are being sent through it. */
   readonly waiting: number;
 }
 
-/** What a worker reads of a definition in passing. */
-export interface KnownHealth {
+/** What a poll reads about a definition. */
+interface HealthSummary {
   readonly queueName: string;
   readonly failures: number | null;
-  /** Milliseconds since the epoch; `null`: the circuit is closed. */
+  /** Milliseconds since the epoch; `null` if the circuit is closed. */
   readonly openUntil: number | null;
+}
+
+interface CircuitDeps {
+  readonly database: Database;
+  readonly repository: ServerHealthRepository;
+  readonly waiting: WaitingMailRepository;
+  readonly audit: AuditRepository;
+  readonly platform: Pick<Platform, "now">;
+  readonly notify: Notify;
 }
 
 const HEALTHY: Omit<ServerHealth, "waiting"> = {
@@ -47,51 +56,127 @@ const HEALTHY: Omit<ServerHealth, "waiting"> = {
 const ACTOR = { administrator: "", realm: "", client: "", policies: "", requestId: "" };
 const log = getLogger(["sealpost", "mail"]);
 
-export type Circuit = ReturnType<typeof createCircuit>;
-
-/** Whether a failure is one of the server as a whole: nothing of a message was sent, so that none can be the cause. */
-function isOfServer({ outcome, phase, code }: Failure): boolean {
-  return outcome === "not-sent" && isBefore(phase, "sender") && phase !== "sign" && code !== "server_unknown";
-}
-
-/** When the next probe starts. @param opens as in the row of the definition. */
-export function nextProbeAt(now: Date, opens: number, failure: HealthFailure): Date {
-  return new Date(now.getTime() + probeIntervalMs(isRejectedLogin(failure) ? opens : 0));
-}
-
-/** The server tried the login and rejected it; further ones may lock the account. */
-export function isRejectedLogin({ code }: HealthFailure): boolean {
-  return code === "auth_rejected";
-}
-
 /**
- * Keeps queued mail away from servers that cannot be reached or reject the login: after a few such failures in a row a
- * definition's circuit opens, probes test the server, and when one succeeds everything that waits is due.
+ * Keeps queued mail from servers that cannot be reached or that reject the login. After a few such failures in a row a
+ * definition's circuit opens, and probes test the server. When a probe succeeds, all messages that wait are due.
  */
-export function createCircuit(deps: {
-  readonly database: Database;
-  readonly repository: ServerHealthRepository;
-  readonly waiting: WaitingMailRepository;
-  readonly audit: AuditRepository;
-  readonly platform: Pick<Platform, "now">;
-  readonly notify: Notify;
-}) {
-  const { database, repository, waiting, audit, platform, notify } = deps;
-  /** Definitions of which this process knows a failure, so that a success need not ask. */
-  const unhealthy = new Set<string>();
+export class Circuit {
+  readonly #deps: CircuitDeps;
+  /** Definitions that failed as far as this process knows. A success of any other one needs no statement. */
+  readonly #unhealthy = new Set<string>();
   /** Those of them whose circuit was open when this process last saw it. */
-  const open = new Set<string>();
+  readonly #open = new Set<string>();
 
-  async function failed(identifier: string, failure: Failure): Promise<void> {
-    unhealthy.add(identifier);
+  constructor(deps: CircuitDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Records the outcome of an attempt, unless it never reached the server. Never rejects, because the message counts.
+   * @param failure `null` if the server accepted the message, or as much of the conversation as was tested.
+   */
+  async observe(identifier: string, failure: Failure | null): Promise<void> {
+    if (failure?.code === "cancelled") return;
+    try {
+      if (failure !== null && isServerFailure(failure)) await this.#fail(identifier, failure);
+      else if (this.#unhealthy.has(identifier)) await this.#succeed(identifier);
+    } catch (error) {
+      log.warning("Cannot record the health of {identifier}: {error}", { identifier, error });
+    }
+  }
+
+  /** Takes over what other processes recorded. */
+  note(summaries: readonly HealthSummary[]): void {
+    for (const { queueName, failures, openUntil } of summaries) {
+      if (failures) this.#unhealthy.add(queueName);
+      if (openUntil === null) this.#open.delete(queueName);
+      else this.#open.add(queueName);
+    }
+  }
+
+  /** Whether the circuit was open when this process last saw it. */
+  isOpen(identifier: string): boolean {
+    return this.#open.has(identifier);
+  }
+
+  /** Returns the code of the failure for which a circuit is open; `null` if it is closed or half-open. */
+  async openFor(identifier: string): Promise<string | null> {
+    const { repository, platform } = this.#deps;
+    const row = await repository.find(identifier);
+    return row?.openUntil && row.openUntil.getTime() > platform.now().getTime() ? row.code : null;
+  }
+
+  /** Returns the first of these definitions whose circuit is closed; `undefined` if all are open. */
+  async firstHealthy(identifiers: readonly string[]): Promise<string | undefined> {
+    const open = await this.#deps.repository.open(identifiers);
+    return identifiers.find((identifier) => !open.has(identifier));
+  }
+
+  /** Returns the last failure of an unhealthy definition. */
+  async lastFailure(identifier: string): Promise<HealthFailure | undefined> {
+    return this.#deps.repository.find(identifier);
+  }
+
+  async health(identifier: string): Promise<ServerHealth> {
+    const { repository, platform } = this.#deps;
+    const { row, waiting } = await repository.findWithWaiting(identifier);
+    return { ...(row ? healthOf(row, platform.now()) : HEALTHY), waiting };
+  }
+
+  /** Returns statements that forget a deleted definition. Its messages are due, to fail or to go to another one. */
+  reset(identifier: string) {
+    const { repository, waiting, platform } = this.#deps;
+    return [repository.clear(identifier), waiting.makeDue(identifier, platform.now())] as const;
+  }
+
+  /**
+   * Returns statements that have a changed definition probed, or its messages attempted, now. The first selects such a
+   * message.
+   */
+  restart(identifier: string) {
+    const { repository, waiting, platform } = this.#deps;
+    return [
+      waiting.findOne(identifier),
+      repository.clearIfClosed(identifier),
+      repository.makeProbeDue(identifier, platform.now()),
+      waiting.makeDue(identifier, platform.now()),
+    ] as const;
+  }
+
+  /** Returns the statement that makes the probe of an open circuit due now. */
+  makeProbeDue(identifier: string): Statement {
+    return this.#deps.repository.makeProbeDue(identifier, this.#deps.platform.now());
+  }
+
+  /** Returns the statement that limits times which a clock jump has moved too far into the future. */
+  recoverFromClockJump(now: Date): Statement {
+    const after = (ms: number) => new Date(now.getTime() + ms);
+    const bounds = { probe: after(MAX_PROBE_INTERVAL_MS), lease: after(PROBE_LEASE_MS) };
+    return this.#deps.repository.recoverFromClockJump(now, bounds);
+  }
+
+  /** Reports that a circuit has closed, if it was open. @param rows the health of the definition before. */
+  async reportClosed(identifier: string, rows: readonly ServerHealthRow[]): Promise<void> {
+    this.#unhealthy.delete(identifier);
+    this.#open.delete(identifier);
+    if (!rows.some(({ openUntil }) => openUntil !== null)) return;
+    const { database, audit, platform } = this.#deps;
+    const actor = { ...ACTOR, action: "circuit close" };
+    const entry = auditEntry(actor, platform.now(), { success: true, identifier });
+    await database.append(audit.insert(entry));
+    log.info("Circuit closed for {identifier}", { identifier });
+  }
+
+  async #fail(identifier: string, failure: Failure): Promise<void> {
+    this.#unhealthy.add(identifier);
+    const { database, repository, audit, platform, notify } = this.#deps;
     const now = platform.now();
     const [[row]] = await database.commit([repository.fail(identifier, failure, now)]);
     if (!row || row.openUntil !== null || row.failures < FAILURES_TO_OPEN) return;
     const { phase, code } = failure;
-    const entry = auditEntry({ ...ACTOR, action: "circuit open" }, now, {
-      ...{ success: false, identifier, phase, info: code },
-    });
-    open.add(identifier);
+    const actor = { ...ACTOR, action: "circuit open" };
+    const entry = auditEntry(actor, now, { success: false, identifier, phase, info: code });
+    this.#open.add(identifier);
     const [tripped] = await database.commit([
       repository.trip(identifier, nextProbeAt(now, 1, failure)),
       audit.insertIfChanged(entry),
@@ -101,103 +186,29 @@ export function createCircuit(deps: {
     notify("circuit_opened", { identifier, phase, code });
   }
 
-  async function succeeded(identifier: string): Promise<void> {
+  async #succeed(identifier: string): Promise<void> {
+    const { database, repository, waiting, platform } = this.#deps;
     const [, rows] = await database.commit([
       waiting.makeDueIfOpen(identifier, platform.now()),
       repository.clear(identifier),
     ]);
-    await closed(identifier, rows);
+    await this.reportClosed(identifier, rows);
   }
+}
 
-  /** Records that a circuit has closed, if it was open. @param rows what was known of the definition. */
-  async function closed(identifier: string, rows: readonly ServerHealthRow[]): Promise<void> {
-    unhealthy.delete(identifier);
-    open.delete(identifier);
-    if (!rows.some(({ openUntil }) => openUntil !== null)) return;
-    const entry = auditEntry({ ...ACTOR, action: "circuit close" }, platform.now(), {
-      success: true,
-      identifier,
-    });
-    await database.append(audit.insert(entry));
-    log.info("Circuit closed for {identifier}", { identifier });
-  }
+/** Returns when the next probe starts. @param opens how often in a row the circuit has opened. */
+export function nextProbeAt(now: Date, opens: number, failure: HealthFailure): Date {
+  return new Date(now.getTime() + probeIntervalMs(isRejectedLogin(failure) ? opens : 0));
+}
 
-  return {
-    closed,
+/** Whether the server rejected the login. Further attempts may lock the account. */
+export function isRejectedLogin({ code }: HealthFailure): boolean {
+  return code === "auth_rejected";
+}
 
-    /**
-     * Records the result of an attempt; one that never got to the server has none. Never rejects: the message counts.
-     * @param failure `null` if the server accepted the message, or as much of the conversation as was asked for.
-     */
-    async observe(identifier: string, failure: Failure | null): Promise<void> {
-      if (failure?.code === "cancelled") return;
-      try {
-        if (failure !== null && isOfServer(failure)) await failed(identifier, failure);
-        else if (unhealthy.has(identifier)) await succeeded(identifier);
-      } catch (error) {
-        log.warning("Cannot record the health of {identifier}: {error}", { identifier, error });
-      }
-    },
-
-    /** Takes in what other processes found out. */
-    note(known: readonly KnownHealth[]): void {
-      for (const { queueName, failures, openUntil } of known) {
-        if (failures) unhealthy.add(queueName);
-        if (openUntil === null) open.delete(queueName);
-        else open.add(queueName);
-      }
-    },
-
-    /** Whether the circuit was open when this process last saw it. */
-    isOpen: (identifier: string): boolean => open.has(identifier),
-
-    /** Returns the code of the failure for which a definition's circuit is open; `null` if it is closed or half-open. */
-    async openFor(identifier: string): Promise<string | null> {
-      const row = await repository.find(identifier);
-      return row?.openUntil && row.openUntil.getTime() > platform.now().getTime() ? row.code : null;
-    },
-
-    /** Returns the first of these definitions whose circuit is closed; `undefined` if all are open. */
-    async firstHealthy(identifiers: readonly string[]): Promise<string | undefined> {
-      const openOnes = await repository.open(identifiers);
-      return identifiers.find((identifier) => !openOnes.has(identifier));
-    },
-
-    /** Returns the last failure of an unhealthy definition. */
-    async lastFailure(identifier: string): Promise<HealthFailure | undefined> {
-      return repository.find(identifier);
-    },
-
-    /** For `GET /smtpserver/<identifier>`. */
-    async health(identifier: string): Promise<ServerHealth> {
-      const { row, waiting } = await repository.findWithWaiting(identifier);
-      return { ...(row ? healthOf(row, platform.now()) : HEALTHY), waiting };
-    },
-
-    /** Forgets a deleted definition; its mail is due, to be ended or to go through another one. */
-    reset: (identifier: string) =>
-      [repository.clear(identifier), waiting.makeDue(identifier, platform.now())] as const,
-
-    /** Has a changed definition probed, or its waiting mail attempted, now. The first statement finds such mail. */
-    restart: (identifier: string) =>
-      [
-        waiting.findOne(identifier),
-        repository.clearIfClosed(identifier),
-        repository.makeProbeDue(identifier, platform.now()),
-        waiting.makeDue(identifier, platform.now()),
-      ] as const,
-
-    /** Makes the probe of an open circuit due now. */
-    makeProbeDue: (identifier: string) => repository.makeProbeDue(identifier, platform.now()),
-
-    /** Ends what a clock jump would keep open for longer than any circuit is. */
-    recoverFromClockJump(now: Date) {
-      const after = (ms: number) => new Date(now.getTime() + ms);
-      return repository.recoverFromClockJump(now, {
-        ...{ probe: after(MAX_PROBE_INTERVAL_MS), lease: after(PROBE_LEASE_MS) },
-      });
-    },
-  };
+/** Whether the server as a whole failed: nothing of a message was sent, so no message can be the cause. */
+function isServerFailure({ outcome, phase, code }: Failure): boolean {
+  return outcome === "not-sent" && isBefore(phase, "sender") && phase !== "sign" && code !== "server_unknown";
 }
 
 function healthOf(row: ServerHealthRow, now: Date): Omit<ServerHealth, "waiting"> {

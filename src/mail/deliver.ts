@@ -2,28 +2,27 @@ import type { SendOptions, Transport } from "../contracts/transport.ts";
 import { notAttempted, notSent, type Receipt } from "../domain/delivery.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
 
-/** What became of a mail for one of its recipients. */
+/** The outcome of a message for one recipient. */
 export interface RecipientResult {
   readonly recipient: string;
   readonly receipt: Receipt;
 }
 
-/** A finished mail and where it goes. */
+/** The final bytes of a message, and where they go. */
 export interface DeliverableMail {
   readonly server: ResolvedServer;
   /** Reverse-path. */
   readonly from: string;
   readonly recipients: readonly string[];
-  /** What the signer returned, untouched. */
   readonly bytes: Uint8Array;
 }
 
 export type Deliver = (mail: DeliverableMail, options: SendOptions) => Promise<RecipientResult[]>;
 
 /**
- * Makes the one function that hands bytes to a transport: one recipient, one transaction (of several recipients in
- * one, some are accepted and never get the mail when the last reply is a refusal). Never throws for what a server
- * does; a cancelled mail is a failure `cancelled`.
+ * Creates the only function that gives bytes to a transport, one recipient a transaction. With several in one, a server
+ * may accept some recipients and then reject the message for all. What a server does never throws, and an aborted
+ * delivery is the failure `cancelled`.
  */
 export function createDeliver(transport: Transport): Deliver {
   return async ({ server, from, recipients, bytes }, options) => {
@@ -48,7 +47,7 @@ async function sendOrCancel(
   }
 }
 
-/** A test must not become a port scanner: of a denied target, no timing and nothing seen is kept. */
+/** Drops timing and observations of a denied target, so that a test cannot be used as a port scanner. */
 function withoutTrace(receipt: Receipt): Receipt {
   const isDenied = !receipt.successful && receipt.failure.code === "egress_denied";
   return isDenied ? notAttempted(receipt.failure) : receipt;

@@ -1,6 +1,6 @@
-/** What happens to mail and its servers, for those who want to know. */
-export interface MailEvents {
-  /** A queued mail that ended otherwise than sent. */
+/** Events about mail and its servers, and their data. */
+interface MailEvents {
+  /** A queued message reached a final state other than `sent`. */
   readonly mail_failed: {
     readonly mailId: string;
     readonly identifier: string;
@@ -9,17 +9,17 @@ export interface MailEvents {
     readonly state: string;
     readonly code: string;
   };
-  /** Queued mail no longer goes through this definition until its server is back. */
+  /** Queued mail of this definition waits until its server works again. */
   readonly circuit_opened: { readonly identifier: string; readonly phase: string; readonly code: string };
-  /** Once a day as long as fewer than 30 days are left, and after its end. */
+  /** A certificate expires in less than 30 days, or has expired. Emitted once a day. */
   readonly certificate_expiring: {
     readonly identifier: string;
     /** `YYYY-MM-DD` */
     readonly expires: string;
-    /** Whole days; less than zero: it has expired. */
+    /** Whole days; negative if the certificate has expired. */
     readonly daysLeft: number;
   };
 }
 
-/** Tells of an event; returns at once and never throws. */
+/** Emits an event. Returns immediately and never throws. */
 export type Notify = <K extends keyof MailEvents>(name: K, data: MailEvents[K]) => void;

@@ -4,54 +4,58 @@ import { CLOCK_TOLERANCE_MS } from "../domain/clock.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
 import { type IdempotencyRepository, RESERVED, STARTED } from "../storage/idempotency.ts";
 
-/** How long a key stands for its first answer. */
+/** How long a key returns the first response. */
 export const IDEMPOTENCY_MS = 24 * 3_600_000;
-/** A call that has done nothing for so long was cut off: as long as what a worker leaves behind is untouched. */
+/** How old a reservation is that an interrupted call has left behind: as old as a worker's expired lease. */
 const RESERVED_MS: Readonly<Record<DatabaseKind, number>> = { local: 20_000, remote: 30_000 };
 
 const KEY = /^[\x20-\x7e]{1,255}$/;
 
 /** A call that must not be made twice. */
-export interface IdempotentCall {
-  /** Whose keys these are: two callers may use the same. */
+interface IdempotentCall {
+  /** Two callers may use the same key in their own scopes. */
   readonly scope: string;
   /** 1–255 characters of printable ASCII. */
   readonly key: string;
-  /** What the call is about; another content under the same key is refused. */
+  /** What the call is about. A call with other content under the same key is rejected. */
   readonly content: string;
 }
 
-/** A key that was taken. */
+/** A key that a call has reserved. */
 export interface ReservedKey {
-  /** Keeps the answer, which later calls of the same key get; to be committed with what the call does. */
+  /** Returns the statement that stores the response for later calls, to be committed with what the call does. */
   complete(response: unknown): Statement;
-  /** Gives the key back: the call has done nothing. */
+  /** Returns the statement that releases the key of a call that has done nothing. */
   release(): Statement;
 }
 
-export type Idempotency = ReturnType<typeof createIdempotency>;
+/** Calls with an idempotency key: the first is made, and the others get its response. */
+export interface Idempotency {
+  /**
+   * Reserves the key, or returns the response of the call that reserved it before.
+   * @param state `STARTED` if the call does at once what must not be done twice, so that an interrupted call keeps the
+   * key. `RESERVED` if it does everything in one commit at its end; then the key is free again after some seconds.
+   * @throws {SealpostError} `conflict` if that call had other content, or its response is not known (a process that died
+   * leaves it so); `invalid_parameter` for an invalid key.
+   */
+  reserve(
+    call: IdempotentCall,
+    state: typeof RESERVED | typeof STARTED,
+  ): Promise<ReservedKey | { readonly response: string }>;
+}
 
-/** Calls with an idempotency key: the first is made, the others get its answer. */
-export function createIdempotency(parts: {
+interface IdempotencyDeps {
   readonly database: Database;
   readonly repository: IdempotencyRepository;
-  /** A keyed hash: the content may hold a password, which a plain hash would let be guessed. */
+  /** A keyed hash. The content may include a password, which a plain hash would let an attacker guess. */
   readonly mac: (text: string) => Promise<string>;
   readonly platform: Pick<Platform, "now">;
-}) {
-  const { database, repository, mac, platform } = parts;
+}
+
+export function createIdempotency(deps: IdempotencyDeps): Idempotency {
+  const { database, repository, mac, platform } = deps;
   return {
-    /**
-     * Takes the key, or gives the answer of the call that took it before.
-     * @param state whether the call does at once what must not be done twice: a process that is cut off then leaves the
-     * key taken, otherwise for some seconds only.
-     * @throws {SealpostError} `conflict` if that call had another content, or has not ended (a process that was cut
-     * off in the middle leaves it so); `invalid_parameter` for what is no key.
-     */
-    async reserve(
-      { scope, key, content }: IdempotentCall,
-      state: typeof RESERVED | typeof STARTED,
-    ): Promise<ReservedKey | { readonly response: string }> {
+    async reserve({ scope, key, content }, state) {
       if (!KEY.test(key)) throw invalidParameter("Idempotency-Key", "expected 1 to 255 characters of ASCII");
       const hash = await mac(JSON.stringify(["idempotency", content]));
       const now = platform.now();
@@ -71,9 +75,10 @@ export function createIdempotency(parts: {
         };
       }
       const first = await repository.find(scope, key);
-      if (first?.content !== hash) throw conflict("was used for another call; take a new one");
-      if (first.answer === RESERVED || first.answer === STARTED)
-        throw conflict("is in use by a call whose end is not known yet");
+      if (first?.content !== hash) throw conflict("was used for a different request: use a new key");
+      if (first.answer === RESERVED || first.answer === STARTED) {
+        throw conflict("is in use by a request that has no response yet: try again later");
+      }
       return { response: first.answer };
     },
   };

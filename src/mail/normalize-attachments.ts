@@ -5,13 +5,13 @@ import type { NormalizedAttachment } from "../domain/message.ts";
 const MAX_ATTACHMENTS = 100;
 const MAX_FILENAME_CHARACTERS = 255;
 const MAX_TYPE_CHARACTERS = 255;
-/** RFC 2045 5.1, names of types by RFC 6838 4.2. */
+/** RFC 2045 5.1, with type names by RFC 6838 4.2. */
 const CONTENT_TYPE =
   /^[a-z0-9][\w!#$&^.+-]{0,126}\/[a-z0-9][\w!#$&^.+-]{0,126}( *; *[\w!#$&^.+-]+=([\w!#$&^.+-]+|"[ !#-[\]-~]*"))*$/i;
-/** RFC 2046 5: these hold messages and parts of their own, which no transfer encoding may protect on their way. */
+/** Composite types (RFC 2046 5) contain further parts, and no transfer encoding may protect these. */
 const COMPOSITE_TYPE = /^(message|multipart)\//i;
 const CHARSET = /; *charset=[^;]*/i;
-/** RFC 2392 2: what can follow `cid:` without an escape. */
+/** Characters that may follow `cid:` without an escape (RFC 2392 2). */
 const CONTENT_ID = /^<?([\w!#$&'*+./=?^`{|}~@-]{1,200})>?$/;
 
 const text = v.string("expected a text");
@@ -50,7 +50,7 @@ const input = v.object(
 
 const utf8 = new TextEncoder();
 
-/** The attachments of a message, made into bytes with name and type; the same ones on every runtime. */
+/** The attachments of a message, normalized to bytes with name and type, in the same way on every runtime. */
 export const attachments = v.pipe(
   v.array(input, "expected a list"),
   v.maxLength(MAX_ATTACHMENTS, `expected at most ${MAX_ATTACHMENTS}`),
@@ -71,7 +71,7 @@ function normalized(
   };
 }
 
-/** Only of a text it is known that it leaves as UTF-8. */
+/** Adds a charset only to text, which always leaves as UTF-8. */
 function typeOf(isText: boolean, filename: string, given: string | null): string {
   const type = given ?? getMimeType(filename) ?? (isText ? "text/plain" : "application/octet-stream");
   if (given !== null && (!isText || CHARSET.test(given))) return given;

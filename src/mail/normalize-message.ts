@@ -5,11 +5,11 @@ import { fieldProblem, isUnsafeInHeader } from "../domain/message-headers.ts";
 import { invalidParameter, missingParameter, SealpostError } from "../errors.ts";
 import { attachments } from "./normalize-attachments.ts";
 
-/** Leaves room for base64 within the 25 MB that most providers take, and for every copy in the memory of a Worker. */
+/** Leaves room for base64 within the 25 MB that most providers accept, and for all copies in the memory of a Worker. */
 const MAX_CONTENT_OCTETS = 15 * 1024 * 1024;
-/** Octets of UTF-8 for one unit of UTF-16. */
+/** UTF-8 octets of one UTF-16 unit. */
 const MAX_OCTETS_PER_CHARACTER = 3;
-/** RFC 5646 2.1, as far as its grammar needs no table. */
+/** RFC 5646 2.1, except for the parts of its grammar that need a registry. */
 const LANGUAGE = /^(?=.{1,35}$)[a-z]{1,8}(-[a-z0-9]{1,8})*$/i;
 const MAILBOX_FIELDS = /^(to|cc|bcc|from|replyTo)\b.*/;
 
@@ -33,7 +33,7 @@ const mailboxes = v.pipe(
   v.array(mailbox),
 );
 
-/** Absent and `null` are the same. */
+/** Treats `null` as absent. */
 function absentable<S extends v.GenericSchema>(schema: S) {
   return v.pipe(
     v.nullish(schema),
@@ -56,8 +56,8 @@ const schema = v.object({
 });
 
 /**
- * Checks a message that a caller submits and fills in what it leaves open: mailboxes in their one spelling, domains as
- * A-labels, attachments as bytes with name and type.
+ * Checks a submitted message and normalizes it: mailboxes in canonical form, domains as A-labels, attachments as bytes
+ * with name and type.
  * @throws {SealpostError} `missing_parameter` or `invalid_parameter`, which name the field, and `too_large` for text
  * and attachments of more than 15 MiB together.
  */
@@ -92,7 +92,7 @@ function contentOctets({ text = "", html = "", attachments: files = [] }: Normal
   return files.reduce((sum, { content }) => sum + content.length, octetsOf(text) + octetsOf(html));
 }
 
-/** Short texts are not encoded to be counted: they take three octets a character at most. */
+/** Does not encode short texts to count them, because a character takes at most three octets. */
 function octetsOf(given: string): number {
   const most = given.length * MAX_OCTETS_PER_CHARACTER;
   return most > MAX_CONTENT_OCTETS / 2 ? new TextEncoder().encode(given).length : given.length;

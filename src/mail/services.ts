@@ -15,7 +15,7 @@ import { createServerHealthRepository } from "../storage/server-health.ts";
 import { createSmtpServerRepository } from "../storage/smtp-servers.ts";
 import { createWaitingMailRepository } from "../storage/waiting-mail.ts";
 import { createBuild } from "./build.ts";
-import { type Circuit, createCircuit } from "./circuit.ts";
+import { Circuit } from "./circuit.ts";
 import { createDeliver } from "./deliver.ts";
 import type { Notify } from "./events.ts";
 import { createIdempotency, IDEMPOTENCY_MS, type Idempotency } from "./idempotency.ts";
@@ -83,7 +83,7 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
   const health = createServerHealthRepository(database);
   const waiting = createWaitingMailRepository(database);
   const upkeep = createMailUpkeepRepository(database);
-  const circuit = createCircuit({ ...deps, repository: health, waiting });
+  const circuit = new Circuit({ ...deps, repository: health, waiting });
   const servers = createServers({ ...deps, repository, circuit });
   const sending = {
     ...deps,

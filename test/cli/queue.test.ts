@@ -94,7 +94,7 @@ test("queue cancel ends a mail and is audited; what has ended can be neither can
   for (const verb of ["retry", "cancel"]) {
     expect(await cli(folder, verb, id)).toEqual({
       ...{ code: 1, stdout: "" },
-      stderr: expect.stringMatching(/^sealpost: This mail has ended: cancelled; .*hand in a new one.*\n$/),
+      stderr: expect.stringMatching(/^sealpost: This message is final \(cancelled\) .*submit a new one.*\n$/),
     });
     for (const unknown of [NOBODY, "nonsense"]) {
       expect(await cli(folder, verb, unknown)).toEqual({

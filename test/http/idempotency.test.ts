@@ -76,7 +76,7 @@ describe("Idempotency-Key on send_test_email", () => {
     await send(instance, "one");
     const { status, error } = await send(instance, "one", change);
     expect([status, error?.code]).toEqual([409, 409]);
-    expect(error?.message).toContain("was used for another call");
+    expect(error?.message).toContain("was used for a different request");
     expect(instance.sent).toHaveLength(1);
   });
 

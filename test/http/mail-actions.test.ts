@@ -63,7 +63,7 @@ describe.each(["retry", "cancel"])("POST /mail/<id>/%s", (verb) => {
     const id = await queue(instance);
     await drain(instance);
     const { status, error } = await instance.request("POST", `/mail/${id}/${verb}`);
-    const message = "This mail has ended: sent; what it said is erased, so hand in a new one if it is needed";
+    const message = "This message is final (sent) and its content is erased: submit a new one";
     expect([status, error]).toEqual([409, { code: 409, message }]);
     expect(await mailRows(instance)).toMatchObject([
       { action: `POST /mail/<id>/${verb}`, success: false, identifier: id, info: "conflict" },

@@ -22,7 +22,7 @@ const onPort =
 const PORT_465 = ({ host }: HintContext): string =>
   `Port 465 expects TLS from the first byte. Write the server as smtps://${host.includes(":") ? `[${host}]` : host}.`;
 
-/** Hints for what fails before the login: reaching the server, its greeting, TLS. The first match wins. */
+/** Hints for failures before the login: connection, greeting, TLS. The first match wins. */
 export const CONNECTION_HINTS: readonly HintRule[] = [
   {
     outcome: "unknown",
@@ -42,22 +42,22 @@ export const CONNECTION_HINTS: readonly HintRule[] = [
     hint: ({ host }) => `No IP address is known for ${host}. Check the spelling of server.`,
     remedy: unknownValue("server"),
   },
-  // A server that rejects the session in its greeting or after EHLO (RFC 5321 3.1) is there.
+  // The server was reached, and rejects the session in its greeting or after EHLO (RFC 5321 3.1).
   {
     code: "refused",
     when: isTemporary,
-    hint: "The server is there, but it does not accept mail at the moment. Try again later.",
+    hint: "The server was reached, but it does not accept mail at the moment. Try again later.",
   },
   {
     code: "refused",
     phase: "ehlo",
     when: hasReply,
-    hint: "The server is there, but it rejected EHLO. Set SEALPOST_EHLO_NAME to a host name that resolves to this machine.",
+    hint: "The server was reached, but it rejected EHLO. Set SEALPOST_EHLO_NAME to a host name that resolves to this machine.",
   },
   {
     code: "refused",
     when: hasReply,
-    hint: "The server is there, but it does not accept mail from this machine. Set server to the host for submission, or ask its operator to allow this machine's IP address.",
+    hint: "The server was reached, but it does not accept mail from this machine. Set server to the host for submission, or ask its operator to allow this machine's IP address.",
   },
   {
     code: "refused",

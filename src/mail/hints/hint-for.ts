@@ -7,7 +7,7 @@ import type { Hint, HintContext, HintRule } from "./rule.ts";
 const RULES: readonly HintRule[] = [...CONNECTION_HINTS, ...MESSAGE_HINTS];
 
 /**
- * Returns what to change after a failure: what is known of the server's words, else what the code means in its phase.
+ * Returns what to change after a failure: the hint for a known reply of a provider, or the one for the code and phase.
  * @returns `null` if no rule has the code.
  */
 export function hintFor(failure: Failure, context: HintContext): Hint | null {

@@ -14,7 +14,7 @@ import {
 
 const SUBMISSION_PORT = 587;
 
-/** Hints for the login, the addresses and the message, and for what fails here. The first match wins. */
+/** Hints for failures of the login, the addresses and the message, and of Sealpost itself. The first match wins. */
 export const MESSAGE_HINTS: readonly HintRule[] = [
   {
     code: "auth_not_offered",
@@ -42,7 +42,7 @@ export const MESSAGE_HINTS: readonly HintRule[] = [
     hint: "The server cannot check the login at the moment. Wait and try again later.",
   },
   {
-    // In clear text CRAM-MD5 goes first; a server on saslauthd lists it and can reject it only.
+    // In clear text CRAM-MD5 is tried first. A server with saslauthd lists it but always rejects it.
     code: "auth_rejected",
     when: (context) => hasReply(context) && !isEncrypted(context),
     hint: "The server rejected username and password. If both are right, set tls to true, or auth_mechanism to plain if the server cannot check CRAM-MD5.",

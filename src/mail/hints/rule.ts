@@ -1,9 +1,9 @@
 import type { Failure, FailureCode, Phase, Remedy, SmtpReply } from "../../domain/delivery.ts";
 import type { Endpoint } from "../../domain/smtp-server.ts";
 
-/** What is known of the definition and the server, where a failure asks for a change. */
+/** What a hint may refer to: the endpoint, the definition and the reply. */
 export interface HintContext extends Endpoint {
-  /** `server` as given, which may hold a port that wins over `port`. */
+  /** `server` as given. A port inside it wins over `port`. */
   readonly server: string;
   readonly username: string;
   readonly reply: SmtpReply | null;
@@ -13,11 +13,11 @@ export interface HintContext extends Endpoint {
 export interface Hint {
   /** One or two sentences that name the parameter or setting to change. */
   readonly text: string;
-  /** `null` if no single parameter would mend it. */
+  /** `null` if no single parameter would fix the failure. */
   readonly remedy: Remedy | null;
 }
 
-/** One row of the hint tables; an absent field matches everything. */
+/** One row of the hint table. An absent field matches everything. */
 export interface HintRule {
   readonly code?: FailureCode;
   readonly phase?: Phase;
@@ -34,11 +34,11 @@ export const hasReply = ({ reply }: HintContext): boolean => reply !== null;
 export const isTemporary = ({ reply }: HintContext): boolean => reply !== null && reply.code < 500;
 export const hasNoUsername = ({ username }: HintContext): boolean => username === "";
 
-/** Whether the port expects TLS from the first byte (RFC 8314 7.3), and the definition does not give it. */
+/** Whether the port expects TLS from the first byte (RFC 8314 7.3) but the definition does not use it. */
 export const needsImplicitTls = ({ port, security }: HintContext): boolean =>
   port === IMPLICIT_TLS_PORT && security !== "implicit";
 
-/** Whether the reply's enhanced code has this subject and detail, such as `2.2`. */
+/** Whether the subject and detail of the enhanced status code match, such as `2.2`. */
 export const hasDetail =
   (detail: RegExp) =>
   ({ reply }: HintContext): boolean =>
@@ -51,20 +51,20 @@ export const hasWords =
 
 export const TLS_ON: Remedy = { parameter: "tls", value: true };
 
-/** A value that only the user knows. */
+/** Returns the remedy for a value that only the user knows. */
 export function unknownValue(parameter: string): Remedy {
   return { parameter, value: null };
 }
 
-/** Implicit TLS on the same host, on its usual port. */
+/** Returns the remedy for implicit TLS on the same host and the usual port. */
 export function implicitTls({ host }: HintContext): Remedy {
   return { parameter: "server", value: `smtps://${bracketed(host)}` };
 }
 
-/** A port inside `server` wins over `port`. An IPv6 address has one only after its brackets. */
+/** A `server` with a port inside. In an IPv6 address the port follows the brackets. */
 const PORT_INSIDE = /^(?:smtps?:\/\/)?(?:\[[^\]]*\]|[^:]*):\d+$/i;
 
-/** Another port, in the parameter that names the present one. */
+/** Returns the remedy for another port, in the parameter that has the current one. */
 export function otherPort(port: number): (context: HintContext) => Remedy {
   return ({ host, server }) =>
     PORT_INSIDE.test(server)

@@ -10,35 +10,35 @@ import {
 } from "./backoff.ts";
 import { serverDelayMs } from "./server-delay.ts";
 
-/** What the next step depends on, in addition to the receipt. Times in milliseconds since the epoch. */
+/** The inputs of the decision in addition to the receipt. Times are in milliseconds since the epoch. */
 export interface AttemptContext extends Lifetime {
   readonly now: number;
   /** `null` if the message does not expire. */
   readonly expiresAt: number | null;
   readonly onUnknown: OnUnknown;
-  /** From 0 to 1; spreads the attempts of many messages. */
+  /** From 0 to 1. Spreads the attempts of many messages. */
   readonly random: number;
   /** Whether the message may go through another definition now. */
   readonly hasNextServer: boolean;
   /** Whether this is the only definition that it may go through. */
   readonly hasOneServer: boolean;
-  /** Whether the definition has a circuit, which keeps messages from a server that cannot be reached. */
+  /** Whether the definition has a circuit, which holds messages back while the server is unreachable. */
   readonly hasCircuit: boolean;
 }
 
-/** The progress of a recipient after an attempt, and what the record of the attempt states. */
+/** The progress of a recipient after an attempt, and the outcome and decision to record. */
 export interface AfterAttempt {
   readonly progress: RecipientProgress;
   readonly outcome: MailAttempt["outcome"];
   readonly decision: MailAttempt["decision"];
 }
 
-/** RFC 5321 3.8: the server closes the connection, for all that wait. */
+/** RFC 5321 3.8: the server closes the connection, whatever the message. */
 const SERVICE_NOT_AVAILABLE = 421;
 
 /**
- * Whether another definition may do better: where the server or the definition is at fault. A limit that the server
- * states after it knows the sender is left to time, and what may have been accepted goes nowhere else.
+ * Whether another definition may succeed, because the server or the definition is at fault. A rate limit reported after
+ * MAIL only takes time, and a message that may have been accepted goes nowhere else.
  */
 export function failsOver(failure: Failure): boolean {
   if (failure.outcome === "unknown" || failure.fault !== "server" || failure.code === "cancelled")
@@ -48,8 +48,9 @@ export function failsOver(failure: Failure): boolean {
 }
 
 /**
- * Decides what follows an attempt. Only a permanent failure of the message itself is final (RFC 5321 4.2.1), or a
- * definition that was deleted; where the server or the definition is at fault, the message waits for them.
+ * Decides what follows an attempt. The reply code says whether a failure is transient (RFC 5321 4.2.1). Only a permanent
+ * failure of the message itself, or a deleted definition, is final. A fault of the server or the definition can be fixed,
+ * so the message waits.
  */
 export function afterAttempt(
   before: RecipientProgress,
@@ -61,7 +62,7 @@ export function afterAttempt(
   const { failure } = receipt;
   const progress = { ...before, attempts, failure };
   if (failure.outcome === "unknown") return afterUnknown(progress, "unknown", context);
-  // We stopped before the server had the message: that does not count as an attempt.
+  // Sealpost aborted before the server received the message, which does not count as an attempt.
   if (failure.code === "cancelled") return waiting({ ...before, failure }, context.now, "retry");
   if (context.hasNextServer && failsOver(failure)) return waiting(progress, context.now, "next-server");
   if (isFinal(failure, context)) return final(progress, "failed", "not-sent");
@@ -81,7 +82,7 @@ export function afterUnknown(
   if (context.onUnknown === "stop") return final(progress, "unknown", outcome);
   const { attempts } = progress;
   const waitMs = backoffMs(attempts, context.random);
-  // The lease of the worker that was lost has been wait enough.
+  // The expired lease of the lost worker was a sufficient wait.
   const dueAt =
     outcome === "lost"
       ? context.now
@@ -90,7 +91,7 @@ export function afterUnknown(
   return { ...waiting(progress, dueAt, "repeat"), outcome };
 }
 
-/** The state of a recipient at the message's end. */
+/** Returns the state of a recipient when its message expires or is given up. */
 export function stateAtEnd(
   { failure }: Pick<RecipientProgress, "failure">,
   { expiresAt, giveUpAt }: Pick<AttemptContext, "expiresAt" | "giveUpAt">,
@@ -108,7 +109,7 @@ function waitAfter(failure: Failure, attempts: number, { random, hasCircuit }: A
   if (delayMs !== null) {
     return { waitMs: backoffAfterDelayMs(delayMs, attempts, random), minWaitMs: delayMs, attempts };
   }
-  // The circuit does the waiting; until it opens, none may be longer than that of its probes.
+  // An open circuit makes messages wait. Until it opens, no wait is longer than the one between its probes.
   const isUnreachable = hasCircuit && isBefore(failure.phase, "auth");
   const waitMs = backoffMs(attempts, random, isUnreachable ? PROBE_INTERVAL_MS : MAX_BACKOFF_MS);
   return { waitMs, minWaitMs: 0, attempts };

@@ -1,30 +1,30 @@
-/** The first wait is at most this long; each further one at most twice the one before. */
+/** The longest first wait. The longest wait doubles with each attempt. */
 const INITIAL_BACKOFF_MS = 5_000;
-/** RFC 5321 4.5.4.1 asks for retries at ever longer intervals; mail of ours is rarely useful after hours. */
+/** RFC 5321 4.5.4.1 asks for increasing intervals, but login mail is rarely useful after hours. */
 export const MAX_BACKOFF_MS = 3_600_000;
 /** The wait between two probes of a server that could not be reached. */
 export const PROBE_INTERVAL_MS = 30_000;
-/** After logins in a row that the server rejected: more would lock the account. */
+/** The longest wait while the server rejects the login, because more attempts would lock the account. */
 export const MAX_PROBE_INTERVAL_MS = 15 * 60_000;
-/** How much later than the server asks an attempt may start: a quarter of the delay, and as much for short delays. */
+/** An attempt starts up to a quarter of the server's delay, plus 15 s, later than the server asks. */
 const DELAY_SPREAD = 0.25;
 const DELAY_SPREAD_MS = 15_000;
-/** The last attempt starts a twentieth of the message's lifetime before its end, within these bounds. */
+/** The last attempt starts one twentieth of the message's lifetime before its end, within these bounds. */
 const LAST_ATTEMPT_SHARE = 0.05;
 const MIN_LAST_ATTEMPT_MS = 3_000;
-/** On Workers a trigger looks for due messages once a minute. */
+/** On Workers a trigger polls for due messages once a minute. */
 const MAX_LAST_ATTEMPT_MS = 60_000;
 
 /** The times of a message that bound its attempts, in milliseconds since the epoch. */
 export interface Lifetime {
   readonly createdAt: number;
-  /** The last attempt starts before this. */
+  /** No attempt starts after this. */
   readonly giveUpAt: number;
 }
 
 /**
  * Returns the wait before the next attempt, in milliseconds: a random share of an interval that doubles with each
- * attempt, so that messages that failed together do not come back together.
+ * attempt, so that messages that failed together are not repeated together.
  * @param random from 0 to 1.
  */
 export function backoffMs(attempts: number, random: number, maxMs = MAX_BACKOFF_MS): number {
@@ -32,15 +32,15 @@ export function backoffMs(attempts: number, random: number, maxMs = MAX_BACKOFF_
   return Math.ceil(intervalMs * random);
 }
 
-/** Returns the wait before the next probe of an open circuit, in milliseconds. @param rejectedLogins in a row, or 0. */
+/** Returns the wait before the next probe of an open circuit, in milliseconds. @param rejectedLogins how many in a row. */
 export function probeIntervalMs(rejectedLogins: number): number {
   if (rejectedLogins === 0) return PROBE_INTERVAL_MS;
   return Math.min(MAX_PROBE_INTERVAL_MS, PROBE_INTERVAL_MS * 2 ** (rejectedLogins - 1));
 }
 
 /**
- * Returns the wait before the next attempt where the server named a delay, in milliseconds: from the delay to a quarter
- * and 15 s more, the later in it the longer the message would wait anyway.
+ * Returns the wait before the next attempt if the server named a delay, in milliseconds: at least the delay, and at most
+ * a quarter and 15 s more. Within this range, a longer backoff makes the wait longer.
  */
 export function backoffAfterDelayMs(delayMs: number, attempts: number, random: number): number {
   const latestMs = delayMs * (1 + DELAY_SPREAD) + DELAY_SPREAD_MS;
@@ -49,10 +49,10 @@ export function backoffAfterDelayMs(delayMs: number, attempts: number, random: n
 }
 
 /**
- * Returns when the next attempt starts, in milliseconds since the epoch. Where its time is past the message's end, one
- * last attempt starts shortly before the end; after that one the message waits for its end, where nothing is sent.
+ * Returns when the next attempt starts, in milliseconds since the epoch. If that is after the message's end, one last
+ * attempt starts shortly before the end. After the last attempt this is the end itself, when nothing is sent.
  * @param attempts including the one that has just failed.
- * @param minWaitMs the least that the server asks for.
+ * @param minWaitMs the delay that the server asks for.
  */
 export function nextAttemptAt(
   { createdAt, giveUpAt }: Lifetime,
@@ -66,7 +66,7 @@ export function nextAttemptAt(
   const lastAt = giveUpAt - lastAttemptMs(giveUpAt - createdAt);
   if (now + waitMs <= lastAt) return now + waitMs;
   if (now < lastAt) return Math.max(lastAt, now + minWaitMs < giveUpAt ? now + minWaitMs : lastAt);
-  // The queue was slow: the first attempt took place when the last one was due.
+  // The queue was slow: the first attempt started when the last one was due.
   return attempts === 1 ? Math.ceil((now + giveUpAt) / 2) : giveUpAt;
 }
 

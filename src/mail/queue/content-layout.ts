@@ -1,8 +1,8 @@
 import type { MessageIdentity, NormalizedMessage } from "../../domain/message.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
 
-/** Everything of a queued message but its bytes, as it is stored. */
-export interface StoredHead {
+/** The stored form of everything but the bytes of a queued message. */
+interface StoredHead {
   /** Name of the definition that the bytes were built for. */
   readonly finishedFor: string;
   readonly decoy: boolean;
@@ -16,11 +16,11 @@ export interface MessageSource {
 }
 
 /**
- * How many octets a piece has, so that sealed, in base64 with key id and nonce, it stays below 1,000,000 characters:
- * databases exist that take no larger value.
+ * Octets of a piece. Encrypted, in base64 with key id and nonce, it stays below 1,000,000 characters, the largest value
+ * that some databases accept.
  */
 const MAX_PIECE_OCTETS = 740_000;
-/** The first two bits of an octet of UTF-8 that continues a character (RFC 3629 3). */
+/** The first two bits of an octet that continues a UTF-8 character (RFC 3629 3). */
 const CONTINUATION_MASK = 0xc0;
 const CONTINUATION = 0x80;
 const LINE_FEED = "\n";
@@ -29,11 +29,11 @@ const utf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Lays out the content of a message as one text, in pieces that fit a row each:
+ * Lays out the content of a message as one text, in pieces that each fit into a row:
  *
  *     <octets after this line>\n<head as JSON>\n<the message's bytes><attachments of the source in base64>
  *
- * The large parts follow the JSON, because in it each line break and each byte would be escaped.
+ * The large parts follow the JSON, which would escape each line break and each byte.
  */
 export function* layOut(head: StoredHead, bytes: Uint8Array): Generator<string> {
   const { source } = head;
@@ -57,8 +57,8 @@ export function* layOut(head: StoredHead, bytes: Uint8Array): Generator<string> 
 }
 
 /**
- * Reads what {@link layOut} has made, and the content of earlier versions: one JSON text in one piece.
- * @param next returns a further piece, by its number: 1, 2, …
+ * Reads a text of {@link layOut}, and the content of earlier versions: one JSON text in one piece.
+ * @param next returns a further piece by its number: 1, 2, …
  */
 export async function readLayout(
   first: string,
@@ -115,7 +115,7 @@ function isContinuation(octet: number): boolean {
 function* inPieces(octets: Uint8Array): Generator<string> {
   for (let start = 0, end = 0; start < octets.length; start = end) {
     end = Math.min(start + MAX_PIECE_OCTETS, octets.length);
-    // Each piece is a text of its own: no character is cut in two.
+    // Each piece must be valid UTF-8, so no character is split.
     while (end < octets.length && isContinuation(octets[end] ?? 0)) end--;
     yield fromUtf8.decode(octets.subarray(start, end));
   }

@@ -7,56 +7,61 @@ import { open, seal } from "../../secrets/seal.ts";
 import { pieceName } from "../../storage/outbox.ts";
 import { layOut, type MessageSource, readLayout, type StoredServer } from "./content-layout.ts";
 
-/** The secret part of a queued message: the bytes that are sent, and what sending them needs. */
+/** The encrypted part of a queued message: its final bytes, and what it takes to send them. */
 export interface MailContent {
   /** The final bytes. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The definition that they were built for. */
+  /** Name of the definition that the bytes were built for. */
   readonly builtFor: string;
-  /** Builds the message again for a definition with another sender or certificate; `null` if it goes through one only. */
+  /** Source to build the message again for another definition; `null` if there is only one definition. */
   readonly source: MessageSource | null;
-  /** The unsaved definition of this message; `null` if it goes through a saved one. */
+  /** The unsaved definition of this message; `null` if its definition is saved. */
   readonly server: ResolvedServer | null;
-  /** Whether it is queued only to hide that there is no message: no one gets it. */
+  /** Whether the message is a decoy, which is queued to hide that there is no message, and is never delivered. */
   readonly decoy: boolean;
 }
 
-export type ContentSeal = ReturnType<typeof createContentSeal>;
+/** Encrypts and decrypts the content of queued messages. */
+export interface ContentSeal {
+  /** Returns the encrypted pieces in order. A small message has one. */
+  seal(id: string, content: MailContent): Promise<readonly string[]>;
+  /**
+   * Decrypts the content of a message.
+   * @param sealed the first piece. If it is empty, it is read, as the others are.
+   * @throws {SealpostError} `unsealable` if no key decrypts a piece, or one is missing.
+   */
+  open(id: string, sealed: string): Promise<MailContent>;
+}
 
 /**
- * Creates what encrypts the content of a message, in pieces, each bound to its row, and decrypts it.
- * @param readPiece returns the sealed text of a row, `undefined` if there is none.
+ * Creates what encrypts content in pieces, each bound to its row.
+ * @param readPiece returns the encrypted text of a row, `undefined` if there is none.
  */
 export function createContentSeal(
   keyring: Keyring,
   platform: Pick<Platform, "randomBytes">,
   readPiece: (row: string) => Promise<string | undefined>,
-) {
+): ContentSeal {
   const contextOf = (row: string) => ({ table: "mail_content", row, column: "content" });
 
   async function openPiece(row: string, sealed: string): Promise<string> {
     const found = sealed || (await readPiece(row));
-    if (!found) throw new SealpostError("unsealable", "The content of a message lacks a piece");
+    if (!found) throw new SealpostError("unsealable", "A piece of the content of a message is missing");
     return (await open(keyring, found, contextOf(row))).reveal();
   }
 
   return {
-    /** Returns the sealed pieces in order. Of a small message there is one. */
-    async seal(id: string, { bytes, server, builtFor, ...content }: MailContent): Promise<readonly string[]> {
+    async seal(id, { bytes, server, builtFor, ...content }) {
       const head = { ...content, finishedFor: builtFor, server: server && withSecret(server) };
       const pieces: string[] = [];
-      // One after the other: each is as large as a small message may be.
+      // Sequentially, because each piece takes as much memory as a small message.
       for (const text of layOut(head, bytes)) {
         pieces.push(await seal(keyring, text, contextOf(pieceName(id, pieces.length)), platform));
       }
       return pieces;
     },
 
-    /**
-     * @param sealed the first piece; empty: it is read, as the others are.
-     * @throws {SealpostError} `unsealable` if no key opens a piece, or one is missing.
-     */
-    async open(id: string, sealed: string): Promise<MailContent> {
+    async open(id, sealed) {
       const first = await openPiece(id, sealed);
       const { head, bytes } = await readLayout(first, (piece) => openPiece(pieceName(id, piece), ""));
       const { finishedFor: builtFor, server, ...content } = head;
@@ -65,7 +70,7 @@ export function createContentSeal(
   };
 }
 
-/** The mail is signed already, so the key stays behind. */
+/** The message is signed already, so the key is not stored. */
 function withSecret({ signing: _, password, ...server }: ResolvedServer): StoredServer {
   return { ...server, password: password.reveal() };
 }

@@ -2,19 +2,19 @@ import type { QueuedMail, RecipientProgress } from "../../domain/queued-mail.ts"
 import type { MailChange } from "../../storage/queued-mail.ts";
 
 const DAY_MS = 24 * 3_600_000;
-/** How long a message is attempted that does not expire before. */
+/** How long a message is attempted unless it expires earlier. */
 const ATTEMPT_MS = DAY_MS;
-/** How long the content of a message that does not expire is kept after the server's fault has ended it. */
+/** How long the content of a message that does not expire is kept after it failed by the server's fault. */
 const KEEP_CONTENT_MS = DAY_MS;
 
-/** Returns until when a message is attempted that is accepted, or retried, now. */
+/** Returns until when a message is attempted that is submitted, or retried by an admin, now. */
 export function giveUpAt(now: Date, expiresAt: Date | null): Date {
   return new Date(Math.min(now.getTime() + ATTEMPT_MS, expiresAt?.getTime() ?? Number.POSITIVE_INFINITY));
 }
 
 /**
- * Returns until when the content of a message is kept that has reached its final state; `null` if it is erased at once.
- * It is kept where the server or the definition was at fault, so that an admin can retry the message.
+ * Returns until when the content of a final message is kept; `null` if it is erased now. It is kept if the server or the
+ * definition was at fault, so that an admin can retry the message.
  */
 export function keepContentUntil(
   recipients: readonly RecipientProgress[],
@@ -26,7 +26,7 @@ export function keepContentUntil(
   return expiresAt.getTime() > now.getTime() ? expiresAt : null;
 }
 
-/** Returns the change that makes a final message queued again, for the recipients that the server's fault has cost it. */
+/** Returns the change that queues a final message again for the recipients that failed by the server's fault. */
 export function revive(
   { recipients, expiresAt }: Pick<QueuedMail, "recipients" | "expiresAt">,
   now: Date,
@@ -44,7 +44,7 @@ export function revive(
   };
 }
 
-/** No failure: the message was never attempted, since its server could not be reached. */
+/** A recipient without a failure was never attempted, because the circuit was open. */
 function isRevivable({ state, failure }: RecipientProgress): boolean {
   const isMissed = state === "failed" || state === "expired";
   return isMissed && (failure === null || failure.fault === "server");

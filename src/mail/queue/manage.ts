@@ -9,76 +9,87 @@ import type { MailChange, MailCount, MailQuery, QueuedMailRepository } from "../
 import type { Circuit } from "../circuit.ts";
 import { revive } from "./lifetime.ts";
 
-/** How often a change is decided anew because a worker had the mail meanwhile. */
-const MOST_ATTEMPTS = 10;
+/** How often a change is repeated because a worker had leased the message meanwhile. */
+const MAX_ROUNDS = 10;
 
 export type { MailCount, MailQuery };
-export type MailQueue = ReturnType<typeof createMailQueue>;
 
-/** Queued mail, for people who look and steer. */
-export function createMailQueue(parts: {
+/** Queued mail, for admins. */
+export interface MailQueue {
+  /** Returns one page, newest first, and the number of all matches. */
+  page(query: MailQuery): Promise<{ mails: QueuedMail[]; total: number }>;
+  /** Returns how many messages there are, by state and definition. */
+  counts(): Promise<MailCount[]>;
+  /** Returns a message with all its attempts; `null` if there is none. */
+  get(id: string): Promise<{ mail: QueuedMail; attempts: readonly MailAttempt[] } | null>;
+  /**
+   * Makes a message due now, and the probe of its server. It may wait for its next attempt, or have failed by the
+   * server's fault while its content is kept; then it gets as much time as a new message.
+   * @throws {SealpostError} `resource_not_found`; `conflict` if it is final otherwise, has expired or is being sent.
+   */
+  retry(id: string, actor: AuditActor): Promise<void>;
+  /**
+   * Cancels a message that is not sent yet.
+   * @throws {SealpostError} `resource_not_found`; `conflict` if it is final or is being sent.
+   */
+  cancel(id: string, actor: AuditActor): Promise<void>;
+}
+
+interface MailQueueDeps {
   readonly database: Database;
   readonly repository: QueuedMailRepository;
   readonly audit: AuditRepository;
   readonly circuit: Pick<Circuit, "makeProbeDue">;
   readonly wake: Wake;
   readonly platform: Pick<Platform, "now">;
-}) {
-  const { database, repository, audit, circuit, wake, platform } = parts;
+}
 
-  /** @throws {SealpostError} `resource_not_found`, `conflict`, and what `change` throws. */
-  async function steer(
-    id: string,
-    actor: AuditActor,
-    change: (mail: QueuedMail, now: Date) => MailChange,
-    alongside: (mail: QueuedMail) => readonly Statement[] = () => [],
-  ): Promise<void> {
-    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-      const mail = await repository.find(id);
-      if (!mail) throw new SealpostError("resource_not_found", "The requested Mail could not be found.");
-      if (mail.state === "sending") throw conflict("is being sent at this moment; try again in a minute");
-      const now = platform.now();
-      const changed = change(mail, now);
-      const recipient = mail.recipients.map(({ address }) => address).join(",");
-      const said = { success: true, identifier: mail.identifier, recipient, info: id };
-      const [written] = await database.commit([
-        repository.update(mail, changed, now),
-        audit.insertIfChanged(auditEntry(actor, now, said)),
-        ...alongside(mail),
-      ]);
-      if (written.rowsAffected > 0) return;
-    }
-    throw conflict("is on its way; try again");
-  }
-
+/** Creates what admins do with queued mail. */
+export function createMailQueue(deps: MailQueueDeps): MailQueue {
+  const { repository, circuit, wake } = deps;
   return {
-    page: (query: MailQuery) => repository.page(query),
-    counts: () => repository.counts(),
+    page: repository.page,
+    counts: repository.counts,
+    get: repository.withAttempts,
 
-    get: (id: string): Promise<{ mail: QueuedMail; attempts: readonly MailAttempt[] } | null> =>
-      repository.withAttempts(id),
-
-    /**
-     * Makes a message due now, and the probe of its server: one that waits for its next attempt, or one that the
-     * server's fault has ended and whose content is kept, which gets as much time as a new one.
-     * @throws {SealpostError} `resource_not_found`; `conflict` if it is final otherwise, has expired or is being sent.
-     */
-    async retry(id: string, actor: AuditActor): Promise<void> {
+    async retry(id, actor) {
       const retried = (mail: QueuedMail, now: Date) =>
         mail.recipients.some(isPending) ? dueNow(mail, now) : revived(mail, now);
-      await steer(id, actor, retried, ({ identifier }) => [circuit.makeProbeDue(identifier)]);
-      // The sweep finds it if this is lost.
+      await manage(deps, id, actor, retried, ({ identifier }) => [circuit.makeProbeDue(identifier)]);
+      // If the wake is lost, the next sweep finds the message.
       await wake.notify([id]).catch(() => undefined);
     },
 
-    /**
-     * Ends a mail that is not sent yet.
-     * @throws {SealpostError} `resource_not_found`; `conflict` if it has ended or is being sent.
-     */
-    async cancel(id: string, actor: AuditActor): Promise<void> {
-      await steer(id, actor, cancelled);
+    async cancel(id, actor) {
+      await manage(deps, id, actor, canceled);
     },
   };
+}
+
+/** @throws {SealpostError} `resource_not_found`, `conflict`, and what `change` throws. */
+async function manage(
+  { database, repository, audit, platform }: MailQueueDeps,
+  id: string,
+  actor: AuditActor,
+  change: (mail: QueuedMail, now: Date) => MailChange,
+  extraStatements: (mail: QueuedMail) => readonly Statement[] = () => [],
+): Promise<void> {
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const mail = await repository.find(id);
+    if (!mail) throw new SealpostError("resource_not_found", "The requested Mail could not be found.");
+    if (mail.state === "sending") throw conflict("is being sent: try again in a minute");
+    const now = platform.now();
+    const changed = change(mail, now);
+    const recipient = mail.recipients.map(({ address }) => address).join(",");
+    const fields = { success: true, identifier: mail.identifier, recipient, info: id };
+    const [written] = await database.commit([
+      repository.update(mail, changed, now),
+      audit.insertIfChanged(auditEntry(actor, now, fields)),
+      ...extraStatements(mail),
+    ]);
+    if (written.rowsAffected > 0) return;
+  }
+  throw conflict("was claimed by a worker: try again");
 }
 
 function dueNow({ recipients, giveUpAt }: QueuedMail, now: Date): MailChange {
@@ -89,23 +100,23 @@ function dueNow({ recipients, giveUpAt }: QueuedMail, now: Date): MailChange {
 
 function revived(mail: QueuedMail, now: Date): MailChange {
   const { expiresAt, contentUntil } = mail;
-  if (expiresAt && expiresAt <= now) throw conflict("has expired; submit a new one");
-  if (contentUntil === null || contentUntil <= now) throw conflict(hasEnded(mail));
+  if (expiresAt && expiresAt <= now) throw conflict("has expired: submit a new one");
+  if (contentUntil === null || contentUntil <= now) throw conflict(isFinal(mail));
   return revive(mail, now);
 }
 
-function cancelled(mail: QueuedMail): MailChange {
-  if (!mail.recipients.some(isPending)) throw conflict(hasEnded(mail));
+function canceled(mail: QueuedMail): MailChange {
+  if (!mail.recipients.some(isPending)) throw conflict(isFinal(mail));
   const recipients = mail.recipients.map((one) =>
     isPending(one) ? ({ ...one, state: "cancelled", dueAt: null } as const) : one,
   );
   return { state: stateOf(recipients), recipients, dueAt: null, giveUpAt: mail.giveUpAt, contentUntil: null };
 }
 
-function hasEnded({ state }: QueuedMail): string {
-  return `has ended: ${state}; what it said is erased, so hand in a new one if it is needed`;
+function isFinal({ state }: QueuedMail): string {
+  return `is final (${state}) and its content is erased: submit a new one`;
 }
 
 function conflict(problem: string): SealpostError {
-  return new SealpostError("conflict", `This mail ${problem}`);
+  return new SealpostError("conflict", `This message ${problem}`);
 }

@@ -1,7 +1,7 @@
 import type { SmtpReply } from "../../domain/delivery.ts";
 
 interface Unit {
-  /** As an alternation of a regular expression. */
+  /** An alternation of a regular expression. */
   readonly names: string;
   readonly ms: number;
 }
@@ -10,10 +10,10 @@ const DAY: Unit = { names: "days?|d", ms: 86_400_000 };
 const HOUR: Unit = { names: "hours?|hrs?|h", ms: 3_600_000 };
 const MINUTE: Unit = { names: "minutes?|mins?|m", ms: 60_000 };
 const SECOND: Unit = { names: "seconds?|secs?|s", ms: 1_000 };
-/** In the order in which they follow each other in one duration. */
+/** Units in the order in which they occur in one duration. */
 const UNITS: readonly Unit[] = [DAY, HOUR, MINUTE, SECOND];
 
-/** Words after which a server names the delay, and words that may stand between them and the number. */
+/** Words that introduce the delay, and words that may follow them before the number. */
 const INTRODUCTION = "(?:in|after|for|wait|within|again|retry|delay)";
 const FILLER = "(?:about|approximately|around|at\\s+least|another|the\\s+next|up\\s+to)";
 /** A number, the upper end of a range, or one as a word; `1.5` is a number, the `1` of `1,000` is not. */
@@ -27,12 +27,12 @@ const NAMED_DELAY = new RegExp(
   `\\b${INTRODUCTION}\\b[\\s:=]*(?:${FILLER}\\s+)?(?:${CLOCK}|${DURATION})`,
   "giu",
 );
-/** The units of the groups of {@link NAMED_DELAY}; a day has two, the number and the word. */
+/** The units of the groups of {@link NAMED_DELAY}. Each unit has two groups, the number and the word. */
 const CLOCK_UNITS = [DAY, DAY, HOUR, MINUTE, SECOND] as const;
 const DURATION_UNITS = UNITS.flatMap((unit) => [unit, unit]);
 const GROUP_UNITS: readonly Unit[] = [...CLOCK_UNITS, ...DURATION_UNITS];
 
-/** What is counted before a span of time, which is then a rate: `200 messages in 24 hours`. */
+/** A count that makes the following time span a rate: `200 messages in 24 hours`. */
 const RATE =
   /\d\s+(?:messages|mails|e-?mails|recipients|connections|sessions|commands|logins|errors|requests)\s+$/iu;
 
@@ -41,8 +41,8 @@ function optionalPart({ names }: Unit): string {
 }
 
 /**
- * Returns the delay that a 4xx reply names, in milliseconds; `null` if it names none. The last one counts: servers
- * name a limit first and the delay after it.
+ * Returns the delay that a 4xx reply names, in milliseconds; `null` if it names none. The last one counts, because servers
+ * name a limit first and then the delay.
  */
 export function serverDelayMs(reply: SmtpReply | null): number | null {
   if (reply === null || reply.code < 400 || reply.code > 499) return null;
@@ -58,6 +58,6 @@ export function serverDelayMs(reply: SmtpReply | null): number | null {
 
 function partMs(amount: string | undefined, unit: Unit | undefined): number {
   if (amount === undefined || unit === undefined) return 0;
-  // Words stand for one.
+  // A word means one.
   return (/^\d/.test(amount) ? Number(amount) : 1) * unit.ms;
 }

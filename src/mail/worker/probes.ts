@@ -13,16 +13,16 @@ import type {
 import type { WaitingMailRepository } from "../../storage/waiting-mail.ts";
 import { type Circuit, isRejectedLogin, nextProbeAt, PROBE_LEASE_MS } from "../circuit.ts";
 
-/** The bound of a whole probe. */
+/** Timeout of a whole probe. */
 const PROBE_MS = 10_000;
-/** A step that takes longer than this ends the probe with the phase that was too slow. */
+/** Timeout of a step, short enough that the probe fails in the phase that is too slow. */
 const PROBE_STEP_MS = 9_000;
-/** The transport checks every delivery, also one that is never sent: RFC 5321 4.5.1 has every server accept this. */
+/** The transport validates every envelope. Each server accepts this recipient (RFC 5321 4.5.1). */
 const ENVELOPE = { from: "", recipient: "postmaster", bytes: Uint8Array.of(0x0d, 0x0a) } as const;
 
 const log = getLogger(["sealpost", "worker"]);
 
-/** A probe that this worker has to run. */
+/** A probe that this worker has leased. */
 export interface Probe extends ProbeRef {
   readonly row: ServerHealthRow;
   readonly startedAt: Date;
@@ -30,10 +30,15 @@ export interface Probe extends ProbeRef {
 
 type Outcome = "reachable" | "aborted" | Failure;
 
-export type Probes = ReturnType<typeof createProbes>;
+/** Probes of open circuits. */
+export interface Probes {
+  /** Leases the probes of these definitions that are due. @throws if the database is unavailable. */
+  claim(identifiers: readonly string[]): Promise<Probe[]>;
+  /** Runs a probe and records its outcome. Never rejects. @param signal aborted to leave the probe to others. */
+  run(probe: Probe, signal: AbortSignal): Promise<void>;
+}
 
-/** Creates the probes of open circuits: conversations that end after the login, so that no message is used up. */
-export function createProbes(deps: {
+interface ProbesDeps {
   readonly database: Database;
   readonly health: ServerHealthRepository;
   readonly waiting: WaitingMailRepository;
@@ -42,28 +47,31 @@ export function createProbes(deps: {
   readonly loadServer: (identifier: string) => Promise<ResolvedServer | null>;
   readonly platform: Pick<Platform, "now">;
   readonly newId: () => string;
-}) {
+}
+
+/** Creates the probes: conversations that end after the login, so that a test costs no message. */
+export function createProbes(deps: ProbesDeps): Probes {
   const { database, health, waiting, circuit, transport, loadServer, platform, newId } = deps;
 
-  /** Everything that waits is due with the commit that closes the circuit. */
+  /** One commit closes the circuit and makes all waiting messages due. */
   async function close(probe: Probe): Promise<void> {
     const [, rows] = await database.commit([
       waiting.makeDueIfOpen(probe.identifier, platform.now()),
       health.closeByProbe(probe),
     ]);
-    if (rows.length > 0) await circuit.closed(probe.identifier, rows);
+    if (rows.length > 0) await circuit.reportClosed(probe.identifier, rows);
   }
 
   async function keepOpen(probe: Probe, failure: HealthFailure): Promise<void> {
     const opens = isRejectedLogin(failure) && isRejectedLogin(probe.row) ? probe.row.opens + 1 : 1;
-    // From the start: a probe that took long must not put off the next one.
+    // Counted from the start, so that a slow probe does not delay the next one.
     const until = nextProbeAt(probe.startedAt, opens, failure);
     await database.commit([health.failProbe(probe, failure, { opens, until }, platform.now())]);
   }
 
   async function conclude(probe: Probe, signal: AbortSignal): Promise<void> {
     const server = await loadServer(probe.identifier);
-    // Deleted meanwhile: its messages end by themselves.
+    // The definition was deleted, and its messages fail on their own.
     const outcome = server === null ? "reachable" : await converse(transport, server, signal);
     if (outcome === "reachable") await close(probe);
     else if (outcome === "aborted") await database.commit([health.releaseProbe(probe, platform.now())]);
@@ -71,8 +79,7 @@ export function createProbes(deps: {
   }
 
   return {
-    /** Leases the probes of these definitions that are due. @throws if the database is unavailable. */
-    async claim(identifiers: readonly string[]): Promise<Probe[]> {
+    async claim(identifiers) {
       const now = platform.now();
       const refs = identifiers.map((identifier) => ({ identifier, token: newId() }));
       const leaseEndsAt = new Date(now.getTime() + PROBE_LEASE_MS);
@@ -82,8 +89,7 @@ export function createProbes(deps: {
       );
     },
 
-    /** Runs a probe and records its outcome. Never rejects. @param signal leaves the probe to others if it is aborted. */
-    async run(probe: Probe, signal: AbortSignal): Promise<void> {
+    async run(probe, signal) {
       try {
         await conclude(probe, signal);
       } catch (error) {
@@ -91,14 +97,14 @@ export function createProbes(deps: {
           identifier: probe.identifier,
           error,
         });
-        // What this process cannot do, such as open the password, is not tried without a pause.
+        // An error of this process, such as a password that it cannot decrypt, must not cause probes without a pause.
         await keepOpen(probe, probe.row).catch(() => undefined);
       }
     },
   };
 }
 
-/** A server that is slower than a probe may be is there: messages have more time. */
+/** A server that is too slow for a probe is reachable, because messages have more time. */
 async function converse(transport: Transport, server: ResolvedServer, signal: AbortSignal): Promise<Outcome> {
   const bound = AbortSignal.timeout(PROBE_MS);
   const timeoutMs = Math.min(server.timeoutMs, PROBE_STEP_MS);

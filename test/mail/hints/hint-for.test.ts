@@ -96,7 +96,7 @@ describe("hintFor() of a rejection", () => {
   test.each<[phase: Phase, line: string, context: Partial<HintContext>, has: string]>([
     ["greeting", "421 Too many concurrent SMTP connections", {}, "max_connections"],
     ["greeting", "421 Busy", {}, "Try again later"],
-    ["greeting", "554 No SMTP service here", {}, "The server is there, but"],
+    ["greeting", "554 No SMTP service here", {}, "The server was reached, but"],
     ["greeting", "450 Later", {}, "Try again later"],
     ["ehlo", "550 Bad name", {}, "SEALPOST_EHLO_NAME"],
     ["starttls", "454 4.7.0 TLS not available", {}, "Try again later"],

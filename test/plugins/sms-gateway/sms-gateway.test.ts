@@ -89,7 +89,7 @@ describe("POST /smsgateway", () => {
     await using it = await started();
     const { detail } = await it.save({ "option.SMTPIDENTIFIER": "default, spare" });
     expect(detail).toEqual({
-      warnings: ["There is no SMTP server spare."],
+      warnings: ["No SMTP server is named spare: create it or change the setting."],
       notices: [{ code: "server_missing", parameter: "option.SMTPIDENTIFIER" }],
     });
     const deleted = await it.request("DELETE", "/smtpserver/default");

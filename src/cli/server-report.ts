@@ -1,40 +1,53 @@
-import type { ChainCertificate, DialedAddress, Receipt } from "../domain/delivery.ts";
+import type { TestDetail } from "../http/smtpserver-test-schema.ts";
+
+type Server = NonNullable<TestDetail["server"]>;
+type Row = readonly [label: string, value: string];
 
 /** Fits the longest label and two blanks. */
 const LABEL_CHARACTERS = 13;
 
-/** Lines that show what a conversation saw of the server; what it did not see has no line. */
-export function reportLines({ seen, tls }: Receipt): string[] {
-  const rows: readonly (readonly [label: string, value: string])[] = [
-    ...(seen.addresses ?? []).map((address) => ["Address", addressText(address)] as const),
-    ["Greeting", seen.greeting ?? ""],
-    ["Extensions", seen.extensions.clear.join(", ")],
-    ["Under TLS", seen.extensions.tls.join(", ")],
-    ["Mechanisms", seen.mechanisms.join(", ")],
-    ["Size", seen.sizeOctets === null ? "" : `at most ${seen.sizeOctets} octets`],
-    ["TLS", tls === null ? "" : [tls.protocol ?? "yes", ...daysText(tls.daysLeft)].join(", ")],
-    ...(seen.chain ?? []).map((certificate) => ["Certificate", certificateText(certificate)] as const),
+/** Formats what a test saw of the server and how long each phase took, as the API shows it. Omits what is unknown. */
+export function reportLines({ server, delivery }: Pick<TestDetail, "server" | "delivery">): string[] {
+  const times = Object.entries(delivery.timing_ms).map(([phase, ms]) => `${phase} ${ms} ms`);
+  const rows: readonly Row[] = [
+    ...(server ? serverRows(server) : []),
+    ["Times", times.join(", ")],
+    ["Round trips", delivery.round_trips ? String(delivery.round_trips) : ""],
   ];
   return rows
     .filter(([, value]) => value !== "")
-    .map(([label, value]) => `${label}:`.padEnd(LABEL_CHARACTERS) + withoutControls(value));
+    .map(([label, value]) => `${label}:`.padEnd(LABEL_CHARACTERS) + value);
 }
 
-function addressText({ address, result, ms }: DialedAddress): string {
-  return `${address} ${result} after ${Math.round(ms)} ms`;
+function serverRows({ addresses, greeting, extensions, mechanisms, size, tls }: Server): Row[] {
+  return [
+    ...(addresses ?? []).map(
+      ({ address, result, ms }): Row => ["Address", `${address} ${result} after ${ms} ms`],
+    ),
+    ["Greeting", greeting ?? ""],
+    ["Extensions", extensions.clear.join(", ")],
+    ["Under TLS", extensions.tls.join(", ")],
+    ["Mechanisms", mechanisms.join(", ")],
+    ["Size", size === null ? "" : `at most ${size} octets`],
+    ["TLS", tls === null ? "" : [tls.protocol ?? "yes", ...daysText(tls.days_left)].join(", ")],
+    ...(tls?.chain ?? []).map((certificate): Row => ["Certificate", certificateText(certificate)]),
+  ];
 }
 
 function daysText(daysLeft: number | null): string[] {
   return daysLeft === null ? [] : [`certificate valid for ${daysLeft} days`];
 }
 
-function certificateText({ subject, issuer, notAfter }: ChainCertificate): string {
-  const until =
-    notAfter === null ? "" : `, valid until ${notAfter.toISOString().slice(0, "YYYY-MM-DD".length)}`;
+function certificateText({
+  subject,
+  issuer,
+  not_after,
+}: NonNullable<Server["tls"]>["chain"][number]): string {
+  const until = not_after === null ? "" : `, valid until ${not_after.slice(0, "YYYY-MM-DD".length)}`;
   return `${subject}, issued by ${issuer}${until}`;
 }
 
-/** What a server sends must not steer the terminal. */
-function withoutControls(text: string): string {
+/** Replaces control characters, so that text from a server cannot control the terminal. */
+export function printable(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, "\ufffd");
 }

@@ -1,14 +1,13 @@
 import { Command, Option } from "commander";
-import { CHECKPOINTS, type Checkpoint, type Failure, type Receipt } from "../domain/delivery.ts";
+import { CHECKPOINTS, type Checkpoint } from "../domain/delivery.ts";
 import { parseEndpoint } from "../domain/endpoint.ts";
 import { type Mailbox, parseMailbox } from "../domain/mailbox.ts";
 import { SealpostError } from "../errors.ts";
-import { hintFor } from "../mail/hints/hint-for.ts";
-import type { CheckResult } from "../mail/servers/check.ts";
+import type { TestDetail } from "../http/smtpserver-test-schema.ts";
+import { toCheckDetail, toTestDetail } from "../http/smtpserver-test-view.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import { needsRecipient } from "../mail/servers/test.ts";
-import type { SubmitResult } from "../mail/submission.ts";
-import { reportLines } from "./server-report.ts";
+import { printable, reportLines } from "./server-report.ts";
 import { commandLineActor, print, withInstance } from "./session.ts";
 
 /** `server list`, `server test`. */
@@ -36,7 +35,7 @@ function testCommand(): Command {
     .description("Send a test message through a stored definition, or check its server without sending")
     .argument("<identifier>")
     .argument("[recipient]", "the same as --to")
-    .option("--to <address>", "recipient; not needed with --until that ends before recipient")
+    .option("--to <address>", "recipient; not needed if --until ends before recipient")
     .addOption(
       new Option("--until <point>", "check the server up to this point and send nothing").choices(
         CHECKPOINTS,
@@ -49,9 +48,13 @@ function testCommand(): Command {
         if (!server) throw new SealpostError("resource_not_found", `There is no definition "${identifier}"`);
         const actor = commandLineActor("server test");
         if (until !== undefined) {
-          reportCheck(await services.testMail.checkStored(identifier, { until, recipient }, actor), server);
+          const result = await services.testMail.checkStored(identifier, { until, recipient }, actor);
+          const verdict = { success: `Reached ${until}`, failure: `Not reached ${until}` };
+          report(toCheckDetail(result, server), { ...verdict, remark: "; nothing was sent" });
         } else if (recipient !== null) {
-          report(await services.testMail.sendStored({ identifier, recipient }, actor), server, recipient);
+          const result = await services.testMail.sendStored({ identifier, recipient }, actor);
+          const verdict = { success: `Delivered to ${recipient.address}`, failure: "Not delivered" };
+          report(toTestDetail(result, server, false), verdict);
         }
       });
     });
@@ -68,45 +71,42 @@ function readRecipient(address: string | undefined, until: Checkpoint | undefine
   return recipient;
 }
 
-function report(result: SubmitResult, server: StoredDefinition, { address }: Mailbox): void {
-  if (result.state === "queued") {
-    print(`Queued for ${address} as mail ${result.mailId}`);
-    return;
+/** The words for a test that succeeds, before and after the reply, and for one that fails. */
+interface Verdict {
+  readonly success: string;
+  readonly remark?: string;
+  readonly failure: string;
+}
+
+/** Prints what the API shows of the same test. */
+function report(detail: TestDetail, verdict: Verdict): void {
+  for (const line of [...reportLines(detail), ...verdictLines(detail, verdict)]) print(printable(line));
+  if (detail.delivery.code !== null) process.exitCode = 1;
+}
+
+function verdictLines(
+  { delivery, smime, mail_id }: TestDetail,
+  { success, remark = "", failure }: Verdict,
+): string[] {
+  const { phase, code, reply, hint, remedy } = delivery;
+  if (mail_id !== undefined) return [`Queued as message ${mail_id}`];
+  const signing = smime?.signed === false ? [`Not signed: ${smime.reason}`] : [];
+  const replyText = reply && `${reply.code} ${reply.text}`;
+  if (code === null) {
+    const signed = smime?.signed ? ", signed" : "";
+    return [...signing, `${success}${signed}${replyText ? `: ${replyText}` : ""}${remark}`];
   }
-  const receipt = result.recipients[0]?.receipt;
-  if (receipt) printLines(reportLines(receipt));
-  if (result.smime?.signed === false) print(`Not signed: ${result.smime.reason}`);
-  if (result.state === "failed") reportFailure("Not delivered", result.failure, server);
-  else print(`Delivered to ${address}${result.smime?.signed ? ", signed" : ""}${wordsOf(receipt)}`);
-}
-
-function reportCheck({ until, receipt }: CheckResult, server: StoredDefinition): void {
-  printLines(reportLines(receipt));
-  if (receipt.successful) print(`Reached ${until}${wordsOf(receipt)}; nothing was sent`);
-  else reportFailure(`Not reached ${until}`, receipt.failure, server);
-}
-
-function reportFailure(verdict: string, failure: Failure, server: StoredDefinition): void {
-  const { phase, code, reply } = failure;
-  const endpoint = parseEndpoint(server);
-  print(`${verdict}: ${code} in phase ${phase}${reply ? ` (${reply.code} ${reply.text})` : ""}`);
-  const hint =
-    endpoint && hintFor(failure, { ...endpoint, server: server.server, username: server.username, reply });
-  if (hint) print(hint.text);
-  process.exitCode = 1;
-}
-
-function wordsOf(receipt: Receipt | undefined): string {
-  return receipt?.successful && receipt.reply ? `: ${receipt.reply.code} ${receipt.reply.text}` : "";
-}
-
-function printLines(lines: readonly string[]): void {
-  if (lines.length > 0) print(...lines);
+  return [
+    ...signing,
+    `${failure}: ${code} in phase ${phase}${replyText ? ` (${replyText})` : ""}`,
+    ...(hint ? [hint] : []),
+    ...(remedy ? [`Try ${remedy.parameter}=${remedy.value ?? "…"}`] : []),
+  ];
 }
 
 function lineOf({ identifier, server, port, tls, smime, description }: StoredDefinition): string {
   const endpoint = parseEndpoint({ server, port, tls });
   const where = endpoint ? `${endpoint.host}:${endpoint.port} ${endpoint.security}` : server;
-  const parts = [identifier, where, smime ? "signed" : "unsigned", description.split("\n")[0] ?? ""];
-  return parts.filter((part) => part !== "").join("  ");
+  const fields = [identifier, where, smime ? "signed" : "unsigned", description.split("\n")[0] ?? ""];
+  return fields.filter((field) => field !== "").join("  ");
 }

@@ -1,13 +1,23 @@
 import { expect, test } from "bun:test";
-import { reportLines } from "../../src/cli/server-report.ts";
-import { NOTHING_SEEN } from "../../src/domain/delivery.ts";
+import { printable, reportLines } from "../../src/cli/server-report.ts";
+import type { Receipt } from "../../src/domain/delivery.ts";
+import { toTestDetail } from "../../src/http/smtpserver-test-view.ts";
 import { ACCEPTED } from "../fixtures/receipts.ts";
 import { SEEN } from "../fixtures/rich-transport.ts";
 
 const TLS = { protocol: "TLSv1.3", peer: "mail.example.org", daysLeft: 29 };
+const SERVER = { server: "mail.example.org", port: 587, tls: true, username: "" };
 
-test("reportLines() shows all that a conversation saw, a line each", () => {
-  expect(reportLines({ ...ACCEPTED, tls: TLS, seen: SEEN })).toEqual([
+/** The lines for a test whose only recipient has this receipt. */
+function linesOf(receipt: Receipt): string[] {
+  const recipients = [{ recipient: "you@example.net", receipt }];
+  const result = { state: "delivered", identifier: "main", recipients, smime: null, skipped: [] } as const;
+  return reportLines(toTestDetail(result, SERVER, false));
+}
+
+test("reportLines() shows what the API shows of a conversation, a line each", () => {
+  const timingMs = { connect: 12.04, ehlo: 3 };
+  expect(linesOf({ ...ACCEPTED, tls: TLS, seen: SEEN, timingMs, roundTrips: 6 })).toEqual([
     "Address:     2001:db8::1 timeout after 250 ms",
     "Address:     192.0.2.1 connected after 12 ms",
     "Greeting:    mail.example.org ESMTP ready",
@@ -18,16 +28,17 @@ test("reportLines() shows all that a conversation saw, a line each", () => {
     "TLS:         TLSv1.3, certificate valid for 29 days",
     "Certificate: CN=mail.example.org, issued by CN=Authority, valid until 2026-07-01",
     "Certificate: CN=Authority, issued by CN=Authority",
+    "Times:       connect 12 ms, ehlo 3 ms",
+    "Round trips: 6",
   ]);
 });
 
-test("reportLines() leaves out what was not seen", () => {
-  expect(reportLines(ACCEPTED)).toEqual([]);
+test("reportLines() omits what a conversation did not see", () => {
+  expect(linesOf(ACCEPTED)).toEqual([]);
   const tls = { protocol: null, peer: null, daysLeft: null };
-  expect(reportLines({ ...ACCEPTED, tls })).toEqual(["TLS:         yes"]);
+  expect(linesOf({ ...ACCEPTED, tls })).toEqual(["TLS:         yes"]);
 });
 
-test("reportLines() lets no server steer the terminal", () => {
-  const seen = { ...NOTHING_SEEN, greeting: "\u001b[2J\u009bhello\r\n" };
-  expect(reportLines({ ...ACCEPTED, seen }).join()).not.toMatch(/\p{Cc}/u);
+test("printable() removes what would control a terminal", () => {
+  expect(printable("\u001b[2J\u009bhello\r\n")).not.toMatch(/\p{Cc}/u);
 });

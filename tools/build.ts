@@ -1,10 +1,13 @@
 import { rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { $, Glob } from "bun";
+import { exports } from "../package.json";
+import { NODE_22, publishedManifest } from "./published.ts";
 
-// Builds what the package exports into dist/module: JavaScript and declarations, one of each for a source file.
+// Builds the package into dist/: JavaScript and declarations, one of each for a source file, and its package.json.
 
-const DIST = join(import.meta.dir, "..", "dist");
+const ROOT = join(import.meta.dir, "..");
+const DIST = join(ROOT, "dist");
 const HAS_PLUGINS = [...new Glob("*/index.ts").scanSync(join(import.meta.dir, "..", "plugins"))].length > 0;
 const TEXT_IMPORT = /^import (\w+) from "(\.[^"]+)" with \{ type: "text" \};$/gm;
 const SOURCE_IMPORT = /((?:from |import\()"\.[^"]*)\.ts"/g;
@@ -12,6 +15,8 @@ const SOURCE_IMPORT = /((?:from |import\()"\.[^"]*)\.ts"/g;
 await build("tsconfig.build.json", "src", "module");
 // They import the package by its name, as anybody's plugin does.
 if (HAS_PLUGINS) await build("tsconfig.plugins.json", "plugins", "plugins");
+await importFirst(NODE_22);
+await Bun.write(join(DIST, "package.published.json"), `${JSON.stringify(publishedManifest(), null, 2)}\n`);
 
 async function build(config: string, sources: string, folder: string): Promise<void> {
   const out = join(DIST, folder);
@@ -36,4 +41,16 @@ async function withTexts(sources: string, file: string, text: string): Promise<s
     result = result.replace(statement, () => `const ${name} = ${JSON.stringify(imported)};`);
   }
   return result;
+}
+
+/** Has every door outside of plugins, which import one, evaluate a file before all others. */
+async function importFirst(source: string): Promise<void> {
+  const file = join(DIST, "module", source.replace("src/", "").replace(/\.ts$/, ".js"));
+  for (const { default: script } of Object.values(exports)) {
+    if (script.startsWith("./dist/plugins/")) continue;
+    const door = join(ROOT, script);
+    const path = relative(dirname(door), file);
+    const statement = `import "${path.startsWith(".") ? path : `./${path}`}";\n`;
+    await Bun.write(door, statement + (await Bun.file(door).text()));
+  }
 }

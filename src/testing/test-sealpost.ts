@@ -1,4 +1,5 @@
-import PostalMime, { type Email } from "postal-mime";
+import type { Email } from "postal-mime";
+import { loadOptional } from "../async/load-optional.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { createSealpost, internalsOf, type Sealpost, type SealpostOptions } from "../sealpost.ts";
 import { generateKey, parseKeyring } from "../secrets/keyring.ts";
@@ -80,7 +81,7 @@ export async function testSealpost(options: TestSealpostOptions = {}): Promise<T
     options.randomBytes ?? ((length: number) => crypto.getRandomValues(new Uint8Array(length)));
   const platform = { now: clock.now, randomBytes };
   const memory = createMemoryTransport();
-  const { transport, sent } = parsing(memory);
+  const { transport, sent } = await parsing(memory);
   const sealpost = createSealpost({
     database: given.database ?? openDatabase({ url: ":memory:", randomBytes }),
     keyring: parseKeyring(generateKey("test", platform)),
@@ -114,7 +115,14 @@ export async function testSealpost(options: TestSealpostOptions = {}): Promise<T
 }
 
 /** Parses each message before the sender continues, so that a test need not wait for it. */
-function parsing(memory: MemoryTransport): { transport: MemoryTransport; sent: readonly SentMail[] } {
+async function parsing(
+  memory: MemoryTransport,
+): Promise<{ transport: MemoryTransport; sent: readonly SentMail[] }> {
+  const { default: PostalMime } = await loadOptional(
+    "postal-mime",
+    "testSealpost()",
+    () => import("postal-mime"),
+  );
   const sent: SentMail[] = [];
   const transport: MemoryTransport = {
     ...memory,

@@ -3,10 +3,11 @@ import type { Job, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { orAborted, untilAborted } from "../async/abort-signal.ts";
 import { withDeadline } from "../async/deadline.ts";
+import { loadOptional } from "../async/load-optional.ts";
 import type { Wake, WakeSource } from "../contracts/wake.ts";
 import type { Secret } from "../domain/secret.ts";
 import { closedError, type Listener, receiveWake } from "./receive.ts";
-import { createRedisConnections, type RedisConnections, reasonOf } from "./redis.ts";
+import { createRedisConnections, loadRedis, type RedisConnections, reasonOf } from "./redis.ts";
 
 const log = getLogger(["sealpost", "wake"]);
 
@@ -20,7 +21,7 @@ const CLOSE_MS = 1_000;
 const DEFAULT_CONCURRENCY = 20;
 
 // Loaded on demand, so that a server with the wake `poll` saves the memory.
-const library = () => import("bullmq");
+const library = () => loadOptional("bullmq", "SEALPOST_WAKE=bullmq", () => import("bullmq"));
 const QUEUE = "wake";
 const SHARED = {
   prefix: "sealpost",
@@ -29,6 +30,14 @@ const SHARED = {
   // The options of the connection decide whether commands fail or wait.
   skipWaitingForReady: true,
 } as const;
+
+/**
+ * Loads the packages of this wake ahead of its first use.
+ * @throws {SealpostError} `bad_setting` naming the one that is not installed.
+ */
+export async function loadBullmq(): Promise<void> {
+  await Promise.all([library(), loadRedis()]);
+}
 
 export interface BullmqWakeOptions {
   /** `redis://` or `rediss://`, with the number of a database that no other Sealpost instance uses. */

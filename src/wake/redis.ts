@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import type { Redis, RedisOptions } from "ioredis";
+import { loadOptional } from "../async/load-optional.ts";
 import type { Secret } from "../domain/secret.ts";
 
 const log = getLogger(["sealpost", "wake"]);
@@ -9,6 +10,8 @@ const CONNECT_MS = 2_000;
 /** Pauses between attempts to reconnect grow up to this. */
 const MAX_PAUSE_MS = 2_000;
 const PAUSE_STEP_MS = 50;
+
+export const loadRedis = () => loadOptional("ioredis", "SEALPOST_WAKE=bullmq", () => import("ioredis"));
 
 /** The Redis connections of one wake. They reconnect automatically; the log has one line for an outage and one for its end. */
 export interface RedisConnections {
@@ -47,7 +50,7 @@ export function createRedisConnections(url: Secret): RedisConnections {
 
   return {
     async open(options) {
-      const { Redis } = await import("ioredis");
+      const { Redis } = await loadRedis();
       if (!URL.canParse(url.reveal())) throw new TypeError("The URL of Redis is invalid");
       const redis = new Redis(url.reveal(), {
         connectTimeout: CONNECT_MS,

@@ -41,13 +41,22 @@ async function pack(): Promise<Tarball> {
   return { path: join(kept.path, made.filename), files, bytes: made.size };
 }
 
-/** An empty project with Sealpost from the tarball and Hono. */
+/** An empty project with Sealpost from the tarball, and the packages that a host app brings. */
 export interface Project extends Disposable {
   readonly path: string;
 }
 
-/** @param files texts by name. */
-export async function makeProject(files: Readonly<Record<string, string>>): Promise<Project> {
+/** The peer dependencies; the optional ones are for tests and for the wake by Redis. */
+const PACKAGES = ["hono", "drizzle-orm@0.45", "valibot", "postal-mime", "bullmq", "ioredis"] as const;
+
+/**
+ * @param files texts by name.
+ * @param packages what is installed next to the tarball.
+ */
+export async function makeProject(
+  files: Readonly<Record<string, string>>,
+  packages: readonly string[] = PACKAGES,
+): Promise<Project> {
   const { path: packagePath } = await tarball();
   const folder = temporaryFolder();
   await mkdir(join(folder.path, "data"));
@@ -55,7 +64,7 @@ export async function makeProject(files: Readonly<Record<string, string>>): Prom
   for (const [name, text] of Object.entries({ "package.json": manifest, ...files })) {
     await Bun.write(join(folder.path, name), text);
   }
-  await run([process.execPath, "add", packagePath, "hono"], folder.path);
+  await run([process.execPath, "add", packagePath, ...packages], folder.path);
   return folder;
 }
 
@@ -73,10 +82,18 @@ export async function findObstacle(): Promise<string> {
 }
 
 /** Runs a program to its end. @returns what it printed. @throws with all that it said, if it fails. */
-export async function run(command: readonly string[], folder: string): Promise<string> {
+export async function run(
+  command: readonly string[],
+  folder: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  // The settings of an npx that runs the tests are not for npm in the project.
+  const inherited = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith("npm_")),
+  );
   const child = Bun.spawn([...command], {
     cwd: folder,
-    env: { ...process.env, PATH: `${join(ROOT, "node_modules", ".bin")}:${process.env.PATH ?? ""}` },
+    env: { ...inherited, PATH: `${join(ROOT, "node_modules", ".bin")}:${process.env.PATH ?? ""}`, ...env },
     stdout: "pipe",
     stderr: "pipe",
     timeout: RUN_MS,

@@ -14,12 +14,13 @@ import { MIGRATIONS } from "../../storage/migrations/index.ts";
 import { openDatabase } from "../../storage/open-database.ts";
 import { createConnect } from "../../transport/connect.ts";
 import { createSmtpTransport } from "../../transport/smtp/index.ts";
-import { createBullmqWake } from "../../wake/bullmq.ts";
+import { createBullmqWake, loadBullmq } from "../../wake/bullmq.ts";
 import { createPollWake } from "../../wake/poll.ts";
 import { invalidSetting, notWritable } from "../invalid-setting.ts";
 import { PLATFORM as platform } from "../platform.ts";
 import { readAuthorities } from "./authorities.ts";
 import { loadKeyring } from "./load-keyring.ts";
+import { assertPeers } from "./peers.ts";
 
 /** Only the owner may read the data folder and the database, wherever it is. */
 const FOLDER_MODE = 0o700;
@@ -43,6 +44,8 @@ export interface HostDrivers extends LocalDrivers {
  * @throws {SealpostError} `bad_setting` or `database_unavailable`, one line that says what to do.
  */
 export async function openLocalDrivers(config: Config): Promise<LocalDrivers> {
+  assertPeers();
+  const wake = await wakeOf(config);
   const path = databasePath(config.databaseUrl);
   if (path !== null) await createFile(path);
   const database = openDatabase({
@@ -63,7 +66,7 @@ export async function openLocalDrivers(config: Config): Promise<LocalDrivers> {
       keyring,
       transport: createSmtpTransport({ connect, ehloName, extraCa: ca, now: platform.now }),
       platform,
-      wake: wakeOf(config),
+      wake,
       hostName: ehloName.startsWith("[") ? "localhost" : ehloName,
       maxHashes: Math.max(1, availableParallelism() - 1),
       abortDeliveries: abort,
@@ -76,8 +79,10 @@ export async function openLocalDrivers(config: Config): Promise<LocalDrivers> {
 }
 
 /** A process that shares a Worker's settings cannot notify its queue: the Worker's sweep finds the mail. */
-function wakeOf({ wake, redisUrl: url }: Config): Wake & WakeSource {
-  return wake === "bullmq" ? createBullmqWake({ url, now: platform.now }) : createPollWake(platform);
+async function wakeOf({ wake, redisUrl: url }: Config): Promise<Wake & WakeSource> {
+  if (wake !== "bullmq") return createPollWake(platform);
+  await loadBullmq();
+  return createBullmqWake({ url, now: platform.now });
 }
 
 /** Adds to an error of the database which file is full, damaged or not a database. */

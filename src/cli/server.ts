@@ -100,7 +100,7 @@ function verdictLines(
     ...signing,
     `${failure}: ${code} in phase ${phase}${replyText ? ` (${replyText})` : ""}`,
     ...(hint ? [hint] : []),
-    ...(remedy ? [`Try ${remedy.parameter}=${remedy.value ?? "…"}`] : []),
+    ...(remedy && remedy.value !== null ? [`Try ${remedy.parameter}=${remedy.value}`] : []),
   ];
 }
 

@@ -8,15 +8,15 @@ import {
   type UserName,
 } from "sealpost/plugin";
 
-/** Whom a request means, as far as there is such a user. */
+/** The account that a request names, whether it exists or not. */
 export interface Account {
   readonly name: UserName;
   readonly found: DirectoryUser | null;
-  /** Keyed hash under which its code is kept; there is one for a name that nobody has, too. */
+  /** Keyed hash that identifies the account; a name without a user has one as well. */
   readonly key: string;
 }
 
-/** Bound to the user's id: two names may look alike to us and not to a directory. */
+/** Finds an account. Its key comes from the user's id, because a directory may tell names apart that fold to the same. */
 export async function findAccount(
   { secrets: { mac } }: Pick<PluginContext, "secrets">,
   directory: Directory,
@@ -28,19 +28,19 @@ export async function findAccount(
   return { name, found, key: await mac(JSON.stringify(key)) };
 }
 
-/** The address that a code may go to: the one that the directory has, if it is the given one. */
+/** Returns the address in the directory if it matches the given one; otherwise `null`. */
 export function addressOf({ found }: Account, given: string): string | null {
   const address = parseAddress(found?.email ?? "");
   return address !== null && addressKey(address) === addressKey(given) ? address : null;
 }
 
 /**
- * So many characters at its beginning say which code is meant: what begins otherwise is no try of it, or anybody could
- * void the code of a user by the name alone. Eight of the alphabet are 46 bits, which nobody guesses in its time.
+ * Only an input that starts like the code counts as an attempt. Otherwise anyone who knows a name could void its code.
+ * Eight characters of the alphabet are 46 bits, too many to guess while the code is valid.
  */
 const BEGINNING_CHARACTERS = 8;
 
-/** What is kept of a code: keyed hashes, good for its account alone. */
+/** The stored form of a code: keyed hashes, bound to its account. */
 export interface CodeHash {
   readonly beginning: string;
   readonly whole: string;
@@ -58,17 +58,17 @@ export async function hashCode(
   };
 }
 
-/** How the audit log names an account. */
+/** Name of an account in the audit log. */
 export function identifierOf({ name }: Pick<Account, "name">): string {
   return `${name.username}@${name.realm}`;
 }
 
 /**
- * Gives the answer of some work when so much time has gone by, and no sooner: what is left of a difference between a
- * user whom there is and one whom there is not, as in a directory far away, stays below it.
+ * Returns the result of `work` after at least `minMs`, so that timing does not reveal whether the user exists, even if the
+ * directory is far away.
  */
-export async function noSooner<T>(leastMs: number, work: () => Promise<T>): Promise<T> {
-  const time = leastMs > 0 ? new Promise<void>((resolve) => setTimeout(resolve, leastMs)) : undefined;
+export async function withMinimumDuration<T>(minMs: number, work: () => Promise<T>): Promise<T> {
+  const time = minMs > 0 ? new Promise<void>((resolve) => setTimeout(resolve, minMs)) : undefined;
   const [outcome] = await Promise.allSettled([work(), time]);
   if (outcome.status === "rejected") throw outcome.reason;
   return outcome.value;

@@ -1,53 +1,62 @@
 import { SealpostError } from "sealpost";
-import { type PluginContext, serverNames, setting, templateText, wholeNumber } from "sealpost/plugin";
+import {
+  type PluginContext,
+  type SettingValues,
+  serverNames,
+  setting,
+  templateText,
+  wholeNumber,
+} from "sealpost/plugin";
 import * as v from "valibot";
 import { TAGS } from "./texts.ts";
 
-const LEAST_VALID_SECONDS = 60;
-export const MOST_VALID_SECONDS = 86_400;
-/** NIST SP 800-63B asks for eight at least; a host that has no second factor may ask for more. */
-const LEAST_PASSWORD_CHARACTERS = 8;
-const MOST_PASSWORD_CHARACTERS = 64;
-const MOST_ANSWER_MS = 5_000;
+const MIN_VALID_SECONDS = 60;
+export const MAX_VALID_SECONDS = 86_400;
+/** The minimum of NIST SP 800-63B; a host without a second factor may require more. */
+const MIN_PASSWORD_CHARACTERS = 8;
+const MAX_PASSWORD_CHARACTERS = 64;
+const MAX_RESPONSE_MS = 5_000;
 
 const template = templateText(TAGS);
-const validSeconds = wholeNumber(LEAST_VALID_SECONDS, MOST_VALID_SECONDS);
+const validSeconds = wholeNumber(MIN_VALID_SECONDS, MAX_VALID_SECONDS);
 
 export const options = v.object({
-  /** Whether passwords can be recovered at all. */
+  /** Whether users can recover passwords. */
   enabled: v.optional(v.boolean("expected true or false"), false),
   server: v.optional(serverNames, []),
-  /** Templates; empty: the built-in texts in the language of the client. */
+  /** Templates; if empty, the built-in texts in the language of the client. */
   subject: v.optional(template, ""),
   text: v.optional(template, ""),
   validSeconds: v.optional(validSeconds, 3_600),
-  /** What a new password has at least. */
+  /** Minimum length of a new password. */
   leastPasswordCharacters: v.optional(
-    wholeNumber(LEAST_PASSWORD_CHARACTERS, MOST_PASSWORD_CHARACTERS),
-    LEAST_PASSWORD_CHARACTERS,
+    wholeNumber(MIN_PASSWORD_CHARACTERS, MAX_PASSWORD_CHARACTERS),
+    MIN_PASSWORD_CHARACTERS,
   ),
-  /** How long an answer takes at least, in milliseconds, so that its time tells nothing of who there is. */
-  leastAnswerMs: v.optional(wholeNumber(0, MOST_ANSWER_MS), 200),
+  /** Minimum duration of a response in milliseconds, so that timing does not reveal whether a user exists. */
+  leastAnswerMs: v.optional(wholeNumber(0, MAX_RESPONSE_MS), 200),
 });
 export type Options = v.InferOutput<typeof options>;
 
-/** What an admin may set at run time. */
+/** Settings that an admin can change at run time. */
 export const settings = ({ enabled, server, subject, text, validSeconds: seconds }: Options) => ({
   "recovery.enabled": setting(v.boolean("expected true or false"), enabled, {
-    description: "Whether users may set a new password by mail",
+    description: "Whether users can set a new password by email",
   }),
   "recovery.identifier": setting(serverNames, server, {
-    description: "SMTP servers that the mails go through",
+    description: "SMTP servers that messages are sent through",
     namesServer: true,
   }),
-  "recovery.subject": setting(template, subject, { description: "Subject of the mail with the link" }),
-  "recovery.text": setting(template, text, { description: "Text of the mail with the link" }),
+  "recovery.subject": setting(template, subject, { description: "Subject of the message with the link" }),
+  "recovery.text": setting(template, text, { description: "Text of the message with the link" }),
   "recovery.validtime": setting(validSeconds, seconds, { description: "Seconds that a code is valid" }),
 });
 
-export type Context = PluginContext<ReturnType<typeof settings>>;
+/** The context of this plugin, with the types of its settings. */
+export type RecoveryContext = PluginContext<ReturnType<typeof settings>>;
+export type RecoverySettings = SettingValues<ReturnType<typeof settings>>;
 
-/** Says so to everybody alike. */
-export function switchedOff(): SealpostError {
-  return new SealpostError("action_denied", "Password recovery is switched off");
+/** The same error for every user. */
+export function disabledError(): SealpostError {
+  return new SealpostError("action_denied", "Password recovery is disabled");
 }

@@ -1,41 +1,40 @@
 import type { Message } from "sealpost";
-import { type DirectoryUser, parseMailbox, render, type UserName } from "sealpost/plugin";
-import { type Language, MAILS } from "./texts.ts";
+import { type DirectoryUser, parseMailbox, render, renderMessage, type UserName } from "sealpost/plugin";
+import type { RecoverySettings } from "./config.ts";
+import { type Language, MESSAGES } from "./texts.ts";
 
-/** Where the page is that links lead to. */
+/** Path of the page that links lead to. */
 export const PAGE_PATH = "/recover/reset";
 const SECONDS_PER_MINUTE = 60;
 
-/** What the mail with the code is made of, whether anybody gets it or not. */
-interface RecoveryMail {
+/** What the message with the code is built from, decoy or not. */
+export interface RecoveryContent {
+  readonly settings: RecoverySettings;
   readonly user: UserName & Partial<DirectoryUser>;
   readonly address: string;
   readonly code: string;
   readonly validSeconds: number;
-  /** Templates; empty: the built-in ones. */
-  readonly subject: string;
-  readonly text: string;
+  readonly baseUrl: string;
 }
 
-/** The mail with the link. The code stands in the fragment, which browsers keep to themselves. */
-export function recoveryMail(mail: RecoveryMail, language: Language, baseUrl: string): Message {
-  const { user, code } = mail;
+/** Builds the message with the link. The code is in the fragment, which browsers do not send. */
+export function recoveryMessage(content: RecoveryContent, language: Language): Message {
+  const { settings, user, address, code, validSeconds, baseUrl } = content;
   const { username, realm, givenname = "", surname = "" } = user;
   const link = `${baseUrl}${PAGE_PATH}#${new URLSearchParams({ user: username, realm, code })}`;
-  const minutes = String(Math.ceil(mail.validSeconds / SECONDS_PER_MINUTE));
+  const minutes = String(Math.ceil(validSeconds / SECONDS_PER_MINUTE));
   const values = { username, realm, givenname, surname, link, code, minutes };
+  const custom = { subject: settings["recovery.subject"], text: settings["recovery.text"] };
   return {
-    to: [{ name: "", address: mail.address }],
-    subject: render(mail.subject || MAILS[language].subject, values, { line: true }),
-    text: render(mail.text || MAILS[language].text, values),
-    language,
+    to: [{ name: "", address }],
+    ...renderMessage(custom, MESSAGES[language], values, language),
   };
 }
 
-/** The mail that tells the user of the change; null: the directory has no address. */
-export function changedMail({ username, email }: DirectoryUser, language: Language): Message | null {
+/** Builds the message about the changed password; `null` if the directory has no address of the user. */
+export function changedMessage({ username, email }: DirectoryUser, language: Language): Message | null {
   const to = parseMailbox(email);
   if (to === null) return null;
-  const { changedSubject, changedText } = MAILS[language];
+  const { changedSubject, changedText } = MESSAGES[language];
   return { to: [to], subject: changedSubject, text: render(changedText, { username }), language };
 }

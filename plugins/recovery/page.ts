@@ -10,8 +10,8 @@ button { font: inherit; padding: .4rem 1rem }
 `;
 
 /**
- * The code comes in the fragment, which no server, proxy or Referer ever sees, and leaves the address bar at once. It
- * is used when somebody presses the button, and not before: programs that look at links in mails press none.
+ * The code is in the fragment, which no server, proxy or Referer ever sees, and the script removes it from the address bar.
+ * It is only used when the button is pressed: programs that check links in messages do not press buttons.
  */
 const SCRIPT = `
 "use strict";
@@ -50,7 +50,7 @@ find("form").addEventListener("submit", async (event) => {
 });
 `;
 
-/** @param text what stands on the page; constants, fit for HTML. */
+/** @param text constants that need no HTML escaping. */
 const html = (
   text: Readonly<Record<keyof typeof PAGE.en, string>>,
   language: Language,
@@ -90,9 +90,9 @@ interface Page {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** The page that the link in the mail leads to. It knows nothing of any account: what it shows comes from the link. */
-export async function resetPage(language: Language, leastCharacters: number): Promise<Page> {
-  const least = String(leastCharacters);
+/** Creates the page that the link leads to. It contains nothing about accounts: the name comes from the link. */
+export async function resetPage(language: Language, minCharacters: number): Promise<Page> {
+  const least = String(minCharacters);
   const text = { ...PAGE[language], refused: render(PAGE[language].refused, { least }) };
   const policy = [
     "default-src 'none'",
@@ -104,7 +104,7 @@ export async function resetPage(language: Language, leastCharacters: number): Pr
     "frame-ancestors 'none'",
   ];
   return {
-    html: html(text, language, leastCharacters),
+    html: html(text, language, minCharacters),
     headers: {
       "Content-Security-Policy": policy.join("; "),
       "Referrer-Policy": "no-referrer",
@@ -115,7 +115,7 @@ export async function resetPage(language: Language, leastCharacters: number): Pr
   };
 }
 
-/** A source expression that lets just this text run (CSP Level 3, 8.5). */
+/** Returns a source expression that allows exactly this text (CSP Level 3, 8.5). */
 async function sourceHash(text: string): Promise<string> {
   const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return `sha256-${new Uint8Array(hash).toBase64()}`;

@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import type { Context as HonoContext } from "hono";
+import type { Context } from "hono";
 import {
   addressKey,
   type Directory,
@@ -8,108 +8,133 @@ import {
   type PluginAuditEntry,
   type RateLimit,
 } from "sealpost/plugin";
-import { type Account, addressOf, findAccount, hashCode, identifierOf, noSooner } from "./accounts.ts";
-import { type Context, switchedOff } from "./config.ts";
-import { recoveryMail } from "./message.ts";
+import {
+  type Account,
+  addressOf,
+  findAccount,
+  hashCode,
+  identifierOf,
+  withMinimumDuration,
+} from "./accounts.ts";
+import { disabledError, type RecoveryContext, type RecoverySettings } from "./config.ts";
+import { recoveryMessage } from "./message.ts";
 import type { RecoverParams } from "./schema.ts";
-import type { Codes } from "./store.ts";
+import type { CodeStore } from "./store.ts";
 import { LANGUAGES } from "./texts.ts";
 
 const HOUR_SECONDS = 3_600;
-const MOST_OF_CLIENT = { key: "ask", max: 20, windowSeconds: HOUR_SECONDS };
-/** A mail that was lost can be asked for again; a mailbox cannot be flooded. */
-const MOST_OF_ACCOUNT = { max: 3, windowSeconds: HOUR_SECONDS };
-const MOST_OF_ADDRESS = { max: 5, windowSeconds: HOUR_SECONDS };
+const PER_CLIENT = { key: "ask", max: 20, windowSeconds: HOUR_SECONDS };
+/** A user can ask again for a lost message, and no one can flood a mailbox. */
+const PER_ACCOUNT = { max: 3, windowSeconds: HOUR_SECONDS };
+const PER_ADDRESS = { max: 5, windowSeconds: HOUR_SECONDS };
 
 const CODE_CHARACTERS = 24;
-/** Letters and digits that are not taken for each other; 24 of them are 136 bits. */
+/** Letters and digits that do not look alike; 24 of them are 136 bits. */
 const CODE_ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
+interface RequestDeps
+  extends Pick<
+    RecoveryContext,
+    "mail" | "store" | "settings" | "audit" | "secrets" | "limits" | "time" | "random" | "log" | "baseUrl"
+  > {
+  readonly codes: CodeStore;
+  readonly leastAnswerMs: number;
+}
+
+/** Sends a recovery link. The response is the same whether a message is sent or not. */
+export type RequestCode = (c: Context<Env>, directory: Directory, given: RecoverParams) => Promise<true>;
+
 /**
- * Creates what responds to a user who has forgotten a password. Whether there is such an account, whether the address is
- * its own and whether the message can be sent changes neither what is written nor in which order: a code and a message
- * are made in any case, and those that no one is to get are decoys.
+ * Creates `requestCode`. Whether the account exists, the address belongs to it and the message can be sent changes neither
+ * what is written nor in which order: it always creates a code and a message, and those that no one may get are decoys.
  */
-export function createAsk(ctx: Context, codes: Codes, leastAnswerMs: number) {
-  /**
-   * Counts the request.
-   * @returns why no one gets the message; null: the user does. Never shown to the client.
-   * @throws {SealpostError} `too_many_tries` for the client.
-   */
-  async function reasonAgainst(
-    client: readonly RateLimit[],
-    account: Account,
-    given: string,
-  ): Promise<string | null> {
-    const isTheirs = addressOf(account, given) !== null;
-    // Counted by the real recipient: the name alone is not enough to use up the limit of a user.
-    const kind = isTheirs ? "user" : "nobody";
-    const ofClient = await ctx.limits.plan(...client);
-    const ofAccount = await ctx.limits.plan(
-      { key: `${kind} ${account.key}`, ...MOST_OF_ACCOUNT },
-      { key: `${kind} mail ${addressKey(given)}`, ...MOST_OF_ADDRESS },
-    );
-    const results = await ctx.store.commit([
-      ...ofClient.consume,
-      ...ofAccount.consume,
-      ...ofAccount.refund(sql`NOT (${ofClient.isWithin})`),
-    ]);
-    const clients = ofClient.consume.length;
-    ctx.limits.assertAllowed(ofClient.result(results.slice(0, clients)));
-    const { allowed } = ofAccount.result(results.slice(clients, clients + ofAccount.consume.length));
-    if (!account.found) return "there is no such user";
-    if (!isTheirs) return "the user has another address";
-    if (!allowed) return "asked for too often";
-    return ctx.baseUrl === "" ? "no base URL is set" : null;
-  }
-
-  async function send(
-    c: HonoContext<Env>,
-    given: RecoverParams,
-    { account, reason }: { readonly account: Account; readonly reason: string | null },
-    config: Awaited<ReturnType<Context["settings"]["all"]>>,
-  ): Promise<true> {
-    const isDecoy = reason !== null;
-    const address = addressOf(account, given.email) ?? given.email;
-
-    const validSeconds = config["recovery.validtime"];
-    const expiresAt = new Date(ctx.time.now().getTime() + validSeconds * 1_000);
-    const code = ctx.random.text(CODE_CHARACTERS, CODE_ALPHABET);
-    const { beginning, whole } = await hashCode(ctx, account, code);
-    const row = { account: account.key, decoy: isDecoy, beginning, code: whole, expiresAt };
-    const entry: PluginAuditEntry = {
-      success: !isDecoy,
-      identifier: identifierOf(account),
-      recipient: address,
-      info: reason === null ? "a code was made" : `no mail: ${reason}`,
-    };
-    const user = account.found ?? account.name;
-    const texts = { subject: config["recovery.subject"], text: config["recovery.text"] };
-    const mail = recoveryMail(
-      { ...texts, user, address, code, validSeconds },
-      language(c, LANGUAGES),
-      ctx.baseUrl,
-    );
-    const mode = { queue: true, decoy: isDecoy, purpose: "code", onUnknown: "repeat" } as const;
-    const also = () => [codes.replace(row), ctx.audit.row(c, entry)];
-    const { state } = await ctx.mail.submit(undefined, mail, { ...mode, expiresAt, request: c, also });
-    if (ctx.baseUrl === "") ctx.log.error("Passwords cannot be recovered: SEALPOST_BASE_URL is not set");
-    if (state === "failed")
-      ctx.log.error("Passwords cannot be recovered: no mail can be sent; the audit log says why");
-    return true;
-  }
-
-  return async (c: HonoContext<Env>, directory: Directory, given: RecoverParams): Promise<true> => {
+export function createRequestCode(deps: RequestDeps): RequestCode {
+  const { settings, limits, leastAnswerMs } = deps;
+  return async (c, directory, given) => {
     const startMs = performance.now();
-    const client = ctx.limits.perClient(c, MOST_OF_CLIENT);
-    // A directory that lies elsewhere is not asked by a client that asks too often.
-    if (!directory.lookup) await ctx.limits.consume(...client);
-    // The first read brings the settings along.
-    const account = await findAccount(ctx, directory, given);
-    const config = await ctx.settings.all();
-    if (!config["recovery.enabled"]) throw switchedOff();
-    const reason = await reasonAgainst(directory.lookup ? client : [], account, given.email);
+    const client = limits.perClient(c, PER_CLIENT);
+    // Do not query an external directory for a client that asks too often.
+    if (!directory.lookup) await limits.consume(...client);
+    // Before the settings, which come along with the first read.
+    const account = await findAccount(deps, directory, given);
+    const values = await settings.all();
+    if (!values["recovery.enabled"]) throw disabledError();
+    const reason = await countRequest(deps, directory.lookup ? client : [], account, given.email);
     const leftMs = Math.max(0, leastAnswerMs - (performance.now() - startMs));
-    return noSooner(leftMs, () => send(c, given, { account, reason }, config));
+    return withMinimumDuration(leftMs, () => send(deps, c, given, { account, reason, settings: values }));
   };
+}
+
+/**
+ * Counts the request.
+ * @returns why no one gets the message, for the audit log; `null` if the user does.
+ * @throws {SealpostError} `too_many_tries` for the client.
+ */
+async function countRequest(
+  { store, limits, baseUrl }: RequestDeps,
+  client: readonly RateLimit[],
+  account: Account,
+  given: string,
+): Promise<string | null> {
+  const isTheirs = addressOf(account, given) !== null;
+  // Counted by the real recipient: knowing the name is not enough to use up the limit of a user.
+  const kind = isTheirs ? "user" : "nobody";
+  const perClient = await limits.plan(...client);
+  const perAccount = await limits.plan(
+    { key: `${kind} ${account.key}`, ...PER_ACCOUNT },
+    { key: `${kind} mail ${addressKey(given)}`, ...PER_ADDRESS },
+  );
+  const results = await store.commit([
+    ...perClient.consume,
+    ...perAccount.consume,
+    ...perAccount.refund(sql`NOT (${perClient.isWithin})`),
+  ]);
+  const clients = perClient.consume.length;
+  limits.assertAllowed(perClient.result(results.slice(0, clients)));
+  const { allowed } = perAccount.result(results.slice(clients, clients + perAccount.consume.length));
+  if (!account.found) return "the user does not exist";
+  if (!isTheirs) return "the user has another address";
+  if (!allowed) return "asked for too often";
+  return baseUrl === "" ? "no base URL is set" : null;
+}
+
+async function send(
+  deps: RequestDeps,
+  c: Context<Env>,
+  given: RecoverParams,
+  {
+    account,
+    reason,
+    settings,
+  }: { readonly account: Account; readonly reason: string | null; readonly settings: RecoverySettings },
+): Promise<true> {
+  const { mail, audit, time, random, log, baseUrl, codes } = deps;
+  const isDecoy = reason !== null;
+  const address = addressOf(account, given.email) ?? given.email;
+  const validSeconds = settings["recovery.validtime"];
+  const expiresAt = new Date(time.now().getTime() + validSeconds * 1_000);
+  const code = random.text(CODE_CHARACTERS, CODE_ALPHABET);
+  const { beginning, whole } = await hashCode(deps, account, code);
+  const row = { account: account.key, decoy: isDecoy, beginning, code: whole, expiresAt };
+  const entry: PluginAuditEntry = {
+    success: !isDecoy,
+    identifier: identifierOf(account),
+    recipient: address,
+    info: reason === null ? "a code was created" : `no mail: ${reason}`,
+  };
+  const content = { settings, user: account.found ?? account.name, address, code, validSeconds, baseUrl };
+  const { state } = await mail.submit(undefined, recoveryMessage(content, language(c, LANGUAGES)), {
+    purpose: "code",
+    onUnknown: "repeat",
+    expiresAt,
+    queue: true,
+    decoy: isDecoy,
+    request: c,
+    also: () => [codes.replace(row), audit.row(c, entry)],
+  });
+  if (baseUrl === "") log.error("Passwords cannot be recovered: SEALPOST_BASE_URL is not set");
+  if (state === "failed") {
+    log.error("Passwords cannot be recovered: no message can be sent; see the audit log");
+  }
+  return true;
 }

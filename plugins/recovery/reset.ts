@@ -1,86 +1,105 @@
-import type { Context as HonoContext } from "hono";
+import type { Context } from "hono";
 import { type Directory, type DirectoryUser, type Env, invalidParameter, language } from "sealpost/plugin";
-import { type Account, findAccount, hashCode, identifierOf, noSooner } from "./accounts.ts";
-import { type Context, type Options, switchedOff } from "./config.ts";
-import { changedMail } from "./message.ts";
+import { type Account, findAccount, hashCode, identifierOf, withMinimumDuration } from "./accounts.ts";
+import { disabledError, type Options, type RecoveryContext } from "./config.ts";
+import { changedMessage } from "./message.ts";
 import type { ResetParams } from "./schema.ts";
-import type { Codes } from "./store.ts";
+import type { CodeStore } from "./store.ts";
 import { LANGUAGES } from "./texts.ts";
 
-/** More tries than any user needs, and too few to find a code. */
-const MOST_OF_CLIENT = { key: "reset", max: 60, windowSeconds: 3_600 };
+/** More attempts than any user needs, and too few to guess a code. */
+const PER_CLIENT = { key: "reset", max: 60, windowSeconds: 3_600 };
 
-/** Makes what sets a password for who has a code. */
-export function createReset(
-  ctx: Context,
-  codes: Codes,
-  { leastPasswordCharacters, leastAnswerMs }: Pick<Options, "leastPasswordCharacters" | "leastAnswerMs">,
-) {
-  /** The password and the end of the code are one commit, where the directory is in this database. */
-  async function set(
-    c: HonoContext<Env>,
-    directory: Directory,
-    { key, identifier, claim, user }: Claimed,
-    password: string,
-  ): Promise<boolean> {
-    const said = ctx.audit.row(c, { success: true, identifier, fields: "password" });
-    try {
-      const also = [codes.spend(key), codes.record(claim), said];
-      const isSet = await directory.setPassword(user, password, also);
-      if (!isSet) await codes.release(key, claim);
-      return isSet;
-    } catch (error) {
-      if ((await ctx.store.readAfter(error, codes.recordOf(claim))).length > 0) return true;
-      await codes.release(key, claim);
-      throw error;
-    }
-  }
+interface ResetDeps
+  extends Pick<
+      RecoveryContext,
+      "mail" | "store" | "settings" | "audit" | "secrets" | "limits" | "events" | "time" | "random" | "log"
+    >,
+    Pick<Options, "leastPasswordCharacters" | "leastAnswerMs"> {
+  readonly codes: CodeStore;
+}
 
-  /** The password is changed by now: what goes wrong here is no reason to say otherwise. */
-  async function tell(c: HonoContext<Env>, user: DirectoryUser): Promise<void> {
-    ctx.events.emit("password_changed", { user: user.username, realm: user.realm });
-    const mail = changedMail(user, language(c, LANGUAGES));
-    if (mail === null) return;
-    try {
-      await ctx.mail.submit(undefined, mail, { queue: true, request: c });
-    } catch (error) {
-      ctx.log.error("A user was not told of a changed password: {error}", { error });
-    }
-  }
+/** Sets a new password, if the code is valid. @returns whether it was set. */
+export type ResetPassword = (c: Context<Env>, directory: Directory, given: ResetParams) => Promise<boolean>;
 
-  async function use(c: HonoContext<Env>, directory: Directory, given: ResetParams): Promise<boolean> {
-    const account = await findAccount(ctx, directory, given);
-    const identifier = identifierOf(account);
-    const claim = await codes.claim(account.key, await hashCode(ctx, account, given.recoverycode));
-    if (claim === null || account.found === null) {
-      await ctx.audit.write(c, { success: false, identifier, info: "no valid code" });
-      return false;
-    }
-    const claimed = { key: account.key, identifier, claim, user: account.found };
-    if (!(await set(c, directory, claimed, given.password))) {
-      await ctx.audit.write(c, {
-        success: false,
-        identifier,
-        info: "the directory did not set the password",
-      });
-      return false;
-    }
-    await tell(c, account.found);
-    return true;
-  }
-
-  return async (c: HonoContext<Env>, directory: Directory, given: ResetParams): Promise<boolean> => {
-    if (!(await ctx.settings.get("recovery.enabled"))) throw switchedOff();
+export function createResetPassword(deps: ResetDeps): ResetPassword {
+  const { settings, limits, leastPasswordCharacters, leastAnswerMs } = deps;
+  return async (c, directory, given) => {
+    if (!(await settings.get("recovery.enabled"))) throw disabledError();
     if ([...given.password].length < leastPasswordCharacters) {
       throw invalidParameter("password", `expected at least ${leastPasswordCharacters} characters`);
     }
-    await ctx.limits.consume(...ctx.limits.perClient(c, MOST_OF_CLIENT));
-    return noSooner(leastAnswerMs, () => use(c, directory, given));
+    await limits.consume(...limits.perClient(c, PER_CLIENT));
+    return withMinimumDuration(leastAnswerMs, () => useCode(deps, c, directory, given));
   };
 }
 
+/** A claimed code and the user whose password it changes. */
 interface Claimed extends Pick<Account, "key"> {
   readonly identifier: string;
   readonly claim: string;
   readonly user: DirectoryUser;
+}
+
+async function useCode(
+  deps: ResetDeps,
+  c: Context<Env>,
+  directory: Directory,
+  given: ResetParams,
+): Promise<boolean> {
+  const { store, audit, time, random, codes } = deps;
+  const account = await findAccount(deps, directory, given);
+  const identifier = identifierOf(account);
+  const hash = await hashCode(deps, account, given.recoverycode);
+  const claim = random.id();
+  const [rows] = await store.commit([codes.claim(account.key, hash, claim, time.now())]);
+  if (account.found === null || !rows.some((row) => row.claim === claim)) {
+    await audit.write(c, { success: false, identifier, info: "no valid code" });
+    return false;
+  }
+  const claimed = { key: account.key, identifier, claim, user: account.found };
+  if (!(await setPassword(deps, c, directory, claimed, given.password))) {
+    await audit.write(c, { success: false, identifier, info: "the directory did not set the password" });
+    return false;
+  }
+  await notify(deps, c, account.found);
+  return true;
+}
+
+/** Sets the password and deletes the code, in one commit if the directory is in this database. */
+async function setPassword(
+  { store, audit, time, codes }: ResetDeps,
+  c: Context<Env>,
+  directory: Directory,
+  { key, identifier, claim, user }: Claimed,
+  password: string,
+): Promise<boolean> {
+  const row = audit.row(c, { success: true, identifier, fields: "password" });
+  const release = () => store.commit([codes.release(key, claim)]);
+  try {
+    const also = [codes.spend(key), codes.record(claim, time.now()), row];
+    const isSet = await directory.setPassword(user, password, also);
+    if (!isSet) await release();
+    return isSet;
+  } catch (error) {
+    if ((await store.readAfter(error, codes.recordOf(claim))).length > 0) return true;
+    await release();
+    throw error;
+  }
+}
+
+/** Emits the event and notifies the user. The password is set: a failure here must not deny it. */
+async function notify(
+  { mail, events, log }: Pick<ResetDeps, "mail" | "events" | "log">,
+  c: Context<Env>,
+  user: DirectoryUser,
+): Promise<void> {
+  events.emit("password_changed", { user: user.username, realm: user.realm });
+  const message = changedMessage(user, language(c, LANGUAGES));
+  if (message === null) return;
+  try {
+    await mail.submit(undefined, message, { queue: true, request: c });
+  } catch (error) {
+    log.error("Cannot notify a user of the changed password: {error}", { error });
+  }
 }

@@ -1,29 +1,27 @@
-import { type Directory, IDEMPOTENCY_HEADER, language, route } from "sealpost/plugin";
+import { IDEMPOTENCY_HEADER, language, route } from "sealpost/plugin";
 import * as v from "valibot";
-import type { Context, Options } from "./config.ts";
+import type { Options, RecoveryContext } from "./config.ts";
 import { PAGE_PATH } from "./message.ts";
 import { resetPage } from "./page.ts";
-import { createAsk } from "./request.ts";
-import { createReset } from "./reset.ts";
+import { createRequestCode } from "./request.ts";
+import { createResetPassword } from "./reset.ts";
 import { recoverParams, resetParams } from "./schema.ts";
-import type { Codes } from "./store.ts";
+import type { CodeStore } from "./store.ts";
 import { LANGUAGES } from "./texts.ts";
 
 const tag = { name: "Recovery", description: "Users set a new password by a link in a message" };
 /** All routes are open: a user who needs them has no password. */
 const OPEN = { open: true, errors: [403, 429], headers: IDEMPOTENCY_HEADER, tag } as const;
 
-/** Recovery of passwords over HTTP. */
-export function recoveryRoutes(deps: {
-  readonly ctx: Context;
-  readonly codes: Codes;
-  readonly directory: () => Directory;
-  readonly options: Options;
-}) {
-  const { ctx, codes, directory, options } = deps;
-  const { leastPasswordCharacters, leastAnswerMs } = options;
-  const ask = createAsk(ctx, codes, leastAnswerMs);
-  const reset = createReset(ctx, codes, options);
+/** Creates the routes with which users recover passwords. */
+export function recoveryRoutes(
+  deps: RecoveryContext &
+    Pick<Options, "leastPasswordCharacters" | "leastAnswerMs"> & { readonly codes: CodeStore },
+) {
+  const { capabilities, idempotent, leastPasswordCharacters } = deps;
+  const requestCode = createRequestCode(deps);
+  const resetPassword = createResetPassword(deps);
+  const directory = () => capabilities.use("directory");
   const realmOf = (realm: string) => realm || directory().defaultRealm;
 
   return [
@@ -40,7 +38,7 @@ export function recoveryRoutes(deps: {
       },
       async (c, { body }) => {
         c.set("eventData", { user: body.user, realm: realmOf(body.realm) });
-        return ctx.idempotent(c, body, () => ask(c, directory(), body));
+        return idempotent(c, body, () => requestCode(c, directory(), body));
       },
     ),
     route(
@@ -56,7 +54,7 @@ export function recoveryRoutes(deps: {
       },
       async (c, { body }) => {
         c.set("eventData", { user: body.user, realm: realmOf(body.realm) });
-        return ctx.idempotent(c, body, () => reset(c, directory(), body));
+        return idempotent(c, body, () => resetPassword(c, directory(), body));
       },
     ),
     route(

@@ -1,33 +1,33 @@
 import { described, mailAddress, newPassword } from "sealpost/plugin";
 import * as v from "valibot";
 
-const MOST_NAME_CHARACTERS = 255;
-/** A code is shorter; what is longer is none. */
-const MOST_CODE_CHARACTERS = 64;
+const MAX_NAME_CHARACTERS = 255;
+/** Longer than any code. */
+const MAX_CODE_CHARACTERS = 64;
 
-/** Whatever a directory calls its users. */
+/** Any name that a directory may use. */
 const name = v.pipe(
   v.string("expected a text"),
-  v.maxLength(MOST_NAME_CHARACTERS, `expected at most ${MOST_NAME_CHARACTERS} characters`),
+  v.maxLength(MAX_NAME_CHARACTERS, `expected at most ${MAX_NAME_CHARACTERS} characters`),
   v.check((text) => !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(text), "expected one line without control characters"),
 );
 const realm = v.optional(described(name, "Default: that of the directory"), "");
 
-/** Of who has forgotten a password. */
+/** Parameters of a request for a link. */
 export const recoverParams = v.object({
   user: name,
   realm,
-  email: described(mailAddress, "The one that the directory knows, in any letter case"),
+  email: described(mailAddress, "The user's address in the directory, in any letter case"),
 });
 export type RecoverParams = v.InferOutput<typeof recoverParams>;
 
-/** Of who has got a code. */
+/** Parameters of a new password. */
 export const resetParams = v.object({
   user: name,
   realm,
   recoverycode: v.pipe(
     v.string("expected a text"),
-    v.maxLength(MOST_CODE_CHARACTERS, `expected at most ${MOST_CODE_CHARACTERS} characters`),
+    v.maxLength(MAX_CODE_CHARACTERS, `expected at most ${MAX_CODE_CHARACTERS} characters`),
   ),
   password: newPassword,
 });

@@ -1,12 +1,12 @@
-/** Languages of the built-in texts; the first is for clients that speak none of them. */
+/** Languages of the built-in texts; the first is the default. */
 export const LANGUAGES = ["en", "de"] as const;
 export type Language = (typeof LANGUAGES)[number];
 
-/** What `recovery.subject` and `recovery.text` may name. */
+/** Tags of `recovery.subject` and `recovery.text`. */
 export const TAGS = ["username", "realm", "givenname", "surname", "link", "code", "minutes"] as const;
 
-/** The built-in mails; templates. */
-export const MAILS: Readonly<
+/** Templates of the built-in messages. */
+export const MESSAGES: Readonly<
   Record<Language, Readonly<Record<"subject" | "text" | "changedSubject" | "changedText", string>>>
 > = {
   en: {
@@ -41,7 +41,7 @@ Falls Sie es nicht waren, sagen Sie sofort denen Bescheid, die diesen Dienst bet
   },
 };
 
-/** What stands on the page. */
+/** Texts of the page. */
 export const PAGE: Readonly<Record<Language, Readonly<Record<PageText, string>>>> = {
   en: {
     title: "Set a new password",

@@ -68,9 +68,9 @@ describe("POST /recover", () => {
   });
 
   test.each([
-    ["there is no such user", { user: "nobody", email: "nobody@example.net" }],
+    ["the user does not exist", { user: "nobody", email: "nobody@example.net" }],
     ["the user has another address", { user: "ann", email: "eve@example.net" }],
-    ["there is no such user", { user: "ann", realm: "elsewhere", email: ANN.email }],
+    ["the user does not exist", { user: "ann", realm: "elsewhere", email: ANN.email }],
   ])("answers alike and mails nobody when %s", async (reason, given) => {
     await using instance = await recoveryInstance();
     const good = await recover(instance);
@@ -80,7 +80,7 @@ describe("POST /recover", () => {
     expect(await deliveredMails(instance)).toHaveLength(1);
     const rows = await auditRows(instance, "POST /recover");
     expect(rows.map(({ success, info }) => [success, info])).toEqual([
-      [1, "a code was made"],
+      [1, "a code was created"],
       [0, `no mail: ${reason}`],
     ]);
   });

@@ -6,13 +6,13 @@ const entity = (text: string): Uint8Array => new TextEncoder().encode(text);
 const assembled = (text: string): string => new TextDecoder().decode(assemble(HEADERS, entity(text)));
 
 describe("assemble()", () => {
-  test("joins header and entity as they are", () => {
+  test("joins header and entity unchanged", () => {
     expect(assembled("Content-Type: text/plain\r\n\r\nx\r\n")).toBe(
       "Subject: x\r\nContent-Type: text/plain\r\n\r\nx\r\n",
     );
   });
 
-  test("ends with CRLF, and adds none where there is one", () => {
+  test("ends with exactly one CRLF", () => {
     expect(assembled("\r\nx")).toBe("Subject: x\r\n\r\nx\r\n");
     expect(assembled("\r\n")).toBe("Subject: x\r\n\r\n");
   });
@@ -27,10 +27,10 @@ describe("assemble()", () => {
     "a line of 999 octets": `\r\n${"a".repeat(999)}\r\n`,
     "a last line of 999 octets": `\r\n${"a".repeat(999)}`,
   })) {
-    test(`refuses ${name}`, () => expect(() => assembled(text)).toThrow(TypeError));
+    test(`rejects ${name}`, () => expect(() => assembled(text)).toThrow(TypeError));
   }
 
-  test("takes a line of 998 octets", () => {
+  test("accepts a line of 998 octets", () => {
     expect(assembled(`\r\n${"a".repeat(998)}\r\n`)).toEndWith("aa\r\n");
   });
 });

@@ -33,7 +33,7 @@ async function textOf(
   return new TextDecoder().decode(await bytesOf(changes, identity));
 }
 
-/** Text as it arrives, but for line breaks at its end. */
+/** Text as it arrives, without line breaks at its end. */
 function lines(text: string): string {
   return text
     .toWellFormed()
@@ -66,7 +66,7 @@ function mailboxes(addresses: Email["to"]): readonly Mailbox[] {
   return (addresses ?? []).map(({ name, address }) => ({ name: name ?? "", address: address ?? "" }));
 }
 
-// Whatever people write, with what breaks headers mixed in: spaces, quotes, look-alikes of encoded words.
+// Arbitrary text mixed with spaces, quotes and look-alikes of encoded words, which break headers.
 const awkward = fc.constantFrom(
   " ",
   "  ",
@@ -134,7 +134,7 @@ describe("compose()", () => {
     expect(headers).not.toMatch(/^bcc:/im);
   });
 
-  test("makes multipart/alternative of text and HTML, text first, with the identity's boundary", async () => {
+  test("turns text and HTML into multipart/alternative, text first, with the identity's boundary", async () => {
     const text = await textOf({ html: "<b>123456</b>" });
     expect(text).toContain('Content-Type: multipart/alternative; boundary="=_-abc123-Part_1"');
     expect(text.indexOf("text/plain")).toBeLessThan(text.indexOf("text/html"));
@@ -143,7 +143,7 @@ describe("compose()", () => {
     expect(parsed.html).toContain("<body>\n<b>123456</b>\n</body>");
   });
 
-  test("makes text/html of HTML alone", async () => {
+  test("turns HTML alone into text/html", async () => {
     const { text: _, ...rest } = MESSAGE;
     const { entity } = await compose({ ...rest, html: "<b>1</b>" }, IDENTITY);
     expect(new TextDecoder().decode(entity)).toContain(
@@ -151,7 +151,7 @@ describe("compose()", () => {
     );
   });
 
-  test("takes an empty text", async () => {
+  test("accepts an empty text", async () => {
     expect((await PostalMime.parse(await bytesOf({ text: "" }))).text?.trim() ?? "").toBe("");
   });
 
@@ -177,7 +177,7 @@ describe("compose()", () => {
     NEL: "a\u0085b",
     "line separator": "a\u2028b",
   })) {
-    test(`refuses ${name} in subject, names and addresses`, async () => {
+    test(`rejects ${name} in subject, names and addresses`, async () => {
       const box = { name: unsafe, address: "a@example.org" };
       await expect(bytesOf({ subject: unsafe })).rejects.toThrow(TypeError);
       await expect(bytesOf({ to: [box] })).rejects.toThrow(TypeError);
@@ -191,12 +191,12 @@ describe("compose()", () => {
     });
   }
 
-  test("refuses a message without recipient, or without content", async () => {
+  test("rejects a message without recipient, or without content", async () => {
     await expect(bytesOf({ to: [] })).rejects.toThrow(TypeError);
     await expect(compose({ to: MESSAGE.to, subject: "x" }, IDENTITY)).rejects.toThrow(TypeError);
   });
 
-  test("refuses addresses that would read as several, dates without four digits, and odd Message-IDs", async () => {
+  test("rejects addresses that would read as several, dates without four digits, and odd Message-IDs", async () => {
     for (const bad of ["a@example.org, b@example.org", "a@example.org>", "<a@example.org", "a", ""]) {
       await expect(bytesOf({ to: [{ name: "", address: bad }] })).rejects.toThrow(TypeError);
     }
@@ -209,8 +209,8 @@ describe("compose()", () => {
   });
 });
 
-describe("compose() with fields of the message's own", () => {
-  test("writes them after the usual ones, encoded where they have to be", async () => {
+describe("compose() with custom header fields", () => {
+  test("writes them after the usual ones, encoded if necessary", async () => {
     const mail = await PostalMime.parse(
       await bytesOf({ headers: { "OTP-Token": "123456", "X-Note": "für dich" } }),
     );
@@ -221,17 +221,17 @@ describe("compose() with fields of the message's own", () => {
   });
 
   for (const name of ["Bcc", "to", "Content-Type", "Resent-To", "DKIM-Signature", "X Note", "X:", "", "Ü"]) {
-    test(`refuses ${JSON.stringify(name)}`, async () => {
+    test(`rejects ${JSON.stringify(name)}`, async () => {
       await expect(bytesOf({ headers: { [name]: "a@example.org" } })).rejects.toThrow(TypeError);
     });
   }
 
-  test("writes Auto-Submitted once, whatever the caller wants", async () => {
+  test("writes Auto-Submitted once, whatever the caller passes", async () => {
     const text = await textOf({ headers: { "auto-submitted": "no", "X-Note": "a" } });
     expect(text.match(/^auto-submitted:.*$/gim)).toEqual(["Auto-Submitted: auto-generated"]);
   });
 
-  test("leaves URLs and identifiers as they are, however long", async () => {
+  test("leaves URLs and identifiers unchanged at any length", async () => {
     const url = `<https://example.org/?a==?utf-8?q?b?=&c=${"x".repeat(400)}>`;
     const ids = Array.from({ length: 8 }, (_, i) => `<${i}.${"y".repeat(40)}@example.org>`);
     const mail = await PostalMime.parse(
@@ -247,12 +247,12 @@ describe("compose() with fields of the message's own", () => {
     });
   });
 
-  test("refuses what a URL or an identifier cannot hold", async () => {
+  test("rejects characters that a URL or an identifier cannot hold", async () => {
     await expect(bytesOf({ headers: { References: "<é@example.org>" } })).rejects.toThrow(TypeError);
     await expect(bytesOf({ headers: { "List-Help": "x".repeat(901) } })).rejects.toThrow(TypeError);
   });
 
-  test("refuses a line break in a value", async () => {
+  test("rejects a line break in a value", async () => {
     await expect(bytesOf({ headers: { "X-Note": "a\r\nBcc: b@example.org" } })).rejects.toThrow(TypeError);
   });
 });
@@ -267,7 +267,7 @@ describe("compose() with several kinds of recipients", () => {
     expect(text).not.toMatch(/^bcc:|d@example\.net/im);
   });
 
-  test("says that recipients are undisclosed if all are", async () => {
+  test("names undisclosed recipients if all are in bcc", async () => {
     const text = await textOf({ to: [], bcc: boxes("d") });
     expect(text).toContain("\r\nTo: undisclosed-recipients:;\r\n");
     expect(await textOf({ to: [], cc: boxes("c") })).not.toMatch(/^to:/im);
@@ -298,7 +298,7 @@ describe("compose() with attachments", () => {
     contentId: "logo",
   };
 
-  test("brings files to a reader as they were, with their names and types", async () => {
+  test("a reader gets files unchanged, with their names and types", async () => {
     const notes = {
       ...pdf,
       content: Buffer.from("From me \n.\n"),
@@ -319,26 +319,26 @@ describe("compose() with attachments", () => {
     expect(Buffer.from(second?.content as ArrayBuffer).toString()).toBe("From me \n.\n");
   });
 
-  test("puts an image that HTML refers to beside the HTML", async () => {
+  test("puts an image that HTML refers to into multipart/related with the HTML", async () => {
     const text = await textOf({ html: '<img src="cid:logo">', attachments: [logo, pdf] });
     expect(text).toMatch(/multipart\/mixed[\s\S]*multipart\/alternative[\s\S]*multipart\/related/);
     const [image] = (await PostalMime.parse(text)).attachments;
     expect(image).toMatchObject({ contentId: "<logo>", disposition: "inline", related: true });
   });
 
-  test("attaches an image that no HTML can refer to", async () => {
+  test("attaches an image without HTML that refers to it", async () => {
     const [image] = (await PostalMime.parse(await bytesOf({ attachments: [logo] }))).attachments;
     expect(image).toMatchObject({ disposition: "attachment", filename: "logo.png" });
   });
 
-  test("takes an empty file, and a message of nothing but a file", async () => {
+  test("accepts an empty file, and a message that is only a file", async () => {
     const empty = { ...pdf, content: new Uint8Array(0) };
     const mail = await PostalMime.parse(await bytesOf({ text: "", attachments: [empty] }));
     expect(mail.attachments).toHaveLength(1);
     expect(mail.attachments[0]?.content).toEqual(new ArrayBuffer(0));
   });
 
-  test("emits ASCII lines that no program changes", async () => {
+  test("writes ASCII lines that no program changes", async () => {
     const text = await textOf({ text: "From me \nü\n.\n", html: "<p>é</p>", attachments: [logo, pdf] });
     expect(text).toMatch(/^[\r\n\x20-\x7e]*$/);
     const body = text.slice(text.indexOf("\r\n\r\n")).split("\r\n");
@@ -358,7 +358,7 @@ describe("compose() for any message", () => {
     { requiredKeys: ["to", "subject", "text"] },
   );
 
-  test("emits the fields asked for and no other", async () => {
+  test("writes the given fields and no other", async () => {
     await fc.assert(
       fc.asyncProperty(message, mailbox, async (any, from) => {
         const { headers } = await PostalMime.parse(await bytesOf(any, { from }));
@@ -371,7 +371,7 @@ describe("compose() for any message", () => {
     );
   });
 
-  test("gives subject, names and addresses back to a reader", async () => {
+  test("a reader gets subject, names and addresses unchanged", async () => {
     await fc.assert(
       fc.asyncProperty(message, mailbox, async (any, from) => {
         const parsed = await PostalMime.parse(await bytesOf(any, { from }));
@@ -383,7 +383,7 @@ describe("compose() for any message", () => {
     );
   });
 
-  test("gives text and HTML back to a reader", async () => {
+  test("a reader gets text and HTML unchanged", async () => {
     await fc.assert(
       fc.asyncProperty(message, async (any) => {
         const parts = leavesOf(await bytesOf(any));
@@ -394,7 +394,7 @@ describe("compose() for any message", () => {
     );
   });
 
-  test("emits ASCII lines of at most 998 octets, folded at 76 where there is a space, each ended by CRLF", async () => {
+  test("writes ASCII lines of at most 998 octets, folded at 76 where there is a space, each ended by CRLF", async () => {
     await fc.assert(
       fc.asyncProperty(message, mailbox, async (any, from) => {
         const text = new TextDecoder("latin1").decode(await bytesOf(any, { from }));
@@ -417,7 +417,7 @@ describe("compose() for any message", () => {
     );
   });
 
-  test("gives the same bytes twice", async () => {
+  test("returns the same bytes twice", async () => {
     await fc.assert(
       fc.asyncProperty(message, mailbox, async (any, from) => {
         expect(await bytesOf(any, { from })).toEqual(await bytesOf(any, { from }));
@@ -425,7 +425,7 @@ describe("compose() for any message", () => {
     );
   });
 
-  test("refuses control characters, or none reaches the header", async () => {
+  test("rejects control characters, or keeps them out of the header", async () => {
     await fc.assert(
       fc.asyncProperty(fc.string({ unit: "binary", maxLength: 40 }), async (subject) => {
         const composed = await bytesOf({ subject }).catch((error: unknown) => {

@@ -4,7 +4,7 @@ import { htmlDocument } from "../../src/message/compose.ts";
 const OPTIONS = { language: "de", title: "Fish & <chips>" };
 
 describe("htmlDocument()", () => {
-  test("makes a fragment the body of a document with language, character set and title", () => {
+  test("wraps a fragment in a document with language, character set and title", () => {
     const html = htmlDocument("<p>1</p>\n", OPTIONS);
     expect(html).toStartWith('<!doctype html>\n<html lang="de">\n');
     expect(html).toContain('<meta charset="utf-8">');
@@ -33,7 +33,7 @@ describe("htmlDocument()", () => {
     expect(htmlDocument(html, OPTIONS)).toStartWith("<!doctype html>");
   });
 
-  test("reads many comments once", () => {
+  test("reads many comments in linear time", () => {
     expect(htmlDocument("<!---->".repeat(50_000), OPTIONS)).toStartWith("<!doctype html>");
   });
 });

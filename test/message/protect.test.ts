@@ -22,7 +22,7 @@ async function headerOf(message: NormalizedMessage): Promise<string> {
 }
 
 describe("protectHeaders()", () => {
-  test("repeats every routing field but MIME-Version, folded as outside", async () => {
+  test("repeats every routing field except MIME-Version, with the same folding", async () => {
     const { headers } = await compose(MESSAGE, IDENTITY);
     const repeated = headers.replace("MIME-Version: 1.0\r\n", "");
     expect(await headerOf(MESSAGE)).toStartWith(`${repeated}Content-`);
@@ -44,7 +44,7 @@ describe("protectHeaders()", () => {
     );
   });
 
-  test("folds a Content-Type that becomes too long", async () => {
+  test("folds a Content-Type that grows too long", async () => {
     const composed = await compose(
       { ...MESSAGE, html: "<b>x</b>" },
       { ...IDENTITY, boundary: "a".repeat(48) },
@@ -53,7 +53,7 @@ describe("protectHeaders()", () => {
     expect(lines.filter((line) => line.length > 76 && line.trim().slice(0, -1).includes(" "))).toEqual([]);
   });
 
-  test("leaves the body as it is", async () => {
+  test("leaves the body unchanged", async () => {
     const composed = await compose(MESSAGE, IDENTITY);
     const bodyOf = (bytes: Uint8Array) => {
       const text = new TextDecoder().decode(bytes);
@@ -62,7 +62,7 @@ describe("protectHeaders()", () => {
     expect(bodyOf(protectHeaders(composed))).toBe(bodyOf(composed.entity));
   });
 
-  test("refuses an entity without header or Content-Type", () => {
+  test("rejects an entity without header or Content-Type", () => {
     const encode = (text: string) => new TextEncoder().encode(text);
     expect(() => protectHeaders({ headers: "", entity: encode("x") })).toThrow(TypeError);
     expect(() => protectHeaders({ headers: "", entity: encode("X: y\r\n\r\nz") })).toThrow(TypeError);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type EncodedBody, encodeBytes, encodeText } from "../../src/message/transfer-encoding.ts";
 
-/** RFC 2045 6.7 and 6.8, read the other way. */
+/** Decodes as in RFC 2045 6.7 and 6.8. */
 function decode({ encoding, body }: EncodedBody): string {
   if (encoding === "7bit") return body;
   if (encoding === "base64") return Buffer.from(body, "base64").toString();
@@ -59,7 +59,7 @@ describe("encodeText()", () => {
     expect(encodeText(text).encoding).toBe(encoding);
   });
 
-  test("gives any text back", () => {
+  test("encodes every text reversibly", () => {
     fc.assert(
       fc.property(crlfText, (text) => {
         expect(decode(encodeText(text))).toBe(text);
@@ -67,7 +67,7 @@ describe("encodeText()", () => {
     );
   });
 
-  test("emits ASCII lines of at most 76 characters that nothing on the way changes", () => {
+  test("writes ASCII lines of at most 76 characters that relays do not change", () => {
     fc.assert(
       fc.property(crlfText, (text) => {
         const lines = encodeText(text).body.split("\r\n");
@@ -89,7 +89,7 @@ describe("encodeText()", () => {
   });
 });
 
-test("encodeBytes() gives any bytes back, in lines of 76 characters", () => {
+test("encodeBytes() encodes all bytes reversibly, in lines of 76 characters", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 400, size: "max" }), (bytes) => {
       const { body } = encodeBytes(bytes);

@@ -9,9 +9,9 @@ describe("isPlain()", () => {
     ["two spaces, which readers join", "a  b", false],
     ["a space at the start", " a", false],
     ["a space at the end", "a ", false],
-    ["what looks like an encoded word", "=?utf-8?Q?a?=", false],
+    ["a look-alike of an encoded word", "=?utf-8?Q?a?=", false],
     ["a tab", "a\tb", false],
-    ["a letter beyond ASCII", "é", false],
+    ["a non-ASCII letter", "é", false],
     ["nothing", "", false],
   ] as const) {
     test(`is ${plain} for ${name}`, () => expect(isPlain(text)).toBe(plain));
@@ -41,7 +41,7 @@ describe("encodeWords()", () => {
 });
 
 describe("foldField()", () => {
-  test("keeps every line of encoded words within 76 characters, also beside the longest name", () => {
+  test("keeps every line of encoded words within 76 characters, even after the longest name", () => {
     for (const text of ["ü".repeat(500), "a".repeat(500), " ".repeat(500), "aü ".repeat(200)]) {
       const lines = foldField("Reply-To", encodeWords(text)).split("\r\n");
       expect(lines.length).toBeGreaterThan(2);
@@ -49,7 +49,7 @@ describe("foldField()", () => {
     }
   });
 
-  test("unfolds to what was folded, and has no line of white space alone", () => {
+  test("unfolds to the original, and has no line of white space alone", () => {
     const value = "word ".repeat(100).trim();
     const folded = foldField("Subject", value);
     expect(folded.replaceAll("\r\n ", " ")).toBe(`Subject: ${value}\r\n`);

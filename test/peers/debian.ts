@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Unpacked packages stay here, so that they are fetched once. */
+/** Folder of unpacked packages, so that each is fetched once. */
 const CACHE = join(tmpdir(), "sealpost-peers");
 
 /** Runs a program to its end. @throws with its errors if it fails. */
@@ -32,13 +32,13 @@ export function unpackPackages(name: string, packages: readonly string[]): strin
   return root;
 }
 
-/** Where a package of this machine's kind has its libraries. */
+/** Folder of the libraries of a package for this architecture. */
 export function libraryPath(root: string): string {
   const triplet = process.arch === "arm64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu";
   return `${root}/usr/lib/${triplet}`;
 }
 
-/** Why packages cannot be unpacked and run here; null if they can. */
+/** Reason why packages cannot be unpacked and run here. `null` if they can. */
 export function debianObstacle(): string | null {
   if (process.getuid?.() !== 0) return "it needs root";
   const missing = ["apt-get", "dpkg", "unshare"].find((program) => Bun.which(program) === null);

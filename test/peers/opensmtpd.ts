@@ -3,14 +3,14 @@ import { join } from "node:path";
 import { debianObstacle, unpackPackages } from "./debian.ts";
 import { DOMAIN, freePort, type Peer, peerFolder, startPeer, withUsers } from "./peer.ts";
 
-/** Who owns the mailbox. */
+/** Owner of the mailbox. */
 const OWNER = "mailbox";
 const USERS = ["opensmtpd", "opensmtpq", OWNER];
 
 export const opensmtpdObstacle = debianObstacle;
 
 /**
- * Starts OpenSMTPD, which knows no PIPELINING, in clear text: Debian's build cannot sign a handshake with its OpenSSL.
+ * Starts OpenSMTPD, which has no PIPELINING, in clear text: Debian's build cannot sign a handshake with its OpenSSL.
  * It logs senders and recipients, and delivers to one maildir.
  */
 export async function startOpenSmtpd(): Promise<Peer> {

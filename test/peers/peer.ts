@@ -11,7 +11,7 @@ const START_MS = 30_000;
 
 export const DOMAIN = "example.net";
 export const USER = { username: "mailer", password: "a password" };
-/** The local part that a server rejects with 550, as unknown. */
+/** The local part that every server rejects with 550. */
 export const UNKNOWN = "unknown";
 
 /** A certificate for `localhost` that is its own authority. OpenSMTPD cannot use a key of a curve. */
@@ -42,11 +42,11 @@ export interface PeerOptions {
   readonly tls: KeyPair;
 }
 
-/** A mail server that others wrote, on 127.0.0.1. */
+/** A running mail server by other authors, on 127.0.0.1. */
 export interface Peer extends AsyncDisposable {
   readonly port: number;
   log(): string;
-  /** Waits until the log, or the mailbox, has so many matches. @returns all of them. */
+  /** Waits until log or mailbox have a number of matches. @returns all of them. */
   until(pattern: RegExp, count: number): Promise<readonly string[]>;
 }
 
@@ -57,7 +57,7 @@ export interface PeerProgram {
   /** Files that show what happened: logs and mailboxes. */
   readonly files: readonly string[];
   readonly folder: Folder;
-  /** Whether it awaits a handshake before it greets. */
+  /** Whether it waits for a TLS handshake before the greeting. */
   readonly isImplicitTls?: true;
 }
 
@@ -107,7 +107,7 @@ export async function startPeer({
   };
 }
 
-/** Whether something on the port greets, or only takes the connection; null if not. */
+/** Returns whether a server on the port greets or only accepts the connection. `null` if neither. */
 async function greets(port: number, isConnectionEnough: boolean): Promise<true | null> {
   const { promise, resolve } = Promise.withResolvers<true | null>();
   const socket = await Bun.connect({

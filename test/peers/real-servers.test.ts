@@ -105,7 +105,7 @@ function testServer(server: PeerServer, isSkipped: boolean): void {
   });
 }
 
-/** How each server shows the sender of a delivered message. */
+/** The line in which each server shows the sender of a delivered message. */
 const DELIVERED: Readonly<Record<string, RegExp>> = {
   Postfix: /Return-Path: <(good\d)@example\.org>/g,
   Exim: /Return-path: <(good\d)@example\.org>/g,

@@ -4,20 +4,20 @@ import { greenMailObstacle, startGreenMail } from "./greenmail.ts";
 import { opensmtpdObstacle, startOpenSmtpd } from "./opensmtpd.ts";
 import { DOMAIN, type Peer, type PeerOptions, USER } from "./peer.ts";
 
-/** A mail server of others, and what it can do. */
+/** A mail server by other authors, and its capabilities. */
 export interface PeerServer {
   readonly name: string;
-  /** Why it cannot run here; null if it can. */
+  /** Reason why it cannot run here. `null` if it can. */
   readonly obstacle: () => string | null;
   readonly start: (options: PeerOptions) => Promise<Peer>;
   readonly security: "none" | "starttls" | "implicit";
-  /** Null: it cannot be logged in to. */
+  /** `null`: it has no AUTH. */
   readonly username: string | null;
   /** Round trips of a message through a new connection, the login included, and through a warm one. */
   readonly roundTrips: readonly [first: number, next: number];
-  /** Whether recipients elsewhere are rejected where there is no login. */
+  /** Whether it rejects remote recipients without a login. */
   readonly rejectsRelaying: boolean;
-  /** Counts messages that came by BDAT in its log; absent: it does not do BDAT. */
+  /** Counts messages that came by BDAT in its log; absent if it does not support BDAT. */
   readonly bdatLog?: { readonly pattern: RegExp; readonly matches: (messages: number) => number };
 }
 
@@ -25,13 +25,13 @@ export const SERVERS: readonly PeerServer[] = [
   {
     ...{ name: "Postfix", obstacle: postfixObstacle, start: startPostfixPeer, security: "starttls" },
     ...{ username: `${USER.username}@mx.test`, roundTrips: [8, 1], rejectsRelaying: true },
-    // One line for each connection that ended.
+    // One line for each closed connection.
     bdatLog: { pattern: /disconnect from .* bdat=(\d+)/g, matches: () => 1 },
   },
   {
     ...{ name: "Exim", obstacle: eximObstacle, start: startExim, security: "starttls" },
     ...{ username: USER.username, roundTrips: [8, 1], rejectsRelaying: true },
-    // K is for CHUNKING.
+    // K stands for CHUNKING.
     bdatLog: { pattern: /( <= .* P=esmtps.* K )/g, matches: (messages) => messages },
   },
   {

@@ -20,7 +20,7 @@ async function inspect(privateKeyPem: string, certificate: string, now = NOW): P
   return inspectIdentity({ privateKey: privateKeyPem, passphrase: PASSPHRASE, certificate, now });
 }
 
-/** The problem of a certificate that differs from a good one in what the test says. */
+/** Returns the problems of a certificate that differs from a good one in the given fields. */
 async function problemWith(changes: Partial<Issue>, now = NOW): Promise<Inspection["problems"]> {
   const key = await privateKey("p256");
   const { problems, identity } = await inspect(key, await leaf({ key, ...changes }), now);
@@ -87,7 +87,7 @@ describe("inspectIdentity() accepts", () => {
   });
 });
 
-describe("inspectIdentity() refuses", () => {
+describe("inspectIdentity() rejects", () => {
   for (const other of ALGORITHMS) {
     withOpenssl(`a p256 key with the certificate of another ${other} key`, async () => {
       const certificate = await leaf({ key: await privateKey(other, "other") });
@@ -156,7 +156,7 @@ describe("inspectIdentity() refuses", () => {
     ],
     "a trusted certificate": [(pem) => convert(pem, "x509", "-trustout"), /openssl x509 -in/],
     "PKCS#7": [(pem) => pem.replaceAll("CERTIFICATE", "PKCS7"), /openssl pkcs7 .*-print_certs/],
-    "a key in the place of the certificate": [() => privateKey("p256"), /private key: move it/],
+    "a key instead of the certificate": [() => privateKey("p256"), /private key: move it/],
     "seventeen certificates": [(pem) => pem.repeat(17), /more than 16/],
   };
   for (const [name, [make, says]] of Object.entries(CERTIFICATE_FORMS)) {
@@ -182,7 +182,7 @@ describe("inspectIdentity() refuses", () => {
 });
 
 describe("inspectIdentity() of damaged bytes", () => {
-  /** A PEM text whose bytes are changed in a few places, or cut off. */
+  /** PEM texts with a few changed bytes, or cut off. */
   function damaged(
     pem: string,
     changes: readonly (readonly [at: number, octet: number])[],
@@ -254,7 +254,7 @@ describe("inspectIdentity() warns", () => {
 });
 
 describe("loadIdentity()", () => {
-  withOpenssl("opens what inspectIdentity() kept of an encrypted key", async () => {
+  withOpenssl("loads the key that inspectIdentity() decrypted", async () => {
     const { key, certificate } = await sender("rsa");
     const { pkcs8 } = await inspect(await encrypt(key, ["-scrypt"]), certificate);
     const { identity, problems } = await loadIdentity({ pkcs8: pkcs8!, certificate, now: NOW });

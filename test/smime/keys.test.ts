@@ -18,7 +18,7 @@ async function problemOf(pem: string, passphrase = PASSPHRASE): Promise<Identity
   }
 }
 
-/** The same key again, as openssl understands what was opened. */
+/** Returns the key as openssl prints it. */
 async function publicKeyOf(pkcs8: Uint8Array): Promise<string> {
   return openssl("pkey", "-inform", "DER", "-in", scratchFile(pkcs8), "-pubout");
 }
@@ -32,7 +32,7 @@ const ENCRYPTIONS: Readonly<Record<string, readonly string[]>> = {
   scrypt: ["-scrypt"],
 };
 
-describe("readPrivateKey() opens the same key", () => {
+describe("readPrivateKey() reads the same key", () => {
   for (const algorithm of ALGORITHMS) {
     withOpenssl(`${algorithm} from PKCS#8`, async () => {
       const pem = await privateKey(algorithm);
@@ -89,7 +89,7 @@ describe("readPrivateKey() reads PEM", () => {
   }
 });
 
-describe("readPrivateKey() refuses a form and names the command that helps", () => {
+describe("readPrivateKey() rejects a format and names the command that helps", () => {
   const CASES: Readonly<Record<string, readonly [make: () => Promise<string>, says: RegExp]>> = {
     "legacy PEM encryption": [
       async () =>
@@ -127,7 +127,7 @@ describe("readPrivateKey() refuses a form and names the command that helps", () 
       async () => "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaA==\n-----END OPENSSH PRIVATE KEY-----\n",
       /ssh-keygen -p -m PKCS8/,
     ],
-    "no PEM at all": [async () => "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", /openssl pkcs12 .*openssl pkey/],
+    "text without PEM": [async () => "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", /openssl pkcs12 .*openssl pkey/],
     "a certificate": [
       async () => "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
       /not PEM/,
@@ -160,7 +160,7 @@ describe("readPrivateKey() refuses a form and names the command that helps", () 
   });
 });
 
-describe("readPrivateKey() tells a passphrase that fails", () => {
+describe("readPrivateKey() reports a passphrase that fails", () => {
   withOpenssl("wrong passphrase is sign_passphrase", async () => {
     const pem = await encrypt(await privateKey("p256"), ["-v2", "aes-256-cbc"]);
     const problem = await problemOf(pem, "wrong");
@@ -180,12 +180,12 @@ describe("readPrivateKey() tells a passphrase that fails", () => {
   withOpenssl("a wrong passphrase whose garbage has valid padding is sign_passphrase too", async () => {
     const pem = await encrypt(await privateKey("p256"), ["-v2", "aes-256-cbc", "-iter", "1"]);
     const codes = new Set<string | undefined>();
-    // One guess in 256 passes the padding check, so nearly surely some of these do.
+    // One guess in 256 passes the padding check, so some of these almost certainly do.
     for (let guess = 0; guess < 1500; guess++) codes.add((await problemOf(pem, `guess ${guess}`))?.code);
     expect([...codes]).toEqual(["sign_passphrase"]);
   });
 
-  test("an empty text is sign_no_key, and no matter of form", async () => {
+  test("an empty text is sign_no_key, of kind content", async () => {
     expect(await problemOf("  \n")).toMatchObject({
       kind: "content",
       code: "sign_no_key",
@@ -194,7 +194,7 @@ describe("readPrivateKey() tells a passphrase that fails", () => {
   });
 });
 
-describe("readPrivateKey() bounds what a hostile key costs", () => {
+describe("readPrivateKey() bounds the cost of a hostile key", () => {
   const EXPENSIVE: Readonly<Record<string, Der>> = {
     "PBKDF2 of two million and one iterations": sequence(
       objectIdentifier("1.2.840.113549.1.5.12"),

@@ -65,10 +65,10 @@ async function signedMail(algorithm: KeyAlgorithm, date = NOW): Promise<Signed> 
   return { message: assemble(mail.headers, signed), entity, root };
 }
 
-/** The same message with one character of the signed part changed. */
+/** Returns the message with one changed character in the signed part. */
 function tampered(message: Uint8Array): Uint8Array {
   const text = new TextDecoder("latin1").decode(message);
-  // The first letter of the first part's body, however that is encoded.
+  // The first letter of the first part's body, whatever its encoding.
   const entityAt = text.indexOf("Content-Transfer-Encoding:");
   const at = text.indexOf("\r\n\r\n", entityAt) + 4;
   const other = text[at] === "A" ? "B" : "A";
@@ -93,7 +93,7 @@ describe("signEntity() is verified", () => {
     });
   }
 
-  // gpgsm 2.2 itself refuses SHA-512 with P-521.
+  // gpgsm 2.2 rejects SHA-512 with P-521.
   for (const algorithm of ["rsa", "p256", "p384"] as const) {
     withGpgsm(`by gpgsm, ${algorithm}`, async () => {
       const { message, root } = await signedMail(algorithm);
@@ -196,7 +196,7 @@ async function parseSigned(message: Uint8Array): Promise<Parsed> {
   };
 }
 
-/** RFC 5652 5.4 and 5.6, by nothing that the signer uses. */
+/** Verifies as in RFC 5652 5.4 and 5.6, without any code of the signer. */
 async function verdict(message: Uint8Array, algorithm: KeyAlgorithm): Promise<object> {
   const { content, attributes, signedBytes, signature, certificate } = await parseSigned(message);
   const { digest, importParams, signParams, isEcdsa } = SIGNING_ALGORITHMS[algorithm];
@@ -211,7 +211,7 @@ async function verdict(message: Uint8Array, algorithm: KeyAlgorithm): Promise<ob
   };
 }
 
-/** `ECDSA-Sig-Value` back to what WebCrypto wants. */
+/** Converts `ECDSA-Sig-Value` to the format of WebCrypto. */
 function halves(der: Uint8Array<ArrayBuffer>, octets: number): Uint8Array<ArrayBuffer> {
   const sequence = asn1js.fromBER(der).result as asn1js.Sequence;
   const numbers = sequence.valueBlock.value.map((value) => (value as asn1js.Integer).toBigInt());

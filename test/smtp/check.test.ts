@@ -9,7 +9,7 @@ function check(recipient: string | null) {
   return played.apply(played.conversation.checkAddresses("a@example.org", recipient));
 }
 
-test("a check of addresses declares no size, goes one command at a time, and ends with RSET before QUIT", () => {
+test("a check of addresses declares no size, sends one command at a time, and ends with RSET before QUIT", () => {
   const played = check("b@example.net").receive("250 Ok", "250 Ok");
   expect(played.result).toBe("successful");
   played.apply(played.conversation.quit());
@@ -24,7 +24,7 @@ test("a check without a recipient ends at MAIL", () => {
   expect(played.result).toBe("successful");
 });
 
-test("a rejected recipient is the result of a check, and RSET and QUIT follow", () => {
+test("a rejected recipient is the result of a check, followed by RSET and QUIT", () => {
   const played = check("b@example.net").receive("250 Ok", "550 5.1.1 No");
   expect(played.result).toBe("recipient recipient_rejected not-sent");
   played.apply(played.conversation.quit()).receive("250 Ok");

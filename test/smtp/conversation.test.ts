@@ -7,7 +7,7 @@ import { GOALS, type Goal } from "./generated/incidents.ts";
 
 /** LONG_TESTS=1 asks for the long form. */
 const IS_LONG = process.env.LONG_TESTS === "1";
-/** Dialogues that go where chance leads, and for each state and class of reply. */
+/** Number of random conversations, and of those for each state and class of reply. */
 const DIALOGUES = IS_LONG ? 150_000 : 5_000;
 const DIALOGUES_PER_GOAL = IS_LONG ? 200 : 15;
 const MAX_CHOICES = 600;
@@ -16,7 +16,7 @@ setDefaultTimeout(3_600_000);
 
 const TAPES = fc.array(fc.nat(0xffff), { maxLength: MAX_CHOICES, size: "max" });
 
-/** Runs dialogues; one that goes wrong is reduced to a short one and reported whole. */
+/** Runs conversations. Reduces one that fails to a short one and reports it whole. */
 function runDialogues(numRuns: number, coverage: Coverage, goal: Goal | null): void {
   const property = fc.property(TAPES, (tape) => {
     const run = new ConversationRun(new Choices(tape), coverage, goal);

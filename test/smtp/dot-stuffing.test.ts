@@ -15,7 +15,7 @@ test.each([
   expect(stuff(text)).toBe(stuffed);
 });
 
-test("what stuffDots() makes ends where it ends only, and undoes to what it was", () => {
+test("the output of stuffDots() has one terminator, at its end, and unstuffs to the input", () => {
   const line = fc.string({ unit: fc.constantFrom(".", "a", "\u00ff"), maxLength: 4 });
   fc.assert(
     fc.property(fc.array(line, { minLength: 1, maxLength: 8 }), (lines) => {

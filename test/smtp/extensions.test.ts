@@ -1,14 +1,14 @@
 import { expect, test } from "bun:test";
 import { parseExtensions } from "../../src/smtp/replies.ts";
 
-test("keywords are read in any case, from all lines but the first", () => {
+test("keywords are read in any case, from all lines except the first", () => {
   const lines = ["mx PIPELINING SIZE 10", "8bitmime", " Chunking ", "", "X-MAX-SIZE 10", "NO PIPELINING"];
   const { keywords, sizeOctets } = parseExtensions(lines);
   expect([...keywords]).toEqual(["8BITMIME", "CHUNKING", "X-MAX-SIZE", "NO"]);
   expect(sizeOctets).toBeNull();
 });
 
-test("a first line that looks like a keyword is none", () => {
+test("a first line that looks like a keyword is ignored", () => {
   expect(parseExtensions(["PIPELINING"]).keywords.size).toBe(0);
   expect(parseExtensions(["SIZE 10", "8BITMIME"]).sizeOctets).toBeNull();
 });

@@ -8,7 +8,7 @@ const TLS = { isTls: true, hasLogin: false };
 const LOGIN = { isTls: false, hasLogin: true };
 const TLS_LOGIN = { isTls: true, hasLogin: true };
 
-/** A reply as on the wire: `550 5.1.1 No such user`. */
+/** Reads a reply from its line, such as `550 5.1.1 No such user`. */
 function replyOf(line: string) {
   const [, code, enhanced, text] = /^(\d{3})(?: ([245]\.\d+\.\d+))? ?(.*)$/s.exec(line) ?? [];
   return { code: Number(code), enhanced: enhanced ?? null, text: text ?? "" };
@@ -211,7 +211,7 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
 };
 
 for (const [about, rows] of Object.entries(ROWS)) {
-  describe(`A rejection about ${about}`, () => {
+  describe(`a rejection about ${about}`, () => {
     for (const [phase, line, code, context = CLEAR] of rows) {
       const { isTls, hasLogin } = context;
       test(`${phase} "${line}" is ${code}, TLS ${isTls}, login ${hasLogin}`, () => {
@@ -224,7 +224,7 @@ for (const [about, rows] of Object.entries(ROWS)) {
   });
 }
 
-test("Only a rejection about recipient, content or size from MAIL on is the message's fault", () => {
+test("only a rejection of recipient, content or size from MAIL on is the message's fault", () => {
   const faultOf = (phase: Phase, line: string, context = CLEAR) =>
     rejection(phase, replyOf(line), context).fault;
   expect(faultOf("recipient", "550 5.1.1 No such user")).toBe("mail");
@@ -244,7 +244,7 @@ const detail = fc.tuple(fc.constantFrom(4, 5), fc.nat(9), fc.nat(999)).map((part
 const texts = fc.oneof(fc.constantFrom(...KNOWN_WORDS), fc.string());
 const contexts = fc.record({ isTls: fc.boolean(), hasLogin: fc.boolean() });
 
-test("Any rejection has a code of the table, and is retryable if and only if its code begins with 4", () => {
+test("every rejection has a code of the table, and is retryable if and only if the reply code starts with 4", () => {
   const replies = fc.record({ code: codes, enhanced: fc.option(detail), text: texts });
   fc.assert(
     fc.property(phases, replies, contexts, (phase, reply, context) => {
@@ -255,7 +255,7 @@ test("Any rejection has a code of the table, and is retryable if and only if its
   );
 });
 
-test("The words of a reply change neither retryable nor outcome", () => {
+test("the text of a reply changes neither retryable nor outcome", () => {
   fc.assert(
     fc.property(phases, codes, fc.option(detail), texts, contexts, (phase, code, enhanced, text, context) => {
       const spoken = rejection(phase, { code, enhanced, text }, context);

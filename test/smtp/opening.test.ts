@@ -154,7 +154,7 @@ describe("opening a connection", () => {
     });
   }
 
-  test("sends a response over 512 octets by itself", () => {
+  test("sends a response of more than 512 octets on its own line", () => {
     const login = { username: "u", password: "p".repeat(600) };
     const played = play({
       ...{ what: "", options: { ...UNDER_TLS, login }, written: [], result: "" },
@@ -164,14 +164,14 @@ describe("opening a connection", () => {
     expect(played.written).toEqual([EHLO, "AUTH PLAIN", response]);
   });
 
-  test("does not write QUIT where the server awaits a response", () => {
+  test("does not write QUIT while the server waits for a response", () => {
     const replies = ["220 mx", "250-mx\n250 AUTH PLAIN", "334 more"];
     const played = play({ what: "", options: UNDER_TLS, replies, written: [], result: "" });
     expect(played.conversation.mustHangUp).toBe(true);
     expect(played.conversation.quit().write).toBeNull();
   });
 
-  test("writes a login only after EHLO under TLS", () => {
+  test("writes credentials only after EHLO under TLS", () => {
     const options = { security: "starttls", login: LOGIN } as const;
     const replies = ["220 mx", "250-mx\n250-AUTH PLAIN\n250 STARTTLS", "220 go"];
     const played = play({ what: "", options, replies, written: [], result: "" });

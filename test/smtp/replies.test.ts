@@ -6,12 +6,12 @@ const asItIs = (text: string): string => text;
 const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
 
 describe("presentReply()", () => {
-  test("takes the enhanced code off each line and joins the lines", () => {
+  test("removes the enhanced code from each line and joins the lines", () => {
     const raw = { code: 550, lines: ["5.1.1 No such", "5.1.1 user"] };
     expect(presentReply(raw, asItIs)).toEqual({ code: 550, enhanced: "5.1.1", text: "No such user" });
   });
 
-  test("is never longer than 500 characters nor holds a control character", () => {
+  test("has at most 500 characters and no control character", () => {
     fc.assert(
       fc.property(fc.array(fc.string({ maxLength: 900, unit: "binary" })), (lines) => {
         const { text } = presentReply({ code: 250, lines }, asItIs);
@@ -21,7 +21,7 @@ describe("presentReply()", () => {
     );
   });
 
-  test("hides secrets before it cuts", () => {
+  test("hides secrets before it truncates", () => {
     const raw = { code: 550, lines: [`${"x".repeat(495)} hunter22`] };
     expect(presentReply(raw, (text) => text.replace("hunter22", "[secret]")).text).not.toContain("hunt");
   });
@@ -29,14 +29,14 @@ describe("presentReply()", () => {
 
 describe("ReplyReader", () => {
   for (const line of ["334", "334 ", "250", "250 "]) {
-    test(`takes ${JSON.stringify(line)} for a whole reply without text (RFC 5321 4.2)`, () => {
+    test(`reads ${JSON.stringify(line)} as a whole reply without text (RFC 5321 4.2)`, () => {
       const code = Number(line.slice(0, 3));
       const reply = { replies: [{ code, lines: [""] }], isSmtp: true };
       expect(new ReplyReader().push(bytes(`${line}\r\n`))).toEqual(reply);
     });
   }
 
-  test("reads the same replies however they are cut into chunks", () => {
+  test("reads the same replies from any chunks", () => {
     const stream = "220 mx\r\n250-a\r\n250-é\r\n250 b\n354\r\n550 5.1.1 Grüße\r\n";
     const whole = Buffer.from(stream, "utf8");
     const all = new ReplyReader().push(whole).replies;
@@ -68,7 +68,7 @@ describe("ReplyReader", () => {
     });
   }
 
-  test("returns the replies that came before what it rejects", () => {
+  test("returns the replies before the bytes that it rejects", () => {
     const { replies, isSmtp } = new ReplyReader().push(bytes("250 ok\r\nnonsense\r\n"));
     expect(isSmtp).toBe(false);
     expect(replies).toEqual([{ code: 250, lines: ["ok"] }]);

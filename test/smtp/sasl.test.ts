@@ -32,7 +32,7 @@ describe("AUTH PLAIN", () => {
     [373, false],
     [2_000, false],
   ] as const) {
-    test(`with ${octets} octets ${isOneLine ? "is one line" : "sends the response by itself"}`, () => {
+    test(`with ${octets} octets ${isOneLine ? "is one line" : "sends the response on its own line"}`, () => {
       const password = "p".repeat(octets - "\0user\0".length);
       const exchange = new SaslExchange("PLAIN", { username: "user", password });
       const response = Buffer.from(`\0user\0${password}`).toString("base64");
@@ -56,7 +56,7 @@ describe("mechanismsFor()", () => {
     });
   }
 
-  test("is empty if nothing known is offered, or not the wanted one", () => {
+  test("is empty if no supported mechanism is offered, or not the wanted one", () => {
     expect(mechanismsFor(["XOAUTH2"], true, "auto")).toEqual([]);
     expect(mechanismsFor(["PLAIN"], true, "login")).toEqual([]);
   });

@@ -8,10 +8,10 @@ const DEFAULTS: ConversationOptions = {
   redact: (text) => text,
 };
 
-/** A conversation, and what it wrote so far. */
+/** A conversation, and the lines that it wrote so far. */
 export class Played {
   readonly conversation: Conversation;
-  /** Lines without CRLF; bytes of a message are among them. */
+  /** Lines without CRLF, including those of messages. */
   readonly written: string[] = [];
   wait: Turn["wait"] = { for: "nothing" };
 
@@ -19,7 +19,7 @@ export class Played {
     this.conversation = new Conversation({ ...DEFAULTS, ...options });
   }
 
-  /** Takes what a turn writes. */
+  /** Records the bytes of a turn. */
   apply({ write, wait }: Turn): this {
     const text = Buffer.from(write ?? []).toString("latin1");
     if (text !== "") this.written.push(...text.replace(/\r\n$/, "").split("\r\n"));
@@ -27,7 +27,7 @@ export class Played {
     return this;
   }
 
-  /** Gives the conversation chunks of the server, CRLF added. Where it waits for TLS, the handshake ends well first. */
+  /** Passes chunks of the server to the conversation, adding CRLF. If it waits for TLS, the handshake succeeds first. */
   receive(...chunks: readonly string[]): this {
     for (const chunk of chunks) {
       if (this.wait.for === "tls") this.apply(this.conversation.secured());
@@ -36,7 +36,7 @@ export class Played {
     return this;
   }
 
-  /** `successful`, or phase, code and outcome of the failure; null: no result yet. */
+  /** `successful`, or phase, code and outcome of the failure. `null`: no result so far. */
   get result(): string | null {
     const { result } = this.conversation;
     if (result === null) return null;
@@ -46,7 +46,7 @@ export class Played {
   }
 }
 
-/** A conversation that is open, to a server that lists these keywords. Under TLS unless the options say otherwise. */
+/** Opens a conversation with a server that lists these keywords. Under TLS, unless the options change that. */
 export function openPlayed(keywords: readonly string[], options: Partial<ConversationOptions> = {}): Played {
   const played = new Played({ security: "implicit", ...options });
   const ehlo = ["mx", ...keywords].map((line, index) => `250${index === keywords.length ? " " : "-"}${line}`);

@@ -17,7 +17,7 @@ function transact(keywords: readonly string[], options: Partial<TransactionOptio
   return played.apply(played.conversation.transact(MESSAGE, { ...OPTIONS, ...options }));
 }
 
-describe("what leaves at one moment", () => {
+describe("one write", () => {
   test("is one command in lockstep, and dots are doubled", () => {
     const played = transact(ALL, IN_LOCKSTEP);
     const steps = [[`${MAIL} SIZE=24`], [RCPT], ["DATA"], STUFFED];
@@ -38,14 +38,14 @@ describe("what leaves at one moment", () => {
     expect(played.conversation.roundTrips).toBe(2 + 2);
   });
 
-  test("is MAIL, RCPT and the message by BDAT with CHUNKING under TLS, dots as they are", () => {
+  test("is MAIL, RCPT and the message by BDAT with CHUNKING under TLS, without dot-stuffing", () => {
     const played = transact(ALL);
     expect(played.written).toEqual([`${MAIL} SIZE=24`, RCPT, "BDAT 24 LAST", ...BODY]);
     expect(played.receive(OK, `${OK}\n${OK}`).result).toBe("successful");
     expect(played.conversation.roundTrips).toBe(2 + 1);
   });
 
-  test("is no BDAT in clear", () => {
+  test("is not BDAT in clear text", () => {
     const played = openPlayed(ALL, { security: "none" });
     played.apply(played.conversation.transact(MESSAGE, OPTIONS));
     expect(played.written.at(-1)).toBe("DATA");
@@ -58,7 +58,7 @@ describe("what leaves at one moment", () => {
     expect(played.written.slice(0, 3)).toEqual([`${MAIL} BODY=8BITMIME SIZE=7`, RCPT, "BDAT 7 LAST"]);
   });
 
-  test("is a piece of 64 KiB of a long message, and no end while the socket has not taken it", () => {
+  test("is a piece of 64 KiB of a long message, and the end only after the socket has taken it", () => {
     const played = openPlayed([]);
     const bytes = new TextEncoder().encode("A line of a long message\r\n".repeat(5_000));
     played.apply(played.conversation.transact({ ...MESSAGE, bytes }, OPTIONS));
@@ -78,7 +78,7 @@ describe("what leaves at one moment", () => {
 interface Row {
   readonly what: string;
   readonly options?: Partial<TransactionOptions>;
-  /** Chunks of the server. */
+  /** Chunks from the server. */
   readonly replies: readonly string[];
   readonly isLost?: true;
   readonly result: string;
@@ -191,7 +191,7 @@ describe("after a rejected recipient that the connection survives", () => {
     return played.apply(played.conversation.transact(MESSAGE, SURVIVES));
   }
 
-  test("RSET leads the next flight", () => {
+  test("RSET precedes the next flight", () => {
     const played = rejectOnce();
     expect(played.written.slice(0, 3)).toEqual(["RSET", `${MAIL} SIZE=24`, RCPT]);
     expect(played.receive(OK, OK, OK, OK).result).toBe("successful");
@@ -208,7 +208,7 @@ describe("after a rejected recipient that the connection survives", () => {
     });
   }
 
-  test("RSET and QUIT after a 250 change no outcome, whatever is replied to them", () => {
+  test("RSET and QUIT after a 250 change no outcome, whatever the replies", () => {
     const played = transact(ALL).receive(OK, OK, OK);
     played.apply(played.conversation.quit()).receive("554 5.0.0 No");
     played.conversation.lost("network");
@@ -216,7 +216,7 @@ describe("after a rejected recipient that the connection survives", () => {
   });
 });
 
-describe("a server that cannot carry the message", () => {
+describe("a server without a needed extension", () => {
   for (const [what, change, keywords, result] of [
     ["without SMTPUTF8, the sender", { from: "ä@example.org" }, [], "sender unsupported_here not-sent"],
     [

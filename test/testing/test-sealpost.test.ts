@@ -14,7 +14,7 @@ async function withMain(): Promise<TestSealpost> {
 }
 
 describe("testSealpost()", () => {
-  test("keeps what is sent, parsed", async () => {
+  test("keeps sent messages, parsed", async () => {
     await using mail = await withMain();
     const result = await mail.submit("main", MESSAGE);
     expect(result.state).toBe("delivered");
@@ -34,7 +34,7 @@ describe("testSealpost()", () => {
     expect(new TextDecoder().decode(mail.sent[0]?.bytes)).toStartWith("From: App <app@example.org>\r\n");
   });
 
-  test("sends what the test endpoint sends too", async () => {
+  test("sends test messages of the API as well", async () => {
     await using mail = await withMain();
     const json = { server: "mail.example.org", sender: "app@example.org", recipient: "ann@example.net" };
     const answer = await mail.request("/smtpserver/send_test_email", { json });
@@ -42,7 +42,7 @@ describe("testSealpost()", () => {
     expect(mail.sent[0]?.message.subject).toBe("Test Email from Sealpost");
   });
 
-  test("fails so many mails as it is told to, one fault after another", async () => {
+  test("fails the given number of deliveries, one failure after another", async () => {
     await using mail = await withMain();
     const reply = { code: 450, enhanced: "4.2.0", text: "Later" };
     mail.fail({ phase: "recipient", code: "rate_limited", times: 2, retryable: true, reply });
@@ -59,7 +59,7 @@ describe("testSealpost()", () => {
     expect(mail.sent).toHaveLength(1);
   });
 
-  test("has a token that is good for an hour of the test's clock", async () => {
+  test("has a token that is valid for an hour of the test's clock", async () => {
     await using mail = await withMain();
     mail.clock.advance({ seconds: 3_599 });
     expect((await mail.request("/smtpserver/")).status).toBe(200);
@@ -67,7 +67,7 @@ describe("testSealpost()", () => {
     expect((await mail.request("/smtpserver/")).status).toBe(401);
   });
 
-  test("stamps mail with the test's clock", async () => {
+  test("dates messages by the test's clock", async () => {
     await using mail = await testSealpost({ start: new Date("2031-02-03T04:05:06Z") });
     await mail.request("/smtpserver/main", {
       json: { server: "mail.example.org", sender: "app@example.org" },
@@ -77,7 +77,7 @@ describe("testSealpost()", () => {
     expect(mail.sent[0]?.message.date).toBe("2031-02-03T04:06:06.000Z");
   });
 
-  test("makes instances that do not know each other", async () => {
+  test("creates independent instances", async () => {
     await using one = await withMain();
     await using other = await testSealpost();
     await one.submit("main", MESSAGE);
@@ -93,7 +93,7 @@ describe("drain()", () => {
   const CODE = { ...MESSAGE, subject: "Queued" };
   const queue = { queue: true } as const;
 
-  test("sends what is queued, and nothing sends it before", async () => {
+  test("sends queued messages, which are not sent before", async () => {
     await using mail = await withMain();
     expect((await mail.submit("main", CODE, queue)).state).toBe("queued");
     expect(mail.sent).toHaveLength(0);
@@ -103,7 +103,7 @@ describe("drain()", () => {
     expect(mail.sent).toHaveLength(1);
   });
 
-  test("tries again what failed when the clock has moved on", async () => {
+  test("retries failed messages after the clock has advanced", async () => {
     await using mail = await withMain();
     await mail.submit("main", CODE, queue);
     mail.fail({ phase: "recipient", code: "rate_limited", retryable: true });
@@ -113,7 +113,7 @@ describe("drain()", () => {
     expect(mail.sent).toHaveLength(1);
   });
 
-  test("does not send what has expired by the test's clock", async () => {
+  test("does not send messages that have expired by the test's clock", async () => {
     await using mail = await withMain();
     const expiresAt = new Date(mail.clock.now().getTime() + 60_000);
     await mail.submit("main", CODE, { ...queue, expiresAt });
@@ -124,7 +124,7 @@ describe("drain()", () => {
     expect(await answer.json()).toMatchObject({ result: { value: { mails: [{ state: "expired" }] } } });
   });
 
-  test("sends all of many", async () => {
+  test("sends many messages", async () => {
     await using mail = await withMain();
     await Promise.all(Array.from({ length: 50 }, () => mail.submit("main", CODE, queue)));
     await mail.drain();

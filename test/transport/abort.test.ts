@@ -7,7 +7,7 @@ import { makeTransport, sendTo, serverAt, timed } from "./support.ts";
 
 const reason = new Error("No longer wanted");
 
-/** Aborts when the server reaches a step, which it does not answer. */
+/** Aborts when the server reaches a step, to which it does not reply. */
 function abortAt(controller: AbortController): Misbehavior {
   return (peer) => {
     peer.deafen();
@@ -38,7 +38,7 @@ for (const step of [
   }
 }
 
-test("aborting after the body began resolves with the receipt", async () => {
+test("an abort after the start of the body resolves with the receipt", async () => {
   const controller = new AbortController();
   const how: Misbehavior = (_peer, answer) => {
     controller.abort(reason);
@@ -50,7 +50,7 @@ test("aborting after the body began resolves with the receipt", async () => {
   expect(receipt.successful).toBe(true);
 });
 
-test("aborting after the body, with no reply ever, is unknown once the time is over", async () => {
+test("an abort after the body, without any reply, is unknown after the timeout", async () => {
   const controller = new AbortController();
   await using server = await startSmtpServer({ script: { body: abortAt(controller) } });
   await using transport = makeTransport();
@@ -62,7 +62,7 @@ test("aborting after the body, with no reply ever, is unknown once the time is o
   expect(elapsedMs).toBeGreaterThan(145);
 });
 
-test("aborting while the socket opens rejects, and a socket that comes too late is destroyed", async () => {
+test("an abort while the socket opens rejects, and a late socket is destroyed", async () => {
   await using server = await startSmtpServer();
   const late = Promise.withResolvers<Awaited<ReturnType<Connect>>>();
   const asked = Promise.withResolvers<void>();
@@ -84,7 +84,7 @@ test("aborting while the socket opens rejects, and a socket that comes too late 
   expect(socket.destroyed).toBe(true);
 });
 
-test("aborting at once rejects before anything is opened", async () => {
+test("an aborted signal rejects before a socket is opened", async () => {
   await using transport = makeTransport({ connect: () => new Promise(() => undefined) });
   const controller = new AbortController();
   const sending = sendTo(transport, serverAt(1), { signal: controller.signal }).catch(String);
@@ -92,13 +92,13 @@ test("aborting at once rejects before anything is opened", async () => {
   expect(await sending).toBe("Error: No longer wanted");
 });
 
-test("a connect that ignores its signal is bounded all the same", async () => {
+test("a connect that ignores its signal is bounded as well", async () => {
   await using transport = makeTransport({ connect: () => new Promise(() => undefined) });
   const receipt = await sendTo(transport, serverAt(1, { timeoutMs: 50 }));
   expect(receipt).toMatchObject({ failure: { phase: "connect", code: "timeout", outcome: "not-sent" } });
 });
 
-test("a delivery that may not transact any more is canceled before MAIL, and keeps its connection", async () => {
+test("a delivery that must not transact is canceled before MAIL, and its connection stays open", async () => {
   await using server = await startSmtpServer();
   await using transport = makeTransport();
   const canceled = await sendTo(transport, serverAt(server.port), { mayTransact: () => false });

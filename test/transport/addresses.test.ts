@@ -10,7 +10,7 @@ const HOST = "mail.example.test";
 const TIMEOUT_MS = 10_000;
 const isLinux = process.platform === "linux";
 
-/** A transport for which the host has these addresses, in this order. */
+/** Creates a transport for which the host has these addresses, in this order. */
 function transportTo(addresses: readonly string[]) {
   const lookup = async () => addresses.map((address) => ({ address }));
   return makeTransport({ connect: createConnect({ egress: "private", ports: [], lookup }) });
@@ -33,7 +33,7 @@ describe.skipIf(!isLinux)("a server with several addresses", () => {
       expect(elapsedMs).toBeLessThan(boundMs);
       const dialed = result.seen.addresses?.map(({ address, result: how }) => [address, how]);
       expect(dialed).toContainEqual(["127.0.0.1", "connected"]);
-      // The next connection begins with the address that connected.
+      // The next connection starts with the address that connected.
       const again = await timed(() => sendTo(transport, target, { poolKey: "another" }));
       expect(again.result.seen.addresses).toMatchObject([{ address: "127.0.0.1" }]);
     });
@@ -44,7 +44,7 @@ describe.skipIf(!isLinux)("a server with several addresses", () => {
     ["accepts and hangs up", mis.close()],
     ["accepts and never greets", mis.stall()],
   ] as const) {
-    test(`is reached through the next one if the first ${what}`, async () => {
+    test(`is reached through the next address if the first ${what}`, async () => {
       await using bad = await startSmtpServer({ host: "127.0.3.9", script: { greeting: how } });
       await using good = await startSmtpServer({ host: "127.0.0.1", port: bad.port });
       await using transport = transportTo(["127.0.3.9", "127.0.0.1"]);
@@ -56,7 +56,7 @@ describe.skipIf(!isLinux)("a server with several addresses", () => {
     });
   }
 
-  test("fails with the last reply when every one greets with 421", async () => {
+  test("fails with the last reply if every address greets with 421", async () => {
     const script = { greeting: mis.replyAndClose("421 4.3.2 Too busy") };
     await using one = await startSmtpServer({ host: "127.0.3.9", script });
     await using two = await startSmtpServer({ host: "127.0.0.1", port: one.port, script });
@@ -69,7 +69,7 @@ describe.skipIf(!isLinux)("a server with several addresses", () => {
   });
 });
 
-test("families are mixed, beginning with the resolver's first", () => {
+test("address families alternate, starting with the resolver's first", () => {
   expect(interleaveFamilies(["::1", "::2", "::3", "10.0.0.1", "10.0.0.2"])).toEqual([
     "::1",
     "10.0.0.1",

@@ -8,7 +8,7 @@ import { makeTransport, sendTo, serverAt } from "./support.ts";
 const USERS = { "jürgen@example.org": "paß w€rd" };
 const LOGIN = { username: "jürgen@example.org", password: new Secret("paß w€rd") } as const;
 
-/** The first AUTH line of a mail that was sent; null if there was none. */
+/** Returns the first AUTH line of a sent message. `null` without one. */
 async function mechanismUsed(
   options: SmtpTestServerOptions,
   extraCa: readonly string[],
@@ -52,17 +52,17 @@ for (const [mechanisms, used] of [
 
 for (const [what, options] of [
   ["no AUTH", {}],
-  ["only mechanisms that we lack", { users: USERS, mechanisms: ["GSSAPI", "XOAUTH2"] }],
+  ["only unsupported mechanisms", { users: USERS, mechanisms: ["GSSAPI", "XOAUTH2"] }],
   ["only HELO", { users: USERS, script: { ehlo: mis.reply("502 What") } }],
 ] as const) {
-  test(`a username and ${what} offered fails as auth_not_offered on every try, and nothing is sent`, async () => {
+  test(`a username and ${what} offered fails as auth_not_offered on every attempt, and nothing is sent`, async () => {
     await using server = await startSmtpServer(options);
     await using transport = makeTransport();
     for (let tries = 1; tries <= 2; tries++) {
       const receipt = await sendTo(transport, serverAt(server.port, LOGIN));
       const failure = { phase: "auth", code: "auth_not_offered", outcome: "not-sent", retryable: false };
       expect(receipt).toMatchObject({ successful: false, failure });
-      // A connection that is not authenticated is not kept.
+      // An unauthenticated connection is not kept.
       expect(server.connections).toHaveLength(tries);
     }
     const said = server.connections.flatMap(({ commands }) => commands);
@@ -85,7 +85,7 @@ test("a wrong password fails as auth_rejected with the server's reply", async ()
   expect(server.messages).toEqual([]);
 });
 
-test("an empty password fails as auth_rejected and is never sent without", async () => {
+test("an empty password fails as auth_rejected and is never sent", async () => {
   await using server = await startSmtpServer({ users: USERS });
   await using transport = makeTransport();
   const target = serverAt(server.port, { ...LOGIN, password: Secret.EMPTY });
@@ -95,14 +95,14 @@ test("an empty password fails as auth_rejected and is never sent without", async
   expect(server.messages).toEqual([]);
 });
 
-test("no username: AUTH is not tried though it is offered", async () => {
+test("without a username, AUTH is not sent although it is offered", async () => {
   await using server = await startSmtpServer({ users: USERS });
   await using transport = makeTransport();
   expect((await sendTo(transport, serverAt(server.port))).successful).toBe(true);
   expect(server.connections[0]?.commands.some((line) => line.startsWith("AUTH"))).toBe(false);
 });
 
-test("a server that asks for more and more in AUTH fails as protocol", async () => {
+test("endless challenges in AUTH fail as protocol", async () => {
   const script = { auth: mis.reply("334 "), credentials: mis.reply("334 ") };
   await using server = await startSmtpServer({ users: USERS, mechanisms: ["PLAIN"], script });
   await using transport = makeTransport();
@@ -111,7 +111,7 @@ test("a server that asks for more and more in AUTH fails as protocol", async () 
   });
 });
 
-test("a server that repeats the password has it hidden in the receipt", async () => {
+test("a password that the server repeats is hidden in the receipt", async () => {
   const plain = Buffer.from("\0jürgen@example.org\0paß w€rd").toString("base64");
   const told = Buffer.from(`535 5.7.8 No: AUTH PLAIN ${plain} (paß w€rd)`).toString("latin1");
   await using server = await startSmtpServer({ users: USERS, script: { auth: mis.reply(told) } });

@@ -5,7 +5,7 @@ import { type SmtpTestServerOptions, startSmtpServer } from "../../src/testing/s
 import { createTestClock } from "../fixtures/clock.ts";
 import { makeTransport, sendTo, serverAt } from "./support.ts";
 
-/** A server, and messages that wait for its only connection. */
+/** Starts a server, and messages that wait for its only connection. */
 async function createBusySubject(options: SmtpTestServerOptions = {}, connections = 1, timeoutMs = 5_000) {
   const server = await startSmtpServer(options);
   const clock = createTestClock();
@@ -29,7 +29,7 @@ const NAMES = ["a", "b", "c", "d"];
 const ADDRESSES = NAMES.map((name) => `${name}@example.net`);
 
 describe("messages that wait for one connection", () => {
-  test("take one round trip each from the second on: their commands leave with the message before", async () => {
+  test("take one round trip each from the second on: their commands leave with the previous message", async () => {
     await using subject = await createBusySubject({ holdMs: 15 });
     const receipts = await Promise.all(NAMES.map((name) => subject.send(name)));
     expect(receipts.map(({ successful, roundTrips }) => [successful, roundTrips])).toEqual([
@@ -39,18 +39,18 @@ describe("messages that wait for one connection", () => {
       [true, 1],
     ]);
     expect(subject.recipients()).toEqual(ADDRESSES);
-    // EHLO, the first commands, and each message with what follows it.
+    // EHLO, the first commands, and each message with the next commands.
     expect(subject.server.connections.map(({ flights }) => flights)).toEqual([6]);
   });
 
-  test("take turns where the server has no PIPELINING", async () => {
+  test("wait for each other if the server has no PIPELINING", async () => {
     await using subject = await createBusySubject({ extensions: [], holdMs: 5 });
     const receipts = await Promise.all(NAMES.map((name) => subject.send(name)));
     expect(receipts.map(({ roundTrips }) => roundTrips)).toEqual([7, 4, 4, 4]);
     expect(subject.recipients()).toEqual(ADDRESSES);
   });
 
-  test("do not go on where the one before was rejected: they take another connection", async () => {
+  test("use another connection if the previous message is rejected", async () => {
     await using subject = await createBusySubject({
       script: { body: mis.times(1, mis.reply("554 5.7.1 No")) },
     });
@@ -61,7 +61,7 @@ describe("messages that wait for one connection", () => {
     expect(subject.server.connections).toHaveLength(2);
   });
 
-  test("arrive once where the server is gone after the end of the first, which is unknown", async () => {
+  test("arrive once if the server hangs up after the end of the first, which is unknown", async () => {
     await using subject = await createBusySubject({
       script: (index) => (index === 0 ? { body: mis.hangUp() } : {}),
     });
@@ -71,7 +71,7 @@ describe("messages that wait for one connection", () => {
     expect(subject.recipients()).toEqual(ADDRESSES.slice(1));
   });
 
-  test("arrive once where the server closes with 421 instead of a reply to MAIL", async () => {
+  test("arrive once if the server replies 421 to MAIL and closes", async () => {
     const script = (index: number): Script =>
       index === 0 ? { mail: mis.when(/FROM:<second/, mis.replyAndClose("421 4.7.0 Enough")) } : {};
     await using subject = await createBusySubject({ script });
@@ -84,7 +84,7 @@ describe("messages that wait for one connection", () => {
     expect(subject.recipients()).toEqual(ADDRESSES.slice(0, 3));
   });
 
-  test("have their own rejection, and the next ones go on", async () => {
+  test("have their own rejection, and the next ones continue", async () => {
     await using subject = await createBusySubject({
       script: { rcpt: mis.when(/TO:<b@/, mis.reply("550 5.1.1 No")) },
     });
@@ -94,7 +94,7 @@ describe("messages that wait for one connection", () => {
     expect(subject.recipients()).toEqual(["a", "c", "d"].map((name) => `${name}@example.net`));
   });
 
-  test("are not sent once they are canceled, and the one before is reported as it went", async () => {
+  test("are not sent after they are canceled, and the previous one has its own outcome", async () => {
     const cancel = new AbortController();
     // The reply to the first message comes after the second was canceled.
     const body: mis.Misbehavior = (peer, proceed) => {
@@ -113,12 +113,12 @@ describe("messages that wait for one connection", () => {
     expect(subject.recipients()).toEqual(["a@example.net", "c@example.net"]);
   });
 
-  test("are not sent where they may no longer be when the one before has been accepted", async () => {
+  test("are not sent if they must not transact when the previous one is accepted", async () => {
     let asked = 0;
     await using subject = await createBusySubject();
     const receipts = await Promise.all([
       subject.send("a"),
-      // As a lease that lasts long enough when the commands leave, and not when the message would.
+      // Like a lease that is valid when the commands leave, but not when the message would.
       subject.send("b", { mayTransact: () => ++asked === 1 }),
       subject.send("c"),
     ]);
@@ -128,7 +128,7 @@ describe("messages that wait for one connection", () => {
     expect(subject.recipients()).toEqual(["a@example.net", "c@example.net"]);
   });
 
-  test("that are long leave in pieces, each after the one before", async () => {
+  test("that are long leave in pieces, one after another", async () => {
     const bytes = new TextEncoder().encode("A line of a long message\r\n".repeat(8_000));
     await using subject = await createBusySubject();
     const receipts = await Promise.all(NAMES.map((name) => subject.send(name, { bytes })));
@@ -136,7 +136,7 @@ describe("messages that wait for one connection", () => {
     expect(subject.server.messages.map((message) => message.bytes)).toEqual(NAMES.map(() => bytes));
   });
 
-  test("take a free connection where the one that they were promised is in use for long", async () => {
+  test("take a free connection if the promised one stays in use", async () => {
     const held = Promise.withResolvers<() => void>();
     const script = (index: number): Script =>
       index === 0 ? { body: mis.times(1, (_, proceed) => held.resolve(proceed)) } : {};
@@ -155,7 +155,7 @@ describe("messages that wait for one connection", () => {
     expect(subject.recipients().toSorted()).toEqual(ADDRESSES);
   });
 
-  test("go through a new connection where the server has had enough of one after a hundred", async () => {
+  test("use a new connection if the server rejects MAIL after a hundred messages", async () => {
     let received = 0;
     const mail: mis.Misbehavior = (peer, proceed) =>
       ++received > 100 ? peer.write("450 4.7.1 Too many messages in this session\r\n") : proceed();
@@ -166,8 +166,8 @@ describe("messages that wait for one connection", () => {
     expect(subject.server.connections.length).toBeGreaterThan(1);
   });
 
-  test("are not prepared again where the server drops what follows the end of a message", async () => {
-    // The first connection hears nothing after the first message.
+  test("are not prepared again if the server drops commands after the end of a message", async () => {
+    // The first connection gets no reply after the first message.
     const deaf: mis.Misbehavior = (peer, proceed) => {
       proceed();
       peer.deafen();
@@ -176,7 +176,7 @@ describe("messages that wait for one connection", () => {
     await using subject = await createBusySubject({ script, holdMs: 5 }, 1, 1_500);
     const receipts = await Promise.all(NAMES.map((name) => subject.send(name)));
     expect(receipts[0]?.successful).toBe(true);
-    // Its time was over before it could be sent through another connection.
+    // It timed out before it could be sent through another connection.
     expect(receipts[1]).toMatchObject({ failure: { outcome: "not-sent", code: "timeout" } });
     expect(receipts.slice(2).map(({ successful, roundTrips }) => [successful, roundTrips])).toEqual([
       [true, 5],
@@ -189,7 +189,7 @@ describe("messages that wait for one connection", () => {
     expect(afterAnHour.map(({ roundTrips }) => roundTrips).slice(1)).toEqual([1, 1, 1]);
   });
 
-  test("go once more where the server replies to the rest of what it dropped", async () => {
+  test("are sent again if the server replies to a part of the dropped commands", async () => {
     const mail = mis.when(/FROM:<second/, mis.times(1, mis.reply("500 5.5.2 What")));
     await using subject = await createBusySubject({ script: { mail } });
     const receipts = await Promise.all([

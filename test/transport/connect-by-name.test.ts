@@ -13,7 +13,7 @@ async function errorOf(options: Partial<ConnectByNameOptions>, host: string, por
 }
 
 describe("createConnectByName()", () => {
-  test("refuses ports and addresses by policy", async () => {
+  test("rejects ports and addresses by policy", async () => {
     const denied = { phase: "policy", code: "egress_denied" };
     expect(await errorOf({ ports: [587] }, "127.0.0.1", 465)).toEqual(denied);
     expect(await errorOf({}, "169.254.169.254", 25)).toEqual(denied);
@@ -22,7 +22,7 @@ describe("createConnectByName()", () => {
     expect(await errorOf({ egress: "public" }, "::1", 587)).toEqual(denied);
   });
 
-  test("opens by name and leaves to the platform where it leads", async () => {
+  test("opens by name, and the platform resolves it", async () => {
     await using server = await startSmtpServer();
     const connect = createConnectByName({ egress: "public", ports: [server.port] });
     const target = { host: "localhost", port: server.port, tls: false };

@@ -10,7 +10,7 @@ const resolvesTo =
   async () =>
     addresses.map((address) => ({ address }));
 
-/** The error that a target gives, as far as a caller can see it. */
+/** Returns the error for a target, as far as a caller can see it. */
 async function errorOf(options: Partial<ConnectOptions>, host: string, port = 25): Promise<unknown> {
   const connect = createConnect({ egress: "private", ports: [], ...options });
   const error: unknown = await connect({ host, port, tls: false }, { signal: never }).catch(
@@ -21,7 +21,7 @@ async function errorOf(options: Partial<ConnectOptions>, host: string, port = 25
 }
 
 describe("createConnect()", () => {
-  test("gives the same error for whatever the policy refuses", async () => {
+  test("throws the same error for every target that the policy denies", async () => {
     const denied = { phase: "policy", code: "egress_denied", retryable: false };
     const errors = [
       await errorOf({}, "169.254.169.254"),
@@ -35,7 +35,7 @@ describe("createConnect()", () => {
     expect(errors[0]).toMatchObject(denied);
   });
 
-  test("a policy refusal has no timing and no reply in the receipt", async () => {
+  test("the receipt of a denied target has no timing and no reply", async () => {
     const connect = createConnect({ egress: "public", ports: [] });
     await using transport = makeTransport({ connect });
     expect(await sendTo(transport, serverAt(25))).toEqual({
@@ -45,7 +45,7 @@ describe("createConnect()", () => {
     });
   });
 
-  test("dials the address that was checked, and resolves once", async () => {
+  test("dials the checked address, and resolves once", async () => {
     await using server = await startSmtpServer();
     let lookups = 0;
     const lookup = async () => [{ address: ++lookups === 1 ? "127.0.0.1" : "169.254.169.254" }];
@@ -58,7 +58,7 @@ describe("createConnect()", () => {
     expect(phases).toEqual(["dns", "connect"]);
   });
 
-  test("goes on to the next address when one refuses", async () => {
+  test("dials the next address if one is refused", async () => {
     await using server = await startSmtpServer();
     // Nothing listens on the second loopback address.
     const connect = createConnect({

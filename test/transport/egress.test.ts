@@ -42,7 +42,7 @@ const PRIVATE_ONLY = [
 
 const ANYWHERE = ["8.8.8.8", "1.1.1.1", "172.32.0.1", "2a00:1450::1", "2606:4700::1111"];
 
-/** Every form of IPv6 that leads to an IPv4 address. */
+/** Every form of IPv6 that embeds an IPv4 address. */
 function embeddings(address: string): readonly string[] {
   const octets = address.split(".").map(Number);
   const group = (at: number, mask: number): string =>
@@ -80,7 +80,7 @@ describe("isEgressAllowed()", () => {
     });
   }
 
-  test("judges an embedded IPv4 address as the address itself", () => {
+  test("treats an embedded IPv4 address like the address itself", () => {
     for (const address of [...ALWAYS_DENIED, ...PRIVATE_ONLY, ...ANYWHERE].filter(isIPv4)) {
       for (const form of embeddings(address)) {
         for (const mode of ["private", "public"] as const) {
@@ -91,7 +91,7 @@ describe("isEgressAllowed()", () => {
     }
   });
 
-  test("what mode public allows, mode private allows", () => {
+  test("mode private allows every address that mode public allows", () => {
     fc.assert(
       fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (address) => {
         expect(isEgressAllowed(address, "public") && !isEgressAllowed(address, "private")).toBe(false);

@@ -13,12 +13,12 @@ function shortOf(receipt: Receipt): string {
   return receipt.successful ? "sent" : `${receipt.failure.outcome} ${receipt.failure.code}`;
 }
 
-/** One message that is accepted, so that the next flight leaves through a warm connection. */
+/** Sends one message that is accepted, so that the next flight uses a warm connection. */
 async function warmUp({ send }: Subject): Promise<void> {
   expect(shortOf(await send())).toBe("sent");
 }
 
-/** Lets a server show that it does BDAT and RSET: one message that it accepts, one that it rejects. */
+/** Lets a server show that it supports BDAT and RSET: it accepts one message and rejects one. */
 async function prove({ server, send }: Subject): Promise<void> {
   expect(shortOf(await send())).toBe("sent");
   server.script("rcpt", NO_USER);
@@ -28,7 +28,7 @@ async function prove({ server, send }: Subject): Promise<void> {
 }
 
 describe("after a rejected recipient", () => {
-  test("the connection to a server that showed nothing yet is closed with RSET and QUIT", async () => {
+  test("the connection to an unknown server is closed with RSET and QUIT", async () => {
     await using subject = await createFlightSubject();
     const { server, send } = subject;
     await prove(subject);
@@ -37,7 +37,7 @@ describe("after a rejected recipient", () => {
     expect((await send()).roundTrips).toBe(1);
   });
 
-  test("the connection to a server that did BDAT and RSET stays, and RSET leads the next flight", async () => {
+  test("the connection to a server that accepts BDAT and RSET stays, and RSET precedes the next flight", async () => {
     await using subject = await createFlightSubject();
     const { server, send } = subject;
     await prove(subject);
@@ -56,7 +56,7 @@ describe("after a rejected recipient", () => {
     expect(server.messages.at(-1)?.from).toBe("second@example.org");
   });
 
-  test("a server that keeps the rejected sender, as Exim does, delivers nothing under it", async () => {
+  test("a server that keeps the rejected sender, as Exim does, delivers no message with it", async () => {
     await using subject = await createFlightSubject({ bdat: "keep-sender" });
     const { server, send } = subject;
     await prove(subject);
@@ -76,7 +76,7 @@ describe("after a rejected recipient", () => {
     ]);
   });
 
-  test("and a RSET that such a server rejects, its 503 to MAIL makes the outcome unknown", async () => {
+  test("if such a server rejects RSET, its 503 to MAIL makes the outcome unknown", async () => {
     await using subject = await createFlightSubject({ bdat: "keep-sender" });
     const { server, send } = subject;
     await prove(subject);
@@ -158,10 +158,10 @@ describe("a server that hangs up after a flight", () => {
   });
 });
 
-describe("a server that does not do BDAT although it lists CHUNKING", () => {
+describe("a server that lists CHUNKING and does not support BDAT", () => {
   for (const code of [500, 502, 503]) {
     for (const bdat of ["discard", "execute"] as const) {
-      test(`and rejects it with ${code} (${bdat}) gets the same message by DATA at once`, async () => {
+      test(`and rejects it with ${code} (${bdat}) gets the same message by DATA immediately`, async () => {
         const script = { bdat: mis.reply(`${code} 5.5.1 What`) };
         await using subject = await createFlightSubject({ script, bdat });
         const { server, clock, send } = subject;
@@ -173,7 +173,7 @@ describe("a server that does not do BDAT although it lists CHUNKING", () => {
         clock.advance(HOUR_MS - 60_000);
         await send();
         clock.advance(60_000);
-        // The first one goes by DATA because the connection was idle for too long.
+        // The first one uses DATA because the connection was idle for too long.
         for (let message = 0; message < 2; message++) await send();
         expect(server.messages.map(({ via }) => via)).toEqual(["DATA", "DATA", "DATA", "DATA", "BDAT"]);
       });

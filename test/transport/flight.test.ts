@@ -23,7 +23,7 @@ describe("a message through a warm connection", () => {
     ["takes two without CHUNKING", { extensions: ["PIPELINING"] }, {}, undefined, 2, "DATA"],
     ["takes two in clear text", { security: "none" }, {}, undefined, 2, "DATA"],
     ["takes four without PIPELINING", { extensions: ["CHUNKING"] }, {}, undefined, 4, "DATA"],
-    ["takes four where pipelining is off", {}, { pipelining: "off" }, undefined, 4, "DATA"],
+    ["takes four with pipelining off", {}, { pipelining: "off" }, undefined, 4, "DATA"],
   ] as const) {
     test(what, async () => {
       await using subject = await createFlightSubject(options as SmtpTestServerOptions);
@@ -67,7 +67,7 @@ describe("a message through a new connection", () => {
       const receipt = await subject.send();
       expect(receipt.roundTrips).toBe(trips);
       expect(subject.server.messages).toMatchObject([{ isTls: true, isAuthenticated: true }]);
-      // TCP, the greeting and TLS are waits without a burst of commands before them.
+      // No burst of commands precedes the waits for TCP, the greeting and TLS.
       expect(subject.server.connections[0]?.flights).toBe(trips - 3);
     });
   }

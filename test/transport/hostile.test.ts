@@ -20,7 +20,7 @@ testHostileServers("smtp", {
   material,
 });
 
-/** Open sockets of this process; 0 where there is no /proc. */
+/** Returns the number of open sockets of this process. 0 without /proc. */
 function countSockets(): number {
   const directory = "/proc/self/fd";
   if (!existsSync(directory)) return 0;
@@ -28,7 +28,7 @@ function countSockets(): number {
     .length;
 }
 
-/** The descriptor that lists the directory is gone by now. */
+/** The descriptor that listed the folder is closed by now. */
 function tryReadlink(path: string): string {
   try {
     return readlinkSync(path);

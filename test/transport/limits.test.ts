@@ -5,14 +5,14 @@ import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { makeTransport, sendTo, serverAt, timed } from "./support.ts";
 
 const TIMEOUT_MS = 3_000;
-/** A server that takes some time for each message, so that several are on their way at the same moment. */
+/** Starts a server that is slow with each message, so that several are in flight at the same time. */
 const SLOW: mis.Misbehavior = (_peer, answer) => void setTimeout(answer, 60);
 const USERS = { user: "a password" };
 const LOGIN = { username: "user", password: new Secret("a password") };
 
 for (const connectionsAt of ["greeting", "auth"] as const) {
   for (const maxConnections of [1, 2, 4]) {
-    test(`six messages arrive once each where ${maxConnections} connections are allowed, rejected at ${connectionsAt}`, async () => {
+    test(`six messages arrive once each with ${maxConnections} connections allowed, rejected at ${connectionsAt}`, async () => {
       await using server = await startSmtpServer({
         users: USERS,
         limits: { maxConnections, connectionsAt },
@@ -31,7 +31,7 @@ for (const connectionsAt of ["greeting", "auth"] as const) {
   }
 }
 
-test("a server that takes no connection at all is rate_limited, for every message", async () => {
+test("every message to a server that takes no connection is rate_limited", async () => {
   await using server = await startSmtpServer({ script: { greeting: mis.replyAndClose("421 4.3.2 Full") } });
   await using transport = makeTransport();
   const receipts = await Promise.all(
@@ -51,7 +51,7 @@ test("two bursts of one definition share the connections that the server allows"
   expect(server.messages).toHaveLength(8);
 });
 
-test("an idle time that the server cuts short is kept to from then on", async () => {
+test("connections close before the idle time that the server has shown", async () => {
   const idleMs = 6_250;
   let nowMs = 0;
   const timers: { readonly atMs: number; readonly call: () => void }[] = [];
@@ -72,9 +72,9 @@ test("an idle time that the server cuts short is kept to from then on", async ()
   await server.closed();
   await sendTo(transport, serverAt(server.port));
   expect(server.connections).toHaveLength(2);
-  // 0.8 of what the server allowed.
+  // 0.8 of the time that the server allowed.
   expect(timers.map(({ atMs }) => atMs - nowMs)).toEqual([5_000]);
-  // After an hour without use it counts no more.
+  // After an hour without use it is forgotten.
   timers.shift()?.call();
   nowMs += 3_600_000;
   await sendTo(transport, serverAt(server.port));
@@ -90,7 +90,7 @@ test("a connection that was closed while this process was busy is not written to
   const target = serverAt(server.port, { security: "starttls", host: "localhost" });
   expect((await sendTo(transport, target)).successful).toBe(true);
   server.connections[0]?.destroy();
-  // No turn of the event loop between the close and the next message.
+  // No tick of the event loop between the close and the next message.
   expect(await sendTo(transport, target)).toMatchObject({ successful: true });
   expect(server.messages).toHaveLength(2);
 });

@@ -5,7 +5,7 @@ import { type SmtpTestServer, startSmtpServer } from "../../src/testing/smtp/ind
 import { createConnect } from "../../src/transport/connect.ts";
 import { makeTransport, sendTo, serverAt, timed } from "./support.ts";
 
-/** A step that waits until the test lets it go on. */
+/** A step that waits until the test continues it. */
 function gate(): { readonly how: mis.Misbehavior; readonly reached: Promise<void>; open(): void } {
   const reached = Promise.withResolvers<void>();
   const opened = Promise.withResolvers<void>();
@@ -19,7 +19,7 @@ function gate(): { readonly how: mis.Misbehavior; readonly reached: Promise<void
   };
 }
 
-test("no more than five connections are open for a key, and waiting mails go first come, first served", async () => {
+test("at most five connections are open for a key, and waiting messages go in order of arrival", async () => {
   const { how, open, reached } = gate();
   await using server = await startSmtpServer({ script: { body: how } });
   await using transport = makeTransport();
@@ -46,7 +46,7 @@ test("keys do not share connections", async () => {
   expect(server.connections).toHaveLength(2);
 });
 
-test("a null key keeps no connection, and takes leave with QUIT", async () => {
+test("a null key keeps no connection, and ends it with QUIT", async () => {
   await using server = await startSmtpServer();
   await using transport = makeTransport();
   for (let mail = 0; mail < 2; mail++) await sendTo(transport, serverAt(server.port), { poolKey: null });
@@ -54,7 +54,7 @@ test("a null key keeps no connection, and takes leave with QUIT", async () => {
   expect(server.connections.map(({ commands }) => commands.at(-1))).toEqual(["QUIT", "QUIT"]);
 });
 
-test("a connection is closed after its last mail", async () => {
+test("a connection is closed after its last message", async () => {
   await using server = await startSmtpServer();
   await using transport = makeTransport({ pool: { messagesPerConnection: 2 } });
   for (let mail = 0; mail < 5; mail++) await sendTo(transport, serverAt(server.port));
@@ -72,7 +72,7 @@ test("an idle connection is closed with QUIT after its time, and idle time 0 kee
 });
 
 for (const step of ["mail", "rcpt", "data", "body"] as const) {
-  test(`a connection is not used again after a refusal at ${step}`, async () => {
+  test(`a connection is not used again after a rejection at ${step}`, async () => {
     await using server = await startSmtpServer({ script: { [step]: mis.reply("451 Later") } });
     await using transport = makeTransport();
     await sendTo(transport, serverAt(server.port));
@@ -84,10 +84,10 @@ for (const step of ["mail", "rcpt", "data", "body"] as const) {
 
 for (const [what, how] of [
   ["closed it", (server: SmtpTestServer) => server.connections[0]?.destroy()],
-  ["said 421", (server: SmtpTestServer) => server.connections[0]?.write("421 4.4.2 Idle too long\r\n")],
-  ["said anything", (server: SmtpTestServer) => server.connections[0]?.write("250 Hello?\r\n")],
+  ["sent 421", (server: SmtpTestServer) => server.connections[0]?.write("421 4.4.2 Idle too long\r\n")],
+  ["sent any reply", (server: SmtpTestServer) => server.connections[0]?.write("250 Hello?\r\n")],
 ] as const) {
-  test(`a waiting connection is noticed to be gone when the server ${what}`, async () => {
+  test(`an idle connection is not used if the server ${what}`, async () => {
     await using server = await startSmtpServer();
     await using transport = makeTransport();
     await sendTo(transport, serverAt(server.port));
@@ -101,9 +101,9 @@ for (const [what, how] of [
 
 for (const [what, how] of [
   ["closes", mis.close()],
-  ["says 421", mis.replyAndClose("421 4.4.2 Idle too long")],
+  ["replies 421", mis.replyAndClose("421 4.4.2 Idle too long")],
 ] as const) {
-  test(`a server that ${what} at the very MAIL of a waiting connection gets the mail on a fresh one`, async () => {
+  test(`a server that ${what} at the MAIL of an idle connection gets the message on a new one`, async () => {
     await using server = await startSmtpServer();
     await using transport = makeTransport();
     await sendTo(transport, serverAt(server.port));
@@ -117,7 +117,7 @@ for (const [what, how] of [
     expect(server.connections).toHaveLength(2);
   });
 
-  test(`a server that ${what} at every MAIL is tried twice at most`, async () => {
+  test(`a server that ${what} at every MAIL gets at most two attempts`, async () => {
     await using server = await startSmtpServer();
     await using transport = makeTransport();
     await sendTo(transport, serverAt(server.port));
@@ -128,7 +128,7 @@ for (const [what, how] of [
 }
 
 for (const step of ["rcpt", "data", "body"] as const) {
-  test(`a waiting connection that closes at ${step} is not tried again`, async () => {
+  test(`a message is not sent again after an idle connection closes at ${step}`, async () => {
     await using server = await startSmtpServer();
     await using transport = makeTransport();
     await sendTo(transport, serverAt(server.port));
@@ -138,7 +138,7 @@ for (const step of ["rcpt", "data", "body"] as const) {
   });
 }
 
-test("waiting for a connection is bounded by four times the step, and can be aborted", async () => {
+test("the wait for a connection is bounded by four times the step, and can be aborted", async () => {
   await using server = await startSmtpServer({ script: { body: mis.stall() } });
   await using transport = makeTransport({ pool: { connections: 1 } });
   const first = sendTo(transport, serverAt(server.port), { finalReplyTimeoutMs: 3000 });
@@ -158,7 +158,7 @@ test("waiting for a connection is bounded by four times the step, and can be abo
   expect(await first).toMatchObject({ failure: { outcome: "unknown" } });
 });
 
-test("the wait for the final reply is its own, beyond the bound of the whole", async () => {
+test("the wait for the final reply has a bound of its own, beyond that of the delivery", async () => {
   const { how, open, reached } = gate();
   await using server = await startSmtpServer({ script: { body: how } });
   await using transport = makeTransport();
@@ -173,7 +173,7 @@ test("the wait for the final reply is its own, beyond the bound of the whole", a
   expect(elapsedMs).toBeGreaterThan(250);
 });
 
-test("dispose closes idle connections at once with QUIT, busy ones when their mail ends", async () => {
+test("dispose closes idle connections with QUIT immediately, busy ones after their message", async () => {
   await using server = await startSmtpServer();
   const transport = makeTransport();
   await sendTo(transport, serverAt(server.port), { poolKey: "idle" });
@@ -189,7 +189,7 @@ test("dispose closes idle connections at once with QUIT, busy ones when their ma
   expect(server.connections.map(({ commands }) => commands.at(-1))).toEqual(["QUIT", "QUIT"]);
 });
 
-test("dispose does not wait longer than a second for a server that does not answer QUIT", async () => {
+test("dispose waits at most a second for the reply to QUIT", async () => {
   await using server = await startSmtpServer({ script: { quit: mis.stall() } });
   const transport = makeTransport();
   await sendTo(transport, serverAt(server.port));
@@ -212,7 +212,7 @@ test("an idle connection does not keep the process alive", async () => {
   expect(elapsedMs).toBeLessThan(4000);
 });
 
-test("a refused port fails as refused, also while others wait", async () => {
+test("a closed port fails as refused, even while others wait", async () => {
   const placeholder = createServer().listen(0, "127.0.0.1");
   await new Promise((resolve) => placeholder.once("listening", resolve));
   const address = placeholder.address();

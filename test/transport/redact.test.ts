@@ -10,7 +10,7 @@ describe("redactor()", () => {
   for (const [what, text, shown] of [
     ["the plain username", "No mailbox for <alice@example.org>", "No mailbox for <[secret]>"],
     ["the plain password", "Bad: correct horse!", "Bad: [secret]!"],
-    ["another case of it", "User ALICE@EXAMPLE.ORG unknown", "User [secret] unknown"],
+    ["the username in another case", "User ALICE@EXAMPLE.ORG unknown", "User [secret] unknown"],
     ["base64 of the username", `Got ${base64("alice@example.org")}`, "Got [secret]"],
     ["base64 without padding", `Got ${base64("correct horse").replace(/=+$/, "")}.`, "Got [secret]."],
     ["base64 for URLs", `Got ${Buffer.from("???correct horse").toString("base64url")}`, "Got [secret]"],
@@ -27,7 +27,7 @@ describe("redactor()", () => {
     });
   }
 
-  test("hides every plain and base64 form, wherever it stands", () => {
+  test("hides every plain and base64 form at every position", () => {
     const secret = fc
       .string({ minLength: 4, maxLength: 40, unit: "grapheme-ascii" })
       .filter((s) => s.trim() === s);
@@ -42,7 +42,7 @@ describe("redactor()", () => {
         ];
         const hide = redactor(username, password);
         for (const form of [username, password, ...forms.map(base64)]) {
-          // A form that is a part of the mark is hidden by it.
+          // The placeholder hides a form that is part of it.
           if ("[secret]".includes(form.toLowerCase())) continue;
           expect(hide(`${before}${form}${after}`).toLowerCase()).not.toContain(form.toLowerCase());
         }
@@ -50,11 +50,11 @@ describe("redactor()", () => {
     );
   });
 
-  test("a secret that is a part of the mark does not spoil it", () => {
+  test("a secret that is part of the placeholder leaves it intact", () => {
     expect(redactor("secret", "cret")("The secret is secret")).toBe("The [secret] is [secret]");
   });
 
-  test("a short secret does not make a text unreadable", () => {
+  test("a short secret leaves the text readable", () => {
     expect(redactor("a", "to")("Authentication failed, a. Try tomorrow".replace(", a.", "."))).toBe(
       "Authentication failed. Try tomorrow",
     );
@@ -66,7 +66,7 @@ describe("redactor()", () => {
     `Bad ${base64("x")}`,
     `AUTH ${base64("\0bob\0x")}`,
   ]) {
-    test(`a text in which a short secret stands alone is withheld: ${text}`, () => {
+    test(`a text with a short secret as a word is withheld: ${text}`, () => {
       const shown = redactor("bob", "x")(text);
       expect(shown).toContain("[secret]");
       expect(shown).not.toContain("x");
@@ -74,7 +74,7 @@ describe("redactor()", () => {
     });
   }
 
-  test("leaves texts alone without credentials", () => {
+  test("leaves texts unchanged without credentials", () => {
     expect(redactor("", "")("User  unknown AAAA")).toBe("User  unknown AAAA");
   });
 });

@@ -5,7 +5,7 @@ import { makeTransport, sendTo, serverAt } from "./support.ts";
 const sink = await startSmtpSink();
 if (sink === null) console.warn("smtp-sink (Debian package postfix) is missing: it is not tried");
 
-test.skipIf(sink === null)("smtp-sink takes fifty parallel mails over five connections", async () => {
+test.skipIf(sink === null)("smtp-sink accepts fifty parallel messages over five connections", async () => {
   await using server = sink;
   await using transport = makeTransport();
   const target = serverAt(server?.port ?? 0);

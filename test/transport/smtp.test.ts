@@ -25,7 +25,7 @@ for (const [name, extensions] of Object.entries(HARNESSES)) {
   });
 }
 
-test("a mail through a waiting connection takes two round trips with PIPELINING", async () => {
+test("a message through an idle connection takes two round trips with PIPELINING", async () => {
   await using server = await startSmtpServer();
   await using transport = makeTransport();
   await sendTo(transport, serverAt(server.port));
@@ -39,7 +39,7 @@ test("a mail through a waiting connection takes two round trips with PIPELINING"
   expect(server.messages).toHaveLength(6);
 });
 
-test("a mail goes in lockstep when the server does not offer PIPELINING", async () => {
+test("a message goes in lockstep if the server does not offer PIPELINING", async () => {
   await using server = await startSmtpServer({ extensions: [] });
   await using transport = makeTransport();
   await sendTo(transport, serverAt(server.port));
@@ -48,21 +48,21 @@ test("a mail goes in lockstep when the server does not offer PIPELINING", async 
   expect(server.connections[0]?.flights).toBe(before + 4);
 });
 
-test("security none never tries STARTTLS, also when it is offered", async () => {
+test("security none never sends STARTTLS, even if it is offered", async () => {
   await using server = await startSmtpServer({ security: "starttls" });
   await using transport = makeTransport();
   expect(await sendTo(transport, serverAt(server.port))).toMatchObject({ successful: true, tls: null });
   expect(server.connections[0]?.commands).not.toContain("STARTTLS");
 });
 
-test("EHLO says the name it was given, and a server without EHLO gets HELO", async () => {
+test("EHLO has the configured name, and a server without EHLO gets HELO", async () => {
   await using server = await startSmtpServer({ script: { ehlo: reply("500 5.5.1 What") } });
   await using transport = makeTransport();
   expect((await sendTo(transport, serverAt(server.port))).successful).toBe(true);
   expect(server.connections[0]?.commands.slice(0, 2)).toEqual(["EHLO client.test", "HELO client.test"]);
 });
 
-test("the receipt has the time of each phase that was reached, and the final reply", async () => {
+test("the receipt has the time of each phase reached, and the final reply", async () => {
   await using server = await startSmtpServer();
   await using transport = makeTransport();
   const first = await sendTo(transport, serverAt(server.port));
@@ -80,7 +80,7 @@ const UNSUPPORTED = {
 } as const;
 
 for (const [phase, change] of Object.entries(UNSUPPORTED)) {
-  test(`what needs an extension that is not offered fails in phase ${phase} and is not sent`, async () => {
+  test(`a message that needs a missing extension fails in phase ${phase} and is not sent`, async () => {
     await using server = await startSmtpServer({ extensions: ["PIPELINING"] });
     await using transport = makeTransport();
     const receipt = await sendTo(transport, serverAt(server.port), change);
@@ -108,7 +108,7 @@ test("a header field in UTF-8 needs SMTPUTF8 for every recipient, a body in UTF-
   );
 });
 
-test("an internationalized address goes with SMTPUTF8", async () => {
+test("an internationalized address is sent with SMTPUTF8", async () => {
   await using server = await startSmtpServer();
   await using transport = makeTransport();
   await sendTo(transport, serverAt(server.port), { recipient: "grüße@example.net" });
@@ -116,7 +116,7 @@ test("an internationalized address goes with SMTPUTF8", async () => {
   expect(server.connections[0]?.commands[1]).toContain(" SMTPUTF8");
 });
 
-test("a mail larger than SIZE is not sent", async () => {
+test("a message larger than SIZE is not sent", async () => {
   await using server = await startSmtpServer({ extensions: ["SIZE 10"] });
   await using transport = makeTransport();
   const receipt = await sendTo(transport, serverAt(server.port));

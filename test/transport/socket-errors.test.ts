@@ -55,12 +55,12 @@ describe("failureCodeOf()", () => {
     [null, "network"],
   ];
   for (const [error, code] of ROWS) {
-    test(`takes ${nameOf(error)} for ${code}`, () => {
+    test(`returns ${code} for ${nameOf(error)}`, () => {
       expect(failureCodeOf(error)).toBe(code);
     });
   }
 
-  test("takes no error of this runtime for closed but those of a connection that ended", () => {
+  test("returns closed only for errors of this runtime that end a connection", () => {
     const codes = [
       ...Object.keys(os.constants.errno),
       ...Object.values(dns).filter((value) => typeof value === "string" && value.startsWith("E")),
@@ -72,30 +72,30 @@ describe("failureCodeOf()", () => {
     for (const code of codes) expect(FAILURE_CODES).toContain(failureCodeOf(withCode(String(code))));
   });
 
-  test("ends on errors that cause each other", () => {
+  test("terminates for errors that cause each other", () => {
     const error = new Error("x");
     error.cause = error;
     expect(failureCodeOf(error)).toBe("network");
   });
 });
 
-test("A name server that refuses or closes makes the name unreachable, not the mail server refused", () => {
+test("a name server that refuses or closes makes the name unreachable", () => {
   expect(lookupFailureCode(withCode("ECONNREFUSED"))).toBe("unreachable");
   expect(lookupFailureCode(withCode("ECONNRESET"))).toBe("unreachable");
   expect(lookupFailureCode(withCode("ENOTFOUND"))).toBe("dns_not_found");
   expect(lookupFailureCode(withCode("ETIMEOUT"))).toBe("timeout");
 });
 
-test("A certificate that is not accepted has a phase of its own", () => {
+test("a rejected certificate has a phase of its own", () => {
   expect(tlsFailure(withCode("CERT_HAS_EXPIRED"), "starttls")).toEqual({
     ...{ phase: "certificate", code: "cert_expired" },
   });
   expect(tlsFailure(withCode("ECONNRESET"), "starttls")).toEqual({ phase: "starttls", code: "closed" });
 });
 
-describe("A real handshake with a server that", () => {
+describe("a real handshake with a server that", () => {
   test.each<[what: string, onHello: (socket: net.Socket) => void, code: FailureCode]>([
-    ["speaks in clear", (socket) => socket.write("220 mx ESMTP\r\n"), "protocol"],
+    ["replies in clear text", (socket) => socket.write("220 mx ESMTP\r\n"), "protocol"],
     ["sends the alert handshake_failure", (socket) => socket.write(alert(40)), "protocol"],
     ["sends the alert protocol_version", (socket) => socket.write(alert(70)), "protocol"],
     ["sends the alert internal_error", (socket) => socket.write(alert(80)), "protocol"],

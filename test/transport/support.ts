@@ -6,12 +6,12 @@ import type { ConnectionSettings } from "../../src/domain/smtp-server.ts";
 import { createConnect } from "../../src/transport/connect.ts";
 import { createSmtpTransport, type SmtpTransportOptions } from "../../src/transport/smtp/index.ts";
 
-/** An hour ahead, so that a certificate of thirty days made during the tests has 29 whole ones left. */
+/** An hour ahead, so that a certificate of thirty days, created during the tests, has 29 whole days left. */
 export const NOW = new Date(Date.now() + 3_600_000);
 export const never = new AbortController().signal;
 export const BYTES = new TextEncoder().encode("Subject: Hello\r\n\r\nHello\r\n");
 
-/** A transport that connects to this machine, with the changes a test is about. */
+/** Creates a transport that connects to this machine, with the options of a test. */
 export function makeTransport(options: Partial<SmtpTransportOptions> = {}): Transport {
   const connect = createConnect({ egress: "private", ports: [], ca: options.extraCa ?? [] });
   return createSmtpTransport({ connect, ehloName: "client.test", now: () => NOW, ...options });
@@ -22,7 +22,7 @@ export function serverAt(port: number, change: Partial<ConnectionSettings> = {})
   return { ...defaults, port, timeoutMs: 2000, ...change };
 }
 
-/** Sends a plain mail to a server; `change` says what is different. */
+/** Sends a plain message to a server. `change` overrides the delivery. */
 export function sendTo(
   transport: Transport,
   server: ConnectionSettings,
@@ -33,7 +33,7 @@ export function sendTo(
   return transport.send({ server, ...defaults, ...delivery }, { signal, finalReplyTimeoutMs, mayTransact });
 }
 
-/** How long something took, in milliseconds. */
+/** Returns the duration of some work, in milliseconds. */
 export async function timed<T>(
   run: () => Promise<T>,
 ): Promise<{ readonly result: T; readonly elapsedMs: number }> {

@@ -23,7 +23,7 @@ describe.skipIf(openssl === null)("TLS", () => {
 
   for (const security of KINDS) {
     for (const host of ["localhost", "127.0.0.1"]) {
-      test(`${security}: a certificate for ${host} of an extra authority is trusted, the peer is shown`, async () => {
+      test(`${security}: a certificate for ${host} of an extra authority is trusted, and the peer is shown`, async () => {
         await using server = await startSmtpServer({ security, tls: material.good });
         await using transport = makeTransport({ extraCa: [material.ca] });
         const receipt = await sendTo(transport, serverAt(server.port, { security, host }));
@@ -34,7 +34,7 @@ describe.skipIf(openssl === null)("TLS", () => {
     }
 
     for (const [kind, code] of REFUSED) {
-      test(`${security}: a certificate of kind ${kind} fails as ${code}, and nothing is said`, async () => {
+      test(`${security}: a certificate of kind ${kind} fails as ${code}, and no command is sent`, async () => {
         await using server = await startSmtpServer({
           security,
           tls: material[kind],
@@ -64,7 +64,7 @@ describe.skipIf(openssl === null)("TLS", () => {
     });
   }
 
-  test("starttls that is not offered fails as tls_not_offered, and nothing is sent after EHLO", async () => {
+  test("missing STARTTLS fails as tls_not_offered, and nothing is sent after EHLO", async () => {
     await using server = await startSmtpServer({ users: { user: "a password" } });
     await using transport = makeTransport();
     const receipt = await sendTo(
@@ -76,7 +76,7 @@ describe.skipIf(openssl === null)("TLS", () => {
     expect(server.connections[0]?.commands).toEqual(["EHLO client.test"]);
   });
 
-  test("implicit TLS to a port that speaks clear text fails in phase connect as protocol", async () => {
+  test("implicit TLS to a clear-text port fails in phase connect as protocol", async () => {
     await using server = await startSmtpServer();
     await using transport = makeTransport();
     const receipt = await sendTo(transport, serverAt(server.port, { security: "implicit" }));
@@ -86,8 +86,8 @@ describe.skipIf(openssl === null)("TLS", () => {
   for (const [what, how, code] of [
     ["closes", mis.close(), "closed"],
     ["closes its half", mis.halfClose(), "closed"],
-    ["says nothing", mis.stall(), "timeout"],
-    ["talks garbage", mis.reply("HTTP/1.1 400 Bad Request"), "protocol"],
+    ["sends nothing", mis.stall(), "timeout"],
+    ["sends garbage", mis.reply("HTTP/1.1 400 Bad Request"), "protocol"],
   ] as const) {
     test(`implicit TLS to a server that ${what} fails in phase connect as ${code}, and no socket is left`, async () => {
       await using server = await startSmtpServer({ script: { connect: how } });
@@ -102,7 +102,7 @@ describe.skipIf(openssl === null)("TLS", () => {
     });
   }
 
-  test("clear text to a port that speaks TLS waits for the greeting in vain", async () => {
+  test("clear text to a TLS port times out at the greeting", async () => {
     await using server = await startSmtpServer({ security: "implicit", tls: material.good });
     await using transport = makeTransport();
     const receipt = await sendTo(transport, serverAt(server.port, { timeoutMs: 100 }));

@@ -4,11 +4,11 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const FOLDER = dirname(fileURLToPath(import.meta.resolve("worker-mailer/package.json")));
-// The one that the build of the Worker takes.
+// The file that the build of the Worker uses.
 const text = await Bun.file(join(FOLDER, "dist", "index.js")).text();
 
-// When one of these fails, read what has changed in the package before the observer is adapted.
-describe("worker-mailer is the one that the observer knows:", () => {
+// If one of these fails, read the changes of the package before you adapt the observer.
+describe("worker-mailer is the version that the observer knows:", () => {
   test("its version is pinned exactly", async () => {
     const own = await Bun.file(join(import.meta.dir, "..", "..", "package.json")).json();
     expect(own.dependencies["worker-mailer"]).toBe("1.2.1");
@@ -20,7 +20,7 @@ describe("worker-mailer is the one that the observer knows:", () => {
     expect(createHash("sha256").update(text).digest("hex")).toBe(sha256);
   });
 
-  test("it writes the commands of the observer, the mechanisms that are hidden from it, and two that are denied", () => {
+  test("it writes the commands of the observer, the mechanisms hidden from it, and two that are denied", () => {
     const written = [...text.matchAll(/writeLine\(([^)]*)\)/g)].map(([, what = ""]) =>
       what.replaceAll("$", ""),
     );
@@ -43,7 +43,7 @@ describe("worker-mailer is the one that the observer knows:", () => {
     ]);
   });
 
-  test("it asks for sockets by one import", () => {
+  test("it imports sockets once", () => {
     expect([...text.matchAll(/require\("([^"]+)"\)|import\(/g)].map(([, from]) => from)).toEqual([
       "cloudflare:sockets",
     ]);

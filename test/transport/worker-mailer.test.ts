@@ -8,7 +8,7 @@ import { testTransport } from "../contract/transport.ts";
 import { makeTlsMaterial, openssl } from "../fixtures/smtp/tls.ts";
 import { BYTES, NOW, never, sendTo, serverAt } from "./support.ts";
 
-// The build of the Worker does this; on Bun the observer, the library and the conversation are the same.
+// The build of the Worker does this. On Bun, observer, library and conversation are the same.
 let platformConnect: (target: { readonly hostname: string }) => object = connect;
 mock.module("cloudflare:sockets", () => ({
   connect: (target: { readonly hostname: string }) => platformConnect(target),
@@ -44,7 +44,7 @@ testTransport("worker-mailer", async () => {
   };
 });
 
-test("worker-mailer is called as its documentation shows, with a host that leads nowhere", async () => {
+test("worker-mailer is called as its documentation shows, with a host that does not exist", async () => {
   const connecting = spyOn(WorkerMailer, "connect");
   const sending = spyOn(WorkerMailer.prototype, "send");
   await using server = await startSmtpServer({ users: { "us€r": "pä€ss" } });
@@ -88,7 +88,7 @@ describe.skipIf(material === null)("a check that ends at", () => {
   });
 });
 
-test("the next mechanism is tried when one is rejected, within one AUTH of the library", async () => {
+test("the next mechanism follows a rejected one, within one AUTH of the library", async () => {
   const users = { user: "a password" };
   const rejectsFirst: Misbehavior = (peer, answer) => {
     if (server.connections[0]?.commands.at(-1)?.startsWith("AUTH CRAM-MD5")) peer.write("504 5.5.4 No\r\n");
@@ -114,7 +114,7 @@ test("the library waits for no reply by a timer of its own", async () => {
   expect((await sendTo(transport, serverAt(server.port))).successful).toBe(true);
 });
 
-test("a library that opens a socket of its own is led nowhere, and send() throws TypeError", async () => {
+test("a library with its own sockets connects nowhere, and send() throws TypeError", async () => {
   const opened: string[] = [];
   platformConnect = ({ hostname }) => {
     opened.push(hostname);
@@ -129,11 +129,11 @@ test("a library that opens a socket of its own is led nowhere, and send() throws
   await server.closed();
 });
 
-test("connect() of sockets.ts opens nothing that is not offered", () => {
+test("connect() of sockets.ts opens only offered sockets", () => {
   expect(connect).toThrow(TypeError);
 });
 
-/** The library as its next version might be. */
+/** The library as a later version might be. */
 interface Library {
   write(text: string): Promise<void>;
   readTimeout(): Promise<string>;
@@ -141,7 +141,7 @@ interface Library {
 
 const untilNever = () => new Promise<void>(() => undefined);
 
-/** What a library may do in place of a step, and what has to come of it. */
+/** Actions of a library instead of a step: the commands that leave, and the failure code. */
 const MISBEHAVIORS = [
   ["another command", "rcpt", (library) => library.write("RSET\r\n"), ["MAIL"], "network"],
   ["a later command", "rcpt", (library) => library.write("DATA\r\n"), ["MAIL"], "network"],
@@ -160,7 +160,7 @@ const MISBEHAVIORS = [
 ])[];
 
 describe("a library that writes", () => {
-  /** Has the library do something else in a step, for this test. */
+  /** Replaces a step of the library, for this test. */
   function replaceStep(step: string, act: (library: Library) => Promise<unknown>): Disposable {
     const original: unknown = Reflect.get(WorkerMailer.prototype, step);
     Reflect.set(WorkerMailer.prototype, step, async function (this: Library) {
@@ -183,7 +183,7 @@ describe("a library that writes", () => {
     });
   }
 
-  test("more than one command has only the one that is due sent", async () => {
+  test("more than one command sends only the one that is due", async () => {
     using _replaced = replaceStep("mail", async (library) => {
       await library.write("MAIL FROM: <x>\r\nRCPT TO: <evil@example.org>\r\n");
       await library.readTimeout();
@@ -194,7 +194,7 @@ describe("a library that writes", () => {
     expect(server.messages).toMatchObject([{ from: "a@example.org", recipients: ["b@example.net"] }]);
   });
 
-  test("nothing because it cannot compose its message sends none", async () => {
+  test("nothing because it cannot compose its message sends nothing", async () => {
     spyOn(Email.prototype, "getEmailData").mockImplementation(() => {
       throw new Error("Not composed");
     });

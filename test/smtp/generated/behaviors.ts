@@ -2,15 +2,15 @@ import type { Choices } from "./choices.ts";
 import { CLASSES, type ReplyClass } from "./coverage.ts";
 import type { ModelStep } from "./knowledge.ts";
 
-/** What a server does about one command. */
+/** The server's behavior for one command. */
 export interface Behavior {
-  /** The bytes of the reply, or what stands in its place; latin1. */
+  /** The bytes of the reply, or those sent instead, in latin1. */
   readonly text: string;
-  /** The code that decides what the server does itself; null: it does not get to do anything. */
+  /** The code that decides the server's own state. `null`: it changes nothing. */
   readonly code: number | null;
-  /** Whether it is gone afterwards. */
+  /** Whether it closes the connection afterwards. */
   readonly isGone?: boolean;
-  /** Whether it replies not once: from then on its replies are no longer in the order of the commands. */
+  /** Whether it replies other than once: from then on its replies do not match the commands. */
   readonly isOutOfOrder?: boolean;
 }
 
@@ -53,7 +53,7 @@ const NONSENSE = [
 
 const of = (line: string): Behavior => ({ text: `${line}\r\n`, code: codeOf(line) });
 
-/** What brings about each class. */
+/** The behaviors of each class. */
 const BY_CLASS: Readonly<Record<ReplyClass, readonly [Kind, ...Kind[]]>> = {
   "2xx": [(_proper, choices) => of(choices.pick(POSITIVE))],
   "3xx": [(_proper, choices) => of(choices.pick(INTERMEDIATE))],
@@ -75,10 +75,10 @@ const BY_CLASS: Readonly<Record<ReplyClass, readonly [Kind, ...Kind[]]>> = {
   ],
 };
 
-/** Everything that a server does, the proper reply first. */
+/** All behaviors of a server, the proper reply first. */
 const KINDS: readonly [Kind, ...Kind[]] = [
   of,
-  // RFC 5321 4.2: several lines, no text, and lines that end in LF alone, which real servers send.
+  // RFC 5321 4.2: several lines, no text, and lines that end in LF alone, as real servers send them.
   (proper) => ({ text: `${proper.slice(0, 3)}-One\r\n${proper}\r\n`, code: codeOf(proper) }),
   (proper) => ({ text: `${proper.slice(0, 3)}\r\n`, code: codeOf(proper) }),
   (proper) => ({ text: `${proper}\n`.replaceAll("\r\n", "\n"), code: codeOf(proper) }),
@@ -87,7 +87,7 @@ const KINDS: readonly [Kind, ...Kind[]] = [
       (proper, choices) =>
         behaviorOf(replyClass, proper, choices),
   ),
-  // Missing, doubled, and one that comes first.
+  // A missing reply, a doubled one, and an extra one before it.
   (proper) => ({ text: "", code: codeOf(proper), isOutOfOrder: true }),
   (proper) => ({ text: `${proper}\r\n${proper}\r\n`, code: codeOf(proper), isOutOfOrder: true }),
   (proper, choices) => ({
@@ -101,19 +101,19 @@ export function behaviorOf(replyClass: ReplyClass, proper: string, choices: Choi
   return choices.pick(BY_CLASS[replyClass])(proper, choices);
 }
 
-/** @param trouble how often, in percent, the reply is not the proper one. */
+/** @param trouble how often the reply is not the proper one, in percent. */
 export function chooseBehavior(step: ModelStep, proper: string, trouble: number, choices: Choices): Behavior {
   if (!choices.chance(trouble)) return of(proper);
-  // Only the list of extensions that a proper reply to EHLO has leads anywhere.
+  // Without the extensions of a proper reply to EHLO, most states cannot be reached.
   if (step === "ehlo" && choices.chance(70)) return of(proper);
   return choices.pick(KINDS)(proper, choices);
 }
 
-/** What a server writes that was not asked. */
+/** Replies that a server sends without a command. */
 export function chooseUnasked(choices: Choices, isNonsense = choices.chance(20)): Behavior {
   const text = isNonsense ? choices.pick([...NONSENSE, "25"]) : `${choices.pick(UNASKED)}\r\n`;
   const isGone = choices.chance(50);
-  // A server that rejects early and leaves has given its last reply.
+  // A server that rejects early and closes has sent its last reply.
   return { text, code: null, isGone, isOutOfOrder: !(isGone && /^[45]/.test(text)) };
 }
 

@@ -1,6 +1,6 @@
 /**
- * Decisions taken from a tape of numbers. Zero, and whatever comes after the end of the tape, is the ordinary decision, so
- * a shorter tape of smaller numbers is a simpler conversation.
+ * Decisions read from a tape of numbers. Zero stands for the ordinary decision, also after the end of the tape. So a
+ * shorter tape of smaller numbers is a simpler conversation.
  */
 export class Choices {
   readonly #tape: readonly number[];
@@ -25,7 +25,7 @@ export class Choices {
     return items[this.below(items.length)] ?? items[0];
   }
 
-  /** Those of the items that are chosen, in order. */
+  /** The chosen items, in order. */
   some<T>(items: readonly T[], percent: number): readonly T[] {
     return items.filter(() => !this.chance(100 - percent));
   }

@@ -1,9 +1,9 @@
 import type { Knowledge, ModelStep } from "./knowledge.ts";
 
-/** One thing that the client wrote. */
+/** One command, response or message of the client. */
 export type Written =
   | { readonly kind: "command"; readonly step: ModelStep; readonly line: string }
-  /** `text` is the whole mail data so far, dots still stuffed. */
+  /** `text` is the whole mail data so far, with dot-stuffing. */
   | { readonly kind: "data"; readonly text: string; readonly isEnd: boolean }
   | { readonly kind: "chunk"; readonly line: string; readonly text: string };
 
@@ -26,7 +26,7 @@ const STEPS: Readonly<Record<string, ModelStep>> = {
 };
 const END = "\r\n.\r\n";
 
-/** Reads the client's bytes as a strict server does that knows no more than the client. @throws what is no SMTP. */
+/** Reads the client's bytes like a strict server that knows no more than the client. @throws for bytes that are not SMTP. */
 export class ClientBytes {
   readonly #knowledge: Knowledge;
   #data = "";
@@ -35,7 +35,7 @@ export class ClientBytes {
     this.#knowledge = knowledge;
   }
 
-  /** Everything that was written at one moment. */
+  /** Everything in one write. */
   *read(bytes: Uint8Array): Iterable<Written> {
     let rest = Buffer.from(bytes).toString("latin1");
     while (rest !== "") {
@@ -78,7 +78,7 @@ export class ClientBytes {
   }
 }
 
-/** Undoes dot-stuffing (RFC 5321 4.5.2). */
+/** Removes dot-stuffing (RFC 5321 4.5.2). */
 export function unstuff(data: string): string {
   const lines = data.slice(0, -".\r\n".length).split("\r\n");
   return lines.map((line) => (line.startsWith(".") ? line.slice(1) : line)).join("\r\n");

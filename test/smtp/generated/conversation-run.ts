@@ -12,13 +12,13 @@ import { EHLO_NAME, stepOf, violationOf } from "./rules.ts";
 import { chooseScenario, type Scenario, type Work } from "./scenario.ts";
 import { ModelServer } from "./server.ts";
 
-/** Far above what any dialogue needs; one that reaches it does not end. */
+/** More inputs than any conversation needs. One that reaches it does not end. */
 const MAX_INPUTS = 2_000;
 type Message = Work & { readonly kind: "message" };
 
 const LOSSES = ["closed", "timeout", "network"] as const satisfies readonly FailureCode[];
 
-/** One generated dialogue. @throws what the conversation did wrong. */
+/** One generated conversation. @throws for each violation of the rules. */
 export class ConversationRun {
   readonly #choices: Choices;
   readonly #coverage: Coverage;
@@ -34,13 +34,13 @@ export class ConversationRun {
   #inputs = 0;
   #flights = 1;
   #isLost = false;
-  /** The next message, whose commands were written along with the end of the one at hand. */
+  /** The next message, whose commands were written with the end of the current one. */
   #prepared: Message | null = null;
   #rejectsBdat = false;
-  /** Messages that the server held before this one. */
+  /** Number of messages that the server accepted before this one. */
   #acceptedBefore = 0;
 
-  /** @param goal what has to be reached; null: whatever the choices lead to. */
+  /** @param goal the state to reach. `null`: any that the choices lead to. */
   constructor(choices: Choices, coverage: Coverage, goal: Goal | null = null) {
     this.#choices = choices;
     this.#coverage = coverage;
@@ -56,7 +56,7 @@ export class ConversationRun {
     this.#conversation = new Conversation({ ehloName: EHLO_NAME, security, login, authMechanism, redact });
   }
 
-  /** What was written and delivered, for the report of a failure. */
+  /** Writes and deliveries, for the report of a failure. */
   readonly transcript: string[] = [];
 
   run(): void {
@@ -100,7 +100,7 @@ export class ConversationRun {
     return transfer;
   }
 
-  /** Lets the commands of the next message leave with what was just written. */
+  /** Lets the commands of the next message leave with the current write. */
   #prepare(): void {
     const next = this.#scenario.work[this.#known.work];
     if (!this.#conversation.mayPrepare || next?.kind !== "message" || this.#choices.chance(40)) return;
@@ -152,7 +152,7 @@ export class ConversationRun {
     else this.#apply(this.#conversation.drained());
   }
 
-  /** Between pieces of work the server may write, and the connection may be lost. */
+  /** Between tasks, the server may write and the connection may be lost. */
   #rest(): void {
     if (this.#isLost) return;
     this.#unchanged(() => {
@@ -161,7 +161,7 @@ export class ConversationRun {
     });
   }
 
-  /** Where no reply is due, the server may write all the same, or the connection may be lost. */
+  /** Even if no reply is due, the server may write, or the connection may be lost. */
   #disturb(state: State, percent: number): void {
     const incident =
       this.#incidents.take(state) ??
@@ -170,7 +170,7 @@ export class ConversationRun {
     else if (incident !== null) this.#server.interrupt(incident === "nonsense");
   }
 
-  /** RSET and QUIT, and whatever is replied to them, change nothing. */
+  /** RSET and QUIT change nothing, whatever the replies. */
   #leave(): void {
     if (this.#prepared !== null) {
       assert(!this.#conversation.mayQuit, "QUIT may be written where the content of a message is due");
@@ -220,7 +220,7 @@ export class ConversationRun {
     this.#known.silence ??= "lost";
   }
 
-  /** Takes what the conversation wants written to the server, and looks whether it may be. */
+  /** Passes a write to the server and verifies that it is allowed. */
   #apply({ write, wait }: Turn): void {
     this.#wait = wait;
     const wasIdle = this.#known.due === null;
@@ -243,7 +243,7 @@ export class ConversationRun {
     }
   }
 
-  /** What is waited for can come, and `lost` ends it. */
+  /** The awaited event can occur, and `lost` ends the wait. */
   #checkWait(): void {
     const { due, isHandshaking, last, silence } = this.#known;
     assert(silence === null, `The conversation goes on, although it ended: ${silence}`);
@@ -275,7 +275,7 @@ export class ConversationRun {
     if (this.#server.isInOrder) this.#checkTruth(work, outcome);
   }
 
-  /** What a server that replies in order holds. */
+  /** The messages at a server that replies in order. */
   #checkTruth(work: Message, outcome: Outcome): void {
     const accepted = this.#server.accepted.slice(this.#acceptedBefore);
     const [first] = accepted;

@@ -1,6 +1,6 @@
 import type { Arrival, ModelStep } from "./knowledge.ts";
 
-/** What a conversation can be waiting for. */
+/** The events that a conversation can wait for. */
 export const STATES = [
   "greeting",
   "EHLO",
@@ -24,13 +24,13 @@ export const STATES = [
 ] as const;
 export type State = (typeof STATES)[number];
 
-/** Classes of what can come; `unexpected`: a reply where none is due. */
+/** Classes of inputs. `unexpected`: a reply that is not due. */
 export const CLASSES = ["2xx", "3xx", "4xx", "5xx", "421", "unexpected", "nonsense", "lost"] as const;
 export type ReplyClass = (typeof CLASSES)[number];
 
 const NOTHING_DUE = ["2xx", "3xx", "4xx", "5xx", "421"] as const;
 
-/** What cannot happen, and why. */
+/** Impossible combinations, with the reason. */
 export const IMPOSSIBLE: Readonly<
   Partial<Record<State, { readonly classes: readonly ReplyClass[]; readonly because: string }>>
 > = {
@@ -64,7 +64,7 @@ const STATE_OF: Readonly<Record<ModelStep, State>> = {
   quit: "QUIT",
 };
 
-/** Counts what reached which state. */
+/** Counts the inputs of each class in each state. */
 export class Coverage {
   readonly #hits = new Map<string, number>();
 
@@ -77,7 +77,7 @@ export class Coverage {
     return this.#hits.get(`${state} ${replyClass}`) ?? 0;
   }
 
-  /** State × class; a dash where nothing can be. */
+  /** A table of state × class, with a dash for impossible combinations. */
   format(): string {
     const width = Math.max(...STATES.map((state) => state.length)) + 1;
     const row = (name: string, cells: readonly string[]) =>

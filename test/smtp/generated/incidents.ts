@@ -3,7 +3,7 @@ import type { Choices } from "./choices.ts";
 import { CLASSES, isPossible, type ReplyClass, STATES, type State } from "./coverage.ts";
 import type { Incident, Scenario, Work } from "./scenario.ts";
 
-/** Deals the incidents of a scenario out, each at its state and time. */
+/** Returns the incidents of a scenario, each at its state and time. */
 export class Incidents {
   readonly #incidents: readonly Incident[];
   readonly #visits = new Map<State, number>();
@@ -12,7 +12,7 @@ export class Incidents {
     this.#incidents = incidents;
   }
 
-  /** Called once each time that a state is reached. @returns what has to happen there; null: nothing special. */
+  /** Called each time a state is reached. @returns the incident that has to occur, or `null`. */
   take(state: State): ReplyClass | null {
     const visit = this.#visits.get(state) ?? 0;
     this.#visits.set(state, visit + 1);
@@ -21,7 +21,7 @@ export class Incidents {
   }
 }
 
-/** A state, and what comes there. */
+/** A state, and the input there. */
 export interface Goal {
   readonly state: State;
   readonly replyClass: ReplyClass;
@@ -31,12 +31,12 @@ export const GOALS: readonly Goal[] = STATES.flatMap((state) =>
   CLASSES.filter((replyClass) => isPossible(state, replyClass)).map((replyClass) => ({ state, replyClass })),
 );
 
-/** What has to be so that a state is reached. */
+/** The conditions under which a state is reached. */
 interface Route {
   readonly scenario?: Partial<Omit<Scenario, "work">>;
   readonly work?: Partial<Work & { readonly kind: "message" }>;
   readonly isCheck?: true;
-  /** What leads there. */
+  /** Incidents that lead there. */
   readonly before?: Incident;
 }
 
@@ -60,7 +60,7 @@ const ROUTES: Readonly<Record<State, Route>> = {
     work: { survivesRejection: true, pipelining: "off" },
     before: { state: "message, whole", nth: 0, replyClass: "4xx" },
   },
-  // In a flight, what comes with the reply is due to the next command.
+  // In a flight, bytes after the reply belong to the next command.
   MAIL: IN_LOCKSTEP,
   RCPT: IN_LOCKSTEP,
   DATA: BY_DATA,
@@ -84,7 +84,7 @@ const FRIENDLY = {
   ...{ clear: KEYWORDS, tls: KEYWORDS, trouble: 0, splits: 0 },
 } as const satisfies Partial<Scenario>;
 
-/** A scenario that leads to a goal; whatever the goal does not ask for stays as it was chosen. */
+/** Changes a scenario so that it leads to a goal. All other choices stay. */
 export function guide(chosen: Scenario, { state, replyClass }: Goal): Scenario {
   const { scenario, work, isCheck, before } = ROUTES[state];
   const message: Work = { ...MESSAGE, ...work };
@@ -104,7 +104,7 @@ interface Chain {
   readonly work: readonly Work[];
 }
 
-/** Chains of incidents where one alone shows little: in the flights of several messages, and in the logins of a connection. */
+/** Chains of incidents, because one alone shows little in flights of several messages and in logins. */
 const CHAINS: readonly [Chain, ...Chain[]] = [
   {
     states: ["RSET", "MAIL", "RCPT", "BDAT"],

@@ -1,6 +1,6 @@
 import { ModelReader, type ModelReply } from "./reply-lines.ts";
 
-/** Something that the server replies to once. */
+/** A command to which the server replies once. */
 export type ModelStep =
   | "greeting"
   | "ehlo"
@@ -19,24 +19,24 @@ export type ModelStep =
 export interface Entry {
   readonly step: ModelStep;
   readonly line: string;
-  /** Which piece of work wrote it; 0 is the opening. */
+  /** Index of the task that wrote it. 0 is the opening. */
   readonly work: number;
-  /** Chunks of the server that had arrived when it was written. */
+  /** Number of server chunks that had arrived when it was written. */
   readonly afterChunk: number;
   reply: ModelReply | null;
 }
 
-/** One reply, or what is none, as the client got it. */
+/** One reply, or bytes that are none, as the client received them. */
 export interface Arrival {
   readonly chunk: number;
   readonly work: number;
-  /** What the reply belongs to, by its place; null: nothing was due. */
+  /** The command of the reply, by its position. `null`: none was due. */
   readonly entry: Entry | null;
-  /** Null: bytes that are no reply. */
+  /** `null`: bytes that are not a reply. */
   readonly reply: ModelReply | null;
 }
 
-/** Codes that let the conversation go on; every other one below 400 puts it out of step. */
+/** Codes that let the conversation go on. Every other one below 400 is unexpected. */
 const EXPECTED: Readonly<Record<ModelStep, RegExp>> = {
   greeting: /^220$/,
   ehlo: /^250$/,
@@ -54,8 +54,8 @@ const EXPECTED: Readonly<Record<ModelStep, RegExp>> = {
 };
 
 /**
- * What a client can know at a moment: what was written, and the replies that were delivered, the first to the first
- * (RFC 2920 3.1). The rules and the expected outcomes go by it.
+ * The knowledge of a client: the commands written and the replies delivered, matched in order (RFC 2920 3.1). The rules
+ * and the expected outcomes use it.
  */
 export class Knowledge {
   readonly entries: Entry[] = [];
@@ -71,7 +71,7 @@ export class Knowledge {
   /** Whether EHLO or HELO was accepted, under TLS if there is TLS. */
   isIntroduced = false;
   isLoggedIn = false;
-  /** Why nothing may be written any more; null: something may. */
+  /** Reason why nothing may be written any more. `null` if something may. */
   silence: "out of step" | "421" | "lost" | null = null;
 
   constructor(isTls: boolean) {
@@ -83,7 +83,7 @@ export class Knowledge {
     return this.entries.filter(({ reply }) => reply === null);
   }
 
-  /** The next entry that is due a reply. */
+  /** The next command whose reply is due. */
   get due(): Entry | null {
     return this.entries.find(({ reply }) => reply === null) ?? null;
   }
@@ -92,12 +92,12 @@ export class Knowledge {
     return this.entries.at(-1) ?? null;
   }
 
-  /** The last entry of the work at hand that has this step. */
+  /** The latest command of the current task with this step. */
   of(step: ModelStep): Entry | null {
     return this.entries.findLast((entry) => entry.step === step && entry.work === this.work) ?? null;
   }
 
-  /** Whether MAIL or RCPT of the work at hand was rejected. */
+  /** Whether MAIL or RCPT of the current task was rejected. */
   get isRejected(): boolean {
     return [this.of("mail"), this.of("rcpt")].some((entry) => (entry?.reply?.code ?? 0) >= 400);
   }
@@ -110,7 +110,7 @@ export class Knowledge {
     this.entries.push({ step, line, work: this.work, afterChunk: this.#chunks, reply: null });
   }
 
-  /** @returns what arrived, in order. */
+  /** @returns the replies that arrived, in order. */
   deliver(chunk: Uint8Array): readonly Arrival[] {
     this.#chunks++;
     const from = this.arrivals.length;
@@ -153,7 +153,7 @@ export class Knowledge {
     if (code === 235) this.isLoggedIn = true;
   }
 
-  /** RFC 5321 4.1.1.1: a keyword, then its parameters; the case does not matter. */
+  /** RFC 5321 4.1.1.1: a keyword in any case, then its parameters. */
   #learn(lines: readonly string[]): void {
     this.isIntroduced = true;
     const words = lines.map((line) => line.toUpperCase().split(/[ =]/));
@@ -163,7 +163,7 @@ export class Knowledge {
   }
 }
 
-/** Whether a reply has no meaning for what it replies to. */
+/** Whether a reply has no meaning for its command. */
 export function isOutOfStep(step: ModelStep, code: number): boolean {
   return code < 400 && !EXPECTED[step].test(String(code));
 }

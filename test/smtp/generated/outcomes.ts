@@ -3,11 +3,11 @@ import type { Scenario, Work } from "./scenario.ts";
 
 export type Outcome = "successful" | "not-sent" | "unknown";
 
-/** A message on its way, as the replies up to one moment leave it. */
+/** The state of a message after some replies. */
 interface Standing {
   isReset: boolean;
   isRejected: boolean;
-  /** Whether a rejected MAIL or RCPT leaves nothing for the chunk to complete. */
+  /** Whether a rejected MAIL or RCPT leaves no transaction for the chunk. */
   isRuledOut: boolean;
 }
 
@@ -15,8 +15,8 @@ const BAD_SEQUENCE = 503;
 const CLOSING = 421;
 
 /**
- * What has to be reported of a message, by the replies alone; null: nothing yet. The first reply that decides does, and
- * what came in the same moment can only make it unknown.
+ * Returns the expected outcome of a message, by the replies alone. `null`: none so far. The first decisive reply counts,
+ * and replies of the same moment can only make it unknown.
  */
 export function outcomeOf(known: Knowledge, isLost: boolean): Outcome | null {
   const standing: Standing = { isReset: wasReset(known), isRejected: false, isRuledOut: false };
@@ -36,7 +36,7 @@ export function outcomeOf(known: Knowledge, isLost: boolean): Outcome | null {
   return (standing.isRejected || isStuck) && !isEndWritten ? "not-sent" : null;
 }
 
-/** What has to be reported of a check of addresses, or of the opening. */
+/** Returns the expected result of a check of addresses, or of the opening. */
 export function outcomeOfCheck(scenario: Scenario, work: Work | null, known: Knowledge): Outcome {
   const isDone = work === null ? isOpened(scenario, known) : isAccepted(work, known);
   return isDone && known.silence === null ? "successful" : "not-sent";
@@ -54,7 +54,7 @@ function isAccepted({ recipient }: Work, known: Knowledge): boolean {
   return steps.every((step) => isPositive(known.of(step)?.reply ?? null));
 }
 
-/** Null: the reply decides nothing. */
+/** `null`: the reply decides nothing. */
 function decide(arrival: Arrival, standing: Standing, known: Knowledge): Outcome | null {
   const { entry, reply } = arrival;
   const isEndWritten = isEndWrittenBefore(arrival, known);
@@ -75,7 +75,7 @@ function ifLost({ isRuledOut }: Standing, isEndWritten: boolean): Outcome {
   return isEndWritten && !isRuledOut ? "unknown" : "not-sent";
 }
 
-/** Whether a further reply says the opposite. A 421 that no one asked for says nothing of a message (RFC 5321 3.8). */
+/** Whether a further reply contradicts the first. An unsolicited 421 does not concern the message (RFC 5321 3.8). */
 function contradicts(arrival: Arrival, outcome: Outcome, known: Knowledge): boolean {
   const { reply } = arrival;
   if (reply === null || !isEndWrittenBefore(arrival, known)) return false;
@@ -92,7 +92,7 @@ function endOf(known: Knowledge) {
   return known.of("message") ?? known.of("bdat");
 }
 
-/** Whether the server held no transaction when this piece of work started. */
+/** Whether the server had no transaction when this task started. */
 function wasReset(known: Knowledge): boolean {
   const earlier = known.entries.filter(({ work }) => work < known.work);
   const last = earlier.findLast(({ step }) =>

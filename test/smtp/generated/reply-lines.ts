@@ -4,18 +4,18 @@ export interface ModelReply {
   readonly lines: readonly string[];
 }
 
-/** RFC 5321 4.2: what the model takes for a line of a reply. */
+/** RFC 5321 4.2: a line of a reply, for the model. */
 const LINE = /^([2-5][0-5][0-9])( .*|-.*)?$/s;
 const MAX_OCTETS = 65_536;
 
-/** Reads whole replies out of bytes; written for the tests, and apart from the client's reader. */
+/** Reads whole replies from bytes. Shares no code with the client's reader. */
 export class ModelReader {
   #text = "";
   #lines: string[] = [];
   #code = "";
   #octets = 0;
 
-  /** Whether what arrived cannot be SMTP. */
+  /** Whether the bytes so far cannot be SMTP. */
   isBroken = false;
 
   get hasRest(): boolean {

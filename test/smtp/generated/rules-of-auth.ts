@@ -2,9 +2,9 @@ import { createHmac } from "node:crypto";
 import type { Context } from "./rules.ts";
 import type { Login } from "./scenario.ts";
 
-/** CONTRACT: the order under TLS, and in clear text, where the password is better not shown. */
+/** The order under TLS, and in clear text, where the password should not be revealed. */
 const ORDER = { tls: ["PLAIN", "LOGIN", "CRAM-MD5"], clear: ["CRAM-MD5", "PLAIN", "LOGIN"] } as const;
-/** RFC 4954 4 and 6: the mechanism was rejected, not the login. */
+/** RFC 4954 4 and 6: the mechanism was rejected, not the credentials. */
 const NEXT_MECHANISM: readonly number[] = [500, 502, 504, 534];
 const MAX_AUTH_OCTETS = 512;
 

@@ -2,7 +2,7 @@ import { unstuff } from "./client-bytes.ts";
 import { isPositive, type Knowledge } from "./knowledge.ts";
 import { type Context, isGiven } from "./rules.ts";
 
-/** The bound of a message that leaves in one flight. */
+/** Maximum size of a message in one flight. */
 const MAX_FLIGHT_OCTETS = 64 * 1024;
 
 export function ofMail(line: string, { work, known }: Context): string | null {
@@ -50,7 +50,7 @@ export function ofData(text: string, isEnd: boolean, { work, known }: Context): 
     : "other mail data than the message";
 }
 
-/** Whether the server holds no transaction, or will hold none when it reads the next command. */
+/** Whether the server has no transaction, or will have none when it reads the next command. */
 function isClean(known: Knowledge): boolean {
   for (const { step, reply } of known.entries.toReversed()) {
     if (step === "rset" && (reply === null || isPositive(reply))) return true;
@@ -62,14 +62,14 @@ function isClean(known: Knowledge): boolean {
   return false;
 }
 
-/** Whether the server accepted the message before this one, or was reset since. */
+/** Whether the server accepted the previous message, or was reset since. */
 function wasAccepted(known: Knowledge): boolean {
   const index = known.entries.findLastIndex(({ step, work }) => step === "mail" && work === known.work);
   const before = known.entries[index - 1];
   return before?.step !== "message" || isPositive(before.reply);
 }
 
-/** Text as it is on the wire: UTF-8, one character an octet. */
+/** Text as it is sent: UTF-8, one character per octet. */
 function latin1(text: string): string {
   return Buffer.from(text).toString("latin1");
 }

@@ -8,25 +8,25 @@ export const EHLO_NAME = "client.example.org";
 
 /** RFC 5321 4.5.3.1.4; RFC 1870 3, RFC 6152 2 and RFC 6531 3.4 add to the line of MAIL. */
 const MAX_LINE_OCTETS = 512 + 26 + 17 + 10;
-/** RFC 4954 4: of AUTH, and of a response. */
+/** RFC 4954 4: maximum of AUTH, and of a response. */
 const MAX_AUTH_OCTETS = 512;
 const MAX_RESPONSE_OCTETS = 12_288;
 
-/** Commands that others may follow before the reply (RFC 2920 3.1), and those that may follow. */
+/** Commands that may precede others before the reply (RFC 2920 3.1), and those that may follow. */
 const GROUPED: readonly ModelStep[] = ["rset", "mail", "rcpt"];
 const IN_GROUP: readonly ModelStep[] = ["rset", "mail", "rcpt", "data", "bdat", "quit"];
-/** What may be written while TLS is wanted and not there. */
+/** Commands allowed while TLS is wanted and not established. */
 const IN_CLEAR: readonly ModelStep[] = ["ehlo", "helo", "starttls", "quit"];
 
-/** What a rule looks at. */
+/** The input of a rule. */
 export interface Context {
   readonly scenario: Scenario;
-  /** Null: the connection is being opened, or left. */
+  /** `null`: the connection is being opened, or closed. */
   readonly work: Work | null;
   readonly known: Knowledge;
 }
 
-/** Which rule of RFC 5321, 2920, 3030, 3207 or 4954 forbids what was written; null if none does. */
+/** Returns the rule of RFC 5321, 2920, 3030, 3207 or 4954 that forbids a write. `null` if none does. */
 export function violationOf(written: Written, context: Context): string | null {
   const step = stepOf(written);
   const violation = atAnyTime(step, context) ?? afterOthers(step, context);
@@ -55,7 +55,7 @@ function atAnyTime(step: ModelStep, { scenario, known }: Context): string | null
   return isBare && !IN_CLEAR.includes(step) ? `${step} in clear although TLS is wanted` : null;
 }
 
-/** What may be written where a 334 or 354 asks for something, or where replies are due. */
+/** Returns the violation of a write after 334 or 354, or while replies are due. */
 function afterOthers(step: ModelStep, { work, known }: Context): string | null {
   const { last } = known;
   const isAsked = last?.reply?.code === 334 && (last.step === "auth" || last.step === "response");
@@ -64,7 +64,7 @@ function afterOthers(step: ModelStep, { work, known }: Context): string | null {
     return `${step} where the message is due (RFC 5321 4.1.1.4)`;
   }
   if (known.due === null) return null;
-  // RSET before QUIT, where the connection is left.
+  // RSET before QUIT, when the connection is closed.
   const isWanted = work === null ? step === "quit" : work.kind === "message" && work.pipelining === "auto";
   if (!isWanted || !known.keywords.has("PIPELINING")) return `${step} before the reply to ${last?.step}`;
   const isGroup = isGroupable(known.outstanding) && IN_GROUP.includes(step);
@@ -119,18 +119,18 @@ const RULES: Readonly<Record<ModelStep, Rule>> = {
   quit: (line) => (line === "QUIT" ? null : "QUIT misspelled"),
 };
 
-/** Whether a command was written since TLS was there. */
+/** Whether a command was written since TLS was established. */
 function isUnder(known: Knowledge, step: ModelStep): boolean {
   const entries = known.entries.slice(known.entries.findLastIndex((entry) => entry.step === "starttls") + 1);
   return entries.some((entry) => entry.step === step);
 }
 
-/** Whether greeting, EHLO, TLS and login are done as far as they are wanted. */
+/** Whether greeting, EHLO, TLS and login are done, as far as they are wanted. */
 function isOpened({ scenario, known }: Context): boolean {
   return known.isIntroduced && (scenario.login === null || known.isLoggedIn);
 }
 
-/** Whether a command of this work is due a reply, or was accepted (RFC 5321 4.1.4). */
+/** Whether a command of this task has no reply so far, or was accepted (RFC 5321 4.1.4). */
 export function isGiven(known: Knowledge, step: ModelStep): boolean {
   const entry = known.of(step);
   return entry !== null && (entry.reply === null || entry.reply.code < 300);

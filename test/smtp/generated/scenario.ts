@@ -22,10 +22,10 @@ export type Work =
     }
   | { readonly kind: "check"; readonly from: string; readonly recipient: string | null };
 
-/** How a server handles a chunk for which no recipient was accepted; each was seen in some server. */
+/** Handling of a chunk without an accepted recipient. Each occurs in some server. */
 export type ChunkHandling = "discard" | "keep-sender" | "execute" | "accept";
 
-/** Everything that is settled before the first byte. */
+/** Everything that is decided before the first byte. */
 export interface Scenario {
   readonly security: Security;
   readonly login: Login | null;
@@ -35,16 +35,16 @@ export interface Scenario {
   readonly clear: readonly string[];
   readonly tls: readonly string[];
   readonly chunks: ChunkHandling;
-  /** How often, in percent, the server does something else than to reply properly. */
+  /** How often the server does not reply properly, in percent. */
   readonly trouble: number;
-  /** How often, in percent, the bytes of the server are split. */
+  /** How often the bytes of the server are split, in percent. */
   readonly splits: number;
   readonly work: readonly Work[];
-  /** What happens for certain. */
+  /** Incidents that occur in any case. */
   readonly incidents: readonly Incident[];
 }
 
-/** Something that comes when the conversation waits in a state for the `nth` time, from 0. */
+/** An input for the `nth` time that the conversation waits in a state, counted from 0. */
 export interface Incident {
   readonly state: State;
   readonly nth: number;
@@ -54,7 +54,7 @@ export interface Incident {
 const BODIES: readonly [string, ...string[]] = [
   "Subject: Hello\r\n\r\nHello\r\n",
   ".\r\n..\r\n.dots\r\n. \r\n",
-  // What a server that runs a rejected chunk as commands is given to run.
+  // Content for a server that runs a rejected chunk as commands.
   "NOOP\r\nRSET\r\nHELP\r\nQUIT\r\n",
   "\r\n",
   "Gr\u00fc\u00dfe\r\n",

@@ -7,24 +7,24 @@ import type { ModelStep } from "./knowledge.ts";
 import { mechanismOf } from "./rules-of-auth.ts";
 import type { Scenario } from "./scenario.ts";
 
-/** A message that the server holds. */
+/** A message that the server accepted. */
 export interface Accepted {
   readonly from: string;
   readonly recipients: readonly string[];
-  /** As it arrived, dots removed; latin1. */
+  /** As it arrived, without dot-stuffing, in latin1. */
   readonly text: string;
 }
 
 type Effects = Readonly<Partial<Record<"2" | "3", () => void>>>;
 
-/** Challenges of each mechanism; PLAIN has one where the command came without a response. */
+/** Challenges of each mechanism. PLAIN has one if the command has no initial response. */
 const CHALLENGES: Readonly<Record<string, readonly string[]>> = {
   PLAIN: ["334"],
   LOGIN: ["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6"],
   "CRAM-MD5": ["334 PDE4OTYuNjk3MTcwOTUyQG14PiA="],
 };
 
-/** A server that does with each command what the choices say, and keeps what it really accepted. */
+/** A server that handles each command as the choices say, and keeps the messages that it really accepted. */
 export class ModelServer {
   readonly #scenario: Scenario;
   readonly #choices: Choices;
@@ -37,12 +37,12 @@ export class ModelServer {
   readonly accepted: Accepted[] = [];
   /** Bytes on their way to the client. */
   outbox: Buffer = Buffer.alloc(0);
-  /** Whether the client gets nothing after the outbox. */
+  /** Whether the client receives nothing after the outbox. */
   isGone = false;
-  /** Whether it has given one reply to each command, in their order. */
+  /** Whether it has sent one reply to each command, in order. */
   isInOrder = true;
 
-  /** @param isCheck whether the client checks addresses at the moment. */
+  /** @param isCheck whether the client is checking addresses. */
   constructor(scenario: Scenario, choices: Choices, incidents: Incidents, isCheck: () => boolean) {
     this.#scenario = scenario;
     this.#choices = choices;
@@ -56,12 +56,12 @@ export class ModelServer {
     this.#isTls = true;
   }
 
-  /** Something that the client did not ask for. */
+  /** Sends bytes without a command. */
   interrupt(isNonsense?: boolean): void {
     this.#carryOut(chooseUnasked(this.#choices, isNonsense), {});
   }
 
-  /** Takes bytes that are on their way to the client; all of them, if no number is given. */
+  /** Takes bytes on their way to the client. Without a number, all of them. */
   take(octets = this.outbox.length): Uint8Array {
     const taken = this.outbox.subarray(0, octets);
     this.outbox = this.outbox.subarray(octets);
@@ -92,7 +92,7 @@ export class ModelServer {
 
   #extensions(): string {
     const { clear, tls } = this.#scenario;
-    // The first line is a name and a greeting (RFC 5321 4.1.1.1), whatever its words are.
+    // The first line is a name and a greeting (RFC 5321 4.1.1.1), whatever its text.
     const name = this.#choices.pick([
       "mx.test SIZE 10 PIPELINING CHUNKING AUTH",
       "SIZE 10",
@@ -148,7 +148,7 @@ export class ModelServer {
     if (code !== null && code >= 400 && chunks === "execute") this.#execute(text);
   }
 
-  /** Takes the lines of a chunk for commands. */
+  /** Runs the lines of a chunk as commands. */
   #execute(text: string): void {
     this.isInOrder = false;
     for (const line of text.slice(0, 200).split("\r\n")) {
@@ -171,7 +171,7 @@ export class ModelServer {
     this.#transaction = null;
   }
 
-  /** @returns the code that was given. */
+  /** @returns the code of the reply. */
   #perform(step: ModelStep, proper: string, effects: Effects = {}): number | null {
     const { trouble } = this.#scenario;
     const incident = this.#incidents.take(stateOf(step, this.#isTls, this.#isCheck()));

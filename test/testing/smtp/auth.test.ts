@@ -52,13 +52,13 @@ describe("AUTH (RFC 4954)", () => {
     expect(last).toStartWith(expected);
   });
 
-  test("takes a command of 512 octets", async () => {
+  test("accepts a command of 512 octets", async () => {
     await using server = await start();
     using client = await RawClient.greet(server);
     expect(await client.ask(`AUTH PLAIN ${"A".repeat(499)}`)).toStartWith("535 ");
   });
 
-  test("a listed mechanism is unknown where the server does not know it", async () => {
+  test("a listed mechanism that the server does not know is rejected", async () => {
     await using server = await start({ mechanisms: ["XOAUTH2", "PLAIN"] });
     using client = await RawClient.connect(server);
     await client.read();
@@ -80,7 +80,7 @@ describe("AUTH (RFC 4954)", () => {
     expect(await client.ask(base64("pä€ss"))).toStartWith("454 ");
   });
 
-  test("writes 334 without text if it is to", async () => {
+  test("writes 334 without text if the options say so", async () => {
     await using server = await start({ bareChallenges: true });
     using client = await RawClient.greet(server);
     expect(await client.ask("AUTH PLAIN")).toBe("334");

@@ -21,7 +21,7 @@ const RCPT = "RCPT TO:<b@mx.test>\r\n";
 const codes = (replies: readonly string[]) => replies.map((line) => Number(line.slice(0, 3)));
 
 describe("BDAT (RFC 3030)", () => {
-  test("takes a message in one flight, and records it", async () => {
+  test("accepts a message in one flight, and records it", async () => {
     await using server = await start();
     using client = await RawClient.greet(server);
     expect(codes(await client.flight(MAIL + RCPT + bdat(MESSAGE), 3))).toEqual([250, 250, 250]);
@@ -51,7 +51,7 @@ describe("BDAT (RFC 3030)", () => {
     expect(Buffer.from(server.messages[0]?.bytes ?? []).toString()).toBe(MESSAGE);
   });
 
-  test("takes `BDAT 0 LAST` as the end of a message", async () => {
+  test("accepts `BDAT 0 LAST` as the end of a message", async () => {
     await using server = await start();
     using client = await RawClient.greet(server);
     await client.flight(MAIL + RCPT + bdat(MESSAGE, false) + bdat(""), 4);
@@ -129,8 +129,8 @@ describe("BDAT without an accepted recipient", () => {
   });
 });
 
-describe("A server that misbehaves at BDAT", () => {
-  test.each([500, 502, 503])("replies %d though the recipient was accepted", async (code) => {
+describe("a server that misbehaves at BDAT", () => {
+  test.each([500, 502, 503])("replies %d although the recipient was accepted", async (code) => {
     await using server = await start({ script: { bdat: reply(`${code} 5.5.1 No`) } });
     using client = await RawClient.greet(server);
     expect(codes(await client.flight(MAIL + RCPT + bdat(MESSAGE), 3))).toEqual([250, 250, code]);
@@ -147,7 +147,7 @@ describe("A server that misbehaves at BDAT", () => {
     expect(codes(await client.flight(bdat("two"), 1))).toEqual([503]);
   });
 
-  test("hangs up after the flight, and no reply of it arrives", async () => {
+  test("hangs up after the flight, and none of its replies arrives", async () => {
     await using server = await start({ script: { body: hangUp() } });
     using client = await RawClient.greet(server);
     client.write(MAIL + RCPT + bdat(MESSAGE));
@@ -161,13 +161,13 @@ describe("A server that misbehaves at BDAT", () => {
     expect(codes(await client.flight(MAIL + RCPT + bdat(MESSAGE), 3))).toEqual([250, 250, 0]);
   });
 
-  test("rejects the end of the message at the step that DATA has as well", async () => {
+  test("rejects the end of the message at the same step as for DATA", async () => {
     await using server = await start({ script: { body: reply("554 5.7.1 No") } });
     using client = await RawClient.greet(server);
     expect(codes(await client.flight(MAIL + RCPT + bdat(MESSAGE), 3))).toEqual([250, 250, 554]);
   });
 
-  test("has accepted the message where the script itself replies 250", async () => {
+  test("accepts the message if the script replies 250", async () => {
     await using server = await start({ script: { bdat: reply("250 2.0.0 Queued as 4711") } });
     using client = await RawClient.greet(server);
     await client.flight(MAIL + RCPT + bdat(MESSAGE), 3);

@@ -4,7 +4,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 
 const HOST = "127.0.0.1";
 
-/** A client that writes what it is given, and reads whole replies. */
+/** A client that writes given lines and reads whole replies. */
 export class RawClient implements Disposable {
   #socket: Socket;
   #text = "";
@@ -42,7 +42,7 @@ export class RawClient implements Disposable {
     return this.read();
   }
 
-  /** Writes everything, and reads so many replies; of each, its last line. */
+  /** Writes everything and reads a number of replies. @returns the last line of each. */
   async flight(text: string, replies: number): Promise<readonly string[]> {
     this.write(text);
     const read: string[] = [];
@@ -50,7 +50,7 @@ export class RawClient implements Disposable {
     return read;
   }
 
-  /** Reads one whole reply; empty at the end of the connection. */
+  /** Reads one whole reply. Empty at the end of the connection. */
   async read(): Promise<string> {
     for (;;) {
       const [whole] = /^(?:\d{3}-[^\r\n]*\r\n)*\d{3}(?: [^\r\n]*)?\r\n/.exec(this.#text) ?? [];
@@ -69,7 +69,7 @@ export class RawClient implements Disposable {
     return this.#text;
   }
 
-  /** Starts TLS without a check of the certificate. */
+  /** Starts TLS without verifying the certificate. */
   async startTls(options: { readonly ca?: string; readonly servername?: string } = {}): Promise<TLSSocket> {
     this.#socket.removeAllListeners();
     const isChecked = options.ca !== undefined;

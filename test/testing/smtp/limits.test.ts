@@ -11,14 +11,14 @@ const withLimits = (limits: ServerLimits, options: SmtpTestServerOptions = {}) =
   startSmtpServer({ limits, users: { user: "a password" }, ...options });
 const MESSAGE = "MAIL FROM:<a@client.test>\r\nRCPT TO:<b@mx.test>\r\nDATA\r\n";
 
-/** Sends a message in lockstep with the body. @returns the reply to MAIL, and to the end if it came so far. */
+/** Sends a message in lockstep with the body. @returns the replies to MAIL and, if reached, to the end. */
 async function send(client: RawClient): Promise<string> {
   const [mail = "", , data = ""] = await client.flight(MESSAGE, 3);
   if (!data.startsWith("354")) return mail;
   return client.ask("Hello\r\n.");
 }
 
-test("a connection too many gets 421 at the greeting, and is admitted when another is gone", async () => {
+test("a surplus connection gets 421 at the greeting, and is admitted after another has closed", async () => {
   await using server = await withLimits({ maxConnections: 1 });
   using first = await RawClient.greet(server);
   using second = await RawClient.connect(server);
@@ -32,7 +32,7 @@ test("a connection too many gets 421 at the greeting, and is admitted when anoth
   expect(await third.read()).toStartWith("220 ");
 });
 
-test("a login too many gets 432 where the limit is at AUTH", async () => {
+test("a surplus login gets 432 if the limit is at AUTH", async () => {
   await using server = await withLimits({ maxConnections: 1, connectionsAt: "auth" });
   using first = await RawClient.greet(server);
   using second = await RawClient.greet(server);
@@ -54,7 +54,7 @@ test("the message after the last one of a connection gets 421, and the connectio
   expect(await send(other)).toStartWith("250 ");
 });
 
-test("messages beyond those of a minute get 450, until the minute is over", async () => {
+test("messages above the limit of a minute get 450 until the minute ends", async () => {
   let now = new Date("2030-01-01T00:00:00Z");
   await using server = await withLimits({ maxMessagesPerMinute: 2 }, { now: () => now });
   using client = await RawClient.greet(server);
@@ -67,7 +67,7 @@ test("messages beyond those of a minute get 450, until the minute is over", asyn
   expect(await send(client)).toStartWith("450 4.7.1 ");
 });
 
-test("a large message gets 552 at MAIL, where the size is declared, and at its end", async () => {
+test("a large message gets 552 at MAIL if it declares its size, otherwise at its end", async () => {
   const extensions = ["SIZE 1000000", "CHUNKING"];
   await using server = await withLimits({ maxMessageBytes: 10 }, { extensions });
   using client = await RawClient.connect(server);

@@ -16,15 +16,15 @@ import { RawClient } from "./client.ts";
 const MAIL = "MAIL FROM:<a@client.test>\r\n";
 const MESSAGE = `${MAIL}RCPT TO:<b@mx.test>\r\nDATA\r\n`;
 
-describe("A script", () => {
-  test("holds for so many times", async () => {
+describe("a script", () => {
+  test("applies a given number of times", async () => {
     await using server = await startSmtpServer({ script: { noop: times(2, reply("451 Later")) } });
     using client = await RawClient.greet(server);
     const replies = [await client.ask("NOOP"), await client.ask("NOOP"), await client.ask("NOOP")];
     expect(replies.map((text) => text.slice(0, 3))).toEqual(["451", "451", "250"]);
   });
 
-  test("holds for the lines that match", async () => {
+  test("applies to matching lines", async () => {
     await using server = await startSmtpServer({
       script: { rcpt: when(/<bob@/, reply("550 No such user")) },
     });
@@ -43,7 +43,7 @@ describe("A script", () => {
     expect(await second.read()).toStartWith("220 ");
   });
 
-  test("of one connection comes first, until that of the server is changed", async () => {
+  test("of one connection takes precedence until that of the server changes", async () => {
     await using server = await startSmtpServer({ script: { noop: reply("451 All") } });
     using first = await RawClient.greet(server);
     using second = await RawClient.greet(server);
@@ -62,7 +62,7 @@ describe("A script", () => {
     expect(replies.map((line) => line.slice(0, 9))).toEqual(["250 2.1.0", "250 2.1.5", "354 End w"]);
   });
 
-  test("has the effect that its code states", async () => {
+  test("has the effect of its code", async () => {
     const script = { mail: reply("250 Fine"), rcpt: reply("251 Forwarded"), data: reply("354 Go") };
     await using server = await startSmtpServer({ script: { ...script, body: reply("250 Queued as 1") } });
     using client = await RawClient.greet(server);
@@ -79,9 +79,9 @@ describe("A script", () => {
   });
 });
 
-describe("The record", () => {
+describe("the record", () => {
   const bodies: readonly (readonly [string, Misbehavior, number, number])[] = [
-    ["accepted, though the reply is lost", then(hangUp()), 1, 0],
+    ["accepted, although the reply is lost", then(hangUp()), 1, 0],
     ["accepted once, if the reply comes twice", twice(), 1, 0],
     ["not accepted after a 4xx", reply("451 Later"), 0, 1],
     ["not accepted without a reply", stall(), 0, 1],
@@ -99,7 +99,7 @@ describe("The record", () => {
     expect([...server.messages, ...server.unaccepted][0]?.messageId).toBe("<1@client.test>");
   });
 
-  test("untilAccepted() waits for so many messages", async () => {
+  test("untilAccepted() waits for the given number of messages", async () => {
     await using server = await startSmtpServer();
     using client = await RawClient.greet(server);
     const two = server.untilAccepted(2);
@@ -115,8 +115,8 @@ describe("The record", () => {
   });
 });
 
-describe("Replies", () => {
-  test("are held until the client is still, so that flights are round trips", async () => {
+describe("replies", () => {
+  test("are held until the client is silent, so that flights are round trips", async () => {
     await using server = await startSmtpServer({ holdMs: 20 });
     using client = await RawClient.greet(server);
     const before = server.connections[0]?.flights ?? 0;
@@ -137,11 +137,11 @@ describe("Replies", () => {
 });
 
 describe("startSmtpServer()", () => {
-  test("listens where it is asked to", async () => {
+  test("listens on the given host and port", async () => {
     await using server = await startSmtpServer({ host: "127.0.0.2" });
     using client = await RawClient.connect(server);
     expect([server.host, await client.read()]).toEqual(["127.0.0.2", "220 mx.test ESMTP"]);
-    // The port is the one asked for: it is in use.
+    // The port is in use, because the first server got it.
     await expect(startSmtpServer({ host: "127.0.0.2", port: server.port })).rejects.toThrow();
   });
 

@@ -3,7 +3,7 @@ import process from "node:process";
 import { close, hangUp, reply, startSmtpServer, times } from "../../../src/testing/smtp/index.ts";
 import { RawClient } from "./client.ts";
 
-// Run on each runtime by runtimes.test.ts: sockets and TLS are what may differ.
+// runtimes.test.ts runs this on each runtime, because sockets and TLS differ.
 
 const MESSAGE = "MAIL FROM:<a@client.test>\r\nRCPT TO:<b@mx.test>\r\nBDAT 7 LAST\r\nHello\r\n";
 const extensions = ["PIPELINING", "CHUNKING"];
@@ -55,7 +55,7 @@ for (const security of ["starttls", "implicit"] as const) {
   }
 }
 
-// A server that never replies keeps nothing alive once it is disposed of.
+// After dispose, a server that never replies does not keep the process alive.
 const idle = await startSmtpServer({ limits: { idleMs: 60_000 } });
 const client = await RawClient.greet(idle);
 await idle[Symbol.asyncDispose]();

@@ -15,7 +15,7 @@ import { RawClient } from "./client.ts";
 const SECURITY = ["starttls", "implicit"] as const;
 type Security = (typeof SECURITY)[number];
 
-/** Connects with a check of the certificate. @returns the greeting or the reply to EHLO; or the error's code. */
+/** Connects and verifies the certificate. @returns the greeting, the reply to EHLO, or the error's code. */
 async function talk(security: Security, port: number, ca: string | null, servername = "localhost") {
   try {
     using client = await RawClient.connect({ port });
@@ -31,7 +31,7 @@ async function talk(security: Security, port: number, ca: string | null, servern
 }
 
 describe.each([...SECURITY])("TLS, %s", (security) => {
-  test("one line gives a server whose certificate `ca` verifies", async () => {
+  test("`ca` verifies the certificate of the server", async () => {
     await using server = await startSmtpServer({ security });
     expect(await talk(security, server.port, server.ca)).toMatch(/^2[25]0/);
     expect(server.connections[0]?.isTls).toBe(true);
@@ -47,7 +47,7 @@ describe.each([...SECURITY])("TLS, %s", (security) => {
     await server.closed();
   });
 
-  test("takes a certificate of one's own, and has no authority for it", async () => {
+  test("accepts your own certificate, and has no authority for it", async () => {
     const { ca, wrongName } = await testCertificates();
     await using server = await startSmtpServer({ security, tls: wrongName });
     expect(server.ca).toBeNull();
@@ -63,7 +63,7 @@ describe.each([...SECURITY])("TLS, %s", (security) => {
     expect(await talk(security, server.port, server.ca)).toMatch(/^2/);
   });
 
-  test("the handshake can be late", async () => {
+  test("the handshake can be delayed", async () => {
     await using server = await startSmtpServer({ security, script: { handshake: delay(20) } });
     expect(await talk(security, server.port, server.ca)).toMatch(/^2/);
   });
@@ -74,7 +74,7 @@ describe.each([...SECURITY])("TLS, %s", (security) => {
   });
 });
 
-test("STARTTLS ends the session that was in clear (RFC 3207 4.2)", async () => {
+test("STARTTLS ends the clear-text session (RFC 3207 4.2)", async () => {
   await using server = await startSmtpServer({ security: "starttls", users: { user: "a password" } });
   using client = await RawClient.greet(server);
   await client.ask(`AUTH PLAIN ${Buffer.from("\0user\0a password").toString("base64")}`);

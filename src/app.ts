@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import type { Env } from "./contracts/env.ts";
+import type { Route } from "./contracts/route.ts";
 import { auditRoutes } from "./http/audit.ts";
 import { authRoutes } from "./http/auth.ts";
 import { healthRoutes } from "./http/health.ts";
@@ -46,8 +47,11 @@ export function createApp(services: Services, settings: AppSettings) {
     .use(auditFailures(services.auditLog), checkUrl(), limitBody())
     .route("/", mountRoutes(core, deps));
   routes.onError(createErrorHandler(platform));
-  const document = openApiRoutes(routes);
-  routes.route("/", plugins.mount([...core, ...document], deps)).route("/", mountRoutes(document, deps));
+  const documented: Route[] = [...core];
+  const document = openApiRoutes({ app: routes, routes: documented, baseUrl: services.baseUrl });
+  const ofPlugins = plugins.mount([...core, ...document], deps);
+  documented.push(...ofPlugins.routes);
+  routes.route("/", ofPlugins.app).route("/", mountRoutes(document, deps));
   return routes.all("*", urlNotFound);
 }
 

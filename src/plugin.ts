@@ -78,4 +78,4 @@ export { noticeDetail, noticeEntries } from "./wire/notices.ts";
 export { IDEMPOTENCY_HEADER } from "./wire/operation.ts";
 export { pageOf } from "./wire/paging.ts";
 export { type RouteDeclaration, route, type TypedRoute } from "./wire/route.ts";
-export { described, wholeNumber } from "./wire/schemas.ts";
+export { described, named, wholeNumber } from "./wire/schemas.ts";

@@ -155,13 +155,14 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   });
 
   const requireRight = createRequireRight({ authentication, authorization, epoch });
+  const baseUrl = (settings.baseUrl ?? "").replace(/\/+$/, "");
   const background = new BackgroundWork(drivers.defer);
   const plugins = createRegistry(pluginSet, {
     ...{ ...shared, audit, rateLimits, submitAs: mail.submitFor, idempotency, rights: actions },
     isAllowed: createIsAllowed({ authentication, authorization, epoch }),
     secret: instance.secret,
     background: background.add,
-    baseUrl: (settings.baseUrl ?? "").replace(/\/+$/, ""),
+    baseUrl,
     trustedClients: settings.trustedClients ?? [],
     requestMs: settings.pluginRequestMs ?? DEFAULT_REQUEST_MS,
     findServer: mail.servers.get,
@@ -183,6 +184,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     epoch,
     authentication,
     authorization,
+    baseUrl,
     platform,
     plugins,
     policies,

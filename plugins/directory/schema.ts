@@ -1,6 +1,7 @@
 import {
   described,
   mailAddress,
+  named,
   newPassword,
   personName,
   phoneNumber,
@@ -55,15 +56,18 @@ export const pathNames = v.object({
 });
 
 /** A user as clients see it. `resolver` is the realm, with which the path of DELETE starts. */
-export const userView = v.object({
-  userid: v.string(),
-  username: v.string(),
-  realm: v.string(),
-  resolver: v.string(),
-  editable: v.boolean(),
-  email: v.string(),
-  phone: v.string(),
-  mobile: described(v.string(), "The same as phone"),
-  givenname: v.string(),
-  surname: v.string(),
-});
+export const userView = named(
+  "User",
+  v.object({
+    userid: v.string(),
+    username: v.string(),
+    realm: v.string(),
+    resolver: v.string(),
+    editable: v.boolean(),
+    email: v.string(),
+    phone: v.string(),
+    mobile: described(v.string(), "The same as phone"),
+    givenname: v.string(),
+    surname: v.string(),
+  }),
+);

@@ -1,4 +1,4 @@
-import { described, mailAddress, phoneNumber, wholeNumber } from "sealpost/plugin";
+import { described, mailAddress, named, phoneNumber, wholeNumber } from "sealpost/plugin";
 import * as v from "valibot";
 import { TOKEN_TYPES } from "./store.ts";
 import type { FailedChallenge, SentChallenge, TriggerResult } from "./trigger.ts";
@@ -79,22 +79,25 @@ export const checkParams = v.object({
 });
 
 /** One token as GET /token/ shows it. */
-export const tokenView = v.object({
-  serial: v.string(),
-  tokentype: tokenType,
-  active: v.boolean(),
-  locked: v.boolean(),
-  failcount: v.number(),
-  maxfail: v.number(),
-  otplen: v.number(),
-  description: v.string(),
-  username: v.string(),
-  user_realm: v.string(),
-  realms: v.array(v.string()),
-  has_pin: v.boolean(),
-  info: v.record(v.string(), v.union([v.string(), v.boolean()])),
-  created: v.string(),
-});
+export const tokenView = named(
+  "Token",
+  v.object({
+    serial: v.string(),
+    tokentype: tokenType,
+    active: v.boolean(),
+    locked: v.boolean(),
+    failcount: v.number(),
+    maxfail: v.number(),
+    otplen: v.number(),
+    description: v.string(),
+    username: v.string(),
+    user_realm: v.string(),
+    realms: v.array(v.string()),
+    has_pin: v.boolean(),
+    info: v.record(v.string(), v.union([v.string(), v.boolean()])),
+    created: v.string(),
+  }),
+);
 export const pageView = v.object({
   count: v.number(),
   current: v.number(),

@@ -1,4 +1,4 @@
-import { invalidParameter, route } from "sealpost/plugin";
+import { invalidParameter, named, route } from "sealpost/plugin";
 import * as v from "valibot";
 import type { Context } from "./config.ts";
 import { DESCRIPTIONS, POSITION } from "./form.ts";
@@ -11,19 +11,22 @@ const WRITE = { right: "eventhandling_write", tag } as const;
 
 const names = v.array(v.string());
 const texts = v.record(v.string(), v.string());
-const view = v.object({
-  id: v.number(),
-  name: v.string(),
-  event: names,
-  handlermodule: v.string(),
-  action: v.string(),
-  position: v.string(),
-  ordering: v.number(),
-  active: v.boolean(),
-  abort_on_error: v.boolean(),
-  options: texts,
-  conditions: texts,
-});
+const view = named(
+  "EventBinding",
+  v.object({
+    id: v.number(),
+    name: v.string(),
+    event: names,
+    handlermodule: v.string(),
+    action: v.string(),
+    position: v.string(),
+    ordering: v.number(),
+    active: v.boolean(),
+    abort_on_error: v.boolean(),
+    options: texts,
+    conditions: texts,
+  }),
+);
 const path = v.object({
   id: v.pipe(v.string(), v.regex(/^\d{1,15}$/, "expected a number"), v.transform(Number), bindingId),
 });

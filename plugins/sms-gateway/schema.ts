@@ -1,4 +1,12 @@
-import { described, parseAddress, phoneNumber, render, serverNames, templateText } from "sealpost/plugin";
+import {
+  described,
+  named,
+  parseAddress,
+  phoneNumber,
+  render,
+  serverNames,
+  templateText,
+} from "sealpost/plugin";
 import * as v from "valibot";
 import { parseRewrite, type Rewrite } from "./rewrite.ts";
 import type { GatewayInput, GatewayRow } from "./store.ts";
@@ -143,14 +151,17 @@ export const keyParams = v.object({
 });
 
 /** A gateway as clients see it. */
-export const gatewayView = v.object({
-  id: v.number(),
-  name: v.string(),
-  providermodule: v.string(),
-  description: v.string(),
-  options: v.record(v.string(), v.string()),
-  headers: v.record(v.string(), v.string()),
-});
+export const gatewayView = named(
+  "SmsGateway",
+  v.object({
+    id: v.number(),
+    name: v.string(),
+    providermodule: v.string(),
+    description: v.string(),
+    options: v.record(v.string(), v.string()),
+    headers: v.record(v.string(), v.string()),
+  }),
+);
 
 export function toGatewayView(row: GatewayRow): v.InferOutput<typeof gatewayView> {
   const { id, identifier, description } = row;

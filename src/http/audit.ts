@@ -43,24 +43,27 @@ const query = v.object({
   sortorder: v.optional(v.picklist(["asc", "desc"], "expected asc or desc"), "desc"),
 });
 
-const rowView = v.object({
-  number: v.number(),
-  date: described(v.string(), "ISO 8601, UTC"),
-  action: v.string(),
-  success: v.boolean(),
-  administrator: v.string(),
-  realm: v.string(),
-  client: v.string(),
-  identifier: v.string(),
-  recipient: v.string(),
-  fields: v.string(),
-  outcome: v.string(),
-  phase: v.string(),
-  info: v.string(),
-  policies: v.string(),
-  request_id: v.string(),
-  count: v.number(),
-});
+const rowView = named(
+  "AuditRow",
+  v.object({
+    number: v.number(),
+    date: described(v.string(), "ISO 8601, UTC"),
+    action: v.string(),
+    success: v.boolean(),
+    administrator: v.string(),
+    realm: v.string(),
+    client: v.string(),
+    identifier: v.string(),
+    recipient: v.string(),
+    fields: v.string(),
+    outcome: v.string(),
+    phase: v.string(),
+    info: v.string(),
+    policies: v.string(),
+    request_id: v.string(),
+    count: v.number(),
+  }),
+);
 
 /** The audit log. */
 export function auditRoutes(deps: { readonly auditLog: AuditLog; readonly platform: Pick<Platform, "now"> }) {
@@ -73,7 +76,7 @@ export function auditRoutes(deps: { readonly auditLog: AuditLog; readonly platfo
         right: "auditlog",
         isProvedByRead: true,
         parameters: { query },
-        response: v.object({ auditdata: v.array(named("AuditRow", rowView)), ...pageView }),
+        response: v.object({ auditdata: v.array(rowView), ...pageView }),
         summary: "Search the audit log",
         description: "Newest rows first, unless `sortname` and `sortorder` ask for another order.",
         operationId: "listAudit",

@@ -27,16 +27,19 @@ const body = v.object({
   realm: name(255),
 });
 
-const session = v.object({
-  token: v.string(),
-  role: v.literal("admin"),
-  username: v.string(),
-  realm: v.string(),
-  rights: v.array(v.string()),
-  auth: v.literal(true),
-  log_level: v.number(),
-  menus: v.array(v.string()),
-});
+const session = named(
+  "Session",
+  v.object({
+    token: v.string(),
+    role: v.literal("admin"),
+    username: v.string(),
+    realm: v.string(),
+    rights: v.array(v.string()),
+    auth: v.literal(true),
+    log_level: v.number(),
+    menus: v.array(v.string()),
+  }),
+);
 const EXAMPLE_SESSION: v.InferOutput<typeof session> = {
   token: "eyJhbGciOiJIUzI1NiJ9.…",
   role: "admin",
@@ -62,7 +65,7 @@ export function authRoutes(deps: {
         path: "/auth",
         open: true,
         parameters: { body },
-        response: named("Session", session),
+        response: session,
         summary: "Log in",
         description:
           "Send the token in the `Authorization` or `PI-Authorization` header of further requests.",

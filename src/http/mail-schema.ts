@@ -51,47 +51,56 @@ const recipientView = v.object({
 });
 
 /** A queued mail: never its body, its subject or a secret. */
-export const mailView = v.object({
-  id: v.string(),
-  state,
-  identifier: described(v.string(), "The definition that it goes through now"),
-  alternatives: described(v.array(v.string()), "All definitions that it may go through; empty: just the one"),
-  submitter: v.string(),
-  message_id: v.string(),
-  sender: v.string(),
-  purpose: v.picklist(["code", "notice"]),
-  on_unknown: described(
-    v.picklist(["repeat", "stop"]),
-    "What is done when the server may have taken it: send it again under the same Message-ID, or not",
-  ),
-  recipients: v.array(recipientView),
-  next_try: described(v.nullable(moment), "Null: it has ended, or is being sent"),
-  created_at: moment,
-  updated_at: moment,
-  expires_at: described(v.nullable(moment), "From then on it is of no use, and not sent"),
-  give_up_at: described(moment, "The last try begins before then"),
-});
+export const mailView = named(
+  "QueuedMail",
+  v.object({
+    id: v.string(),
+    state,
+    identifier: described(v.string(), "The definition that it goes through now"),
+    alternatives: described(
+      v.array(v.string()),
+      "All definitions that it may go through; empty: just the one",
+    ),
+    submitter: v.string(),
+    message_id: v.string(),
+    sender: v.string(),
+    purpose: v.picklist(["code", "notice"]),
+    on_unknown: described(
+      v.picklist(["repeat", "stop"]),
+      "What is done when the server may have taken it: send it again under the same Message-ID, or not",
+    ),
+    recipients: v.array(recipientView),
+    next_try: described(v.nullable(moment), "Null: it has ended, or is being sent"),
+    created_at: moment,
+    updated_at: moment,
+    expires_at: described(v.nullable(moment), "From then on it is of no use, and not sent"),
+    give_up_at: described(moment, "The last try begins before then"),
+  }),
+);
 
 /** `GET /mail/`. */
-export const mailPageView = v.object({ mails: v.array(named("QueuedMail", mailView)), ...pageView });
+export const mailPageView = v.object({ mails: v.array(mailView), ...pageView });
 
 /** `GET /mail/<id>`: with every try. */
-export const mailRecordView = v.object({
-  ...mailView.entries,
-  attempts: v.array(
-    v.object({
-      recipient: v.string(),
-      identifier: v.string(),
-      date: moment,
-      outcome: described(
-        v.picklist(["sent", "not-sent", "unknown", "lost"]),
-        "lost: the process that sent it did not live to say what became of it",
-      ),
-      decision: described(v.picklist(["ended", "retry", "repeat", "next-server"]), "What followed"),
-      phase: v.nullable(v.string()),
-      code: v.nullable(v.string()),
-      reply: v.nullable(replyView),
-      timing_ms: v.record(v.string(), v.number()),
-    }),
-  ),
-});
+export const mailRecordView = named(
+  "QueuedMailRecord",
+  v.object({
+    ...mailView.entries,
+    attempts: v.array(
+      v.object({
+        recipient: v.string(),
+        identifier: v.string(),
+        date: moment,
+        outcome: described(
+          v.picklist(["sent", "not-sent", "unknown", "lost"]),
+          "lost: the process that sent it did not live to say what became of it",
+        ),
+        decision: described(v.picklist(["ended", "retry", "repeat", "next-server"]), "What followed"),
+        phase: v.nullable(v.string()),
+        code: v.nullable(v.string()),
+        reply: v.nullable(replyView),
+        timing_ms: v.record(v.string(), v.number()),
+      }),
+    ),
+  }),
+);

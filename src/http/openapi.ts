@@ -1,17 +1,29 @@
 import type { Hono } from "hono";
 import { type GenerateSpecOptions, generateSpecs } from "hono-openapi";
 import type { Env } from "../contracts/env.ts";
+import type { Route, Tag } from "../contracts/route.ts";
 import { VERSION } from "../version.ts";
 import { errorResponses } from "../wire/operation.ts";
 import { route } from "../wire/route.ts";
 
 const DOCUMENT_PATH = "/openapi.json";
+const DESCRIPTION =
+  "Manage named SMTP server definitions and send mail through them, optionally signed with S/MIME. Log in with " +
+  "`POST /auth` and send the token in the `Authorization` header. Every response is a JSON envelope: `result.value` on " +
+  "success, `result.error` on failure, diagnostics in `detail`. Send parameters as JSON or as a form; secrets are " +
+  "rejected in the query string. Compatible with privacyIDEA's `/smtpserver` API.";
 
-/**
- * The OpenAPI document. Creating it takes milliseconds, so it is kept for the prefix of the latest request.
- * @param app has all routes by the first request.
- */
-export function openApiRoutes(app: Hono<Env>) {
+interface DocumentDeps {
+  /** Has all routes by the first request. */
+  readonly app: Hono<Env>;
+  /** The same routes as they were declared. */
+  readonly routes: readonly Route[];
+  /** `SEALPOST_BASE_URL`; empty if it is not set. */
+  readonly baseUrl: string;
+}
+
+/** The OpenAPI document. Creating it takes milliseconds, so it is kept for the prefix of the latest request. */
+export function openApiRoutes({ app, routes, baseUrl }: DocumentDeps) {
   let kept: { readonly prefix: string; readonly text: string } | undefined;
   return [
     route(
@@ -19,7 +31,8 @@ export function openApiRoutes(app: Hono<Env>) {
       async (c): Promise<Response> => {
         const prefix = new URL(c.req.url).pathname.slice(0, -DOCUMENT_PATH.length);
         if (kept?.prefix !== prefix) {
-          const document = await generateSpecs(app, documentOptions(prefix), c);
+          const url = baseUrl || prefix || "/";
+          const document = await generateSpecs(app, documentOptions(url, tagsOf(routes)), c);
           kept = { prefix, text: JSON.stringify(document) };
         }
         return c.body(kept.text, 200, { "content-type": "application/json" });
@@ -28,19 +41,25 @@ export function openApiRoutes(app: Hono<Env>) {
   ];
 }
 
-/** What the document says beyond the operations; `prefix` is where the app is mounted. */
-function documentOptions(prefix: string): Partial<GenerateSpecOptions> {
+function tagsOf(routes: readonly Route[]): Tag[] {
+  const tags = routes.flatMap(({ declaration: { tag, isHidden } }) => (tag && !isHidden ? [tag] : []));
+  return [...new Map(tags.map((tag) => [tag.name, tag])).values()];
+}
+
+/** What the document says in addition to the operations. @param url where clients find the API. */
+function documentOptions(url: string, tags: Tag[]): Partial<GenerateSpecOptions> {
   return {
-    // Every refusal is described by its operation.
+    // Operations describe their own error responses.
     defaultValidationErrorResponse: false,
     documentation: {
       info: {
         title: "Sealpost",
         version: VERSION,
-        description: "Named SMTP server definitions, and mail sent through them, signed with S/MIME",
-        license: { name: "MIT" },
+        description: DESCRIPTION,
+        license: { name: "MIT License", identifier: "MIT" },
       },
-      servers: [{ url: prefix === "" ? "/" : prefix }],
+      servers: [{ url }],
+      tags,
       security: [{ authorization: [] }, { piAuthorization: [] }],
       components: {
         responses: errorResponses,

@@ -5,17 +5,20 @@ import { route } from "../wire/route.ts";
 import { described, named } from "../wire/schemas.ts";
 
 const texts = v.array(v.string());
-const pluginView = v.object({
-  name: v.string(),
-  routes: texts,
-  actions: described(texts, "Rights that it adds"),
-  config: described(texts, "Settings that `POST /system/setConfig` accepts"),
-  events: texts,
-  servers: described(
-    v.array(v.object({ identifier: v.string(), exists: v.boolean() })),
-    "SMTP servers that it sends through",
-  ),
-});
+const pluginView = named(
+  "Plugin",
+  v.object({
+    name: v.string(),
+    routes: texts,
+    actions: described(texts, "Rights that it adds"),
+    config: described(texts, "Settings that `POST /system/setConfig` accepts"),
+    events: texts,
+    servers: described(
+      v.array(v.object({ identifier: v.string(), exists: v.boolean() })),
+      "SMTP servers that it sends through",
+    ),
+  }),
+);
 
 /** The plugins of this instance, and the definitions that they use. */
 export function pluginRoutes(deps: { readonly plugins: Registry; readonly servers: Servers }) {
@@ -26,7 +29,7 @@ export function pluginRoutes(deps: { readonly plugins: Registry; readonly server
         method: "GET",
         path: "/plugins/",
         right: "configread",
-        response: v.array(named("Plugin", pluginView)),
+        response: v.array(pluginView),
         summary: "List plugins",
         operationId: "listPlugins",
         tag: { name: "Plugins", description: "What each plugin adds, and where it sends mail" },

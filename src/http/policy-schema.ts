@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { parseTimeWindows } from "../access/time-windows.ts";
 import { parseCidr } from "../domain/network.ts";
 import type { Right } from "../domain/policy.ts";
+import { named } from "../wire/schemas.ts";
 
 const MOST_NAME_CHARACTERS = 64;
 const MOST_ENTRIES = 256;
@@ -120,16 +121,19 @@ export function policyParams(known: readonly Right[]) {
 }
 
 /** A policy as GET shows it. */
-export const policyView = v.object({
-  id: v.number(),
-  name: v.string(),
-  scope: v.literal("admin"),
-  action: v.record(v.string(), v.union([v.boolean(), v.string()])),
-  adminuser: v.array(v.string()),
-  adminrealm: v.array(v.string()),
-  client: v.array(v.string()),
-  time: v.string(),
-  active: v.boolean(),
-  priority: v.number(),
-  description: v.string(),
-});
+export const policyView = named(
+  "Policy",
+  v.object({
+    id: v.number(),
+    name: v.string(),
+    scope: v.literal("admin"),
+    action: v.record(v.string(), v.union([v.boolean(), v.string()])),
+    adminuser: v.array(v.string()),
+    adminrealm: v.array(v.string()),
+    client: v.array(v.string()),
+    time: v.string(),
+    active: v.boolean(),
+    priority: v.number(),
+    description: v.string(),
+  }),
+);

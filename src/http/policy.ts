@@ -8,7 +8,7 @@ import { policyNameParams, policyParams, policyView } from "./policy-schema.ts";
 const tag = { name: "Policies", description: "What each admin may do, from where and when" };
 const path = policyNameParams;
 const numberOfPolicy = v.pipe(v.number(), v.description("Number of the policy"));
-const EXAMPLE = { scope: "admin", action: "smtpserver_read, mail_read", adminuser: "helpdesk" };
+const EXAMPLE = { scope: "admin", action: "*", adminuser: "admin" };
 
 /** Admin policies. */
 export function policyRoutes(deps: {
@@ -89,7 +89,7 @@ export function policyRoutes(deps: {
         operationId: "savePolicy",
         tag,
         errors: [409],
-        example: { body: EXAMPLE, value: { "setPolicy helpdesk": 1 } },
+        example: { body: EXAMPLE, value: { "setPolicy superuser": 1 } },
       },
       async (c, { path: { name }, body }) => {
         const id = await policies.save({ ...body, name }, c.get("actor"));

@@ -5,7 +5,7 @@ import { Secret } from "../domain/secret.ts";
 import { DEFINITION_DEFAULTS as DEFAULTS, DEFINITION_FIELDS } from "../domain/smtp-server.ts";
 import type { ServerInput } from "../mail/servers/save.ts";
 import { noticeEntries } from "../wire/notices.ts";
-import { described, wholeNumber } from "../wire/schemas.ts";
+import { described, named, wholeNumber } from "../wire/schemas.ts";
 
 /** The name of the test route, which no definition can have. */
 export const TEST_ROUTE = "send_test_email";
@@ -166,22 +166,25 @@ function secret(text: string | undefined): Secret | undefined {
 }
 
 /** One definition as GET shows it: exactly these keys. */
-export const definitionView = v.object({
-  server: v.string(),
-  port: v.number(),
-  username: v.string(),
-  password: v.string(),
-  sender: v.string(),
-  tls: v.boolean(),
-  timeout: v.number(),
-  enqueue_job: v.boolean(),
-  description: v.string(),
-  smime: v.boolean(),
-  dont_send_on_error: v.boolean(),
-  private_key: v.string(),
-  private_key_password: v.string(),
-  certificate: v.string(),
-});
+export const definitionView = named(
+  "ServerDefinition",
+  v.object({
+    server: v.string(),
+    port: v.number(),
+    username: v.string(),
+    password: v.string(),
+    sender: v.string(),
+    tls: v.boolean(),
+    timeout: v.number(),
+    enqueue_job: v.boolean(),
+    description: v.string(),
+    smime: v.boolean(),
+    dont_send_on_error: v.boolean(),
+    private_key: v.string(),
+    private_key_password: v.string(),
+    certificate: v.string(),
+  }),
+);
 export type DefinitionView = v.InferOutput<typeof definitionView>;
 
 /** `detail` of GET /smtpserver/<identifier>: what is not of the definition itself. */
@@ -209,11 +212,14 @@ export const definitionDetail = v.object({
 });
 export type DefinitionDetail = v.InferOutput<typeof definitionDetail>;
 
-export const smimeView = v.object({
-  signed: v.boolean(),
-  code: v.optional(v.string()),
-  reason: v.optional(v.string()),
-});
+export const smimeView = named(
+  "SmimeResult",
+  v.object({
+    signed: v.boolean(),
+    code: v.optional(v.string()),
+    reason: v.optional(v.string()),
+  }),
+);
 
 export const definitionTag = {
   name: "SMTP servers",

@@ -10,7 +10,7 @@ import type { Registry } from "../plugin/registry.ts";
 import { respond, type SuccessEnvelope, type SuccessText, successText } from "../wire/envelope.ts";
 import { noticeDetail, noticeEntries } from "../wire/notices.ts";
 import { route } from "../wire/route.ts";
-import { described, named } from "../wire/schemas.ts";
+import { described } from "../wire/schemas.ts";
 import { readConditions, readIfMatch } from "./conditions.ts";
 import {
   type DefinitionView,
@@ -29,7 +29,6 @@ import { toDefinitionDetail, toDefinitionView } from "./smtpserver-view.ts";
 const READ = "smtpserver_read";
 const WRITE = "smtpserver_write";
 const path = identifierParams;
-const definition = named("ServerDefinition", definitionView);
 const notices = v.object(noticeEntries);
 
 type List = SuccessEnvelope<Readonly<Record<string, DefinitionView>>, ReturnType<typeof unreadable>>;
@@ -57,7 +56,7 @@ export function smtpServerRoutes(deps: {
         path: "/smtpserver/",
         right: READ,
         parameters: { query: listParams },
-        response: v.record(v.string(), definition),
+        response: v.record(v.string(), definitionView),
         detail: notices,
         summary: "List definitions",
         description: "The value has each definition under its identifier.",
@@ -82,7 +81,7 @@ export function smtpServerRoutes(deps: {
         right: READ,
         isProvedByRead: true,
         parameters: { path, query: listParams },
-        response: definition,
+        response: definitionView,
         detail: definitionDetail,
         summary: "Get a definition",
         description: "The response has the version of the definition in its `ETag` header.",

@@ -1,8 +1,6 @@
 import { getLogger } from "@logtape/logtape";
-import type { Hono } from "hono";
 import { withDeadline } from "../async/deadline.ts";
 import type { KeptTable, Migration } from "../contracts/database.ts";
-import type { Env } from "../contracts/env.ts";
 import type { Capabilities } from "../contracts/plugin/capabilities.ts";
 import type { Plugin, PluginInstance } from "../contracts/plugin/definition.ts";
 import type { SealedColumns } from "../contracts/plugin/secrets.ts";
@@ -58,11 +56,11 @@ export interface Registry {
   readonly settings: SettingsService;
   readonly emit: Events["emit"];
   /**
-   * Creates the app of the plugins' routes, once.
+   * Mounts the routes of the plugins, once.
    * @param core the routes of Sealpost itself.
    * @throws {SealpostError} `bad_setting` if routes clash, or if one needs a right.
    */
-  mount(core: readonly Route[], deps: RouteDeps): Hono<Env>;
+  mount(core: readonly Route[], deps: RouteDeps): Pick<PluginRoutes, "app" | "routes">;
   /** Starts the plugins in order of their setup, after the migrations. */
   start(): Promise<void>;
   /** Logs which SMTP servers are named but do not exist; returns immediately. */
@@ -141,7 +139,7 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
         { ...routeDeps, requestMs, rights: deps.rights },
       );
       actionsOfCore = actionsOf(core);
-      return routes.app;
+      return routes;
     },
     async start() {
       for (const { plugin, instance } of registered) {

@@ -26,6 +26,7 @@ interface Owned {
 /** The routes of plugins, ready to be mounted. */
 export interface PluginRoutes {
   readonly app: Hono<Env>;
+  readonly routes: readonly Route[];
   /** `METHOD /route/<parameter>` by plugin. */
   readonly actions: ReadonlyMap<string, readonly string[]>;
 }
@@ -60,7 +61,7 @@ export function mountPlugins(
   }
   for (const [path, allowed] of methods) rejectOtherMethods(app, path, allowed);
   const actions = owned.map((one) => [one.name, actionsOf(one.routes.map(({ route }) => route))] as const);
-  return { app, actions: new Map(actions) };
+  return { app, routes: routes.map(({ route }) => route), actions: new Map(actions) };
 }
 
 function routesOf(plugin: string, { routes = [] }: PluginInstance): Owned[] {

@@ -4,54 +4,63 @@ import { CHECKPOINTS } from "../domain/delivery.ts";
 import { parseEndpoint } from "../domain/endpoint.ts";
 import type { ServerDefinition } from "../domain/smtp-server.ts";
 import { hintFor } from "../mail/hints/hint-for.ts";
-import { described } from "./schemas.ts";
+import { described, named } from "./schemas.ts";
 
 /** What a mail server said. */
-export const replyView = v.object({
-  code: v.number(),
-  enhanced: v.nullable(v.string()),
-  text: v.string(),
-});
+export const replyView = named(
+  "Reply",
+  v.object({
+    code: v.number(),
+    enhanced: v.nullable(v.string()),
+    text: v.string(),
+  }),
+);
 
 /** The one parameter that would mend a failure. */
-const remedyView = v.object({
-  parameter: v.string(),
-  value: described(
-    v.nullable(v.union([v.string(), v.number(), v.boolean()])),
-    "`null` where only you know the value",
-  ),
-});
+const remedyView = named(
+  "Remedy",
+  v.object({
+    parameter: v.string(),
+    value: described(
+      v.nullable(v.union([v.string(), v.number(), v.boolean()])),
+      "`null` where only you know the value",
+    ),
+  }),
+);
 
 /** `detail.delivery`: how a mail was sent, or why it was not. */
-export const deliveryView = v.object({
-  phase: v.nullable(v.string()),
-  code: v.nullable(v.string()),
-  retryable: v.boolean(),
-  outcome: described(
-    v.nullable(v.picklist(["sent", "not-sent", "unknown"])),
-    "not-sent for a check; null: the message is queued",
-  ),
-  reply: v.nullable(replyView),
-  hint: v.nullable(v.string()),
-  remedy: v.optional(remedyView),
-  timing_ms: v.record(v.string(), v.number()),
-  tls: v.nullable(
-    v.object({
-      protocol: v.nullable(v.string()),
-      peer: v.nullable(v.string()),
-      days_left: v.nullable(v.number()),
-    }),
-  ),
-  accepted: v.array(v.string()),
-  rejected: v.array(
-    v.object({ recipient: v.string(), reply: v.nullable(replyView), retryable: v.boolean() }),
-  ),
-  round_trips: described(
-    v.nullable(v.number()),
-    "Waits for a reply, and one each for TCP and TLS; the largest of several recipients; null: queued",
-  ),
-  reached: described(v.nullable(v.picklist(CHECKPOINTS)), "The point that a check reached"),
-});
+export const deliveryView = named(
+  "Delivery",
+  v.object({
+    phase: v.nullable(v.string()),
+    code: v.nullable(v.string()),
+    retryable: v.boolean(),
+    outcome: described(
+      v.nullable(v.picklist(["sent", "not-sent", "unknown"])),
+      "not-sent for a check; null: the message is queued",
+    ),
+    reply: v.nullable(replyView),
+    hint: v.nullable(v.string()),
+    remedy: v.optional(remedyView),
+    timing_ms: v.record(v.string(), v.number()),
+    tls: v.nullable(
+      v.object({
+        protocol: v.nullable(v.string()),
+        peer: v.nullable(v.string()),
+        days_left: v.nullable(v.number()),
+      }),
+    ),
+    accepted: v.array(v.string()),
+    rejected: v.array(
+      v.object({ recipient: v.string(), reply: v.nullable(replyView), retryable: v.boolean() }),
+    ),
+    round_trips: described(
+      v.nullable(v.number()),
+      "Waits for a reply, and one each for TCP and TLS; the largest of several recipients; null: queued",
+    ),
+    reached: described(v.nullable(v.picklist(CHECKPOINTS)), "The point that a check reached"),
+  }),
+);
 export type DeliveryView = v.InferOutput<typeof deliveryView>;
 
 /** A mail that a server was asked to take. */

@@ -1,34 +1,37 @@
 import * as v from "valibot";
 import type { Receipt, ServerReport } from "../domain/delivery.ts";
-import { described } from "./schemas.ts";
+import { described, named } from "./schemas.ts";
 
 /** `detail.server`: what a conversation saw of the server. */
-export const serverReportView = v.object({
-  greeting: described(v.nullable(v.string()), "Text of the greeting"),
-  extensions: described(
-    v.object({ clear: v.array(v.string()), tls: v.array(v.string()) }),
-    "Lines of the replies to EHLO, before TLS and under it",
-  ),
-  mechanisms: described(v.array(v.string()), "SASL mechanisms"),
-  size: described(v.nullable(v.number()), "Largest message in octets; null: no limit was declared"),
-  tls: described(
-    v.nullable(
-      v.object({
-        protocol: v.nullable(v.string()),
-        chain: described(
-          v.array(v.object({ subject: v.string(), issuer: v.string(), not_after: v.nullable(v.string()) })),
-          "Leaf first; empty where the runtime hides it",
-        ),
-        days_left: v.nullable(v.number()),
-      }),
+export const serverReportView = named(
+  "ServerReport",
+  v.object({
+    greeting: described(v.nullable(v.string()), "Text of the greeting"),
+    extensions: described(
+      v.object({ clear: v.array(v.string()), tls: v.array(v.string()) }),
+      "Lines of the replies to EHLO, before TLS and under it",
     ),
-    "Null: without TLS",
-  ),
-  addresses: described(
-    v.nullable(v.array(v.object({ address: v.string(), result: v.string(), ms: v.number() }))),
-    "Addresses that were dialed, with `connected` or why not; null: the connection was open already, or the platform dials",
-  ),
-});
+    mechanisms: described(v.array(v.string()), "SASL mechanisms"),
+    size: described(v.nullable(v.number()), "Largest message in octets; null: no limit was declared"),
+    tls: described(
+      v.nullable(
+        v.object({
+          protocol: v.nullable(v.string()),
+          chain: described(
+            v.array(v.object({ subject: v.string(), issuer: v.string(), not_after: v.nullable(v.string()) })),
+            "Leaf first; empty where the runtime hides it",
+          ),
+          days_left: v.nullable(v.number()),
+        }),
+      ),
+      "Null: without TLS",
+    ),
+    addresses: described(
+      v.nullable(v.array(v.object({ address: v.string(), result: v.string(), ms: v.number() }))),
+      "Addresses that were dialed, with `connected` or why not; null: the connection was open already, or the platform dials",
+    ),
+  }),
+);
 type ServerReportView = v.InferOutput<typeof serverReportView>;
 
 /** @returns undefined if the server was not asked; of a denied target, nothing may be revealed. */

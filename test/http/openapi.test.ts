@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { definePlugin, setting } from "../../src/plugin/define.ts";
 import { ADMIN, PEER, type TestInstance, testInstance } from "../fixtures/instance.ts";
 import { type RequestOptions, sendRequest } from "../fixtures/request.ts";
+import { resolveRefs } from "./fixtures/resolve-refs.ts";
 
 interface Schema {
   readonly type?: string;
@@ -50,18 +51,6 @@ async function documentOf(instance: TestInstance): Promise<Document> {
   return resolveRefs(document, document) as Document;
 }
 
-/** The document with every `$ref` replaced by what it refers to. */
-function resolveRefs(node: unknown, document: unknown): unknown {
-  if (typeof node !== "object" || node === null) return node;
-  if (Array.isArray(node)) return node.map((one) => resolveRefs(one, document));
-  if ("$ref" in node && typeof node.$ref === "string") {
-    const path = node.$ref.split("/").slice(1);
-    const target = path.reduce<unknown>((at, key) => (at as Record<string, unknown>)?.[key], document);
-    if (target === undefined) throw new Error(`${node.$ref} refers to nothing`);
-    return resolveRefs(target, document);
-  }
-  return Object.fromEntries(Object.entries(node).map(([key, one]) => [key, resolveRefs(one, document)]));
-}
 const operationsOf = ({ paths }: Document) =>
   Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
@@ -223,8 +212,8 @@ describe("GET /openapi.json", () => {
 });
 
 describe("mounted in a host app under /mail", () => {
-  async function mounted() {
-    const instance = await testInstance();
+  async function mounted(baseUrl = "") {
+    const instance = await testInstance({ baseUrl });
     const host = new Hono().get("/", (c) => c.text("host")).route("/mail", instance.app);
     const request = (method: string, path: string, options: RequestOptions = {}) =>
       sendRequest(host, method, path, { token: instance.token, peer: PEER, ...options });
@@ -254,6 +243,9 @@ describe("mounted in a host app under /mail", () => {
     expect(document.servers).toEqual([{ url: "/mail" }]);
     expect(Object.keys(document.paths)).toContain("/smtpserver/{identifier}");
     expect(Object.keys(document.paths)).toContain("/mail/{id}/retry");
+    await using published = await mounted("https://example.org/mail");
+    const other: Document = JSON.parse((await published.request("GET", "/mail/openapi.json")).text);
+    expect(other.servers).toEqual([{ url: "https://example.org/mail" }]);
   });
 
   test.each<[method: string, path: string, options: RequestOptions, status: number]>([

@@ -30,7 +30,7 @@ import { DEFAULT_PASSWORD_COST, type PasswordCost } from "./secrets/password.ts"
 import { createAdminRepository } from "./storage/admins.ts";
 import { createAttemptSlotRepository } from "./storage/attempt-slots.ts";
 import { createAuditRepository } from "./storage/audit-log.ts";
-import { createEpoch } from "./storage/epoch.ts";
+import { Epoch } from "./storage/epoch.ts";
 import { createInstanceSecretRepository } from "./storage/instance-secrets.ts";
 import { migrateAndRead } from "./storage/migrate.ts";
 import { MIGRATIONS } from "./storage/migrations/index.ts";
@@ -103,7 +103,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const { keyring, transport, platform } = drivers;
   const newId = () => uuidFrom(platform.randomBytes(16));
   const pluginSet = readPlugins(settings.plugins ?? []);
-  const epoch = createEpoch(drivers.database, pluginSet.kept);
+  const epoch = new Epoch(drivers.database, pluginSet.kept);
   const { database } = epoch;
   const passwords = createPasswords({
     pool: new HashPool(drivers.maxHashes ?? 1),
@@ -125,7 +125,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
   const auditLog = createAuditLog({ ...shared, repository: audit, keepDays: settings.auditDays });
   const rateLimits = createRateLimitRepository(database);
   const actions = [...Object.keys(CORE_RIGHTS), ...pluginSet.rights];
-  const authorization = createAuthorization({ ...shared, policies: policyRepository, actions });
+  const authorization = createAuthorization({ ...shared, policies: policyRepository, rights: actions });
   const authentication = createAuthentication({
     ...shared,
     admins: adminRepository,

@@ -6,10 +6,10 @@ import { MAX_CLOCK_SKEW_MS } from "../domain/clock.ts";
 import { SealpostError } from "../errors.ts";
 
 const ALGORITHM = "HS256";
-/** 40 hexadecimal digits, as privacyIDEA clients know it. */
+/** 40 hexadecimal digits, as in privacyIDEA. */
 const NONCE_BYTES = 20;
 
-/** Tokens whose signature need not be verified again; those in use at the same time. */
+/** Verified signatures to cache: about as many as tokens in use at the same time. */
 const MAX_VERIFIED = 100;
 
 const claimsSchema = v.object({
@@ -22,23 +22,28 @@ const claimsSchema = v.object({
   /** Seconds since the epoch. */
   iat: v.number(),
   exp: v.number(),
-  /** The admin's id and password generation; absent in tokens of other roles. */
+  /** The admin's ID and password generation; absent in tokens of other roles. */
   admin_id: v.optional(v.string(), ""),
   generation: v.optional(v.number(), 0),
 });
 export type TokenClaims = v.InferOutput<typeof claimsSchema>;
-export type AdminTokens = ReturnType<typeof createAdminTokens>;
 
-/** Signs and checks the JSON Web Tokens of admins (RFC 7519, HS256). */
-export function createAdminTokens(parts: {
-  /** HMAC-SHA-256, to sign and verify; read when it is needed, for it comes from the database. */
+/** Signs and verifies the JSON Web Tokens of admins (RFC 7519, HS256). */
+export interface AdminTokens {
+  issue(claims: Omit<TokenClaims, "iat" | "exp" | "nonce" | "authtype">): Promise<string>;
+  /** @throws {SealpostError} `bad_token` or `expired_token`. */
+  read(token: string): Promise<TokenClaims>;
+}
+
+export function createAdminTokens(deps: {
+  /** Returns the HMAC-SHA-256 key, which comes from the database and is not there before the start. */
   readonly key: () => CryptoKey;
   readonly lifetimeSeconds: number;
   readonly platform: Platform;
-}) {
-  const { key, lifetimeSeconds, platform } = parts;
+}): AdminTokens {
+  const { key, lifetimeSeconds, platform } = deps;
   const nowSeconds = () => Math.floor(platform.now().getTime() / 1000);
-  /** Claims by token, of signatures that were valid: a signature stays valid as long as its key is in use. */
+  /** Claims by token, for valid signatures: a signature stays valid as long as its key is in use. */
   let verified = { key: null as CryptoKey | null, claims: new BoundedCache<TokenClaims>(MAX_VERIFIED) };
 
   async function claimsOf(token: string): Promise<TokenClaims> {
@@ -52,18 +57,17 @@ export function createAdminTokens(parts: {
   }
 
   return {
-    async issue(claims: Omit<TokenClaims, "iat" | "exp" | "nonce" | "authtype">): Promise<string> {
+    async issue(claims) {
       const iat = nowSeconds();
       const nonce = platform.randomBytes(NONCE_BYTES).toHex();
       const whole = { ...claims, nonce, authtype: "password", iat, exp: iat + lifetimeSeconds };
       return sign(whole, key(), ALGORITHM);
     },
 
-    /** @throws {SealpostError} `bad_token` or `expired_token`. */
-    async read(token: string): Promise<TokenClaims> {
+    async read(token) {
       const claims = await claimsOf(token);
       if (claims.exp <= nowSeconds()) throw expiredToken("the time in it has passed");
-      // It dates from before the clock was put back, and would live longer than its lifetime.
+      // It was issued before the clock was set back, and would outlive its lifetime.
       if (claims.iat > nowSeconds() + MAX_CLOCK_SKEW_MS / 1_000)
         throw expiredToken("it is dated in the future");
       return claims;
@@ -71,14 +75,14 @@ export function createAdminTokens(parts: {
   };
 }
 
-/** 4305: the token was good once. */
+/** Error 4305: the token was valid once. */
 export function expiredToken(reason: string): SealpostError {
   return new SealpostError("expired_token", `Authentication failure. Your token has expired: ${reason}`);
 }
 
 async function checkSignature(token: string, key: CryptoKey): Promise<TokenClaims> {
   try {
-    // Expiry is checked against the passed-in clock, not here.
+    // The caller checks the expiry by the passed-in clock.
     const payload = await verify(token, key, { alg: ALGORITHM, exp: false, iat: false, nbf: false });
     return v.parse(claimsSchema, payload);
   } catch (cause) {

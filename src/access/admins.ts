@@ -15,10 +15,21 @@ export interface AdminName {
   /** Empty for local admins. */
   readonly realm: string;
 }
-export type Admins = ReturnType<typeof createAdmins>;
 
-/** Reading and changing admins; each change and its audit row are one transaction. */
-export function createAdmins(parts: {
+/** Reads and changes admins. Each change and its audit row are one transaction. */
+interface Admins {
+  list(): Promise<readonly Admin[]>;
+  /** Creates the first admin unless one exists; several processes may try concurrently. @returns whether this one did. */
+  makeFirst(name: AdminName, password: Secret): Promise<boolean>;
+  /** @throws {SealpostError} `invalid_parameter` if the name is taken. */
+  add(name: AdminName, password: Secret, actor: AuditActor): Promise<void>;
+  /** Sets a password and revokes earlier tokens. @throws {SealpostError} `resource_not_found`. */
+  setPassword(name: AdminName, password: Secret, actor: AuditActor): Promise<void>;
+  /** @throws {SealpostError} `resource_not_found`; `invalid_parameter` if it would lock all admins out. */
+  setEnabled(name: AdminName, enabled: boolean, actor: AuditActor): Promise<void>;
+}
+
+export function createAdmins(deps: {
   readonly database: Database;
   readonly repository: AdminRepository;
   readonly audit: AuditRepository;
@@ -26,13 +37,14 @@ export function createAdmins(parts: {
   readonly commitChange: CommitAccessChange;
   readonly platform: Platform;
   readonly newId: () => string;
-}) {
-  const { database, repository, audit, passwords, commitChange, platform, newId } = parts;
-  /** @param client address of the client; empty: the operator. */
+}): Admins {
+  const { database, repository, audit, passwords, commitChange, platform, newId } = deps;
+
+  /** @param client IP address of the client; empty for the operator. */
   const hash = (password: Secret, client: string) =>
     passwords.hash(password.reveal(), { client: client === "" ? null : clientNetwork(client) });
 
-  async function freshAdmin(name: AdminName, password: Secret, client: string): Promise<Admin> {
+  async function newAdmin(name: AdminName, password: Secret, client: string): Promise<Admin> {
     const passwordHash = await hash(password, client);
     return { id: newId(), ...name, passwordHash, enabled: true, generation: 1 };
   }
@@ -54,36 +66,30 @@ export function createAdmins(parts: {
   return {
     list: () => repository.list(),
 
-    /** Makes the first admin if there is none; several processes may try at once. @returns whether this one did. */
-    async makeFirst(name: AdminName, password: Secret): Promise<boolean> {
-      const [inserted] = await database.commit([
-        repository.insertFirst(await freshAdmin(name, password, "")),
-      ]);
+    async makeFirst(name, password) {
+      const [inserted] = await database.commit([repository.insertFirst(await newAdmin(name, password, ""))]);
       return inserted.rowsAffected > 0;
     },
 
-    /** @throws {SealpostError} `invalid_parameter` if the name is taken. */
-    async add(name: AdminName, password: Secret, actor: AuditActor): Promise<void> {
-      const row = await freshAdmin(name, password, actor.client);
+    async add(name, password, actor) {
+      const row = await newAdmin(name, password, actor.client);
       await change(name, actor, "password", ({ admins }) => {
         if (admins.some((admin) => isNamed(admin, name)))
-          throw invalidParameter("username", `${displayName(name)} is there already`);
+          throw invalidParameter("username", `${displayName(name)} exists already`);
         return { statement: repository.insert(row), admins: [...admins, row] };
       });
     },
 
-    /** Sets a password; tokens given out before are void. @throws `resource_not_found`. */
-    async setPassword(name: AdminName, password: Secret, actor: AuditActor): Promise<void> {
+    async setPassword(name, password, actor) {
       const passwordHash = await hash(password, actor.client);
       await change(name, actor, "password", ({ admins }) => {
-        return { statement: repository.setPassword(found(admins, name).id, passwordHash), admins };
+        return { statement: repository.setPassword(findAdmin(admins, name).id, passwordHash), admins };
       });
     },
 
-    /** @throws {SealpostError} `resource_not_found`; `invalid_parameter` if it would lock everybody out. */
-    async setEnabled(name: AdminName, enabled: boolean, actor: AuditActor): Promise<void> {
+    async setEnabled(name, enabled, actor) {
       await change(name, actor, "enabled", ({ admins }) => {
-        const { id } = found(admins, name);
+        const { id } = findAdmin(admins, name);
         const after = admins.map((admin) => (admin.id === id ? { ...admin, enabled } : admin));
         return { statement: repository.setEnabled(id, enabled), admins: after };
       });
@@ -99,7 +105,8 @@ function isNamed(admin: Admin, name: AdminName): boolean {
   return admin.username === name.username && admin.realm === name.realm;
 }
 
-function found(admins: readonly Admin[], name: AdminName): Admin {
+/** @throws {SealpostError} `resource_not_found`. */
+function findAdmin(admins: readonly Admin[], name: AdminName): Admin {
   const admin = admins.find((candidate) => isNamed(candidate, name));
   if (admin) return admin;
   throw new SealpostError("resource_not_found", "The requested Admin could not be found.");

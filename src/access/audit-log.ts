@@ -1,23 +1,43 @@
 import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
-import { type AuditActor, type AuditQuery, type AuditTarget, auditEntry } from "../domain/audit.ts";
+import {
+  type AuditActor,
+  type AuditQuery,
+  type AuditTarget,
+  auditEntry,
+  type StoredAuditEntry,
+} from "../domain/audit.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
+import type { AuditRecord } from "./rate-limit.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-export type AuditLog = ReturnType<typeof createAuditLog>;
+/** The audit log, for rows that are not committed with a change. */
+export interface AuditLog {
+  /** Returns one page, and how many rows match in all. */
+  page(query: AuditQuery): Promise<{ entries: StoredAuditEntry[]; total: number }>;
+  /** Records that a secret was shown. */
+  revealed(actor: AuditActor, identifier: string, fields: string): Promise<void>;
+  /** Records a rejected or failed request. */
+  failed(actor: AuditActor, target: AuditTarget, info: string): Promise<void>;
+  /** Records a rejected login or token: one row with a count for each IP address and minute. */
+  notAuthenticated(actor: AuditActor, info: string): Promise<void>;
+  /** Returns the row of {@link notAuthenticated} for another commit. */
+  notAuthenticatedRecord(actor: AuditActor, info: string): AuditRecord & { readonly shareKey: string };
+  /** Deletes rows past their retention. */
+  prune(): Promise<void>;
+}
 
-/** The audit log, for what is not written together with a change. */
-export function createAuditLog(parts: {
+export function createAuditLog(deps: {
   readonly database: Database;
   readonly repository: AuditRepository;
   readonly platform: Platform;
   readonly keepDays: number;
-}) {
-  const { database, repository, platform, keepDays } = parts;
+}): AuditLog {
+  const { database, repository, platform, keepDays } = deps;
 
-  function notAuthenticated(actor: AuditActor, info: string) {
+  function notAuthenticatedRecord(actor: AuditActor, info: string) {
     const now = platform.now();
     const minute = Math.floor(now.getTime() / MINUTE_MS);
     const shareKey = `authentication ${actor.client} ${minute}`;
@@ -25,31 +45,26 @@ export function createAuditLog(parts: {
   }
 
   return {
-    page: (query: AuditQuery) => repository.page(query),
+    page: (query) => repository.page(query),
 
-    /** Something was shown that not everybody may see. */
-    async revealed(actor: AuditActor, identifier: string, fields: string): Promise<void> {
+    async revealed(actor, identifier, fields) {
       const entry = auditEntry(actor, platform.now(), { success: true, identifier, fields });
       await database.append(repository.insert(entry));
     },
 
-    /** Something was refused, or failed. */
-    async failed(actor: AuditActor, target: AuditTarget, info: string): Promise<void> {
+    async failed(actor, target, info) {
       const entry = auditEntry(actor, platform.now(), { success: false, ...target, info });
       await database.append(repository.insert(entry));
     },
 
-    /** A log-in or token was refused: one row a minute for each address, with a count. */
-    async notAuthenticated(actor: AuditActor, info: string): Promise<void> {
-      const { entry, shareKey } = notAuthenticated(actor, info);
+    async notAuthenticated(actor, info) {
+      const { entry, shareKey } = notAuthenticatedRecord(actor, info);
       await database.append(repository.count(entry, shareKey));
     },
 
-    /** The same as a part of another commit. */
-    notAuthenticatedRecord: notAuthenticated,
+    notAuthenticatedRecord,
 
-    /** Deletes what has been kept for long enough. */
-    async prune(): Promise<void> {
+    async prune() {
       await database.commit([repository.prune(new Date(platform.now().getTime() - keepDays * DAY_MS))]);
     },
   };

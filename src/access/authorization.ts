@@ -4,26 +4,30 @@ import type { PolicyDecision, Right } from "../domain/policy.ts";
 import type { PolicyRepository } from "../storage/policies.ts";
 import { decide, rightsOf } from "./policy.ts";
 
-export type Authorization = ReturnType<typeof createAuthorization>;
+/** Decides rights by the current policies of the database. */
+export interface Authorization {
+  decide(right: Right, principal: Principal, client: string | null): Promise<PolicyDecision>;
+  /** Returns every right that is allowed. */
+  rights(principal: Principal, client: string | null): Promise<readonly Right[]>;
+}
 
-/** What the policies in the database say at this moment; nothing is kept from one request to the next. */
-export function createAuthorization(parts: {
+export function createAuthorization(deps: {
   readonly policies: PolicyRepository;
-  readonly actions: readonly Right[];
+  /** All known rights. */
+  readonly rights: readonly Right[];
   readonly platform: Platform;
-}) {
-  const { policies, actions, platform } = parts;
+}): Authorization {
+  const { policies, rights, platform } = deps;
   const contextOf = ({ username, realm }: Principal, client: string | null) => {
     return { username, realm, client, now: platform.now() };
   };
   return {
-    async decide(action: Right, principal: Principal, client: string | null): Promise<PolicyDecision> {
-      return decide(await policies.list(), action, contextOf(principal, client));
+    async decide(right, principal, client) {
+      return decide(await policies.list(), right, contextOf(principal, client));
     },
 
-    /** Every action that is allowed. */
-    async rights(principal: Principal, client: string | null): Promise<readonly Right[]> {
-      return rightsOf(await policies.list(), actions, contextOf(principal, client));
+    async rights(principal, client) {
+      return rightsOf(await policies.list(), rights, contextOf(principal, client));
     },
   };
 }

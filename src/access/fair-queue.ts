@@ -1,9 +1,9 @@
 /**
- * A queue that serves clients in turn, and the items of one client in the order of their arrival. A client with many
- * items does not delay the others by more than one item each.
+ * A queue that serves clients in turn, and the items of one client in order of arrival. A client with many items delays
+ * each item of the others by at most one.
  */
 export class FairQueue<T> {
-  /** Clients in the order in which they are served next; none is empty. */
+  /** Items by client, in the order in which clients are served next. No list is empty. */
   readonly #lines = new Map<string, T[]>();
 
   get size(): number {
@@ -18,13 +18,13 @@ export class FairQueue<T> {
     else this.#lines.set(client, [item]);
   }
 
-  /** The item that is served next; `undefined` if the queue is empty. */
+  /** Returns the next item; `undefined` if the queue is empty. */
   next(): T | undefined {
     const [first] = this.#lines.values();
     return first?.[0];
   }
 
-  /** Removes the next item. The turn goes to the next client. */
+  /** Removes and returns the next item. Then it is the next client's turn. */
   shift(): T | undefined {
     const [first] = this.#lines;
     if (first === undefined) return undefined;
@@ -38,26 +38,26 @@ export class FairQueue<T> {
     for (const [client, line] of this.#lines) {
       const rest = line.filter((other) => other !== item);
       if (rest.length === 0) this.#lines.delete(client);
-      // An existing key keeps its turn.
+      // Setting an existing key keeps its position.
       else if (rest.length < line.length) this.#lines.set(client, rest);
     }
   }
 
-  /** How many items are served before this one; `null` if it is not in the queue. */
+  /** Returns the number of items before this one; `null` if it is not in the queue. */
   indexOf(item: T): number | null {
     const lines = [...this.#lines.values()];
-    const turn = lines.findIndex((line) => line.includes(item));
-    const depth = lines[turn]?.indexOf(item);
+    const client = lines.findIndex((line) => line.includes(item));
+    const depth = lines[client]?.indexOf(item);
     if (depth === undefined) return null;
-    const before = lines.map((line, at) =>
-      at === turn ? depth : Math.min(line.length, depth + Number(at < turn)),
+    const before = lines.map((line, index) =>
+      index === client ? depth : Math.min(line.length, depth + Number(index < client)),
     );
     return before.reduce((sum, count) => sum + count, 0);
   }
 
   /**
-   * The item that gives way to one more of this client in a full queue: the newest of the client with the most items.
-   * @returns `undefined` if no client has more items than this one would have.
+   * Returns the item to evict from a full queue for one more of this client: the newest of the client with the most
+   * items. `undefined` if no client has more items than this one would have.
    */
   surplus(client: string): T | undefined {
     const own = this.#lines.get(client)?.length ?? 0;

@@ -1,6 +1,6 @@
 /**
- * Whether a name is meant by a list of entries. An entry is meant literally, but for `*` (any characters) and `?`
- * (one character); `!entry` takes names out. An empty list means everybody; a list of only `!` entries, nobody.
+ * Whether a list of entries includes a name. An entry is literal, except for `*` (any characters) and `?` (one
+ * character); `!entry` excludes names. An empty list includes every name, and a list of only `!` entries none.
  */
 export function matchesName(entries: readonly string[], name: string): boolean {
   if (entries.length === 0) return true;
@@ -14,7 +14,7 @@ export function matchesName(entries: readonly string[], name: string): boolean {
   return found;
 }
 
-/** Takes the sign that negates an entry off its front. */
+/** Splits the sign that negates an entry from the rest. */
 export function splitNegation(
   entry: string,
   signs: readonly string[],
@@ -23,25 +23,25 @@ export function splitNegation(
   return { negated, rest: negated ? entry.slice(1).trim() : entry };
 }
 
-/** Matches in time proportional to the product of the lengths: a regular expression would be a CPU trap. */
+/** Matches in time proportional to the product of the lengths; a regular expression could take exponential time. */
 export function matchesWildcard(pattern: string, text: string): boolean {
-  let patternAt = 0;
-  let textAt = 0;
-  let starAt = -1;
-  let resumeAt = 0;
-  while (textAt < text.length) {
-    const sign = pattern[patternAt];
+  let patternIndex = 0;
+  let textIndex = 0;
+  let starIndex = -1;
+  let resumeIndex = 0;
+  while (textIndex < text.length) {
+    const sign = pattern[patternIndex];
     if (sign === "*") {
-      starAt = patternAt++;
-      resumeAt = textAt;
-    } else if (sign === "?" || sign === text[textAt]) {
-      patternAt++;
-      textAt++;
-    } else if (starAt >= 0) {
-      patternAt = starAt + 1;
-      textAt = ++resumeAt;
+      starIndex = patternIndex++;
+      resumeIndex = textIndex;
+    } else if (sign === "?" || sign === text[textIndex]) {
+      patternIndex++;
+      textIndex++;
+    } else if (starIndex >= 0) {
+      patternIndex = starIndex + 1;
+      textIndex = ++resumeIndex;
     } else return false;
   }
-  while (pattern[patternAt] === "*") patternAt++;
-  return patternAt === pattern.length;
+  while (pattern[patternIndex] === "*") patternIndex++;
+  return patternIndex === pattern.length;
 }

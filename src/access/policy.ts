@@ -3,33 +3,30 @@ import type { Policy, PolicyContext, PolicyDecision, Right } from "../domain/pol
 import { matchesName, splitNegation } from "./pattern.ts";
 import { isWithin, parseTimeWindows } from "./time-windows.ts";
 
-/**
- * Decides whether an action is allowed: by an active policy that matches, or because no policy is active at all.
- * Pure; the same answer for the same arguments.
- */
-export function decide(policies: readonly Policy[], action: Right, context: PolicyContext): PolicyDecision {
+/** Decides whether a right is allowed: an active policy grants it, or no policy is active at all. Pure. */
+export function decide(policies: readonly Policy[], right: Right, context: PolicyContext): PolicyDecision {
   const active = policies.filter((policy) => policy.active);
   if (active.length === 0) return { allowed: true, policies: [] };
-  const matching = active.filter((policy) => grants(policy, action) && applies(policy, context));
+  const matching = active.filter((policy) => grants(policy, right) && applies(policy, context));
   return { allowed: matching.length > 0, policies: matching.map((policy) => policy.name) };
 }
 
-/** The actions among `actions` that are allowed; what a log-in tells its client. */
+/** Returns the rights among `rights` that are allowed, as a login shows them to its client. */
 export function rightsOf(
   policies: readonly Policy[],
-  actions: readonly Right[],
+  rights: readonly Right[],
   context: PolicyContext,
 ): Right[] {
-  return actions.filter((action) => decide(policies, action, context).allowed);
+  return rights.filter((right) => decide(policies, right, context).allowed);
 }
 
-/** Whether the policy, once it applies, opens this action. Unlike names, an empty list grants nothing. */
-export function grants(policy: Pick<Policy, "action">, action: Right): boolean {
+/** Whether a policy, where it applies, grants this right. An empty list grants nothing, unlike a list of names. */
+export function grants(policy: Pick<Policy, "action">, right: Right): boolean {
   const entries = Object.keys(policy.action);
-  return entries.length > 0 && matchesName(entries, action);
+  return entries.length > 0 && matchesName(entries, right);
 }
 
-/** Whether this admin is one the policy speaks of, at any address and time. */
+/** Whether a policy includes this admin, at some IP address and time. */
 export function namesAdmin(
   policy: Pick<Policy, "adminuser" | "adminrealm">,
   admin: { readonly username: string; readonly realm: string },
@@ -57,7 +54,7 @@ function matchesClient(entries: readonly string[], client: string | null): boole
   );
 }
 
-/** A stored time that cannot be read matches never: a policy fails closed. */
+/** An invalid stored time never matches: policies fail closed. */
 function matchesTime(time: string, now: Date): boolean {
   const windows = parseTimeWindows(time);
   return windows !== null && (windows.length === 0 || windows.some((window) => isWithin(window, now)));

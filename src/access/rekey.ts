@@ -5,24 +5,24 @@ import { keyIdOf, open, seal } from "../secrets/seal.ts";
 import type { SealedRepository } from "../storage/sealed-values.ts";
 
 export interface RekeyResult {
-  /** Values now sealed with the first key that were not before. */
+  /** Values that were re-encrypted with the first key. */
   readonly resealed: number;
-  /** Values that were sealed with the first key already. */
+  /** Values that were already encrypted with the first key. */
   readonly current: number;
 }
 
 /**
- * Seals every value with the first key of the ring. Each value is its own transaction, so it can be interrupted and
- * run again, and a value that somebody changes meanwhile is left to them (they seal with the first key too).
- * @throws {SealpostError} `unsealable` for a value that no key opens.
+ * Re-encrypts every value with the first key of the ring. Each value is its own transaction, so an interrupted run can
+ * be repeated. A value that another request changes is skipped, because that request uses the first key.
+ * @throws {SealpostError} `unsealable` for a value that no key decrypts.
  */
-export async function rekey(parts: {
+export async function rekey(deps: {
   readonly database: Database;
   readonly sealed: SealedRepository;
   readonly keyring: Keyring;
   readonly platform: Platform;
 }): Promise<RekeyResult> {
-  const { database, sealed, keyring, platform } = parts;
+  const { database, sealed, keyring, platform } = deps;
   let resealed = 0;
   let current = 0;
   for await (const found of sealed.values()) {

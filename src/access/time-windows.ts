@@ -1,5 +1,5 @@
-/** A stretch of the week in UTC, both ends included. */
-export interface TimeWindow {
+/** A part of the week in UTC, both ends included. */
+interface TimeWindow {
   /** 0 is Monday. */
   readonly firstDay: number;
   readonly lastDay: number;
@@ -12,8 +12,8 @@ const WINDOW = /^(\w{3})(?:\s*-\s*(\w{3}))?\s*:\s*(\d{1,2})(?::(\d{2}))?\s*-\s*(
 const MINUTES_PER_DAY = 24 * 60;
 
 /**
- * Reads `Mon-Fri: 8:00-18:00, Sat: 9-12`. Windows do not wrap over midnight or the end of the week.
- * @returns an empty list for an empty text, null for one that cannot be read.
+ * Parses `Mon-Fri: 8:00-18:00, Sat: 9-12`. A window cannot span midnight or the end of the week.
+ * @returns an empty list for an empty text, `null` for an invalid one.
  */
 export function parseTimeWindows(text: string): TimeWindow[] | null {
   if (text.trim() === "") return [];

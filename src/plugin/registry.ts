@@ -8,7 +8,7 @@ import type { Settings } from "../contracts/plugin/settings.ts";
 import type { Route } from "../contracts/route.ts";
 import { auditEntry } from "../domain/audit.ts";
 import { SealpostError } from "../errors.ts";
-import { epochMigration } from "../storage/epoch.ts";
+import { epochMigration } from "../storage/kept-tables.ts";
 import { createSettingsRepository } from "../storage/settings.ts";
 import type { RouteDeps } from "../wire/mount-routes.ts";
 import { actionsOf, eventNameOf } from "../wire/route-names.ts";

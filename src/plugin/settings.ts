@@ -8,9 +8,10 @@ import { invalidParameter, missingParameter, SealpostError } from "../errors.ts"
 import type { Keyring } from "../secrets/keyring.ts";
 import { open, seal } from "../secrets/seal.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
-import { type Epoch, SETTINGS } from "../storage/epoch.ts";
+import type { Epoch } from "../storage/epoch.ts";
+import { untilCommitted } from "../storage/epoch.ts";
+import { SETTINGS } from "../storage/kept-tables.ts";
 import type { SettingRow, SettingsRepository } from "../storage/settings.ts";
-import { untilCommitted } from "../storage/until-committed.ts";
 import { coerce } from "../wire/coerce.ts";
 
 const log = getLogger(["sealpost", "plugin"]);

@@ -5,9 +5,9 @@ import { SealpostError } from "../errors.ts";
 const KEY_BYTES = 32;
 const KEY_ID = /^[A-Za-z0-9_-]{1,32}$/;
 
-/** The keys that seal and open secrets at rest; their bytes cannot be read back. */
+/** The keys that encrypt and decrypt secrets at rest. Their bytes cannot be read back. */
 export class Keyring {
-  /** Every key's id; the first one seals. */
+  /** The ID of every key; the first key encrypts. */
   readonly ids: readonly [string, ...string[]];
   readonly #bytes: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
   readonly #keys = new Map<string, CryptoKey>();
@@ -17,18 +17,18 @@ export class Keyring {
     this.#bytes = new Map([first, ...others].map(({ id, bytes }) => [id, bytes]));
   }
 
-  /** Id of the key that seals. */
+  /** ID of the key that encrypts. */
   get sealingId(): string {
     return this.ids[0];
   }
 
-  /** @throws {SealpostError} `unsealable` when the ring has no key of this id. */
+  /** @throws {SealpostError} `unsealable` if the ring has no key with this ID. */
   async key(id: string): Promise<CryptoKey> {
     const known = this.#keys.get(id);
     if (known) return known;
     const bytes = this.#bytes.get(id);
     if (bytes === undefined) throw new SealpostError("unsealable", `SEALPOST_KEYS has no key "${id}"`);
-    // Kept when it is there and not before: on Workers one request must not wait for what another has begun.
+    // Cache the key, not its promise: on Workers, a request must not wait for a promise of another.
     const key = await imported(bytes);
     this.#keys.set(id, key);
     return key;
@@ -41,19 +41,19 @@ interface KeyEntry {
 }
 
 /**
- * Reads `SEALPOST_KEYS`: `id:base64(32 bytes)`, comma separated; the first seals, all open.
+ * Parses `SEALPOST_KEYS`: `id:base64(32 bytes)`, comma-separated. The first encrypts, all decrypt.
  * @throws {SealpostError} `bad_setting`; the message never repeats key material.
  */
 export function parseKeyring(text: string): Keyring {
   const [first, ...others] = text.split(",").map(parseEntry);
-  if (first === undefined) throw badKeys("is empty");
+  if (first === undefined) throw invalidKeys("is empty");
   const ids = [first, ...others].map((entry) => entry.id);
   const repeated = ids.find((id, index) => ids.indexOf(id) !== index);
-  if (repeated !== undefined) throw badKeys(`has the key id "${repeated}" twice`);
+  if (repeated !== undefined) throw invalidKeys(`has the key id "${repeated}" twice`);
   return new Keyring(first, ...others);
 }
 
-/** A fresh key as one entry of `SEALPOST_KEYS`. */
+/** Generates a key as one entry of `SEALPOST_KEYS`. */
 export function generateKey(id: string, { randomBytes }: Pick<Platform, "randomBytes">): string {
   if (!KEY_ID.test(id)) throw new TypeError(`Not a key id: "${id}"`);
   return `${id}:${randomBytes(KEY_BYTES).toBase64()}`;
@@ -62,10 +62,10 @@ export function generateKey(id: string, { randomBytes }: Pick<Platform, "randomB
 function parseEntry(text: string, index: number): KeyEntry {
   const where = `entry ${index + 1}`;
   const [id = "", base64, ...rest] = text.trim().split(":");
-  if (base64 === undefined || rest.length > 0) throw badKeys(`${where} must be "id:base64 of 32 bytes"`);
-  if (!KEY_ID.test(id)) throw badKeys(`${where} must have an id of 1 to 32 letters, digits, "_" or "-"`);
+  if (base64 === undefined || rest.length > 0) throw invalidKeys(`${where} must be "id:base64 of 32 bytes"`);
+  if (!KEY_ID.test(id)) throw invalidKeys(`${where} must have an id of 1 to 32 letters, digits, "_" or "-"`);
   const bytes = decoded(base64);
-  if (bytes?.length !== KEY_BYTES) throw badKeys(`key "${id}" must be base64 of 32 bytes`);
+  if (bytes?.length !== KEY_BYTES) throw invalidKeys(`key "${id}" must be base64 of 32 bytes`);
   return { id, bytes };
 }
 
@@ -73,12 +73,12 @@ function decoded(base64: string): Uint8Array<ArrayBuffer> | null {
   try {
     return Uint8Array.fromBase64(base64);
   } catch {
-    // The error may quote the key: it goes no further.
+    // The error may quote the key, so it is not passed on.
     return null;
   }
 }
 
-function badKeys(problem: string): SealpostError {
+function invalidKeys(problem: string): SealpostError {
   return new SealpostError("bad_setting", `SEALPOST_KEYS: ${problem}`, { parameter: "SEALPOST_KEYS" });
 }
 

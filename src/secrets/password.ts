@@ -12,16 +12,16 @@ export interface PasswordCost {
   readonly p: number;
 }
 
-/** Takes 16 MiB and about 0.2 s; the parameters that OWASP names for little memory. */
+/** 16 MiB and about 0.2 s: the parameters that OWASP recommends for little memory. */
 export const DEFAULT_PASSWORD_COST: PasswordCost = { ln: 14, r: 8, p: 5 };
 
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
-/** No one types more; a bound keeps the hashing of a huge text from being a way to stop the service. */
+/** Longer than any real password. Without a bound, hashing a huge text could block the service. */
 export const MAX_PASSWORD_BYTES = 1_024;
-/** A stored hash that asks for more is damaged: a Worker has 128 MiB in all. */
-const MOST_MEMORY_BYTES = 64 * 1_024 * 1_024;
-const MOST_PARALLEL = 16;
+/** A stored hash that needs more is damaged: a Worker has 128 MiB in all. */
+const MAX_MEMORY_BYTES = 64 * 1_024 * 1_024;
+const MAX_PARALLELIZATION = 16;
 /** PHC string format: base64 without padding. */
 const PHC = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{22})\$([A-Za-z0-9+/]{43})$/;
 
@@ -48,9 +48,9 @@ export async function hashPassword(
 }
 
 /**
- * Compares a password with a stored hash, in time that does not tell how much of it is right.
- * With null (no such user) or a damaged hash it works as long as for a real one and says no.
- * @returns `rehash`: right, but stored at another cost than `cost`.
+ * Compares a password with a stored hash, in time that does not reveal how much of it is right. `null` (no such user)
+ * or a damaged hash takes as long and never matches.
+ * @returns `rehash`: whether the password matches a hash of another cost than `cost`.
  */
 export async function verifyPassword(
   password: string,
@@ -66,7 +66,7 @@ export async function verifyPassword(
   return { ok, rehash: ok && (used.ln !== cost.ln || used.r !== cost.r || used.p !== cost.p) };
 }
 
-/** UTF-8 of OpaqueString (RFC 8265 section 4.2): one kind of space, NFC. `null` if it is too long. */
+/** Returns OpaqueString (RFC 8265 section 4.2) as UTF-8: one kind of space, NFC. `null` if it is too long. */
 export function passwordBytes(password: string): Uint8Array<ArrayBuffer> | null {
   const bytes = new TextEncoder().encode(password.replaceAll(/\p{Zs}/gu, " ").normalize("NFC"));
   return bytes.length > MAX_PASSWORD_BYTES ? null : bytes;
@@ -76,7 +76,7 @@ function parse(phc: string): StoredHash | null {
   const [, ln, r, p, salt, hash] = PHC.exec(phc) ?? [];
   if (salt === undefined || hash === undefined) return null;
   const cost = { ln: Number(ln), r: Number(r), p: Number(p) };
-  const affordable = memoryBytes(cost) <= MOST_MEMORY_BYTES && cost.p <= MOST_PARALLEL;
+  const affordable = memoryBytes(cost) <= MAX_MEMORY_BYTES && cost.p <= MAX_PARALLELIZATION;
   if (!affordable || cost.ln < 1 || cost.r < 1 || cost.p < 1) return null;
   return { cost, salt: Uint8Array.fromBase64(salt), hash: Uint8Array.fromBase64(hash) };
 }
@@ -90,7 +90,7 @@ function memoryBytes({ ln, r, p }: PasswordCost): number {
 }
 
 function derive(password: Uint8Array, salt: Uint8Array, cost: PasswordCost): Promise<Buffer> {
-  // OpenSSL counts a little more than the two tables of RFC 7914.
+  // OpenSSL needs slightly more than the two tables of RFC 7914.
   const options = { N: 2 ** cost.ln, r: cost.r, p: cost.p, maxmem: 2 * memoryBytes(cost) };
   return new Promise((resolve, reject) => {
     scrypt(password, salt, HASH_BYTES, options, (error, hash) => (error ? reject(error) : resolve(hash)));

@@ -4,8 +4,8 @@ import { invalidParameter } from "../errors.ts";
 import { MAX_PASSWORD_BYTES, passwordBytes } from "./password.ts";
 
 /**
- * About 0.2 ms. No cost protects the 10,000 PINs of four digits from a thief of the database; the pepper does, and
- * limits protect them from guesses.
+ * About 0.2 ms. No cost protects 10,000 possible PINs in a stolen database. The pepper does, and rate limits stop online
+ * guessing.
  */
 const ITERATIONS = 1_000;
 const SALT_BYTES = 16;
@@ -33,8 +33,8 @@ export async function hashPin(
 }
 
 /**
- * Compares a PIN with what {@link hashPin} returned, in time that does not reveal how much of it is right. With `null`
- * or a text of another form it takes as long and returns false.
+ * Compares a PIN with a result of {@link hashPin}, in time that does not reveal how much of it is right. `null` or a text
+ * of another form takes as long and never matches.
  */
 export async function verifyPin(pin: string, stored: string | null, mac: Mac): Promise<boolean> {
   const bytes = passwordBytes(pin);

@@ -3,24 +3,24 @@ import { Secret } from "../domain/secret.ts";
 import { SealpostError } from "../errors.ts";
 import type { Keyring } from "./keyring.ts";
 
-/** Where a sealed value is stored; it opens nowhere else. */
+/** The place where a sealed value is stored. It can be opened nowhere else. */
 export interface SealContext {
   readonly table: string;
-  /** The row's identity, which never changes. */
+  /** Identifies the row and never changes. */
   readonly row: string;
   readonly column: string;
 }
 
 const VERSION = "v1";
-/** NIST SP 800-38D: 96 bits; random ones are safe for 2^32 values under one key. */
+/** 96 bits (NIST SP 800-38D). Random nonces are safe for 2^32 values under one key. */
 const NONCE_BYTES = 12;
 /** `v1.<key id>.<nonce>.<ciphertext and tag>`: 16 characters of nonce, at least 22 of tag. */
 const SEALED = /^v1\.([A-Za-z0-9_-]{1,32})\.([A-Za-z0-9_-]{16})\.([A-Za-z0-9_-]{22,})$/;
 
 /**
- * Seals a text for one place: AES-256-GCM under the ring's first key. The empty text stays empty, so that
- * "no secret" can be seen without a key.
- * @throws {TypeError} for a text with lone surrogates, which would not come back as it was.
+ * Encrypts a text with AES-256-GCM under the ring's first key, bound to its table, row and column. An empty text stays
+ * empty, so "not set" is visible without a key.
+ * @throws {TypeError} for a text with lone surrogates, which UTF-8 cannot represent.
  */
 export async function seal(
   keyring: Keyring,
@@ -42,22 +42,22 @@ export async function seal(
 }
 
 /**
- * Opens what {@link seal} sealed for the same place.
- * @throws {SealpostError} `unsealable` when the ring lacks the key, and when the value was changed or moved.
+ * Decrypts a result of {@link seal} for the same place.
+ * @throws {SealpostError} `unsealable` if the ring lacks the key, or the value was modified or moved.
  */
 export async function open(keyring: Keyring, sealed: string, context: SealContext): Promise<Secret> {
   if (sealed === "") return Secret.EMPTY;
-  const { id, nonce, ciphertext } = parse(sealed) ?? refuse(context);
+  const { id, nonce, ciphertext } = parse(sealed) ?? fail(context);
   const key = await keyring.key(id);
   try {
     const text = await crypto.subtle.decrypt(gcm(nonce, id, context), key, ciphertext);
     return new Secret(new TextDecoder("utf-8", { ignoreBOM: true }).decode(text));
   } catch (cause) {
-    return refuse(context, cause);
+    return fail(context, cause);
   }
 }
 
-/** Id of the key that sealed a value; null for the empty value and for what is no sealed value. */
+/** Returns the ID of the key that encrypted a value; `null` for an empty or invalid value. */
 export function keyIdOf(sealed: string): string | null {
   return parse(sealed)?.id ?? null;
 }
@@ -71,13 +71,13 @@ function parse(sealed: string) {
 }
 
 function gcm(nonce: Uint8Array<ArrayBuffer>, id: string, { table, row, column }: SealContext) {
-  // JSON, because joined strings would let one field run into the next.
+  // JSON keeps the fields apart; joined strings could be ambiguous.
   const bound = JSON.stringify([VERSION, id, table, row, column]);
   return { name: "AES-GCM", iv: nonce, additionalData: new TextEncoder().encode(bound) };
 }
 
-function refuse({ table, column }: SealContext, cause?: unknown): never {
-  const message = `A sealed value of ${table}.${column} does not open: it was changed or moved`;
+function fail({ table, column }: SealContext, cause?: unknown): never {
+  const message = `Cannot decrypt ${table}.${column}: the value was modified or moved to another row`;
   throw new SealpostError("unsealable", message, { cause });
 }
 
@@ -85,10 +85,10 @@ function toBase64url(bytes: Uint8Array): string {
   return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-/** Octets that four characters stand for. */
+/** Octets per four characters of base64. */
 const GROUP_OCTETS = 3;
 
-/** Null for a text that is not the one encoding of its bytes: the last character can have idle bits. */
+/** Returns `null` unless the text is the canonical encoding: the last character can have unused bits. */
 function fromBase64url(text: string): Uint8Array<ArrayBuffer> | null {
   try {
     const bytes = Uint8Array.fromBase64(text, { alphabet: "base64url" });
@@ -96,7 +96,7 @@ function fromBase64url(text: string): Uint8Array<ArrayBuffer> | null {
     const end = rest === 0 ? "" : toBase64url(bytes.subarray(-rest));
     return text.endsWith(end) ? bytes : null;
   } catch {
-    // Only a length that no bytes have gets here.
+    // The length is impossible for base64.
     return null;
   }
 }

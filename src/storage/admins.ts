@@ -1,7 +1,8 @@
 import { and, eq, notExists, sql } from "drizzle-orm";
 import type { Database, WriteStatement } from "../contracts/database.ts";
 import type { Admin } from "../domain/admin.ts";
-import { ADMINS, type Epoch } from "./epoch.ts";
+import type { Epoch } from "./epoch.ts";
+import { ADMINS } from "./kept-tables.ts";
 import { admin } from "./schema.ts";
 
 /** The admins. Writes are unexecuted statements for `commit`. */

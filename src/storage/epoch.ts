@@ -1,44 +1,17 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { ResultSet } from "@libsql/client";
-import { asc, sql } from "drizzle-orm";
+import type { InStatement, ResultSet } from "@libsql/client";
+import { sql } from "drizzle-orm";
 import type { BatchResponse } from "drizzle-orm/batch";
 import type { CommitOptions, Database, KeptTable, Statement } from "../contracts/database.ts";
-import { drizzleAround } from "./drizzle.ts";
+import { SealpostError } from "../errors.ts";
+import { drizzleAround, type Execute } from "./drizzle.ts";
 import { isConstraintError } from "./errors.ts";
-import { admin, epoch, pluginConfig, policy, smtpServer } from "./schema.ts";
+import { ACCESS_TABLES, CORE_TABLES } from "./kept-tables.ts";
+import { epoch } from "./schema.ts";
 
-export const ADMINS: KeptTable<typeof admin.$inferSelect> = {
-  name: "admin",
-  select: (read) => read.select().from(admin).orderBy(asc(admin.realm), asc(admin.username)),
-};
-export const POLICIES: KeptTable<typeof policy.$inferSelect> = {
-  name: "policy",
-  select: (read) => read.select().from(policy).orderBy(asc(policy.priority), asc(policy.name)),
-};
-export const SETTINGS: KeptTable<typeof pluginConfig.$inferSelect> = {
-  name: "plugin_config",
-  select: (read) => read.select().from(pluginConfig),
-};
-export const SERVERS: KeptTable<typeof smtpServer.$inferSelect> = {
-  name: "smtp_server",
-  select: (read) => read.select().from(smtpServer).orderBy(asc(smtpServer.identifier)),
-};
-export const CORE_TABLES: readonly KeptTable<unknown>[] = [ADMINS, POLICIES, SETTINGS, SERVERS];
-
-/** The triggers that count the changes of a table, and its counter. */
-export function epochMigration(name: string): string {
-  const counter = `INSERT INTO epoch (part, n) VALUES ('${name}', 1)`;
-  const triggers = ["insert", "update", "delete"].map(
-    (change) => `CREATE TRIGGER epoch_${name}_${change} AFTER ${change.toUpperCase()} ON ${name}
-      BEGIN UPDATE epoch SET n = n + 1 WHERE part = '${name}'; END`,
-  );
-  return [counter, ...triggers].join(";\n--> statement-breakpoint\n");
-}
-
-/** What decides who may do what. */
-const ACCESS_TABLES: readonly KeptTable<unknown>[] = [ADMINS, POLICIES];
-
-/** All counters in one row, which takes less time than a row for each. */
+/** How often a change is decided again after another request changed its basis. */
+const MAX_RESTARTS = 5;
+/** All counters in one row, which is faster than one row for each. */
 const COUNTERS = {
   counters: sql<string>`json_group_object(${epoch.part}, ${epoch.n})`.as("counters"),
 };
@@ -46,181 +19,236 @@ interface CountersRow {
   readonly counters: string;
 }
 
-/** Changes of each table so far, by its name. */
+/** The number of changes of each table, by table name. */
 type Counters = ReadonlyMap<string, number>;
 
-/** One request, or another piece of work. */
+/** One request, or another unit of work. */
 interface Scope {
-  /** As the database has confirmed them to this work, or as they are assumed; `null`: not yet. */
+  /** The counters that the work is based on, confirmed or assumed; `null` before the first. */
   counters: Counters | null;
-  /** Whether the counters are only those that this process knew last. Nothing but the decision on a right goes by them. */
+  /** Whether the counters are only the last known of this process. Only the decision on a right may use them. */
   isAssumed: boolean;
-  /** Whether a right is decided on what is assumed, so that no row has to be proved. */
+  /** Whether a right is being decided on assumed counters, so that rows need no proof. */
   isDeciding: boolean;
-  /** Checks again what the work was allowed to do; rejects if it no longer is. */
+  /** Repeats the check of the work's right; rejects if the right is gone. */
   recheck: (() => Promise<void>) | null;
-  /** What goes on after the work has ended asks for itself. */
+  /** Whether the work has ended. Anything that outlives it reads for itself. */
   isOver: boolean;
 }
 
 /**
- * Rarely changed rows, kept in memory and never used without asking: each piece of work reads the epoch once, a few
- * counters, and the kept rows of a table count only if its counter says that they are current. The first read of the
- * work brings the counters along, and so does each commit. A change that any process has acknowledged holds at the next
- * request of every other.
+ * Caches rows that change rarely, and never uses them unchecked. Each unit of work reads the epoch once, a few counters;
+ * the cached rows of a table are valid only if its counter matches. The first read of the work brings the counters along,
+ * and so does each commit. A change that any process has acknowledged is seen by the next request of every process.
  */
-export interface Epoch {
-  /** Runs a piece of work, such as a request. What outlives it sees the rows as they are. */
-  run<T>(work: () => Promise<T>): Promise<T>;
-  /** The rows of a table, as they are now or, within {@link run}, as the work has last seen them confirmed. */
-  rows<Row>(table: KeptTable<Row>): Promise<readonly Row[]>;
-  /**
-   * Within {@link run}: checks what the work may do, and from then on its commits depend on it.
-   * @param options `isProvedByRead`: by the rows that this process knows; the first read of the work proves them, and if
-   * they were others, checks again. Nothing may be returned or sent before that read; a rejection is proved at once.
-   * @throws what the check rejects with.
-   */
-  allow(check: () => Promise<void>, options?: { readonly isProvedByRead?: boolean }): Promise<void>;
-  /** Within {@link run}: proves what was only assumed. @throws what the check of {@link allow} rejects with. */
-  prove(): Promise<void>;
-  /**
-   * Commits what was decided on these tables, as this work has seen them, and on what it was allowed by.
-   * @returns null if one of them has changed since: nothing was written, and the next {@link rows} shows them anew.
-   * @throws what the check of {@link allow} rejects with, if the work is no longer allowed.
-   */
-  commit<const T extends readonly Statement[]>(
-    tables: readonly KeptTable<unknown>[],
-    statements: T,
-  ): Promise<BatchResponse<T> | null>;
-  /** The database, whose reads and commits within {@link run} bring the counters along. */
+export class Epoch {
+  /** The database. Its reads and commits within {@link run} bring the counters along. */
   readonly database: Database;
-}
+  readonly #inner: Database;
+  readonly #tables: readonly KeptTable<unknown>[];
+  readonly #scopes = new AsyncLocalStorage<Scope>();
+  /** Holds values, never promises: on Workers a promise belongs to the request that created it. */
+  readonly #kept = new Map<string, { readonly n: number; readonly rows: readonly unknown[] }>();
+  /** The counters of a file, and the change mark before they were read. */
+  #latest: { readonly mark: string; readonly counters: Counters } | null = null;
+  readonly #readCounters: () => Promise<readonly CountersRow[]>;
+  readonly #countersStatement: () => Statement;
+  readonly #countersText: string;
 
-/** @param more tables of plugins. */
-export function createEpoch(database: Database, more: readonly KeptTable<unknown>[] = []): Epoch {
-  const { read, write } = database;
-  const scopes = new AsyncLocalStorage<Scope>();
-  const readCounters = read.select(COUNTERS).from(epoch).prepare();
-  const countersSelect = database.prepare(write.select(COUNTERS).from(epoch));
-  const { sql: countersText } = read.select(COUNTERS).from(epoch).toSQL();
-  const tables = [...CORE_TABLES, ...more];
-  /** Values, never promises: on Workers a promise belongs to the request that made it. */
-  const kept = new Map<string, { readonly n: number; readonly rows: readonly unknown[] }>();
-  /** The counters of a file, and its mark before they were read. */
-  let latest: { readonly mark: string; readonly counters: Counters } | null = null;
+  /** @param ofPlugins kept tables of plugins. */
+  constructor(database: Database, ofPlugins: readonly KeptTable<unknown>[] = []) {
+    this.#inner = database;
+    this.#tables = [...CORE_TABLES, ...ofPlugins];
+    const { read, write } = database;
+    const readCounters = read.select(COUNTERS).from(epoch).prepare();
+    this.#readCounters = () => readCounters.all();
+    this.#countersStatement = database.prepare(write.select(COUNTERS).from(epoch));
+    this.#countersText = read.select(COUNTERS).from(epoch).toSQL().sql;
+    this.database = {
+      kind: database.kind,
+      read: drizzleAround(read, (statements, execute) => this.#readAlong(statements, execute)),
+      write,
+      prepare: database.prepare.bind(database),
+      append: database.append.bind(database),
+      commit: async <const T extends readonly Statement[]>(statements: T, options?: CommitOptions) => {
+        // Prove the right of the work before it writes.
+        await this.prove();
+        return (await this.#commitAndCount(statements, {
+          ...options,
+          isGuarded: false,
+        })) as BatchResponse<T>;
+      },
+      [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+    };
+  }
 
-  function current(): Scope | null {
-    const scope = scopes.getStore();
+  /** Runs a unit of work, such as a request. Calls that outlive it see the rows as they are. */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    const scope: Scope = {
+      counters: null,
+      recheck: null,
+      isAssumed: false,
+      isDeciding: false,
+      isOver: false,
+    };
+    try {
+      return await this.#scopes.run(scope, work);
+    } finally {
+      scope.isOver = true;
+    }
+  }
+
+  /** Returns the rows of a table, as they are now or, within {@link run}, as the work has last seen them confirmed. */
+  async rows<Row>(table: KeptTable<Row>): Promise<readonly Row[]> {
+    const scope = this.#current();
+    if (scope?.isAssumed && !scope.isDeciding) await this.prove();
+    let counters = scope?.counters ?? null;
+    if (counters === null) {
+      counters = this.#kept.size === 0 ? await this.#load(new Map()) : await this.#currentCounters();
+      if (scope !== null) await this.#confirm(scope, counters);
+    }
+    while (!this.#isKept(table, counters)) {
+      counters = await this.#load(counters);
+      if (scope !== null) await this.#confirm(scope, counters);
+    }
+    // The rows of a table come from its own select.
+    return (this.#kept.get(table.name)?.rows ?? []) as readonly Row[];
+  }
+
+  /**
+   * Within {@link run}: checks the right of the work. From then on, its commits depend on it.
+   * @param options `isProvedByRead`: check by the rows that this process knows. The first read of the work proves them,
+   * and if they were outdated, repeats the check. Return or send nothing before that read. A rejection is proved first.
+   * @throws the error of the check.
+   */
+  async allow(
+    check: () => Promise<void>,
+    { isProvedByRead = false }: { readonly isProvedByRead?: boolean } = {},
+  ): Promise<void> {
+    const scope = this.#current();
+    if (scope === null) return check();
+    const isKnown = ACCESS_TABLES.every(({ name }) => this.#kept.has(name));
+    const isUnproved = scope.counters === null || scope.isAssumed;
+    if (isProvedByRead && isKnown && isUnproved) await this.#assume(scope, check);
+    else await check();
+    scope.recheck = check;
+  }
+
+  /** Within {@link run}: proves assumed counters. @throws the error of the check of {@link allow}. */
+  async prove(): Promise<void> {
+    const scope = this.#current();
+    if (scope?.isAssumed) await this.#confirm(scope, await this.#currentCounters());
+  }
+
+  /**
+   * Commits a decision that is based on these tables, as the work has seen them, and on its right.
+   * @returns `null` if one of the tables has changed since: nothing was written, and {@link rows} returns the new rows.
+   * @throws the error of the check of {@link allow}, if the right is gone.
+   */
+  async commit<const T extends readonly Statement[]>(
+    decisive: readonly KeptTable<unknown>[],
+    statements: T,
+  ): Promise<BatchResponse<T> | null> {
+    const recheck = this.#current()?.recheck ?? null;
+    const guarded = recheck === null ? decisive : [...new Set([...decisive, ...ACCESS_TABLES])];
+    if (guarded.length === 0)
+      return (await this.#commitAndCount(statements, { isGuarded: false })) as BatchResponse<T>;
+    const scope = this.#current();
+    const seen = scope?.counters ?? (await this.#currentCounters());
+    try {
+      const guards = guarded.map((table) => this.#assertUnchanged(seen, table));
+      const all = [...guards, ...statements];
+      const results = await this.#commitAndCount(all, { isGuarded: recheck !== null });
+      return results.slice(guards.length) as BatchResponse<T>;
+    } catch (error) {
+      if (!isConstraintError(error)) throw error;
+      const now = await this.#currentCounters();
+      if (guarded.every(({ name }) => now.get(name) === seen.get(name))) throw error;
+      if (scope !== null) await this.#confirm(scope, now);
+      return null;
+    }
+  }
+
+  #current(): Scope | null {
+    const scope = this.#scopes.getStore();
     return scope === undefined || scope.isOver ? null : scope;
   }
 
-  function isKept({ name }: KeptTable<unknown>, counters: Counters): boolean {
-    const entry = kept.get(name);
+  #isKept({ name }: KeptTable<unknown>, counters: Counters): boolean {
+    const entry = this.#kept.get(name);
     return entry !== undefined && entry.n === counters.get(name);
   }
 
-  /** The counters as they are now; without a statement where nothing was committed since they were read. */
-  async function currentCounters(): Promise<Counters> {
-    const mark = database.changeMark?.() ?? null;
-    if (mark !== null && latest?.mark === mark) return latest.counters;
-    const counters = countersOf(await readCounters.all());
-    // The mark is older than the counters: what was committed in between makes it another one.
-    if (mark !== null) latest = { mark, counters };
+  /** Returns the current counters; without a statement if nothing was committed since they were read. */
+  async #currentCounters(): Promise<Counters> {
+    const mark = this.#inner.changeMark?.() ?? null;
+    if (mark !== null && this.#latest?.mark === mark) return this.#latest.counters;
+    const counters = countersOf(await this.#readCounters());
+    // The mark is older than the counters, so a commit in between changes it.
+    if (mark !== null) this.#latest = { mark, counters };
     return counters;
   }
 
-  /** Takes what the database says now for what this work goes by. @throws what its check rejects with. */
-  async function confirm(scope: Scope, counters: Counters): Promise<void> {
+  /** Bases the work on these counters. @throws the error of its check. */
+  async #confirm(scope: Scope, counters: Counters): Promise<void> {
     const before = scope.counters;
     scope.counters = counters;
     scope.isAssumed = false;
-    const isMoved =
+    const hasAccessChanged =
       before !== null && ACCESS_TABLES.some(({ name }) => before.get(name) !== counters.get(name));
-    if (isMoved) await scope.recheck?.();
+    if (hasAccessChanged) await scope.recheck?.();
   }
 
-  /** Reads the tables that have changed, and the counters with them, so that they are of one moment. */
-  async function load(counters: Counters): Promise<Counters> {
-    const stale = tables.filter((table) => !isKept(table, counters));
+  /** Reads the changed tables together with the counters, so that all are from one moment. */
+  async #load(counters: Counters): Promise<Counters> {
+    const { read } = this.#inner;
+    const stale = this.#tables.filter((table) => !this.#isKept(table, counters));
     const [counted, ...all] = await read.batch([
       read.select(COUNTERS).from(epoch),
       ...stale.map((table) => table.select(read)),
     ]);
     const now = countersOf(counted);
     for (const [index, { name }] of stale.entries()) {
-      kept.set(name, { n: now.get(name) ?? 0, rows: all[index] as readonly unknown[] });
+      this.#kept.set(name, { n: now.get(name) ?? 0, rows: all[index] as readonly unknown[] });
     }
     return now;
   }
 
-  async function rows<Row>(table: KeptTable<Row>): Promise<readonly Row[]> {
-    const scope = current();
-    if (scope?.isAssumed && !scope.isDeciding) await prove();
-    let counters = scope?.counters ?? null;
-    if (counters === null) {
-      counters = kept.size === 0 ? await load(new Map()) : await currentCounters();
-      if (scope !== null) await confirm(scope, counters);
-    }
-    while (!isKept(table, counters)) {
-      counters = await load(counters);
-      if (scope !== null) await confirm(scope, counters);
-    }
-    // Each table has the rows that its own select gives.
-    return (kept.get(table.name)?.rows ?? []) as readonly Row[];
-  }
-
-  async function prove(): Promise<void> {
-    const scope = current();
-    if (scope?.isAssumed) await confirm(scope, await currentCounters());
-  }
-
-  async function allow(
-    check: () => Promise<void>,
-    { isProvedByRead = false }: { readonly isProvedByRead?: boolean } = {},
-  ): Promise<void> {
-    const scope = current();
-    if (scope === null) return check();
-    const isKnown = ACCESS_TABLES.every(({ name }) => kept.has(name));
-    const isUnproved = scope.counters === null || scope.isAssumed;
-    if (isProvedByRead && isKnown && isUnproved) await assume(scope, check);
-    else await check();
-    scope.recheck = check;
-  }
-
-  async function assume(scope: Scope, check: () => Promise<void>): Promise<void> {
-    scope.counters ??= new Map([...kept].map(([name, { n }]) => [name, n]));
+  async #assume(scope: Scope, check: () => Promise<void>): Promise<void> {
+    scope.counters ??= new Map([...this.#kept].map(([name, { n }]) => [name, n]));
     scope.isAssumed = true;
     scope.isDeciding = true;
     try {
       await check();
     } catch {
-      // Not before it is known that the rows are current.
+      // Reject only by current rows.
       scope.isDeciding = false;
-      await prove();
+      await this.prove();
       await check();
     } finally {
       scope.isDeciding = false;
     }
   }
 
-  /** Violates a constraint, and so rolls the commit back, if the table has changed since. */
-  function guard(counters: Counters, { name }: KeptTable<unknown>) {
+  /** Violates a constraint, and so rolls the commit back, if the table has changed. */
+  #assertUnchanged(counters: Counters, { name }: KeptTable<unknown>) {
     const n = sql`CASE WHEN ${epoch.n} = ${sql.param(counters.get(name) ?? 0, epoch.n)} THEN ${epoch.n} END`;
-    return write.update(epoch).set({ n }).where(sql`${epoch.part} = ${name}`);
+    return this.#inner.write.update(epoch).set({ n }).where(sql`${epoch.part} = ${name}`);
   }
 
   /**
-   * Commits, and learns within a scope where the commit has left the counters.
-   * @param isGuarded whether the commit depends on what the work is allowed by; else that stays as it was decided on.
+   * Commits and, within a scope, reads the counters after the commit.
+   * @param isGuarded whether the commit depends on the right; otherwise the right stays based on the earlier counters.
    */
-  async function commitAndCount(
+  async #commitAndCount(
     statements: readonly Statement[],
     { isGuarded, ...options }: CommitOptions & { readonly isGuarded: boolean },
   ): Promise<readonly unknown[]> {
-    const scope = current();
+    const scope = this.#current();
     if (scope === null || scope.counters === null || statements.length === 0)
-      return database.commit(statements, options);
-    const results: readonly unknown[] = await database.commit([...statements, countersSelect()], options);
+      return this.#inner.commit(statements, options);
+    const all = [...statements, this.#countersStatement()];
+    const results: readonly unknown[] = await this.#inner.commit(all, options);
     const now = countersOf(results.at(-1) as CountersRow[]);
     const decidedOn = ACCESS_TABLES.map(({ name }) => [name, scope.counters?.get(name) ?? 0] as const);
     scope.counters = isGuarded ? now : new Map([...now, ...decidedOn]);
@@ -228,65 +256,30 @@ export function createEpoch(database: Database, more: readonly KeptTable<unknown
     return results.slice(0, -1);
   }
 
-  async function commit<const T extends readonly Statement[]>(
-    decisive: readonly KeptTable<unknown>[],
-    statements: T,
-  ): Promise<BatchResponse<T> | null> {
-    const recheck = current()?.recheck ?? null;
-    const guarded = recheck === null ? decisive : [...new Set([...decisive, ...ACCESS_TABLES])];
-    if (guarded.length === 0)
-      return (await commitAndCount(statements, { isGuarded: false })) as BatchResponse<T>;
-    const scope = current();
-    const seen = scope?.counters ?? (await currentCounters());
-    try {
-      const guards = guarded.map((table) => guard(seen, table));
-      const results = await commitAndCount([...guards, ...statements], { isGuarded: recheck !== null });
-      return results.slice(guards.length) as BatchResponse<T>;
-    } catch (error) {
-      if (!isConstraintError(error)) throw error;
-      const now = await currentCounters();
-      if (guarded.every(({ name }) => now.get(name) === seen.get(name))) throw error;
-      if (scope !== null) await confirm(scope, now);
-      return null;
-    }
-  }
-
-  /** The first read of a work brings the counters along. */
-  const readAlong = drizzleAround(read, async (statements, execute) => {
-    const scope = current();
+  /** Adds the counters to the first read of a unit of work. */
+  async #readAlong(statements: readonly InStatement[], execute: Execute): Promise<readonly ResultSet[]> {
+    const scope = this.#current();
     if (scope === null || (scope.counters !== null && !scope.isAssumed)) return execute(statements);
-    const [counted, ...results] = await execute([countersText, ...statements]);
-    await confirm(scope, countersFrom(counted));
+    const [counted, ...results] = await execute([this.#countersText, ...statements]);
+    await this.#confirm(scope, countersFrom(counted));
     return results;
-  });
+  }
+}
 
-  return {
-    async run(work) {
-      const scope: Scope = {
-        ...{ counters: null, recheck: null },
-        ...{ isAssumed: false, isDeciding: false, isOver: false },
-      };
-      try {
-        return await scopes.run(scope, work);
-      } finally {
-        scope.isOver = true;
-      }
-    },
-    ...{ rows, allow, prove, commit },
-    database: {
-      kind: database.kind,
-      read: readAlong,
-      write,
-      prepare: database.prepare.bind(database),
-      append: database.append.bind(database),
-      async commit<const T extends readonly Statement[]>(statements: T, options?: CommitOptions) {
-        // What the work may do is proved before it writes.
-        await prove();
-        return (await commitAndCount(statements, { ...options, isGuarded: false })) as BatchResponse<T>;
-      },
-      [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
-    },
-  };
+/**
+ * Repeats an attempt until no other request has changed its basis meanwhile.
+ * @param attempt returns `null` if another request has; see {@link Epoch.commit}.
+ * @throws {SealpostError} `database_unavailable` after 5 restarts.
+ */
+export async function untilCommitted<T>(attempt: () => Promise<T | null>): Promise<T> {
+  for (let restarts = 0; restarts <= MAX_RESTARTS; restarts++) {
+    const result = await attempt();
+    if (result !== null) return result;
+  }
+  throw new SealpostError(
+    "database_unavailable",
+    "Other requests keep changing the same data: try again in a moment",
+  );
 }
 
 function countersOf([row]: readonly CountersRow[]): Counters {

@@ -1,7 +1,8 @@
 import { eq } from "drizzle-orm";
 import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import type { Policy, PolicyFields } from "../domain/policy.ts";
-import { type Epoch, POLICIES } from "./epoch.ts";
+import type { Epoch } from "./epoch.ts";
+import { POLICIES } from "./kept-tables.ts";
 import { policy } from "./schema.ts";
 
 /** Admin policies by name. Writes are unexecuted statements for `commit`. */

@@ -5,7 +5,7 @@ import type { AuthMechanism, Pipelining } from "../domain/smtp-server.ts";
 
 // The tables as queries see them; `migrations/*.sql` makes them. `sealed.ts` says which columns are sealed.
 
-/** Facts about this instance: the sealed check value and the sealed secret that signs tokens. */
+/** Secrets that belong to the database, sealed, by name. */
 export const instance = sqliteTable("instance", {
   name: text("name").primaryKey(),
   value: text("value").notNull(),

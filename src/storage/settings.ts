@@ -1,6 +1,7 @@
 import { eq, sql } from "drizzle-orm";
 import type { Database, WriteStatement } from "../contracts/database.ts";
-import { type Epoch, SETTINGS } from "./epoch.ts";
+import type { Epoch } from "./epoch.ts";
+import { SETTINGS } from "./kept-tables.ts";
 import { pluginConfig } from "./schema.ts";
 
 export type SettingRow = typeof pluginConfig.$inferSelect;

@@ -1,6 +1,7 @@
 import { and, eq } from "drizzle-orm";
 import type { Database, WriteStatement } from "../contracts/database.ts";
-import { type Epoch, SERVERS } from "./epoch.ts";
+import type { Epoch } from "./epoch.ts";
+import { SERVERS } from "./kept-tables.ts";
 import { smtpServer } from "./schema.ts";
 
 /** A definition as stored. Secrets are sealed or empty. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { someoneMayWritePolicies } from "../../src/access/commit-change.ts";
+import { hasPolicyWriter } from "../../src/access/commit-change.ts";
 import { decide, rightsOf } from "../../src/access/policy.ts";
 import type { Admin } from "../../src/domain/admin.ts";
 import type { Policy, PolicyContext } from "../../src/domain/policy.ts";
@@ -127,7 +127,7 @@ test("rightsOf() lists what decide() allows", () => {
   expect(rightsOf([policy()], all, ALICE)).toEqual(["smtpserver_read"]);
 });
 
-describe("someoneMayWritePolicies()", () => {
+describe("hasPolicyWriter()", () => {
   const admin = (change: Partial<Admin> = {}): Admin => ({
     ...{ id: "1", username: "alice", realm: "", passwordHash: "", enabled: true, generation: 1 },
     ...change,
@@ -153,6 +153,6 @@ describe("someoneMayWritePolicies()", () => {
     ["policywrite taken out of all", [{ action: { "*": true, "!policywrite": true } }], [{}], false],
   ])("with %s", (_, policies, admins, expected) => {
     const state = { policies: policies.map(policy), admins: admins.map(admin) };
-    expect(someoneMayWritePolicies(state)).toBe(expected);
+    expect(hasPolicyWriter(state)).toBe(expected);
   });
 });

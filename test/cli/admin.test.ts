@@ -63,7 +63,7 @@ test("a name that is taken, or is nobody's, is said on standard error", async ()
   expect(await own.admin(["add", "anna"])).toMatchObject({
     code: 1,
     stdout: "",
-    stderr: expect.stringContaining("anna is there already"),
+    stderr: expect.stringContaining("anna exists already"),
   });
   for (const verb of ["passwd", "disable", "enable"]) {
     const { code, stdout, stderr } = await own.admin([verb, "nobody"]);

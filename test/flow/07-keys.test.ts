@@ -55,7 +55,7 @@ test("a start without the keys of the database names the missing key and changes
   const before = await Promise.all(rows.map((statement) => outside(path, statement)));
 
   const missing = await refusal(folder.path, { SEALPOST_KEYS: NEW });
-  expect(missing).toContain('SEALPOST_KEYS: this database is sealed with key "old"');
+  expect(missing).toContain('SEALPOST_KEYS: this database is encrypted with key "old"');
   expect(missing).toContain("new");
   const bytes = NEW.split(":")[1] ?? "";
   expect(await refusal(folder.path, { SEALPOST_KEYS: `old:${bytes}` })).toContain("SEALPOST_KEYS");

@@ -3,7 +3,8 @@ import { sql } from "drizzle-orm";
 import { events } from "sealpost/plugins/events";
 import { smsGateway } from "sealpost/plugins/sms-gateway";
 import { readPlugins } from "../../src/plugin/registry.ts";
-import { ADMINS, CORE_TABLES, createEpoch, POLICIES } from "../../src/storage/epoch.ts";
+import { Epoch } from "../../src/storage/epoch.ts";
+import { ADMINS, CORE_TABLES, POLICIES } from "../../src/storage/kept-tables.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
 import { openTest, outside, temporaryFile } from "./fixtures/database.ts";
@@ -63,7 +64,7 @@ describe("kept rows", () => {
 
   test("show what another connection has changed, at the next request", async () => {
     await using database = await open();
-    const [one, other] = [createEpoch(database), createEpoch(database)];
+    const [one, other] = [new Epoch(database), new Epoch(database)];
     expect(await one.run(() => one.rows(ADMINS))).toEqual([]);
     expect(await other.run(() => other.rows(ADMINS))).toEqual([]);
     await database.commit([database.write.run(insert("ann"))]);
@@ -74,7 +75,7 @@ describe("kept rows", () => {
 
   test("are of one moment within a request, and as they are now after it", async () => {
     await using database = await open();
-    const epoch = createEpoch(database);
+    const epoch = new Epoch(database);
     const { promise: isOver, resolve: end } = Promise.withResolvers<void>();
     let afterwards: Promise<number> = Promise.resolve(0);
     await epoch.run(async () => {
@@ -89,7 +90,7 @@ describe("kept rows", () => {
 
   test("stop a commit that was decided on older ones, and are new at the next attempt", async () => {
     await using database = await open();
-    const epoch = createEpoch(database);
+    const epoch = new Epoch(database);
     await epoch.run(async () => {
       expect(await epoch.rows(POLICIES)).toHaveLength(0);
       await database.commit([database.write.run(insert("eve"))]);
@@ -103,7 +104,7 @@ describe("kept rows", () => {
 
   test("stop a commit whose author is no longer allowed", async () => {
     await using database = await open();
-    const epoch = createEpoch(database);
+    const epoch = new Epoch(database);
     const denied = new Error("No longer allowed");
     const committing = epoch.run(async () => {
       await epoch.rows(ADMINS);
@@ -123,14 +124,13 @@ describe("kept rows", () => {
 describe("kept rows of a file", () => {
   const insert = (id: string): string =>
     `INSERT INTO admin (id, username, realm, password_hash, enabled, generation) VALUES ('${id}', '${id}', '', '', 1, 1)`;
-  const ids = async (epoch: ReturnType<typeof createEpoch>) =>
-    (await epoch.run(() => epoch.rows(ADMINS))).map(({ id }) => id);
+  const ids = async (epoch: Epoch) => (await epoch.run(() => epoch.rows(ADMINS))).map(({ id }) => id);
 
   test("show what another process, another connection and their own has committed", async () => {
     using file = temporaryFile();
     await using database = await open({ url: file.url });
     await using other = openTest({ url: file.url });
-    const epoch = createEpoch(database);
+    const epoch = new Epoch(database);
     expect(await ids(epoch)).toEqual([]);
     for (let round = 0; round < 5; round++) {
       await outside(file.path, insert(`a${round}`));
@@ -148,7 +148,7 @@ describe("kept rows of a file", () => {
     await using database = await open({ url: file.url });
     await database.read.all("SELECT 1");
     expect(database.changeMark?.()).not.toBeNull();
-    const epoch = createEpoch(database);
+    const epoch = new Epoch(database);
     await ids(epoch);
     await ids(epoch);
     const mark = database.changeMark?.();

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import type { Migration } from "../../src/contracts/database.ts";
-import { createEpoch } from "../../src/storage/epoch.ts";
+import { Epoch } from "../../src/storage/epoch.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
 import { createSmtpServerRepository } from "../../src/storage/smtp-servers.ts";
@@ -85,7 +85,7 @@ describe("migrate()", () => {
         dont_send_on_error, private_key, private_key_password, signing_key, certificate, max_connections, etag_seed, version)
       VALUES ('1', 'office', 'mail.example.org', 587, '', '', '', 1, 10, 0, '', 0, 0, '', '', '', '', 3, 'seed', 4)`);
     await migrate(database, MIGRATIONS, platform);
-    expect(await createSmtpServerRepository(database, createEpoch(database)).find("office")).toMatchObject({
+    expect(await createSmtpServerRepository(database, new Epoch(database)).find("office")).toMatchObject({
       ...{ server: "mail.example.org", maxConnections: 3, version: 4 },
       ...{ pipelining: "auto", authMechanism: "auto" },
     });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createEpoch } from "../../src/storage/epoch.ts";
+import { Epoch } from "../../src/storage/epoch.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
 import { openDatabase } from "../../src/storage/open-database.ts";
@@ -36,7 +36,7 @@ test("update() leaves a kept secret as a key rotation sealed it meanwhile", asyn
   const randomBytes = (length: number) => crypto.getRandomValues(new Uint8Array(length));
   await using database = openDatabase({ url: ":memory:", randomBytes });
   await migrate(database, MIGRATIONS, { now: () => new Date() });
-  const servers = createSmtpServerRepository(database, createEpoch(database));
+  const servers = createSmtpServerRepository(database, new Epoch(database));
   const place = { table: "smtp_server", row: "1", column: "password", value: ROW.password };
   await database.commit([servers.insert(ROW)]);
   await database.commit([createSealedRepository(database).replace(place, "v1.new.nonce.sealed")]);

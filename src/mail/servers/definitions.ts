@@ -18,8 +18,8 @@ import type { Keyring } from "../../secrets/keyring.ts";
 import { open, seal } from "../../secrets/seal.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { Epoch } from "../../storage/epoch.ts";
+import { untilCommitted } from "../../storage/epoch.ts";
 import { type SmtpServerRepository, type SmtpServerRow, versionKey } from "../../storage/smtp-servers.ts";
-import { untilCommitted } from "../../storage/until-committed.ts";
 import type { Circuit } from "../circuit.ts";
 
 /** An encrypted column: a secret of the definition, or the key that was decrypted when it was saved. */

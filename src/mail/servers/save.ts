@@ -19,8 +19,8 @@ import {
 import { SealpostError } from "../../errors.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { Epoch } from "../../storage/epoch.ts";
+import { untilCommitted } from "../../storage/epoch.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-servers.ts";
-import { untilCommitted } from "../../storage/until-committed.ts";
 import type { Circuit } from "../circuit.ts";
 import { type IdentityFields, inspectOnSave } from "./check-identity.ts";
 import { type EtagCondition, etagOf, nothingStored, type Servers, staleError } from "./definitions.ts";

@@ -83,7 +83,7 @@ describe("a binding that is missing or wrong is named in one line of the log, an
     const other = `other:${Buffer.alloc(32, 8).toString("base64")}`;
     await using worker = await startWorker({ ...good, SEALPOST_KEYS: other });
     await expectUnavailable(worker);
-    await untilLogged(worker, /SEALPOST_KEYS: this database is sealed with key/);
+    await untilLogged(worker, /SEALPOST_KEYS: this database is encrypted with key/);
   });
 });
 

@@ -1,81 +1,90 @@
 import { matchesName, parseCidr } from "sealpost/plugin";
-import { identifierOf, type Scene, said } from "./context.ts";
+import { eventField, type HandlerContext, identifierOf } from "./context.ts";
 
-/** One thing that can be asked of an event. */
+/** A condition on an event. */
 export interface Condition {
-  /** `str` or `bool`, as clients of the reference know them. */
+  /** privacyIDEA's types of values. */
   readonly type: "str" | "bool";
   readonly description: string;
-  /** The values that there are; none: a text. */
+  /** The allowed values; absent for any text. */
   readonly values?: readonly string[];
-  /** What a text has to be, if not any; null: it is good. */
+  /** Returns the problem with a text, or `null`. */
   readonly problem?: (value: string) => string | null;
-  /** What is not known is not fulfilled. */
-  readonly holds: (value: string, scene: Scene) => boolean;
+  /** False if the event does not have the information. */
+  readonly holds: (value: string, context: HandlerContext) => boolean;
 }
 
 const BOOLEANS = ["True", "False"];
-const NAMES = "a comma-separated list; * and ? stand for other characters, ! excludes";
+const NAMES = "a comma-separated list, in which * and ? are wildcards and ! excludes";
 
-/** By the names that clients of the reference know; those after `plugin` are Sealpost's own. */
+/** Conditions by privacyIDEA's names; those from `plugin` on are Sealpost's own. */
 export const CONDITIONS: Readonly<Record<string, Condition>> = {
-  realm: names("Realm of the user whom it is about", ({ event }) => said(event, "realm")),
-  tokenrealm: names("The same: a token is in the realm of its user", ({ event }) => said(event, "realm")),
-  username: names("Name of the user whom it is about", ({ event }) => said(event, "user")),
-  serial: names("Serial of the token", ({ event }) => said(event, "serial")),
-  tokentype: names("Type of the token", ({ event }) => said(event, "tokentype")),
-  token_has_owner: yesOrNo("Whether it is about a user", ({ event }) => said(event, "user") !== ""),
+  realm: names("Realm of the user", ({ event }) => eventField(event, "realm")),
+  tokenrealm: names("Realm of the token, which is that of its user", ({ event }) =>
+    eventField(event, "realm"),
+  ),
+  username: names("Name of the user", ({ event }) => eventField(event, "user")),
+  serial: names("Serial of the token", ({ event }) => eventField(event, "serial")),
+  tokentype: names("Type of the token", ({ event }) => eventField(event, "tokentype")),
+  token_has_owner: yesOrNo(
+    "Whether the event is about a user",
+    ({ event }) => eventField(event, "user") !== "",
+  ),
   logged_in_user: {
     type: "str",
     description: "Whether an admin was logged in",
     values: ["admin", "user"],
     holds: (value, { event }) => (value === "admin") === (event.actor !== null),
   },
-  result_status: yesOrNo("Whether the request was answered without an error", ({ event }) => event.success),
+  result_status: yesOrNo("Whether the request succeeded", ({ event }) => event.success),
   result_authentication: {
     type: "str",
     description: "Outcome of an authentication",
     values: ["ACCEPT", "REJECT", "CHALLENGE"],
-    holds: (value, { event }) => said(event, "authentication") === value,
+    holds: (value, { event }) => eventField(event, "authentication") === value,
   },
   client_ip: {
     type: "str",
-    description: "Addresses or networks of the client, comma-separated; ! or - excludes",
+    description: "IP addresses or CIDR blocks of the client, comma-separated; ! or - excludes",
     problem: (value) =>
       blocksOf(value).every(({ block }) => block !== null) ? null : "expected IP addresses or CIDR blocks",
     holds: (value, { event }) => event.client !== null && isWithin(value, event.client),
   },
-  plugin: names("The plugin that tells it, or whose route was asked", ({ event }) => event.plugin),
+  plugin: names("The plugin that emitted the event or owns the route", ({ event }) => event.plugin),
   admin: names("Name of the admin who was logged in", ({ event }) => event.actor?.username ?? ""),
   adminrealm: names("Realm of the admin who was logged in", ({ event }) => event.actor?.realm ?? ""),
-  identifier: names("Name of the definition, policy or the like", ({ event }) => identifierOf(event)),
-  reason: names("Why mail failed or a circuit opened, such as refused", ({ event }) => said(event, "code")),
+  identifier: names("Name of the definition, policy or other resource", ({ event }) => identifierOf(event)),
+  reason: names("Why mail failed or a circuit opened, such as refused", ({ event }) =>
+    eventField(event, "code"),
+  ),
 };
 
-/** Whether all of them hold. One that there is no more, as after a downgrade, does not. */
-export function allHold(conditions: Readonly<Record<string, string>>, scene: Scene): boolean {
-  return Object.entries(conditions).every(([name, value]) => CONDITIONS[name]?.holds(value, scene) ?? false);
+/** Whether all conditions hold. An unknown one, as after a downgrade, does not. */
+export function allHold(conditions: Readonly<Record<string, string>>, context: HandlerContext): boolean {
+  return Object.entries(conditions).every(
+    ([name, value]) => CONDITIONS[name]?.holds(value, context) ?? false,
+  );
 }
 
-/** What is wrong with a value; null: nothing. */
+/** Returns the problem with a value, or `null`. */
 export function conditionProblem({ values, problem }: Condition, value: string): string | null {
   if (values && !values.includes(value)) return `expected ${values.join(" or ")}`;
   return problem?.(value) ?? null;
 }
 
-function names(description: string, read: (scene: Scene) => string): Condition {
+function names(description: string, read: (context: HandlerContext) => string): Condition {
   return {
     type: "str",
     description: `${description}: ${NAMES}`,
-    holds(value, scene) {
-      const known = read(scene).toLowerCase();
+    holds(value, context) {
+      const known = read(context).toLowerCase();
       return known !== "" && matchesName(listOf(value.toLowerCase()), known);
     },
   };
 }
 
-function yesOrNo(description: string, read: (scene: Scene) => boolean): Condition {
-  const holds = (value: string, scene: Scene) => read(scene) === (value === "True");
+function yesOrNo(description: string, read: (context: HandlerContext) => boolean): Condition {
+  const holds = (value: string, context: HandlerContext) => read(context) === (value === "True");
   return { type: "bool", description, values: BOOLEANS, holds };
 }
 

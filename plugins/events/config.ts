@@ -2,8 +2,8 @@ import { type PluginContext, parseMailbox, setting, wholeNumber } from "sealpost
 import * as v from "valibot";
 import { listOf } from "./conditions.ts";
 
-const MOST_AN_HOUR = 10_000;
-const perHour = wholeNumber(1, MOST_AN_HOUR);
+const MAX_PER_HOUR = 10_000;
+const perHour = wholeNumber(1, MAX_PER_HOUR);
 
 /** `admin=root@example.org, ann=ann@example.org` */
 const addresses = v.pipe(
@@ -16,26 +16,27 @@ const addresses = v.pipe(
 );
 
 export const options = v.object({
-  /** Addresses of local admins, who have none of their own. */
+  /** Addresses of local admins, whose accounts have none. */
   admins: v.optional(addresses, ""),
-  /** How many mails one address gets within an hour. */
+  /** Maximum number of messages to one address per hour. */
   mailsPerHour: v.optional(perHour, 100),
 });
 export type Options = v.InferOutput<typeof options>;
 
-/** What an admin may set at run time. */
+/** Settings that an admin can change at run time. */
 export const settings = ({ admins, mailsPerHour }: Options) => ({
   "events.admins": setting(addresses, admins, {
     description: "Addresses of local admins: name=address, comma-separated",
   }),
   "events.mails_per_hour": setting(perHour, mailsPerHour, {
-    description: "How many mails one address gets within an hour",
+    description: "Maximum number of messages to one address per hour",
   }),
 });
 
-export type Context = PluginContext<ReturnType<typeof settings>>;
+/** The context of this plugin, with the types of its settings. */
+export type EventsContext = PluginContext<ReturnType<typeof settings>>;
 
-/** Addresses by name. */
+/** Returns the addresses of local admins by name. */
 export function readAdmins(text: string): Record<string, string> {
   return Object.fromEntries(
     listOf(text).map((entry) => {

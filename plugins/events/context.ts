@@ -1,32 +1,33 @@
 import type { Directory, DirectoryUser, SealpostEvent } from "sealpost/plugin";
 
-/** An event, and what can be found out about it. */
-export interface Scene {
+/** An event and what handlers know about it. */
+export interface HandlerContext {
   readonly event: SealpostEvent;
-  /** Null: there is none. */
+  /** `null` if no plugin provides a directory. */
   readonly directory: Directory | null;
-  /** Settings of the plugin: addresses of local admins, by name. */
+  /** Addresses of local admins, by name. */
   readonly adminAddresses: Readonly<Record<string, string>>;
-  /** Whom the event is about; null: nobody, or nobody whom the directory knows. */
+  /** The user whom the event is about; `null` if there is none, or the directory does not have the user. */
   readonly owner: DirectoryUser | null;
 }
 
-export async function sceneOf(parts: Omit<Scene, "owner">): Promise<Scene> {
-  const username = said(parts.event, "user");
-  const realm = said(parts.event, "realm");
-  const isNamed = username !== "" && parts.directory !== null;
-  const owner = isNamed ? await parts.directory.find({ username, ...(realm === "" ? {} : { realm }) }) : null;
-  return { ...parts, owner };
+export async function createHandlerContext(given: Omit<HandlerContext, "owner">): Promise<HandlerContext> {
+  const { event, directory } = given;
+  const username = eventField(event, "user");
+  const realm = eventField(event, "realm");
+  const isNamed = username !== "" && directory !== null;
+  const owner = isNamed ? await directory.find({ username, ...(realm === "" ? {} : { realm }) }) : null;
+  return { ...given, owner };
 }
 
-/** What the event says under a name, as a text; empty: nothing. */
-export function said({ data }: Pick<SealpostEvent, "data">, name: string): string {
+/** Returns a field of the event's data as text; empty if there is none. */
+export function eventField({ data }: Pick<SealpostEvent, "data">, name: string): string {
   const value = Object.hasOwn(data, name) ? data[name] : undefined;
   if (Array.isArray(value)) return value.join(", ");
   return typeof value === "string" || typeof value === "number" ? String(value) : "";
 }
 
-/** Name of the definition, policy or the like that the event is about; empty: none. */
+/** Returns the name of the definition, policy or other resource of the event; empty if there is none. */
 export function identifierOf(event: Pick<SealpostEvent, "data">): string {
-  return said(event, "identifier") || said(event, "name");
+  return eventField(event, "identifier") || eventField(event, "name");
 }

@@ -1,97 +1,125 @@
 import { type Message, SealpostError } from "sealpost";
-import { render, type SealpostEvent } from "sealpost/plugin";
+import { type EventHandler, render } from "sealpost/plugin";
 import { allHold, listOf } from "./conditions.ts";
-import { type Context, readAdmins } from "./config.ts";
-import { type Scene, sceneOf } from "./context.ts";
-import { companionOf, type WHO } from "./form.ts";
-import { type Found, RECIPIENT_KINDS, type Recipient } from "./recipients.ts";
-import type { Binding, Bindings } from "./store.ts";
+import { type EventsContext, readAdmins } from "./config.ts";
+import { createHandlerContext, type HandlerContext } from "./context.ts";
+import { argumentOf, type RECIPIENT_OPTIONS } from "./form.ts";
+import { RECIPIENT_KINDS, type Recipient, type Recipients } from "./recipients.ts";
+import type { Binding, BindingStore } from "./store.ts";
 import { languageOf, TEXTS, tagValues } from "./texts.ts";
 
 const HOUR_SECONDS = 3_600;
-/** More of them want a mailing list. */
-const MOST_RECIPIENTS = 100;
+/** More recipients need a mailing list. */
+const MAX_RECIPIENTS = 100;
 const DEFAULT_RECIPIENT = "tokenowner";
 
+interface DispatchDeps
+  extends Pick<
+    EventsContext,
+    "mail" | "store" | "settings" | "audit" | "limits" | "capabilities" | "log" | "baseUrl"
+  > {
+  readonly bindings: BindingStore;
+}
+
 /**
- * Makes what mails when something happens. It runs after what it watches, and queues its mails; whatever keeps one from
- * being sent is a failure that the audit log tells of.
+ * Creates the handler of all events. It runs the bindings of an event after the fact, and queues their messages. The audit
+ * log records what keeps a message from being sent.
  */
-export function createHandler(ctx: Context, bindings: Bindings) {
-  const failed = (binding: Binding, { event }: Scene, info: string, recipient = "") =>
-    ctx.audit.write(null, {
-      action: `event ${event.name}`,
-      success: false,
-      identifier: binding.name,
-      recipient,
-      info,
-    });
-
-  async function send(binding: Binding, scene: Scene, recipient: Recipient, replyTo: readonly Recipient[]) {
-    const { address } = recipient.mailbox;
-    const max = await ctx.settings.get("events.mails_per_hour");
-    const plan = await ctx.limits.plan({ key: `mail ${address}`, max, windowSeconds: HOUR_SECONDS });
-    const { allowed } = plan.result(await ctx.store.commit(plan.consume));
-    if (!allowed) return failed(binding, scene, "too many mails to this address", address);
-    const message = composed(binding, scene, recipient, replyTo);
-    const outcome = await ctx.mail.submit(listOf(binding.options.emailconfig ?? ""), message, {
-      queue: true,
-    });
-    if (outcome.state === "failed") await failed(binding, scene, outcome.failure.code, address);
-  }
-
-  function composed(
-    { options }: Binding,
-    scene: Scene,
-    recipient: Recipient,
-    replyTo: readonly Recipient[],
-  ): Message {
-    const values = tagValues({ scene, recipient, baseUrl: ctx.baseUrl });
-    const language = languageOf(options.language);
-    const texts = TEXTS[language];
-    const own = options.body ?? "";
-    const html = own || texts.html;
-    // Filters distrust a message of HTML alone; for an admin's own HTML there is no text to send beside it.
-    const text = options.mimetype === "html" && own !== "" ? null : own || texts.body;
-    return {
-      to: [recipient.mailbox],
-      subject: render(options.subject || texts.subject, values, { line: true }),
-      ...(text === null ? {} : { text: render(text, values) }),
-      ...(options.mimetype === "html" ? { html: render(html, values, { html: true }) } : {}),
-      language,
-      ...(replyTo.length > 0 ? { replyTo: replyTo.map(({ mailbox }) => mailbox) } : {}),
-    };
-  }
-
-  async function carryOut(binding: Binding, scene: Scene): Promise<void> {
-    const found = await whoIs("To", binding, scene);
-    if ("nobody" in found) return failed(binding, scene, `nobody to send to: ${found.nobody}`);
-    if (found.length > MOST_RECIPIENTS)
-      return failed(binding, scene, `more than ${MOST_RECIPIENTS} recipients`);
-    const replyTo = await whoIs("reply_to", binding, scene);
-    for (const recipient of found) {
-      await send(binding, scene, recipient, "nobody" in replyTo ? [] : replyTo);
-    }
-  }
-
-  return async (event: SealpostEvent): Promise<void> => {
-    const meant = await bindings.of(event.name);
-    if (meant.length === 0) return;
-    const adminAddresses = readAdmins(await ctx.settings.get("events.admins"));
-    const scene = await sceneOf({ event, adminAddresses, directory: ctx.capabilities.find("directory") });
-    for (const binding of meant.filter(({ conditions }) => allHold(conditions, scene))) {
+export function createDispatch(deps: DispatchDeps): EventHandler {
+  const { settings, capabilities, log, bindings } = deps;
+  return async (event) => {
+    const bound = await bindings.of(event.name);
+    if (bound.length === 0) return;
+    const adminAddresses = readAdmins(await settings.get("events.admins"));
+    const directory = capabilities.find("directory");
+    const context = await createHandlerContext({ event, adminAddresses, directory });
+    for (const binding of bound.filter(({ conditions }) => allHold(conditions, context))) {
       try {
-        await carryOut(binding, scene);
+        await run(deps, binding, context);
       } catch (error) {
-        ctx.log.error("{binding} could not be carried out: {error}", { binding: binding.name, error });
-        await failed(binding, scene, error instanceof SealpostError ? error.code : "internal");
+        log.error("Cannot run the event binding {binding}: {error}", { binding: binding.name, error });
+        await recordFailure(deps, binding, context, error instanceof SealpostError ? error.code : "internal");
       }
     }
   };
 }
 
-async function whoIs(who: (typeof WHO)[number], { options }: Binding, scene: Scene): Promise<Found> {
-  const kind = options[who] || (who === "To" ? DEFAULT_RECIPIENT : "");
-  const companion = options[companionOf(who, kind)] ?? "";
-  return RECIPIENT_KINDS[kind]?.find(companion, scene) ?? { nobody: "nobody is named" };
+async function run(deps: DispatchDeps, binding: Binding, context: HandlerContext): Promise<void> {
+  const to = await resolveRecipients("To", binding, context);
+  if ("reason" in to) return recordFailure(deps, binding, context, `no recipients: ${to.reason}`);
+  if (to.length > MAX_RECIPIENTS) {
+    return recordFailure(deps, binding, context, `more than ${MAX_RECIPIENTS} recipients`);
+  }
+  const replyTo = await resolveRecipients("reply_to", binding, context);
+  for (const recipient of to) {
+    await send(deps, binding, context, { recipient, replyTo: "reason" in replyTo ? [] : replyTo });
+  }
+}
+
+async function send(
+  deps: DispatchDeps,
+  binding: Binding,
+  context: HandlerContext,
+  given: { readonly recipient: Recipient; readonly replyTo: readonly Recipient[] },
+): Promise<void> {
+  const { mail, store, settings, limits, baseUrl } = deps;
+  const { address } = given.recipient.mailbox;
+  const max = await settings.get("events.mails_per_hour");
+  const plan = await limits.plan({ key: `mail ${address}`, max, windowSeconds: HOUR_SECONDS });
+  const { allowed } = plan.result(await store.commit(plan.consume));
+  if (!allowed) return recordFailure(deps, binding, context, "too many messages to this address", address);
+  const servers = listOf(binding.options.emailconfig ?? "");
+  const message = compose(binding, context, { ...given, baseUrl });
+  const outcome = await mail.submit(servers, message, { queue: true });
+  if (outcome.state === "failed") {
+    await recordFailure(deps, binding, context, outcome.failure.code, address);
+  }
+}
+
+function compose(
+  { options }: Binding,
+  context: HandlerContext,
+  given: {
+    readonly recipient: Recipient;
+    readonly replyTo: readonly Recipient[];
+    readonly baseUrl: string;
+  },
+): Message {
+  const { recipient, replyTo, baseUrl } = given;
+  const values = tagValues({ context, recipient, baseUrl });
+  const language = languageOf(options.language);
+  const texts = TEXTS[language];
+  const custom = options.body ?? "";
+  const isHtml = options.mimetype === "html";
+  // Filters distrust messages with HTML alone, but there is no text to send next to an admin's own HTML.
+  const text = isHtml && custom !== "" ? null : custom || texts.body;
+  return {
+    to: [recipient.mailbox],
+    subject: render(options.subject || texts.subject, values, { line: true }),
+    ...(text === null ? {} : { text: render(text, values) }),
+    ...(isHtml ? { html: render(custom || texts.html, values, { html: true }) } : {}),
+    language,
+    ...(replyTo.length > 0 ? { replyTo: replyTo.map(({ mailbox }) => mailbox) } : {}),
+  };
+}
+
+function recordFailure(
+  { audit }: Pick<DispatchDeps, "audit">,
+  { name }: Binding,
+  { event }: HandlerContext,
+  info: string,
+  recipient = "",
+): Promise<void> {
+  const action = `event ${event.name}`;
+  return audit.write(null, { action, success: false, identifier: name, recipient, info });
+}
+
+async function resolveRecipients(
+  option: (typeof RECIPIENT_OPTIONS)[number],
+  { options }: Binding,
+  context: HandlerContext,
+): Promise<Recipients> {
+  const kind = options[option] || (option === "To" ? DEFAULT_RECIPIENT : "");
+  const argument = options[argumentOf(option, kind)] ?? "";
+  return RECIPIENT_KINDS[kind]?.find(argument, context) ?? { reason: "none is named" };
 }

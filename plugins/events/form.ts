@@ -2,13 +2,13 @@ import { CONDITIONS } from "./conditions.ts";
 import { RECIPIENT_KINDS } from "./recipients.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 
-/** One option of `sendmail`, as `GET /event/actions/UserNotification` tells of it. */
+/** One option of `sendmail`, as `GET /event/actions/UserNotification` shows it. */
 export interface Option {
   readonly type: "str" | "text" | "bool";
   readonly required: boolean;
   readonly description: string;
   readonly value?: readonly string[];
-  /** It says more of another option, where that has this value. */
+  /** The option that this one qualifies, and the value of it that needs this one. */
   readonly visibleIf?: string;
   readonly visibleValue?: string;
 }
@@ -16,45 +16,54 @@ export interface Option {
 export const ACTION = "sendmail";
 export const POSITION = "post";
 export const MIME_TYPES = ["plain", "html"] as const;
-/** The options that say who, each with companions that say more: `To`, `To email`, `To admin realm`, … */
-export const WHO = ["To", "reply_to"] as const;
+/** Options that name recipients. Each has arguments, such as `To email` and `To admin realm` of `To`. */
+export const RECIPIENT_OPTIONS = ["To", "reply_to"] as const;
 export const KINDS = Object.keys(RECIPIENT_KINDS);
-/** `reply_to` may say nobody. */
-export const NOBODY = "";
+/** Value of `reply_to` that names no one. */
+export const NO_RECIPIENT = "";
 
-/** Name of the option that says more of who. */
-export function companionOf(who: (typeof WHO)[number], kind: string): string {
-  return `${who} ${kind}`;
+/** Returns the name of the option that qualifies a recipient option. */
+export function argumentOf(option: (typeof RECIPIENT_OPTIONS)[number], kind: string): string {
+  return `${option} ${kind}`;
 }
 
-/** The options of `sendmail` under the names that clients of the reference know. */
+/** Returns the options of `sendmail` by privacyIDEA's names. */
 export function sendmailOptions(servers: readonly string[]): Record<string, Option> {
-  const companions = WHO.flatMap((who) =>
-    Object.entries(RECIPIENT_KINDS).map(([kind, { description, needsCompanion }]): [string, Option] => [
-      companionOf(who, kind),
-      { type: "str", required: needsCompanion, description, visibleIf: who, visibleValue: kind },
+  const argumentOptions = RECIPIENT_OPTIONS.flatMap((option) =>
+    Object.entries(RECIPIENT_KINDS).map(([kind, { description, needsArgument }]): [string, Option] => [
+      argumentOf(option, kind),
+      { type: "str", required: needsArgument, description, visibleIf: option, visibleValue: kind },
     ]),
   );
   return {
     emailconfig: {
       type: "str",
       required: false,
-      description:
-        "SMTP servers, comma-separated: the next is used when one is down; default: the one called default",
+      description: "SMTP servers, comma-separated, for failover; if empty, the one named default",
       value: servers,
     },
     mimetype: { type: "str", required: false, description: "Plain text or HTML", value: MIME_TYPES },
-    language: { type: "str", required: false, description: "Of the built-in texts", value: LANGUAGES },
+    language: {
+      type: "str",
+      required: false,
+      description: "Language of the built-in texts",
+      value: LANGUAGES,
+    },
     subject: { type: "str", required: false, description: "Template of the subject" },
-    body: { type: "text", required: false, description: "Template of the body; in HTML values are escaped" },
-    To: { type: "str", required: false, description: "Who gets the mail; default: tokenowner", value: KINDS },
+    body: { type: "text", required: false, description: "Template of the body; values are escaped in HTML" },
+    To: {
+      type: "str",
+      required: false,
+      description: "Recipients of the message; tokenowner if empty",
+      value: KINDS,
+    },
     reply_to: {
       type: "str",
       required: false,
-      description: "Who gets answers; default: whom the SMTP server's sender names",
-      value: [NOBODY, ...KINDS],
+      description: "Recipients of replies; the sender of the SMTP server if empty",
+      value: [NO_RECIPIENT, ...KINDS],
     },
-    ...Object.fromEntries(companions),
+    ...Object.fromEntries(argumentOptions),
   };
 }
 
@@ -64,7 +73,7 @@ interface Description {
   readonly of: (servers: readonly string[]) => unknown;
 }
 
-/** What clients ask to build a form, by the last word but one of the path. */
+/** Data from which clients build a form, by the second-to-last segment of the path. */
 export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   actions: {
     operationId: "listEventActions",

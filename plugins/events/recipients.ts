@@ -1,94 +1,98 @@
 import type { Mailbox } from "sealpost";
 import { type DirectoryUser, parseMailbox } from "sealpost/plugin";
 import { listOf } from "./conditions.ts";
-import type { Scene } from "./context.ts";
+import type { HandlerContext } from "./context.ts";
 
-/** Who gets a mail. */
+/** A recipient of a message. */
 export interface Recipient {
   readonly mailbox: Mailbox;
   readonly givenname: string;
   readonly surname: string;
 }
 
-/** Those who are meant, or why there is nobody; that is for the audit log. */
-export type Found = readonly Recipient[] | { readonly nobody: string };
+/** The recipients, or for the audit log the reason why there are none. */
+export type Recipients = readonly Recipient[] | { readonly reason: string };
 
 export interface RecipientKind {
   readonly description: string;
-  /** Whether it is of no use without its companion. */
-  readonly needsCompanion: boolean;
-  /** What is wrong with a companion; null: nothing. */
-  readonly problem?: (companion: string) => string | null;
-  /** @param companion the option that says more, such as `To email`; empty: not given. */
-  readonly find: (companion: string, scene: Scene) => Promise<Found>;
+  /** Whether its argument is required. */
+  readonly needsArgument: boolean;
+  /** Returns the problem with an argument, or `null`. */
+  readonly problem?: (argument: string) => string | null;
+  /** @param argument the option that qualifies this one, such as `To email`; empty if absent. */
+  readonly find: (argument: string, context: HandlerContext) => Promise<Recipients>;
 }
 
 const DEFAULT_ATTRIBUTE = "email";
 
-/** By the values of `To` and `reply_to`. */
+/** Kinds of recipients, by the values of `To` and `reply_to`. */
 export const RECIPIENT_KINDS: Readonly<Record<string, RecipientKind>> = {
   tokenowner: {
     description: "Attribute of the user that holds the address; default: email",
-    needsCompanion: false,
-    async find(attribute, scene) {
-      if (scene.directory === null) return { nobody: "there is no directory" };
-      if (scene.owner === null) return { nobody: "it is about no user whom the directory knows" };
-      return addressOf(scene, scene.owner, attribute);
+    needsArgument: false,
+    async find(attribute, context) {
+      if (context.directory === null) return { reason: "there is no directory" };
+      if (context.owner === null) return { reason: "the directory has no such user" };
+      return addressOf(context, context.owner, attribute);
     },
   },
   logged_in_user: {
     description: "Attribute of the admin, as the directory has it, that holds the address; default: email",
-    needsCompanion: false,
-    async find(attribute, scene) {
-      const { actor } = scene.event;
-      if (actor === null) return { nobody: "no admin was logged in" };
-      // A local admin is no user of the directory, whoever has the same name there.
-      if (actor.realm === "") return localAdmin(actor.username, scene);
-      const user = await scene.directory?.find(actor);
-      return user ? addressOf(scene, user, attribute) : { nobody: "the directory does not know the admin" };
+    needsArgument: false,
+    async find(attribute, context) {
+      const { actor } = context.event;
+      if (actor === null) return { reason: "no admin was logged in" };
+      // A local admin is not in the directory, even if a user there has the same name.
+      if (actor.realm === "") return localAdmin(actor.username, context);
+      const user = await context.directory?.find(actor);
+      return user ? addressOf(context, user, attribute) : { reason: "the directory does not have the admin" };
     },
   },
   "internal admin": {
     description: "Name of a local admin, whose address is in events.admins",
-    needsCompanion: true,
-    find: async (name, scene) => localAdmin(name, scene),
+    needsArgument: true,
+    find: async (name, context) => localAdmin(name, context),
   },
   "admin realm": {
-    description: "Realm of the directory, all of whose users get the mail, each for himself",
-    needsCompanion: true,
+    description: "Realm of the directory; each of its users gets a separate message",
+    needsArgument: true,
     async find(realm, { directory }) {
-      if (directory === null) return { nobody: "there is no directory" };
-      // An empty realm would mean everybody.
+      if (directory === null) return { reason: "there is no directory" };
+      // An empty realm would match every user.
       const users = realm === "" ? [] : await directory.list({ realm });
       const found = users.flatMap((user) => toRecipient(user.email, user) ?? []);
-      return found.length > 0 ? found : { nobody: "nobody in the realm has an address" };
+      return found.length > 0 ? found : { reason: "no user in the realm has an address" };
     },
   },
   email: {
     description: "Addresses, comma-separated",
-    needsCompanion: true,
+    needsArgument: true,
     problem: (addresses) =>
       listOf(addresses).every((address) => parseMailbox(address) !== null)
         ? null
-        : "expected mail addresses, comma-separated",
+        : "expected email addresses, comma-separated",
     async find(addresses) {
       const found = listOf(addresses).flatMap((address) => toRecipient(address) ?? []);
-      return found.length > 0 ? found : { nobody: "no address is given" };
+      return found.length > 0 ? found : { reason: "no address is given" };
     },
   },
 };
 
-async function addressOf({ directory }: Scene, user: DirectoryUser, attribute: string): Promise<Found> {
+async function addressOf(
+  { directory }: HandlerContext,
+  user: DirectoryUser,
+  attribute: string,
+): Promise<Recipients> {
   const name = attribute || DEFAULT_ATTRIBUTE;
   const address = name === DEFAULT_ATTRIBUTE ? user.email : await directory?.attribute(user, name);
   const recipient = toRecipient(address ?? "", user);
-  return recipient ? [recipient] : { nobody: `the attribute ${name} of the user holds no address` };
+  return recipient ? [recipient] : { reason: `the attribute ${name} of the user is not an address` };
 }
 
-function localAdmin(name: string, { adminAddresses }: Scene): Found {
+function localAdmin(name: string, { adminAddresses }: HandlerContext): Recipients {
   const address = Object.hasOwn(adminAddresses, name) ? adminAddresses[name] : undefined;
   const recipient = toRecipient(address ?? "");
-  return recipient ? [recipient] : { nobody: "events.admins has no address of this admin" };
+  return recipient ? [recipient] : { reason: "events.admins has no address of this admin" };
 }
 
 function toRecipient(address: string, user?: Pick<DirectoryUser, "givenname" | "surname">): Recipient | null {

@@ -1,9 +1,10 @@
+import { SealpostError } from "sealpost";
 import { invalidParameter, named, route } from "sealpost/plugin";
 import * as v from "valibot";
-import type { Context } from "./config.ts";
+import type { EventsContext } from "./config.ts";
 import { DESCRIPTIONS, POSITION } from "./form.ts";
 import { bindingId, bindingParams, HANDLER_MODULE, toBinding } from "./schema.ts";
-import type { Binding, Bindings } from "./store.ts";
+import type { Binding, BindingStore } from "./store.ts";
 
 const tag = { name: "Events", description: "Messages that Sealpost sends when something happens" };
 const READ = { method: "GET", right: "eventhandling_read", tag } as const;
@@ -32,8 +33,14 @@ const path = v.object({
 });
 const parameters = { path };
 
-/** Event bindings over HTTP, as clients of privacyIDEA know them. */
-export function eventRoutes({ ctx, bindings }: { readonly ctx: Context; readonly bindings: Bindings }) {
+/** Creates the routes with which admins manage event bindings, in privacyIDEA's format. */
+export function eventRoutes({
+  mail,
+  store,
+  audit,
+  events,
+  bindings,
+}: Pick<EventsContext, "mail" | "store" | "audit" | "events"> & { readonly bindings: BindingStore }) {
   return [
     route(
       {
@@ -58,10 +65,15 @@ export function eventRoutes({ ctx, bindings }: { readonly ctx: Context; readonly
         errors: [404],
       },
       async (c, { body }) => {
-        const row = toBinding(body, ctx.events.names());
+        const row = toBinding(body, events.names());
         const entry = { success: true, identifier: row.name, info: row.event.join(",") };
-        if (body.id === undefined) return bindings.add(row, ctx.audit.row(c, entry));
-        await bindings.replace(body.id, row, ctx.audit.row(c, entry, "ifChanged"));
+        if (body.id === undefined) {
+          const [[added]] = await store.commit([bindings.insert(row), audit.row(c, entry)]);
+          if (!added) throw new TypeError("An insert returns its row");
+          return added.id;
+        }
+        const change = bindings.set(body.id, row);
+        assertChanged(await store.commit([change, audit.row(c, entry, "ifChanged")]));
         return body.id;
       },
     ),
@@ -73,7 +85,7 @@ export function eventRoutes({ ctx, bindings }: { readonly ctx: Context; readonly
         summary: "List events",
         operationId: "listEvents",
       },
-      () => ctx.events.names(),
+      () => events.names(),
     ),
     route(
       {
@@ -97,7 +109,7 @@ export function eventRoutes({ ctx, bindings }: { readonly ctx: Context; readonly
         },
         async (_, { path: { module } }) => {
           if (module !== HANDLER_MODULE) throw invalidParameter("module", `expected ${HANDLER_MODULE}`);
-          return of(await ctx.mail.servers());
+          return of(await mail.servers());
         },
       ),
     ),
@@ -113,8 +125,9 @@ export function eventRoutes({ ctx, bindings }: { readonly ctx: Context; readonly
           operationId: `${verb}EventBinding`,
         },
         async (c, { path: { id } }) => {
-          const row = ctx.audit.row(c, { success: true, identifier: String(id) }, "ifChanged");
-          await bindings.setActive(id, verb === "enable", row);
+          const row = audit.row(c, { success: true, identifier: String(id) }, "ifChanged");
+          const change = bindings.set(id, { active: verb === "enable" });
+          assertChanged(await store.commit([change, row]));
           return id;
         },
       ),
@@ -129,7 +142,11 @@ export function eventRoutes({ ctx, bindings }: { readonly ctx: Context; readonly
         description: "The value is a list with this one binding.",
         operationId: "getEventBinding",
       },
-      async (_, { path: { id } }) => [toView(await bindings.get(id))],
+      async (_, { path: { id } }) => {
+        const row = await bindings.find(id);
+        if (!row) throw notFound();
+        return [toView(row)];
+      },
     ),
     route(
       {
@@ -143,11 +160,21 @@ export function eventRoutes({ ctx, bindings }: { readonly ctx: Context; readonly
         operationId: "deleteEventBinding",
       },
       async (c, { path: { id } }) => {
-        await bindings.remove(id, ctx.audit.row(c, { success: true, identifier: String(id) }, "ifChanged"));
+        const row = audit.row(c, { success: true, identifier: String(id) }, "ifChanged");
+        assertChanged(await store.commit([bindings.remove(id), row]));
         return id;
       },
     ),
   ];
+}
+
+/** @throws {SealpostError} `resource_not_found`. */
+function assertChanged([changed]: readonly [{ readonly rowsAffected: number }, unknown]): void {
+  if (changed.rowsAffected === 0) throw notFound();
+}
+
+function notFound(): SealpostError {
+  return new SealpostError("resource_not_found", "The requested Event handler could not be found.");
 }
 
 function toView({ event, ...row }: Binding): v.InferOutput<typeof view> {

@@ -8,20 +8,29 @@ import {
 } from "sealpost/plugin";
 import * as v from "valibot";
 import { CONDITIONS, conditionProblem, listOf } from "./conditions.ts";
-import { ACTION, companionOf, KINDS, MIME_TYPES, NOBODY, POSITION, sendmailOptions, WHO } from "./form.ts";
+import {
+  ACTION,
+  argumentOf,
+  KINDS,
+  MIME_TYPES,
+  NO_RECIPIENT,
+  POSITION,
+  RECIPIENT_OPTIONS,
+  sendmailOptions,
+} from "./form.ts";
 import { RECIPIENT_KINDS } from "./recipients.ts";
 import type { NewBinding } from "./store.ts";
 import { LANGUAGES, TAGS } from "./texts.ts";
 
 export const HANDLER_MODULE = "UserNotification";
 const OPTION = "option.";
-const MOST_CHARACTERS = 1_000;
-const MOST_EVENTS = 200;
-const MOST_ORDERING = 1_000_000;
+const MAX_CHARACTERS = 1_000;
+const MAX_EVENTS = 200;
+const MAX_ORDERING = 1_000_000;
 
 const line = v.pipe(
   v.string("expected a text"),
-  v.maxLength(MOST_CHARACTERS, `expected at most ${MOST_CHARACTERS} characters`),
+  v.maxLength(MAX_CHARACTERS, `expected at most ${MAX_CHARACTERS} characters`),
   v.check((text) => !/\p{Cc}/u.test(text), "expected one line without control characters"),
 );
 const oneOf = (values: readonly string[]) =>
@@ -46,10 +55,10 @@ const eventList = v.pipe(
   v.union([v.string(), v.array(v.string())], "expected names of events, comma-separated or as a list"),
   v.transform((given) => listOf(typeof given === "string" ? given : given.join(","))),
   v.minLength(1, "expected one event at least"),
-  v.maxLength(MOST_EVENTS, `expected at most ${MOST_EVENTS} events`),
+  v.maxLength(MAX_EVENTS, `expected at most ${MAX_EVENTS} events`),
 );
 
-/** An object of texts, which may come as JSON text. */
+/** An object of texts, or its JSON. */
 const conditions = v.pipe(
   v.union([v.string(), v.record(v.string(), v.unknown())], "expected an object"),
   v.rawTransform(({ dataset, addIssue, NEVER }) => {
@@ -72,7 +81,7 @@ const optionSchemas: Readonly<Record<string, v.GenericSchema>> = {
   subject: v.optional(templateText(TAGS)),
   body: v.optional(templateText(TAGS)),
   To: v.optional(oneOf(KINDS)),
-  reply_to: v.optional(oneOf([NOBODY, ...KINDS])),
+  reply_to: v.optional(oneOf([NO_RECIPIENT, ...KINDS])),
 };
 const optionEntries = Object.fromEntries(
   Object.entries(sendmailOptions([])).map(([name, { description }]) => [
@@ -81,7 +90,7 @@ const optionEntries = Object.fromEntries(
   ]),
 );
 
-/** What a binding consists of; each save replaces all of it. */
+/** Parameters of a binding. Each save replaces all of it. */
 export const bindingParams = v.object({
   id: v.optional(bindingId),
   name: line,
@@ -89,18 +98,18 @@ export const bindingParams = v.object({
   handlermodule: oneOf([HANDLER_MODULE]),
   action: oneOf([ACTION]),
   position: v.optional(v.pipe(oneOf([POSITION])), POSITION),
-  ordering: v.optional(wholeNumber(-MOST_ORDERING, MOST_ORDERING), 0),
+  ordering: v.optional(wholeNumber(-MAX_ORDERING, MAX_ORDERING), 0),
   active: v.optional(v.boolean("expected true or false"), true),
   conditions: v.optional(conditions, {}),
   abort_on_error: never("a notification never makes a request fail"),
-  "option.attach_qrcode": never("there are no QR codes here"),
+  "option.attach_qrcode": never("QR codes are not supported"),
   ...optionEntries,
 });
 export type BindingParams = v.InferOutput<typeof bindingParams> & Readonly<Record<string, unknown>>;
 
 /**
- * The binding that the parameters mean.
- * @param eventNames every event that there is.
+ * Returns the binding of validated parameters.
+ * @param eventNames the names of all events.
  * @throws {SealpostError} `invalid_parameter` or `missing_parameter`.
  */
 export function toBinding(given: BindingParams, eventNames: readonly string[]): NewBinding {
@@ -108,7 +117,7 @@ export function toBinding(given: BindingParams, eventNames: readonly string[]): 
   if (unknown !== undefined) throw invalidParameter("event", `there is no event "${unknown}"`);
   const { name, event, action, ordering, active } = given;
   const options = readOptions(given);
-  for (const who of WHO) checkWho(who, options);
+  for (const option of RECIPIENT_OPTIONS) assertRecipients(option, options);
   return { name, event, action, ordering, active, options, conditions: readConditions(given.conditions) };
 }
 
@@ -122,18 +131,21 @@ function readOptions(given: BindingParams): Record<string, string> {
   );
 }
 
-function checkWho(who: (typeof WHO)[number], options: Readonly<Record<string, string>>): void {
-  const kind = options[who];
+function assertRecipients(
+  option: (typeof RECIPIENT_OPTIONS)[number],
+  options: Readonly<Record<string, string>>,
+): void {
+  const kind = options[option];
   const known = kind ? RECIPIENT_KINDS[kind] : undefined;
   if (!kind || !known) return;
-  const companion = companionOf(who, kind);
-  const value = options[companion] ?? "";
-  if (value === "" && known.needsCompanion) throw missingParameter(`${OPTION}${companion}`);
+  const argument = argumentOf(option, kind);
+  const value = options[argument] ?? "";
+  if (value === "" && known.needsArgument) throw missingParameter(`${OPTION}${argument}`);
   const problem = value === "" ? null : known.problem?.(value);
-  if (problem) throw invalidParameter(`${OPTION}${companion}`, problem);
+  if (problem) throw invalidParameter(`${OPTION}${argument}`, problem);
 }
 
-/** Booleans as the reference's clients write them: `True` and `False`. */
+/** Booleans are `True` and `False`, as privacyIDEA's clients write them. */
 function readConditions(given: object): Record<string, string> {
   return Object.fromEntries(
     Object.entries(given).map(([name, value]) => {
@@ -159,6 +171,6 @@ function toBoolean(value: unknown): string {
 
 function toText(value: unknown): string | null {
   const text = Array.isArray(value) ? value.join(",") : value;
-  const isLine = typeof text === "string" && text.length <= MOST_CHARACTERS && !/\p{Cc}/u.test(text);
+  const isLine = typeof text === "string" && text.length <= MAX_CHARACTERS && !/\p{Cc}/u.test(text);
   return isLine && text.isWellFormed() ? text : null;
 }

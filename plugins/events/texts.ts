@@ -1,4 +1,4 @@
-import { identifierOf, type Scene, said } from "./context.ts";
+import { eventField, type HandlerContext, identifierOf } from "./context.ts";
 import type { Recipient } from "./recipients.ts";
 
 const english = `Hello {recipient_givenname},
@@ -24,66 +24,66 @@ Von: {client_ip}
 Ergebnis: {authentication} {state} {phase} {reason}
 `;
 
-/** What is sent where a binding says nothing else; templates. */
+/** Built-in templates. */
 export const TEXTS = {
   en: { subject: "{event}", body: english, html: `<pre>${english}</pre>` },
   de: { subject: "{event}", body: german, html: `<pre>${german}</pre>` },
 } as const;
 
-/** The languages that there are built-in texts in, the default first. */
+/** Languages of the built-in texts; the first is the default. */
 export const LANGUAGES = ["en", "de"] as const satisfies readonly (keyof typeof TEXTS)[];
 
-/** @param language as a binding has it; an event has none of its own. */
+/** @param language that of a binding; an event has none. */
 export function languageOf(language: string | undefined): keyof typeof TEXTS {
   return LANGUAGES.find((name) => name === language) ?? LANGUAGES[0];
 }
 
-/** An event as a template sees it. */
-export interface Telling {
-  readonly scene: Scene;
+/** What the values of tags are read from. */
+export interface TagSource {
+  readonly context: HandlerContext;
   readonly recipient: Recipient;
-  /** Public URL of this service; empty: not set. */
+  /** Public URL of this instance; empty if not set. */
   readonly baseUrl: string;
 }
 
 const TIME = { from: "YYYY-MM-DDT".length, to: "YYYY-MM-DDTHH:MM".length };
 
-/** What templates may name: those of the reference that have a meaning here, then Sealpost's own. Unknown is empty. */
-const TABLE: Readonly<Record<string, (telling: Telling) => string>> = {
-  admin: ({ scene }) => scene.event.actor?.username ?? "",
-  realm: ({ scene }) => scene.event.actor?.realm ?? "",
-  action: ({ scene }) => scene.event.action,
-  serial: ({ scene }) => said(scene.event, "serial"),
+/** Tags of templates: those of privacyIDEA that apply here, then Sealpost's own. Unknown values are empty. */
+const TAG_VALUES: Readonly<Record<string, (source: TagSource) => string>> = {
+  admin: ({ context }) => context.event.actor?.username ?? "",
+  realm: ({ context }) => context.event.actor?.realm ?? "",
+  action: ({ context }) => context.event.action,
+  serial: ({ context }) => eventField(context.event, "serial"),
   url: ({ baseUrl }) => baseUrl,
-  user: ({ scene }) => scene.owner?.givenname || said(scene.event, "user"),
-  username: ({ scene }) => said(scene.event, "user"),
-  userrealm: ({ scene }) => said(scene.event, "realm"),
-  givenname: ({ scene }) => scene.owner?.givenname ?? "",
-  surname: ({ scene }) => scene.owner?.surname ?? "",
+  user: ({ context }) => context.owner?.givenname || eventField(context.event, "user"),
+  username: ({ context }) => eventField(context.event, "user"),
+  userrealm: ({ context }) => eventField(context.event, "realm"),
+  givenname: ({ context }) => context.owner?.givenname ?? "",
+  surname: ({ context }) => context.owner?.surname ?? "",
   recipient_givenname: ({ recipient }) => recipient.givenname,
   recipient_surname: ({ recipient }) => recipient.surname,
-  tokentype: ({ scene }) => said(scene.event, "tokentype"),
-  time: ({ scene }) => scene.event.at.toISOString().slice(TIME.from, TIME.to),
-  date: ({ scene }) => scene.event.at.toISOString().slice(0, "YYYY-MM-DD".length),
-  client_ip: ({ scene }) => scene.event.client ?? "",
+  tokentype: ({ context }) => eventField(context.event, "tokentype"),
+  time: ({ context }) => context.event.at.toISOString().slice(TIME.from, TIME.to),
+  date: ({ context }) => context.event.at.toISOString().slice(0, "YYYY-MM-DD".length),
+  client_ip: ({ context }) => context.event.client ?? "",
 
-  event: ({ scene }) => scene.event.name,
-  plugin: ({ scene }) => scene.event.plugin,
-  success: ({ scene }) => String(scene.event.success),
-  status: ({ scene }) => String(scene.event.status ?? ""),
-  authentication: ({ scene }) => said(scene.event, "authentication"),
-  identifier: ({ scene }) => identifierOf(scene.event),
-  recipients: ({ scene }) => said(scene.event, "recipients"),
-  state: ({ scene }) => said(scene.event, "state"),
-  phase: ({ scene }) => said(scene.event, "phase"),
-  reason: ({ scene }) => said(scene.event, "code"),
-  days_left: ({ scene }) => said(scene.event, "daysLeft"),
-  expires: ({ scene }) => said(scene.event, "expires"),
+  event: ({ context }) => context.event.name,
+  plugin: ({ context }) => context.event.plugin,
+  success: ({ context }) => String(context.event.success),
+  status: ({ context }) => String(context.event.status ?? ""),
+  authentication: ({ context }) => eventField(context.event, "authentication"),
+  identifier: ({ context }) => identifierOf(context.event),
+  recipients: ({ context }) => eventField(context.event, "recipients"),
+  state: ({ context }) => eventField(context.event, "state"),
+  phase: ({ context }) => eventField(context.event, "phase"),
+  reason: ({ context }) => eventField(context.event, "code"),
+  days_left: ({ context }) => eventField(context.event, "daysLeft"),
+  expires: ({ context }) => eventField(context.event, "expires"),
 };
 
-export const TAGS: readonly string[] = Object.keys(TABLE);
+export const TAGS: readonly string[] = Object.keys(TAG_VALUES);
 
-/** The value of every tag. */
-export function tagValues(telling: Telling): Record<string, string> {
-  return Object.fromEntries(Object.entries(TABLE).map(([tag, read]) => [tag, read(telling)]));
+/** Returns the value of every tag. */
+export function tagValues(source: TagSource): Record<string, string> {
+  return Object.fromEntries(Object.entries(TAG_VALUES).map(([tag, read]) => [tag, read(source)]));
 }

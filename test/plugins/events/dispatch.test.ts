@@ -94,12 +94,12 @@ describe("recipients", () => {
   });
 
   test.each([
-    [{}, "nobody to send to: the attribute email of the user holds no address"],
-    [{ event: "policy_list" }, "nobody to send to: it is about no user whom the directory knows"],
-    [{ "option.To": "logged_in_user" }, "nobody to send to: events.admins has no address of this admin"],
+    [{}, "no recipients: the attribute email of the user is not an address"],
+    [{ event: "policy_list" }, "no recipients: the directory has no such user"],
+    [{ "option.To": "logged_in_user" }, "no recipients: events.admins has no address of this admin"],
     [
       { "option.To": "admin realm", "option.To admin realm": "nowhere" },
-      "nobody to send to: nobody in the realm has an address",
+      "no recipients: no user in the realm has an address",
     ],
     [{ ...FIXED, "option.emailconfig": "gone" }, "server_unknown"],
   ])("that are nobody are an audited failure: %j", async (more, info) => {
@@ -125,7 +125,7 @@ describe("recipients", () => {
     expect(row).toMatchObject({
       success: 0,
       recipient: "ops@example.org",
-      info: "too many mails to this address",
+      info: "too many messages to this address",
     });
   });
 });
@@ -278,7 +278,7 @@ test("without a directory, fixed addresses get their mails and users an audited 
   await instance.request("GET", "/policy/");
   expect(await deliveredMails(instance)).toHaveLength(1);
   const [row] = await auditRows(instance, "event policy_list");
-  expect(row?.info).toBe("nobody to send to: there is no directory");
+  expect(row?.info).toBe("no recipients: there is no directory");
 });
 
 /** A mail server that refuses every recipient for good. */

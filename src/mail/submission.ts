@@ -56,7 +56,7 @@ export type Submit = (
 ) => Promise<SubmitResult>;
 
 /** The caller on whose behalf a message is sent. */
-export interface Submitter {
+interface Submitter {
   /** Scope of its idempotency keys, and its name in records: `admin <name>`, `plugin <name>`, … */
   readonly name: string;
   readonly actor: AuditActor;

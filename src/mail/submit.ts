@@ -27,7 +27,7 @@ const UNIQUE_BYTES = 16;
 
 const log = getLogger(["sealpost", "mail"]);
 
-export interface SubmitDeps {
+interface SubmitDeps {
   readonly loadServer: (identifier: string) => Promise<ResolvedServer | null>;
   readonly sendNow: SendNow;
   readonly enqueue: Enqueue;

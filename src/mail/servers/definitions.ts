@@ -23,7 +23,7 @@ import { type SmtpServerRepository, type SmtpServerRow, versionKey } from "../..
 import type { Circuit } from "../circuit.ts";
 
 /** An encrypted column: a secret of the definition, or the key that was decrypted when it was saved. */
-export type SealedField = SecretName | "signingKey";
+type SealedField = SecretName | "signingKey";
 
 /** A definition as GET shows it. */
 export interface StoredDefinition extends Omit<ServerDefinition, SecretName> {

@@ -40,7 +40,7 @@ export interface SaveConditions {
   readonly createOnly: boolean;
 }
 
-export interface SaveResult {
+interface SaveResult {
   readonly etag: string;
   /** What the caller should know although the definition is saved. */
   readonly notices: readonly Notice[];

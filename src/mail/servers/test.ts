@@ -20,7 +20,7 @@ import { type Servers, serverNotFound } from "./definitions.ts";
 import type { ServerInput } from "./save.ts";
 
 /** Which definition a message tests, and where it goes. */
-export interface MailTest {
+interface MailTest {
   /** Name of the definition, saved or not; may be empty for an unsaved one. */
   readonly identifier: string;
   readonly recipient: Mailbox;

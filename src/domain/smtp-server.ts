@@ -19,7 +19,7 @@ const AUTH_MECHANISMS = ["auto", "plain", "login", "cram-md5"] as const;
 export type AuthMechanism = (typeof AUTH_MECHANISMS)[number];
 
 /** One field of a definition. */
-type DefinitionField = {
+export type DefinitionField = {
   /** Name of the parameter and of the database column. */
   readonly parameter: string;
   /** Description of the parameter in `openapi.json`. */
@@ -191,7 +191,7 @@ const namesWhere = (isWanted: (field: DefinitionField) => boolean) =>
   ROWS.flatMap(([name, field]) => (isWanted(field) ? [name] : []));
 
 export const SECRET_NAMES = namesWhere(({ kind }) => kind === "secret") as SecretName[];
-const FURTHER_NAMES = namesWhere(({ detail }) => detail !== undefined) as FurtherName[];
+export const FURTHER_NAMES = namesWhere(({ detail }) => detail !== undefined) as FurtherName[];
 
 /** The definition that has only a name. */
 export const DEFINITION_DEFAULTS = Object.fromEntries(

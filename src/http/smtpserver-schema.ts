@@ -2,7 +2,12 @@ import * as v from "valibot";
 import { parseEndpoint } from "../domain/endpoint.ts";
 import { parseMailbox } from "../domain/mailbox.ts";
 import { Secret } from "../domain/secret.ts";
-import { DEFINITION_DEFAULTS as DEFAULTS, DEFINITION_FIELDS } from "../domain/smtp-server.ts";
+import {
+  DEFINITION_FIELDS,
+  type DefinitionField,
+  type FieldName,
+  type FurtherName,
+} from "../domain/smtp-server.ts";
 import type { ServerInput } from "../mail/servers/save.ts";
 import { noticeEntries } from "../wire/notices.ts";
 import { described, named, wholeNumber } from "../wire/schemas.ts";
@@ -12,7 +17,6 @@ export const TEST_ROUTE = "send_test_email";
 const MOST_CHARACTERS = 255;
 /** Key, chain and description are long; nothing that people write is longer. */
 const MOST_TEXT_CHARACTERS = 65_535;
-const MOST_DESCRIPTION_CHARACTERS = 2_000;
 
 const RESERVED = [".", "..", TEST_ROUTE];
 // Control characters would reach commands and headers.
@@ -61,78 +65,79 @@ export const mailboxOrEmpty = v.pipe(
   ),
 );
 
-const { choices: PIPELINING_MODES } = DEFINITION_FIELDS.pipelining;
-const { choices: AUTH_MECHANISMS } = DEFINITION_FIELDS.authMechanism;
-
-/** A field beyond privacyIDEA's 14: absent keeps the stored value, null or empty resets it. */
-const further = <S extends v.GenericSchema>(schema: S, description: string) =>
-  v.nullish(described(schema, `${description}. Absent: unchanged; null or empty: default`));
-
-const furtherEntries = {
-  max_connections: further(wholeNumber(1, 100), "Connections of one process to the server at a time"),
-  mails_per_minute: further(wholeNumber(0, 1_000_000), "Queued messages in any minute, 0 for no limit"),
-  pipelining: further(
-    v.picklist(PIPELINING_MODES, `expected ${PIPELINING_MODES.join(" or ")}`),
-    "off: one SMTP command at a time, for servers and middleboxes that break otherwise",
-  ),
-  auth_mechanism: further(
-    v.picklist(AUTH_MECHANISMS, `expected one of ${AUTH_MECHANISMS.join(", ")}`),
-    "SASL mechanism; auto: the first that the server offers, by preference",
-  ),
+type Fields = typeof DEFINITION_FIELDS;
+type SchemaOf<Field> = Field extends { readonly kind: "choice"; readonly choices: readonly (infer Choice)[] }
+  ? v.GenericSchema<Choice>
+  : Field extends { readonly kind: "number" }
+    ? v.GenericSchema<number>
+    : Field extends { readonly kind: "flag" }
+      ? v.GenericSchema<boolean>
+      : v.GenericSchema<string>;
+type EntryOf<Field> = Field extends { readonly detail: string }
+  ? v.NullishSchema<SchemaOf<Field>, undefined>
+  : Field extends { readonly kind: "endpoint" }
+    ? SchemaOf<Field>
+    : Field extends { readonly kind: "secret" | "pem" }
+      ? v.OptionalSchema<SchemaOf<Field>, undefined>
+      : v.OptionalSchema<SchemaOf<Field>, v.InferOutput<SchemaOf<Field>>>;
+type DefinitionEntries = { [K in FieldName as Fields[K]["parameter"]]: EntryOf<Fields[K]> };
+type DetailEntries<Group> = {
+  [K in FurtherName as Fields[K] extends { readonly detail: Group }
+    ? Fields[K]["parameter"]
+    : never]: SchemaOf<Fields[K]>;
 };
 
-const definitionEntries = {
-  server: described(server, "Host, host:port, smtp://host[:port] or smtps://host[:port] (implicit TLS)"),
-  port: v.optional(described(wholeNumber(1, 65_535), "TCP port; one inside server wins"), DEFAULTS.port),
-  username: v.optional(described(line, "SMTP AUTH user; empty: no AUTH"), DEFAULTS.username),
-  password: v.optional(
-    described(
-      line,
-      "SMTP AUTH password. On update, absent or __CENSORED__ keeps the stored one, empty clears it",
-    ),
-  ),
-  sender: v.optional(
-    described(mailboxOrEmpty, "From of mail that names none; empty: username, if that is an address"),
-    DEFAULTS.sender,
-  ),
-  tls: v.optional(described(flag, "STARTTLS, or failure"), DEFAULTS.tls),
-  timeout: v.optional(
-    described(wholeNumber(1, 300), "Seconds that each step may take; a whole mail, four times that"),
-    DEFAULTS.timeout,
-  ),
-  enqueue_job: v.optional(described(flag, "Queue mail instead of sending it at once"), DEFAULTS.enqueueJob),
-  description: v.optional(
-    described(
-      v.pipe(
-        v.string("expected a text"),
-        v.maxLength(
-          MOST_DESCRIPTION_CHARACTERS,
-          `expected at most ${MOST_DESCRIPTION_CHARACTERS} characters`,
-        ),
-      ),
-      "Free text",
-    ),
-    DEFAULTS.description,
-  ),
-  smime: v.optional(described(flag, "Sign mail with S/MIME"), DEFAULTS.smime),
-  dont_send_on_error: v.optional(
-    described(flag, "Do not send mail that cannot be signed"),
-    DEFAULTS.dontSendOnError,
-  ),
-  private_key: v.optional(
-    described(longText, "Private key as PEM text. On update, absent or __CENSORED__ keeps the stored one"),
-  ),
-  private_key_password: v.optional(
-    described(
-      longText,
-      "Passphrase of the private key. On update, absent or __CENSORED__ keeps the stored one",
-    ),
-  ),
-  certificate: v.optional(
-    described(longText, "Certificate as PEM text, chain included; absent on update: stays with a kept key"),
-  ),
-  ...furtherEntries,
-};
+function schemaOf(field: DefinitionField): v.GenericSchema {
+  switch (field.kind) {
+    case "endpoint":
+      return server;
+    case "mailbox":
+      return mailboxOrEmpty;
+    case "line":
+      return line;
+    case "pem":
+      return longText;
+    case "secret":
+      return field.format === "line" ? line : longText;
+    case "text": {
+      const expected = `expected at most ${field.maxCharacters} characters`;
+      return v.pipe(v.string("expected a text"), v.maxLength(field.maxCharacters, expected));
+    }
+    case "flag":
+      return flag;
+    case "number":
+      return wholeNumber(field.min, field.max);
+    case "choice":
+      return v.picklist(field.choices, `expected one of ${field.choices.join(", ")}`);
+  }
+}
+
+/** A field beyond privacyIDEA's 14 keeps its value if it is absent, and `null` or an empty text resets it. */
+function entryOf(field: DefinitionField): v.GenericSchema {
+  const { description, kind } = field;
+  if (field.detail) {
+    return v.nullish(described(schemaOf(field), `${description}. Absent: unchanged; null or empty: default`));
+  }
+  const schema = described(schemaOf(field), description);
+  if (kind === "endpoint") return schema;
+  return kind === "secret" || kind === "pem" ? v.optional(schema) : v.optional(schema, field.default);
+}
+
+const FIELDS: readonly DefinitionField[] = Object.values(DEFINITION_FIELDS);
+const definitionEntries = Object.fromEntries(
+  FIELDS.map((field) => [field.parameter, entryOf(field)]),
+) as DefinitionEntries;
+
+/** Returns the schemas of the fields that a member of `detail` shows. */
+function detailEntries<Group extends "limits" | "transport">(group: Group): DetailEntries<Group> {
+  const shown = FIELDS.filter(({ detail }) => detail === group);
+  return Object.fromEntries(
+    shown.map((field): readonly unknown[] => [
+      field.parameter,
+      field.kind === "number" ? v.number() : schemaOf(field),
+    ]),
+  );
+}
 
 /** Parameters of POST /smtpserver/<identifier>. */
 export const definitionParams = v.object(definitionEntries);
@@ -144,25 +149,14 @@ export const listParams = v.object({
   ),
 });
 
-/** The definition that the parameters describe. */
+/** Returns the definition that the parameters describe. */
 export function toServerInput(params: v.InferOutput<typeof definitionParams>): ServerInput {
-  const { server, port, username, sender, tls, timeout, description, smime, certificate } = params;
-  return {
-    ...{ server, port, username, sender, tls, timeout, description, smime, certificate },
-    enqueueJob: params.enqueue_job,
-    maxConnections: params.max_connections,
-    mailsPerMinute: params.mails_per_minute,
-    pipelining: params.pipelining,
-    authMechanism: params.auth_mechanism,
-    dontSendOnError: params.dont_send_on_error,
-    password: secret(params.password),
-    privateKey: secret(params.private_key),
-    privateKeyPassword: secret(params.private_key_password),
-  };
-}
-
-function secret(text: string | undefined): Secret | undefined {
-  return text === undefined ? undefined : new Secret(text);
+  const values = new Map<string, unknown>(Object.entries(params));
+  const fields = Object.entries(DEFINITION_FIELDS).map(([name, { parameter, kind }]): readonly unknown[] => {
+    const value = values.get(parameter);
+    return [name, kind === "secret" && typeof value === "string" ? new Secret(value) : value];
+  });
+  return Object.fromEntries(fields);
 }
 
 /** One definition as GET shows it: exactly these keys. */
@@ -203,11 +197,8 @@ export const definitionDetail = v.object({
     last_failure: v.nullable(v.object({ date: v.string(), phase: v.string(), code: v.string() })),
     waiting: described(v.number(), "Queued mails on their way"),
   }),
-  limits: v.object({ max_connections: v.number(), mails_per_minute: v.number() }),
-  transport: v.object({
-    pipelining: v.picklist(PIPELINING_MODES),
-    auth_mechanism: v.picklist(AUTH_MECHANISMS),
-  }),
+  limits: v.object(detailEntries("limits")),
+  transport: v.object(detailEntries("transport")),
   ...noticeEntries,
 });
 export type DefinitionDetail = v.InferOutput<typeof definitionDetail>;

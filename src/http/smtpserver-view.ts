@@ -1,5 +1,5 @@
 import { CENSORED } from "../domain/secret.ts";
-import type { FurtherFields } from "../domain/smtp-server.ts";
+import { DEFINITION_FIELDS, FURTHER_NAMES, type FurtherFields } from "../domain/smtp-server.ts";
 import type { ServerHealth } from "../mail/circuit.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import type { DefinitionDetail, DefinitionView } from "./smtpserver-schema.ts";
@@ -27,19 +27,31 @@ export function toDefinitionView(server: StoredDefinition, reveal: boolean): Def
 
 /** The health of its server and queue, and the further fields. */
 export function toDefinitionDetail(
-  { maxConnections, mailsPerMinute, pipelining, authMechanism }: FurtherFields,
+  definition: FurtherFields,
   { circuit, failures, since, nextTry, lastFailure, waiting }: ServerHealth,
 ): DefinitionDetail {
-  const last_failure = lastFailure && { ...lastFailure, date: lastFailure.date.toISOString() };
   return {
     health: {
-      ...{ circuit, failures, last_failure, waiting },
+      circuit,
+      failures,
+      last_failure: lastFailure && { ...lastFailure, date: lastFailure.date.toISOString() },
+      waiting,
       since: since?.toISOString() ?? null,
       next_try: nextTry?.toISOString() ?? null,
     },
-    limits: { max_connections: maxConnections, mails_per_minute: mailsPerMinute },
-    transport: { pipelining, auth_mechanism: authMechanism },
+    ...furtherView(definition),
   };
+}
+
+/** Returns the further fields by the member of `detail` that shows them. */
+function furtherView(definition: FurtherFields): Pick<DefinitionDetail, "limits" | "transport"> {
+  const shown = (group: "limits" | "transport") => {
+    const names = FURTHER_NAMES.filter((name) => DEFINITION_FIELDS[name].detail === group);
+    return Object.fromEntries(
+      names.map((name): readonly unknown[] => [DEFINITION_FIELDS[name].parameter, definition[name]]),
+    );
+  };
+  return { limits: shown("limits"), transport: shown("transport") };
 }
 
 function shownPassword({ password, isSet }: StoredDefinition, reveal: boolean): string {

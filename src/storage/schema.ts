@@ -1,7 +1,7 @@
-import { sql } from "drizzle-orm";
+import { type $Type, sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { MailAttempt, MailState, OnUnknown, Purpose, RecipientProgress } from "../domain/queued-mail.ts";
-import type { AuthMechanism, Pipelining } from "../domain/smtp-server.ts";
+import { DEFINITION_FIELDS, type FieldName } from "../domain/smtp-server.ts";
 
 // The tables as queries see them; `migrations/*.sql` makes them. `sealed.ts` says which columns are sealed.
 
@@ -11,29 +11,34 @@ export const instance = sqliteTable("instance", {
   value: text("value").notNull(),
 });
 
+const flagColumn = (name: string) => integer(name, { mode: "boolean" }).notNull();
+const numberColumn = (name: string) => integer(name).notNull();
+const textColumn = (name: string) => text(name).notNull();
+
+type Fields = typeof DEFINITION_FIELDS;
+type ColumnOf<Field> = Field extends { readonly kind: "flag" }
+  ? ReturnType<typeof flagColumn>
+  : Field extends { readonly kind: "number" }
+    ? ReturnType<typeof numberColumn>
+    : Field extends { readonly kind: "choice"; readonly choices: readonly (infer Choice)[] }
+      ? $Type<ReturnType<typeof textColumn>, Choice>
+      : ReturnType<typeof textColumn>;
+
+/** Returns one column for each field of a definition. The columns of secrets are encrypted. */
+function definitionColumns(): { [K in FieldName]: ColumnOf<Fields[K]> } {
+  const columns = Object.entries(DEFINITION_FIELDS).map(([name, { kind, parameter }]): readonly unknown[] => {
+    const column = kind === "flag" ? flagColumn : kind === "number" ? numberColumn : textColumn;
+    return [name, column(parameter)];
+  });
+  return Object.fromEntries(columns);
+}
+
 /** SMTP server definitions. */
 export const smtpServer = sqliteTable("smtp_server", {
   id: text("id").primaryKey(),
   identifier: text("identifier").notNull().unique(),
-  server: text("server").notNull(),
-  port: integer("port").notNull(),
-  username: text("username").notNull(),
-  password: text("password").notNull(),
-  sender: text("sender").notNull(),
-  tls: integer("tls", { mode: "boolean" }).notNull(),
-  timeout: integer("timeout").notNull(),
-  enqueueJob: integer("enqueue_job", { mode: "boolean" }).notNull(),
-  description: text("description").notNull(),
-  smime: integer("smime", { mode: "boolean" }).notNull(),
-  dontSendOnError: integer("dont_send_on_error", { mode: "boolean" }).notNull(),
-  privateKey: text("private_key").notNull(),
-  privateKeyPassword: text("private_key_password").notNull(),
+  ...definitionColumns(),
   signingKey: text("signing_key").notNull(),
-  certificate: text("certificate").notNull(),
-  maxConnections: integer("max_connections").notNull(),
-  mailsPerMinute: integer("mails_per_minute").notNull(),
-  pipelining: text("pipelining").$type<Pipelining>().notNull(),
-  authMechanism: text("auth_mechanism").$type<AuthMechanism>().notNull(),
   etagSeed: text("etag_seed").notNull(),
   version: integer("version").notNull(),
 });

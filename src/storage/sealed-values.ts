@@ -1,6 +1,7 @@
 import { and, asc, getTableName, gt, ne, sql } from "drizzle-orm";
 import type { Database, SelectStatement, WriteStatement } from "../contracts/database.ts";
 import type { SealedColumns } from "../contracts/plugin/secrets.ts";
+import { SECRET_NAMES } from "../domain/smtp-server.ts";
 import { instance, mailContent, pluginConfig, smtpServer } from "./schema.ts";
 
 /** A sealed value and the place it is bound to. */
@@ -25,12 +26,7 @@ export interface SealedRepository {
 const SEALED: readonly SealedColumns[] = [
   {
     row: smtpServer.id,
-    columns: [
-      smtpServer.password,
-      smtpServer.privateKey,
-      smtpServer.privateKeyPassword,
-      smtpServer.signingKey,
-    ],
+    columns: [...SECRET_NAMES.map((name) => smtpServer[name]), smtpServer.signingKey],
   },
   { row: instance.name, columns: [instance.value] },
   { row: pluginConfig.key, columns: [pluginConfig.sealed] },

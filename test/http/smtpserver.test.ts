@@ -181,14 +181,14 @@ describe("the health of a definition", () => {
     });
   });
 
-  test("stands beside the warning about a password that does not open", async () => {
+  test("stands beside the warning about a password that cannot be decrypted", async () => {
     await using instance = await testInstance();
     await save(instance, { ...SERVER, password: "p" });
     await instance.database.write.run("UPDATE smtp_server SET password = password || 'x'");
     const { detail } = await read(instance);
     expect(detail).toEqual({
       ...WELL,
-      warnings: [expect.stringContaining("password of a does not open")],
+      warnings: [expect.stringContaining("password of a cannot be decrypted")],
       notices: [{ code: "password_unreadable", parameter: "password" }],
     });
   });

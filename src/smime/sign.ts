@@ -35,13 +35,14 @@ const ID_SIGNING_TIME = objectIdentifier("1.2.840.113549.1.9.5");
 
 const CONTENT_TYPE = attribute(objectIdentifier("1.2.840.113549.1.9.3"), ID_DATA);
 /** RFC 8551 2.5.2, in order of preference: AES-256-GCM, AES-256-CBC, AES-128-CBC. */
+const CAPABILITIES = [
+  "2.16.840.1.101.3.4.1.46",
+  "2.16.840.1.101.3.4.1.42",
+  "2.16.840.1.101.3.4.1.2",
+] as const;
 const SMIME_CAPABILITIES = attribute(
   objectIdentifier("1.2.840.113549.1.9.15"),
-  sequence(
-    ...["2.16.840.1.101.3.4.1.46", "2.16.840.1.101.3.4.1.42", "2.16.840.1.101.3.4.1.2"].map((capability) =>
-      sequence(objectIdentifier(capability)),
-    ),
-  ),
+  sequence(...CAPABILITIES.map((capability) => sequence(objectIdentifier(capability)))),
 );
 
 const ascii = new TextEncoder();

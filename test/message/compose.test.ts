@@ -284,11 +284,9 @@ describe("compose() with several kinds of recipients", () => {
 
 describe("compose() with attachments", () => {
   const pdf = {
-    ...{
-      content: new Uint8Array([0, 1, 2, 255]),
-      filename: "Übersicht „1“.pdf",
-      contentType: "application/pdf",
-    },
+    content: new Uint8Array([0, 1, 2, 255]),
+    filename: "Übersicht „1“.pdf",
+    contentType: "application/pdf",
     contentId: null,
   };
   const logo = {

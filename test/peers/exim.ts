@@ -39,7 +39,9 @@ export async function startExim({ tls }: PeerOptions): Promise<Peer> {
     `${root}/usr/sbin/exim4 -bdf -C ${at("exim.conf")}`,
   );
   return startPeer({
-    ...{ command, port, folder },
+    command,
+    port,
+    folder,
     files: [at("log/mainlog"), at("log/paniclog"), at("log/rejectlog"), at("box/mbox")],
   });
 }

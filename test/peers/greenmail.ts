@@ -27,10 +27,8 @@ export async function startGreenMail({ tls }: PeerOptions): Promise<Peer> {
   await Bun.write(at("tls.pem"), tls.cert);
   await Bun.write(at("tls.key"), tls.key);
   const keystore = at("tls.p12");
-  run([
-    ...["openssl", "pkcs12", "-export", "-in", at("tls.pem"), "-inkey", at("tls.key")],
-    ...["-out", keystore, "-passout", `pass:${KEYSTORE_PASSWORD}`],
-  ]);
+  const input = ["-in", at("tls.pem"), "-inkey", at("tls.key")];
+  run(["openssl", "pkcs12", "-export", ...input, "-out", keystore, "-passout", `pass:${KEYSTORE_PASSWORD}`]);
   const settings = {
     "smtps.hostname": "127.0.0.1",
     "smtps.port": port,

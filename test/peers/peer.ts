@@ -111,7 +111,8 @@ export async function startPeer({
 async function greets(port: number, isConnectionEnough: boolean): Promise<true | null> {
   const { promise, resolve } = Promise.withResolvers<true | null>();
   const socket = await Bun.connect({
-    ...{ hostname: "127.0.0.1", port },
+    hostname: "127.0.0.1",
+    port,
     socket: { data: () => resolve(true), error: () => resolve(null), close: () => resolve(null) },
   }).catch(() => null);
   if (socket === null) return null;

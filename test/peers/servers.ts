@@ -23,24 +23,44 @@ export interface PeerServer {
 
 export const SERVERS: readonly PeerServer[] = [
   {
-    ...{ name: "Postfix", obstacle: postfixObstacle, start: startPostfixPeer, security: "starttls" },
-    ...{ username: `${USER.username}@mx.test`, roundTrips: [8, 1], rejectsRelaying: true },
+    name: "Postfix",
+    obstacle: postfixObstacle,
+    start: startPostfixPeer,
+    security: "starttls",
+    username: `${USER.username}@mx.test`,
+    roundTrips: [8, 1],
+    rejectsRelaying: true,
     // One line for each closed connection.
     bdatLog: { pattern: /disconnect from .* bdat=(\d+)/g, matches: () => 1 },
   },
   {
-    ...{ name: "Exim", obstacle: eximObstacle, start: startExim, security: "starttls" },
-    ...{ username: USER.username, roundTrips: [8, 1], rejectsRelaying: true },
+    name: "Exim",
+    obstacle: eximObstacle,
+    start: startExim,
+    security: "starttls",
+    username: USER.username,
+    roundTrips: [8, 1],
+    rejectsRelaying: true,
     // K stands for CHUNKING.
     bdatLog: { pattern: /( <= .* P=esmtps.* K )/g, matches: (messages) => messages },
   },
   {
-    ...{ name: "OpenSMTPD", obstacle: opensmtpdObstacle, start: startOpenSmtpd, security: "none" },
-    ...{ username: null, roundTrips: [7, 4], rejectsRelaying: true },
+    name: "OpenSMTPD",
+    obstacle: opensmtpdObstacle,
+    start: startOpenSmtpd,
+    security: "none",
+    username: null,
+    roundTrips: [7, 4],
+    rejectsRelaying: true,
   },
   {
-    ...{ name: "GreenMail", obstacle: greenMailObstacle, start: startGreenMail, security: "implicit" },
-    ...{ username: USER.username, roundTrips: [9, 4], rejectsRelaying: false },
+    name: "GreenMail",
+    obstacle: greenMailObstacle,
+    start: startGreenMail,
+    security: "implicit",
+    username: USER.username,
+    roundTrips: [9, 4],
+    rejectsRelaying: false,
   },
 ];
 

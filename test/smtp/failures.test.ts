@@ -217,7 +217,11 @@ for (const [about, rows] of Object.entries(ROWS)) {
       test(`${phase} "${line}" is ${code}, TLS ${isTls}, login ${hasLogin}`, () => {
         const reply = replyOf(line);
         expect(rejection(phase, reply, context)).toMatchObject({
-          ...{ phase, code, reply, outcome: "not-sent", retryable: reply.code < 500 },
+          phase,
+          code,
+          reply,
+          outcome: "not-sent",
+          retryable: reply.code < 500,
         });
       });
     }

@@ -4,7 +4,10 @@ import type { MessageTransfer, TransactionOptions } from "../../src/smtp/transac
 
 export const LOGIN = { username: "user", password: "a password" };
 const DEFAULTS: ConversationOptions = {
-  ...{ ehloName: "client.test", security: "none", login: null, authMechanism: "auto" },
+  ehloName: "client.test",
+  security: "none",
+  login: null,
+  authMechanism: "auto",
   redact: (text) => text,
 };
 
@@ -56,7 +59,10 @@ export function openPlayed(keywords: readonly string[], options: Partial<Convers
 }
 
 export const MESSAGE: MessageTransfer = {
-  ...{ from: "a@example.org", recipient: "b@example.net", eightBit: false, utf8Headers: false },
+  from: "a@example.org",
+  recipient: "b@example.net",
+  eightBit: false,
+  utf8Headers: false,
   bytes: new TextEncoder().encode("Subject: Hello\r\n\r\n.dot\r\n"),
 };
 

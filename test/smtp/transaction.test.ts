@@ -82,7 +82,7 @@ interface Row {
   readonly replies: readonly string[];
   readonly isLost?: true;
   readonly result: string;
-  readonly is?: "ready" | "to be left by QUIT" | "to be hung up";
+  readonly is?: "ready" | "to be closed with QUIT" | "to be hung up";
 }
 
 const UNKNOWN_LOSS = "data closed unknown";
@@ -93,13 +93,17 @@ const BDAT_ROWS: readonly Row[] = [
   { what: "250 to MAIL and RCPT", replies: [OK, OK], isLost: true, result: UNKNOWN_LOSS },
   {
     what: "550 to RCPT",
-    ...{ replies: [OK, NO], isLost: true, result: "recipient recipient_rejected not-sent" },
+    replies: [OK, NO],
+    isLost: true,
+    result: "recipient recipient_rejected not-sent",
   },
   { what: "550 to MAIL", replies: ["550 5.7.1 No"], isLost: true, result: "sender sender_rejected not-sent" },
   { what: "503 to MAIL", replies: ["503 Sender given"], isLost: true, result: UNKNOWN_LOSS },
   {
     what: "503 to MAIL and to RCPT",
-    ...{ replies: ["503 No", "503 No"], isLost: true, result: "sender sender_rejected not-sent" },
+    replies: ["503 No", "503 No"],
+    isLost: true,
+    result: "sender sender_rejected not-sent",
   },
   { what: "421 to RCPT", replies: [OK, "421 Closing"], result: "recipient rate_limited not-sent" },
   { what: "421 to BDAT", replies: [OK, OK, "421 Closing"], result: "data rate_limited not-sent" },
@@ -107,30 +111,41 @@ const BDAT_ROWS: readonly Row[] = [
   { what: "no SMTP", replies: [OK, "HTTP/1.1 400"], result: OUT_OF_STEP, is: "to be hung up" },
   {
     what: "550 to RCPT and 250 to BDAT",
-    ...{ replies: [OK, NO, OK], result: OUT_OF_STEP, is: "to be left by QUIT" },
+    replies: [OK, NO, OK],
+    result: OUT_OF_STEP,
+    is: "to be closed with QUIT",
   },
   {
     what: "550 to RCPT and 503 to BDAT",
-    ...{ replies: [OK, NO, "503 No"], result: "recipient recipient_rejected not-sent" },
-    is: "to be left by QUIT",
+    replies: [OK, NO, "503 No"],
+    result: "recipient recipient_rejected not-sent",
+    is: "to be closed with QUIT",
   },
   {
     what: "550 to RCPT and 503 to BDAT of a server that resets",
-    ...{ replies: [OK, NO, "503 No"], result: "recipient recipient_rejected not-sent" },
-    ...{ options: { survivesRejection: true }, is: "ready" },
+    replies: [OK, NO, "503 No"],
+    result: "recipient recipient_rejected not-sent",
+    options: { survivesRejection: true },
+    is: "ready",
   },
   {
     what: "554 to BDAT",
-    ...{ replies: [OK, OK, "554 No"], result: "data content_rejected not-sent", is: "to be left by QUIT" },
+    replies: [OK, OK, "554 No"],
+    result: "data content_rejected not-sent",
+    is: "to be closed with QUIT",
   },
   { what: "250 to all", replies: [`${OK}\n${OK}\n${OK}`], result: "successful", is: "ready" },
   {
     what: "250 to all and a further 250",
-    ...{ replies: [`${OK}\n${OK}\n${OK}\n${OK}`], result: "successful", is: "to be hung up" },
+    replies: [`${OK}\n${OK}\n${OK}\n${OK}`],
+    result: "successful",
+    is: "to be hung up",
   },
   {
     what: "250 to all and a further 550",
-    ...{ replies: [`${OK}\n${OK}\n${OK}\n${NO}`], result: OUT_OF_STEP, is: "to be hung up" },
+    replies: [`${OK}\n${OK}\n${OK}\n${NO}`],
+    result: OUT_OF_STEP,
+    is: "to be hung up",
   },
 ];
 
@@ -138,29 +153,40 @@ const DATA_ROWS: readonly Row[] = [
   { what: "nothing", replies: [OK, OK, "354 go"], isLost: true, result: UNKNOWN_LOSS },
   { what: "no 354", replies: [OK, OK], isLost: true, result: "data closed not-sent" },
   {
-    what: "a 250 in the moment of the 354",
-    ...{ replies: [`${OK}\n${OK}\n354 go\n${OK}`], result: "data protocol not-sent", is: "to be hung up" },
+    what: "a 250 together with the 354",
+    replies: [`${OK}\n${OK}\n354 go\n${OK}`],
+    result: "data protocol not-sent",
+    is: "to be hung up",
   },
   {
-    what: "the start of a reply in the moment of the 354",
-    ...{ replies: [`${OK}\n${OK}\n354 go\n250-more`], result: "data protocol not-sent", is: "to be hung up" },
+    what: "the start of a reply together with the 354",
+    replies: [`${OK}\n${OK}\n354 go\n250-more`],
+    result: "data protocol not-sent",
+    is: "to be hung up",
   },
   {
-    what: "a 552 in the moment of the 354",
-    ...{ replies: [`${OK}\n${OK}\n354 go\n552 5.3.4 Too big`], result: "data too_large not-sent" },
+    what: "a 552 together with the 354",
+    replies: [`${OK}\n${OK}\n354 go\n552 5.3.4 Too big`],
+    result: "data too_large not-sent",
   },
   {
     what: "a 354 after a rejected RCPT",
-    ...{ replies: [OK, NO, "354 go"], result: "recipient recipient_rejected not-sent", is: "to be hung up" },
+    replies: [OK, NO, "354 go"],
+    result: "recipient recipient_rejected not-sent",
+    is: "to be hung up",
   },
   { what: "a 354 to the message", replies: [OK, OK, "354 go", "354 go"], result: OUT_OF_STEP },
   {
-    what: "a 421 along with the 250 to the message",
-    ...{ replies: [OK, OK, "354 go", `${OK}\n421 Closing`], result: "successful", is: "to be hung up" },
+    what: "a 421 together with the 250 to the message",
+    replies: [OK, OK, "354 go", `${OK}\n421 Closing`],
+    result: "successful",
+    is: "to be hung up",
   },
   {
-    what: "a 550 along with the 250 to the message",
-    ...{ replies: [OK, OK, "354 go", `${OK}\n${NO}`], result: OUT_OF_STEP, is: "to be hung up" },
+    what: "a 550 together with the 250 to the message",
+    replies: [OK, OK, "354 go", `${OK}\n${NO}`],
+    result: OUT_OF_STEP,
+    is: "to be hung up",
   },
 ];
 
@@ -176,7 +202,7 @@ for (const [how, options, rows] of [
         expect(played.result).toBe(result);
         if (is === undefined) return;
         const { isReady, mustHangUp } = played.conversation;
-        expect(isReady ? "ready" : mustHangUp ? "to be hung up" : "to be left by QUIT").toBe(is);
+        expect(isReady ? "ready" : mustHangUp ? "to be hung up" : "to be closed with QUIT").toBe(is);
       });
     }
   });

@@ -39,7 +39,10 @@ describe("createConnect()", () => {
     const connect = createConnect({ egress: "public", ports: [] });
     await using transport = makeTransport({ connect });
     expect(await sendTo(transport, serverAt(25))).toEqual({
-      ...{ timingMs: {}, tls: null, roundTrips: 0, seen: NOTHING_SEEN },
+      timingMs: {},
+      tls: null,
+      roundTrips: 0,
+      seen: NOTHING_SEEN,
       successful: false,
       failure: notSent("policy", "egress_denied"),
     });

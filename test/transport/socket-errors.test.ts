@@ -88,7 +88,8 @@ test("a name server that refuses or closes makes the name unreachable", () => {
 
 test("a rejected certificate has a phase of its own", () => {
   expect(tlsFailure(withCode("CERT_HAS_EXPIRED"), "starttls")).toEqual({
-    ...{ phase: "certificate", code: "cert_expired" },
+    phase: "certificate",
+    code: "cert_expired",
   });
   expect(tlsFailure(withCode("ECONNRESET"), "starttls")).toEqual({ phase: "starttls", code: "closed" });
 });

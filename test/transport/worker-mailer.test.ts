@@ -21,7 +21,9 @@ const extraCa = material === null ? [] : [material.ca];
 const open = () =>
   createWorkerMailerTransport({
     connect: createConnect({ egress: "private", ports: [], ca: extraCa }),
-    ...{ ehloName: "client.test", now: () => NOW, extraCa },
+    ehloName: "client.test",
+    now: () => NOW,
+    extraCa,
   });
 
 afterEach(() => {
@@ -52,8 +54,12 @@ test("worker-mailer is called as its documentation shows, with a host that does 
   await sendTo(transport, serverAt(server.port, { username: "us€r", password: new Secret("pä€ss") }));
   const octets = (text: string) => Buffer.from(text).toString("latin1");
   expect(connecting.mock.calls[0]?.[0]).toMatchObject({
-    ...{ host: "127.0.0.1.invalid", port: server.port, secure: false, startTls: false },
-    ...{ credentials: { username: octets("us€r"), password: octets("pä€ss") }, authType: "plain" },
+    host: "127.0.0.1.invalid",
+    port: server.port,
+    secure: false,
+    startTls: false,
+    credentials: { username: octets("us€r"), password: octets("pä€ss") },
+    authType: "plain",
   });
   expect(sending.mock.calls[0]?.[0]).toMatchObject({ from: "a@example.org", to: "b@example.net" });
 });
@@ -70,7 +76,8 @@ describe.skipIf(material === null)("a check that ends at", () => {
 
   test.each(CHECKPOINTS)("%s reaches it and sends nothing", async (until) => {
     await using server = await startSmtpServer({
-      ...{ security: "starttls", users: { user: "a password" } },
+      security: "starttls",
+      users: { user: "a password" },
       ...(material !== null && { tls: material.good }),
     });
     await using transport = open();

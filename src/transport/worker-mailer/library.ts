@@ -6,11 +6,21 @@ import { offerSocket } from "./sockets.ts";
 /** Short, because the library never clears a timer and workerd allows 10,000. Its reads never have to wait. */
 const LIBRARY_TIMEOUT_MS = 1000;
 
+/** A running instance of worker-mailer. */
+export interface Library {
+  /** Resolves when the library has logged in. */
+  readonly connecting: Promise<unknown>;
+  /** Makes the library send a message. The conversation replaces the message that it composes. */
+  send(from: string, to: string): Promise<unknown>;
+  /** Passes on a reply. Of the extensions it lists only STARTTLS and AUTH: for DSN, the library would disable notifications. */
+  receiveReply(reply: RawReply): void;
+}
+
 /**
  * Connects worker-mailer to a socket of this module. `onWrite` receives the text that it writes.
  * @throws {TypeError} if it is bundled without `sockets.ts`.
  */
-export function connectLibrary(server: ConnectionSettings, onWrite: (text: string) => void) {
+export function connectLibrary(server: ConnectionSettings, onWrite: (text: string) => void): Library {
   const { host, port, security, username, password } = server;
   // UTF-8 with one character per octet, because the library encodes only such text in base64.
   const octets = (text: string): string => Buffer.from(text, "utf8").toString("latin1");
@@ -52,9 +62,7 @@ export function connectLibrary(server: ConnectionSettings, onWrite: (text: strin
   if (offerSocket(null)) throw new TypeError("worker-mailer is bundled with cloudflare:sockets");
   return {
     connecting,
-    /** Makes the library send a message. The conversation replaces the message that it composes. */
     send: async (from: string, to: string) => (await connecting).send({ from, to, subject: "-", text: "-" }),
-    /** Passes on a reply. Of the extensions it lists only STARTTLS and AUTH: for DSN, the library would disable notifications. */
     receiveReply({ code, lines }: RawReply): void {
       const { keywords } = parseExtensions(lines);
       const starttls = keywords.has("STARTTLS") ? `${code}-STARTTLS\r\n` : "";

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import { type RawReply, ReplyReader } from "../../smtp/replies.ts";
 import { judge, type Step } from "../../smtp/task.ts";
-import { connectLibrary } from "./library.ts";
+import { connectLibrary, type Library } from "./library.ts";
 
 const LIBRARY_STEPS = ["ehlo", "helo", "starttls", "auth", "mail", "rcpt", "data"] as const;
 const stepOf = (text: string): Step | null =>
@@ -19,7 +19,7 @@ const REPLY_DELAY_MS = 1;
  * was not, and the result is its own.
  */
 export class Observer {
-  readonly #library: ReturnType<typeof connectLibrary>;
+  readonly #library: Library;
   #libraryStep = Promise.withResolvers<Step>();
   #socket: Socket | null = null;
   #reader = new ReplyReader();

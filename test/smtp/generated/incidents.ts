@@ -75,13 +75,24 @@ const ROUTES: Readonly<Record<State, Route>> = {
 
 const ADDRESSES = { from: "a@example.org", recipient: "b@example.net" } as const;
 const MESSAGE = {
-  ...{ kind: "message", ...ADDRESSES, bytes: new TextEncoder().encode("A short message\r\n") },
-  ...{ utf8Headers: false, pipelining: "auto", mayUseBdat: true, survivesRejection: false },
+  kind: "message",
+  ...ADDRESSES,
+  bytes: new TextEncoder().encode("A short message\r\n"),
+  utf8Headers: false,
+  pipelining: "auto",
+  mayUseBdat: true,
+  survivesRejection: false,
 } as const satisfies Work;
 /** A server that offers everything and replies properly. */
 const FRIENDLY = {
-  ...{ security: "implicit", authMechanism: "auto", login: null, until: undefined },
-  ...{ clear: KEYWORDS, tls: KEYWORDS, trouble: 0, splits: 0 },
+  security: "implicit",
+  authMechanism: "auto",
+  login: null,
+  until: undefined,
+  clear: KEYWORDS,
+  tls: KEYWORDS,
+  trouble: 0,
+  splits: 0,
 } as const satisfies Partial<Scenario>;
 
 /** Changes a scenario so that it leads to a goal. All other choices stay. */

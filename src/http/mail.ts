@@ -7,26 +7,29 @@ import { route } from "../wire/route.ts";
 import { mailIdParams, mailListParams, mailPageView, mailRecordView } from "./mail-schema.ts";
 import { toMailRecordView, toMailView } from "./mail-view.ts";
 
-const READ = "mail_read";
-const WRITE = "mail_write";
 const tag = { name: "Queued mail", description: "Messages that are waiting, and the outcome of the others" };
-const path = mailIdParams;
+const ONE = { parameters: { path: mailIdParams }, tag } as const;
+const READ = { method: "GET", right: "mail_read", isProvedByRead: true, tag } as const;
+const CHANGE = {
+  ...ONE,
+  method: "POST",
+  right: "mail_write",
+  response: v.literal(true),
+  errors: [404, 409],
+} as const;
 
 /** Queued messages: their records, and what an admin can do about them. */
 export function mailRoutes({ mailQueue }: { readonly mailQueue: MailQueue }) {
   return [
     route(
       {
-        method: "GET",
+        ...READ,
         path: "/mail/",
-        right: READ,
-        isProvedByRead: true,
         parameters: { query: mailListParams },
         response: mailPageView,
         summary: "List queued messages",
         description: "Newest first.",
         operationId: "listMail",
-        tag,
       },
       async (_, { query: params }) => {
         const query = toQuery(params);
@@ -36,16 +39,13 @@ export function mailRoutes({ mailQueue }: { readonly mailQueue: MailQueue }) {
     ),
     route(
       {
-        method: "GET",
+        ...READ,
+        ...ONE,
         path: "/mail/:id",
-        right: READ,
-        isProvedByRead: true,
-        parameters: { path },
         response: mailRecordView,
         summary: "Get a queued message",
         description: "With every attempt. Its subject and content are never shown.",
         operationId: "getMail",
-        tag,
         errors: [404],
       },
       async (_, { path: { id } }) => {
@@ -56,16 +56,11 @@ export function mailRoutes({ mailQueue }: { readonly mailQueue: MailQueue }) {
     ),
     route(
       {
-        method: "POST",
+        ...CHANGE,
         path: "/mail/:id/retry",
-        right: WRITE,
-        parameters: { path },
-        response: v.literal(true),
         summary: "Retry a message now",
         description: "For a message that is deferred, or that failed because of its server.",
         operationId: "retryMail",
-        tag,
-        errors: [404, 409],
       },
       async (c, { path: { id } }) => {
         c.set("auditTarget", { identifier: id, recipient: "" });
@@ -74,17 +69,7 @@ export function mailRoutes({ mailQueue }: { readonly mailQueue: MailQueue }) {
       },
     ),
     route(
-      {
-        method: "POST",
-        path: "/mail/:id/cancel",
-        right: WRITE,
-        parameters: { path },
-        response: v.literal(true),
-        summary: "Cancel a queued message",
-        operationId: "cancelMail",
-        tag,
-        errors: [404, 409],
-      },
+      { ...CHANGE, path: "/mail/:id/cancel", summary: "Cancel a queued message", operationId: "cancelMail" },
       async (c, { path: { id } }) => {
         c.set("auditTarget", { identifier: id, recipient: "" });
         await mailQueue.cancel(id, c.get("actor"));

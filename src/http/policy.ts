@@ -6,8 +6,11 @@ import { route } from "../wire/route.ts";
 import { policyNameParams, policyParams, policyView } from "./policy-schema.ts";
 
 const tag = { name: "Policies", description: "What each admin may do, from where and when" };
-const path = policyNameParams;
-const numberOfPolicy = v.pipe(v.number(), v.description("Number of the policy"));
+const parameters = { path: policyNameParams };
+const response = v.pipe(v.number(), v.description("Number of the policy"));
+const READ = { method: "GET", right: "policyread", response: v.array(policyView), tag } as const;
+const WRITE = { method: "POST", right: "policywrite", tag } as const;
+const CHANGE = { parameters, response, errors: [404, 409] } as const;
 const EXAMPLE = { scope: "admin", action: "*", adminuser: "admin" };
 
 /** Admin policies. */
@@ -18,57 +21,37 @@ export function policyRoutes(deps: {
 }) {
   const { policies, actions } = deps;
   return [
-    route(
-      {
-        method: "GET",
-        path: "/policy/",
-        right: "policyread",
-        response: v.array(policyView),
-        summary: "List policies",
-        operationId: "listPolicies",
-        tag,
-      },
-      async () => (await policies.list()).map(toPolicyView),
+    route({ ...READ, path: "/policy/", summary: "List policies", operationId: "listPolicies" }, async () =>
+      (await policies.list()).map(toPolicyView),
     ),
     route(
       {
-        method: "POST",
+        ...WRITE,
+        ...CHANGE,
         path: "/policy/enable/:name",
-        right: "policywrite",
-        parameters: { path },
-        response: numberOfPolicy,
         summary: "Enable a policy",
         operationId: "enablePolicy",
-        tag,
-        errors: [404, 409],
       },
       (c, { path: { name } }) => policies.setActive(name, true, c.get("actor")),
     ),
     route(
       {
-        method: "POST",
+        ...WRITE,
+        ...CHANGE,
         path: "/policy/disable/:name",
-        right: "policywrite",
-        parameters: { path },
-        response: numberOfPolicy,
         summary: "Disable a policy",
         operationId: "disablePolicy",
-        tag,
-        errors: [404, 409],
       },
       (c, { path: { name } }) => policies.setActive(name, false, c.get("actor")),
     ),
     route(
       {
-        method: "GET",
+        ...READ,
         path: "/policy/:name",
-        right: "policyread",
-        parameters: { path },
-        response: v.array(policyView),
+        parameters,
         summary: "Get a policy",
         description: "The value is a list with this one policy.",
         operationId: "getPolicy",
-        tag,
         errors: [404],
       },
       async (_, { path: { name } }) => {
@@ -79,34 +62,29 @@ export function policyRoutes(deps: {
     ),
     route(
       {
-        method: "POST",
+        ...WRITE,
         path: "/policy/:name",
-        right: "policywrite",
-        parameters: { path, body: policyParams(actions) },
+        parameters: { ...parameters, body: policyParams(actions) },
         response: v.record(v.string(), v.number()),
         summary: "Create or replace a policy",
         description: "The value has the number of the policy under `setPolicy <name>`.",
         operationId: "savePolicy",
-        tag,
         errors: [409],
         example: { body: EXAMPLE, value: { "setPolicy superuser": 1 } },
       },
-      async (c, { path: { name }, body }) => {
-        const id = await policies.save({ ...body, name }, c.get("actor"));
-        return { [`setPolicy ${name}`]: id };
-      },
+      async (c, { path: { name }, body }) => ({
+        [`setPolicy ${name}`]: await policies.save({ ...body, name }, c.get("actor")),
+      }),
     ),
     route(
       {
+        ...CHANGE,
         method: "DELETE",
         path: "/policy/:name",
         right: "policydelete",
-        parameters: { path },
-        response: numberOfPolicy,
         summary: "Delete a policy",
         operationId: "deletePolicy",
         tag,
-        errors: [404, 409],
       },
       (c, { path: { name } }) => policies.remove(name, c.get("actor")),
     ),
@@ -114,11 +92,12 @@ export function policyRoutes(deps: {
 }
 
 function toPolicyView(policy: Policy): v.InferOutput<typeof policyView> {
+  const { action, adminuser, adminrealm, client } = policy;
   return {
     ...policy,
-    action: { ...policy.action },
-    adminuser: [...policy.adminuser],
-    adminrealm: [...policy.adminrealm],
-    client: [...policy.client],
+    action: { ...action },
+    adminuser: [...adminuser],
+    adminrealm: [...adminrealm],
+    client: [...client],
   };
 }

@@ -26,9 +26,14 @@ import {
 } from "./smtpserver-schema.ts";
 import { toDefinitionDetail, toDefinitionView } from "./smtpserver-view.ts";
 
-const READ = "smtpserver_read";
-const WRITE = "smtpserver_write";
 const path = identifierParams;
+const READ = { method: "GET", right: "smtpserver_read", tag } as const;
+const WRITE = {
+  path: "/smtpserver/:identifier",
+  right: "smtpserver_write",
+  response: v.boolean(),
+  tag,
+} as const;
 const notices = v.object(noticeEntries);
 
 type List = SuccessEnvelope<Readonly<Record<string, DefinitionView>>, ReturnType<typeof unreadable>>;
@@ -52,16 +57,14 @@ export function smtpServerRoutes(deps: {
   return [
     route(
       {
-        method: "GET",
+        ...READ,
         path: "/smtpserver/",
-        right: READ,
         parameters: { query: listParams },
         response: v.record(v.string(), definitionView),
         detail: notices,
         summary: "List definitions",
         description: "The value has each definition under its identifier.",
         operationId: "listSmtpServers",
-        tag,
       },
       async (c, { query: { censor } }) => {
         const all = await servers.list();
@@ -76,9 +79,8 @@ export function smtpServerRoutes(deps: {
     ),
     route(
       {
-        method: "GET",
+        ...READ,
         path: "/smtpserver/:identifier",
-        right: READ,
         isProvedByRead: true,
         parameters: { path, query: listParams },
         response: definitionView,
@@ -86,7 +88,6 @@ export function smtpServerRoutes(deps: {
         summary: "Get a definition",
         description: "The response has the version of the definition in its `ETag` header.",
         operationId: "getSmtpServer",
-        tag,
         errors: [404],
         example: { value: EXAMPLE_VIEW },
       },
@@ -104,20 +105,14 @@ export function smtpServerRoutes(deps: {
     ),
     route(
       {
+        ...WRITE,
         method: "POST",
-        path: "/smtpserver/:identifier",
-        right: WRITE,
         parameters: { path, body: definitionParams },
-        response: v.boolean(),
         detail: notices,
         summary: "Create or replace a definition",
         operationId: "saveSmtpServer",
-        tag,
         errors: [409, 412],
-        headers: {
-          "If-Match": "Replace only this version (ETag)",
-          "If-None-Match": "`*`: create only",
-        },
+        headers: { "If-Match": "Replace only this version (ETag)", "If-None-Match": "`*`: create only" },
         example: { body: EXAMPLE, value: true },
       },
       async (c, { path: { identifier }, body }) => {
@@ -132,16 +127,13 @@ export function smtpServerRoutes(deps: {
     ),
     route(
       {
+        ...WRITE,
         method: "DELETE",
-        path: "/smtpserver/:identifier",
-        right: WRITE,
         parameters: { path },
-        response: v.boolean(),
         detail: v.object({ used_by: described(v.array(v.string()), "Plugins that send through it") }),
         summary: "Delete a definition",
         description: "The value is `false` if there was none.",
         operationId: "deleteSmtpServer",
-        tag,
         errors: [412],
         headers: { "If-Match": "Delete only this version (ETag)" },
       },

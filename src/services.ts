@@ -1,46 +1,37 @@
-import { createAdminTokens } from "./access/admin-tokens.ts";
-import { createAdmins } from "./access/admins.ts";
-import { createAuditLog } from "./access/audit-log.ts";
-import { createAuthentication } from "./access/authentication.ts";
-import { createAuthorization } from "./access/authorization.ts";
-import { createCommitAccessChange } from "./access/commit-change.ts";
 import { HashPool } from "./access/hash-pool.ts";
 import { createInstanceSecrets } from "./access/instance-secrets.ts";
 import { createPasswords } from "./access/passwords.ts";
-import { createPolicies } from "./access/policies.ts";
-import { createReserveAttempt } from "./access/rate-limit.ts";
 import { type RekeyResult, rekey } from "./access/rekey.ts";
+import { type AccessServices, createAccessServices } from "./access/services.ts";
 import type { Database } from "./contracts/database.ts";
 import type { Platform } from "./contracts/platform.ts";
 import type { Plugin } from "./contracts/plugin/definition.ts";
 import type { Transport } from "./contracts/transport.ts";
 import type { Wake, WakeSource } from "./contracts/wake.ts";
 import type { CidrBlock } from "./domain/network.ts";
-import { CORE_RIGHTS } from "./domain/policy.ts";
+import { CORE_RIGHTS, type Right } from "./domain/policy.ts";
 import { uuidFrom } from "./domain/uuid.ts";
 import { SealpostError } from "./errors.ts";
-import { createMailServices } from "./mail/services.ts";
+import { createMailServices, type MailServices } from "./mail/services.ts";
+import type { Submit } from "./mail/submission.ts";
 import type { DrainBudget } from "./mail/worker/dispatcher.ts";
 import type { LeaseTimes } from "./mail/worker/leases.ts";
 import { BackgroundWork, type RunInBackground } from "./plugin/background.ts";
-import { createRegistry, readPlugins } from "./plugin/registry.ts";
+import { createRegistry, type Registry, readPlugins } from "./plugin/registry.ts";
 import { DEFAULT_REQUEST_MS } from "./plugin/routes.ts";
 import type { Keyring } from "./secrets/keyring.ts";
 import { DEFAULT_PASSWORD_COST, type PasswordCost } from "./secrets/password.ts";
-import { createAdminRepository } from "./storage/admins.ts";
-import { createAttemptSlotRepository } from "./storage/attempt-slots.ts";
 import { createAuditRepository } from "./storage/audit-log.ts";
 import { Epoch } from "./storage/epoch.ts";
 import { createInstanceSecretRepository } from "./storage/instance-secrets.ts";
 import { migrateAndRead } from "./storage/migrate.ts";
 import { MIGRATIONS } from "./storage/migrations/index.ts";
-import { createPolicyRepository } from "./storage/policies.ts";
 import { createRateLimitRepository } from "./storage/rate-limits.ts";
 import { createSealedRepository } from "./storage/sealed-values.ts";
 import { createPollWake } from "./wake/poll.ts";
-import { createIsAllowed, createRequireRight } from "./wire/guard.ts";
+import { createIsAllowed, createRequireRight, type RequireRight } from "./wire/guard.ts";
 
-/** What depends on the runtime: chosen by `sealpost/bun`, `sealpost/deno` or `sealpost/workers`, or by the host. */
+/** The parts that depend on the runtime: chosen by `sealpost/bun`, `sealpost/deno` or `sealpost/workers`, or by the host. */
 export interface Drivers {
   readonly database: Database;
   readonly keyring: Keyring;
@@ -65,7 +56,7 @@ export type Drain = (options: DrainBudget) => Promise<void>;
 
 /** Sends queued mail where work and connections belong to an invocation, as on Workers. */
 export interface InvocationDrains {
-  /** Drains in the invocation that queued the mail, as far as it has time. Asking again before it starts changes nothing. */
+  /** Drains in the invocation that queued a message, as far as it has time. Asking again before it starts changes nothing. */
   afterwards(drain: Drain): void | Promise<void>;
   /** Drains in an invocation of its own, which has this much time, in milliseconds. */
   within(timeMs: number, drain: Drain): Promise<void>;
@@ -74,9 +65,9 @@ export interface InvocationDrains {
 export interface InstanceSettings {
   /** Lifetime of an admin token, in seconds. */
   readonly tokenSeconds: number;
-  /** How long audit rows are kept, in days. */
+  /** Retention of audit rows, in days. */
   readonly auditDays: number;
-  /** How long final messages are kept, in days. */
+  /** Retention of final messages, in days. */
   readonly mailDays: number;
   /** Domain of a Message-ID if the sender address has none. */
   readonly hostName: string;
@@ -96,10 +87,44 @@ export interface InstanceSettings {
 /** Actor in the audit log for mail that the host app submits. */
 const HOST = { action: "submit", administrator: "", realm: "", client: "", policies: "", requestId: "" };
 
-export type Services = ReturnType<typeof createServices>;
+/** Every object that routes, the command line and tests use of an instance. */
+export interface Services
+  extends AccessServices,
+    Omit<MailServices, "createWorker" | "idempotency">,
+    AsyncDisposable {
+  readonly platform: Platform;
+  readonly epoch: Epoch;
+  readonly plugins: Registry;
+  /** Every right: those of Sealpost, then those of plugins. */
+  readonly rights: readonly Right[];
+  readonly requireRight: RequireRight;
+  /** Public URL without its final slash; empty if not set. */
+  readonly baseUrl: string;
+  /** Submits mail of the host app. */
+  readonly submit: Submit;
+  /**
+   * Sends queued mail until the signal is aborted and deliveries in flight have ended. On Workers it resolves
+   * immediately.
+   * @param deliveriesAborted when aborted, mail that no server has received yet is released.
+   */
+  work(signal: AbortSignal, deliveriesAborted?: AbortSignal): Promise<void>;
+  readonly drain: Drain;
+  /** Resolves when background work, such as event handlers, is done, and after five seconds at the latest. */
+  settled(): Promise<void>;
+  /** Migrates, checks the keys and reads the token secret. Call it before the first request. */
+  start(): Promise<void>;
+  /** @throws {SealpostError} `database_unavailable` if the database is unreachable or the keys do not fit it. */
+  checkReady(): Promise<void>;
+  /** Re-encrypts every secret with the first key. */
+  rekey(): Promise<RekeyResult>;
+  /** Runs once a day: deletes rows past their retention, and checks when certificates expire. */
+  prune(): Promise<void>;
+  /** Waits for background work, then closes plugins and connections. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
 
 /** Creates every object of an instance, without I/O; `start` does the I/O. */
-export function createServices(drivers: Drivers, settings: InstanceSettings) {
+export function createServices(drivers: Drivers, settings: InstanceSettings): Services {
   const { keyring, transport, platform } = drivers;
   const newId = () => uuidFrom(platform.randomBytes(16));
   const pluginSet = readPlugins(settings.plugins ?? []);
@@ -110,57 +135,38 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     passwordCost: settings.passwordCost ?? DEFAULT_PASSWORD_COST,
     platform,
   });
-  const shared = { database, epoch, keyring, platform, passwords, newId };
-
   const audit = createAuditRepository(database);
-  const adminRepository = createAdminRepository(database, epoch);
-  const policyRepository = createPolicyRepository(database, epoch);
+  const rateLimits = createRateLimitRepository(database);
   const sealed = createSealedRepository(database, pluginSet.sealed);
+  const rights = [...Object.keys(CORE_RIGHTS), ...pluginSet.rights];
+  const shared = { database, epoch, keyring, platform, passwords, newId, audit, rateLimits, rights };
 
-  const instance = createInstanceSecrets({
+  const secrets = createInstanceSecrets({
     ...shared,
     repository: createInstanceSecretRepository(database),
     sealed,
   });
-  const auditLog = createAuditLog({ ...shared, repository: audit, keepDays: settings.auditDays });
-  const rateLimits = createRateLimitRepository(database);
-  const actions = [...Object.keys(CORE_RIGHTS), ...pluginSet.rights];
-  const authorization = createAuthorization({ ...shared, policies: policyRepository, rights: actions });
-  const authentication = createAuthentication({
-    ...shared,
-    admins: adminRepository,
-    tokens: createAdminTokens({ key: instance.tokenKey, lifetimeSeconds: settings.tokenSeconds, platform }),
-    reserveAttempt: createReserveAttempt({
-      ...{ ...shared, rateLimits, audit },
-      slots: createAttemptSlotRepository(database),
-    }),
-    rights: authorization.rights,
-  });
-  const commitChange = createCommitAccessChange({
-    ...shared,
-    admins: adminRepository,
-    policies: policyRepository,
-  });
-  const policies = createPolicies({ ...shared, repository: policyRepository, audit, commitChange });
-  const admins = createAdmins({ ...shared, repository: adminRepository, audit, commitChange });
-
-  const drain: Drain = (options) => createWorker().drain(options);
+  const access = createAccessServices({ ...shared, ...settings, tokenKey: secrets.tokenKey });
+  const drain: Drain = (budget) => createWorker().drain(budget);
   const wake =
     drivers.wake ?? (drivers.drains ? createDrainWake(drivers.drains, drain) : createPollWake(platform));
   const { createWorker, idempotency, ...mail } = createMailServices({
-    ...{ ...shared, transport, wake, audit, rateLimits, mac: instance.mac },
-    ...{ hostName: settings.hostName, mailDays: settings.mailDays },
-    ...(settings.lease && { lease: settings.lease }),
+    ...shared,
+    ...settings,
+    transport,
+    wake,
+    mac: secrets.mac,
     notify: (name, data) => plugins.emit({ name, data: { ...data } }),
   });
-
-  const requireRight = createRequireRight({ authentication, authorization, epoch });
   const baseUrl = (settings.baseUrl ?? "").replace(/\/+$/, "");
   const background = new BackgroundWork(drivers.defer);
+  const guard = { ...access, epoch };
   const plugins = createRegistry(pluginSet, {
-    ...{ ...shared, audit, rateLimits, submitAs: mail.submitFor, idempotency, rights: actions },
-    isAllowed: createIsAllowed({ authentication, authorization, epoch }),
-    secret: instance.secret,
+    ...shared,
+    submitAs: mail.submitFor,
+    idempotency,
+    isAllowed: createIsAllowed(guard),
+    secret: secrets.secret,
     background: background.add,
     baseUrl,
     trustedClients: settings.trustedClients ?? [],
@@ -169,68 +175,36 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
     serverNames: async () => (await mail.servers.list()).map(({ identifier }) => identifier),
   });
 
-  /** Runs once a day: deletes rows past their retention, and checks when certificates expire. */
-  async function prune(): Promise<void> {
-    await plugins.prune();
-    await mail.prune();
-    await auditLog.prune();
-    await database.commit([rateLimits.prune(platform.now())]);
-    await mail.checkCertificates();
-  }
-
   return {
-    actions,
-    admins,
-    epoch,
-    authentication,
-    authorization,
-    baseUrl,
-    platform,
-    plugins,
-    policies,
-    requireRight,
-    auditLog,
+    ...access,
     ...mail,
-    prune,
-
-    /** Submits mail of the host app. */
+    platform,
+    epoch,
+    plugins,
+    rights,
+    requireRight: createRequireRight(guard),
+    baseUrl,
     submit: mail.submitFor({ name: "host", actor: HOST }),
-
-    /**
-     * Sends queued mail until the signal is aborted and deliveries in flight have ended. On Workers it resolves
-     * immediately.
-     * @param deliveriesAborted when aborted, mail that no server has received yet is released.
-     */
-    async work(signal: AbortSignal, deliveriesAborted?: AbortSignal): Promise<void> {
+    drain,
+    settled: () => background.drain(),
+    rekey: () => rekey({ ...shared, sealed }),
+    async work(signal, deliveriesAborted) {
       if (isSource(wake)) await createWorker().run(wake, { signal, deliveriesAborted });
     },
-
-    drain,
-
-    /** Resolves when background work, such as event handlers, is done, and after five seconds at the latest. */
-    settled: (): Promise<void> => background.drain(),
-
-    /** Migrates, checks the keys and reads the token secret. Call it before the first request. */
-    async start(): Promise<void> {
+    async start() {
       const migrations = [...MIGRATIONS, ...pluginSet.migrations];
-      await instance.start(await migrateAndRead(database, migrations, instance.selects(), platform));
+      await secrets.start(await migrateAndRead(database, migrations, secrets.selects(), platform));
       await plugins.start();
     },
-
-    /** @throws {SealpostError} `database_unavailable` if the database is unreachable or the keys do not fit it. */
-    async checkReady(): Promise<void> {
-      await instance.checkKeys().catch((cause) => {
-        if (cause instanceof SealpostError && cause.code === "database_unavailable") throw cause;
-        const message = "The keys of this instance do not open its database";
-        throw new SealpostError("database_unavailable", message, { cause, retryAfterSeconds: 30 });
-      });
+    checkReady: () => checkKeys(secrets),
+    async prune() {
+      await plugins.prune();
+      await mail.prune();
+      await access.auditLog.prune();
+      await database.commit([rateLimits.prune(platform.now())]);
+      await mail.checkCertificates();
     },
-
-    /** Re-encrypts every secret with the first key. */
-    rekey: (): Promise<RekeyResult> => rekey({ ...shared, sealed }),
-
-    /** Waits for background work, then closes plugins and connections. */
-    async [Symbol.asyncDispose](): Promise<void> {
+    async [Symbol.asyncDispose]() {
       await background.drain();
       await plugins.close();
       await wake[Symbol.asyncDispose]();
@@ -238,6 +212,15 @@ export function createServices(drivers: Drivers, settings: InstanceSettings) {
       await database[Symbol.asyncDispose]();
     },
   };
+}
+
+/** @throws {SealpostError} `database_unavailable`, also for keys that do not fit the database. */
+async function checkKeys({ checkKeys }: { readonly checkKeys: () => Promise<void> }): Promise<void> {
+  await checkKeys().catch((cause) => {
+    if (cause instanceof SealpostError && cause.code === "database_unavailable") throw cause;
+    const message = "The keys of this instance do not open its database";
+    throw new SealpostError("database_unavailable", message, { cause, retryAfterSeconds: 30 });
+  });
 }
 
 /** A wake for runtimes without a worker: the invocation that notifies also sends. A sweep finds what is due later. */

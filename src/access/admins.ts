@@ -17,7 +17,7 @@ export interface AdminName {
 }
 
 /** Reads and changes admins. Each change and its audit row are one transaction. */
-interface Admins {
+export interface Admins {
   list(): Promise<readonly Admin[]>;
   /** Creates the first admin unless one exists; several processes may try concurrently. @returns whether this one did. */
   makeFirst(name: AdminName, password: Secret): Promise<boolean>;

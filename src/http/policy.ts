@@ -17,9 +17,9 @@ const EXAMPLE = { scope: "admin", action: "*", adminuser: "admin" };
 export function policyRoutes(deps: {
   readonly policies: Policies;
   /** Every right that exists. */
-  readonly actions: readonly Right[];
+  readonly rights: readonly Right[];
 }) {
-  const { policies, actions } = deps;
+  const { policies, rights } = deps;
   return [
     route({ ...READ, path: "/policy/", summary: "List policies", operationId: "listPolicies" }, async () =>
       (await policies.list()).map(toPolicyView),
@@ -64,7 +64,7 @@ export function policyRoutes(deps: {
       {
         ...WRITE,
         path: "/policy/:name",
-        parameters: { ...parameters, body: policyParams(actions) },
+        parameters: { ...parameters, body: policyParams(rights) },
         response: v.record(v.string(), v.number()),
         summary: "Create or replace a policy",
         description: "The value has the number of the policy under `setPolicy <name>`.",

@@ -59,7 +59,7 @@ interface MailServicesDeps {
 }
 
 /** Mail and server definitions. */
-interface MailServices {
+export interface MailServices {
   readonly idempotency: Idempotency;
   readonly circuit: Circuit;
   readonly servers: Servers;

@@ -22,7 +22,7 @@ const claimsSchema = v.object({
   /** Seconds since the epoch. */
   iat: v.number(),
   exp: v.number(),
-  /** The admin's ID and password generation; absent in tokens of other roles. */
+  /** The admin's ID and password generation. Tokens of other roles have none. */
   admin_id: v.optional(v.string(), ""),
   generation: v.optional(v.number(), 0),
 });

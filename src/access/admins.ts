@@ -40,7 +40,7 @@ export function createAdmins(deps: {
 }): Admins {
   const { database, repository, audit, passwords, commitChange, platform, newId } = deps;
 
-  /** @param client IP address of the client; empty for the operator. */
+  /** @param client IP address of the client, or empty for the operator. */
   const hash = (password: Secret, client: string) =>
     passwords.hash(password.reveal(), { client: client === "" ? null : clientNetwork(client) });
 

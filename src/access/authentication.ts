@@ -8,7 +8,7 @@ import type { HashCaller } from "./hash-pool.ts";
 import type { Passwords } from "./passwords.ts";
 import type { AuditRecord, ReserveAttempt } from "./rate-limit.ts";
 
-/** Common practice: enough for typing errors, too few for guessing. */
+/** Common practice: enough for typing errors but not for guessing. */
 const MAX_FAILURES_PER_NAME_AND_ADDRESS = 10;
 const MAX_FAILURES_PER_ADDRESS = 100;
 const WINDOW_SECONDS = 600;

@@ -21,7 +21,7 @@ const RETRY_AFTER_SECONDS = 5;
 /** A flood is one log line, not one for each login. */
 const WARNING_INTERVAL_MS = 60_000;
 
-/** The caller for whom a password is hashed. */
+/** The caller that needs a password hash. */
 export interface HashCaller {
   /** `clientNetwork` of the client; `null` for the operator, whose hashes are never rejected. */
   readonly client: string | null;
@@ -30,7 +30,7 @@ export interface HashCaller {
 }
 
 interface Waiter {
-  /** When it last polled, on the clock of `performance.now()`. */
+  /** Time of its last poll, on the clock of `performance.now()`. */
   polledMs: number;
   isEvicted: boolean;
 }

@@ -21,7 +21,7 @@ interface SecretRow {
 }
 
 /** Secrets that belong to the database: the check of its keys, the key of admin tokens and those of plugins. */
-export interface InstanceSecrets {
+interface InstanceSecrets {
   /** Returns the selects for {@link start}, which can share a round trip with others. */
   selects(): readonly [keyIds: RowsStatement<KeyIdRow>, secrets: RowsStatement<SecretRow>];
   /**

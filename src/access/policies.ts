@@ -7,18 +7,29 @@ import type { AuditRepository } from "../storage/audit-log.ts";
 import type { PolicyRepository } from "../storage/policies.ts";
 import type { CommitAccessChange } from "./commit-change.ts";
 
-export type Policies = ReturnType<typeof createPolicies>;
+/**
+ * Reads and changes admin policies. Each change and its audit row are one transaction. A change that would lock all
+ * admins out is rejected.
+ */
+export interface Policies {
+  list(): Promise<readonly Policy[]>;
+  /** Adds or replaces a policy. @returns its number. @throws {SealpostError} `invalid_parameter`. */
+  save(fields: PolicyFields, actor: AuditActor): Promise<number>;
+  /** @returns the number. @throws {SealpostError} `resource_not_found`; `invalid_parameter`. */
+  remove(name: string, actor: AuditActor): Promise<number>;
+  /** @returns the number. @throws {SealpostError} `resource_not_found`; `invalid_parameter`. */
+  setActive(name: string, active: boolean, actor: AuditActor): Promise<number>;
+}
 
-/** Reading and changing admin policies; each change and its audit row are one transaction. */
-export function createPolicies(parts: {
+export function createPolicies(deps: {
   readonly repository: PolicyRepository;
   readonly audit: AuditRepository;
   readonly commitChange: CommitAccessChange;
   readonly platform: Platform;
-}) {
-  const { repository, audit, commitChange, platform } = parts;
+}): Policies {
+  const { repository, audit, commitChange, platform } = deps;
 
-  /** @param next what the policies will be, and the names of the fields that change. */
+  /** @param next returns the policies after the change, and the names of the changed fields. */
   async function change<S extends Statement>(
     name: string,
     actor: AuditActor,
@@ -40,33 +51,30 @@ export function createPolicies(parts: {
   return {
     list: () => repository.list(),
 
-    /** Adds or replaces a policy. @returns its number. @throws `invalid_parameter` if it would lock everybody out. */
-    async save(fields: PolicyFields, actor: AuditActor): Promise<number> {
+    async save(fields, actor) {
       const [row] = await change(fields.name, actor, repository.put(fields), (policies) => {
         const stored = policies.find((policy) => policy.name === fields.name);
         const others = policies.filter((policy) => policy !== stored);
         return { after: [...others, { ...fields, id: 0 }], fields: changedFields(fields, stored) };
       });
-      if (row === undefined) throw new TypeError("A policy that was saved has a number");
+      if (row === undefined) throw new TypeError("A saved policy has a number");
       return row.id;
     },
 
-    /** @returns the number. @throws `resource_not_found`. */
-    async remove(name: string, actor: AuditActor): Promise<number> {
+    async remove(name, actor) {
       let id = 0;
       await change(name, actor, repository.remove(name), (policies) => {
-        const stored = found(policies, name);
+        const stored = findPolicy(policies, name);
         id = stored.id;
         return { after: policies.filter((policy) => policy !== stored), fields: "" };
       });
       return id;
     },
 
-    /** @returns the number. @throws `resource_not_found`. */
-    async setActive(name: string, active: boolean, actor: AuditActor): Promise<number> {
+    async setActive(name, active, actor) {
       let id = 0;
       await change(name, actor, repository.setActive(name, active), (policies) => {
-        const stored = found(policies, name);
+        const stored = findPolicy(policies, name);
         id = stored.id;
         const after = policies.map((policy) => (policy === stored ? { ...policy, active } : policy));
         return { after, fields: stored.active === active ? "" : "active" };
@@ -76,7 +84,7 @@ export function createPolicies(parts: {
   };
 }
 
-/** Names of what is other than before. */
+/** Returns the names of the changed fields, comma-separated. */
 function changedFields(fields: PolicyFields, stored: Policy | undefined): string {
   const names = Object.keys(fields) as (keyof PolicyFields)[];
   const changed = names.filter(
@@ -85,7 +93,8 @@ function changedFields(fields: PolicyFields, stored: Policy | undefined): string
   return changed.join(",");
 }
 
-function found(policies: readonly Policy[], name: string): Policy {
+/** @throws {SealpostError} `resource_not_found`. */
+function findPolicy(policies: readonly Policy[], name: string): Policy {
   const policy = policies.find((candidate) => candidate.name === name);
   if (policy) return policy;
   throw new SealpostError("resource_not_found", "The requested Policy could not be found.");

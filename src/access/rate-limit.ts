@@ -10,10 +10,10 @@ import type { AuditRepository } from "../storage/audit-log.ts";
 import type { RateLimitRepository, RateLimitWindow } from "../storage/rate-limits.ts";
 
 /** `withdrawn`: there is no verdict, so nothing counts. */
-export type AttemptOutcome = "failed" | "succeeded" | "withdrawn";
+type AttemptOutcome = "failed" | "succeeded" | "withdrawn";
 
 /** An attempt with a slot under each of its limits. */
-export interface ReservedAttempt {
+interface ReservedAttempt {
   /**
    * Counts a failure and frees the slots. Only then may the caller reveal the verdict.
    * @param record the audit row of the verdict, committed with it.
@@ -31,7 +31,7 @@ export interface AuditRecord {
 /** @throws {SealpostError} `too_many_tries`. */
 export type ReserveAttempt = (limits: readonly RateLimit[]) => Promise<ReservedAttempt>;
 
-/** How long an attempt waits for undecided ones: 5 s in all, with fewer commits the longer it takes. */
+/** Waits of an attempt for undecided ones: 5 s in all, with fewer commits the longer it takes. */
 const WAITS_MS = [100, 200, 300, 400, ...Array<number>(8).fill(500)];
 /** Undecided attempts are decided soon. */
 const UNDECIDED_RETRY_SECONDS = 1;

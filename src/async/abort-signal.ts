@@ -11,7 +11,7 @@ export function onAbort(signal: AbortSignal, call: () => void): () => void {
   return () => void calls.delete(call);
 }
 
-/** Resolves when the signal is aborted, or at once if it already is. */
+/** Resolves when the signal is aborted, immediately if it already is. */
 export function untilAborted(signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   if (signal.aborted) resolve();

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { type Connect, ConnectError } from "../contracts/transport.ts";
 
 /** A {@link Connect} whose connections can all be aborted. */
-export interface AbortableConnect {
+interface AbortableConnect {
   readonly connect: Connect;
   /** Closes every connection, also those being opened, and rejects later ones. Their deliveries end with a receipt. */
   abort(): void;

@@ -1,46 +1,46 @@
 import { setImmediate, setTimeout } from "node:timers/promises";
 
-/** Ticks of the event loop that a run waits at most for more items: microseconds when nothing else is on. */
+/** Ticks of the event loop that a run waits for more items: microseconds if the process is idle. */
 const MAX_TICKS = 8;
 /** Shortest time between two polls of one caller. */
 const MIN_POLL_MS = 1;
-/** Callers that poll within the shortest time; where more wait, each polls less often. */
+/** Callers that poll at the shortest interval. With more callers, each polls less often. */
 const CALLERS_PER_POLL = 8;
 
 /**
- * The items that a failed run concerns: `all` of them, `none` of them because nothing was done and they may run
- * again, one of them by its index, or one of them that is `unknown`.
+ * The items to blame for a failed run: `all`; `none`, because nothing was done and they can run again; one item by its
+ * index; or one `unknown` item.
  */
 export type Blame = "all" | "none" | "unknown" | number;
 
 export interface BatcherOptions<T, R> {
   /**
-   * Runs items together, in this order: one result for each, or an error and none of them done.
+   * Runs items together, in this order. Returns one result for each, or rejects with none of them done.
    * @param deadlineMs when the first of them has waited for `maxWaitMs`, on the clock of `performance.now()`.
    */
   readonly run: (items: readonly T[], deadlineMs: number) => Promise<readonly R[]>;
-  /** Bounds the sizes of the items of one run, so that it does not keep later ones waiting. */
+  /** Bounds the total size of one run, so that it does not delay later items. */
   readonly maxSize: number;
   /** Default: 1 for each item. */
   readonly sizeOf?: (item: T) => number;
   /** Default: `unknown`. */
   readonly blame?: (error: unknown, items: readonly T[]) => Blame;
-  /** How long an item may wait for its run, in milliseconds; default: as long as it takes. */
+  /** Longest wait of an item for its run, in milliseconds. Default: no limit. */
   readonly maxWaitMs?: number;
-  /** Creates the error of an item that has waited for longer; it never runs. */
+  /** Creates the error of an item that waited for longer and never runs. */
   readonly tooLate?: () => unknown;
-  /** How long a run waits for more items if the one before it had several, in milliseconds; default: 0. */
+  /** Time that a run waits for more items if the previous one had several, in milliseconds. Default: 0. */
   readonly gatherMs?: number;
-  /** Set on Workers, where a promise belongs to the request that made it: callers poll instead of awaiting others. */
+  /** Set on Workers, where a promise belongs to the request that created it: callers poll instead of awaiting others. */
   readonly polling?: PollingOptions;
 }
 
 export interface PollingOptions {
-  /** A run that takes longer belongs to a request that was cut off, in milliseconds. */
+  /** A longer run belongs to a request that was cut off, in milliseconds. */
   readonly maxRunMs: number;
-  /** Creates the error of an item of such a run: it may be done or not. */
+  /** Creates the error of an item of such a run, which may have succeeded. */
   readonly abandoned: () => unknown;
-  /** Keeps the runtime from cutting a run off with its request, such as `waitUntil`. */
+  /** Keeps the runtime from ending a run with its request, such as `waitUntil`. */
   readonly keepAlive?: ((run: Promise<unknown>) => void) | undefined;
 }
 
@@ -49,20 +49,20 @@ interface Entry<T, R> {
   readonly size: number;
   readonly isUrgent: boolean;
   readonly deadlineMs: number;
-  /** The run that it is part of; `null` while it waits. */
+  /** The run of this item; `null` while it waits. */
   run: Run | null;
   outcome: { readonly value: R } | { readonly error: unknown } | null;
   wake: () => void;
 }
 
 interface Run {
-  /** When it counts as abandoned, on the clock of `performance.now()`. */
+  /** Time when the run counts as abandoned, on the clock of `performance.now()`. */
   endsMs: number;
 }
 
 /**
- * Runs the items of several callers together, each with its own outcome. Items that arrive during a run share the
- * next one, in order of arrival. A caller that finds no run under way runs all items that wait, its own among them.
+ * Runs the items of several callers together, each with its own outcome. Items that arrive during a run share the next
+ * one, in order of arrival. A caller that finds no run in progress runs all waiting items, including its own.
  */
 export class Batcher<T, R> {
   readonly #options: BatcherOptions<T, R>;
@@ -76,14 +76,19 @@ export class Batcher<T, R> {
   }
 
   /**
-   * Resolves with the result of this item; rejects with its own error, or with one that concerns all of its run.
-   * @param options `isUrgent`: before the items that wait, after urgent ones.
+   * Resolves with the result of this item; rejects with its own error, or with one that concerns the whole run.
+   * @param options `isUrgent`: goes before waiting items, but after urgent ones.
    */
   async run(item: T, { isUrgent = false }: { readonly isUrgent?: boolean } = {}): Promise<R> {
     const { sizeOf = () => 1, maxWaitMs = Number.POSITIVE_INFINITY } = this.#options;
     const entry: Entry<T, R> = {
-      ...{ item, isUrgent, size: sizeOf(item), deadlineMs: performance.now() + maxWaitMs },
-      ...{ run: null, outcome: null, wake: () => undefined },
+      item,
+      isUrgent,
+      size: sizeOf(item),
+      deadlineMs: performance.now() + maxWaitMs,
+      run: null,
+      outcome: null,
+      wake: () => undefined,
     };
     this.#enter(entry);
     while (entry.outcome === null) {
@@ -132,15 +137,15 @@ export class Batcher<T, R> {
       this.#options.polling?.keepAlive?.(settling);
       await settling;
     } finally {
-      // A run that was taken for abandoned may end after all.
+      // A run that counted as abandoned may still end.
       if (this.#run === run) this.#run = null;
       this.#waiting[0]?.wake();
     }
   }
 
   /**
-   * Lets items join that are a tick behind: a run may block the thread, so without this each of fifty requests that
-   * came together would have a run of its own.
+   * Lets items join that arrive within a few ticks: a run may block the thread, so otherwise each of fifty concurrent
+   * requests would have a run of its own.
    */
   async #gather(): Promise<void> {
     const { gatherMs = 0 } = this.#options;
@@ -151,7 +156,7 @@ export class Batcher<T, R> {
     }
   }
 
-  /** Takes the first items, at least one; the late ones among those that wait are rejected. */
+  /** Takes the first items, at least one. Rejects waiting items that are late. */
   #take(): Entry<T, R>[] {
     const nowMs = performance.now();
     const late = this.#waiting.filter(({ deadlineMs }) => deadlineMs <= nowMs);
@@ -166,7 +171,7 @@ export class Batcher<T, R> {
     return waiting.slice(0, count);
   }
 
-  /** Gives each its outcome; after an error that is of one of them, the others run without it. Never rejects. */
+  /** Settles each entry. After an error of one item, the others run without it. Never rejects. */
   async #settle(entries: readonly Entry<T, R>[]): Promise<void> {
     let rest = entries;
     while (rest.length > 0) {
@@ -193,8 +198,8 @@ export class Batcher<T, R> {
       return [];
     }
     const [first, ...others] = entries;
-    // Nothing was before it, so the error is its own. Of a later one it may be due to an item before it, which has
-    // to be done first.
+    // The first item has none before it, so the error is its own. The error of a later one may depend on items before
+    // it, so those run first.
     if (first && (blame === 0 || others.length === 0)) {
       this.#reject(first, error);
       return others;
@@ -210,13 +215,13 @@ export class Batcher<T, R> {
   #runTogether(entries: readonly Entry<T, R>[]): Promise<readonly R[]> {
     const deadlineMs = Math.min(...entries.map((entry) => entry.deadlineMs));
     const { run } = entries[0] ?? {};
-    // Each attempt has this long, however many there are after an error.
+    // Each attempt gets the full time, however many there are after an error.
     if (run && this.#options.polling) run.endsMs = performance.now() + this.#options.polling.maxRunMs;
     const items = entries.map(({ item }) => item);
     return this.#options.run(items, deadlineMs);
   }
 
-  /** Those that may wait longer go before the others that wait. */
+  /** Entries that may still wait go before the other waiting ones. */
   #putBack(error: unknown, entries: readonly Entry<T, R>[]): void {
     const nowMs = performance.now();
     for (const entry of entries) {

@@ -1,9 +1,9 @@
-/** Runs at most so many tasks at a time, in the order of their arrival. */
+/** Limits the number of concurrent tasks. They start in order of arrival. */
 export class Semaphore {
   readonly #waiting: (() => void)[] = [];
   #free: number;
 
-  /** @param permits how many tasks may run at a time; 1 makes it a mutex. */
+  /** @param permits number of concurrent tasks; 1 makes it a mutex. */
   constructor(permits: number) {
     this.#free = permits;
   }
@@ -16,7 +16,7 @@ export class Semaphore {
       return await task();
     } finally {
       const next = this.#waiting.shift();
-      // Handed on directly: a task that arrives now has to wait for that one.
+      // Pass the permit on directly, so that a task that arrives now does not overtake.
       if (next) next();
       else this.#free++;
     }

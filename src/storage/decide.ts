@@ -3,11 +3,11 @@ import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 import type { Database, Statement } from "../contracts/database.ts";
 import { isNothingDone, isUnavailable } from "./errors.ts";
 
-/** How long a verdict is looked for, and the time between two reads. */
+/** Total time for reading a verdict, and the interval between two reads. */
 const READ_MS = 5_000;
 const READ_INTERVAL_MS = 100;
 
-/** Commits what decides something. See `PluginContext.decide`. */
+/** Commits a decision and returns the verdict. See `PluginContext.decide`. */
 export async function decide<Row>(
   database: Database,
   statements: readonly Statement[],
@@ -23,7 +23,7 @@ export async function decide<Row>(
   }
 }
 
-/** Reads what a commit has written that failed with an error. See `PluginContext.readAfter`. */
+/** Reads the rows of a commit that rejected with this error. See `PluginContext.readAfter`. */
 export async function readAfter<Row>(
   database: Database,
   error: unknown,
@@ -33,7 +33,7 @@ export async function readAfter<Row>(
   return readVerdict(() => select(database.read));
 }
 
-/** The commit may be done, or may still be under way. */
+/** Polls, because the commit may be done or still running. */
 async function readVerdict<Row>(read: () => PromiseLike<readonly Row[]>): Promise<readonly Row[]> {
   const endsMs = performance.now() + READ_MS;
   for (;;) {

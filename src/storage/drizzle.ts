@@ -7,13 +7,13 @@ import { type PreparedQueryConfig, SQLiteAsyncDialect } from "drizzle-orm/sqlite
 
 type NoSchema = Record<string, never>;
 
-/** Runs statements as one transaction, in order: all of them or none. */
+/** Runs statements as one transaction, in order, all or none. */
 export type Execute = (statements: readonly InStatement[]) => Promise<readonly ResultSet[]>;
 
-/** Runs the statements of each Drizzle that was created here. */
+/** The function that runs the statements, for each Drizzle database created here. */
 const executes = new WeakMap<LibSQLDatabase, Execute>();
 
-/** Drizzle whose statements, and batches of them, are run by `execute`. */
+/** Creates a Drizzle database that runs statements and batches by `execute`. */
 export function drizzleOver(execute: Execute): LibSQLDatabase {
   const dialect = new SQLiteAsyncDialect();
   const session = new PlainErrorSession(clientOver(execute), dialect, undefined, {}, undefined);
@@ -22,7 +22,7 @@ export function drizzleOver(execute: Execute): LibSQLDatabase {
   return database;
 }
 
-/** The same database; `around` is given each run of statements, and may add some of its own. */
+/** Returns the same database with a wrapper around `execute`, which may add statements. */
 export function drizzleAround(
   database: LibSQLDatabase,
   around: (statements: readonly InStatement[], execute: Execute) => ReturnType<Execute>,
@@ -32,8 +32,8 @@ export function drizzleAround(
 }
 
 /**
- * Rejects with the database's own error. Drizzle's has the statement's values in its message, which would
- * bring stored secrets and addresses into the log, and hides the code that says what to answer.
+ * Rejects with the database's own error. Drizzle's error message has the values of the statement, so secrets and
+ * addresses would reach the log, and it hides the code that selects the response.
  */
 class PlainErrorSession extends LibSQLSession<NoSchema, ExtractTablesWithRelations<NoSchema>> {
   override prepareQuery<T extends Omit<PreparedQueryConfig, "statement" | "run">>(
@@ -68,19 +68,19 @@ function clientOver(execute: Execute): Client {
       return result;
     },
     batch: async (statements) => [...(await execute(statements.map(bindable)))],
-    migrate: refuse,
-    transaction: refuse,
-    executeMultiple: refuse,
-    sync: refuse,
-    close: refuse,
-    reconnect: refuse,
+    migrate: reject,
+    transaction: reject,
+    executeMultiple: reject,
+    sync: reject,
+    close: reject,
+    reconnect: reject,
     closed: false,
     protocol: "guarded",
   };
 }
 
 /** An interactive transaction would hold the lock while its caller waits for something else. */
-function refuse(): never {
+function reject(): never {
   throw new TypeError("Only execute and batch are allowed here");
 }
 
@@ -90,7 +90,7 @@ function bindable(statement: InStatement | [string, InArgs?]): InStatement {
   return Array.isArray(args) ? { sql, args: args.map(bindableValue) } : { sql, ...(args && { args }) };
 }
 
-/** The driver binds every number as REAL, which a TEXT column or a column without a type keeps as `1.0`. */
+/** The driver binds every number as REAL, which a TEXT or untyped column stores as `1.0`. */
 function bindableValue(value: InValue): InValue {
   return typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : value;
 }

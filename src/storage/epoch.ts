@@ -9,7 +9,7 @@ import { isConstraintError } from "./errors.ts";
 import { ACCESS_TABLES, CORE_TABLES } from "./kept-tables.ts";
 import { epoch } from "./schema.ts";
 
-/** How often a change is decided again after another request changed its basis. */
+/** Number of times a change is decided again after another request changed its basis. */
 const MAX_RESTARTS = 5;
 /** All counters in one row, which is faster than one row for each. */
 const COUNTERS = {

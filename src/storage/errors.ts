@@ -56,8 +56,8 @@ const SQL_CODE = /^SQL(ITE)?_/;
 /** HTTP status of a server that is too busy to process a request. */
 const TOO_MANY_REQUESTS = 429;
 
-/** SQLite's primary result code, or the driver's own code; empty for an error without a code. */
-export function resultCode(error: unknown): string {
+/** Returns SQLite's primary result code, or the driver's own. Empty for an error without a code. */
+function resultCode(error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : null;
   if (typeof code !== "string") return "";
   // Servers may return the extended code, such as SQLITE_CONSTRAINT_UNIQUE.

@@ -3,28 +3,28 @@ import { Batcher, type Blame, type PollingOptions } from "../async/batcher.ts";
 import type { Connection } from "./connection.ts";
 import { busyError, failedStatement, isNothingDone, isUnavailable } from "./errors.ts";
 
-/** Values of this many bytes cost about as much as one more statement. */
+/** Values of this size cost about as much as one more statement. */
 const BYTES_PER_STATEMENT = 16_384;
-/** A condition that depends on the write before it, which has to be the caller's own. */
+/** A condition on the preceding write, which must belong to the same caller. */
 const CHANGES = /\bchanges\s*\(/i;
 const READ = /^\s*(SELECT|VALUES|PRAGMA|EXPLAIN)\b/i;
 
-/** Statements of one caller, all of them or none, in order. */
+/** The statements of one caller, in order, all or none. */
 type Commit = readonly InStatement[];
 export type GroupCommit = Batcher<Commit, readonly ResultSet[]>;
 
-/** How the commits of a database share transactions. */
+/** Bounds of the transactions that commits share. */
 export interface GroupCommitOptions {
-  /** Bounds one transaction: a statement counts 1, and so do 16 KiB of values. */
+  /** Bounds one transaction: a statement counts as 1, and so do 16 KiB of values. */
   readonly maxStatements: number;
-  /** How long a commit waits for others, in milliseconds. */
+  /** Longest wait of a commit for others, in milliseconds. */
   readonly maxWaitMs: number;
   readonly polling?: PollingOptions | undefined;
 }
 
 /**
- * Creates the way by which all writes of this process go: one transaction at a time, shared by the commits that arrive
- * together. A commit that fails does not take the others with it.
+ * Creates the only write path of this process. It runs one transaction at a time, shared by the commits that arrive
+ * together. A failed commit does not fail the others.
  */
 export function createGroupCommit(writer: Connection, options: GroupCommitOptions): GroupCommit {
   const { maxStatements, maxWaitMs, polling } = options;
@@ -54,13 +54,13 @@ export async function execute(
   mode: "read" | "write",
 ): Promise<readonly ResultSet[]> {
   const [only, ...others] = statements;
-  // One statement is a transaction by itself, without the steps of a batch.
+  // A single statement is a transaction, without the overhead of a batch.
   if (only !== undefined && others.length === 0) return [await client.execute(only)];
   return client.batch([...statements], mode);
 }
 
 /**
- * Asserts that no condition depends on what another caller has changed: `changes()` needs a write before it.
+ * Asserts that no condition depends on a write of another caller: `changes()` needs a write before it.
  * @throws {TypeError}
  */
 export function assertOwnChanges(statements: readonly InStatement[]): void {
@@ -79,7 +79,7 @@ function blameFor(error: unknown, commits: readonly Commit[]): Blame {
   return index < 0 ? "unknown" : index;
 }
 
-/** Index of the statement after each commit's last one. */
+/** Returns the index after the last statement of each commit. */
 function endsOf(commits: readonly Commit[]): number[] {
   let end = 0;
   return commits.map(({ length }) => {

@@ -12,7 +12,7 @@ import {
 } from "./group-commit.ts";
 import { prepareStatement } from "./prepare.ts";
 
-/** The ways to one database; a reader and a writer may be the same. */
+/** The connections to one database. Reader and writer may be the same. */
 export interface Connections {
   readonly kind: DatabaseKind;
   readonly reader: Connection;
@@ -20,13 +20,13 @@ export interface Connections {
   readonly groupCommit: GroupCommitOptions;
 }
 
-/** The database of the repositories, over the connections of a driver. */
+/** The database that repositories use, over the connections of a driver. */
 export class LibsqlDatabase implements Database {
   readonly kind: DatabaseKind;
   readonly read: LibSQLDatabase;
   readonly write: LibSQLDatabase;
   readonly prepare = prepareStatement;
-  /** Like `write`, ahead of the commits that wait. */
+  /** Like `write`, but before waiting commits. */
   readonly #urgent: LibSQLDatabase;
   readonly #connections: Connections;
   readonly #groupCommit: GroupCommit;
@@ -62,7 +62,7 @@ export class LibsqlDatabase implements Database {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#groupCommit.drain();
-    // The writer last: a reader would keep it from moving the log into the file.
+    // Close the writer last: an open reader would keep it from moving the log into the file.
     await this.#connections.reader.close();
     await this.#connections.writer.close();
   }

@@ -21,14 +21,13 @@ interface AppliedRow {
 type Selects = readonly [Statement, ...Statement[]];
 
 /**
- * Applies, in order, the migrations that are missing; each is one atomic commit with its row in `migration`. If none is
- * missing, it takes no write lock. Several processes may do this at the same time: the second one fails on the row's
- * key, with nothing changed. Foreign keys are enforced meanwhile: a `PRAGMA foreign_keys` has no effect inside a
- * transaction.
+ * Applies missing migrations in order. Each is one atomic commit with its row in `migration`. If none is missing, no
+ * write lock is taken. Several processes may migrate concurrently: the second one fails on the key of the row and changes
+ * nothing. Foreign keys stay enforced, because `PRAGMA foreign_keys` has no effect inside a transaction.
  * @returns the names that this call applied.
- * @throws {SealpostError} `bad_setting` when the database has a migration that this version does not know, or
- * has it with another text.
- * @throws {TypeError} when a statement holds two: the driver would run only the first.
+ * @throws {SealpostError} `bad_setting` if the database has a migration that this version does not know, or one with
+ * another text.
+ * @throws {TypeError} if one statement is in fact two: the driver would run only the first.
  */
 export async function migrate(
   database: Database,
@@ -38,13 +37,13 @@ export async function migrate(
   const steps = await Promise.all(migrations.map(prepared));
   const rows = await database.read.all<AppliedRow>(SELECT_APPLIED).catch(noTable);
   const applied = rows === null ? await createTable(database) : hashesOf(rows);
-  const mine: string[] = [];
-  for (const step of missingOf(steps, applied)) if (await apply(database, step, now())) mine.push(step.name);
-  return mine;
+  const done: string[] = [];
+  for (const step of missingOf(steps, applied)) if (await apply(database, step, now())) done.push(step.name);
+  return done;
 }
 
 /**
- * Migrates, and runs selects that need all migrations. On a database that has them it is one round trip.
+ * Migrates and runs selects that need all migrations. One round trip if no migration is missing.
  * @throws as {@link migrate} does.
  */
 export async function migrateAndRead<const T extends Selects>(
@@ -71,7 +70,7 @@ export async function migrateAndRead(
   return read.batch([first, ...others]);
 }
 
-/** A table that a migration is to create; any other error comes again. */
+/** Ignores a missing table, which a migration will create. Any other error occurs again later. */
 function noTable(error: unknown): null {
   if (isUnavailable(error)) throw error;
   return null;
@@ -113,25 +112,25 @@ function hashesOf(rows: readonly AppliedRow[]): Hashes {
   return new Map(rows.map(({ name, hash }) => [name, hash]));
 }
 
-/** @throws {SealpostError} `bad_setting` if the database is of another version. */
+/** @throws {SealpostError} `bad_setting` if the database belongs to another version. */
 function missingOf(steps: readonly Step[], applied: Hashes): readonly Step[] {
-  requireKnown(applied, steps);
+  assertKnown(applied, steps);
   return steps.filter((step) => !isApplied(step, applied));
 }
 
-/** Those of plugins that are not there any more, or are not started with, do no harm. */
-function requireKnown(applied: Hashes, steps: readonly Step[]): void {
+/** Migrations of plugins that are not loaded are ignored. */
+function assertKnown(applied: Hashes, steps: readonly Step[]): void {
   const known = new Set(steps.map(({ name }) => name));
   const owners = new Set(["", ...steps.map(({ name }) => ownerOf(name))]);
   const unknown = [...applied.keys()].find((name) => !known.has(name) && owners.has(ownerOf(name)));
   if (unknown === undefined) return;
   throw new SealpostError(
     "bad_setting",
-    `The database was made by a newer Sealpost, which has the migration "${unknown}"; start that version`,
+    `The database was created by a newer Sealpost with the migration "${unknown}": start that version`,
   );
 }
 
-/** Name of the plugin whose migration it is; empty: one of Sealpost's own. */
+/** Returns the name of the plugin that owns a migration, or an empty text for Sealpost's own. */
 function ownerOf(name: string): string {
   return name.slice(0, Math.max(0, name.indexOf("/")));
 }
@@ -141,7 +140,7 @@ function isApplied({ name, hash }: Step, applied: Hashes): boolean {
   if (found === undefined || found === hash) return found !== undefined;
   throw new SealpostError(
     "bad_setting",
-    `The database has another text of the migration "${name}"; start the version of Sealpost that made it`,
+    `Migration "${name}" differs from the one applied to this database: start the Sealpost version that created it`,
   );
 }
 
@@ -153,7 +152,7 @@ async function apply(database: Database, step: Step, now: Date): Promise<boolean
     await database.commit([write.run(record), ...statements.map((text) => write.run(sql.raw(text)))]);
     return true;
   } catch (error) {
-    // Another process was first, or the response to our own commit was lost.
+    // Another process was first, or the response of this commit was lost.
     if (isApplied(step, hashesOf(await database.read.all<AppliedRow>(SELECT_APPLIED)))) return false;
     throw error;
   }

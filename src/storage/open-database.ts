@@ -12,9 +12,9 @@ export interface OpenDatabaseOptions {
   readonly authToken?: string;
   /** Spreads the waits for a lock. */
   readonly randomBytes: Platform["randomBytes"];
-  /** How long one operation on a file waits for locks of other processes, in milliseconds. Default: 5,000. */
+  /** Longest wait of one operation on a file for locks of other processes, in milliseconds. Default: 5,000. */
   readonly lockTimeoutMs?: number;
-  /** How long one round trip to a server may take, in milliseconds. Default: 5,000. */
+  /** Longest duration of one round trip to a server, in milliseconds. Default: 5,000. */
   readonly requestTimeoutMs?: number;
 }
 

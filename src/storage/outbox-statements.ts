@@ -6,9 +6,9 @@ import { mail, mailContent } from "./schema.ts";
 
 /** A server queue that has messages in it, and what limits its sending. */
 export interface QueueSummary {
-  /** Name of the definition; empty for definitions that are not saved. */
+  /** Name of the definition, or empty for definitions that are not saved. */
   readonly queueName: string;
-  /** When its next message is due or its next lease ends, in milliseconds since the Unix epoch. */
+  /** The time when its next message is due or its next lease ends, in milliseconds since the Unix epoch. */
   readonly dueAt: number;
   readonly maxConnections: number | null;
   /** 0: no limit. */
@@ -19,7 +19,7 @@ export interface QueueSummary {
   readonly failures: number | null;
 }
 
-/** How many of the oldest messages one failover claim examines. */
+/** Oldest messages that one failover claim examines. */
 const MAX_FAILOVER_CANDIDATES = 1_000;
 
 /** One text instead of twenty cells, each of which costs the driver microseconds. */
@@ -70,7 +70,7 @@ const CLAIMED = {
 const DUE = sql`
   SELECT id FROM mail WHERE lane = ${QUEUE_NAME} AND due_at <= ${NOW}
     AND (lease IS NULL OR due_at <= ${EXPIRED_BEFORE}) ORDER BY due_at, created_at`;
-/** How many messages a rate limit still allows: attempts of the last minute and leased messages count. */
+/** Number of messages that a rate limit still allows: attempts of the last minute and leased messages count. */
 const ALLOWANCE = sql`max(0, min(${LIMIT}, ${sql.placeholder("mailsPerMinute")}
   - (SELECT count(*) FROM mail_attempt WHERE identifier = ${QUEUE_NAME} AND date > ${time("minuteAgo")} AND date <= ${NOW})
   - (SELECT count(*) FROM mail WHERE identifier = ${QUEUE_NAME} AND state = 'sending')))`;

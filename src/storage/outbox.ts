@@ -36,7 +36,7 @@ export interface MailUpdate extends LeaseRef {
   readonly state: MailState;
   readonly identifier: string;
   readonly queueName: string;
-  /** Names of all definitions that may still be used; empty if there is only one. */
+  /** Names of all definitions that may still be used. Empty if there is only one. */
   readonly alternatives: readonly string[];
   readonly recipients: readonly RecipientProgress[];
   /** Milliseconds since the Unix epoch; `null` if the message is final. */
@@ -49,7 +49,7 @@ export interface MailUpdate extends LeaseRef {
 }
 
 /** A row that a claim returns. The content is separate: it is too large to write as JSON and parse again. */
-export interface ClaimedRow {
+interface ClaimedRow {
   readonly row: string;
   readonly content: string | null;
 }

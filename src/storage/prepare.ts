@@ -1,16 +1,16 @@
 import { is, Param, Placeholder, type Query } from "drizzle-orm";
 import type { BoundStatement, PrepareStatement, Statement } from "../contracts/database.ts";
 
-/** What Drizzle asks a built statement for. */
+/** The methods that Drizzle calls on a built statement. */
 interface BuiltQuery {
   getQuery(): Query;
   mapResult(result: unknown, isFromBatch?: boolean): unknown;
 }
 
 /**
- * Builds a statement once, which takes longer than to run it. The values of its `sql.placeholder()`s are bound for each
- * use.
- * @throws {TypeError} from a use that lacks a value, or has a date for a placeholder without its column.
+ * Builds a statement once, because building takes longer than running. Each use binds the values of its
+ * `sql.placeholder()`s.
+ * @throws {TypeError} from a use that lacks a value, or binds a date to a placeholder without a column.
  */
 export const prepareStatement: PrepareStatement = (statement) => {
   const built = buildQuery(statement);
@@ -26,7 +26,7 @@ export function placeholdersFor<K extends string>(names: readonly K[]): Record<K
   return Object.fromEntries(names.map((name) => [name, new Placeholder(name)])) as Record<K, Placeholder<K>>;
 }
 
-/** A statement with its values, for a batch or a commit. */
+/** A statement with values, for a batch or a commit. */
 class PreparedStatement<S extends Statement> implements BoundStatement<S>, BuiltQuery {
   declare readonly _: S["_"];
   readonly #built: BuiltQuery;
@@ -45,7 +45,7 @@ class PreparedStatement<S extends Statement> implements BoundStatement<S>, Built
     return this.#built.mapResult(result, isFromBatch);
   }
 
-  /** Drizzle calls this on each statement of a batch. */
+  /** Drizzle calls this for each statement of a batch. */
   _prepare(): this {
     return this;
   }
@@ -65,7 +65,7 @@ function bind(param: unknown, values: Readonly<Record<string, unknown>>): unknow
   return value === null ? null : param.encoder.mapToDriverValue(value);
 }
 
-/** A comparison with a placeholder lacks the column that says how to store a date. */
+/** A comparison with a placeholder does not know the column that defines how a date is stored. */
 function plainValue(placeholder: Placeholder, values: Readonly<Record<string, unknown>>): unknown {
   const value = givenValue(placeholder, values);
   if (!(value instanceof Date)) return value;
@@ -74,5 +74,5 @@ function plainValue(placeholder: Placeholder, values: Readonly<Record<string, un
 
 function givenValue({ name }: Placeholder, values: Readonly<Record<string, unknown>>): unknown {
   if (name in values && values[name] !== undefined) return values[name];
-  throw new TypeError(`There is no value for the placeholder ${name}`);
+  throw new TypeError(`The placeholder ${name} has no value`);
 }

@@ -23,12 +23,12 @@ export interface MailChange extends Pick<QueuedMail, "state" | "recipients" | "g
   readonly dueAt: number | null;
 }
 
-/** How many messages of one definition are in one state. */
+/** The number of messages of one definition in one state. */
 export interface MailCount {
   readonly state: MailState;
   readonly identifier: string;
   readonly count: number;
-  /** When the oldest of them was submitted. */
+  /** Submission date of the oldest. */
   readonly oldest: Date;
 }
 

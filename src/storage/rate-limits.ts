@@ -14,7 +14,7 @@ export interface RateLimitRepository {
    * so does one that ends later than a new window would: it was created before the clock was set back.
    */
   consume(limit: RateLimit, now: Date): RowsStatement<RateLimitWindow>;
-  /** Takes one event back. @param where only if this condition holds; default: always. */
+  /** Takes one event back. @param where only if this condition holds. Default: always. */
   refund(key: string, where?: SQL): WriteStatement;
   /** Whether no window exceeds its limit, as an expression. */
   isWithin(limits: readonly Pick<RateLimit, "key" | "max">[]): SQL;

@@ -3,7 +3,7 @@ import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "driz
 import type { MailAttempt, MailState, OnUnknown, Purpose, RecipientProgress } from "../domain/queued-mail.ts";
 import { DEFINITION_FIELDS, type FieldName } from "../domain/smtp-server.ts";
 
-// The tables as queries see them; `migrations/*.sql` makes them. `sealed.ts` says which columns are sealed.
+// The tables as queries see them. `migrations/*.sql` creates them, and `sealed-values.ts` lists the sealed columns.
 
 /** Secrets that belong to the database, sealed, by name. */
 export const instance = sqliteTable("instance", {
@@ -43,7 +43,7 @@ export const smtpServer = sqliteTable("smtp_server", {
   version: integer("version").notNull(),
 });
 
-/** Who may log in. `generation` grows with each password change and voids the tokens before it. */
+/** Admins. Each change of `generation`, such as with a new password, revokes earlier tokens. */
 export const admin = sqliteTable(
   "admin",
   {
@@ -72,14 +72,14 @@ export const policy = sqliteTable("policy", {
   description: text("description").notNull(),
 });
 
-/** Counts the changes of each table whose rows are kept in memory; triggers move it. */
+/** The number of changes of each table whose rows are cached. Triggers count them. */
 export const epoch = sqliteTable("epoch", {
   /** Name of the table. */
   part: text("part").primaryKey(),
   n: integer("n").notNull(),
 });
 
-/** What was done, by whom, with what result. Never a secret, a code or a body. */
+/** The audit log. Contains no secret, code or body. */
 export const audit = sqliteTable(
   "audit",
   {
@@ -98,15 +98,15 @@ export const audit = sqliteTable(
     info: text("info").notNull(),
     policies: text("policies").notNull(),
     requestId: text("request_id").notNull(),
-    /** How many events this row stands for: failed log-ins of one address in one minute share a row. */
+    /** The number of events in this row: failed logins of one IP address in one minute share a row. */
     count: integer("count").notNull().default(sql`1`),
-    /** Same for the events that share a row; null for rows of their own. */
+    /** Equal for events that share a row; `null` for a single event. */
     shareKey: text("share_key").unique(),
   },
   (table) => [index("audit_date").on(table.date)],
 );
 
-/** Failures within a window, such as those of logins, and counts of limits. */
+/** Counts of rate limits, such as failed logins within a window. */
 export const rateLimitWindow = sqliteTable("try_window", {
   key: text("key").primaryKey(),
   failed: integer("failed").notNull(),
@@ -115,7 +115,7 @@ export const rateLimitWindow = sqliteTable("try_window", {
   endsAt: integer("ends_at", { mode: "timestamp_ms" }).notNull(),
 });
 
-/** Attempts that are not decided yet, such as logins whose hash is being computed; one row for each limit. */
+/** Undecided attempts, such as logins whose hash is being computed. One row for each limit. */
 export const attemptSlot = sqliteTable(
   "attempt_slot",
   {
@@ -131,9 +131,9 @@ export const attemptSlot = sqliteTable(
 );
 
 /**
- * Queued mail: the row is the job. `lane` is the definition that it waits for, empty for one that is not saved. A
- * worker that claims a mail puts its mark into `lease` and moves `due_at` to the end of the lease, so that an
- * abandoned mail is found as any other that is due.
+ * Queued messages: the row is the job. `queueName` is the definition that it waits for, empty for an unsaved one. A worker
+ * that claims a message sets `lease` and moves `due_at` to the end of the lease, so an abandoned message becomes due like
+ * any other.
  */
 export const mail = sqliteTable("mail", {
   id: text("id").primaryKey(),
@@ -151,20 +151,21 @@ export const mail = sqliteTable("mail", {
   updatedAt: integer("updated_at", { mode: "timestamp_ms" }).notNull(),
   expiresAt: integer("expires_at", { mode: "timestamp_ms" }),
   giveUpAt: integer("give_up_at", { mode: "timestamp_ms" }).notNull(),
-  /** Milliseconds since the epoch; null once it has ended. */
+  /** Milliseconds since the Unix epoch; `null` if the message is final. */
   dueAt: integer("due_at"),
   lease: text("lease"),
-  /** Whether the holder of the lease has said that it begins to send. */
+  /** Whether the worker with the lease has started to send. */
   started: integer("begun", { mode: "boolean" }).notNull(),
-  /** Of the claim before this one: 0 it was given back, 1 it was abandoned, 2 abandoned after it had begun. */
+  /** End of the previous claim: 0 released, 1 abandoned, 2 abandoned after the sending started. */
   lost: integer("lost").notNull(),
   /** Until when the content of a message in its final state is kept; `null` erases it. */
   contentUntil: integer("content_until", { mode: "timestamp_ms" }),
 });
 
 /**
- * What is sent, sealed, in pieces of at most 1,000,000 characters; gone once the mail has ended. Apart from its row, so
- * that a change of state does not write it. `id` is the mail's for the first piece, `<mail id>/1`, … for further ones.
+ * Content of queued messages, sealed, in pieces of at most 1,000,000 characters. Deleted when the message is final. A
+ * separate table, so that a change of state does not rewrite it. `id` is the message's for the first piece, then
+ * `<mail id>/1`, ….
  */
 export const mailContent = sqliteTable(
   "mail_content",
@@ -180,7 +181,7 @@ export const mailContent = sqliteTable(
   (table) => [index("mail_content_mail").on(table.mailId)],
 );
 
-/** Each try to bring a queued mail to one recipient. */
+/** Attempts to deliver a queued message to one recipient. */
 export const mailAttempt = sqliteTable("mail_attempt", {
   number: integer("number").primaryKey({ autoIncrement: true }),
   mailId: text("mail_id").notNull(),
@@ -191,25 +192,25 @@ export const mailAttempt = sqliteTable("mail_attempt", {
     .notNull(),
 });
 
-/** Definitions whose server could not be reached lately; no row: all is well. */
+/** Definitions whose server failed recently. One without a row is healthy. */
 export const serverHealth = sqliteTable("server_health", {
   identifier: text("identifier").primaryKey(),
-  /** Failures in a row. */
+  /** Consecutive failures. */
   failures: integer("failures").notNull(),
-  /** 0: the circuit is closed; else one more than the probes in a row whose login was rejected. */
+  /** 0 if the circuit is closed, otherwise 1 plus the number of consecutive probes with a rejected login. */
   opens: integer("opens").notNull(),
-  /** When the next probe starts, or the lease of one that runs ends; `null`: the circuit is closed. */
+  /** The time when the next probe is due or the lease of a running one ends; `null` if the circuit is closed. */
   openUntil: integer("open_until", { mode: "timestamp_ms" }),
-  /** The first failure in the row. */
+  /** Date of the first of these failures. */
   since: integer("since", { mode: "timestamp_ms" }).notNull(),
   failedAt: integer("failed_at", { mode: "timestamp_ms" }).notNull(),
   phase: text("phase").notNull(),
   code: text("code").notNull(),
-  /** Token of the worker that probes the server; `null`: none does. */
+  /** Token of the worker that runs a probe; `null` if none does. */
   probe: text("probe"),
 });
 
-/** Calls that carried an idempotency key; `answer` says how far a call is that has none yet. */
+/** Calls with an idempotency key. Until there is a result, `answer` holds the state of the call. */
 export const idempotency = sqliteTable(
   "idempotency",
   {
@@ -222,7 +223,7 @@ export const idempotency = sqliteTable(
   (table) => [primaryKey({ columns: [table.scope, table.key] })],
 );
 
-/** What admins have set at run time for plugins: JSON, in `sealed` if it is a secret. */
+/** Settings of plugins that admins have changed, as JSON; a secret is in `sealed`. */
 export const pluginConfig = sqliteTable("plugin_config", {
   key: text("key").primaryKey(),
   value: text("value").notNull(),

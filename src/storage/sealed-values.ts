@@ -5,7 +5,7 @@ import { SECRET_NAMES } from "../domain/smtp-server.ts";
 import { instance, mailContent, pluginConfig, smtpServer } from "./schema.ts";
 
 /** A sealed value and the place it is bound to. */
-export interface SealedValue {
+interface SealedValue {
   readonly table: string;
   readonly row: string;
   readonly column: string;

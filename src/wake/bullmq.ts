@@ -39,11 +39,11 @@ export async function loadBullmq(): Promise<void> {
   await Promise.all([library(), loadRedis()]);
 }
 
-export interface BullmqWakeOptions {
+interface BullmqWakeOptions {
   /** `redis://` or `rediss://`, with the number of a database that no other Sealpost instance uses. */
   readonly url: Secret;
   readonly now: () => Date;
-  /** How many wakes one listener handles concurrently; other listeners get the rest. Default: 20. */
+  /** Number of wakes that one listener handles concurrently; other listeners get the rest. Default: 20. */
   readonly concurrency?: number;
 }
 

@@ -25,7 +25,7 @@ export interface QueueBatch {
   ackAll(): void;
 }
 
-export interface CloudflareWakeOptions {
+interface CloudflareWakeOptions {
   readonly queue: QueueProducer;
   readonly now: () => Date;
 }

@@ -11,7 +11,7 @@ const MAX_TIMERS = 1_000;
 /** A timer may fire a fraction of a millisecond early, before the message is due. */
 const MARGIN_MS = 1;
 
-export interface PollWakeOptions {
+interface PollWakeOptions {
   readonly now: () => Date;
 }
 

@@ -27,7 +27,7 @@ describe("untilAborted()", () => {
     expect(await aborted).toBe("aborted");
   });
 
-  test("resolves at once for an aborted signal", async () => {
+  test("resolves immediately for an aborted signal", async () => {
     await untilAborted(AbortSignal.abort());
   });
 });

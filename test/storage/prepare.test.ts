@@ -61,8 +61,8 @@ describe("Database.prepare()", () => {
     const remove = prepare(
       write.delete(item).where(and(eq(item.id, id), gt(item.at, sql.placeholder("since")))),
     );
-    expect(() => remove({ id: "a" })).toThrow("no value for the placeholder since");
-    expect(() => remove({ id: "a", since: undefined })).toThrow("no value for the placeholder since");
+    expect(() => remove({ id: "a" })).toThrow("The placeholder since has no value");
+    expect(() => remove({ id: "a", since: undefined })).toThrow("The placeholder since has no value");
     expect(() => remove({ id: "a", since: new Date(0) })).toThrow("A date needs sql.param");
     const since = sql.param(sql.placeholder("since"), item.at);
     const removeSince = prepare(write.delete(item).where(gt(item.at, since)));

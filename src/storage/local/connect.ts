@@ -24,11 +24,11 @@ const MEMORY: ConnectionRole = { pragmas: [], closingPragmas: [], canReconnect: 
 /** 500 inserts take about 7 ms, which is as long as one commit may delay other writers. */
 const MAX_STATEMENTS = 500;
 
-export interface LocalOptions {
+interface LocalOptions {
   readonly url: string;
   /** Spreads the waits for a lock. */
   readonly randomBytes: Platform["randomBytes"];
-  /** How long one operation waits for locks of other processes, in milliseconds. */
+  /** Longest wait of one operation for locks of other processes, in milliseconds. */
   readonly lockTimeoutMs?: number | undefined;
 }
 

@@ -10,7 +10,7 @@ const INITIAL_WAIT_MS = 4;
 /** Longer waits would leave a lock idle after its release. */
 const MAX_WAIT_MS = 64;
 
-/** What a connection is used for. */
+/** The use of a connection. */
 export interface ConnectionRole {
   /** Settings of a connection. A reconnect loses them, so they run again after each. */
   readonly pragmas: readonly string[];
@@ -22,10 +22,10 @@ export interface ConnectionRole {
   readonly changeMark?: (client: Client) => string | null;
 }
 
-export interface ManagedConnectionOptions extends ConnectionRole {
+interface ManagedConnectionOptions extends ConnectionRole {
   /** Opens the file; called at first use. */
   readonly open: () => Client;
-  /** How long one operation may wait for locks, including its turn in this process. */
+  /** Longest wait of one operation for locks, including its turn in this process. */
   readonly lockTimeoutMs: number;
   /** Spreads the waits of several processes. */
   readonly randomBytes: Platform["randomBytes"];

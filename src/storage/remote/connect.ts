@@ -21,11 +21,11 @@ const MAX_READS = 32;
 /** sqld runs this many in about 20 ms, which is what a round trip to it may take. */
 const MAX_STATEMENTS = 400;
 
-export interface RemoteOptions {
+interface RemoteOptions {
   /** `libsql:`, `https:` or `http:`. */
   readonly url: string;
   readonly authToken?: string | undefined;
-  /** How long one round trip may take, in milliseconds; a commit waits for others for at most half of it. */
+  /** Longest duration of one round trip, in milliseconds. A commit waits for others for at most half of it. */
   readonly requestTimeoutMs?: number | undefined;
   /** Keeps the runtime from ending a commit with its request, because the commit includes those of other requests. */
   readonly keepAlive?: PollingOptions["keepAlive"];

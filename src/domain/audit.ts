@@ -4,10 +4,10 @@ export interface AuditEntry {
   /** `METHOD /route/<parameter>`, or `cli …`. */
   readonly action: string;
   readonly success: boolean;
-  /** The admin; empty if no admin was logged in. */
+  /** The admin. Empty if no admin was logged in. */
   readonly administrator: string;
   readonly realm: string;
-  /** IP address of the client; empty if it is unknown. */
+  /** IP address of the client. Empty if it is unknown. */
   readonly client: string;
   /** The definition, policy or admin that the action concerns. */
   readonly identifier: string;
@@ -29,7 +29,7 @@ export interface AuditEntry {
 export interface StoredAuditEntry extends AuditEntry {
   /** 1, 2, … in the order of writing. */
   readonly number: number;
-  /** How many actions the entry stands for. */
+  /** Number of actions that the entry stands for. */
   readonly count: number;
 }
 

@@ -15,7 +15,7 @@ export const PHASES = [
 ] as const;
 export type Phase = (typeof PHASES)[number];
 
-/** Who must act before the same message can arrive: the operator of the server or definition, or the author. */
+/** The side that must act before the same message can arrive: the server or its definition, or the author. */
 type Fault = "server" | "mail";
 
 interface FailureKind {
@@ -71,7 +71,7 @@ const SESSION_REPLIES: readonly number[] = [421, 530];
 export interface SmtpReply {
   /** Three digits, 200–599. */
   readonly code: number;
-  /** Enhanced status code (RFC 3463) such as `5.7.1`, if the reply begins with one. */
+  /** Enhanced status code (RFC 3463) such as `5.7.1`, if the reply starts with one. */
   readonly enhanced: string | null;
   /** At most 500 characters. */
   readonly text: string;
@@ -103,7 +103,7 @@ export interface DialedAddress {
   readonly ms: number;
 }
 
-/** What a conversation learned about the server. Parts that it did not reach are `null` or empty. */
+/** Facts about the server from a conversation. Parts that it did not reach are `null` or empty. */
 export interface ServerReport {
   /** Text of the greeting, at most 500 characters. */
   readonly greeting: string | null;
@@ -185,7 +185,7 @@ export type TimingMs = Readonly<Partial<Record<Phase, number>>>;
 export type Receipt = {
   readonly timingMs: TimingMs;
   readonly tls: TlsPeer | null;
-  /** How often the client waited for a reply, plus one each for TCP and TLS. */
+  /** Number of waits for a reply, plus one each for TCP and TLS. */
   readonly roundTrips: number;
   readonly seen: ServerReport;
 } & (

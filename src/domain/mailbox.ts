@@ -2,7 +2,7 @@ import { asciiHostName, canonicalIpv4, canonicalIpv6 } from "./network.ts";
 
 /** One mailbox (RFC 5322 3.4): an address and a display name. */
 export interface Mailbox {
-  /** Display name, decoded; empty if there is none. */
+  /** Decoded display name. Empty if there is none. */
   readonly name: string;
   /** `local@domain`, domain in ASCII (A-labels) and lower case. */
   readonly address: string;

@@ -19,7 +19,7 @@ export type FinalState = Extract<MailState, "sent" | "failed" | "unknown" | "exp
 /** `code`: useful for minutes, and harmful if sent twice. `notice`: all other mail. */
 export type Purpose = "code" | "notice";
 
-/** What follows an unknown outcome: `repeat` sends the message again under the same Message-ID, `stop` does not. */
+/** The policy after an unknown outcome: `repeat` sends the message again under the same Message-ID, `stop` does not. */
 export type OnUnknown = "repeat" | "stop";
 
 /** The progress of a queued message for one recipient. */
@@ -29,7 +29,7 @@ export interface RecipientProgress {
   readonly state: "queued" | "deferred" | FinalState;
   /** Number of attempts. */
   readonly attempts: number;
-  /** When the next attempt is due, in milliseconds since the epoch; `null` if the state is final. */
+  /** Time of the next attempt, in milliseconds since the epoch; `null` if the state is final. */
   readonly dueAt: number | null;
   /** The failure of the last attempt; `null` if it did not fail. */
   readonly failure: Failure | null;
@@ -41,7 +41,7 @@ export interface QueuedMail {
   readonly state: MailState;
   /** Name of the definition that it currently goes through. */
   readonly identifier: string;
-  /** Names of all definitions that it may go through, in order; empty if there is only one. */
+  /** Names of all definitions that it may go through, in order. Empty if there is only one. */
   readonly alternatives: readonly string[];
   /** The caller who submitted it: an admin, a plugin, the command line. */
   readonly submitter: string;
@@ -70,7 +70,7 @@ export interface MailAttempt {
   readonly date: Date;
   /** `lost`: the worker died during the attempt, so the outcome is unknown. */
   readonly outcome: "sent" | "not-sent" | "unknown" | "lost";
-  /** What follows the attempt. */
+  /** The step that follows the attempt. */
   readonly decision: "ended" | "retry" | "repeat" | "next-server";
   readonly phase: string;
   readonly code: string;

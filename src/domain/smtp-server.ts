@@ -3,7 +3,7 @@ import { Secret } from "./secret.ts";
 /** `none`: clear text. `starttls`: STARTTLS or failure (RFC 3207). `implicit`: TLS from the first byte (RFC 8314). */
 export type Security = "none" | "starttls" | "implicit";
 
-/** Where and how to connect: the result of `server`, `port` and `tls` of a definition. */
+/** A parsed server address: the result of `server`, `port` and `tls` of a definition. */
 export interface Endpoint {
   /** Host name as given (lower case, no final dot), or an IP address without brackets. */
   readonly host: string;
@@ -210,7 +210,7 @@ export function resolveFurther(
   return Object.fromEntries(resolved);
 }
 
-/** What a transport needs of a definition. Further fields that are absent have their defaults. */
+/** The part of a definition that a transport needs. Absent further fields have their defaults. */
 export interface ConnectionSettings extends Endpoint, Partial<FurtherFields> {
   /** If empty, there is no AUTH. */
   readonly username: string;

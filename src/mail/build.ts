@@ -15,7 +15,7 @@ import {
 } from "../smime/identity.ts";
 import { prepareSigner, type Signer, signEntity } from "../smime/sign.ts";
 
-/** Why a message could not be signed. */
+/** The reason why a message could not be signed. */
 interface SigningFailure {
   readonly code: Extract<FailureCode, `sign_${string}`>;
   readonly reason: string;
@@ -33,7 +33,7 @@ export interface BuiltMessage {
   readonly smime: SmimeResult;
 }
 
-/** Why there is nothing to send. */
+/** The failure of a message that could not be built. */
 interface BuildFailure {
   readonly failure: Failure;
   readonly smime: SmimeResult;

@@ -20,16 +20,16 @@ export interface ServerHealth {
   readonly circuit: "closed" | "open" | "half-open";
   /** Consecutive failures. */
   readonly failures: number;
-  /** When the first of them occurred; `null` if there is none. */
+  /** Time of the first of them; `null` if there is none. */
   readonly since: Date | null;
-  /** When the next probe starts; `null` if the circuit is closed. */
+  /** Start of the next probe; `null` if the circuit is closed. */
   readonly nextTry: Date | null;
   readonly lastFailure: { readonly date: Date; readonly phase: string; readonly code: string } | null;
   /** Messages that wait for the definition, or are being sent through it. */
   readonly waiting: number;
 }
 
-/** What a poll reads about a definition. */
+/** The health of a definition that a poll reads. */
 interface HealthSummary {
   readonly queueName: string;
   readonly failures: number | null;

@@ -4,9 +4,9 @@ import { CLOCK_TOLERANCE_MS } from "../domain/clock.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
 import { type IdempotencyRepository, RESERVED, STARTED } from "../storage/idempotency.ts";
 
-/** How long a key returns the first response. */
+/** Time for which a key returns the first response. */
 export const IDEMPOTENCY_MS = 24 * 3_600_000;
-/** How old a reservation is that an interrupted call has left behind: as old as a worker's expired lease. */
+/** Age from which a reservation belongs to an interrupted call: that of a worker's expired lease. */
 const RESERVED_MS: Readonly<Record<DatabaseKind, number>> = { local: 20_000, remote: 30_000 };
 
 const KEY = /^[\x20-\x7e]{1,255}$/;
@@ -17,7 +17,7 @@ interface IdempotentCall {
   readonly scope: string;
   /** 1–255 characters of printable ASCII. */
   readonly key: string;
-  /** What the call is about. A call with other content under the same key is rejected. */
+  /** The subject of the call. A call with other content under the same key is rejected. */
   readonly content: string;
 }
 
@@ -33,8 +33,8 @@ export interface ReservedKey {
 export interface Idempotency {
   /**
    * Reserves the key, or returns the response of the call that reserved it before.
-   * @param state `STARTED` if the call does at once what must not be done twice, so that an interrupted call keeps the
-   * key. `RESERVED` if it does everything in one commit at its end; then the key is free again after some seconds.
+   * @param state `STARTED` if the call immediately does what must not be done twice, so that an interrupted call keeps
+   * the key. `RESERVED` if one commit at its end does everything; then the key is free again after some seconds.
    * @throws {SealpostError} `conflict` if that call had other content, or its response is not known (a process that died
    * leaves it so); `invalid_parameter` for an invalid key.
    */

@@ -18,7 +18,7 @@ interface ServerResult {
   readonly identifier: string;
   readonly recipients: readonly RecipientResult[];
   readonly smime: SmimeResult;
-  /** Why nothing was sent; `null` if `recipients` has the results. */
+  /** The reason why nothing was sent; `null` if `recipients` has the results. */
   readonly failure: Failure | null;
 }
 

@@ -52,7 +52,7 @@ interface MailServicesDeps {
   readonly mac: (text: string) => Promise<string>;
   readonly notify: Notify;
   readonly hostName: string;
-  /** How long final messages are kept, in days. */
+  /** Retention of final messages, in days. */
   readonly mailDays: number;
   /** Default: by the kind of database. */
   readonly lease?: LeaseTimes;

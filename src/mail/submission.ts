@@ -15,7 +15,7 @@ export interface SkippedServer {
   readonly code: string;
 }
 
-/** What a submission came to. */
+/** The result of a submission. */
 export type SubmitResult =
   | {
       readonly state: "delivered";
@@ -67,12 +67,12 @@ export type RecordResult = (result: SubmitResult) => readonly Statement[];
 
 /** Options that only Sealpost's own code sets. */
 export interface OwnSubmitOptions extends MailOptions {
-  /** What two calls with the same key must have in common. Default: everything that is submitted. */
+  /** The content that calls with the same key must have in common. Default: everything that is submitted. */
   readonly idempotencyContent?: string;
   readonly extraStatements?: RecordResult | undefined;
 }
 
-/** Where a message goes. A function resolves an unsaved definition, and only runs if the call is not a repetition. */
+/** The target of a message. A function resolves an unsaved definition, and only runs if the call is not a repetition. */
 export type SubmitTarget = Parameters<Submit>[0] | (() => Promise<ResolvedServer>);
 
 export type SubmitFor = (

@@ -81,7 +81,7 @@ describe("parseEndpoint()", () => {
     "mäil.example.org/",
     "１.2.3",
     `${"ä".repeat(64)}.org`,
-  ])("refuses %p", (server) => {
+  ])("rejects %p", (server) => {
     expect(parse(server)).toBeNull();
   });
 

@@ -78,7 +78,7 @@ describe("parseMailbox()", () => {
     `${"a".repeat(65)}@example.org`,
     `a@${"b".repeat(60)}.${"c".repeat(60)}.${"d".repeat(60)}.${"e".repeat(60)}.${"f".repeat(20)}`,
     "user@example.org SIZE=1",
-  ])("refuses %p", (text) => {
+  ])("rejects %p", (text) => {
     expect(parseMailbox(text)).toBeNull();
   });
 
@@ -130,7 +130,7 @@ describe("parseAddress()", () => {
     expect(parseAddress("  user@example.org ")).toBe("user@example.org");
   });
 
-  test("normalises the local part to NFC", () => {
+  test("normalizes the local part to NFC", () => {
     expect(parseAddress("u\u0308ser@example.org")).toBe("üser@example.org");
   });
 });

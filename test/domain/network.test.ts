@@ -30,7 +30,7 @@ describe("parseCidr()", () => {
     "0x7f.1",
     "010.0.0.1",
     "192.0.2.0/-1",
-  ])("refuses %p", (text) => {
+  ])("rejects %p", (text) => {
     expect(parseCidr(text)).toBeNull();
   });
 

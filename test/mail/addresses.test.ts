@@ -137,7 +137,7 @@ describe("server in letters that are not ASCII", () => {
   });
 });
 
-test("a host app's own name may be international, too", async () => {
+test("a host app's own name may be international", async () => {
   await using server = await startSmtpServer();
   const drivers = await openDrivers({ databaseUrl: ":memory:" });
   await using sealpost = createSealpost({ ...drivers, passwordCost: CHEAP, hostName: "app.bücher.example" });

@@ -11,7 +11,7 @@ describe("idempotencyKey", () => {
   test.each([
     ["queued", true],
     ["delivered", false],
-  ] as const)("gives the first answer again: %s", async (state, queue) => {
+  ] as const)("returns the first response again: %s", async (state, queue) => {
     await using instance = await queueInstance();
     await instance.save();
     const first = await instance.submit({ ...KEY, queue });
@@ -22,7 +22,7 @@ describe("idempotencyKey", () => {
     expect(await instance.rows("SELECT 1 FROM audit WHERE action = 'submit'")).toHaveLength(1);
   });
 
-  test("gives the first failure again", async () => {
+  test("returns the first failure again", async () => {
     await using instance = await queueInstance();
     await instance.save();
     instance.fail(REFUSED);
@@ -32,7 +32,7 @@ describe("idempotencyKey", () => {
     expect(instance.got).toHaveLength(0);
   });
 
-  test("refuses another content, and the same from another caller is another call", async () => {
+  test("rejects other content, and the same key of another caller is another call", async () => {
     await using instance = await queueInstance();
     await instance.save();
     await instance.submit(KEY);
@@ -62,7 +62,7 @@ describe("idempotencyKey", () => {
     expect((await instance.submit(KEY)).state).toBe("queued");
   });
 
-  test("refuses a second call while the first is under way", async () => {
+  test("rejects a second call while the first is under way", async () => {
     const entrance = gate();
     await using instance = await queueInstance({
       around: async (_, send) => {
@@ -80,7 +80,7 @@ describe("idempotencyKey", () => {
     expect(instance.got).toHaveLength(1);
   });
 
-  test("lets one of many calls at once through", async () => {
+  test("lets one of many simultaneous calls through", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const calls = await Promise.allSettled(Array.from({ length: 10 }, () => instance.submit(KEY)));
@@ -122,7 +122,7 @@ describe("idempotencyKey", () => {
     expect(await instance.submit(KEY)).toMatchObject({ state: "queued" });
   });
 
-  test("says that it acts before a mail is sent, not before one is stored", async () => {
+  test("is marked as started before a message is sent, not before one is stored", async () => {
     const entrance = gate();
     await using instance = await queueInstance({
       around: async (_, send) => {
@@ -152,7 +152,7 @@ describe("idempotencyKey", () => {
     expect(await instance.rows("SELECT 1 FROM idempotency")).toEqual([]);
   });
 
-  test("is given back by a call that was misuse", async () => {
+  test("is released by an invalid call", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const bad = { ...MESSAGE, to: [{ ...TO, address: "two\r\nlines@example.net" }] };
@@ -161,7 +161,7 @@ describe("idempotencyKey", () => {
     expect(await instance.submit(KEY)).toMatchObject({ state: "queued" });
   });
 
-  test("is given back when the mail could not be stored", async () => {
+  test("is released if the message could not be stored", async () => {
     const counted = countedDatabase();
     await using instance = await queueInstance({ database: counted.database });
     await instance.save();
@@ -172,7 +172,7 @@ describe("idempotencyKey", () => {
     expect(await instance.rows("SELECT 1 FROM mail")).toHaveLength(1);
   });
 
-  test("keeps its answer if the mail is stored and only the word of it was lost", async () => {
+  test("keeps its response if the message is stored and only the confirmation was lost", async () => {
     const counted = countedDatabase();
     await using instance = await queueInstance({ database: counted.database });
     await instance.save();
@@ -191,7 +191,7 @@ describe("idempotencyKey", () => {
   });
 
   test.each(["", "x".repeat(256), "schlüssel", "line\nbreak"])(
-    "is refused if it is %j",
+    "is rejected if it is %j",
     async (idempotencyKey) => {
       await using instance = await queueInstance();
       await instance.save();

@@ -85,7 +85,7 @@ describe.skipIf(!isInstalled("openssl"))("a signed message with attachments", ()
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(998);
   });
 
-  test("is composed and signed anew for the next definition when the first one's server is down", async () => {
+  test("is composed and signed again for the next definition when the first one's server is down", async () => {
     await using instance = await queueInstance();
     await save(instance, "a");
     await save(instance, "b", { server: "two.example.org", sender: `Two <${SENDER}>` });

@@ -187,7 +187,7 @@ describe.skipIf(!isInstalled("openssl"))("submit()", () => {
     expect(await signed()).toMatchObject({ signed: false, code: "sign_expired" });
   });
 
-  test("reports the first recipient that was not reached, and the fate of each", async () => {
+  test("reports the first recipient that was not reached, and the outcome of each", async () => {
     await using instance = await testInstance({
       transport: answering(({ recipient }) =>
         recipient.startsWith("bad") ? failed(NO_SUCH_USER) : ACCEPTED,

@@ -1,7 +1,7 @@
 import type { Failure, FailureCode, Phase, Remedy, SmtpReply } from "../../domain/delivery.ts";
 import type { Endpoint } from "../../domain/smtp-server.ts";
 
-/** What a hint may refer to: the endpoint, the definition and the reply. */
+/** The values that a hint may refer to: the endpoint, the definition and the reply. */
 export interface HintContext extends Endpoint {
   /** `server` as given. A port inside it wins over `port`. */
   readonly server: string;
@@ -9,7 +9,7 @@ export interface HintContext extends Endpoint {
   readonly reply: SmtpReply | null;
 }
 
-/** What to change so that mail arrives. */
+/** A change after which mail will arrive. */
 export interface Hint {
   /** One or two sentences that name the parameter or setting to change. */
   readonly text: string;

@@ -17,7 +17,7 @@ export interface MailContent {
   readonly source: MessageSource | null;
   /** The unsaved definition of this message; `null` if its definition is saved. */
   readonly server: ResolvedServer | null;
-  /** Whether the message is a decoy, which is queued to hide that there is no message, and is never delivered. */
+  /** Whether the message is a decoy, which only hides that the caller has nothing to send, and is never delivered. */
   readonly decoy: boolean;
 }
 

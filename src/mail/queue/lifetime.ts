@@ -2,9 +2,9 @@ import type { QueuedMail, RecipientProgress } from "../../domain/queued-mail.ts"
 import type { MailChange } from "../../storage/queued-mail.ts";
 
 const DAY_MS = 24 * 3_600_000;
-/** How long a message is attempted unless it expires earlier. */
+/** Time for which a message is attempted unless it expires earlier. */
 const ATTEMPT_MS = DAY_MS;
-/** How long the content of a message that does not expire is kept after it failed by the server's fault. */
+/** Time for which the content of a message that does not expire is kept after it failed by the server's fault. */
 const KEEP_CONTENT_MS = DAY_MS;
 
 /** Returns until when a message is attempted that is submitted, or retried by an admin, now. */

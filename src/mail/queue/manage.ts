@@ -9,7 +9,7 @@ import type { MailChange, MailCount, MailQuery, QueuedMailRepository } from "../
 import type { Circuit } from "../circuit.ts";
 import { revive } from "./lifetime.ts";
 
-/** How often a change is repeated because a worker had leased the message meanwhile. */
+/** Bound on repeating a change because a worker had leased the message meanwhile. */
 const MAX_ROUNDS = 10;
 
 export type { MailCount, MailQuery };

@@ -8,10 +8,10 @@ import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { Circuit } from "../circuit.ts";
 import type { Deliver } from "../deliver.ts";
 
-/** How far a check goes. */
+/** The extent of a check. */
 export interface ServerCheck {
   readonly until: Checkpoint;
-  /** Used by a check that ends at `recipient`; otherwise null is enough. */
+  /** Needed for a check until `recipient`; otherwise it may be `null`. */
   readonly recipient: Mailbox | null;
 }
 
@@ -25,14 +25,14 @@ export type CheckServer = (
   actor: AuditActor,
 ) => Promise<CheckResult>;
 
-/** The transport rejects bytes that do not end in CRLF; a check does not write them. */
+/** A check writes no message, but the transport requires bytes that end in CRLF. */
 const NO_MESSAGE = new TextEncoder().encode("\r\n");
-/** Where a check ends before RCPT. Never written; valid without a domain at every server (RFC 5321 4.5.1). */
+/** Recipient of a check that ends before RCPT. It is never written, and valid without a domain (RFC 5321 4.5.1). */
 const NO_RECIPIENT = "postmaster";
 
 /**
- * Creates what checks a server up to a point and sends nothing: no message is composed, signed or queued. It goes
- * through the same `deliver` as every message, counts for the circuit of a stored definition, and writes one audit row.
+ * Creates what checks a server up to a checkpoint and sends nothing: no message is composed, signed or queued. A check
+ * uses the same `deliver` as messages do, counts for the circuit of a stored definition, and writes one audit entry.
  */
 export function createCheckServer(deps: {
   readonly deliver: Deliver;

@@ -52,7 +52,7 @@ export interface Servers {
   /** Encrypts a value for the row of a definition. */
   sealField(id: string, field: SealedField, text: string): Promise<string>;
   /**
-   * Deletes a definition. Returns whether there was one.
+   * Deletes a definition. Returns whether it existed.
    * @param ifMatch the ETags of which one must be the current one; `null` if any will do.
    * @throws {SealpostError} `stale`.
    */

@@ -42,7 +42,7 @@ export interface SaveConditions {
 
 interface SaveResult {
   readonly etag: string;
-  /** What the caller should know although the definition is saved. */
+  /** Notices about the definition, which is saved all the same. */
   readonly notices: readonly Notice[];
 }
 

@@ -135,7 +135,7 @@ async function resolveUnsaved(
   };
 }
 
-/** Returns the secret as given, or the stored one for `__CENSORED__`; empty if it is absent. */
+/** Returns the secret as given, or the stored one for `__CENSORED__`. An absent secret is empty. */
 async function secretOf(
   servers: Servers,
   field: SecretName,

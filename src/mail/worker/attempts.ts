@@ -27,7 +27,7 @@ const RANDOM_BYTES = 4;
 const log = getLogger(["sealpost", "worker"]);
 
 interface AttemptOptions {
-  /** How long to wait for the reply to the end of the message, in milliseconds. Default: five minutes. */
+  /** Timeout of the reply to the end of the message, in milliseconds. Default: five minutes. */
   readonly finalReplyTimeoutMs?: number | undefined;
   /** Whether transactions may still start. If not, a message that waited in the transport is released. */
   readonly mayStart: () => boolean;

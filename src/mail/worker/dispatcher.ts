@@ -24,7 +24,7 @@ export interface DrainBudget {
   readonly signal: AbortSignal;
   /** No message starts that might end later than this, on the clock of `performance.now()`. */
   readonly endsMs: number;
-  /** How long one message may take, in milliseconds. */
+  /** Time that one message may take, in milliseconds. */
   readonly messageTimeoutMs: number;
   /** Attempts at the same time, with all servers together. Default: as many as the servers' connections allow. */
   readonly maxConcurrent?: number | undefined;
@@ -78,7 +78,7 @@ export class Dispatcher {
     return budget !== null && performance.now() + budget.messageTimeoutMs > budget.endsMs;
   }
 
-  /** How many more conversations may start, with all servers together. */
+  /** Number of conversations that may still start, with all servers together. */
   get conversations(): number {
     return this.#maxConcurrent - this.#active;
   }
@@ -187,7 +187,7 @@ export class Dispatcher {
     if (queue.wantsMore) this.#callbacks.onRoom();
   }
 
-  /** Where servers share the attempts of a drain, the others come before this one. */
+  /** If servers share the attempts of a drain, the others come before this one. */
   #free(queue: ServerQueue, durationMs: number): void {
     queue.finish(durationMs);
     this.#active--;

@@ -4,7 +4,7 @@ import type { AttemptContext } from "../queue/after-attempt.ts";
 import type { MailContent } from "../queue/content.ts";
 import { keepContentUntil } from "../queue/lifetime.ts";
 
-/** Why a message is claimed. `failover`: the circuit of its server is open; `expire`: it is past its `giveUpAt`. */
+/** The purpose of a claim. `failover`: the circuit of the server is open; `expire`: the message is past its `giveUpAt`. */
 export type Aim = "send" | "failover" | "expire";
 
 /** One attempt as the database records it. */
@@ -20,7 +20,7 @@ export class LeasedMail {
   content: Promise<MailContent> | null = null;
   /** The one mark, for all recipients, that sending starts; `false` if the lease was lost. */
   started: Promise<boolean> | null = null;
-  /** How many recipients this lease still has to attempt, including those being attempted. */
+  /** Number of recipients that this lease still has to attempt, including those in flight. */
   remaining = 0;
   #recipients: readonly RecipientProgress[];
   #attempts: AttemptRecord[] = [];

@@ -9,7 +9,7 @@ import type { LeasedMail } from "./leased-mail.ts";
 
 /** The times of a lease, in milliseconds. */
 export interface LeaseTimes {
-  /** How long a worker may fail to renew a lease before another takes its messages. */
+  /** Time without a renewal after which another worker may take over a message. */
   readonly leaseMs: number;
   /** Time between two renewals. */
   readonly heartbeatMs: number;
@@ -32,7 +32,7 @@ export interface LeasesDeps {
   readonly lease: LeaseTimes;
 }
 
-/** How often the worker checks its leases for expiry within the margin. */
+/** Checks for expiring leases within the margin. */
 const CHECKS_PER_MARGIN = 16;
 /** Heartbeats that workers have after a stall to renew their leases before others take over. */
 const GRACE_HEARTBEATS = 2;
@@ -86,7 +86,7 @@ export class Leases {
     return performance.now() + this.#deps.lease.leaseMs;
   }
 
-  /** Gives all workers time to renew their leases, because the database stalled and may have stalled for them, too. */
+  /** Gives all workers time to renew their leases, because a stall of the database may have delayed them all. */
   noteStall(): void {
     this.#graceEndsMs = performance.now() + GRACE_HEARTBEATS * this.#deps.lease.heartbeatMs;
   }

@@ -8,9 +8,9 @@ import type { LeaseRef, MailUpdate, OutboxRepository } from "../../storage/outbo
 
 /** Bounds the time that one group commit keeps other writers waiting. */
 const MAX_PER_COMMIT = 200;
-/** How long an outcome waits for those of other messages when there are many, because a commit blocks the thread. */
+/** Time that an outcome waits for those of other messages when there are many, because a commit blocks the thread. */
 const GATHER_MS = 20;
-/** How long to wait when the database is unavailable. The messages stay leased meanwhile. */
+/** Wait after the database was unavailable. The messages stay leased meanwhile. */
 const UNAVAILABLE_MS = 1_000;
 
 const log = getLogger(["sealpost", "worker"]);

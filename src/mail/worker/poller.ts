@@ -4,7 +4,7 @@ import { type Aim, LeasedMail } from "./leased-mail.ts";
 import type { Leases, LeasesDeps } from "./leases.ts";
 import type { Probe, Probes } from "./probes.ts";
 
-/** How often the worker erases content that was kept for a retry. */
+/** Time between two erasures of content that was kept for a retry. */
 const ERASE_INTERVAL_MS = 60_000;
 /** No lease ended before this. */
 const EPOCH = new Date(0);
@@ -15,7 +15,7 @@ export interface PollerDeps extends LeasesDeps {
   readonly newId: () => string;
 }
 
-/** What a worker has room for. */
+/** The room that a worker has for more work. */
 interface Room {
   /** Returns how many messages of a queue. */
   readonly in: (queue: QueueSummary) => number;
@@ -23,7 +23,7 @@ interface Room {
   readonly conversations: number;
 }
 
-/** What a poll has leased to the worker. */
+/** The messages and probes that a poll has leased to the worker. */
 interface Polled {
   readonly mails: readonly LeasedMail[];
   readonly probes: readonly Probe[];
@@ -37,7 +37,7 @@ interface ClaimPlan {
   readonly aim: Aim;
 }
 
-/** When a claim takes place. */
+/** The time of a claim. */
 interface ClaimTime {
   readonly now: Date;
   /** Leases that ended later are not taken over. */

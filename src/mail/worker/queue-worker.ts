@@ -15,7 +15,7 @@ const log = getLogger(["sealpost", "worker"]);
 interface RunOptions {
   /** Aborted to stop the worker: no more messages start. */
   readonly signal: AbortSignal;
-  /** Aborted to end, at once, the deliveries of which the server has not received anything yet. */
+  /** Aborted to end the deliveries of which the server has not received anything yet. */
   readonly deliveriesAborted?: AbortSignal | undefined;
 }
 

@@ -30,7 +30,7 @@ export interface Started extends Waiting {
 export class ServerQueue {
   readonly queueName: string;
   connections: number | null = null;
-  /** How many messages are leased. */
+  /** Number of leased messages. */
   leased = 0;
   readonly waiting: Waiting[] = [];
   readonly #waitsInTransport: boolean;
@@ -54,7 +54,7 @@ export class ServerQueue {
     return this.#maxConnections * Math.min(MAX_PER_CONNECTION, Math.max(MIN_PER_CONNECTION, each));
   }
 
-  /** How many more messages may be leased. */
+  /** Number of messages that may still be leased. */
   get room(): number {
     return this.#capacity - this.leased;
   }

@@ -324,7 +324,7 @@ describe("afterAttempt()", () => {
 });
 
 describe("afterUnknown()", () => {
-  test("repeats a mail whose sender was lost at once", () => {
+  test("repeats a message of a lost worker immediately", () => {
     expect(afterUnknown(BEFORE, "lost", CONTEXT)).toMatchObject({
       outcome: "lost",
       decision: "repeat",

@@ -85,7 +85,7 @@ describe("enqueue", () => {
     ["cancelled", null],
     ["expired", null],
   ] as const)(
-    "erases the content of a mail that is %s, and forgets the mail after 30 days",
+    "erases the content of a message that is %s, and deletes the message after 30 days",
     async (state, faults) => {
       await using instance = await queueInstance();
       await instance.save();
@@ -115,7 +115,7 @@ describe("enqueue", () => {
     expect(await instance.rows("SELECT 1 FROM mail")).toHaveLength(1);
   });
 
-  test("seals waiting mail anew when the keys change, and leaves alone what has ended", async () => {
+  test("re-encrypts waiting mail when the keys change, and leaves final mail alone", async () => {
     const second = `second:${new Uint8Array(32).fill(8).toBase64()}`;
     const database = openTest();
     await using old = await queueInstance({ database });

@@ -17,7 +17,7 @@ import {
 const HOST = "mail.example.org";
 
 describe("retry()", () => {
-  test("has a mail tried now that waits", async () => {
+  test("makes a waiting message due now", async () => {
     await using instance = await queueInstance();
     const { mailQueue } = instance.services;
     await instance.save();
@@ -176,7 +176,7 @@ describe("a message that the server's fault has ended", () => {
 });
 
 describe("cancel()", () => {
-  test("ends a mail for those that have not got it, and erases it", async () => {
+  test("cancels a message for the recipients that have not got it, and erases it", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const id = await instance.queue({}, { ...MESSAGE, to: [TO, { ...TO, address: "b@example.net" }] });
@@ -198,7 +198,7 @@ describe("cancel()", () => {
 });
 
 describe.each(["retry", "cancel"] as const)("%s()", (verb) => {
-  test("refuses a mail that is being sent, has ended or is not there", async () => {
+  test("rejects a message that is being sent, is final or does not exist", async () => {
     const entrance = gate();
     await using instance = await queueInstance({
       around: async (_, send) => {

@@ -50,7 +50,7 @@ async function days(
 }
 
 describe.skipIf(!isInstalled("openssl"))("certificate_expiring", () => {
-  test("is told daily from the thirtieth day on, and of a certificate that has expired as well", async () => {
+  test("is emitted daily from the thirtieth day before the expiry, and after it", async () => {
     await using context = await signing();
     const { heard, instance } = context;
     const told = await days(instance, heard, 41);
@@ -62,7 +62,7 @@ describe.skipIf(!isInstalled("openssl"))("certificate_expiring", () => {
     expect(heard.at(-1)?.data).toMatchObject({ daysLeft: -3 });
   });
 
-  test("is told once a day, however many processes look", async () => {
+  test("is emitted once a day, however many processes check", async () => {
     await using context = await signing();
     const { heard, instance } = context;
     instance.clock.advance(30 * DAY_SECONDS);
@@ -72,13 +72,13 @@ describe.skipIf(!isInstalled("openssl"))("certificate_expiring", () => {
     expect(heard).toHaveLength(1);
   });
 
-  test("is not told of a definition that does not sign", async () => {
+  test("is not emitted for a definition that does not sign", async () => {
     await using context = await signing({ smime: false });
     context.instance.clock.advance(30 * DAY_SECONDS);
     expect(await days(context.instance, context.heard, 3)).toEqual([]);
   });
 
-  test("is told of the others although one cannot be opened", async () => {
+  test("is emitted for the others although one cannot be decrypted", async () => {
     await using context = await signing();
     const { heard, instance } = context;
     const { database } = instance;

@@ -47,7 +47,7 @@ async function openCircuit(instance: QueueInstance, waiting = 3, fault = DOWN) {
 }
 
 describe("the circuit of a definition", () => {
-  test("opens after five failures in a row, then mail waits without a try", async () => {
+  test("opens after five failures in a row, and mail waits without attempts", async () => {
     await using instance = await queueInstance(noJitter);
     await openCircuit(instance);
     expect(await health(instance)).toMatchObject({
@@ -64,7 +64,7 @@ describe("the circuit of a definition", () => {
     ]);
   });
 
-  test("does not open for failures that are of the mail, after MAIL, or a stop of ours", async () => {
+  test("does not open for failures of the message, failures after MAIL, or an abort", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const cancelled = { ...DOWN, code: "cancelled" } as const;
@@ -109,7 +109,7 @@ describe("the circuit of a definition", () => {
     expect(await instance.rows(waiting)).toEqual([{ n: 50 }]);
   });
 
-  test("begins to count anew after a mail that went through", async () => {
+  test("counts from zero after a delivered message", async () => {
     await using instance = await queueInstance();
     await instance.save();
     for (let round = 0; round < 3; round++) {
@@ -200,7 +200,7 @@ describe("the circuit of a definition", () => {
     expect(waits).toEqual([60, 120, 30, 30, 60]);
   });
 
-  test("is probed at once when a message is retried, and by one probe", async () => {
+  test("is probed immediately when a message is retried, and by one probe", async () => {
     await using instance = await queueInstance(noJitter);
     const [id = "", other = ""] = await openCircuit(instance, 2);
     await instance.services.mailQueue.retry(id, ACTOR);
@@ -241,7 +241,7 @@ describe("the circuit of a definition", () => {
     expect(await audited(instance)).toHaveLength(1);
   });
 
-  test("is probed at once when the definition is saved, and a late failure of the old one does not count", async () => {
+  test("is probed immediately when the definition is saved, and a late failure of the old one does not count", async () => {
     const entrance = gate();
     let conversations = 0;
     await using instance = await queueInstance({
@@ -298,7 +298,7 @@ describe("the circuit of a definition", () => {
     expect(instance.got).toHaveLength(0);
   });
 
-  test("does not close because of a stop of ours, and the next worker probes at once", async () => {
+  test("does not close because of an abort, and the next worker probes immediately", async () => {
     await using instance = await queueInstance(noJitter);
     await openCircuit(instance);
     instance.clock.advance(31);
@@ -314,7 +314,7 @@ describe("the circuit of a definition", () => {
     expect(instance.got).toHaveLength(8);
   });
 
-  test("closes for a server that is slower than a probe may be, but answers", async () => {
+  test("closes for a server that is too slow for a probe but responds", async () => {
     await using instance = await queueInstance(noJitter);
     await instance.save("a", { timeout: 60 });
     await openCircuit(instance);
@@ -344,7 +344,7 @@ describe("the circuit of a definition", () => {
     expect((await health(instance)).circuit).toBe("open");
   });
 
-  test("leads mail with a list around, without a try", async () => {
+  test("moves mail with alternatives to another server without an attempt", async () => {
     await using instance = await queueInstance(noJitter);
     await openCircuit(instance, 0);
     await instance.save("b", { server: "two.example.org", sender: "b@example.org" });
@@ -379,7 +379,7 @@ describe("the circuit of a definition", () => {
     expect(await instance.mail(id)).toMatchObject({ state: "queued", identifier: "a", attempts: [] });
   });
 
-  test("is asked before a mail of which the caller waits, if there is another server", async () => {
+  test("is checked before inline delivery if there is another server", async () => {
     await using instance = await queueInstance(noJitter);
     await openCircuit(instance, 0);
     await instance.save("b", { server: "two.example.org" });

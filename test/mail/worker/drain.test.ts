@@ -36,7 +36,7 @@ async function queue({ request, services }: TestInstance, name: string, recipien
   await services.submit(name, { to, subject: "Hello", text: "Hello\n" });
 }
 
-test("drain() tries no more than maxConcurrent at a time, and gives what is free to a server that waits", async () => {
+test("drain() runs at most maxConcurrent attempts, and gives free ones to a server that waits", async () => {
   const { transport, hosts, busy } = slowTransport();
   await using instance = await testInstance({ transport });
   await queue(instance, "a", RECIPIENTS);
@@ -50,7 +50,7 @@ test("drain() tries no more than maxConcurrent at a time, and gives what is free
   expect(hosts.indexOf("b.example.org")).toBeWithin(0, RECIPIENTS - AT_ONCE);
 });
 
-test("drain() does not let go of a mail whose last recipients are on their way, so that each gets it once", async () => {
+test("drain() keeps the lease while the last recipients are in flight, so that each gets the message once", async () => {
   const { transport, recipients } = slowTransport();
   await using instance = await testInstance({ transport });
   await queue(instance, "a", RECIPIENTS);

@@ -67,7 +67,7 @@ describe("a lease", () => {
     ]);
   });
 
-  test("that ends while a code is being sent leaves its fate unknown", async () => {
+  test("that ends while a code is being sent leaves an unknown outcome", async () => {
     await using instance = await heldInstance();
     const id = await instance.queue({ purpose: "code" });
     const first = instance.drain();
@@ -82,7 +82,7 @@ describe("a lease", () => {
     expect(instance.got).toHaveLength(1);
   });
 
-  test("of a code that had not begun means nothing", async () => {
+  test("of a code whose sending had not started changes nothing", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const id = await instance.queue({ purpose: "code" });
@@ -91,7 +91,7 @@ describe("a lease", () => {
     expect(await instance.mail(id)).toMatchObject({ state: "sent", attempts: [{ outcome: "sent" }] });
   });
 
-  test("of a code that had begun is remembered if the next worker is lost, too", async () => {
+  test("of a code whose sending had started is remembered if the next worker dies as well", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const id = await instance.queue({ purpose: "code" });
@@ -101,7 +101,7 @@ describe("a lease", () => {
     expect(instance.got).toHaveLength(0);
   });
 
-  test("of a mail of several recipients is decided for those only that were due", async () => {
+  test("of a message to several recipients concerns only those that were due", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const to = ["a", "b", "c"].map((name) => ({ name: "", address: `${name}@example.net` }));
@@ -125,7 +125,7 @@ describe("a lease", () => {
     expect((await instance.mail(id)).state).toBe("unknown");
   });
 
-  test("binds a mail with a list to the server that may have it", async () => {
+  test("binds a message with alternatives to the server that may have accepted it", async () => {
     await using instance = await queueInstance();
     await instance.save();
     await instance.save("b", { server: "two.example.org" });
@@ -277,7 +277,7 @@ function working({ services }: Pick<Awaited<ReturnType<typeof queueInstance>>, "
 }
 
 describe("run()", () => {
-  test("asks once a second at most while there is nothing to do, and sends a new mail at once", async () => {
+  test("polls at most once a second while idle, and sends a new message immediately", async () => {
     const counted = countedDatabase();
     await using instance = await queueInstance({ database: counted.database });
     await instance.save();
@@ -294,7 +294,7 @@ describe("run()", () => {
     expect(performance.now() - startMs).toBeLessThan(500);
   });
 
-  test("tries again by itself when the time has come", async () => {
+  test("attempts a message again when it is due", async () => {
     await using instance = await queueInstance({
       // Half of five seconds would be long: a hundredth.
       randomBytes: (length) =>
@@ -316,7 +316,7 @@ describe("run()", () => {
     await until(async () => (await instance.mail(id)).state === "sent", "and recorded");
   });
 
-  test("loses no result while the database is away", async () => {
+  test("loses no outcome while the database is unavailable", async () => {
     const counted = countedDatabase();
     await using instance = await heldInstance({ database: counted.database });
     await using _ = working(instance);
@@ -335,7 +335,7 @@ describe("run()", () => {
     expect(instance.got).toHaveLength(2);
   });
 
-  test("does not take its own mail for abandoned after a pause", async () => {
+  test("does not claim its own messages after a pause", async () => {
     await using instance = await heldInstance();
     await using _ = working(instance);
     const id = await instance.queue();
@@ -350,7 +350,7 @@ describe("run()", () => {
     expect((await instance.mail(id)).attempts).toMatchObject([{ outcome: "sent" }]);
   });
 
-  test("is not held up by a clock that was put back, and does not take what is being sent", async () => {
+  test("is not delayed by a clock jump back, and does not claim messages in flight", async () => {
     await using instance = await heldInstance();
     const held = await instance.queue();
     await using _ = working(instance);
@@ -369,7 +369,7 @@ describe("run()", () => {
     expect((await instance.mail(held)).attempts).toMatchObject([{ outcome: "sent" }]);
   });
 
-  test("gives back at the end what has not begun, and waits for what has", async () => {
+  test("releases at its end the messages that have not started, and waits for the others", async () => {
     await using instance = await heldInstance();
     await instance.save("a", { max_connections: 1 });
     for (let number = 0; number < 4; number++) await instance.queue();
@@ -393,7 +393,7 @@ describe("run()", () => {
     expect(instance.got).toHaveLength(4);
   });
 
-  test("takes back a mail that is cut before its server has it: that is no try", async () => {
+  test("does not count an attempt that is aborted before the server has the message", async () => {
     const cut = new AbortController();
     const arrived = Promise.withResolvers<void>();
     await using instance = await queueInstance({
@@ -419,7 +419,7 @@ describe("run()", () => {
     expect(instance.got).toHaveLength(5);
   });
 
-  test("finds by its sweep the mail whose wake was refused", async () => {
+  test("finds by its sweep a message whose wake failed", async () => {
     const refusing: Wake & WakeSource = {
       ...{ name: "refusing", sweepMs: 50 },
       notify: () => Promise.reject(new Error("The engine is away")),

@@ -65,7 +65,7 @@ describe("hasUnknownOutcome", () => {
     ["stop", 0, false],
     ["stop", 1, false],
     ["stop", 2, true],
-  ] as const)("of a mail to %s whose claim before was %d: %p", (onUnknown, lost, hasUnknownOutcome) => {
+  ] as const)("with onUnknown %s and lost %d is %p", (onUnknown, lost, hasUnknownOutcome) => {
     expect(held({ onUnknown, lost }).hasUnknownOutcome).toBe(hasUnknownOutcome);
   });
 });
@@ -91,7 +91,7 @@ describe("due()", () => {
 });
 
 describe("takeUpdate()", () => {
-  test("holds on to a mail as long as recipients are to be tried", () => {
+  test("keeps the lease while recipients remain", () => {
     const mail = held();
     mail.remaining = 1;
     mail.advance(0, { ...recipient("one@example.net", null), state: "sent", attempts: 1 }, attempt());
@@ -108,25 +108,25 @@ describe("takeUpdate()", () => {
     });
   });
 
-  test("moves a mail on whose server is down", () => {
+  test("moves a message whose server is down", () => {
     const mail = held({ alternatives: ["a", "b"] });
     mail.advance(0, deferred, attempt({ decision: "next-server" }));
     expect(mail.takeUpdate(TIME)).toMatchObject({ queueName: "b", identifier: "b" });
   });
 
-  test("begins anew with the first after the last", () => {
+  test("starts again with the first definition after the last", () => {
     const mail = held({ alternatives: ["a", "b"], queueName: "b" });
     mail.advance(0, deferred, attempt());
     expect(mail.takeUpdate(TIME)).toMatchObject({ queueName: "a", identifier: "a" });
   });
 
-  test("leaves a mail where it is that was not tried", () => {
+  test("keeps the queue of a message that was not attempted", () => {
     expect(held({ alternatives: ["a", "b"], queueName: "b" }).takeUpdate(TIME)).toMatchObject({
       queueName: "b",
     });
   });
 
-  test.each(["unknown", "lost"] as const)("binds a mail to its server whose fate is %s", (outcome) => {
+  test.each(["unknown", "lost"] as const)("binds a message to its server if the outcome is %s", (outcome) => {
     const mail = held({ alternatives: ["a", "b"] });
     mail.advance(0, deferred, attempt({ outcome, decision: "repeat" }));
     mail.advance(1, { ...deferred, address: "two@example.net" }, attempt({ decision: "next-server" }));
@@ -152,7 +152,7 @@ describe("takeUpdate()", () => {
     },
   );
 
-  test("keeps the name of a definition that is not saved", () => {
+  test("keeps the name of an unsaved definition", () => {
     expect(held({ queueName: "", identifier: "shown" }).takeUpdate(TIME)).toMatchObject({
       queueName: "",
       identifier: "shown",

@@ -9,8 +9,8 @@ import { countedDatabase } from "../fixtures/counted.ts";
 const NOW = new Date("2026-06-01T12:00:00Z");
 const platform = { now: () => NOW };
 
-/** So many mails that somebody holds. */
-async function heldMails(count: number) {
+/** Messages that a worker has leased. */
+async function leasedMails(count: number) {
   const counted = countedDatabase();
   const { database } = counted;
   await migrate(database, MIGRATIONS, platform);
@@ -31,8 +31,8 @@ const update = (id: string, more: Partial<MailUpdate> = {}): MailUpdate => ({
 });
 
 describe("record()", () => {
-  test("writes down together what comes together", async () => {
-    const { counted, database, ids, recorder } = await heldMails(150);
+  test("records simultaneous updates together", async () => {
+    const { counted, database, ids, recorder } = await leasedMails(150);
     await using _ = database;
     const { writes } = counted;
     expect(await Promise.all(ids.map((id) => recorder.record(update(id))))).toEqual(ids.map(() => true));
@@ -41,8 +41,8 @@ describe("record()", () => {
     expect(await database.read.all(sql`SELECT * FROM mail_content`)).toEqual([]);
   });
 
-  test("says of which mail nothing was written", async () => {
-    const { database, recorder } = await heldMails(2);
+  test("returns false for messages that were not updated", async () => {
+    const { database, recorder } = await leasedMails(2);
     await using _ = database;
     const late = recorder.record(update("mail 0", { lease: "older" }));
     expect(
@@ -50,8 +50,8 @@ describe("record()", () => {
     ).toEqual([false, true, false]);
   });
 
-  test("loses of many only that which the database refuses", async () => {
-    const { database, recorder } = await heldMails(3);
+  test("loses only the update that the database rejects", async () => {
+    const { database, recorder } = await leasedMails(3);
     await using _ = database;
     // A column that is not for text.
     const refused = { dueAt: "tomorrow" } as never as Partial<MailUpdate>;
@@ -61,8 +61,8 @@ describe("record()", () => {
 });
 
 describe("markStarted()", () => {
-  test("is false for a mail that is no longer held", async () => {
-    const { database, recorder } = await heldMails(1);
+  test("returns false for a message that is no longer leased", async () => {
+    const { database, recorder } = await leasedMails(1);
     await using _ = database;
     expect(await recorder.markStarted({ id: "mail 0", lease: "older" })).toBe(false);
     expect(await recorder.markStarted({ id: "mail 0", lease: "mark" })).toBe(true);

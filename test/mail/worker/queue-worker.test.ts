@@ -38,7 +38,7 @@ describe("drain()", () => {
     });
   });
 
-  test("tries a temporary failure again, with the same bytes", async () => {
+  test("repeats a transient failure with the same bytes", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const id = await instance.queue();
@@ -66,7 +66,7 @@ describe("drain()", () => {
     expect(headerOf(instance.got[0], "Message-ID")).toBe((await instance.mail(id)).messageId);
   });
 
-  test("does not come back before the time of the next try", async () => {
+  test("does not attempt a message before it is due", async () => {
     await using instance = await queueInstance({ randomBytes: (length) => new Uint8Array(length).fill(128) });
     await instance.save();
     const id = await instance.queue();
@@ -80,7 +80,7 @@ describe("drain()", () => {
     expect((await instance.mail(id)).state).toBe("sent");
   });
 
-  test("ends a mail that is refused for good", async () => {
+  test("fails a message after a permanent rejection", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const id = await instance.queue();
@@ -98,7 +98,7 @@ describe("drain()", () => {
     });
   });
 
-  test("tells once of a mail that several recipients did not get", async () => {
+  test("reports a message once that several recipients did not get", async () => {
     await using instance = await queueInstance();
     await instance.save();
     instance.fail({ ...REFUSED, times: 3 });
@@ -127,7 +127,7 @@ describe("drain()", () => {
     expect({ state, tries: recipients[0]?.attempts }).toEqual({ state: "failed", tries: 23 });
   });
 
-  test("mails again only those recipients that were not reached", async () => {
+  test("attempts again only the recipients that were not reached", async () => {
     await using instance = await queueInstance({
       around: (delivery, send) =>
         delivery.recipient === OTHER.address || instance.clock.now.getTime() > startMs
@@ -174,7 +174,7 @@ describe("drain()", () => {
     });
   });
 
-  test("uses a configuration that is not saved for its own mail alone", async () => {
+  test("uses an unsaved definition only for its own message", async () => {
     await using instance = await queueInstance();
     await instance.save("a", { password: "of the saved one" });
     const json = { server: "unsaved.example.org", sender: "x@example.org", enqueue_job: true };
@@ -210,7 +210,7 @@ describe("drain()", () => {
     expect(await instance.mail(id)).toMatchObject({ state: "cancelled", attempts: [] });
   });
 
-  test("ends at once where the signal has been aborted before", async () => {
+  test("ends immediately if the signal is already aborted", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const id = await instance.queue();
@@ -225,7 +225,7 @@ describe("drain()", () => {
     expect((await instance.mail(id)).state).toBe("sent");
   });
 
-  test("begins no mail for which no time is left", async () => {
+  test("starts no message for which too little time is left", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const id = await instance.queue();
@@ -236,7 +236,7 @@ describe("drain()", () => {
 });
 
 describe("expires_at", () => {
-  test("keeps a mail from being sent that has lost its use", async () => {
+  test("prevents the delivery of an expired message", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const expiresAt = new Date(instance.clock.now.getTime() + 300_000);
@@ -247,7 +247,7 @@ describe("expires_at", () => {
     expect(await instance.mail(id)).toMatchObject({ state: "expired", expiresAt, attempts: [] });
   });
 
-  test("ends the tries of a mail, and not one more", async () => {
+  test("ends the attempts of its own message only", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const id = await instance.queue({ expiresAt: new Date(instance.clock.now.getTime() + 60_000) });
@@ -262,7 +262,7 @@ describe("expires_at", () => {
   });
 });
 
-describe("a mail of unknown fate", () => {
+describe("an unknown outcome", () => {
   test.each([
     ["a notice is repeated", {}, "repeat", "sent", ["repeat", "ended"]],
     ["a code is not", { purpose: "code" }, "stop", "unknown", ["ended"]],
@@ -308,7 +308,7 @@ describe("a list of servers", () => {
     return instance;
   };
 
-  test("is gone through while the caller waits, and the audit says so", async () => {
+  test("is used in order while the caller waits, and the audit log shows it", async () => {
     await using instance = await twoServers();
     instance.fail(DOWN, "one.example.org");
     const result = await instance.submit({ queue: false }, MESSAGE, ["a", "b"]);
@@ -320,7 +320,7 @@ describe("a list of servers", () => {
     expect(row).toMatchObject({ identifier: "b", success: 1, info: "failover from a: refused" });
   });
 
-  test("is not gone on with after a mail of unknown fate, a refusal or a stop", async () => {
+  test("stops after an unknown outcome, a rejection or an abort", async () => {
     await using instance = await twoServers();
     for (const fault of [LOST, REFUSED, GREYLISTED]) {
       instance.fail(fault, "one.example.org");
@@ -334,7 +334,7 @@ describe("a list of servers", () => {
     expect(instance.got).toHaveLength(0);
   });
 
-  test("leads queued mail on, with another From and signature and the same Message-ID and Date", async () => {
+  test("moves queued mail on, with another From and signature and the same Message-ID and Date", async () => {
     await using instance = await twoServers();
     const id = await instance.queue({}, MESSAGE, ["a", "b"]);
     const before = await instance.mail(id);
@@ -412,7 +412,7 @@ describe("a list of servers", () => {
     expect(await instance.mail(id)).toMatchObject({ state: "sent", identifier: "a" });
   });
 
-  test("begins anew after the last, and waits before", async () => {
+  test("starts again after the last, with a wait before", async () => {
     await using instance = await twoServers();
     const id = await instance.queue({}, MESSAGE, ["a", "b"]);
     instance.fail(DOWN, "one.example.org");
@@ -424,7 +424,7 @@ describe("a list of servers", () => {
     expect(instance.got.map(({ server }) => server.host)).toEqual(["one.example.org"]);
   });
 
-  test("is over for a mail that may have arrived", async () => {
+  test("ends for a message that may have been accepted", async () => {
     await using instance = await twoServers();
     const id = await instance.queue({}, MESSAGE, ["a", "b"]);
     instance.fail(LOST, "one.example.org");

@@ -13,7 +13,7 @@ import {
 } from "./der.ts";
 import type { SigningIdentity } from "./identity.ts";
 
-/** An identity with every part encoded that all signatures share. Keeps no passphrase. */
+/** A signing identity, with the parts encoded that all its signatures share. Keeps no passphrase. */
 export interface Signer {
   readonly identity: SigningIdentity;
   /** `version`, `digestAlgorithms`, `encapContentInfo`, `certificates` of `SignedData`. */

@@ -54,7 +54,7 @@ const BEFORE_WORDS: readonly Rule[] = [
   // RFC 3207 4: TLS is offered, but temporarily not available.
   { codes: [454], phases: ["starttls"], code: "tls_unavailable" },
   { phases: ["starttls"], code: "tls_not_offered" },
-  // RFC 3463 X.1.7 and X.1.8: the sender. RFC 7505 4.2: X.7.27. RFC 7372 3: X.7.20 to X.7.24, X.7.26.
+  // The sender: X.1.7 and X.1.8 (RFC 3463), X.7.27 (RFC 7505 4.2), X.7.20 to X.7.24 and X.7.26 (RFC 7372 3).
   { phases: TRANSACTION, enhanced: /^(1\.[78]|7\.2[0-467])$/, code: "sender_rejected" },
   // RFC 7372 3.3: the client has no valid reverse DNS name.
   { phases: TRANSACTION, enhanced: /^7\.25$/, code: "refused" },

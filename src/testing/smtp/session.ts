@@ -110,7 +110,7 @@ export class Session {
   }
 
   #onMail(line: string): void {
-    // RFC 5321 4.1.4.
+    // RFC 5321 4.1.4: one transaction at a time.
     if (this.#transaction !== null) {
       this.#perform("mail", "503 5.5.1 Sender already given");
       return;

@@ -20,7 +20,7 @@ export interface SmtpConnectionOptions extends SocketIoOptions {
 interface OpenOptions {
   /** Stops at this checkpoint. Default: after the login. */
   readonly until?: Checkpoint | undefined;
-  /** Wait for the greeting, in milliseconds, if another address can be dialed. `null`: the timer's bound. */
+  /** Maximum wait for the greeting, in milliseconds, if another address can be dialed. `null`: the timer's bound. */
   readonly greetingMs: number | null;
 }
 
@@ -37,7 +37,7 @@ interface Waiter {
   readonly next: () => NextMessage | null;
 }
 
-/** Wait for the reply to QUIT. No outcome depends on it. */
+/** Maximum wait for the reply to QUIT, on which no outcome depends. */
 const QUIT_MS = 1000;
 
 const noNext = (): null => null;

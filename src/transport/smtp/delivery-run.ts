@@ -38,7 +38,7 @@ const DROPPED_REPLIES: readonly number[] = [500, 501, 502, 503];
 const MANY_MESSAGES = 100;
 /** Minimum wait for a greeting while other addresses are left. */
 const MIN_GREETING_MS = 2_000;
-/** RFC 5321 3.8. Microsoft 365 sends 432 at AUTH for too many connections. */
+/** Replies to a surplus connection: 421 (RFC 5321 3.8), and 432, which Microsoft 365 sends at AUTH. */
 const LIMIT_REPLIES: readonly number[] = [421, 432];
 
 type Opened = { readonly failure: null; readonly connection: SmtpConnection } | { readonly failure: Failure };

@@ -13,7 +13,7 @@ const TEXT_IMPORT = /^import (\w+) from "(\.[^"]+)" with \{ type: "text" \};$/gm
 const SOURCE_IMPORT = /((?:from |import\()"\.[^"]*)\.ts"/g;
 
 await build("tsconfig.build.json", "src", "module");
-// They import the package by its name, as anybody's plugin does.
+// They import the package by its name, like the plugins of a host app.
 if (HAS_PLUGINS) await build("tsconfig.plugins.json", "plugins", "plugins");
 await importFirst(NODE_22);
 await Bun.write(join(DIST, "package.published.json"), `${JSON.stringify(publishedManifest(), null, 2)}\n`);

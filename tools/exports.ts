@@ -6,11 +6,11 @@ import { compilerOptions } from "../tsconfig.json";
 import { NODE_22 } from "./published.ts";
 import { files } from "./tsconfig.build.json";
 
-// What the package offers: each subpath is one source file that is built, and every name is written where it leaves.
+// Checks what the package exports: each subpath is one source file that is built, and every name is written where it leaves.
 
 const ROOT = join(import.meta.dir, "..");
 const DEFAULT_EXPORT = /^export default |^export \{[^}]*\bas default\b/m;
-/** What talks to a database or a mail server. */
+/** Packages and modules that connect to a database or a server. */
 const DRIVERS =
   /^(@libsql\/|libsql|nodemailer\/lib\/smtp|worker-mailer|bullmq|ioredis|cloudflare:|node:(net|tls|fs|os|http))/;
 const problems: string[] = [];
@@ -21,7 +21,7 @@ const subpaths = Object.entries(exports).filter(([subpath]) => !subpath.startsWi
 const offered = subpaths.map(([subpath, { types, default: script }]) => {
   const source = script.replace(/^\.\/dist\/module\//, "src/").replace(/\.js$/, ".ts");
   if (types !== script.replace(/\.js$/, ".d.ts"))
-    problems.push(`${subpath}: types are not beside the script`);
+    problems.push(`${subpath}: types are not next to the script`);
   if (!built.includes(source))
     problems.push(`${subpath}: tools/tsconfig.build.json does not build ${source}`);
   const path = new Map(Object.entries(compilerOptions.paths)).get(subpath.replace(".", "sealpost"));

@@ -7,6 +7,7 @@ import { readSources } from "./gate/sources.ts";
 /*
 Checks the rules of the house against the list of present offenders, which may only shrink.
   bun tools/gate.ts                      the check
+  bun tools/gate.ts --exact              the check, and that the list has no offenders that are gone
   bun tools/gate.ts --update             shrinks the list after offenders are gone
   bun tools/gate.ts --list RULE [ROOM]   every offense of a rule
   bun tools/gate.ts --counts             one line a rule
@@ -26,12 +27,22 @@ const [command = "", ...names] = process.argv.slice(2);
 if (command === "--list") list(names[0] ?? "", names[1]);
 else if (command === "--counts") count();
 else if (command === "--update") await update();
-else check();
+else check(command === "--exact");
 
-function check(): void {
+function check(isExact: boolean): void {
   const grown = found.filter(({ rule, offenses }) => hasGrown(rule, offenses));
   for (const { rule, offenses } of grown) complain(rule, offenses);
   if (grown.length > 0) process.exit(1);
+  const stale = found.filter(({ rule, offenses }) => {
+    return !Bun.deepEquals(listable(rule, offenses), listed.get(rule.name) ?? {});
+  });
+  if (isExact && stale.length > 0) {
+    const names = stale.map(({ rule }) => rule.name).join(", ");
+    console.error(
+      `Offenders of ${names} are gone: remove them from the list with bun tools/gate.ts --update`,
+    );
+    process.exit(1);
+  }
   console.log("The rules of the house hold");
 }
 

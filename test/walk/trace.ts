@@ -86,7 +86,7 @@ async function startServer(): Promise<TracedServer> {
     cwd: folder.path,
     env: { PATH, HOME, PORT: "0", SEALPOST_ADMIN_PASSWORD: PASSWORD },
     stdout: "pipe",
-    stderr: "inherit",
+    stderr: "pipe",
     ipc: (files: readonly string[]) => waiting.shift()?.(files),
   });
   void (async () => {
@@ -96,7 +96,7 @@ async function startServer(): Promise<TracedServer> {
       const url = LISTENING.exec(output)?.[1];
       if (url !== undefined) resolve(url);
     }
-    reject(new Error("The server has ended"));
+    reject(new Error(`The server has ended: ${await child.stderr.text()}`));
   })();
   return {
     url: await listening,

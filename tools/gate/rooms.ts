@@ -36,7 +36,7 @@ const NEVER: Readonly<Record<string, readonly string[]>> = {
   http: LEAVES,
 };
 
-/** What a file in `plugins/` may import beside its own folder. */
+/** Packages that a file in `plugins/` may import. */
 const OF_PLUGINS = /^(sealpost|sealpost\/plugin|hono|valibot|drizzle-orm)$|^(hono|valibot|drizzle-orm)\//;
 
 /** The only room that may import the plugins, by their names in the package. */
@@ -52,7 +52,7 @@ export function roomOf(path: string): string {
   return top;
 }
 
-/** Why a file of one room must not import from the other; `undefined` if it may. */
+/** Returns the reason why a file must not have an import; `undefined` if it may. */
 export function wrongImport(source: Source, target: string | null, specifier: string): string | undefined {
   const from = roomOf(source.path);
   if (source.path.startsWith("plugins/")) {

@@ -14,7 +14,7 @@ interface PeerRange {
 /** The packages of which the host app has the only copy. The build writes the ranges into the published package.json. */
 export const PEERS: Readonly<Record<string, PeerRange>> = {
   "drizzle-orm": { min: "0.45.0", below: "0.46.0" },
-  hono: { min: "4.13.0", below: "5.0.0" },
+  hono: { min: "4.11.2", below: "5.0.0" },
   valibot: { min: "1.5.0", below: "2.0.0" },
 };
 

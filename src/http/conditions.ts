@@ -4,7 +4,7 @@ import type { SaveConditions } from "../mail/servers/save.ts";
 
 /** RFC 9110 8.8.3. */
 const ENTITY_TAG = /^(W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/;
-/** What stands between commas; a comma inside quotes belongs to a tag. */
+/** An element of a comma-separated list. A comma inside quotes belongs to a tag. */
 const LIST_ELEMENT = /(?:"[^"]*"|[^,"])+/g;
 
 /** Reads `If-Match` and `If-None-Match` (RFC 9110 13.1). */
@@ -15,7 +15,7 @@ export function readConditions(headers: {
   return { ifMatch: readIfMatch(headers.ifMatch), createOnly: readCreateOnly(headers.ifNoneMatch) };
 }
 
-/** `*` is satisfied by any definition; weak tags never match (RFC 9110 8.8.3.2). */
+/** `*` matches any definition. Weak tags never match (RFC 9110 8.8.3.2). */
 export function readIfMatch(header: string | undefined): EtagCondition | null {
   if (header === undefined) return null;
   if (header.trim() === "*") return () => true;

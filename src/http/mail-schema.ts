@@ -5,22 +5,22 @@ import { pageParams, pageView } from "../wire/paging.ts";
 import { described, named } from "../wire/schemas.ts";
 import { line } from "./smtpserver-schema.ts";
 
-/** RFC 3339, or a day, which begins at midnight UTC. */
+/** RFC 3339, or a day, which starts at midnight UTC. */
 const MOMENT = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/i;
 
-/** The id of a mail in a path. */
+/** The id of a message in a path. */
 export const mailIdParams = v.object({
   id: described(
     v.pipe(v.string("expected a UUID"), v.uuid("expected a UUID"), v.toLowerCase()),
-    "What detail.mail_id said when it was queued",
+    "`detail.mail_id` of the response that queued the message",
   ),
 });
 
 /** Parameters of GET /mail/. */
 export const mailListParams = v.object({
   state: v.optional(v.picklist(MAIL_STATES, `expected one of ${MAIL_STATES.join(", ")}`)),
-  identifier: v.optional(described(line, "Only mail that goes through this definition")),
-  recipient: v.optional(described(line, "Only mail that goes to this address")),
+  identifier: v.optional(described(line, "Only messages that use this definition")),
+  recipient: v.optional(described(line, "Only messages to this address")),
   since: v.optional(
     described(
       v.pipe(
@@ -30,7 +30,7 @@ export const mailListParams = v.object({
           "expected a day or a time with its zone, such as 2026-06-01T12:00:00Z",
         ),
       ),
-      "Only mail that was queued since then: a day, or a time such as 2026-06-01T12:00:00Z",
+      "Only messages queued since this day or time, such as 2026-06-01T12:00:00Z",
     ),
   ),
   ...pageParams,
@@ -43,23 +43,23 @@ const recipientView = v.object({
   address: v.string(),
   state,
   attempts: v.number(),
-  next_try: described(v.nullable(moment), "Not before then; null: it has ended"),
+  next_try: described(v.nullable(moment), "Not before this time. `null` in a final state"),
   failure: described(
     v.nullable(v.object({ phase: v.string(), code: v.string(), reply: v.nullable(replyView) })),
-    "Of the last try",
+    "Of the last attempt",
   ),
 });
 
-/** A queued mail: never its body, its subject or a secret. */
+/** A queued message. Its subject, its content and secrets are never shown. */
 export const mailView = named(
   "QueuedMail",
   v.object({
     id: v.string(),
     state,
-    identifier: described(v.string(), "The definition that it goes through now"),
+    identifier: described(v.string(), "The definition that it uses now"),
     alternatives: described(
       v.array(v.string()),
-      "All definitions that it may go through; empty: just the one",
+      "All definitions that it may use. Empty if it may use only one",
     ),
     submitter: v.string(),
     message_id: v.string(),
@@ -67,21 +67,24 @@ export const mailView = named(
     purpose: v.picklist(["code", "notice"]),
     on_unknown: described(
       v.picklist(["repeat", "stop"]),
-      "What is done when the server may have taken it: send it again under the same Message-ID, or not",
+      "After an unknown outcome: `repeat` sends the message again with the same Message-ID, `stop` does not",
     ),
     recipients: v.array(recipientView),
-    next_try: described(v.nullable(moment), "Null: it has ended, or is being sent"),
+    next_try: described(v.nullable(moment), "`null` in a final state, or while the message is sent"),
     created_at: moment,
     updated_at: moment,
-    expires_at: described(v.nullable(moment), "From then on it is of no use, and not sent"),
-    give_up_at: described(moment, "The last try begins before then"),
+    expires_at: described(
+      v.nullable(moment),
+      "Not sent after this time. `null` if the message does not expire",
+    ),
+    give_up_at: described(moment, "The last attempt starts before this time"),
   }),
 );
 
 /** `GET /mail/`. */
 export const mailPageView = v.object({ mails: v.array(mailView), ...pageView });
 
-/** `GET /mail/<id>`: with every try. */
+/** `GET /mail/<id>`: with every attempt. */
 export const mailRecordView = named(
   "QueuedMailRecord",
   v.object({
@@ -93,9 +96,9 @@ export const mailRecordView = named(
         date: moment,
         outcome: described(
           v.picklist(["sent", "not-sent", "unknown", "lost"]),
-          "lost: the process that sent it did not live to say what became of it",
+          "`lost`: the worker died during the attempt, so the outcome is unknown",
         ),
-        decision: described(v.picklist(["ended", "retry", "repeat", "next-server"]), "What followed"),
+        decision: described(v.picklist(["ended", "retry", "repeat", "next-server"]), "What happened next"),
         phase: v.nullable(v.string()),
         code: v.nullable(v.string()),
         reply: v.nullable(replyView),

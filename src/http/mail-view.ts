@@ -12,7 +12,7 @@ import type { mailRecordView, mailView } from "./mail-schema.ts";
 type MailView = v.InferOutput<typeof mailView>;
 type MailRecordView = v.InferOutput<typeof mailRecordView>;
 
-/** A queued mail as people see it. */
+/** Returns a queued message as `GET /mail/` shows it. */
 export function toMailView(mail: QueuedMail): MailView {
   const { id, state, identifier, submitter, sender, purpose, recipients } = mail;
   const dueAt = nextDueAt(recipients);
@@ -30,7 +30,7 @@ export function toMailView(mail: QueuedMail): MailView {
   };
 }
 
-/** The same with every try. */
+/** Returns the same with every attempt. */
 export function toMailRecordView(mail: QueuedMail, attempts: readonly MailAttempt[]): MailRecordView {
   return { ...toMailView(mail), attempts: attempts.map(toAttemptView) };
 }
@@ -56,7 +56,7 @@ function toAttemptView(attempt: MailAttempt): MailRecordView["attempts"][number]
   };
 }
 
-/** After its last attempt a message waits for its end, where nothing is sent. */
+/** `null` after the last attempt: the message then only waits for its final state. */
 function nextAttemptOf(dueAt: number | null, { giveUpAt }: QueuedMail): string | null {
   return dueAt === null || dueAt >= giveUpAt.getTime() ? null : new Date(dueAt).toISOString();
 }

@@ -4,35 +4,35 @@ import { parseCidr } from "../domain/network.ts";
 import type { Right } from "../domain/policy.ts";
 import { named } from "../wire/schemas.ts";
 
-const MOST_NAME_CHARACTERS = 64;
-const MOST_ENTRIES = 256;
-const MOST_CHARACTERS = 2_000;
+const MAX_NAME_CHARACTERS = 64;
+const MAX_ENTRIES = 256;
+const MAX_CHARACTERS = 2_000;
 
-/** Entries are names with `*` and `?`; who writes one of these, or `.*`, expects a regular expression. */
+/** Signs of a regular expression. Entries are names with `*` and `?`. */
 const REGEX_SIGNS = /[\^$()[\]{}|+\\]|\.\*/;
 
 const text = v.pipe(
   v.string("expected a text"),
-  v.maxLength(MOST_CHARACTERS, `expected at most ${MOST_CHARACTERS} characters`),
+  v.maxLength(MAX_CHARACTERS, `expected at most ${MAX_CHARACTERS} characters`),
 );
 
 export const policyNameParams = v.object({
   name: v.pipe(
     v.string(),
-    v.maxLength(MOST_NAME_CHARACTERS, `expected at most ${MOST_NAME_CHARACTERS} characters`),
+    v.maxLength(MAX_NAME_CHARACTERS, `expected at most ${MAX_NAME_CHARACTERS} characters`),
     v.regex(/^[\w.-]+$/, 'expected letters, digits, ".", "_" or "-"'),
     v.description("Unique name of the policy"),
   ),
 });
 
-/** A list, or a text with commas between its entries. */
+/** A list, or a comma-separated text. */
 function entries(check: (entry: string) => boolean, expected: string, description: string) {
   return v.optional(
     v.pipe(
       v.union([text, v.array(text)], "expected a text or a list of texts"),
       v.transform((value) => (typeof value === "string" ? value.split(",") : value)),
       v.transform((list) => list.map((entry) => entry.trim()).filter((entry) => entry !== "")),
-      v.maxLength(MOST_ENTRIES, `expected at most ${MOST_ENTRIES} entries`),
+      v.maxLength(MAX_ENTRIES, `expected at most ${MAX_ENTRIES} entries`),
       v.check((list) => list.every(check), expected),
       v.description(description),
     ),
@@ -44,13 +44,13 @@ const names = (description: string) =>
   entries(
     (entry) => !REGEX_SIGNS.test(entry),
     "expected names with * and ?, no regular expressions",
-    `${description}: names, with * and ?; !name takes one out; empty: all`,
+    `${description}: names with \`*\` and \`?\`. \`!name\` excludes one. Empty for all`,
   );
 
 const clients = entries(
   (entry) => parseCidr(entry.replace(/^[!-]/, "").trim()) !== null,
   "expected IP addresses or CIDR blocks, ! or - before one that is excluded",
-  "Addresses of clients: IP or CIDR, ! or - before one that is excluded; empty: all",
+  "IP addresses or CIDR blocks of clients. `!` or `-` excludes one. Empty for all",
 );
 
 /** `{"smtpserver_read": true}`, `["smtpserver_read"]` or `"smtpserver_read, auditlog"`. */
@@ -62,9 +62,9 @@ const action = v.pipe(
   v.transform(toActions),
   v.check(
     (actions) => Object.values(actions).every((value) => String(value).toLowerCase() !== "false"),
-    "leave out the actions that are false: naming one grants it, !name takes it out",
+    "leave out the actions that are false: naming one grants it, !name excludes it",
   ),
-  v.description("What the policy allows: names of actions, * for all, !name takes one out"),
+  v.description("Rights that the policy grants. `*` for all, `!name` excludes one"),
 );
 
 function toActions(value: string | string[] | Record<string, boolean | string>) {
@@ -80,7 +80,7 @@ function toActions(value: string | string[] | Record<string, boolean | string>) 
   return Object.fromEntries(pairs);
 }
 
-/** Parameters of POST /policy/<name>; `known` are the actions that there are. */
+/** Parameters of `POST /policy/<name>`. @param known every right that exists */
 export function policyParams(known: readonly Right[]) {
   const isKnown = (name: string) => name === "*" || known.includes(name.replace(/^!/, ""));
   return v.object({
@@ -101,7 +101,7 @@ export function policyParams(known: readonly Right[]) {
           "expected such as Mon-Fri: 8:00-18:00, Sat: 9-12 (UTC)",
         ),
         v.transform((value) => value.trim()),
-        v.description("When it holds, in UTC, such as Mon-Fri: 8:00-18:00; empty: always"),
+        v.description("When it applies, in UTC, such as Mon-Fri: 8:00-18:00. Empty for always"),
       ),
       "",
     ),
@@ -120,7 +120,7 @@ export function policyParams(known: readonly Right[]) {
   });
 }
 
-/** A policy as GET shows it. */
+/** A policy as `GET` shows it. */
 export const policyView = named(
   "Policy",
   v.object({

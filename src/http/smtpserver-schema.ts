@@ -12,11 +12,11 @@ import type { ServerInput } from "../mail/servers/save.ts";
 import { noticeEntries } from "../wire/notices.ts";
 import { described, named, wholeNumber } from "../wire/schemas.ts";
 
-/** The name of the test route, which no definition can have. */
+/** The last segment of the test routes. No definition can have this name. */
 export const TEST_ROUTE = "send_test_email";
-const MOST_CHARACTERS = 255;
-/** Key, chain and description are long; nothing that people write is longer. */
-const MOST_TEXT_CHARACTERS = 65_535;
+const MAX_CHARACTERS = 255;
+/** For keys and certificate chains. */
+const MAX_TEXT_CHARACTERS = 65_535;
 
 const RESERVED = [".", "..", TEST_ROUTE];
 // Control characters would reach commands and headers.
@@ -25,16 +25,16 @@ const CONTROL = /\p{Cc}/u;
 /** One line of text. */
 export const line = v.pipe(
   v.string("expected a text"),
-  v.maxLength(MOST_CHARACTERS, `expected at most ${MOST_CHARACTERS} characters`),
+  v.maxLength(MAX_CHARACTERS, `expected at most ${MAX_CHARACTERS} characters`),
   v.check((text) => !CONTROL.test(text), "expected one line without control characters"),
 );
 const longText = v.pipe(
   v.string("expected a text"),
-  v.maxLength(MOST_TEXT_CHARACTERS, `expected at most ${MOST_TEXT_CHARACTERS} characters`),
+  v.maxLength(MAX_TEXT_CHARACTERS, `expected at most ${MAX_TEXT_CHARACTERS} characters`),
 );
 export const flag = v.boolean("expected true or false");
 
-// Normalised before anything else, as the two forms of a name differ in length.
+// Normalized first, because the forms of a name differ in length.
 export const identifierText = v.pipe(
   v.string("expected a text"),
   v.transform((text) => text.normalize("NFC")),
@@ -139,12 +139,12 @@ function detailEntries<Group extends "limits" | "transport">(group: Group): Deta
   );
 }
 
-/** Parameters of POST /smtpserver/<identifier>. */
+/** Parameters of `POST /smtpserver/<identifier>`. */
 export const definitionParams = v.object(definitionEntries);
 
 export const listParams = v.object({
   censor: v.optional(
-    described(flag, "Show __CENSORED__ for passwords, whatever SEALPOST_SECRETS says"),
+    described(flag, "Show `__CENSORED__` for passwords, regardless of `SEALPOST_SECRETS`"),
     false,
   ),
 });
@@ -159,7 +159,7 @@ export function toServerInput(params: v.InferOutput<typeof definitionParams>): S
   return Object.fromEntries(fields);
 }
 
-/** One definition as GET shows it: exactly these keys. */
+/** A definition as `GET` shows it: exactly these keys. */
 export const definitionView = named(
   "ServerDefinition",
   v.object({
@@ -181,21 +181,18 @@ export const definitionView = named(
 );
 export type DefinitionView = v.InferOutput<typeof definitionView>;
 
-/** `detail` of GET /smtpserver/<identifier>: what is not of the definition itself. */
+/** `detail` of `GET /smtpserver/<identifier>`: everything beyond the definition itself. */
 export const definitionDetail = v.object({
   health: v.object({
     circuit: described(
       v.picklist(["closed", "open", "half-open"]),
-      "open: its server failed, and queued mail waits until a probe at next_try succeeds; half-open: it is probed",
+      "`open`: the server failed, and queued mail waits until a probe at `next_try` succeeds. `half-open`: a probe is in progress",
     ),
-    failures: described(
-      v.number(),
-      "How often in a row the server could not be reached or rejected the login",
-    ),
-    since: described(v.nullable(v.string()), "The first of them; ISO 8601, UTC"),
+    failures: described(v.number(), "Consecutive failures to reach the server or to log in"),
+    since: described(v.nullable(v.string()), "Time of the first of them: ISO 8601, UTC"),
     next_try: v.nullable(v.string()),
     last_failure: v.nullable(v.object({ date: v.string(), phase: v.string(), code: v.string() })),
-    waiting: described(v.number(), "Queued mails on their way"),
+    waiting: described(v.number(), "Queued messages that are not in a final state"),
   }),
   limits: v.object(detailEntries("limits")),
   transport: v.object(detailEntries("transport")),

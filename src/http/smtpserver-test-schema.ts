@@ -13,7 +13,10 @@ import { definitionParams, flag, identifierText, mailboxOrEmpty, smimeView } fro
 
 const testEntries = {
   recipient: v.optional(
-    described(mailboxOrEmpty, "Mailbox that the test is sent to; required unless until ends before it"),
+    described(
+      mailboxOrEmpty,
+      "Mailbox that receives the test. Required, unless `until` ends the check before it",
+    ),
     "",
   ),
   until: v.optional(
@@ -24,21 +27,24 @@ const testEntries = {
   ),
 };
 
-/** Parameters of POST /smtpserver/send_test_email. */
+/** Parameters of `POST /smtpserver/send_test_email`. */
 export const testParams = v.object({
   ...definitionParams.entries,
   identifier: v.optional(
-    described(v.union([v.literal(""), identifierText]), "Name under which the definition would be saved"),
+    described(
+      v.union([v.literal(""), identifierText]),
+      "Name of the definition, if it is stored: its secrets are used where `__CENSORED__` is sent",
+    ),
     "",
   ),
   ...testEntries,
 });
 
-/** Parameters of POST /smtpserver/<identifier>/send_test_email. */
+/** Parameters of `POST /smtpserver/<identifier>/send_test_email`. */
 export const storedTestParams = v.object({
   ...testEntries,
   enqueue_job: v.optional(
-    described(flag, "Queue the message, whatever the definition says; a check ignores it"),
+    described(flag, "Queue the message, regardless of the definition. A check ignores it"),
     DEFAULTS.enqueueJob,
   ),
 });

@@ -5,16 +5,16 @@ import { type DeliveryView, toDeliveryView } from "../wire/delivery.ts";
 import { toServerReportView } from "../wire/server-report.ts";
 import type { TestDetail } from "./smtpserver-test-schema.ts";
 
-/** The definition that was tested, as far as hints need it. */
+/** The fields of the tested definition that hints need. */
 export type TestedServer = Pick<ServerDefinition, "server" | "port" | "tls" | "username">;
 
-/** Nothing is known of a queued message yet. */
+/** A queued message has no result yet. */
 const QUEUED: DeliveryView = {
   ...{ phase: null, code: null, retryable: false, outcome: null, reply: null, hint: null },
   ...{ timing_ms: {}, tls: null, accepted: [], rejected: [], round_trips: null, reached: null },
 };
 
-/** @param isQueueing whether the message was to be queued. */
+/** Returns the `detail` of a test that sends a message. @param isQueueing whether the caller asked to queue it */
 export function toTestDetail(result: SubmitResult, server: TestedServer, isQueueing: boolean): TestDetail {
   const isQueued = result.state === "queued";
   return {
@@ -26,7 +26,7 @@ export function toTestDetail(result: SubmitResult, server: TestedServer, isQueue
   };
 }
 
-/** `detail` of a check, which sends nothing. */
+/** Returns the `detail` of a check, which sends nothing. */
 export function toCheckDetail({ until, recipient, receipt }: CheckResult, server: TestedServer): TestDetail {
   const recipients = [{ recipient: recipient?.address ?? "", receipt }];
   const view = receipt.successful

@@ -96,7 +96,7 @@ export function smtpServerTestRoutes(deps: {
   ];
 }
 
-/** Names in the audit row of a rejected request what it was about. */
+/** Sets the subject of the audit row, in case the request is rejected. */
 function setAuditTarget(
   c: Context<Env>,
   identifier: string,

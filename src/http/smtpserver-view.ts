@@ -4,7 +4,7 @@ import type { ServerHealth } from "../mail/circuit.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import type { DefinitionDetail, DefinitionView } from "./smtpserver-schema.ts";
 
-/** A definition as GET shows it. Key and passphrase never leave; the password only if `reveal`. */
+/** Returns a definition as `GET` shows it. Key and passphrase are never shown, the password only if `reveal` is true. */
 export function toDefinitionView(server: StoredDefinition, reveal: boolean): DefinitionView {
   const { port, username, sender, tls, timeout, description, smime, certificate } = server;
   return {
@@ -25,7 +25,7 @@ export function toDefinitionView(server: StoredDefinition, reveal: boolean): Def
   };
 }
 
-/** The health of its server and queue, and the further fields. */
+/** Returns the health of the server and its queue, and the fields beyond the 14. */
 export function toDefinitionDetail(
   definition: FurtherFields,
   { circuit, failures, since, nextTry, lastFailure, waiting }: ServerHealth,

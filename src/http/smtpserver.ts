@@ -160,7 +160,7 @@ function createListTexts() {
   };
 }
 
-/** A password that no key opens is shown as censored, and said; the other definitions stay readable. */
+/** Notices for passwords that no key decrypts. They are shown as censored, and the other definitions stay readable. */
 function unreadable(all: readonly StoredDefinition[], reveal: boolean) {
   const names = all.filter((server) => reveal && server.password === null).map((server) => server.identifier);
   return noticeDetail(names.map((identifier) => notice("password_unreadable", "password", { identifier })));

@@ -1,9 +1,9 @@
 import { type CidrBlock, canonicalIp } from "../domain/network.ts";
 
 /**
- * The address a request comes from: the peer, or what trusted proxies say in `X-Forwarded-For`, read from the right.
- * @param peer address of the other end of the connection; null if unknown.
- * @returns the canonical address; null if it is unknown or a trusted proxy wrote something that is no address.
+ * Returns the canonical address of the client: the peer, or the address that trusted proxies name in `X-Forwarded-For`,
+ * read from the right. `null` if it is unknown, or if a trusted proxy wrote something other than an address.
+ * @param peer address of the other end of the connection; `null` if it is unknown
  */
 export function clientAddress(
   peer: string | null,

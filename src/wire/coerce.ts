@@ -7,11 +7,11 @@ const TRUE = ["true", "1"];
 const FALSE = ["false", "0"];
 
 /**
- * Brings a parameter to the kind that its schema expects, as forms and queries know only texts: digits become a
- * number, `true`, `1`, `false`, `0` a boolean. What does not fit stays as it is, for the schema to refuse.
- * @returns undefined for null, and for an empty text: the default holds. An optional text without a default is the
- * exception: there, empty says something else than absent. A `nullish` schema gets null: there, null resets a value
- * that stays when the parameter is absent.
+ * Converts a parameter to the type that its schema expects, because forms and queries have only text. Digits become a
+ * number; `true`, `1`, `false` and `0` become a boolean. A value that does not fit stays, and the schema rejects it.
+ * @returns `undefined` for `null` and for an empty text, so that the default applies. An optional text without a default
+ * keeps the empty text, which then differs from an absent one. A `nullish` schema gets `null`, which resets a value that
+ * stays when the parameter is absent.
  */
 export function coerce(schema: v.GenericSchema, value: unknown): unknown {
   const kind = kindOf(schema);
@@ -30,7 +30,7 @@ function toBoolean(value: unknown): unknown {
   return FALSE.includes(text) ? false : value;
 }
 
-/** The kind at the heart of a schema: behind `optional` and at the head of a `pipe`. */
+/** The type of a schema inside `optional` or at the start of a `pipe`. */
 function kindOf(schema: v.GenericSchema): string {
   if ("wrapped" in schema) return kindOf(schema.wrapped as v.GenericSchema);
   return schema.type;

@@ -6,7 +6,7 @@ import type { ServerDefinition } from "../domain/smtp-server.ts";
 import { hintFor } from "../mail/hints/hint-for.ts";
 import { described, named } from "./schemas.ts";
 
-/** What a mail server said. */
+/** A reply of a mail server. */
 export const replyView = named(
   "Reply",
   v.object({
@@ -16,7 +16,7 @@ export const replyView = named(
   }),
 );
 
-/** The one parameter that would mend a failure. */
+/** The one parameter whose change fixes a failure. */
 const remedyView = named(
   "Remedy",
   v.object({
@@ -28,7 +28,7 @@ const remedyView = named(
   }),
 );
 
-/** `detail.delivery`: how a mail was sent, or why it was not. */
+/** `detail.delivery`: how a message was sent, or why it was not. */
 export const deliveryView = named(
   "Delivery",
   v.object({
@@ -37,7 +37,7 @@ export const deliveryView = named(
     retryable: v.boolean(),
     outcome: described(
       v.nullable(v.picklist(["sent", "not-sent", "unknown"])),
-      "not-sent for a check; null: the message is queued",
+      "`not-sent` for a check. `null` if the message is queued",
     ),
     reply: v.nullable(replyView),
     hint: v.nullable(v.string()),
@@ -56,22 +56,22 @@ export const deliveryView = named(
     ),
     round_trips: described(
       v.nullable(v.number()),
-      "Waits for a reply, and one each for TCP and TLS; the largest of several recipients; null: queued",
+      "Waits for a reply, and one each for TCP and TLS. The largest number of several recipients. `null` if the message is queued",
     ),
     reached: described(v.nullable(v.picklist(CHECKPOINTS)), "The point that a check reached"),
   }),
 );
 export type DeliveryView = v.InferOutput<typeof deliveryView>;
 
-/** A mail that a server was asked to take. */
-type TriedMail = Exclude<SubmitOutcome, { readonly state: "queued" }>;
+/** The outcome of a message that is not queued. */
+type FinalOutcome = Exclude<SubmitOutcome, { readonly state: "queued" }>;
 
 /**
- * `detail.delivery`: what happened to a mail, and what to change.
- * @param input the definition it was to go through.
+ * Returns `detail.delivery`: what happened to a message, and what to change.
+ * @param input the definition
  */
 export function toDeliveryView(
-  result: TriedMail,
+  result: FinalOutcome,
   input: Pick<ServerDefinition, "server" | "port" | "tls" | "username">,
 ): DeliveryView {
   const failure = result.state === "failed" ? result.failure : null;
@@ -105,7 +105,7 @@ function tlsView(tls: { protocol: string | null; peer: string | null; daysLeft: 
   return tls && { protocol: tls.protocol, peer: tls.peer, days_left: tls.daysLeft };
 }
 
-function rejectedOf(result: TriedMail): DeliveryView["rejected"] {
+function rejectedOf(result: FinalOutcome): DeliveryView["rejected"] {
   return result.recipients.flatMap(({ recipient, receipt }) => {
     if (receipt.successful) return [];
     const { reply, retryable } = receipt.failure;
@@ -113,7 +113,7 @@ function rejectedOf(result: TriedMail): DeliveryView["rejected"] {
   });
 }
 
-/** Times as they are shown: in tenths of a millisecond. */
+/** Rounds durations to tenths of a millisecond. */
 export function roundedMs(timing: Readonly<Partial<Record<string, number>>>): Record<string, number> {
   return Object.fromEntries(
     Object.entries(timing).map(([phase, ms = 0]) => [phase, Math.round(ms * 10) / 10]),

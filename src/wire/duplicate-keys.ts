@@ -1,9 +1,9 @@
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g;
 
 /**
- * The first key that stands twice in one object of a JSON text, or null. `JSON.parse` takes the last of such keys
- * silently, and other programs the first.
- * @param text JSON that has been parsed, so it is well formed.
+ * Returns the first key that occurs twice in one object of a JSON text, or `null`. `JSON.parse` silently uses the last
+ * of duplicate keys, other programs use the first.
+ * @param text well-formed JSON
  */
 export function duplicateKey(text: string): string | null {
   const open: Set<string>[] = [];

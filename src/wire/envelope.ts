@@ -1,10 +1,10 @@
 import type { SealpostError } from "../errors.ts";
 import { VERSION } from "../version.ts";
 
-/** JSON-RPC id of ordinary answers, and of those that authenticate. */
+/** JSON-RPC id of ordinary responses, and of those that authenticate. */
 type EnvelopeId = 1 | 2;
 
-/** The form of every good answer; `detail` is there if there is something to tell. */
+/** Every success response. `detail` is absent if the response has none. */
 export interface SuccessEnvelope<T, D = undefined> {
   readonly jsonrpc: "2.0";
   readonly id: EnvelopeId;
@@ -16,7 +16,7 @@ export interface SuccessEnvelope<T, D = undefined> {
   readonly versionnumber: string;
 }
 
-/** The form of every refusal. */
+/** Every error response. */
 export interface ErrorEnvelope {
   readonly jsonrpc: "2.0";
   readonly id: 1;
@@ -45,10 +45,10 @@ export function success<T, D>(value: T, now: Date, detail?: D): SuccessEnvelope<
   };
 }
 
-/** The text of a response whose value is JSON already, and the time to add to it. */
+/** Returns the text of a response whose value is serialized already. */
 export type SuccessText = (now: Date) => string;
 
-/** The same as {@link success}, for a value that is serialized once and sent many times. */
+/** Like {@link success}, for a value that is serialized once and sent many times. */
 export function successText(value: unknown, detail?: unknown): SuccessText {
   const details = detail === undefined ? "" : `,"detail":${JSON.stringify(detail)}`;
   const start = `{"jsonrpc":"2.0","id":1,"result":{"status":true,"value":${JSON.stringify(value)}}${details},"time":`;
@@ -98,7 +98,7 @@ export function envelopeOf(result: unknown, now: Date) {
   return result.authentication ? authenticated(envelope, result.authentication) : envelope;
 }
 
-/** The good answer of a route that authenticates: its JSON-RPC id, and the verdict beside the value. */
+/** Adds the verdict of a route that authenticates, and its JSON-RPC id. */
 export function authenticated<E extends SuccessEnvelope<unknown, unknown>>(
   envelope: E,
   authentication: Verdict,

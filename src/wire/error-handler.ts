@@ -19,24 +19,24 @@ const NOT_AUTHENTICATED: readonly SealpostErrorCode[] = [
   "missing_username",
   "too_many_tries",
 ];
-/** No identifier that is accepted is longer. */
-const MOST_IDENTIFIER_CHARACTERS = 255;
-/** For a 503 whose cause does not say when to come back. */
+/** The longest identifier that any route accepts. */
+const MAX_IDENTIFIER_CHARACTERS = 255;
+/** `Retry-After` of a 503 whose cause has none of its own. */
 const UNAVAILABLE_RETRY_SECONDS = 30;
-/** Requests that only read leave no trace when they fail, but for a right that is missing. */
+/** Failed requests with these methods get an audit row only if the right is missing. */
 const READING = ["GET", "HEAD"];
 
 /** Ends the app: no route matches. */
 export const urlNotFound: Handler<Env> = () => {
-  throw new SealpostError("url_not_found", "There is nothing under this URL");
+  throw new SealpostError("url_not_found", "No route matches this URL: see /openapi.json");
 };
 
-/** Answers every error with the envelope; what was not foreseen is logged and not told. */
+/** Turns every error into an envelope. The response does not show the cause of an unexpected error; the log does. */
 export function createErrorHandler(platform: Pick<Platform, "now">): ErrorHandler<Env> {
   return (error, c) => {
     const known = toSealpostError(error);
     const requestId = c.get("requestId");
-    // Anyone can cause `busy`: a line for each would fill the log.
+    // Anyone can cause `busy`, and a line for each would fill the log.
     if (known.status >= 500 && known.code !== "busy") {
       log.error("Request {requestId} failed: {error}", { requestId, error });
     }
@@ -49,7 +49,7 @@ export function createErrorHandler(platform: Pick<Platform, "now">): ErrorHandle
   };
 }
 
-/** Writes audit rows for what was refused or failed. */
+/** Writes the audit rows of rejected and failed requests. */
 export function auditFailures(auditLog: AuditLog): MiddlewareHandler<Env> {
   return async function auditFailures(c, next) {
     await next();
@@ -58,7 +58,7 @@ export function auditFailures(auditLog: AuditLog): MiddlewareHandler<Env> {
     try {
       await audit(c, error, auditLog);
     } catch (cause) {
-      log.error("No audit row could be written for request {requestId}: {cause}", {
+      log.error("Cannot write the audit row of request {requestId}: {cause}", {
         requestId: c.get("requestId"),
         cause,
       });
@@ -70,20 +70,20 @@ async function audit(c: Context<Env>, error: SealpostError, auditLog: AuditLog):
   const actor = c.get("actor");
   if (NOT_AUTHENTICATED.includes(error.code)) {
     if (c.get("isAudited")) return;
-    const nobody = { administrator: "", realm: "", client: c.get("clientAddress") ?? "", policies: "" };
+    const anonymous = { administrator: "", realm: "", client: c.get("clientAddress") ?? "", policies: "" };
     const action = c.get("auditAction") ?? c.req.method;
-    await auditLog.notAuthenticated({ ...nobody, action, requestId: c.get("requestId") }, error.code);
+    await auditLog.notAuthenticated({ ...anonymous, action, requestId: c.get("requestId") }, error.code);
   } else if (actor && (error.code === "action_denied" || !READING.includes(c.req.method))) {
     const parameter = error.parameter === null ? "" : ` ${error.parameter}`;
     await auditLog.failed(actor, targetOf(c), `${error.code}${parameter}`);
   }
 }
 
-/** A name in the path may be one that was refused, so it is made fit to be kept. */
+/** The name in the path may be invalid, so it is truncated and cleaned for storage. */
 function targetOf(c: Context<Env>): AuditTarget {
-  const named = c.req.param("identifier") ?? c.req.param("name") ?? "";
-  const identifier = named
-    .slice(0, MOST_IDENTIFIER_CHARACTERS)
+  const given = c.req.param("identifier") ?? c.req.param("name") ?? "";
+  const identifier = given
+    .slice(0, MAX_IDENTIFIER_CHARACTERS)
     .toWellFormed()
     .replace(/\p{Cc}/gu, "\ufffd");
   return c.get("auditTarget") ?? { identifier, recipient: "" };
@@ -96,7 +96,7 @@ const FROM_HTTP: Readonly<Record<number, SealpostErrorCode>> = {
   415: "unsupported_media_type",
 };
 
-/** The error as the caller may know it. */
+/** The error that the caller may see. */
 function toSealpostError(error: Error): SealpostError {
   if (error instanceof SealpostError) return isInternal(error) ? internal(error) : error;
   const code = error instanceof HTTPException ? FROM_HTTP[error.status] : undefined;
@@ -108,7 +108,7 @@ function isInternal(error: SealpostError): boolean {
 }
 
 function internal(cause: Error): SealpostError {
-  return new SealpostError("internal", "An unforeseen error; the log tells more under this request_id", {
+  return new SealpostError("internal", "Unexpected error: see the log under this request_id", {
     cause,
   });
 }

@@ -76,7 +76,7 @@ function envelopeSchema(value: v.GenericSchema, detail: v.GenericSchema | undefi
   });
 }
 
-/** Describes a route for the OpenAPI document. The handlers only carry the description. */
+/** Describes a route for the OpenAPI document. The returned handlers only carry the description. */
 export function describeOperation(declaration: Declaration): MiddlewareHandler<Env>[] {
   const { method, path, summary, description, tag, open, headers = {}, parameters = {} } = declaration;
   const action = actionOf(method, path);

@@ -3,10 +3,10 @@ import { invalidParameter, SealpostError } from "../errors.ts";
 import { duplicateKey } from "./duplicate-keys.ts";
 import { isEscapedUtf8 } from "./url.ts";
 
-/** Parameters as they came, by name. */
+/** Parameters as the client sent them, by name. */
 export type RawParameters = ReadonlyMap<string, unknown>;
 
-/** What is to blame when the body as a whole is wrong. */
+/** Named by errors about the body as a whole. */
 const BODY = "body";
 
 type ReadBody = (c: Context) => Promise<RawParameters>;
@@ -17,8 +17,8 @@ const BODY_READERS: Readonly<Record<string, ReadBody>> = {
 };
 
 /**
- * Collects the parameters of a request: JSON or form, then query; the earlier wins.
- * @throws {SealpostError} `invalid_parameter` for a malformed body or a repeated key; `unsupported_media_type`.
+ * Reads the parameters of a request from its query and its body, which is JSON or a form. The body takes precedence.
+ * @throws {SealpostError} `invalid_parameter` for a malformed body or a duplicate key, `unsupported_media_type`
  */
 export async function readParameters(c: Context): Promise<RawParameters> {
   const query = uniquePairs(new URL(c.req.url).searchParams);
@@ -39,7 +39,7 @@ async function readBody(c: Context): Promise<RawParameters> {
   );
 }
 
-/** A form body that begins with `{` is JSON that curl sent under its default type. */
+/** A form body that starts with `{` is JSON that curl sent with its default media type. */
 async function formParameters(c: Context): Promise<RawParameters> {
   const text = await bodyText(c);
   if (text.trimStart().startsWith("{")) return jsonParameters(text);
@@ -85,7 +85,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // The parser's message quotes the body, which may hold a secret.
+    // The parser's message quotes the body, which may contain a secret.
     throw invalidParameter(BODY, "malformed JSON");
   }
 }

@@ -6,20 +6,20 @@ import type { CidrBlock } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
 import { clientAddress } from "./client-address.ts";
 
-/** 256 KiB: a key and a certificate chain take a tenth of it. */
+/** 256 KiB: ten times the size of a key with its certificate chain. */
 const MAX_BODY_BYTES = 256 * 1024;
 const REQUEST_ID_BYTES = 8;
 
 export interface RequestOptions {
   readonly platform: Platform;
   readonly trustedProxies: readonly CidrBlock[];
-  /** Address of the other end of the connection; default: what the server that calls `fetch` says of it. */
+  /** Returns the address of the peer. Default: the address that the HTTP server passes to `fetch`. */
   readonly peerAddress?: ((c: Context) => string | null) | undefined;
-  /** How a host app knows the client; default: the peer, and proxies that are trusted. */
+  /** Returns the address of the client. Default: the peer, or the client that trusted proxies name. */
   readonly clientAddress?: ((c: Context) => string | null) | undefined;
 }
 
-/** Gives each request an id and the address of its client, and keeps its answer out of caches. */
+/** Sets the id and the client address of each request, and keeps its response out of caches. */
 export function requestContext(options: RequestOptions): MiddlewareHandler<Env> {
   const { platform, trustedProxies } = options;
   return async function requestContext(c, next) {

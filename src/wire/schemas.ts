@@ -1,17 +1,17 @@
 import * as v from "valibot";
 
-/** A parameter or setting that is a whole number within bounds. */
-export const wholeNumber = (lowest: number, highest: number) => {
-  const expected = `expected a whole number from ${lowest} to ${highest}`;
+/** A schema of whole numbers from `min` to `max`. */
+export const wholeNumber = (min: number, max: number) => {
+  const expected = `expected a whole number from ${min} to ${max}`;
   return v.pipe(
     v.number(expected),
     v.integer(expected),
-    v.minValue(lowest, expected),
-    v.maxValue(highest, expected),
+    v.minValue(min, expected),
+    v.maxValue(max, expected),
   );
 };
 
-/** A schema with what the document of the interface says of it. */
+/** A schema with its description in the OpenAPI document. */
 export const described = <S extends v.GenericSchema>(schema: S, description: string) =>
   v.pipe(schema, v.description(description));
 

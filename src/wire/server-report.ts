@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Receipt, ServerReport } from "../domain/delivery.ts";
 import { described, named } from "./schemas.ts";
 
-/** `detail.server`: what a conversation saw of the server. */
+/** `detail.server`: what the conversation revealed about the server. */
 export const serverReportView = named(
   "ServerReport",
   v.object({
@@ -12,31 +12,34 @@ export const serverReportView = named(
       "Lines of the replies to EHLO, before TLS and under it",
     ),
     mechanisms: described(v.array(v.string()), "SASL mechanisms"),
-    size: described(v.nullable(v.number()), "Largest message in octets; null: no limit was declared"),
+    size: described(
+      v.nullable(v.number()),
+      "Largest message in octets. `null` if the server declares no limit",
+    ),
     tls: described(
       v.nullable(
         v.object({
           protocol: v.nullable(v.string()),
           chain: described(
             v.array(v.object({ subject: v.string(), issuer: v.string(), not_after: v.nullable(v.string()) })),
-            "Leaf first; empty where the runtime hides it",
+            "Leaf first. Empty if the runtime does not show it",
           ),
           days_left: v.nullable(v.number()),
         }),
       ),
-      "Null: without TLS",
+      "`null` without TLS",
     ),
     addresses: described(
       v.nullable(v.array(v.object({ address: v.string(), result: v.string(), ms: v.number() }))),
-      "Addresses that were dialed, with `connected` or why not; null: the connection was open already, or the platform dials",
+      "Dialed addresses, with `connected` or the reason why not. `null` if the connection was already open, or if the platform dials",
     ),
   }),
 );
 type ServerReportView = v.InferOutput<typeof serverReportView>;
 
-/** @returns undefined if the server was not asked; of a denied target, nothing may be revealed. */
+/** Returns `undefined` if the server was not contacted. A denied target reveals nothing. */
 export function toServerReportView(receipt: Receipt | undefined): ServerReportView | undefined {
-  if (receipt === undefined || !isAsked(receipt)) return undefined;
+  if (receipt === undefined || !isContacted(receipt)) return undefined;
   const { seen } = receipt;
   return {
     greeting: seen.greeting,
@@ -48,13 +51,13 @@ export function toServerReportView(receipt: Receipt | undefined): ServerReportVi
   };
 }
 
-function isAsked(receipt: Receipt): boolean {
+function isContacted(receipt: Receipt): boolean {
   if (receipt.successful) return true;
   const { phase, code } = receipt.failure;
   return phase !== "policy" && code !== "sender_missing";
 }
 
-/** A certificate that was rejected is shown too: its chain tells why. */
+/** Includes a rejected certificate, whose chain shows the reason. */
 function tlsView({ tls, seen: { chain } }: Receipt): ServerReportView["tls"] {
   if (tls === null && chain === null) return null;
   return {

@@ -27,7 +27,7 @@ const ROWS: readonly Row[] = [
   },
   {
     ...{ at: "greeting", line: "554 mx does not accept mail" },
-    ...{ failure: ["greeting", "refused"], has: "The server is there", hasNot: "listening" },
+    ...{ failure: ["greeting", "refused"], has: "The server was reached", hasNot: "listening" },
   },
   {
     ...{ at: "mail", line: "530 5.7.0 Must issue a STARTTLS command first" },

@@ -7,9 +7,9 @@ import { SealpostError } from "./errors.ts";
 interface Setting<T> {
   /** Name of the environment variable. */
   readonly name: string;
-  /** What is assumed when the variable is absent or empty, as its owner would write it. */
+  /** Used when the variable is absent or empty, in the form of the variable. */
   readonly fallback: string;
-  /** A secret is never printed, not even when it is wrong. */
+  /** Whether the value is a secret, which no message shows, not even if it is invalid. */
   readonly secret: boolean;
   readonly meaning: string;
   readonly schema: v.GenericSchema<string, T>;
@@ -57,14 +57,14 @@ const list = v.pipe(
 );
 const ports = v.pipe(
   list,
-  v.array(wholeNumber(1, 65_535), "expected port numbers, comma separated"),
+  v.array(wholeNumber(1, 65_535), "expected port numbers, comma-separated"),
   v.readonly(),
 );
 const cidrBlocks = v.pipe(
   list,
   v.check(
     (items) => items.every((item) => parseCidr(item) !== null),
-    "expected IP addresses or CIDR blocks, comma separated",
+    "expected IP addresses or CIDR blocks, comma-separated",
   ),
   v.readonly(),
 );
@@ -80,7 +80,7 @@ function ehloNameOf(text: string): string | null {
   return text.includes("_") ? null : asciiHostName(text);
 }
 
-/** Every setting: name, default, meaning. The README's table says the same, and a test compares the two. */
+/** Every setting: name, default, meaning. A test compares them with the table of the README. */
 export const SETTINGS = {
   host: setting("HOST", "127.0.0.1", required, "Listen address"),
   port: setting("PORT", "8080", wholeNumber(0, 65_535), "Listen port; 0 takes a free one"),
@@ -105,7 +105,7 @@ export const SETTINGS = {
     "SEALPOST_KEYS",
     "",
     secret,
-    "`id:base64(32 bytes)`, comma separated; the first seals, all open. For `file:` databases made on first start in `sealpost.keys` beside the database",
+    "Encryption keys as `id:base64(32 bytes)`, comma-separated. The first encrypts, all decrypt. For `file:` databases the first start creates one in `sealpost.keys` next to the database",
     { secret: true },
   ),
   adminUser: setting("SEALPOST_ADMIN_USER", "admin", name, "Name of the first admin"),
@@ -126,13 +126,13 @@ export const SETTINGS = {
     "SEALPOST_TRANSPORT",
     "smtp",
     oneOf("smtp", "worker-mailer"),
-    "Transport driver; `worker-mailer` on Workers only, where the build has to be given it, too",
+    "Transport driver; `worker-mailer` only on Workers, where the build needs the same setting",
   ),
   wake: setting(
     "SEALPOST_WAKE",
     "poll",
     oneOf("poll", "bullmq", "cloudflare"),
-    "How workers hear of queued mail: `poll`: at once in the same process, each second in others; `bullmq`: by Redis; `cloudflare`: by Queues, on Workers only",
+    "Notification of workers about queued mail. `poll`: immediate in the same process, each second in others; `bullmq`: by Redis; `cloudflare`: by Queues, only on Workers",
   ),
   redisUrl: setting(
     "SEALPOST_REDIS_URL",
@@ -145,7 +145,7 @@ export const SETTINGS = {
       ),
       v.transform((value) => new Secret(value)),
     ),
-    "Redis for `bullmq`; its database is this instance's alone",
+    "Redis for `bullmq`: a Redis database that only this instance uses",
     // It may hold a password.
     { secret: true },
   ),
@@ -159,7 +159,7 @@ export const SETTINGS = {
     "SEALPOST_TLS_CA",
     "",
     text,
-    "PEM file (or PEM text) of extra certificate authorities for SMTP, beside the usual roots",
+    "PEM file (or PEM text) of certificate authorities to trust for SMTP in addition to the usual roots",
   ),
   ehloName: setting(
     "SEALPOST_EHLO_NAME",
@@ -169,31 +169,31 @@ export const SETTINGS = {
       v.check((value) => value === "" || ehloNameOf(value) !== null, "expected a host name or [address]"),
       v.transform((value) => ehloNameOf(value) ?? ""),
     ),
-    "Name said in EHLO; if empty, the host name if it has a dot, else `[address]`",
+    "Name sent in EHLO. If empty: the host name if it has a dot, else `[address]`",
   ),
   egress: setting(
     "SEALPOST_EGRESS",
     "private",
     oneOf("private", "public"),
-    "Where mail may be sent: `private`: everywhere but link-local, cloud metadata, multicast and unspecified addresses; `public`: not to private and loopback addresses either",
+    "Addresses that mail may go to. `private`: all except link-local, cloud metadata, multicast and unspecified ones; `public`: also no private and loopback ones",
   ),
   egressPorts: setting(
     "SEALPOST_EGRESS_PORTS",
     "",
     ports,
-    "Ports mail may be sent to, comma separated; empty: any",
+    "Ports that mail may go to, comma-separated. If empty, any",
   ),
   trustedProxies: setting(
     "SEALPOST_TRUSTED_PROXIES",
     "",
     cidrBlocks,
-    "Addresses or CIDR blocks whose `X-Forwarded-For` counts",
+    "Proxies whose `X-Forwarded-For` is trusted: IP addresses or CIDR blocks",
   ),
   trustedClients: setting(
     "SEALPOST_TRUSTED_CLIENTS",
     "",
     cidrBlocks,
-    "Addresses or CIDR blocks of clients, such as a RADIUS server, that limits of plugins by address are not for",
+    "Clients exempt from the plugins' per-address rate limits, such as a RADIUS server: IP addresses or CIDR blocks",
   ),
   baseUrl: setting(
     "SEALPOST_BASE_URL",
@@ -202,19 +202,19 @@ export const SETTINGS = {
       text,
       v.check((value) => value === "" || isWebAddress(value), "expected https://… without query or fragment"),
     ),
-    "Public URL of this server, for links in mails; never taken from a request",
+    "Public URL of this server, for links in messages; never taken from a request",
   ),
   auditDays: setting(
     "SEALPOST_AUDIT_DAYS",
     "365",
     wholeNumber(1, 36_500),
-    "How long audit rows are kept, in days",
+    "Retention of audit rows, in days",
   ),
   mailDays: setting(
     "SEALPOST_MAIL_DAYS",
     "30",
     wholeNumber(1, 36_500),
-    "How long queued mail is kept in the record once it has ended, in days; its content goes at once, or after 24 hours if a retry may help",
+    "Retention of final messages in the queue, in days. Their content is erased immediately, or after 24 hours if a retry may help",
   ),
   log: setting(
     "SEALPOST_LOG",
@@ -228,23 +228,27 @@ type SettingValue<S> = S extends Setting<infer T> ? T : never;
 export type Config = { readonly [K in keyof typeof SETTINGS]: SettingValue<(typeof SETTINGS)[K]> };
 
 /**
- * Reads the settings from an environment. Names that do not begin with `SEALPOST_` (but `HOST` and `PORT`) are
- * somebody else's.
- * @throws {SealpostError} `bad_setting`, one line that names the setting, for an unknown name or a bad value.
+ * Reads the settings from an environment. It ignores names other than `HOST`, `PORT` and those with the prefix
+ * `SEALPOST_`.
+ * @throws {SealpostError} `bad_setting`, one line that names the setting, for an unknown name or an invalid value.
  */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  refuseUnknownNames(env);
+  assertKnownNames(env);
   const entries = Object.entries(SETTINGS).map(([key, row]) => [key, parseSetting(row, env[row.name])]);
   return Object.fromEntries(entries) as Config;
 }
 
-function refuseUnknownNames(env: Readonly<Record<string, string | undefined>>): void {
+function assertKnownNames(env: Readonly<Record<string, string | undefined>>): void {
   const known = new Set<string>(Object.values(SETTINGS).map((row) => row.name));
   const unknown = Object.keys(env).find((name) => name.startsWith("SEALPOST_") && !known.has(name));
   if (unknown === undefined) return;
-  throw new SealpostError("bad_setting", `Unknown setting ${unknown}; the README lists the settings`, {
-    parameter: unknown,
-  });
+  throw new SealpostError(
+    "bad_setting",
+    `Unknown environment variable ${unknown}: see the table in the README`,
+    {
+      parameter: unknown,
+    },
+  );
 }
 
 function parseSetting(row: Setting<unknown>, value: string | undefined): unknown {

@@ -1,6 +1,6 @@
 /**
  * Every error that Sealpost throws on purpose, in one table: code → HTTP status, number in the envelope,
- * whether the same call may work later. The numbers are those that privacyIDEA clients match on.
+ * whether the same call may succeed later. privacyIDEA clients match on the numbers.
  */
 const TABLE = {
   missing_authorization: { status: 401, number: 4033, retryable: false },
@@ -12,9 +12,9 @@ const TABLE = {
   action_denied: { status: 403, number: 303, retryable: false },
   missing_parameter: { status: 400, number: 905, retryable: false },
   invalid_parameter: { status: 400, number: 905, retryable: false },
-  /** Somebody may not register, or not so. */
+  /** The caller may not register, or not with these data. */
   registration_refused: { status: 400, number: 402, retryable: false },
-  /** A user cannot be made, such as one whose name is taken. */
+  /** The user cannot be created, for example because the name is taken. */
   user_refused: { status: 400, number: 904, retryable: false },
   resource_not_found: { status: 404, number: 601, retryable: false },
   url_not_found: { status: 404, number: 404, retryable: false },
@@ -24,29 +24,38 @@ const TABLE = {
   too_large: { status: 413, number: 413, retryable: false },
   unsupported_media_type: { status: 415, number: 415, retryable: false },
   too_many_tries: { status: 429, number: 429, retryable: true },
-  /** More password hashes wait than can be made soon. */
+  /** Too many password hashes are waiting. */
   busy: { status: 503, number: 503, retryable: true },
-  /** A plugin did not answer in time. */
+  /** A plugin did not respond in time. */
   too_slow: { status: 503, number: 503, retryable: true },
   database_unavailable: { status: 503, number: 902, retryable: true },
   internal: { status: 500, number: -500, retryable: false },
-  /** A sealed value that no configured key opens, or that belongs to another row. */
+  /** A stored secret that no configured key decrypts, or that belongs to another row. */
   unsealable: { status: 500, number: -500, retryable: false },
-  /** A setting that stops the start; never reaches a client. */
+  /** An invalid setting, which stops the start. It never reaches a client. */
   bad_setting: { status: 500, number: -500, retryable: false },
 } as const;
 
 export type SealpostErrorCode = keyof typeof TABLE;
-export type SealpostErrorStatus = (typeof TABLE)[SealpostErrorCode]["status"];
+type SealpostErrorStatus = (typeof TABLE)[SealpostErrorCode]["status"];
 
-export interface SealpostErrorOptions extends ErrorOptions {
-  /** Name of the parameter or setting that is wrong. */
+interface SealpostErrorOptions extends ErrorOptions {
+  /** Name of the invalid parameter or setting. */
   readonly parameter?: string;
-  /** When the caller may try again. */
+  /** Seconds after which the caller may try again. */
   readonly retryAfterSeconds?: number;
 }
 
-/** An error with a stable `code`; `message` is fit for the caller, `cause` is for the log only. */
+/**
+ * An error with a stable `code`. Its `message` may be shown to the caller; its `cause` is only for the log.
+ * @example
+ * ```ts
+ * await sealpost.submit("main", message).catch((error) => {
+ *   if (error instanceof SealpostError && error.code === "invalid_parameter") return showField(error.parameter);
+ *   throw error;
+ * });
+ * ```
+ */
 export class SealpostError extends Error {
   override readonly name = "SealpostError";
   readonly code: SealpostErrorCode;
@@ -60,7 +69,7 @@ export class SealpostError extends Error {
     this.retryAfterSeconds = options.retryAfterSeconds ?? null;
   }
 
-  /** HTTP status of the answer that reports this error. */
+  /** HTTP status of the response that reports this error. */
   get status(): SealpostErrorStatus {
     return TABLE[this.code].status;
   }
@@ -80,7 +89,7 @@ export function missingParameter(name: string): SealpostError {
   return new SealpostError("missing_parameter", `ERR905: Missing parameter: ${name}`, { parameter: name });
 }
 
-/** `ERR905` for a parameter of the wrong kind; `expected` says what would be right. */
+/** `ERR905` for an invalid parameter; `expected` completes the message: `port: expected a whole number`. */
 export function invalidParameter(name: string, expected: string): SealpostError {
   return new SealpostError("invalid_parameter", `ERR905: Invalid parameter: ${name}: ${expected}`, {
     parameter: name,

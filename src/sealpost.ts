@@ -27,7 +27,7 @@ export interface SealpostOptions
 export interface DrainOptions {
   /** No delivery starts that may not end within this time, in milliseconds. Default: 15 minutes, as a cron trigger has. */
   readonly timeMs?: number;
-  /** When aborted, no more deliveries start. */
+  /** After it is aborted, no more deliveries start. */
   readonly signal?: AbortSignal;
 }
 
@@ -43,7 +43,7 @@ export interface Sealpost extends AsyncDisposable {
    */
   start(): Promise<void>;
   /**
-   * Creates an admin if there is none yet. Several processes may call it at once; one of them creates the admin.
+   * Creates an admin if there is none yet. If several processes call it, one of them creates the admin.
    * @returns whether this call created the admin.
    * @throws {TypeError} for an empty name or password.
    */
@@ -65,7 +65,7 @@ export interface Sealpost extends AsyncDisposable {
 }
 
 /** The inside of an instance: for the server, the Worker, the command line and tests. The package does not export it. */
-export interface SealpostInternals {
+interface SealpostInternals {
   readonly services: Services;
   /** Migrates the database and checks the keys, without starting the worker. */
   prepare(): Promise<void>;

@@ -20,11 +20,11 @@ interface PasswordOptions extends NameOptions {
 /** `admin add|passwd|enable|disable|list`. */
 export function adminCommand(): Command {
   return new Command("admin")
-    .description("Who may log in")
+    .description("Admins, who may log in")
     .addCommand(addCommand())
     .addCommand(passwdCommand())
-    .addCommand(switchCommand("disable", false, "Lock an admin out; tokens given to him are void at once"))
-    .addCommand(switchCommand("enable", true, "Let a disabled admin log in again"))
+    .addCommand(switchCommand("disable", false, "Disable an admin and revoke their tokens"))
+    .addCommand(switchCommand("enable", true, "Enable an admin again"))
     .addCommand(listCommand());
 }
 
@@ -40,14 +40,14 @@ function addCommand(): Command {
 }
 
 function passwdCommand(): Command {
-  return withPassword(
-    named("passwd", "Set an admin's password; tokens given to him are void at once"),
-  ).action(async (username: string, options: PasswordOptions) => {
-    const name = { username, realm: options.realm };
-    await withNewPassword(name, options, async (services, password) => {
-      await services.admins.setPassword(name, password, commandLineActor("admin passwd"));
-    });
-  });
+  return withPassword(named("passwd", "Set an admin's password and revoke their tokens")).action(
+    async (username: string, options: PasswordOptions) => {
+      const name = { username, realm: options.realm };
+      await withNewPassword(name, options, async (services, password) => {
+        await services.admins.setPassword(name, password, commandLineActor("admin passwd"));
+      });
+    },
+  );
 }
 
 function switchCommand(verb: "enable" | "disable", enabled: boolean, description: string): Command {
@@ -69,11 +69,11 @@ function listCommand(): Command {
 function named(verb: string, description: string): Command {
   return new Command(verb)
     .description(description)
-    .argument("<username>", "name for the log-in", readName)
+    .argument("<username>", "name for the login", readName)
     .option("--realm <realm>", "realm of the admin; local admins have none", readName, "");
 }
 
-/** A name that can be typed at a log-in and told apart in a list. */
+/** Accepts a name that an admin can type to log in and recognize in a list. */
 function readName(text: string): string {
   const isPlain = text.trim() === text && !/\p{Cc}/u.test(text);
   if (text !== "" && isPlain && text.length <= MAX_NAME_CHARACTERS) return text;
@@ -83,7 +83,7 @@ function readName(text: string): string {
 }
 
 function withPassword(command: Command): Command {
-  return command.option("--password-stdin", "read the password from standard input instead of making one");
+  return command.option("--password-stdin", "read the password from standard input instead of creating one");
 }
 
 /** A password is never an argument, which other users of the machine can see. */
@@ -104,7 +104,7 @@ async function withNewPassword(
 
 async function readPassword(): Promise<string> {
   const [line = ""] = (await text(process.stdin)).split(/\r?\n/);
-  // A log-in takes no NUL.
+  // A login rejects NUL.
   if (line !== "" && !line.includes("\0")) return line;
   throw new SealpostError(
     "bad_setting",

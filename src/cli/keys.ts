@@ -8,14 +8,14 @@ const KEY_ID_BYTES = 4;
 /** `keys new`, `keys rotate`. */
 export function keysCommand(): Command {
   return new Command("keys")
-    .description("The keys that seal secrets in the database")
+    .description("The keys that encrypt secrets in the database")
     .addCommand(newCommand())
     .addCommand(rotateCommand());
 }
 
 function newCommand(): Command {
   return new Command("new")
-    .description("Print a fresh key, to be put first in SEALPOST_KEYS or the key file")
+    .description("Print a new key, to put first in SEALPOST_KEYS or the key file")
     .action(() => {
       print(generateKey(PLATFORM.randomBytes(KEY_ID_BYTES).toHex(), PLATFORM));
     });
@@ -23,11 +23,11 @@ function newCommand(): Command {
 
 function rotateCommand(): Command {
   return new Command("rotate")
-    .description("Seal every secret with the first key; may be interrupted and run again")
+    .description("Re-encrypt every secret with the first key; may be interrupted and run again")
     .action(async () => {
       const { resealed, current } = await withInstance(({ services }) => services.rekey());
       print(
-        `${resealed} sealed anew with the first key, ${current} were already; keys after the first can go`,
+        `${resealed} re-encrypted with the first key, ${current} unchanged; the other keys can be removed`,
       );
     });
 }

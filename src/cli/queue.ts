@@ -5,8 +5,8 @@ import type { MailCount } from "../mail/queue/manage.ts";
 import { commandLineActor, print, withInstance } from "./session.ts";
 
 const DEFAULT_LINES = 50;
-const MOST_LINES = 100_000;
-const ON_THEIR_WAY: readonly MailState[] = ["queued", "sending", "deferred"];
+const MAX_LINES = 100_000;
+const IN_PROGRESS: readonly MailState[] = ["queued", "sending", "deferred"];
 
 interface ListOptions {
   readonly state?: MailState;
@@ -27,9 +27,7 @@ export function queueCommand(): Command {
 
 function statusCommand(): Command {
   return new Command("status")
-    .description(
-      "Count the mails by state and definition; name the oldest that waits, and servers that are down",
-    )
+    .description("Count messages by state and definition, with the oldest that waits and unavailable servers")
     .action(async () => {
       await withInstance(async ({ services }) => {
         const counts = await services.mailQueue.counts();
@@ -44,17 +42,18 @@ function statusCommand(): Command {
 
 function listCommand(): Command {
   return new Command("list")
-    .description("List mails, the newest first")
+    .description("List messages, newest first")
     .addOption(new Option("--state <state>", "only those in this state").choices(MAIL_STATES))
-    .option("--server <identifier>", "only those that go through this definition")
+    .option("--server <identifier>", "only those of this definition")
     .option("--recipient <address>", "only those to this address")
-    .option("--lines <number>", "how many at most", readLines, DEFAULT_LINES)
+    .option("--lines <number>", "maximum number of lines", readLines, DEFAULT_LINES)
     .action(async ({ state, server, recipient, lines }: ListOptions) => {
       const query = {
         ...(state && { state }),
         ...(server !== undefined && { identifier: server }),
         ...(recipient !== undefined && { recipient }),
-        ...{ page: 1, pageSize: lines },
+        page: 1,
+        pageSize: lines,
       };
       const { mails, total } = await withInstance(({ services }) => services.mailQueue.page(query));
       for (const mail of mails) print(mailLine(mail));
@@ -64,28 +63,28 @@ function listCommand(): Command {
 
 function retryCommand(): Command {
   return new Command("retry")
-    .description("Retry a message now that is deferred, or that failed by the fault of its server")
+    .description("Retry a deferred message now, or one that failed because of its server")
     .argument("<id>")
     .action(async (id: string) => {
       await withInstance(({ services }) => services.mailQueue.retry(id, commandLineActor("queue retry")));
-      print(`Mail ${id} is due now`);
+      print(`Message ${id} is due now`);
     });
 }
 
 function cancelCommand(): Command {
   return new Command("cancel")
-    .description("End a mail that is not sent yet")
+    .description("Cancel a message that is not sent yet")
     .argument("<id>")
     .action(async (id: string) => {
       await withInstance(({ services }) => services.mailQueue.cancel(id, commandLineActor("queue cancel")));
-      print(`Mail ${id} is cancelled`);
+      print(`Message ${id} is cancelled`);
     });
 }
 
 function readLines(text: string): number {
   const lines = Number(text);
-  if (/^\d+$/.test(text) && lines >= 1 && lines <= MOST_LINES) return lines;
-  throw new InvalidArgumentError(`Expected a whole number from 1 to ${MOST_LINES}.`);
+  if (/^\d+$/.test(text) && lines >= 1 && lines <= MAX_LINES) return lines;
+  throw new InvalidArgumentError(`Expected a whole number from 1 to ${MAX_LINES}.`);
 }
 
 function byState(a: MailCount, b: MailCount): number {
@@ -98,28 +97,28 @@ function countLine(count: MailCount): string {
 }
 
 function oldestLine(counts: readonly MailCount[]): string {
-  const waiting = counts.filter(({ state }) => ON_THEIR_WAY.includes(state));
+  const waiting = counts.filter(({ state }) => IN_PROGRESS.includes(state));
   const [oldest] = waiting.toSorted((a, b) => a.oldest.getTime() - b.oldest.getTime());
-  if (!oldest) return "No mail waits";
+  if (!oldest) return "No message waits";
   return `The oldest that waits: ${oldest.oldest.toISOString()}  ${nameOf(oldest)}`;
 }
 
 function healthLine(identifier: string, { circuit, since, nextTry, lastFailure }: ServerHealth): string {
   const why = lastFailure ? `: ${lastFailure.code} in phase ${lastFailure.phase}` : "";
-  const tried = nextTry ? `, next try ${nextTry.toISOString()}` : "";
-  return `${identifier} is down (${circuit}) since ${since?.toISOString() ?? "now"}${why}${tried}`;
+  const next = nextTry ? `, next attempt ${nextTry.toISOString()}` : "";
+  return `${identifier} is down (${circuit}) since ${since?.toISOString() ?? "now"}${why}${next}`;
 }
 
 function mailLine({ id, state, identifier, recipients, createdAt }: QueuedMail): string {
   const addresses = recipients.map(({ address }) => address).join(",");
   const dueAt = state === "sending" ? null : nextDueAt(recipients);
-  const next = dueAt === null ? "" : `next try ${new Date(dueAt).toISOString()}`;
+  const next = dueAt === null ? "" : `next attempt ${new Date(dueAt).toISOString()}`;
   const failed = recipients.find(({ failure }) => failure !== null);
   const parts = [id, state, nameOf({ identifier }), addresses, createdAt.toISOString(), next];
   return [...parts, failed?.failure?.code ?? ""].filter((part) => part !== "").join("  ");
 }
 
-/** A test of a configuration that is not saved may have no name. */
+/** The test of an unsaved definition may have no name. */
 function nameOf({ identifier }: { readonly identifier: string }): string {
   return identifier === "" ? "(not saved)" : identifier;
 }

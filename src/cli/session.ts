@@ -8,7 +8,7 @@ import { internalsOf, type Sealpost } from "../sealpost.ts";
 import type { Services } from "../services.ts";
 
 /** The instance that a command works on. */
-export interface Session {
+interface Session {
   readonly sealpost: Sealpost;
   readonly services: Services;
 }

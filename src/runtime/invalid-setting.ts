@@ -11,7 +11,7 @@ export function notWritable(what: string, cause: unknown): SealpostError {
   return invalidSetting("SEALPOST_DATABASE_URL", message, cause);
 }
 
-/** The system's code of an error, such as ` (EACCES)`; empty if it has none. */
+/** The system's code of an error, such as ` (EACCES)`, or an empty string. */
 export function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return "";
   if (error.name === "NotCapable") return " (Deno needs --allow-read and --allow-write for it)";

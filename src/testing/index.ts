@@ -1,3 +1,8 @@
 export type { InjectedFailure } from "../transport/memory.ts";
-export type { TestClock } from "./clock.ts";
-export { type SentMail, type TestSealpost, type TestSealpostOptions, testSealpost } from "./test-sealpost.ts";
+export {
+  type SentMail,
+  type TestClock,
+  type TestSealpost,
+  type TestSealpostOptions,
+  testSealpost,
+} from "./test-sealpost.ts";

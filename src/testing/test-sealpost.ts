@@ -5,9 +5,15 @@ import { createSealpost, internalsOf, type Sealpost, type SealpostOptions } from
 import { generateKey, parseKeyring } from "../secrets/keyring.ts";
 import { openDatabase } from "../storage/open-database.ts";
 import { createMemoryTransport, type InjectedFailure, type MemoryTransport } from "../transport/memory.ts";
-import { createTestClock, type TestClock } from "./clock.ts";
 
-/** A message as the mail server received it. */
+/** A clock that stands still until the test advances it. */
+export interface TestClock {
+  /** A fresh `Date` each time. */
+  now(): Date;
+  advance(by: { readonly seconds: number }): void;
+}
+
+/** A message as a mail server received it. */
 export interface SentMail {
   /** Host and port of the definition that sent it. */
   readonly server: { readonly host: string; readonly port: number };
@@ -145,4 +151,14 @@ function withToken({ json, ...init }: RequestInit & { readonly json?: unknown },
   if (json === undefined) return { ...init, headers };
   headers.set("Content-Type", "application/json");
   return { method: "POST", ...init, headers, body: JSON.stringify(json) };
+}
+
+function createTestClock(start: Date): TestClock {
+  let timeMs = start.getTime();
+  return {
+    now: () => new Date(timeMs),
+    advance({ seconds }) {
+      timeMs += seconds * 1_000;
+    },
+  };
 }

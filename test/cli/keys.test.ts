@@ -22,14 +22,14 @@ test("keys rotate with a new key put first into the key file lets the old one go
   const options = { folder: folder.path };
   const rotate = () => runCli(["keys", "rotate"], options);
   expect((await rotate()).stdout).toBe(
-    "0 sealed anew with the first key, 2 were already; keys after the first can go\n",
+    "0 re-encrypted with the first key, 2 unchanged; the other keys can be removed\n",
   );
   const file = `${folder.path}/data/sealpost.keys`;
   const old = readFileSync(file, "utf8");
   writeFileSync(file, (await runCli(["keys", "new"], options)).stdout);
   expect((await rotate()).code).toBe(1);
   appendFileSync(file, old);
-  expect((await rotate()).stdout).toStartWith("2 sealed anew with the first key, 0 were already");
+  expect((await rotate()).stdout).toStartWith("2 re-encrypted with the first key, 0 unchanged");
   writeFileSync(file, readFileSync(file, "utf8").split("\n")[0] ?? "");
-  expect((await rotate()).stdout).toStartWith("0 sealed anew with the first key, 2 were already");
+  expect((await rotate()).stdout).toStartWith("0 re-encrypted with the first key, 2 unchanged");
 });

@@ -19,11 +19,11 @@ test("queue status counts by state and definition, and names the oldest that wai
   using folder = temporaryFolder();
   await using smtp = await startSmtpServer();
   await using desk = await openDesk(folder);
-  expect(await cli(folder, "status")).toEqual({ code: 0, stdout: "No mail waits\n", stderr: "" });
+  expect(await cli(folder, "status")).toEqual({ code: 0, stdout: "No message waits\n", stderr: "" });
   await desk.save("office", smtp.port);
   for (let i = 0; i < 2; i++) await desk.queue("a@example.net");
   await desk.drain();
-  expect(linesOf(await cli(folder, "status"))).toEqual(["sent  office  2", "No mail waits"]);
+  expect(linesOf(await cli(folder, "status"))).toEqual(["sent  office  2", "No message waits"]);
   await desk.save("office", CLOSED_PORT);
   for (let i = 0; i < 5; i++) await desk.queue("b@example.net");
   await desk.drain();
@@ -44,11 +44,11 @@ test("queue status counts by state and definition, and names the oldest that wai
   ]);
   expect(oldest).toMatch(new RegExp(`^The oldest that waits: ${TIME}  office$`));
   expect(down).toMatch(
-    new RegExp(`^office is down \\(open\\) since ${TIME}: refused in phase connect, next try ${TIME}$`),
+    new RegExp(`^office is down \\(open\\) since ${TIME}: refused in phase connect, next attempt ${TIME}$`),
   );
 });
 
-test("queue list shows mails, the newest first, and takes filters", async () => {
+test("queue list shows messages, newest first, and takes filters", async () => {
   using folder = temporaryFolder();
   await using smtp = await startSmtpServer({ script: { rcpt: reply("451 4.3.0 Busy") } });
   await using desk = await openDesk(folder);
@@ -60,11 +60,11 @@ test("queue list shows mails, the newest first, and takes filters", async () => 
   const [newest, oldest, ...more] = linesOf(await cli(folder, "list"));
   expect(more).toEqual([]);
   expect(newest).toMatch(
-    new RegExp(`^${second}  queued  office  second@example.net  ${TIME}  next try ${TIME}$`),
+    new RegExp(`^${second}  queued  office  second@example.net  ${TIME}  next attempt ${TIME}$`),
   );
   expect(oldest).toMatch(
     new RegExp(
-      `^${first}  deferred  office  first@example.net  ${TIME}  next try ${TIME}  recipient_rejected$`,
+      `^${first}  deferred  office  first@example.net  ${TIME}  next attempt ${TIME}  recipient_rejected$`,
     ),
   );
   expect(linesOf(await cli(folder, "list", "--lines", "1"))).toEqual([newest ?? "", "1 more"]);
@@ -73,14 +73,14 @@ test("queue list shows mails, the newest first, and takes filters", async () => 
   expect((await cli(folder, "list", "--server", "other")).stdout).toBe("");
 });
 
-test("queue cancel ends a mail and is audited; what has ended can be neither cancelled nor tried", async () => {
+test("queue cancel ends a message and is audited; what has ended can be neither cancelled nor tried", async () => {
   using folder = temporaryFolder();
   await using smtp = await startSmtpServer();
   await using desk = await openDesk(folder);
   await desk.save("office", smtp.port);
   const id = await desk.queue("a@example.net");
   expect(await cli(folder, "cancel", id)).toEqual({
-    ...{ code: 0, stdout: `Mail ${id} is cancelled\n`, stderr: "" },
+    ...{ code: 0, stdout: `Message ${id} is cancelled\n`, stderr: "" },
   });
   expect(await desk.stateOf(id)).toBe("cancelled");
   await desk.drain();
@@ -120,7 +120,7 @@ test("queue retry has a running server send at once what it would try later", as
   smtp.script("body", body);
   await using sealpost = await startSealpost({ folder: folder.path });
   expect(await cli(folder, "retry", id)).toEqual({
-    ...{ code: 0, stdout: `Mail ${id} is due now\n`, stderr: "" },
+    ...{ code: 0, stdout: `Message ${id} is due now\n`, stderr: "" },
   });
   await all;
   expect(smtp.messages).toMatchObject([{ recipients: ["a@example.net"] }]);

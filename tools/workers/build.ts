@@ -16,18 +16,38 @@ const PLUGIN_CONFIG = join(ROOT, CONFIG_FILE);
 const LIBRARY_SOCKETS = join(ROOT, "src", "transport", "worker-mailer", "sockets.ts");
 
 const LOGTAPE_FORMATTERS = [
-  ...["ansiColorFormatter", "defaultConsoleFormatter", "defaultTextFormatter", "jsonLinesFormatter"],
-  ...["logfmtFormatter", "getAnsiColorFormatter", "getConsoleFormatter", "getJsonLinesFormatter"],
-  ...["getLogfmtFormatter", "getTextFormatter"],
+  "ansiColorFormatter",
+  "defaultConsoleFormatter",
+  "defaultTextFormatter",
+  "jsonLinesFormatter",
+  "logfmtFormatter",
+  "getAnsiColorFormatter",
+  "getConsoleFormatter",
+  "getJsonLinesFormatter",
+  "getLogfmtFormatter",
+  "getTextFormatter",
 ];
 
 const LOGTAPE_SCOPES = [
-  ...["compileScopedConfig", "disposeScopedConfig", "disposeScopedConfigSync", "emitWithScopedConfig"],
-  ...["getScopedLogger", "runWithScopedConfig", "scopedConfigCapturesSourceLocation", "scopedConfigHasSink"],
+  "compileScopedConfig",
+  "disposeScopedConfig",
+  "disposeScopedConfigSync",
+  "emitWithScopedConfig",
+  "getScopedLogger",
+  "runWithScopedConfig",
+  "scopedConfigCapturesSourceLocation",
+  "scopedConfigHasSink",
 ];
 const DRIZZLE_RELATIONS = [
-  ...["createTableRelationsHelpers", "extractTablesRelationalConfig", "getOperators", "getOrderByOperators"],
-  ...["normalizeRelation", "mapRelationalRow", "relations", "createOne", "createMany"],
+  "createTableRelationsHelpers",
+  "extractTablesRelationalConfig",
+  "getOperators",
+  "getOrderByOperators",
+  "normalizeRelation",
+  "mapRelationalRow",
+  "relations",
+  "createOne",
+  "createMany",
 ];
 
 /** Modules that no code reaches, with their replacements. */
@@ -67,16 +87,16 @@ const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
   // LogTape's formatters; the Worker has its own.
   [
     /^\.\/formatter\.js$/,
-    `const refuse = () => { throw new TypeError("Nothing is formatted here"); };
-     export { ${LOGTAPE_FORMATTERS.map((name) => `refuse as ${name}`).join(", ")} };`,
+    `const unused = () => { throw new TypeError("Nothing is formatted here"); };
+     export { ${LOGTAPE_FORMATTERS.map((name) => `unused as ${name}`).join(", ")} };`,
   ],
   // LogTape's scoped configurations and source locations; the Worker uses neither.
   [
     /^\.\/scoped-config\.js$/,
-    `const refuse = () => { throw new TypeError("Nothing is scoped here"); };
+    `const unused = () => { throw new TypeError("Nothing is scoped here"); };
      export const getCurrentScopedConfig = () => undefined;
      export const throwCombinedErrors = (...errors) => { throw new AggregateError(errors, 'Logging failed'); };
-     export { ${LOGTAPE_SCOPES.map((name) => `refuse as ${name}`).join(", ")} };`,
+     export { ${LOGTAPE_SCOPES.map((name) => `unused as ${name}`).join(", ")} };`,
   ],
   [/^\.\/source-location\.js$/, "export const parseSourceLocation = () => undefined;"],
   // nodemailer's table of two thousand file types; Sealpost names the type of every part.

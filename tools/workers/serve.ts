@@ -44,7 +44,7 @@ export interface ServedWorker extends AsyncDisposable {
   readonly url: URL;
   /**
    * Runs its `scheduled`; rejects if that fails.
-   * @param cron the trigger, such as `* * * * *`; default: an empty string.
+   * @param cron the trigger, such as `* * * * *`. Default: an empty string.
    */
   runScheduled(cron?: string): Promise<void>;
 }

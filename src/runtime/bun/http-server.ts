@@ -1,7 +1,7 @@
 import { cannotListen, type HttpServer, InFlightRequests, type ListenOptions } from "../local/http-server.ts";
 
-export interface BunListenOptions extends ListenOptions {
-  /** How long a connection may be silent within a request, or between two. */
+interface BunListenOptions extends ListenOptions {
+  /** Longest silence of a connection within a request, or between two. */
   readonly idleSeconds?: number;
 }
 

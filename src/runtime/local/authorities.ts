@@ -6,7 +6,7 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
 
 /**
  * Reads the certificates of `SEALPOST_TLS_CA`, each as PEM.
- * @param setting PEM text or the path of a PEM file; empty for none.
+ * @param setting PEM text or the path of a PEM file. If empty, there are none.
  * @throws {SealpostError} `bad_setting` if it has no certificate, or one that cannot be parsed.
  */
 export async function readAuthorities(setting: string): Promise<readonly string[]> {

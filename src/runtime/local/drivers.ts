@@ -26,7 +26,7 @@ import { assertPeers } from "./peers.ts";
 const FOLDER_MODE = 0o700;
 const DATABASE_MODE = 0o600;
 
-/** What `createSealpost` takes from a runtime with files and sockets. */
+/** The drivers of a runtime with files and sockets, for `createSealpost`. */
 export interface LocalDrivers extends Drivers {
   /** Domain of a Message-ID if the sender address has none. */
   readonly hostName: string;
@@ -78,7 +78,7 @@ export async function openLocalDrivers(config: Config): Promise<LocalDrivers> {
   }
 }
 
-/** A process that shares a Worker's settings cannot notify its queue: the Worker's sweep finds the mail. */
+/** A process that shares a Worker's settings cannot notify its queue: the Worker's sweep finds it. */
 async function wakeOf({ wake, redisUrl: url }: Config): Promise<Wake & WakeSource> {
   if (wake !== "bullmq") return createPollWake(platform);
   await loadBullmq();

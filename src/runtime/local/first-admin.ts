@@ -5,8 +5,8 @@ import { PLATFORM } from "../platform.ts";
 /** 120 bits: 20 characters of base64url. */
 const PASSWORD_BYTES = 15;
 
-/** What a start prints for the operator. */
-export interface Welcome {
+/** The text that a start prints for the operator. */
+interface Welcome {
   readonly url: URL;
   /** `null` if there is no password to show. */
   readonly password: string | null;

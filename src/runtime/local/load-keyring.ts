@@ -15,7 +15,7 @@ const KEY_FILE_MODE = 0o600;
 const KEY_ID_BYTES = 4;
 
 /** The database that the keys are for. */
-export interface KeyedDatabase {
+interface KeyedDatabase {
   /** Path of its file; `null` if it has none. */
   readonly path: string | null;
   /** A migrated database. */

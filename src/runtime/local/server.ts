@@ -11,7 +11,7 @@ import { configureLogging } from "./logging.ts";
 import { stopSignal } from "./stop-signal.ts";
 
 /** The differences between the runtimes with files and sockets. */
-export interface Runtime {
+interface Runtime {
   readonly listen: Listen;
   /** The command that runs the command line, such as `bun run cli`. */
   readonly cli: string;

@@ -4,7 +4,7 @@ const REPEAT_MS = 1_000;
 const INTERRUPTED = 130;
 
 /** The part of `process` that {@link stopSignal} uses. */
-export interface SignalSource {
+interface SignalSource {
   on(name: "SIGINT" | "SIGTERM", listener: (signal: NodeJS.Signals) => void): unknown;
   exit(code: number): unknown;
 }

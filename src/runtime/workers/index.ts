@@ -16,7 +16,7 @@ export interface WorkerDriversOptions extends DriversOptions {
   readonly queue?: QueueProducer | undefined;
 }
 
-/** What `createSealpost` takes on Cloudflare Workers. */
+/** The drivers of Cloudflare Workers, for `createSealpost`. */
 export interface HostDrivers extends Omit<WorkerDrivers, "transport"> {
   readonly transport: Transport;
 }

@@ -30,7 +30,7 @@ export function createWorkerInstance(config: Config, queue: unknown): WorkerInst
     ...drivers,
     ...sealpostOptionsOf(config),
     defer: transport.defer,
-    // Cloudflare names the client, and no proxy stands in front of it.
+    // Cloudflare names the client in a header of its own.
     trustedProxies: [],
     plugins: pluginsOf(CONFIG),
   });

@@ -2,7 +2,7 @@ import { SealpostError } from "../../errors.ts";
 
 /** The request that runs the action may be ended. After this long another one runs it. */
 const LEASE_MS = 15_000;
-/** How often a waiting request checks for the end. */
+/** Interval at which a waiting request checks for the end. */
 const POLL_INTERVAL_MS = 5;
 /** A request waits no longer than this. */
 const WAIT_MS = 20_000;
@@ -27,7 +27,7 @@ const RETRY_SECONDS = 5;
 export function createOnce(run: () => Promise<void>): () => Promise<void> {
   let isDone = false;
   let leaseEndsMs = 0;
-  /** How often the action has failed, and why it failed last. */
+  /** Number of failures, and the reason of the last. */
   let failures = 0;
   let failure: unknown;
 

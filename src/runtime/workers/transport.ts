@@ -58,7 +58,7 @@ export interface WorkerTransport {
 }
 
 /** Bounds of the transport of one invocation. */
-export type InvocationBounds = Required<Pick<SmtpTransportOptions, "pool" | "totalTimeoutMs" | "endsMs">>;
+type InvocationBounds = Required<Pick<SmtpTransportOptions, "pool" | "totalTimeoutMs" | "endsMs">>;
 
 const BOUNDS: Omit<InvocationBounds, "endsMs"> = {
   pool: { connections: CONNECTIONS, maxConnections: CONNECTIONS },

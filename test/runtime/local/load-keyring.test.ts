@@ -24,7 +24,7 @@ test("createKeyFile() never replaces a file", async () => {
   expect(await createKeyFile(path, PLATFORM)).toBe("whatever");
 });
 
-test("readKeyFile() takes keys line by line or comma separated, and null stands for no file", async () => {
+test("readKeyFile() reads keys one a line or comma-separated, and returns null without a file", async () => {
   using folder = temporaryFolder();
   const path = join(folder.path, "keys");
   expect(await readKeyFile(path)).toBeNull();

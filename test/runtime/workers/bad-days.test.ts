@@ -55,7 +55,7 @@ describe("a binding that is missing or wrong is named in one line of the log, an
     ],
     ["no keys", withoutKeys, /SEALPOST_KEYS: this secret is missing/],
     ["a broken key", { ...good, SEALPOST_KEYS: "a:b" }, /SEALPOST_KEYS: key .*a.* must be base64/],
-    ["an unknown setting", { ...good, SEALPOST_KEY: "x" }, /Unknown setting SEALPOST_KEY/],
+    ["an unknown setting", { ...good, SEALPOST_KEY: "x" }, /Unknown environment variable SEALPOST_KEY/],
     ["Redis", { ...good, SEALPOST_WAKE: "bullmq" }, /SEALPOST_WAKE: bullmq .* expected poll or cloudflare/],
     [
       "a queue that is not bound",

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { FairQueue } from "../../src/access/fair-queue.ts";
 
-/** A queue with one item for each letter: `aab` are two of the client a, then one of b. */
+/** Returns a queue with one item per letter: `aab` is two items of client a, then one of b. */
 function queueOf(clients: string): FairQueue<string> {
   const queue = new FairQueue<string>();
   [...clients].forEach((client, index) => {
@@ -24,11 +24,11 @@ describe("FairQueue", () => {
     expect(drain(queueOf("aaabbc"))).toEqual(["a0", "b3", "c5", "a1", "b4", "a2"]);
   });
 
-  test("serves a client that comes late after one item of each other at most", () => {
+  test("serves a late client after at most one item of each other client", () => {
     expect(drain(queueOf("aaaaaaab")).indexOf("b7")).toBe(1);
   });
 
-  test("knows how many items are served before each", () => {
+  test("indexOf() counts the items before each", () => {
     fc.assert(
       fc.property(someClients, (clients) => {
         const queue = queueOf(clients);
@@ -39,7 +39,7 @@ describe("FairQueue", () => {
     );
   });
 
-  test("loses nothing but what is removed", () => {
+  test("loses only removed items", () => {
     fc.assert(
       fc.property(someClients, fc.nat(), (clients, seed) => {
         const queue = queueOf(clients);
@@ -53,13 +53,13 @@ describe("FairQueue", () => {
     );
   });
 
-  test("keeps the turn of a client when one of its items is removed", () => {
+  test("a client keeps its turn when one of its items is removed", () => {
     const queue = queueOf("aab");
     queue.remove("a0");
     expect(drain(queue)).toEqual(["a1", "b2"]);
   });
 
-  test("gives up the newest item of the client with the most, to a client with fewer only", () => {
+  test("surplus() is the newest item of the client with the most, and only for a client with fewer", () => {
     expect(queueOf("aaab").surplus("c")).toBe("a2");
     expect(queueOf("aaab").surplus("b")).toBe("a2");
     expect(queueOf("aaab").surplus("a")).toBeUndefined();

@@ -10,7 +10,7 @@ const BUSY = {
   retryAfterSeconds: expect.any(Number),
 };
 
-/** Work that a test ends, and the order in which it was started. */
+/** Creates work that the test finishes, and records the order in which it starts. */
 function workshop(pool: HashPool) {
   const started: string[] = [];
   const open: (() => void)[] = [];
@@ -21,7 +21,7 @@ function workshop(pool: HashPool) {
     );
   return {
     started,
-    /** @returns the error of the call, `null` when its work has ended. */
+    /** @returns the error of the call, or `null` after its work has finished. */
     run(name: string, client: string | null = name, request?: Pick<Request, "signal">) {
       const work = () => {
         started.push(name);
@@ -29,14 +29,14 @@ function workshop(pool: HashPool) {
       };
       return failure(pool.run(work, { client, request }));
     },
-    /** Ends what runs until so many have been started. */
+    /** Finishes running work until this many calls have started. */
     async serve(count: number): Promise<void> {
       while (started.length < count) {
         open.shift()?.();
         await Bun.sleep(1);
       }
     },
-    /** Ends all that runs or waits. */
+    /** Finishes all running and waiting work. */
     async finish<T>(promises: readonly Promise<T>[]): Promise<T[]> {
       const ended = Promise.all(promises);
       let isOver = false;
@@ -65,11 +65,11 @@ describe("HashPool", () => {
     expect(most).toBe(maxRunning);
   });
 
-  test("runs at least one, however few cores there are", async () => {
+  test("runs at least one, even with a single core", async () => {
     expect(await new HashPool(0).run(async () => "done", { client: "a" })).toBe("done");
   });
 
-  test("passes results and errors on, and goes on after an error", async () => {
+  test("passes on results and errors, and continues after an error", async () => {
     const pool = new HashPool(1);
     const error = new Error("no");
     expect(await pool.run(async () => 1, { client: "a" })).toBe(1);
@@ -77,7 +77,7 @@ describe("HashPool", () => {
     expect(await pool.run(async () => 2, { client: "a" })).toBe(2);
   });
 
-  test("lets clients take turns: a flood from one delays another by one hash", async () => {
+  test("serves clients in turn: a flood from one delays another by one hash", async () => {
     const { run, started, serve, finish } = workshop(new HashPool(1));
     const flood = Array.from({ length: 20 }, (_, at) => run(`flood ${at}`, "flood"));
     const other = run("other");
@@ -96,7 +96,7 @@ describe("HashPool", () => {
     pool.assertRoom({ client: "one more" });
   });
 
-  test("takes room in a full queue from the client that has the most", async () => {
+  test("a full queue evicts an item of the client with the most", async () => {
     const pool = new HashPool(1);
     const { run, finish } = workshop(pool);
     const flood = Array.from({ length: 1 + MAX_WAITING }, (_, at) => run(`flood ${at}`, "flood"));
@@ -115,7 +115,7 @@ describe("HashPool", () => {
     expect(await finish([...clients, operator])).toEqual(Array(66).fill(null));
   });
 
-  test("hashes nothing for a client that hung up while it waited", async () => {
+  test("hashes nothing for a client that hung up in the queue", async () => {
     const { run, started, finish } = workshop(new HashPool(1));
     const client = new AbortController();
     const first = run("first");

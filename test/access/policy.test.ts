@@ -25,17 +25,17 @@ describe("decide()", () => {
     expect(allowed({ active: false }, "policywrite")).toBe(true);
   });
 
-  test("allows only what a policy says once one is active", () => {
+  test("allows only what an active policy grants", () => {
     expect(allowed({})).toBe(true);
     expect(allowed({}, "smtpserver_write")).toBe(false);
     expect(allowed({ adminuser: ["bob"] })).toBe(false);
   });
 
-  test("does not take write for read", () => {
+  test("does not treat the right to write as the right to read", () => {
     expect(allowed({ action: { smtpserver_write: true } })).toBe(false);
   });
 
-  test("names the policies that matched, by their order", () => {
+  test("returns the names of the matching policies in order", () => {
     const policies = [
       policy({ name: "a" }),
       policy({ name: "b", adminuser: ["bob"] }),
@@ -45,11 +45,11 @@ describe("decide()", () => {
   });
 
   test.each<[name: string, change: Partial<Policy>, context: Partial<PolicyContext>, allowed: boolean]>([
-    ["all actions", { action: { "*": true } }, {}, true],
-    ["an action taken out", { action: { "*": true, "!smtpserver_read": true } }, {}, false],
-    ["another action taken out", { action: { "*": true, "!auditlog": true } }, {}, true],
-    ["only an action taken out", { action: { "!auditlog": true } }, {}, false],
-    ["no action", { action: {} }, {}, false],
+    ["all rights", { action: { "*": true } }, {}, true],
+    ["the right excluded", { action: { "*": true, "!smtpserver_read": true } }, {}, false],
+    ["another right excluded", { action: { "*": true, "!auditlog": true } }, {}, true],
+    ["only an exclusion", { action: { "!auditlog": true } }, {}, false],
+    ["no right", { action: {} }, {}, false],
     ["the admin", { adminuser: ["alice"] }, {}, true],
     ["a wildcard", { adminuser: ["al?c*"] }, {}, true],
     ["all but the admin", { adminuser: ["*", "!alice"] }, {}, false],
@@ -66,10 +66,10 @@ describe("decide()", () => {
     ["the exclusion first", { client: ["!192.0.2.1", "192.0.2.0/24"] }, {}, false],
     ["only an excluded client", { client: ["!198.51.100.1"] }, {}, false],
     ["an unknown client", { client: ["0.0.0.0/0", "::/0"] }, { client: null }, false],
-    ["an unknown client where none is asked", {}, { client: null }, true],
+    ["an unknown client and no client condition", {}, { client: null }, true],
     ["the time", { time: "Mon: 11-13" }, {}, true],
     ["another time", { time: "Tue: 11-13" }, {}, false],
-    ["a time that cannot be read", { time: "whenever" }, {}, false],
+    ["an invalid time", { time: "whenever" }, {}, false],
   ])("with %s", (_, change, context, expected) => {
     expect(allowed(change, "smtpserver_read", context)).toBe(expected);
   });
@@ -83,7 +83,7 @@ describe("decide()", () => {
   const granted = fc.uniqueArray(fc.constantFrom(...actions, "*", "!smtpserver_write"), { maxLength: 3 });
   const anyPolicy = fc.record({ adminuser: entries, client: clients, action: granted, active: fc.boolean() });
 
-  /** The words of the contract, one after the other, for the few values above. */
+  /** The rules of the contract, one by one, for the few values above. */
   function model(
     policies: readonly { adminuser: string[]; client: string[]; action: string[]; active: boolean }[],
   ) {
@@ -121,7 +121,7 @@ describe("decide()", () => {
   });
 });
 
-test("rightsOf() lists what decide() allows", () => {
+test("rightsOf() lists the rights that decide() allows", () => {
   const all = ["smtpserver_read", "smtpserver_write", "auditlog"];
   expect(rightsOf([], all, ALICE)).toEqual(all);
   expect(rightsOf([policy()], all, ALICE)).toEqual(["smtpserver_read"]);
@@ -149,8 +149,13 @@ describe("hasPolicyWriter()", () => {
     ],
     ["one bound to a client", [{ ...all, client: ["192.0.2.1"] }], [{}], false],
     ["one bound to a time", [{ ...all, time: "Mon: 8-9" }], [{}], false],
-    ["one bound to a client beside a free one", [{ ...all, client: ["192.0.2.1"] }, all], [{}], true],
-    ["policywrite taken out of all", [{ action: { "*": true, "!policywrite": true } }], [{}], false],
+    [
+      "one bound to a client next to an unconditional one",
+      [{ ...all, client: ["192.0.2.1"] }, all],
+      [{}],
+      true,
+    ],
+    ["policywrite excluded from all", [{ action: { "*": true, "!policywrite": true } }], [{}], false],
   ])("with %s", (_, policies, admins, expected) => {
     const state = { policies: policies.map(policy), admins: admins.map(admin) };
     expect(hasPolicyWriter(state)).toBe(expected);

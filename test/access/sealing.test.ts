@@ -25,7 +25,7 @@ async function refusal(promise: Promise<unknown>): Promise<SealpostError | null>
   }
 }
 
-/** Instances one after the other on one database file. */
+/** Starts instances one after another on the same database file. */
 function restartable() {
   const file = temporaryFile();
   const start = (keys: string) => {
@@ -39,7 +39,7 @@ function restartable() {
 }
 
 describe("a sealed password", () => {
-  test("that is copied to another row does not open, and does not break the list", async () => {
+  test("cannot be decrypted in another row, and the list still works", async () => {
     await using instance = await testInstance();
     await save(instance, "a", { password: "hunter2" });
     await save(instance, "b", { password: "other" });
@@ -62,7 +62,7 @@ describe("a sealed password", () => {
     expect(await passwordOf(instance, "b")).toBe("again");
   });
 
-  test("that is copied to another column of its row does not open", async () => {
+  test("cannot be decrypted in another column of its row", async () => {
     await using instance = await testInstance();
     await save(instance, "a", { password: "hunter2" });
     await run(instance, "UPDATE smtp_server SET private_key_password = password");
@@ -73,7 +73,7 @@ describe("a sealed password", () => {
     expect(stored?.password.reveal()).toBe("hunter2");
   });
 
-  test("that does not open is asked for again where it is needed", async () => {
+  test("that cannot be decrypted is required again where it is used", async () => {
     await using instance = await testInstance();
     await save(instance, "a", { password: "hunter2", private_key_password: "passphrase" });
     await run(
@@ -98,7 +98,7 @@ describe("a sealed password", () => {
 });
 
 describe("rekey()", () => {
-  test("seals everything with the first key, after which the old one may go", async () => {
+  test("re-encrypts everything with the first key, so the old one can be removed", async () => {
     using files = restartable();
     {
       await using instance = await files.start(KEYS);
@@ -117,7 +117,7 @@ describe("rekey()", () => {
     expect([await passwordOf(instance, "a"), await passwordOf(instance, "b")]).toEqual(["hunter2", "other"]);
   });
 
-  test("keeps tokens good", async () => {
+  test("keeps tokens valid", async () => {
     using files = restartable();
     let token = "";
     {
@@ -129,7 +129,7 @@ describe("rekey()", () => {
     expect((await instance.request("GET", "/smtpserver/", { token })).status).toBe(200);
   });
 
-  test("fails for a value that no key opens, and changes none", async () => {
+  test("fails for a value that no key decrypts, and changes none", async () => {
     await using instance = await testInstance({ keys: `${SECOND},${KEYS}` });
     await save(instance, "a", { password: "hunter2" });
     await run(
@@ -141,10 +141,10 @@ describe("rekey()", () => {
 });
 
 describe("start()", () => {
-  test.each<[name: string, keys: string, says: RegExp]>([
+  test.each<[name: string, keys: string, message: RegExp]>([
     ["another key", SECOND, /^SEALPOST_KEYS: .*"first"/],
-    ["another key of the same id", key("first", 9), /^SEALPOST_KEYS: /],
-  ])("refuses %s in one line that names the setting, never the key", async (_, keys, says) => {
+    ["another key with the same ID", key("first", 9), /^SEALPOST_KEYS: /],
+  ])("rejects %s in one line that names the setting, never the key", async (_, keys, message) => {
     using files = restartable();
     {
       await using instance = await files.start(KEYS);
@@ -152,12 +152,12 @@ describe("start()", () => {
     }
     const error = await refusal(files.start(keys));
     expect(error?.code).toBe("bad_setting");
-    expect(error?.message).toMatch(says);
+    expect(error?.message).toMatch(message);
     expect(error?.message).not.toContain("\n");
     expect(error?.message).not.toContain(keys.split(":")[1] ?? "");
   });
 
-  test("may run in several processes at once on a new database", async () => {
+  test("can run concurrently in several processes on a new database", async () => {
     using files = restartable();
     const instances = await Promise.all([1, 2, 3].map(() => files.start(KEYS)));
     const [first, second, third] = instances;
@@ -168,7 +168,7 @@ describe("start()", () => {
 });
 
 describe("GET /readyz", () => {
-  test("is 200, and 503 once the keys do not open the database", async () => {
+  test("is 200, and 503 once the keys do not fit the database", async () => {
     await using instance = await testInstance();
     expect((await instance.request("GET", "/readyz", { token: null })).value).toBe("ready");
     expect((await instance.request("GET", "/healthz", { token: null })).value).toBe("alive");

@@ -21,7 +21,7 @@ describe("parseTimeWindows()", () => {
     expect(within(text, now)).toBe(holds);
   });
 
-  test("is empty for an empty text", () => {
+  test("returns an empty list for an empty text", () => {
     expect(parseTimeWindows(" ")).toEqual([]);
   });
 
@@ -38,7 +38,7 @@ describe("parseTimeWindows()", () => {
     "Mon: 8-18,",
     "Mon 8-18",
     "Monday: 8-18",
-  ])("refuses %p", (text) => {
+  ])("rejects %p", (text) => {
     expect(parseTimeWindows(text)).toBeNull();
   });
 });

@@ -6,7 +6,7 @@ const abandoned = () => new Error("Cut off");
 /** Long enough for every run of these tests. */
 const polling = { maxRunMs: 60_000, abandoned };
 
-/** A batcher that echoes its items, and what each of its runs was given. */
+/** Creates a batcher that echoes its items and records the items of each run. */
 function echo(
   options: Partial<BatcherOptions<number, string>> = {},
   before: (items: readonly number[]) => unknown = tick,
@@ -27,7 +27,7 @@ function echo(
 const numbers = (length: number) => Array.from({ length }, (_, index) => index);
 const bad = (items: readonly number[]) => items.findIndex((item) => item < 0);
 
-/** Fails as a transaction does: if one item is bad, none of the run is done. */
+/** Fails like a transaction: if one item is bad, none of the run is done. */
 function failOnBad(items: readonly number[]): void {
   if (bad(items) >= 0) throw new Error(`bad: ${items[bad(items)]}`);
 }
@@ -44,7 +44,7 @@ describe.each([
     expect(runs.length).toBeLessThanOrEqual(2);
   });
 
-  test("has one run at a time", async () => {
+  test("has one run in progress at a time", async () => {
     let inside = 0;
     let max = 0;
     const { batcher } = echo({ ...mode, maxSize: 3 }, async () => {
@@ -56,7 +56,7 @@ describe.each([
     expect(max).toBe(1);
   });
 
-  test("bounds the sizes of one run, and gives an item that is larger a run of its own", async () => {
+  test("bounds the total size of a run, and runs a larger item alone", async () => {
     const { batcher, runs } = echo({ ...mode, maxSize: 10, sizeOf: (item) => item });
     await Promise.all([1, 4, 6, 30, 5, 5, 5].map((item) => batcher.run(item)));
     const sizes = runs.map((run) => run.reduce((sum, item) => sum + item, 0));
@@ -65,7 +65,7 @@ describe.each([
     expect(runs.flat()).toEqual([1, 4, 6, 30, 5, 5, 5]);
   });
 
-  test("resolves after its own run, and not before", async () => {
+  test("resolves after its own run, not before", async () => {
     const running = Promise.withResolvers<void>();
     const { batcher } = echo(mode, () => running.promise);
     let isDone = false;
@@ -80,14 +80,14 @@ describe.each([
     await Promise.all([first, second]);
   });
 
-  test("gives every caller a promise of its own", async () => {
+  test("returns a separate promise to each caller", async () => {
     const { batcher } = echo(mode);
     const calls = [batcher.run(1), batcher.run(1)];
     expect(calls[0]).not.toBe(calls[1]);
     await Promise.all(calls);
   });
 
-  test("an urgent item goes before those that wait, after urgent ones", async () => {
+  test("an urgent item goes before waiting items, after urgent ones", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     const { batcher, runs } = echo({ ...mode, maxSize: 1 }, () => promise);
     const run = (item: number, isUrgent: boolean) => batcher.run(item, { isUrgent });
@@ -102,7 +102,7 @@ describe.each([
   test.each([
     ["index", (_: unknown, items: readonly number[]) => bad(items)],
     ["unknown", () => "unknown" as const],
-  ])("an item with an error of its own fails alone, told by %s", async (_what, blame) => {
+  ])("an item with its own error fails alone, blamed by %s", async (_what, blame) => {
     const { batcher, runs } = echo({ ...mode, blame }, failOnBad);
     const items = [1, 2, -1, 3, -2, -3, 4];
     const outcomes = await Promise.allSettled(items.map((item) => batcher.run(item)));
@@ -112,7 +112,7 @@ describe.each([
     expect(runs.filter((run) => bad(run) < 0).flat()).toEqual([1, 2, 3, 4]);
   });
 
-  test("an item whose error may be due to one before it is judged when that one is done", async () => {
+  test("an item whose error may depend on earlier items runs again after them", async () => {
     const taken = new Set<number>();
     const { batcher } = echo(
       { ...mode, blame: (error) => Number(error instanceof Error && error.message) },
@@ -128,7 +128,7 @@ describe.each([
     expect([...taken].toSorted()).toEqual([0, 7, 8]);
   });
 
-  test("an error that concerns all of a run is not followed by further runs of its items", async () => {
+  test("after an error that concerns the whole run, its items do not run again", async () => {
     const { batcher, runs } = echo({ ...mode, blame: () => "all" }, () => {
       throw new Error("Unavailable");
     });
@@ -137,7 +137,7 @@ describe.each([
     expect(runs.flat()).toEqual(numbers(5));
   });
 
-  test("after a run that did nothing, the items that may still wait run again, before later ones", async () => {
+  test("after a run that did nothing, items that may still wait run again before later ones", async () => {
     let isBusy = true;
     const started = Promise.withResolvers<void>();
     const go = Promise.withResolvers<void>();
@@ -147,7 +147,7 @@ describe.each([
         runs.push(items);
         started.resolve();
         await go.promise;
-        // Stays until the first of them may wait no longer.
+        // Stays until the first item has waited too long.
         while (isBusy && items.length > 1 && performance.now() < deadlineMs) await tick();
         if (!isBusy || items.length === 1) return items.map(String);
         isBusy = false;
@@ -168,7 +168,7 @@ describe.each([
     expect(runs).toEqual([[0], [1, 2], [2]]);
   });
 
-  test("an item that has waited for too long is rejected and never runs", async () => {
+  test("an item that waited too long is rejected and never runs", async () => {
     const running = Promise.withResolvers<void>();
     const { batcher, runs } = echo(
       { ...mode, maxWaitMs: 20, tooLate: () => new Error("Late") },
@@ -187,7 +187,7 @@ describe.each([
     expect(runs).toEqual([[1], [3]]);
   });
 
-  test("drain() resolves when every item is settled, and when there is none", async () => {
+  test("drain() resolves when every item is settled or there is none", async () => {
     const { batcher } = echo({ ...mode, maxSize: 2 });
     await batcher.drain();
     let settled = 0;
@@ -200,19 +200,19 @@ describe.each([
 });
 
 describe("Batcher.run() with callers that poll", () => {
-  test("starts without a wait if no run is under way", () => {
+  test("starts without a wait if no run is in progress", () => {
     const { batcher, runs } = echo({ polling });
     void batcher.run(1);
     expect(runs).toEqual([[1]]);
   });
 
-  test("a request that was cut off during its run keeps no other from running, and its run is not repeated", async () => {
+  test("a request that was cut off during its run blocks no other, and its run is not repeated", async () => {
     const { batcher, runs } = echo({ polling: { maxRunMs: 30, abandoned } }, (items) =>
-      // Of a request that was cut off no promise ever settles.
+      // No promise of a request that was cut off ever settles.
       items.includes(2) ? new Promise(() => undefined) : tick(),
     );
     const first = batcher.run(1);
-    // It runs for both, and never ends.
+    // It runs both items and never returns.
     void batcher.run(2);
     const other = batcher.run(3).catch(String);
     await first;
@@ -223,7 +223,7 @@ describe("Batcher.run() with callers that poll", () => {
     expect(runs).toEqual([[1], [2, 3], [4]]);
   });
 
-  test("an item of a request that was cut off while it waited is run by another", async () => {
+  test("another request runs the item of one that was cut off while waiting", async () => {
     const { batcher, runs } = echo({ polling });
     const first = batcher.run(1);
     void batcher.run(2);
@@ -244,7 +244,7 @@ describe("Batcher.run() with callers that await each other", () => {
     expect(runs.map(({ length }) => length)).toEqual([20]);
   });
 
-  test("a run waits for `gatherMs` if the one before had several items, and not otherwise", async () => {
+  test("a run waits for `gatherMs` only if the previous one had several items", async () => {
     const { batcher, runs } = echo({ gatherMs: 30 });
     const startMs = performance.now();
     await batcher.run(0);

@@ -4,7 +4,7 @@ import { Semaphore } from "../../src/async/semaphore.ts";
 const tick = () => new Promise((resolve) => setImmediate(resolve));
 
 describe("Semaphore.run()", () => {
-  test.each([1, 3])("runs at most %p tasks at a time, in the order of their arrival", async (permits) => {
+  test.each([1, 3])("runs at most %p tasks at a time, in order of arrival", async (permits) => {
     const semaphore = new Semaphore(permits);
     const order: number[] = [];
     let inside = 0;
@@ -21,7 +21,7 @@ describe("Semaphore.run()", () => {
     expect({ order, max }).toEqual({ order: ids, max: permits });
   });
 
-  test("goes on after a task that failed", async () => {
+  test("continues after a failed task", async () => {
     const semaphore = new Semaphore(1);
     const failed = semaphore.run(() => Promise.reject(new Error("It broke")));
     const next = semaphore.run(async () => "next");

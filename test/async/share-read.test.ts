@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import { shareRead } from "../../src/async/batcher.ts";
 
 describe("shareRead()", () => {
-  test("gives callers of one tick the same read, which starts after them", async () => {
+  test("callers of one tick share a read that starts after them", async () => {
     let state = 1;
     let reads = 0;
     const read = shareRead(async () => {
@@ -17,7 +17,7 @@ describe("shareRead()", () => {
     expect(reads).toBe(1);
   });
 
-  test("gives none a read that started before it", async () => {
+  test("no caller gets a read that started before its call", async () => {
     let state = 1;
     const gate = Promise.withResolvers<void>();
     const read = shareRead(async () => {
@@ -34,7 +34,7 @@ describe("shareRead()", () => {
     expect(await Promise.all([first, second])).toEqual([1, 2]);
   });
 
-  test("keeps keys apart, and a failure to those who share it", async () => {
+  test("keys are separate, and only the callers of a failed read see its error", async () => {
     const read = shareRead(async (key) => {
       if (key === "bad") throw new Error("failed");
       return key;

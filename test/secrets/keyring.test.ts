@@ -16,7 +16,7 @@ function refusal(text: string): SealpostError {
 }
 
 describe("parseKeyring()", () => {
-  test("keeps the order: the first key seals, all are known", () => {
+  test("keeps the order: the first key encrypts, all are known", () => {
     const keyring = parseKeyring(`${fresh("new")}, ${fresh("old_2-x")}`);
     expect(keyring.ids).toEqual(["new", "old_2-x"]);
     expect(keyring.sealingId).toBe("new");
@@ -34,9 +34,9 @@ describe("parseKeyring()", () => {
     ["a repeated id", `a:${key},b:${key},a:${key}`, '"a"'],
     ["31 bytes", `short:${randomBytes(31).toBase64()}`, '"short"'],
     ["33 bytes", `long:${randomBytes(33).toBase64()}`, '"long"'],
-    ["what is not base64", `odd:${"?".repeat(44)}`, '"odd"'],
+    ["invalid base64", `odd:${"?".repeat(44)}`, '"odd"'],
   ];
-  test.each(bad)("refuses %s and names it", (_what, text, named) => {
+  test.each(bad)("rejects %s and names it", (_what, text, named) => {
     const error = refusal(text);
     expect(error.code).toBe("bad_setting");
     expect(error.message).toStartWith("SEALPOST_KEYS: ");
@@ -53,7 +53,7 @@ describe("parseKeyring()", () => {
 });
 
 describe("Keyring", () => {
-  test("key() gives the same key each time and not its bytes", async () => {
+  test("key() returns the same key each time, without its bytes", async () => {
     const keyring = parseKeyring(fresh("a"));
     const key = await keyring.key("a");
     expect(await keyring.key("a")).toBe(key);
@@ -61,7 +61,7 @@ describe("Keyring", () => {
     await expect(crypto.subtle.exportKey("raw", key)).rejects.toThrow();
   });
 
-  test("key() names an id that it does not have", async () => {
+  test("key() names an unknown ID", async () => {
     const error = await parseKeyring(fresh("a"))
       .key("gone")
       .catch((reason: unknown) => reason);
@@ -69,7 +69,7 @@ describe("Keyring", () => {
   });
 });
 
-test("generateKey() makes an entry that parseKeyring() reads, and refuses a bad id", () => {
+test("generateKey() returns an entry for parseKeyring() and rejects an invalid ID", () => {
   expect(parseKeyring(fresh("k-1")).ids).toEqual(["k-1"]);
   expect(() => generateKey("k 1", { randomBytes })).toThrow(TypeError);
 });

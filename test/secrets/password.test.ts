@@ -10,7 +10,7 @@ const hash = (password: string) => hashPassword(password, { randomBytes, cost })
 const verify = (password: string, phc: string | null) => verifyPassword(password, phc, { cost });
 
 describe("hashPassword() and verifyPassword()", () => {
-  test("agree on any password, and on no other", async () => {
+  test("accept the same password and no other", async () => {
     await fc.assert(
       fc.asyncProperty(fc.string({ unit: "binary" }), fc.string({ unit: "binary" }), async (right, wrong) => {
         const phc = await hash(right);
@@ -23,13 +23,13 @@ describe("hashPassword() and verifyPassword()", () => {
     );
   });
 
-  test("take one password typed in two Unicode forms as the same", async () => {
+  test("accept a password in another Unicode form", async () => {
     const phc = await hash("Zoe\u0308\u00A0\u212B");
     expect((await verify("Zo\u00EB \u00C5", phc)).ok).toBe(true);
     expect((await verify("zo\u00EB \u00C5", phc)).ok).toBe(false);
   });
 
-  test("ask for a new hash when the cost has changed and the password is right", async () => {
+  test("request a new hash if the password matches at another cost", async () => {
     const phc = await hash("right");
     const now = { cost: { ...cost, p: 2 } };
     expect(await verifyPassword("right", phc, now)).toEqual({ ok: true, rehash: true });
@@ -48,7 +48,7 @@ describe("hashPassword()", () => {
     expect(await verifyPassword("correct horse", phc)).toEqual({ ok: true, rehash: false });
   });
 
-  test("refuses more than 1,024 bytes, counted in UTF-8", async () => {
+  test("rejects more than 1,024 bytes of UTF-8", async () => {
     expect((await verify("ä".repeat(512), await hash("ä".repeat(512)))).ok).toBe(true);
     const error = await hash("ä".repeat(513)).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(SealpostError);
@@ -57,11 +57,11 @@ describe("hashPassword()", () => {
 });
 
 describe("verifyPassword()", () => {
-  test("says no for more than 1,024 bytes", async () => {
+  test("returns false for more than 1,024 bytes", async () => {
     expect((await verify("a".repeat(1_025), await hash("a"))).ok).toBe(false);
   });
 
-  test("says no for a stored hash that is damaged or asks for too much", async () => {
+  test("returns false for a stored hash that is damaged or too costly", async () => {
     const phc = await hash("right");
     const damaged = [
       "",
@@ -80,11 +80,11 @@ describe("verifyPassword()", () => {
     for (const text of damaged) expect(await verify("right", text)).toEqual({ ok: false, rehash: false });
   });
 
-  test("says no for nobody, even to the decoy's own zeros", async () => {
+  test("returns false without a user, even for the zeros of the decoy", async () => {
     expect(await verify("", null)).toEqual({ ok: false, rehash: false });
   });
 
-  test("works as long for an unknown name or a damaged hash as for a wrong password", async () => {
+  test("takes as long for an unknown name or a damaged hash as for a wrong password", async () => {
     const slow = { ln: 13, r: 8, p: 2 };
     const phc = await hashPassword("right", { randomBytes, cost: slow });
     const fastestMs = async (stored: string | null) => {

@@ -24,13 +24,13 @@ describe("hashPin() and verifyPin()", () => {
     expect(await verifyPin("a\u0308 b", stored, mac)).toBe(true);
   });
 
-  test("give two hashes of one PIN, and none that another pepper verifies", async () => {
+  test("return different hashes of one PIN, which no other pepper verifies", async () => {
     const [one, other] = [await hash("1234"), await hash("1234")];
     expect(one).not.toBe(other);
     expect(await verifyPin("1234", one, macWith("another"))).toBe(false);
   });
 
-  test("tell an empty PIN from one of zeros", async () => {
+  test("distinguish an empty PIN from zeros", async () => {
     expect(await verifyPin("\0".repeat(16), await hash(""), mac)).toBe(false);
   });
 
@@ -41,11 +41,11 @@ describe("hashPin() and verifyPin()", () => {
     "$pin$",
     `$pin$${"A".repeat(22)}$${"A".repeat(42)}`,
     "$scrypt$ln=1,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-  ])("accept nothing for %p", async (stored) => {
+  ])("accept no PIN for %p", async (stored) => {
     expect(await verifyPin("1234", stored, mac)).toBe(false);
   });
 
-  test("reject what is longer than 1,024 bytes, with the name of the parameter", async () => {
+  test("reject more than 1,024 bytes and name the parameter", async () => {
     const stored = await hash("1234");
     await expect(hash("ä".repeat(513))).rejects.toMatchObject({
       code: "invalid_parameter",

@@ -22,7 +22,7 @@ const refused = (sealed: string, where: SealContext, ring = keyring) =>
   open(ring, sealed, where).then(() => "opened", codeOf);
 
 describe("seal() and open()", () => {
-  test("give back any text sealed for any place", async () => {
+  test("return any text for the place it was sealed for", async () => {
     await fc.assert(
       fc.asyncProperty(wellFormed, context, async (text, where) => {
         const sealed = await seal(keyring, text, where, platform);
@@ -31,12 +31,12 @@ describe("seal() and open()", () => {
     );
   });
 
-  test("give back a text that begins with a byte order mark", async () => {
+  test("keep a leading byte order mark", async () => {
     const sealed = await seal(keyring, "\uFEFFx", place, platform);
     expect((await open(keyring, sealed, place)).reveal()).toBe("\uFEFFx");
   });
 
-  test("open in no other place", async () => {
+  test("reject any other place", async () => {
     const sealed = await seal(keyring, "secret", place, platform);
     await fc.assert(
       fc.asyncProperty(context, async (where) => {
@@ -46,14 +46,14 @@ describe("seal() and open()", () => {
     );
   });
 
-  test("keep fields of the place apart", async () => {
+  test("keep the fields of a place apart", async () => {
     const sealed = await seal(keyring, "secret", { table: "a", row: "bc", column: "d" }, platform);
     expect(await refused(sealed, { table: "ab", row: "c", column: "d" })).toBe("unsealable");
     expect(await refused(sealed, { table: "a", row: "b", column: "cd" })).toBe("unsealable");
     expect(await refused(sealed, { table: 'a","bc', row: "d", column: "" })).toBe("unsealable");
   });
 
-  test("open no value of which any character was changed, removed or added", async () => {
+  test("reject a value with a changed, removed or added character", async () => {
     const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=";
     for (const text of ["a", "ab", "abc"]) {
       const sealed = await seal(keyring, text, place, platform);
@@ -68,12 +68,12 @@ describe("seal() and open()", () => {
     }
   });
 
-  test("take the empty text as no secret, without a key", async () => {
+  test("keep an empty text empty, without a key", async () => {
     expect(await seal(keyring, "", place, platform)).toBe("");
     expect(await open(keyring, "", place)).toBe(Secret.EMPTY);
   });
 
-  test("work across a rotation while the old key is known", async () => {
+  test("decrypt after a rotation while the old key is known", async () => {
     const rotated = parseKeyring(`${newKey},${oldKey}`);
     const before = await seal(keyring, "before", place, platform);
     const after = await seal(rotated, "after", place, platform);
@@ -84,14 +84,14 @@ describe("seal() and open()", () => {
     expect(String(error)).toContain('"new"');
   });
 
-  test("do not open under another key of the same id", async () => {
+  test("reject another key with the same ID", async () => {
     const sealed = await seal(keyring, "secret", place, platform);
     expect(await refused(sealed, place, parseKeyring(generateKey("old", platform)))).toBe("unsealable");
   });
 });
 
 describe("seal()", () => {
-  test("uses a nonce of 12 fresh bytes each time", async () => {
+  test("uses 12 fresh random bytes as nonce each time", async () => {
     const asked: number[] = [];
     const randomBytes = (length: number) => {
       asked.push(length);
@@ -106,7 +106,7 @@ describe("seal()", () => {
     expect(one).toMatch(/^v1\.old\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]+$/);
   });
 
-  test("refuses a lone surrogate, which would come back as another text", async () => {
+  test("rejects a lone surrogate, which would be read back as another text", async () => {
     await expect(seal(keyring, "a\uD800b", place, platform)).rejects.toThrow(TypeError);
   });
 });
@@ -119,11 +119,11 @@ describe("open()", () => {
     "v2.old.AAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAA",
     "v1.old..",
     " ",
-  ])("never takes raw text as a secret: %p", async (text) => {
+  ])("never returns unsealed text: %p", async (text) => {
     expect(await refused(text, place)).toBe("unsealable");
   });
 
-  test("names the column and neither the row nor the value in its error", async () => {
+  test("names the column in its error, but not the row or the value", async () => {
     const sealed = await seal(keyring, "secret", place, platform);
     const error = await open(keyring, sealed, { ...place, row: "other-row" }).catch(String);
     expect(error).toContain("smtp_server.password");
@@ -132,7 +132,7 @@ describe("open()", () => {
   });
 });
 
-test("keyIdOf() is null for what is not sealed", async () => {
+test("keyIdOf() is null for an unsealed text", async () => {
   expect(keyIdOf(await seal(keyring, "x", place, platform))).toBe("old");
   expect(["", "old", "v1.old.short.x"].map(keyIdOf)).toEqual([null, null, null]);
 });

@@ -38,7 +38,7 @@ describe.skipIf(NO_SQLD !== null).each(WAYS)("a libSQL server at 20 ms, as %s us
     await createItems(database);
     const { write } = database;
     await database.commit([write.insert(item).values({ id: "counter", version: 1 })]);
-    /** As a code is used up: a conditional write, and a row that depends on it. */
+    /** Like the use of a code: a conditional write, and a row that depends on it. */
     const use = (id: string) =>
       database.commit([
         write.insert(item).values({ id, version: 1 }),
@@ -52,7 +52,7 @@ describe.skipIf(NO_SQLD !== null).each(WAYS)("a libSQL server at 20 ms, as %s us
     (await database.read.get<{ version: number }>(sql`SELECT version FROM item WHERE id = 'counter'`))
       .version;
 
-  test(`${BURST} commits at once all succeed, each by itself`, async () => {
+  test(`${BURST} concurrent commits all succeed independently`, async () => {
     await using at = await opened();
     const startMs = performance.now();
     const results = await Promise.all(Array.from({ length: BURST }, (_, index) => at.use(`${index}`)));
@@ -66,7 +66,7 @@ describe.skipIf(NO_SQLD !== null).each(WAYS)("a libSQL server at 20 ms, as %s us
     console.info(`${BURST} commits in ${trips} round trips and ${tookMs.toFixed()} ms`);
   });
 
-  test(`${CALLERS} callers share round trips, commit after commit`, async () => {
+  test(`${CALLERS} callers share round trips over many commits`, async () => {
     await using at = await opened();
     const startMs = performance.now();
     const call = async (caller: number) => {
@@ -75,7 +75,7 @@ describe.skipIf(NO_SQLD !== null).each(WAYS)("a libSQL server at 20 ms, as %s us
     await Promise.all(Array.from({ length: CALLERS }, (_, caller) => call(caller)));
     const seconds = (performance.now() - startMs) / 1_000;
     const commits = CALLERS * ROUNDS;
-    // At 20 ms a round trip, 150 commits a second need at least 3 a round trip.
+    // With round trips of 20 ms, 150 commits a second need at least 3 per round trip.
     expect(commits / proxy.trips.length, describeTrips(proxy.trips)).toBeGreaterThan(5);
     console.info(
       `${(commits / seconds).toFixed()} commits/s by ${CALLERS} callers, ${proxy.trips.length} round trips`,
@@ -93,7 +93,7 @@ describe.skipIf(NO_SQLD !== null).each(WAYS)("a libSQL server at 20 ms, as %s us
     expect(proxy.trips.length).toBeLessThan(12);
   });
 
-  test("commits whose response is lost are unavailable, and are not made twice", async () => {
+  test("commits whose response is lost reject as unavailable and are not repeated", async () => {
     await using at = await opened();
     const dropped = proxy.dropResponse(({ isCommit }) => isCommit);
     const outcomes = await Promise.allSettled(["a", "b", "c"].map((id) => at.use(id)));

@@ -25,7 +25,7 @@ async function counterOf({ read }: TestDatabase, table: string): Promise<number>
   return row.n;
 }
 
-/** Inserts a row with some value in each column that needs one. */
+/** Inserts a row with a value in each required column. */
 async function insertAny(
   { read, write, commit }: TestDatabase & { commit: TestDatabase["commit"] },
   table: string,
@@ -42,7 +42,7 @@ async function insertAny(
   return wanted[0]?.name ?? "";
 }
 
-describe("the epoch counts, after all migrations,", () => {
+describe("after all migrations, the epoch counts", () => {
   for (const table of TABLES) {
     test(`each insert, update and delete of ${table}`, async () => {
       await using database = await open();
@@ -62,7 +62,7 @@ describe("kept rows", () => {
   const insert = (id: string) => sql`
     INSERT INTO admin (id, username, realm, password_hash, enabled, generation) VALUES (${id}, ${id}, '', '', 1, 1)`;
 
-  test("show what another connection has changed, at the next request", async () => {
+  test("show the change of another connection at the next request", async () => {
     await using database = await open();
     const [one, other] = [new Epoch(database), new Epoch(database)];
     expect(await one.run(() => one.rows(ADMINS))).toEqual([]);
@@ -73,7 +73,7 @@ describe("kept rows", () => {
     }
   });
 
-  test("are of one moment within a request, and as they are now after it", async () => {
+  test("are from one moment within a request, and current after it", async () => {
     await using database = await open();
     const epoch = new Epoch(database);
     const { promise: isOver, resolve: end } = Promise.withResolvers<void>();
@@ -88,7 +88,7 @@ describe("kept rows", () => {
     expect(await afterwards).toBe(1);
   });
 
-  test("stop a commit that was decided on older ones, and are new at the next attempt", async () => {
+  test("stop a commit that was based on older ones, and are current at the next attempt", async () => {
     await using database = await open();
     const epoch = new Epoch(database);
     await epoch.run(async () => {
@@ -102,7 +102,7 @@ describe("kept rows", () => {
     expect(await epoch.run(() => epoch.rows(ADMINS))).toHaveLength(2);
   });
 
-  test("stop a commit whose author is no longer allowed", async () => {
+  test("stop a commit whose right is gone", async () => {
     await using database = await open();
     const epoch = new Epoch(database);
     const denied = new Error("No longer allowed");
@@ -126,7 +126,7 @@ describe("kept rows of a file", () => {
     `INSERT INTO admin (id, username, realm, password_hash, enabled, generation) VALUES ('${id}', '${id}', '', '', 1, 1)`;
   const ids = async (epoch: Epoch) => (await epoch.run(() => epoch.rows(ADMINS))).map(({ id }) => id);
 
-  test("show what another process, another connection and their own has committed", async () => {
+  test("show commits of another process, another connection and their own", async () => {
     using file = temporaryFile();
     await using database = await open({ url: file.url });
     await using other = openTest({ url: file.url });
@@ -143,7 +143,7 @@ describe("kept rows of a file", () => {
     expect(await ids(epoch)).toHaveLength(15);
   });
 
-  test("are proved by the mark of the file alone while no one commits", async () => {
+  test("are proved by the change mark of the file alone while no one commits", async () => {
     using file = temporaryFile();
     await using database = await open({ url: file.url });
     await database.read.all("SELECT 1");
@@ -157,7 +157,7 @@ describe("kept rows of a file", () => {
     expect(database.changeMark?.()).not.toBe(mark);
   });
 
-  test("have no mark in memory, where one connection reads and writes", async () => {
+  test("have no change mark in memory, where one connection reads and writes", async () => {
     await using database = await open();
     expect(database.changeMark?.() ?? null).toBeNull();
   });

@@ -15,7 +15,7 @@ describe("localError()", () => {
     ["SQLITE_NOTADB", "not a database", 30],
     ["SQLITE_CORRUPT", "damaged", 30],
     ["SQLITE_IOERR_WRITE", "disk", 30],
-  ])("says of %s what is wrong, and keeps it as the cause", (code, words, retryAfterSeconds) => {
+  ])("explains %s and keeps it as the cause", (code, words, retryAfterSeconds) => {
     const cause = failed(code);
     expect(localError(cause)).toMatchObject({ code: "database_unavailable", retryAfterSeconds, cause });
     expect(String(localError(cause))).toContain(words);
@@ -27,12 +27,12 @@ describe("localError()", () => {
   });
 });
 
-test("openError() takes an error without a code for a file that does not open", () => {
+test("openError() treats an error without a code as a file that does not open", () => {
   expect(String(openError(failed("")))).toContain("cannot be opened");
   expect(String(openError(failed("SQLITE_NOTADB")))).toContain("not a database");
 });
 
-test("remoteError() leaves a server's answer about SQL, and takes everything else for a server that is away", () => {
+test("remoteError() keeps an SQL error of the server and treats any other as an unavailable server", () => {
   for (const code of ["SQLITE_CONSTRAINT_UNIQUE", "SQL_PARSE_ERROR", "SQLITE_UNKNOWN"]) {
     const error = failed(code);
     expect(remoteError(error)).toBe(error);
@@ -43,7 +43,7 @@ test("remoteError() leaves a server's answer about SQL, and takes everything els
   expect(remoteError(failed("SQLITE_BUSY"))).toMatchObject({ retryAfterSeconds: 1 });
 });
 
-test("isConstraintError() and isBusy() know primary and extended codes, and nothing else", () => {
+test("isConstraintError() and isBusy() recognize primary and extended codes, and nothing else", () => {
   expect(["SQLITE_CONSTRAINT", "SQLITE_CONSTRAINT_UNIQUE"].map(failed).map(isConstraintError)).toEqual([
     true,
     true,

@@ -8,7 +8,7 @@ import { LibsqlDatabase } from "../../src/storage/libsql-database.ts";
 import { connectFile, connectMemory } from "../../src/storage/local/connect.ts";
 import { createItems, item, randomBytes, temporaryFile } from "./fixtures/database.ts";
 
-/** A database file, and how many statements went into each of its transactions. */
+/** A database file that records the number of statements of each transaction. */
 async function counted() {
   const file = temporaryFile();
   const connections = connectFile({ url: file.url, randomBytes });
@@ -76,7 +76,7 @@ describe("commits that arrive together", () => {
     expect(await at.ids()).toEqual(["d", "a", "b", "c"]);
   });
 
-  test("do not share one with large values of others", async () => {
+  test("do not share a transaction with large values of others", async () => {
     await using at = await counted();
     const large = (id: string) =>
       at.database.write.insert(item).values({ id, version: 1, bytes: Buffer.alloc(3_000_000) });
@@ -84,7 +84,7 @@ describe("commits that arrive together", () => {
     expect(at.transactions).toEqual([2, 2, 1]);
   });
 
-  test("each get their own results", async () => {
+  test("each return their own results", async () => {
     await using at = await counted();
     const { database } = at;
     const { write } = database;
@@ -109,7 +109,7 @@ describe("commits that arrive together", () => {
     expect(at.transactions).toEqual([2, 5]);
   });
 
-  test("a condition on changes() sees the writes of its own commit alone", async () => {
+  test("a condition on changes() sees only the writes of its own commit", async () => {
     await using at = await counted();
     const { database } = at;
     const { write } = database;
@@ -125,7 +125,7 @@ describe("commits that arrive together", () => {
     expect(await at.ids()).toEqual(["a", "b", "a changed", "b changed"]);
   });
 
-  test("a commit that begins with a condition on changes() is misuse", async () => {
+  test("a commit whose first statement has a condition on changes() is misuse", async () => {
     await using at = await counted();
     const { database } = at;
     const { write } = database;
@@ -141,7 +141,7 @@ describe("commits that arrive together", () => {
     expect(await at.ids()).toEqual(["a"]);
   });
 
-  test("fail alone, all of their statements or none, as if one came after the other", async () => {
+  test("fail alone, with all of their statements or none, as if they ran one after another", async () => {
     await using at = await counted();
     const calls: Statement[][] = [
       [at.insert("a"), at.insert("b")],
@@ -158,17 +158,17 @@ describe("commits that arrive together", () => {
     expect(await at.ids()).toEqual(["a", "b", "c", "e", "d"]);
   });
 
-  test("do not run one by one because one of them fails", async () => {
+  test("still share transactions if one of them fails", async () => {
     await using at = await counted();
     const calls = Array.from({ length: 100 }, (_, index) =>
       at.database.commit([at.insert(`${index}`, index === 60 ? 0 : 1)]),
     );
     expect((await outcomes(calls)).filter((outcome) => outcome !== "done")).toEqual(["constraint"]);
-    // All of them, those before the bad one, it with the others, the others.
+    // All; those before the bad one; the bad one and the rest; the rest.
     expect(at.transactions).toEqual([100, 60, 40, 39]);
   });
 
-  test("a bad one gets its own error", async () => {
+  test("a failed one rejects with its own error", async () => {
     await using at = await counted();
     const calls = [at.database.commit([at.insert("a")]), at.database.commit([at.insert("b", 0)])];
     const [, outcome] = await Promise.allSettled(calls);
@@ -176,7 +176,7 @@ describe("commits that arrive together", () => {
   });
 });
 
-test("commits that share a transaction fail together when the database is unavailable, and are not repeated", async () => {
+test("commits that share a transaction fail together if the database is unavailable, and are not repeated", async () => {
   let runs = 0;
   const writer: Connection = {
     async run() {

@@ -3,7 +3,7 @@ import { createMailUpkeepRepository } from "../../src/storage/mail-upkeep.ts";
 import { later, mailRows, NOW } from "./fixtures/mail-rows.ts";
 
 describe("recoverFromClockJump()", () => {
-  test("makes due what a clock jump has put off, and gives leased messages the time of a new lease", async () => {
+  test("makes messages due that a clock jump has delayed, and gives leased ones the time of a new lease", async () => {
     await using instance = await mailRows();
     const { database, insert } = instance;
     const tomorrow = later(86_400);
@@ -28,7 +28,7 @@ describe("recoverFromClockJump()", () => {
 });
 
 describe("eraseContent()", () => {
-  test("erases what was kept until now, and nothing else", async () => {
+  test("erases content that was kept until now, and nothing else", async () => {
     await using instance = await mailRows();
     const { database, insert } = instance;
     const { hasContentToErase, eraseContent } = createMailUpkeepRepository(database);
@@ -44,7 +44,7 @@ describe("eraseContent()", () => {
 });
 
 describe("prune()", () => {
-  test("deletes old messages that are final, unless they may still be retried", async () => {
+  test("deletes old final messages, unless they can still be retried", async () => {
     await using instance = await mailRows();
     const { database, insert } = instance;
     await insert("old", { dueAt: null });

@@ -44,7 +44,7 @@ describe("migrate()", () => {
     expect(recorded[0]).toEqual({ name: "0001_one", hash: digest, applied_at: platform.now().getTime() });
   });
 
-  test("leaves nothing of a migration that fails", async () => {
+  test("leaves nothing of a failed migration", async () => {
     const bad = {
       name: "0004_bad",
       sql: "CREATE TABLE left_over (a)\n--> statement-breakpoint\nINSERT INTO one (id) VALUES ('y'), ('y')",
@@ -52,13 +52,13 @@ describe("migrate()", () => {
     expect(await refusal([...STEPS, bad], STEPS)).toMatchObject({ code: "SQLITE_CONSTRAINT" });
   });
 
-  test("refuses a database that a newer version made", async () => {
+  test("rejects a database of a newer version", async () => {
     const error = await refusal(STEPS.slice(0, 2), STEPS);
     expect(error).toMatchObject({ code: "bad_setting" });
-    expect(String(error)).toContain('newer Sealpost, which has the migration "0003_three"');
+    expect(String(error)).toContain('newer Sealpost with the migration "0003_three"');
   });
 
-  test("refuses a migration whose text has changed since, but not its line ends", async () => {
+  test("rejects a migration whose text has changed, except for line ends", async () => {
     const [first, ...rest] = STEPS;
     const edited = { name: "0001_one", sql: `${first?.sql} -- edited` };
     expect(await refusal([edited, ...rest], STEPS)).toMatchObject({ code: "bad_setting" });
@@ -72,11 +72,11 @@ describe("migrate()", () => {
     "CREATE TABLE a (b); CREATE TABLE c (d);",
     "INSERT INTO one (id) VALUES ('it''s; fine');\nDELETE FROM one",
     "/* ; */ SELECT 1 /* ; */ ; /* x */ SELECT 2",
-  ])("refuses two statements in one, of which the driver would run the first: %p", async (text) => {
+  ])("rejects two statements in one, because the driver would run only the first: %p", async (text) => {
     expect(await refusal([...STEPS, { name: "0004_two", sql: text }], STEPS)).toBeInstanceOf(TypeError);
   });
 
-  test("gives the definitions of an older database the defaults of the new columns", async () => {
+  test("sets the defaults of new columns for the definitions of an older database", async () => {
     await using database = openTest();
     const published = MIGRATIONS.filter(({ name }) => name <= "0003_plugins");
     await migrate(database, published, platform);
@@ -91,12 +91,12 @@ describe("migrate()", () => {
     });
   });
 
-  test("makes the project's own tables", async () => {
+  test("creates Sealpost's own tables", async () => {
     await using database = openTest();
     expect(await migrate(database, MIGRATIONS, platform)).toEqual(MIGRATIONS.map(({ name }) => name));
   });
 
-  test("keeps the mail of a database from before content was kept for a retry", async () => {
+  test("keeps the messages of a database from before content was kept for a retry", async () => {
     await using database = openTest();
     const { write } = database;
     await migrate(database, MIGRATIONS.slice(0, 3), platform);
@@ -118,7 +118,7 @@ describe("migrate()", () => {
   });
 
   test(
-    `lets ${PROCESSES} processes begin at once on a fresh file: all succeed, each step is applied once`,
+    `${PROCESSES} processes migrate a new file concurrently: all succeed, and each step is applied once`,
     async () => {
       for (let round = 0; round < ROUNDS; round++) {
         using file = temporaryFile();

@@ -32,18 +32,18 @@ describe("openDatabase()", () => {
   });
 
   test.each(["ftp://host/x", "data/x.db", "", "ws://127.0.0.1", "libsql://host?unknown=1", "http://["])(
-    "refuses the URL %p",
+    "rejects the URL %p",
     (url) => {
       expect(codeThrownBy(() => openTest({ url }))).toBe("bad_setting");
     },
   );
 
-  test("refuses a file URL with unknown parameters when it is opened", async () => {
+  test("rejects a file URL with unknown parameters when it opens the file", async () => {
     await using database = openTest({ url: "file:x.db?mode=ro" });
     expect(await rejection(database.read.get(sql`SELECT 1`))).toMatchObject({ code: "bad_setting" });
   });
 
-  test("keeps one database in memory for reads and writes", async () => {
+  test("uses one database in memory for reads and writes", async () => {
     await using database = openTest();
     await createItems(database);
     await rejection(database.commit([database.write.run(sql`SELEC`)]));
@@ -64,7 +64,7 @@ describe.each([":memory:", "file:"])("a database at %s", (kind) => {
     return { database, read: database.read, write: database.write, [Symbol.asyncDispose]: dispose };
   };
 
-  test("stores what the columns say, never a number as REAL", async () => {
+  test("stores the types of the columns, never a number as REAL", async () => {
     await using at = await opened();
     const row = {
       id: "a",
@@ -84,7 +84,7 @@ describe.each([":memory:", "file:"])("a database at %s", (kind) => {
     });
   });
 
-  test("commit() gives typed results in order", async () => {
+  test("commit() returns typed results in order", async () => {
     await using at = await opened();
     const [inserted, rows, returned, none] = await at.database.commit([
       at.write.insert(item).values([
@@ -102,7 +102,7 @@ describe.each([":memory:", "file:"])("a database at %s", (kind) => {
     expect(await at.database.commit([])).toEqual([]);
   });
 
-  test("commit() carries conditional writes: changes() follows the statement before", async () => {
+  test("commit() runs conditional writes: changes() refers to the previous statement", async () => {
     await using at = await opened();
     const { database, write } = at;
     await database.commit([write.insert(item).values({ id: "a", version: 1 })]);
@@ -134,7 +134,7 @@ describe.each([":memory:", "file:"])("a database at %s", (kind) => {
     ["CHECK", sql`INSERT INTO item (id, version, done) VALUES ('x', 0, 0)`],
     ["PRIMARY KEY", sql`INSERT INTO item (id, version, done) VALUES ('a', 1, 0)`],
   ])(
-    "commit() writes nothing when one statement violates %s, and the next commit works",
+    "commit() writes nothing if one statement violates %s, and the next commit works",
     async (_what, bad) => {
       await using at = await opened();
       const { database, write } = at;
@@ -153,7 +153,7 @@ describe.each([":memory:", "file:"])("a database at %s", (kind) => {
     },
   );
 
-  test("a mistake in a statement stays the driver's error and shows no value", async () => {
+  test("an invalid statement rejects with the driver's error and shows no value", async () => {
     await using at = await opened();
     for (const statement of [
       at.read.all(sql`SELECT ${"hunter2"} FROM nowhere`),
@@ -168,12 +168,12 @@ describe.each([":memory:", "file:"])("a database at %s", (kind) => {
     }
   });
 
-  test("refuses an interactive transaction", async () => {
+  test("rejects an interactive transaction", async () => {
     await using at = await opened();
     expect(await rejection(at.write.transaction(async () => undefined))).toBeInstanceOf(TypeError);
   });
 
-  test("closes after what was begun, and rejects what comes later", async () => {
+  test("finishes running operations before it closes, and rejects later ones", async () => {
     const at = await opened();
     const appended = [1, 2, 3].map((version) =>
       at.database.append(at.write.insert(item).values({ id: `${version}`, version })),
@@ -201,7 +201,7 @@ describe("a database file", () => {
     expect(await write.get<object>(sql`PRAGMA synchronous`)).toEqual({ synchronous: 2 });
   });
 
-  test("is whole in its one file when it is closed", async () => {
+  test("is complete in one file after closing", async () => {
     using file = temporaryFile();
     const database = openTest({ url: file.url });
     await createItems(database);
@@ -213,7 +213,7 @@ describe("a database file", () => {
     expect(await outside(`${file.path}.copy`, "SELECT count(*) AS n FROM item")).toEqual([{ n: 1 }]);
   });
 
-  test("is not written through `read`", async () => {
+  test("cannot be written through `read`", async () => {
     using file = temporaryFile();
     await using database = openTest({ url: file.url });
     await createItems(database);
@@ -236,7 +236,7 @@ describe("a database file", () => {
 });
 
 describe("commit()", () => {
-  test("lets an urgent commit go before those that wait", async () => {
+  test("an urgent commit goes before waiting ones", async () => {
     using file = temporaryFile();
     await using database = openTest({ url: file.url });
     await createItems(database);
@@ -247,7 +247,7 @@ describe("commit()", () => {
     expect(rows.map(({ id }) => id)).toEqual(["urgent", "first", "second", "third"]);
   });
 
-  test("is local or remote by the URL of the database", async () => {
+  test("the URL of the database decides whether it is local or remote", async () => {
     await using local = openTest();
     await using remote = openTest({ url: "http://127.0.0.1:9" });
     expect([local.kind, remote.kind]).toEqual(["local", "remote"]);
@@ -259,7 +259,7 @@ describe("the error of a database file", () => {
     ["in a folder that does not exist", (path) => `${path}/none/x.db`, "folder"],
     ["that is a folder", (path) => path.slice(0, path.lastIndexOf("/")), "cannot be opened"],
     [
-      "that is something else",
+      "that is no database",
       (path) => {
         writeFileSync(path, "A text file, longer than the header of a database. ".repeat(99));
         return path;
@@ -267,7 +267,7 @@ describe("the error of a database file", () => {
       "not a database",
     ],
   ];
-  test.each(cases)("%s says what to do, for reads and writes", async (...row) => {
+  test.each(cases)("%s says what to do for reads and writes", async (...row) => {
     const [, prepare, words] = row;
     using file = temporaryFile();
     await using database = openTest({ url: `file:${prepare(file.path)}` });
@@ -282,7 +282,7 @@ describe("the error of a database file", () => {
     }
   });
 
-  test("on a full disk says so, and the database works on when there is space", async () => {
+  test("names a full disk, and the database works again once there is space", async () => {
     using file = temporaryFile();
     await using database = openTest({ url: file.url });
     await createItems(database);
@@ -298,7 +298,7 @@ describe("the error of a database file", () => {
 });
 
 describe("a remote database", () => {
-  test("that does not answer is unavailable", async () => {
+  test("that does not respond is unavailable", async () => {
     const server = Bun.serve({
       hostname: "127.0.0.1",
       port: 0,

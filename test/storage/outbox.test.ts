@@ -26,9 +26,9 @@ const CLAIM: Claim = {
 };
 const LEASES = [{ id: "1", lease: "mark" }];
 
-/** An outbox with so many mails that wait. */
-async function outbox(waiting = 0, asked: string[] = []) {
-  const database = recording(asked);
+/** Creates an outbox with this many waiting messages. */
+async function outbox(waiting = 0, statements: string[] = []) {
+  const database = recording(statements);
   await migrate(database, MIGRATIONS, { now: () => NOW });
   await database.commit([
     database.write.run(sql`
@@ -47,8 +47,8 @@ async function outbox(waiting = 0, asked: string[] = []) {
   };
 }
 
-/** A database in memory that says what it is asked. */
-function recording(asked: string[]): Database {
+/** Creates a database in memory that records the statements it reads. */
+function recording(statements: string[]): Database {
   const connections = connectMemory({ url: ":memory:", randomBytes });
   const { reader } = connections;
   const run: Connection["run"] = (operation) =>
@@ -59,7 +59,7 @@ function recording(asked: string[]): Database {
             const value = Reflect.get(target, name);
             if (name !== "execute") return typeof value === "function" ? value.bind(target) : value;
             return (statement: { readonly sql: string }) => {
-              asked.push(statement.sql);
+              statements.push(statement.sql);
               return target.execute(statement);
             };
           },
@@ -74,10 +74,10 @@ const update = (id: string): MailUpdate => ({
   ...{ dueAt: null, contentUntil: null, released: true, attempts: [] },
 });
 
-describe("with 100,000 mails that wait", () => {
+describe("with 100,000 waiting messages", () => {
   const SCAN = /SCAN mail\b/;
 
-  test("every statement of a worker goes by an index", async () => {
+  test("every statement of a worker uses an index", async () => {
     await using instance = await outbox(WAITING);
     const { database, repository } = instance;
     await database.write.run(sql`ANALYZE`);
@@ -102,12 +102,12 @@ describe("with 100,000 mails that wait", () => {
       const steps = await queryPlan(database, statement);
       expect({ name, steps }).toEqual({ name, steps: expect.stringMatching(index) });
       expect({ name, steps }).toEqual({ name, steps: expect.not.stringMatching(SCAN) });
-      // Sorting would mean to read all that wait.
+      // A sort would read all waiting messages.
       expect({ name, steps }).toEqual({ name, steps: expect.not.stringMatching(/TEMP B-TREE FOR ORDER BY/) });
     }
   });
 
-  test("results are written by the key of the mail", async () => {
+  test("updates find messages by primary key", async () => {
     await using instance = await outbox(WAITING);
     const { database, repository } = instance;
     const byKey = /SCAN one VIRTUAL TABLE[\s\S]*SEARCH mail USING INDEX sqlite_autoindex_mail_1 \(id=\?\)/;
@@ -115,21 +115,21 @@ describe("with 100,000 mails that wait", () => {
     expect(await queryPlan(database, repository.recordAttempts([update("1")]))).toMatch(byKey);
   });
 
-  test("the lanes are found without reading what waits in them", async () => {
-    const asked: string[] = [];
-    await using instance = await outbox(WAITING, asked);
-    asked.length = 0;
+  test("listQueues() reads no waiting message", async () => {
+    const statements: string[] = [];
+    await using instance = await outbox(WAITING, statements);
+    statements.length = 0;
     await instance.repository.listQueues();
-    const steps = await queryPlan(instance.database, sql.raw(asked[0] ?? ""));
+    const steps = await queryPlan(instance.database, sql.raw(statements[0] ?? ""));
     expect(steps).toMatch(/SEARCH mail USING COVERING INDEX mail_due \(lane>\?\)/);
     expect(steps).toMatch(/SEARCH mail USING COVERING INDEX mail_due \(lane=\? AND due_at>\?\)/);
-    // The first of all is the first entry of the index.
+    // The first queue is the first entry of the index.
     expect(steps.match(/SCAN mail\b.*/g) ?? []).toEqual([]);
   });
 });
 
 describe("applyUpdates()", () => {
-  test("changes nothing of a mail that is no longer held, and records no attempt of it", async () => {
+  test("changes no message whose lease was lost, and records no attempt of it", async () => {
     await using instance = await outbox(3);
     const { database, repository } = instance;
     const [rows] = await database.commit([repository.claim({ ...CLAIM, queueName: "lane 1", limit: 1 })]);
@@ -151,7 +151,7 @@ describe("applyUpdates()", () => {
     const apply = (updates: readonly MailUpdate[]) =>
       database.commit([repository.recordAttempts(updates), repository.applyUpdates(updates, NOW)]);
     expect((await apply([late]))[1]).toEqual([]);
-    // Both at once: the one that is late does not stand for the other.
+    // In one call, the late update does not replace the other.
     expect((await apply([held, late]))[1]).toEqual([{ id: "1" }]);
     expect((await createQueuedMailRepository(database).withAttempts("1"))?.attempts).toEqual([
       { mailId: "1", ...attempts[0] },
@@ -164,7 +164,7 @@ describe("applyUpdates()", () => {
 });
 
 describe("listQueues()", () => {
-  test("are those with mail, each with what is due first", async () => {
+  test("returns the queues that have messages, each with its earliest due time", async () => {
     await using instance = await outbox(200);
     const queues = await instance.repository.listQueues();
     expect(queues).toHaveLength(QUEUES);
@@ -174,7 +174,7 @@ describe("listQueues()", () => {
     });
   });
 
-  test("are none where nothing waits", async () => {
+  test("returns no queue if no message waits", async () => {
     await using instance = await outbox();
     expect(await instance.repository.listQueues()).toEqual([]);
   });

@@ -11,7 +11,7 @@ async function opened() {
 const id = sql.placeholder("id");
 
 describe("Database.prepare()", () => {
-  test("binds other values at each use, stored as their columns are", async () => {
+  test("binds new values at each use, in the types of the columns", async () => {
     await using database = await opened();
     const { write, prepare } = database;
     const [version, done] = [sql.placeholder("version"), sql.placeholder("done")];
@@ -26,7 +26,7 @@ describe("Database.prepare()", () => {
     expect(await database.read.select().from(item)).toEqual(rows.map((row) => ({ ...row, bytes: null })));
   });
 
-  test("gives typed rows, in a batch of reads and in a commit", async () => {
+  test("returns typed rows in a batch of reads and in a commit", async () => {
     await using database = await opened();
     const { read, write, prepare } = database;
     await database.commit([write.insert(item).values({ id: "a", version: 3 })]);
@@ -55,7 +55,7 @@ describe("Database.prepare()", () => {
     expect(changed.rowsAffected).toBe(1);
   });
 
-  test("a use without a value, or with a date whose column is unknown, is misuse", async () => {
+  test("a use without a value, or with a date for an unknown column, is misuse", async () => {
     await using database = await opened();
     const { write, prepare } = database;
     const remove = prepare(

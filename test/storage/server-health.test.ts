@@ -16,7 +16,7 @@ async function health() {
   return {
     database,
     repository,
-    /** Opens a circuit until then. */
+    /** Opens a circuit until this time. */
     async open(identifier: string, seconds: number, failedAt = NOW) {
       await database.commit([
         repository.fail(identifier, REFUSED, failedAt),
@@ -62,7 +62,7 @@ describe("trip()", () => {
 });
 
 describe("a probe", () => {
-  test("is leased to one worker when it is due, and to another when that lease has ended", async () => {
+  test("is leased to one worker when due, and to another after that lease has ended", async () => {
     await using instance = await health();
     await instance.open("a", 30);
     expect(await instance.claim("early", 29)).toBe(false);
@@ -98,7 +98,7 @@ describe("a probe", () => {
     });
   });
 
-  test("that is made due is taken from the worker that runs one", async () => {
+  test("that is made due is taken from the worker that runs it", async () => {
     await using instance = await health();
     const { database, repository } = instance;
     await instance.open("a", 30);
@@ -109,7 +109,7 @@ describe("a probe", () => {
     expect(rows).toEqual([]);
   });
 
-  test("is not made due where the circuit is closed", async () => {
+  test("is not made due if the circuit is closed", async () => {
     await using instance = await health();
     const { database, repository } = instance;
     await database.commit([repository.fail("a", REFUSED, NOW), repository.makeProbeDue("a", NOW)]);
@@ -120,7 +120,7 @@ describe("a probe", () => {
 });
 
 describe("recoverFromClockJump()", () => {
-  test("makes those probes due that are later than any, and no other", async () => {
+  test("makes only probes due that are later than possible", async () => {
     await using instance = await health();
     const { database, repository } = instance;
     await instance.open("too late", 901);

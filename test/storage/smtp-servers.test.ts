@@ -32,7 +32,7 @@ const ROW: SmtpServerRow = {
   version: 1,
 };
 
-test("update() leaves a kept secret as a key rotation sealed it meanwhile", async () => {
+test("update() keeps the form of a secret that a key rotation re-encrypted meanwhile", async () => {
   const randomBytes = (length: number) => crypto.getRandomValues(new Uint8Array(length));
   await using database = openDatabase({ url: ":memory:", randomBytes });
   await migrate(database, MIGRATIONS, { now: () => new Date() });

@@ -5,12 +5,12 @@ import type { Acknowledged } from "./fixtures/stress-writer.ts";
 import { runTogether } from "./fixtures/together.ts";
 
 const PROCESSES = 4;
-/** Per process; LONG_TESTS=1 asks for the long form. */
+/** Operations per process; more with LONG_TESTS=1. */
 const OPERATIONS = process.env.LONG_TESTS === "1" ? 8_000 : 304;
 const LONGEST_MS = 30_000 + OPERATIONS * 20;
 
 test(
-  `${PROCESSES} processes with ${OPERATIONS} mixed writes each lose nothing that was acknowledged`,
+  `${PROCESSES} processes with ${OPERATIONS} mixed writes each lose no acknowledged write`,
   async () => {
     using file = temporaryFile();
     {

@@ -12,7 +12,7 @@ const FAILURE = notSent("recipient", "rate_limited", {
 });
 
 describe("makeDue()", () => {
-  test("makes every recipient due that waits, and keeps everything else as it was written", async () => {
+  test("makes every waiting recipient due and changes nothing else", async () => {
     await using instance = await mailRows();
     const { database, insert } = instance;
     const recipients = [
@@ -43,7 +43,7 @@ describe("makeDue()", () => {
 });
 
 describe("makeDueIfOpen()", () => {
-  test("goes by the circuit", async () => {
+  test("makes messages due only if the circuit is open", async () => {
     await using instance = await mailRows();
     const { database, insert } = instance;
     const { makeDueIfOpen } = createWaitingMailRepository(database);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { openLocalClient } from "../../../src/storage/local/client.ts";
 import { locked, outside, temporaryFile } from "../fixtures/database.ts";
 
-/** The statements that a connection has prepared and not thrown away; `busy`: it is in the middle of its rows. */
+/** The live prepared statements of a connection; `busy` if one is in the middle of its rows. */
 async function statementsOf(client: ReturnType<typeof openLocalClient>) {
   const { rows } = await client.execute(
     "SELECT sql, run, busy FROM sqlite_stmt WHERE sql NOT LIKE '%sqlite_stmt%'",
@@ -24,7 +24,7 @@ const CREATE = "CREATE TABLE item (id TEXT PRIMARY KEY, version INTEGER)";
 const FIND = "SELECT id, version FROM item WHERE id = ?";
 
 describe("openLocalClient()", () => {
-  test("prepares a statement that comes again once, and leaves none in the middle of its rows", async () => {
+  test("prepares a repeated statement once, and leaves none in the middle of its rows", async () => {
     using at = opened();
     await at.client.execute(CREATE);
     for (let count = 0; count < 5; count++) {
@@ -41,14 +41,14 @@ describe("openLocalClient()", () => {
     }
     const statements = await statementsOf(at.client);
     for (const text of ["INSERT INTO item", "UPDATE item", FIND]) {
-      // The first use shows that it exists, from the second on it is kept.
+      // The first use only marks the text as seen; the second one caches the statement.
       const runs = statements.filter(({ sql }) => sql.startsWith(text)).map(({ run }) => run);
       expect(Math.max(...runs)).toBe(4);
     }
     expect(statements.filter(({ busy }) => busy > 0)).toEqual([]);
   });
 
-  test("gives each use its own values and rows", async () => {
+  test("keeps the values and rows of each use apart", async () => {
     using at = opened();
     await at.client.execute(CREATE);
     await at.client.execute("INSERT INTO item VALUES ('a', 1), ('b', 2), ('c', NULL)");
@@ -59,7 +59,7 @@ describe("openLocalClient()", () => {
     expect(first?.rows).not.toBe(second?.rows);
   });
 
-  test("sees what another program makes of the schema", async () => {
+  test("sees schema changes of another process", async () => {
     using at = opened();
     const { client, file } = at;
     await client.execute(CREATE);
@@ -93,7 +93,7 @@ describe("openLocalClient()", () => {
     expect(await find()).toEqual([{ id: "a", version: 1 }]);
   });
 
-  test("a statement that failed is prepared again, and works", async () => {
+  test("a failed statement is prepared again and works", async () => {
     using at = opened();
     await at.client.execute(CREATE);
     const insert = (id: string) => at.client.execute({ sql: "INSERT INTO item VALUES (?, 1)", args: [id] });
@@ -103,7 +103,7 @@ describe("openLocalClient()", () => {
     expect(await outside(at.file.path, "SELECT id FROM item")).toEqual([{ id: "a" }, { id: "b" }]);
   });
 
-  test("a write that failed on a lock is not acknowledged and lost later", async () => {
+  test("a write after a failed lock is not acknowledged and lost", async () => {
     using at = opened();
     await at.client.execute("PRAGMA journal_mode = WAL");
     await at.client.execute(CREATE);
@@ -118,7 +118,7 @@ describe("openLocalClient()", () => {
     expect(await outside(at.file.path, "SELECT id FROM item")).toEqual([{ id: "a" }, { id: "c" }]);
   });
 
-  test("keeps a bounded number of statements, those that were used last", async () => {
+  test("caches a bounded number of statements, the most recently used", async () => {
     using at = opened();
     const use = (number: number) => at.client.execute(`SELECT ${number} AS n`);
     for (let number = 0; number < 400; number++) {

@@ -11,7 +11,7 @@ import {
   temporaryFile,
 } from "../fixtures/database.ts";
 
-/** Randomness that tells when it is asked for: the guard asks each time before it waits for a lock. */
+/** Randomness that reports each call: the connection calls it before each wait for a lock. */
 function watchedRandomness() {
   const { promise: refused, resolve } = Promise.withResolvers<void>();
   let refusals = 0;
@@ -27,7 +27,7 @@ function watchedRandomness() {
 }
 
 describe("after SQLITE_BUSY", () => {
-  test("an acknowledged commit, append and write are there for a fresh connection, and hold no lock", async () => {
+  test("an acknowledged commit, append and write are visible to a new connection and hold no lock", async () => {
     using file = temporaryFile();
     const watch = watchedRandomness();
     await using database = openTest({ url: file.url, randomBytes: watch.randomBytes });
@@ -51,7 +51,7 @@ describe("after SQLITE_BUSY", () => {
     }
   });
 
-  test("an unguarded client acknowledges writes and loses them, which is why there is a guard", async () => {
+  test("a plain client acknowledges writes and loses them, which is why connections are managed", async () => {
     using file = temporaryFile();
     const client = createClient({ url: file.url, concurrency: 1, timeout: 0 });
     await client.execute("PRAGMA journal_mode = WAL");
@@ -65,7 +65,7 @@ describe("after SQLITE_BUSY", () => {
     client.close();
   });
 
-  test("the settings of both connections are said again", async () => {
+  test("both connections get their settings again", async () => {
     using file = temporaryFile();
     const watch = watchedRandomness();
     await using database = openTest({ url: file.url, randomBytes: watch.randomBytes });
@@ -79,7 +79,7 @@ describe("after SQLITE_BUSY", () => {
     expect(await database.write.get<object>(sql`PRAGMA synchronous`)).toEqual({ synchronous: 2 });
   });
 
-  test("a reader waits too, and still only reads", async () => {
+  test("a reader waits as well and stays read-only", async () => {
     using file = temporaryFile();
     const create = "CREATE TABLE item (id TEXT)";
     await outside(file.path, "PRAGMA journal_mode = WAL", create);
@@ -112,7 +112,7 @@ describe("after SQLITE_BUSY", () => {
 });
 
 describe("a lock that stays", () => {
-  test("ends each waiting call within `lockTimeoutMs` of its beginning, and writes nothing later", async () => {
+  test("ends each waiting call within `lockTimeoutMs` of its start, and writes nothing later", async () => {
     using file = temporaryFile();
     await using database = openTest({ url: file.url, lockTimeoutMs: 100 });
     await createItems(database);
@@ -127,14 +127,14 @@ describe("a lock that stays", () => {
     for (const error of await Promise.all(calls)) {
       expect(error).toMatchObject({ code: "database_unavailable", retryAfterSeconds: 1 });
     }
-    // One after another they would take 30 × 100 ms.
+    // One after another, they would take 30 × 100 ms.
     expect(performance.now() - begin).toBeLessThan(1_500);
     await lock.release();
     await database.commit([database.write.insert(item).values({ id: "z", version: 1 })]);
     expect(await database.read.select({ id: item.id }).from(item)).toEqual([{ id: "z" }]);
   });
 
-  test("leaves the event loop free and reads possible", async () => {
+  test("leaves the event loop free and allows reads", async () => {
     using file = temporaryFile();
     await using database = openTest({ url: file.url, lockTimeoutMs: 200 });
     await createItems(database);

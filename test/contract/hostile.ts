@@ -111,7 +111,7 @@ export function testHostileServers(name: string, subject: HostileSubject): void 
         testCase(mode, step, "answers twice", mis.twice(), expected);
       }
 
-      test("answers twice to the body: the mail was sent, the connection is not used again", async () => {
+      test("replies twice to the body: the message was sent, and the connection is closed", async () => {
         await using server = await startSmtpServer(optionsOf(mode));
         await using transport = await makeTransport();
         server.script("body", mis.then(mis.reply("250 Again")));

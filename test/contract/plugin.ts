@@ -70,7 +70,7 @@ export function testPlugin(
     });
 
     for (const [at, [plugin, option]] of refused.entries()) {
-      test(`refuses a wrong ${option} before anything is made (${at + 1})`, async () => {
+      test(`rejects a wrong ${option} before anything is created (${at + 1})`, async () => {
         const made = testInstance({ plugins: [...needs(), plugin()] });
         await expect(made).rejects.toThrow(new RegExp(`^Plugins: ${name}: ${option}[:.]`));
       });
@@ -92,7 +92,7 @@ export function testPlugin(
       expect(new Set(ids).size).toBe(ids.length);
     });
 
-    test("answers under a host's prefix, and with 405 where a method is not its own", async () => {
+    test("works under a host's prefix, and rejects other methods with 405", async () => {
       await using instance = await started();
       const host = new Hono().route("/mail", instance.app);
       const ask = (method: string, path: string) =>
@@ -111,7 +111,7 @@ export function testPlugin(
       }
     });
 
-    test("opens to nobody what is not open: 401 without a token, 403 without a right", async () => {
+    test("guards every route that is not open: 401 without a token, 403 without a right", async () => {
       await using instance = await started();
       const { text } = await instance.request("GET", "/openapi.json");
       const paths = JSON.parse(text).paths;

@@ -77,7 +77,7 @@ export function testTransport(name: string, makeHarness: () => Promise<Transport
       expect(receipt.successful).toBe(true);
     });
 
-    test("send() gives each of many parallel mails its own receipt and recipient", async () => {
+    test("send() gives each of many parallel messages its own receipt and recipient", async () => {
       await using harness = await makeHarness();
       const recipients = Array.from({ length: 25 }, (_, at) => `user${at}@example.net`);
       const sendings = recipients.map((recipient) =>
@@ -89,7 +89,7 @@ export function testTransport(name: string, makeHarness: () => Promise<Transport
       expect(arrived.toSorted()).toEqual(recipients.toSorted());
     });
 
-    test("send() reports a refused recipient in the receipt, and goes on working", async () => {
+    test("send() reports a rejected recipient in the receipt, and goes on working", async () => {
       await using harness = await makeHarness();
       if (harness.rejectRecipients === undefined) return;
       harness.rejectRecipients();

@@ -239,7 +239,7 @@ describe("an audit row", () => {
     expect(second).toMatchObject({ ...denied, action: "POST /smtpserver/<identifier>", identifier: "a" });
   });
 
-  test("of a failure that nobody foresaw has its request id", async () => {
+  test("of an unexpected failure has its request id", async () => {
     const transport: Transport = {
       name: "broken",
       send: () => Promise.reject(new Error("broken")),

@@ -109,7 +109,7 @@ describe("POST /auth", () => {
     }
   });
 
-  test("answers the same for every reason to refuse", async () => {
+  test("returns the same response for every reason to reject", async () => {
     await using instance = await testInstance();
     await instance.services.admins.add({ username: "off", realm: "" }, new Secret("secret"), ACTOR);
     await instance.services.admins.setEnabled({ username: "off", realm: "" }, false, ACTOR);
@@ -149,7 +149,7 @@ describe("POST /auth", () => {
     expect(known).toBeGreaterThan(unknown / 2);
   });
 
-  test("refuses a password that is no text with 905, not as wrong", async () => {
+  test("rejects a password that is no text with 905, not as wrong", async () => {
     await using instance = await testInstance();
     expect((await logIn(instance, { username: "admin", password: 1 })).error?.code).toBe(905);
     expect((await logIn(instance, { username: ["admin"], password: "x" })).error?.code).toBe(905);
@@ -177,7 +177,7 @@ describe("POST /auth", () => {
   });
 });
 
-describe("the limit of tries", () => {
+describe("the limit of attempts", () => {
   const wrong = { username: "admin", password: "wrong" };
   const TEN = Array<number>(10).fill(401);
 
@@ -197,7 +197,7 @@ describe("the limit of tries", () => {
     expect((await logIn(instance, ADMIN)).status).toBe(200);
   });
 
-  test("holds for that address alone: nobody can lock the admin out from elsewhere", async () => {
+  test("applies to that address alone: no other address can lock the admin out", async () => {
     await using instance = await testInstance();
     await statuses(11, () => logIn(instance, wrong));
     expect((await logIn(instance, ADMIN, { peer: "198.51.100.7" })).status).toBe(200);
@@ -224,7 +224,7 @@ describe("the limit of tries", () => {
     expect(await statuses(2, () => logIn(instance, wrong))).toEqual([401, 429]);
   });
 
-  test("is a hundred failures of an address, whatever the names", async () => {
+  test("is a hundred failures of an address, for any names", async () => {
     await using instance = await testInstance();
     const found = await statuses(101, async () =>
       logIn(instance, { username: `user${Math.random()}`, password: "x" }),
@@ -241,20 +241,20 @@ describe("the limit of tries", () => {
     expect(answers.map(({ status }) => status)).toEqual(Array<number>(25).fill(200));
   });
 
-  test("does not count what it refused", async () => {
+  test("does not count what it rejected", async () => {
     await using instance = await testInstance();
     await statuses(120, () => logIn(instance, wrong));
     expect((await logIn(instance, { username: "somebody", password: "x" })).status).toBe(401);
   });
 
-  test("cannot be exceeded by parallel tries", async () => {
+  test("cannot be exceeded by parallel attempts", async () => {
     await using instance = await testInstance();
     const answers = await Promise.all(Array.from({ length: 40 }, () => logIn(instance, wrong)));
     expect(answers.filter(({ status }) => status === 401)).toHaveLength(10);
     expect(answers.filter(({ status }) => status === 429)).toHaveLength(30);
   });
 
-  test("counts the /64 of an IPv6 client: a fresh address for every try does not help", async () => {
+  test("counts the /64 of an IPv6 client: a new address for every attempt does not help", async () => {
     await using instance = await testInstance();
     let host = 0;
     const found = await statuses(11, () => logIn(instance, wrong, { peer: `2001:db8::${++host}` }));
@@ -262,7 +262,7 @@ describe("the limit of tries", () => {
     expect((await logIn(instance, ADMIN, { peer: "2001:db8:0:1::1" })).status).toBe(200);
   });
 
-  test("goes by X-Forwarded-For of trusted proxies only", async () => {
+  test("uses X-Forwarded-For of trusted proxies only", async () => {
     await using instance = await testInstance({ trustedProxies: ["10.0.0.0/8"] });
     const from = (peer: string, forwarded: string) =>
       statuses(11, () => logIn(instance, wrong, { peer, headers: { "x-forwarded-for": forwarded } }));
@@ -300,7 +300,7 @@ describe("an undecided attempt", () => {
     ]);
   }
 
-  test("of a process that was killed keeps nobody out for longer than 15 s", async () => {
+  test("of a killed process locks no one out for longer than 15 s", async () => {
     await using instance = await testInstance();
     await kill(instance, 9);
     const login = logIn(instance, ADMIN);

@@ -85,7 +85,7 @@ describe.each([UNSAVED, STORED])("POST %s with until", (path) => {
     });
   });
 
-  test("is never of unknown outcome, whatever a transport claims", async () => {
+  test("never has an unknown outcome, regardless of the transport", async () => {
     const transport = createRichTransport();
     await using instance = await testInstance({ transport });
     await saved(instance);
@@ -216,7 +216,7 @@ describe("the circuit of a stored definition", () => {
     },
   );
 
-  test("is well after a check that went as far as a definition without username goes", async () => {
+  test("is healthy after a check that reached the last step of a definition without username", async () => {
     const transport = createRichTransport();
     await using instance = await testInstance({ transport });
     await saved(instance, { username: "", password: "", tls: false });
@@ -272,7 +272,7 @@ describe("detail.server", () => {
     },
   );
 
-  test("is the same in the repeated answer of an Idempotency-Key", async () => {
+  test("is the same in the repeated response of an Idempotency-Key", async () => {
     await using instance = await testInstance({ transport: createRichTransport() });
     await saved(instance);
     const headers = { "Idempotency-Key": "one" };
@@ -308,7 +308,7 @@ describe("detail.server", () => {
     expect(detail?.delivery).toMatchObject({ round_trips: null, outcome: null });
   });
 
-  test("is absent for a denied target, whatever the transport reports", async () => {
+  test("is absent for a denied target, regardless of the transport's report", async () => {
     const transport = createRichTransport();
     await using instance = await testInstance({ transport });
     transport.fail(notSent("policy", "egress_denied"));

@@ -86,7 +86,7 @@ describe("hc<SealpostApp>()", () => {
     expect([circuit, detail?.limits.max_connections]).toEqual(["closed", 3]);
   });
 
-  test("refuses at compile time what the interface would refuse", async () => {
+  test("rejects at compile time what the API would reject", async () => {
     await using instance = await testInstance();
     const client = clientOf(instance);
     const param = { identifier: "a" };

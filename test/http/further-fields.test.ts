@@ -45,7 +45,7 @@ describe("a field beyond the 14", () => {
     expect(await shown(instance)).toEqual(SET);
   });
 
-  test.each([[null], [""]])("takes its default when it is %p", async (reset) => {
+  test.each([[null], [""]])("gets its default if it is %p", async (reset) => {
     await using instance = await testInstance();
     await save(instance, SET);
     await save(instance, all(reset));

@@ -30,7 +30,7 @@ function holding() {
 }
 
 describe("Idempotency-Key on send_test_email", () => {
-  test("gives a second call the answer of the first, and sends once", async () => {
+  test("returns the first response to a second call, and sends once", async () => {
     await using instance = await testInstance();
     const first = await send(instance, "one");
     expect(first.value).toBe(true);
@@ -55,7 +55,7 @@ describe("Idempotency-Key on send_test_email", () => {
     expect(instance.sent).toHaveLength(1);
   });
 
-  test("repeats the answer of a test that failed", async () => {
+  test("repeats the response of a failed test", async () => {
     const transport = createMemoryTransport();
     transport.fail({ phase: "connect", code: "refused", retryable: true });
     await using instance = await testInstance({ transport });
@@ -126,7 +126,7 @@ describe("Idempotency-Key on send_test_email", () => {
     expect(instance.sent).toHaveLength(2);
   });
 
-  test("is free again after a call that was refused", async () => {
+  test("is free again after a rejected call", async () => {
     await using instance = await testInstance();
     expect((await send(instance, "one", { recipient: "nobody" })).status).toBe(400);
     expect((await send(instance, "one", { password: "__CENSORED__" })).status).toBe(400);

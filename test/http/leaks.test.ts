@@ -122,7 +122,7 @@ describe.each([
   ["that works", {}],
   ["whose transport breaks", { transport: broken }],
 ] as const)("an instance %s", (_, options) => {
-  test("keeps every secret out of answers, audit rows, log and database", async () => {
+  test("keeps every secret out of responses, audit rows, log and database", async () => {
     await using instance = await testInstance(options);
     const answers = await scenario(instance);
     const log = inspect(records, {

@@ -5,7 +5,7 @@ import { PEER, testInstance } from "../fixtures/instance.ts";
 import { BUSY, drain, failing, mailRows, NOBODY, outcome, queue, save } from "./mail-support.ts";
 
 describe("POST /mail/<id>/retry", () => {
-  test("makes a mail due that waits for its next try, and is audited", async () => {
+  test("makes a deferred message due, and is audited", async () => {
     await using parts = await failing();
     const { instance, transport } = parts;
     transport.fail({ phase: "connect", code: "refused", retryable: true });
@@ -42,7 +42,7 @@ describe("POST /mail/<id>/cancel", () => {
     ]);
   });
 
-  test("keeps what is sent already", async () => {
+  test("does not send to recipients that already have the message", async () => {
     await using parts = await failing();
     const { instance, transport } = parts;
     transport.fail({ phase: "recipient", code: "rate_limited", retryable: true, reply: BUSY });
@@ -57,7 +57,7 @@ describe("POST /mail/<id>/cancel", () => {
 });
 
 describe.each(["retry", "cancel"])("POST /mail/<id>/%s", (verb) => {
-  test("of a mail that has ended is 409, says how, and what to do", async () => {
+  test("of a message in a final state is 409, names the state, and advises what to do", async () => {
     await using instance = await testInstance();
     await save(instance);
     const id = await queue(instance);
@@ -70,7 +70,7 @@ describe.each(["retry", "cancel"])("POST /mail/<id>/%s", (verb) => {
     ]);
   });
 
-  test("of a mail that is being sent is 409 and says what to do", async () => {
+  test("of a message in delivery is 409 and advises what to do", async () => {
     const begun = Promise.withResolvers<void>();
     const gate = Promise.withResolvers<void>();
     const memory = createMemoryTransport();
@@ -99,7 +99,7 @@ describe.each(["retry", "cancel"])("POST /mail/<id>/%s", (verb) => {
     expect(memory.sent).toHaveLength(1);
   });
 
-  test("of a mail that is not there is 404, of what is no UUID 905", async () => {
+  test("of an unknown message is 404, of an invalid UUID 905", async () => {
     await using instance = await testInstance();
     const unknown = await instance.request("POST", `/mail/${NOBODY}/${verb}`);
     expect([unknown.status, unknown.error]).toEqual([
@@ -157,7 +157,7 @@ describe("queued mail", () => {
     }
   });
 
-  test("says which admin handed it in", async () => {
+  test("names the admin who submitted it", async () => {
     await using instance = await testInstance();
     const actor = { action: "", administrator: "", realm: "", client: "", policies: "", requestId: "" };
     await instance.services.admins.add({ username: "anna", realm: "staff" }, new Secret("secret"), actor);

@@ -103,7 +103,7 @@ describe("GET /mail/<id>", () => {
     expect((await instance.request("GET", `/mail/${id.toUpperCase()}`)).value).toEqual(answer.value);
   });
 
-  test("shows each try, what followed, and where every recipient is", async () => {
+  test("shows each attempt, what happened next, and the state of every recipient", async () => {
     await using parts = await failing();
     const { instance, transport } = parts;
     transport.fail({ phase: "recipient", code: "rate_limited", retryable: true, reply: BUSY });
@@ -135,7 +135,7 @@ describe("GET /mail/<id>", () => {
     });
   });
 
-  test("shows that nobody knows whether a code arrived", async () => {
+  test("shows that the outcome of a code is unknown", async () => {
     await using parts = await failing();
     const { instance, transport } = parts;
     transport.fail({ phase: "data", code: "closed", outcome: "unknown" });
@@ -172,7 +172,7 @@ describe("GET /mail/<id>", () => {
     }
   });
 
-  test("of a mail that is not there is 404, of what is no UUID 905", async () => {
+  test("of an unknown message is 404, of an invalid UUID 905", async () => {
     await using instance = await testInstance();
     const unknown = await instance.request("GET", `/mail/${NOBODY}`);
     expect([unknown.status, unknown.error]).toEqual([

@@ -90,7 +90,7 @@ describe("GET /openapi.json", () => {
     expect(listed.toSorted()).toEqual([...new Set(routes)].toSorted());
   });
 
-  test("has no operation id twice, and describes every operation, answer and parameter of a path", async () => {
+  test("has no operation id twice, and describes every operation, response and path parameter", async () => {
     await using instance = await testInstance();
     const document = await documentOf(instance);
     const operations = operationsOf(document);
@@ -237,7 +237,7 @@ describe("mounted in a host app under /mail", () => {
     expect((await host.request("POST", "/mail/auth", { json: ADMIN })).body.id).toBe(2);
   });
 
-  test("says in the document where it is", async () => {
+  test("has its place in the document", async () => {
     await using host = await mounted();
     const document: Document = JSON.parse((await host.request("GET", "/mail/openapi.json")).text);
     expect(document.servers).toEqual([{ url: "/mail" }]);
@@ -260,7 +260,7 @@ describe("mounted in a host app under /mail", () => {
     ["POST", "/mail/smtpserver/a", { json: { x: "x".repeat(300_000) } }, 413],
     ["POST", "/mail/smtpserver/a", { body: "x", headers: { "content-type": "image/png" } }, 415],
     ["POST", "/mail/auth", { json: { username: "admin", password: "wrong" } }, 401],
-  ])("answers %s %s with an envelope", async (method, path, options, status) => {
+  ])("returns an envelope for %s %s", async (method, path, options, status) => {
     await using host = await mounted();
     const { body, headers, ...answer } = await host.request(method, path, options);
     expect([answer.status, body.jsonrpc, body.result.status]).toEqual([status, "2.0", false]);

@@ -62,7 +62,7 @@ describe("GET /plugins/", () => {
 });
 
 describe("DELETE /smtpserver/<identifier>", () => {
-  test("says which plugins send through it, and answers as ever", async () => {
+  test("names the plugins that send through it, and returns the same value", async () => {
     await using instance = await testInstance({ plugins: [notice({ to: OWNER, server: "main" }), tabled()] });
     for (const name of ["main", "other"]) await instance.request("POST", `/smtpserver/${name}`, save);
     const remove = async (name: string) => {

@@ -14,7 +14,7 @@ const names = async (instance: TestInstance) =>
   (await instance.services.policies.list()).map(({ name }) => name);
 
 describe("POST /policy/<name>", () => {
-  test("answers with the number, which stays when it is replaced", async () => {
+  test("returns the number, which stays when the policy is replaced", async () => {
     await using instance = await testInstance();
     expect(outcome(await save(instance, "first", ALL))).toEqual([200, { "setPolicy first": 1 }]);
     expect(outcome(await save(instance, "second", ALL))).toEqual([200, { "setPolicy second": 2 }]);
@@ -130,7 +130,7 @@ describe("POST /policy/<name>", () => {
     expect(error?.message).toBe(`ERR905: Missing parameter: ${parameter}`);
   });
 
-  test.each(["a%20b", "a%0ab", "ä", "x".repeat(65), "a%2Fb"])("refuses the name %p", async (name) => {
+  test.each(["a%20b", "a%0ab", "ä", "x".repeat(65), "a%2Fb"])("rejects the name %p", async (name) => {
     await using instance = await testInstance();
     expect(outcome(await save(instance, name, ALL))).toEqual([400, 905]);
   });
@@ -149,7 +149,7 @@ describe("policies", () => {
     expect((value as { name: string }[]).map(({ name }) => name)).toEqual(["b", "c", "a"]);
   });
 
-  test("are enabled, disabled and deleted by name, and answer with the number", async () => {
+  test("are enabled, disabled and deleted by name, and return the number", async () => {
     await using instance = await testInstance();
     await save(instance, "base", ALL);
     await save(instance, "p", { ...ALL, adminuser: "somebody" });
@@ -182,7 +182,7 @@ describe("policies", () => {
   });
 });
 
-describe("whatever would leave nobody who may change policies", () => {
+describe("a change that would leave no admin with policywrite", () => {
   const READ = { scope: "admin", action: "smtpserver_read" };
   const WRITE = { scope: "admin", action: "policywrite,policydelete" };
 
@@ -221,7 +221,7 @@ describe("whatever would leave nobody who may change policies", () => {
     expect((await instance.request("POST", "/policy/proof", { json: WRITE })).status).toBe(200);
   });
 
-  test("is refused for admins too", async () => {
+  test("is rejected for admins, too", async () => {
     await using instance = await testInstance();
     const { admins } = instance.services;
     const lastOne = { username: "admin", realm: "" };
@@ -241,7 +241,7 @@ describe("whatever would leave nobody who may change policies", () => {
     expect((await instance.request("POST", "/policy/disable/p")).status).toBe(200);
   });
 
-  test("is refused to two that only together would do it", async () => {
+  test("is rejected for one of two parallel changes of policies", async () => {
     for (let round = 0; round < 5; round++) {
       await using instance = await testInstance();
       await save(instance, "a", WRITE);
@@ -256,7 +256,7 @@ describe("whatever would leave nobody who may change policies", () => {
     }
   });
 
-  test("is refused to a policy and an admin that only together would do it", async () => {
+  test("is rejected for one of two parallel changes, of a policy and of an admin", async () => {
     for (let round = 0; round < 5; round++) {
       await using instance = await testInstance();
       const { admins } = instance.services;

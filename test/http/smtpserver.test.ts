@@ -70,7 +70,7 @@ describe("POST /smtpserver/<identifier>", () => {
     expect(await shown(instance)).toEqual({ ...whole, private_key_password: "__CENSORED__" });
   });
 
-  test("replaces: what is absent takes its default", async () => {
+  test("replaces: absent fields get their defaults", async () => {
     await using instance = await testInstance();
     const rich = {
       port: 587,
@@ -137,7 +137,7 @@ describe("the health of a definition", () => {
   const read = (instance: TestInstance) => instance.request("GET", "/smtpserver/a");
   const health = async (instance: TestInstance) => (await read(instance)).detail?.health;
 
-  test("counts the mails that are on their way, and no others", async () => {
+  test("counts the messages that are not in a final state", async () => {
     await using instance = await testInstance();
     await save(instance, SENDING);
     await instance.services.submit("a", MESSAGE);

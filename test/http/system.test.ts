@@ -25,7 +25,7 @@ const set = (instance: TestInstance, options: RequestOptions) =>
   instance.request("POST", "/system/setConfig", options);
 
 describe("POST /system/setConfig", () => {
-  test("says of each key whether it was set before", async () => {
+  test("reports for each key whether it was set before", async () => {
     await using instance = await started();
     const first = await set(instance, { json: { "email.validtime": 60 } });
     expect(first.value).toEqual({ "email.validtime": "insert" });
@@ -54,7 +54,7 @@ describe("POST /system/setConfig", () => {
     expect((await instance.request("GET", "/system/email.enabled")).value).toBe(false);
   });
 
-  test("takes no notice of the kind that clients say beside a key", async () => {
+  test("ignores the type that clients send with a key", async () => {
     await using instance = await started();
     const json = { "email.token": "t0ken-77", "email.token.type": "password", "email.token.desc": "x" };
     expect((await set(instance, { json })).value).toEqual({ "email.token": "insert" });

@@ -40,7 +40,7 @@ describe.skipIf(!isInstalled("openssl"))("a signed test", () => {
     expect([read.subject, read.from?.address]).toEqual(["Test Email from Sealpost", SENDER]);
   });
 
-  test("that cannot be signed goes out unsigned, and says so", async () => {
+  test("that cannot be signed is sent unsigned, and reports it", async () => {
     await using instance = await testInstance();
     const { value, detail } = await send(instance, { ...(await expired()) });
     expect(value).toBe(true);

@@ -75,7 +75,7 @@ describe("POST /smtpserver/send_test_email", () => {
     expect((await instance.request("GET", "/smtpserver/")).value).toEqual({});
   });
 
-  test("says that it is a test, and names the configuration", async () => {
+  test("is marked as a test, and names the definition", async () => {
     await using instance = await testInstance();
     await send(instance, { identifier: "Büro 1", sender: '"One, Some" <one@example.org>' });
     const read = await PostalMime.parse(mail(instance));
@@ -142,7 +142,7 @@ describe("POST /smtpserver/send_test_email", () => {
     });
   });
 
-  test("with enqueue_job says that nothing was queued of a mail that cannot be made", async () => {
+  test("with enqueue_job reports that nothing was queued if the message cannot be built", async () => {
     await using instance = await testInstance();
     const { value, detail } = await send(instance, { enqueue_job: true, sender: "" });
     expect([value, detail?.queued, detail?.mail_id]).toEqual([false, false, undefined]);
@@ -195,7 +195,7 @@ describe("POST /smtpserver/send_test_email", () => {
     });
   });
 
-  test("that a broken transport throws out of is 500, told nothing about", async () => {
+  test("whose broken transport throws is 500 without details", async () => {
     const transport: Transport = {
       ...failing(unknownOutcome("closed")),
     };

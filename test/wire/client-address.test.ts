@@ -26,7 +26,7 @@ describe("clientAddress()", () => {
     expect(clientAddress(peer, forwarded, PROXIES)).toBe(client);
   });
 
-  test("is the peer, whatever a client writes, when no proxy is trusted", () => {
+  test("is the peer if no proxy is trusted, regardless of the headers", () => {
     fc.assert(
       fc.property(fc.ipV4(), fc.string(), (peer, header) => {
         expect(clientAddress(peer, header, [])).toBe(peer);

@@ -80,7 +80,7 @@ describe("validate()", () => {
     expect(refusal({ whole: given })).toBe("ERR905: Invalid parameter: whole: expected a whole number");
   });
 
-  test.each<[given: unknown]>([[1], [true], [["a"]], [{}]])("refuses %p as a text", (given) => {
+  test.each<[given: unknown]>([[1], [true], [["a"]], [{}]])("rejects %p as a text", (given) => {
     expect(refusal({ text: given })).toBe("ERR905: Invalid parameter: text: expected a text");
   });
 
@@ -95,11 +95,11 @@ describe("validate()", () => {
     expect(parse({ constructor: 1, toString: "x", other: "y" })).toEqual(parse({}));
   });
 
-  test.each([["a\0b"], ["\ud800"], ["x\udc00"]])("refuses the text %j, which cannot be stored", (text) => {
+  test.each([["a\0b"], ["\ud800"], ["x\udc00"]])("rejects the text %j, which cannot be stored", (text) => {
     expect(refusal({ text })).toBe("ERR905: Invalid parameter: text: expected Unicode text without NUL");
   });
 
-  test("refuses such a text inside a list or an object too", () => {
+  test("rejects such a text inside a list or an object", () => {
     const nested = v.object({
       list: v.optional(v.array(v.string())),
       map: v.optional(v.record(v.string(), v.string())),

@@ -199,7 +199,7 @@ describe("an error", () => {
     },
   );
 
-  test("that nobody foresaw tells a request id and nothing else", async () => {
+  test("that is unexpected shows a request id and nothing else", async () => {
     await using instance = await testInstance();
     await instance.database.commit([instance.database.write.run("DROP TABLE epoch")]);
     const { status, error, detail, text, headers } = await instance.request("GET", "/smtpserver/");
@@ -246,7 +246,7 @@ describe("a success", () => {
   });
 });
 
-describe("the headers of a refusal", () => {
+describe("the headers of an error response", () => {
   test.each([
     ["PUT", "/smtpserver/", "GET"],
     ["PUT", "/smtpserver/a", "GET, POST, DELETE"],
@@ -258,7 +258,7 @@ describe("the headers of a refusal", () => {
     expect([status, headers.get("allow")]).toEqual([405, allowed]);
   });
 
-  test("say how to authenticate (RFC 9110 11.6.1)", async () => {
+  test("describe how to authenticate (RFC 9110 11.6.1)", async () => {
     await using instance = await testInstance();
     const { status, headers } = await instance.request("GET", "/smtpserver/", { token: null });
     expect([status, headers.get("www-authenticate")]).toEqual([401, "Bearer"]);

@@ -96,7 +96,7 @@ describe("a token", () => {
     expect(seen(await list(instance, { token }))).toEqual([401, 4306]);
   });
 
-  test("lives as long as the setting says, and not a second longer", async () => {
+  test("is valid as long as the setting requires, and not a second longer", async () => {
     await using instance = await testInstance({ tokenSeconds: 600 });
     instance.clock.advance(599);
     expect((await list(instance, {})).status).toBe(200);
@@ -121,7 +121,7 @@ describe("a token", () => {
     },
   };
 
-  test.each(Object.entries(changes))("of an admin %s is 4305 at once", async (_, change) => {
+  test.each(Object.entries(changes))("of an admin %s is 4305 immediately", async (_, change) => {
     await using instance = await testInstance();
     await instance.services.admins.add(SECOND, new Secret("secret"), ACTOR);
     const token = await instance.logIn("second", "secret");

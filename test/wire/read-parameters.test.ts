@@ -93,7 +93,7 @@ describe("parameters", () => {
     expect(error?.message).toBe(`ERR905: Invalid parameter: ${parameter}: given more than once`);
   });
 
-  test("given twice are refused in a query and in a multipart form", async () => {
+  test("given twice are rejected in a query and in a multipart form", async () => {
     const query = await refused({ json: { server: "a" } }, "/smtpserver/a?port=1&port=2");
     expect(query.error?.message).toBe("ERR905: Invalid parameter: port: given more than once");
     const part = (value: string) =>
@@ -113,7 +113,7 @@ describe("parameters", () => {
     },
   );
 
-  test("that are secret are refused in every query, also where no parameter is read", async () => {
+  test("that are secret are rejected in every query, even if the route reads no parameter", async () => {
     await using instance = await testInstance();
     const query = { password: "hunter2" };
     for (const [method, path] of [
@@ -155,7 +155,7 @@ describe("parameters", () => {
     expect([status, error?.code]).toEqual([400, 905]);
   });
 
-  test("refuse a query of escapes that are not UTF-8", async () => {
+  test("reject a query of escapes that are not UTF-8", async () => {
     const { status, error } = await refused({ json: { server: "a" } }, "/smtpserver/a?description=%ff");
     expect([status, error?.code]).toEqual([400, 905]);
   });
@@ -165,7 +165,7 @@ describe("parameters", () => {
     expect(text).not.toContain("hunter2");
   });
 
-  test("refuse a file where a text is expected", async () => {
+  test("reject a file where a text is expected", async () => {
     const multipart = { server: "a", certificate: new File(["x"], "x.pem") };
     const { error } = await refused({ multipart });
     expect(error?.message).toBe("ERR905: Invalid parameter: certificate: expected a text");

@@ -32,9 +32,9 @@ const SEARCHED = {
   givenname: { column: user.givenname, fold: (text: string) => text.normalize("NFC") },
   surname: { column: user.surname, fold: (text: string) => text.normalize("NFC") },
 } as const;
-export type UserFilter = { readonly [N in keyof typeof SEARCHED]?: string | undefined };
+type UserFilter = { readonly [N in keyof typeof SEARCHED]?: string | undefined };
 
-export interface Page {
+interface Page {
   /** 1, 2, … */
   readonly page: number;
   readonly pageSize: number;

@@ -178,7 +178,7 @@ export interface Pins {
   hash(pin: string): Promise<string>;
   /**
    * Compares a PIN with a stored hash, or with `null` if there is none. The time does not reveal the kind of the hash, or
-   * whether there is one: as long as any old hash exists, every check takes as long as one with an old hash.
+   * its existence: as long as any old hash exists, every check takes as long as one with an old hash.
    * @returns `renewed`: the hash that replaced an old one in all tokens; `null` if nothing was replaced.
    * @throws {SealpostError} `busy`.
    */

@@ -25,7 +25,7 @@ export const token = sqliteTable("email_token_token", {
   failCount: integer("fail_count").notNull(),
   /** Time of the last unused code; 1970 if there is none. */
   sentAt: integer("sent_at", { mode: "timestamp_ms" }).notNull(),
-  /** Of the last code. */
+  /** The transaction of the last code. */
   transactionId: text("transaction_id").notNull(),
   createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
 });
@@ -154,7 +154,7 @@ export function createTokenStore({ read, write }: Pick<PluginContext["store"], "
           AND (SELECT count(*) FROM ${token} WHERE ${token.userId} = ${row.userId}) < ${MAX_TOKENS_PER_USER})`);
     },
 
-    /** The result of the last statement tells whether the token existed. */
+    /** The last statement affects no row if the token does not exist. */
     remove(serial: string) {
       return [
         write.delete(challenge).where(eq(challenge.serial, serial)),

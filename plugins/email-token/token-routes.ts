@@ -12,7 +12,7 @@ import { MAX_FAILURES, type TokenRow, type TokenStore } from "./store.ts";
 const tag = { name: "Tokens", description: "Second factors of users" };
 const SEARCHED = ["user", "realm", "serial", "type"] as const;
 
-/** Tokens over HTTP, for admins. */
+/** Creates the routes with which admins manage tokens. */
 export function tokenRoutes(deps: {
   readonly ctx: TokenContext;
   readonly tokens: TokenStore;
@@ -47,10 +47,10 @@ export function tokenRoutes(deps: {
         const statements = [tokens.insert(row), ctx.audit.row(c, entry, "ifChanged")] as const;
         const [inserted] = await ctx.store.commit(statements).catch((cause) => {
           if (!isConstraintError(cause)) throw cause;
-          throw conflict("There is a token with this serial already", cause);
+          throw conflict("A token with this serial exists", cause);
         });
         if (inserted.rowsAffected > 0) return respond(true, { detail: { serial: row.serial } });
-        throw conflict("Another token is being made for this user; try again");
+        throw conflict("Another token is being created for this user: try again");
       },
     ),
     route(
@@ -74,7 +74,7 @@ export function tokenRoutes(deps: {
           realm: user === "" && realm !== "" ? realm : undefined,
         };
         const { rows, total } = await tokens.page(filter, page, pagesize);
-        // The response has addresses. What was searched for is personal, too: only the names of fields are kept.
+        // Personal data was read, so log it; the search terms are personal data themselves, so log only their names.
         const fields = SEARCHED.filter((name) => query[name]).join(",");
         await ctx.audit.write(c, { success: true, fields, info: `${rows.length} tokens` });
         return { ...pageOf({ page, pageSize: pagesize }, total), tokens: rows.map(toView) };
@@ -117,7 +117,7 @@ export function tokenRoutes(deps: {
         parameters: { path: serialParams },
         response: v.number(),
         summary: "Delete a token",
-        description: "Deletes its codes, too. The value is 1.",
+        description: "Its codes are deleted as well. The value is 1.",
         operationId: "deleteToken",
         tag,
         errors: [404],
@@ -144,9 +144,18 @@ function toView(row: TokenRow): v.InferOutput<typeof tokenView> {
   const { serial, type, address, description, username, realm } = row;
   const name = type === "email" ? "email" : "phone";
   return {
-    ...{ serial, tokentype: type, active: true, locked: row.failCount >= MAX_FAILURES },
-    ...{ failcount: row.failCount, maxfail: MAX_FAILURES, otplen: row.otpLength, description },
-    ...{ username, user_realm: realm, realms: realm === "" ? [] : [realm], has_pin: row.pinHash !== "" },
+    serial,
+    tokentype: type,
+    active: true,
+    locked: row.failCount >= MAX_FAILURES,
+    failcount: row.failCount,
+    maxfail: MAX_FAILURES,
+    otplen: row.otpLength,
+    description,
+    username,
+    user_realm: realm,
+    realms: realm === "" ? [] : [realm],
+    has_pin: row.pinHash !== "",
     info: address === "" ? { [`dynamic_${name}`]: true } : { [name]: address },
     created: row.createdAt.toISOString(),
   };

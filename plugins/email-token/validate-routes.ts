@@ -28,12 +28,12 @@ import type { Trigger, TriggerResult } from "./trigger.ts";
 
 const tag = { name: "Validation", description: "Codes as a second factor: sending and checking them" };
 const WINDOW_SECONDS = 600;
-/** Failures of one client, with one name, in a window: as at the log-in of admins. */
-const FAILURES_OF_NAME = 10;
-const FAILURES_OF_CLIENT = 100;
+/** Maximum failures of one client per window with one name, and in total: the same as for the login of admins. */
+const MAX_FAILURES_PER_NAME = 10;
+const MAX_FAILURES_PER_CLIENT = 100;
 const TRIGGER_RIGHT = "triggerchallenge";
 
-/** Codes over HTTP: asked for by an admin's client or with a PIN, and checked. */
+/** Creates the routes that send and check codes. */
 export function validateRoutes(deps: {
   readonly ctx: TokenContext;
   readonly owners: Owners;
@@ -43,13 +43,13 @@ export function validateRoutes(deps: {
 }) {
   const { ctx, owners, pins, trigger, checkCode } = deps;
 
-  /** Counted before it is known whether they fail, so that parallel ones do not slip through. */
+  /** Attempts are counted before they are decided, so that parallel attempts cannot exceed the limit. */
   const limitsOf = (c: Context<Env>, named: OwnerQuery): readonly RateLimit[] => {
     const name = named.user === "" ? `serial ${named.serial}` : `user ${nameKey(owners.fullName(named))}`;
     const limit = { windowSeconds: WINDOW_SECONDS };
     return [
-      ...ctx.limits.perClient(c, { ...limit, key: "check", max: FAILURES_OF_CLIENT }),
-      ...ctx.limits.perClient(c, { ...limit, key: `check ${name}`, max: FAILURES_OF_NAME }),
+      ...ctx.limits.perClient(c, { ...limit, key: "check", max: MAX_FAILURES_PER_CLIENT }),
+      ...ctx.limits.perClient(c, { ...limit, key: `check ${name}`, max: MAX_FAILURES_PER_NAME }),
     ];
   };
   function wrongPinRow(c: Context<Env>, targets: readonly OwnedToken[]): Statement {
@@ -59,7 +59,7 @@ export function validateRoutes(deps: {
 
   const notTriggered = (c: Context<Env>) => TEXTS[language(c, LANGUAGES)].notTriggered;
 
-  /** The tokens whose PIN this is; one PIN is compared, with whatever number of tokens. */
+  /** Returns the tokens with this PIN. It compares one PIN, regardless of the number of tokens. */
   async function openedBy(
     c: Context<Env>,
     pin: string,
@@ -71,8 +71,8 @@ export function validateRoutes(deps: {
     return ok ? withPin.filter(({ token }) => token.pinHash === known) : [];
   }
 
-  /** What handlers of events are told. */
-  function tell(
+  /** Sets the event data of the request. */
+  function setEventData(
     c: Context<Env>,
     targets: readonly OwnedToken[],
     serial: string,
@@ -82,7 +82,7 @@ export function validateRoutes(deps: {
     c.set("eventData", { ...eventDataOf(rows, serial), authentication });
   }
 
-  /** The audit row of codes that were sent or not. */
+  /** Builds the audit row of a trigger. */
   function rowOf(c: Context<Env>, { issued, unsent }: TriggerResult): Statement {
     const serials = [...issued, ...unsent].map(({ serial }) => serial);
     const info = [verdictOf(issued).toLowerCase(), ...unsent.map(({ serial, code }) => `${serial}: ${code}`)];
@@ -98,7 +98,7 @@ export function validateRoutes(deps: {
     { value, isAdmin }: { readonly value: V; readonly isAdmin: boolean },
   ) {
     const verdict = verdictOf(issued);
-    tell(c, targets, [...issued, ...unsent][0]?.serial ?? "", verdict);
+    setEventData(c, targets, [...issued, ...unsent][0]?.serial ?? "", verdict);
     const detail = isSent(issued) ? toChallengeDetail(issued) : { message: notTriggered(c) };
     const failures = unsent.length > 0 && isAdmin ? { failures: toFailures(unsent) } : {};
     return respond(value, { detail: { ...detail, ...failures }, authentication: verdict });
@@ -122,7 +122,7 @@ export function validateRoutes(deps: {
         headers: IDEMPOTENCY_HEADER,
       },
       async (c, { body: params }) => {
-        refuseNobody(params);
+        assertNamed(params);
         const all = await owners.tokensOf(params);
         const targets = all.filter(({ token }) => params.type === undefined || token.type === params.type);
         const result = await ctx.idempotent(c, params, () => trigger(c, targets, (sent) => [rowOf(c, sent)]));
@@ -145,7 +145,7 @@ export function validateRoutes(deps: {
         headers: IDEMPOTENCY_HEADER,
       },
       async (c, { body: { pass, transaction_id, state, ...named } }) => {
-        refuseNobody(named);
+        assertNamed(named);
         const limits = limitsOf(c, named);
         const transactionId = transaction_id || state;
         if (transactionId !== "") {
@@ -153,7 +153,7 @@ export function validateRoutes(deps: {
           const attempt = { transactionId, code: pass, limits };
           const { accepted, token, message } = await checkCode(c, targets, attempt);
           const authentication = accepted ? "ACCEPT" : "REJECT";
-          tell(c, targets, token?.serial ?? "", authentication);
+          setEventData(c, targets, token?.serial ?? "", authentication);
           const about = accepted && token ? { serial: token.serial, type: token.type } : {};
           return respond(accepted, { detail: { message, ...about }, authentication });
         }
@@ -175,7 +175,7 @@ export function validateRoutes(deps: {
           ),
         );
         if (opened.length === 0) {
-          tell(c, targets, targets[0]?.token.serial ?? "", "REJECT");
+          setEventData(c, targets, targets[0]?.token.serial ?? "", "REJECT");
           return respond(false, { detail: { message: notTriggered(c) }, authentication: "REJECT" });
         }
         const isAdmin = result.unsent.length > 0 && (await ctx.guard.isAllowed(c, TRIGGER_RIGHT));
@@ -189,6 +189,6 @@ function verdictOf(issued: TriggerResult["issued"]): "CHALLENGE" | "REJECT" {
   return issued.length > 0 ? "CHALLENGE" : "REJECT";
 }
 
-function refuseNobody({ user, serial }: Pick<OwnerQuery, "user" | "serial">): void {
+function assertNamed({ user, serial }: Pick<OwnerQuery, "user" | "serial">): void {
   if (user === "" && serial === "") throw missingParameter("user");
 }

@@ -2,7 +2,7 @@ import { matchesName, parseCidr } from "sealpost/plugin";
 import { eventField, type HandlerContext, identifierOf } from "./context.ts";
 
 /** A condition on an event. */
-export interface Condition {
+interface Condition {
   /** privacyIDEA's types of values. */
   readonly type: "str" | "bool";
   readonly description: string;

@@ -21,7 +21,7 @@ export const options = v.object({
   /** Maximum number of messages to one address per hour. */
   mailsPerHour: v.optional(perHour, 100),
 });
-export type Options = v.InferOutput<typeof options>;
+type Options = v.InferOutput<typeof options>;
 
 /** Settings that an admin can change at run time. */
 export const settings = ({ admins, mailsPerHour }: Options) => ({

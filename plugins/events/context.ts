@@ -7,7 +7,7 @@ export interface HandlerContext {
   readonly directory: Directory | null;
   /** Addresses of local admins, by name. */
   readonly adminAddresses: Readonly<Record<string, string>>;
-  /** The user whom the event is about; `null` if there is none, or the directory does not have the user. */
+  /** The user of the event; `null` if there is none, or the directory does not have the user. */
   readonly owner: DirectoryUser | null;
 }
 

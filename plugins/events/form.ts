@@ -3,7 +3,7 @@ import { RECIPIENT_KINDS } from "./recipients.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 
 /** One option of `sendmail`, as `GET /event/actions/UserNotification` shows it. */
-export interface Option {
+interface Option {
   readonly type: "str" | "text" | "bool";
   readonly required: boolean;
   readonly description: string;

@@ -13,7 +13,7 @@ export interface Recipient {
 /** The recipients, or for the audit log the reason why there are none. */
 export type Recipients = readonly Recipient[] | { readonly reason: string };
 
-export interface RecipientKind {
+interface RecipientKind {
   readonly description: string;
   /** Whether its argument is required. */
   readonly needsArgument: boolean;

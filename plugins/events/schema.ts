@@ -105,7 +105,7 @@ export const bindingParams = v.object({
   "option.attach_qrcode": never("QR codes are not supported"),
   ...optionEntries,
 });
-export type BindingParams = v.InferOutput<typeof bindingParams> & Readonly<Record<string, unknown>>;
+type BindingParams = v.InferOutput<typeof bindingParams> & Readonly<Record<string, unknown>>;
 
 /**
  * Returns the binding of validated parameters.

@@ -38,8 +38,8 @@ export function languageOf(language: string | undefined): keyof typeof TEXTS {
   return LANGUAGES.find((name) => name === language) ?? LANGUAGES[0];
 }
 
-/** What the values of tags are read from. */
-export interface TagSource {
+/** The source of tag values. */
+interface TagSource {
   readonly context: HandlerContext;
   readonly recipient: Recipient;
   /** Public URL of this instance; empty if not set. */

@@ -7,8 +7,8 @@ import { type Language, MESSAGES } from "./texts.ts";
 export const PAGE_PATH = "/recover/reset";
 const SECONDS_PER_MINUTE = 60;
 
-/** What the message with the code is built from, decoy or not. */
-export interface RecoveryContent {
+/** The content of a message with a code, decoy or not. */
+interface RecoveryContent {
   readonly settings: RecoverySettings;
   readonly user: UserName & Partial<DirectoryUser>;
   readonly address: string;

@@ -42,7 +42,7 @@ interface RequestDeps
 }
 
 /** Sends a recovery link. The response is the same whether a message is sent or not. */
-export type RequestCode = (c: Context<Env>, directory: Directory, given: RecoverParams) => Promise<true>;
+type RequestCode = (c: Context<Env>, directory: Directory, given: RecoverParams) => Promise<true>;
 
 /**
  * Creates `requestCode`. Whether the account exists, the address belongs to it and the message can be sent changes neither

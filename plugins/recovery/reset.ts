@@ -20,7 +20,7 @@ interface ResetDeps
 }
 
 /** Sets a new password, if the code is valid. @returns whether it was set. */
-export type ResetPassword = (c: Context<Env>, directory: Directory, given: ResetParams) => Promise<boolean>;
+type ResetPassword = (c: Context<Env>, directory: Directory, given: ResetParams) => Promise<boolean>;
 
 export function createResetPassword(deps: ResetDeps): ResetPassword {
   const { settings, limits, leastPasswordCharacters, leastAnswerMs } = deps;

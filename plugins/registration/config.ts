@@ -41,7 +41,7 @@ export const options = v.object({
   existingText: v.optional(existingTemplate, ""),
   existingHtml: v.optional(existingTemplate, ""),
 });
-export type Options = v.InferOutput<typeof options>;
+type Options = v.InferOutput<typeof options>;
 
 const describe = (description: string) => ({ description });
 

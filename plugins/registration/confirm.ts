@@ -12,7 +12,7 @@ const PER_CLIENT = { key: "confirm", max: 60, windowSeconds: 3_600 };
  * @returns the new user; `null` if the code is wrong, used or expired.
  * @throws {SealpostError} `registration_refused` if another user has taken the name meanwhile; `too_many_tries`.
  */
-export type Confirm = (c: Context<Env>, id: string, code: string) => Promise<UserName | null>;
+type Confirm = (c: Context<Env>, id: string, code: string) => Promise<UserName | null>;
 
 interface ConfirmDeps
   extends Pick<

@@ -4,8 +4,8 @@ import type { RegistrationSettings } from "./config.ts";
 import type { NewPending } from "./store.ts";
 import { type Language, TEXTS } from "./texts.ts";
 
-/** What the messages of one registration are built from. */
-export interface MessageContent {
+/** The content of the messages of one registration. */
+interface MessageContent {
   readonly settings: RegistrationSettings;
   readonly language: Language;
   readonly row: NewPending;

@@ -32,7 +32,7 @@ const CODE_CHARACTERS = 10;
 const CODE_GROUP = 5;
 
 /** A stored registration. Also stored for repeated requests, so the field names must not change. */
-export interface PendingRegistration {
+interface PendingRegistration {
   readonly id: string;
   readonly expiresAt: string;
 }
@@ -50,7 +50,7 @@ interface RegistrationRequest {
  * Stores a registration until it is confirmed, and sends its code.
  * @throws {SealpostError} `registration_refused` or `too_many_tries`.
  */
-export type Register = (c: Context<Env>, given: RegisterParams) => Promise<PendingRegistration>;
+type Register = (c: Context<Env>, given: RegisterParams) => Promise<PendingRegistration>;
 
 interface RegisterDeps
   extends Pick<

@@ -29,7 +29,7 @@ export type PendingRow = typeof pending.$inferSelect;
 export type NewPending = Omit<PendingRow, "attempts" | "confirmedBy">;
 
 /** Wrong codes that void a registration. */
-export const MAX_ATTEMPTS = 5;
+const MAX_ATTEMPTS = 5;
 
 export type PendingStore = ReturnType<typeof createPendingStore>;
 

@@ -38,7 +38,7 @@ const smtpIdentifier = v.pipe(
   text(MAX_CHARACTERS),
   v.check((names) => v.is(serverNames, names), "expected names of SMTP servers, comma-separated"),
 );
-export const identifierText = v.pipe(
+const identifierText = v.pipe(
   text(MAX_CHARACTERS),
   v.transform((name) => name.normalize("NFC")),
   v.check((name) => !/\p{Cc}/u.test(name), "expected one line without control characters"),
@@ -88,7 +88,7 @@ export const OPTIONS = {
 } as const satisfies Readonly<
   Record<string, { readonly column: keyof GatewayRow; readonly [key: string]: unknown }>
 >;
-export type OptionName = keyof typeof OPTIONS;
+type OptionName = keyof typeof OPTIONS;
 export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[];
 
 /** Parameters of POST /smsgateway. */

@@ -4,7 +4,7 @@ import type { BatchItem, BatchResponse } from "drizzle-orm/batch";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 import type { RunnableQuery } from "drizzle-orm/runnable-query";
 
-/** A statement that has been built and not run: a Drizzle builder, or `write.run(sql`…`)`. */
+/** A statement that is built but not run: a Drizzle builder, or `write.run(sql`…`)`. */
 export type Statement = BatchItem<"sqlite">;
 
 /** A statement with a result of this type. */
@@ -16,24 +16,24 @@ export type SelectStatement<Row> = RowsStatement<Row> & PromiseLike<readonly Row
 /** A statement that changes rows: `rowsAffected` of its result counts them. */
 export type WriteStatement = StatementOf<ResultSet>;
 
-/** A statement that was built before, with the values of this use. */
+/** A prepared statement with bound values. */
 export interface BoundStatement<S extends Statement> {
   readonly _: S["_"];
   getQuery(): Query;
 }
 
-/** Builds a statement once; each call binds the values of its placeholders and gives a statement to run. */
+/** Prepares a statement. Each call binds the values of its placeholders and returns a statement to run. */
 export type PrepareStatement = <S extends Statement>(statement: S) => (values?: object) => BoundStatement<S>;
 
 /** `local`: in this process or in a file of its machine; `remote`: every operation is a round trip on a network. */
 export type DatabaseKind = "local" | "remote";
 
 export interface CommitOptions {
-  /** Goes before the commits that wait in this process; for what another process would act on if it came late. */
+  /** Runs before the commits that wait in this process. For changes that other processes depend on in time. */
   readonly isUrgent?: boolean;
 }
 
-/** What the repositories work on. Values go in as parameters; no method holds a transaction open. */
+/** The database. Values are always parameters, and no method holds a transaction open. */
 export interface Database extends AsyncDisposable {
   readonly kind: DatabaseKind;
   /** Builds and runs selects: `await database.read.select()…`. Sees every commit acknowledged before the call. */
@@ -45,9 +45,9 @@ export interface Database extends AsyncDisposable {
    * transaction, in order of arrival. Each has its own results, and one that fails does not fail the others.
    *
    * A conditional write is an `UPDATE … WHERE version = ?` followed by an `INSERT … SELECT … WHERE changes() > 0`;
-   * `rowsAffected` of each result tells what happened (it is 0 for a statement with RETURNING: count its rows).
+   * `rowsAffected` of each result counts the changed rows (with RETURNING it is 0: count the returned rows).
    * @returns the results in the same order, typed; an empty list runs nothing.
-   * @throws {SealpostError} `database_unavailable`: nothing was written, unless a remote connection was lost.
+   * @throws {SealpostError} `database_unavailable`; nothing was written, unless a remote connection was lost.
    * @throws {TypeError} for `changes()` before the first write, where it would depend on another commit.
    * @throws the driver's error for a violated constraint, see `isConstraintError`.
    */
@@ -56,13 +56,12 @@ export interface Database extends AsyncDisposable {
     options?: CommitOptions,
   ): Promise<BatchResponse<T>>;
   /**
-   * Like {@link Database.commit}, without results: for statements that depend on no others, such as the insert of an
-   * audit row.
+   * Like {@link Database.commit}, but without results. For independent statements, such as the insert of an audit row.
    */
   append(...statements: readonly Statement[]): Promise<void>;
   /**
-   * Builds a statement once, with `sql.placeholder()` where values go: building takes longer than running. Each call
-   * binds values and gives a statement for `commit`, `append` or `read.batch`.
+   * Prepares a statement with `sql.placeholder()` for its values, because building takes longer than running. Each call
+   * binds values and returns a statement for `commit`, `append` or `read.batch`.
    * @example
    * ```ts
    * const remove = prepare(write.delete(item).where(eq(item.id, sql.placeholder("id"))));
@@ -71,26 +70,26 @@ export interface Database extends AsyncDisposable {
    */
   readonly prepare: PrepareStatement;
   /**
-   * A mark of what a file holds, without a statement: as long as it is the same, no one has committed anything. `null`: it
-   * is not known, so ask.
+   * Returns a mark of the state of a database file, without a statement. As long as it is the same, no one has committed.
+   * `null` if the state is unknown and has to be read.
    */
   readonly changeMark?: () => string | null;
-  /** Waits for what was begun, then closes the connections. Later calls reject. */
+  /** Waits for running operations, then closes the connections. Later calls reject. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
- * A table whose rows seldom change, kept whole in memory and never used without asking the database whether it has
- * changed. What changes by use, such as counters, belongs into another table.
+ * A table that rarely changes. All of its rows are kept in memory, and each use first checks in the database that they are
+ * current. Data that changes by use, such as counters, belongs in another table.
  */
 export interface KeptTable<Row> {
   /** Name of the table in SQL. */
   readonly name: string;
-  /** A select of all rows, in the order in which they are used. */
+  /** Selects all rows, in the order in which they are used. */
   readonly select: (read: Database["read"]) => Statement & PromiseLike<readonly Row[]>;
 }
 
-/** One step of the database's shape. */
+/** One change of the database schema. */
 export interface Migration {
   /** Unique and stable, such as `0001_core`. */
   readonly name: string;

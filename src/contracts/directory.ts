@@ -1,73 +1,75 @@
 import type { SQL } from "drizzle-orm";
 import type { Statement } from "./database.ts";
 
-/** Names one user; the same name may be in two realms. */
+/** Identifies a user. The same name may exist in several realms. */
 export interface UserName {
   readonly username: string;
   readonly realm: string;
 }
 
-/** What a directory tells of a user; what it does not know is empty. */
+/** A user in a directory. Unknown fields are empty. */
 export interface DirectoryUser extends UserName {
-  /** Stable, and never given to another user. */
+  /** Permanent, and never reused for another user. */
   readonly id: string;
   readonly email: string;
-  /** As the directory has it, with or without `+`. */
+  /** As the directory writes it, with or without `+`. */
   readonly phone: string;
   readonly givenname: string;
   readonly surname: string;
 }
 
-/** A user to be made. */
+/** A user to create. */
 export interface NewUser extends DirectoryUser {
-  /** PHC string, as `ctx.password.hash` makes it; empty: none, the user cannot log in until one is set. */
+  /** PHC string from `secrets.password.hash`. If empty, the user cannot log in until a password is set. */
   readonly passwordHash: string;
 }
 
 /**
- * The users that plugins know. The plugin `directory` keeps them in Sealpost's database; a host app brings its own by a
- * plugin with `provides: ["directory"]`.
+ * The users that plugins work with. The plugin `directory` keeps them in Sealpost's database. A host app provides its own
+ * with a plugin that has `provides: ["directory"]`.
  */
 export interface Directory {
-  /** Set by a directory in Sealpost's own database: then plugins read a user in one batch with other rows. */
+  /** Only for a directory in Sealpost's own database: plugins then read a user in one batch with other rows. */
   readonly lookup?: DirectoryLookup;
-  /** Realm of users whose realm nobody says. */
+  /** Realm of users that are named without one. */
   readonly defaultRealm: string;
-  /** @param name `realm` may be left out: the default one. */
+  /** @param name without `realm`, the default one is used. */
   find(name: { readonly username: string; readonly realm?: string }): Promise<DirectoryUser | null>;
-  /** Everybody with this address, compared without regard to case, in every realm. */
+  /** Finds all users with this address, in any letter case and any realm. */
   findByAddress(email: string): Promise<readonly DirectoryUser[]>;
-  /** By realm and name; of one realm if it is given. */
+  /** Lists users by realm and name, of one realm if it is given. */
   list(filter?: { readonly realm?: string }): Promise<readonly DirectoryUser[]>;
-  /** One more thing that the directory knows of a user, by its own name for it, such as `mobile`; empty: nothing. */
+  /** Returns another attribute of a user by the directory's own name for it, such as `mobile`; empty if unknown. */
   attribute(user: UserName, name: string): Promise<string>;
-  /** Takes as long for a user that there is none of, and for one without a password. */
+  /** Takes as long for an unknown user and for a user without a password. */
   verifyPassword(user: UserName, password: string): Promise<boolean>;
   /**
-   * @param also statements that are to be committed with the password, or not at all; a directory that lies elsewhere
-   * sets the password first and commits them then.
-   * @returns false: there is no such user, or this directory does not let its passwords be set; nothing was done.
+   * Sets a password.
+   * @param also statements to commit with the password, all or nothing. An external directory sets the password first and
+   * commits them afterwards.
+   * @returns false if the user does not exist, or the directory does not support it. Then nothing was done.
    */
   setPassword(user: UserName, password: string, also?: readonly Statement[]): Promise<boolean>;
   /**
-   * Makes a user. Again with the same `id` it changes nothing and succeeds, so that it may be repeated after a crash.
+   * Creates a user. With the `id` of an existing user it changes nothing and succeeds, so that it can be repeated after a
+   * crash.
    * @param also as in {@link Directory.setPassword}.
-   * @returns false: another user has this name in this realm; nothing was done, `also` neither.
+   * @returns false if another user has this name in this realm. Then nothing was done, including `also`.
    */
   create(user: NewUser, also?: readonly Statement[]): Promise<boolean>;
-  /** @returns whether there was one. */
+  /** Removes a user. @returns whether it existed. */
   remove(user: UserName): Promise<boolean>;
 }
 
-/** Names one user, or several, of which the first counts that there is; `realm` may be left out: the default one. */
+/** Names of one user, or of several, of which the first that exists is used. Without `realm`, the default one is used. */
 export type LookupNames = readonly { readonly username: string; readonly realm?: string }[];
 
-/** Reads of a user as parts of other statements. */
+/** Reads a user as part of other statements. */
 export interface DirectoryLookup {
-  /** Selects a user by name, or by an expression for the id. It takes as long if there is none. */
+  /** Selects a user by name, or by an expression for the id. Takes as long if the user does not exist. */
   select(by: { readonly names: LookupNames } | { readonly id: SQL }): Statement;
-  /** @param rows the result of {@link DirectoryLookup.select}. */
+  /** Returns the selected user. @param rows the result of {@link DirectoryLookup.select}. */
   user(rows: unknown): DirectoryUser | null;
-  /** The id of a user by name, as an expression; NULL if there is none. */
+  /** The id of a user by name, as an expression; NULL if the user does not exist. */
   id(names: LookupNames): SQL;
 }

@@ -1,16 +1,16 @@
-/** How a mail is handed in. */
+/** How a message is submitted. */
 export interface MailOptions {
-  /** `code`: of use for minutes, and harmful twice. Default: `notice`. */
+  /** `code` for a message that is only useful for minutes and must not be delivered twice. Default: `notice`. */
   readonly purpose?: "code" | "notice" | undefined;
-  /** What to do with queued mail that may have been taken. Default: `repeat` for a notice, `stop` for a code. */
+  /** Whether to send a queued message again after an unknown outcome. Default: `repeat` for a notice, `stop` for a code. */
   readonly onUnknown?: "repeat" | "stop" | undefined;
-  /** 1–255 characters of ASCII: a second call with the same key gets the answer of the first, for 24 hours. */
+  /** 1–255 ASCII characters. A second call with the same key returns the result of the first, for 24 hours. */
   readonly idempotencyKey?: string | undefined;
-  /** When the mail loses its use: it is not sent later. */
+  /** Not sent after this time. Default: the message does not expire. */
   readonly expiresAt?: Date | undefined;
-  /** Whether to queue. Default: as the definition says (`enqueue_job`). */
+  /** Whether to queue. Default: the definition's `enqueue_job`. */
   readonly queue?: boolean | undefined;
-  /** Queues a mail that nobody gets, with the same effort: for answers that must not tell whether there was one. */
+  /** Queues a message that no one receives, with the same effort: for responses that must not reveal whether one was sent. */
   readonly decoy?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }

@@ -1,4 +1,4 @@
-/** What differs between a test and the world; passed in, so a signed mail can be compared byte for byte. */
+/** Clock and randomness. Passed in, so that a test can compare a signed message byte for byte. */
 export interface Platform {
   /** The current time. */
   now(): Date;

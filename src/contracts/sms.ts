@@ -1,30 +1,30 @@
 import type { SubmitOptions } from "./plugin/mail.ts";
 
-/** A short message to one phone. */
+/** An SMS to one phone. */
 export interface TextMessage {
-  /** As the directory or an admin has it, with or without `+` and signs between the digits. */
+  /** As the directory or an admin writes it, with or without `+` and separators. */
   readonly phone: string;
   readonly text: string;
 }
 
-/** What became of a short message. */
+/** The outcome of an SMS. */
 export type SmsOutcome =
   | { readonly state: "delivered" | "queued" }
   | {
       readonly state: "failed";
-      /** Such as `gateway_unknown`, `phone_unusable`, or the code of a mail's failure. */
+      /** `gateway_unknown`, `phone_unusable`, or the code of the failed message. */
       readonly code: string;
-      /** Whether it may have been taken all the same. */
+      /** `unknown` if it may have been accepted anyway. */
       readonly outcome: "not-sent" | "unknown";
-      /** What an admin may be told beside it; never the text. */
+      /** More information for admins; never the text. */
       readonly detail: Readonly<Record<string, unknown>>;
     };
 
-/** Sends short messages. The plugin `sms-gateway` does so by mail; a host app may bring another. */
+/** Sends SMS. The plugin `sms-gateway` does so by email; a host app can provide another. */
 export interface Sms {
   /**
-   * Sends one. Never throws for what a gateway does.
-   * @param gateway name of a gateway; empty: the one called `default`.
+   * Sends an SMS. A failure of the gateway is an outcome, not an exception.
+   * @param gateway name of a gateway; if empty, the one named `default`.
    */
   send(
     gateway: string,

@@ -1,24 +1,24 @@
 /**
- * Says that there is mail to look at. It only speeds things up: the outbox has the mail, and a sweep finds what a
- * lost or refused wake has not told.
+ * Notifies workers that mail is due. An optimization only: if a wake is lost or rejected, the next sweep finds the
+ * message in the outbox.
  */
 export interface Wake extends AsyncDisposable {
   readonly name: string;
   /**
-   * Called after the commit. Resolves when the word is given on; what it carries are ids, never a mail.
-   * @param options.notBefore when to look; default: at once.
-   * @throws when the engine does not take it; the caller logs that and goes on.
+   * Called after the commit. Resolves when the wake is passed on. A wake carries ids, never a message.
+   * @param options.notBefore when the message is due. Default: now.
+   * @throws if the engine does not accept the wake; the caller logs the error and continues.
    */
   notify(mailIds: readonly string[], options?: { readonly notBefore?: Date }): Promise<void>;
 }
 
-/** Hears what a {@link Wake} of the same engine says, in this process or another. */
+/** Receives the wakes of the same engine, from this process or another. */
 export interface WakeSource {
-  /** How long mail may wait whose wake was lost: the time between two sweeps of a worker, in milliseconds. */
+  /** Time between two sweeps of a worker, in milliseconds: the delay of a message whose wake was lost. */
   readonly sweepMs: number;
   /**
-   * Calls `on` for each wake until the signal is aborted, then resolves. The engine is told that a wake is done
-   * whatever `on` does: trying again is the outbox's business.
+   * Calls `on` for each wake until the signal is aborted, then resolves. A wake counts as done whatever `on` does, because
+   * the outbox is responsible for retries.
    */
   listen(on: (mailId: string) => Promise<void>, options: { readonly signal: AbortSignal }): Promise<void>;
 }

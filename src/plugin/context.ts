@@ -28,7 +28,7 @@ import { createPluginSecrets, createRandom } from "./secrets.ts";
 import type { SettingsService } from "./settings.ts";
 import type { ValidatedPlugin } from "./validate.ts";
 
-/** What the contexts of all plugins are built from. */
+/** The dependencies of every plugin's context. */
 export interface ContextDeps {
   readonly database: Database;
   readonly epoch: Epoch;

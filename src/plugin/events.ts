@@ -19,7 +19,7 @@ const ALL = "*";
 const log = getLogger(["sealpost", "plugin"]);
 
 /** An event to emit; what it leaves out is empty. */
-export type EmittedEvent = Pick<SealpostEvent, "name" | "data"> & Partial<SealpostEvent>;
+type EmittedEvent = Pick<SealpostEvent, "name" | "data"> & Partial<SealpostEvent>;
 
 export interface Events {
   /** Adds the event handlers of a plugin. */

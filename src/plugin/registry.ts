@@ -21,8 +21,8 @@ import { assertNoProblems, type ValidatedPlugin, validatePlugins } from "./valid
 
 const log = getLogger(["sealpost", "plugin"]);
 
-/** What plugins add to an instance before any of them is set up. */
-export interface PluginSet {
+/** The plugins of an instance before their setup, and the parts of an instance that depend on them. */
+interface PluginSet {
   readonly plugins: readonly ValidatedPlugin[];
   readonly migrations: readonly Migration[];
   /** Tables whose rows are kept in memory. */
@@ -33,7 +33,7 @@ export interface PluginSet {
 }
 
 /** One plugin as `GET /plugins/` shows it. */
-export interface PluginView {
+interface PluginView {
   readonly name: string;
   /** `METHOD /route/<parameter>` */
   readonly routes: readonly string[];

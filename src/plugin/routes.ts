@@ -9,9 +9,9 @@ import { addRoute, type RouteDeps, rejectOtherMethods } from "../wire/mount-rout
 import { actionOf, actionsOf } from "../wire/route-names.ts";
 import { assertNoProblems } from "./validate.ts";
 
-/** As long as a slow mail server may take that answers a plugin's inline mail in the end. */
+/** Time limit of a request to a plugin: enough for inline delivery through a slow mail server. */
 export const DEFAULT_REQUEST_MS = 30_000;
-/** Fixed segments and `:variables`; no wildcard, which would take what is somebody else's. */
+/** Fixed segments and `:variables`. A wildcard would match the paths of others. */
 const PATH = /^(\/(:\w+(\{[^/{}]+\})?|[\w.~-]+))+\/?$/;
 
 const log = getLogger(["sealpost", "plugin"]);
@@ -23,7 +23,7 @@ interface Owned {
   readonly path: string;
 }
 
-/** The routes of plugins, ready to be mounted. */
+/** The mounted routes of all plugins. */
 export interface PluginRoutes {
   readonly app: Hono<Env>;
   readonly routes: readonly Route[];
@@ -72,7 +72,7 @@ function routesOf(plugin: string, { routes = [] }: PluginInstance): Owned[] {
   });
 }
 
-/** A plugin in JavaScript, or one that casts, can hand over anything: an app, or an object of its own. */
+/** A plugin in JavaScript, or one that casts, can pass anything: an app, or an object of its own. */
 function unbuilt({ plugin, route, method, path }: Owned): string[] {
   return route.declaration ? [] : [`${plugin}: the route ${method} ${path} is not built by route()`];
 }
@@ -89,9 +89,9 @@ function unguarded({ plugin, route, method, path }: Owned, known: readonly strin
     .map((name) => `${plugin}: the route ${method} ${path} names the right "${name}", which does not exist`);
 }
 
-/** Stands before the handlers of a route: what goes wrong in them costs this request only. */
+/** Creates the middleware that limits and logs failures of a route, so that they only affect this request. */
 function guarded(plugin: string, action: string, requestMs: number): MiddlewareHandler<Env> {
-  const late = () => new SealpostError("too_slow", "This took too long and was given up; try again later");
+  const late = () => new SealpostError("too_slow", "This took too long and was canceled: try again later");
   return async function guarded(c, next) {
     c.set("auditAction", action);
     c.set("plugin", plugin);
@@ -99,7 +99,9 @@ function guarded(plugin: string, action: string, requestMs: number): MiddlewareH
       await withDeadline(next(), requestMs, late);
     } catch (error) {
       log.error("Plugin {plugin} failed in {action}: {error}", { plugin, action, error });
-      throw error instanceof Error ? error : new Error(`Plugin ${plugin} threw no Error`, { cause: error });
+      throw error instanceof Error
+        ? error
+        : new Error(`Plugin ${plugin} threw something other than an Error`, { cause: error });
     }
     if (c.error && !(c.error instanceof SealpostError)) {
       log.error("Plugin {plugin} failed in {action}", { plugin, action });
@@ -111,7 +113,7 @@ function misshapen({ plugin, method, path }: Owned): string[] {
   if (!METHODS.some((one) => one === method)) {
     return [`${plugin}: the route "${path}" needs a method: expected one of ${METHODS.join(", ")}`];
   }
-  return PATH.test(path) ? [] : [`${plugin}: "${path}" is no path of a route`];
+  return PATH.test(path) ? [] : [`${plugin}: "${path}" is not a valid path`];
 }
 
 function shadowed(routes: readonly Owned[], core: readonly Route[]): string[] {

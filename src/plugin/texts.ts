@@ -24,7 +24,7 @@ function parseRange(text: string): { readonly range: string; readonly quality: n
   return { range, quality: Number.isFinite(quality) ? quality : 0 };
 }
 
-export type TemplateValues = Readonly<Record<string, string>>;
+type TemplateValues = Readonly<Record<string, string>>;
 
 /** `{{`, `}}`, a tag, or a stray brace. */
 const PIECE = /\{\{|\}\}|\{(\w+)\}|[{}]/g;

@@ -103,7 +103,7 @@ describe("plugins are refused", () => {
       [plugin("a", {}, routes("/smtpserver/x/"))],
       "sealpost and a both have the route GET /smtpserver/x/",
     ],
-    ["with a wildcard", [plugin("a", {}, routes("/a/*"))], 'a: "/a/*" is no path of a route'],
+    ["with a wildcard", [plugin("a", {}, routes("/a/*"))], 'a: "/a/*" is not a valid path'],
   ])("%s", async (_, plugins, message) => {
     expect(await refusal(...plugins)).toBe(`Plugins: ${message}`);
   });

@@ -11,7 +11,7 @@ import type { PluginSettings, Settings } from "./settings.ts";
 import type { PluginStore } from "./store.ts";
 
 /**
- * What a plugin can do, grouped by what it touches. A function takes the groups that it needs:
+ * The capabilities of a plugin, grouped by what they touch. A function takes the groups that it needs:
  * `({ store, time }: Pick<PluginContext, "store" | "time">)`. In `setup` only `capabilities` may be used: no I/O yet.
  */
 export interface PluginContext<S extends Settings = Settings> {

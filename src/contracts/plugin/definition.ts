@@ -70,7 +70,7 @@ export interface ValidOptions {
   readonly setup: (ctx: PluginContext) => PluginInstance;
 }
 
-/** What `definePlugin` returns. */
+/** Creates a plugin from its options. Returned by `definePlugin`. */
 export type PluginFactory<S extends GenericSchema> = (
   ...options: Record<never, never> extends InferInput<S>
     ? [options?: InferInput<S>]

@@ -50,7 +50,7 @@ const CONFIG = {
     strict: true,
     noUncheckedIndexedAccess: true,
     exactOptionalPropertyTypes: true,
-    // Declarations are looked at, ours among them.
+    // The declarations are checked, including those of Sealpost.
     skipLibCheck: false,
     target: "ESNext",
     module: "Preserve",
@@ -64,6 +64,9 @@ const CONFIG = {
   },
 };
 
+const FEEDBACK = join(ROOT, "test", "plugin", "example", "feedback.ts");
+const SQL = 'declare module "*.sql" { const text: string; export default text; }';
+
 async function makeConsumer(): Promise<Project> {
   const bun = await hostAppExample('from "sealpost/bun"');
   const [shared = "", ...examples] = await testingExamples();
@@ -75,18 +78,21 @@ async function makeConsumer(): Promise<Project> {
     "workers.ts": await hostAppExample('from "sealpost/workers"'),
     "client.ts": await hostAppExample("hono/client"),
     "endpoints.ts": ENDPOINTS,
+    // A plugin with tables of the Drizzle that the host app has.
+    "feedback.ts": await Bun.file(FEEDBACK).text(),
+    "sql.d.ts": SQL,
     "cloudflare.d.ts": CLOUDFLARE,
     "tsconfig.json": JSON.stringify(CONFIG),
   });
 }
 
 test.skipIf(obstacle !== "")(
-  "README's host apps, the examples for tests, hc<SealpostApp>() and the declarations in the tarball compile",
+  "host apps, a plugin with tables, the examples for tests, hc<SealpostApp>() and the declarations compile strictly",
   async () => {
     using project = await makeConsumer();
-    const said = await run(["tsc", "-p", "."], project.path).catch((error: Error) => error.message);
-    const errors = said.split("\n").filter((line) => /^\S+\(\d+,\d+\): error/.test(line));
-    // Those in declarations of others show that ours were looked at, too.
+    const output = await run(["tsc", "-p", "."], project.path).catch((error: Error) => error.message);
+    const errors = output.split("\n").filter((line) => /^\S+\(\d+,\d+\): error/.test(line));
+    // Errors in the declarations of others show that those of Sealpost were checked as well.
     expect(errors.some((line) => line.startsWith("node_modules/drizzle-orm/"))).toBe(true);
     expect(errors.filter((line) => !/^node_modules\/(?!sealpost\/)/.test(line))).toEqual([]);
   },

@@ -7,6 +7,7 @@ import {
   HOUR_SECONDS,
   LOST,
   MESSAGE,
+  openCircuit,
   type QueueInstance,
   queueInstance,
   REFUSED,
@@ -32,19 +33,6 @@ const audited = (instance: QueueInstance) =>
   instance.rows<{ action: string; identifier: string; info: string; phase: string }>(
     "SELECT action, identifier, phase, info FROM audit WHERE action LIKE 'circuit%' ORDER BY number",
   );
-
-/** An instance with five mails that found the server of `a` down, and more that wait. */
-async function openCircuit(instance: QueueInstance, waiting = 3, fault = DOWN) {
-  if (!(await instance.services.servers.get("a"))) await instance.save();
-  instance.fail({ ...fault, times: 5 }, HOST);
-  const ids: string[] = [];
-  for (let number = 0; number < 5; number++) {
-    ids.push(await instance.queue());
-    await instance.drain();
-  }
-  for (let number = 0; number < waiting; number++) ids.push(await instance.queue());
-  return ids;
-}
 
 describe("the circuit of a definition", () => {
   test("opens after five failures in a row, and mail waits without attempts", async () => {

@@ -1,9 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { notSent } from "../../../src/domain/delivery.ts";
 import { failed } from "../../fixtures/receipts.ts";
-import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import {
-  DOWN,
   GREYLISTED,
   HOUR_SECONDS,
   headerOf,
@@ -12,11 +10,9 @@ import {
   queueInstance,
   REFUSED,
   TO,
-  textOf,
 } from "../fixtures/queue.ts";
 
 const OTHER = { name: "", address: "other@example.net" };
-const CLOSING = { retryable: true, reply: { code: 421, enhanced: "4.3.0", text: "Closing" } };
 const BOTH = { ...MESSAGE, to: [TO, OTHER] };
 
 describe("drain()", () => {
@@ -293,156 +289,5 @@ describe("an unknown outcome", () => {
     expect(instance.got.map((delivery) => headerOf(delivery, "Message-ID"))).toEqual(
       state === "sent" ? [mail.messageId] : [],
     );
-  });
-});
-
-describe("a list of servers", () => {
-  const twoServers = async () => {
-    const instance = await queueInstance();
-    const { key, certificate, intermediate } = await sender("rsa");
-    await instance.save("a", { server: "one.example.org", sender: "first@example.org" });
-    await instance.save("b", {
-      ...{ server: "two.example.org", sender: SENDER, smime: true },
-      ...{ private_key: key, certificate: certificate + intermediate.certificate },
-    });
-    return instance;
-  };
-
-  test("is used in order while the caller waits, and the audit log shows it", async () => {
-    await using instance = await twoServers();
-    instance.fail(DOWN, "one.example.org");
-    const result = await instance.submit({ queue: false }, MESSAGE, ["a", "b"]);
-    expect(result).toMatchObject({
-      ...{ state: "delivered", identifier: "b", skipped: [{ identifier: "a", code: "refused" }] },
-      smime: { signed: true },
-    });
-    const [row] = await instance.rows("SELECT * FROM audit ORDER BY number DESC LIMIT 1");
-    expect(row).toMatchObject({ identifier: "b", success: 1, info: "failover from a: refused" });
-  });
-
-  test("stops after an unknown outcome, a rejection or an abort", async () => {
-    await using instance = await twoServers();
-    for (const fault of [LOST, REFUSED, GREYLISTED]) {
-      instance.fail(fault, "one.example.org");
-      const result = await instance.submit({ queue: false }, MESSAGE, ["a", "b"]);
-      expect(result).toMatchObject({ state: "failed", identifier: "a", failure: { code: fault.code } });
-    }
-    const options = { queue: false, signal: AbortSignal.abort() };
-    expect(await instance.submit(options, MESSAGE, ["a", "b"])).toMatchObject({
-      ...{ state: "failed", identifier: "a", failure: { code: "cancelled" }, skipped: [] },
-    });
-    expect(instance.got).toHaveLength(0);
-  });
-
-  test("moves queued mail on, with another From and signature and the same Message-ID and Date", async () => {
-    await using instance = await twoServers();
-    const id = await instance.queue({}, MESSAGE, ["a", "b"]);
-    const before = await instance.mail(id);
-    instance.fail(DOWN, "one.example.org");
-    instance.clock.advance(30);
-    await instance.drain();
-    const mail = await instance.mail(id);
-    expect(mail).toMatchObject({ state: "sent", identifier: "b", alternatives: ["a", "b"] });
-    expect(mail.attempts).toMatchObject([
-      { identifier: "a", decision: "next-server", code: "refused" },
-      { identifier: "b", decision: "ended", outcome: "sent" },
-    ]);
-    const [delivery] = instance.got;
-    expect(delivery?.from).toBe(SENDER);
-    expect(headerOf(delivery, "From")).toContain(SENDER);
-    expect(headerOf(delivery, "Message-ID")).toBe(before.messageId);
-    expect(new Date(headerOf(delivery, "Date"))).toEqual(before.createdAt);
-    expect(textOf(delivery)).toContain("multipart/signed");
-    const [row] = await instance.rows("SELECT * FROM audit ORDER BY number DESC LIMIT 1");
-    expect(row).toMatchObject({
-      ...{ action: "worker", success: 1, outcome: "sent", identifier: "b", recipient: TO.address },
-      info: `failover from a; ${id}`,
-    });
-  });
-
-  /** The second definition signs, or does not send, and its certificate is for another sender. */
-  const unsignable = async () => {
-    const instance = await twoServers();
-    await instance.save("b", {
-      ...{ server: "two.example.org", sender: SENDER, smime: true, dont_send_on_error: true },
-      private_key: "__CENSORED__",
-    });
-    return instance;
-  };
-  const FROM_FIRST = { ...MESSAGE, from: { name: "", address: "first@example.org" } };
-
-  test.each([
-    ["does not accept the sender", { phase: "sender", code: "sender_rejected" }, true],
-    ["wants a login at RCPT", { phase: "recipient", code: "auth_required" }, true],
-    ["is lost before the end of the message", { phase: "data", code: "closed", retryable: true }, true],
-    ["denies the target", { phase: "policy", code: "egress_denied" }, true],
-    ["states a limit before MAIL", { phase: "greeting", code: "rate_limited", retryable: true }, true],
-    ["states a limit from MAIL on", { phase: "sender", code: "rate_limited", retryable: true }, false],
-    ["closes by 421 from MAIL on", { ...CLOSING, phase: "recipient", code: "closed" }, false],
-    ["rejects the recipient", REFUSED, false],
-  ] as const)("where the first %s (%#)", async (_, fault, fails) => {
-    await using instance = await twoServers();
-    instance.fail(fault, "one.example.org");
-    const { state } = await instance.submit({ queue: false }, MESSAGE, ["a", "b"]);
-    expect(state).toBe(fails ? "delivered" : "failed");
-    instance.fail(fault, "one.example.org");
-    const id = await instance.queue({}, MESSAGE, ["a", "b"]);
-    await instance.drain();
-    expect((await instance.mail(id)).identifier).toBe(fails ? "b" : "a");
-  });
-
-  test("goes on where a definition cannot sign, while the caller waits", async () => {
-    await using instance = await unsignable();
-    expect(await instance.submit({ queue: false }, FROM_FIRST, ["b", "a"])).toMatchObject({
-      ...{ state: "delivered", identifier: "a", skipped: [{ identifier: "b", code: "sign_sender" }] },
-    });
-  });
-
-  test("has queued mail wait where the last definition cannot sign", async () => {
-    await using instance = await unsignable();
-    const id = await instance.queue({}, FROM_FIRST, ["a", "b"]);
-    instance.fail(DOWN, "one.example.org");
-    await instance.drain();
-    expect(await instance.mail(id)).toMatchObject({
-      ...{ state: "deferred", identifier: "a" },
-      attempts: [{ code: "refused" }, { identifier: "b", code: "sign_sender", decision: "retry" }],
-    });
-    instance.clock.advance(HOUR_SECONDS);
-    await instance.drain();
-    expect(await instance.mail(id)).toMatchObject({ state: "sent", identifier: "a" });
-  });
-
-  test("starts again after the last, with a wait before", async () => {
-    await using instance = await twoServers();
-    const id = await instance.queue({}, MESSAGE, ["a", "b"]);
-    instance.fail(DOWN, "one.example.org");
-    instance.fail(DOWN, "two.example.org");
-    await instance.drain();
-    expect(await instance.mail(id)).toMatchObject({ state: "deferred", identifier: "a" });
-    instance.clock.advance(HOUR_SECONDS);
-    await instance.drain();
-    expect(instance.got.map(({ server }) => server.host)).toEqual(["one.example.org"]);
-  });
-
-  test("ends for a message that may have been accepted", async () => {
-    await using instance = await twoServers();
-    const id = await instance.queue({}, MESSAGE, ["a", "b"]);
-    instance.fail(LOST, "one.example.org");
-    instance.fail({ ...DOWN, times: 3 }, "one.example.org");
-    for (let round = 0; round < 5; round++) {
-      await instance.drain();
-      instance.clock.advance(HOUR_SECONDS);
-    }
-    expect(instance.got.map(({ server }) => server.host)).toEqual(["one.example.org"]);
-    expect(await instance.mail(id)).toMatchObject({ state: "sent", identifier: "a", alternatives: [] });
-  });
-
-  test("skips a definition that is gone", async () => {
-    await using instance = await twoServers();
-    const id = await instance.queue({}, MESSAGE, ["a", "b"]);
-    await instance.request("DELETE", "/smtpserver/a");
-    await instance.drain();
-    expect(await instance.mail(id)).toMatchObject({ state: "sent", identifier: "b" });
-    expect(await instance.queue({ queue: true }, MESSAGE, ["a", "b"])).toBeString();
   });
 });

@@ -39,7 +39,7 @@ describe("POST /token/init", () => {
     expect(await it.enrol()).toMatch(/^PIEM[0-9A-F]{8}$/);
     expect(await it.enrol({ serial: "MINE-1" })).toBe("MINE-1");
     const again = await it.post("/token/init", { type: "email", email: "a@b.org", serial: "MINE-1" });
-    expect([again.status, again.error?.message]).toEqual([409, "There is a token with this serial already"]);
+    expect([again.status, again.error?.message]).toEqual([409, "A token with this serial exists"]);
   });
 
   test.each([

@@ -38,7 +38,7 @@ describe("parseConfig()", () => {
     expect(parseConfig({}).keys.isEmpty).toBe(true);
   });
 
-  test("takes an empty value for an absent one", () => {
+  test("treats an empty value as absent", () => {
     const empty = Object.fromEntries(Object.values(SETTINGS).map(({ name }) => [name, ""]));
     expect(JSON.stringify(parseConfig(empty))).toBe(JSON.stringify(parseConfig({})));
   });
@@ -58,7 +58,7 @@ describe("parseConfig()", () => {
     expect(config[key]).toEqual(parsed);
   });
 
-  test("reads blocks of proxies", () => {
+  test("reads CIDR blocks of proxies", () => {
     const { trustedProxies } = parseConfig({ SEALPOST_TRUSTED_PROXIES: "10.0.0.0/8, ::1" });
     expect(trustedProxies).toEqual(["10.0.0.0/8", "::1"]);
   });
@@ -89,14 +89,14 @@ describe("parseConfig()", () => {
     ["SEALPOST_TRUSTED_PROXIES", "proxy.example.org"],
     ["SEALPOST_AUDIT_DAYS", "0"],
     ["SEALPOST_LOG", "loud"],
-  ])("refuses %s=%j in one line that names it", (name, value) => {
+  ])("rejects %s=%j in one line that names it", (name, value) => {
     const error = refusal({ [name]: value });
     expect(error?.code).toBe("bad_setting");
     expect(error?.message).toStartWith(`${name}: expected `);
     expect(error?.message).not.toMatch(/[\r\n]/);
   });
 
-  test("refuses an unknown name of ours, and leaves those of others alone", () => {
+  test("rejects unknown names with the prefix SEALPOST_ and ignores others", () => {
     const error = refusal({ SEALPOST_PASSWORD: "hunter2" });
     expect([error?.code, error?.parameter]).toEqual(["bad_setting", "SEALPOST_PASSWORD"]);
     expect(error?.message).toContain("SEALPOST_PASSWORD");
@@ -126,7 +126,7 @@ describe("parseConfig()", () => {
     expect(config.keys.reveal()).toBe("hunter2");
   });
 
-  test("every name is of ours, but HOST and PORT, and stands once", () => {
+  test("every name but HOST and PORT has the prefix SEALPOST_, and none occurs twice", () => {
     const names = Object.values(SETTINGS).map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
     const others = names.filter((name) => !name.startsWith("SEALPOST_"));

@@ -32,7 +32,7 @@ async function read({ app }: Sealpost, path: string, token: string) {
 }
 
 describe("createSealpost()", () => {
-  test("takes drivers alone, and the server's defaults: an hour's token, passwords shown", async () => {
+  test("needs only drivers, and has the server's defaults: tokens for an hour, passwords shown", async () => {
     await using sealpost = await start();
     await sealpost.makeFirstAdmin(ADMIN);
     const token = await logIn(sealpost);
@@ -45,7 +45,7 @@ describe("createSealpost()", () => {
     expect(value).toMatchObject({ a: { password: "shown" } });
   });
 
-  test("takes its settings, and an option that is undefined as absent", async () => {
+  test("uses its options, and treats undefined as absent", async () => {
     const absent = { auditDays: undefined, hostName: undefined, revealSecrets: undefined } as object;
     await using sealpost = await start({ tokenSeconds: 60, ...absent });
     await sealpost.makeFirstAdmin(ADMIN);
@@ -54,13 +54,13 @@ describe("createSealpost()", () => {
     await sealpost.prune();
   });
 
-  test("seals everything with the first key when asked to", async () => {
+  test("re-encrypts everything with the first key", async () => {
     await using sealpost = await start();
     // The check value and the token secret, which the only key has sealed.
     expect(await sealpost.rekey()).toEqual({ resealed: 0, current: 2 });
   });
 
-  test("knows its clients by peerAddress and trustedProxies", async () => {
+  test("identifies its clients by peerAddress and trustedProxies", async () => {
     await using sealpost = await start({ peerAddress: () => "10.0.0.1", trustedProxies: ["10.0.0.0/8"] });
     await sealpost.makeFirstAdmin(ADMIN);
     const token = await logIn(sealpost, { "X-Forwarded-For": "192.0.2.7" });
@@ -68,14 +68,14 @@ describe("createSealpost()", () => {
     expect(value).toMatchObject({ auditdata: [{ client: "192.0.2.7" }] });
   });
 
-  test("knows its clients by clientAddress before all else", async () => {
+  test("identifies its clients by clientAddress first", async () => {
     await using sealpost = await start({ peerAddress: () => "10.0.0.1", clientAddress: () => "192.0.2.8" });
     await sealpost.makeFirstAdmin(ADMIN);
     const { value } = (await read(sealpost, "/audit/", await logIn(sealpost))).result;
     expect(value).toMatchObject({ auditdata: [{ client: "192.0.2.8" }] });
   });
 
-  test("refuses a trusted proxy that is no address", async () => {
+  test("rejects a trusted proxy that is not an address", async () => {
     await expect(start({ trustedProxies: ["proxy.example.org"] })).rejects.toMatchObject({
       code: "bad_setting",
       parameter: "trustedProxies",
@@ -84,7 +84,7 @@ describe("createSealpost()", () => {
 });
 
 describe("makeFirstAdmin()", () => {
-  test("makes one admin and no second", async () => {
+  test("creates one admin and no second", async () => {
     await using sealpost = await start();
     expect(await sealpost.makeFirstAdmin(ADMIN)).toBe(true);
     expect(await sealpost.makeFirstAdmin({ username: "other", password: "other" })).toBe(false);
@@ -94,7 +94,7 @@ describe("makeFirstAdmin()", () => {
   test.each([
     { username: "", password: "x" },
     { username: "x", password: "" },
-  ])("refuses %p", async (admin) => {
+  ])("rejects %p", async (admin) => {
     await using sealpost = await start();
     await expect(sealpost.makeFirstAdmin(admin)).rejects.toThrow(TypeError);
   });
@@ -124,7 +124,7 @@ describe("queued mail of a host app", () => {
     return sealpost;
   }
 
-  test("is sent by the worker that start() begins", async () => {
+  test("is sent by the worker that start() starts", async () => {
     const arrived = Promise.withResolvers<void>();
     await using server = await startSmtpServer({ script: { body: telling(arrived.resolve) } });
     await using sealpost = await startOn(server.port);
@@ -134,7 +134,7 @@ describe("queued mail of a host app", () => {
     expect(server.messages).toHaveLength(1);
   });
 
-  test("is recorded before the end, when the instance is disposed of while it is in flight", async () => {
+  test("is recorded when the instance is disposed of during the delivery", async () => {
     const arrived = Promise.withResolvers<() => void>();
     await using server = await startSmtpServer({
       script: { body: (_peer, answer) => arrived.resolve(answer) },
@@ -156,7 +156,7 @@ describe("queued mail of a host app", () => {
     expect(value).toMatchObject({ state: "sent", attempts: [{ outcome: "sent" }] });
   });
 
-  test("waits for drain() where there is no worker", async () => {
+  test("waits for drain() without a worker", async () => {
     await using server = await startSmtpServer();
     await using sealpost = await startOn(server.port, { worker: false });
     await sealpost.submit("main", MESSAGE);
@@ -193,7 +193,7 @@ describe("queued mail of a host app", () => {
   });
 });
 
-test("a wake is heard when the mail is claimed, so that an engine may give its next one to somebody else", async () => {
+test("a wake completes when its message is claimed, so that an engine can give the next one to another worker", async () => {
   const listening = Promise.withResolvers<(mailId: string) => Promise<void>>();
   const wake = {
     name: "test",

@@ -17,7 +17,7 @@ function instance() {
   };
 }
 
-test("admin add prints the password that it made; list names admins with realm and state", async () => {
+test("admin add prints the password that it created; list shows admins with realm and state", async () => {
   using own = instance();
   expect((await own.admin(["list"])).stdout).toBe("");
   const added = await own.admin(["add", "anna"]);
@@ -30,7 +30,7 @@ test("admin add prints the password that it made; list names admins with realm a
   expect((await own.admin(["list"])).stdout).toBe("enabled   anna\nenabled   ben@sales\n");
 });
 
-test("--password-stdin takes the first line and prints no password", async () => {
+test("--password-stdin reads the first line and prints no password", async () => {
   using own = instance();
   const added = await own.admin(["add", "anna", "--password-stdin"], "sécret word\r\nsecond line\n");
   expect(added).toEqual({ code: 0, stdout: "The password of anna is set\n", stderr: "" });
@@ -38,7 +38,7 @@ test("--password-stdin takes the first line and prints no password", async () =>
   expect(changed).toEqual({ code: 0, stdout: "The password of anna is set\n", stderr: "" });
 });
 
-test.each(["", "\n", "\nsecond line\n", "nul\0inside\n"])("--password-stdin refuses %j", async (input) => {
+test.each(["", "\n", "\nsecond line\n", "nul\0inside\n"])("--password-stdin rejects %j", async (input) => {
   using own = instance();
   const { code, stdout, stderr } = await own.admin(["add", "anna", "--password-stdin"], input);
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
@@ -47,7 +47,7 @@ test.each(["", "\n", "\nsecond line\n", "nul\0inside\n"])("--password-stdin refu
 });
 
 test.each(["", " ", " anna", "an\nna", "\x7f", "an\tna", "x".repeat(256)])(
-  "admin add refuses the name %j",
+  "admin add rejects the name %j",
   async (name) => {
     using own = instance();
     const { code, stdout, stderr } = await own.admin(["add", name]);
@@ -57,7 +57,7 @@ test.each(["", " ", " anna", "an\nna", "\x7f", "an\tna", "x".repeat(256)])(
   },
 );
 
-test("a name that is taken, or is nobody's, is said on standard error", async () => {
+test("a name that is taken or unknown is reported on standard error", async () => {
   using own = instance();
   await own.admin(["add", "anna"]);
   expect(await own.admin(["add", "anna"])).toMatchObject({
@@ -84,7 +84,7 @@ test("the last admin who may change policies cannot be disabled", async () => {
   expect((await own.admin(["disable", "ben"])).code).toBe(1);
 });
 
-test("what is done at the command line is in the audit log", async () => {
+test("the audit log records what the command line does", async () => {
   using own = instance();
   await own.admin(["add", "anna"]);
   await own.admin(["passwd", "anna"]);

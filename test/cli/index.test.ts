@@ -70,7 +70,7 @@ const BAD: readonly (readonly [args: readonly string[], says: string])[] = [
   [["queue", "list", "--lines", "0"], "Expected a whole number from 1"],
   [["worker", "two"], "too many arguments"],
 ];
-test.each(BAD)("%j is refused on standard error and touches nothing", async (args, says) => {
+test.each(BAD)("%j is rejected on standard error and touches nothing", async (args, says) => {
   using folder = temporaryFolder();
   const { code, stdout, stderr } = await runCli(args, { folder: folder.path });
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });

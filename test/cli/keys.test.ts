@@ -6,7 +6,7 @@ import { runCli } from "../fixtures/process/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
 
-test("keys new prints another key each time, which SEALPOST_KEYS takes", async () => {
+test("keys new prints a new key each time, which SEALPOST_KEYS accepts", async () => {
   using folder = temporaryFolder();
   const options = { folder: folder.path };
   const printed = await Promise.all([runCli(["keys", "new"], options), runCli(["keys", "new"], options)]);
@@ -17,7 +17,7 @@ test("keys new prints another key each time, which SEALPOST_KEYS takes", async (
   expect(await runCli(["keys", "rotate"], { ...options, env })).toMatchObject({ code: 0, stderr: "" });
 });
 
-test("keys rotate with a new key put first into the key file lets the old one go", async () => {
+test("keys rotate with a new first key in the key file makes the old key removable", async () => {
   using folder = temporaryFolder();
   const options = { folder: folder.path };
   const rotate = () => runCli(["keys", "rotate"], options);

@@ -6,7 +6,7 @@ import { outside } from "../storage/fixtures/database.ts";
 
 setDefaultTimeout(TEST_MS);
 
-test("migrate makes the database, run again it changes nothing, and it refuses one of a newer version", async () => {
+test("migrate creates the database, changes nothing when run again, and rejects a database of a newer version", async () => {
   using folder = temporaryFolder();
   const options = { folder: folder.path };
   const path = `${folder.path}/data/sealpost.db`;

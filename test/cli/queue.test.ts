@@ -15,7 +15,7 @@ const CLOSED_PORT = 1;
 const cli = ({ path }: Folder, ...args: readonly string[]) => runCli(["queue", ...args], { folder: path });
 const linesOf = ({ stdout }: { readonly stdout: string }) => stdout.trimEnd().split("\n");
 
-test("queue status counts by state and definition, and names the oldest that waits and who is down", async () => {
+test("queue status counts by state and definition, and names the oldest message and unavailable servers", async () => {
   using folder = temporaryFolder();
   await using smtp = await startSmtpServer();
   await using desk = await openDesk(folder);
@@ -48,7 +48,7 @@ test("queue status counts by state and definition, and names the oldest that wai
   );
 });
 
-test("queue list shows messages, newest first, and takes filters", async () => {
+test("queue list shows messages, newest first, and filters them", async () => {
   using folder = temporaryFolder();
   await using smtp = await startSmtpServer({ script: { rcpt: reply("451 4.3.0 Busy") } });
   await using desk = await openDesk(folder);
@@ -73,7 +73,7 @@ test("queue list shows messages, newest first, and takes filters", async () => {
   expect((await cli(folder, "list", "--server", "other")).stdout).toBe("");
 });
 
-test("queue cancel ends a message and is audited; what has ended can be neither cancelled nor tried", async () => {
+test("queue cancel ends a message and is audited; a final message can be neither canceled nor retried", async () => {
   using folder = temporaryFolder();
   await using smtp = await startSmtpServer();
   await using desk = await openDesk(folder);
@@ -104,7 +104,7 @@ test("queue cancel ends a message and is audited; what has ended can be neither 
   }
 });
 
-test("queue retry has a running server send at once what it would try later", async () => {
+test("queue retry makes a running server send a deferred message immediately", async () => {
   using folder = temporaryFolder();
   // It names ten minutes, so that nothing but the command makes the second try.
   await using smtp = await startSmtpServer({

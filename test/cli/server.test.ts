@@ -81,7 +81,7 @@ test("server test --until checks the server of a definition and sends nothing", 
   expect(rows).toMatchObject([{ success: false }, { success: true, info: "check until auth" }]);
 });
 
-test("server test says when there is no such definition, or no such address", async () => {
+test("server test reports an unknown definition and an invalid address", async () => {
   using folder = temporaryFolder();
   const cli = (...args: readonly string[]) => runCli(["server", "test", ...args], { folder: folder.path });
   expect(await cli("none", "you@example.net")).toEqual({

@@ -33,7 +33,7 @@ async function startWorker({ path }: Folder) {
   };
 }
 
-test("worker sends what waits and what others queue meanwhile, and says one line at start and end", async () => {
+test("worker sends queued messages and those that others queue meanwhile, and logs one line at start and end", async () => {
   using folder = temporaryFolder();
   const { body, all } = counting(2);
   await using smtp = await startSmtpServer({ script: { body } });
@@ -60,7 +60,7 @@ test("worker sends what waits and what others queue meanwhile, and says one line
   expect(await Promise.all(ids.map(desk.stateOf))).toEqual(["sent", "sent"]);
 });
 
-test("SIGTERM lets the mail in flight finish and gives the rest back, which another worker sends", async () => {
+test("SIGTERM lets deliveries in flight finish and releases the rest, which another worker sends", async () => {
   using folder = temporaryFolder();
   const arrived = Promise.withResolvers<() => void>();
   const hold: Misbehavior = (_peer, answer) => arrived.resolve(answer);
@@ -94,7 +94,7 @@ test("SIGTERM lets the mail in flight finish and gives the rest back, which anot
   expect(recipients).toEqual(ids.map((_, i) => `${i}@example.net`));
 });
 
-test("a mail whose fate is not known in time is recorded as such, and the stop is a good one", async () => {
+test("a delivery without an outcome in time is recorded as unknown, and the process exits with 0", async () => {
   using folder = temporaryFolder();
   const arrived = Promise.withResolvers<void>();
   const never: Misbehavior = (peer, answer) => {
@@ -115,7 +115,7 @@ test("a mail whose fate is not known in time is recorded as such, and the stop i
   expect(found?.attempts).toMatchObject([{ outcome: "unknown", decision: "ended", phase: "data" }]);
 });
 
-test("several workers on one database send each mail once", async () => {
+test("several workers on one database send every message once", async () => {
   using folder = temporaryFolder();
   const MAILS = 60;
   const { body, all } = counting(MAILS);

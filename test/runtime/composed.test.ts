@@ -10,7 +10,7 @@ const SCRIPT = new URL("fixtures/composed-script.ts", import.meta.url).pathname;
 const WORKER = new URL("fixtures/composed-worker.ts", import.meta.url).pathname;
 const expected = await composed();
 
-test("names of files and domains come back from what is composed", async () => {
+test("composed messages keep file names and domains", async () => {
   const { attachments } = await PostalMime.parse(expected.slice(expected.lastIndexOf("\nFrom: ") + 1));
   expect(attachments.map(({ filename }) => filename).toSorted()).toEqual(
     [

@@ -7,13 +7,13 @@ import { settingsOf } from "../../src/runtime/options.ts";
 const KEYS = `first:${new Uint8Array(32).fill(7).toBase64()}`;
 const SERVER = "https://db.example.org";
 
-test("settingsOf() leaves out what is absent", () => {
+test("settingsOf() omits absent options", () => {
   expect(settingsOf({ databaseUrl: ":memory:", keys: undefined })).toEqual({
     SEALPOST_DATABASE_URL: ":memory:",
   });
 });
 
-test("settingsOf() names settings that there are", () => {
+test("settingsOf() maps every option to an existing setting", () => {
   const settings = settingsOf({
     databaseUrl: ":memory:",
     databaseToken: "token",
@@ -30,18 +30,18 @@ test("settingsOf() names settings that there are", () => {
   expect(Object.keys(settings)).toHaveLength(9);
 });
 
-test("openDrivers() names a wrong option by its setting", async () => {
+test("openDrivers() names an invalid option by its setting", async () => {
   const wrong = openDrivers({ databaseUrl: "mysql://db.example.org" });
   await expect(wrong).rejects.toMatchObject({ code: "bad_setting", parameter: "SEALPOST_DATABASE_URL" });
 });
 
-test("openDrivers() says that a server does not answer", async () => {
+test("openDrivers() reports that a database server does not respond", async () => {
   // Nobody listens there.
   const wrong = openDrivers({ databaseUrl: "http://127.0.0.1:1" });
   await expect(wrong).rejects.toMatchObject({ code: "database_unavailable" });
 });
 
-test("openDrivers() says the EHLO name as host name", async () => {
+test("openDrivers() returns the EHLO name as host name", async () => {
   const named = await openDrivers({ databaseUrl: ":memory:", ehloName: "app.example.org" });
   await using _ = named.database;
   expect(named.hostName).toBe("app.example.org");
@@ -55,7 +55,7 @@ test.each([
   [{ databaseUrl: "file:data/sealpost.db", keys: KEYS }, "SEALPOST_DATABASE_URL"],
   [{ databaseUrl: SERVER }, "SEALPOST_KEYS"],
   [{ databaseUrl: SERVER, keys: "first" }, "SEALPOST_KEYS"],
-])("createDrivers() of Workers refuses %p", (options, parameter) => {
+])("createDrivers() of Workers rejects %p", (options, parameter) => {
   let thrown: unknown;
   try {
     createDrivers(options);

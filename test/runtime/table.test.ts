@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { RuntimeName } from "./flow.ts";
 import { formatTable, type Result } from "./table.ts";
 
-test("formatTable() says of each flow and runtime how it went, and why where one is different", () => {
+test("formatTable() shows the result of each flow on each runtime, with reasons for differences", () => {
   const rows: readonly (readonly [claim: string, ...(readonly [RuntimeName, Result])[]])[] = [
     ["mail arrives", ["Bun", { mark: "✓" }], ["Deno", { mark: "✗" }]],
     [

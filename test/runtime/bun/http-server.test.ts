@@ -16,7 +16,7 @@ function open(url: URL, text: string) {
   return { socket, closed: once(socket, "close"), [Symbol.dispose]: () => socket.destroy() };
 }
 
-test("listen() closes connections that stay silent, but not while their respond is being made", async () => {
+test("listen() closes silent connections, but not while it creates their response", async () => {
   const release = Promise.withResolvers<void>();
   const respond = async (request: Request) => {
     if (!request.url.endsWith("/slow")) await request.text().catch(() => "");
@@ -35,7 +35,7 @@ test("listen() closes connections that stay silent, but not while their respond 
   await server.close();
 });
 
-test("listen() hands on the body, the headers and the address of the peer", async () => {
+test("listen() passes on the body, the headers and the address of the peer", async () => {
   const server = listen({
     host: HOST,
     port: 0,
@@ -47,7 +47,7 @@ test("listen() hands on the body, the headers and the address of the peer", asyn
   await server.close();
 });
 
-test("finish() resolves when every request is answered, idle connections aside", async () => {
+test("shutdown() resolves when every request has its response, in spite of idle connections", async () => {
   const arrived = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
   const respond = async (request: Request) => {
@@ -74,7 +74,7 @@ test("finish() resolves when every request is answered, idle connections aside",
   expect((await slow).status).toBe(200);
 });
 
-test("listen() names HOST and PORT when it cannot", async () => {
+test("listen() names HOST and PORT when it cannot listen", async () => {
   using holder = Bun.listen({ hostname: HOST, port: 0, socket: { data: () => undefined } });
   const start = () => listen({ host: HOST, port: holder.port, respond: ok });
   expect(start).toThrow(SealpostError);

@@ -8,7 +8,7 @@ const ALLOWED_TRIES = 10;
 
 export const AUTHENTICATION: readonly Flow[] = [
   {
-    claim: "POST /auth takes a form, as curl sends it, and JSON, and answers with a token in the envelope",
+    claim: "POST /auth accepts a form, as curl sends it, and JSON, and returns a token in the envelope",
     async run({ origin, addAdmin }) {
       await addAdmin("typist", PASSWORD);
       const credentials = { username: "typist", password: PASSWORD };
@@ -37,7 +37,7 @@ export const AUTHENTICATION: readonly Flow[] = [
     },
   },
   {
-    claim: "a wrong password is 401, and so are no token and a bad one, each with its code",
+    claim: "a wrong password, a missing token and an invalid token are 401, each with its code",
     async run({ origin, admin }) {
       const codeOf = ({ status, body }: Answer) => [status, body.result.error?.code];
       const wrong = new URLSearchParams({ username: "nobody", password: "wrong" });
@@ -49,7 +49,7 @@ export const AUTHENTICATION: readonly Flow[] = [
     },
   },
   {
-    claim: "many wrong log-ins at once are all answered: ten with 401, the others with 429 and Retry-After",
+    claim: "of many simultaneous wrong logins ten get 401, the others 429 with Retry-After",
     async run({ origin }) {
       const body = new URLSearchParams({ username: "victim", password: "wrong" });
       const tries = Array.from({ length: TRIES }, () => fetch(`${origin}/auth`, { method: "POST", body }));
@@ -62,7 +62,7 @@ export const AUTHENTICATION: readonly Flow[] = [
     },
   },
   {
-    claim: "every answer under the interface is an envelope that is not stored, 404 and 405 too",
+    claim: "every response, 404 and 405 included, is an envelope that must not be stored",
     async run({ origin, admin }) {
       const cases: readonly (readonly [method: string, path: string, status: number])[] = [
         ["GET", "/nowhere", 404],
@@ -83,7 +83,7 @@ export const AUTHENTICATION: readonly Flow[] = [
     },
   },
   {
-    claim: "GET /openapi.json describes the interface at this address",
+    claim: "GET /openapi.json describes the API at this address",
     async run({ origin }: Instance) {
       const document = (await (await fetch(`${origin}/openapi.json`)).json()) as Record<string, unknown>;
       expect(document).toMatchObject({

@@ -37,7 +37,7 @@ const HIDDEN = { code: "tls_failed", hint: "certificate" };
 export const CERTIFICATES: readonly Flow[] = (["implicit", "starttls"] as const).flatMap((security) =>
   ROWS.map(
     (row): Flow => ({
-      claim: `a certificate ${row.what} is refused as ${row.code}, ${NAMES[security]}`,
+      claim: `a certificate ${row.what} is rejected as ${row.code}, ${NAMES[security]}`,
       needs: "openssl",
       ...(row.setup && { setup: row.setup }),
       run: (instance) => refused(instance, security, row),

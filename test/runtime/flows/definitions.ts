@@ -25,7 +25,7 @@ export const DEFINITIONS: readonly Flow[] = [
     },
   },
   {
-    claim: "of two who change the same version of a definition, one gets 412",
+    claim: "one of two changes to the same version of a definition gets 412",
     async run({ origin, admin }) {
       const send = (method: string, headers: Record<string, string> = {}, body?: unknown) =>
         fetch(`${origin}/smtpserver/tagged`, {
@@ -45,7 +45,7 @@ export const DEFINITIONS: readonly Flow[] = [
     },
   },
   {
-    claim: "a password that is not named in a change is kept, and shown as it was",
+    claim: "a change without a password keeps the password and shows it as before",
     async run({ admin }) {
       const { password, ...others } = DEFINITION;
       await admin.save("kept", DEFINITION);
@@ -66,7 +66,7 @@ export const DEFINITIONS: readonly Flow[] = [
     },
   },
   {
-    claim: "a wrong value is refused with 905 and the name of the parameter",
+    claim: "an invalid value is rejected with 905 and the name of the parameter",
     async run({ admin }) {
       for (const [name, value] of Object.entries({ port: "smtp", tls: "maybe", sender: "a@b\r\nBcc: c@d" })) {
         const { status, body } = await admin.save("wrong", { ...DEFINITION, [name]: value });
@@ -76,7 +76,7 @@ export const DEFINITIONS: readonly Flow[] = [
     },
   },
   {
-    claim: "after a restart the data are there, and tokens are still good",
+    claim: "data and tokens outlast a restart",
     setup: "alone",
     async run(instance) {
       await instance.admin.save("lasting", DEFINITION);

@@ -51,22 +51,22 @@ const ROWS: readonly Row[] = [
     fate: ["auth", "auth_rejected", "not-sent"],
   },
   {
-    what: "a refused sender",
+    what: "a rejected sender",
     server: { script: { mail: mis.reply("550 5.7.1 Not you") } },
     fate: ["sender", "sender_rejected", "not-sent"],
   },
   {
-    what: "a refused recipient",
+    what: "a rejected recipient",
     server: { script: { rcpt: mis.reply("550 5.1.1 No such user") } },
     fate: ["recipient", "recipient_rejected", "not-sent"],
   },
   {
-    what: "a refused content",
+    what: "a rejected content",
     server: { script: { body: mis.reply("554 5.7.1 Spam") } },
     fate: ["data", "content_rejected", "not-sent"],
   },
   {
-    what: "a connection closed amid the dialogue",
+    what: "a connection closed during the conversation",
     server: { script: { mail: mis.close() } },
     fate: ["sender", "closed", "not-sent"],
   },
@@ -84,7 +84,7 @@ const NO_REASON: Exception = {
 
 export const FAILURES: readonly Flow[] = [
   {
-    claim: "a port where nobody listens fails as connect, refused",
+    claim: "a port that no server listens on fails as connect, refused",
     run: (instance) => refusedPort(instance, ["connect", "refused", "not-sent"]),
     except: { workerd: NO_REASON } satisfies Partial<Record<RuntimeName, Exception>>,
   },
@@ -106,7 +106,7 @@ export const FAILURES: readonly Flow[] = [
       fails(instance, { server: "127.0.0.1", sender: "" }, ["sender", "sender_missing", "not-sent"]),
   },
   {
-    claim: "a metadata service is refused as policy, egress_denied, not-sent",
+    claim: "a metadata service is rejected as policy, egress_denied, not-sent",
     run: (instance) =>
       fails(instance, { server: "169.254.169.254" }, ["policy", "egress_denied", "not-sent"]),
   },

@@ -9,7 +9,7 @@ const HUGE_BYTES = 20 * 1024 * 1024;
 
 export const LOAD: readonly Flow[] = [
   {
-    claim: "a body of 256 KiB is read, one byte more is 413, announced or not",
+    claim: "a body of 256 KiB is accepted, and one byte more is 413, declared or not",
     run: (instance) => limits(instance, [413]),
     except: {
       workerd: {
@@ -19,7 +19,7 @@ export const LOAD: readonly Flow[] = [
     },
   },
   {
-    claim: `${AT_ONCE} saves and lists at once are all answered, and all is there`,
+    claim: `${AT_ONCE} simultaneous saves and lists all get their response, and every save is kept`,
     async run({ admin }) {
       const names = Array.from({ length: AT_ONCE }, (_, at) => `parallel ${at}`);
       const answers = await Promise.all(
@@ -34,7 +34,7 @@ export const LOAD: readonly Flow[] = [
     },
   },
   {
-    claim: `${AT_ONCE} test mails at once all arrive, once each, and are all audited`,
+    claim: `${AT_ONCE} simultaneous test messages all arrive, once each, and are all audited`,
     setup: "alone",
     async run({ admin }) {
       await using smtp = await startSmtpServer();
@@ -49,7 +49,7 @@ export const LOAD: readonly Flow[] = [
     },
   },
   {
-    claim: "a client that hangs up does not stop his test mail, nor its audit row",
+    claim: "a client that hangs up stops neither its test message nor the audit row",
     async run({ admin }) {
       const arrived = Promise.withResolvers<() => void>();
       const hold: Misbehavior = (_peer, answer) => arrived.resolve(answer);

@@ -31,7 +31,7 @@ async function exchange(
 
 export const MAIL: readonly Flow[] = [
   {
-    claim: "a test mail of a stored definition arrives, sent with its stored password",
+    claim: "a test message of a stored definition arrives, sent with the stored password",
     async run({ admin }) {
       await using smtp = await startSmtpServer({ users: USERS });
       const definition = { server: `127.0.0.1:${smtp.port}`, sender: SENDER, ...CREDENTIALS };
@@ -60,7 +60,7 @@ export const MAIL: readonly Flow[] = [
     }),
   ),
   {
-    claim: "mail is sent over STARTTLS, by an authority of one's own",
+    claim: "mail is sent over STARTTLS under a private certificate authority",
     needs: "openssl",
     async run(instance) {
       const options = { security: "starttls", tls: tlsMaterial().good, users: USERS } as const;
@@ -77,7 +77,7 @@ export const MAIL: readonly Flow[] = [
     },
   },
   {
-    claim: "mail is sent over implicit TLS, by an authority of one's own",
+    claim: "mail is sent over implicit TLS under a private certificate authority",
     needs: "openssl",
     async run(instance) {
       const options = { security: "implicit", tls: tlsMaterial().good } as const;
@@ -108,7 +108,7 @@ export const MAIL: readonly Flow[] = [
     },
   },
   {
-    claim: "a mail signed with an encrypted RSA key of a stored definition verifies with openssl",
+    claim: "a message signed with the encrypted RSA key of a stored definition verifies with openssl",
     needs: "openssl",
     async run(instance) {
       await using smtp = await startSmtpServer();
@@ -151,7 +151,7 @@ export const MAIL: readonly Flow[] = [
     },
   },
   {
-    claim: "a mail says that a program sent it, and its text can be read as it is",
+    claim: "a message has Auto-Submitted, and its text is readable as it is",
     async run(instance) {
       const { mails } = await exchange(instance, {}, {});
       const text = new TextDecoder().decode(mails[0]?.bytes);
@@ -161,7 +161,7 @@ export const MAIL: readonly Flow[] = [
     },
   },
   {
-    claim: "a mail has an audit row that names who, from where and to whom, and no secret",
+    claim: "a message has an audit row that names admin, client and recipient, and no secret",
     async run(instance) {
       const recipient = "audited@example.net";
       await exchange(instance, { users: USERS }, { ...CREDENTIALS, recipient });

@@ -8,7 +8,7 @@ const READING = { scope: "admin", action: "smtpserver_read", adminuser: "helpdes
 
 export const POLICIES: readonly Flow[] = [
   {
-    claim: "an admin whom a policy lets only read gets 403 for the rest, at once and until it is off",
+    claim: "an admin whose policy allows only reading gets 403 for the rest, from its start to its end",
     setup: "alone",
     async run({ admin: boss, addAdmin }) {
       await boss.save("office", DEFINITION);

@@ -24,7 +24,7 @@ interface MailRecord {
 
 export const QUEUE: readonly Flow[] = [
   {
-    claim: "a test mail that is queued is answered with its id, arrives, and is recorded without its content",
+    claim: "the response to a queued test message has its id; it arrives and is recorded without its content",
     async run({ admin }) {
       await using smtp = await startSmtpServer();
       const id = await queue(admin, smtp, "queued@example.net");
@@ -37,7 +37,7 @@ export const QUEUE: readonly Flow[] = [
     },
   },
   {
-    claim: "a mail to a server that is down goes out by itself when it is up again",
+    claim: "a message to an unavailable server is sent when the server is available again",
     run: waitsForServer,
     except: {
       workerd: {
@@ -47,7 +47,7 @@ export const QUEUE: readonly Flow[] = [
     },
   },
   {
-    claim: "the same Idempotency-Key queues once and has the same answer; with another content it is 409",
+    claim: "the same Idempotency-Key queues once and returns the same response; other content is 409",
     async run({ admin, origin }) {
       await using smtp = await startSmtpServer();
       const key = crypto.randomUUID();
@@ -63,7 +63,7 @@ export const QUEUE: readonly Flow[] = [
     },
   },
   {
-    claim: "a mail that waits goes out at once when it is retried, and never when it is cancelled",
+    claim: "a deferred message is sent immediately after a retry, and never after it is canceled",
     async run({ admin }) {
       await using smtp = await startSmtpServer({ script: { rcpt: NOT_SOON } });
       const [retried, cancelled] = [await wait(admin, smtp), await wait(admin, smtp)];
@@ -77,7 +77,7 @@ export const QUEUE: readonly Flow[] = [
     },
   },
   {
-    claim: `${AT_ONCE} mails that are queued at once all arrive, once each`,
+    claim: `${AT_ONCE} messages queued simultaneously all arrive, once each`,
     setup: "alone",
     async run({ admin }) {
       await using smtp = await startSmtpServer();
@@ -89,7 +89,7 @@ export const QUEUE: readonly Flow[] = [
   },
   ...([undefined, "killed"] as const).map(
     (how): Flow => ({
-      claim: `a mail that waits is still there when the server was ${how ?? "stopped"} and started again`,
+      claim: `a queued message outlasts a restart of a server that was ${how ?? "stopped"}`,
       setup: "alone",
       async run(instance) {
         await using smtp = await startSmtpServer({ script: { rcpt: NOT_SOON } });
@@ -105,7 +105,7 @@ export const QUEUE: readonly Flow[] = [
     }),
   ),
   {
-    claim: "a stop lets the queued mail in flight end, and it is sent once",
+    claim: "a stop lets the delivery in flight end, and the message is sent once",
     setup: "alone",
     async run({ admin, restart }) {
       const arrived = Promise.withResolvers<() => void>();

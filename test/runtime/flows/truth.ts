@@ -24,7 +24,7 @@ interface Reported {
 
 export const TRUTH: readonly Flow[] = [
   {
-    claim: `${MESSAGES} messages to a server that replies at once are reported as they went, and queued ones arrive once`,
+    claim: `${MESSAGES} messages to a server that replies immediately are reported as they went, and queued ones arrive once`,
     setup: "alone",
     async run({ admin, trigger }) {
       await using smtp = await startSmtpServer();
@@ -44,7 +44,7 @@ export const TRUTH: readonly Flow[] = [
     },
   },
   {
-    claim: `${MESSAGES} messages to a server that rejects some at the end, and leaves at others, are reported as they went`,
+    claim: `${MESSAGES} messages to a server that rejects some at the end, and closes at others, are reported as they went`,
     setup: "alone",
     async run({ admin }) {
       await using smtp = await startSmtpServer({ script: { body: byTurns() } });

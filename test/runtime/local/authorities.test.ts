@@ -22,7 +22,7 @@ test.skipIf(material === null)(
 );
 
 test.skipIf(material === null)(
-  "readAuthorities() refuses a bundle of which one certificate is damaged, and a key",
+  "readAuthorities() rejects a bundle of which one certificate is damaged, and a key",
   async () => {
     const damaged = other.replace(/\n.{20}/, "\nAAAAAAAAAAAAAAAAAAAA");
     for (const setting of [ca + damaged, material?.good.key ?? ""]) {

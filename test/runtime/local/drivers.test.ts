@@ -15,7 +15,7 @@ test.each(PATHS)("databasePath() of %s is %p", (url, path) => {
 });
 
 test.each(["file:", "file://elsewhere/x.db", "file:///a%2Fb", "file:x.db?mode=ro", "file:%"])(
-  "databasePath() refuses %s",
+  "databasePath() rejects %s",
   (url) => {
     expect(() => databasePath(url)).toThrow("SEALPOST_DATABASE_URL: expected a path");
   },

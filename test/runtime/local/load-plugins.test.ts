@@ -28,7 +28,7 @@ const GOOD = `import { notice } from "./plugins/notice.ts";
 export default { plugins: [notice({ to: "ops@example.org" })] };`;
 
 describe("loadPlugins()", () => {
-  test("takes what the file exports, and nothing where there is none", async () => {
+  test("loads what the file exports, and only the default plugins without one", async () => {
     expect((await loadPlugins(await folderWith(GOOD))).map(({ name }) => name)).toContain("notice");
     expect((await loadPlugins(await folderWith(null))).map(({ name }) => name)).not.toContain("notice");
   });
@@ -45,7 +45,7 @@ describe("loadPlugins()", () => {
     ["an error", 'throw new Error("broken\\nin two lines");', "broken"],
     ["a syntax error", "export default {", ""],
     ["a file that is not there", 'import "./nowhere.ts";', "nowhere"],
-  ])("refuses %s with one line", async (_, config, said) => {
+  ])("rejects %s with one line", async (_, config, said) => {
     const loading = loadPlugins(await folderWith(config));
     const message = await loading.then(
       () => "",
@@ -58,7 +58,7 @@ describe("loadPlugins()", () => {
   });
 });
 
-test("pluginsOf() puts what is named in place of what the server has on anyway", () => {
+test("pluginsOf() replaces default plugins by configured ones of the same name", () => {
   const named = (name: string) => definePlugin({ name, options: v.object({}), setup: () => ({}) })();
   const [own, ...standard] = [named("a"), named("a"), named("b"), named("c")];
   const result = pluginsOf({ plugins: own ? [own] : [], without: ["c"] }, standard);
@@ -74,7 +74,7 @@ for (const [runtime, interpreter, entry] of RUNTIMES) {
   const skipped = runtime === "Deno" && denoPath === null;
   if (skipped) console.warn("Skipped: sealpost.config.ts on Deno; npm has no Deno for this machine");
 
-  test.skipIf(skipped)(`the server on ${runtime} has the plugins of sealpost.config.ts on`, async () => {
+  test.skipIf(skipped)(`the server on ${runtime} enables the plugins of sealpost.config.ts`, async () => {
     const options = { folder: await folderWith(GOOD), ...(interpreter && { interpreter }) };
     await using sealpost = await startSealpost(options, entry);
     const api = await sealpost.logIn();
@@ -95,7 +95,7 @@ for (const [runtime, interpreter, entry] of RUNTIMES) {
   );
 }
 
-test("the command line rotates the keys of plugins, too: it has the same ones", async () => {
+test("the command line has the same plugins and rotates their keys", async () => {
   const { code, stderr } = await runCli(["keys", "rotate"], {
     folder: await folderWith(GOOD.replace("ops@", "@")),
   });

@@ -9,7 +9,7 @@ const PROGRAM = `
   getLogger(["sealpost", "mail"]).warning("{count} of {identifier} wait: {error}", { count: 2, identifier: "main", error });
 `;
 
-test("configureLogging() has JSON lines say in words what an error is", () => {
+test("configureLogging() writes the message of an error into JSON lines", () => {
   const { stderr } = Bun.spawnSync([process.execPath, "-e", PROGRAM], {
     cwd: join(import.meta.dir, "../../.."),
   });

@@ -14,7 +14,7 @@ if (redisPath === null)
 const SWEEP_MS = 15_000;
 const STOP_MS = 10_000;
 
-test("a server and a worker refuse the wake of Workers in one line; the rest of the command line does not", async () => {
+test("a server and a worker reject the wake of Workers in one line; other commands accept it", async () => {
   using folder = temporaryFolder();
   const options = { folder: folder.path, env: { SEALPOST_WAKE: "cloudflare" } };
   const line = "sealpost: SEALPOST_WAKE: cloudflare is for Cloudflare Workers; expected poll or bullmq\n";
@@ -30,7 +30,7 @@ const RUNTIMES = [
 
 for (const { name, entry, interpreter, isThere } of RUNTIMES) {
   test.skipIf(redisPath === null || !isThere)(
-    `a server on ${name} hears by Redis of its mail before a sweep does, and stops in time`,
+    `a server on ${name} is notified by Redis of its mail before a sweep does, and stops in time`,
     async () => {
       using folder = temporaryFolder();
       await using redis = await startRedis({ password: "its-password" });

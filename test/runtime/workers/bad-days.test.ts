@@ -41,7 +41,7 @@ async function untilLogged({ lines }: WorkerSealpost, text: RegExp): Promise<voi
   }
 }
 
-describe("a binding that is missing or wrong is named in one line of the log, and not to the caller", () => {
+describe("one line of the log names a missing or invalid binding, and the response does not", () => {
   const good = bindingsFor(database.url);
   const { SEALPOST_DATABASE_URL: _url, ...withoutUrl } = good;
   const { SEALPOST_KEYS: _keys, ...withoutKeys } = good;
@@ -77,7 +77,7 @@ describe("a binding that is missing or wrong is named in one line of the log, an
     });
   }
 
-  test("keys that are not those of the database", async () => {
+  test("keys of another database", async () => {
     await using first = await startWorker(good);
     expect((await fetch(`${first.origin}/readyz`)).status).toBe(200);
     const other = `other:${Buffer.alloc(32, 8).toString("base64")}`;
@@ -87,7 +87,7 @@ describe("a binding that is missing or wrong is named in one line of the log, an
   });
 });
 
-test("without a password and without an admin, the log says what to set, and no password is made up", async () => {
+test("without a password and without an admin, the log says what to set, and no password is created", async () => {
   await using empty = await startDatabase();
   await using worker = await startWorker({ SEALPOST_DATABASE_URL: empty.url, SEALPOST_KEYS: KEYS });
   expect((await fetch(`${worker.origin}/readyz`)).status).toBe(503);
@@ -96,14 +96,14 @@ test("without a password and without an admin, the log says what to set, and no 
   expect((await next.logIn()).token).toBeString();
 });
 
-test("authorities that Workers cannot take are said to have no effect", async () => {
+test("the log reports that SEALPOST_TLS_CA has no effect on Workers", async () => {
   await using worker = await startWorker({ ...bindingsFor(database.url), SEALPOST_TLS_CA: "ca.pem" });
   expect((await fetch(`${worker.origin}/readyz`)).status).toBe(200);
   await untilLogged(worker, /SEALPOST_TLS_CA has no effect/);
 });
 
 describe("a database", () => {
-  test("that is away: 503 until it is there", async () => {
+  test("that is unavailable: 503 until it is available", async () => {
     const gone = await startDatabase();
     await gone[Symbol.asyncDispose]();
     await using worker = await startWorker(bindingsFor(gone.url));
@@ -111,7 +111,7 @@ describe("a database", () => {
     await expectUnavailable(worker, "/readyz");
   });
 
-  test("that goes away while the Worker runs", async () => {
+  test("that becomes unavailable while the Worker runs", async () => {
     const going = await startDatabase();
     await using worker = await startWorker(bindingsFor(going.url));
     const api = await worker.logIn();
@@ -120,13 +120,13 @@ describe("a database", () => {
     await expectUnavailable(worker, "/readyz");
   });
 
-  test("that takes the connection and says nothing: every request has its 503 in time", async () => {
+  test("that accepts the connection and never responds: every request gets 503 in time", async () => {
     await using silent = await listen(() => undefined);
     await using worker = await startWorker(bindingsFor(silent.url));
     await Promise.all(Array.from({ length: 20 }, () => expectUnavailable(worker)));
   });
 
-  test("that begins an answer and never ends it", async () => {
+  test("that starts a response and never completes it", async () => {
     await using slow = await listen((socket) => {
       socket.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{");
     });
@@ -134,7 +134,7 @@ describe("a database", () => {
     await expectUnavailable(worker);
   });
 
-  test("that answers with something else", async () => {
+  test("that responds with something else", async () => {
     await using other = await listen((socket) => {
       socket.end("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\nHello");
     });
@@ -142,7 +142,7 @@ describe("a database", () => {
     await expectUnavailable(worker);
   });
 
-  test("that asks for a token takes the right one only", async () => {
+  test("that requires a token accepts only the right one", async () => {
     using folder = temporaryFolder();
     const { publicKey, privateKey } = generateKeyPairSync("ed25519");
     const keyFile = join(folder.path, "token.pem");

@@ -38,15 +38,15 @@ describe("the Worker's bundle", () => {
     expect(bytes).toBeLessThanOrEqual(MOST_GZIP_BYTES);
   });
 
-  test("holds nothing that a Worker has no use for", () => {
+  test("contains nothing that a Worker does not use", () => {
     expect(bundle.inputs.filter((path) => FORBIDDEN.some((pattern) => pattern.test(path)))).toEqual([]);
   });
 
-  test("asks the runtime for nothing but what workerd has", () => {
+  test("imports only modules that workerd has", () => {
     expect(bundle.externals.filter((name) => !ALLOWED_EXTERNALS.test(name))).toEqual([]);
   });
 
-  test("has pkijs in a module that is loaded on demand", () => {
+  test("loads pkijs on demand, from a module of its own", () => {
     const [main, ...others] = bundle.modules;
     const marker = "GeneralSubtree";
     expect(main?.text).not.toContain(marker);
@@ -60,7 +60,7 @@ describe("the Worker's bundle", () => {
     }
   });
 
-  test("holds of pkijs what reads certificates, and no more", () => {
+  test("contains only the part of pkijs that reads certificates", () => {
     const text = bundle.modules.map((module) => module.text).join("\n");
     const held = ["BasicConstraints", "EnvelopedData", "OCSPResponse", "SignedData", "PFX"].filter((name) =>
       text.includes(`CLASS_NAME="${name}"`),
@@ -68,7 +68,7 @@ describe("the Worker's bundle", () => {
     expect(held).toEqual(["BasicConstraints"]);
   });
 
-  test("is what wrangler.jsonc names, with the flags that it is tested with", async () => {
+  test("is what wrangler.jsonc names, with the flags of these tests", async () => {
     const root = join(import.meta.dir, "..", "..", "..");
     const config = Bun.JSONC.parse(await Bun.file(join(root, "wrangler.jsonc")).text());
     expect(config).toMatchObject({

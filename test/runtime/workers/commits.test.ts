@@ -31,7 +31,7 @@ async function opened() {
   return { proxy, database, ask, [Symbol.asyncDispose]: dispose };
 }
 
-test("a client that hangs up does not take the commits of other requests with it", async () => {
+test("a client that hangs up does not abort the commits of other requests", async () => {
   await using at = await opened();
   at.proxy.delayMs = COMMIT_MS;
   const trips = async (count: number) => {
@@ -52,7 +52,7 @@ test("a client that hangs up does not take the commits of other requests with it
   expect(rows).toEqual([{ n: ids.length + 1 }]);
 });
 
-test("150 requests at once share a few commits, and each gets its own result", async () => {
+test("150 simultaneous requests share a few commits, and each gets its own result", async () => {
   await using at = await opened();
   at.proxy.delayMs = 20;
   const ids = Array.from({ length: 150 }, (_, index) => `${index % 140}`);

@@ -55,7 +55,7 @@ async function arrived(count: number): Promise<void> {
   while (server.messages.length < seenMails + count) await new Promise(setImmediate);
 }
 
-test("a host app's request sends what it has queued when it is answered", async () => {
+test("a host app's request sends what it queued after its response", async () => {
   await using worker = await serveWorker({ bundle, bindings });
   const answer = await fetch(new URL(`/?${TO}`, worker.url));
   expect(new Set((await answer.json()) as string[])).toEqual(new Set(["queued"]));
@@ -63,7 +63,7 @@ test("a host app's request sends what it has queued when it is answered", async 
   expect(news()).toEqual(RECIPIENTS);
 });
 
-test("sealpost.drain() in scheduled sends what is due, through few connections, and takes leave", async () => {
+test("sealpost.drain() in scheduled sends due mail through few connections and closes them", async () => {
   await using worker = await serveWorker({ bundle, bindings });
   for (const address of RECIPIENTS) {
     await outside.submit("main", { to: [{ name: "", address }], subject: "Queued", text: "Queued\n" });
@@ -75,7 +75,7 @@ test("sealpost.drain() in scheduled sends what is due, through few connections, 
   await server.closed();
 });
 
-test("a host app with a queue sends by its consumer", async () => {
+test("a host app with a queue sends in its consumer", async () => {
   await using worker = await serveWorker({ bundle, bindings, services: QUEUES });
   await fetch(new URL(`/?${TO}`, worker.url));
   await arrived(RECIPIENTS.length);

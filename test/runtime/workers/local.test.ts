@@ -13,7 +13,7 @@ setDefaultTimeout(TEST_MS);
 const PROGRAM = "tools/workers/local.ts";
 const ROOT = join(import.meta.dir, "..", "..", "..");
 
-test("start:workers prints the password once, keeps its data, and passes the settings on", async () => {
+test("start:workers prints the password once, keeps its data, and passes on the settings", async () => {
   using folder = temporaryFolder();
   await using server = await startSmtpServer();
   const env = { SEALPOST_EHLO_NAME: "worker.test" };
@@ -45,7 +45,7 @@ test("start:workers prints the password once, keeps its data, and passes the set
   await second.stop();
 });
 
-test("start:workers that cannot listen says so in one line, and leaves the first password to the next start", async () => {
+test("start:workers reports in one line that it cannot listen, and leaves the first password to the next start", async () => {
   using folder = temporaryFolder();
   using other = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
   const PORT = String(other.port);
@@ -57,7 +57,7 @@ test("start:workers that cannot listen says so in one line, and leaves the first
   await next.stop();
 });
 
-test("start:workers uses the database that it is given, and says what is wrong with one", async () => {
+test("start:workers uses the given database, and reports an invalid one", async () => {
   using folder = temporaryFolder();
   await using database = await startDatabase();
   const given = { SEALPOST_DATABASE_URL: database.url };

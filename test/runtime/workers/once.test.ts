@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { createOnce } from "../../../src/runtime/workers/once.ts";
 
 describe("createOnce()", () => {
-  test("runs the action once for all who ask together, and never again", async () => {
+  test("runs the action once for simultaneous callers, and never again", async () => {
     let runs = 0;
     const begun = Promise.withResolvers<void>();
     const once = createOnce(() => {
@@ -16,12 +16,12 @@ describe("createOnce()", () => {
     expect(runs).toBe(1);
   });
 
-  test("gives every caller a promise of his own", () => {
+  test("returns a promise of its own to every caller", () => {
     const once = createOnce(async () => undefined);
     expect(once()).not.toBe(once());
   });
 
-  test("resolves for those who wait only when it is done", async () => {
+  test("resolves for waiting callers only when the action is done", async () => {
     let isDone = false;
     const begun = Promise.withResolvers<void>();
     const once = createOnce(async () => {
@@ -34,7 +34,7 @@ describe("createOnce()", () => {
     expect(await follower).toBe(true);
   });
 
-  test("has failed for all who waited, and is tried again by the next", async () => {
+  test("rejects for all waiting callers, and the next caller runs the action again", async () => {
     const errors = [new Error("first"), new Error("second")];
     let runs = 0;
     const once = createOnce(async () => {

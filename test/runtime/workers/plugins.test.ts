@@ -8,7 +8,7 @@ import { ADMIN, bindingsFor, PASSWORD, startDatabase, TEST_MS } from "./fixtures
 
 setDefaultTimeout(TEST_MS);
 
-test("a Worker has the plugins that it is built with, and what they defer goes on after the answer", async () => {
+test("a Worker has the plugins that it is built with, and their background work continues after the response", async () => {
   const config = join(import.meta.dir, "fixtures", "plugin-config.ts");
   const bundle = await bundleWorker(undefined, "smtp", config);
   await using database = await startDatabase();

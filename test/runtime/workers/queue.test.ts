@@ -53,7 +53,7 @@ describe("without a queue", () => {
   let api: Api;
   afterAll(() => worker[Symbol.asyncDispose]());
 
-  test("the request that queued a mail sends it after its answer, and takes leave of the server", async () => {
+  test("the request that queued a message sends it after its response and closes the connection with QUIT", async () => {
     worker = await startWorker(bindings);
     api = await worker.logIn();
     await using server = await startSmtpServer();
@@ -64,7 +64,7 @@ describe("without a queue", () => {
     expect(server.connections[0]?.commands.at(-1)).toBe("QUIT");
   });
 
-  test("what another has queued is found by the trigger of each minute", async () => {
+  test("the trigger of each minute finds what another process queued", async () => {
     await using server = await startSmtpServer();
     const env = { SEALPOST_DATABASE_URL: database.url, SEALPOST_KEYS: bindings.SEALPOST_KEYS };
     await using local = await openInstance(parseConfig(env));
@@ -77,7 +77,7 @@ describe("without a queue", () => {
     expect(server.messages).toHaveLength(1);
   });
 
-  test("the next try is the trigger's, or that of whoever asks for it", async () => {
+  test("the trigger or a retry by an admin makes the next attempt", async () => {
     await using server = await startSmtpServer({ script: { rcpt: reply("450 4.2.0 Try again in 1 hour") } });
     const id = await queue(api, server, "d@example.net");
     await until(api, id, "deferred");
@@ -89,7 +89,7 @@ describe("without a queue", () => {
     expect(server.messages).toHaveLength(1);
   });
 
-  test(`${AT_ONCE} requests that queue at once and triggers beside them send each mail once`, async () => {
+  test(`${AT_ONCE} simultaneous requests that queue, and triggers, send every message once`, async () => {
     await using server = await startSmtpServer();
     const recipients = Array.from({ length: AT_ONCE }, (_, at) => `you${at}@example.net`).sort();
     const queueing = Promise.all(recipients.map((recipient) => queue(api, server, recipient)));
@@ -102,7 +102,7 @@ describe("without a queue", () => {
 describe("with a queue", () => {
   const withQueue = { ...bindings, SEALPOST_WAKE: "cloudflare" };
 
-  test("its consumer sends, and sends again when the next try is due, without a trigger", async () => {
+  test("its consumer sends, and sends again when the next attempt is due, without a trigger", async () => {
     await using worker = await startWorker(withQueue, [], { services: QUEUES });
     const api = await worker.logIn();
     await using server = await startSmtpServer({
@@ -118,7 +118,7 @@ describe("with a queue", () => {
     expect(server.messages).toHaveLength(1);
   });
 
-  test("that takes nothing, a mail is answered as queued, and the trigger finds it", async () => {
+  test("that rejects wakes, the response reports a queued message, and the trigger finds it", async () => {
     // A service that has no such method.
     const serviceBindings = { WAKES: () => new Response(null, { status: 500 }) };
     await using worker = await startWorker(withQueue, [], { services: { serviceBindings } });
@@ -132,7 +132,7 @@ describe("with a queue", () => {
   });
 });
 
-test("the example of wrangler.jsonc is the queue that is tested with", async () => {
+test("the example of wrangler.jsonc is the queue of these tests", async () => {
   const text = await Bun.file(join(import.meta.dir, "..", "..", "..", "wrangler.jsonc")).text();
   const [, example = ""] = /^ {2}\/\/ "queues": ([\s\S]*?^ {2}\/\/ \}),$/m.exec(text) ?? [];
   const { producers, consumers } = Bun.JSONC.parse(example.replaceAll(/^ *\/\//gm, "")) as {

@@ -13,7 +13,7 @@ const makeTransport = () =>
   });
 
 describe("createScopedTransport()", () => {
-  test("shares connections within an event and ends them with it", async () => {
+  test("shares connections within an invocation and closes them at its end", async () => {
     await using server = await startSmtpServer();
     const transport = makeTransport();
     const two = async () => [
@@ -31,7 +31,7 @@ describe("createScopedTransport()", () => {
     expect(server.connections).toHaveLength(2);
   });
 
-  test("has an event go on, connections and all, until what is deferred is done", async () => {
+  test("keeps an invocation and its connections until deferred work is done", async () => {
     await using server = await startSmtpServer();
     const transport = makeTransport();
     let receipt: Receipt | undefined;
@@ -50,7 +50,7 @@ describe("createScopedTransport()", () => {
     expect(receipt?.successful).toBe(true);
   });
 
-  test("drains once after the work, however often it is asked, and again when it is asked meanwhile", async () => {
+  test("drains once after the work, however often it is asked, and again if asked during the drain", async () => {
     const transport = makeTransport();
     const said: string[] = [];
     const drain = async (): Promise<void> => {
@@ -66,7 +66,7 @@ describe("createScopedTransport()", () => {
     expect(said).toEqual(["work", "drain", "drain"]);
   });
 
-  test("gives a drain what is left of the event, less the time to write down what became of it", async () => {
+  test("gives a drain the rest of the invocation, less the time to record outcomes", async () => {
     const transport = makeTransport();
     const startMs = performance.now();
     const work = () =>
@@ -78,7 +78,7 @@ describe("createScopedTransport()", () => {
     expect(transport.drainNow(async () => undefined)).rejects.toThrow(TypeError);
   });
 
-  test("waits for the last reply no longer than the event lasts", async () => {
+  test("waits for the last reply no longer than the invocation lasts", async () => {
     await using server = await startSmtpServer({ script: { body: stall() } });
     const transport = makeTransport();
     const send = () =>
@@ -88,7 +88,7 @@ describe("createScopedTransport()", () => {
     await end;
   });
 
-  test("opens at most four connections in an event, so that two are left for the database", async () => {
+  test("opens at most four connections in an invocation, which leaves two for the database", async () => {
     await using server = await startSmtpServer();
     const transport = makeTransport();
     const many = () =>
@@ -99,7 +99,7 @@ describe("createScopedTransport()", () => {
     expect(server.connections).toHaveLength(4);
   });
 
-  test("begins no mail that could not end in the time of the event", async () => {
+  test("starts no delivery that could outlast the invocation", async () => {
     await using server = await startSmtpServer();
     const transport = makeTransport();
     const send = () => sendTo(transport, serverAt(server.port, { timeoutMs: 1_000 }));
@@ -110,7 +110,7 @@ describe("createScopedTransport()", () => {
     expect((await transport.run(send, 4_500).result).successful).toBe(true);
   });
 
-  test("bounds a mail whose server has more time than an event", async () => {
+  test("bounds a delivery whose server has more time than an invocation", async () => {
     await using server = await startSmtpServer();
     const transport = makeTransport();
     const send = () => sendTo(transport, serverAt(server.port, { timeoutMs: 300_000 }));
@@ -119,7 +119,7 @@ describe("createScopedTransport()", () => {
     expect((await transport.run(send, 19_000).result).successful).toBe(false);
   });
 
-  test("ends when the work fails, too", async () => {
+  test("ends also when the work fails", async () => {
     await using server = await startSmtpServer({ script: { ehlo: stall() } });
     const transport = makeTransport();
     const { result, end } = transport.run(async () => {
@@ -131,7 +131,7 @@ describe("createScopedTransport()", () => {
     await server.closed();
   });
 
-  test("throws TypeError outside of an event", async () => {
+  test("throws TypeError outside an invocation", async () => {
     const sending = sendTo(makeTransport(), serverAt(1));
     expect(await sending.catch((error: unknown) => error)).toBeInstanceOf(TypeError);
   });

@@ -27,7 +27,7 @@ testTransport("smtp in workerd", async () => {
   };
 });
 
-test("a mail through a waiting connection takes two round trips with PIPELINING", async () => {
+test("a message through an idle connection takes two round trips with PIPELINING", async () => {
   await using server = await startSmtpServer();
   await using transport = await workers.open("smtp");
   await sendTo(transport, serverAt(server.port));
@@ -74,7 +74,7 @@ for (const [what, target, code] of UNREACHABLE) {
   });
 }
 
-test("an address that the egress policy denies is not dialled", async () => {
+test("an address that the egress policy denies is not dialed", async () => {
   await using transport = await workers.open("smtp");
   const receipt = await sendTo(transport, serverAt(25, { host: "169.254.169.254" }));
   const failure = { phase: "policy", code: "egress_denied", retryable: false };
@@ -88,7 +88,7 @@ describe.skipIf(material === null)("TLS in workerd", () => {
 
   for (const security of kinds) {
     for (const host of ["localhost", "127.0.0.1"]) {
-      test(`${security}: a certificate for ${host} of an authority that workerd trusts is good`, async () => {
+      test(`${security}: a certificate for ${host} of an authority that workerd trusts is accepted`, async () => {
         await using server = await startSmtpServer({
           security,
           tls: material.good,
@@ -104,7 +104,7 @@ describe.skipIf(material === null)("TLS in workerd", () => {
     }
 
     for (const kind of ["untrusted", "otherName", "expired"] as const) {
-      test(`${security}: a certificate of kind ${kind} fails as tls_failed, and nothing is said`, async () => {
+      test(`${security}: a certificate of kind ${kind} fails as tls_failed, and nothing is sent`, async () => {
         await using server = await startSmtpServer({
           security,
           tls: material[kind],
@@ -120,14 +120,14 @@ describe.skipIf(material === null)("TLS in workerd", () => {
     }
   }
 
-  test("implicit TLS to a server that speaks none fails as tls_failed", async () => {
+  test("implicit TLS to a server without TLS fails as tls_failed", async () => {
     await using server = await startSmtpServer();
     await using transport = await workers.open("smtp");
     const receipt = await sendTo(transport, serverAt(server.port, { security: "implicit" }));
     expect(receipt).toMatchObject({ failure: { phase: "certificate", code: "tls_failed" } });
   });
 
-  test("STARTTLS that is not offered fails, and no credentials are said", async () => {
+  test("missing STARTTLS fails, and no credentials are sent", async () => {
     await using server = await startSmtpServer({ users: { user: "a password" } });
     await using transport = await workers.open("smtp");
     const target = serverAt(server.port, { security: "starttls", ...login });

@@ -13,7 +13,7 @@ const database = await startDatabase();
 afterAll(() => database[Symbol.asyncDispose]());
 const bindings = { ...bindingsFor(database.url), SEALPOST_TRANSPORT: "worker-mailer" };
 
-test("a Worker built with worker-mailer sends by it", async () => {
+test("a Worker built with worker-mailer sends through it", async () => {
   await using worker = await serveWorker({ bundle, bindings });
   await using server = await startSmtpServer();
   const api = await logIn(worker.url.origin, ADMIN, PASSWORD);
@@ -25,19 +25,19 @@ test("a Worker built with worker-mailer sends by it", async () => {
   expect(server.connections[0]?.flights).toBeGreaterThanOrEqual(5);
 });
 
-test("a Worker built with worker-mailer makes no other transport, and is within the budget", () => {
+test("a Worker built with worker-mailer contains no other transport and stays within the size limit", () => {
   const bytes = bundle.modules.reduce((sum, { text }) => sum + Bun.gzipSync(text).length, 0);
   expect(bytes).toBeLessThanOrEqual(MAX_GZIP_BYTES);
   expect(bundle.inputs).not.toContain("src/runtime/workers/smtp.ts");
 });
 
-test("what worker-mailer opens in a built Worker is what it is offered", () => {
+test("a built Worker gives worker-mailer only Sealpost's sockets", () => {
   const libraries = bundle.inputs.filter((path) => path.includes("node_modules/worker-mailer/"));
   expect(libraries).toEqual(["node_modules/worker-mailer/dist/index.js"]);
   expect(bundle.externals).not.toContain("cloudflare:sockets");
 });
 
-test("the Worker as it is built by default carries no worker-mailer, and says so to who asks for it", async () => {
+test("a Worker built by default contains no worker-mailer and rejects the setting for it", async () => {
   expect((await bundleWorker()).inputs.filter((path) => path.includes("worker-mailer"))).toEqual([]);
   await using worker = await startWorker(bindings);
   expect((await fetch(worker.url)).status).toBe(503);

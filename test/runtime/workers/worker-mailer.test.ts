@@ -27,7 +27,7 @@ testTransport("worker-mailer in workerd", async () => {
   };
 });
 
-test("a mail through a waiting connection takes four round trips", async () => {
+test("a message through an idle connection takes four round trips", async () => {
   await using server = await startSmtpServer();
   await using transport = await open();
   await sendTo(transport, serverAt(server.port));
@@ -40,7 +40,7 @@ test("a mail through a waiting connection takes four round trips", async () => {
   expect(server.connections).toHaveLength(1);
 });
 
-test("a server that closes an idle connection costs no mail", async () => {
+test("no message is lost when a server closes an idle connection", async () => {
   await using server = await startSmtpServer();
   await using transport = await open();
   await sendTo(transport, serverAt(server.port));
@@ -63,7 +63,7 @@ test("the names, addresses and parameters on the wire are ours, and there is no 
   expect(server.messages[0]?.bytes.toString()).toBe(Buffer.from(bytes).toString());
 });
 
-test("octets that are no UTF-8 arrive as they are", async () => {
+test("octets that are not UTF-8 arrive unchanged", async () => {
   await using server = await startSmtpServer();
   await using transport = await open();
   const bytes = Uint8Array.of(0xff, 0xfe, 0x80, 0x0d, 0x0a);
@@ -73,7 +73,7 @@ test("octets that are no UTF-8 arrive as they are", async () => {
 
 describe("AUTH by worker-mailer", () => {
   for (const mechanism of ["PLAIN", "LOGIN", "CRAM-MD5"]) {
-    test(`${mechanism} takes credentials outside Latin-1`, async () => {
+    test(`${mechanism} accepts credentials outside Latin-1`, async () => {
       await using server = await startSmtpServer({ users: { "us€r": "pä€ss" }, mechanisms: [mechanism] });
       await using transport = await open();
       const login = { username: "us€r", password: new Secret("pä€ss") };
@@ -88,7 +88,7 @@ describe("AUTH by worker-mailer", () => {
     ["has no mechanism", {}, ["GSSAPI"], "auth_not_offered"],
   ] as const;
   for (const [what, change, mechanisms, code] of REFUSED) {
-    test(`a password that ${what} fails as ${code}, and no mail is begun`, async () => {
+    test(`a password that ${what} fails as ${code}, and no transaction starts`, async () => {
       await using server = await startSmtpServer({ users: { user: "a password" }, mechanisms });
       await using transport = await open();
       const login = { username: "user", password: new Secret("a password"), ...change };
@@ -99,14 +99,14 @@ describe("AUTH by worker-mailer", () => {
     });
   }
 
-  test("offered to somebody without a username is passed over", async () => {
+  test("is skipped without a username", async () => {
     await using server = await startSmtpServer({ users: { user: "a password" } });
     await using transport = await open();
     expect((await sendTo(transport, serverAt(server.port))).successful).toBe(true);
   });
 });
 
-test("a server that speaks HELO only gets mail in clear, and none where TLS or AUTH is wanted", async () => {
+test("a HELO-only server gets mail in clear text, and none if TLS or AUTH is required", async () => {
   await using server = await startSmtpServer({ script: { ehlo: reply("500 5.5.1 What") } });
   await using transport = await open();
   const at = (change: Parameters<typeof serverAt>[1]) =>
@@ -124,7 +124,7 @@ const UNSUPPORTED = {
   data: { bytes: new TextEncoder().encode("Grüße\r\n") },
 } as const;
 for (const [phase, change] of Object.entries(UNSUPPORTED)) {
-  test(`what needs an extension that is not offered fails in phase ${phase} and is not sent`, async () => {
+  test(`a message that needs a missing extension fails in phase ${phase} and is not sent`, async () => {
     await using server = await startSmtpServer({ extensions: [] });
     await using transport = await open();
     const receipt = await sendTo(transport, serverAt(server.port), change);
@@ -164,7 +164,7 @@ for (const [what, target, code] of UNREACHABLE) {
   });
 }
 
-test("an address that the egress policy denies is not dialled", async () => {
+test("an address that the egress policy denies is not dialed", async () => {
   await using transport = await open();
   const receipt = await sendTo(transport, serverAt(25, { host: "169.254.169.254" }));
   expect(receipt).toMatchObject({ failure: { phase: "policy", code: "egress_denied" }, timingMs: {} });
@@ -176,7 +176,7 @@ describe.skipIf(material === null)("TLS of worker-mailer", () => {
   const users = { user: "a password" };
 
   for (const security of ["starttls", "implicit"] as const) {
-    test(`${security}: the mail and the credentials go through TLS`, async () => {
+    test(`${security}: message and credentials go through TLS`, async () => {
       await using server = await startSmtpServer({ security, tls: material.good, users });
       await using transport = await open();
       const target = serverAt(server.port, { security, host: "localhost", ...login });
@@ -186,7 +186,7 @@ describe.skipIf(material === null)("TLS of worker-mailer", () => {
     });
 
     for (const kind of ["untrusted", "otherName", "expired"] as const) {
-      test(`${security}: a certificate of kind ${kind} fails as tls_failed, and nothing is said`, async () => {
+      test(`${security}: a certificate of kind ${kind} fails as tls_failed, and nothing is sent`, async () => {
         await using server = await startSmtpServer({ security, tls: material[kind], users });
         await using transport = await open();
         const target = serverAt(server.port, { security, host: "localhost", ...login });
@@ -198,7 +198,7 @@ describe.skipIf(material === null)("TLS of worker-mailer", () => {
     }
   }
 
-  test("STARTTLS that is not offered fails, and no credentials are said", async () => {
+  test("missing STARTTLS fails, and no credentials are sent", async () => {
     await using server = await startSmtpServer({ users });
     await using transport = await open();
     const target = serverAt(server.port, { security: "starttls", ...login });

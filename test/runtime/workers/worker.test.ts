@@ -27,7 +27,7 @@ const plain = (port: number) => ({
 });
 
 describe("the Worker", () => {
-  test.skipIf(material === null)("sends a signed test mail that openssl verifies", async () => {
+  test.skipIf(material === null)("sends a signed test message that openssl verifies", async () => {
     await using server = await startSmtpServer({
       security: "starttls",
       tls: material?.good ?? { key: "", cert: "" },
@@ -64,7 +64,7 @@ describe("the Worker", () => {
     expect(await opensslVerify(mail?.bytes ?? new Uint8Array(), root)).toMatchObject({ code: 0 });
   });
 
-  test.skipIf(material === null)("says what can be done when a certificate cannot be trusted", async () => {
+  test.skipIf(material === null)("says what to do about an untrusted certificate", async () => {
     for (const security of ["starttls", "implicit"] as const) {
       const tls = material?.untrusted ?? { key: "", cert: "" };
       await using server = await startSmtpServer({ security, tls });
@@ -80,7 +80,7 @@ describe("the Worker", () => {
     }
   });
 
-  test("goes on with a mail when its client has gone", async () => {
+  test("continues a delivery after its client has disconnected", async () => {
     const asked = Promise.withResolvers<void>();
     const gone = Promise.withResolvers<void>();
     await using server = await startSmtpServer({
@@ -105,14 +105,14 @@ describe("the Worker", () => {
     expect(sent).toMatchObject({ action: "POST /smtpserver/send_test_email" });
   });
 
-  test("takes leave of a server after the answer, and keeps no socket", async () => {
+  test("sends QUIT after the response, and keeps no socket", async () => {
     await using server = await startSmtpServer();
     expect((await api.test(plain(server.port))).body.result.value).toBe(true);
     await server.closed();
     expect(server.connections[0]?.commands.at(-1)).toBe("QUIT");
   });
 
-  test("knows its client by CF-Connecting-IP alone", async () => {
+  test("identifies its client only by CF-Connecting-IP", async () => {
     await fetch(`${worker.origin}/auth`, {
       method: "POST",
       headers: { "CF-Connecting-IP": "203.0.113.7", "X-Forwarded-For": "198.51.100.9" },
@@ -121,7 +121,7 @@ describe("the Worker", () => {
     expect((await api.audit())[0]).toMatchObject({ action: "POST /auth", client: "203.0.113.7" });
   });
 
-  test("deletes old rows by the trigger of once a day, and not by that of each minute", async () => {
+  test("deletes old rows by the daily trigger, and not by the one of each minute", async () => {
     await using rows = openRemoteDatabase({ url: database.url });
     const count = async () =>
       (await rows.read.all<{ n: number }>(sql`SELECT count(*) AS n FROM try_window`))[0]?.n;
@@ -151,7 +151,7 @@ describe("the Worker", () => {
     }
   });
 
-  test("answers 404 and 405 in the envelope", async () => {
+  test("responds with 404 and 405 in the envelope", async () => {
     for (const [method, path, status] of [
       ["GET", "/nothing", 404],
       ["PUT", "/smtpserver/", 405],
@@ -162,12 +162,12 @@ describe("the Worker", () => {
   });
 });
 
-describe("150 requests at a time", () => {
+describe("150 simultaneous requests", () => {
   const AT_ONCE = 150;
   const statuses = async (request: () => Promise<{ readonly status: number }>) =>
     new Set((await Promise.all(Array.from({ length: AT_ONCE }, request))).map(({ status }) => status));
 
-  test("have 150 answers of an isolate and a database that are new", async () => {
+  test("get 150 responses from a new isolate and a new database", async () => {
     await using fresh = await startDatabase();
     await using cold = await startWorker(bindingsFor(fresh.url));
     expect(await statuses(() => fetch(`${cold.origin}/readyz`))).toEqual(new Set([200]));
@@ -175,7 +175,7 @@ describe("150 requests at a time", () => {
     expect(await logIn(cold.origin, ADMIN, PASSWORD)).toBeDefined();
   });
 
-  test("have 150 answers of one that runs", async () => {
+  test("get 150 responses from a running isolate", async () => {
     await api.save("listed", { ...plain(25), password: "its password" });
     expect(await statuses(() => api.call("GET", "/smtpserver/"))).toEqual(new Set([200]));
     expect(await statuses(() => api.call("GET", "/policy/"))).toEqual(new Set([200]));

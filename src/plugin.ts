@@ -76,6 +76,6 @@ export { deliveryView } from "./wire/delivery.ts";
 export { respond, type Success, type Verdict } from "./wire/envelope.ts";
 export { noticeDetail, noticeEntries } from "./wire/notices.ts";
 export { IDEMPOTENCY_HEADER } from "./wire/operation.ts";
-export { pageOf } from "./wire/paging.ts";
+export { pageOf, pageParams, pageView } from "./wire/paging.ts";
 export { type RouteDeclaration, route, type TypedRoute } from "./wire/route.ts";
 export { described, named, wholeNumber } from "./wire/schemas.ts";

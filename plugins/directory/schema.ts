@@ -3,18 +3,18 @@ import {
   mailAddress,
   named,
   newPassword,
+  pageParams,
   personName,
   phoneNumber,
   userName,
-  wholeNumber,
 } from "sealpost/plugin";
 import * as v from "valibot";
 
+/** The largest page. */
+const DEFAULT_PAGE_SIZE = 1_000;
 const MAX_PATTERN_CHARACTERS = 255;
 /** More do not improve a search, and slow down the database. */
 const MAX_STARS = 3;
-const MAX_PAGE = 1_000_000;
-const MAX_PAGE_SIZE = 1_000;
 
 /** Parameters of a new user. */
 export const newUserParams = (defaultRealm: string) =>
@@ -45,8 +45,8 @@ export const searchParams = v.object({
   phone: v.optional(pattern),
   givenname: v.optional(pattern),
   surname: v.optional(pattern),
-  page: v.optional(wholeNumber(1, MAX_PAGE), 1),
-  page_size: v.optional(wholeNumber(1, MAX_PAGE_SIZE), MAX_PAGE_SIZE),
+  page: pageParams.page,
+  page_size: v.optional(pageParams.page_size.wrapped, DEFAULT_PAGE_SIZE),
 });
 
 /** Names in a path. Any text is accepted: either a user has that name or not. */

@@ -1,4 +1,12 @@
-import { described, mailAddress, named, phoneNumber, wholeNumber } from "sealpost/plugin";
+import {
+  described,
+  mailAddress,
+  named,
+  pageParams,
+  pageView,
+  phoneNumber,
+  wholeNumber,
+} from "sealpost/plugin";
 import * as v from "valibot";
 import { TOKEN_TYPES } from "./store.ts";
 import type { FailedChallenge, SentChallenge, TriggerResult } from "./trigger.ts";
@@ -6,10 +14,6 @@ import type { FailedChallenge, SentChallenge, TriggerResult } from "./trigger.ts
 const MAX_CHARACTERS = 255;
 /** The maximum that is hashed, at four bytes per character. */
 const MAX_PASS_CHARACTERS = 256;
-const MAX_PAGE = 1_000_000;
-const MAX_PAGE_SIZE = 1_000;
-/** The default of privacyIDEA. */
-const PAGE_SIZE = 15;
 const OTP_DIGITS = { min: 6, max: 8 } as const;
 
 const text = (max = MAX_CHARACTERS) =>
@@ -57,8 +61,8 @@ export const listParams = v.object({
   ...owner,
   serial: v.optional(serial),
   type: v.optional(tokenType),
-  page: v.optional(wholeNumber(1, MAX_PAGE), 1),
-  pagesize: v.optional(wholeNumber(1, MAX_PAGE_SIZE), PAGE_SIZE),
+  page: pageParams.page,
+  pagesize: pageParams.page_size,
 });
 
 export const serialParams = v.object({ serial: text() });
@@ -98,13 +102,7 @@ export const tokenView = named(
     created: v.string(),
   }),
 );
-export const pageView = v.object({
-  count: v.number(),
-  current: v.number(),
-  prev: v.nullable(v.number()),
-  next: v.nullable(v.number()),
-  tokens: v.array(tokenView),
-});
+export const tokenPage = v.object({ ...pageView, tokens: v.array(tokenView) });
 
 const attributes = v.object({ state: v.string(), valid_until: v.string() });
 const about = {

@@ -6,7 +6,7 @@ import { CHANNELS } from "./channels.ts";
 import type { TokenContext } from "./config.ts";
 import type { Enroll } from "./enroll.ts";
 import type { Owners } from "./owners.ts";
-import { initParams, listParams, namedParams, pageView, serialParams, type tokenView } from "./schema.ts";
+import { initParams, listParams, namedParams, serialParams, tokenPage, type tokenView } from "./schema.ts";
 import { MAX_FAILURES, type TokenRow, type TokenStore } from "./store.ts";
 
 const tag = { name: "Tokens", description: "Second factors of users" };
@@ -59,7 +59,7 @@ export function tokenRoutes(deps: {
         path: "/token/",
         right: "tokenlist",
         parameters: { query: listParams },
-        response: pageView,
+        response: tokenPage,
         summary: "List tokens",
         operationId: "listTokens",
         tag,

@@ -5,11 +5,11 @@ const MAX_PAGE = 1_000_000;
 const MAX_PAGE_SIZE = 1_000;
 const DEFAULT_PAGE_SIZE = 15;
 
-export const pageNumber = v.optional(wholeNumber(1, MAX_PAGE), 1);
-export const pageSize = v.optional(wholeNumber(1, MAX_PAGE_SIZE), DEFAULT_PAGE_SIZE);
-
-/** The parameters that choose a page of a list. */
-export const pageParams = { page: pageNumber, page_size: pageSize };
+/** The parameters that select a page of a list. A plugin may need another default, or another name for the size. */
+export const pageParams = {
+  page: v.optional(wholeNumber(1, MAX_PAGE), 1),
+  page_size: v.optional(wholeNumber(1, MAX_PAGE_SIZE), DEFAULT_PAGE_SIZE),
+};
 
 /** The fields of a page in addition to its rows. */
 export const pageView = {

@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { withDeadline } from "../async/deadline.ts";
 
 /** Lets work continue after the response; on Workers `waitUntil`. Never throws. */
 export type RunInBackground = (work: Promise<unknown>) => void;
@@ -26,15 +27,11 @@ export class BackgroundWork {
 
   /** Resolves when no work is left, or after five seconds. */
   async drain(): Promise<void> {
-    const stop = new AbortController();
-    const late = new Promise<"late">((resolve) => {
-      const timer = setTimeout(() => resolve("late"), DRAIN_MS);
-      stop.signal.addEventListener("abort", () => clearTimeout(timer));
-    });
-    while (this.#work.size > 0) {
-      if ((await Promise.race([Promise.all(this.#work), late])) === "late") break;
-    }
-    stop.abort();
+    const settled = async () => {
+      // Work may add more work.
+      while (this.#work.size > 0) await Promise.all(this.#work);
+    };
+    await withDeadline(settled(), DRAIN_MS, () => new Error("late")).catch(() => undefined);
     if (this.#work.size > 0)
       log.warning("Background work was abandoned: {count}", { count: this.#work.size });
   }

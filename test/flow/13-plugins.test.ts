@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { startSealpost } from "../fixtures/process/sealpost.ts";
 
-const MISSING = /There is no SMTP server default/;
+const MISSING = /No SMTP server is named default/;
 
 test("a start names the definition that plugins lack, until it exists", async () => {
   using folder = temporaryFolder();

@@ -254,7 +254,7 @@ describe("page() and counts()", () => {
     ]);
   });
 
-  test("tell those who want to know of a mail that failed", async () => {
+  test("emit mail_failed for a message that failed", async () => {
     await using instance = await queueInstance();
     await instance.save();
     instance.fail(LOST);

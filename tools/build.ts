@@ -33,7 +33,7 @@ async function build(config: string, sources: string, folder: string): Promise<v
   }
 }
 
-/** Not every bundler imports text; so it is written out. */
+/** Inlines imported texts, because some bundlers cannot import them. */
 async function withTexts(sources: string, file: string, text: string): Promise<string> {
   let result = text;
   for (const [statement, name, path] of text.matchAll(TEXT_IMPORT)) {
@@ -43,7 +43,7 @@ async function withTexts(sources: string, file: string, text: string): Promise<s
   return result;
 }
 
-/** Has every door outside of plugins, which import one, evaluate a file before all others. */
+/** Makes every door import a file first. The plugins need no import of their own, because they import a door. */
 async function importFirst(source: string): Promise<void> {
   const file = join(DIST, "module", source.replace("src/", "").replace(/\.ts$/, ".js"));
   for (const { default: script } of Object.values(exports)) {

@@ -6,7 +6,7 @@ import { compilerOptions } from "../tsconfig.json";
 import { NODE_22 } from "./published.ts";
 import { files } from "./tsconfig.build.json";
 
-// Checks what the package exports: each subpath is one source file that is built, and every name is written where it leaves.
+// Checks what the package exports: each subpath is one source file that is built, and no door re-exports with `*`.
 
 const ROOT = join(import.meta.dir, "..");
 const DEFAULT_EXPORT = /^export default |^export \{[^}]*\bas default\b/m;
@@ -65,7 +65,7 @@ console.log(
 );
 process.exit(problems.length === 0 ? 0 : 1);
 
-/** Packages and modules of the runtime that a source file reaches. */
+/** Returns the packages and runtime modules that a source file imports, directly or not. */
 async function reached(file: string): Promise<Set<string>> {
   const build = { target: "bun", packages: "external", splitting: true } as const;
   const { outputs } = await Bun.build({ entrypoints: [join(ROOT, file)], ...build });

@@ -46,7 +46,7 @@ function check(isExact: boolean): void {
   console.log("The rules of the house hold");
 }
 
-/** Names the offenses in the rooms that have more of them than the list. */
+/** Prints the offenses of the rooms that have more than the list. */
 function complain({ name, advice }: Rule, offenses: readonly Offense[]): void {
   const before = listed.get(name) ?? {};
   const rooms = Object.entries(byRoom(offenses)).filter(([room, count]) => count > (before[room] ?? 0));
@@ -82,11 +82,11 @@ function count(): void {
 }
 
 function hasGrown(rule: Rule, offenses: readonly Offense[]): boolean {
-  // Only the sum counts, so that a file may move from room to room.
+  // Compares sums, so that a file can move from room to room.
   return total(listable(rule, offenses)) > total(listed.get(rule.name) ?? {});
 }
 
-/** Nothing, if no more than is allowed for good. */
+/** Returns the counts for the list: none while the rule permits as many. */
 function listable({ allowed }: Rule, offenses: readonly Offense[]): Counts {
   return offenses.length <= (allowed?.(given) ?? 0) ? {} : byRoom(offenses);
 }

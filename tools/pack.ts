@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
 
-// npm packs the package.json at the root, so the published one stands there while it packs: `begin` and `end`.
+// npm packs the package.json of the root. `begin` replaces it with the published one, `end` restores it.
 
 const ROOT = join(import.meta.dir, "..");
 const MANIFEST = join(ROOT, "package.json");

@@ -4,7 +4,7 @@ import { PEERS } from "../src/runtime/local/peers.ts";
 /** The file that every door of the built package imports first. */
 export const NODE_22 = "src/runtime/node-22.ts";
 
-/** Dependencies that a host app installs when it uses what needs them; loaded by `loadOptional`. */
+/** Dependencies that a host app installs only if it needs them; `loadOptional` loads them. */
 const OPTIONAL = ["bullmq", "ioredis", "postal-mime"] as const;
 
 /** The command line is not part of the package. */

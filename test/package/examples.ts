@@ -3,13 +3,13 @@ import { ROOT } from "./project.ts";
 
 const FENCED = /^```ts\n([\s\S]*?)^```$/gm;
 
-/** The examples of docs/testing.md: the file that they share first. */
+/** Returns the examples of docs/testing.md, starting with the file that the others import. */
 export async function testingExamples(): Promise<readonly string[]> {
   const page = await Bun.file(join(ROOT, "docs", "testing.md")).text();
   return examplesIn(page.slice(page.indexOf("\n## Examples\n")).split(/^## Scripts$/m)[0] ?? "");
 }
 
-/** The one example of docs/host-app.md that contains `text`. */
+/** Returns the one example of docs/host-app.md that contains `text`. */
 export async function hostAppExample(text: string): Promise<string> {
   const page = await Bun.file(join(ROOT, "docs", "host-app.md")).text();
   const found = examplesIn(page).filter((example) => example.includes(text));

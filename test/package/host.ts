@@ -7,7 +7,7 @@ const NOT_LOGGED_IN = 4033;
 const NO_SUCH_PATH = 404;
 const AT_ONCE = 50;
 
-/** Uses the README's host app from outside. @param url where it listens. @returns the session of its admin. */
+/** Uses the host app of the docs over HTTP. @param url its address. @returns the session of its admin. */
 export async function useHost(url: string): Promise<Api> {
   const mounted = new URL("/mail", url).href;
   await using smtp = await startSmtpServer();
@@ -29,7 +29,7 @@ export async function useHost(url: string): Promise<Api> {
   ]);
   expect(new TextDecoder().decode(smtp.messages[1]?.bytes)).toContain("\r\nSubject: Welcome\r\n");
 
-  // Nobody but the host's own worker, or event, sends it.
+  // Only the host's own worker or invocation sends it.
   await api.save("main", { ...definition, enqueue_job: true });
   const queued = await fetch(new URL("/welcome", url), { method: "POST" });
   expect([queued.status, await queued.json()]).toEqual([200, { state: "queued" }]);
@@ -38,7 +38,7 @@ export async function useHost(url: string): Promise<Api> {
   return api;
 }
 
-/** Asks until every queued mail is sent; the time limit of the test bounds it. */
+/** Polls until every queued message is sent, within the time limit of the test. */
 async function untilSent(api: Api): Promise<void> {
   type Page = { readonly mails: readonly { readonly state: string }[] };
   for (;;) {

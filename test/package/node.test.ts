@@ -7,7 +7,7 @@ import { opensslVerify } from "../fixtures/smime/verify.ts";
 import { findObstacle, makeProject, run, TEST_MS } from "./project.ts";
 
 setDefaultTimeout(TEST_MS);
-/** npm has the binary of Node as a package per platform. */
+/** The npm package with the binary of Node for this platform. */
 const NODE = `node-${process.platform}-${process.arch}`;
 const obstacle = await findObstacle();
 if (obstacle !== "") console.warn(`Skipped: the package on Node 22; ${obstacle}`);

@@ -3,14 +3,14 @@ import { join } from "node:path";
 import { type Folder, temporaryFolder } from "../fixtures/process/folder.ts";
 
 export const ROOT = join(import.meta.dir, "..", "..");
-/** Packing takes three seconds, an install less than one from the cache and thirty from afar. */
+/** Packing takes 3 seconds, an install under 1 second from the cache and up to 30 from the registry. */
 export const TEST_MS = 60_000;
 const RUN_MS = 50_000;
 
 /** The packed package. */
 export interface Tarball {
   readonly path: string;
-  /** What is in it, relative to its root. */
+  /** Paths of its files, relative to its root. */
   readonly files: readonly string[];
   readonly bytes: number;
 }
@@ -25,7 +25,7 @@ let packed: Promise<Tarball> | undefined;
 let kept: Folder | undefined;
 process.on("exit", () => kept?.[Symbol.dispose]());
 
-/** Packs once for all tests. */
+/** Packs the package once for all tests. */
 export function tarball(): Promise<Tarball> {
   packed ??= pack();
   return packed;
@@ -34,7 +34,7 @@ export function tarball(): Promise<Tarball> {
 async function pack(): Promise<Tarball> {
   kept = temporaryFolder();
   const report = await run(["npm", "pack", "--json", "--pack-destination", kept.path], ROOT);
-  // The build may print before it.
+  // The output of the build comes first.
   const [made]: readonly PackReport[] = JSON.parse(report.slice(report.indexOf("[\n")));
   if (made === undefined) throw new Error(`npm pack made nothing: ${report}`);
   const files = made.files.map(({ path }) => path).toSorted();
@@ -68,7 +68,7 @@ export async function makeProject(
   return folder;
 }
 
-/** Why nothing can be packed and installed here; empty if it can. */
+/** Returns why nothing can be packed and installed here, or an empty string. */
 export async function findObstacle(): Promise<string> {
   if (Bun.which("npm") === null) return "npm is not installed";
   using folder = temporaryFolder();
@@ -81,13 +81,13 @@ export async function findObstacle(): Promise<string> {
   }
 }
 
-/** Runs a program to its end. @returns what it printed. @throws with all that it said, if it fails. */
+/** Runs a program to its end. @returns its standard output. @throws {Error} with all of its output if it fails. */
 export async function run(
   command: readonly string[],
   folder: string,
   env: Readonly<Record<string, string>> = {},
 ): Promise<string> {
-  // The settings of an npx that runs the tests are not for npm in the project.
+  // If npx runs the tests, its settings must not reach npm in the project.
   const inherited = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !name.startsWith("npm_")),
   );

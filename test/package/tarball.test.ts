@@ -8,7 +8,7 @@ if (obstacle !== "") console.warn(`Skipped: the tarball; ${obstacle}`);
 
 const WANTED = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
-  // What the entries reach: no command line, no server that starts itself, no tools.
+  // The modules that the doors import: no command line, no server entry point, no tools.
   /^dist\/module\/(access|async|contracts|domain|http|mail|message|plugin|secrets|smime|smtp|storage|testing|transport|wake|wire)\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/plugins\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/module\/(app|config|driver|errors|index|plugin|sealpost|services|version)\.(js|d\.ts)$/,
@@ -18,7 +18,7 @@ const WANTED = [
   /^dist\/module\/runtime\/(bun|deno)\/index\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/workers\/(bindings|drivers|index|once|smtp|transport)\.(js|d\.ts)$/,
 ];
-/** Packed it is about 500 KB; much of that are declarations in which types of tables are written out. */
+/** The tarball has about 500 KB, much of it declarations that spell out the types of tables. */
 const MOST_BYTES = 550_000;
 
 test.skipIf(obstacle !== "")("npm pack holds what a user needs, and nothing else", async () => {

@@ -7,7 +7,7 @@ setDefaultTimeout(TEST_MS);
 const obstacle = await findObstacle();
 if (obstacle !== "") console.warn(`Skipped: the types of the package; ${obstacle}`);
 
-/** The four endpoints by the typed client; what is no error here and should be one, is one. */
+/** Calls the four endpoints with the typed client. Each `@ts-expect-error` is a mistake that the types must catch. */
 const ENDPOINTS = `
 import { hc } from "hono/client";
 import type { SealpostApp } from "sealpost";
@@ -34,13 +34,13 @@ isSame<typeof gone.result.value, boolean>(true);
 
 // @ts-expect-error: server is required.
 await one.$post({ param, json: { port: 25 } });
-// @ts-expect-error: there is no such path.
+// @ts-expect-error: no route has this path.
 await client.nowhere.$get();
-// @ts-expect-error: what was sent is a list.
+// @ts-expect-error: mail.sent is a list.
 mail.sent.subject;
 `;
 
-/** As `wrangler types` declares the bindings of a Worker. */
+/** The bindings of a Worker, as `wrangler types` declares them. */
 const CLOUDFLARE = `declare module "cloudflare:workers" {
   export const env: { DATABASE_URL: string; DATABASE_TOKEN: string; SEALPOST_KEYS: string; ADMIN_PASSWORD: string };
 }`;
@@ -56,7 +56,7 @@ const CONFIG = {
     module: "Preserve",
     moduleResolution: "bundler",
     noEmit: true,
-    // As Deno wants imports.
+    // Deno requires the extensions.
     allowImportingTsExtensions: true,
     lib: ["ESNext"],
     types: ["bun-types"],

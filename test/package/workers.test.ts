@@ -22,7 +22,7 @@ test.skipIf(obstacle !== "")("the README's host app runs on Workers from the tar
   await useHost(worker.url.href);
 });
 
-/** As a host app is bundled: nothing of its packages is known. */
+/** Bundles the host app without knowledge of its packages. */
 async function bundle(folder: string) {
   const { outputs } = await Bun.build({
     entrypoints: [join(folder, "app.ts")],
@@ -32,7 +32,7 @@ async function bundle(folder: string) {
     splitting: true,
     external: ["cloudflare:*"],
   });
-  // workerd begins with the first.
+  // workerd runs the first module.
   const mainFirst = outputs.toSorted((left, right) => Number(isMain(right)) - Number(isMain(left)));
   const modules = mainFirst.map(async (output) => ({
     name: output.path.replace(/^\.\//, ""),

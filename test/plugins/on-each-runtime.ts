@@ -10,8 +10,8 @@ import { startSealpost } from "../fixtures/process/sealpost.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase } from "../runtime/workers/fixtures/sealpost.ts";
 
 /**
- * Has a claim tried against the standalone server on Bun and Deno, and in workerd.
- * @param options.config path of the list of plugins that the Worker is built with.
+ * Tests a claim against the standalone server on Bun and Deno, and in workerd.
+ * @param options.config path of the plugin list that the Worker is built with.
  */
 export function onEachRuntime(
   claim: string,
@@ -20,8 +20,8 @@ export function onEachRuntime(
 ): void {
   const { config, env = {} } = options;
   setDefaultTimeout(TEST_MS);
-  if (denoPath === null) console.warn("Not tried on Deno: npm has none for this machine");
-  if (sqldPath() === null) console.warn("Not tried on workerd: npm has no libSQL server for this machine");
+  if (denoPath === null) console.warn("Skipped on Deno: npm has no Deno for this machine");
+  if (sqldPath() === null) console.warn("Skipped on workerd: npm has no libSQL server for this machine");
 
   for (const [name, entry, interpreter] of [
     ["Bun", "src/runtime/bun/server.ts", [process.execPath]],

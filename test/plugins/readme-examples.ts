@@ -3,26 +3,26 @@ import { join } from "node:path";
 import { run } from "../fixtures/smime/openssl.ts";
 
 const MISSING = ["bash", "curl", "sed"].filter((program) => Bun.which(program) === null);
-/** Why a walk cannot be tried; empty: it can. */
+/** Why the examples cannot run. Empty if they can. */
 export const walkObstacle = MISSING.map((program) => `${program} is not installed`).join();
-if (walkObstacle !== "") console.warn(`Skipped: walks of plugins; ${walkObstacle}`);
+if (walkObstacle !== "") console.warn(`Skipped: examples of the plugin READMEs (${walkObstacle})`);
 
-/** The blocks of shell below the heading "With curl" of a plugin's README. */
+/** Returns the shell blocks under the heading "With curl" of a plugin's README. */
 export function walkOf(plugin: string): string[] {
   const readme = readFileSync(join(import.meta.dir, "..", "..", "plugins", plugin, "README.md"), "utf8");
   const [, section = ""] = /^## With curl\n([\s\S]*?)^## /m.exec(readme) ?? [];
   return [...section.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, block]) => block ?? "");
 }
 
-/** Runs one block. @returns the answers in order. @throws {Error} if a command fails. */
+/** Runs one block. @returns the responses in order. @throws {Error} if a command fails. */
 export async function walk(block: string, variables: Readonly<Record<string, string>>) {
   const { code, stdout, stderr } = await run(["bash", "-c", `set -eu -o pipefail\n${block}`], variables);
   if (code !== 0) throw new Error(stderr);
-  const answers = stdout.split('{"jsonrpc"').slice(1);
-  return answers.map((answer): Answer => JSON.parse(`{"jsonrpc"${answer}`));
+  const responses = stdout.split('{"jsonrpc"').slice(1);
+  return responses.map((response): ResponseBody => JSON.parse(`{"jsonrpc"${response}`));
 }
 
-interface Answer {
+interface ResponseBody {
   readonly result: { readonly value: unknown; readonly authentication?: string };
   readonly detail?: Readonly<Record<string, unknown>>;
 }

@@ -28,7 +28,7 @@ testPlugin("directory", {
   make: () => directory(),
   refused: [
     [() => directory({ realm: "a realm" }), "realm"],
-    // @ts-expect-error misspelt
+    // @ts-expect-error misspelled
     [() => directory({ relm: "x" }), "relm"],
   ],
   async exercise(instance) {
@@ -40,7 +40,7 @@ testPlugin("directory", {
   },
 });
 
-/** An instance, its directory, and the events that are told. */
+/** An instance, its directory, and the events that are emitted. */
 async function started() {
   const events: SealpostEvent[] = [];
   let kept: Directory | undefined;
@@ -61,7 +61,7 @@ const add = (instance: TestInstance, json: object) => instance.request("POST", "
 const named = (username: string) => ({ username, realm: "default" });
 
 describe("POST /user/", () => {
-  test("makes a user whose value is its id, and GET lists it without its password", async () => {
+  test("creates a user and returns its ID, and GET lists the user without the password", async () => {
     await using instance = await testInstance({ plugins: [directory()] });
     const { status, value } = await add(instance, ANN);
     expect([status, value]).toEqual([200, expect.stringMatching(/^[0-9a-f-]{36}$/)]);
@@ -82,7 +82,7 @@ describe("POST /user/", () => {
     ]);
   });
 
-  test("refuses what is no name, address or phone, and names it", async () => {
+  test("rejects an invalid name, address or phone, and names the parameter", async () => {
     await using instance = await testInstance({ plugins: [directory()] });
     const wrong = [
       ["username", ""],
@@ -111,7 +111,7 @@ describe("POST /user/", () => {
     expect((await instance.request("GET", "/user/")).value).toEqual([]);
   });
 
-  test("takes names of every script, and keeps what looks the same from being two", async () => {
+  test("accepts names of every script, and rejects a second name that looks the same", async () => {
     await using instance = await testInstance({ plugins: [directory()] });
     for (const username of ["jörg", "анна", "李雷", "o'brien", "x.y-z_1+2"]) {
       expect([username, (await add(instance, { username })).status]).toEqual([username, 200]);
@@ -123,16 +123,16 @@ describe("POST /user/", () => {
     expect((await add(instance, { username: "jörg", realm: "Other" })).status).toBe(200);
   });
 
-  test("of twenty at once that want one name, exactly one wins", async () => {
+  test("gives a name to exactly one of twenty concurrent requests", async () => {
     await using instance = await testInstance({ plugins: [directory()] });
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, at) => add(instance, { username: at % 2 ? "ann" : "ANN" })),
+    const responses = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => add(instance, { username: index % 2 ? "ann" : "ANN" })),
     );
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
-    expect(answers.filter(({ error }) => error?.code === 904)).toHaveLength(19);
+    expect(responses.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(responses.filter(({ error }) => error?.code === 904)).toHaveLength(19);
   });
 
-  test("writes who was made, and which fields, into the audit log; no address, phone or name", async () => {
+  test("records the user and the names of the fields in the audit log, but no address, phone or name", async () => {
     await using instance = await testInstance({ plugins: [directory()] });
     await add(instance, ANN);
     await add(instance, ANN);
@@ -152,7 +152,7 @@ describe("POST /user/", () => {
 });
 
 describe("GET /user/", () => {
-  test("filters by patterns, literally but for *, without regard to letter case", async () => {
+  test("filters by patterns in which only * is special, ignoring letter case", async () => {
     await using instance = await testInstance({ plugins: [directory()] });
     await add(instance, ANN);
     await add(instance, { username: "a_b", email: "ab@example.org" });
@@ -179,7 +179,7 @@ describe("GET /user/", () => {
 });
 
 describe("DELETE /user/<realm>/<username>", () => {
-  test("deletes by any form of the name; false when there is none", async () => {
+  test("deletes by any form of the name, and returns false if the user does not exist", async () => {
     await using instance = await testInstance({ plugins: [directory()] });
     await add(instance, { username: "jörg" });
     const remove = async (name: string) =>
@@ -191,7 +191,7 @@ describe("DELETE /user/<realm>/<username>", () => {
 });
 
 describe("Directory", () => {
-  test("finds by name in any form, and by address in every realm", async () => {
+  test("finds a user by any form of the name, and by address in every realm", async () => {
     await using setup = await started();
     const { instance, users } = setup;
     await add(instance, ANN);
@@ -212,7 +212,7 @@ describe("Directory", () => {
     expect(await users.attribute(named("bea"), "email")).toBe("");
   });
 
-  test("verifies and sets passwords; also for nobody, and for one who has none", async () => {
+  test("verifies and sets passwords, also for unknown users and users without a password", async () => {
     await using setup = await started();
     const { instance, users } = setup;
     await add(instance, ANN);
@@ -226,7 +226,7 @@ describe("Directory", () => {
     expect(await users.setPassword(named("nobody"), "new one")).toBe(false);
   });
 
-  test("does what is to be done also, or nothing at all", async () => {
+  test("commits the extra statements with the change, or nothing at all", async () => {
     await using setup = await started();
     const { instance, users } = setup;
     const { write, read } = instance.database;
@@ -238,7 +238,7 @@ describe("Directory", () => {
     expect(await users.setPassword(named("nobody"), "x", also("nobody"))).toBe(false);
     expect(await users.setPassword(named("bea"), "x", also("set"))).toBe(true);
     expect(await keys()).toEqual(["made", "set"]);
-    // A failure of what is to be done also is no "taken", and leaves no user.
+    // A failing extra statement must not look like a taken name, and leaves no user behind.
     const other = { ...USER, id: "0003", username: "cem" };
     await expect(users.create(other, also("made"))).rejects.toThrow();
     expect(await users.find(named("cem"))).toBeNull();
@@ -246,7 +246,7 @@ describe("Directory", () => {
     expect(await users.verifyPassword(named("bea"), "x")).toBe(true);
   });
 
-  test("makes a user of one id once, however often it is told to", async () => {
+  test("creates a user with the same ID only once, and emits one event per change", async () => {
     await using setup = await started();
     const { instance, users, events } = setup;
     expect(await users.create(USER)).toBe(true);
@@ -256,15 +256,15 @@ describe("Directory", () => {
     expect(await users.remove(named("bea"))).toBe(false);
     await add(instance, ANN);
     await instance.services[Symbol.asyncDispose]();
-    const told = events.filter(({ name }) => name.startsWith("user_"));
-    expect(told.map(({ name, data, action }) => [name, data.user, data.realm, action])).toEqual([
+    const emitted = events.filter(({ name }) => name.startsWith("user_"));
+    expect(emitted.map(({ name, data, action }) => [name, data.user, data.realm, action])).toEqual([
       ["user_add", "bea", "default", ""],
       ["user_delete", "bea", "default", ""],
       ["user_add", "ann", "default", "POST /user/"],
     ]);
   });
 
-  test("takes as long for nobody as for somebody", async () => {
+  test("verifyPassword() takes as long for an unknown user as for a known one", async () => {
     const cost = { ln: 12, r: 8, p: 1 };
     let users: Directory | undefined;
     const probe = definePlugin({
@@ -279,11 +279,11 @@ describe("Directory", () => {
     await using instance = await testInstance({ plugins: [directory(), probe()], passwordCost: cost });
     await add(instance, ANN);
     const times = { ann: [] as number[], nobody: [] as number[] };
-    for (let at = 0; at < 15; at++) {
+    for (let index = 0; index < 15; index++) {
       for (const username of ["ann", "nobody"] as const) {
-        const began = performance.now();
+        const startedMs = performance.now();
         await users?.verifyPassword(named(username), "wrong");
-        times[username].push(performance.now() - began);
+        times[username].push(performance.now() - startedMs);
       }
     }
     const [ann = 0, nobody = 0] = [times.ann, times.nobody].map((list) => list.toSorted((a, b) => a - b)[7]);

@@ -13,7 +13,7 @@ testPlugin("email-token", {
     [() => emailToken({ subject: "{text}" }), "subject"],
     [() => emailToken({ origin: "http://login.example.org" }), "origin"],
     [() => emailToken({ smsText: "{" }), "smsText"],
-    // @ts-expect-error misspelt
+    // @ts-expect-error misspelled
     [() => emailToken({ sever: "main" }), "sever"],
   ],
   async exercise(instance) {
@@ -34,10 +34,10 @@ testPlugin("email-token", {
 });
 
 describe("POST /token/init", () => {
-  test("makes serials of the reference's form, or the one that is given, once", async () => {
+  test("creates serials in privacyIDEA's form, or uses a given one once", async () => {
     await using it = await started();
-    expect(await it.enrol()).toMatch(/^PIEM[0-9A-F]{8}$/);
-    expect(await it.enrol({ serial: "MINE-1" })).toBe("MINE-1");
+    expect(await it.enroll()).toMatch(/^PIEM[0-9A-F]{8}$/);
+    expect(await it.enroll({ serial: "MINE-1" })).toBe("MINE-1");
     const again = await it.post("/token/init", { type: "email", email: "a@b.org", serial: "MINE-1" });
     expect([again.status, again.error?.message]).toEqual([409, "A token with this serial exists"]);
   });
@@ -55,14 +55,14 @@ describe("POST /token/init", () => {
     [{ type: "email", email: "a@b.org", serial: "a b" }, "serial: expected at most 40 letters"],
     [{ type: "email", email: "a@b.org", user: "nobody" }, "ERR904: The user does not exist"],
     [{ type: "sms", phone: "+49170" }, "type: no plugin sends SMS"],
-  ])("refuses %j and says why", async (json, problem) => {
+  ])("rejects %j and says why", async (json, problem) => {
     await using it = await started();
     const { status, error } = await it.post("/token/init", json);
     expect([status, error?.message]).toEqual([400, expect.stringContaining(problem)]);
     expect((await it.request("GET", "/token/")).value).toMatchObject({ count: 0 });
   });
 
-  test("wants the right of the type", async () => {
+  test("needs the right for the token type", async () => {
     await using it = await started();
     const allow = (action: string) =>
       it.post("/policy/p", { scope: "admin", action: `policywrite, policyread, ${action}` });
@@ -76,9 +76,9 @@ describe("POST /token/init", () => {
     expect((await init()).status).toBe(200);
   });
 
-  test("gives the tokens of a user one PIN, also when two are made at once", async () => {
+  test("gives all tokens of a user the same PIN, even when several are enrolled concurrently", async () => {
     await using it = await started();
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     const other = await it.post("/token/init", {
       type: "email",
       user: "ann",
@@ -86,27 +86,27 @@ describe("POST /token/init", () => {
       pin: "9999",
     });
     expect(other.error?.message).toContain("pin: the user's other tokens have a different PIN");
-    await it.enrol({ pin: PIN });
-    await it.enrol();
+    await it.enroll({ pin: PIN });
+    await it.enroll();
     await it.check({ user: "ann", pass: PIN });
     expect(it.sent).toHaveLength(3);
 
     await it.post("/user/", { username: "bob", email: "bob@example.org" });
     const params = { type: "email", user: "bob", dynamic_email: true };
-    const made = await Promise.all(
+    const created = await Promise.all(
       ["1111", "2222", "3333"].map((pin) => it.post("/token/init", { ...params, pin })),
     );
-    expect(made.filter(({ status }) => status === 200)).toHaveLength(1);
-    expect(made.every(({ status }) => [200, 400, 409].includes(status))).toBe(true);
+    expect(created.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(created.every(({ status }) => [200, 400, 409].includes(status))).toBe(true);
   });
 
-  test("lets a user have ten tokens", async () => {
+  test("gives a user at most ten tokens", async () => {
     await using it = await started();
-    for (let made = 0; made < 10; made++) await it.enrol();
-    expect(it.enrol()).rejects.toThrow("user: has 10 tokens");
+    for (let created = 0; created < 10; created++) await it.enroll();
+    expect(it.enroll()).rejects.toThrow("user: has 10 tokens");
   });
 
-  test("works without a directory, for addresses that are fixed", async () => {
+  test("works without a directory for fixed addresses", async () => {
     const { testInstance } = await import("../../fixtures/instance.ts");
     await using instance = await testInstance({ plugins: [emailToken()] });
     const init = (json: object) =>
@@ -120,10 +120,10 @@ describe("POST /token/init", () => {
 });
 
 describe("GET /token/", () => {
-  test("shows tokens by page and by filter, without PIN or code", async () => {
+  test("lists tokens by page and filter, without PINs or codes", async () => {
     await using it = await started();
-    const serial = await it.enrol({ pin: PIN, description: "of ann", otplen: 7, serial: "A1" });
-    await it.enrol({ user: "", dynamic_email: false, email: "desk@example.org", serial: "B2" });
+    const serial = await it.enroll({ pin: PIN, description: "of ann", otplen: 7, serial: "A1" });
+    await it.enroll({ user: "", dynamic_email: false, email: "desk@example.org", serial: "B2" });
     await it.trigger();
     const list = async (query: Record<string, string> = {}) =>
       (await it.request("GET", "/token", { query })).value;
@@ -155,9 +155,9 @@ describe("GET /token/", () => {
 });
 
 describe("DELETE /token/<serial>", () => {
-  test("deletes the token and its code; 404 is what there is not", async () => {
+  test("deletes the token and its code, and returns 404 for an unknown token", async () => {
     await using it = await started();
-    const serial = await it.enrol();
+    const serial = await it.enroll();
     const { detail } = await it.trigger();
     expect((await it.request("DELETE", `/token/${serial}`)).value).toBe(1);
     const pass = await it.code();
@@ -168,9 +168,9 @@ describe("DELETE /token/<serial>", () => {
     expect(rows).toEqual([]);
   });
 
-  test("of a user who is gone and made anew, the tokens are nobody's", async () => {
+  test("the tokens of a deleted user do not pass to a new user of the same name", async () => {
     await using it = await started();
-    const serial = await it.enrol({ pin: PIN });
+    const serial = await it.enroll({ pin: PIN });
     await it.request("DELETE", "/user/default/ann");
     await it.post("/user/", { username: "ann", email: "new@example.org" });
     expect((await it.check({ user: "ann", pass: PIN })).body.result.authentication).toBe("REJECT");

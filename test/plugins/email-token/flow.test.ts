@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { ANN, codeIn, PIN, started, transactionOf, verdictOf, WRONG } from "./support.ts";
 
-describe("a code by mail", () => {
-  test("goes from the PIN to a mail, and back with the code in it to ACCEPT", async () => {
+describe("a code by email", () => {
+  test("is emailed after the PIN, and logs the user in with ACCEPT", async () => {
     await using it = await started();
-    const serial = await it.enrol({ pin: PIN });
+    const serial = await it.enroll({ pin: PIN });
     const asked = await it.check({ user: "ann", pass: PIN });
     expect(verdictOf(asked)).toEqual([200, false, "CHALLENGE"]);
     expect(asked.body.id).toBe(2);
@@ -20,7 +20,7 @@ describe("a code by mail", () => {
     });
     expect(transaction_id).toMatch(/^\d{20}$/);
 
-    const [mail] = await it.mails();
+    const [mail] = await it.messages();
     expect(mail?.to).toEqual([{ name: "", address: ANN.email }]);
     expect(mail?.subject).toBe("Your code");
     const code = codeIn(mail ?? { headers: [], headerLines: [], attachments: [] });
@@ -40,9 +40,14 @@ describe("a code by mail", () => {
     ]);
   });
 
-  test("goes from an admin's client to a mail as well, to a serial without a user, and state is the transaction", async () => {
+  test("can be triggered by an admin for a serial without a user, and checked with `state` as the transaction", async () => {
     await using it = await started();
-    const serial = await it.enrol({ user: "", dynamic_email: false, email: "desk@example.net", otplen: "8" });
+    const serial = await it.enroll({
+      user: "",
+      dynamic_email: false,
+      email: "desk@example.net",
+      otplen: "8",
+    });
     const asked = await it.trigger({ serial });
     expect(verdictOf(asked)).toEqual([200, 1, "CHALLENGE"]);
     expect(it.sent[0]?.recipient).toBe("desk@example.net");
@@ -52,22 +57,22 @@ describe("a code by mail", () => {
     expect(verdictOf(checked)).toEqual([200, true, "ACCEPT"]);
   });
 
-  test("speaks the language of the client, and with its umlauts", async () => {
+  test("is sent in the client's language, including umlauts", async () => {
     await using it = await started();
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     const headers = { "Accept-Language": "fr, de-AT;q=0.8" };
     const asked = await it.check({ user: "ann", pass: PIN }, { headers });
     expect(asked.detail?.message).toBe("Bitte geben Sie den Code ein, der per E-Mail gesendet wurde");
-    const [mail] = await it.mails();
+    const [mail] = await it.messages();
     expect([mail?.subject, mail?.text?.includes("Wenden Sie sich an")]).toEqual(["Ihr Code", true]);
     const wrong = await it.check({ user: "ann", pass: WRONG, state: "1" }, { headers });
     expect(wrong.detail?.message).toBe("Der Code ist falsch, verbraucht oder zu alt");
   });
 
-  test("goes to every token that the PIN opens, in one transaction", async () => {
+  test("goes to every token with this PIN, in one transaction", async () => {
     await using it = await started();
-    const first = await it.enrol({ pin: PIN });
-    const second = await it.enrol({ dynamic_email: false, email: "ann@example.net" });
+    const first = await it.enroll({ pin: PIN });
+    const second = await it.enroll({ dynamic_email: false, email: "ann@example.net" });
     const asked = await it.check({ user: "ann", pass: PIN });
     expect(it.sent.map(({ recipient }) => recipient).toSorted()).toEqual(["ann@example.net", ANN.email]);
     expect(asked.detail?.transaction_ids).toHaveLength(1);
@@ -79,16 +84,16 @@ describe("a code by mail", () => {
       pass: await it.code(),
     });
     expect(verdictOf(checked)).toEqual([200, true, "ACCEPT"]);
-    const [other] = await it.mails();
+    const [other] = await it.messages();
     const rest = { user: "ann", transaction_id: transactionOf(asked), pass: other ? codeIn(other) : "" };
     expect(verdictOf(await it.check(rest))).toEqual([200, false, "REJECT"]);
   });
 
-  test("is not good for another user who knows the transaction", async () => {
+  test("does not work for another user who knows the transaction", async () => {
     await using it = await started();
     await it.post("/user/", { username: "eve", email: "eve@example.org" });
-    await it.enrol({ user: "eve", pin: "of eve" });
-    const serial = await it.enrol({ pin: PIN });
+    await it.enroll({ user: "eve", pin: "of eve" });
+    const serial = await it.enroll({ pin: PIN });
     const asked = await it.check({ user: "eve", pass: "of eve" });
     const own = { transaction_id: transactionOf(asked), pass: await it.code() };
     expect((await it.check({ user: "ann", ...own })).value).toBe(false);
@@ -97,11 +102,11 @@ describe("a code by mail", () => {
     expect((await it.check({ user: "eve", ...own })).value).toBe(true);
   });
 
-  test("is never in a query, and a parameter that lacks is named", async () => {
+  test("is rejected in a query, and a missing parameter is named", async () => {
     await using it = await started();
     const query = { user: "ann", pass: "123456" };
-    const answer = await it.request("POST", "/validate/check", { query });
-    expect([answer.status, answer.error?.code]).toEqual([400, 905]);
+    const response = await it.request("POST", "/validate/check", { query });
+    expect([response.status, response.error?.code]).toEqual([400, 905]);
     expect((await it.check({ pass: "1" })).error?.message).toBe("ERR905: Missing parameter: user");
     expect((await it.check({ user: "ann" })).error?.message).toBe("ERR905: Missing parameter: pass");
   });

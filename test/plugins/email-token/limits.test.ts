@@ -4,16 +4,16 @@ import * as v from "valibot";
 import { PEER } from "../../fixtures/instance.ts";
 import { PIN, started, transactionOf, verdictOf, WRONG } from "./support.ts";
 
-/** Beyond the limits by client, which have tests of their own. */
+/** Exempt from the per-client limits, which have tests of their own. */
 const trustedClients = [PEER];
 
-/** The long form is of LONG_TESTS=1. */
+/** More guesses with LONG_TESTS=1. */
 const GUESSES = process.env.LONG_TESTS === "1" ? 10_000 : 2_000;
 
 describe("a code", () => {
-  test("is good for 120 seconds, or as long as email.validtime says", async () => {
+  test("is valid for 120 seconds, or for as long as email.validtime says", async () => {
     await using it = await started({ trustedClients });
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     const late = async (seconds: number) => {
       const asked = await it.check({ user: "ann", pass: PIN });
       it.clock.advance(seconds);
@@ -29,9 +29,9 @@ describe("a code", () => {
     expect(await late(299)).toBe(true);
   });
 
-  test("lives no longer because the clock is put back, and delays no other", async () => {
+  test("is not valid longer after the clock is set back, and does not delay another code", async () => {
     await using it = await started({ trustedClients });
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     it.clock.advance(86_400);
     const transaction_id = transactionOf(await it.check({ user: "ann", pass: PIN }));
     const pass = await it.code();
@@ -42,9 +42,9 @@ describe("a code", () => {
     expect((await it.check({ user: "ann", pass: await it.code(), transaction_id: fresh })).value).toBe(true);
   });
 
-  test("is void after five wrong tries, of whatever length", async () => {
+  test("is void after five wrong attempts of any length", async () => {
     await using it = await started({ trustedClients });
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     const asked = await it.check({ user: "ann", pass: PIN });
     const transaction_id = transactionOf(asked);
     for (const pass of ["1", WRONG, "9".repeat(250), " ", "ü"]) {
@@ -59,7 +59,7 @@ describe("a code", () => {
 
   test("is voided by a newer one", async () => {
     await using it = await started({ trustedClients });
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     const old = {
       transaction_id: transactionOf(await it.check({ user: "ann", pass: PIN })),
       pass: await it.code(),
@@ -74,18 +74,18 @@ describe("a code", () => {
     expect((await it.check({ user: "ann", ...fresh })).value).toBe(true);
   });
 
-  test("is used by exactly one of forty that come at once", async () => {
+  test("is accepted for exactly one of forty concurrent requests", async () => {
     await using it = await started({ trustedClients });
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     const asked = await it.check({ user: "ann", pass: PIN });
     const right = { user: "ann", pass: await it.code(), transaction_id: transactionOf(asked) };
-    const answers = await Promise.all(Array.from({ length: 40 }, () => it.check(right)));
-    expect(answers.filter(({ value }) => value === true)).toHaveLength(1);
+    const responses = await Promise.all(Array.from({ length: 40 }, () => it.check(right)));
+    expect(responses.filter(({ value }) => value === true)).toHaveLength(1);
   });
 
-  test(`of ${GUESSES} guesses, in parallel, never has more than five tried`, async () => {
+  test(`allows at most five attempts out of ${GUESSES} concurrent guesses`, async () => {
     await using it = await started({ trustedClients });
-    const serial = await it.enrol({ pin: PIN });
+    const serial = await it.enroll({ pin: PIN });
     const asked = await it.check({ user: "ann", pass: PIN });
     const [{ code_hash: hash } = { code_hash: "" }] = await it.database.read.all<{ code_hash: string }>(
       "SELECT code_hash FROM email_token_challenge",
@@ -99,8 +99,8 @@ describe("a code", () => {
     };
     let accepted = 0;
     for (let begin = 0; begin < GUESSES; begin += 250) {
-      const answers = await Promise.all(Array.from({ length: 250 }, (_, at) => guess(begin + at)));
-      accepted += answers.filter((answer) => answer?.value === true).length;
+      const responses = await Promise.all(Array.from({ length: 250 }, (_, index) => guess(begin + index)));
+      accepted += responses.filter((response) => response?.value === true).length;
     }
     const [row] = await it.database.read.all("SELECT tries_left FROM email_token_challenge");
     const { value } = await it.request("GET", "/token/", { query: { serial } });
@@ -111,7 +111,7 @@ describe("a code", () => {
 });
 
 describe("the fail counter", () => {
-  test("locks a token after ten wrong codes, tells it, and is cleared by a right one or POST /token/reset", async () => {
+  test("locks a token after ten wrong codes, emits token_locked, and is reset by a correct code or POST /token/reset", async () => {
     const events: SealpostEvent[] = [];
     const probe = definePlugin({
       name: "probe",
@@ -119,7 +119,7 @@ describe("the fail counter", () => {
       setup: () => ({ on: { token_locked: (event) => void events.push(event) } }),
     });
     await using it = await started({ trustedClients, plugins: [probe()] });
-    const serial = await it.enrol({ pin: PIN });
+    const serial = await it.enroll({ pin: PIN });
     const fail = async (times: number) => {
       const asked = await it.check({ user: "ann", pass: PIN });
       const transaction_id = transactionOf(asked);
@@ -159,9 +159,9 @@ describe("the fail counter", () => {
 });
 
 describe("another code", () => {
-  test("is not sent within 30 seconds: the same transaction is answered, with how long it lasts", async () => {
+  test("is not sent within 30 seconds: the response repeats the transaction and says how long to wait", async () => {
     await using it = await started({ trustedClients });
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     const first = await it.check({ user: "ann", pass: PIN });
     expect(first.detail).not.toHaveProperty("resend_after");
     it.clock.advance(10);
@@ -174,19 +174,21 @@ describe("another code", () => {
     expect(it.sent).toHaveLength(2);
   });
 
-  test("is one mail, if twenty ask at once", async () => {
+  test("is sent once for twenty concurrent requests", async () => {
     await using it = await started({ trustedClients });
-    await it.enrol({ pin: PIN });
-    const answers = await Promise.all(Array.from({ length: 20 }, () => it.check({ user: "ann", pass: PIN })));
+    await it.enroll({ pin: PIN });
+    const responses = await Promise.all(
+      Array.from({ length: 20 }, () => it.check({ user: "ann", pass: PIN })),
+    );
     expect(it.sent).toHaveLength(1);
-    expect(new Set(answers.map(transactionOf)).size).toBe(1);
-    const right = { user: "ann", pass: await it.code(), transaction_id: answers.map(transactionOf)[0] };
+    expect(new Set(responses.map(transactionOf)).size).toBe(1);
+    const right = { user: "ann", pass: await it.code(), transaction_id: responses.map(transactionOf)[0] };
     expect((await it.check(right)).value).toBe(true);
   });
 
-  test("is sent at once after a right one", async () => {
+  test("is sent immediately after a correct one was used", async () => {
     await using it = await started();
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     for (let login = 0; login < 3; login++) {
       const asked = await it.check({ user: "ann", pass: PIN });
       const right = { user: "ann", pass: await it.code(), transaction_id: transactionOf(asked) };
@@ -195,11 +197,11 @@ describe("another code", () => {
     expect(it.sent).toHaveLength(3);
   });
 
-  test("is not the sixth within an hour to one address, whatever token it is of", async () => {
+  test("is not sent to an address that got five within an hour, even for another token", async () => {
     await using it = await started({ trustedClients });
-    await it.enrol({ pin: PIN });
-    const other = await it.enrol({ user: "", dynamic_email: false, email: "ANN@example.org" });
-    for (let mail = 0; mail < 4; mail++) {
+    await it.enroll({ pin: PIN });
+    const other = await it.enroll({ user: "", dynamic_email: false, email: "ANN@example.org" });
+    for (let message = 0; message < 4; message++) {
       await it.check({ user: "ann", pass: PIN });
       it.clock.advance(60);
     }
@@ -212,8 +214,8 @@ describe("another code", () => {
     ]);
     it.clock.advance(120);
     expect(verdictOf(await it.check({ user: "ann", pass: PIN }))).toEqual([200, false, "REJECT"]);
-    const told = await it.trigger();
-    expect(told.detail?.failures).toMatchObject([{ code: "rate_limited", retry_after: 3_240 }]);
+    const failed = await it.trigger();
+    expect(failed.detail?.failures).toMatchObject([{ code: "rate_limited", retry_after: 3_240 }]);
     expect(it.sent).toHaveLength(5);
     it.clock.advance(3_240);
     const token = await it.logIn("admin", "correct horse");
@@ -222,17 +224,17 @@ describe("another code", () => {
 });
 
 describe("failures of a client", () => {
-  test("are ten with one name, then 429, and neither another client nor another name is touched", async () => {
+  test("lead to 429 after ten for one name, without affecting other clients or names", async () => {
     await using it = await started();
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     const wrong = (user: string, peer = PEER) => it.check({ user, pass: WRONG }, { peer });
-    const answers = await Promise.all(Array.from({ length: 15 }, () => wrong("ann")));
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(10);
+    const responses = await Promise.all(Array.from({ length: 15 }, () => wrong("ann")));
+    expect(responses.filter(({ status }) => status === 200)).toHaveLength(10);
     for (const name of [{ user: "ann@Default" }, { user: "ANN", realm: "default" }]) {
       expect((await it.check({ ...name, pass: WRONG })).status).toBe(429);
     }
-    const refused = await it.check({ user: "Ann", pass: PIN });
-    expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "600"]);
+    const rejected = await it.check({ user: "Ann", pass: PIN });
+    expect([rejected.status, rejected.headers.get("retry-after")]).toEqual([429, "600"]);
     expect((await wrong("bob")).status).toBe(200);
     expect(verdictOf(await it.check({ user: "ann", pass: PIN }, { peer: "192.0.2.77" }))[2]).toBe(
       "CHALLENGE",
@@ -241,19 +243,19 @@ describe("failures of a client", () => {
     expect((await wrong("ann")).status).toBe(200);
   });
 
-  test("are as many for a name that there is not", async () => {
+  test("lead to 429 after ten for an unknown name as well", async () => {
     await using it = await started();
-    const answers = [];
-    for (let time = 0; time < 12; time++) answers.push(await it.check({ user: "nobody", pass: WRONG }));
-    expect(answers.map(({ status }) => status)).toEqual([...Array(10).fill(200), 429, 429]);
+    const responses = [];
+    for (let time = 0; time < 12; time++) responses.push(await it.check({ user: "nobody", pass: WRONG }));
+    expect(responses.map(({ status }) => status)).toEqual([...Array(10).fill(200), 429, 429]);
   });
 
-  test("are a hundred in all, and none are counted of a trusted one", async () => {
+  test("lead to 429 after a hundred for all names, but never for a trusted client", async () => {
     await using it = await started();
-    const answers = await Promise.all(
-      Array.from({ length: 120 }, (_, at) => it.check({ user: `u${at}`, pass: WRONG })),
+    const responses = await Promise.all(
+      Array.from({ length: 120 }, (_, index) => it.check({ user: `u${index}`, pass: WRONG })),
     );
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(100);
+    expect(responses.filter(({ status }) => status === 200)).toHaveLength(100);
     await using trusting = await started({ trustedClients: ["192.0.2.0/24"] });
     const all = await Promise.all(
       Array.from({ length: 120 }, () => trusting.check({ user: "ann", pass: WRONG })),
@@ -261,9 +263,9 @@ describe("failures of a client", () => {
     expect(all.every(({ status }) => status === 200)).toBe(true);
   });
 
-  test("do not count what succeeds, a PIN or a code", async () => {
+  test("do not include a correct PIN or code", async () => {
     await using it = await started();
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     const fail = async () => (await it.check({ user: "ann", pass: WRONG })).status;
     for (let time = 0; time < 8; time++) await fail();
     for (let time = 0; time < 5; time++) await it.check({ user: "ann", pass: PIN });

@@ -15,35 +15,41 @@ async function mailWith(settings: object, options: Parameters<typeof started>[0]
   const set = await it.post("/system/setConfig", settings);
   if (set.status !== 200) throw new Error(set.text);
   await it.post("/user/", EVE);
-  await it.enrol({ user: "eve", description: "desk" });
+  await it.enroll({ user: "eve", description: "desk" });
   const asked = await it.trigger({ user: "eve" });
-  const [mail] = await it.mails();
-  if (!mail) throw new Error(asked.text);
-  return { mail, asked, code: codeIn({ ...mail, text: `${mail.subject} ${mail.text} ${mail.html}` }) };
+  const [message] = await it.messages();
+  if (!message) throw new Error(asked.text);
+  return {
+    message,
+    asked,
+    code: codeIn({ ...message, text: `${message.subject} ${message.text} ${message.html}` }),
+  };
 }
 
 describe("templates", () => {
-  test("take values as they are in texts, escaped in HTML, and never look into them", async () => {
-    const { mail, code } = await mailWith({
+  test("insert values literally into text and escaped into HTML, and never expand tags inside values", async () => {
+    const { message, code } = await mailWith({
       "email.subject": "{{{otp}}} for {givenname}",
       "email.text":
         "{givenname}|{surname}|{user}|{username}|{userrealm}|{tokentype}|{tokendescription}|{otp}",
       "email.html": "<p>{givenname} {surname} <otp> {{}}</p>",
     });
-    expect(mail.subject).toBe(`{${code}} for <b>E & {otp}`);
-    expect(mail.text?.trim()).toBe(`<b>E & {otp}|'"|<b>E & {otp}|eve|default|email|desk|${code}`);
-    expect(mail.html).toContain(`\n<p>&lt;b&gt;E &amp; {otp} &#39;&quot; ${code} {}</p>\n`);
+    expect(message.subject).toBe(`{${code}} for <b>E & {otp}`);
+    expect(message.text?.trim()).toBe(`<b>E & {otp}|'"|<b>E & {otp}|eve|default|email|desk|${code}`);
+    expect(message.html).toContain(`\n<p>&lt;b&gt;E &amp; {otp} &#39;&quot; ${code} {}</p>\n`);
   });
 
-  test("of a text alone make a mail of text alone", async () => {
-    const { mail, code } = await mailWith({
+  test("with only a text produce a message with only a text part", async () => {
+    const { message, code } = await mailWith({
       "email.text": "<otp> at {time} on {date} from {client_ip} {url}",
     });
-    expect(mail.text?.trim()).toBe(`${code} at 12:00:00 on 2026-06-01 from 192.0.2.10 https://sealpost.test`);
-    expect(mail.html).toBeUndefined();
+    expect(message.text?.trim()).toBe(
+      `${code} at 12:00:00 on 2026-06-01 from 192.0.2.10 https://sealpost.test`,
+    );
+    expect(message.html).toBeUndefined();
   });
 
-  test("say what is asked for, with the address as far as its owner knows it", async () => {
+  test("for the challenge text can show a redacted address", async () => {
     const { asked } = await mailWith({ "email.challenge_text": "Code to {email_redacted}, {givenname}" });
     expect(asked.detail?.message).toBe("Code to e***@example.org, <b>E & {otp}");
   });
@@ -55,7 +61,7 @@ describe("templates", () => {
     ["email.validtime", 3, "expected a whole number from 30 to 3600"],
     ["email.origin", "javascript:x", "expected an https URL"],
     ["sms.text", "{email_redacted}", "there is no tag"],
-  ])("and settings are refused for what they cannot be: %s", async (key, value, problem) => {
+  ])("and settings with an invalid value are rejected: %s", async (key, value, problem) => {
     await using it = await started();
     const { status, error } = await it.post("/system/setConfig", { [key]: value });
     expect([status, error?.message]).toEqual([400, expect.stringContaining(`${key}: ${problem}`)]);
@@ -64,23 +70,23 @@ describe("templates", () => {
 
 describe("the header OTP-Token", () => {
   const headerOf = async (settings: object, options = {}) => {
-    const { mail, code } = await mailWith({ "email.validtime": 120, ...settings }, options);
-    return mail.headers.find(({ key }) => key === "otp-token")?.value.replace(code, "<code>");
+    const { message, code } = await mailWith({ "email.validtime": 120, ...settings }, options);
+    return message.headers.find(({ key }) => key === "otp-token")?.value.replace(code, "<code>");
   };
 
-  test("binds the code to where it is entered", async () => {
+  test("binds the code to the origin where the user enters it", async () => {
     const settings = { "email.origin": "https://login.example.org/path?x" };
     expect(await headerOf(settings)).toBe('"<code>"; origin="https://login.example.org"');
   });
 
-  test("is not there without such a place", async () => {
+  test("is absent without an https origin", async () => {
     expect(await headerOf({}, { baseUrl: "http://sealpost.test" })).toBeUndefined();
     expect(await headerOf({}, { baseUrl: `https://${"a".repeat(60)}.example.org` })).toBeUndefined();
   });
 });
 
 test.skipIf(!isInstalled("openssl"))(
-  "a signed mail is verified by openssl, and its code is accepted",
+  "openssl verifies a signed message, and its code is accepted",
   async () => {
     await using it = await started();
     const { key, certificate, root, intermediate } = await sender("p256");
@@ -90,21 +96,21 @@ test.skipIf(!isInstalled("openssl"))(
       ...{ private_key: key, certificate: certificate + intermediate.certificate },
     });
     await it.post("/system/setConfig", { "email.identifier": "signing" });
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     const asked = await it.check({ user: "ann", pass: PIN });
     const bytes = it.sent[0]?.bytes ?? new Uint8Array();
     const verified = await opensslVerify(bytes, root);
     expect([verified.code, verified.stderr]).toEqual([0, expect.stringContaining("successful")]);
-    // What openssl gives out is what was signed.
+    // openssl prints exactly the signed content.
     const pass = codeIn(await PostalMime.parse(verified.stdout));
     expect((await it.check({ user: "ann", pass, transaction_id: transactionOf(asked) })).value).toBe(true);
   },
 );
 
-test("a definition that queues has the code sent by the worker, and not after its time", async () => {
+test("with enqueue_job the worker sends the code, unless it has expired", async () => {
   await using it = await started();
   await it.post("/smtpserver/default", { ...SERVER, enqueue_job: true });
-  await it.enrol({ pin: PIN });
+  await it.enroll({ pin: PIN });
   const drain = () =>
     it.services.drain({
       signal: new AbortController().signal,
@@ -122,22 +128,22 @@ test("a definition that queues has the code sent by the worker, and not after it
   expect(it.sent).toHaveLength(1);
 });
 
-test("emailToken() works in a host app's test", async () => {
-  await using mail = await testSealpost({
+test("emailToken() works in a host app's tests", async () => {
+  await using sealpost = await testSealpost({
     plugins: [directory(), emailToken({ server: "codes", validSeconds: 60 })],
   });
-  await mail.request("/smtpserver/codes", { json: SERVER });
-  await mail.request("/token/init", {
+  await sealpost.request("/smtpserver/codes", { json: SERVER });
+  await sealpost.request("/token/init", {
     json: { type: "email", email: "ann@example.org", pin: PIN, serial: "A" },
   });
-  const post = async (json: object) => (await mail.request("/validate/check", { json })).json();
+  const post = async (json: object) => (await sealpost.request("/validate/check", { json })).json();
   const asked = (await post({ serial: "A", pass: PIN })) as { detail: { transaction_id: string } };
-  const [sent] = mail.sent;
+  const [sent] = sealpost.sent;
   expect([sent?.recipient, sent?.message.text]).toEqual([
     "ann@example.org",
     expect.stringContaining("1 minute."),
   ]);
   const pass = sent ? codeIn(sent.message) : "";
-  const answer = await post({ serial: "A", pass, transaction_id: asked.detail.transaction_id });
-  expect(answer).toMatchObject({ result: { value: true, authentication: "ACCEPT" } });
+  const response = await post({ serial: "A", pass, transaction_id: asked.detail.transaction_id });
+  expect(response).toMatchObject({ result: { value: true, authentication: "ACCEPT" } });
 });

@@ -4,10 +4,10 @@ import { CHEAP, PEER, realRandomBytes as randomBytes } from "../../fixtures/inst
 import { SLOW, startLoginFlood } from "../../fixtures/login-flood.ts";
 import { PIN, type Started, started, transactionOf, verdictOf, WRONG } from "./support.ts";
 
-// Real hashes, on a machine that is busy with others.
+// Real hashes take long on a busy machine.
 setDefaultTimeout(30_000);
 
-/** The cost of a password, which PINs had. */
+/** The cost of a password hash, which PINs used to have. */
 const DEFAULT_COST = { ln: 14, r: 8, p: 5 };
 
 const hashes = ({ database }: Started) =>
@@ -15,7 +15,7 @@ const hashes = ({ database }: Started) =>
     .all<{ pin_hash: string }>("SELECT pin_hash FROM email_token_token ORDER BY serial")
     .then((rows) => rows.map((row) => row.pin_hash));
 
-/** Gives all tokens of ann the hash that PINs had before. */
+/** Gives all tokens of ann the kind of hash that PINs used to have. */
 async function makeOld({ database }: Started, cost = CHEAP): Promise<string> {
   const old = await hashPassword(PIN, { randomBytes, cost });
   await database.commit([
@@ -25,9 +25,9 @@ async function makeOld({ database }: Started, cost = CHEAP): Promise<string> {
 }
 
 describe("a PIN", () => {
-  test("is stored as a keyed hash, whose key is a sealed secret of its own", async () => {
+  test("is stored as a keyed hash whose key is an encrypted secret of its own", async () => {
     await using it = await started();
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     expect(await hashes(it)).toEqual([expect.stringMatching(/^\$pin\$/)]);
     const secrets = await it.database.read.all<{ name: string }>("SELECT name FROM instance ORDER BY name");
     expect(secrets.map(({ name }) => name)).toContain("pin pepper email-token");
@@ -37,53 +37,53 @@ describe("a PIN", () => {
     expect(transactionOf(await it.check({ user: "ann", pass: PIN }))).toMatch(/^\d{20}$/);
   });
 
-  test("costs less than 5 ms to check, right or wrong, for a known user or an unknown one", async () => {
+  test("takes less than 5 ms to check, right or wrong, for a known or an unknown user", async () => {
     await using it = await started({ trustedClients: [PEER], passwordCost: DEFAULT_COST });
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     for (const user of ["ann", "bob"]) {
       const times: number[] = [];
-      for (let at = 0; at < 60; at++) {
+      for (let index = 0; index < 60; index++) {
         const startMs = performance.now();
         await it.check({ user, pass: WRONG });
         times.push(performance.now() - startMs);
       }
-      // The fastest ones: the others waited for other programs of the machine.
+      // Only the fastest count: the others waited for other programs on this machine.
       expect(times.toSorted((a, b) => a - b)[10]).toBeLessThan(5);
     }
   });
 });
 
 describe("an old hash of a PIN", () => {
-  test("works, and the first right PIN replaces it in all tokens of the user", async () => {
+  test("works until the first correct PIN replaces it in all tokens of the user", async () => {
     await using it = await started({ trustedClients: [PEER] });
-    await it.enrol({ pin: PIN });
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
+    await it.enroll({ pin: PIN });
     const old = await makeOld(it);
     expect(verdictOf(await it.check({ user: "ann", pass: WRONG }))).toEqual([200, false, "REJECT"]);
     expect(await hashes(it)).toEqual([old, old]);
-    const answer = await it.check({ user: "ann", pass: PIN });
-    expect(verdictOf(answer)).toEqual([200, false, "CHALLENGE"]);
+    const response = await it.check({ user: "ann", pass: PIN });
+    expect(verdictOf(response)).toEqual([200, false, "CHALLENGE"]);
     const [one, other] = await hashes(it);
     expect([one, other]).toEqual([expect.stringMatching(/^\$pin\$/), one]);
     expect(verdictOf(await it.check({ user: "ann", pass: PIN }))).toEqual([200, false, "CHALLENGE"]);
     expect(verdictOf(await it.check({ user: "ann", pass: WRONG }))).toEqual([200, false, "REJECT"]);
   });
 
-  test("is replaced when another token of the user is enrolled with the same PIN", async () => {
+  test("is replaced when the user enrolls another token with the same PIN", async () => {
     await using it = await started();
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     await makeOld(it);
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     const [one, other] = await hashes(it);
     expect([one, other]).toEqual([expect.stringMatching(/^\$pin\$/), one]);
     expect((await it.check({ user: "ann", pass: PIN })).detail?.multi_challenge).toHaveLength(2);
   });
 
-  test("sends every check through the pool of password hashes, of new hashes and unknown users too, until none is left", async () => {
+  test("sends every check through the hashing pool, even for new hashes and unknown users, until no old hash is left", async () => {
     await using it = await started({ passwordCost: SLOW, trustedClients: [PEER] });
     await it.request("POST", "/user/", { json: { username: "eve", email: "eve@example.org" } });
-    await it.enrol({ pin: PIN });
-    await it.enrol({ user: "eve", pin: "eve's" });
+    await it.enroll({ pin: PIN });
+    await it.enroll({ user: "eve", pin: "eve's" });
     const checks = () => Promise.all(["ann", "eve", "bob"].map((user) => it.check({ user, pass: WRONG })));
     await makeOld(it, SLOW);
     {
@@ -97,9 +97,9 @@ describe("an old hash of a PIN", () => {
     }
   });
 
-  test("is checked in the pool of password hashes: 503 when it is full, and no failure is counted", async () => {
+  test("is checked in the hashing pool, and a full pool returns 503 without counting a failure", async () => {
     await using it = await started({ passwordCost: SLOW });
-    await it.enrol({ pin: PIN });
+    await it.enroll({ pin: PIN });
     await makeOld(it, SLOW);
     {
       await using _ = await startLoginFlood(it);

@@ -9,7 +9,7 @@ import { codeIn } from "./support.ts";
 
 setDefaultTimeout(TEST_MS);
 
-test.skipIf(walkObstacle !== "")("the README's walk with curl ends with ACCEPT", async () => {
+test.skipIf(walkObstacle !== "")("the README's curl example ends with ACCEPT", async () => {
   using folder = temporaryFolder();
   await using smtp = await startSmtpServer();
   await using sealpost = await startSealpost({ folder: folder.path });
@@ -18,11 +18,11 @@ test.skipIf(walkObstacle !== "")("the README's walk with curl ends with ACCEPT",
     PASSWORD: sealpost.password ?? "",
     SERVER: `127.0.0.1:${smtp.port}`,
   };
-  const [ask = "", answer = ""] = walkOf("email-token");
+  const [ask = "", response = ""] = walkOf("email-token");
   const asked = (await walk(ask, variables)).at(-1);
   expect(asked?.result.authentication).toBe("CHALLENGE");
   const CODE = codeIn(await PostalMime.parse(smtp.messages[0]?.bytes ?? ""));
   const TRANSACTION = String(asked?.detail?.transaction_id);
-  const [checked] = await walk(answer, { ...variables, CODE, TRANSACTION });
+  const [checked] = await walk(response, { ...variables, CODE, TRANSACTION });
   expect(checked?.result).toMatchObject({ value: true, authentication: "ACCEPT" });
 });

@@ -15,30 +15,31 @@ async function withFaults() {
   return { ...it, transport, [Symbol.asyncDispose]: it[Symbol.asyncDispose] };
 }
 
-/** ann has a token with a PIN, bob one without, carl none; nobody is nobody. */
+/** ann has a token with a PIN, bob one without, carl none. There is no user called nobody. */
 async function people(it: Started) {
   for (const username of ["bob", "carl"]) {
     await it.post("/user/", { username, email: `${username}@example.org` });
   }
-  await it.enrol({ pin: PIN });
-  await it.enrol({ user: "bob" });
+  await it.enroll({ pin: PIN });
+  await it.enroll({ user: "bob" });
 }
 
 describe("POST /validate/check without a code", () => {
-  test("refuses alike whom there is not, who has no token or no PIN, and a wrong PIN", async () => {
+  test("rejects unknown users, users without token or PIN, and wrong PINs with the same response", async () => {
     await using it = await started();
     await people(it);
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       ["nobody", "carl", "bob", "ann", "ann@default", "x@y"].map((user) => it.check({ user, pass: WRONG })),
     );
     const detail = { message: "No code was sent: check what you entered" };
     const result = { status: true, value: false, authentication: "REJECT" };
-    for (const { body } of answers) expect([body.id, body.result, body.detail]).toEqual([2, result, detail]);
-    expect(new Set(answers.map(({ headers }) => JSON.stringify([...headers]))).size).toBe(1);
+    for (const { body } of responses)
+      expect([body.id, body.result, body.detail]).toEqual([2, result, detail]);
+    expect(new Set(responses.map(({ headers }) => JSON.stringify([...headers]))).size).toBe(1);
     expect(it.sent).toEqual([]);
   });
 
-  test("writes as often for each of them", async () => {
+  test("writes to the database equally often for each of them", async () => {
     const counted = counting(openDatabase({ url: ":memory:", randomBytes: realRandomBytes }));
     await using it = await started({ database: counted.database });
     await people(it);
@@ -47,7 +48,7 @@ describe("POST /validate/check without a code", () => {
       await it.check(json);
       return counted.writes() - before;
     };
-    // The secret of the hashes is made by the first.
+    // The first request creates the hash secret.
     await it.check({ user: "x", pass: WRONG });
     const found = [];
     for (const user of ["nobody", "carl", "bob", "ann"]) {
@@ -57,7 +58,7 @@ describe("POST /validate/check without a code", () => {
   });
 
   test("compares one hash for each of them", async () => {
-    // Ten milliseconds or more: much longer than all the rest.
+    // Ten milliseconds or more, much longer than everything else.
     await using it = await started({
       passwordCost: { ln: 13, r: 8, p: 1 },
       trustedClients: ["192.0.2.0/24"],
@@ -66,17 +67,17 @@ describe("POST /validate/check without a code", () => {
     const users = ["nobody", "carl", "bob", "ann"];
     const times = users.map((): number[] => []);
     for (let round = 0; round < 15; round++) {
-      for (const [at, user] of users.entries()) {
-        const begun = performance.now();
+      for (const [index, user] of users.entries()) {
+        const startedMs = performance.now();
         await it.check({ user, pass: WRONG });
-        times[at]?.push(performance.now() - begun);
+        times[index]?.push(performance.now() - startedMs);
       }
     }
     const fastest = times.map((all) => Math.min(...all));
     expect(Math.max(...fastest) / Math.min(...fastest)).toBeLessThan(1.8);
   });
 
-  test("refuses alike when the mail fails; an admin who may trigger is told why", async () => {
+  test("responds to a right PIN like to a wrong one when sending fails, but shows the reason to an admin who may trigger", async () => {
     await using it = await withFaults();
     await people(it);
     it.transport.fail({ ...DOWN, times: 3 });
@@ -96,9 +97,9 @@ describe("POST /validate/check without a code", () => {
 
 describe("POST /validate/check with an Idempotency-Key", () => {
   test.each([
-    ["is none", "x".repeat(300), 400],
-    ["was used for something else", "used", 409],
-  ])("refuses a right PIN and a wrong one alike when the key %s", async (_, key, status) => {
+    ["is invalid", "x".repeat(300), 400],
+    ["was used for a different request", "used", 409],
+  ])("rejects a right and a wrong PIN alike when the key %s", async (_, key, status) => {
     await using it = await started();
     await people(it);
     const headers = { "Idempotency-Key": key };
@@ -111,10 +112,10 @@ describe("POST /validate/check with an Idempotency-Key", () => {
 });
 
 describe("POST /validate/check with a code", () => {
-  /** A host's directory that knows ann alone, and what it was asked for. */
+  /** A host's directory that only knows ann, and the names that were looked up. */
   function watched() {
     const asked: string[] = [];
-    const no = () => Promise.reject(new Error("Not asked for here"));
+    const no = () => Promise.reject(new Error("Not expected in this test"));
     const users: Directory = {
       ...{ defaultRealm: "host", findByAddress: no, list: no, attribute: no, remove: no },
       ...{ verifyPassword: no, setPassword: no, create: no },
@@ -133,10 +134,10 @@ describe("POST /validate/check with a code", () => {
     return { plugin: plugin(), asked };
   }
 
-  test("looks nobody up where there is no such transaction, and else who is named", async () => {
+  test("looks no user up for an unknown transaction, and only the named user for a known one", async () => {
     const { plugin, asked } = watched();
     await using it = await startedWithout({ plugins: [plugin] });
-    await it.enrol({ dynamic_email: false, email: "ann@example.org", pin: PIN });
+    await it.enroll({ dynamic_email: false, email: "ann@example.org", pin: PIN });
     const challenge = await it.check({ user: "ann", pass: PIN });
     const transaction_id = transactionOf(challenge);
     asked.length = 0;
@@ -150,8 +151,8 @@ describe("POST /validate/check with a code", () => {
   });
 });
 
-describe("a mail that fails", () => {
-  test("leaves no challenge, no wait and no count", async () => {
+describe("a message that fails", () => {
+  test("leaves no challenge, no waiting time and no count", async () => {
     await using it = await withFaults();
     await people(it);
     it.transport.fail({ ...DOWN, times: 6 });
@@ -161,7 +162,7 @@ describe("a mail that fails", () => {
     expect([asked.value, asked.detail?.resend_after]).toEqual([1, undefined]);
   });
 
-  test("that may have been taken counts as sent", async () => {
+  test("counts as sent if the server may have accepted it", async () => {
     await using it = await withFaults();
     await people(it);
     it.transport.fail({ phase: "data", code: "timeout", outcome: "unknown" });
@@ -169,15 +170,15 @@ describe("a mail that fails", () => {
     expect(await it.database.read.all("SELECT serial FROM email_token_challenge")).toHaveLength(1);
   });
 
-  test("for lack of an address says so", async () => {
+  test("reports a missing address", async () => {
     await using it = await started();
     await it.post("/user/", { username: "dora" });
-    await it.enrol({ user: "dora" });
+    await it.enroll({ user: "dora" });
     const { detail } = await it.trigger({ user: "dora" });
     expect(detail?.failures).toMatchObject([{ code: "no_address" }]);
   });
 
-  test("goes through the next server, if several are named", async () => {
+  test("goes through the next definition if several are set", async () => {
     await using it = await withFaults();
     await people(it);
     await it.post("/smtpserver/spare", { server: "spare.example.org", sender: "app@example.org" });
@@ -189,7 +190,7 @@ describe("a mail that fails", () => {
 });
 
 describe("POST /validate/triggerchallenge", () => {
-  test("wants the right, a name, and answers 0 for whom there is nothing to send", async () => {
+  test("needs the right and a name, and returns 0 if there is nothing to send", async () => {
     await using it = await started();
     await people(it);
     expect((await it.trigger({ user: "ann" }, { token: null })).status).toBe(401);
@@ -200,8 +201,8 @@ describe("POST /validate/triggerchallenge", () => {
       { serial: "none" },
       { user: "bob", type: "sms" },
     ]) {
-      const answer = await it.trigger(params);
-      expect([verdictOf(answer), answer.detail]).toEqual([
+      const response = await it.trigger(params);
+      expect([verdictOf(response), response.detail]).toEqual([
         [200, 0, "REJECT"],
         { message: "No code was sent: check what you entered" },
       ]);
@@ -209,7 +210,7 @@ describe("POST /validate/triggerchallenge", () => {
     expect((await it.trigger({ user: "bob@default" })).value).toBe(1);
   });
 
-  test("answers a second call with the same Idempotency-Key as the first, also later, and sends one mail", async () => {
+  test("returns the first response for a repeated Idempotency-Key, even later, and sends one message", async () => {
     await using it = await started();
     await people(it);
     const headers = { "Idempotency-Key": "login-1" };
@@ -227,8 +228,8 @@ describe("POST /validate/triggerchallenge", () => {
   });
 });
 
-describe("what is told of it", () => {
-  test("is whose token, which, and the verdict, to handlers of events", async () => {
+describe("events and audit log", () => {
+  test("event handlers get the user, the token and the verdict", async () => {
     const events: SealpostEvent[] = [];
     const handler = (event: SealpostEvent) => void events.push(event);
     const probe = definePlugin({
@@ -237,7 +238,7 @@ describe("what is told of it", () => {
       setup: () => ({ on: { token_init: handler, validate_check: handler, token_delete: handler } }),
     });
     await using it = await started({ plugins: [probe()] });
-    const serial = await it.enrol({ pin: PIN });
+    const serial = await it.enroll({ pin: PIN });
     const asked = await it.check({ user: "ann", pass: PIN });
     await it.check({ user: "ann", pass: await it.code(), transaction_id: transactionOf(asked) });
     await it.check({ user: "ann", pass: WRONG });
@@ -253,9 +254,9 @@ describe("what is told of it", () => {
     expect(JSON.stringify(events)).not.toContain(PIN);
   });
 
-  test("is in the audit log when tokens are listed: addresses were read", async () => {
+  test("listing tokens is audited, because it reads addresses", async () => {
     await using it = await started();
-    await it.enrol();
+    await it.enroll();
     await it.request("GET", "/token/?user=ann&type=email");
     const rows = await it.audited({ action: "GET /token/" });
     expect(rows).toMatchObject([
@@ -263,9 +264,9 @@ describe("what is told of it", () => {
     ]);
   });
 
-  test("is in the audit log, without PIN and code", async () => {
+  test("checks are audited without PIN and code", async () => {
     await using it = await started();
-    const serial = await it.enrol({ pin: PIN });
+    const serial = await it.enroll({ pin: PIN });
     const asked = await it.check({ user: "ann", pass: PIN });
     const transaction_id = transactionOf(asked);
     const code = await it.code();
@@ -281,14 +282,14 @@ describe("what is told of it", () => {
       [false, "", "no such code"],
       [false, "", "no token opens with this PIN"],
     ]);
-    const [mail] = await it.audited({ action: "plugin email-token" });
-    expect(mail).toMatchObject({ recipient: "ann@example.org", outcome: "sent" });
+    const [message] = await it.audited({ action: "plugin email-token" });
+    expect(message).toMatchObject({ recipient: "ann@example.org", outcome: "sent" });
     const all = JSON.stringify(await it.audited());
     expect([all.includes(PIN), all.includes(code)]).toEqual([false, false]);
   });
 });
 
-/** A database that counts what is committed and appended. */
+/** A database that counts commits and appends. */
 function counting(database: Database) {
   let count = 0;
   const counted: Database = {

@@ -9,7 +9,7 @@ import { ANN, codeIn, PIN } from "./support.ts";
 const config = join(import.meta.dir, "fixtures", "worker-config.ts");
 const env = { SEALPOST_BASE_URL: "https://login.example.org" };
 
-/** ann has a token for mail and one for SMS; her PIN triggers both, and of six tries of a code at once one wins. */
+/** ann has an email and an SMS token. Her PIN triggers both, and one of six concurrent checks of a code wins. */
 async function live(origin: string, admin: Api): Promise<void> {
   await using smtp = await startSmtpServer();
   await admin.save("default", { server: `127.0.0.1:${smtp.port}`, sender: "app@example.org" });
@@ -31,27 +31,27 @@ async function live(origin: string, admin: Api): Promise<void> {
   const codeFor = async (recipient: string, earlier: number) => {
     const theirs = () => smtp.messages.filter(({ recipients }) => recipients.includes(recipient));
     expect(theirs()).toHaveLength(earlier + 1);
-    const mail = await PostalMime.parse(theirs()[earlier]?.bytes ?? "");
-    return { mail, code: codeIn(mail) };
+    const message = await PostalMime.parse(theirs()[earlier]?.bytes ?? "");
+    return { message, code: codeIn(message) };
   };
 
   expect((await check({ pass: "wrong" })).result).toMatchObject({ value: false, authentication: "REJECT" });
   const asked = await check({ pass: PIN });
   expect(asked.result).toMatchObject({ value: false, authentication: "CHALLENGE" });
   const { transaction_id } = asked.detail as { transaction_id?: string };
-  const { mail, code } = await codeFor(ANN.email, 0);
-  expect(mail.subject).toBe("Ihr Code");
-  expect(mail.html).toContain(`<html lang="de">`);
-  expect(mail.headers.find(({ key }) => key === "otp-token")?.value).toBe(
+  const { message, code } = await codeFor(ANN.email, 0);
+  expect(message.subject).toBe("Ihr Code");
+  expect(message.html).toContain(`<html lang="de">`);
+  expect(message.headers.find(({ key }) => key === "otp-token")?.value).toBe(
     `"${code}"; origin="https://login.example.org"`,
   );
-  const answers = await Promise.all(Array.from({ length: 6 }, () => check({ transaction_id, pass: code })));
-  expect(answers.filter(({ result }) => result.value === true)).toHaveLength(1);
+  const responses = await Promise.all(Array.from({ length: 6 }, () => check({ transaction_id, pass: code })));
+  expect(responses.filter(({ result }) => result.value === true)).toHaveLength(1);
 
   await admin.call("POST", "/validate/triggerchallenge", { user: "ann", type: "sms" });
-  // Within 30 seconds the code that was sent before is asked for.
+  // Within 30 seconds, the challenge is about the code that was already sent.
   const sms = await codeFor("+491701234567@sms.example.org", 0);
-  expect(sms.mail.text).toContain("ist Ihr Code");
+  expect(sms.message.text).toContain("ist Ihr Code");
 }
 
-onEachRuntime("codes go out by mail and SMS, and are good once,", { config, env }, live);
+onEachRuntime("a code by email or SMS is accepted once", { config, env }, live);

@@ -8,21 +8,21 @@ import type { RequestOptions, TestAnswer } from "../../fixtures/request.ts";
 export const ANN = { username: "ann", email: "ann@example.org", phone: "+49 170 1234567", givenname: "Ann" };
 export const PIN = "a pin of ann";
 export const SERVER = { server: "mail.example.org", sender: "app@example.org" };
-/** Nobody's code. */
+/** A code that is never correct. */
 export const WRONG = "no code";
 
 type Options = TestInstanceOptions & { readonly token?: Plugin };
 
 export type Started = Awaited<ReturnType<typeof started>>;
 
-/** An instance with ann in its directory and a definition, and what is done with its tokens. */
+/** An instance with a definition, ann in its directory, and helpers for tokens. */
 export async function started({ plugins = [], ...options }: Options = {}) {
   const it = await startedWithout({ plugins: [directory(), ...plugins], ...options });
   await it.request("POST", "/user/", { json: ANN });
   return it;
 }
 
-/** The same without the directory. */
+/** The same instance without a directory. */
 export async function startedWithout({ token = emailToken(), plugins = [], ...options }: Options = {}) {
   const instance = await testInstance({ plugins: [...plugins, token], ...options });
   await instance.request("POST", "/smtpserver/default", { json: SERVER });
@@ -35,29 +35,29 @@ function tokensOf(instance: TestInstance) {
   return {
     post,
     /** @returns the serial. */
-    async enrol(params: object = {}): Promise<string> {
-      const answer = await post("/token/init", {
+    async enroll(params: object = {}): Promise<string> {
+      const response = await post("/token/init", {
         type: "email",
         user: "ann",
         dynamic_email: true,
         ...params,
       });
-      if (answer.status !== 200) throw new Error(answer.text);
-      return String(answer.detail?.serial);
+      if (response.status !== 200) throw new Error(response.text);
+      return String(response.detail?.serial);
     },
-    /** As anybody. */
+    /** Checks as an anonymous client. */
     check: (json: object, options: RequestOptions = {}) =>
       post("/validate/check", json, { token: null, ...options }),
     trigger: (json: object = { user: "ann" }, options: RequestOptions = {}) =>
       post("/validate/triggerchallenge", json, options),
-    async mails(): Promise<Email[]> {
+    async messages(): Promise<Email[]> {
       return Promise.all(instance.sent.map(({ bytes }) => PostalMime.parse(bytes)));
     },
-    /** The code in the newest mail. */
+    /** Returns the code in the newest message. */
     async code(): Promise<string> {
-      const mail = instance.sent.at(-1);
-      if (!mail) throw new Error("There is no mail");
-      return codeIn(await PostalMime.parse(mail.bytes));
+      const message = instance.sent.at(-1);
+      if (!message) throw new Error("No message was sent");
+      return codeIn(await PostalMime.parse(message.bytes));
     },
     async audited(filter: object = {}): Promise<Record<string, unknown>[]> {
       const query = new URLSearchParams({ ...filter, page_size: "100" });
@@ -67,17 +67,17 @@ function tokensOf(instance: TestInstance) {
   };
 }
 
-export function codeIn(mail: Email): string {
-  const [code] = /\b\d{6,8}\b/.exec(mail.text ?? "") ?? [];
-  if (code === undefined) throw new Error(`No code in ${mail.text}`);
+export function codeIn(message: Email): string {
+  const [code] = /\b\d{6,8}\b/.exec(message.text ?? "") ?? [];
+  if (code === undefined) throw new Error(`No code in ${message.text}`);
   return code;
 }
 
-export function transactionOf(answer: TestAnswer): string {
-  return String(answer.detail?.transaction_id);
+export function transactionOf(response: TestAnswer): string {
+  return String(response.detail?.transaction_id);
 }
 
-/** What a client sees of an answer, but for texts and times. */
+/** What a client sees of a response, except texts and times. */
 export function verdictOf({ status, value, body }: TestAnswer) {
   return [status, value, body.result.authentication];
 }

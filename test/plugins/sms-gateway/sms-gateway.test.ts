@@ -174,16 +174,16 @@ describe("tokens of type sms", () => {
     const it = await started({ plugins: [smsGateway(), directory(), emailToken()] });
     await it.request("POST", "/user/", { json: { username: "ann", phone: PHONE } });
     const token = { type: "sms", user: "ann", dynamic_phone: true, pin: "1234" };
-    const enrol = (json: object = {}) => it.request("POST", "/token/init", { json: { ...token, ...json } });
+    const enroll = (json: object = {}) => it.request("POST", "/token/init", { json: { ...token, ...json } });
     const check = (json: object) =>
       it.request("POST", "/validate/check", { json: { user: "ann", ...json }, token: null });
-    return { ...it, enrol, check };
+    return { ...it, enroll, check };
   }
 
   test("go from the PIN to the gateway's mail, and back with the code in it to ACCEPT", async () => {
     await using it = await withTokens();
     await it.save();
-    expect(String((await it.enrol()).detail?.serial)).toMatch(/^PISM[0-9A-F]{8}$/);
+    expect(String((await it.enroll()).detail?.serial)).toMatch(/^PISM[0-9A-F]{8}$/);
     const asked = await it.check({ pass: "1234" });
     expect(asked.body.result.authentication).toBe("CHALLENGE");
     expect(asked.detail?.message).toBe("Please enter the code that was sent by SMS");
@@ -195,7 +195,7 @@ describe("tokens of type sms", () => {
 
   test("tell an admin why nothing was sent, and nobody else", async () => {
     await using it = await withTokens();
-    await it.enrol();
+    await it.enroll();
     const anybody = await it.check({ pass: "1234" });
     expect([anybody.value, anybody.body.result.authentication]).toEqual([false, "REJECT"]);
     expect(anybody.text).not.toContain("gateway_unknown");
@@ -205,7 +205,7 @@ describe("tokens of type sms", () => {
 
   test("need somebody who sends SMS, and a phone", async () => {
     await using it = await withTokens();
-    const problem = async (json: object) => (await it.enrol(json)).error?.message;
+    const problem = async (json: object) => (await it.enroll(json)).error?.message;
     expect(await problem({ dynamic_phone: false })).toBe("ERR905: Missing parameter: phone");
     await using without = await testInstance({ plugins: [emailToken()] });
     const refused = await without.request("POST", "/token/init", { json: { type: "sms", phone: PHONE } });

@@ -46,8 +46,8 @@ export const emailToken = definePlugin({
     const checkCode = createCheckCode(ctx);
     return {
       routes: [
-        ...tokenRoutes({ ctx, tokens, owners, enroll }),
-        ...validateRoutes({ ctx, owners, pins, trigger, checkCode }),
+        ...tokenRoutes({ ...ctx, tokens, owners, enroll }),
+        ...validateRoutes({ ...ctx, owners, pins, trigger, checkCode }),
       ],
       prune: async () => void (await ctx.store.commit([challenges.prune(ctx.time.now())])),
     };

@@ -13,125 +13,135 @@ const tag = { name: "Tokens", description: "Second factors of users" };
 const SEARCHED = ["user", "realm", "serial", "type"] as const;
 
 /** Creates the routes with which admins manage tokens. */
-export function tokenRoutes(deps: {
-  readonly ctx: TokenContext;
+export function tokenRoutes(deps: TokenRouteDeps) {
+  return [initRoute(deps), listRoute(deps), resetRoute(deps), deleteRoute(deps)];
+}
+
+interface TokenRouteDeps extends Pick<TokenContext, "store" | "audit" | "random"> {
   readonly tokens: TokenStore;
   readonly owners: Owners;
   readonly enroll: Enroll;
-}) {
-  const { ctx, tokens, owners, enroll } = deps;
+}
 
-  return [
-    route(
-      {
-        method: "POST",
-        path: "/token/init",
-        parameters: { body: initParams },
-        right: {
-          of: ({ body: { type } }) => CHANNELS[type].right,
-          among: Object.values(CHANNELS).map(({ right }) => right),
-        },
-        isProvedByRead: true,
-        response: v.boolean(),
-        detail: v.object({ serial: v.string() }),
-        summary: "Enroll a token",
-        description: "`detail` has the serial of the token.",
-        operationId: "initToken",
-        tag,
-        errors: [409],
+function initRoute({ store, audit, tokens, enroll }: TokenRouteDeps) {
+  return route(
+    {
+      method: "POST",
+      path: "/token/init",
+      parameters: { body: initParams },
+      right: {
+        of: ({ body: { type } }) => CHANNELS[type].right,
+        among: Object.values(CHANNELS).map(({ right }) => right),
       },
-      async (c, { body }) => {
-        const row = await enroll(c, body);
-        setTarget(c, row);
-        const entry = { success: true, identifier: row.serial, recipient: row.address, info: row.type };
-        const statements = [tokens.insert(row), ctx.audit.row(c, entry, "ifChanged")] as const;
-        const [inserted] = await ctx.store.commit(statements).catch((cause) => {
-          if (!isConstraintError(cause)) throw cause;
-          throw conflict("A token with this serial exists", cause);
-        });
-        if (inserted.rowsAffected > 0) return respond(true, { detail: { serial: row.serial } });
-        throw conflict("Another token is being created for this user: try again");
-      },
-    ),
-    route(
-      {
-        method: "GET",
-        path: "/token/",
-        right: "tokenlist",
-        parameters: { query: listParams },
-        response: tokenPage,
-        summary: "List tokens",
-        operationId: "listTokens",
-        tag,
-      },
-      async (c, { query }) => {
-        const { user, realm, serial, type, page, pagesize } = query;
-        const owner = user === "" ? null : await owners.find({ user, realm });
-        const filter = {
-          serial: serial || undefined,
-          type,
-          userId: user === "" ? undefined : (owner?.id ?? ctx.random.id()),
-          realm: user === "" && realm !== "" ? realm : undefined,
-        };
-        const { rows, total } = await tokens.page(filter, page, pagesize);
-        // Personal data was read, so log it; the search terms are personal data themselves, so log only their names.
-        const fields = SEARCHED.filter((name) => query[name]).join(",");
-        await ctx.audit.write(c, { success: true, fields, info: `${rows.length} tokens` });
-        return { ...pageOf({ page, pageSize: pagesize }, total), tokens: rows.map(toView) };
-      },
-    ),
-    route(
-      {
-        method: "POST",
-        path: "/token/reset",
-        right: "reset",
-        parameters: { body: namedParams },
-        response: v.number(),
-        summary: "Clear fail counters",
-        description: "Of one token, or of all tokens of a user. The value is the number of tokens.",
-        operationId: "resetToken",
-        tag,
-        errors: [404],
-      },
-      async (c, { body: named }) => {
-        if (named.serial === "" && named.user === "") throw missingParameter("serial");
-        c.set("auditTarget", { identifier: named.serial || named.user, recipient: "" });
-        const rows =
-          named.user === ""
-            ? await tokens.search({ serial: named.serial })
-            : (await owners.tokensOf(named)).map(({ token }) => token);
-        const [first] = rows;
-        if (!first) throw notFound();
-        setTarget(c, first);
-        const serials = rows.map(({ serial }) => serial);
-        const row = ctx.audit.row(c, { success: true, identifier: serials.join(",") }, "ifChanged");
-        const [reset] = await ctx.store.commit([tokens.reset(serials), row]);
-        return reset.rowsAffected;
-      },
-    ),
-    route(
-      {
-        method: "DELETE",
-        path: "/token/:serial",
-        right: "delete",
-        parameters: { path: serialParams },
-        response: v.number(),
-        summary: "Delete a token",
-        description: "Its codes are deleted as well. The value is 1.",
-        operationId: "deleteToken",
-        tag,
-        errors: [404],
-      },
-      async (c, { path: { serial } }) => {
-        const token = await tokens.find(serial);
-        if (token) setTarget(c, token);
-        const row = ctx.audit.row(c, { success: true, identifier: serial }, "ifChanged");
-        const [, removed] = await ctx.store.commit([...tokens.remove(serial), row]);
-        if (removed.rowsAffected === 0) throw notFound();
-        return removed.rowsAffected;
-      },
-    ),
-  ];
+      isProvedByRead: true,
+      response: v.boolean(),
+      detail: v.object({ serial: v.string() }),
+      summary: "Enroll a token",
+      description: "`detail` has the serial of the token.",
+      operationId: "initToken",
+      tag,
+      errors: [409],
+    },
+    async (c, { body }) => {
+      const row = await enroll(c, body);
+      setTarget(c, row);
+      const entry = { success: true, identifier: row.serial, recipient: row.address, info: row.type };
+      const statements = [tokens.insert(row), audit.row(c, entry, "ifChanged")] as const;
+      const [inserted] = await store.commit(statements).catch((cause) => {
+        if (!isConstraintError(cause)) throw cause;
+        throw conflict("A token with this serial exists", cause);
+      });
+      if (inserted.rowsAffected > 0) return respond(true, { detail: { serial: row.serial } });
+      throw conflict("Another token is being created for this user: try again");
+    },
+  );
+}
+
+function listRoute({ audit, random, tokens, owners }: TokenRouteDeps) {
+  return route(
+    {
+      method: "GET",
+      path: "/token/",
+      right: "tokenlist",
+      parameters: { query: listParams },
+      response: tokenPage,
+      summary: "List tokens",
+      operationId: "listTokens",
+      tag,
+    },
+    async (c, { query }) => {
+      const { user, realm, serial, type, page, pagesize } = query;
+      const owner = user === "" ? null : await owners.find({ user, realm });
+      const filter = {
+        serial: serial || undefined,
+        type,
+        userId: user === "" ? undefined : (owner?.id ?? random.id()),
+        realm: user === "" && realm !== "" ? realm : undefined,
+      };
+      const { rows, total } = await tokens.page(filter, page, pagesize);
+      // Personal data was read, so log it; the search terms are personal data themselves, so log only their names.
+      const fields = SEARCHED.filter((name) => query[name]).join(",");
+      await audit.write(c, { success: true, fields, info: `${rows.length} tokens` });
+      return { ...pageOf({ page, pageSize: pagesize }, total), tokens: rows.map(toView) };
+    },
+  );
+}
+
+function resetRoute({ store, audit, tokens, owners }: TokenRouteDeps) {
+  return route(
+    {
+      method: "POST",
+      path: "/token/reset",
+      right: "reset",
+      parameters: { body: namedParams },
+      response: v.number(),
+      summary: "Clear fail counters",
+      description: "Of one token, or of all tokens of a user. The value is the number of tokens.",
+      operationId: "resetToken",
+      tag,
+      errors: [404],
+    },
+    async (c, { body: named }) => {
+      if (named.serial === "" && named.user === "") throw missingParameter("serial");
+      c.set("auditTarget", { identifier: named.serial || named.user, recipient: "" });
+      const rows =
+        named.user === ""
+          ? await tokens.search({ serial: named.serial })
+          : (await owners.tokensOf(named)).map(({ token }) => token);
+      const [first] = rows;
+      if (!first) throw notFound();
+      setTarget(c, first);
+      const serials = rows.map(({ serial }) => serial);
+      const row = audit.row(c, { success: true, identifier: serials.join(",") }, "ifChanged");
+      const [reset] = await store.commit([tokens.reset(serials), row]);
+      return reset.rowsAffected;
+    },
+  );
+}
+
+function deleteRoute({ store, audit, tokens }: TokenRouteDeps) {
+  return route(
+    {
+      method: "DELETE",
+      path: "/token/:serial",
+      right: "delete",
+      parameters: { path: serialParams },
+      response: v.number(),
+      summary: "Delete a token",
+      description: "Its codes are deleted as well. The value is 1.",
+      operationId: "deleteToken",
+      tag,
+      errors: [404],
+    },
+    async (c, { path: { serial } }) => {
+      const token = await tokens.find(serial);
+      if (token) setTarget(c, token);
+      const row = audit.row(c, { success: true, identifier: serial }, "ifChanged");
+      const [, removed] = await store.commit([...tokens.remove(serial), row]);
+      if (removed.rowsAffected === 0) throw notFound();
+      return removed.rowsAffected;
+    },
+  );
 }
 
 /** Sets what the event, and the audit row of a rejected request, say about the token. */

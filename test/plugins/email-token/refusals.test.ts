@@ -280,7 +280,7 @@ describe("events and audit log", () => {
       [false, serial, "wrong code"],
       [true, serial, "code accepted"],
       [false, "", "no such code"],
-      [false, "", "no token opens with this PIN"],
+      [false, "", "no token has this PIN"],
     ]);
     const [message] = await it.audited({ action: "plugin email-token" });
     expect(message).toMatchObject({ recipient: "ann@example.org", outcome: "sent" });

@@ -146,13 +146,14 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     repository: createInstanceSecretRepository(database),
     sealed,
   });
-  const access = createAccessServices({ ...shared, ...settings, tokenKey: secrets.tokenKey });
+  const access = createAccessServices({ ...settings, ...shared, tokenKey: secrets.tokenKey });
   const drain: Drain = (budget) => createWorker().drain(budget);
   const wake =
     drivers.wake ?? (drivers.drains ? createDrainWake(drivers.drains, drain) : createPollWake(platform));
   const { createWorker, idempotency, ...mail } = createMailServices({
-    ...shared,
+    // First, because the settings may also hold the drivers, whose database has no epoch.
     ...settings,
+    ...shared,
     transport,
     wake,
     mac: secrets.mac,

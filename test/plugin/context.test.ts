@@ -78,7 +78,7 @@ describe("seal() and open()", () => {
     expect((await rotated.ctx.secrets.open(box.secret, "1", row?.secret ?? "")).reveal()).toBe("a secret");
   });
 
-  test("refuse a column that is not declared", async () => {
+  test("reject a column that is not declared", async () => {
     await using made = await probe();
     await expect(made.ctx.secrets.seal(box.plain, "1", "x")).rejects.toThrow('"plain" is not among those');
   });

@@ -60,7 +60,7 @@ describe("eventNameOf()", () => {
 });
 
 describe("an event", () => {
-  test("tells of an API action, after its answer, without what came in the body", async () => {
+  test("emits an API action after its response, without the contents of the body", async () => {
     const { heard, instance } = await listening(["*"]);
     await using _ = instance;
     await instance.request("POST", "/smtpserver/a", { json: { server: "a", password: "hidden-pässword" } });
@@ -127,7 +127,7 @@ describe("an event", () => {
     });
   });
 
-  test("is caused by no handler: neither by what it tells nor by the mail it sends", async () => {
+  test("handlers trigger no events, neither by emitting nor by sending mail", async () => {
     const heard: string[] = [];
     const plugin = listener((ctx) => ({
       async "*"(event) {
@@ -154,7 +154,7 @@ describe("an event", () => {
 });
 
 describe("mail_failed", () => {
-  test("tells of queued mail that ended otherwise than sent, but not of mail that a handler has sent", async () => {
+  test("emits the failure of queued mail, but not of mail that a handler submitted", async () => {
     const heard: unknown[] = [];
     const message = { to: [{ name: "", address: "ann@example.net" }], subject: "x", text: "x" };
     const plugin = listener((ctx) => ({

@@ -24,7 +24,7 @@ testPlugin("feedback", {
 });
 
 describe("feedback", () => {
-  test("mails the owner, keeps what was said and tells who listens", async () => {
+  test("notifies the owner, stores the feedback and emits an event", async () => {
     await using mail = await testSealpost({ plugins: [feedback({ owner: OWNER })] });
     await mail.request("/smtpserver/default", {
       json: { server: "mail.example.org", sender: "app@example.org" },
@@ -52,7 +52,7 @@ describe("feedback", () => {
     expect((await give()).status).toBe(200);
   });
 
-  test("sends through what an admin says, until he forgets it", async () => {
+  test("sends through the server that an admin sets, until the setting is reset", async () => {
     await using instance = await testInstance({ plugins: [feedback({ owner: OWNER, server: "main" })] });
     for (const name of ["main", "other"]) {
       await instance.request("POST", `/smtpserver/${name}`, {

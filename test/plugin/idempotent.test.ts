@@ -51,7 +51,7 @@ describe("once()", () => {
     expect(await count("/count/a", { ...withKey("k"), token })).toBe(4);
   });
 
-  test("refuses a key that was used for something else", async () => {
+  test("rejects a key that was used for another request", async () => {
     await using instance = await made();
     await instance.request("POST", "/count/a", withKey("k"));
     expect((await instance.request("POST", "/count/b", withKey("k"))).status).toBe(409);

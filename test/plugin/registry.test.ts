@@ -218,7 +218,7 @@ describe("the life of plugins", () => {
     );
   });
 
-  test("keeps migrations apart: one that is gone does no harm, one that is older refuses", async () => {
+  test("keeps migrations apart: a removed plugin does no harm, an older version does not start", async () => {
     const migrations = ["0001", "0002"].map((name) => ({
       name,
       sql: `CREATE TABLE a_${name} (id TEXT) STRICT;`,

@@ -60,7 +60,7 @@ describe("a plugin's route", () => {
     expect((await instance.request("GET", "/healthz")).status).toBe(200);
   });
 
-  test("answers other methods with 405, and a collection without its slash", async () => {
+  test("returns 405 for other methods, and serves a collection without its slash", async () => {
     await using instance = await started();
     for (const path of ["/rude/", "/rude"]) {
       expect((await instance.request("GET", path)).value).toBe("list");
@@ -89,7 +89,7 @@ describe("a plugin's route", () => {
     });
   });
 
-  test("isAllowed() tells an admin with the right from everybody else", async () => {
+  test("isAllowed() is true only for an admin with the right", async () => {
     await using instance = await started();
     const tell = async (token: string | null) =>
       (await instance.request("GET", "/rude/tell", { token })).value;

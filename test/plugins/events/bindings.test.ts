@@ -57,7 +57,7 @@ describe("/event", () => {
     expect((await bind(instance)).value).toBe(3);
   });
 
-  test("takes a form as clients of the reference send it", async () => {
+  test("accepts a form as privacyIDEA's clients send it", async () => {
     await using instance = await eventsInstance();
     const form = {
       ...WELCOME,
@@ -138,7 +138,7 @@ describe("/event", () => {
     [{ conditions: { colour: "red" } }, 'conditions: there is no condition "colour"'],
     [{ conditions: { result_status: "maybe" } }, "conditions: result_status"],
     [{ conditions: { client_ip: "nowhere" } }, "conditions: client_ip"],
-  ])("refuses %j", async (more, message) => {
+  ])("rejects %j", async (more, message) => {
     await using instance = await eventsInstance();
     const { status, error } = await bind(instance, more);
     expect([status, error?.message]).toEqual([400, expect.stringContaining(message)]);

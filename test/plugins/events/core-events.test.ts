@@ -11,7 +11,7 @@ import { bind, eventsInstance } from "./fixtures/bindings.ts";
 const TO_OPS = { "option.To": "email", "option.To email": "ops@example.org" };
 const FAILURES_TO_OPEN = 5;
 
-describe("what Sealpost itself tells", () => {
+describe("events of Sealpost itself", () => {
   test.skipIf(!isInstalled("openssl"))(
     "of a certificate that expires soon is mailed once a day",
     async () => {

@@ -13,7 +13,7 @@ async function subjects(instance: TestInstance): Promise<(string | undefined)[]>
 }
 
 describe("recipients", () => {
-  test("are the user whom the event is about, by default", async () => {
+  test("are the user of the event by default", async () => {
     await using instance = await eventsInstance();
     await bind(instance);
     await addUser(instance);
@@ -45,7 +45,7 @@ describe("recipients", () => {
     expect(recipients).toContainEqual([{ name: "Bea", address: "b@example.org" }]);
   });
 
-  test("are all of a realm, and nobody of another", async () => {
+  test("are all users of a realm, and none of another", async () => {
     await using instance = await eventsInstance();
     await addUser(instance, {
       username: "root",
@@ -79,7 +79,7 @@ describe("recipients", () => {
     expect(addresses.toSorted()).toEqual(["ops@example.org", "root@example.org"]);
   });
 
-  test("get answers sent to whom reply_to names", async () => {
+  test("can be asked to reply to the address that reply_to names", async () => {
     await using instance = await eventsInstance();
     await bind(instance, { ...FIXED, "option.reply_to": "tokenowner" });
     await bind(instance, {
@@ -102,7 +102,7 @@ describe("recipients", () => {
       "no recipients: no user in the realm has an address",
     ],
     [{ ...FIXED, "option.emailconfig": "gone" }, "server_unknown"],
-  ])("that are nobody are an audited failure: %j", async (more, info) => {
+  ])("that do not exist are an audited failure: %j", async (more, info) => {
     await using instance = await eventsInstance();
     await bind(instance, more);
     await addUser(instance, { email: "" });
@@ -204,7 +204,7 @@ test("the built-in text is in the language that a binding asks for", async () =>
 });
 
 describe("what it watches", () => {
-  test("is answered before the mail is so much as made, and as well when it cannot be made", async () => {
+  test("gets its response before the message is composed, even if that fails", async () => {
     let isReached = false;
     const stuck: Transport = {
       name: "stuck",
@@ -268,7 +268,7 @@ describe("what it watches", () => {
   });
 });
 
-test("without a directory, fixed addresses get their mails and users an audited failure", async () => {
+test("without a directory, fixed addresses get messages, and users cause an audited failure", async () => {
   await using instance = await testInstance({ plugins: [events()] });
   await instance.request("POST", "/smtpserver/default", {
     json: { server: "m.example.org", sender: "a@example.org" },

@@ -26,7 +26,7 @@ test.skipIf(!isInstalled("openssl"))(
   },
 );
 
-test("where signing fails nobody is told more than where it works", async () => {
+test("the response reveals no signing failure", async () => {
   await using instance = await recoveryInstance();
   await instance.database.write.run("UPDATE smtp_server SET smime = 1, dont_send_on_error = 1");
   const [known, unknown] = [

@@ -9,7 +9,7 @@ async function hashOf(text: string): Promise<string> {
 }
 
 describe("GET /recover/reset", () => {
-  test("lets only its own script and style run, and tells no other site of the link", async () => {
+  test("allows only its own script and style, and reveals the link to no other site", async () => {
     await using instance = await recoveryInstance();
     const { headers, text, status } = await instance.request("GET", "/recover/reset", { token: null });
     expect([status, headers.get("content-type")]).toEqual([200, "text/html; charset=UTF-8"]);

@@ -58,7 +58,7 @@ describe("POST /recover", () => {
     expect(await passwordIs(instance, NEW_PASSWORD)).toBe(true);
   });
 
-  test("mails to the address that the directory has, whatever its letter case", async () => {
+  test("sends to the address in the directory, in any letter case", async () => {
     await using instance = await recoveryInstance();
     await recover(instance, { user: "ANN", email: "aNN@Example.NET" });
     const [mail] = await deliveredMails(instance);
@@ -71,7 +71,7 @@ describe("POST /recover", () => {
     ["the user does not exist", { user: "nobody", email: "nobody@example.net" }],
     ["the user has another address", { user: "ann", email: "eve@example.net" }],
     ["the user does not exist", { user: "ann", realm: "elsewhere", email: ANN.email }],
-  ])("answers alike and mails nobody when %s", async (reason, given) => {
+  ])("responds alike and sends to no one when %s", async (reason, given) => {
     await using instance = await recoveryInstance();
     const good = await recover(instance);
     const bad = await recover(instance, given);
@@ -85,7 +85,7 @@ describe("POST /recover", () => {
     ]);
   });
 
-  test("writes as much for those whom it mails as for those whom it does not", async () => {
+  test("writes as much for a user who gets a message as for one who does not", async () => {
     await using instance = await recoveryInstance();
     const tables = ["recovery_code", "mail", "audit", "try_window"];
     const counts = async () => {
@@ -106,7 +106,7 @@ describe("POST /recover", () => {
     expect(await written({ user: "ann", email: "eve@example.net" })).toEqual(real);
   });
 
-  test("answers alike where the definition does not exist or cannot sign, and makes a code all the same", async () => {
+  test("responds alike if the definition does not exist or cannot sign, and still creates a code", async () => {
     await using instance = await recoveryInstance({ server: "gone" });
     const [known, unknown] = [
       await recover(instance),
@@ -120,7 +120,7 @@ describe("POST /recover", () => {
     ]);
   });
 
-  test("makes no link from the Host header: without a base URL it answers alike and mails nobody", async () => {
+  test("builds no link from the Host header: without a base URL it responds alike and sends to no one", async () => {
     await using instance = await recoveryInstance({}, { baseUrl: "" });
     expect((await recover(instance, undefined, { host: "evil.example" })).value).toBe(true);
     expect(await deliveredMails(instance)).toEqual([]);
@@ -128,7 +128,7 @@ describe("POST /recover", () => {
     expect(row).toMatchObject({ success: 0, info: "no mail: no base URL is set" });
   });
 
-  test("mails one user three times an hour, and leaves the last code as it is", async () => {
+  test("sends one user three messages an hour, and then keeps the last code", async () => {
     await using instance = await recoveryInstance();
     const code =
       [await codeByMail(instance), await codeByMail(instance), await codeByMail(instance)].at(-1) ?? "";
@@ -140,7 +140,7 @@ describe("POST /recover", () => {
     expect(await deliveredMails(instance)).toHaveLength(5);
   });
 
-  test("lets nobody use up a user's mails who does not know the address", async () => {
+  test("needs the right address to use up a user's messages", async () => {
     await using instance = await recoveryInstance();
     for (let guess = 0; guess < 9; guess++)
       await recover(instance, { user: "ann", email: `guess${guess}@example.net` });
@@ -150,7 +150,7 @@ describe("POST /recover", () => {
     expect(await deliveredMails(instance)).toHaveLength(1);
   });
 
-  test("answers one client twenty times an hour", async () => {
+  test("accepts twenty requests an hour from one client", async () => {
     await using instance = await recoveryInstance();
     const answers = await Promise.all(
       Array.from({ length: 25 }, (_, at) => recover(instance, { user: `u${at}`, email: "u@example.net" })),
@@ -159,7 +159,7 @@ describe("POST /recover", () => {
     expect(answers.filter(({ status }) => status === 429)).toHaveLength(5);
   });
 
-  test("is switched off until somebody switches it on", async () => {
+  test("is disabled until an admin enables it", async () => {
     await using instance = await recoveryInstance({ enabled: false });
     expect(await recover(instance)).toMatchObject({ status: 403, error: { code: 303 } });
     expect((await reset(instance, "x")).status).toBe(403);
@@ -183,7 +183,7 @@ describe("POST /recover", () => {
     expect(mail?.text).toMatch(/^\{Ann\} \w{24} 10\s*$/);
   });
 
-  test("mails once for one Idempotency-Key, and the code stays the same", async () => {
+  test("sends one message per Idempotency-Key, and keeps its code", async () => {
     await using instance = await recoveryInstance();
     const headers = { "idempotency-key": "k-1" };
     const code = await codeByMail(instance, headers);
@@ -201,14 +201,14 @@ describe("POST /recover", () => {
     [{ user: "ann" }, "Missing parameter: email"],
     [{ user: "ann", email: "nothing" }, "Invalid parameter: email"],
     [{ user: "a\nb", email: "a@example.org" }, "Invalid parameter: user"],
-  ])("refuses %j", async (given, message) => {
+  ])("rejects %j", async (given, message) => {
     await using instance = await recoveryInstance();
     const { status, error } = await recover(instance, given);
     expect([status, error?.message]).toEqual([400, expect.stringContaining(message)]);
   });
 });
 
-test("a changed password is told to who listens, and to the user", async () => {
+test("a changed password emits an event and notifies the user", async () => {
   const heard: SealpostEvent[] = [];
   const listener = definePlugin({
     name: "listener",

@@ -35,7 +35,7 @@ describe("POST /recover/reset", () => {
     expect(await passwordIs(instance, winners[0] ?? "")).toBe(true);
   });
 
-  test("takes five tries of a code, the right one among them, and is void then", async () => {
+  test("accepts five attempts per code, then the code is void", async () => {
     await using instance = await recoveryInstance();
     const code = await codeByMail(instance);
     for (let time = 0; time < 4; time++) expect((await reset(instance, almost(code))).value).toBe(false);
@@ -45,7 +45,7 @@ describe("POST /recover/reset", () => {
     expect((await reset(instance, next)).value).toBe(false);
   });
 
-  test("counts no try of who does not know how the code begins: nobody voids it by a name", async () => {
+  test("counts no attempt that starts unlike the code: a name is not enough to void it", async () => {
     await using instance = await recoveryInstance();
     const code = await codeByMail(instance);
     for (let time = 0; time < 20; time++) expect((await reset(instance, `wrong ${time}`)).value).toBe(false);
@@ -101,7 +101,7 @@ describe("POST /recover/reset", () => {
     expect(await instance.database.read.all("SELECT * FROM recovery_code")).toEqual([]);
   });
 
-  test("takes no code of somebody else", async () => {
+  test("rejects another user's code", async () => {
     await using instance = await recoveryInstance();
     await addUser(instance, { username: "bob", email: "bob@example.net", password: "bobs password" });
     await recover(instance, { user: "bob", email: "bob@example.net" });
@@ -111,7 +111,7 @@ describe("POST /recover/reset", () => {
     expect((await reset(instance, code, { user: "bob" })).value).toBe(true);
   });
 
-  test("asks for a longer password before it counts a try", async () => {
+  test("rejects a short password before it counts an attempt", async () => {
     await using instance = await recoveryInstance({ leastPasswordCharacters: 12 });
     const code = await codeByMail(instance);
     for (let short = 0; short < 9; short++) {
@@ -203,7 +203,7 @@ describe("a directory of the host", () => {
     expect((await reset(instance, code)).value).toBe(true);
   });
 
-  test("is asked once for one code, even if it is slow, and a minute later again if it never answered", async () => {
+  test("is called once per code, even if it is slow, and again after a minute if it never responded", async () => {
     let asked = 0;
     await using instance = await withDirectory(async () => {
       asked += 1;

@@ -71,14 +71,14 @@ function judge(
   expect(Math.abs(area - 0.5)).toBeLessThan(mostDeviation);
 }
 
-test("areaUnderRoc() tells kinds apart that differ, and only those", () => {
+test("areaUnderRoc() separates kinds that differ, and only those", () => {
   expect(areaUnderRoc([1, 2, 3], [4, 5, 6])).toBe(1);
   expect(areaUnderRoc([4, 5, 6], [1, 2, 3])).toBe(0);
   expect(areaUnderRoc([1, 2, 3], [1, 2, 3])).toBe(0.5);
 });
 
 test(
-  "POST /recover takes as long for an account as for a name that nobody has",
+  "POST /recover takes as long for an account as for an unknown name",
   async () => {
     await using server = await served();
     const found = (at: number) => server.recover(`user-${at}`);
@@ -88,7 +88,7 @@ test(
 );
 
 test(
-  "POST /recover takes the time that the options say, and as long for a name that nobody has",
+  "POST /recover takes the time that the options say, and as long for an unknown name",
   async () => {
     await using server = await served({}, { leastAnswerMs: LEAST_ANSWER_MS });
     const found = (at: number) => server.recover(`user-${at}`);
@@ -100,7 +100,7 @@ test(
 );
 
 test.skipIf(!IS_LONG)(
-  "POST /recover takes as long for a wrong address as for a name that nobody has",
+  "POST /recover takes as long for a wrong address as for an unknown name",
   async () => {
     await using server = await served();
     const stranger = (at: number) => server.recover(`user-${at}`, `eve-${at}@example.net`);
@@ -147,7 +147,7 @@ test.skipIf(!IS_LONG || !isInstalled("openssl"))(
 );
 
 test.skipIf(!IS_LONG)(
-  "POST /recover/reset takes as long for an account as for a name that nobody has",
+  "POST /recover/reset takes as long for an account as for an unknown name",
   async () => {
     await using server = await served();
     const given = { recoverycode: "wrong", password: "a new password" };

@@ -38,7 +38,7 @@ describe("a confirmation whose transaction fails", () => {
   }
 });
 
-test("a registration that fails halfway is no user, mails nobody a code, and can be repeated", async () => {
+test("a registration that fails halfway creates no user, sends no code, and can be repeated", async () => {
   await using instance = await started();
   const { database } = instance;
   for (const table of ["registration_pending", "mail"]) {

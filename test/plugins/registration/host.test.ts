@@ -33,7 +33,7 @@ function elsewhere(create: (user: NewUser) => Promise<void>, find: Directory["fi
   })();
 }
 
-test("in a host app's test, somebody registers by the code in a mail", async () => {
+test("in a host app's test, a user registers with the code of a message", async () => {
   await using mail = await testSealpost({ plugins: [directory(), registration({ enabled: true })] });
   await mail.request("/smtpserver/default", {
     json: { server: "mail.example.org", sender: "app@example.org" },

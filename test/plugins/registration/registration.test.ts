@@ -29,7 +29,7 @@ testPlugin("registration", {
 });
 
 describe("POST /register", () => {
-  test("says whether people may register, and lets nobody when they may not", async () => {
+  test("returns whether registration is enabled, and rejects everyone if it is not", async () => {
     await using instance = await started({ enabled: false });
     const may = () => instance.request("GET", "/register", { token: null });
     expect((await may()).value).toBe(false);
@@ -40,7 +40,7 @@ describe("POST /register", () => {
     expect((await register(instance)).answer.value).toBe(true);
   });
 
-  test("names what is missing, in the order of the reference, and what is wrong", async () => {
+  test("names what is missing, in privacyIDEA's order, and what is wrong", async () => {
     await using instance = await started();
     const given: Record<string, unknown> = {};
     for (const name of ["username", "surname", "givenname", "email", "password"] as const) {
@@ -64,7 +64,7 @@ describe("POST /register", () => {
     expect(await delivered(instance)).toEqual([]);
   });
 
-  test("mails a code and makes nobody", async () => {
+  test("sends a code and creates no user", async () => {
     await using instance = await started();
     const { answer } = await register(instance);
     expect(answer.detail).toEqual({
@@ -81,7 +81,7 @@ describe("POST /register", () => {
     expect(await usersOf(instance)).toEqual([]);
   });
 
-  test("keeps the name free: who confirms first has it, and the other is told", async () => {
+  test("keeps the name free: the first to confirm gets it, and the other gets an error", async () => {
     await using instance = await started();
     const one = await register(instance);
     const code = await lastCode(instance);
@@ -94,7 +94,7 @@ describe("POST /register", () => {
     expect(await usersOf(instance)).toEqual(["ANN"]);
   });
 
-  test("speaks German to whom likes it better, in the mail and in what it answers", async () => {
+  test("uses German for clients that prefer it, in the message and in the response", async () => {
     await using instance = await started({ requiredEmail: "example.org" });
     const headers = { "accept-language": "de-AT, en;q=0.5" };
     const { id } = await register(instance, ANN, { headers });
@@ -109,7 +109,7 @@ describe("POST /register", () => {
     expect(answer.error?.message).toContain("darf sich nicht registrieren");
   });
 
-  test("answers a call with the same Idempotency-Key as before, and sends one mail", async () => {
+  test("returns the first response for the same Idempotency-Key, and sends one message", async () => {
     await using instance = await started();
     const headers = { "idempotency-key": "one" };
     const first = await register(instance, ANN, { headers });
@@ -121,7 +121,7 @@ describe("POST /register", () => {
     expect((await confirm(instance, first.id, await lastCode(instance))).value).toBe(true);
   });
 
-  test("answers nothing but a failure when no mail can be sent, and keeps nothing; taken or not", async () => {
+  test("returns only a failure if no message can be sent, and stores nothing, for a taken name as for a free one", async () => {
     await using instance = await started();
     await instance.request("POST", "/user/", { json: ANN });
     await instance.request("DELETE", "/smtpserver/default");
@@ -154,7 +154,7 @@ describe("POST /register", () => {
 });
 
 describe("a name that is taken", () => {
-  test("gets the same answer and the same rows; its owner is told, and the other gets no code", async () => {
+  test("gets the same response and the same rows; its owner gets a message, and the other person no code", async () => {
     await using instance = await started();
     await instance.request("POST", "/user/", { json: { ...ANN, email: "owner@example.org" } });
     const free = await register(instance, { ...ANN, username: "bea", email: "bea@example.org" });
@@ -181,7 +181,7 @@ describe("a name that is taken", () => {
     }
   });
 
-  test("is told when hide_existing is off", async () => {
+  test("is reported if hide_existing is off", async () => {
     await using instance = await started({ hideExisting: false });
     await instance.request("POST", "/user/", { json: ANN });
     const { answer } = await register(instance);
@@ -192,7 +192,7 @@ describe("a name that is taken", () => {
     expect(await delivered(instance)).toEqual([]);
   });
 
-  test("mails nobody where its owner has no address, or has had enough of it; the answer stays the same", async () => {
+  test("sends to no one if its owner has no address or got too many messages; the response stays the same", async () => {
     await using instance = await started({}, { trustedClients: ["192.0.2.0/24"] });
     await instance.request("POST", "/user/", { json: { username: "ann" } });
     await instance.request("POST", "/user/", { json: { username: "bea", email: "bea@example.org" } });
@@ -313,7 +313,7 @@ describe("POST /register/confirm", () => {
 });
 
 describe("limits", () => {
-  test("an address gets five mails an hour, whoever asks", async () => {
+  test("an address gets five messages an hour, from all clients together", async () => {
     await using instance = await started();
     const ask = async (at: number) => {
       const given = { ...ANN, username: `ann${at}`, email: at % 2 ? "ann@example.org" : "Ann@EXAMPLE.org" };

@@ -52,7 +52,7 @@ test.each([
   expect(v.is(requiredEmail, patterns)).toBe(false);
 });
 
-test("POST /register refuses other addresses with 402, whether the name is taken or not", async () => {
+test("POST /register rejects other addresses with 402, whether the name is taken or not", async () => {
   await using instance = await started({ requiredEmail: "example.org" });
   await instance.request("POST", "/user/", { json: ANN });
   for (const username of ["ann", "bea"]) {

@@ -46,7 +46,7 @@ describe("parseRewrite()", () => {
     ["/[9-0]/x/", "the pattern is not a regular expression"],
     [String.raw`/(0)/\2/`, "there is no group \\2"],
     [`/${"0".repeat(200)}/x/`, "expected at most 200 characters"],
-  ])("refuses %s and says why", (rule, problem) => {
+  ])("rejects %s and says why", (rule, problem) => {
     expect(parseRewrite(rule)).toEqual({ problem: expect.stringContaining(problem) });
   });
 

@@ -77,7 +77,7 @@ describe("POST /smsgateway", () => {
     [{ "header.X-Key": "1" }, "header.X-Key: expected option.MAILTO"],
     [{ module: "HttpSMSProvider" }, "module: expected privacyidea"],
     [{ name: "providers" }, "name: expected a name"],
-  ])("refuses %j and says why", async (json, problem) => {
+  ])("rejects %j and says why", async (json, problem) => {
     await using it = await started();
     const { status, error } = await it.save(json);
     expect([status, error?.code]).toEqual([400, 905]);
@@ -85,7 +85,7 @@ describe("POST /smsgateway", () => {
     expect((await it.request("GET", "/smsgateway/")).value).toEqual([]);
   });
 
-  test("warns of an SMTP server that there is not, and the server says who uses it", async () => {
+  test("warns about a missing SMTP server, and deleting one lists its users", async () => {
     await using it = await started();
     const { detail } = await it.save({ "option.SMTPIDENTIFIER": "default, spare" });
     expect(detail).toEqual({
@@ -139,7 +139,7 @@ describe("POST /smsgateway/send_test_sms", () => {
     ]);
   });
 
-  test("tells what went wrong, as the test of a definition does", async () => {
+  test("returns the failure, as the test of a definition does", async () => {
     await using it = await started();
     await it.save({ "option.SMTPIDENTIFIER": "nowhere" });
     const { value, detail } = await it.test();
@@ -193,7 +193,7 @@ describe("tokens of type sms", () => {
     expect((await it.check({ pass: code, transaction_id })).body.result.authentication).toBe("ACCEPT");
   });
 
-  test("tell an admin why nothing was sent, and nobody else", async () => {
+  test("report the reason for a failure to admins only", async () => {
     await using it = await withTokens();
     await it.enroll();
     const anybody = await it.check({ pass: "1234" });
@@ -203,7 +203,7 @@ describe("tokens of type sms", () => {
     expect(triggered).toMatchObject({ value: 0, detail: { failures: [{ code: "gateway_unknown" }] } });
   });
 
-  test("need somebody who sends SMS, and a phone", async () => {
+  test("need a plugin that sends SMS, and a phone number", async () => {
     await using it = await withTokens();
     const problem = async (json: object) => (await it.enroll(json)).error?.message;
     expect(await problem({ dynamic_phone: false })).toBe("ERR905: Missing parameter: phone");

@@ -65,7 +65,7 @@ export function createAuditRepository({ read, write, prepare }: Database): Audit
     insertIfChanged,
 
     insertWhere(entry, where, computed) {
-      const values = FIELDS.map((field) => computed[field] ?? sql`${sql.param(entry[field], audit[field])}`);
+      const values = FIELDS.map((field) => computed[field] ?? sql.param(entry[field], audit[field]));
       return write.run(sql`${INSERT_FIELDS} SELECT ${sql.join(values, sql`, `)} WHERE ${where}`);
     },
 

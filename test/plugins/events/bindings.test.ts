@@ -12,7 +12,7 @@ testPlugin("events", {
   refused: [
     [() => events({ admins: "admin" }), "admins"],
     [() => events({ mailsPerHour: 0 }), "mailsPerHour"],
-    // @ts-expect-error misspelt
+    // @ts-expect-error misspelled
     [() => events({ admin: "a=b@example.org" }), "admin"],
   ],
   async exercise(instance) {
@@ -37,7 +37,7 @@ const SHOWN = {
 };
 
 describe("/event", () => {
-  test("keeps bindings under ids, shows them in order, replaces all of one and deletes it", async () => {
+  test("stores bindings under IDs, lists them in order, replaces a whole binding and deletes it", async () => {
     await using instance = await eventsInstance();
     expect((await bind(instance, { ordering: 2 })).value).toBe(1);
     expect((await bind(instance, { name: "first", ordering: "1" })).value).toBe(2);
@@ -57,7 +57,7 @@ describe("/event", () => {
     expect((await bind(instance)).value).toBe(3);
   });
 
-  test("accepts a form as privacyIDEA's clients send it", async () => {
+  test("accepts forms as privacyIDEA's clients send them", async () => {
     await using instance = await eventsInstance();
     const form = {
       ...WELCOME,
@@ -82,7 +82,7 @@ describe("/event", () => {
     ]);
   });
 
-  test("is carried out only while it is enabled", async () => {
+  test("runs a binding only while it is enabled", async () => {
     await using instance = await eventsInstance();
     await bind(instance);
     expect((await instance.request("POST", "/event/disable/1")).value).toBe(1);
@@ -94,7 +94,7 @@ describe("/event", () => {
     expect((await instance.request("POST", "/event/enable/9")).status).toBe(404);
   });
 
-  test("describes to a client what there is", async () => {
+  test("describes the available events, handlers, options and conditions", async () => {
     await using instance = await eventsInstance();
     const ask = async (path: string) => (await instance.request("GET", `/event/${path}`)).value;
     const names = [
@@ -153,7 +153,7 @@ describe("/event", () => {
     expect((await instance.request("DELETE", "/event/1")).status).toBe(403);
   });
 
-  test("says in the audit log who changed which binding", async () => {
+  test("records in the audit log who changed which binding", async () => {
     await using instance = await eventsInstance();
     await bind(instance);
     const rows = await instance.database.read.all(
@@ -162,7 +162,7 @@ describe("/event", () => {
     expect(rows).toEqual([{ administrator: ADMIN.username, identifier: "welcome", info: "user_add" }]);
   });
 
-  test("names the SMTP servers of its bindings", async () => {
+  test("lists the definitions that its bindings use", async () => {
     await using instance = await eventsInstance();
     await bind(instance, { "option.emailconfig": "first, second" });
     await bind(instance);

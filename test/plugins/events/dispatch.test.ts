@@ -13,7 +13,7 @@ async function subjects(instance: TestInstance): Promise<(string | undefined)[]>
 }
 
 describe("recipients", () => {
-  test("are the user of the event by default", async () => {
+  test("are by default the user of the event", async () => {
     await using instance = await eventsInstance();
     await bind(instance);
     await addUser(instance);
@@ -28,14 +28,14 @@ describe("recipients", () => {
     expect(mail?.replyTo).toBeUndefined();
   });
 
-  test("are who another attribute of the user names", async () => {
+  test("can come from another attribute of the user", async () => {
     await using instance = await eventsInstance();
     await bind(instance, { "option.To": "tokenowner", "option.To tokenowner": "surname" });
     await addUser(instance, { surname: "boss@example.org" });
     expect((await deliveredMails(instance))[0]?.to?.[0]?.address).toBe("boss@example.org");
   });
 
-  test("are fixed addresses, each with a mail of its own", async () => {
+  test("can be fixed addresses, each of which gets its own message", async () => {
     await using instance = await eventsInstance();
     await bind(instance, { "option.To": "email", "option.To email": "a@example.org, Bea <b@example.org>" });
     await addUser(instance);
@@ -45,7 +45,7 @@ describe("recipients", () => {
     expect(recipients).toContainEqual([{ name: "Bea", address: "b@example.org" }]);
   });
 
-  test("are all users of a realm, and none of another", async () => {
+  test("can be all users of a realm, and no others", async () => {
     await using instance = await eventsInstance();
     await addUser(instance, {
       username: "root",
@@ -66,7 +66,7 @@ describe("recipients", () => {
     ]);
   });
 
-  test("are local admins by the addresses that the settings say, never users of the same name", async () => {
+  test("can be local admins at the addresses in the settings, never users of the same name", async () => {
     await using instance = await eventsInstance();
     await bind(instance, { "option.To": "logged_in_user" });
     await bind(instance, { "option.To": "internal admin", "option.To internal admin": "ops" });
@@ -79,7 +79,7 @@ describe("recipients", () => {
     expect(addresses.toSorted()).toEqual(["ops@example.org", "root@example.org"]);
   });
 
-  test("can be asked to reply to the address that reply_to names", async () => {
+  test("reply to the address that reply_to names", async () => {
     await using instance = await eventsInstance();
     await bind(instance, { ...FIXED, "option.reply_to": "tokenowner" });
     await bind(instance, {
@@ -88,8 +88,8 @@ describe("recipients", () => {
       "option.reply_to email": "x@example.org, y@example.org",
     });
     await addUser(instance);
-    const answers = (await deliveredMails(instance)).map(({ replyTo = [] }) => replyTo);
-    const addresses = answers.map((mailboxes) => mailboxes.map(({ address }) => address).join());
+    const responses = (await deliveredMails(instance)).map(({ replyTo = [] }) => replyTo);
+    const addresses = responses.map((mailboxes) => mailboxes.map(({ address }) => address).join());
     expect(addresses.toSorted()).toEqual([ANN.email, "x@example.org,y@example.org"]);
   });
 
@@ -102,7 +102,7 @@ describe("recipients", () => {
       "no recipients: no user in the realm has an address",
     ],
     [{ ...FIXED, "option.emailconfig": "gone" }, "server_unknown"],
-  ])("that do not exist are an audited failure: %j", async (more, info) => {
+  ])("without an address are an audited failure: %j", async (more, info) => {
     await using instance = await eventsInstance();
     await bind(instance, more);
     await addUser(instance, { email: "" });
@@ -116,7 +116,7 @@ describe("recipients", () => {
     expect(instance.sent).toEqual([]);
   });
 
-  test("get so many mails an hour and no more, which is audited", async () => {
+  test("get a limited number of messages an hour, and an excess is audited", async () => {
     await using instance = await eventsInstance({}, { mailsPerHour: 2 });
     await bind(instance, FIXED);
     for (const username of ["a", "b", "c"]) await addUser(instance, { username });
@@ -155,7 +155,7 @@ describe("conditions", () => {
     [{ client_ip: "2001:db8::/32" }, false],
     [{ identifier: "main" }, false],
     [{ reason: "*" }, false],
-  ])("%j holds of a user made by an admin: %p", async (conditions, holds) => {
+  ])("%j applies to a user created by an admin: %p", async (conditions, holds) => {
     await using instance = await eventsInstance();
     await bind(instance, { conditions });
     await addUser(instance);
@@ -164,7 +164,7 @@ describe("conditions", () => {
 });
 
 describe("templates", () => {
-  test("name the policy or definition that it is about, whichever it is", async () => {
+  test("can name the policy or definition of the event", async () => {
     await using instance = await eventsInstance();
     const event = "policy_get, smtpserver_get";
     const conditions = { identifier: "office" };
@@ -175,7 +175,7 @@ describe("templates", () => {
     expect((await subjects(instance)).toSorted()).toEqual(["policy_get office", "smtpserver_get office"]);
   });
 
-  test("in HTML escape the values, and nothing interprets them", async () => {
+  test("escape values in HTML and never interpret them", async () => {
     await using instance = await eventsInstance();
     await bind(instance, { ...FIXED, "option.mimetype": "html", "option.body": "<p>{{{surname}}}</p>" });
     await addUser(instance, { surname: "<b>{serial}</b> & co" });
@@ -184,7 +184,7 @@ describe("templates", () => {
     expect(mail?.text).toBeFalsy();
   });
 
-  test("have defaults, in which what is not known is empty", async () => {
+  test("have defaults in which unknown values are empty", async () => {
     await using instance = await eventsInstance();
     await bind(instance, { ...FIXED, "option.subject": "", "option.body": "" });
     await addUser(instance);
@@ -195,7 +195,7 @@ describe("templates", () => {
   });
 });
 
-test("the built-in text is in the language that a binding asks for", async () => {
+test("the built-in text is in the language of the binding", async () => {
   await using instance = await eventsInstance();
   await bind(instance, { ...FIXED, "option.body": "", "option.language": "de" });
   await addUser(instance);
@@ -203,8 +203,8 @@ test("the built-in text is in the language that a binding asks for", async () =>
   expect(mail?.text).toContain("user_add um 12:00 UTC am 2026-06-01");
 });
 
-describe("what it watches", () => {
-  test("gets its response before the message is composed, even if that fails", async () => {
+describe("a watched event", () => {
+  test("does not delay or fail the request when the message cannot be built", async () => {
     let isReached = false;
     const stuck: Transport = {
       name: "stuck",
@@ -224,7 +224,7 @@ describe("what it watches", () => {
     expect(rows).toMatchObject([{ success: 0, identifier: "welcome", info: "internal" }]);
   });
 
-  test("is carried out by the other bindings when one fails, in their order", async () => {
+  test("runs the other bindings in order when one fails", async () => {
     await using instance = await eventsInstance();
     await bind(instance, { ...FIXED, ordering: 3, "option.To email": "third@example.org" });
     await bind(instance, { ...FIXED, ordering: 1, "option.To email": "first@example.org" });
@@ -239,9 +239,9 @@ describe("what it watches", () => {
     ]);
   });
 
-  test("is mail that failed for good, once: its own failure causes no other", async () => {
-    const refusing = await refusingTransport();
-    await using instance = await eventsInstance({ transport: refusing.transport });
+  test("reports a permanently failed message once, and the failure of the report triggers no event", async () => {
+    const rejecting = await rejectingTransport();
+    await using instance = await eventsInstance({ transport: rejecting.transport });
     await bind(instance, {
       ...FIXED,
       event: "mail_failed",
@@ -254,12 +254,12 @@ describe("what it watches", () => {
     );
     expect(submitted.state).toBe("queued");
     for (let round = 0; round < 4; round++) await drain(instance);
-    expect(refusing.recipients).toEqual(["gone@example.net", "ops@example.org"]);
+    expect(rejecting.recipients).toEqual(["gone@example.net", "ops@example.org"]);
     const [mail] = await instance.database.read.all("SELECT count(*) AS mails FROM mail");
     expect(mail).toEqual({ mails: 2 });
   });
 
-  test("may be the change of a binding, its own among them", async () => {
+  test("can be the change of a binding, even of its own", async () => {
     await using instance = await eventsInstance();
     await bind(instance, { ...FIXED, event: "event_add,event_enable", "option.subject": "{event}" });
     await bind(instance);
@@ -268,7 +268,7 @@ describe("what it watches", () => {
   });
 });
 
-test("without a directory, fixed addresses get messages, and users cause an audited failure", async () => {
+test("without a directory, fixed addresses get their messages and users cause an audited failure", async () => {
   await using instance = await testInstance({ plugins: [events()] });
   await instance.request("POST", "/smtpserver/default", {
     json: { server: "m.example.org", sender: "a@example.org" },
@@ -281,11 +281,11 @@ test("without a directory, fixed addresses get messages, and users cause an audi
   expect(row?.info).toBe("no recipients: there is no directory");
 });
 
-/** A mail server that refuses every recipient for good. */
-async function refusingTransport() {
+/** A mail server that permanently rejects every recipient. */
+async function rejectingTransport() {
   const recipients: string[] = [];
   const transport: Transport = {
-    name: "refusing",
+    name: "rejecting",
     async send({ recipient }) {
       recipients.push(recipient);
       return failed(NO_SUCH_USER);

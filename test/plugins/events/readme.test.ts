@@ -5,7 +5,7 @@ import { TEST_MS } from "../../fixtures/process/child.ts";
 if (MISSING.length > 0) console.warn(`Skipped: the walk of the README; not installed: ${MISSING}`);
 
 test.skipIf(MISSING.length > 0)(
-  "the README's walk leads to a mail",
+  "the README's example sends a message",
   async () => {
     await using walk = await walkOf("events");
     while (walk.commands.length > 0) expect((await walk.next()).result.status).toBe(true);

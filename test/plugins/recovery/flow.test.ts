@@ -9,7 +9,7 @@ import { opensslVerify } from "../../fixtures/smime/verify.ts";
 import { ANN, codeByMail, NEW_PASSWORD, recover, recoveryInstance, reset } from "./fixtures/users.ts";
 
 test.skipIf(!isInstalled("openssl"))(
-  "the mail is signed where the definition says so, and its code sets a password",
+  "a signing definition signs the message, and its code sets a password",
   async () => {
     await using instance = await recoveryInstance();
     const { key, certificate, intermediate, root } = await sender("p256");
@@ -26,7 +26,7 @@ test.skipIf(!isInstalled("openssl"))(
   },
 );
 
-test("the response reveals no signing failure", async () => {
+test("a failure to sign changes nothing in the response", async () => {
   await using instance = await recoveryInstance();
   await instance.database.write.run("UPDATE smtp_server SET smime = 1, dont_send_on_error = 1");
   const [known, unknown] = [
@@ -37,15 +37,15 @@ test("the response reveals no signing failure", async () => {
   expect(await deliveredMails(instance)).toEqual([]);
 });
 
-test("a host app tries it in its own tests", async () => {
-  await using mail = await testSealpost({ plugins: [directory(), recovery({ enabled: true })] });
+test("recovery() works in a host app's tests", async () => {
+  await using sealpost = await testSealpost({ plugins: [directory(), recovery({ enabled: true })] });
   const definition = { server: "mail.example.org", sender: "accounts@example.org" };
-  await mail.request("/smtpserver/default", { json: definition });
-  await mail.request("/user/", { json: ANN });
-  await mail.request("/recover", { json: { user: "ann", email: ANN.email } });
-  await mail.drain();
-  const code = /code=(\w{24})/.exec(mail.sent[0]?.message.text ?? "")?.[1];
+  await sealpost.request("/smtpserver/default", { json: definition });
+  await sealpost.request("/user/", { json: ANN });
+  await sealpost.request("/recover", { json: { user: "ann", email: ANN.email } });
+  await sealpost.drain();
+  const code = /code=(\w{24})/.exec(sealpost.sent[0]?.message.text ?? "")?.[1];
   const given = { user: "ann", recoverycode: code, password: NEW_PASSWORD };
-  const answer = await mail.request("/recover/reset", { json: given });
-  expect(await answer.json()).toMatchObject({ result: { value: true } });
+  const response = await sealpost.request("/recover/reset", { json: given });
+  expect(await response.json()).toMatchObject({ result: { value: true } });
 });

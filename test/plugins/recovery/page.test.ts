@@ -32,7 +32,7 @@ describe("GET /recover/reset", () => {
     expect(text).not.toMatch(/ (style|on\w+)=|https?:/);
   });
 
-  test("uses no code up, however often it is fetched", async () => {
+  test("does not use up a code, no matter how often it is fetched", async () => {
     await using instance = await recoveryInstance();
     const code = await codeByMail(instance);
     const query = { user: "ann", realm: "default", code };
@@ -41,14 +41,14 @@ describe("GET /recover/reset", () => {
     expect((await reset(instance, code)).value).toBe(true);
   });
 
-  test("is described as a page", async () => {
+  test("is described as a page in the OpenAPI document", async () => {
     await using instance = await recoveryInstance();
     const { text } = await instance.request("GET", "/openapi.json");
     const { content } = JSON.parse(text).paths["/recover/reset"].get.responses["200"];
     expect(Object.keys(content)).toEqual(["text/html"]);
   });
 
-  test("speaks English and German", async () => {
+  test("is in English or German", async () => {
     await using instance = await recoveryInstance();
     const ask = (language: string) =>
       instance.request("GET", "/recover/reset", { token: null, headers: { "accept-language": language } });
@@ -60,7 +60,7 @@ describe("GET /recover/reset", () => {
 });
 
 describe("the script of the page", () => {
-  test("takes the code out of the address bar at once and posts it when the button is pressed", async () => {
+  test("removes the code from the address bar immediately and posts it when the button is pressed", async () => {
     await using instance = await recoveryInstance({}, { baseUrl: "https://sealpost.test/mail" });
     const code = await codeByMail(instance);
     const host = new Hono().route("/mail", instance.app);
@@ -90,7 +90,7 @@ describe("the script of the page", () => {
     expect(page.shown()).toEqual(["stale"]);
   });
 
-  test("says so when the link is not complete", async () => {
+  test("shows when the link is incomplete", async () => {
     await using instance = await recoveryInstance();
     const page = await openPage(instance.app, new URL("https://sealpost.test/recover/reset#user=ann"));
     expect([page.shown(), page.element("form").hidden]).toEqual([["incomplete"], true]);
@@ -106,7 +106,7 @@ interface FakeElement {
 }
 type Listener = (event: { preventDefault(): void }) => Promise<void>;
 
-/** As much of a browser as the script of the page needs. */
+/** The part of a browser that the script of the page needs. */
 async function openPage(app: Parameters<typeof sendRequest>[0], url: URL) {
   const { text } = await sendRequest(app, "GET", url.pathname);
   const [, script = ""] = /<script>(.*?)<\/script>/s.exec(text) ?? [];
@@ -119,7 +119,7 @@ async function openPage(app: Parameters<typeof sendRequest>[0], url: URL) {
   });
   const elements = new Map([...text.matchAll(/ id="(\w+)"/g)].map(([, id = ""]) => [id, make(id)]));
   const element = (id: string) => elements.get(id) ?? expect.unreachable(`no element ${id}`);
-  const said = [...text.matchAll(/<p id="(\w+)"/g)].map(([, id = ""]) => element(id));
+  const notes = [...text.matchAll(/<p id="(\w+)"/g)].map(([, id = ""]) => element(id));
   const page = { address: url.pathname + url.hash };
   const location = { hash: url.hash, pathname: url.pathname };
   const history = {
@@ -130,11 +130,11 @@ async function openPage(app: Parameters<typeof sendRequest>[0], url: URL) {
   const document = {
     documentElement: { lang: "en" },
     getElementById: element,
-    querySelectorAll: () => said,
+    querySelectorAll: () => notes,
   };
   const fetch = async (path: string, init: { readonly method: string; readonly body: string }) => {
-    const answer = await sendRequest(app, init.method, path, { json: JSON.parse(init.body) });
-    return { status: answer.status, json: async () => answer.body };
+    const response = await sendRequest(app, init.method, path, { json: JSON.parse(init.body) });
+    return { status: response.status, json: async () => response.body };
   };
   new Function("location", "history", "document", "fetch", script)(location, history, document, fetch);
   return {
@@ -142,7 +142,7 @@ async function openPage(app: Parameters<typeof sendRequest>[0], url: URL) {
     get address() {
       return page.address;
     },
-    shown: () => said.filter(({ hidden }) => !hidden).map(({ id }) => id),
+    shown: () => notes.filter(({ hidden }) => !hidden).map(({ id }) => id),
     press: async () => submit?.({ preventDefault: () => undefined }),
   };
 }

@@ -5,7 +5,7 @@ import { TEST_MS } from "../../fixtures/process/child.ts";
 if (MISSING.length > 0) console.warn(`Skipped: the walk of the README; not installed: ${MISSING}`);
 
 test.skipIf(MISSING.length > 0)(
-  "the README's walk leads to a new password",
+  "the README's example sets a new password",
   async () => {
     await using walk = await walkOf("recovery");
     while (walk.commands.length > 1) expect((await walk.next()).result.status).toBe(true);

@@ -27,14 +27,15 @@ testPlugin("recovery", {
     [() => recovery({ validSeconds: 3 }), "validSeconds"],
     [() => recovery({ leastPasswordCharacters: 4 }), "leastPasswordCharacters"],
     [() => recovery({ leastAnswerMs: -1 }), "leastAnswerMs"],
-    // @ts-expect-error misspelt
+    // @ts-expect-error misspelled
     [() => recovery({ sever: "main" }), "sever"],
   ],
   async exercise(instance) {
     const definition = { server: "mail.example.org", sender: "accounts@example.org" };
     await instance.request("POST", "/smtpserver/default", { json: definition });
-    const made = await instance.request("GET", "/user/");
-    if ((made.value as unknown[]).length === 0) await addUser(instance, { ...ANN, password: ANNS_PASSWORD });
+    const created = await instance.request("GET", "/user/");
+    if ((created.value as unknown[]).length === 0)
+      await addUser(instance, { ...ANN, password: ANNS_PASSWORD });
     const code = await codeByMail(instance);
     const { value } = await reset(instance, code);
     expect(value).toBe(true);
@@ -43,7 +44,7 @@ testPlugin("recovery", {
 });
 
 describe("POST /recover", () => {
-  test("mails a link, whose code sets a new password once", async () => {
+  test("sends a link whose code sets a new password once", async () => {
     await using instance = await recoveryInstance();
     expect((await recover(instance)).value).toBe(true);
     const link = await lastLink(instance);
@@ -58,7 +59,7 @@ describe("POST /recover", () => {
     expect(await passwordIs(instance, NEW_PASSWORD)).toBe(true);
   });
 
-  test("sends to the address in the directory, in any letter case", async () => {
+  test("sends to the address in the directory, ignoring letter case", async () => {
     await using instance = await recoveryInstance();
     await recover(instance, { user: "ANN", email: "aNN@Example.NET" });
     const [mail] = await deliveredMails(instance);
@@ -71,7 +72,7 @@ describe("POST /recover", () => {
     ["the user does not exist", { user: "nobody", email: "nobody@example.net" }],
     ["the user has another address", { user: "ann", email: "eve@example.net" }],
     ["the user does not exist", { user: "ann", realm: "elsewhere", email: ANN.email }],
-  ])("responds alike and sends to no one when %s", async (reason, given) => {
+  ])("returns the same response and sends nothing when %s", async (reason, given) => {
     await using instance = await recoveryInstance();
     const good = await recover(instance);
     const bad = await recover(instance, given);
@@ -85,7 +86,7 @@ describe("POST /recover", () => {
     ]);
   });
 
-  test("writes as much for a user who gets a message as for one who does not", async () => {
+  test("writes the same number of rows whether or not it sends a message", async () => {
     await using instance = await recoveryInstance();
     const tables = ["recovery_code", "mail", "audit", "try_window"];
     const counts = async () => {
@@ -97,7 +98,7 @@ describe("POST /recover", () => {
     const written = async (given: Parameters<typeof recover>[1]) => {
       const before = await counts();
       await recover(instance, given);
-      return (await counts()).map((count, at) => count - (before[at] ?? 0));
+      return (await counts()).map((count, index) => count - (before[index] ?? 0));
     };
     await recover(instance, { user: "first", email: "first@example.net" });
     const real = await written({ user: "ann", email: ANN.email });
@@ -106,7 +107,7 @@ describe("POST /recover", () => {
     expect(await written({ user: "ann", email: "eve@example.net" })).toEqual(real);
   });
 
-  test("responds alike if the definition does not exist or cannot sign, and still creates a code", async () => {
+  test("returns the same response without a usable definition, for known and unknown users", async () => {
     await using instance = await recoveryInstance({ server: "gone" });
     const [known, unknown] = [
       await recover(instance),
@@ -120,7 +121,7 @@ describe("POST /recover", () => {
     ]);
   });
 
-  test("builds no link from the Host header: without a base URL it responds alike and sends to no one", async () => {
+  test("never builds a link from the Host header: without a base URL it sends nothing", async () => {
     await using instance = await recoveryInstance({}, { baseUrl: "" });
     expect((await recover(instance, undefined, { host: "evil.example" })).value).toBe(true);
     expect(await deliveredMails(instance)).toEqual([]);
@@ -128,7 +129,7 @@ describe("POST /recover", () => {
     expect(row).toMatchObject({ success: 0, info: "no mail: no base URL is set" });
   });
 
-  test("sends one user three messages an hour, and then keeps the last code", async () => {
+  test("sends a user three messages an hour, and keeps the last code valid", async () => {
     await using instance = await recoveryInstance();
     const code =
       [await codeByMail(instance), await codeByMail(instance), await codeByMail(instance)].at(-1) ?? "";
@@ -140,7 +141,7 @@ describe("POST /recover", () => {
     expect(await deliveredMails(instance)).toHaveLength(5);
   });
 
-  test("needs the right address to use up a user's messages", async () => {
+  test("does not count requests with a wrong address against the user's limit", async () => {
     await using instance = await recoveryInstance();
     for (let guess = 0; guess < 9; guess++)
       await recover(instance, { user: "ann", email: `guess${guess}@example.net` });
@@ -152,11 +153,13 @@ describe("POST /recover", () => {
 
   test("accepts twenty requests an hour from one client", async () => {
     await using instance = await recoveryInstance();
-    const answers = await Promise.all(
-      Array.from({ length: 25 }, (_, at) => recover(instance, { user: `u${at}`, email: "u@example.net" })),
+    const responses = await Promise.all(
+      Array.from({ length: 25 }, (_, index) =>
+        recover(instance, { user: `u${index}`, email: "u@example.net" }),
+      ),
     );
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(20);
-    expect(answers.filter(({ status }) => status === 429)).toHaveLength(5);
+    expect(responses.filter(({ status }) => status === 200)).toHaveLength(20);
+    expect(responses.filter(({ status }) => status === 429)).toHaveLength(5);
   });
 
   test("is disabled until an admin enables it", async () => {
@@ -167,7 +170,7 @@ describe("POST /recover", () => {
     expect((await recover(instance)).value).toBe(true);
   });
 
-  test("speaks the client's language, or as the admin says", async () => {
+  test("uses the client's language, or the one that an admin sets", async () => {
     await using instance = await recoveryInstance();
     await recover(instance, undefined, { "accept-language": "de-AT, en;q=0.5" });
     expect((await deliveredMails(instance)).at(-1)?.subject).toBe("Neues Passwort setzen");
@@ -183,7 +186,7 @@ describe("POST /recover", () => {
     expect(mail?.text).toMatch(/^\{Ann\} \w{24} 10\s*$/);
   });
 
-  test("sends one message per Idempotency-Key, and keeps its code", async () => {
+  test("sends one message per Idempotency-Key, and the code stays the same", async () => {
     await using instance = await recoveryInstance();
     const headers = { "idempotency-key": "k-1" };
     const code = await codeByMail(instance, headers);
@@ -208,7 +211,7 @@ describe("POST /recover", () => {
   });
 });
 
-test("a changed password emits an event and notifies the user", async () => {
+test("a changed password is reported to event handlers and to the user", async () => {
   const heard: SealpostEvent[] = [];
   const listener = definePlugin({
     name: "listener",

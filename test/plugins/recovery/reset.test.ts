@@ -18,24 +18,24 @@ import {
 } from "./fixtures/users.ts";
 
 const MINUTES = 60;
-/** A wrong code that begins like the right one. */
+/** A wrong code that starts like the right one. */
 const almost = (code: string, end = "") => `${code.slice(0, 8)}${end}`;
 
-/** The long form is of LONG_TESTS=1. */
+/** More guesses with LONG_TESTS=1. */
 const GUESSES = process.env.LONG_TESTS === "1" ? 10_000 : 2_000;
 
 describe("POST /recover/reset", () => {
-  test("lets exactly one of many parallel uses of a code win", async () => {
+  test("accepts exactly one of many concurrent uses of a code", async () => {
     await using instance = await recoveryInstance();
     const code = await codeByMail(instance);
-    const passwords = Array.from({ length: 4 }, (_, at) => `the new password ${at}`);
-    const answers = await Promise.all(passwords.map((password) => reset(instance, code, { password })));
-    const winners = passwords.filter((_, at) => answers[at]?.value === true);
+    const passwords = Array.from({ length: 4 }, (_, index) => `the new password ${index}`);
+    const responses = await Promise.all(passwords.map((password) => reset(instance, code, { password })));
+    const winners = passwords.filter((_, index) => responses[index]?.value === true);
     expect(winners).toHaveLength(1);
     expect(await passwordIs(instance, winners[0] ?? "")).toBe(true);
   });
 
-  test("accepts five attempts per code, then the code is void", async () => {
+  test("allows five attempts at a code, including the right one, and then voids it", async () => {
     await using instance = await recoveryInstance();
     const code = await codeByMail(instance);
     for (let time = 0; time < 4; time++) expect((await reset(instance, almost(code))).value).toBe(false);
@@ -45,20 +45,20 @@ describe("POST /recover/reset", () => {
     expect((await reset(instance, next)).value).toBe(false);
   });
 
-  test("counts no attempt that starts unlike the code: a name is not enough to void it", async () => {
+  test("does not count attempts with a wrong start of the code, so a name alone cannot void it", async () => {
     await using instance = await recoveryInstance();
     const code = await codeByMail(instance);
     for (let time = 0; time < 20; time++) expect((await reset(instance, `wrong ${time}`)).value).toBe(false);
     expect((await reset(instance, code)).value).toBe(true);
   });
 
-  test(`never lets ${GUESSES} guesses of many clients try a code more than five times`, async () => {
+  test(`allows at most five attempts out of ${GUESSES} guesses from many clients`, async () => {
     await using instance = await recoveryInstance();
     const code = await codeByMail(instance);
     const json = { user: ANN.username, password: NEW_PASSWORD };
-    const guess = async (at: number) => {
-      const peer = `10.${at >> 16}.${(at >> 8) & 255}.${at & 255}`;
-      const recoverycode = almost(code, String(at));
+    const guess = async (index: number) => {
+      const peer = `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`;
+      const recoverycode = almost(code, String(index));
       return instance.request("POST", "/recover/reset", {
         json: { ...json, recoverycode },
         token: null,
@@ -66,15 +66,15 @@ describe("POST /recover/reset", () => {
       });
     };
     for (let from = 0; from < GUESSES; from += 100) {
-      const answers = await Promise.all(Array.from({ length: 100 }, (_, at) => guess(from + at)));
-      expect(answers.every(({ value }) => value === false)).toBe(true);
+      const responses = await Promise.all(Array.from({ length: 100 }, (_, index) => guess(from + index)));
+      expect(responses.every(({ value }) => value === false)).toBe(true);
     }
     const [row] = await instance.database.read.all("SELECT tries FROM recovery_code WHERE NOT decoy");
     expect(row).toEqual({ tries: 5 });
     expect((await reset(instance, code)).value).toBe(false);
   }, 60_000);
 
-  test("takes the newest code alone", async () => {
+  test("accepts only the newest code", async () => {
     await using instance = await recoveryInstance();
     const first = await codeByMail(instance);
     const second = await codeByMail(instance);
@@ -82,7 +82,7 @@ describe("POST /recover/reset", () => {
     expect((await reset(instance, second)).value).toBe(true);
   });
 
-  test("takes no code that would live longer because the clock was put back", async () => {
+  test("rejects a code that would be valid longer because the clock was set back", async () => {
     await using instance = await recoveryInstance();
     const code = await codeByMail(instance);
     instance.clock.advance(-24 * 60 * MINUTES);
@@ -91,7 +91,7 @@ describe("POST /recover/reset", () => {
     expect((await reset(instance, code)).value).toBe(true);
   });
 
-  test("takes no code after its time, and forgets it", async () => {
+  test("rejects an expired code and deletes it", async () => {
     await using instance = await recoveryInstance();
     const code = await codeByMail(instance);
     instance.clock.advance(60 * MINUTES);
@@ -111,7 +111,7 @@ describe("POST /recover/reset", () => {
     expect((await reset(instance, code, { user: "bob" })).value).toBe(true);
   });
 
-  test("rejects a short password before it counts an attempt", async () => {
+  test("rejects a short password without counting an attempt", async () => {
     await using instance = await recoveryInstance({ leastPasswordCharacters: 12 });
     const code = await codeByMail(instance);
     for (let short = 0; short < 9; short++) {
@@ -121,7 +121,7 @@ describe("POST /recover/reset", () => {
     expect((await reset(instance, code, { password: "twelve chars" })).value).toBe(true);
   });
 
-  test("takes no code in the query", async () => {
+  test("rejects a code in the query", async () => {
     await using instance = await recoveryInstance();
     const query = { recoverycode: await codeByMail(instance) };
     const json = { user: ANN.username, password: NEW_PASSWORD };
@@ -142,7 +142,7 @@ describe("POST /recover/reset", () => {
   });
 });
 
-/** A directory of a host app, which does with passwords what a test says. */
+/** A directory of a host app, with the `setPassword` of a test. */
 async function withDirectory(setPassword: Directory["setPassword"]) {
   const user = {
     id: "1",
@@ -176,8 +176,8 @@ async function withDirectory(setPassword: Directory["setPassword"]) {
   return instance;
 }
 
-describe("a directory of the host", () => {
-  test("that does not set passwords uses no code up", async () => {
+describe("a host's directory", () => {
+  test("that does not set passwords does not use up the code", async () => {
     let isWilling = false;
     await using instance = await withDirectory(async (_, __, also = []) => {
       if (isWilling) await instance.database.commit([...also]);
@@ -190,10 +190,10 @@ describe("a directory of the host", () => {
     expect((await reset(instance, code)).value).toBe(false);
   });
 
-  test("that fails uses no code up", async () => {
+  test("that fails does not use up the code", async () => {
     let isAway = true;
     await using instance = await withDirectory(async (_, __, also = []) => {
-      if (isAway) throw new Error("The directory is away");
+      if (isAway) throw new Error("The directory is unavailable");
       await instance.database.commit([...also]);
       return true;
     });
@@ -203,20 +203,20 @@ describe("a directory of the host", () => {
     expect((await reset(instance, code)).value).toBe(true);
   });
 
-  test("is called once per code, even if it is slow, and again after a minute if it never responded", async () => {
-    let asked = 0;
+  test("is called once per code even if it is slow, and again after a minute without a response", async () => {
+    let calls = 0;
     await using instance = await withDirectory(async () => {
-      asked += 1;
+      calls += 1;
       return new Promise<boolean>(() => undefined);
     });
     const code = await codeByMail(instance);
     void reset(instance, code);
-    while (asked === 0) await new Promise(setImmediate);
+    while (calls === 0) await new Promise(setImmediate);
     expect((await reset(instance, code)).value).toBe(false);
-    expect(asked).toBe(1);
+    expect(calls).toBe(1);
     instance.clock.advance(1 * MINUTES);
     void reset(instance, code);
-    while (asked === 1) await new Promise(setImmediate);
-    expect(asked).toBe(2);
+    while (calls === 1) await new Promise(setImmediate);
+    expect(calls).toBe(2);
   });
 });

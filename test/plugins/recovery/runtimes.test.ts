@@ -13,25 +13,25 @@ import { startSealpost } from "../../fixtures/process/sealpost.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase } from "../../runtime/workers/fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
-if (denoPath === null) console.warn("Not tried on Deno: npm has none for this machine");
-if (sqldPath() === null) console.warn("Not tried on workerd: npm has no libSQL server for this machine");
+if (denoPath === null) console.warn("Skipped on Deno: npm has no Deno for this machine");
+if (sqldPath() === null) console.warn("Skipped on workerd: npm has no libSQL server for this machine");
 
 const BASE_URL = "https://accounts.example.org/mail";
 const ANN = { username: "ann", email: "ann@example.net", password: "the old password" };
 
-/** A user gets a link, one of three parallel resets wins, and a binding of the events plugin tells the admin. */
+/** A user gets a link, one of three concurrent resets wins, and the events plugin notifies the admin. */
 async function live(origin: string, admin: Api): Promise<void> {
   await using smtp = await startSmtpServer();
-  const mailTo = async (recipient: string, at = 0) => {
+  const mailTo = async (recipient: string, index = 0) => {
     const theirs = () => smtp.messages.filter(({ recipients }) => recipients.includes(recipient));
-    while (theirs().length <= at) await Bun.sleep(20);
-    return PostalMime.parse(theirs()[at]?.bytes ?? "");
+    while (theirs().length <= index) await Bun.sleep(20);
+    return PostalMime.parse(theirs()[index]?.bytes ?? "");
   };
   await admin.save("default", { server: `127.0.0.1:${smtp.port}`, sender: "app@example.org" });
   await admin.call("POST", "/system/setConfig", { "recovery.enabled": true });
   await admin.call("POST", "/user/", ANN);
   const bound = await admin.call("POST", "/event", {
-    name: "told",
+    name: "changed password",
     event: "password_changed",
     handlermodule: "UserNotification",
     action: "sendmail",
@@ -60,8 +60,8 @@ async function live(origin: string, admin: Api): Promise<void> {
   expect(link.href).toStartWith(`${BASE_URL}/recover/reset#`);
   const recoverycode = new URLSearchParams(link.hash.slice(1)).get("code");
   const given = { user: "ann", recoverycode, password: "a new password" };
-  const answers = await Promise.all([1, 2, 3].map(() => post("/recover/reset", given)));
-  expect(answers.map(({ body }) => body.result.value).toSorted()).toEqual([false, false, true]);
+  const responses = await Promise.all([1, 2, 3].map(() => post("/recover/reset", given)));
+  expect(responses.map(({ body }) => body.result.value).toSorted()).toEqual([false, false, true]);
   expect((await mailTo(ANN.email, 1)).subject).toBe("Ihr Passwort wurde geändert");
   expect((await mailTo("ops@example.org")).subject).toBe("ann has a new password");
 }
@@ -70,7 +70,7 @@ for (const [name, entry, interpreter] of [
   ["Bun", "src/runtime/bun/server.ts", [process.execPath]],
   ["Deno", "src/runtime/deno/server.ts", DENO_SERVER],
 ] as const) {
-  test.skipIf(name === "Deno" && denoPath === null)(`people get a new password on ${name}`, async () => {
+  test.skipIf(name === "Deno" && denoPath === null)(`users set a new password on ${name}`, async () => {
     using folder = temporaryFolder();
     const env = { SEALPOST_BASE_URL: BASE_URL };
     await using sealpost = await startSealpost({ folder: folder.path, interpreter, env }, entry);
@@ -78,7 +78,7 @@ for (const [name, entry, interpreter] of [
   });
 }
 
-test.skipIf(sqldPath() === null)("people get a new password on workerd", async () => {
+test.skipIf(sqldPath() === null)("users set a new password on workerd", async () => {
   const config = join(import.meta.dir, "fixtures", "worker-config.ts");
   const bundle = await bundleWorker(undefined, "smtp", config);
   await using database = await startDatabase();

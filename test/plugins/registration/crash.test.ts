@@ -17,7 +17,7 @@ describe("a confirmation whose transaction fails", () => {
     ["the end of the registration", "registration_pending", "UPDATE OF confirmed_by"],
     ["the audit row", "audit", "INSERT"],
   ] as const) {
-    test(`at ${place} leaves everything as it was, and can be repeated`, async () => {
+    test(`at ${place} changes nothing and can be repeated`, async () => {
       await using instance = await started();
       const { id } = await register(instance);
       const code = await lastCode(instance);
@@ -44,7 +44,7 @@ test("a registration that fails halfway creates no user, sends no code, and can 
   for (const table of ["registration_pending", "mail"]) {
     const broken = `CREATE TRIGGER broken BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'broken'); END`;
     await database.commit([database.write.run(broken)]);
-    expect((await register(instance)).answer.status).toBe(500);
+    expect((await register(instance)).response.status).toBe(500);
     await database.commit([database.write.run("DROP TRIGGER broken")]);
     expect(await delivered(instance)).toEqual([]);
     expect(await usersOf(instance)).toEqual([]);
@@ -53,11 +53,11 @@ test("a registration that fails halfway creates no user, sends no code, and can 
   expect((await confirm(instance, id, await lastCode(instance))).value).toBe(true);
 });
 
-const NAMES = Array.from({ length: 16 }, (_, at) => `user${at}`);
-/** Confirmations that are answered before the process is killed. */
+const NAMES = Array.from({ length: 16 }, (_, index) => `user${index}`);
+/** Number of confirmations that get a response before the process is killed. */
 const ANSWERED = 3;
 
-test("a process that is killed while people confirm leaves each of them made or waiting, and the others confirm later", async () => {
+test("a process killed during confirmations leaves each user either created or pending, and the pending ones can confirm later", async () => {
   using folder = temporaryFolder();
   await using smtp = await startSmtpServer();
   const env = {
@@ -73,7 +73,7 @@ test("a process that is killed while people confirm leaves each of them made or 
       body: JSON.stringify(parameters),
     });
   const database = join(folder.path, "data", "sealpost.db");
-  const made = async () => {
+  const created = async () => {
     const rows = (await outside(database, "SELECT username FROM directory_user")) as { username: string }[];
     return rows.map(({ username }) => username);
   };
@@ -114,20 +114,20 @@ test("a process that is killed while people confirm leaves each of them made or 
   let kills = 0;
   while (waiting.size > 0) {
     await using sealpost = await start();
-    let answers = 0;
+    let responses = 0;
     const answered: string[] = [];
     await confirmAll(sealpost, (username) => {
       answered.push(username);
-      if (++answers === ANSWERED) sealpost.process.signal("SIGKILL");
+      if (++responses === ANSWERED) sealpost.process.signal("SIGKILL");
     });
     await sealpost.stop("SIGKILL");
     kills++;
-    const users = await made();
+    const users = await created();
     expect(users).toEqual(expect.arrayContaining(answered));
     expect(await outside(database, halfMade)).toEqual([]);
     for (const username of users) waiting.delete(username);
     expect(kills).toBeLessThan(NAMES.length);
   }
   console.info(`Killed ${kills} times`);
-  expect((await made()).toSorted()).toEqual(NAMES.toSorted());
+  expect((await created()).toSorted()).toEqual(NAMES.toSorted());
 });

@@ -5,13 +5,13 @@ import { registration } from "sealpost/plugins/registration";
 import { testSealpost } from "sealpost/testing";
 import * as v from "valibot";
 import { testInstance } from "../../fixtures/instance.ts";
-import { ANN, codeIn, confirm, delivered, lastCode, makeServer, register } from "./setup.ts";
+import { ANN, codeIn, confirm, delivered, lastCode, register, saveDefinition } from "./setup.ts";
 
 const no = (): never => {
-  throw new Error("Not asked for here");
+  throw new Error("Not expected in this test");
 };
 
-/** A directory that lies elsewhere: it makes the user first, and what is to be done also then. */
+/** A directory outside of this database: it creates the user first and commits the extra statements afterwards. */
 function elsewhere(create: (user: NewUser) => Promise<void>, find: Directory["find"] = async () => null) {
   return definePlugin({
     name: "elsewhere",
@@ -33,22 +33,22 @@ function elsewhere(create: (user: NewUser) => Promise<void>, find: Directory["fi
   })();
 }
 
-test("in a host app's test, a user registers with the code of a message", async () => {
-  await using mail = await testSealpost({ plugins: [directory(), registration({ enabled: true })] });
-  await mail.request("/smtpserver/default", {
+test("registration() works in a host app's tests", async () => {
+  await using sealpost = await testSealpost({ plugins: [directory(), registration({ enabled: true })] });
+  await sealpost.request("/smtpserver/default", {
     json: { server: "mail.example.org", sender: "app@example.org" },
   });
-  const answer = await mail.request("/register", { json: ANN });
-  const { detail } = (await answer.json()) as { detail: { transaction_id: string } };
-  await mail.drain();
-  const code = codeIn(mail.sent[0]?.message.text);
-  const confirmed = await mail.request("/register/confirm", {
+  const response = await sealpost.request("/register", { json: ANN });
+  const { detail } = (await response.json()) as { detail: { transaction_id: string } };
+  await sealpost.drain();
+  const code = codeIn(sealpost.sent[0]?.message.text);
+  const confirmed = await sealpost.request("/register/confirm", {
     json: { transaction_id: detail.transaction_id, code },
   });
   expect(await confirmed.json()).toMatchObject({ result: { value: true } });
 });
 
-test("of two right codes at once one makes the user, however slow the host's directory is", async () => {
+test("one of two concurrent correct codes creates the user, no matter how slow the host's directory is", async () => {
   const both = Promise.withResolvers<void>();
   const ids: string[] = [];
   const plugins = [
@@ -59,50 +59,50 @@ test("of two right codes at once one makes the user, however slow the host's dir
     registration({ enabled: true }),
   ];
   await using instance = await testInstance({ plugins });
-  await makeServer(instance);
+  await saveDefinition(instance);
   const { id } = await register(instance);
   const code = await lastCode(instance);
-  const answers = await Promise.all([confirm(instance, id, code), confirm(instance, id, code)]);
-  expect(answers.map(({ value }) => value).toSorted()).toEqual([false, true]);
+  const responses = await Promise.all([confirm(instance, id, code), confirm(instance, id, code)]);
+  expect(responses.map(({ value }) => value).toSorted()).toEqual([false, true]);
   expect(new Set(ids).size).toBe(1);
   const done = "SELECT count(*) AS n FROM audit WHERE action = 'POST /register/confirm' AND success = 1";
   expect(await instance.database.read.all(done)).toEqual([{ n: 1 }]);
 });
 
-test("a host's directory that fails has the code tried again, and gets the same user", async () => {
-  const made: NewUser[] = [];
+test("a code can be used again after the host's directory failed, and the directory gets the same user", async () => {
+  const created: NewUser[] = [];
   const plugins = [
     elsewhere(async (user) => {
-      made.push(user);
-      if (made.length <= 6) throw new Error("Away");
+      created.push(user);
+      if (created.length <= 6) throw new Error("Unavailable");
     }),
     registration({ enabled: true }),
   ];
   await using instance = await testInstance({ plugins });
-  await makeServer(instance);
+  await saveDefinition(instance);
   const { id } = await register(instance);
   const code = await lastCode(instance);
-  for (let at = 0; at < 6; at++) expect((await confirm(instance, id, code)).status).toBe(500);
+  for (let index = 0; index < 6; index++) expect((await confirm(instance, id, code)).status).toBe(500);
   const { value, detail } = await confirm(instance, id, code);
   expect([value, detail]).toEqual([true, { username: "ann", realm: "host" }]);
-  expect(made[6]).toEqual(made[0]);
+  expect(created[6]).toEqual(created[0]);
 });
 
 test.each([
   ["no address", ""],
-  ["what is none", "ask the front desk"],
-  ["one with a name", "Ann <ann@example.net>"],
-])("a taken name is answered as a free one where the host's directory has %s", async (_, email) => {
+  ["an invalid address", "ask the front desk"],
+  ["an address with a display name", "Ann <ann@example.net>"],
+])("a taken name gets the same response as a free one when the host's directory has %s", async (_, email) => {
   const known = { id: "1", username: "ann", realm: "host", email, phone: "", givenname: "", surname: "" };
   const find: Directory["find"] = async ({ username }) => (username === "ann" ? known : null);
   const plugins = [
-    elsewhere(() => Promise.reject(new Error("Not asked for here")), find),
+    elsewhere(() => Promise.reject(new Error("Not expected in this test")), find),
     registration({ enabled: true }),
   ];
   await using instance = await testInstance({ plugins });
-  await makeServer(instance);
+  await saveDefinition(instance);
   const [taken, free] = [await register(instance), await register(instance, { ...ANN, username: "bob" })];
-  expect([taken.answer.status, taken.answer.value]).toEqual([free.answer.status, free.answer.value]);
+  expect([taken.response.status, taken.response.value]).toEqual([free.response.status, free.response.value]);
   const recipients = (await delivered(instance)).map(({ recipient }) => recipient).toSorted();
   expect(recipients).toEqual([...(email.includes("@") ? ["ann@example.net"] : []), ANN.email].toSorted());
 });

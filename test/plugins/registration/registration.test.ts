@@ -5,7 +5,7 @@ import { testPlugin } from "../../contract/plugin.ts";
 import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import { isInstalled } from "../../fixtures/smime/openssl.ts";
 import { opensslVerify } from "../../fixtures/smime/verify.ts";
-import { ANN, confirm, delivered, lastCode, makeServer, register, started, usersOf } from "./setup.ts";
+import { ANN, confirm, delivered, lastCode, register, saveDefinition, started, usersOf } from "./setup.ts";
 
 testPlugin("registration", {
   make: () => registration({ enabled: true }),
@@ -14,11 +14,11 @@ testPlugin("registration", {
     [() => registration({ requiredEmail: "/.*@example.org/" }), "requiredEmail"],
     [() => registration({ text: "{cod}" }), "text"],
     [() => registration({ validSeconds: 5 }), "validSeconds"],
-    // @ts-expect-error misspelt
+    // @ts-expect-error misspelled
     [() => registration({ enable: true }), "enable"],
   ],
   async exercise(instance) {
-    await makeServer(instance);
+    await saveDefinition(instance);
     const { id } = await register(instance);
     const code = await lastCode(instance);
     await confirm(instance, id, "WRONG-WRONG");
@@ -29,23 +29,23 @@ testPlugin("registration", {
 });
 
 describe("POST /register", () => {
-  test("returns whether registration is enabled, and rejects everyone if it is not", async () => {
+  test("says whether users may register, and rejects registrations when they may not", async () => {
     await using instance = await started({ enabled: false });
     const may = () => instance.request("GET", "/register", { token: null });
     expect((await may()).value).toBe(false);
-    const { answer } = await register(instance);
-    expect([answer.status, answer.error?.code]).toEqual([400, 402]);
+    const { response } = await register(instance);
+    expect([response.status, response.error?.code]).toEqual([400, 402]);
     await instance.request("POST", "/system/setConfig", { json: { "register.enabled": true } });
     expect((await may()).value).toBe(true);
-    expect((await register(instance)).answer.value).toBe(true);
+    expect((await register(instance)).response.value).toBe(true);
   });
 
-  test("names what is missing, in privacyIDEA's order, and what is wrong", async () => {
+  test("names missing parameters in privacyIDEA's order, and invalid ones", async () => {
     await using instance = await started();
     const given: Record<string, unknown> = {};
     for (const name of ["username", "surname", "givenname", "email", "password"] as const) {
-      const { answer } = await register(instance, given);
-      expect(answer.error).toMatchObject({ code: 905, message: `ERR905: Missing parameter: ${name}` });
+      const { response } = await register(instance, given);
+      expect(response.error).toMatchObject({ code: 905, message: `ERR905: Missing parameter: ${name}` });
       given[name] = ANN[name];
     }
     for (const [name, value] of [
@@ -55,8 +55,8 @@ describe("POST /register", () => {
       ["password", "1234567"],
       ["phone", "none"],
     ] as const) {
-      const { answer } = await register(instance, { ...ANN, [name]: value });
-      expect([answer.error?.code, answer.error?.message]).toEqual([
+      const { response } = await register(instance, { ...ANN, [name]: value });
+      expect([response.error?.code, response.error?.message]).toEqual([
         905,
         expect.stringContaining(`: ${name}:`),
       ]);
@@ -66,8 +66,8 @@ describe("POST /register", () => {
 
   test("sends a code and creates no user", async () => {
     await using instance = await started();
-    const { answer } = await register(instance);
-    expect(answer.detail).toEqual({
+    const { response } = await register(instance);
+    expect(response.detail).toEqual({
       transaction_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
       valid_until: "2026-06-02T12:00:00.000Z",
     });
@@ -81,7 +81,7 @@ describe("POST /register", () => {
     expect(await usersOf(instance)).toEqual([]);
   });
 
-  test("keeps the name free: the first to confirm gets it, and the other gets an error", async () => {
+  test("does not reserve the name: the first to confirm gets it, and the other is rejected", async () => {
     await using instance = await started();
     const one = await register(instance);
     const code = await lastCode(instance);
@@ -105,29 +105,29 @@ describe("POST /register", () => {
     expect((await confirm(instance, id, "x", { headers })).detail).toEqual({
       message: "Der Code ist falsch oder gilt nicht mehr",
     });
-    const { answer } = await register(instance, { ...ANN, email: "a@b.org" }, { headers });
-    expect(answer.error?.message).toContain("darf sich nicht registrieren");
+    const { response } = await register(instance, { ...ANN, email: "a@b.org" }, { headers });
+    expect(response.error?.message).toContain("darf sich nicht registrieren");
   });
 
-  test("returns the first response for the same Idempotency-Key, and sends one message", async () => {
+  test("returns the first response for a repeated Idempotency-Key, and sends one message", async () => {
     await using instance = await started();
     const headers = { "idempotency-key": "one" };
     const first = await register(instance, ANN, { headers });
     const again = await register(instance, ANN, { headers });
     expect(again.id).toBe(first.id);
     const other = await register(instance, { ...ANN, password: "another password" }, { headers });
-    expect(other.answer.status).toBe(409);
+    expect(other.response.status).toBe(409);
     expect(await delivered(instance)).toHaveLength(1);
     expect((await confirm(instance, first.id, await lastCode(instance))).value).toBe(true);
   });
 
-  test("returns only a failure if no message can be sent, and stores nothing, for a taken name as for a free one", async () => {
+  test("fails and stores nothing when no message can be sent, whether the name is taken or not", async () => {
     await using instance = await started();
     await instance.request("POST", "/user/", { json: ANN });
     await instance.request("DELETE", "/smtpserver/default");
     for (const username of ["ann", "bea"]) {
-      const { answer } = await register(instance, { ...ANN, username });
-      expect([answer.status, answer.error?.code, answer.error?.message]).toEqual([
+      const { response } = await register(instance, { ...ANN, username });
+      expect([response.status, response.error?.code, response.error?.message]).toEqual([
         400,
         402,
         "ERR402: The mail with the code could not be sent; nothing was registered",
@@ -136,7 +136,7 @@ describe("POST /register", () => {
     expect(await instance.database.read.all("SELECT * FROM registration_pending")).toEqual([]);
   });
 
-  test("uses own templates, escapes what stands in them, and never reads a value as one", async () => {
+  test("uses the host's templates, escapes values, and never reads a value as a template", async () => {
     const text = "{{x}} {givenname} {code} {regkey} {url}";
     await using instance = await started({ subject: "For {givenname}", text, html: "<i>{givenname}</i>" });
     await register(instance, { ...ANN, givenname: "<b>{code}</b>" });
@@ -154,25 +154,25 @@ describe("POST /register", () => {
 });
 
 describe("a name that is taken", () => {
-  test("gets the same response and the same rows; its owner gets a message, and the other person no code", async () => {
+  test("gets the same response and rows; its owner is notified, and no code is sent", async () => {
     await using instance = await started();
     await instance.request("POST", "/user/", { json: { ...ANN, email: "owner@example.org" } });
     const free = await register(instance, { ...ANN, username: "bea", email: "bea@example.org" });
     const taken = await register(instance, { ...ANN, username: "Ann", email: "eve@example.org" });
-    const shape = ({ body }: typeof free.answer) => JSON.stringify(body).replaceAll(/[0-9a-f-]{36}/g, "");
-    expect(shape(taken.answer)).toBe(shape(free.answer));
-    expect(taken.answer.status).toBe(200);
-    const mails = await delivered(instance);
-    expect(mails.map(({ recipient }) => recipient).toSorted()).toEqual([
+    const shape = ({ body }: typeof free.response) => JSON.stringify(body).replaceAll(/[0-9a-f-]{36}/g, "");
+    expect(shape(taken.response)).toBe(shape(free.response));
+    expect(taken.response.status).toBe(200);
+    const messages = await delivered(instance);
+    expect(messages.map(({ recipient }) => recipient).toSorted()).toEqual([
       "bea@example.org",
       "owner@example.org",
     ]);
-    const told = mails.find(({ recipient }) => recipient === "owner@example.org");
-    expect(told?.subject).toBe("Your user name was used to register");
-    expect(told?.text).not.toMatch(/eve@|Lee/);
+    const owners = messages.find(({ recipient }) => recipient === "owner@example.org");
+    expect(owners?.subject).toBe("Your user name was used to register");
+    expect(owners?.text).not.toMatch(/eve@|Lee/);
     const rows = await instance.database.read.all("SELECT * FROM registration_pending");
     expect(rows).toHaveLength(2);
-    for (let at = 0; at < 6; at++) {
+    for (let index = 0; index < 6; index++) {
       const wrong = [await confirm(instance, free.id, "X"), await confirm(instance, taken.id, "X")];
       expect(wrong.map(({ status, value }) => [status, value])).toEqual([
         [200, false],
@@ -181,31 +181,31 @@ describe("a name that is taken", () => {
     }
   });
 
-  test("is reported if hide_existing is off", async () => {
+  test("is reported when hide_existing is off", async () => {
     await using instance = await started({ hideExisting: false });
     await instance.request("POST", "/user/", { json: ANN });
-    const { answer } = await register(instance);
-    expect([answer.status, answer.error]).toEqual([
+    const { response } = await register(instance);
+    expect([response.status, response.error]).toEqual([
       400,
       { code: 402, message: "ERR402: This username is taken" },
     ]);
     expect(await delivered(instance)).toEqual([]);
   });
 
-  test("sends to no one if its owner has no address or got too many messages; the response stays the same", async () => {
+  test("sends nothing if its owner has no address or reached the limit, with the same response", async () => {
     await using instance = await started({}, { trustedClients: ["192.0.2.0/24"] });
     await instance.request("POST", "/user/", { json: { username: "ann" } });
     await instance.request("POST", "/user/", { json: { username: "bea", email: "bea@example.org" } });
-    expect((await register(instance)).answer.value).toBe(true);
+    expect((await register(instance)).response.value).toBe(true);
     expect(await delivered(instance)).toEqual([]);
-    for (let at = 0; at < 7; at++) {
-      const given = { ...ANN, username: "bea", email: `eve${at}@example.org` };
-      expect((await register(instance, given)).answer.value).toBe(true);
+    for (let index = 0; index < 7; index++) {
+      const given = { ...ANN, username: "bea", email: `eve${index}@example.org` };
+      expect((await register(instance, given)).response.value).toBe(true);
     }
     expect(await delivered(instance)).toHaveLength(5);
   });
 
-  test("takes as long as one that is free", async () => {
+  test("takes as long as a free name", async () => {
     await using instance = await started(
       {},
       { trustedClients: ["192.0.2.0/24"], passwordCost: { ln: 8, r: 8, p: 1 } },
@@ -213,19 +213,19 @@ describe("a name that is taken", () => {
     await instance.request("POST", "/user/", { json: { ...ANN, email: "owner@example.org" } });
     const pairs = 100;
     const times: { taken: boolean; ms: number }[] = [];
-    for (let at = 0; at < pairs; at++) {
-      for (const taken of at % 2 ? [true, false] : [false, true]) {
-        const given = { ...ANN, username: taken ? "ann" : "bea", email: `eve${at}${taken}@example.org` };
-        const began = performance.now();
+    for (let index = 0; index < pairs; index++) {
+      for (const taken of index % 2 ? [true, false] : [false, true]) {
+        const given = { ...ANN, username: taken ? "ann" : "bea", email: `eve${index}${taken}@example.org` };
+        const startedMs = performance.now();
         await register(instance, given);
-        times.push({ taken, ms: performance.now() - began });
+        times.push({ taken, ms: performance.now() - startedMs });
       }
     }
     const [yes, no] = [times.filter(({ taken }) => taken), times.filter(({ taken }) => !taken)];
     const wins = yes.flatMap((one) => no.map((two) => (one.ms > two.ms ? 1 : one.ms === two.ms ? 0.5 : 0)));
     const area = wins.reduce((sum: number, win) => sum + win, 0) / wins.length;
     console.info(`Area under the ROC curve of ${pairs} pairs: ${area.toFixed(3)}`);
-    // Of 100 pairs, two deviations are 0.08; a missing hash or write gives more than 0.9.
+    // For 100 pairs, two standard deviations are 0.08. A missing hash or write gives more than 0.9.
     expect(Math.abs(area - 0.5)).toBeLessThan(0.15);
   });
 });
@@ -234,12 +234,12 @@ describe("a name that is taken", () => {
 const GUESSES_MS = 60_000;
 
 describe("POST /register/confirm", () => {
-  test("makes the user, who can log in, once; the code counts in any form that people write it in", async () => {
+  test("creates the user once, who can log in, and accepts the code in any spelling", async () => {
     await using instance = await started({ realm: "customers" });
     const { id } = await register(instance, { ...ANN, mobile: "+49 170 1" });
     const code = await lastCode(instance);
-    const answer = await confirm(instance, id, ` ${code.toLowerCase().replace("-", " ")} `);
-    expect([answer.value, answer.detail]).toEqual([true, { username: "ann", realm: "customers" }]);
+    const response = await confirm(instance, id, ` ${code.toLowerCase().replace("-", " ")} `);
+    expect([response.value, response.detail]).toEqual([true, { username: "ann", realm: "customers" }]);
     const { value } = await instance.request("GET", "/user/");
     expect(value).toMatchObject([
       { username: "ann", realm: "customers", email: ANN.email, phone: "+49 170 1" },
@@ -249,18 +249,18 @@ describe("POST /register/confirm", () => {
     expect(row).toMatchObject({ email: "", surname: "", password_hash: "", code_mac: "" });
   });
 
-  test("of thirty at once with the right code, exactly one wins", async () => {
+  test("accepts exactly one of thirty concurrent requests with the right code", async () => {
     await using instance = await started();
     const { id } = await register(instance);
     const code = await lastCode(instance);
-    const answers = await Promise.all(Array.from({ length: 30 }, () => confirm(instance, id, code)));
-    expect(answers.filter(({ value }) => value === true)).toHaveLength(1);
-    expect(answers.filter(({ value }) => value === false)).toHaveLength(29);
+    const responses = await Promise.all(Array.from({ length: 30 }, () => confirm(instance, id, code)));
+    expect(responses.filter(({ value }) => value === true)).toHaveLength(1);
+    expect(responses.filter(({ value }) => value === false)).toHaveLength(29);
     expect(await usersOf(instance)).toEqual(["ann"]);
   });
 
   test(
-    "takes five of 10,000 wrong codes, a hundred at once, and then not even the right one",
+    "checks five of 10,000 wrong codes, a hundred concurrently, and afterwards rejects even the right one",
     async () => {
       await using instance = await started({}, { trustedClients: ["192.0.2.0/24"] });
       const { id } = await register(instance);
@@ -270,7 +270,7 @@ describe("POST /register/confirm", () => {
       const otherCode = await lastCode(instance);
       expect((await confirm(instance, id, code)).value).toBe(true);
       for (let batch = 0; batch < 100; batch++) {
-        const guess = (_: unknown, at: number) => confirm(instance, other.id, `WRONG-${batch}-${at}`);
+        const guess = (_: unknown, index: number) => confirm(instance, other.id, `WRONG-${batch}-${index}`);
         await Promise.all(Array.from({ length: 100 }, guess));
       }
       expect((await confirm(instance, other.id, otherCode)).value).toBe(false);
@@ -286,7 +286,7 @@ describe("POST /register/confirm", () => {
     GUESSES_MS,
   );
 
-  test("takes no code that would live longer because the clock was put back", async () => {
+  test("rejects a code that would be valid longer because the clock was set back", async () => {
     await using instance = await started();
     const { id } = await register(instance);
     const code = await lastCode(instance);
@@ -297,7 +297,7 @@ describe("POST /register/confirm", () => {
     expect(await usersOf(instance)).toEqual(["ann"]);
   });
 
-  test("takes a code for a day, and for its own registration alone", async () => {
+  test("accepts a code for a day, and only for its own registration", async () => {
     await using instance = await started();
     const one = await register(instance);
     const code = await lastCode(instance);
@@ -313,26 +313,32 @@ describe("POST /register/confirm", () => {
 });
 
 describe("limits", () => {
-  test("an address gets five messages an hour, from all clients together", async () => {
+  test("an address gets five messages an hour, no matter from which client", async () => {
     await using instance = await started();
-    const ask = async (at: number) => {
-      const given = { ...ANN, username: `ann${at}`, email: at % 2 ? "ann@example.org" : "Ann@EXAMPLE.org" };
-      return (await register(instance, given, { peer: `192.0.2.${at}` })).answer.status;
+    const ask = async (index: number) => {
+      const given = {
+        ...ANN,
+        username: `ann${index}`,
+        email: index % 2 ? "ann@example.org" : "Ann@EXAMPLE.org",
+      };
+      return (await register(instance, given, { peer: `192.0.2.${index}` })).response.status;
     };
-    const statuses = await Promise.all(Array.from({ length: 9 }, (_, at) => ask(at)));
+    const statuses = await Promise.all(Array.from({ length: 9 }, (_, index) => ask(index)));
     expect(statuses.toSorted()).toEqual([200, 200, 200, 200, 200, 429, 429, 429, 429]);
     instance.clock.advance(3_600);
     expect(await ask(1)).toBe(200);
   });
 
-  test("a client registers twenty times an hour and confirms sixty times; a trusted one as often as it likes", async () => {
+  test("a client registers twenty times and confirms sixty times an hour; a trusted client has no limit", async () => {
     for (const trustedClients of [[], ["192.0.2.10"]]) {
       await using instance = await started({}, { trustedClients });
       const registered = await Promise.all(
-        Array.from({ length: 25 }, (_, at) => register(instance, { ...ANN, email: `ann${at}@example.org` })),
+        Array.from({ length: 25 }, (_, index) =>
+          register(instance, { ...ANN, email: `ann${index}@example.org` }),
+        ),
       );
-      const refused = registered.filter(({ answer }) => answer.status === 429);
-      expect(refused).toHaveLength(trustedClients.length ? 0 : 5);
+      const rejected = registered.filter(({ response }) => response.status === 429);
+      expect(rejected).toHaveLength(trustedClients.length ? 0 : 5);
       const confirmed = await Promise.all(Array.from({ length: 65 }, () => confirm(instance, "x", "y")));
       expect(confirmed.filter(({ status }) => status === 429)).toHaveLength(trustedClients.length ? 0 : 5);
     }
@@ -340,12 +346,12 @@ describe("limits", () => {
 });
 
 test.skipIf(!isInstalled("openssl"))(
-  "the mail is signed where the definition says so, with a code that works",
+  "a signing definition signs the message, and its code works",
   async () => {
     await using instance = await started();
     const { key, certificate, intermediate, root } = await sender("p256");
     const chain = certificate + intermediate.certificate;
-    await makeServer(instance, { sender: SENDER, private_key: key, certificate: chain, smime: true });
+    await saveDefinition(instance, { sender: SENDER, private_key: key, certificate: chain, smime: true });
     const { id } = await register(instance);
     const code = await lastCode(instance);
     const verified = await opensslVerify(instance.sent[0]?.bytes ?? new Uint8Array(), root);

@@ -31,11 +31,11 @@ describe("isEmailAllowed()", () => {
     expect(isEmailAllowed(patterns, email)).toBe(allowed);
   });
 
-  test("takes no time to speak of for what is made to take long", () => {
+  test("is fast even for patterns and addresses designed to be slow", () => {
     const patterns = `${"*a".repeat(30)}@example.org`;
-    const began = performance.now();
-    for (let at = 0; at < 100; at++) isEmailAllowed(patterns, `${"a".repeat(64)}@example.com`);
-    expect(performance.now() - began).toBeLessThan(500);
+    const startedMs = performance.now();
+    for (let index = 0; index < 100; index++) isEmailAllowed(patterns, `${"a".repeat(64)}@example.com`);
+    expect(performance.now() - startedMs).toBeLessThan(500);
   });
 });
 
@@ -48,7 +48,7 @@ test.each([
   "a@b@c",
   "^example.org$",
   "(a|b).org",
-])("requiredEmail refuses %p", (patterns) => {
+])("requiredEmail rejects %p", (patterns) => {
   expect(v.is(requiredEmail, patterns)).toBe(false);
 });
 
@@ -56,8 +56,8 @@ test("POST /register rejects other addresses with 402, whether the name is taken
   await using instance = await started({ requiredEmail: "example.org" });
   await instance.request("POST", "/user/", { json: ANN });
   for (const username of ["ann", "bea"]) {
-    const { answer } = await register(instance, { ...ANN, username, email: "x@example.org.evil.example" });
-    expect([answer.status, answer.error]).toEqual([
+    const { response } = await register(instance, { ...ANN, username, email: "x@example.org.evil.example" });
+    expect([response.status, response.error]).toEqual([
       400,
       { code: 402, message: "ERR402: This email address is not allowed to register" },
     ]);

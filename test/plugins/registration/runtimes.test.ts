@@ -17,7 +17,7 @@ setDefaultTimeout(TEST_MS);
 if (denoPath === null) console.warn("Not tried on Deno: npm has none for this machine");
 if (sqldPath() === null) console.warn("Not tried on workerd: npm has no libSQL server for this machine");
 
-/** Somebody registers, gets a code by mail and is made by it, once. */
+/** A user registers, gets a code by email, and the code creates the account once. */
 async function live(origin: string, admin: Api): Promise<void> {
   await using smtp = await startSmtpServer();
   await admin.save("default", { server: `127.0.0.1:${smtp.port}`, sender: "app@example.org" });
@@ -35,8 +35,8 @@ async function live(origin: string, admin: Api): Promise<void> {
   const { text, subject } = await PostalMime.parse(smtp.messages[0]?.bytes ?? "");
   expect(subject).toBe("Bestätigen Sie Ihre Registrierung");
   const confirm = { transaction_id: id, code: codeIn(text) };
-  const answers = await Promise.all([1, 2, 3].map(() => post("/register/confirm", confirm)));
-  expect(answers.map(({ body }) => body.result.value).toSorted()).toEqual([false, false, true]);
+  const responses = await Promise.all([1, 2, 3].map(() => post("/register/confirm", confirm)));
+  expect(responses.map(({ body }) => body.result.value).toSorted()).toEqual([false, false, true]);
   const listed = await admin.call("GET", "/user/?username=ann");
   expect(listed.body.result.value).toMatchObject([{ username: "ann", email: ANN.email }]);
 }
@@ -45,14 +45,14 @@ for (const [name, entry, interpreter] of [
   ["Bun", "src/runtime/bun/server.ts", [process.execPath]],
   ["Deno", "src/runtime/deno/server.ts", DENO_SERVER],
 ] as const) {
-  test.skipIf(name === "Deno" && denoPath === null)(`people can register on ${name}`, async () => {
+  test.skipIf(name === "Deno" && denoPath === null)(`users register on ${name}`, async () => {
     using folder = temporaryFolder();
     await using sealpost = await startSealpost({ folder: folder.path, interpreter }, entry);
     await live(sealpost.url, await sealpost.logIn());
   });
 }
 
-test.skipIf(sqldPath() === null)("people can register on workerd", async () => {
+test.skipIf(sqldPath() === null)("users register on workerd", async () => {
   const config = join(import.meta.dir, "fixtures", "worker-config.ts");
   const bundle = await bundleWorker(undefined, "smtp", config);
   await using database = await startDatabase();

@@ -12,35 +12,35 @@ export const ANN = {
   password: "a long enough one",
 } as const;
 
-/** An instance in which people may register. */
+/** An instance in which users may register. */
 export async function started(
   options: Parameters<typeof registration>[0] = {},
   instanceOptions: TestInstanceOptions = {},
 ): Promise<TestInstance> {
   const plugins = [directory(), registration({ enabled: true, ...options })];
   const instance = await testInstance({ plugins, ...instanceOptions });
-  await makeServer(instance);
+  await saveDefinition(instance);
   return instance;
 }
 
-export async function makeServer({ request }: TestInstance, more: object = {}): Promise<void> {
+export async function saveDefinition({ request }: TestInstance, more: object = {}): Promise<void> {
   const json = { server: "mail.example.org", sender: "app@example.org", ...more };
   await request("POST", "/smtpserver/default", { json });
 }
 
 export interface Registered {
-  readonly answer: TestAnswer;
+  readonly response: TestAnswer;
   readonly id: string;
 }
 
-/** Registers as anybody can. */
+/** Registers as an anonymous client. */
 export async function register(
   { request }: TestInstance,
   given: Readonly<Record<string, unknown>> = ANN,
   options: RequestOptions = {},
 ): Promise<Registered> {
-  const answer = await request("POST", "/register", { json: given, token: null, ...options });
-  return { answer, id: String(answer.detail?.transaction_id) };
+  const response = await request("POST", "/register", { json: given, token: null, ...options });
+  return { response, id: String(response.detail?.transaction_id) };
 }
 
 export function confirm({ request }: TestInstance, id: string, code: string, options: RequestOptions = {}) {
@@ -51,7 +51,7 @@ export function confirm({ request }: TestInstance, id: string, code: string, opt
   });
 }
 
-/** Delivers what is queued. @returns all mails so far, parsed. */
+/** Delivers queued messages. @returns all messages so far, parsed. */
 export async function delivered({
   services,
   sent,
@@ -63,7 +63,7 @@ export async function delivered({
   );
 }
 
-/** The code in the last mail. */
+/** Returns the code in the newest message. */
 export async function lastCode(instance: TestInstance): Promise<string> {
   return codeIn((await delivered(instance)).at(-1)?.text);
 }

@@ -7,7 +7,7 @@ import { walk, walkObstacle, walkOf } from "../readme-examples.ts";
 
 setDefaultTimeout(TEST_MS);
 
-test.skipIf(walkObstacle !== "")("the README's walk with curl sends a mail to the gateway", async () => {
+test.skipIf(walkObstacle !== "")("the README's curl example sends a message to the gateway", async () => {
   using folder = temporaryFolder();
   await using smtp = await startSmtpServer();
   await using sealpost = await startSealpost({ folder: folder.path });

@@ -10,7 +10,7 @@ import { opensslVerify } from "../../fixtures/smime/verify.ts";
 const MODULE = "privacyidea.lib.smsprovider.SmtpSMSProvider.SmtpSMSProvider";
 
 test.skipIf(!isInstalled("openssl"))(
-  "the mail of an SMS is verified by openssl, and the code in it is accepted",
+  "openssl verifies the message to the gateway, and the code in it is accepted",
   async () => {
     await using it = await testInstance({ plugins: [smsGateway(), emailToken()] });
     const { key, certificate, root, intermediate } = await sender("p256");
@@ -39,7 +39,7 @@ test.skipIf(!isInstalled("openssl"))(
   },
 );
 
-test("a test SMS is in the language of who asks for it", async () => {
+test("a test SMS is in the client's language", async () => {
   await using it = await testInstance({ plugins: [smsGateway()] });
   await it.request("POST", "/smtpserver/default", { json: { server: "mail.example.org", sender: SENDER } });
   const gateway = { name: "default", module: MODULE, "option.MAILTO": "{phone}@sms.example.org" };

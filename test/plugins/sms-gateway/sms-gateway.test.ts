@@ -44,7 +44,7 @@ async function started(options: TestInstanceOptions = {}) {
 }
 
 describe("POST /smsgateway", () => {
-  test("creates and replaces a gateway, whose number stays", async () => {
+  test("creates a gateway, and replaces it under the same ID", async () => {
     await using it = await started();
     const { value: id } = await it.save();
     await it.save({ name: "other" });
@@ -85,7 +85,7 @@ describe("POST /smsgateway", () => {
     expect((await it.request("GET", "/smsgateway/")).value).toEqual([]);
   });
 
-  test("warns about a missing SMTP server, and deleting one lists its users", async () => {
+  test("warns about a missing definition, and deleting a definition reports that the plugin uses it", async () => {
     await using it = await started();
     const { detail } = await it.save({ "option.SMTPIDENTIFIER": "default, spare" });
     expect(detail).toEqual({
@@ -100,7 +100,7 @@ describe("POST /smsgateway", () => {
 });
 
 describe("DELETE /smsgateway", () => {
-  test("deletes a gateway by its name, and 404 is what there is not", async () => {
+  test("deletes a gateway by name, and returns 404 for an unknown one", async () => {
     await using it = await started();
     const { value: id } = await it.save();
     expect((await it.request("DELETE", "/smsgateway/default")).value).toBe(id);
@@ -109,7 +109,7 @@ describe("DELETE /smsgateway", () => {
     expect((await it.request("GET", `/smsgateway/${id}`)).status).toBe(404);
   });
 
-  test("gives an option its default, but for one that is needed", async () => {
+  test("resets an option to its default, unless it is required", async () => {
     await using it = await started();
     const { value: id } = await it.save({ "option.SUBJECT": "SMS" });
     expect((await it.request("DELETE", `/smsgateway/option/${id}/SUBJECT`)).value).toBe(true);
@@ -121,7 +121,7 @@ describe("DELETE /smsgateway", () => {
 });
 
 describe("POST /smsgateway/send_test_sms", () => {
-  test("sends the mail that the gateway makes an SMS of, and says where it went", async () => {
+  test("sends the message for the gateway and returns its recipient", async () => {
     await using it = await started();
     await it.save({
       "option.SUBJECT": "SMS {phone}",
@@ -139,7 +139,7 @@ describe("POST /smsgateway/send_test_sms", () => {
     ]);
   });
 
-  test("returns the failure, as the test of a definition does", async () => {
+  test("reports a failure in the same form as the test of a definition", async () => {
     await using it = await started();
     await it.save({ "option.SMTPIDENTIFIER": "nowhere" });
     const { value, detail } = await it.test();
@@ -180,7 +180,7 @@ describe("tokens of type sms", () => {
     return { ...it, enroll, check };
   }
 
-  test("go from the PIN to the gateway's mail, and back with the code in it to ACCEPT", async () => {
+  test("send a code to the gateway after the PIN, and the code logs the user in with ACCEPT", async () => {
     await using it = await withTokens();
     await it.save();
     expect(String((await it.enroll()).detail?.serial)).toMatch(/^PISM[0-9A-F]{8}$/);
@@ -193,12 +193,12 @@ describe("tokens of type sms", () => {
     expect((await it.check({ pass: code, transaction_id })).body.result.authentication).toBe("ACCEPT");
   });
 
-  test("report the reason for a failure to admins only", async () => {
+  test("show the reason for a failure only to an admin", async () => {
     await using it = await withTokens();
     await it.enroll();
-    const anybody = await it.check({ pass: "1234" });
-    expect([anybody.value, anybody.body.result.authentication]).toEqual([false, "REJECT"]);
-    expect(anybody.text).not.toContain("gateway_unknown");
+    const anonymous = await it.check({ pass: "1234" });
+    expect([anonymous.value, anonymous.body.result.authentication]).toEqual([false, "REJECT"]);
+    expect(anonymous.text).not.toContain("gateway_unknown");
     const triggered = await it.request("POST", "/validate/triggerchallenge", { json: { user: "ann" } });
     expect(triggered).toMatchObject({ value: 0, detail: { failures: [{ code: "gateway_unknown" }] } });
   });

@@ -16,34 +16,34 @@ import {
   stepsOf,
 } from "./hostile-table.ts";
 
-/** Bound of a step in these tests; four times it, and some time for a busy machine, bounds each case that waits for it. */
+/** Step timeout in these tests. A case that waits for it takes at most four times as long, plus BUSY_MS. */
 const TIMEOUT_MS = 1_000;
 const BUSY_MS = 2_000;
 const PATIENT_MS = 10_000;
 const TEST_MS = 60_000;
 
-/** What differs where a runtime cannot tell what others can. */
+/** A different result on a runtime that cannot distinguish as much as others. */
 export interface Deviation {
   readonly because: string;
   readonly where: (mode: Mode, step: Step, what: string) => boolean;
   readonly expected: Partial<Expected>;
-  /** The runtime closes the socket later, and not by what the transport does. */
+  /** The runtime closes the socket later, on its own. */
   readonly lingers?: true;
 }
 
 export interface HostileSubject {
-  /** A new transport, which trusts the material's authority. */
+  /** Creates a transport that trusts the material's authority. */
   readonly makeTransport: () => Transport | Promise<Transport>;
-  /** Null: openssl is missing, and TLS is not tried. */
+  /** `null` if openssl is missing. Then TLS is not tested. */
   readonly material: TlsMaterial | null;
   readonly deviations?: readonly Deviation[];
-  /** Default: all of them. */
+  /** Default: all modes. */
   readonly modes?: readonly Mode[];
-  /** Bound of a step where two processes share the work; default 1000. */
+  /** Step timeout if two processes share the work. Default: 1000. */
   readonly timeoutMs?: number;
 }
 
-/** THE table against one transport driver: every step times every row, bounded, told apart, no socket left. */
+/** Tests one driver with every step and row of the table: each case is bounded, has its own code, and leaves no socket. */
 export function testHostileServers(name: string, subject: HostileSubject): void {
   setDefaultTimeout(TEST_MS);
   const { makeTransport, material, deviations = [], modes = MODES, timeoutMs = TIMEOUT_MS } = subject;
@@ -57,17 +57,17 @@ export function testHostileServers(name: string, subject: HostileSubject): void 
   ): Promise<void> {
     await using server = await startSmtpServer({ ...optionsOf(mode), script: { [step]: how } });
     const transport = await makeTransport();
-    // Only a timeout is worth a short wait; a busy machine takes long for what ends otherwise.
+    // Only cases that time out get the short timeout: a busy machine may be slow for the others.
     const stepMs = expected.code === "timeout" ? timeoutMs : PATIENT_MS;
     const { result, elapsedMs } = await timed(() => sendTo(transport, target(mode, server.port, stepMs)));
     expect(result).toMatchObject({ successful: false, failure: expected });
     expect(elapsedMs).toBeLessThan(4 * stepMs + BUSY_MS);
     await transport[Symbol.asyncDispose]();
-    // Hangs, and so fails, if the client keeps a socket.
+    // Hangs, and therefore fails, if the client keeps a socket.
     if (!lingers) await server.closed();
   }
 
-  /** One case; a deviation is part of its name. */
+  /** Declares one case. The name includes a deviation. */
   function testCase(mode: Mode, step: Step, what: string, how: mis.Misbehavior, expected: Expected): void {
     const deviation = deviations.find(({ where }) => where(mode, step, what));
     const note = deviation === undefined ? "" : ` (here otherwise, because ${deviation.because})`;
@@ -75,9 +75,9 @@ export function testHostileServers(name: string, subject: HostileSubject): void 
       holds(mode, step, how, { ...expected, ...deviation?.expected }, deviation?.lingers));
   }
 
-  /** The second reply is taken for the next one's, and the last of the three accepts. */
+  /** The client takes the second reply for the reply to the next command, and the last of the three accepts. */
   function testTwiceInFlight(step: Step): void {
-    test.concurrent(`answers twice at ${step}: the message was sent`, async () => {
+    test.concurrent(`replies twice at ${step}: the message was sent`, async () => {
       await using server = await startSmtpServer({ ...optionsOf("bdat"), script: { [step]: mis.twice() } });
       await using transport = await makeTransport();
       expect((await sendTo(transport, target("bdat", server.port, PATIENT_MS))).successful).toBe(true);
@@ -104,11 +104,11 @@ export function testHostileServers(name: string, subject: HostileSubject): void 
           testTwiceInFlight(step);
           continue;
         }
-        // In one flight the second answer is taken for the next one, and DATA's is the first that cannot be.
+        // In one flight the second reply counts for the next command. The first that does not fit is the reply to DATA.
         const isShifted = mode !== "lockstep" && (step === "mail" || step === "rcpt");
         const phase = isShifted ? "data" : PHASES[step];
         const expected: Expected = { code: "protocol", phase, outcome: "not-sent", retryable: true };
-        testCase(mode, step, "answers twice", mis.twice(), expected);
+        testCase(mode, step, "replies twice", mis.twice(), expected);
       }
 
       test("replies twice to the body: the message was sent, and the connection is closed", async () => {
@@ -123,7 +123,7 @@ export function testHostileServers(name: string, subject: HostileSubject): void 
     });
   }
 
-  describe.skipIf(material === null)(`${name}: text behind STARTTLS's 220 is an attack:`, () => {
+  describe.skipIf(material === null)(`${name}: text after STARTTLS's 220 is an attack:`, () => {
     for (const injected of ["250 AUTH PLAIN", "25", "\r"]) {
       const how: mis.Misbehavior = (peer) => peer.write(`220 Go ahead\r\n${injected}`);
       const expected = { code: "protocol", phase: "starttls", outcome: "not-sent" } as const;

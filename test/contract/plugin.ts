@@ -15,28 +15,28 @@ import {
 import { sendRequest } from "../fixtures/request.ts";
 import { countedDatabase } from "../mail/fixtures/counted.ts";
 
-/** A plugin, and what its contract cannot know of it. */
+/** A plugin, with the facts that its contract needs. */
 export interface PluginUnderTest {
-  /** With options that are good. */
+  /** Creates the plugin with valid options. */
   readonly make: () => Plugin;
-  /** Plugins that it requires. */
+  /** The plugins that it requires. */
   readonly needs?: () => readonly Plugin[];
-  /** What its factory makes of options that it has to refuse, and the option that is to blame. */
-  readonly refused: readonly (readonly [plugin: () => Plugin, option: string])[];
-  /** Lives through what the plugin is for, sealed columns among it, by HTTP. @returns the secrets that went through. */
+  /** Factories with invalid options, and the name of the invalid option. */
+  readonly rejected: readonly (readonly [plugin: () => Plugin, option: string])[];
+  /** Uses all features of the plugin by HTTP, including sealed columns. @returns the secrets that it used. */
   readonly exercise: (instance: TestInstance) => Promise<readonly string[]>;
 }
 
 const SECOND_KEY = `second:${new Uint8Array(32).fill(8).toBase64()}`;
 const SEALED = /^v1\.[\w-]+\.[\w-]{16}\.[\w-]{22,}$/;
 const VARIABLE = /<\w+>/g;
-/** Reads, and commits, of one request with its deferred work. */
+/** Maximum of reads, and of commits, for one request and its background work. */
 const MAX_TRIPS = 8;
 
-/** What every plugin promises; each plugin's test begins by calling it. */
+/** Tests the promises of every plugin. Each plugin's test starts by calling it. */
 export function testPlugin(
   name: string,
-  { make, needs = () => [], refused, exercise }: PluginUnderTest,
+  { make, needs = () => [], rejected, exercise }: PluginUnderTest,
 ): void {
   const plugins = () => [...needs(), make()];
   const started = (options: TestInstanceOptions = {}) => testInstance({ plugins: plugins(), ...options });
@@ -63,20 +63,20 @@ export function testPlugin(
   );
   afterAll(() => reset());
 
-  describe(`${name}: what every plugin promises`, () => {
-    test("has its name, and options that are good by themselves", () => {
+  describe(`${name} as a plugin`, () => {
+    test("has its name and valid default options", () => {
       expect(make().name).toBe(name);
       expect(make().validate().problems).toEqual([]);
     });
 
-    for (const [at, [plugin, option]] of refused.entries()) {
-      test(`rejects a wrong ${option} before anything is created (${at + 1})`, async () => {
+    for (const [index, [plugin, option]] of rejected.entries()) {
+      test(`rejects a wrong ${option} before anything is created (${index + 1})`, async () => {
         const made = testInstance({ plugins: [...needs(), plugin()] });
         await expect(made).rejects.toThrow(new RegExp(`^Plugins: ${name}: ${option}[:.]`));
       });
     }
 
-    test("describes each of its routes in the document", async () => {
+    test("describes each of its routes in the OpenAPI document", async () => {
       await using instance = await started();
       const { text } = await instance.request("GET", "/openapi.json");
       const paths: Record<string, Record<string, { operationId: string; tags?: unknown }>> = JSON.parse(
@@ -111,7 +111,7 @@ export function testPlugin(
       }
     });
 
-    test("guards every route that is not open: 401 without a token, 403 without a right", async () => {
+    test("guards every route that is not open, with 401 without a token and 403 without the right", async () => {
       await using instance = await started();
       const { text } = await instance.request("GET", "/openapi.json");
       const paths = JSON.parse(text).paths;
@@ -120,14 +120,14 @@ export function testPlugin(
       for (const [method, path] of await routesOf(instance)) {
         const { security } = paths[path.replaceAll(/<(\w+)>/g, "{$1}")][method.toLowerCase()];
         if (security?.length === 0) continue;
-        const nobody = await instance.request(method, filled(path), { token: null });
-        expect([method, path, nobody.status]).toEqual([method, path, 401]);
+        const anonymous = await instance.request(method, filled(path), { token: null });
+        expect([method, path, anonymous.status]).toEqual([method, path, 401]);
         const denied = await instance.request(method, filled(path));
         expect([method, path, denied.status]).toEqual([method, path, 403]);
       }
     });
 
-    test("adds its rights, which policies may name and which do no harm when it is gone", async () => {
+    test("adds rights that policies may name, even after the plugin is removed", async () => {
       await using instance = await started();
       const rights = Object.keys(make().rights ?? {});
       const { value } = await instance.request("POST", "/auth", {
@@ -143,7 +143,7 @@ export function testPlugin(
       expect(listed.text).toContain(rights[0] ?? "policywrite");
     });
 
-    test("starts again on the same database, after use as well", async () => {
+    test("starts again on the same database, even after use", async () => {
       await using instance = await started();
       await instance.services.start();
       await exercise(instance);
@@ -152,7 +152,7 @@ export function testPlugin(
       expect((await again.request("GET", "/plugins/")).status).toBe(200);
     });
 
-    test("costs the database what is printed for each of its routes", async () => {
+    test("stays within the maximum of reads and commits on every route", async () => {
       const counted = countedDatabase();
       await using instance = await started({ database: counted.database });
       const routes = new Set((await routesOf(instance)).map(([method, path]) => `${method} ${path}`));
@@ -160,23 +160,23 @@ export function testPlugin(
       const request: TestInstance["request"] = async (method, path, options) => {
         await instance.services.settled();
         const before = { reads: counted.reads, writes: counted.writes };
-        const answer = await instance.request(method, path, options);
+        const response = await instance.request(method, path, options);
         await instance.services.settled();
         const cost = { reads: counted.reads - before.reads, commits: counted.writes - before.writes };
         const route = [...routes].find((one) => patternOf(one).test(`${method} ${path.split("?")[0]}`));
         if (route !== undefined) costs.set(route, cost);
-        return answer;
+        return response;
       };
       await exercise({ ...instance, request });
       for (const [route, { reads, commits }] of costs) {
         console.info(`${name}: ${route}: ${reads} reads, ${commits} commits`);
       }
-      // More than this for one request is worth a look; the example of docs/plugins.md makes one of each.
+      // A request that needs more deserves a review. The example of docs/plugins.md needs one of each.
       const dear = [...costs].filter(([, { reads, commits }]) => Math.max(reads, commits) > MAX_TRIPS);
       expect(dear).toEqual([]);
     });
 
-    test("makes the tables that it names, and no others", async () => {
+    test("creates exactly the tables that it declares", async () => {
       await using bare = await testInstance({ plugins: needs() });
       await using instance = await started();
       const before = await tablesOf(bare);
@@ -188,7 +188,7 @@ export function testPlugin(
       );
     });
 
-    test("leaves nothing sealed with an old key after a rotation", async () => {
+    test("leaves nothing encrypted with an old key after a rotation", async () => {
       await using instance = await started();
       await exercise(instance);
       const keys = `${SECOND_KEY},${KEYS}`;
@@ -206,7 +206,7 @@ export function testPlugin(
       expect(parseKeyring(SECOND_KEY).sealingId).toBe("second");
     });
 
-    test("keeps no secret in the clear: not in the database, the audit log or the log", async () => {
+    test("stores no secret in the clear, in the database, the audit log or the log", async () => {
       await using instance = await started();
       records.length = 0;
       const secrets = await exercise(instance);
@@ -225,7 +225,7 @@ export function testPlugin(
   });
 }
 
-/** Matches requests to a route, as `GET /plugins/` writes it. */
+/** Returns a pattern that matches requests to a route in the notation of `GET /plugins/`. */
 function patternOf(route: string): RegExp {
   const escaped = route.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
   return new RegExp(`^${escaped.replaceAll(VARIABLE, "[^/]+")}$`);
@@ -238,7 +238,7 @@ async function tablesOf({ database }: TestInstance): Promise<string[]> {
   return found.map(({ name }) => name);
 }
 
-/** A short code is told apart from other digits only where it stands alone. */
+/** The forms in which a secret could appear. A short code counts only if no other digits adjoin it. */
 function formsOf(secret: string): string[] {
   const bytes = new TextEncoder().encode(secret);
   const isShort = secret.length < 10;

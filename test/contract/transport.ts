@@ -2,13 +2,13 @@ import { describe, expect, test } from "bun:test";
 import type { Delivery, Transport } from "../../src/contracts/transport.ts";
 import type { ConnectionSettings } from "../../src/domain/smtp-server.ts";
 
-/** A transport and the place where its mails arrive. */
+/** A transport and the server that receives its messages. */
 export interface TransportHarness extends AsyncDisposable {
   readonly transport: Transport;
   readonly server: ConnectionSettings;
-  /** The mails that arrived, in order. */
+  /** The messages that arrived, in order. */
   arrived(): readonly ArrivedMail[];
-  /** Has the server refuse every recipient from now on with a 550; absent if it cannot. */
+  /** Makes the server reject every recipient from now on with a 550. Absent if the server cannot do that. */
   readonly rejectRecipients?: () => void;
 }
 
@@ -21,7 +21,7 @@ export interface ArrivedMail {
 const never = new AbortController().signal;
 const encoder = new TextEncoder();
 
-/** What every transport driver promises; each driver's test begins by calling it. */
+/** Tests the promises of every transport driver. Each driver's test starts by calling it. */
 export function testTransport(name: string, makeHarness: () => Promise<TransportHarness>): void {
   const delivery = (harness: TransportHarness, change: Partial<Delivery> = {}): Delivery => ({
     server: harness.server,
@@ -32,7 +32,7 @@ export function testTransport(name: string, makeHarness: () => Promise<Transport
     ...change,
   });
 
-  describe(`${name}: what every transport promises`, () => {
+  describe(`${name} as a transport`, () => {
     for (const [what, text] of BODIES) {
       test(`send() carries ${what} unchanged`, async () => {
         await using harness = await makeHarness();
@@ -45,7 +45,7 @@ export function testTransport(name: string, makeHarness: () => Promise<Transport
       });
     }
 
-    test("send() takes the null reverse-path", async () => {
+    test("send() accepts the null reverse-path", async () => {
       await using harness = await makeHarness();
       const receipt = await harness.transport.send(delivery(harness, { from: "" }), { signal: never });
       expect(receipt.successful).toBe(true);
@@ -61,9 +61,9 @@ export function testTransport(name: string, makeHarness: () => Promise<Transport
       });
     }
 
-    test("send() rejects with the reason of a signal that was aborted before", async () => {
+    test("send() rejects with the reason of a signal that is already aborted", async () => {
       await using harness = await makeHarness();
-      const reason = new Error("Not wanted any more");
+      const reason = new Error("No longer wanted");
       const sending = harness.transport.send(delivery(harness), { signal: AbortSignal.abort(reason) });
       expect(await sending.catch((error: unknown) => error)).toBe(reason);
       expect(harness.arrived()).toEqual([]);
@@ -77,9 +77,9 @@ export function testTransport(name: string, makeHarness: () => Promise<Transport
       expect(receipt.successful).toBe(true);
     });
 
-    test("send() gives each of many parallel messages its own receipt and recipient", async () => {
+    test("send() gives each of many concurrent messages its own receipt and recipient", async () => {
       await using harness = await makeHarness();
-      const recipients = Array.from({ length: 25 }, (_, at) => `user${at}@example.net`);
+      const recipients = Array.from({ length: 25 }, (_, index) => `user${index}@example.net`);
       const sendings = recipients.map((recipient) =>
         harness.transport.send(delivery(harness, { recipient }), { signal: never }),
       );
@@ -89,7 +89,7 @@ export function testTransport(name: string, makeHarness: () => Promise<Transport
       expect(arrived.toSorted()).toEqual(recipients.toSorted());
     });
 
-    test("send() reports a rejected recipient in the receipt, and goes on working", async () => {
+    test("send() reports a rejected recipient in the receipt, and continues to work", async () => {
       await using harness = await makeHarness();
       if (harness.rejectRecipients === undefined) return;
       harness.rejectRecipients();
@@ -115,7 +115,7 @@ export function testTransport(name: string, makeHarness: () => Promise<Transport
       expect(harness.arrived()).toHaveLength(1);
     });
 
-    test("dispose waits for the mail on its way and may be called twice", async () => {
+    test("dispose waits for the delivery in flight and may be called twice", async () => {
       await using harness = await makeHarness();
       const sending = harness.transport.send(delivery(harness), { signal: never });
       await harness.transport[Symbol.asyncDispose]();
@@ -126,13 +126,13 @@ export function testTransport(name: string, makeHarness: () => Promise<Transport
 }
 
 const BODIES: readonly (readonly [string, string])[] = [
-  ["a short mail", "Subject: Hello\r\n\r\nHello\r\n"],
+  ["a short message", "Subject: Hello\r\n\r\nHello\r\n"],
   ["an empty line", "\r\n"],
   ["dots at line starts", ".\r\n..\r\n...\r\n.x\r\n\r\n.\r\n"],
   ["octets above 127", "Subject: Hello\r\n\r\nGrüße ✓\r\n"],
   ["lines of 998 octets", `${"x".repeat(998)}\r\n.${"y".repeat(997)}\r\n`],
   ["a body of a megabyte", `Subject: Long\r\n\r\n${`.${"z".repeat(75)}\r\n`.repeat(13_000)}`],
-  ["what looks like commands", "QUIT\r\n354\r\n.\r\nMAIL FROM:<a@example.org>\r\n"],
+  ["lines that look like commands", "QUIT\r\n354\r\n.\r\nMAIL FROM:<a@example.org>\r\n"],
 ];
 
 const PATHS = [

@@ -1,26 +1,26 @@
 import { describe, expect, test } from "bun:test";
 import type { Wake, WakeSource } from "../../src/contracts/wake.ts";
 
-/** A wake and what hears it; engines that push have their entry call the listeners. */
+/** A wake and its source. For engines that push, the harness calls the listeners as the entry would. */
 export interface WakeHarness extends AsyncDisposable {
   readonly wake: Wake;
   readonly listen: WakeSource["listen"];
-  /** Of several listeners, who hears a wake. */
-  readonly heardBy: "each" | "one";
-  /** The engine, as it runs here, lets wakes be heard only when those before have been. */
+  /** Whether each of several listeners receives a wake, or only one. */
+  readonly receivedBy: "each" | "one";
+  /** The engine, as it runs here, delivers a wake only after the previous ones are handled. */
   readonly isSerial?: true;
 }
 
-/** Enough for the engine that gathers wakes for a second, on a machine that is busy with others. */
+/** Enough for an engine that collects wakes for a second, on a busy machine. */
 const TEST_MS = 20_000;
 /** Engines that delay by whole seconds round this up. */
 const LATER_MS = 400;
-/** Far less than any lock or pause of an engine, far more than an end by itself takes. */
+/** Far less than any lock or pause of an engine, far more than ending takes. */
 const PROMPT_MS = 2_000;
 
-/** What every wake driver promises; each driver's test begins by calling it. */
+/** Tests the promises of every wake driver. Each driver's test starts by calling it. */
 export function testWake(name: string, makeHarness: () => Promise<WakeHarness>): void {
-  describe(`${name}: what every wake promises`, () => {
+  describe(`${name} as a wake`, () => {
     const promise = (claim: string, check: (harness: WakeHarness) => Promise<void>): void =>
       test(
         claim,
@@ -31,122 +31,128 @@ export function testWake(name: string, makeHarness: () => Promise<WakeHarness>):
         TEST_MS,
       );
 
-    promise("notify() is heard, and what is heard is the id alone", async ({ wake, listen }) => {
-      using ear = new Ear(listen);
+    promise("notify() passes only the ID to the listener", async ({ wake, listen }) => {
+      using listener = new Listener(listen);
       const id = mailId();
       await wake.notify([id]);
-      await ear.until(1);
-      expect(ear.calls).toEqual([[id]]);
+      await listener.until(1);
+      expect(listener.calls).toEqual([[id]]);
     });
 
-    promise("notify() carries many ids at once, each once", async ({ wake, listen }) => {
-      using ear = new Ear(listen);
+    promise("notify() delivers each of many IDs once", async ({ wake, listen }) => {
+      using listener = new Listener(listen);
       const ids = mailIds(250);
       await wake.notify(ids);
-      await ear.until(ids.length);
-      expect(ear.heard.toSorted()).toEqual(ids.toSorted());
+      await listener.until(ids.length);
+      expect(listener.received.toSorted()).toEqual(ids.toSorted());
     });
 
-    promise("notify() takes no ids for nothing to say", async ({ wake, listen }) => {
-      using ear = new Ear(listen);
+    promise("notify() without IDs does nothing", async ({ wake, listen }) => {
+      using listener = new Listener(listen);
       const id = mailId();
       await wake.notify([]);
       await wake.notify([id]);
-      await ear.until(1);
-      expect(ear.heard).toEqual([id]);
+      await listener.until(1);
+      expect(listener.received).toEqual([id]);
     });
 
-    promise("of two listeners the one or each hears a wake", async ({ wake, listen, heardBy }) => {
-      using one = new Ear(listen);
-      using other = new Ear(listen);
+    promise("a wake reaches one of two listeners, or both", async ({ wake, listen, receivedBy }) => {
+      using one = new Listener(listen);
+      using other = new Listener(listen);
       const ids = mailIds(20);
       for (const id of ids) await wake.notify([id]);
-      if (heardBy === "each") {
+      if (receivedBy === "each") {
         await Promise.all([one.until(ids.length), other.until(ids.length)]);
-        expect([one.heard, other.heard]).toEqual([ids, ids]);
+        expect([one.received, other.received]).toEqual([ids, ids]);
       } else {
-        await Ear.untilTogether(ids.length, [one, other]);
-        expect([...one.heard, ...other.heard].toSorted()).toEqual(ids.toSorted());
+        await Listener.untilTogether(ids.length, [one, other]);
+        expect([...one.received, ...other.received].toSorted()).toEqual(ids.toSorted());
       }
     });
 
-    promise("notify() with notBefore is not heard before", async ({ wake, listen }) => {
-      using ear = new Ear(listen);
+    promise("notify() with notBefore is not delivered earlier", async ({ wake, listen }) => {
+      using listener = new Listener(listen);
       const [later, now, past] = [mailId(), mailId(), mailId()];
       const start = Date.now();
       await wake.notify([later], { notBefore: new Date(start + LATER_MS) });
       await wake.notify([now]);
       await wake.notify([past], { notBefore: new Date(start - LATER_MS) });
-      await ear.until(3);
-      expect(ear.heard.toSorted()).toEqual([later, now, past].toSorted());
-      expect(ear.at(later)).toBeGreaterThanOrEqual(start + LATER_MS);
+      await listener.until(3);
+      expect(listener.received.toSorted()).toEqual([later, now, past].toSorted());
+      expect(listener.timeOf(later)).toBeGreaterThanOrEqual(start + LATER_MS);
     });
 
     promise(
-      "the same mail is heard again, also while it is being heard",
+      "the same ID is delivered again, even while its listener is running",
       async ({ wake, listen, isSerial }) => {
         const gate = Promise.withResolvers<void>();
-        using ear = new Ear(listen, () => gate.promise);
+        using listener = new Listener(listen, () => gate.promise);
         const id = mailId();
         await wake.notify([id]);
-        await ear.until(1);
+        await listener.until(1);
         if (isSerial) gate.resolve();
         await wake.notify([id]);
-        await ear.until(2);
+        await listener.until(2);
         gate.resolve();
-        expect(ear.heard).toEqual([id, id]);
+        expect(listener.received).toEqual([id, id]);
       },
     );
 
-    promise("a listener that fails goes on hearing, and nothing is repeated", async ({ wake, listen }) => {
-      const failures: readonly (() => Promise<void>)[] = [
-        () => Promise.reject(new Error("Nobody is at home")),
-        () => {
-          throw new Error("Nobody opens");
-        },
-      ];
-      using ear = new Ear(listen, () => failures[ear.heard.length - 1]?.() ?? Promise.resolve());
-      const ids = mailIds(5);
-      for (const [at, id] of ids.entries()) {
-        await wake.notify([id]);
-        await ear.until(at + 1);
-      }
-      expect(ear.heard).toEqual(ids);
-    });
+    promise(
+      "a listener that fails continues to receive, and nothing is repeated",
+      async ({ wake, listen }) => {
+        const failures: readonly (() => Promise<void>)[] = [
+          () => Promise.reject(new Error("The listener rejects")),
+          () => {
+            throw new Error("The listener throws");
+          },
+        ];
+        using listener = new Listener(
+          listen,
+          () => failures[listener.received.length - 1]?.() ?? Promise.resolve(),
+        );
+        const ids = mailIds(5);
+        for (const [index, id] of ids.entries()) {
+          await wake.notify([id]);
+          await listener.until(index + 1);
+        }
+        expect(listener.received).toEqual(ids);
+      },
+    );
 
-    promise("abort ends listen() soon, whatever its listener is busy with", async ({ wake, listen }) => {
-      using ear = new Ear(listen, () => new Promise(() => undefined));
+    promise("abort ends listen() promptly, even while its listener is busy", async ({ wake, listen }) => {
+      using listener = new Listener(listen, () => new Promise(() => undefined));
       await wake.notify([mailId()]);
-      await ear.until(1);
+      await listener.until(1);
       const start = performance.now();
-      ear[Symbol.dispose]();
-      await ear.ended;
+      listener[Symbol.dispose]();
+      await listener.ended;
       expect(performance.now() - start).toBeLessThan(PROMPT_MS);
     });
 
-    promise("listen() with an aborted signal ends without hearing", async ({ wake, listen }) => {
+    promise("listen() with an aborted signal ends without receiving", async ({ wake, listen }) => {
       const calls: string[] = [];
       await listen(async (id) => void calls.push(id), { signal: AbortSignal.abort() });
-      using ear = new Ear(listen);
+      using listener = new Listener(listen);
       await wake.notify([mailId()]);
-      await ear.until(1);
+      await listener.until(1);
       expect(calls).toEqual([]);
     });
 
-    promise("after dispose, which may be called twice, notify() rejects", async ({ wake, listen }) => {
-      using ear = new Ear(listen);
+    promise("notify() rejects after dispose, which may be called twice", async ({ wake, listen }) => {
+      using listener = new Listener(listen);
       await wake.notify([mailId()]);
-      await ear.until(1);
+      await listener.until(1);
       await wake[Symbol.asyncDispose]();
       await wake[Symbol.asyncDispose]();
       const error = await wake.notify([mailId()]).catch((reason: unknown) => reason);
       expect(error).toBeInstanceOf(Error);
-      expect(ear.heard).toHaveLength(1);
+      expect(listener.received).toHaveLength(1);
     });
   });
 }
 
-/** An id as the outbox makes them. */
+/** An ID in the form that the outbox creates. */
 export function mailId(): string {
   return crypto.randomUUID();
 }
@@ -155,8 +161,8 @@ export function mailIds(count: number): string[] {
   return Array.from({ length: count }, mailId);
 }
 
-/** Listens, and keeps what it hears. */
-export class Ear implements Disposable {
+/** Listens and stores what it receives. */
+export class Listener implements Disposable {
   readonly calls: (readonly unknown[])[] = [];
   readonly #times = new Map<string, number>();
   readonly #controller = new AbortController();
@@ -164,34 +170,34 @@ export class Ear implements Disposable {
   /** Resolves when `listen` has ended. */
   readonly ended: Promise<void>;
 
-  constructor(listen: WakeSource["listen"], answer: () => Promise<void> = () => Promise.resolve()) {
+  constructor(listen: WakeSource["listen"], onReceive: () => Promise<void> = () => Promise.resolve()) {
     const on = (...call: readonly [string, ...unknown[]]): Promise<void> => {
       this.calls.push(call);
       this.#times.set(call[0], Date.now());
       for (const change of this.#changes) change();
-      return answer();
+      return onReceive();
     };
     this.ended = listen(on, { signal: this.#controller.signal });
   }
 
-  get heard(): string[] {
+  get received(): string[] {
     return this.calls.map(([id]) => String(id));
   }
 
-  /** When it was heard last, in milliseconds since 1970. */
-  at(id: string): number | undefined {
+  /** Time of the last wake with this ID, in milliseconds since 1970. */
+  timeOf(id: string): number | undefined {
     return this.#times.get(id);
   }
 
-  /** Waits until so many wakes were heard. */
+  /** Waits until this many wakes were received. */
   until(count: number): Promise<void> {
-    return Ear.untilTogether(count, [this]);
+    return Listener.untilTogether(count, [this]);
   }
 
-  static async untilTogether(count: number, ears: readonly Ear[]): Promise<void> {
-    while (ears.reduce((sum, { calls }) => sum + calls.length, 0) < count) {
+  static async untilTogether(count: number, listeners: readonly Listener[]): Promise<void> {
+    while (listeners.reduce((sum, { calls }) => sum + calls.length, 0) < count) {
       await new Promise<void>((resolve) => {
-        for (const ear of ears) ear.#changes.add(resolve);
+        for (const listener of listeners) listener.#changes.add(resolve);
       });
     }
   }

@@ -24,7 +24,7 @@ const settings = (options: { readonly server: readonly string[] }) => ({
 });
 type ProbeContext = PluginContext<ReturnType<typeof settings>>;
 
-/** A plugin whose context the test has in its hands. */
+/** Starts an instance with a plugin and returns the plugin's context. */
 async function probe(options: TestInstanceOptions = {}, server: readonly string[] = []) {
   let context: ProbeContext | undefined;
   const make = definePlugin({
@@ -44,12 +44,12 @@ async function probe(options: TestInstanceOptions = {}, server: readonly string[
     },
   });
   const instance = await testInstance({ plugins: [make({ server: [...server] })], ...options });
-  if (!context) throw new Error("It was not set up");
+  if (!context) throw new Error("The plugin was not set up");
   return { instance, ctx: context, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
 }
 
-describe("mac()", () => {
-  test("is the same at the next start, after a rotation, and in no other database", async () => {
+describe("secrets.mac()", () => {
+  test("is the same after a restart and a key rotation, and differs between databases", async () => {
     await using first = await probe();
     const before = await first.ctx.secrets.mac("123456");
     expect(before).toMatch(/^[\w-]{43}$/);
@@ -63,8 +63,8 @@ describe("mac()", () => {
   });
 });
 
-describe("seal() and open()", () => {
-  test("keep a text for its place, also after a rotation", async () => {
+describe("secrets.seal() and secrets.open()", () => {
+  test("bind a text to its table, row and column, also after a key rotation", async () => {
     await using first = await probe();
     const { ctx, instance } = first;
     const sealed = await ctx.secrets.seal(box.secret, "1", "a secret");
@@ -79,11 +79,11 @@ describe("seal() and open()", () => {
   });
 
   test("reject a column that is not declared", async () => {
-    await using made = await probe();
-    await expect(made.ctx.secrets.seal(box.plain, "1", "x")).rejects.toThrow('"plain" is not among those');
+    await using created = await probe();
+    await expect(created.ctx.secrets.seal(box.plain, "1", "x")).rejects.toThrow('"plain" is not among those');
   });
 
-  test("have a start refused that lacks the key of a plugin's column", async () => {
+  test("stop a start without the key of a plugin's column", async () => {
     await using first = await probe();
     const { ctx, instance } = first;
     const rotating = await probe({ database: instance.database, keys: `${OTHER_KEY},${KEYS}` });
@@ -94,17 +94,17 @@ describe("seal() and open()", () => {
   });
 });
 
-describe("limit", () => {
+describe("limits", () => {
   const limit = { key: "ann@example.net", max: 3, windowSeconds: 60 };
   const take = async ({ limits, store }: ProbeContext) => {
     const { consume, result } = await limits.plan(limit);
     return result(await store.commit(consume));
   };
 
-  test("lets as many through as it says, of parallel calls and other processes, until the window ends", async () => {
+  test("allow their maximum across concurrent calls and other processes, until the window ends", async () => {
     await using first = await probe();
     const second = await probe({ database: first.instance.database });
-    const calls = Array.from({ length: 20 }, (_, at) => take((at % 2 ? first : second).ctx));
+    const calls = Array.from({ length: 20 }, (_, index) => take((index % 2 ? first : second).ctx));
     const results = await Promise.all(calls);
     expect(results.filter(({ allowed }) => allowed)).toHaveLength(3);
     expect(results.find(({ allowed }) => !allowed)).toEqual({ allowed: false, retryAfterSeconds: 60 });
@@ -112,30 +112,30 @@ describe("limit", () => {
     expect(await take(first.ctx)).toEqual({ allowed: true, retryAfterSeconds: 0 });
   });
 
-  test("ends no later because the clock is put back", async () => {
-    await using made = await probe();
-    await Promise.all(Array.from({ length: 4 }, () => take(made.ctx)));
-    made.instance.clock.advance(-86_400);
-    expect(await take(made.ctx)).toEqual({ allowed: true, retryAfterSeconds: 0 });
+  test("do not last longer after the clock is set back", async () => {
+    await using created = await probe();
+    await Promise.all(Array.from({ length: 4 }, () => take(created.ctx)));
+    created.instance.clock.advance(-86_400);
+    expect(await take(created.ctx)).toEqual({ allowed: true, retryAfterSeconds: 0 });
   });
 
-  test("require() throws with the time of the fullest", async () => {
-    await using made = await probe();
+  test("consume() throws with the longest waiting time of several limits", async () => {
+    await using created = await probe();
     const wide = { key: "client", max: 1, windowSeconds: 600 };
-    await made.ctx.limits.consume(limit, wide);
-    await expect(made.ctx.limits.consume(limit, wide)).rejects.toMatchObject({
+    await created.ctx.limits.consume(limit, wide);
+    await expect(created.ctx.limits.consume(limit, wide)).rejects.toMatchObject({
       code: "too_many_tries",
       retryAfterSeconds: 600,
     });
-    await made.ctx.limits.consume(limit);
+    await created.ctx.limits.consume(limit);
   });
 
-  test("keeps no key in the clear", async () => {
-    await using made = await probe();
-    await take(made.ctx);
-    expect(JSON.stringify(await made.instance.database.read.all("SELECT * FROM try_window"))).not.toContain(
-      "ann",
-    );
+  test("store no key in the clear", async () => {
+    await using created = await probe();
+    await take(created.ctx);
+    expect(
+      JSON.stringify(await created.instance.database.read.all("SELECT * FROM try_window")),
+    ).not.toContain("ann");
   });
 });
 
@@ -153,21 +153,21 @@ describe("mail.submit()", () => {
   >([
     ["the default definition", [], undefined, "default"],
     ["the default definition for an empty name", [], "", "default"],
-    ["the configured one", ["main"], undefined, "main"],
-    ["the one that is named", ["main"], "other", "other"],
+    ["the configured definition", ["main"], undefined, "main"],
+    ["the named definition", ["main"], "other", "other"],
     ["the first of several", [], ["other", "main"], "other"],
   ])("sends through %s", async (_, option, named, host) => {
-    await using made = await probe({}, option);
-    await save(made, "default", "main", "other");
-    expect((await made.ctx.mail.submit(named, MESSAGE)).state).toBe("delivered");
-    expect(made.instance.sent[0]?.server.host).toBe(`${host}.example.org`);
+    await using created = await probe({}, option);
+    await save(created, "default", "main", "other");
+    expect((await created.ctx.mail.submit(named, MESSAGE)).state).toBe("delivered");
+    expect(created.instance.sent[0]?.server.host).toBe(`${host}.example.org`);
   });
 
-  test("says what failed, and the audit log that it was the plugin", async () => {
-    await using made = await probe();
-    const result = await made.ctx.mail.submit("none", MESSAGE);
+  test("returns the failure, and the audit log names the plugin", async () => {
+    await using created = await probe();
+    const result = await created.ctx.mail.submit("none", MESSAGE);
     expect(result).toMatchObject({ state: "failed", failure: { code: "server_unknown" } });
-    const { value } = await made.instance.request("GET", "/audit/");
+    const { value } = await created.instance.request("GET", "/audit/");
     expect(value).toMatchObject({
       auditdata: [
         { action: "plugin probe", success: false, identifier: "none", recipient: "ann@example.net" },
@@ -176,10 +176,10 @@ describe("mail.submit()", () => {
   });
 });
 
-describe("config", () => {
-  test("is the default, then the option, then what an admin has set", async () => {
-    await using made = await probe({}, ["main"]);
-    const { ctx, instance } = made;
+describe("settings", () => {
+  test("are the default, then the option, then the value that an admin sets", async () => {
+    await using created = await probe({}, ["main"]);
+    const { ctx, instance } = created;
     expect(await ctx.settings.all()).toEqual({
       ...{ "probe.identifier": ["main"], "probe.seconds": 120, "probe.enabled": false, "probe.token": "" },
     });
@@ -203,36 +203,36 @@ describe("config", () => {
     expect(seconds).toBe(60);
   });
 
-  test("is the default where what was set does not fit any more", async () => {
-    await using made = await probe();
-    await made.instance.database.commit([
-      made.instance.database.write.run("INSERT INTO plugin_config VALUES ('probe.seconds', '0', '')"),
+  test("fall back to the default if the stored value is no longer valid", async () => {
+    await using created = await probe();
+    await created.instance.database.commit([
+      created.instance.database.write.run("INSERT INTO plugin_config VALUES ('probe.seconds', '0', '')"),
     ]);
-    expect(await made.ctx.settings.get("probe.seconds")).toBe(120);
+    expect(await created.ctx.settings.get("probe.seconds")).toBe(120);
   });
 });
 
-test("isTrustedClient() knows the clients of the setting", async () => {
-  await using made = await probe({ trustedClients: ["192.0.2.0/28"] });
+test("limits.isTrustedClient() recognizes the clients of the setting", async () => {
+  await using created = await probe({ trustedClients: ["192.0.2.0/28"] });
   const ask = async (peer: string | undefined) =>
-    (await made.instance.request("GET", "/probe", { peer })).value;
+    (await created.instance.request("GET", "/probe", { peer })).value;
   expect(await ask("192.0.2.10")).toEqual(["192.0.2.10", true]);
   expect(await ask("::ffff:192.0.2.99")).toEqual(["192.0.2.99", false]);
   expect(await ask(undefined)).toEqual([null, false]);
 });
 
-test("randomText() favours no character", async () => {
-  await using made = await probe();
-  const text = made.ctx.random.text(100_000, "0123456789");
+test("random.text() draws all characters equally often", async () => {
+  await using created = await probe();
+  const text = created.ctx.random.text(100_000, "0123456789");
   const counts = Object.values(Object.groupBy(text, (digit) => digit)).map((digits) => digits?.length ?? 0);
   // Six standard deviations (95) of a binomial distribution.
   for (const count of counts) expect(Math.abs(count - 10_000)).toBeLessThan(570);
   expect(counts).toHaveLength(10);
 });
 
-test("auditRow() with ifChanged is written only if the statement before it changed a row", async () => {
-  await using made = await probe();
-  const { ctx, instance } = made;
+test("audit.row() with ifChanged writes a row only if the statement before it changed one", async () => {
+  await using created = await probe();
+  const { ctx, instance } = created;
   const change = (id: string) => [
     ctx.store.write.insert(box).values({ id, secret: "", plain: "" }).onConflictDoNothing(),
     ctx.audit.row(null, { success: true, identifier: id }, "ifChanged"),
@@ -243,15 +243,15 @@ test("auditRow() with ifChanged is written only if the statement before it chang
   expect(value).toMatchObject({ count: 1, auditdata: [{ identifier: "1" }] });
 });
 
-test("defer() is drained at the end", async () => {
-  const made = await probe();
+test("disposing of the instance waits for background() work", async () => {
+  const created = await probe();
   let done = false;
-  made.ctx.background(
+  created.ctx.background(
     Bun.sleep(20).then(() => {
       done = true;
     }),
   );
-  made.ctx.background(Promise.reject(new Error("no")));
-  await made[Symbol.asyncDispose]();
+  created.ctx.background(Promise.reject(new Error("no")));
+  await created[Symbol.asyncDispose]();
   expect(done).toBe(true);
 });

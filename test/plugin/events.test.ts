@@ -12,7 +12,7 @@ import { actionOf, eventNameOf } from "../../src/wire/route-names.ts";
 import { ADMIN, PEER, testInstance } from "../fixtures/instance.ts";
 import { failed, NO_SUCH_USER } from "../fixtures/receipts.ts";
 
-/** A plugin that listens, and tells `said` at GET /say/<word>. */
+/** A plugin that handles events, and emits `said` at GET /say/<word>. */
 const listener = (on: (ctx: PluginContext) => Record<string, EventHandler>) =>
   definePlugin({
     name: "listener",
@@ -31,13 +31,13 @@ const listener = (on: (ctx: PluginContext) => Record<string, EventHandler>) =>
   })();
 
 async function listening(names: readonly string[], also: EventHandler = () => undefined) {
-  const heard: SealpostEvent[] = [];
+  const received: SealpostEvent[] = [];
   const handler = (event: SealpostEvent) => {
-    heard.push(event);
+    received.push(event);
     return also(event);
   };
   const on = () => Object.fromEntries(names.map((name) => [name, handler]));
-  return { heard, instance: await testInstance({ plugins: [listener(on)] }) };
+  return { received, instance: await testInstance({ plugins: [listener(on)] }) };
 }
 
 describe("eventNameOf()", () => {
@@ -61,12 +61,12 @@ describe("eventNameOf()", () => {
 
 describe("an event", () => {
   test("emits an API action after its response, without the contents of the body", async () => {
-    const { heard, instance } = await listening(["*"]);
+    const { received, instance } = await listening(["*"]);
     await using _ = instance;
     await instance.request("POST", "/smtpserver/a", { json: { server: "a", password: "hidden-pässword" } });
     await instance.request("POST", "/auth", { json: { ...ADMIN, password: "wrong" } });
     await instance.request("GET", "/say/hello");
-    expect(heard).toMatchObject([
+    expect(received).toMatchObject([
       {
         name: "smtpserver_save",
         action: "POST /smtpserver/<identifier>",
@@ -86,29 +86,31 @@ describe("an event", () => {
         data: { word: "hello", serial: "S1" },
       },
     ]);
-    expect(JSON.stringify(heard)).not.toContain("hidden");
+    expect(JSON.stringify(received)).not.toContain("hidden");
   });
 
-  test("is heard by its name only", async () => {
-    const { heard, instance } = await listening(["said", "policy_list"]);
+  test("reaches only handlers of its name", async () => {
+    const { received, instance } = await listening(["said", "policy_list"]);
     await using _ = instance;
     await instance.request("GET", "/policy/");
     await instance.request("GET", "/smtpserver/");
     await instance.request("GET", "/say/hello");
-    expect(heard.map(({ name }) => name)).toEqual(["policy_list", "said"]);
+    expect(received.map(({ name }) => name)).toEqual(["policy_list", "said"]);
   });
 
-  test("has a name that eventNames() lists", async () => {
-    const { heard, instance } = await listening(["*"]);
+  test("has a name that events.names() lists", async () => {
+    const { received, instance } = await listening(["*"]);
     await using _ = instance;
     await instance.request("GET", "/policy");
     await instance.request("DELETE", "/smtpserver/a");
     const { value } = await instance.request("GET", "/say/hello");
-    expect(value).toEqual(expect.arrayContaining(["mail_failed", "auth", ...heard.map(({ name }) => name)]));
+    expect(value).toEqual(
+      expect.arrayContaining(["mail_failed", "auth", ...received.map(({ name }) => name)]),
+    );
     expect(value).not.toContain("policy");
   });
 
-  test("is not delayed by a handler that hangs, nor failed by one that throws", async () => {
+  test("leaves the request unaffected by a handler that hangs or throws", async () => {
     const hanging = Promise.withResolvers<void>();
     const { instance } = await listening(["*"], ({ name }) => {
       if (name === "auth") throw new Error("no");
@@ -128,10 +130,10 @@ describe("an event", () => {
   });
 
   test("handlers trigger no events, neither by emitting nor by sending mail", async () => {
-    const heard: string[] = [];
+    const received: string[] = [];
     const plugin = listener((ctx) => ({
       async "*"(event) {
-        heard.push(event.name);
+        received.push(event.name);
         ctx.events.emit("said", {});
         await Promise.resolve();
         ctx.events.emit("said", {});
@@ -145,25 +147,25 @@ describe("an event", () => {
     await using instance = await testInstance({ plugins: [plugin] });
     await instance.request("GET", "/policy/");
     await instance.services.settled();
-    expect(heard).toEqual(["policy_list"]);
+    expect(received).toEqual(["policy_list"]);
     instance.services.plugins.emit({ name: "mail_failed", data: { submitter: "plugin listener (event)" } });
     instance.services.plugins.emit({ name: "mail_failed", data: { submitter: "plugin other" } });
     await instance.services.settled();
-    expect(heard).toEqual(["policy_list", "mail_failed"]);
+    expect(received).toEqual(["policy_list", "mail_failed"]);
   });
 });
 
 describe("mail_failed", () => {
   test("emits the failure of queued mail, but not of mail that a handler submitted", async () => {
-    const heard: unknown[] = [];
+    const received: unknown[] = [];
     const message = { to: [{ name: "", address: "ann@example.net" }], subject: "x", text: "x" };
     const plugin = listener((ctx) => ({
       async mail_failed({ data }) {
-        heard.push(data.submitter);
+        received.push(data.submitter);
         await ctx.mail.submit("bad", message, { queue: true });
       },
     }));
-    await using instance = await testInstance({ plugins: [plugin], transport: refusing() });
+    await using instance = await testInstance({ plugins: [plugin], transport: rejecting() });
     await instance.request("POST", "/smtpserver/bad", {
       json: { server: "mail.example.org", sender: "a@b.org" },
     });
@@ -172,7 +174,7 @@ describe("mail_failed", () => {
       await instance.services.drain({ signal: AbortSignal.timeout(2_000), ...BOUNDS });
       await instance.services.settled();
     }
-    expect(heard).toEqual(["host"]);
+    expect(received).toEqual(["host"]);
     const { value } = await instance.request("GET", "/audit/", { query: { action: "plugin listener" } });
     expect(value).toMatchObject({
       auditdata: expect.arrayContaining([expect.objectContaining({ identifier: "bad" })]),
@@ -182,15 +184,15 @@ describe("mail_failed", () => {
 
 const BOUNDS = { endsMs: Number.POSITIVE_INFINITY, messageTimeoutMs: 2_000 };
 
-/** Refuses every mail for good. */
-function refusing(): Transport {
+/** Permanently rejects every message. */
+function rejecting(): Transport {
   return {
-    name: "refusing",
+    name: "rejecting",
     async send() {
       return failed(NO_SUCH_USER);
     },
     async [Symbol.asyncDispose]() {
-      // Nothing is held.
+      // It has no resources.
     },
   };
 }

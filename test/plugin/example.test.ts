@@ -11,10 +11,10 @@ const GIVEN = { address: "Ann <ann@example.net>", text: "I like it" };
 
 testPlugin("feedback", {
   make: () => feedback({ owner: OWNER }),
-  refused: [
+  rejected: [
     [() => feedback({ owner: "nobody" }), "owner"],
     [() => feedback({ owner: OWNER, subject: "{adress}" }), "subject"],
-    // @ts-expect-error misspelt
+    // @ts-expect-error misspelled
     [() => feedback({ owner: OWNER, sever: "main" }), "sever"],
   ],
   async exercise(instance) {
@@ -29,8 +29,8 @@ describe("feedback", () => {
     await mail.request("/smtpserver/default", {
       json: { server: "mail.example.org", sender: "app@example.org" },
     });
-    const answer = await mail.request("/feedback/", { json: GIVEN });
-    expect(await answer.json()).toMatchObject({ result: { value: true } });
+    const response = await mail.request("/feedback/", { json: GIVEN });
+    expect(await response.json()).toMatchObject({ result: { value: true } });
     expect(mail.sent[0]).toMatchObject({
       recipient: OWNER,
       message: { subject: "Feedback from ann@example.net" },
@@ -41,13 +41,13 @@ describe("feedback", () => {
     });
   });
 
-  test("takes five an hour from one client", async () => {
+  test("accepts five messages an hour from one client", async () => {
     await using instance = await testInstance({ plugins: [feedback({ owner: OWNER })] });
     const give = () => instance.request("POST", "/feedback/", { json: GIVEN, token: null });
-    const answers = await Promise.all(Array.from({ length: 9 }, give));
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(5);
-    const refused = answers.find(({ status }) => status === 429);
-    expect(refused?.headers.get("retry-after")).toBe("3600");
+    const responses = await Promise.all(Array.from({ length: 9 }, give));
+    expect(responses.filter(({ status }) => status === 200)).toHaveLength(5);
+    const rejected = responses.find(({ status }) => status === 429);
+    expect(rejected?.headers.get("retry-after")).toBe("3600");
     instance.clock.advance(3_600);
     expect((await give()).status).toBe(200);
   });
@@ -73,14 +73,14 @@ describe("feedback", () => {
 
 testPlugin("notice", {
   make: () => notice({ to: OWNER }),
-  refused: [[() => notice({ to: "nobody" }), "to"]],
+  rejected: [[() => notice({ to: "nobody" }), "to"]],
   async exercise(instance) {
     await instance.request("POST", "/notice", { json: { text: "Hello" } });
     return [];
   },
 });
 
-test("docs/plugins.md shows one in forty lines, as it is", async () => {
+test("docs/plugins.md shows the notice plugin unchanged, in at most forty lines", async () => {
   const read = (path: string) => Bun.file(join(import.meta.dir, "..", "..", path)).text();
   const example = await read("test/plugin/example/notice.ts");
   expect(await read("docs/plugins.md")).toContain(`\`\`\`ts\n${example}\`\`\``);

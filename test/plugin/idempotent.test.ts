@@ -6,7 +6,7 @@ import { testInstance } from "../fixtures/instance.ts";
 
 const LIMIT = { key: "guess", max: 1, windowSeconds: 60 };
 
-function made() {
+function created() {
   let count = 0;
   const plugin = definePlugin({
     name: "counting",
@@ -40,9 +40,9 @@ function made() {
 }
 const withKey = (key: string) => ({ headers: { "Idempotency-Key": key } });
 
-describe("once()", () => {
-  test("does the work once for a key, and each time without one", async () => {
-    await using instance = await made();
+describe("idempotent()", () => {
+  test("does the work once per key, and every time without a key", async () => {
+    await using instance = await created();
     const count = async (path: string, options = {}) => (await instance.request("POST", path, options)).value;
     expect([await count("/count/a"), await count("/count/a")]).toEqual([1, 2]);
     expect([await count("/count/a", withKey("k")), await count("/count/a", withKey("k"))]).toEqual([3, 3]);
@@ -52,28 +52,28 @@ describe("once()", () => {
   });
 
   test("rejects a key that was used for another request", async () => {
-    await using instance = await made();
+    await using instance = await created();
     await instance.request("POST", "/count/a", withKey("k"));
     expect((await instance.request("POST", "/count/b", withKey("k"))).status).toBe(409);
   });
 
-  test("gives the key back if nothing was done", async () => {
-    await using instance = await made();
+  test("releases the key if the work failed", async () => {
+    await using instance = await created();
     for (let time = 0; time < 2; time++) {
       expect((await instance.request("POST", "/count/nothing", withKey("k"))).status).toBe(412);
     }
   });
 });
 
-test("limit.giveBack() leaves failures counted only", async () => {
-  await using instance = await made();
+test("refund() leaves only failures counted", async () => {
+  await using instance = await created();
   const guess = async (right: string) => (await instance.request("POST", `/guess/${right}`)).status;
   expect([await guess("yes"), await guess("yes"), await guess("no")]).toEqual([200, 200, 200]);
   expect([await guess("yes"), await guess("no")]).toEqual([429, 429]);
 });
 
-test("mail.diagnose() says what happened to a mail, and which definition it was", async () => {
-  await using instance = await made();
+test("mail.diagnose() shows the delivery of a message, and the outcome names its definition", async () => {
+  await using instance = await created();
   const json = { server: "mail.example.org", sender: "app@example.org" };
   await instance.request("POST", "/smtpserver/main", { json });
   const sent = await instance.request("POST", "/letter/main");

@@ -15,25 +15,25 @@ const counting = definePlugin({
   },
 });
 
-/** How many of three requests from these addresses are let through. */
+/** Returns the statuses of requests from these addresses. */
 async function passed(peers: readonly (string | undefined)[], trustedClients: readonly string[] = []) {
   await using instance = await testInstance({ plugins: [counting()], trustedClients });
-  const answers = [];
-  for (const peer of peers) answers.push(await instance.request("GET", "/counting", { peer }));
-  return answers.map(({ status }) => status);
+  const responses = [];
+  for (const peer of peers) responses.push(await instance.request("GET", "/counting", { peer }));
+  return responses.map(({ status }) => status);
 }
 
-test("limit.ofClient() counts each client by itself, and unknown ones together", async () => {
+test("limits.perClient() counts each client separately, and unknown clients together", async () => {
   expect(await passed(["192.0.2.1", "192.0.2.1", "192.0.2.1"])).toEqual([200, 200, 429]);
   expect(await passed(["192.0.2.1", "192.0.2.1", "192.0.2.2"])).toEqual([200, 200, 200]);
   expect(await passed([undefined, undefined, undefined])).toEqual([200, 200, 429]);
 });
 
-test("limit.ofClient() takes the addresses of one IPv6 network for one client", async () => {
+test("limits.perClient() counts the addresses of one IPv6 network as one client", async () => {
   expect(await passed(["2001:db8::1", "2001:db8::2", "2001:db8::3"])).toEqual([200, 200, 429]);
   expect(await passed(["2001:db8::1", "2001:db8::2", "2001:db8:0:1::3"])).toEqual([200, 200, 200]);
 });
 
-test("limit.ofClient() lets trusted clients through", async () => {
+test("limits.perClient() does not limit trusted clients", async () => {
   expect(await passed(["192.0.2.1", "192.0.2.1", "192.0.2.1"], ["192.0.2.0/24"])).toEqual([200, 200, 200]);
 });

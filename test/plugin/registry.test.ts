@@ -20,7 +20,7 @@ declare module "sealpost/plugin" {
 
 type Definition = Partial<PluginDefinition<v.GenericSchema, Record<never, never>>>;
 
-/** A plugin that does nothing but what is said. */
+/** A plugin with only these properties. */
 function plugin(name: string, definition: Definition = {}, running: PluginInstance = {}): Plugin {
   return definePlugin({ name, options: v.object({}), setup: () => running, ...definition })();
 }
@@ -45,11 +45,11 @@ const DIRECTORY: Directory = {
   remove: async () => false,
 };
 
-describe("plugins are refused", () => {
+describe("plugins are rejected", () => {
   test.each<[what: string, plugins: Plugin[], message: string]>([
-    ["of one name", [plugin("a"), plugin("a")], 'a and a both have the name "a"'],
+    ["with the same name", [plugin("a"), plugin("a")], 'a and a both have the name "a"'],
     [
-      "with a name that is none",
+      "with an invalid name",
       [plugin("A b")],
       '"A b" is not a plugin name: expected lowercase letters, digits and -',
     ],
@@ -64,42 +64,42 @@ describe("plugins are refused", () => {
       'sealpost and a both have the right "auditlog"',
     ],
     [
-      "with one event",
+      "with the same event",
       [plugin("a", { events: ["said"] }), plugin("b", { events: ["said"] })],
       'a and b both have the event "said"',
     ],
     [
-      "with a table of another name",
+      "with a table name outside the plugin's prefix",
       [plugin("a-b", { tables: { t: table("b_t") } })],
       'a-b: the name of the table "b_t" must start with a_b_',
     ],
     [
-      "with one table",
+      "with the same table",
       [plugin("a", { tables: { t: table("a_b_t") } }), plugin("a-b", { tables: { t: table("a_b_t") } })],
       'a and a-b both have the table "a_b_t"',
     ],
     [
-      "with one capability",
+      "with the same capability",
       [plugin("a", { provides: ["directory"] }), plugin("b", { provides: ["directory"] })],
       'a and b both have the capability "directory"',
     ],
     [
-      "where something is missing",
+      "if a required capability is missing",
       [plugin("a", { requires: ["directory"] })],
       'a requires "directory", which no plugin provides',
     ],
     [
-      "that provide nothing of what they say",
+      "that do not provide a declared capability",
       [plugin("a", { provides: ["directory"] })],
       'a provides no "directory"',
     ],
     [
-      "with one route",
+      "with overlapping routes",
       [plugin("a", {}, routes("/x/:id")), plugin("b", {}, routes("/x/y"))],
       "a and b both have the route GET /x/y",
     ],
     [
-      "with a route of Sealpost's",
+      "with a route of Sealpost itself",
       [plugin("a", {}, routes("/smtpserver/x/"))],
       "sealpost and a both have the route GET /smtpserver/x/",
     ],
@@ -108,7 +108,7 @@ describe("plugins are refused", () => {
     expect(await refusal(...plugins)).toBe(`Plugins: ${message}`);
   });
 
-  test("with everything that is wrong in one line", async () => {
+  test("with all problems in one line", async () => {
     const options = v.object({ seconds: v.number("expected a number") });
     const strict = definePlugin({ name: "strict", options, setup: () => ({}) });
     // @ts-expect-error: neither is an option.
@@ -118,13 +118,13 @@ describe("plugins are refused", () => {
     );
   });
 
-  test("that wait for each other", async () => {
+  test("that require each other", async () => {
     const first = plugin("a", { requires: ["exampleRight"], provides: ["exampleLeft"] });
     const second = plugin("b", { requires: ["exampleLeft"], provides: ["exampleRight"] });
     expect(await refusal(first, second)).toBe("Plugins: a requires b requires a: they wait for each other");
   });
 
-  test("before their tables are made", async () => {
+  test("before their tables are created", async () => {
     await using instance = await testInstance();
     const migrations = [{ name: "0001", sql: "CREATE TABLE a_t (id TEXT) STRICT;" }];
     const wrong = plugin("a", { migrations }, routes("/auth"));
@@ -134,8 +134,8 @@ describe("plugins are refused", () => {
   });
 });
 
-describe("the life of plugins", () => {
-  test("is set up behind what they require, started in that order and closed in reverse", async () => {
+describe("the life cycle of plugins", () => {
+  test("sets up and starts a plugin after those that it requires, and closes in reverse order", async () => {
     const done: string[] = [];
     const living = (name: string, definition: Definition, running: PluginInstance = {}) =>
       definePlugin({
@@ -175,43 +175,40 @@ describe("the life of plugins", () => {
 
   test.each([
     ["hangs", FOREVER],
-    ["throws before there is a promise", AT_ONCE],
+    ["throws synchronously", AT_ONCE],
     ["rejects", () => Promise.reject(new Error("no"))],
-  ])(
-    "goes on for the others when one that is asked for its servers, to prune or to close %s",
-    async (_, never) => {
-      const done: string[] = [];
-      const other = {
-        servers: async () => ["main"],
-        prune: async () => void done.push("prune"),
-        close: async () => void done.push("close"),
-      };
-      const broken = { servers: never, prune: never, close: never };
-      const plugins = [plugin("other", {}, other), plugin("broken", {}, broken), plugin("third", {}, other)];
-      const instance = await testInstance({ plugins, pluginRequestMs: 20 });
-      await instance.request("POST", "/smtpserver/main", {
-        json: { server: "a.example", sender: "a@b.org" },
-      });
-      const listed = await instance.request("GET", "/plugins/");
-      expect(listed.value).toMatchObject([
-        { name: "other", servers: [{ identifier: "main", exists: true }] },
-        { name: "broken", servers: [] },
-        { name: "third", servers: [{ identifier: "main", exists: true }] },
-      ]);
-      const deleted = await instance.request("DELETE", "/smtpserver/main");
-      expect([deleted.value, deleted.detail]).toEqual([true, { used_by: ["other", "third"] }]);
-      await instance.services.prune();
-      await instance[Symbol.asyncDispose]();
-      expect(done).toEqual(["prune", "prune", "close", "close"]);
-    },
-  );
+  ])("continues for the others when servers, prune or close of one plugin %s", async (_, never) => {
+    const done: string[] = [];
+    const other = {
+      servers: async () => ["main"],
+      prune: async () => void done.push("prune"),
+      close: async () => void done.push("close"),
+    };
+    const broken = { servers: never, prune: never, close: never };
+    const plugins = [plugin("other", {}, other), plugin("broken", {}, broken), plugin("third", {}, other)];
+    const instance = await testInstance({ plugins, pluginRequestMs: 20 });
+    await instance.request("POST", "/smtpserver/main", {
+      json: { server: "a.example", sender: "a@b.org" },
+    });
+    const listed = await instance.request("GET", "/plugins/");
+    expect(listed.value).toMatchObject([
+      { name: "other", servers: [{ identifier: "main", exists: true }] },
+      { name: "broken", servers: [] },
+      { name: "third", servers: [{ identifier: "main", exists: true }] },
+    ]);
+    const deleted = await instance.request("DELETE", "/smtpserver/main");
+    expect([deleted.value, deleted.detail]).toEqual([true, { used_by: ["other", "third"] }]);
+    await instance.services.prune();
+    await instance[Symbol.asyncDispose]();
+    expect(done).toEqual(["prune", "prune", "close", "close"]);
+  });
 
-  test("ends with a start that fails, which names the plugin", async () => {
+  test("ends when the start of a plugin fails, and the error names the plugin", async () => {
     const start = () => Promise.reject(new Error("no"));
     expect(await refusal(plugin("broken", {}, { start }))).toBe("Plugin broken did not start");
   });
 
-  test("ends with a start that hangs, too", async () => {
+  test("ends when the start of a plugin hangs", async () => {
     const plugins = [plugin("stuck", {}, { start: () => new Promise(() => undefined) })];
     await expect(testInstance({ plugins, pluginRequestMs: 20 })).rejects.toThrow(
       "Plugin stuck did not start",

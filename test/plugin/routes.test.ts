@@ -30,9 +30,9 @@ const rude = definePlugin({
         throw "no error, and too late";
       }),
       route({ ...get, path: "/rude/known" }, () => {
-        throw new SealpostError("conflict", "Somebody else does");
+        throw new SealpostError("conflict", "Changed by another request");
       }),
-      route({ ...get, path: "/rude/tell" }, (c) => ctx.guard.isAllowed(c, "rude_read")),
+      route({ ...get, path: "/rude/allowed" }, (c) => ctx.guard.isAllowed(c, "rude_read")),
     ];
     return { routes };
   },
@@ -46,16 +46,16 @@ describe("a plugin's route", () => {
     ["/rude/text", 500, -500],
     ["/rude/late", 503, 503],
     ["/rude/known", 409, 409],
-  ])("%s costs its own request only", async (path, status, code) => {
+  ])("%s affects only its own request", async (path, status, code) => {
     await using instance = await started({ pluginRequestMs: 30 });
-    const [answer, other] = await Promise.all([
+    const [response, other] = await Promise.all([
       instance.request("GET", path),
       instance.request("GET", "/rude/"),
     ]);
-    expect([answer.status, answer.error?.code, answer.body.jsonrpc]).toEqual([status, code, "2.0"]);
-    expect(answer.text).not.toContain("internal details");
+    expect([response.status, response.error?.code, response.body.jsonrpc]).toEqual([status, code, "2.0"]);
+    expect(response.text).not.toContain("internal details");
     expect(other.value).toBe("list");
-    if (status === 503) expect(answer.headers.get("retry-after")).toMatch(/^\d+$/);
+    if (status === 503) expect(response.headers.get("retry-after")).toMatch(/^\d+$/);
     await new Promise((resolve) => setTimeout(resolve, 80));
     expect((await instance.request("GET", "/healthz")).status).toBe(200);
   });
@@ -70,13 +70,13 @@ describe("a plugin's route", () => {
     expect((await instance.request("GET", "/rude/nothing")).status).toBe(404);
   });
 
-  test("obeys the limit of bodies, and hides a secret's way into the query", async () => {
+  test("has the body limit, and rejects a secret in the query", async () => {
     await using instance = await started();
     expect((await instance.request("POST", "/rude/", { body: "x".repeat(300_000) })).status).toBe(413);
     expect((await instance.request("GET", "/rude/", { query: { pin: "1" } })).status).toBe(400);
   });
 
-  test("asks for a right by the policies as they are now, and the audit row says by which route", async () => {
+  test("is authorized by the current policies, and the audit row names the route", async () => {
     await using instance = await started();
     expect((await instance.request("GET", "/rude/right/7")).value).toBe("7");
     await instance.request("POST", "/policy/p", { json: { scope: "admin", action: "*, !rude_read" } });
@@ -91,20 +91,20 @@ describe("a plugin's route", () => {
 
   test("isAllowed() is true only for an admin with the right", async () => {
     await using instance = await started();
-    const tell = async (token: string | null) =>
-      (await instance.request("GET", "/rude/tell", { token })).value;
-    expect([await tell(instance.token), await tell(null), await tell("garbage")]).toEqual([
+    const isAllowed = async (token: string | null) =>
+      (await instance.request("GET", "/rude/allowed", { token })).value;
+    expect([await isAllowed(instance.token), await isAllowed(null), await isAllowed("garbage")]).toEqual([
       true,
       false,
       false,
     ]);
     await instance.request("POST", "/policy/p", { json: { scope: "admin", action: "*, !rude_read" } });
-    expect(await tell(instance.token)).toBe(false);
+    expect(await isAllowed(instance.token)).toBe(false);
   });
 });
 
 describe("a declared route", () => {
-  /** A plugin with these routes, as JavaScript may hand them over. */
+  /** A plugin with these routes, as JavaScript code could pass them. */
   const ledger = (routes: readonly Route[]) =>
     definePlugin({
       name: "ledger",
@@ -117,7 +117,7 @@ describe("a declared route", () => {
     "one",
   ]);
 
-  test("is guarded by its right, and the document says so", async () => {
+  test("is guarded by its right, in the OpenAPI document as well", async () => {
     await using instance = await testInstance({ plugins: [ledger([guarded])] });
     expect((await instance.request("GET", "/ledger")).value).toEqual(["one"]);
     expect((await instance.request("GET", "/ledger", { token: null })).status).toBe(401);
@@ -129,7 +129,7 @@ describe("a declared route", () => {
     expect(Object.keys(paths["/ledger"].get.responses)).toContain("401");
   });
 
-  test("is open if it says so, and the document says so", async () => {
+  test("is open with open: true, in the OpenAPI document as well", async () => {
     const open = route({ method: "GET", path: "/ledger", open: true }, () => "anyone");
     await using instance = await testInstance({ plugins: [ledger([open])] });
     expect((await instance.request("GET", "/ledger", { token: null })).value).toBe("anyone");

@@ -11,17 +11,17 @@ describe("render()", () => {
     ["{{otp}} {{ }}", "{otp} { }"],
     ["{{{otp}}}", "{12<34}"],
     ["", ""],
-  ])("makes of %j %j", (template, expected) => {
+  ])("renders %j as %j", (template, expected) => {
     expect(checkTemplate(template, ["otp"])).toBeNull();
     expect(render(template, { otp: "12<34" })).toBe(expected);
   });
 
-  test("escapes values for HTML, and not the template", () => {
+  test("escapes values for HTML, but not the template", () => {
     const html = render('<p title="{a}">{a}</p>', { a: `<&>"'` }, { html: true });
     expect(html).toBe('<p title="&lt;&amp;&gt;&quot;&#39;">&lt;&amp;&gt;&quot;&#39;</p>');
   });
 
-  test("never looks into a value", () => {
+  test("never expands tags in a value", () => {
     fc.assert(
       fc.property(fc.string(), (value) => {
         expect(render("{a}|{b}", { a: value, b: "{a}" })).toBe(`${value}|{a}`);
@@ -30,12 +30,12 @@ describe("render()", () => {
     expect(render("{a}", { a: "$& $1 {{b}}" })).toBe("$& $1 {{b}}");
   });
 
-  test("makes one line of it where it is asked to, as for a subject", () => {
+  test("renders one line with `line`, as a subject needs", () => {
     const values = { a: "Ann\r\nBcc: eve@example.org\u2028x" };
     expect(render("\tFor {a}\n", values, { line: true })).toBe("For Ann Bcc: eve@example.org x");
   });
 
-  test("throws for a tag without a value, one that every object has among them", () => {
+  test("throws for a tag without a value, even for a name that every object has", () => {
     expect(() => render("{constructor}", {})).toThrow("{constructor}");
   });
 });
@@ -45,7 +45,7 @@ test.each([
   ["a { b", "a single { is written {{"],
   ["a } b", "a single } is written }}"],
   ["{otp.length}", "a single { is written {{"],
-])("checkTemplate() refuses %j", (template, problem) => {
+])("checkTemplate() rejects %j", (template, problem) => {
   expect(checkTemplate(template, ["otp", "user"])).toBe(problem);
   const result = v.safeParse(templateText(["otp", "user"]), template);
   expect(result.issues?.[0]?.message).toBe(problem);
@@ -61,6 +61,6 @@ test.each([
   ["", "en"],
 ])("language() of %j is %s", async (header, expected) => {
   const app = new Hono().get("/", (c) => c.text(language(c, ["en", "de"])));
-  const answer = await app.request("/", { headers: { "accept-language": header } });
-  expect(await answer.text()).toBe(expected);
+  const response = await app.request("/", { headers: { "accept-language": header } });
+  expect(await response.text()).toBe(expected);
 });

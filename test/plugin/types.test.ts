@@ -24,16 +24,16 @@ const typed = definePlugin({
   },
 });
 
-test("definePlugin() takes the options of the schema only", () => {
+test("definePlugin() accepts only the options of the schema", () => {
   expect(typed().validate().problems).toEqual([]);
   expect(typed({ server: "main", seconds: 3 }).validate().problems).toEqual([]);
-  // @ts-expect-error a text is no number
+  // @ts-expect-error a string is not a number
   expect(typed({ seconds: "3" }).validate().problems).toHaveLength(1);
-  // @ts-expect-error misspelt
+  // @ts-expect-error misspelled
   expect(typed({ secods: 3 }).validate().problems).toEqual(["secods: there is no such option"]);
 });
 
-test("definePlugin() wants options where the schema does", () => {
+test("definePlugin() requires options if the schema does", () => {
   const strict = definePlugin({
     name: "strict",
     options: v.object({ url: v.string("expected a URL") }),

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { Secret } from "../../src/domain/secret.ts";
 import { createBullmqWake } from "../../src/wake/bullmq.ts";
-import { Ear, mailId, testWake } from "../contract/wake.ts";
+import { Listener, mailId, testWake } from "../contract/wake.ts";
 import { Child } from "../fixtures/process/child.ts";
 import { DENO_SERVER, denoPath } from "../fixtures/process/deno.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
@@ -43,7 +43,7 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
   testWake("bullmq", async () => {
     // Redis has 16 databases.
     const wake = make(`${shared.url}/${databases++ % 16}`);
-    return { wake, listen: wake.listen, heardBy: "one", [Symbol.asyncDispose]: wake[Symbol.asyncDispose] };
+    return { wake, listen: wake.listen, receivedBy: "one", [Symbol.asyncDispose]: wake[Symbol.asyncDispose] };
   });
 
   describe("createBullmqWake()", () => {
@@ -55,37 +55,37 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
       const job = await redis.ask("HGETALL", "sealpost:wake:1");
       expect(job).toContain(`data\n"${id}"\n`);
       expect(job.length).toBeLessThan(250);
-      using ear = new Ear(wake.listen);
-      await ear.until(1);
-      ear[Symbol.dispose]();
-      await ear.ended;
+      using listener = new Listener(wake.listen);
+      await listener.until(1);
+      listener[Symbol.dispose]();
+      await listener.ended;
       expect(await redis.ask("KEYS", "sealpost:wake:[1-9]*")).toBe("\n");
     });
 
     test("a listener that stops keeps no wake, even if it is busy", async () => {
       await using redis = await startRedis();
       await using wake = make(redis.url);
-      using ear = new Ear(wake.listen, () => new Promise(() => undefined));
+      using listener = new Listener(wake.listen, () => new Promise(() => undefined));
       await wake.notify([mailId()]);
-      await ear.until(1);
+      await listener.until(1);
       expect(await redis.ask("LLEN", "sealpost:wake:active")).toBe("1\n");
-      ear[Symbol.dispose]();
-      await ear.ended;
+      listener[Symbol.dispose]();
+      await listener.ended;
       expect(await redis.ask("LLEN", "sealpost:wake:active")).toBe("0\n");
     });
 
     test("equal delayed wakes are one wake, and an immediate one is separate", async () => {
       await using redis = await startRedis();
       await using wake = make(redis.url);
-      using ear = new Ear(wake.listen);
+      using listener = new Listener(wake.listen);
       const id = mailId();
       const notBefore = new Date(Date.now() + MINUTE_MS);
       for (const date of [notBefore, notBefore, new Date(notBefore.getTime() + 1)])
         await wake.notify([id], { notBefore: date });
       expect((await redis.ask("ZCARD", "sealpost:wake:delayed")).trim()).toBe("2");
       await wake.notify([id]);
-      await ear.until(1);
-      expect(ear.heard).toEqual([id]);
+      await listener.until(1);
+      expect(listener.received).toEqual([id]);
     });
 
     test("a listener handles as many wakes concurrently as configured and leaves the others", async () => {
@@ -93,13 +93,13 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
       const options = { url: new Secret(redis.url), now: () => new Date(), concurrency: 2 };
       await using wake = createBullmqWake(options);
       const forever = new Promise<void>(() => undefined);
-      using busy = new Ear(wake.listen, () => forever);
+      using busy = new Listener(wake.listen, () => forever);
       await wake.notify([mailId(), mailId()]);
       await busy.until(2);
       await wake.notify([mailId(), mailId()]);
-      using idle = new Ear(wake.listen);
+      using idle = new Listener(wake.listen);
       await idle.until(2);
-      expect(busy.heard).toHaveLength(2);
+      expect(busy.received).toHaveLength(2);
     });
 
     test(
@@ -107,9 +107,9 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
       async () => {
         await using redis = await startRedis();
         await using wake = make(redis.url);
-        using ear = new Ear(wake.listen);
+        using listener = new Listener(wake.listen);
         await wake.notify([mailId()]);
-        await ear.until(1);
+        await listener.until(1);
         records.length = 0;
         await redis.stop();
         const { error, ms } = await rejection(wake);
@@ -121,9 +121,9 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
         while (logged() === "") await Bun.sleep(20);
         await redis.start();
         const late = await untilAccepted(wake);
-        await ear.until(2);
+        await listener.until(2);
         // Rejected wakes are not kept.
-        expect(ear.heard.slice(1)).toEqual([late]);
+        expect(listener.received.slice(1)).toEqual([late]);
         expect(logged()).toMatch(/^Redis is unavailable[^\n]*(\nRedis is available again)?$/);
       },
       TEST_MS,
@@ -135,12 +135,12 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
         await using redis = await startRedis();
         await redis.stop();
         await using wake = make(redis.url);
-        using ear = new Ear(wake.listen);
+        using listener = new Listener(wake.listen);
         expect((await rejection(wake)).ms).toBeLessThan(REJECTED_WITHIN_MS);
         await redis.start();
         const late = await untilAccepted(wake);
-        await ear.until(1);
-        expect(ear.heard).toEqual([late]);
+        await listener.until(1);
+        expect(listener.received).toEqual([late]);
       },
       TEST_MS,
     );
@@ -150,14 +150,14 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
       async () => {
         await using redis = await startRedis();
         await using wake = make(redis.url);
-        using ear = new Ear(wake.listen);
+        using listener = new Listener(wake.listen);
         await wake.notify([mailId()]);
-        await ear.until(1);
+        await listener.until(1);
         redis.freeze();
         expect((await rejection(wake)).ms).toBeLessThan(REJECTED_WITHIN_MS);
         const start = performance.now();
         await wake[Symbol.asyncDispose]();
-        await ear.ended;
+        await listener.ended;
         expect(performance.now() - start).toBeLessThan(PROMPT_MS);
       },
       TEST_MS,
@@ -169,12 +169,12 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
         await using redis = await startRedis();
         if (what === "never available") await redis.stop();
         const wake = make(redis.url);
-        using ear = new Ear(wake.listen);
+        using listener = new Listener(wake.listen);
         await wake.notify([mailId()]).catch(() => undefined);
         await redis.stop();
         const start = performance.now();
         await wake[Symbol.asyncDispose]();
-        await ear.ended;
+        await listener.ended;
         expect(performance.now() - start).toBeLessThan(PROMPT_MS);
       },
     );
@@ -184,9 +184,9 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
       async () => {
         await using redis = await startRedis();
         await using wake = make(redis.url);
-        using ear = new Ear(wake.listen);
+        using listener = new Listener(wake.listen);
         await wake.notify([mailId()]);
-        await ear.until(1);
+        await listener.until(1);
         records.length = 0;
         await redis.ask("REPLICAOF", "127.0.0.1", "1");
         expect((await rejection(wake)).error.message).toContain("READONLY");
@@ -197,8 +197,8 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
         expect(records.filter((_, at) => logged().split("\n")[at]?.includes("READONLY"))).toHaveLength(1);
         await redis.ask("REPLICAOF", "NO", "ONE");
         const late = await untilAccepted(wake);
-        await ear.until(2);
-        expect(ear.heard[1]).toBe(late);
+        await listener.until(2);
+        expect(listener.received[1]).toBe(late);
       },
       TEST_MS,
     );
@@ -209,7 +209,7 @@ describe.skipIf(redisPath === null)("with a Redis", () => {
       await right.notify([mailId()]);
       records.length = 0;
       await using wrong = make(redis.url.replace("correct", "hunter2"));
-      using _ear = new Ear(wrong.listen);
+      using _listener = new Listener(wrong.listen);
       const { error } = await rejection(wrong);
       const output = [Bun.inspect(error), Bun.inspect(records, { depth: 9 }), logged()].join("\n");
       expect(output).toContain("Redis is unavailable");

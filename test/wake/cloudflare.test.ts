@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { consumeWakes, createCloudflareWake } from "../../src/wake/cloudflare.ts";
-import { Ear, mailId, mailIds, testWake } from "../contract/wake.ts";
+import { Listener, mailId, mailIds, testWake } from "../contract/wake.ts";
 import { startQueue, type TestQueue } from "./fixtures/queue.ts";
 
 const TEST_MS = 20_000;
@@ -17,7 +17,7 @@ testWake("cloudflare", async () => {
   return {
     wake,
     listen: queue.listen,
-    heardBy: "one",
+    receivedBy: "one",
     isSerial: true,
     [Symbol.asyncDispose]: wake[Symbol.asyncDispose],
   };
@@ -77,14 +77,14 @@ describe("consumeWakes()", () => {
     "acknowledges and skips a body that is not an ID",
     async () => {
       await using wake = queue.open();
-      using ear = new Ear(queue.listen);
+      using listener = new Listener(queue.listen);
       for (const body of [{ mailId: "x" }, 7, "", "x".repeat(65), null]) await queue.put(body);
       const ids = mailIds(2);
       for (const [at, id] of ids.entries()) {
         await wake.notify([id]);
-        await ear.until(at + 1);
+        await listener.until(at + 1);
       }
-      expect(ear.heard).toEqual(ids);
+      expect(listener.received).toEqual(ids);
     },
     TEST_MS,
   );

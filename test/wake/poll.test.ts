@@ -1,36 +1,36 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
 import { createPollWake } from "../../src/wake/poll.ts";
-import { Ear, mailId, mailIds, testWake } from "../contract/wake.ts";
+import { Listener, mailId, mailIds, testWake } from "../contract/wake.ts";
 
 const HOUR_MS = 3_600_000;
 const now = () => new Date();
 
 testWake("poll", async () => {
   const wake = createPollWake({ now });
-  return { wake, listen: wake.listen, heardBy: "each", [Symbol.asyncDispose]: wake[Symbol.asyncDispose] };
+  return { wake, listen: wake.listen, receivedBy: "each", [Symbol.asyncDispose]: wake[Symbol.asyncDispose] };
 });
 
 describe("createPollWake()", () => {
   test("notify() calls the listeners before it returns", async () => {
     await using wake = createPollWake({ now });
-    using ear = new Ear(wake.listen);
+    using listener = new Listener(wake.listen);
     const ids = mailIds(2);
     void wake.notify(ids);
-    expect(ear.heard).toEqual(ids);
+    expect(listener.received).toEqual(ids);
   });
 
   test("notify() does not wait for the listeners", async () => {
     await using wake = createPollWake({ now });
-    using ear = new Ear(wake.listen, () => new Promise(() => undefined));
+    using listener = new Listener(wake.listen, () => new Promise(() => undefined));
     await wake.notify([mailId()]);
-    expect(ear.heard).toHaveLength(1);
+    expect(listener.received).toHaveLength(1);
   });
 
   test("dispose ends listen()", async () => {
     const wake = createPollWake({ now });
-    const ear = new Ear(wake.listen);
+    const listener = new Listener(wake.listen);
     await wake[Symbol.asyncDispose]();
-    await ear.ended;
+    await listener.ended;
     expect(wake.listen(async () => undefined, { signal: new AbortController().signal })).rejects.toThrow(
       "closed",
     );
@@ -44,13 +44,13 @@ describe("createPollWake()", () => {
 
     test("calls the listeners after that time", async () => {
       await using wake = make();
-      using ear = new Ear(wake.listen);
+      using listener = new Listener(wake.listen);
       const ids = mailIds(3);
       await wake.notify(ids, { notBefore: new Date(5_000) });
       jest.advanceTimersByTime(5_000);
-      expect(ear.heard).toEqual([]);
+      expect(listener.received).toEqual([]);
       jest.advanceTimersByTime(1);
-      expect(ear.heard).toEqual(ids);
+      expect(listener.received).toEqual(ids);
     });
 
     test.each([
@@ -59,25 +59,25 @@ describe("createPollWake()", () => {
       ["starts no timer without listeners, as in a Worker", false, 1_000, 0],
     ])("%s", async (_, isHeard, waitMs, expected) => {
       await using wake = make();
-      using _ear = isHeard ? new Ear(wake.listen) : null;
+      using _listener = isHeard ? new Listener(wake.listen) : null;
       await wake.notify(mailIds(3), { notBefore: new Date(waitMs) });
       expect(jest.getTimerCount()).toBe(expected);
     });
 
     test("starts at most 1,000 timers and stops them with the last listener", async () => {
       await using wake = make();
-      using ear = new Ear(wake.listen);
+      using listener = new Listener(wake.listen);
       for (let count = 0; count < 1_100; count++)
         await wake.notify([mailId()], { notBefore: new Date(HOUR_MS) });
       expect(jest.getTimerCount()).toBe(1_000);
-      ear[Symbol.dispose]();
-      await ear.ended;
+      listener[Symbol.dispose]();
+      await listener.ended;
       expect(jest.getTimerCount()).toBe(0);
     });
 
     test("dispose stops the timers", async () => {
       const wake = make();
-      using _ear = new Ear(wake.listen);
+      using _listener = new Listener(wake.listen);
       await wake.notify([mailId()], { notBefore: new Date(HOUR_MS) });
       await wake[Symbol.asyncDispose]();
       expect(jest.getTimerCount()).toBe(0);

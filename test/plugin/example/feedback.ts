@@ -24,7 +24,7 @@ const params = v.object({ address: v.string(), text: v.pipe(v.string(), v.maxLen
 const email = v.pipe(v.string(), v.email("expected an address"));
 const subjectText = templateText(["address"]);
 
-/** Anybody may say something; the owner gets a mail, and admins read it all. */
+/** Anyone may send feedback. The owner gets a message, and admins can read all feedback. */
 export const feedback = definePlugin({
   name: "feedback",
   options: v.object({

@@ -26,7 +26,7 @@ const USER: NewUser = {
 
 testPlugin("directory", {
   make: () => directory(),
-  refused: [
+  rejected: [
     [() => directory({ realm: "a realm" }), "realm"],
     // @ts-expect-error misspelled
     [() => directory({ relm: "x" }), "relm"],

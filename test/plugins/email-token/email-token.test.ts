@@ -7,7 +7,7 @@ import { PIN, SERVER, started } from "./support.ts";
 testPlugin("email-token", {
   make: () => emailToken(),
   needs: () => [directory()],
-  refused: [
+  rejected: [
     [() => emailToken({ validSeconds: 5 }), "validSeconds"],
     [() => emailToken({ text: "{code}" }), "text"],
     [() => emailToken({ subject: "{text}" }), "subject"],

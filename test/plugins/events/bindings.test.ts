@@ -9,7 +9,7 @@ import { addUser, bind, eventsInstance, WELCOME } from "./fixtures/bindings.ts";
 testPlugin("events", {
   make: () => events(),
   needs: () => [directory()],
-  refused: [
+  rejected: [
     [() => events({ admins: "admin" }), "admins"],
     [() => events({ mailsPerHour: 0 }), "mailsPerHour"],
     // @ts-expect-error misspelled

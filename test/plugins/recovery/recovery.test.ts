@@ -22,7 +22,7 @@ import {
 testPlugin("recovery", {
   make: () => recovery({ enabled: true, leastAnswerMs: 0 }),
   needs: () => [directory()],
-  refused: [
+  rejected: [
     [() => recovery({ text: "{password}" }), "text"],
     [() => recovery({ validSeconds: 3 }), "validSeconds"],
     [() => recovery({ leastPasswordCharacters: 4 }), "leastPasswordCharacters"],

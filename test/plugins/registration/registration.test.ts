@@ -10,7 +10,7 @@ import { ANN, confirm, delivered, lastCode, register, saveDefinition, started, u
 testPlugin("registration", {
   make: () => registration({ enabled: true }),
   needs: () => [directory()],
-  refused: [
+  rejected: [
     [() => registration({ requiredEmail: "/.*@example.org/" }), "requiredEmail"],
     [() => registration({ text: "{cod}" }), "text"],
     [() => registration({ validSeconds: 5 }), "validSeconds"],

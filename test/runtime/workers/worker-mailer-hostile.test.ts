@@ -7,14 +7,14 @@ import { serveTransports } from "./fixtures/remote-transport.ts";
 const material = openssl === null ? null : makeTlsMaterial();
 const workers = await serveTransports(material === null ? [] : [material.ca]);
 
-/** The observer waits for a second TLS record before the next command leaves. */
+/** The observer waits for a second TLS record before it sends the next command. */
 const PLATFORM = WORKERD_DEVIATIONS.filter(({ because }) => !because.includes("record by record"));
 
-/** Elsewhere commands go in one flight, and the second reply is taken for the next one's. */
+/** Other drivers send commands in one flight, where the second reply counts for the next command. */
 const LOCKSTEP = (["mail", "rcpt"] as const).map(
   (at): Deviation => ({
     because: "worker-mailer waits for each reply",
-    where: (mode, step, what) => mode !== "lockstep" && step === at && what === "answers twice",
+    where: (mode, step, what) => mode !== "lockstep" && step === at && what === "replies twice",
     expected: { phase: PHASES[at] },
   }),
 );
@@ -23,7 +23,7 @@ testHostileServers("worker-mailer in workerd", {
   makeTransport: () => workers.open("worker-mailer"),
   material,
   timeoutMs: 1_500,
-  // It knows no BDAT.
+  // worker-mailer does not support BDAT.
   modes: ["lockstep", "pipelined", "starttls"],
   deviations: [...PLATFORM, ...LOCKSTEP],
 });

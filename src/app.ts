@@ -15,8 +15,7 @@ import { emitActions } from "./plugin/events.ts";
 import type { Services } from "./services.ts";
 import { auditFailures, createErrorHandler, urlNotFound } from "./wire/error-handler.ts";
 import { mountRoutes } from "./wire/mount-routes.ts";
-import { limitBody, type RequestOptions, requestContext } from "./wire/request.ts";
-import { checkUrl } from "./wire/url.ts";
+import { checkUrl, limitBody, type RequestOptions, requestContext } from "./wire/request.ts";
 
 export interface AppSettings extends Omit<RequestOptions, "platform"> {
   /** Whether GET shows the passwords of definitions. */

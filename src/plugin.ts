@@ -73,8 +73,7 @@ export {
 } from "./plugin/texts.ts";
 export { isConstraintError } from "./storage/errors.ts";
 export { deliveryView } from "./wire/delivery.ts";
-export { respond, type Success, type Verdict } from "./wire/envelope.ts";
-export { noticeDetail, noticeEntries } from "./wire/notices.ts";
+export { noticeDetail, noticeEntries, respond, type Success, type Verdict } from "./wire/envelope.ts";
 export { IDEMPOTENCY_HEADER } from "./wire/operation.ts";
 export { pageOf, pageParams, pageView } from "./wire/paging.ts";
 export { type RouteDeclaration, route, type TypedRoute } from "./wire/route.ts";

@@ -9,7 +9,7 @@ import {
   type FurtherName,
 } from "../domain/smtp-server.ts";
 import type { ServerInput } from "../mail/servers/save.ts";
-import { noticeEntries } from "../wire/notices.ts";
+import { noticeEntries } from "../wire/envelope.ts";
 import { described, named, wholeNumber } from "../wire/schemas.ts";
 
 /** The last segment of the test routes. No definition can have this name. */

@@ -5,10 +5,9 @@ import { DEFINITION_DEFAULTS as DEFAULTS } from "../domain/smtp-server.ts";
 import { missingParameter } from "../errors.ts";
 import type { ServerCheck } from "../mail/servers/check.ts";
 import { needsRecipient } from "../mail/servers/test.ts";
-import { deliveryView } from "../wire/delivery.ts";
-import { noticeEntries } from "../wire/notices.ts";
+import { deliveryView, serverReportView } from "../wire/delivery.ts";
+import { noticeEntries } from "../wire/envelope.ts";
 import { described } from "../wire/schemas.ts";
-import { serverReportView } from "../wire/server-report.ts";
 import { definitionParams, flag, identifierText, mailboxOrEmpty, smimeView } from "./smtpserver-schema.ts";
 
 const testEntries = {

@@ -1,8 +1,7 @@
 import type { ServerDefinition } from "../domain/smtp-server.ts";
 import type { CheckResult } from "../mail/servers/check.ts";
 import type { SubmitResult } from "../mail/submission.ts";
-import { type DeliveryView, toDeliveryView } from "../wire/delivery.ts";
-import { toServerReportView } from "../wire/server-report.ts";
+import { type DeliveryView, toDeliveryView, toServerReportView } from "../wire/delivery.ts";
 import type { TestDetail } from "./smtpserver-test-schema.ts";
 
 /** The fields of the tested definition that hints need. */

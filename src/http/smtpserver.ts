@@ -7,8 +7,14 @@ import type { Circuit } from "../mail/circuit.ts";
 import { type Servers, type StoredDefinition, serverNotFound } from "../mail/servers/definitions.ts";
 import type { SaveServer } from "../mail/servers/save.ts";
 import type { Registry } from "../plugin/registry.ts";
-import { respond, type SuccessEnvelope, type SuccessText, successText } from "../wire/envelope.ts";
-import { noticeDetail, noticeEntries } from "../wire/notices.ts";
+import {
+  noticeDetail,
+  noticeEntries,
+  respond,
+  type SuccessEnvelope,
+  type SuccessText,
+  successText,
+} from "../wire/envelope.ts";
 import { route } from "../wire/route.ts";
 import { described } from "../wire/schemas.ts";
 import { readConditions, readIfMatch } from "./conditions.ts";

@@ -6,7 +6,7 @@ import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { EventHandler, SealpostEvent } from "../contracts/plugin/events.ts";
 import { SealpostError } from "../errors.ts";
-import { eventNameOf } from "../wire/route-names.ts";
+import { eventNameOf } from "../wire/route.ts";
 import type { RunInBackground } from "./background.ts";
 
 /** As long as a request may take. */

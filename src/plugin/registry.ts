@@ -11,7 +11,7 @@ import { SealpostError } from "../errors.ts";
 import { epochMigration } from "../storage/kept-tables.ts";
 import { createSettingsRepository } from "../storage/settings.ts";
 import type { RouteDeps } from "../wire/mount-routes.ts";
-import { actionsOf, eventNameOf } from "../wire/route-names.ts";
+import { actionsOf, eventNameOf } from "../wire/route.ts";
 import { type ContextDeps, createContext } from "./context.ts";
 import { CORE_EVENTS, createEvents, type Events } from "./events.ts";
 import { serverSettings, serversOf } from "./mail.ts";

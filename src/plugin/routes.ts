@@ -6,7 +6,7 @@ import type { PluginInstance } from "../contracts/plugin/definition.ts";
 import { METHODS, type Route } from "../contracts/route.ts";
 import { SealpostError } from "../errors.ts";
 import { addRoute, type RouteDeps, rejectOtherMethods } from "../wire/mount-routes.ts";
-import { actionOf, actionsOf } from "../wire/route-names.ts";
+import { actionOf, actionsOf } from "../wire/route.ts";
 import { assertNoProblems } from "./validate.ts";
 
 /** Time limit of a request to a plugin: enough for inline delivery through a slow mail server. */

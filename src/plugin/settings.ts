@@ -12,7 +12,7 @@ import type { Epoch } from "../storage/epoch.ts";
 import { untilCommitted } from "../storage/epoch.ts";
 import { SETTINGS } from "../storage/kept-tables.ts";
 import type { SettingRow, SettingsRepository } from "../storage/settings.ts";
-import { coerce } from "../wire/coerce.ts";
+import { coerce } from "../wire/validate.ts";
 
 const log = getLogger(["sealpost", "plugin"]);
 

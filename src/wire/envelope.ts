@@ -1,5 +1,8 @@
+import * as v from "valibot";
+import { NOTICE_CODES, type Notice } from "../domain/notices.ts";
 import type { SealpostError } from "../errors.ts";
 import { VERSION } from "../version.ts";
+import { described } from "./schemas.ts";
 
 /** JSON-RPC id of ordinary responses, and of those that authenticate. */
 type EnvelopeId = 1 | 2;
@@ -17,7 +20,7 @@ export interface SuccessEnvelope<T, D = undefined> {
 }
 
 /** Every error response. */
-export interface ErrorEnvelope {
+interface ErrorEnvelope {
   readonly jsonrpc: "2.0";
   readonly id: 1;
   readonly result: {
@@ -99,10 +102,7 @@ export function envelopeOf(result: unknown, now: Date) {
 }
 
 /** Adds the verdict of a route that authenticates, and its JSON-RPC id. */
-export function authenticated<E extends SuccessEnvelope<unknown, unknown>>(
-  envelope: E,
-  authentication: Verdict,
-) {
+function authenticated<E extends SuccessEnvelope<unknown, unknown>>(envelope: E, authentication: Verdict) {
   return { ...envelope, id: 2 as const, result: { ...envelope.result, authentication } };
 }
 
@@ -114,5 +114,25 @@ export function failure(error: SealpostError, now: Date, detail: ErrorEnvelope["
     detail,
     time: now.getTime() / 1000,
     version: PRODUCT,
+  };
+}
+
+/** The entries of `detail` for notices. Both are absent without notices. */
+export const noticeEntries = {
+  warnings: v.optional(described(v.array(v.string()), "Sentences")),
+  notices: v.optional(
+    described(
+      v.array(v.object({ code: v.picklist(NOTICE_CODES), parameter: v.string() })),
+      "A code for each sentence",
+    ),
+  ),
+};
+
+/** Returns `warnings` and `notices` for `detail`, or `undefined` without notices. */
+export function noticeDetail(notices: readonly Notice[]) {
+  if (notices.length === 0) return undefined;
+  return {
+    warnings: notices.map(({ text }) => text),
+    notices: notices.map(({ code, parameter }) => ({ code, parameter })),
   };
 }

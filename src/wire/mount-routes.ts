@@ -5,8 +5,7 @@ import { SealpostError } from "../errors.ts";
 import { envelopeOf } from "./envelope.ts";
 import type { RequireRight } from "./guard.ts";
 import { describeOperation } from "./operation.ts";
-import type { SchemaOf } from "./route.ts";
-import { actionOf, pathNamesOf } from "./route-names.ts";
+import { actionOf, pathNamesOf, type SchemaOf } from "./route.ts";
 import { validateRequest } from "./validate.ts";
 
 export interface RouteDeps {

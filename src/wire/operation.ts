@@ -4,7 +4,7 @@ import * as v from "valibot";
 import type { Env } from "../contracts/env.ts";
 import type { ErrorStatus, Route, RouteDescription } from "../contracts/route.ts";
 import { success } from "./envelope.ts";
-import { actionOf, eventNameOf } from "./route-names.ts";
+import { actionOf, eventNameOf } from "./route.ts";
 import { named } from "./schemas.ts";
 
 type Declaration = Route["declaration"];

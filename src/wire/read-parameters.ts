@@ -1,7 +1,6 @@
 import type { Context } from "hono";
 import { invalidParameter, SealpostError } from "../errors.ts";
-import { duplicateKey } from "./duplicate-keys.ts";
-import { isEscapedUtf8 } from "./url.ts";
+import { isEscapedUtf8 } from "./request.ts";
 
 /** Parameters as the client sent them, by name. */
 export type RawParameters = ReadonlyMap<string, unknown>;
@@ -97,4 +96,28 @@ function uniquePairs(pairs: Iterable<[string, unknown]>): RawParameters {
     found.set(name, value);
   }
   return found;
+}
+
+const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g;
+
+/**
+ * Returns the first key that occurs twice in one object of a JSON text, or `null`. `JSON.parse` silently uses the last
+ * of duplicate keys, other programs use the first.
+ * @param text well-formed JSON
+ */
+export function duplicateKey(text: string): string | null {
+  const open: Set<string>[] = [];
+  let lastString = "";
+  for (const [token] of text.matchAll(TOKEN)) {
+    if (token === "{" || token === "[") open.push(new Set());
+    else if (token === "}" || token === "]") open.pop();
+    else if (token !== ":") lastString = token;
+    else {
+      const key: string = JSON.parse(lastString);
+      const seen = open.at(-1);
+      if (seen?.has(key)) return key;
+      seen?.add(key);
+    }
+  }
+  return null;
 }

@@ -2,9 +2,8 @@ import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
-import type { CidrBlock } from "../domain/network.ts";
-import { SealpostError } from "../errors.ts";
-import { clientAddress } from "./client-address.ts";
+import { type CidrBlock, canonicalIp } from "../domain/network.ts";
+import { invalidParameter, SealpostError } from "../errors.ts";
 
 /** 256 KiB: ten times the size of a key with its certificate chain. */
 const MAX_BODY_BYTES = 256 * 1024;
@@ -42,4 +41,53 @@ export function limitBody(): MiddlewareHandler<Env> {
       throw new SealpostError("too_large", `The body is larger than ${MAX_BODY_BYTES} bytes`);
     },
   });
+}
+
+/**
+ * Returns the canonical address of the client: the peer, or the address that trusted proxies name in `X-Forwarded-For`,
+ * read from the right. `null` if it is unknown, or if a trusted proxy wrote something other than an address.
+ * @param peer address of the other end of the connection; `null` if it is unknown
+ */
+export function clientAddress(
+  peer: string | null,
+  forwardedFor: string | undefined,
+  trusted: readonly CidrBlock[],
+): string | null {
+  const isTrusted = (address: string) => trusted.some((block) => block.contains(address));
+  let client = peer === null ? null : canonicalIp(peer);
+  const hops = forwardedFor === undefined ? [] : forwardedFor.split(",");
+  while (client !== null && isTrusted(client)) {
+    const hop = hops.pop();
+    if (hop === undefined) return client;
+    client = canonicalIp(hop.trim());
+  }
+  return client;
+}
+
+/** Rejected in the query, which proxies and servers log. */
+const SECRETS = ["password", "private_key", "private_key_password", "pass", "pin", "recoverycode"];
+const INVALID_PERCENT = /%(?![0-9a-f]{2})/gi;
+
+/** Rejects a URL that contains a secret, or escapes that are not UTF-8 and would change when decoded. */
+export function checkUrl(): MiddlewareHandler {
+  return async function checkUrl(c, next) {
+    const { pathname, search, searchParams } = new URL(c.req.url);
+    if (!isEscapedUtf8(pathname)) throw invalidParameter("path", "expected UTF-8");
+    if (!isEscapedUtf8(search)) throw invalidParameter("query", "expected UTF-8");
+    const secret = SECRETS.find((name) => searchParams.has(name));
+    if (secret !== undefined)
+      throw invalidParameter(secret, "not allowed in the query, which is logged: send it in the body");
+    await next();
+  };
+}
+
+/** Whether the percent escapes of a text are UTF-8. Decoders silently replace other bytes with U+FFFD. */
+export function isEscapedUtf8(text: string): boolean {
+  try {
+    decodeURIComponent(text.replace(INVALID_PERCENT, "%25"));
+    return true;
+  } catch {
+    // Only a URIError can occur here.
+    return false;
+  }
 }

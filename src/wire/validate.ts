@@ -2,10 +2,9 @@ import type { Context } from "hono";
 import * as v from "valibot";
 import type { Env } from "../contracts/env.ts";
 import type { ParameterSchemas, Parameters } from "../contracts/route.ts";
+import { type Notice, notice } from "../domain/notices.ts";
 import { invalidParameter, missingParameter } from "../errors.ts";
-import { coerce, type Entries, isOptional } from "./coerce.ts";
 import { type RawParameters, readParameters } from "./read-parameters.ts";
-import { unknownParameters } from "./unknown-parameters.ts";
 
 type ObjectSchema = v.GenericSchema & { readonly entries: Entries };
 
@@ -73,4 +72,83 @@ function assertStorable(name: string, value: unknown): void {
     if (typeof text !== "string" || (text.isWellFormed() && !text.includes("\0"))) continue;
     throw invalidParameter(name, "expected Unicode text without NUL");
   }
+}
+
+/** The entries of an object schema, by parameter name. */
+type Entries = Readonly<Record<string, v.GenericSchema>>;
+
+const TRUE = ["true", "1"];
+const FALSE = ["false", "0"];
+
+/**
+ * Converts a parameter to the type that its schema expects, because forms and queries have only text. Digits become a
+ * number; `true`, `1`, `false` and `0` become a boolean. A value that does not fit stays, and the schema rejects it.
+ * @returns `undefined` for `null` and for an empty text, so that the default applies. An optional text without a default
+ * keeps the empty text, which then differs from an absent one. A `nullish` schema gets `null`, which resets a value that
+ * stays when the parameter is absent.
+ */
+export function coerce(schema: v.GenericSchema, value: unknown): unknown {
+  const kind = kindOf(schema);
+  if (value === null || (value === "" && (kind !== "string" || hasDefault(schema)))) {
+    return schema.type === "nullish" ? null : undefined;
+  }
+  if (kind === "boolean") return toBoolean(value);
+  if (kind === "number" && typeof value === "string" && /^-?\d{1,15}$/.test(value)) return Number(value);
+  return value;
+}
+
+function toBoolean(value: unknown): unknown {
+  if (typeof value !== "string" && typeof value !== "number") return value;
+  const text = String(value).toLowerCase();
+  if (TRUE.includes(text)) return true;
+  return FALSE.includes(text) ? false : value;
+}
+
+/** The type of a schema inside `optional` or at the start of a `pipe`. */
+function kindOf(schema: v.GenericSchema): string {
+  if ("wrapped" in schema) return kindOf(schema.wrapped as v.GenericSchema);
+  return schema.type;
+}
+
+function hasDefault(schema: v.GenericSchema): boolean {
+  return "default" in schema && schema.default !== undefined;
+}
+
+/** Whether the parameter may be absent. */
+function isOptional(schema: v.GenericSchema): boolean {
+  return schema.type === "optional" || schema.type === "nullish";
+}
+
+/** Limits, because a client can send any number of names of any length. */
+const MAX_NOTICES = 20;
+const MAX_NAME_CHARACTERS = 64;
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu;
+
+/** Returns a notice for each unknown name, with the known name that is closest to it. */
+export function unknownParameters(names: Iterable<string>, known: readonly string[]): readonly Notice[] {
+  const unknown = [...names].filter((name) => !known.includes(name)).slice(0, MAX_NOTICES);
+  return unknown.map((given) => {
+    const name = Array.from(given.replace(UNPRINTABLE, " ")).slice(0, MAX_NAME_CHARACTERS).join("");
+    return notice("unknown_parameter", name, { name, nearest: nearestTo(name, known) });
+  });
+}
+
+/** The known name with the fewest edits, ignoring case. */
+function nearestTo(name: string, known: readonly string[]): string {
+  const edits = new Map(known.map((one) => [one, editsBetween(name.toLowerCase(), one.toLowerCase())]));
+  return [...edits].toSorted(([, left], [, right]) => left - right)[0]?.[0] ?? "";
+}
+
+/** Levenshtein distance: the number of letters to insert, delete or replace. */
+function editsBetween(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (const [index, letter] of Array.from(from).entries()) {
+    const next = [index + 1];
+    for (let column = 1; column <= to.length; column++) {
+      const replaced = (row[column - 1] ?? 0) + (letter === to[column - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[column] ?? 0) + 1, (next[column - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[to.length] ?? 0;
 }

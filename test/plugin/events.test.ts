@@ -8,7 +8,7 @@ import {
   type SealpostEvent,
 } from "sealpost/plugin";
 import * as v from "valibot";
-import { actionOf, eventNameOf } from "../../src/wire/route-names.ts";
+import { actionOf, eventNameOf } from "../../src/wire/route.ts";
 import { ADMIN, PEER, testInstance } from "../fixtures/instance.ts";
 import { failed, NO_SUCH_USER } from "../fixtures/receipts.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { duplicateKey } from "../../src/wire/duplicate-keys.ts";
+import { duplicateKey } from "../../src/wire/read-parameters.ts";
 
 describe("duplicateKey()", () => {
   test.each<[text: string, repeated: string | null]>([

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { unknownParameters } from "../../src/wire/unknown-parameters.ts";
+import { unknownParameters } from "../../src/wire/validate.ts";
 
 const KNOWN = ["server", "port", "username", "password", "sender", "tls", "timeout", "max_connections"];
 const nearest = (name: string) => unknownParameters([name], KNOWN)[0]?.text;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { parseCidr } from "../../src/domain/network.ts";
-import { clientAddress } from "../../src/wire/client-address.ts";
+import { clientAddress } from "../../src/wire/request.ts";
 
 const blocks = (...texts: readonly string[]) => texts.flatMap((text) => parseCidr(text) ?? []);
 const PROXIES = blocks("10.0.0.0/8", "fd00::/8");

@@ -3,8 +3,8 @@ import { eq, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql/sqlite3";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { Database } from "../src/contracts/database.ts";
+import { placeholdersFor } from "../src/storage/drizzle.ts";
 import { openDatabase } from "../src/storage/open-database.ts";
-import { placeholdersFor } from "../src/storage/prepare.ts";
 import { type BenchResult, median, print } from "./result.ts";
 
 const ROUNDS = 7;

@@ -16,7 +16,7 @@
 
 export type { RekeyResult } from "./access/rekey.ts";
 export type { SealpostApp } from "./app.ts";
-export type { MailOptions } from "./contracts/mail-options.ts";
+export type { MailOptions } from "./contracts/plugin/mail.ts";
 export type { Mailbox } from "./domain/mailbox.ts";
 export type { Attachment, Mailboxes, Message } from "./domain/message.ts";
 export { SealpostError, type SealpostErrorCode } from "./errors.ts";

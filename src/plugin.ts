@@ -28,8 +28,7 @@ export type {
 } from "./contracts/directory.ts";
 export type { Env } from "./contracts/env.ts";
 export type { PluginAuditEntry } from "./contracts/plugin/audit.ts";
-export type { Capabilities, CapabilityName } from "./contracts/plugin/capabilities.ts";
-export type { PluginContext } from "./contracts/plugin/context.ts";
+export type { Capabilities, CapabilityName, PluginContext } from "./contracts/plugin/context.ts";
 export type {
   Plugin,
   PluginDefinition,
@@ -37,7 +36,7 @@ export type {
   PluginInstance,
 } from "./contracts/plugin/definition.ts";
 export type { EventHandler, SealpostEvent } from "./contracts/plugin/events.ts";
-export type { RateLimitPlan, RateLimitResult } from "./contracts/plugin/limits.ts";
+export type { RateLimit, RateLimitPlan, RateLimitResult } from "./contracts/plugin/limits.ts";
 export type { SubmitOptions, SubmitOutcome } from "./contracts/plugin/mail.ts";
 export type { PasswordOptions, SealedColumns } from "./contracts/plugin/secrets.ts";
 export type { Setting, Settings, SettingValues } from "./contracts/plugin/settings.ts";
@@ -49,7 +48,6 @@ export { MAX_CLOCK_SKEW_MS } from "./domain/clock.ts";
 export { domainOf, parseAddress, parseMailbox } from "./domain/mailbox.ts";
 export { type CidrBlock, parseCidr } from "./domain/network.ts";
 export { NOTICES, type Notice, type NoticeCode, notice } from "./domain/notices.ts";
-export type { RateLimit } from "./domain/rate-limit.ts";
 export { invalidParameter, missingParameter } from "./errors.ts";
 export { definePlugin, setting } from "./plugin/define.ts";
 export {
@@ -75,6 +73,5 @@ export { isConstraintError } from "./storage/errors.ts";
 export { deliveryView } from "./wire/delivery.ts";
 export { noticeDetail, noticeEntries, respond, type Success, type Verdict } from "./wire/envelope.ts";
 export { IDEMPOTENCY_HEADER } from "./wire/operation.ts";
-export { pageOf, pageParams, pageView } from "./wire/paging.ts";
 export { type RouteDeclaration, route, type TypedRoute } from "./wire/route.ts";
-export { described, named, wholeNumber } from "./wire/schemas.ts";
+export { described, named, pageOf, pageParams, pageView, wholeNumber } from "./wire/schemas.ts";

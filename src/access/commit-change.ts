@@ -7,7 +7,7 @@ import type { AdminRepository } from "../storage/admins.ts";
 import { type Epoch, untilCommitted } from "../storage/epoch.ts";
 import { ADMINS, POLICIES } from "../storage/kept-tables.ts";
 import type { PolicyRepository } from "../storage/policies.ts";
-import { grants, namesAdmin } from "./policy.ts";
+import { grants, namesAdmin } from "./authorization.ts";
 
 /** All policies and admins at one moment. */
 export interface AccessState {

@@ -1,9 +1,9 @@
 import { setTimeout } from "node:timers/promises";
 import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
+import type { RateLimit } from "../contracts/plugin/limits.ts";
 import type { AuditEntry } from "../domain/audit.ts";
 import { MAX_CLOCK_SKEW_MS } from "../domain/clock.ts";
-import type { RateLimit } from "../domain/rate-limit.ts";
 import { SealpostError } from "../errors.ts";
 import type { AttemptSlotRepository } from "../storage/attempt-slots.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";

@@ -7,9 +7,8 @@ import {
   type AuditQuery,
   type StoredAuditEntry,
 } from "../domain/audit.ts";
-import { pageOf, pageParams, pageView } from "../wire/paging.ts";
 import { route } from "../wire/route.ts";
-import { described, named } from "../wire/schemas.ts";
+import { described, named, pageOf, pageParams, pageView } from "../wire/schemas.ts";
 
 const MAX_PATTERN_CHARACTERS = 255;
 const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;

@@ -1,8 +1,7 @@
 import * as v from "valibot";
 import { MAIL_STATES } from "../domain/queued-mail.ts";
 import { replyView } from "../wire/delivery.ts";
-import { pageParams, pageView } from "../wire/paging.ts";
-import { described, named } from "../wire/schemas.ts";
+import { described, named, pageParams, pageView } from "../wire/schemas.ts";
 import { line } from "./smtpserver-schema.ts";
 
 /** RFC 3339, or a day, which starts at midnight UTC. */

@@ -2,8 +2,8 @@ import * as v from "valibot";
 import { parseAddress } from "../domain/mailbox.ts";
 import { SealpostError } from "../errors.ts";
 import type { MailQuery, MailQueue } from "../mail/queue/manage.ts";
-import { pageOf } from "../wire/paging.ts";
 import { route } from "../wire/route.ts";
+import { pageOf } from "../wire/schemas.ts";
 import { mailIdParams, mailListParams, mailPageView, mailRecordView } from "./mail-schema.ts";
 import { toMailRecordView, toMailView } from "./mail-view.ts";
 

@@ -1,11 +1,18 @@
 import * as v from "valibot";
 import { CHECKPOINTS } from "../domain/delivery.ts";
 import { type Mailbox, parseMailbox } from "../domain/mailbox.ts";
-import { DEFINITION_DEFAULTS as DEFAULTS } from "../domain/smtp-server.ts";
+import { DEFINITION_DEFAULTS as DEFAULTS, type ServerDefinition } from "../domain/smtp-server.ts";
 import { missingParameter } from "../errors.ts";
-import type { ServerCheck } from "../mail/servers/check.ts";
+import type { CheckResult, ServerCheck } from "../mail/servers/check.ts";
 import { needsRecipient } from "../mail/servers/test.ts";
-import { deliveryView, serverReportView } from "../wire/delivery.ts";
+import type { SubmitResult } from "../mail/submission.ts";
+import {
+  type DeliveryView,
+  deliveryView,
+  serverReportView,
+  toDeliveryView,
+  toServerReportView,
+} from "../wire/delivery.ts";
 import { noticeEntries } from "../wire/envelope.ts";
 import { described } from "../wire/schemas.ts";
 import { definitionParams, flag, identifierText, mailboxOrEmpty, smimeView } from "./smtpserver-schema.ts";
@@ -60,7 +67,7 @@ export const testDetail = v.object({
 export type TestDetail = v.InferOutput<typeof testDetail>;
 
 /** A test that sends a message. */
-export interface MessageTest {
+interface MessageTest {
   readonly until: null;
   readonly recipient: Mailbox;
 }
@@ -75,4 +82,42 @@ export function readTest({
   if (until !== undefined) return { until, recipient: mailbox };
   if (mailbox === null) throw missingParameter("recipient");
   return { until: null, recipient: mailbox };
+}
+
+/** The fields of the tested definition that hints need. */
+type TestedServer = Pick<ServerDefinition, "server" | "port" | "tls" | "username">;
+
+/** A queued message has no result yet. */
+const QUEUED: DeliveryView = {
+  ...{ phase: null, code: null, retryable: false, outcome: null, reply: null, hint: null },
+  ...{ timing_ms: {}, tls: null, accepted: [], rejected: [], round_trips: null, reached: null },
+};
+
+/** Returns the `detail` of a test that sends a message. @param isQueueing whether the caller asked to queue it */
+export function toTestDetail(result: SubmitResult, server: TestedServer, isQueueing: boolean): TestDetail {
+  const isQueued = result.state === "queued";
+  return {
+    delivery: isQueued ? QUEUED : toDeliveryView(result, server),
+    server: isQueued ? undefined : toServerReportView(result.recipients[0]?.receipt),
+    smime: result.smime ?? undefined,
+    queued: isQueued || (isQueueing ? false : undefined),
+    mail_id: isQueued ? result.mailId : undefined,
+  };
+}
+
+/** Returns the `detail` of a check, which sends nothing. */
+export function toCheckDetail({ until, recipient, receipt }: CheckResult, server: TestedServer): TestDetail {
+  const recipients = [{ recipient: recipient?.address ?? "", receipt }];
+  const view = receipt.successful
+    ? toDeliveryView({ state: "delivered", identifier: "", recipients }, server)
+    : toDeliveryView({ state: "failed", identifier: "", failure: receipt.failure, recipients }, server);
+  return {
+    delivery: {
+      ...view,
+      outcome: "not-sent",
+      accepted: [],
+      rejected: until === "recipient" ? view.rejected : [],
+    },
+    server: toServerReportView(receipt),
+  };
 }

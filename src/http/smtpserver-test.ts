@@ -8,8 +8,14 @@ import { noticeDetail, respond } from "../wire/envelope.ts";
 import { IDEMPOTENCY_HEADER } from "../wire/operation.ts";
 import { route } from "../wire/route.ts";
 import { definitionTag, EXAMPLE, identifierParams, TEST_ROUTE, toServerInput } from "./smtpserver-schema.ts";
-import { readTest, storedTestParams, testDetail, testParams } from "./smtpserver-test-schema.ts";
-import { toCheckDetail, toTestDetail } from "./smtpserver-test-view.ts";
+import {
+  readTest,
+  storedTestParams,
+  testDetail,
+  testParams,
+  toCheckDetail,
+  toTestDetail,
+} from "./smtpserver-test-schema.ts";
 
 /** What the OpenAPI document says about both tests. */
 const TEST = {

@@ -3,9 +3,15 @@ import * as v from "valibot";
 import type { AuditLog } from "../access/audit-log.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { notice } from "../domain/notices.ts";
+import { invalidParameter } from "../errors.ts";
 import type { Circuit } from "../mail/circuit.ts";
-import { type Servers, type StoredDefinition, serverNotFound } from "../mail/servers/definitions.ts";
-import type { SaveServer } from "../mail/servers/save.ts";
+import {
+  type EtagCondition,
+  type Servers,
+  type StoredDefinition,
+  serverNotFound,
+} from "../mail/servers/definitions.ts";
+import type { SaveConditions, SaveServer } from "../mail/servers/save.ts";
 import type { Registry } from "../plugin/registry.ts";
 import {
   noticeDetail,
@@ -17,7 +23,6 @@ import {
 } from "../wire/envelope.ts";
 import { route } from "../wire/route.ts";
 import { described } from "../wire/schemas.ts";
-import { readConditions, readIfMatch } from "./conditions.ts";
 import {
   type DefinitionView,
   definitionDetail,
@@ -170,4 +175,33 @@ function createListTexts() {
 function unreadable(all: readonly StoredDefinition[], reveal: boolean) {
   const names = all.filter((server) => reveal && server.password === null).map((server) => server.identifier);
   return noticeDetail(names.map((identifier) => notice("password_unreadable", "password", { identifier })));
+}
+
+/** RFC 9110 8.8.3. */
+const ENTITY_TAG = /^(W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/;
+/** An element of a comma-separated list. A comma inside quotes belongs to a tag. */
+const LIST_ELEMENT = /(?:"[^"]*"|[^,"])+/g;
+
+/** Reads `If-Match` and `If-None-Match` (RFC 9110 13.1). */
+function readConditions(headers: {
+  readonly ifMatch: string | undefined;
+  readonly ifNoneMatch: string | undefined;
+}): SaveConditions {
+  return { ifMatch: readIfMatch(headers.ifMatch), createOnly: readCreateOnly(headers.ifNoneMatch) };
+}
+
+/** `*` matches any definition. Weak tags never match (RFC 9110 8.8.3.2). */
+function readIfMatch(header: string | undefined): EtagCondition | null {
+  if (header === undefined) return null;
+  if (header.trim() === "*") return () => true;
+  // Elements may be empty (RFC 9110 5.6.1.2).
+  const tags = (header.match(LIST_ELEMENT) ?? []).map((tag) => tag.trim()).filter((tag) => tag !== "");
+  if (tags.length > 0 && tags.every((tag) => ENTITY_TAG.test(tag))) return (etag) => tags.includes(etag);
+  throw invalidParameter("If-Match", "expected entity tags or *");
+}
+
+function readCreateOnly(header: string | undefined): boolean {
+  if (header === undefined) return false;
+  if (header.trim() === "*") return true;
+  throw invalidParameter("If-None-Match", "expected *");
 }

@@ -4,8 +4,12 @@ import type { Platform } from "../contracts/platform.ts";
 import { auditEntry } from "../domain/audit.ts";
 import { type Failure, isBefore } from "../domain/delivery.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
-import type { HealthFailure, ServerHealthRepository, ServerHealthRow } from "../storage/server-health.ts";
-import type { WaitingMailRepository } from "../storage/waiting-mail.ts";
+import type {
+  HealthFailure,
+  ServerHealthRepository,
+  ServerHealthRow,
+  WaitingMailRepository,
+} from "../storage/server-health.ts";
 import type { Notify } from "./events.ts";
 import { MAX_PROBE_INTERVAL_MS, probeIntervalMs } from "./queue/backoff.ts";
 

@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import { type Mailbox, parseAddress, parseMailbox, recipientsOf } from "../domain/mailbox.ts";
-import type { Message, NormalizedMessage } from "../domain/message.ts";
-import { fieldProblem, isUnsafeInHeader } from "../domain/message-headers.ts";
+import { fieldProblem, isUnsafeInHeader, type Message, type NormalizedMessage } from "../domain/message.ts";
 import { invalidParameter, missingParameter, SealpostError } from "../errors.ts";
 import { attachments } from "./normalize-attachments.ts";
 

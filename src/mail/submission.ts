@@ -1,5 +1,5 @@
 import type { Statement } from "../contracts/database.ts";
-import type { MailOptions } from "../contracts/mail-options.ts";
+import type { MailOptions } from "../contracts/plugin/mail.ts";
 import type { AuditActor } from "../domain/audit.ts";
 import { type Failure, NOTHING_SEEN, type Receipt } from "../domain/delivery.ts";
 import type { Mailbox } from "../domain/mailbox.ts";

@@ -1,11 +1,12 @@
 import { type Mailbox, parseAddress } from "../domain/mailbox.ts";
-import type { MessageIdentity, NormalizedMessage } from "../domain/message.ts";
 import {
   fieldProblem,
   isStructuredField,
   isUnsafeInHeader,
   MAX_WORD_CHARACTERS,
-} from "../domain/message-headers.ts";
+  type MessageIdentity,
+  type NormalizedMessage,
+} from "../domain/message.ts";
 
 /** RFC 5322 3.2.3: words with one space between. */
 const ATOMS = /^[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+( [A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+)*$/;

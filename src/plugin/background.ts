@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { withDeadline } from "../async/deadline.ts";
+import { withDeadline } from "../async/abort.ts";
 
 /** Lets work continue after the response; on Workers `waitUntil`. Never throws. */
 export type RunInBackground = (work: Promise<unknown>) => void;

@@ -5,8 +5,13 @@ import type { Database } from "../contracts/database.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { PluginAudit, PluginAuditEntry } from "../contracts/plugin/audit.ts";
-import type { Capabilities, CapabilityName, PluginCapabilities } from "../contracts/plugin/capabilities.ts";
-import type { PluginContext, PluginLog } from "../contracts/plugin/context.ts";
+import type {
+  Capabilities,
+  CapabilityName,
+  PluginCapabilities,
+  PluginContext,
+  PluginLog,
+} from "../contracts/plugin/context.ts";
 import type { PluginEvents } from "../contracts/plugin/events.ts";
 import type { PluginStore } from "../contracts/plugin/store.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { getLogger } from "@logtape/logtape";
 import type { MiddlewareHandler } from "hono";
-import { withDeadline } from "../async/deadline.ts";
+import { withDeadline } from "../async/abort.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { EventHandler, SealpostEvent } from "../contracts/plugin/events.ts";

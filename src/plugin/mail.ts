@@ -1,7 +1,6 @@
 import type { Context } from "hono";
 import type { Env } from "../contracts/env.ts";
-import type { MailOptions } from "../contracts/mail-options.ts";
-import type { PluginMail, SubmitOptions, SubmitOutcome } from "../contracts/plugin/mail.ts";
+import type { MailOptions, PluginMail, SubmitOptions, SubmitOutcome } from "../contracts/plugin/mail.ts";
 import type { Settings } from "../contracts/plugin/settings.ts";
 import type { AuditActor } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";

@@ -1,9 +1,8 @@
 import { sql } from "drizzle-orm";
 import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
-import type { PluginLimits, RateLimitPlan, RateLimitResult } from "../contracts/plugin/limits.ts";
+import type { PluginLimits, RateLimit, RateLimitPlan, RateLimitResult } from "../contracts/plugin/limits.ts";
 import { type CidrBlock, clientNetwork } from "../domain/network.ts";
-import type { RateLimit } from "../domain/rate-limit.ts";
 import { SealpostError } from "../errors.ts";
 import type { RateLimitRepository } from "../storage/rate-limits.ts";
 

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
-import { withDeadline } from "../async/deadline.ts";
+import { withDeadline } from "../async/abort.ts";
 import type { KeptTable, Migration } from "../contracts/database.ts";
-import type { Capabilities } from "../contracts/plugin/capabilities.ts";
+import type { Capabilities } from "../contracts/plugin/context.ts";
 import type { Plugin, PluginInstance } from "../contracts/plugin/definition.ts";
 import type { SealedColumns } from "../contracts/plugin/secrets.ts";
 import type { Settings } from "../contracts/plugin/settings.ts";

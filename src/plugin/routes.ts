@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { Hono, type MiddlewareHandler } from "hono";
-import { withDeadline } from "../async/deadline.ts";
+import { withDeadline } from "../async/abort.ts";
 import type { Env } from "../contracts/env.ts";
 import type { PluginInstance } from "../contracts/plugin/definition.ts";
 import { METHODS, type Route } from "../contracts/route.ts";

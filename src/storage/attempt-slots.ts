@@ -1,7 +1,7 @@
 import { eq, sql } from "drizzle-orm";
 import type { Database, WriteStatement } from "../contracts/database.ts";
+import type { RateLimit } from "../contracts/plugin/limits.ts";
 import { MAX_CLOCK_SKEW_MS } from "../domain/clock.ts";
-import type { RateLimit } from "../domain/rate-limit.ts";
 import { attemptSlot } from "./schema.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { and, asc, count as countRows, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm";
 import type { Database, WriteStatement } from "../contracts/database.ts";
 import type { AuditEntry, AuditQuery, AuditTextColumn, StoredAuditEntry } from "../domain/audit.ts";
-import { placeholdersFor } from "./prepare.ts";
+import { placeholdersFor } from "./drizzle.ts";
 import { audit } from "./schema.ts";
 
 /** The audit log. Writes are unexecuted statements for `commit` or `append`. */

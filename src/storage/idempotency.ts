@@ -1,6 +1,6 @@
 import { and, eq, inArray, lt, sql } from "drizzle-orm";
 import type { Database, WriteStatement } from "../contracts/database.ts";
-import { placeholdersFor } from "./prepare.ts";
+import { placeholdersFor } from "./drizzle.ts";
 import { idempotency } from "./schema.ts";
 
 /** In place of the result: the call is under way and has done nothing that must not be repeated. */

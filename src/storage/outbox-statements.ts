@@ -1,7 +1,7 @@
 import { getTableColumns, type Placeholder, type SQL, sql } from "drizzle-orm";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { Database } from "../contracts/database.ts";
-import { placeholdersFor } from "./prepare.ts";
+import { placeholdersFor } from "./drizzle.ts";
 import { mail, mailContent } from "./schema.ts";
 
 /** A server queue that has messages in it, and what limits its sending. */

@@ -1,8 +1,8 @@
 import { eq, inArray, lt, type SQL, sql } from "drizzle-orm";
 import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
+import type { RateLimit } from "../contracts/plugin/limits.ts";
 import { MAX_CLOCK_SKEW_MS } from "../domain/clock.ts";
-import type { RateLimit } from "../domain/rate-limit.ts";
-import { placeholdersFor } from "./prepare.ts";
+import { placeholdersFor } from "./drizzle.ts";
 import { rateLimitWindow } from "./schema.ts";
 
 export type RateLimitWindow = typeof rateLimitWindow.$inferSelect;

@@ -1,7 +1,7 @@
 import { lookup as dnsLookup } from "node:dns/promises";
 import net, { type Socket } from "node:net";
 import tls from "node:tls";
-import { onAbort } from "../async/abort-signal.ts";
+import { onAbort } from "../async/abort.ts";
 import { type Connect, ConnectError } from "../contracts/transport.ts";
 import { BoundedCache } from "../domain/bounded-cache.ts";
 import { type DialedAddress, type FailureCode, notSent, type Phase } from "../domain/delivery.ts";

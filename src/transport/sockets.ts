@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import tls from "node:tls";
-import { onAbort } from "../async/abort-signal.ts";
+import { onAbort } from "../async/abort.ts";
 import type { ChainCertificate, TlsPeer } from "../domain/delivery.ts";
 
 /** The TLS of a socket, as far as the runtime shows it. */

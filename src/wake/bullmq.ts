@@ -1,8 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Job, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
-import { orAborted, untilAborted } from "../async/abort-signal.ts";
-import { withDeadline } from "../async/deadline.ts";
+import { orAborted, untilAborted, withDeadline } from "../async/abort.ts";
 import { loadOptional } from "../async/load-optional.ts";
 import type { Wake, WakeSource } from "../contracts/wake.ts";
 import type { Secret } from "../domain/secret.ts";

@@ -1,4 +1,4 @@
-import { onAbort } from "../async/abort-signal.ts";
+import { onAbort } from "../async/abort.ts";
 import type { Wake, WakeSource } from "../contracts/wake.ts";
 import { closedError, type Listener, receiveWake } from "./receive.ts";
 

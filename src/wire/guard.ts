@@ -2,7 +2,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import type { Authentication } from "../access/authentication.ts";
 import type { Authorization } from "../access/authorization.ts";
 import type { Env } from "../contracts/env.ts";
-import type { RightOptions } from "../contracts/plugin/guard.ts";
+import type { RightOptions } from "../contracts/plugin/context.ts";
 import type { Right } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
 

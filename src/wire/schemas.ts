@@ -18,3 +18,34 @@ export const described = <S extends v.GenericSchema>(schema: S, description: str
 /** A schema that is a component of the OpenAPI document, by this name. */
 export const named = <S extends v.GenericSchema>(name: string, schema: S) =>
   v.pipe(schema, v.metadata({ ref: name }));
+
+const MAX_PAGE = 1_000_000;
+const MAX_PAGE_SIZE = 1_000;
+const DEFAULT_PAGE_SIZE = 15;
+
+/** The parameters that select a page of a list. A plugin may need another default, or another name for the size. */
+export const pageParams = {
+  page: v.optional(wholeNumber(1, MAX_PAGE), 1),
+  page_size: v.optional(wholeNumber(1, MAX_PAGE_SIZE), DEFAULT_PAGE_SIZE),
+};
+
+/** The fields of a page in addition to its rows. */
+export const pageView = {
+  count: v.number(),
+  current: v.number(),
+  prev: v.nullable(v.number()),
+  next: v.nullable(v.number()),
+};
+
+/** Returns the fields of {@link pageView}. */
+export function pageOf(
+  { page, pageSize }: { readonly page: number; readonly pageSize: number },
+  total: number,
+) {
+  return {
+    count: total,
+    current: page,
+    prev: page > 1 ? page - 1 : null,
+    next: page * pageSize < total ? page + 1 : null,
+  };
+}

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { decide, rightsOf } from "../../src/access/authorization.ts";
 import { hasPolicyWriter } from "../../src/access/commit-change.ts";
-import { decide, rightsOf } from "../../src/access/policy.ts";
 import type { Admin } from "../../src/domain/admin.ts";
 import type { Policy, PolicyContext } from "../../src/domain/policy.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { once } from "node:events";
 import { createServer, connect as dial, type Socket } from "node:net";
-import { createAbortableConnect } from "../../src/async/abortable.ts";
+import { createAbortableConnect } from "../../src/async/abort.ts";
 import { type Connect, ConnectError } from "../../src/contracts/transport.ts";
 
 const TARGET = { host: "127.0.0.1", port: 0, tls: false };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { withDeadline } from "../../src/async/deadline.ts";
+import { withDeadline } from "../../src/async/abort.ts";
 
 const late = () => new Error("late");
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { printable, reportLines } from "../../src/cli/server-report.ts";
 import type { Receipt } from "../../src/domain/delivery.ts";
-import { toTestDetail } from "../../src/http/smtpserver-test-view.ts";
+import { toTestDetail } from "../../src/http/smtpserver-test-schema.ts";
 import { ACCEPTED } from "../fixtures/receipts.ts";
 import { SEEN } from "../fixtures/rich-transport.ts";
 

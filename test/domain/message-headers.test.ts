@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { fieldProblem, httpFieldProblem } from "../../src/domain/message-headers.ts";
+import { fieldProblem, httpFieldProblem } from "../../src/domain/message.ts";
 
 describe("httpFieldProblem()", () => {
   test.each([

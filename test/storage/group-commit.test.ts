@@ -2,9 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { asc, eq, sql } from "drizzle-orm";
 import type { Statement } from "../../src/contracts/database.ts";
 import { SealpostError } from "../../src/errors.ts";
-import type { Connection } from "../../src/storage/connection.ts";
 import { isConstraintError } from "../../src/storage/errors.ts";
-import { LibsqlDatabase } from "../../src/storage/libsql-database.ts";
+import { type Connection, LibsqlDatabase } from "../../src/storage/libsql-database.ts";
 import { connectFile, connectMemory } from "../../src/storage/local/connect.ts";
 import { createItems, item, randomBytes, temporaryFile } from "./fixtures/database.ts";
 

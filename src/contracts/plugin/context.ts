@@ -1,9 +1,9 @@
 import type { Context } from "hono";
+import type { Directory } from "../directory.ts";
 import type { Env } from "../env.ts";
+import type { Sms } from "../sms.ts";
 import type { PluginAudit } from "./audit.ts";
-import type { PluginCapabilities } from "./capabilities.ts";
 import type { PluginEvents } from "./events.ts";
-import type { PluginGuard } from "./guard.ts";
 import type { PluginLimits } from "./limits.ts";
 import type { PluginMail } from "./mail.ts";
 import type { PluginSecrets } from "./secrets.ts";
@@ -61,4 +61,37 @@ export interface PluginLog {
   info(text: string, properties?: Readonly<Record<string, unknown>>): void;
   warning(text: string, properties?: Readonly<Record<string, unknown>>): void;
   error(text: string, properties?: Readonly<Record<string, unknown>>): void;
+}
+
+/**
+ * Objects that one plugin provides and others use, by name. A plugin adds its own:
+ * `declare module "sealpost/plugin" { interface Capabilities { push: Push } }`.
+ */
+export interface Capabilities {
+  directory: Directory;
+  sms: Sms;
+}
+export type CapabilityName = keyof Capabilities & string;
+
+/** The capabilities of other plugins. These are the only functions of a context that `setup` may call. */
+export interface PluginCapabilities {
+  /** Returns a capability of another plugin. The name must be listed in `requires`. */
+  use<N extends CapabilityName>(name: N): Capabilities[N];
+  /** The same for a name listed in `optional`; returns `null` if no plugin provides it. */
+  find<N extends CapabilityName>(name: N): Capabilities[N] | null;
+}
+
+/** How a right is checked. */
+export interface RightOptions {
+  /**
+   * For a route whose first step is a read: the right is checked against the admins and policies that this process has in
+   * memory, and that read proves that they are current.
+   */
+  readonly isProvedByRead?: boolean;
+}
+
+/** Authorizes requests to open routes; `right` of a route's declaration guards the others. */
+interface PluginGuard {
+  /** Whether the request comes from an admin with this right. For open routes that show admins more detail. Never throws. */
+  isAllowed(c: Context<Env>, right: string, options?: RightOptions): Promise<boolean>;
 }

@@ -1,6 +1,5 @@
 import type { SQL } from "drizzle-orm";
 import type { Context } from "hono";
-import type { RateLimit } from "../../domain/rate-limit.ts";
 import type { Statement } from "../database.ts";
 import type { Env } from "../env.ts";
 
@@ -40,4 +39,12 @@ export interface PluginLimits {
   perClient(c: Context<Env>, limit: RateLimit): readonly RateLimit[];
   /** Whether the client is in `SEALPOST_TRUSTED_CLIENTS`, which exempts it from limits per client. */
   isTrustedClient(c: Context<Env>): boolean;
+}
+
+/** At most `max` events under a key within a window. */
+export interface RateLimit {
+  /** Identifies what is counted, such as `mail:ann@example.org`. Plugins' keys are stored as keyed hashes. */
+  readonly key: string;
+  readonly max: number;
+  readonly windowSeconds: number;
 }

@@ -9,8 +9,8 @@ import type {
   ProbeRef,
   ServerHealthRepository,
   ServerHealthRow,
+  WaitingMailRepository,
 } from "../../storage/server-health.ts";
-import type { WaitingMailRepository } from "../../storage/waiting-mail.ts";
 import { type Circuit, isRejectedLogin, nextProbeAt, PROBE_LEASE_MS } from "../circuit.ts";
 
 /** Timeout of a whole probe. */

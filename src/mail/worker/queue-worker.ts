@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { untilAborted } from "../../async/abort-signal.ts";
+import { untilAborted } from "../../async/abort.ts";
 import type { WakeSource } from "../../contracts/wake.ts";
 import { Dispatcher, type DispatcherDeps, type DrainBudget } from "./dispatcher.ts";
 import { Leases } from "./leases.ts";

@@ -3,7 +3,7 @@ import { availableParallelism, hostname, networkInterfaces } from "node:os";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Context } from "hono";
-import { createAbortableConnect } from "../../async/abortable.ts";
+import { createAbortableConnect } from "../../async/abort.ts";
 import type { Config } from "../../config.ts";
 import type { Wake, WakeSource } from "../../contracts/wake.ts";
 import { asciiHostName } from "../../domain/network.ts";

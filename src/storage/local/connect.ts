@@ -1,6 +1,5 @@
 import type { Platform } from "../../contracts/platform.ts";
-import type { Connection } from "../connection.ts";
-import type { Connections } from "../libsql-database.ts";
+import type { Connection, Connections } from "../libsql-database.ts";
 import { changeMark, openLocalClient } from "./client.ts";
 import { type ConnectionRole, ManagedConnection } from "./connection.ts";
 

@@ -2,8 +2,8 @@ import type { Client } from "@libsql/client";
 import { Semaphore } from "../../async/semaphore.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import { SealpostError } from "../../errors.ts";
-import type { Connection, RunOptions } from "../connection.ts";
 import { isBusy, isConstraintError, localError, openError } from "../errors.ts";
+import type { Connection, RunOptions } from "../libsql-database.ts";
 
 /** A commit with one fsync takes about this long on a plain disk. */
 const INITIAL_WAIT_MS = 4;

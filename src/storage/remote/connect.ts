@@ -3,9 +3,8 @@ import type { PollingOptions } from "../../async/batcher.ts";
 import { Semaphore } from "../../async/semaphore.ts";
 import type { Database } from "../../contracts/database.ts";
 import { SealpostError } from "../../errors.ts";
-import type { Connection } from "../connection.ts";
 import { abandonedError, invalidUrlError, isBusy, isOverloaded, remoteError } from "../errors.ts";
-import { type Connections, LibsqlDatabase } from "../libsql-database.ts";
+import { type Connection, type Connections, LibsqlDatabase } from "../libsql-database.ts";
 
 /** A round trip takes milliseconds; a server that needs longer than this is as good as unavailable. */
 const REQUEST_TIMEOUT_MS = 5_000;

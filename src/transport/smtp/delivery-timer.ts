@@ -1,4 +1,4 @@
-import { onAbort } from "../../async/abort-signal.ts";
+import { onAbort } from "../../async/abort.ts";
 import type { Phase, TimingMs } from "../../domain/delivery.ts";
 
 export interface TimeLimits {

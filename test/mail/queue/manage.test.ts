@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { MailOptions } from "../../../src/contracts/mail-options.ts";
+import type { MailOptions } from "../../../src/contracts/plugin/mail.ts";
 import {
   ACTOR,
   DOWN,

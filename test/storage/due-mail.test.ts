@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { notSent } from "../../src/domain/delivery.ts";
-import { createServerHealthRepository } from "../../src/storage/server-health.ts";
-import { createWaitingMailRepository } from "../../src/storage/waiting-mail.ts";
+import {
+  createServerHealthRepository,
+  createWaitingMailRepository,
+} from "../../src/storage/server-health.ts";
 import { later, mailRows, NOW, waiting } from "./fixtures/mail-rows.ts";
 import { queryPlan } from "./fixtures/plan.ts";
 

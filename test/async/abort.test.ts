@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { onAbort, orAborted, untilAborted } from "../../src/async/abort-signal.ts";
+import { onAbort, orAborted, untilAborted } from "../../src/async/abort.ts";
 
 describe("onAbort()", () => {
   test("calls each listener once, except canceled ones", () => {

@@ -17,7 +17,7 @@ const ECHO_MS = 20;
 /** A worker that has begun; disposed of, it is ended for certain. */
 async function startWorker({ path }: Folder) {
   const process = new Child("src/cli/index.ts", ["worker"], { folder: path });
-  await process.said(/Sending queued mail/, "stderr");
+  await process.printed(/Sending queued mail/, "stderr");
   return {
     process,
     async stop(signal: NodeJS.Signals = "SIGTERM") {
@@ -75,7 +75,7 @@ test("SIGTERM lets deliveries in flight finish and releases the rest, which anot
   const claimed = (await Promise.all(ids.map(desk.stateOf))).filter((state) => state === "sending");
   expect(claimed.length).toBeGreaterThan(1);
   const stopped = worker.stop();
-  await worker.process.said(/Stopping on/, "stderr");
+  await worker.process.printed(/Stopping on/, "stderr");
   answer();
   expect(await stopped).toMatchObject({ code: 0 });
   expect((await stopped).ms).toBeLessThan(STOP_MS);

@@ -63,7 +63,7 @@ test("a double SIGINT lets the message in flight and its response finish", async
   sealpost.process.signal("SIGINT");
   await Bun.sleep(ECHO_MS);
   sealpost.process.signal("SIGINT");
-  await sealpost.process.said(/Stopping on/, "stderr");
+  await sealpost.process.printed(/Stopping on/, "stderr");
   answer();
   expect((await sending).body.result.value).toBe(true);
   expect((await sealpost.process.ended).code).toBe(0);
@@ -98,7 +98,7 @@ test("a second SIGINT after a second ends the process immediately", async () => 
   const sending = testMail(await sealpost.logIn(), server.port).catch(() => null);
   await arrived;
   sealpost.process.signal("SIGINT");
-  await sealpost.process.said(/Stopping on/, "stderr");
+  await sealpost.process.printed(/Stopping on/, "stderr");
   await Bun.sleep(NO_ECHO_MS);
   const startMs = performance.now();
   expect((await sealpost.stop("SIGINT")).code).toBe(130);

@@ -58,7 +58,7 @@ test.skipIf(denoPath === null).each(["SIGINT", "SIGTERM"] as const)(
     const sending = api.test(mail);
     const answer = await arrived.promise;
     sealpost.process.signal(signal);
-    await sealpost.process.said(/Stopping on/, "stderr");
+    await sealpost.process.printed(/Stopping on/, "stderr");
     sealpost.process.signal(signal);
     answer();
     expect((await sending).body.result.value).toBe(true);

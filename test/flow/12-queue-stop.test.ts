@@ -44,7 +44,7 @@ test("SIGTERM lets the messages in flight finish, and the rest is sent once afte
   await until(() => held.length === CONNECTIONS);
   const startMs = performance.now();
   const stopped = sealpost.stop("SIGTERM");
-  await sealpost.process.said(/Stopping on/, "stderr");
+  await sealpost.process.printed(/Stopping on/, "stderr");
   server.script("body", undefined);
   for (const answer of held) answer();
   expect((await stopped).code).toBe(0);

@@ -10,7 +10,7 @@ test("a start names the definition that plugins lack, until it exists", async ()
   const env = { SEALPOST_ADMIN_PASSWORD: "correct horse" };
   {
     await using sealpost = await startSealpost({ folder: folder.path, env });
-    await sealpost.process.said(MISSING, "stderr");
+    await sealpost.process.printed(MISSING, "stderr");
     const api = await sealpost.logIn();
     await api.save("default", { server: "mail.example.org", sender: "me@example.org" });
     await sealpost.stop();

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { CHECKPOINTS, NOTHING_SEEN, notSent, unknownOutcome } from "../../src/domain/delivery.ts";
 import { createMemoryTransport } from "../../src/transport/memory.ts";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
-import type { RequestOptions, TestAnswer } from "../fixtures/request.ts";
+import type { RequestOptions, TestResponse } from "../fixtures/request.ts";
 import { createRichTransport } from "../fixtures/rich-transport.ts";
 import { sender } from "../fixtures/smime/authority.ts";
 
@@ -18,7 +18,7 @@ const check = (instance: TestInstance, path: string, json: object, options: Requ
     json: path === UNSAVED ? { ...SERVER, identifier: "office", ...json } : json,
     ...options,
   });
-const outcome = ({ status, value, error }: TestAnswer) => (error ? [status, error.code] : [status, value]);
+const outcome = ({ status, value, error }: TestResponse) => (error ? [status, error.code] : [status, value]);
 const auditRows = async (instance: TestInstance) => {
   const { value } = await instance.request("GET", "/audit/", { query: { action: "*send_test_email" } });
   return (value as { auditdata: Record<string, unknown>[] }).auditdata;

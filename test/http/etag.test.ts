@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
-import type { RequestOptions, TestAnswer } from "../fixtures/request.ts";
+import type { RequestOptions, TestResponse } from "../fixtures/request.ts";
 
 const SERVER = { server: "mail.example.org" };
 const SEALED = { username: "u", password: "p" };
@@ -8,8 +8,8 @@ const SEALED = { username: "u", password: "p" };
 const save = (instance: TestInstance, json: object, options: RequestOptions = {}) =>
   instance.request("POST", "/smtpserver/a", { json, ...options });
 const shown = async (instance: TestInstance) => (await instance.request("GET", "/smtpserver/a")).value;
-const outcome = ({ status, error }: TestAnswer) => (error ? [status, error.code] : status);
-const etag = ({ headers }: TestAnswer) => headers.get("etag") ?? "";
+const outcome = ({ status, error }: TestResponse) => (error ? [status, error.code] : status);
+const etag = ({ headers }: TestResponse) => headers.get("etag") ?? "";
 
 describe("an ETag", () => {
   test("is strong, the same on GET and POST, and another after each change", async () => {

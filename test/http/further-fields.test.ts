@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
-import type { TestAnswer } from "../fixtures/request.ts";
+import type { TestResponse } from "../fixtures/request.ts";
 
 const SERVER = { server: "mail.example.org", port: 587, username: "user", sender: "me@example.org" };
 const SET = { max_connections: 2, mails_per_minute: 30, pipelining: "off", auth_mechanism: "cram-md5" };
@@ -9,7 +9,7 @@ const NAMES = Object.keys(DEFAULTS);
 
 const save = (instance: TestInstance, json: object) =>
   instance.request("POST", "/smtpserver/a", { json: { ...SERVER, ...json } });
-const outcome = ({ status, error }: TestAnswer) => (error ? [status, error.code] : status);
+const outcome = ({ status, error }: TestResponse) => (error ? [status, error.code] : status);
 const all = (value: unknown) => Object.fromEntries(NAMES.map((name) => [name, value]));
 
 /** The further fields as `detail` shows them. */

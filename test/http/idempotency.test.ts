@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { Secret } from "../../src/domain/secret.ts";
 import { createMemoryTransport } from "../../src/transport/memory.ts";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
-import type { RequestOptions, TestAnswer } from "../fixtures/request.ts";
+import type { RequestOptions, TestResponse } from "../fixtures/request.ts";
 
 const TEST = { server: "mail.example.org", recipient: "user@example.net", sender: "me@example.org" };
 const DAY_SECONDS = 86_400;
@@ -14,7 +14,7 @@ const send = (instance: TestInstance, key: string, json: object = {}, options: R
     ...options,
   });
 /** The answer but for the time it was given at. */
-const said = ({ status, body }: TestAnswer) => ({ status, result: body.result, detail: body.detail });
+const said = ({ status, body }: TestResponse) => ({ status, result: body.result, detail: body.detail });
 
 /** A transport whose mails end when they are let. */
 function holding() {

@@ -1,6 +1,6 @@
 import { createMemoryTransport } from "../../src/transport/memory.ts";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
-import type { TestAnswer } from "../fixtures/request.ts";
+import type { TestResponse } from "../fixtures/request.ts";
 
 export const SUBJECT = "A subject nobody may see";
 export const CODE = "code 4711-0815";
@@ -65,7 +65,7 @@ export async function page(instance: TestInstance, query: Record<string, string>
   return value as Page;
 }
 /** Status, and value or number of the error. */
-export const outcome = ({ status, value, error }: TestAnswer) =>
+export const outcome = ({ status, value, error }: TestResponse) =>
   error ? [status, error.code] : [status, value];
 /** Audit rows of requests about queued mail, the newest first. */
 export const mailRows = async (instance: TestInstance) => {

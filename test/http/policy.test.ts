@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Secret } from "../../src/domain/secret.ts";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
-import type { TestAnswer } from "../fixtures/request.ts";
+import type { TestResponse } from "../fixtures/request.ts";
 
 const ACTOR = { action: "cli test", administrator: "", realm: "", client: "", policies: "", requestId: "" };
 const SECOND = { username: "second", realm: "" };
@@ -9,7 +9,7 @@ const ALL = { scope: "admin", action: "*" };
 
 const save = (instance: TestInstance, name: string, json: object) =>
   instance.request("POST", `/policy/${name}`, { json });
-const outcome = ({ status, value, error }: TestAnswer) => (error ? [status, error.code] : [status, value]);
+const outcome = ({ status, value, error }: TestResponse) => (error ? [status, error.code] : [status, value]);
 const names = async (instance: TestInstance) =>
   (await instance.services.policies.list()).map(({ name }) => name);
 
@@ -186,7 +186,7 @@ describe("a change that would leave no admin with policywrite", () => {
   const READ = { scope: "admin", action: "smtpserver_read" };
   const WRITE = { scope: "admin", action: "policywrite,policydelete" };
 
-  const refusals: Readonly<Record<string, (instance: TestInstance) => Promise<TestAnswer>>> = {
+  const refusals: Readonly<Record<string, (instance: TestInstance) => Promise<TestResponse>>> = {
     "a first policy without policywrite": (instance) => save(instance, "p", READ),
     "one for another admin": (instance) => save(instance, "p", { ...WRITE, adminuser: "somebody" }),
     "one for all others": (instance) => save(instance, "p", { ...WRITE, adminuser: "*,!admin" }),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createMemoryTransport } from "../../src/transport/memory.ts";
 import { START, type TestInstance, testInstance } from "../fixtures/instance.ts";
-import type { RequestOptions, TestAnswer } from "../fixtures/request.ts";
+import type { RequestOptions, TestResponse } from "../fixtures/request.ts";
 
 const DEFAULTS = {
   server: "mail.example.org",
@@ -29,7 +29,7 @@ const SERVER = { server: "mail.example.org" };
 const save = (instance: TestInstance, json: object, options: RequestOptions = {}) =>
   instance.request("POST", "/smtpserver/a", { json, ...options });
 const shown = async (instance: TestInstance) => (await instance.request("GET", "/smtpserver/a")).value;
-const outcome = ({ status, error }: TestAnswer) => (error ? [status, error.code] : status);
+const outcome = ({ status, error }: TestResponse) => (error ? [status, error.code] : status);
 describe("POST /smtpserver/<identifier>", () => {
   test("creates with the defaults, and GET shows exactly the 14 keys", async () => {
     await using instance = await testInstance();

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import PostalMime from "postal-mime";
 import { createMemoryTransport } from "../../src/transport/memory.ts";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
-import type { RequestOptions, TestAnswer } from "../fixtures/request.ts";
+import type { RequestOptions, TestResponse } from "../fixtures/request.ts";
 
 const SERVER = {
   server: "mail.example.org",
@@ -19,7 +19,7 @@ const save = (instance: TestInstance, json: object = {}) =>
   instance.request("POST", `/smtpserver/${encodeURIComponent(NAME)}`, { json: { ...SERVER, ...json } });
 const send = (instance: TestInstance, json: object = {}, options: RequestOptions = {}) =>
   instance.request("POST", PATH, { json: { recipient: RECIPIENT, ...json }, ...options });
-const outcome = ({ status, value, error }: TestAnswer) => (error ? [status, error.code] : [status, value]);
+const outcome = ({ status, value, error }: TestResponse) => (error ? [status, error.code] : [status, value]);
 
 describe("POST /smtpserver/<identifier>/send_test_email", () => {
   test("sends a message through the definition as it is saved", async () => {

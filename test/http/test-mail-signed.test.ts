@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import PostalMime from "postal-mime";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
-import type { TestAnswer } from "../fixtures/request.ts";
+import type { TestResponse } from "../fixtures/request.ts";
 import { leaf, SENDER, sender } from "../fixtures/smime/authority.ts";
 import { encrypt, PASSPHRASE, privateKey } from "../fixtures/smime/keys.ts";
 import { isInstalled } from "../fixtures/smime/openssl.ts";
@@ -16,7 +16,7 @@ const save = (instance: TestInstance, json: object, identifier = "a") =>
   instance.request("POST", `/smtpserver/${identifier}`, {
     json: { server: TEST.server, sender: SENDER, ...json },
   });
-const outcome = ({ status, value, error }: TestAnswer) => (error ? [status, error.code] : [status, value]);
+const outcome = ({ status, value, error }: TestResponse) => (error ? [status, error.code] : [status, value]);
 const mail = (instance: TestInstance) => instance.sent[0]?.bytes ?? new Uint8Array();
 
 describe.skipIf(!isInstalled("openssl"))("a signed test", () => {

@@ -4,7 +4,7 @@ import type { Transport } from "../../src/contracts/transport.ts";
 import { type Failure, notSent, unknownOutcome } from "../../src/domain/delivery.ts";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
 import { failed } from "../fixtures/receipts.ts";
-import type { TestAnswer } from "../fixtures/request.ts";
+import type { TestResponse } from "../fixtures/request.ts";
 import { SENDER } from "../fixtures/smime/authority.ts";
 
 const CENSORED = "__CENSORED__";
@@ -22,7 +22,7 @@ const save = (instance: TestInstance, json: object, identifier = "a") =>
   instance.request("POST", `/smtpserver/${identifier}`, {
     json: { server: TEST.server, sender: SENDER, ...json },
   });
-const outcome = ({ status, value, error }: TestAnswer) => (error ? [status, error.code] : [status, value]);
+const outcome = ({ status, value, error }: TestResponse) => (error ? [status, error.code] : [status, value]);
 const mail = (instance: TestInstance) => instance.sent[0]?.bytes ?? new Uint8Array();
 
 /** A transport where every mail fails this way. */

@@ -16,7 +16,7 @@ test.skipIf(obstacle !== "")("the README's host app runs on Bun from the tarball
     env: { ADMIN_PASSWORD: PASSWORD, PORT: "0" },
   });
   try {
-    const [, port] = await app.said(/http:\/\/localhost:(\d+)/);
+    const [, port] = await app.printed(/http:\/\/localhost:(\d+)/);
     const api = await useHost(`http://127.0.0.1:${port}`);
     expect(
       new Set((await api.audit()).flatMap(({ action, client }) => (action === "submit" ? [] : [client]))),

@@ -22,7 +22,7 @@ test.skipIf(obstacle !== "")("the README's host app runs on Deno from the tarbal
     interpreter: [denoPath ?? "", ...serve],
   });
   try {
-    const [, url = ""] = await app.said(/(http:\/\/127\.0\.0\.1:\d+)/, "stderr");
+    const [, url = ""] = await app.printed(/(http:\/\/127\.0\.0\.1:\d+)/, "stderr");
     const api = await useHost(url);
     expect(
       new Set((await api.audit()).flatMap(({ action, client }) => (action === "submit" ? [] : [client]))),

@@ -7,7 +7,7 @@ import { makeTlsMaterial, openssl } from "../fixtures/smtp/tls.ts";
 import { openRemoteTransport } from "../fixtures/transport/remote.ts";
 
 const PROGRAM = "test/runtime/fixtures/deno-transport.ts";
-/** One process for all cases. */
+/** Time limit of the one process that serves all cases. */
 const LONGEST_MS = 600_000;
 const FLAGS = ["run", "--no-prompt", "--no-check", "--allow-net", "--allow-env", "--allow-sys"];
 
@@ -22,8 +22,8 @@ else {
     folder = temporaryFolder();
     const env = { TRUSTED_CA: material?.ca ?? "" };
     const interpreter = [denoPath ?? "deno", ...FLAGS];
-    deno = new Child(PROGRAM, [], { folder: folder.path, env, interpreter, longestMs: LONGEST_MS });
-    port = (await deno.said(/^port (\d+)$/m))[1] ?? "";
+    deno = new Child(PROGRAM, [], { folder: folder.path, env, interpreter, maxMs: LONGEST_MS });
+    port = (await deno.printed(/^port (\d+)$/m))[1] ?? "";
   });
   afterAll(async () => {
     deno.signal("SIGTERM");

@@ -4,52 +4,52 @@ import type { Environment } from "../fixtures/process/child.ts";
 export const RUNTIMES = ["Bun", "Deno", "workerd"] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
 
-/** What an instance is started with. */
+/** The settings with which an instance starts. */
 export interface Settings {
-  /** Everything but address, database, keys and admin, which are the fixture's. */
+  /** All settings except address, database, keys and admin, which the fixture sets. */
   readonly env: Environment;
-  /** Certificate authorities for mail servers, PEM, by whatever way the runtime has. */
+  /** Certificate authorities for mail servers, in PEM. Each runtime has its own way to set them. */
   readonly authorities: readonly string[];
 }
 
-/** A Sealpost that runs, as a flow sees it: from outside. */
+/** A running Sealpost, seen from outside. */
 export interface Instance extends AsyncDisposable {
   readonly origin: string;
   /** The session of the first admin. */
   readonly admin: Api;
-  /** Adds an admin by the command line, and logs in as him. */
+  /** Adds an admin with the command line, and logs in as this admin. */
   addAdmin(username: string, password: string): Promise<Api>;
-  /** Ends it, as its owner would or without a word, and starts another with the same settings over the same data. */
+  /** Stops or kills the instance, and starts another with the same settings and data. */
   restart(how?: "killed"): Promise<Instance>;
-  /** Pulls the cron trigger of each minute, where there is one; a server sends by itself. */
+  /** Runs the cron trigger of each minute on Workers. A server needs none. */
   trigger(): Promise<void>;
 }
 
-/** Where flows run. */
+/** A runtime on which flows run. */
 export interface Runtime {
   readonly name: RuntimeName;
-  /** Why it cannot be tried here; null if it can. */
+  /** Why the runtime cannot be tested here. `null` if it can. */
   readonly obstacle: string | null;
   start(settings: Settings): Promise<Instance>;
 }
 
-/** How a runtime is different. */
+/** How a flow differs on a runtime. */
 export interface Exception {
   readonly because: string;
-  /** What holds there instead; absent: nothing does. */
+  /** The check that runs there instead. Absent if there is none. */
   readonly run?: (instance: Instance) => Promise<void>;
 }
 
-/** What holds on every runtime: HTTP in, bytes on a mail server's socket out. */
+/** A claim that holds on every runtime: HTTP in, bytes on a mail server's socket out. */
 export interface Flow {
   readonly claim: string;
   readonly run: (instance: Instance) => Promise<void>;
   /** Default: `usual`. */
   readonly setup?: Setup;
-  /** A program that has to be there. */
+  /** A program that must be installed. */
   readonly needs?: "openssl";
   readonly except?: Readonly<Partial<Record<RuntimeName, Exception>>>;
 }
 
-/** Instances to share; `alone` is a fresh one for each flow, for those that touch what others rely on. */
-export type Setup = "usual" | "censoring" | "trusting nobody" | "behind a proxy" | "alone";
+/** Settings of a shared instance. `alone` starts a new one for a flow that changes what others rely on. */
+export type Setup = "usual" | "censoring" | "trusting no authority" | "behind a proxy" | "alone";

@@ -36,7 +36,7 @@ test("openDrivers() names an invalid option by its setting", async () => {
 });
 
 test("openDrivers() reports that a database server does not respond", async () => {
-  // Nobody listens there.
+  // No server listens there.
   const wrong = openDrivers({ databaseUrl: "http://127.0.0.1:1" });
   await expect(wrong).rejects.toMatchObject({ code: "database_unavailable" });
 });

@@ -5,13 +5,13 @@ import { openDrivers as openOnDeno } from "sealpost/deno";
 
 type Open = typeof openOnBun;
 
-/** What drivers say of the peer of a request that comes with such bindings. */
+/** Returns the peer address that drivers report for a request with these bindings. */
 async function peerOf(open: Open, bindings: unknown): Promise<string> {
   const drivers = await open({ databaseUrl: ":memory:" });
   const app = new Hono().get("/", (c) => c.text(String(drivers.peerAddress(c))));
-  const answer = await app.request("/", {}, bindings as object);
+  const response = await app.request("/", {}, bindings as object);
   await drivers.database[Symbol.asyncDispose]();
-  return answer.text();
+  return response.text();
 }
 
 const SERVER = { requestIP: () => ({ address: "192.0.2.1", family: "IPv4", port: 1 }) };
@@ -31,7 +31,7 @@ describe("peerAddress of sealpost/bun", () => {
 describe("peerAddress of sealpost/deno", () => {
   test.each([
     [
-      "what Deno.serve says",
+      "the info of Deno.serve",
       { remoteAddr: { transport: "tcp", hostname: "192.0.2.1", port: 1 } },
       "192.0.2.1",
     ],

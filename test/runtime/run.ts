@@ -14,11 +14,11 @@ const ENV: Readonly<Partial<Record<Setup, Environment>>> = {
 function settingsOf(setup: Setup): Settings {
   return {
     env: ENV[setup] ?? {},
-    authorities: setup === "trusting nobody" || openssl === null ? [] : [tlsMaterial().ca],
+    authorities: setup === "trusting no authority" || openssl === null ? [] : [tlsMaterial().ca],
   };
 }
 
-/** Runs every flow on one runtime, and keeps the results for the table. */
+/** Runs every flow on one runtime, and stores the results for the table. */
 export function runFlows(runtime: Runtime): void {
   setDefaultTimeout(TEST_MS);
   const shared = new Map<Setup, Promise<Instance>>();

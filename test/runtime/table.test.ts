@@ -6,19 +6,19 @@ test("formatTable() shows the result of each flow on each runtime, with reasons 
   const rows: readonly (readonly [claim: string, ...(readonly [RuntimeName, Result])[]])[] = [
     ["mail arrives", ["Bun", { mark: "✓" }], ["Deno", { mark: "✗" }]],
     [
-      "the reason is told",
+      "the reason is reported",
       ["Bun", { mark: "✓" }],
       ["Deno", { mark: "–", because: "npm has no Deno for this machine" }],
-      ["workerd", { mark: "≈", because: "workerd does not say why" }],
+      ["workerd", { mark: "≈", because: "workerd does not report why" }],
     ],
   ];
   const results = new Map(rows.map(([claim, ...cells]) => [claim, new Map(cells)]));
   expect(formatTable(results).split("\n")).toEqual([
     "Bun      Deno     workerd  flow",
     "✓        ✗        – 1      mail arrives",
-    "✓        – 2      ≈ 3      the reason is told",
+    "✓        – 2      ≈ 3      the reason is reported",
     "1: not run this time",
     "2: npm has no Deno for this machine",
-    "3: workerd does not say why",
+    "3: workerd does not report why",
   ]);
 });

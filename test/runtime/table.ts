@@ -1,23 +1,23 @@
 import { afterAll } from "bun:test";
 import { RUNTIMES, type RuntimeName } from "./flow.ts";
 
-/** How one flow went on one runtime. */
+/** The result of one flow on one runtime. */
 export type Result =
   | { readonly mark: "✓" | "✗" }
-  /** Holds otherwise (≈), or was not tried (–), and why. */
+  /** Why the flow differs (≈) or was not run (–). */
   | { readonly mark: "≈" | "–"; readonly because: string };
 
 const NOT_RUN: Result = { mark: "–", because: "not run this time" };
 
 const rows = new Map<string, Map<RuntimeName, Result>>();
 
-/** Keeps a result for the table; the last one counts. */
+/** Stores a result for the table. The last one counts. */
 export function record(claim: string, runtime: RuntimeName, result: Result): void {
   const row = rows.get(claim) ?? new Map<RuntimeName, Result>();
   rows.set(claim, row.set(runtime, result));
 }
 
-/** Flow × runtime, with a numbered reason wherever a runtime is different. */
+/** Formats a table of flows and runtimes, with a numbered reason for each difference. */
 export function formatTable(results: ReadonlyMap<string, ReadonlyMap<RuntimeName, Result>>): string {
   const reasons: string[] = [];
   const width = Math.max(...RUNTIMES.map((name) => name.length)) + 1;
@@ -34,10 +34,12 @@ export function formatTable(results: ReadonlyMap<string, ReadonlyMap<RuntimeName
       claim,
     ),
   );
-  return [line(RUNTIMES, "flow"), ...body, ...reasons.map((reason, at) => `${at + 1}: ${reason}`)].join("\n");
+  return [line(RUNTIMES, "flow"), ...body, ...reasons.map((reason, index) => `${index + 1}: ${reason}`)].join(
+    "\n",
+  );
 }
 
-// This file is preloaded, so this is after the last test of all.
+// This file is preloaded, so this runs after the last test of all files.
 afterAll(() => {
   if (rows.size > 0) process.stdout.write(`\n${formatTable(rows)}\n`);
 });

@@ -2,14 +2,14 @@ import { describe, expect, test } from "bun:test";
 import { sign } from "hono/jwt";
 import { Secret } from "../../src/domain/secret.ts";
 import { ADMIN, goodClaims, type TestInstance, testInstance } from "../fixtures/instance.ts";
-import type { RequestOptions, TestAnswer } from "../fixtures/request.ts";
+import type { RequestOptions, TestResponse } from "../fixtures/request.ts";
 
 const ACTOR = { action: "cli test", administrator: "", realm: "", client: "", policies: "", requestId: "" };
 const SECOND = { username: "second", realm: "" };
 const PATH = "/smtpserver/";
 
 const list = (instance: TestInstance, options: RequestOptions) => instance.request("GET", PATH, options);
-const seen = ({ status, error }: TestAnswer) => [status, error?.code];
+const seen = ({ status, error }: TestResponse) => [status, error?.code];
 const base64url = (value: object) =>
   new TextEncoder().encode(JSON.stringify(value)).toBase64({ alphabet: "base64url", omitPadding: true });
 

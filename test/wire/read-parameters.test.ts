@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
-import type { RequestOptions, TestAnswer } from "../fixtures/request.ts";
+import type { RequestOptions, TestResponse } from "../fixtures/request.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
 const FORM_TYPE = { "content-type": "application/x-www-form-urlencoded" };
@@ -16,7 +16,7 @@ async function saved(options: RequestOptions, path?: string): Promise<unknown> {
   return (await instance.request("GET", "/smtpserver/a")).value;
 }
 
-async function refused(options: RequestOptions, path?: string): Promise<TestAnswer> {
+async function refused(options: RequestOptions, path?: string): Promise<TestResponse> {
   await using instance = await testInstance();
   return await save(instance, options, path);
 }

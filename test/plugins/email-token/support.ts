@@ -3,7 +3,7 @@ import type { Plugin } from "sealpost/plugin";
 import { directory } from "sealpost/plugins/directory";
 import { emailToken } from "sealpost/plugins/email-token";
 import { type TestInstance, type TestInstanceOptions, testInstance } from "../../fixtures/instance.ts";
-import type { RequestOptions, TestAnswer } from "../../fixtures/request.ts";
+import type { RequestOptions, TestResponse } from "../../fixtures/request.ts";
 
 export const ANN = { username: "ann", email: "ann@example.org", phone: "+49 170 1234567", givenname: "Ann" };
 export const PIN = "a pin of ann";
@@ -73,11 +73,11 @@ export function codeIn(message: Email): string {
   return code;
 }
 
-export function transactionOf(response: TestAnswer): string {
+export function transactionOf(response: TestResponse): string {
   return String(response.detail?.transaction_id);
 }
 
 /** What a client sees of a response, except texts and times. */
-export function verdictOf({ status, value, body }: TestAnswer) {
+export function verdictOf({ status, value, body }: TestResponse) {
   return [status, value, body.result.authentication];
 }

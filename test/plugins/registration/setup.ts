@@ -2,7 +2,7 @@ import PostalMime, { type Email } from "postal-mime";
 import { directory } from "sealpost/plugins/directory";
 import { registration } from "sealpost/plugins/registration";
 import { type TestInstance, type TestInstanceOptions, testInstance } from "../../fixtures/instance.ts";
-import type { RequestOptions, TestAnswer } from "../../fixtures/request.ts";
+import type { RequestOptions, TestResponse } from "../../fixtures/request.ts";
 
 export const ANN = {
   username: "ann",
@@ -29,7 +29,7 @@ export async function saveDefinition({ request }: TestInstance, more: object = {
 }
 
 export interface Registered {
-  readonly response: TestAnswer;
+  readonly response: TestResponse;
   readonly id: string;
 }
 

@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { type Answer, request } from "../../fixtures/process/api.ts";
+import { type ApiResponse, request } from "../../fixtures/process/api.ts";
 import type { Flow, Instance } from "../flow.ts";
 
 const PASSWORD = "of one who logs in";
@@ -19,8 +19,8 @@ export const AUTHENTICATION: readonly Flow[] = [
         { body: json, headers: { "Content-Type": "application/x-www-form-urlencoded" } },
       ];
       const url = `${origin}/auth`;
-      const answers = await Promise.all(bodies.map((init) => request(url, { method: "POST", ...init })));
-      for (const { status, body } of answers) {
+      const responses = await Promise.all(bodies.map((init) => request(url, { method: "POST", ...init })));
+      for (const { status, body } of responses) {
         expect(status).toBe(200);
         expect(body).toMatchObject({
           jsonrpc: "2.0",
@@ -39,7 +39,7 @@ export const AUTHENTICATION: readonly Flow[] = [
   {
     claim: "a wrong password, a missing token and an invalid token are 401, each with its code",
     async run({ origin, admin }) {
-      const codeOf = ({ status, body }: Answer) => [status, body.result.error?.code];
+      const codeOf = ({ status, body }: ApiResponse) => [status, body.result.error?.code];
       const wrong = new URLSearchParams({ username: "nobody", password: "wrong" });
       expect(codeOf(await request(`${origin}/auth`, { method: "POST", body: wrong }))).toEqual([401, 4031]);
       const list = (headers: Record<string, string>) => request(`${origin}/smtpserver/`, { headers });
@@ -53,12 +53,12 @@ export const AUTHENTICATION: readonly Flow[] = [
     async run({ origin }) {
       const body = new URLSearchParams({ username: "victim", password: "wrong" });
       const tries = Array.from({ length: TRIES }, () => fetch(`${origin}/auth`, { method: "POST", body }));
-      const answers = await Promise.all(tries);
-      const refused = answers.filter(({ status }) => status === 401);
-      const limited = answers.filter(({ status }) => status === 429);
+      const responses = await Promise.all(tries);
+      const refused = responses.filter(({ status }) => status === 401);
+      const limited = responses.filter(({ status }) => status === 429);
       expect([refused.length, limited.length]).toEqual([ALLOWED_TRIES, TRIES - ALLOWED_TRIES]);
       for (const { headers } of limited) expect(Number(headers.get("Retry-After"))).toBeGreaterThan(0);
-      await Promise.all(answers.map((answer) => answer.body?.cancel()));
+      await Promise.all(responses.map((response) => response.body?.cancel()));
     },
   },
   {
@@ -72,13 +72,13 @@ export const AUTHENTICATION: readonly Flow[] = [
         ["GET", "/readyz", 200],
       ];
       for (const [method, path, status] of cases) {
-        const answer = await fetch(origin + path, { method, headers: { Authorization: admin.token } });
-        expect([path, answer.status, answer.headers.get("Cache-Control")]).toEqual([
+        const response = await fetch(origin + path, { method, headers: { Authorization: admin.token } });
+        expect([path, response.status, response.headers.get("Cache-Control")]).toEqual([
           path,
           status,
           "no-store",
         ]);
-        expect(await answer.json()).toMatchObject({ jsonrpc: "2.0", result: { status: status === 200 } });
+        expect(await response.json()).toMatchObject({ jsonrpc: "2.0", result: { status: status === 200 } });
       }
     },
   },

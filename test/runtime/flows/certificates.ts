@@ -11,7 +11,7 @@ interface Row {
   readonly certificate: Certificate;
   readonly what: string;
   readonly code: string;
-  /** What its hint names. */
+  /** A text in its hint. */
   readonly hint: string;
   readonly setup?: Setup;
 }
@@ -19,19 +19,19 @@ interface Row {
 const ROWS: readonly Row[] = [
   { certificate: "otherName", what: "for another name", code: "cert_name", hint: "localhost" },
   { certificate: "expired", what: "that has expired", code: "cert_expired", hint: "expired" },
-  { certificate: "untrusted", what: "signed by itself", code: "cert_untrusted", hint: "SEALPOST_TLS_CA" },
+  { certificate: "untrusted", what: "that is self-signed", code: "cert_untrusted", hint: "SEALPOST_TLS_CA" },
   {
     certificate: "good",
-    what: "of an authority that is not given",
+    what: "of an unknown authority",
     code: "cert_untrusted",
     hint: "SEALPOST_TLS_CA",
-    setup: "trusting nobody",
+    setup: "trusting no authority",
   },
 ];
 
 const NAMES: Readonly<Record<Security, string>> = { implicit: "implicit TLS", starttls: "STARTTLS" };
 
-/** What workerd says of all of them. */
+/** The result in workerd for all of them. */
 const HIDDEN = { code: "tls_failed", hint: "certificate" };
 
 export const CERTIFICATES: readonly Flow[] = (["implicit", "starttls"] as const).flatMap((security) =>
@@ -40,19 +40,19 @@ export const CERTIFICATES: readonly Flow[] = (["implicit", "starttls"] as const)
       claim: `a certificate ${row.what} is rejected as ${row.code}, ${NAMES[security]}`,
       needs: "openssl",
       ...(row.setup && { setup: row.setup }),
-      run: (instance) => refused(instance, security, row),
+      run: (instance) => rejected(instance, security, row),
       except: {
         workerd: {
           because:
-            "workerd does not say why TLS failed: the code is tls_failed, and the hint says what to look at",
-          run: (instance) => refused(instance, security, { ...row, ...HIDDEN }),
+            "workerd does not report why TLS failed: the code is tls_failed, and the hint names what to check",
+          run: (instance) => rejected(instance, security, { ...row, ...HIDDEN }),
         },
       },
     }),
   ),
 );
 
-async function refused({ admin }: Instance, security: Security, row: Row): Promise<void> {
+async function rejected({ admin }: Instance, security: Security, row: Row): Promise<void> {
   await using smtp = await startSmtpServer({ security, tls: tlsMaterial()[row.certificate] });
   const server = `${security === "implicit" ? "smtps" : "smtp"}://localhost:${smtp.port}`;
   const { body } = await admin.test({

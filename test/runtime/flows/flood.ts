@@ -3,13 +3,13 @@ import type { Flow, Instance } from "../flow.ts";
 
 const CLIENTS = 100;
 const SAMPLES = 500;
-/** How much slower an authenticated call may become. */
+/** Maximum by which an authenticated call may slow down. */
 const MAX_RATIO = 5;
 const MAX_READY_MS = 1_000;
-/** Between two logins of a client that was rejected. */
+/** Pause of a rejected client before its next login. */
 const PAUSE_MS = 500;
 
-/** What a client of the flood may get: a verdict, or when to come again. */
+/** The statuses that a client of the flood may get. */
 const EXPECTED = [401, 429, 503];
 
 export const FLOOD: readonly Flow[] = [
@@ -19,7 +19,7 @@ export const FLOOD: readonly Flow[] = [
     run: (instance) => flood(instance),
     except: {
       workerd: {
-        because: "the hashes of an isolate run in its only thread: a call waits for the one that runs",
+        because: "the hashes of an isolate run in its only thread, so a call waits for a running hash",
         run: answered,
       },
     },
@@ -51,7 +51,7 @@ async function flood(instance: Instance): Promise<void> {
   expect(Math.max(...readiness)).toBeLessThan(MAX_READY_MS);
 }
 
-/** Every login has its response, and an admin gets in afterwards. */
+/** Every login gets a response, and an admin can log in afterwards. */
 async function answered({ origin, addAdmin }: Instance): Promise<void> {
   const logins = startLogins(origin);
   await logins.full;
@@ -60,7 +60,7 @@ async function answered({ origin, addAdmin }: Instance): Promise<void> {
   await addAdmin("late", "the password of one who comes late");
 }
 
-/** Clients of different networks that guess until they are stopped. */
+/** Starts clients of different networks that guess passwords until they are stopped. */
 function startLogins(origin: string) {
   const full = Promise.withResolvers<void>();
   const statuses: number[] = [];
@@ -84,9 +84,9 @@ function startLogins(origin: string) {
   };
   const clients = Array.from({ length: CLIENTS }, (_, index) => guess(index).catch(unlessHungUp));
   return {
-    /** Resolves when the first client is rejected because too many wait. */
+    /** Resolves when the first client gets 503, because too many are waiting. */
     full: full.promise,
-    /** Hangs up. @returns the statuses of the responses. */
+    /** Stops the clients. @returns the statuses of the responses. */
     async stop(): Promise<readonly number[]> {
       hangUp.abort();
       await Promise.all(clients);

@@ -10,7 +10,7 @@ import { POLICIES } from "./policies.ts";
 import { QUEUE } from "./queue.ts";
 import { TRUTH } from "./truth.ts";
 
-/** All that has to hold on every runtime, in the order of the table. */
+/** All flows, in the order of the table. */
 export const FLOWS: readonly Flow[] = [
   ...AUTHENTICATION,
   ...DEFINITIONS,

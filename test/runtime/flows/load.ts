@@ -21,14 +21,14 @@ export const LOAD: readonly Flow[] = [
   {
     claim: `${AT_ONCE} simultaneous saves and lists all get their response, and every save is kept`,
     async run({ admin }) {
-      const names = Array.from({ length: AT_ONCE }, (_, at) => `parallel ${at}`);
-      const answers = await Promise.all(
+      const names = Array.from({ length: AT_ONCE }, (_, index) => `parallel ${index}`);
+      const responses = await Promise.all(
         names.flatMap((name) => [
           admin.save(name, { server: "mail.example.org", password: name }),
           admin.call("GET", "/smtpserver/"),
         ]),
       );
-      expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+      expect(responses.filter(({ status }) => status !== 200)).toEqual([]);
       const found = await admin.list();
       expect(names.map((name) => found[name]?.password)).toEqual(names);
     },
@@ -38,11 +38,11 @@ export const LOAD: readonly Flow[] = [
     setup: "alone",
     async run({ admin }) {
       await using smtp = await startSmtpServer();
-      const recipients = Array.from({ length: AT_ONCE }, (_, at) => `you${at}@example.net`).sort();
+      const recipients = Array.from({ length: AT_ONCE }, (_, index) => `you${index}@example.net`).sort();
       const definition = { server: `127.0.0.1:${smtp.port}`, sender: "a@example.org", timeout: 30 };
       const sendings = recipients.map((recipient) => admin.test({ ...definition, recipient }));
-      const answers = await Promise.all(sendings);
-      expect(answers.filter(({ body }) => body.result.value !== true)).toEqual([]);
+      const responses = await Promise.all(sendings);
+      expect(responses.filter(({ body }) => body.result.value !== true)).toEqual([]);
       expect(smtp.messages.flatMap((mail) => mail.recipients).sort()).toEqual(recipients);
       const audited = (await admin.audit()).flatMap(({ recipient }) => recipient || []);
       expect(audited.map(String).sort()).toEqual(recipients);
@@ -69,7 +69,7 @@ export const LOAD: readonly Flow[] = [
   },
 ];
 
-/** Asks until there is a row; the time limit of the test bounds it. */
+/** Polls until there is a row. The time limit of the test bounds it. */
 async function untilAudited(admin: Api, recipient: string) {
   for (;;) {
     const rows = (await admin.audit()).filter((row) => row.recipient === recipient);
@@ -94,7 +94,7 @@ async function limits({ origin }: Instance, refusals: readonly unknown[]): Promi
   expect((await request(`${origin}/healthz`)).status).toBe(200);
 }
 
-/** A JSON body of exactly so many bytes. */
+/** Returns a JSON body of exactly this many bytes. */
 function bodyOf(bytes: number): string {
   const [head, tail] = ['{"username":"nobody","password":"', '"}'];
   return head + "x".repeat(bytes - head.length - tail.length) + tail;

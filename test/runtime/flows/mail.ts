@@ -11,7 +11,7 @@ const PASSWORD = "smtp-pässword-1";
 const USERS = { mailer: PASSWORD };
 const CREDENTIALS = { username: "mailer", password: PASSWORD };
 
-/** Sends a test mail. @returns what the server got, and what Sealpost said. */
+/** Sends a test message. @returns the messages that the server received, and the response. */
 async function exchange(
   { admin }: Instance,
   options: SmtpTestServerOptions,
@@ -26,7 +26,7 @@ async function exchange(
     timeout: 10,
     ...definition,
   });
-  return { value: body.result.value, detail: body.detail, mails: smtp.messages };
+  return { value: body.result.value, detail: body.detail, messages: smtp.messages };
 }
 
 export const MAIL: readonly Flow[] = [
@@ -49,13 +49,13 @@ export const MAIL: readonly Flow[] = [
     (mechanism): Flow => ({
       claim: `mail is sent after AUTH ${mechanism}`,
       async run(instance) {
-        const { value, mails } = await exchange(
+        const { value, messages } = await exchange(
           instance,
           { users: USERS, mechanisms: [mechanism] },
           CREDENTIALS,
         );
         expect(value).toBe(true);
-        expect(mails).toMatchObject([{ isAuthenticated: true }]);
+        expect(messages).toMatchObject([{ isAuthenticated: true }]);
       },
     }),
   ),
@@ -65,7 +65,7 @@ export const MAIL: readonly Flow[] = [
     async run(instance) {
       const options = { security: "starttls", tls: tlsMaterial().good, users: USERS } as const;
       const definition = { ...CREDENTIALS, tls: true };
-      const { value, detail, mails } = await exchange(
+      const { value, detail, messages } = await exchange(
         instance,
         options,
         definition,
@@ -73,7 +73,7 @@ export const MAIL: readonly Flow[] = [
       );
       expect([value, detail?.delivery?.code]).toEqual([true, null]);
       expect(detail?.delivery?.tls).not.toBeNull();
-      expect(mails).toMatchObject([{ isTls: true, isAuthenticated: true }]);
+      expect(messages).toMatchObject([{ isTls: true, isAuthenticated: true }]);
     },
   },
   {
@@ -81,7 +81,7 @@ export const MAIL: readonly Flow[] = [
     needs: "openssl",
     async run(instance) {
       const options = { security: "implicit", tls: tlsMaterial().good } as const;
-      const { value, detail, mails } = await exchange(
+      const { value, detail, messages } = await exchange(
         instance,
         options,
         {},
@@ -89,7 +89,7 @@ export const MAIL: readonly Flow[] = [
       );
       expect([value, detail?.delivery?.code]).toEqual([true, null]);
       expect(detail?.delivery?.tls).not.toBeNull();
-      expect(mails).toMatchObject([{ isTls: true }]);
+      expect(messages).toMatchObject([{ isTls: true }]);
     },
   },
   {
@@ -140,11 +140,11 @@ export const MAIL: readonly Flow[] = [
           sender: "Büro <app@BÜCHER.example>",
           recipient: 'Ann < "ann b"@straße。example >',
         };
-        const { value, mails } = await exchange(instance, { extensions }, definition);
+        const { value, messages } = await exchange(instance, { extensions }, definition);
         expect(value).toBe(true);
         const [from, to] = ["app@xn--bcher-kva.example", '"ann b"@xn--strae-oqa.example'];
-        expect(mails).toMatchObject([{ from, recipients: [to] }]);
-        const text = new TextDecoder().decode(mails[0]?.bytes);
+        expect(messages).toMatchObject([{ from, recipients: [to] }]);
+        const text = new TextDecoder().decode(messages[0]?.bytes);
         expect(text).toContain(`From: =?UTF-8?Q?B=C3=BCro?= <${from}>\r\nTo: Ann <${to}>\r\n`);
         expect(text).toMatch(/\r\nMessage-ID: <\w+@xn--bcher-kva\.example>\r\n/);
       }
@@ -153,8 +153,8 @@ export const MAIL: readonly Flow[] = [
   {
     claim: "a message has Auto-Submitted, and its text is readable as it is",
     async run(instance) {
-      const { mails } = await exchange(instance, {}, {});
-      const text = new TextDecoder().decode(mails[0]?.bytes);
+      const { messages } = await exchange(instance, {}, {});
+      const text = new TextDecoder().decode(messages[0]?.bytes);
       expect(text.match(/^auto-submitted:.*$/gim)).toEqual(["Auto-Submitted: auto-generated"]);
       expect(text).toContain("\r\nContent-Transfer-Encoding: 7bit\r\n");
       expect(text).toContain("\r\nThis is a test email from Sealpost.\r\n");

@@ -16,7 +16,7 @@ export const POLICIES: readonly Flow[] = [
       expect((await helpdesk.save("mine", DEFINITION)).status).toBe(200);
 
       const { status, body } = await boss.call("POST", "/policy/reading", READING);
-      // It would leave nobody who may write policies.
+      // This would leave no admin who may write policies.
       expect([status, body.result.error?.code]).toEqual([400, 905]);
       for (const [name, policy] of Object.entries({ super: SUPER, reading: READING })) {
         expect((await boss.call("POST", `/policy/${name}`, policy)).status).toBe(200);

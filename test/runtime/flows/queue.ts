@@ -6,13 +6,13 @@ import {
   type SmtpTestServer,
   startSmtpServer,
 } from "../../../src/testing/smtp/index.ts";
-import { type Answer, type Api, request } from "../../fixtures/process/api.ts";
+import { type Api, type ApiResponse, request } from "../../fixtures/process/api.ts";
 import type { Flow, Instance } from "../flow.ts";
 
 const SENDER = "a@example.org";
 const AT_ONCE = 50;
 const CONFLICT = 409;
-/** Nobody tries again by himself while a test lasts. */
+/** No attempt is due by itself while a test lasts. */
 const NOT_SOON = reply("450 4.2.0 Try again in 1 hour");
 
 interface MailRecord {
@@ -81,7 +81,7 @@ export const QUEUE: readonly Flow[] = [
     setup: "alone",
     async run({ admin }) {
       await using smtp = await startSmtpServer();
-      const recipients = Array.from({ length: AT_ONCE }, (_, at) => `you${at}@example.net`).sort();
+      const recipients = Array.from({ length: AT_ONCE }, (_, index) => `you${index}@example.net`).sort();
       const ids = await Promise.all(recipients.map((recipient) => queue(admin, smtp, recipient)));
       for (const id of ids) await until(admin, id, "sent");
       expect(smtp.messages.flatMap((mail) => mail.recipients).sort()).toEqual(recipients);
@@ -109,20 +109,19 @@ export const QUEUE: readonly Flow[] = [
     setup: "alone",
     async run({ admin, restart }) {
       const arrived = Promise.withResolvers<() => void>();
-      const hold: Misbehavior = (_peer, answer) => arrived.resolve(answer);
+      const hold: Misbehavior = (_peer, response) => arrived.resolve(response);
       await using smtp = await startSmtpServer({ script: { body: hold } });
       const id = await queue(admin, smtp, "in-flight@example.net");
-      const answer = await arrived.promise;
+      const response = await arrived.promise;
       const restarting = restart();
-      answer();
+      response();
       await using next = await restarting;
       expect((await until(next.admin, id, "sent")).attempts).toHaveLength(1);
       expect(smtp.messages).toHaveLength(1);
     },
     except: {
       workerd: {
-        because:
-          "workerd on this machine ends in the middle of an event; the end of its lease brings the mail back",
+        because: "workerd ends during an invocation; the message is due again when its lease ends",
       },
     },
   },
@@ -134,7 +133,7 @@ async function waitsForServer(instance: Instance): Promise<void> {
   const id = await queue(admin, smtp, "patient@example.net");
   await until(admin, id, "deferred");
   smtp.script("connect", undefined);
-  // The first wait is five seconds at most.
+  // The first backoff is at most five seconds.
   const { attempts } = await until(admin, id, "sent", trigger);
   expect(attempts[0]).toMatchObject({ outcome: "not-sent" });
   expect(attempts.at(-1)).toMatchObject({ outcome: "sent" });
@@ -146,19 +145,19 @@ const mailFor = ({ port }: SmtpTestServer, recipient: string) => {
   return { ...definition, recipient };
 };
 
-/** Queues a test mail. @returns its id. */
+/** Queues a test message. @returns its ID. */
 async function queue(admin: Api, smtp: SmtpTestServer, recipient: string): Promise<string> {
   return idOf(await admin.test(mailFor(smtp, recipient)));
 }
 
-/** Queues a mail that the server does not want yet. */
+/** Queues a message that the server defers. */
 async function wait(admin: Api, smtp: SmtpTestServer): Promise<string> {
   const id = await queue(admin, smtp, "later@example.net");
   await until(admin, id, "deferred");
   return id;
 }
 
-function idOf({ status, body }: Answer<unknown>): string {
+function idOf({ status, body }: ApiResponse<unknown>): string {
   const detail = body.detail as { readonly queued?: boolean; readonly mail_id?: string } | undefined;
   expect([status, body.result.value, detail?.queued]).toEqual([200, true, true]);
   return detail?.mail_id ?? "";
@@ -169,13 +168,13 @@ async function send(
   { token }: Api,
   key: string,
   mail: ReturnType<typeof mailFor>,
-): Promise<Answer<unknown>> {
+): Promise<ApiResponse<unknown>> {
   const headers = { Authorization: token, "Content-Type": "application/json", "Idempotency-Key": key };
   const init = { method: "POST", headers, body: JSON.stringify(mail) };
   return request(`${origin}/smtpserver/send_test_email`, init);
 }
 
-/** Asks until a mail is in this state; the time limit of the test bounds it. */
+/** Polls until a message is in this state. The time limit of the test bounds it. */
 async function until(
   admin: Api,
   id: string,

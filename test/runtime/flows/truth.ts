@@ -6,17 +6,17 @@ import {
   type SmtpTestServer,
   startSmtpServer,
 } from "../../../src/testing/smtp/index.ts";
-import type { Answer, Api } from "../../fixtures/process/api.ts";
+import type { Api, ApiResponse } from "../../fixtures/process/api.ts";
 import type { Flow, Instance } from "../flow.ts";
 import { tlsMaterial } from "../material.ts";
 
-/** LONG_TESTS=1 asks for the long form. */
+/** LONG_TESTS=1 runs the long form. */
 const MESSAGES = process.env.LONG_TESTS === "1" ? 1_000 : 100;
 const QUEUED = MESSAGES / 5;
-/** Messages on their way at a time. */
+/** Messages in flight at a time. */
 const AT_ONCE = 10;
 
-/** What was reported of one recipient. */
+/** The outcome that was reported for one recipient. */
 interface Reported {
   readonly recipient: string;
   readonly outcome: string;
@@ -72,7 +72,7 @@ function byTurns(): Misbehavior {
   };
 }
 
-/** All is accepted, so all has to be reported as sent, and be there once. */
+/** Everything is accepted, so everything must be reported as sent and arrive once. */
 async function judge(
   admin: Api,
   trigger: Instance["trigger"],
@@ -90,7 +90,7 @@ async function judge(
   expect(recipientsOf(smtp.messages).toSorted()).toEqual(expected);
 }
 
-/** Sends messages while the caller waits, half of them through a saved definition, whose connections are kept. */
+/** Sends messages while the caller waits, half of them through a saved definition, whose connections are reused. */
 async function sendAll(admin: Api, smtp: SmtpTestServer, change: object): Promise<readonly Reported[]> {
   const definition = definitionFor(smtp, change);
   await admin.save("truth", definition);
@@ -111,18 +111,18 @@ function definitionFor(smtp: SmtpTestServer, change: object) {
   };
 }
 
-function outcomeOf({ status, body }: Answer<boolean>): string {
+function outcomeOf({ status, body }: ApiResponse<boolean>): string {
   expect(status).toBe(200);
   return body.result.value === true ? "sent" : (body.detail?.delivery?.outcome ?? "");
 }
 
-function idOf({ status, body }: Answer<unknown>): string {
+function idOf({ status, body }: ApiResponse<unknown>): string {
   const { queued, mail_id } = Object(body.detail);
   expect([status, body.result.value, queued]).toEqual([200, true, true]);
   return String(mail_id);
 }
 
-/** Asks until a queued message is sent; the time limit of the test bounds it. */
+/** Polls until a queued message is sent. The time limit of the test bounds it. */
 async function untilSent(admin: Api, trigger: Instance["trigger"], id: string): Promise<void> {
   for (;;) {
     const { body } = await admin.call<{ readonly state: string }>("GET", `/mail/${id}`);

@@ -11,7 +11,7 @@ import { runCli, startInVain, startSealpost } from "../../fixtures/process/sealp
 
 setDefaultTimeout(TEST_MS);
 
-/** Within the repository, where "sealpost" has its meaning; git and the checks do not look into it. */
+/** In the repository, where "sealpost" can be imported, but ignored by git and the checks. */
 const FOLDERS = join(import.meta.dir, "..", "..", "..", "dist", `config-${process.pid}`);
 afterAll(() => rmSync(FOLDERS, { recursive: true, force: true }));
 let folders = 0;
@@ -38,21 +38,21 @@ describe("loadPlugins()", () => {
     ["another thing", "export default [];", "export default: "],
     ["an unknown name", "export default { plugin: [] };", "plugin: "],
     [
-      "a plugin that is not called",
+      "a plugin factory that was not called",
       'import { notice } from "./plugins/notice.ts"; export default { plugins: [notice] };',
       "plugins.0: expected plugins, each called with its options",
     ],
     ["an error", 'throw new Error("broken\\nin two lines");', "broken"],
     ["a syntax error", "export default {", ""],
     ["a file that is not there", 'import "./nowhere.ts";', "nowhere"],
-  ])("rejects %s with one line", async (_, config, said) => {
+  ])("rejects %s with one line", async (_, config, expected) => {
     const loading = loadPlugins(await folderWith(config));
     const message = await loading.then(
       () => "",
       (error: Error) => error.message,
     );
     expect(message).toStartWith("sealpost.config.ts: ");
-    expect(message).toContain(said);
+    expect(message).toContain(expected);
     expect(message).not.toContain("\n");
     await expect(loading).rejects.toMatchObject({ code: "bad_setting" });
   });
@@ -78,8 +78,8 @@ for (const [runtime, interpreter, entry] of RUNTIMES) {
     const options = { folder: await folderWith(GOOD), ...(interpreter && { interpreter }) };
     await using sealpost = await startSealpost(options, entry);
     const api = await sealpost.logIn();
-    const answer = await fetch(`${sealpost.url}/plugins/`, { headers: { authorization: api.token } });
-    expect(await answer.json()).toMatchObject({
+    const response = await fetch(`${sealpost.url}/plugins/`, { headers: { authorization: api.token } });
+    expect(await response.json()).toMatchObject({
       result: { value: expect.arrayContaining([expect.objectContaining({ name: "notice" })]) },
     });
   });

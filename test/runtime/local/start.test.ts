@@ -24,7 +24,7 @@ describe.skipIf(NO_SQLD !== null)("a start on a migrated libSQL server", () => {
   const config = () => parseConfig(bindingsFor(proxy.url));
   beforeAll(async () => {
     proxy = await startCountedDatabase();
-    // Migrates, and creates what the database lacks.
+    // Migrates, and creates the missing secrets of the database.
     const worker = await startWorker(bindingsFor(proxy.url));
     expect((await fetch(`${worker.origin}/readyz`)).status).toBe(200);
     await worker[Symbol.asyncDispose]();
@@ -43,7 +43,7 @@ describe.skipIf(NO_SQLD !== null)("a start on a migrated libSQL server", () => {
     await using worker = await startWorker(bindingsFor(proxy.url));
     expect((await fetch(`${worker.origin}/healthz`)).status).toBe(200);
     await proxy.settled();
-    // No request waits for the warning of servers that plugins name and that do not exist.
+    // No request waits for the warning about missing definitions that plugins use.
     const trips = proxy.trips.filter(
       ({ statements }) => !/"(events_binding|sms_gateway_gateway)"/.test(statements.join()),
     );

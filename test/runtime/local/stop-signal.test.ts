@@ -3,7 +3,7 @@ import { EventEmitter } from "node:events";
 import { stopSignal } from "../../../src/runtime/local/stop-signal.ts";
 
 test.each(["SIGINT", "SIGTERM"])(
-  "stopSignal() resolves with the first signal, %s, and does not mind its echo",
+  "stopSignal() resolves with the first signal, %s, and ignores its echo",
   async (name) => {
     const exits: unknown[] = [];
     const source = Object.assign(new EventEmitter(), { exit: (code: number) => exits.push(code) });

@@ -10,7 +10,7 @@ setDefaultTimeout(TEST_MS);
 if (redisPath === null)
   console.warn("redis-server is not installed: the wake bullmq of the server is not tried");
 
-/** Mail whose wake is not heard waits this long. */
+/** Messages whose wake is lost wait this long. */
 const SWEEP_MS = 15_000;
 const STOP_MS = 10_000;
 
@@ -35,8 +35,8 @@ for (const { name, entry, interpreter, isThere } of RUNTIMES) {
       using folder = temporaryFolder();
       await using redis = await startRedis({ password: "its-password" });
       const arrived = Promise.withResolvers<void>();
-      const body: Misbehavior = (_peer, answer) => {
-        answer();
+      const body: Misbehavior = (_peer, response) => {
+        response();
         arrived.resolve();
       };
       await using smtp = await startSmtpServer({ script: { body } });

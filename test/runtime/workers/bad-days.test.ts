@@ -8,13 +8,13 @@ import { bindingsFor, KEYS, startDatabase, startWorker, type WorkerSealpost } fr
 
 setDefaultTimeout(TEST_MS);
 
-/** One operation gives up after five seconds; a request on a bad day makes at most one. */
+/** An operation gives up after five seconds, and a request to a broken database makes at most one. */
 const BOUND_MS = 8_000;
 
 const database = await startDatabase();
 afterAll(() => database[Symbol.asyncDispose]());
 
-/** The 503 that every client understands, in time, with nothing of the inside. */
+/** Expects a 503 envelope in time, without internal details. */
 async function expectUnavailable({ origin }: WorkerSealpost, path = "/smtpserver/"): Promise<string> {
   const startMs = performance.now();
   const response = await fetch(origin + path);
@@ -32,7 +32,7 @@ async function expectUnavailable({ origin }: WorkerSealpost, path = "/smtpserver
   return text;
 }
 
-/** The log arrives by a pipe of its own, which may be slower than the response. */
+/** Waits for a line in the log, which has its own pipe and may arrive after the response. */
 async function untilLogged({ lines }: WorkerSealpost, text: RegExp): Promise<void> {
   const endsMs = performance.now() + BOUND_MS;
   while (!lines.some((line) => text.test(line))) {
@@ -165,7 +165,7 @@ describe("a database", () => {
   });
 });
 
-/** A server that is no database. */
+/** A server that is not a database. */
 async function listen(
   onRequest: (socket: Socket) => void,
 ): Promise<{ readonly url: string } & AsyncDisposable> {

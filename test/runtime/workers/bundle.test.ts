@@ -5,7 +5,7 @@ import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from "../../../tools/workers/
 
 const MOST_GZIP_BYTES = 256_000;
 
-/** What a Worker has no use for, by a part of its path. */
+/** Modules that a Worker must not contain, by a part of their path. */
 const FORBIDDEN = [
   /node_modules\/(libsql|@libsql\/linux|@neon-rs|detect-libc)/,
   /@libsql\/client\/lib-(esm|cjs)\/(sqlite3|node|ws|web)\.js$/,
@@ -15,7 +15,7 @@ const FORBIDDEN = [
   /node_modules\/(effect|sury|zod|zod-openapi|zod-to-json-schema)\//,
   /nodemailer\/dist\/\w+\/(fetch|smtp-pool|smtp-transport|sendmail-transport|well-known|dkim)\//,
   /nodemailer\/dist\/\w+\/mime-funcs\/mime-types/,
-  // Of Drizzle's other dialects one question is asked.
+  // From Drizzle's other dialects, only the check for a PostgreSQL enum is used.
   /drizzle-orm\/((mysql|singlestore|gel)-core|pg-core\/(?!columns\/enum))/,
   /\/(locales?|i18n)\//,
   /^src\/cli\//,
@@ -26,14 +26,14 @@ const FORBIDDEN = [
   /^test\//,
 ];
 
-/** What of Node.js workerd has and the Worker may use. */
+/** Modules of Node.js that workerd has and the Worker may use. */
 const ALLOWED_EXTERNALS =
   /^node:(async_hooks|crypto|dns|events|fs|net|os|path|stream|timers|timers\/promises|tls|url|util)$|^cloudflare:/;
 
 const bundle = await bundleWorker();
 
 describe("the Worker's bundle", () => {
-  test("is at most 256 kB by gzip, all in", () => {
+  test("is at most 256 kB after gzip, including all modules", () => {
     const bytes = bundle.modules.reduce((sum, { text }) => sum + Bun.gzipSync(text).length, 0);
     expect(bytes).toBeLessThanOrEqual(MOST_GZIP_BYTES);
   });
@@ -76,7 +76,7 @@ describe("the Worker's bundle", () => {
       no_bundle: true,
       compatibility_date: COMPATIBILITY_DATE,
       compatibility_flags: COMPATIBILITY_FLAGS,
-      // One for mail that is due, one of once a day, whose hour is a number.
+      // One trigger for due messages, and a daily one with a numeric hour.
       triggers: { crons: ["* * * * *", expect.stringMatching(/^\d+ \d+ \* \* \*$/)] },
     });
   });

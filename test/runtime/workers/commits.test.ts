@@ -39,7 +39,7 @@ test("a client that hangs up does not abort the commits of other requests", asyn
   };
   const ids = Array.from({ length: 20 }, (_, index) => `a${index}`);
   const client = new AbortController();
-  // Most of those that wait for the first commit are its own, so one of them makes the next, for all.
+  // Most requests that wait for the first commit belong to this client, so one of them makes the next commit for all.
   const hungUp = at.ask(ids, client.signal).catch((error: unknown) => String(error));
   await trips(1);
   const other = at.ask(["other"]);
@@ -57,7 +57,7 @@ test("150 simultaneous requests share a few commits, and each gets its own resul
   at.proxy.delayMs = 20;
   const ids = Array.from({ length: 150 }, (_, index) => `${index % 140}`);
   const responses = await Promise.all(ids.map((id) => at.ask([id])));
-  // Ten ids come twice; their second commits violate a constraint.
+  // Ten IDs are sent twice, and their second commits violate a constraint.
   expect(responses.filter(({ ok }) => ok)).toHaveLength(140);
   expect(at.proxy.trips.length).toBeLessThan(70);
 });

@@ -10,14 +10,14 @@ import { ADMIN, KEYS, PASSWORD, startDatabase, TEST_MS } from "./fixtures/sealpo
 setDefaultTimeout(TEST_MS);
 
 const MOST_CONNECTIONS = 4;
-const RECIPIENTS = Array.from({ length: 12 }, (_, at) => `you${at}@example.net`).sort();
+const RECIPIENTS = Array.from({ length: 12 }, (_, index) => `you${index}@example.net`).sort();
 const TO = new URLSearchParams(RECIPIENTS.map((address): [string, string] => ["to", address]));
 
 const bundle = await bundleWorker(new URL("fixtures/host-worker.ts", import.meta.url).pathname);
 const database = await startDatabase();
 const bindings = { DATABASE_URL: database.url, KEYS };
 const server = await startSmtpServer();
-/** The same database from outside: it sends nothing. */
+/** An instance over the same database that sends nothing. */
 const outside = createSealpost({
   ...(await openDrivers({ databaseUrl: database.url, keys: KEYS })),
   ...{ worker: false, passwordCost: CHEAP },
@@ -42,7 +42,7 @@ beforeAll(async () => {
   expect(saved.status).toBe(200);
 });
 
-/** What the server has got since it was asked the last time. */
+/** Returns the messages that the server received since the last call. */
 let seenMails = 0;
 function news(): string[] {
   const recipients = server.messages.slice(seenMails).flatMap((mail) => mail.recipients);
@@ -50,15 +50,15 @@ function news(): string[] {
   return recipients.sort();
 }
 
-/** Resolves when so many mails have come; the time limit of the test bounds it. */
+/** Resolves when this many messages have arrived. The time limit of the test bounds it. */
 async function arrived(count: number): Promise<void> {
   while (server.messages.length < seenMails + count) await new Promise(setImmediate);
 }
 
 test("a host app's request sends what it queued after its response", async () => {
   await using worker = await serveWorker({ bundle, bindings });
-  const answer = await fetch(new URL(`/?${TO}`, worker.url));
-  expect(new Set((await answer.json()) as string[])).toEqual(new Set(["queued"]));
+  const response = await fetch(new URL(`/?${TO}`, worker.url));
+  expect(new Set((await response.json()) as string[])).toEqual(new Set(["queued"]));
   await arrived(RECIPIENTS.length);
   expect(news()).toEqual(RECIPIENTS);
 });

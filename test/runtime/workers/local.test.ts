@@ -34,14 +34,14 @@ test("start:workers prints the password once, keeps its data, and passes on the 
     expect(server.connections[0]?.commands[0]).toBe("EHLO worker.test");
     const { code, stderr } = await first.stop("SIGINT");
     expect(code).toBe(0);
-    // What the Worker logs, and nothing else.
+    // Only the log lines of the Worker.
     expect(stderr).toContain("No SMTP server is named default");
     for (const line of stderr.trim().split("\n")) expect(line).toStartWith("{");
   }
   await using second = await startSealpost({ folder: folder.path, env }, PROGRAM);
   expect(second.password).toBeNull();
   expect((await (await second.logIn(password)).list()).kept).toMatchObject({ password: "its password" });
-  // Killed, it would leave workerd and the database behind.
+  // If it were killed, workerd and the database would keep running.
   await second.stop();
 });
 

@@ -4,13 +4,13 @@ import { createOnce } from "../../../src/runtime/workers/once.ts";
 describe("createOnce()", () => {
   test("runs the action once for simultaneous callers, and never again", async () => {
     let runs = 0;
-    const begun = Promise.withResolvers<void>();
+    const startedMs = Promise.withResolvers<void>();
     const once = createOnce(() => {
       runs++;
-      return begun.promise;
+      return startedMs.promise;
     });
     const asking = Array.from({ length: 150 }, () => once());
-    begun.resolve();
+    startedMs.resolve();
     await Promise.all(asking);
     await once();
     expect(runs).toBe(1);
@@ -23,14 +23,14 @@ describe("createOnce()", () => {
 
   test("resolves for waiting callers only when the action is done", async () => {
     let isDone = false;
-    const begun = Promise.withResolvers<void>();
+    const startedMs = Promise.withResolvers<void>();
     const once = createOnce(async () => {
-      await begun.promise;
+      await startedMs.promise;
       isDone = true;
     });
     void once();
     const follower = once().then(() => isDone);
-    begun.resolve();
+    startedMs.resolve();
     expect(await follower).toBe(true);
   });
 

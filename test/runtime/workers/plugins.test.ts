@@ -25,8 +25,8 @@ test("a Worker has the plugins that it is built with, and their background work 
   const headers = { "content-type": "application/json" };
   const give = () => fetch(`${worker.url.origin}/feedback/`, { method: "POST", body, headers });
   expect(await (await give()).json()).toMatchObject({ result: { value: true } });
-  const answers = await Promise.all(Array.from({ length: 8 }, give));
-  const statuses = answers.map(({ status }) => status).toSorted();
+  const responses = await Promise.all(Array.from({ length: 8 }, give));
+  const statuses = responses.map(({ status }) => status).toSorted();
   expect(statuses.filter((status) => status !== 200).every((status) => status === 429)).toBe(true);
   expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(4);
   const subjects = () =>

@@ -32,7 +32,7 @@ interface Queued {
   readonly attempts: readonly { readonly outcome: string }[];
 }
 
-/** Queues a test mail. @returns its id. */
+/** Queues a test message. @returns its ID. */
 async function queue(api: Api, server: SmtpTestServer, recipient: string): Promise<string> {
   const { body } = await api.test(mailFor(server, recipient));
   const detail = body.detail as { readonly queued?: boolean; readonly mail_id?: string } | undefined;
@@ -40,7 +40,7 @@ async function queue(api: Api, server: SmtpTestServer, recipient: string): Promi
   return detail?.mail_id ?? "";
 }
 
-/** Asks until a mail is in this state; the time limit of the test bounds it. */
+/** Polls until a message is in this state. The time limit of the test bounds it. */
 async function until(api: Api, id: string, state: string): Promise<Queued> {
   for (;;) {
     const { body } = await api.call<Queued>("GET", `/mail/${id}`);
@@ -91,7 +91,7 @@ describe("without a queue", () => {
 
   test(`${AT_ONCE} simultaneous requests that queue, and triggers, send every message once`, async () => {
     await using server = await startSmtpServer();
-    const recipients = Array.from({ length: AT_ONCE }, (_, at) => `you${at}@example.net`).sort();
+    const recipients = Array.from({ length: AT_ONCE }, (_, index) => `you${index}@example.net`).sort();
     const queueing = Promise.all(recipients.map((recipient) => queue(api, server, recipient)));
     await Promise.all([worker.runScheduled(EACH_MINUTE), worker.runScheduled(EACH_MINUTE), queueing]);
     for (const id of await queueing) await until(api, id, "sent");
@@ -119,7 +119,7 @@ describe("with a queue", () => {
   });
 
   test("that rejects wakes, the response reports a queued message, and the trigger finds it", async () => {
-    // A service that has no such method.
+    // A service without this method.
     const serviceBindings = { WAKES: () => new Response(null, { status: 500 }) };
     await using worker = await startWorker(withQueue, [], { services: { serviceBindings } });
     const api = await worker.logIn();

@@ -50,20 +50,20 @@ describe("createScopedTransport()", () => {
     expect(receipt?.successful).toBe(true);
   });
 
-  test("drains once after the work, however often it is asked, and again if asked during the drain", async () => {
+  test("drains once after the work for any number of requests, and again for one during the drain", async () => {
     const transport = makeTransport();
-    const said: string[] = [];
+    const calls: string[] = [];
     const drain = async (): Promise<void> => {
-      said.push("drain");
-      if (said.length === 2) transport.drainLater(drain);
+      calls.push("drain");
+      if (calls.length === 2) transport.drainLater(drain);
     };
     const work = async () => {
       transport.drainLater(drain);
       transport.drainLater(drain);
-      said.push("work");
+      calls.push("work");
     };
     await transport.run(work, REQUEST_MS).end;
-    expect(said).toEqual(["work", "drain", "drain"]);
+    expect(calls).toEqual(["work", "drain", "drain"]);
   });
 
   test("gives a drain the rest of the invocation, less the time to record outcomes", async () => {

@@ -45,8 +45,8 @@ test("aborting while the server is silent rejects with the reason and closes the
   const reason = new Error("No longer wanted");
   await using server = await startSmtpServer({
     script: {
-      ehlo: (peer, answer) => {
-        stall()(peer, answer);
+      ehlo: (peer, response) => {
+        stall()(peer, response);
         controller.abort(reason);
       },
     },
@@ -57,7 +57,7 @@ test("aborting while the server is silent rejects with the reason and closes the
   await server.closed();
 });
 
-/** What cannot be reached is told apart elsewhere; here it is one. */
+/** Failures to connect, which other runtimes distinguish and workerd does not. */
 const UNREACHABLE = [
   ["a port where nothing listens", { host: "127.0.0.1", port: 1 }, "unreachable"],
   ["a name without address", { host: "nowhere.invalid", port: 587 }, "unreachable"],
@@ -96,7 +96,7 @@ describe.skipIf(material === null)("TLS in workerd", () => {
         });
         await using transport = await workers.open("smtp");
         const receipt = await sendTo(transport, serverAt(server.port, { security, host, ...login }));
-        // workerd shows nothing of the peer.
+        // workerd exposes nothing about the peer.
         const tls = { protocol: null, peer: null, daysLeft: null };
         expect(receipt).toMatchObject({ successful: true, tls });
         expect(server.messages[0]).toMatchObject({ isTls: true, isAuthenticated: true });
@@ -114,8 +114,8 @@ describe.skipIf(material === null)("TLS in workerd", () => {
         const target = serverAt(server.port, { security, host: "localhost", ...login });
         const failure = { phase: "certificate", code: "tls_failed", outcome: "not-sent", retryable: false };
         expect(await sendTo(transport, target)).toMatchObject({ successful: false, failure });
-        const said = server.connections.flatMap(({ commands }) => commands);
-        expect(said.filter((line) => !/^(EHLO|STARTTLS)/.test(line))).toEqual([]);
+        const commandLines = server.connections.flatMap(({ commands }) => commands);
+        expect(commandLines.filter((line) => !/^(EHLO|STARTTLS)/.test(line))).toEqual([]);
       });
     }
   }

@@ -21,7 +21,7 @@ test("a Worker built with worker-mailer sends through it", async () => {
   const { body } = await api.test({ ...definition, recipient: "user@example.net" });
   expect(body).toMatchObject({ result: { value: true } });
   expect(server.messages).toHaveLength(1);
-  // smtp would pipeline.
+  // The smtp transport would pipeline.
   expect(server.connections[0]?.flights).toBeGreaterThanOrEqual(5);
 });
 

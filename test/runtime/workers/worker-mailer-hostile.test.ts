@@ -12,10 +12,10 @@ const PLATFORM = WORKERD_DEVIATIONS.filter(({ because }) => !because.includes("r
 
 /** Other drivers send commands in one flight, where the second reply counts for the next command. */
 const LOCKSTEP = (["mail", "rcpt"] as const).map(
-  (at): Deviation => ({
+  (index): Deviation => ({
     because: "worker-mailer waits for each reply",
-    where: (mode, step, what) => mode !== "lockstep" && step === at && what === "replies twice",
-    expected: { phase: PHASES[at] },
+    where: (mode, step, what) => mode !== "lockstep" && step === index && what === "replies twice",
+    expected: { phase: PHASES[index] },
   }),
 );
 

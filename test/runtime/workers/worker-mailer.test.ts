@@ -109,12 +109,12 @@ describe("AUTH by worker-mailer", () => {
 test("a HELO-only server gets mail in clear text, and none if TLS or AUTH is required", async () => {
   await using server = await startSmtpServer({ script: { ehlo: reply("500 5.5.1 What") } });
   await using transport = await open();
-  const at = (change: Parameters<typeof serverAt>[1]) =>
+  const index = (change: Parameters<typeof serverAt>[1]) =>
     sendTo(transport, serverAt(server.port, change), { poolKey: null });
-  expect((await at({})).successful).toBe(true);
-  expect(await at({ security: "starttls" })).toMatchObject({ failure: { code: "tls_not_offered" } });
+  expect((await index({})).successful).toBe(true);
+  expect(await index({ security: "starttls" })).toMatchObject({ failure: { code: "tls_not_offered" } });
   const login = { username: "user", password: new Secret("a password") };
-  expect(await at(login)).toMatchObject({ failure: { code: "auth_not_offered" } });
+  expect(await index(login)).toMatchObject({ failure: { code: "auth_not_offered" } });
   expect(server.messages).toHaveLength(1);
 });
 
@@ -138,8 +138,8 @@ test("aborting while the server is silent rejects with the reason and closes the
   const reason = new Error("No longer wanted");
   await using server = await startSmtpServer({
     script: {
-      ehlo: (peer, answer) => {
-        stall()(peer, answer);
+      ehlo: (peer, response) => {
+        stall()(peer, response);
         controller.abort(reason);
       },
     },
@@ -192,8 +192,8 @@ describe.skipIf(material === null)("TLS of worker-mailer", () => {
         const target = serverAt(server.port, { security, host: "localhost", ...login });
         const failure = { phase: "certificate", code: "tls_failed", outcome: "not-sent", retryable: false };
         expect(await sendTo(transport, target)).toMatchObject({ successful: false, failure });
-        const said = server.connections.flatMap(({ commands }) => commands);
-        expect(said.filter((line) => !/^(EHLO|STARTTLS)/.test(line))).toEqual([]);
+        const commandLines = server.connections.flatMap(({ commands }) => commands);
+        expect(commandLines.filter((line) => !/^(EHLO|STARTTLS)/.test(line))).toEqual([]);
       });
     }
   }

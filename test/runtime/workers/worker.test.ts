@@ -64,7 +64,7 @@ describe("the Worker", () => {
     expect(await opensslVerify(mail?.bytes ?? new Uint8Array(), root)).toMatchObject({ code: 0 });
   });
 
-  test.skipIf(material === null)("says what to do about an untrusted certificate", async () => {
+  test.skipIf(material === null)("gives a hint about an untrusted certificate", async () => {
     for (const security of ["starttls", "implicit"] as const) {
       const tls = material?.untrusted ?? { key: "", cert: "" };
       await using server = await startSmtpServer({ security, tls });
@@ -85,9 +85,9 @@ describe("the Worker", () => {
     const gone = Promise.withResolvers<void>();
     await using server = await startSmtpServer({
       script: {
-        data: (_peer, answer) => {
+        data: (_peer, response) => {
           asked.resolve();
-          void gone.promise.then(answer);
+          void gone.promise.then(response);
         },
       },
     });
@@ -141,7 +141,7 @@ describe("the Worker", () => {
   });
 
   test("logs JSON lines without secrets", () => {
-    // What workerd says of sockets that break is no line of ours.
+    // Lines of workerd about broken sockets are not log lines of Sealpost.
     const lines = worker.lines.filter((line) => line.startsWith("{"));
     expect(lines.length).toBeGreaterThan(0);
     for (const line of lines) {

@@ -51,8 +51,9 @@ export interface RouteDescription {
   /** An imperative of at most six words. Default: method and path. */
   readonly summary?: string;
   readonly description?: string;
-  /** Default: the name of its event. */
+  /** Default: the summary in camel case without its articles, or the name of the event if there is no summary. */
   readonly operationId?: string;
+  /** `tagged` sets it for a list of routes. */
   readonly tag?: Tag;
   /** Schema of `detail`. */
   readonly detail?: GenericSchema;

@@ -1,72 +1,17 @@
-import * as v from "valibot";
 import type { AuditLog } from "../access/audit-log.ts";
 import type { Platform } from "../contracts/platform.ts";
-import {
-  AUDIT_SORT_COLUMNS,
-  AUDIT_TEXT_COLUMNS,
-  type AuditQuery,
-  type StoredAuditEntry,
-} from "../domain/audit.ts";
 import { route } from "../wire/route.ts";
-import { described, named, pageOf, pageParams, pageView } from "../wire/schemas.ts";
-
-const MAX_PATTERN_CHARACTERS = 255;
-const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-/** The empty text stands for no limit. */
-const TIME_LIMIT = /^(?:(\d{1,6})([smhd]))?$/;
-
-const pattern = v.pipe(
-  v.string(),
-  v.maxLength(MAX_PATTERN_CHARACTERS, `expected at most ${MAX_PATTERN_CHARACTERS} characters`),
-  v.description("Only rows with this value in the column. `*` matches any characters."),
-);
-const filterEntries = Object.fromEntries(
-  AUDIT_TEXT_COLUMNS.map((column) => [column, v.optional(pattern)]),
-) as Record<(typeof AUDIT_TEXT_COLUMNS)[number], v.OptionalSchema<typeof pattern, undefined>>;
-
-const query = v.object({
-  ...filterEntries,
-  success: v.optional(v.boolean("expected true or false")),
-  timelimit: v.optional(
-    v.pipe(
-      v.string(),
-      v.regex(TIME_LIMIT, "expected a number and s, m, h or d, such as 24h"),
-      v.description("Only rows of this last span of time, such as 24h"),
-    ),
-  ),
-  ...pageParams,
-  sortname: v.optional(
-    v.picklist(AUDIT_SORT_COLUMNS, `expected one of ${AUDIT_SORT_COLUMNS.join(", ")}`),
-    "number",
-  ),
-  sortorder: v.optional(v.picklist(["asc", "desc"], "expected asc or desc"), "desc"),
-});
-
-const rowView = named(
-  "AuditRow",
-  v.object({
-    number: v.number(),
-    date: described(v.string(), "ISO 8601, UTC"),
-    action: v.string(),
-    success: v.boolean(),
-    administrator: v.string(),
-    realm: v.string(),
-    client: v.string(),
-    identifier: v.string(),
-    recipient: v.string(),
-    fields: v.string(),
-    outcome: v.string(),
-    phase: v.string(),
-    info: v.string(),
-    policies: v.string(),
-    request_id: v.string(),
-    count: v.number(),
-  }),
-);
+import { pageOf } from "../wire/schemas.ts";
+import { auditPageView, auditParams, toAuditQuery, toRowView } from "./audit-schema.ts";
 
 /** The audit log. */
-export function auditRoutes(deps: { readonly auditLog: AuditLog; readonly platform: Pick<Platform, "now"> }) {
-  const { auditLog, platform } = deps;
+export function auditRoutes({
+  auditLog,
+  platform,
+}: {
+  readonly auditLog: AuditLog;
+  readonly platform: Pick<Platform, "now">;
+}) {
   return [
     route(
       {
@@ -74,41 +19,18 @@ export function auditRoutes(deps: { readonly auditLog: AuditLog; readonly platfo
         path: "/audit/",
         right: "auditlog",
         isProvedByRead: true,
-        parameters: { query },
-        response: v.object({ auditdata: v.array(rowView), ...pageView }),
+        parameters: { query: auditParams },
+        response: auditPageView,
         summary: "Search the audit log",
         description: "Newest rows first, unless `sortname` and `sortorder` ask for another order.",
         operationId: "listAudit",
         tag: { name: "Audit", description: "The record of every action and every rejected request" },
       },
       async (_, { query: params }) => {
-        const asked = toQuery(params, platform.now());
-        const { entries, total } = await auditLog.page(asked);
-        return { auditdata: entries.map(toRowView), ...pageOf(asked, total) };
+        const query = toAuditQuery(params, platform.now());
+        const { entries, total } = await auditLog.page(query);
+        return { auditdata: entries.map(toRowView), ...pageOf(query, total) };
       },
     ),
   ];
-}
-
-function toQuery(params: v.InferOutput<typeof query>, now: Date): AuditQuery {
-  const { success, timelimit, page, page_size, sortname, sortorder } = params;
-  const given = AUDIT_TEXT_COLUMNS.filter((column) => params[column]);
-  return {
-    filters: Object.fromEntries(given.map((column) => [column, params[column]])),
-    ...(success === undefined ? {} : { success }),
-    ...(timelimit ? { since: new Date(now.getTime() - durationMs(timelimit)) } : {}),
-    sort: sortname,
-    descending: sortorder === "desc",
-    page,
-    pageSize: page_size,
-  };
-}
-
-function durationMs(text: string): number {
-  const [, amount, unit] = TIME_LIMIT.exec(text) ?? [];
-  return Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS];
-}
-
-function toRowView({ date, requestId, ...entry }: StoredAuditEntry): v.InferOutput<typeof rowView> {
-  return { ...entry, date: date.toISOString(), request_id: requestId };
 }

@@ -1,8 +1,9 @@
 import * as v from "valibot";
 import { SealpostError } from "../errors.ts";
-import { route } from "../wire/route.ts";
+import { route, tagged } from "../wire/route.ts";
 
-const tag = { name: "Health", description: "Probes for load balancers" };
+const TAG = { name: "Health", description: "Probes for load balancers" };
+const PROBE = { method: "GET", open: true, isQuiet: true } as const;
 
 /** For load balancers: whether the process is alive, and whether it can serve requests. */
 export function healthRoutes(deps: {
@@ -12,31 +13,25 @@ export function healthRoutes(deps: {
   readonly needsAdmin?: boolean;
 }) {
   const { checkReady, admins, needsAdmin = false } = deps;
-  return [
+  return tagged(TAG, [
     route(
       {
-        method: "GET",
+        ...PROBE,
         path: "/healthz",
-        open: true,
         response: v.literal("alive"),
         summary: "Check that the process is alive",
         operationId: "healthz",
-        tag,
-        isQuiet: true,
       },
       () => "alive" as const,
     ),
     route(
       {
-        method: "GET",
+        ...PROBE,
         path: "/readyz",
-        open: true,
         response: v.literal("ready"),
         summary: "Check that the instance is ready",
         description: "Ready means that the database is available and the keys decrypt it.",
         operationId: "readyz",
-        tag,
-        isQuiet: true,
       },
       async () => {
         await checkReady();
@@ -47,5 +42,5 @@ export function healthRoutes(deps: {
         );
       },
     ),
-  ];
+  ]);
 }

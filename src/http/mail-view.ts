@@ -17,7 +17,12 @@ export function toMailView(mail: QueuedMail): MailView {
   const { id, state, identifier, submitter, sender, purpose, recipients } = mail;
   const dueAt = nextDueAt(recipients);
   return {
-    ...{ id, state, identifier, submitter, sender, purpose },
+    id,
+    state,
+    identifier,
+    submitter,
+    sender,
+    purpose,
     alternatives: [...mail.alternatives],
     message_id: mail.messageId,
     on_unknown: mail.onUnknown,
@@ -39,7 +44,9 @@ function toRecipientView(recipient: RecipientProgress, mail: QueuedMail): MailVi
   const { address, state, attempts, failure, dueAt } = recipient;
   const { phase, code, reply } = failure ?? {};
   return {
-    ...{ address, state, attempts },
+    address,
+    state,
+    attempts,
     next_try: isPending(recipient) ? nextAttemptOf(dueAt, mail) : null,
     failure: phase && code ? { phase, code, reply: reply ?? null } : null,
   };
@@ -48,7 +55,11 @@ function toRecipientView(recipient: RecipientProgress, mail: QueuedMail): MailVi
 function toAttemptView(attempt: MailAttempt): MailRecordView["attempts"][number] {
   const { recipient, identifier, date, outcome, decision, phase, code, reply, timingMs } = attempt;
   return {
-    ...{ recipient, identifier, outcome, decision, reply },
+    recipient,
+    identifier,
+    outcome,
+    decision,
+    reply,
     date: date.toISOString(),
     phase: phase || null,
     code: code || null,

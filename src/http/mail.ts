@@ -1,15 +1,17 @@
+import type { Context } from "hono";
 import * as v from "valibot";
+import type { Env } from "../contracts/env.ts";
 import { parseAddress } from "../domain/mailbox.ts";
 import { SealpostError } from "../errors.ts";
 import type { MailQuery, MailQueue } from "../mail/queue/manage.ts";
-import { route } from "../wire/route.ts";
+import { route, tagged } from "../wire/route.ts";
 import { pageOf } from "../wire/schemas.ts";
 import { mailIdParams, mailListParams, mailPageView, mailRecordView } from "./mail-schema.ts";
 import { toMailRecordView, toMailView } from "./mail-view.ts";
 
-const tag = { name: "Queued mail", description: "Messages that are waiting, and the outcome of the others" };
-const ONE = { parameters: { path: mailIdParams }, tag } as const;
-const READ = { method: "GET", right: "mail_read", isProvedByRead: true, tag } as const;
+const TAG = { name: "Queued mail", description: "Messages that are waiting, and the outcome of the others" };
+const ONE = { parameters: { path: mailIdParams } } as const;
+const READ = { method: "GET", right: "mail_read", isProvedByRead: true } as const;
 const CHANGE = {
   ...ONE,
   method: "POST",
@@ -20,7 +22,7 @@ const CHANGE = {
 
 /** Queued messages: their records, and what an admin can do about them. */
 export function mailRoutes({ mailQueue }: { readonly mailQueue: MailQueue }) {
-  return [
+  return tagged(TAG, [
     route(
       {
         ...READ,
@@ -62,21 +64,20 @@ export function mailRoutes({ mailQueue }: { readonly mailQueue: MailQueue }) {
         description: "For a message that is deferred, or that failed because of its server.",
         operationId: "retryMail",
       },
-      async (c, { path: { id } }) => {
-        c.set("auditTarget", { identifier: id, recipient: "" });
-        await mailQueue.retry(id, c.get("actor"));
-        return true as const;
-      },
+      (c, { path: { id } }) => change(c, id, mailQueue.retry),
     ),
     route(
       { ...CHANGE, path: "/mail/:id/cancel", summary: "Cancel a queued message", operationId: "cancelMail" },
-      async (c, { path: { id } }) => {
-        c.set("auditTarget", { identifier: id, recipient: "" });
-        await mailQueue.cancel(id, c.get("actor"));
-        return true as const;
-      },
+      (c, { path: { id } }) => change(c, id, mailQueue.cancel),
     ),
-  ];
+  ]);
+}
+
+/** Applies the change of an admin to one message. */
+async function change(c: Context<Env>, id: string, apply: MailQueue["retry" | "cancel"]) {
+  c.set("auditTarget", { identifier: id, recipient: "" });
+  await apply(id, c.get("actor"));
+  return true as const;
 }
 
 function toQuery(params: v.InferOutput<typeof mailListParams>): MailQuery {

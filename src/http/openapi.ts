@@ -18,7 +18,7 @@ interface DocumentDeps {
   readonly app: Hono<Env>;
   /** The same routes as they were declared. */
   readonly routes: readonly Route[];
-  /** `SEALPOST_BASE_URL`; empty if it is not set. */
+  /** `SEALPOST_BASE_URL`, or an empty text if it is not set. */
   readonly baseUrl: string;
 }
 
@@ -46,7 +46,7 @@ function tagsOf(routes: readonly Route[]): Tag[] {
   return [...new Map(tags.map((tag) => [tag.name, tag])).values()];
 }
 
-/** What the document says in addition to the operations. @param url where clients find the API. */
+/** The parts of the document that are not operations. @param url where clients find the API. */
 function documentOptions(url: string, tags: Tag[]): Partial<GenerateSpecOptions> {
   return {
     // Operations describe their own error responses.

@@ -21,8 +21,13 @@ const pluginView = named(
 );
 
 /** The plugins of this instance, and the definitions that they use. */
-export function pluginRoutes(deps: { readonly plugins: Registry; readonly servers: Servers }) {
-  const { plugins, servers } = deps;
+export function pluginRoutes({
+  plugins,
+  servers,
+}: {
+  readonly plugins: Registry;
+  readonly servers: Servers;
+}) {
   return [
     route(
       {
@@ -31,7 +36,6 @@ export function pluginRoutes(deps: { readonly plugins: Registry; readonly server
         right: "configread",
         response: v.array(pluginView),
         summary: "List plugins",
-        operationId: "listPlugins",
         tag: { name: "Plugins", description: "What each plugin adds, and where it sends mail" },
       },
       async () => {

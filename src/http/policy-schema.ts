@@ -137,3 +137,14 @@ export const policyView = named(
     description: v.string(),
   }),
 );
+
+export const policyIdView = v.pipe(v.number(), v.description("Number of the policy"));
+
+/** `POST /policy/<name>`: the number of the policy under `setPolicy <name>`. */
+export const savedView = v.record(v.string(), v.number());
+
+/** A policy as a client saves it, and the response. */
+export const EXAMPLE = {
+  body: { scope: "admin", action: "*", adminuser: "admin" },
+  value: { "setPolicy superuser": 1 },
+};

@@ -1,47 +1,39 @@
 import * as v from "valibot";
 import type { Policies } from "../access/policies.ts";
-import type { Policy, Right } from "../domain/policy.ts";
+import type { Right } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
-import { route } from "../wire/route.ts";
-import { policyNameParams, policyParams, policyView } from "./policy-schema.ts";
+import { route, tagged } from "../wire/route.ts";
+import {
+  EXAMPLE,
+  policyIdView,
+  policyNameParams,
+  policyParams,
+  policyView,
+  savedView,
+} from "./policy-schema.ts";
 
-const tag = { name: "Policies", description: "What each admin may do, from where and when" };
+const TAG = { name: "Policies", description: "What each admin may do, from where and when" };
 const parameters = { path: policyNameParams };
-const response = v.pipe(v.number(), v.description("Number of the policy"));
-const READ = { method: "GET", right: "policyread", response: v.array(policyView), tag } as const;
-const WRITE = { method: "POST", right: "policywrite", tag } as const;
-const CHANGE = { parameters, response, errors: [404, 409] } as const;
-const EXAMPLE = { scope: "admin", action: "*", adminuser: "admin" };
+const READ = { method: "GET", right: "policyread", response: v.array(policyView) } as const;
+const WRITE = { method: "POST", right: "policywrite" } as const;
+const CHANGE = { parameters, response: policyIdView, errors: [404, 409] } as const;
 
-/** Admin policies. */
-export function policyRoutes(deps: {
+/** Admin policies. @param deps.rights every right that exists */
+export function policyRoutes({
+  policies,
+  rights,
+}: {
   readonly policies: Policies;
-  /** Every right that exists. */
   readonly rights: readonly Right[];
 }) {
-  const { policies, rights } = deps;
-  return [
-    route({ ...READ, path: "/policy/", summary: "List policies", operationId: "listPolicies" }, async () =>
-      (await policies.list()).map(toPolicyView),
-    ),
+  return tagged(TAG, [
+    route({ ...READ, path: "/policy/", summary: "List policies" }, () => policies.list()),
     route(
-      {
-        ...WRITE,
-        ...CHANGE,
-        path: "/policy/enable/:name",
-        summary: "Enable a policy",
-        operationId: "enablePolicy",
-      },
+      { ...WRITE, ...CHANGE, path: "/policy/enable/:name", summary: "Enable a policy" },
       (c, { path: { name } }) => policies.setActive(name, true, c.get("actor")),
     ),
     route(
-      {
-        ...WRITE,
-        ...CHANGE,
-        path: "/policy/disable/:name",
-        summary: "Disable a policy",
-        operationId: "disablePolicy",
-      },
+      { ...WRITE, ...CHANGE, path: "/policy/disable/:name", summary: "Disable a policy" },
       (c, { path: { name } }) => policies.setActive(name, false, c.get("actor")),
     ),
     route(
@@ -51,12 +43,11 @@ export function policyRoutes(deps: {
         parameters,
         summary: "Get a policy",
         description: "The value is a list with this one policy.",
-        operationId: "getPolicy",
         errors: [404],
       },
       async (_, { path: { name } }) => {
         const found = (await policies.list()).filter((policy) => policy.name === name);
-        if (found.length > 0) return found.map(toPolicyView);
+        if (found.length > 0) return found;
         throw new SealpostError("resource_not_found", "The requested Policy could not be found.");
       },
     ),
@@ -65,12 +56,12 @@ export function policyRoutes(deps: {
         ...WRITE,
         path: "/policy/:name",
         parameters: { ...parameters, body: policyParams(rights) },
-        response: v.record(v.string(), v.number()),
+        response: savedView,
         summary: "Create or replace a policy",
         description: "The value has the number of the policy under `setPolicy <name>`.",
         operationId: "savePolicy",
         errors: [409],
-        example: { body: EXAMPLE, value: { "setPolicy superuser": 1 } },
+        example: EXAMPLE,
       },
       async (c, { path: { name }, body }) => ({
         [`setPolicy ${name}`]: await policies.save({ ...body, name }, c.get("actor")),
@@ -83,21 +74,8 @@ export function policyRoutes(deps: {
         path: "/policy/:name",
         right: "policydelete",
         summary: "Delete a policy",
-        operationId: "deletePolicy",
-        tag,
       },
       (c, { path: { name } }) => policies.remove(name, c.get("actor")),
     ),
-  ];
-}
-
-function toPolicyView(policy: Policy): v.InferOutput<typeof policyView> {
-  const { action, adminuser, adminrealm, client } = policy;
-  return {
-    ...policy,
-    action: { ...action },
-    adminuser: [...adminuser],
-    adminrealm: [...adminrealm],
-    client: [...client],
-  };
+  ]);
 }

@@ -67,7 +67,7 @@ export const testDetail = v.object({
 export type TestDetail = v.InferOutput<typeof testDetail>;
 
 /** A test that sends a message. */
-interface MessageTest {
+export interface MessageTest {
   readonly until: null;
   readonly recipient: Mailbox;
 }
@@ -85,12 +85,22 @@ export function readTest({
 }
 
 /** The fields of the tested definition that hints need. */
-type TestedServer = Pick<ServerDefinition, "server" | "port" | "tls" | "username">;
+export type TestedServer = Pick<ServerDefinition, "server" | "port" | "tls" | "username">;
 
 /** A queued message has no result yet. */
 const QUEUED: DeliveryView = {
-  ...{ phase: null, code: null, retryable: false, outcome: null, reply: null, hint: null },
-  ...{ timing_ms: {}, tls: null, accepted: [], rejected: [], round_trips: null, reached: null },
+  phase: null,
+  code: null,
+  retryable: false,
+  outcome: null,
+  reply: null,
+  hint: null,
+  timing_ms: {},
+  tls: null,
+  accepted: [],
+  rejected: [],
+  round_trips: null,
+  reached: null,
 };
 
 /** Returns the `detail` of a test that sends a message. @param isQueueing whether the caller asked to queue it */

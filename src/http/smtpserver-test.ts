@@ -1,30 +1,33 @@
 import type { Context } from "hono";
 import * as v from "valibot";
 import type { Env } from "../contracts/env.ts";
+import type { Mailbox } from "../domain/mailbox.ts";
+import type { CheckResult, ServerCheck } from "../mail/servers/check.ts";
 import { type Servers, serverNotFound } from "../mail/servers/definitions.ts";
-import type { TestMail } from "../mail/servers/test.ts";
-import { needsRecipient } from "../mail/servers/test.ts";
+import { needsRecipient, type TestMail } from "../mail/servers/test.ts";
+import type { SubmitResult } from "../mail/submission.ts";
 import { noticeDetail, respond } from "../wire/envelope.ts";
 import { IDEMPOTENCY_HEADER } from "../wire/operation.ts";
-import { route } from "../wire/route.ts";
+import { route, tagged } from "../wire/route.ts";
 import { definitionTag, EXAMPLE, identifierParams, TEST_ROUTE, toServerInput } from "./smtpserver-schema.ts";
 import {
+  type MessageTest,
   readTest,
   storedTestParams,
+  type TestedServer,
   testDetail,
   testParams,
   toCheckDetail,
   toTestDetail,
 } from "./smtpserver-test-schema.ts";
 
-/** What the OpenAPI document says about both tests. */
+/** The declaration that both tests share. */
 const TEST = {
   method: "POST",
   right: "smtpserver_write",
   response: v.boolean(),
   detail: testDetail,
   description: "With `until`, checks the server up to this point and sends nothing.",
-  tag: definitionTag,
   headers: { "Idempotency-Key": `${IDEMPOTENCY_HEADER["Idempotency-Key"]}. A check ignores it` },
 } as const;
 
@@ -34,7 +37,7 @@ export function smtpServerTestRoutes(deps: {
   readonly testMail: TestMail;
 }) {
   const { servers, testMail } = deps;
-  return [
+  return tagged(definitionTag, [
     route(
       {
         ...TEST,
@@ -45,26 +48,19 @@ export function smtpServerTestRoutes(deps: {
         errors: [409],
         example: { body: { ...EXAMPLE, identifier: "main", recipient: "you@example.org" }, value: true },
       },
-      async (c, { body }) => {
+      (c, { body }) => {
         const { identifier } = body;
         const test = readTest(body);
         const input = toServerInput(body);
         setAuditTarget(c, identifier, test);
-        if (test.until !== null) {
-          const checked = await testMail.checkUnsaved(input, identifier, test, c.get("actor"));
-          const detail = { ...toCheckDetail(checked, input), ...noticeDetail(c.get("notices")) };
-          return respond(checked.receipt.successful, { detail });
-        }
-        const { recipient } = test;
-        const result = await testMail.sendUnsaved(input, { identifier, recipient }, c.get("actor"), {
-          idempotencyKey: c.req.header("idempotency-key"),
-          idempotencyContent: JSON.stringify(body),
+        return run(c, test, {
+          server: input,
+          isQueueing: input.enqueueJob,
+          content: body,
+          check: (check) => testMail.checkUnsaved(input, identifier, check, c.get("actor")),
+          send: (recipient, options) =>
+            testMail.sendUnsaved(input, { identifier, recipient }, c.get("actor"), options),
         });
-        const detail = {
-          ...toTestDetail(result, input, input.enqueueJob),
-          ...noticeDetail(c.get("notices")),
-        };
-        return respond(result.state !== "failed", { detail });
       },
     ),
     route(
@@ -82,30 +78,59 @@ export function smtpServerTestRoutes(deps: {
         setAuditTarget(c, identifier, test);
         const server = await servers.get(identifier);
         if (server === null) throw serverNotFound();
-        if (test.until !== null) {
-          const checked = await testMail.checkStored(identifier, test, c.get("actor"));
-          const detail = { ...toCheckDetail(checked, server), ...noticeDetail(c.get("notices")) };
-          return respond(checked.receipt.successful, { detail });
-        }
-        const { recipient } = test;
         const queue = body.enqueue_job;
-        const result = await testMail.sendStored({ identifier, recipient }, c.get("actor"), {
-          queue,
-          idempotencyKey: c.req.header("idempotency-key"),
-          idempotencyContent: JSON.stringify([identifier, body]),
+        return run(c, test, {
+          server,
+          isQueueing: queue,
+          content: [identifier, body],
+          check: (check) => testMail.checkStored(identifier, check, c.get("actor")),
+          send: (recipient, options) =>
+            testMail.sendStored({ identifier, recipient }, c.get("actor"), { queue, ...options }),
         });
-        const detail = { ...toTestDetail(result, server, queue), ...noticeDetail(c.get("notices")) };
-        return respond(result.state !== "failed", { detail });
       },
     ),
-  ];
+  ]);
+}
+
+/** Runs a test of the definition `server`. @param content the content for which an idempotency key is valid */
+async function run(
+  c: Context<Env>,
+  test: MessageTest | ServerCheck,
+  {
+    server,
+    isQueueing,
+    content,
+    check,
+    send,
+  }: {
+    readonly server: TestedServer;
+    readonly isQueueing: boolean;
+    readonly content: unknown;
+    check(test: ServerCheck): Promise<CheckResult>;
+    send(
+      recipient: Mailbox,
+      options: { readonly idempotencyKey: string | undefined; readonly idempotencyContent: string },
+    ): Promise<SubmitResult>;
+  },
+) {
+  if (test.until !== null) {
+    const checked = await check(test);
+    const detail = { ...toCheckDetail(checked, server), ...noticeDetail(c.get("notices")) };
+    return respond(checked.receipt.successful, { detail });
+  }
+  const result = await send(test.recipient, {
+    idempotencyKey: c.req.header("idempotency-key"),
+    idempotencyContent: JSON.stringify(content),
+  });
+  const detail = { ...toTestDetail(result, server, isQueueing), ...noticeDetail(c.get("notices")) };
+  return respond(result.state !== "failed", { detail });
 }
 
 /** Sets the subject of the audit row, in case the request is rejected. */
 function setAuditTarget(
   c: Context<Env>,
   identifier: string,
-  { until, recipient }: ReturnType<typeof readTest>,
+  { until, recipient }: MessageTest | ServerCheck,
 ): void {
   const isUsed = needsRecipient(until ?? undefined);
   c.set("auditTarget", { identifier, recipient: isUsed ? (recipient?.address ?? "") : "" });

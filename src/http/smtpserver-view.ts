@@ -1,7 +1,10 @@
+import type { TypedResponse } from "hono";
+import { notice } from "../domain/notices.ts";
 import { CENSORED } from "../domain/secret.ts";
 import { DEFINITION_FIELDS, FURTHER_NAMES, type FurtherFields } from "../domain/smtp-server.ts";
 import type { ServerHealth } from "../mail/circuit.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
+import { noticeDetail, type SuccessEnvelope, type SuccessText, successText } from "../wire/envelope.ts";
 import type { DefinitionDetail, DefinitionView } from "./smtpserver-schema.ts";
 
 /** Returns a definition as `GET` shows it. Key and passphrase are never shown, the password only if `reveal` is true. */
@@ -61,3 +64,26 @@ function shownPassword({ password, isSet }: StoredDefinition, reveal: boolean): 
 function censored(isSet: boolean): string {
   return isSet ? CENSORED : "";
 }
+
+/** Creates the function that returns the text of the list. The text stays the same until a definition changes. */
+export function createListTexts() {
+  const revealed = new WeakMap<object, SuccessText>();
+  const censored = new WeakMap<object, SuccessText>();
+  return (all: readonly StoredDefinition[], reveal: boolean): SuccessText => {
+    const texts = reveal ? revealed : censored;
+    const views = () => all.map((server) => [server.identifier, toDefinitionView(server, reveal)]);
+    const text = texts.get(all) ?? successText(Object.fromEntries(views()), unreadable(all, reveal));
+    texts.set(all, text);
+    return text;
+  };
+}
+
+/** Notices for passwords that no key decrypts. They are shown as censored, and the other definitions stay readable. */
+export function unreadable(all: readonly StoredDefinition[], reveal: boolean) {
+  const names = all.filter((server) => reveal && server.password === null).map((server) => server.identifier);
+  return noticeDetail(names.map((identifier) => notice("password_unreadable", "password", { identifier })));
+}
+
+type List = SuccessEnvelope<Readonly<Record<string, DefinitionView>>, ReturnType<typeof unreadable>>;
+/** The list as a typed client sees it. */
+export type ListResponse = Response & TypedResponse<List, 200, "json">;

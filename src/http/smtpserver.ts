@@ -1,70 +1,61 @@
-import type { TypedResponse } from "hono";
 import * as v from "valibot";
 import type { AuditLog } from "../access/audit-log.ts";
 import type { Platform } from "../contracts/platform.ts";
-import { notice } from "../domain/notices.ts";
-import { invalidParameter } from "../errors.ts";
 import type { Circuit } from "../mail/circuit.ts";
-import {
-  type EtagCondition,
-  type Servers,
-  type StoredDefinition,
-  serverNotFound,
-} from "../mail/servers/definitions.ts";
-import type { SaveConditions, SaveServer } from "../mail/servers/save.ts";
+import { type Servers, serverNotFound } from "../mail/servers/definitions.ts";
+import type { SaveServer } from "../mail/servers/save.ts";
 import type { Registry } from "../plugin/registry.ts";
+import { noticeDetail, noticeEntries, respond } from "../wire/envelope.ts";
+import { readCreateOnly, readIfMatch } from "../wire/request.ts";
+import { route, tagged } from "../wire/route.ts";
 import {
-  noticeDetail,
-  noticeEntries,
-  respond,
-  type SuccessEnvelope,
-  type SuccessText,
-  successText,
-} from "../wire/envelope.ts";
-import { route } from "../wire/route.ts";
-import { described } from "../wire/schemas.ts";
-import {
-  type DefinitionView,
   definitionDetail,
   definitionParams,
+  definitionTag,
   definitionView,
+  deletionDetail,
   EXAMPLE,
   EXAMPLE_VIEW,
   identifierParams,
   listParams,
-  definitionTag as tag,
   toServerInput,
 } from "./smtpserver-schema.ts";
-import { toDefinitionDetail, toDefinitionView } from "./smtpserver-view.ts";
+import {
+  createListTexts,
+  type ListResponse,
+  toDefinitionDetail,
+  toDefinitionView,
+  unreadable,
+} from "./smtpserver-view.ts";
 
 const path = identifierParams;
-const READ = { method: "GET", right: "smtpserver_read", tag } as const;
-const WRITE = {
-  path: "/smtpserver/:identifier",
-  right: "smtpserver_write",
-  response: v.boolean(),
-  tag,
-} as const;
+const ONE = { path: "/smtpserver/:identifier" } as const;
+const READ = { method: "GET", right: "smtpserver_read" } as const;
+const WRITE = { ...ONE, right: "smtpserver_write", response: v.boolean() } as const;
 const notices = v.object(noticeEntries);
 
-type List = SuccessEnvelope<Readonly<Record<string, DefinitionView>>, ReturnType<typeof unreadable>>;
-/** The response as a typed client sees it. */
-type ListResponse = Response & TypedResponse<List, 200, "json">;
-
-/** Server definitions. */
-export function smtpServerRoutes(deps: {
+interface ReadDeps {
   readonly servers: Servers;
-  readonly saveServer: SaveServer;
   readonly circuit: Pick<Circuit, "health">;
-  readonly plugins: Pick<Registry, "usersOf">;
   readonly auditLog: AuditLog;
   readonly platform: Pick<Platform, "now">;
   /** Whether responses contain passwords. */
   readonly revealSecrets: boolean;
-}) {
-  const { servers, saveServer, circuit, plugins, auditLog, platform, revealSecrets } = deps;
-  const textOf = createListTexts();
+}
 
+interface WriteDeps {
+  readonly servers: Servers;
+  readonly saveServer: SaveServer;
+  readonly plugins: Pick<Registry, "usersOf">;
+}
+
+/** Server definitions. */
+export function smtpServerRoutes(deps: ReadDeps & WriteDeps) {
+  return tagged(definitionTag, [...readRoutes(deps), ...writeRoutes(deps)]);
+}
+
+function readRoutes({ servers, circuit, auditLog, platform, revealSecrets }: ReadDeps) {
+  const textOf = createListTexts();
   return [
     route(
       {
@@ -83,15 +74,15 @@ export function smtpServerRoutes(deps: {
         if (reveal && all.some((server) => server.isSet.password)) {
           await auditLog.revealed(c.get("actor"), "", "password");
         }
-        const body = textOf(all, reveal)(platform.now());
-        const response: Response = c.body(body, 200, { "content-type": "application/json" });
+        const text = textOf(all, reveal)(platform.now());
+        const response: Response = c.body(text, 200, { "content-type": "application/json" });
         return response as ListResponse;
       },
     ),
     route(
       {
         ...READ,
-        path: "/smtpserver/:identifier",
+        ...ONE,
         isProvedByRead: true,
         parameters: { path, query: listParams },
         response: definitionView,
@@ -114,6 +105,11 @@ export function smtpServerRoutes(deps: {
         return respond(toDefinitionView(server, reveal), { detail });
       },
     ),
+  ];
+}
+
+function writeRoutes({ servers, saveServer, plugins }: WriteDeps) {
+  return [
     route(
       {
         ...WRITE,
@@ -127,10 +123,9 @@ export function smtpServerRoutes(deps: {
         example: { body: EXAMPLE, value: true },
       },
       async (c, { path: { identifier }, body }) => {
-        const conditions = readConditions({
-          ifMatch: c.req.header("if-match"),
-          ifNoneMatch: c.req.header("if-none-match"),
-        });
+        const ifMatch = readIfMatch(c.req.header("if-match"));
+        const createOnly = readCreateOnly(c.req.header("if-none-match"));
+        const conditions = { ifMatch, createOnly };
         const saved = await saveServer(identifier, toServerInput(body), conditions, c.get("actor"));
         c.header("ETag", saved.etag);
         return respond(true, { detail: noticeDetail([...saved.notices, ...c.get("notices")]) });
@@ -141,7 +136,7 @@ export function smtpServerRoutes(deps: {
         ...WRITE,
         method: "DELETE",
         parameters: { path },
-        detail: v.object({ used_by: described(v.array(v.string()), "Plugins that send through it") }),
+        detail: deletionDetail,
         summary: "Delete a definition",
         description: "The value is `false` if there was none.",
         operationId: "deleteSmtpServer",
@@ -156,52 +151,4 @@ export function smtpServerRoutes(deps: {
       },
     ),
   ];
-}
-
-/** Returns the text of the list, which stays the same until a definition changes. */
-function createListTexts() {
-  const revealed = new WeakMap<object, SuccessText>();
-  const censored = new WeakMap<object, SuccessText>();
-  return (all: readonly StoredDefinition[], reveal: boolean): SuccessText => {
-    const texts = reveal ? revealed : censored;
-    const views = () => all.map((server) => [server.identifier, toDefinitionView(server, reveal)]);
-    const text = texts.get(all) ?? successText(Object.fromEntries(views()), unreadable(all, reveal));
-    texts.set(all, text);
-    return text;
-  };
-}
-
-/** Notices for passwords that no key decrypts. They are shown as censored, and the other definitions stay readable. */
-function unreadable(all: readonly StoredDefinition[], reveal: boolean) {
-  const names = all.filter((server) => reveal && server.password === null).map((server) => server.identifier);
-  return noticeDetail(names.map((identifier) => notice("password_unreadable", "password", { identifier })));
-}
-
-/** RFC 9110 8.8.3. */
-const ENTITY_TAG = /^(W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/;
-/** An element of a comma-separated list. A comma inside quotes belongs to a tag. */
-const LIST_ELEMENT = /(?:"[^"]*"|[^,"])+/g;
-
-/** Reads `If-Match` and `If-None-Match` (RFC 9110 13.1). */
-function readConditions(headers: {
-  readonly ifMatch: string | undefined;
-  readonly ifNoneMatch: string | undefined;
-}): SaveConditions {
-  return { ifMatch: readIfMatch(headers.ifMatch), createOnly: readCreateOnly(headers.ifNoneMatch) };
-}
-
-/** `*` matches any definition. Weak tags never match (RFC 9110 8.8.3.2). */
-function readIfMatch(header: string | undefined): EtagCondition | null {
-  if (header === undefined) return null;
-  if (header.trim() === "*") return () => true;
-  // Elements may be empty (RFC 9110 5.6.1.2).
-  const tags = (header.match(LIST_ELEMENT) ?? []).map((tag) => tag.trim()).filter((tag) => tag !== "");
-  if (tags.length > 0 && tags.every((tag) => ENTITY_TAG.test(tag))) return (etag) => tags.includes(etag);
-  throw invalidParameter("If-Match", "expected entity tags or *");
-}
-
-function readCreateOnly(header: string | undefined): boolean {
-  if (header === undefined) return false;
-  if (header.trim() === "*") return true;
-  throw invalidParameter("If-None-Match", "expected *");
 }

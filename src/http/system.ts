@@ -1,22 +1,22 @@
 import * as v from "valibot";
 import type { Registry } from "../plugin/registry.ts";
-import { route } from "../wire/route.ts";
+import { route, tagged } from "../wire/route.ts";
 import { described } from "../wire/schemas.ts";
 
-const tag = { name: "Settings of plugins", description: "Settings that take effect without a restart" };
+const TAG = { name: "Settings of plugins", description: "Settings that take effect without a restart" };
 /** Clients of privacyIDEA send these in addition to a setting: its type and its description. */
 const REMARK = /\.(type|desc)$/;
 
 const path = v.object({ key: described(v.pipe(v.string(), v.maxLength(255)), "Name of the setting") });
-const READ = { method: "GET", right: "configread", tag } as const;
-const WRITE = { right: "configwrite", tag } as const;
+const READ = { method: "GET", right: "configread" } as const;
+const WRITE = { right: "configwrite" } as const;
 const ONE = { path: "/system/:key", parameters: { path }, errors: [404] } as const;
 const values = v.record(v.string(), v.unknown());
 
 /** The settings of plugins. */
 export function systemRoutes(deps: { readonly plugins: Pick<Registry, "settings"> }) {
   const { settings } = deps.plugins;
-  return [
+  return tagged(TAG, [
     route(
       {
         ...READ,
@@ -24,7 +24,6 @@ export function systemRoutes(deps: { readonly plugins: Pick<Registry, "settings"
         response: values,
         summary: "List settings",
         description: "Values that are in effect. Secrets are censored.",
-        operationId: "listSettings",
       },
       () => settings.shown(settings.names),
     ),
@@ -53,7 +52,6 @@ export function systemRoutes(deps: { readonly plugins: Pick<Registry, "settings"
         response: v.unknown(),
         summary: "Get a setting",
         description: "The value that is in effect. A secret is censored.",
-        operationId: "getSetting",
       },
       async (_, { path: { key } }) => (await settings.shown([settings.known(key)]))[key],
     ),
@@ -70,5 +68,5 @@ export function systemRoutes(deps: { readonly plugins: Pick<Registry, "settings"
       },
       (c, { path: { key } }) => settings.remove(settings.known(key), c.get("actor")),
     ),
-  ];
+  ]);
 }

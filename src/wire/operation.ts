@@ -13,6 +13,7 @@ type Described = Parameters<typeof describeRoute>[0];
 const JSON_TYPE = "application/json";
 /** JSON first: a generated client sends the first that it knows. */
 const BODY_TYPES = [JSON_TYPE, "application/x-www-form-urlencoded", "multipart/form-data"];
+const ARTICLES = ["a", "an", "the"];
 const EXAMPLE_TIME = new Date("2026-06-01T12:00:00Z");
 
 /** Error responses by status; each is a component of the document. */
@@ -79,10 +80,9 @@ function envelopeSchema(value: v.GenericSchema, detail: v.GenericSchema | undefi
 /** Describes a route for the OpenAPI document. The returned handlers only carry the description. */
 export function describeOperation(declaration: Declaration): MiddlewareHandler<Env>[] {
   const { method, path, summary, description, tag, open, headers = {}, parameters = {} } = declaration;
-  const action = actionOf(method, path);
-  const operationId = declaration.operationId ?? eventNameOf(action);
+  const operationId = operationIdOf(declaration);
   const described: Described = {
-    summary: summary ?? action,
+    summary: summary ?? actionOf(method, path),
     operationId,
     responses: { 200: successResponse(declaration, operationId), ...errorsOf(declaration) },
     ...(description && { description }),
@@ -104,6 +104,19 @@ export function describeOperation(declaration: Declaration): MiddlewareHandler<E
   ];
 }
 
+/** Returns the declared id, or the summary in camel case: `Delete a policy` is `deletePolicy`. */
+function operationIdOf({ method, path, summary = "", operationId }: Declaration): string {
+  const words = summary.toLowerCase().match(/[a-z0-9]+/g) ?? [];
+  const [first, ...others] = words.filter((word) => !ARTICLES.includes(word));
+  return (
+    operationId ?? (first ? first + others.map(capitalized).join("") : eventNameOf(actionOf(method, path)))
+  );
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 function describeParameters(schema: v.GenericSchema, target: "param" | "query"): MiddlewareHandler<Env> {
   const pass: MiddlewareHandler<Env> = (_, next) => next();
   return Object.assign(pass, { [uniqueSymbol]: { target, ...resolver(schema) } });
@@ -112,7 +125,7 @@ function describeParameters(schema: v.GenericSchema, target: "param" | "query"):
 function successResponse(declaration: Declaration, operationId: string) {
   const { response = v.unknown(), detail, media, example } = declaration;
   if (media) return { description: "Done", content: { [media]: { schema: resolver(response) } } };
-  const name = `${operationId.charAt(0).toUpperCase()}${operationId.slice(1)}Response`;
+  const name = `${capitalized(operationId)}Response`;
   const schema = resolver(named(name, envelopeSchema(response, detail)));
   const shown = example?.value === undefined ? {} : { example: success(example.value, EXAMPLE_TIME) };
   return { description: "Done", content: { [JSON_TYPE]: { schema, ...shown } } };
@@ -132,7 +145,7 @@ function errorsOf({ open, parameters, errors = [] }: Declaration) {
 }
 
 function requestBody(body: v.GenericSchema, operationId: string, example: RouteDescription["example"]) {
-  const name = `${operationId.charAt(0).toUpperCase()}${operationId.slice(1)}Request`;
+  const name = `${capitalized(operationId)}Request`;
   const schema = resolver(named(name, body));
   const content = Object.fromEntries(BODY_TYPES.map((type) => [type, { schema }]));
   return {

@@ -11,6 +11,7 @@ import type {
   Parameters,
   Route,
   RouteDescription,
+  Tag,
 } from "../contracts/route.ts";
 import type { Envelope, Success } from "./envelope.ts";
 
@@ -20,7 +21,7 @@ export interface TypedRoute<S extends Schema> extends Route {
   readonly "~schema"?: S;
 }
 
-/** What `route` takes. */
+/** The first argument of `route`. */
 export type RouteDeclaration<
   M extends Method,
   P extends string,
@@ -29,8 +30,8 @@ export type RouteDeclaration<
 > = RouteDescription & {
   readonly method: M;
   /**
-   * The full path: fixed segments and `:variables`. A path that ends in `/` is a collection and serves requests without
-   * the slash, too.
+   * The full path: fixed segments and `:variables`. A path that ends in `/` is a collection, and also serves requests
+   * without the slash.
    */
   readonly path: P;
   readonly parameters?: S;
@@ -71,6 +72,11 @@ export function route<
   handler: (c: Context<Env>, parameters: Parameters<S>) => Out | Promise<Out>,
 ): TypedRoute<RouteSchema<M, P, S, Out>> {
   return { declaration: declaration as Route["declaration"], handler };
+}
+
+/** Groups routes in the OpenAPI document. */
+export function tagged<R extends Route>(tag: Tag, routes: readonly R[]): R[] {
+  return routes.map((one) => ({ ...one, declaration: { ...one.declaration, tag } }));
 }
 
 /** The types of a list of routes, as `hc` reads them. */
@@ -115,7 +121,7 @@ type Intersection<U> = (U extends unknown ? (one: U) => void : never) extends (a
   ? I
   : never;
 
-/** What a method adds to the name of an event. None for `POST`: its path says what it does. */
+/** Suffix of an event name by method. None for `POST`: its path says what it does. */
 const SUFFIXES: Readonly<Record<string, string>> = {
   GET: "get",
   DELETE: "delete",

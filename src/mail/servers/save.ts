@@ -33,7 +33,7 @@ export interface ServerInput
   readonly certificate: string | undefined;
 }
 
-export interface SaveConditions {
+interface SaveConditions {
   /** Must hold for the ETag of the current definition; `null` if there is no such condition. */
   readonly ifMatch: EtagCondition | null;
   /** Whether there must be no definition of that name. */

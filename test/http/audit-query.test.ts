@@ -63,12 +63,12 @@ describe("GET /audit/", () => {
     [{ page_size: "2", page: "3" }, ["none"]],
     [{ page: "99" }, []],
     [{ unknown: "x" }, ["alpha", "beta", "alp_a", "100%", "none"]],
-  ])("with %j", async (query, identifiers) => {
+  ])("finds rows with %j", async (query, identifiers) => {
     await using instance = await filled();
     expect(await found(instance, query)).toEqual(identifiers);
   });
 
-  test("pages newest first, 15 at a time", async () => {
+  test("returns pages of 15 rows, newest first", async () => {
     await using instance = await testInstance();
     for (let i = 0; i < 17; i++) await instance.request("DELETE", `/smtpserver/s${i}`);
     const first = await page(instance);
@@ -103,13 +103,13 @@ describe("GET /audit/", () => {
     [{ success: "perhaps" }],
     [{ identifier: "x".repeat(256) }],
     [{ identifier: "a\0" }],
-  ])("refuses %j with 905", async (query) => {
+  ])("rejects %j with 905", async (query) => {
     await using instance = await testInstance();
     const { status, error } = await instance.request("GET", "/audit/", { query });
     expect([status, error?.code]).toEqual([400, 905]);
   });
 
-  test("forgets rows after the days of the setting", async () => {
+  test("does not return rows that are older than the setting allows", async () => {
     await using instance = await testInstance({ tokenSeconds: 604_800 });
     await save(instance, {});
     instance.clock.advance(365 * 86_400);

@@ -37,7 +37,7 @@ const sendTest = (instance: TestInstance, json: object) =>
     },
   });
 
-/** One step and the newest row after it; null: it writes none. */
+/** One step and the newest row after it. `null` if the step writes none. */
 const STEPS: Readonly<
   Record<string, readonly [step: (instance: TestInstance) => Promise<unknown>, row: object | null]>
 > = {
@@ -208,7 +208,7 @@ describe("an audit row", () => {
     if (newest) expect(newest).toMatchObject({ administrator: "admin", realm: "", client: PEER, count: 1 });
   });
 
-  test("has these columns, the date in ISO 8601", async () => {
+  test("has these columns, with the date in ISO 8601", async () => {
     await using instance = await testInstance();
     await save(instance, {});
     expect(await rows(instance)).toEqual([
@@ -228,7 +228,7 @@ describe("an audit row", () => {
     ]);
   });
 
-  test("of a denied request names the right's action and who asked", async () => {
+  test("of a denied request names the right's action and the caller", async () => {
     await using instance = await testInstance();
     await instance.request("POST", "/policy/p", { json: { scope: "admin", action: "policywrite,auditlog" } });
     await instance.request("GET", "/smtpserver/");
@@ -239,7 +239,7 @@ describe("an audit row", () => {
     expect(second).toMatchObject({ ...denied, action: "POST /smtpserver/<identifier>", identifier: "a" });
   });
 
-  test("of an unexpected failure has its request id", async () => {
+  test("of an unexpected failure has its request ID", async () => {
     const transport: Transport = {
       name: "broken",
       send: () => Promise.reject(new Error("broken")),
@@ -278,7 +278,7 @@ describe("failed authentication", () => {
     ]);
   });
 
-  test("never keeps what was typed as a name: it may be a password", async () => {
+  test("never stores the name that was typed, because it may be a password", async () => {
     await using instance = await testInstance();
     await instance.request("POST", "/auth", {
       json: { username: "hunter2", password: "hunter3" },
@@ -290,7 +290,7 @@ describe("failed authentication", () => {
     expect(dump).not.toMatch(/hunter[23]/);
   });
 
-  test("of parallel requests is counted whole", async () => {
+  test("counts every concurrent request", async () => {
     await using instance = await testInstance();
     await Promise.all(Array.from({ length: 30 }, () => instance.request("GET", "/audit/", { token: "x" })));
     expect(await rows(instance)).toMatchObject([{ count: 30 }]);

@@ -21,7 +21,7 @@ async function statuses(
 }
 
 describe("POST /auth", () => {
-  test("gives a token and what privacyIDEA clients read", async () => {
+  test("returns a token and the fields that privacyIDEA clients read", async () => {
     await using instance = await testInstance();
     const { status, body, value } = await logIn(instance, ADMIN);
     expect(status).toBe(200);
@@ -55,13 +55,13 @@ describe("POST /auth", () => {
     expect(payload.nonce).toMatch(/^[0-9a-f]{40}$/);
   });
 
-  test("takes a form, and a token of before is no harm", async () => {
+  test("accepts a form, and ignores an earlier token", async () => {
     await using instance = await testInstance();
     const { username, password } = ADMIN;
     expect((await instance.request("POST", "/auth", { form: { username, password } })).status).toBe(200);
   });
 
-  test("lists the rights that the policies give at this moment", async () => {
+  test("lists the rights that the current policies grant", async () => {
     await using instance = await testInstance();
     await instance.request("POST", "/policy/p", {
       json: { scope: "admin", action: ["*", "!policydelete"] },
@@ -82,7 +82,7 @@ describe("POST /auth", () => {
     });
   });
 
-  test("knows admins of a realm as user@realm and with the parameter realm", async () => {
+  test("recognizes admins of a realm as user@realm and with the parameter realm", async () => {
     await using instance = await testInstance();
     await instance.services.admins.add(STAFF, new Secret("secret"), ACTOR);
     await instance.services.admins.add({ username: "x@y", realm: "" }, new Secret("secret"), ACTOR);
@@ -113,7 +113,7 @@ describe("POST /auth", () => {
     await using instance = await testInstance();
     await instance.services.admins.add({ username: "off", realm: "" }, new Secret("secret"), ACTOR);
     await instance.services.admins.setEnabled({ username: "off", realm: "" }, false, ACTOR);
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       [
         { username: "admin", password: "wrong" },
         { username: "nobody", password: "wrong" },
@@ -126,11 +126,11 @@ describe("POST /auth", () => {
         { username: "admin ", password: ADMIN.password },
       ].map((json) => logIn(instance, json)),
     );
-    expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
-    expect(answers[0]).toMatchObject({ status: 401, error: { code: 4031 }, detail: null });
+    expect(new Set(responses.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
+    expect(responses[0]).toMatchObject({ status: 401, error: { code: 4031 }, detail: null });
   });
 
-  test("takes as long for a name that does not exist", async () => {
+  test("takes as long for an unknown name", async () => {
     await using instance = await testInstance({ passwordCost: { ln: 13, r: 8, p: 1 } });
     const timeOf = async (username: string) => {
       const startMs = performance.now();
@@ -144,18 +144,18 @@ describe("POST /auth", () => {
       return Math.min(...times);
     };
     const [known, unknown] = [await fastest("admin"), await fastest("nobody")];
-    // A missing derivation would be ten times as fast.
+    // A missing key derivation would be ten times as fast.
     expect(unknown).toBeGreaterThan(known / 2);
     expect(known).toBeGreaterThan(unknown / 2);
   });
 
-  test("rejects a password that is no text with 905, not as wrong", async () => {
+  test("rejects a password that is not a string with 905, not as wrong", async () => {
     await using instance = await testInstance();
     expect((await logIn(instance, { username: "admin", password: 1 })).error?.code).toBe(905);
     expect((await logIn(instance, { username: ["admin"], password: "x" })).error?.code).toBe(905);
   });
 
-  test("hashes anew when the parameters of the stored hash are others", async () => {
+  test("replaces a stored hash whose parameters have changed", async () => {
     await using instance = await testInstance();
     const hashOf = async () => (await instance.services.admins.list())[0];
     const { database, services } = instance;
@@ -181,7 +181,7 @@ describe("the limit of attempts", () => {
   const wrong = { username: "admin", password: "wrong" };
   const TEN = Array<number>(10).fill(401);
 
-  test("is ten failures of a name from an address; then even the right password is 429 with Retry-After", async () => {
+  test("is ten failures of a name from an address, after which even the right password gets 429 with Retry-After", async () => {
     await using instance = await testInstance();
     expect(await statuses(11, () => logIn(instance, wrong))).toEqual([...TEN, 429]);
     instance.clock.advance(60);
@@ -197,20 +197,20 @@ describe("the limit of attempts", () => {
     expect((await logIn(instance, ADMIN)).status).toBe(200);
   });
 
-  test("applies to that address alone: no other address can lock the admin out", async () => {
+  test("applies only to this address, so no other address can lock the admin out", async () => {
     await using instance = await testInstance();
     await statuses(11, () => logIn(instance, wrong));
     expect((await logIn(instance, ADMIN, { peer: "198.51.100.7" })).status).toBe(200);
   });
 
-  test("holds for that name alone, as typed", async () => {
+  test("applies only to this name, as typed", async () => {
     await using instance = await testInstance();
     await instance.services.admins.add(STAFF, new Secret("secret"), ACTOR);
     await statuses(11, () => logIn(instance, wrong));
     expect((await logIn(instance, { username: "alice@staff", password: "secret" })).status).toBe(200);
   });
 
-  test("is the same for names that do not exist", async () => {
+  test("is the same for unknown names", async () => {
     await using instance = await testInstance();
     const unknown = { username: "nobody", password: "wrong" };
     expect(await statuses(11, () => logIn(instance, unknown))).toEqual([...TEN, 429]);
@@ -235,23 +235,23 @@ describe("the limit of attempts", () => {
     expect((await logIn(instance, ADMIN, { peer: "198.51.100.7" })).status).toBe(200);
   });
 
-  test("lets many right log-ins in at once", async () => {
+  test("allows many concurrent logins with the right password", async () => {
     await using instance = await testInstance();
-    const answers = await Promise.all(Array.from({ length: 25 }, () => logIn(instance, ADMIN)));
-    expect(answers.map(({ status }) => status)).toEqual(Array<number>(25).fill(200));
+    const responses = await Promise.all(Array.from({ length: 25 }, () => logIn(instance, ADMIN)));
+    expect(responses.map(({ status }) => status)).toEqual(Array<number>(25).fill(200));
   });
 
-  test("does not count what it rejected", async () => {
+  test("does not count attempts that it rejected", async () => {
     await using instance = await testInstance();
     await statuses(120, () => logIn(instance, wrong));
     expect((await logIn(instance, { username: "somebody", password: "x" })).status).toBe(401);
   });
 
-  test("cannot be exceeded by parallel attempts", async () => {
+  test("cannot be exceeded by concurrent attempts", async () => {
     await using instance = await testInstance();
-    const answers = await Promise.all(Array.from({ length: 40 }, () => logIn(instance, wrong)));
-    expect(answers.filter(({ status }) => status === 401)).toHaveLength(10);
-    expect(answers.filter(({ status }) => status === 429)).toHaveLength(30);
+    const responses = await Promise.all(Array.from({ length: 40 }, () => logIn(instance, wrong)));
+    expect(responses.filter(({ status }) => status === 401)).toHaveLength(10);
+    expect(responses.filter(({ status }) => status === 429)).toHaveLength(30);
   });
 
   test("counts the /64 of an IPv6 client: a new address for every attempt does not help", async () => {
@@ -262,7 +262,7 @@ describe("the limit of attempts", () => {
     expect((await logIn(instance, ADMIN, { peer: "2001:db8:0:1::1" })).status).toBe(200);
   });
 
-  test("uses X-Forwarded-For of trusted proxies only", async () => {
+  test("uses X-Forwarded-For only from trusted proxies", async () => {
     await using instance = await testInstance({ trustedProxies: ["10.0.0.0/8"] });
     const from = (peer: string, forwarded: string) =>
       statuses(11, () => logIn(instance, wrong, { peer, headers: { "x-forwarded-for": forwarded } }));
@@ -273,7 +273,7 @@ describe("the limit of attempts", () => {
     expect((await logIn(instance, wrong, other)).status).toBe(429);
   });
 
-  test("forgets windows that have ended when rows are pruned", async () => {
+  test("deletes expired windows when rows are pruned", async () => {
     await using instance = await testInstance();
     await logIn(instance, wrong);
     instance.clock.advance(601);
@@ -286,14 +286,14 @@ describe("the limit of attempts", () => {
 describe("an undecided attempt", () => {
   const wrong = { username: "admin", password: "wrong" };
 
-  /** As a process leaves it that is killed amid so many logins, after one that failed. */
+  /** Leaves the rows of a process that was killed during this many logins, after one that failed. */
   async function kill(instance: TestInstance, logins: number): Promise<void> {
     await logIn(instance, wrong);
     const { database, clock } = instance;
     const rows = await database.read.all<{ key: string }>("SELECT key FROM try_window");
     const expiresMs = clock.now.getTime() + 15_000;
     const slots = rows.flatMap(({ key }) =>
-      Array.from({ length: logins }, (_, at) => `('${at}', '${key}', ${expiresMs})`),
+      Array.from({ length: logins }, (_, index) => `('${index}', '${key}', ${expiresMs})`),
     );
     await database.commit([
       database.write.run(`INSERT INTO attempt_slot (attempt, key, expires_at) VALUES ${slots.join(", ")}`),
@@ -309,24 +309,24 @@ describe("an undecided attempt", () => {
     expect(await instance.database.read.all("SELECT * FROM attempt_slot")).toEqual([]);
   });
 
-  test("that has expired before its verdict gets none beyond the limit", async () => {
+  test("that expires before its verdict allows no attempt beyond the limit", async () => {
     await using instance = await testInstance({ passwordCost: { ln: 14, r: 8, p: 1 } });
     const late = Array.from({ length: 10 }, () => logIn(instance, wrong));
-    // Two limits, of the name and of the address.
+    // There are two limits, for the name and for the address.
     const slots = async () => (await instance.database.read.all("SELECT * FROM attempt_slot")).length;
-    for (let at = 0; at < 500 && (await slots()) < 20; at++) await Bun.sleep(1);
+    for (let index = 0; index < 500 && (await slots()) < 20; index++) await Bun.sleep(1);
     instance.clock.advance(15);
     const more = Array.from({ length: 10 }, () => logIn(instance, wrong));
-    const answers = await Promise.all([...late, ...more]);
-    expect(answers.filter(({ status }) => status === 401)).toHaveLength(10);
+    const responses = await Promise.all([...late, ...more]);
+    expect(responses.filter(({ status }) => status === 401)).toHaveLength(10);
     expect((await logIn(instance, ADMIN)).status).toBe(429);
   });
 });
 
-describe("a clock that is put back", () => {
+describe("a clock that is set back", () => {
   const DAY_SECONDS = 86_400;
 
-  test("makes no lock last longer", async () => {
+  test("does not extend a lock", async () => {
     await using instance = await testInstance();
     await statuses(10, () => logIn(instance, { username: "admin", password: "wrong" }));
     instance.clock.advance(-DAY_SECONDS);
@@ -335,14 +335,14 @@ describe("a clock that is put back", () => {
     expect(again).toEqual([...Array<number>(10).fill(401), 429]);
   });
 
-  test("by the difference between two machines lifts no lock", async () => {
+  test("by the difference between two machines does not lift a lock", async () => {
     await using instance = await testInstance();
     await statuses(10, () => logIn(instance, { username: "admin", password: "wrong" }));
     instance.clock.advance(-5);
     expect((await logIn(instance, ADMIN)).status).toBe(429);
   });
 
-  test("makes no token live longer", async () => {
+  test("does not extend the life of a token", async () => {
     await using instance = await testInstance();
     const list = (token: string) => instance.request("GET", "/smtpserver/", { token });
     instance.clock.advance(400 * DAY_SECONDS);
@@ -359,7 +359,7 @@ describe("a clock that is put back", () => {
 describe("a flood of logins", () => {
   const wrong = { username: "admin", password: "wrong" };
 
-  test("is rejected with 503 and Retry-After, counts as no failure and leaves no row", async () => {
+  test("is rejected with 503 and Retry-After, without counting a failure or leaving a row", async () => {
     await using instance = await testInstance({ passwordCost: SLOW });
     {
       await using _ = await startLoginFlood(instance);

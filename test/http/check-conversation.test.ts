@@ -24,7 +24,7 @@ describe.skipIf(openssl === null)("a check", () => {
     material = makeTlsMaterial();
   });
 
-  test.each(CHECKPOINTS)("until %s writes the commands up to there, and then leaves", async (until) => {
+  test.each(CHECKPOINTS)("until %s sends only the commands that it needs, and then QUIT", async (until) => {
     await using smtp = await startSmtpServer({
       ...{ security: "starttls", tls: material.good, users: { mailer: PASSWORD } },
     });

@@ -27,17 +27,17 @@ const health = async (instance: TestInstance) =>
   (await instance.request("GET", "/smtpserver/office")).detail?.health;
 
 describe.each([UNSAVED, STORED])("POST %s with until", (path) => {
-  test.each(CHECKPOINTS)("%s reaches that point, and sends, queues and keeps nothing", async (until) => {
+  test.each(CHECKPOINTS)("%s reaches the checkpoint, and sends, queues and stores nothing", async (until) => {
     const transport = createMemoryTransport();
     await using instance = await testInstance({ transport });
     await saved(instance);
-    const answer = await check(instance, path, { until, recipient: RECIPIENT, enqueue_job: true });
-    expect(outcome(answer)).toEqual([200, true]);
-    expect(answer.detail?.delivery).toMatchObject({
+    const response = await check(instance, path, { until, recipient: RECIPIENT, enqueue_job: true });
+    expect(outcome(response)).toEqual([200, true]);
+    expect(response.detail?.delivery).toMatchObject({
       ...{ outcome: "not-sent", reached: until, phase: null, code: null, retryable: false, hint: null },
       ...{ accepted: [], rejected: [], round_trips: 0 },
     });
-    expect(answer.detail).not.toHaveProperty("queued");
+    expect(response.detail).not.toHaveProperty("queued");
     expect(transport.sent).toEqual([]);
     expect((await instance.request("GET", "/mail/")).value).toMatchObject({ count: 0 });
   });
@@ -54,7 +54,7 @@ describe.each([UNSAVED, STORED])("POST %s with until", (path) => {
     ]);
   });
 
-  test("is false where the point is not reached, with the reason and a hint", async () => {
+  test("is false if the checkpoint is not reached, with the reason and a hint", async () => {
     const transport = createRichTransport();
     await using instance = await testInstance({ transport });
     await saved(instance);
@@ -94,7 +94,7 @@ describe.each([UNSAVED, STORED])("POST %s with until", (path) => {
     expect(detail?.delivery).toMatchObject({ outcome: "not-sent", code: "closed" });
   });
 
-  test("needs a recipient for recipient and for a message only", async () => {
+  test("needs a recipient only for the checkpoint recipient and for a message", async () => {
     await using instance = await testInstance();
     await saved(instance);
     for (const until of ["connect", "tls", "auth", "sender"]) {
@@ -103,8 +103,8 @@ describe.each([UNSAVED, STORED])("POST %s with until", (path) => {
       }
     }
     for (const until of ["recipient", undefined, null, ""]) {
-      const answer = await check(instance, path, { until });
-      expect([outcome(answer), answer.error?.message]).toEqual([
+      const response = await check(instance, path, { until });
+      expect([outcome(response), response.error?.message]).toEqual([
         [400, 905],
         "ERR905: Missing parameter: recipient",
       ]);
@@ -114,14 +114,14 @@ describe.each([UNSAVED, STORED])("POST %s with until", (path) => {
   test.each([["oauth"], ["data"], ["AUTH"], [true], [["auth"]]])("is 905 for %p", async (until) => {
     await using instance = await testInstance();
     await saved(instance);
-    const answer = await check(instance, path, { until, recipient: RECIPIENT });
-    expect(outcome(answer)).toEqual([400, 905]);
-    expect(answer.error?.message).toBe(
+    const response = await check(instance, path, { until, recipient: RECIPIENT });
+    expect(outcome(response)).toEqual([400, 905]);
+    expect(response.error?.message).toBe(
       "ERR905: Invalid parameter: until: expected one of connect, tls, auth, sender, recipient",
     );
   });
 
-  test("asks with the definition's sender, and without one fails like a send", async () => {
+  test("uses the definition's sender, and fails like a message without one", async () => {
     const transport = createRichTransport();
     await using instance = await testInstance({ transport });
     await saved(instance);
@@ -139,7 +139,7 @@ describe.each([UNSAVED, STORED])("POST %s with until", (path) => {
     expect(transport.calls).toHaveLength(2);
   });
 
-  test("hands the transport the checkpoint and no message", async () => {
+  test("passes the checkpoint and no message to the transport", async () => {
     const transport = createRichTransport();
     await using instance = await testInstance({ transport });
     const { key, certificate } = await sender("rsa");
@@ -153,7 +153,7 @@ describe.each([UNSAVED, STORED])("POST %s with until", (path) => {
     expect(call?.delivery.server).toMatchObject({ host: "mail.example.org", security: "starttls" });
   });
 
-  test("ignores an Idempotency-Key: each check asks the server anew", async () => {
+  test("ignores an Idempotency-Key: every check connects to the server", async () => {
     const transport = createRichTransport();
     await using instance = await testInstance({ transport });
     await saved(instance);
@@ -173,8 +173,8 @@ describe.each([UNSAVED, STORED])("POST %s with until", (path) => {
     const action = "smtpserver_read,policywrite";
     await instance.request("POST", "/policy/reader", { json: { scope: "admin", action } });
     await instance.request("POST", "/policy/disable/root", {});
-    const answer = await check(instance, path, { until: "connect" });
-    expect(outcome(answer)).toEqual([403, 303]);
+    const response = await check(instance, path, { until: "connect" });
+    expect(outcome(response)).toEqual([403, 303]);
   });
 
   test("may be sent as a form", async () => {
@@ -188,7 +188,7 @@ describe.each([UNSAVED, STORED])("POST %s with until", (path) => {
 describe("the circuit of a stored definition", () => {
   const REFUSED = notSent("connect", "refused");
 
-  test("opens by checks that fail before MAIL", async () => {
+  test("is opened by checks that fail before MAIL", async () => {
     const transport = createRichTransport();
     await using instance = await testInstance({ transport });
     await saved(instance);
@@ -203,7 +203,7 @@ describe("the circuit of a stored definition", () => {
     ["auth", 0],
     ["sender", 0],
   ])(
-    "after a check until %s has %p failures in a row: only a login shows that all is well",
+    "after a check until %s counts %p failures in a row, because only a login proves success",
     async (until, failures) => {
       const transport = createRichTransport();
       await using instance = await testInstance({ transport });
@@ -216,7 +216,7 @@ describe("the circuit of a stored definition", () => {
     },
   );
 
-  test("is healthy after a check that reached the last step of a definition without username", async () => {
+  test("is healthy after a check of a definition without username reached its last step", async () => {
     const transport = createRichTransport();
     await using instance = await testInstance({ transport });
     await saved(instance, { username: "", password: "", tls: false });
@@ -227,7 +227,7 @@ describe("the circuit of a stored definition", () => {
     expect(await health(instance)).toMatchObject({ failures: 0 });
   });
 
-  test("does not change by a check of an unsaved definition of that name", async () => {
+  test("is not changed by a check of an unsaved definition of the same name", async () => {
     const transport = createRichTransport();
     await using instance = await testInstance({ transport });
     await saved(instance);
@@ -257,20 +257,17 @@ describe("detail.server", () => {
     ],
   };
 
-  test.each([UNSAVED, STORED])(
-    "of POST %s shows what was seen, by a check and by a message",
-    async (path) => {
-      await using instance = await testInstance({ transport: createRichTransport() });
-      await saved(instance);
-      const checked = await check(instance, path, { until: "auth" });
-      const sent = await check(instance, path, { recipient: RECIPIENT });
-      expect([checked.detail?.server, sent.detail?.server]).toEqual([SHOWN, SHOWN]);
-      expect([checked.detail?.delivery, sent.detail?.delivery]).toMatchObject([
-        { round_trips: 6, reached: "auth", outcome: "not-sent" },
-        { round_trips: 6, reached: null, outcome: "sent" },
-      ]);
-    },
-  );
+  test.each([UNSAVED, STORED])("of POST %s shows the same for a check and for a message", async (path) => {
+    await using instance = await testInstance({ transport: createRichTransport() });
+    await saved(instance);
+    const checked = await check(instance, path, { until: "auth" });
+    const sent = await check(instance, path, { recipient: RECIPIENT });
+    expect([checked.detail?.server, sent.detail?.server]).toEqual([SHOWN, SHOWN]);
+    expect([checked.detail?.delivery, sent.detail?.delivery]).toMatchObject([
+      { round_trips: 6, reached: "auth", outcome: "not-sent" },
+      { round_trips: 6, reached: null, outcome: "sent" },
+    ]);
+  });
 
   test("is the same in the repeated response of an Idempotency-Key", async () => {
     await using instance = await testInstance({ transport: createRichTransport() });
@@ -326,7 +323,7 @@ describe("detail.server", () => {
     }
   });
 
-  test("leaves out a denied address beside others", async () => {
+  test("omits a denied address among others", async () => {
     const addresses = [
       { address: "10.0.0.1", result: "egress_denied", ms: 0 },
       { address: "192.0.2.1", result: "connected", ms: 1 },

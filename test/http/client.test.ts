@@ -49,7 +49,7 @@ describe("hc<SealpostApp>()", () => {
     expect(gone.result.value).toBe(true);
   });
 
-  test("sees and steers queued mail, with its types", async () => {
+  test("reads and manages queued mail, with its types", async () => {
     await using instance = await testInstance();
     const client = clientOf(instance);
     const json = {

@@ -12,7 +12,7 @@ const outcome = ({ status, error }: TestResponse) => (error ? [status, error.cod
 const etag = ({ headers }: TestResponse) => headers.get("etag") ?? "";
 
 describe("an ETag", () => {
-  test("is strong, the same on GET and POST, and another after each change", async () => {
+  test("is strong, the same on GET and POST, and different after each change", async () => {
     await using instance = await testInstance();
     const made = await save(instance, SERVER);
     expect(etag(made)).toMatch(/^"[\w-]+-1"$/);
@@ -43,13 +43,13 @@ describe("an ETag", () => {
         headers: { "if-match": header(own) },
         ...(method === "POST" ? { json: SERVER } : {}),
       };
-      const answer = await instance.request(method, "/smtpserver/a", options);
-      expect([method, answer.status]).toEqual([method, status]);
-      if (status === 412) expect(answer.error?.code).toBe(412);
+      const response = await instance.request(method, "/smtpserver/a", options);
+      expect([method, response.status]).toEqual([method, status]);
+      if (status === 412) expect(response.error?.code).toBe(412);
     }
   });
 
-  test("in If-Match with no definition there is 412", async () => {
+  test("in If-Match without a definition gets 412", async () => {
     await using instance = await testInstance();
     for (const header of ["*", '"x"']) {
       const headers = { "if-match": header };
@@ -59,7 +59,7 @@ describe("an ETag", () => {
     expect((await instance.request("GET", "/smtpserver/")).value).toEqual({});
   });
 
-  test("If-None-Match: * creates only", async () => {
+  test("If-None-Match: * only creates", async () => {
     await using instance = await testInstance();
     const headers = { "if-none-match": "*" };
     expect(outcome(await save(instance, SERVER, { headers }))).toBe(200);
@@ -69,42 +69,42 @@ describe("an ETag", () => {
     ]);
   });
 
-  test("is another after a change of a limit", async () => {
+  test("is different after a change of a limit", async () => {
     await using instance = await testInstance();
     const made = await save(instance, SERVER);
     expect(etag(await save(instance, { ...SERVER, max_connections: 2 }))).not.toBe(etag(made));
   });
 
-  test("lets one of several changes at once through, and all the others are 412", async () => {
+  test("allows one of several concurrent changes, and the others get 412", async () => {
     await using instance = await testInstance();
-    // Sealing takes a while, so that all have read the old version before the first one writes.
+    // Encryption takes a while, so all requests read the old version before the first one writes.
     const headers = { "if-match": etag(await save(instance, SERVER)) };
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 8 }, (_, n) =>
         save(instance, { ...SERVER, ...SEALED, description: `${n}` }, { headers }),
       ),
     );
-    const statuses = answers.map(({ status }) => status);
+    const statuses = responses.map(({ status }) => status);
     expect(statuses.filter((status) => status === 200)).toHaveLength(1);
     expect(statuses.filter((status) => status === 412)).toHaveLength(7);
     expect(await shown(instance)).toMatchObject({ description: `${statuses.indexOf(200)}` });
   });
 
-  test("lets one of several creations at once through", async () => {
+  test("allows one of several concurrent creations", async () => {
     await using instance = await testInstance();
     const headers = { "if-none-match": "*" };
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 5 }, () => save(instance, { ...SERVER, ...SEALED }, { headers })),
     );
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, 412, 412, 412, 412]);
+    expect(responses.map(({ status }) => status).sort()).toEqual([200, 412, 412, 412, 412]);
   });
 
-  test("is not needed: changes at once without condition all succeed, one after the other", async () => {
+  test("is optional: concurrent changes without a condition all succeed, one after the other", async () => {
     await using instance = await testInstance();
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 5 }, () => save(instance, { ...SERVER, ...SEALED })),
     );
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
-    expect(new Set(answers.map(etag)).size).toBe(5);
+    expect(responses.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+    expect(new Set(responses.map(etag)).size).toBe(5);
   });
 });

@@ -19,7 +19,7 @@ async function shown(instance: TestInstance) {
 }
 
 describe("a field beyond the 14", () => {
-  test("is set by POST, and shown in detail only", async () => {
+  test("is set by POST, and shown only in detail", async () => {
     await using instance = await testInstance();
     await save(instance, { ...SET, mails_per_minute: "30" });
     const { value, detail } = await instance.request("GET", "/smtpserver/a");
@@ -67,7 +67,7 @@ describe("a field beyond the 14", () => {
     expect(await shown(instance)).toEqual({ ...SET, mails_per_minute: 0, auth_mechanism: "login" });
   });
 
-  test("is named in the audit row when it changes, and not otherwise", async () => {
+  test("is named in the audit row only when it changes", async () => {
     await using instance = await testInstance();
     await save(instance, {});
     await save(instance, { pipelining: "off", auth_mechanism: "auto" });
@@ -89,9 +89,9 @@ describe("a field beyond the 14", () => {
     ["auth_mechanism", ["plain"]],
   ])("is 905 as %s = %p", async (parameter, value) => {
     await using instance = await testInstance();
-    const answer = await save(instance, { [parameter]: value });
-    expect(outcome(answer)).toEqual([400, 905]);
-    expect(answer.error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: expected `);
+    const response = await save(instance, { [parameter]: value });
+    expect(outcome(response)).toEqual([400, 905]);
+    expect(response.error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: expected `);
   });
 
   test("reaches the transport with a message of a stored definition", async () => {
@@ -137,7 +137,7 @@ describe("a test of an unsaved definition", () => {
     expect(used(instance)).toMatchObject({ pipelining: "off", authMechanism: "login" });
   });
 
-  test("keeps them with a queued message until it is sent", async () => {
+  test("stores them with a queued message until it is sent", async () => {
     await using instance = await testInstance();
     await save(instance, SET);
     await send(instance, { enqueue_job: true });

@@ -13,20 +13,25 @@ const send = (instance: TestInstance, key: string, json: object = {}, options: R
     headers: { "Idempotency-Key": key },
     ...options,
   });
-/** The answer but for the time it was given at. */
-const said = ({ status, body }: TestResponse) => ({ status, result: body.result, detail: body.detail });
+/** The fields of a response that do not depend on time. */
+const fieldsOf = ({ status, body }: TestResponse) => ({ status, result: body.result, detail: body.detail });
 
-/** A transport whose mails end when they are let. */
+/** A transport whose deliveries end when the test allows it. */
 function holding() {
   const memory = createMemoryTransport();
-  const begun = Promise.withResolvers<void>();
+  const inFlight = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
   const send: typeof memory.send = async (...args) => {
-    begun.resolve();
+    inFlight.resolve();
     await gate.promise;
     return memory.send(...args);
   };
-  return { transport: { ...memory, send }, sent: memory.sent, begun: begun.promise, letGo: gate.resolve };
+  return {
+    transport: { ...memory, send },
+    sent: memory.sent,
+    inFlight: inFlight.promise,
+    letGo: gate.resolve,
+  };
 }
 
 describe("Idempotency-Key on send_test_email", () => {
@@ -35,22 +40,22 @@ describe("Idempotency-Key on send_test_email", () => {
     const first = await send(instance, "one");
     expect(first.value).toBe(true);
     instance.clock.advance(60);
-    expect(said(await send(instance, "one"))).toEqual(said(first));
+    expect(fieldsOf(await send(instance, "one"))).toEqual(fieldsOf(first));
     const form = await send(instance, "one", {}, { form: TEST });
-    expect(said(form)).toEqual(said(first));
+    expect(fieldsOf(form)).toEqual(fieldsOf(first));
     expect(instance.sent).toHaveLength(1);
     expect((await send(instance, "two")).value).toBe(true);
     expect(instance.sent).toHaveLength(2);
   });
 
-  test("gives the same mail_id for a queued mail, also after it was sent", async () => {
+  test("returns the same mail_id for a queued message, even after it was sent", async () => {
     await using instance = await testInstance();
     const first = await send(instance, "one", { enqueue_job: true });
     const signal = new AbortController().signal;
     await instance.services.drain({ signal, endsMs: performance.now() + 10_000, messageTimeoutMs: 100 });
     const second = await send(instance, "one", { enqueue_job: true });
     expect(first.detail).toMatchObject({ queued: true, mail_id: expect.any(String) });
-    expect(said(second)).toEqual(said(first));
+    expect(fieldsOf(second)).toEqual(fieldsOf(first));
     expect((await instance.request("GET", "/mail/")).value).toMatchObject({ count: 1 });
     expect(instance.sent).toHaveLength(1);
   });
@@ -61,7 +66,7 @@ describe("Idempotency-Key on send_test_email", () => {
     await using instance = await testInstance({ transport });
     const first = await send(instance, "one");
     expect([first.value, first.detail?.delivery]).toMatchObject([false, { code: "refused" }]);
-    expect(said(await send(instance, "one"))).toEqual(said(first));
+    expect(fieldsOf(await send(instance, "one"))).toEqual(fieldsOf(first));
     expect(transport.sent).toEqual([]);
   });
 
@@ -80,28 +85,28 @@ describe("Idempotency-Key on send_test_email", () => {
     expect(instance.sent).toHaveLength(1);
   });
 
-  test("of a call that has not ended is 409, and of several at once one is made", async () => {
-    const { transport, sent, begun, letGo } = holding();
+  test("of a call that has not ended gets 409, and one of several concurrent calls runs", async () => {
+    const { transport, sent, inFlight, letGo } = holding();
     await using instance = await testInstance({ transport });
     const first = send(instance, "one");
-    await begun;
+    await inFlight;
     const others = await Promise.all([send(instance, "one"), send(instance, "one")]);
     for (const { status, error } of others) {
       expect([status, error?.code]).toEqual([409, 409]);
       expect(error?.message).toContain("in use");
     }
     letGo();
-    const answer = await first;
-    expect(answer.value).toBe(true);
-    expect(said(await send(instance, "one"))).toEqual(said(answer));
+    const response = await first;
+    expect(response.value).toBe(true);
+    expect(fieldsOf(await send(instance, "one"))).toEqual(fieldsOf(response));
     expect(sent).toHaveLength(1);
   });
 
-  test("of several calls at the same moment makes one", async () => {
+  test("of several simultaneous calls runs one", async () => {
     await using instance = await testInstance();
-    const answers = await Promise.all(Array.from({ length: 8 }, () => send(instance, "one")));
-    expect(answers.every(({ status }) => status === 200 || status === 409)).toBe(true);
-    expect(answers.some(({ status }) => status === 200)).toBe(true);
+    const responses = await Promise.all(Array.from({ length: 8 }, () => send(instance, "one")));
+    expect(responses.every(({ status }) => status === 200 || status === 409)).toBe(true);
+    expect(responses.some(({ status }) => status === 200)).toBe(true);
     expect(instance.sent).toHaveLength(1);
   });
 
@@ -141,10 +146,10 @@ describe("Idempotency-Key on send_test_email", () => {
     expect(instance.sent).toEqual([]);
   });
 
-  test("may have 255 characters, and is kept without the secrets of the call", async () => {
+  test("may have 255 characters, and is stored without the secrets of the call", async () => {
     await using instance = await testInstance();
-    const answer = await send(instance, "~".repeat(255), { username: "u", password: "hunter2" });
-    expect(answer.value).toBe(true);
+    const response = await send(instance, "~".repeat(255), { username: "u", password: "hunter2" });
+    expect(response.value).toBe(true);
     const rows = await instance.database.read.all("SELECT * FROM idempotency");
     expect(rows).toHaveLength(1);
     expect(JSON.stringify(rows)).not.toContain("hunter2");

@@ -10,10 +10,10 @@ import { makeTransport } from "../transport/support.ts";
 
 const USER = { username: "app@example.org", password: "pass word" };
 const USERS = { [USER.username]: USER.password };
-/** Octets of base64 that make AUTH PLAIN longer than a line may be, with the longest password that the API takes. */
+/** Octets of base64 in AUTH PLAIN with the longest password of the API. They exceed the maximum length of a line. */
 const LONG_USER = { username: `${"u".repeat(140)}@example.org`, password: "p".repeat(245) };
 
-/** Replies so to the first AUTH, and properly to the next one. */
+/** Sends this reply to the first AUTH, and a correct one to the next. */
 function onlyFirst(line: string): Script {
   let isFirst = true;
   return {
@@ -29,7 +29,7 @@ interface Row {
   readonly what: string;
   readonly server: SmtpTestServerOptions;
   readonly body?: object;
-  /** What the server got as AUTH, without arguments that hold credentials. */
+  /** The AUTH commands that the server received, without credentials. */
   readonly auth?: readonly string[];
 }
 
@@ -82,7 +82,7 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-describe("A test arrives at a server", () => {
+describe("a test message arrives at a server", () => {
   for (const { what, server: options, body = {}, auth = [] } of ROWS) {
     test(what, async () => {
       await using server = await startSmtpServer(options);
@@ -102,7 +102,7 @@ describe("A test arrives at a server", () => {
     });
   }
 
-  test("never by another mechanism after a 535, lest the account is locked", async () => {
+  test("without a second mechanism after a 535, which could lock the account", async () => {
     await using server = await startSmtpServer({ users: USERS });
     await using transport = makeTransport();
     await using instance = await testInstance({ transport });

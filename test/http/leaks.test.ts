@@ -30,7 +30,7 @@ beforeAll(() =>
 );
 afterAll(() => reset());
 
-/** Every form in which a secret may be told apart from noise. */
+/** Every form in which a secret is recognizable. */
 function formsOf(secret: string): string[] {
   const bytes = new TextEncoder().encode(secret);
   return [
@@ -50,7 +50,7 @@ async function dump({ database }: TestInstance): Promise<string> {
   return inspect(contents, { depth: 9, maxArrayLength: null, maxStringLength: null });
 }
 
-/** Lives through saving, testing, failing and logging in; gives all answers that may hold no secret. */
+/** Saves, tests, fails and logs in. @returns the texts of all responses that must not contain a secret. */
 async function scenario(instance: TestInstance): Promise<string[]> {
   const { key, certificate } = await sender("p256");
   const private_key = await encrypt(key, [], SECRETS.passphrase);
@@ -61,9 +61,9 @@ async function scenario(instance: TestInstance): Promise<string[]> {
     private_key_password: SECRETS.passphrase,
     certificate,
   };
-  const answers: string[] = [];
+  const responses: string[] = [];
   const step = async (method: string, path: string, options: Parameters<TestInstance["request"]>[2] = {}) => {
-    answers.push((await instance.request(method, path, options)).text);
+    responses.push((await instance.request(method, path, options)).text);
   };
   const save = (json: object) => step("POST", "/smtpserver/a", { json: { ...server, ...json } });
   const send = (json: object) =>
@@ -106,10 +106,10 @@ async function scenario(instance: TestInstance): Promise<string[]> {
   );
   await step("GET", "/smtpserver/");
   await instance.logIn("admin", SECRETS.admin);
-  return answers;
+  return responses;
 }
 
-/** A transport that fails in a way nobody foresaw. */
+/** A transport that throws an unexpected error. */
 const broken: Transport = {
   name: "broken",
   send: async ({ server }) => {
@@ -124,14 +124,14 @@ describe.each([
 ] as const)("an instance %s", (_, options) => {
   test("keeps every secret out of responses, audit rows, log and database", async () => {
     await using instance = await testInstance(options);
-    const answers = await scenario(instance);
+    const responses = await scenario(instance);
     const log = inspect(records, {
       depth: 12,
       maxArrayLength: null,
       maxStringLength: null,
       showHidden: true,
     });
-    const places = { answers: answers.join("\n"), log, database: await dump(instance) };
+    const places = { responses: responses.join("\n"), log, database: await dump(instance) };
     const secrets = [...Object.values(SECRETS), instance.token, KEYS.split(":")[1] ?? ""];
     for (const [place, text] of Object.entries(places)) {
       for (const form of secrets.flatMap(formsOf)) {
@@ -142,7 +142,7 @@ describe.each([
   });
 });
 
-test("the broken transport reached the log, so the sweep above looked at something", async () => {
+test("the error of the broken transport is in the log, so the test above searched something", async () => {
   records.length = 0;
   await using instance = await testInstance({ transport: broken });
   await scenario(instance);

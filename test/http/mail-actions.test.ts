@@ -27,7 +27,7 @@ describe("POST /mail/<id>/retry", () => {
 });
 
 describe("POST /mail/<id>/cancel", () => {
-  test("ends a mail that is not sent, and is audited", async () => {
+  test("ends a message that is not sent, and is audited", async () => {
     await using instance = await testInstance();
     await save(instance);
     const id = await queue(instance);
@@ -71,13 +71,13 @@ describe.each(["retry", "cancel"])("POST /mail/<id>/%s", (verb) => {
   });
 
   test("of a message in delivery is 409 and advises what to do", async () => {
-    const begun = Promise.withResolvers<void>();
+    const startedMs = Promise.withResolvers<void>();
     const gate = Promise.withResolvers<void>();
     const memory = createMemoryTransport();
     const transport = {
       ...memory,
       async send(...args: Parameters<typeof memory.send>) {
-        begun.resolve();
+        startedMs.resolve();
         await gate.promise;
         return memory.send(...args);
       },
@@ -86,7 +86,7 @@ describe.each(["retry", "cancel"])("POST /mail/<id>/%s", (verb) => {
     await save(instance);
     const id = await queue(instance);
     const drained = drain(instance);
-    await begun.promise;
+    await startedMs.promise;
     expect((await instance.request("GET", `/mail/${id}`)).value).toMatchObject({
       state: "sending",
       next_try: null,
@@ -122,19 +122,19 @@ describe("queued mail", () => {
     ["mail_write", "POST", "/mail/<id>/retry"],
     ["mail_write", "POST", "/mail/<id>/cancel"],
   ];
-  test.each(ROUTES)("is opened by %s for %s %s, and by nothing else", async (right, method, path) => {
+  test.each(ROUTES)("needs exactly the right %s for %s %s", async (right, method, path) => {
     await using instance = await testInstance();
     await save(instance);
-    const at = path.replace("<id>", await queue(instance));
+    const index = path.replace("<id>", await queue(instance));
     const allow = (action: readonly string[]) =>
       instance.request("POST", "/policy/p", { json: { scope: "admin", action } });
     await allow(["*", `!${right}`]);
-    const denied = await instance.request(method, at);
+    const denied = await instance.request(method, index);
     expect(outcome(denied)).toEqual([403, 303]);
     expect(denied.error?.message).toContain(right);
-    expect(outcome(await instance.request(method, at, { token: null }))).toEqual([401, 4033]);
+    expect(outcome(await instance.request(method, index, { token: null }))).toEqual([401, 4033]);
     await allow(["policywrite", right]);
-    expect((await instance.request(method, at)).status).toBe(200);
+    expect((await instance.request(method, index)).status).toBe(200);
   });
 
   test.each([
@@ -144,10 +144,10 @@ describe("queued mail", () => {
     ["POST", `/mail/${NOBODY}`, "GET"],
     ["GET", `/mail/${NOBODY}/retry`, "POST"],
     ["PUT", `/mail/${NOBODY}/cancel`, "POST"],
-  ])("answers %s %s with 405 and the method that is allowed", async (method, path, allowed) => {
+  ])("returns 405 for %s %s, with the allowed method", async (method, path, allowed) => {
     await using instance = await testInstance();
-    const answer = await instance.request(method, path);
-    expect([...outcome(answer), answer.headers.get("allow")]).toEqual([405, 405, allowed]);
+    const response = await instance.request(method, path);
+    expect([...outcome(response), response.headers.get("allow")]).toEqual([405, 405, allowed]);
   });
 
   test("is served nowhere else", async () => {

@@ -5,9 +5,9 @@ import type { TestResponse } from "../fixtures/request.ts";
 export const SUBJECT = "A subject nobody may see";
 export const CODE = "code 4711-0815";
 export const PASSWORD = "hunter2";
-/** Id of no mail. */
+/** An ID that no message has. */
 export const NOBODY = "00000000-0000-4000-8000-000000000000";
-/** What a server says that has no time. */
+/** The reply of a server that is busy. */
 export const BUSY = { code: 451, enhanced: "4.3.0", text: "Busy, come back" };
 
 interface Mail {
@@ -37,7 +37,7 @@ export const save = (instance: TestInstance, identifier = "office", json: object
     },
   });
 
-/** Queues a mail; returns its id. */
+/** Queues a message. @returns its ID. */
 export async function queue(
   { services }: TestInstance,
   to: readonly string[] = ["user@example.net"],
@@ -50,7 +50,7 @@ export async function queue(
   return result.mailId;
 }
 
-/** Sends what is due. */
+/** Sends due messages. */
 export const drain = ({ services }: TestInstance) =>
   services.drain({
     signal: new AbortController().signal,
@@ -64,16 +64,16 @@ export async function page(instance: TestInstance, query: Record<string, string>
   if (status !== 200) throw new Error(text);
   return value as Page;
 }
-/** Status, and value or number of the error. */
+/** Status, and the value or the number of the error. */
 export const outcome = ({ status, value, error }: TestResponse) =>
   error ? [status, error.code] : [status, value];
-/** Audit rows of requests about queued mail, the newest first. */
+/** Audit rows of requests about queued mail, newest first. */
 export const mailRows = async (instance: TestInstance) => {
   const { value } = await instance.request("GET", "/audit/", { query: { action: "*/mail/*" } });
   return (value as { readonly auditdata: readonly Record<string, unknown>[] }).auditdata;
 };
 
-/** An instance whose mail servers fail as told, with the definition `office`. */
+/** An instance with the definition `office`, whose mail servers fail as the test sets. */
 export async function failing() {
   const transport = createMemoryTransport();
   const instance = await testInstance({ transport });

@@ -17,7 +17,7 @@ import {
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 describe("GET /mail/", () => {
-  test("lists what was queued, the newest first, in pages, with and without the slash", async () => {
+  test("lists queued messages in pages, newest first, with and without the slash", async () => {
     await using instance = await testInstance();
     await save(instance);
     const ids: string[] = [];
@@ -70,16 +70,16 @@ describe("GET /mail/", () => {
     ["page", "0"],
     ["page_size", "1001"],
     ["recipient", "x".repeat(256)],
-  ])("refuses %s = %s", async (name, value) => {
+  ])("rejects %s = %s", async (name, value) => {
     await using instance = await testInstance();
-    const answer = await instance.request("GET", "/mail/", { query: { [name]: value } });
-    expect(outcome(answer)).toEqual([400, 905]);
-    expect(answer.error?.message).toStartWith(`ERR905: Invalid parameter: ${name}: expected`);
+    const response = await instance.request("GET", "/mail/", { query: { [name]: value } });
+    expect(outcome(response)).toEqual([400, 905]);
+    expect(response.error?.message).toStartWith(`ERR905: Invalid parameter: ${name}: expected`);
   });
 });
 
 describe("GET /mail/<id>", () => {
-  test("shows a mail that waits", async () => {
+  test("shows a waiting message", async () => {
     await using instance = await testInstance();
     await save(instance);
     const expiresAt = new Date(START.getTime() + 300_000);
@@ -96,11 +96,11 @@ describe("GET /mail/<id>", () => {
       ...{ next_try: now, created_at: now, updated_at: now },
       ...{ expires_at: expiresAt.toISOString(), give_up_at: expiresAt.toISOString() },
     };
-    const answer = await instance.request("GET", `/mail/${id}`);
-    expect([answer.status, answer.detail]).toEqual([200, undefined]);
-    expect(answer.value).toEqual({ ...expected, attempts: [] });
+    const response = await instance.request("GET", `/mail/${id}`);
+    expect([response.status, response.detail]).toEqual([200, undefined]);
+    expect(response.value).toEqual({ ...expected, attempts: [] });
     expect((await page(instance)).mails as readonly unknown[]).toEqual([expected]);
-    expect((await instance.request("GET", `/mail/${id.toUpperCase()}`)).value).toEqual(answer.value);
+    expect((await instance.request("GET", `/mail/${id.toUpperCase()}`)).value).toEqual(response.value);
   });
 
   test("shows each attempt, what happened next, and the state of every recipient", async () => {
@@ -147,7 +147,7 @@ describe("GET /mail/<id>", () => {
     });
   });
 
-  test("shows all definitions that a mail may go through", async () => {
+  test("shows all definitions that a message may use", async () => {
     await using instance = await testInstance();
     await save(instance);
     await save(instance, "other");

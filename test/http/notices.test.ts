@@ -5,8 +5,8 @@ const SERVER = { server: "mail.example.org", sender: "app@example.org" };
 const RECIPIENT = "ann@example.net";
 const MISSPELLED = { code: "unknown_parameter", parameter: "usrname" };
 
-describe("A parameter that is not known", () => {
-  test("is named with the nearest known name when a definition is saved, which is saved all the same", async () => {
+describe("an unknown parameter", () => {
+  test("is named with the nearest known name when a definition is saved, and does not prevent saving", async () => {
     await using instance = await testInstance();
     const json = { ...SERVER, usrname: "u" };
     const { status, value, detail } = await instance.request("POST", "/smtpserver/a", { json });
@@ -49,7 +49,7 @@ describe("A parameter that is not known", () => {
   });
 });
 
-test("The identifier may stand in the body as well as in the path", async () => {
+test("the identifier may be in the body as well as in the path", async () => {
   await using instance = await testInstance();
   const json = { ...SERVER, identifier: "a" };
   const { detail } = await instance.request("POST", "/smtpserver/a", { json });

@@ -33,7 +33,7 @@ const TEXTS = ["summary", "description", "example", "examples"];
 const FIRST_BODY_TYPE = "application/json";
 const MAX_WORDS = 6;
 
-/** With every plugin of this repository. */
+/** An instance with every plugin of this repository. */
 const everything = (options: { readonly baseUrl?: string } = {}) =>
   testInstance({
     plugins: [directory(), emailToken(), smsGateway(), recovery(), registration(), events()],
@@ -46,7 +46,7 @@ async function documentOf(options: { readonly baseUrl?: string } = {}): Promise<
 }
 const operationsOf = ({ paths }: Document) => Object.values(paths).flatMap((one) => Object.values(one));
 
-/** A part of the document without its texts. What names a property is no text. */
+/** Returns a part of the document without its texts. Property names are kept. */
 function withoutTexts(node: Json, isNames = false): Json {
   if (Array.isArray(node)) return node.map((one) => withoutTexts(one));
   if (node === null || typeof node !== "object") return node;
@@ -56,7 +56,7 @@ function withoutTexts(node: Json, isNames = false): Json {
   );
 }
 
-/** An operation as the fixture has it: parameters by name, error responses by status. */
+/** Returns an operation in the form of the fixture: parameters by name, error responses by status. */
 function normalized(operation: Json): Json {
   const { parameters = [], responses, ...rest } = withoutTexts(operation) as Record<string, Json>;
   const sorted = (parameters as Json[]).toSorted((a, b) => placeOf(a).localeCompare(placeOf(b)));
@@ -93,7 +93,7 @@ describe("the OpenAPI document with every plugin", () => {
     expect(Object.fromEntries(operations)).toEqual(Object.fromEntries(published));
   });
 
-  test("describes every error response by the same schema", async () => {
+  test("describes every error response with the same schema", async () => {
     const { components } = await documentOf();
     const schemas = Object.values(components.responses).map(
       ({ content }) => content["application/json"]?.schema.$ref,
@@ -135,7 +135,7 @@ describe("the OpenAPI document with every plugin", () => {
     }
   });
 
-  test("has its license by identifier, and SEALPOST_BASE_URL as the server", async () => {
+  test("names the license by identifier, and SEALPOST_BASE_URL as the server", async () => {
     const { info, servers } = await documentOf({ baseUrl: "https://mail.example.org/sealpost/" });
     expect(info.license).toEqual({ name: "MIT License", identifier: "MIT" });
     expect(servers).toEqual([{ url: "https://mail.example.org/sealpost" }]);
@@ -151,8 +151,8 @@ describe("the OpenAPI document with every plugin", () => {
         const json = requestBody?.content[FIRST_BODY_TYPE]?.example;
         if (!json) continue;
         examples += 1;
-        const at = path.replaceAll(/\{\w+\}/g, "main");
-        const { status, error } = await instance.request(method.toUpperCase(), at, { json });
+        const index = path.replaceAll(/\{\w+\}/g, "main");
+        const { status, error } = await instance.request(method.toUpperCase(), index, { json });
         expect([method, path, status, error]).toEqual([method, path, 200, undefined]);
       }
     }

@@ -56,7 +56,7 @@ const operationsOf = ({ paths }: Document) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
   );
 
-/** Queues a mail; returns its id. */
+/** Queues a message. @returns its ID. */
 async function queuedMail({ services }: TestInstance): Promise<string> {
   const to = [{ name: "", address: "user@example.net" }];
   const from = { name: "", address: "me@example.org" };
@@ -65,7 +65,7 @@ async function queuedMail({ services }: TestInstance): Promise<string> {
   return result.mailId;
 }
 
-/** A value that the schema allows, or what this instance needs. */
+/** Returns a value that the schema allows, or the one that this instance needs. */
 function example(name: string, schema: Schema): unknown {
   const known: Record<string, unknown> = {
     ...{ scope: "admin", action: "*", server: "mail.example.org", recipient: "user@example.net" },
@@ -90,7 +90,7 @@ describe("GET /openapi.json", () => {
     expect(listed.toSorted()).toEqual([...new Set(routes)].toSorted());
   });
 
-  test("has no operation id twice, and describes every operation, response and path parameter", async () => {
+  test("has unique operation IDs, and describes every operation, response and path parameter", async () => {
     await using instance = await testInstance();
     const document = await documentOf(instance);
     const operations = operationsOf(document);
@@ -103,9 +103,9 @@ describe("GET /openapi.json", () => {
       const described = (operation.parameters ?? []).filter((parameter) => parameter.in === "path");
       expect(described.map(({ name }) => name)).toEqual(inPath);
       expect(described.every(({ required }) => required)).toBe(true);
-      for (const answer of Object.values(operation.responses)) {
-        expect(answer.description).not.toBe("");
-        expect(answer.content?.["application/json"]?.schema.properties).toHaveProperty("result");
+      for (const response of Object.values(operation.responses)) {
+        expect(response.description).not.toBe("");
+        expect(response.content?.["application/json"]?.schema.properties).toHaveProperty("result");
       }
       expect(operation.responses).toHaveProperty("200");
       if (operation.security?.length !== 0) expect(operation.responses).toHaveProperty("401");
@@ -152,7 +152,7 @@ describe("GET /openapi.json", () => {
     expect(Object.keys(view).toSorted()).toEqual([...keys, ...signing].toSorted());
   });
 
-  test("describes the test of a stored definition, and what both tests report", async () => {
+  test("describes the test of a stored definition, and the report of both tests", async () => {
     await using instance = await testInstance();
     const { paths } = await documentOf(instance);
     const stored = paths["/smtpserver/{identifier}/send_test_email"]?.post;
@@ -195,13 +195,13 @@ describe("GET /openapi.json", () => {
         query: Object.fromEntries(query.filter(([, value]) => value !== "")),
         ...(json && { json }),
       };
-      const at = path.replaceAll(/\{(\w+)\}/g, (_, name) => names[name as keyof typeof names]);
-      const { status, error } = await instance.request(method, at, options);
+      const index = path.replaceAll(/\{(\w+)\}/g, (_, name) => names[name as keyof typeof names]);
+      const { status, error } = await instance.request(method, index, options);
       expect([method, path, status, error]).toEqual([method, path, 200, undefined]);
     }
   });
 
-  test("is made once for a place", async () => {
+  test("is created once per base path", async () => {
     await using instance = await testInstance();
     const first = await instance.request("GET", "/openapi.json");
     const startMs = performance.now();
@@ -220,7 +220,7 @@ describe("mounted in a host app under /mail", () => {
     return { request, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
   }
 
-  test("serves every path there", async () => {
+  test("serves every path under the prefix", async () => {
     await using host = await mounted();
     expect((await host.request("POST", "/mail/smtpserver/a", { json: { server: "a" } })).value).toBe(true);
     for (const path of [
@@ -237,7 +237,7 @@ describe("mounted in a host app under /mail", () => {
     expect((await host.request("POST", "/mail/auth", { json: ADMIN })).body.id).toBe(2);
   });
 
-  test("has its place in the document", async () => {
+  test("has its base path in the document", async () => {
     await using host = await mounted();
     const document: Document = JSON.parse((await host.request("GET", "/mail/openapi.json")).text);
     expect(document.servers).toEqual([{ url: "/mail" }]);
@@ -262,12 +262,12 @@ describe("mounted in a host app under /mail", () => {
     ["POST", "/mail/auth", { json: { username: "admin", password: "wrong" } }, 401],
   ])("returns an envelope for %s %s", async (method, path, options, status) => {
     await using host = await mounted();
-    const { body, headers, ...answer } = await host.request(method, path, options);
-    expect([answer.status, body.jsonrpc, body.result.status]).toEqual([status, "2.0", false]);
+    const { body, headers, ...response } = await host.request(method, path, options);
+    expect([response.status, body.jsonrpc, body.result.status]).toEqual([status, "2.0", false]);
     expect(headers.get("cache-control")).toBe("no-store");
   });
 
-  test("audits what fails there", async () => {
+  test("audits failures under the prefix", async () => {
     await using host = await mounted();
     await host.request("GET", "/mail/smtpserver/", { token: "garbage" });
     await host.request("POST", "/mail/smtpserver/a", { json: { port: 1 } });

@@ -7,7 +7,7 @@ import { notice } from "../plugin/example/notice.ts";
 
 const OWNER = "owner@example.org";
 const save = { json: { server: "mail.example.org", sender: "a@b.org" } };
-/** Names its servers elsewhere than in a setting. */
+/** A plugin that names its servers outside of settings. */
 const tabled = definePlugin({
   name: "tabled",
   options: v.object({}),
@@ -15,7 +15,7 @@ const tabled = definePlugin({
 });
 
 describe("GET /plugins/", () => {
-  test("lists plugins with their routes and the SMTP servers that they name", async () => {
+  test("lists plugins with their routes and the definitions that they use", async () => {
     const plugins = [feedback({ owner: OWNER, server: ["main", "gone"] }), notice({ to: OWNER }), tabled()];
     await using instance = await testInstance({ plugins });
     await instance.request("POST", "/smtpserver/main", save);

@@ -14,7 +14,7 @@ const names = async (instance: TestInstance) =>
   (await instance.services.policies.list()).map(({ name }) => name);
 
 describe("POST /policy/<name>", () => {
-  test("returns the number, which stays when the policy is replaced", async () => {
+  test("returns the ID of the policy, which a replacement keeps", async () => {
     await using instance = await testInstance();
     expect(outcome(await save(instance, "first", ALL))).toEqual([200, { "setPolicy first": 1 }]);
     expect(outcome(await save(instance, "second", ALL))).toEqual([200, { "setPolicy second": 2 }]);
@@ -59,14 +59,14 @@ describe("POST /policy/<name>", () => {
     ["an object", { smtpserver_read: true, auditlog: "x" }, { smtpserver_read: true, auditlog: "x" }],
     ["everything", "*", { "*": true }],
     ["a value", "smtpserver_read=x", { smtpserver_read: "x" }],
-  ])("takes the action as %s", async (_, action, stored) => {
+  ])("accepts the action as %s", async (_, action, stored) => {
     await using instance = await testInstance();
     await save(instance, "base", ALL);
     expect((await save(instance, "p", { scope: "admin", action })).status).toBe(200);
     expect((await instance.request("GET", "/policy/p")).value).toMatchObject([{ action: stored }]);
   });
 
-  test("takes lists as lists or as text, in a form too", async () => {
+  test("accepts lists as arrays or as text, also in a form", async () => {
     await using instance = await testInstance();
     await save(instance, "base", ALL);
     const form = {
@@ -116,11 +116,11 @@ describe("POST /policy/<name>", () => {
     ["priority", "x"],
     ["priority", 1.5],
     ["description", "d".repeat(2_001)],
-  ])("refuses %s %j with 905", async (parameter, value) => {
+  ])("rejects %s %j with 905", async (parameter, value) => {
     await using instance = await testInstance();
-    const answer = await save(instance, "p", { ...ALL, [parameter]: value });
-    expect(outcome(answer)).toEqual([400, 905]);
-    expect(answer.error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: `);
+    const response = await save(instance, "p", { ...ALL, [parameter]: value });
+    expect(outcome(response)).toEqual([400, 905]);
+    expect(response.error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: `);
     expect(await names(instance)).toEqual([]);
   });
 
@@ -149,7 +149,7 @@ describe("policies", () => {
     expect((value as { name: string }[]).map(({ name }) => name)).toEqual(["b", "c", "a"]);
   });
 
-  test("are enabled, disabled and deleted by name, and return the number", async () => {
+  test("are enabled, disabled and deleted by name, and return the ID", async () => {
     await using instance = await testInstance();
     await save(instance, "base", ALL);
     await save(instance, "p", { ...ALL, adminuser: "somebody" });
@@ -161,7 +161,7 @@ describe("policies", () => {
     expect(await names(instance)).toEqual(["base"]);
   });
 
-  test("that do not exist are 404", async () => {
+  test("that do not exist get 404", async () => {
     await using instance = await testInstance();
     for (const [method, path] of [
       ["GET", "/policy/p"],
@@ -173,12 +173,12 @@ describe("policies", () => {
     }
   });
 
-  test("are deleted once by several at once", async () => {
+  test("are deleted once by several concurrent requests", async () => {
     await using instance = await testInstance();
     await save(instance, "base", ALL);
     await save(instance, "p", ALL);
-    const answers = await Promise.all([1, 2, 3].map(() => instance.request("DELETE", "/policy/p")));
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, 404, 404]);
+    const responses = await Promise.all([1, 2, 3].map(() => instance.request("DELETE", "/policy/p")));
+    expect(responses.map(({ status }) => status).sort()).toEqual([200, 404, 404]);
   });
 });
 
@@ -186,7 +186,7 @@ describe("a change that would leave no admin with policywrite", () => {
   const READ = { scope: "admin", action: "smtpserver_read" };
   const WRITE = { scope: "admin", action: "policywrite,policydelete" };
 
-  const refusals: Readonly<Record<string, (instance: TestInstance) => Promise<TestResponse>>> = {
+  const rejections: Readonly<Record<string, (instance: TestInstance) => Promise<TestResponse>>> = {
     "a first policy without policywrite": (instance) => save(instance, "p", READ),
     "one for another admin": (instance) => save(instance, "p", { ...WRITE, adminuser: "somebody" }),
     "one for all others": (instance) => save(instance, "p", { ...WRITE, adminuser: "*,!admin" }),
@@ -213,15 +213,15 @@ describe("a change that would leave no admin with policywrite", () => {
     },
   };
 
-  test.each(Object.entries(refusals))("is 905: %s", async (_, attempt) => {
+  test.each(Object.entries(rejections))("is 905: %s", async (_, attempt) => {
     await using instance = await testInstance();
-    const answer = await attempt(instance);
-    expect(outcome(answer)).toEqual([400, 905]);
-    expect(answer.error?.message).toContain("policywrite");
+    const response = await attempt(instance);
+    expect(outcome(response)).toEqual([400, 905]);
+    expect(response.error?.message).toContain("policywrite");
     expect((await instance.request("POST", "/policy/proof", { json: WRITE })).status).toBe(200);
   });
 
-  test("is rejected for admins, too", async () => {
+  test("is rejected for admins as well", async () => {
     await using instance = await testInstance();
     const { admins } = instance.services;
     const lastOne = { username: "admin", realm: "" };
@@ -233,7 +233,7 @@ describe("a change that would leave no admin with policywrite", () => {
     expect((await admins.list()).map(({ enabled }) => enabled)).toEqual([true, false]);
   });
 
-  test("is allowed back: the last active policy may go", async () => {
+  test("does not include removing the last active policy, which allows everything again", async () => {
     await using instance = await testInstance();
     await save(instance, "p", WRITE);
     expect((await instance.request("DELETE", "/policy/p")).status).toBe(200);
@@ -241,22 +241,22 @@ describe("a change that would leave no admin with policywrite", () => {
     expect((await instance.request("POST", "/policy/disable/p")).status).toBe(200);
   });
 
-  test("is rejected for one of two parallel changes of policies", async () => {
+  test("is rejected for one of two concurrent changes of policies", async () => {
     for (let round = 0; round < 5; round++) {
       await using instance = await testInstance();
       await save(instance, "a", WRITE);
       await save(instance, "b", WRITE);
       await save(instance, "c", READ);
-      const answers = await Promise.all([
+      const responses = await Promise.all([
         instance.request("DELETE", "/policy/a"),
         instance.request("POST", "/policy/disable/b"),
       ]);
-      expect(answers.map(({ status }) => status).sort()).toEqual([200, 400]);
+      expect(responses.map(({ status }) => status).sort()).toEqual([200, 400]);
       expect((await save(instance, "proof", WRITE)).status).toBe(200);
     }
   });
 
-  test("is rejected for one of two parallel changes, of a policy and of an admin", async () => {
+  test("is rejected for one of two concurrent changes, of a policy and of an admin", async () => {
     for (let round = 0; round < 5; round++) {
       await using instance = await testInstance();
       const { admins } = instance.services;
@@ -271,11 +271,11 @@ describe("a change that would leave no admin with policywrite", () => {
     }
   });
 
-  test("does not hinder many changes at once that are harmless", async () => {
+  test("does not prevent many harmless concurrent changes", async () => {
     await using instance = await testInstance();
     await save(instance, "base", ALL);
-    const answers = await Promise.all(Array.from({ length: 6 }, (_, n) => save(instance, `p${n}`, ALL)));
-    expect(answers.map(({ status }) => status)).toEqual(Array<number>(6).fill(200));
+    const responses = await Promise.all(Array.from({ length: 6 }, (_, n) => save(instance, `p${n}`, ALL)));
+    expect(responses.map(({ status }) => status)).toEqual(Array<number>(6).fill(200));
     expect(await names(instance)).toHaveLength(7);
   });
 });

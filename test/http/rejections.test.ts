@@ -7,15 +7,15 @@ const USER = { username: "app@example.org", password: "pass word" };
 const USERS = { [USER.username]: USER.password };
 
 interface Row {
-  /** Where the server replies so, and what. */
+  /** The command that gets the reply, and the reply. */
   readonly at: ServerStep;
   readonly line: string;
   readonly body?: object;
   readonly failure: readonly [phase: string, code: string];
-  /** What the hint has, and what it has not. */
+  /** Texts that the hint has, and that it does not have. */
   readonly has: string;
   readonly hasNot?: string;
-  /** Parameter and value; default: no remedy. */
+  /** Parameter and value. Default: no remedy. */
   readonly remedy?: readonly [parameter: string, value: unknown];
 }
 
@@ -108,12 +108,16 @@ function sendTest(instance: TestInstance, port: number, body: object) {
   return instance.request("POST", "/smtpserver/send_test_email", { json });
 }
 
-describe("A test whose server replies", () => {
+describe("a test whose server replies", () => {
   for (const { at, line, body = {}, failure, has, hasNot, remedy } of ROWS) {
     const [phase, code] = failure;
-    test(`"${line}" to ${at} fails as ${code}, with a hint that has "${has}"`, async () => {
+    test(`"${line}" to ${at} fails as ${code}, with "${has}" in the hint`, async () => {
       const security = at === "starttls" ? "starttls" : "none";
-      await using server = await startSmtpServer({ security, users: USERS, script: { [at]: reply(line) } });
+      await using server = await startSmtpServer({
+        security,
+        users: USERS,
+        script: { [at]: reply(line) },
+      });
       await using transport = makeTransport();
       await using instance = await testInstance({ transport });
       const { status, value, detail } = await sendTest(instance, server.port, body);
@@ -130,7 +134,7 @@ describe("A test whose server replies", () => {
   }
 });
 
-test("The audit row of a rejected test has the same code and phase", async () => {
+test("the audit row of a rejected test has the same code and phase", async () => {
   const script = { rcpt: reply("553 5.7.1 Sender address rejected: not owned by user") };
   await using server = await startSmtpServer({ script });
   await using transport = makeTransport();

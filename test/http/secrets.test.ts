@@ -49,7 +49,7 @@ describe("a stored password", () => {
     ["implicit TLS on its own port", {}, { server: "smtps://mail.example.org" }, false],
     ["clear text instead of implicit TLS", { server: "smtps://mail.example.org:587" }, { tls: false }, false],
     ["another way to write the address", { server: "[::1]" }, { server: "[0:0:0:0:0:0:0:1]" }, true],
-  ])("is kept with %s or asked for again", async (_, stored, next, kept) => {
+  ])("is kept or required again with %s", async (_, stored, next, kept) => {
     await using instance = await withPassword({}, stored);
     for (const password of [undefined, CENSORED]) {
       const { status, error } = await save(instance, { ...SERVER, ...next, password });
@@ -60,7 +60,7 @@ describe("a stored password", () => {
     expect(await shown(instance)).toMatchObject({ password: "again" });
   });
 
-  test("that is cleared asks for nothing", async () => {
+  test("that is cleared is not required again", async () => {
     await using instance = await withPassword();
     expect((await save(instance, { server: "other.example.org", password: "" })).status).toBe(200);
     expect((await save(instance, { server: "another.example.org" })).status).toBe(200);
@@ -79,7 +79,7 @@ describe("a stored password", () => {
     },
   );
 
-  test("goes back and forth as GET shows it, revealed or censored", async () => {
+  test("is kept when a client sends back the value of GET, revealed or censored", async () => {
     for (const revealSecrets of [true, false]) {
       await using instance = await withPassword({ revealSecrets });
       expect((await save(instance, await shown(instance))).status).toBe(200);
@@ -127,7 +127,7 @@ describe("a stored key", () => {
     return { key: server.private_key !== "", passphrase: server.private_key_password !== "" };
   };
 
-  test("stays with its passphrase when both are absent, null or __CENSORED__", async () => {
+  test("is kept with its passphrase when both are absent, null or __CENSORED__", async () => {
     await using instance = await testInstance();
     await save(instance, await SIGNING());
     for (const value of [undefined, null, CENSORED]) {
@@ -136,28 +136,28 @@ describe("a stored key", () => {
     }
   });
 
-  test("is cleared by an empty text, and its passphrase with it", async () => {
+  test("is cleared by an empty string, together with its passphrase", async () => {
     await using instance = await testInstance();
     await save(instance, await SIGNING());
     await save(instance, { ...SERVER, private_key: "" });
     expect(await stored(instance)).toEqual({ key: false, passphrase: false });
   });
 
-  test("that is replaced drops the old passphrase, also when __CENSORED__ is sent for it", async () => {
+  test("that is replaced loses its passphrase, even when __CENSORED__ is sent for it", async () => {
     for (const change of [{}, { private_key_password: CENSORED }]) {
       await using instance = await testInstance();
       await save(instance, await SIGNING());
-      const answer = await save(instance, {
+      const response = await save(instance, {
         ...SERVER,
         private_key: await privateKey("p256", "second"),
         ...change,
       });
-      expect(answer.status).toBe(200);
+      expect(response.status).toBe(200);
       expect(await stored(instance)).toEqual({ key: true, passphrase: false });
     }
   });
 
-  test("keeps its certificate when that is absent; a new key does not", async () => {
+  test("keeps its certificate when that is absent, but a new key does not", async () => {
     const { sender } = await import("../fixtures/smime/authority.ts");
     const { key, certificate } = await sender("p256");
     await using instance = await testInstance();

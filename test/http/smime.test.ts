@@ -25,7 +25,7 @@ const withLeaf = async (change: Partial<Parameters<typeof leaf>[0]>): Promise<Gi
   return { private_key: key, certificate: await leaf({ key, ...change }) };
 };
 
-/** What is well formed and cannot sign: 905 if it is to sign and is new, a warning otherwise. */
+/** Well-formed identities that cannot sign: 905 if they are new and must sign, a warning otherwise. */
 const PROBLEMS: Readonly<
   Record<string, { readonly given: () => Promise<Given>; readonly parameter: string }>
 > = {
@@ -66,7 +66,7 @@ const PROBLEMS: Readonly<
   },
 };
 
-/** What is no key or certificate at all: 905 always. */
+/** Texts that are not a key or certificate: always 905. */
 const MALFORMED: Readonly<
   Record<string, { readonly given: () => Promise<Given>; readonly parameter: string }>
 > = {
@@ -110,7 +110,7 @@ describe.skipIf(!isInstalled("openssl"))("saving an identity", () => {
     expect([status, detail]).toEqual([200, undefined]);
   });
 
-  test("opens an encrypted key once", async () => {
+  test("decrypts an encrypted key once", async () => {
     await using instance = await testInstance();
     const { private_key = "", certificate } = await good();
     const given = {
@@ -128,13 +128,13 @@ describe.skipIf(!isInstalled("openssl"))("saving an identity", () => {
     async (_, { given, parameter }) => {
       await using instance = await testInstance();
       const identity = await given();
-      const refused = await save(instance, { ...SERVER, ...identity, smime: true });
-      expect([refused.status, refused.error?.code]).toEqual([400, 905]);
-      expect(refused.error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: `);
+      const rejected = await save(instance, { ...SERVER, ...identity, smime: true });
+      expect([rejected.status, rejected.error?.code]).toEqual([400, 905]);
+      expect(rejected.error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: `);
       const { status, detail } = await save(instance, { ...SERVER, ...identity });
       expect(status).toBe(200);
       expect(detail?.warnings).toHaveLength(1);
-      // Switching signing on is a change too.
+      // Enabling signing is a change as well.
       expect((await save(instance, { ...SERVER, smime: true })).status).toBe(400);
     },
   );
@@ -149,7 +149,7 @@ describe.skipIf(!isInstalled("openssl"))("saving an identity", () => {
     }
   });
 
-  test("of an old form names the command that helps", async () => {
+  test("in an old format names the command that converts it", async () => {
     await using instance = await testInstance();
     const identity = await MALFORMED["a key of an old form"]?.given();
     expect((await save(instance, { ...SERVER, ...identity })).error?.message).toContain(
@@ -186,52 +186,57 @@ describe.skipIf(!isInstalled("openssl"))("saving an identity", () => {
   });
 });
 
-describe.skipIf(!isInstalled("openssl"))("a definition whose certificate has expired since", () => {
-  async function expiredSince(extra: object = {}): Promise<TestInstance> {
-    const instance = await testInstance();
-    const soon = new Date(START.getTime() + 40 * 86_400_000).toISOString().replace(/[-:T]|\.\d+/g, "");
-    const identity = await withLeaf({ notAfter: soon });
-    const json = {
-      ...SERVER,
-      username: SENDER,
-      password: "old",
-      tls: true,
-      smime: true,
-      ...identity,
-      ...extra,
-    };
-    expect((await save(instance, json)).status).toBe(200);
-    instance.clock.advance(41 * 86_400);
-    return Object.assign(instance, { token: await instance.logIn("admin", "correct horse") });
-  }
-  const request = async (instance: TestInstance, method: string, json?: object) =>
-    instance.request(method, "/smtpserver/a", { token: instance.token, ...(json && { json }) });
+describe.skipIf(!isInstalled("openssl"))(
+  "a definition whose certificate has expired after it was saved",
+  () => {
+    async function expiredSince(extra: object = {}): Promise<TestInstance> {
+      const instance = await testInstance();
+      const soon = new Date(START.getTime() + 40 * 86_400_000).toISOString().replace(/[-:T]|\.\d+/g, "");
+      const identity = await withLeaf({ notAfter: soon });
+      const json = {
+        ...SERVER,
+        username: SENDER,
+        password: "old",
+        tls: true,
+        smime: true,
+        ...identity,
+        ...extra,
+      };
+      expect((await save(instance, json)).status).toBe(200);
+      instance.clock.advance(41 * 86_400);
+      return Object.assign(instance, { token: await instance.logIn("admin", "correct horse") });
+    }
+    const request = async (instance: TestInstance, method: string, json?: object) =>
+      instance.request(method, "/smtpserver/a", { token: instance.token, ...(json && { json }) });
 
-  test("takes another password, with a warning", async () => {
-    await using instance = await expiredSince();
-    const change = { ...SERVER, username: SENDER, tls: true, smime: true, password: "new" };
-    const { status, detail } = await request(instance, "POST", change);
-    expect(status).toBe(200);
-    expect(detail?.warnings).toEqual([expect.stringContaining("expired")]);
-    expect(detail?.notices).toEqual([{ code: "sign_expired", parameter: "certificate" }]);
-  });
+    test("accepts another password, with a warning", async () => {
+      await using instance = await expiredSince();
+      const change = { ...SERVER, username: SENDER, tls: true, smime: true, password: "new" };
+      const { status, detail } = await request(instance, "POST", change);
+      expect(status).toBe(200);
+      expect(detail?.warnings).toEqual([expect.stringContaining("expired")]);
+      expect(detail?.notices).toEqual([{ code: "sign_expired", parameter: "certificate" }]);
+    });
 
-  test("takes another password from a client that sends back all it got", async () => {
-    await using instance = await expiredSince();
-    const { value } = await request(instance, "GET");
-    expect(value).toMatchObject({ private_key: CENSORED, private_key_password: "", smime: true });
-    const { status, error } = await request(instance, "POST", { ...(value as object), password: "new" });
-    expect([status, error]).toEqual([200, undefined]);
-  });
+    test("accepts another password from a client that sends back all fields", async () => {
+      await using instance = await expiredSince();
+      const { value } = await request(instance, "GET");
+      expect(value).toMatchObject({ private_key: CENSORED, private_key_password: "", smime: true });
+      const { status, error } = await request(instance, "POST", { ...(value as object), password: "new" });
+      expect([status, error]).toEqual([200, undefined]);
+    });
 
-  test("takes no new key, and no passphrase, but may stop to sign", async () => {
-    await using instance = await expiredSince();
-    const change = { ...SERVER, username: SENDER, tls: true, smime: true };
-    const key = (await good()).private_key;
-    const { certificate } = (await request(instance, "GET")).value as { certificate: string };
-    expect((await request(instance, "POST", { ...change, private_key: key, certificate })).status).toBe(400);
-    expect((await request(instance, "POST", { ...change, private_key_password: "x" })).status).toBe(400);
-    expect((await request(instance, "POST", { ...change, smime: false })).status).toBe(200);
-    expect((await request(instance, "POST", change)).status).toBe(400);
-  });
-});
+    test("rejects a new key or passphrase, but can stop signing", async () => {
+      await using instance = await expiredSince();
+      const change = { ...SERVER, username: SENDER, tls: true, smime: true };
+      const key = (await good()).private_key;
+      const { certificate } = (await request(instance, "GET")).value as { certificate: string };
+      expect((await request(instance, "POST", { ...change, private_key: key, certificate })).status).toBe(
+        400,
+      );
+      expect((await request(instance, "POST", { ...change, private_key_password: "x" })).status).toBe(400);
+      expect((await request(instance, "POST", { ...change, smime: false })).status).toBe(200);
+      expect((await request(instance, "POST", change)).status).toBe(400);
+    });
+  },
+);

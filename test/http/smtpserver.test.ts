@@ -19,7 +19,7 @@ const DEFAULTS = {
   private_key_password: "",
   certificate: "",
 };
-/** `detail` of a definition that nothing has happened to. */
+/** `detail` of a new definition. */
 const WELL = {
   health: { circuit: "closed", failures: 0, since: null, next_try: null, last_failure: null, waiting: 0 },
   limits: { max_connections: 5, mails_per_minute: 0 },
@@ -42,7 +42,7 @@ describe("POST /smtpserver/<identifier>", () => {
     expect([one.value, one.detail]).toEqual([DEFAULTS, WELL]);
   });
 
-  test("gives back what was given", async () => {
+  test("returns the saved values", async () => {
     await using instance = await testInstance();
     const whole = {
       ...{
@@ -70,7 +70,7 @@ describe("POST /smtpserver/<identifier>", () => {
     expect(await shown(instance)).toEqual({ ...whole, private_key_password: "__CENSORED__" });
   });
 
-  test("replaces: absent fields get their defaults", async () => {
+  test("replaces a definition, and absent fields get their defaults", async () => {
     await using instance = await testInstance();
     const rich = {
       port: 587,
@@ -102,11 +102,11 @@ describe("POST /smtpserver/<identifier>", () => {
     ["username", "u".repeat(256)],
     ["description", "d".repeat(2_001)],
     ["private_key", "k".repeat(65_536)],
-  ])("refuses %s %p with 905", async (parameter, value) => {
+  ])("rejects %s %p with 905", async (parameter, value) => {
     await using instance = await testInstance();
-    const answer = await save(instance, { ...SERVER, [parameter]: value });
-    expect(outcome(answer)).toEqual([400, 905]);
-    expect(answer.error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: `);
+    const response = await save(instance, { ...SERVER, [parameter]: value });
+    expect(outcome(response)).toEqual([400, 905]);
+    expect(response.error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: `);
     expect((await instance.request("GET", "/smtpserver/")).value).toEqual({});
   });
 
@@ -149,7 +149,7 @@ describe("the health of a definition", () => {
     expect(await health(instance)).toMatchObject({ waiting: 3 });
   });
 
-  test("tells of a server that is down until it is back, and the ETag does not change", async () => {
+  test("shows an unhealthy server until it recovers, without changing the ETag", async () => {
     const transport = createMemoryTransport();
     await using instance = await testInstance({ transport });
     await save(instance, SENDING);
@@ -181,7 +181,7 @@ describe("the health of a definition", () => {
     });
   });
 
-  test("stands beside the warning about a password that cannot be decrypted", async () => {
+  test("is shown with the warning about a password that cannot be decrypted", async () => {
     await using instance = await testInstance();
     await save(instance, { ...SERVER, password: "p" });
     await instance.database.write.run("UPDATE smtp_server SET password = password || 'x'");
@@ -255,8 +255,8 @@ describe("an identifier", () => {
         expect(outcome(await instance.request(method, url(identifier), options))).toEqual([400, 905]);
       }
       const test = { ...SERVER, recipient: "a@example.org", sender: "b@example.org", identifier };
-      const answer = await instance.request("POST", "/smtpserver/send_test_email", { json: test });
-      expect(outcome(answer)).toEqual([400, 905]);
+      const response = await instance.request("POST", "/smtpserver/send_test_email", { json: test });
+      expect(outcome(response)).toEqual([400, 905]);
     },
   );
 
@@ -274,7 +274,7 @@ describe("an identifier", () => {
     expect((await instance.request("GET", "/smtpserver/")).value).toEqual({});
   });
 
-  test("that is not UTF-8 is 905, not another name", async () => {
+  test("that is not UTF-8 gets 905, and does not become another name", async () => {
     await using instance = await testInstance();
     expect(outcome(await instance.request("POST", "/smtpserver/%ff", { json: SERVER }))).toEqual([400, 905]);
     expect(outcome(await instance.request("POST", "/smtpserver/%ED%A0%80", { json: SERVER }))).toEqual([
@@ -292,10 +292,10 @@ describe("DELETE /smtpserver/<identifier>", () => {
     expect([first.status, first.value, second.status, second.value]).toEqual([200, true, 200, false]);
   });
 
-  test("by two at once is true for one of them", async () => {
+  test("by two concurrent requests is true for one of them", async () => {
     await using instance = await testInstance();
     await save(instance, SERVER);
-    const answers = await Promise.all([1, 2, 3].map(() => instance.request("DELETE", "/smtpserver/a")));
-    expect(answers.map(({ value }) => value).sort()).toEqual([false, false, true]);
+    const responses = await Promise.all([1, 2, 3].map(() => instance.request("DELETE", "/smtpserver/a")));
+    expect(responses.map(({ value }) => value).sort()).toEqual([false, false, true]);
   });
 });

@@ -25,9 +25,13 @@ describe("POST /smtpserver/<identifier>/send_test_email", () => {
   test("sends a message through the definition as it is saved", async () => {
     await using instance = await testInstance();
     await save(instance, { pipelining: "off" });
-    const answer = await send(instance);
-    expect(outcome(answer)).toEqual([200, true]);
-    expect(answer.detail?.delivery).toMatchObject({ outcome: "sent", accepted: [RECIPIENT], reached: null });
+    const response = await send(instance);
+    expect(outcome(response)).toEqual([200, true]);
+    expect(response.detail?.delivery).toMatchObject({
+      outcome: "sent",
+      accepted: [RECIPIENT],
+      reached: null,
+    });
     const [delivery] = instance.sent;
     expect(instance.sent).toHaveLength(1);
     expect(delivery).toMatchObject({ from: SERVER.sender, recipient: RECIPIENT });
@@ -38,7 +42,7 @@ describe("POST /smtpserver/<identifier>/send_test_email", () => {
     expect(text).toContain(`The configuration ${NAME} works.`);
   });
 
-  test("sends while the caller waits, also through a definition that queues", async () => {
+  test("sends while the caller waits, even through a definition that queues", async () => {
     await using instance = await testInstance();
     await save(instance, { enqueue_job: true });
     for (const enqueue_job of [undefined, null, false]) {
@@ -76,9 +80,9 @@ describe("POST /smtpserver/<identifier>/send_test_email", () => {
   test("is 404 for an unknown definition, audited, and reaches no server", async () => {
     await using instance = await testInstance();
     for (const json of [{}, { until: "connect" }]) {
-      const answer = await send(instance, json);
-      expect(outcome(answer)).toEqual([404, 601]);
-      expect(answer.error?.message).toBe("The requested SMTPServer could not be found.");
+      const response = await send(instance, json);
+      expect(outcome(response)).toEqual([404, 601]);
+      expect(response.error?.message).toBe("The requested SMTPServer could not be found.");
     }
     expect(instance.sent).toEqual([]);
     const { value } = await instance.request("GET", "/audit/", { query: { identifier: NAME } });
@@ -112,9 +116,9 @@ describe("POST /smtpserver/<identifier>/send_test_email", () => {
   ])("is 905 for %j", async (json, message) => {
     await using instance = await testInstance();
     await save(instance);
-    const answer = await send(instance, json);
-    expect(outcome(answer)).toEqual([400, 905]);
-    expect(answer.error?.message).toStartWith(message);
+    const response = await send(instance, json);
+    expect(outcome(response)).toEqual([400, 905]);
+    expect(response.error?.message).toStartWith(message);
   });
 
   test("sends once for an Idempotency-Key, which is not that of another route", async () => {
@@ -132,18 +136,18 @@ describe("POST /smtpserver/<identifier>/send_test_email", () => {
     await using instance = await testInstance();
     await save(instance);
     for (const method of ["GET", "PUT", "DELETE"]) {
-      const answer = await instance.request(method, PATH);
-      expect([outcome(answer), answer.headers.get("allow")]).toEqual([[405, 405], "POST"]);
+      const response = await instance.request(method, PATH);
+      expect([outcome(response), response.headers.get("allow")]).toEqual([[405, 405], "POST"]);
     }
   });
 
   test("is 905 for a name that no definition can have", async () => {
     await using instance = await testInstance();
     for (const name of ["send_test_email", "a%00b", "%ff"]) {
-      const answer = await instance.request("POST", `/smtpserver/${name}/send_test_email`, {
+      const response = await instance.request("POST", `/smtpserver/${name}/send_test_email`, {
         json: { recipient: RECIPIENT },
       });
-      expect(outcome(answer)).toEqual([400, 905]);
+      expect(outcome(response)).toEqual([400, 905]);
     }
   });
 });

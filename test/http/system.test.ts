@@ -46,7 +46,7 @@ describe("POST /system/setConfig", () => {
     ],
     ["a name that every object has", { constructor: "x" }, "constructor"],
     ["text with NUL", { "email.text": "\0" }, "email.text"],
-  ])("refuses %s, and sets none of the others", async (_, json, name) => {
+  ])("rejects %s, and sets none of the others", async (_, json, name) => {
     await using instance = await started();
     const { status, error } = await set(instance, { json: { "email.enabled": true, ...json } });
     expect([status, error?.code]).toEqual([400, 905]);
@@ -60,7 +60,7 @@ describe("POST /system/setConfig", () => {
     expect((await set(instance, { json })).value).toEqual({ "email.token": "insert" });
   });
 
-  test("never shows a secret again, keeps it sealed, and audits names only", async () => {
+  test("never shows a secret again, stores it encrypted, and audits only names", async () => {
     await using instance = await started();
     await set(instance, { json: { "email.token": "t0ken-77" } });
     const shown = [
@@ -79,7 +79,7 @@ describe("POST /system/setConfig", () => {
 });
 
 describe("GET /system/", () => {
-  test("shows what holds", async () => {
+  test("shows the current values", async () => {
     await using instance = await started();
     await set(instance, { json: { "email.enabled": 1 } });
     const value = { "email.validtime": 120, "email.text": "{otp}", "email.enabled": true, "email.token": "" };
@@ -87,7 +87,7 @@ describe("GET /system/", () => {
       expect((await instance.request("GET", path)).value).toEqual(value);
   });
 
-  test("knows no key that no plugin has", async () => {
+  test("rejects a key that no plugin has", async () => {
     await using instance = await started();
     const { status, error } = await instance.request("GET", "/system/other");
     expect([status, error?.code]).toEqual([404, 601]);
@@ -95,7 +95,7 @@ describe("GET /system/", () => {
 });
 
 describe("DELETE /system/<key>", () => {
-  test("has the default hold again", async () => {
+  test("restores the default", async () => {
     await using instance = await started();
     await set(instance, { json: { "email.validtime": 60 } });
     const remove = async () => (await instance.request("DELETE", "/system/email.validtime")).value;

@@ -30,7 +30,7 @@ describe.skipIf(!isInstalled("openssl"))("a signed test", () => {
     return { private_key: key, certificate: await leaf({ key, ...dates }), smime: true };
   };
 
-  test("can be verified, and has its routing fields outside", async () => {
+  test("can be verified, and has its routing fields outside the signature", async () => {
     await using instance = await testInstance();
     const { value, detail } = await send(instance, { ...(await identity()), identifier: "office" });
     expect([value, detail?.smime]).toEqual([true, { signed: true }]);
@@ -75,15 +75,15 @@ describe.skipIf(!isInstalled("openssl"))("a signed test", () => {
     ["private_key", async () => ({ private_key: "no PEM" })],
     ["private_key", async () => ({ smime: true })],
     ["certificate", async () => ({ ...(await identity()), certificate: "" })],
-  ])("with a %s that is none is 905", async (parameter, change) => {
+  ])("with an invalid %s gets 905", async (parameter, change) => {
     await using instance = await testInstance();
-    const answer = await send(instance, await change());
-    expect(outcome(answer)).toEqual([400, 905]);
-    expect(answer.error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: `);
+    const response = await send(instance, await change());
+    expect(outcome(response)).toEqual([400, 905]);
+    expect(response.error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: `);
     expect(instance.sent).toEqual([]);
   });
 
-  test("borrows key and passphrase for the same sender only", async () => {
+  test("uses the stored key and passphrase only for the same sender", async () => {
     await using instance = await testInstance();
     const { private_key, certificate } = await identity();
     const stored = {

@@ -10,7 +10,7 @@ import { SENDER } from "../fixtures/smime/authority.ts";
 const CENSORED = "__CENSORED__";
 const TEST = { server: "mail.example.org", recipient: "user@example.net", sender: SENDER };
 
-/** `detail.server` where the transport has seen nothing. */
+/** `detail.server` if the transport reports nothing. */
 const NOTHING_SHOWN = {
   ...{ greeting: null, extensions: { clear: [], tls: [] }, mechanisms: [] },
   ...{ size: null, tls: null, addresses: null },
@@ -25,7 +25,7 @@ const save = (instance: TestInstance, json: object, identifier = "a") =>
 const outcome = ({ status, value, error }: TestResponse) => (error ? [status, error.code] : [status, value]);
 const mail = (instance: TestInstance) => instance.sent[0]?.bytes ?? new Uint8Array();
 
-/** A transport where every mail fails this way. */
+/** A transport on which every delivery fails this way. */
 function failing(failure: Failure): Transport {
   return {
     name: "failing",
@@ -35,17 +35,17 @@ function failing(failure: Failure): Transport {
 }
 
 describe("POST /smtpserver/send_test_email", () => {
-  test("sends a real mail through what need not be saved", async () => {
+  test("sends a real message through an unsaved definition", async () => {
     await using instance = await testInstance();
-    const answer = await send(instance, {
+    const response = await send(instance, {
       identifier: "office",
       port: 2_525,
       username: "u",
       password: "p",
       timeout: 7,
     });
-    expect(outcome(answer)).toEqual([200, true]);
-    expect(answer.detail).toEqual({
+    expect(outcome(response)).toEqual([200, true]);
+    expect(response.detail).toEqual({
       delivery: {
         ...{
           phase: null,
@@ -107,15 +107,15 @@ describe("POST /smtpserver/send_test_email", () => {
     [{ identifier: "send_test_email" }, "ERR905: Invalid parameter: identifier"],
     [{ password: CENSORED }, "ERR905: Invalid parameter: password"],
     [{ identifier: "none", private_key: CENSORED }, "ERR905: Invalid parameter: private_key"],
-  ])("refuses %j", async (change, message) => {
+  ])("rejects %j", async (change, message) => {
     await using instance = await testInstance();
-    const answer = await send(instance, change);
-    expect(outcome(answer)).toEqual([400, 905]);
-    expect(answer.error?.message).toStartWith(message);
+    const response = await send(instance, change);
+    expect(outcome(response)).toEqual([400, 905]);
+    expect(response.error?.message).toStartWith(message);
     expect(instance.sent).toEqual([]);
   });
 
-  test("with enqueue_job queues the mail: true once it is stored, sent later as it was tested", async () => {
+  test("with enqueue_job returns true once the message is stored, and sends it later unchanged", async () => {
     await using instance = await testInstance();
     const json = { enqueue_job: true, identifier: "office", port: 2_525, username: "u", password: "p" };
     const { value, detail } = await send(instance, json);
@@ -150,7 +150,7 @@ describe("POST /smtpserver/send_test_email", () => {
     expect((await instance.request("GET", "/mail/")).value).toMatchObject({ count: 0 });
   });
 
-  test("takes the username for the sender if it is an address, and fails without any", async () => {
+  test("uses the username as the sender if it is an address, and fails without a sender", async () => {
     await using instance = await testInstance();
     expect(outcome(await send(instance, { sender: "", username: "me@example.org" }))).toEqual([200, true]);
     expect(instance.sent[0]?.from).toBe("me@example.org");
@@ -169,7 +169,7 @@ describe("POST /smtpserver/send_test_email", () => {
     });
   });
 
-  test("that fails is 200 and false, and tells all that is known", async () => {
+  test("that fails returns 200 and false, with all details", async () => {
     const reply = { code: 550, enhanced: "5.1.1", text: "No such user" };
     const failure = notSent("recipient", "recipient_rejected", reply);
     await using instance = await testInstance({ transport: failing(failure) });
@@ -195,7 +195,7 @@ describe("POST /smtpserver/send_test_email", () => {
     });
   });
 
-  test("whose broken transport throws is 500 without details", async () => {
+  test("whose transport throws returns 500 without details", async () => {
     const transport: Transport = {
       ...failing(unknownOutcome("closed")),
     };
@@ -223,15 +223,17 @@ describe("__CENSORED__ in a test", () => {
     ["no TLS", { tls: false }, false],
     ["another identifier", { identifier: "b" }, false],
     ["no identifier", { identifier: "" }, false],
-  ])("borrows the stored password for %s, or is 905", async (_name, change, borrows) => {
+  ])("uses the stored password for %s, or gets 905", async (_name, change, usesStored) => {
     await using instance = await testInstance();
     await save(instance, STORED);
-    const answer = await send(instance, { ...SAME, identifier: "a", password: CENSORED, ...change });
-    expect(outcome(answer)).toEqual(borrows ? [200, true] : [400, 905]);
-    expect(instance.sent.map(({ server }) => server.password.reveal())).toEqual(borrows ? ["hunter2"] : []);
+    const response = await send(instance, { ...SAME, identifier: "a", password: CENSORED, ...change });
+    expect(outcome(response)).toEqual(usesStored ? [200, true] : [400, 905]);
+    expect(instance.sent.map(({ server }) => server.password.reveal())).toEqual(
+      usesStored ? ["hunter2"] : [],
+    );
   });
 
-  test("is what borrows: absent, null and empty mean no password", async () => {
+  test("alone uses the stored password: absent, null and empty mean no password", async () => {
     await using instance = await testInstance();
     await save(instance, STORED);
     for (const password of [undefined, null, ""])

@@ -12,7 +12,7 @@ const SERVERS: readonly (readonly [name: string, options: SmtpTestServerOptions]
   ["without SMTPUTF8", { extensions: [] }],
 ];
 
-/** A Sealpost in a host app, with a definition `a` that leads to a server of its own. */
+/** A Sealpost in a host app, with a definition `a` for its own mail server. */
 async function hostApp(options: SmtpTestServerOptions = {}) {
   const server = await startSmtpServer(options);
   const drivers = await openDrivers({ databaseUrl: ":memory:" });
@@ -46,7 +46,7 @@ describe.each(SERVERS)("a message from a host app, to a server %s", (_, options)
     expect(app.texts()[0]).toMatch(new RegExp(`\r\nTo: (Ann <)?ann@${ASCII}>?\r\n`));
   });
 
-  test("leaves in the name of a sender whose domain is not ASCII", async () => {
+  test("can have a sender whose domain is not ASCII", async () => {
     await using app = await hostApp(options);
     const from = { name: "", address: "app@bücher.example" };
     expect((await app.submit({ from, replyTo: "help@bücher.example" })).state).toBe("delivered");
@@ -82,7 +82,7 @@ describe.each(SERVERS)("a message from a host app, to a server %s", (_, options)
 });
 
 describe("recipients of copies", () => {
-  test("get the message in transactions of their own, and those of bcc without being named", async () => {
+  test("get the message in separate transactions, and bcc recipients are not named in it", async () => {
     await using app = await hostApp();
     const result = await app.submit({ cc: "cc@example.net", bcc: ["bcc@example.net", "ann@example.net"] });
     expect(result.state).toBe("delivered");
@@ -110,10 +110,10 @@ describe("recipients of copies", () => {
   });
 });
 
-describe("server in letters that are not ASCII", () => {
+describe("a server name that is not ASCII", () => {
   const SECRET = { server: "mail.bücher.example:2525", username: "me", password: "kept" };
 
-  test("is saved as it is written, and dialed by its A-label", async () => {
+  test("is saved as written, and dialed by its A-label", async () => {
     await using instance = await testInstance();
     expect((await instance.request("POST", "/smtpserver/a", { json: SECRET })).status).toBe(200);
     const { body } = await instance.request("GET", "/smtpserver/a");
@@ -122,7 +122,7 @@ describe("server in letters that are not ASCII", () => {
     expect(instance.sent[0]?.server).toMatchObject({ host: `mail.${ASCII}`, port: 2525 });
   });
 
-  test("keeps the password under another spelling of the same name, and asks for it under another name", async () => {
+  test("keeps the password with another spelling of the same name, and requires it with another name", async () => {
     await using instance = await testInstance();
     await instance.request("POST", "/smtpserver/a", { json: SECRET });
     const { password: _, ...rest } = SECRET;

@@ -54,7 +54,7 @@ describe("idempotencyKey", () => {
     await expect(instance.submit(KEY, withFile(1, 3))).rejects.toMatchObject({ code: "conflict" });
   });
 
-  test("keeps no key of a message that is malformed", async () => {
+  test("stores no key for a malformed message", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const malformed = instance.submit(KEY, { ...MESSAGE, to: "nowhere" });
@@ -80,7 +80,7 @@ describe("idempotencyKey", () => {
     expect(instance.got).toHaveLength(1);
   });
 
-  test("lets one of many simultaneous calls through", async () => {
+  test("allows one of many simultaneous calls", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const calls = await Promise.allSettled(Array.from({ length: 10 }, () => instance.submit(KEY)));
@@ -94,7 +94,7 @@ describe("idempotencyKey", () => {
   test.each([
     ["that had done nothing is free after 20 seconds", "", "queued"],
     ["that may have sent stays taken", "acting", 409],
-  ] as const)("of a call that was cut off and %s", async (_, answer, expected) => {
+  ] as const)("of an interrupted call and %s", async (_, answer, expected) => {
     await using instance = await queueInstance();
     await instance.save();
     await instance.submit(KEY);
@@ -112,7 +112,7 @@ describe("idempotencyKey", () => {
     expect(await again()).toBe(expected);
   });
 
-  test("of a call that was cut off before the clock was put back is free", async () => {
+  test("of a call that was interrupted before the clock was set back is free", async () => {
     await using instance = await queueInstance();
     await instance.save();
     await instance.submit(KEY);
@@ -138,7 +138,7 @@ describe("idempotencyKey", () => {
     await sending;
   });
 
-  test("stands for 24 hours", async () => {
+  test("is valid for 24 hours", async () => {
     await using instance = await queueInstance();
     await instance.save();
     await instance.submit(KEY);
@@ -178,7 +178,7 @@ describe("idempotencyKey", () => {
     await instance.save();
     const { commit } = counted.database;
     let commits = 0;
-    // As a remote connection does that is lost after the commit.
+    // A remote connection that is lost after the commit behaves like this.
     counted.database.commit = async (statements) => {
       const results = await commit.call(counted.database, statements);
       if (++commits === 2) throw AWAY;
@@ -201,7 +201,7 @@ describe("idempotencyKey", () => {
   );
 });
 
-/** Has the write with this number fail, and no other. */
+/** Makes only the write with this number fail. */
 function failOnce(counted: ReturnType<typeof countedDatabase>, number: number): void {
   const first = counted.writes;
   Object.defineProperty(counted, "failure", {

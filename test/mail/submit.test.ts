@@ -19,7 +19,7 @@ const TO: Mailbox = { name: "", address: "user@example.net" };
 const MESSAGE = {
   ...{ to: [TO], subject: "Your code", text: "Your code is 123456.\n" },
 } satisfies Message;
-/** What Message-ID and boundary draw. */
+/** Random bytes that Message-ID and boundary use. */
 const UNIQUE_BYTES = 16;
 const SERVER = { server: "mail.example.org", sender: SENDER };
 
@@ -31,13 +31,13 @@ const identity = async () => {
 const save = (instance: TestInstance, json: object) =>
   instance.request("POST", "/smtpserver/a", { json: { ...SERVER, ...json } });
 
-/** A mail that was not queued. */
+/** Asserts that the message was not queued. */
 function sentNow(result: SubmitResult) {
   if (result.state === "queued") throw new Error("The mail was queued");
   return result;
 }
 
-/** The same mail made from the parts, without `submit`. */
+/** Builds the same message from its parts, without `submit`. */
 async function byHand(
   message: NormalizedMessage,
   randomBytes: (length: number) => Uint8Array<ArrayBuffer>,
@@ -58,14 +58,14 @@ async function byHand(
   return assemble(composed.headers, entity);
 }
 
-/** Randomness that can be wound back, so that the next mail draws what the last one drew. */
+/** Randomness that can be rewound, so that the next message draws the same bytes as the last one. */
 function tape() {
   const source = repeatableBytes();
   let recorded: Uint8Array<ArrayBuffer>[] = [];
   let playing: Uint8Array<ArrayBuffer>[] = [];
   return {
     randomBytes(length: number): Uint8Array<ArrayBuffer> {
-      // A mail draws 16 bytes at a time; request ids, nonces and ETags are shorter.
+      // A message draws 16 bytes at a time. Request IDs, nonces and ETags are shorter.
       const bytes = (length === UNIQUE_BYTES ? playing.shift() : undefined) ?? source(length);
       if (length === UNIQUE_BYTES) recorded.push(bytes.slice());
       return bytes;
@@ -86,7 +86,7 @@ const sameBytes = (left: Uint8Array | undefined, right: Uint8Array | undefined) 
 };
 
 describe.skipIf(!isInstalled("openssl"))("submit()", () => {
-  test("hands the transport the signer's bytes, untouched", async () => {
+  test("passes the signer's bytes unchanged to the transport", async () => {
     const { randomBytes, record, rewind } = tape();
     await using instance = await testInstance({ randomBytes });
     await save(instance, await identity());
@@ -149,7 +149,7 @@ describe.skipIf(!isInstalled("openssl"))("submit()", () => {
     });
   });
 
-  test("takes an explicit From over the sender, and puts Reply-To only when given", async () => {
+  test("prefers an explicit From to the sender, and writes Reply-To only if it is set", async () => {
     await using instance = await testInstance();
     await save(instance, {});
     const from = { name: "Office", address: "office@example.org" };
@@ -174,7 +174,7 @@ describe.skipIf(!isInstalled("openssl"))("submit()", () => {
     expect(instance.sent).toHaveLength(1);
   });
 
-  test("stops to sign at the minute when the certificate expires, also with a key that was prepared", async () => {
+  test("stops signing when the certificate expires, even with a prepared key", async () => {
     await using instance = await testInstance();
     const key = await privateKey("p256");
     const certificate = await leaf({ key, notAfter: "20260601130000Z" });

@@ -33,9 +33,9 @@ describe("duplicateKey()", () => {
   test("finds a key that is put in a second time, wherever it is written", () => {
     const object = fc.dictionary(fc.string(), fc.jsonValue(), { minKeys: 1 });
     fc.assert(
-      fc.property(object, fc.nat(), (value, at) => {
+      fc.property(object, fc.nat(), (value, index) => {
         const keys = Object.keys(value);
-        const key = keys[at % keys.length] ?? "";
+        const key = keys[index % keys.length] ?? "";
         const whole = JSON.stringify(value);
         expect(duplicateKey(`${whole.slice(0, -1)},${JSON.stringify(key)}:null}`)).toBe(key);
       }),

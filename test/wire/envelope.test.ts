@@ -24,7 +24,7 @@ const claiming =
 const saving = (name: string, body: object) => (instance: TestInstance) =>
   instance.request("POST", name, { json: body });
 
-const REFUSALS: readonly Refusal[] = [
+const REJECTIONS: readonly Refusal[] = [
   {
     name: "no token",
     ...{ method: "GET", path: "/smtpserver/", options: { token: null } },
@@ -176,7 +176,7 @@ const REFUSALS: readonly Refusal[] = [
 ];
 
 describe("an error", () => {
-  test.each(REFUSALS.map((row) => [row.name, row] as const))(
+  test.each(REJECTIONS.map((row) => [row.name, row] as const))(
     "for %s has its status, code and form",
     async (_, row) => {
       await using instance = await testInstance();
@@ -199,7 +199,7 @@ describe("an error", () => {
     },
   );
 
-  test("that is unexpected shows a request id and nothing else", async () => {
+  test("that is unexpected shows only a request ID", async () => {
     await using instance = await testInstance();
     await instance.database.commit([instance.database.write.run("DROP TABLE epoch")]);
     const { status, error, detail, text, headers } = await instance.request("GET", "/smtpserver/");
@@ -209,7 +209,7 @@ describe("an error", () => {
     expect(headers.get("cache-control")).toBe("no-store");
   });
 
-  test("of a database that is away is 503 with Retry-After", async () => {
+  test("of an unavailable database is 503 with Retry-After", async () => {
     const instance = await testInstance();
     await instance.database[Symbol.asyncDispose]();
     for (const path of ["/smtpserver/", "/readyz"]) {
@@ -223,7 +223,7 @@ describe("an error", () => {
 });
 
 describe("a success", () => {
-  test("has this form, and detail only if there is something to tell", async () => {
+  test("has this form, and detail only if it is not empty", async () => {
     await using instance = await testInstance();
     const { status, body, headers } = await instance.request("POST", "/smtpserver/a", { json: SERVER });
     expect(status).toBe(200);
@@ -238,7 +238,7 @@ describe("a success", () => {
     expect(headers.get("cache-control")).toBe("no-store");
   });
 
-  test("tells the time in seconds with fractions", async () => {
+  test("has the time in seconds with fractions", async () => {
     await using instance = await testInstance();
     instance.clock.advance(0.25);
     const { body } = await instance.request("GET", "/healthz");
@@ -252,7 +252,7 @@ describe("the headers of an error response", () => {
     ["PUT", "/smtpserver/a", "GET, POST, DELETE"],
     ["GET", "/smtpserver/send_test_email", "POST"],
     ["DELETE", "/auth", "POST"],
-  ])("say what %s %s could be instead: %s", async (method, path, allowed) => {
+  ])("list the allowed methods for %s %s: %s", async (method, path, allowed) => {
     await using instance = await testInstance();
     const { status, headers } = await instance.request(method, path);
     expect([status, headers.get("allow")]).toEqual([405, allowed]);

@@ -5,7 +5,7 @@ import { openDatabase } from "../../src/storage/open-database.ts";
 import { realRandomBytes, testInstance } from "../fixtures/instance.ts";
 import { temporaryFile } from "../storage/fixtures/database.ts";
 
-/** Routes whose right is decided before it is proved, by the read that they begin with, and some others. */
+/** Routes whose first read also decides the right, and some others. */
 const ROUTES = [
   ["GET", "/audit/", undefined],
   ["GET", "/mail/", undefined],
@@ -18,7 +18,7 @@ const ROUTES = [
   ["POST", "/token/init", { type: "email", user: "ann", email: "ann@example.org" }],
   ["POST", "/user/", { username: "eve", email: "eve@example.org" }],
   ["POST", "/smtpserver/main", { server: "evil.example.org" }],
-  // Without a read, because the parameter is wrong.
+  // There is no read, because the parameter is invalid.
   ["GET", "/audit/?page=x", undefined],
 ] as const;
 
@@ -33,7 +33,7 @@ const CHANGES = [
 ] as const;
 
 describe.each(CHANGES)("%s in another process", (_, change, status) => {
-  test.each(ROUTES)(`is rejected at the very next %s %s`, async (method, path, json) => {
+  test.each(ROUTES)(`is effective at the very next %s %s`, async (method, path, json) => {
     using file = temporaryFile();
     const open = () => openDatabase({ url: file.url, randomBytes: realRandomBytes });
     await using other = open();
@@ -41,13 +41,13 @@ describe.each(CHANGES)("%s in another process", (_, change, status) => {
     await instance.request("POST", "/smtpserver/main", { json: { server: "mail.example.org" } });
     await instance.request("POST", "/user/", { json: { username: "ann", email: "ann@example.org" } });
     const options = json === undefined ? {} : { json };
-    // This process knows who may do what.
+    // This process has cached the admins and policies.
     await instance.request("GET", "/audit/");
     await other.commit([other.write.run(change)]);
     const before = await other.read.all("SELECT * FROM smtp_server");
-    const answer = await instance.request(method, path, options);
-    expect(answer.status).toBe(status);
-    expect(answer.value).toBeUndefined();
+    const response = await instance.request(method, path, options);
+    expect(response.status).toBe(status);
+    expect(response.value).toBeUndefined();
     expect(instance.sent).toHaveLength(0);
     expect(await other.read.all("SELECT * FROM smtp_server")).toEqual(before);
     expect(await other.read.all("SELECT 1 FROM directory_user WHERE name_key = 'eve'")).toEqual([]);

@@ -14,7 +14,7 @@ const base64url = (value: object) =>
   new TextEncoder().encode(JSON.stringify(value)).toBase64({ alphabet: "base64url", omitPadding: true });
 
 describe("a token", () => {
-  test.each(["", "Bearer ", "bearer ", "BEARER  "])("is taken after %j", async (prefix) => {
+  test.each(["", "Bearer ", "bearer ", "BEARER  "])("is accepted after %j", async (prefix) => {
     await using instance = await testInstance();
     for (const name of ["Authorization", "PI-Authorization"]) {
       const headers = { [name]: `${prefix}${instance.token}` };
@@ -79,12 +79,12 @@ describe("a token", () => {
 
   test.each(Object.entries(forged))("%s is 4304", async (_, forge) => {
     await using instance = await testInstance();
-    const answer = await list(instance, { token: await forge(instance) });
-    expect(seen(answer)).toEqual([401, 4304]);
-    expect(answer.detail).toBeNull();
+    const response = await list(instance, { token: await forge(instance) });
+    expect(seen(response)).toEqual([401, 4304]);
+    expect(response.detail).toBeNull();
   });
 
-  test("made by hand with the right secret and claims is good, so the table above can fail", async () => {
+  test("with the right secret and claims is accepted, so the table above can fail", async () => {
     await using instance = await testInstance();
     const token = await instance.mint(await goodClaims(instance));
     expect((await list(instance, { token })).status).toBe(200);
@@ -104,7 +104,7 @@ describe("a token", () => {
     expect(seen(await list(instance, {}))).toEqual([401, 4305]);
   });
 
-  /** What happens to the second admin, whose token is asked for before. */
+  /** Changes to the second admin, who already has a token. */
   const changes: Readonly<Record<string, (instance: TestInstance) => Promise<unknown>>> = {
     "whose password was changed": ({ services }) =>
       services.admins.setPassword(SECOND, new Secret("another"), ACTOR),
@@ -131,7 +131,7 @@ describe("a token", () => {
     expect((await list(instance, {})).status).toBe(200);
   });
 
-  test("informs of rights and decides none", async () => {
+  test("lists rights but does not grant them", async () => {
     await using instance = await testInstance();
     const token = await instance.mint({ ...(await goodClaims(instance)), rights: [] });
     expect((await list(instance, { token })).status).toBe(200);
@@ -194,7 +194,7 @@ describe("a right", () => {
     },
   );
 
-  test("is judged by the client's address", async () => {
+  test("depends on the client's address", async () => {
     await using instance = await testInstance();
     const json = (action: string[], client: string[] = []) => ({ json: { scope: "admin", action, client } });
     await instance.request("POST", "/policy/base", json(["policywrite"]));
@@ -211,7 +211,7 @@ describe("a right", () => {
     expect(await statusFrom(undefined)).toBe(403);
   });
 
-  test("is judged by the time, in UTC", async () => {
+  test("depends on the time in UTC", async () => {
     await using instance = await testInstance({ tokenSeconds: 604_800 });
     const json = (action: string[], time = "") => ({ json: { scope: "admin", action, time } });
     await instance.request("POST", "/policy/base", json(["policywrite"]));
@@ -222,7 +222,7 @@ describe("a right", () => {
   });
 });
 
-test("ADMIN is the one the fixture logs in", async () => {
+test("the fixture logs ADMIN in", async () => {
   await using instance = await testInstance();
   expect((await instance.services.admins.list()).map((admin) => admin.username)).toEqual([ADMIN.username]);
 });

@@ -11,12 +11,12 @@ const save = (instance: TestInstance, options: RequestOptions, path = "/smtpserv
 /** The definition `a` after one POST with these options. */
 async function saved(options: RequestOptions, path?: string): Promise<unknown> {
   await using instance = await testInstance();
-  const answer = await save(instance, options, path);
-  if (answer.status !== 200) throw new Error(answer.text);
+  const response = await save(instance, options, path);
+  if (response.status !== 200) throw new Error(response.text);
   return (await instance.request("GET", "/smtpserver/a")).value;
 }
 
-async function refused(options: RequestOptions, path?: string): Promise<TestResponse> {
+async function rejected(options: RequestOptions, path?: string): Promise<TestResponse> {
   await using instance = await testInstance();
   return await save(instance, options, path);
 }
@@ -87,26 +87,26 @@ describe("parameters", () => {
     ["a form", { body: "server=a&server=b", headers: FORM_TYPE }, "server"],
     ["a form, once escaped", { body: "server=a&%73erver=b", headers: FORM_TYPE }, "server"],
     ["an unknown key", { body: "server=a&x=1&x=2", headers: FORM_TYPE }, "x"],
-  ])("given twice are refused: %s", async (_, options, parameter) => {
-    const { status, error } = await refused(options);
+  ])("given twice are rejected: %s", async (_, options, parameter) => {
+    const { status, error } = await rejected(options);
     expect([status, error?.code]).toEqual([400, 905]);
     expect(error?.message).toBe(`ERR905: Invalid parameter: ${parameter}: given more than once`);
   });
 
   test("given twice are rejected in a query and in a multipart form", async () => {
-    const query = await refused({ json: { server: "a" } }, "/smtpserver/a?port=1&port=2");
+    const query = await rejected({ json: { server: "a" } }, "/smtpserver/a?port=1&port=2");
     expect(query.error?.message).toBe("ERR905: Invalid parameter: port: given more than once");
     const part = (value: string) =>
       `--b\r\nContent-Disposition: form-data; name="server"\r\n\r\n${value}\r\n`;
     const headers = { "content-type": "multipart/form-data; boundary=b" };
-    const { error } = await refused({ body: `${part("a")}${part("b")}--b--\r\n`, headers });
+    const { error } = await rejected({ body: `${part("a")}${part("b")}--b--\r\n`, headers });
     expect(error?.message).toBe("ERR905: Invalid parameter: server: given more than once");
   });
 
   test.each(["password", "private_key", "private_key_password", "pass", "pin", "recoverycode"])(
-    "that are secret are refused in a query: %s",
+    "that are secret are rejected in a query: %s",
     async (name) => {
-      const { status, error, text } = await refused({ json: { server: "a" }, query: { [name]: "hunter2" } });
+      const { status, error, text } = await rejected({ json: { server: "a" }, query: { [name]: "hunter2" } });
       expect([status, error?.code]).toEqual([400, 905]);
       expect(error?.message).toStartWith(`ERR905: Invalid parameter: ${name}: `);
       expect(text).not.toContain("hunter2");
@@ -150,32 +150,32 @@ describe("parameters", () => {
       "JSON deeper than any stack",
       { body: `{"a":${"[".repeat(120_000)}${"]".repeat(120_000)}}`, headers: JSON_TYPE },
     ],
-  ])("refuse %s", async (_, options) => {
-    const { status, error } = await refused(options);
+  ])("reject %s", async (_, options) => {
+    const { status, error } = await rejected(options);
     expect([status, error?.code]).toEqual([400, 905]);
   });
 
-  test("reject a query of escapes that are not UTF-8", async () => {
-    const { status, error } = await refused({ json: { server: "a" } }, "/smtpserver/a?description=%ff");
+  test("are rejected in a query with escapes that are not UTF-8", async () => {
+    const { status, error } = await rejected({ json: { server: "a" } }, "/smtpserver/a?description=%ff");
     expect([status, error?.code]).toEqual([400, 905]);
   });
 
-  test("tell nothing of a body that is no JSON", async () => {
-    const { text } = await refused({ body: '{"password":"hunter2"', headers: JSON_TYPE });
+  test("are not quoted from a body that is not JSON", async () => {
+    const { text } = await rejected({ body: '{"password":"hunter2"', headers: JSON_TYPE });
     expect(text).not.toContain("hunter2");
   });
 
-  test("reject a file where a text is expected", async () => {
+  test("are rejected as a file if a text is expected", async () => {
     const multipart = { server: "a", certificate: new File(["x"], "x.pem") };
-    const { error } = await refused({ multipart });
+    const { error } = await rejected({ multipart });
     expect(error?.message).toBe("ERR905: Invalid parameter: certificate: expected a text");
   });
 
-  test("may be absent altogether with any or no Content-Type", async () => {
+  test("may all be absent, with any or no Content-Type", async () => {
     for (const headers of [{}, JSON_TYPE, { "content-type": "text/plain" }]) {
       expect(await saved({ headers, query: { server: "a" } })).toMatchObject({ server: "a" });
     }
-    expect((await refused({ body: "", headers: JSON_TYPE })).error?.message).toBe(
+    expect((await rejected({ body: "", headers: JSON_TYPE })).error?.message).toBe(
       "ERR905: Missing parameter: server",
     );
   });
@@ -192,8 +192,8 @@ describe("parameters", () => {
     ["NUL", "certificate", "a\0b"],
     ["a lone surrogate", "description", "a\ud800b"],
     ["a lone surrogate", "password", "\udfff"],
-  ])("refuse %s in %s", async (_, parameter, value) => {
-    const { status, error } = await refused({ json: { server: "a", [parameter]: value } });
+  ])("reject %s in %s", async (_, parameter, value) => {
+    const { status, error } = await rejected({ json: { server: "a", [parameter]: value } });
     expect([status, error?.code]).toEqual([400, 905]);
     expect(error?.message).toStartWith(`ERR905: Invalid parameter: ${parameter}: `);
   });
@@ -208,8 +208,8 @@ describe("the limit of 256 KiB", () => {
   const chunked = (text: string) =>
     new ReadableStream({
       start(controller) {
-        for (let at = 0; at < text.length; at += 10_000) {
-          controller.enqueue(new TextEncoder().encode(text.slice(at, at + 10_000)));
+        for (let index = 0; index < text.length; index += 10_000) {
+          controller.enqueue(new TextEncoder().encode(text.slice(index, index + 10_000)));
         }
         controller.close();
       },
@@ -226,8 +226,8 @@ describe("the limit of 256 KiB", () => {
       { body: bodyOf(MOST + 1), headers: { ...JSON_TYPE, "content-length": `${MOST + 1}` } },
     ],
   ])("and %s: %i", async (_, status, options) => {
-    const answer = await refused(options);
-    expect([answer.status, answer.body.result.status]).toEqual([status, status === 200]);
+    const response = await rejected(options);
+    expect([response.status, response.body.result.status]).toEqual([status, status === 200]);
   });
 
   test("stops reading a body that never ends", async () => {
@@ -238,7 +238,7 @@ describe("the limit of 256 KiB", () => {
         controller.enqueue(new Uint8Array(64 * 1_024).fill(0x20));
       },
     });
-    expect((await refused({ body: endless, headers: JSON_TYPE })).status).toBe(413);
+    expect((await rejected({ body: endless, headers: JSON_TYPE })).status).toBe(413);
     expect(pulled).toBeLessThan(10);
   });
 });

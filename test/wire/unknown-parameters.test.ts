@@ -13,15 +13,15 @@ describe("unknownParameters()", () => {
     ["pasword", "password"],
     ["timeoutt", "timeout"],
     ["maxConnections", "max_connections"],
-  ])("names %s with %s as the nearest", (name, known) => {
+  ])("names %s and the nearest known name %s", (name, known) => {
     expect(nearest(name)).toContain(`nearest known name is ${known}.`);
   });
 
-  test("is silent about names that are known", () => {
+  test("returns nothing for known names", () => {
     expect(unknownParameters(KNOWN, KNOWN)).toEqual([]);
   });
 
-  test("keeps the number and the length of what a client sends small, and control characters out", () => {
+  test("limits the number and length of the names, and removes control characters", () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: "binary", maxLength: 300 })), (names) => {
         const notices = unknownParameters(names, KNOWN);

@@ -34,12 +34,12 @@ describe("validate()", () => {
     ["fAlSe", false],
     [null, false],
     ["", false],
-  ])("takes %p as the boolean %p", (given, flag) => {
+  ])("converts %p to the boolean %p", (given, flag) => {
     expect(parse({ flag: given }).flag).toBe(flag);
   });
 
   test.each<[given: unknown]>([[2], [-1], ["yes"], ["on"], [" true"], ["truе"], [[]], [{}], [0.5], ["1.0"]])(
-    "refuses %p as a boolean",
+    "rejects %p as a boolean",
     (given) => {
       expect(refusal({ flag: given })).toBe("ERR905: Invalid parameter: flag: expected true or false");
     },
@@ -52,7 +52,7 @@ describe("validate()", () => {
     ["-3", -3],
     [null, 25],
     ["", 25],
-  ])("takes %p as the integer %p", (given, whole) => {
+  ])("converts %p to the integer %p", (given, whole) => {
     expect(parse({ whole: given }).whole).toBe(whole);
   });
 
@@ -61,7 +61,7 @@ describe("validate()", () => {
     [null, null],
     ["", null],
     ["5", 5],
-  ])("takes %p as %p where null is not the same as absent", (given, kept) => {
+  ])("converts %p to %p where null differs from absent", (given, kept) => {
     expect(parse({ kept: given }).kept).toBe(kept);
   });
 
@@ -76,7 +76,7 @@ describe("validate()", () => {
     [[25]],
     ["٢٥"],
     ["99999999999999999"],
-  ])("refuses %p as an integer", (given) => {
+  ])("rejects %p as an integer", (given) => {
     expect(refusal({ whole: given })).toBe("ERR905: Invalid parameter: whole: expected a whole number");
   });
 
@@ -84,14 +84,14 @@ describe("validate()", () => {
     expect(refusal({ text: given })).toBe("ERR905: Invalid parameter: text: expected a text");
   });
 
-  test("takes the default for null and for an empty text where there is one", () => {
+  test("uses the default, if there is one, for null and for an empty text", () => {
     expect(parse({ text: null }).text).toBe("default");
     expect(parse({ text: "" }).text).toBe("default");
     expect(parse({ secret: null }).secret).toBeUndefined();
     expect(parse({ secret: "" }).secret).toBe("");
   });
 
-  test("ignores unknown names, also those that every object has", () => {
+  test("ignores unknown names, even those that every object has", () => {
     expect(parse({ constructor: 1, toString: "x", other: "y" })).toEqual(parse({}));
   });
 

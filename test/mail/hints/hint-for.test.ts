@@ -31,7 +31,7 @@ const hintOf = (code: FailureCode, phase: Phase, change: Partial<HintContext> = 
   return hintFor(notSent(phase, code, context.reply), context);
 };
 const text = (...args: Parameters<typeof hintOf>): string => hintOf(...args)?.text ?? "";
-/** The hint after a rejection, as it is chosen from the reply alone. */
+/** Returns the hint after a rejection, chosen from the reply alone. */
 const afterRejection = (phase: Phase, line: string, change: Partial<HintContext> = {}) => {
   const context = { ...CONTEXT, ...change, reply: replyOf(line) };
   const { security, username } = context;
@@ -75,7 +75,7 @@ describe("hintFor() of a failure without a reply", () => {
     expect(text(code, phase, context)).toContain(has);
   });
 
-  test("warns of a second copy only where the outcome is unknown", () => {
+  test("warns about a second copy only if the outcome is unknown", () => {
     for (const code of ["timeout", "closed", "protocol", "network"] as const) {
       expect(hintFor(unknownOutcome(code), CONTEXT)?.text).toContain("may have accepted it");
       expect(text(code, "data")).not.toContain("accepted");
@@ -206,14 +206,14 @@ describe("hintFor()", () => {
     ["content_rejected", "data"],
     ["too_large", "data"],
     ["rate_limited", "data"],
-  ])("asks for patience after a 4xx of %s, for a change after a 5xx", (code, phase) => {
+  ])("suggests waiting after a 4xx of %s, and a change after a 5xx", (code, phase) => {
     const [, temporary = null, permanent = null] = replies;
     expect(text(code, phase, { reply: temporary })).toMatch(/later/);
     expect(text(code, phase, { reply: permanent })).not.toMatch(/later/);
   });
 });
 
-describe("The remedy", () => {
+describe("the remedy", () => {
   const reply = replyOf;
   test.each<[code: FailureCode, phase: Phase, context: Partial<HintContext>, remedy: Remedy | null]>([
     ["tls_required", "sender", { security: "none" }, { parameter: "tls", value: true }],

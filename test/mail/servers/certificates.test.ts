@@ -8,13 +8,13 @@ import { isInstalled } from "../../fixtures/smime/openssl.ts";
 
 const DAY_SECONDS = 24 * 3_600;
 
-/** An instance whose definition `signing` has a certificate that ends on 10 July, and what it tells. */
+/** An instance whose definition `signing` has a certificate that expires on 10 July, and its events. */
 async function signing(more: Readonly<Record<string, unknown>> = {}) {
-  const heard: SealpostEvent[] = [];
+  const received: SealpostEvent[] = [];
   const listener = definePlugin({
     name: "listener",
     options: v.object({}),
-    setup: () => ({ on: { certificate_expiring: (event) => void heard.push(event) } }),
+    setup: () => ({ on: { certificate_expiring: (event) => void received.push(event) } }),
   });
   const instance = await testInstance({ plugins: [listener()] });
   const key = await privateKey("p256");
@@ -29,58 +29,58 @@ async function signing(more: Readonly<Record<string, unknown>> = {}) {
   };
   expect((await instance.request("POST", "/smtpserver/signing", { json })).status).toBe(200);
   await instance.request("POST", "/smtpserver/plain", { json: { server: "mail.example.org" } });
-  return { heard, instance, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
+  return { received, instance, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
 }
 
-/** Does what is done once a day, a day later each time. @returns the day of each event. */
+/** Runs the daily work once a day. @returns the day of each event. */
 async function days(
   instance: TestInstance,
-  heard: readonly SealpostEvent[],
+  received: readonly SealpostEvent[],
   count: number,
 ): Promise<number[]> {
-  const told: number[] = [];
+  const eventDays: number[] = [];
   for (let day = 0; day < count; day++) {
-    const before = heard.length;
+    const before = received.length;
     await instance.services.prune();
     await instance.services.settled();
-    told.push(...heard.slice(before).map(() => day));
+    eventDays.push(...received.slice(before).map(() => day));
     instance.clock.advance(DAY_SECONDS);
   }
-  return told;
+  return eventDays;
 }
 
 describe.skipIf(!isInstalled("openssl"))("certificate_expiring", () => {
   test("is emitted daily from the thirtieth day before the expiry, and after it", async () => {
     await using context = await signing();
-    const { heard, instance } = context;
-    const told = await days(instance, heard, 41);
+    const { received, instance } = context;
+    const eventDays = await days(instance, received, 41);
     expect(START.toISOString()).toStartWith("2026-06-01T12:00");
-    expect(told).toEqual(Array.from({ length: 31 }, (_, at) => at + 10));
-    expect(heard[0]?.data).toEqual({ identifier: "signing", expires: "2026-07-10", daysLeft: 29 });
+    expect(eventDays).toEqual(Array.from({ length: 31 }, (_, at) => at + 10));
+    expect(received[0]?.data).toEqual({ identifier: "signing", expires: "2026-07-10", daysLeft: 29 });
     instance.clock.advance(DAY_SECONDS);
-    await days(instance, heard, 1);
-    expect(heard.at(-1)?.data).toMatchObject({ daysLeft: -3 });
+    await days(instance, received, 1);
+    expect(received.at(-1)?.data).toMatchObject({ daysLeft: -3 });
   });
 
   test("is emitted once a day, however many processes check", async () => {
     await using context = await signing();
-    const { heard, instance } = context;
+    const { received, instance } = context;
     instance.clock.advance(30 * DAY_SECONDS);
     await Promise.all([instance.services.prune(), instance.services.prune(), instance.services.prune()]);
     await instance.services.prune();
     await instance.services.settled();
-    expect(heard).toHaveLength(1);
+    expect(received).toHaveLength(1);
   });
 
   test("is not emitted for a definition that does not sign", async () => {
     await using context = await signing({ smime: false });
     context.instance.clock.advance(30 * DAY_SECONDS);
-    expect(await days(context.instance, context.heard, 3)).toEqual([]);
+    expect(await days(context.instance, context.received, 3)).toEqual([]);
   });
 
   test("is emitted for the others although one cannot be decrypted", async () => {
     await using context = await signing();
-    const { heard, instance } = context;
+    const { received, instance } = context;
     const { database } = instance;
     await instance.request("POST", "/smtpserver/again", {
       json: {
@@ -95,7 +95,7 @@ describe.skipIf(!isInstalled("openssl"))("certificate_expiring", () => {
       "UPDATE smtp_server SET signing_key = 'v1.first.x.y' WHERE identifier = 'again'",
     );
     instance.clock.advance(30 * DAY_SECONDS);
-    await days(instance, heard, 1);
-    expect(heard.map(({ data }) => data.identifier)).toEqual(["signing"]);
+    await days(instance, received, 1);
+    expect(received.map(({ data }) => data.identifier)).toEqual(["signing"]);
   });
 });

@@ -19,10 +19,10 @@ import {
 setDefaultTimeout(30_000);
 
 const HOST = "mail.example.org";
-/** No jitter: what is tried again comes after the whole wait. */
+/** No jitter: an attempt comes after the full backoff. */
 const noJitter = { randomBytes: varied(255) };
 
-/** Ids need to differ; only the four bytes that spread the tries are fixed. */
+/** IDs must differ. Only the four bytes that spread the attempts are fixed. */
 function varied(share: number) {
   return (length: number) =>
     length === 4 ? new Uint8Array(4).fill(share) : crypto.getRandomValues(new Uint8Array(length));
@@ -67,7 +67,7 @@ describe("the circuit of a definition", () => {
     }
   });
 
-  test("opens for a target that a policy of ours denies", async () => {
+  test("opens for a target that the egress policy denies", async () => {
     await using instance = await queueInstance();
     await instance.save();
     instance.fail({ phase: "policy", code: "egress_denied", times: 5 });
@@ -78,7 +78,7 @@ describe("the circuit of a definition", () => {
     expect(await health(instance)).toMatchObject({ circuit: "open", failures: 5 });
   });
 
-  test("takes from a worker what it has in hand, so that a wrong password is not tried with each message", async () => {
+  test("also stops messages that a worker has claimed, so that a wrong password is not tried for each message", async () => {
     let logins = 0;
     await using instance = await queueInstance({
       around: async (_, send) => {
@@ -91,7 +91,7 @@ describe("the circuit of a definition", () => {
     for (let number = 0; number < 50; number++) await instance.queue();
     instance.fail({ ...REJECTED, times: 1_000 });
     await instance.drain();
-    // Those whose login was under way when the fifth was rejected.
+    // The logins that were under way when the fifth was rejected.
     expect(logins).toBeWithin(5, 11);
     const waiting = "SELECT count(*) AS n FROM mail WHERE state IN ('queued', 'deferred') AND lease IS NULL";
     expect(await instance.rows(waiting)).toEqual([{ n: 50 }]);
@@ -112,7 +112,7 @@ describe("the circuit of a definition", () => {
     expect(await audited(instance)).toEqual([]);
   });
 
-  test("is probed without a message, closes when that succeeds, and all that waits is sent", async () => {
+  test("is probed without a message, closes when the probe succeeds, and the waiting messages are sent", async () => {
     const entrance = gate();
     let conversations = 0;
     await using instance = await queueInstance({
@@ -142,7 +142,7 @@ describe("the circuit of a definition", () => {
     expect((await audited(instance)).map(({ action }) => action)).toEqual(["circuit open", "circuit close"]);
   });
 
-  test("makes everything due when it closes, whatever it waits for", async () => {
+  test("makes every waiting message due when it closes", async () => {
     await using instance = await queueInstance(noJitter);
     await instance.save();
     instance.fail({ ...GREYLISTED, reply: { code: 450, enhanced: null, text: "try again in 10 hours" } });
@@ -173,7 +173,7 @@ describe("the circuit of a definition", () => {
     expect((await audited(instance)).map(({ action }) => action)).toEqual(["circuit open"]);
   });
 
-  test("is probed every 30 s again when the server goes away after rejected logins", async () => {
+  test("is probed every 30 s again when the server becomes unavailable after rejected logins", async () => {
     await using instance = await queueInstance(noJitter);
     await openCircuit(instance, 1, REJECTED);
     const waits: number[] = [];
@@ -264,7 +264,7 @@ describe("the circuit of a definition", () => {
     expect(await health(instance)).toMatchObject({ circuit: "open", failures: 6 });
   });
 
-  test("that has not opened is forgotten when the definition is saved, and what waits is due", async () => {
+  test("is reset when the definition is saved before it opened, and waiting messages are due", async () => {
     await using instance = await queueInstance(noJitter);
     await instance.save();
     instance.fail({ phase: "sender", code: "tls_required", times: 3 });
@@ -276,7 +276,7 @@ describe("the circuit of a definition", () => {
     expect(instance.got).toHaveLength(3);
   });
 
-  test("stays open where a policy of ours denies the probe", async () => {
+  test("stays open if the egress policy denies the probe", async () => {
     await using instance = await queueInstance(noJitter);
     await openCircuit(instance);
     instance.clock.advance(31);
@@ -312,7 +312,7 @@ describe("the circuit of a definition", () => {
     expect(instance.got).toHaveLength(8);
   });
 
-  test("is of no concern to other definitions", async () => {
+  test("does not affect other definitions", async () => {
     await using instance = await queueInstance(noJitter);
     await openCircuit(instance);
     await instance.save("b", { server: "two.example.org" });
@@ -321,7 +321,7 @@ describe("the circuit of a definition", () => {
     expect(instance.got.map(({ server }) => server.host)).toEqual(["two.example.org"]);
   });
 
-  test("does not keep mail that grows too old", async () => {
+  test("does not hold back messages that are about to expire", async () => {
     await using instance = await queueInstance(noJitter);
     await openCircuit(instance, 0);
     const expiresAt = new Date(instance.clock.now.getTime() + 10_000);
@@ -351,7 +351,7 @@ describe("the circuit of a definition", () => {
     });
   });
 
-  test("has mail with a list wait where all are down, and does not send it back and forth", async () => {
+  test("makes a message with several definitions wait if all are down, instead of moving it back and forth", async () => {
     await using instance = await queueInstance(noJitter);
     await openCircuit(instance, 0);
     await instance.save("b", { server: "two.example.org" });
@@ -374,12 +374,12 @@ describe("the circuit of a definition", () => {
     expect(await instance.submit({ queue: false }, MESSAGE, ["a", "b"])).toMatchObject({
       ...{ state: "delivered", identifier: "b", skipped: [{ identifier: "a", code: "refused" }] },
     });
-    // Somebody who waits and has no other server finds out whether it is back, and so do all.
+    // A waiting caller without another server finds out for all whether the server is available again.
     expect(await instance.submit({ queue: false })).toMatchObject({ state: "delivered", identifier: "a" });
     expect((await health(instance)).circuit).toBe("closed");
   });
 
-  test("that a wrong clock has opened until tomorrow does not stay so", async () => {
+  test("that a wrong clock opened until tomorrow closes earlier", async () => {
     await using instance = await queueInstance(noJitter);
     await instance.save();
     instance.clock.advance(86_400);

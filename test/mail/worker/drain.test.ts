@@ -6,19 +6,19 @@ import { ACCEPTED } from "../../fixtures/receipts.ts";
 
 const RECIPIENTS = 19;
 const AT_ONCE = 2;
-/** Long against the opening of a mail, which is under way when the first ones are sent. */
+/** Long compared to opening a message, which happens while the first ones are sent. */
 const MAIL_MS = 10;
 
-/** A transport that takes its time, and keeps the hosts in the order in which they had a mail. */
+/** A slow transport that stores the hosts in the order of their deliveries. */
 function slowTransport() {
   const [hosts, recipients]: [string[], string[]] = [[], []];
-  const busy = { now: 0, most: 0 };
+  const busy = { now: 0, max: 0 };
   const transport: Transport = {
     name: "slow",
     async send({ server, recipient }) {
       hosts.push(server.host);
       recipients.push(recipient);
-      busy.most = Math.max(busy.most, ++busy.now);
+      busy.max = Math.max(busy.max, ++busy.now);
       await setTimeout(MAIL_MS);
       busy.now--;
       return ACCEPTED;
@@ -28,7 +28,7 @@ function slowTransport() {
   return { transport, hosts, recipients, busy };
 }
 
-/** Queues one mail to so many recipients: all are ready when one is. */
+/** Queues one message to this many recipients, so that all are ready at the same time. */
 async function queue({ request, services }: TestInstance, name: string, recipients: number): Promise<void> {
   const json = { server: `${name}.example.org`, sender: "me@example.org", enqueue_job: true };
   await request("POST", `/smtpserver/${name}`, { json });
@@ -45,8 +45,8 @@ test("drain() runs at most maxConcurrent attempts, and gives free ones to a serv
   const endsMs = Number.POSITIVE_INFINITY;
   await instance.services.drain({ signal, endsMs, messageTimeoutMs: 0, maxConcurrent: AT_ONCE });
   expect(hosts).toHaveLength(RECIPIENTS + 1);
-  expect(busy.most).toBe(AT_ONCE);
-  // Without its turn it would be the last.
+  expect(busy.max).toBe(AT_ONCE);
+  // Without fair queueing it would be the last.
   expect(hosts.indexOf("b.example.org")).toBeWithin(0, RECIPIENTS - AT_ONCE);
 });
 

@@ -8,9 +8,9 @@ import { gatedInstance, headerOf, MESSAGE, queueInstance, until, working } from 
 /** On a machine that is busy with others. */
 setDefaultTimeout(30_000);
 
-/** Of a database in a file or in memory. */
+/** Lease of a database file or a database in memory. */
 const LEASE_SECONDS = 10;
-/** A twentieth of the usual. */
+/** A twentieth of the usual lease. */
 const SHORT = { leaseMs: 500, heartbeatMs: 166, marginMs: 200 };
 
 describe("a lease", () => {
@@ -32,7 +32,7 @@ describe("a lease", () => {
     instance.entrance.open();
     await first;
     expect(await instance.mail(id)).toEqual(settled);
-    // Sent twice, and whoever got both can see that they are one.
+    // It is sent twice, and the recipient can see that both are the same message.
     expect(instance.got.map((delivery) => headerOf(delivery, "Message-ID"))).toEqual([
       settled.messageId,
       settled.messageId,
@@ -146,7 +146,7 @@ describe("a lease of a worker", () => {
     await instance.entrance.reached();
     const { writes } = counted;
     await sleep(2.5 * SHORT.leaseMs);
-    // By this worker and by nobody else: the other one finds nothing to do.
+    // Only this worker renews it: the other one finds nothing to do.
     expect(counted.writes - writes).toBeWithin(5, 10);
     await instance.drain();
     instance.entrance.open();
@@ -180,7 +180,7 @@ describe("a lease of a worker", () => {
     await until(async () => (await instance.mail(id)).state === "sending", "the message is leased");
     await instance.rows("UPDATE mail SET lease = 'of another', due_at = due_at + 3600000");
     await aborted.promise;
-    // It is the other one's to say what follows.
+    // The other worker decides what follows.
     expect(await instance.mail(id)).toMatchObject({ state: "sending", attempts: [] });
   });
 
@@ -219,7 +219,7 @@ describe("a lease of a worker", () => {
   });
 });
 
-/** As a worker leaves a mail that was killed. */
+/** Leaves a message like a worker that was killed. */
 async function abandon(
   { rows, clock }: Pick<Awaited<ReturnType<typeof queueInstance>>, "rows" | "clock">,
   id: string,

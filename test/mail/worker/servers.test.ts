@@ -8,7 +8,7 @@ import { gate, MESSAGE, queueInstance, TO, until } from "../fixtures/queue.ts";
 setDefaultTimeout(30_000);
 
 describe("mails_per_minute", () => {
-  test("is kept, whatever is waiting", async () => {
+  test("is kept for any number of waiting messages", async () => {
     await using instance = await queueInstance();
     await instance.save("a", { mails_per_minute: 3 });
     for (let number = 0; number < 8; number++) await instance.queue();
@@ -22,7 +22,7 @@ describe("mails_per_minute", () => {
     expect(sent).toEqual([3, 6, 8, 8]);
   });
 
-  test("does not keep mail that grows too old", async () => {
+  test("does not hold back messages that are about to expire", async () => {
     await using instance = await queueInstance();
     await instance.save("a", { mails_per_minute: 1 });
     await instance.queue();
@@ -53,7 +53,7 @@ describe("mails_per_minute", () => {
     expect(instance.got).toHaveLength(3);
   });
 
-  test("is not used up for a day by a clock that was wrong", async () => {
+  test("is not used up for a day after a wrong clock", async () => {
     await using instance = await queueInstance();
     await instance.save("a", { mails_per_minute: 3 });
     instance.clock.advance(86_400);
@@ -69,10 +69,10 @@ describe("mails_per_minute", () => {
 describe("max_connections", () => {
   test("is kept by the deliveries of one worker", async () => {
     let now = 0;
-    let most = 0;
+    let max = 0;
     await using instance = await queueInstance({
       around: async (_, send) => {
-        most = Math.max(most, ++now);
+        max = Math.max(max, ++now);
         await new Promise((resolve) => setImmediate(resolve));
         now--;
         return send();
@@ -83,7 +83,7 @@ describe("max_connections", () => {
     const to = Array.from({ length: 9 }, (_, at) => ({ ...TO, address: `user${at}@example.net` }));
     await instance.queue({}, { ...MESSAGE, to });
     await instance.drain();
-    expect({ most, sent: instance.got.length }).toEqual({ most: 2, sent: 29 });
+    expect({ max, sent: instance.got.length }).toEqual({ max: 2, sent: 29 });
   });
 
   test("is kept where the next messages wait in the transport", async () => {
@@ -112,7 +112,7 @@ describe("a changed definition", () => {
     const draining = instance.drain();
     await entrance.reached();
     expect(await instance.rows("SELECT 1 FROM mail WHERE lease IS NOT NULL")).toHaveLength(3);
-    // As another process would.
+    // Another process would save it like this.
     await instance.database.commit([
       instance.database.write.run(
         sql`UPDATE smtp_server SET server = 'new.example.org', version = version + 1`,

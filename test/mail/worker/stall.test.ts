@@ -12,7 +12,7 @@ import { headerOf, type QueueInstance, queueInstance, until } from "../fixtures/
 /** On a machine that is busy with others. */
 setDefaultTimeout(30_000);
 
-/** All times are those of a database in a file, divided by this. */
+/** All times are those of a database file, divided by this. */
 const SCALE = 10;
 const { leaseMs, heartbeatMs, marginMs } = LEASE_TIMES.local;
 const LEASE = { leaseMs: leaseMs / SCALE, heartbeatMs: heartbeatMs / SCALE, marginMs: marginMs / SCALE };
@@ -22,7 +22,7 @@ const STALL_AFTER = 30;
 const STEP_MS = 25;
 const AWAY = new SealpostError("database_unavailable", "The database is away");
 
-/** Takes a moment to connect and another one to reply, and counts how often each message arrives. */
+/** A transport that takes a moment to connect and to reply, and counts how often each message arrives. */
 function countingTransport() {
   const arrivals = new Map<string, number>();
   const transport: Transport = {
@@ -61,7 +61,7 @@ function startWorkers({ services }: QueueInstance, count: number) {
 }
 
 test.each(["hangs", "fails"] as const)(
-  "a database that %s for longer than leases last brings no code twice, and loses nothing",
+  "a database that %s for longer than a lease causes no duplicate code and no loss",
   async (how) => {
     const counted = countedDatabase();
     const { transport, arrivals } = countingTransport();

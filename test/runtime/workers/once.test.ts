@@ -4,13 +4,13 @@ import { createOnce } from "../../../src/runtime/workers/once.ts";
 describe("createOnce()", () => {
   test("runs the action once for simultaneous callers, and never again", async () => {
     let runs = 0;
-    const startedMs = Promise.withResolvers<void>();
+    const inFlight = Promise.withResolvers<void>();
     const once = createOnce(() => {
       runs++;
-      return startedMs.promise;
+      return inFlight.promise;
     });
     const asking = Array.from({ length: 150 }, () => once());
-    startedMs.resolve();
+    inFlight.resolve();
     await Promise.all(asking);
     await once();
     expect(runs).toBe(1);
@@ -23,14 +23,14 @@ describe("createOnce()", () => {
 
   test("resolves for waiting callers only when the action is done", async () => {
     let isDone = false;
-    const startedMs = Promise.withResolvers<void>();
+    const inFlight = Promise.withResolvers<void>();
     const once = createOnce(async () => {
-      await startedMs.promise;
+      await inFlight.promise;
       isDone = true;
     });
     void once();
     const follower = once().then(() => isDone);
-    startedMs.resolve();
+    inFlight.resolve();
     expect(await follower).toBe(true);
   });
 

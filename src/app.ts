@@ -16,6 +16,7 @@ import type { Services } from "./services.ts";
 import { auditFailures, createErrorHandler, urlNotFound } from "./wire/error-handler.ts";
 import { mountRoutes } from "./wire/mount-routes.ts";
 import { checkUrl, limitBody, type RequestOptions, requestContext } from "./wire/request.ts";
+import type { SchemaOf } from "./wire/route.ts";
 
 export interface AppSettings extends Omit<RequestOptions, "platform"> {
   /** Whether GET shows the passwords of definitions. */
@@ -24,35 +25,40 @@ export interface AppSettings extends Omit<RequestOptions, "platform"> {
   readonly needsAdmin?: boolean;
 }
 
-/** The HTTP interface; a host app may mount it under a path of its own. */
-export function createApp(services: Services, settings: AppSettings) {
-  const { platform, plugins } = services;
-  const parts = { ...services, ...settings };
-  const core = [
-    ...healthRoutes(parts),
-    ...authRoutes(parts),
-    ...policyRoutes(parts),
-    ...smtpServerTestRoutes(parts),
-    ...smtpServerRoutes(parts),
-    ...auditRoutes(parts),
-    ...mailRoutes(parts),
-    ...pluginRoutes(parts),
-    ...systemRoutes(parts),
+/** The routes of Sealpost itself. Their order is the order of matching. */
+function coreRoutes(deps: Services & AppSettings) {
+  return [
+    ...healthRoutes(deps),
+    ...authRoutes(deps),
+    ...policyRoutes(deps),
+    ...smtpServerTestRoutes(deps),
+    ...smtpServerRoutes(deps),
+    ...auditRoutes(deps),
+    ...mailRoutes(deps),
+    ...pluginRoutes(deps),
+    ...systemRoutes(deps),
   ];
+}
+
+/** The app, with the types of its routes for a typed client: `hc<SealpostApp>("http://127.0.0.1:8080")`. */
+export type SealpostApp = Hono<Env, SchemaOf<ReturnType<typeof coreRoutes>[number]>>;
+
+/** Creates the HTTP interface. A host app may mount it under a path of its own. */
+export function createApp(services: Services, settings: AppSettings): SealpostApp {
+  const { platform, plugins } = services;
+  const core = coreRoutes({ ...services, ...settings });
   const deps = { requireRight: services.requireRight, now: () => platform.now() };
-  const routes = new Hono<Env>()
+  const app: SealpostApp = new Hono();
+  app
     .use((_, next) => services.epoch.run(next))
     .use(requestContext({ ...settings, platform }), emitActions(plugins))
     .use(auditFailures(services.auditLog), checkUrl(), limitBody())
     .route("/", mountRoutes(core, deps));
-  routes.onError(createErrorHandler(platform));
+  app.onError(createErrorHandler(platform));
   const documented: Route[] = [...core];
-  const document = openApiRoutes({ app: routes, routes: documented, baseUrl: services.baseUrl });
+  const document = openApiRoutes({ app, routes: documented, baseUrl: services.baseUrl });
   const ofPlugins = plugins.mount([...core, ...document], deps);
   documented.push(...ofPlugins.routes);
-  routes.route("/", ofPlugins.app).route("/", mountRoutes(document, deps));
-  return routes.all("*", urlNotFound);
+  app.route("/", ofPlugins.app).route("/", mountRoutes(document, deps)).all("*", urlNotFound);
+  return app;
 }
-
-/** For the typed client: `hc<SealpostApp>("http://127.0.0.1:8080")`. */
-export type SealpostApp = ReturnType<typeof createApp>;

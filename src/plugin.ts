@@ -17,7 +17,14 @@
  */
 
 export { matchesName } from "./access/pattern.ts";
-export type { KeptTable, Migration, Statement } from "./contracts/database.ts";
+export type {
+  KeptTable,
+  Migration,
+  RowsStatement,
+  SelectStatement,
+  Statement,
+  WriteStatement,
+} from "./contracts/database.ts";
 export type {
   Directory,
   DirectoryLookup,

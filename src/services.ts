@@ -17,7 +17,7 @@ import type { Submit } from "./mail/submission.ts";
 import type { DrainBudget } from "./mail/worker/dispatcher.ts";
 import type { LeaseTimes } from "./mail/worker/leases.ts";
 import { BackgroundWork, type RunInBackground } from "./plugin/background.ts";
-import { createRegistry, type Registry, readPlugins } from "./plugin/registry.ts";
+import { createRegistry, type PluginSet, type Registry, readPlugins } from "./plugin/registry.ts";
 import { DEFAULT_REQUEST_MS } from "./plugin/routes.ts";
 import type { Keyring } from "./secrets/keyring.ts";
 import { DEFAULT_PASSWORD_COST, type PasswordCost } from "./secrets/password.ts";
@@ -78,7 +78,7 @@ export interface InstanceSettings {
   readonly plugins?: readonly Plugin[];
   /** Public URL, for links in messages. */
   readonly baseUrl?: string;
-  /** Clients exempt from per-address rate limits. */
+  /** Clients exempt from the plugins' per-address rate limits. */
   readonly trustedClients?: readonly CidrBlock[];
   /** Timeout of a request to a plugin, in milliseconds. */
   readonly pluginRequestMs?: number;
@@ -98,7 +98,7 @@ export interface Services
   /** Every right: those of Sealpost, then those of plugins. */
   readonly rights: readonly Right[];
   readonly requireRight: RequireRight;
-  /** Public URL without its final slash; empty if not set. */
+  /** Public URL without its final slash, or empty if not set. */
   readonly baseUrl: string;
   /** Submits mail of the host app. */
   readonly submit: Submit;
@@ -125,22 +125,11 @@ export interface Services
 
 /** Creates every object of an instance, without I/O; `start` does the I/O. */
 export function createServices(drivers: Drivers, settings: InstanceSettings): Services {
-  const { keyring, transport, platform } = drivers;
-  const newId = () => uuidFrom(platform.randomBytes(16));
+  const { transport, platform } = drivers;
   const pluginSet = readPlugins(settings.plugins ?? []);
-  const epoch = new Epoch(drivers.database, pluginSet.kept);
-  const { database } = epoch;
-  const passwords = createPasswords({
-    pool: new HashPool(drivers.maxHashes ?? 1),
-    passwordCost: settings.passwordCost ?? DEFAULT_PASSWORD_COST,
-    platform,
-  });
-  const audit = createAuditRepository(database);
-  const rateLimits = createRateLimitRepository(database);
+  const shared = createFoundation(drivers, settings, pluginSet);
+  const { database, epoch, rateLimits, rights } = shared;
   const sealed = createSealedRepository(database, pluginSet.sealed);
-  const rights = [...Object.keys(CORE_RIGHTS), ...pluginSet.rights];
-  const shared = { database, epoch, keyring, platform, passwords, newId, audit, rateLimits, rights };
-
   const secrets = createInstanceSecrets({
     ...shared,
     repository: createInstanceSecretRepository(database),
@@ -212,6 +201,28 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
       await transport[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
     },
+  };
+}
+
+/** Creates what access, mail and plugins share. */
+function createFoundation(drivers: Drivers, settings: InstanceSettings, plugins: PluginSet) {
+  const { keyring, platform } = drivers;
+  const epoch = new Epoch(drivers.database, plugins.kept);
+  const { database } = epoch;
+  return {
+    database,
+    epoch,
+    keyring,
+    platform,
+    passwords: createPasswords({
+      pool: new HashPool(drivers.maxHashes ?? 1),
+      passwordCost: settings.passwordCost ?? DEFAULT_PASSWORD_COST,
+      platform,
+    }),
+    newId: () => uuidFrom(platform.randomBytes(16)),
+    audit: createAuditRepository(database),
+    rateLimits: createRateLimitRepository(database),
+    rights: [...Object.keys(CORE_RIGHTS), ...plugins.rights],
   };
 }
 

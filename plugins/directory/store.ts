@@ -1,6 +1,6 @@
 import { and, asc, eq, type SQL, sql } from "drizzle-orm";
 import { sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { PluginStore } from "sealpost/plugin";
+import type { PluginStore, SelectStatement, WriteStatement } from "sealpost/plugin";
 import { addressKey, type NewUser, nameKey, type UserName } from "sealpost/plugin";
 
 /** Users as queries see them; `migrations/*.sql` creates the table. */
@@ -17,7 +17,7 @@ export const user = sqliteTable("directory_user", {
   phone: text("phone").notNull(),
   givenname: text("givenname").notNull(),
   surname: text("surname").notNull(),
-  /** PHC string; empty if the user has no password. */
+  /** PHC string, or empty if the user has no password. */
   passwordHash: text("password_hash").notNull(),
 });
 export type UserRow = typeof user.$inferSelect;
@@ -40,37 +40,56 @@ interface Page {
   readonly pageSize: number;
 }
 
-export type UserStore = ReturnType<typeof createUserStore>;
+/** Names a user by the first of several names that exists, or by an expression for the id. */
+type UserSelector = { readonly names: readonly UserName[] } | { readonly id: SQL };
 
-/** Creates the statements on users. Writes are for `commit`. */
-export function createUserStore({ read, write }: Pick<PluginStore, "read" | "write">) {
+/** The statements on users. Writes are for `commit`. */
+export interface UserStore {
+  /** Takes about as long for an unknown user as for a known one. */
+  find(name: UserName): Promise<UserRow | undefined>;
+  /** Selects one row; its `user` is `null` if the user does not exist. */
+  select(by: UserSelector): SelectStatement<{ readonly user: UserRow | null }>;
+  findByAddress(email: string): Promise<UserRow[]>;
+  list(realm?: string): Promise<UserRow[]>;
+  /** Finds users that match every pattern: `*` stands for any characters, and letter case does not matter. */
+  search(filter: UserFilter, page: Page): Promise<UserRow[]>;
+  /** Affects no row if the ID exists. Violates a constraint if another user has the name. */
+  insert(user: NewUser): WriteStatement;
+  setPasswordHash(name: UserName, passwordHash: string): WriteStatement;
+  /** Stores a better hash of the same password, unless the password has changed. */
+  rehash(user: UserRow, better: string): WriteStatement;
+  /** Violates a constraint, which undoes the whole commit, if the statement before it changed no row. */
+  requireChange(): WriteStatement;
+  remove(name: UserName): WriteStatement;
+}
+
+/** Creates the statements on users. */
+export function createUserStore({ read, write }: Pick<PluginStore, "read" | "write">): UserStore {
   return {
-    /** Reads a row of nulls if the user does not exist, so that it takes about as long. */
-    async find(name: UserName): Promise<UserRow | undefined> {
+    async find(name) {
+      // The join returns a row of nulls for an unknown user.
       const found = await read.select({ user }).from(sql`(SELECT 1)`).leftJoin(user, isNamed(name)).get();
       return found?.user ?? undefined;
     },
 
-    /** Selects a user by the first of several names that exists, or by an expression for the id. */
-    select(by: { readonly names: readonly UserName[] } | { readonly id: SQL }) {
+    select(by) {
       const id = "id" in by ? by.id : idOf(by.names);
       return read.select({ user }).from(sql`(SELECT 1)`).leftJoin(user, sql`${user.id} = ${id}`);
     },
 
-    async findByAddress(email: string): Promise<UserRow[]> {
+    async findByAddress(email) {
       const key = addressKey(email);
       // The index omits users without an address, so the condition has to as well.
       const where = and(eq(user.emailKey, key), sql`${user.emailKey} <> ''`);
       return read.select().from(user).where(where).orderBy(asc(user.realm), asc(user.nameKey));
     },
 
-    async list(realm?: string): Promise<UserRow[]> {
+    async list(realm) {
       const where = realm === undefined ? undefined : eq(user.realm, nameKey(realm));
       return read.select().from(user).where(where).orderBy(asc(user.realm), asc(user.nameKey));
     },
 
-    /** Finds users that match every pattern: `*` stands for any characters, and letter case does not matter. */
-    async search(filter: UserFilter, { page, pageSize }: Page): Promise<UserRow[]> {
+    async search(filter, { page, pageSize }) {
       return read
         .select()
         .from(user)
@@ -80,8 +99,7 @@ export function createUserStore({ read, write }: Pick<PluginStore, "read" | "wri
         .offset((page - 1) * pageSize);
     },
 
-    /** Affects no row if the id exists. The name of another user violates a constraint. */
-    insert({ id, username, realm, email, phone, givenname, surname, passwordHash }: NewUser) {
+    insert({ id, username, realm, email, phone, givenname, surname, passwordHash }) {
       const row: UserRow = {
         id,
         realm: nameKey(realm),
@@ -103,22 +121,20 @@ export function createUserStore({ read, write }: Pick<PluginStore, "read" | "wri
         WHERE NOT EXISTS (SELECT 1 FROM ${user} WHERE ${user.id} = ${id})`);
     },
 
-    setPasswordHash(name: UserName, passwordHash: string) {
+    setPasswordHash(name, passwordHash) {
       return write.update(user).set({ passwordHash }).where(isNamed(name));
     },
 
-    /** Stores a better hash of the same password, unless the password has changed. */
-    rehash({ id, passwordHash }: UserRow, better: string) {
+    rehash({ id, passwordHash }, better) {
       const where = and(eq(user.id, id), eq(user.passwordHash, passwordHash));
       return write.update(user).set({ passwordHash: better }).where(where);
     },
 
-    /** Violates a constraint, which undoes the whole commit, if the statement before it changed no row. */
     requireChange() {
       return write.run(sql`INSERT INTO ${user} (id) SELECT NULL WHERE changes() = 0`);
     },
 
-    remove(name: UserName) {
+    remove(name) {
       return write.delete(user).where(isNamed(name));
     },
   };

@@ -1,6 +1,13 @@
 import { sql } from "drizzle-orm";
 import type { Context } from "hono";
-import { type Directory, type DirectoryUser, type Env, type LookupNames, nameKey } from "sealpost/plugin";
+import {
+  type Directory,
+  type DirectoryUser,
+  type Env,
+  type LookupNames,
+  nameKey,
+  type SelectStatement,
+} from "sealpost/plugin";
 import type { TokenContext } from "./config.ts";
 import type { OwnedToken, TokenFilter, TokenRow, TokenStore } from "./store.ts";
 
@@ -121,7 +128,7 @@ export function createOwners({
 }
 
 /** A select as `read.batch` takes it. */
-type BatchSelect = ReturnType<TokenStore["selectOldPin"]>;
+type BatchSelect = SelectStatement<unknown>;
 
 /** Without a realm, `user@realm` is also understood; the whole text comes first. */
 function namesOf({ user, realm }: OwnerName): LookupNames {

@@ -1,6 +1,12 @@
 import { and, asc, count, eq, gt, inArray, lt, lte, or, type SQL, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { type DirectoryUser, MAX_CLOCK_SKEW_MS, type PluginContext } from "sealpost/plugin";
+import {
+  type DirectoryUser,
+  MAX_CLOCK_SKEW_MS,
+  type PluginStore,
+  type SelectStatement,
+  type WriteStatement,
+} from "sealpost/plugin";
 
 // The tables as queries see them; `migrations/*.sql` creates them.
 
@@ -11,7 +17,7 @@ export type TokenType = (typeof TOKEN_TYPES)[number];
 export const token = sqliteTable("email_token_token", {
   serial: text("serial").primaryKey(),
   type: text("type").$type<TokenType>().notNull(),
-  /** The owner's permanent id in the directory; empty if the token has no owner. */
+  /** The owner's permanent ID in the directory. Empty if the token has no owner. */
   userId: text("user_id").notNull(),
   username: text("username").notNull(),
   realm: text("realm").notNull(),
@@ -55,7 +61,7 @@ type AttemptOutcome = "accepted" | "wrong" | "unknown" | "limited";
 export const attempt = sqliteTable("email_token_attempt", {
   id: text("id").primaryKey(),
   outcome: text("outcome").$type<AttemptOutcome>().notNull(),
-  /** The token that the code was right or wrong for; empty if there is none. */
+  /** The token that the code was compared with. Empty if there is none. */
   serial: text("serial").notNull(),
   at: integer("at", { mode: "timestamp_ms" }).notNull(),
 });
@@ -72,39 +78,68 @@ export interface TokenFilter {
   readonly realm?: string | undefined;
 }
 
-export type TokenStore = ReturnType<typeof createTokenStore>;
+/** Reads tokens. Selects run when they are awaited. */
+interface TokenReads {
+  find(serial: string): Promise<TokenRow | undefined>;
+  search(filter: TokenFilter): SelectStatement<TokenRow>;
+  /** Selects tokens. Without a match it returns a row of nulls, so that it takes about as long as with one. */
+  select(filter: TokenFilter): SelectStatement<{ readonly token: TokenRow | null }>;
+  /** Selects a token whose PIN still has an old hash. */
+  selectOldPin(): SelectStatement<{ readonly serial: string }>;
+  /** Selects the tokens that a transaction sent a code to. */
+  selectOfTransaction(transactionId: string): SelectStatement<TokenRow>;
+  /** Returns one page and the total number of tokens. */
+  page(filter: TokenFilter, page: number, size: number): Promise<{ rows: TokenRow[]; total: number }>;
+}
 
-/** Creates the statements on tokens. Selects run when awaited; writes are for `commit`. */
-export function createTokenStore({ read, write }: Pick<PluginContext["store"], "read" | "write">) {
+/** Changes tokens, for `commit`. */
+interface TokenWrites {
+  /** Affects no row if the user has a token with another PIN, or the maximum number of tokens. */
+  insert(row: TokenRow): WriteStatement;
+  /** Replaces an old PIN hash in every token that has it. Its salt makes it unique to one user. */
+  renewPin(old: string, renewed: string): WriteStatement;
+  /** The last statement affects no row if the token does not exist. */
+  remove(serial: string): readonly [challenge: WriteStatement, token: WriteStatement];
+  reset(serials: readonly string[]): WriteStatement;
+}
+
+/** The statements on tokens. */
+export interface TokenStore extends TokenReads, TokenWrites {}
+
+type Statements = Pick<PluginStore, "read" | "write">;
+
+/** Creates the statements on tokens. */
+export function createTokenStore({ read, write }: Statements): TokenStore {
+  return { ...createTokenReads(read), ...createTokenWrites(write) };
+}
+
+function createTokenReads(read: PluginStore["read"]): TokenReads {
   const bySerial = read
     .select()
     .from(token)
     .where(eq(token.serial, sql.placeholder("serial")))
     .prepare();
   return {
-    find: async (serial: string): Promise<TokenRow | undefined> => bySerial.get({ serial }),
+    find: async (serial) => bySerial.get({ serial }),
 
-    search: (filter: TokenFilter) =>
-      read.select().from(token).where(conditions(filter)).orderBy(asc(token.serial)),
+    search: (filter) => read.select().from(token).where(conditions(filter)).orderBy(asc(token.serial)),
 
-    /** Selects tokens. Without a match it returns a row of nulls, so that it takes about as long as with one. */
-    select: (filter: TokenFilter) =>
+    select: (filter) =>
       read
         .select({ token })
         .from(sql`(SELECT 1)`)
         .leftJoin(token, conditions(filter))
         .orderBy(asc(token.serial)),
 
-    /** Selects a token whose PIN still has an old hash; the condition is that of the partial index. */
     selectOldPin: () =>
       read
         .select({ serial: token.serial })
         .from(token)
+        // The condition of the partial index.
         .where(sql`substr(pin_hash, 1, 8) = '$scrypt$'`)
         .limit(1),
 
-    /** Selects the tokens that a transaction sent a code to. */
-    selectOfTransaction: (transactionId: string) =>
+    selectOfTransaction: (transactionId) =>
       read
         .select()
         .from(token)
@@ -119,13 +154,7 @@ export function createTokenStore({ read, write }: Pick<PluginContext["store"], "
         )
         .orderBy(asc(token.serial)),
 
-    /** Replaces an old PIN hash in every token that has it. Its salt makes it unique to one user. */
-    renewPin(old: string, renewed: string) {
-      return write.update(token).set({ pinHash: renewed }).where(eq(token.pinHash, old));
-    },
-
-    /** Returns one page and the total number of tokens. */
-    async page(filter: TokenFilter, page: number, size: number) {
+    async page(filter, page, size) {
       const where = conditions(filter);
       const [[total], rows] = await read.batch([
         read.select({ total: count() }).from(token).where(where),
@@ -139,9 +168,16 @@ export function createTokenStore({ read, write }: Pick<PluginContext["store"], "
       ]);
       return { rows, total: total?.total ?? 0 };
     },
+  };
+}
 
-    /** Affects no row if the user has a token with another PIN, or the maximum number of tokens. */
-    insert(row: TokenRow) {
+function createTokenWrites(write: PluginStore["write"]): TokenWrites {
+  return {
+    renewPin(old, renewed) {
+      return write.update(token).set({ pinHash: renewed }).where(eq(token.pinHash, old));
+    },
+
+    insert(row) {
       return write.run(sql`
         INSERT INTO email_token_token (serial, type, user_id, username, realm, address, pin_hash, otp_length,
           description, fail_count, sent_at, transaction_id, created_at)
@@ -154,15 +190,14 @@ export function createTokenStore({ read, write }: Pick<PluginContext["store"], "
           AND (SELECT count(*) FROM ${token} WHERE ${token.userId} = ${row.userId}) < ${MAX_TOKENS_PER_USER})`);
     },
 
-    /** The last statement affects no row if the token does not exist. */
-    remove(serial: string) {
+    remove(serial) {
       return [
         write.delete(challenge).where(eq(challenge.serial, serial)),
         write.delete(token).where(eq(token.serial, serial)),
       ] as const;
     },
 
-    reset(serials: readonly string[]) {
+    reset(serials) {
       return write
         .update(token)
         .set({ failCount: 0 })
@@ -193,20 +228,35 @@ export function secondsUntilNext({ sentAt }: TokenRow, now: Date): number {
   return elapsedMs < -MAX_CLOCK_SKEW_MS ? 0 : Math.ceil(RESEND_SECONDS - elapsedMs / 1_000);
 }
 
-export type ChallengeStore = ReturnType<typeof createChallengeStore>;
+/** The statements on challenges. Writes are for `commit`. */
+export interface ChallengeStore {
+  find(serial: string): Promise<ChallengeRow | undefined>;
+  /** Starts a transaction. Affects no row if the previous one is too recent, the token is locked, or `where` fails. */
+  start(serial: string, transactionId: string, now: Date, where: SQL): WriteStatement;
+  /** Whether this is the current transaction of the token, as an expression. */
+  isCurrent(serial: string, transactionId: string): SQL;
+  /** Stores a code, which voids the previous one. Affects no row if the token has a newer transaction or was deleted. */
+  issue(row: ChallengeRow): WriteStatement;
+  /** Undoes the start of a transaction. @param before the token as it was before the start. */
+  withdraw(
+    before: TokenRow,
+    transactionId: string,
+  ): readonly [challenge: WriteStatement, token: WriteStatement];
+  /** Deletes expired codes. */
+  prune(now: Date): WriteStatement;
+}
 
-/** Creates the statements on challenges. Writes are for `commit`. */
-export function createChallengeStore({ read, write }: Pick<PluginContext["store"], "read" | "write">) {
+/** Creates the statements on challenges. */
+export function createChallengeStore({ read, write }: Statements): ChallengeStore {
   const bySerial = read
     .select()
     .from(challenge)
     .where(eq(challenge.serial, sql.placeholder("serial")))
     .prepare();
   return {
-    find: async (serial: string): Promise<ChallengeRow | undefined> => bySerial.get({ serial }),
+    find: async (serial) => bySerial.get({ serial }),
 
-    /** Starts a transaction. Affects no row if the previous one is too recent, the token is locked, or `where` fails. */
-    start(serial: string, transactionId: string, now: Date, where: SQL) {
+    start(serial, transactionId, now, where) {
       const before = new Date(now.getTime() - RESEND_SECONDS * 1_000);
       // A code from before the clock was set back must not delay others.
       const isDue = or(
@@ -219,13 +269,11 @@ export function createChallengeStore({ read, write }: Pick<PluginContext["store"
         .where(and(eq(token.serial, serial), isDue, lt(token.failCount, MAX_FAILURES), where));
     },
 
-    /** Whether this is the current transaction of the token, as an expression. */
-    isCurrent: (serial: string, transactionId: string): SQL =>
+    isCurrent: (serial, transactionId) =>
       sql`EXISTS (SELECT 1 FROM ${token}
         WHERE ${token.serial} = ${serial} AND ${token.transactionId} = ${transactionId})`,
 
-    /** Stores a code, which voids the previous one. Affects no row if the token has a newer transaction or was deleted. */
-    issue(row: ChallengeRow) {
+    issue(row) {
       return write.run(sql`
         INSERT INTO email_token_challenge (serial, transaction_id, code_hash, tries_left, expires_at)
         SELECT ${row.serial}, ${row.transactionId}, ${row.codeHash}, ${row.attemptsLeft},
@@ -235,8 +283,7 @@ export function createChallengeStore({ read, write }: Pick<PluginContext["store"
           code_hash = excluded.code_hash, tries_left = excluded.tries_left, expires_at = excluded.expires_at`);
     },
 
-    /** Undoes the start of a transaction. @param before the token as it was before the start. */
-    withdraw({ serial, sentAt, transactionId: previous }: TokenRow, transactionId: string) {
+    withdraw({ serial, sentAt, transactionId: previous }, transactionId) {
       return [
         write
           .delete(challenge)
@@ -248,7 +295,7 @@ export function createChallengeStore({ read, write }: Pick<PluginContext["store"
       ] as const;
     },
 
-    prune(now: Date) {
+    prune(now) {
       return write.delete(challenge).where(lt(challenge.expiresAt, now));
     },
   };

@@ -73,10 +73,24 @@ function spell(seconds: number, second: Word, minute: Word): string {
 
 /** Tags that every template may contain; their names are those of privacyIDEA. */
 const COMMON_TAGS = [
-  ...["serial", "tokentype", "tokendescription"],
-  ...["user", "givenname", "surname", "username", "userrealm", "realm"],
-  ...["recipient_givenname", "recipient_surname"],
-  ...["admin", "action", "client_ip", "time", "date", "url", "validtime"],
+  "serial",
+  "tokentype",
+  "tokendescription",
+  "user",
+  "givenname",
+  "surname",
+  "username",
+  "userrealm",
+  "realm",
+  "recipient_givenname",
+  "recipient_surname",
+  "admin",
+  "action",
+  "client_ip",
+  "time",
+  "date",
+  "url",
+  "validtime",
 ] as const;
 export const PROMPT_TAGS: readonly string[] = COMMON_TAGS;
 export const SMS_TAGS: readonly string[] = ["otp", ...COMMON_TAGS];

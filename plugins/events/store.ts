@@ -1,6 +1,6 @@
 import { asc, eq } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { KeptTable, PluginStore } from "sealpost/plugin";
+import type { KeptTable, PluginStore, RowsStatement, WriteStatement } from "sealpost/plugin";
 
 type Texts = Readonly<Record<string, string>>;
 
@@ -25,33 +25,41 @@ export const BINDINGS: KeptTable<Binding> = {
   select: (read) => read.select().from(binding).orderBy(asc(binding.ordering), asc(binding.id)),
 };
 
-export type BindingStore = ReturnType<typeof createBindingStore>;
+/** The statements on bindings. Writes are for `commit`. */
+export interface BindingStore {
+  list(): Promise<readonly Binding[]>;
+  find(id: number): Promise<Binding | undefined>;
+  /** Returns the active bindings of an event. */
+  of(event: string): Promise<readonly Binding[]>;
+  /** Returns the ID of the new binding. */
+  insert(row: NewBinding): RowsStatement<{ id: number }>;
+  set(id: number, values: Partial<NewBinding>): WriteStatement;
+  remove(id: number): WriteStatement;
+}
 
-/** Creates the statements on bindings. Writes are for `commit`. */
-export function createBindingStore({ write, kept }: Pick<PluginStore, "write" | "kept">) {
-  const list = (): Promise<readonly Binding[]> => kept(BINDINGS);
+/** Creates the statements on bindings. */
+export function createBindingStore({ write, kept }: Pick<PluginStore, "write" | "kept">): BindingStore {
+  const list = () => kept(BINDINGS);
   return {
     list,
 
-    async find(id: number): Promise<Binding | undefined> {
+    async find(id) {
       return (await list()).find((one) => one.id === id);
     },
 
-    /** Returns the active bindings of an event. */
-    async of(event: string): Promise<readonly Binding[]> {
+    async of(event) {
       return (await list()).filter((one) => one.active && one.event.includes(event));
     },
 
-    /** Returns the id. */
-    insert(row: NewBinding) {
+    insert(row) {
       return write.insert(binding).values(row).returning({ id: binding.id });
     },
 
-    set(id: number, values: Partial<NewBinding>) {
+    set(id, values) {
       return write.update(binding).set(values).where(eq(binding.id, id));
     },
 
-    remove(id: number) {
+    remove(id) {
       return write.delete(binding).where(eq(binding.id, id));
     },
   };

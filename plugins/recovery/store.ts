@@ -1,6 +1,12 @@
 import { and, eq, gt, lt, lte, sql } from "drizzle-orm";
 import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { MAX_CLOCK_SKEW_MS, type PluginStore } from "sealpost/plugin";
+import {
+  MAX_CLOCK_SKEW_MS,
+  type PluginStore,
+  type RowsStatement,
+  type SelectStatement,
+  type WriteStatement,
+} from "sealpost/plugin";
 import type { CodeHash } from "./accounts.ts";
 import { MAX_VALID_SECONDS } from "./config.ts";
 
@@ -25,6 +31,7 @@ export const code = sqliteTable(
   (table) => [primaryKey({ columns: [table.account, table.decoy] })],
 );
 type CodeRow = typeof code.$inferSelect;
+type NewCode = Pick<CodeRow, "account" | "decoy" | "beginning" | "code" | "expiresAt">;
 
 const MAX_ATTEMPTS = 5;
 /** Longer than a request to a plugin may take. If its process dies, the code can be used again. */
@@ -34,26 +41,40 @@ const UNCLAIMED = { claim: "", claimedUntil: new Date(0) };
 /** Account column of the row that records that a claim has set its password. */
 const recordedBy = (claim: string): string => `set by ${claim}`;
 
-export type CodeStore = ReturnType<typeof createCodeStore>;
-
 /**
- * Creates the statements on codes, for `commit`. An account has one valid code, for five attempts and one use. A single
- * conditional write decides between parallel requests.
+ * The statements on codes, for `commit`. An account has one valid code, for five attempts and one use. A single conditional
+ * write decides between parallel requests.
  */
-export function createCodeStore({ write }: Pick<PluginStore, "write">) {
+export interface CodeStore {
+  /** Replaces the code of an account. */
+  replace(row: NewCode): WriteStatement;
+  /**
+   * Counts an attempt and claims the code if it is right. Returns the claim: another one if the code is wrong or another
+   * request is using it, and no row after too many attempts.
+   */
+  claim(account: string, code: CodeHash, claim: string, now: Date): RowsStatement<{ claim: string }>;
+  /** Deletes the code, and any newer one. */
+  spend(account: string): WriteStatement;
+  /** Records for a minute that a claim has set its password, because the response of that commit may be lost. */
+  record(claim: string, now: Date): WriteStatement;
+  /** Selects that record. */
+  recordOf(claim: string): (read: PluginStore["read"]) => SelectStatement<{ account: string }>;
+  /** Releases a claimed code that was not used. */
+  release(account: string, claim: string): WriteStatement;
+  /** Deletes expired codes. */
+  prune(now: Date): WriteStatement;
+}
+
+/** Creates the statements on codes. */
+export function createCodeStore({ write }: Pick<PluginStore, "write">): CodeStore {
   return {
-    /** Replaces the code of an account. */
-    replace(row: Pick<CodeRow, "account" | "decoy" | "beginning" | "code" | "expiresAt">) {
+    replace(row) {
       const fresh = { ...row, ...UNCLAIMED, attempts: 0 };
       const target = [code.account, code.decoy];
       return write.insert(code).values(fresh).onConflictDoUpdate({ target, set: fresh });
     },
 
-    /**
-     * Counts an attempt and claims the code if it is right. Returns the claim: another one if the code is wrong or another
-     * request is using it, and no row after too many attempts.
-     */
-    claim(account: string, { beginning, whole }: CodeHash, claim: string, now: Date) {
+    claim(account, { beginning, whole }, claim, now) {
       const nowMs = now.getTime();
       const isFree = sql`(${code.code} = ${whole} AND NOT ${code.decoy} AND ${code.claimedUntil} <= ${nowMs})`;
       return write
@@ -76,35 +97,30 @@ export function createCodeStore({ write }: Pick<PluginStore, "write">) {
         .returning({ claim: code.claim });
     },
 
-    /** Deletes the code, and any newer one. */
-    spend(account: string) {
+    spend(account) {
       return write.delete(code).where(eq(code.account, account));
     },
 
-    /** Records for a minute that a claim has set its password, because the response of that commit may be lost. */
-    record(claim: string, now: Date) {
+    record(claim, now) {
       const expiresAt = new Date(now.getTime() + CLAIM_MS);
       const row = { account: recordedBy(claim), decoy: true, beginning: "", code: "", expiresAt };
       return write.insert(code).values({ ...row, ...UNCLAIMED, attempts: 0 });
     },
 
-    /** Selects that record. */
-    recordOf: (claim: string) => (database: PluginStore["read"]) =>
-      database
+    recordOf: (claim) => (read) =>
+      read
         .select({ account: code.account })
         .from(code)
         .where(eq(code.account, recordedBy(claim))),
 
-    /** Releases a claimed code that was not used. */
-    release(account: string, claim: string) {
+    release(account, claim) {
       return write
         .update(code)
         .set(UNCLAIMED)
         .where(and(eq(code.account, account), eq(code.claim, claim)));
     },
 
-    /** Deletes expired codes. */
-    prune(now: Date) {
+    prune(now) {
       return write.delete(code).where(lt(code.expiresAt, now));
     },
   };

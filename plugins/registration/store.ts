@@ -1,6 +1,12 @@
 import { and, eq, gt, lt, lte, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { MAX_CLOCK_SKEW_MS, type PluginStore } from "sealpost/plugin";
+import {
+  MAX_CLOCK_SKEW_MS,
+  type PluginStore,
+  type RowsStatement,
+  type SelectStatement,
+  type WriteStatement,
+} from "sealpost/plugin";
 import { MAX_VALID_SECONDS } from "./config.ts";
 
 /** Registrations waiting for their code; several may ask for one name. `migrations/*.sql` creates the table. */
@@ -21,7 +27,7 @@ export const pending = sqliteTable("registration_pending", {
   codeMac: text("code_mac").notNull(),
   /** Wrong codes so far. */
   attempts: integer("tries").notNull(),
-  /** The request that created the user; empty if none has. */
+  /** The request that created the user. Empty while the registration is pending. */
   confirmedBy: text("confirmed_by").notNull(),
   expiresAt: integer("expires_at", { mode: "timestamp_ms" }).notNull(),
 });
@@ -31,18 +37,29 @@ export type NewPending = Omit<PendingRow, "attempts" | "confirmedBy">;
 /** Wrong codes that void a registration. */
 const MAX_ATTEMPTS = 5;
 
-export type PendingStore = ReturnType<typeof createPendingStore>;
+/** The statements on pending registrations, for `commit`. */
+export interface PendingStore {
+  insert(row: NewPending): WriteStatement;
+  /** Counts a wrong code. Returns the row if it is still pending, whether the code is right or wrong. */
+  attempt(id: string, codeMac: string, now: Date): RowsStatement<PendingRow>;
+  /** Ends a pending registration and erases its personal data. */
+  confirm(id: string, confirmedBy: string): WriteStatement;
+  /** Selects a registration that this request confirmed. */
+  confirmedBy(id: string, request: string): (read: PluginStore["read"]) => SelectStatement<{ id: string }>;
+  remove(id: string): WriteStatement;
+  /** Deletes expired registrations. */
+  prune(now: Date): WriteStatement;
+}
 
-/** Creates the statements on pending registrations, for `commit`. */
-export function createPendingStore({ write }: Pick<PluginStore, "write">) {
+/** Creates the statements on pending registrations. */
+export function createPendingStore({ write }: Pick<PluginStore, "write">): PendingStore {
   return {
-    insert(row: NewPending) {
+    insert(row) {
       return write.insert(pending).values({ ...row, attempts: 0, confirmedBy: "" });
     },
 
-    /** Counts a wrong code. Returns the row if it still waits, whether the code is right or wrong. */
-    attempt(id: string, codeMac: string, now: Date) {
-      const waits = and(
+    attempt(id, codeMac, now) {
+      const isPending = and(
         eq(pending.confirmedBy, ""),
         lt(pending.attempts, MAX_ATTEMPTS),
         gt(pending.expiresAt, now),
@@ -52,12 +69,11 @@ export function createPendingStore({ write }: Pick<PluginStore, "write">) {
       return write
         .update(pending)
         .set({ attempts: sql`${pending.attempts} + (${pending.codeMac} <> ${codeMac})` })
-        .where(and(eq(pending.id, id), waits))
+        .where(and(eq(pending.id, id), isPending))
         .returning();
     },
 
-    /** Ends a pending registration and erases its personal data. */
-    confirm(id: string, confirmedBy: string) {
+    confirm(id, confirmedBy) {
       const erased = { email: "", phone: "", givenname: "", surname: "", passwordHash: "", codeMac: "" };
       return write
         .update(pending)
@@ -65,19 +81,17 @@ export function createPendingStore({ write }: Pick<PluginStore, "write">) {
         .where(and(eq(pending.id, id), eq(pending.confirmedBy, "")));
     },
 
-    /** Selects a registration that this request confirmed. */
-    confirmedBy: (id: string, request: string) => (database: PluginStore["read"]) =>
-      database
+    confirmedBy: (id, request) => (read) =>
+      read
         .select({ id: pending.id })
         .from(pending)
         .where(and(eq(pending.id, id), eq(pending.confirmedBy, request))),
 
-    remove(id: string) {
+    remove(id) {
       return write.delete(pending).where(eq(pending.id, id));
     },
 
-    /** Deletes expired registrations. */
-    prune(now: Date) {
+    prune(now) {
       return write.delete(pending).where(lt(pending.expiresAt, now));
     },
   };

@@ -1,6 +1,6 @@
 import { asc, eq } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { KeptTable, PluginStore } from "sealpost/plugin";
+import type { KeptTable, PluginStore, WriteStatement } from "sealpost/plugin";
 
 /** Gateways as queries see them; `migrations/*.sql` creates the table. */
 export const gateway = sqliteTable("sms_gateway_gateway", {
@@ -12,9 +12,9 @@ export const gateway = sqliteTable("sms_gateway_gateway", {
   mailto: text("mailto").notNull(),
   subject: text("subject").notNull(),
   body: text("body").notNull(),
-  /** `/pattern/replacement/` for phone numbers; empty to leave them unchanged. */
+  /** `/pattern/replacement/` for phone numbers, or empty to leave them unchanged. */
   regexp: text("regexp").notNull(),
-  /** Names of SMTP servers, comma-separated; empty for `default`. */
+  /** Names of SMTP servers, comma-separated. If empty, `default` is used. */
   smtpidentifier: text("smtpidentifier").notNull(),
 });
 export type GatewayRow = typeof gateway.$inferSelect;
@@ -25,36 +25,45 @@ export const GATEWAYS: KeptTable<GatewayRow> = {
   select: (read) => read.select().from(gateway).orderBy(asc(gateway.id)),
 };
 
-export type GatewayStore = ReturnType<typeof createGatewayStore>;
 export type GatewayInput = Omit<GatewayRow, "id">;
 
-/** Creates the statements on gateways. Writes are for `commit`. */
-export function createGatewayStore({ write, kept }: Pick<PluginStore, "write" | "kept">) {
-  const list = (): Promise<readonly GatewayRow[]> => kept(GATEWAYS);
+/** The statements on gateways. Writes are for `commit`. */
+export interface GatewayStore {
+  list(): Promise<readonly GatewayRow[]>;
+  find(identifier: string): Promise<GatewayRow | undefined>;
+  get(id: number): Promise<GatewayRow | undefined>;
+  /** Creates the gateway, or replaces the one of this name, which keeps its number. */
+  put(input: GatewayInput): WriteStatement;
+  set(id: number, values: Partial<GatewayInput>): WriteStatement;
+  remove(identifier: string): WriteStatement;
+}
+
+/** Creates the statements on gateways. */
+export function createGatewayStore({ write, kept }: Pick<PluginStore, "write" | "kept">): GatewayStore {
+  const list = () => kept(GATEWAYS);
   return {
     list,
 
-    async find(identifier: string): Promise<GatewayRow | undefined> {
+    async find(identifier) {
       return (await list()).find((row) => row.identifier === identifier);
     },
 
-    async get(id: number): Promise<GatewayRow | undefined> {
+    async get(id) {
       return (await list()).find((row) => row.id === id);
     },
 
-    /** Creates or replaces the gateway of this name, which keeps its number. */
-    put(input: GatewayInput) {
+    put(input) {
       return write
         .insert(gateway)
         .values(input)
         .onConflictDoUpdate({ target: gateway.identifier, set: input });
     },
 
-    set(id: number, values: Partial<GatewayInput>) {
+    set(id, values) {
       return write.update(gateway).set(values).where(eq(gateway.id, id));
     },
 
-    remove(identifier: string) {
+    remove(identifier) {
       return write.delete(gateway).where(eq(gateway.identifier, identifier));
     },
   };

@@ -17,7 +17,7 @@ import type { Passwords } from "./passwords.ts";
 import { createPolicies, type Policies } from "./policies.ts";
 import { createReserveAttempt } from "./rate-limit.ts";
 
-/** Everything about admins: who may log in, what they may do, and what the audit log says. */
+/** Admins: their logins, their rights, and the audit log. */
 export interface AccessServices {
   readonly admins: Admins;
   readonly auditLog: AuditLog;
@@ -26,7 +26,7 @@ export interface AccessServices {
   readonly policies: Policies;
 }
 
-export interface AccessServicesDeps {
+interface AccessServicesDeps {
   readonly database: Database;
   readonly epoch: Epoch;
   readonly audit: AuditRepository;
@@ -38,12 +38,12 @@ export interface AccessServicesDeps {
   readonly tokenKey: () => CryptoKey;
   /** Lifetime of an admin token, in seconds. */
   readonly tokenSeconds: number;
-  /** How long audit rows are kept, in days. */
+  /** Retention of audit rows, in days. */
   readonly auditDays: number;
   readonly rights: readonly Right[];
 }
 
-/** Creates everything about admins, without I/O. */
+/** Creates the services for admins, without I/O. */
 export function createAccessServices(deps: AccessServicesDeps): AccessServices {
   const { database, epoch, audit, platform, rights } = deps;
   const adminRows = createAdminRepository(database, epoch);

@@ -8,7 +8,7 @@ import type { RunnableQuery } from "drizzle-orm/runnable-query";
 export type Statement = BatchItem<"sqlite">;
 
 /** A statement with a result of this type. */
-export type StatementOf<Result> = RunnableQuery<Result, "sqlite">;
+type StatementOf<Result> = RunnableQuery<Result, "sqlite">;
 /** A statement that returns rows: a select, or a write with RETURNING. */
 export type RowsStatement<Row> = StatementOf<Row[]>;
 /** A select that can be awaited or be part of a batch. */

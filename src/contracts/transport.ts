@@ -47,7 +47,7 @@ export interface Transport extends AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export interface ConnectOptions {
+interface ConnectOptions {
   readonly signal: AbortSignal;
   readonly onPhase?: (phase: Phase) => void;
   /** IP addresses to skip, because they failed for this delivery. */

@@ -22,7 +22,7 @@ import { assertNoProblems, type ValidatedPlugin, validatePlugins } from "./valid
 const log = getLogger(["sealpost", "plugin"]);
 
 /** The plugins of an instance before their setup, and the parts of an instance that depend on them. */
-interface PluginSet {
+export interface PluginSet {
   readonly plugins: readonly ValidatedPlugin[];
   readonly migrations: readonly Migration[];
   /** Tables whose rows are kept in memory. */

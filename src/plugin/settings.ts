@@ -35,39 +35,25 @@ export interface SettingsService {
   remove(name: string, actor: AuditActor): Promise<boolean>;
 }
 
-/** Creates the settings of all plugins. */
-export function createSettings(deps: {
+interface SettingsDeps {
   readonly epoch: Epoch;
   readonly audit: AuditRepository;
   readonly repository: SettingsRepository;
   readonly keyring: Keyring;
   readonly platform: Platform;
   readonly settings: Settings;
-}): SettingsService {
-  const { epoch, audit, repository, keyring, platform, settings } = deps;
+}
 
-  function settingOf(name: string): Setting {
-    const setting = Object.hasOwn(settings, name) ? settings[name] : undefined;
-    if (setting) return setting;
-    throw invalidParameter(name, "there is no such setting");
-  }
-
-  async function currentValue(name: string, setting: Setting, row: SettingRow | undefined): Promise<unknown> {
-    if (!row) return setting.fallback;
-    const text = setting.secret ? (await open(keyring, row.sealed, placeOf(name))).reveal() : row.value;
-    const result = v.safeParse(setting.schema, JSON.parse(text));
-    if (result.success) return result.output;
-    log.warning("The stored value of {name} is no longer valid: the default is used until it is set again", {
-      name,
-    });
-    return setting.fallback;
-  }
+/** Creates the settings of all plugins. */
+export function createSettings(deps: SettingsDeps): SettingsService {
+  const { epoch, audit, repository, platform, settings } = deps;
+  const { settingOf, currentValue, rowOf } = createSettingCodec(deps);
 
   async function read(names: readonly string[]): Promise<ReadonlyMap<string, unknown>> {
     const rows = await repository.find(names);
     const entries = names.map(async (name): Promise<[string, unknown]> => {
       const row = rows.find(({ key }) => key === name);
-      return [name, await currentValue(name, settingOf(name), row)];
+      return [name, await currentValue(name, row)];
     });
     return new Map(await Promise.all(entries));
   }
@@ -92,7 +78,7 @@ export function createSettings(deps: {
     },
 
     async set(values, actor) {
-      const rows = await Promise.all([...values].map(([name, value]) => toRow(name, value)));
+      const rows = await Promise.all([...values].map(([name, value]) => rowOf(name, value)));
       const names = rows.map(({ key }) => key);
       const entry = auditEntry(actor, platform.now(), { success: true, fields: names.join(",") });
       const before = await untilCommitted(async () => {
@@ -111,8 +97,42 @@ export function createSettings(deps: {
       return removed.rowsAffected > 0;
     },
   };
+}
 
-  async function toRow(name: string, given: unknown): Promise<SettingRow> {
+/** Converts the values of settings to rows and back. */
+interface SettingCodec {
+  /** @throws {SealpostError} `invalid_parameter` for an unknown name. */
+  settingOf(name: string): Setting;
+  /** Returns the value in effect: the stored one, or the fallback if there is no row or its value is no longer valid. */
+  currentValue(name: string, row: SettingRow | undefined): Promise<unknown>;
+  /** Validates a value and encrypts a secret. @throws {SealpostError} `missing_parameter` or `invalid_parameter`. */
+  rowOf(name: string, value: unknown): Promise<SettingRow>;
+}
+
+function createSettingCodec({
+  keyring,
+  platform,
+  settings,
+}: Pick<SettingsDeps, "keyring" | "platform" | "settings">): SettingCodec {
+  function settingOf(name: string): Setting {
+    const setting = Object.hasOwn(settings, name) ? settings[name] : undefined;
+    if (setting) return setting;
+    throw invalidParameter(name, "there is no such setting");
+  }
+
+  async function currentValue(name: string, row: SettingRow | undefined): Promise<unknown> {
+    const setting = settingOf(name);
+    if (!row) return setting.fallback;
+    const text = setting.secret ? (await open(keyring, row.sealed, placeOf(name))).reveal() : row.value;
+    const result = v.safeParse(setting.schema, JSON.parse(text));
+    if (result.success) return result.output;
+    log.warning("The stored value of {name} is no longer valid: the default is used until it is set again", {
+      name,
+    });
+    return setting.fallback;
+  }
+
+  async function rowOf(name: string, given: unknown): Promise<SettingRow> {
     const { schema, secret } = settingOf(name);
     const value = coerce(schema, given);
     if (value === undefined) throw missingParameter(name);
@@ -124,6 +144,8 @@ export function createSettings(deps: {
     if (!secret) return { key: name, value: text, sealed: "" };
     return { key: name, value: "", sealed: await seal(keyring, text, placeOf(name), platform) };
   }
+
+  return { settingOf, currentValue, rowOf };
 }
 
 function placeOf(name: string) {

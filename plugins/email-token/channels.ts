@@ -26,20 +26,20 @@ export interface CodeDelivery {
   readonly language: Language;
 }
 
-/** Why a code was not sent; `null` if it was sent, or may have been. */
+/** The reason why a code was not sent, or `null` if it was sent or may have been. */
 export type SendFailure = { readonly code: string; readonly delivery: unknown } | null;
 
-/** How codes for tokens of one type are delivered. */
+/** Delivers the codes of one type of token. */
 interface Channel {
   /** The right to enroll such a token. */
   readonly right: "enrollEMAIL" | "enrollSMS";
   readonly serialPrefix: string;
-  /** The user's address on this channel; empty if the directory has no valid one. */
+  /** Returns the user's address on this channel, or an empty text if the directory has no valid one. */
   readonly addressOf: (user: DirectoryUser) => string;
   /** The same for all spellings of an address. */
   readonly limitKey: (address: string) => string;
   readonly validSeconds: (settings: TokenSettings) => number;
-  /** Template of the prompt; empty for the built-in one. */
+  /** Template of the prompt, or empty for the built-in one. */
   readonly prompt: (settings: TokenSettings) => string;
   readonly redacted: (address: string) => Readonly<Record<string, string>>;
 }

@@ -7,13 +7,13 @@ import { attempt, challenge, MAX_FAILURES, type OwnedToken, type TokenRow, token
 import { LANGUAGES, TEXTS } from "./texts.ts";
 import { codeText } from "./trigger.ts";
 
-/** How long an attempt is kept: longer than its verdict is read after a lost response. */
+/** Retention of an attempt. Longer than its verdict may be read after a lost response. */
 const ATTEMPT_KEPT_MS = 60_000;
 const NEVER = new Date(0);
 
 interface CheckResult {
   readonly accepted: boolean;
-  /** The token that the code was right or wrong for; `null` if there is none. */
+  /** The token that the code was compared with, or `null` if there is none. */
   readonly token: TokenRow | null;
   readonly message: string;
 }

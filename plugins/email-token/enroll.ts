@@ -83,7 +83,7 @@ async function pinHashOf(
   );
 }
 
-/** Returns the fixed address; empty if the directory's address is used at the time of sending. */
+/** Returns the fixed address, or an empty text if the directory's address is used at the time of sending. */
 function addressOf(params: InitParams, hasDirectory: boolean): string {
   const [fixed, dynamic] =
     params.type === "email" ? (["email", "dynamic_email"] as const) : (["phone", "dynamic_phone"] as const);

@@ -11,7 +11,7 @@ import {
 import type { TokenContext } from "./config.ts";
 import type { OwnedToken, TokenFilter, TokenRow, TokenStore } from "./store.ts";
 
-/** The owner or the token that a request names; empty fields are absent. */
+/** The owner or the token that a request names. A field is empty if the request does not have it. */
 export interface OwnerQuery {
   readonly user: string;
   readonly realm: string;
@@ -171,7 +171,7 @@ function unlistedUser(username: string, realm: string): DirectoryUser {
   return { id, username, realm, email: "", phone: "", givenname: "", surname: "" };
 }
 
-/** Returns the event data of the token with this serial; empty if it is not among the rows. */
+/** Returns the event data of the token with this serial. Without a field if the token is not among the rows. */
 export function eventDataOf(rows: readonly TokenRow[], serial: string): Readonly<Record<string, unknown>> {
   const row = rows.find((one) => one.serial === serial);
   return row ? { user: row.username, realm: row.realm, serial, tokentype: row.type } : {};

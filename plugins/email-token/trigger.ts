@@ -33,7 +33,7 @@ export interface SentChallenge {
   readonly resendAfter: number | null;
 }
 
-/** Why no code was sent, for admins. */
+/** The reason why no code was sent, for admins. */
 export interface FailedChallenge {
   readonly serial: string;
   readonly type: TokenRow["type"];

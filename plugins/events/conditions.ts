@@ -6,7 +6,7 @@ interface Condition {
   /** privacyIDEA's types of values. */
   readonly type: "str" | "bool";
   readonly description: string;
-  /** The allowed values; absent for any text. */
+  /** The allowed values. Absent if any text is allowed. */
   readonly values?: readonly string[];
   /** Returns the problem with a text, or `null`. */
   readonly problem?: (value: string) => string | null;

@@ -20,14 +20,14 @@ export async function createHandlerContext(given: Omit<HandlerContext, "owner">)
   return { ...given, owner };
 }
 
-/** Returns a field of the event's data as text; empty if there is none. */
+/** Returns a field of the event's data as text, or an empty text if there is none. */
 export function eventField({ data }: Pick<SealpostEvent, "data">, name: string): string {
   const value = Object.hasOwn(data, name) ? data[name] : undefined;
   if (Array.isArray(value)) return value.join(", ");
   return typeof value === "string" || typeof value === "number" ? String(value) : "";
 }
 
-/** Returns the name of the definition, policy or other resource of the event; empty if there is none. */
+/** Returns the name of the definition, policy or other resource of the event, or an empty text if there is none. */
 export function identifierOf(event: Pick<SealpostEvent, "data">): string {
   return eventField(event, "identifier") || eventField(event, "name");
 }

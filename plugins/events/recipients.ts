@@ -19,7 +19,7 @@ interface RecipientKind {
   readonly needsArgument: boolean;
   /** Returns the problem with an argument, or `null`. */
   readonly problem?: (argument: string) => string | null;
-  /** @param argument the option that qualifies this one, such as `To email`; empty if absent. */
+  /** @param argument the option that qualifies this one, such as `To email`. Empty if the option is absent. */
   readonly find: (argument: string, context: HandlerContext) => Promise<Recipients>;
 }
 
@@ -28,7 +28,7 @@ const DEFAULT_ATTRIBUTE = "email";
 /** Kinds of recipients, by the values of `To` and `reply_to`. */
 export const RECIPIENT_KINDS: Readonly<Record<string, RecipientKind>> = {
   tokenowner: {
-    description: "Attribute of the user that holds the address; default: email",
+    description: "Attribute of the user that holds the address (default: email)",
     needsArgument: false,
     async find(attribute, context) {
       if (context.directory === null) return { reason: "there is no directory" };
@@ -37,7 +37,7 @@ export const RECIPIENT_KINDS: Readonly<Record<string, RecipientKind>> = {
     },
   },
   logged_in_user: {
-    description: "Attribute of the admin, as the directory has it, that holds the address; default: email",
+    description: "Attribute of the admin's directory entry that holds the address (default: email)",
     needsArgument: false,
     async find(attribute, context) {
       const { actor } = context.event;

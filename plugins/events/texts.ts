@@ -42,7 +42,7 @@ export function languageOf(language: string | undefined): keyof typeof TEXTS {
 interface TagSource {
   readonly context: HandlerContext;
   readonly recipient: Recipient;
-  /** Public URL of this instance; empty if not set. */
+  /** Public URL of this instance, or empty if not set. */
   readonly baseUrl: string;
 }
 

@@ -18,12 +18,12 @@ const SCRIPT = `
 const given = new URLSearchParams(location.hash.slice(1));
 history.replaceState(null, "", location.pathname);
 const find = (id) => document.getElementById(id);
-const say = (id) => { for (const one of document.querySelectorAll("[role=status] > *")) one.hidden = one.id !== id };
+const show = (id) => { for (const one of document.querySelectorAll("[role=status] > *")) one.hidden = one.id !== id };
 const name = (given.get("realm") ? given.get("user") + "@" + given.get("realm") : given.get("user")) ?? "";
 const isComplete = Boolean(given.get("user") && given.get("code"));
 find("form").hidden = !isComplete;
 find("name").value = name;
-say(isComplete ? "" : "incomplete");
+show(isComplete ? "" : "incomplete");
 function verdict(status, value) {
   if (status === 200) return value === true ? "done" : "stale";
   return { 400: "refused", 429: "busy" }[status] ?? "failed";
@@ -31,22 +31,22 @@ function verdict(status, value) {
 find("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const password = find("password").value;
-  if (password !== find("again").value) return say("differ");
+  if (password !== find("again").value) return show("differ");
   find("button").disabled = true;
   const body = { user: given.get("user"), realm: given.get("realm") ?? "", recoverycode: given.get("code"), password };
   let outcome = "failed";
   try {
     const headers = { "Content-Type": "application/json", "Accept-Language": document.documentElement.lang };
-    const answer = await fetch(location.pathname, {
+    const response = await fetch(location.pathname, {
       method: "POST", headers, body: JSON.stringify(body), credentials: "omit", redirect: "error",
     });
-    outcome = verdict(answer.status, (await answer.json()).result?.value);
+    outcome = verdict(response.status, (await response.json()).result?.value);
   } catch (error) {
     console.error(error);
   }
   find("button").disabled = false;
   find("form").hidden = outcome === "done" || outcome === "stale";
-  say(outcome);
+  show(outcome);
 });
 `;
 

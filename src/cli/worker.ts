@@ -11,7 +11,7 @@ const log = getLogger(["sealpost", "worker"]);
 /** `worker`: the queue worker of a server, as a process of its own. */
 export function workerCommand(): Command {
   return new Command("worker")
-    .description("Send queued mail until SIGTERM or SIGINT; several may run at once on one database")
+    .description("Send queued mail until SIGTERM or SIGINT; several workers may share one database")
     .action(async () => {
       assertLocalDrivers(parseConfig(process.env));
       // Listen for signals now: one that arrives during the start would end the process wherever it is.

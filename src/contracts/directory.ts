@@ -39,7 +39,7 @@ export interface Directory {
   findByAddress(email: string): Promise<readonly DirectoryUser[]>;
   /** Lists users by realm and name, of one realm if it is given. */
   list(filter?: { readonly realm?: string }): Promise<readonly DirectoryUser[]>;
-  /** Returns another attribute of a user by the directory's own name for it, such as `mobile`; empty if unknown. */
+  /** Returns another attribute of a user by the directory's own name for it, such as `mobile`. Returns an empty text if it is unknown. */
   attribute(user: UserName, name: string): Promise<string>;
   /** Takes as long for an unknown user and for a user without a password. */
   verifyPassword(user: UserName, password: string): Promise<boolean>;

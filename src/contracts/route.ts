@@ -27,7 +27,7 @@ export interface ChosenRight<S extends ParameterSchemas = ParameterSchemas> {
   readonly among: readonly string[];
 }
 
-/** Who may call a route: an admin with a right, or anyone. */
+/** The callers of a route: admins with a right, or anyone. */
 export type Access<S extends ParameterSchemas = ParameterSchemas> =
   | {
       readonly right: string | ChosenRight<S>;
@@ -46,7 +46,7 @@ export interface Tag {
 /** The HTTP statuses of error responses that the OpenAPI document describes. */
 export type ErrorStatus = 400 | 401 | 403 | 404 | 409 | 412 | 413 | 415 | 429 | 503;
 
-/** What the OpenAPI document says about a route. Everything is optional: a route works without. */
+/** Describes a route in the OpenAPI document. Everything is optional. */
 export interface RouteDescription {
   /** An imperative of at most six words. Default: method and path. */
   readonly summary?: string;

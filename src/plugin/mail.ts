@@ -23,7 +23,7 @@ export type SubmitAs = (submitter: {
   options: MailOptions & { readonly extraStatements?: SubmitOptions["also"] | undefined },
 ) => Promise<SubmitOutcome>;
 
-/** Creates the mail of one plugin. */
+/** Creates the `mail` capability of one plugin. */
 export function createPluginMail(deps: {
   readonly plugin: string;
   readonly settings: Settings;

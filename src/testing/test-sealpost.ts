@@ -13,7 +13,7 @@ export interface TestClock {
   advance(by: { readonly seconds: number }): void;
 }
 
-/** A message as a mail server received it. */
+/** A message as its mail server received it. */
 export interface SentMail {
   /** Host and port of the definition that sent it. */
   readonly server: { readonly host: string; readonly port: number };

@@ -25,8 +25,8 @@ interface Target {
  * host that opens the socket. The egress policy applies to ports and to IP addresses; the platform decides which address
  * a name stands for.
  *
- * The platform does not report why a connection failed. A host that cannot be reached, refuses the connection or has no address is
- * `unreachable`. If TLS fails on a port that can be reached, that is `tls_failed`.
+ * The platform does not report why a connection failed. A host without an address, or one that does not accept
+ * the connection, is `unreachable`. A failure of TLS on a port that can be reached is `tls_failed`.
  */
 export function createConnectByName({ egress, ports }: ConnectByNameOptions): Connect {
   const isAllowed = (host: string, port: number): boolean =>

@@ -64,7 +64,7 @@ export function failureCodeOf(error: unknown): FailureCode {
   return find(error, MAX_DEPTH) ?? "network";
 }
 
-/** Returns the failure code for an error of a name lookup. No server is involved yet, so none has refused or closed. */
+/** Returns the failure code for an error of a name lookup. No server is involved yet, so `refused` and `closed` mean that the lookup failed. */
 export function lookupFailureCode(error: unknown): FailureCode {
   const code = failureCodeOf(error);
   return code === "refused" || code === "closed" ? "unreachable" : code;

@@ -16,7 +16,7 @@ export interface Offense {
 export interface Rule {
   /** Its key in offenders.json. */
   readonly name: string;
-  /** What to do about an offense. */
+  /** The remedy for an offense. */
   readonly advice: string;
   /** Offenses that are allowed for good. */
   readonly allowed?: (given: Given) => number;

@@ -40,7 +40,7 @@ export interface PluginContext<S extends Settings = Settings> {
   idempotent<T>(c: Context<Env>, content: unknown, work: () => Promise<T>): Promise<T>;
   /** Lets work continue after the response. A rejection is logged. */
   background(work: Promise<unknown>): void;
-  /** `SEALPOST_BASE_URL` without its final slash; empty if not set. Links are never built from the Host header. */
+  /** `SEALPOST_BASE_URL` without its final slash, or empty if not set. Links are never built from the Host header. */
   readonly baseUrl: string;
 }
 
@@ -81,7 +81,7 @@ export interface PluginCapabilities {
   find<N extends CapabilityName>(name: N): Capabilities[N] | null;
 }
 
-/** How a right is checked. */
+/** Options for the check of a right. */
 export interface RightOptions {
   /**
    * For a route whose first step is a read: the right is checked against the admins and policies that this process has in

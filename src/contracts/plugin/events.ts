@@ -3,7 +3,7 @@ export interface SealpostEvent {
   /** Such as `token_init` or `mail_failed`. */
   readonly name: string;
   readonly at: Date;
-  /** The plugin that emitted it or owns the route; empty for Sealpost itself. */
+  /** The plugin that emitted it or owns the route. Empty for Sealpost itself. */
   readonly plugin: string;
   /** `METHOD /route/<parameter>` of an API action; otherwise empty. */
   readonly action: string;

@@ -5,7 +5,7 @@ import type { Env } from "../env.ts";
 
 export interface RateLimitResult {
   readonly allowed: boolean;
-  /** When it is allowed again; 0 if it is allowed. */
+  /** Seconds until it is allowed again, or 0 if it is allowed now. */
   readonly retryAfterSeconds: number;
 }
 
@@ -26,15 +26,15 @@ export interface PluginLimits {
   /** Prepares limits as parts of a commit. */
   plan(...limits: readonly RateLimit[]): Promise<RateLimitPlan>;
   /**
-   * Counts one under every key in a commit of its own. What is not allowed counts, too.
+   * Counts one under every key in a commit of its own. Rejected attempts count as well.
    * @throws {SealpostError} `too_many_tries` with `Retry-After`.
    */
   consume(...limits: readonly RateLimit[]): Promise<void>;
   /** @throws {SealpostError} `too_many_tries` with `Retry-After`, unless the result is allowed. */
   assertAllowed(result: RateLimitResult): void;
   /**
-   * The limit for the client of a request, to be spread into others; empty for a trusted client. An IPv6 client counts as
-   * its /64, and unknown clients count together.
+   * Returns the limit for the client of a request, to be spread into a list of limits, or an empty list for a trusted
+   * client. An IPv6 client counts as its /64, and unknown clients count together.
    */
   perClient(c: Context<Env>, limit: RateLimit): readonly RateLimit[];
   /** Whether the client is in `SEALPOST_TRUSTED_CLIENTS`, which exempts it from limits per client. */

@@ -13,7 +13,7 @@ export interface SubmitOptions extends MailOptions {
 
 /** The outcome of a submitted message. */
 export type SubmitOutcome = {
-  /** Name of the definition that was used or asked for; empty if there was none. */
+  /** Name of the definition that was used or requested. Empty if there was none. */
   readonly identifier: string;
 } & (
   | { readonly state: "delivered"; readonly recipients: readonly RecipientOutcome[] }
@@ -50,13 +50,13 @@ export interface PluginMail {
   servers(): Promise<readonly string[]>;
 }
 
-/** How a message is submitted. */
+/** Options of a submission. */
 export interface MailOptions {
   /** `code` for a message that is only useful for minutes and must not be delivered twice. Default: `notice`. */
   readonly purpose?: "code" | "notice" | undefined;
   /** Whether to send a queued message again after an unknown outcome. Default: `repeat` for a notice, `stop` for a code. */
   readonly onUnknown?: "repeat" | "stop" | undefined;
-  /** 1–255 ASCII characters. A second call with the same key returns the result of the first, for 24 hours. */
+  /** 1–255 ASCII characters. For 24 hours, another call with the same key returns the result of the first. */
   readonly idempotencyKey?: string | undefined;
   /** Not sent after this time. Default: the message does not expire. */
   readonly expiresAt?: Date | undefined;

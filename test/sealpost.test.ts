@@ -19,16 +19,16 @@ async function start(options: Partial<SealpostOptions> = {}): Promise<Sealpost> 
 }
 
 async function logIn({ app }: Sealpost, headers: Readonly<Record<string, string>> = {}): Promise<string> {
-  const answer = await app.request("/auth", { method: "POST", body: new URLSearchParams(ADMIN), headers });
-  const { result } = (await answer.json()) as {
+  const response = await app.request("/auth", { method: "POST", body: new URLSearchParams(ADMIN), headers });
+  const { result } = (await response.json()) as {
     readonly result: { readonly value: { readonly token: string } };
   };
   return result.value.token;
 }
 
 async function read({ app }: Sealpost, path: string, token: string) {
-  const answer = await app.request(path, { headers: { Authorization: token } });
-  return (await answer.json()) as { readonly result: { readonly value: never } };
+  const response = await app.request(path, { headers: { Authorization: token } });
+  return (await response.json()) as { readonly result: { readonly value: never } };
 }
 
 describe("createSealpost()", () => {
@@ -56,7 +56,7 @@ describe("createSealpost()", () => {
 
   test("re-encrypts everything with the first key", async () => {
     await using sealpost = await start();
-    // The check value and the token secret, which the only key has sealed.
+    // The check value and the token secret, both encrypted with the only key.
     expect(await sealpost.rekey()).toEqual({ resealed: 0, current: 2 });
   });
 
@@ -126,7 +126,7 @@ describe("queued mail of a host app", () => {
 
   test("is sent by the worker that start() starts", async () => {
     const arrived = Promise.withResolvers<void>();
-    await using server = await startSmtpServer({ script: { body: telling(arrived.resolve) } });
+    await using server = await startSmtpServer({ script: { body: notifying(arrived.resolve) } });
     await using sealpost = await startOn(server.port);
     await sealpost.start();
     expect((await sealpost.submit("main", MESSAGE)).state).toBe("queued");
@@ -137,14 +137,14 @@ describe("queued mail of a host app", () => {
   test("is recorded when the instance is disposed of during the delivery", async () => {
     const arrived = Promise.withResolvers<() => void>();
     await using server = await startSmtpServer({
-      script: { body: (_peer, answer) => arrived.resolve(answer) },
+      script: { body: (_peer, reply) => arrived.resolve(reply) },
     });
     const drivers = await openDrivers({ databaseUrl: `file:${folder.path}/in-flight.db` });
     const sealpost = await startOn(server.port, drivers);
     const result = await sealpost.submit("main", MESSAGE);
-    const answer = await arrived.promise;
+    const reply = await arrived.promise;
     const disposing = sealpost[Symbol.asyncDispose]();
-    answer();
+    reply();
     await disposing;
     expect(server.messages).toHaveLength(1);
     await using next = await start({
@@ -167,7 +167,7 @@ describe("queued mail of a host app", () => {
     expect(server.messages).toHaveLength(1);
   });
 
-  test("is kept as long as mailDays says", async () => {
+  test("is kept for mailDays", async () => {
     const now = { current: new Date("2026-06-01T12:00:00Z") };
     const { platform, ...drivers } = await openDrivers({ databaseUrl: ":memory:" });
     const moved = { ...drivers, platform: { ...platform, now: () => now.current } };
@@ -230,10 +230,10 @@ test("a wake completes when its message is claimed, so that an engine can give t
   await sealpost[Symbol.asyncDispose]();
 });
 
-/** Answers, and says so. */
-function telling(arrived: () => void): Misbehavior {
-  return (_peer, answer) => {
-    answer();
+/** Resolves a promise when it replies. */
+function notifying(arrived: () => void): Misbehavior {
+  return (_peer, reply) => {
+    reply();
     arrived();
   };
 }

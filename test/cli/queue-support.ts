@@ -11,15 +11,15 @@ import type { Folder } from "../fixtures/process/folder.ts";
 const ACTOR = { action: "test", administrator: "", realm: "", client: "", policies: "", requestId: "" };
 const UNCONDITIONAL = { ifMatch: null, createOnly: false };
 
-/** The instance of a folder, in this process and without a worker: what is queued stays so. */
+/** The instance of a folder, in this process and without a worker, so that queued messages stay queued. */
 export interface Desk extends AsyncDisposable {
   readonly services: Services;
-  /** Saves a definition that leads to this port of 127.0.0.1. */
+  /** Saves a definition for this port of 127.0.0.1. */
   save(identifier: string, port: number, more?: object): Promise<void>;
-  /** Queues a mail; returns its id. */
+  /** Queues a message. @returns its ID. */
   queue(recipient: string, options?: Parameters<Services["submit"]>[2]): Promise<string>;
   stateOf(id: string): Promise<string | undefined>;
-  /** Sends what is due. */
+  /** Sends due messages. */
   drain(): Promise<void>;
 }
 
@@ -51,12 +51,12 @@ export async function openDesk({ path }: Folder): Promise<Desk> {
   };
 }
 
-/** Takes every mail, and tells when so many have come. */
+/** Accepts every message, and resolves when this many have arrived. */
 export function counting(expected: number): { readonly body: Misbehavior; readonly all: Promise<void> } {
   const { promise, resolve } = Promise.withResolvers<void>();
   let count = 0;
-  const body: Misbehavior = (_peer, answer) => {
-    answer();
+  const body: Misbehavior = (_peer, reply) => {
+    reply();
     count++;
     if (count >= expected) resolve();
   };

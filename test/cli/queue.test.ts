@@ -9,7 +9,7 @@ setDefaultTimeout(TEST_MS);
 
 const TIME = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`;
 const NOBODY = "00000000-0000-4000-8000-000000000000";
-/** A port of 127.0.0.1 where nothing listens: only root may. */
+/** A port of 127.0.0.1 on which nothing listens, because only root may. */
 const CLOSED_PORT = 1;
 
 const cli = ({ path }: Folder, ...args: readonly string[]) => runCli(["queue", ...args], { folder: path });
@@ -106,7 +106,7 @@ test("queue cancel ends a message and is audited; a final message can be neither
 
 test("queue retry makes a running server send a deferred message immediately", async () => {
   using folder = temporaryFolder();
-  // It names ten minutes, so that nothing but the command makes the second try.
+  // The server names ten minutes, so that only the command can cause the second attempt.
   await using smtp = await startSmtpServer({
     script: { rcpt: reply("451 4.7.1 Greylisted, try again in 10 minutes") },
   });

@@ -8,14 +8,14 @@ import { SEEN } from "../fixtures/rich-transport.ts";
 const TLS = { protocol: "TLSv1.3", peer: "mail.example.org", daysLeft: 29 };
 const SERVER = { server: "mail.example.org", port: 587, tls: true, username: "" };
 
-/** The lines for a test whose only recipient has this receipt. */
+/** Returns the lines for a test whose only recipient has this receipt. */
 function linesOf(receipt: Receipt): string[] {
   const recipients = [{ recipient: "you@example.net", receipt }];
   const result = { state: "delivered", identifier: "main", recipients, smime: null, skipped: [] } as const;
   return reportLines(toTestDetail(result, SERVER, false));
 }
 
-test("reportLines() shows what the API shows of a conversation, a line each", () => {
+test("reportLines() shows the conversation as the API does, one fact per line", () => {
   const timingMs = { connect: 12.04, ehlo: 3 };
   expect(linesOf({ ...ACCEPTED, tls: TLS, seen: SEEN, timingMs, roundTrips: 6 })).toEqual([
     "Address:     2001:db8::1 timeout after 250 ms",
@@ -33,12 +33,12 @@ test("reportLines() shows what the API shows of a conversation, a line each", ()
   ]);
 });
 
-test("reportLines() omits what a conversation did not see", () => {
+test("reportLines() omits facts that the conversation did not reach", () => {
   expect(linesOf(ACCEPTED)).toEqual([]);
   const tls = { protocol: null, peer: null, daysLeft: null };
   expect(linesOf({ ...ACCEPTED, tls })).toEqual(["TLS:         yes"]);
 });
 
-test("printable() removes what would control a terminal", () => {
+test("printable() removes characters that control a terminal", () => {
   expect(printable("\u001b[2J\u009bhello\r\n")).not.toMatch(/\p{Cc}/u);
 });

@@ -7,14 +7,14 @@ import { counting, openDesk } from "./queue-support.ts";
 
 setDefaultTimeout(TEST_MS);
 
-/** A stop is over after this long, whatever is in flight. */
+/** A stop ends after this time, even with deliveries in flight. */
 const STOP_MS = 10_000;
-/** At once, on a machine that is busy with others. */
+/** Counts as immediate on a busy machine. */
 const PROMPT_MS = 3_000;
-/** Apart enough that the process sees two signals, as npx passes Ctrl-C on. */
+/** Long enough for the process to see two signals, as when npx passes on Ctrl-C. */
 const ECHO_MS = 20;
 
-/** A worker that has begun; disposed of, it is ended for certain. */
+/** A worker that has started. Disposing of it always ends the process. */
 async function startWorker({ path }: Folder) {
   const process = new Child("src/cli/index.ts", ["worker"], { folder: path });
   await process.printed(/Sending queued mail/, "stderr");
@@ -63,20 +63,20 @@ test("worker sends queued messages and those that others queue meanwhile, and lo
 test("SIGTERM lets deliveries in flight finish and releases the rest, which another worker sends", async () => {
   using folder = temporaryFolder();
   const arrived = Promise.withResolvers<() => void>();
-  const hold: Misbehavior = (_peer, answer) => arrived.resolve(answer);
+  const hold: Misbehavior = (_peer, reply) => arrived.resolve(reply);
   await using smtp = await startSmtpServer({ script: { body: hold } });
   await using desk = await openDesk(folder);
-  // One connection: the other mails that the worker has claimed wait for it.
+  // There is one connection, so the other messages that the worker has claimed wait for it.
   await desk.save("office", smtp.port, { max_connections: 1 });
   const ids: string[] = [];
   for (let i = 0; i < 6; i++) ids.push(await desk.queue(`${i}@example.net`));
   await using worker = await startWorker(folder);
-  const answer = await arrived.promise;
+  const reply = await arrived.promise;
   const claimed = (await Promise.all(ids.map(desk.stateOf))).filter((state) => state === "sending");
   expect(claimed.length).toBeGreaterThan(1);
   const stopped = worker.stop();
   await worker.process.printed(/Stopping on/, "stderr");
-  answer();
+  reply();
   expect(await stopped).toMatchObject({ code: 0 });
   expect((await stopped).ms).toBeLessThan(STOP_MS);
   expect(smtp.messages).toHaveLength(1);
@@ -97,8 +97,8 @@ test("SIGTERM lets deliveries in flight finish and releases the rest, which anot
 test("a delivery without an outcome in time is recorded as unknown, and the process exits with 0", async () => {
   using folder = temporaryFolder();
   const arrived = Promise.withResolvers<void>();
-  const never: Misbehavior = (peer, answer) => {
-    stall()(peer, answer);
+  const never: Misbehavior = (peer, reply) => {
+    stall()(peer, reply);
     arrived.resolve();
   };
   await using smtp = await startSmtpServer({ script: { body: never } });

@@ -2,7 +2,7 @@ import { createMemoryTransport } from "../../src/transport/memory.ts";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
 import type { TestResponse } from "../fixtures/request.ts";
 
-export const SUBJECT = "A subject nobody may see";
+export const SUBJECT = "A subject no one may see";
 export const CODE = "code 4711-0815";
 export const PASSWORD = "hunter2";
 /** An ID that no message has. */

@@ -6,7 +6,7 @@ const MESSAGE: Message = { to: "ann@example.org", subject: "s", text: "t" };
 const ANN = { name: "Ann", address: "ann@example.org" };
 const BOB = { name: "", address: "bob@xn--bcher-kva.example" };
 
-/** What a caller without types may pass. */
+/** The input of a caller without types. */
 const normalize = (changes: object) => normalizeMessage({ ...MESSAGE, ...changes });
 const errorOf = (changes: object): unknown => {
   try {
@@ -23,12 +23,12 @@ describe("normalizeMessage()", () => {
     ["a mailbox with blanks", { name: " Ann ", address: " ann@EXAMPLE.org " }, [ANN]],
     ["a list of both", [ANN, "bob@bücher.example"], [ANN, BOB]],
     ["a mailbox without a name", { address: "bob@BÜCHER。example" }, [BOB]],
-  ])("reads %s in every field of mailboxes", (_, given, expected) => {
+  ])("accepts %s in every mailbox field", (_, given, expected) => {
     const all = normalize({ to: given, cc: given, bcc: given, replyTo: given });
     for (const field of ["to", "cc", "bcc", "replyTo"] as const) expect(all[field]).toEqual(expected);
   });
 
-  test("reads one mailbox as from", () => {
+  test("accepts one mailbox as from", () => {
     expect(normalize({ from: "Bob <bob@bücher.example>" }).from).toEqual({ ...BOB, name: "Bob" });
     expect(normalize({ from: ANN }).from).toEqual(ANN);
   });
@@ -78,25 +78,25 @@ describe("normalizeMessage()", () => {
     });
   });
 
-  test("repeats nothing of a malformed address", () => {
+  test("repeats no part of a malformed address", () => {
     expect(String(errorOf({ to: "secret@" }))).not.toContain("secret");
   });
 
-  test("asks for recipients and for a text", () => {
+  test("requires recipients and a text", () => {
     expect(errorOf({ to: [] })).toMatchObject({ code: "missing_parameter", parameter: "to" });
     expect(errorOf({ to: undefined })).toMatchObject({ code: "missing_parameter", parameter: "to" });
     expect(errorOf({ text: undefined })).toMatchObject({ code: "missing_parameter", parameter: "text" });
     expect(normalize({ to: [], bcc: "ann@example.org" }).to).toEqual([]);
   });
 
-  test("takes null and undefined for absent", () => {
+  test("treats null and undefined as absent", () => {
     const none = { cc: null, bcc: undefined, from: null, replyTo: null, html: null, language: null };
     expect(normalize({ ...none, attachments: null, headers: null })).toEqual({
       ...{ to: [{ name: "", address: "ann@example.org" }], subject: "s", text: "t" },
     });
   });
 
-  test("gives attachments bytes, a name and a type", () => {
+  test("completes attachments with bytes, a name and a type", () => {
     const bytes = new Uint8Array([1]);
     const { attachments } = normalize({
       attachments: [
@@ -124,7 +124,7 @@ describe("normalizeMessage()", () => {
     expect(attachments?.[4]?.contentId).toBe("logo@example.org");
   });
 
-  test("bounds text and attachments together at 15 MiB", () => {
+  test("limits text and attachments together to 15 MiB", () => {
     const file = (octets: number) => ({ content: new Uint8Array(octets) });
     const limit = 15 * 1024 * 1024;
     expect(normalize({ attachments: [file(limit - 8), file(7)] }).attachments).toHaveLength(2);

@@ -47,7 +47,7 @@ function fieldsOf(text: string): Readonly<Record<string, string>> {
 }
 
 describe.skipIf(!isInstalled("openssl"))("a signed message with attachments", () => {
-  test("is accepted by openssl, and all of it is under the signature", async () => {
+  test("is verified by openssl, with everything under the signature", async () => {
     await using instance = await testInstance();
     await save(instance, "a");
     expect(await instance.services.submit("a", MESSAGE)).toMatchObject({
@@ -75,7 +75,7 @@ describe.skipIf(!isInstalled("openssl"))("a signed message with attachments", ()
     expect(inside["content-type"]).toContain('hp="clear"');
   });
 
-  test("holds no line that anything on its way changes", async () => {
+  test("has no line that a relay would change", async () => {
     await using instance = await testInstance();
     await save(instance, "a");
     await instance.services.submit("a", MESSAGE);
@@ -104,7 +104,7 @@ describe.skipIf(!isInstalled("openssl"))("a signed message with attachments", ()
     expect(new Uint8Array(signed.attachments[1]?.content as ArrayBuffer)).toEqual(PDF);
   });
 
-  test.skipIf(!isInstalled("gpgsm"))("is accepted by gpgsm", async () => {
+  test.skipIf(!isInstalled("gpgsm"))("is verified by gpgsm", async () => {
     await using instance = await testInstance();
     await save(instance, "a");
     await instance.services.submit("a", MESSAGE);

@@ -16,7 +16,7 @@ describe("readStoredResult()", () => {
     ["a message with all that was seen", delivered({ ...ACCEPTED, seen: SEEN })],
     ["a message of which nothing was seen", delivered(ACCEPTED)],
     ["a queued message", { state: "queued", identifier: "a", mailId: "1", smime: null }],
-  ])("gives back %s", (_name, result) => {
+  ])("returns %s", (_name, result) => {
     expect<unknown>(read(result)).toEqual(result);
   });
 

@@ -91,7 +91,7 @@ describe("afterAttempt()", () => {
     readonly leads: {
       readonly state: RecipientProgress["state"];
       readonly attempts: number;
-      /** From now; null: never. */
+      /** Time from now. `null` means never. */
       readonly inMs: number | null;
       readonly decision: MailAttempt["decision"];
       readonly outcome: MailAttempt["outcome"];
@@ -109,7 +109,7 @@ describe("afterAttempt()", () => {
       leads: { ...end, state: "sent", attempts: 1, outcome: "sent" },
     },
     {
-      what: "a temporary failure is tried again after 5 s at most",
+      what: "a transient failure is attempted again after at most 5 s",
       given: GREYLISTED,
       leads: { ...retry, attempts: 1, inMs: 5_000 },
     },
@@ -324,7 +324,7 @@ describe("afterAttempt()", () => {
 });
 
 describe("afterUnknown()", () => {
-  test("repeats a message of a lost worker immediately", () => {
+  test("repeats a message of a dead worker immediately", () => {
     expect(afterUnknown(BEFORE, "lost", CONTEXT)).toMatchObject({
       outcome: "lost",
       decision: "repeat",
@@ -332,7 +332,7 @@ describe("afterUnknown()", () => {
     });
   });
 
-  test("ends it where it must not go twice", () => {
+  test("ends a message that must not be sent twice", () => {
     expect(afterUnknown(BEFORE, "lost", { ...CONTEXT, onUnknown: "stop" })).toMatchObject({
       outcome: "lost",
       decision: "ended",
@@ -343,13 +343,13 @@ describe("afterUnknown()", () => {
 
 describe("stateAtEnd()", () => {
   const times = { giveUpAt: NOW, expiresAt: null };
-  test("is expired where the message has expired, and failed otherwise", () => {
+  test("is expired if the message has expired, and failed otherwise", () => {
     expect(stateAtEnd(BEFORE, times)).toBe("failed");
     expect(stateAtEnd(BEFORE, { ...times, expiresAt: NOW })).toBe("expired");
     expect(stateAtEnd(BEFORE, { ...times, expiresAt: NOW + 1 })).toBe("failed");
   });
 
-  test("is unknown where the last attempt was", () => {
+  test("is unknown if the last attempt was", () => {
     expect(stateAtEnd({ failure: UNKNOWN }, times)).toBe("unknown");
   });
 });

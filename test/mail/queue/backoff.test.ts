@@ -27,7 +27,7 @@ describe("backoffMs()", () => {
     expect(backoffMs(attempts, 0)).toBe(0);
   });
 
-  test("keeps to a smaller bound", () => {
+  test("stays within a smaller maximum", () => {
     expect([backoffMs(2, 1, 30_000), backoffMs(9, 1, 30_000)]).toEqual([10_000, 30_000]);
   });
 });
@@ -41,7 +41,7 @@ describe("probeIntervalMs()", () => {
 });
 
 describe("backoffAfterDelayMs()", () => {
-  test("lies between the delay and a quarter and 15 s more", () => {
+  test("is between the delay and the delay plus a quarter and 15 s", () => {
     fc.assert(
       fc.property(
         fc.nat(7 * DAY_MS),
@@ -62,7 +62,7 @@ describe("backoffAfterDelayMs()", () => {
     ]);
   });
 
-  test("is as late as it may be where the server names next to nothing again and again", () => {
+  test("is as late as allowed if the server repeatedly names a very short delay", () => {
     expect(backoffAfterDelayMs(1_000, 9, 0.5)).toBe(16_250);
   });
 });
@@ -71,11 +71,11 @@ describe("nextAttemptAt()", () => {
   const LIFETIME = { createdAt: NOW - 60_000, giveUpAt: NOW - 60_000 + DAY_MS };
   const wait = (waitMs: number, minWaitMs = 0, attempts = 3) => ({ waitMs, minWaitMs, attempts });
 
-  test("is after the wait, as long as the message lives", () => {
+  test("is after the backoff, while the message lives", () => {
     expect(nextAttemptAt(LIFETIME, NOW, wait(5_000))).toBe(NOW + 5_000);
   });
 
-  test("is a minute before the end of a day where the wait would end later", () => {
+  test("is a minute before the end of a day if the backoff would end later", () => {
     expect(nextAttemptAt(LIFETIME, NOW, wait(DAY_MS, DAY_MS))).toBe(LIFETIME.giveUpAt - 60_000);
   });
 
@@ -84,7 +84,7 @@ describe("nextAttemptAt()", () => {
     expect(nextAttemptAt(lifetime, NOW, wait(DAY_MS, DAY_MS))).toBe(lifetime.giveUpAt - 15_000);
   });
 
-  test("is not before the delay that the server names, if that is over before the end", () => {
+  test("is not before the server's delay, if that ends in time", () => {
     const lifetime = { createdAt: NOW, giveUpAt: NOW + 300_000 };
     expect(nextAttemptAt(lifetime, NOW, wait(370_000, 290_000))).toBe(NOW + 290_000);
   });
@@ -94,13 +94,13 @@ describe("nextAttemptAt()", () => {
     expect(nextAttemptAt(LIFETIME, lastAt, wait(5_000))).toBe(LIFETIME.giveUpAt);
   });
 
-  test("is before the end after the first attempt, however late that was", () => {
+  test("is before the end after the first attempt, even after a late one", () => {
     expect(nextAttemptAt(LIFETIME, LIFETIME.giveUpAt - 2_000, wait(5_000, 0, 1))).toBe(
       LIFETIME.giveUpAt - 1_000,
     );
   });
 
-  test("comes to one attempt shortly before the end, and then to the end, whatever the waits", () => {
+  test("is shortly before the end, and then the end, for any backoffs", () => {
     const waits = fc.array(fc.record({ waitMs: fc.nat(2 * DAY_MS), share }), {
       minLength: 200,
       maxLength: 200,
@@ -115,7 +115,7 @@ describe("nextAttemptAt()", () => {
           if (now >= lifetime.giveUpAt) break;
           times.push(nextAttemptAt(lifetime, now, { waitMs, minWaitMs: waitMs * part, attempts: index + 1 }));
         }
-        // All waits were short: the end is not reached.
+        // All backoffs were short, so the end is not reached.
         if ((times.at(-1) ?? NOW) < lifetime.giveUpAt) return;
         const attempts = times.slice(0, -1);
         expect(times.at(-1)).toBe(lifetime.giveUpAt);

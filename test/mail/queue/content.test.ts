@@ -34,7 +34,7 @@ const SERVER: NonNullable<MailContent["server"]> = {
   password: new Secret("pässword"),
 };
 
-/** Bytes that no compression and no pattern makes smaller. */
+/** Bytes that cannot be compressed. */
 function noise(octets: number): Uint8Array<ArrayBuffer> {
   let state = 1;
   return Uint8Array.from({ length: octets }, () => {
@@ -59,7 +59,7 @@ function sealed() {
 }
 
 describe("the content of a queued message", () => {
-  test("comes back as it was, whatever it holds", async () => {
+  test("is read back unchanged for any content", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.string({ unit: "grapheme", maxLength: 200 }),
@@ -94,7 +94,7 @@ describe("the content of a queued message", () => {
 
   test("is stored in pieces of at most 1,000,000 characters that cut no character in two", async () => {
     const { rows, store, read } = sealed();
-    // Three octets a letter: no bound of a piece in octets is a multiple of it.
+    // Each letter has three octets, and no limit of a piece in octets is a multiple of that.
     const bytes = utf8.encode(`x${"漢".repeat(700_000)}`);
     expect(await store({ ...CONTENT, bytes })).toBe(3);
     expect(Math.max(...[...rows.values()].map((text) => text.length))).toBeLessThanOrEqual(
@@ -103,7 +103,7 @@ describe("the content of a queued message", () => {
     expect((await read()).bytes).toEqual(bytes);
   });
 
-  test("does not open without one of its pieces, or with those of another message", async () => {
+  test("cannot be decrypted without one of its pieces, or with those of another message", async () => {
     const { rows, store, read } = sealed();
     const bytes = utf8.encode("x".repeat(2_000_000));
     await store({ ...CONTENT, bytes });
@@ -129,7 +129,7 @@ describe("a large queued message", () => {
     ],
   };
 
-  test("is delivered with the bytes that were sealed, after a change of keys, and erased in all its pieces", async () => {
+  test("is delivered with the same bytes after a change of keys, and erased in all its pieces", async () => {
     const database = openTest();
     await using old = await queueInstance({ database });
     await old.save();
@@ -165,7 +165,7 @@ describe("a large queued message", () => {
   });
 });
 
-test("mail that an earlier version has queued is delivered after the migration", async () => {
+test("a message queued by an earlier version is delivered after the migration", async () => {
   const database = openTest();
   const earlier = MIGRATIONS.filter(({ name }) => name < "0004");
   await migrate(database, earlier, platform);

@@ -21,7 +21,7 @@ import {
 
 const AWAY = new SealpostError("database_unavailable", "The database is away");
 
-/** Everything that is in the database, as text. */
+/** The whole database as text. */
 async function dump({ rows }: QueueInstance): Promise<string> {
   const tables = await rows<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'");
   const all = await Promise.all(tables.map(({ name }) => rows(`SELECT * FROM "${name}"`)));
@@ -29,7 +29,7 @@ async function dump({ rows }: QueueInstance): Promise<string> {
 }
 
 describe("enqueue", () => {
-  test("stores mail, recipients and audit row together, or nothing", async () => {
+  test("stores message, recipients and audit row together, or nothing", async () => {
     const counted = countedDatabase();
     await using instance = await queueInstance({ database: counted.database });
     await instance.save();
@@ -50,7 +50,7 @@ describe("enqueue", () => {
     });
   });
 
-  test("does not queue what cannot be sent", async () => {
+  test("does not queue a message that cannot be sent", async () => {
     await using instance = await queueInstance();
     await instance.save("a", { sender: "" });
     expect(await instance.submit()).toMatchObject({ state: "failed", failure: { code: "sender_missing" } });
@@ -60,7 +60,7 @@ describe("enqueue", () => {
     expect(await instance.rows("SELECT 1 FROM mail")).toEqual([]);
   });
 
-  test("seals content and configuration in a row of their own", async () => {
+  test("encrypts content and unsaved definition, bound to their row", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const id = await instance.queue();
@@ -68,7 +68,7 @@ describe("enqueue", () => {
       `SELECT content FROM mail_content WHERE id = '${id}'`,
     );
     expect(row?.content).toStartWith("v1.first.");
-    // Moved to another row it does not open.
+    // Content that is moved to another row cannot be decrypted.
     const other = await instance.queue();
     await instance.rows(
       `UPDATE mail_content SET content = (SELECT content FROM mail_content WHERE id = '${id}') WHERE id = '${other}'`,
@@ -106,7 +106,7 @@ describe("enqueue", () => {
     },
   );
 
-  test("keeps what is on its way, however old", async () => {
+  test("keeps messages in delivery at any age", async () => {
     await using instance = await queueInstance();
     await instance.save();
     await instance.queue();
@@ -115,7 +115,7 @@ describe("enqueue", () => {
     expect(await instance.rows("SELECT 1 FROM mail")).toHaveLength(1);
   });
 
-  test("re-encrypts waiting mail when the keys change, and leaves final mail alone", async () => {
+  test("re-encrypts waiting messages when the keys change, and skips final ones", async () => {
     const second = `second:${new Uint8Array(32).fill(8).toBase64()}`;
     const database = openTest();
     await using old = await queueInstance({ database });
@@ -135,7 +135,7 @@ describe("enqueue", () => {
     expect(await old.rows("SELECT 1 FROM mail_content")).toEqual([]);
   });
 
-  test("leaves no password, code or body anywhere but sealed, whatever happens", async () => {
+  test("stores passwords, codes and bodies only encrypted, for every outcome", async () => {
     const records: LogRecord[] = [];
     const sink = (record: LogRecord) => void records.push(record);
     await configure({

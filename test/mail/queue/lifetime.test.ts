@@ -34,7 +34,7 @@ describe("keepContentUntil()", () => {
     ["no time where it may have arrived", [one("unknown")], null, null],
     ["no time where an admin ended it", [one("cancelled", LOCKED_OUT.failure)], null, null],
     [
-      "a day where one of several recipients missed it",
+      "a day if one of several recipients did not get it",
       [NO_SUCH_USER, one("sent"), LOCKED_OUT],
       null,
       later(24),
@@ -45,7 +45,7 @@ describe("keepContentUntil()", () => {
 });
 
 describe("revive()", () => {
-  test("makes those recipients queued again that the server's fault has cost the message", () => {
+  test("queues the recipients again that failed by the server's fault", () => {
     const recipients = [LOCKED_OUT, NO_SUCH_USER, one("sent"), one("unknown"), one("cancelled")];
     expect(revive({ recipients, expiresAt: later(1) }, NOW)).toEqual({
       ...{ state: "queued", giveUpAt: later(1), contentUntil: null, dueAt: NOW.getTime() },

@@ -33,7 +33,7 @@ describe("retry()", () => {
     expect(row).toMatchObject({ success: 1, identifier: "a", recipient: TO.address, info: id });
   });
 
-  test("knows the row again, whatever the server said", async () => {
+  test("finds the row for any reply of the server", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const texts = ['"q" \\ /', "\u2028\u0007é😀", "\ttab <&>", "x".repeat(500)];
@@ -55,7 +55,7 @@ describe("retry()", () => {
 const DAY_SECONDS = 86_400;
 const contents = (instance: QueueInstance) => instance.rows("SELECT id FROM mail_content");
 
-/** A message that waits for a server until its time is over. */
+/** A message that waits for a server until it fails. */
 async function failedByServer(instance: QueueInstance, options: MailOptions = {}): Promise<string> {
   await instance.save();
   const id = await instance.queue(options);
@@ -66,7 +66,7 @@ async function failedByServer(instance: QueueInstance, options: MailOptions = {}
   return id;
 }
 
-describe("a message that the server's fault has ended", () => {
+describe("a message that failed by the server's fault", () => {
   test("is queued again by a retry, with another day to arrive", async () => {
     await using instance = await queueInstance({ tokenSeconds: 3 * DAY_SECONDS });
     const id = await failedByServer(instance);
@@ -99,7 +99,7 @@ describe("a message that the server's fault has ended", () => {
     expect((await instance.mail(id)).state).toBe("failed");
   });
 
-  test("cannot be retried any more when its time is over, whether or not it is erased", async () => {
+  test("cannot be retried after its time, whether or not it is erased", async () => {
     await using instance = await queueInstance();
     const id = await failedByServer(instance);
     instance.clock.advance(DAY_SECONDS);
@@ -125,7 +125,7 @@ describe("a message that the server's fault has ended", () => {
     });
   });
 
-  test("is retried when its definition, which was deleted, is there again", async () => {
+  test("is retried when its deleted definition exists again", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const id = await instance.queue();
@@ -138,7 +138,7 @@ describe("a message that the server's fault has ended", () => {
     expect((await instance.mail(id)).state).toBe("sent");
   });
 
-  test("is retried for those recipients only that it was not brought to", async () => {
+  test("is retried only for recipients that it did not reach", async () => {
     await using instance = await queueInstance({ tokenSeconds: 3 * DAY_SECONDS });
     await instance.save();
     const to = ["no-such-user", "a", "b"].map((name) => ({ ...TO, address: `${name}@example.net` }));
@@ -176,7 +176,7 @@ describe("a message that the server's fault has ended", () => {
 });
 
 describe("cancel()", () => {
-  test("cancels a message for the recipients that have not got it, and erases it", async () => {
+  test("cancels a message for the recipients that it did not reach, and erases it", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const id = await instance.queue({}, { ...MESSAGE, to: [TO, { ...TO, address: "b@example.net" }] });
@@ -222,7 +222,7 @@ describe.each(["retry", "cancel"] as const)("%s()", (verb) => {
 });
 
 describe("page() and counts()", () => {
-  test("show mail by state, definition, recipient and age, never what is in it", async () => {
+  test("show messages by state, definition, recipient and age, never their content", async () => {
     await using instance = await queueInstance();
     const { mailQueue } = instance.services;
     await instance.save();

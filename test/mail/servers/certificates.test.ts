@@ -62,7 +62,7 @@ describe.skipIf(!isInstalled("openssl"))("certificate_expiring", () => {
     expect(received.at(-1)?.data).toMatchObject({ daysLeft: -3 });
   });
 
-  test("is emitted once a day, however many processes check", async () => {
+  test("is emitted once a day for any number of processes", async () => {
     await using context = await signing();
     const { received, instance } = context;
     instance.clock.advance(30 * DAY_SECONDS);
@@ -78,7 +78,7 @@ describe.skipIf(!isInstalled("openssl"))("certificate_expiring", () => {
     expect(await days(context.instance, context.received, 3)).toEqual([]);
   });
 
-  test("is emitted for the others although one cannot be decrypted", async () => {
+  test("is emitted for other definitions if one cannot be decrypted", async () => {
     await using context = await signing();
     const { received, instance } = context;
     const { database } = instance;

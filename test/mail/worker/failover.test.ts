@@ -99,7 +99,7 @@ describe("a list of servers", () => {
     ["states a limit from MAIL on", { phase: "sender", code: "rate_limited", retryable: true }, false],
     ["closes by 421 from MAIL on", { ...CLOSING, phase: "recipient", code: "closed" }, false],
     ["rejects the recipient", REFUSED, false],
-  ] as const)("where the first %s (%#)", async (_, fault, fails) => {
+  ] as const)("decides on failover when the first %s (%#)", async (_, fault, fails) => {
     await using instance = await twoServers();
     instance.fail(fault, "one.example.org");
     const { state } = await instance.submit({ queue: false }, MESSAGE, ["a", "b"]);
@@ -110,14 +110,14 @@ describe("a list of servers", () => {
     expect((await instance.mail(id)).identifier).toBe(fails ? "b" : "a");
   });
 
-  test("goes on where a definition cannot sign, while the caller waits", async () => {
+  test("continues if a definition cannot sign, while the caller waits", async () => {
     await using instance = await unsignable();
     expect(await instance.submit({ queue: false }, FROM_FIRST, ["b", "a"])).toMatchObject({
       ...{ state: "delivered", identifier: "a", skipped: [{ identifier: "b", code: "sign_sender" }] },
     });
   });
 
-  test("has queued mail wait where the last definition cannot sign", async () => {
+  test("makes queued mail wait if the last definition cannot sign", async () => {
     await using instance = await unsignable();
     const id = await instance.queue({}, FROM_FIRST, ["a", "b"]);
     instance.fail(DOWN, "one.example.org");
@@ -131,7 +131,7 @@ describe("a list of servers", () => {
     expect(await instance.mail(id)).toMatchObject({ state: "sent", identifier: "a" });
   });
 
-  test("starts again after the last, with a wait before", async () => {
+  test("starts again after the last definition and a backoff", async () => {
     await using instance = await twoServers();
     const id = await instance.queue({}, MESSAGE, ["a", "b"]);
     instance.fail(DOWN, "one.example.org");
@@ -156,7 +156,7 @@ describe("a list of servers", () => {
     expect(await instance.mail(id)).toMatchObject({ state: "sent", identifier: "a", alternatives: [] });
   });
 
-  test("skips a definition that is gone", async () => {
+  test("skips a deleted definition", async () => {
     await using instance = await twoServers();
     const id = await instance.queue({}, MESSAGE, ["a", "b"]);
     await instance.request("DELETE", "/smtpserver/a");

@@ -14,7 +14,7 @@ const LEASE_SECONDS = 10;
 const SHORT = { leaseMs: 500, heartbeatMs: 166, marginMs: 200 };
 
 describe("a lease", () => {
-  test("that ends while a notice is being sent has it repeated, and the late result changes nothing", async () => {
+  test("that ends while a notice is being sent causes a repetition, and the late result changes nothing", async () => {
     await using instance = await gatedInstance();
     const id = await instance.queue();
     const first = instance.drain();
@@ -137,7 +137,7 @@ describe("a lease of a worker", () => {
     await first;
   });
 
-  test("is renewed while messages are in hand, and at no other time", async () => {
+  test("is renewed only while the worker has messages", async () => {
     const counted = countedDatabase();
     await using instance = await gatedInstance({ database: counted.database, lease: SHORT });
     letGo(instance.clock);
@@ -157,7 +157,7 @@ describe("a lease of a worker", () => {
     expect(counted.writes).toBe(after);
   });
 
-  test("that another worker has taken over ends the delivery of which the server has nothing yet", async () => {
+  test("that another worker has taken over aborts a delivery that has not reached the server", async () => {
     const aborted = Promise.withResolvers<void>();
     await using instance = await queueInstance({
       lease: SHORT,
@@ -184,7 +184,7 @@ describe("a lease of a worker", () => {
     expect(await instance.mail(id)).toMatchObject({ state: "sending", attempts: [] });
   });
 
-  test("that cannot be renewed lets no MAIL be written in the end", async () => {
+  test("that cannot be renewed prevents MAIL in the end", async () => {
     const counted = countedDatabase();
     const verdicts: boolean[] = [];
     const stalled = Promise.withResolvers<void>();

@@ -53,7 +53,7 @@ describe("record()", () => {
   test("loses only the update that the database rejects", async () => {
     const { database, recorder } = await leasedMails(3);
     await using _ = database;
-    // A column that is not for text.
+    // The column does not accept text.
     const refused = { dueAt: "tomorrow" } as never as Partial<MailUpdate>;
     const settled = [update("mail 0"), update("mail 1", refused), update("mail 2")];
     expect(await Promise.all(settled.map(recorder.record))).toEqual([true, false, true]);

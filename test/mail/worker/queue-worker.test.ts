@@ -16,7 +16,7 @@ const OTHER = { name: "", address: "other@example.net" };
 const BOTH = { ...MESSAGE, to: [TO, OTHER] };
 
 describe("drain()", () => {
-  test("sends what is queued, once", async () => {
+  test("sends queued messages once", async () => {
     await using instance = await queueInstance();
     await instance.save();
     const id = await instance.queue();
@@ -57,7 +57,7 @@ describe("drain()", () => {
     await instance.drain();
     expect(instance.got).toHaveLength(1);
     expect((await instance.mail(id)).state).toBe("sent");
-    // Sealed once: what is sent at last is what was accepted at first.
+    // The message is encrypted once, so the bytes sent last are those accepted first.
     expect(new Set(seen).size).toBe(1);
     expect(headerOf(instance.got[0], "Message-ID")).toBe((await instance.mail(id)).messageId);
   });
@@ -94,7 +94,7 @@ describe("drain()", () => {
     });
   });
 
-  test("reports a message once that several recipients did not get", async () => {
+  test("reports a message once if several recipients did not get it", async () => {
     await using instance = await queueInstance();
     await instance.save();
     instance.fail({ ...REFUSED, times: 3 });

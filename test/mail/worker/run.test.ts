@@ -82,7 +82,7 @@ describe("run()", () => {
     await using _ = working(instance);
     const id = await instance.queue();
     await instance.entrance.reached();
-    // As after the machine has slept for an hour.
+    // This simulates a machine that was asleep for an hour.
     instance.clock.advance(3_600);
     await instance.queue();
     await until(() => instance.got.length === 1, "the other mail is sent");
@@ -98,7 +98,7 @@ describe("run()", () => {
     await using _ = working(instance);
     await instance.entrance.reached();
     instance.clock.advance(-86_400);
-    // Written by the old clock: due tomorrow.
+    // The old clock wrote this due time, which is tomorrow.
     const id = await instance.queue();
     await instance.rows(
       `UPDATE mail SET due_at = due_at + 86400000, updated_at = updated_at + 86400000,
@@ -175,7 +175,7 @@ describe("run()", () => {
     await until(() => instance.got.length === 1, "the mail is sent");
   });
 
-  test("lets several workers of one process share the work", async () => {
+  test("shares the work among several workers of one process", async () => {
     await using instance = await queueInstance();
     await instance.save();
     await using _1 = working(instance);

@@ -109,7 +109,7 @@ export const QUEUE: readonly Flow[] = [
     setup: "alone",
     async run({ admin, restart }) {
       const arrived = Promise.withResolvers<() => void>();
-      const hold: Misbehavior = (_peer, response) => arrived.resolve(response);
+      const hold: Misbehavior = (_peer, reply) => arrived.resolve(reply);
       await using smtp = await startSmtpServer({ script: { body: hold } });
       const id = await queue(admin, smtp, "in-flight@example.net");
       const response = await arrived.promise;

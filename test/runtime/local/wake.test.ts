@@ -35,8 +35,8 @@ for (const { name, entry, interpreter, isThere } of RUNTIMES) {
       using folder = temporaryFolder();
       await using redis = await startRedis({ password: "its-password" });
       const arrived = Promise.withResolvers<void>();
-      const body: Misbehavior = (_peer, response) => {
-        response();
+      const body: Misbehavior = (_peer, reply) => {
+        reply();
         arrived.resolve();
       };
       await using smtp = await startSmtpServer({ script: { body } });

@@ -45,8 +45,8 @@ test("aborting while the server is silent rejects with the reason and closes the
   const reason = new Error("No longer wanted");
   await using server = await startSmtpServer({
     script: {
-      ehlo: (peer, response) => {
-        stall()(peer, response);
+      ehlo: (peer, reply) => {
+        stall()(peer, reply);
         controller.abort(reason);
       },
     },

@@ -81,19 +81,19 @@ describe("the Worker", () => {
   });
 
   test("continues a delivery after its client has disconnected", async () => {
-    const asked = Promise.withResolvers<void>();
+    const inData = Promise.withResolvers<void>();
     const gone = Promise.withResolvers<void>();
     await using server = await startSmtpServer({
       script: {
-        data: (_peer, response) => {
-          asked.resolve();
-          void gone.promise.then(response);
+        data: (_peer, reply) => {
+          inData.resolve();
+          void gone.promise.then(reply);
         },
       },
     });
     const client = new AbortController();
     const request = api.test(plain(server.port), client.signal).catch(() => "gone");
-    await asked.promise;
+    await inData.promise;
     client.abort();
     expect(await request).toBe("gone");
     gone.resolve();

@@ -54,7 +54,7 @@ export const CONDITIONS: Readonly<Record<string, Condition>> = {
   admin: names("Name of the admin who was logged in", ({ event }) => event.actor?.username ?? ""),
   adminrealm: names("Realm of the admin who was logged in", ({ event }) => event.actor?.realm ?? ""),
   identifier: names("Name of the definition, policy or other resource", ({ event }) => identifierOf(event)),
-  reason: names("Why mail failed or a circuit opened, such as refused", ({ event }) =>
+  reason: names("Failure code of a message or an opened circuit, such as timeout", ({ event }) =>
     eventField(event, "code"),
   ),
 };

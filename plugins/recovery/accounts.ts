@@ -36,7 +36,7 @@ export function addressOf({ found }: Account, given: string): string | null {
 
 /**
  * Only an input that starts like the code counts as an attempt. Otherwise anyone who knows a name could void its code.
- * Eight characters of the alphabet are 46 bits, too many to guess while the code is valid.
+ * Eight characters of the alphabet are 46 bits, which cannot be guessed while the code is valid.
  */
 const BEGINNING_CHARACTERS = 8;
 

@@ -4,12 +4,12 @@ import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { startSealpost } from "../../fixtures/process/sealpost.ts";
-import { walk, walkObstacle, walkOf } from "../readme-examples.ts";
+import { obstacle, runBlock, shellBlocks } from "../readme-examples.ts";
 import { codeIn } from "./support.ts";
 
 setDefaultTimeout(TEST_MS);
 
-test.skipIf(walkObstacle !== "")("the README's curl example ends with ACCEPT", async () => {
+test.skipIf(obstacle !== "")("the README's curl example ends with ACCEPT", async () => {
   using folder = temporaryFolder();
   await using smtp = await startSmtpServer();
   await using sealpost = await startSealpost({ folder: folder.path });
@@ -18,11 +18,11 @@ test.skipIf(walkObstacle !== "")("the README's curl example ends with ACCEPT", a
     PASSWORD: sealpost.password ?? "",
     SERVER: `127.0.0.1:${smtp.port}`,
   };
-  const [ask = "", response = ""] = walkOf("email-token");
-  const asked = (await walk(ask, variables)).at(-1);
-  expect(asked?.result.authentication).toBe("CHALLENGE");
+  const [trigger = "", validate = ""] = shellBlocks("email-token");
+  const triggered = (await runBlock(trigger, variables)).at(-1);
+  expect(triggered?.result.authentication).toBe("CHALLENGE");
   const CODE = codeIn(await PostalMime.parse(smtp.messages[0]?.bytes ?? ""));
-  const TRANSACTION = String(asked?.detail?.transaction_id);
-  const [checked] = await walk(response, { ...variables, CODE, TRANSACTION });
+  const TRANSACTION = String(triggered?.detail?.transaction_id);
+  const [checked] = await runBlock(validate, { ...variables, CODE, TRANSACTION });
   expect(checked?.result).toMatchObject({ value: true, authentication: "ACCEPT" });
 });

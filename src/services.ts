@@ -87,7 +87,7 @@ export interface InstanceSettings {
 /** Actor in the audit log for mail that the host app submits. */
 const HOST = { action: "submit", administrator: "", realm: "", client: "", policies: "", requestId: "" };
 
-/** Every object that routes, the command line and tests use of an instance. */
+/** The objects of an instance that routes, the command line and tests use. */
 export interface Services
   extends AccessServices,
     Omit<MailServices, "createWorker" | "idempotency">,

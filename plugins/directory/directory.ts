@@ -13,7 +13,7 @@ import {
 } from "sealpost/plugin";
 import { idOf, type UserRow, type UserStore } from "./store.ts";
 
-/** The attributes of `attribute`, by all names in use for them. */
+/** The user attributes that `attribute` returns, under every name in use for them. */
 const ATTRIBUTES: Readonly<Record<string, (row: UserRow) => string>> = {
   username: ({ username }) => username,
   realm: ({ realm }) => realm,
@@ -108,7 +108,7 @@ export function createDirectory({
 
 /**
  * Creates a user and runs `also` in the same commit.
- * @returns `exists`: the user with this id exists already, and `also` is done; `taken`: another user has the name, and
+ * @returns `exists`: the user with this ID already exists, and `also` is done; `taken`: another user has the name, and
  * nothing is done.
  */
 export async function createUser(

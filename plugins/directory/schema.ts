@@ -10,10 +10,10 @@ import {
 } from "sealpost/plugin";
 import * as v from "valibot";
 
-/** The largest page. */
+/** Also the largest page. */
 const DEFAULT_PAGE_SIZE = 1_000;
 const MAX_PATTERN_CHARACTERS = 255;
-/** More do not improve a search, and slow down the database. */
+/** More wildcards do not improve a search, and slow down the database. */
 const MAX_STARS = 3;
 
 /** Parameters of a new user. */

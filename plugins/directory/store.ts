@@ -40,7 +40,7 @@ interface Page {
   readonly pageSize: number;
 }
 
-/** Names a user by the first of several names that exists, or by an expression for the id. */
+/** Names a user by the first of several names that exists, or by an expression for the ID. */
 type UserSelector = { readonly names: readonly UserName[] } | { readonly id: SQL };
 
 /** The statements on users. Writes are for `commit`. */
@@ -144,7 +144,7 @@ function isNamed({ username, realm }: UserName): SQL | undefined {
   return and(eq(user.realm, nameKey(realm)), eq(user.nameKey, nameKey(username)));
 }
 
-/** The id of the first of these users that exists, as an expression; NULL if none does. */
+/** The ID of the first of these users that exists, as an expression. NULL if none does. */
 export function idOf(names: readonly UserName[]): SQL {
   const isOneOf = names.map((name) => sql`(${isNamed(name)})`);
   const order = names.map((name) => sql`(${isNamed(name)}) DESC`);

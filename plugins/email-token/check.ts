@@ -88,7 +88,7 @@ function createAttempts({ write, prepare }: AttemptStore) {
   const statements = attemptStatements({ write, prepare });
   return {
     /**
-     * Returns the statements of one attempt. They go behind the ones that count its rate limits. The row of the attempt
+     * Returns the statements of one attempt. They follow the ones that count its rate limits. The row of the attempt
      * holds the outcome, and each statement depends on it: of two attempts with the same code one succeeds, because that
      * ends the transaction. The statement at {@link WRONG} returns the tokens that the code was wrong for.
      */

@@ -35,7 +35,7 @@ export interface FoundTokens {
 
 /** Finds tokens and their owners. Every search does the same work, whether it finds something or not. */
 export interface Owners {
-  /** Finds the named user; `null` if there is none. */
+  /** Finds the named user, or `null` if there is none. */
   find(name: OwnerName): Promise<DirectoryUser | null>;
   search(query: OwnerQuery): Promise<FoundTokens>;
   /** Returns one text for all ways to write a name, whether the user exists or not. */
@@ -130,7 +130,7 @@ export function createOwners({
 /** A select as `read.batch` takes it. */
 type BatchSelect = SelectStatement<unknown>;
 
-/** Without a realm, `user@realm` is also understood; the whole text comes first. */
+/** Returns the names to look up. Without a realm these are the whole text, then the text split at its last `@`. */
 function namesOf({ user, realm }: OwnerName): LookupNames {
   if (realm !== "") return [{ username: user, realm }];
   const at = user.lastIndexOf("@");

@@ -12,7 +12,7 @@ import { TOKEN_TYPES } from "./store.ts";
 import type { FailedChallenge, SentChallenge, TriggerResult } from "./trigger.ts";
 
 const MAX_CHARACTERS = 255;
-/** The maximum that is hashed, at four bytes per character. */
+/** PINs and passwords are hashed up to 1,024 bytes, and a character takes at most four. */
 const MAX_PASS_CHARACTERS = 256;
 const OTP_DIGITS = { min: 6, max: 8 } as const;
 

@@ -29,7 +29,7 @@ export const token = sqliteTable("email_token_token", {
   otpLength: integer("otp_length").notNull(),
   description: text("description").notNull(),
   failCount: integer("fail_count").notNull(),
-  /** Time of the last unused code; 1970 if there is none. */
+  /** Time of the last unused code, or 1970 if there is none. */
   sentAt: integer("sent_at", { mode: "timestamp_ms" }).notNull(),
   /** The transaction of the last code. */
   transactionId: text("transaction_id").notNull(),
@@ -73,7 +73,7 @@ export const MAX_TOKENS_PER_USER = 10;
 export interface TokenFilter {
   readonly serial?: string | undefined;
   readonly type?: TokenType | undefined;
-  /** An id, or an expression for it. */
+  /** An ID, or an expression for it. */
   readonly userId?: string | SQL | undefined;
   readonly realm?: string | undefined;
 }

@@ -16,7 +16,7 @@ import {
 import { LANGUAGES } from "./texts.ts";
 
 const DIGITS = "0123456789";
-/** As many as privacyIDEA uses, and too many to guess. */
+/** As many as privacyIDEA uses, and enough that no one can guess them. */
 const TRANSACTION_DIGITS = 20;
 const MAX_CODES_PER_ADDRESS = 5;
 const HOUR_SECONDS = 3_600;

@@ -16,7 +16,7 @@ export interface Account {
   readonly key: string;
 }
 
-/** Finds an account. Its key comes from the user's id, because a directory may tell names apart that fold to the same. */
+/** Finds an account. Its key comes from the user's ID, because a directory may tell names apart that fold to the same. */
 export async function findAccount(
   { secrets: { mac } }: Pick<PluginContext, "secrets">,
   directory: Directory,

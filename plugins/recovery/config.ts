@@ -24,7 +24,7 @@ export const options = v.object({
   /** Whether users can recover passwords. */
   enabled: v.optional(v.boolean("expected true or false"), false),
   server: v.optional(serverNames, []),
-  /** Templates; if empty, the built-in texts in the language of the client. */
+  /** Templates. If empty, the built-in texts in the language of the client are used. */
   subject: v.optional(template, ""),
   text: v.optional(template, ""),
   validSeconds: v.optional(validSeconds, 3_600),

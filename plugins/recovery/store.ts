@@ -14,7 +14,7 @@ import { MAX_VALID_SECONDS } from "./config.ts";
 export const code = sqliteTable(
   "recovery_code",
   {
-    /** Keyed hash of the user's id, or of a name without a user. */
+    /** Keyed hash of the user's ID, or of a name without a user. */
     account: text("account").notNull(),
     /** A decoy is never valid. Requests that send no message write it in a row next to the real code. */
     decoy: integer("decoy", { mode: "boolean" }).notNull(),

@@ -27,7 +27,7 @@ const PER_RECIPIENT = { max: 5, windowSeconds: HOUR_SECONDS };
 
 /** Without characters that look alike: 0 O, 1 I L. */
 const CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789";
-/** 49 bits: too many to guess with five attempts. */
+/** 49 bits, which cannot be guessed in five attempts. */
 const CODE_CHARACTERS = 10;
 const CODE_GROUP = 5;
 
@@ -134,7 +134,7 @@ function targetOf({ given, realm }: RegistrationRequest) {
 }
 
 interface CountedRequest {
-  /** The user who has the name already; `null` if it is free. */
+  /** The user who already has the name, or `null` if it is free. */
   readonly owner: DirectoryUser | null;
   readonly isOwnerReachable: boolean;
   readonly refunds: { readonly address: readonly Statement[]; readonly owner: readonly Statement[] };

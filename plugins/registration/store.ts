@@ -11,9 +11,9 @@ import { MAX_VALID_SECONDS } from "./config.ts";
 
 /** Registrations waiting for their code; several may ask for one name. `migrations/*.sql` creates the table. */
 export const pending = sqliteTable("registration_pending", {
-  /** The transaction id that the client knows. */
+  /** The transaction ID that the client knows. */
   id: text("id").primaryKey(),
-  /** Id of the future user, the same in every attempt to create it. */
+  /** ID of the future user, the same in every attempt to create it. */
   userId: text("user_id").notNull(),
   username: text("username").notNull(),
   realm: text("realm").notNull(),
@@ -23,7 +23,7 @@ export const pending = sqliteTable("registration_pending", {
   surname: text("surname").notNull(),
   /** PHC string. */
   passwordHash: text("password_hash").notNull(),
-  /** Keyed hash of id and code. */
+  /** Keyed hash of ID and code. */
   codeMac: text("code_mac").notNull(),
   /** Wrong codes so far. */
   attempts: integer("tries").notNull(),

@@ -7,7 +7,7 @@ const log = getLogger(["sealpost", "access"]);
 
 /** Bounds the memory and the wait in a flood of logins: about 13 s of hashes at the default cost. */
 const MAX_WAITING = 64;
-/** Less than a user's patience, and with the hash less than the lifetime of an attempt slot (storage/attempt-slots). */
+/** Shorter than users are willing to wait. Together with the hash, shorter than the lifetime of an attempt slot (storage/attempt-slots). */
 const MAX_WAIT_MS = 8_000;
 /** Waiters far back poll less often. */
 const POLL_INTERVAL_MS = 2;

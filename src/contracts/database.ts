@@ -29,7 +29,7 @@ export type PrepareStatement = <S extends Statement>(statement: S) => (values?: 
 export type DatabaseKind = "local" | "remote";
 
 export interface CommitOptions {
-  /** Runs before the commits that wait in this process. For changes that other processes depend on in time. */
+  /** Whether it runs before the commits that wait in this process. For changes that other processes need soon, such as a lease. */
   readonly isUrgent?: boolean;
 }
 

@@ -32,7 +32,7 @@ export type Access<S extends ParameterSchemas = ParameterSchemas> =
   | {
       readonly right: string | ChosenRight<S>;
       readonly open?: never;
-      /** The handler starts with a read, which proves the right: deciding on it needs no read of its own. */
+      /** Whether the handler starts with a read. That read also proves the right, which then needs no read of its own. */
       readonly isProvedByRead?: boolean;
     }
   | { readonly open: true; readonly right?: never; readonly isProvedByRead?: never };

@@ -5,7 +5,7 @@
 export interface Wake extends AsyncDisposable {
   readonly name: string;
   /**
-   * Called after the commit. Resolves when the wake is passed on. A wake carries ids, never a message.
+   * Called after the commit. Resolves when the wake is passed on. A wake carries IDs, never a message.
    * @param options.notBefore when the message is due. Default: now.
    * @throws if the engine does not accept the wake; the caller logs the error and continues.
    */

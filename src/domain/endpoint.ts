@@ -9,7 +9,7 @@ const MAX_PORT = 65_535;
 const ENDS_IN_NUMBER = /(^|\.)(\d+|0x[0-9a-f]*)\.?$/i;
 const SERVER = /^(?:(smtps?):\/\/)?(\[[0-9a-f:.]+\]|[^[\]:/?#@\s]+)(?::(\d{1,5}))?$/i;
 const BARE_IPV6 = /^[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*$/i;
-/** UTS #46 maps the others to the first. */
+/** The dots that end a host name. UTS #46 maps all of them to the ASCII dot. */
 const FINAL_DOT = /[.。．｡]$/u;
 const STRENGTH: Readonly<Record<Security, number>> = { none: 0, starttls: 1, implicit: 1 };
 

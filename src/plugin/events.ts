@@ -9,7 +9,7 @@ import { SealpostError } from "../errors.ts";
 import { eventNameOf } from "../wire/route.ts";
 import type { RunInBackground } from "./background.ts";
 
-/** As long as a request may take. */
+/** Time limit of an event handler: the same as that of a request. */
 const HANDLER_MS = 30_000;
 /** Marks the submitter of a message that an event handler submits: its outcome triggers no handlers. */
 export const CAUSED_BY_EVENT = " (event)";
@@ -18,7 +18,7 @@ const ALL = "*";
 
 const log = getLogger(["sealpost", "plugin"]);
 
-/** An event to emit; what it leaves out is empty. */
+/** An event to emit. Fields that it leaves out are empty. */
 type EmittedEvent = Pick<SealpostEvent, "name" | "data"> & Partial<SealpostEvent>;
 
 export interface Events {

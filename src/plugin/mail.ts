@@ -67,7 +67,7 @@ export function serverSettings(settings: Settings): readonly string[] {
   return Object.entries(settings).flatMap(([name, { namesServer }]) => (namesServer ? [name] : []));
 }
 
-/** The servers that the value of a setting names; the default definition if it is empty. */
+/** Returns the servers that the value of a setting names, or the default definition if it is empty. */
 export function serversOf(value: unknown): readonly string[] {
   const names = toNames(value);
   return names.length > 0 ? names : [DEFAULT_SERVER];

@@ -63,11 +63,11 @@ export interface Registry {
   mount(core: readonly Route[], deps: RouteDeps): Pick<PluginRoutes, "app" | "routes">;
   /** Starts the plugins in order of their setup, after the migrations. */
   start(): Promise<void>;
-  /** Logs which SMTP servers are named but do not exist; returns immediately. */
+  /** Logs which SMTP servers are named but do not exist. Returns immediately. */
   warnOfMissing(): void;
   prune(): Promise<void>;
   list(): Promise<PluginView[]>;
-  /** Names of the plugins that send through this definition, as far as they can say. */
+  /** Names of the plugins that send through this definition, by their settings and what they report. */
   usersOf(identifier: string): Promise<string[]>;
   /** Closes the plugins in reverse order; one that fails or hangs does not keep the others from closing. */
   close(): Promise<void>;
@@ -248,7 +248,7 @@ function createServerUsage(
   };
 }
 
-/** Capabilities that a plugin declares and does not provide, or the other way around. */
+/** Returns the capabilities that a plugin declares but does not provide, or provides but does not declare. */
 function brokenPromises({ name, provides = [] }: ValidatedPlugin, instance: PluginInstance): string[] {
   const provided = Object.keys(instance.provides ?? {});
   return [

@@ -5,7 +5,7 @@ const MAX_NAME_CHARACTERS = 128;
 const MAX_PERSON_CHARACTERS = 100;
 /** E.164 allows 15 digits; people write separators between them. */
 const MAX_PHONE_CHARACTERS = 40;
-/** The maximum that is hashed. */
+/** Longer passwords are not hashed. */
 const MAX_PASSWORD_BYTES = 1_024;
 
 /** Letters, marks, digits, and characters that separate nothing in URLs, lists, patterns and `user@realm`. */

@@ -47,7 +47,7 @@ export function createPluginSecrets(deps: {
   };
 }
 
-/** Without a request, all hashes of a plugin share one turn. */
+/** Names who takes turns for hashes: the client of the request or, without one, the plugin. */
 function callerOf(plugin: string, { request }: PasswordOptions = {}): HashCaller {
   if (!request) return { client: `plugin ${plugin}` };
   const address = request.get("clientAddress");

@@ -15,7 +15,7 @@ const CORE = "sealpost";
 
 /**
  * Validates the options of all plugins, and that no two claim the same name.
- * @returns the plugins, each behind the ones that provide what it uses.
+ * @returns the plugins, each after the ones that provide what it uses.
  * @throws {SealpostError} `bad_setting`, one line with every problem.
  */
 export function validatePlugins(plugins: readonly Plugin[]): ValidatedPlugin[] {
@@ -92,7 +92,7 @@ function tablesOf({ tables = {} }: Pick<Plugin, "tables">): string[] {
 type Dependent = Pick<Plugin, "name" | "requires" | "optional" | "provides">;
 
 /**
- * Sorts plugins behind those that provide what they use; otherwise they keep their order.
+ * Sorts plugins after those that provide what they use. Otherwise they keep their order.
  * @throws {SealpostError} `bad_setting` naming a missing capability, or plugins that require each other.
  */
 function inOrder<P extends Dependent>(plugins: readonly P[]): P[] {

@@ -8,7 +8,7 @@ export type SettingRow = typeof pluginConfig.$inferSelect;
 
 /** Settings of plugins that admins have changed, by key. Writes are unexecuted statements for `commit`. */
 export interface SettingsRepository {
-  /** Returns the rows of these keys; none for a key without a value. */
+  /** Returns the rows of these keys. A key without a value has no row. */
   find(keys: readonly string[]): Promise<SettingRow[]>;
   put(row: SettingRow): WriteStatement;
   remove(key: string): WriteStatement;

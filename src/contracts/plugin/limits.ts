@@ -13,9 +13,9 @@ export interface RateLimitResult {
 export interface RateLimitPlan {
   /** Count one under each key. They go first in the commit. */
   readonly consume: readonly Statement[];
-  /** Whether every limit allows it. For statements behind `consume` in the same commit. */
+  /** Whether every limit allows it. For statements after `consume` in the same commit. */
   readonly isWithin: SQL;
-  /** Take back what was counted, if a condition holds; without one, always. */
+  /** Undo the count if a condition holds, or always without a condition. */
   refund(where?: SQL): readonly Statement[];
   /** @param results those of `consume`, in order. */
   result(results: readonly unknown[]): RateLimitResult;

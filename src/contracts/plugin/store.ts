@@ -19,7 +19,7 @@ export interface PluginStore extends Pick<Database, "read" | "write" | "append" 
   /**
    * Commits a decision and returns it. If the response to the commit is lost, the verdict is read for 5 s, so that the
    * HTTP response never denies what was done.
-   * @param verdict selects a row that the commit writes, by an id of its own.
+   * @param verdict selects a row that the commit writes, by an ID of its own.
    * @returns `results` of the statements; `null` if they were lost.
    * @throws what `commit` rejects with, if there is no verdict.
    */

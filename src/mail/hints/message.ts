@@ -42,7 +42,7 @@ export const MESSAGE_HINTS: readonly HintRule[] = [
     hint: "The server cannot check the login at the moment. Wait and try again later.",
   },
   {
-    // In clear text CRAM-MD5 is tried first. A server with saslauthd lists it but always rejects it.
+    // Without TLS, CRAM-MD5 is tried first. A server with saslauthd lists it but always rejects it.
     code: "auth_rejected",
     when: (context) => hasReply(context) && !isEncrypted(context),
     hint: "The server rejected username and password. If both are right, set tls to true, or auth_mechanism to plain if the server cannot check CRAM-MD5.",

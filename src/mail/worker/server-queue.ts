@@ -80,7 +80,7 @@ export class ServerQueue {
     return { ...next, waitsInTransport };
   }
 
-  /** Takes note of an attempt that is over. */
+  /** Records that an attempt has ended. */
   finish(durationMs: number): void {
     this.#active--;
     this.#averageMs += (durationMs - this.#averageMs) * LATEST_WEIGHT;

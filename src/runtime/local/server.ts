@@ -19,9 +19,9 @@ interface Runtime {
 
 const log = getLogger(["sealpost", "entry"]);
 const PRUNE_EVERY_MS = 24 * 3_600_000;
-/** The most impatient service managers wait 10 s before they kill. */
+/** Some service managers kill a process 10 s after they ask it to stop. */
 export const STOP_WITHIN_MS = 9_500;
-/** Later than deliveries are aborted, so that their responses go out. It ends clients that never complete a request. */
+/** After deliveries are aborted, so that their responses go out first. Then clients that never complete a request are disconnected. */
 const CLOSE_CLIENTS_AFTER_MS = 8_000;
 
 /** Runs Sealpost as a server until it gets a signal, then exits: with 0, or with 1 after one line that says why. */

@@ -66,7 +66,7 @@ export default {
   },
 };
 
-/** Whether the hour of the trigger is a number. A trigger without a cron text was run by hand, and counts as daily. */
+/** Whether a cron trigger runs once a day: its hour is a number. A trigger without a cron text was started by hand and counts as daily. */
 function isDaily(cron: string): boolean {
   const [, hour = "0"] = cron.split(" ");
   return /^\d+$/.test(hour);

@@ -57,9 +57,9 @@ interface IdleEntry {
   readonly cancel: () => void;
 }
 
-/** Period for which a limit that the server showed holds, before one more connection is opened. */
+/** Period for which the server's connection limit is assumed, before the pool tries one more connection. */
 const LIMIT_MS = 60_000;
-/** Share of the idle time that the server allowed, for the connections that follow. */
+/** Later connections are closed after this share of the idle time that the server allowed. */
 const IDLE_SHARE = 0.8;
 const MIN_IDLE_MS = 5_000;
 /** Period for which a waiting delivery is reserved for the connection that is promised to it. */

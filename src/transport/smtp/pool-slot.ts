@@ -7,7 +7,7 @@ export interface ServerMemory {
   idleMs: number;
   /** BDAT is not used before this time. */
   noBdatUntilMs: number;
-  /** No message is prepared with the end of the previous one before this time. */
+  /** Until this time, the next message is not prepared together with the end of the previous one. */
   noPreparingUntilMs: number;
   /** Whether the server accepted a message by BDAT. */
   acceptsBdat: boolean;

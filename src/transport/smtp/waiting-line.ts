@@ -4,7 +4,7 @@ interface Entry<W> {
   promisedAtMs: number | null;
 }
 
-/** The deliveries that wait for a connection of one key, in order of arrival. One with a promise is passed by. */
+/** The deliveries that wait for a connection of one key, in order of arrival. Those that a busy connection is promised to are skipped. */
 export class WaitingLine<W> {
   readonly #entries: Entry<W>[] = [];
 

@@ -1,12 +1,19 @@
 import type { Context } from "hono";
 import { SealpostError } from "sealpost";
-import { type Env, type NewUser, type PluginContext, route } from "sealpost/plugin";
+import { type Env, type NewUser, type PluginContext, route, tagged } from "sealpost/plugin";
 import * as v from "valibot";
 import { createUser, eventData } from "./directory.ts";
-import { type NewUserParams, newUserParams, pathNames, searchParams, userView } from "./schema.ts";
-import type { UserRow, UserStore } from "./store.ts";
+import {
+  type NewUserParams,
+  newUserParams,
+  pathNames,
+  searchParams,
+  toUserView,
+  userView,
+} from "./schema.ts";
+import type { UserStore } from "./store.ts";
 
-const tag = { name: "Users", description: "Users in Sealpost's own database" };
+const TAG = { name: "Users", description: "Users in Sealpost's own database" };
 /** Fields of a new user. The audit log has the names of those that were given. */
 const FIELDS = ["email", "phone", "givenname", "surname", "password"] as const;
 
@@ -27,7 +34,7 @@ export function userRoutes(
     return target;
   };
 
-  return [
+  return tagged(TAG, [
     route(
       {
         method: "POST",
@@ -35,10 +42,8 @@ export function userRoutes(
         right: "adduser",
         parameters: { body: newUserParams(defaultRealm) },
         response: v.string(),
-        summary: "Create a user",
+        summary: "Add a user",
         description: "The value is the id of the user.",
-        operationId: "addUser",
-        tag,
       },
       async (c, { body }) => {
         const target = setTarget(c, body);
@@ -57,15 +62,13 @@ export function userRoutes(
         parameters: { query: searchParams },
         response: v.array(userView),
         summary: "List users",
-        operationId: "listUsers",
-        tag,
       },
       async (c, { query: { page, page_size: pageSize, ...filter } }) => {
         const found = await users.search(filter, { page, pageSize });
         // Personal data was read, so log it; the search terms are personal data themselves, so log only their names.
         const fields = Object.keys(filter).join(",");
         await audit.write(c, { success: true, fields, info: `${found.length} users` });
-        return found.map(toView);
+        return found.map(toUserView);
       },
     ),
     route(
@@ -77,8 +80,6 @@ export function userRoutes(
         response: v.boolean(),
         summary: "Delete a user",
         description: "The value is `false` if there was none.",
-        operationId: "deleteUser",
-        tag,
       },
       async (c, { path: name }) => {
         const row = audit.row(c, { success: true, ...setTarget(c, name) });
@@ -86,7 +87,7 @@ export function userRoutes(
         return removed.rowsAffected > 0;
       },
     ),
-  ];
+  ]);
 }
 
 async function toNewUser(
@@ -103,10 +104,4 @@ function nameTaken(): SealpostError {
   return new SealpostError("user_refused", "ERR904: A user with this name exists in this realm", {
     parameter: "username",
   });
-}
-
-function toView(row: UserRow): v.InferOutput<typeof userView> {
-  const { id: userid, username, realm, email, phone, givenname, surname } = row;
-  const name = { userid, username, realm, resolver: realm, editable: true };
-  return { ...name, email, phone, mobile: phone, givenname, surname };
 }

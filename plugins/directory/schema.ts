@@ -9,6 +9,7 @@ import {
   userName,
 } from "sealpost/plugin";
 import * as v from "valibot";
+import type { UserRow } from "./store.ts";
 
 /** Also the largest page. */
 const DEFAULT_PAGE_SIZE = 1_000;
@@ -71,3 +72,9 @@ export const userView = named(
     surname: v.string(),
   }),
 );
+
+export function toUserView(row: UserRow): v.InferOutput<typeof userView> {
+  const { id: userid, username, realm, email, phone, givenname, surname } = row;
+  const name = { userid, username, realm, resolver: realm, editable: true };
+  return { ...name, email, phone, mobile: phone, givenname, surname };
+}

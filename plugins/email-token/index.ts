@@ -7,6 +7,7 @@ import migration from "./migrations/0001_tokens.sql" with { type: "text" };
 import oldPins from "./migrations/0002_old_pins.sql" with { type: "text" };
 import attempts from "./migrations/0003_attempts.sql" with { type: "text" };
 import { createOwners, createPins } from "./owners.ts";
+import { createTriggerByPin } from "./pin.ts";
 import { attempt, challenge, createChallengeStore, createTokenStore, token } from "./store.ts";
 import { tokenRoutes } from "./token-routes.ts";
 import { createTrigger } from "./trigger.ts";
@@ -43,11 +44,12 @@ export const emailToken = definePlugin({
     const enroll = createEnroll({ ...ctx, directory, owners, pins, hasSms: sms !== null });
     const sendCode = createSendCode({ ...ctx, sms });
     const trigger = createTrigger({ ...ctx, tokens, challenges, sendCode });
+    const triggerByPin = createTriggerByPin({ ...ctx, owners, pins, trigger });
     const checkCode = createCheckCode(ctx);
     return {
       routes: [
         ...tokenRoutes({ ...ctx, tokens, owners, enroll }),
-        ...validateRoutes({ ...ctx, owners, pins, trigger, checkCode }),
+        ...validateRoutes({ ...ctx, owners, trigger, triggerByPin, checkCode }),
       ],
       prune: async () => void (await ctx.store.commit([challenges.prune(ctx.time.now())])),
     };

@@ -8,7 +8,7 @@ import {
   wholeNumber,
 } from "sealpost/plugin";
 import * as v from "valibot";
-import { TOKEN_TYPES } from "./store.ts";
+import { MAX_FAILURES, TOKEN_TYPES, type TokenRow } from "./store.ts";
 import type { FailedChallenge, SentChallenge, TriggerResult } from "./trigger.ts";
 
 const MAX_CHARACTERS = 255;
@@ -65,10 +65,17 @@ export const listParams = v.object({
   pagesize: pageParams.page_size,
 });
 
+export type ListParams = v.InferOutput<typeof listParams>;
+
+/** `detail` of an enrollment. */
+export const enrolledDetail = v.object({ serial: v.string() });
+
 export const serialParams = v.object({ serial: text() });
 
 /** Parameters that select tokens by serial or by owner. */
 export const namedParams = v.object({ ...owner, serial: v.optional(serial, "") });
+
+export type NamedParams = v.InferOutput<typeof namedParams>;
 
 export const triggerParams = v.object({
   ...namedParams.entries,
@@ -83,7 +90,7 @@ export const checkParams = v.object({
 });
 
 /** One token as GET /token/ shows it. */
-export const tokenView = named(
+const tokenView = named(
   "Token",
   v.object({
     serial: v.string(),
@@ -102,6 +109,28 @@ export const tokenView = named(
     created: v.string(),
   }),
 );
+export function toTokenView(row: TokenRow): v.InferOutput<typeof tokenView> {
+  const { serial, type, address, description, username, realm } = row;
+  const name = type === "email" ? "email" : "phone";
+  return {
+    serial,
+    tokentype: type,
+    active: true,
+    locked: row.failCount >= MAX_FAILURES,
+    failcount: row.failCount,
+    maxfail: MAX_FAILURES,
+    otplen: row.otpLength,
+    description,
+    username,
+    user_realm: realm,
+    realms: realm === "" ? [] : [realm],
+    has_pin: row.pinHash !== "",
+    info: address === "" ? { [`dynamic_${name}`]: true } : { [name]: address },
+    created: row.createdAt.toISOString(),
+  };
+}
+
+/** `GET /token/`. */
 export const tokenPage = v.object({ ...pageView, tokens: v.array(tokenView) });
 
 const attributes = v.object({ state: v.string(), valid_until: v.string() });

@@ -243,3 +243,18 @@ function limitOf({ type }: TokenRow, address: string): RateLimit {
   const key = `${type} to ${CHANNELS[type].limitKey(address)}`;
   return { key, max: MAX_CODES_PER_ADDRESS, windowSeconds: HOUR_SECONDS };
 }
+
+/** Builds the audit row of a trigger. */
+export function triggerRow(
+  audit: TokenContext["audit"],
+  c: Context<Env>,
+  { issued, unsent }: TriggerResult,
+): Statement {
+  const serials = [...issued, ...unsent].map(({ serial }) => serial);
+  const info = [verdictOf(issued).toLowerCase(), ...unsent.map(({ serial, code }) => `${serial}: ${code}`)];
+  return audit.row(c, { success: issued.length > 0, identifier: serials.join(","), info: info.join("; ") });
+}
+
+export function verdictOf(issued: TriggerResult["issued"]): "CHALLENGE" | "REJECT" {
+  return issued.length > 0 ? "CHALLENGE" : "REJECT";
+}

@@ -8,12 +8,13 @@ import {
   type RateLimit,
   respond,
   route,
-  type Statement,
+  tagged,
 } from "sealpost/plugin";
 import * as v from "valibot";
 import type { CheckCode } from "./check.ts";
 import type { TokenContext } from "./config.ts";
-import { eventDataOf, type OwnerQuery, type Owners, type Pins, type PinTargets } from "./owners.ts";
+import { eventDataOf, type OwnerQuery, type Owners } from "./owners.ts";
+import type { TriggerByPin } from "./pin.ts";
 import {
   checkParams,
   isSent,
@@ -24,29 +25,29 @@ import {
 } from "./schema.ts";
 import type { OwnedToken } from "./store.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
-import type { Trigger, TriggerResult } from "./trigger.ts";
+import { type Trigger, type TriggerResult, triggerRow, verdictOf } from "./trigger.ts";
 
-const tag = { name: "Validation", description: "Codes as a second factor: sending and checking them" };
+const TAG = { name: "Validation", description: "Codes as a second factor: sending and checking them" };
 const WINDOW_SECONDS = 600;
 /** Maximum failures of one client per window with one name, and in total: the same as for the login of admins. */
 const MAX_FAILURES_PER_NAME = 10;
 const MAX_FAILURES_PER_CLIENT = 100;
 const TRIGGER_RIGHT = "triggerchallenge";
 
-interface ValidateDeps extends Pick<TokenContext, "store" | "guard" | "audit" | "limits" | "idempotent"> {
+interface ValidateDeps extends Pick<TokenContext, "guard" | "audit" | "limits" | "idempotent"> {
   readonly owners: Owners;
-  readonly pins: Pins;
   readonly trigger: Trigger;
+  readonly triggerByPin: TriggerByPin;
   readonly checkCode: CheckCode;
 }
 
 /** Creates the routes that send and check codes. */
 export function validateRoutes(deps: ValidateDeps) {
-  return [triggerRoute(deps), checkRoute(deps)];
+  return tagged(TAG, [triggerRoute(deps), checkRoute(deps)]);
 }
 
 function triggerRoute(deps: ValidateDeps) {
-  const { idempotent, owners, trigger } = deps;
+  const { audit, idempotent, owners, trigger } = deps;
   return route(
     {
       method: "POST",
@@ -59,7 +60,6 @@ function triggerRoute(deps: ValidateDeps) {
       summary: "Send codes to a user",
       description: "The value is the number of challenges.",
       operationId: "triggerChallenge",
-      tag,
       errors: [409],
       headers: IDEMPOTENCY_HEADER,
     },
@@ -68,7 +68,7 @@ function triggerRoute(deps: ValidateDeps) {
       const all = await owners.tokensOf(params);
       const targets = all.filter(({ token }) => params.type === undefined || token.type === params.type);
       const result = await idempotent(c, params, () =>
-        trigger(c, targets, (sent) => [triggerRow(deps, c, sent)]),
+        trigger(c, targets, (sent) => [triggerRow(audit, c, sent)]),
       );
       return respondTo(c, targets, result, { value: result.issued.length, isAdmin: true });
     },
@@ -76,7 +76,7 @@ function triggerRoute(deps: ValidateDeps) {
 }
 
 function checkRoute(deps: ValidateDeps) {
-  const { store, guard, limits, idempotent, owners, pins, trigger, checkCode } = deps;
+  const { guard, owners, triggerByPin, checkCode } = deps;
   return route(
     {
       method: "POST",
@@ -88,7 +88,6 @@ function checkRoute(deps: ValidateDeps) {
       summary: "Check a code, or request one",
       description: "With `transaction_id`, checks a code. Without it, sends codes if `pass` is the PIN.",
       operationId: "validateCheck",
-      tag,
       errors: [409, 429],
       headers: IDEMPOTENCY_HEADER,
     },
@@ -105,23 +104,7 @@ function checkRoute(deps: ValidateDeps) {
         const about = accepted && token ? { serial: token.serial, type: token.type } : {};
         return respond(accepted, { detail: { message, ...about }, authentication });
       }
-      await limits.consume(...rateLimits);
-      const { refund } = await limits.plan(...rateLimits);
-      const found = await owners.tokensForPin(named);
-      const { targets } = found;
-      const opened = await openedBy(pins, c, pass, found).catch(async (error) => {
-        // There was no verdict.
-        await store.append(...refund());
-        throw error;
-      });
-      // Also without a matching token: an error about the key must not reveal that the PIN is right.
-      const result = await idempotent(c, [named, pass], () =>
-        trigger(c, opened, (sent) =>
-          opened.length === 0
-            ? [wrongPinRow(deps, c, targets)]
-            : [triggerRow(deps, c, sent), ...(sent.issued.length > 0 ? refund() : [])],
-        ),
-      );
+      const { targets, opened, result } = await triggerByPin(c, pass, named, rateLimits);
       if (opened.length === 0) {
         setEventData(c, targets, targets[0]?.token.serial ?? "", "REJECT");
         return respond(false, { detail: { message: notTriggered(c) }, authentication: "REJECT" });
@@ -144,31 +127,6 @@ function limitsOf(
     ...limits.perClient(c, { key: "check", max: MAX_FAILURES_PER_CLIENT, windowSeconds }),
     ...limits.perClient(c, { key: `check ${name}`, max: MAX_FAILURES_PER_NAME, windowSeconds }),
   ];
-}
-
-/** Returns the tokens with this PIN. It compares one PIN, regardless of the number of tokens. */
-async function openedBy(
-  pins: Pins,
-  c: Context<Env>,
-  pin: string,
-  { targets, hasOldPins }: PinTargets,
-): Promise<readonly OwnedToken[]> {
-  const withPin = targets.filter(({ token }) => token.pinHash !== "");
-  const stored = withPin[0]?.token.pinHash ?? null;
-  const { ok } = await pins.verify(c, pin, stored, { hasOldPins });
-  return ok ? withPin.filter(({ token }) => token.pinHash === stored) : [];
-}
-
-function wrongPinRow({ audit }: ValidateDeps, c: Context<Env>, targets: readonly OwnedToken[]): Statement {
-  const identifier = targets.map(({ token }) => token.serial).join(",");
-  return audit.row(c, { success: false, identifier, info: "no token has this PIN" });
-}
-
-/** Builds the audit row of a trigger. */
-function triggerRow({ audit }: ValidateDeps, c: Context<Env>, { issued, unsent }: TriggerResult): Statement {
-  const serials = [...issued, ...unsent].map(({ serial }) => serial);
-  const info = [verdictOf(issued).toLowerCase(), ...unsent.map(({ serial, code }) => `${serial}: ${code}`)];
-  return audit.row(c, { success: issued.length > 0, identifier: serials.join(","), info: info.join("; ") });
 }
 
 /** Responds to a trigger. @param isAdmin whether the response has the reasons why codes were not sent. */
@@ -197,10 +155,6 @@ function setEventData(
 
 function notTriggered(c: Context<Env>): string {
   return TEXTS[language(c, LANGUAGES)].notTriggered;
-}
-
-function verdictOf(issued: TriggerResult["issued"]): "CHALLENGE" | "REJECT" {
-  return issued.length > 0 ? "CHALLENGE" : "REJECT";
 }
 
 function assertNamed({ user, serial }: Pick<OwnerQuery, "user" | "serial">): void {

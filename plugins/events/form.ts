@@ -68,7 +68,6 @@ export function sendmailOptions(servers: readonly string[]): Record<string, Opti
 }
 
 interface Description {
-  readonly operationId: string;
   readonly summary: string;
   readonly of: (servers: readonly string[]) => unknown;
 }
@@ -76,13 +75,11 @@ interface Description {
 /** Data from which clients build a form, by the second-to-last segment of the path. */
 export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   actions: {
-    operationId: "listEventActions",
-    summary: "List actions and their options",
+    summary: "List event actions",
     of: (servers) => ({ [ACTION]: sendmailOptions(servers) }),
   },
   conditions: {
-    operationId: "listEventConditions",
-    summary: "List conditions",
+    summary: "List event conditions",
     of: () =>
       Object.fromEntries(
         Object.entries(CONDITIONS).map(([name, { type, description, values }]) => [
@@ -91,10 +88,9 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
         ]),
       ),
   },
-  positions: { operationId: "listEventPositions", summary: "List positions", of: () => [POSITION] },
+  positions: { summary: "List event positions", of: () => [POSITION] },
   defaults: {
-    operationId: "listEventDefaults",
-    summary: "List defaults of a binding",
+    summary: "List event defaults",
     of: () => {
       const [language] = LANGUAGES;
       const { subject, body } = TEXTS[language];

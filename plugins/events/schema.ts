@@ -2,6 +2,7 @@ import {
   described,
   invalidParameter,
   missingParameter,
+  named,
   serverNames,
   templateText,
   wholeNumber,
@@ -19,7 +20,7 @@ import {
   sendmailOptions,
 } from "./form.ts";
 import { RECIPIENT_KINDS } from "./recipients.ts";
-import type { NewBinding } from "./store.ts";
+import type { Binding, NewBinding } from "./store.ts";
 import { LANGUAGES, TAGS } from "./texts.ts";
 
 export const HANDLER_MODULE = "UserNotification";
@@ -49,7 +50,7 @@ const never = (why: string) =>
     ),
     false,
   );
-export const bindingId = wholeNumber(1, Number.MAX_SAFE_INTEGER);
+const bindingId = wholeNumber(1, Number.MAX_SAFE_INTEGER);
 
 const eventList = v.pipe(
   v.union([v.string(), v.array(v.string())], "expected names of events, comma-separated or as a list"),
@@ -106,6 +107,35 @@ export const bindingParams = v.object({
   ...optionEntries,
 });
 type BindingParams = v.InferOutput<typeof bindingParams> & Readonly<Record<string, unknown>>;
+
+/** The id of a binding in a path. */
+export const idParams = v.object({
+  id: v.pipe(v.string(), v.regex(/^\d{1,15}$/, "expected a number"), v.transform(Number), bindingId),
+});
+
+const texts = v.record(v.string(), v.string());
+/** A binding in privacyIDEA's format. */
+export const bindingView = named(
+  "EventBinding",
+  v.object({
+    id: v.number(),
+    name: v.string(),
+    event: v.array(v.string()),
+    handlermodule: v.string(),
+    action: v.string(),
+    position: v.string(),
+    ordering: v.number(),
+    active: v.boolean(),
+    abort_on_error: v.boolean(),
+    options: texts,
+    conditions: texts,
+  }),
+);
+
+export function toBindingView({ event, ...row }: Binding): v.InferOutput<typeof bindingView> {
+  const fixed = { handlermodule: HANDLER_MODULE, position: POSITION, abort_on_error: false };
+  return { ...row, event: [...event], ...fixed };
+}
 
 /**
  * Returns the binding of validated parameters.

@@ -1,4 +1,4 @@
-import { IDEMPOTENCY_HEADER, language, route } from "sealpost/plugin";
+import { IDEMPOTENCY_HEADER, language, route, tagged } from "sealpost/plugin";
 import * as v from "valibot";
 import type { Options, RecoveryContext } from "./config.ts";
 import { PAGE_PATH } from "./message.ts";
@@ -9,9 +9,9 @@ import { recoverParams, resetParams } from "./schema.ts";
 import type { CodeStore } from "./store.ts";
 import { LANGUAGES } from "./texts.ts";
 
-const tag = { name: "Recovery", description: "Users set a new password by a link in a message" };
+const TAG = { name: "Recovery", description: "Users set a new password by a link in a message" };
 /** All routes are open: a user who needs them has no password. */
-const OPEN = { open: true, errors: [403, 429], headers: IDEMPOTENCY_HEADER, tag } as const;
+const OPEN = { open: true, errors: [403, 429], headers: IDEMPOTENCY_HEADER } as const;
 
 /** Creates the routes with which users recover passwords. */
 export function recoveryRoutes(
@@ -24,7 +24,7 @@ export function recoveryRoutes(
   const directory = () => capabilities.use("directory");
   const realmOf = (realm: string) => realm || directory().defaultRealm;
 
-  return [
+  return tagged(TAG, [
     route(
       {
         ...OPEN,
@@ -48,9 +48,8 @@ export function recoveryRoutes(
         path: PAGE_PATH,
         parameters: { body: resetParams },
         response: v.boolean(),
-        summary: "Set a new password",
+        summary: "Reset a password",
         description: "Needs the code in the message. The value is `false` if the code is not valid.",
-        operationId: "resetPassword",
       },
       async (c, { body }) => {
         c.set("eventData", { user: body.user, realm: realmOf(body.realm) });
@@ -67,12 +66,11 @@ export function recoveryRoutes(
         summary: "Show the recovery page",
         description: "The page that the link leads to. It does not use up the code.",
         operationId: "resetPage",
-        tag,
       },
       async (c) => {
         const { html, headers } = await resetPage(language(c, LANGUAGES), leastPasswordCharacters);
         return c.html(html, 200, headers);
       },
     ),
-  ];
+  ]);
 }

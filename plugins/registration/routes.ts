@@ -1,4 +1,4 @@
-import { IDEMPOTENCY_HEADER, language, respond, route } from "sealpost/plugin";
+import { IDEMPOTENCY_HEADER, language, respond, route, tagged } from "sealpost/plugin";
 import * as v from "valibot";
 import type { RegistrationContext } from "./config.ts";
 import { createConfirm } from "./confirm.ts";
@@ -7,37 +7,33 @@ import { confirmedView, confirmParams, pendingView, registerParams } from "./sch
 import type { PendingStore } from "./store.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 
-const tag = { name: "Registration", description: "Users create their own accounts" };
+const TAG = { name: "Registration", description: "Users create their own accounts" };
+const OPEN = { open: true, response: v.boolean() } as const;
 
 /** Creates the routes with which anyone can register. */
 export function registrationRoutes(deps: RegistrationContext & { readonly pending: PendingStore }) {
   const register = createRegister(deps);
   const confirm = createConfirm(deps);
-  return [
+  return tagged(TAG, [
     route(
       {
+        ...OPEN,
         method: "GET",
         path: "/register",
-        open: true,
-        response: v.boolean(),
         summary: "Check whether registration is enabled",
         operationId: "canRegister",
-        tag,
       },
       () => deps.settings.get("register.enabled"),
     ),
     route(
       {
+        ...OPEN,
         method: "POST",
         path: "/register",
-        open: true,
         parameters: { body: registerParams },
-        response: v.boolean(),
         detail: pendingView,
         summary: "Register",
         description: "Sends a message with a code. `POST /register/confirm` creates the account with it.",
-        operationId: "register",
-        tag,
         errors: [409, 429],
         headers: IDEMPOTENCY_HEADER,
       },
@@ -48,16 +44,14 @@ export function registrationRoutes(deps: RegistrationContext & { readonly pendin
     ),
     route(
       {
+        ...OPEN,
         method: "POST",
         path: "/register/confirm",
-        open: true,
         parameters: { body: confirmParams },
-        response: v.boolean(),
         detail: confirmedView,
         summary: "Create the account",
         description: "The value is `false` if the code is wrong or has expired.",
         operationId: "confirmRegistration",
-        tag,
         errors: [429],
       },
       async (c, { body: { transaction_id: id, code } }) => {
@@ -66,5 +60,5 @@ export function registrationRoutes(deps: RegistrationContext & { readonly pendin
         return respond(false, { detail: { message: TEXTS[language(c, LANGUAGES)].wrongCode } });
       },
     ),
-  ];
+  ]);
 }

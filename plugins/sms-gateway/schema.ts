@@ -1,5 +1,7 @@
 import {
+  deliveryView,
   described,
+  invalidParameter,
   named,
   parseAddress,
   phoneNumber,
@@ -12,7 +14,7 @@ import { parseRewrite, type Rewrite } from "./rewrite.ts";
 import type { GatewayInput, GatewayRow } from "./store.ts";
 
 /** privacyIDEA's name of this kind of gateway. */
-export const MODULE = "privacyidea.lib.smsprovider.SmtpSMSProvider.SmtpSMSProvider";
+const MODULE = "privacyidea.lib.smsprovider.SmtpSMSProvider.SmtpSMSProvider";
 /** privacyIDEA's tags; `otp` is the whole text of the SMS. */
 const TAGS = ["phone", "otp"];
 const MAX_CHARACTERS = 255;
@@ -88,7 +90,7 @@ export const OPTIONS = {
 } as const satisfies Readonly<
   Record<string, { readonly column: keyof GatewayRow; readonly [key: string]: unknown }>
 >;
-type OptionName = keyof typeof OPTIONS;
+export type OptionName = keyof typeof OPTIONS;
 export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[];
 
 /** Parameters of POST /smsgateway. */
@@ -121,6 +123,16 @@ export function toGateway(params: v.InferOutput<typeof gatewayParams>): GatewayI
   };
 }
 
+/** Rejects misspelled options, which would have no effect otherwise. */
+export function assertKnownOptions(names: readonly string[]): void {
+  for (const name of names) {
+    const [kind = "", key] = name.split(".");
+    const isKnown = OPTION_NAMES.some((option) => name === `option.${option}`);
+    if (key === undefined || isKnown || !["option", "header", "secret"].includes(kind)) continue;
+    throw invalidParameter(name, `expected ${OPTION_NAMES.map((option) => `option.${option}`).join(", ")}`);
+  }
+}
+
 /** Whether a gateway has an address for a number of the usual form. */
 export function yieldsAddress({ mailto, regexp: rule }: Pick<GatewayInput, "mailto" | "regexp">): boolean {
   const phone = rewriteOf(rule)(SAMPLE.phone);
@@ -140,6 +152,16 @@ export const testParams = v.object({
   phone: phoneNumber,
   text: v.optional(text(MAX_CHARACTERS)),
 });
+
+/** `detail` of a test. */
+export const testDetail = v.object({
+  code: v.optional(v.string()),
+  recipient: v.optional(described(v.string(), "Address of the gateway")),
+  delivery: v.optional(deliveryView),
+  mail_id: v.optional(v.string()),
+});
+
+export const gatewayPath = v.object({ gateway: described(v.string(), "Number or name of the gateway") });
 
 export const keyParams = v.object({
   id: v.pipe(v.string(), v.regex(/^\d{1,15}$/, "expected the number of a gateway")),
@@ -184,3 +206,14 @@ export const providersView = v.record(
     ),
   }),
 );
+
+/** Returns the options of a gateway. @param servers the SMTP servers that it can use */
+export function toProvidersView(servers: readonly string[]): v.InferOutput<typeof providersView> {
+  const parameters = Object.fromEntries(
+    OPTION_NAMES.map((name) => {
+      const { required, description } = OPTIONS[name];
+      return [name, { required, description, ...(name === "SMTPIDENTIFIER" && { values: [...servers] }) }];
+    }),
+  );
+  return { [MODULE]: { options_allowed: false, headers_allowed: false, parameters } };
+}

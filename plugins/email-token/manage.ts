@@ -1,0 +1,100 @@
+import type { Context } from "hono";
+import { SealpostError } from "sealpost";
+import { type Env, isConstraintError, missingParameter } from "sealpost/plugin";
+import type { TokenContext } from "./config.ts";
+import type { Enroll } from "./enroll.ts";
+import type { Owners } from "./owners.ts";
+import type { InitParams, ListParams, NamedParams } from "./schema.ts";
+import type { TokenRow, TokenStore } from "./store.ts";
+
+const SEARCHED = ["user", "realm", "serial", "type"] as const;
+
+/** Tokens, as admins see and change them. Each change is committed with its audit row. */
+interface Tokens {
+  /** Creates a token. Returns its serial. @throws {SealpostError} `conflict`, or an error of {@link Enroll}. */
+  init(c: Context<Env>, params: InitParams): Promise<string>;
+  /** Returns one page, and the number of all matches. */
+  page(c: Context<Env>, params: ListParams): Promise<{ rows: readonly TokenRow[]; total: number }>;
+  /** Clears the fail counters of one token, or of all tokens of a user. Returns their number. @throws {SealpostError} `resource_not_found`. */
+  reset(c: Context<Env>, named: NamedParams): Promise<number>;
+  /** Deletes a token and its codes. Returns 1. @throws {SealpostError} `resource_not_found`. */
+  remove(c: Context<Env>, serial: string): Promise<number>;
+}
+
+export interface TokensDeps extends Pick<TokenContext, "store" | "audit" | "random"> {
+  readonly tokens: TokenStore;
+  readonly owners: Owners;
+  readonly enroll: Enroll;
+}
+
+export function createTokens({ store, audit, random, tokens, owners, enroll }: TokensDeps): Tokens {
+  return {
+    async init(c, params) {
+      const row = await enroll(c, params);
+      setTarget(c, row);
+      const entry = { success: true, identifier: row.serial, recipient: row.address, info: row.type };
+      const statements = [tokens.insert(row), audit.row(c, entry, "ifChanged")] as const;
+      const [inserted] = await store.commit(statements).catch((cause) => {
+        if (!isConstraintError(cause)) throw cause;
+        throw conflict("A token with this serial exists", cause);
+      });
+      if (inserted.rowsAffected > 0) return row.serial;
+      throw conflict("Another token is being created for this user: try again");
+    },
+
+    async page(c, params) {
+      const { user, realm, serial, type, page, pagesize } = params;
+      const owner = user === "" ? null : await owners.find({ user, realm });
+      const filter = {
+        serial: serial || undefined,
+        type,
+        userId: user === "" ? undefined : (owner?.id ?? random.id()),
+        realm: user === "" && realm !== "" ? realm : undefined,
+      };
+      const { rows, total } = await tokens.page(filter, page, pagesize);
+      // Personal data was read, so log it; the search terms are personal data themselves, so log only their names.
+      const fields = SEARCHED.filter((name) => params[name]).join(",");
+      await audit.write(c, { success: true, fields, info: `${rows.length} tokens` });
+      return { rows, total };
+    },
+
+    async reset(c, named) {
+      if (named.serial === "" && named.user === "") throw missingParameter("serial");
+      c.set("auditTarget", { identifier: named.serial || named.user, recipient: "" });
+      const rows =
+        named.user === ""
+          ? await tokens.search({ serial: named.serial })
+          : (await owners.tokensOf(named)).map(({ token }) => token);
+      const [first] = rows;
+      if (!first) throw notFound();
+      setTarget(c, first);
+      const serials = rows.map(({ serial }) => serial);
+      const row = audit.row(c, { success: true, identifier: serials.join(",") }, "ifChanged");
+      const [reset] = await store.commit([tokens.reset(serials), row]);
+      return reset.rowsAffected;
+    },
+
+    async remove(c, serial) {
+      const token = await tokens.find(serial);
+      if (token) setTarget(c, token);
+      const row = audit.row(c, { success: true, identifier: serial }, "ifChanged");
+      const [, removed] = await store.commit([...tokens.remove(serial), row]);
+      if (removed.rowsAffected === 0) throw notFound();
+      return removed.rowsAffected;
+    },
+  };
+}
+
+/** Sets what the event, and the audit row of a rejected request, say about the token. */
+function setTarget(c: Context<Env>, { serial, type, username, realm, address }: TokenRow): void {
+  c.set("eventData", { user: username, realm, serial, tokentype: type });
+  c.set("auditTarget", { identifier: serial, recipient: address });
+}
+
+function notFound(): SealpostError {
+  return new SealpostError("resource_not_found", "The requested Token could not be found.");
+}
+
+function conflict(message: string, cause?: unknown): SealpostError {
+  return new SealpostError("conflict", message, { cause });
+}

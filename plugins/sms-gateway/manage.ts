@@ -1,0 +1,71 @@
+import type { Context } from "hono";
+import { SealpostError } from "sealpost";
+import { type Env, invalidParameter, type PluginContext } from "sealpost/plugin";
+import { OPTION_NAMES, OPTIONS, type OptionName, yieldsAddress } from "./schema.ts";
+import type { GatewayInput, GatewayRow, GatewayStore } from "./store.ts";
+
+/** Gateways, as admins see and change them. Each change is committed with its audit row. */
+export interface Gateways {
+  /** Returns the gateway with this number or name. @throws {SealpostError} `resource_not_found`. */
+  get(numberOrName: string): Promise<GatewayRow>;
+  /** Creates or replaces a gateway. Returns its number. @throws {SealpostError} `invalid_parameter`. */
+  save(c: Context<Env>, input: GatewayInput): Promise<number>;
+  /** Deletes a gateway by its name. Returns its number. @throws {SealpostError} `resource_not_found`. */
+  remove(c: Context<Env>, name: string): Promise<number>;
+  /** Resets an option. @throws {SealpostError} `resource_not_found`; `invalid_parameter` if the gateway needs it. */
+  reset(c: Context<Env>, id: string, key: OptionName): Promise<void>;
+}
+
+export function createGateways({
+  store,
+  audit,
+  gateways,
+}: Pick<PluginContext, "store" | "audit"> & { readonly gateways: GatewayStore }): Gateways {
+  return {
+    async get(numberOrName) {
+      const byNumber = /^\d{1,15}$/.test(numberOrName) ? await gateways.get(Number(numberOrName)) : undefined;
+      const row = byNumber ?? (await gateways.find(numberOrName.normalize("NFC")));
+      if (row) return row;
+      throw notFound();
+    },
+
+    async save(c, input) {
+      const { identifier } = input;
+      c.set("auditTarget", { identifier, recipient: "" });
+      if (!yieldsAddress(input)) {
+        throw invalidParameter("option.MAILTO", "yields no email address for a number such as +491701234567");
+      }
+      const fields = OPTION_NAMES.filter((name) => input[OPTIONS[name].column] !== "").join(",");
+      await store.commit([gateways.put(input), audit.row(c, { success: true, identifier, fields })]);
+      return (await gateways.find(identifier))?.id ?? 0;
+    },
+
+    async remove(c, name) {
+      const identifier = name.normalize("NFC");
+      c.set("auditTarget", { identifier, recipient: "" });
+      const row = await gateways.find(identifier);
+      const auditRow = audit.row(c, { success: true, identifier }, "ifChanged");
+      const [removed] = await store.commit([gateways.remove(identifier), auditRow]);
+      if (!row || removed.rowsAffected === 0) throw notFound();
+      return row.id;
+    },
+
+    async reset(c, id, key) {
+      const { column, required, fallback } = OPTIONS[key];
+      c.set("auditTarget", { identifier: id, recipient: "" });
+      if (required) throw invalidParameter("key", `a gateway needs ${key}`);
+      const row = await gateways.get(Number(id));
+      if (!row) throw notFound();
+      if (!yieldsAddress({ ...row, [column]: fallback })) {
+        throw invalidParameter("key", `MAILTO yields no email address without ${key}`);
+      }
+      const entry = { success: true, identifier: row.identifier, fields: key };
+      const change = gateways.set(row.id, { [column]: fallback });
+      await store.commit([change, audit.row(c, entry, "ifChanged")]);
+    },
+  };
+}
+
+export function notFound(): SealpostError {
+  return new SealpostError("resource_not_found", "The requested SMSGateway could not be found.");
+}

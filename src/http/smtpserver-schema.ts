@@ -116,7 +116,9 @@ function schemaOf(field: DefinitionField): v.GenericSchema {
 function entryOf(field: DefinitionField): v.GenericSchema {
   const { description, kind } = field;
   if (field.detail) {
-    return v.nullish(described(schemaOf(field), `${description}. Absent: unchanged; null or empty: default`));
+    return v.nullish(
+      described(schemaOf(field), `${description}. Unchanged if absent; null and an empty text reset it`),
+    );
   }
   const schema = described(schemaOf(field), description);
   if (kind === "endpoint") return schema;

@@ -6,7 +6,7 @@ import type { ServerDefinition } from "../domain/smtp-server.ts";
 import { hintFor } from "../mail/hints/hint-for.ts";
 import { described, named } from "./schemas.ts";
 
-/** A reply of a mail server. */
+/** A reply of the mail server. */
 export const replyView = named(
   "Reply",
   v.object({

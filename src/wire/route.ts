@@ -15,7 +15,7 @@ import type {
 } from "../contracts/route.ts";
 import type { Envelope, Success } from "./envelope.ts";
 
-/** A route with what a typed client knows about it. */
+/** A route with its types for a typed client. */
 export interface TypedRoute<S extends Schema> extends Route {
   /** For the compiler only; never set. */
   readonly "~schema"?: S;
@@ -108,7 +108,7 @@ type Input<S extends ParameterSchemas> = (S extends { readonly body: infer B ext
   (S extends { readonly path: infer P extends GenericSchema }
     ? { param: Texts<InferInput<P>> }
     : NoParameters);
-/** A query and a path are text; what a schema makes of it is in its output. */
+/** A client sends the values of a query or a path as text. */
 type Texts<T> = { [K in keyof T]: string | (undefined extends T[K] ? undefined : never) };
 type Output<Out> = Out extends Response
   ? Out
@@ -121,7 +121,7 @@ type Intersection<U> = (U extends unknown ? (one: U) => void : never) extends (a
   ? I
   : never;
 
-/** Suffix of an event name by method. None for `POST`: its path says what it does. */
+/** Suffix of an event name by method. None for `POST`, whose path names the operation. */
 const SUFFIXES: Readonly<Record<string, string>> = {
   GET: "get",
   DELETE: "delete",
@@ -142,7 +142,7 @@ export function pathNamesOf(path: string): string[] {
 }
 
 /**
- * The name of the event of an API action: the fixed parts of its path, and what it does where they do not say it.
+ * The name of the event of an API action: the fixed parts of its path, and a suffix if they do not name the operation.
  * `POST /token/init` is `token_init`, `GET /token/` `token_list`, `DELETE /token/<serial>` `token_delete`, `POST /user/`
  * `user_add`, `POST /smtpserver/<identifier>` `smtpserver_save`.
  */

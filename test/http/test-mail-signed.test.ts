@@ -52,7 +52,7 @@ describe.skipIf(!isInstalled("openssl"))("a signed test", () => {
     expect(new TextDecoder().decode(mail(instance))).not.toContain("multipart/signed");
   });
 
-  test("that cannot be signed stays here with dont_send_on_error", async () => {
+  test("that cannot be signed is not sent with dont_send_on_error", async () => {
     await using instance = await testInstance();
     const { status, value, detail } = await send(instance, {
       ...(await expired()),

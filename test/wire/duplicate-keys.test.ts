@@ -22,7 +22,7 @@ describe("duplicateKey()", () => {
     expect(duplicateKey(text)).toBe(repeated);
   });
 
-  test("finds none in what JSON.stringify() wrote", () => {
+  test("finds none in the output of JSON.stringify()", () => {
     fc.assert(
       fc.property(fc.json(), (text) => {
         expect(duplicateKey(JSON.stringify(JSON.parse(text)))).toBeNull();
@@ -30,7 +30,7 @@ describe("duplicateKey()", () => {
     );
   });
 
-  test("finds a key that is put in a second time, wherever it is written", () => {
+  test("finds a duplicate key at any place in the text", () => {
     const object = fc.dictionary(fc.string(), fc.jsonValue(), { minKeys: 1 });
     fc.assert(
       fc.property(object, fc.nat(), (value, index) => {

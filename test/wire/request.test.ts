@@ -34,7 +34,7 @@ describe("clientAddress()", () => {
     );
   });
 
-  test("does not depend on what stands left of the first address that is no proxy", () => {
+  test("ignores everything left of the first address that is not a proxy", () => {
     const stranger = fc.ipV4().filter((address) => !address.startsWith("10."));
     fc.assert(
       fc.property(stranger, fc.array(fc.string()), fc.nat(3), (client, written, hops) => {

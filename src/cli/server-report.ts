@@ -3,7 +3,7 @@ import type { TestDetail } from "../http/smtpserver-test-schema.ts";
 type Server = NonNullable<TestDetail["server"]>;
 type Row = readonly [label: string, value: string];
 
-/** Fits the longest label and two blanks. */
+/** Width of the longest label and two blanks. */
 const LABEL_CHARACTERS = 13;
 
 /** Formats what a test saw of the server and how long each phase took, as the API shows it. Omits what is unknown. */

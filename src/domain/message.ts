@@ -138,8 +138,8 @@ export function fieldProblem(name: string, value: string): string | null {
 }
 
 /**
- * Returns what is expected instead of this field of an HTTP caller, who may only set {@link HTTP_FIELDS}; `null` if the
- * field is valid.
+ * Returns what an HTTP caller may send instead of this header field, or `null` if the field is valid. HTTP callers may
+ * only set {@link HTTP_FIELDS}.
  */
 export function httpFieldProblem(name: string, value: string): string | null {
   const field = name.toLowerCase();

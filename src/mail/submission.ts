@@ -23,7 +23,7 @@ export type SubmitResult =
       readonly identifier: string;
       readonly recipients: readonly RecipientResult[];
       readonly smime: SmimeResult;
-      /** Definitions before this one that failed by their own fault, or whose circuit is open. */
+      /** Definitions before this one that failed through their own fault, or whose circuit is open. */
       readonly skipped: readonly SkippedServer[];
     }
   | {

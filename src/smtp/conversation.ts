@@ -202,7 +202,7 @@ export class Conversation {
     return this.#turn();
   }
 
-  /** The connection is lost, a deadline has passed, or the handshake failed. The task, if any, gets its result. */
+  /** Ends the current task, if any, because the connection is lost, a deadline has passed or the handshake failed. */
   lost(code: FailureCode, phase: Phase = this.phase, reply: SmtpReply | null = null): void {
     this.#afterwards = "hang-up";
     if (this.#result !== null || this.#task === null) return;

@@ -118,7 +118,7 @@ export class Pipeline {
     return this.#awaited.shift();
   }
 
-  /** Takes what is staged. From here on the server may have it. @returns the bytes to write, or `null`. */
+  /** Takes the staged bytes. From here on the server may have received them. @returns the bytes to write, or `null`. */
   flush(): Uint8Array | null {
     const staged = this.unstage();
     const wasIdle = this.isIdle;

@@ -98,7 +98,7 @@ export class Epoch {
     }
   }
 
-  /** Returns the rows of a table, as they are now or, within {@link run}, as the work has last seen them confirmed. */
+  /** Returns the rows of a table as they are now. Within {@link run}: as of the latest read that confirmed them. */
   async rows<Row>(table: KeptTable<Row>): Promise<readonly Row[]> {
     const scope = this.#current();
     if (scope?.isAssumed && !scope.isDeciding) await this.prove();

@@ -18,7 +18,7 @@ export interface Claim {
   readonly lease: string;
   readonly leaseEndsAt: Date;
   readonly now: Date;
-  /** Leases that ended later stay with their workers. `now`, or earlier if a stall may have delayed renewals. */
+  /** Only leases that ended before this time are taken over. `now`, or earlier if a stall may have delayed renewals. */
   readonly expiredBefore: Date;
   readonly limit: number;
   /** 0: no limit. */

@@ -20,7 +20,7 @@ interface PollWakeOptions {
  * their next sweep. Without listeners, as on a Worker, it does nothing.
  */
 export function createPollWake({ now }: PollWakeOptions): Wake & WakeSource {
-  // Objects, so that one function can listen twice.
+  // Wrapped in objects, so that one function can listen twice.
   const listeners = new Set<{ readonly on: Listener; readonly end: () => void }>();
   const timers = new Set<NodeJS.Timeout>();
   // Not an AbortController: a Worker may not create one in global scope.

@@ -23,8 +23,8 @@ export interface MailQueue {
   /** Returns a message with all its attempts; `null` if there is none. */
   get(id: string): Promise<{ mail: QueuedMail; attempts: readonly MailAttempt[] } | null>;
   /**
-   * Makes a message due now, and the probe of its server. It may wait for its next attempt, or have failed by the
-   * server's fault while its content is kept; then it gets as much time as a new message.
+   * Makes a message and the probe of its server due now. The message waits for its next attempt, or has failed through
+   * the server's fault and still has its content. A failed message gets as much time as a new one.
    * @throws {SealpostError} `resource_not_found`; `conflict` if it is final otherwise, has expired or is being sent.
    */
   retry(id: string, actor: AuditActor): Promise<void>;

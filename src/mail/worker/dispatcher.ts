@@ -111,7 +111,7 @@ export class Dispatcher {
     this.#track(started);
   }
 
-  /** Starts nothing more. */
+  /** Keeps further messages from starting. */
   stop(): void {
     this.#isStopped = true;
   }

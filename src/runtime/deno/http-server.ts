@@ -7,7 +7,7 @@ type Handler = Parameters<typeof Deno.serve>[1];
 const WRITE_MS = 250;
 
 /**
- * Deno closes a connection that has no request in flight; `close()` leaves the others to the end of the process.
+ * Deno closes connections without a request in flight. `close()` leaves the others open until the process ends.
  * @throws {SealpostError} `bad_setting` if it cannot listen on the address.
  */
 export function listen({ host, port, respond }: ListenOptions): HttpServer {

@@ -55,7 +55,7 @@ export default {
     }
   },
 
-  /** Sends the queued mail that the wakes of a queue name, with one drain for the batch. */
+  /** Sends the queued mail that a batch of wakes names, with one drain for the whole batch. */
   async queue(batch: QueueBatch, _bindings: Bindings, context: InvocationContext): Promise<void> {
     let isStarted = false;
     await consumeWakes(batch, async () => {

@@ -89,7 +89,7 @@ export class SmtpConnection {
     return this.#conversation.isPrepared && this.#io.isOpen;
   }
 
-  /** Waits for a reply on this connection so far, and one for the handshake of STARTTLS. */
+  /** Number of times this connection has waited for a reply so far. The handshake of STARTTLS counts as one. */
   get roundTrips(): number {
     return this.#conversation.roundTrips + this.#io.handshakes;
   }

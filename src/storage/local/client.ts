@@ -61,7 +61,7 @@ class CachingPool extends ConnectionPool {
   changeMark(): string {
     const database = this.acquireSync();
     try {
-      const [version] = database.prepare(DATA_VERSION).raw(true).all() as unknown[][];
+      const [version] = database.prepare(DATA_VERSION).raw(true).get() as unknown[];
       return `${this.#numbers.get(database)} ${String(version)}`;
     } finally {
       this.release(database);

@@ -16,7 +16,7 @@ export type Blame = "all" | "none" | "unknown" | number;
 export interface BatcherOptions<T, R> {
   /**
    * Runs items together, in this order. Returns one result for each, or rejects with none of them done.
-   * @param deadlineMs when the first of them has waited for `maxWaitMs`, on the clock of `performance.now()`.
+   * @param deadlineMs when the first of them has waited for `maxWaitMs`, on the clock of `nowMs`.
    */
   readonly run: (items: readonly T[], deadlineMs: number) => Promise<readonly R[]>;
   /** Bounds the total size of one run, so that it does not delay later items. */
@@ -27,6 +27,8 @@ export interface BatcherOptions<T, R> {
   readonly blame?: (error: unknown, items: readonly T[]) => Blame;
   /** Longest wait of an item for its run, in milliseconds. Default: no limit. */
   readonly maxWaitMs?: number;
+  /** The clock of every wait. Default: `performance.now()`. */
+  readonly nowMs?: () => number;
   /** Creates the error of an item that waited for longer and never runs. */
   readonly tooLate?: () => unknown;
   /** Time that a run waits for more items if the previous one had several, in milliseconds. Default: 0. */
@@ -56,7 +58,7 @@ interface Entry<T, R> {
 }
 
 interface Run {
-  /** Time when the run counts as abandoned, on the clock of `performance.now()`. */
+  /** Time when the run counts as abandoned, on the clock of the batcher. */
   endsMs: number;
 }
 
@@ -66,6 +68,7 @@ interface Run {
  */
 export class Batcher<T, R> {
   readonly #options: BatcherOptions<T, R>;
+  readonly #nowMs: () => number;
   #waiting: Entry<T, R>[] = [];
   #run: Run | null = null;
   /** Items of the latest run. */
@@ -73,6 +76,7 @@ export class Batcher<T, R> {
 
   constructor(options: BatcherOptions<T, R>) {
     this.#options = options;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
   }
 
   /**
@@ -85,7 +89,7 @@ export class Batcher<T, R> {
       item,
       isUrgent,
       size: sizeOf(item),
-      deadlineMs: performance.now() + maxWaitMs,
+      deadlineMs: this.#nowMs() + maxWaitMs,
       run: null,
       outcome: null,
       wake: () => undefined,
@@ -94,7 +98,7 @@ export class Batcher<T, R> {
     while (entry.outcome === null) {
       if (this.#isIdle()) await this.#runWaiting();
       else await this.#pause(entry);
-      if (isAbandoned(entry.run)) this.#reject(entry, this.#options.polling?.abandoned());
+      if (this.#isAbandoned(entry.run)) this.#reject(entry, this.#options.polling?.abandoned());
     }
     if ("error" in entry.outcome) throw entry.outcome.error;
     return entry.outcome.value;
@@ -106,7 +110,7 @@ export class Batcher<T, R> {
   }
 
   #isIdle(): boolean {
-    return this.#run === null || isAbandoned(this.#run);
+    return this.#run === null || this.#isAbandoned(this.#run);
   }
 
   #enter(entry: Entry<T, R>): void {
@@ -158,7 +162,7 @@ export class Batcher<T, R> {
 
   /** Takes the first items, at least one. Rejects waiting items that are late. */
   #take(): Entry<T, R>[] {
-    const nowMs = performance.now();
+    const nowMs = this.#nowMs();
     const late = this.#waiting.filter(({ deadlineMs }) => deadlineMs <= nowMs);
     for (const entry of late) this.#reject(entry, this.#options.tooLate?.());
     const waiting = this.#waiting.filter(({ outcome }) => outcome === null);
@@ -216,14 +220,14 @@ export class Batcher<T, R> {
     const deadlineMs = Math.min(...entries.map((entry) => entry.deadlineMs));
     const { run } = entries[0] ?? {};
     // Each attempt gets the full time, however many there are after an error.
-    if (run && this.#options.polling) run.endsMs = performance.now() + this.#options.polling.maxRunMs;
+    if (run && this.#options.polling) run.endsMs = this.#nowMs() + this.#options.polling.maxRunMs;
     const items = entries.map(({ item }) => item);
     return this.#options.run(items, deadlineMs);
   }
 
   /** Entries that may still wait go before the other waiting ones. */
   #putBack(error: unknown, entries: readonly Entry<T, R>[]): void {
-    const nowMs = performance.now();
+    const nowMs = this.#nowMs();
     for (const entry of entries) {
       if (entry.deadlineMs <= nowMs) this.#reject(entry, error);
       else entry.run = null;
@@ -244,10 +248,10 @@ export class Batcher<T, R> {
     entry.outcome ??= { error };
     entry.wake();
   }
-}
 
-function isAbandoned(run: Run | null): boolean {
-  return run !== null && run.endsMs <= performance.now();
+  #isAbandoned(run: Run | null): boolean {
+    return run !== null && run.endsMs <= this.#nowMs();
+  }
 }
 
 /**

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import offenders from "./gate/offenders.json";
 import { roomOf } from "./gate/rooms.ts";
-import { byRoom, type Offense, RULES, type Rule, readProse } from "./gate/rules.ts";
-import { readSources } from "./gate/sources.ts";
+import { byRoom, RULES, type Rule, readProse } from "./gate/rules.ts";
+import { type Offense, readSources } from "./gate/sources.ts";
 
 /*
 Checks the rules of the house against the list of present offenders, which may only shrink.

@@ -1,6 +1,5 @@
 import { exports as subpaths } from "../../package.json";
-import type { Offense } from "./rules.ts";
-import type { Source } from "./sources.ts";
+import type { Offense, Source } from "./sources.ts";
 
 /** Files of which each reaches all others by imports, types included. */
 export function circles(sources: readonly Source[]): readonly (readonly string[])[] {

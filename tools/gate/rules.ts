@@ -3,15 +3,8 @@ import { devDependencies } from "../../package.json";
 import { circles, unusedExports } from "./graph.ts";
 import { codeOf, type Prose, proseOf, readPages } from "./prose.ts";
 import { roomOf, wrongImport } from "./rooms.ts";
-import type { Source } from "./sources.ts";
+import type { Offense, Source } from "./sources.ts";
 import { BANNED_CODE, BANNED_PROSE, BANNED_START, BUDGET, BUDGET_START } from "./words.ts";
-
-/** One place that breaks a rule. */
-export interface Offense {
-  readonly path: string;
-  readonly line: number;
-  readonly what: string;
-}
 
 export interface Rule {
   /** Its key in offenders.json. */
@@ -89,7 +82,7 @@ export const RULES: readonly Rule[] = [
     name: "circles",
     advice: "no file may reach itself by imports, types included: move what both need below them",
     find: ({ sources }) =>
-      circles(sources.filter(isShipped)).map((files) => ({
+      circles(sources).map((files) => ({
         path: files[0] ?? "",
         line: 1,
         what: files.join(" ↔ "),

@@ -3,6 +3,13 @@ import { Glob } from "bun";
 import { type Comment, type Program, parseSync, Visitor } from "oxc-parser";
 import { compilerOptions } from "../../tsconfig.json";
 
+/** One place that breaks a rule. */
+export interface Offense {
+  readonly path: string;
+  readonly line: number;
+  readonly what: string;
+}
+
 export const ROOT = join(import.meta.dir, "..", "..");
 
 /** One import or re-export of a file. */

@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import type { Context } from "./rules.ts";
+import type { Context } from "./context.ts";
 import type { Login } from "./scenario.ts";
 
 /** The order under TLS, and in clear text, where the password should not be revealed. */

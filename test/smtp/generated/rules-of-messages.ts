@@ -1,6 +1,6 @@
 import { unstuff } from "./client-bytes.ts";
+import { type Context, isGiven } from "./context.ts";
 import { isPositive, type Knowledge } from "./knowledge.ts";
-import { type Context, isGiven } from "./rules.ts";
 
 /** Maximum size of a message in one flight. */
 const MAX_FLIGHT_OCTETS = 64 * 1024;

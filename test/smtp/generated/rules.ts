@@ -1,8 +1,8 @@
 import type { Written } from "./client-bytes.ts";
+import { type Context, isGiven } from "./context.ts";
 import type { Entry, Knowledge, ModelStep } from "./knowledge.ts";
 import { ofAuth, ofResponse } from "./rules-of-auth.ts";
 import { ofChunk, ofData, ofMail, ofRcpt } from "./rules-of-messages.ts";
-import type { Scenario, Work } from "./scenario.ts";
 
 export const EHLO_NAME = "client.example.org";
 
@@ -17,14 +17,6 @@ const GROUPED: readonly ModelStep[] = ["rset", "mail", "rcpt"];
 const IN_GROUP: readonly ModelStep[] = ["rset", "mail", "rcpt", "data", "bdat", "quit"];
 /** Commands allowed while TLS is wanted and not established. */
 const IN_CLEAR: readonly ModelStep[] = ["ehlo", "helo", "starttls", "quit"];
-
-/** The input of a rule. */
-export interface Context {
-  readonly scenario: Scenario;
-  /** `null`: the connection is being opened, or closed. */
-  readonly work: Work | null;
-  readonly known: Knowledge;
-}
 
 /** Returns the rule of RFC 5321, 2920, 3030, 3207 or 4954 that forbids a write. `null` if none does. */
 export function violationOf(written: Written, context: Context): string | null {
@@ -128,10 +120,4 @@ function isUnder(known: Knowledge, step: ModelStep): boolean {
 /** Whether greeting, EHLO, TLS and login are done, as far as they are wanted. */
 function isOpened({ scenario, known }: Context): boolean {
   return known.isIntroduced && (scenario.login === null || known.isLoggedIn);
-}
-
-/** Whether a command of this task has no reply so far, or was accepted (RFC 5321 4.1.4). */
-export function isGiven(known: Knowledge, step: ModelStep): boolean {
-  const entry = known.of(step);
-  return entry !== null && (entry.reply === null || entry.reply.code < 300);
 }

@@ -40,7 +40,7 @@ const HELP: readonly (readonly [args: readonly string[], says: readonly string[]
   ],
   [
     ["worker", "--help"],
-    ["SIGTERM", "several may run"],
+    ["SIGTERM", "several workers may share one database"],
   ],
   [["migrate", "--help"], ["database"]],
 ];

@@ -1,5 +1,7 @@
 import { asciiHostName, canonicalIpv4, canonicalIpv6 } from "./network.ts";
 
+const utf8 = new TextEncoder();
+
 /** One mailbox (RFC 5322 3.4): an address and a display name. */
 export interface Mailbox {
   /** Decoded display name. Empty if there is none. */
@@ -101,11 +103,13 @@ function unquoted(text: string): string {
 
 /** RFC 5321 4.1.3. */
 function addressLiteral(domain: string): string | null {
-  const [, tag, ipv6 = "", ipv4 = ""] = ADDRESS_LITERAL.exec(domain) ?? [];
+  const literal = ADDRESS_LITERAL.exec(domain);
+  if (literal === null) return null;
+  const [, tag, ipv6 = "", ipv4 = ""] = literal;
   const ip = tag === undefined ? canonicalIpv4(ipv4) : canonicalIpv6(ipv6);
   return ip && (tag === undefined ? `[${ip}]` : `[IPv6:${ip}]`);
 }
 
 function octets(text: string): number {
-  return new TextEncoder().encode(text).length;
+  return utf8.encode(text).length;
 }

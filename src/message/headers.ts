@@ -140,12 +140,16 @@ export function encodeWords(text: string): string {
     characters.filter((c) => Q_LITERAL.test(c)).length * 2 > characters.length ? "Q" : "B";
   const words: string[] = [];
   let word = "";
+  let length = 0;
   for (const character of characters) {
-    if (encodedLength(word + character, encoding) > MAX_ENCODED_CHARACTERS) {
+    const added = encoding === "Q" ? encodeQ(character).length : utf8.encode(character).length;
+    if (encodedLength(length + added, encoding) > MAX_ENCODED_CHARACTERS) {
       words.push(word);
       word = "";
+      length = 0;
     }
     word += character;
+    length += added;
   }
   return [...words, word].map((part) => `=?UTF-8?${encoding}?${encode(part, encoding)}?=`).join(" ");
 }
@@ -167,18 +171,21 @@ export function foldField(name: string, value: string | readonly string[]): stri
   return `${field}\r\n`;
 }
 
-function encodedLength(text: string, encoding: Encoding): number {
-  return encode(text, encoding).length;
+/** @param length characters of Q, or octets of B before their encoding. */
+function encodedLength(length: number, encoding: Encoding): number {
+  return encoding === "Q" ? length : Math.ceil(length / 3) * 4;
 }
 
 function encode(text: string, encoding: Encoding): string {
-  const octets = utf8.encode(text);
-  if (encoding === "B") return octets.toBase64();
-  return Array.from(octets, qOctet).join("");
+  return encoding === "Q" ? Array.from(text, encodeQ).join("") : utf8.encode(text).toBase64();
 }
 
-function qOctet(octet: number): string {
-  const character = String.fromCharCode(octet);
+function encodeQ(character: string): string {
   if (character === " ") return "_";
-  return Q_LITERAL.test(character) ? character : `=${octet.toString(16).toUpperCase().padStart(2, "0")}`;
+  if (Q_LITERAL.test(character)) return character;
+  return Array.from(utf8.encode(character), (octet) => `=${hexOf(octet)}`).join("");
+}
+
+function hexOf(octet: number): string {
+  return octet.toString(16).toUpperCase().padStart(2, "0");
 }

@@ -126,6 +126,7 @@ export interface Services
 /** Creates every object of an instance, without I/O; `start` does the I/O. */
 export function createServices(drivers: Drivers, settings: InstanceSettings): Services {
   const { transport, platform } = drivers;
+  const { tokenSeconds, auditDays, mailDays, hostName, lease } = settings;
   const pluginSet = readPlugins(settings.plugins ?? []);
   const shared = createFoundation(drivers, settings, pluginSet);
   const { database, epoch, rateLimits, rights } = shared;
@@ -135,14 +136,14 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     repository: createInstanceSecretRepository(database),
     sealed,
   });
-  const access = createAccessServices({ ...settings, ...shared, tokenKey: secrets.tokenKey });
+  const access = createAccessServices({ ...shared, tokenSeconds, auditDays, tokenKey: secrets.tokenKey });
   const drain: Drain = (budget) => createWorker().drain(budget);
-  const wake =
-    drivers.wake ?? (drivers.drains ? createDrainWake(drivers.drains, drain) : createPollWake(platform));
+  const wake = wakeOf(drivers, drain);
   const { createWorker, idempotency, ...mail } = createMailServices({
-    // First, because the settings may also hold the drivers, whose database has no epoch.
-    ...settings,
     ...shared,
+    hostName,
+    mailDays,
+    ...(lease && { lease }),
     transport,
     wake,
     mac: secrets.mac,
@@ -233,6 +234,10 @@ async function checkKeys({ checkKeys }: { readonly checkKeys: () => Promise<void
     const message = "The keys of this instance do not open its database";
     throw new SealpostError("database_unavailable", message, { cause, retryAfterSeconds: 30 });
   });
+}
+
+function wakeOf({ wake, drains, platform }: Drivers, drain: Drain): Wake & Partial<WakeSource> {
+  return wake ?? (drains ? createDrainWake(drains, drain) : createPollWake(platform));
 }
 
 /** A wake for runtimes without a worker: the invocation that notifies also sends. A sweep finds what is due later. */

@@ -85,6 +85,7 @@ export function settings(given: Options) {
     "register.existing_html": setting(existingTemplate, given.existingHtml, describe("Its HTML")),
   };
 }
+
 /** The context of this plugin, with the types of its settings. */
 export type RegistrationContext = PluginContext<ReturnType<typeof settings>>;
 export type RegistrationSettings = SettingValues<ReturnType<typeof settings>>;

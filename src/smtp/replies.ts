@@ -1,4 +1,5 @@
 import type { SmtpReply } from "../domain/delivery.ts";
+import { presentText } from "../domain/redact.ts";
 
 /** One whole reply as it arrived: its code, and the text of each line (RFC 5321 4.2.1). */
 export interface RawReply {
@@ -23,16 +24,12 @@ export const NO_EXTENSIONS: Extensions = { lines: [], keywords: new Set(), mecha
 
 /** Far above any honest reply. Bounds the memory that a server can make the client use. */
 const MAX_REPLY_OCTETS = 64 * 1024;
-const MAX_TEXT_CHARACTERS = 500;
 
 const CODE_CHARACTERS = 3;
 const ZERO = "0".charCodeAt(0);
 /** RFC 2034 4: class, subject and detail at the start of the text. */
 const ENHANCED = /^([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)/;
 const ASCII = /^[\0-\x7f]*$/;
-/** Text that needs no cleaning, as in nearly every reply. */
-const PLAIN_TEXT = /^[ -~]{0,500}$/;
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]+/gu;
 
 /** Splits the server's bytes into replies, whatever the chunks. Keeps at most 64 KiB. */
 export class ReplyReader {
@@ -102,14 +99,6 @@ export function presentReply(raw: RawReply, redact: (text: string) => string): S
   const enhanced = ENHANCED.exec(raw.lines[0] ?? "")?.[1] ?? null;
   const lines = enhanced === null ? raw.lines : raw.lines.map((line) => line.replace(ENHANCED, ""));
   return { code: raw.code, enhanced, text: presentText(lines.join(" "), redact) };
-}
-
-/** Returns text of a server that is safe to show: without secrets and control characters, at most 500 characters. */
-export function presentText(text: string, redact: (text: string) => string): string {
-  const redacted = redact(text);
-  if (PLAIN_TEXT.test(redacted)) return redacted.trim();
-  const clean = redacted.replace(UNPRINTABLE, " ").trim();
-  return Array.from(clean).slice(0, MAX_TEXT_CHARACTERS).join("");
 }
 
 /** Reads the lines of a reply to EHLO. */

@@ -1,12 +1,11 @@
 import type { Socket } from "node:net";
 import { type Checkpoint, notSent, type ServerReport, type TlsPeer } from "../../domain/delivery.ts";
+import { presentText, redactor } from "../../domain/redact.ts";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import { Conversation } from "../../smtp/conversation.ts";
 import type { Turn } from "../../smtp/pipeline.ts";
-import { presentText } from "../../smtp/replies.ts";
 import type { Result, Session } from "../../smtp/task.ts";
 import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
-import { redactor } from "../redact.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
 import { SocketIo, type SocketIoOptions } from "./socket-io.ts";
 

@@ -8,6 +8,10 @@ const MIN_LONG_CHARACTERS = 4;
 
 /** RFC 4648 4 and 5: two characters can encode one octet. */
 const BASE64_RUN = /[A-Za-z0-9+/_-]{2,}={0,2}/g;
+/** Text that needs no cleaning, as in nearly every reply. */
+const PLAIN_TEXT = /^[ -~]{0,500}$/;
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]+/gu;
+const MAX_TEXT_CHARACTERS = 500;
 const WORD = /[^\s"'<>()[\]{},;:=]+/g;
 
 interface Range {
@@ -15,19 +19,45 @@ interface Range {
   readonly to: number;
 }
 
-/** Creates a function that replaces two credentials in texts, in plain and in base64 form. */
+/** Creates a function that replaces two credentials in texts, in every form that `secretRedactor` knows. */
 export function redactor(username: string, password: string): (text: string) => string {
-  const secrets = [username, password].filter((secret) => secret !== "");
-  if (secrets.length === 0) return (text) => text;
-  const long = secrets.filter((secret) => secret.length >= MIN_LONG_CHARACTERS).map((s) => s.toLowerCase());
-  const short = new Set(secrets.filter((secret) => secret.length < MIN_LONG_CHARACTERS));
-  const encoded = new Set([...short].map(unpadded));
   // The message of AUTH PLAIN (RFC 4616), which holds short secrets as well.
-  const plain = `\0${username}\0${password}`.toLowerCase();
+  return secretRedactor([username, password], [`\0${username}\0${password}`]);
+}
+
+/**
+ * Creates a function that replaces secrets in texts: in plain, percent-encoded and base64 form.
+ * @param encoded texts that are replaced in base64 form only.
+ */
+export function secretRedactor(
+  secrets: readonly string[],
+  encoded: readonly string[] = [],
+): (text: string) => string {
+  const given = secrets.filter((secret) => secret !== "");
+  if (given.length === 0) return (text) => text;
+  const long = given.filter((secret) => secret.length >= MIN_LONG_CHARACTERS).map((s) => s.toLowerCase());
+  const short = new Set(given.filter((secret) => secret.length < MIN_LONG_CHARACTERS));
+  const shortBase64 = new Set([...short].map(unpadded));
+  const plain = new Set(long.flatMap((secret) => [secret, ...percentEncoded(secret)]));
+  const inBase64 = [...long, ...encoded.map((text) => text.toLowerCase())];
   return (text) => {
-    if (standsAlone(text, short, encoded)) return SECRET;
-    return replace(text, [...plainRanges(text, long), ...base64Ranges(text, [...long, plain])]);
+    if (standsAlone(text, short, shortBase64)) return SECRET;
+    return replace(text, [...plainRanges(text, plain), ...base64Ranges(text, inBase64)]);
   };
+}
+
+/** Returns text of a server that is safe to show: without secrets and control characters, at most 500 characters. */
+export function presentText(text: string, redact: (text: string) => string): string {
+  const redacted = redact(text);
+  if (PLAIN_TEXT.test(redacted)) return redacted.trim();
+  const clean = redacted.replace(UNPRINTABLE, " ").trim();
+  return Array.from(clean).slice(0, MAX_TEXT_CHARACTERS).join("");
+}
+
+/** Returns a secret as a URL and as a form has it (WHATWG URL, application/x-www-form-urlencoded). */
+function percentEncoded(secret: string): readonly string[] {
+  const form = new URLSearchParams([["", secret]]).toString().slice("=".length);
+  return [encodeURIComponent(secret.toWellFormed()), form].map((text) => text.toLowerCase());
 }
 
 function standsAlone(text: string, short: ReadonlySet<string>, encoded: ReadonlySet<string>): boolean {
@@ -38,7 +68,7 @@ function standsAlone(text: string, short: ReadonlySet<string>, encoded: Readonly
   return (text.match(BASE64_RUN) ?? []).some((run) => encoded.has(run.replace(/=+$/, "")));
 }
 
-function plainRanges(text: string, secrets: readonly string[]): Range[] {
+function plainRanges(text: string, secrets: ReadonlySet<string>): Range[] {
   const lower = text.toLowerCase();
   // A character with a longer lower case would shift every index after it.
   const searched = lower.length === text.length ? lower : text;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { redactor } from "../../src/transport/redact.ts";
+import { redactor, secretRedactor } from "../../src/domain/redact.ts";
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
@@ -77,4 +77,19 @@ describe("redactor()", () => {
   test("leaves texts unchanged without credentials", () => {
     expect(redactor("", "")("User  unknown AAAA")).toBe("User  unknown AAAA");
   });
+});
+
+describe("secretRedactor()", () => {
+  const redact = secretRedactor(["pa~ss w+rd/=", "", "refresh-token"]);
+
+  for (const [what, text, shown] of [
+    ["one of several", "The token refresh-token is unknown", "The token [secret] is unknown"],
+    ["a URL", `?secret=${encodeURIComponent("pa~ss w+rd/=")}&a=b`, "?secret=[secret]&a=b"],
+    ["a form", `client_secret=pa%7Ess+w%2Brd%2F%3D&a=b`, "client_secret=[secret]&a=b"],
+    ["Basic authentication", `Basic ${base64("id:pa~ss w+rd/=")}`, "Basic [secret]"],
+  ] as const) {
+    test(`hides a secret in ${what}`, () => {
+      expect(redact(text)).toBe(shown);
+    });
+  }
 });

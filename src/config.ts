@@ -181,7 +181,7 @@ export const SETTINGS = {
     "SEALPOST_EGRESS_PORTS",
     "",
     ports,
-    "Ports that mail may go to, comma-separated. If empty, any",
+    "Ports that mail may go to, comma-separated. If empty, any. HTTPS may always use 443",
   ),
   trustedProxies: setting(
     "SEALPOST_TRUSTED_PROXIES",

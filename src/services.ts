@@ -4,6 +4,7 @@ import { createPasswords } from "./access/passwords.ts";
 import { type RekeyResult, rekey } from "./access/rekey.ts";
 import { type AccessServices, createAccessServices } from "./access/services.ts";
 import type { Database } from "./contracts/database.ts";
+import type { HttpClient } from "./contracts/http-client.ts";
 import type { Platform } from "./contracts/platform.ts";
 import type { Plugin } from "./contracts/plugin/definition.ts";
 import type { Transport } from "./contracts/transport.ts";
@@ -28,6 +29,7 @@ import { migrateAndRead } from "./storage/migrate.ts";
 import { MIGRATIONS } from "./storage/migrations/index.ts";
 import { createRateLimitRepository } from "./storage/rate-limits.ts";
 import { createSealedRepository } from "./storage/sealed-values.ts";
+import { createFetchClient } from "./transport/fetch-client.ts";
 import { createPollWake } from "./wake/poll.ts";
 import { createIsAllowed, createRequireRight, type RequireRight } from "./wire/guard.ts";
 
@@ -37,6 +39,8 @@ export interface Drivers {
   readonly keyring: Keyring;
   readonly transport: Transport;
   readonly platform: Platform;
+  /** Sends the requests for access tokens. Default: the platform's `fetch`, under the policy `private`. */
+  readonly http?: HttpClient;
   /** Notifies workers of queued mail. Default: workers of this process are notified, others poll each second. */
   readonly wake?: Wake & Partial<WakeSource>;
   /** Keeps the runtime from ending work together with the request that started it; on Workers `waitUntil`. */
@@ -221,6 +225,7 @@ function createFoundation(drivers: Drivers, settings: InstanceSettings, plugins:
       platform,
     }),
     newId: () => uuidFrom(platform.randomBytes(16)),
+    http: drivers.http ?? createFetchClient({ egress: "private", ports: [] }),
     audit: createAuditRepository(database),
     rateLimits: createRateLimitRepository(database),
     rights: [...Object.keys(CORE_RIGHTS), ...plugins.rights],

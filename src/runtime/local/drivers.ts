@@ -13,6 +13,8 @@ import { migrate } from "../../storage/migrate.ts";
 import { MIGRATIONS } from "../../storage/migrations/index.ts";
 import { openDatabase } from "../../storage/open-database.ts";
 import { createConnect } from "../../transport/connect.ts";
+import { createHttpClient } from "../../transport/http-client.ts";
+import { httpPorts } from "../../transport/http-target.ts";
 import { createSmtpTransport } from "../../transport/smtp/index.ts";
 import { createBullmqWake, loadBullmq } from "../../wake/bullmq.ts";
 import { createPollWake } from "../../wake/poll.ts";
@@ -58,19 +60,23 @@ export async function openLocalDrivers(config: Config): Promise<LocalDrivers> {
     const keyring = await loadKeyring(config, { path, database, platform });
     const ca = await readAuthorities(config.tlsCa);
     const ehloName = config.ehloName === "" ? ownName() : config.ehloName;
-    const { connect, abort, signal } = createAbortableConnect(
-      createConnect({ egress: config.egress, ports: config.egressPorts, ca }),
-    );
+    const { egress, egressPorts: ports } = config;
+    const smtp = createAbortableConnect(createConnect({ egress, ports, ca }));
+    const https = createAbortableConnect(createConnect({ egress, ports: httpPorts(ports), ca }));
     return {
       database,
       keyring,
-      transport: createSmtpTransport({ connect, ehloName, extraCa: ca, now: platform.now }),
+      transport: createSmtpTransport({ connect: smtp.connect, ehloName, extraCa: ca, now: platform.now }),
+      http: createHttpClient({ connect: https.connect, egress, ports }),
       platform,
       wake,
       hostName: ehloName.startsWith("[") ? "localhost" : ehloName,
       maxHashes: Math.max(1, availableParallelism() - 1),
-      abortDeliveries: abort,
-      deliveriesAborted: signal,
+      abortDeliveries() {
+        smtp.abort();
+        https.abort();
+      },
+      deliveriesAborted: smtp.signal,
     };
   } catch (error) {
     await database[Symbol.asyncDispose]();

@@ -6,6 +6,7 @@ import { canonicalIp } from "../../domain/network.ts";
 import { parseKeyring } from "../../secrets/keyring.ts";
 import type { Drivers, InvocationDrains } from "../../services.ts";
 import { openRemoteDatabase } from "../../storage/remote/connect.ts";
+import { createFetchClient } from "../../transport/fetch-client.ts";
 import { createCloudflareWake, type QueueProducer } from "../../wake/cloudflare.ts";
 import { invalidSetting } from "../invalid-setting.ts";
 import { PLATFORM as platform } from "../platform.ts";
@@ -51,6 +52,7 @@ export function createWorkerDrivers(
     database: openRemoteDatabase({ url, authToken: databaseToken.reveal(), keepAlive }),
     keyring: parseKeyring(config.keys.reveal()),
     transport,
+    http: createFetchClient({ egress, ports }),
     drains: drainsOf(transport),
     ...(wake && { wake }),
     platform,

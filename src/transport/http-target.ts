@@ -1,0 +1,46 @@
+import { isIP } from "node:net";
+import { ConnectError } from "../contracts/transport.ts";
+import { type EgressMode, isEgressAllowed } from "./egress.ts";
+
+export interface HttpPolicy {
+  readonly egress: EgressMode;
+  /** Ports that requests may go to, besides 443. Empty: any port. */
+  readonly ports: readonly number[];
+}
+
+/** Where a request goes, in the form of a `Connect`. */
+interface HttpTarget {
+  /** Host name, or IP address without brackets. */
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+}
+
+const HTTPS_PORT = 443;
+const HTTP_PORT = 80;
+/** RFC 6761 6.3 and RFC 1122 3.2.1.3. The parser of URLs has normalized other forms of these addresses. */
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
+
+/** The ports that an HTTP client may use: https works however mail is restricted. Empty: any port. */
+export function httpPorts(ports: readonly number[]): readonly number[] {
+  return ports.length === 0 ? ports : [...ports, HTTPS_PORT];
+}
+
+/**
+ * Returns where a request goes.
+ * @throws {ConnectError} `egress_denied` for a URL that the policy does not allow, whatever its host resolves to.
+ */
+export function httpTarget(url: URL, { egress, ports }: HttpPolicy): HttpTarget {
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const tls = url.protocol === "https:";
+  const port = url.port === "" ? (tls ? HTTPS_PORT : HTTP_PORT) : Number(url.port);
+  const isAllowed =
+    (tls || (url.protocol === "http:" && egress === "private" && LOOPBACK.test(host))) &&
+    // Credentials in a URL would end up in logs.
+    url.username === "" &&
+    url.password === "" &&
+    (ports.length === 0 || httpPorts(ports).includes(port)) &&
+    (isIP(host) === 0 || isEgressAllowed(host, egress));
+  if (!isAllowed) throw new ConnectError("policy", "egress_denied", false);
+  return { host, port, tls };
+}

@@ -25,7 +25,7 @@ export interface SendOptions {
   /** Called right before MAIL is written; `false` ends the attempt as `cancelled`. Default: `true`. */
   readonly mayTransact?: (() => boolean) | undefined;
   /** Checks the server up to this point. Sends no byte of the message, and keeps no connection. */
-  readonly until?: Checkpoint | undefined;
+  readonly until?: Exclude<Checkpoint, "oauth"> | undefined;
 }
 
 /** Delivers the final bytes to one SMTP server, in one transaction per recipient. Safe to call in parallel. */

@@ -2,6 +2,7 @@
 export const PHASES = [
   "policy",
   "sign",
+  "oauth",
   "dns",
   "connect",
   "greeting",
@@ -56,6 +57,14 @@ const FAILURES = {
   sign_expired: { fault: "server", retryable: false },
   sign_usage: { fault: "server", retryable: false },
   sign_sender: { fault: "server", retryable: false },
+  /** The token endpoint does not accept the client: its ID, secret, certificate or assertion. */
+  oauth_client: { fault: "server", retryable: false },
+  /** The token endpoint does not accept the grant: a refresh token that expired, or a user that it does not know. */
+  oauth_grant: { fault: "server", retryable: false },
+  oauth_scope: { fault: "server", retryable: false },
+  /** An administrator of the provider has to consent, or to allow the sign-in. */
+  oauth_consent: { fault: "server", retryable: false },
+  oauth_unavailable: { fault: "server", retryable: true },
   egress_denied: { fault: "server", retryable: false },
   unsupported_here: { fault: "mail", retryable: false },
   server_unknown: { fault: "server", retryable: false },
@@ -129,11 +138,29 @@ export const NOTHING_SEEN: ServerReport = {
 };
 
 /**
- * The points at which a check ends that sends nothing: after greeting and EHLO, TLS, login, MAIL, or RCPT. RSET follows
+ * The points at which a check ends that sends nothing: after the access token, greeting and EHLO, TLS, login, MAIL, or RCPT. RSET follows
  * MAIL and RCPT.
  */
-export const CHECKPOINTS = ["connect", "tls", "auth", "sender", "recipient"] as const;
+export const CHECKPOINTS = ["oauth", "connect", "tls", "auth", "sender", "recipient"] as const;
 export type Checkpoint = (typeof CHECKPOINTS)[number];
+
+/** Report of a token endpoint about a token request that failed. */
+interface OAuthReport {
+  /** Host of the token endpoint. */
+  readonly host: string;
+  /** HTTP status; `null` without a response. */
+  readonly status: number | null;
+  /** `error` of RFC 6749 5.2. */
+  readonly error: string | null;
+  /** Codes of the provider, such as `AADSTS7000215`. */
+  readonly codes: readonly string[];
+  /** Without secrets and control characters, at most 500 characters. */
+  readonly description: string | null;
+  readonly traceId: string | null;
+  readonly correlationId: string | null;
+  /** Clock of the endpoint minus ours, in seconds; `null` if unknown. */
+  readonly clockSkewSeconds: number | null;
+}
 
 /**
  * `not-sent`: the server did not accept the message, so sending it again cannot duplicate it.
@@ -144,6 +171,12 @@ export type Failure = {
   readonly code: FailureCode;
   readonly reply: SmtpReply | null;
   readonly fault: Fault;
+  /** Report of the token endpoint, in phase `oauth`. */
+  readonly oauth?: OAuthReport;
+  /** The server's report about a rejected access token (RFC 7628 3.2.2), without secrets. */
+  readonly challenge?: Readonly<Record<string, string>>;
+  /** The delay that an HTTP endpoint asked for before the next attempt, in milliseconds. */
+  readonly retryAfterMs?: number;
 } & (
   | { readonly outcome: "not-sent"; readonly retryable: boolean }
   | { readonly outcome: "unknown"; readonly retryable: false }

@@ -39,24 +39,13 @@ export function endpointOf(fields: Pick<ServerDefinition, "server" | "port" | "t
   throw invalidParameter("server", "expected host, host:port, smtp://host[:port] or smtps://host[:port]");
 }
 
-/**
- * A stored password is only ever sent to the host it was saved for. Otherwise anyone who may write definitions could
- * have it sent to a host of theirs.
- * @throws {SealpostError} `invalid_parameter`, which asks for the password.
- */
-export function assertPasswordTarget(
-  stored: Pick<ServerDefinition, "server" | "port" | "tls" | "username">,
-  next: Endpoint & { readonly username: string },
-): void {
-  const kept = parseEndpoint(stored);
-  if (kept && keepsSecret(kept, next) && stored.username === next.username) return;
-  throw invalidParameter("password", "required again, because server, port, username or TLS changed");
-}
-
 /** Whether a secret stored for `kept` may be used with `next`: the same host and port, with TLS that is no weaker. */
 export function keepsSecret(kept: Endpoint, next: Endpoint): boolean {
   return (
-    kept.host === next.host && kept.port === next.port && STRENGTH[next.security] >= STRENGTH[kept.security]
+    kept.protocol === next.protocol &&
+    kept.host === next.host &&
+    kept.port === next.port &&
+    STRENGTH[next.security] >= STRENGTH[kept.security]
   );
 }
 

@@ -1,5 +1,8 @@
 import ipaddr from "ipaddr.js";
 
+/** RFC 6890: loopback addresses, and the name that RFC 6761 6.3 reserves for them, as `URL` writes them. */
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/;
+
 /** A parsed CIDR block. It treats IPv4-mapped IPv6 addresses as IPv4. */
 export interface CidrBlock {
   contains(address: string): boolean;
@@ -81,4 +84,14 @@ function toAscii(text: string): string | null {
   const name = text.replaceAll("ẞ", "ß");
   // The added label keeps the parser from reading full-width digits as one of the historic forms of an IPv4 address.
   return URL.parse(`http://${name}${ADDED_LABEL}`)?.hostname.slice(0, -ADDED_LABEL.length) ?? null;
+}
+
+/**
+ * Whether a URL may be requested with secrets: https, or http on a loopback address, for tests. Without user and
+ * fragment.
+ */
+export function isSafeUrl(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null || url.username !== "" || url.password !== "" || text.includes("#")) return false;
+  return url.protocol === "https:" || (url.protocol === "http:" && LOOPBACK.test(url.hostname));
 }

@@ -5,6 +5,8 @@
 export const NOTICES = {
   /** A username over a connection without TLS. */
   clear_text: "The password and mail travel in clear text: set tls to true, or use smtps://.",
+  /** A field without which no access token can be got. */
+  oauth_incomplete: "{parameter} is missing: without it there is no access token, and no login.",
   /** No configured key decrypts a stored password. */
   password_unreadable: "The password of {identifier} cannot be decrypted: enter it again.",
   unknown_parameter:

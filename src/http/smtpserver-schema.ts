@@ -1,13 +1,10 @@
 import * as v from "valibot";
+import { DEFINITION_FIELDS, type DefinitionField } from "../domain/definition-fields.ts";
 import { parseEndpoint } from "../domain/endpoint.ts";
 import { parseMailbox } from "../domain/mailbox.ts";
+import { isSafeUrl } from "../domain/network.ts";
 import { Secret } from "../domain/secret.ts";
-import {
-  DEFINITION_FIELDS,
-  type DefinitionField,
-  type FieldName,
-  type FurtherName,
-} from "../domain/smtp-server.ts";
+import type { FieldName } from "../domain/smtp-server.ts";
 import type { ServerInput } from "../mail/servers/save.ts";
 import { noticeEntries } from "../wire/envelope.ts";
 import { described, named, wholeNumber } from "../wire/schemas.ts";
@@ -31,6 +28,18 @@ export const line = v.pipe(
 const longText = v.pipe(
   v.string("expected a text"),
   v.maxLength(MAX_TEXT_CHARACTERS, `expected at most ${MAX_TEXT_CHARACTERS} characters`),
+);
+/** A refresh token or client secret: one line, which may be long. */
+const token = v.pipe(
+  longText,
+  v.check((text) => !CONTROL.test(text), "expected one line without control characters"),
+);
+const webUrl = v.pipe(
+  line,
+  v.check(
+    (text) => text === "" || isSafeUrl(text),
+    "expected https://… without user, or http:// on a loopback address",
+  ),
 );
 export const flag = v.boolean("expected true or false");
 
@@ -82,10 +91,12 @@ type EntryOf<Field> = Field extends { readonly detail: string }
       : v.OptionalSchema<SchemaOf<Field>, v.InferOutput<SchemaOf<Field>>>;
 type DefinitionEntries = { [K in FieldName as Fields[K]["parameter"]]: EntryOf<Fields[K]> };
 type DetailEntries<Group> = {
-  [K in FurtherName as Fields[K] extends { readonly detail: Group }
-    ? Fields[K]["parameter"]
-    : never]: SchemaOf<Fields[K]>;
+  [K in FieldName as Fields[K] extends { readonly detail: Group } ? Fields[K]["parameter"] : never]: SchemaOf<
+    Fields[K]
+  >;
 };
+
+const SECRET_FORMATS = { line, token, pem: longText } as const;
 
 function schemaOf(field: DefinitionField): v.GenericSchema {
   switch (field.kind) {
@@ -95,10 +106,12 @@ function schemaOf(field: DefinitionField): v.GenericSchema {
       return mailboxOrEmpty;
     case "line":
       return line;
+    case "url":
+      return webUrl;
     case "pem":
       return longText;
     case "secret":
-      return field.format === "line" ? line : longText;
+      return SECRET_FORMATS[field.format];
     case "text": {
       const expected = `expected at most ${field.maxCharacters} characters`;
       return v.pipe(v.string("expected a text"), v.maxLength(field.maxCharacters, expected));
@@ -116,9 +129,11 @@ function schemaOf(field: DefinitionField): v.GenericSchema {
 function entryOf(field: DefinitionField): v.GenericSchema {
   const { description, kind } = field;
   if (field.detail) {
-    return v.nullish(
-      described(schemaOf(field), `${description}. Unchanged if absent; null and an empty text reset it`),
-    );
+    const reset =
+      kind === "secret"
+        ? "Unchanged if absent, null or __CENSORED__; an empty text clears it"
+        : "Unchanged if absent; null and an empty text reset it";
+    return v.nullish(described(schemaOf(field), `${description}. ${reset}`));
   }
   const schema = described(schemaOf(field), description);
   if (kind === "endpoint") return schema;
@@ -131,7 +146,7 @@ const definitionEntries = Object.fromEntries(
 ) as DefinitionEntries;
 
 /** Returns the schemas of the fields that a member of `detail` shows. */
-function detailEntries<Group extends "limits" | "transport">(group: Group): DetailEntries<Group> {
+function detailEntries<Group extends "limits" | "transport" | "auth">(group: Group): DetailEntries<Group> {
   const shown = FIELDS.filter(({ detail }) => detail === group);
   return Object.fromEntries(
     shown.map((field): readonly unknown[] => [
@@ -156,7 +171,8 @@ export function toServerInput(params: v.InferOutput<typeof definitionParams>): S
   const values = new Map<string, unknown>(Object.entries(params));
   const fields = Object.entries(DEFINITION_FIELDS).map(([name, { parameter, kind }]): readonly unknown[] => {
     const value = values.get(parameter);
-    return [name, kind === "secret" && typeof value === "string" ? new Secret(value) : value];
+    if (kind !== "secret") return [name, value];
+    return [name, typeof value === "string" ? new Secret(value) : undefined];
   });
   return Object.fromEntries(fields);
 }
@@ -198,6 +214,8 @@ export const definitionDetail = v.object({
   }),
   limits: v.object(detailEntries("limits")),
   transport: v.object(detailEntries("transport")),
+  auth: v.object(detailEntries("auth")),
+  provider: described(v.string(), "ID of the preset; empty if there is none"),
   ...noticeEntries,
 });
 export type DefinitionDetail = v.InferOutput<typeof definitionDetail>;

@@ -28,7 +28,7 @@ const testEntries = {
   until: v.optional(
     described(
       v.picklist(CHECKPOINTS, `expected one of ${CHECKPOINTS.join(", ")}`),
-      "Check the server up to this point and send nothing. Absent: send a message",
+      "Check the server up to this point and send nothing; `oauth` gets an access token. Absent: send a message",
     ),
   ),
 };

@@ -1,7 +1,8 @@
 import type { TypedResponse } from "hono";
+import { DEFINITION_FIELDS, type DefinitionField, type DetailGroup } from "../domain/definition-fields.ts";
 import { notice } from "../domain/notices.ts";
 import { CENSORED } from "../domain/secret.ts";
-import { DEFINITION_FIELDS, FURTHER_NAMES, type FurtherFields } from "../domain/smtp-server.ts";
+import { type FieldName, FURTHER_NAMES, type FurtherName, SECRET_NAMES } from "../domain/smtp-server.ts";
 import type { ServerHealth } from "../mail/circuit.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import { noticeDetail, type SuccessEnvelope, type SuccessText, successText } from "../wire/envelope.ts";
@@ -28,9 +29,11 @@ export function toDefinitionView(server: StoredDefinition, reveal: boolean): Def
   };
 }
 
+type FurtherDefinition = Pick<StoredDefinition, FurtherName | "isSet">;
+
 /** Returns the health of the server and its queue, and the fields beyond the 14. */
 export function toDefinitionDetail(
-  definition: FurtherFields,
+  definition: FurtherDefinition,
   { circuit, failures, since, nextTry, lastFailure, waiting }: ServerHealth,
 ): DefinitionDetail {
   return {
@@ -46,15 +49,30 @@ export function toDefinitionDetail(
   };
 }
 
-/** Returns the further fields by the member of `detail` that shows them. */
-function furtherView(definition: FurtherFields): Pick<DefinitionDetail, "limits" | "transport"> {
-  const shown = (group: "limits" | "transport") => {
-    const names = FURTHER_NAMES.filter((name) => DEFINITION_FIELDS[name].detail === group);
-    return Object.fromEntries(
-      names.map((name): readonly unknown[] => [DEFINITION_FIELDS[name].parameter, definition[name]]),
-    );
+type FurtherView = Pick<DefinitionDetail, "limits" | "transport" | "auth" | "provider">;
+
+/** Returns the further fields by the member of `detail` that shows them. Secrets are never shown. */
+function furtherView(definition: FurtherDefinition): FurtherView {
+  const shown = (group: DetailGroup) => {
+    const isShown = (name: FieldName) => groupOf(DEFINITION_FIELDS[name]) === group;
+    return Object.fromEntries([
+      ...FURTHER_NAMES.filter(isShown).map((name) => [DEFINITION_FIELDS[name].parameter, definition[name]]),
+      ...SECRET_NAMES.filter(isShown).map((name) => [
+        DEFINITION_FIELDS[name].parameter,
+        censored(definition.isSet[name]),
+      ]),
+    ]);
   };
-  return { limits: shown("limits"), transport: shown("transport") };
+  return {
+    limits: shown("limits"),
+    transport: shown("transport"),
+    auth: shown("auth"),
+    provider: definition.provider,
+  };
+}
+
+function groupOf({ detail }: DefinitionField): DetailGroup | undefined {
+  return detail;
 }
 
 function shownPassword({ password, isSet }: StoredDefinition, reveal: boolean): string {

@@ -1,5 +1,15 @@
-import type { SendOptions, Transport } from "../contracts/transport.ts";
-import { notAttempted, notSent, type Receipt } from "../domain/delivery.ts";
+import type { Delivery, SendOptions, Transport } from "../contracts/transport.ts";
+import {
+  type Checkpoint,
+  NOTHING_SEEN,
+  notAttempted,
+  notSent,
+  PHASES,
+  type Receipt,
+  type TimingMs,
+} from "../domain/delivery.ts";
+import type { AccessTokens } from "../domain/oauth.ts";
+import type { Secret } from "../domain/secret.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
 
 /** The outcome of a message for one recipient. */
@@ -17,7 +27,12 @@ export interface DeliverableMail {
   readonly bytes: Uint8Array;
 }
 
-export type Deliver = (mail: DeliverableMail, options: SendOptions) => Promise<RecipientResult[]>;
+interface DeliverOptions extends Omit<SendOptions, "until"> {
+  /** Checks the server up to this point. Sends no byte of the message. */
+  readonly until?: Checkpoint | undefined;
+}
+
+export type Deliver = (mail: DeliverableMail, options: DeliverOptions) => Promise<RecipientResult[]>;
 
 /**
  * Creates the only function that gives bytes to a transport, one recipient a transaction. With several in one, a server
@@ -25,26 +40,70 @@ export type Deliver = (mail: DeliverableMail, options: SendOptions) => Promise<R
  * delivery is the failure `cancelled`.
  */
 export function createDeliver(transport: Transport): Deliver {
-  return async ({ server, from, recipients, bytes }, options) => {
+  return async ({ server, from, recipients, bytes }, { until, ...options }) => {
     const one = async (recipient: string): Promise<RecipientResult> => {
       const delivery = { server, poolKey: server.poolKey, from, recipient, bytes };
-      return { recipient, receipt: await sendOrCancel(transport, delivery, options) };
+      const receipt = await orCancel(options.signal, () =>
+        until === "oauth"
+          ? checkToken(server.tokens, options.signal)
+          : sendWithFreshToken(transport, delivery, { ...options, until }),
+      );
+      return { recipient, receipt };
     };
     return Promise.all(recipients.map(one));
   };
 }
 
-async function sendOrCancel(
-  transport: Transport,
-  delivery: Parameters<Transport["send"]>[0],
-  options: SendOptions,
-): Promise<Receipt> {
+async function orCancel(signal: AbortSignal, send: () => Promise<Receipt>): Promise<Receipt> {
   try {
-    return withoutTrace(await transport.send(delivery, options));
+    return withoutTrace(await send());
   } catch (error) {
-    if (!options.signal.aborted) throw error;
+    if (!signal.aborted) throw error;
     return notAttempted(notSent("connect", "cancelled"));
   }
+}
+
+/** Gets an access token and contacts no mail server. A definition without tokens has nothing to check. */
+async function checkToken(tokens: AccessTokens | null | undefined, signal: AbortSignal): Promise<Receipt> {
+  const startedMs = performance.now();
+  const result = await tokens?.get({ signal });
+  const observed = { tls: null, roundTrips: 0, seen: NOTHING_SEEN };
+  const timingMs = { oauth: performance.now() - startedMs };
+  if (result?.successful === false)
+    return { successful: false, failure: result.failure, timingMs, ...observed };
+  return { successful: true, reply: null, reached: "oauth", timingMs, ...observed };
+}
+
+/** Sends once more with a fresh access token if the server rejected a token, which may have been revoked. */
+async function sendWithFreshToken(
+  transport: Transport,
+  delivery: Delivery,
+  options: SendOptions,
+): Promise<Receipt> {
+  const { tokens } = delivery.server;
+  if (!tokens) return transport.send(delivery, options);
+  let used: Secret | null = null;
+  const sendAfter = (rejected: Secret | null): Promise<Receipt> => {
+    const get: AccessTokens["get"] = async ({ signal }) => {
+      const result = await tokens.get({ signal, rejected });
+      used = result.successful ? result.accessToken : null;
+      return result;
+    };
+    return transport.send({ ...delivery, server: { ...delivery.server, tokens: { get } } }, options);
+  };
+  const first = await sendAfter(null);
+  if (first.successful || first.failure.code !== "auth_rejected" || used === null) return first;
+  const second = await sendAfter(used);
+  return {
+    ...second,
+    roundTrips: first.roundTrips + second.roundTrips,
+    timingMs: addTimes(first.timingMs, second.timingMs),
+  };
+}
+
+function addTimes(first: TimingMs, second: TimingMs): TimingMs {
+  const phases = PHASES.filter((phase) => phase in first || phase in second);
+  return Object.fromEntries(phases.map((phase) => [phase, (first[phase] ?? 0) + (second[phase] ?? 0)]));
 }
 
 /** Drops timing and observations of a denied target, so that a test cannot be used as a port scanner. */

@@ -1,5 +1,6 @@
+import type { AuthMechanism } from "../domain/definition-fields.ts";
 import { type Checkpoint, type Failure, notSent } from "../domain/delivery.ts";
-import type { AuthMechanism, Security } from "../domain/smtp-server.ts";
+import type { Security } from "../domain/smtp-server.ts";
 import { NO_EXTENSIONS, parseExtensions } from "./replies.ts";
 import { type Credentials, type Mechanism, mechanismsFor, rejectsMechanism, SaslExchange } from "./sasl.ts";
 import { type Afterwards, type Loss, type Port, type Received, SERVICE_CLOSING, type Task } from "./task.ts";

@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import type { AuthMechanism } from "../domain/smtp-server.ts";
+import type { AuthMechanism } from "../domain/definition-fields.ts";
 
 export interface Credentials {
   readonly username: string;

@@ -1,5 +1,5 @@
+import type { Pipelining } from "../domain/definition-fields.ts";
 import { type Failure, notSent, type SmtpReply, unknownOutcome } from "../domain/delivery.ts";
-import type { Pipelining } from "../domain/smtp-server.ts";
 import { type Afterwards, type Loss, type Port, type Received, SERVICE_CLOSING, type Task } from "./task.ts";
 
 /** One message to one recipient (RFC 5321 3.3). */

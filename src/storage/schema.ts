@@ -1,7 +1,8 @@
 import { type $Type, sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { DEFINITION_FIELDS } from "../domain/definition-fields.ts";
 import type { MailAttempt, MailState, OnUnknown, Purpose, RecipientProgress } from "../domain/queued-mail.ts";
-import { DEFINITION_FIELDS, type FieldName } from "../domain/smtp-server.ts";
+import type { FieldName } from "../domain/smtp-server.ts";
 
 // The tables as queries see them. `migrations/*.sql` creates them, and `sealed-values.ts` lists the sealed columns.
 

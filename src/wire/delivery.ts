@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { SubmitOutcome } from "../contracts/plugin/mail.ts";
-import { CHECKPOINTS, type Receipt, type ServerReport } from "../domain/delivery.ts";
+import { CHECKPOINTS, type Failure, type Receipt, type ServerReport } from "../domain/delivery.ts";
 import { parseEndpoint } from "../domain/endpoint.ts";
 import type { ServerDefinition } from "../domain/smtp-server.ts";
 import { hintFor } from "../mail/hints/hint-for.ts";
@@ -28,6 +28,23 @@ const remedyView = named(
   }),
 );
 
+const oauthReportView = named(
+  "OAuthReport",
+  v.object({
+    host: v.string(),
+    status: described(v.nullable(v.number()), "HTTP status. `null` without a response"),
+    error: described(v.nullable(v.string()), "`error` of RFC 6749"),
+    codes: described(v.array(v.string()), "Codes of the provider, such as `AADSTS7000215`"),
+    description: v.nullable(v.string()),
+    trace_id: v.nullable(v.string()),
+    correlation_id: v.nullable(v.string()),
+    clock_skew_seconds: described(
+      v.nullable(v.number()),
+      "Clock of the token endpoint minus that of this machine. `null` if unknown",
+    ),
+  }),
+);
+
 /** `detail.delivery`: how a message was sent, or why it was not. */
 export const deliveryView = named(
   "Delivery",
@@ -40,6 +57,13 @@ export const deliveryView = named(
       "`not-sent` for a check. `null` if the message is queued",
     ),
     reply: v.nullable(replyView),
+    oauth: v.optional(described(oauthReportView, "Report of the token endpoint. Absent unless it failed")),
+    challenge: v.optional(
+      described(
+        v.record(v.string(), v.string()),
+        "The server's report about a rejected access token (RFC 7628). Absent if there is none",
+      ),
+    ),
     hint: v.nullable(v.string()),
     remedy: v.optional(remedyView),
     timing_ms: v.record(v.string(), v.number()),
@@ -88,6 +112,7 @@ export function toDeliveryView(
     phase: failure?.phase ?? null,
     code: failure?.code ?? null,
     retryable: failure?.retryable ?? false,
+    ...failureDetail(failure),
     outcome: failure?.outcome ?? "sent",
     reply,
     hint: hint?.text ?? null,
@@ -98,6 +123,26 @@ export function toDeliveryView(
     rejected: rejectedOf(result),
     round_trips: Math.max(0, ...result.recipients.map((one) => one.receipt.roundTrips)),
     reached: receipt?.successful ? receipt.reached : null,
+  };
+}
+
+/** Returns what the token endpoint, or the server about a token, has reported. */
+function failureDetail(failure: Failure | null): Pick<DeliveryView, "oauth" | "challenge"> {
+  const { oauth, challenge } = failure ?? {};
+  return {
+    ...(challenge && { challenge: { ...challenge } }),
+    ...(oauth && {
+      oauth: {
+        host: oauth.host,
+        status: oauth.status,
+        error: oauth.error,
+        codes: [...oauth.codes],
+        description: oauth.description,
+        trace_id: oauth.traceId,
+        correlation_id: oauth.correlationId,
+        clock_skew_seconds: oauth.clockSkewSeconds,
+      },
+    }),
   };
 }
 

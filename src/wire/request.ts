@@ -2,7 +2,9 @@ import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
+import { DEFINITION_FIELDS } from "../domain/definition-fields.ts";
 import { type CidrBlock, canonicalIp } from "../domain/network.ts";
+import { SECRET_NAMES } from "../domain/smtp-server.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
 
 /** 256 KiB: ten times the size of a key with its certificate chain. */
@@ -65,7 +67,12 @@ export function clientAddress(
 }
 
 /** Rejected in the query, which proxies and servers log. */
-const SECRETS = ["password", "private_key", "private_key_password", "pass", "pin", "recoverycode"];
+const SECRETS = [
+  ...SECRET_NAMES.map((name) => DEFINITION_FIELDS[name].parameter),
+  "pass",
+  "pin",
+  "recoverycode",
+];
 const INVALID_PERCENT = /%(?![0-9a-f]{2})/gi;
 
 /** Rejects a URL that contains a secret, or escapes that are not UTF-8 and would change when decoded. */

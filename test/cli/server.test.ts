@@ -102,7 +102,7 @@ test("server test reports an unknown definition and an invalid address", async (
     code: 1,
     stderr: 'sealpost: There is no definition "none"\n',
   });
-  const unknown = await cli("none", "--until", "oauth");
+  const unknown = await cli("none", "--until", "token");
   expect(unknown.code).toBe(1);
-  expect(unknown.stderr).toContain("connect, tls, auth, sender, recipient");
+  expect(unknown.stderr).toContain("oauth, connect, tls, auth, sender, recipient");
 });

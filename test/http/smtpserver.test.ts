@@ -23,7 +23,15 @@ const DEFAULTS = {
 const WELL = {
   health: { circuit: "closed", failures: 0, since: null, next_try: null, last_failure: null, waiting: 0 },
   limits: { max_connections: 5, mails_per_minute: 0 },
-  transport: { pipelining: "auto", auth_mechanism: "auto" },
+  transport: {
+    pipelining: "auto",
+    auth_mechanism: "auto",
+    api_url: "",
+    tls_certificate: "",
+    tls_private_key: "",
+  },
+  auth: expect.objectContaining({ auth: "password", oauth_client_secret: "" }),
+  provider: "",
 };
 const SERVER = { server: "mail.example.org" };
 const save = (instance: TestInstance, json: object, options: RequestOptions = {}) =>

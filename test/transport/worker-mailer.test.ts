@@ -74,25 +74,28 @@ describe.skipIf(material === null)("a check that ends at", () => {
     recipient: [...HELLO, "AUTH", "MAIL", "RCPT", "RSET", "QUIT"],
   } as const;
 
-  test.each(CHECKPOINTS)("%s reaches it and sends nothing", async (until) => {
-    await using server = await startSmtpServer({
-      security: "starttls",
-      users: { user: "a password" },
-      ...(material !== null && { tls: material.good }),
-    });
-    await using transport = open();
-    const login = { username: "user", password: new Secret("a password") };
-    const target = serverAt(server.port, { security: "starttls", host: "localhost", ...login });
-    const delivery = { server: target, poolKey: null, from: "a@example.org", recipient: "b@example.net" };
-    const options = { signal: never, until };
-    const receipt = await transport.send({ ...delivery, bytes: BYTES }, options);
-    expect(receipt).toMatchObject({ successful: true, reached: until });
-    await server.closed();
-    const commands = server.connections[0]?.commands ?? [];
-    const shortened = commands.map((line) => line.replace(/^(AUTH|MAIL|RCPT) .*/, "$1"));
-    expect(shortened).toEqual([...EXPECTED[until]]);
-    expect(server.messages).toEqual([]);
-  });
+  test.each(CHECKPOINTS.filter((point) => point !== "oauth"))(
+    "%s reaches it and sends nothing",
+    async (until) => {
+      await using server = await startSmtpServer({
+        security: "starttls",
+        users: { user: "a password" },
+        ...(material !== null && { tls: material.good }),
+      });
+      await using transport = open();
+      const login = { username: "user", password: new Secret("a password") };
+      const target = serverAt(server.port, { security: "starttls", host: "localhost", ...login });
+      const delivery = { server: target, poolKey: null, from: "a@example.org", recipient: "b@example.net" };
+      const options = { signal: never, until };
+      const receipt = await transport.send({ ...delivery, bytes: BYTES }, options);
+      expect(receipt).toMatchObject({ successful: true, reached: until });
+      await server.closed();
+      const commands = server.connections[0]?.commands ?? [];
+      const shortened = commands.map((line) => line.replace(/^(AUTH|MAIL|RCPT) .*/, "$1"));
+      expect(shortened).toEqual([...EXPECTED[until]]);
+      expect(server.messages).toEqual([]);
+    },
+  );
 });
 
 test("the next mechanism follows a rejected one, within one AUTH of the library", async () => {

@@ -4,6 +4,7 @@ import { type AuditActor, type AuditEntry, auditEntry } from "../../domain/audit
 import { CHECKPOINTS, type Checkpoint, notAttempted, notSent, type Receipt } from "../../domain/delivery.ts";
 import { type Mailbox, senderOf } from "../../domain/mailbox.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
+import { invalidParameter } from "../../errors.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { Circuit } from "../circuit.ts";
 import type { Deliver } from "../deliver.ts";
@@ -44,6 +45,9 @@ export function createCheckServer(deps: {
   const { deliver, circuit, database, audit, platform } = deps;
 
   async function run(server: ResolvedServer, { until, recipient }: ServerCheck): Promise<Receipt> {
+    if (until === "oauth" && !server.tokens) {
+      throw invalidParameter("until", "oauth is for definitions that log in with OAuth");
+    }
     const from = senderOf(server)?.address;
     if (from === undefined && reaches(until, "sender")) {
       return notAttempted(notSent("sender", "sender_missing"));

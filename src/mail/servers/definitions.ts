@@ -2,10 +2,10 @@ import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import { type AuditActor, auditEntry } from "../../domain/audit.ts";
 import { BoundedCache } from "../../domain/bounded-cache.ts";
+import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import { parseEndpoint } from "../../domain/endpoint.ts";
 import type { Secret } from "../../domain/secret.ts";
 import {
-  DEFINITION_FIELDS,
   type ResolvedServer,
   resolveFurther,
   SECRET_NAMES,
@@ -154,6 +154,7 @@ function createReader(keyring: Keyring) {
       poolKey: key,
       username,
       password: (await view(row)).password ?? (await openField(keyring, row, "password")),
+      tlsPrivateKey: await openField(keyring, row, "tlsPrivateKey"),
       timeoutMs: row.timeout * 1000,
       sender,
       dontSendOnError,

@@ -1,13 +1,12 @@
 import type { Platform } from "../../contracts/platform.ts";
 import type { Wake } from "../../contracts/wake.ts";
 import { type AuditActor, auditEntry } from "../../domain/audit.ts";
-import { assertPasswordTarget, endpointOf } from "../../domain/endpoint.ts";
+import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
+import { endpointOf } from "../../domain/endpoint.ts";
 import { type Notice, notice } from "../../domain/notices.ts";
 import { CENSORED, Secret } from "../../domain/secret.ts";
 import {
   DEFINITION_DEFAULTS,
-  DEFINITION_FIELDS,
-  type Endpoint,
   type FieldName,
   type FurtherInput,
   type FurtherName,
@@ -23,12 +22,15 @@ import { untilCommitted } from "../../storage/epoch.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-servers.ts";
 import type { Circuit } from "../circuit.ts";
 import { type IdentityFields, inspectOnSave } from "./check-identity.ts";
+import { checkLogin, type ReadSecret } from "./check-login.ts";
 import { type EtagCondition, etagOf, nothingStored, type Servers, staleError } from "./definitions.ts";
+
+import { assertSecretTarget, type SecretTarget } from "./secret-target.ts";
 
 /** A definition as a client sends it. A secret, certificate or further field that is `undefined` keeps its value. */
 export interface ServerInput
   extends Omit<ServerDefinition, SecretName | "certificate" | FurtherName>,
-    Readonly<Record<SecretName, Secret | undefined>>,
+    Readonly<Partial<Record<SecretName, Secret | undefined>>>,
     FurtherInput {
   readonly certificate: string | undefined;
 }
@@ -65,7 +67,7 @@ interface SaveDeps {
 }
 
 /** The secrets that get another value; `undefined` keeps the stored one. */
-type ChangedSecrets = Readonly<Record<SecretName, Secret | undefined>>;
+type ChangedSecrets = Readonly<Partial<Record<SecretName, Secret | undefined>>>;
 
 const ETAG_SEED_BYTES = 9;
 
@@ -111,12 +113,13 @@ async function save(
 async function plan(
   { servers, platform, newId }: SaveDeps,
   identifier: string,
-  input: ServerInput,
+  given: ServerInput,
   stored: SmtpServerRow | undefined,
 ) {
-  const endpoint = endpointOf(input);
+  const input = { ...given, ...resolveFurther(given, stored) };
+  const { security } = endpointOf(input);
   const id = stored?.id ?? newId();
-  const changed = changedSecrets(input, stored, endpoint);
+  const changed = changedSecrets(input, stored);
   const certificate =
     input.certificate ?? (changed.privateKey === undefined ? (stored?.certificate ?? "") : "");
   const sealed = async (field: SecretName) => {
@@ -128,23 +131,26 @@ async function plan(
     await identityFields(servers, input, changed, certificate, stored),
     platform.now(),
   );
+  const loginNotices = await checkLogin(input, secretReader(servers, changed, stored), platform.now());
   const row: SmtpServerRow = {
     ...input,
+    ...(await everySecret(sealed)),
     id,
     identifier,
     certificate,
-    password: await sealed("password"),
-    privateKey: await sealed("privateKey"),
-    privateKeyPassword: await sealed("privateKeyPassword"),
     signingKey: await servers.sealField(id, "signingKey", identity.signingKey?.toBase64() ?? ""),
-    ...resolveFurther(input, stored),
     etagSeed: stored?.etagSeed ?? platform.randomBytes(ETAG_SEED_BYTES).toBase64({ alphabet: "base64url" }),
     version: (stored?.version ?? 0) + 1,
   };
-  const isClear = endpoint.security === "none" && input.username !== "";
-  const notices = [...(isClear ? [notice("clear_text", "tls")] : []), ...identity.notices];
+  const isClear = security === "none" && input.username !== "";
+  const notices = [...(isClear ? [notice("clear_text", "tls")] : []), ...loginNotices, ...identity.notices];
   const kept = SECRET_NAMES.filter((field) => changed[field] === undefined);
   return { row, kept, notices, fields: changedFields(row, stored, changed) };
+}
+
+async function everySecret<T>(of: (field: SecretName) => Promise<T>): Promise<Record<SecretName, T>> {
+  const entries = SECRET_NAMES.map(async (name) => [name, await of(name)] as const);
+  return Object.fromEntries(await Promise.all(entries)) as Record<SecretName, T>;
 }
 
 async function identityFields(
@@ -154,8 +160,7 @@ async function identityFields(
   certificate: string,
   stored: SmtpServerRow | undefined,
 ): Promise<IdentityFields> {
-  const secretOf = async (field: SecretName) =>
-    changed[field] ?? (stored?.[field] ? servers.openStored(stored, field) : Secret.EMPTY);
+  const secretOf = secretReader(servers, changed, stored);
   const isChanged =
     replaces(changed.privateKey, stored?.privateKey) ||
     replaces(changed.privateKeyPassword, stored?.privateKeyPassword) ||
@@ -168,23 +173,27 @@ async function identityFields(
   };
 }
 
-/** A new key drops the old passphrase. */
-function changedSecrets(
-  input: ServerInput,
+/** Returns a reader of the secrets as they will be stored. */
+function secretReader(
+  servers: Servers,
+  changed: ChangedSecrets,
   stored: SmtpServerRow | undefined,
-  endpoint: Endpoint,
+): ReadSecret {
+  return async (name) => changed[name] ?? (stored?.[name] ? servers.openStored(stored, name) : Secret.EMPTY);
+}
+
+/** A new key drops the old passphrase. @throws {SealpostError} for a kept secret that would go elsewhere. */
+function changedSecrets(
+  input: ServerInput & SecretTarget,
+  stored: SmtpServerRow | undefined,
 ): ChangedSecrets {
-  const password = changedSecret("password", input, stored);
-  const privateKey = changedSecret("privateKey", input, stored);
-  const passphrase = changedSecret("privateKeyPassword", input, stored);
-  if (password === undefined && stored && stored.password !== "") {
-    assertPasswordTarget(stored, { ...endpoint, username: input.username });
+  const entries = SECRET_NAMES.map((name) => [name, changedSecret(name, input, stored)] as const);
+  const changed = Object.fromEntries(entries) as ChangedSecrets;
+  for (const [name, value] of entries) {
+    if (value === undefined && stored?.[name]) assertSecretTarget(name, stored, input);
   }
-  return {
-    password,
-    privateKey,
-    privateKeyPassword: privateKey === undefined ? passphrase : (passphrase ?? Secret.EMPTY),
-  };
+  if (changed.privateKey === undefined || changed.privateKeyPassword !== undefined) return changed;
+  return { ...changed, privateKeyPassword: Secret.EMPTY };
 }
 
 function changedSecret(

@@ -1,11 +1,11 @@
 import type { Platform } from "../../contracts/platform.ts";
 import type { AuditActor } from "../../domain/audit.ts";
+import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import type { Checkpoint } from "../../domain/delivery.ts";
-import { assertPasswordTarget, endpointOf, parseEndpoint } from "../../domain/endpoint.ts";
+import { endpointOf, parseEndpoint } from "../../domain/endpoint.ts";
 import { type Mailbox, senderOf } from "../../domain/mailbox.ts";
 import { CENSORED, Secret } from "../../domain/secret.ts";
 import {
-  DEFINITION_FIELDS,
   type Endpoint,
   type ResolvedServer,
   resolveFurther,
@@ -16,8 +16,10 @@ import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-ser
 import type { OwnSubmitOptions, SubmitFor, SubmitResult, SubmitTarget } from "../submission.ts";
 import type { CheckResult, CheckServer, ServerCheck } from "./check.ts";
 import { inspectForm } from "./check-identity.ts";
+import { checkLogin, type ReadSecret } from "./check-login.ts";
 import { type Servers, serverNotFound } from "./definitions.ts";
 import type { ServerInput } from "./save.ts";
+import { assertSecretTarget, type SecretTarget } from "./secret-target.ts";
 
 /** Which definition a message tests, and where it goes. */
 interface MailTest {
@@ -103,59 +105,64 @@ export function createTestMail(deps: TestMailDeps): TestMail {
 /** Resolves an unsaved definition, with secrets borrowed from the stored one of this name where that is allowed. */
 async function resolveUnsaved(
   { repository, servers, platform }: TestMailDeps,
-  input: ServerInput,
+  given: ServerInput,
   identifier: string,
 ): Promise<ResolvedServer> {
-  const endpoint = endpointOf(input);
-  const { username, sender, smime, certificate = "", dontSendOnError, enqueueJob } = input;
+  const endpoint = endpointOf(given);
+  const { username, sender, smime, certificate = "", dontSendOnError, enqueueJob } = given;
   const stored = identifier === "" ? undefined : await repository.find(identifier);
-  const password = await secretOf(servers, "password", input, stored, (row) =>
-    assertPasswordTarget(row, { ...endpoint, username }),
-  );
-  const keySecret = (field: "privateKey" | "privateKeyPassword") =>
-    secretOf(servers, field, input, stored, (row) => assertKeySender(row, input, field));
-  const pem = await keySecret("privateKey");
-  const passphrase = await keySecret("privateKeyPassword");
-  const key = { privateKey: pem, privateKeyPassword: passphrase };
-  await inspectForm({ smime, certificate }, key, platform.now());
-  const isSameServer = stored !== undefined && leadsTo(stored, { ...endpoint, username });
+  // A client that knows only privacyIDEA's 14 fields tests the values that will be used.
+  const base = stored !== undefined && leadsTo(stored, { ...endpoint, username }) ? stored : undefined;
+  const input = { ...given, ...resolveFurther(given, base) };
+  const read = secretReader(servers, input, stored, base);
+  const [privateKey, privateKeyPassword] = [await read("privateKey"), await read("privateKeyPassword")];
+  await inspectForm({ smime, certificate }, { privateKey, privateKeyPassword }, platform.now());
+  await checkLogin(input, read, platform.now());
   return {
     ...endpoint,
-    // A client that knows only privacyIDEA's 14 fields tests the values that will be used.
-    ...resolveFurther(input, isSameServer ? stored : undefined),
+    ...resolveFurther(given, base),
     username,
-    password,
+    password: await read("password"),
+    tlsPrivateKey: await read("tlsPrivateKey"),
     timeoutMs: input.timeout * 1000,
     sender,
     dontSendOnError,
     enqueueJob,
     identifier,
     poolKey: null,
-    signing: smime ? signingSource(certificate, pem, passphrase) : null,
+    signing: smime ? signingSource(certificate, privateKey, privateKeyPassword) : null,
   };
 }
 
-/** Returns the secret as given, or the stored one for `__CENSORED__`. An absent secret is empty. */
-async function secretOf(
+/**
+ * Returns a reader of the secrets as given, or as stored for `__CENSORED__`. An absent secret is empty, unless it belongs
+ * to the further fields: these come from `base`, the stored definition of the same server.
+ */
+function secretReader(
   servers: Servers,
-  field: SecretName,
-  { [field]: value }: ServerInput,
+  input: ServerInput & SecretTarget,
   stored: SmtpServerRow | undefined,
-  assertMayBorrow: (stored: SmtpServerRow) => void,
-): Promise<Secret> {
-  if (value?.reveal() !== CENSORED) return value ?? Secret.EMPTY;
-  if (stored?.[field]) assertMayBorrow(stored);
-  return servers.openStored(stored, field);
+  base: SmtpServerRow | undefined,
+): ReadSecret {
+  return async (name) => {
+    const value = input[name];
+    const isAbsent = value === undefined && "detail" in DEFINITION_FIELDS[name];
+    const source = isAbsent ? base : stored;
+    if (isAbsent && !source?.[name]) return Secret.EMPTY;
+    if (!isAbsent && value?.reveal() !== CENSORED) return value ?? Secret.EMPTY;
+    if (source?.[name]) {
+      assertSecretTarget(name, source, input);
+      assertKeySender(name, source, input);
+    }
+    return servers.openStored(source, name);
+  };
 }
 
 /** A borrowed key signs only for the sender that it was stored for. */
-function assertKeySender(
-  stored: SmtpServerRow,
-  input: ServerInput,
-  field: "privateKey" | "privateKeyPassword",
-): void {
-  if (senderOf(stored)?.address === senderOf(input)?.address) return;
-  throw invalidParameter(DEFINITION_FIELDS[field].parameter, "required again, because the sender changed");
+function assertKeySender(name: SecretName, stored: SmtpServerRow, input: ServerInput): void {
+  const isSigning = name === "privateKey" || name === "privateKeyPassword";
+  if (!isSigning || senderOf(stored)?.address === senderOf(input)?.address) return;
+  throw invalidParameter(DEFINITION_FIELDS[name].parameter, "required again, because the sender changed");
 }
 
 function signingSource(certificate: string, pem: Secret, passphrase: Secret): ResolvedServer["signing"] {

@@ -6,6 +6,7 @@ import pieces from "./0005_content_pieces.sql" with { type: "text" };
 import transport from "./0006_transport.sql" with { type: "text" };
 import attempts from "./0007_attempts.sql" with { type: "text" };
 import epoch from "./0008_epoch.sql" with { type: "text" };
+import providers from "./0009_providers.sql" with { type: "text" };
 
 /** Every migration in order. A published one is never edited. */
 export const MIGRATIONS = [
@@ -17,4 +18,5 @@ export const MIGRATIONS = [
   { name: "0006_transport", sql: transport },
   { name: "0007_attempts", sql: attempts },
   { name: "0008_epoch", sql: epoch },
+  { name: "0009_providers", sql: providers },
 ] as const;

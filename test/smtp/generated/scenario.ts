@@ -1,5 +1,6 @@
+import type { AuthMechanism, Pipelining } from "../../../src/domain/definition-fields.ts";
 import type { Checkpoint } from "../../../src/domain/delivery.ts";
-import type { AuthMechanism, Pipelining, Security } from "../../../src/domain/smtp-server.ts";
+import type { Security } from "../../../src/domain/smtp-server.ts";
 import type { Choices } from "./choices.ts";
 import type { ReplyClass, State } from "./coverage.ts";
 

@@ -1,0 +1,101 @@
+import * as v from "valibot";
+import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
+import type { FailureCode } from "../../domain/delivery.ts";
+import { endpointOf } from "../../domain/endpoint.ts";
+import { type Notice, notice } from "../../domain/notices.ts";
+import type { Secret } from "../../domain/secret.ts";
+import type { FieldName, SecretName, ServerDefinition } from "../../domain/smtp-server.ts";
+import { invalidParameter, type SealpostError } from "../../errors.ts";
+import { inspectIdentity } from "../../smime/identity.ts";
+
+/** The fields that decide how a definition logs in. */
+type LoginFields = Omit<ServerDefinition, SecretName | "certificate">;
+
+/** Reads the secrets of a definition as they will be stored. Empty if not set. */
+export type ReadSecret = (name: SecretName) => Promise<Secret>;
+
+const REJECTED: readonly FailureCode[] = ["sign_mismatch", "sign_passphrase"];
+
+/** The members that a key file of a Google service account must have. */
+const serviceAccount = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.object({ client_email: v.string(), private_key: v.string(), token_uri: v.optional(v.string()) }),
+);
+
+/**
+ * Checks how a definition logs in, when it is saved or tested.
+ * @returns notices about what is missing, without which no access token can be got.
+ * @throws {SealpostError} `invalid_parameter`.
+ */
+export async function checkLogin(
+  fields: LoginFields,
+  read: ReadSecret,
+  now: Date,
+): Promise<readonly Notice[]> {
+  const { protocol, security } = endpointOf(fields);
+  const { auth, username } = fields;
+  await assertPair("tlsPrivateKey", "tlsCertificate", { fields, read, now });
+  await assertPair("oauthPrivateKey", "oauthCertificate", { fields, read, now });
+  const account = await read("oauthServiceAccount");
+  if (!account.isEmpty && !v.safeParse(serviceAccount, account.reveal()).success) {
+    throw invalid("oauthServiceAccount", "expected the JSON key file of a Google service account");
+  }
+  if (protocol === "ses" && auth === "oauth2") throw invalid("auth", "expected password for ses://");
+  if (auth !== "oauth2" && protocol !== "graph") return [];
+  if (security === "none") throw invalid("tls", "required for OAuth: an access token needs TLS");
+  if (username === "") throw invalid("username", "required for OAuth: the mailbox to send as");
+  const missing = await missingFor(fields, read);
+  return missing.map((name) => {
+    const { parameter } = DEFINITION_FIELDS[name];
+    return notice("oauth_incomplete", parameter, { parameter });
+  });
+}
+
+/** Returns the fields without which the flow gets no token. */
+async function missingFor(fields: LoginFields, read: ReadSecret): Promise<readonly FieldName[]> {
+  // The tenant of graph:// has a token endpoint.
+  const isGraph = endpointOf(fields).protocol === "graph";
+  const isUnset = async (name: SecretName) => (await read(name)).isEmpty;
+  const plain = (["oauthTokenUrl", "oauthClientId"] as const).filter(
+    (name) => fields[name] === "" && !(isGraph && name === "oauthTokenUrl"),
+  );
+  switch (fields.oauthFlow) {
+    case "jwt_bearer":
+      return (await isUnset("oauthServiceAccount")) ? ["oauthServiceAccount"] : [];
+    case "refresh_token":
+      return (await isUnset("oauthRefreshToken")) ? [...plain, "oauthRefreshToken"] : plain;
+    case "client_credentials": {
+      if (!(await isUnset("oauthPrivateKey")))
+        return fields.oauthCertificate === "" ? [...plain, "oauthCertificate"] : plain;
+      return (await isUnset("oauthClientSecret")) ? [...plain, "oauthClientSecret"] : plain;
+    }
+  }
+}
+
+/** Rejects a key that is not the certificate's, and texts that are neither. Dates do not matter: the server decides. */
+async function assertPair(
+  keyName: "tlsPrivateKey" | "oauthPrivateKey",
+  certificateName: "tlsCertificate" | "oauthCertificate",
+  { fields, read, now }: { readonly fields: LoginFields; readonly read: ReadSecret; readonly now: Date },
+): Promise<void> {
+  const certificate = fields[certificateName];
+  const privateKey = (await read(keyName)).reveal();
+  if (privateKey === "" && certificate === "") return;
+  const { problems } = await inspectIdentity({ privateKey, passphrase: "", certificate, now });
+  const problem = problems.find(
+    ({ kind, code, parameter }) =>
+      (kind === "form" || REJECTED.includes(code)) &&
+      (parameter === "certificate" ? certificate !== "" : privateKey !== ""),
+  );
+  if (problem === undefined) return;
+  const name = problem.parameter === "certificate" ? certificateName : keyName;
+  throw invalid(
+    name,
+    problem.code === "sign_passphrase" ? "expected a key without passphrase" : problem.reason,
+  );
+}
+
+function invalid(name: FieldName, expected: string): SealpostError {
+  return invalidParameter(DEFINITION_FIELDS[name].parameter, expected);
+}

@@ -38,12 +38,13 @@ export type DefinitionField = {
  * this table; a new field needs a row here and a migration.
  */
 export const DEFINITION_FIELDS = {
-  /** `host`, `host:port`, `smtp://host[:port]` or `smtps://host[:port]`, as given. */
+  /** As given: `parseEndpoint` has its forms. */
   server: {
     parameter: "server",
     kind: "endpoint",
     default: "",
-    description: "Host, host:port, smtp://host[:port] or smtps://host[:port] (implicit TLS)",
+    description:
+      "Host, host:port, smtp://host[:port] or smtps://host[:port] (implicit TLS); graph://tenant for Microsoft Graph, ses://region for Amazon SES, which ignore `port` and `tls`",
   },
   port: {
     parameter: "port",

@@ -1,6 +1,6 @@
 import { invalidParameter } from "../errors.ts";
 import { asciiHostName, canonicalIp } from "./network.ts";
-import type { Endpoint, Security, ServerDefinition } from "./smtp-server.ts";
+import type { Endpoint, MailApi, Security, ServerDefinition } from "./smtp-server.ts";
 
 /** RFC 8314 7.3: the port of implicit TLS submission. */
 const IMPLICIT_TLS_PORT = 465;
@@ -8,19 +8,31 @@ const MAX_PORT = 65_535;
 /** Historic forms of an IPv4 address, which resolvers still accept: `10`, `0x7f.1` (WHATWG URL, "ends in a number"). */
 const ENDS_IN_NUMBER = /(^|\.)(\d+|0x[0-9a-f]*)\.?$/i;
 const SERVER = /^(?:(smtps?):\/\/)?(\[[0-9a-f:.]+\]|[^[\]:/?#@\s]+)(?::(\d{1,5}))?$/i;
+/** Mail APIs have a tenant or region in the place of the host, and nothing after it. */
+const API = /^(graph|ses):\/\/([^/:?#@\s]+)$/i;
+const HTTPS_PORT = 443;
+/** Tenants without a domain: a GUID, or a word for those that Microsoft finds by the account. */
+const TENANT = /^([\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}|common|organizations|consumers)$/;
+/** Such as `eu-central-1` and `us-gov-west-1`. */
+const REGION = /^[a-z]{2,4}(-[a-z]+){1,3}-\d{1,2}$/;
+/** The forms of `server`, for messages. */
+export const SERVER_FORMS =
+  "host, host:port, smtp://host[:port], smtps://host[:port], graph://tenant or ses://region";
 const BARE_IPV6 = /^[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*$/i;
 /** The dots that end a host name. UTS #46 maps all of them to the ASCII dot. */
 const FINAL_DOT = /[.。．｡]$/u;
 const STRENGTH: Readonly<Record<Security, number>> = { none: 0, starttls: 1, implicit: 1 };
 
 /**
- * Parses `server`, `port` and `tls` of a definition. `server` is `host`, `host:port`, `smtp://host[:port]` or
- * `smtps://host[:port]`, with optional blanks around it. An international host name becomes A-labels. An IPv6 address
- * needs brackets unless it stands without port and scheme.
+ * Parses `server`, `port` and `tls` of a definition. `server` is one of {@link SERVER_FORMS}, with optional blanks around
+ * it. An international host name becomes A-labels. An IPv6 address needs brackets unless it stands without port and scheme.
+ * `port` and `tls` mean nothing for mail APIs, which use HTTPS.
  * @returns `null` if `server` has none of these forms.
  */
 export function parseEndpoint(fields: Pick<ServerDefinition, "server" | "port" | "tls">): Endpoint | null {
   const server = fields.server.replace(/^ +| +$/g, "");
+  const [, api, place = ""] = API.exec(server) ?? [];
+  if (api !== undefined) return parseApi(api.toLowerCase() as MailApi, place);
   const bare = BARE_IPV6.test(server) ? canonicalIp(server) : null;
   const [, scheme, rawHost, rawPort] = SERVER.exec(server) ?? [];
   const host = bare ?? (rawHost === undefined ? null : parseHost(rawHost));
@@ -36,7 +48,7 @@ export function parseEndpoint(fields: Pick<ServerDefinition, "server" | "port" |
 export function endpointOf(fields: Pick<ServerDefinition, "server" | "port" | "tls">): Endpoint {
   const endpoint = parseEndpoint(fields);
   if (endpoint) return endpoint;
-  throw invalidParameter("server", "expected host, host:port, smtp://host[:port] or smtps://host[:port]");
+  throw invalidParameter("server", `expected ${SERVER_FORMS}`);
 }
 
 /** Whether a secret stored for `kept` may be used with `next`: the same host and port, with TLS that is no weaker. */
@@ -47,6 +59,18 @@ export function keepsSecret(kept: Endpoint, next: Endpoint): boolean {
     kept.port === next.port &&
     STRENGTH[next.security] >= STRENGTH[kept.security]
   );
+}
+
+function parseApi(protocol: MailApi, text: string): Endpoint | null {
+  const host = protocol === "graph" ? parseTenant(text) : text.toLowerCase();
+  if (host === null || (protocol === "ses" && !REGION.test(host))) return null;
+  return { protocol, host, port: HTTPS_PORT, security: "implicit" };
+}
+
+function parseTenant(text: string): string | null {
+  const name = asciiHostName(text);
+  if (name === null || TENANT.test(name)) return name;
+  return name.includes(".") && !ENDS_IN_NUMBER.test(name) ? name : null;
 }
 
 function parseHost(text: string): string | null {

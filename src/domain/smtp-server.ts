@@ -6,7 +6,7 @@ import { Secret } from "./secret.ts";
 export type Security = "none" | "starttls" | "implicit";
 
 /** Mail APIs that take a finished message over HTTPS: Microsoft Graph, and Amazon SES. */
-type MailApi = "graph" | "ses";
+export type MailApi = "graph" | "ses";
 
 /** A parsed server address: the result of `server`, `port` and `tls` of a definition. */
 export interface Endpoint {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { DEFINITION_FIELDS, type DefinitionField } from "../domain/definition-fields.ts";
-import { parseEndpoint } from "../domain/endpoint.ts";
+import { parseEndpoint, SERVER_FORMS } from "../domain/endpoint.ts";
 import { parseMailbox } from "../domain/mailbox.ts";
 import { isSafeUrl } from "../domain/network.ts";
 import { Secret } from "../domain/secret.ts";
@@ -63,7 +63,7 @@ const server = v.pipe(
   line,
   v.check(
     (text) => text === "" || parseEndpoint({ server: text, port: 25, tls: false }) !== null,
-    "expected host, host:port, smtp://host[:port] or smtps://host[:port]",
+    `expected ${SERVER_FORMS}`,
   ),
 );
 export const mailboxOrEmpty = v.pipe(

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { ConnectError } from "../contracts/transport.ts";
+import { isSafeUrl } from "../domain/network.ts";
 import { type EgressMode, isEgressAllowed } from "./egress.ts";
 
 export interface HttpPolicy {
@@ -18,8 +19,6 @@ interface HttpTarget {
 
 const HTTPS_PORT = 443;
 const HTTP_PORT = 80;
-/** RFC 6761 6.3 and RFC 1122 3.2.1.3. The parser of URLs has normalized other forms of these addresses. */
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 
 /** The ports that an HTTP client may use: https works however mail is restricted. Empty: any port. */
 export function httpPorts(ports: readonly number[]): readonly number[] {
@@ -35,10 +34,8 @@ export function httpTarget(url: URL, { egress, ports }: HttpPolicy): HttpTarget 
   const tls = url.protocol === "https:";
   const port = url.port === "" ? (tls ? HTTPS_PORT : HTTP_PORT) : Number(url.port);
   const isAllowed =
-    (tls || (url.protocol === "http:" && egress === "private" && LOOPBACK.test(host))) &&
-    // Credentials in a URL would end up in logs.
-    url.username === "" &&
-    url.password === "" &&
+    isSafeUrl(url.href) &&
+    (tls || egress === "private") &&
     (ports.length === 0 || httpPorts(ports).includes(port)) &&
     (isIP(host) === 0 || isEgressAllowed(host, egress));
   if (!isAllowed) throw new ConnectError("policy", "egress_denied", false);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { keepsSecret, parseEndpoint } from "../../src/domain/endpoint.ts";
-import type { Endpoint, Security } from "../../src/domain/smtp-server.ts";
+import type { Endpoint, MailApi, Security } from "../../src/domain/smtp-server.ts";
 
 const parse = (server: string, port = 25, tls = false) => parseEndpoint({ server, port, tls });
 
@@ -30,6 +30,39 @@ describe("parseEndpoint()", () => {
     ["１９２.0.2.1", "192.0.2.1", 25, "none"],
   ])("reads %p", (server, host, port, security) => {
     expect(parse(server)).toEqual({ host, port, security });
+  });
+
+  test.each<[server: string, protocol: MailApi, host: string]>([
+    ["graph://contoso.onmicrosoft.com", "graph", "contoso.onmicrosoft.com"],
+    ["Graph://Contoso.example", "graph", "contoso.example"],
+    ["graph://bücher.example", "graph", "xn--bcher-kva.example"],
+    ["graph://6E9F5C3B-0A14-4D2B-9d8e-111111111111", "graph", "6e9f5c3b-0a14-4d2b-9d8e-111111111111"],
+    ["graph://common", "graph", "common"],
+    [" graph://consumers ", "graph", "consumers"],
+    ["ses://eu-central-1", "ses", "eu-central-1"],
+    ["SES://US-Gov-West-1", "ses", "us-gov-west-1"],
+  ])("reads the mail API %p, without port and tls", (server, protocol, host) => {
+    expect(parse(server, 25, false)).toEqual({ protocol, host, port: 443, security: "implicit" });
+  });
+
+  test.each([
+    "graph://",
+    "graph://contoso",
+    "graph://192.0.2.1",
+    "graph://[::1]",
+    "graph://user@contoso.example",
+    "graph://contoso.example:443",
+    "graph://contoso.example/",
+    "graph://contoso.example?x",
+    "graph:contoso.example",
+    "ses://",
+    "ses://email.eu-central-1.amazonaws.com",
+    "ses://eu-central-1:443",
+    "ses://eu-central-1/",
+    "ses://key@eu-central-1",
+    "ses://frankfurt",
+  ])("rejects the mail API %p", (server) => {
+    expect(parse(server)).toBeNull();
   });
 
   test("takes the port from its field unless there is one inside, and 465 for smtps", () => {

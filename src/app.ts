@@ -8,6 +8,7 @@ import { mailRoutes } from "./http/mail.ts";
 import { openApiRoutes } from "./http/openapi.ts";
 import { pluginRoutes } from "./http/plugins.ts";
 import { policyRoutes } from "./http/policy.ts";
+import { providerRoutes } from "./http/provider.ts";
 import { smtpServerRoutes } from "./http/smtpserver.ts";
 import { smtpServerTestRoutes } from "./http/smtpserver-test.ts";
 import { systemRoutes } from "./http/system.ts";
@@ -33,6 +34,7 @@ function coreRoutes(deps: Services & AppSettings) {
     ...policyRoutes(deps),
     ...smtpServerTestRoutes(deps),
     ...smtpServerRoutes(deps),
+    ...providerRoutes(),
     ...auditRoutes(deps),
     ...mailRoutes(deps),
     ...pluginRoutes(deps),

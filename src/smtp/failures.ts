@@ -1,5 +1,6 @@
 import { type Failure, type FailureCode, notSent, type Phase, type SmtpReply } from "../domain/delivery.ts";
-import { knownCode, matchesReply, type ReplyPattern } from "./provider-replies.ts";
+import { matchesReply, type ReplyPattern } from "../domain/known-reply.ts";
+import { knownCode } from "./provider-replies.ts";
 
 /** The session in which a command was rejected. */
 export interface RejectionContext {

@@ -17,7 +17,7 @@ export const replyView = named(
 );
 
 /** The one parameter whose change fixes a failure. */
-const remedyView = named(
+export const remedyView = named(
   "Remedy",
   v.object({
     parameter: v.string(),

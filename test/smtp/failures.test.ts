@@ -2,17 +2,12 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { FAILURE_CODES, type FailureCode, PHASES, type Phase } from "../../src/domain/delivery.ts";
 import { type RejectionContext, rejection } from "../../src/smtp/failures.ts";
+import { replyOf } from "../fixtures/smtp/reply.ts";
 
 const CLEAR = { isTls: false, hasLogin: false };
 const TLS = { isTls: true, hasLogin: false };
 const LOGIN = { isTls: false, hasLogin: true };
 const TLS_LOGIN = { isTls: true, hasLogin: true };
-
-/** Reads a reply from its line, such as `550 5.1.1 No such user`. */
-function replyOf(line: string) {
-  const [, code, enhanced, text] = /^(\d{3})(?: ([245]\.\d+\.\d+))? ?(.*)$/s.exec(line) ?? [];
-  return { code: Number(code), enhanced: enhanced ?? null, text: text ?? "" };
-}
 
 type Row = readonly [phase: Phase, line: string, code: FailureCode, context?: RejectionContext];
 

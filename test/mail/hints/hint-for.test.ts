@@ -7,13 +7,13 @@ import {
   PHASES,
   type Phase,
   type Remedy,
-  type SmtpReply,
   unknownOutcome,
 } from "../../../src/domain/delivery.ts";
 import { hintFor } from "../../../src/mail/hints/hint-for.ts";
 import type { HintContext } from "../../../src/mail/hints/rule.ts";
 import { rejection } from "../../../src/smtp/failures.ts";
 import { KNOWN_REPLIES } from "../../../src/smtp/provider-replies.ts";
+import { replyOf } from "../../fixtures/smtp/reply.ts";
 
 const HOST = "mail.example.org";
 const CONTEXT: HintContext = {
@@ -22,10 +22,6 @@ const CONTEXT: HintContext = {
 /** One or two sentences, with at most one colon or semicolon each. */
 const SENTENCES = /^[A-Z][^.]{10,}(\.[^ .][^.]*)*\.( [A-Z][^.]{5,}(\.[^ .][^.]*)*\.)?$/;
 
-function replyOf(line: string): SmtpReply {
-  const [, code, enhanced, text] = /^(\d{3})(?: ([245]\.\d+\.\d+))? ?(.*)$/s.exec(line) ?? [];
-  return { code: Number(code), enhanced: enhanced ?? null, text: text ?? "" };
-}
 const hintOf = (code: FailureCode, phase: Phase, change: Partial<HintContext> = {}) => {
   const context = { ...CONTEXT, ...change };
   return hintFor(notSent(phase, code, context.reply), context);

@@ -1,0 +1,77 @@
+import type { FailureCode, Phase, Remedy, SmtpReply } from "./delivery.ts";
+
+/** Conditions on a reply. An absent field matches every reply. */
+export interface ReplyPattern {
+  readonly phases?: readonly Phase[];
+  /** Reply codes (RFC 5321 4.2.3). */
+  readonly codes?: readonly number[];
+  /** Whether the first digit is 4. */
+  readonly isTemporary?: boolean;
+  /** Matches subject and detail of the enhanced status code (RFC 3463 3), such as `7.1`. `0.0` if the reply has none. */
+  readonly enhanced?: RegExp;
+  /** Matches the text of the reply, with its lines joined by spaces. */
+  readonly words?: RegExp;
+}
+
+/** A known reply of a server or provider. It chooses a failure code and a hint, never `retryable` or the outcome. */
+export interface KnownReply extends ReplyPattern {
+  /** The reply as its documentation has it, or the part that matters. Rows of a provider with a hint have one. */
+  readonly sign?: string;
+  /** Failure code. If absent, other rules choose it. */
+  readonly code?: FailureCode;
+  /** One or two sentences. If absent, the hint of the code is used. */
+  readonly hint?: string;
+  readonly remedy?: Remedy;
+}
+
+/** Whether a reply matches a pattern. */
+export function matchesReply(pattern: ReplyPattern, phase: Phase, reply: SmtpReply): boolean {
+  const { phases, codes, isTemporary, enhanced, words } = pattern;
+  return (
+    (phases?.includes(phase) ?? true) &&
+    (codes?.includes(reply.code) ?? true) &&
+    (isTemporary === undefined || isTemporary === reply.code < 500) &&
+    (enhanced?.test(subjectAndDetail(reply)) ?? true) &&
+    (words?.test(reply.text) ?? true)
+  );
+}
+
+/** Returns the hint of the first row that matches a reply and its failure code. `null` if there is none. */
+export function hintAmong(
+  rows: readonly KnownReply[],
+  phase: Phase,
+  code: FailureCode,
+  reply: SmtpReply,
+): { readonly text: string; readonly remedy: Remedy | null } | null {
+  const known = rows.find(
+    (row) => row.hint && (row.code ?? code) === code && matchesReply(row, phase, reply),
+  );
+  return known?.hint === undefined ? null : { text: known.hint, remedy: known.remedy ?? null };
+}
+
+/** An absent enhanced code reads as X.0.0, "other undefined status" (RFC 3463 3.1). */
+function subjectAndDetail({ enhanced }: SmtpReply): string {
+  return enhanced === null ? "0.0" : enhanced.slice(enhanced.indexOf(".") + 1);
+}
+
+export const AUTH = { phases: ["auth"] } as const;
+/** Some servers reject the sender at RCPT or after DATA (Postfix's `smtpd_delay_reject` is on by default). */
+export const TRANSACTION = { phases: ["sender", "recipient", "data"] } as const;
+export const SENDER = { ...TRANSACTION, code: "sender_rejected" } as const;
+export const RECIPIENT = { phases: ["recipient", "data"], code: "recipient_rejected" } as const;
+export const LIMITED = { phases: ["auth", "sender", "recipient", "data"], code: "rate_limited" } as const;
+export const REFUSED = { ...TRANSACTION, code: "refused" } as const;
+
+export const OWN_ADDRESS: Remedy = { parameter: "sender", value: null };
+export const PASSWORD: Remedy = { parameter: "password", value: null };
+
+export const SEND_AS =
+  "The account may not send as this sender. Set sender to the address of the account, or allow the account to send as this address.";
+export const SENDER_DOMAIN =
+  "The server could not verify the domain of the sender. Publish the SPF and DKIM records that your provider names, or set sender to an address of another domain.";
+export const THIS_HOST =
+  "The server does not accept mail from this machine's IP address. Send through your provider's relay, or ask the server's operator to allow the address.";
+export const EHLO_NAME =
+  "The server rejected the EHLO name of Sealpost. Set SEALPOST_EHLO_NAME to a host name that resolves to this machine.";
+export const DAILY_LIMIT =
+  "The account has reached its sending limit. Wait until the provider resets the limit, or ask the provider to raise it.";

@@ -1,0 +1,160 @@
+import {
+  AUTH,
+  DAILY_LIMIT,
+  type KnownReply,
+  LIMITED,
+  PASSWORD,
+  SENDER,
+  SENDER_DOMAIN,
+} from "../known-reply.ts";
+import {
+  CHECKED,
+  type KnownTokenError,
+  MAILBOX,
+  type OAuthPreset,
+  type Provider,
+  type SecretRule,
+} from "./provider.ts";
+
+/** Replies that no other server sends. Source: "Gmail SMTP errors and codes" (support.google.com/a/answer/3726730). */
+export const GOOGLE_REPLIES: readonly KnownReply[] = [
+  {
+    ...AUTH,
+    sign: "534 5.7.9 Application-specific password required",
+    codes: [534],
+    words: /\bapplication-specific password/i,
+    code: "auth_rejected",
+    hint: "Google does not accept the account password for SMTP. Create an app password and set it as password.",
+    remedy: PASSWORD,
+  },
+  {
+    ...AUTH,
+    sign: "534 5.7.14 Please log in with your web browser and then try again",
+    codes: [534],
+    words: /\blog in (with|via) your web browser/i,
+    code: "auth_rejected",
+    hint: "Google requires a login with a web browser first. Log in there, or create an app password and set it as password.",
+    remedy: PASSWORD,
+  },
+  {
+    ...AUTH,
+    sign: "535 5.7.8 Username and Password not accepted",
+    codes: [535],
+    words: /\busername and password not accepted/i,
+    code: "auth_rejected",
+    hint: "Google rejected the username or password. Set username to the full address and password to an app password.",
+    remedy: PASSWORD,
+  },
+  {
+    phases: ["recipient", "data"],
+    sign: "450 4.2.1 The user you are trying to contact is receiving mail too quickly",
+    enhanced: /^2\.1$/,
+    words: /\breceiving (e?mail|messages) (too quickly|at a rate)/i,
+    code: "rate_limited",
+    hint: "The recipient is receiving too much mail at the moment. Try again later.",
+  },
+  {
+    ...LIMITED,
+    sign: "550 5.4.5 Daily user sending limit exceeded",
+    words: /\bsending limit (has been )?exceeded|\brelay limit exceeded/i,
+    hint: DAILY_LIMIT,
+  },
+  { phases: ["data"], words: /\bcontent presents a potential security issue/i, code: "content_rejected" },
+  {
+    ...SENDER,
+    sign: "550 5.7.26 This mail is unauthenticated",
+    words: /\bunauthenticated e?mail\b|\bmail is unauthenticated\b/i,
+    hint: SENDER_DOMAIN,
+  },
+];
+
+/** "Using OAuth 2.0 for Server to Server Applications" (developers.google.com), and reports of its users. */
+const GOOGLE_TOKEN_ERRORS: readonly KnownTokenError[] = [
+  {
+    sign: "unauthorized_client: Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested",
+    codes: [],
+    words: /\bany of the scopes requested/i,
+    hint: "The service account lacks domain-wide delegation. In the Google Admin console, add its client ID with the scope https://mail.google.com/, which can take 24 hours to apply.",
+  },
+  {
+    sign: "invalid_grant: Invalid email or User ID",
+    codes: [],
+    words: /\binvalid email or user id|\baccount not found/i,
+    hint: "The mailbox is not a user of this Google Workspace. Set username to the address of a user, not of the service account.",
+    remedy: { parameter: "username", value: null },
+  },
+  {
+    sign: "invalid_grant: Token has been expired or revoked",
+    codes: [],
+    words: /\btoken has been expired or revoked/i,
+    hint: "The refresh token has expired or was revoked. If that happens every 7 days, publish the consent screen, which is in Testing.",
+    remedy: { parameter: "oauth_refresh_token", value: null },
+  },
+  {
+    sign: "invalid_grant: Check your iat and exp values in the JWT claim",
+    codes: [],
+    words: /\biat and exp values\b/i,
+    hint: "The signed assertion is outside its dates. Set the clock of this machine.",
+  },
+];
+
+/** 16 letters, which Google shows in four groups. */
+const GOOGLE_APP_PASSWORD: SecretRule = {
+  kind: "app-password",
+  pattern: /^[A-Za-z]{4}( ?[A-Za-z]{4}){3}$/,
+  expected: "an app password of 16 letters",
+};
+const SCOPE = "https://mail.google.com/";
+const googleOAuth = (scopes: OAuthPreset["scopes"]): OAuthPreset => ({
+  authorizationUrl: "https://accounts.google.com/o/oauth2/v2/auth",
+  tokenUrl: "https://oauth2.googleapis.com/token",
+  scopes,
+  mechanism: "xoauth2",
+});
+const ERRORS = { replies: GOOGLE_REPLIES, tokenErrors: GOOGLE_TOKEN_ERRORS } as const;
+
+export const GOOGLE = {
+  gmail: {
+    name: "Gmail",
+    host: "smtp.gmail.com",
+    ports: { implicit: 465, starttls: 587 },
+    username: MAILBOX,
+    secret: GOOGLE_APP_PASSWORD,
+    limits: { recipientsPerDay: 500 },
+    oauth: googleOAuth({ refresh_token: SCOPE }),
+    ...ERRORS,
+    docs: "https://support.google.com/mail/answer/7104828",
+    checked: CHECKED,
+  },
+  "google-workspace": {
+    name: "Google Workspace",
+    host: "smtp.gmail.com",
+    ports: { implicit: 465, starttls: 587 },
+    username: MAILBOX,
+    secret: GOOGLE_APP_PASSWORD,
+    limits: { recipientsPerDay: 2_000 },
+    oauth: googleOAuth({ jwt_bearer: SCOPE, refresh_token: SCOPE }),
+    ...ERRORS,
+    docs: "https://support.google.com/a/answer/176600",
+    checked: CHECKED,
+  },
+  "google-workspace-relay": {
+    name: "Google Workspace, SMTP relay",
+    host: "smtp-relay.gmail.com",
+    ports: { implicit: 465, starttls: 587 },
+    username: { rule: "free", expected: "a user of the Workspace, or nothing if the IP address is allowed" },
+    secret: GOOGLE_APP_PASSWORD,
+    limits: { recipientsPerDay: 10_000 },
+    replies: [
+      {
+        phases: ["sender", "recipient", "data"],
+        sign: "550 5.7.1 Invalid credentials for relay",
+        words: /\bcredentials for relay\b/i,
+        hint: "The relay accepts neither this login nor this IP address. Allow one of them in the SMTP relay service of the Admin console, and set SEALPOST_EHLO_NAME to a name of your domain.",
+      },
+      ...GOOGLE_REPLIES,
+    ],
+    docs: "https://support.google.com/a/answer/2956491",
+    checked: CHECKED,
+  },
+} as const satisfies Readonly<Record<string, Provider>>;

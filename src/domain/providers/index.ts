@@ -1,0 +1,26 @@
+import type { KnownReply } from "../known-reply.ts";
+import { GOOGLE, GOOGLE_REPLIES } from "./google.ts";
+import { LOCAL_CATCHERS } from "./local.ts";
+import { MAILBOXES } from "./mailboxes.ts";
+import { MICROSOFT, MICROSOFT_REPLIES } from "./microsoft.ts";
+import type { Provider } from "./provider.ts";
+import { SERVICE_REPLIES, SERVICES } from "./services.ts";
+
+/**
+ * The presets by ID. A row has what a public page of the provider documents. It fills in what a definition leaves out,
+ * warns of what does not fit, and chooses hints; it never overrides what was sent.
+ */
+export const PROVIDERS: Readonly<Record<string, Provider>> = {
+  ...MICROSOFT,
+  ...GOOGLE,
+  ...SERVICES,
+  ...MAILBOXES,
+  ...LOCAL_CATCHERS,
+};
+
+/** Replies that only one provider sends, so that they are known without a preset as well. */
+export const PROVIDER_REPLIES: readonly KnownReply[] = [
+  ...MICROSOFT_REPLIES,
+  ...GOOGLE_REPLIES,
+  ...SERVICE_REPLIES,
+];

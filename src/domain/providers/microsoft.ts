@@ -1,0 +1,282 @@
+import {
+  AUTH,
+  DAILY_LIMIT,
+  EHLO_NAME,
+  type KnownReply,
+  LIMITED,
+  OWN_ADDRESS,
+  RECIPIENT,
+  REFUSED,
+  SEND_AS,
+  SENDER,
+  SENDER_DOMAIN,
+  THIS_HOST,
+} from "../known-reply.ts";
+import {
+  ANY_PASSWORD,
+  CHECKED,
+  type KnownTokenError,
+  MAILBOX,
+  type OAuthPreset,
+  type Provider,
+} from "./provider.ts";
+
+/** Replies that no other server sends. */
+export const MICROSOFT_REPLIES: readonly KnownReply[] = [
+  // "Authenticated client SMTP submission", and Exchange Team Blog on basic authentication (2026-01).
+  {
+    ...AUTH,
+    sign: "550 5.7.30 Basic authentication is not supported for Client Submission",
+    enhanced: /^7\.30$/,
+    code: "auth_rejected",
+    hint: "The provider does not accept passwords for this mailbox (basic authentication is off). Ask the mailbox's administrator to allow them, or use OAuth.",
+  },
+  {
+    ...AUTH,
+    sign: "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant",
+    enhanced: /^7\.139$/,
+    code: "auth_rejected",
+    hint: "SMTP AUTH is disabled for this mailbox or organization. Ask its administrator to enable it.",
+  },
+  // Direct Send and connectors offer no AUTH.
+  {
+    ...AUTH,
+    sign: "504 5.7.4 Unrecognized authentication type",
+    codes: [504],
+    enhanced: /^7\.4$/,
+    code: "auth_not_offered",
+    hint: "The server does not offer this kind of login. Leave username empty if the server requires no login.",
+  },
+  // Exchange Team Blog, "Changes coming to the SMTP Authenticated Submission client protocol".
+  {
+    sign: "432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded",
+    codes: [432],
+    words: /\bsender thread limit exceeded|\bconcurrent connections? limit/i,
+    code: "rate_limited",
+    hint: "The provider limits the connections of one mailbox. Set max_connections to 3 or less.",
+    remedy: { parameter: "max_connections", value: 3 },
+  },
+  // "Email non-delivery reports and SMTP errors in Exchange Online" (learn.microsoft.com), for the other rows.
+  { ...SENDER, sign: "550 5.2.252 SendAsDenied", enhanced: /^2\.252$/, hint: SEND_AS, remedy: OWN_ADDRESS },
+  {
+    ...SENDER,
+    sign: "550 5.7.60 Client does not have permissions to send as this sender",
+    words: /\bSendAsDenied|\bpermissions? to send as this sender/i,
+    hint: SEND_AS,
+    remedy: OWN_ADDRESS,
+  },
+  {
+    ...SENDER,
+    sign: "550 5.1.8 Access denied, bad outbound sender",
+    words: /\bbad outbound sender|\bOutboundSpamException/i,
+    hint: "The provider has blocked this account for sending spam. Ask the account's administrator to unblock it.",
+  },
+  {
+    ...LIMITED,
+    sign: "550 5.1.90 Your message can't be sent because you've reached your daily limit",
+    enhanced: /^1\.90$|^2\.12[12]$|^7\.508$|^7\.705$/,
+    hint: DAILY_LIMIT,
+  },
+  {
+    ...LIMITED,
+    sign: "554 5.2.0 SubmissionQuotaExceeded",
+    words: /\bsubmission ?quota ?(was )?exceeded/i,
+    hint: DAILY_LIMIT,
+  },
+  // Recipients that accept mail only from their own organization.
+  {
+    ...RECIPIENT,
+    sign: "550 5.7.124 Sender not in allowed-senders list",
+    enhanced: /^7\.(12|13|124|13[3-6])$/,
+    hint: "The recipient accepts mail only from its own organization. Ask the recipient's administrator to allow this sender.",
+  },
+  { ...RECIPIENT, enhanced: /^7\.50[45]$/ },
+  { ...SENDER, enhanced: /^7\.(50[123]|750)$/ },
+  {
+    ...SENDER,
+    sign: "550 5.7.509 Access denied, sending domain does not pass DMARC verification",
+    enhanced: /^7\.509$/,
+    hint: SENDER_DOMAIN,
+  },
+  { ...REFUSED, sign: "550 5.7.506 Access denied, bad HELO", enhanced: /^7\.506$/, hint: EHLO_NAME },
+  {
+    ...REFUSED,
+    sign: "550 5.7.606 Access denied, banned sending IP",
+    enhanced: /^7\.(507|51[013]|6[0-4]\d|708)$/,
+    hint: THIS_HOST,
+  },
+];
+
+const SECRET = { parameter: "oauth_client_secret", value: null } as const;
+const TENANT = { parameter: "oauth_token_url", value: null } as const;
+const SCOPE = { parameter: "oauth_scope", value: null } as const;
+const SIGN_IN = { parameter: "oauth_refresh_token", value: null } as const;
+
+/** Names the codes of Entra by their numbers. */
+function entra(sign: string, numbers: readonly number[], row: Pick<KnownTokenError, "hint" | "remedy">) {
+  return { sign, codes: numbers.map((number) => `AADSTS${number}`), ...row };
+}
+
+/** Errors of Entra. Source: "Microsoft Entra authentication and authorization error codes" (learn.microsoft.com). */
+const ENTRA_ERRORS: readonly KnownTokenError[] = [
+  entra("AADSTS7000215: Invalid client secret provided", [7000215, 70002], {
+    hint: "The client secret is wrong. Set oauth_client_secret to the value of the secret, not to its ID.",
+    remedy: SECRET,
+  }),
+  entra("AADSTS7000222: The provided client secret keys are expired", [7000222], {
+    hint: "The client secret has expired. Create a new one in Entra and set oauth_client_secret, or use a certificate.",
+    remedy: SECRET,
+  }),
+  entra("AADSTS700016: Application was not found in the directory", [700016, 700011], {
+    hint: "The tenant does not know the application. Check oauth_client_id and the tenant in oauth_token_url, and grant admin consent.",
+    remedy: { parameter: "oauth_client_id", value: null },
+  }),
+  entra("AADSTS90002: Tenant not found", [90002, 50059, 90019], {
+    hint: "The tenant is unknown. Set oauth_token_url to the one with the tenant ID of your organization.",
+    remedy: TENANT,
+  }),
+  entra(
+    "AADSTS50194: Application is not configured as a multitenant application",
+    [50194, 9001023, 9002332, 90130, 90124],
+    {
+      hint: "The application cannot use common or consumers. Put the tenant ID of your organization into oauth_token_url.",
+      remedy: TENANT,
+    },
+  ),
+  entra("AADSTS70011: The provided value for scope is not valid", [70011, 28002], {
+    hint: "The scope is not valid. For client_credentials, set oauth_scope to https://outlook.office365.com/.default.",
+    remedy: SCOPE,
+  }),
+  entra("AADSTS65001: The user or administrator has not consented", [65001, 500011, 650056, 650057, 90094], {
+    hint: "Consent is missing. Grant the application the permissions of Office 365 Exchange Online, with admin consent.",
+  }),
+  entra("AADSTS700027: Client assertion contains an invalid signature", [700027, 50012, 700030], {
+    hint: "Entra does not accept the certificate. Upload the one of oauth_certificate to the application.",
+    remedy: { parameter: "oauth_certificate", value: null },
+  }),
+  entra("AADSTS700024: Client assertion is not within its valid time range", [700024, 500133], {
+    hint: "The signed assertion is outside its dates. Set the clock of this machine.",
+  }),
+  entra("AADSTS700025: Client is public", [700025], {
+    hint: "The application is a public client, which has no secret. Clear oauth_client_secret, or make the application confidential.",
+    remedy: SECRET,
+  }),
+  entra(
+    "AADSTS700082: The refresh token has expired due to inactivity",
+    [700082, 70008, 50173, 50089, 70043],
+    {
+      hint: "The refresh token has expired or was revoked. Sign in again to get a new one.",
+      remedy: SIGN_IN,
+    },
+  ),
+  entra("AADSTS50076: Multifactor authentication is required", [50076, 50079, 50078, 50158], {
+    hint: "The account has to confirm the sign-in. Sign in again in the browser, or use the flow client_credentials.",
+    remedy: SIGN_IN,
+  }),
+  entra("AADSTS53003: Access has been blocked by Conditional Access policies", [53003, 53000, 530035], {
+    hint: "A Conditional Access policy blocks the sign-in. Ask the administrator to exclude the application.",
+  }),
+  entra("AADSTS50034: The user account does not exist in the directory", [50034, 50020, 50053, 50057], {
+    hint: "The account is unknown, disabled or locked. Check username.",
+    remedy: { parameter: "username", value: null },
+  }),
+  entra("AADSTS50196: The server terminated an operation because it encountered a loop", [50196, 90055], {
+    hint: "Entra received too many token requests. Wait a few minutes before the next one.",
+  }),
+];
+
+/** "Authenticate an IMAP, POP or SMTP connection using OAuth" (learn.microsoft.com). */
+function entraOAuth(tenant: string, scopes: OAuthPreset["scopes"]): OAuthPreset {
+  const base = `https://login.microsoftonline.com/${tenant}/oauth2/v2.0`;
+  return {
+    authorizationUrl: `${base}/authorize`,
+    tokenUrl: `${base}/token`,
+    deviceUrl: `${base}/devicecode`,
+    scopes,
+    mechanism: "xoauth2",
+  };
+}
+const USER_SCOPE = "https://outlook.office.com/SMTP.Send offline_access";
+
+const MULTIFUNCTION_DEVICE =
+  "https://learn.microsoft.com/en-us/exchange/mail-flow-best-practices/how-to-set-up-a-multifunction-device-or-application-to-send-email-using-microsoft-365-or-office-365";
+
+export const MICROSOFT = {
+  microsoft365: {
+    name: "Microsoft 365",
+    host: "smtp.office365.com",
+    ports: { starttls: 587 },
+    username: MAILBOX,
+    secret: { kind: "oauth2" },
+    limits: { maxConnections: 3, mailsPerMinute: 30, recipientsPerDay: 10_000 },
+    oauth: entraOAuth("{tenant}", {
+      client_credentials: "https://outlook.office365.com/.default",
+      refresh_token: USER_SCOPE,
+    }),
+    replies: [
+      {
+        ...AUTH,
+        sign: "535 5.7.3 Authentication unsuccessful",
+        codes: [535],
+        enhanced: /^7\.3$/,
+        code: "auth_rejected",
+        hint: "Microsoft 365 rejected the login. Check that SMTP AUTH is on for the mailbox and, for OAuth, that Exchange knows the application by the object ID of its enterprise application and lets it use the mailbox.",
+      },
+      ...MICROSOFT_REPLIES,
+    ],
+    tokenErrors: ENTRA_ERRORS,
+    docs: MULTIFUNCTION_DEVICE,
+    checked: CHECKED,
+  },
+  "microsoft365-relay": {
+    name: "Microsoft 365, relay by connector",
+    host: null,
+    hostForm: "{domain}.mail.protection.outlook.com",
+    ports: { starttls: 25 },
+    username: { rule: "literal", value: "" },
+    secret: { kind: "none" },
+    replies: MICROSOFT_REPLIES,
+    docs: MULTIFUNCTION_DEVICE,
+    checked: CHECKED,
+  },
+  "microsoft365-hve": {
+    name: "Microsoft 365, High Volume Email",
+    host: "smtp-hve.office365.com",
+    ports: { starttls: 587 },
+    username: MAILBOX,
+    secret: ANY_PASSWORD,
+    replies: [
+      {
+        ...RECIPIENT,
+        sign: "550 5.5.105",
+        enhanced: /^5\.105$/,
+        hint: "High Volume Email delivers only inside the organization. Send to external recipients through another definition.",
+      },
+      ...MICROSOFT_REPLIES,
+    ],
+    docs: "https://learn.microsoft.com/en-us/exchange/mail-flow-best-practices/high-volume-mails-m365",
+    checked: CHECKED,
+  },
+  "azure-communication": {
+    name: "Azure Communication Services",
+    host: "smtp.azurecomm.net",
+    ports: { starttls: 587 },
+    username: { rule: "free", expected: "the SMTP username of the resource" },
+    secret: { kind: "password", expected: "the client secret of the Entra application" },
+    limits: { mailsPerMinute: 30 },
+    docs: "https://learn.microsoft.com/en-us/azure/communication-services/quickstarts/email/send-email-smtp/smtp-authentication",
+    checked: CHECKED,
+  },
+  "outlook-com": {
+    name: "Outlook.com",
+    host: "smtp-mail.outlook.com",
+    ports: { starttls: 587 },
+    username: MAILBOX,
+    secret: { kind: "oauth2" },
+    oauth: entraOAuth("consumers", { refresh_token: USER_SCOPE }),
+    replies: MICROSOFT_REPLIES,
+    tokenErrors: ENTRA_ERRORS,
+    docs: "https://support.microsoft.com/en-us/office/pop-imap-and-smtp-settings-for-outlook-com-d088b986-291d-42b8-9564-9c414e2aa040",
+    checked: CHECKED,
+  },
+} as const satisfies Readonly<Record<string, Provider>>;

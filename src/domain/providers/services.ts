@@ -1,0 +1,288 @@
+import {
+  AUTH,
+  DAILY_LIMIT,
+  type KnownReply,
+  LIMITED,
+  OWN_ADDRESS,
+  PASSWORD,
+  RECIPIENT,
+  SENDER,
+  TRANSACTION,
+} from "../known-reply.ts";
+import { ANY_PASSWORD, API_KEY, CHECKED, MAILBOX, type Provider } from "./provider.ts";
+
+/** Amazon SES developer guide, "Email sending errors" and "Errors related to the sending quotas". */
+const SES_REPLIES: readonly KnownReply[] = [
+  {
+    ...SENDER,
+    sign: "554 Message rejected: Email address is not verified",
+    words: /\bemail address is not verified/i,
+    hint: "Amazon SES has not verified an address of this message in this region. Verify the sender in SES and, in the sandbox, the recipient as well.",
+    remedy: OWN_ADDRESS,
+  },
+  {
+    ...SENDER,
+    sign: "454 Sending paused for this account",
+    words: /\bsending paused for this account|\baccount not subscribed to SES/i,
+    hint: "Amazon SES has paused sending for this account. See the SES console for the reason.",
+  },
+  {
+    ...LIMITED,
+    sign: "454 Throttling failure: Maximum sending rate exceeded",
+    words: /\bmaximum sending rate exceeded/i,
+    hint: "The account sends faster than Amazon SES allows. Set mails_per_minute to a lower value, or raise the rate in SES.",
+    remedy: { parameter: "mails_per_minute", value: null },
+  },
+  {
+    ...LIMITED,
+    sign: "454 Throttling failure: Daily message quota exceeded",
+    words: /\bdaily message quota exceeded/i,
+    hint: DAILY_LIMIT,
+  },
+];
+
+/** Twilio SendGrid, "SMTP Errors and Troubleshooting". */
+const SENDGRID_REPLIES: readonly KnownReply[] = [
+  {
+    ...LIMITED,
+    sign: "451 Authentication failed: Maximum credits exceeded",
+    words: /\bmaximum credits exceeded/i,
+    hint: "The SendGrid account has no credits left. Wait until SendGrid renews them, or change the plan.",
+  },
+  {
+    ...SENDER,
+    sign: "550 The from address does not match a verified Sender Identity",
+    words: /\bverified sender identity\b|\bnot authorized to send from that email address/i,
+    hint: "The provider has not verified this sender. Verify it with the provider, or set sender to a verified address.",
+    remedy: OWN_ADDRESS,
+  },
+  { ...TRANSACTION, words: /\bunauthenticated senders not allowed/i, code: "auth_required" },
+];
+
+/** Brevo help center, "Security: authorized IPs" and "SMTP relay". */
+const BREVO_REPLIES: readonly KnownReply[] = [
+  {
+    ...AUTH,
+    sign: "525 5.7.1 Unauthorized IP address",
+    words: /\bunauthorized IP address/i,
+    code: "auth_rejected",
+    hint: "The provider does not accept logins from this machine's IP address. Add the address to the provider's authorized IPs.",
+  },
+  {
+    ...AUTH,
+    sign: "502 5.7.0 Your SMTP account is not yet activated",
+    words: /\bSMTP account is not (yet )?activated|\bactivate your SMTP account/i,
+    code: "auth_rejected",
+    hint: "The provider has not activated SMTP for this account. Ask the provider's support to activate it.",
+  },
+];
+
+/** Mailgun user manual, "Send via SMTP": credentials belong to one domain and one region. */
+const MAILGUN_REPLIES: readonly KnownReply[] = [
+  {
+    ...AUTH,
+    sign: "535 5.7.1 Mailgun is not loving your login or password",
+    words: /\bMailgun is not loving your login/i,
+    code: "auth_rejected",
+    hint: "Mailgun rejected the username or password. Use SMTP credentials of the sending domain, and smtp.eu.mailgun.org as server if the domain is in the EU.",
+  },
+];
+
+/** Postmark developer documentation, API error code 406. */
+const POSTMARK_REPLIES: readonly KnownReply[] = [
+  {
+    ...RECIPIENT,
+    sign: "406 Inactive recipient",
+    words: /\binactive recipient/i,
+    hint: "The provider has deactivated this recipient after a bounce or complaint. Reactivate it with the provider.",
+  },
+];
+
+/** Replies that no other server sends. */
+export const SERVICE_REPLIES: readonly KnownReply[] = [
+  ...SES_REPLIES,
+  ...SENDGRID_REPLIES,
+  ...BREVO_REPLIES,
+  ...MAILGUN_REPLIES,
+  ...POSTMARK_REPLIES,
+];
+
+/** A rejected login. */
+function loginRejected(hint: string): KnownReply {
+  return { ...AUTH, sign: "535", codes: [535], code: "auth_rejected", hint, remedy: PASSWORD };
+}
+
+/** Regions with an SMTP endpoint: AWS General Reference and the code example for SMTP credentials. */
+const SES_REGIONS = [
+  ..."us-east-1 us-east-2 us-west-1 us-west-2 us-gov-east-1 us-gov-west-1 ca-central-1 sa-east-1".split(" "),
+  ..."eu-central-1 eu-north-1 eu-south-1 eu-west-1 eu-west-2 eu-west-3".split(" "),
+  ..."ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-southeast-1 ap-southeast-2".split(" "),
+];
+
+const SUBMISSION = { ports: { starttls: 587, implicit: 465 }, checked: CHECKED } as const;
+const IMPLICIT_FIRST = { ports: { implicit: 465, starttls: 587 }, checked: CHECKED } as const;
+const STARTTLS = { ports: { starttls: 587 }, checked: CHECKED } as const;
+
+/** Services that send mail of applications. */
+export const SERVICES = {
+  ses: {
+    ...IMPLICIT_FIRST,
+    name: "Amazon SES",
+    host: null,
+    hostForm: "email-smtp.{region}.amazonaws.com",
+    regions: Object.fromEntries(SES_REGIONS.map((region) => [region, `email-smtp.${region}.amazonaws.com`])),
+    username: { rule: "free", expected: "the username of SMTP credentials" },
+    // Base64 of a version byte, 4, and 32 bytes of HMAC. The secret of an access key has 40 characters.
+    secret: {
+      kind: "password",
+      pattern: /^B[\w+/]{43}$/,
+      expected: "the 44 characters of SMTP credentials, not the secret of an access key",
+    },
+    replies: [
+      loginRejected(
+        "Amazon SES rejected the login. SMTP credentials belong to one region and differ from access keys: create them for the region of server.",
+      ),
+      ...SES_REPLIES,
+    ],
+    docs: "https://docs.aws.amazon.com/ses/latest/dg/smtp-connect.html",
+  },
+  sendgrid: {
+    ...SUBMISSION,
+    name: "Twilio SendGrid",
+    host: "smtp.sendgrid.net",
+    username: { rule: "literal", value: "apikey" },
+    secret: { kind: "api-key", pattern: /^SG\./, expected: "an API key, which starts with SG" },
+    replies: [
+      loginRejected(
+        "SendGrid rejected the login. Set username to apikey and password to an API key that may send mail.",
+      ),
+      ...SENDGRID_REPLIES,
+    ],
+    docs: "https://www.twilio.com/docs/sendgrid/for-developers/sending-email/integrating-with-the-smtp-api",
+  },
+  mailgun: {
+    ...SUBMISSION,
+    name: "Mailgun",
+    host: "smtp.mailgun.org",
+    regions: { us: "smtp.mailgun.org", eu: "smtp.eu.mailgun.org" },
+    username: MAILBOX,
+    secret: { kind: "password", expected: "the SMTP password of the domain" },
+    replies: MAILGUN_REPLIES,
+    docs: "https://documentation.mailgun.com/docs/mailgun/user-manual/sending-messages/send-smtp",
+  },
+  postmark: {
+    ...STARTTLS,
+    name: "Postmark",
+    host: "smtp.postmarkapp.com",
+    regions: { transactional: "smtp.postmarkapp.com", broadcast: "smtp-broadcasts.postmarkapp.com" },
+    username: { rule: "free", expected: "the server API token, or the access key of an SMTP token" },
+    secret: { kind: "api-key", expected: "the same token, or the secret key of the SMTP token" },
+    replies: [
+      loginRejected(
+        "Postmark rejected the login. Set username and password to the same server API token, or use an SMTP token.",
+      ),
+      ...POSTMARK_REPLIES,
+    ],
+    docs: "https://postmarkapp.com/support/article/811-what-are-the-smtp-details-credentials-i-should-be-using",
+  },
+  brevo: {
+    ...SUBMISSION,
+    name: "Brevo",
+    host: "smtp-relay.brevo.com",
+    username: MAILBOX,
+    secret: { kind: "api-key", pattern: /^xsmtpsib-/, expected: "an SMTP key, which starts with xsmtpsib" },
+    replies: [
+      ...BREVO_REPLIES,
+      loginRejected(
+        "Brevo rejected the login. Set username to the SMTP login and password to an SMTP key, which is not an API key.",
+      ),
+    ],
+    docs: "https://developers.brevo.com/docs/smtp-integration",
+  },
+  resend: {
+    ...IMPLICIT_FIRST,
+    name: "Resend",
+    host: "smtp.resend.com",
+    username: { rule: "literal", value: "resend" },
+    secret: { kind: "api-key", pattern: /^re_/, expected: "an API key, which starts with re" },
+    replies: [loginRejected("Resend rejected the login. Set username to resend and password to an API key.")],
+    docs: "https://resend.com/docs/send-with-smtp",
+  },
+  mailjet: {
+    ...STARTTLS,
+    name: "Mailjet",
+    host: "in-v3.mailjet.com",
+    username: { rule: "free", expected: "the API key" },
+    secret: { kind: "api-key", expected: "the secret key" },
+    docs: "https://dev.mailjet.com/smtp-relay/configuration/",
+  },
+  sparkpost: {
+    ...STARTTLS,
+    name: "SparkPost",
+    host: "smtp.sparkpostmail.com",
+    regions: { us: "smtp.sparkpostmail.com", eu: "smtp.eu.sparkpostmail.com" },
+    username: { rule: "literal", value: "SMTP_Injection" },
+    secret: API_KEY,
+    docs: "https://developers.sparkpost.com/api/smtp/",
+  },
+  smtp2go: {
+    ...SUBMISSION,
+    name: "SMTP2GO",
+    host: "mail.smtp2go.com",
+    regions: {
+      any: "mail.smtp2go.com",
+      us: "mail-us.smtp2go.com",
+      eu: "mail-eu.smtp2go.com",
+      "eu-only": "mail-eu2.smtp2go.com",
+      au: "mail-au.smtp2go.com",
+    },
+    username: { rule: "free", expected: "the name of an SMTP user" },
+    secret: ANY_PASSWORD,
+    docs: "https://developers.smtp2go.com/docs/smtp-relay",
+  },
+  socketlabs: {
+    ...SUBMISSION,
+    name: "SocketLabs",
+    host: "smtp.socketlabs.com",
+    username: { rule: "free", expected: "the ID of the server" },
+    secret: ANY_PASSWORD,
+    limits: { maxConnections: 20, recipientsPerMessage: 500, messageSize: 40_000_000 },
+    docs: "https://help.socketlabs.com/docs/inbound-smtp-restrictions",
+  },
+  mailtrap: {
+    ...STARTTLS,
+    name: "Mailtrap",
+    host: "live.smtp.mailtrap.io",
+    regions: {
+      transactional: "live.smtp.mailtrap.io",
+      bulk: "bulk.smtp.mailtrap.io",
+      sandbox: "sandbox.smtp.mailtrap.io",
+    },
+    username: { rule: "free", expected: "the SMTP username of the stream" },
+    secret: API_KEY,
+    docs: "https://docs.mailtrap.io/email-api-smtp/setup/smtp-integration",
+  },
+  "scaleway-tem": {
+    ...SUBMISSION,
+    name: "Scaleway Transactional Email",
+    host: "smtp.tem.scaleway.com",
+    username: { rule: "free", expected: "the ID of the project" },
+    secret: { kind: "api-key", expected: "the secret key of an API key" },
+    docs: "https://www.scaleway.com/en/docs/transactional-email/how-to/generate-api-keys-for-tem-with-iam/",
+  },
+  cloudflare: {
+    name: "Cloudflare Email Sending",
+    host: "smtp.mx.cloudflare.net",
+    ports: { implicit: 465 },
+    username: { rule: "literal", value: "api_token" },
+    secret: { kind: "api-key", expected: "an API token with the permission Email Sending: Edit" },
+    limits: { recipientsPerMessage: 50, messageSize: 5_242_880 },
+    replies: [
+      loginRejected(
+        "Cloudflare rejected the login. Set username to api_token and password to an API token with the permission Email Sending: Edit.",
+      ),
+    ],
+    docs: "https://developers.cloudflare.com/email-service/api/send-emails/smtp/",
+    checked: CHECKED,
+  },
+} as const satisfies Readonly<Record<string, Provider>>;

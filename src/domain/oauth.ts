@@ -6,6 +6,7 @@ export const OAUTH_FLOWS = ["client_credentials", "jwt_bearer", "refresh_token"]
 
 /** SASL mechanisms for access tokens: Google's XOAUTH2, and OAUTHBEARER (RFC 7628). */
 export const OAUTH_MECHANISMS = ["auto", "xoauth2", "oauthbearer"] as const;
+export type OAuthMechanism = (typeof OAUTH_MECHANISMS)[number];
 
 type TokenResult =
   | { readonly successful: true; readonly accessToken: Secret }

@@ -12,6 +12,10 @@ const BASE64_RUN = /[A-Za-z0-9+/_-]{2,}={0,2}/g;
 const PLAIN_TEXT = /^[ -~]{0,500}$/;
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]+/gu;
 const MAX_TEXT_CHARACTERS = 500;
+/** RFC 6750 2.1. */
+const TOKEN_RUN = /[A-Za-z0-9._~+/-]{2,}=*/g;
+/** Shorter parts of a token occur in other texts by chance. */
+const PART_CHARACTERS = 12;
 const WORD = /[^\s"'<>()[\]{},;:=]+/g;
 
 interface Range {
@@ -43,6 +47,25 @@ export function secretRedactor(
   return (text) => {
     if (standsAlone(text, short, shortBase64)) return SECRET;
     return replace(text, [...plainRanges(text, plain), ...base64Ranges(text, inBase64)]);
+  };
+}
+
+/**
+ * Creates a function that replaces a username and an access token in texts, and also parts of the token: servers shorten
+ * and break the lines that they repeat.
+ */
+export function tokenRedactor(username: string, accessToken: string): (text: string) => string {
+  const redact = secretRedactor([username, accessToken]);
+  const token = accessToken.toLowerCase();
+  // The end of the exchange by XOAUTH2 and OAUTHBEARER.
+  const exchange = `\x01auth=bearer ${token}\x01\x01`;
+  return (text) => {
+    const redacted = redact(text);
+    const plain = runsWhere(redacted, TOKEN_RUN, (run) => sharesPart(run.toLowerCase(), token));
+    const encoded = runsWhere(redacted, BASE64_RUN, (run) =>
+      decodings(run).some((octets) => sharesPart(octets, exchange)),
+    );
+    return replace(redacted, [...plain, ...encoded]);
   };
 }
 
@@ -83,15 +106,28 @@ function plainRanges(text: string, secrets: ReadonlySet<string>): Range[] {
 
 /** Returns whole runs, because the characters next to an encoded secret reveal part of it. */
 function base64Ranges(text: string, secrets: readonly string[]): Range[] {
-  const ranges: Range[] = [];
-  for (const match of text.matchAll(BASE64_RUN)) {
-    // The run may start with characters that do not belong to the encoding.
-    const decoded = [0, 1, 2, 3].map((skip) => decode(match[0].slice(skip)));
-    if (decoded.some((octets) => secrets.some((secret) => octets.includes(secret)))) {
-      ranges.push({ from: match.index, to: match.index + match[0].length });
-    }
+  return runsWhere(text, BASE64_RUN, (run) =>
+    decodings(run).some((octets) => secrets.some((secret) => octets.includes(secret))),
+  );
+}
+
+/** Returns the matches of a pattern that fulfill a condition. */
+function runsWhere(text: string, pattern: RegExp, condition: (run: string) => boolean): Range[] {
+  const runs = [...text.matchAll(pattern)].filter(([run]) => condition(run));
+  return runs.map(({ 0: run, index }) => ({ from: index, to: index + run.length }));
+}
+
+/** Returns all readings of a run, which may start with characters that do not belong to the encoding. */
+function decodings(run: string): readonly string[] {
+  return [0, 1, 2, 3].map((skip) => decode(run.slice(skip)));
+}
+
+/** Whether a text has a part of the secret. */
+function sharesPart(text: string, secret: string): boolean {
+  for (let from = 0; from + PART_CHARACTERS <= text.length; from++) {
+    if (secret.includes(text.slice(from, from + PART_CHARACTERS))) return true;
   }
-  return ranges;
+  return false;
 }
 
 function replace(text: string, ranges: readonly Range[]): string {

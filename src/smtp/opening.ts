@@ -1,16 +1,22 @@
-import type { AuthMechanism } from "../domain/definition-fields.ts";
 import { type Checkpoint, type Failure, notSent } from "../domain/delivery.ts";
 import type { Security } from "../domain/smtp-server.ts";
 import { NO_EXTENSIONS, parseExtensions } from "./replies.ts";
-import { type Credentials, type Mechanism, mechanismsFor, rejectsMechanism, SaslExchange } from "./sasl.ts";
+import {
+  isAcceptable,
+  type Login,
+  type Mechanism,
+  mechanismsFor,
+  readRejection,
+  rejectsMechanism,
+  SaslExchange,
+} from "./sasl.ts";
 import { type Afterwards, type Loss, type Port, type Received, SERVICE_CLOSING, type Task } from "./task.ts";
 
 export interface OpeningOptions {
   readonly ehloName: string;
   readonly security: Security;
   /** `null`: no AUTH. */
-  readonly login: Credentials | null;
-  readonly authMechanism: AuthMechanism;
+  readonly login: Login | null;
 }
 
 /** Opens the session: greeting, EHLO, STARTTLS with a second EHLO, and AUTH, as the definition asks for. */
@@ -49,7 +55,8 @@ export class Opening implements Task {
     return this.#rejection ?? notSent(phase, code, reply);
   }
 
-  #onAccepted({ step, reply, raw }: Received): void {
+  #onAccepted(received: Received): void {
+    const { step, reply, raw } = received;
     const { session } = this.#port;
     if (step === "greeting") {
       session.greeting = reply.text;
@@ -62,7 +69,7 @@ export class Opening implements Task {
       session.isReset = true;
       this.#afterEhlo();
     } else if (step === "starttls") this.#port.startTls();
-    else if (step === "auth") this.#onAuthReply(raw.code, raw.lines[0] ?? "");
+    else if (step === "auth") this.#onAuthReply(received);
   }
 
   #onRejected({ step, reply }: Received): void {
@@ -71,6 +78,11 @@ export class Opening implements Task {
       // RFC 5321 4.1.4: a server without EHLO may know HELO. If not, the reply to EHLO is the reason.
       this.#rejection = this.#port.rejection("ehlo", reply);
       this.#port.send("helo", `HELO ${this.#options.ehloName}`);
+      return;
+    }
+    if (step === "auth" && this.#rejection !== null) {
+      // A challenge has rejected the token, and this reply ends the exchange.
+      this.#fail({ ...this.#rejection, ...notSent("auth", "auth_rejected", reply) });
       return;
     }
     if (step === "auth" && rejectsMechanism(code) && this.#mechanisms.length > 0) {
@@ -82,13 +94,13 @@ export class Opening implements Task {
   }
 
   #afterEhlo(): void {
-    const { security } = this.#options;
+    const { security, login } = this.#options;
     const { session } = this.#port;
     if (this.#until === "connect") this.#port.conclude({ successful: true, reply: null }, "reuse");
     else if (security === "starttls" && !session.isTls) this.#upgrade();
-    else if (this.#until === "tls" || this.#options.login === null) {
+    else if (this.#until === "tls" || login === null) {
       this.#port.conclude({ successful: true, reply: null }, "reuse");
-    } else this.#startAuth();
+    } else this.#startAuth(login);
   }
 
   #upgrade(): void {
@@ -96,13 +108,13 @@ export class Opening implements Task {
     else this.#fail(notSent("starttls", "tls_not_offered"));
   }
 
-  #startAuth(): void {
-    const { login, authMechanism } = this.#options;
+  #startAuth(login: Login): void {
     const { session } = this.#port;
-    this.#mechanisms = mechanismsFor(session.extensions.mechanisms, session.isTls, authMechanism);
-    if (this.#mechanisms.length === 0) this.#fail(notSent("auth", "auth_not_offered"));
-    // No server accepts an empty password, so do not send it.
-    else if (login?.password === "") this.#fail(notSent("auth", "auth_rejected"));
+    this.#mechanisms = mechanismsFor(session.extensions.mechanisms, session.isTls, login);
+    // RFC 7628 4: an access token is sent only under TLS.
+    if (login.kind === "oauth2" && !session.isTls) this.#fail(notSent("auth", "tls_required"));
+    else if (this.#mechanisms.length === 0) this.#fail(notSent("auth", "auth_not_offered"));
+    else if (!isAcceptable(login)) this.#fail(notSent("auth", "auth_rejected"));
     else this.#authenticate();
   }
 
@@ -115,15 +127,17 @@ export class Opening implements Task {
     this.#port.send("auth", this.#exchange.command);
   }
 
-  #onAuthReply(code: number, challenge: string): void {
-    if (code === 235) {
+  #onAuthReply(received: Received): void {
+    if (received.raw.code === 235) {
       this.#port.conclude({ successful: true, reply: null }, "reuse");
       return;
     }
-    const response = this.#exchange?.respond(challenge) ?? null;
+    const response = this.#exchange?.respond(received.raw.lines[0] ?? "") ?? null;
+    const rejection = this.#exchange?.rejection ?? null;
+    if (rejection !== null) this.#rejection ??= tokenRejected(rejection, received);
     if (response !== null) this.#port.send("auth", response);
     // The server would take QUIT for a response to its challenge (RFC 4954 4).
-    else this.#fail(notSent("auth", "protocol"), "hang-up");
+    else this.#fail(this.#rejection ?? notSent("auth", "protocol"), "hang-up");
   }
 
   #fail(
@@ -132,4 +146,10 @@ export class Opening implements Task {
   ): void {
     this.#port.conclude({ successful: false, failure }, afterwards);
   }
+}
+
+function tokenRejected(rejection: string, received: Received): Failure {
+  const challenge = readRejection(rejection, (text) => received.present(text));
+  const failure = notSent("auth", "auth_rejected");
+  return challenge === null ? failure : { ...failure, challenge };
 }

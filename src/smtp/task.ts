@@ -1,4 +1,5 @@
 import type { Failure, FailureCode, Phase, SmtpReply } from "../domain/delivery.ts";
+import { presentText } from "../domain/redact.ts";
 import { type Extensions, NO_EXTENSIONS, presentReply, type RawReply } from "./replies.ts";
 
 /** A command, or the end of a message, to which the server sends one reply. */
@@ -144,6 +145,11 @@ export class Received {
   /** The reply to show. Computed on demand, because for most replies only the code matters. */
   get reply(): SmtpReply {
     return presentReply(this.raw, this.#redact);
+  }
+
+  /** Makes another text of the server safe to show. */
+  present(text: string): string {
+    return presentText(text, this.#redact);
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { redactor, secretRedactor } from "../../src/domain/redact.ts";
+import { redactor, secretRedactor, tokenRedactor } from "../../src/domain/redact.ts";
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
@@ -92,4 +92,38 @@ describe("secretRedactor()", () => {
       expect(redact(text)).toBe(shown);
     });
   }
+});
+
+describe("tokenRedactor()", () => {
+  const USER = "box@example.org";
+  const TOKEN = "eyJ0eXAiOiJKV1QifQ.eyJzdWIiOiJib3gifQ.c2lnbmF0dXJl_-~+/7Jq0bZx92LmVhWcT==";
+  const redact = tokenRedactor(USER, TOKEN);
+  const xoauth2 = base64(`user=${USER}\x01auth=Bearer ${TOKEN}\x01\x01`);
+  const bearer = base64(`n,a=${USER},\x01host=mx.test\x01port=587\x01auth=Bearer ${TOKEN}\x01\x01`);
+
+  for (const [what, text, shown] of [
+    ["the token", `Token ${TOKEN} has expired`, "Token [secret] has expired"],
+    ["the token in a URL", `?t=${encodeURIComponent(TOKEN)}&a=b`, "?t=[secret]&a=b"],
+    ["base64 of the token", `Got ${base64(TOKEN)}.`, "Got [secret]."],
+    ["the response of XOAUTH2", `500 ${xoauth2}`, "500 [secret]"],
+    ["the response of OAUTHBEARER", `AUTH OAUTHBEARER ${bearer}?`, "AUTH OAUTHBEARER [secret]?"],
+    ["the beginning of a response", `"${xoauth2.slice(0, 60)}..."`, '"[secret]..."'],
+    ["the end of a response", `...${bearer.slice(-41)}`, "...[secret]"],
+    ["the beginning of the token", `Bearer ${TOKEN.slice(0, 20)}…`, "Bearer [secret]…"],
+    ["a response in several lines", `${xoauth2.slice(0, 72)} ${xoauth2.slice(72)}`, "[secret] [secret]"],
+    ["the username", `${USER} is unknown`, "[secret] is unknown"],
+    ["nothing else", "See https://support.google.com/mail/?p=BadCredentials 5.7.8", null],
+    ["no other message's ID", "2.0.0 Ok: queued as 4XyzAbCdEfGhIjKlMnOpQrStUvWxYz", null],
+  ] as const) {
+    test(`hides ${what}`, () => expect(redact(text)).toBe(shown ?? text));
+  }
+
+  test("hides every piece of 24 characters of a response", () => {
+    for (const line of [xoauth2, bearer]) {
+      const tokenStart = Buffer.from(line, "base64").indexOf(TOKEN);
+      for (let from = Math.ceil((tokenStart * 4) / 3); from + 24 <= line.length; from++) {
+        expect(redact(`500 What? ${line.slice(from, from + 24)}`)).toBe("500 What? [secret]");
+      }
+    }
+  });
 });

@@ -1,15 +1,22 @@
 import { describe, expect, test } from "bun:test";
 import type { Checkpoint } from "../../src/domain/delivery.ts";
 import type { ConversationOptions } from "../../src/smtp/conversation.ts";
-import { LOGIN, Played } from "./support.ts";
+import { LOGIN, Played, TOKEN_LOGIN } from "./support.ts";
 
 const EHLO = "EHLO client.test";
 const PLAIN = `AUTH PLAIN ${Buffer.from("\0user\0a password").toString("base64")}`;
-const [USERNAME, PASSWORD] = [LOGIN.username, LOGIN.password].map((text) =>
+const [USERNAME, PASSWORD] = [LOGIN.username, LOGIN.secret].map((text) =>
   Buffer.from(text).toString("base64"),
 ) as [string, string];
 const LOGIN_LINES = ["AUTH LOGIN", USERNAME, PASSWORD];
 const UNDER_TLS = { security: "implicit", login: LOGIN } as const;
+
+const EHLO_REPLY = "250-mx\n250 AUTH PLAIN LOGIN OAUTHBEARER XOAUTH2";
+const BY_TOKEN = { security: "implicit", login: TOKEN_LOGIN } as const;
+const base64 = (text: string) => Buffer.from(text).toString("base64");
+const XOAUTH2 = `AUTH XOAUTH2 ${base64("user=user\x01auth=Bearer a.token\x01\x01")}`;
+const OAUTHBEARER = `AUTH OAUTHBEARER ${base64("n,a=user,\x01host=mx.test\x01port=587\x01auth=Bearer a.token\x01\x01")}`;
+const REJECTION = `334 ${base64('{"status":"400","schemes":"Bearer","scope":"https://mail.google.com/"}')}`;
 
 interface Row {
   readonly what: string;
@@ -83,14 +90,14 @@ const ROWS: readonly Row[] = [
   },
   {
     what: "uses the mechanism of the definition",
-    options: { ...UNDER_TLS, authMechanism: "login" },
+    options: { ...UNDER_TLS, login: { ...LOGIN, mechanism: "login" } },
     replies: ["220 mx", "250-mx\n250 AUTH PLAIN LOGIN", "334 VQ==", "334 UA==", "235 ok"],
     written: [EHLO, ...LOGIN_LINES],
     result: "successful",
   },
   {
     what: "uses no other mechanism than that of the definition",
-    options: { ...UNDER_TLS, authMechanism: "login" },
+    options: { ...UNDER_TLS, login: { ...LOGIN, mechanism: "login" } },
     replies: ["220 mx", "250-mx\n250 AUTH PLAIN CRAM-MD5"],
     written: [EHLO],
     result: "auth auth_not_offered not-sent",
@@ -161,8 +168,115 @@ const ROWS: readonly Row[] = [
   },
 ];
 
+const TOKEN_ROWS: readonly Row[] = [
+  {
+    what: "prefers XOAUTH2 for an access token",
+    options: BY_TOKEN,
+    replies: ["220 mx", EHLO_REPLY, "235 ok"],
+    written: [EHLO, XOAUTH2],
+    result: "successful",
+  },
+  {
+    what: "uses OAUTHBEARER if XOAUTH2 is not offered",
+    options: BY_TOKEN,
+    replies: ["220 mx", "250-mx\n250 AUTH PLAIN OAUTHBEARER", "235 ok"],
+    written: [EHLO, OAUTHBEARER],
+    result: "successful",
+  },
+  {
+    what: "uses the mechanism of the definition for an access token",
+    options: { ...BY_TOKEN, login: { ...TOKEN_LOGIN, mechanism: "oauthbearer" } },
+    replies: ["220 mx", EHLO_REPLY, "235 ok"],
+    written: [EHLO, OAUTHBEARER],
+    result: "successful",
+  },
+  {
+    what: "sends an access token by no mechanism for passwords",
+    options: BY_TOKEN,
+    replies: ["220 mx", "250-mx\n250 AUTH PLAIN LOGIN CRAM-MD5"],
+    written: [EHLO],
+    result: "auth auth_not_offered not-sent",
+  },
+  {
+    what: "sends a password by no mechanism for access tokens",
+    options: UNDER_TLS,
+    replies: ["220 mx", "250-mx\n250 AUTH XOAUTH2 OAUTHBEARER"],
+    written: [EHLO],
+    result: "auth auth_not_offered not-sent",
+  },
+  {
+    what: "sends no access token in clear text",
+    options: { login: TOKEN_LOGIN },
+    replies: ["220 mx", EHLO_REPLY],
+    written: [EHLO],
+    result: "auth tls_required not-sent",
+  },
+  ...["a\x01token", "a\r\ntoken", "a\0token", "tök", "", "t".repeat(9_200)].map(
+    (secret): Row => ({
+      what: `sends no access token of ${secret.length} characters: ${JSON.stringify(secret.slice(0, 10))}`,
+      options: { ...BY_TOKEN, login: { ...TOKEN_LOGIN, secret } },
+      replies: ["220 mx", EHLO_REPLY],
+      written: [EHLO],
+      result: "auth auth_rejected not-sent",
+    }),
+  ),
+  ...["a\x01b", "a\r\nb", "a\0b"].map(
+    (username): Row => ({
+      what: `sends no access token for the username ${JSON.stringify(username)}`,
+      options: { ...BY_TOKEN, login: { ...TOKEN_LOGIN, username } },
+      replies: ["220 mx", EHLO_REPLY],
+      written: [EHLO],
+      result: "auth auth_rejected not-sent",
+    }),
+  ),
+  {
+    what: "sends a long access token on its own line, and no other form after a 501",
+    options: { ...BY_TOKEN, login: { ...TOKEN_LOGIN, secret: "t".repeat(2_000) } },
+    replies: ["220 mx", "250-mx\n250 AUTH XOAUTH2 PLAIN", "501 5.5.4 No"],
+    written: [EHLO, "AUTH XOAUTH2"],
+    result: "auth auth_rejected not-sent",
+  },
+  {
+    what: "uses OAUTHBEARER after a 504 to XOAUTH2",
+    options: BY_TOKEN,
+    replies: ["220 mx", EHLO_REPLY, "504 5.7.4 No", "235 ok"],
+    written: [EHLO, XOAUTH2, OAUTHBEARER],
+    result: "successful",
+  },
+  {
+    what: "writes an empty line after XOAUTH2 was rejected by a challenge",
+    options: BY_TOKEN,
+    replies: ["220 mx", EHLO_REPLY, REJECTION, "535 5.7.8 No"],
+    written: [EHLO, XOAUTH2, ""],
+    result: "auth auth_rejected not-sent",
+  },
+  {
+    what: "writes one separator after OAUTHBEARER was rejected by a challenge (RFC 7628 3.2.3)",
+    options: { ...BY_TOKEN, login: { ...TOKEN_LOGIN, mechanism: "oauthbearer" } },
+    replies: ["220 mx", EHLO_REPLY, REJECTION, "535 5.7.8 No"],
+    written: [EHLO, OAUTHBEARER, "AQ=="],
+    result: "auth auth_rejected not-sent",
+  },
+  ...[500, 504].map(
+    (code): Row => ({
+      what: `uses no other mechanism if a ${code} ends a rejection by challenge`,
+      options: BY_TOKEN,
+      replies: ["220 mx", EHLO_REPLY, REJECTION, `${code} What`],
+      written: [EHLO, XOAUTH2, ""],
+      result: "auth auth_rejected not-sent",
+    }),
+  ),
+  {
+    what: "responds to one challenge after an access token, and writes nothing more",
+    options: BY_TOKEN,
+    replies: ["220 mx", EHLO_REPLY, REJECTION, REJECTION],
+    written: [EHLO, XOAUTH2, ""],
+    result: "auth auth_rejected not-sent",
+  },
+];
+
 describe("opening a connection", () => {
-  for (const row of ROWS) {
+  for (const row of [...ROWS, ...TOKEN_ROWS]) {
     test(row.what, () => {
       const played = play(row);
       expect(played.written).toEqual([...row.written]);
@@ -172,7 +286,7 @@ describe("opening a connection", () => {
   }
 
   test("sends a response of more than 512 octets on its own line", () => {
-    const login = { username: "u", password: "p".repeat(600) };
+    const login = { ...LOGIN, username: "u", secret: "p".repeat(600) };
     const played = play({
       what: "",
       options: { ...UNDER_TLS, login },
@@ -180,7 +294,7 @@ describe("opening a connection", () => {
       result: "",
       replies: ["220 mx", "250-mx\n250 AUTH PLAIN", "334 ", "235 ok"],
     });
-    const response = Buffer.from(`\0u\0${login.password}`).toString("base64");
+    const response = Buffer.from(`\0u\0${login.secret}`).toString("base64");
     expect(played.written).toEqual([EHLO, "AUTH PLAIN", response]);
   });
 
@@ -200,4 +314,49 @@ describe("opening a connection", () => {
     played.receive("250-mx\n250 AUTH PLAIN");
     expect(played.written.at(-1)).toBe(PLAIN);
   });
+});
+
+describe("the challenge that rejects an access token", () => {
+  const failureAfter = (challenge: string, last: string | null = "535 5.7.8 Not accepted") => {
+    const played = new Played({ ...BY_TOKEN, redact: (text) => text.replaceAll("a.token", "[secret]") });
+    played.apply(played.conversation.open());
+    played.receive("220 mx", EHLO_REPLY, `334 ${base64(challenge)}`);
+    if (last === null) played.conversation.lost("closed");
+    else played.receive(last);
+    const { result } = played.conversation;
+    return result?.successful === false ? result.failure : null;
+  };
+  const GOOGLE = '{"status":"400","schemes":"Bearer","scope":"https://mail.google.com/"}';
+  const KEPT = { status: "400", schemes: "Bearer", scope: "https://mail.google.com/" };
+
+  test("is kept with the final reply", () => {
+    expect(failureAfter(GOOGLE)).toMatchObject({
+      ...{ phase: "auth", code: "auth_rejected", retryable: false, challenge: KEPT },
+      reply: { code: 535, enhanced: "5.7.8", text: "Not accepted" },
+    });
+  });
+
+  test("decides if the server hangs up instead of a final reply", () => {
+    expect(failureAfter(GOOGLE, null)).toMatchObject({ code: "auth_rejected", reply: null, challenge: KEPT });
+  });
+
+  test("keeps texts and numbers, without secrets and control characters, within bounds", () => {
+    const many = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`m${index}`, index]));
+    const given = { status: 401, error: "bad a.token\u0000!", more: { a: 1 }, on: true, "b d": "x", ...many };
+    const { challenge } = failureAfter(JSON.stringify(given)) ?? {};
+    expect(Object.entries(challenge ?? {}).slice(0, 3)).toEqual([
+      ["status", "401"],
+      ["error", "bad [secret] !"],
+      ["m0", "0"],
+    ]);
+    expect(Object.keys(challenge ?? {})).toHaveLength(10);
+  });
+
+  for (const challenge of ["not JSON", "[]", "null", "{}", `{"status":"${"4".repeat(5_000)}"}`]) {
+    test(`keeps nothing of ${challenge.slice(0, 20)}`, () => {
+      const failure = failureAfter(challenge);
+      expect(failure).toMatchObject({ code: "auth_rejected", reply: { code: 535 } });
+      expect(failure).not.toHaveProperty("challenge");
+    });
+  }
 });

@@ -1,13 +1,21 @@
 import { Conversation, type ConversationOptions } from "../../src/smtp/conversation.ts";
 import type { Turn } from "../../src/smtp/pipeline.ts";
+import type { Login } from "../../src/smtp/sasl.ts";
 import type { MessageTransfer, TransactionOptions } from "../../src/smtp/transaction.ts";
 
-export const LOGIN = { username: "user", password: "a password" };
+export const LOGIN: Login = {
+  kind: "password",
+  username: "user",
+  secret: "a password",
+  mechanism: "auto",
+  host: "mx.test",
+  port: 587,
+};
+export const TOKEN_LOGIN: Login = { ...LOGIN, kind: "oauth2", secret: "a.token" };
 const DEFAULTS: ConversationOptions = {
   ehloName: "client.test",
   security: "none",
   login: null,
-  authMechanism: "auto",
   redact: (text) => text,
 };
 

@@ -180,6 +180,13 @@ export const CONNECTION_HINTS: readonly HintRule[] = [
   },
   {
     code: "tls_required",
+    phase: "auth",
+    when: (context) => !hasReply(context) && !isEncrypted(context),
+    hint: "An access token is sent only under TLS: set tls to true.",
+    remedy: TLS_ON,
+  },
+  {
+    code: "tls_required",
     when: isEncrypted,
     hint: "The server requires TLS although the connection is encrypted. Check its log, or try smtps:// on 465.",
   },

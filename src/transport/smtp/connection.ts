@@ -1,9 +1,11 @@
 import type { Socket } from "node:net";
 import { type Checkpoint, notSent, type ServerReport, type TlsPeer } from "../../domain/delivery.ts";
-import { presentText, redactor } from "../../domain/redact.ts";
+import { presentText, redactor, tokenRedactor } from "../../domain/redact.ts";
+import type { Secret } from "../../domain/secret.ts";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import { Conversation } from "../../smtp/conversation.ts";
 import type { Turn } from "../../smtp/pipeline.ts";
+import type { Login } from "../../smtp/sasl.ts";
 import type { Result, Session } from "../../smtp/task.ts";
 import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
@@ -11,6 +13,8 @@ import { SocketIo, type SocketIoOptions } from "./socket-io.ts";
 
 export interface SmtpConnectionOptions extends SocketIoOptions {
   readonly server: ConnectionSettings;
+  /** Token of a definition that logs in with one; `null` if none is needed. */
+  readonly accessToken: Secret | null;
   readonly ehloName: string;
   /** Elapsed time, in milliseconds. */
   readonly nowMs: () => number;
@@ -58,20 +62,17 @@ export class SmtpConnection {
 
   /** Takes over a connected socket. With security `implicit`, TLS is already established on it. */
   constructor(socket: Socket, options: SmtpConnectionOptions) {
-    const { server, ehloName } = options;
-    const { username } = server;
-    const password = server.password.reveal();
+    const { server, ehloName, accessToken } = options;
+    const { security, username } = server;
+    const login = loginOf(server, accessToken);
     this.#options = options;
     this.lastReplyMs = options.nowMs();
-    this.#redact = redactor(username, password);
-    this.#conversation = new Conversation({
-      ehloName,
-      security: server.security,
-      login: username === "" ? null : { username, password },
-      authMechanism: server.authMechanism ?? "auto",
-      redact: this.#redact,
-    });
-    this.#io = new SocketIo(socket, server.security === "implicit", options, {
+    this.#redact =
+      login?.kind === "oauth2"
+        ? tokenRedactor(username, login.secret)
+        : redactor(username, server.password.reveal());
+    this.#conversation = new Conversation({ ehloName, security, login, redact: this.#redact });
+    this.#io = new SocketIo(socket, security === "implicit", options, {
       onData: (chunk) => this.#onData(chunk),
       onSecured: () => this.#apply(this.#conversation.secured()),
       onLost: (code, phase) => this.#lose(code, phase),
@@ -286,4 +287,16 @@ export class SmtpConnection {
     this.#io.destroy();
     this.#onEnd();
   }
+}
+
+/** Without a token, a definition that logs in with one gets no further than AUTH: its password is never sent. */
+function loginOf(server: ConnectionSettings, accessToken: Secret | null): Login | null {
+  const { username, password, host, port, tokens, authMechanism, oauthMechanism } = server;
+  const target = { username, host, port };
+  if (tokens) {
+    const secret = accessToken?.reveal() ?? "";
+    return { kind: "oauth2", ...target, secret, mechanism: oauthMechanism ?? "auto" };
+  }
+  if (username === "") return null;
+  return { kind: "password", ...target, secret: password.reveal(), mechanism: authMechanism ?? "auto" };
 }

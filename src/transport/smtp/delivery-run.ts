@@ -9,6 +9,7 @@ import {
   type ServerReport,
   type TlsPeer,
 } from "../../domain/delivery.ts";
+import type { Secret } from "../../domain/secret.ts";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import type { Result } from "../../smtp/task.ts";
 import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
@@ -22,7 +23,11 @@ interface DeliveryRunDeps {
   readonly pool: Pool;
   readonly connect: Connect;
   /** Takes over a connected socket. The connection is not opened yet. */
-  readonly createConnection: (socket: Socket, server: ConnectionSettings) => SmtpConnection;
+  readonly createConnection: (
+    socket: Socket,
+    server: ConnectionSettings,
+    accessToken: Secret | null,
+  ) => SmtpConnection;
   readonly nowMs: () => number;
 }
 
@@ -206,7 +211,7 @@ export class DeliveryRun {
       this.seen = { ...this.seen, addresses: dialed.addresses === null ? null : this.#addresses };
       if (dialed.failure !== null) return { failure: dialed.failure };
       this.roundTrips += server.security === "implicit" ? 2 : 1;
-      const connection = createConnection(dialed.socket, server);
+      const connection = createConnection(dialed.socket, server, null);
       const mayMoveOn = dialed.left > 0 && dialed.address !== null && !slot?.hasOthers;
       const shareMs = Math.max(MIN_GREETING_MS, server.timeoutMs / (dialed.left + 1));
       const greetingMs = mayMoveOn && shareMs < server.timeoutMs ? shareMs : null;

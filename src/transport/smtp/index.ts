@@ -1,6 +1,7 @@
 import { isIP, type Socket } from "node:net";
 import type { Connect, SendOptions, Transport } from "../../contracts/transport.ts";
 import { type Checkpoint, NOTHING_SEEN, type Receipt } from "../../domain/delivery.ts";
+import type { Secret } from "../../domain/secret.ts";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import type { Result } from "../../smtp/task.ts";
 import { readTls, tlsOptionsFor } from "../sockets.ts";
@@ -60,9 +61,10 @@ export function createSmtpTransport(options: SmtpTransportOptions): Transport {
   const deps = {
     pool,
     connect,
-    createConnection: (socket: Socket, server: ConnectionSettings) =>
+    createConnection: (socket: Socket, server: ConnectionSettings, accessToken: Secret | null) =>
       new Connection(socket, {
         server,
+        accessToken,
         ehloName,
         tlsOptions: tlsOptions(server.host, isIP(server.host) !== 0),
         readTls: (secure) => readTls(secure, now()),

@@ -43,6 +43,7 @@ describe("hintFor() of a failure without a reply", () => {
     ["timeout", "connect", { port: 25 }, "port 25"],
     ["timeout", "data", {}, "too slow"],
     ["timeout", "auth", {}, "too slow"],
+    ["tls_required", "auth", { security: "none" }, "access token"],
     ["protocol", "greeting", { port: 465 }, "smtps://"],
     ["protocol", "connect", { port: 587, security: "implicit" }, "set tls to true"],
     ["protocol", "starttls", {}, "TLS handshake"],

@@ -51,9 +51,9 @@ export class ConversationRun {
     this.#known = new Knowledge(this.#scenario.security === "implicit");
     this.#bytes = new ClientBytes(this.#known);
     this.#server = new ModelServer(this.#scenario, choices, this.#incidents, () => this.#isCheck);
-    const { security, login, authMechanism } = this.#scenario;
+    const { security, login } = this.#scenario;
     const redact = (text: string) => text;
-    this.#conversation = new Conversation({ ehloName: EHLO_NAME, security, login, authMechanism, redact });
+    this.#conversation = new Conversation({ ehloName: EHLO_NAME, security, login, redact });
   }
 
   /** Writes and deliveries, for the report of a failure. */

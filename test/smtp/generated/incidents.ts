@@ -1,7 +1,7 @@
 import type { Security } from "../../../src/domain/smtp-server.ts";
 import type { Choices } from "./choices.ts";
 import { CLASSES, isPossible, type ReplyClass, STATES, type State } from "./coverage.ts";
-import type { Incident, Scenario, Work } from "./scenario.ts";
+import type { Incident, Login, Scenario, Work } from "./scenario.ts";
 
 /** Returns the incidents of a scenario, each at its state and time. */
 export class Incidents {
@@ -40,9 +40,24 @@ interface Route {
   readonly before?: Incident;
 }
 
-const LOGIN = { username: "user", password: "a password" };
+const LOGIN: Login = {
+  kind: "password",
+  username: "user",
+  secret: "a password",
+  mechanism: "auto",
+  host: "mx.test",
+  port: 25,
+};
+const TOKEN_LOGIN: Login = { ...LOGIN, kind: "oauth2", secret: "a.token" };
 const LONG = new TextEncoder().encode("A line of a long message\r\n".repeat(1_000));
-const KEYWORDS = ["PIPELINING", "CHUNKING", "8BITMIME", "SMTPUTF8", "AUTH LOGIN CRAM-MD5 PLAIN", "STARTTLS"];
+const KEYWORDS = [
+  "PIPELINING",
+  "CHUNKING",
+  "8BITMIME",
+  "SMTPUTF8",
+  "AUTH LOGIN OAUTHBEARER CRAM-MD5 XOAUTH2 PLAIN",
+  "STARTTLS",
+];
 const BY_DATA = { work: { mayUseBdat: false } } as const;
 const IN_LOCKSTEP = { work: { pipelining: "off" } } as const;
 
@@ -86,7 +101,6 @@ const MESSAGE = {
 /** A server that offers everything and replies properly. */
 const FRIENDLY = {
   security: "implicit",
-  authMechanism: "auto",
   login: null,
   until: undefined,
   clear: KEYWORDS,
@@ -128,6 +142,7 @@ const CHAINS: readonly [Chain, ...Chain[]] = [
     work: Array.from({ length: 4 }, (): Work => ({ ...MESSAGE, survivesRejection: true, mayUseBdat: false })),
   },
   { states: ["AUTH", "response of AUTH"], scenario: { login: LOGIN }, work: [MESSAGE] },
+  { states: ["AUTH", "response of AUTH"], scenario: { login: TOKEN_LOGIN }, work: [MESSAGE] },
 ];
 const VISITS = [0, 1, 2];
 const INCIDENT_PERCENT = 35;

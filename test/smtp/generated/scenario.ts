@@ -1,12 +1,17 @@
 import type { AuthMechanism, Pipelining } from "../../../src/domain/definition-fields.ts";
 import type { Checkpoint } from "../../../src/domain/delivery.ts";
+import type { OAuthMechanism } from "../../../src/domain/oauth.ts";
 import type { Security } from "../../../src/domain/smtp-server.ts";
 import type { Choices } from "./choices.ts";
 import type { ReplyClass, State } from "./coverage.ts";
 
 export interface Login {
+  readonly kind: "password" | "oauth2";
   readonly username: string;
-  readonly password: string;
+  readonly secret: string;
+  readonly mechanism: AuthMechanism | OAuthMechanism;
+  readonly host: string;
+  readonly port: number;
 }
 
 /** One message, or a check of addresses. */
@@ -30,7 +35,6 @@ export type ChunkHandling = "discard" | "keep-sender" | "execute" | "accept";
 export interface Scenario {
   readonly security: Security;
   readonly login: Login | null;
-  readonly authMechanism: AuthMechanism;
   readonly until: Checkpoint | undefined;
   /** Keywords of the replies to EHLO, before TLS and under it. */
   readonly clear: readonly string[];
@@ -71,23 +75,15 @@ const TROUBLE = [4, 0, 15, 40] as const;
 const PASSWORD = "a password";
 /** Base64 of it makes AUTH PLAIN longer than 512 octets. */
 const LONG_PASSWORD = "p".repeat(400);
+/** The last two cannot be sent: a response of RFC 4954 4 has at most 12,288 octets, and \x01 ends a field. */
+const TOKENS = ["a.token", "t".repeat(400), "", "t".repeat(9_200), "a\x01token"] as const;
 
 export function chooseScenario(choices: Choices): Scenario {
   const security = choices.pick<Security>(["starttls", "none", "implicit"]);
   const hasLogin = choices.chance(40);
-  const password = choices.pick([PASSWORD, PASSWORD, PASSWORD, LONG_PASSWORD, ""]);
   return {
     security,
-    login: hasLogin ? { username: "us\u00e9r", password } : null,
-    authMechanism: choices.pick<AuthMechanism>([
-      "auto",
-      "auto",
-      "auto",
-      "auto",
-      "plain",
-      "login",
-      "cram-md5",
-    ]),
+    login: hasLogin ? chooseLogin(choices) : null,
     until: choices.chance(5) ? choices.pick<Checkpoint>(["connect", "tls", "auth"]) : undefined,
     clear: [...chooseKeywords(choices), ...(choices.chance(8) ? [] : ["STARTTLS"])],
     tls: chooseKeywords(choices),
@@ -99,8 +95,28 @@ export function chooseScenario(choices: Choices): Scenario {
   };
 }
 
+function chooseLogin(choices: Choices): Login {
+  const target = { username: choices.pick(["us\u00e9r", "a=b,c"]), host: "mx.test", port: 587 };
+  if (choices.chance(40)) {
+    const secret = choices.chance(40) ? choices.pick(TOKENS) : TOKENS[0];
+    const mechanism = choices.pick<OAuthMechanism>(["auto", "auto", "xoauth2", "oauthbearer"]);
+    return { kind: "oauth2", ...target, secret, mechanism };
+  }
+  const secret = choices.pick([PASSWORD, PASSWORD, PASSWORD, LONG_PASSWORD, ""]);
+  const mechanism = choices.pick<AuthMechanism>([
+    "auto",
+    "auto",
+    "auto",
+    "auto",
+    "plain",
+    "login",
+    "cram-md5",
+  ]);
+  return { kind: "password", ...target, secret, mechanism };
+}
+
 function chooseKeywords(choices: Choices): readonly string[] {
-  const mechanisms = choices.some(["LOGIN", "PLAIN", "CRAM-MD5", "XOAUTH2"], 75).join(" ");
+  const mechanisms = choices.some(["LOGIN", "PLAIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER"], 75).join(" ");
   const size = choices.pick(["SIZE 1000000", "size", "SIZE 20MB", "SIZE 40"]);
   const others = [
     "PIPELINING",

@@ -22,7 +22,11 @@ const CHALLENGES: Readonly<Record<string, readonly string[]>> = {
   PLAIN: ["334"],
   LOGIN: ["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6"],
   "CRAM-MD5": ["334 PDE4OTYuNjk3MTcwOTUyQG14PiA="],
+  XOAUTH2: ["334 "],
+  OAUTHBEARER: ["334"],
 };
+/** A challenge that rejects an access token (RFC 7628 3.2.2): JSON, and texts that are none. */
+const REJECTIONS = ["334 eyJzdGF0dXMiOiI0MDAifQ==", "334 eyJzdGF0dXMiOi", "334"] as const;
 
 /** A server that handles each command as the choices say, and keeps the messages that it really accepted. */
 export class ModelServer {
@@ -106,6 +110,10 @@ export class ModelServer {
   #onAuth(line: string): void {
     const challenges = CHALLENGES[mechanismOf(line)] ?? [];
     this.#challenges = line.split(" ").length > 2 ? [] : [...challenges];
+    const isToken = /OAUTH/.test(mechanismOf(line));
+    if (isToken && this.#choices.chance(25)) {
+      this.#challenges.push(this.#choices.pick(REJECTIONS), "535 5.7.8 Rejected");
+    }
     this.#continueAuth("auth");
   }
 

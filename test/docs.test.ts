@@ -61,7 +61,7 @@ describe("README.md", () => {
   test("links to pages that exist, as each page does", async () => {
     const pages = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "src/README.md"];
     const missing: string[] = [];
-    for (const page of [...pages, ...new Glob("docs/*.md").scanSync(ROOT)]) {
+    for (const page of [...pages, ...new Glob("docs/**/*.md").scanSync(ROOT)]) {
       const links = (await read(page)).matchAll(/\]\((?!https?:)([^)#]*)(#[^)]*)?\)/g);
       for (const [, path = "", anchor = ""] of links) {
         const target = path === "" ? page : join(dirname(page), path);

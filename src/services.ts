@@ -121,7 +121,7 @@ export interface Services
   checkReady(): Promise<void>;
   /** Re-encrypts every secret with the first key. */
   rekey(): Promise<RekeyResult>;
-  /** Runs once a day: deletes rows past their retention, and checks when certificates expire. */
+  /** Runs once a day: deletes rows past their retention, checks when certificates expire, and uses idle refresh tokens. */
   prune(): Promise<void>;
   /** Waits for background work, then closes plugins and connections. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -135,12 +135,10 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
   const shared = createFoundation(drivers, settings, pluginSet);
   const { database, epoch, rateLimits, rights } = shared;
   const sealed = createSealedRepository(database, pluginSet.sealed);
-  const secrets = createInstanceSecrets({
-    ...shared,
-    repository: createInstanceSecretRepository(database),
-    sealed,
-  });
+  const repository = createInstanceSecretRepository(database);
+  const secrets = createInstanceSecrets({ ...shared, repository, sealed });
   const access = createAccessServices({ ...shared, tokenSeconds, auditDays, tokenKey: secrets.tokenKey });
+  const background = new BackgroundWork(drivers.defer);
   const drain: Drain = (budget) => createWorker().drain(budget);
   const wake = wakeOf(drivers, drain);
   const { createWorker, idempotency, ...mail } = createMailServices({
@@ -152,9 +150,9 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     wake,
     mac: secrets.mac,
     notify: (name, data) => plugins.emit({ name, data: { ...data } }),
+    keepAlive: background.add,
   });
   const baseUrl = (settings.baseUrl ?? "").replace(/\/+$/, "");
-  const background = new BackgroundWork(drivers.defer);
   const guard = { ...access, epoch };
   const plugins = createRegistry(pluginSet, {
     ...shared,
@@ -197,7 +195,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
       await mail.prune();
       await access.auditLog.prune();
       await database.commit([rateLimits.prune(platform.now())]);
-      await mail.checkCertificates();
+      await mail.maintainServers();
     },
     async [Symbol.asyncDispose]() {
       await background.drain();

@@ -145,7 +145,7 @@ export const CHECKPOINTS = ["oauth", "connect", "tls", "auth", "sender", "recipi
 export type Checkpoint = (typeof CHECKPOINTS)[number];
 
 /** Report of a token endpoint about a token request that failed. */
-interface OAuthReport {
+export interface OAuthReport {
   /** Host of the token endpoint. */
   readonly host: string;
   /** HTTP status; `null` without a response. */
@@ -160,6 +160,10 @@ interface OAuthReport {
   readonly correlationId: string | null;
   /** Clock of the endpoint minus ours, in seconds; `null` if unknown. */
   readonly clockSkewSeconds: number | null;
+  /** Public identifier of the client, for its admin to look up. Absent if the request names none. */
+  readonly clientId?: string;
+  /** SHA-1 thumbprint of the client's certificate in hex, as Microsoft shows it. Absent without a certificate. */
+  readonly thumbprint?: string;
 }
 
 /**

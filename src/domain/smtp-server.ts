@@ -80,6 +80,11 @@ export interface ConnectionSettings extends Endpoint, Partial<FurtherFields> {
   readonly timeoutMs: number;
 }
 
+/** Whether a definition logs in with access tokens. The Graph API takes nothing else. */
+export function usesTokens(auth: ServerDefinition["auth"], protocol: MailApi | undefined): boolean {
+  return auth === "oauth2" || protocol === "graph";
+}
+
 /** Access to the key and certificate of a definition. Nothing is decrypted before it is needed. */
 export interface SigningSource {
   /** Key under which a prepared signer is cached; `null` for an unsaved definition, of which nothing is cached. */

@@ -11,6 +11,8 @@ interface MailEvents {
   };
   /** Queued mail of this definition waits until its server works again. */
   readonly circuit_opened: { readonly identifier: string; readonly phase: string; readonly code: string };
+  /** A definition gets no access token until an admin changes something. Emitted at most once a day for each code. */
+  readonly oauth_failed: { readonly identifier: string; readonly phase: string; readonly code: string };
   /** A certificate expires in less than 30 days, or has expired. Emitted once a day. */
   readonly certificate_expiring: {
     readonly identifier: string;

@@ -1,5 +1,6 @@
 import { shareRead } from "../async/batcher.ts";
 import type { Database } from "../contracts/database.ts";
+import type { HttpClient } from "../contracts/http-client.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Transport } from "../contracts/transport.ts";
 import type { Wake } from "../contracts/wake.ts";
@@ -8,6 +9,7 @@ import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Epoch } from "../storage/epoch.ts";
 import { createIdempotencyRepository } from "../storage/idempotency.ts";
 import { createMailUpkeepRepository } from "../storage/mail-upkeep.ts";
+import { createOAuthTokenRepository } from "../storage/oauth-tokens.ts";
 import { createOutboxRepository } from "../storage/outbox.ts";
 import { createQueuedMailRepository } from "../storage/queued-mail.ts";
 import type { RateLimitRepository } from "../storage/rate-limits.ts";
@@ -18,6 +20,8 @@ import { Circuit } from "./circuit.ts";
 import { createDeliver } from "./deliver.ts";
 import type { Notify } from "./events.ts";
 import { createIdempotency, IDEMPOTENCY_MS, type Idempotency } from "./idempotency.ts";
+import { createTokensFor } from "./oauth/definition-tokens.ts";
+import { createUseRefreshTokens } from "./oauth/use-refresh-tokens.ts";
 import { createContentSeal } from "./queue/content.ts";
 import { createEnqueue } from "./queue/enqueue.ts";
 import { createMailQueue, type MailQueue } from "./queue/manage.ts";
@@ -37,12 +41,16 @@ import { createProbes } from "./worker/probes.ts";
 import { QueueWorker } from "./worker/queue-worker.ts";
 
 const DAY_MS = 24 * 3_600_000;
+/** Retention of access tokens, and of refresh tokens that an unsaved definition was tested with. */
+const TOKEN_DAYS = 2;
 
 interface MailServicesDeps {
   readonly database: Database;
   readonly epoch: Epoch;
   readonly keyring: Keyring;
   readonly transport: Transport;
+  /** For the requests of access tokens. */
+  readonly http: HttpClient;
   readonly wake: Wake;
   readonly audit: AuditRepository;
   readonly rateLimits: RateLimitRepository;
@@ -50,6 +58,8 @@ interface MailServicesDeps {
   readonly newId: () => string;
   readonly mac: (text: string) => Promise<string>;
   readonly notify: Notify;
+  /** Keeps the runtime from ending work with the request that started it. */
+  readonly keepAlive: (work: Promise<unknown>) => void;
   readonly hostName: string;
   /** Retention of final messages, in days. */
   readonly mailDays: number;
@@ -65,7 +75,8 @@ export interface MailServices {
   readonly submitFor: SubmitFor;
   readonly saveServer: SaveServer;
   readonly testMail: TestMail;
-  readonly checkCertificates: () => Promise<void>;
+  /** Checks when certificates expire, and uses refresh tokens that have been idle. Runs once a day. */
+  maintainServers(): Promise<void>;
   readonly mailQueue: MailQueue;
   /** Creates a worker: one for each process, or on Workers for each invocation. */
   createWorker(): QueueWorker;
@@ -83,7 +94,9 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
   const waiting = createWaitingMailRepository(database);
   const upkeep = createMailUpkeepRepository(database);
   const circuit = new Circuit({ ...deps, repository: health, waiting });
-  const servers = createServers({ ...deps, repository, circuit });
+  const oauthTokens = createOAuthTokenRepository(database);
+  const tokensFor = createTokensFor({ ...deps, repository: oauthTokens });
+  const servers = createServers({ ...deps, repository, circuit, tokensFor });
   const sending = {
     ...deps,
     lease: deps.lease ?? LEASE_TIMES[database.kind],
@@ -105,14 +118,15 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     enqueue: createEnqueue(sending),
   });
   const checkServer = createCheckServer(sending);
+  const checkCertificates = createCheckCertificates({ ...sending, repository });
+  const useRefreshTokens = createUseRefreshTokens({ ...sending, repository, tokensOf: servers.tokensOf });
   return {
     idempotency,
     circuit,
     servers,
     submitFor,
     saveServer: createSaveServer({ ...deps, repository, servers, circuit }),
-    testMail: createTestMail({ ...deps, repository, servers, submitFor, checkServer }),
-    checkCertificates: createCheckCertificates({ ...sending, repository }),
+    testMail: createTestMail({ ...deps, repository, servers, submitFor, checkServer, tokensFor }),
     mailQueue: createMailQueue({ ...deps, repository: createQueuedMailRepository(database), circuit }),
 
     createWorker() {
@@ -130,6 +144,11 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
       });
     },
 
+    async maintainServers() {
+      await checkCertificates();
+      await useRefreshTokens();
+    },
+
     async prune() {
       const now = platform.now();
       const before = (spanMs: number) => new Date(now.getTime() - spanMs);
@@ -137,6 +156,7 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
         upkeep.eraseContent(now),
         ...upkeep.prune(before(deps.mailDays * DAY_MS)),
         responses.prune(before(IDEMPOTENCY_MS)),
+        ...oauthTokens.prune(before(TOKEN_DAYS * DAY_MS)),
       ]);
     },
   };

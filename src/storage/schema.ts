@@ -211,6 +211,31 @@ export const serverHealth = sqliteTable("server_health", {
   probe: text("probe"),
 });
 
+/** Access tokens and failed token requests, by a hash of what makes them. A trigger deletes those of changed definitions. */
+export const oauthToken = sqliteTable("oauth_token", {
+  key: text("key").primaryKey(),
+  /** ID of the definition. Empty for an unsaved one. */
+  definitionId: text("definition").notNull(),
+  /** Sealed. Empty before the first request. */
+  state: text("state").notNull(),
+  version: integer("version").notNull(),
+  /** Token of the process that requests one; `null` if none does. */
+  lease: text("lease"),
+  leaseEndsAt: integer("lease_ends_at", { mode: "timestamp_ms" }),
+  updatedAt: integer("updated_at", { mode: "timestamp_ms" }).notNull(),
+});
+
+/** Refresh tokens that have replaced the given one, by a hash of that. Outside `version`, because use changes them. */
+export const oauthGrant = sqliteTable("oauth_grant", {
+  given: text("given").primaryKey(),
+  /** ID of the definition. Empty for an unsaved one. */
+  definitionId: text("definition").notNull(),
+  /** Sealed. Empty as long as the given one is valid. */
+  refreshToken: text("refresh_token").notNull(),
+  version: integer("version").notNull(),
+  usedAt: integer("used_at", { mode: "timestamp_ms" }).notNull(),
+});
+
 /** Calls with an idempotency key. Until there is a result, `answer` holds the state of the call. */
 export const idempotency = sqliteTable(
   "idempotency",

@@ -2,18 +2,24 @@ import type { Failure } from "../../domain/delivery.ts";
 import { knownHint } from "../../smtp/provider-replies.ts";
 import { CONNECTION_HINTS } from "./connection.ts";
 import { MESSAGE_HINTS } from "./message.ts";
+import { knownTokenHint, OAUTH_HINTS, withClock } from "./oauth.ts";
 import type { Hint, HintContext, HintRule } from "./rule.ts";
 
-const RULES: readonly HintRule[] = [...CONNECTION_HINTS, ...MESSAGE_HINTS];
+const RULES: readonly HintRule[] = [...CONNECTION_HINTS, ...OAUTH_HINTS, ...MESSAGE_HINTS];
 
 /**
- * Returns what to change after a failure: the hint for a known reply of a provider, or the one for the code and phase.
+ * Returns what to change after a failure: the hint for a known reply of a provider, for a known error of a token endpoint,
+ * or the one for the code and phase.
  * @returns `null` if no rule has the code.
  */
 export function hintFor(failure: Failure, context: HintContext): Hint | null {
-  const { phase, code, outcome } = failure;
+  const { phase, code } = failure;
   const known = context.reply && knownHint(phase, code, context.reply);
-  if (known) return known;
+  const hint = known ?? knownTokenHint(failure) ?? ruleHint(failure, context);
+  return hint && withClock(hint, failure);
+}
+
+function ruleHint({ phase, code, outcome }: Failure, context: HintContext): Hint | null {
   const rule = RULES.find(
     (row) =>
       (row.code === undefined || row.code === code) &&

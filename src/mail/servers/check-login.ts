@@ -1,10 +1,15 @@
-import * as v from "valibot";
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import type { FailureCode } from "../../domain/delivery.ts";
 import { endpointOf } from "../../domain/endpoint.ts";
 import { type Notice, notice } from "../../domain/notices.ts";
 import type { Secret } from "../../domain/secret.ts";
-import type { FieldName, SecretName, ServerDefinition } from "../../domain/smtp-server.ts";
+import { parseServiceAccount } from "../../domain/service-account.ts";
+import {
+  type FieldName,
+  type SecretName,
+  type ServerDefinition,
+  usesTokens,
+} from "../../domain/smtp-server.ts";
 import { invalidParameter, type SealpostError } from "../../errors.ts";
 import { inspectIdentity } from "../../smime/identity.ts";
 
@@ -15,13 +20,6 @@ type LoginFields = Omit<ServerDefinition, SecretName | "certificate">;
 export type ReadSecret = (name: SecretName) => Promise<Secret>;
 
 const REJECTED: readonly FailureCode[] = ["sign_mismatch", "sign_passphrase"];
-
-/** The members that a key file of a Google service account must have. */
-const serviceAccount = v.pipe(
-  v.string(),
-  v.parseJson(),
-  v.object({ client_email: v.string(), private_key: v.string(), token_uri: v.optional(v.string()) }),
-);
 
 /**
  * Checks how a definition logs in, when it is saved or tested.
@@ -38,11 +36,11 @@ export async function checkLogin(
   await assertPair("tlsPrivateKey", "tlsCertificate", { fields, read, now });
   await assertPair("oauthPrivateKey", "oauthCertificate", { fields, read, now });
   const account = await read("oauthServiceAccount");
-  if (!account.isEmpty && !v.safeParse(serviceAccount, account.reveal()).success) {
+  if (!account.isEmpty && parseServiceAccount(account.reveal()) === null) {
     throw invalid("oauthServiceAccount", "expected the JSON key file of a Google service account");
   }
   if (protocol === "ses" && auth === "oauth2") throw invalid("auth", "expected password for ses://");
-  if (auth !== "oauth2" && protocol !== "graph") return [];
+  if (!usesTokens(auth, protocol)) return [];
   if (security === "none") throw invalid("tls", "required for OAuth: an access token needs TLS");
   if (username === "") throw invalid("username", "required for OAuth: the mailbox to send as");
   const missing = await missingFor(fields, read);

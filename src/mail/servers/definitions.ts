@@ -12,8 +12,10 @@ import {
   type SecretName,
   type ServerDefinition,
   type SigningSource,
+  usesTokens,
 } from "../../domain/smtp-server.ts";
 import { invalidParameter, SealpostError } from "../../errors.ts";
+import type { DefinitionTokens } from "../../oauth/access-tokens.ts";
 import type { Keyring } from "../../secrets/keyring.ts";
 import { open, seal } from "../../secrets/seal.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
@@ -21,6 +23,7 @@ import type { Epoch } from "../../storage/epoch.ts";
 import { untilCommitted } from "../../storage/epoch.ts";
 import { type SmtpServerRepository, type SmtpServerRow, versionKey } from "../../storage/smtp-servers.ts";
 import type { Circuit } from "../circuit.ts";
+import type { TokensFor } from "../oauth/definition-tokens.ts";
 
 /** An encrypted column: a secret of the definition, or the key that was decrypted when it was saved. */
 type SealedField = SecretName | "signingKey";
@@ -57,6 +60,8 @@ export interface Servers {
    * @throws {SealpostError} `stale`.
    */
   remove(identifier: string, ifMatch: EtagCondition | null, actor: AuditActor): Promise<boolean>;
+  /** Returns the access tokens of a definition; `null` if it logs in with a password. */
+  tokensOf(row: SmtpServerRow): Promise<DefinitionTokens | null>;
 }
 
 interface ServersDeps {
@@ -66,6 +71,7 @@ interface ServersDeps {
   readonly audit: AuditRepository;
   readonly circuit: Circuit;
   readonly keyring: Keyring;
+  readonly tokensFor: TokensFor;
   readonly platform: Platform;
 }
 
@@ -75,7 +81,7 @@ const MAX_CACHED = 2_000;
 /** Creates access to stored definitions. */
 export function createServers(deps: ServersDeps): Servers {
   const { repository, keyring, platform } = deps;
-  const { view, resolve } = createReader(keyring);
+  const { view, resolve, tokensOf } = createReader(deps);
   /** The list that was shown last; it is current as long as the rows are the same objects. */
   let listed: {
     readonly rows: readonly SmtpServerRow[];
@@ -116,6 +122,8 @@ export function createServers(deps: ServersDeps): Servers {
     },
 
     remove: (identifier, ifMatch, actor) => untilCommitted(() => remove(deps, identifier, ifMatch, actor)),
+
+    tokensOf,
   };
 }
 
@@ -123,7 +131,7 @@ export function createServers(deps: ServersDeps): Servers {
  * Reads rows. Definitions are cached by version: each change has another version, and a definition that was deleted and
  * created again has another id.
  */
-function createReader(keyring: Keyring) {
+function createReader({ keyring, tokensFor }: Pick<ServersDeps, "keyring" | "tokensFor">) {
   const viewed = new BoundedCache<StoredDefinition>(MAX_CACHED);
   const resolved = new BoundedCache<ResolvedServer>(MAX_CACHED);
 
@@ -155,6 +163,7 @@ function createReader(keyring: Keyring) {
       username,
       password: (await view(row)).password ?? (await openField(keyring, row, "password")),
       tlsPrivateKey: await openField(keyring, row, "tlsPrivateKey"),
+      tokens: await tokensOf(row),
       timeoutMs: row.timeout * 1000,
       sender,
       dontSendOnError,
@@ -165,7 +174,13 @@ function createReader(keyring: Keyring) {
     return server;
   }
 
-  return { view, resolve };
+  async function tokensOf(row: SmtpServerRow): Promise<DefinitionTokens | null> {
+    if (!usesTokens(row.auth, parseEndpoint(row)?.protocol)) return null;
+    const read = (name: SecretName) => openField(keyring, row, name);
+    return tokensFor({ identifier: row.identifier, stored: row, fields: row, read });
+  }
+
+  return { view, resolve, tokensOf };
 }
 
 function signingSource(keyring: Keyring, row: SmtpServerRow): SigningSource {

@@ -10,9 +10,11 @@ import {
   type ResolvedServer,
   resolveFurther,
   type SecretName,
+  usesTokens,
 } from "../../domain/smtp-server.ts";
 import { invalidParameter } from "../../errors.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-servers.ts";
+import type { TokensFor } from "../oauth/definition-tokens.ts";
 import type { OwnSubmitOptions, SubmitFor, SubmitResult, SubmitTarget } from "../submission.ts";
 import type { CheckResult, CheckServer, ServerCheck } from "./check.ts";
 import { inspectForm } from "./check-identity.ts";
@@ -63,6 +65,7 @@ interface TestMailDeps {
   readonly servers: Servers;
   readonly submitFor: SubmitFor;
   readonly checkServer: CheckServer;
+  readonly tokensFor: TokensFor;
   readonly platform: Platform;
 }
 
@@ -104,7 +107,7 @@ export function createTestMail(deps: TestMailDeps): TestMail {
 
 /** Resolves an unsaved definition, with secrets borrowed from the stored one of this name where that is allowed. */
 async function resolveUnsaved(
-  { repository, servers, platform }: TestMailDeps,
+  { repository, servers, tokensFor, platform }: TestMailDeps,
   given: ServerInput,
   identifier: string,
 ): Promise<ResolvedServer> {
@@ -124,6 +127,9 @@ async function resolveUnsaved(
     username,
     password: await read("password"),
     tlsPrivateKey: await read("tlsPrivateKey"),
+    tokens: usesTokens(input.auth, endpoint.protocol)
+      ? await tokensFor({ identifier, stored: null, fields: { ...input, certificate }, read })
+      : null,
     timeoutMs: input.timeout * 1000,
     sender,
     dontSendOnError,

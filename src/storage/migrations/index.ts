@@ -7,6 +7,7 @@ import transport from "./0006_transport.sql" with { type: "text" };
 import attempts from "./0007_attempts.sql" with { type: "text" };
 import epoch from "./0008_epoch.sql" with { type: "text" };
 import providers from "./0009_providers.sql" with { type: "text" };
+import oauthTokens from "./0010_oauth_tokens.sql" with { type: "text" };
 
 /** Every migration in order. A published one is never edited. */
 export const MIGRATIONS = [
@@ -19,4 +20,5 @@ export const MIGRATIONS = [
   { name: "0007_attempts", sql: attempts },
   { name: "0008_epoch", sql: epoch },
   { name: "0009_providers", sql: providers },
+  { name: "0010_oauth_tokens", sql: oauthTokens },
 ] as const;

@@ -24,7 +24,6 @@ export {
 export type {
   BdatMode,
   KeyPair,
-  LoginAttempt,
   ReceivedMessage,
   Script,
   ServerLimits,
@@ -33,5 +32,5 @@ export type {
   SmtpTestServer,
   SmtpTestServerOptions,
 } from "./options.ts";
-export type { Accounts, Users } from "./sasl.ts";
+export type { Users } from "./sasl.ts";
 export { startSmtpServer } from "./server.ts";

@@ -19,7 +19,7 @@ for (const mechanism of ["PLAIN", "LOGIN", "CRAM-MD5"] as const) {
     const exchange = new SaslExchange(mechanism, CREDENTIALS);
     const [, name = "", initial] = exchange.command.split(" ");
     expect(name).toBe(mechanism);
-    let turn = startAuth(name, initial, USERS);
+    let turn = startAuth(name, initial, { users: USERS });
     while (turn !== null && "next" in turn) turn = turn.next(exchange.respond(turn.challenge) ?? "");
     expect(turn).toEqual({ username: "us€r", isValid: true });
     expect(exchange.respond("")).toBeNull();

@@ -111,6 +111,19 @@ test("the next mechanism follows a rejected one, within one AUTH of the library"
   expect(server.messages[0]?.isAuthenticated).toBe(true);
 });
 
+test.skipIf(material === null)("an access token replaces the credentials of the library", async () => {
+  const verifyToken = (username: string, token: string) =>
+    username === "box@example.org" && token === "a.token";
+  const tls = material?.good ?? "valid";
+  await using server = await startSmtpServer({ security: "starttls", tls, verifyToken });
+  await using transport = open();
+  const get = async () => ({ successful: true, accessToken: new Secret("a.token") }) as const;
+  const login = { username: "box@example.org", tokens: { get } };
+  const target = serverAt(server.port, { host: "localhost", security: "starttls", ...login });
+  expect((await sendTo(transport, target)).successful).toBe(true);
+  expect(server.logins).toMatchObject([{ mechanism: "XOAUTH2", isAccepted: true }]);
+});
+
 test("the library waits for no reply by a timer of its own", async () => {
   const slowly: Misbehavior = (_peer, answer) => void setTimeout(answer, 20);
   const steps = ["greeting", "ehlo", "mail", "rcpt", "data", "body"] as const;

@@ -1,24 +1,31 @@
-import type { SmtpTestServerOptions } from "./options.ts";
+import type { LoginAttempt, SmtpTestServerOptions } from "./options.ts";
 import type { Policy } from "./policy.ts";
 import { type SaslStep, startAuth } from "./sasl.ts";
 import type { Effects, SocketIo } from "./socket-io.ts";
 
-/** Octets of an AUTH command, CRLF included (RFC 4954 4). */
+interface AuthenticationDeps {
+  readonly options: SmtpTestServerOptions;
+  readonly policy: Policy;
+  readonly logins: LoginAttempt[];
+  readonly connection: number;
+}
+
+/** Octets of an AUTH command and of a response, CRLF included (RFC 4954 4). */
 const MAX_AUTH_LINE = 512;
+const MAX_RESPONSE_LINE = 12_288;
 
 /** AUTH on one connection (RFC 4954). */
 export class Authentication {
   readonly #io: SocketIo;
-  readonly #options: SmtpTestServerOptions;
-  readonly #policy: Policy;
+  readonly #deps: AuthenticationDeps;
+  #mechanism = "";
   #step: SaslStep | null = null;
   /** `null` until AUTH has succeeded. */
   username: string | null = null;
 
-  constructor(io: SocketIo, options: SmtpTestServerOptions, policy: Policy) {
+  constructor(io: SocketIo, deps: AuthenticationDeps) {
     this.#io = io;
-    this.#options = options;
-    this.#policy = policy;
+    this.#deps = deps;
   }
 
   /** Whether the next line is a response instead of a command. */
@@ -28,13 +35,15 @@ export class Authentication {
 
   onCommand(line: string): void {
     const [, mechanism = "", initial] = line.split(" ");
-    const { users = {}, mechanisms } = this.#options;
+    const { options, policy } = this.#deps;
+    const { mechanisms } = options;
     // RFC 4954 4: `=` is an empty initial response.
     const first = initial === "=" ? "" : initial;
-    const name = mechanism.toUpperCase();
-    const isOffered = mechanisms === undefined || mechanisms.some((one) => one.toUpperCase() === name);
-    const step = isOffered ? startAuth(name, first, users) : null;
-    const rejection = this.#reject(line, step) ?? this.#policy.rejectLogin()?.reply;
+    this.#mechanism = mechanism.toUpperCase();
+    const isOffered =
+      mechanisms === undefined || mechanisms.some((one) => one.toUpperCase() === this.#mechanism);
+    const step = isOffered ? startAuth(this.#mechanism, first, options) : null;
+    const rejection = this.#reject(line, step) ?? policy.rejectLogin()?.reply;
     if (rejection !== undefined || step === null) {
       this.#io.perform("auth", () => this.#io.reply(rejection ?? ""));
     } else this.#io.perform("auth", () => this.#continue(step), this.#effects(step));
@@ -43,7 +52,8 @@ export class Authentication {
   onResponse(line: string): void {
     const step = this.#step;
     this.#step = null;
-    if (line === "*") this.#io.perform("credentials", () => this.#io.reply("501 5.7.0 Canceled"));
+    const rejection = this.#rejectResponse(line);
+    if (rejection !== undefined) this.#io.perform("credentials", () => this.#io.reply(rejection));
     else if (step !== null && "next" in step) this.#continue(step.next(line), step);
   }
 
@@ -53,16 +63,32 @@ export class Authentication {
     return step === null ? "504 5.5.4 Unknown mechanism" : undefined;
   }
 
+  #rejectResponse(line: string): string | undefined {
+    if (line.length + "\r\n".length > MAX_RESPONSE_LINE) return "500 5.5.6 Line too long";
+    return line === "*" ? "501 5.7.0 Canceled" : undefined;
+  }
+
   /** @param asked the step that asked for the current response. */
   #continue(step: SaslStep, asked: SaslStep = step): void {
     if ("next" in step) {
       this.#step = step;
-      const isBare = step.challenge === "" && this.#options.bareChallenges === true;
+      const isBare = step.challenge === "" && this.#deps.options.bareChallenges === true;
       this.#io.reply(isBare ? "334" : `334 ${step.challenge}`);
       return;
     }
-    const reply = step.isValid ? "235 2.7.0 Welcome" : "535 5.7.8 Credentials are invalid";
-    this.#io.perform("credentials", () => this.#io.reply(reply), this.#effects(step, asked));
+    const { username, isValid, rejection = "535 5.7.8 Credentials are invalid" } = step;
+    const { logins, connection } = this.#deps;
+    const attempt = { mechanism: this.#mechanism, username, isAccepted: false, connection };
+    logins.push(attempt);
+    const effects = this.#effects(step, asked);
+    const accept = (): void => {
+      attempt.isAccepted = true;
+      effects[2]?.();
+    };
+    this.#io.perform("credentials", () => this.#io.reply(isValid ? "235 2.7.0 Welcome" : rejection), {
+      ...effects,
+      2: accept,
+    });
   }
 
   /** 235 ends the exchange, 334 asks for another response. */
@@ -70,7 +96,7 @@ export class Authentication {
     return {
       2: () => {
         this.username = "next" in step ? "" : step.username;
-        this.#policy.onLogin(this.#io);
+        this.#deps.policy.onLogin(this.#io);
       },
       3: () => {
         this.#step = "next" in asked ? asked : { challenge: "", next: () => step };

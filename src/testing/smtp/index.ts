@@ -24,6 +24,7 @@ export {
 export type {
   BdatMode,
   KeyPair,
+  LoginAttempt,
   ReceivedMessage,
   Script,
   ServerLimits,
@@ -32,5 +33,5 @@ export type {
   SmtpTestServer,
   SmtpTestServerOptions,
 } from "./options.ts";
-export type { Users } from "./sasl.ts";
+export type { Accounts, Users } from "./sasl.ts";
 export { startSmtpServer } from "./server.ts";

@@ -1,5 +1,5 @@
 import type { Misbehavior } from "./misbehavior.ts";
-import type { Users } from "./sasl.ts";
+import type { Accounts } from "./sasl.ts";
 
 /** A key and its certificate chain, PEM. */
 export interface KeyPair {
@@ -67,7 +67,7 @@ export interface ServerLimits {
   readonly idleReply?: string;
 }
 
-export interface SmtpTestServerOptions {
+export interface SmtpTestServerOptions extends Accounts {
   /** Default: `none`. */
   readonly security?: "none" | "starttls" | "implicit";
   /** A generated certificate, by its defect, or your own. Default: `valid`. */
@@ -78,9 +78,7 @@ export interface SmtpTestServerOptions {
   readonly port?: number;
   /** EHLO keywords. BDAT needs CHUNKING (RFC 3030). Default: PIPELINING, 8BITMIME, SMTPUTF8, SIZE 10485760. */
   readonly extensions?: readonly string[];
-  /** Passwords by username. If set, the server offers AUTH and verifies it, but does not require it. */
-  readonly users?: Users;
-  /** Default: PLAIN, LOGIN, CRAM-MD5. */
+  /** Default: PLAIN, LOGIN and CRAM-MD5 for `users`, XOAUTH2 and OAUTHBEARER for `verifyToken`. */
   readonly mechanisms?: readonly string[];
   /** Whether `334` has no space if the challenge is empty (RFC 5321 4.2: the text is optional). Default: `false`. */
   readonly bareChallenges?: boolean;
@@ -124,6 +122,17 @@ export interface ReceivedMessage {
   readonly connection: number;
 }
 
+/** Credentials that a client has sent. */
+export interface LoginAttempt {
+  readonly mechanism: string;
+  /** Empty if the credentials cannot be read. */
+  readonly username: string;
+  /** Whether the reply was 235. */
+  readonly isAccepted: boolean;
+  /** Index of its connection in `connections`. */
+  readonly connection: number;
+}
+
 /** One client's connection. */
 export interface SmtpTestConnection {
   /** Lines as the client sent them, without CRLF. Excludes bodies and chunks. */
@@ -160,6 +169,8 @@ export interface SmtpTestServer extends AsyncDisposable {
   readonly messages: readonly ReceivedMessage[];
   /** Messages whose end arrived and has no 2xx reply so far. */
   readonly unaccepted: readonly ReceivedMessage[];
+  /** All logins in order, rejected ones included. */
+  readonly logins: readonly LoginAttempt[];
   /** All connections in order, including closed ones. */
   readonly connections: readonly SmtpTestConnection[];
   /** Number of sockets that are open on the server's side. */

@@ -1,8 +1,9 @@
 import { Buffer } from "node:buffer";
 import { Authentication } from "./authentication.ts";
 import type { MessageLog } from "./log.ts";
-import type { ServerStep, SmtpTestServerOptions } from "./options.ts";
+import type { LoginAttempt, ServerStep, SmtpTestServerOptions } from "./options.ts";
 import type { Policy, Rejection } from "./policy.ts";
+import { mechanismsOf } from "./sasl.ts";
 import type { Effects, SocketIo } from "./socket-io.ts";
 
 /** RFC 5321 3.3: from MAIL to the reply to the end of the message. */
@@ -18,6 +19,7 @@ export interface SessionDeps {
   readonly options: SmtpTestServerOptions;
   readonly policy: Policy;
   readonly log: MessageLog;
+  readonly logins: LoginAttempt[];
   /** Index of the connection. */
   readonly connection: number;
 }
@@ -33,7 +35,7 @@ export class Session {
   constructor(io: SocketIo, deps: SessionDeps) {
     this.#io = io;
     this.#deps = deps;
-    this.#authentication = new Authentication(io, deps.options, deps.policy);
+    this.#authentication = new Authentication(io, deps);
   }
 
   greet(): void {
@@ -42,7 +44,7 @@ export class Session {
 
   /** Forgets the client (RFC 3207 4.2). */
   restart(): void {
-    this.#authentication = new Authentication(this.#io, this.#deps.options, this.#deps.policy);
+    this.#authentication = new Authentication(this.#io, this.#deps);
     this.#transaction = null;
   }
 
@@ -96,10 +98,11 @@ export class Session {
   }
 
   #listExtensions(): void {
-    const { security, users, mechanisms = DEFAULT_MECHANISMS } = this.#deps.options;
+    const { options } = this.#deps;
+    const { security, mechanisms = mechanismsOf(options) } = options;
     const lines = ["mx.test", ...this.#extensions];
     if (security === "starttls" && !this.#io.isTls) lines.push("STARTTLS");
-    if (users !== undefined) lines.push(`AUTH ${mechanisms.join(" ")}`);
+    if (mechanismsOf(options).length > 0) lines.push(`AUTH ${mechanisms.join(" ")}`);
     this.#io.reply(...lines.map((line, index) => `250${index === lines.length - 1 ? " " : "-"}${line}`));
   }
 
@@ -215,7 +218,6 @@ export class Session {
 
 /** Listed by default. */
 const DEFAULT_EXTENSIONS = ["PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 10485760"] as const;
-const DEFAULT_MECHANISMS = ["PLAIN", "LOGIN", "CRAM-MD5"] as const;
 const NO_RECIPIENTS = "503 5.5.1 No valid recipients";
 const QUEUED = "250 2.0.0 Queued";
 

@@ -13,6 +13,7 @@ import type { Secret } from "../../domain/secret.ts";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import type { Result } from "../../smtp/task.ts";
 import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
+import { getAccessToken } from "../access-token.ts";
 import type { SmtpConnection } from "./connection.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
 import { dial } from "./dial.ts";
@@ -204,6 +205,10 @@ export class DeliveryRun {
   async #open(slot: PoolSlot | null, until?: Checkpoint): Promise<Opened> {
     const { server } = this.#delivery;
     const { connect, createConnection } = this.#deps;
+    // Before dialing, because a server would not wait for the token.
+    const token =
+      needsLogin(until) && server.tokens ? await getAccessToken(server.tokens, this.#timer) : null;
+    if (token?.successful === false) return { failure: token.failure };
     const skip = new Set<string>();
     for (;;) {
       const dialed = await dial(connect, server, this.#timer, skip);
@@ -211,7 +216,7 @@ export class DeliveryRun {
       this.seen = { ...this.seen, addresses: dialed.addresses === null ? null : this.#addresses };
       if (dialed.failure !== null) return { failure: dialed.failure };
       this.roundTrips += server.security === "implicit" ? 2 : 1;
-      const connection = createConnection(dialed.socket, server, null);
+      const connection = createConnection(dialed.socket, server, token?.accessToken ?? null);
       const mayMoveOn = dialed.left > 0 && dialed.address !== null && !slot?.hasOthers;
       const shareMs = Math.max(MIN_GREETING_MS, server.timeoutMs / (dialed.left + 1));
       const greetingMs = mayMoveOn && shareMs < server.timeoutMs ? shareMs : null;
@@ -231,6 +236,10 @@ export class DeliveryRun {
     const { addresses } = this.seen;
     this.seen = addresses === null ? connection.seen : { ...connection.seen, addresses };
   }
+}
+
+function needsLogin(until: Checkpoint | undefined): boolean {
+  return until !== "connect" && until !== "tls";
 }
 
 function failed(failure: Failure): Result {

@@ -66,6 +66,13 @@ export class DeliveryTimer implements Disposable {
     return () => void this.#listeners.delete(listener);
   }
 
+  /** Returns a signal that is aborted if the delivery stops, with the reason. */
+  toSignal(): AbortSignal {
+    const stop = new AbortController();
+    this.onStop((reason) => stop.abort(reason));
+    return stop.signal;
+  }
+
   /** Starts the time and the bound of a phase. Entering the current phase again changes nothing. */
   enter(phase: Phase): void {
     if (phase === this.#phase || this.#isOver) return;

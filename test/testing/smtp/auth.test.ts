@@ -87,3 +87,89 @@ describe("AUTH (RFC 4954)", () => {
     expect(await client.ask(CREDENTIALS)).toStartWith("235 ");
   });
 });
+
+describe("access tokens", () => {
+  const XOAUTH2 = (token: string) => base64(`user=us=r,\x01auth=Bearer ${token}\x01\x01`);
+  const BEARER = (token: string) =>
+    base64(`n,a=us=3Dr=2C,\x01host=mx.test\x01port=25\x01auth=Bearer ${token}\x01\x01`);
+  const verifyToken = (username: string, token: string) => username === "us=r," && token === "good";
+  const startForTokens = (options: SmtpTestServerOptions = {}) =>
+    startSmtpServer({ verifyToken, ...options });
+
+  test("are offered by XOAUTH2 and OAUTHBEARER, and passwords only for users", async () => {
+    await using server = await startForTokens();
+    using client = await RawClient.connect(server);
+    await client.read();
+    expect(await client.ask("EHLO client.test")).toEndWith("250 AUTH XOAUTH2 OAUTHBEARER");
+    await using both = await startForTokens({ users: { a: "b" } });
+    using other = await RawClient.connect(both);
+    await other.read();
+    expect(await other.ask("EHLO client.test")).toEndWith(
+      "250 AUTH PLAIN LOGIN CRAM-MD5 XOAUTH2 OAUTHBEARER",
+    );
+  });
+
+  for (const [mechanism, response, dummy] of [
+    ["XOAUTH2", XOAUTH2, ""],
+    ["OAUTHBEARER", BEARER, "AQ=="],
+  ] as const) {
+    test(`${mechanism}: accepted with an initial response, and without one`, async () => {
+      await using server = await startForTokens();
+      using first = await RawClient.greet(server);
+      expect(await first.ask(`AUTH ${mechanism} ${response("good")}`)).toStartWith("235 ");
+      using second = await RawClient.greet(server);
+      expect(await second.ask(`AUTH ${mechanism}`)).toBe("334 ");
+      expect(await second.ask(response("good"))).toStartWith("235 ");
+      const accepted = { mechanism, username: "us=r,", isAccepted: true };
+      expect(server.logins).toEqual([
+        { ...accepted, connection: 0 },
+        { ...accepted, connection: 1 },
+      ]);
+    });
+
+    test(`${mechanism}: rejected by a challenge in JSON, to which the client has to respond`, async () => {
+      await using server = await startForTokens();
+      using client = await RawClient.greet(server);
+      const challenge = (await client.ask(`AUTH ${mechanism} ${response("bad")}`)).slice("334 ".length);
+      expect(JSON.parse(Buffer.from(challenge, "base64").toString())).toHaveProperty("status");
+      expect(server.logins).toEqual([]);
+      expect(await client.ask(dummy)).toStartWith("535 5.7.8 ");
+      await client.ask(`AUTH ${mechanism} ${response("bad")}`);
+      expect(await client.ask("QUIT")).toStartWith("501 ");
+      expect(server.logins.map(({ isAccepted }) => isAccepted)).toEqual([false, false]);
+    });
+
+    test(`${mechanism}: rejected by a reply, as Microsoft 365 does`, async () => {
+      await using server = await startForTokens({ tokenRejection: "reply" });
+      using client = await RawClient.greet(server);
+      expect(await client.ask(`AUTH ${mechanism} ${response("bad")}`)).toStartWith("535 5.7.3 ");
+    });
+  }
+
+  test.each([
+    ["no end", base64("user=us=r,\x01auth=Bearer good\x01")],
+    ["no username", base64("user=\x01auth=Bearer good\x01\x01")],
+    ["another field", base64("user=us=r,\x01host=x\x01auth=Bearer good\x01\x01")],
+    ["a control character in the token", XOAUTH2("go\x01od")],
+  ])("a response with %s cannot be read", async (_, response) => {
+    await using server = await startForTokens();
+    using client = await RawClient.greet(server);
+    expect(await client.ask(`AUTH XOAUTH2 ${response}`)).toStartWith("501 ");
+  });
+
+  test("a response of more than 12,288 octets is rejected", async () => {
+    await using server = await startForTokens();
+    using client = await RawClient.greet(server);
+    await client.ask("AUTH XOAUTH2");
+    expect(await client.ask("A".repeat(12_287))).toStartWith("500 5.5.6 ");
+  });
+});
+
+test("a script decides whether a login counts as accepted", async () => {
+  await using server = await start({ script: { credentials: reply("454 4.7.0 Later") } });
+  using client = await RawClient.greet(server);
+  await client.ask(`AUTH PLAIN ${CREDENTIALS}`);
+  server.connections[0]?.script("credentials", undefined);
+  await client.ask(`AUTH PLAIN ${CREDENTIALS}`);
+  expect(server.logins.map(({ isAccepted }) => isAccepted)).toEqual([false, true]);
+});

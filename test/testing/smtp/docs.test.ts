@@ -66,13 +66,14 @@ test.skipIf(denoPath === null)("the example without a test runner runs on Deno",
 });
 
 test("docs/testing.md lists every step, misbehavior and option", async () => {
-  const options = await Bun.file(join(ROOT, "src", "testing", "smtp", "options.ts")).text();
+  const source = (name: string) => Bun.file(join(ROOT, "src", "testing", "smtp", name)).text();
+  const options = await source("options.ts");
+  const interfaces = options + (await source("sasl.ts"));
   const steps = [...(/ServerStep =\n([\s\S]*?);/.exec(options)?.[1] ?? "").matchAll(/"([\w-]+)"/g)];
-  const fields = [
-    ...(/interface SmtpTestServerOptions \{([\s\S]*?)\n\}/.exec(options)?.[1] ?? "").matchAll(
-      /readonly (\w+)\??:/g,
-    ),
-  ];
+  const fields = ["SmtpTestServerOptions extends Accounts", "Accounts"].flatMap((name) => {
+    const [, body = ""] = new RegExp(`interface ${name} {([^]*?)\n}`).exec(interfaces) ?? [];
+    return [...body.matchAll(/readonly (\w+)\??:/g)];
+  });
   const names = [...steps, ...fields].map(([, name]) => name ?? "");
   expect(names.length).toBeGreaterThan(30);
   expect(names.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);

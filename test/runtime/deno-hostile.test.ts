@@ -1,4 +1,5 @@
 import { afterAll, beforeAll } from "bun:test";
+import { testAccessTokens } from "../contract/access-token.ts";
 import { testHostileServers } from "../contract/hostile.ts";
 import { Child } from "../fixtures/process/child.ts";
 import { denoPath } from "../fixtures/process/deno.ts";
@@ -30,9 +31,7 @@ else {
     await deno.ended;
     folder[Symbol.dispose]();
   });
-  testHostileServers("smtp on Deno", {
-    makeTransport: () => openRemoteTransport(`ws://127.0.0.1:${port}/`, "smtp"),
-    material,
-    timeoutMs: 1_500,
-  });
+  const makeTransport = () => openRemoteTransport(`ws://127.0.0.1:${port}/`, "smtp");
+  testAccessTokens("smtp on Deno", { makeTransport, material });
+  testHostileServers("smtp on Deno", { makeTransport, material, timeoutMs: 1_500 });
 }

@@ -1,3 +1,4 @@
+import { testAccessTokens } from "../../contract/access-token.ts";
 import { testHostileServers } from "../../contract/hostile.ts";
 import { makeTlsMaterial, openssl } from "../../fixtures/smtp/tls.ts";
 import { WORKERD_DEVIATIONS } from "./fixtures/deviations.ts";
@@ -6,8 +7,12 @@ import { serveTransports } from "./fixtures/remote-transport.ts";
 const material = openssl === null ? null : makeTlsMaterial();
 const workers = await serveTransports(material === null ? [] : [material.ca]);
 
+const makeTransport = () => workers.open("smtp");
+
+testAccessTokens("smtp in workerd", { makeTransport, material });
+
 testHostileServers("smtp in workerd", {
-  makeTransport: () => workers.open("smtp"),
+  makeTransport,
   material,
   timeoutMs: 1_500,
   deviations: WORKERD_DEVIATIONS,

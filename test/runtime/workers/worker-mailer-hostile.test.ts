@@ -1,3 +1,4 @@
+import { testAccessTokens } from "../../contract/access-token.ts";
 import { type Deviation, testHostileServers } from "../../contract/hostile.ts";
 import { PHASES } from "../../contract/hostile-table.ts";
 import { makeTlsMaterial, openssl } from "../../fixtures/smtp/tls.ts";
@@ -19,8 +20,12 @@ const LOCKSTEP = (["mail", "rcpt"] as const).map(
   }),
 );
 
+const makeTransport = () => workers.open("worker-mailer");
+
+testAccessTokens("worker-mailer in workerd", { makeTransport, material });
+
 testHostileServers("worker-mailer in workerd", {
-  makeTransport: () => workers.open("worker-mailer"),
+  makeTransport,
   material,
   timeoutMs: 1_500,
   // worker-mailer does not support BDAT.

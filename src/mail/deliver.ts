@@ -83,21 +83,25 @@ async function sendWithFreshToken(
   const { tokens } = delivery.server;
   if (!tokens) return transport.send(delivery, options);
   let used: Secret | null = null;
-  const sendAfter = (rejected: Secret | null): Promise<Receipt> => {
-    const get: AccessTokens["get"] = async ({ signal }) => {
-      const result = await tokens.get({ signal, rejected });
-      used = result.successful ? result.accessToken : null;
-      return result;
-    };
-    return transport.send({ ...delivery, server: { ...delivery.server, tokens: { get } } }, options);
-  };
-  const first = await sendAfter(null);
+  const sendWith = (get: AccessTokens["get"]): Promise<Receipt> =>
+    transport.send({ ...delivery, server: { ...delivery.server, tokens: { get } } }, options);
+  const first = await sendWith(async ({ signal }) => {
+    const result = await tokens.get({ signal });
+    used = result.successful ? result.accessToken : null;
+    return result;
+  });
   if (first.successful || first.failure.code !== "auth_rejected" || used === null) return first;
-  const second = await sendAfter(used);
+  const startedMs = performance.now();
+  const rejected: Secret = used;
+  const fresh = await tokens.get({ signal: options.signal, rejected });
+  const oauth = performance.now() - startedMs;
+  // There is no newer token yet: another login would be rejected as well, and may lock the account.
+  if (fresh.successful && fresh.accessToken.reveal() === rejected.reveal()) return first;
+  const second = await sendWith(async () => fresh);
   return {
     ...second,
     roundTrips: first.roundTrips + second.roundTrips,
-    timingMs: addTimes(first.timingMs, second.timingMs),
+    timingMs: addTimes(addTimes(first.timingMs, { oauth }), second.timingMs),
   };
 }
 

@@ -19,7 +19,14 @@
 export type { Database } from "./contracts/database.ts";
 export { type HttpClient, HttpError } from "./contracts/http-client.ts";
 export type { Platform } from "./contracts/platform.ts";
-export { type Connect, ConnectError, type Delivery, type Transport } from "./contracts/transport.ts";
+export {
+  type Connect,
+  ConnectError,
+  type Delivery,
+  type JointDelivery,
+  type JointTransport,
+  type Transport,
+} from "./contracts/transport.ts";
 export type { Wake, WakeSource } from "./contracts/wake.ts";
 export {
   type Failure,

@@ -1,4 +1,7 @@
-import type { FailureCode, Phase } from "../domain/delivery.ts";
+import type { Socket } from "node:net";
+import type { DialedAddress, FailureCode, Phase } from "../domain/delivery.ts";
+
+const MAX_RETRY_AFTER_MS = 24 * 3_600_000;
 
 export interface HttpRequest {
   readonly url: URL;
@@ -11,8 +14,17 @@ export interface HttpRequest {
 export interface HttpOptions {
   readonly signal: AbortSignal;
   readonly maxResponseBytes: number;
-  /** Called with `dns` and `connect`, if the runtime shows them, then with `data` before the first byte is written. */
+  /**
+   * Called with `dns` and `connect`, if the runtime shows them, then with `data` before the first byte is written. If it
+   * throws, nothing more happens.
+   */
   readonly onPhase?: (phase: Phase) => void;
+  /** Called for each IP address dialed, if the runtime shows it. */
+  readonly onDialed?: (dialed: DialedAddress) => void;
+  /** Called with the connected socket, if the runtime shows it. */
+  readonly onSocket?: (socket: Socket) => void;
+  /** Called before the last byte of the request is written: from now on, only the response decides the outcome. */
+  readonly onComplete?: () => void;
 }
 
 /**
@@ -43,4 +55,18 @@ export class HttpError extends Error {
     this.isComplete = isComplete;
     this.status = status;
   }
+}
+
+/**
+ * Returns the delay of `Retry-After` (RFC 9110 10.2.3) in milliseconds, at most a day; `null` without a valid one. A date
+ * is compared with the clock of the server, if the response has its `Date`.
+ * @param nowMs the own clock, in milliseconds since the epoch.
+ */
+export function retryAfterMs(headers: Headers, nowMs: number): number | null {
+  const value = headers.get("retry-after")?.trim() ?? "";
+  const dateMs = Date.parse(headers.get("date") ?? "");
+  const delayMs = /^\d{1,10}$/.test(value)
+    ? Number(value) * 1_000
+    : Date.parse(value) - (Number.isNaN(dateMs) ? nowMs : dateMs);
+  return Number.isNaN(delayMs) ? null : Math.min(MAX_RETRY_AFTER_MS, Math.max(0, delayMs));
 }

@@ -47,13 +47,26 @@ export interface Transport extends AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** One message to several recipients in one request. */
+export interface JointDelivery extends Omit<Delivery, "recipient"> {
+  readonly recipients: readonly string[];
+}
+
+/** A transport that can send to several recipients in one request, for an API that takes them from the message. */
+export interface JointTransport extends Transport {
+  /** Whether the recipients of a message share a request to this server, which lists them in the message's header. */
+  sendsJointly(server: Pick<ConnectionSettings, "protocol">): boolean;
+  /** Sends like `send`. The receipt is that of every recipient. */
+  sendJointly(delivery: JointDelivery, options: SendOptions): Promise<Receipt>;
+}
+
 interface ConnectOptions {
   readonly signal: AbortSignal;
-  readonly onPhase?: (phase: Phase) => void;
+  readonly onPhase?: ((phase: Phase) => void) | undefined;
   /** IP addresses to skip, because they failed for this delivery. */
   readonly skip?: ReadonlySet<string>;
   /** Called for each IP address dialed, if the platform shows it; `left` counts the remaining ones. */
-  readonly onDialed?: (dialed: DialedAddress, left: number) => void;
+  readonly onDialed?: ((dialed: DialedAddress, left: number) => void) | undefined;
 }
 
 /** Opens one socket by host name, in the way of the runtime. Resolves after the TLS handshake, if TLS is requested. */

@@ -174,6 +174,8 @@ export type Failure = {
   readonly phase: Phase;
   readonly code: FailureCode;
   readonly reply: SmtpReply | null;
+  /** Whether the reply is of HTTP: its `code` is a status, which means something else than a reply code. */
+  readonly isHttp?: true;
   readonly fault: Fault;
   /** Report of the token endpoint, in phase `oauth`. */
   readonly oauth?: OAuthReport;

@@ -1,4 +1,4 @@
-import type { Delivery, SendOptions, Transport } from "../contracts/transport.ts";
+import type { Delivery, JointTransport, SendOptions, Transport } from "../contracts/transport.ts";
 import {
   type Checkpoint,
   NOTHING_SEEN,
@@ -36,22 +36,56 @@ export type Deliver = (mail: DeliverableMail, options: DeliverOptions) => Promis
 
 /**
  * Creates the only function that gives bytes to a transport, one recipient a transaction. With several in one, a server
- * may accept some recipients and then reject the message for all. What a server does never throws, and an aborted
- * delivery is the failure `cancelled`.
+ * may accept some recipients and then reject the message for all. Only an API that takes the recipients from the message
+ * gets them together. What a server does never throws, and an aborted delivery is the failure `cancelled`.
  */
 export function createDeliver(transport: Transport): Deliver {
   return async ({ server, from, recipients, bytes }, { until, ...options }) => {
-    const one = async (recipient: string): Promise<RecipientResult> => {
-      const delivery = { server, poolKey: server.poolKey, from, recipient, bytes };
+    const delivery = { server, poolKey: server.poolKey, from, bytes };
+
+    async function deliverTo(to: readonly string[]): Promise<RecipientResult[]> {
       const receipt = await orCancel(options.signal, () =>
         until === "oauth"
           ? checkToken(server.tokens, options.signal)
-          : sendWithFreshToken(transport, delivery, { ...options, until }),
+          : sendWithFreshToken(server, (current) =>
+              sendTo(transport, to, { ...delivery, server: current }, { ...options, until }),
+            ),
       );
-      return { recipient, receipt };
-    };
-    return Promise.all(recipients.map(one));
+      // One invalid recipient has kept the message from the others.
+      if (to.length > 1 && isRejectedRecipient(receipt)) return deliverToEach(to);
+      return to.map((recipient) => ({ recipient, receipt }));
+    }
+
+    const deliverToEach = async (to: readonly string[]): Promise<RecipientResult[]> =>
+      (await Promise.all(to.map((recipient) => deliverTo([recipient])))).flat();
+    return sendsJointly(transport, server) ? deliverTo(recipients) : deliverToEach(recipients);
   };
+}
+
+/** Whether the recipients of a message share a request to this server. */
+export function sendsJointly(transport: Transport, server: Pick<ResolvedServer, "protocol">): boolean {
+  return isJoint(transport) && transport.sendsJointly(server);
+}
+
+function isJoint(transport: Transport): transport is JointTransport {
+  return "sendsJointly" in transport && "sendJointly" in transport;
+}
+
+function sendTo(
+  transport: Transport,
+  to: readonly string[],
+  delivery: Omit<Delivery, "recipient">,
+  options: SendOptions,
+): Promise<Receipt> {
+  const [recipient = ""] = to;
+  return to.length > 1 && isJoint(transport)
+    ? transport.sendJointly({ ...delivery, recipients: to }, options)
+    : transport.send({ ...delivery, recipient }, options);
+}
+
+function isRejectedRecipient(receipt: Receipt): boolean {
+  if (receipt.successful || receipt.failure.outcome === "unknown") return false;
+  return receipt.failure.code === "recipient_rejected";
 }
 
 async function orCancel(signal: AbortSignal, send: () => Promise<Receipt>): Promise<Receipt> {
@@ -76,32 +110,27 @@ async function checkToken(tokens: AccessTokens | null | undefined, signal: Abort
 
 /** Sends once more with a fresh access token if the server rejected a token, which may have been revoked. */
 async function sendWithFreshToken(
-  transport: Transport,
-  delivery: Delivery,
-  options: SendOptions,
+  server: ResolvedServer,
+  send: (server: ResolvedServer) => Promise<Receipt>,
 ): Promise<Receipt> {
-  const { tokens } = delivery.server;
-  if (!tokens) return transport.send(delivery, options);
+  const { tokens } = server;
+  if (!tokens) return send(server);
   let used: Secret | null = null;
-  const sendWith = (get: AccessTokens["get"]): Promise<Receipt> =>
-    transport.send({ ...delivery, server: { ...delivery.server, tokens: { get } } }, options);
-  const first = await sendWith(async ({ signal }) => {
-    const result = await tokens.get({ signal });
-    used = result.successful ? result.accessToken : null;
-    return result;
-  });
+  const sendAfter = (rejected: Secret | null): Promise<Receipt> => {
+    const get: AccessTokens["get"] = async ({ signal }) => {
+      const result = await tokens.get({ signal, rejected });
+      used = result.successful ? result.accessToken : null;
+      return result;
+    };
+    return send({ ...server, tokens: { get } });
+  };
+  const first = await sendAfter(null);
   if (first.successful || first.failure.code !== "auth_rejected" || used === null) return first;
-  const startedMs = performance.now();
-  const rejected: Secret = used;
-  const fresh = await tokens.get({ signal: options.signal, rejected });
-  const oauth = performance.now() - startedMs;
-  // There is no newer token yet: another login would be rejected as well, and may lock the account.
-  if (fresh.successful && fresh.accessToken.reveal() === rejected.reveal()) return first;
-  const second = await sendWith(async () => fresh);
+  const second = await sendAfter(used);
   return {
     ...second,
     roundTrips: first.roundTrips + second.roundTrips,
-    timingMs: addTimes(addTimes(first.timingMs, { oauth }), second.timingMs),
+    timingMs: addTimes(first.timingMs, second.timingMs),
   };
 }
 

@@ -75,7 +75,9 @@ async function sendThrough(
   const { signal = new AbortController().signal } = options;
   const recipients = await deliver({ server, from, recipients: to, bytes }, { signal });
   if (server.poolKey !== null) {
-    const failures = recipients.map(({ receipt }) => (receipt.successful ? null : receipt.failure));
+    // Recipients may share a receipt, which is one observation.
+    const receipts = [...new Set(recipients.map(({ receipt }) => receipt))];
+    const failures = receipts.map((receipt) => (receipt.successful ? null : receipt.failure));
     await Promise.all(failures.map((failure) => circuit.observe(identifier, failure)));
   }
   return { identifier, recipients, smime, failure: null };

@@ -4,6 +4,7 @@ import type { HttpClient } from "../contracts/http-client.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Transport } from "../contracts/transport.ts";
 import type { Wake } from "../contracts/wake.ts";
+import type { ResolvedServer } from "../domain/smtp-server.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Epoch } from "../storage/epoch.ts";
@@ -17,7 +18,7 @@ import { createServerHealthRepository, createWaitingMailRepository } from "../st
 import { createSmtpServerRepository } from "../storage/smtp-servers.ts";
 import { createBuild } from "./build.ts";
 import { Circuit } from "./circuit.ts";
-import { createDeliver } from "./deliver.ts";
+import { createDeliver, sendsJointly } from "./deliver.ts";
 import type { Notify } from "./events.ts";
 import { createIdempotency, IDEMPOTENCY_MS, type Idempotency } from "./idempotency.ts";
 import { createTokensFor } from "./oauth/definition-tokens.ts";
@@ -63,8 +64,6 @@ interface MailServicesDeps {
   readonly hostName: string;
   /** Retention of final messages, in days. */
   readonly mailDays: number;
-  /** Ports that the platform does not connect to. */
-  readonly blockedPorts: readonly number[];
   /** Default: by the kind of database. */
   readonly lease?: LeaseTimes;
 }
@@ -110,6 +109,7 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     loadServer: servers.load,
     build: createBuild(platform),
     deliver: createDeliver(transport),
+    isJoint: (server: ResolvedServer) => sendsJointly(transport, server),
     contentSeal: createContentSeal(deps.keyring, platform, outbox.readPiece),
   };
   const idempotency = createIdempotency({ ...deps, repository: responses });

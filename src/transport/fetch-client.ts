@@ -8,10 +8,11 @@ import { type HttpPolicy, httpTarget } from "./http-target.ts";
  * every failure is an {@link HttpError} of a request that may have arrived.
  */
 export function createFetchClient(policy: HttpPolicy): HttpClient {
-  return async ({ url, method, headers, body }, { signal, maxResponseBytes, onPhase }) => {
+  return async ({ url, method, headers, body }, { signal, maxResponseBytes, onPhase, onComplete }) => {
     httpTarget(url, policy);
     signal.throwIfAborted();
     onPhase?.("data");
+    onComplete?.();
     const progress: HttpProgress = { isComplete: true, status: null };
     try {
       const init = { method, headers, redirect: "manual", signal } as const;

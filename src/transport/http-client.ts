@@ -2,27 +2,21 @@ import http, { type ClientRequest, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { onAbort } from "../async/abort.ts";
 import type { HttpClient, HttpOptions, HttpRequest } from "../contracts/http-client.ts";
-import type { Connect } from "../contracts/transport.ts";
 import { createResponse, type HttpProgress, httpErrorOf, readBounded } from "./http-response.ts";
-import { type HttpPolicy, httpTarget } from "./http-target.ts";
-
-interface HttpClientOptions extends HttpPolicy {
-  /** Opens the sockets, under the same policy. */
-  readonly connect: Connect;
-}
+import type { HttpConnect } from "./http-target.ts";
 
 /**
  * Creates the {@link HttpClient} of runtimes with `node:http`. It writes to a socket of `connect`, so a request goes to
  * the address that was checked, and TLS is verified as that of mail servers. Each request has a connection of its own,
  * because one that is lost on a connection that the server was closing could not be sent again safely.
  */
-export function createHttpClient({ connect, ...policy }: HttpClientOptions): HttpClient {
+export function createHttpClient(connect: HttpConnect): HttpClient {
   return async (request, options) => {
-    const { signal, onPhase } = options;
-    const target = httpTarget(request.url, policy);
+    const { signal, onPhase, onDialed, onSocket } = options;
     signal.throwIfAborted();
-    const socket = await connect(target, { signal, ...(onPhase && { onPhase }) });
+    const socket = await connect(request.url, { signal, onPhase, onDialed });
     try {
+      onSocket?.(socket);
       onPhase?.("data");
       return await exchange(socket, request, options);
     } finally {
@@ -34,7 +28,7 @@ export function createHttpClient({ connect, ...policy }: HttpClientOptions): Htt
 async function exchange(
   socket: Socket,
   { url, method, headers, body }: HttpRequest,
-  { signal, maxResponseBytes }: HttpOptions,
+  { signal, maxResponseBytes, onComplete }: HttpOptions,
 ): Promise<Response> {
   const octets = Buffer.from(body);
   const progress: HttpProgress = { isComplete: false, status: null };
@@ -59,7 +53,10 @@ async function exchange(
   };
   try {
     const response = read();
-    write(client, octets, progress);
+    write(client, octets, () => {
+      progress.isComplete = true;
+      onComplete?.();
+    });
     return await Promise.race([response, lost.promise]);
   } catch (cause) {
     throw httpErrorOf(cause, signal, progress);
@@ -70,9 +67,9 @@ async function exchange(
 }
 
 /** Holds the last byte back until the others have left: without it, the server cannot act on the request. */
-function write(client: ClientRequest, octets: Buffer, progress: HttpProgress): void {
+function write(client: ClientRequest, octets: Buffer, onComplete: () => void): void {
   const end = (): void => {
-    progress.isComplete = true;
+    onComplete();
     client.end(octets.subarray(-1));
   };
   if (octets.length < 2) end();

@@ -1,5 +1,5 @@
-import { isIP } from "node:net";
-import { ConnectError } from "../contracts/transport.ts";
+import { isIP, type Socket } from "node:net";
+import { type Connect, ConnectError } from "../contracts/transport.ts";
 import { isSafeUrl } from "../domain/network.ts";
 import { type EgressMode, isEgressAllowed } from "./egress.ts";
 
@@ -9,13 +9,13 @@ export interface HttpPolicy {
   readonly ports: readonly number[];
 }
 
-/** Where a request goes, in the form of a `Connect`. */
-interface HttpTarget {
-  /** Host name, or IP address without brackets. */
-  readonly host: string;
-  readonly port: number;
-  readonly tls: boolean;
+interface HttpConnectOptions extends HttpPolicy {
+  /** Opens the sockets, under the same policy. */
+  readonly connect: Connect;
 }
+
+/** Opens a socket to the host of a URL. */
+export type HttpConnect = (url: URL, options: Parameters<Connect>[1]) => Promise<Socket>;
 
 const HTTPS_PORT = 443;
 const HTTP_PORT = 80;
@@ -29,7 +29,7 @@ export function httpPorts(ports: readonly number[]): readonly number[] {
  * Returns where a request goes.
  * @throws {ConnectError} `egress_denied` for a URL that the policy does not allow, whatever its host resolves to.
  */
-export function httpTarget(url: URL, { egress, ports }: HttpPolicy): HttpTarget {
+export function httpTarget(url: URL, { egress, ports }: HttpPolicy): Parameters<Connect>[0] {
   const host = url.hostname.replace(/^\[|\]$/g, "");
   const tls = url.protocol === "https:";
   const port = url.port === "" ? (tls ? HTTPS_PORT : HTTP_PORT) : Number(url.port);
@@ -40,4 +40,9 @@ export function httpTarget(url: URL, { egress, ports }: HttpPolicy): HttpTarget 
     (isIP(host) === 0 || isEgressAllowed(host, egress));
   if (!isAllowed) throw new ConnectError("policy", "egress_denied", false);
   return { host, port, tls };
+}
+
+/** Creates the {@link HttpConnect} of an HTTP client. */
+export function createHttpConnect({ connect, ...policy }: HttpConnectOptions): HttpConnect {
+  return async (url, options) => connect(httpTarget(url, policy), options);
 }

@@ -150,8 +150,7 @@ describe("GET /openapi.json", () => {
           timeout: { default: 10 },
           tls: { default: false },
         });
-        // A preset may give the server.
-        expect(schema.required).toEqual([]);
+        expect(schema.required).toEqual(["server"]);
       }
     }
     const value =

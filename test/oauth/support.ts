@@ -4,11 +4,12 @@ import { requestToken, type TokenSettings } from "../../src/oauth/request-token.
 import { readPrivateKey } from "../../src/smime/keys.ts";
 import { createConnect } from "../../src/transport/connect.ts";
 import { createHttpClient } from "../../src/transport/http-client.ts";
+import { createHttpConnect } from "../../src/transport/http-target.ts";
 import { realRandomBytes } from "../fixtures/instance.ts";
 import { CLIENT } from "../fixtures/token-server.ts";
 
 const PRIVATE = { egress: "private", ports: [] } as const;
-const realHttp = createHttpClient({ connect: createConnect(PRIVATE), ...PRIVATE });
+const realHttp = createHttpClient(createHttpConnect({ connect: createConnect(PRIVATE), ...PRIVATE }));
 
 /** Dependencies of a token request, over real sockets. */
 export function requestDeps(own: { readonly now?: () => Date; readonly http?: HttpClient } = {}) {

@@ -1,4 +1,4 @@
-import { type Failure, isBefore, type Receipt } from "../../domain/delivery.ts";
+import { type Failure, isBefore, type Receipt, type SmtpReply } from "../../domain/delivery.ts";
 import type { FinalState, MailAttempt, OnUnknown, RecipientProgress } from "../../domain/queued-mail.ts";
 import {
   backoffAfterDelayMs,
@@ -44,7 +44,7 @@ export function failsOver(failure: Failure): boolean {
   if (failure.outcome === "unknown" || failure.fault !== "server" || failure.code === "cancelled")
     return false;
   if (isBefore(failure.phase, "sender")) return true;
-  return failure.code !== "rate_limited" && failure.reply?.code !== SERVICE_NOT_AVAILABLE;
+  return failure.code !== "rate_limited" && smtpReplyOf(failure)?.code !== SERVICE_NOT_AVAILABLE;
 }
 
 /**
@@ -105,7 +105,7 @@ function isFinal({ fault, retryable, code }: Failure, { hasOneServer }: AttemptC
 }
 
 function waitAfter(failure: Failure, attempts: number, { random, hasCircuit }: AttemptContext) {
-  const delayMs = serverDelayMs(failure.reply);
+  const delayMs = failure.retryAfterMs ?? serverDelayMs(smtpReplyOf(failure));
   if (delayMs !== null) {
     return { waitMs: backoffAfterDelayMs(delayMs, attempts, random), minWaitMs: delayMs, attempts };
   }
@@ -113,6 +113,11 @@ function waitAfter(failure: Failure, attempts: number, { random, hasCircuit }: A
   const isUnreachable = hasCircuit && isBefore(failure.phase, "auth");
   const waitMs = backoffMs(attempts, random, isUnreachable ? PROBE_INTERVAL_MS : MAX_BACKOFF_MS);
   return { waitMs, minWaitMs: 0, attempts };
+}
+
+/** An HTTP status is no reply code, and `Retry-After` has the delay. */
+function smtpReplyOf({ reply, isHttp }: Failure): SmtpReply | null {
+  return isHttp ? null : reply;
 }
 
 function final(

@@ -48,6 +48,12 @@ export function createCheckServer(deps: {
     if (until === "oauth" && !server.tokens) {
       throw invalidParameter("until", "oauth is for definitions that log in with OAuth");
     }
+    if (server.protocol !== undefined && reaches(until, "sender")) {
+      throw invalidParameter(
+        "until",
+        "expected oauth, connect, tls or auth: a mail API checks the rest only when it sends",
+      );
+    }
     const from = senderOf(server)?.address;
     if (from === undefined && reaches(until, "sender")) {
       return notAttempted(notSent("sender", "sender_missing"));

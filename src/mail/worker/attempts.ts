@@ -10,7 +10,7 @@ import type { Circuit } from "../circuit.ts";
 import type { Deliver, DeliverableMail } from "../deliver.ts";
 import { type AfterAttempt, afterAttempt } from "../queue/after-attempt.ts";
 import type { ContentSeal, MailContent } from "../queue/content.ts";
-import type { LeasedMail } from "./leased-mail.ts";
+import type { AttemptRecord, LeasedMail } from "./leased-mail.ts";
 import type { LeaseTimes } from "./leases.ts";
 import type { OutcomeRecorder } from "./outcome-recorder.ts";
 import { attemptTarget, expired } from "./outcomes.ts";
@@ -26,6 +26,9 @@ const RANDOM_BYTES = 4;
 
 const log = getLogger(["sealpost", "worker"]);
 
+/** The part of an attempt's record that its receipt decides. */
+type RecordedAttempt = Omit<AttemptRecord, "recipient" | "identifier" | "date">;
+
 interface AttemptOptions {
   /** Timeout of the reply to the end of the message, in milliseconds. Default: five minutes. */
   readonly finalReplyTimeoutMs?: number | undefined;
@@ -36,7 +39,8 @@ interface AttemptOptions {
 /** Attempts to deliver leased messages. Neither function rejects. */
 export interface Attempts {
   /**
-   * Attempts one recipient, and updates its progress in `mail`, which the caller records.
+   * Attempts one recipient, and updates its progress in `mail`, which the caller records. If the recipients share a request
+   * to the server, the first attempt is for all of them, and the others do nothing.
    * @param index of the recipient in the message.
    */
   attempt(mail: LeasedMail, index: number, options: AttemptOptions): Promise<void>;
@@ -48,6 +52,8 @@ export interface Attempts {
 }
 
 interface AttemptsDeps {
+  /** Whether the recipients of a message share a request to this server. */
+  readonly isJoint: (server: ResolvedServer) => boolean;
   readonly loadServer: (identifier: string) => Promise<ResolvedServer | null>;
   readonly build: Build;
   readonly deliver: Deliver;
@@ -63,18 +69,25 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
   const { platform, contentSeal } = deps;
   return {
     async attempt(mail, index, options) {
-      const before = mail.recipients[index];
       const date = platform.now();
       try {
-        if (!before) return;
-        const attempted = await attemptRecipient(deps, mail, before, options);
-        if (attempted === null) return;
-        const { progress, record } = attempted;
-        mail.advance(index, progress, record && { ...attemptTarget(mail, before, date), ...record });
+        for (const { before, progress, record, ...attempt } of await attemptRecipient(
+          deps,
+          mail,
+          index,
+          options,
+        )) {
+          mail.advance(
+            attempt.index,
+            progress,
+            record && { ...attemptTarget(mail, before, date), ...record },
+          );
+        }
       } catch (error) {
         log.error("Cannot attempt message {mailId}: {error}", { mailId: mail.id, error });
         const dueAt = Math.min(platform.now().getTime() + waitAfterError(error), mail.row.giveUpAt.getTime());
-        if (before) mail.advance(index, { ...before, dueAt }, null);
+        for (const one of mail.attemptOf(index))
+          mail.advance(one, { ...recipientOf(mail, one), dueAt }, null);
       } finally {
         // Decrement last. Releasing the lease with recipients in flight would deliver to them twice.
         mail.remaining--;
@@ -87,52 +100,83 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
   };
 }
 
-/** @returns `null` if the message is no longer leased, or may not start. */
+/** The progress of one recipient. `record` is `null` if there was no attempt. */
+interface Attempted {
+  readonly index: number;
+  readonly before: RecipientProgress;
+  readonly progress: RecipientProgress;
+  readonly record: RecordedAttempt | null;
+}
+
+/** @returns nothing if the message is no longer leased, may not start, or is in the attempt of another recipient. */
 async function attemptRecipient(
   deps: AttemptsDeps,
   mail: LeasedMail,
-  before: RecipientProgress,
+  index: number,
   options: AttemptOptions,
-) {
+): Promise<readonly Attempted[]> {
   const { platform, lease, recorder } = deps;
+  const before = recipientOf(mail, index);
   const context = mail.attemptContext(platform.now().getTime(), randomOf(platform));
-  if (context.now >= context.giveUpAt) return { progress: expired(mail, before, context.now), record: null };
-  if (mail.signal.aborted || !mail.mayStart(lease.marginMs)) return null;
+  if (context.now >= context.giveUpAt)
+    return [{ index, before, progress: expired(mail, before, context.now), record: null }];
+  if (mail.signal.aborted || !mail.mayStart(lease.marginMs)) return [];
   const content = await contentOf(deps.contentSeal, mail);
   if (content.decoy) {
-    return { progress: { ...before, state: "cancelled", dueAt: null } as const, record: null };
+    return [{ index, before, progress: { ...before, state: "cancelled", dueAt: null }, record: null }];
   }
   if (mail.row.onUnknown === "stop") {
     mail.started ??= recorder.markStarted({ id: mail.id, lease: mail.lease });
     // A slow commit may have used up the lease.
-    if (!(await mail.started) || !mail.mayStart(lease.marginMs)) return null;
+    if (!(await mail.started) || !mail.mayStart(lease.marginMs)) return [];
   }
-  const receipt = await send(deps, mail, before.address, content, options);
-  const isCanceled = !receipt.successful && receipt.failure.code === "cancelled";
-  if (isCanceled && !options.mayStart() && !mail.signal.aborted) return null;
-  const after = afterAttempt(before, receipt, { ...context, now: platform.now().getTime() });
-  return { progress: after.progress, record: recordOf(after, receipt) };
+  const receipts = await send(deps, mail, index, content, options);
+  const now = platform.now().getTime();
+  return receipts.flatMap(({ index: one, receipt }) => {
+    const isCanceled = !receipt.successful && receipt.failure.code === "cancelled";
+    if (isCanceled && !options.mayStart() && !mail.signal.aborted) return [];
+    const past = recipientOf(mail, one);
+    const after = afterAttempt(past, receipt, { ...context, now });
+    return [{ index: one, before: past, progress: after.progress, record: recordOf(after, receipt) }];
+  });
 }
 
+/** @returns none if the recipient is in the attempt of another one. */
 async function send(
   deps: AttemptsDeps,
   mail: LeasedMail,
-  recipient: string,
+  index: number,
   content: MailContent,
   { finalReplyTimeoutMs = FINAL_REPLY_TIMEOUT_MS, mayStart }: AttemptOptions,
-): Promise<Receipt> {
+): Promise<readonly { readonly index: number; readonly receipt: Receipt }[]> {
   const final = await finalBytes(deps, mail, content);
-  if ("successful" in final) return final;
+  if ("successful" in final) return [{ index, receipt: final }];
+  if (!mail.assign(index, deps.isJoint(final.server))) return [];
   const { queueName } = mail.row;
+  const indexes = mail.attemptOf(index);
+  const recipients = indexes.map((one) => recipientOf(mail, one).address);
   const mayTransact = () => mail.mayStart(deps.lease.marginMs) && mayStart();
-  const [result] = await deps.deliver(
-    { ...final, recipients: [recipient] },
+  const results = await deps.deliver(
+    { ...final, recipients },
     { signal: mail.signal, finalReplyTimeoutMs, mayTransact },
   );
-  if (!result) throw new Error("A delivery to one recipient has one result");
-  const { receipt } = result;
-  if (queueName !== "") await deps.circuit.observe(queueName, receipt.successful ? null : receipt.failure);
-  return receipt;
+  const receipts = indexes.map((one) => {
+    const { address } = recipientOf(mail, one);
+    const result = results.find(({ recipient }) => recipient === address);
+    if (!result) throw new Error("A delivery has a result for each recipient");
+    return { index: one, receipt: result.receipt };
+  });
+  // Recipients may share a receipt, which is one observation.
+  for (const receipt of queueName === "" ? [] : new Set(receipts.map((one) => one.receipt))) {
+    await deps.circuit.observe(queueName, receipt.successful ? null : receipt.failure);
+  }
+  return receipts;
+}
+
+function recipientOf(mail: LeasedMail, index: number): RecipientProgress {
+  const recipient = mail.recipients[index];
+  if (!recipient) throw new RangeError("The message has no such recipient");
+  return recipient;
 }
 
 /** Returns the bytes and the server for them, built again for another definition; a receipt if there are none. */
@@ -154,7 +198,7 @@ function contentOf(contentSeal: ContentSeal, mail: LeasedMail): Promise<MailCont
   return mail.content;
 }
 
-function recordOf({ outcome, decision }: AfterAttempt, receipt: Receipt) {
+function recordOf({ outcome, decision }: AfterAttempt, receipt: Receipt): RecordedAttempt {
   const failure = receipt.successful ? null : receipt.failure;
   return {
     outcome,

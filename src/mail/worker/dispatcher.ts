@@ -153,7 +153,7 @@ export class Dispatcher {
     const due = mail.due(platform.now().getTime());
     // An expired message is claimed although its next attempt may not be due.
     const indexes = due.length > 0 ? due : mail.due(Number.POSITIVE_INFINITY);
-    mail.remaining = indexes.length;
+    mail.plan(indexes);
     if (indexes.length === 0) return this.#release(mail, queue);
     await attempts.prepare(mail);
     queue.waiting.push(...indexes.map((index) => ({ mail, index })));

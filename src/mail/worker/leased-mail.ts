@@ -22,6 +22,10 @@ export class LeasedMail {
   started: Promise<boolean> | null = null;
   /** Number of recipients that this lease still has to attempt, including those in flight. */
   remaining = 0;
+  /** Indexes of the recipients that this lease is to attempt. */
+  #planned: readonly number[] = [];
+  /** By the index of a recipient, those of its attempt. */
+  readonly #attempted = new Map<number, readonly number[]>();
   #recipients: readonly RecipientProgress[];
   #attempts: AttemptRecord[] = [];
   #failsOver = false;
@@ -76,6 +80,29 @@ export class LeasedMail {
     return this.#recipients.flatMap((one, index) =>
       isPending(one) && (one.dueAt ?? 0) <= now ? [index] : [],
     );
+  }
+
+  /** Plans the attempts of this lease. @param indexes of the recipients. */
+  plan(indexes: readonly number[]): void {
+    this.remaining = indexes.length;
+    this.#planned = indexes;
+  }
+
+  /**
+   * Assigns a recipient to an attempt, unless it is in one already.
+   * @param isJoint whether every recipient that is in none is part of this attempt.
+   * @returns whether the attempt is the caller's.
+   */
+  assign(index: number, isJoint: boolean): boolean {
+    if (this.#attempted.has(index)) return false;
+    const indexes = isJoint ? this.#planned.filter((one) => !this.#attempted.has(one)) : [index];
+    for (const one of indexes) this.#attempted.set(one, indexes);
+    return true;
+  }
+
+  /** Returns the indexes of all recipients in the attempt of this one. */
+  attemptOf(index: number): readonly number[] {
+    return this.#attempted.get(index) ?? [index];
   }
 
   /** The definitions for failover. None after an unknown outcome: another definition would send another message. */

@@ -12,9 +12,10 @@ import type { Drivers } from "../../services.ts";
 import { migrate } from "../../storage/migrate.ts";
 import { MIGRATIONS } from "../../storage/migrations/index.ts";
 import { openDatabase } from "../../storage/open-database.ts";
+import { createTransportByProtocol } from "../../transport/by-protocol.ts";
 import { createConnect } from "../../transport/connect.ts";
 import { createHttpClient } from "../../transport/http-client.ts";
-import { httpPorts } from "../../transport/http-target.ts";
+import { createHttpConnect, httpPorts } from "../../transport/http-target.ts";
 import { createSmtpTransport } from "../../transport/smtp/index.ts";
 import { createBullmqWake, loadBullmq } from "../../wake/bullmq.ts";
 import { createPollWake } from "../../wake/poll.ts";
@@ -63,11 +64,17 @@ export async function openLocalDrivers(config: Config): Promise<LocalDrivers> {
     const { egress, egressPorts: ports } = config;
     const smtp = createAbortableConnect(createConnect({ egress, ports, ca }));
     const https = createAbortableConnect(createConnect({ egress, ports: httpPorts(ports), ca }));
+    const connect = createHttpConnect({ connect: https.connect, egress, ports });
+    const http = createHttpClient(connect);
+    const { now } = platform;
     return {
       database,
       keyring,
-      transport: createSmtpTransport({ connect: smtp.connect, ehloName, extraCa: ca, now: platform.now }),
-      http: createHttpClient({ connect: https.connect, egress, ports }),
+      transport: createTransportByProtocol(
+        createSmtpTransport({ connect: smtp.connect, ehloName, extraCa: ca, now }),
+        { http, connect, now },
+      ),
+      http,
       platform,
       wake,
       hostName: ehloName.startsWith("[") ? "localhost" : ehloName,

@@ -6,7 +6,9 @@ import { canonicalIp } from "../../domain/network.ts";
 import { parseKeyring } from "../../secrets/keyring.ts";
 import type { Drivers, InvocationDrains } from "../../services.ts";
 import { openRemoteDatabase } from "../../storage/remote/connect.ts";
+import { createConnectByName } from "../../transport/connect-by-name.ts";
 import { createFetchClient } from "../../transport/fetch-client.ts";
+import { createHttpConnect, httpPorts } from "../../transport/http-target.ts";
 import { createCloudflareWake, type QueueProducer } from "../../wake/cloudflare.ts";
 import { invalidSetting } from "../invalid-setting.ts";
 import { PLATFORM as platform } from "../platform.ts";
@@ -17,8 +19,6 @@ const log = getLogger(["sealpost", "entry"]);
 
 /** Sent in EHLO without a configured name (RFC 5321 4.1.4): the address that a Worker connects from is unknown. */
 const NAMELESS = "[127.0.0.1]";
-/** Cloudflare does not let Workers connect to it. */
-const RELAY_PORT = 25;
 /** The binding of the queue of wakes. */
 export const QUEUE = "WAKES";
 
@@ -49,13 +49,16 @@ export function createWorkerDrivers(
   }
   const { databaseUrl: url, databaseToken, egress, egressPorts: ports } = config;
   const ehloName = config.ehloName === "" ? NAMELESS : config.ehloName;
-  const transport = TRANSPORT.create({ egress, ports, ehloName });
+  const http = createFetchClient({ egress, ports });
+  const byName = createConnectByName({ egress, ports: httpPorts(ports) });
+  const connect = createHttpConnect({ connect: byName, egress, ports });
+  const apis = { http, connect, now: platform.now };
+  const transport = TRANSPORT.create({ egress, ports, ehloName, apis });
   return {
     database: openRemoteDatabase({ url, authToken: databaseToken.reveal(), keepAlive }),
     keyring: parseKeyring(config.keys.reveal()),
     transport,
-    http: createFetchClient({ egress, ports }),
-    blockedPorts: [RELAY_PORT],
+    http,
     drains: drainsOf(transport),
     ...(wake && { wake }),
     platform,

@@ -1,4 +1,5 @@
-import type { Transport } from "../../contracts/transport.ts";
+import type { JointTransport } from "../../contracts/transport.ts";
+import type { Receipt } from "../../domain/delivery.ts";
 import type { InvocationDrains } from "../../services.ts";
 import type { QueueProducer } from "../../wake/cloudflare.ts";
 import { type DriversOptions, settingsOf } from "../options.ts";
@@ -18,7 +19,7 @@ export interface WorkerDriversOptions extends DriversOptions {
 
 /** The drivers of Cloudflare Workers, for `createSealpost`. */
 export interface HostDrivers extends Omit<WorkerDrivers, "transport"> {
-  readonly transport: Transport;
+  readonly transport: JointTransport;
 }
 
 /**
@@ -59,15 +60,18 @@ async function keepAlive(work: Promise<unknown>): Promise<void> {
 }
 
 /** Runs each delivery in a scope of its own, unless a drain has one: the host's invocations are unknown here. */
-function scopeDeliveries(transport: ScopedTransport): Transport {
+function scopeDeliveries(transport: ScopedTransport): JointTransport {
+  const inScope = async (send: () => Promise<Receipt>): Promise<Receipt> => {
+    if (transport.isInInvocation) return send();
+    const { result, end } = transport.run(send, REQUEST_MS);
+    await end;
+    return result;
+  };
   return {
     name: transport.name,
-    async send(delivery, options) {
-      if (transport.isInInvocation) return transport.send(delivery, options);
-      const { result, end } = transport.run(() => transport.send(delivery, options), REQUEST_MS);
-      await end;
-      return result;
-    },
+    sendsJointly: transport.sendsJointly,
+    send: (delivery, options) => inScope(() => transport.send(delivery, options)),
+    sendJointly: (delivery, options) => inScope(() => transport.sendJointly(delivery, options)),
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
 }

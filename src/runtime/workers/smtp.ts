@@ -5,10 +5,9 @@ import { createScopedTransport, type WorkerTransport } from "./transport.ts";
 /** The default transport of a Worker. The build may replace this file with `worker-mailer.ts`. */
 export const TRANSPORT: WorkerTransport = {
   name: "smtp",
-  create: ({ ehloName, egress, ports }) =>
-    createScopedTransport({
-      connect: createConnectByName({ egress, ports }),
-      ehloName,
-      now: platform.now,
-    }),
+  create: ({ ehloName, egress, ports, apis }) =>
+    createScopedTransport(
+      { connect: createConnectByName({ egress, ports }), ehloName, now: platform.now },
+      apis,
+    ),
 };

@@ -1,9 +1,11 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Config } from "../../config.ts";
-import type { Delivery, Transport } from "../../contracts/transport.ts";
+import type { Delivery, JointTransport, Transport } from "../../contracts/transport.ts";
 import { notAttempted, notSent, type Receipt } from "../../domain/delivery.ts";
 import type { Drain } from "../../services.ts";
+import { createTransportByProtocol, sendsJointly } from "../../transport/by-protocol.ts";
 import type { ConnectByNameOptions } from "../../transport/connect-by-name.ts";
+import type { ApiDeps } from "../../transport/mail-api/run.ts";
 import {
   createSmtpTransport,
   type SmtpTransportOptions,
@@ -25,7 +27,7 @@ export const REQUEST_MS = AFTER_CLIENT_MS;
 export const TRIGGERED_MS = 15 * 60_000;
 
 interface Scope {
-  readonly transport: Transport;
+  readonly transport: JointTransport;
   /** On the clock of `performance.now()`. */
   readonly endsMs: number;
   /** Work that continues after the response. */
@@ -35,7 +37,7 @@ interface Scope {
 }
 
 /** A transport whose connections live as long as the invocation that opened them. */
-export interface ScopedTransport extends Transport {
+export interface ScopedTransport extends JointTransport {
   /** Runs the work of one invocation. `end` closes its connections to mail servers: pass it to `waitUntil`. */
   run<T>(
     work: () => Promise<T>,
@@ -54,7 +56,13 @@ export interface ScopedTransport extends Transport {
 /** A transport that a Worker can be built with. */
 export interface WorkerTransport {
   readonly name: Config["transport"];
-  create(options: ConnectByNameOptions & { readonly ehloName: string }): ScopedTransport;
+  create(options: WorkerTransportOptions): ScopedTransport;
+}
+
+interface WorkerTransportOptions extends ConnectByNameOptions {
+  readonly ehloName: string;
+  /** How requests to mail APIs are sent. */
+  readonly apis: ApiDeps;
 }
 
 /** Bounds of the transport of one invocation. */
@@ -68,8 +76,9 @@ const BOUNDS: Omit<InvocationBounds, "endsMs"> = {
 /** Creates the SMTP transport of Workers. */
 export function createScopedTransport(
   options: Pick<SmtpTransportOptions, "connect" | "ehloName" | "now">,
+  apis: ApiDeps,
 ): ScopedTransport {
-  return scopeTransport("smtp", (bounds) =>
+  return scopeTransport("smtp", apis, (bounds) =>
     createSmtpTransport({ ...options, ...bounds, hidesTlsErrors: true }),
   );
 }
@@ -80,6 +89,7 @@ export function createScopedTransport(
  */
 export function scopeTransport(
   name: string,
+  apis: ApiDeps,
   createTransport: (bounds: InvocationBounds) => Transport,
 ): ScopedTransport {
   const scopes = new AsyncLocalStorage<Scope>();
@@ -88,11 +98,19 @@ export function scopeTransport(
     if (scope === undefined) throw new TypeError("Mail can only be sent within an invocation");
     return scope;
   };
+  const sendIn = async (
+    { server }: Pick<Delivery, "server">,
+    send: (transport: JointTransport) => Promise<Receipt>,
+  ): Promise<Receipt> => {
+    const scope = current();
+    return canEnd(server, scope) ? send(scope.transport) : tooLate();
+  };
   return {
     name,
     run(work, timeMs) {
       const endsMs = performance.now() + timeMs;
-      const transport = createTransport({ ...BOUNDS, endsMs: endsMs - RECORD_MS });
+      const bounds = { ...BOUNDS, endsMs: endsMs - RECORD_MS };
+      const transport = createTransportByProtocol(createTransport(bounds), { ...apis, ...bounds });
       const scope: Scope = { transport, endsMs, deferred: new Set(), drains: new Set() };
       const result = scopes.run(scope, work);
       const close = () =>
@@ -105,10 +123,10 @@ export function scopeTransport(
     get isInInvocation() {
       return scopes.getStore() !== undefined;
     },
-    async send(delivery, sendOptions) {
-      const scope = current();
-      return canEnd(delivery, scope) ? scope.transport.send(delivery, sendOptions) : tooLate();
-    },
+    sendsJointly,
+    send: (delivery, sendOptions) => sendIn(delivery, (transport) => transport.send(delivery, sendOptions)),
+    sendJointly: (delivery, sendOptions) =>
+      sendIn(delivery, (transport) => transport.sendJointly(delivery, sendOptions)),
     async [Symbol.asyncDispose]() {
       // It holds nothing between invocations.
     },
@@ -133,7 +151,7 @@ function timeFor({ endsMs }: Pick<Scope, "endsMs">): Parameters<Drain>[0] {
   return { signal, endsMs: endsAtMs, messageTimeoutMs: MESSAGE_TIMEOUT_MS, maxConcurrent: CONNECTIONS };
 }
 
-function canEnd({ server }: Delivery, { endsMs }: Scope): boolean {
+function canEnd(server: Delivery["server"], { endsMs }: Scope): boolean {
   return performance.now() + totalTimeoutMs(server, MESSAGE_TIMEOUT_MS) <= endsMs;
 }
 

@@ -6,10 +6,10 @@ import { scopeTransport, type WorkerTransport } from "./transport.ts";
 /** Replaces `smtp.ts` in a Worker that is built with worker-mailer. */
 export const TRANSPORT: WorkerTransport = {
   name: "worker-mailer",
-  create({ ehloName, egress, ports }) {
+  create({ ehloName, egress, ports, apis }) {
     const connect = createConnectByName({ egress, ports });
     const options = { connect, ehloName, now: PLATFORM.now, hidesTlsErrors: true };
-    return scopeTransport("worker-mailer", (bounds) =>
+    return scopeTransport("worker-mailer", apis, (bounds) =>
       createWorkerMailerTransport({ ...options, ...bounds }),
     );
   },

@@ -95,9 +95,9 @@ export function totalTimeoutMs(server: ConnectionSettings, maxMs = Number.POSITI
   return Math.min(TOTAL_STEPS * server.timeoutMs, maxMs);
 }
 
-function timeLimits(
+export function timeLimits(
   server: ConnectionSettings,
-  { totalTimeoutMs: maxMs, endsMs }: SmtpTransportOptions,
+  { totalTimeoutMs: maxMs, endsMs }: Pick<SmtpTransportOptions, "totalTimeoutMs" | "endsMs">,
   { finalReplyTimeoutMs = server.timeoutMs }: SendOptions,
 ): TimeLimits {
   return {
@@ -108,9 +108,9 @@ function timeLimits(
   };
 }
 
-function receiptOf(
+export function receiptOf(
   result: Result,
-  { tls, seen, roundTrips }: DeliveryRun,
+  { tls, seen, roundTrips }: Pick<DeliveryRun, "tls" | "seen" | "roundTrips">,
   timer: DeliveryTimer,
   reached: Checkpoint | null,
 ): Receipt {

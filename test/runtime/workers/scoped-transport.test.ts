@@ -3,14 +3,16 @@ import type { Receipt } from "../../../src/domain/delivery.ts";
 import { createScopedTransport, REQUEST_MS } from "../../../src/runtime/workers/transport.ts";
 import { stall, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { createConnectByName } from "../../../src/transport/connect-by-name.ts";
+import { createFetchClient } from "../../../src/transport/fetch-client.ts";
+import { createHttpConnect } from "../../../src/transport/http-target.ts";
 import { sendTo, serverAt } from "../../transport/support.ts";
 
+const POLICY = { egress: "private", ports: [] } as const;
+const now = () => new Date();
+const connect = createHttpConnect({ connect: createConnectByName(POLICY), ...POLICY });
+const apis = { http: createFetchClient(POLICY), connect, now };
 const makeTransport = () =>
-  createScopedTransport({
-    connect: createConnectByName({ egress: "private", ports: [] }),
-    ehloName: "client.test",
-    now: () => new Date(),
-  });
+  createScopedTransport({ connect: createConnectByName(POLICY), ehloName: "client.test", now }, apis);
 
 describe("createScopedTransport()", () => {
   test("shares connections within an invocation and closes them at its end", async () => {

@@ -1,0 +1,156 @@
+import type { FailureCode, Phase, SmtpReply } from "./delivery.ts";
+import { type KnownReply, matchesReply, OWN_ADDRESS, PASSWORD } from "./known-reply.ts";
+import type { MailApi } from "./smtp-server.ts";
+
+/** A row whose reply has a failure code. */
+type ApiReply = KnownReply & { readonly code: FailureCode };
+
+const USERNAME = { parameter: "username", value: null } as const;
+
+/**
+ * Errors of Microsoft Graph: "Microsoft Graph error responses", "Automate creating, sending, and processing messages" and
+ * the response codes of Exchange Web Services (learn.microsoft.com), which Graph passes on.
+ */
+const GRAPH: readonly ApiReply[] = [
+  {
+    codes: [401],
+    code: "auth_rejected",
+    sign: "401 InvalidAuthenticationToken",
+    hint: "Microsoft Graph rejected the access token. Set oauth_scope to https://graph.microsoft.com/.default, or leave it empty, and check that the token endpoint is that of the tenant.",
+  },
+  {
+    words: /^ErrorSendAsDenied\b/,
+    code: "sender_rejected",
+    sign: "ErrorSendAsDenied",
+    hint: "The mailbox may not send as this sender. Set sender to the address of the mailbox in username, or grant the mailbox Send As.",
+    remedy: OWN_ADDRESS,
+  },
+  {
+    words:
+      /^(MailboxNot(EnabledForRESTAPI|SupportedForRESTAPI)|ResourceNotFound|Request_ResourceNotFound|ErrorInvalidUser|ErrorNonExistentMailbox)\b/,
+    code: "sender_rejected",
+    sign: "MailboxNotEnabledForRESTAPI",
+    hint: "username is not a mailbox of Exchange Online in this tenant. Check username, and that the mailbox has a license.",
+    remedy: USERNAME,
+  },
+  {
+    words: /^(ErrorMessageSubmissionBlocked|ErrorAccountSuspend|ErrorQuotaExceeded)\b/,
+    code: "sender_rejected",
+    sign: "ErrorMessageSubmissionBlocked",
+    hint: "Microsoft does not let this mailbox send at the moment. Open the mailbox: it may be full, or hold a message about what to do.",
+  },
+  { words: /^Error(Exceeded(Hourly)?Message|ExceededMaxRecipient)Limit\b/, code: "rate_limited" },
+  {
+    words: /^(ApplicationThrottled|TooManyRequests|ErrorServerBusy|ErrorTooManyRequests)\b/,
+    code: "rate_limited",
+  },
+  {
+    words: /^(ErrorInvalidRecipients|ErrorMissingRecipients|ErrorRecipientNotFound)\b/,
+    code: "recipient_rejected",
+  },
+  {
+    words: /^(ErrorMessageSizeExceeded|ErrorMimeContentTooLarge|RequestEntityTooLarge)\b/i,
+    code: "too_large",
+  },
+  {
+    codes: [403],
+    code: "sender_rejected",
+    sign: "403 ErrorAccessDenied",
+    hint: "The app may not send as this mailbox. Grant the application permission Mail.Send with admin consent, or assign it for this mailbox in Exchange (RBAC for Applications).",
+  },
+  // The mailbox is part of the URL.
+  { codes: [404], code: "sender_rejected" },
+];
+
+/**
+ * Errors of Amazon SES: "SendEmail" of the API v2, "Common Errors" and "Amazon SES email sending errors"
+ * (docs.aws.amazon.com/ses).
+ */
+const SES: readonly ApiReply[] = [
+  {
+    words: /^(RequestExpired|RequestTimeTooSkewed)\b|\bsignature (expired|not yet current)\b/i,
+    code: "auth_rejected",
+    sign: "Signature expired",
+    hint: "Amazon rejected the time of the request. Set the clock of this machine.",
+  },
+  {
+    words: /^(SignatureDoesNotMatch|InvalidSignature(Exception)?|IncompleteSignature(Exception)?)\b/,
+    code: "auth_rejected",
+    sign: "SignatureDoesNotMatch",
+    hint: "Amazon rejected the secret key. Set password to the secret access key that belongs to username; the password of SES for SMTP is another one.",
+    remedy: PASSWORD,
+  },
+  {
+    words:
+      /^(InvalidClientTokenId|UnrecognizedClient(Exception)?|InvalidAccessKeyId|MissingAuthenticationToken(Exception)?|ExpiredToken(Exception)?)\b/,
+    code: "auth_rejected",
+    sign: "UnrecognizedClientException",
+    hint: "Amazon does not know the access key. Set username to an access key ID that is active.",
+    remedy: USERNAME,
+  },
+  {
+    words: /^AccessDenied(Exception)?\b/,
+    code: "sender_rejected",
+    sign: "AccessDeniedException",
+    hint: "The access key may not send as this sender. Allow its user ses:SendEmail and ses:SendRawEmail for the identity of the sender.",
+  },
+  {
+    words: /^(MailFromDomainNotVerified(Exception)?\b|MessageRejected\b.*\bnot verified\b)/,
+    code: "sender_rejected",
+    sign: "MessageRejected: Email address is not verified",
+    hint: "SES has not verified an address of this message in this region. Verify the domain of the sender; in the sandbox, each recipient as well.",
+    remedy: OWN_ADDRESS,
+  },
+  {
+    words: /^(AccountSuspended|SendingPaused|AccountSendingPaused)(Exception)?\b/,
+    code: "sender_rejected",
+    sign: "SendingPausedException",
+    hint: "Amazon has paused sending for this account. See the SES console for the reason.",
+  },
+  { words: /^(TooManyRequests|LimitExceeded|Throttling)(Exception)?\b/, code: "rate_limited" },
+  {
+    words: /^(MessageRejected|BadRequest(Exception)?)\b.*\b(message|size)\b.*\b(too long|too large|exceed)/i,
+    code: "too_large",
+  },
+  {
+    words:
+      /^(BadRequest|InvalidParameterValue)(Exception)?\b.*\b(illegal address|missing final|domain (contains|name)|local address)/i,
+    code: "recipient_rejected",
+  },
+  { words: /^(MessageRejected|InvalidParameterValue)\b/, code: "content_rejected" },
+  { codes: [401, 403], code: "auth_rejected" },
+];
+
+export const API_REPLIES: Readonly<Record<MailApi, readonly ApiReply[]>> = { graph: GRAPH, ses: SES };
+
+/** The meaning of HTTP statuses (RFC 9110 15.5, RFC 6585 4) that no row of an API has. */
+const BY_STATUS: ReadonlyMap<number, FailureCode> = new Map([
+  [400, "content_rejected"],
+  [408, "timeout"],
+  [413, "too_large"],
+  [429, "rate_limited"],
+]);
+
+/** The step at which SMTP has the failure. */
+const PHASES: Readonly<Partial<Record<FailureCode, Phase>>> = {
+  auth_rejected: "auth",
+  sender_rejected: "sender",
+  recipient_rejected: "recipient",
+};
+
+/**
+ * Returns phase and failure code of an error response. The status comes first where HTTP gives it one meaning, then the
+ * name of the error. A status of 500 and above is a fault of the server that passes. Any other one that is not known may
+ * be a wrong `api_url`, so the message is not at fault: `protocol`.
+ * @param reply `code` is the HTTP status, and `text` starts with the name of the error.
+ */
+export function apiFailure(
+  api: MailApi,
+  reply: SmtpReply,
+): { readonly phase: Phase; readonly code: FailureCode } {
+  const { code: status } = reply;
+  const isExact = status === 413 || status === 429 || status >= 500;
+  const known = isExact ? undefined : API_REPLIES[api].find((row) => matchesReply(row, "data", reply));
+  const code = known?.code ?? BY_STATUS.get(status) ?? (status >= 500 ? "refused" : "protocol");
+  return { phase: PHASES[code] ?? "data", code };
+}

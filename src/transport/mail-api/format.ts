@@ -1,0 +1,26 @@
+/** A name of an error, such as `ErrorSendAsDenied`. */
+const NAME = /^[A-Za-z][\w.]*$/;
+
+/** Returns the URL of a path below a base, whose query is dropped. */
+export function below(base: URL, path: string): URL {
+  const url = new URL(base);
+  url.pathname = base.pathname.replace(/\/+$/, "") + path;
+  url.search = "";
+  return url;
+}
+
+/** Returns the members of an object in JSON. None if the text is none. */
+export function parseJson(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? { ...value } : {};
+  } catch {
+    return {};
+  }
+}
+
+/** Returns `<name>: <message>` of an error; `null` without a name. */
+export function textOf(name: unknown, message: unknown): string | null {
+  if (typeof name !== "string" || !NAME.test(name)) return null;
+  return typeof message === "string" && message !== "" ? `${name}: ${message}` : name;
+}

@@ -51,6 +51,8 @@ export interface Drivers {
   readonly abortDeliveries?: () => void;
   /** Aborted by `abortDeliveries`; queued mail that no server has received yet is then released. */
   readonly deliveriesAborted?: AbortSignal;
+  /** Ports that the platform does not connect to, for warnings. Default: none. */
+  readonly blockedPorts?: readonly number[];
   /** Password hashes computed at a time. Keep it below the number of cores, so that other work goes on. Default: 1. */
   readonly maxHashes?: number;
 }
@@ -223,6 +225,7 @@ function createFoundation(drivers: Drivers, settings: InstanceSettings, plugins:
       platform,
     }),
     newId: () => uuidFrom(platform.randomBytes(16)),
+    blockedPorts: drivers.blockedPorts ?? [],
     http: drivers.http ?? createFetchClient({ egress: "private", ports: [] }),
     audit: createAuditRepository(database),
     rateLimits: createRateLimitRepository(database),

@@ -23,8 +23,10 @@ export type DefinitionField = {
    * so a save that lacks one keeps its value.
    */
   readonly detail?: DetailGroup;
+  /** If absent, the preset of the definition's provider fills it before the default applies. */
+  readonly isPreset?: true;
 } & (
-  | { readonly kind: "endpoint" | "line" | "mailbox" | "pem" | "url"; readonly default: string }
+  | { readonly kind: "endpoint" | "provider" | "line" | "mailbox" | "pem" | "url"; readonly default: string }
   | { readonly kind: "text"; readonly default: string; readonly maxCharacters: number }
   | { readonly kind: "flag"; readonly default: boolean }
   | { readonly kind: "number"; readonly default: number; readonly min: number; readonly max: number }
@@ -43,8 +45,9 @@ export const DEFINITION_FIELDS = {
     parameter: "server",
     kind: "endpoint",
     default: "",
+    isPreset: true,
     description:
-      "Host, host:port, smtp://host[:port] or smtps://host[:port] (implicit TLS); graph://tenant for Microsoft Graph, ses://region for Amazon SES, which ignore `port` and `tls`",
+      "Host, host:port, smtp://host[:port] or smtps://host[:port] (implicit TLS); graph://tenant for Microsoft Graph, ses://region for Amazon SES, which ignore `port` and `tls`. Required, unless `provider` gives the host",
   },
   port: {
     parameter: "port",
@@ -52,7 +55,8 @@ export const DEFINITION_FIELDS = {
     default: 25,
     min: 1,
     max: 65_535,
-    description: "TCP port. A port inside `server` wins",
+    isPreset: true,
+    description: "TCP port. A port inside `server` wins. Default: the provider's, or 25",
   },
   username: {
     parameter: "username",
@@ -73,7 +77,13 @@ export const DEFINITION_FIELDS = {
     default: "",
     description: "Default From address. If empty, `username` is used if it is an email address",
   },
-  tls: { parameter: "tls", kind: "flag", default: false, description: "STARTTLS or failure" },
+  tls: {
+    parameter: "tls",
+    kind: "flag",
+    default: false,
+    isPreset: true,
+    description: "STARTTLS or failure. Default: as the provider requires, or false",
+  },
   timeout: {
     parameter: "timeout",
     kind: "number",
@@ -158,10 +168,11 @@ export const DEFINITION_FIELDS = {
   },
   provider: {
     parameter: "provider",
-    kind: "line",
+    kind: "provider",
     default: "",
     detail: "provider",
-    description: "ID of a preset of `GET /provider/`",
+    description:
+      "ID of a preset of `GET /provider/`, which fills `server`, `port`, `tls`, `max_connections` and `mails_per_minute` where they are absent",
   },
   apiUrl: {
     parameter: "api_url",

@@ -7,6 +7,16 @@ export const NOTICES = {
   clear_text: "The password and mail travel in clear text: set tls to true, or use smtps://.",
   /** A field without which no access token can be got. */
   oauth_incomplete: "{parameter} is missing: without it there is no access token, and no login.",
+  /** Values that do not fit the preset of a definition. */
+  provider_host: "{host} is not a host of {provider}: check server.",
+  provider_region: "{provider} has no SMTP server in the region {region}: check server.",
+  provider_tls: "{provider} requires TLS: set tls to true, or use smtps://.",
+  provider_implicit_tls: "Port {port} expects TLS from the first byte: write the server as smtps://{host}.",
+  provider_username: "{provider} expects another username: {expected}.",
+  provider_secret: "{provider} expects another password: {expected}.",
+  provider_oauth: "{provider} is switching off passwords for SMTP: set auth to oauth2.",
+  /** Cloudflare Workers do not connect to port 25. */
+  port_blocked: "This platform does not connect to port {port}: use {other}.",
   /** No configured key decrypts a stored password. */
   password_unreadable: "The password of {identifier} cannot be decrypted: enter it again.",
   unknown_parameter:

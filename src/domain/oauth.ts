@@ -17,7 +17,8 @@ export type TokenResult =
 export interface AccessTokens {
   /**
    * Returns a valid access token, from the cache if possible.
-   * @param options.rejected a token that the server rejected: a newer one is wanted.
+   * @param options.rejected a token that the server rejected: a newer one is wanted. The result is this token itself if
+   * none may be requested yet.
    * @throws the signal's reason.
    */
   get(options: { readonly signal: AbortSignal; readonly rejected?: Secret | null }): Promise<TokenResult>;

@@ -2,7 +2,9 @@ import * as v from "valibot";
 import { DEFINITION_FIELDS, type DefinitionField } from "../domain/definition-fields.ts";
 import { parseEndpoint, SERVER_FORMS } from "../domain/endpoint.ts";
 import { parseMailbox } from "../domain/mailbox.ts";
+import { nearestTo } from "../domain/nearest.ts";
 import { isSafeUrl } from "../domain/network.ts";
+import { findProvider, PROVIDERS } from "../domain/providers/index.ts";
 import { Secret } from "../domain/secret.ts";
 import type { FieldName } from "../domain/smtp-server.ts";
 import type { ServerInput } from "../mail/servers/save.ts";
@@ -66,6 +68,13 @@ const server = v.pipe(
     `expected ${SERVER_FORMS}`,
   ),
 );
+const provider = v.pipe(
+  line,
+  v.check(
+    (text) => text === "" || findProvider(text) !== null,
+    ({ input }) => `expected the ID of a preset, such as ${nearestTo(input, Object.keys(PROVIDERS))}`,
+  ),
+);
 export const mailboxOrEmpty = v.pipe(
   line,
   v.check(
@@ -84,11 +93,9 @@ type SchemaOf<Field> = Field extends { readonly kind: "choice"; readonly choices
       : v.GenericSchema<string>;
 type EntryOf<Field> = Field extends { readonly detail: string }
   ? v.NullishSchema<SchemaOf<Field>, undefined>
-  : Field extends { readonly kind: "endpoint" }
-    ? SchemaOf<Field>
-    : Field extends { readonly kind: "secret" | "pem" }
-      ? v.OptionalSchema<SchemaOf<Field>, undefined>
-      : v.OptionalSchema<SchemaOf<Field>, v.InferOutput<SchemaOf<Field>>>;
+  : Field extends { readonly kind: "secret" | "pem" } | { readonly isPreset: true }
+    ? v.OptionalSchema<SchemaOf<Field>, undefined>
+    : v.OptionalSchema<SchemaOf<Field>, v.InferOutput<SchemaOf<Field>>>;
 type DefinitionEntries = { [K in FieldName as Fields[K]["parameter"]]: EntryOf<Fields[K]> };
 type DetailEntries<Group> = {
   [K in FieldName as Fields[K] extends { readonly detail: Group } ? Fields[K]["parameter"] : never]: SchemaOf<
@@ -104,6 +111,8 @@ function schemaOf(field: DefinitionField): v.GenericSchema {
       return server;
     case "mailbox":
       return mailboxOrEmpty;
+    case "provider":
+      return provider;
     case "line":
       return line;
     case "url":
@@ -136,8 +145,12 @@ function entryOf(field: DefinitionField): v.GenericSchema {
     return v.nullish(described(schemaOf(field), `${description}. ${reset}`));
   }
   const schema = described(schemaOf(field), description);
-  if (kind === "endpoint") return schema;
-  return kind === "secret" || kind === "pem" ? v.optional(schema) : v.optional(schema, field.default);
+  // Only documented: the preset comes before the default.
+  if (field.isPreset && field.kind !== "endpoint" && field.kind !== "secret") {
+    return v.optional(v.pipe(schema, v.metadata({ default: field.default })));
+  }
+  const hasNoDefault = field.isPreset || kind === "secret" || kind === "pem";
+  return hasNoDefault ? v.optional(schema) : v.optional(schema, field.default);
 }
 
 const FIELDS: readonly DefinitionField[] = Object.values(DEFINITION_FIELDS);

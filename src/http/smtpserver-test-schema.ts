@@ -85,7 +85,7 @@ export function readTest({
 }
 
 /** The fields of the tested definition that hints need. */
-export type TestedServer = Pick<ServerDefinition, "server" | "port" | "tls" | "username">;
+export type TestedServer = Pick<ServerDefinition, "server" | "port" | "tls" | "username" | "provider">;
 
 /** A queued message has no result yet. */
 const QUEUED: DeliveryView = {

@@ -48,11 +48,12 @@ export function smtpServerTestRoutes(deps: {
         errors: [409],
         example: { body: { ...EXAMPLE, identifier: "main", recipient: "you@example.org" }, value: true },
       },
-      (c, { body }) => {
+      async (c, { body }) => {
         const { identifier } = body;
         const test = readTest(body);
-        const input = toServerInput(body);
         setAuditTarget(c, identifier, test);
+        const { input, notices } = await testMail.fill(toServerInput(body), identifier);
+        c.set("notices", [...notices, ...c.get("notices")]);
         return run(c, test, {
           server: input,
           isQueueing: input.enqueueJob,

@@ -47,7 +47,7 @@ export function createDeliver(transport: Transport): Deliver {
       const receipt = await orCancel(options.signal, () =>
         until === "oauth"
           ? checkToken(server.tokens, options.signal)
-          : sendWithFreshToken(server, (current) =>
+          : sendWithFreshToken(server, options.signal, (current) =>
               sendTo(transport, to, { ...delivery, server: current }, { ...options, until }),
             ),
       );
@@ -111,26 +111,30 @@ async function checkToken(tokens: AccessTokens | null | undefined, signal: Abort
 /** Sends once more with a fresh access token if the server rejected a token, which may have been revoked. */
 async function sendWithFreshToken(
   server: ResolvedServer,
+  signal: AbortSignal,
   send: (server: ResolvedServer) => Promise<Receipt>,
 ): Promise<Receipt> {
   const { tokens } = server;
   if (!tokens) return send(server);
   let used: Secret | null = null;
-  const sendAfter = (rejected: Secret | null): Promise<Receipt> => {
-    const get: AccessTokens["get"] = async ({ signal }) => {
-      const result = await tokens.get({ signal, rejected });
-      used = result.successful ? result.accessToken : null;
-      return result;
-    };
-    return send({ ...server, tokens: { get } });
-  };
-  const first = await sendAfter(null);
+  const sendWith = (get: AccessTokens["get"]): Promise<Receipt> => send({ ...server, tokens: { get } });
+  const first = await sendWith(async (attempt) => {
+    const result = await tokens.get({ signal: attempt.signal });
+    used = result.successful ? result.accessToken : null;
+    return result;
+  });
   if (first.successful || first.failure.code !== "auth_rejected" || used === null) return first;
-  const second = await sendAfter(used);
+  const startedMs = performance.now();
+  const rejected: Secret = used;
+  const fresh = await tokens.get({ signal, rejected });
+  const oauth = performance.now() - startedMs;
+  // There is no newer token yet: another login would be rejected as well, and may lock the account.
+  if (fresh.successful && fresh.accessToken.reveal() === rejected.reveal()) return first;
+  const second = await sendWith(async () => fresh);
   return {
     ...second,
     roundTrips: first.roundTrips + second.roundTrips,
-    timingMs: addTimes(first.timingMs, second.timingMs),
+    timingMs: addTimes(addTimes(first.timingMs, { oauth }), second.timingMs),
   };
 }
 

@@ -64,6 +64,8 @@ interface MailServicesDeps {
   readonly hostName: string;
   /** Retention of final messages, in days. */
   readonly mailDays: number;
+  /** Ports that the platform does not connect to. */
+  readonly blockedPorts: readonly number[];
   /** Default: by the kind of database. */
   readonly lease?: LeaseTimes;
 }

@@ -15,6 +15,7 @@ import {
   TRANSACTION,
 } from "../domain/known-reply.ts";
 import { PROVIDER_REPLIES } from "../domain/providers/index.ts";
+import type { Provider } from "../domain/providers/provider.ts";
 
 /**
  * Replies with known text or private enhanced codes: those of providers, then those of mail server software. The first
@@ -90,11 +91,12 @@ export function knownCode(phase: Phase, reply: SmtpReply): FailureCode | null {
   return KNOWN_REPLIES.find((known) => known.code && matchesReply(known, phase, reply))?.code ?? null;
 }
 
-/** Returns the hint for a known reply that led to this failure code. `null` if the table has none. */
+/** Returns the hint for a known reply that led to this failure code, first of the provider. `null` if there is none. */
 export function knownHint(
   phase: Phase,
   code: FailureCode,
   reply: SmtpReply,
+  provider: Provider | null,
 ): { readonly text: string; readonly remedy: Remedy | null } | null {
-  return hintAmong(KNOWN_REPLIES, phase, code, reply);
+  return hintAmong([...(provider?.replies ?? []), ...KNOWN_REPLIES], phase, code, reply);
 }

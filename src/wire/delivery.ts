@@ -96,7 +96,7 @@ type FinalOutcome = Exclude<SubmitOutcome, { readonly state: "queued" }>;
  */
 export function toDeliveryView(
   result: FinalOutcome,
-  input: Pick<ServerDefinition, "server" | "port" | "tls" | "username">,
+  input: Pick<ServerDefinition, "server" | "port" | "tls" | "username" | "provider">,
 ): DeliveryView {
   const failure = result.state === "failed" ? result.failure : null;
   const receipt = result.recipients[0]?.receipt;
@@ -106,8 +106,8 @@ export function toDeliveryView(
     port: input.port,
     security: "none" as const,
   };
-  const hint =
-    failure && hintFor(failure, { ...endpoint, server: input.server, username: input.username, reply });
+  const { server, username, provider } = input;
+  const hint = failure && hintFor(failure, { ...endpoint, server, username, provider, reply });
   return {
     phase: failure?.phase ?? null,
     code: failure?.code ?? null,

@@ -73,6 +73,15 @@ describe("a rejected access token", () => {
     expect(logins).toEqual(["token-1", "token-2"]);
   });
 
+  test("is not sent again if there is no newer one", async () => {
+    const tokens: AccessTokens = {
+      get: async () => ({ successful: true, accessToken: new Secret("token") }),
+    };
+    const { transport, logins } = transportThat(() => REJECTED);
+    expect(await deliver(transport, serverWith(tokens))).toMatchObject({ failure: REJECTED, roundTrips: 3 });
+    expect(logins).toEqual(["token"]);
+  });
+
   test("does not hide that no fresh token can be got", async () => {
     const unavailable = notSent("oauth", "oauth_unavailable");
     const tokens: AccessTokens = {

@@ -18,6 +18,11 @@ export const PROVIDERS: Readonly<Record<string, Provider>> = {
   ...LOCAL_CATCHERS,
 };
 
+/** Returns a preset. `null` for an ID that is empty or not known, as after its row was removed. */
+export function findProvider(id: string): Provider | null {
+  return Object.hasOwn(PROVIDERS, id) ? (PROVIDERS[id] ?? null) : null;
+}
+
 /** Replies that only one provider sends, so that they are known without a preset as well. */
 export const PROVIDER_REPLIES: readonly KnownReply[] = [
   ...MICROSOFT_REPLIES,

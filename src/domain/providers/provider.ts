@@ -95,10 +95,10 @@ export function expectedUsername(username: UsernameRule): string {
 }
 
 /** The endpoint of a provider but its host. */
-type PortOf = Pick<Endpoint, "port" | "security">;
+export type PortOf = Pick<Endpoint, "port" | "security">;
 
 /** Returns the ports of a provider, the preferred one first. */
-function portsOf({ ports }: Provider): readonly PortOf[] {
+export function portsOf({ ports }: Provider): readonly PortOf[] {
   return (Object.entries(ports) as [Security, number][]).map(([security, port]) => ({ security, port }));
 }
 
@@ -112,4 +112,11 @@ export function preferredPort(provider: Provider): PortOf {
 export function serverText({ host, port, security }: Endpoint): string {
   if (security !== "implicit") return host;
   return port === IMPLICIT_TLS_PORT ? `smtps://${host}` : `smtps://${host}:${port}`;
+}
+
+/** Whether a host is one of the provider. A catcher may run on any host. */
+export function isHostOf({ host, regions = {}, hostForm, ports }: Provider, name: string): boolean {
+  if (ports.none !== undefined || name === host || Object.values(regions).includes(name)) return true;
+  const isOpenForm = hostForm !== undefined && Object.keys(regions).length === 0;
+  return isOpenForm && name.endsWith(hostForm.slice(hostForm.indexOf("}") + 1));
 }

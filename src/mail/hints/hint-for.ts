@@ -1,7 +1,7 @@
 import { API_REPLIES } from "../../domain/api-replies.ts";
 import type { Failure, FailureCode, Phase, SmtpReply } from "../../domain/delivery.ts";
 import { hintAmong } from "../../domain/known-reply.ts";
-import type { MailApi } from "../../domain/smtp-server.ts";
+import { findProvider } from "../../domain/providers/index.ts";
 import { knownHint } from "../../smtp/provider-replies.ts";
 import { API_HINTS } from "./api.ts";
 import { CONNECTION_HINTS } from "./connection.ts";
@@ -13,14 +13,14 @@ const RULES: readonly HintRule[] = [...CONNECTION_HINTS, ...OAUTH_HINTS, ...MESS
 const API_RULES: readonly HintRule[] = [...API_HINTS, ...RULES];
 
 /**
- * Returns what to change after a failure: the hint for a known reply of a provider, for a known error of a token endpoint,
- * or the one for the code and phase.
+ * Returns what to change after a failure: the hint for a known reply, first of the definition's own provider, for a known
+ * error of a token endpoint, or the one for the code and phase.
  * @returns `null` if no rule has the code.
  */
 export function hintFor(failure: Failure, context: HintContext): Hint | null {
   const { phase, code } = failure;
-  const { reply, protocol } = context;
-  const known = reply && knownHintFor(protocol, phase, code, reply);
+  const { reply } = context;
+  const known = reply && knownHintFor(context, phase, code, reply);
   const hint = known ?? knownTokenHint(failure) ?? ruleHint(failure, context);
   return hint && withClock(hint, failure);
 }
@@ -41,7 +41,12 @@ function ruleHint({ phase, code, outcome }: Failure, context: HintContext): Hint
   };
 }
 
-function knownHintFor(protocol: MailApi | undefined, phase: Phase, code: FailureCode, reply: SmtpReply) {
-  if (protocol === undefined) return knownHint(phase, code, reply);
+function knownHintFor(
+  { protocol, provider }: HintContext,
+  phase: Phase,
+  code: FailureCode,
+  reply: SmtpReply,
+): Hint | null {
+  if (protocol === undefined) return knownHint(phase, code, reply, findProvider(provider));
   return hintAmong(API_REPLIES[protocol], phase, code, reply);
 }

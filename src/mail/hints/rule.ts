@@ -6,6 +6,8 @@ export interface HintContext extends Endpoint {
   /** `server` as given. A port inside it wins over `port`. */
   readonly server: string;
   readonly username: string;
+  /** ID of a preset, or empty. */
+  readonly provider: string;
   readonly reply: SmtpReply | null;
 }
 

@@ -4,6 +4,7 @@ import { type AuditActor, auditEntry } from "../../domain/audit.ts";
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import { endpointOf } from "../../domain/endpoint.ts";
 import { type Notice, notice } from "../../domain/notices.ts";
+import { fillFromPreset, presetNotices } from "../../domain/providers/preset.ts";
 import { CENSORED, Secret } from "../../domain/secret.ts";
 import {
   DEFINITION_DEFAULTS,
@@ -25,15 +26,25 @@ import { type IdentityFields, inspectOnSave } from "./check-identity.ts";
 import { checkLogin, type ReadSecret } from "./check-login.ts";
 import { type EtagCondition, etagOf, nothingStored, type Servers, staleError } from "./definitions.ts";
 
-import { assertSecretTarget, type SecretTarget } from "./secret-target.ts";
+import { assertSecretTarget } from "./secret-target.ts";
 
-/** A definition as a client sends it. A secret, certificate or further field that is `undefined` keeps its value. */
+type EndpointFields = Pick<ServerDefinition, "server" | "port" | "tls">;
+
+/**
+ * A definition as a client sends it. A secret, certificate or further field that is `undefined` keeps its value; a preset
+ * or the default fills `server`, `port` and `tls`.
+ */
 export interface ServerInput
-  extends Omit<ServerDefinition, SecretName | "certificate" | FurtherName>,
+  extends Omit<ServerDefinition, SecretName | "certificate" | FurtherName | keyof EndpointFields>,
+    Readonly<{ [K in keyof EndpointFields]: EndpointFields[K] | undefined }>,
     Readonly<Partial<Record<SecretName, Secret | undefined>>>,
     FurtherInput {
   readonly certificate: string | undefined;
 }
+
+/** A definition as a client sends it, with the values of everything but secrets and certificate. */
+export type FilledInput = Omit<ServerInput, keyof EndpointFields | FurtherName> &
+  Pick<ServerDefinition, keyof EndpointFields | FurtherName>;
 
 interface SaveConditions {
   /** Must hold for the ETag of the current definition; `null` if there is no such condition. */
@@ -64,6 +75,8 @@ interface SaveDeps {
   readonly wake: Wake;
   readonly platform: Platform;
   readonly newId: () => string;
+  /** Ports that the platform does not connect to. */
+  readonly blockedPorts: readonly number[];
 }
 
 /** The secrets that get another value; `undefined` keeps the stored one. */
@@ -111,12 +124,13 @@ async function save(
 
 /** Returns the row to write, the secrets that stay as they are, and what to report. */
 async function plan(
-  { servers, platform, newId }: SaveDeps,
+  { servers, platform, newId, blockedPorts }: SaveDeps,
   identifier: string,
   given: ServerInput,
   stored: SmtpServerRow | undefined,
 ) {
-  const input = { ...given, ...resolveFurther(given, stored) };
+  const filled = fillFromPreset(given, stored);
+  const input: FilledInput = { ...filled, ...resolveFurther(filled, stored) };
   const { security } = endpointOf(input);
   const id = stored?.id ?? newId();
   const changed = changedSecrets(input, stored);
@@ -143,7 +157,12 @@ async function plan(
     version: (stored?.version ?? 0) + 1,
   };
   const isClear = security === "none" && input.username !== "";
-  const notices = [...(isClear ? [notice("clear_text", "tls")] : []), ...loginNotices, ...identity.notices];
+  const notices = [
+    ...(isClear ? [notice("clear_text", "tls")] : []),
+    ...presetNotices(input, given.password, blockedPorts),
+    ...loginNotices,
+    ...identity.notices,
+  ];
   const kept = SECRET_NAMES.filter((field) => changed[field] === undefined);
   return { row, kept, notices, fields: changedFields(row, stored, changed) };
 }
@@ -155,7 +174,7 @@ async function everySecret<T>(of: (field: SecretName) => Promise<T>): Promise<Re
 
 async function identityFields(
   servers: Servers,
-  input: ServerInput,
+  input: Pick<ServerInput, "smime">,
   changed: ChangedSecrets,
   certificate: string,
   stored: SmtpServerRow | undefined,
@@ -183,10 +202,7 @@ function secretReader(
 }
 
 /** A new key drops the old passphrase. @throws {SealpostError} for a kept secret that would go elsewhere. */
-function changedSecrets(
-  input: ServerInput & SecretTarget,
-  stored: SmtpServerRow | undefined,
-): ChangedSecrets {
+function changedSecrets(input: FilledInput, stored: SmtpServerRow | undefined): ChangedSecrets {
   const entries = SECRET_NAMES.map((name) => [name, changedSecret(name, input, stored)] as const);
   const changed = Object.fromEntries(entries) as ChangedSecrets;
   for (const [name, value] of entries) {
@@ -198,7 +214,7 @@ function changedSecrets(
 
 function changedSecret(
   field: SecretName,
-  { [field]: value }: ServerInput,
+  { [field]: value }: Pick<ServerInput, SecretName>,
   stored: SmtpServerRow | undefined,
 ): Secret | undefined {
   if (value?.reveal() !== CENSORED) return value;

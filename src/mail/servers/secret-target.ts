@@ -4,7 +4,7 @@ import type { SecretName, ServerDefinition } from "../../domain/smtp-server.ts";
 import { invalidParameter } from "../../errors.ts";
 
 /** The fields that decide where a definition sends its secrets. */
-export type SecretTarget = Pick<
+type SecretTarget = Pick<
   ServerDefinition,
   "server" | "port" | "tls" | "username" | "apiUrl" | "oauthTokenUrl"
 >;

@@ -4,9 +4,10 @@ import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import type { Checkpoint } from "../../domain/delivery.ts";
 import { endpointOf, parseEndpoint } from "../../domain/endpoint.ts";
 import { type Mailbox, senderOf } from "../../domain/mailbox.ts";
+import type { Notice } from "../../domain/notices.ts";
+import { fillFromPreset, presetNotices } from "../../domain/providers/preset.ts";
 import { CENSORED, Secret } from "../../domain/secret.ts";
 import {
-  type Endpoint,
   type ResolvedServer,
   resolveFurther,
   type SecretName,
@@ -20,8 +21,8 @@ import type { CheckResult, CheckServer, ServerCheck } from "./check.ts";
 import { inspectForm } from "./check-identity.ts";
 import { checkLogin, type ReadSecret } from "./check-login.ts";
 import { type Servers, serverNotFound } from "./definitions.ts";
-import type { ServerInput } from "./save.ts";
-import { assertSecretTarget, type SecretTarget } from "./secret-target.ts";
+import type { FilledInput, ServerInput } from "./save.ts";
+import { assertSecretTarget } from "./secret-target.ts";
 
 /** Which definition a message tests, and where it goes. */
 interface MailTest {
@@ -37,9 +38,18 @@ export function needsRecipient(until: Checkpoint | undefined): boolean {
 
 /** Tests of definitions. */
 export interface TestMail {
+  /**
+   * Fills an unsaved definition: first from its preset, then from the stored definition of this name if both lead to the
+   * same server.
+   * @throws {SealpostError} `missing_parameter` or `invalid_parameter` without a server.
+   */
+  fill(
+    given: ServerInput,
+    identifier: string,
+  ): Promise<{ readonly input: FilledInput; readonly notices: readonly Notice[] }>;
   /** Sends a test message through an unsaved definition. */
   sendUnsaved(
-    input: ServerInput,
+    input: FilledInput,
     test: MailTest,
     actor: AuditActor,
     options?: OwnSubmitOptions,
@@ -48,7 +58,7 @@ export interface TestMail {
   sendStored(test: MailTest, actor: AuditActor, options?: OwnSubmitOptions): Promise<SubmitResult>;
   /** Checks an unsaved definition up to a checkpoint, and sends nothing. */
   checkUnsaved(
-    input: ServerInput,
+    input: FilledInput,
     identifier: string,
     check: ServerCheck,
     actor: AuditActor,
@@ -67,6 +77,8 @@ interface TestMailDeps {
   readonly checkServer: CheckServer;
   readonly tokensFor: TokensFor;
   readonly platform: Platform;
+  /** Ports that the platform does not connect to. */
+  readonly blockedPorts: readonly number[];
 }
 
 /**
@@ -87,6 +99,13 @@ export function createTestMail(deps: TestMailDeps): TestMail {
   }
 
   return {
+    async fill(given, identifier) {
+      const stored = await storedOf(deps, identifier);
+      const filled = fillFromPreset(given, stored);
+      const input = { ...filled, ...resolveFurther(filled, baseOf(stored, filled)) };
+      return { input, notices: presetNotices(input, given.password, deps.blockedPorts) };
+    },
+
     sendUnsaved: (input, test, actor, options = {}) =>
       send(() => resolveUnsaved(deps, input, test.identifier), test, actor, options),
 
@@ -107,23 +126,21 @@ export function createTestMail(deps: TestMailDeps): TestMail {
 
 /** Resolves an unsaved definition, with secrets borrowed from the stored one of this name where that is allowed. */
 async function resolveUnsaved(
-  { repository, servers, tokensFor, platform }: TestMailDeps,
-  given: ServerInput,
+  deps: TestMailDeps,
+  input: FilledInput,
   identifier: string,
 ): Promise<ResolvedServer> {
-  const endpoint = endpointOf(given);
-  const { username, sender, smime, certificate = "", dontSendOnError, enqueueJob } = given;
-  const stored = identifier === "" ? undefined : await repository.find(identifier);
-  // A client that knows only privacyIDEA's 14 fields tests the values that will be used.
-  const base = stored !== undefined && leadsTo(stored, { ...endpoint, username }) ? stored : undefined;
-  const input = { ...given, ...resolveFurther(given, base) };
-  const read = secretReader(servers, input, stored, base);
+  const { servers, tokensFor, platform } = deps;
+  const endpoint = endpointOf(input);
+  const { username, sender, smime, certificate = "", dontSendOnError, enqueueJob } = input;
+  const stored = await storedOf(deps, identifier);
+  const read = secretReader(servers, input, stored, baseOf(stored, input));
   const [privateKey, privateKeyPassword] = [await read("privateKey"), await read("privateKeyPassword")];
   await inspectForm({ smime, certificate }, { privateKey, privateKeyPassword }, platform.now());
   await checkLogin(input, read, platform.now());
   return {
     ...endpoint,
-    ...resolveFurther(given, base),
+    ...resolveFurther(input),
     username,
     password: await read("password"),
     tlsPrivateKey: await read("tlsPrivateKey"),
@@ -146,7 +163,7 @@ async function resolveUnsaved(
  */
 function secretReader(
   servers: Servers,
-  input: ServerInput & SecretTarget,
+  input: FilledInput,
   stored: SmtpServerRow | undefined,
   base: SmtpServerRow | undefined,
 ): ReadSecret {
@@ -165,7 +182,7 @@ function secretReader(
 }
 
 /** A borrowed key signs only for the sender that it was stored for. */
-function assertKeySender(name: SecretName, stored: SmtpServerRow, input: ServerInput): void {
+function assertKeySender(name: SecretName, stored: SmtpServerRow, input: FilledInput): void {
   const isSigning = name === "privateKey" || name === "privateKeyPassword";
   if (!isSigning || senderOf(stored)?.address === senderOf(input)?.address) return;
   throw invalidParameter(DEFINITION_FIELDS[name].parameter, "required again, because the sender changed");
@@ -180,13 +197,24 @@ function signingSource(certificate: string, pem: Secret, passphrase: Secret): Re
   };
 }
 
-/** Whether a definition leads to this host and port with this username. */
-function leadsTo(
-  stored: SmtpServerRow,
-  { host, port, username }: Endpoint & Pick<ServerInput, "username">,
-): boolean {
-  const endpoint = parseEndpoint(stored);
-  return endpoint?.host === host && endpoint.port === port && stored.username === username;
+async function storedOf(
+  { repository }: Pick<TestMailDeps, "repository">,
+  identifier: string,
+): Promise<SmtpServerRow | undefined> {
+  return identifier === "" ? undefined : repository.find(identifier);
+}
+
+/**
+ * Returns the stored definition if it leads to the same host and port with the same username: a client that knows only
+ * privacyIDEA's 14 fields tests the values that will be used.
+ */
+function baseOf(
+  stored: SmtpServerRow | undefined,
+  input: Pick<FilledInput, "server" | "port" | "tls" | "username">,
+): SmtpServerRow | undefined {
+  const [kept, next] = [stored && parseEndpoint(stored), endpointOf(input)];
+  const isSame = kept?.host === next.host && kept.port === next.port && stored?.username === input.username;
+  return isSame ? stored : undefined;
 }
 
 function testMessage(identifier: string, recipient: Mailbox) {

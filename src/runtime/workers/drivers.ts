@@ -19,6 +19,8 @@ const log = getLogger(["sealpost", "entry"]);
 
 /** Sent in EHLO without a configured name (RFC 5321 4.1.4): the address that a Worker connects from is unknown. */
 const NAMELESS = "[127.0.0.1]";
+/** Cloudflare does not let Workers connect to it. */
+const RELAY_PORT = 25;
 /** The binding of the queue of wakes. */
 export const QUEUE = "WAKES";
 
@@ -59,6 +61,7 @@ export function createWorkerDrivers(
     keyring: parseKeyring(config.keys.reveal()),
     transport,
     http,
+    blockedPorts: [RELAY_PORT],
     drains: drainsOf(transport),
     ...(wake && { wake }),
     platform,

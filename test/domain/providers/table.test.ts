@@ -92,6 +92,16 @@ describe("the table of presets", () => {
     expect(PROVIDERS.microsoft365?.limits).toMatchObject({ maxConnections: 3, mailsPerMinute: 30 });
   });
 
+  test("is the one of docs/providers.md", async () => {
+    const page = await Bun.file(new URL("../../../docs/providers.md", import.meta.url)).text();
+    const rows = [...page.matchAll(/^\| `(.+?)` \| \[(.+?)\]\((.+?)\) \| `(.+?)`/gm)];
+    const expected = all.map(([id, preset]) => {
+      const { host, hostForm, name, docs } = preset;
+      return [id, name, docs, host === null ? hostForm : serverText({ host, ...preferredPort(preset) })];
+    });
+    expect(rows.map(([, ...cells]) => cells)).toEqual(expected as string[][]);
+  });
+
   test("has each reply of a provider once", () => {
     const signs = PROVIDER_REPLIES.flatMap(({ sign }) => sign ?? []);
     expect(new Set(signs).size).toBe(signs.length);

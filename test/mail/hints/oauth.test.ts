@@ -5,7 +5,7 @@ import type { HintContext } from "../../../src/mail/hints/rule.ts";
 
 const CONTEXT: HintContext = {
   ...{ host: "smtp.office365.com", server: "smtp.office365.com", port: 587 },
-  ...{ security: "starttls", username: "box@example.com", reply: null },
+  ...{ security: "starttls", username: "box@example.com", provider: "", reply: null },
 };
 const REPORT: OAuthReport = {
   ...{ host: "login.microsoftonline.com", status: 400, error: null, codes: [], description: null },

@@ -6,6 +6,7 @@ import { FAILURES } from "./failures.ts";
 import { FLOOD } from "./flood.ts";
 import { LOAD } from "./load.ts";
 import { MAIL } from "./mail.ts";
+import { OAUTH } from "./oauth.ts";
 import { POLICIES } from "./policies.ts";
 import { QUEUE } from "./queue.ts";
 import { TRUTH } from "./truth.ts";
@@ -18,6 +19,7 @@ export const FLOWS: readonly Flow[] = [
   ...FAILURES,
   ...QUEUE,
   ...CERTIFICATES,
+  ...OAUTH,
   ...POLICIES,
   ...LOAD,
   ...TRUTH,

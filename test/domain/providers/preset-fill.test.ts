@@ -1,0 +1,113 @@
+import { describe, expect, test } from "bun:test";
+import { PROVIDERS } from "../../../src/domain/providers/index.ts";
+import { fillFromPreset } from "../../../src/domain/providers/preset.ts";
+
+interface Input {
+  readonly provider?: string | null;
+  readonly server?: string;
+  readonly port?: number;
+  readonly tls?: boolean;
+  readonly maxConnections?: number | null;
+  readonly mailsPerMinute?: number | null;
+}
+const NONE = { provider: "", maxConnections: 5, mailsPerMinute: 0 };
+/** Returns the endpoint that the input is filled with. */
+function endpointOf(input: Input) {
+  const { server, port, tls } = fillFromPreset({
+    server: undefined,
+    port: undefined,
+    tls: undefined,
+    ...input,
+  });
+  return [server, port, tls];
+}
+/** Returns the limits as they will be stored: those sent, filled, or kept. */
+function limitsOf(input: Input, stored = NONE) {
+  const sent = { server: "mail.example.org", port: undefined, tls: undefined, ...input };
+  const { maxConnections, mailsPerMinute } = { ...sent, ...fillFromPreset(sent, stored) };
+  return [maxConnections ?? stored.maxConnections, mailsPerMinute ?? stored.mailsPerMinute];
+}
+
+describe("fillFromPreset() without a server", () => {
+  test.each<[input: Input, expected: (string | number | boolean)[]]>([
+    [{ provider: "microsoft365" }, ["smtp.office365.com", 587, true]],
+    [{ provider: "gmail" }, ["smtps://smtp.gmail.com", 465, true]],
+    [{ provider: "fastmail" }, ["smtps://smtp.fastmail.com", 465, true]],
+    [{ provider: "mailpit" }, ["localhost", 1025, false]],
+    [{ provider: "gmail", port: 587 }, ["smtp.gmail.com", 587, true]],
+    [{ provider: "resend", port: 2465 }, ["smtps://smtp.resend.com:2465", 2465, true]],
+    [{ provider: "sendgrid", port: 2525 }, ["smtp.sendgrid.net", 2525, true]],
+    [{ provider: "sendgrid", tls: false }, ["smtp.sendgrid.net", 587, false]],
+    [{ provider: "sendgrid", server: "" }, ["smtp.sendgrid.net", 587, true]],
+  ])("fills %j with %j", (input, expected) => {
+    expect(endpointOf(input)).toEqual(expected);
+  });
+
+  test.each(["", null, undefined])("rejects the provider %p, which gives no server", (provider) => {
+    expect(() => endpointOf({ ...(provider !== undefined && { provider }) })).toThrow(
+      "Missing parameter: server",
+    );
+  });
+
+  test("rejects a preset whose host depends on the region", () => {
+    expect(() => endpointOf({ provider: "ses" })).toThrow(
+      "server: expected a host of Amazon SES, in the form email",
+    );
+  });
+
+  test("fills every preset that has a host", () => {
+    for (const [provider, { host }] of Object.entries(PROVIDERS)) {
+      if (host !== null) expect(endpointOf({ provider })[0]).toEndWith(host);
+    }
+  });
+});
+
+describe("fillFromPreset() with a server", () => {
+  test.each<[input: Input, expected: (string | number | boolean)[]]>([
+    [{ server: "smtp.office365.com" }, [587, true]],
+    [{ server: "SMTP.Office365.com." }, [587, true]],
+    [{ server: "smtp.office365.com", port: 25, tls: false }, [25, false]],
+    [{ server: "smtp.gmail.com", provider: "gmail" }, [587, true]],
+    [{ server: "smtps://smtp.gmail.com", provider: "gmail" }, [465, true]],
+    [{ server: "smtp.fastmail.com", provider: "fastmail" }, [465, true]],
+    [{ server: "email-smtp.eu-west-1.amazonaws.com", provider: "ses" }, [587, true]],
+    [{ server: "example-org.mail.protection.outlook.com", provider: "microsoft365-relay" }, [25, true]],
+    [{ server: "mailpit", provider: "mailpit" }, [1025, false]],
+    // Another host: the facts of the provider do not apply.
+    [{ server: "relay.example.org" }, [25, false]],
+    [{ server: "graph://example.org" }, [25, false]],
+    [{ server: "relay.example.org", provider: "" }, [25, false]],
+    [{ server: "relay.example.org", provider: "removed" }, [25, false]],
+  ])("keeps it, and fills %j with %j", (input, expected) => {
+    const [server, ...others] = endpointOf({ provider: "microsoft365", ...input });
+    expect(server).toBe(input.server);
+    expect(others).toEqual(expected);
+  });
+});
+
+describe("fillFromPreset() of limits", () => {
+  const MICROSOFT = { provider: "microsoft365", maxConnections: 3, mailsPerMinute: 30 };
+  test.each<[title: string, input: Input, stored: typeof NONE, expected: readonly number[]]>([
+    ["a new definition has those of its provider", { provider: "microsoft365" }, NONE, [3, 30]],
+    ["without a provider there are the defaults", {}, NONE, [5, 0]],
+    ["a higher limit of connections does not raise the default", { provider: "socketlabs" }, NONE, [5, 0]],
+    [
+      "those that are sent win",
+      { provider: "microsoft365", maxConnections: 9, mailsPerMinute: 0 },
+      NONE,
+      [9, 0],
+    ],
+    ["null resets to the provider", { maxConnections: null }, { ...MICROSOFT, maxConnections: 9 }, [3, 30]],
+    ["absent ones stay with the same provider", {}, { ...MICROSOFT, maxConnections: 9 }, [9, 30]],
+    ["another provider replaces those of the one before", { provider: "gmail" }, MICROSOFT, [5, 0]],
+    [
+      "a provider replaces defaults only",
+      { provider: "microsoft365" },
+      { ...NONE, maxConnections: 2 },
+      [2, 30],
+    ],
+    ["removing the provider removes its limits", { provider: null }, MICROSOFT, [5, 0]],
+  ])("%s", (_title, input, stored, expected) => {
+    expect(limitsOf(input, stored)).toEqual([...expected]);
+  });
+});

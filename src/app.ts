@@ -5,6 +5,7 @@ import { auditRoutes } from "./http/audit.ts";
 import { authRoutes } from "./http/auth.ts";
 import { healthRoutes } from "./http/health.ts";
 import { mailRoutes } from "./http/mail.ts";
+import { oauthRoutes } from "./http/oauth.ts";
 import { openApiRoutes } from "./http/openapi.ts";
 import { pluginRoutes } from "./http/plugins.ts";
 import { policyRoutes } from "./http/policy.ts";
@@ -34,6 +35,7 @@ function coreRoutes(deps: Services & AppSettings) {
     ...policyRoutes(deps),
     ...smtpServerTestRoutes(deps),
     ...smtpServerRoutes(deps),
+    ...oauthRoutes(deps),
     ...providerRoutes(),
     ...auditRoutes(deps),
     ...mailRoutes(deps),

@@ -202,7 +202,7 @@ export const SETTINGS = {
       text,
       v.check((value) => value === "" || isWebAddress(value), "expected https://… without query or fragment"),
     ),
-    "Public URL of this server, for links in messages; never taken from a request",
+    "Public URL of this server, for links in messages and for sign-ins with OAuth; never taken from a request",
   ),
   auditDays: setting(
     "SEALPOST_AUDIT_DAYS",

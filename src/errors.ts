@@ -21,6 +21,8 @@ const TABLE = {
   method_not_allowed: { status: 405, number: 405, retryable: false },
   conflict: { status: 409, number: 409, retryable: true },
   stale: { status: 412, number: 412, retryable: false },
+  /** The provider or the token endpoint did not complete a sign-in, or granted another mailbox. */
+  sign_in_failed: { status: 400, number: 400, retryable: false },
   too_large: { status: 413, number: 413, retryable: false },
   unsupported_media_type: { status: 415, number: 415, retryable: false },
   too_many_tries: { status: 429, number: 429, retryable: true },

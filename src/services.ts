@@ -141,11 +141,14 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
   const secrets = createInstanceSecrets({ ...shared, repository, sealed });
   const access = createAccessServices({ ...shared, tokenSeconds, auditDays, tokenKey: secrets.tokenKey });
   const background = new BackgroundWork(drivers.defer);
+  const baseUrl = (settings.baseUrl ?? "").replace(/\/+$/, "");
   const drain: Drain = (budget) => createWorker().drain(budget);
   const wake = wakeOf(drivers, drain);
   const { createWorker, idempotency, ...mail } = createMailServices({
     ...shared,
+    ...access,
     hostName,
+    baseUrl,
     mailDays,
     ...(lease && { lease }),
     transport,
@@ -154,7 +157,6 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     notify: (name, data) => plugins.emit({ name, data: { ...data } }),
     keepAlive: background.add,
   });
-  const baseUrl = (settings.baseUrl ?? "").replace(/\/+$/, "");
   const guard = { ...access, epoch };
   const plugins = createRegistry(pluginSet, {
     ...shared,

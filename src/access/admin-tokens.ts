@@ -26,7 +26,7 @@ const claimsSchema = v.object({
   admin_id: v.optional(v.string(), ""),
   generation: v.optional(v.number(), 0),
 });
-export type TokenClaims = v.InferOutput<typeof claimsSchema>;
+type TokenClaims = v.InferOutput<typeof claimsSchema>;
 
 /** Signs and verifies the JSON Web Tokens of admins (RFC 7519, HS256). */
 export interface AdminTokens {

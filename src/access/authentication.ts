@@ -3,7 +3,7 @@ import type { Admin, Principal } from "../domain/admin.ts";
 import { clientNetwork } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
 import type { AdminRepository } from "../storage/admins.ts";
-import { type AdminTokens, expiredToken, type TokenClaims } from "./admin-tokens.ts";
+import { type AdminTokens, expiredToken } from "./admin-tokens.ts";
 import type { HashCaller } from "./hash-pool.ts";
 import type { Passwords } from "./passwords.ts";
 import type { AuditRecord, ReserveAttempt } from "./rate-limit.ts";
@@ -46,7 +46,14 @@ export interface Authentication {
    * @throws {SealpostError} `bad_token`, `expired_token`, `wrong_role`.
    */
   check(token: string): Promise<Principal>;
+  /**
+   * Returns the admin of an earlier request in their current state.
+   * @throws {SealpostError} `expired_token` if the admin is gone or disabled, or has another password since.
+   */
+  recheck(earlier: AdminReference): Promise<Principal>;
 }
+
+type AdminReference = Pick<Principal, "adminId" | "generation">;
 
 export function createAuthentication(deps: {
   readonly database: Database;
@@ -111,12 +118,16 @@ export function createAuthentication(deps: {
   async function check(token: string): Promise<Principal> {
     const claims = await tokens.read(token);
     if (claims.role !== ADMIN_ROLE) throw wrongRole();
-    const admin = await admins.get(claims.admin_id);
-    if (!admin || !isStillValid(admin, claims)) throw expiredToken("the account was changed since");
-    return principalOf(admin);
+    return recheck({ adminId: claims.admin_id, generation: claims.generation });
   }
 
-  return { issue, logIn, check };
+  async function recheck({ adminId, generation }: AdminReference): Promise<Principal> {
+    const admin = await admins.get(adminId);
+    if (admin?.enabled && admin.generation === generation) return principalOf(admin);
+    throw expiredToken("the account was changed since");
+  }
+
+  return { issue, logIn, check, recheck };
 }
 
 async function limitsOf(username: string, realm: string | null, client: string) {
@@ -129,12 +140,8 @@ async function limitsOf(username: string, realm: string | null, client: string) 
   ];
 }
 
-function principalOf({ id, username, realm }: Admin): Principal {
-  return { adminId: id, username, realm };
-}
-
-function isStillValid(admin: Admin, claims: TokenClaims): boolean {
-  return admin.enabled && admin.generation === claims.generation;
+function principalOf({ id, username, realm, generation }: Admin): Principal {
+  return { adminId: id, username, realm, generation };
 }
 
 function isBusy(error: unknown): boolean {

@@ -97,7 +97,11 @@ export function createReserveAttempt(deps: {
 }
 
 /** @throws {SealpostError} `too_many_tries` with the time until the last full window ends. */
-function assertWithin(limits: readonly RateLimit[], windows: readonly RateLimitWindow[], now: Date): void {
+export function assertWithin(
+  limits: readonly RateLimit[],
+  windows: readonly RateLimitWindow[],
+  now: Date,
+): void {
   const leftMs = limits.map(({ key, max, windowSeconds }) => {
     const window = windows.find((candidate) => candidate.key === key);
     if (window === undefined || window.failed < max) return 0;

@@ -17,4 +17,6 @@ export interface Principal {
   readonly adminId: string;
   readonly username: string;
   readonly realm: string;
+  /** Generation of the admin's password. */
+  readonly generation: number;
 }

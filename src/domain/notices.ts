@@ -17,6 +17,11 @@ export const NOTICES = {
   provider_oauth: "{provider} is switching off passwords for SMTP: set auth to oauth2.",
   /** Cloudflare Workers do not connect to port 25. */
   port_blocked: "This platform does not connect to port {port}: use {other}.",
+  /** A sign-in for a definition that logs in otherwise. */
+  sign_in_unused:
+    "The definition does not use its refresh token: set auth to oauth2 and oauth_flow to refresh_token.",
+  /** The response of the token endpoint has no ID token that names an account. */
+  mailbox_unverified: "The provider did not name the mailbox that signed in: test the definition.",
   /** No configured key decrypts a stored password. */
   password_unreadable: "The password of {identifier} cannot be decrypted: enter it again.",
   unknown_parameter:

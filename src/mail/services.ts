@@ -1,3 +1,6 @@
+import type { AuditLog } from "../access/audit-log.ts";
+import type { Authentication } from "../access/authentication.ts";
+import type { Authorization } from "../access/authorization.ts";
 import { shareRead } from "../async/batcher.ts";
 import type { Database } from "../contracts/database.ts";
 import type { HttpClient } from "../contracts/http-client.ts";
@@ -22,6 +25,7 @@ import { createDeliver, sendsJointly } from "./deliver.ts";
 import type { Notify } from "./events.ts";
 import { createIdempotency, IDEMPOTENCY_MS, type Idempotency } from "./idempotency.ts";
 import { createTokensFor } from "./oauth/definition-tokens.ts";
+import { createSignIns, type SignIns } from "./oauth/sign-ins.ts";
 import { createUseRefreshTokens } from "./oauth/use-refresh-tokens.ts";
 import { createContentSeal } from "./queue/content.ts";
 import { createEnqueue } from "./queue/enqueue.ts";
@@ -54,6 +58,9 @@ interface MailServicesDeps {
   readonly http: HttpClient;
   readonly wake: Wake;
   readonly audit: AuditRepository;
+  readonly auditLog: AuditLog;
+  readonly authentication: Authentication;
+  readonly authorization: Authorization;
   readonly rateLimits: RateLimitRepository;
   readonly platform: Platform;
   readonly newId: () => string;
@@ -62,6 +69,8 @@ interface MailServicesDeps {
   /** Keeps the runtime from ending work with the request that started it. */
   readonly keepAlive: (work: Promise<unknown>) => void;
   readonly hostName: string;
+  /** Public URL without its final slash. Empty if not set. */
+  readonly baseUrl: string;
   /** Retention of final messages, in days. */
   readonly mailDays: number;
   /** Ports that the platform does not connect to. */
@@ -80,6 +89,7 @@ export interface MailServices {
   readonly testMail: TestMail;
   /** Checks when certificates expire, and uses refresh tokens that have been idle. Runs once a day. */
   maintainServers(): Promise<void>;
+  readonly signIns: SignIns;
   readonly mailQueue: MailQueue;
   /** Creates a worker: one for each process, or on Workers for each invocation. */
   createWorker(): QueueWorker;
@@ -124,6 +134,7 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
   const checkServer = createCheckServer(sending);
   const checkCertificates = createCheckCertificates({ ...sending, repository });
   const useRefreshTokens = createUseRefreshTokens({ ...sending, repository, tokensOf: servers.tokensOf });
+  const signIns = createSignIns({ ...deps, repository, servers, circuit });
   return {
     idempotency,
     circuit,
@@ -131,6 +142,7 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     submitFor,
     saveServer: createSaveServer({ ...deps, repository, servers, circuit }),
     testMail: createTestMail({ ...deps, repository, servers, submitFor, checkServer, tokensFor }),
+    signIns,
     mailQueue: createMailQueue({ ...deps, repository: createQueuedMailRepository(database), circuit }),
 
     createWorker() {
@@ -161,6 +173,7 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
         ...upkeep.prune(before(deps.mailDays * DAY_MS)),
         responses.prune(before(IDEMPOTENCY_MS)),
         ...oauthTokens.prune(before(TOKEN_DAYS * DAY_MS)),
+        signIns.prune(now),
       ]);
     },
   };

@@ -34,7 +34,7 @@ interface Grant {
 }
 
 /** The tokens that an endpoint issued. */
-interface IssuedTokens {
+export interface IssuedTokens {
   readonly accessToken: Secret;
   /** `null` if the endpoint does not say. */
   readonly expiresInSeconds: number | null;

@@ -255,3 +255,25 @@ export const pluginConfig = sqliteTable("plugin_config", {
   value: text("value").notNull(),
   sealed: text("sealed").notNull(),
 });
+
+/** Sign-ins that wait for the browser to come back from the authorization server. */
+export const oauthSignIn = sqliteTable(
+  "oauth_sign_in",
+  {
+    /** SHA-256 of the state, so that the database alone cannot complete a sign-in. */
+    stateHash: text("state_hash").primaryKey(),
+    definitionId: text("definition_id").notNull(),
+    /** Hash of the fields of the definition on which the sign-in depends. */
+    facts: text("facts").notNull(),
+    adminId: text("admin_id").notNull(),
+    /** Generation of the admin's password at the start. */
+    generation: integer("generation").notNull(),
+    administrator: text("administrator").notNull(),
+    realm: text("realm").notNull(),
+    /** IP address of the admin at the start. Empty if it is unknown. */
+    client: text("client").notNull(),
+    codeVerifier: text("code_verifier").notNull(),
+    expiresAt: integer("expires_at", { mode: "timestamp_ms" }).notNull(),
+  },
+  (table) => [index("oauth_sign_in_expires_at").on(table.expiresAt)],
+);

@@ -2,7 +2,15 @@ import { and, asc, getTableName, gt, ne, sql } from "drizzle-orm";
 import type { Database, SelectStatement, WriteStatement } from "../contracts/database.ts";
 import type { SealedColumns } from "../contracts/plugin/secrets.ts";
 import { SECRET_NAMES } from "../domain/smtp-server.ts";
-import { instance, mailContent, oauthGrant, oauthToken, pluginConfig, smtpServer } from "./schema.ts";
+import {
+  instance,
+  mailContent,
+  oauthGrant,
+  oauthSignIn,
+  oauthToken,
+  pluginConfig,
+  smtpServer,
+} from "./schema.ts";
 
 /** A sealed value and the place it is bound to. */
 interface SealedValue {
@@ -33,6 +41,7 @@ const SEALED: readonly SealedColumns[] = [
   { row: mailContent.id, columns: [mailContent.content] },
   { row: oauthToken.key, columns: [oauthToken.state] },
   { row: oauthGrant.given, columns: [oauthGrant.refreshToken] },
+  { row: oauthSignIn.stateHash, columns: [oauthSignIn.codeVerifier] },
 ];
 const ROWS_PER_READ = 100;
 /** A piece of a message has up to 1 MB, and some servers limit a response to 10 MB. */

@@ -1,6 +1,7 @@
+import type { WriteStatement } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import type { Wake } from "../../contracts/wake.ts";
-import { type AuditActor, auditEntry } from "../../domain/audit.ts";
+import { type AuditActor, type AuditEntry, auditEntry } from "../../domain/audit.ts";
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import { endpointOf } from "../../domain/endpoint.ts";
 import { type Notice, notice } from "../../domain/notices.ts";
@@ -66,13 +67,17 @@ export type SaveServer = (
   actor: AuditActor,
 ) => Promise<SaveResult>;
 
-interface SaveDeps {
+/** The dependencies of {@link commitDefinition}. */
+export interface CommitDefinitionDeps {
   readonly epoch: Epoch;
-  readonly repository: SmtpServerRepository;
-  readonly servers: Servers;
   readonly audit: AuditRepository;
   readonly circuit: Circuit;
   readonly wake: Wake;
+}
+
+interface SaveDeps extends CommitDefinitionDeps {
+  readonly repository: SmtpServerRepository;
+  readonly servers: Servers;
   readonly platform: Platform;
   readonly newId: () => string;
   /** Ports that the platform does not connect to. */
@@ -97,29 +102,45 @@ async function save(
   deps: SaveDeps,
   ...[identifier, input, conditions, actor]: Parameters<SaveServer>
 ): Promise<SaveResult | null> {
-  const { epoch, repository, audit, circuit, wake, platform } = deps;
+  const { repository, platform } = deps;
   for (;;) {
     const stored = await repository.find(identifier);
     assertConditions(conditions, stored);
     const { row, kept, notices, fields } = await plan(deps, identifier, input, stored);
     const entry = auditEntry(actor, platform.now(), { success: true, identifier, fields });
-    const results = await epoch.commit(
-      [],
-      [
-        stored ? repository.update(row, kept) : repository.insert(row),
-        audit.insertIfChanged(entry),
-        // The change may have fixed the server, which a probe or the waiting messages find out.
-        ...circuit.restart(identifier),
-      ],
-    );
-    if (results === null) return null;
-    const [written, , waiting] = results;
+    const write = stored ? repository.update(row, kept) : repository.insert(row);
+    const isWritten = await commitDefinition(deps, write, entry);
+    if (isWritten === null) return null;
     // Another request changed the definition first: the last one wins.
-    if (written.rowsAffected === 0) continue;
-    // If the wake is lost, the next sweep finds the messages.
-    if (waiting.length > 0) await wake.notify(waiting.map(({ id }) => id)).catch(() => undefined);
-    return { etag: etagOf(row), notices };
+    if (isWritten) return { etag: etagOf(row), notices };
   }
+}
+
+/**
+ * Commits one version of a definition with its audit row. Mail that waits for the definition is attempted soon.
+ * @param write affects no row if another request changed the definition first.
+ * @returns whether it was written; `null` if the caller's rights have changed meanwhile.
+ */
+export async function commitDefinition(
+  { epoch, audit, circuit, wake }: CommitDefinitionDeps,
+  write: WriteStatement,
+  entry: AuditEntry,
+): Promise<boolean | null> {
+  const results = await epoch.commit(
+    [],
+    [
+      write,
+      audit.insertIfChanged(entry),
+      // The change may have fixed the server, which a probe or the waiting messages find out.
+      ...circuit.restart(entry.identifier),
+    ],
+  );
+  if (results === null) return null;
+  const [written, , waiting] = results;
+  if (written.rowsAffected === 0) return false;
+  // If the wake is lost, the next sweep finds the messages.
+  if (waiting.length > 0) await wake.notify(waiting.map(({ id }) => id)).catch(() => undefined);
+  return true;
 }
 
 /** Returns the row to write, the secrets that stay as they are, and what to report. */

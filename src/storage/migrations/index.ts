@@ -8,6 +8,7 @@ import attempts from "./0007_attempts.sql" with { type: "text" };
 import epoch from "./0008_epoch.sql" with { type: "text" };
 import providers from "./0009_providers.sql" with { type: "text" };
 import oauthTokens from "./0010_oauth_tokens.sql" with { type: "text" };
+import signIns from "./0011_oauth_sign_ins.sql" with { type: "text" };
 
 /** Every migration in order. A published one is never edited. */
 export const MIGRATIONS = [
@@ -21,4 +22,5 @@ export const MIGRATIONS = [
   { name: "0008_epoch", sql: epoch },
   { name: "0009_providers", sql: providers },
   { name: "0010_oauth_tokens", sql: oauthTokens },
+  { name: "0011_oauth_sign_ins", sql: signIns },
 ] as const;

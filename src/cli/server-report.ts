@@ -1,10 +1,44 @@
 import type { TestDetail } from "../http/smtpserver-test-schema.ts";
+import { print } from "./session.ts";
 
 type Server = NonNullable<TestDetail["server"]>;
 type Row = readonly [label: string, value: string];
 
 /** Width of the longest label and two blanks. */
 const LABEL_CHARACTERS = 13;
+
+/** The words for a test that succeeds, before and after the reply, and for one that fails. */
+interface Verdict {
+  readonly success: string;
+  readonly remark?: string;
+  readonly failure: string;
+}
+
+/** Prints what the API shows of the same test. */
+export function report(detail: TestDetail, verdict: Verdict): void {
+  for (const line of [...reportLines(detail), ...verdictLines(detail, verdict)]) print(printable(line));
+  if (detail.delivery.code !== null) process.exitCode = 1;
+}
+
+function verdictLines(
+  { delivery, smime, mail_id }: TestDetail,
+  { success, remark = "", failure }: Verdict,
+): string[] {
+  const { phase, code, reply, hint, remedy } = delivery;
+  if (mail_id !== undefined) return [`Queued as message ${mail_id}`];
+  const signing = smime?.signed === false ? [`Not signed: ${smime.reason}`] : [];
+  const replyText = reply && `${reply.code} ${reply.text}`;
+  if (code === null) {
+    const signed = smime?.signed ? ", signed" : "";
+    return [...signing, `${success}${signed}${replyText ? `: ${replyText}` : ""}${remark}`];
+  }
+  return [
+    ...signing,
+    `${failure}: ${code} in phase ${phase}${replyText ? ` (${replyText})` : ""}`,
+    ...(hint ? [hint] : []),
+    ...(remedy && remedy.value !== null ? [`Try ${remedy.parameter}=${remedy.value}`] : []),
+  ];
+}
 
 /** Formats what a test saw of the server and how long each phase took, as the API shows it. Omits what is unknown. */
 export function reportLines({ server, delivery }: Pick<TestDetail, "server" | "delivery">): string[] {

@@ -3,18 +3,22 @@ import { CHECKPOINTS, type Checkpoint } from "../domain/delivery.ts";
 import { parseEndpoint } from "../domain/endpoint.ts";
 import { type Mailbox, parseMailbox } from "../domain/mailbox.ts";
 import { SealpostError } from "../errors.ts";
-import { type TestDetail, toCheckDetail, toTestDetail } from "../http/smtpserver-test-schema.ts";
+import { toCheckDetail, toTestDetail } from "../http/smtpserver-test-schema.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import { needsRecipient } from "../mail/servers/test.ts";
-import { printable, reportLines } from "./server-report.ts";
+import { addCommand } from "./server-add.ts";
+import { loginCommand } from "./server-login.ts";
+import { report } from "./server-report.ts";
 import { commandLineActor, print, withInstance } from "./session.ts";
 
-/** `server list`, `server test`. */
+/** `server list|add|test|login`. */
 export function serverCommand(): Command {
   return new Command("server")
     .description("SMTP server definitions")
     .addCommand(listCommand())
-    .addCommand(testCommand());
+    .addCommand(addCommand())
+    .addCommand(testCommand())
+    .addCommand(loginCommand());
 }
 
 function listCommand(): Command {
@@ -68,39 +72,6 @@ function readRecipient(address: string | undefined, until: Checkpoint | undefine
   const recipient = parseMailbox(address);
   if (!recipient) throw new SealpostError("invalid_parameter", `"${address}" is not one mailbox`);
   return recipient;
-}
-
-/** The words for a test that succeeds, before and after the reply, and for one that fails. */
-interface Verdict {
-  readonly success: string;
-  readonly remark?: string;
-  readonly failure: string;
-}
-
-/** Prints what the API shows of the same test. */
-function report(detail: TestDetail, verdict: Verdict): void {
-  for (const line of [...reportLines(detail), ...verdictLines(detail, verdict)]) print(printable(line));
-  if (detail.delivery.code !== null) process.exitCode = 1;
-}
-
-function verdictLines(
-  { delivery, smime, mail_id }: TestDetail,
-  { success, remark = "", failure }: Verdict,
-): string[] {
-  const { phase, code, reply, hint, remedy } = delivery;
-  if (mail_id !== undefined) return [`Queued as message ${mail_id}`];
-  const signing = smime?.signed === false ? [`Not signed: ${smime.reason}`] : [];
-  const replyText = reply && `${reply.code} ${reply.text}`;
-  if (code === null) {
-    const signed = smime?.signed ? ", signed" : "";
-    return [...signing, `${success}${signed}${replyText ? `: ${replyText}` : ""}${remark}`];
-  }
-  return [
-    ...signing,
-    `${failure}: ${code} in phase ${phase}${replyText ? ` (${replyText})` : ""}`,
-    ...(hint ? [hint] : []),
-    ...(remedy && remedy.value !== null ? [`Try ${remedy.parameter}=${remedy.value}`] : []),
-  ];
 }
 
 function lineOf({ identifier, server, port, tls, smime, description }: StoredDefinition): string {

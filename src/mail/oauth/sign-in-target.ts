@@ -1,7 +1,7 @@
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import { endpointOf } from "../../domain/endpoint.ts";
 import { type Notice, notice } from "../../domain/notices.ts";
-import { PROVIDERS } from "../../domain/providers/index.ts";
+import { findProvider } from "../../domain/providers/index.ts";
 import { Secret } from "../../domain/secret.ts";
 import { type SignIn, signInOf } from "../../domain/sign-in.ts";
 import type { FieldName, SecretName } from "../../domain/smtp-server.ts";
@@ -36,7 +36,7 @@ const DECISIVE = [
  * @throws {SealpostError} `invalid_parameter` for a field that the definition lacks.
  */
 export function signInTargetOf(row: SmtpServerRow): SignInTarget {
-  const preset = Object.hasOwn(PROVIDERS, row.provider) ? PROVIDERS[row.provider]?.oauth : undefined;
+  const preset = findProvider(row.provider)?.oauth ?? null;
   const { protocol, host } = endpointOf(row);
   const isGraph = protocol === "graph";
   const { url: tokenUrl } = tokenEndpointOf({
@@ -48,7 +48,7 @@ export function signInTargetOf(row: SmtpServerRow): SignInTarget {
   });
   if (tokenUrl === "") throw notSet("oauthTokenUrl");
   if (row.oauthClientId === "") throw notSet("oauthClientId");
-  return { ...signInOf({ ...row, tokenUrl, isGraph }, preset ?? null), row, tokenUrl };
+  return { ...signInOf({ ...row, tokenUrl, isGraph }, preset), row, tokenUrl };
 }
 
 /** Returns an endpoint that is known. @throws {SealpostError} `invalid_parameter` naming the field that sets it. */

@@ -38,7 +38,9 @@ const MIN_REFRESH_MS = 60 * SECOND_MS;
 const MAX_REFRESH_MS = 600 * SECOND_MS;
 /** Waits after the first, second, … failure. Those that only an admin can end are longer. */
 const TRANSIENT_WAITS_MS = [1, 5, 30].map((seconds) => seconds * SECOND_MS);
-const PERMANENT_WAITS_MS = [5, 30, 60, 300].map((seconds) => seconds * SECOND_MS);
+const PERMANENT_WAITS_MS = [5, 15, 60].map((seconds) => seconds * SECOND_MS);
+/** An endpoint that asks for a longer delay is asked again after this. */
+const MAX_WAIT_MS = 3_600 * SECOND_MS;
 /** Shortest time between two tokens for a server that rejects them all: it may not allow the login at all. */
 const RENEWAL_INTERVAL_MS = 10 * SECOND_MS;
 
@@ -71,7 +73,7 @@ function refreshAt({ obtainedAt, lifeMs }: KnownToken): number {
 function waitAfter({ failure, count }: KnownFailure): number {
   const waits = failure.retryable ? TRANSIENT_WAITS_MS : PERMANENT_WAITS_MS;
   const wait = waits[Math.min(count, waits.length) - 1] ?? 0;
-  return Math.max(SECOND_MS, failure.retryAfterMs ?? wait);
+  return Math.min(MAX_WAIT_MS, Math.max(SECOND_MS, failure.retryAfterMs ?? wait));
 }
 
 /** The delay that the endpoint asked for has become shorter. */

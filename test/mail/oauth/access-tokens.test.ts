@@ -121,7 +121,7 @@ describe("a failure", () => {
 
   test.each([
     ["that passes", [1, 5, 30, 30], unavailable],
-    ["that needs an admin", [5, 30, 60, 300, 300], rejected],
+    ["that needs an admin", [5, 15, 60, 60], rejected],
   ] as const)("%s is repeated after %j s", async (_, waits, failure) => {
     await using shared = await tokenDatabase();
     const { tokens, requests } = shared.startProcess(() => failure);
@@ -146,6 +146,21 @@ describe("a failure", () => {
     expect(result).toMatchObject({ failure: { retryAfterMs: 20_000 } });
     expect(requests).toHaveLength(1);
     shared.clocks.advance(20);
+    await get(tokens());
+    expect(requests).toHaveLength(2);
+  });
+
+  test("lasts an hour at most, whatever Retry-After asks", async () => {
+    await using shared = await tokenDatabase();
+    const { tokens, requests } = shared.startProcess(() => ({
+      ...unavailable,
+      failure: { ...unavailable.failure, retryAfterMs: 365 * 24 * 3_600_000 },
+    }));
+    await get(tokens());
+    shared.clocks.advance(3_599);
+    await get(tokens());
+    expect(requests).toHaveLength(1);
+    shared.clocks.advance(1);
     await get(tokens());
     expect(requests).toHaveLength(2);
   });

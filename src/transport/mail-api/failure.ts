@@ -5,8 +5,8 @@ import { type Failure, notSent, type Phase, type SmtpReply, unknownOutcome } fro
 import type { MailApi } from "../../domain/smtp-server.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "../smtp/delivery-timer.ts";
 
-/** A gateway did not get the API's response: RFC 9110 15.6.5, and Cloudflare's status for the same. */
-const LOST_RESPONSES: readonly number[] = [504, 524];
+/** A gateway did not get the response of the API: RFC 9110 15.6.5, and the statuses of Cloudflare for it. */
+const LOST_RESPONSES: readonly number[] = [504, 520, 524];
 
 export function isAccepted(status: number): boolean {
   return status >= 200 && status < 300;

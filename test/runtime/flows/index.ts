@@ -1,4 +1,5 @@
 import type { Flow } from "../flow.ts";
+import { APIS } from "./apis.ts";
 import { AUTHENTICATION } from "./authentication.ts";
 import { CERTIFICATES } from "./certificates.ts";
 import { DEFINITIONS } from "./definitions.ts";
@@ -16,6 +17,7 @@ export const FLOWS: readonly Flow[] = [
   ...AUTHENTICATION,
   ...DEFINITIONS,
   ...MAIL,
+  ...APIS,
   ...FAILURES,
   ...QUEUE,
   ...CERTIFICATES,

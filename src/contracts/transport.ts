@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { Checkpoint, DialedAddress, FailureCode, Phase, Receipt } from "../domain/delivery.ts";
-import type { ConnectionSettings } from "../domain/smtp-server.ts";
+import type { ClientIdentity, ConnectionSettings } from "../domain/smtp-server.ts";
 
 /** One message to one recipient, as its final bytes. */
 export interface Delivery {
@@ -69,11 +69,18 @@ interface ConnectOptions {
   readonly onDialed?: ((dialed: DialedAddress, left: number) => void) | undefined;
 }
 
+/** The target of one socket. */
+export interface ConnectTarget {
+  readonly host: string;
+  readonly port: number;
+  /** Whether TLS starts with the first byte. */
+  readonly tls: boolean;
+  /** Shown in the handshake, now or after STARTTLS. Absent or `null`: no client certificate. */
+  readonly identity?: ClientIdentity | null;
+}
+
 /** Opens one socket by host name, in the way of the runtime. Resolves after the TLS handshake, if TLS is requested. */
-export type Connect<S = Socket> = (
-  target: { readonly host: string; readonly port: number; readonly tls: boolean },
-  options: ConnectOptions,
-) => Promise<S>;
+export type Connect<S = Socket> = (target: ConnectTarget, options: ConnectOptions) => Promise<S>;
 
 /** Thrown by a {@link Connect} that cannot open a socket. */
 export class ConnectError extends Error {

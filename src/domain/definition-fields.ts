@@ -281,7 +281,7 @@ export const DEFINITION_FIELDS = {
     kind: "pem",
     default: "",
     detail: "transport",
-    description: "Client certificate for servers that require one, as PEM text, chain included",
+    description: "Client certificate for servers that require one, as PEM text, followed by its chain",
   },
   tlsPrivateKey: {
     parameter: "tls_private_key",

@@ -41,6 +41,10 @@ const FAILURES = {
   cert_untrusted: { fault: "server", retryable: false },
   cert_name: { fault: "server", retryable: false },
   cert_expired: { fault: "server", retryable: false },
+  /** The server requires a client certificate, and the client has none. */
+  cert_required: { fault: "server", retryable: false },
+  /** The server does not accept the client certificate. */
+  cert_rejected: { fault: "server", retryable: false },
   tls_failed: { fault: "server", retryable: false },
   auth_not_offered: { fault: "server", retryable: false },
   auth_rejected: { fault: "server", retryable: false },

@@ -22,6 +22,8 @@ export const NOTICES = {
     "The definition does not use its refresh token: set auth to oauth2 and oauth_flow to refresh_token.",
   /** The response of the token endpoint has no ID token that names an account. */
   mailbox_unverified: "The provider did not name the mailbox that signed in: test the definition.",
+  /** A certificate without its key, or a key without its certificate. */
+  tls_incomplete: "{parameter} is missing: without it the server sees no client certificate.",
   /** No configured key decrypts a stored password. */
   password_unreadable: "The password of {identifier} cannot be decrypted: enter it again.",
   unknown_parameter:
@@ -29,6 +31,8 @@ export const NOTICES = {
   /** A gateway or a setting names a definition that does not exist. */
   server_missing: "No SMTP server is named {identifier}: create it or change the setting.",
   expires_soon: "The certificate expires in {days} days: get a new one.",
+  /** A certificate that logs in, not one that signs. The server may accept it all the same. */
+  expired: "The certificate expired on {date}: get a new one.",
   rarely_verified: "Most mail programs cannot verify Ed25519 signatures: prefer RSA or P-256.",
   // Key and certificate that cannot sign. The reason is that of the error that rejects them.
   sign_no_key: "{reason}.",

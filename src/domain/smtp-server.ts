@@ -85,6 +85,20 @@ export function usesTokens(auth: ServerDefinition["auth"], protocol: MailApi | u
   return auth === "oauth2" || protocol === "graph";
 }
 
+/** The certificate that a client shows in a TLS handshake, and its key. */
+export interface ClientIdentity {
+  /** PEM text: the client's certificate, then its chain. */
+  readonly certificate: string;
+  /** PEM text. */
+  readonly privateKey: Secret;
+}
+
+/** Returns the identity to show to the server. `null` if certificate or key is absent, or without TLS. */
+export function clientIdentityOf(settings: ConnectionSettings): ClientIdentity | null {
+  const { security, tlsCertificate: certificate = "", tlsPrivateKey: privateKey = Secret.EMPTY } = settings;
+  return security === "none" || certificate === "" || privateKey.isEmpty ? null : { certificate, privateKey };
+}
+
 /** Access to the key and certificate of a definition. Nothing is decrypted before it is needed. */
 export interface SigningSource {
   /** Key under which a prepared signer is cached; `null` for an unsaved definition, of which nothing is cached. */

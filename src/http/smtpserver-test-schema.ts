@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { CHECKPOINTS } from "../domain/delivery.ts";
 import { type Mailbox, parseMailbox } from "../domain/mailbox.ts";
-import { DEFINITION_DEFAULTS as DEFAULTS, type ServerDefinition } from "../domain/smtp-server.ts";
+import { DEFINITION_DEFAULTS as DEFAULTS } from "../domain/smtp-server.ts";
 import { missingParameter } from "../errors.ts";
 import type { CheckResult, ServerCheck } from "../mail/servers/check.ts";
 import { needsRecipient } from "../mail/servers/test.ts";
@@ -9,6 +9,7 @@ import type { SubmitResult } from "../mail/submission.ts";
 import {
   type DeliveryView,
   deliveryView,
+  type HintedDefinition,
   serverReportView,
   toDeliveryView,
   toServerReportView,
@@ -84,9 +85,6 @@ export function readTest({
   return { until: null, recipient: mailbox };
 }
 
-/** The fields of the tested definition that hints need. */
-export type TestedServer = Pick<ServerDefinition, "server" | "port" | "tls" | "username" | "provider">;
-
 /** A queued message has no result yet. */
 const QUEUED: DeliveryView = {
   phase: null,
@@ -104,7 +102,11 @@ const QUEUED: DeliveryView = {
 };
 
 /** Returns the `detail` of a test that sends a message. @param isQueueing whether the caller asked to queue it */
-export function toTestDetail(result: SubmitResult, server: TestedServer, isQueueing: boolean): TestDetail {
+export function toTestDetail(
+  result: SubmitResult,
+  server: HintedDefinition,
+  isQueueing: boolean,
+): TestDetail {
   const isQueued = result.state === "queued";
   return {
     delivery: isQueued ? QUEUED : toDeliveryView(result, server),
@@ -116,7 +118,10 @@ export function toTestDetail(result: SubmitResult, server: TestedServer, isQueue
 }
 
 /** Returns the `detail` of a check, which sends nothing. */
-export function toCheckDetail({ until, recipient, receipt }: CheckResult, server: TestedServer): TestDetail {
+export function toCheckDetail(
+  { until, recipient, receipt }: CheckResult,
+  server: HintedDefinition,
+): TestDetail {
   const recipients = [{ recipient: recipient?.address ?? "", receipt }];
   const view = receipt.successful
     ? toDeliveryView({ state: "delivered", identifier: "", recipients }, server)

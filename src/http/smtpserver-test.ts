@@ -6,6 +6,7 @@ import type { CheckResult, ServerCheck } from "../mail/servers/check.ts";
 import { type Servers, serverNotFound } from "../mail/servers/definitions.ts";
 import { needsRecipient, type TestMail } from "../mail/servers/test.ts";
 import type { SubmitResult } from "../mail/submission.ts";
+import type { HintedDefinition } from "../wire/delivery.ts";
 import { noticeDetail, respond } from "../wire/envelope.ts";
 import { IDEMPOTENCY_HEADER } from "../wire/operation.ts";
 import { route, tagged } from "../wire/route.ts";
@@ -14,7 +15,6 @@ import {
   type MessageTest,
   readTest,
   storedTestParams,
-  type TestedServer,
   testDetail,
   testParams,
   toCheckDetail,
@@ -104,7 +104,7 @@ async function run(
     check,
     send,
   }: {
-    readonly server: TestedServer;
+    readonly server: HintedDefinition;
     readonly isQueueing: boolean;
     readonly content: unknown;
     check(test: ServerCheck): Promise<CheckResult>;

@@ -16,6 +16,8 @@ interface MailEvents {
   /** A certificate expires in less than 30 days, or has expired. Emitted once a day. */
   readonly certificate_expiring: {
     readonly identifier: string;
+    /** The field of the definition: `certificate`, `tls_certificate` or `oauth_certificate`. */
+    readonly parameter: string;
     /** `YYYY-MM-DD` */
     readonly expires: string;
     /** Whole days; negative if the certificate has expired. */

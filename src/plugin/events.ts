@@ -116,5 +116,5 @@ export const CORE_EVENTS = {
   mail_failed: "The final state of a queued message is not sent",
   circuit_opened: "A mail server is down, and its queued mail is on hold",
   oauth_failed: "A definition gets no access token until an admin changes something",
-  certificate_expiring: "The certificate of a definition expires soon",
+  certificate_expiring: "A certificate of a definition expires soon",
 } as const;

@@ -66,6 +66,12 @@ export async function loadIdentity(input: {
   return inspect(key, input.certificate, input.now);
 }
 
+/** Returns when the first certificate of a PEM text expires. @throws {IdentityError} */
+export async function expiryOf(pem: string): Promise<Date | null> {
+  const [first] = await readCertificates(pem);
+  return first?.notAfter ?? null;
+}
+
 type Checked<T> = { readonly value: T } | { readonly problem: IdentityProblem };
 
 /** Turns an {@link IdentityError} into its problem. */

@@ -17,6 +17,7 @@ interface Rule extends ReplyPattern, Partial<RejectionContext> {
 const OPENING = ["greeting", "ehlo"] as const;
 const TRANSACTION = ["sender", "recipient", "data"] as const;
 const ADDRESSED = ["recipient", "data"] as const;
+const AFTER_TLS = { codes: [421], phases: OPENING, isTls: true } as const;
 
 const TLS_WORDS = /\b(start)?tls\b|\bssl\b|\bencrypt/i;
 const LOGIN_WORDS = /\bauth|\blog(ged)? ?in\b|\blogin\b|\bsign(ed)? in\b|\bcredentials?\b|\bpassword\b/i;
@@ -35,6 +36,9 @@ const RELAYING = /^(0\.0|7\.[01]|4\.1)$/;
  * then the provider table (`provider-replies.ts`), then {@link AFTER_WORDS}.
  */
 const BEFORE_WORDS: readonly Rule[] = [
+  // Postfix 3.7, src/smtpd/smtpd.c (smtpd_tls_req_ccert): it checks the client's certificate after the handshake.
+  { ...AFTER_TLS, words: /\bno client certificate presented/i, code: "cert_required" },
+  { ...AFTER_TLS, words: /\bclient certificate not trusted/i, code: "cert_rejected" },
   // RFC 5321 3.8: the server closes the connection, whatever the command.
   { codes: [421], code: "rate_limited" },
   // RFC 4954 6: the mechanism works only after the user has set a new password.

@@ -1,6 +1,6 @@
 import net, { type Socket } from "node:net";
 import tls from "node:tls";
-import { type Connect, ConnectError } from "../contracts/transport.ts";
+import { type Connect, ConnectError, type ConnectTarget } from "../contracts/transport.ts";
 import { type FailureCode, notSent, type Phase } from "../domain/delivery.ts";
 import { type EgressMode, isEgressAllowed } from "./egress.ts";
 import { untilReady } from "./sockets.ts";
@@ -14,16 +14,12 @@ export interface ConnectByNameOptions {
   readonly ports: readonly number[];
 }
 
-interface Target {
-  readonly host: string;
-  readonly port: number;
-  readonly tls: boolean;
-}
-
 /**
  * Creates the {@link Connect} of Cloudflare Workers. The platform resolves names and verifies certificates, both by the
  * host that opens the socket. The egress policy applies to ports and to IP addresses; the platform decides which address
  * a name stands for.
+ *
+ * The platform shows no client certificate to a server, so a target with one is `unsupported_here`.
  *
  * The platform does not report why a connection failed. A host without an address, or one that does not accept
  * the connection, is `unreachable`. A failure of TLS on a port that can be reached is `tls_failed`.
@@ -33,6 +29,7 @@ export function createConnectByName({ egress, ports }: ConnectByNameOptions): Co
     (ports.length === 0 || ports.includes(port)) && (net.isIP(host) === 0 || isEgressAllowed(host, egress));
   return async (target, { signal, onPhase }) => {
     if (!isAllowed(target.host, target.port)) throw failed("policy", "egress_denied");
+    if (target.identity) throw failed("certificate", "unsupported_here");
     onPhase?.("connect");
     if (!target.tls) return dial(target, signal);
     try {
@@ -46,7 +43,7 @@ export function createConnectByName({ egress, ports }: ConnectByNameOptions): Co
   };
 }
 
-async function dial({ host, port, tls: isTls }: Target, signal: AbortSignal): Promise<Socket> {
+async function dial({ host, port, tls: isTls }: ConnectTarget, signal: AbortSignal): Promise<Socket> {
   const socket = isTls ? tls.connect({ host, port, servername: host }) : net.connect({ host, port });
   try {
     return await untilReady(socket, isTls ? "secureConnect" : "connect", signal, (cause) => cause);

@@ -1,13 +1,13 @@
 import { lookup as dnsLookup } from "node:dns/promises";
 import net, { type Socket } from "node:net";
-import tls from "node:tls";
+import type { ConnectionOptions } from "node:tls";
 import { onAbort } from "../async/abort.ts";
 import { type Connect, ConnectError } from "../contracts/transport.ts";
 import { BoundedCache } from "../domain/bounded-cache.ts";
 import { type DialedAddress, type FailureCode, notSent, type Phase } from "../domain/delivery.ts";
 import { type EgressMode, isEgressAllowed } from "./egress.ts";
 import { failureCodeOf, lookupFailureCode, tlsFailure } from "./socket-errors.ts";
-import { tlsOptionsFor, untilReady } from "./sockets.ts";
+import { hasPeerCertificate, startTls, tlsOptionsFor, untilReady } from "./sockets.ts";
 
 /** Resolves a name to all its addresses, in the resolver's order. */
 type Lookup = (host: string) => Promise<readonly { readonly address: string }[]>;
@@ -43,7 +43,8 @@ export function createConnect(options: ConnectOptions): Connect {
   const lookup = options.lookup ?? ((host) => dnsLookup(host, { all: true, verbatim: true }));
   const tlsOptions = tlsOptionsFor(options.ca ?? []);
   const history = new AddressHistory();
-  return async ({ host, port, tls: isTls }, { signal, onPhase, onDialed, skip = new Set() }) => {
+  return async ({ host, port, tls: isTls, identity = null }, connectOptions) => {
+    const { signal, onPhase, onDialed, skip = new Set() } = connectOptions;
     if (options.ports.length > 0 && !options.ports.includes(port)) throw denied();
     onPhase?.("dns");
     const addresses = await resolve(host, lookup);
@@ -61,7 +62,7 @@ export function createConnect(options: ConnectOptions): Connect {
         onDialed?.(dialed, usable.length - 1);
       },
     });
-    return isTls ? secure(socket, tlsOptions(host, net.isIP(host) !== 0), signal) : socket;
+    return isTls ? secure(socket, tlsOptions(host, net.isIP(host) !== 0, identity), signal) : socket;
   };
 }
 
@@ -92,10 +93,13 @@ function dial(address: string, port: number, signal: AbortSignal): Promise<Socke
   return untilReady(socket, "connect", signal, (error) => failed("connect", failureCodeOf(error), error));
 }
 
-function secure(plain: Socket, options: tls.ConnectionOptions, signal: AbortSignal): Promise<Socket> {
-  return untilReady(tls.connect({ ...options, socket: plain }), "secureConnect", signal, (error) => {
+async function secure(plain: Socket, options: ConnectionOptions, signal: AbortSignal): Promise<Socket> {
+  const socket = startTls(plain, options);
+  if (socket === null) throw failed("certificate", "unsupported_here", undefined);
+  return untilReady(socket, "secureConnect", signal, (error) => {
     plain.destroy();
-    const { phase, code } = tlsFailure(error, "connect");
+    const handshake = { hasIdentity: options.cert !== undefined, hasPeer: hasPeerCertificate(socket) };
+    const { phase, code } = tlsFailure(error, "connect", handshake);
     return failed(phase, code, error);
   });
 }

@@ -37,6 +37,14 @@ const ERRORS: Readonly<Partial<Record<FailureCode, readonly string[]>>> = {
     "PATH_LENGTH_EXCEEDED CERT_REVOKED CERT_UNTRUSTED CERT_REJECTED INVALID_CA",
     "INVALID_PURPOSE UNKNOWN_CERTIFICATE_VERIFICATION_ERROR ERR_SSL_CERTIFICATE_VERIFY_FAILED",
   ],
+  // Alerts of the server (RFC 8446 6.2), which are about the client's certificate or its absence.
+  cert_rejected: [
+    "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED ERR_SSL_TLSV1_ALERT_CERTIFICATE_REQUIRED",
+    "ERR_SSL_SSLV3_ALERT_NO_CERTIFICATE ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE",
+    "ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED",
+    "ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+    "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA ERR_SSL_TLSV1_ALERT_ACCESS_DENIED",
+  ],
   protocol: ["EPROTO"],
 };
 const CODES: ReadonlyMap<string, FailureCode> = new Map(
@@ -54,6 +62,11 @@ const WORKERD_MESSAGES: ReadonlyMap<string, FailureCode> = new Map([
 
 /** Prefix of the reasons and alerts of OpenSSL and BoringSSL: the peer does not use TLS, or only other versions. */
 const TLS_REASON = "ERR_SSL_";
+/**
+ * An alert without a reason. After the server's certificate, it means that the server wants another one of the client, or any
+ * (RFC 5246 7.4.6). Before it, client and server have no cipher or signature in common.
+ */
+const HANDSHAKE_ALERT = "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE";
 /** Bun adds this prefix to the codes of c-ares. */
 const DNS_PREFIX = /^DNS_/;
 /** More levels of wrapped errors than any runtime or library has. */
@@ -70,15 +83,30 @@ export function lookupFailureCode(error: unknown): FailureCode {
   return code === "refused" || code === "closed" ? "unreachable" : code;
 }
 
+/** The two sides of a handshake, as far as it went. */
+interface Handshake {
+  /** Whether the client has a certificate to show. */
+  readonly hasIdentity: boolean;
+  /** Whether the server's certificate has arrived, as far as the runtime shows it. */
+  readonly hasPeer: boolean;
+}
+
 /**
- * Returns phase and code of a failed TLS handshake: the certificate, the connection, or a peer that does not use TLS.
- * @param phase the phase in which the handshake started.
+ * Returns phase and code of a failure of TLS: a certificate, the connection, or a peer that does not use TLS. In TLS 1.3 the
+ * server checks the client's certificate after the client's side of the handshake is done.
+ * @param phase the phase of the handshake, or of the command after it.
  */
-export function tlsFailure(
+export function tlsFailure<P extends Phase | undefined>(
   error: unknown,
-  phase: Phase,
-): { readonly phase: Phase; readonly code: FailureCode } {
+  phase: P,
+  { hasIdentity, hasPeer }: Handshake,
+): { readonly phase: P | "certificate"; readonly code: FailureCode } {
   const code = failureCodeOf(error);
+  const isHandshakeAlert = Reflect.get(Object(error), "code") === HANDSHAKE_ALERT;
+  if (code === "cert_rejected" || (isHandshakeAlert && hasPeer)) {
+    return { phase: "certificate", code: hasIdentity ? "cert_rejected" : "cert_required" };
+  }
+  if (isHandshakeAlert) return { phase, code: "tls_failed" };
   return { phase: code.startsWith("cert_") ? "certificate" : phase, code };
 }
 

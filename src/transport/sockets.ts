@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import tls from "node:tls";
 import { onAbort } from "../async/abort.ts";
 import type { ChainCertificate, TlsPeer } from "../domain/delivery.ts";
+import type { ClientIdentity } from "../domain/smtp-server.ts";
 
 /** The TLS of a socket, as far as the runtime shows it. */
 export interface SocketTls {
@@ -49,17 +50,19 @@ export function untilReady<S extends Socket>(
   });
 }
 
-/** Creates a function that returns the TLS options for a host: the certificate has to name that host. */
+/**
+ * Creates a function that returns the TLS options for a host: the certificate has to name that host. With an identity, the
+ * client shows it if the server asks.
+ */
 export function tlsOptionsFor(
   extraCa: readonly string[],
-): (host: string, isAddress: boolean) => tls.ConnectionOptions {
+): (host: string, isAddress: boolean, identity: ClientIdentity | null) => tls.ConnectionOptions {
   // `ca` replaces the default roots, so they are listed as well. Parsing them takes milliseconds, so do it once.
-  const trust: tls.ConnectionOptions =
-    extraCa.length === 0
-      ? {}
-      : { secureContext: tls.createSecureContext({ ca: [...tls.rootCertificates, ...extraCa] }) };
-  return (host, isAddress) => ({
-    ...trust,
+  const ca = extraCa.length === 0 ? {} : { ca: [...tls.rootCertificates, ...extraCa] };
+  const trust = extraCa.length === 0 ? {} : { secureContext: tls.createSecureContext(ca) };
+  return (host, isAddress, identity) => ({
+    // A shared context would override certificate and key.
+    ...(identity === null ? trust : { ...ca, cert: identity.certificate, key: identity.privateKey.reveal() }),
     host,
     // RFC 6066 3: an IP address is not a server name.
     ...(isAddress ? {} : { servername: host }),
@@ -67,6 +70,22 @@ export function tlsOptionsFor(
     rejectUnauthorized: true,
     checkServerIdentity: (_name, certificate) => tls.checkServerIdentity(host, certificate),
   });
+}
+
+/** Starts TLS over a socket. Destroys it and returns `null` if the runtime cannot use the client's certificate or key. */
+export function startTls(plain: Socket, options: tls.ConnectionOptions): tls.TLSSocket | null {
+  try {
+    return tls.connect({ ...options, socket: plain });
+  } catch (error) {
+    if (options.cert === undefined) throw error;
+    plain.destroy();
+    return null;
+  }
+}
+
+/** Whether the server's certificate has arrived, as far as the runtime shows it. */
+export function hasPeerCertificate(socket: Socket): boolean {
+  return attempt(() => (socket as tls.TLSSocket).getPeerCertificate())?.raw !== undefined;
 }
 
 /** Reads the peer and its certificate chain. A field that the runtime hides is `null`. */

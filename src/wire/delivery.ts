@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { SubmitOutcome } from "../contracts/plugin/mail.ts";
 import { CHECKPOINTS, type Failure, type Receipt, type ServerReport } from "../domain/delivery.ts";
 import { parseEndpoint } from "../domain/endpoint.ts";
-import type { ServerDefinition } from "../domain/smtp-server.ts";
+import type { FurtherInput, ServerDefinition } from "../domain/smtp-server.ts";
 import { hintFor } from "../mail/hints/hint-for.ts";
 import { described, named } from "./schemas.ts";
 
@@ -90,14 +90,15 @@ export type DeliveryView = v.InferOutput<typeof deliveryView>;
 /** The outcome of a message that is not queued. */
 type FinalOutcome = Exclude<SubmitOutcome, { readonly state: "queued" }>;
 
+/** The fields of a definition that hints refer to. */
+export type HintedDefinition = Pick<ServerDefinition, "server" | "port" | "tls" | "username" | "provider"> &
+  Pick<FurtherInput, "tlsCertificate">;
+
 /**
  * Returns `detail.delivery`: what happened to a message, and what to change.
  * @param input the definition
  */
-export function toDeliveryView(
-  result: FinalOutcome,
-  input: Pick<ServerDefinition, "server" | "port" | "tls" | "username" | "provider">,
-): DeliveryView {
+export function toDeliveryView(result: FinalOutcome, input: HintedDefinition): DeliveryView {
   const failure = result.state === "failed" ? result.failure : null;
   const receipt = result.recipients[0]?.receipt;
   const reply = receipt?.successful ? receipt.reply : (failure?.reply ?? null);
@@ -106,8 +107,9 @@ export function toDeliveryView(
     port: input.port,
     security: "none" as const,
   };
-  const { server, username, provider } = input;
-  const hint = failure && hintFor(failure, { ...endpoint, server, username, provider, reply });
+  const { server, username, provider, tlsCertificate } = input;
+  const hint =
+    failure && hintFor(failure, { ...endpoint, server, username, provider, tlsCertificate, reply });
   return {
     phase: failure?.phase ?? null,
     code: failure?.code ?? null,

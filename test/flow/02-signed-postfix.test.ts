@@ -21,7 +21,13 @@ const PRIVATE_CA = { SEALPOST_TLS_CA: material?.ca ?? "" };
 
 // All tests here share one, because it takes two seconds to start.
 const postfix =
-  material && (await startPostfix({ tls: material.good, users: { mailer: PASSWORD }, domain: DOMAIN }));
+  material &&
+  (await startPostfix({
+    tls: material.good,
+    users: { mailer: PASSWORD },
+    domain: DOMAIN,
+    clientCa: material.ca,
+  }));
 afterAll(() => postfix?.[Symbol.asyncDispose]());
 const definition = {
   server: "localhost",
@@ -138,6 +144,35 @@ test.skipIf(obstacle !== null)("a rejection by Postfix is reported with phase, c
     remedy: { parameter: "username", value: null },
   });
 });
+
+test.skipIf(obstacle !== null)(
+  "Postfix gets the client certificate that it requires, and names it",
+  async () => {
+    using folder = temporaryFolder();
+    await using sealpost = await start(folder.path);
+    const before = ((await postfix?.delivered(0)) ?? []).length;
+    const { key, cert } = material?.good ?? { key: "", cert: "" };
+    const pair = { tls_certificate: cert, tls_private_key: key };
+    const { starttls, implicit } = postfix?.clientPorts ?? { starttls: 0, implicit: 0 };
+    const servers = [`smtp://localhost:${starttls}`, `smtps://localhost:${implicit}`];
+    for (const server of servers) {
+      const anonymous = { ...definition, server, username: "", password: "" };
+      expect(await deliveryOf(sealpost, { ...anonymous, ...pair })).toMatchObject({ value: true });
+      expect(await deliveryOf(sealpost, anonymous)).toMatchObject({
+        value: false,
+        code: "cert_required",
+        outcome: "not-sent",
+        hint: expect.stringContaining("tls_certificate and tls_private_key"),
+        remedy: { parameter: "tls_certificate", value: null },
+      });
+      const { key, cert } = material?.untrusted ?? { key: "", cert: "" };
+      const other = { ...anonymous, tls_certificate: cert, tls_private_key: key };
+      expect(await deliveryOf(sealpost, other)).toMatchObject({ value: false, code: "cert_rejected" });
+    }
+    const inbox = ((await postfix?.delivered(before + servers.length)) ?? []).join("\n");
+    expect(inbox.match(/\(Client CN "good", Issuer "ca" \(verified OK\)\)/g)).toHaveLength(2);
+  },
+);
 
 test.skipIf(obstacle !== null)("a private authority is not trusted unless it is configured", async () => {
   using folder = temporaryFolder();

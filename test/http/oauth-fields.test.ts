@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
 import type { TestResponse } from "../fixtures/request.ts";
-import { sender } from "../fixtures/smime/authority.ts";
+import { leaf, sender } from "../fixtures/smime/authority.ts";
 
 const OAUTH = {
   server: "smtps://mail.example.org",
@@ -146,4 +146,36 @@ describe.each([
     const wrong = await save(instance, { [certificate]: ecdsa.certificate });
     expect(rejection(wrong)).toEqual([400, 905, expect.stringContaining(`parameter: ${certificate}:`)]);
   });
+
+  test(`belongs to the first certificate of ${certificate}`, async () => {
+    await using instance = await testInstance();
+    const { key: own, certificate: first, intermediate } = await sender("p256");
+    const chain = [first, intermediate.certificate];
+    expect((await save(instance, { [key]: own, [certificate]: chain.join("") })).value).toBe(true);
+    const reversed = await save(instance, { [certificate]: chain.toReversed().join("") });
+    const message = `ERR905: Invalid parameter: ${certificate}: expected the certificate of ${key} before its chain`;
+    expect(rejection(reversed)).toEqual([400, 905, message]);
+  });
+
+  test.each([
+    ["20260610120000Z", "expires_soon", "The certificate expires in 9 days: get a new one."],
+    ["20260531120000Z", "expired", "The certificate expired on 2026-05-31: get a new one."],
+  ])(`is saved with a notice if ${certificate} ends on %s`, async (notAfter, code, text) => {
+    await using instance = await testInstance();
+    const { key: own } = await sender("p256");
+    const ending = await leaf({ key: own, notAfter });
+    const { value, detail } = await save(instance, { [key]: own, [certificate]: ending });
+    expect(value).toBe(true);
+    expect(detail?.notices).toEqual([{ code, parameter: certificate }]);
+    expect(detail?.warnings).toEqual([text]);
+  });
+});
+
+test("a client certificate without its key is saved with a notice, and so is a key without it", async () => {
+  await using instance = await testInstance();
+  const { key, certificate } = await sender("p256");
+  const { detail } = await save(instance, { tls_certificate: certificate });
+  expect(detail?.notices).toEqual([{ code: "tls_incomplete", parameter: "tls_private_key" }]);
+  const next = await save(instance, { tls_certificate: null, tls_private_key: key });
+  expect(next.detail?.notices).toEqual([{ code: "tls_incomplete", parameter: "tls_certificate" }]);
 });

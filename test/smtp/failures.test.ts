@@ -33,6 +33,12 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
     ["ehlo", "550 Bad HELO", "refused"],
     ["ehlo", "452 4.4.5 Too busy", "rate_limited"],
   ],
+  "client certificates": [
+    ["ehlo", "421 4.7.1 mx.test Error: No client certificate presented", "cert_required", TLS],
+    ["ehlo", "421 4.7.1 mx.test Error: Client certificate not trusted", "cert_rejected", TLS],
+    ["greeting", "421 4.7.1 mx.test Error: Client certificate not trusted", "cert_rejected", TLS],
+    ["ehlo", "421 4.7.1 mx.test Error: No client certificate presented", "rate_limited"],
+  ],
   STARTTLS: [
     ["starttls", "454 4.7.0 TLS not available due to local problem", "tls_unavailable"],
     ["starttls", "454 TLS not available", "tls_unavailable"],

@@ -35,7 +35,9 @@ describe("failureCodeOf()", () => {
     [withCode("ERR_TLS_CERT_ALTNAME_INVALID"), "cert_name"],
     [withCode("SELF_SIGNED_CERT_IN_CHAIN"), "cert_untrusted"],
     [withCode("ERR_SSL_WRONG_VERSION_NUMBER"), "protocol"],
-    [withCode("ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED"), "protocol"],
+    [withCode("ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED"), "cert_rejected"],
+    [withCode("ERR_SSL_TLSV1_ALERT_UNKNOWN_CA"), "cert_rejected"],
+    [withCode("ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION"), "protocol"],
     [withCode("EPROTO"), "protocol"],
     [named("ConnectionRefused"), "refused"],
     [named("NotCapable"), "unreachable"],
@@ -86,12 +88,39 @@ test("a name server that refuses or closes makes the name unreachable", () => {
   expect(lookupFailureCode(withCode("ETIMEOUT"))).toBe("timeout");
 });
 
-test("a rejected certificate has a phase of its own", () => {
-  expect(tlsFailure(withCode("CERT_HAS_EXPIRED"), "starttls")).toEqual({
-    phase: "certificate",
-    code: "cert_expired",
+describe("tlsFailure()", () => {
+  const REQUIRED = "ERR_SSL_TLSV1_ALERT_CERTIFICATE_REQUIRED";
+  const HANDSHAKE = "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE";
+  const [anonymous, known] = [{ hasIdentity: false }, { hasIdentity: true }];
+  const [before, after] = [{ hasPeer: false }, { hasPeer: true }];
+
+  test.each([
+    [
+      "the server's certificate has a phase of its own",
+      "CERT_HAS_EXPIRED",
+      { ...known, ...after },
+      "cert_expired",
+    ],
+    ["an alert about no certificate", REQUIRED, { ...anonymous, ...after }, "cert_required"],
+    ["an alert about a certificate", REQUIRED, { ...known, ...after }, "cert_rejected"],
+    ["an alert without a reason and no certificate", HANDSHAKE, { ...anonymous, ...after }, "cert_required"],
+    ["an alert without a reason after a certificate", HANDSHAKE, { ...known, ...after }, "cert_rejected"],
+  ] as const)("%s", (_, error, handshake, code) => {
+    expect(tlsFailure(withCode(error), "starttls", handshake)).toEqual({ phase: "certificate", code });
   });
-  expect(tlsFailure(withCode("ECONNRESET"), "starttls")).toEqual({ phase: "starttls", code: "closed" });
+
+  test("keeps the phase of a failure that is not about a certificate", () => {
+    const handshake = { ...anonymous, ...before };
+    expect(tlsFailure(withCode("ECONNRESET"), "starttls", handshake)).toEqual({
+      phase: "starttls",
+      code: "closed",
+    });
+    expect(tlsFailure(withCode(HANDSHAKE), "connect", handshake)).toEqual({
+      phase: "connect",
+      code: "tls_failed",
+    });
+    expect(tlsFailure(null, undefined, handshake)).toEqual({ phase: undefined, code: "network" });
+  });
 });
 
 describe("a real handshake with a server that", () => {

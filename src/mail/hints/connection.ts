@@ -1,6 +1,7 @@
 import {
   type HintContext,
   type HintRule,
+  hasClientCertificate,
   hasReply,
   implicitTls,
   isEncrypted,
@@ -21,6 +22,9 @@ const onPort =
 
 const PORT_465 = ({ host }: HintContext): string =>
   `Port 465 expects TLS from the first byte. Write the server as smtps://${host.includes(":") ? `[${host}]` : host}.`;
+
+/** The phases in which the server checks a client certificate: in the handshake, or in TLS 1.3 after it. */
+const CLIENT_CHECK = ["connect", "greeting", "starttls", "ehlo"] as const;
 
 /** Hints for failures before the login: connection, greeting, TLS. The first match wins. */
 export const CONNECTION_HINTS: readonly HintRule[] = [
@@ -147,6 +151,14 @@ export const CONNECTION_HINTS: readonly HintRule[] = [
     hint: PORT_465,
     remedy: implicitTls,
   },
+  ...CLIENT_CHECK.map(
+    (phase): HintRule => ({
+      code: "closed",
+      phase,
+      when: hasClientCertificate,
+      hint: "The server closed the connection without a reason. It may not accept tls_certificate: check its log.",
+    }),
+  ),
   {
     code: "closed",
     phase: "greeting",
@@ -208,6 +220,23 @@ export const CONNECTION_HINTS: readonly HintRule[] = [
     code: "cert_expired",
     hint: "The server's certificate has expired or is not valid yet. Ask its operator to renew it, and check the clock of this machine.",
   },
+  {
+    code: "cert_required",
+    hint: "The server asks for a client certificate, and there is none. Set tls_certificate and tls_private_key to a pair that it accepts.",
+    remedy: unknownValue("tls_certificate"),
+  },
+  {
+    code: "cert_rejected",
+    hint: "The server does not accept the client certificate. Check its dates and its issuer, or ask the server's operator to allow tls_certificate.",
+    remedy: unknownValue("tls_certificate"),
+  },
+  ...CLIENT_CHECK.map(
+    (phase): HintRule => ({
+      code: "tls_failed",
+      phase,
+      hint: "The server rejected the TLS handshake. It may support only old versions of TLS, or require a client certificate (tls_certificate).",
+    }),
+  ),
   {
     code: "tls_failed",
     hint: "TLS failed, and Workers do not report why. The certificate may be expired, for another name, or from a private authority, which Workers cannot trust.",

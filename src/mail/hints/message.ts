@@ -1,6 +1,7 @@
 import { RELAY_WORDS } from "../../smtp/failures.ts";
 import {
   type HintRule,
+  hasClientCertificate,
   hasDetail,
   hasNoUsername,
   hasReply,
@@ -52,6 +53,11 @@ export const MESSAGE_HINTS: readonly HintRule[] = [
     code: "auth_rejected",
     hint: "The server rejected username and password. Many providers require an app password.",
     remedy: unknownValue("password"),
+  },
+  {
+    code: "auth_required",
+    when: (context) => hasNoUsername(context) && hasClientCertificate(context),
+    hint: "The server does not relay for this client certificate alone. Ask its operator to allow tls_certificate, or set username and password.",
   },
   {
     code: "auth_required",
@@ -187,6 +193,12 @@ export const MESSAGE_HINTS: readonly HintRule[] = [
     phase: "connect",
     hint: "Cloudflare does not let Workers connect to port 25. Use 587, or smtps:// on 465.",
     remedy: otherPort(SUBMISSION_PORT),
+  },
+  {
+    code: "unsupported_here",
+    phase: "certificate",
+    hint: "This runtime cannot show the client certificate. Send from Bun, Deno or Node with an RSA or P-256 key, or clear tls_certificate.",
+    remedy: unknownValue("tls_certificate"),
   },
   {
     code: "unsupported_here",

@@ -8,6 +8,8 @@ export interface HintContext extends Endpoint {
   readonly username: string;
   /** ID of a preset, or empty. */
   readonly provider: string;
+  /** PEM text of the client certificate, if the definition has one. */
+  readonly tlsCertificate?: string | null | undefined;
   readonly reply: SmtpReply | null;
 }
 
@@ -34,6 +36,8 @@ const IMPLICIT_TLS_PORT = 465;
 export const isEncrypted = ({ security }: HintContext): boolean => security !== "none";
 export const hasReply = ({ reply }: HintContext): boolean => reply !== null;
 export const isTemporary = ({ reply }: HintContext): boolean => reply !== null && reply.code < 500;
+export const hasClientCertificate = ({ security, tlsCertificate }: HintContext): boolean =>
+  security !== "none" && Boolean(tlsCertificate);
 export const hasNoUsername = ({ username }: HintContext): boolean => username === "";
 
 /** Whether the port expects TLS from the first byte (RFC 8314 7.3) but the definition does not use it. */

@@ -11,7 +11,7 @@ import {
   usesTokens,
 } from "../../domain/smtp-server.ts";
 import { invalidParameter, type SealpostError } from "../../errors.ts";
-import { inspectIdentity } from "../../smime/identity.ts";
+import { daysUntil, EXPIRES_SOON_DAYS, inspectIdentity } from "../../smime/identity.ts";
 
 /** The fields that decide how a definition logs in. */
 type LoginFields = Omit<ServerDefinition, SecretName | "certificate">;
@@ -23,7 +23,7 @@ const REJECTED: readonly FailureCode[] = ["sign_mismatch", "sign_passphrase"];
 
 /**
  * Checks how a definition logs in, when it is saved or tested.
- * @returns notices about what is missing, without which no access token can be got.
+ * @returns notices about what is missing to log in, and about certificates that expire.
  * @throws {SealpostError} `invalid_parameter`.
  */
 export async function checkLogin(
@@ -33,21 +33,25 @@ export async function checkLogin(
 ): Promise<readonly Notice[]> {
   const { protocol, security } = endpointOf(fields);
   const { auth, username } = fields;
-  await assertPair("tlsPrivateKey", "tlsCertificate", { fields, read, now });
-  await assertPair("oauthPrivateKey", "oauthCertificate", { fields, read, now });
+  const notices = [
+    ...(await checkPair("tlsPrivateKey", "tlsCertificate", { fields, read, now })),
+    ...(await checkPair("oauthPrivateKey", "oauthCertificate", { fields, read, now })),
+  ];
   const account = await read("oauthServiceAccount");
   if (!account.isEmpty && parseServiceAccount(account.reveal()) === null) {
     throw invalid("oauthServiceAccount", "expected the JSON key file of a Google service account");
   }
   if (protocol === "ses" && auth === "oauth2") throw invalid("auth", "expected password for ses://");
-  if (!usesTokens(auth, protocol)) return [];
+  if (!usesTokens(auth, protocol)) return notices;
   if (security === "none") throw invalid("tls", "required for OAuth: an access token needs TLS");
   if (username === "") throw invalid("username", "required for OAuth: the mailbox to send as");
   const missing = await missingFor(fields, read);
-  return missing.map((name) => {
-    const { parameter } = DEFINITION_FIELDS[name];
-    return notice("oauth_incomplete", parameter, { parameter });
-  });
+  return [...missing.map((name) => incomplete("oauth_incomplete", name)), ...notices];
+}
+
+function incomplete(code: "oauth_incomplete" | "tls_incomplete", name: FieldName): Notice {
+  const { parameter } = DEFINITION_FIELDS[name];
+  return notice(code, parameter, { parameter });
 }
 
 /** Returns the fields without which the flow gets no token. */
@@ -71,27 +75,49 @@ async function missingFor(fields: LoginFields, read: ReadSecret): Promise<readon
   }
 }
 
-/** Rejects a key that is not the certificate's, and texts that are neither. Dates do not matter: the server decides. */
-async function assertPair(
+/**
+ * Rejects a key that is not that of the first certificate, and texts that are neither. An expired certificate is a notice,
+ * because the server decides.
+ */
+async function checkPair(
   keyName: "tlsPrivateKey" | "oauthPrivateKey",
   certificateName: "tlsCertificate" | "oauthCertificate",
   { fields, read, now }: { readonly fields: LoginFields; readonly read: ReadSecret; readonly now: Date },
-): Promise<void> {
+): Promise<readonly Notice[]> {
   const certificate = fields[certificateName];
   const privateKey = (await read(keyName)).reveal();
-  if (privateKey === "" && certificate === "") return;
+  if (privateKey === "" && certificate === "") return [];
   const { problems } = await inspectIdentity({ privateKey, passphrase: "", certificate, now });
   const problem = problems.find(
     ({ kind, code, parameter }) =>
       (kind === "form" || REJECTED.includes(code)) &&
       (parameter === "certificate" ? certificate !== "" : privateKey !== ""),
   );
-  if (problem === undefined) return;
-  const name = problem.parameter === "certificate" ? certificateName : keyName;
-  throw invalid(
-    name,
-    problem.code === "sign_passphrase" ? "expected a key without passphrase" : problem.reason,
-  );
+  if (problem !== undefined) {
+    const name = problem.parameter === "certificate" ? certificateName : keyName;
+    const isEncrypted = problem.code === "sign_passphrase";
+    throw invalid(name, isEncrypted ? "expected a key without passphrase" : problem.reason);
+  }
+  if (privateKey === "" || certificate === "") {
+    // For OAuth, it depends on the flow what is missing.
+    if (certificateName === "oauthCertificate") return [];
+    return [incomplete("tls_incomplete", privateKey === "" ? keyName : certificateName)];
+  }
+  const [first = ""] = /^.*?-----END [A-Z0-9 ]+-----/s.exec(certificate) ?? [];
+  const { notAfter } = await inspectIdentity({ privateKey, passphrase: "", certificate: first, now });
+  if (notAfter === null) {
+    const { parameter } = DEFINITION_FIELDS[keyName];
+    throw invalid(certificateName, `expected the certificate of ${parameter} before its chain`);
+  }
+  return expiryNotices(certificateName, notAfter, now);
+}
+
+function expiryNotices(name: FieldName, notAfter: Date, now: Date): readonly Notice[] {
+  const { parameter } = DEFINITION_FIELDS[name];
+  const days = daysUntil(notAfter, now);
+  if (days >= EXPIRES_SOON_DAYS) return [];
+  if (now <= notAfter) return [notice("expires_soon", parameter, { days })];
+  return [notice("expired", parameter, { date: notAfter.toISOString().slice(0, "YYYY-MM-DD".length) })];
 }
 
 function invalid(name: FieldName, expected: string): SealpostError {

@@ -13,7 +13,7 @@ import type { KeyPair } from "./options.ts";
 
 /** Certificates for tests of TLS, created once per process. */
 export interface TestCertificates {
-  /** PEM of the authority that issued all but `untrusted`. */
+  /** PEM of the authority that issued all but `untrusted` and `untrustedClient`. */
   readonly ca: string;
   /** For `localhost` and `127.0.0.1`. */
   readonly valid: KeyPair;
@@ -23,6 +23,10 @@ export interface TestCertificates {
   readonly expired: KeyPair;
   /** For `localhost` and `127.0.0.1`, issued by another authority. */
   readonly untrusted: KeyPair;
+  /** For a client, with the common name `client.test`. */
+  readonly client: KeyPair;
+  /** The same, issued by another authority. */
+  readonly untrustedClient: KeyPair;
 }
 
 interface Authority {
@@ -35,6 +39,7 @@ type Der = Uint8Array<ArrayBuffer>;
 
 interface Template {
   readonly subject: string;
+  /** Absent for an authority, and empty for a client. */
   readonly names?: readonly string[];
   readonly from: Date;
   readonly until: Date;
@@ -44,6 +49,7 @@ const DAY_MS = 86_400_000;
 const VALID_DAYS = 30;
 const EXPIRED = { from: new Date("2019-01-01T00:00:00Z"), until: new Date("2020-01-01T00:00:00Z") };
 const LOCAL = { subject: "localhost", names: ["localhost", "127.0.0.1"] };
+const CLIENT = { subject: "client.test", names: [] };
 const CURVE = { name: "ECDSA", namedCurve: "P-256" } as const;
 const SIGNATURE = { name: "ECDSA", hash: "SHA-256" } as const;
 const ECDSA_WITH_SHA256 = sequence(objectIdentifier("1.2.840.10045.4.3.2"));
@@ -59,6 +65,9 @@ const UTF8_STRING = 0x0c;
 /** `[0]` of AuthorityKeyIdentifier (RFC 5280 4.2.1.1). */
 const KEY_IDENTIFIER = 0x80;
 const KEY_ID_OCTETS = 20;
+/** Purposes of ExtKeyUsage (RFC 5280 4.2.1.12). */
+const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
+const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
 /** KeyUsage (RFC 5280 4.2.1.3): the number of unused bits, then keyCertSign and cRLSign, or digitalSignature. */
 const SIGN_CERTIFICATES = Uint8Array.of(1, 0x06);
 const SIGN = Uint8Array.of(7, 0x80);
@@ -79,13 +88,15 @@ async function create(): Promise<TestCertificates> {
     createAuthority("Test authority", current),
     createAuthority("Another authority", current),
   ]);
-  const [valid, wrongName, expired, untrusted] = await Promise.all([
+  const [valid, wrongName, expired, untrusted, client, untrustedClient] = await Promise.all([
     issue(authority, { ...LOCAL, ...current }),
     issue(authority, { subject: "other.example", names: ["other.example"], ...current }),
     issue(authority, { ...LOCAL, ...EXPIRED }),
     issue(other, { ...LOCAL, ...current }),
+    issue(authority, { ...CLIENT, ...current }),
+    issue(other, { ...CLIENT, ...current }),
   ]);
-  return { ca: authority.pem, valid, wrongName, expired, untrusted };
+  return { ca: authority.pem, valid, wrongName, expired, untrusted, client, untrustedClient };
 }
 
 async function createAuthority(subject: string, dates: Pick<Template, "from" | "until">): Promise<Authority> {
@@ -102,7 +113,7 @@ async function issue(authority: Authority, template: Template): Promise<KeyPair>
   return { key: pem("PRIVATE KEY", key), cert: pem("CERTIFICATE", certificate) };
 }
 
-/** Creates a certificate (RFC 5280 4.1), for an authority if the template has no names. */
+/** Creates a certificate (RFC 5280 4.1). */
 async function certificateOf(
   { subject, names, from, until }: Template,
   publicKey: CryptoKey,
@@ -147,11 +158,11 @@ function authorityExtensions(): readonly Der[] {
 }
 
 function leafExtensions(names: readonly string[]): readonly Der[] {
-  const serverAuth = objectIdentifier("1.3.6.1.5.5.7.3.1");
+  const isClient = names.length === 0;
   return [
     extension("2.5.29.15", tlv(BIT_STRING, SIGN), true),
-    extension("2.5.29.37", sequence(serverAuth)),
-    extension("2.5.29.17", sequence(...names.map(generalName))),
+    extension("2.5.29.37", sequence(objectIdentifier(isClient ? CLIENT_AUTH : SERVER_AUTH))),
+    ...(isClient ? [] : [extension("2.5.29.17", sequence(...names.map(generalName)))]),
   ];
 }
 

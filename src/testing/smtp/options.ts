@@ -72,6 +72,11 @@ export interface SmtpTestServerOptions extends Accounts {
   readonly security?: "none" | "starttls" | "implicit";
   /** A generated certificate, by its defect, or your own. Default: `valid`. */
   readonly tls?: "valid" | "wrongName" | "expired" | "untrusted" | KeyPair;
+  /**
+   * PEM of the authority whose client certificates TLS requires. A client without one gets an alert, and a client with
+   * another one a closed connection. Default: none is requested.
+   */
+  readonly clientCa?: string;
   /** IP address to listen on. Default: `127.0.0.1`. */
   readonly host?: string;
   /** Default: 0, a free port. */
@@ -140,6 +145,8 @@ export interface SmtpTestConnection {
   /** Bursts of input between the server's own replies: the client's share of the round trips. */
   readonly flights: number;
   readonly isTls: boolean;
+  /** Common name of the client's certificate. `null` without one. */
+  readonly clientName: string | null;
   readonly isClosed: boolean;
   /** Whether a limit closed it. */
   readonly isRejected: boolean;

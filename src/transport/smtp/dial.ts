@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { type Connect, ConnectError } from "../../contracts/transport.ts";
 import { type DialedAddress, type Failure, notSent } from "../../domain/delivery.ts";
-import type { ConnectionSettings } from "../../domain/smtp-server.ts";
+import { type ConnectionSettings, clientIdentityOf } from "../../domain/smtp-server.ts";
 import { failureCodeOf } from "../socket-errors.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
 
@@ -25,7 +25,7 @@ type Dialed = { readonly addresses: readonly DialedAddress[] | null } & (
  */
 export async function dial(
   connect: Connect,
-  { host, port, security }: ConnectionSettings,
+  server: ConnectionSettings,
   timer: DeliveryTimer,
   skip: ReadonlySet<string>,
 ): Promise<Dialed> {
@@ -39,8 +39,9 @@ export async function dial(
   timer.enter("connect");
   const dialed: DialedAddress[] = [];
   let [connected, left]: [string | null, number] = [null, 0];
+  const { host, port, security } = server;
   const opening = connect(
-    { host, port, tls: security === "implicit" },
+    { host, port, tls: security === "implicit", identity: clientIdentityOf(server) },
     {
       signal,
       skip,

@@ -2,7 +2,7 @@ import { isIP, type Socket } from "node:net";
 import type { Connect, SendOptions, Transport } from "../../contracts/transport.ts";
 import { type Checkpoint, NOTHING_SEEN, type Receipt } from "../../domain/delivery.ts";
 import type { Secret } from "../../domain/secret.ts";
-import type { ConnectionSettings } from "../../domain/smtp-server.ts";
+import { type ConnectionSettings, clientIdentityOf } from "../../domain/smtp-server.ts";
 import type { Result } from "../../smtp/task.ts";
 import { readTls, tlsOptionsFor } from "../sockets.ts";
 import { SmtpConnection } from "./connection.ts";
@@ -66,7 +66,7 @@ export function createSmtpTransport(options: SmtpTransportOptions): Transport {
         server,
         accessToken,
         ehloName,
-        tlsOptions: tlsOptions(server.host, isIP(server.host) !== 0),
+        tlsOptions: tlsOptions(server.host, isIP(server.host) !== 0, clientIdentityOf(server)),
         readTls: (secure) => readTls(secure, now()),
         hidesTlsErrors,
         nowMs: clock.nowMs,

@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
-import tls, { type ConnectionOptions } from "node:tls";
+import type { ConnectionOptions } from "node:tls";
 import type { ChainCertificate, FailureCode, Phase, TlsPeer } from "../../domain/delivery.ts";
-import { failureCodeOf, tlsFailure } from "../socket-errors.ts";
-import type { SocketTls } from "../sockets.ts";
+import { tlsFailure } from "../socket-errors.ts";
+import { hasPeerCertificate, type SocketTls, startTls } from "../sockets.ts";
 
 export interface SocketIoOptions {
   /** Options of STARTTLS. */
@@ -67,7 +67,11 @@ export class SocketIo {
     const [plain] = this.#sockets;
     if (plain === undefined) return;
     plain.removeListener("data", this.#onData);
-    const socket = tls.connect({ ...this.#options.tlsOptions, socket: plain });
+    const socket = startTls(plain, this.#options.tlsOptions);
+    if (socket === null) {
+      this.#handlers.onLost("unsupported_here", "certificate");
+      return;
+    }
     this.#sockets.push(socket);
     socket.once("secureConnect", () => {
       if (this.#isDestroyed) return;
@@ -115,11 +119,17 @@ export class SocketIo {
 
   readonly #onError = (error: unknown): void => {
     if (this.#isDestroyed) return;
-    if (this.#isHandshakeHidden) this.#handlers.onLost("tls_failed", "certificate");
-    else if (this.#sockets.length > 1 && this.tls === null) {
-      const { phase, code } = tlsFailure(error, "starttls");
-      this.#handlers.onLost(code, phase);
-    } else this.#handlers.onLost(failureCodeOf(error));
+    if (this.#isHandshakeHidden) {
+      this.#handlers.onLost("tls_failed", "certificate");
+      return;
+    }
+    const socket = this.#sockets.at(-1);
+    const isHandshaking = this.#sockets.length > 1 && this.tls === null;
+    const { phase, code } = tlsFailure(error, isHandshaking ? "starttls" : undefined, {
+      hasIdentity: this.#options.tlsOptions.cert !== undefined,
+      hasPeer: socket !== undefined && hasPeerCertificate(socket),
+    });
+    this.#handlers.onLost(code, phase);
   };
 
   /** Waits for an error with the reason, which may follow within the same tick. */

@@ -63,6 +63,14 @@ describe("hintFor() of a failure without a reply", () => {
     ["tls_not_offered", "starttls", { port: 25 }, "587"],
     ["cert_name", "certificate", {}, "mail.example.org"],
     ["cert_untrusted", "certificate", {}, "SEALPOST_TLS_CA"],
+    ["cert_required", "certificate", {}, "tls_certificate and tls_private_key"],
+    ["cert_rejected", "certificate", {}, "tls_certificate"],
+    ["closed", "ehlo", { tlsCertificate: "PEM" }, "tls_certificate"],
+    ["closed", "greeting", { tlsCertificate: "PEM", security: "implicit" }, "tls_certificate"],
+    ["closed", "greeting", { tlsCertificate: "PEM", security: "none" }, "before its greeting"],
+    ["tls_failed", "starttls", {}, "tls_certificate"],
+    ["tls_failed", "certificate", {}, "Workers do not report why"],
+    ["unsupported_here", "certificate", {}, "tls_certificate"],
     ["auth_not_offered", "auth", { security: "none" }, "set tls to true"],
     ["auth_not_offered", "auth", {}, "PLAIN, LOGIN, CRAM-MD5"],
     ["auth_rejected", "auth", {}, "username and password"],
@@ -90,6 +98,7 @@ describe("hintFor() of a failure without a reply", () => {
 describe("hintFor() of a rejection", () => {
   const clear = { security: "none" } as const;
   const anonymous = { username: "" } as const;
+  const certified = { ...anonymous, tlsCertificate: "PEM" } as const;
   test.each<[phase: Phase, line: string, context: Partial<HintContext>, has: string]>([
     ["greeting", "421 Too many concurrent SMTP connections", {}, "max_connections"],
     ["greeting", "421 Busy", {}, "Try again later"],
@@ -108,6 +117,8 @@ describe("hintFor() of a rejection", () => {
     ["sender", "530 5.7.0 Authentication Required", { ...clear, ...anonymous }, "username and password"],
     ["recipient", "454 4.7.1 Relay access denied", anonymous, "username and password"],
     ["recipient", "454 4.7.1 Relay access denied", {}, "does not relay mail of this account"],
+    ["recipient", "454 4.7.1 Relay access denied", certified, "tls_certificate"],
+    ["ehlo", "421 4.7.1 Error: No client certificate presented", {}, "tls_certificate"],
     ["recipient", "550 relay not permitted", {}, "does not relay mail of this account"],
     ["auth", "538 5.7.11 Encryption required", clear, "set tls to true"],
     ["auth", "454 4.7.0 Temporary authentication failure", {}, "Wait"],

@@ -56,7 +56,8 @@ describe.skipIf(!isInstalled("openssl"))("certificate_expiring", () => {
     const eventDays = await days(instance, received, 41);
     expect(START.toISOString()).toStartWith("2026-06-01T12:00");
     expect(eventDays).toEqual(Array.from({ length: 31 }, (_, at) => at + 10));
-    expect(received[0]?.data).toEqual({ identifier: "signing", expires: "2026-07-10", daysLeft: 29 });
+    const data = { identifier: "signing", parameter: "certificate", expires: "2026-07-10", daysLeft: 29 };
+    expect(received[0]?.data).toEqual(data);
     instance.clock.advance(DAY_SECONDS);
     await days(instance, received, 1);
     expect(received.at(-1)?.data).toMatchObject({ daysLeft: -3 });
@@ -76,6 +77,24 @@ describe.skipIf(!isInstalled("openssl"))("certificate_expiring", () => {
     await using context = await signing({ smime: false });
     context.instance.clock.advance(30 * DAY_SECONDS);
     expect(await days(context.instance, context.received, 3)).toEqual([]);
+  });
+
+  test("is emitted for each certificate that logs in, whether the definition signs or not", async () => {
+    const key = await privateKey("p256");
+    const certificate = await leaf({ key, notAfter: "20260705120000Z" });
+    await using context = await signing({
+      smime: false,
+      tls_private_key: key,
+      tls_certificate: certificate,
+      oauth_private_key: key,
+      oauth_certificate: certificate,
+    });
+    const { received, instance } = context;
+    expect(await days(instance, received, 6)).toEqual([5, 5]);
+    expect(received.map(({ data }) => data)).toEqual([
+      { identifier: "signing", parameter: "tls_certificate", expires: "2026-07-05", daysLeft: 29 },
+      { identifier: "signing", parameter: "oauth_certificate", expires: "2026-07-05", daysLeft: 29 },
+    ]);
   });
 
   test("is emitted for other definitions if one cannot be decrypted", async () => {

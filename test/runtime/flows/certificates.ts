@@ -34,7 +34,9 @@ const NAMES: Readonly<Record<Security, string>> = { implicit: "implicit TLS", st
 /** The result in workerd for all of them. */
 const HIDDEN = { code: "tls_failed", hint: "certificate" };
 
-export const CERTIFICATES: readonly Flow[] = (["implicit", "starttls"] as const).flatMap((security) =>
+const SECURITY = ["implicit", "starttls"] as const;
+
+const SERVER_CERTIFICATES: readonly Flow[] = SECURITY.flatMap((security) =>
   ROWS.map(
     (row): Flow => ({
       claim: `a certificate ${row.what} is rejected as ${row.code}, ${NAMES[security]}`,
@@ -52,16 +54,82 @@ export const CERTIFICATES: readonly Flow[] = (["implicit", "starttls"] as const)
   ),
 );
 
+const CLIENT_CERTIFICATES: readonly Flow[] = SECURITY.flatMap((security): readonly Flow[] => [
+  {
+    claim: `a server that requires a client certificate gets it, ${NAMES[security]}`,
+    needs: "openssl",
+    run: (instance) => shown(instance, security),
+    except: {
+      workerd: {
+        because:
+          "Workers have no client certificates: saving one works, sending with one is unsupported_here",
+        run: (instance) => unsupported(instance, security),
+      },
+    },
+  },
+  {
+    claim: `a server that requires a client certificate gets none: cert_required, ${NAMES[security]}`,
+    needs: "openssl",
+    run: (instance) => required(instance, security),
+    except: { workerd: { because: "workerd does not report alerts of the server" } },
+  },
+]);
+
+export const CERTIFICATES: readonly Flow[] = [...SERVER_CERTIFICATES, ...CLIENT_CERTIFICATES];
+
+/** Starts a server that requires a client certificate, and returns the definition that leads to it with one. */
+async function startMutual(security: Security) {
+  const { ca, good } = tlsMaterial();
+  const smtp = await startSmtpServer({ security, tls: good, clientCa: ca });
+  const definition = definitionFor(security, smtp.port);
+  return { smtp, definition: { ...definition, tls_certificate: good.cert, tls_private_key: good.key } };
+}
+
+async function shown({ admin }: Instance, security: Security): Promise<void> {
+  const { smtp, definition } = await startMutual(security);
+  await using _ = smtp;
+  expect(await admin.save("mutual", definition)).toMatchObject({ status: 200 });
+  const path = "/smtpserver/mutual/send_test_email";
+  const { body } = await admin.call("POST", path, { recipient: "b@example.net" });
+  expect(body.result.value).toBe(true);
+  expect(smtp.connections.map(({ clientName }) => clientName)).toEqual(["good"]);
+  expect(smtp.messages).toHaveLength(1);
+}
+
+async function required({ admin }: Instance, security: Security): Promise<void> {
+  const { smtp } = await startMutual(security);
+  await using _ = smtp;
+  const { body } = await admin.test(definitionFor(security, smtp.port));
+  expect(body.detail?.delivery).toMatchObject({
+    phase: "certificate",
+    code: "cert_required",
+    outcome: "not-sent",
+    hint: expect.stringContaining("tls_certificate"),
+  });
+}
+
+async function unsupported({ admin }: Instance, security: Security): Promise<void> {
+  const { smtp, definition } = await startMutual(security);
+  await using _ = smtp;
+  expect(await admin.save("mutual", definition)).toMatchObject({ status: 200 });
+  const { body } = await admin.test(definition);
+  expect(body.detail?.delivery).toMatchObject({
+    phase: "certificate",
+    code: "unsupported_here",
+    outcome: "not-sent",
+    hint: expect.stringContaining("tls_certificate"),
+  });
+  expect(smtp.connections).toEqual([]);
+}
+
+function definitionFor(security: Security, port: number) {
+  const server = `${security === "implicit" ? "smtps" : "smtp"}://localhost:${port}`;
+  return { server, tls: true, sender: "a@example.org", recipient: "b@example.net", timeout: 10 };
+}
+
 async function rejected({ admin }: Instance, security: Security, row: Row): Promise<void> {
   await using smtp = await startSmtpServer({ security, tls: tlsMaterial()[row.certificate] });
-  const server = `${security === "implicit" ? "smtps" : "smtp"}://localhost:${smtp.port}`;
-  const { body } = await admin.test({
-    server,
-    tls: true,
-    sender: "a@example.org",
-    recipient: "b@example.net",
-    timeout: 10,
-  });
+  const { body } = await admin.test(definitionFor(security, smtp.port));
   expect(body.result.value).toBe(false);
   expect(body.detail?.delivery).toMatchObject({
     phase: "certificate",

@@ -1,8 +1,14 @@
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
+import type { KeyPair } from "../../../src/testing/smtp/index.ts";
 
 const HOST = "127.0.0.1";
+
+interface TlsOptions extends Partial<KeyPair> {
+  readonly ca?: string;
+  readonly servername?: string;
+}
 
 /** A client that writes given lines and reads whole replies. */
 export class RawClient implements Disposable {
@@ -70,7 +76,7 @@ export class RawClient implements Disposable {
   }
 
   /** Starts TLS without verifying the certificate. */
-  async startTls(options: { readonly ca?: string; readonly servername?: string } = {}): Promise<TLSSocket> {
+  async startTls(options: TlsOptions = {}): Promise<TLSSocket> {
     this.#socket.removeAllListeners();
     const isChecked = options.ca !== undefined;
     const secure = connectTls({ socket: this.#socket, ...options, rejectUnauthorized: isChecked });

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import process from "node:process";
-import { close, hangUp, reply, startSmtpServer, times } from "../../../src/testing/smtp/index.ts";
+import {
+  close,
+  hangUp,
+  reply,
+  startSmtpServer,
+  testCertificates,
+  times,
+} from "../../../src/testing/smtp/index.ts";
 import { RawClient } from "./client.ts";
 
 // runtimes.test.ts runs this on each runtime, because sockets and TLS differ.
@@ -53,6 +60,22 @@ for (const security of ["starttls", "implicit"] as const) {
     await server.closed();
     await server[Symbol.asyncDispose]();
   }
+}
+
+const { ca, client: pair, untrustedClient } = await testCertificates();
+for (const [identity, clientName] of [
+  [pair, "client.test"],
+  [untrustedClient, null],
+  [{}, null],
+] as const) {
+  const server = await startSmtpServer({ security: "implicit", clientCa: ca });
+  const client = await RawClient.connect(server);
+  await client.startTls({ ca, servername: "localhost", ...identity });
+  assert.match(await client.read(), clientName === null ? /^$/ : /^220 /);
+  assert.equal(server.connections[0]?.clientName, clientName);
+  client[Symbol.dispose]();
+  await server.closed();
+  await server[Symbol.asyncDispose]();
 }
 
 // After dispose, a server that never replies does not keep the process alive.

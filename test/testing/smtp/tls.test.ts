@@ -4,6 +4,7 @@ import {
   close,
   delay,
   garbage,
+  type KeyPair,
   startSmtpServer,
   testCertificates,
   times,
@@ -16,15 +17,21 @@ const SECURITY = ["starttls", "implicit"] as const;
 type Security = (typeof SECURITY)[number];
 
 /** Connects and verifies the certificate. @returns the greeting, the reply to EHLO, or the error's code. */
-async function talk(security: Security, port: number, ca: string | null, servername = "localhost") {
+async function talk(
+  security: Security,
+  port: number,
+  ca: string | null,
+  servername = "localhost",
+  client: KeyPair | null = null,
+) {
   try {
-    using client = await RawClient.connect({ port });
+    using talker = await RawClient.connect({ port });
     if (security === "starttls") {
-      await client.read();
-      await client.ask("STARTTLS");
+      await talker.read();
+      await talker.ask("STARTTLS");
     }
-    await client.startTls({ ca: ca ?? "", servername });
-    return security === "implicit" ? await client.read() : await client.ask("EHLO client.test");
+    await talker.startTls({ ca: ca ?? "", servername, ...client });
+    return security === "implicit" ? await talker.read() : await talker.ask("EHLO client.test");
   } catch (error) {
     return error instanceof Error && "code" in error ? String(error.code) : String(error);
   }
@@ -66,6 +73,16 @@ describe.each([...SECURITY])("TLS, %s", (security) => {
   test("the handshake can be delayed", async () => {
     await using server = await startSmtpServer({ security, script: { handshake: delay(20) } });
     expect(await talk(security, server.port, server.ca)).toMatch(/^2/);
+  });
+
+  test("a client without the certificate that the server requires gets no reply", async () => {
+    const { ca, client, untrustedClient } = await testCertificates();
+    await using server = await startSmtpServer({ security, clientCa: ca });
+    expect(await talk(security, server.port, server.ca, "localhost", client)).toMatch(/^2[25]0/);
+    expect(await talk(security, server.port, server.ca)).toBe("");
+    expect(await talk(security, server.port, server.ca, "localhost", untrustedClient)).toBe("");
+    expect(server.connections.map(({ clientName }) => clientName)).toEqual(["client.test", null, null]);
+    await server.closed();
   });
 
   test("replies can be held under TLS", async () => {

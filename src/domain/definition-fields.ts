@@ -10,7 +10,7 @@ export type AuthMechanism = (typeof AUTH_MECHANISMS)[number];
 const AUTH_KINDS = ["password", "oauth2"] as const;
 
 /** A member of `detail` that shows fields beyond privacyIDEA's 14. */
-export type DetailGroup = "limits" | "transport" | "provider" | "auth";
+export type DetailGroup = "limits" | "transport" | "provider" | "auth" | "smime";
 
 /** One field of a definition. */
 export type DefinitionField = {
@@ -131,6 +131,13 @@ export const DEFINITION_FIELDS = {
     default: "",
     description:
       "Certificate as PEM text, chain included. On update, absent keeps the stored one if the key is kept",
+  },
+  smimePss: {
+    parameter: "smime_pss",
+    kind: "flag",
+    default: false,
+    detail: "smime",
+    description: "Sign with RSASSA-PSS if the key is RSA. A key of RSASSA-PSS always does",
   },
   maxConnections: {
     parameter: "max_connections",

@@ -105,6 +105,8 @@ export interface SigningSource {
   readonly cacheKey: string | null;
   /** PEM text, chain included. */
   readonly certificate: string;
+  /** Whether an RSA key signs by RSASSA-PSS. */
+  readonly pss: boolean;
   /** Returns PKCS#8 DER that was decrypted when the definition was saved; `null` if that was impossible. */
   readonly decryptedKey: () => Promise<Uint8Array<ArrayBuffer> | null>;
   /** Returns PEM text and passphrase as given. */

@@ -159,7 +159,9 @@ const definitionEntries = Object.fromEntries(
 ) as DefinitionEntries;
 
 /** Returns the schemas of the fields that a member of `detail` shows. */
-function detailEntries<Group extends "limits" | "transport" | "auth">(group: Group): DetailEntries<Group> {
+function detailEntries<Group extends "limits" | "transport" | "auth" | "smime">(
+  group: Group,
+): DetailEntries<Group> {
   const shown = FIELDS.filter(({ detail }) => detail === group);
   return Object.fromEntries(
     shown.map((field): readonly unknown[] => [
@@ -229,6 +231,7 @@ export const definitionDetail = v.object({
   transport: v.object(detailEntries("transport")),
   auth: v.object(detailEntries("auth")),
   provider: described(v.string(), "ID of the preset; empty if there is none"),
+  smime: v.object(detailEntries("smime")),
   ...noticeEntries,
 });
 export type DefinitionDetail = v.InferOutput<typeof definitionDetail>;

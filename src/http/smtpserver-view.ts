@@ -49,7 +49,7 @@ export function toDefinitionDetail(
   };
 }
 
-type FurtherView = Pick<DefinitionDetail, "limits" | "transport" | "auth" | "provider">;
+type FurtherView = Pick<DefinitionDetail, "limits" | "transport" | "auth" | "provider" | "smime">;
 
 /** Returns the further fields by the member of `detail` that shows them. Secrets are never shown. */
 function furtherView(definition: FurtherDefinition): FurtherView {
@@ -68,6 +68,7 @@ function furtherView(definition: FurtherDefinition): FurtherView {
     transport: shown("transport"),
     auth: shown("auth"),
     provider: definition.provider,
+    smime: shown("smime"),
   };
 }
 

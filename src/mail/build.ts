@@ -113,21 +113,22 @@ export function createBuild(platform: Pick<Platform, "now">): Build {
 }
 
 async function load(source: SigningSource, now: Date): Promise<Prepared | SigningFailure> {
-  const { certificate } = source;
+  const { certificate, pss } = source;
   const pkcs8 = await source.decryptedKey();
   const { identity, problems } = pkcs8
-    ? await loadIdentity({ pkcs8, certificate, now })
+    ? await loadIdentity({ pkcs8, certificate, pss, now })
     : await inspectOriginal(source, now);
-  if (identity) return { identity, signer: prepareSigner(identity) };
+  if (identity) return { identity, signer: await prepareSigner(identity) };
   return problems[0] ?? { code: "sign_no_key", reason: "There is no key to sign with" };
 }
 
-async function inspectOriginal({ originalKey, certificate }: SigningSource, now: Date) {
+async function inspectOriginal({ originalKey, certificate, pss }: SigningSource, now: Date) {
   const { pem, passphrase } = await originalKey();
   return inspectIdentity({
     privateKey: pem.reveal(),
     passphrase: passphrase.reveal(),
     certificate,
+    pss,
     now,
   });
 }

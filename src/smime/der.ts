@@ -24,6 +24,9 @@ export const TAG = {
   SEQUENCE: 0x30,
   SET: 0x31,
   CONTEXT_0: 0xa0,
+  CONTEXT_1: 0xa1,
+  CONTEXT_2: 0xa2,
+  CONTEXT_4: 0xa4,
 } as const;
 
 /** The years that UTCTime can express (RFC 5652 11.3). Others need GeneralizedTime. */

@@ -1,14 +1,15 @@
 import { parseAddress } from "../domain/mailbox.ts";
 import { type Notice, notice } from "../domain/notices.ts";
-import { type KeyAlgorithm, SIGNING_ALGORITHMS } from "./algorithms.ts";
+import { type KeyAlgorithm, SIGNING_ALGORITHMS, type SignatureAlgorithm } from "./algorithms.ts";
 import type { Certificate } from "./certificate.ts";
 import { type Der, equalBytes } from "./der.ts";
 import { importSigningKey, type PrivateKey, readAlgorithm, readPrivateKey } from "./keys.ts";
 import { certificateContent, IdentityError, type IdentityProblem } from "./problem.ts";
+import { asRsaEncryption, requiredPss } from "./rsa-pss.ts";
 
 /** A key and a certificate that can sign from `notBefore` to `notAfter`. */
 export interface SigningIdentity {
-  readonly algorithm: KeyAlgorithm;
+  readonly algorithm: SignatureAlgorithm;
   readonly key: CryptoKey;
   /** Signer first. */
   readonly chain: readonly Certificate[];
@@ -49,9 +50,11 @@ export async function inspectIdentity(input: {
   /** PEM text, chain included, in any order. */
   readonly certificate: string;
   readonly now: Date;
+  /** Whether an RSA key signs by RSASSA-PSS. Default: only if key or certificate requires it. */
+  readonly pss?: boolean;
 }): Promise<Inspection> {
   const key = await check(readPrivateKey(input.privateKey, input.passphrase));
-  return inspect(key, input.certificate, input.now);
+  return inspect(key, input);
 }
 
 /** Loads an identity whose key is decrypted already, for sending. Every problem is in `problems`. */
@@ -60,10 +63,12 @@ export async function loadIdentity(input: {
   readonly pkcs8: Der;
   readonly certificate: string;
   readonly now: Date;
+  /** As in {@link inspectIdentity}. */
+  readonly pss?: boolean;
 }): Promise<Inspection> {
   const { pkcs8 } = input;
   const key = await check((async () => ({ pkcs8, algorithm: readAlgorithm(pkcs8) }))());
-  return inspect(key, input.certificate, input.now);
+  return inspect(key, input);
 }
 
 /** Returns when the first certificate of a PEM text expires. @throws {IdentityError} */
@@ -84,14 +89,22 @@ async function check<T>(promise: Promise<T>): Promise<Checked<T>> {
   }
 }
 
-async function inspect(key: Checked<PrivateKey>, certificate: string, now: Date): Promise<Inspection> {
+interface MatchOptions {
+  readonly now: Date;
+  readonly pss?: boolean;
+}
+
+async function inspect(
+  key: Checked<PrivateKey>,
+  { certificate, ...options }: MatchOptions & { readonly certificate: string },
+): Promise<Inspection> {
   const parsed = await check(readCertificates(certificate));
   const pkcs8 = "value" in key ? key.value.pkcs8 : null;
   if (!("value" in key) || !("value" in parsed)) {
     const problems = [key, parsed].flatMap((result) => ("problem" in result ? [result.problem] : []));
     return { problems, warnings: [], identity: null, pkcs8, notAfter: null };
   }
-  return { ...(await match(key.value, parsed.value, now)), pkcs8 };
+  return { ...(await match(key.value, parsed.value, options)), pkcs8 };
 }
 
 /** Loads pkijs on demand: it is large, and many instances never sign. */
@@ -103,7 +116,7 @@ async function readCertificates(pem: string): Promise<readonly Certificate[]> {
 async function match(
   privateKey: PrivateKey,
   given: readonly Certificate[],
-  now: Date,
+  { now, pss = false }: MatchOptions,
 ): Promise<Omit<Inspection, "pkcs8">> {
   const { algorithm } = privateKey;
   const key = await importSigningKey(privateKey);
@@ -123,12 +136,25 @@ async function match(
   const warnings = warningsOf(algorithm, certificate, now);
   if (problems.length > 0) return { problems, warnings, identity: null, notAfter };
   const chain = orderChain(certificate, given);
+  const signing = await check(signingKey(privateKey, certificate, pss));
+  if ("problem" in signing) return { problems: [signing.problem], warnings, identity: null, notAfter };
   return {
     problems,
     warnings,
-    identity: { algorithm, key, chain, addresses, notBefore, notAfter },
+    identity: { ...signing.value, chain, addresses, notBefore, notAfter },
     notAfter,
   };
+}
+
+/** Imports the key for the signature that key and certificate allow, or else that the definition asks for. */
+async function signingKey(
+  { pkcs8, algorithm }: PrivateKey,
+  { publicKey }: Certificate,
+  pss: boolean,
+): Promise<Pick<SigningIdentity, "algorithm" | "key">> {
+  const ofRsa = () => requiredPss(pkcs8) ?? requiredPss(publicKey) ?? (pss ? "pss256" : algorithm);
+  const signature = algorithm === "rsa" ? ofRsa() : algorithm;
+  return { algorithm: signature, key: await importSigningKey({ pkcs8, algorithm: signature }) };
 }
 
 function problemsOf(certificate: Certificate, now: Date): readonly IdentityProblem[] {
@@ -170,7 +196,8 @@ async function matching(
   const verified = await Promise.all(
     given.map(async ({ publicKey }) => {
       try {
-        const imported = await crypto.subtle.importKey("spki", publicKey, importParams, false, ["verify"]);
+        const spki = asRsaEncryption(publicKey);
+        const imported = await crypto.subtle.importKey("spki", spki, importParams, false, ["verify"]);
         return await crypto.subtle.verify(signParams, imported, signature, probe);
       } catch {
         // A key of another kind: some runtimes throw at import, others at verification.

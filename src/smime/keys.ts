@@ -1,5 +1,5 @@
 import { type BaseBlock, ObjectIdentifier } from "asn1js";
-import { type KeyAlgorithm, SIGNING_ALGORITHMS } from "./algorithms.ts";
+import { type KeyAlgorithm, SIGNING_ALGORITHMS, type SignatureAlgorithm } from "./algorithms.ts";
 import {
   child,
   children,
@@ -20,6 +20,7 @@ import {
 } from "./der.ts";
 import { decryptPbes2, wrongPassphrase } from "./pbes2.ts";
 import { IdentityError, keyContent, keyForm } from "./problem.ts";
+import { asRsaEncryption, OID_RSA, OID_RSA_PSS, requiredPss } from "./rsa-pss.ts";
 
 /** A decrypted private key. */
 export interface PrivateKey {
@@ -33,8 +34,6 @@ const MIN_RSA_BITS = 2048;
 /** A signature with 8192 bits takes about 40 ms. Longer keys would block the process. */
 const MAX_RSA_BITS = 8192;
 
-const OID_RSA = "1.2.840.113549.1.1.1";
-const OID_RSA_PSS = "1.2.840.113549.1.1.10";
 const OID_EC = "1.2.840.10045.2.1";
 const OID_ED25519 = "1.3.101.112";
 const CURVES: Readonly<Record<string, KeyAlgorithm>> = {
@@ -50,9 +49,6 @@ const DAMAGED = "The private key is damaged: paste the whole PEM block again";
 const SUPPORTED = "Use RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519";
 const EXPLICIT_CURVE =
   "The private key has explicit curve parameters. Convert it with: openssl ec -in key.pem -param_enc named_curve -out key2.pem";
-const NEW_RSA_KEY =
-  "RSA-PSS keys are not supported. Create a new key and certificate, starting with: " +
-  "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem";
 const LEGACY_ENCRYPTION =
   "The private key uses the legacy PEM encryption (Proc-Type). " +
   "Convert it with: openssl pkcs8 -topk8 -in key.pem -out key8.pem";
@@ -65,7 +61,6 @@ const WRAPPERS: Readonly<Record<string, (der: Der) => Der>> = {
 };
 /** Explanations for unsupported PEM labels. */
 const UNSUPPORTED_LABELS: Readonly<Record<string, string>> = {
-  "RSA-PSS PRIVATE KEY": NEW_RSA_KEY,
   "OPENSSH PRIVATE KEY":
     "OpenSSH keys are not supported. Convert it with: ssh-keygen -p -m PKCS8 -f key, or create a new one with: " +
     "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem",
@@ -94,7 +89,7 @@ export function readAlgorithm(pkcs8: Der): KeyAlgorithm {
   const [oid, parameters] = keyInfoAlgorithm(pkcs8) ?? fail(keyForm(DAMAGED));
   if (oid === OID_RSA) return "rsa";
   if (oid === OID_ED25519) return "ed25519";
-  if (oid === OID_RSA_PSS) throw keyForm(NEW_RSA_KEY);
+  if (oid === OID_RSA_PSS && requiredPss(pkcs8) !== null) return "rsa";
   if (oid === OID_EC && parameters !== undefined) return curveOf(parameters);
   throw keyForm(`The kind of the private key is not supported. ${SUPPORTED}`);
 }
@@ -103,10 +98,16 @@ export function readAlgorithm(pkcs8: Der): KeyAlgorithm {
  * Imports a key for signing. It cannot be exported from the `CryptoKey`.
  * @throws {IdentityError} if the key is inconsistent, or an RSA key of the wrong length.
  */
-export async function importSigningKey({ pkcs8, algorithm }: PrivateKey): Promise<CryptoKey> {
+export async function importSigningKey({
+  pkcs8,
+  algorithm,
+}: {
+  readonly pkcs8: Der;
+  readonly algorithm: SignatureAlgorithm;
+}): Promise<CryptoKey> {
   const { importParams } = SIGNING_ALGORITHMS[algorithm];
   const key = await crypto.subtle
-    .importKey("pkcs8", pkcs8, importParams, false, ["sign"])
+    .importKey("pkcs8", asRsaEncryption(pkcs8), importParams, false, ["sign"])
     .catch((cause: unknown) => fail(keyForm(DAMAGED, { cause })));
   const bits = "modulusLength" in key.algorithm ? Number(key.algorithm.modulusLength) : null;
   if (bits !== null && (bits < MIN_RSA_BITS || bits > MAX_RSA_BITS)) {

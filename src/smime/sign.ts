@@ -1,4 +1,5 @@
 import { SIGNING_ALGORITHMS } from "./algorithms.ts";
+import { attribute, ID_DATA, signerAttributes } from "./attributes.ts";
 import {
   concat,
   type Der,
@@ -20,6 +21,8 @@ export interface Signer {
   readonly signedDataHead: Der;
   /** `version`, `sid`, `digestAlgorithm` of `SignerInfo`. */
   readonly signerInfoHead: Der;
+  /** The signed attributes that do not depend on the message. */
+  readonly attributes: readonly Der[];
 }
 
 /** RFC 2046 5.1.1, without the characters that need special care. */
@@ -28,28 +31,15 @@ const BOUNDARY = /^[A-Za-z0-9'+_./=?-]{1,70}$/;
 const BASE64_LINE = /.{76}(?=.)/g;
 
 const VERSION_1 = smallInteger(1);
-const ID_DATA = objectIdentifier("1.2.840.113549.1.7.1");
 const ID_SIGNED_DATA = objectIdentifier("1.2.840.113549.1.7.2");
 const ID_MESSAGE_DIGEST = objectIdentifier("1.2.840.113549.1.9.4");
 const ID_SIGNING_TIME = objectIdentifier("1.2.840.113549.1.9.5");
-
-const CONTENT_TYPE = attribute(objectIdentifier("1.2.840.113549.1.9.3"), ID_DATA);
-/** RFC 8551 2.5.2, in order of preference: AES-256-GCM, AES-256-CBC, AES-128-CBC. */
-const CAPABILITIES = [
-  "2.16.840.1.101.3.4.1.46",
-  "2.16.840.1.101.3.4.1.42",
-  "2.16.840.1.101.3.4.1.2",
-] as const;
-const SMIME_CAPABILITIES = attribute(
-  objectIdentifier("1.2.840.113549.1.9.15"),
-  sequence(...CAPABILITIES.map((capability) => sequence(objectIdentifier(capability)))),
-);
 
 const ascii = new TextEncoder();
 const latin1 = new TextDecoder("latin1");
 
 /** Encodes the parts that all signatures of an identity share. */
-export function prepareSigner(identity: SigningIdentity): Signer {
+export async function prepareSigner(identity: SigningIdentity): Promise<Signer> {
   const { digestAlgorithm } = SIGNING_ALGORITHMS[identity.algorithm];
   const [signer] = identity.chain;
   if (signer === undefined) throw new TypeError("An identity without a certificate");
@@ -59,6 +49,7 @@ export function prepareSigner(identity: SigningIdentity): Signer {
     identity,
     signedDataHead: concat([VERSION_1, setOf(digestAlgorithm), sequence(ID_DATA), certificates]),
     signerInfoHead: concat([VERSION_1, issuerAndSerialNumber, digestAlgorithm]),
+    attributes: await signerAttributes(signer),
   };
 }
 
@@ -109,20 +100,15 @@ async function signDetached(content: Der, signer: Signer, date: Date): Promise<D
   const { digest, signParams, signatureAlgorithm, isEcdsa } = SIGNING_ALGORITHMS[algorithm];
   const messageDigest = new Uint8Array(await crypto.subtle.digest(digest, content));
   const attributes = setOf(
-    CONTENT_TYPE,
     attribute(ID_SIGNING_TIME, time(date)),
     attribute(ID_MESSAGE_DIGEST, tlv(TAG.OCTET_STRING, messageDigest)),
-    SMIME_CAPABILITIES,
+    ...signer.attributes,
   );
   const raw = new Uint8Array(await crypto.subtle.sign(signParams, key, attributes));
   const signature = tlv(TAG.OCTET_STRING, isEcdsa ? ecdsaSignature(raw) : raw);
   const signerInfo = sequence(signer.signerInfoHead, asImplicit(attributes), signatureAlgorithm, signature);
   const signedData = sequence(signer.signedDataHead, tlv(TAG.SET, signerInfo));
   return sequence(ID_SIGNED_DATA, tlv(TAG.CONTEXT_0, signedData));
-}
-
-function attribute(type: Der, value: Der): Der {
-  return sequence(type, tlv(TAG.SET, value));
 }
 
 /** RFC 5652 5.4: the attributes are signed as a SET OF and stored as `[0] IMPLICIT`. */

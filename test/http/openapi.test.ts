@@ -135,7 +135,7 @@ describe("GET /openapi.json", () => {
     ];
     const signing = ["smime", "dont_send_on_error", "private_key", "private_key_password", "certificate"];
     const further =
-      "max_connections mails_per_minute pipelining auth_mechanism provider api_url auth oauth_flow oauth_token_url oauth_authorization_url oauth_device_url oauth_client_id oauth_client_secret oauth_private_key oauth_certificate oauth_service_account oauth_refresh_token oauth_scope oauth_mechanism tls_certificate tls_private_key".split(
+      "smime_pss max_connections mails_per_minute pipelining auth_mechanism provider api_url auth oauth_flow oauth_token_url oauth_authorization_url oauth_device_url oauth_client_id oauth_client_secret oauth_private_key oauth_certificate oauth_service_account oauth_refresh_token oauth_scope oauth_mechanism tls_certificate tls_private_key".split(
         " ",
       );
     const bodies = {

@@ -4,8 +4,8 @@ import { type TestInstance, testInstance } from "../fixtures/instance.ts";
 import type { TestResponse } from "../fixtures/request.ts";
 import { leaf, SENDER, sender } from "../fixtures/smime/authority.ts";
 import { encrypt, PASSPHRASE, privateKey } from "../fixtures/smime/keys.ts";
-import { isInstalled } from "../fixtures/smime/openssl.ts";
-import { opensslVerify } from "../fixtures/smime/verify.ts";
+import { isInstalled, openssl } from "../fixtures/smime/openssl.ts";
+import { opensslVerify, splitSigned } from "../fixtures/smime/verify.ts";
 
 const CENSORED = "__CENSORED__";
 const TEST = { server: "mail.example.org", recipient: "user@example.net", sender: SENDER };
@@ -38,6 +38,35 @@ describe.skipIf(!isInstalled("openssl"))("a signed test", () => {
     expect([verified.code, verified.stderr]).toEqual([0, expect.stringContaining("successful")]);
     const read = await PostalMime.parse(mail(instance));
     expect([read.subject, read.from?.address]).toEqual(["Test Email from Sealpost", SENDER]);
+  });
+
+  test.each(["saved", "unsaved"])("signs by RSASSA-PSS if smime_pss is true, %s", async (kind) => {
+    await using instance = await testInstance();
+    const { key, certificate, intermediate, root } = await sender("rsa");
+    const fields = { private_key: key, certificate: certificate + intermediate.certificate, smime: true };
+    const path = kind === "saved" ? "/smtpserver/a/send_test_email" : "/smtpserver/send_test_email";
+    for (const smime_pss of [true, false]) {
+      if (kind === "saved") await save(instance, { ...fields, smime_pss });
+      const json = kind === "saved" ? { recipient: TEST.recipient } : { ...TEST, ...fields, smime_pss };
+      expect((await instance.request("POST", path, { json })).value).toBe(true);
+      const message = instance.sent.at(-1)?.bytes ?? new Uint8Array();
+      expect((await opensslVerify(message, root)).code).toBe(0);
+      const { signature } = splitSigned(message);
+      const text = await openssl("cms", "-cmsout", "-print", "-inform", "DER", "-in", signature);
+      expect(/signatureAlgorithm:\s+algorithm: rsassaPss/.test(text)).toBe(smime_pss);
+    }
+  });
+
+  test("shows smime_pss in detail.smime, and keeps it where it is absent", async () => {
+    await using instance = await testInstance();
+    const shown = async () => (await instance.request("GET", "/smtpserver/a")).detail?.smime;
+    await save(instance, {});
+    expect(await shown()).toMatchObject({ smime_pss: false });
+    await save(instance, { smime_pss: true });
+    await save(instance, {});
+    expect(await shown()).toMatchObject({ smime_pss: true });
+    await save(instance, { smime_pss: null });
+    expect(await shown()).toMatchObject({ smime_pss: false });
   });
 
   test("that cannot be signed is sent unsigned, and reports it", async () => {

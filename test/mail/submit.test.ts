@@ -54,7 +54,7 @@ async function byHand(
   };
   const composed = await compose(message, fixed);
   const options = { date: START, boundary: `signed_${fixed.boundary}` };
-  const entity = await signEntity(protectHeaders(composed), prepareSigner(signing), options);
+  const entity = await signEntity(protectHeaders(composed), await prepareSigner(signing), options);
   return assemble(composed.headers, entity);
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Inspection, inspectIdentity, loadIdentity } from "../../src/smime/identity.ts";
+import { asRsaEncryption } from "../../src/smime/rsa-pss.ts";
 import {
   type Issue,
   issue,
@@ -28,6 +29,12 @@ async function problemWith(changes: Partial<Issue>, now = NOW): Promise<Inspecti
   return problems;
 }
 
+/** Returns the key under the algorithm rsaEncryption, as programs without RSASSA-PSS write it. */
+function asPlainRsa(pem: string): string {
+  const der = asRsaEncryption(Uint8Array.fromBase64(pem.replace(/-----[^-]+-----/g, "")));
+  return `-----BEGIN PRIVATE KEY-----\n${der.toBase64()}\n-----END PRIVATE KEY-----\n`;
+}
+
 describe("inspectIdentity() accepts", () => {
   for (const algorithm of ALGORITHMS) {
     withOpenssl(`a ${algorithm} key with its certificate`, async () => {
@@ -40,6 +47,30 @@ describe("inspectIdentity() accepts", () => {
       expect(pkcs8).not.toBeNull();
     });
   }
+
+  for (const algorithm of ["pss256", "pss384"] as const) {
+    withOpenssl(`an RSASSA-PSS key with its certificate, ${algorithm}`, async () => {
+      const { key, certificate } = await sender(algorithm);
+      const { problems, identity } = await inspect(key, certificate);
+      expect(problems).toEqual([]);
+      expect(identity?.algorithm).toBe(algorithm);
+    });
+  }
+
+  withOpenssl(
+    "RSASSA-PSS for an RSA key where the certificate requires it, or the definition asks",
+    async () => {
+      const { key, certificate } = await sender("rsa");
+      const asked = { privateKey: key, passphrase: "", certificate, pss: true, now: NOW };
+      expect((await inspectIdentity(asked)).identity?.algorithm).toBe("pss256");
+      const required = await sender("pss384");
+      const plain = asPlainRsa(required.key);
+      expect((await inspect(plain, required.certificate)).identity?.algorithm).toBe("pss384");
+      const other = await sender("p256");
+      const curve = { privateKey: other.key, passphrase: "", certificate: other.certificate, pss: true };
+      expect((await inspectIdentity({ ...curve, now: NOW })).identity?.algorithm).toBe("p256");
+    },
+  );
 
   withOpenssl("the chain in any order, and puts it signer first", async () => {
     const { key, certificate, intermediate, root } = await sender("rsa");

@@ -112,9 +112,9 @@ describe("readPrivateKey() rejects a format and names the command that helps", (
       () => generate("EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt", "ec_param_enc:explicit"),
       /openssl ec .*-param_enc named_curve/,
     ],
-    "RSA-PSS": [
-      () => generate("RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"),
-      /openssl genpkey -algorithm RSA/,
+    "RSASSA-PSS with SHA-1 alone": [
+      () => generate("RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048", "-pkeyopt", "rsa_pss_keygen_md:sha1"),
+      /parameters.*openssl genpkey -algorithm RSA-PSS/,
     ],
     "RSA of 1024 bits": [() => generate("RSA", "-pkeyopt", "rsa_keygen_bits:1024"), /1024 bits/],
     secp256k1: [() => generate("EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"), /Use RSA/],

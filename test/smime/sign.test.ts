@@ -4,13 +4,13 @@ import * as pkijs from "pkijs";
 import type { ComposedMessage } from "../../src/domain/message.ts";
 import { assemble, protectHeaders } from "../../src/message/assemble.ts";
 import { compose } from "../../src/message/compose.ts";
-import { type KeyAlgorithm, SIGNING_ALGORITHMS } from "../../src/smime/algorithms.ts";
+import { SIGNING_ALGORITHMS, type SignatureAlgorithm } from "../../src/smime/algorithms.ts";
 import { compareBytes } from "../../src/smime/der.ts";
 import { inspectIdentity } from "../../src/smime/identity.ts";
 import { prepareSigner, type Signer, signEntity } from "../../src/smime/sign.ts";
-import { type Authority, NOW, SENDER, sender } from "../fixtures/smime/authority.ts";
-import { ALGORITHMS } from "../fixtures/smime/keys.ts";
-import { isInstalled } from "../fixtures/smime/openssl.ts";
+import { type Authority, leaf, mailExtensions, NOW, SENDER, sender } from "../fixtures/smime/authority.ts";
+import { privateKey, SIGNATURES } from "../fixtures/smime/keys.ts";
+import { isInstalled, openssl } from "../fixtures/smime/openssl.ts";
 import { gpgsmVerify, nssStatus, opensslVerify, splitSigned } from "../fixtures/smime/verify.ts";
 
 setDefaultTimeout(30_000);
@@ -39,7 +39,8 @@ beforeAll(async () => {
 });
 
 async function signerOf(
-  algorithm: KeyAlgorithm,
+  algorithm: SignatureAlgorithm,
+  options: { readonly pss?: boolean } = {},
 ): Promise<{ readonly signer: Signer; readonly root: Authority }> {
   const { key, certificate, intermediate, root } = await sender(algorithm);
   const chain = intermediate.certificate + certificate;
@@ -48,8 +49,9 @@ async function signerOf(
     passphrase: "",
     certificate: chain,
     now: NOW,
+    ...options,
   });
-  return { signer: prepareSigner(identity!), root };
+  return { signer: await prepareSigner(identity!), root };
 }
 
 interface Signed {
@@ -58,8 +60,11 @@ interface Signed {
   readonly root: Authority;
 }
 
-async function signedMail(algorithm: KeyAlgorithm, date = NOW): Promise<Signed> {
-  const { signer, root } = await signerOf(algorithm);
+async function signedMail(
+  algorithm: SignatureAlgorithm,
+  { date = NOW, pss = false }: { readonly date?: Date; readonly pss?: boolean } = {},
+): Promise<Signed> {
+  const { signer, root } = await signerOf(algorithm, { pss });
   const entity = protectHeaders(mail);
   const signed = await signEntity(entity, signer, { date, boundary: BOUNDARY });
   return { message: assemble(mail.headers, signed), entity, root };
@@ -76,15 +81,18 @@ function tampered(message: Uint8Array): Uint8Array {
 }
 
 describe("signEntity() is verified", () => {
-  for (const algorithm of ["rsa", "p256", "p384", "p521"] as const) {
+  for (const algorithm of ["rsa", "pss256", "pss384", "p256", "p384", "p521"] as const) {
     withOpenssl(`by openssl as a whole message, ${algorithm}, root alone known`, async () => {
       const { message, entity, root } = await signedMail(algorithm);
-      const { code, stdout, stderr } = await opensslVerify(message, root);
+      const { code, stdout, stderr } = await opensslVerify(message, root, ["-cades"]);
       expect(stderr).toContain("successful");
       expect(code).toBe(0);
       expect(stdout).toBe(new TextDecoder().decode(entity));
       expect((await opensslVerify(tampered(message), root)).code).not.toBe(0);
     });
+
+    // NSS 3.87 rejects every CMS signature by a certificate whose key is of RSASSA-PSS.
+    if (algorithm === "pss256" || algorithm === "pss384") continue;
 
     withNss(`by NSS, ${algorithm}`, async () => {
       const { message, root } = await signedMail(algorithm);
@@ -92,6 +100,25 @@ describe("signEntity() is verified", () => {
       expect(await nssStatus(tampered(message), root)).toBe("DigestMismatch");
     });
   }
+
+  withOpenssl("by openssl and RSASSA-PSS with a salt as long as the digest, for an RSA key", async () => {
+    const { message, root } = await signedMail("rsa", { pss: true });
+    expect((await opensslVerify(message, root)).code).toBe(0);
+    const { signature } = splitSigned(message);
+    const text = await openssl("cms", "-cmsout", "-print", "-inform", "DER", "-in", signature);
+    expect(text).toMatch(/signatureAlgorithm:\s+algorithm: rsassaPss/);
+    expect(text).toMatch(/signatureAlgorithm:[\s\S]*cont \[ 2 \][^\n]*\n[^\n]*INTEGER +:20\n/);
+  });
+
+  withNss("by NSS and RSASSA-PSS, for an RSA key", async () => {
+    const { message, root } = await signedMail("rsa", { pss: true });
+    expect(await nssStatus(message, root)).toBe("GoodSignature");
+  });
+
+  withGpgsm("by gpgsm and RSASSA-PSS, for an RSA key", async () => {
+    const { message, root } = await signedMail("rsa", { pss: true });
+    expect((await gpgsmVerify(message, root)).stdout).toContain("[GNUPG:] GOODSIG");
+  });
 
   // gpgsm 2.2 rejects SHA-512 with P-521.
   for (const algorithm of ["rsa", "p256", "p384"] as const) {
@@ -104,7 +131,7 @@ describe("signEntity() is verified", () => {
     });
   }
 
-  for (const algorithm of ALGORITHMS) {
+  for (const algorithm of SIGNATURES) {
     withOpenssl(`by RFC 5652 step for step, ${algorithm}`, async () => {
       const { message } = await signedMail(algorithm);
       expect(await verdict(message, algorithm)).toEqual({ digest: true, signature: true });
@@ -114,11 +141,11 @@ describe("signEntity() is verified", () => {
 });
 
 describe("signEntity()", () => {
-  for (const algorithm of ALGORITHMS) {
+  for (const algorithm of SIGNATURES) {
     withOpenssl(`signs attributes in DER order, ${algorithm}`, async () => {
       const { attributes } = await parseSigned((await signedMail(algorithm)).message);
       const encoded = attributes.map((attribute) => new Uint8Array(attribute.toSchema().toBER()));
-      expect(encoded).toHaveLength(4);
+      expect(encoded).toHaveLength(5);
       expect(encoded).toEqual(encoded.toSorted(compareBytes));
     });
 
@@ -129,6 +156,36 @@ describe("signEntity()", () => {
     });
   }
 
+  for (const [usage, isPreferred] of [
+    ["digitalSignature", false],
+    ["digitalSignature,keyEncipherment", true],
+    [null, true],
+  ] as const) {
+    withOpenssl(`prefers its certificate for replies only if it can decrypt: ${usage}`, async () => {
+      const key = await privateKey("rsa");
+      const certificate = await leaf({ key, extensions: mailExtensions("keyUsage", usage) });
+      const fields = { privateKey: key, passphrase: "", certificate, now: NOW };
+      const { identity } = await inspectIdentity(fields);
+      const entity = new TextEncoder().encode("Content-Type: text/plain\r\n\r\nx\r\n");
+      const signer = await prepareSigner(identity!);
+      const signed = await signEntity(entity, signer, { date: NOW, boundary: BOUNDARY });
+      const { attributes, certificate: parsed } = await parseSigned(signed);
+      const preference = attributes.find(({ type }) => type === "1.2.840.113549.1.9.16.2.11")?.values[0];
+      expect(preference !== undefined).toBe(isPreferred);
+      if (isPreferred) expect(preference.valueBlock.value[1].isEqual(parsed.serialNumber)).toBe(true);
+    });
+  }
+
+  withOpenssl("offers AES-256-CBC first and AES-256-GCM last", async () => {
+    const { attributes } = await parseSigned((await signedMail("p256")).message);
+    const capabilities = attributes.find(({ type }) => type === "1.2.840.113549.1.9.15")?.values[0];
+    const names = capabilities.valueBlock.value.map((one: asn1js.Sequence) =>
+      (one.valueBlock.value[0] as asn1js.ObjectIdentifier).getValue(),
+    );
+    expect(names[0]).toBe("2.16.840.1.101.3.4.1.42");
+    expect(names.at(-1)).toBe("2.16.840.1.101.3.4.1.46");
+  });
+
   for (const algorithm of ["rsa", "ed25519"] as const) {
     withOpenssl(`gives the same bytes for the same input, ${algorithm}`, async () => {
       const first = await signedMail(algorithm);
@@ -138,7 +195,7 @@ describe("signEntity()", () => {
 
   withOpenssl("writes the signing time as UTCTime until 2049, then as GeneralizedTime", async () => {
     const timeOf = async (date: string) => {
-      const { attributes } = await parseSigned((await signedMail("p256", new Date(date))).message);
+      const { attributes } = await parseSigned((await signedMail("p256", { date: new Date(date) })).message);
       return attributes.find(({ type }) => type === "1.2.840.113549.1.9.5")?.values[0];
     };
     const short = await timeOf("2049-12-31T23:59:59.900Z");
@@ -197,12 +254,18 @@ async function parseSigned(message: Uint8Array): Promise<Parsed> {
 }
 
 /** Verifies as in RFC 5652 5.4 and 5.6, without any code of the signer. */
-async function verdict(message: Uint8Array, algorithm: KeyAlgorithm): Promise<object> {
+async function verdict(message: Uint8Array, algorithm: SignatureAlgorithm): Promise<object> {
   const { content, attributes, signedBytes, signature, certificate } = await parseSigned(message);
   const { digest, importParams, signParams, isEcdsa } = SIGNING_ALGORITHMS[algorithm];
   const wanted = attributes.find(({ type }) => type === "1.2.840.113549.1.9.4")?.values[0];
   const actual = await crypto.subtle.digest(digest, Buffer.from(content, "latin1"));
-  const spki = certificate.subjectPublicKeyInfo.toSchema().toBER();
+  const { subjectPublicKeyInfo } = certificate;
+  if (algorithm.startsWith("pss")) {
+    // WebCrypto imports only keys of rsaEncryption.
+    subjectPublicKeyInfo.algorithm.algorithmId = "1.2.840.113549.1.1.1";
+    subjectPublicKeyInfo.algorithm.algorithmParams = new asn1js.Null();
+  }
+  const spki = subjectPublicKeyInfo.toSchema().toBER();
   const key = await crypto.subtle.importKey("spki", spki, importParams, false, ["verify"]);
   const raw = isEcdsa ? halves(signature, Math.ceil(Number.parseInt(algorithm.slice(1), 10) / 8)) : signature;
   return {

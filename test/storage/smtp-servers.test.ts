@@ -20,6 +20,7 @@ const ROW: SmtpServerRow = {
   description: "",
   smime: false,
   dontSendOnError: false,
+  smimePss: false,
   privateKey: "",
   privateKeyPassword: "",
   signingKey: "",

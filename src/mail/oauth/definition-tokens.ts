@@ -8,6 +8,7 @@ import { tokenEndpointOf } from "../../domain/token-endpoint.ts";
 import { type DefinitionTokens, TokenCache, type TokenSource } from "../../oauth/access-tokens.ts";
 import type { Keyring } from "../../secrets/keyring.ts";
 import { readPrivateKey } from "../../smime/keys.ts";
+import { asRsaEncryption } from "../../smime/rsa-pss.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { OAuthTokenRepository } from "../../storage/oauth-tokens.ts";
 import type { RateLimitRepository } from "../../storage/rate-limits.ts";
@@ -48,7 +49,7 @@ export function createTokensFor(deps: TokensForDeps): TokensFor {
     async request(settings) {
       // Only definitions that use OAuth pay for its library.
       const { requestToken } = await import("../../oauth/request-token.ts");
-      return requestToken(settings, { http, platform, readClientKey: (pem) => readPrivateKey(pem, "") });
+      return requestToken(settings, { http, platform, readClientKey });
     },
     mac,
     now: () => platform.now(),
@@ -77,4 +78,9 @@ export function createTokensFor(deps: TokensForDeps): TokensFor {
     };
     return cache.tokensOf({ identifier, stored, settings });
   };
+}
+
+async function readClientKey(pem: string) {
+  const key = await readPrivateKey(pem, "");
+  return { ...key, pkcs8: asRsaEncryption(key.pkcs8) };
 }

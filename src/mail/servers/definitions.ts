@@ -187,6 +187,7 @@ function signingSource(keyring: Keyring, row: SmtpServerRow): SigningSource {
   return {
     cacheKey: versionKey(row),
     certificate: row.certificate,
+    pss: row.smimePss,
     decryptedKey: async () => {
       const base64 = await openField(keyring, row, "signingKey");
       return base64.isEmpty ? null : Uint8Array.fromBase64(base64.reveal());

@@ -11,6 +11,7 @@ import {
   type ResolvedServer,
   resolveFurther,
   type SecretName,
+  type ServerDefinition,
   usesTokens,
 } from "../../domain/smtp-server.ts";
 import { invalidParameter } from "../../errors.ts";
@@ -153,7 +154,7 @@ async function resolveUnsaved(
     enqueueJob,
     identifier,
     poolKey: null,
-    signing: smime ? signingSource(certificate, privateKey, privateKeyPassword) : null,
+    signing: smime ? signingSource({ ...input, certificate }, privateKey, privateKeyPassword) : null,
   };
 }
 
@@ -188,10 +189,15 @@ function assertKeySender(name: SecretName, stored: SmtpServerRow, input: FilledI
   throw invalidParameter(DEFINITION_FIELDS[name].parameter, "required again, because the sender changed");
 }
 
-function signingSource(certificate: string, pem: Secret, passphrase: Secret): ResolvedServer["signing"] {
+function signingSource(
+  { certificate, smimePss }: Pick<ServerDefinition, "certificate" | "smimePss">,
+  pem: Secret,
+  passphrase: Secret,
+): ResolvedServer["signing"] {
   return {
     cacheKey: null,
     certificate,
+    pss: smimePss,
     decryptedKey: async () => null,
     originalKey: async () => ({ pem, passphrase }),
   };

@@ -9,6 +9,7 @@ import epoch from "./0008_epoch.sql" with { type: "text" };
 import providers from "./0009_providers.sql" with { type: "text" };
 import oauthTokens from "./0010_oauth_tokens.sql" with { type: "text" };
 import signIns from "./0011_oauth_sign_ins.sql" with { type: "text" };
+import smimePss from "./0012_smime_pss.sql" with { type: "text" };
 
 /** Every migration in order. A published one is never edited. */
 export const MIGRATIONS = [
@@ -23,4 +24,5 @@ export const MIGRATIONS = [
   { name: "0009_providers", sql: providers },
   { name: "0010_oauth_tokens", sql: oauthTokens },
   { name: "0011_oauth_sign_ins", sql: signIns },
+  { name: "0012_smime_pss", sql: smimePss },
 ] as const;

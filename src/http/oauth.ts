@@ -105,6 +105,7 @@ async function page(c: Context<Env>, complete: () => Promise<SignInResult>): Pro
     return c.html(signInPage(c, result.problem), status);
   } catch (error) {
     if (!(error instanceof SealpostError) || error.number === -500) throw error;
+    if (error.retryAfterSeconds !== null) c.header("Retry-After", String(error.retryAfterSeconds));
     return c.html(signInPage(c, "failed"), error.status);
   }
 }

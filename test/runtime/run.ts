@@ -7,6 +7,7 @@ import { tlsMaterial } from "./material.ts";
 import { record } from "./table.ts";
 
 const ENV: Readonly<Partial<Record<Setup, Environment>>> = {
+  usual: { SEALPOST_BASE_URL: "https://sealpost.example" },
   censoring: { SEALPOST_SECRETS: "censor" },
   "behind a proxy": { SEALPOST_TRUSTED_PROXIES: "127.0.0.1" },
 };

@@ -4,7 +4,7 @@ import { type Notice, notice } from "../../domain/notices.ts";
 import { findProvider } from "../../domain/providers/index.ts";
 import { Secret } from "../../domain/secret.ts";
 import { type SignIn, signInOf } from "../../domain/sign-in.ts";
-import type { FieldName, SecretName } from "../../domain/smtp-server.ts";
+import { type FieldName, type SecretName, usesTokens } from "../../domain/smtp-server.ts";
 import { tokenEndpointOf } from "../../domain/token-endpoint.ts";
 import { invalidParameter, type SealpostError } from "../../errors.ts";
 import type { TokenClient } from "../../oauth/token-request.ts";
@@ -70,8 +70,8 @@ function notSet(name: FieldName): SealpostError {
 
 /** Returns a notice for a definition that does not log in with a refresh token. */
 export function unusedNotices({ server, port, tls, auth, oauthFlow }: SmtpServerRow): readonly Notice[] {
-  const isOAuth = auth === "oauth2" || endpointOf({ server, port, tls }).protocol === "graph";
-  if (isOAuth && oauthFlow === "refresh_token") return [];
+  const { protocol } = endpointOf({ server, port, tls });
+  if (usesTokens(auth, protocol) && oauthFlow === "refresh_token") return [];
   return [notice("sign_in_unused", DEFINITION_FIELDS.oauthFlow.parameter)];
 }
 

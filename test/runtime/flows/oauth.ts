@@ -44,10 +44,8 @@ async function startProvider({
   };
 }
 
-/** Saves a definition that no other flow uses. @returns its identifier. */
-async function save(admin: Api, { oauth, smtp }: Provider, change: object = {}): Promise<string> {
-  const identifier = `oauth-${crypto.randomUUID()}`;
-  const { status, body } = await admin.save(identifier, {
+function definitionAt({ oauth, smtp }: Provider) {
+  return {
     server: `localhost:${smtp.port}`,
     tls: true,
     username: BOX,
@@ -56,8 +54,13 @@ async function save(admin: Api, { oauth, smtp }: Provider, change: object = {}):
     oauth_client_id: CLIENT.id,
     oauth_client_secret: CLIENT.secret,
     oauth_scope: "https://mail.example.org/.default",
-    ...change,
-  });
+  };
+}
+
+/** Saves a definition that no other flow uses. @returns its identifier. */
+async function save(admin: Api, provider: Provider, change: object = {}): Promise<string> {
+  const identifier = `oauth-${crypto.randomUUID()}`;
+  const { status, body } = await admin.save(identifier, { ...definitionAt(provider), ...change });
   expect([status, body.detail?.warnings]).toEqual([200, undefined]);
   return identifier;
 }
@@ -214,6 +217,27 @@ export const OAUTH: readonly Flow[] = [
       expect(body.detail?.delivery).toMatchObject({ outcome: "sent" });
       const used = oauth.tokenRequests.map(({ fields }) => fields.refresh_token);
       expect(used).toEqual([given, expect.not.stringContaining(given)]);
+    },
+  },
+  {
+    claim: "a mailbox that signs in with a browser sends from then on, and its state works once",
+    needs: "openssl",
+    async run({ admin, origin }) {
+      await using provider = await startProvider();
+      provider.oauth.user = BOX;
+      const change = { oauth_flow: "refresh_token", oauth_scope: "mail offline_access" };
+      const identifier = `oauth-${crypto.randomUUID()}`;
+      const saved = await admin.save(identifier, { ...definitionAt(provider), ...change });
+      expect(saved.status).toBe(200);
+      const started = await admin.call<string>("POST", `/smtpserver/${identifier}/oauth/start`);
+      const consent = await fetch(started.body.result.value ?? "", { redirect: "manual" });
+      const { pathname, search } = new URL(consent.headers.get("location") ?? "");
+      expect((await fetch(origin + pathname + search)).status).toBe(200);
+      expect((await fetch(origin + pathname + search)).status).toBe(400);
+      const { body } = await sendTest(admin, identifier);
+      expect(body.detail?.delivery).toMatchObject({ outcome: "sent" });
+      const grants = provider.oauth.tokenRequests.map(({ fields }) => fields.grant_type);
+      expect(grants).toEqual(["authorization_code", "refresh_token"]);
     },
   },
 ];

@@ -1,4 +1,5 @@
-import type { JointTransport, Transport } from "../contracts/transport.ts";
+import type { JointDelivery, JointTransport, SendOptions, Transport } from "../contracts/transport.ts";
+import type { Receipt } from "../domain/delivery.ts";
 import type { ConnectionSettings, MailApi } from "../domain/smtp-server.ts";
 import type { MailApiOptions, SendByApi } from "./mail-api/index.ts";
 
@@ -16,6 +17,8 @@ export function sendsJointly({ protocol }: Pick<ConnectionSettings, "protocol">)
 /** Creates the transport of every definition: by SMTP, or by the mail API that `server` names. */
 export function createTransportByProtocol(smtp: Transport, options: MailApiOptions): JointTransport {
   const senders = new Map<MailApi, Promise<SendByApi>>();
+  const inFlight = new Set<Promise<Receipt>>();
+  let isClosed = false;
 
   const load = async (api: MailApi): Promise<SendByApi> => {
     const { createSendByApi } = await import("./mail-api/index.ts");
@@ -27,20 +30,35 @@ export function createTransportByProtocol(smtp: Transport, options: MailApiOptio
     return sender;
   };
 
+  async function sendByApi(api: MailApi, delivery: JointDelivery, sendOptions: SendOptions) {
+    if (isClosed) throw new Error("The transport is closed");
+    const sending = (await senderOf(api))(delivery, sendOptions);
+    inFlight.add(sending);
+    try {
+      return await sending;
+    } finally {
+      inFlight.delete(sending);
+    }
+  }
+
   return {
     name: smtp.name,
     ...(smtp.boundsConnections && { boundsConnections: true }),
     sendsJointly,
-    async send({ recipient, ...delivery }, sendOptions) {
+    async send(delivery, sendOptions) {
       const { protocol } = delivery.server;
-      if (protocol === undefined) return smtp.send({ ...delivery, recipient }, sendOptions);
-      return (await senderOf(protocol))({ ...delivery, recipients: [recipient] }, sendOptions);
+      if (protocol === undefined) return smtp.send(delivery, sendOptions);
+      const { recipient, ...message } = delivery;
+      return sendByApi(protocol, { ...message, recipients: [recipient] }, sendOptions);
     },
     async sendJointly(delivery, sendOptions) {
       const { protocol } = delivery.server;
       if (protocol === undefined) throw new TypeError("SMTP has one recipient per transaction");
-      return (await senderOf(protocol))(delivery, sendOptions);
+      return sendByApi(protocol, delivery, sendOptions);
     },
-    [Symbol.asyncDispose]: () => smtp[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      isClosed = true;
+      await Promise.all([smtp[Symbol.asyncDispose](), Promise.allSettled(inFlight)]);
+    },
   };
 }

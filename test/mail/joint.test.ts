@@ -23,7 +23,7 @@ function reached({ requests }: HttpServer): readonly (readonly string[])[] {
 }
 
 /** An instance whose definition `graph` sends to the server, and whose definition `smtp` keeps its mail in memory. */
-async function graphInstance(server: HttpServer) {
+async function graphInstance(server: HttpServer, change: object = {}) {
   const tokens = await startTokenServer();
   const transport = apiTransport();
   const instance = await testInstance({ transport });
@@ -35,6 +35,7 @@ async function graphInstance(server: HttpServer) {
     ...{ server: "graph://contoso.example", username: "box@example.org", sender: "box@example.org" },
     ...{ api_url: server.origin, auth: "oauth2", oauth_token_url: tokens.tokenUrl },
     ...{ oauth_client_id: CLIENT.id, oauth_client_secret: CLIENT.secret },
+    ...change,
   });
   await save("smtp", { server: "mail.example.org", sender: "me@example.org" });
   const { services } = instance;
@@ -77,20 +78,23 @@ describe("a message to several recipients through an API that takes them from th
     expect(instance.tokens.tokenRequests).toHaveLength(1);
   });
 
-  test("is one request from the queue, and each recipient has its attempt", async () => {
-    await using server = await startHttpServer(() => ACCEPTED);
-    await using instance = await graphInstance(server);
-    const id = await instance.queue();
-    await instance.drain();
-    expect(reached(server)).toEqual([[ANN, BOB, CAT]]);
-    const mail = await instance.mail(id);
-    expect(mail.state).toBe("sent");
-    expect(mail.attempts.map(({ recipient, outcome }) => `${recipient} ${outcome}`).toSorted()).toEqual([
-      `${ANN} sent`,
-      `${BOB} sent`,
-      `${CAT} sent`,
-    ]);
-  });
+  test.each([1, 5])(
+    "is one request from the queue, with an attempt for each recipient, over %d connections",
+    async (connections) => {
+      await using server = await startHttpServer(() => ACCEPTED);
+      await using instance = await graphInstance(server, { max_connections: connections });
+      const id = await instance.queue();
+      await instance.drain();
+      expect(reached(server)).toEqual([[ANN, BOB, CAT]]);
+      const mail = await instance.mail(id);
+      expect(mail.state).toBe("sent");
+      expect(mail.attempts.map(({ recipient, outcome }) => `${recipient} ${outcome}`).toSorted()).toEqual([
+        `${ANN} sent`,
+        `${BOB} sent`,
+        `${CAT} sent`,
+      ]);
+    },
+  );
 
   test("is one request again after an outage, not before the time that the API names", async () => {
     await using server = await startHttpServer((_, index) =>

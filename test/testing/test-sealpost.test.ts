@@ -42,6 +42,21 @@ describe("testSealpost()", () => {
     expect(mail.sent[0]?.message.subject).toBe("Test Email from Sealpost");
   });
 
+  test("keeps the mail of mail APIs, without a request", async () => {
+    await using mail = await testSealpost();
+    for (const [name, definition] of Object.entries({
+      graph: { server: "graph://contoso.example", username: "box@example.org", auth: "oauth2" },
+      ses: { server: "ses://eu-central-1", username: "AKIDEXAMPLE", sender: "box@example.org" },
+    })) {
+      await mail.request(`/smtpserver/${name}`, { json: definition });
+      await mail.submit(name, { to: "user@example.net", subject: name, text: "Hello" });
+    }
+    expect(mail.sent.map(({ server, message }) => [server.host, message.subject])).toEqual([
+      ["contoso.example", "graph"],
+      ["eu-central-1", "ses"],
+    ]);
+  });
+
   test("fails the given number of deliveries, one failure after another", async () => {
     await using mail = await withMain();
     const reply = { code: 450, enhanced: "4.2.0", text: "Later" };

@@ -33,7 +33,7 @@ export const GRAPH: ApiDriver = {
   },
 
   readText(response) {
-    if (!isAccepted(response.status)) return errorOf(response) ?? response.body;
+    if (!isAccepted(response.status)) return errorOf(response) ?? "";
     const id = response.headers.get("request-id");
     return id === null ? "" : `request-id ${id}`;
   },

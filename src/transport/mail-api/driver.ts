@@ -30,6 +30,9 @@ export interface ApiDriver {
   loginRequest(server: ConnectionSettings, login: ApiLogin): Promise<HttpRequest>;
   /** Whether the response to it proves that the login is right, although the request may not be allowed. */
   isLoggedIn(response: ApiResponse): boolean;
-  /** Returns the text of a reply: what identifies an accepted message, or `<name of the error>: <message>`. */
+  /**
+   * Returns the text of a reply: what identifies an accepted message, or `<name of the error>: <message>`. Empty for any
+   * other body, so that `api_url` cannot be used to read what other services say.
+   */
   readText(response: ApiResponse): string;
 }

@@ -27,7 +27,7 @@ export const SES: ApiDriver = {
   isLoggedIn: (response) => isAccepted(response.status) || /^AccessDenied/.test(errorOf(response) ?? ""),
 
   readText(response) {
-    if (!isAccepted(response.status)) return errorOf(response) ?? response.body;
+    if (!isAccepted(response.status)) return errorOf(response) ?? "";
     const { MessageId: id } = parseJson(response.body);
     return typeof id === "string" ? `MessageId ${id}` : "";
   },

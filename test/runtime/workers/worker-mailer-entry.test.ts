@@ -2,6 +2,7 @@ import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { bundleWorker } from "../../../tools/workers/build.ts";
 import { serveWorker } from "../../../tools/workers/serve.ts";
+import { startHttpServer } from "../../fixtures/http/server.ts";
 import { logIn } from "../../fixtures/process/api.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase, startWorker, TEST_MS } from "./fixtures/sealpost.ts";
 
@@ -23,6 +24,17 @@ test("a Worker built with worker-mailer sends through it", async () => {
   expect(server.messages).toHaveLength(1);
   // The smtp transport would pipeline.
   expect(server.connections[0]?.flights).toBeGreaterThanOrEqual(5);
+});
+
+test("a Worker built with worker-mailer sends by mail APIs as well", async () => {
+  await using worker = await serveWorker({ bundle, bindings });
+  await using server = await startHttpServer(() => ({ status: 200 }));
+  const api = await logIn(worker.url.origin, ADMIN, PASSWORD);
+  const definition = { server: "ses://eu-central-1", api_url: server.origin, sender: "sender@example.org" };
+  const login = { username: "AKIDEXAMPLE", password: "secret" };
+  const { body } = await api.test({ ...definition, ...login, recipient: "user@example.net" });
+  expect(body).toMatchObject({ result: { value: true } });
+  expect(server.requests).toHaveLength(1);
 });
 
 test("a Worker built with worker-mailer contains no other transport and stays within the size limit", () => {

@@ -1,8 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { createServer, type Socket } from "node:net";
+import { createAbortableConnect } from "../../../src/async/abort.ts";
 import type { Failure } from "../../../src/domain/delivery.ts";
 import type { MailApi } from "../../../src/domain/smtp-server.ts";
 import { hintFor } from "../../../src/mail/hints/hint-for.ts";
+import { createTransportByProtocol } from "../../../src/transport/by-protocol.ts";
+import { createConnect } from "../../../src/transport/connect.ts";
+import { createHttpClient } from "../../../src/transport/http-client.ts";
+import { createHttpConnect } from "../../../src/transport/http-target.ts";
+import { createMemoryTransport } from "../../../src/transport/memory.ts";
 import { type Reaction, startHttpServer } from "../../fixtures/http/server.ts";
 import { sendTo } from "../support.ts";
 import {
@@ -17,6 +23,7 @@ import {
   TOKEN,
 } from "./support.ts";
 
+const POLICY = { egress: "private", ports: [] } as const;
 const NO_RETRY = { retryable: false, outcome: "not-sent" } as const;
 const RETRY = { retryable: true, outcome: "not-sent" } as const;
 const SERVER = { fault: "server" } as const;
@@ -288,7 +295,7 @@ describe("the outcome of a mail API", () => {
     expect(refused).toMatchObject({ failure: { phase: "connect", code: "refused", ...RETRY } });
   });
 
-  test("what the API says is shown without secrets, and bounded", async () => {
+  test("an error of the API is shown without secrets, and bounded; another body is not", async () => {
     const message = `No ${TOKEN} for ${MAILBOX}\u0007${"!".repeat(900)}`;
     const graph = await failureAfter("graph", graphError(401, "InvalidAuthenticationToken", message));
     expect(graph.reply?.text).toStartWith("InvalidAuthenticationToken: No [secret] for [secret]");
@@ -296,7 +303,22 @@ describe("the outcome of a mail API", () => {
     const ses = await failureAfter("ses", sesError(403, "SignatureDoesNotMatch", `key ${SECRET_KEY}`));
     expect(ses.reply).toEqual({ code: 403, enhanced: null, text: "SignatureDoesNotMatch: key [secret]" });
     const html = await failureAfter("ses", { status: 502, body: "<html>\nBad gateway" });
-    expect(html.reply).toEqual({ code: 502, enhanced: null, text: "<html> Bad gateway" });
+    expect(html.reply).toEqual({ code: 502, enhanced: null, text: "" });
+  });
+
+  test("an aborted request ends immediately, with what is certain", async () => {
+    await using server = await startHttpServer(() => {
+      setTimeout(abortable.abort);
+      return "silence";
+    });
+    const abortable = createAbortableConnect(createConnect(POLICY));
+    const connect = createHttpConnect({ connect: abortable.connect, ...POLICY });
+    const apis = { http: createHttpClient(connect), connect, now: () => new Date() };
+    await using transport = createTransportByProtocol(createMemoryTransport(), apis);
+    const lost = await sendTo(transport, sesAt(server, { timeoutMs: 5_000 }));
+    expect(lost).toMatchObject({ failure: { code: "closed", outcome: "unknown" } });
+    const late = await sendTo(transport, sesAt(server));
+    expect(late).toMatchObject({ failure: { phase: "connect", code: "cancelled", ...RETRY } });
   });
 
   test("a message that is not wanted any more is not written", async () => {

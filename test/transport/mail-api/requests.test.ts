@@ -60,6 +60,19 @@ describe("a message through Microsoft Graph", () => {
   });
 });
 
+test("a transport that is disposed of ends what it sends, and sends no more", async () => {
+  await using server = await startHttpServer(() => ACCEPTED);
+  const transport = apiTransport();
+  const graph = graphAt(server);
+  await sendTo(transport, graph);
+  const sending = sendTo(transport, graph);
+  await Promise.resolve();
+  await transport[Symbol.asyncDispose]();
+  expect(server.requests).toHaveLength(2);
+  expect(await sending).toMatchObject({ successful: true });
+  expect(await sendTo(transport, graph).catch(String)).toBe("Error: The transport is closed");
+});
+
 describe("a message through Amazon SES", () => {
   test("is one request for its recipient, with the finished bytes and a valid signature", async () => {
     await using server = await startHttpServer(() => SENT);

@@ -17,6 +17,12 @@ interface KnownError {
   readonly remedy?: Remedy;
 }
 
+/** A hint in one or two sentences, and the parameter to change. */
+interface KnownHint {
+  readonly text: string;
+  readonly remedy: Remedy | null;
+}
+
 const unknown = (parameter: string): Remedy => ({ parameter, value: null });
 const SECRET = unknown("oauth_client_secret");
 const CLIENT_ID = unknown("oauth_client_id");
@@ -182,14 +188,28 @@ export function knownOAuthCode(signs: ErrorSigns): FailureCode {
   return find(signs)?.code ?? "oauth_client";
 }
 
-/** Returns what to change after a known error; `null` if the table has no hint for it. */
-export function knownOAuthHint(
-  report: OAuthReport,
-): { readonly text: string; readonly remedy: Remedy | null } | null {
+/** Descriptions of token requests that were not sent, because a field has no usable value. */
+const UNUSABLE_FIELD = /^(oauth_\w+) (is missing|cannot be read|has no readable key)$/;
+
+/** Returns what to change after a known error; `null` if neither the table nor the report has a hint for it. */
+export function knownOAuthHint(report: OAuthReport): KnownHint | null {
+  const unsent = unsentHint(report);
+  if (unsent !== null) return unsent;
   const known = find(report);
   if (known?.hint === undefined) return null;
   const text = typeof known.hint === "string" ? known.hint : known.hint(report);
   return { text, remedy: known.remedy ?? null };
+}
+
+/** Returns the field to set for a token request that was not sent; `null` for one that was. */
+function unsentHint({ status, description }: OAuthReport): KnownHint | null {
+  const [text, parameter] = UNUSABLE_FIELD.exec(description ?? "") ?? [];
+  if (status !== null || text === undefined || parameter === undefined) return null;
+  const isOfSignIn = parameter === REFRESH_TOKEN.parameter;
+  return {
+    text: isOfSignIn ? `${text}. Sign in for the definition to get one.` : `${text}. Set it and save.`,
+    remedy: unknown(parameter),
+  };
 }
 
 /** Returns a sentence about the clock. @param skewSeconds clock of the endpoint minus ours. */

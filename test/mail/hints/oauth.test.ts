@@ -74,6 +74,18 @@ describe("hintFor() of a token request", () => {
     expect(hintOf("oauth_scope", { error: "invalid_scope" })?.remedy?.parameter).toBe("oauth_scope");
   });
 
+  test("names the field without which no token was requested", () => {
+    const unsent = (description: string, status: number | null = null) =>
+      hintOf("oauth_client", { status, description });
+    expect(unsent("oauth_token_url is missing")).toEqual({
+      text: "oauth_token_url is missing. Set it and save.",
+      remedy: { parameter: "oauth_token_url", value: null },
+    });
+    expect(unsent("oauth_refresh_token is missing")?.text).toContain("Sign in for the definition");
+    // An endpoint may say the same of a field of its own.
+    expect(unsent("oauth_token_url is missing", 400)?.remedy?.parameter).toBe("oauth_client_secret");
+  });
+
   test("tells by how many seconds the clock is off, if it is more than 60", () => {
     const words = (clockSkewSeconds: number, code: FailureCode = "oauth_grant") =>
       hintOf(code, { error: "invalid_grant", clockSkewSeconds })?.text;

@@ -32,6 +32,7 @@ const WELL = {
   },
   auth: expect.objectContaining({ auth: "password", oauth_client_secret: "" }),
   provider: "",
+  smime: expect.objectContaining({ smime_pss: false }),
 };
 const SERVER = { server: "mail.example.org" };
 const save = (instance: TestInstance, json: object, options: RequestOptions = {}) =>

@@ -159,7 +159,7 @@ export const SETTINGS = {
     "SEALPOST_TLS_CA",
     "",
     text,
-    "PEM file (or PEM text) of certificate authorities to trust for SMTP in addition to the usual roots",
+    "PEM file (or PEM text) of certificate authorities to trust in addition to the usual roots, for mail servers and HTTPS requests",
   ),
   ehloName: setting(
     "SEALPOST_EHLO_NAME",
@@ -175,13 +175,13 @@ export const SETTINGS = {
     "SEALPOST_EGRESS",
     "private",
     oneOf("private", "public"),
-    "Addresses that mail may go to. `private`: all except link-local, cloud metadata, multicast and unspecified ones; `public`: also no private and loopback ones",
+    "Addresses that mail and requests for tokens may go to. `private`: all except link-local, cloud metadata, multicast and unspecified ones; `public`: also no private and loopback ones",
   ),
   egressPorts: setting(
     "SEALPOST_EGRESS_PORTS",
     "",
     ports,
-    "Ports that mail may go to, comma-separated. If empty, any. HTTPS may always use 443",
+    "Ports that mail and requests for tokens may go to, comma-separated. If empty, any. HTTPS may always use 443",
   ),
   trustedProxies: setting(
     "SEALPOST_TRUSTED_PROXIES",

@@ -221,6 +221,11 @@ export interface Remedy {
   readonly value: string | number | boolean | null;
 }
 
+/** Returns the remedy for a value that only the user knows. */
+export function unknownValue(parameter: string): Remedy {
+  return { parameter, value: null };
+}
+
 /** Time spent in each phase that was reached, in milliseconds. */
 export type TimingMs = Readonly<Partial<Record<Phase, number>>>;
 

@@ -1,4 +1,4 @@
-import type { FailureCode, Phase, Remedy, SmtpReply } from "./delivery.ts";
+import { type FailureCode, type Phase, type Remedy, type SmtpReply, unknownValue } from "./delivery.ts";
 
 /** Conditions on a reply. An absent field matches every reply. */
 export interface ReplyPattern {
@@ -62,8 +62,8 @@ export const RECIPIENT = { phases: ["recipient", "data"], code: "recipient_rejec
 export const LIMITED = { phases: ["auth", "sender", "recipient", "data"], code: "rate_limited" } as const;
 export const REFUSED = { ...TRANSACTION, code: "refused" } as const;
 
-export const OWN_ADDRESS: Remedy = { parameter: "sender", value: null };
-export const PASSWORD: Remedy = { parameter: "password", value: null };
+export const OWN_ADDRESS = unknownValue("sender");
+export const PASSWORD = unknownValue("password");
 
 export const SEND_AS =
   "The account may not send as this sender. Set sender to the address of the account, or allow the account to send as this address.";

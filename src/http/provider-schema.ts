@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { OAuthReport } from "../domain/delivery.ts";
 import type { KnownReply } from "../domain/known-reply.ts";
 import {
   expectedUsername,
@@ -8,10 +9,22 @@ import {
   serverText,
   type UsernameRule,
 } from "../domain/providers/provider.ts";
+import type { KnownTokenError } from "../domain/token-errors.ts";
 import { remedyView } from "../wire/delivery.ts";
 import { described, named } from "../wire/schemas.ts";
 
 const SECURITIES = ["implicit", "starttls", "none"] as const;
+/** A hint may name facts of a report. Here there are none. */
+const NO_REPORT: OAuthReport = {
+  host: "",
+  status: null,
+  error: null,
+  codes: [],
+  description: null,
+  traceId: null,
+  correlationId: null,
+  clockSkewSeconds: null,
+};
 const nullableText = v.nullable(v.string());
 
 /** A preset as `GET /provider/` shows it. */
@@ -127,6 +140,7 @@ function oauthView({ authorizationUrl, tokenUrl, deviceUrl, scopes, mechanism }:
 }
 
 /** A row without a hint only chooses a code. */
-function errorView({ sign, hint, remedy }: Pick<KnownReply, "sign" | "hint" | "remedy">) {
+function errorView({ sign, hint: given, remedy }: KnownReply | KnownTokenError) {
+  const hint = typeof given === "function" ? given(NO_REPORT) : given;
   return sign === undefined || hint === undefined ? [] : [{ sign, hint, remedy: remedy ?? null }];
 }

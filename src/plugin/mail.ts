@@ -11,7 +11,14 @@ import type { SettingsService } from "./settings.ts";
 
 /** The definition used if none is named. */
 const DEFAULT_SERVER = "default";
-const UNKNOWN_SERVER = { server: "", port: 25, tls: false, username: "", provider: "" };
+const UNKNOWN_SERVER = {
+  server: "",
+  port: 25,
+  tls: false,
+  username: "",
+  provider: "",
+  auth: "password",
+} as const;
 
 /** Submits in the name of a submitter: its idempotency keys, and the actor of its audit rows. */
 export type SubmitAs = (submitter: {

@@ -91,7 +91,10 @@ export type DeliveryView = v.InferOutput<typeof deliveryView>;
 type FinalOutcome = Exclude<SubmitOutcome, { readonly state: "queued" }>;
 
 /** The fields of a definition that hints refer to. */
-export type HintedDefinition = Pick<ServerDefinition, "server" | "port" | "tls" | "username" | "provider"> &
+export type HintedDefinition = Pick<
+  ServerDefinition,
+  "server" | "port" | "tls" | "username" | "provider" | "auth"
+> &
   Pick<FurtherInput, "tlsCertificate">;
 
 /**
@@ -107,9 +110,9 @@ export function toDeliveryView(result: FinalOutcome, input: HintedDefinition): D
     port: input.port,
     security: "none" as const,
   };
-  const { server, username, provider, tlsCertificate } = input;
+  const { server, username, provider, auth, tlsCertificate } = input;
   const hint =
-    failure && hintFor(failure, { ...endpoint, server, username, provider, tlsCertificate, reply });
+    failure && hintFor(failure, { ...endpoint, server, username, provider, auth, tlsCertificate, reply });
   return {
     phase: failure?.phase ?? null,
     code: failure?.code ?? null,

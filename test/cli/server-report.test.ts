@@ -6,7 +6,14 @@ import { ACCEPTED } from "../fixtures/receipts.ts";
 import { SEEN } from "../fixtures/rich-transport.ts";
 
 const TLS = { protocol: "TLSv1.3", peer: "mail.example.org", daysLeft: 29 };
-const SERVER = { server: "mail.example.org", port: 587, tls: true, username: "", provider: "" };
+const SERVER = {
+  server: "mail.example.org",
+  port: 587,
+  tls: true,
+  username: "",
+  provider: "",
+  auth: "password",
+} as const;
 
 /** Returns the lines for a test whose only recipient has this receipt. */
 function linesOf(receipt: Receipt): string[] {

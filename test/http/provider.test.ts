@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { testInstance } from "../fixtures/instance.ts";
 
+/** One or two sentences, with at most one colon or semicolon each. */
+const SENTENCES = /^[A-Z][^.]{10,}(\.[^ .][^.]*)*\.( [A-Z][^.]{5,}(\.[^ .][^.]*)*\.)?$/;
+
 interface View {
   readonly id: string;
   readonly errors: readonly { readonly sign: string; readonly hint: string }[];
@@ -50,6 +53,17 @@ describe("GET /provider/", () => {
       regions: { "eu-central-1": "email-smtp.eu-central-1.amazonaws.com" },
     });
     expect(sendgrid).toMatchObject({ username: { rule: "literal", value: "apikey" } });
+  });
+
+  test("has one or two sentences for each known error, with what the provider says", async () => {
+    await using instance = await testInstance();
+    const { value } = await instance.request("GET", "/provider/");
+    const errors = Object.values(value as Record<string, View>).flatMap((view) => view.errors);
+    expect(errors.length).toBeGreaterThan(50);
+    for (const { sign, hint } of errors) {
+      expect(sign).toMatch(/\w/);
+      expect(hint).toMatch(SENTENCES);
+    }
   });
 
   test("requires the right smtpserver_read", async () => {

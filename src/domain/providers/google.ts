@@ -1,3 +1,4 @@
+import { unknownValue } from "../delivery.ts";
 import {
   AUTH,
   DAILY_LIMIT,
@@ -7,14 +8,8 @@ import {
   SENDER,
   SENDER_DOMAIN,
 } from "../known-reply.ts";
-import {
-  CHECKED,
-  type KnownTokenError,
-  MAILBOX,
-  type OAuthPreset,
-  type Provider,
-  type SecretRule,
-} from "./provider.ts";
+import { clockHint, type KnownTokenError } from "../token-errors.ts";
+import { CHECKED, MAILBOX, type OAuthPreset, type Provider, type SecretRule } from "./provider.ts";
 
 /** Replies that no other server sends. Source: "Gmail SMTP errors and codes" (support.google.com/a/answer/3726730). */
 export const GOOGLE_REPLIES: readonly KnownReply[] = [
@@ -68,33 +63,38 @@ export const GOOGLE_REPLIES: readonly KnownReply[] = [
   },
 ];
 
-/** "Using OAuth 2.0 for Server to Server Applications" (developers.google.com), and reports of its users. */
-const GOOGLE_TOKEN_ERRORS: readonly KnownTokenError[] = [
+/** Errors of Google's token endpoint. Source: its OAuth 2.0 pages (developers.google.com), and reports of users. */
+export const GOOGLE_TOKEN_ERRORS: readonly KnownTokenError[] = [
   {
     sign: "unauthorized_client: Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested",
-    codes: [],
-    words: /\bany of the scopes requested/i,
-    hint: "The service account lacks domain-wide delegation. In the Google Admin console, add its client ID with the scope https://mail.google.com/, which can take 24 hours to apply.",
+    errors: ["unauthorized_client"],
+    words: /client is unauthorized|scopes? requested/i,
+    code: "oauth_consent",
+    hint: ({ clientId }) =>
+      `Domain-wide delegation is missing. Add the client ID ${clientId ?? "of the service account"} with the scope https://mail.google.com/ in the Google Admin console, under API controls, and wait up to 24 hours.`,
   },
   {
     sign: "invalid_grant: Invalid email or User ID",
-    codes: [],
-    words: /\binvalid email or user id|\baccount not found/i,
-    hint: "The mailbox is not a user of this Google Workspace. Set username to the address of a user, not of the service account.",
-    remedy: { parameter: "username", value: null },
-  },
-  {
-    sign: "invalid_grant: Token has been expired or revoked",
-    codes: [],
-    words: /\btoken has been expired or revoked/i,
-    hint: "The refresh token has expired or was revoked. If that happens every 7 days, publish the consent screen, which is in Testing.",
-    remedy: { parameter: "oauth_refresh_token", value: null },
+    errors: ["invalid_grant"],
+    words: /invalid email|user id|account not found/i,
+    code: "oauth_grant",
+    hint: "Google has no such user. Set username to the mailbox of a Workspace user, not to the service account.",
+    remedy: unknownValue("username"),
   },
   {
     sign: "invalid_grant: Check your iat and exp values in the JWT claim",
-    codes: [],
-    words: /\biat and exp values\b/i,
-    hint: "The signed assertion is outside its dates. Set the clock of this machine.",
+    errors: ["invalid_grant"],
+    words: /\biat\b|\bexp\b|timeframe|clock|issued in the future/i,
+    code: "oauth_grant",
+    hint: clockHint,
+  },
+  {
+    sign: "invalid_grant: Token has been expired or revoked",
+    errors: ["invalid_grant"],
+    words: /expired or revoked/i,
+    code: "oauth_grant",
+    hint: "The refresh token has expired or was revoked: sign in again. If this repeats every 7 days, the consent screen is in Testing: publish the app, or make it Internal.",
+    remedy: unknownValue("oauth_refresh_token"),
   },
 ];
 

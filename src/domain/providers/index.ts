@@ -1,5 +1,7 @@
 import type { KnownReply } from "../known-reply.ts";
-import { GOOGLE, GOOGLE_REPLIES } from "./google.ts";
+import type { KnownTokenError } from "../token-errors.ts";
+import { ENTRA_ERRORS } from "./entra-errors.ts";
+import { GOOGLE, GOOGLE_REPLIES, GOOGLE_TOKEN_ERRORS } from "./google.ts";
 import { LOCAL_CATCHERS } from "./local.ts";
 import { MAILBOXES } from "./mailboxes.ts";
 import { MICROSOFT, MICROSOFT_REPLIES } from "./microsoft.ts";
@@ -29,3 +31,6 @@ export const PROVIDER_REPLIES: readonly KnownReply[] = [
   ...GOOGLE_REPLIES,
   ...SERVICE_REPLIES,
 ];
+
+/** Errors of token endpoints that only one provider has. */
+export const TOKEN_ERRORS: readonly KnownTokenError[] = [...ENTRA_ERRORS, ...GOOGLE_TOKEN_ERRORS];

@@ -12,14 +12,8 @@ import {
   SENDER_DOMAIN,
   THIS_HOST,
 } from "../known-reply.ts";
-import {
-  ANY_PASSWORD,
-  CHECKED,
-  type KnownTokenError,
-  MAILBOX,
-  type OAuthPreset,
-  type Provider,
-} from "./provider.ts";
+import { ENTRA_ERRORS } from "./entra-errors.ts";
+import { ANY_PASSWORD, CHECKED, MAILBOX, type OAuthPreset, type Provider } from "./provider.ts";
 
 /** Replies that no other server sends. */
 export const MICROSOFT_REPLIES: readonly KnownReply[] = [
@@ -105,84 +99,6 @@ export const MICROSOFT_REPLIES: readonly KnownReply[] = [
     enhanced: /^7\.(507|51[013]|6[0-4]\d|708)$/,
     hint: THIS_HOST,
   },
-];
-
-const SECRET = { parameter: "oauth_client_secret", value: null } as const;
-const TENANT = { parameter: "oauth_token_url", value: null } as const;
-const SCOPE = { parameter: "oauth_scope", value: null } as const;
-const SIGN_IN = { parameter: "oauth_refresh_token", value: null } as const;
-
-/** Names the codes of Entra by their numbers. */
-function entra(sign: string, numbers: readonly number[], row: Pick<KnownTokenError, "hint" | "remedy">) {
-  return { sign, codes: numbers.map((number) => `AADSTS${number}`), ...row };
-}
-
-/** Errors of Entra. Source: "Microsoft Entra authentication and authorization error codes" (learn.microsoft.com). */
-const ENTRA_ERRORS: readonly KnownTokenError[] = [
-  entra("AADSTS7000215: Invalid client secret provided", [7000215, 70002], {
-    hint: "The client secret is wrong. Set oauth_client_secret to the value of the secret, not to its ID.",
-    remedy: SECRET,
-  }),
-  entra("AADSTS7000222: The provided client secret keys are expired", [7000222], {
-    hint: "The client secret has expired. Create a new one in Entra and set oauth_client_secret, or use a certificate.",
-    remedy: SECRET,
-  }),
-  entra("AADSTS700016: Application was not found in the directory", [700016, 700011], {
-    hint: "The tenant does not know the application. Check oauth_client_id and the tenant in oauth_token_url, and grant admin consent.",
-    remedy: { parameter: "oauth_client_id", value: null },
-  }),
-  entra("AADSTS90002: Tenant not found", [90002, 50059, 90019], {
-    hint: "The tenant is unknown. Set oauth_token_url to the one with the tenant ID of your organization.",
-    remedy: TENANT,
-  }),
-  entra(
-    "AADSTS50194: Application is not configured as a multitenant application",
-    [50194, 9001023, 9002332, 90130, 90124],
-    {
-      hint: "The application cannot use common or consumers. Put the tenant ID of your organization into oauth_token_url.",
-      remedy: TENANT,
-    },
-  ),
-  entra("AADSTS70011: The provided value for scope is not valid", [70011, 28002], {
-    hint: "The scope is not valid. For client_credentials, set oauth_scope to https://outlook.office365.com/.default.",
-    remedy: SCOPE,
-  }),
-  entra("AADSTS65001: The user or administrator has not consented", [65001, 500011, 650056, 650057, 90094], {
-    hint: "Consent is missing. Grant the application the permissions of Office 365 Exchange Online, with admin consent.",
-  }),
-  entra("AADSTS700027: Client assertion contains an invalid signature", [700027, 50012, 700030], {
-    hint: "Entra does not accept the certificate. Upload the one of oauth_certificate to the application.",
-    remedy: { parameter: "oauth_certificate", value: null },
-  }),
-  entra("AADSTS700024: Client assertion is not within its valid time range", [700024, 500133], {
-    hint: "The signed assertion is outside its dates. Set the clock of this machine.",
-  }),
-  entra("AADSTS700025: Client is public", [700025], {
-    hint: "The application is a public client, which has no secret. Clear oauth_client_secret, or make the application confidential.",
-    remedy: SECRET,
-  }),
-  entra(
-    "AADSTS700082: The refresh token has expired due to inactivity",
-    [700082, 70008, 50173, 50089, 70043],
-    {
-      hint: "The refresh token has expired or was revoked. Sign in again to get a new one.",
-      remedy: SIGN_IN,
-    },
-  ),
-  entra("AADSTS50076: Multifactor authentication is required", [50076, 50079, 50078, 50158], {
-    hint: "The account has to confirm the sign-in. Sign in again in the browser, or use the flow client_credentials.",
-    remedy: SIGN_IN,
-  }),
-  entra("AADSTS53003: Access has been blocked by Conditional Access policies", [53003, 53000, 530035], {
-    hint: "A Conditional Access policy blocks the sign-in. Ask the administrator to exclude the application.",
-  }),
-  entra("AADSTS50034: The user account does not exist in the directory", [50034, 50020, 50053, 50057], {
-    hint: "The account is unknown, disabled or locked. Check username.",
-    remedy: { parameter: "username", value: null },
-  }),
-  entra("AADSTS50196: The server terminated an operation because it encountered a loop", [50196, 90055], {
-    hint: "Entra received too many token requests. Wait a few minutes before the next one.",
-  }),
 ];
 
 /** "Authenticate an IMAP, POP or SMTP connection using OAuth" (learn.microsoft.com). */

@@ -1,7 +1,7 @@
-import type { Remedy } from "../delivery.ts";
 import type { KnownReply } from "../known-reply.ts";
 import type { OAUTH_FLOWS, OAUTH_MECHANISMS } from "../oauth.ts";
 import type { Endpoint, Security } from "../smtp-server.ts";
+import type { KnownTokenError } from "../token-errors.ts";
 
 /** RFC 8314 7.3: the port that `smtps://` stands for. */
 const IMPLICIT_TLS_PORT = 465;
@@ -15,18 +15,6 @@ export interface OAuthPreset {
   /** Scopes by flow, separated by blanks. A flow that is absent does not work with this provider. */
   readonly scopes: Readonly<Partial<Record<(typeof OAUTH_FLOWS)[number], string>>>;
   readonly mechanism: Exclude<(typeof OAUTH_MECHANISMS)[number], "auto">;
-}
-
-/** A known error of a token endpoint. It matches by code or, if it has `words`, by the description. */
-export interface KnownTokenError {
-  /** The error as its documentation has it, or the part that matters. */
-  readonly sign: string;
-  /** Codes of the provider, such as `AADSTS7000215`. Empty if only the words match. */
-  readonly codes: readonly string[];
-  readonly words?: RegExp;
-  /** One or two sentences. */
-  readonly hint: string;
-  readonly remedy?: Remedy;
 }
 
 /** The form of a username. `literal`: this text, and empty for no login. `mailbox`: an email address. */

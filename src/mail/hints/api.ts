@@ -1,4 +1,5 @@
-import { type HintContext, type HintRule, hasReply, unknownValue } from "./rule.ts";
+import { unknownValue } from "../../domain/delivery.ts";
+import { type HintContext, type HintRule, hasReply } from "./rule.ts";
 
 const isGraph = ({ protocol }: HintContext): boolean => protocol === "graph";
 

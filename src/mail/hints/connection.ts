@@ -1,3 +1,4 @@
+import { unknownValue } from "../../domain/delivery.ts";
 import {
   type HintContext,
   type HintRule,
@@ -9,7 +10,6 @@ import {
   needsImplicitTls,
   otherPort,
   TLS_ON,
-  unknownValue,
 } from "./rule.ts";
 
 /** RFC 5321 4.5.4.2's relay port, which many providers block, and RFC 6409's submission port. */

@@ -7,7 +7,7 @@ import { API_HINTS } from "./api.ts";
 import { CONNECTION_HINTS } from "./connection.ts";
 import { MESSAGE_HINTS } from "./message.ts";
 import { knownTokenHint, OAUTH_HINTS, withClock } from "./oauth.ts";
-import type { Hint, HintContext, HintRule } from "./rule.ts";
+import { type Hint, type HintContext, type HintRule, usesToken } from "./rule.ts";
 
 const RULES: readonly HintRule[] = [...CONNECTION_HINTS, ...OAUTH_HINTS, ...MESSAGE_HINTS];
 const API_RULES: readonly HintRule[] = [...API_HINTS, ...RULES];
@@ -41,12 +41,10 @@ function ruleHint({ phase, code, outcome }: Failure, context: HintContext): Hint
   };
 }
 
-function knownHintFor(
-  { protocol, provider }: HintContext,
-  phase: Phase,
-  code: FailureCode,
-  reply: SmtpReply,
-): Hint | null {
-  if (protocol === undefined) return knownHint(phase, code, reply, findProvider(provider));
-  return hintAmong(API_REPLIES[protocol], phase, code, reply);
+function knownHintFor(context: HintContext, phase: Phase, code: FailureCode, reply: SmtpReply): Hint | null {
+  const { protocol, provider } = context;
+  if (protocol !== undefined) return hintAmong(API_REPLIES[protocol], phase, code, reply);
+  const known = knownHint(phase, code, reply, findProvider(provider));
+  // Advice about a password does not help a login with a token.
+  return usesToken(context) && known?.remedy?.parameter === "password" ? null : known;
 }

@@ -1,3 +1,4 @@
+import { unknownValue } from "../../domain/delivery.ts";
 import { RELAY_WORDS } from "../../smtp/failures.ts";
 import {
   type HintRule,
@@ -10,7 +11,6 @@ import {
   isTemporary,
   otherPort,
   TLS_ON,
-  unknownValue,
 } from "./rule.ts";
 
 const SUBMISSION_PORT = 587;

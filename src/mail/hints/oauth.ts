@@ -1,11 +1,12 @@
-import type { Failure } from "../../domain/delivery.ts";
-import { clockText, knownOAuthHint } from "../../oauth/known-errors.ts";
-import { type Hint, type HintRule, unknownValue } from "./rule.ts";
+import { type Failure, unknownValue } from "../../domain/delivery.ts";
+import { clockText } from "../../domain/token-errors.ts";
+import { knownOAuthHint } from "../../oauth/known-errors.ts";
+import { type Hint, type HintRule, isTemporary, usesToken } from "./rule.ts";
 
 /** A clock that is off by more than this is named with every rejected token request, in seconds. */
 const NOTABLE_SKEW_SECONDS = 60;
 
-/** Hints for failures to get an access token, for errors that are not in the table of known ones. */
+/** Hints for failures to get an access token, or to log in with it, that are not in the table of known errors. */
 export const OAUTH_HINTS: readonly HintRule[] = [
   {
     code: "oauth_client",
@@ -29,6 +30,17 @@ export const OAUTH_HINTS: readonly HintRule[] = [
   {
     code: "oauth_unavailable",
     hint: "The token endpoint gave no token, and Sealpost asks again. If this lasts, check the token URL and the network of this machine.",
+  },
+  // The login with a token.
+  {
+    code: "auth_not_offered",
+    when: (context) => usesToken(context) && !isTemporary(context),
+    hint: "The server offers no login with an access token (XOAUTH2, OAUTHBEARER). Check server and port, or set auth to password.",
+  },
+  {
+    code: "auth_rejected",
+    when: (context) => usesToken(context) && !isTemporary(context),
+    hint: "The server rejected the access token. Check that username is the mailbox of the token, and that oauth_scope is the one for SMTP.",
   },
 ];
 

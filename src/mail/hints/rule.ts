@@ -1,5 +1,5 @@
 import type { Failure, FailureCode, Phase, Remedy, SmtpReply } from "../../domain/delivery.ts";
-import type { Endpoint } from "../../domain/smtp-server.ts";
+import type { Endpoint, ServerDefinition } from "../../domain/smtp-server.ts";
 
 /** The values that a hint may refer to: the endpoint, the definition and the reply. */
 export interface HintContext extends Endpoint {
@@ -8,6 +8,7 @@ export interface HintContext extends Endpoint {
   readonly username: string;
   /** ID of a preset, or empty. */
   readonly provider: string;
+  readonly auth: ServerDefinition["auth"];
   /** PEM text of the client certificate, if the definition has one. */
   readonly tlsCertificate?: string | null | undefined;
   readonly reply: SmtpReply | null;
@@ -38,6 +39,7 @@ export const hasReply = ({ reply }: HintContext): boolean => reply !== null;
 export const isTemporary = ({ reply }: HintContext): boolean => reply !== null && reply.code < 500;
 export const hasClientCertificate = ({ security, tlsCertificate }: HintContext): boolean =>
   security !== "none" && Boolean(tlsCertificate);
+export const usesToken = ({ auth }: HintContext): boolean => auth === "oauth2";
 export const hasNoUsername = ({ username }: HintContext): boolean => username === "";
 
 /** Whether the port expects TLS from the first byte (RFC 8314 7.3) but the definition does not use it. */
@@ -56,11 +58,6 @@ export const hasWords =
     reply !== null && words.test(reply.text);
 
 export const TLS_ON: Remedy = { parameter: "tls", value: true };
-
-/** Returns the remedy for a value that only the user knows. */
-export function unknownValue(parameter: string): Remedy {
-  return { parameter, value: null };
-}
 
 /** Returns the remedy for implicit TLS on the same host and the usual port. */
 export function implicitTls({ host }: HintContext): Remedy {

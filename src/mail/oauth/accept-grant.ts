@@ -57,7 +57,7 @@ export function failedSignIn(
 /** Returns the sign-in that ended with a failed token request. */
 export function failedTokenRequest(
   failure: Failure,
-  { server, port, username, provider }: SmtpServerRow,
+  { server, port, username, provider, auth }: SmtpServerRow,
 ): FailedSignIn {
   const { oauth: report, code } = failure;
   const codes = [report?.error ?? code, ...(report?.codes ?? [])];
@@ -65,7 +65,7 @@ export function failedTokenRequest(
   const hint =
     code === "oauth_unavailable"
       ? "Start the sign-in again later."
-      : hintFor(failure, { ...endpoint, server, username, provider, reply: null })?.text;
+      : hintFor(failure, { ...endpoint, server, username, provider, auth, reply: null })?.text;
   const description = report?.description ? `: ${report.description}` : "";
   const reason = `The token endpoint issued no token (${codes.join(" ")})${description}`;
   return failedSignIn("token", hint === undefined ? reason : `${reason.replace(/\.$/, "")}. ${hint}`, codes);

@@ -17,7 +17,16 @@ import { replyOf } from "../../fixtures/smtp/reply.ts";
 
 const HOST = "mail.example.org";
 const CONTEXT: HintContext = {
-  ...{ host: HOST, server: HOST, port: 587, security: "starttls", username: "u", provider: "", reply: null },
+  ...{
+    host: HOST,
+    server: HOST,
+    port: 587,
+    security: "starttls",
+    username: "u",
+    provider: "",
+    auth: "password",
+    reply: null,
+  },
 };
 /** One or two sentences, with at most one colon or semicolon each. */
 const SENTENCES = /^[A-Z][^.]{10,}(\.[^ .][^.]*)*\.( [A-Z][^.]{5,}(\.[^ .][^.]*)*\.)?$/;

@@ -2,10 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { type FailureCode, notSent, type OAuthReport } from "../../../src/domain/delivery.ts";
 import { hintFor } from "../../../src/mail/hints/hint-for.ts";
 import type { HintContext } from "../../../src/mail/hints/rule.ts";
+import { rejection } from "../../../src/smtp/failures.ts";
+import { replyOf } from "../../fixtures/smtp/reply.ts";
 
 const CONTEXT: HintContext = {
   ...{ host: "smtp.office365.com", server: "smtp.office365.com", port: 587 },
-  ...{ security: "starttls", username: "box@example.com", provider: "", reply: null },
+  ...{ security: "starttls", username: "box@example.com", provider: "", auth: "oauth2", reply: null },
 };
 const REPORT: OAuthReport = {
   ...{ host: "login.microsoftonline.com", status: 400, error: null, codes: [], description: null },
@@ -101,5 +103,37 @@ describe("hintFor() of a token request", () => {
     expect(hintOf("oauth_client", { codes: ["AADSTS700024"], clockSkewSeconds: -9 })?.text).toContain(
       "9 s ahead",
     );
+  });
+});
+
+describe("hintFor() of a login with an access token", () => {
+  const afterLogin = (line: string, auth: HintContext["auth"] = "oauth2", provider = "") => {
+    const reply = replyOf(line);
+    const failure = rejection("auth", reply, { isTls: true, hasLogin: true });
+    return hintFor(failure, { ...CONTEXT, auth, provider, reply })?.text;
+  };
+  const REJECTED = "535 5.7.8 Username and Password not accepted";
+
+  test.each(["", "gmail", "fastmail"])(
+    "is about the token, not about a password, with the provider %p",
+    (provider) => {
+      expect(afterLogin(REJECTED, "oauth2", provider)).toContain("rejected the access token");
+      expect(afterLogin(REJECTED, "password", provider)).toContain("app password");
+    },
+  );
+
+  test("names a known cause that a token shares with a password", () => {
+    expect(afterLogin("535 5.7.139 SmtpClientAuthentication is disabled")).toContain("SMTP AUTH is disabled");
+    expect(afterLogin("535 5.7.3 Authentication unsuccessful", "oauth2", "microsoft365")).toContain(
+      "object ID",
+    );
+  });
+
+  test("names the mechanisms where the server offers none of them", () => {
+    expect(hintFor(notSent("auth", "auth_not_offered"), CONTEXT)?.text).toContain("XOAUTH2, OAUTHBEARER");
+  });
+
+  test("suggests waiting after a 4xx", () => {
+    expect(afterLogin("454 4.7.0 Temporary authentication failure")).toContain("later");
   });
 });

@@ -252,7 +252,7 @@ describe("the outcome of a mail API", () => {
     for (const [api, , , { phase = "data", code = "closed", outcome }] of ROWS) {
       for (const reply of [null, { code: 403, enhanced: null, text: "Unknown" }]) {
         const failure = { phase, code, reply, fault: "server", outcome } as Failure;
-        const definition = { server: `${api}://x`, username: "u", provider: "" };
+        const definition = { server: `${api}://x`, username: "u", provider: "", auth: "oauth2" as const };
         const hint = hintFor(failure, { ...SERVERS[api]({ origin: "" }), ...definition, reply });
         expect(`${hint?.text}`).toMatch(/^[A-Z].*\.$/);
         expect(`${hint?.text} ${hint?.remedy?.parameter}`).not.toMatch(

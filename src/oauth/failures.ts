@@ -1,4 +1,4 @@
-import { HttpError } from "../contracts/http-client.ts";
+import { HttpError, retryAfterMs } from "../contracts/http-client.ts";
 import { ConnectError } from "../contracts/transport.ts";
 import { type Failure, type FailureCode, notSent, type OAuthReport } from "../domain/delivery.ts";
 import { presentText, secretRedactor } from "../domain/redact.ts";
@@ -22,8 +22,6 @@ interface FailedRequest extends ClientIdentity {
 const TOKEN_LIKE = /\beyJ[\w-]{8,}\.[\w.-]+|\bya29\.[\w.-]{8,}|\b1\/\/[\w-]{8,}|[\w-]{64,}/g;
 const MAX_CODES = 5;
 const MAX_ID_CHARACTERS = 100;
-/** A longer delay is not believed, in milliseconds. */
-const MAX_RETRY_AFTER_MS = 24 * 3_600_000;
 
 /** Returns the failure of a definition that cannot ask for a token. @param description what to change. */
 export function notRequested(url: string, description: string): Failure {
@@ -52,8 +50,8 @@ function rejectedRequest(request: FailedRequest): Failure {
   const isBusy = reply.status === 429 || reply.status >= 500;
   const code = isBusy || report.error === null ? "oauth_unavailable" : knownOAuthCode(report);
   const description = report.description ?? unexpected(reply.status, report.error);
-  const retryAfterMs = code === "oauth_unavailable" ? delayOf(reply.headers, reply.arrivedAt) : null;
-  return { ...failure(code, { ...report, description }), ...(retryAfterMs !== null && { retryAfterMs }) };
+  const delayMs = code === "oauth_unavailable" ? retryAfterMs(reply.headers, reply.arrivedAt) : null;
+  return { ...failure(code, { ...report, description }), ...(delayMs !== null && { retryAfterMs: delayMs }) };
 }
 
 /** Explains a response without `error`. */
@@ -130,14 +128,4 @@ function codesOf(numbers: unknown, description: string | null): readonly string[
 function skewOf(headers: Headers, arrivedAt: number): number | null {
   const date = Date.parse(headers.get("date") ?? "");
   return Number.isNaN(date) ? null : Math.floor(date / 1_000) - Math.floor(arrivedAt / 1_000);
-}
-
-/** Returns the delay of Retry-After (RFC 9110 10.2.3) in milliseconds; `null` without a valid one. */
-function delayOf(headers: Headers, arrivedAt: number): number | null {
-  const value = headers.get("retry-after")?.trim() ?? "";
-  const serverNow = Date.parse(headers.get("date") ?? "");
-  const delayMs = /^\d{1,10}$/.test(value)
-    ? Number(value) * 1_000
-    : Date.parse(value) - (Number.isNaN(serverNow) ? arrivedAt : serverNow);
-  return Number.isNaN(delayMs) ? null : Math.min(MAX_RETRY_AFTER_MS, Math.max(0, delayMs));
 }

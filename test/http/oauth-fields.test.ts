@@ -112,6 +112,8 @@ describe("the OAuth fields of a definition", () => {
     ["a token URL with a password", { oauth_token_url: "https://a:b@c.example/" }, "oauth_token_url"],
     ["no TLS", { server: "mail.example.org", tls: false }, "tls"],
     ["no username", { username: "" }, "username"],
+    ["no access key ID", { server: "ses://eu-central-1", auth: "password", username: "" }, "username"],
+    ["OAuth for SES", { server: "ses://eu-central-1" }, "auth"],
     ["a service account that is not JSON", { oauth_service_account: "key" }, "oauth_service_account"],
     ["a service account without key", { oauth_service_account: "{}" }, "oauth_service_account"],
     ["a certificate that is not PEM", { oauth_certificate: "text" }, "oauth_certificate"],

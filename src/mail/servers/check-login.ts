@@ -42,6 +42,8 @@ export async function checkLogin(
     throw invalid("oauthServiceAccount", "expected the JSON key file of a Google service account");
   }
   if (protocol === "ses" && auth === "oauth2") throw invalid("auth", "expected password for ses://");
+  if (protocol === "ses" && username === "")
+    throw invalid("username", "required for ses://: the access key ID");
   if (!usesTokens(auth, protocol)) return notices;
   if (security === "none") throw invalid("tls", "required for OAuth: an access token needs TLS");
   if (username === "") throw invalid("username", "required for OAuth: the mailbox to send as");

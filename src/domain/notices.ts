@@ -34,6 +34,38 @@ export const NOTICES = {
   /** A certificate that logs in, not one that signs. The server may accept it all the same. */
   expired: "The certificate expired on {date}: get a new one.",
   rarely_verified: "Most mail programs cannot verify Ed25519 signatures: prefer RSA or P-256.",
+  // The path from the certificate to its root, as receivers check it (RFC 5280 6.1).
+  chain_incomplete:
+    "The certificate chain stops at {subject}, so receivers cannot verify signatures: add the certificate of its issuer {issuer}.",
+  chain_root_unreached:
+    "The certificate chain stops at {subject} and does not reach the root {root}: add the certificate of the issuer {issuer}.",
+  chain_expired:
+    "The certificate of {subject} in the chain expired on {date}: replace it with the authority's current one.",
+  chain_not_yet_valid:
+    "The certificate of {subject} in the chain is not valid before {date}: replace it with the authority's current one.",
+  chain_expires_soon:
+    "The certificate of {subject} in the chain expires in {days} days: get the authority's next one.",
+  chain_not_authority:
+    "{subject} has signed a certificate of the chain and is not an authority (basic constraints): get the certificates of the chain from the authority.",
+  chain_key_usage:
+    "The authority {subject} may not sign certificates (key usage): get the certificates of the chain from the authority.",
+  chain_purpose:
+    "The authority {subject} may not issue certificates for email (extended key usage): use a certificate of an authority that may.",
+  chain_path_length:
+    "The authority {subject} allows {max} authorities below it, but the chain has {count}: use a certificate of an authority closer to it.",
+  chain_name:
+    "The authority {subject} may not issue certificates for {name} (name constraints): use a certificate of an authority that may.",
+  chain_key_identifier:
+    "The certificate of {subject} has another key identifier than {child} names, which OpenSSL rejects: get the certificates of the chain from the authority.",
+  any_purpose:
+    "The certificate of {subject} allows any purpose without naming email (extended key usage), which OpenSSL and NSS reject: use one with emailProtection.",
+  long_serial:
+    "The serial number of {subject} has {octets} octets, and some mail programs reject more than 20: use a certificate with a shorter one.",
+  weak_hash:
+    "The certificate of {subject} is signed with {hash}, which many mail programs reject: use one signed with SHA-256.",
+  self_signed: "The certificate is self-signed: each receiver has to trust it by hand.",
+  self_signed_end:
+    "The certificate is self-signed and not an authority (CA:FALSE), which strict mail programs reject: use one issued by an authority.",
   // Key and certificate that cannot sign. The reason is that of the error that rejects them.
   sign_no_key: "{reason}.",
   sign_passphrase: "{reason}.",

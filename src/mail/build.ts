@@ -6,14 +6,9 @@ import type { ComposedMessage, MessageIdentity, NormalizedMessage } from "../dom
 import type { ResolvedServer, SigningSource } from "../domain/smtp-server.ts";
 import { assemble, protectHeaders } from "../message/assemble.ts";
 import { compose } from "../message/compose.ts";
-import {
-  dateProblem,
-  inspectIdentity,
-  loadIdentity,
-  type SigningIdentity,
-  senderProblem,
-} from "../smime/identity.ts";
+import { inspectIdentity, loadIdentity, type SigningIdentity, senderProblem } from "../smime/identity.ts";
 import { prepareSigner, type Signer, signEntity } from "../smime/sign.ts";
+import { dateProblem } from "../smime/validity.ts";
 
 /** The reason why a message could not be signed. */
 interface SigningFailure {
@@ -69,8 +64,9 @@ export function createBuild(platform: Pick<Platform, "now">): Build {
 
   async function prepare(source: SigningSource): Promise<Prepared | SigningFailure> {
     const cached = source.cacheKey === null ? undefined : cache.get(source.cacheKey);
-    if (cached) return cached;
-    const prepared = await load(source, platform.now());
+    const now = platform.now();
+    if (cached && now <= cached.identity.chosenUntil) return cached;
+    const prepared = await load(source, now);
     if (source.cacheKey !== null && "signer" in prepared) cache.set(source.cacheKey, prepared);
     return prepared;
   }

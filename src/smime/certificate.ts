@@ -1,12 +1,15 @@
-import { IA5String, Utf8String } from "asn1js";
+import { IA5String, OctetString, Utf8String } from "asn1js";
 import * as pkijs from "pkijs";
 import {
+  bitsOf,
   child,
   children,
   type Der,
   DerError,
   firstOctetOf,
   isContext,
+  numberOf,
+  octetsOf,
   oidOf,
   type PemBlock,
   rawOf,
@@ -25,15 +28,35 @@ export interface Certificate {
   readonly subject: Der;
   /** `CertificateSerialNumber`, a whole INTEGER. */
   readonly serialNumber: Der;
+  /** 1, 2 or 3. */
+  readonly version: number;
+  /** `TBSCertificate`, the part that the issuer signed. */
+  readonly signed: Der;
+  /** `AlgorithmIdentifier` of the signature. */
+  readonly signatureAlgorithm: Der;
+  /** Contents of the BIT STRING. */
+  readonly signature: Der;
   readonly notBefore: Date;
   readonly notAfter: Date;
-  readonly isAuthority: boolean;
+  /** `null` without that extension, as in certificates of versions 1 and 2. */
+  readonly basicConstraints: BasicConstraints | null;
   /** The first octet of keyUsage. `null` without that extension. */
   readonly keyUsage: number | null;
   /** Purposes as dotted OIDs. `null` without that extension. */
   readonly extendedKeyUsage: readonly string[] | null;
+  /** Key identifier of this certificate's key, and of its issuer's. `null` if absent. */
+  readonly keyIdentifier: Der | null;
+  readonly issuerKeyIdentifier: Der | null;
+  /** `NameConstraints`. `null` without that extension. */
+  readonly nameConstraints: Der | null;
   /** Unchanged values of rfc822Name, SmtpUTF8Mailbox (RFC 9598) and the subject's emailAddress. */
   readonly addresses: readonly string[];
+}
+
+interface BasicConstraints {
+  readonly isAuthority: boolean;
+  /** Authorities that may follow below this one. `null` for any number. */
+  readonly pathLength: number | null;
 }
 
 /** An S/MIME chain has two to four. The bound limits the verifications that a hostile text can cause. */
@@ -42,6 +65,9 @@ const MAX_CERTIFICATES = 16;
 const OID = {
   subjectAltName: "2.5.29.17",
   keyUsage: "2.5.29.15",
+  subjectKeyIdentifier: "2.5.29.14",
+  authorityKeyIdentifier: "2.5.29.35",
+  nameConstraints: "2.5.29.30",
   basicConstraints: "2.5.29.19",
   extendedKeyUsage: "2.5.29.37",
   emailAddress: "1.2.840.113549.1.9.1",
@@ -100,20 +126,38 @@ function parseCertificate({ der }: PemBlock, ordinal: number): Certificate {
     const names = readNames(der);
     const parsed = pkijs.Certificate.fromBER(der);
     const addresses = [...alternativeAddresses(parsed), ...subjectAddresses(parsed)];
-    return { der, ...names, ...readValidity(parsed), ...readUsage(parsed), addresses };
+    return {
+      der,
+      ...names,
+      ...readSignature(der),
+      ...readValidity(parsed),
+      ...readUsage(parsed),
+      ...readIdentifiers(parsed),
+      addresses,
+    };
   } catch (cause) {
     const reason = `Certificate ${ordinal} of the text is damaged: paste the whole PEM block again`;
     throw certificateForm(reason, { cause });
   }
 }
 
+type Names = Pick<Certificate, "version" | "serialNumber" | "issuer" | "subject" | "publicKey">;
+
 /** Reads the fields that are signed or compared, byte for byte as they were issued (RFC 5280 4.1). */
-function readNames(der: Der): Pick<Certificate, "serialNumber" | "issuer" | "subject" | "publicKey"> {
+function readNames(der: Der): Names {
   const fields = children(child(readDer(der), 0));
-  const hasVersion = fields[0] !== undefined && isContext(fields[0], 0);
+  const [first] = fields;
+  const hasVersion = first !== undefined && isContext(first, 0);
+  const version = hasVersion ? numberOf(child(first, 0)) + 1 : 1;
   const [serialNumber, , issuer, , subject, publicKey] = fields.slice(hasVersion ? 1 : 0).map(rawOf);
   if (!serialNumber || !issuer || !subject || !publicKey) throw new DerError("Missing fields");
-  return { serialNumber, issuer, subject, publicKey };
+  return { version, serialNumber, issuer, subject, publicKey };
+}
+
+function readSignature(der: Der): Pick<Certificate, "signed" | "signatureAlgorithm" | "signature"> {
+  const [signed, algorithm, signature] = children(readDer(der));
+  if (!signed || !algorithm || !signature) throw new DerError("Missing signature");
+  return { signed: rawOf(signed), signatureAlgorithm: rawOf(algorithm), signature: bitsOf(signature) };
 }
 
 /** Rejects invalid dates, which would compare as neither past nor future. */
@@ -126,14 +170,36 @@ function readValidity(parsed: pkijs.Certificate): Pick<Certificate, "notBefore" 
 
 function readUsage(
   parsed: pkijs.Certificate,
-): Pick<Certificate, "isAuthority" | "keyUsage" | "extendedKeyUsage"> {
+): Pick<Certificate, "basicConstraints" | "keyUsage" | "extendedKeyUsage"> {
   const constraints = extension(parsed, OID.basicConstraints);
   const purposes = extension(parsed, OID.extendedKeyUsage);
   const bits = find(parsed, OID.keyUsage);
   return {
-    isAuthority: constraints !== null && expect(constraints, pkijs.BasicConstraints).cA,
+    basicConstraints: constraints && readConstraints(expect(constraints, pkijs.BasicConstraints)),
     keyUsage: bits === null ? null : firstOctetOf(readDer(bits.extnValue.valueBlock.valueHexView)),
     extendedKeyUsage: purposes === null ? null : expect(purposes, pkijs.ExtKeyUsage).keyPurposes,
+  };
+}
+
+function readConstraints({ cA, pathLenConstraint }: pkijs.BasicConstraints): BasicConstraints {
+  const pathLength = typeof pathLenConstraint === "object" ? numberOf(pathLenConstraint) : pathLenConstraint;
+  return { isAuthority: cA, pathLength: pathLength ?? null };
+}
+
+/** Reads the extensions that concern the certificates above or below this one. */
+function readIdentifiers(
+  parsed: pkijs.Certificate,
+): Pick<Certificate, "keyIdentifier" | "issuerKeyIdentifier" | "nameConstraints"> {
+  const own = find(parsed, OID.subjectKeyIdentifier)?.parsedValue;
+  const issuer = find(parsed, OID.authorityKeyIdentifier)?.parsedValue;
+  const names = extension(parsed, OID.nameConstraints) && find(parsed, OID.nameConstraints);
+  return {
+    keyIdentifier: own instanceof OctetString ? octetsOf(own) : null,
+    issuerKeyIdentifier:
+      issuer instanceof pkijs.AuthorityKeyIdentifier && issuer.keyIdentifier
+        ? new Uint8Array(issuer.keyIdentifier.valueBlock.valueHexView)
+        : null,
+    nameConstraints: names && new Uint8Array(names.extnValue.valueBlock.valueHexView),
   };
 }
 

@@ -180,6 +180,12 @@ export function firstOctetOf(node: BaseBlock): number {
   return node.valueBlock.valueHexView[0] ?? 0;
 }
 
+/** Returns the contents of a BIT STRING, without the count of unused bits. */
+export function bitsOf(node: BaseBlock): Der {
+  if (!(node instanceof BitString)) throw new DerError("Not a bit string");
+  return copyOf(node.valueBlock.valueHexView);
+}
+
 /** Whether the value has the context-specific tag `[n]`. */
 export function isContext(node: BaseBlock, n: number): boolean {
   return node.idBlock.tagClass === 3 && node.idBlock.tagNumber === n;

@@ -2,20 +2,24 @@ import { parseAddress } from "../domain/mailbox.ts";
 import { type Notice, notice } from "../domain/notices.ts";
 import { type KeyAlgorithm, SIGNING_ALGORITHMS, type SignatureAlgorithm } from "./algorithms.ts";
 import type { Certificate } from "./certificate.ts";
-import { type Der, equalBytes } from "./der.ts";
+import type { Der } from "./der.ts";
 import { importSigningKey, type PrivateKey, readAlgorithm, readPrivateKey } from "./keys.ts";
+import type { CertificatePath } from "./path.ts";
 import { certificateContent, IdentityError, type IdentityProblem } from "./problem.ts";
 import { asRsaEncryption, requiredPss } from "./rsa-pss.ts";
+import { dateProblem, daysUntil, EXPIRES_SOON_DAYS, earliestEnd } from "./validity.ts";
 
 /** A key and a certificate that can sign from `notBefore` to `notAfter`. */
 export interface SigningIdentity {
   readonly algorithm: SignatureAlgorithm;
   readonly key: CryptoKey;
-  /** Signer first. */
+  /** The certificates to send: the signer first, then its issuers, without the root (RFC 8551 2.5). */
   readonly chain: readonly Certificate[];
   readonly addresses: readonly string[];
   readonly notBefore: Date;
   readonly notAfter: Date;
+  /** The time until which another choice of certificates cannot be better because one has expired. */
+  readonly chosenUntil: Date;
 }
 
 /** The result of reading a key and its certificates. */
@@ -27,19 +31,17 @@ export interface Inspection {
   readonly identity: SigningIdentity | null;
   /** The decrypted key, to be stored for sending. `null` if it cannot be read. */
   readonly pkcs8: Der | null;
-  /** End of the certificate that belongs to the key, even if it is in the past. `null` if no certificate belongs to it. */
-  readonly notAfter: Date | null;
+  /**
+   * The certificate that belongs to the key, then its issuers, the root included if it was given. Empty if no certificate
+   * belongs to the key.
+   */
+  readonly path: readonly Certificate[];
 }
-
-type Validity = Pick<Certificate, "notBefore" | "notAfter">;
 
 /** digitalSignature or nonRepudiation, the first bits of keyUsage (RFC 8550 4.4.2). */
 const SIGNING_BITS = 0x80 | 0x40;
 /** emailProtection and anyExtendedKeyUsage (RFC 8550 4.4.4). */
 const MAIL_PURPOSES: readonly string[] = ["1.3.6.1.5.5.7.3.4", "2.5.29.37.0"];
-
-export const EXPIRES_SOON_DAYS = 30;
-const DAY_MS = 86_400_000;
 
 /** Reads a key and its certificates as an admin saves them. Every problem is in `problems`. */
 export async function inspectIdentity(input: {
@@ -102,7 +104,7 @@ async function inspect(
   const pkcs8 = "value" in key ? key.value.pkcs8 : null;
   if (!("value" in key) || !("value" in parsed)) {
     const problems = [key, parsed].flatMap((result) => ("problem" in result ? [result.problem] : []));
-    return { problems, warnings: [], identity: null, pkcs8, notAfter: null };
+    return { problems, warnings: [], identity: null, pkcs8, path: [] };
   }
   return { ...(await match(key.value, parsed.value, options)), pkcs8 };
 }
@@ -120,29 +122,40 @@ async function match(
 ): Promise<Omit<Inspection, "pkcs8">> {
   const { algorithm } = privateKey;
   const key = await importSigningKey(privateKey);
-  const candidates = await matching(algorithm, key, given);
+  const { choosePath, linkCertificates } = await import("./path.ts");
+  const graph = await linkCertificates(given);
+  const candidates = await matching(algorithm, key, graph.given);
   const [best] = candidates
-    .map((certificate) => ({ certificate, problems: problemsOf(certificate, now) }))
+    .map((certificate) => ({
+      certificate,
+      path: choosePath(certificate, graph, now),
+      problems: problemsOf(certificate, graph.roots.has(certificate), now),
+    }))
     .toSorted(
       (left, right) =>
         left.problems.length - right.problems.length ||
+        left.path.notices.length - right.path.notices.length ||
         right.certificate.notAfter.getTime() - left.certificate.notAfter.getTime(),
     );
   if (best === undefined) {
-    return { problems: [mismatch(given.length)], warnings: [], identity: null, notAfter: null };
+    return { problems: [mismatch(given.length)], warnings: [], identity: null, path: [] };
   }
-  const { certificate, problems } = best;
-  const { addresses, notBefore, notAfter } = certificate;
+  const { certificate, path, problems } = best;
+  const { certificates } = path;
   const warnings = warningsOf(algorithm, certificate, now);
-  if (problems.length > 0) return { problems, warnings, identity: null, notAfter };
-  const chain = orderChain(certificate, given);
+  if (problems.length > 0) return { problems, warnings, identity: null, path: certificates };
   const signing = await check(signingKey(privateKey, certificate, pss));
-  if ("problem" in signing) return { problems: [signing.problem], warnings, identity: null, notAfter };
+  if ("problem" in signing) {
+    return { problems: [signing.problem], warnings, identity: null, path: certificates };
+  }
+  const { addresses, notBefore, notAfter } = certificate;
+  const chain = path.hasRoot && certificates.length > 1 ? certificates.slice(0, -1) : certificates;
+  const chosenUntil = earliestEnd(certificates.filter((one) => one.notAfter >= now));
   return {
     problems,
-    warnings,
-    identity: { ...signing.value, chain, addresses, notBefore, notAfter },
-    notAfter,
+    warnings: [...warnings, ...selfSignedNotices(path), ...path.notices],
+    identity: { ...signing.value, chain, addresses, notBefore, notAfter, chosenUntil },
+    path: certificates,
   };
 }
 
@@ -157,8 +170,10 @@ async function signingKey(
   return { algorithm: signature, key: await importSigningKey({ pkcs8, algorithm: signature }) };
 }
 
-function problemsOf(certificate: Certificate, now: Date): readonly IdentityProblem[] {
-  return [usageProblem(certificate), dateProblem(certificate, now)].filter((problem) => problem !== null);
+function problemsOf(certificate: Certificate, isSelfSigned: boolean, now: Date): readonly IdentityProblem[] {
+  return [usageProblem(certificate, isSelfSigned), dateProblem(certificate, now)].filter(
+    (problem) => problem !== null,
+  );
 }
 
 function mismatch(count: number): IdentityProblem {
@@ -179,9 +194,12 @@ function warningsOf(algorithm: KeyAlgorithm, certificate: Certificate, now: Date
   ];
 }
 
-/** Returns the whole days that are left. Negative if the date has passed. */
-export function daysUntil(date: Date, now: Date): number {
-  return Math.floor((date.getTime() - now.getTime()) / DAY_MS);
+function selfSignedNotices({
+  certificates: [signer, ...others],
+  hasRoot,
+}: CertificatePath): readonly Notice[] {
+  if (!hasRoot || others.length > 0) return [];
+  return [notice(signer?.basicConstraints?.isAuthority ? "self_signed" : "self_signed_end", "certificate")];
 }
 
 /** Returns the certificates whose public key verifies a signature by the private key. */
@@ -208,10 +226,13 @@ async function matching(
   return given.filter((_, index) => verified[index]);
 }
 
-/** Returns why the certificate must not sign mail, whatever the date. `null` if it may. */
-function usageProblem(certificate: Certificate): IdentityProblem | null {
-  const { isAuthority, keyUsage, extendedKeyUsage } = certificate;
-  if (isAuthority) {
+/**
+ * Returns why the certificate must not sign mail, whatever the date. `null` if it may. A certificate that signs itself
+ * may be an authority: strict verifiers want it so.
+ */
+function usageProblem(certificate: Certificate, isSelfSigned: boolean): IdentityProblem | null {
+  const { basicConstraints, keyUsage, extendedKeyUsage } = certificate;
+  if (basicConstraints?.isAuthority && !isSelfSigned) {
     return usage("The certificate belongs to an authority (CA): use the one issued to the sender");
   }
   if (keyUsage !== null && (keyUsage & SIGNING_BITS) === 0) {
@@ -219,19 +240,6 @@ function usageProblem(certificate: Certificate): IdentityProblem | null {
   }
   if (extendedKeyUsage !== null && !extendedKeyUsage.some((purpose) => MAIL_PURPOSES.includes(purpose))) {
     return usage("The certificate does not allow email (extended key usage): use one with emailProtection");
-  }
-  return null;
-}
-
-/** Returns why the certificate must not sign at this time. `null` if it may. */
-export function dateProblem({ notBefore, notAfter }: Validity, now: Date): IdentityProblem | null {
-  if (now > notAfter) {
-    const reason = `The certificate expired on ${day(notAfter)}: get a new one`;
-    return certificateContent("sign_expired", reason);
-  }
-  if (now < notBefore) {
-    const reason = `The certificate is not valid before ${day(notBefore)}: wait, or check the clock`;
-    return certificateContent("sign_expired", reason);
   }
   return null;
 }
@@ -250,20 +258,6 @@ export function senderProblem(
   );
 }
 
-/** Returns the signer, its issuers in order, then the other authorities. Other certificates are left out. */
-function orderChain(signer: Certificate, given: readonly Certificate[]): readonly Certificate[] {
-  const chain = [signer];
-  const rest = new Set(given.filter((certificate) => certificate.isAuthority && certificate !== signer));
-  for (let last = signer; !equalBytes(last.issuer, last.subject); ) {
-    const issuer = [...rest].find(({ subject }) => equalBytes(subject, last.issuer));
-    if (issuer === undefined) break;
-    rest.delete(issuer);
-    chain.push(issuer);
-    last = issuer;
-  }
-  return [...chain, ...rest];
-}
-
 function usage(reason: string): IdentityProblem {
   return certificateContent("sign_usage", reason);
 }
@@ -271,8 +265,4 @@ function usage(reason: string): IdentityProblem {
 /** Mailboxes compare without regard to case, domains as A-labels. */
 function comparable(address: string): string {
   return (parseAddress(address) ?? address).toLowerCase();
-}
-
-function day(date: Date): string {
-  return date.toISOString().slice(0, "YYYY-MM-DD".length);
 }

@@ -17,12 +17,13 @@ interface Given {
 
 const save = (instance: TestInstance, json: object) => instance.request("POST", "/smtpserver/a", { json });
 const good = async (): Promise<Given> => {
-  const { key, certificate } = await sender("p256");
-  return { private_key: key, certificate };
+  const { key, certificate, intermediate } = await sender("p256");
+  return { private_key: key, certificate: certificate + intermediate.certificate };
 };
 const withLeaf = async (change: Partial<Parameters<typeof leaf>[0]>): Promise<Given> => {
   const key = await privateKey("p256");
-  return { private_key: key, certificate: await leaf({ key, ...change }) };
+  const { intermediate } = await authorities();
+  return { private_key: key, certificate: (await leaf({ key, ...change })) + intermediate.certificate };
 };
 
 /** Well-formed identities that cannot sign: 905 if they are new and must sign, a warning otherwise. */
@@ -181,8 +182,11 @@ describe.skipIf(!isInstalled("openssl"))("saving an identity", () => {
     expect(await warningsOf(await withLeaf({ notAfter: soon }))).toEqual([
       expect.stringContaining("29 days"),
     ]);
-    const { key, certificate } = await sender("ed25519");
-    expect(await warningsOf({ private_key: key, certificate })).toEqual([expect.stringContaining("Ed25519")]);
+    const { key, certificate, intermediate } = await sender("ed25519");
+    const chain = certificate + intermediate.certificate;
+    expect(await warningsOf({ private_key: key, certificate: chain })).toEqual([
+      expect.stringContaining("Ed25519"),
+    ]);
   });
 });
 

@@ -1,20 +1,32 @@
 import { getLogger } from "@logtape/logtape";
 import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
+import { auditEntry } from "../../domain/audit.ts";
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
-import { daysUntil, EXPIRES_SOON_DAYS, expiryOf, loadIdentity } from "../../smime/identity.ts";
+import { expiryOf, loadIdentity } from "../../smime/identity.ts";
+import { daysUntil, EXPIRES_SOON_DAYS, earliestEnd } from "../../smime/validity.ts";
+import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { RateLimitRepository } from "../../storage/rate-limits.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-servers.ts";
 import type { Notify } from "../events.ts";
 
 /** Less than a day, so that a daily check that comes a little early still reports. */
 const QUIET_SECONDS = 20 * 3_600;
+const ACTOR = {
+  action: "certificate check",
+  administrator: "",
+  realm: "",
+  client: "",
+  policies: "",
+  requestId: "",
+};
 const log = getLogger(["sealpost", "mail"]);
 
 interface CheckCertificatesDeps {
   readonly database: Database;
   readonly repository: SmtpServerRepository;
+  readonly audit: AuditRepository;
   readonly rateLimits: RateLimitRepository;
   readonly loadServer: (identifier: string) => Promise<ResolvedServer | null>;
   readonly notify: Notify;
@@ -26,11 +38,11 @@ const CERTIFICATES = ["certificate", "tlsCertificate", "oauthCertificate"] as co
 type CertificateName = (typeof CERTIFICATES)[number];
 
 /**
- * Creates the daily check of certificates. If several processes check, one of them reports. A certificate that cannot be
- * read does not prevent the checks of the others.
+ * Creates the check of certificates, at each start and daily. Each check logs; if several processes check, one of them
+ * writes the audit row and emits the event. A certificate that cannot be read does not prevent the checks of the others.
  */
 export function createCheckCertificates(deps: CheckCertificatesDeps): () => Promise<void> {
-  const { database, repository, rateLimits, loadServer, notify, platform } = deps;
+  const { database, repository, audit, rateLimits, loadServer, notify, platform } = deps;
 
   async function check(row: SmtpServerRow, name: CertificateName): Promise<void> {
     const now = platform.now();
@@ -39,18 +51,21 @@ export function createCheckCertificates(deps: CheckCertificatesDeps): () => Prom
     if (!notAfter || daysLeft >= EXPIRES_SOON_DAYS) return;
     const { identifier } = row;
     const { parameter } = DEFINITION_FIELDS[name];
-    if (!(await isFirstToReport(`${parameter} ${identifier}`, now))) return;
     const expires = notAfter.toISOString().slice(0, "YYYY-MM-DD".length);
     log.warning("{parameter} of {identifier} expires on {expires}", { parameter, identifier, expires });
+    if (!(await isFirstToReport(`${parameter} ${identifier}`, now))) return;
+    const info = `${parameter} expires on ${expires}`;
+    await database.append(audit.insert(auditEntry(ACTOR, now, { success: false, identifier, info })));
     notify("certificate_expiring", { identifier, parameter, expires, daysLeft });
   }
 
-  /** Returns when the certificate of the signing key expires. `null` if none belongs to it. */
+  /** Returns the first end in the path of the signing key's certificate. `null` if none belongs to it. */
   async function signingExpiry({ identifier }: SmtpServerRow, now: Date): Promise<Date | null> {
     const signing = (await loadServer(identifier))?.signing;
     const pkcs8 = await signing?.decryptedKey();
     if (!signing || !pkcs8) return null;
-    return (await loadIdentity({ pkcs8, certificate: signing.certificate, now })).notAfter;
+    const { path } = await loadIdentity({ pkcs8, certificate: signing.certificate, now });
+    return path.length > 0 ? earliestEnd(path) : null;
   }
 
   async function isFirstToReport(key: string, now: Date): Promise<boolean> {

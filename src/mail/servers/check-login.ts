@@ -11,7 +11,8 @@ import {
   usesTokens,
 } from "../../domain/smtp-server.ts";
 import { invalidParameter, type SealpostError } from "../../errors.ts";
-import { daysUntil, EXPIRES_SOON_DAYS, inspectIdentity } from "../../smime/identity.ts";
+import { inspectIdentity } from "../../smime/identity.ts";
+import { daysUntil, EXPIRES_SOON_DAYS } from "../../smime/validity.ts";
 
 /** The fields that decide how a definition logs in. */
 type LoginFields = Omit<ServerDefinition, SecretName | "certificate">;
@@ -106,12 +107,13 @@ async function checkPair(
     return [incomplete("tls_incomplete", privateKey === "" ? keyName : certificateName)];
   }
   const [first = ""] = /^.*?-----END [A-Z0-9 ]+-----/s.exec(certificate) ?? [];
-  const { notAfter } = await inspectIdentity({ privateKey, passphrase: "", certificate: first, now });
-  if (notAfter === null) {
+  const { path } = await inspectIdentity({ privateKey, passphrase: "", certificate: first, now });
+  const [own] = path;
+  if (own === undefined) {
     const { parameter } = DEFINITION_FIELDS[keyName];
     throw invalid(certificateName, `expected the certificate of ${parameter} before its chain`);
   }
-  return expiryNotices(certificateName, notAfter, now);
+  return expiryNotices(certificateName, own.notAfter, now);
 }
 
 function expiryNotices(name: FieldName, notAfter: Date, now: Date): readonly Notice[] {

@@ -20,7 +20,8 @@ const SUBMISSION_PORT = 587;
 
 type EndpointFields = Pick<ServerDefinition, "server" | "port" | "tls">;
 type LimitFields = Pick<ServerDefinition, "maxConnections" | "mailsPerMinute">;
-type Stored = LimitFields & Pick<ServerDefinition, "provider">;
+type TokenFields = Pick<ServerDefinition, "auth" | "oauthFlow" | "oauthTokenUrl">;
+type Stored = LimitFields & TokenFields & Pick<ServerDefinition, "provider">;
 
 /** Fields that a preset fills, as a client sends them: `undefined` is absent, and `null` resets. */
 type PresetInput = { readonly [K in keyof EndpointFields]: EndpointFields[K] | undefined } & {
@@ -38,7 +39,12 @@ export function fillFromPreset<I extends PresetInput>(
 ): Omit<I, keyof EndpointFields> & EndpointFields {
   const provider = input.provider === undefined ? stored.provider : (input.provider ?? "");
   const preset = presetOf(provider);
-  return { ...input, ...endpointFields(input, preset), ...limitFields(input, preset, stored) };
+  return {
+    ...input,
+    ...endpointFields(input, preset),
+    ...limitFields(input, preset, stored),
+    ...tokenUrlField(input, preset, stored),
+  };
 }
 
 /** Most definitions name no provider. */
@@ -81,6 +87,19 @@ function limitFields(input: PresetInput, preset: Provider | null, stored: Stored
     return isReset ? { [name]: next[name] } : {};
   };
   return { ...limitOf("maxConnections"), ...limitOf("mailsPerMinute") };
+}
+
+/** The token endpoint of the preset, if all customers have the same. A service account names its own. */
+function tokenUrlField(
+  input: PresetInput,
+  preset: Provider | null,
+  stored: Stored,
+): Partial<Pick<TokenFields, "oauthTokenUrl">> {
+  const isNeeded =
+    (input.auth ?? stored.auth) === "oauth2" && (input.oauthFlow ?? stored.oauthFlow) !== "jwt_bearer";
+  const given = input.oauthTokenUrl === undefined ? stored.oauthTokenUrl : input.oauthTokenUrl;
+  const { tokenUrl = "" } = preset?.oauth ?? {};
+  return isNeeded && !given && tokenUrl !== "" && !tokenUrl.includes("{") ? { oauthTokenUrl: tokenUrl } : {};
 }
 
 /** The limits of a definition that sets none. A provider's limit of connections only lowers the default. */

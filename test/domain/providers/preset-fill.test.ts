@@ -10,7 +10,10 @@ interface Input {
   readonly maxConnections?: number | null;
   readonly mailsPerMinute?: number | null;
 }
-const NONE = { provider: "", maxConnections: 5, mailsPerMinute: 0 };
+const NONE = {
+  ...{ provider: "", maxConnections: 5, mailsPerMinute: 0 },
+  ...({ auth: "password", oauthFlow: "client_credentials", oauthTokenUrl: "" } as const),
+};
 /** Returns the endpoint that the input is filled with. */
 function endpointOf(input: Input) {
   const { server, port, tls } = fillFromPreset({
@@ -86,7 +89,7 @@ describe("fillFromPreset() with a server", () => {
 });
 
 describe("fillFromPreset() of limits", () => {
-  const MICROSOFT = { provider: "microsoft365", maxConnections: 3, mailsPerMinute: 30 };
+  const MICROSOFT = { ...NONE, provider: "microsoft365", maxConnections: 3, mailsPerMinute: 30 };
   test.each<[title: string, input: Input, stored: typeof NONE, expected: readonly number[]]>([
     ["a new definition has those of its provider", { provider: "microsoft365" }, NONE, [3, 30]],
     ["without a provider there are the defaults", {}, NONE, [5, 0]],
@@ -109,5 +112,32 @@ describe("fillFromPreset() of limits", () => {
     ["removing the provider removes its limits", { provider: null }, MICROSOFT, [5, 0]],
   ])("%s", (_title, input, stored, expected) => {
     expect(limitsOf(input, stored)).toEqual([...expected]);
+  });
+});
+
+describe("the token URL of a preset", () => {
+  const tokenUrl = (json: object) =>
+    Object.entries(
+      fillFromPreset({ server: undefined, port: undefined, tls: undefined, provider: "gmail", ...json }),
+    ).find(([name]) => name === "oauthTokenUrl")?.[1];
+  const refreshed = { auth: "oauth2", oauthFlow: "refresh_token" } as const;
+
+  test.each([
+    ["is filled for OAuth", refreshed, "https://oauth2.googleapis.com/token"],
+    [
+      "is filled when it is reset",
+      { ...refreshed, oauthTokenUrl: null },
+      "https://oauth2.googleapis.com/token",
+    ],
+    [
+      "does not replace one that was sent",
+      { ...refreshed, oauthTokenUrl: "https://own.example/t" },
+      "https://own.example/t",
+    ],
+    ["is not filled for a password", {}, undefined],
+    ["is left to the service account", { ...refreshed, oauthFlow: "jwt_bearer" }, undefined],
+    ["is not filled if it names a tenant", { ...refreshed, provider: "microsoft365" }, undefined],
+  ])("%s", (_, json, expected) => {
+    expect(tokenUrl(json)).toBe(expected);
   });
 });

@@ -39,11 +39,9 @@ const ERRORS: Readonly<Partial<Record<FailureCode, readonly string[]>>> = {
   ],
   // Alerts of the server (RFC 8446 6.2), which are about the client's certificate or its absence.
   cert_rejected: [
-    "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED ERR_SSL_TLSV1_ALERT_CERTIFICATE_REQUIRED",
-    "ERR_SSL_SSLV3_ALERT_NO_CERTIFICATE ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE",
-    "ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED",
-    "ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN",
-    "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA ERR_SSL_TLSV1_ALERT_ACCESS_DENIED",
+    "ALERT_CERTIFICATE_REQUIRED ALERT_NO_CERTIFICATE ALERT_BAD_CERTIFICATE ALERT_UNSUPPORTED_CERTIFICATE",
+    "ALERT_CERTIFICATE_REVOKED ALERT_CERTIFICATE_EXPIRED ALERT_CERTIFICATE_UNKNOWN ALERT_UNKNOWN_CA",
+    "ALERT_ACCESS_DENIED",
   ],
   protocol: ["EPROTO"],
 };
@@ -66,7 +64,9 @@ const TLS_REASON = "ERR_SSL_";
  * An alert without a reason. After the server's certificate, it means that the server wants another one of the client, or any
  * (RFC 5246 7.4.6). Before it, client and server have no cipher or signature in common.
  */
-const HANDSHAKE_ALERT = "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE";
+const HANDSHAKE_ALERT = "ALERT_HANDSHAKE_FAILURE";
+/** The prefix of an alert's name is a version of TLS, which differs between OpenSSL and BoringSSL and their releases. */
+const ALERT_PREFIX = /^ERR_SSL_[^ ]+_(?=ALERT_)/;
 /** Bun adds this prefix to the codes of c-ares. */
 const DNS_PREFIX = /^DNS_/;
 /** More levels of wrapped errors than any runtime or library has. */
@@ -102,7 +102,8 @@ export function tlsFailure<P extends Phase | undefined>(
   { hasIdentity, hasPeer }: Handshake,
 ): { readonly phase: P | "certificate"; readonly code: FailureCode } {
   const code = failureCodeOf(error);
-  const isHandshakeAlert = Reflect.get(Object(error), "code") === HANDSHAKE_ALERT;
+  const name = String(Reflect.get(Object(error), "code"));
+  const isHandshakeAlert = name.replace(ALERT_PREFIX, "") === HANDSHAKE_ALERT;
   if (code === "cert_rejected" || (isHandshakeAlert && hasPeer)) {
     return { phase: "certificate", code: hasIdentity ? "cert_rejected" : "cert_required" };
   }
@@ -133,5 +134,6 @@ function find(error: unknown, depth: number): FailureCode | null {
 }
 
 function named(name: string): FailureCode | null {
-  return CODES.get(name) ?? (name.startsWith(TLS_REASON) ? "protocol" : null);
+  const code = CODES.get(name.replace(ALERT_PREFIX, ""));
+  return code ?? (name.startsWith(TLS_REASON) ? "protocol" : null);
 }

@@ -40,6 +40,10 @@ export function untilReady<S extends Socket>(
     };
     const onReady = (): void => {
       finish();
+      // The caller listens later than in this turn, and until then an error would be uncaught and lost. In TLS 1.3, an
+      // alert about the client's certificate may follow the handshake immediately.
+      socket.once("error", (error) => setImmediate(() => socket.emit("error", error)));
+      socket.on("error", () => undefined);
       resolve(socket);
     };
     const onError = (error: unknown): void => fail(describe(error));

@@ -37,6 +37,8 @@ describe("failureCodeOf()", () => {
     [withCode("ERR_SSL_WRONG_VERSION_NUMBER"), "protocol"],
     [withCode("ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED"), "cert_rejected"],
     [withCode("ERR_SSL_TLSV1_ALERT_UNKNOWN_CA"), "cert_rejected"],
+    [withCode("ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE"), "cert_rejected"],
+    [withCode("ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE"), "cert_rejected"],
     [withCode("ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION"), "protocol"],
     [withCode("EPROTO"), "protocol"],
     [named("ConnectionRefused"), "refused"],
@@ -91,6 +93,8 @@ test("a name server that refuses or closes makes the name unreachable", () => {
 describe("tlsFailure()", () => {
   const REQUIRED = "ERR_SSL_TLSV1_ALERT_CERTIFICATE_REQUIRED";
   const HANDSHAKE = "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE";
+  /** OpenSSL 3.2 and later, as in Node 22. */
+  const HANDSHAKE_3_2 = "ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE";
   const [anonymous, known] = [{ hasIdentity: false }, { hasIdentity: true }];
   const [before, after] = [{ hasPeer: false }, { hasPeer: true }];
 
@@ -104,6 +108,7 @@ describe("tlsFailure()", () => {
     ["an alert about no certificate", REQUIRED, { ...anonymous, ...after }, "cert_required"],
     ["an alert about a certificate", REQUIRED, { ...known, ...after }, "cert_rejected"],
     ["an alert without a reason and no certificate", HANDSHAKE, { ...anonymous, ...after }, "cert_required"],
+    ["the same of another version of OpenSSL", HANDSHAKE_3_2, { ...anonymous, ...after }, "cert_required"],
     ["an alert without a reason after a certificate", HANDSHAKE, { ...known, ...after }, "cert_rejected"],
   ] as const)("%s", (_, error, handshake, code) => {
     expect(tlsFailure(withCode(error), "starttls", handshake)).toEqual({ phase: "certificate", code });

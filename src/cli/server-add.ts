@@ -99,7 +99,7 @@ async function testLogin({ servers, testMail }: Services, identifier: string): P
   if (!server) throw new SealpostError("resource_not_found", `There is no definition "${identifier}"`);
   const until = server.username === "" ? "connect" : "auth";
   const check = { until, recipient: null } as const;
-  const result = await testMail.checkStored(identifier, check, commandLineActor("server test"));
+  const { result } = await testMail.checkStored(identifier, check, commandLineActor("server test"));
   const verdict = { success: `Reached ${until}`, failure: `Not reached ${until}` };
   report(toCheckDetail(result, server), { ...verdict, remark: "; nothing was sent" });
 }

@@ -16,7 +16,9 @@ interface Verdict {
 
 /** Prints what the API shows of the same test. */
 export function report(detail: TestDetail, verdict: Verdict): void {
-  for (const line of [...reportLines(detail), ...verdictLines(detail, verdict)]) print(printable(line));
+  const { warnings = [] } = detail;
+  const lines = [...reportLines(detail), ...warnings, ...verdictLines(detail, verdict)];
+  for (const line of lines) print(printable(line));
   if (detail.delivery.code !== null) process.exitCode = 1;
 }
 

@@ -6,6 +6,7 @@ import { SealpostError } from "../errors.ts";
 import { toCheckDetail, toTestDetail } from "../http/smtpserver-test-schema.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import { needsRecipient } from "../mail/servers/test.ts";
+import { noticeDetail } from "../wire/envelope.ts";
 import { addCommand } from "./server-add.ts";
 import { loginCommand } from "./server-login.ts";
 import { report } from "./server-report.ts";
@@ -51,13 +52,17 @@ function testCommand(): Command {
         if (!server) throw new SealpostError("resource_not_found", `There is no definition "${identifier}"`);
         const actor = commandLineActor("server test");
         if (until !== undefined) {
-          const result = await services.testMail.checkStored(identifier, { until, recipient }, actor);
+          const check = { until, recipient };
+          const { result, notices } = await services.testMail.checkStored(identifier, check, actor);
           const verdict = { success: `Reached ${until}`, failure: `Not reached ${until}` };
-          report(toCheckDetail(result, server), { ...verdict, remark: "; nothing was sent" });
+          report(
+            { ...toCheckDetail(result, server), ...noticeDetail(notices) },
+            { ...verdict, remark: "; nothing was sent" },
+          );
         } else if (recipient !== null) {
-          const result = await services.testMail.sendStored({ identifier, recipient }, actor);
+          const { result, notices } = await services.testMail.sendStored({ identifier, recipient }, actor);
           const verdict = { success: `Delivered to ${recipient.address}`, failure: "Not delivered" };
-          report(toTestDetail(result, server, false), verdict);
+          report({ ...toTestDetail(result, server, false), ...noticeDetail(notices) }, verdict);
         }
       });
     });

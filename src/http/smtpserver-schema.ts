@@ -214,6 +214,28 @@ export const definitionView = named(
 );
 export type DefinitionView = v.InferOutput<typeof definitionView>;
 
+const certificateEntries = {
+  subject: v.string(),
+  issuer: v.string(),
+  serial: described(v.string(), "In hexadecimal digits"),
+  sha256: described(v.string(), "Fingerprint"),
+  not_before: described(v.string(), "Time: ISO 8601, UTC"),
+  not_after: v.string(),
+  days_left: described(v.number(), "Whole days; negative if the certificate has expired"),
+};
+/** The certificate of the signing key. Absent without key or certificate, or if they cannot be read. */
+const identityEntries = v.partial(
+  v.object({
+    ...certificateEntries,
+    addresses: described(v.array(v.string()), "Senders that the certificate names"),
+    key: described(v.string(), "Kind and size, such as `RSA 2048`"),
+    path: described(
+      v.array(named("Certificate", v.object(certificateEntries))),
+      "The certificate, then its issuers, up to the root if it was given",
+    ),
+  }),
+).entries;
+
 /** `detail` of `GET /smtpserver/<identifier>`: everything beyond the definition itself. */
 export const definitionDetail = v.object({
   health: v.object({
@@ -231,7 +253,7 @@ export const definitionDetail = v.object({
   transport: v.object(detailEntries("transport")),
   auth: v.object(detailEntries("auth")),
   provider: described(v.string(), "ID of the preset; empty if there is none"),
-  smime: v.object(detailEntries("smime")),
+  smime: v.object({ ...detailEntries("smime"), ...identityEntries }),
   ...noticeEntries,
 });
 export type DefinitionDetail = v.InferOutput<typeof definitionDetail>;

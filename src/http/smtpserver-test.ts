@@ -2,10 +2,9 @@ import type { Context } from "hono";
 import * as v from "valibot";
 import type { Env } from "../contracts/env.ts";
 import type { Mailbox } from "../domain/mailbox.ts";
-import type { CheckResult, ServerCheck } from "../mail/servers/check.ts";
+import type { ServerCheck } from "../mail/servers/check.ts";
 import { type Servers, serverNotFound } from "../mail/servers/definitions.ts";
 import { needsRecipient, type TestMail } from "../mail/servers/test.ts";
-import type { SubmitResult } from "../mail/submission.ts";
 import type { HintedDefinition } from "../wire/delivery.ts";
 import { noticeDetail, respond } from "../wire/envelope.ts";
 import { IDEMPOTENCY_HEADER } from "../wire/operation.ts";
@@ -107,23 +106,26 @@ async function run(
     readonly server: HintedDefinition;
     readonly isQueueing: boolean;
     readonly content: unknown;
-    check(test: ServerCheck): Promise<CheckResult>;
+    check(test: ServerCheck): ReturnType<TestMail["checkStored"]>;
     send(
       recipient: Mailbox,
       options: { readonly idempotencyKey: string | undefined; readonly idempotencyContent: string },
-    ): Promise<SubmitResult>;
+    ): ReturnType<TestMail["sendStored"]>;
   },
 ) {
   if (test.until !== null) {
-    const checked = await check(test);
-    const detail = { ...toCheckDetail(checked, server), ...noticeDetail(c.get("notices")) };
-    return respond(checked.receipt.successful, { detail });
+    const { result, notices } = await check(test);
+    const detail = { ...toCheckDetail(result, server), ...noticeDetail([...notices, ...c.get("notices")]) };
+    return respond(result.receipt.successful, { detail });
   }
-  const result = await send(test.recipient, {
+  const { result, notices } = await send(test.recipient, {
     idempotencyKey: c.req.header("idempotency-key"),
     idempotencyContent: JSON.stringify(content),
   });
-  const detail = { ...toTestDetail(result, server, isQueueing), ...noticeDetail(c.get("notices")) };
+  const detail = {
+    ...toTestDetail(result, server, isQueueing),
+    ...noticeDetail([...notices, ...c.get("notices")]),
+  };
   return respond(result.state !== "failed", { detail });
 }
 

@@ -5,6 +5,7 @@ import { CENSORED } from "../domain/secret.ts";
 import { type FieldName, FURTHER_NAMES, type FurtherName, SECRET_NAMES } from "../domain/smtp-server.ts";
 import type { ServerHealth } from "../mail/circuit.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
+import type { CertificateReport, IdentityReport } from "../mail/servers/describe-identity.ts";
 import { noticeDetail, type SuccessEnvelope, type SuccessText, successText } from "../wire/envelope.ts";
 import type { DefinitionDetail, DefinitionView } from "./smtpserver-schema.ts";
 
@@ -31,11 +32,13 @@ export function toDefinitionView(server: StoredDefinition, reveal: boolean): Def
 
 type FurtherDefinition = Pick<StoredDefinition, FurtherName | "isSet">;
 
-/** Returns the health of the server and its queue, and the fields beyond the 14. */
+/** Returns the health of the server and its queue, the fields beyond the 14, and the certificate that signs. */
 export function toDefinitionDetail(
   definition: FurtherDefinition,
   { circuit, failures, since, nextTry, lastFailure, waiting }: ServerHealth,
+  identity: IdentityReport | null,
 ): DefinitionDetail {
+  const further = furtherView(definition);
   return {
     health: {
       circuit,
@@ -45,7 +48,21 @@ export function toDefinitionDetail(
       since: since?.toISOString() ?? null,
       next_try: nextTry?.toISOString() ?? null,
     },
-    ...furtherView(definition),
+    ...further,
+    smime: { ...further.smime, ...(identity && identityView(identity)) },
+  };
+}
+
+function identityView({ addresses, key, path, ...certificate }: IdentityReport) {
+  return { ...certificateView(certificate), addresses: [...addresses], key, path: path.map(certificateView) };
+}
+
+function certificateView({ notBefore, notAfter, daysLeft, ...names }: CertificateReport) {
+  return {
+    ...names,
+    not_before: notBefore.toISOString(),
+    not_after: notAfter.toISOString(),
+    days_left: daysLeft,
   };
 }
 

@@ -3,6 +3,7 @@ import type { AuditLog } from "../access/audit-log.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Circuit } from "../mail/circuit.ts";
 import { type Servers, serverNotFound } from "../mail/servers/definitions.ts";
+import { describeIdentity } from "../mail/servers/describe-identity.ts";
 import type { SaveServer } from "../mail/servers/save.ts";
 import type { Registry } from "../plugin/registry.ts";
 import { noticeDetail, noticeEntries, respond } from "../wire/envelope.ts";
@@ -101,7 +102,8 @@ function readRoutes({ servers, circuit, auditLog, platform, revealSecrets }: Rea
         const reveal = revealSecrets && !censor;
         if (reveal && server.isSet.password) await auditLog.revealed(c.get("actor"), identifier, "password");
         c.header("ETag", server.etag);
-        const detail = { ...toDefinitionDetail(server, health), ...unreadable([server], reveal) };
+        const identity = await describeIdentity(servers, identifier, platform.now());
+        const detail = { ...toDefinitionDetail(server, health, identity), ...unreadable([server], reveal) };
         return respond(toDefinitionView(server, reveal), { detail });
       },
     ),

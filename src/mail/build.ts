@@ -6,9 +6,10 @@ import type { ComposedMessage, MessageIdentity, NormalizedMessage } from "../dom
 import type { ResolvedServer, SigningSource } from "../domain/smtp-server.ts";
 import { assemble, protectHeaders } from "../message/assemble.ts";
 import { compose } from "../message/compose.ts";
-import { inspectIdentity, loadIdentity, type SigningIdentity, senderProblem } from "../smime/identity.ts";
+import { type SigningIdentity, senderProblem } from "../smime/identity.ts";
 import { prepareSigner, type Signer, signEntity } from "../smime/sign.ts";
 import { dateProblem } from "../smime/validity.ts";
+import { inspectSource } from "./servers/check-identity.ts";
 
 /** The reason why a message could not be signed. */
 interface SigningFailure {
@@ -109,22 +110,7 @@ export function createBuild(platform: Pick<Platform, "now">): Build {
 }
 
 async function load(source: SigningSource, now: Date): Promise<Prepared | SigningFailure> {
-  const { certificate, pss } = source;
-  const pkcs8 = await source.decryptedKey();
-  const { identity, problems } = pkcs8
-    ? await loadIdentity({ pkcs8, certificate, pss, now })
-    : await inspectOriginal(source, now);
+  const { identity, problems } = await inspectSource(source, now);
   if (identity) return { identity, signer: await prepareSigner(identity) };
   return problems[0] ?? { code: "sign_no_key", reason: "There is no key to sign with" };
-}
-
-async function inspectOriginal({ originalKey, certificate, pss }: SigningSource, now: Date) {
-  const { pem, passphrase } = await originalKey();
-  return inspectIdentity({
-    privateKey: pem.reveal(),
-    passphrase: passphrase.reveal(),
-    certificate,
-    pss,
-    now,
-  });
 }

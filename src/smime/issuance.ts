@@ -52,7 +52,7 @@ const HASHES: Readonly<Record<string, Hash>> = {
   "2.16.840.1.101.3.4.2.3": "SHA-512",
 };
 
-const KEY_KINDS: Readonly<Record<string, KeyKind>> = {
+export const KEY_KINDS: Readonly<Record<string, KeyKind>> = {
   [OID_RSA]: "rsa",
   [OID_RSA_PSS]: "rsa",
   "1.2.840.10045.2.1": "ecdsa",

@@ -190,6 +190,96 @@ describe.skipIf(!isInstalled("openssl"))("saving an identity", () => {
   });
 });
 
+describe.skipIf(!isInstalled("openssl"))("a definition's detail", () => {
+  const shown = async (instance: TestInstance) =>
+    (await instance.request("GET", "/smtpserver/a")).detail?.smime;
+
+  test("has the certificate that signs, and its path to the root, as openssl shows them", async () => {
+    await using instance = await testInstance();
+    const { key, certificate, intermediate, root } = await sender("rsa");
+    const chain = root.certificate + intermediate.certificate + certificate;
+    await save(instance, { ...SERVER, private_key: key, certificate: chain, smime: true });
+    const dates = { not_before: "2020-01-01T00:00:00.000Z", not_after: "2049-12-31T23:59:59.000Z" };
+    const expected = async (pem: string, subject: string, issuer: string) => {
+      const printed = await convert(pem, "x509", "-noout", "-serial", "-fingerprint", "-sha256");
+      const [, serial, sha256] = /^serial=(.*)\n.*=(.*)\n$/.exec(printed) ?? [];
+      return { subject, issuer, serial, sha256, ...dates, days_left: 8614 };
+    };
+    const signer = await expected(certificate, "CN=Test sender", "CN=Test issuer");
+    const path = [
+      signer,
+      await expected(intermediate.certificate, "CN=Test issuer", "CN=Test root"),
+      await expected(root.certificate, "CN=Test root", "CN=Test root"),
+    ];
+    expect(await shown(instance)).toEqual({
+      smime_pss: false,
+      ...signer,
+      addresses: [SENDER],
+      key: "RSA 2048",
+      path,
+    });
+  });
+
+  test("has the certificate after its end, and whether or not it signs", async () => {
+    await using instance = await testInstance();
+    await save(instance, { ...SERVER, ...(await withLeaf(EXPIRED)) });
+    expect(await shown(instance)).toMatchObject({ subject: "CN=Test sender", days_left: -32, key: "P-256" });
+  });
+
+  test("has no certificate without a key, or with the key of another", async () => {
+    await using instance = await testInstance();
+    const { certificate } = await good();
+    for (const json of [{}, { certificate }, { certificate, private_key: await privateKey("rsa") }]) {
+      await save(instance, { ...SERVER, private_key: "", certificate: "", ...json });
+      expect(await shown(instance)).toEqual({ smime_pss: false });
+    }
+  });
+});
+
+describe.skipIf(!isInstalled("openssl"))("a kept key", () => {
+  const [GIVEN, NAMED] = ["given@example.org", "named@example.org"];
+  async function saved() {
+    const instance = await testInstance();
+    const identity = await withLeaf({ extensions: mailExtensions("subjectAltName", `email:${NAMED}`) });
+    const json = { ...SERVER, ...identity, sender: GIVEN, smime: true };
+    expect((await save(instance, json)).status).toBe(200);
+    return instance;
+  }
+  const change = async (instance: TestInstance, json: object) => {
+    const { status, error } = await save(instance, { ...SERVER, smime: true, ...json });
+    return status === 200 ? status : error?.message;
+  };
+  const ASKS = expect.stringMatching(/^ERR905: Invalid parameter: private_key: required again, .*sender/);
+
+  test("signs for the sender that it was given with, or one that its certificate names", async () => {
+    await using instance = await saved();
+    expect(await change(instance, { sender: GIVEN })).toBe(200);
+    expect(await change(instance, { sender: `Named <${NAMED}>` })).toBe(200);
+  });
+
+  test("does not sign for another sender, even if signing is off meanwhile", async () => {
+    await using instance = await saved();
+    for (const smime of [true, false]) {
+      expect(await change(instance, { sender: "else@example.org", smime })).toEqual(ASKS);
+      const json = { sender: "else@example.org", smime, private_key: CENSORED };
+      expect(await change(instance, json)).toEqual(ASKS);
+    }
+  });
+
+  test("does not sign for a username that becomes the sender", async () => {
+    await using instance = await saved();
+    expect(await change(instance, { sender: "", username: "else@example.org", tls: true })).toEqual(ASKS);
+  });
+
+  test("may be cleared or given again for another sender", async () => {
+    await using instance = await saved();
+    const identity = await withLeaf({});
+    expect(await change(instance, { sender: "else@example.org", ...identity })).toBe(200);
+    const cleared = { sender: "more@example.org", private_key: "", certificate: "", smime: false };
+    expect(await change(instance, cleared)).toBe(200);
+  });
+});
+
 describe.skipIf(!isInstalled("openssl"))(
   "a definition whose certificate has expired after it was saved",
   () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import PostalMime from "postal-mime";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
 import type { TestResponse } from "../fixtures/request.ts";
-import { leaf, SENDER, sender } from "../fixtures/smime/authority.ts";
+import { leaf, mailExtensions, SENDER, sender } from "../fixtures/smime/authority.ts";
 import { encrypt, PASSPHRASE, privateKey } from "../fixtures/smime/keys.ts";
 import { isInstalled, openssl } from "../fixtures/smime/openssl.ts";
 import { opensslVerify, splitSigned } from "../fixtures/smime/verify.ts";
@@ -17,6 +17,12 @@ const save = (instance: TestInstance, json: object, identifier = "a") =>
     json: { server: TEST.server, sender: SENDER, ...json },
   });
 const outcome = ({ status, value, error }: TestResponse) => (error ? [status, error.code] : [status, value]);
+/** A key whose certificate names these addresses. */
+const named = async (...addresses: readonly string[]) => {
+  const key = await privateKey("p256");
+  const names = addresses.map((address) => `email:${address}`).join(",");
+  return { key, certificate: await leaf({ key, extensions: mailExtensions("subjectAltName", names) }) };
+};
 const mail = (instance: TestInstance) => instance.sent[0]?.bytes ?? new Uint8Array();
 
 describe.skipIf(!isInstalled("openssl"))("a signed test", () => {
@@ -112,7 +118,7 @@ describe.skipIf(!isInstalled("openssl"))("a signed test", () => {
     expect(instance.sent).toEqual([]);
   });
 
-  test("uses the stored key and passphrase only for the same sender", async () => {
+  test("uses the stored key and passphrase only for the same sender, or one that the certificate names", async () => {
     await using instance = await testInstance();
     const { private_key, certificate } = await identity();
     const stored = {
@@ -134,9 +140,59 @@ describe.skipIf(!isInstalled("openssl"))("a signed test", () => {
     });
     const stranger = await send(instance, { ...borrowed, sender: "other@example.org" });
     expect(outcome(stranger)).toEqual([400, 905]);
+    expect(stranger.error?.message).toContain("private_key: required again, because the sender changed");
     const passphrase = { ...borrowed, private_key: stored.private_key, sender: "other@example.org" };
     expect((await send(instance, passphrase)).error?.message).toStartWith(
       "ERR905: Invalid parameter: private_key_password: ",
     );
+  });
+
+  test("borrows a key for another sender that the certificate names, and for no other", async () => {
+    await using instance = await testInstance();
+    const { key, certificate } = await named("otp@example.org", "news@example.org");
+    const given = { private_key: key, certificate, smime: true, sender: "otp@example.org" };
+    expect((await save(instance, given)).status).toBe(200);
+    const borrowed = { private_key: CENSORED, certificate, smime: true, identifier: "a" };
+    const sent = await send(instance, { ...borrowed, sender: "News <NEWS@example.org>" });
+    expect([sent.value, sent.detail?.smime]).toEqual([true, { signed: true }]);
+    expect(outcome(await send(instance, { ...borrowed, sender: "else@example.org" }))).toEqual([400, 905]);
+  });
+
+  test("reports what saving reports: sent, queued, and with a borrowed key", async () => {
+    await using instance = await testInstance();
+    const { key, certificate } = await sender("ed25519");
+    const soon = { private_key: key, certificate, smime: true, sender: "else@example.org" };
+    const saved = await save(instance, soon);
+    const codes = ({ detail }: TestResponse) => detail?.notices;
+    expect(codes(saved)).toEqual([
+      { code: "rarely_verified", parameter: "private_key" },
+      { code: "chain_incomplete", parameter: "certificate" },
+      { code: "sign_sender", parameter: "certificate" },
+    ]);
+    const borrowed = { ...soon, private_key: CENSORED, identifier: "a" };
+    const stored = { json: { recipient: TEST.recipient } };
+    for (const tested of [
+      await send(instance, soon),
+      await send(instance, { ...soon, enqueue_job: true }),
+      await send(instance, borrowed),
+      await send(instance, { ...borrowed, until: "connect" }),
+      await instance.request("POST", "/smtpserver/a/send_test_email", stored),
+    ]) {
+      expect(tested.value).toBe(true);
+      expect(codes(tested)).toEqual(codes(saved));
+      expect(tested.detail?.warnings).toEqual(saved.detail?.warnings);
+    }
+  });
+
+  test("reports the same to a repetition of an idempotent call", async () => {
+    await using instance = await testInstance();
+    const { key, certificate } = await sender("p256");
+    const json = { ...TEST, private_key: key, certificate, smime: true };
+    const call = () =>
+      instance.request("POST", "/smtpserver/send_test_email", { json, headers: { "Idempotency-Key": "k" } });
+    const first = await call();
+    expect(first.detail?.warnings).toHaveLength(1);
+    expect((await call()).detail).toEqual(first.detail);
+    expect(instance.sent).toHaveLength(1);
   });
 });

@@ -33,6 +33,11 @@ function failing(failure: Failure): Transport {
     [Symbol.asyncDispose]: async () => undefined,
   };
 }
+/** What saving reports of a username without TLS. */
+const CLEAR_TEXT = {
+  warnings: [expect.stringContaining("clear text")],
+  notices: [{ code: "clear_text", parameter: "tls" }],
+};
 
 describe("POST /smtpserver/send_test_email", () => {
   test("sends a real message through an unsaved definition", async () => {
@@ -60,6 +65,7 @@ describe("POST /smtpserver/send_test_email", () => {
         ...{ accepted: ["user@example.net"], rejected: [], round_trips: 0, reached: null },
       },
       server: NOTHING_SHOWN,
+      ...CLEAR_TEXT,
     });
     const [delivery] = instance.sent;
     expect(instance.sent).toHaveLength(1);
@@ -127,6 +133,7 @@ describe("POST /smtpserver/send_test_email", () => {
       },
       queued: true,
       mail_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      ...CLEAR_TEXT,
     });
     expect(instance.sent).toEqual([]);
     const signal = new AbortController().signal;

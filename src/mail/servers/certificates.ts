@@ -4,12 +4,13 @@ import type { Platform } from "../../contracts/platform.ts";
 import { auditEntry } from "../../domain/audit.ts";
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
-import { expiryOf, loadIdentity } from "../../smime/identity.ts";
+import { expiryOf } from "../../smime/identity.ts";
 import { daysUntil, EXPIRES_SOON_DAYS, earliestEnd } from "../../smime/validity.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { RateLimitRepository } from "../../storage/rate-limits.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-servers.ts";
 import type { Notify } from "../events.ts";
+import { inspectSource } from "./check-identity.ts";
 
 /** Less than a day, so that a daily check that comes a little early still reports. */
 const QUIET_SECONDS = 20 * 3_600;
@@ -62,9 +63,8 @@ export function createCheckCertificates(deps: CheckCertificatesDeps): () => Prom
   /** Returns the first end in the path of the signing key's certificate. `null` if none belongs to it. */
   async function signingExpiry({ identifier }: SmtpServerRow, now: Date): Promise<Date | null> {
     const signing = (await loadServer(identifier))?.signing;
-    const pkcs8 = await signing?.decryptedKey();
-    if (!signing || !pkcs8) return null;
-    const { path } = await loadIdentity({ pkcs8, certificate: signing.certificate, now });
+    if (!signing) return null;
+    const { path } = await inspectSource(signing, now);
     return path.length > 0 ? earliestEnd(path) : null;
   }
 

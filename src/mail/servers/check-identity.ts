@@ -1,9 +1,9 @@
 import { senderOf } from "../../domain/mailbox.ts";
 import { type Notice, notice } from "../../domain/notices.ts";
 import type { Secret } from "../../domain/secret.ts";
-import type { ServerDefinition } from "../../domain/smtp-server.ts";
+import type { ServerDefinition, SigningSource } from "../../domain/smtp-server.ts";
 import { invalidParameter } from "../../errors.ts";
-import { type Inspection, inspectIdentity, senderProblem } from "../../smime/identity.ts";
+import { type Inspection, inspectIdentity, loadIdentity, senderProblem } from "../../smime/identity.ts";
 import type { IdentityProblem } from "../../smime/problem.ts";
 
 /** Key and passphrase as they will be stored. */
@@ -14,13 +14,8 @@ export interface IdentityFields {
   readonly isChanged: boolean;
 }
 
-interface IdentityVerdict {
-  /** PKCS#8 DER, decrypted now so that sending need not do it; `null` if there is no key or it cannot be decrypted. */
-  readonly signingKey: Uint8Array | null;
-  readonly notices: readonly Notice[];
-}
-
-type CheckedFields = Pick<ServerDefinition, "smime" | "certificate" | "sender" | "username">;
+type SenderFields = Pick<ServerDefinition, "sender" | "username">;
+type CheckedFields = Pick<ServerDefinition, "smime" | "certificate"> & SenderFields;
 
 /**
  * Checks key and certificate when a definition is saved. A well-formed pair that cannot sign is rejected if signing is on
@@ -32,17 +27,53 @@ export async function inspectOnSave(
   fields: CheckedFields,
   key: IdentityFields,
   now: Date,
-): Promise<IdentityVerdict> {
+): Promise<Inspection | null> {
   const inspection = await inspectForm(fields, key, now);
-  if (inspection === null) return { signingKey: null, notices: [] };
-  const { problems, warnings, identity, pkcs8 } = inspection;
-  const [problem] = problems;
+  const [problem] = inspection?.problems ?? [];
   if (problem && fields.smime && key.isChanged) throw invalidParameter(problem.parameter, problem.reason);
+  return inspection;
+}
+
+/** Returns what an admin should know about key and certificate of a definition. */
+export function identityNotices(
+  { problems, warnings, identity }: Inspection,
+  fields: SenderFields,
+): readonly Notice[] {
   const sender = senderOf(fields);
   const stranger = identity && sender && senderProblem(identity, sender.address);
   const ofProblem = ({ code, parameter, reason }: IdentityProblem) => notice(code, parameter, { reason });
-  const ofSender = stranger ? [ofProblem(stranger)] : [];
-  return { signingKey: pkcs8, notices: [...problems.map(ofProblem), ...warnings, ...ofSender] };
+  return [...problems.map(ofProblem), ...warnings, ...(stranger ? [ofProblem(stranger)] : [])];
+}
+
+/**
+ * A stored key signs only for the sender that it was given with, or for one that its certificate names.
+ * @param parameter the secret that is kept or borrowed
+ * @throws {SealpostError} `invalid_parameter`, which asks for it.
+ */
+export function assertKeySender(
+  parameter: "private_key" | "private_key_password",
+  stored: SenderFields,
+  next: SenderFields,
+  inspection: Inspection | null,
+): void {
+  const sender = senderOf(next);
+  if (sender === null || sender.address === senderOf(stored)?.address) return;
+  const [certificate] = inspection?.path ?? [];
+  if (certificate && senderProblem(certificate, sender.address) === null) return;
+  throw invalidParameter(
+    parameter,
+    "required again, because the sender changed and the certificate does not name it",
+  );
+}
+
+/** Inspects the identity of a definition: by the key that was decrypted when it was saved, if there is one. */
+export async function inspectSource(source: SigningSource, now: Date): Promise<Inspection> {
+  const { certificate, pss } = source;
+  const pkcs8 = await source.decryptedKey();
+  if (pkcs8) return loadIdentity({ pkcs8, certificate, pss, now });
+  const { pem, passphrase } = await source.originalKey();
+  const key = { privateKey: pem.reveal(), passphrase: passphrase.reveal() };
+  return inspectIdentity({ ...key, certificate, pss, now });
 }
 
 /**

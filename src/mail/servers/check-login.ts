@@ -24,7 +24,7 @@ const REJECTED: readonly FailureCode[] = ["sign_mismatch", "sign_passphrase"];
 
 /**
  * Checks how a definition logs in, when it is saved or tested.
- * @returns notices about what is missing to log in, and about certificates that expire.
+ * @returns notices about clear text, what is missing to log in, and certificates that expire.
  * @throws {SealpostError} `invalid_parameter`.
  */
 export async function checkLogin(
@@ -34,7 +34,9 @@ export async function checkLogin(
 ): Promise<readonly Notice[]> {
   const { protocol, security } = endpointOf(fields);
   const { auth, username } = fields;
+  const isClear = security === "none" && username !== "";
   const notices = [
+    ...(isClear ? [notice("clear_text", "tls")] : []),
     ...(await checkPair("tlsPrivateKey", "tlsCertificate", { fields, read, now })),
     ...(await checkPair("oauthPrivateKey", "oauthCertificate", { fields, read, now })),
   ];

@@ -18,12 +18,14 @@ import { invalidParameter, SealpostError } from "../../errors.ts";
 import type { DefinitionTokens } from "../../oauth/access-tokens.ts";
 import type { Keyring } from "../../secrets/keyring.ts";
 import { open, seal } from "../../secrets/seal.ts";
+import type { Inspection } from "../../smime/identity.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { Epoch } from "../../storage/epoch.ts";
 import { untilCommitted } from "../../storage/epoch.ts";
 import { type SmtpServerRepository, type SmtpServerRow, versionKey } from "../../storage/smtp-servers.ts";
 import type { Circuit } from "../circuit.ts";
 import type { TokensFor } from "../oauth/definition-tokens.ts";
+import { inspectSource } from "./check-identity.ts";
 
 /** An encrypted column: a secret of the definition, or the key that was decrypted when it was saved. */
 type SealedField = SecretName | "signingKey";
@@ -47,6 +49,8 @@ export interface Servers {
   get(identifier: string): Promise<StoredDefinition | null>;
   /** Returns the current definition, ready to send through. */
   load(identifier: string): Promise<ResolvedServer | null>;
+  /** Inspects key and certificate of a definition. `null` if it has none of them. */
+  inspect(identifier: string): Promise<Inspection | null>;
   /**
    * Returns a stored secret that a request uses by `__CENSORED__`, decrypted.
    * @throws {SealpostError} `invalid_parameter` if there is none, or no key decrypts it.
@@ -105,6 +109,12 @@ export function createServers(deps: ServersDeps): Servers {
     async load(identifier) {
       const row = await repository.find(identifier);
       return row ? resolve(row) : null;
+    },
+
+    async inspect(identifier) {
+      const row = await repository.find(identifier);
+      if (!row?.privateKey && !row?.certificate) return null;
+      return inspectSource(signingSource(keyring, row), platform.now());
     },
 
     async openStored(stored, field) {

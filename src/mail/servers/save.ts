@@ -3,8 +3,7 @@ import type { Platform } from "../../contracts/platform.ts";
 import type { Wake } from "../../contracts/wake.ts";
 import { type AuditActor, type AuditEntry, auditEntry } from "../../domain/audit.ts";
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
-import { endpointOf } from "../../domain/endpoint.ts";
-import { type Notice, notice } from "../../domain/notices.ts";
+import type { Notice } from "../../domain/notices.ts";
 import { fillFromPreset, presetNotices } from "../../domain/providers/preset.ts";
 import { CENSORED, Secret } from "../../domain/secret.ts";
 import {
@@ -23,7 +22,7 @@ import type { Epoch } from "../../storage/epoch.ts";
 import { untilCommitted } from "../../storage/epoch.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-servers.ts";
 import type { Circuit } from "../circuit.ts";
-import { type IdentityFields, inspectOnSave } from "./check-identity.ts";
+import { assertKeySender, type IdentityFields, identityNotices, inspectOnSave } from "./check-identity.ts";
 import { checkLogin, type ReadSecret } from "./check-login.ts";
 import { type EtagCondition, etagOf, nothingStored, type Servers, staleError } from "./definitions.ts";
 
@@ -152,7 +151,6 @@ async function plan(
 ) {
   const filled = fillFromPreset(given, stored);
   const input: FilledInput = { ...filled, ...resolveFurther(filled, stored) };
-  const { security } = endpointOf(input);
   const id = stored?.id ?? newId();
   const changed = changedSecrets(input, stored);
   const certificate =
@@ -161,11 +159,13 @@ async function plan(
     const value = changed[field];
     return value === undefined ? (stored?.[field] ?? "") : servers.sealField(id, field, value.reveal());
   };
-  const identity = await inspectOnSave(
+  const inspection = await inspectOnSave(
     { ...input, certificate },
     await identityFields(servers, input, changed, certificate, stored),
     platform.now(),
   );
+  const isKeyKept = stored && stored.privateKey !== "" && changed.privateKey === undefined;
+  if (isKeyKept) assertKeySender("private_key", stored, input, inspection);
   const loginNotices = await checkLogin(input, secretReader(servers, changed, stored), platform.now());
   const row: SmtpServerRow = {
     ...input,
@@ -173,16 +173,14 @@ async function plan(
     id,
     identifier,
     certificate,
-    signingKey: await servers.sealField(id, "signingKey", identity.signingKey?.toBase64() ?? ""),
+    signingKey: await servers.sealField(id, "signingKey", inspection?.pkcs8?.toBase64() ?? ""),
     etagSeed: stored?.etagSeed ?? platform.randomBytes(ETAG_SEED_BYTES).toBase64({ alphabet: "base64url" }),
     version: (stored?.version ?? 0) + 1,
   };
-  const isClear = security === "none" && input.username !== "";
   const notices = [
-    ...(isClear ? [notice("clear_text", "tls")] : []),
     ...presetNotices(input, given.password, blockedPorts),
     ...loginNotices,
-    ...identity.notices,
+    ...(inspection ? identityNotices(inspection, input) : []),
   ];
   const kept = SECRET_NAMES.filter((field) => changed[field] === undefined);
   return { row, kept, notices, fields: changedFields(row, stored, changed) };

@@ -3,27 +3,27 @@ import type { AuditActor } from "../../domain/audit.ts";
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import type { Checkpoint } from "../../domain/delivery.ts";
 import { endpointOf, parseEndpoint } from "../../domain/endpoint.ts";
-import { type Mailbox, senderOf } from "../../domain/mailbox.ts";
+import type { Mailbox } from "../../domain/mailbox.ts";
 import type { Notice } from "../../domain/notices.ts";
 import { fillFromPreset, presetNotices } from "../../domain/providers/preset.ts";
 import { CENSORED, Secret } from "../../domain/secret.ts";
 import {
   type ResolvedServer,
   resolveFurther,
-  type SecretName,
   type ServerDefinition,
   usesTokens,
 } from "../../domain/smtp-server.ts";
-import { invalidParameter } from "../../errors.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-servers.ts";
 import type { TokensFor } from "../oauth/definition-tokens.ts";
 import type { OwnSubmitOptions, SubmitFor, SubmitResult, SubmitTarget } from "../submission.ts";
 import type { CheckResult, CheckServer, ServerCheck } from "./check.ts";
-import { inspectForm } from "./check-identity.ts";
+import { assertKeySender, identityNotices, inspectForm } from "./check-identity.ts";
 import { checkLogin, type ReadSecret } from "./check-login.ts";
 import { type Servers, serverNotFound } from "./definitions.ts";
 import type { FilledInput, ServerInput } from "./save.ts";
 import { assertSecretTarget } from "./secret-target.ts";
+
+const SIGNING_SECRETS = ["privateKey", "privateKeyPassword"] as const;
 
 /** Which definition a message tests, and where it goes. */
 interface MailTest {
@@ -54,22 +54,30 @@ export interface TestMail {
     test: MailTest,
     actor: AuditActor,
     options?: OwnSubmitOptions,
-  ): Promise<SubmitResult>;
+  ): Promise<Noticed<SubmitResult>>;
   /** Sends a test message through a stored definition, while the caller waits unless the options queue it. */
-  sendStored(test: MailTest, actor: AuditActor, options?: OwnSubmitOptions): Promise<SubmitResult>;
+  sendStored(test: MailTest, actor: AuditActor, options?: OwnSubmitOptions): Promise<Noticed<SubmitResult>>;
   /** Checks an unsaved definition up to a checkpoint, and sends nothing. */
   checkUnsaved(
     input: FilledInput,
     identifier: string,
     check: ServerCheck,
     actor: AuditActor,
-  ): Promise<CheckResult>;
+  ): Promise<Noticed<CheckResult>>;
   /**
    * Checks a stored definition up to a checkpoint, and sends nothing.
    * @throws {SealpostError} `resource_not_found`.
    */
-  checkStored(identifier: string, check: ServerCheck, actor: AuditActor): Promise<CheckResult>;
+  checkStored(identifier: string, check: ServerCheck, actor: AuditActor): Promise<Noticed<CheckResult>>;
 }
+
+/** A result, and what saving the definition would report as well. */
+interface Noticed<T> {
+  readonly result: T;
+  readonly notices: readonly Notice[];
+}
+
+type Resolved = Noticed<ResolvedServer>;
 
 interface TestMailDeps {
   readonly repository: SmtpServerRepository;
@@ -107,39 +115,64 @@ export function createTestMail(deps: TestMailDeps): TestMail {
       return { input, notices: presetNotices(input, given.password, deps.blockedPorts) };
     },
 
-    sendUnsaved: (input, test, actor, options = {}) =>
-      send(() => resolveUnsaved(deps, input, test.identifier), test, actor, options),
+    async sendUnsaved(input, test, actor, options = {}) {
+      let resolved: Promise<Resolved> | null = null;
+      const resolve = () => resolveUnsaved(deps, input, test.identifier);
+      const target = async () => {
+        resolved = resolve();
+        return (await resolved).result;
+      };
+      const result = await send(target, test, actor, options);
+      // A repetition of an idempotent call resolves nothing, and what it borrowed may be gone.
+      const { notices } = await (resolved ?? resolve().catch(() => ({ notices: [] })));
+      return { result, notices };
+    },
 
-    sendStored: (test, actor, options = {}) =>
-      send(test.identifier, test, actor, { queue: false, ...options }),
+    async sendStored(test, actor, options = {}) {
+      const result = await send(test.identifier, test, actor, { queue: false, ...options });
+      return { result, notices: await storedNotices(deps, test.identifier) };
+    },
 
     async checkUnsaved(input, identifier, check, actor) {
-      return checkServer(await resolveUnsaved(deps, input, identifier), check, actor);
+      const { result: server, notices } = await resolveUnsaved(deps, input, identifier);
+      return { result: await checkServer(server, check, actor), notices };
     },
 
     async checkStored(identifier, check, actor) {
       const server = await servers.load(identifier);
       if (server === null) throw serverNotFound();
-      return checkServer(server, check, actor);
+      const result = await checkServer(server, check, actor);
+      return { result, notices: await storedNotices(deps, identifier) };
     },
   };
 }
 
-/** Resolves an unsaved definition, with secrets borrowed from the stored one of this name where that is allowed. */
-async function resolveUnsaved(
-  deps: TestMailDeps,
-  input: FilledInput,
+/** Returns the notices about the identity of a stored definition. */
+async function storedNotices(
+  { repository, servers }: TestMailDeps,
   identifier: string,
-): Promise<ResolvedServer> {
+): Promise<readonly Notice[]> {
+  const row = await repository.find(identifier);
+  const inspection = row?.smime ? await servers.inspect(identifier) : null;
+  return row && inspection ? identityNotices(inspection, row) : [];
+}
+
+/** Resolves an unsaved definition, with secrets borrowed from the stored one of this name where that is allowed. */
+async function resolveUnsaved(deps: TestMailDeps, input: FilledInput, identifier: string): Promise<Resolved> {
   const { servers, tokensFor, platform } = deps;
   const endpoint = endpointOf(input);
   const { username, sender, smime, certificate = "", dontSendOnError, enqueueJob } = input;
   const stored = await storedOf(deps, identifier);
   const read = secretReader(servers, input, stored, baseOf(stored, input));
   const [privateKey, privateKeyPassword] = [await read("privateKey"), await read("privateKeyPassword")];
-  await inspectForm({ smime, certificate }, { privateKey, privateKeyPassword }, platform.now());
-  await checkLogin(input, read, platform.now());
-  return {
+  const key = { privateKey, privateKeyPassword };
+  const inspection = await inspectForm({ smime, certificate }, key, platform.now());
+  const borrowed = SIGNING_SECRETS.find((name) => stored?.[name] && isBorrowed(input[name]));
+  if (stored && borrowed) {
+    assertKeySender(DEFINITION_FIELDS[borrowed].parameter, stored, input, inspection);
+  }
+  const loginNotices = await checkLogin(input, read, platform.now());
+  const result = {
     ...endpoint,
     ...resolveFurther(input),
     username,
@@ -156,6 +189,11 @@ async function resolveUnsaved(
     poolKey: null,
     signing: smime ? signingSource({ ...input, certificate }, privateKey, privateKeyPassword) : null,
   };
+  return { result, notices: [...loginNotices, ...(inspection ? identityNotices(inspection, input) : [])] };
+}
+
+function isBorrowed(value: Secret | undefined): boolean {
+  return value?.reveal() === CENSORED;
 }
 
 /**
@@ -173,20 +211,10 @@ function secretReader(
     const isAbsent = value === undefined && "detail" in DEFINITION_FIELDS[name];
     const source = isAbsent ? base : stored;
     if (isAbsent && !source?.[name]) return Secret.EMPTY;
-    if (!isAbsent && value?.reveal() !== CENSORED) return value ?? Secret.EMPTY;
-    if (source?.[name]) {
-      assertSecretTarget(name, source, input);
-      assertKeySender(name, source, input);
-    }
+    if (!isAbsent && !isBorrowed(value)) return value ?? Secret.EMPTY;
+    if (source?.[name]) assertSecretTarget(name, source, input);
     return servers.openStored(source, name);
   };
-}
-
-/** A borrowed key signs only for the sender that it was stored for. */
-function assertKeySender(name: SecretName, stored: SmtpServerRow, input: FilledInput): void {
-  const isSigning = name === "privateKey" || name === "privateKeyPassword";
-  if (!isSigning || senderOf(stored)?.address === senderOf(input)?.address) return;
-  throw invalidParameter(DEFINITION_FIELDS[name].parameter, "required again, because the sender changed");
 }
 
 function signingSource(

@@ -171,8 +171,14 @@ function detailEntries<Group extends "limits" | "transport" | "auth" | "smime">(
   );
 }
 
+type ServerOrProvider = { readonly server: string } | { readonly provider: string };
+/** Lets a typed client name a server or a provider. Without either the response is 905. */
+export function needsServer<S extends v.GenericSchema>(schema: S) {
+  return schema as S & v.GenericSchema<v.InferInput<S> & ServerOrProvider, v.InferOutput<S>>;
+}
+
 /** Parameters of `POST /smtpserver/<identifier>`. */
-export const definitionParams = v.object(definitionEntries);
+export const definitionParams = needsServer(v.object(definitionEntries));
 
 export const listParams = v.object({
   censor: v.optional(

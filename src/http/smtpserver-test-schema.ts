@@ -16,7 +16,14 @@ import {
 } from "../wire/delivery.ts";
 import { noticeEntries } from "../wire/envelope.ts";
 import { described } from "../wire/schemas.ts";
-import { definitionParams, flag, identifierText, mailboxOrEmpty, smimeView } from "./smtpserver-schema.ts";
+import {
+  definitionParams,
+  flag,
+  identifierText,
+  mailboxOrEmpty,
+  needsServer,
+  smimeView,
+} from "./smtpserver-schema.ts";
 
 const testEntries = {
   recipient: v.optional(
@@ -35,17 +42,19 @@ const testEntries = {
 };
 
 /** Parameters of `POST /smtpserver/send_test_email`. */
-export const testParams = v.object({
-  ...definitionParams.entries,
-  identifier: v.optional(
-    described(
-      v.union([v.literal(""), identifierText]),
-      "Name of the definition, if it is stored: its secrets are used where `__CENSORED__` is sent",
+export const testParams = needsServer(
+  v.object({
+    ...definitionParams.entries,
+    identifier: v.optional(
+      described(
+        v.union([v.literal(""), identifierText]),
+        "Name of the definition, if it is stored: its secrets are used where `__CENSORED__` is sent",
+      ),
+      "",
     ),
-    "",
-  ),
-  ...testEntries,
-});
+    ...testEntries,
+  }),
+);
 
 /** Parameters of `POST /smtpserver/<identifier>/send_test_email`. */
 export const storedTestParams = v.object({

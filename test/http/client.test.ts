@@ -90,12 +90,12 @@ describe("hc<SealpostApp>()", () => {
     await using instance = await testInstance();
     const client = clientOf(instance);
     const param = { identifier: "a" };
-    // @ts-expect-error: a server is a text.
-    const badServer = await client.smtpserver[":identifier"].$post({ param, json: { server: 25 } });
+    // @ts-expect-error: server or provider is required.
+    const missing = await client.smtpserver[":identifier"].$post({ param, json: { port: 25 } });
     const json = { server: "a", port: "x" };
     // @ts-expect-error: a port is a number here.
     const text = await client.smtpserver[":identifier"].$post({ param, json });
-    expect([badServer.status, text.status] as number[]).toEqual([400, 400]);
+    expect([missing.status, text.status] as number[]).toEqual([400, 400]);
   });
 
   test("logs in", async () => {

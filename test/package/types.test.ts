@@ -32,8 +32,9 @@ isSame<typeof sent.result.value, boolean>(true);
 const gone = await (await one.$delete({ param })).json();
 isSame<typeof gone.result.value, boolean>(true);
 
-// @ts-expect-error: server is required.
+// @ts-expect-error: server or provider is required.
 await one.$post({ param, json: { port: 25 } });
+await one.$post({ param, json: { provider: "gmail" } });
 // @ts-expect-error: no route has this path.
 await client.nowhere.$get();
 // @ts-expect-error: mail.sent is a list.

@@ -9,7 +9,7 @@ if (obstacle !== "") console.warn(`Skipped: the tarball; ${obstacle}`);
 const WANTED = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
   // The modules that the doors import: no command line, no server entry point, no tools.
-  /^dist\/module\/(access|async|contracts|domain|http|mail|message|plugin|secrets|smime|smtp|storage|testing|transport|wake|wire)\/[\w/-]+\.(js|d\.ts)$/,
+  /^dist\/module\/(access|async|contracts|domain|http|mail|message|oauth|plugin|secrets|smime|smtp|storage|testing|transport|wake|wire)\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/plugins\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/module\/(app|config|driver|errors|index|plugin|sealpost|services|version)\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/(invalid-setting|options|platform)\.(js|d\.ts)$/,
@@ -18,8 +18,8 @@ const WANTED = [
   /^dist\/module\/runtime\/(bun|deno)\/index\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/workers\/(bindings|drivers|index|once|smtp|transport)\.(js|d\.ts)$/,
 ];
-/** The tarball has about 500 KB, much of it declarations that spell out the types of tables. */
-const MOST_BYTES = 550_000;
+/** The tarball has about 650 KB, much of it declarations that spell out the types of tables. */
+const MOST_BYTES = 720_000;
 
 test.skipIf(obstacle !== "")("npm pack holds what a user needs, and nothing else", async () => {
   const { files, bytes } = await tarball();

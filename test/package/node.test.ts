@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { startSmtpServer } from "../../src/testing/smtp/index.ts";
+import { startSmtpServer, testCertificates } from "../../src/testing/smtp/index.ts";
 import { SENDER, sender } from "../fixtures/smime/authority.ts";
 import { opensslVerify } from "../fixtures/smime/verify.ts";
 import { findObstacle, makeProject, run, TEST_MS } from "./project.ts";
@@ -16,8 +16,8 @@ const APP = `
 import { createSealpost } from "sealpost";
 import { openDrivers } from "sealpost/bun";
 
-const { definition, message } = JSON.parse(process.env.CASE);
-const sealpost = createSealpost(await openDrivers({ databaseUrl: "file:data/sealpost.db" }));
+const { definition, message, tlsCa } = JSON.parse(process.env.CASE);
+const sealpost = createSealpost(await openDrivers({ databaseUrl: "file:data/sealpost.db", tlsCa }));
 await sealpost.start();
 const admin = { username: "admin", password: "of the first admin" };
 await sealpost.makeFirstAdmin(admin);
@@ -33,30 +33,36 @@ console.log(process.version, state);
 await sealpost[Symbol.asyncDispose]();
 `;
 
-test.skipIf(obstacle !== "")("the package sends a signed message inline on Node 22", async () => {
-  const { key, certificate, intermediate, root } = await sender("p256");
-  await using smtp = await startSmtpServer();
-  using project = await makeProject({ "app.mjs": APP }, [
-    "hono",
-    "drizzle-orm@0.45",
-    "valibot",
-    "postal-mime",
-  ]);
-  await run([process.execPath, "add", `${NODE}@22.23`], project.path);
-  const node = join(project.path, "node_modules", NODE, "bin", "node");
-  expect(existsSync(node)).toBe(true);
+test.skipIf(obstacle !== "")(
+  "the package sends a signed message on Node 22, with a client certificate",
+  async () => {
+    const { key, certificate, intermediate, root } = await sender("p256");
+    const { ca, client } = await testCertificates();
+    await using smtp = await startSmtpServer({ security: "starttls", clientCa: ca });
+    using project = await makeProject({ "app.mjs": APP }, [
+      "hono",
+      "drizzle-orm@0.45",
+      "valibot",
+      "postal-mime",
+    ]);
+    await run([process.execPath, "add", `${NODE}@22.23`], project.path);
+    const node = join(project.path, "node_modules", NODE, "bin", "node");
+    expect(existsSync(node)).toBe(true);
 
-  const definition = { server: "127.0.0.1", port: smtp.port, sender: SENDER };
-  const signed = {
-    ...definition,
-    smime: true,
-    private_key: key,
-    certificate: certificate + intermediate.certificate,
-  };
-  const message = { to: [{ name: "", address: "ann@example.net" }], subject: "Hello", text: "Hi Ann" };
-  const env = { CASE: JSON.stringify({ definition: signed, message }) };
-  expect(await run([node, "app.mjs"], project.path, env)).toMatch(/^v22\.\S+ delivered\n$/);
-  expect(smtp.messages.map(({ recipients }) => recipients)).toEqual([["ann@example.net"]]);
-  const verified = await opensslVerify(smtp.messages[0]?.bytes ?? new Uint8Array(), root);
-  expect(verified.code).toBe(0);
-});
+    const pair = { tls_certificate: client.cert, tls_private_key: client.key };
+    const definition = { server: "127.0.0.1", port: smtp.port, tls: true, sender: SENDER, ...pair };
+    const signed = {
+      ...definition,
+      smime: true,
+      private_key: key,
+      certificate: certificate + intermediate.certificate,
+    };
+    const message = { to: [{ name: "", address: "ann@example.net" }], subject: "Hello", text: "Hi Ann" };
+    const env = { CASE: JSON.stringify({ definition: signed, message, tlsCa: ca }) };
+    expect(await run([node, "app.mjs"], project.path, env)).toMatch(/^v22\.\S+ delivered\n$/);
+    expect(smtp.messages.map(({ recipients }) => recipients)).toEqual([["ann@example.net"]]);
+    expect(smtp.connections.map(({ clientName }) => clientName)).toEqual(["client.test"]);
+    const verified = await opensslVerify(smtp.messages[0]?.bytes ?? new Uint8Array(), root);
+    expect(verified.code).toBe(0);
+  },
+);

@@ -25,6 +25,8 @@ export type DefinitionField = {
   readonly detail?: DetailGroup;
   /** If absent, the preset of the definition's provider fills it before the default applies. */
   readonly isPreset?: true;
+  /** Whether forms may have the bytes of a file as the value, in any encoding. */
+  readonly isFile?: true;
 } & (
   | { readonly kind: "endpoint" | "provider" | "line" | "mailbox" | "pem" | "url"; readonly default: string }
   | { readonly kind: "text"; readonly default: string; readonly maxCharacters: number }
@@ -116,7 +118,9 @@ export const DEFINITION_FIELDS = {
     parameter: "private_key",
     kind: "secret",
     format: "pem",
-    description: "Private key as PEM text. On update, absent or __CENSORED__ keeps the stored one",
+    isFile: true,
+    description:
+      "Private key as PEM text, or PKCS#12 as base64 or as a file of a multipart form, with the certificates in it. On update, absent or __CENSORED__ keeps the stored one",
   },
   privateKeyPassword: {
     parameter: "private_key_password",
@@ -128,9 +132,10 @@ export const DEFINITION_FIELDS = {
   certificate: {
     parameter: "certificate",
     kind: "pem",
+    isFile: true,
     default: "",
     description:
-      "Certificate as PEM text, chain included. On update, absent keeps the stored one if the key is kept",
+      "Certificate as PEM text, chain included, or PKCS#12 with the private key. On update, absent keeps the stored one if the key is kept",
   },
   smimePss: {
     parameter: "smime_pss",
@@ -298,3 +303,8 @@ export const DEFINITION_FIELDS = {
     description: "Private key of tls_certificate, as unencrypted PEM text",
   },
 } as const satisfies Readonly<Record<string, DefinitionField>>;
+
+/** Names of the parameters that may be files. */
+export const FILE_PARAMETERS: readonly string[] = Object.values<DefinitionField>(DEFINITION_FIELDS)
+  .filter(({ isFile }) => isFile)
+  .map(({ parameter }) => parameter);

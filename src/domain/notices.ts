@@ -66,6 +66,7 @@ export const NOTICES = {
   self_signed: "The certificate is self-signed: each receiver has to trust it by hand.",
   self_signed_end:
     "The certificate is self-signed and not an authority (CA:FALSE), which strict mail programs reject: use one issued by an authority.",
+  passphrase_unused: "The private key is not encrypted: private_key_password is not needed.",
   // Key and certificate that cannot sign. The reason is that of the error that rejects them.
   sign_no_key: "{reason}.",
   sign_passphrase: "{reason}.",

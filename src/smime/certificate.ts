@@ -11,11 +11,12 @@ import {
   numberOf,
   octetsOf,
   oidOf,
-  type PemBlock,
   rawOf,
   readDer,
-  readPem,
 } from "./der.ts";
+import { explain } from "./explain.ts";
+import { CERTIFICATE_LABELS } from "./label.ts";
+import { type PemBlock, readPem } from "./pem.ts";
 import { certificateContent, certificateForm, IdentityError } from "./problem.ts";
 
 /** The fields of an X.509 certificate (RFC 5280) that matter for signing mail. */
@@ -77,18 +78,6 @@ const OID = {
 const OTHER_NAME = 0;
 const RFC822_NAME = 1;
 
-const CERTIFICATE_LABELS: readonly string[] = ["CERTIFICATE", "X509 CERTIFICATE"];
-/** Explanations for PEM labels other than those of certificates. */
-const UNSUPPORTED_LABELS: Readonly<Record<string, string>> = {
-  "TRUSTED CERTIFICATE":
-    "is in OpenSSL's own format. Convert it with: openssl x509 -in cert.pem -out cert2.pem",
-  PKCS7: "is PKCS#7. Convert it with: openssl pkcs7 -in cert.p7b -print_certs -out cert.pem",
-  "CERTIFICATE REQUEST": "is only a request: use the certificate that the authority issued for it",
-};
-const NOT_PEM =
-  "The certificate is not PEM text (-----BEGIN CERTIFICATE-----). Convert a PKCS#12 file with: " +
-  "openssl pkcs12 -in file.p12 -nokeys -out cert.pem, a DER file with: openssl x509 -in cert.der -out cert.pem";
-
 /**
  * Reads the certificates of a PEM text, in its order.
  * @throws {IdentityError} if the text holds no certificate, more than 16, a damaged one, or a private key.
@@ -102,7 +91,7 @@ export function parseCertificates(pem: string): readonly Certificate[] {
   const blocks = readPem(pem);
   for (const { label } of blocks) assertLabel(label);
   const certificates = blocks.filter(({ label }) => CERTIFICATE_LABELS.includes(label));
-  if (certificates.length === 0) throw certificateForm(NOT_PEM);
+  if (certificates.length === 0) throw explain(pem, "certificate");
   if (certificates.length > MAX_CERTIFICATES) {
     throw certificateForm(
       `There are more than ${MAX_CERTIFICATES} certificates: keep only the chain of the sender`,
@@ -116,8 +105,6 @@ function assertLabel(label: string): void {
     // Everyone who may read the definition sees its certificate.
     throw certificateForm("The certificate text holds a private key: move it to private_key");
   }
-  const unsupported = UNSUPPORTED_LABELS[label];
-  if (unsupported !== undefined) throw certificateForm(`The certificate ${unsupported}`);
 }
 
 function parseCertificate({ der }: PemBlock, ordinal: number): Certificate {

@@ -3,19 +3,10 @@ import { type BaseBlock, BitString, fromBER, Integer, ObjectIdentifier, OctetStr
 /** DER (X.690) bytes of one or more whole values. */
 export type Der = Uint8Array<ArrayBuffer>;
 
-/** One block of a PEM text (RFC 7468). */
-export interface PemBlock {
-  /** Such as `PRIVATE KEY`. */
-  readonly label: string;
-  /** Whether the block has RFC 1421 header lines, such as `Proc-Type`. */
-  readonly hasHeaders: boolean;
-  /** `null` if the base64 is broken, or if there are header lines. */
-  readonly der: Der | null;
-}
-
 /** Tags of X.680 8.4 that CMS uses. `CONTEXT_n` is the constructed context-specific tag. */
 export const TAG = {
   INTEGER: 0x02,
+  BIT_STRING: 0x03,
   OCTET_STRING: 0x04,
   NULL: 0x05,
   OBJECT_IDENTIFIER: 0x06,
@@ -32,10 +23,6 @@ export const TAG = {
 /** The years that UTCTime can express (RFC 5652 11.3). Others need GeneralizedTime. */
 const MIN_UTC_TIME_YEAR = 1950;
 const MAX_UTC_TIME_YEAR = 2049;
-
-const PEM_BEGIN = "-----BEGIN ";
-const PEM_LABEL = /^([A-Z0-9 #-]{1,64}?)-----/;
-const PEM_HEADER_LINE = /^[A-Za-z][A-Za-z0-9-]*:/m;
 
 const ascii = new TextEncoder();
 
@@ -139,6 +126,16 @@ export function readDer(der: Uint8Array): BaseBlock {
   return result;
 }
 
+/** Whether the length of the first value is that of all bytes. Reads only tag and length. */
+export function isWholeValue(bytes: Uint8Array): boolean {
+  const [, first = 0] = bytes;
+  if (first < 0x80) return bytes.length === 2 + first;
+  const octets = bytes.subarray(2, 2 + (first & 0x7f));
+  // An indefinite length ends with two zero octets (X.690 8.1.3.6).
+  if (octets.length === 0) return bytes.at(-1) === 0 && bytes.at(-2) === 0;
+  return bytes.length === octets.reduce((length, octet) => length * 0x100 + octet, 0) + 2 + octets.length;
+}
+
 /** Returns the values inside a constructed value. */
 export function children(node: BaseBlock): readonly BaseBlock[] {
   const block: object = node.valueBlock;
@@ -164,6 +161,24 @@ export function oidOf(node: BaseBlock): string {
 export function octetsOf(node: BaseBlock): Der {
   if (!(node instanceof OctetString) || node.idBlock.isConstructed) throw new DerError("Not an octet string");
   return copyOf(node.valueBlock.valueHexView);
+}
+
+/**
+ * Returns the contents of an OCTET STRING, which BER may write in pieces (X.690 8.7), also of one with an implicit tag.
+ */
+export function joinedOctetsOf(node: BaseBlock): Der {
+  if (node.idBlock.isConstructed) return concat(children(node).map(joinedOctetsOf));
+  const block: object = node.valueBlock;
+  if ("valueHexView" in block && block.valueHexView instanceof Uint8Array) return copyOf(block.valueHexView);
+  throw new DerError("Not an octet string");
+}
+
+/** Returns the non-negative number of an INTEGER of any size. */
+export function bigIntOf(node: BaseBlock): bigint {
+  if (!(node instanceof Integer)) throw new DerError("Not an integer");
+  const value = node.toBigInt();
+  if (value < 0n) throw new DerError("Integer out of range");
+  return value;
 }
 
 /** Returns the number of an INTEGER. @throws {DerError} unless it is from 0 to 2^53 - 1. */
@@ -198,33 +213,4 @@ export function rawOf(node: BaseBlock): Der {
 
 function copyOf(bytes: Uint8Array): Der {
   return new Uint8Array(bytes);
-}
-
-/**
- * Returns the blocks of a PEM text, in order. Allows text around them ("Bag Attributes"), CRLF, a byte order mark, and
- * line ends written as the two characters `\n`, as in environment variables.
- */
-export function readPem(text: string): readonly PemBlock[] {
-  const lines = text.replaceAll("\\r", "").replaceAll("\\n", "\n").replaceAll("\r", "\n");
-  return lines.split(PEM_BEGIN).slice(1).flatMap(readBlock);
-}
-
-/** @param text the text after `-----BEGIN `, up to the next block. */
-function readBlock(text: string): readonly PemBlock[] {
-  const label = PEM_LABEL.exec(text)?.[1];
-  if (label === undefined) return [];
-  const start = label.length + "-----".length;
-  const end = text.indexOf(`-----END ${label}-----`, start);
-  const body = end < 0 ? "" : text.slice(start, end);
-  const hasHeaders = PEM_HEADER_LINE.test(body);
-  return [{ label, hasHeaders, der: hasHeaders ? null : fromBase64(body) }];
-}
-
-function fromBase64(text: string): Der | null {
-  try {
-    const bytes = Uint8Array.fromBase64(text);
-    return bytes.length === 0 ? null : bytes;
-  } catch {
-    return null;
-  }
 }

@@ -2,11 +2,12 @@ import { parseAddress } from "../domain/mailbox.ts";
 import { type Notice, notice } from "../domain/notices.ts";
 import { type KeyAlgorithm, SIGNING_ALGORITHMS, type SignatureAlgorithm } from "./algorithms.ts";
 import type { Certificate } from "./certificate.ts";
+import { isRsaPair } from "./check-key.ts";
 import type { Der } from "./der.ts";
 import { importSigningKey, type PrivateKey, readAlgorithm, readPrivateKey } from "./keys.ts";
 import type { CertificatePath } from "./path.ts";
 import { certificateContent, IdentityError, type IdentityProblem } from "./problem.ts";
-import { asRsaEncryption, requiredPss } from "./rsa-pss.ts";
+import { requiredPss } from "./rsa-pss.ts";
 import { dateProblem, daysUntil, EXPIRES_SOON_DAYS, earliestEnd } from "./validity.ts";
 
 /** A key and a certificate that can sign from `notBefore` to `notAfter`. */
@@ -56,7 +57,10 @@ export async function inspectIdentity(input: {
   readonly pss?: boolean;
 }): Promise<Inspection> {
   const key = await check(readPrivateKey(input.privateKey, input.passphrase));
-  return inspect(key, input);
+  const inspection = await inspect(key, input);
+  const isUnused = input.passphrase !== "" && "value" in key && !key.value.isEncrypted;
+  const warnings = isUnused ? [notice("passphrase_unused", "private_key_password")] : [];
+  return { ...inspection, warnings: [...inspection.warnings, ...warnings] };
 }
 
 /** Loads an identity whose key is decrypted already, for sending. Every problem is in `problems`. */
@@ -124,7 +128,7 @@ async function match(
   const key = await importSigningKey(privateKey);
   const { choosePath, linkCertificates } = await import("./path.ts");
   const graph = await linkCertificates(given);
-  const candidates = await matching(algorithm, key, graph.given);
+  const candidates = await matching(privateKey, key, graph.given);
   const [best] = candidates
     .map((certificate) => ({
       certificate,
@@ -202,20 +206,20 @@ function selfSignedNotices({
   return [notice(signer?.basicConstraints?.isAuthority ? "self_signed" : "self_signed_end", "certificate")];
 }
 
-/** Returns the certificates whose public key verifies a signature by the private key. */
+/** Returns the certificates of the public key: those that verify a signature by the private key, or have its modulus. */
 async function matching(
-  algorithm: KeyAlgorithm,
+  { pkcs8, algorithm }: PrivateKey,
   key: CryptoKey,
   given: readonly Certificate[],
 ): Promise<readonly Certificate[]> {
+  if (algorithm === "rsa") return given.filter(({ publicKey }) => isRsaPair(pkcs8, publicKey));
   const { importParams, signParams } = SIGNING_ALGORITHMS[algorithm];
   const probe = new TextEncoder().encode("Does this certificate belong to this key?");
   const signature = await crypto.subtle.sign(signParams, key, probe);
   const verified = await Promise.all(
     given.map(async ({ publicKey }) => {
       try {
-        const spki = asRsaEncryption(publicKey);
-        const imported = await crypto.subtle.importKey("spki", spki, importParams, false, ["verify"]);
+        const imported = await crypto.subtle.importKey("spki", publicKey, importParams, false, ["verify"]);
         return await crypto.subtle.verify(signParams, imported, signature, probe);
       } catch {
         // A key of another kind: some runtimes throw at import, others at verification.

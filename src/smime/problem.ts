@@ -25,6 +25,9 @@ export class IdentityError extends Error {
   }
 }
 
+/** Ends the errors about encryptions that are not supported. Without `-v2`, LibreSSL would write PBES1. */
+export const REENCRYPT = "Convert it with: openssl pkcs8 -topk8 -v2 aes256 -in key.pem -out key8.pem";
+
 /** The error for an unsupported or damaged private key. `reason` names the command that helps. */
 export function keyForm(reason: string, options?: ErrorOptions): IdentityError {
   return new IdentityError({ code: "sign_no_key", parameter: "private_key", reason, kind: "form" }, options);

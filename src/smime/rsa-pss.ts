@@ -19,7 +19,8 @@ import { keyForm } from "./problem.ts";
 export const OID_RSA = "1.2.840.113549.1.1.1";
 export const OID_RSA_PSS = "1.2.840.113549.1.1.10";
 const OID_MGF1 = "1.2.840.113549.1.1.8";
-const RSA_ENCRYPTION = sequence(objectIdentifier(OID_RSA), tlv(TAG.NULL));
+/** `AlgorithmIdentifier` of rsaEncryption. */
+export const RSA_ENCRYPTION = sequence(objectIdentifier(OID_RSA), tlv(TAG.NULL));
 
 /** The digests, their lengths in octets, and the signature by each. */
 const DIGESTS: Readonly<Record<string, { readonly octets: number; readonly algorithm: PssAlgorithm }>> = {

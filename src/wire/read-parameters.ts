@@ -40,14 +40,29 @@ async function readBody(c: Context): Promise<RawParameters> {
 
 /** A form body that starts with `{` is JSON that curl sent with its default media type. */
 async function formParameters(c: Context): Promise<RawParameters> {
-  const text = await bodyText(c);
-  if (text.trimStart().startsWith("{")) return jsonParameters(text);
-  if (!isEscapedUtf8(text)) throw invalidParameter(BODY, "expected UTF-8");
-  return uniquePairs(new URLSearchParams(text));
+  const bytes = new Uint8Array(await c.req.arrayBuffer());
+  const text = utf8TextOf(bytes);
+  if (text?.trimStart().startsWith("{")) return jsonParameters(text);
+  if (text !== null && isEscapedUtf8(text)) return uniquePairs(new URLSearchParams(text));
+  const { readFormBytes } = await import("./form-bytes.ts");
+  return uniquePairs(readFormBytes(bytes));
 }
 
 async function multipartParameters(c: Context): Promise<RawParameters> {
-  const form = await c.req.formData().catch((cause) => {
+  const bytes = new Uint8Array(await c.req.arrayBuffer());
+  const entries = await multipartOf(c, bytes);
+  if (entries.every(([, value]) => typeof value === "string" && !value.includes("\ufffd")))
+    return uniquePairs(entries);
+  const { markFiles, readEntries } = await import("./form-bytes.ts");
+  return uniquePairs(await readEntries(await multipartOf(c, markFiles(bytes)), bytes));
+}
+
+async function multipartOf(
+  c: Context,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<readonly [string, unknown][]> {
+  const headers = { "content-type": c.req.header("content-type") ?? "" };
+  const form = await new Response(bytes, { headers }).formData().catch((cause) => {
     throw new SealpostError(
       "invalid_parameter",
       `ERR905: Invalid parameter: ${BODY}: expected multipart/form-data`,
@@ -57,15 +72,21 @@ async function multipartParameters(c: Context): Promise<RawParameters> {
       },
     );
   });
-  return uniquePairs(form.entries());
+  return [...form.entries()];
 }
 
 async function bodyText(c: Context): Promise<string> {
+  const text = utf8TextOf(await c.req.arrayBuffer());
+  if (text === null) throw invalidParameter(BODY, "expected UTF-8");
+  return text;
+}
+
+/** @returns `null` if the bytes are not UTF-8 */
+function utf8TextOf(bytes: ArrayBuffer | Uint8Array<ArrayBuffer>): string | null {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(await c.req.arrayBuffer());
-  } catch (error) {
-    if (error instanceof TypeError) throw invalidParameter(BODY, "expected UTF-8");
-    throw error;
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return null;
   }
 }
 

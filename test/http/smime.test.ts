@@ -88,17 +88,10 @@ const MALFORMED: Readonly<
     given: async () => ({ ...(await good()), certificate: (await good()).private_key ?? "" }),
     parameter: "certificate",
   },
-  "a key of an old form": {
+  "a key of an unsupported encryption": {
     given: async () => ({
       ...(await good()),
-      private_key: await convert(
-        await privateKey("rsa"),
-        "rsa",
-        "-traditional",
-        "-aes128",
-        "-passout",
-        "pass:secret",
-      ),
+      private_key: await encrypt(await privateKey("rsa"), ["-v2", "camellia-256-cbc"], "secret"),
     }),
     parameter: "private_key",
   },
@@ -150,11 +143,11 @@ describe.skipIf(!isInstalled("openssl"))("saving an identity", () => {
     }
   });
 
-  test("in an old format names the command that converts it", async () => {
+  test("with an unsupported encryption names the command that converts it", async () => {
     await using instance = await testInstance();
-    const identity = await MALFORMED["a key of an old form"]?.given();
+    const identity = await MALFORMED["a key of an unsupported encryption"]?.given();
     expect((await save(instance, { ...SERVER, ...identity })).error?.message).toContain(
-      "openssl pkcs8 -topk8",
+      "openssl pkcs8 -topk8 -v2 aes256",
     );
   });
 

@@ -18,8 +18,13 @@ import { isInstalled } from "../fixtures/smime/openssl.ts";
 
 const withOpenssl = test.skipIf(!isInstalled("openssl"));
 
-async function inspect(privateKeyPem: string, certificate: string, now = NOW): Promise<Inspection> {
-  return inspectIdentity({ privateKey: privateKeyPem, passphrase: PASSPHRASE, certificate, now });
+async function inspect(
+  privateKeyPem: string,
+  certificate: string,
+  now = NOW,
+  passphrase = "",
+): Promise<Inspection> {
+  return inspectIdentity({ privateKey: privateKeyPem, passphrase, certificate, now });
 }
 
 /** Returns the problems of a certificate that differs from a good one in the given fields. */
@@ -171,7 +176,7 @@ describe("inspectIdentity() rejects", () => {
   withOpenssl("a wrong passphrase, and shows neither passphrase nor key", async () => {
     const { key, certificate } = await sender("p256");
     const encrypted = await encrypt(key, ["-v2", "aes-256-cbc"], "s3cret-s3cret");
-    const { problems, pkcs8 } = await inspect(encrypted, certificate);
+    const { problems, pkcs8 } = await inspect(encrypted, certificate, NOW, PASSPHRASE);
     expect(problems).toMatchObject([{ code: "sign_passphrase", parameter: "private_key_password" }]);
     expect(JSON.stringify(problems)).not.toContain(PASSPHRASE);
     expect(pkcs8).toBeNull();
@@ -180,7 +185,7 @@ describe("inspectIdentity() rejects", () => {
   const CERTIFICATE_FORMS: Readonly<
     Record<string, readonly [make: (pem: string) => Promise<string> | string, says: RegExp]>
   > = {
-    "text that is not PEM": [() => "MIIB", /openssl pkcs12 .*openssl x509 -in cert.der/],
+    "text that is not PEM": [() => "MIIB", /neither PEM nor a PKCS#12 file/],
     "trailing bytes after a certificate": [(pem) => appendOctet(pem), /Certificate 1 .*damaged/],
     "a private key among the certificates": [
       async (pem) => pem + (await privateKey("p256")),
@@ -277,6 +282,15 @@ describe("inspectIdentity() warns", () => {
     expect(await codes("2026-06-30T23:00:00Z")).toEqual(["expires_soon"]);
   });
 
+  withOpenssl("of a passphrase for a key that has none", async () => {
+    const { key, certificate } = await sender("p256");
+    const unused = { code: "passphrase_unused", parameter: "private_key_password" };
+    const warningsOf = async (text: string) => (await inspect(text, certificate, NOW, PASSPHRASE)).warnings;
+    expect(await warningsOf(key)).toContainEqual(expect.objectContaining(unused));
+    const encrypted = await encrypt(key, ["-v2", "aes-256-cbc"]);
+    expect(await warningsOf(encrypted)).not.toContainEqual(expect.objectContaining(unused));
+  });
+
   withOpenssl("of Ed25519 and of nothing else", async () => {
     for (const algorithm of ALGORITHMS) {
       const { key, certificate, intermediate } = await sender(algorithm);
@@ -291,7 +305,7 @@ describe("inspectIdentity() warns", () => {
 describe("loadIdentity()", () => {
   withOpenssl("loads the key that inspectIdentity() decrypted", async () => {
     const { key, certificate } = await sender("rsa");
-    const { pkcs8 } = await inspect(await encrypt(key, ["-scrypt"]), certificate);
+    const { pkcs8 } = await inspect(await encrypt(key, ["-scrypt"]), certificate, NOW, PASSPHRASE);
     const { identity, problems } = await loadIdentity({ pkcs8: pkcs8!, certificate, now: NOW });
     expect(problems).toEqual([]);
     expect(identity?.algorithm).toBe("rsa");

@@ -30,7 +30,23 @@ const ENCRYPTIONS: Readonly<Record<string, readonly string[]>> = {
   "PBKDF2-SHA512 and AES-256": ["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA512"],
   "600 000 iterations": ["-v2", "aes-256-cbc", "-iter", "600000"],
   scrypt: ["-scrypt"],
+  "PBKDF2-SHA224 and AES-256": ["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA224"],
+  "PBKDF2-SHA512/256 and AES-256": ["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA512-256"],
+  "triple DES": ["-v2", "des3"],
+  "PBES1 with triple DES": ["-v1", "PBE-SHA1-3DES"],
+  "PBES1 with two-key triple DES": ["-v1", "PBE-SHA1-2DES"],
 };
+/** Written by OpenSSL 3 only with its legacy provider, by LibreSSL and OpenSSL 1 as they are. */
+const LEGACY_ENCRYPTIONS: Readonly<Record<string, readonly string[]>> = {
+  "PBES1 with MD5 and DES": ["-v1", "PBE-MD5-DES"],
+  "PBES1 with SHA-1 and DES": ["-v1", "PBE-SHA1-DES"],
+  "PBES1 with MD5 and RC2": ["-v1", "PBE-MD5-RC2-64"],
+  "PBES1 with SHA-1 and RC2": ["-v1", "PBE-SHA1-RC2-64"],
+  "PBES1 with RC2 of 40 bits": ["-v1", "PBE-SHA1-RC2-40"],
+  "PBES1 with RC2 of 128 bits": ["-v1", "PBE-SHA1-RC2-128"],
+  "PBES2 with DES": ["-v2", "des"],
+};
+const LEGACY_PROVIDERS = ["-provider", "legacy", "-provider", "default"];
 
 describe("readPrivateKey() reads the same key", () => {
   for (const algorithm of ALGORITHMS) {
@@ -47,6 +63,26 @@ describe("readPrivateKey() reads the same key", () => {
         expect(opened.pkcs8).toEqual((await readPrivateKey(pem, "")).pkcs8);
       });
     }
+  }
+  for (const [name, options] of Object.entries(LEGACY_ENCRYPTIONS)) {
+    withOpenssl(`from PKCS#8 encrypted by ${name}`, async () => {
+      const pem = await privateKey("p256");
+      const opened = await readPrivateKey(await encrypt(pem, [...options, ...LEGACY_PROVIDERS]), PASSPHRASE);
+      expect(opened.pkcs8).toEqual((await readPrivateKey(pem, "")).pkcs8);
+    });
+  }
+  for (const cipher of ["aes128", "aes192", "aes256", "des3"]) {
+    withOpenssl(`from legacy PEM encryption with ${cipher}`, async () => {
+      const pem = await privateKey("rsa");
+      const pass = ["-passout", `pass:${PASSPHRASE}`];
+      const legacy = await convert(pem, "rsa", "-traditional", `-${cipher}`, ...pass);
+      expect(legacy).toContain("Proc-Type: 4,ENCRYPTED");
+      const { pkcs8 } = await readPrivateKey(pem, "");
+      for (const text of [legacy, legacy.replaceAll("\n", " "), legacy.replaceAll("\n", "")]) {
+        expect((await readPrivateKey(text, PASSPHRASE)).pkcs8).toEqual(pkcs8);
+      }
+      expect(await problemOf(legacy, "wrong")).toMatchObject({ code: "sign_passphrase" });
+    });
   }
   for (const algorithm of ["rsa", "p256", "p384", "p521"] as const) {
     withOpenssl(`${algorithm} from PKCS#1 or SEC1`, async () => {
@@ -91,18 +127,18 @@ describe("readPrivateKey() reads PEM", () => {
 
 describe("readPrivateKey() rejects a format and names the command that helps", () => {
   const CASES: Readonly<Record<string, readonly [make: () => Promise<string>, says: RegExp]>> = {
-    "legacy PEM encryption": [
+    "a cipher that no runtime has": [
+      async () => encrypt(await privateKey("rsa"), ["-v2", "camellia-256-cbc"]),
+      /cipher .*openssl pkcs8 -topk8 -v2 aes256/,
+    ],
+    "legacy PEM encryption with a cipher that no runtime has": [
       async () =>
-        convert(await privateKey("rsa"), "rsa", "-traditional", "-aes256", "-passout", `pass:${PASSPHRASE}`),
-      /Proc-Type.*openssl pkcs8 -topk8/,
+        convert(await privateKey("rsa"), "rsa", "-traditional", "-camellia256", "-passout", "pass:x"),
+      /CAMELLIA-256-CBC.*openssl pkcs8 -topk8 -v2 aes256/,
     ],
-    PBES1: [
-      async () => encrypt(await privateKey("rsa"), ["-v1", "PBE-SHA1-3DES"]),
-      /PBES1.*openssl pkcs8 -topk8/,
-    ],
-    "triple DES": [
-      async () => encrypt(await privateKey("rsa"), ["-v2", "des3"]),
-      /AES.*openssl pkcs8 -topk8/,
+    "PBKDF2 with a hash that no runtime has": [
+      async () => encrypt(await privateKey("p256"), ["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA512-224"]),
+      /PBKDF2 with an unsupported hash.*-v2 aes256/,
     ],
     "explicit curve parameters in SEC1": [
       () => openssl("ecparam", "-name", "prime256v1", "-genkey", "-param_enc", "explicit"),
@@ -127,10 +163,10 @@ describe("readPrivateKey() rejects a format and names the command that helps", (
       async () => "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaA==\n-----END OPENSSH PRIVATE KEY-----\n",
       /ssh-keygen -p -m PKCS8/,
     ],
-    "text without PEM": [async () => "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", /openssl pkcs12 .*openssl pkey/],
+    "text without PEM": [async () => "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", /neither PEM nor a PKCS#12 file/],
     "a certificate": [
       async () => "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
-      /not PEM/,
+      /is a certificate, not a private key/,
     ],
     "two keys": [async () => (await privateKey("p256")) + (await privateKey("rsa")), /more than one/],
     "broken base64": [async () => (await privateKey("p256")).replace("M", "*"), /damaged/],
@@ -144,12 +180,11 @@ describe("readPrivateKey() rejects a format and names the command that helps", (
     });
   }
 
-  withOpenssl("the command named for a legacy key makes one that opens", async () => {
-    const pem = await privateKey("rsa");
+  withOpenssl("the command named for a cipher makes a key that opens", async () => {
     const pass = ["-passin", `pass:${PASSPHRASE}`, "-passout", `pass:${PASSPHRASE}`];
-    const legacy = await convert(pem, "rsa", "-traditional", "-aes256", "-passout", `pass:${PASSPHRASE}`);
+    const camellia = await encrypt(await privateKey("rsa"), ["-v2", "camellia-256-cbc"]);
     const out = scratch("key8.pem");
-    await openssl("pkcs8", "-topk8", "-in", scratchFile(legacy), "-out", out, ...pass);
+    await openssl("pkcs8", "-topk8", "-v2", "aes256", "-in", scratchFile(camellia), "-out", out, ...pass);
     expect((await readPrivateKey(await Bun.file(out).text(), PASSPHRASE)).algorithm).toBe("rsa");
   });
 

@@ -166,9 +166,9 @@ describe("parameters", () => {
   });
 
   test("are rejected as a file if a text is expected", async () => {
-    const multipart = { server: "a", certificate: new File(["x"], "x.pem") };
+    const multipart = { server: "a", description: new File(["x"], "x.txt") };
     const { error } = await rejected({ multipart });
-    expect(error?.message).toBe("ERR905: Invalid parameter: certificate: expected a text");
+    expect(error?.message).toBe("ERR905: Invalid parameter: description: expected a text");
   });
 
   test("may all be absent, with any or no Content-Type", async () => {

@@ -27,6 +27,7 @@ import { checkLogin, type ReadSecret } from "./check-login.ts";
 import { type EtagCondition, etagOf, nothingStored, type Servers, staleError } from "./definitions.ts";
 
 import { assertSecretTarget } from "./secret-target.ts";
+import { separateInput } from "./separate-identity.ts";
 
 type EndpointFields = Pick<ServerDefinition, "server" | "port" | "tls">;
 
@@ -149,7 +150,7 @@ async function plan(
   given: ServerInput,
   stored: SmtpServerRow | undefined,
 ) {
-  const filled = fillFromPreset(given, stored);
+  const filled = fillFromPreset(await separateInput(given, stored?.certificate), stored);
   const input: FilledInput = { ...filled, ...resolveFurther(filled, stored) };
   const id = stored?.id ?? newId();
   const changed = changedSecrets(input, stored);

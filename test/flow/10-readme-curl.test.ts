@@ -5,7 +5,8 @@ import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { startSealpost } from "../fixtures/process/sealpost.ts";
-import { run, scratchFile } from "../fixtures/smime/openssl.ts";
+import { isInstalled, run, scratchFile } from "../fixtures/smime/openssl.ts";
+import { gpgsmVerify, nssStatus } from "../fixtures/smime/verify.ts";
 
 setDefaultTimeout(TEST_MS);
 
@@ -65,20 +66,27 @@ test.skipIf(obstacle !== "")("the README's first screen delivers a message", asy
 });
 
 test.skipIf(obstacle !== "")(
-  "the README's walkthrough with curl delivers a signed message that openssl verifies",
+  "the README's walkthrough with curl delivers a signed message without warnings, which strict programs verify",
   async () => {
     using folder = temporaryFolder();
     const { envelopes, messages } = await follow(signedWalkthrough(), folder.path);
-    expect(envelopes.at(-1)).toMatchObject({
+    const [saved, tested] = envelopes;
+    expect(saved.result).toEqual({ status: true, value: true });
+    expect(saved.detail).toBeUndefined();
+    expect(tested).toMatchObject({
       result: { status: true, value: true },
       detail: { smime: { signed: true } },
     });
+    expect(tested.detail.warnings).toBeUndefined();
 
     expect(messages).toMatchObject([{ from: FROM, recipients: [TO] }]);
-    const message = scratchFile(messages[0]?.bytes ?? "");
-    const trusted = ["-CAfile", join(folder.path, "cert.pem")];
-    const verified = await run(["openssl", "cms", "-verify", "-in", message, ...trusted]);
+    const bytes = messages[0]?.bytes ?? new Uint8Array();
+    const root = { certificate: readFileSync(join(folder.path, "authority.pem"), "utf8") };
+    const trusted = ["-CAfile", join(folder.path, "authority.pem"), "-x509_strict"];
+    const verified = await run(["openssl", "cms", "-verify", "-in", scratchFile(bytes), ...trusted]);
     expect(verified.stderr).toContain("successful");
     expect(verified.stdout).toContain("Subject: Test Email from Sealpost");
+    if (isInstalled("gpgsm")) expect((await gpgsmVerify(bytes, root)).stdout).toContain("TRUST_FULLY");
+    if (isInstalled("cmsutil")) expect(await nssStatus(bytes, root)).toBe("GoodSignature");
   },
 );

@@ -1,6 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { type Inspection, inspectIdentity } from "../../src/smime/identity.ts";
 import { nameText } from "../../src/smime/names.ts";
 import { SENDER } from "../fixtures/smime/authority.ts";
@@ -11,13 +9,14 @@ import {
   KEY_KINDS,
   mailLeaf,
 } from "../fixtures/smime/build-certificate.ts";
+import { fileText } from "../fixtures/smime/files.ts";
 
 const NOW = new Date("2026-06-01T12:00:00Z");
-const read = (name: string) => readFileSync(join(import.meta.dir, "fixtures", name), "utf8");
 const inspect = (privateKey: string, certificates: readonly string[], now = NOW) =>
   inspectIdentity({ privateKey, passphrase: "", certificate: certificates.join(""), now });
-/** Inspects files of the folder `fixtures` with the key of `leaf.pem`. */
-const inspectFiles = (names: readonly string[], now = NOW) => inspect(read("leaf.key"), names.map(read), now);
+/** Inspects files with the key of `leaf.pem`. */
+const inspectFiles = (names: readonly string[], now = NOW) =>
+  inspect(fileText("leaf.key"), names.map(fileText), now);
 const codesOf = ({ warnings, problems }: Inspection): string[] =>
   [...problems, ...warnings].map(({ code }) => code);
 const textOf = ({ warnings }: Inspection) => warnings.map(({ text }) => text).join("\n");

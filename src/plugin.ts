@@ -52,13 +52,12 @@ export type { ChosenRight, ParameterSchemas, Route, Tag } from "./contracts/rout
 export type { Sms, SmsOutcome, TextMessage } from "./contracts/sms.ts";
 export type { Principal } from "./domain/admin.ts";
 export { MAX_CLOCK_SKEW_MS } from "./domain/clock.ts";
-export { domainOf, parseAddress, parseMailbox } from "./domain/mailbox.ts";
+export { addressKey, domainOf, parseAddress, parseMailbox } from "./domain/mailbox.ts";
 export { type CidrBlock, parseCidr } from "./domain/network.ts";
 export { NOTICES, type Notice, type NoticeCode, notice } from "./domain/notices.ts";
 export { invalidParameter, missingParameter } from "./errors.ts";
 export { definePlugin, setting } from "./plugin/define.ts";
 export {
-  addressKey,
   mailAddress,
   nameKey,
   newPassword,

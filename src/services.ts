@@ -155,6 +155,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     wake,
     mac: secrets.mac,
     notify: (name, data) => plugins.emit({ name, data: { ...data } }),
+    certificatesOf: (address) => plugins.certificatesOf(address),
     keepAlive: background.add,
   });
   const guard = { ...access, epoch };
@@ -168,6 +169,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     baseUrl,
     trustedClients: settings.trustedClients ?? [],
     requestMs: settings.pluginRequestMs ?? DEFAULT_REQUEST_MS,
+    encryption: mail.encryption,
     findServer: mail.servers.get,
     serverNames: async () => (await mail.servers.list()).map(({ identifier }) => identifier),
   });
@@ -204,9 +206,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     async [Symbol.asyncDispose]() {
       await background.drain();
       await plugins.close();
-      await wake[Symbol.asyncDispose]();
-      await transport[Symbol.asyncDispose]();
-      await database[Symbol.asyncDispose]();
+      for (const driver of [wake, transport, database]) await driver[Symbol.asyncDispose]();
     },
   };
 }

@@ -23,6 +23,7 @@ const ATTRIBUTES: Readonly<Record<string, (row: UserRow) => string>> = {
   mobile: ({ phone }) => phone,
   givenname: ({ givenname }) => givenname,
   surname: ({ surname }) => surname,
+  certificate: ({ certificate }) => certificate,
 };
 
 /** Creates the directory of the users in Sealpost's own database. */
@@ -132,6 +133,15 @@ export function eventData({ username, realm }: UserName) {
   return { user: username.normalize("NFC"), realm: nameKey(realm) };
 }
 
-function toUser({ id, username, realm, email, phone, givenname, surname }: UserRow): DirectoryUser {
-  return { id, username, realm, email, phone, givenname, surname };
+function toUser({
+  id,
+  username,
+  realm,
+  email,
+  phone,
+  givenname,
+  surname,
+  certificate,
+}: UserRow): DirectoryUser {
+  return { id, username, realm, email, phone, givenname, surname, certificate };
 }

@@ -1,7 +1,8 @@
 import { definePlugin, nameKey, userName } from "sealpost/plugin";
 import * as v from "valibot";
 import { createDirectory } from "./directory.ts";
-import migration from "./migrations/0001_users.sql" with { type: "text" };
+import users from "./migrations/0001_users.sql" with { type: "text" };
+import certificate from "./migrations/0002_certificate.sql" with { type: "text" };
 import { userRoutes } from "./routes.ts";
 import { createUserStore, user } from "./store.ts";
 
@@ -13,16 +14,15 @@ export const directory = definePlugin({
     realm: v.optional(userName, "default"),
   }),
   tables: { user },
-  migrations: [{ name: "0001_users", sql: migration }],
+  migrations: [
+    { name: "0001_users", sql: users },
+    { name: "0002_certificate", sql: certificate },
+  ],
   rights: { userlist: "List users", adduser: "Create users", deleteuser: "Delete users" },
   provides: ["directory"],
   events: ["user_add", "user_delete"],
   setup(ctx, { realm }) {
-    const users = createUserStore(ctx.store);
-    const defaultRealm = nameKey(realm);
-    return {
-      routes: userRoutes({ ...ctx, users, defaultRealm }),
-      provides: { directory: createDirectory({ ...ctx, users, defaultRealm }) },
-    };
+    const deps = { ...ctx, users: createUserStore(ctx.store), defaultRealm: nameKey(realm) };
+    return { routes: userRoutes(deps), provides: { directory: createDirectory(deps) } };
   },
 });

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import { SealpostError } from "sealpost";
-import { type Env, type NewUser, type PluginContext, route, tagged } from "sealpost/plugin";
+import { type Env, invalidParameter, type NewUser, type PluginContext, route, tagged } from "sealpost/plugin";
 import * as v from "valibot";
 import { createUser, eventData } from "./directory.ts";
 import {
@@ -15,11 +15,11 @@ import type { UserStore } from "./store.ts";
 
 const TAG = { name: "Users", description: "Users in Sealpost's own database" };
 /** Fields of a new user. The audit log has the names of those that were given. */
-const FIELDS = ["email", "phone", "givenname", "surname", "password"] as const;
+const FIELDS = ["email", "phone", "givenname", "surname", "certificate", "password"] as const;
 
 /** Creates the routes with which admins manage users. */
 export function userRoutes(
-  deps: Pick<PluginContext, "store" | "audit" | "secrets" | "random"> & {
+  deps: Pick<PluginContext, "store" | "audit" | "secrets" | "random" | "mail"> & {
     readonly users: UserStore;
     readonly defaultRealm: string;
   },
@@ -47,6 +47,7 @@ export function userRoutes(
       },
       async (c, { body }) => {
         const target = setTarget(c, body);
+        await assertCertificate(deps, body);
         const user = await toNewUser(c, deps, body);
         const fields = FIELDS.filter((name) => body[name]).join(",");
         const row = audit.row(c, { success: true, fields, ...target }, "ifChanged");
@@ -88,6 +89,16 @@ export function userRoutes(
       },
     ),
   ]);
+}
+
+/** @throws {SealpostError} `invalid_parameter` for a certificate that mail for the user cannot be encrypted to. */
+async function assertCertificate(
+  { mail }: Pick<PluginContext, "mail">,
+  { email = "", certificate }: Pick<NewUserParams, "email" | "certificate">,
+): Promise<void> {
+  if (certificate === "") return;
+  if (email === "") throw invalidParameter("certificate", "expected together with email, which it names");
+  await mail.assertCertificate(email, certificate);
 }
 
 async function toNewUser(

@@ -14,8 +14,15 @@ import type { UserRow } from "./store.ts";
 /** Also the largest page. */
 const DEFAULT_PAGE_SIZE = 1_000;
 const MAX_PATTERN_CHARACTERS = 255;
+/** For a certificate and its chain. */
+const MAX_CERTIFICATE_CHARACTERS = 65_535;
 /** More wildcards do not improve a search, and slow down the database. */
 const MAX_STARS = 3;
+
+const certificate = v.pipe(
+  v.string("expected a text"),
+  v.maxLength(MAX_CERTIFICATE_CHARACTERS, `expected at most ${MAX_CERTIFICATE_CHARACTERS} characters`),
+);
 
 /** Parameters of a new user. */
 export const newUserParams = (defaultRealm: string) =>
@@ -26,6 +33,13 @@ export const newUserParams = (defaultRealm: string) =>
     phone: v.optional(phoneNumber),
     givenname: v.optional(personName, ""),
     surname: v.optional(personName, ""),
+    certificate: v.optional(
+      described(
+        certificate,
+        "Certificate to which mail for email is encrypted, as PEM text, chain included in any order",
+      ),
+      "",
+    ),
     password: v.optional(described(newPassword, "If absent, the user has no password until one is set")),
   });
 export type NewUserParams = v.InferOutput<ReturnType<typeof newUserParams>>;
@@ -70,11 +84,12 @@ export const userView = named(
     mobile: described(v.string(), "The same as phone"),
     givenname: v.string(),
     surname: v.string(),
+    certificate: described(v.string(), "PEM text; empty if there is none"),
   }),
 );
 
 export function toUserView(row: UserRow): v.InferOutput<typeof userView> {
-  const { id: userid, username, realm, email, phone, givenname, surname } = row;
+  const { id: userid, username, realm, email, phone, givenname, surname, certificate } = row;
   const name = { userid, username, realm, resolver: realm, editable: true };
-  return { ...name, email, phone, mobile: phone, givenname, surname };
+  return { ...name, email, phone, mobile: phone, givenname, surname, certificate };
 }

@@ -17,6 +17,8 @@ export const user = sqliteTable("directory_user", {
   phone: text("phone").notNull(),
   givenname: text("givenname").notNull(),
   surname: text("surname").notNull(),
+  /** PEM text, or empty. */
+  certificate: text("certificate").notNull(),
   /** PHC string, or empty if the user has no password. */
   passwordHash: text("password_hash").notNull(),
 });
@@ -99,7 +101,7 @@ export function createUserStore({ read, write }: Pick<PluginStore, "read" | "wri
         .offset((page - 1) * pageSize);
     },
 
-    insert({ id, username, realm, email, phone, givenname, surname, passwordHash }) {
+    insert({ id, username, realm, email, phone, givenname, surname, certificate = "", passwordHash }) {
       const row: UserRow = {
         id,
         realm: nameKey(realm),
@@ -110,6 +112,7 @@ export function createUserStore({ read, write }: Pick<PluginStore, "read" | "wri
         phone,
         givenname,
         surname,
+        certificate,
         passwordHash,
       };
       const columns = sql.raw(Object.keys(row).map(columnOf).join(", "));

@@ -28,11 +28,12 @@ function verdictLines(
 ): string[] {
   const { phase, code, reply, hint, remedy } = delivery;
   if (mail_id !== undefined) return [`Queued as message ${mail_id}`];
-  const signing = smime?.signed === false ? [`Not signed: ${smime.reason}`] : [];
+  const missed = smime?.code === "encrypt_no_certificate" ? "encrypted" : "signed";
+  const signing = smime?.reason ? [`Not ${missed}: ${smime.reason}`] : [];
   const replyText = reply && `${reply.code} ${reply.text}`;
   if (code === null) {
-    const signed = smime?.signed ? ", signed" : "";
-    return [...signing, `${success}${signed}${replyText ? `: ${replyText}` : ""}${remark}`];
+    const done = `${smime?.signed ? ", signed" : ""}${smime?.encrypted ? ", encrypted" : ""}`;
+    return [...signing, `${success}${done}${replyText ? `: ${replyText}` : ""}${remark}`];
   }
   return [
     ...signing,

@@ -16,6 +16,8 @@ export interface DirectoryUser extends UserName {
   readonly phone: string;
   readonly givenname: string;
   readonly surname: string;
+  /** Certificate to which mail for the address is encrypted, as PEM text. Absent or empty if there is none. */
+  readonly certificate?: string;
 }
 
 /** A user to create. */

@@ -112,7 +112,7 @@ export const DEFINITION_FIELDS = {
     parameter: "dont_send_on_error",
     kind: "flag",
     default: false,
-    description: "Do not send a message that cannot be signed",
+    description: "Do not send a message that cannot be signed, or encrypted if `smime_encrypt` is true",
   },
   privateKey: {
     parameter: "private_key",
@@ -143,6 +143,14 @@ export const DEFINITION_FIELDS = {
     default: false,
     detail: "smime",
     description: "Sign with RSASSA-PSS if the key is RSA. A key of RSASSA-PSS always does",
+  },
+  smimeEncrypt: {
+    parameter: "smime_encrypt",
+    kind: "flag",
+    default: false,
+    detail: "smime",
+    description:
+      "Encrypt messages with S/MIME to the certificate of each recipient, after signing if smime is true",
   },
   maxConnections: {
     parameter: "max_connections",

@@ -2,6 +2,7 @@
 export const PHASES = [
   "policy",
   "sign",
+  "encrypt",
   "oauth",
   "dns",
   "connect",
@@ -61,6 +62,8 @@ const FAILURES = {
   sign_expired: { fault: "server", retryable: false },
   sign_usage: { fault: "server", retryable: false },
   sign_sender: { fault: "server", retryable: false },
+  /** A recipient has no certificate that the message could be encrypted to. */
+  encrypt_no_certificate: { fault: "server", retryable: false },
   /** The token endpoint does not accept the client: its ID, secret, certificate or assertion. */
   oauth_client: { fault: "server", retryable: false },
   /** The token endpoint does not accept the grant: a refresh token that expired, or a user that it does not know. */

@@ -79,6 +79,11 @@ export function recipientsOf({
   return [...new Set([...to, ...cc, ...bcc].map(({ address }) => address))];
 }
 
+/** Folds letter case, international domains and needless quotes: all spellings of an address have the same key. */
+export function addressKey(address: string): string {
+  return (parseAddress(address) ?? address).normalize("NFC").toLowerCase();
+}
+
 /** Returns the domain of an address, without the `@`. */
 export function domainOf(address: string): string {
   return address.slice(address.lastIndexOf("@") + 1);

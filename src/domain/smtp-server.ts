@@ -123,7 +123,7 @@ export interface ResolvedServer extends ConnectionSettings {
   readonly sender: string;
   /** `null` if messages leave unsigned. */
   readonly signing: SigningSource | null;
-  /** Whether a message that cannot be signed is not sent. */
+  /** Whether a message that cannot be signed or encrypted as the definition requires is not sent. */
   readonly dontSendOnError: boolean;
   /** Whether messages are queued instead of sent while the caller waits. */
   readonly enqueueJob: boolean;

@@ -27,7 +27,7 @@ export const line = v.pipe(
   v.maxLength(MAX_CHARACTERS, `expected at most ${MAX_CHARACTERS} characters`),
   v.check((text) => !CONTROL.test(text), "expected one line without control characters"),
 );
-const longText = v.pipe(
+export const longText = v.pipe(
   v.string("expected a text"),
   v.maxLength(MAX_TEXT_CHARACTERS, `expected at most ${MAX_TEXT_CHARACTERS} characters`),
 );
@@ -268,7 +268,8 @@ export const smimeView = named(
   "SmimeResult",
   v.object({
     signed: v.boolean(),
-    code: v.optional(v.string()),
+    encrypted: described(v.boolean(), "Whether each recipient gets the message encrypted"),
+    code: v.optional(described(v.string(), "Why it is not signed or encrypted as the definition asks")),
     reason: v.optional(v.string()),
   }),
 );

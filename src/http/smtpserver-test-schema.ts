@@ -20,12 +20,20 @@ import {
   definitionParams,
   flag,
   identifierText,
+  longText,
   mailboxOrEmpty,
   needsServer,
   smimeView,
 } from "./smtpserver-schema.ts";
 
 const testEntries = {
+  recipient_certificate: v.optional(
+    described(
+      longText,
+      "Certificate of the recipient as PEM text, chain included in any order, if the definition encrypts. Default: that of the user with this address",
+    ),
+    "",
+  ),
   recipient: v.optional(
     described(
       mailboxOrEmpty,
@@ -120,10 +128,14 @@ export function toTestDetail(
   return {
     delivery: isQueued ? QUEUED : toDeliveryView(result, server),
     server: isQueued ? undefined : toServerReportView(result.recipients[0]?.receipt),
-    smime: result.smime ?? undefined,
+    smime: result.smime ? toSmimeView(result.smime) : undefined,
     queued: isQueued || (isQueueing ? false : undefined),
     mail_id: isQueued ? result.mailId : undefined,
   };
+}
+
+function toSmimeView({ signed, encrypted, code, reason }: NonNullable<SubmitResult["smime"]>) {
+  return { signed, encrypted, code, reason };
 }
 
 /** Returns the `detail` of a check, which sends nothing. */

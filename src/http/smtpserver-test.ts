@@ -5,6 +5,7 @@ import type { Mailbox } from "../domain/mailbox.ts";
 import type { ServerCheck } from "../mail/servers/check.ts";
 import { type Servers, serverNotFound } from "../mail/servers/definitions.ts";
 import { needsRecipient, type TestMail } from "../mail/servers/test.ts";
+import type { OwnSubmitOptions } from "../mail/submission.ts";
 import type { HintedDefinition } from "../wire/delivery.ts";
 import { noticeDetail, respond } from "../wire/envelope.ts";
 import { IDEMPOTENCY_HEADER } from "../wire/operation.ts";
@@ -54,6 +55,8 @@ export function smtpServerTestRoutes(deps: {
         const { input, notices } = await testMail.fill(toServerInput(body), identifier);
         c.set("notices", [...notices, ...c.get("notices")]);
         return run(c, test, {
+          certificate: body.recipient_certificate,
+          testMail,
           server: input,
           isQueueing: input.enqueueJob,
           content: body,
@@ -80,6 +83,8 @@ export function smtpServerTestRoutes(deps: {
         if (server === null) throw serverNotFound();
         const queue = body.enqueue_job;
         return run(c, test, {
+          certificate: body.recipient_certificate,
+          testMail,
           server,
           isQueueing: queue,
           content: [identifier, body],
@@ -97,22 +102,30 @@ async function run(
   c: Context<Env>,
   test: MessageTest | ServerCheck,
   {
+    certificate,
+    testMail,
     server,
     isQueueing,
     content,
     check,
     send,
   }: {
+    /** Certificate of the recipient; empty if none was given. */
+    readonly certificate: string;
+    readonly testMail: Pick<TestMail, "assertCertificate">;
     readonly server: HintedDefinition;
     readonly isQueueing: boolean;
     readonly content: unknown;
     check(test: ServerCheck): ReturnType<TestMail["checkStored"]>;
     send(
       recipient: Mailbox,
-      options: { readonly idempotencyKey: string | undefined; readonly idempotencyContent: string },
+      options: Pick<OwnSubmitOptions, "idempotencyKey" | "idempotencyContent" | "certificates">,
     ): ReturnType<TestMail["sendStored"]>;
   },
 ) {
+  const isGiven = certificate !== "" && test.recipient !== null;
+  const certificates = isGiven ? { [test.recipient.address]: certificate } : undefined;
+  if (certificates) await testMail.assertCertificate(certificates);
   if (test.until !== null) {
     const { result, notices } = await check(test);
     const detail = { ...toCheckDetail(result, server), ...noticeDetail([...notices, ...c.get("notices")]) };
@@ -121,6 +134,7 @@ async function run(
   const { result, notices } = await send(test.recipient, {
     idempotencyKey: c.req.header("idempotency-key"),
     idempotencyContent: JSON.stringify(content),
+    certificates,
   });
   const detail = {
     ...toTestDetail(result, server, isQueueing),

@@ -1,31 +1,44 @@
 import type { Platform } from "../contracts/platform.ts";
 import { BoundedCache } from "../domain/bounded-cache.ts";
 import { type Failure, type FailureCode, notSent } from "../domain/delivery.ts";
-import { type Mailbox, senderOf } from "../domain/mailbox.ts";
+import { type Mailbox, recipientsOf, senderOf } from "../domain/mailbox.ts";
 import type { ComposedMessage, MessageIdentity, NormalizedMessage } from "../domain/message.ts";
 import type { ResolvedServer, SigningSource } from "../domain/smtp-server.ts";
-import { assemble, protectHeaders } from "../message/assemble.ts";
+import { assemble, concealHeaders, protectHeaders } from "../message/assemble.ts";
 import { compose } from "../message/compose.ts";
 import { type SigningIdentity, senderProblem } from "../smime/identity.ts";
 import { prepareSigner, type Signer, signEntity } from "../smime/sign.ts";
 import { dateProblem } from "../smime/validity.ts";
+import type { Certificates, Encryption, FoundCertificates, MessageEncryption } from "./encryption.ts";
 import { inspectSource } from "./servers/check-identity.ts";
 
-/** The reason why a message could not be signed. */
-interface SigningFailure {
-  readonly code: Extract<FailureCode, `sign_${string}`>;
+/** The reason why a message could not be signed or encrypted. */
+interface SmimeProblem {
+  readonly code: Extract<FailureCode, `sign_${string}` | "encrypt_no_certificate">;
   readonly reason: string;
 }
 
-/** Whether the message left signed; `null` if the definition does not ask for a signature. */
-export type SmimeResult = { readonly signed: true } | ({ readonly signed: false } & SigningFailure) | null;
+/** The signature and encryption of a message; `null` if the definition asks for neither. */
+export type SmimeResult = {
+  readonly signed: boolean;
+  /** Whether each recipient gets it encrypted. */
+  readonly encrypted: boolean;
+  /** Why it was not signed, or else not encrypted, as the definition asks. Absent if all was done. */
+  readonly code?: SmimeProblem["code"];
+  readonly reason?: string;
+  /** Why it was not encrypted, if it was not signed either. */
+  readonly further?: SmimeProblem;
+} | null;
 
 /** The final bytes of a message. */
 export interface BuiltMessage {
   readonly failure: null;
   /** Reverse-path. */
   readonly from: string;
+  /** Not encrypted yet: that is done for each recipient when the message is delivered. */
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** `null` if the bytes leave as they are. */
+  readonly encryption: MessageEncryption | null;
   readonly smime: SmimeResult;
 }
 
@@ -35,11 +48,19 @@ interface BuildFailure {
   readonly smime: SmimeResult;
 }
 
+interface BuildOptions {
+  /** Certificates of recipients that the caller gave. */
+  readonly certificates?: Certificates | undefined;
+  /** Whether no one receives the message, so that a missing certificate does not matter. */
+  readonly decoy?: boolean | undefined;
+}
+
 /** @param identity returns the fixed part of the message, given its From. */
 export type Build = (
   server: ResolvedServer,
   message: NormalizedMessage,
   identity: (from: Mailbox) => MessageIdentity,
+  options?: BuildOptions,
 ) => Promise<BuiltMessage | BuildFailure>;
 
 /** The key of a definition, ready to sign. */
@@ -48,22 +69,22 @@ interface Prepared {
   readonly identity: SigningIdentity;
 }
 
-interface Signed {
-  readonly entity: Uint8Array;
-  readonly smime: SmimeResult;
-}
-
 /** Definitions whose decrypted key is kept ready; each takes a few kilobytes. */
 const MAX_PREPARED = 256;
 
 /**
- * Creates what composes a message, and signs it if the definition says so. Decrypted keys, never passphrases, are cached
- * by definition version; the dates of the certificate are checked for each message.
+ * Creates what composes a message, and signs it if the definition says so. If it has to be encrypted, the certificates of
+ * its recipients are found here. Decrypted keys, never passphrases, are cached by definition version; the dates of the
+ * certificate are checked for each message.
  */
-export function createBuild(platform: Pick<Platform, "now">): Build {
+export function createBuild(deps: {
+  readonly platform: Pick<Platform, "now">;
+  readonly encryption: Pick<Encryption, "find">;
+}): Build {
+  const { platform, encryption } = deps;
   const cache = new BoundedCache<Prepared>(MAX_PREPARED);
 
-  async function prepare(source: SigningSource): Promise<Prepared | SigningFailure> {
+  async function prepare(source: SigningSource): Promise<Prepared | SmimeProblem> {
     const cached = source.cacheKey === null ? undefined : cache.get(source.cacheKey);
     const now = platform.now();
     if (cached && now <= cached.identity.chosenUntil) return cached;
@@ -72,44 +93,77 @@ export function createBuild(platform: Pick<Platform, "now">): Build {
     return prepared;
   }
 
-  async function sign(
+  async function signerFor(
     source: SigningSource,
-    composed: ComposedMessage,
-    { date, boundary }: MessageIdentity,
     explicitFrom: Mailbox | null,
-  ): Promise<Signed> {
-    const unsigned = ({ code, reason }: SigningFailure): Signed => ({
-      entity: composed.entity,
-      smime: { signed: false, code, reason },
-    });
+  ): Promise<Signer | SmimeProblem> {
     const prepared = await prepare(source);
-    if (!("signer" in prepared)) return unsigned(prepared);
+    if (!("signer" in prepared)) return prepared;
     const { signer, identity } = prepared;
     const problem =
       dateProblem(identity, platform.now()) ??
       (explicitFrom && senderProblem(identity, explicitFrom.address));
-    if (problem) return unsigned(problem);
-    const options = { date, boundary: `signed_${boundary}` };
-    return { entity: await signEntity(protectHeaders(composed), signer, options), smime: { signed: true } };
+    return problem ?? signer;
   }
 
-  return async (server, message, identityFor) => {
+  return async (server, message, identityFor, { certificates = {}, decoy = false } = {}) => {
     const from = message.from ?? senderOf(server);
     if (from === null) return { failure: notSent("sender", "sender_missing"), smime: null };
     const identity = identityFor(from);
     const composed = await compose(message, identity);
-    const { entity, smime } =
-      server.signing === null
-        ? { entity: composed.entity, smime: null }
-        : await sign(server.signing, composed, identity, message.from ?? null);
-    if (smime?.signed === false && server.dontSendOnError) {
-      return { failure: notSent("sign", smime.code), smime };
+    const signing = server.signing && (await signerFor(server.signing, message.from ?? null));
+    const found = server.smimeEncrypt ? await encryption.find(recipientsOf(message), certificates) : null;
+    const signer = signing && "identity" in signing ? signing : null;
+    const smime = resultOf(signing, found);
+    const isMissed = smime?.code !== undefined && !(decoy && smime.code === "encrypt_no_certificate");
+    if (server.dontSendOnError && isMissed) {
+      const phase = smime.code === "encrypt_no_certificate" ? "encrypt" : "sign";
+      return { failure: notSent(phase, smime.code), smime: { ...smime, signed: false } };
     }
-    return { failure: null, from: from.address, bytes: assemble(composed.headers, entity), smime };
+    const finish = ({ headers, entity }: ComposedMessage) =>
+      finalBytes(headers, entity, { signer, identity });
+    return { failure: null, from: from.address, ...(await variants(composed, found, signer, finish)), smime };
   };
 }
 
-async function load(source: SigningSource, now: Date): Promise<Prepared | SigningFailure> {
+/** Builds the message for recipients with a certificate, for those without one, or for both. */
+async function variants(
+  composed: ComposedMessage,
+  found: FoundCertificates | null,
+  signer: Signer | null,
+  finish: (message: ComposedMessage) => Promise<Uint8Array<ArrayBuffer>>,
+): Promise<Pick<BuiltMessage, "bytes" | "encryption">> {
+  const isClear = found === null || found.missing.length > 0;
+  const toSign = signer === null ? composed : { ...composed, entity: protectHeaders(composed) };
+  const clear = isClear ? await finish(toSign) : null;
+  const { certificates = {} } = found ?? {};
+  if (clear && Object.keys(certificates).length === 0) return { bytes: clear, encryption: null };
+  return { bytes: await finish(concealHeaders(composed)), encryption: { certificates, clear } };
+}
+
+async function finalBytes(
+  headers: string,
+  entity: Uint8Array<ArrayBuffer>,
+  { signer, identity }: { readonly signer: Signer | null; readonly identity: MessageIdentity },
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (signer === null) return assemble(headers, entity);
+  const options = { date: identity.date, boundary: `signed_${identity.boundary}` };
+  return assemble(headers, await signEntity(entity, signer, options));
+}
+
+/** @param signing `null` if the definition does not sign. @param found `null` if it does not encrypt. */
+function resultOf(signing: Signer | SmimeProblem | null, found: FoundCertificates | null): SmimeResult {
+  if (signing === null && found === null) return null;
+  const signed = signing !== null && "identity" in signing;
+  const [missing] = found?.missing ?? [];
+  const encrypted = found !== null && missing === undefined;
+  const unencrypted = missing && ({ code: "encrypt_no_certificate", reason: missing.reason } as const);
+  if (signing === null || signed) return { signed, encrypted, ...unencrypted };
+  const { code, reason } = signing;
+  return { signed, encrypted, code, reason, ...(unencrypted && { further: unencrypted }) };
+}
+
+async function load(source: SigningSource, now: Date): Promise<Prepared | SmimeProblem> {
   const { identity, problems } = await inspectSource(source, now);
   if (identity) return { identity, signer: await prepareSigner(identity) };
   return problems[0] ?? { code: "sign_no_key", reason: "There is no key to sign with" };

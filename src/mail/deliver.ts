@@ -11,6 +11,7 @@ import {
 import type { AccessTokens } from "../domain/oauth.ts";
 import type { Secret } from "../domain/secret.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
+import type { Encryption, MessageEncryption } from "./encryption.ts";
 
 /** The outcome of a message for one recipient. */
 export interface RecipientResult {
@@ -24,7 +25,9 @@ export interface DeliverableMail {
   /** Reverse-path. */
   readonly from: string;
   readonly recipients: readonly string[];
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Absent or `null`: the bytes leave as they are. */
+  readonly encryption?: MessageEncryption | null;
 }
 
 interface DeliverOptions extends Omit<SendOptions, "until"> {
@@ -39,11 +42,11 @@ export type Deliver = (mail: DeliverableMail, options: DeliverOptions) => Promis
  * may accept some recipients and then reject the message for all. Only an API that takes the recipients from the message
  * gets them together. What a server does never throws, and an aborted delivery is the failure `cancelled`.
  */
-export function createDeliver(transport: Transport): Deliver {
-  return async ({ server, from, recipients, bytes }, { until, ...options }) => {
-    const delivery = { server, poolKey: server.poolKey, from, bytes };
-
+export function createDeliver(transport: Transport, encrypt: Encryption["encrypt"]): Deliver {
+  return async ({ server, from, recipients, bytes, encryption = null }, { until, ...options }) => {
     async function deliverTo(to: readonly string[]): Promise<RecipientResult[]> {
+      const own = encryption === null ? bytes : await bytesFor(to, bytes, encryption, encrypt);
+      const delivery = { server, poolKey: server.poolKey, from, bytes: own };
       const receipt = await orCancel(options.signal, () =>
         until === "oauth"
           ? checkToken(server.tokens, options.signal)
@@ -58,8 +61,24 @@ export function createDeliver(transport: Transport): Deliver {
 
     const deliverToEach = async (to: readonly string[]): Promise<RecipientResult[]> =>
       (await Promise.all(to.map((recipient) => deliverTo([recipient])))).flat();
-    return sendsJointly(transport, server) ? deliverTo(recipients) : deliverToEach(recipients);
+    // Each recipient gets a message that is encrypted for no one else.
+    return encryption === null && sendsJointly(transport, server)
+      ? deliverTo(recipients)
+      : deliverToEach(recipients);
   };
+}
+
+/** Returns the bytes for one recipient. */
+async function bytesFor(
+  [recipient = ""]: readonly string[],
+  bytes: Uint8Array<ArrayBuffer>,
+  { certificates, clear }: MessageEncryption,
+  encrypt: Encryption["encrypt"],
+): Promise<Uint8Array> {
+  const certificate = certificates[recipient];
+  if (certificate !== undefined) return encrypt(bytes, certificate);
+  if (clear === null) throw new TypeError("A recipient of an encrypted message has no certificate");
+  return clear;
 }
 
 /** Whether the recipients of a message share a request to this server. */

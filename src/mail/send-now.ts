@@ -68,12 +68,13 @@ async function sendThrough(
   const server = typeof candidate === "string" ? await loadServer(candidate) : candidate;
   const identifier = typeof candidate === "string" ? candidate : candidate.identifier;
   if (server === null) return notStarted(identifier, notSent("policy", "server_unknown"));
-  const built = await build(server, message, identity);
+  const { certificates } = options;
+  const built = await build(server, message, identity, { certificates });
   if (built.failure) return notStarted(identifier, built.failure, built.smime);
-  const { from, bytes, smime } = built;
+  const { from, bytes, encryption, smime } = built;
   // Created here, because on Workers a signal belongs to the request that created it.
   const { signal = new AbortController().signal } = options;
-  const recipients = await deliver({ server, from, recipients: to, bytes }, { signal });
+  const recipients = await deliver({ server, from, recipients: to, bytes, encryption }, { signal });
   if (server.poolKey !== null) {
     // Recipients may share a receipt, which is one observation.
     const receipts = [...new Set(recipients.map(({ receipt }) => receipt))];

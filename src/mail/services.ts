@@ -2,7 +2,7 @@ import type { AuditLog } from "../access/audit-log.ts";
 import type { Authentication } from "../access/authentication.ts";
 import type { Authorization } from "../access/authorization.ts";
 import { shareRead } from "../async/batcher.ts";
-import type { Database } from "../contracts/database.ts";
+import type { Database, Statement } from "../contracts/database.ts";
 import type { HttpClient } from "../contracts/http-client.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Transport } from "../contracts/transport.ts";
@@ -11,9 +11,9 @@ import type { ResolvedServer } from "../domain/smtp-server.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Epoch } from "../storage/epoch.ts";
-import { createIdempotencyRepository } from "../storage/idempotency.ts";
-import { createMailUpkeepRepository } from "../storage/mail-upkeep.ts";
-import { createOAuthTokenRepository } from "../storage/oauth-tokens.ts";
+import { createIdempotencyRepository, type IdempotencyRepository } from "../storage/idempotency.ts";
+import { createMailUpkeepRepository, type MailUpkeepRepository } from "../storage/mail-upkeep.ts";
+import { createOAuthTokenRepository, type OAuthTokenRepository } from "../storage/oauth-tokens.ts";
 import { createOutboxRepository } from "../storage/outbox.ts";
 import { createQueuedMailRepository } from "../storage/queued-mail.ts";
 import type { RateLimitRepository } from "../storage/rate-limits.ts";
@@ -22,6 +22,7 @@ import { createSmtpServerRepository } from "../storage/smtp-servers.ts";
 import { createBuild } from "./build.ts";
 import { Circuit } from "./circuit.ts";
 import { createDeliver, sendsJointly } from "./deliver.ts";
+import { type CertificatesOf, createEncryption, type Encryption } from "./encryption.ts";
 import type { Notify } from "./events.ts";
 import { createIdempotency, IDEMPOTENCY_MS, type Idempotency } from "./idempotency.ts";
 import { createTokensFor } from "./oauth/definition-tokens.ts";
@@ -66,6 +67,8 @@ interface MailServicesDeps {
   readonly newId: () => string;
   readonly mac: (text: string) => Promise<string>;
   readonly notify: Notify;
+  /** Finds the certificates of users by their address. */
+  readonly certificatesOf: CertificatesOf;
   /** Keeps the runtime from ending work with the request that started it. */
   readonly keepAlive: (work: Promise<unknown>) => void;
   readonly hostName: string;
@@ -91,6 +94,7 @@ export interface MailServices {
   maintainServers(): Promise<void>;
   readonly signIns: SignIns;
   readonly mailQueue: MailQueue;
+  readonly encryption: Encryption;
   /** Creates a worker: one for each process, or on Workers for each invocation. */
   createWorker(): QueueWorker;
   /** Deletes what has been kept for long enough. */
@@ -110,6 +114,7 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
   const oauthTokens = createOAuthTokenRepository(database);
   const tokensFor = createTokensFor({ ...deps, repository: oauthTokens });
   const servers = createServers({ ...deps, repository, circuit, tokensFor });
+  const encryption = createEncryption(deps);
   const sending = {
     ...deps,
     lease: deps.lease ?? LEASE_TIMES[database.kind],
@@ -119,8 +124,9 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     health,
     circuit,
     loadServer: servers.load,
-    build: createBuild(platform),
-    deliver: createDeliver(transport),
+    encryption,
+    build: createBuild({ platform, encryption }),
+    deliver: createDeliver(transport, encryption.encrypt),
     isJoint: (server: ResolvedServer) => sendsJointly(transport, server),
     contentSeal: createContentSeal(deps.keyring, platform, outbox.readPiece),
   };
@@ -138,10 +144,11 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
   return {
     idempotency,
     circuit,
+    encryption,
     servers,
     submitFor,
     saveServer: createSaveServer({ ...deps, repository, servers, circuit }),
-    testMail: createTestMail({ ...deps, repository, servers, submitFor, checkServer, tokensFor }),
+    testMail: createTestMail({ ...sending, repository, servers, submitFor, checkServer, tokensFor }),
     signIns,
     mailQueue: createMailQueue({ ...deps, repository: createQueuedMailRepository(database), circuit }),
 
@@ -167,14 +174,31 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
 
     async prune() {
       const now = platform.now();
-      const before = (spanMs: number) => new Date(now.getTime() - spanMs);
-      await database.commit([
-        upkeep.eraseContent(now),
-        ...upkeep.prune(before(deps.mailDays * DAY_MS)),
-        responses.prune(before(IDEMPOTENCY_MS)),
-        ...oauthTokens.prune(before(TOKEN_DAYS * DAY_MS)),
-        signIns.prune(now),
-      ]);
+      const old = pruned({ ...deps, upkeep, responses, oauthTokens }, now);
+      await database.commit([...old, signIns.prune(now)]);
     },
   };
+}
+
+/** Returns the statements that delete what has been kept for long enough. */
+function pruned(
+  {
+    upkeep,
+    responses,
+    oauthTokens,
+    mailDays,
+  }: Pick<MailServicesDeps, "mailDays"> & {
+    readonly upkeep: MailUpkeepRepository;
+    readonly responses: IdempotencyRepository;
+    readonly oauthTokens: OAuthTokenRepository;
+  },
+  now: Date,
+): readonly Statement[] {
+  const before = (spanMs: number) => new Date(now.getTime() - spanMs);
+  return [
+    upkeep.eraseContent(now),
+    ...upkeep.prune(before(mailDays * DAY_MS)),
+    responses.prune(before(IDEMPOTENCY_MS)),
+    ...oauthTokens.prune(before(TOKEN_DAYS * DAY_MS)),
+  ];
 }

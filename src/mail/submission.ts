@@ -92,6 +92,9 @@ export interface Submission {
 /** Fields that receipts of older versions lack. */
 const ABSENT = { roundTrips: 0, seen: NOTHING_SEEN };
 
+/** A field that the `smime` of results of older versions lacks. */
+const NOT_ENCRYPTED = { encrypted: false };
+
 /** Returns a result as it is stored under an idempotency key, where skipped servers have an older name. */
 export function toStoredResult(result: SubmitResult): unknown {
   if (result.state === "queued") return result;
@@ -101,7 +104,8 @@ export function toStoredResult(result: SubmitResult): unknown {
 
 /** Reads the JSON of a result that was stored under an idempotency key. Dates are texts there. */
 export function readStoredResult(text: string): SubmitResult {
-  const { passedOver: skipped, ...result } = JSON.parse(text);
+  const { passedOver: skipped, smime: storedSmime, ...stored } = JSON.parse(text);
+  const result = { ...stored, smime: storedSmime && { ...NOT_ENCRYPTED, ...storedSmime } };
   if (result.state === "queued") return result;
   const recipients = result.recipients.map((one: RecipientResult) => ({
     ...one,

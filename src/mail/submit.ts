@@ -7,6 +7,7 @@ import type { Message } from "../domain/message.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import { RESERVED, STARTED } from "../storage/idempotency.ts";
+import type { Encryption } from "./encryption.ts";
 import type { Idempotency, ReservedKey } from "./idempotency.ts";
 import { normalizeMessage } from "./normalize-message.ts";
 import type { Enqueue } from "./queue/enqueue.ts";
@@ -32,6 +33,7 @@ interface SubmitDeps {
   readonly sendNow: SendNow;
   readonly enqueue: Enqueue;
   readonly idempotency: Idempotency;
+  readonly encryption: Pick<Encryption, "assertUsable">;
   readonly database: Database;
   readonly audit: AuditRepository;
   readonly platform: Platform;
@@ -44,12 +46,13 @@ interface SubmitDeps {
  * passing test proves the real path.
  */
 export function createSubmit(deps: SubmitDeps): SubmitFor {
-  const { idempotency, database, platform, hostName } = deps;
+  const { idempotency, database, encryption, platform, hostName } = deps;
   return (submitter) =>
     async (target, message, options = {}) => {
       const identity = newIdentity(platform, hostName);
       const submission = { target, message: normalizeMessage(message), options, submitter, identity };
-      const { idempotencyKey: key } = options;
+      const { idempotencyKey: key, certificates } = options;
+      if (certificates) await encryption.assertUsable(certificates, "certificates");
       if (key === undefined) return submit(deps, submission, null);
       const content = options.idempotencyContent ?? JSON.stringify([target, withTexts(message), options]);
       const state = (await isForQueue(deps, submission)) ? RESERVED : STARTED;
@@ -157,7 +160,9 @@ function submitEntry({ message, submitter }: Submission, result: SubmitResult, d
 }
 
 function auditOutcome(result: SubmitResult) {
-  const notes = result.smime?.signed === false ? [`sent unsigned: ${result.smime.code}`] : [];
+  const notes = [result.smime?.code, result.smime?.further?.code]
+    .filter((code) => code !== undefined)
+    .map((code) => `sent ${code === "encrypt_no_certificate" ? "unencrypted" : "unsigned"}: ${code}`);
   if (result.state === "queued") {
     return { success: true, outcome: "queued", phase: "", info: [...notes, result.mailId].join("; ") };
   }

@@ -8,6 +8,9 @@ const MAX_LINE_OCTETS = 998;
 /** Structural fields stay outside (RFC 9788 1.1.1). The entity has its own `Content-*`. */
 const STRUCTURAL_FIELD = /^mime-version:/i;
 const CONTENT_TYPE = /^(content-type): *(.*)$/is;
+const SUBJECT_FIELD = /^subject:/i;
+/** Fields that no relay needs and that would reveal the content. */
+const HIDDEN_FIELD = /^(otp-token|keywords|comments):/i;
 const FIELD_BREAK = /\r\n(?![ \t])/;
 
 const decoder = new TextDecoder();
@@ -39,16 +42,61 @@ export function assemble(headers: string, entity: Uint8Array): Uint8Array<ArrayB
  * @returns the entity to sign.
  * @throws {TypeError} if the entity has no Content-Type.
  */
-export function protectHeaders({ headers, entity }: ComposedMessage): Uint8Array<ArrayBuffer> {
+export function protectHeaders(message: ComposedMessage): Uint8Array<ArrayBuffer> {
+  return withFields(message.entity, routingFields(message), "clear");
+}
+
+/**
+ * Adds header protection for mail that is encrypted (RFC 9788): the entity repeats the routing fields, marks its
+ * Content-Type with `hp="cipher"`, and lists in `HP-Outer` what stays visible. The subject becomes `[...]`
+ * (`hcp_baseline` of RFC 9788 3.2.1), and a code for programs is left out.
+ * @returns the visible header, and the entity to sign and encrypt.
+ * @throws {TypeError} if the entity has no Content-Type.
+ */
+export function concealHeaders(message: ComposedMessage): ComposedMessage {
+  const fields = routingFields(message);
+  const visible = fields
+    .filter((field) => !HIDDEN_FIELD.test(field))
+    .map((field) => (SUBJECT_FIELD.test(field) ? "Subject: [...]" : field));
+  const outer = visible.map((field) => `HP-Outer: ${field}`);
+  return {
+    headers: [...visible, ...structuralFields(message), ""].join("\r\n"),
+    entity: withFields(message.entity, [...fields, ...outer], "cipher"),
+  };
+}
+
+/**
+ * Returns where the entity starts in a message of {@link concealHeaders}, whose visible header MIME-Version ends.
+ * @throws {TypeError} if the message has no MIME-Version.
+ */
+export function startOfEntity(message: Uint8Array): number {
+  for (let start = 0, end = 0; end >= 0; start = end + 1) {
+    end = message.indexOf(LF, start);
+    if (STRUCTURAL_FIELD.test(decoder.decode(message.subarray(start, end + 1)))) return end + 1;
+  }
+  throw new TypeError("The message has no MIME-Version");
+}
+
+function routingFields({ headers }: ComposedMessage): readonly string[] {
+  return headers.split(FIELD_BREAK).filter((field) => field !== "" && !STRUCTURAL_FIELD.test(field));
+}
+
+function structuralFields({ headers }: ComposedMessage): readonly string[] {
+  return headers.split(FIELD_BREAK).filter((field) => STRUCTURAL_FIELD.test(field));
+}
+
+/** Returns the entity with these fields before its own. */
+function withFields(
+  entity: Uint8Array,
+  added: readonly string[],
+  protection: "clear" | "cipher",
+): Uint8Array<ArrayBuffer> {
   const end = endOfHeader(entity);
   const entityFields = decoder.decode(entity.subarray(0, end)).split(FIELD_BREAK);
-  const routingFields = headers
-    .split(FIELD_BREAK)
-    .filter((field) => field !== "" && !STRUCTURAL_FIELD.test(field));
   if (!entityFields.some((field) => CONTENT_TYPE.test(field)))
     throw new TypeError("The entity has no Content-Type");
-  const fields = [...routingFields, ...entityFields.map(markClear)].join("\r\n");
-  const head = encoder.encode(fields);
+  const marked = entityFields.map((field) => markProtected(field, protection));
+  const head = encoder.encode([...added, ...marked].join("\r\n"));
   const bytes = new Uint8Array(head.length + entity.length - end);
   bytes.set(head);
   bytes.set(entity.subarray(end), head.length);
@@ -71,11 +119,11 @@ function assertLines(bytes: Uint8Array): void {
   }
 }
 
-function markClear(field: string): string {
+function markProtected(field: string, protection: "clear" | "cipher"): string {
   const match = CONTENT_TYPE.exec(field);
   if (match === null) return field;
   const [, name, value] = match;
-  return foldField(`${name}`, `${value?.replace(/\r\n[ \t]+/g, " ")}; hp="clear"`).trimEnd();
+  return foldField(`${name}`, `${value?.replace(/\r\n[ \t]+/g, " ")}; hp="${protection}"`).trimEnd();
 }
 
 /** Returns the index of the CRLF CRLF that ends the entity's header. */

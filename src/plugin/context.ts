@@ -16,6 +16,7 @@ import type { PluginEvents } from "../contracts/plugin/events.ts";
 import type { PluginStore } from "../contracts/plugin/store.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
 import type { CidrBlock } from "../domain/network.ts";
+import type { Encryption } from "../mail/encryption.ts";
 import type { Idempotency } from "../mail/idempotency.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import type { Keyring } from "../secrets/keyring.ts";
@@ -50,6 +51,7 @@ export interface ContextDeps {
   /** Returns the names of the stored definitions. */
   readonly serverNames: () => Promise<readonly string[]>;
   readonly findServer: (identifier: string) => Promise<StoredDefinition | null>;
+  readonly encryption: Pick<Encryption, "assertUsable">;
   readonly isAllowed: IsAllowed;
   readonly background: RunInBackground;
   readonly baseUrl: string;

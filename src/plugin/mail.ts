@@ -4,6 +4,7 @@ import type { MailOptions, PluginMail, SubmitOptions, SubmitOutcome } from "../c
 import type { Settings } from "../contracts/plugin/settings.ts";
 import type { AuditActor } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
+import type { Encryption } from "../mail/encryption.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import { toDeliveryView } from "../wire/delivery.ts";
 import { CAUSED_BY_EVENT, type Events } from "./events.ts";
@@ -40,8 +41,10 @@ export function createPluginMail(deps: {
   readonly emitter: Events;
   readonly serverNames: () => Promise<readonly string[]>;
   readonly findServer: (identifier: string) => Promise<StoredDefinition | null>;
+  readonly encryption: Pick<Encryption, "assertUsable">;
 }): PluginMail {
   const { plugin, settingsService, submitAs, actorOf, emitter, serverNames, findServer } = deps;
+  const { assertUsable } = deps.encryption;
   const [serverSetting] = serverSettings(deps.settings);
 
   async function configuredServers(): Promise<readonly string[]> {
@@ -65,6 +68,7 @@ export function createPluginMail(deps: {
       if (outcome.state === "queued") return null;
       return toDeliveryView(outcome, (await findServer(outcome.identifier)) ?? UNKNOWN_SERVER);
     },
+    assertCertificate: (address, pem) => assertUsable({ [address]: pem }, "certificate"),
     servers: serverNames,
   };
 }

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { withDeadline } from "../async/abort.ts";
 import type { KeptTable, Migration } from "../contracts/database.ts";
+import type { Directory } from "../contracts/directory.ts";
 import type { Capabilities } from "../contracts/plugin/context.ts";
 import type { Plugin, PluginInstance } from "../contracts/plugin/definition.ts";
 import type { SealedColumns } from "../contracts/plugin/secrets.ts";
@@ -67,6 +68,8 @@ export interface Registry {
   warnOfMissing(): void;
   prune(): Promise<void>;
   list(): Promise<PluginView[]>;
+  /** Returns the certificates of the users with this address, as PEM texts; empty if there are none. */
+  certificatesOf(address: string): Promise<string>;
   /** Names of the plugins that send through this definition, by their settings and what they report. */
   usersOf(identifier: string): Promise<string[]>;
   /** Closes the plugins in reverse order; one that fails or hangs does not keep the others from closing. */
@@ -112,15 +115,9 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
   };
 
   const provided: Partial<Capabilities> = {};
+  const shared = { ...deps, settingsService: settings, emitter, eventNames, provided };
   const registered = plugins.map((plugin): RegisteredPlugin => {
-    const context = createContext(plugin, {
-      ...deps,
-      settingsService: settings,
-      emitter,
-      eventNames,
-      provided,
-    });
-    const instance = plugin.options.setup(context);
+    const instance = plugin.options.setup(createContext(plugin, shared));
     assertNoProblems(brokenPromises(plugin, instance));
     Object.assign(provided, instance.provides);
     emitter.listen(plugin.name, instance.on ?? {});
@@ -170,12 +167,18 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
         })),
       ),
     usersOf: servers.usersOf,
+    certificatesOf: (address) => certificatesOf(provided.directory, address),
     async close() {
       for (const { plugin, instance } of registered.toReversed()) {
         await run(plugin.name, "close", () => instance.close?.(), undefined);
       }
     },
   };
+}
+
+async function certificatesOf(directory: Directory | undefined, address: string): Promise<string> {
+  const users = (await directory?.findByAddress(address)) ?? [];
+  return users.map(({ certificate = "" }) => certificate).join("\n");
 }
 
 function createRecordFailure({ database, audit, platform }: RegistryDeps) {

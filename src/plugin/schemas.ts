@@ -68,11 +68,6 @@ export function nameKey(name: string): string {
   return name.normalize("NFKC").toUpperCase().toLowerCase().normalize("NFKC");
 }
 
-/** Folds letter case, international domains and needless quotes: all spellings of an address have the same key. */
-export function addressKey(address: string): string {
-  return (parseAddress(address) ?? address).normalize("NFC").toLowerCase();
-}
-
 const MAX_SERVERS = 16;
 
 /**

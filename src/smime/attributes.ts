@@ -1,6 +1,6 @@
 import type { Certificate } from "./certificate.ts";
 import { child, type Der, objectIdentifier, oidOf, readDer, sequence, TAG, tlv } from "./der.ts";
-import { OID_RSA } from "./rsa-pss.ts";
+import { OID_RSA, OID_RSAES_OAEP } from "./rsa-pss.ts";
 
 export const ID_DATA = objectIdentifier("1.2.840.113549.1.7.1");
 const ID_SIGNING_CERTIFICATE_V2 = objectIdentifier("1.2.840.113549.1.9.16.2.47");
@@ -19,7 +19,11 @@ const SMIME_CAPABILITIES = attribute(
 );
 
 /** The bit of keyUsage that allows a kind of key to receive encrypted mail: keyEncipherment and keyAgreement. */
-const ENCRYPTION_BITS: Readonly<Record<string, number>> = { [OID_RSA]: 0x20, "1.2.840.10045.2.1": 0x08 };
+const ENCRYPTION_BITS: Readonly<Record<string, number>> = {
+  [OID_RSA]: 0x20,
+  [OID_RSAES_OAEP]: 0x20,
+  "1.2.840.10045.2.1": 0x08,
+};
 
 /** Returns the signed attributes that all signatures by a certificate share. */
 export async function signerAttributes(certificate: Certificate): Promise<readonly Der[]> {
@@ -33,7 +37,7 @@ export function attribute(type: Der, value: Der): Der {
 }
 
 /** Whether mail may be encrypted to the certificate, as far as its key and key usage are concerned (RFC 8551 2.5.3). */
-function mayDecrypt({ publicKey, keyUsage }: Pick<Certificate, "publicKey" | "keyUsage">): boolean {
+export function mayDecrypt({ publicKey, keyUsage }: Pick<Certificate, "publicKey" | "keyUsage">): boolean {
   const bit = ENCRYPTION_BITS[oidOf(child(child(readDer(publicKey), 0), 0))];
   return bit !== undefined && (keyUsage === null || (keyUsage & bit) !== 0);
 }

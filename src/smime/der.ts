@@ -14,6 +14,8 @@ export const TAG = {
   GENERALIZED_TIME: 0x18,
   SEQUENCE: 0x30,
   SET: 0x31,
+  /** `[0] IMPLICIT` of a primitive type. */
+  PRIMITIVE_0: 0x80,
   CONTEXT_0: 0xa0,
   CONTEXT_1: 0xa1,
   CONTEXT_2: 0xa2,

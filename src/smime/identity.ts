@@ -42,7 +42,7 @@ export interface Inspection {
 /** digitalSignature or nonRepudiation, the first bits of keyUsage (RFC 8550 4.4.2). */
 const SIGNING_BITS = 0x80 | 0x40;
 /** emailProtection and anyExtendedKeyUsage (RFC 8550 4.4.4). */
-const MAIL_PURPOSES: readonly string[] = ["1.3.6.1.5.5.7.3.4", "2.5.29.37.0"];
+export const MAIL_PURPOSES: readonly string[] = ["1.3.6.1.5.5.7.3.4", "2.5.29.37.0"];
 
 /** Reads a key and its certificates as an admin saves them. Every problem is in `problems`. */
 export async function inspectIdentity(input: {

@@ -18,6 +18,7 @@ import { keyForm } from "./problem.ts";
 
 export const OID_RSA = "1.2.840.113549.1.1.1";
 export const OID_RSA_PSS = "1.2.840.113549.1.1.10";
+export const OID_RSAES_OAEP = "1.2.840.113549.1.1.7";
 const OID_MGF1 = "1.2.840.113549.1.1.8";
 /** `AlgorithmIdentifier` of rsaEncryption. */
 export const RSA_ENCRYPTION = sequence(objectIdentifier(OID_RSA), tlv(TAG.NULL));
@@ -30,14 +31,15 @@ const DIGESTS: Readonly<Record<string, { readonly octets: number; readonly algor
 };
 
 /**
- * Returns a key of RSASSA-PSS as one of rsaEncryption, because WebCrypto imports only these. Other keys stay as they are.
+ * Returns a key of RSASSA-PSS or RSAES-OAEP as one of rsaEncryption, because WebCrypto imports only these. Other keys stay
+ * as they are.
  * @param info `PrivateKeyInfo` or `SubjectPublicKeyInfo`.
  */
 export function asRsaEncryption(info: Der): Der {
-  const root = readDer(info);
-  const parts = children(root);
-  if (!parts.some(isPss)) return info;
-  return sequence(...parts.map((part) => (isPss(part) ? RSA_ENCRYPTION : rawOf(part))));
+  const parts = children(readDer(info));
+  const isRestricted = (part: BaseBlock) => names(part, OID_RSA_PSS) || names(part, OID_RSAES_OAEP);
+  if (!parts.some(isRestricted)) return info;
+  return sequence(...parts.map((part) => (isRestricted(part) ? RSA_ENCRYPTION : rawOf(part))));
 }
 
 /**
@@ -46,7 +48,7 @@ export function asRsaEncryption(info: Der): Der {
  * @throws {IdentityError} if its parameters allow none of SHA-256, SHA-384 and SHA-512 with a salt of that length.
  */
 export function requiredPss(info: Der): PssAlgorithm | null {
-  const identifier = children(readDer(info)).find(isPss);
+  const identifier = children(readDer(info)).find((part) => names(part, OID_RSA_PSS));
   if (identifier === undefined) return null;
   const parameters = children(identifier)[1];
   // RFC 4055 3.1: without parameters, a key allows all of them.
@@ -64,10 +66,11 @@ export function requiredPss(info: Der): PssAlgorithm | null {
   return digest.algorithm;
 }
 
-function isPss(part: BaseBlock): boolean {
+/** Whether a value is the `AlgorithmIdentifier` of this algorithm. */
+function names(part: BaseBlock, algorithm: string): boolean {
   if (!(part instanceof Sequence)) return false;
   const [oid] = children(part);
-  return oid instanceof ObjectIdentifier && oidOf(oid) === OID_RSA_PSS;
+  return oid instanceof ObjectIdentifier && oidOf(oid) === algorithm;
 }
 
 /** WebCrypto uses one hash for the message and for MGF1. */

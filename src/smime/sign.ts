@@ -124,6 +124,7 @@ function ecdsaSignature(halves: Uint8Array): Der {
   return sequence(unsignedInteger(halves.subarray(0, middle)), unsignedInteger(halves.subarray(middle)));
 }
 
-function base64Lines(bytes: Uint8Array): string {
+/** Encodes bytes as lines of base64 with CRLF between. */
+export function base64Lines(bytes: Uint8Array): string {
   return bytes.toBase64().replace(BASE64_LINE, "$&\r\n");
 }

@@ -135,12 +135,20 @@ describe("GET /openapi.json", () => {
     ];
     const signing = ["smime", "dont_send_on_error", "private_key", "private_key_password", "certificate"];
     const further =
-      "smime_pss max_connections mails_per_minute pipelining auth_mechanism provider api_url auth oauth_flow oauth_token_url oauth_authorization_url oauth_device_url oauth_client_id oauth_client_secret oauth_private_key oauth_certificate oauth_service_account oauth_refresh_token oauth_scope oauth_mechanism tls_certificate tls_private_key".split(
+      "smime_pss smime_encrypt max_connections mails_per_minute pipelining auth_mechanism provider api_url auth oauth_flow oauth_token_url oauth_authorization_url oauth_device_url oauth_client_id oauth_client_secret oauth_private_key oauth_certificate oauth_service_account oauth_refresh_token oauth_scope oauth_mechanism tls_certificate tls_private_key".split(
         " ",
       );
     const bodies = {
       "/smtpserver/{identifier}": [...keys, ...signing, ...further],
-      "/smtpserver/send_test_email": [...keys, ...signing, ...further, "identifier", "recipient", "until"],
+      "/smtpserver/send_test_email": [
+        ...keys,
+        ...signing,
+        ...further,
+        "identifier",
+        "recipient_certificate",
+        "recipient",
+        "until",
+      ],
     };
     for (const [path, expected] of Object.entries(bodies)) {
       const content = paths[path]?.post?.requestBody?.content ?? {};
@@ -167,7 +175,9 @@ describe("GET /openapi.json", () => {
     const { paths } = await documentOf(instance);
     const stored = paths["/smtpserver/{identifier}/send_test_email"]?.post;
     const body = stored?.requestBody?.content["application/json"]?.schema;
-    expect(Object.keys(body?.properties ?? {})).toEqual(["recipient", "until", "enqueue_job"]);
+    expect(Object.keys(body?.properties ?? {})).toEqual([
+      ...["recipient_certificate", "recipient", "until", "enqueue_job"],
+    ]);
     expect(body?.properties?.until?.enum).toEqual(["oauth", "connect", "tls", "auth", "sender", "recipient"]);
     expect(Object.keys(stored?.responses ?? {})).toContain("404");
     for (const operation of [stored, paths["/smtpserver/send_test_email"]?.post]) {

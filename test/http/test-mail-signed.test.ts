@@ -39,7 +39,7 @@ describe.skipIf(!isInstalled("openssl"))("a signed test", () => {
   test("can be verified, and has its routing fields outside the signature", async () => {
     await using instance = await testInstance();
     const { value, detail } = await send(instance, { ...(await identity()), identifier: "office" });
-    expect([value, detail?.smime]).toEqual([true, { signed: true }]);
+    expect([value, detail?.smime]).toEqual([true, { signed: true, encrypted: false }]);
     const verified = await opensslVerify(mail(instance), (await sender("p256")).root);
     expect([verified.code, verified.stderr]).toEqual([0, expect.stringContaining("successful")]);
     const read = await PostalMime.parse(mail(instance));
@@ -81,6 +81,7 @@ describe.skipIf(!isInstalled("openssl"))("a signed test", () => {
     expect(value).toBe(true);
     expect(detail?.smime).toEqual({
       signed: false,
+      encrypted: false,
       code: "sign_expired",
       reason: expect.stringContaining("expired"),
     });
@@ -134,9 +135,9 @@ describe.skipIf(!isInstalled("openssl"))("a signed test", () => {
       smime: true,
       identifier: "a",
     };
-    expect((await send(instance, borrowed)).detail?.smime).toEqual({ signed: true });
+    expect((await send(instance, borrowed)).detail?.smime).toEqual({ signed: true, encrypted: false });
     expect((await send(instance, { ...borrowed, server: "elsewhere.example.org" })).detail?.smime).toEqual({
-      signed: true,
+      ...{ signed: true, encrypted: false },
     });
     const stranger = await send(instance, { ...borrowed, sender: "other@example.org" });
     expect(outcome(stranger)).toEqual([400, 905]);
@@ -154,7 +155,7 @@ describe.skipIf(!isInstalled("openssl"))("a signed test", () => {
     expect((await save(instance, given)).status).toBe(200);
     const borrowed = { private_key: CENSORED, certificate, smime: true, identifier: "a" };
     const sent = await send(instance, { ...borrowed, sender: "News <NEWS@example.org>" });
-    expect([sent.value, sent.detail?.smime]).toEqual([true, { signed: true }]);
+    expect([sent.value, sent.detail?.smime]).toEqual([true, { signed: true, encrypted: false }]);
     expect(outcome(await send(instance, { ...borrowed, sender: "else@example.org" }))).toEqual([400, 905]);
   });
 

@@ -51,7 +51,8 @@ function transportThat(rejects: (token: string) => Failure | null) {
 
 async function deliver(transport: Transport, server: ResolvedServer) {
   const mail = { server, from: "a@example.org", recipients: ["b@example.net"], bytes: new Uint8Array() };
-  const [result] = await createDeliver(transport)(mail, { signal });
+  const noEncryption = () => Promise.reject(new Error("The message is not encrypted"));
+  const [result] = await createDeliver(transport, noEncryption)(mail, { signal });
   if (result === undefined) throw new Error("One recipient has one result");
   return result.receipt;
 }

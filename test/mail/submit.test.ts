@@ -180,9 +180,9 @@ describe.skipIf(!isInstalled("openssl"))("submit()", () => {
     const certificate = await leaf({ key, notAfter: "20260601130000Z" });
     await save(instance, { private_key: key, certificate, smime: true });
     const signed = async () => (await instance.services.submit("a", MESSAGE)).smime;
-    expect(await signed()).toEqual({ signed: true });
+    expect(await signed()).toEqual({ signed: true, encrypted: false });
     instance.clock.advance(3_600);
-    expect(await signed()).toEqual({ signed: true });
+    expect(await signed()).toEqual({ signed: true, encrypted: false });
     instance.clock.advance(1);
     expect(await signed()).toMatchObject({ signed: false, code: "sign_expired" });
   });

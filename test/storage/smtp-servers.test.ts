@@ -21,6 +21,7 @@ const ROW: SmtpServerRow = {
   smime: false,
   dontSendOnError: false,
   smimePss: false,
+  smimeEncrypt: false,
   privateKey: "",
   privateKeyPassword: "",
   signingKey: "",

@@ -46,6 +46,12 @@ export interface PluginMail {
   ): Promise<SubmitOutcome>;
   /** The diagnosis for an admin, as `deliveryView` describes it; `null` for a queued message. */
   diagnose(outcome: SubmitOutcome): Promise<Readonly<Record<string, unknown>> | null>;
+  /**
+   * Checks that mail can be encrypted to a certificate.
+   * @param pem PEM text, chain included in any order.
+   * @throws {SealpostError} `invalid_parameter`, which names `certificate`, if none of it can be used for the address.
+   */
+  assertCertificate(address: string, pem: string): Promise<void>;
   /** Names of the stored definitions. */
   servers(): Promise<readonly string[]>;
 }
@@ -64,5 +70,10 @@ export interface MailOptions {
   readonly queue?: boolean | undefined;
   /** Queues a message that no one receives, with the same effort: for responses that must not reveal whether one was sent. */
   readonly decoy?: boolean | undefined;
+  /**
+   * Certificates of recipients as PEM text, by address, for a definition that encrypts. Recipients without one here have
+   * that of the user with their address, who is looked up in the directory.
+   */
+  readonly certificates?: Readonly<Record<string, string>> | undefined;
   readonly signal?: AbortSignal | undefined;
 }

@@ -189,6 +189,11 @@ export const MESSAGE_HINTS: readonly HintRule[] = [
     remedy: unknownValue("sender"),
   },
   {
+    code: "encrypt_no_certificate",
+    hint: "A recipient has no certificate to encrypt to. Set certificate of the user, or send recipient_certificate.",
+    remedy: unknownValue("recipient_certificate"),
+  },
+  {
     code: "unsupported_here",
     phase: "connect",
     hint: "Cloudflare does not let Workers connect to port 25. Use 587, or smtps:// on 465.",

@@ -1,11 +1,14 @@
 import type { MessageIdentity, NormalizedMessage } from "../../domain/message.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
+import type { Certificates } from "../encryption.ts";
 
 /** The stored form of everything but the bytes of a queued message. */
 interface StoredHead {
   /** Name of the definition that the bytes were built for. */
   readonly finishedFor: string;
   readonly decoy: boolean;
+  /** Certificates of recipients, by address. Absent or `null` if the message is not encrypted. */
+  readonly certificates?: Certificates | null;
   readonly server: StoredServer | null;
   readonly source: MessageSource | null;
 }
@@ -13,6 +16,15 @@ export type StoredServer = Omit<ResolvedServer, "password" | "signing"> & { read
 export interface MessageSource {
   readonly message: NormalizedMessage;
   readonly identity: Omit<MessageIdentity, "from">;
+  /** Certificates that the caller gave. */
+  readonly certificates?: Certificates | undefined;
+}
+
+interface StoredContent {
+  readonly head: StoredHead;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Bytes for recipients without a certificate; `null` if they are none. */
+  readonly clear: Uint8Array<ArrayBuffer> | null;
 }
 
 /**
@@ -31,11 +43,12 @@ const fromUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /**
  * Lays out the content of a message as one text, in pieces that each fit into a row:
  *
- *     <octets after this line>\n<head as JSON>\n<the message's bytes><attachments of the source in base64>
+ *     <octets after this line>\n<head as JSON>\n<the message's bytes><the bytes for recipients without a certificate>
+ *     <attachments of the source in base64>
  *
  * The large parts follow the JSON, which would escape each line break and each byte.
  */
-export function* layOut(head: StoredHead, bytes: Uint8Array): Generator<string> {
+export function* layOut(head: StoredHead, bytes: Uint8Array, clear: Uint8Array | null): Generator<string> {
   const { source } = head;
   const files = source?.message.attachments ?? [];
   const attachments = files.map(({ content, ...file }) => ({
@@ -43,12 +56,16 @@ export function* layOut(head: StoredHead, bytes: Uint8Array): Generator<string> 
     octets: base64Octets(content.length),
   }));
   const plain = source && { ...source, message: { ...source.message, attachments } };
-  const json = utf8.encode(JSON.stringify({ ...head, source: plain, octets: bytes.length }) + LINE_FEED);
-  const length = attachments.reduce((sum, { octets }) => sum + octets, json.length + bytes.length);
+  const lengths = { octets: bytes.length, ...(clear && { clearOctets: clear.length }) };
+  const json = utf8.encode(JSON.stringify({ ...head, source: plain, ...lengths }) + LINE_FEED);
+  const texts = [json, bytes, ...(clear ? [clear] : [])];
+  const length = [...texts.map((text) => text.length), ...attachments.map(({ octets }) => octets)].reduce(
+    (sum, octets) => sum + octets,
+  );
   const first = utf8.encode(length + LINE_FEED);
   const whole = new Uint8Array(first.length + length);
   let end = 0;
-  for (const part of [first, json, bytes]) {
+  for (const part of [first, ...texts]) {
     whole.set(part, end);
     end += part.length;
   }
@@ -63,10 +80,10 @@ export function* layOut(head: StoredHead, bytes: Uint8Array): Generator<string> 
 export async function readLayout(
   first: string,
   next: (piece: number) => Promise<string>,
-): Promise<{ readonly head: StoredHead; readonly bytes: Uint8Array<ArrayBuffer> }> {
+): Promise<StoredContent> {
   if (first.startsWith("{")) {
     const { bytes, ...head } = JSON.parse(first);
-    return { head: withDate(head), bytes: utf8.encode(bytes) };
+    return { head: withDate(head), bytes: utf8.encode(bytes), clear: null };
   }
   const start = first.indexOf(LINE_FEED) + 1;
   const whole = new Uint8Array(Number(first.slice(0, start)));
@@ -77,22 +94,23 @@ export async function readLayout(
   return parse(whole);
 }
 
-function parse(whole: Uint8Array<ArrayBuffer>) {
+function parse(whole: Uint8Array<ArrayBuffer>): StoredContent {
   let end = whole.indexOf(LINE_FEED.charCodeAt(0)) + LINE_FEED.length;
   const take = (length: number) => {
     const start = end;
     end += length;
     return whole.subarray(start, end);
   };
-  const { octets, ...head } = JSON.parse(fromUtf8.decode(whole.subarray(0, end)));
+  const { octets, clearOctets, ...head } = JSON.parse(fromUtf8.decode(whole.subarray(0, end)));
   const bytes = take(octets);
+  const clear = clearOctets === undefined ? null : take(clearOctets);
   const files = head.source?.message.attachments ?? [];
   const attachments = files.map(({ octets: length, ...file }: { readonly octets: number }) => ({
     ...file,
     content: Uint8Array.fromBase64(fromUtf8.decode(take(length))),
   }));
   if (attachments.length > 0) head.source.message.attachments = attachments;
-  return { head: withDate(head), bytes };
+  return { head: withDate(head), bytes, clear };
 }
 
 function withDate(head: StoredHead): StoredHead {

@@ -5,12 +5,15 @@ import { SealpostError } from "../../errors.ts";
 import type { Keyring } from "../../secrets/keyring.ts";
 import { open, seal } from "../../secrets/seal.ts";
 import { pieceName } from "../../storage/outbox.ts";
+import type { MessageEncryption } from "../encryption.ts";
 import { layOut, type MessageSource, readLayout, type StoredServer } from "./content-layout.ts";
 
 /** The encrypted part of a queued message: its final bytes, and what it takes to send them. */
 export interface MailContent {
   /** The final bytes. */
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** `null` if the bytes leave as they are. */
+  readonly encryption: MessageEncryption | null;
   /** Name of the definition that the bytes were built for. */
   readonly builtFor: string;
   /** Source to build the message again for another definition; `null` if there is only one definition. */
@@ -51,11 +54,12 @@ export function createContentSeal(
   }
 
   return {
-    async seal(id, { bytes, server, builtFor, ...content }) {
-      const head = { ...content, finishedFor: builtFor, server: server && withSecret(server) };
+    async seal(id, { bytes, encryption, server, builtFor, ...content }) {
+      const { certificates, clear } = encryption ?? { certificates: null, clear: null };
+      const head = { ...content, certificates, finishedFor: builtFor, server: server && withSecret(server) };
       const pieces: string[] = [];
       // Sequentially, because each piece takes as much memory as a small message.
-      for (const text of layOut(head, bytes)) {
+      for (const text of layOut(head, bytes, clear)) {
         pieces.push(await seal(keyring, text, contextOf(pieceName(id, pieces.length)), platform));
       }
       return pieces;
@@ -63,9 +67,10 @@ export function createContentSeal(
 
     async open(id, sealed) {
       const first = await openPiece(id, sealed);
-      const { head, bytes } = await readLayout(first, (piece) => openPiece(pieceName(id, piece), ""));
-      const { finishedFor: builtFor, server, ...content } = head;
-      return { ...content, builtFor, bytes, server: server && withoutSecret(server) };
+      const { head, bytes, clear } = await readLayout(first, (piece) => openPiece(pieceName(id, piece), ""));
+      const { finishedFor: builtFor, server, certificates, ...content } = head;
+      const encryption = certificates ? { certificates, clear } : null;
+      return { ...content, builtFor, bytes, encryption, server: server && withoutSecret(server) };
     },
   };
 }

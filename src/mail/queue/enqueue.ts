@@ -37,14 +37,14 @@ interface EnqueueDeps {
 
 /**
  * Creates what queues a message: one commit stores the encrypted content, the recipients and the audit entry. The wake
- * that follows may fail without harm. From, Message-ID, Date and the signed bytes are fixed here; host, port and login
- * are read when the message is delivered.
+ * that follows may fail without harm. From, Message-ID, Date, the signed bytes and the certificates of recipients are
+ * fixed here; host, port and login are read when the message is delivered, and it is encrypted then.
  */
 export function createEnqueue(deps: EnqueueDeps): Enqueue {
   const { database, outbox, build, wake } = deps;
   return async (server, submission, record) => {
     const { identifier } = server;
-    const built = await build(server, submission.message, submission.identity);
+    const built = await build(server, submission.message, submission.identity, submission.options);
     const { failure, smime } = built;
     if (failure) {
       const result = { state: "failed", identifier, failure, recipients: [], smime, skipped: [] } as const;
@@ -71,15 +71,16 @@ async function rowOf(
   { contentSeal, platform, newId }: EnqueueDeps,
   server: ResolvedServer,
   { message, identity, names, options, submitter }: QueuedSubmission,
-  { from, bytes }: BuiltMessage,
+  { from, bytes, encryption }: BuiltMessage,
 ): Promise<MailRow> {
   const id = newId();
   const { identifier } = server;
   const { from: _, ...source } = identity({ name: "", address: from });
   const [content = "", ...furtherContent] = await contentSeal.seal(id, {
     bytes,
+    encryption,
     builtFor: identifier,
-    source: names.length > 1 ? { message, identity: source } : null,
+    source: names.length > 1 ? { message, identity: source, certificates: options.certificates } : null,
     server: names.length === 0 ? server : null,
     decoy: options.decoy ?? false,
   });

@@ -14,6 +14,7 @@ import {
   usesTokens,
 } from "../../domain/smtp-server.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-servers.ts";
+import type { Certificates, Encryption } from "../encryption.ts";
 import type { TokensFor } from "../oauth/definition-tokens.ts";
 import type { OwnSubmitOptions, SubmitFor, SubmitResult, SubmitTarget } from "../submission.ts";
 import type { CheckResult, CheckServer, ServerCheck } from "./check.ts";
@@ -49,6 +50,8 @@ export interface TestMail {
     given: ServerInput,
     identifier: string,
   ): Promise<{ readonly input: FilledInput; readonly notices: readonly Notice[] }>;
+  /** @throws {SealpostError} `invalid_parameter` for a certificate that cannot be used for its recipient. */
+  assertCertificate(certificates: Certificates): Promise<void>;
   /** Sends a test message through an unsaved definition. */
   sendUnsaved(
     input: FilledInput,
@@ -86,6 +89,7 @@ interface TestMailDeps {
   readonly submitFor: SubmitFor;
   readonly checkServer: CheckServer;
   readonly tokensFor: TokensFor;
+  readonly encryption: Pick<Encryption, "assertUsable">;
   readonly platform: Platform;
   /** Ports that the platform does not connect to. */
   readonly blockedPorts: readonly number[];
@@ -96,7 +100,7 @@ interface TestMailDeps {
  * message, and `checkServer` makes the checks that send nothing.
  */
 export function createTestMail(deps: TestMailDeps): TestMail {
-  const { servers, submitFor, checkServer } = deps;
+  const { servers, submitFor, checkServer, encryption } = deps;
 
   async function send(
     target: SubmitTarget,
@@ -115,6 +119,8 @@ export function createTestMail(deps: TestMailDeps): TestMail {
       const input = { ...filled, ...resolveFurther(filled, baseOf(stored, filled)) };
       return { input, notices: presetNotices(input, given.password, deps.blockedPorts) };
     },
+
+    assertCertificate: (certificates) => encryption.assertUsable(certificates, "recipient_certificate"),
 
     async sendUnsaved(input, test, actor, options = {}) {
       let resolved: Promise<Resolved> | null = null;

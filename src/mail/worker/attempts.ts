@@ -187,10 +187,15 @@ async function finalBytes(
 ): Promise<Omit<DeliverableMail, "recipients"> | Receipt> {
   const server = content.server ?? (await loadServer(row.queueName));
   if (server === null) return notAttempted(notSent("policy", "server_unknown"));
-  const { source, bytes, builtFor } = content;
-  if (source === null || server.identifier === builtFor) return { server, from: row.sender, bytes };
-  const built = await build(server, source.message, (from) => ({ ...source.identity, from }));
-  return built.failure ? notAttempted(built.failure) : { server, from: built.from, bytes: built.bytes };
+  const { source, bytes, encryption, builtFor } = content;
+  if (source === null || server.identifier === builtFor)
+    return { server, from: row.sender, bytes, encryption };
+  const { certificates } = source;
+  const built = await build(server, source.message, (from) => ({ ...source.identity, from }), {
+    certificates,
+  });
+  if (built.failure) return notAttempted(built.failure);
+  return { server, from: built.from, bytes: built.bytes, encryption: built.encryption };
 }
 
 function contentOf(contentSeal: ContentSeal, mail: LeasedMail): Promise<MailContent> {

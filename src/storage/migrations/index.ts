@@ -10,6 +10,7 @@ import providers from "./0009_providers.sql" with { type: "text" };
 import oauthTokens from "./0010_oauth_tokens.sql" with { type: "text" };
 import signIns from "./0011_oauth_sign_ins.sql" with { type: "text" };
 import smimePss from "./0012_smime_pss.sql" with { type: "text" };
+import smimeEncrypt from "./0013_smime_encrypt.sql" with { type: "text" };
 
 /** Every migration in order. A published one is never edited. */
 export const MIGRATIONS = [
@@ -25,4 +26,5 @@ export const MIGRATIONS = [
   { name: "0010_oauth_tokens", sql: oauthTokens },
   { name: "0011_oauth_sign_ins", sql: signIns },
   { name: "0012_smime_pss", sql: smimePss },
+  { name: "0013_smime_encrypt", sql: smimeEncrypt },
 ] as const;

@@ -21,6 +21,7 @@ const utf8 = new TextEncoder();
 const CONTENT: MailContent = {
   ...{
     bytes: utf8.encode("Subject: x\r\n\r\ny\r\n"),
+    encryption: null,
     builtFor: "a",
     source: null,
     server: null,

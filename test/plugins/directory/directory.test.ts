@@ -4,6 +4,9 @@ import { directory } from "sealpost/plugins/directory";
 import * as v from "valibot";
 import { testPlugin } from "../../contract/plugin.ts";
 import { type TestInstance, testInstance } from "../../fixtures/instance.ts";
+import { SENDER, sender } from "../../fixtures/smime/authority.ts";
+import { isInstalled } from "../../fixtures/smime/openssl.ts";
+import { recipient } from "../../fixtures/smime/recipient.ts";
 
 const ANN = {
   username: "ann",
@@ -78,6 +81,7 @@ describe("POST /user/", () => {
         mobile: "+49 170 1234567",
         givenname: "Ann",
         surname: "Lee",
+        certificate: "",
       },
     ]);
   });
@@ -148,6 +152,31 @@ describe("POST /user/", () => {
       { action: "POST /user/", success: true, fields: "email,phone,givenname,surname,password" },
     ]);
     expect(text).not.toMatch(/example\.org|1234567|Lee/i);
+  });
+});
+
+describe.skipIf(!isInstalled("openssl"))("the certificate of a user", () => {
+  const BOB = { username: "bob", email: "bob@example.org" };
+
+  test("is stored if mail for the address can be encrypted to it, and shown by GET", async () => {
+    await using instance = await testInstance({ plugins: [directory()] });
+    const { certificate } = await recipient("p256", BOB.email);
+    expect((await add(instance, { ...BOB, certificate })).status).toBe(200);
+    expect((await instance.request("GET", "/user/")).value).toMatchObject([{ ...BOB, certificate }]);
+  });
+
+  test.each([
+    ["of another address", async () => (await recipient("p256", "eve@example.org")).certificate, BOB.email],
+    ["that may only sign", async () => (await sender("p256")).certificate, SENDER],
+    ["of a user without an address", async () => (await recipient("p256", BOB.email)).certificate, undefined],
+    ["that is not PEM", async () => "no PEM", BOB.email],
+  ])("is rejected: one %s", async (_, make, email) => {
+    await using instance = await testInstance({ plugins: [directory()] });
+    const json = { username: BOB.username, email, certificate: await make() };
+    const { status, error } = await add(instance, json);
+    expect([status, error?.code]).toEqual([400, 905]);
+    expect(error?.message).toStartWith("ERR905: Invalid parameter: certificate: ");
+    expect((await instance.request("GET", "/user/")).value).toEqual([]);
   });
 });
 

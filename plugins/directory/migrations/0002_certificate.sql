@@ -1,0 +1,1 @@
+ALTER TABLE directory_user ADD COLUMN certificate TEXT NOT NULL DEFAULT '';

@@ -1,0 +1,1 @@
+ALTER TABLE smtp_server ADD COLUMN smime_encrypt INTEGER NOT NULL DEFAULT 0;

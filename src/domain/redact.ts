@@ -50,22 +50,28 @@ export function secretRedactor(
   };
 }
 
-/**
- * Creates a function that replaces a username and an access token in texts, and also parts of the token: servers shorten
- * and break the lines that they repeat.
- */
+/** Creates a function that replaces a username, and an access token as {@link partRedactor} does. */
 export function tokenRedactor(username: string, accessToken: string): (text: string) => string {
-  const redact = secretRedactor([username, accessToken]);
-  const token = accessToken.toLowerCase();
+  const redactUser = secretRedactor([username]);
   // The end of the exchange by XOAUTH2 and OAUTHBEARER.
-  const exchange = `\x01auth=bearer ${token}\x01\x01`;
+  const redactToken = partRedactor(accessToken, `\x01auth=bearer ${accessToken}\x01\x01`);
+  return (text) => redactToken(redactUser(text));
+}
+
+/**
+ * Creates a function that replaces a secret in texts, and also parts of it: servers shorten and break what they repeat.
+ * @param encoded a text with the secret, of which parts are replaced in base64 form.
+ */
+export function partRedactor(secret: string, encoded = secret): (text: string) => string {
+  const redact = secretRedactor([secret]);
+  const [inPlain, inBase64] = [secret.toLowerCase(), encoded.toLowerCase()];
   return (text) => {
     const redacted = redact(text);
-    const plain = runsWhere(redacted, TOKEN_RUN, (run) => sharesPart(run.toLowerCase(), token));
-    const encoded = runsWhere(redacted, BASE64_RUN, (run) =>
-      decodings(run).some((octets) => sharesPart(octets, exchange)),
+    const plain = runsWhere(redacted, TOKEN_RUN, (run) => sharesPart(run.toLowerCase(), inPlain));
+    const base64 = runsWhere(redacted, BASE64_RUN, (run) =>
+      decodings(run).some((octets) => sharesPart(octets, inBase64)),
     );
-    return replace(redacted, [...plain, ...encoded]);
+    return replace(redacted, [...plain, ...base64]);
   };
 }
 

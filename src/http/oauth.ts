@@ -77,6 +77,11 @@ export function oauthRoutes({ signIns }: { readonly signIns: Pick<SignIns, "star
         errors: [400, 403, 412, 429],
       },
       async (c, { query: { error_description: errorDescription, ...response } }) => {
+        // Programs that preview links send HEAD, and the browser would come too late.
+        if (c.req.method === "HEAD") {
+          c.header("Allow", "GET");
+          throw new SealpostError("method_not_allowed", "The method HEAD is not allowed here");
+        }
         for (const [name, value] of Object.entries(await callbackHeaders())) c.header(name, value);
         const origin = {
           action: c.get("auditAction"),

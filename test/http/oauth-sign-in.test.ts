@@ -349,6 +349,16 @@ test("of two callbacks at the same time one completes the sign-in", async () => 
   expect(server.tokenRequests).toHaveLength(1);
 });
 
+test("a HEAD request leaves the sign-in to the browser", async () => {
+  await using server = await startTokenServer();
+  await using instance = await testInstance();
+  await saveMain(instance, server);
+  const path = await consent(await start(instance));
+  expect((await instance.app.request(path, { method: "HEAD" })).status).toBe(405);
+  expect(server.tokenRequests).toEqual([]);
+  expect((await callback(instance, path)).value).toBe(true);
+});
+
 test("an account name that is no address is compared with no mailbox, and the response says so", async () => {
   await using server = await startTokenServer();
   await using instance = await testInstance();

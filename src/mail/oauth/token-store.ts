@@ -11,7 +11,7 @@ import { open, type SealContext, seal } from "../../secrets/seal.ts";
 import type { OAuthTokenRepository } from "../../storage/oauth-tokens.ts";
 
 interface TokenStoreDeps {
-  readonly database: Database;
+  readonly database: Pick<Database, "commit">;
   readonly repository: OAuthTokenRepository;
   readonly keyring: Keyring;
   readonly platform: Platform;
@@ -30,8 +30,8 @@ const placeOfGrant = (given: string): SealContext => ({
 export function createTokenStore({ database, repository, keyring, platform }: TokenStoreDeps): TokenStore {
   const sealed = (secret: Secret | null, place: SealContext) =>
     seal(keyring, secret?.reveal() ?? "", place, platform);
-  /** Refresh tokens that the database did not take. The endpoint may accept no other. */
-  const unstored = new Map<string, Secret>();
+  /** Refresh tokens that the database did not take, by their versions. The endpoint may accept no other. */
+  const unstored = new Map<string, { readonly refreshToken: Secret; readonly version: number }>();
 
   async function grantOf(
     key: string,
@@ -40,7 +40,11 @@ export function createTokenStore({ database, repository, keyring, platform }: To
     const stored = row
       ? { version: row.version, usedAt: row.usedAt, refreshToken: await openOrNull(row.refreshToken, key) }
       : GIVEN;
-    return { ...stored, refreshToken: unstored.get(key) ?? stored.refreshToken };
+    const own = unstored.get(key);
+    // A commit whose response was lost may have been made, and another process may have gone on from there.
+    return own === undefined || own.version <= stored.version
+      ? stored
+      : { ...stored, refreshToken: own.refreshToken };
   }
 
   async function openOrNull(text: string, grantKey: string): Promise<Secret | null> {
@@ -80,7 +84,7 @@ export function createTokenStore({ database, repository, keyring, platform }: To
         return;
       }
       const { used, next } = use;
-      if (next) unstored.set(grantKey, next);
+      if (next) unstored.set(grantKey, { refreshToken: next, version: used.version + 1 });
       const refreshToken = await sealed(next ?? used.refreshToken, placeOfGrant(grantKey));
       const row = {
         given: grantKey,

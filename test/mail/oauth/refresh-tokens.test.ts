@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { Database } from "../../../src/contracts/database.ts";
 import { notSent } from "../../../src/domain/delivery.ts";
 import { Secret } from "../../../src/domain/secret.ts";
 import { get, issued, tokenDatabase } from "./support.ts";
@@ -94,6 +95,26 @@ describe("a refresh token that the endpoint replaced", () => {
     response.resolve();
     expect(await waiting).toBe("late");
     expect(sent(slow)).toEqual(["given", "refresh-1"]);
+  });
+
+  test("gives way to its successor if the response to its commit was lost", async () => {
+    await using shared = await tokenDatabase();
+    let commits = 0;
+    const { database } = shared;
+    const commit = async (...[statements, options]: Parameters<Database["commit"]>) => {
+      const results = await database.commit(statements, options);
+      // The first one leases the request.
+      if (++commits === 2) throw new Error("The connection was lost");
+      return results;
+    };
+    const first = shared.startProcess(rotating, { database: { commit: commit as Database["commit"] } });
+    expect(await get(first.tokens(GIVEN))).toBe("oauth_unavailable");
+    shared.clocks.advance(3_600);
+    const second = shared.startProcess(() => issued("second", { refreshToken: "successor" }));
+    await get(second.tokens(GIVEN));
+    shared.clocks.advance(3_600);
+    await get(first.tokens(GIVEN));
+    expect([...sent(first), ...sent(second)]).toEqual(["given", "successor", "refresh-1"]);
   });
 
   test("of a loser does not replace the winner's", async () => {

@@ -1,3 +1,4 @@
+import type { Database } from "../../../src/contracts/database.ts";
 import { Secret } from "../../../src/domain/secret.ts";
 import { createTokenStore } from "../../../src/mail/oauth/token-store.ts";
 import { type DefinitionTokens, TokenCache, type TokenSource } from "../../../src/oauth/access-tokens.ts";
@@ -56,13 +57,14 @@ export async function tokenDatabase() {
   /** A process: its cache starts empty. Each request has its number, and the refresh token that it was sent with. */
   function startProcess(
     request: (settings: TokenSettings, count: number) => TokenOutcome | Promise<TokenOutcome>,
-    own: { readonly nowMs?: () => number } = {},
+    own: { readonly nowMs?: () => number; readonly database?: Pick<Database, "commit"> } = {},
   ) {
     const requests: TokenSettings[] = [];
     const work: Promise<unknown>[] = [];
     const requested = Promise.withResolvers<void>();
     const waiting: (() => void)[] = [];
-    const store = createTokenStore({ database, repository, keyring: parseKeyring(KEYS), platform });
+    const keyring = parseKeyring(KEYS);
+    const store = createTokenStore({ database: own.database ?? database, repository, keyring, platform });
     const cache = new TokenCache({
       store: {
         ...store,

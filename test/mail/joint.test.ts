@@ -171,7 +171,7 @@ describe("a definition of a mail API", () => {
   });
 
   test("is checked no further than its login", async () => {
-    await using server = await startHttpServer(() => ({ status: 200 }));
+    await using server = await startHttpServer(() => ({ status: 200, body: '{"id":"1"}' }));
     await using instance = await graphInstance(server);
     const check = (until: string) =>
       instance.request("POST", "/smtpserver/graph/send_test_email", { json: { until, recipient: ANN } });

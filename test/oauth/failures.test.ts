@@ -193,7 +193,9 @@ describe("the report", () => {
 
   test("has no part of a secret that the endpoint shortened", async () => {
     const [secret, refreshToken] = ["Zq8~xY_pq77.aB3dE5fG7", "0.AXoA-bC4dE6fG8hI0jK2lM4nO6"];
-    const echo = [secret.slice(0, 14), refreshToken.slice(5, 21), btoa(refreshToken).slice(0, 24)].join(" | ");
+    const echo = [secret.slice(0, 14), refreshToken.slice(5, 21), btoa(refreshToken).slice(0, 24)].join(
+      " | ",
+    );
     const http = respond(400, { error: "invalid_grant", error_description: echo, trace_id: secret.slice(3) });
     const settings = settingsFor("https://token.test/", {
       flow: "refresh_token",

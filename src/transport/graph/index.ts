@@ -1,6 +1,6 @@
 import type { ApiDriver, ApiLogin, ApiResponse } from "../mail-api/driver.ts";
 import { isAccepted } from "../mail-api/failure.ts";
-import { below, parseJson, textOf } from "../mail-api/format.ts";
+import { below, isResource, parseJson, textOf } from "../mail-api/format.ts";
 import { addressTo } from "./recipients.ts";
 
 const PUBLIC_URL = "https://graph.microsoft.com/v1.0";
@@ -21,6 +21,8 @@ export const GRAPH: ApiDriver = {
     return { url, method: "POST", headers, body: addressTo(bytes, recipients).toBase64() };
   },
 
+  isAcceptance: ({ status }) => status === 202,
+
   // A token for Mail.Send alone may not read the user. The rejection of one that is valid has another status than 401.
   async loginRequest(server, login) {
     const url = below(GRAPH.urlOf(server), `/users/${pathPart(server.username)}`);
@@ -29,7 +31,7 @@ export const GRAPH: ApiDriver = {
 
   isLoggedIn(response) {
     const isRejected = [400, 403, 404].includes(response.status) && errorOf(response) !== null;
-    return isAccepted(response.status) || isRejected;
+    return isResource(response) || isRejected;
   },
 
   readText(response) {

@@ -14,7 +14,8 @@ export interface ApiLogin {
 export interface ApiResponse {
   readonly status: number;
   readonly headers: Headers;
-  readonly body: string;
+  /** `null` if it was lost. */
+  readonly body: string | null;
 }
 
 /** One mail API: its requests, and how its responses are read. */
@@ -26,6 +27,8 @@ export interface ApiDriver {
   urlOf(server: ConnectionSettings): URL;
   /** Returns the request that sends a message. */
   sendRequest(delivery: JointDelivery, login: ApiLogin): Promise<HttpRequest>;
+  /** Whether the response to it accepts the message. Another service at `api_url` may respond 200 to anything. */
+  isAcceptance(response: ApiResponse): boolean;
   /** Returns a request that sends nothing, and that the API rejects only if the login is wrong. */
   loginRequest(server: ConnectionSettings, login: ApiLogin): Promise<HttpRequest>;
   /** Whether the response to it proves that the login is right, although the request may not be allowed. */

@@ -12,13 +12,14 @@ export function isAccepted(status: number): boolean {
   return status >= 200 && status < 300;
 }
 
-/** Returns the failure for an error response. @param reply `code` is its status. */
+/** Returns the failure for a response that does not accept the message. @param reply `code` is its status. */
 export function rejectionOf(
   api: MailApi,
   reply: SmtpReply,
   { headers, now }: { readonly headers: Headers; readonly now: Date },
 ): Failure {
   if (LOST_RESPONSES.includes(reply.code)) return { ...unknownOutcome("timeout"), reply, isHttp: true };
+  if (isAccepted(reply.code)) return { ...unknownOutcome("protocol"), reply, isHttp: true };
   const { phase, code } = apiFailure(api, reply);
   const delayMs = retryAfterMs(headers, now.getTime());
   // The status is no reply code, so the failure code alone decides whether the message may be sent again.

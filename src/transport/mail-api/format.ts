@@ -1,3 +1,6 @@
+import type { ApiResponse } from "./driver.ts";
+import { isAccepted } from "./failure.ts";
+
 /** A name of an error, such as `ErrorSendAsDenied`. */
 const NAME = /^[A-Za-z][\w.]*$/;
 
@@ -9,14 +12,19 @@ export function below(base: URL, path: string): URL {
   return url;
 }
 
-/** Returns the members of an object in JSON. None if the text is none. */
-export function parseJson(text: string): Readonly<Record<string, unknown>> {
+/** Returns the members of an object in JSON. None if the text is none, or `null`. */
+export function parseJson(text: string | null): Readonly<Record<string, unknown>> {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(text ?? "");
     return typeof value === "object" && value !== null ? { ...value } : {};
   } catch {
     return {};
   }
+}
+
+/** Whether a request for a resource succeeded. Another service may respond 200 too, but not with an object in JSON. */
+export function isResource({ status, body }: ApiResponse): boolean {
+  return isAccepted(status) && Object.keys(parseJson(body)).length > 0;
 }
 
 /** Returns `<name>: <message>` of an error; `null` without a name. */

@@ -19,7 +19,7 @@ import type { HttpConnect } from "../http-target.ts";
 import type { DeliveryTimer } from "../smtp/delivery-timer.ts";
 import { readTls } from "../sockets.ts";
 import type { ApiDriver, ApiLogin, ApiResponse } from "./driver.ts";
-import { isAccepted, lossOf, rejectionOf } from "./failure.ts";
+import { lossOf, rejectionOf } from "./failure.ts";
 
 export interface ApiDeps {
   readonly http: HttpClient;
@@ -60,7 +60,7 @@ export class ApiRun {
     const result = await this.#request(await this.#driver.sendRequest(delivery, login), "data");
     if ("successful" in result) return result;
     const reply = this.#replyOf(result);
-    if (isAccepted(result.status)) return { successful: true, reply };
+    if (this.#driver.isAcceptance(result)) return { successful: true, reply };
     return failed(rejectionOf(this.#driver.name, reply, { ...result, now: login.now }));
   }
 
@@ -75,7 +75,7 @@ export class ApiRun {
     const reply = this.#replyOf(result);
     if (this.#driver.isLoggedIn(result)) return { successful: true, reply };
     const failure = rejectionOf(this.#driver.name, reply, { ...result, now: login.now });
-    return failed({ ...failure, phase: "auth" });
+    return failed({ ...failure, ...notSent("auth", failure.code), reply });
   }
 
   async #logIn(server: ConnectionSettings): Promise<ApiLogin | Failed> {
@@ -108,9 +108,9 @@ export class ApiRun {
       return { status: response.status, headers: response.headers, body: await response.text() };
     } catch (error) {
       if (error instanceof CanceledError) return failed(notSent("sender", "cancelled"));
-      // The status alone decides whether the API has accepted the message.
+      // The status alone decides.
       if (error instanceof HttpError && error.status !== null)
-        return { status: error.status, headers: new Headers(), body: "" };
+        return { status: error.status, headers: new Headers(), body: null };
       return failed(lossOf(error, timer, phase));
     }
   }

@@ -2,7 +2,7 @@ import type { HttpRequest } from "../../contracts/http-client.ts";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import type { ApiDriver, ApiLogin, ApiResponse } from "../mail-api/driver.ts";
 import { isAccepted } from "../mail-api/failure.ts";
-import { below, parseJson, textOf } from "../mail-api/format.ts";
+import { below, isResource, parseJson, textOf } from "../mail-api/format.ts";
 import { signRequest } from "./signature.ts";
 
 /** Amazon SES: `SendEmail` of the API v2 with a finished message. It goes to the destinations of the request only. */
@@ -23,13 +23,15 @@ export const SES: ApiDriver = {
 
   loginRequest: (server, login) => signed("/v2/email/account", { method: "GET", body: "" }, server, login),
 
+  isAcceptance: ({ status, body }) => isAccepted(status) && (body === null || messageIdOf(body) !== null),
+
   // The request needs a right that sending does not need.
-  isLoggedIn: (response) => isAccepted(response.status) || /^AccessDenied/.test(errorOf(response) ?? ""),
+  isLoggedIn: (response) => isResource(response) || /^AccessDenied/.test(errorOf(response) ?? ""),
 
   readText(response) {
     if (!isAccepted(response.status)) return errorOf(response) ?? "";
-    const { MessageId: id } = parseJson(response.body);
-    return typeof id === "string" ? `MessageId ${id}` : "";
+    const id = messageIdOf(response.body);
+    return id === null ? "" : `MessageId ${id}`;
   },
 };
 
@@ -43,6 +45,11 @@ function signed(
   const url = below(SES.urlOf(server), path);
   const request = { url, method, headers: { "Content-Type": "application/json" }, body };
   return signRequest(request, { accessKeyId: username, secretKey: password, region, service: "ses", now });
+}
+
+function messageIdOf(body: string | null): string | null {
+  const { MessageId: id } = parseJson(body);
+  return typeof id === "string" ? id : null;
 }
 
 /** The name of the error is in a field, with a URL behind it, or in the body, with a namespace before it. */

@@ -46,6 +46,12 @@ describe("a check of a mail API", () => {
       ...auth,
       code: "protocol",
     });
+    for (const api of ["graph", "ses"] as const) {
+      const page = await failureOf(api, { status: 200, body: "<html>Welcome" });
+      expect(page).toMatchObject({ ...auth, code: "protocol" });
+      const lost = await failureOf(api, { status: 504 });
+      expect(lost).toMatchObject({ ...auth, code: "timeout" });
+    }
     expect(await failureOf("ses", "hang-up")).toMatchObject({ ...auth, code: "closed" });
   });
 });

@@ -39,6 +39,9 @@ async function failureAfter(api: MailApi, reaction: Reaction, timeoutMs = 2_000)
   return receipt.failure;
 }
 
+/** A proxy or a wrong `api_url` may respond 200 to anything. */
+const PAGE: Reaction = { status: 200, body: "<html>Welcome" };
+
 type Row = readonly [MailApi, string, Reaction, Partial<Failure>];
 
 const ROWS: readonly Row[] = [
@@ -236,6 +239,8 @@ const ROWS: readonly Row[] = [
     sesError(404, "NotFoundException"),
     { phase: "data", code: "protocol", ...SERVER, ...RETRY },
   ],
+  ["ses", "a page of another service", PAGE, { phase: "data", code: "protocol", outcome: "unknown" }],
+  ["graph", "a page of another service", PAGE, { phase: "data", code: "protocol", outcome: "unknown" }],
   ["ses", "a hang-up", "hang-up", { phase: "data", code: "closed", outcome: "unknown" }],
 ];
 
@@ -270,10 +275,9 @@ describe("the outcome of a mail API", () => {
   test("an acceptance whose body is lost is one", async () => {
     await using server = await startHttpServer(() => "cut");
     await using transport = apiTransport();
-    expect(await sendTo(transport, graphAt(server))).toMatchObject({
-      successful: true,
-      reply: { code: 202 },
-    });
+    for (const definition of [graphAt(server), sesAt(server)]) {
+      expect(await sendTo(transport, definition)).toMatchObject({ successful: true, reply: { code: 202 } });
+    }
   });
 
   test("a message that is cut, or not begun, is not sent", async () => {

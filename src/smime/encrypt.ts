@@ -18,6 +18,7 @@ import {
   TAG,
   tlv,
 } from "./der.ts";
+import { writePem } from "./pem.ts";
 import { asRsaEncryption, OID_RSA, OID_RSAES_OAEP } from "./rsa-pss.ts";
 import { base64Lines } from "./sign.ts";
 
@@ -126,7 +127,7 @@ function transport({ publicKey, issuer, serialNumber }: IssuedTo): Recipient {
   const algorithm = transportAlgorithm(publicKey);
   const isOaep = algorithm === RSAES_OAEP;
   // WebCrypto has no PKCS#1 v1.5 encryption, and workerd takes the key only as PEM text.
-  const key = `-----BEGIN PUBLIC KEY-----\n${asRsaEncryption(publicKey).toBase64()}\n-----END PUBLIC KEY-----\n`;
+  const key = writePem("PUBLIC KEY", asRsaEncryption(publicKey));
   const options = isOaep
     ? { key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" }
     : { key, padding: constants.RSA_PKCS1_PADDING };

@@ -1,9 +1,10 @@
 import { BitString, Integer } from "asn1js";
 import { mayDecrypt } from "./attributes.ts";
 import { type Certificate, parseCertificates } from "./certificate.ts";
-import { child, children, type Der, oidOf, readDer } from "./der.ts";
+import { child, children, oidOf, readDer } from "./der.ts";
 import { OID_EC, prepareRecipient, type Recipient } from "./encrypt.ts";
 import { MAIL_PURPOSES, senderProblem } from "./identity.ts";
+import { writePem } from "./pem.ts";
 import { IdentityError } from "./problem.ts";
 import { OID_RSA, OID_RSAES_OAEP } from "./rsa-pss.ts";
 import { dateProblem } from "./validity.ts";
@@ -45,7 +46,7 @@ export async function findRecipient(
   try {
     const { der, notBefore, notAfter } = best.certificate;
     const recipient = await prepareRecipient(best.certificate);
-    return { certificate: { pem: toPem(der), notBefore, notAfter, recipient } };
+    return { certificate: { pem: writePem("CERTIFICATE", der), notBefore, notAfter, recipient } };
   } catch {
     return { reason: UNSUPPORTED_KEY };
   }
@@ -59,10 +60,6 @@ export async function loadRecipient(pem: string): Promise<Recipient> {
   const [certificate] = parseCertificates(pem);
   if (certificate === undefined) throw new TypeError("There is no certificate");
   return prepareRecipient(certificate);
-}
-
-function toPem(der: Der): string {
-  return `-----BEGIN CERTIFICATE-----\n${der.toBase64()}\n-----END CERTIFICATE-----\n`;
 }
 
 function parse(pem: string): readonly Certificate[] | { readonly reason: string } {

@@ -5,6 +5,7 @@ import { emailToken } from "sealpost/plugins/email-token";
 import { testSealpost } from "sealpost/testing";
 import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import { isInstalled } from "../../fixtures/smime/openssl.ts";
+import { decrypt, recipient } from "../../fixtures/smime/recipient.ts";
 import { opensslVerify } from "../../fixtures/smime/verify.ts";
 import { codeIn, PIN, SERVER, started, transactionOf } from "./support.ts";
 
@@ -104,6 +105,30 @@ test.skipIf(!isInstalled("openssl"))(
     // openssl prints exactly the signed content.
     const pass = codeIn(await PostalMime.parse(verified.stdout));
     expect((await it.check({ user: "ann", pass, transaction_id: transactionOf(asked) })).value).toBe(true);
+  },
+);
+
+test.skipIf(!isInstalled("openssl"))(
+  "only the user reads an encrypted code, in the subject and in OTP-Token too",
+  async () => {
+    await using it = await started();
+    const eve = await recipient("p256", EVE.email);
+    await it.post("/smtpserver/default", { ...SERVER, smime_encrypt: true, dont_send_on_error: true });
+    await it.post("/system/setConfig", { "email.subject": "{otp}" });
+    await it.post("/user/", { ...EVE, certificate: eve.certificate });
+    await it.enroll({ user: "eve", pin: PIN });
+    const asked = await it.check({ user: "eve", pass: PIN });
+    const bytes = it.sent[0]?.bytes ?? new Uint8Array();
+    const { stdout } = await decrypt(bytes, eve);
+    const pass = codeIn(await PostalMime.parse(stdout));
+    expect(stdout).toContain("\r\nOTP-Token: ");
+    expect(new TextDecoder().decode(bytes)).not.toContain(pass);
+    const transaction_id = transactionOf(asked);
+    expect((await it.check({ user: "eve", pass, transaction_id })).value).toBe(true);
+    // ann has no certificate.
+    await it.enroll({ pin: PIN });
+    await it.check({ user: "ann", pass: PIN });
+    expect(it.sent).toHaveLength(1);
   },
 );
 

@@ -2,6 +2,7 @@ import { expect } from "bun:test";
 import { type SmtpTestServerOptions, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import { encrypt, PASSPHRASE } from "../../fixtures/smime/keys.ts";
+import { decrypt, RECIPIENT_KINDS, recipient } from "../../fixtures/smime/recipient.ts";
 import { opensslVerify } from "../../fixtures/smime/verify.ts";
 import type { Flow, Instance } from "../flow.ts";
 import { tlsMaterial } from "../material.ts";
@@ -130,6 +131,30 @@ export const MAIL: readonly Flow[] = [
       const verified = await opensslVerify(smtp.messages[0]?.bytes ?? new Uint8Array(), root);
       expect(verified.stderr).toContain("successful");
       expect(verified.stdout).toContain("\r\nSubject: Test Email from Sealpost\r\n");
+    },
+  },
+  {
+    claim:
+      "a message signed by RSASSA-PSS and encrypted is decrypted and verified by openssl, for RSA and EC keys",
+    needs: "openssl",
+    async run(instance) {
+      await using smtp = await startSmtpServer();
+      const { key, certificate, root, intermediate } = await sender("rsa");
+      const definition = {
+        server: `127.0.0.1:${smtp.port}`,
+        ...{ sender: SENDER, smime: true, smime_pss: true, smime_encrypt: true, dont_send_on_error: true },
+        private_key: key,
+        certificate: certificate + intermediate.certificate,
+      };
+      for (const kind of RECIPIENT_KINDS) {
+        const who = await recipient(kind, RECIPIENT);
+        const recipient_certificate = intermediate.certificate + who.certificate;
+        const test = { ...definition, recipient: RECIPIENT, recipient_certificate };
+        const { body } = await instance.admin.test(test);
+        expect([body.result.value, body.detail?.smime?.encrypted]).toEqual([true, true]);
+        const { stdout } = await decrypt(smtp.messages.at(-1)?.bytes ?? new Uint8Array(), who);
+        expect((await opensslVerify(new TextEncoder().encode(stdout), root)).stderr).toContain("successful");
+      }
     },
   },
   {

@@ -10,7 +10,7 @@ import { inspectIdentity } from "../../src/smime/identity.ts";
 import { prepareSigner, signEntity } from "../../src/smime/sign.ts";
 import { repeatableBytes, START, type TestInstance, testInstance } from "../fixtures/instance.ts";
 import { ACCEPTED, failed, NO_SUCH_USER } from "../fixtures/receipts.ts";
-import { leaf, SENDER, sender } from "../fixtures/smime/authority.ts";
+import { type Authority, authorities, issue, leaf, SENDER, sender } from "../fixtures/smime/authority.ts";
 import { privateKey } from "../fixtures/smime/keys.ts";
 import { isInstalled } from "../fixtures/smime/openssl.ts";
 import { opensslVerify } from "../fixtures/smime/verify.ts";
@@ -187,6 +187,19 @@ describe.skipIf(!isInstalled("openssl"))("submit()", () => {
     expect(await signed()).toMatchObject({ signed: false, code: "sign_expired" });
   });
 
+  test("signs with the renewed certificate when the other one ends, even with a prepared key", async () => {
+    await using instance = await testInstance();
+    const key = await privateKey("p256");
+    const { intermediate } = await authorities();
+    const incomplete = await leaf({ key, by: await stranger() });
+    const ending = (await leaf({ key, notAfter: "20260601130000Z" })) + intermediate.certificate;
+    await save(instance, { private_key: key, certificate: incomplete + ending, smime: true });
+    const signed = async () => (await instance.services.submit("a", MESSAGE)).smime;
+    expect(await signed()).toMatchObject({ signed: true });
+    instance.clock.advance(3_601);
+    expect(await signed()).toMatchObject({ signed: true });
+  });
+
   test("reports the first recipient that was not reached, and the outcome of each", async () => {
     await using instance = await testInstance({
       transport: answering(({ recipient }) =>
@@ -210,6 +223,13 @@ describe.skipIf(!isInstalled("openssl"))("submit()", () => {
     });
   });
 });
+
+/** An authority that is not in the chain. */
+async function stranger(): Promise<Authority> {
+  const key = await privateKey("p256", "stranger");
+  const extensions = ["basicConstraints=critical,CA:TRUE"];
+  return { key, certificate: await issue({ key, subject: "/CN=Stranger", extensions }) };
+}
 
 function answering(answer: (delivery: Delivery) => Receipt): Transport {
   return {

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { definePlugin, type SealpostEvent } from "sealpost/plugin";
 import * as v from "valibot";
 import { START, type TestInstance, testInstance } from "../../fixtures/instance.ts";
-import { leaf, SENDER } from "../../fixtures/smime/authority.ts";
+import { authorities, issue, leaf, SENDER } from "../../fixtures/smime/authority.ts";
 import { privateKey } from "../../fixtures/smime/keys.ts";
 import { isInstalled } from "../../fixtures/smime/openssl.ts";
 
@@ -61,6 +62,43 @@ describe.skipIf(!isInstalled("openssl"))("certificate_expiring", () => {
     instance.clock.advance(DAY_SECONDS);
     await days(instance, received, 1);
     expect(received.at(-1)?.data).toMatchObject({ daysLeft: -3 });
+  });
+
+  test("is emitted for the first end in the chain, with a log line and an audit row", async () => {
+    const { intermediate } = await authorities();
+    const key = await privateKey("p256", "renewed");
+    const soon = await issue({
+      ...{ key, subject: "/CN=Issuer that ends", notAfter: "20260620120000Z" },
+      ...{ by: intermediate, extensions: ["basicConstraints=critical,CA:TRUE"] },
+    });
+    const own = await privateKey("p256");
+    const by = { certificate: soon, key };
+    const certificate = (await leaf({ key: own, by })) + soon + intermediate.certificate;
+    await using context = await signing({ private_key: own, certificate });
+    const { received, instance } = context;
+    const records: LogRecord[] = [];
+    await configure({
+      sinks: { kept: (record) => records.push(record) },
+      loggers: [
+        { category: "sealpost", lowestLevel: "warning", sinks: ["kept"] },
+        { category: ["logtape", "meta"], lowestLevel: "error" },
+      ],
+      reset: true,
+    });
+    await days(instance, received, 1);
+    await reset();
+    const data = { identifier: "signing", parameter: "certificate", expires: "2026-06-20", daysLeft: 19 };
+    expect(received.map((event) => event.data)).toEqual([data]);
+    expect(records.map(({ message }) => message.join(""))).toContain(
+      "certificate of signing expires on 2026-06-20",
+    );
+    const token = await instance.logIn("admin", "correct horse");
+    const query = { action: "certificate check" };
+    const { value } = await instance.request("GET", "/audit/", { query, token });
+    expect(value).toMatchObject({
+      count: 1,
+      auditdata: [{ success: false, identifier: "signing", info: "certificate expires on 2026-06-20" }],
+    });
   });
 
   test("is emitted once a day for any number of processes", async () => {

@@ -49,6 +49,8 @@ import { QueueWorker } from "./worker/queue-worker.ts";
 const DAY_MS = 24 * 3_600_000;
 /** Retention of access tokens, and of refresh tokens that an unsaved definition was tested with. */
 const TOKEN_DAYS = 2;
+/** Retention of refresh tokens of several definitions since their last use. Those that are needed are used after 25 days. */
+const IDLE_GRANT_DAYS = 60;
 
 interface MailServicesDeps {
   readonly database: Database;
@@ -199,6 +201,6 @@ function pruned(
     upkeep.eraseContent(now),
     ...upkeep.prune(before(mailDays * DAY_MS)),
     responses.prune(before(IDEMPOTENCY_MS)),
-    ...oauthTokens.prune(before(TOKEN_DAYS * DAY_MS)),
+    ...oauthTokens.prune(before(TOKEN_DAYS * DAY_MS), before(IDLE_GRANT_DAYS * DAY_MS)),
   ];
 }

@@ -34,9 +34,15 @@ export interface OAuthTokenRepository {
   useGrant(row: OAuthGrantRow): WriteStatement;
   /** Deletes what followed from refresh tokens that the definition had before. */
   removeOtherGrants(row: Pick<OAuthGrantRow, "given" | "definitionId">): WriteStatement;
-  /** Deletes tokens requested before this time, and refresh tokens used before it that belong to no definition. */
-  prune(before: Date): readonly [tokens: WriteStatement, grants: WriteStatement];
+  /**
+   * Deletes tokens requested before this time, and refresh tokens used before it that belong to no definition.
+   * @param idleBefore the same for refresh tokens of several definitions.
+   */
+  prune(before: Date, idleBefore: Date): readonly [tokens: WriteStatement, grants: WriteStatement];
 }
+
+/** In place of a definition's ID: the refresh token outlives a change or the deletion of one of its definitions. */
+const SHARED = "*";
 
 export function createOAuthTokenRepository({ read, write }: Database): OAuthTokenRepository {
   return {
@@ -87,8 +93,7 @@ export function createOAuthTokenRepository({ read, write }: Database): OAuthToke
           target: oauthGrant.given,
           set: {
             ...row,
-            // A test of an unsaved definition may use the refresh token of a stored one.
-            definitionId: sql`CASE ${row.definitionId} WHEN '' THEN ${oauthGrant.definitionId} ELSE ${row.definitionId} END`,
+            definitionId: ownerOf(row.definitionId),
           },
           setWhere: eq(oauthGrant.version, row.version - 1),
         }),
@@ -100,9 +105,25 @@ export function createOAuthTokenRepository({ read, write }: Database): OAuthToke
           sql`${oauthGrant.definitionId} = ${definitionId} AND ${definitionId} <> '' AND ${oauthGrant.given} <> ${given}`,
         ),
 
-    prune: (before) => [
+    prune: (before, idleBefore) => [
       write.delete(oauthToken).where(lt(oauthToken.updatedAt, before)),
-      write.delete(oauthGrant).where(and(eq(oauthGrant.definitionId, ""), lt(oauthGrant.usedAt, before))),
+      write
+        .delete(oauthGrant)
+        .where(
+          or(
+            and(eq(oauthGrant.definitionId, ""), lt(oauthGrant.usedAt, before)),
+            and(eq(oauthGrant.definitionId, SHARED), lt(oauthGrant.usedAt, idleBefore)),
+          ),
+        ),
     ],
   };
+}
+
+/**
+ * Returns the definition of a refresh token that one uses. A test of an unsaved definition may use that of a stored one,
+ * and several stored ones may have the same.
+ */
+function ownerOf(user: string) {
+  const { definitionId: known } = oauthGrant;
+  return sql`CASE WHEN ${user} = '' THEN ${known} WHEN ${known} IN ('', ${user}) THEN ${user} ELSE ${SHARED} END`;
 }

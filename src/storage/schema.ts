@@ -228,7 +228,7 @@ export const oauthToken = sqliteTable("oauth_token", {
 /** Refresh tokens that have replaced the given one, by a hash of that. Outside `version`, because use changes them. */
 export const oauthGrant = sqliteTable("oauth_grant", {
   given: text("given").primaryKey(),
-  /** ID of the definition. Empty for an unsaved one. */
+  /** ID of the definition. Empty for an unsaved one, `*` for several. */
   definitionId: text("definition").notNull(),
   /** Sealed. Empty as long as the given one is valid. */
   refreshToken: text("refresh_token").notNull(),

@@ -80,6 +80,23 @@ describe("a refresh token that the endpoint replaced", () => {
     expect(await shared.database.read.all<object>("SELECT given FROM oauth_grant")).toHaveLength(1);
   });
 
+  test("outlives the other definitions that had the same given one", async () => {
+    await using shared = await tokenDatabase();
+    const { tokens, ...process } = shared.startProcess(rotating);
+    await get(tokens(GIVEN));
+    await get(tokens(GIVEN, { id: "b", version: 1 }));
+    await get(tokens({ ...GIVEN, refreshToken: new Secret("new") }, { id: "b", version: 2 }));
+    await get(tokens(GIVEN, { id: "a", version: 2 }));
+    expect(sent(process)).toEqual(["given", "refresh-1", "new", "refresh-2"]);
+    const { database, repository } = shared;
+    const keptUntil = async (idleBefore: number) => {
+      await database.commit(repository.prune(new Date(idleBefore), new Date(idleBefore)));
+      return (await database.read.all<object>("SELECT given FROM oauth_grant WHERE definition = '*'")).length;
+    };
+    expect(await keptUntil(shared.clocks.now)).toBe(1);
+    expect(await keptUntil(shared.clocks.now + 1)).toBe(0);
+  });
+
   test("of the winner is used if two processes refresh, and the loser's is rejected", async () => {
     await using shared = await tokenDatabase();
     const response = Promise.withResolvers<void>();

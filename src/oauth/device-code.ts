@@ -37,6 +37,9 @@ const DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code";
 const TOTAL_MS = 10_000;
 /** RFC 8628 3.2: the interval of an endpoint that names none. RFC 8628 3.5: the step of `slow_down`. */
 const DEFAULT_INTERVAL_SECONDS = 5;
+const MIN_INTERVAL_SECONDS = 1;
+/** Longer than any provider gives. A timer cannot wait for as long as an endpoint may name. */
+const MAX_LIFE_SECONDS = 3_600;
 const SLOWER_BY_SECONDS = 5;
 
 /**
@@ -65,14 +68,16 @@ export async function requestDeviceCodes(
       },
     );
     const codes = await oauth.processDeviceAuthorizationResponse(server, client, response);
+    const { interval = DEFAULT_INTERVAL_SECONDS } = codes;
+    const expiresInSeconds = Math.min(codes.expires_in, MAX_LIFE_SECONDS);
     return {
       successful: true,
       codes: {
         deviceCode: new Secret(codes.device_code),
         userCode: codes.user_code,
         verificationUri: codes.verification_uri,
-        expiresInSeconds: codes.expires_in,
-        intervalSeconds: codes.interval ?? DEFAULT_INTERVAL_SECONDS,
+        expiresInSeconds,
+        intervalSeconds: Math.max(MIN_INTERVAL_SECONDS, Math.min(interval, expiresInSeconds)),
       },
     };
   } catch (error) {

@@ -88,6 +88,19 @@ describe("a sign-in by device code", () => {
   });
 
   test.each([
+    [0.001, 1],
+    [1e9, 900],
+  ])("keeps an interval of %d s within a second and the life of the codes", async (interval, pause) => {
+    await using tokens = await startTokenServer({ deviceIntervalSeconds: interval });
+    await using instance = await testInstance();
+    await saveMain(instance, tokens);
+    tokens.device = "declined";
+    const pauses: number[] = [];
+    await signIn(instance, (seconds) => pauses.push(seconds));
+    expect(pauses[0]).toBe(pause);
+  });
+
+  test.each([
     ["declines", "declined", "access_denied"],
     ["is too slow", "expired", "expired_token"],
   ] as const)("ends without a token if the user %s", async (_, decision, error) => {

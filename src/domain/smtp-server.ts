@@ -109,6 +109,11 @@ export interface SigningSource {
   readonly pss: boolean;
   /** Returns PKCS#8 DER that was decrypted when the definition was saved; `null` if that was impossible. */
   readonly decryptedKey: () => Promise<Uint8Array<ArrayBuffer> | null>;
+  /**
+   * Returns the address of the sender that the key was given with: it signs for no other one that the certificate does
+   * not name. `null` if that was checked already.
+   */
+  readonly givenSender: () => Promise<string | null>;
   /** Returns PEM text and passphrase as given. */
   readonly originalKey: () => Promise<{ readonly pem: Secret; readonly passphrase: Secret }>;
 }

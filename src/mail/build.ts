@@ -67,6 +67,8 @@ export type Build = (
 interface Prepared {
   readonly signer: Signer;
   readonly identity: SigningIdentity;
+  /** Address of the sender that the key was given with. `null` if that was checked already. */
+  readonly givenSender: string | null;
 }
 
 /** Definitions whose decrypted key is kept ready; each takes a few kilobytes. */
@@ -95,14 +97,15 @@ export function createBuild(deps: {
 
   async function signerFor(
     source: SigningSource,
-    explicitFrom: Mailbox | null,
+    from: Mailbox,
+    isExplicit: boolean,
   ): Promise<Signer | SmimeProblem> {
     const prepared = await prepare(source);
     if (!("signer" in prepared)) return prepared;
-    const { signer, identity } = prepared;
+    const { signer, identity, givenSender } = prepared;
+    const isGiven = !isExplicit && (givenSender === null || givenSender === from.address);
     const problem =
-      dateProblem(identity, platform.now()) ??
-      (explicitFrom && senderProblem(identity, explicitFrom.address));
+      dateProblem(identity, platform.now()) ?? (isGiven ? null : senderProblem(identity, from.address));
     return problem ?? signer;
   }
 
@@ -111,7 +114,7 @@ export function createBuild(deps: {
     if (from === null) return { failure: notSent("sender", "sender_missing"), smime: null };
     const identity = identityFor(from);
     const composed = await compose(message, identity);
-    const signing = server.signing && (await signerFor(server.signing, message.from ?? null));
+    const signing = server.signing && (await signerFor(server.signing, from, message.from !== undefined));
     const found = server.smimeEncrypt ? await encryption.find(recipientsOf(message), certificates) : null;
     const signer = signing && "identity" in signing ? signing : null;
     const smime = resultOf(signing, found);
@@ -165,6 +168,9 @@ function resultOf(signing: Signer | SmimeProblem | null, found: FoundCertificate
 
 async function load(source: SigningSource, now: Date): Promise<Prepared | SmimeProblem> {
   const { identity, problems } = await inspectSource(source, now);
-  if (identity) return { identity, signer: await prepareSigner(identity) };
+  if (identity) {
+    const givenSender = await source.givenSender();
+    return { identity, signer: await prepareSigner(identity), givenSender };
+  }
   return problems[0] ?? { code: "sign_no_key", reason: "There is no key to sign with" };
 }

@@ -206,6 +206,7 @@ describe.skipIf(!isInstalled("openssl"))("a definition's detail", () => {
     ];
     expect(await shown(instance)).toEqual({
       smime_pss: false,
+      smime_encrypt: false,
       ...signer,
       addresses: [SENDER],
       key: "RSA 2048",
@@ -224,7 +225,7 @@ describe.skipIf(!isInstalled("openssl"))("a definition's detail", () => {
     const { certificate } = await good();
     for (const json of [{}, { certificate }, { certificate, private_key: await privateKey("rsa") }]) {
       await save(instance, { ...SERVER, private_key: "", certificate: "", ...json });
-      expect(await shown(instance)).toEqual({ smime_pss: false });
+      expect(await shown(instance)).toEqual({ smime_pss: false, smime_encrypt: false });
     }
   });
 });
@@ -248,6 +249,7 @@ describe.skipIf(!isInstalled("openssl"))("a kept key", () => {
     await using instance = await saved();
     expect(await change(instance, { sender: GIVEN })).toBe(200);
     expect(await change(instance, { sender: `Named <${NAMED}>` })).toBe(200);
+    expect(await change(instance, { sender: GIVEN })).toBe(200);
   });
 
   test("does not sign for another sender, even if signing is off meanwhile", async () => {

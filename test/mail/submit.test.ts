@@ -174,6 +174,20 @@ describe.skipIf(!isInstalled("openssl"))("submit()", () => {
     expect(instance.sent).toHaveLength(1);
   });
 
+  test("does not sign for a sender that the key was not given with, and the certificate does not name", async () => {
+    await using instance = await testInstance();
+    await save(instance, { ...(await identity()), sender: "given@example.org" });
+    const signedAs = async (address: string) => {
+      await instance.database.write.run(
+        `UPDATE smtp_server SET sender = '${address}', version = version + 1`,
+      );
+      return (await instance.services.submit("a", MESSAGE)).smime;
+    };
+    expect(await signedAs("given@example.org")).toMatchObject({ signed: true });
+    expect(await signedAs(SENDER)).toMatchObject({ signed: true });
+    expect(await signedAs("else@example.org")).toMatchObject({ signed: false, code: "sign_sender" });
+  });
+
   test("stops signing when the certificate expires, even with a prepared key", async () => {
     await using instance = await testInstance();
     const key = await privateKey("p256");

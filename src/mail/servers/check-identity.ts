@@ -48,16 +48,17 @@ export function identityNotices(
 /**
  * A stored key signs only for the sender that it was given with, or for one that its certificate names.
  * @param parameter the secret that is kept or borrowed
+ * @param givenSender address of the sender that the key was given with; `null` if there was none
  * @throws {SealpostError} `invalid_parameter`, which asks for it.
  */
 export function assertKeySender(
   parameter: "private_key" | "private_key_password",
-  stored: SenderFields,
+  givenSender: string | null,
   next: SenderFields,
   inspection: Inspection | null,
 ): void {
   const sender = senderOf(next);
-  if (sender === null || sender.address === senderOf(stored)?.address) return;
+  if (sender === null || sender.address === givenSender) return;
   const [certificate] = inspection?.path ?? [];
   if (certificate && senderProblem(certificate, sender.address) === null) return;
   throw invalidParameter(

@@ -4,6 +4,7 @@ import { type AuditActor, auditEntry } from "../../domain/audit.ts";
 import { BoundedCache } from "../../domain/bounded-cache.ts";
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import { parseEndpoint } from "../../domain/endpoint.ts";
+import { senderOf } from "../../domain/mailbox.ts";
 import type { Secret } from "../../domain/secret.ts";
 import {
   type ResolvedServer,
@@ -26,6 +27,7 @@ import { type SmtpServerRepository, type SmtpServerRow, versionKey } from "../..
 import type { Circuit } from "../circuit.ts";
 import type { TokensFor } from "../oauth/definition-tokens.ts";
 import { inspectSource } from "./check-identity.ts";
+import { decodeSigningKey } from "./signing-key.ts";
 
 /** An encrypted column: a secret of the definition, or the key that was decrypted when it was saved. */
 type SealedField = SecretName | "signingKey";
@@ -56,6 +58,8 @@ export interface Servers {
    * @throws {SealpostError} `invalid_parameter` if there is none, or no key decrypts it.
    */
   openStored(stored: SmtpServerRow | undefined, field: SecretName): Promise<Secret>;
+  /** Returns the address of the sender that the key of a definition was given with. `null` if there was none. */
+  givenSender(stored: SmtpServerRow): Promise<string | null>;
   /** Encrypts a value for the row of a definition. */
   sealField(id: string, field: SealedField, text: string): Promise<string>;
   /**
@@ -127,6 +131,11 @@ export function createServers(deps: ServersDeps): Servers {
       }
     },
 
+    async givenSender(stored) {
+      // Older versions stored no sender with the key.
+      return (await signingSource(keyring, stored).givenSender()) ?? senderOf(stored)?.address ?? null;
+    },
+
     async sealField(id, field, text) {
       return seal(keyring, text, { table: "smtp_server", row: id, column: columnOf(field) }, platform);
     },
@@ -194,14 +203,13 @@ function createReader({ keyring, tokensFor }: Pick<ServersDeps, "keyring" | "tok
 }
 
 function signingSource(keyring: Keyring, row: SmtpServerRow): SigningSource {
+  const stored = async () => decodeSigningKey((await openField(keyring, row, "signingKey")).reveal());
   return {
     cacheKey: versionKey(row),
     certificate: row.certificate,
     pss: row.smimePss,
-    decryptedKey: async () => {
-      const base64 = await openField(keyring, row, "signingKey");
-      return base64.isEmpty ? null : Uint8Array.fromBase64(base64.reveal());
-    },
+    decryptedKey: async () => (await stored()).pkcs8,
+    givenSender: async () => (await stored()).sender,
     originalKey: async () => ({
       pem: await openField(keyring, row, "privateKey"),
       passphrase: await openField(keyring, row, "privateKeyPassword"),

@@ -3,6 +3,7 @@ import type { Platform } from "../../contracts/platform.ts";
 import type { Wake } from "../../contracts/wake.ts";
 import { type AuditActor, type AuditEntry, auditEntry } from "../../domain/audit.ts";
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
+import { senderOf } from "../../domain/mailbox.ts";
 import type { Notice } from "../../domain/notices.ts";
 import { fillFromPreset, presetNotices } from "../../domain/providers/preset.ts";
 import { CENSORED, Secret } from "../../domain/secret.ts";
@@ -28,6 +29,7 @@ import { type EtagCondition, etagOf, nothingStored, type Servers, staleError } f
 
 import { assertSecretTarget } from "./secret-target.ts";
 import { separateInput } from "./separate-identity.ts";
+import { encodeSigningKey } from "./signing-key.ts";
 
 type EndpointFields = Pick<ServerDefinition, "server" | "port" | "tls">;
 
@@ -166,7 +168,11 @@ async function plan(
     platform.now(),
   );
   const isKeyKept = stored && stored.privateKey !== "" && changed.privateKey === undefined;
-  if (isKeyKept) assertKeySender("private_key", stored, input, inspection);
+  const isKeyGiven = changed.privateKey?.isEmpty === false;
+  const sender = isKeyGiven ? (senderOf(input)?.address ?? null) : null;
+  const givenSender = isKeyKept ? await servers.givenSender(stored) : sender;
+  if (isKeyKept) assertKeySender("private_key", givenSender, input, inspection);
+  const signingKey = encodeSigningKey({ pkcs8: inspection?.pkcs8 ?? null, sender: givenSender });
   const loginNotices = await checkLogin(input, secretReader(servers, changed, stored), platform.now());
   const row: SmtpServerRow = {
     ...input,
@@ -174,7 +180,7 @@ async function plan(
     id,
     identifier,
     certificate,
-    signingKey: await servers.sealField(id, "signingKey", inspection?.pkcs8?.toBase64() ?? ""),
+    signingKey: await servers.sealField(id, "signingKey", signingKey),
     etagSeed: stored?.etagSeed ?? platform.randomBytes(ETAG_SEED_BYTES).toBase64({ alphabet: "base64url" }),
     version: (stored?.version ?? 0) + 1,
   };

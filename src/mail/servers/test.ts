@@ -177,7 +177,8 @@ async function resolveUnsaved(deps: TestMailDeps, given: FilledInput, identifier
   const inspection = await inspectForm({ smime, certificate }, key, platform.now());
   const borrowed = SIGNING_SECRETS.find((name) => stored?.[name] && isBorrowed(input[name]));
   if (stored && borrowed) {
-    assertKeySender(DEFINITION_FIELDS[borrowed].parameter, stored, input, inspection);
+    const { parameter } = DEFINITION_FIELDS[borrowed];
+    assertKeySender(parameter, await servers.givenSender(stored), input, inspection);
   }
   const loginNotices = await checkLogin(input, read, platform.now());
   const result = {
@@ -235,6 +236,7 @@ function signingSource(
     certificate,
     pss: smimePss,
     decryptedKey: async () => null,
+    givenSender: async () => null,
     originalKey: async () => ({ pem, passphrase }),
   };
 }

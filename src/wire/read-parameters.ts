@@ -17,10 +17,11 @@ const BODY_READERS: Readonly<Record<string, ReadBody>> = {
 
 /**
  * Reads the parameters of a request from its query and its body, which is JSON or a form. The body takes precedence.
+ * Clients that encode the values of forms and queries twice are known by their User-Agent.
  * @throws {SealpostError} `invalid_parameter` for a malformed body or a duplicate key, `unsupported_media_type`
  */
 export async function readParameters(c: Context): Promise<RawParameters> {
-  const query = uniquePairs(new URL(c.req.url).searchParams);
+  const query = formPairs(c, new URL(c.req.url).searchParams);
   const body = c.req.raw.body === null ? new Map<string, unknown>() : await readBody(c);
   return new Map([...query, ...body]);
 }
@@ -43,18 +44,18 @@ async function formParameters(c: Context): Promise<RawParameters> {
   const bytes = new Uint8Array(await c.req.arrayBuffer());
   const text = utf8TextOf(bytes);
   if (text?.trimStart().startsWith("{")) return jsonParameters(text);
-  if (text !== null && isEscapedUtf8(text)) return uniquePairs(new URLSearchParams(text));
+  if (text !== null && isEscapedUtf8(text)) return formPairs(c, new URLSearchParams(text));
   const { readFormBytes } = await import("./form-bytes.ts");
-  return uniquePairs(readFormBytes(bytes));
+  return formPairs(c, readFormBytes(bytes));
 }
 
 async function multipartParameters(c: Context): Promise<RawParameters> {
   const bytes = new Uint8Array(await c.req.arrayBuffer());
   const entries = await multipartOf(c, bytes);
   if (entries.every(([, value]) => typeof value === "string" && !value.includes("\ufffd")))
-    return uniquePairs(entries);
+    return formPairs(c, entries);
   const { markFiles, readEntries } = await import("./form-bytes.ts");
-  return uniquePairs(await readEntries(await multipartOf(c, markFiles(bytes)), bytes));
+  return formPairs(c, await readEntries(await multipartOf(c, markFiles(bytes)), bytes));
 }
 
 async function multipartOf(
@@ -110,7 +111,39 @@ function parseJson(text: string): unknown {
   }
 }
 
-function uniquePairs(pairs: Iterable<[string, unknown]>): RawParameters {
+/** Clients that encode values once more, by the first product of their User-Agent in lower case, and how to undo it. */
+const DECODERS: ReadonlyMap<string, (text: string) => string> = new Map([
+  ["privacyidea-keycloak", formDecoded],
+  ["entraid-via-keycloak", formDecoded],
+  ["privacyidea-shibboleth", formDecoded],
+  ["privacyidea-shibboleth-plugin", formDecoded],
+  ["privacyidea-gluu", formDecoded],
+  ["freeradius", percentDecoded],
+]);
+/** RFC 9110 10.1.5: a product is a token, and its version follows a slash. */
+const FIRST_PRODUCT = /^[\w!#$%&'*+.^`|~-]+(?=[/ \t]|$)/;
+const ESCAPES = /(?:%[0-9a-f]{2})+/gi;
+
+function formPairs(c: Context, pairs: Iterable<readonly [string, unknown]>): RawParameters {
+  const found = uniquePairs(pairs);
+  const [product = ""] = FIRST_PRODUCT.exec(c.req.header("user-agent") ?? "") ?? [];
+  const decode = DECODERS.get(product.toLowerCase());
+  if (!decode) return found;
+  return new Map(
+    [...found].map(([name, value]) => [name, typeof value === "string" ? decode(value) : value]),
+  );
+}
+
+function formDecoded(text: string): string {
+  return percentDecoded(text.replaceAll("+", " "));
+}
+
+/** Keeps what is not an escape of UTF-8. */
+function percentDecoded(text: string): string {
+  return text.replace(ESCAPES, (escapes) => (isEscapedUtf8(escapes) ? decodeURIComponent(escapes) : escapes));
+}
+
+function uniquePairs(pairs: Iterable<readonly [string, unknown]>): RawParameters {
   const found = new Map<string, unknown>();
   for (const [name, value] of pairs) {
     if (found.has(name)) throw invalidParameter(name, "given more than once");

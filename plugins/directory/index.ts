@@ -18,7 +18,12 @@ export const directory = definePlugin({
     { name: "0001_users", sql: users },
     { name: "0002_certificate", sql: certificate },
   ],
-  rights: { userlist: "List users", adduser: "Create users", deleteuser: "Delete users" },
+  rights: {
+    userlist: "List users",
+    adduser: "Create users",
+    updateuser: "Change users",
+    deleteuser: "Delete users",
+  },
   provides: ["directory"],
   events: ["user_add", "user_delete"],
   setup(ctx, { realm }) {

@@ -1,9 +1,20 @@
 import type { Context } from "hono";
 import { SealpostError } from "sealpost";
-import { type Env, invalidParameter, type NewUser, type PluginContext, route, tagged } from "sealpost/plugin";
+import {
+  type Env,
+  invalidParameter,
+  missingParameter,
+  type NewUser,
+  type PluginContext,
+  route,
+  tagged,
+  type UserName,
+} from "sealpost/plugin";
 import * as v from "valibot";
 import { createUser, eventData } from "./directory.ts";
 import {
+  type ChangedUserParams,
+  changedUserParams,
   type NewUserParams,
   newUserParams,
   pathNames,
@@ -11,28 +22,30 @@ import {
   toUserView,
   userView,
 } from "./schema.ts";
-import type { UserStore } from "./store.ts";
+import type { UserChanges, UserRow, UserStore } from "./store.ts";
 
 const TAG = { name: "Users", description: "Users in Sealpost's own database" };
 /** Fields of a new user. The audit log has the names of those that were given. */
 const FIELDS = ["email", "phone", "givenname", "surname", "certificate", "password"] as const;
 
+/** The columns of these fields. */
+const CHANGED: Readonly<Record<(typeof FIELDS)[number], keyof UserChanges>> = {
+  email: "email",
+  phone: "phone",
+  givenname: "givenname",
+  surname: "surname",
+  certificate: "certificate",
+  password: "passwordHash",
+};
+
+interface UserRouteDeps extends Pick<PluginContext, "store" | "audit" | "secrets" | "random" | "mail"> {
+  readonly users: UserStore;
+  readonly defaultRealm: string;
+}
+
 /** Creates the routes with which admins manage users. */
-export function userRoutes(
-  deps: Pick<PluginContext, "store" | "audit" | "secrets" | "random" | "mail"> & {
-    readonly users: UserStore;
-    readonly defaultRealm: string;
-  },
-) {
+export function userRoutes(deps: UserRouteDeps) {
   const { store, audit, users, defaultRealm } = deps;
-  /** Sets what the event and the audit row say about the user. */
-  const setTarget = (c: Context<Env>, name: { readonly username: string; readonly realm: string }) => {
-    const { user, realm } = eventData(name);
-    const target = { identifier: `${user}@${realm}`, recipient: "" };
-    c.set("eventData", { user, realm });
-    c.set("auditTarget", target);
-    return target;
-  };
 
   return tagged(TAG, [
     route(
@@ -54,6 +67,19 @@ export function userRoutes(
         if ((await createUser(deps, user, [row])) !== "created") throw nameTaken();
         return user.id;
       },
+    ),
+    route(
+      {
+        method: "PUT",
+        path: "/user/",
+        right: "updateuser",
+        parameters: { body: changedUserParams },
+        response: v.boolean(),
+        summary: "Change a user",
+        description:
+          "Fields that are absent stay as they are. The value is `false` if there is no such user.",
+      },
+      (c, { body }) => changeUser(c, deps, body),
     ),
     route(
       {
@@ -89,6 +115,60 @@ export function userRoutes(
       },
     ),
   ]);
+}
+
+/** Sets what the event and the audit row say about the user. */
+function setTarget(c: Context<Env>, name: UserName) {
+  const { user, realm } = eventData(name);
+  const target = { identifier: `${user}@${realm}`, recipient: "" };
+  c.set("eventData", { user, realm });
+  c.set("auditTarget", target);
+  return target;
+}
+
+async function changeUser(c: Context<Env>, deps: UserRouteDeps, body: ChangedUserParams): Promise<boolean> {
+  const { store, audit, users, defaultRealm } = deps;
+  const name = namedBy(body, defaultRealm);
+  const target = setTarget(c, name);
+  const stored = await users.find(name);
+  if (!stored) {
+    await audit.write(c, { success: false, info: "there was none", ...target });
+    return false;
+  }
+  const changes = await toChanges(c, deps, body, stored);
+  const fields = FIELDS.filter((field) => CHANGED[field] in changes).join(",");
+  if (fields === "") return true;
+  const row = audit.row(c, { success: true, fields, ...target }, "ifChanged");
+  const [updated] = await store.commit([users.update(stored.id, changes), row]);
+  return updated.rowsAffected > 0;
+}
+
+/** @throws {SealpostError} `missing_parameter` without a name. */
+function namedBy(
+  { user, username = user, realm, resolver = realm }: ChangedUserParams,
+  defaultRealm: string,
+): UserName {
+  if (username === undefined) throw missingParameter("user");
+  return { username, realm: resolver ?? defaultRealm };
+}
+
+/** Returns the values that a change stores. A kept certificate has to name a new address, too. */
+async function toChanges(
+  c: Context<Env>,
+  deps: Pick<PluginContext, "mail" | "secrets">,
+  { email, phone, mobile = phone, givenname, surname, certificate, password }: ChangedUserParams,
+  stored: UserRow,
+): Promise<UserChanges> {
+  const next = { email: email ?? stored.email, certificate: certificate ?? stored.certificate };
+  if (email !== undefined || certificate !== undefined) await assertCertificate(deps, next);
+  return {
+    ...(email !== undefined && { email }),
+    ...(mobile !== undefined && { phone: mobile }),
+    ...(givenname !== undefined && { givenname }),
+    ...(surname !== undefined && { surname }),
+    ...(certificate !== undefined && { certificate }),
+    ...(password && { passwordHash: await deps.secrets.password.hash(password, { request: c }) }),
+  };
 }
 
 /** @throws {SealpostError} `invalid_parameter` for a certificate that mail for the user cannot be encrypted to. */

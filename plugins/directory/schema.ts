@@ -24,6 +24,9 @@ const certificate = v.pipe(
   v.maxLength(MAX_CERTIFICATE_CHARACTERS, `expected at most ${MAX_CERTIFICATE_CHARACTERS} characters`),
 );
 
+const CERTIFICATE =
+  "Certificate to which mail for email is encrypted, as PEM text, chain included in any order";
+
 /** Parameters of a new user. */
 export const newUserParams = (defaultRealm: string) =>
   v.object({
@@ -33,16 +36,26 @@ export const newUserParams = (defaultRealm: string) =>
     phone: v.optional(phoneNumber),
     givenname: v.optional(personName, ""),
     surname: v.optional(personName, ""),
-    certificate: v.optional(
-      described(
-        certificate,
-        "Certificate to which mail for email is encrypted, as PEM text, chain included in any order",
-      ),
-      "",
-    ),
+    certificate: v.optional(described(certificate, CERTIFICATE), ""),
     password: v.optional(described(newPassword, "If absent, the user has no password until one is set")),
   });
 export type NewUserParams = v.InferOutput<ReturnType<typeof newUserParams>>;
+
+/** Parameters of a change. Fields that are absent stay. */
+export const changedUserParams = v.object({
+  user: v.optional(described(userName, "Name of the user; required, also as username")),
+  username: v.optional(userName),
+  realm: v.optional(described(userName, "Default: the realm of the plugin's options")),
+  resolver: v.optional(described(userName, "The same as realm")),
+  email: v.optional(mailAddress),
+  phone: v.optional(phoneNumber),
+  mobile: v.optional(described(phoneNumber, "The same as phone")),
+  givenname: v.optional(personName),
+  surname: v.optional(personName),
+  certificate: v.optional(described(certificate, `${CERTIFICATE}; an empty text removes it`)),
+  password: v.optional(newPassword),
+});
+export type ChangedUserParams = v.InferOutput<typeof changedUserParams>;
 
 const pattern = v.pipe(
   v.string("expected a text"),

@@ -24,6 +24,11 @@ export const user = sqliteTable("directory_user", {
 });
 export type UserRow = typeof user.$inferSelect;
 
+/** The fields of a user that can change. */
+export type UserChanges = Partial<
+  Pick<UserRow, "email" | "phone" | "givenname" | "surname" | "certificate" | "passwordHash">
+>;
+
 /** Columns that can be searched, and how to fold a search term like the stored value. */
 const SEARCHED = {
   username: { column: user.nameKey, fold: nameKey },
@@ -57,6 +62,8 @@ export interface UserStore {
   search(filter: UserFilter, page: Page): Promise<UserRow[]>;
   /** Affects no row if the ID exists. Violates a constraint if another user has the name. */
   insert(user: NewUser): WriteStatement;
+  /** Stores other values of the fields given. */
+  update(id: string, changes: UserChanges): WriteStatement;
   setPasswordHash(name: UserName, passwordHash: string): WriteStatement;
   /** Stores a better hash of the same password, unless the password has changed. */
   rehash(user: UserRow, better: string): WriteStatement;
@@ -101,27 +108,20 @@ export function createUserStore({ read, write }: Pick<PluginStore, "read" | "wri
         .offset((page - 1) * pageSize);
     },
 
-    insert({ id, username, realm, email, phone, givenname, surname, certificate = "", passwordHash }) {
-      const row: UserRow = {
-        id,
-        realm: nameKey(realm),
-        nameKey: nameKey(username),
-        username: username.normalize("NFC"),
-        email,
-        emailKey: addressKey(email),
-        phone,
-        givenname,
-        surname,
-        certificate,
-        passwordHash,
-      };
+    insert(newUser) {
+      const row = toRow(newUser);
       const columns = sql.raw(Object.keys(row).map(columnOf).join(", "));
       const values = sql.join(
         Object.values(row).map((value) => sql`${value}`),
         sql`, `,
       );
       return write.run(sql`INSERT INTO ${user} (${columns}) SELECT ${values}
-        WHERE NOT EXISTS (SELECT 1 FROM ${user} WHERE ${user.id} = ${id})`);
+        WHERE NOT EXISTS (SELECT 1 FROM ${user} WHERE ${user.id} = ${row.id})`);
+    },
+
+    update(id, { email, ...changes }) {
+      const addressed = email === undefined ? changes : { ...changes, email, emailKey: addressKey(email) };
+      return write.update(user).set(addressed).where(eq(user.id, id));
     },
 
     setPasswordHash(name, passwordHash) {
@@ -140,6 +140,32 @@ export function createUserStore({ read, write }: Pick<PluginStore, "read" | "wri
     remove(name) {
       return write.delete(user).where(isNamed(name));
     },
+  };
+}
+
+function toRow({
+  id,
+  username,
+  realm,
+  email,
+  phone,
+  givenname,
+  surname,
+  certificate = "",
+  passwordHash,
+}: NewUser): UserRow {
+  return {
+    id,
+    realm: nameKey(realm),
+    nameKey: nameKey(username),
+    username: username.normalize("NFC"),
+    email,
+    emailKey: addressKey(email),
+    phone,
+    givenname,
+    surname,
+    certificate,
+    passwordHash,
   };
 }
 

@@ -125,7 +125,7 @@ type Intersection<U> = (U extends unknown ? (one: U) => void : never) extends (a
 const SUFFIXES: Readonly<Record<string, string>> = {
   GET: "get",
   DELETE: "delete",
-  PUT: "put",
+  PUT: "update",
   PATCH: "patch",
 };
 /** A variable segment; braces hold a pattern that it matches. */

@@ -47,6 +47,7 @@ describe("eventNameOf()", () => {
     ["GET", "/token/", "token_list"],
     ["DELETE", "/token/:serial", "token_delete"],
     ["POST", "/user/", "user_add"],
+    ["PUT", "/user/", "user_update"],
     ["DELETE", "/user/:realm/:username", "user_delete"],
     ["POST", "/smtpserver/:identifier", "smtpserver_save"],
     ["POST", "/smtpserver/send_test_email", "smtpserver_send_test_email"],

@@ -38,6 +38,7 @@ testPlugin("directory", {
     expect((await instance.request("POST", "/user/", { json: ANN })).status).toBe(200);
     await instance.request("GET", "/user/", { query: { email: "ann@*" } });
     await instance.request("POST", "/user/", { json: ANN });
+    await instance.request("PUT", "/user/", { json: { user: "ann", surname: "Li" } });
     await instance.request("DELETE", "/user/default/ann");
     return [ANN.password];
   },
@@ -177,6 +178,68 @@ describe.skipIf(!isInstalled("openssl"))("the certificate of a user", () => {
     expect([status, error?.code]).toEqual([400, 905]);
     expect(error?.message).toStartWith("ERR905: Invalid parameter: certificate: ");
     expect((await instance.request("GET", "/user/")).value).toEqual([]);
+  });
+});
+
+describe("PUT /user/", () => {
+  const put = (instance: TestInstance, json: object) => instance.request("PUT", "/user/", { json });
+  const ann = async (instance: TestInstance) =>
+    ((await instance.request("GET", "/user/")).value as object[])[0];
+
+  test("changes the fields given and keeps the others, and the ID", async () => {
+    await using it = await started();
+    const { value: userid } = await add(it.instance, ANN);
+    const before = await ann(it.instance);
+    for (const name of [
+      { user: "ann", resolver: "default" },
+      { username: "ANN", realm: "default" },
+    ]) {
+      expect((await put(it.instance, { ...name, email: "New@Example.ORG", mobile: "+49 30 1" })).value).toBe(
+        true,
+      );
+    }
+    const changed = { email: "New@example.org", phone: "+49 30 1", mobile: "+49 30 1" };
+    expect(await ann(it.instance)).toEqual({ ...before, userid, ...changed });
+    expect(await it.users.findByAddress("new@example.org")).toMatchObject([{ username: "ann" }]);
+    expect(await it.users.verifyPassword(named("ann"), ANN.password)).toBe(true);
+    await put(it.instance, { user: "ann", password: "another password" });
+    expect(await it.users.verifyPassword(named("ann"), "another password")).toBe(true);
+    await it.instance.services.settled();
+    const update = { name: "user_update", data: { user: "ann", realm: "default" } };
+    expect(it.events.filter(({ name }) => name === "user_update")[0]).toMatchObject(update);
+  });
+
+  test("is false for an unknown user, and 905 without a name", async () => {
+    await using instance = await testInstance({ plugins: [directory()] });
+    expect((await put(instance, { user: "nobody", email: "a@example.org" })).value).toBe(false);
+    const { status, error } = await put(instance, { email: "a@example.org" });
+    expect([status, error?.message]).toEqual([400, "ERR905: Missing parameter: user"]);
+  });
+
+  test("records the names of the fields, and no value", async () => {
+    await using instance = await testInstance({ plugins: [directory()] });
+    await add(instance, ANN);
+    await put(instance, { user: "ann", email: "secret@example.org", password: "another password" });
+    const { value, text } = await instance.request("GET", "/audit/", { query: { action: "PUT /user/" } });
+    expect((value as { auditdata: object[] }).auditdata).toMatchObject([
+      { success: true, fields: "email,password", identifier: "ann@default" },
+    ]);
+    expect(text).not.toMatch(/secret@|another/);
+  });
+
+  test.skipIf(!isInstalled("openssl"))("keeps a certificate only for an address that it names", async () => {
+    await using instance = await testInstance({ plugins: [directory()] });
+    const address = "Ann@example.org";
+    const { certificate } = await recipient("p256", address);
+    await add(instance, ANN);
+    expect((await put(instance, { user: "ann", certificate })).value).toBe(true);
+    expect(await ann(instance)).toMatchObject({ email: address, certificate });
+    const moved = await put(instance, { user: "ann", email: "moved@example.org" });
+    expect(moved.error?.message).toStartWith("ERR905: Invalid parameter: certificate: ");
+    expect((await put(instance, { user: "ann", email: "moved@example.org", certificate: "" })).value).toBe(
+      true,
+    );
+    expect(await ann(instance)).toMatchObject({ email: "moved@example.org", certificate: "" });
   });
 });
 

@@ -7,6 +7,7 @@ import {
   auditEntry,
   type StoredAuditEntry,
 } from "../domain/audit.ts";
+import { clientNetwork } from "../domain/network.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { AuditRecord } from "./rate-limit.ts";
 
@@ -21,7 +22,7 @@ export interface AuditLog {
   revealed(actor: AuditActor, identifier: string, fields: string): Promise<void>;
   /** Records a rejected or failed request. */
   failed(actor: AuditActor, target: AuditTarget, info: string): Promise<void>;
-  /** Records a rejected login or token: one row with a count for each IP address and minute. */
+  /** Records a rejected login or token: one row with a count for each network of a client and minute. */
   notAuthenticated(actor: AuditActor, info: string): Promise<void>;
   /** Returns the row of {@link notAuthenticated} for another commit. */
   notAuthenticatedRecord(actor: AuditActor, info: string): AuditRecord & { readonly shareKey: string };
@@ -40,7 +41,7 @@ export function createAuditLog(deps: {
   function notAuthenticatedRecord(actor: AuditActor, info: string) {
     const now = platform.now();
     const minute = Math.floor(now.getTime() / MINUTE_MS);
-    const shareKey = `authentication ${actor.client} ${minute}`;
+    const shareKey = `authentication ${clientNetwork(actor.client)} ${minute}`;
     return { entry: auditEntry(actor, now, { success: false, info }), shareKey };
   }
 

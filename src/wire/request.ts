@@ -10,6 +10,7 @@ import { invalidParameter, SealpostError } from "../errors.ts";
 /** 256 KiB: ten times the size of a key with its certificate chain. */
 const MAX_BODY_BYTES = 256 * 1024;
 const REQUEST_ID_BYTES = 8;
+const ADDRESS_AND_PORT = /^(?:([\d.]+)|\[([\da-f:.]+)\]):\d{1,5}$/i;
 
 export interface RequestOptions {
   readonly platform: Platform;
@@ -61,9 +62,15 @@ export function clientAddress(
   while (client !== null && isTrusted(client)) {
     const hop = hops.pop();
     if (hop === undefined) return client;
-    client = canonicalIp(hop.trim());
+    client = canonicalIp(withoutPort(hop.trim()));
   }
   return client;
+}
+
+/** Returns the address of `192.0.2.1:443` or `[2001:db8::1]:443`, as some load balancers write it; else the text. */
+function withoutPort(hop: string): string {
+  const [, ipv4, ipv6] = ADDRESS_AND_PORT.exec(hop) ?? [];
+  return ipv4 ?? ipv6 ?? hop;
 }
 
 /** Rejected in the query, which proxies and servers log. */
@@ -73,12 +80,18 @@ const SECRETS = [
   "pin",
   "recoverycode",
 ];
+/** RFC 9110 7.2: `uri-host [ ":" port ]`. */
+const HOST = /^(\[[\da-f:.]*\]|[\w.~!$&'()*+,;=%-]*)(:\d*)?$/i;
 const INVALID_PERCENT = /%(?![0-9a-f]{2})/gi;
 
-/** Rejects a URL that contains a secret, or escapes that are not UTF-8 and would change when decoded. */
+/** Rejects a malformed `Host`, and a URL that contains a secret, or escapes that are not UTF-8 and would change when decoded. */
 export function checkUrl(): MiddlewareHandler {
   return async function checkUrl(c, next) {
-    const { pathname, search, searchParams } = new URL(c.req.url);
+    const url = URL.parse(c.req.url);
+    // RFC 9112 3.2. Deno parses what other characters in it make of the URL.
+    if (url === null || !HOST.test(c.req.header("host") ?? ""))
+      throw invalidParameter("Host", "expected a host name or an address");
+    const { pathname, search, searchParams } = url;
     if (!isEscapedUtf8(pathname)) throw invalidParameter("path", "expected UTF-8");
     if (!isEscapedUtf8(search)) throw invalidParameter("query", "expected UTF-8");
     const secret = SECRETS.find((name) => searchParams.has(name));

@@ -24,6 +24,31 @@ const NONSENSE: readonly string[] = [
   `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(200_000)}\r\n\r\n`,
 ];
 
+const MALFORMED_HOSTS = ["a b", "x:99999", "[::1", "a@b", "x/y", "x?y", "\xff", "xn--a", "%00", "a, b"];
+
+test("a malformed Host is a 400 without a log line", async () => {
+  using folder = temporaryFolder();
+  await using sealpost = await startSealpost({ folder: folder.path });
+  const { hostname, port } = new URL(sealpost.url);
+  const statusOf = async (head: string) => {
+    const socket = connect(Number(port), hostname, () => {
+      socket.write(`${head}\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}`, "latin1");
+    });
+    socket.setEncoding("latin1");
+    const [reply] = await once(socket, "data");
+    socket.destroy();
+    return Number(reply.slice(9, 12));
+  };
+  for (const host of MALFORMED_HOSTS) {
+    expect([host, await statusOf(`GET /healthz HTTP/1.1\r\nHost: ${host}`)]).toEqual([host, 400]);
+    expect([host, await statusOf(`POST /auth HTTP/1.1\r\nHost: ${host}`)]).toEqual([host, 400]);
+  }
+  for (const host of ["a:8080", "[::1]:8080", "a_b.example"])
+    expect([host, await statusOf(`GET /healthz HTTP/1.1\r\nHost: ${host}`)]).toEqual([host, 200]);
+  const { stdout, stderr } = await sealpost.stop();
+  expect(stdout + stderr).not.toContain('"ERROR"');
+});
+
 test("hundreds of unfinished and malformed requests do not keep others from being served", async () => {
   using folder = temporaryFolder();
   await using sealpost = await startSealpost({ folder: folder.path });

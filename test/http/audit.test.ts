@@ -278,6 +278,16 @@ describe("failed authentication", () => {
     ]);
   });
 
+  test("is one row for all addresses of an IPv6 /64", async () => {
+    await using instance = await testInstance();
+    for (const peer of ["2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8:0:2::1"])
+      await instance.request("GET", "/audit/", { token: "garbage", peer });
+    expect((await rows(instance)).map(({ client, count }) => [client, count])).toEqual([
+      ["2001:db8:0:2::1", 1],
+      ["2001:db8:0:1::1", 2],
+    ]);
+  });
+
   test("never stores the name that was typed, because it may be a password", async () => {
     await using instance = await testInstance();
     await instance.request("POST", "/auth", {

@@ -19,7 +19,12 @@ describe("clientAddress()", () => {
     ["only proxies", "10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"],
     ["garbage from a proxy", "10.0.0.1", "198.51.100.1, unknown", null],
     ["an empty header from a proxy", "10.0.0.1", "", null],
-    ["an address with a port", "10.0.0.1", "198.51.100.1:4711", null],
+    ["an address with a port", "10.0.0.1", "198.51.100.1:4711", "198.51.100.1"],
+    ["an IPv6 address with a port", "10.0.0.1", "[2001:DB8::1]:443", "2001:db8::1"],
+    ["a proxy with a port", "10.0.0.1", "198.51.100.1, 10.0.0.2:8080", "198.51.100.1"],
+    ["a port that is no number", "10.0.0.1", "198.51.100.1:https", null],
+    ["a host name with a port", "10.0.0.1", "example.org:443", null],
+    ["an IPv6 address in brackets that is none", "10.0.0.1", "[198.51.100.1:443", null],
     ["an IPv4-mapped proxy", "::ffff:10.0.0.1", "198.51.100.1", "198.51.100.1"],
     ["an IPv6 proxy and client", "fd00::1", "2001:DB8::1", "2001:db8::1"],
   ])("of %s", (_, peer, forwarded, client) => {

@@ -44,7 +44,8 @@ export function listen({ host, port, respond, idleSeconds = IDLE_SECONDS }: BunL
 
 /** The same request, with a callback for when its whole body has been read. */
 function afterBody(request: Request, onRead: () => void): Request {
-  if (request.body === null) {
+  // With a malformed Host, the URL is not one and cannot be copied. The app rejects it without reading the body.
+  if (request.body === null || !URL.canParse(request.url)) {
     onRead();
     return request;
   }

@@ -16,6 +16,8 @@ const MAX_TEXT_CHARACTERS = 500;
 const TOKEN_RUN = /[A-Za-z0-9._~+/-]{2,}=*/g;
 /** Shorter parts of a token occur in other texts by chance. */
 const PART_CHARACTERS = 12;
+/** The search for parts would keep the process busy over a whole response, of which 500 characters are shown. */
+const MAX_SEARCHED_CHARACTERS = 4_000;
 const WORD = /[^\s"'<>()[\]{},;:=]+/g;
 
 interface Range {
@@ -60,13 +62,14 @@ export function tokenRedactor(username: string, accessToken: string): (text: str
 
 /**
  * Creates a function that replaces a secret in texts, and also parts of it: servers shorten and break what they repeat.
+ * It drops what is behind the first 4,000 characters.
  * @param encoded a text with the secret, of which parts are replaced in base64 form.
  */
 export function partRedactor(secret: string, encoded = secret): (text: string) => string {
   const redact = secretRedactor([secret]);
   const [inPlain, inBase64] = [secret.toLowerCase(), encoded.toLowerCase()];
   return (text) => {
-    const redacted = redact(text);
+    const redacted = redact(text.slice(0, MAX_SEARCHED_CHARACTERS));
     const plain = runsWhere(redacted, TOKEN_RUN, (run) => sharesPart(run.toLowerCase(), inPlain));
     const base64 = runsWhere(redacted, BASE64_RUN, (run) =>
       decodings(run).some((octets) => sharesPart(octets, inBase64)),

@@ -118,6 +118,13 @@ describe("tokenRedactor()", () => {
     test(`hides ${what}`, () => expect(redact(text)).toBe(shown ?? text));
   }
 
+  test("keeps 4,000 characters of a long text, and no part of a token that is cut there", () => {
+    for (let kept = 1; kept < TOKEN.length; kept++) {
+      const shown = redact(`${" ".repeat(4_000 - kept)}${TOKEN} and more`);
+      expect(shown.trim()).toBe(kept < 12 ? TOKEN.slice(0, kept) : "[secret]");
+    }
+  });
+
   test("hides every piece of 24 characters of a response", () => {
     for (const line of [xoauth2, bearer]) {
       const tokenStart = Buffer.from(line, "base64").indexOf(TOKEN);

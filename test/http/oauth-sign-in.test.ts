@@ -316,6 +316,16 @@ describe("a sign-in stores nothing", () => {
     expect(await storedToken(instance)).toBe("");
   });
 
+  test("for another mailbox, whose name is shown without controls and bounded", async () => {
+    await using server = await startTokenServer();
+    await using instance = await testInstance();
+    await saveMain(instance, server);
+    server.user = `\u001b[31mother@example.com\r\n${"x".repeat(9_000)}`;
+    const { error } = await callback(instance, await consent(await start(instance)));
+    expect(error?.message).toContain("granted the mailbox [31mother@example.com xxx");
+    expect(error?.message.length).toBeLessThan(700);
+  });
+
   test("without a refresh token, and names what asks for one", async () => {
     await using server = await startTokenServer();
     await using instance = await testInstance();

@@ -2,6 +2,7 @@ import { type AuditActor, auditEntry } from "../../domain/audit.ts";
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import type { Failure } from "../../domain/delivery.ts";
 import { type Notice, notice } from "../../domain/notices.ts";
+import { presentText } from "../../domain/redact.ts";
 import type { Secret } from "../../domain/secret.ts";
 import { SECRET_NAMES } from "../../domain/smtp-server.ts";
 import { accountsIn } from "../../oauth/id-token.ts";
@@ -83,10 +84,11 @@ export async function acceptGrant(
   actor: AuditActor,
 ): Promise<SignInResult> {
   const accounts = comparable(idToken === null ? [] : accountsIn(idToken), started.username);
-  if (accounts.length > 0 && !accounts.some((account) => isSame(account, started.username))) {
+  const [first] = accounts;
+  if (first !== undefined && !accounts.some((account) => isSame(account, started.username))) {
     return failedSignIn(
       "mailbox",
-      `The provider granted the mailbox ${accounts[0]}, but the definition logs in as ${started.username}: sign in with that account`,
+      `The provider granted the mailbox ${presentText(first, (text) => text)}, but the definition logs in as ${started.username}: sign in with that account`,
     );
   }
   if (refreshToken === null) {

@@ -49,6 +49,8 @@ const RSA_OIDS = [OID_RSA, OID_RSA_PSS];
 const ED25519_BYTES = 32;
 /** The first octet of an uncompressed point (SEC 1 2.3.3). */
 const UNCOMPRESSED = 4;
+/** Members of `RSAPrivateKey` with `otherPrimeInfos`. */
+const MULTI_PRIME_MEMBERS = 10;
 /** More would make the checks of a hostile key slow. */
 const MAX_RSA_BITS = 16_384;
 
@@ -102,7 +104,9 @@ const CHECKS: Readonly<Record<KeyAlgorithm, Check>> = {
 /** RFC 8017 3.2 and A.1.2. */
 function checkRsa(octets: Der, publicKey: Der | null): Checked {
   const members = children(readDer(octets));
-  if (numberOf(child(readDer(octets), 0)) !== 0) throw keyForm(MULTI_PRIME);
+  const version = numberOf(child(readDer(octets), 0));
+  if (version === 1 && members.length === MULTI_PRIME_MEMBERS) throw keyForm(MULTI_PRIME);
+  if (version !== 0) throw new DerError("Version of an RSA key");
   const [n, e, d, p, q, dP, dQ, qInv] = members.slice(1).map(bigIntOf);
   if (n === undefined || e === undefined || d === undefined || p === undefined) throw new DerError("RSA");
   if (q === undefined || dP === undefined || dQ === undefined || qInv === undefined)
@@ -144,10 +148,10 @@ function checkEc(curve: keyof typeof CURVES, octets: Der, outer: Der | null): Ch
   if (outer !== null && innerPoint !== null && !equalBytes(outer, innerPoint))
     throw keyForm(FOREIGN_PUBLIC_KEY);
   const given = innerPoint ?? outer;
-  const point = given?.[0] === UNCOMPRESSED ? given : null;
   const padded = Uint8Array.fromHex(value.toString(16).padStart(2 * bytes, "0"));
-  const published = point === null ? [] : [tlv(TAG.CONTEXT_1, tlv(TAG.BIT_STRING, Uint8Array.of(0), point))];
-  return { key: sequence(smallInteger(1), tlv(TAG.OCTET_STRING, padded), ...published), point };
+  // Without the point: some runtimes would reject a foreign one as any damage, others would not look at it.
+  const key = sequence(smallInteger(1), tlv(TAG.OCTET_STRING, padded));
+  return { key, point: given?.[0] === UNCOMPRESSED ? given : null };
 }
 
 /**

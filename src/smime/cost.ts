@@ -5,8 +5,6 @@ import { keyForm } from "./problem.ts";
  * half of this.
  */
 const MAX_ROUNDS = 6_000_000;
-/** A round of a key derivation that runs here, hash by hash, takes as long as this many of PBKDF2. */
-export const SLOW_ROUND = 4;
 
 /** Bounds the work that one text can cause, however many keys it derives. */
 export class Cost {

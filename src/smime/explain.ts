@@ -1,4 +1,4 @@
-import { KEYSTORE_LABEL } from "./label.ts";
+import { KEYSTORE_LABEL, PKCS7_LABELS } from "./label.ts";
 import { readPem } from "./pem.ts";
 import { certificateForm, type IdentityError, type IdentityProblem, keyForm } from "./problem.ts";
 
@@ -33,13 +33,10 @@ const request: Explanation = {
     certificate: `${ASK_AUTHORITY} for it`,
   },
 };
-const pkcs7: Explanation = {
-  what: "PKCS#7",
-  wayOut: {
-    private_key: "it has no key, so use the key file or a PKCS#12 file (.p12, .pfx)",
-    certificate: "convert it with: openssl pkcs7 -in cert.p7b -print_certs -out cert.pem",
-  },
-};
+const pkcs7 = same(
+  "PKCS#7 without certificates",
+  "use the key and the certificate of the sender, or a PKCS#12 file (.p12, .pfx)",
+);
 const pgp: Explanation = {
   what: "for OpenPGP",
   wayOut: {
@@ -73,9 +70,7 @@ const BY_LABEL: Readonly<Record<string, Explanation>> = {
   "CERTIFICATE REQUEST": request,
   "NEW CERTIFICATE REQUEST": request,
   "X509 CRL": same("a revocation list (CRL)", "use the key and the certificate of the sender"),
-  PKCS7: pkcs7,
-  "PKCS #7 SIGNED DATA": pkcs7,
-  CMS: pkcs7,
+  ...Object.fromEntries(PKCS7_LABELS.map((label) => [label, pkcs7])),
   PKCS12: same("a PKCS#12 file", "this field takes PEM text, so export the file as PEM"),
   [KEYSTORE_LABEL]: same(
     "a Java keystore",

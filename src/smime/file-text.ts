@@ -1,14 +1,13 @@
-import { isWholeValue } from "./der.ts";
+import { isWholeValue, TAG } from "./der.ts";
 
 const PEM_BEGIN = "-----BEGIN";
-const SEQUENCE = 0x30;
 
 /**
  * Returns the text of a file with a key or certificate: UTF-8, UTF-16 with or without byte order mark, or Windows-1252,
  * which is Latin-1 as far as PEM is concerned. A file that is no text becomes base64.
  */
 export function readFileText(bytes: Uint8Array<ArrayBuffer>): string {
-  if (bytes[0] === SEQUENCE && isWholeValue(bytes)) return bytes.toBase64();
+  if (bytes[0] === TAG.SEQUENCE && isWholeValue(bytes)) return bytes.toBase64();
   const [first, second] = bytes;
   if (first === 0xff && second === 0xfe) return utf16(bytes.subarray(2), 0);
   if (first === 0xfe && second === 0xff) return utf16(bytes.subarray(2), 1);

@@ -5,7 +5,9 @@ import { children, type Der, oidOf, readDer } from "./der.ts";
 const KEYSTORES = ["feedfeed", "cececece"];
 export const KEYSTORE_LABEL = "JAVA KEYSTORE";
 
-export const CERTIFICATE_LABELS: readonly string[] = ["CERTIFICATE", "X509 CERTIFICATE"];
+export const CERTIFICATE_LABEL = "CERTIFICATE";
+export const CERTIFICATE_LABELS: readonly string[] = [CERTIFICATE_LABEL, "X509 CERTIFICATE"];
+export const PKCS7_LABELS: readonly string[] = ["PKCS7", "PKCS #7 SIGNED DATA", "CMS"];
 
 /** The beginning of a PKCS#12 file, also of one that is cut off: a SEQUENCE with the version 3, then a SEQUENCE. */
 const PKCS12_START = /^30(?:80|[0-7].|81..|82.{4}|83.{6})02010330/;

@@ -1,5 +1,5 @@
-import { type Der, isWholeValue } from "./der.ts";
-import { labelOf } from "./label.ts";
+import { child, children, type Der, isContext, isWholeValue, rawOf, readDer, TAG } from "./der.ts";
+import { CERTIFICATE_LABEL, labelOf, PKCS7_LABELS } from "./label.ts";
 
 /** One block of a PEM text (RFC 7468). */
 export interface PemBlock {
@@ -48,12 +48,12 @@ const latin1 = new TextDecoder("latin1");
 /**
  * Returns the blocks of a PEM text, in order. Allows text around them ("Bag Attributes"), line ends of any kind, lost, or
  * written as the two characters `\n`, typographic dashes, and blanks that were a `+` before a form was decoded. Base64
- * without the delimiting lines is one block, whose label follows from its DER.
+ * without the delimiting lines is one block, whose label follows from its DER. PKCS#7 gives a block for each certificate.
  */
 export function readPem(text: string): readonly PemBlock[] {
   const normalized = normalize(text);
   const blocks = normalized.split(PEM_BEGIN).slice(1).flatMap(readBlock);
-  return blocks.length > 0 ? blocks : readBare(normalized);
+  return (blocks.length > 0 ? blocks : readBare(normalized)).flatMap(unpack);
 }
 
 /** Returns one PEM block, with a line end at its end. */
@@ -81,7 +81,7 @@ function readBlock(text: string): readonly PemBlock[] {
   const end = text.indexOf(`-----END ${label}-----`, start);
   const body = end < 0 ? "" : text.slice(start, end);
   const [encryption, base64] = splitHeaders(body);
-  const isWhole = encryption === null ? isWholeValue : isCiphertext;
+  const isWhole = encryption === null ? isSequence : isCiphertext;
   return [{ label, encryption, der: decodeBody(base64, isWhole) }];
 }
 
@@ -95,8 +95,30 @@ function splitHeaders(body: string): readonly [LegacyEncryption | null, base64: 
   return [{ cipher, iv: Uint8Array.fromHex(digits.slice(0, length)) }, rest];
 }
 
+function isSequence(bytes: Der): boolean {
+  return bytes[0] === TAG.SEQUENCE && isWholeValue(bytes);
+}
+
 function isCiphertext(bytes: Der): boolean {
   return bytes.length % CIPHER_BLOCK_BYTES === 0;
+}
+
+/** Returns the certificates of a PKCS#7 block, as in a `.p7b` file. Every other block stays as it is. */
+function unpack(block: PemBlock): readonly PemBlock[] {
+  if (block.der === null || !PKCS7_LABELS.includes(block.label)) return [block];
+  const certificates = certificatesOf(block.der).map((der) => ({ ...block, label: CERTIFICATE_LABEL, der }));
+  return certificates.length > 0 ? certificates : [block];
+}
+
+/** Reads the certificates of `SignedData` (RFC 5652 5.1) in a `ContentInfo`. */
+function certificatesOf(contentInfo: Der): readonly Der[] {
+  try {
+    const signedData = child(child(readDer(contentInfo), 1), 0);
+    const certificates = children(signedData).find((node) => isContext(node, 0));
+    return certificates === undefined ? [] : children(certificates).map(rawOf);
+  } catch {
+    return [];
+  }
 }
 
 /** Reads base64 without delimiting lines: of DER, or of a whole PEM text, as in a Kubernetes secret. */
@@ -105,7 +127,7 @@ function readBare(text: string): readonly PemBlock[] {
   for (const pattern of BASE64_LINES) {
     const base64 = lines.filter((line) => pattern.test(line)).join("\n");
     if (base64.length < MIN_BARE_CHARACTERS) continue;
-    const der = decodeBody(base64.replaceAll("-", "+").replaceAll("_", "/"), isWholeValue) ?? cutOff(base64);
+    const der = decodeBody(base64.replaceAll("-", "+").replaceAll("_", "/"), isSequence) ?? cutOff(base64);
     const label = der && labelOf(der);
     if (label) return [{ label, encryption: null, der }];
     const inner = der === null ? "" : latin1.decode(der);
@@ -136,18 +158,30 @@ function decodeBody(body: string, isWhole: (bytes: Der) => boolean): Der | null 
 
 /** Yields what a body may have been before a form turned `+` into a blank, or line ends into blanks. */
 function* readings(body: string): Generator<string> {
+  if (body.includes(" ")) yield* withPlus(body);
   yield body;
-  if (!body.includes(" ")) return;
+}
+
+function withPlus(body: string): readonly string[] {
   const lines = body.split("\n").filter((line) => line.trim() !== "");
-  if (lines.length > 1 || !body.trim().includes(" ")) {
-    yield lines.join("").replaceAll(" ", "+");
-    yield lines.map((line) => line.trim().replaceAll(" ", "+")).join("");
-    const last = lines.pop()?.trim().replaceAll(" ", "+");
-    yield* LINE_CHARACTERS.map((width) => lines.map((line) => fit(line, width)).join("") + last);
-    return;
+  if (lines.length === 1 && body.trim().includes(" ")) {
+    return [
+      ...LINE_CHARACTERS.map((width) => rejoin(body.trimStart(), width)),
+      body.trim().replaceAll(" ", "+"),
+    ];
   }
-  yield* LINE_CHARACTERS.map((width) => rejoin(body.trimStart(), width));
-  yield body.trim().replaceAll(" ", "+");
+  const last = lines.at(-1)?.trim().replaceAll(" ", "+") ?? "";
+  return [
+    lines.join("").replaceAll(" ", "+"),
+    lines.map((line) => line.trim().replaceAll(" ", "+")).join(""),
+    ...LINE_CHARACTERS.map(
+      (width) =>
+        lines
+          .slice(0, -1)
+          .map((line) => fit(line, width))
+          .join("") + last,
+    ),
+  ];
 }
 
 /** Reads blanks inside a line as `+`, and those beyond its width as noise. */

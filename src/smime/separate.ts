@@ -21,7 +21,8 @@ interface Content {
   readonly isPlain: boolean;
 }
 
-const PLAIN_CERTIFICATE = /-----BEGIN [A-Z0-9 ]+-----\r?\n[\w+/=\r\n]+-----END [A-Z0-9 ]+-----/g;
+const PLAIN_CERTIFICATE =
+  /-----BEGIN (?:X509 )?CERTIFICATE-----\r?\n[\w+/=\r\n]+-----END (?:X509 )?CERTIFICATE-----/g;
 
 const isPrivateKey = ({ label }: PemBlock) => label.endsWith("PRIVATE KEY");
 const isCertificate = ({ label }: PemBlock) => CERTIFICATE_LABELS.includes(label);

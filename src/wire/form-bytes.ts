@@ -4,7 +4,8 @@ import { readFileText } from "../smime/file-text.ts";
 
 /** Bytes as characters, so that a form can be split before it is decoded. */
 const binary = {
-  decode: (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1"),
+  // The decoder of this name is that of Windows-1252, which changes octets from 0x80 to 0x9f.
+  decode: (bytes: Uint8Array) => Array.from(bytes, (octet) => String.fromCharCode(octet)).join(""),
   encode: (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0)),
 };
 const ESCAPE = /%([0-9a-f]{2})/gi;

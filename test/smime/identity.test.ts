@@ -192,7 +192,10 @@ describe("inspectIdentity() rejects", () => {
       /private key: move it/,
     ],
     "a trusted certificate": [(pem) => convert(pem, "x509", "-trustout"), /openssl x509 -in/],
-    "PKCS#7": [(pem) => pem.replaceAll("CERTIFICATE", "PKCS7"), /openssl pkcs7 .*-print_certs/],
+    "PKCS#7 without certificates": [
+      (pem) => pem.replaceAll("CERTIFICATE", "PKCS7"),
+      /PKCS#7 without certificates/,
+    ],
     "a key instead of the certificate": [() => privateKey("p256"), /private key: move it/],
     "seventeen certificates": [(pem) => pem.repeat(17), /more than 16/],
   };

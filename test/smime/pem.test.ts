@@ -45,7 +45,7 @@ describe("readPem() reads the same block with", () => {
       fc.property(octets, (content) => {
         const pem = writePem(
           "X",
-          Uint8Array.of(0x04, 0x82, content.length >> 8, content.length & 0xff, ...content),
+          Uint8Array.of(0x30, 0x82, content.length >> 8, content.length & 0xff, ...content),
         );
         const [expected] = readPem(pem);
         expect(expected?.der).toHaveLength(content.length + 4);

@@ -231,7 +231,7 @@ describe("readPkcs12() rejects", () => {
 
   test("rounds without end, in no time", async () => {
     const start = performance.now();
-    for (const rounds of ["7fffffff", "7fffffffffffffff", "1e8480"]) {
+    for (const rounds of ["7fffffff", "7fffffffffffffff", "2dc6c1"]) {
       expect((await problemOf(withMacRounds(rounds), FILE_PASSPHRASE))?.parameter).toBe("private_key");
     }
     expect(performance.now() - start).toBeLessThan(1_000);

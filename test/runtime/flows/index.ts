@@ -5,6 +5,7 @@ import { CERTIFICATES } from "./certificates.ts";
 import { DEFINITIONS } from "./definitions.ts";
 import { FAILURES } from "./failures.ts";
 import { FLOOD } from "./flood.ts";
+import { IDENTITIES } from "./identities.ts";
 import { LOAD } from "./load.ts";
 import { MAIL } from "./mail.ts";
 import { OAUTH } from "./oauth.ts";
@@ -21,6 +22,7 @@ export const FLOWS: readonly Flow[] = [
   ...FAILURES,
   ...QUEUE,
   ...CERTIFICATES,
+  ...IDENTITIES,
   ...OAUTH,
   ...POLICIES,
   ...LOAD,

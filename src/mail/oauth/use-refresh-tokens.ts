@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { Semaphore } from "../../async/semaphore.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import type { DefinitionTokens } from "../../oauth/access-tokens.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-servers.ts";
@@ -6,6 +7,8 @@ import type { Circuit } from "../circuit.ts";
 
 /** Less than the 30 days after which the first providers may revoke an idle refresh token. */
 const MAX_IDLE_MS = 25 * 24 * 3_600_000;
+/** One endpoint may not respond at all. Workers open six connections at a time. */
+const MAX_CONCURRENT = 5;
 const log = getLogger(["sealpost", "mail"]);
 
 /**
@@ -13,7 +16,7 @@ const log = getLogger(["sealpost", "mail"]);
  * One that fails is a failure of its definition's server. A definition that cannot be read does not prevent the others.
  */
 export function createUseRefreshTokens(deps: {
-  readonly repository: SmtpServerRepository;
+  readonly repository: Pick<SmtpServerRepository, "list">;
   readonly tokensOf: (row: SmtpServerRow) => Promise<DefinitionTokens | null>;
   readonly circuit: Pick<Circuit, "observe">;
   readonly platform: Pick<Platform, "now">;
@@ -26,15 +29,17 @@ export function createUseRefreshTokens(deps: {
     if (result?.successful === false) await circuit.observe(row.identifier, result.failure);
   }
 
+  const tryToUse = (row: SmtpServerRow): Promise<void> =>
+    use(row).catch((error) =>
+      log.error("Cannot use the refresh token of {identifier}: {error}", {
+        identifier: row.identifier,
+        error,
+      }),
+    );
+
   return async () => {
-    for (const row of await repository.list()) {
-      if (row.oauthFlow !== "refresh_token") continue;
-      await use(row).catch((error) =>
-        log.error("Cannot use the refresh token of {identifier}: {error}", {
-          identifier: row.identifier,
-          error,
-        }),
-      );
-    }
+    const slots = new Semaphore(MAX_CONCURRENT);
+    const rows = (await repository.list()).filter(({ oauthFlow }) => oauthFlow === "refresh_token");
+    await Promise.all(rows.map((row) => slots.run(() => tryToUse(row))));
   };
 }

@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import type { Database } from "../../../src/contracts/database.ts";
 import { notSent } from "../../../src/domain/delivery.ts";
 import { Secret } from "../../../src/domain/secret.ts";
+import { createUseRefreshTokens } from "../../../src/mail/oauth/use-refresh-tokens.ts";
+import type { SmtpServerRow } from "../../../src/storage/smtp-servers.ts";
 import { get, issued, tokenDatabase } from "./support.ts";
 
 const GIVEN = { flow: "refresh_token", refreshToken: new Secret("given") } as const;
@@ -152,6 +154,29 @@ describe("a refresh token that the endpoint replaced", () => {
     await get(third.tokens(GIVEN));
     expect(sent(third)).toEqual(["refresh-1"]);
   });
+});
+
+test("one endpoint that does not respond does not hold up the others' daily use", async () => {
+  await using shared = await tokenDatabase();
+  const others = Promise.withResolvers<void>();
+  const used: string[] = [];
+  const rowOf = (id: string) => ({ id, identifier: id, oauthFlow: "refresh_token" }) as SmtpServerRow;
+  const useRefreshTokens = createUseRefreshTokens({
+    repository: { list: async () => ["slow", "b", "c", "d"].map(rowOf) },
+    tokensOf: async ({ id }) =>
+      shared
+        .startProcess(async () => {
+          if (id === "slow") await others.promise;
+          if (used.push(id) === 3) others.resolve();
+          return issued(id);
+        })
+        .tokens({ ...GIVEN, refreshToken: new Secret(id) }, { id, version: 1 }),
+    circuit: { observe: async () => undefined },
+    platform: { now: () => new Date(shared.clocks.now) },
+  });
+  await useRefreshTokens();
+  expect(used.at(-1)).toBe("slow");
+  expect(used).toHaveLength(4);
 });
 
 describe("refreshIfUnused()", () => {

@@ -2,6 +2,7 @@ import { benchCheck } from "./check.ts";
 import { benchCheckRemote } from "./check-remote.ts";
 import { benchDeno } from "./deno.ts";
 import { benchDrain } from "./drain.ts";
+import { benchEncrypt } from "./encrypt.ts";
 import { benchEnqueue, benchEnqueueGrowth } from "./enqueue.ts";
 import { benchList } from "./list.ts";
 import { benchMemory } from "./memory.ts";
@@ -19,6 +20,8 @@ for (const bench of [
   benchWorkersList,
   benchWorkersCold,
   benchSign,
+  () => benchEncrypt("rsa"),
+  () => benchEncrypt("p256"),
   benchTransport,
   benchWarm,
   benchEnqueue,

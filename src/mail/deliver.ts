@@ -1,3 +1,4 @@
+import { Semaphore } from "../async/semaphore.ts";
 import type { Delivery, JointTransport, SendOptions, Transport } from "../contracts/transport.ts";
 import {
   type Checkpoint,
@@ -35,6 +36,9 @@ interface DeliverOptions extends Omit<SendOptions, "until"> {
   readonly until?: Checkpoint | undefined;
 }
 
+/** Octets of encrypted copies of one message in memory at a time: several of the largest, or all of a small one. */
+const MAX_COPIES_OCTETS = 64 * 1024 * 1024;
+
 export type Deliver = (mail: DeliverableMail, options: DeliverOptions) => Promise<RecipientResult[]>;
 
 /**
@@ -59,8 +63,12 @@ export function createDeliver(transport: Transport, encrypt: Encryption["encrypt
       return to.map((recipient) => ({ recipient, receipt }));
     }
 
-    const deliverToEach = async (to: readonly string[]): Promise<RecipientResult[]> =>
-      (await Promise.all(to.map((recipient) => deliverTo([recipient])))).flat();
+    const copies = encryption && new Semaphore(Math.max(1, Math.floor(MAX_COPIES_OCTETS / bytes.length)));
+    const deliverToEach = async (to: readonly string[]): Promise<RecipientResult[]> => {
+      const one = (recipient: string) => deliverTo([recipient]);
+      const each = to.map((recipient) => copies?.run(() => one(recipient)) ?? one(recipient));
+      return (await Promise.all(each)).flat();
+    };
     // Each recipient gets a message that is encrypted for no one else.
     return encryption === null && sendsJointly(transport, server)
       ? deliverTo(recipients)

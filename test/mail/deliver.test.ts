@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Transport } from "../../src/contracts/transport.ts";
+import type { JointTransport, Transport } from "../../src/contracts/transport.ts";
 import { type Failure, NOTHING_SEEN, notSent, type Receipt } from "../../src/domain/delivery.ts";
 import type { AccessTokens } from "../../src/domain/oauth.ts";
 import { Secret } from "../../src/domain/secret.ts";
@@ -104,4 +104,67 @@ test.each([
   const { transport, logins } = transportThat(() => failure);
   expect(await deliver(transport, serverWith(tokens))).toMatchObject({ failure });
   expect(logins).toHaveLength(1);
+});
+
+test.each([
+  ["a large message are encrypted a few at a time", 30 * 1024 * 1024, 2],
+  ["a small message are encrypted together", 1024, 8],
+])("the copies of %s", async (_, octets, most) => {
+  let inFlight = 0;
+  let seen = 0;
+  const gate = Promise.withResolvers<void>();
+  const transport: Transport = {
+    name: "counting",
+    async send(): Promise<Receipt> {
+      inFlight++;
+      seen = Math.max(seen, inFlight);
+      if (inFlight === most) gate.resolve();
+      await gate.promise;
+      // The copy is in memory until the transport is done with it.
+      await Promise.resolve();
+      inFlight--;
+      return { successful: true, reply: null, reached: null, ...OBSERVED };
+    },
+    async [Symbol.asyncDispose]() {
+      // It holds nothing.
+    },
+  };
+  const recipients = Array.from({ length: 8 }, (_, index) => `r${index}@example.net`);
+  const certificates = Object.fromEntries(recipients.map((recipient) => [recipient, recipient]));
+  const encryption = { certificates, clear: null };
+  const mail = { server: serverWith(null), from: "a@example.org", recipients, encryption };
+  const deliver = createDeliver(transport, async () => new Uint8Array(1));
+  const results = await deliver({ ...mail, bytes: new Uint8Array(octets) }, { signal });
+  expect([results.map(({ recipient }) => recipient), seen]).toEqual([recipients, most]);
+});
+
+test("an API that takes all recipients from the message gets encrypted ones one at a time", async () => {
+  const requests: (readonly [readonly string[], number])[] = [];
+  const receipt: Receipt = { successful: true, reply: null, reached: null, ...OBSERVED };
+  const transport: JointTransport = {
+    name: "joint",
+    sendsJointly: () => true,
+    async send({ recipient, bytes }) {
+      requests.push([[recipient], bytes.length]);
+      return receipt;
+    },
+    async sendJointly({ recipients, bytes }) {
+      requests.push([recipients, bytes.length]);
+      return receipt;
+    },
+    async [Symbol.asyncDispose]() {
+      // It holds nothing.
+    },
+  };
+  const recipients = ["a@example.net", "b@example.net"];
+  const mail = { server: serverWith(null), from: "a@example.org", recipients, bytes: new Uint8Array(5) };
+  const deliver = createDeliver(transport, async (_, certificate) => new Uint8Array(certificate.length));
+  await deliver(mail, { signal });
+  const encryption = { certificates: { "a@example.net": "pem" }, clear: new Uint8Array(9) };
+  await deliver({ ...mail, encryption }, { signal });
+  expect(requests).toEqual([
+    [recipients, 5],
+    [["a@example.net"], 3],
+    [["b@example.net"], 9],
+  ]);
 });

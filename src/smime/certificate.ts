@@ -16,6 +16,8 @@ import {
 } from "./der.ts";
 import { explain } from "./explain.ts";
 import { CERTIFICATE_LABELS } from "./label.ts";
+import { type NameConstraints, readNameConstraints } from "./name-constraints.ts";
+import { comparableName } from "./names.ts";
 import { type PemBlock, readPem } from "./pem.ts";
 import { certificateContent, certificateForm, IdentityError } from "./problem.ts";
 
@@ -48,8 +50,8 @@ export interface Certificate {
   /** Key identifier of this certificate's key, and of its issuer's. `null` if absent. */
   readonly keyIdentifier: Der | null;
   readonly issuerKeyIdentifier: Der | null;
-  /** `NameConstraints`. `null` without that extension. */
-  readonly nameConstraints: Der | null;
+  /** `null` without that extension. */
+  readonly nameConstraints: NameConstraints | null;
   /** Unchanged values of rfc822Name, SmtpUTF8Mailbox (RFC 9598) and the subject's emailAddress. */
   readonly addresses: readonly string[];
 }
@@ -138,6 +140,8 @@ function readNames(der: Der): Names {
   const version = hasVersion ? numberOf(child(first, 0)) + 1 : 1;
   const [serialNumber, , issuer, , subject, publicKey] = fields.slice(hasVersion ? 1 : 0).map(rawOf);
   if (!serialNumber || !issuer || !subject || !publicKey) throw new DerError("Missing fields");
+  // Names that cannot be compared would be an error later.
+  for (const name of [issuer, subject]) comparableName(name);
   return { version, serialNumber, issuer, subject, publicKey };
 }
 
@@ -179,14 +183,14 @@ function readIdentifiers(
 ): Pick<Certificate, "keyIdentifier" | "issuerKeyIdentifier" | "nameConstraints"> {
   const own = find(parsed, OID.subjectKeyIdentifier)?.parsedValue;
   const issuer = find(parsed, OID.authorityKeyIdentifier)?.parsedValue;
-  const names = extension(parsed, OID.nameConstraints) && find(parsed, OID.nameConstraints);
+  const names = find(parsed, OID.nameConstraints);
   return {
     keyIdentifier: own instanceof OctetString ? octetsOf(own) : null,
     issuerKeyIdentifier:
       issuer instanceof pkijs.AuthorityKeyIdentifier && issuer.keyIdentifier
         ? new Uint8Array(issuer.keyIdentifier.valueBlock.valueHexView)
         : null,
-    nameConstraints: names && new Uint8Array(names.extnValue.valueBlock.valueHexView),
+    nameConstraints: names && readNameConstraints(new Uint8Array(names.extnValue.valueBlock.valueHexView)),
   };
 }
 

@@ -77,7 +77,12 @@ export async function issuanceBy(issuer: Certificate, certificate: Certificate):
 
 /** Returns the name of the hash if signatures with it can be forged; otherwise `null`. */
 export function weakHashOf({ signatureAlgorithm }: Certificate): string | null {
-  return readAlgorithm(signatureAlgorithm)?.weakHash ?? null;
+  try {
+    return readAlgorithm(signatureAlgorithm)?.weakHash ?? null;
+  } catch (error) {
+    if (error instanceof DerError) return null;
+    throw error;
+  }
 }
 
 /** @returns `null` if this runtime cannot tell. */

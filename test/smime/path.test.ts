@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import { type Inspection, inspectIdentity } from "../../src/smime/identity.ts";
 import { nameText } from "../../src/smime/names.ts";
 import { SENDER } from "../fixtures/smime/authority.ts";
@@ -11,6 +12,8 @@ import {
 } from "../fixtures/smime/build-certificate.ts";
 import { fileText } from "../fixtures/smime/files.ts";
 
+/** `LONG_TESTS=1` selects the long form. */
+const RUNS = process.env.LONG_TESTS === "1" ? 2_000 : 60;
 const NOW = new Date("2026-06-01T12:00:00Z");
 const inspect = (privateKey: string, certificates: readonly string[], now = NOW) =>
   inspectIdentity({ privateKey, passphrase: "", certificate: certificates.join(""), now });
@@ -283,4 +286,23 @@ describe("a path of made certificates", () => {
   test("of an authority that is not its own issuer cannot sign", async () => {
     expect(codesOf(await inspect(PEM, [leaf({ isAuthority: true }), a(), root()]))).toEqual(["sign_usage"]);
   });
+
+  test("of damaged authorities gives problems or notices, never an exception", async () => {
+    const constraints = {
+      permitted: ["example.org", SENDER],
+      excluded: [".example.net"],
+      permittedName: "Leaf",
+    };
+    const pem = a({ ...constraints, pathLength: 3, keyIdentifiers: true, purposes: ["2.5.29.37.0"] });
+    const der = Uint8Array.fromBase64(pem.replace(/-----.*-----|\s/g, ""));
+    const changes = fc.array(fc.tuple(fc.nat(der.length - 1), fc.nat(255)), { minLength: 1, maxLength: 3 });
+    const property = fc.asyncProperty(changes, async (damage) => {
+      const damaged = der.slice();
+      for (const [at, octet] of damage) damaged[at] = octet;
+      const text = `-----BEGIN CERTIFICATE-----\n${damaged.toBase64()}\n-----END CERTIFICATE-----\n`;
+      const { problems, path } = await inspect(PEM, [leaf(), text, a(), root()]);
+      expect(problems.length > 0 || path.length > 0).toBe(true);
+    });
+    await fc.assert(property, { numRuns: RUNS });
+  }, 300_000);
 });

@@ -131,8 +131,10 @@ export function createAuthentication(deps: {
 }
 
 async function limitsOf(username: string, realm: string | null, client: string) {
+  // One count for every way to write a name, also of an admin that does not exist: `a@`, `A`, `a@realm`.
+  const name = (realm ? `${username}@${realm}` : username).replace(/@$/, "");
   // Users sometimes type a password into the name field, so only its digest is stored.
-  const typed = await sha256(`${username}@${realm ?? ""}`);
+  const typed = await sha256(name.normalize("NFKC").toLowerCase());
   const bounds = { windowSeconds: WINDOW_SECONDS };
   return [
     { key: `login:${typed}:${client}`, max: MAX_FAILURES_PER_NAME_AND_ADDRESS, ...bounds },

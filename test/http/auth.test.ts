@@ -190,6 +190,26 @@ describe("the limit of attempts", () => {
     expect(headers.get("retry-after")).toBe("540");
   });
 
+  test.each([
+    ["a local admin", ["admin", "admin@", "ADMIN", "\uff41dmin"]],
+    ["no admin", ["carol", "carol@", "Carol"]],
+    ["an admin of a realm", ["alice@staff", "Alice@STAFF", { username: "alice", realm: "staff" }]],
+  ])("is one for every way to write the name of %s", async (_, names) => {
+    await using instance = await testInstance();
+    await instance.services.admins.add(STAFF, new Secret("secret"), ACTOR);
+    const logins = names.map((name) => (typeof name === "string" ? { username: name } : name));
+    let turn = 0;
+    const attempt = () => logIn(instance, { ...logins[turn++ % names.length], password: "wrong" });
+    expect(await statuses(13, attempt)).toEqual([...TEN, 429, 429, 429]);
+  });
+
+  test("is another one for another realm", async () => {
+    await using instance = await testInstance();
+    await statuses(10, () => logIn(instance, { username: "alice@staff", password: "wrong" }));
+    expect((await logIn(instance, { username: "alice@other", password: "wrong" })).status).toBe(401);
+    expect((await logIn(instance, { username: "alice", password: "wrong" })).status).toBe(401);
+  });
+
   test("ends ten minutes after the first failure", async () => {
     await using instance = await testInstance();
     await statuses(10, () => logIn(instance, wrong));

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
 import { createMemoryTransport } from "../../src/transport/memory.ts";
 import { START, type TestInstance, testInstance } from "../fixtures/instance.ts";
 import type { RequestOptions, TestResponse } from "../fixtures/request.ts";
@@ -266,6 +267,22 @@ describe("an identifier", () => {
       const test = { ...SERVER, recipient: "a@example.org", sender: "b@example.org", identifier };
       const response = await instance.request("POST", "/smtpserver/send_test_email", { json: test });
       expect(outcome(response)).toEqual([400, 905]);
+    },
+  );
+
+  test.each(["a,b", "\u202eb", "a\u2066b", "a\u200bb", "a\u200db", "\ufeffa", "a\u00adb", "a\u2028b"])(
+    "may not be a new %j, but such a definition can be read, changed and deleted",
+    async (identifier) => {
+      await using instance = await testInstance();
+      const save = () => instance.request("POST", url(identifier), { json: SERVER });
+      expect(outcome(await save())).toEqual([400, 905]);
+      await instance.request("POST", url("old"), { json: SERVER });
+      await instance.database.commit([
+        instance.database.write.run(sql`UPDATE smtp_server SET identifier = ${identifier}`),
+      ]);
+      expect(outcome(await instance.request("GET", url(identifier)))).toBe(200);
+      expect(outcome(await save())).toBe(200);
+      expect((await instance.request("DELETE", url(identifier))).value).toBe(true);
     },
   );
 

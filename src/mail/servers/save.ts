@@ -17,7 +17,7 @@ import {
   type SecretName,
   type ServerDefinition,
 } from "../../domain/smtp-server.ts";
-import { SealpostError } from "../../errors.ts";
+import { invalidParameter, SealpostError } from "../../errors.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { Epoch } from "../../storage/epoch.ts";
 import { untilCommitted } from "../../storage/epoch.ts";
@@ -90,6 +90,8 @@ interface SaveDeps extends CommitDefinitionDeps {
 type ChangedSecrets = Readonly<Partial<Record<SecretName, Secret | undefined>>>;
 
 const ETAG_SEED_BYTES = 9;
+/** Commas separate the names in lists of servers. The others hide in a name, or change its direction. */
+const AMBIGUOUS = /[,\p{Cf}\p{Zl}\p{Zp}]/u;
 
 /**
  * Creates what creates or replaces a definition. What it keeps of the old one depends on one version, and is stored only
@@ -108,6 +110,9 @@ async function save(
   for (;;) {
     const stored = await repository.find(identifier);
     assertConditions(conditions, stored);
+    if (!stored && AMBIGUOUS.test(identifier)) {
+      throw invalidParameter("identifier", "expected a new name without commas and invisible characters");
+    }
     const { row, kept, notices, fields } = await plan(deps, identifier, input, stored);
     const entry = auditEntry(actor, platform.now(), { success: true, identifier, fields });
     const write = stored ? repository.update(row, kept) : repository.insert(row);

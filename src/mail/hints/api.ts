@@ -6,6 +6,12 @@ const isGraph = ({ protocol }: HintContext): boolean => protocol === "graph";
 /** Hints for definitions that send by a mail API: without ports, and without the meaning of reply codes. The first match wins. */
 export const API_HINTS: readonly HintRule[] = [
   {
+    code: "protocol",
+    when: hasReply,
+    hint: "The response is not one of the API. Check api_url.",
+    remedy: unknownValue("api_url"),
+  },
+  {
     outcome: "unknown",
     when: isGraph,
     hint: "Microsoft Graph did not respond to the message and may have accepted it. Look into Sent Items of the mailbox before you send again.",
@@ -36,12 +42,6 @@ export const API_HINTS: readonly HintRule[] = [
     code: "timeout",
     hint: "The API was too slow. Set timeout to a higher value, or check api_url.",
     remedy: unknownValue("timeout"),
-  },
-  {
-    code: "protocol",
-    when: hasReply,
-    hint: "The response is not one of the API. Check api_url.",
-    remedy: unknownValue("api_url"),
   },
   {
     code: "protocol",

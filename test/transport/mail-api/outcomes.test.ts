@@ -253,6 +253,13 @@ describe("the outcome of a mail API", () => {
     });
   }
 
+  test("the hint for a page of another service is to check api_url", async () => {
+    const failure = await failureAfter("ses", PAGE);
+    const definition = { server: "ses://x", username: "u", provider: "", auth: "password" as const };
+    const context = { ...SERVERS.ses({ origin: "" }), ...definition, reply: failure.reply };
+    expect(hintFor(failure, context)?.remedy).toEqual({ parameter: "api_url", value: null });
+  });
+
   test("no hint speaks of ports or of SMTP", async () => {
     for (const [api, , , { phase = "data", code = "closed", outcome }] of ROWS) {
       for (const reply of [null, { code: 403, enhanced: null, text: "Unknown" }]) {

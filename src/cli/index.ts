@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { SealpostError } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import { adminCommand } from "./admin.ts";
+import { backupCommand, restoreCommand } from "./backup.ts";
 import { keysCommand } from "./keys.ts";
 import { migrateCommand } from "./migrate.ts";
 import { queueCommand } from "./queue.ts";
@@ -17,7 +18,9 @@ const program = new Command("bun run cli")
   .addCommand(adminCommand())
   .addCommand(serverCommand())
   .addCommand(queueCommand())
-  .addCommand(workerCommand());
+  .addCommand(workerCommand())
+  .addCommand(backupCommand())
+  .addCommand(restoreCommand());
 
 try {
   await program.parseAsync();

@@ -13,6 +13,8 @@ const CREATE_TABLE = sql`
     applied_at INTEGER NOT NULL
   ) STRICT`;
 const SELECT_APPLIED = sql`SELECT name, hash FROM migration`;
+/** Selects a row if a start has created the tables. */
+export const SELECT_TABLES = "SELECT 1 FROM sqlite_master WHERE name = 'migration'";
 
 interface AppliedRow {
   readonly name: string;
@@ -40,6 +42,11 @@ export async function migrate(
   const done: string[] = [];
   for (const step of missingOf(steps, applied)) if (await apply(database, step, now())) done.push(step.name);
   return done;
+}
+
+/** Whether a start has created the tables. Does not change the database. */
+export async function isMigrated({ read }: Database): Promise<boolean> {
+  return (await read.all(sql.raw(SELECT_TABLES))).length > 0;
 }
 
 /**

@@ -135,7 +135,7 @@ test.skipIf(disk === null)(
   "a disk that becomes full rejects saves with 503, keeps earlier ones and recovers",
   async () => {
     const env = {
-      SEALPOST_DATABASE_URL: `file:${disk?.path}/later.db`,
+      SEALPOST_DATABASE_URL: `file:${disk?.path}/later/sealpost.db`,
       SEALPOST_ADMIN_PASSWORD: "full disk",
     };
     using folder = temporaryFolder();

@@ -1,7 +1,4 @@
-import { mkdir, open } from "node:fs/promises";
 import { availableParallelism, hostname, networkInterfaces } from "node:os";
-import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Context } from "hono";
 import { createAbortableConnect } from "../../async/abort.ts";
 import type { Config } from "../../config.ts";
@@ -9,7 +6,7 @@ import type { Wake, WakeSource } from "../../contracts/wake.ts";
 import { asciiHostName } from "../../domain/network.ts";
 import { SealpostError } from "../../errors.ts";
 import type { Drivers } from "../../services.ts";
-import { migrate } from "../../storage/migrate.ts";
+import { isMigrated, migrate } from "../../storage/migrate.ts";
 import { MIGRATIONS } from "../../storage/migrations/index.ts";
 import { openDatabase } from "../../storage/open-database.ts";
 import { createTransportByProtocol } from "../../transport/by-protocol.ts";
@@ -19,15 +16,11 @@ import { createHttpConnect, httpPorts } from "../../transport/http-target.ts";
 import { createSmtpTransport } from "../../transport/smtp/index.ts";
 import { createBullmqWake, loadBullmq } from "../../wake/bullmq.ts";
 import { createPollWake } from "../../wake/poll.ts";
-import { invalidSetting, notWritable } from "../invalid-setting.ts";
 import { PLATFORM as platform } from "../platform.ts";
 import { readAuthorities } from "./authorities.ts";
-import { loadKeyring } from "./load-keyring.ts";
+import { createFile, databasePath } from "./database-path.ts";
+import { assertDatabaseOfKeys, loadKeyring } from "./load-keyring.ts";
 import { assertPeers } from "./peers.ts";
-
-/** Only the owner may read the data folder and the database, wherever it is. */
-const FOLDER_MODE = 0o700;
-const DATABASE_MODE = 0o600;
 
 /** The drivers of a runtime with files and sockets, for `createSealpost`. */
 export interface LocalDrivers extends Drivers {
@@ -50,13 +43,16 @@ export async function openLocalDrivers(config: Config): Promise<LocalDrivers> {
   assertPeers();
   const wake = await wakeOf(config);
   const path = databasePath(config.databaseUrl);
-  if (path !== null) await createFile(path);
   const database = openDatabase({
     url: config.databaseUrl,
     authToken: config.databaseToken.reveal(),
     randomBytes: platform.randomBytes,
   });
   try {
+    if (path !== null) {
+      await assertDatabaseOfKeys(config, path, () => isMigrated(database));
+      await createFile(path);
+    }
     await migrate(database, MIGRATIONS, platform);
     const keyring = await loadKeyring(config, { path, database, platform });
     const ca = await readAuthorities(config.tlsCa);
@@ -105,44 +101,6 @@ export function nameDatabase(error: unknown, { databaseUrl }: Config): unknown {
     return error;
   const message = `SEALPOST_DATABASE_URL, ${path}: ${error.message}`;
   return new SealpostError(error.code, message, { parameter: "SEALPOST_DATABASE_URL", cause: error });
-}
-
-/**
- * Returns the path of the file behind a `file:` URL; `null` for other databases.
- * @throws {SealpostError} `bad_setting` for a URL without a path on this machine.
- */
-export function databasePath(url: string): string | null {
-  if (!url.startsWith("file:") || url.startsWith("file::memory:")) return null;
-  const path = /[?#]/.test(url) ? null : pathOfUrl(url);
-  if (path !== null && path !== "") return path;
-  throw invalidSetting(
-    "SEALPOST_DATABASE_URL",
-    "SEALPOST_DATABASE_URL: expected a path on this machine after file:, without parameters",
-  );
-}
-
-function pathOfUrl(url: string): string | null {
-  try {
-    return url.startsWith("file://") ? fileURLToPath(url) : decodeURIComponent(url.slice("file:".length));
-  } catch {
-    // The URL names another host, or escapes characters that a path may not have.
-    return null;
-  }
-}
-
-/** Creates an empty file, which is a new database: SQLite would not make it private, and its log takes the file's mode. */
-async function createFile(path: string): Promise<void> {
-  const folder = dirname(path);
-  try {
-    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
-  } catch (cause) {
-    throw notWritable(`The folder ${folder} cannot be created`, cause);
-  }
-  try {
-    await using _ = await open(path, "a", DATABASE_MODE);
-  } catch (cause) {
-    throw notWritable(`The database file ${path} cannot be written`, cause);
-  }
 }
 
 /** A host without a full name uses one of its addresses in EHLO (RFC 5321 4.1.3, 4.1.4). */

@@ -7,6 +7,7 @@ import { SealpostError } from "../../errors.ts";
 import { generateKey, type Keyring, parseKeyring } from "../../secrets/keyring.ts";
 import { createSealedRepository } from "../../storage/sealed-values.ts";
 import { codeOf, invalidSetting, notWritable } from "../invalid-setting.ts";
+import { isEmptyFile } from "./database-path.ts";
 
 const KEY_FILE = "sealpost.keys";
 /** Only the owner may read the keys. */
@@ -48,6 +49,24 @@ export async function loadKeyring(
     if (cause instanceof SealpostError) throw cause;
     throw notWritable(`The key file ${file} cannot be created`, cause);
   }
+}
+
+/**
+ * Asserts that a key file is next to a database with tables: a start migrates before it creates the file.
+ * @throws {SealpostError} `bad_setting` if the database was lost, or copied without its log.
+ */
+export async function assertDatabaseOfKeys(
+  { keys }: Config,
+  path: string,
+  hasTables: () => Promise<boolean>,
+): Promise<void> {
+  const file = join(dirname(path), KEY_FILE);
+  if (!keys.isEmpty || (await isEmptyFile(file))) return;
+  if (!(await isEmptyFile(path)) && (await hasTables())) return;
+  throw invalidSetting(
+    "SEALPOST_DATABASE_URL",
+    `SEALPOST_DATABASE_URL: ${path} is missing or has no data, but its key file ${file} exists: restore a backup (bun run cli restore <file>), or copy the database again from a stopped server, with its -wal file; a new instance needs a folder without this key file`,
+  );
 }
 
 async function readKeys(file: string): Promise<string | null> {

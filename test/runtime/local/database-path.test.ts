@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { databasePath } from "../../../src/runtime/local/drivers.ts";
+import { databasePath } from "../../../src/runtime/local/database-path.ts";
 
 const PATHS: readonly (readonly [url: string, path: string | null])[] = [
   ["file:data/sealpost.db", "data/sealpost.db"],

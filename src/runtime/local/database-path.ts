@@ -1,0 +1,62 @@
+import { mkdir, open, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { invalidSetting, notWritable } from "../invalid-setting.ts";
+
+/** Only the owner may read the data folder and the database, wherever it is. */
+const FOLDER_MODE = 0o700;
+export const DATABASE_MODE = 0o600;
+
+/**
+ * Returns the path of the file behind a `file:` URL; `null` for other databases.
+ * @throws {SealpostError} `bad_setting` for a URL without a path on this machine.
+ */
+export function databasePath(url: string): string | null {
+  if (!url.startsWith("file:") || url.startsWith("file::memory:")) return null;
+  const path = /[?#]/.test(url) ? null : pathOfUrl(url);
+  if (path !== null && path !== "") return path;
+  throw invalidSetting(
+    "SEALPOST_DATABASE_URL",
+    "SEALPOST_DATABASE_URL: expected a path on this machine after file:, without parameters",
+  );
+}
+
+function pathOfUrl(url: string): string | null {
+  try {
+    return url.startsWith("file://") ? fileURLToPath(url) : decodeURIComponent(url.slice("file:".length));
+  } catch {
+    // The URL names another host, or escapes characters that a path may not have.
+    return null;
+  }
+}
+
+/** Creates an empty file, which is a new database: SQLite would not make it private, and its log takes the file's mode. */
+export async function createFile(path: string): Promise<void> {
+  await createFolder(dirname(path));
+  try {
+    await using _ = await open(path, "a", DATABASE_MODE);
+  } catch (cause) {
+    throw notWritable(`The database file ${path} cannot be written`, cause);
+  }
+}
+
+/** Creates the data folder unless it exists. */
+export async function createFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+  } catch (cause) {
+    throw notWritable(`The folder ${folder} cannot be created`, cause);
+  }
+}
+
+/** Whether a file is missing, out of reach or has no bytes. SQLite must not open it then: it would delete its log. */
+export async function isEmptyFile(path: string): Promise<boolean> {
+  return ((await stat(path).catch(() => null))?.size ?? 0) === 0;
+}
+
+/** Returns the paths of the log and of its index, as far as they exist. */
+export async function logsOf(path: string): Promise<readonly string[]> {
+  const paths = [`${path}-wal`, `${path}-shm`];
+  const found = await Promise.all(paths.map((log) => stat(log).catch(() => null)));
+  return paths.filter((_, index) => found[index] !== null);
+}

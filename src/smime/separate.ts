@@ -19,6 +19,8 @@ interface Content {
   readonly isPkcs12: boolean;
   /** Whether other programs read the certificates in this text. */
   readonly isPlain: boolean;
+  /** Whether a certificate has broken base64. */
+  readonly isDamaged: boolean;
 }
 
 const PLAIN_CERTIFICATE =
@@ -60,7 +62,9 @@ function certificateText({ privateKey, certificate }: IdentityTexts, ofKey: Cont
   const further = certificate === "" || ofKey.isPkcs12 ? ofKey.certificates : [];
   // A private key in a readable field is an error, unless it can move to the field where it belongs.
   const isMixed = own.isPkcs12 || (own.privateKey !== null && privateKey === "");
-  const isKept = own.isPlain || own.privateKey !== null || own.certificates.length === 0;
+  const isUnreadable = own.isDamaged || (own.certificates.length === 0 && !isMixed);
+  if (certificate !== "" && isUnreadable) return certificate;
+  const isKept = own.isPlain || own.privateKey !== null;
   if (further.length === 0 && !isMixed && isKept) return certificate;
   return unique([...own.certificates, ...further])
     .map((der) => writePem("CERTIFICATE", der))
@@ -73,13 +77,12 @@ async function read(text: string, passphrase: string): Promise<Content> {
   if (file) return readFile(file, passphrase);
   const certificates = blocks.filter(isCertificate).map(({ der }) => der);
   const whole = certificates.filter((der) => der !== null);
-  const isPlain =
-    whole.length < certificates.length || text.match(PLAIN_CERTIFICATE)?.length === blocks.length;
   return {
     privateKey: blocks.some(isPrivateKey) ? text : null,
     certificates: whole,
     isPkcs12: false,
-    isPlain,
+    isPlain: text.match(PLAIN_CERTIFICATE)?.length === blocks.length,
+    isDamaged: whole.length < certificates.length,
   };
 }
 
@@ -94,6 +97,7 @@ async function readFile(file: Der, passphrase: string): Promise<Content> {
     certificates,
     isPkcs12: true,
     isPlain: false,
+    isDamaged: false,
   };
 }
 

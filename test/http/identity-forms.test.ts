@@ -114,6 +114,16 @@ describe("a PKCS#12 file", () => {
   test.each<[name: string, fields: Fields, parameter: string]>([
     ["a wrong passphrase", { private_key_password: "Geheim" }, "private_key_password"],
     ["no passphrase", {}, "private_key_password"],
+    [
+      "something else in certificate",
+      { private_key_password: FILE_PASSPHRASE, certificate: "/etc/cert.pem" },
+      "certificate",
+    ],
+    [
+      "a damaged certificate",
+      { private_key_password: FILE_PASSPHRASE, certificate: CHAIN.replace("MII", "M*I") },
+      "certificate",
+    ],
     ["half of the file", { private_key: base64("modern.p12").slice(0, 2_001) }, "private_key"],
     [
       "half of the file as certificate",

@@ -58,6 +58,7 @@ export { NOTICES, type Notice, type NoticeCode, notice } from "./domain/notices.
 export { invalidParameter, missingParameter } from "./errors.ts";
 export { definePlugin, setting } from "./plugin/define.ts";
 export {
+  accountName,
   mailAddress,
   nameKey,
   newPassword,

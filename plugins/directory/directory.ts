@@ -58,8 +58,8 @@ export function createDirectory({
   return {
     defaultRealm,
     lookup: {
-      select: (by) => users.select("names" in by ? { names: withRealm(by.names) } : by),
-      id: (names) => idOf(withRealm(names)),
+      select: (by) => users.select("names" in by ? { names: withRealm(by.names), defaultRealm } : by),
+      id: (names) => idOf(withRealm(names), defaultRealm),
       user(rows) {
         const [row] = rows as readonly { readonly user: UserRow | null }[];
         return row?.user ? toUser(row.user) : null;

@@ -3,7 +3,6 @@ import { SealpostError } from "sealpost";
 import {
   type Env,
   invalidParameter,
-  missingParameter,
   type NewUser,
   type PluginContext,
   route,
@@ -16,8 +15,10 @@ import {
   type ChangedUserParams,
   changedUserParams,
   type NewUserParams,
+  nameOf,
   newUserParams,
   pathNames,
+  phoneOf,
   searchParams,
   toUserView,
   userView,
@@ -53,16 +54,18 @@ export function userRoutes(deps: UserRouteDeps) {
         method: "POST",
         path: "/user/",
         right: "adduser",
-        parameters: { body: newUserParams(defaultRealm) },
+        parameters: { body: newUserParams },
         response: v.string(),
         summary: "Add a user",
         description: "The value is the id of the user.",
       },
-      async (c, { body }) => {
-        const target = setTarget(c, body);
-        await assertCertificate(deps, body);
-        const user = await toNewUser(c, deps, body);
-        const fields = FIELDS.filter((name) => body[name]).join(",");
+      async (c, { body: { mobile, ...body } }) => {
+        const name = nameOf(body, defaultRealm);
+        const given = { ...body, ...name, phone: phoneOf({ ...body, mobile }) };
+        const target = setTarget(c, name);
+        await assertCertificate(deps, given);
+        const user = await toNewUser(c, deps, given);
+        const fields = FIELDS.filter((field) => given[field]).join(",");
         const row = audit.row(c, { success: true, fields, ...target }, "ifChanged");
         if ((await createUser(deps, user, [row])) !== "created") throw nameTaken();
         return user.id;
@@ -128,7 +131,7 @@ function setTarget(c: Context<Env>, name: UserName) {
 
 async function changeUser(c: Context<Env>, deps: UserRouteDeps, body: ChangedUserParams): Promise<boolean> {
   const { store, audit, users, defaultRealm } = deps;
-  const name = namedBy(body, defaultRealm);
+  const name = nameOf(body, defaultRealm);
   const target = setTarget(c, name);
   const stored = await users.find(name);
   if (!stored) {
@@ -143,27 +146,20 @@ async function changeUser(c: Context<Env>, deps: UserRouteDeps, body: ChangedUse
   return updated.rowsAffected > 0;
 }
 
-/** @throws {SealpostError} `missing_parameter` without a name. */
-function namedBy(
-  { user, username = user, realm, resolver = realm }: ChangedUserParams,
-  defaultRealm: string,
-): UserName {
-  if (username === undefined) throw missingParameter("user");
-  return { username, realm: resolver ?? defaultRealm };
-}
-
 /** Returns the values that a change stores. A kept certificate has to name a new address, too. */
 async function toChanges(
   c: Context<Env>,
   deps: Pick<PluginContext, "mail" | "secrets">,
-  { email, phone, mobile = phone, givenname, surname, certificate, password }: ChangedUserParams,
+  given: ChangedUserParams,
   stored: UserRow,
 ): Promise<UserChanges> {
+  const { email, givenname, surname, certificate, password } = given;
+  const phone = phoneOf(given);
   const next = { email: email ?? stored.email, certificate: certificate ?? stored.certificate };
   if (email !== undefined || certificate !== undefined) await assertCertificate(deps, next);
   return {
     ...(email !== undefined && { email }),
-    ...(mobile !== undefined && { phone: mobile }),
+    ...(phone !== undefined && { phone }),
     ...(givenname !== undefined && { givenname }),
     ...(surname !== undefined && { surname }),
     ...(certificate !== undefined && { certificate }),
@@ -184,11 +180,11 @@ async function assertCertificate(
 async function toNewUser(
   c: Context<Env>,
   { secrets, random }: Pick<PluginContext, "secrets" | "random">,
-  given: NewUserParams,
+  given: Omit<NewUserParams, "user" | "resolver" | "mobile"> & UserName,
 ): Promise<NewUser> {
-  const { email = "", phone = "", password = "", ...name } = given;
+  const { username, realm, email = "", phone = "", password = "", givenname, surname, certificate } = given;
   const passwordHash = password === "" ? "" : await secrets.password.hash(password, { request: c });
-  return { id: random.id(), ...name, email, phone, passwordHash };
+  return { id: random.id(), username, realm, email, phone, givenname, surname, certificate, passwordHash };
 }
 
 function nameTaken(): SealpostError {

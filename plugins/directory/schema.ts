@@ -1,11 +1,16 @@
 import {
+  accountName,
   described,
+  invalidParameter,
   mailAddress,
+  missingParameter,
   named,
+  nameKey,
   newPassword,
   pageParams,
   personName,
   phoneNumber,
+  type UserName,
   userName,
 } from "sealpost/plugin";
 import * as v from "valibot";
@@ -27,33 +32,44 @@ const certificate = v.pipe(
 const CERTIFICATE =
   "Certificate to which mail for email is encrypted, as PEM text, chain included in any order";
 
-/** Parameters of a new user. */
-export const newUserParams = (defaultRealm: string) =>
-  v.object({
-    username: described(userName, "Unique in the realm, regardless of letter case"),
-    realm: v.optional(userName, defaultRealm),
-    email: v.optional(mailAddress),
-    phone: v.optional(phoneNumber),
-    givenname: v.optional(personName, ""),
-    surname: v.optional(personName, ""),
-    certificate: v.optional(described(certificate, CERTIFICATE), ""),
-    password: v.optional(described(newPassword, "If absent, the user has no password until one is set")),
-  });
-export type NewUserParams = v.InferOutput<ReturnType<typeof newUserParams>>;
-
-/** Parameters of a change. Fields that are absent stay. */
-export const changedUserParams = v.object({
-  user: v.optional(described(userName, "Name of the user; required, also as username")),
-  username: v.optional(userName),
+/** The name of a user. Each parameter has two names in use. */
+const nameParams = {
+  username: v.optional(
+    described(accountName, "Unique in the realm, regardless of letter case; required, also as user"),
+  ),
+  user: v.optional(described(accountName, "The same as username")),
   realm: v.optional(described(userName, "Default: the realm of the plugin's options")),
   resolver: v.optional(described(userName, "The same as realm")),
+};
+
+/** Parameters of a new user. */
+export const newUserParams = v.object({
+  ...nameParams,
   email: v.optional(mailAddress),
   phone: v.optional(phoneNumber),
   mobile: v.optional(described(phoneNumber, "The same as phone")),
+  givenname: v.optional(personName, ""),
+  surname: v.optional(personName, ""),
+  certificate: v.optional(described(certificate, CERTIFICATE), ""),
+  password: v.optional(described(newPassword, "If absent, the user has no password until one is set")),
+});
+export type NewUserParams = v.InferOutput<typeof newUserParams>;
+
+/** An empty text clears the value. */
+const clearable = <S extends v.GenericSchema<string, string>>(schema: S, problem: string) =>
+  v.optional(v.pipe(v.string("expected a text"), v.union([v.literal(""), schema], problem)));
+const clearablePhone = clearable(phoneNumber, "expected a phone number, such as +49 170 1234567");
+
+/** Parameters of a change. Fields that are absent stay. */
+export const changedUserParams = v.object({
+  ...nameParams,
+  email: clearable(mailAddress, "expected one address, such as ann@example.org"),
+  phone: clearablePhone,
+  mobile: clearablePhone,
   givenname: v.optional(personName),
   surname: v.optional(personName),
   certificate: v.optional(described(certificate, `${CERTIFICATE}; an empty text removes it`)),
-  password: v.optional(newPassword),
+  password: v.optional(described(newPassword, "If empty, the password stays")),
 });
 export type ChangedUserParams = v.InferOutput<typeof changedUserParams>;
 
@@ -105,4 +121,31 @@ export function toUserView(row: UserRow): v.InferOutput<typeof userView> {
   const { id: userid, username, realm, email, phone, givenname, surname, certificate } = row;
   const name = { userid, username, realm, resolver: realm, editable: true };
   return { ...name, email, phone, mobile: phone, givenname, surname, certificate };
+}
+
+type NameParams = Pick<NewUserParams, "username" | "user" | "realm" | "resolver">;
+
+/** @throws {SealpostError} `missing_parameter`, or `invalid_parameter` if both names of a parameter differ. */
+export function nameOf(given: NameParams, defaultRealm: string): UserName {
+  const username = oneOf(given, "username", "user", nameKey);
+  if (!username) throw missingParameter("username");
+  return { username, realm: oneOf(given, "realm", "resolver", nameKey) ?? defaultRealm };
+}
+
+/** @throws {SealpostError} `invalid_parameter` if `phone` and `mobile` differ. */
+export function phoneOf(given: Pick<NewUserParams, "phone" | "mobile">): string | undefined {
+  return oneOf(given, "phone", "mobile", String);
+}
+
+/** Returns the value of a parameter with two names. */
+function oneOf<N extends string>(
+  given: { readonly [K in N]?: string | undefined },
+  name: N,
+  alias: N,
+  fold: (text: string) => string,
+): string | undefined {
+  const [value, other] = [given[name], given[alias]];
+  if (value !== undefined && other !== undefined && fold(value) !== fold(other))
+    throw invalidParameter(alias, `differs from ${name}, which is the same`);
+  return value ?? other;
 }

@@ -1,4 +1,4 @@
-import { and, asc, eq, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, or, type SQL, sql } from "drizzle-orm";
 import { sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { PluginStore, SelectStatement, WriteStatement } from "sealpost/plugin";
 import { addressKey, type NewUser, nameKey, type UserName } from "sealpost/plugin";
@@ -47,8 +47,10 @@ interface Page {
   readonly pageSize: number;
 }
 
-/** Names a user by the first of several names that exists, or by an expression for the ID. */
-type UserSelector = { readonly names: readonly UserName[] } | { readonly id: SQL };
+/** Names a user by the first of several names whose realm exists, or by an expression for the ID. */
+type UserSelector =
+  | { readonly names: readonly UserName[]; readonly defaultRealm: string }
+  | { readonly id: SQL };
 
 /** The statements on users. Writes are for `commit`. */
 export interface UserStore {
@@ -82,7 +84,7 @@ export function createUserStore({ read, write }: Pick<PluginStore, "read" | "wri
     },
 
     select(by) {
-      const id = "id" in by ? by.id : idOf(by.names);
+      const id = "id" in by ? by.id : idOf(by.names, by.defaultRealm);
       return read.select({ user }).from(sql`(SELECT 1)`).leftJoin(user, sql`${user.id} = ${id}`);
     },
 
@@ -173,12 +175,21 @@ function isNamed({ username, realm }: UserName): SQL | undefined {
   return and(eq(user.realm, nameKey(realm)), eq(user.nameKey, nameKey(username)));
 }
 
-/** The ID of the first of these users that exists, as an expression. NULL if none does. */
-export function idOf(names: readonly UserName[]): SQL {
-  const isOneOf = names.map((name) => sql`(${isNamed(name)})`);
-  const order = names.map((name) => sql`(${isNamed(name)}) DESC`);
-  return sql`(SELECT ${user.id} FROM ${user} WHERE ${sql.join(isOneOf, sql` OR `)}
-    ORDER BY ${sql.join(order, sql`, `)} LIMIT 1)`;
+/**
+ * The ID of the user with the first of these names whose realm exists, as an expression. NULL if there is none. A realm
+ * exists if it has users or is the default one.
+ */
+export function idOf(names: readonly UserName[], defaultRealm: string): SQL {
+  const isMeant = names.map((name, at) => {
+    const hasNoRealm = names.slice(0, at).map(({ realm }) => sql`NOT (${realmExists(realm, defaultRealm)})`);
+    return and(isNamed(name), ...hasNoRealm) ?? sql`FALSE`;
+  });
+  return sql`(SELECT ${user.id} FROM ${user} WHERE ${or(...isMeant)})`;
+}
+
+function realmExists(realm: string, defaultRealm: string): SQL {
+  if (nameKey(realm) === nameKey(defaultRealm)) return sql`TRUE`;
+  return sql`EXISTS (SELECT 1 FROM ${user} AS other WHERE other.realm = ${nameKey(realm)})`;
 }
 
 function conditions(filter: UserFilter): SQL[] {

@@ -38,7 +38,7 @@ export interface Owners {
   /** Finds the named user, or `null` if there is none. */
   find(name: OwnerName): Promise<DirectoryUser | null>;
   search(query: OwnerQuery): Promise<FoundTokens>;
-  /** Returns one text for all ways to write a name, whether the user exists or not. */
+  /** Returns one text for all ways to write a name, folded, whether the user exists or not. */
   fullName(name: OwnerName): string;
   tokensForPin(query: OwnerQuery): Promise<PinTargets>;
   tokensOf(query: OwnerQuery): Promise<readonly OwnedToken[]>;
@@ -61,8 +61,14 @@ export function createOwners({
 }): Owners {
   async function find(name: OwnerName): Promise<DirectoryUser | null> {
     if (!directory) return unlistedUser(name.user, name.realm);
-    const [whole, split] = await Promise.all(namesOf(name).map((one) => directory.find(one)));
-    return whole ?? split ?? null;
+    const names = namesOf(name);
+    if (directory.lookup) {
+      const [users] = await read.batch([directory.lookup.select({ names }) as BatchSelect]);
+      return directory.lookup.user(users);
+    }
+    // Which realms another directory has is not known.
+    const found = await Promise.all(names.map((one) => directory.find(one)));
+    return found.findLast((user) => user !== null) ?? null;
   }
 
   async function search(query: OwnerQuery): Promise<FoundTokens> {
@@ -98,10 +104,7 @@ export function createOwners({
   return {
     find,
     search,
-    fullName({ user, realm }) {
-      if (realm === "" && user.includes("@")) return user;
-      return `${user}@${realm || (directory?.defaultRealm ?? "")}`;
-    },
+    fullName: (name) => fullNameOf(name, directory?.defaultRealm ?? ""),
     async tokensForPin(query) {
       const found = await search(query);
       return { targets: ownedBy(found, query), hasOldPins: found.hasOldPins };
@@ -130,12 +133,26 @@ export function createOwners({
 /** A select as `read.batch` takes it. */
 type BatchSelect = SelectStatement<unknown>;
 
-/** Returns the names to look up. Without a realm these are the whole text, then the text split at its last `@`. */
+/**
+ * Returns the names to look up. `user@realm` is parted at its last `@` if that realm exists. With a realm it is parted
+ * only if both are the same.
+ */
 function namesOf({ user, realm }: OwnerName): LookupNames {
-  if (realm !== "") return [{ username: user, realm }];
   const at = user.lastIndexOf("@");
-  const split = { username: user.slice(0, at), realm: user.slice(at + 1) };
-  return at < 1 ? [{ username: user }] : [{ username: user }, split];
+  const parted = { username: user.slice(0, at), realm: user.slice(at + 1) };
+  if (realm !== "") return [isOfRealm(user, realm) ? parted : { username: user, realm }];
+  return at < 1 || parted.realm === "" ? [{ username: user }] : [parted, { username: user }];
+}
+
+function fullNameOf({ user, realm }: OwnerName, defaultRealm: string): string {
+  const key = nameKey(realm === "" || isOfRealm(user, realm) ? user : `${user}@${realm}`);
+  const ofDefault = nameKey(`@${defaultRealm}`);
+  return key.endsWith(ofDefault) ? key.slice(0, -ofDefault.length) : key;
+}
+
+function isOfRealm(user: string, realm: string): boolean {
+  const at = user.lastIndexOf("@");
+  return at > 0 && nameKey(user.slice(at + 1)) === nameKey(realm);
 }
 
 /** Identifies the named user or, if only a token is named, its owner. */

@@ -4,7 +4,6 @@ import {
   IDEMPOTENCY_HEADER,
   language,
   missingParameter,
-  nameKey,
   type RateLimit,
   respond,
   route,
@@ -121,7 +120,7 @@ function limitsOf(
   c: Context<Env>,
   query: OwnerQuery,
 ): readonly RateLimit[] {
-  const name = query.user === "" ? `serial ${query.serial}` : `user ${nameKey(owners.fullName(query))}`;
+  const name = query.user === "" ? `serial ${query.serial}` : `user ${owners.fullName(query)}`;
   const windowSeconds = WINDOW_SECONDS;
   return [
     ...limits.perClient(c, { key: "check", max: MAX_FAILURES_PER_CLIENT, windowSeconds }),

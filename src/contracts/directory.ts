@@ -63,7 +63,7 @@ export interface Directory {
   remove(user: UserName): Promise<boolean>;
 }
 
-/** Names of one user, or of several, of which the first that exists is used. Without `realm`, the default one is used. */
+/** Names of one user, or of several, of which the first whose realm exists is used. Without `realm`, the default one is used, which always exists. */
 export type LookupNames = readonly { readonly username: string; readonly realm?: string }[];
 
 /** Reads a user as part of other statements. */

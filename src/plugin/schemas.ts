@@ -15,9 +15,9 @@ const SIMILAR_SCRIPTS = [/\p{Script=Latin}/u, /\p{Script=Cyrillic}/u, /\p{Script
 const PHONE = /^\+?[\d ()/.-]+$/;
 const DIGIT = /\d/;
 // Control characters, line separators, and characters that change the direction of the text around them.
-const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
+const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
 
-/** Name of a user or a realm: NFC, safe in URLs and headers, and no imitation of another name. */
+/** Name of a realm, or of a user who registers: NFC, safe in URLs and headers, and no imitation of another name. */
 export const userName = v.pipe(
   v.string("expected a name"),
   v.transform((text) => text.normalize("NFC")),
@@ -25,6 +25,21 @@ export const userName = v.pipe(
   v.check(
     (text) => NAME.test(text) && SIMILAR_SCRIPTS.filter((script) => script.test(text)).length <= 1,
     "expected letters of one script, digits and . _ + - ', starting with a letter, a digit or _",
+  ),
+);
+
+const MAX_ACCOUNT_CHARACTERS = 255;
+/** Separates names in paths and patterns, or cannot be seen. A URL cannot end in one or two dots. */
+const UNUSABLE = /[/*\u200b\u2060\ufeff]|^\.\.?$/;
+
+/** Name of a user that an admin creates, as other systems have it, such as `ann@example.org` or `DOM\\ann`: NFC. */
+export const accountName = v.pipe(
+  v.string("expected a name"),
+  v.transform((text) => text.normalize("NFC")),
+  v.maxLength(MAX_ACCOUNT_CHARACTERS, `expected at most ${MAX_ACCOUNT_CHARACTERS} characters`),
+  v.check(
+    (text) => text !== "" && text === text.trim() && !UNUSABLE.test(text) && !UNSAFE.test(text),
+    "expected one line without / and *, and without blanks at the ends",
   ),
 );
 

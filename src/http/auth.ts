@@ -1,3 +1,4 @@
+import { getLogger } from "@logtape/logtape";
 import type { Context } from "hono";
 import type { AuditLog } from "../access/audit-log.ts";
 import type { Authentication } from "../access/authentication.ts";
@@ -6,14 +7,24 @@ import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Principal } from "../domain/admin.ts";
 import { auditEntry } from "../domain/audit.ts";
-import { missingParameter, SealpostError } from "../errors.ts";
+import { BoundedCache } from "../domain/bounded-cache.ts";
+import { clientNetwork } from "../domain/network.ts";
+import { missingParameter, SealpostError, type SealpostErrorCode } from "../errors.ts";
 import { respond } from "../wire/envelope.ts";
 import { route } from "../wire/route.ts";
 import { EXAMPLE, logInParams, sessionView, toSessionView } from "./auth-schema.ts";
 
+const log = getLogger(["sealpost", "http"]);
+
+const MINUTE_MS = 60_000;
+/** Networks of clients whose last line is remembered. */
+const MAX_NETWORKS = 1_000;
+const REJECTED: readonly SealpostErrorCode[] = ["wrong_credentials", "too_many_tries"];
+
 /** Login of admins. */
 export function authRoutes(deps: RecordDeps & { readonly authentication: Authentication }) {
-  const { authentication } = deps;
+  const { authentication, platform } = deps;
+  const logRejected = createRejectionLog(platform);
   return [
     route(
       {
@@ -37,11 +48,27 @@ export function authRoutes(deps: RecordDeps & { readonly authentication: Authent
         const client = c.get("clientAddress");
         const record = (admin: Principal | null) => recordOf(c, admin, deps);
         const options = { realm: realm === "" ? null : realm, client, request: c.req.raw, record };
-        const session = await authentication.logIn(username, password, options);
+        const session = await authentication.logIn(username, password, options).catch((error) => {
+          logRejected(client, error);
+          throw error;
+        });
         return respond(toSessionView(session), { authentication: "ACCEPT" });
       },
     ),
   ];
+}
+
+/** Logs rejected logins, at most once a minute for each network. Never the name, which may be a password. */
+function createRejectionLog({ now }: Pick<Platform, "now">) {
+  const lastMs = new BoundedCache<number>(MAX_NETWORKS);
+  return (client: string | null, error: unknown): void => {
+    if (!(error instanceof SealpostError) || !REJECTED.includes(error.code)) return;
+    const network = client === null ? "unknown" : clientNetwork(client);
+    const nowMs = now().getTime();
+    if (Math.abs(nowMs - (lastMs.get(network) ?? 0)) < MINUTE_MS) return;
+    lastMs.set(network, nowMs);
+    log.warning("Login from {client} rejected: {code}", { client: client ?? "unknown", code: error.code });
+  };
 }
 
 interface RecordDeps {

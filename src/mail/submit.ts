@@ -92,7 +92,15 @@ async function submit(
   }
   // The definition that was read above is not read a second time.
   const unread = candidates.map((candidate) => (candidate === server?.identifier ? server : candidate));
-  const result = await sendNow(unread, submission);
+  // Depends on the sender of the definition that was used last.
+  let messageId = "";
+  const identity: Submission["identity"] = (from) => {
+    const made = submission.identity(from);
+    messageId = made.messageId;
+    return made;
+  };
+  const result = await sendNow(unread, { ...submission, identity });
+  if (result.state === "failed") logFailed(messageId, result);
   try {
     await deps.database.append(...record(result));
   } catch (error) {
@@ -100,6 +108,13 @@ async function submit(
     log.error("Cannot record the result of a message: {error}", { error });
   }
   return result;
+}
+
+/** @param messageId empty if no message was built. */
+function logFailed(messageId: string, result: Extract<SubmitResult, { state: "failed" }>): void {
+  const { identifier, failure } = result;
+  const properties = { messageId, identifier, code: failure.code, phase: failure.phase };
+  log.warning("Message {messageId} through {identifier} failed: {code} in phase {phase}", properties);
 }
 
 /** Whether the message and its response are stored in one commit, so that an interrupted call leaves nothing behind. */

@@ -24,6 +24,9 @@ const BUSY: Meaning = {
 const CANNOT_OPEN = broken(
   "The database file cannot be opened: check that its folder exists and is writable",
 );
+const FILE_GONE = broken(
+  "The database file was deleted, replaced or emptied while it was open: put the right file in its place, then restart",
+);
 const INVALID_URL: Meaning = {
   code: "bad_setting",
   message: "SEALPOST_DATABASE_URL must be a libsql:, https:, http: or file: URL without unknown parameters",
@@ -113,6 +116,11 @@ export function remoteError(error: unknown): unknown {
   const code = resultCode(error);
   if (MEANINGS[code] !== undefined || SQL_CODE.test(code)) return localError(error);
   return explain(UNREACHABLE, error);
+}
+
+/** The error of every operation after the open file was deleted, replaced or emptied. */
+export function fileGoneError(): SealpostError {
+  return explain(FILE_GONE, undefined);
 }
 
 /** The error of a commit that waited for too long and did not start. */

@@ -4,6 +4,7 @@ import type { Platform } from "../../contracts/platform.ts";
 import { auditEntry } from "../../domain/audit.ts";
 import { isPending, type RecipientProgress } from "../../domain/queued-mail.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
+import type { MailUpdate } from "../../storage/outbox.ts";
 import type { Circuit } from "../circuit.ts";
 import type { Notify } from "../events.ts";
 import { afterUnknown, stateAtEnd } from "../queue/after-attempt.ts";
@@ -45,6 +46,7 @@ export function createOutcomes(deps: OutcomesDeps): Outcomes {
     const update = mail.takeUpdate({ now, leaseEndsAt: new Date(now.getTime() + lease.leaseMs) });
     const isFinal = update.dueAt === null && mail.takeFinal();
     const isLeased = await recorder.record(update);
+    if (isLeased) logMissed(mail, update);
     if (!isLeased || !isFinal) return isLeased;
     if (update.state === "sent") await auditFailover(deps, mail);
     else if (update.state !== "cancelled") await reportFailure(deps, mail);
@@ -120,6 +122,21 @@ async function auditFailover(deps: OutcomesDeps, { row, content, recipients }: L
   const recipient = recipients.map(({ address }) => address).join(",");
   const info = `failover from ${builtFor}; ${row.id}`;
   await writeAudit(deps, { success: true, identifier: row.queueName, recipient, outcome: "sent", info });
+}
+
+/** Logs the first failed attempt of an update, or the end of a message without one. */
+function logMissed({ row, recipients }: LeasedMail, { attempts, dueAt, state }: MailUpdate): void {
+  const failed = attempts.find(({ code }) => code !== "");
+  const isFailed = dueAt === null && state !== "sent" && state !== "cancelled";
+  if (!failed && !isFailed) return;
+  const failure = failed ?? recipients.find((recipient) => recipient.state !== "sent")?.failure;
+  log.warning("Message {mailId} through {identifier} {state}: {code} in phase {phase}", {
+    mailId: row.id,
+    identifier: failed?.identifier ?? row.identifier,
+    state: isFailed ? "failed" : "deferred",
+    code: failure?.code ?? "",
+    phase: failure?.phase ?? "",
+  });
 }
 
 async function reportFailure(deps: OutcomesDeps, { row, recipients }: LeasedMail): Promise<void> {

@@ -32,6 +32,11 @@ export function openLocalClient(url: string): Client {
   return client;
 }
 
+/** Returns the path of the file behind a URL. */
+export function pathOf(url: string): string {
+  return expandConfig({ url }, true).path;
+}
+
 const pools = new WeakMap<Client, CachingPool>();
 
 /**

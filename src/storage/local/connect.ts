@@ -1,7 +1,7 @@
 import type { Platform } from "../../contracts/platform.ts";
 import type { Connection, Connections } from "../libsql-database.ts";
-import { changeMark, openLocalClient } from "./client.ts";
-import { type ConnectionRole, ManagedConnection } from "./connection.ts";
+import { changeMark, openLocalClient, pathOf } from "./client.ts";
+import { type ConnectionRole, createFileCheck, ManagedConnection } from "./connection.ts";
 
 /** Longer than any commit takes, shorter than clients wait for a response. */
 const LOCK_TIMEOUT_MS = 5_000;
@@ -33,7 +33,9 @@ interface LocalOptions {
 
 /** Connects to a file: one connection writes, another reads. */
 export function connectFile(options: LocalOptions): Connections {
-  return connections(connect(options, WRITER), connect(options, READER), options);
+  const assertFile = createFileCheck(pathOf(options.url));
+  const writer = connect(options, { ...WRITER, assertFile });
+  return connections(writer, connect(options, { ...READER, assertFile }), options);
 }
 
 /** Connects to a database in memory: one connection writes and reads. */

@@ -1,8 +1,9 @@
+import { statSync } from "node:fs";
 import type { Client } from "@libsql/client";
 import { Semaphore } from "../../async/semaphore.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import { SealpostError } from "../../errors.ts";
-import { isBusy, isConstraintError, localError, openError } from "../errors.ts";
+import { fileGoneError, isBusy, isConstraintError, localError, openError } from "../errors.ts";
 import type { Connection, RunOptions } from "../libsql-database.ts";
 
 /** A commit with one fsync takes about this long on a plain disk. */
@@ -18,6 +19,8 @@ export interface ConnectionRole {
   readonly closingPragmas: readonly string[];
   /** False for a database in memory, which a reconnect would lose. */
   readonly canReconnect: boolean;
+  /** Called before each operation. @throws {SealpostError} `database_unavailable` if the open file is no longer the database. */
+  readonly assertFile?: () => void;
   /** Returns a mark that changes with each commit of another connection. The client must be idle. */
   readonly changeMark?: (client: Client) => string | null;
 }
@@ -87,6 +90,8 @@ export class ManagedConnection implements Connection {
 
   async #runUntil<T>(deadlineMs: number, operation: (client: Client) => Promise<T>): Promise<T> {
     for (let failures = 0; ; failures++) {
+      // Its error must not reconnect, which would use, or create, another file.
+      this.#options.assertFile?.();
       try {
         return await operation(await this.#connected());
       } catch (error) {
@@ -120,4 +125,19 @@ export class ManagedConnection implements Connection {
     const share = ((this.#options.randomBytes(1)[0] ?? 0) + 1) / 256;
     return new Promise((resolve) => setTimeout(resolve, maxMs * share));
   }
+}
+
+/**
+ * Creates a check that the path still names the file that was opened. SQLite goes on in a file that was deleted or
+ * replaced, and all that it writes is lost at the end of the process.
+ */
+export function createFileCheck(path: string): () => void {
+  let opened: string | null = null;
+  return () => {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    // A new database is an empty file at first.
+    const current = stats === undefined || stats.size === 0 ? null : `${stats.dev} ${stats.ino}`;
+    opened ??= current;
+    if (current !== opened) throw fileGoneError();
+  };
 }

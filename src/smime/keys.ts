@@ -182,7 +182,7 @@ async function decrypted({ label, encryption, der }: PemBlock, passphrase: strin
   if (der === null) throw keyForm(DAMAGED);
   if (encryption === null && label !== "ENCRYPTED PRIVATE KEY")
     return { info: toPkcs8(labelOf(der) ?? label, der), isEncrypted: false };
-  const { decryptInfo, decryptLegacy } = await import("./encryption.ts");
+  const { decryptInfo, decryptLegacy } = await import("./key-encryption.ts");
   if (encryption === null) {
     const info = await decryptInfo(der, passphrase, (bytes) => keyInfoAlgorithm(bytes) !== null);
     return { info: info ?? fail(wrongPassphrase(passphrase)), isEncrypted: true };

@@ -14,8 +14,8 @@ import {
   rawOf,
   readDer,
 } from "./der.ts";
-import { firstOf, readScheme } from "./encryption.ts";
 import { PRF_HASHES, readKdf } from "./kdf.ts";
+import { firstOf, readScheme } from "./key-encryption.ts";
 import { derivePkcs12, PURPOSE } from "./old-kdf.ts";
 import { encodingsOf, type Passphrase } from "./passphrase.ts";
 import { IdentityError, keyContent, keyForm } from "./problem.ts";

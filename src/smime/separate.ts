@@ -1,6 +1,6 @@
 import { type Der, equalBytes } from "./der.ts";
-import { encryptInfo } from "./encryption.ts";
 import { explain } from "./explain.ts";
+import { encryptInfo } from "./key-encryption.ts";
 import { CERTIFICATE_LABELS } from "./label.ts";
 import { type PemBlock, readPem, writePem } from "./pem.ts";
 import { readPkcs12 } from "./pkcs12.ts";

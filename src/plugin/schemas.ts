@@ -80,7 +80,8 @@ export const newPassword = v.pipe(
  * by it, and looked up by it.
  */
 export function nameKey(name: string): string {
-  return name.normalize("NFKC").toUpperCase().toLowerCase().normalize("NFKC");
+  // ẞ (U+1E9E) becomes "ss", as ß does, only from its small form.
+  return name.normalize("NFKC").toLowerCase().toUpperCase().toLowerCase().normalize("NFKC");
 }
 
 const MAX_SERVERS = 16;

@@ -84,10 +84,20 @@ export const triggerParams = v.object({
 
 export const checkParams = v.object({
   ...namedParams.entries,
-  pass: described(text(MAX_PASS_CHARACTERS), "The PIN, or with transaction_id the code"),
+  pass: v.optional(
+    described(
+      text(MAX_PASS_CHARACTERS),
+      "The PIN, or with transaction_id the code; required, and never right if it is empty",
+    ),
+  ),
   transaction_id: v.optional(described(text(), "Transaction of the code; state is an alias"), ""),
   state: v.optional(text(), ""),
 });
+
+export const pollParams = v.object({ transaction_id: text() });
+
+/** `detail` of a poll. */
+export const pollDetail = v.object({ challenge_status: v.literal("pending") });
 
 /** One token as GET /token/ shows it. */
 const tokenView = named(
@@ -149,6 +159,7 @@ export const validateDetail = v.object({
   transaction_ids: v.optional(v.array(v.string())),
   messages: v.optional(v.array(v.string())),
   multi_challenge: v.optional(v.array(v.object({ ...about, transaction_id: v.string() }))),
+  preferred_client_mode: v.optional(v.literal("interactive")),
   resend_after: v.optional(
     described(v.number(), "Seconds until another code can be sent, if one is already on its way"),
   ),
@@ -179,6 +190,7 @@ export function toChallengeDetail(issued: readonly [SentChallenge, ...SentChalle
     messages,
     transaction_ids: [...new Set(issued.map(({ transactionId }) => transactionId))],
     multi_challenge: issued.map(toChallenge),
+    preferred_client_mode: "interactive" as const,
     ...(waits.length === 0 ? {} : { resend_after: Math.min(...waits) }),
   };
 }

@@ -17,6 +17,8 @@ import type { TriggerByPin } from "./pin.ts";
 import {
   checkParams,
   isSent,
+  pollDetail,
+  pollParams,
   toChallengeDetail,
   toFailures,
   triggerParams,
@@ -42,7 +44,7 @@ interface ValidateDeps extends Pick<TokenContext, "guard" | "audit" | "limits" |
 
 /** Creates the routes that send and check codes. */
 export function validateRoutes(deps: ValidateDeps) {
-  return tagged(TAG, [triggerRoute(deps), checkRoute(deps)]);
+  return tagged(TAG, [triggerRoute(deps), checkRoute(deps), ...pollRoutes()]);
 }
 
 function triggerRoute(deps: ValidateDeps) {
@@ -92,10 +94,12 @@ function checkRoute(deps: ValidateDeps) {
     },
     async (c, { body: { pass, transaction_id, state, ...named } }) => {
       assertNamed(named);
+      if (pass === undefined) throw missingParameter("pass");
       const rateLimits = limitsOf(deps, c, named);
       const transactionId = transaction_id || state;
       if (transactionId !== "") {
-        const targets = await owners.tokensIn(transactionId, named);
+        // An empty code is no guess: it must not use up an attempt.
+        const targets = pass === "" ? [] : await owners.tokensIn(transactionId, named);
         const attempt = { transactionId, code: pass, limits: rateLimits };
         const { accepted, token, message } = await checkCode(c, targets, attempt);
         const authentication = accepted ? "ACCEPT" : "REJECT";
@@ -112,6 +116,39 @@ function checkRoute(deps: ValidateDeps) {
       return respondTo(c, opened, result, { value: false, isAdmin });
     },
   );
+}
+
+/** Clients wait for push tokens by polling. A code is never confirmed elsewhere, so the response does not depend on the id. */
+function pollRoutes() {
+  const shared = {
+    method: "GET",
+    open: true,
+    response: v.boolean(),
+    detail: pollDetail,
+    description: "The value is `false`, because a code is entered at `/validate/check`.",
+  } as const;
+  const poll = () =>
+    respond(false, { detail: { challenge_status: "pending" as const }, authentication: "REJECT" });
+  return [
+    route(
+      {
+        ...shared,
+        path: "/validate/polltransaction",
+        parameters: { query: pollParams },
+        summary: "Poll a transaction",
+      },
+      poll,
+    ),
+    route(
+      {
+        ...shared,
+        path: "/validate/polltransaction/:transaction_id",
+        parameters: { path: pollParams },
+        summary: "Poll one transaction",
+      },
+      poll,
+    ),
+  ];
 }
 
 /** Attempts are counted before they are decided, so that parallel attempts cannot exceed the limit. */

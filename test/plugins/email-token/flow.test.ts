@@ -17,6 +17,7 @@ describe("a code by email", () => {
       messages: [message],
       transaction_ids: [transaction_id],
       multi_challenge: [about],
+      preferred_client_mode: "interactive",
     });
     expect(transaction_id).toMatch(/^\d{20}$/);
 

@@ -1,0 +1,64 @@
+import { describe, expect, test } from "bun:test";
+import { PIN, started, startedWithout, transactionOf, verdictOf } from "./support.ts";
+
+const REJECTED = [200, false, "REJECT"];
+
+describe("what clients of privacyIDEA expect:", () => {
+  test("an empty pass is rejected like a wrong one, with or without a PIN or a user, and sends no code", async () => {
+    await using it = await started();
+    await it.post("/user/", { username: "bob", email: "bob@example.org" });
+    await it.enroll({ pin: PIN });
+    await it.enroll({ user: "bob" });
+    const responses = [];
+    for (const user of ["ann", "bob", "carl"]) {
+      const response = await it.check({ user, pass: "" });
+      responses.push([verdictOf(response), response.detail]);
+    }
+    expect(new Set(responses.map((one) => JSON.stringify(one))).size).toBe(1);
+    expect(responses[0]?.[0]).toEqual(REJECTED);
+    expect(it.sent).toEqual([]);
+    const missing = await it.check({ user: "ann" });
+    expect([missing.status, missing.error?.message]).toEqual([400, "ERR905: Missing parameter: pass"]);
+  });
+
+  test("an empty code is rejected, and uses up no attempt", async () => {
+    await using it = await startedWithout();
+    const { detail } = await it.post("/token/init", { type: "email", email: "desk@example.org", pin: PIN });
+    const { serial } = detail ?? {};
+    const transaction_id = transactionOf(await it.check({ serial, pass: PIN }));
+    for (let at = 0; at < 6; at++)
+      expect(verdictOf(await it.check({ serial, pass: "", transaction_id }))).toEqual(REJECTED);
+    expect((await it.check({ serial, pass: await it.code(), transaction_id })).value).toBe(true);
+  });
+
+  test("a challenge prefers the interactive mode", async () => {
+    await using it = await started();
+    await it.enroll({ pin: PIN });
+    expect((await it.check({ user: "ann", pass: PIN })).detail).toMatchObject({
+      preferred_client_mode: "interactive",
+    });
+    expect((await it.trigger()).detail).toMatchObject({ preferred_client_mode: "interactive" });
+  });
+
+  test("a poll is pending, for unknown transactions too, and spends nothing", async () => {
+    await using it = await started();
+    await it.enroll({ pin: PIN });
+    const transaction_id = transactionOf(await it.check({ user: "ann", pass: PIN }));
+    const poll = (path: string) => it.request("GET", `/validate/polltransaction${path}`, { token: null });
+    for (const path of [
+      `?transaction_id=${transaction_id}&`,
+      `/${transaction_id}`,
+      "/1",
+      "?transaction_id=1",
+    ]) {
+      const { status, value, detail } = await poll(path);
+      expect([status, value, detail]).toEqual([200, false, { challenge_status: "pending" }]);
+    }
+    for (const path of ["", "?transaction_id="]) {
+      const { status, error } = await poll(path);
+      expect([status, error?.code]).toEqual([400, 905]);
+    }
+    expect((await it.check({ user: "ann", pass: await it.code(), transaction_id })).value).toBe(true);
+    expect((await it.request("GET", "/validate/check", { query: { user: "ann" } })).status).toBe(405);
+  });
+});

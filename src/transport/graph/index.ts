@@ -21,8 +21,6 @@ export const GRAPH: ApiDriver = {
     return { url, method: "POST", headers, body: addressTo(bytes, recipients).toBase64() };
   },
 
-  isAcceptance: ({ status }) => status === 202,
-
   // A token for Mail.Send alone may not read the user. The rejection of one that is valid has another status than 401.
   async loginRequest(server, login) {
     const url = below(GRAPH.urlOf(server), `/users/${pathPart(server.username)}`);

@@ -27,8 +27,6 @@ export interface ApiDriver {
   urlOf(server: ConnectionSettings): URL;
   /** Returns the request that sends a message. */
   sendRequest(delivery: JointDelivery, login: ApiLogin): Promise<HttpRequest>;
-  /** Whether the response to it accepts the message. Another service at `api_url` may respond 200 to anything. */
-  isAcceptance(response: ApiResponse): boolean;
   /** Returns a request that sends nothing, and that the API rejects only if the login is wrong. */
   loginRequest(server: ConnectionSettings, login: ApiLogin): Promise<HttpRequest>;
   /** Whether the response to it proves that the login is right, although the request may not be allowed. */

@@ -22,6 +22,14 @@ export function parseJson(text: string | null): Readonly<Record<string, unknown>
   }
 }
 
+/**
+ * Whether a response accepts a message: any 2xx, so that a message that was accepted is not sent again. Only a body that no
+ * API sends, such as a page, shows that another service responded at `api_url`.
+ */
+export function acceptsMessage({ status, body }: ApiResponse): boolean {
+  return isAccepted(status) && /^\s*(\{|$)/.test(body ?? "");
+}
+
 /** Whether a request for a resource succeeded. Another service may respond 200 too, but not with an object in JSON. */
 export function isResource({ status, body }: ApiResponse): boolean {
   return isAccepted(status) && Object.keys(parseJson(body)).length > 0;

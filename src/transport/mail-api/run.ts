@@ -20,6 +20,7 @@ import type { DeliveryTimer } from "../smtp/delivery-timer.ts";
 import { readTls } from "../sockets.ts";
 import type { ApiDriver, ApiLogin, ApiResponse } from "./driver.ts";
 import { lossOf, rejectionOf } from "./failure.ts";
+import { acceptsMessage } from "./format.ts";
 
 export interface ApiDeps {
   readonly http: HttpClient;
@@ -60,7 +61,7 @@ export class ApiRun {
     const result = await this.#request(await this.#driver.sendRequest(delivery, login), "data");
     if ("successful" in result) return result;
     const reply = this.#replyOf(result);
-    if (this.#driver.isAcceptance(result)) return { successful: true, reply };
+    if (acceptsMessage(result)) return { successful: true, reply };
     return failed(rejectionOf(this.#driver.name, reply, { ...result, now: login.now }));
   }
 

@@ -23,8 +23,6 @@ export const SES: ApiDriver = {
 
   loginRequest: (server, login) => signed("/v2/email/account", { method: "GET", body: "" }, server, login),
 
-  isAcceptance: ({ status, body }) => isAccepted(status) && (body === null || messageIdOf(body) !== null),
-
   // The request needs a right that sending does not need.
   isLoggedIn: (response) => isResource(response) || /^AccessDenied/.test(errorOf(response) ?? ""),
 

@@ -33,7 +33,7 @@ interface LocalOptions {
 
 /** Connects to a file: one connection writes, another reads. */
 export function connectFile(options: LocalOptions): Connections {
-  const assertFile = createFileCheck(pathOf(options.url));
+  const assertFile = createFileCheck(() => pathOf(options.url));
   const writer = connect(options, { ...WRITER, assertFile });
   return connections(writer, connect(options, { ...READER, assertFile }), options);
 }

@@ -19,7 +19,7 @@ export interface ConnectionRole {
   readonly closingPragmas: readonly string[];
   /** False for a database in memory, which a reconnect would lose. */
   readonly canReconnect: boolean;
-  /** Called before each operation. @throws {SealpostError} `database_unavailable` if the open file is no longer the database. */
+  /** Called before each operation of an open client. @throws {SealpostError} `database_unavailable` if the open file is no longer the database. */
   readonly assertFile?: () => void;
   /** Returns a mark that changes with each commit of another connection. The client must be idle. */
   readonly changeMark?: (client: Client) => string | null;
@@ -91,7 +91,7 @@ export class ManagedConnection implements Connection {
   async #runUntil<T>(deadlineMs: number, operation: (client: Client) => Promise<T>): Promise<T> {
     for (let failures = 0; ; failures++) {
       // Its error must not reconnect, which would use, or create, another file.
-      this.#options.assertFile?.();
+      if (this.#client !== null) this.#options.assertFile?.();
       try {
         return await operation(await this.#connected());
       } catch (error) {
@@ -131,9 +131,11 @@ export class ManagedConnection implements Connection {
  * Creates a check that the path still names the file that was opened. SQLite goes on in a file that was deleted or
  * replaced, and all that it writes is lost at the end of the process.
  */
-export function createFileCheck(path: string): () => void {
+export function createFileCheck(pathOf: () => string): () => void {
+  let path: string | null = null;
   let opened: string | null = null;
   return () => {
+    path ??= pathOf();
     const stats = statSync(path, { throwIfNoEntry: false });
     // A new database is an empty file at first.
     const current = stats === undefined || stats.size === 0 ? null : `${stats.dev} ${stats.ino}`;

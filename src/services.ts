@@ -9,6 +9,7 @@ import type { Platform } from "./contracts/platform.ts";
 import type { Plugin } from "./contracts/plugin/definition.ts";
 import type { Transport } from "./contracts/transport.ts";
 import type { Wake, WakeSource } from "./contracts/wake.ts";
+import type { AuditActor } from "./domain/audit.ts";
 import type { CidrBlock } from "./domain/network.ts";
 import { CORE_RIGHTS, type Right } from "./domain/policy.ts";
 import { uuidFrom } from "./domain/uuid.ts";
@@ -24,7 +25,6 @@ import type { Keyring } from "./secrets/keyring.ts";
 import { DEFAULT_PASSWORD_COST, type PasswordCost } from "./secrets/password.ts";
 import { createAuditRepository } from "./storage/audit-log.ts";
 import { Epoch } from "./storage/epoch.ts";
-import { createInstanceSecretRepository } from "./storage/instance-secrets.ts";
 import { migrateAndRead } from "./storage/migrate.ts";
 import { MIGRATIONS } from "./storage/migrations/index.ts";
 import { createRateLimitRepository } from "./storage/rate-limits.ts";
@@ -123,6 +123,8 @@ export interface Services
   checkReady(): Promise<void>;
   /** Re-encrypts every secret with the first key. */
   rekey(): Promise<RekeyResult>;
+  /** Voids outstanding admin tokens and codes in every instance that starts later. */
+  renewTokens(actor: AuditActor): Promise<void>;
   /** Runs once a day: deletes rows past their retention, checks when certificates expire, and uses idle refresh tokens. */
   prune(): Promise<void>;
   /** Waits for background work, then closes plugins and connections. */
@@ -137,8 +139,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
   const shared = createFoundation(drivers, settings, pluginSet);
   const { database, epoch, rateLimits, rights } = shared;
   const sealed = createSealedRepository(database, pluginSet.sealed);
-  const repository = createInstanceSecretRepository(database);
-  const secrets = createInstanceSecrets({ ...shared, repository, sealed });
+  const secrets = createInstanceSecrets({ ...shared, sealed });
   const access = createAccessServices({ ...shared, tokenSeconds, auditDays, tokenKey: secrets.tokenKey });
   const background = new BackgroundWork(drivers.defer);
   const baseUrl = (settings.baseUrl ?? "").replace(/\/+$/, "");
@@ -187,6 +188,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     drain,
     settled: () => background.drain(),
     rekey: () => rekey({ ...shared, sealed }),
+    renewTokens: secrets.renewTokens,
     async work(signal, deliveriesAborted) {
       if (isSource(wake)) await createWorker().run(wake, { signal, deliveriesAborted });
     },

@@ -10,6 +10,9 @@ import type { AuditRepository } from "../storage/audit-log.ts";
 import type { AccessState, CommitAccessChange } from "./commit-change.ts";
 import type { Passwords } from "./passwords.ts";
 
+/** The largest whole number of bytes that a JSON number holds exactly. */
+const GENERATION_BYTES = 6;
+
 export interface AdminName {
   readonly username: string;
   /** Empty for local admins. */
@@ -44,9 +47,12 @@ export function createAdmins(deps: {
   const hash = (password: Secret, client: string) =>
     passwords.hash(password.reveal(), { client: client === "" ? null : clientNetwork(client) });
 
+  /** Random, so that a copy of the database cannot make tokens for a later password. */
+  const newGeneration = () => Number.parseInt(platform.randomBytes(GENERATION_BYTES).toHex(), 16);
+
   async function newAdmin(name: AdminName, password: Secret, client: string): Promise<Admin> {
     const passwordHash = await hash(password, client);
-    return { id: newId(), ...name, passwordHash, enabled: true, generation: 1 };
+    return { id: newId(), ...name, passwordHash, enabled: true, generation: newGeneration() };
   }
 
   async function change(
@@ -83,7 +89,10 @@ export function createAdmins(deps: {
     async setPassword(name, password, actor) {
       const passwordHash = await hash(password, actor.client);
       await change(name, actor, "password", ({ admins }) => {
-        return { statement: repository.setPassword(findAdmin(admins, name).id, passwordHash), admins };
+        return {
+          statement: repository.setPassword(findAdmin(admins, name).id, passwordHash, newGeneration()),
+          admins,
+        };
       });
     },
 
@@ -91,7 +100,7 @@ export function createAdmins(deps: {
       await change(name, actor, "enabled", ({ admins }) => {
         const { id } = findAdmin(admins, name);
         const after = admins.map((admin) => (admin.id === id ? { ...admin, enabled } : admin));
-        return { statement: repository.setEnabled(id, enabled), admins: after };
+        return { statement: repository.setEnabled(id, enabled, newGeneration()), admins: after };
       });
     },
   };

@@ -1,9 +1,11 @@
 import type { Database, RowsStatement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
+import { type AuditActor, auditEntry } from "../domain/audit.ts";
 import { SealpostError } from "../errors.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import { open, seal } from "../secrets/seal.ts";
-import type { InstanceSecretRepository } from "../storage/instance-secrets.ts";
+import type { AuditRepository } from "../storage/audit-log.ts";
+import { createInstanceSecretRepository } from "../storage/instance-secrets.ts";
 import type { SealedRepository } from "../storage/sealed-values.ts";
 
 /** Decrypts only with the keys of this database. */
@@ -11,6 +13,10 @@ const KEY_CHECK = "key_check";
 const KEY_CHECK_TEXT = "sealpost";
 const TOKEN_SECRET = "token_secret";
 const TOKEN_SECRET_BYTES = 32;
+/** The token secret before its first renewal, kept for the keyed hashes that are stored. */
+const MAC_SECRET = "mac_secret";
+/** Prefix of the keys of code hashes, one for each plugin. */
+const CODE_KEYS = "pepper ";
 
 interface KeyIdRow {
   readonly id: string;
@@ -32,6 +38,11 @@ interface InstanceSecrets {
   start(rows: readonly [keyIds: readonly KeyIdRow[], secrets: readonly SecretRow[]]): Promise<void>;
   /** Returns the random secret of this name as base64, and creates it on first use. */
   secret(name: string, bytes: number): Promise<string>;
+  /**
+   * Deletes the token secret and the keys of code hashes, so that every later start creates new ones: outstanding admin
+   * tokens and codes are void there. PIN hashes keep their key.
+   */
+  renewTokens(actor: AuditActor): Promise<void>;
   /** @throws if the database is unavailable or the keys do not decrypt its values. */
   checkKeys(): Promise<void>;
   /** HMAC-SHA-256, to sign and verify admin tokens. */
@@ -42,13 +53,15 @@ interface InstanceSecrets {
 
 export function createInstanceSecrets(deps: {
   readonly database: Database;
-  readonly repository: InstanceSecretRepository;
   readonly sealed: SealedRepository;
+  readonly audit: AuditRepository;
   readonly keyring: Keyring;
   readonly platform: Platform;
 }): InstanceSecrets {
-  const { database, repository, sealed, keyring, platform } = deps;
+  const { database, sealed, audit, keyring, platform } = deps;
+  const repository = createInstanceSecretRepository(database);
   let storedTokenKey: CryptoKey | undefined;
+  let storedMacKey: CryptoKey | undefined;
   /** Sealed values as of the start. Only re-encryption changes them. */
   let known: ReadonlyMap<string, string> = new Map();
 
@@ -71,10 +84,7 @@ export function createInstanceSecrets(deps: {
     if (text !== KEY_CHECK_TEXT) throw new SealpostError("unsealable", "The key check value is damaged");
   }
 
-  function tokenKey(): CryptoKey {
-    if (storedTokenKey) return storedTokenKey;
-    throw new SealpostError("internal", "start() must run before the first request");
-  }
+  const createTokenSecret = () => platform.randomBytes(TOKEN_SECRET_BYTES).toBase64();
 
   return {
     selects: () => [sealed.selectKeyIds(), repository.select()],
@@ -86,27 +96,45 @@ export function createInstanceSecrets(deps: {
       await assertKeys(known.get(KEY_CHECK)).catch((error) => {
         throw asSetting(error);
       });
-      const secret = await readOrCreate(TOKEN_SECRET, () =>
-        platform.randomBytes(TOKEN_SECRET_BYTES).toBase64(),
-      );
-      storedTokenKey = await importHmacKey(Uint8Array.fromBase64(secret));
+      const secret = await readOrCreate(TOKEN_SECRET, createTokenSecret);
+      storedTokenKey = await importHmacKey(secret);
+      const macSecret = known.has(MAC_SECRET) ? await readOrCreate(MAC_SECRET, () => secret) : secret;
+      storedMacKey = macSecret === secret ? storedTokenKey : await importHmacKey(macSecret);
     },
 
     secret: (name, bytes) => readOrCreate(name, () => platform.randomBytes(bytes).toBase64()),
 
+    async renewTokens(actor) {
+      const secret = await openOrCreate(TOKEN_SECRET, await repository.read(TOKEN_SECRET), createTokenSecret);
+      const context = { table: "instance", row: MAC_SECRET, column: "value" };
+      await database.commit([
+        repository.insert(MAC_SECRET, await seal(keyring, secret, context, platform)),
+        repository.remove(TOKEN_SECRET),
+        repository.removeAll(CODE_KEYS),
+        audit.insert(auditEntry(actor, platform.now(), { success: true, fields: "tokens" })),
+      ]);
+    },
+
     checkKeys: async () => assertKeys(await repository.read(KEY_CHECK)),
 
-    tokenKey,
+    tokenKey: () => started(storedTokenKey),
 
     async mac(text) {
       // The prefix keeps the text from looking like the header of a token.
       const bytes = new TextEncoder().encode(`mac\n${text}`);
-      return new Uint8Array(await crypto.subtle.sign("HMAC", tokenKey(), bytes)).toHex();
+      return new Uint8Array(await crypto.subtle.sign("HMAC", started(storedMacKey), bytes)).toHex();
     },
   };
 }
 
-function importHmacKey(bytes: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
+function started(key: CryptoKey | undefined): CryptoKey {
+  if (key) return key;
+  throw new SealpostError("internal", "start() must run before the first request");
+}
+
+/** @param secret base64. */
+function importHmacKey(secret: string): Promise<CryptoKey> {
+  const bytes = Uint8Array.fromBase64(secret);
   return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign", "verify"]);
 }
 

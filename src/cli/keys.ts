@@ -1,9 +1,13 @@
 import { Command } from "commander";
 import { PLATFORM } from "../runtime/platform.ts";
 import { generateKey } from "../secrets/keyring.ts";
-import { print, withInstance } from "./session.ts";
+import { commandLineActor, print, withInstance } from "./session.ts";
 
 const KEY_ID_BYTES = 4;
+
+interface RotateOptions {
+  readonly tokens?: boolean;
+}
 
 /** `keys new`, `keys rotate`. */
 export function keysCommand(): Command {
@@ -24,8 +28,13 @@ function newCommand(): Command {
 function rotateCommand(): Command {
   return new Command("rotate")
     .description("Re-encrypt every secret with the first key; may be interrupted and run again")
-    .action(async () => {
-      const { resealed, current } = await withInstance(({ services }) => services.rekey());
+    .option("--tokens", "void the tokens and codes that are outstanding, in servers started after it")
+    .action(async ({ tokens = false }: RotateOptions) => {
+      const { resealed, current } = await withInstance(async ({ services }) => {
+        if (tokens) await services.renewTokens(commandLineActor("keys rotate"));
+        return services.rekey();
+      });
+      if (tokens) print("Restart every server now: until then it accepts the old tokens and codes");
       print(
         `${resealed} re-encrypted with the first key, ${current} unchanged; the other keys can be removed`,
       );

@@ -8,7 +8,7 @@ export interface Admin {
   /** PHC string. */
   readonly passwordHash: string;
   readonly enabled: boolean;
-  /** Increases with each password change, which revokes the tokens of older generations. */
+  /** Random. Changes with each password, which revokes the tokens of other generations. */
   readonly generation: number;
 }
 

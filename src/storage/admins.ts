@@ -14,17 +14,16 @@ export interface AdminRepository {
   insert(row: Admin): WriteStatement;
   /** Affects no row if an admin exists. */
   insertFirst(row: Admin): WriteStatement;
-  /** Sets a password and revokes the admin's tokens. */
-  setPassword(id: string, passwordHash: string): WriteStatement;
+  /** Sets a password and revokes the tokens of other generations. */
+  setPassword(id: string, passwordHash: string, generation: number): WriteStatement;
   /** Stores the same password under newer parameters. Affects no row if the hash is no longer `from`. */
   rehash(id: string, from: string, to: string): WriteStatement;
-  /** Enables or disables the admin and revokes their tokens. */
-  setEnabled(id: string, enabled: boolean): WriteStatement;
+  /** Enables or disables the admin and revokes the tokens of other generations. */
+  setEnabled(id: string, enabled: boolean, generation: number): WriteStatement;
 }
 
 export function createAdminRepository({ write }: Database, epoch: Epoch): AdminRepository {
   const list = () => epoch.rows(ADMINS);
-  const nextGeneration = sql`${admin.generation} + 1`;
   return {
     list,
 
@@ -45,8 +44,8 @@ export function createAdminRepository({ write }: Database, epoch: Epoch): AdminR
           ${sql.param(row.enabled, admin.enabled)}, ${sql.param(row.generation, admin.generation)}
         WHERE ${notExists(write.select({ id: admin.id }).from(admin))}`),
 
-    setPassword: (id, passwordHash) =>
-      write.update(admin).set({ passwordHash, generation: nextGeneration }).where(eq(admin.id, id)),
+    setPassword: (id, passwordHash, generation) =>
+      write.update(admin).set({ passwordHash, generation }).where(eq(admin.id, id)),
 
     rehash: (id, from, to) =>
       write
@@ -54,7 +53,7 @@ export function createAdminRepository({ write }: Database, epoch: Epoch): AdminR
         .set({ passwordHash: to })
         .where(and(eq(admin.id, id), eq(admin.passwordHash, from))),
 
-    setEnabled: (id, enabled) =>
-      write.update(admin).set({ enabled, generation: nextGeneration }).where(eq(admin.id, id)),
+    setEnabled: (id, enabled, generation) =>
+      write.update(admin).set({ enabled, generation }).where(eq(admin.id, id)),
   };
 }

@@ -1,14 +1,17 @@
-import { eq } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import { instance } from "./schema.ts";
 
 /** Secrets that belong to the database, sealed, by name. */
-export interface InstanceSecretRepository {
+interface InstanceSecretRepository {
   /** Selects all secrets. */
   select(): RowsStatement<{ name: string; value: string }>;
   read(name: string): Promise<string | undefined>;
   /** Affects no row if the name exists: the first of several processes wins. */
   insert(name: string, value: string): WriteStatement;
+  remove(name: string): WriteStatement;
+  /** Deletes every secret whose name starts with this. */
+  removeAll(prefix: string): WriteStatement;
 }
 
 export function createInstanceSecretRepository({ read, write }: Database): InstanceSecretRepository {
@@ -18,6 +21,11 @@ export function createInstanceSecretRepository({ read, write }: Database): Insta
     async read(name) {
       return (await read.select().from(instance).where(eq(instance.name, name)).get())?.value;
     },
+
+    remove: (name) => write.delete(instance).where(eq(instance.name, name)),
+
+    removeAll: (prefix) =>
+      write.delete(instance).where(sql`substr(${instance.name}, 1, ${prefix.length}) = ${prefix}`),
 
     insert: (name, value) => write.insert(instance).values({ name, value }).onConflictDoNothing(),
   };

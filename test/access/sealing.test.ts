@@ -1,11 +1,34 @@
 import { describe, expect, test } from "bun:test";
+import PostalMime from "postal-mime";
+import { directory } from "sealpost/plugins/directory";
+import { emailToken } from "sealpost/plugins/email-token";
+import { createInstanceSecrets } from "../../src/access/instance-secrets.ts";
+import { Secret } from "../../src/domain/secret.ts";
 import { SealpostError } from "../../src/errors.ts";
+import { createAuditRepository } from "../../src/storage/audit-log.ts";
 import { openDatabase } from "../../src/storage/open-database.ts";
-import { KEYS, realRandomBytes, type TestInstance, testInstance } from "../fixtures/instance.ts";
+import { createSealedRepository } from "../../src/storage/sealed-values.ts";
+import {
+  ADMIN,
+  KEYS,
+  realRandomBytes,
+  type TestInstance,
+  type TestInstanceOptions,
+  testInstance,
+} from "../fixtures/instance.ts";
+import { ANN, codeIn, SERVER as MAIL_SERVER, PIN } from "../plugins/email-token/support.ts";
 import { temporaryFile } from "../storage/fixtures/database.ts";
 
 const key = (id: string, fill: number) => `${id}:${new Uint8Array(32).fill(fill).toBase64()}`;
 const SECOND = key("second", 8);
+const ACTOR = {
+  action: "cli keys rotate",
+  administrator: "root",
+  realm: "",
+  client: "",
+  policies: "",
+  requestId: "",
+};
 const SERVER = { server: "mail.example.org", username: "u" };
 
 const save = (instance: TestInstance, identifier: string, json: object) =>
@@ -28,14 +51,14 @@ async function refusal(promise: Promise<unknown>): Promise<SealpostError | null>
 /** Starts instances one after another on the same database file. */
 function restartable() {
   const file = temporaryFile();
-  const start = (keys: string) => {
+  const start = (keys: string, options: TestInstanceOptions = {}) => {
     const database = openDatabase({ url: file.url, randomBytes: realRandomBytes });
-    return testInstance({ database, keys }).catch(async (error) => {
+    return testInstance({ ...options, database, keys }).catch(async (error) => {
       await database[Symbol.asyncDispose]();
       throw error;
     });
   };
-  return { start, [Symbol.dispose]: () => file[Symbol.dispose]() };
+  return { start, url: file.url, [Symbol.dispose]: () => file[Symbol.dispose]() };
 }
 
 describe("a sealed password", () => {
@@ -137,6 +160,80 @@ describe("rekey()", () => {
       "UPDATE smtp_server SET password = 'v1.first.AAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAA'",
     );
     expect((await refusal(instance.services.rekey()))?.code).toBe("unsealable");
+  });
+});
+
+describe("renewTokens()", () => {
+  const plugins = [directory(), emailToken()];
+  const challenge = async (instance: TestInstance) => {
+    const { detail } = await instance.request("POST", "/validate/check", {
+      json: { user: "ann", pass: PIN },
+    });
+    const message = await PostalMime.parse(instance.sent.at(-1)?.bytes ?? "");
+    return { user: "ann", transaction_id: detail?.transaction_id, pass: codeIn(message) };
+  };
+  const accepts = async (instance: TestInstance, json: object) =>
+    (await instance.request("POST", "/validate/check", { json })).value;
+
+  test("voids tokens and codes in every later start, and keeps PINs and passwords", async () => {
+    using files = restartable();
+    let [token, json] = ["", {}];
+    for (const isRenewed of [false, true]) {
+      await using instance = await files.start(KEYS, { plugins });
+      if (!isRenewed) {
+        await instance.request("POST", "/smtpserver/default", { json: MAIL_SERVER });
+        await instance.request("POST", "/user/", { json: ANN });
+        await instance.request("POST", "/token/init", {
+          json: { type: "email", user: "ann", dynamic_email: true, pin: PIN },
+        });
+      } else {
+        expect((await instance.request("GET", "/smtpserver/", { token })).status).toBe(200);
+        expect(await accepts(instance, json)).toBe(true);
+        await instance.services.renewTokens(ACTOR);
+      }
+      token = instance.token;
+      json = await challenge(instance);
+    }
+    await using instance = await files.start(KEYS, { plugins });
+    const { status, error } = await instance.request("GET", "/smtpserver/", { token });
+    expect([status, error?.code]).toEqual([401, 4304]);
+    expect(await accepts(instance, json)).toBe(false);
+    // Until the token may get another code.
+    instance.clock.advance(60);
+    expect(await accepts(instance, await challenge(instance))).toBe(true);
+    const rows = await instance.database.read.all("SELECT action, fields FROM audit WHERE fields = 'tokens'");
+    expect(rows).toEqual([{ action: ACTOR.action, fields: "tokens" }]);
+  });
+
+  test("keeps the keyed hashes that are stored, such as the names of refresh tokens", async () => {
+    using files = restartable();
+    const hashes: string[] = [];
+    for (let start = 0; start < 3; start++) {
+      const database = openDatabase({ url: files.url, randomBytes: realRandomBytes });
+      await using instance = await testInstance({ database });
+      const { platform, keyring } = instance;
+      const deps = { database, platform, keyring, audit: createAuditRepository(database) };
+      const secrets = createInstanceSecrets({ ...deps, sealed: createSealedRepository(database) });
+      const [keyIds, rows] = await database.read.batch([...secrets.selects()]);
+      await secrets.start([keyIds, rows]);
+      hashes.push(await secrets.mac("text"));
+      await secrets.renewTokens(ACTOR);
+    }
+    expect(new Set(hashes).size).toBe(1);
+  });
+});
+
+describe("a password", () => {
+  test("of an admin gets a random generation, so that no copy of the database can tell the next one", async () => {
+    await using one = await testInstance();
+    await using two = await testInstance();
+    const generations: number[] = [];
+    for (const { services } of [one, two, one]) {
+      await services.admins.setPassword(ADMIN, new Secret("another good password"), ACTOR);
+      for (const { generation } of await services.admins.list()) generations.push(generation);
+    }
+    expect(new Set(generations).size).toBe(3);
+    expect(Math.min(...generations)).toBeGreaterThan(1_000);
   });
 });
 

@@ -3,12 +3,12 @@ import { copyFileSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync }
 import { join } from "node:path";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
+import { pageCommands, runCommands } from "../fixtures/process/page.ts";
 import { runCli, startInVain, startSealpost } from "../fixtures/process/sealpost.ts";
 import { outside } from "../storage/fixtures/database.ts";
 
 setDefaultTimeout(TEST_MS);
 
-const ROOT = join(import.meta.dir, "..", "..");
 const PASSWORD = "a password of the first admin";
 const ENV = { SEALPOST_ADMIN_PASSWORD: PASSWORD };
 const definitions = async (path: string) =>
@@ -20,20 +20,6 @@ async function runningServer(folder: string) {
   const api = await server.logIn();
   for (const name of ["a", "b", "c"]) await api.save(name, { server: "mail.example.org" });
   return server;
-}
-
-/** The code blocks of docs/backup.md, in order. */
-async function pageCommands(): Promise<string[]> {
-  const page = await Bun.file(join(ROOT, "docs/backup.md")).text();
-  return [...page.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, commands = ""]) => commands);
-}
-
-/** Runs commands that a page shows. @returns the exit code. */
-function shell(commands: string, cwd: string): Promise<number> {
-  const cli = `set -e; bun() { shift 2; "${process.execPath}" "${ROOT}/src/cli/index.ts" "$@"; }`;
-  const { PATH = "", HOME = "" } = process.env;
-  return Bun.spawn(["sh", "-c", `${cli}\n${commands}`], { cwd, env: { PATH, HOME }, stdout: "ignore" })
-    .exited;
 }
 
 describe("backup", () => {
@@ -68,10 +54,10 @@ describe("restore", () => {
   test("creates the database that the next start serves, by the commands of docs/backup.md", async () => {
     using folder = temporaryFolder();
     const options = { folder: folder.path };
-    const [backingUp = "", restoring = ""] = await pageCommands();
+    const [backingUp = "", restoring = ""] = await pageCommands("docs/backup.md");
     {
       await using server = await runningServer(folder.path);
-      expect(await shell(backingUp, folder.path)).toBe(0);
+      expect(await runCommands(backingUp, folder.path)).toBe(0);
       const api = await server.logIn();
       await api.save("later", { server: "mail.example.org" });
       const [copy = ""] = readdirSync(join(folder.path, "backups"));
@@ -80,7 +66,7 @@ describe("restore", () => {
       expect(running.stderr).toContain("data/sealpost.db has data; stop the server");
       await server.stop();
     }
-    expect(await shell(restoring, folder.path)).toBe(0);
+    expect(await runCommands(restoring, folder.path)).toBe(0);
     const data = join(folder.path, "data");
     expect(readdirSync(data).sort()).toEqual(["sealpost.db", "sealpost.keys"]);
     expect((statSync(join(data, "sealpost.db")).mode & 0o777).toString(8)).toBe("600");

@@ -30,6 +30,9 @@ export const emailToken = definePlugin({
     tokenlist: "List tokens",
     delete: "Delete tokens",
     reset: "Reset the fail counters of tokens",
+    setpin: "Change the PINs of users",
+    set: "Change the descriptions of tokens at `POST /token/set`",
+    setdescription: "Change the descriptions of tokens",
     triggerchallenge: "Send codes",
   },
   optional: ["directory", "sms"],
@@ -48,7 +51,7 @@ export const emailToken = definePlugin({
     const checkCode = createCheckCode(ctx);
     return {
       routes: [
-        ...tokenRoutes({ ...ctx, tokens, owners, enroll }),
+        ...tokenRoutes({ ...ctx, tokens, owners, enroll, pins }),
         ...validateRoutes({ ...ctx, owners, trigger, triggerByPin, checkCode }),
       ],
       prune: async () => void (await ctx.store.commit([challenges.prune(ctx.time.now())])),

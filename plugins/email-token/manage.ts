@@ -3,20 +3,24 @@ import { SealpostError } from "sealpost";
 import { type Env, isConstraintError, missingParameter } from "sealpost/plugin";
 import type { TokenContext } from "./config.ts";
 import type { Enroll } from "./enroll.ts";
-import type { Owners } from "./owners.ts";
-import type { InitParams, ListParams, NamedParams } from "./schema.ts";
+import type { Owners, Pins } from "./owners.ts";
+import type { DescribeParams, InitParams, ListParams, NamedParams, PinParams } from "./schema.ts";
 import type { TokenRow, TokenStore } from "./store.ts";
 
 const SEARCHED = ["user", "realm", "serial", "type"] as const;
 
 /** Tokens, as admins see and change them. Each change is committed with its audit row. */
-interface Tokens {
+export interface Tokens {
   /** Creates a token. Returns its serial. @throws {SealpostError} `conflict`, or an error of {@link Enroll}. */
   init(c: Context<Env>, params: InitParams): Promise<string>;
   /** Returns one page, and the number of all matches. */
   page(c: Context<Env>, params: ListParams): Promise<{ rows: readonly TokenRow[]; total: number }>;
   /** Clears the fail counters of one token, or of all tokens of a user. Returns their number. @throws {SealpostError} `resource_not_found`. */
   reset(c: Context<Env>, named: NamedParams): Promise<number>;
+  /** Changes the description of a token. Returns 1. @throws {SealpostError} `resource_not_found`. */
+  describe(c: Context<Env>, params: DescribeParams): Promise<number>;
+  /** Changes the PIN of a person, for all tokens. Returns their number. @throws {SealpostError} `resource_not_found`. */
+  setPin(c: Context<Env>, params: PinParams): Promise<number>;
   /** Deletes a token and its codes. Returns 1. @throws {SealpostError} `resource_not_found`. */
   remove(c: Context<Env>, serial: string): Promise<number>;
 }
@@ -25,9 +29,10 @@ export interface TokensDeps extends Pick<TokenContext, "store" | "audit" | "rand
   readonly tokens: TokenStore;
   readonly owners: Owners;
   readonly enroll: Enroll;
+  readonly pins: Pick<Pins, "hash">;
 }
 
-export function createTokens({ store, audit, random, tokens, owners, enroll }: TokensDeps): Tokens {
+export function createTokens({ store, audit, random, tokens, owners, enroll, pins }: TokensDeps): Tokens {
   return {
     async init(c, params) {
       const row = await enroll(c, params);
@@ -59,19 +64,30 @@ export function createTokens({ store, audit, random, tokens, owners, enroll }: T
     },
 
     async reset(c, named) {
-      if (named.serial === "" && named.user === "") throw missingParameter("serial");
-      c.set("auditTarget", { identifier: named.serial || named.user, recipient: "" });
-      const rows =
-        named.user === ""
-          ? await tokens.search({ serial: named.serial })
-          : (await owners.tokensOf(named)).map(({ token }) => token);
-      const [first] = rows;
-      if (!first) throw notFound();
-      setTarget(c, first);
+      const rows = await namedRows({ tokens, owners }, c, named);
       const serials = rows.map(({ serial }) => serial);
       const row = audit.row(c, { success: true, identifier: serials.join(",") }, "ifChanged");
       const [reset] = await store.commit([tokens.reset(serials), row]);
       return reset.rowsAffected;
+    },
+
+    async describe(c, { serial, description = "" }) {
+      await namedRows({ tokens, owners }, c, { user: "", realm: "", serial });
+      const row = audit.row(c, { success: true, identifier: serial, fields: "description" }, "ifChanged");
+      const [changed] = await store.commit([tokens.describe(serial, description), row]);
+      if (changed.rowsAffected === 0) throw notFound();
+      return changed.rowsAffected;
+    },
+
+    async setPin(c, { otppin, ...named }) {
+      if (otppin === undefined) throw missingParameter("otppin");
+      const rows = await namedRows({ tokens, owners }, c, named);
+      const pinHash = otppin === "" ? "" : await pins.hash(otppin);
+      const identifier = rows.map(({ serial }) => serial).join(",");
+      const row = audit.row(c, { success: true, identifier, fields: "pin" }, "ifChanged");
+      const [changed] = await store.commit([tokens.setPin(rows, pinHash), row]);
+      if (changed.rowsAffected === 0) throw notFound();
+      return changed.rowsAffected;
     },
 
     async remove(c, serial) {
@@ -83,6 +99,24 @@ export function createTokens({ store, audit, random, tokens, owners, enroll }: T
       return removed.rowsAffected;
     },
   };
+}
+
+/** Finds one token, or all tokens of a user. @throws {SealpostError} `missing_parameter` or `resource_not_found`. */
+async function namedRows(
+  { tokens, owners }: Pick<TokensDeps, "tokens" | "owners">,
+  c: Context<Env>,
+  named: NamedParams,
+): Promise<readonly TokenRow[]> {
+  if (named.serial === "" && named.user === "") throw missingParameter("serial");
+  c.set("auditTarget", { identifier: named.serial || named.user, recipient: "" });
+  const rows =
+    named.user === ""
+      ? await tokens.search({ serial: named.serial })
+      : (await owners.tokensOf(named)).map(({ token }) => token);
+  const [first] = rows;
+  if (!first) throw notFound();
+  setTarget(c, first);
+  return rows;
 }
 
 /** Sets what the event, and the audit row of a rejected request, say about the token. */

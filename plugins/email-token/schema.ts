@@ -77,6 +77,22 @@ export const namedParams = v.object({ ...owner, serial: v.optional(serial, "") }
 
 export type NamedParams = v.InferOutput<typeof namedParams>;
 
+/** Parameters that change the description of one token. */
+export const describeParams = v.object({
+  serial: v.optional(serial, ""),
+  description: v.optional(text()),
+});
+export type DescribeParams = v.InferOutput<typeof describeParams>;
+
+/** Parameters of POST /token/setpin. */
+export const pinParams = v.object({
+  ...namedParams.entries,
+  otppin: v.optional(
+    described(text(MAX_PASS_CHARACTERS), "The new PIN of the user, for all tokens; an empty text removes it"),
+  ),
+});
+export type PinParams = v.InferOutput<typeof pinParams>;
+
 export const triggerParams = v.object({
   ...namedParams.entries,
   type: v.optional(described(tokenType, "Only tokens of this type")),

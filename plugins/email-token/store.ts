@@ -101,6 +101,9 @@ interface TokenWrites {
   /** The last statement affects no row if the token does not exist. */
   remove(serial: string): readonly [challenge: WriteStatement, token: WriteStatement];
   reset(serials: readonly string[]): WriteStatement;
+  describe(serial: string, description: string): WriteStatement;
+  /** Sets the PIN of these tokens, and of all others of their owner. */
+  setPin(rows: readonly TokenRow[], pinHash: string): WriteStatement;
 }
 
 /** The statements on tokens. */
@@ -202,6 +205,17 @@ function createTokenWrites(write: PluginStore["write"]): TokenWrites {
         .update(token)
         .set({ failCount: 0 })
         .where(inArray(token.serial, [...serials]));
+    },
+
+    describe(serial, description) {
+      return write.update(token).set({ description }).where(eq(token.serial, serial));
+    },
+
+    setPin(rows, pinHash) {
+      const serials = rows.map(({ serial }) => serial);
+      const owners = rows.map(({ userId }) => userId).filter((id) => id !== "");
+      const isMeant = or(inArray(token.serial, serials), inArray(token.userId, owners));
+      return write.update(token).set({ pinHash }).where(isMeant);
     },
   };
 }

@@ -1,12 +1,14 @@
 import { pageOf, respond, route, tagged } from "sealpost/plugin";
 import * as v from "valibot";
 import { CHANNELS } from "./channels.ts";
-import { createTokens, type TokensDeps } from "./manage.ts";
+import { createTokens, type Tokens, type TokensDeps } from "./manage.ts";
 import {
+  describeParams,
   enrolledDetail,
   initParams,
   listParams,
   namedParams,
+  pinParams,
   serialParams,
   tokenPage,
   toTokenView,
@@ -18,6 +20,7 @@ const TAG = { name: "Tokens", description: "Second factors of users" };
 export function tokenRoutes(deps: TokensDeps) {
   const tokens = createTokens(deps);
   return tagged(TAG, [
+    ...changeRoutes(tokens),
     route(
       {
         method: "POST",
@@ -82,4 +85,62 @@ export function tokenRoutes(deps: TokensDeps) {
       (c, { path: { serial } }) => tokens.remove(c, serial),
     ),
   ]);
+}
+
+/** Creates the routes that change tokens. A serial in the path is the same as in the body. */
+function changeRoutes(tokens: Tokens) {
+  const shared = { method: "POST", errors: [404] } as const;
+  const describing = { ...shared, parameters: { body: describeParams } } as const;
+  const set = { ...describing, right: "set", response: v.number(), description: "The value is 1." } as const;
+  const describe = { ...describing, right: "setdescription", response: v.boolean() } as const;
+  const setPin = {
+    ...shared,
+    right: "setpin",
+    parameters: { body: pinParams },
+    response: v.number(),
+    description: "It applies to all tokens of the user. The value is their number.",
+  } as const;
+  const path = serialParams;
+  return [
+    route(
+      { ...set, path: "/token/set", summary: "Set a description", operationId: "setToken" },
+      (c, { body }) => tokens.describe(c, body),
+    ),
+    route(
+      {
+        ...set,
+        path: "/token/set/:serial",
+        parameters: { path, body: describeParams },
+        summary: "Set one token's description",
+        operationId: "setOneToken",
+      },
+      (c, { body, path }) => tokens.describe(c, { ...body, ...path }),
+    ),
+    route(
+      { ...describe, path: "/token/description", summary: "Describe a token" },
+      async (c, { body }) => (await tokens.describe(c, body)) > 0,
+    ),
+    route(
+      {
+        ...describe,
+        path: "/token/description/:serial",
+        parameters: { path, body: describeParams },
+        summary: "Describe one token",
+      },
+      async (c, { body, path }) => (await tokens.describe(c, { ...body, ...path })) > 0,
+    ),
+    route({ ...setPin, path: "/token/setpin", summary: "Change a PIN" }, (c, { body }) =>
+      tokens.setPin(c, body),
+    ),
+    route(
+      {
+        ...setPin,
+        path: "/token/setpin/:serial",
+        parameters: { path, body: pinParams },
+        summary: "Change one token's PIN",
+        operationId: "changeOnePin",
+      },
+      (c, { body, path }) => tokens.setPin(c, { ...body, user: "", ...path }),
+    ),
+  ];
 }

@@ -78,6 +78,7 @@ const SECRETS = [
   ...SECRET_NAMES.map((name) => DEFINITION_FIELDS[name].parameter),
   "pass",
   "pin",
+  "otppin",
   "recoverycode",
 ];
 /** RFC 9110 7.2: `uri-host [ ":" port ]`. */

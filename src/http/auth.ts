@@ -9,7 +9,7 @@ import type { Principal } from "../domain/admin.ts";
 import { auditEntry } from "../domain/audit.ts";
 import { BoundedCache } from "../domain/bounded-cache.ts";
 import { clientNetwork } from "../domain/network.ts";
-import { missingParameter, SealpostError, type SealpostErrorCode } from "../errors.ts";
+import { SealpostError, type SealpostErrorCode } from "../errors.ts";
 import { respond } from "../wire/envelope.ts";
 import { route } from "../wire/route.ts";
 import { EXAMPLE, logInParams, sessionView, toSessionView } from "./auth-schema.ts";
@@ -44,7 +44,6 @@ export function authRoutes(deps: RecordDeps & { readonly authentication: Authent
         if (username === "") {
           throw new SealpostError("missing_username", "Authentication failure. Missing Username");
         }
-        if (password === "") throw missingParameter("password");
         const client = c.get("clientAddress");
         const record = (admin: Principal | null) => recordOf(c, admin, deps);
         const options = { realm: realm === "" ? null : realm, client, request: c.req.raw, record };

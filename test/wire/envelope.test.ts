@@ -65,7 +65,7 @@ const REJECTIONS: readonly Refusal[] = [
   {
     name: "no password",
     ...{ method: "POST", path: "/auth", options: { json: { username: "admin" } } },
-    ...{ status: 400, code: 905, message: "ERR905: Missing parameter: password" },
+    ...{ status: 401, code: 4031, message: "Authentication failure. Wrong credentials" },
   },
   {
     name: "a missing right",

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { Command, Option } from "commander";
 import { CHECKPOINTS, type Checkpoint } from "../domain/delivery.ts";
 import { parseEndpoint } from "../domain/endpoint.ts";
@@ -32,6 +33,7 @@ function listCommand(): Command {
 interface TestOptions {
   readonly to?: string;
   readonly until?: Checkpoint;
+  readonly certificate?: string;
 }
 
 function testCommand(): Command {
@@ -45,11 +47,15 @@ function testCommand(): Command {
         CHECKPOINTS,
       ),
     )
-    .action(async (identifier: string, address: string | undefined, { to, until }: TestOptions) => {
+    .option("--certificate <file>", "certificate of the recipient (PEM), if the definition encrypts")
+    .action(async (identifier: string, address: string | undefined, options: TestOptions) => {
+      const { to, until } = options;
       const recipient = readRecipient(to ?? address, until);
+      const certificates = await readCertificates(options.certificate, recipient);
       await withInstance(async ({ services }) => {
         const server = await services.servers.get(identifier);
         if (!server) throw new SealpostError("resource_not_found", `There is no definition "${identifier}"`);
+        await services.testMail.assertCertificate(certificates);
         const actor = commandLineActor("server test");
         if (until !== undefined) {
           const check = { until, recipient };
@@ -60,7 +66,9 @@ function testCommand(): Command {
             { ...verdict, remark: "; nothing was sent" },
           );
         } else if (recipient !== null) {
-          const { result, notices } = await services.testMail.sendStored({ identifier, recipient }, actor);
+          const { result, notices } = await services.testMail.sendStored({ identifier, recipient }, actor, {
+            certificates,
+          });
           const verdict = { success: `Delivered to ${recipient.address}`, failure: "Not delivered" };
           report({ ...toTestDetail(result, server, false), ...noticeDetail(notices) }, verdict);
         }
@@ -77,6 +85,19 @@ function readRecipient(address: string | undefined, until: Checkpoint | undefine
   const recipient = parseMailbox(address);
   if (!recipient) throw new SealpostError("invalid_parameter", `"${address}" is not one mailbox`);
   return recipient;
+}
+
+/** @throws {SealpostError} if the file cannot be read, or no recipient is named. */
+async function readCertificates(
+  file: string | undefined,
+  recipient: Mailbox | null,
+): Promise<Readonly<Record<string, string>>> {
+  if (file === undefined) return {};
+  if (!recipient) throw new SealpostError("missing_parameter", "Name the recipient: --to <address>");
+  const pem = await readFile(file, "utf8").catch(() => {
+    throw new SealpostError("invalid_parameter", `Cannot read ${file}: give the path of the PEM file`);
+  });
+  return { [recipient.address]: pem };
 }
 
 function lineOf({ identifier, server, port, tls, smime, description }: StoredDefinition): string {

@@ -3,6 +3,8 @@ import { reply, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { runCli, startSealpost } from "../fixtures/process/sealpost.ts";
+import { isInstalled, scratchFile } from "../fixtures/smime/openssl.ts";
+import { decrypt, recipient } from "../fixtures/smime/recipient.ts";
 
 setDefaultTimeout(TEST_MS);
 
@@ -80,6 +82,41 @@ test("server test --until checks the server of a definition and sends nothing", 
   const rows = (await api.audit()).filter(({ action }) => action === "cli server test");
   expect(rows).toMatchObject([{ success: false }, { success: true, info: "check until auth" }]);
 });
+
+test.skipIf(!isInstalled("openssl"))(
+  "server test --certificate encrypts to the certificate in a file, and rejects one of another address",
+  async () => {
+    using folder = temporaryFolder();
+    await using smtp = await startSmtpServer();
+    await using sealpost = await startSealpost({ folder: folder.path });
+    const api = await sealpost.logIn();
+    const server = `127.0.0.1:${smtp.port}`;
+    await api.save("office", { server, sender: "a@example.org", smime_encrypt: true });
+    const anna = await recipient("p256", "anna@example.net");
+    const file = scratchFile(anna.certificate);
+    const cli = (...args: readonly string[]) =>
+      runCli(["server", "test", "office", ...args], { folder: folder.path });
+
+    const sent = await cli("anna@example.net", "--certificate", file);
+    expect(sent).toMatchObject({ code: 0, stderr: "" });
+    expect(sent.stdout).toContain("Delivered to anna@example.net, encrypted: 250");
+    const bytes = smtp.messages[0]?.bytes ?? new Uint8Array();
+    expect((await decrypt(bytes, anna)).stdout).toContain("This is a test email from Sealpost.");
+
+    const other = await cli("bert@example.net", "--certificate", file);
+    expect(other).toMatchObject({ code: 1, stdout: "" });
+    expect(other.stderr).toMatch(/^sealpost: .*recipient_certificate.*bert@example\.net/);
+    expect(await cli("anna@example.net", "--certificate", `${file}-none`)).toMatchObject({
+      code: 1,
+      stderr: `sealpost: Cannot read ${file}-none: give the path of the PEM file\n`,
+    });
+    expect(await cli("--until", "auth", "--certificate", file)).toMatchObject({
+      code: 1,
+      stderr: "sealpost: Name the recipient: --to <address>\n",
+    });
+    expect(smtp.messages).toHaveLength(1);
+  },
+);
 
 test("server test reports an unknown definition and an invalid address", async () => {
   using folder = temporaryFolder();

@@ -52,7 +52,8 @@ describe("encryptEntity() is decrypted", () => {
     });
   }
 
-  // NSS 3.87 and gpgsm 2.2 do not read messages by key agreement, those of openssl neither.
+  // By key agreement, NSS 3.87 and gpgsm 2.2.40 decrypt neither these messages nor those of openssl. Nor does gpgsm import
+  // a key of a curve from PKCS#12: it crashes.
   withNss("by NSS, rsa", async () => {
     const { key, certificate } = await recipient("rsa", ADDRESS);
     const database = scratch(`nss-decrypt`);

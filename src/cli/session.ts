@@ -13,10 +13,17 @@ interface Session {
   readonly services: Services;
 }
 
-/** Opens the instance that the settings describe, runs one command on it, and closes it. */
-export async function withInstance<T>(run: (session: Session) => Promise<T>): Promise<T> {
+/**
+ * Opens the instance that the settings describe, runs one command on it, and closes it.
+ * @param options.logs whether the log has the level of the setting. A command that reports its result itself logs errors
+ * only, unless the setting is set.
+ */
+export async function withInstance<T>(
+  run: (session: Session) => Promise<T>,
+  { logs = false }: { readonly logs?: boolean } = {},
+): Promise<T> {
   const config = parseConfig(process.env);
-  await configureLogging(config.log);
+  await configureLogging(logs || process.env.SEALPOST_LOG ? config.log : "error");
   await using sealpost = await openInstance(config, await loadPlugins(process.cwd()));
   return await run({ sealpost, services: internalsOf(sealpost).services });
 }

@@ -16,13 +16,16 @@ export function workerCommand(): Command {
       assertLocalDrivers(parseConfig(process.env));
       // Listen for signals now: one that arrives during the start would end the process wherever it is.
       const stopping = stopSignal(process);
-      await withInstance(async ({ sealpost }) => {
-        const working = internalsOf(sealpost).startWorker();
-        log.info("Sending queued mail as process {pid}", { pid: process.pid });
-        const signal = await Promise.race([stopping, working]);
-        log.info("Stopping on {signal}", { signal });
-        // Closing the instance waits for deliveries in flight.
-        setTimeout(() => process.exit(1), STOP_WITHIN_MS).unref();
-      });
+      await withInstance(
+        async ({ sealpost }) => {
+          const working = internalsOf(sealpost).startWorker();
+          log.info("Sending queued mail as process {pid}", { pid: process.pid });
+          const signal = await Promise.race([stopping, working]);
+          log.info("Stopping on {signal}", { signal });
+          // Closing the instance waits for deliveries in flight.
+          setTimeout(() => process.exit(1), STOP_WITHIN_MS).unref();
+        },
+        { logs: true },
+      );
     });
 }

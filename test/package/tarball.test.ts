@@ -14,7 +14,7 @@ const WANTED = [
   /^dist\/module\/(app|config|driver|errors|index|plugin|sealpost|services|version)\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/(invalid-setting|options|platform)\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/node-22\.(js|d\.ts)$/,
-  /^dist\/module\/runtime\/local\/(authorities|drivers|load-keyring|peers)\.(js|d\.ts)$/,
+  /^dist\/module\/runtime\/local\/(authorities|database-path|drivers|load-keyring|peers)\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/(bun|deno)\/index\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/workers\/(bindings|drivers|index|once|smtp|transport)\.(js|d\.ts)$/,
 ];

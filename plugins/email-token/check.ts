@@ -3,7 +3,15 @@ import type { Context } from "hono";
 import { type Env, language, MAX_CLOCK_SKEW_MS, type PluginStore, type RateLimit } from "sealpost/plugin";
 import { MAX_VALID_SECONDS, type TokenContext } from "./config.ts";
 import { eventDataOf } from "./owners.ts";
-import { attempt, challenge, MAX_FAILURES, type OwnedToken, type TokenRow, token } from "./store.ts";
+import {
+  attempt,
+  challenge,
+  isUsable,
+  MAX_FAILURES,
+  type OwnedToken,
+  type TokenRow,
+  token,
+} from "./store.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 import { codeText } from "./trigger.ts";
 
@@ -153,7 +161,7 @@ function attemptStatements({ write, prepare }: AttemptStore) {
     sql`EXISTS (SELECT 1 FROM ${attempt} WHERE ${attempt.id} = ${placeholder("id")} AND ${outcomes})`;
   const isUndecided = sql`NOT ${has(sql`true`)}`;
   const { serial, failCount } = token;
-  const isUnlocked = lt(failCount, MAX_FAILURES);
+  const isUnlocked = and(lt(failCount, MAX_FAILURES), isUsable);
   const insert = (outcome: string, of: SQL, where: SQL) =>
     write.run(sql`INSERT INTO ${attempt} (id, outcome, serial, at)
       SELECT ${placeholder("id")}, ${sql.raw(`'${outcome}'`)}, ${of}, ${now(attempt.at)} WHERE ${where}`);

@@ -51,6 +51,10 @@ export function createEnroll({
       sentAt: new Date(0),
       transactionId: "",
       createdAt: time.now(),
+      active: true,
+      revoked: false,
+      rolloutState: "",
+      identifier: "",
     };
   };
 }

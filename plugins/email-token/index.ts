@@ -1,4 +1,5 @@
 import { definePlugin } from "sealpost/plugin";
+import { createTokenChanges } from "./changes.ts";
 import { createSendCode } from "./channels.ts";
 import { createCheckCode } from "./check.ts";
 import { options, settings } from "./config.ts";
@@ -6,6 +7,7 @@ import { createEnroll } from "./enroll.ts";
 import migration from "./migrations/0001_tokens.sql" with { type: "text" };
 import oldPins from "./migrations/0002_old_pins.sql" with { type: "text" };
 import attempts from "./migrations/0003_attempts.sql" with { type: "text" };
+import tokenState from "./migrations/0004_token_state.sql" with { type: "text" };
 import { createOwners, createPins } from "./owners.ts";
 import { createTriggerByPin } from "./pin.ts";
 import { attempt, challenge, createChallengeStore, createTokenStore, token } from "./store.ts";
@@ -23,6 +25,7 @@ export const emailToken = definePlugin({
     { name: "0001_tokens", sql: migration },
     { name: "0002_old_pins", sql: oldPins },
     { name: "0003_attempts", sql: attempts },
+    { name: "0004_token_state", sql: tokenState },
   ],
   rights: {
     enrollEMAIL: "Enroll tokens of type email",
@@ -41,9 +44,10 @@ export const emailToken = definePlugin({
     const directory = ctx.capabilities.find("directory");
     const sms = ctx.capabilities.find("sms");
     const tokens = createTokenStore(ctx.store);
+    const changes = createTokenChanges(ctx.store);
     const challenges = createChallengeStore(ctx.store);
     const owners = createOwners({ ...ctx, directory, tokens });
-    const pins = createPins({ ...ctx, tokens });
+    const pins = createPins({ ...ctx, changes });
     const enroll = createEnroll({ ...ctx, directory, owners, pins, hasSms: sms !== null });
     const sendCode = createSendCode({ ...ctx, sms });
     const trigger = createTrigger({ ...ctx, tokens, challenges, sendCode });
@@ -51,7 +55,7 @@ export const emailToken = definePlugin({
     const checkCode = createCheckCode(ctx);
     return {
       routes: [
-        ...tokenRoutes({ ...ctx, tokens, owners, enroll, pins }),
+        ...tokenRoutes({ ...ctx, tokens, changes, owners, enroll, pins }),
         ...validateRoutes({ ...ctx, owners, trigger, triggerByPin, checkCode }),
       ],
       prune: async () => void (await ctx.store.commit([challenges.prune(ctx.time.now())])),

@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import { SealpostError } from "sealpost";
 import { type Env, isConstraintError, missingParameter } from "sealpost/plugin";
+import type { TokenChanges } from "./changes.ts";
 import type { TokenContext } from "./config.ts";
 import type { Enroll } from "./enroll.ts";
 import type { Owners, Pins } from "./owners.ts";
@@ -27,18 +28,28 @@ export interface Tokens {
 
 export interface TokensDeps extends Pick<TokenContext, "store" | "audit" | "random"> {
   readonly tokens: TokenStore;
+  readonly changes: TokenChanges;
   readonly owners: Owners;
   readonly enroll: Enroll;
   readonly pins: Pick<Pins, "hash">;
 }
 
-export function createTokens({ store, audit, random, tokens, owners, enroll, pins }: TokensDeps): Tokens {
+export function createTokens({
+  store,
+  audit,
+  random,
+  tokens,
+  changes,
+  owners,
+  enroll,
+  pins,
+}: TokensDeps): Tokens {
   return {
     async init(c, params) {
       const row = await enroll(c, params);
       setTarget(c, row);
       const entry = { success: true, identifier: row.serial, recipient: row.address, info: row.type };
-      const statements = [tokens.insert(row), audit.row(c, entry, "ifChanged")] as const;
+      const statements = [changes.insert(row), audit.row(c, entry, "ifChanged")] as const;
       const [inserted] = await store.commit(statements).catch((cause) => {
         if (!isConstraintError(cause)) throw cause;
         throw conflict("A token with this serial exists", cause);
@@ -67,14 +78,14 @@ export function createTokens({ store, audit, random, tokens, owners, enroll, pin
       const rows = await namedRows({ tokens, owners }, c, named);
       const serials = rows.map(({ serial }) => serial);
       const row = audit.row(c, { success: true, identifier: serials.join(",") }, "ifChanged");
-      const [reset] = await store.commit([tokens.reset(serials), row]);
+      const [reset] = await store.commit([changes.reset(serials), row]);
       return reset.rowsAffected;
     },
 
     async describe(c, { serial, description = "" }) {
       await namedRows({ tokens, owners }, c, { user: "", realm: "", serial });
       const row = audit.row(c, { success: true, identifier: serial, fields: "description" }, "ifChanged");
-      const [changed] = await store.commit([tokens.describe(serial, description), row]);
+      const [changed] = await store.commit([changes.describe(serial, description), row]);
       if (changed.rowsAffected === 0) throw notFound();
       return changed.rowsAffected;
     },
@@ -85,7 +96,7 @@ export function createTokens({ store, audit, random, tokens, owners, enroll, pin
       const pinHash = otppin === "" ? "" : await pins.hash(otppin);
       const identifier = rows.map(({ serial }) => serial).join(",");
       const row = audit.row(c, { success: true, identifier, fields: "pin" }, "ifChanged");
-      const [changed] = await store.commit([tokens.setPin(rows, pinHash), row]);
+      const [changed] = await store.commit([changes.setPin(rows, pinHash), row]);
       if (changed.rowsAffected === 0) throw notFound();
       return changed.rowsAffected;
     },
@@ -94,7 +105,7 @@ export function createTokens({ store, audit, random, tokens, owners, enroll, pin
       const token = await tokens.find(serial);
       if (token) setTarget(c, token);
       const row = audit.row(c, { success: true, identifier: serial }, "ifChanged");
-      const [, removed] = await store.commit([...tokens.remove(serial), row]);
+      const [, removed] = await store.commit([...changes.remove(serial), row]);
       if (removed.rowsAffected === 0) throw notFound();
       return removed.rowsAffected;
     },

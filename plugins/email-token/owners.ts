@@ -8,6 +8,7 @@ import {
   nameKey,
   type SelectStatement,
 } from "sealpost/plugin";
+import type { TokenChanges } from "./changes.ts";
 import type { TokenContext } from "./config.ts";
 import type { OwnedToken, TokenFilter, TokenRow, TokenStore } from "./store.ts";
 
@@ -18,6 +19,7 @@ export interface OwnerQuery {
   readonly serial: string;
 }
 type OwnerName = Pick<OwnerQuery, "user" | "realm">;
+type UsableFilter = Pick<TokenFilter, "isUsable">;
 
 /** Tokens to compare a PIN with. */
 export interface PinTargets {
@@ -37,12 +39,15 @@ export interface FoundTokens {
 export interface Owners {
   /** Finds the named user, or `null` if there is none. */
   find(name: OwnerName): Promise<DirectoryUser | null>;
+  /** Returns all tokens, usable or not. */
   search(query: OwnerQuery): Promise<FoundTokens>;
   /** Returns one text for all ways to write a name, folded, whether the user exists or not. */
   fullName(name: OwnerName): string;
+  /** Returns the usable tokens. */
   tokensForPin(query: OwnerQuery): Promise<PinTargets>;
-  tokensOf(query: OwnerQuery): Promise<readonly OwnedToken[]>;
-  /** Returns the matching tokens that this transaction sent a code to. */
+  /** Returns all tokens, or the usable ones. */
+  tokensOf(query: OwnerQuery, which?: UsableFilter): Promise<readonly OwnedToken[]>;
+  /** Returns the matching usable tokens that this transaction sent a code to. */
   tokensIn(transactionId: string, query: OwnerQuery): Promise<readonly OwnedToken[]>;
 }
 
@@ -71,8 +76,8 @@ export function createOwners({
     return found.findLast((user) => user !== null) ?? null;
   }
 
-  async function search(query: OwnerQuery): Promise<FoundTokens> {
-    const filter = { serial: query.serial === "" ? undefined : query.serial };
+  async function search(query: OwnerQuery, which: UsableFilter = {}): Promise<FoundTokens> {
+    const filter = { ...which, serial: query.serial === "" ? undefined : query.serial };
     if (directory?.lookup) {
       const { lookup } = directory;
       const by = ownerKey(query);
@@ -103,13 +108,13 @@ export function createOwners({
 
   return {
     find,
-    search,
+    search: (query) => search(query),
     fullName: (name) => fullNameOf(name, directory?.defaultRealm ?? ""),
     async tokensForPin(query) {
-      const found = await search(query);
+      const found = await search(query, { isUsable: true });
       return { targets: ownedBy(found, query), hasOldPins: found.hasOldPins };
     },
-    tokensOf: async (query) => ownedBy(await search(query), query),
+    tokensOf: async (query, which) => ownedBy(await search(query, which), query),
     async tokensIn(transactionId, query) {
       const ofTransaction = tokens.selectOfTransaction(transactionId);
       const isMeant = ({ serial }: TokenRow) => query.serial === "" || serial === query.serial;
@@ -217,8 +222,8 @@ export interface Pins {
 export function createPins({
   store,
   secrets: { pin, password },
-  tokens,
-}: Pick<TokenContext, "store" | "secrets"> & { readonly tokens: TokenStore }): Pins {
+  changes,
+}: Pick<TokenContext, "store" | "secrets"> & { readonly changes: TokenChanges }): Pins {
   return {
     hash: pin.hash,
     async verify(c, given, stored, { hasOldPins }) {
@@ -228,7 +233,7 @@ export function createPins({
       const verdict = await password.verify(given, old, { request: c });
       if (old === null || !verdict.ok) return { ok, renewed: null };
       const renewed = await pin.hash(given);
-      await store.commit([tokens.renewPin(old, renewed)]);
+      await store.commit([changes.renewPin(old, renewed)]);
       return { ok: true, renewed };
     },
   };

@@ -122,6 +122,8 @@ const tokenView = named(
     serial: v.string(),
     tokentype: tokenType,
     active: v.boolean(),
+    revoked: v.boolean(),
+    rollout_state: v.string(),
     locked: v.boolean(),
     failcount: v.number(),
     maxfail: v.number(),
@@ -136,12 +138,14 @@ const tokenView = named(
   }),
 );
 export function toTokenView(row: TokenRow): v.InferOutput<typeof tokenView> {
-  const { serial, type, address, description, username, realm } = row;
+  const { serial, type, address, description, username, realm, active, revoked, rolloutState } = row;
   const name = type === "email" ? "email" : "phone";
   return {
     serial,
     tokentype: type,
-    active: true,
+    active,
+    revoked,
+    rollout_state: rolloutState,
     locked: row.failCount >= MAX_FAILURES,
     failcount: row.failCount,
     maxfail: MAX_FAILURES,

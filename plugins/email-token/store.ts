@@ -34,6 +34,13 @@ export const token = sqliteTable("email_token_token", {
   /** The transaction of the last code. */
   transactionId: text("transaction_id").notNull(),
   createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
+  active: integer("active", { mode: "boolean" }).notNull(),
+  /** A revoked token stays inactive. */
+  revoked: integer("revoked", { mode: "boolean" }).notNull(),
+  /** `verify` until the owner has verified the address. */
+  rolloutState: text("rollout_state").$type<"" | "verify">().notNull(),
+  /** The server definition or gateway that codes are sent through. If empty, that of the settings. */
+  identifier: text("identifier").notNull(),
 });
 export type TokenRow = typeof token.$inferSelect;
 
@@ -66,6 +73,9 @@ export const attempt = sqliteTable("email_token_attempt", {
   at: integer("at", { mode: "timestamp_ms" }).notNull(),
 });
 
+/** Whether a token may get a code and accept one, as an expression. The one place that decides it. */
+export const isUsable = sql`${token.active} = 1 AND ${token.revoked} = 0 AND ${token.rolloutState} = ''`;
+
 /** Each trigger sends a code to every token of a user. */
 export const MAX_TOKENS_PER_USER = 10;
 
@@ -76,47 +86,26 @@ export interface TokenFilter {
   /** An ID, or an expression for it. */
   readonly userId?: string | SQL | undefined;
   readonly realm?: string | undefined;
+  /** Only tokens that are usable. */
+  readonly isUsable?: boolean | undefined;
 }
 
 /** Reads tokens. Selects run when they are awaited. */
-interface TokenReads {
+export interface TokenStore {
   find(serial: string): Promise<TokenRow | undefined>;
   search(filter: TokenFilter): SelectStatement<TokenRow>;
   /** Selects tokens. Without a match it returns a row of nulls, so that it takes about as long as with one. */
   select(filter: TokenFilter): SelectStatement<{ readonly token: TokenRow | null }>;
   /** Selects a token whose PIN still has an old hash. */
   selectOldPin(): SelectStatement<{ readonly serial: string }>;
-  /** Selects the tokens that a transaction sent a code to. */
+  /** Selects the usable tokens that a transaction sent a code to. */
   selectOfTransaction(transactionId: string): SelectStatement<TokenRow>;
   /** Returns one page and the total number of tokens. */
   page(filter: TokenFilter, page: number, size: number): Promise<{ rows: TokenRow[]; total: number }>;
 }
 
-/** Changes tokens, for `commit`. */
-interface TokenWrites {
-  /** Affects no row if the user has a token with another PIN, or the maximum number of tokens. */
-  insert(row: TokenRow): WriteStatement;
-  /** Replaces an old PIN hash in every token that has it. Its salt makes it unique to one user. */
-  renewPin(old: string, renewed: string): WriteStatement;
-  /** The last statement affects no row if the token does not exist. */
-  remove(serial: string): readonly [challenge: WriteStatement, token: WriteStatement];
-  reset(serials: readonly string[]): WriteStatement;
-  describe(serial: string, description: string): WriteStatement;
-  /** Sets the PIN of these tokens, and of all others of their owner. */
-  setPin(rows: readonly TokenRow[], pinHash: string): WriteStatement;
-}
-
-/** The statements on tokens. */
-export interface TokenStore extends TokenReads, TokenWrites {}
-
-type Statements = Pick<PluginStore, "read" | "write">;
-
-/** Creates the statements on tokens. */
-export function createTokenStore({ read, write }: Statements): TokenStore {
-  return { ...createTokenReads(read), ...createTokenWrites(write) };
-}
-
-function createTokenReads(read: PluginStore["read"]): TokenReads {
+/** Creates the reads of tokens. */
+export function createTokenStore({ read }: Pick<PluginStore, "read">): TokenStore {
   const bySerial = read
     .select()
     .from(token)
@@ -147,12 +136,15 @@ function createTokenReads(read: PluginStore["read"]): TokenReads {
         .select()
         .from(token)
         .where(
-          inArray(
-            token.serial,
-            read
-              .select({ serial: challenge.serial })
-              .from(challenge)
-              .where(eq(challenge.transactionId, transactionId)),
+          and(
+            inArray(
+              token.serial,
+              read
+                .select({ serial: challenge.serial })
+                .from(challenge)
+                .where(eq(challenge.transactionId, transactionId)),
+            ),
+            isUsable,
           ),
         )
         .orderBy(asc(token.serial)),
@@ -174,58 +166,13 @@ function createTokenReads(read: PluginStore["read"]): TokenReads {
   };
 }
 
-function createTokenWrites(write: PluginStore["write"]): TokenWrites {
-  return {
-    renewPin(old, renewed) {
-      return write.update(token).set({ pinHash: renewed }).where(eq(token.pinHash, old));
-    },
-
-    insert(row) {
-      return write.run(sql`
-        INSERT INTO email_token_token (serial, type, user_id, username, realm, address, pin_hash, otp_length,
-          description, fail_count, sent_at, transaction_id, created_at)
-        SELECT ${row.serial}, ${row.type}, ${row.userId}, ${row.username}, ${row.realm}, ${row.address},
-          ${row.pinHash}, ${row.otpLength}, ${row.description}, ${row.failCount},
-          ${sql.param(row.sentAt, token.sentAt)}, ${row.transactionId}, ${sql.param(row.createdAt, token.createdAt)}
-        WHERE ${row.userId} = '' OR (
-          NOT EXISTS (SELECT 1 FROM ${token} WHERE ${token.userId} = ${row.userId}
-            AND ${token.pinHash} NOT IN ('', ${row.pinHash}))
-          AND (SELECT count(*) FROM ${token} WHERE ${token.userId} = ${row.userId}) < ${MAX_TOKENS_PER_USER})`);
-    },
-
-    remove(serial) {
-      return [
-        write.delete(challenge).where(eq(challenge.serial, serial)),
-        write.delete(token).where(eq(token.serial, serial)),
-      ] as const;
-    },
-
-    reset(serials) {
-      return write
-        .update(token)
-        .set({ failCount: 0 })
-        .where(inArray(token.serial, [...serials]));
-    },
-
-    describe(serial, description) {
-      return write.update(token).set({ description }).where(eq(token.serial, serial));
-    },
-
-    setPin(rows, pinHash) {
-      const serials = rows.map(({ serial }) => serial);
-      const owners = rows.map(({ userId }) => userId).filter((id) => id !== "");
-      const isMeant = or(inArray(token.serial, serials), inArray(token.userId, owners));
-      return write.update(token).set({ pinHash }).where(isMeant);
-    },
-  };
-}
-
-function conditions({ serial, type, userId, realm }: TokenFilter): SQL | undefined {
+function conditions({ serial, type, userId, realm, isUsable: onlyUsable }: TokenFilter): SQL | undefined {
   return and(
     serial === undefined ? undefined : eq(token.serial, serial),
     type === undefined ? undefined : eq(token.type, type),
     userId === undefined ? undefined : sql`${token.userId} = ${userId}`,
     realm === undefined ? undefined : eq(token.realm, realm),
+    onlyUsable ? isUsable : undefined,
   );
 }
 
@@ -245,11 +192,11 @@ export function secondsUntilNext({ sentAt }: TokenRow, now: Date): number {
 /** The statements on challenges. Writes are for `commit`. */
 export interface ChallengeStore {
   find(serial: string): Promise<ChallengeRow | undefined>;
-  /** Starts a transaction. Affects no row if the previous one is too recent, the token is locked, or `where` fails. */
+  /** Starts a transaction. Affects no row if the previous one is too recent, the token is locked or not usable, or `where` fails. */
   start(serial: string, transactionId: string, now: Date, where: SQL): WriteStatement;
   /** Whether this is the current transaction of the token, as an expression. */
   isCurrent(serial: string, transactionId: string): SQL;
-  /** Stores a code, which voids the previous one. Affects no row if the token has a newer transaction or was deleted. */
+  /** Stores a code, which voids the previous one. Affects no row if the token has a newer transaction, or is not usable. */
   issue(row: ChallengeRow): WriteStatement;
   /** Undoes the start of a transaction. @param before the token as it was before the start. */
   withdraw(
@@ -261,7 +208,7 @@ export interface ChallengeStore {
 }
 
 /** Creates the statements on challenges. */
-export function createChallengeStore({ read, write }: Statements): ChallengeStore {
+export function createChallengeStore({ read, write }: Pick<PluginStore, "read" | "write">): ChallengeStore {
   const bySerial = read
     .select()
     .from(challenge)
@@ -280,7 +227,7 @@ export function createChallengeStore({ read, write }: Statements): ChallengeStor
       return write
         .update(token)
         .set({ sentAt: now, transactionId })
-        .where(and(eq(token.serial, serial), isDue, lt(token.failCount, MAX_FAILURES), where));
+        .where(and(eq(token.serial, serial), isUsable, isDue, lt(token.failCount, MAX_FAILURES), where));
     },
 
     isCurrent: (serial, transactionId) =>
@@ -293,6 +240,7 @@ export function createChallengeStore({ read, write }: Statements): ChallengeStor
         SELECT ${row.serial}, ${row.transactionId}, ${row.codeHash}, ${row.attemptsLeft},
           ${sql.param(row.expiresAt, challenge.expiresAt)}
         FROM ${token} WHERE ${token.serial} = ${row.serial} AND ${token.transactionId} = ${row.transactionId}
+          AND ${isUsable}
         ON CONFLICT (serial) DO UPDATE SET transaction_id = excluded.transaction_id,
           code_hash = excluded.code_hash, tries_left = excluded.tries_left, expires_at = excluded.expires_at`);
     },

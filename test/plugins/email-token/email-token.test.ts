@@ -128,7 +128,17 @@ describe("GET /token/", () => {
     const list = async (query: Record<string, string> = {}) =>
       (await it.request("GET", "/token", { query })).value;
     const ann = {
-      ...{ serial, tokentype: "email", active: true, locked: false, failcount: 0, maxfail: 10, otplen: 7 },
+      ...{
+        serial,
+        tokentype: "email",
+        active: true,
+        revoked: false,
+        rollout_state: "",
+        locked: false,
+        failcount: 0,
+        maxfail: 10,
+        otplen: 7,
+      },
       ...{
         description: "of ann",
         username: "ann",

@@ -24,9 +24,11 @@ import { LANGUAGES } from "./texts.ts";
 
 const HOUR_SECONDS = 3_600;
 const PER_CLIENT = { key: "ask", max: 20, windowSeconds: HOUR_SECONDS };
-/** A user can ask again for a lost message, and no one can flood a mailbox. */
-const PER_ACCOUNT = { max: 3, windowSeconds: HOUR_SECONDS };
-const PER_ADDRESS = { max: 5, windowSeconds: HOUR_SECONDS };
+/** A user can ask again for a lost message, and no other client can use up these attempts. */
+const PER_CLIENT_AND_ACCOUNT = { max: 3, windowSeconds: HOUR_SECONDS };
+const PER_CLIENT_AND_ADDRESS = { max: 5, windowSeconds: HOUR_SECONDS };
+/** No one can flood a mailbox. */
+const PER_RECIPIENT = { max: 25, windowSeconds: HOUR_SECONDS };
 
 const CODE_CHARACTERS = 24;
 /** Letters and digits that do not look alike; 24 of them are 136 bits. */
@@ -59,7 +61,8 @@ export function createRequestCode(deps: RequestDeps): RequestCode {
     const account = await findAccount(deps, directory, given);
     const values = await settings.all();
     if (!values["recovery.enabled"]) throw disabledError();
-    const reason = await countRequest(deps, directory.lookup ? client : [], account, given.email);
+    const counted = { c, client: directory.lookup ? client : [], account, given: given.email };
+    const reason = await countRequest(deps, counted);
     const leftMs = Math.max(0, leastAnswerMs - (performance.now() - startMs));
     return withMinimumDuration(leftMs, () => send(deps, c, given, { account, reason, settings: values }));
   };
@@ -72,17 +75,29 @@ export function createRequestCode(deps: RequestDeps): RequestCode {
  */
 async function countRequest(
   { store, limits, baseUrl }: RequestDeps,
-  client: readonly RateLimit[],
-  account: Account,
-  given: string,
+  {
+    c,
+    client,
+    account,
+    given,
+  }: {
+    readonly c: Context<Env>;
+    readonly client: readonly RateLimit[];
+    readonly account: Account;
+    readonly given: string;
+  },
 ): Promise<string | null> {
   const isTheirs = addressOf(account, given) !== null;
   // Counted by the real recipient: knowing the name is not enough to use up the limit of a user.
   const kind = isTheirs ? "user" : "nobody";
   const perClient = await limits.plan(...client);
-  const perAccount = await limits.plan(
-    { key: `${kind} ${account.key}`, ...PER_ACCOUNT },
-    { key: `${kind} mail ${addressKey(given)}`, ...PER_ADDRESS },
+  const accountKey = `${kind} ${account.key}`;
+  const addressLimitKey = `${kind} mail ${addressKey(given)}`;
+  const perAccount = await limits.planInOrder(
+    ...limits.perClient(c, { key: accountKey, ...PER_CLIENT_AND_ACCOUNT }),
+    ...limits.perClient(c, { key: addressLimitKey, ...PER_CLIENT_AND_ADDRESS }),
+    { key: accountKey, ...PER_RECIPIENT },
+    { key: addressLimitKey, ...PER_RECIPIENT },
   );
   const results = await store.commit([
     ...perClient.consume,

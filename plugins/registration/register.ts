@@ -22,8 +22,12 @@ import { LANGUAGES, TEXTS } from "./texts.ts";
 
 const HOUR_SECONDS = 3_600;
 const PER_CLIENT = { key: "register", max: 20, windowSeconds: HOUR_SECONDS };
-/** Messages with a code to one address, and messages to the owner of one name, regardless of who causes them. */
-const PER_RECIPIENT = { max: 5, windowSeconds: HOUR_SECONDS };
+/** Messages that one client causes to an address or to the owner of a name, so that it cannot use up those of others. */
+const PER_CLIENT_AND_RECIPIENT = { max: 3, windowSeconds: HOUR_SECONDS };
+/** Messages with a code to one address, regardless of who causes them. */
+const PER_ADDRESS = { max: 25, windowSeconds: HOUR_SECONDS };
+/** Messages to the owner of one name. Fewer, because the owner needs none of them. */
+const PER_OWNER = { max: 5, windowSeconds: HOUR_SECONDS };
 
 /** Without characters that look alike: 0 O, 1 I L. */
 const CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789";
@@ -146,16 +150,20 @@ interface CountedRequest {
  */
 async function countRequest(
   { store, limits }: Pick<RegisterDeps, "store" | "limits">,
-  { given, realm, directory }: RegistrationRequest,
+  { c, given, realm, directory }: RegistrationRequest,
   client: readonly RateLimit[],
 ): Promise<CountedRequest> {
+  const recipientLimits = (key: string, total: Omit<RateLimit, "key">) => [
+    ...limits.perClient(c, { key, ...PER_CLIENT_AND_RECIPIENT }),
+    { key, ...total },
+  ];
   const name = { username: given.username, realm };
   const found = directory.lookup ? null : await directory.find(name);
-  const address = { key: `for ${addressKey(given.email)}`, ...PER_RECIPIENT };
-  // Counted by name, taken or not: both write the same row, and a free name is not blocked by it.
-  const owner = { key: `owner of ${realm} ${nameKey(given.username)}`, ...PER_RECIPIENT };
-  const asked = await limits.plan(...client, address);
-  const notified = await limits.plan(owner);
+  const addressLimits = recipientLimits(`for ${addressKey(given.email)}`, PER_ADDRESS);
+  const asked = await limits.planInOrder(...client, ...addressLimits);
+  // Counted by name, taken or not: both write the same rows, and a free name is not blocked by it.
+  const ownerKey = `owner of ${realm} ${nameKey(given.username)}`;
+  const notified = await limits.planInOrder(...recipientLimits(ownerKey, PER_OWNER));
   const results: readonly unknown[] = await store.commit([
     ...asked.consume,
     ...notified.consume,
@@ -164,10 +172,14 @@ async function countRequest(
   ]);
   const end = asked.consume.length + notified.consume.length;
   limits.assertAllowed(asked.result(results.slice(0, asked.consume.length)));
+  const { allowed: isOwnerReachable } = notified.result(results.slice(asked.consume.length, end));
   return {
     owner: directory.lookup ? directory.lookup.user(results.at(-1)) : found,
-    isOwnerReachable: notified.result(results.slice(asked.consume.length, end)).allowed,
-    refunds: { address: (await limits.plan(address)).refund(), owner: notified.refund() },
+    isOwnerReachable,
+    refunds: {
+      address: (await limits.plan(...addressLimits)).refund(),
+      owner: isOwnerReachable ? notified.refund() : [],
+    },
   };
 }
 

@@ -1,4 +1,4 @@
-import { sql } from "drizzle-orm";
+import { and, sql } from "drizzle-orm";
 import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { PluginLimits, RateLimit, RateLimitPlan, RateLimitResult } from "../contracts/plugin/limits.ts";
@@ -42,6 +42,7 @@ export function createPluginLimits(deps: {
 
   return {
     plan,
+    planInOrder: async (...limits) => inOrder(await Promise.all(limits.map((limit) => plan(limit)))),
     async consume(...limits) {
       const { consume, result } = await plan(...limits);
       assertAllowed(result(await database.commit(consume)));
@@ -53,6 +54,27 @@ export function createPluginLimits(deps: {
       return [{ key: `${key} ${client === null ? "unknown" : clientNetwork(client)}`, ...bounds }];
     },
     isTrustedClient,
+  };
+}
+
+/** Combines plans of one limit each. A limit takes its count back if one before it is exceeded. */
+function inOrder(plans: readonly RateLimitPlan[]): RateLimitPlan {
+  const allWithin = (some: readonly RateLimitPlan[]) =>
+    and(...some.map(({ isWithin }) => isWithin)) ?? sql`true`;
+  const refunds = plans
+    .slice(1)
+    .flatMap((later, index) => later.refund(sql`NOT (${allWithin(plans.slice(0, index + 1))})`));
+  return {
+    consume: [...plans.flatMap(({ consume }) => consume), ...refunds],
+    isWithin: allWithin(plans),
+    refund: (where) => plans.flatMap(({ refund }) => refund(where)),
+    result(results) {
+      const counted = plans.map(({ result }, index) => result(results.slice(index, index + 1)));
+      return {
+        allowed: counted.every(({ allowed }) => allowed),
+        retryAfterSeconds: Math.max(0, ...counted.map(({ retryAfterSeconds }) => retryAfterSeconds)),
+      };
+    },
   };
 }
 

@@ -11,7 +11,7 @@ export interface RateLimitResult {
 
 /** Rate limits as parts of a commit, so that counting and deciding are one step. */
 export interface RateLimitPlan {
-  /** Count one under each key. They go first in the commit. */
+  /** Count one under each key. They go first in the commit, in this order. */
   readonly consume: readonly Statement[];
   /** Whether every limit allows it. For statements after `consume` in the same commit. */
   readonly isWithin: SQL;
@@ -25,6 +25,11 @@ export interface RateLimitPlan {
 export interface PluginLimits {
   /** Prepares limits as parts of a commit. */
   plan(...limits: readonly RateLimit[]): Promise<RateLimitPlan>;
+  /**
+   * Prepares limits of which each counts only what those before it allow. With a client's share first, one client cannot
+   * use up a limit that others depend on.
+   */
+  planInOrder(...limits: readonly RateLimit[]): Promise<RateLimitPlan>;
   /**
    * Counts one under every key in a commit of its own. Rejected attempts count as well.
    * @throws {SealpostError} `too_many_tries` with `Retry-After`.

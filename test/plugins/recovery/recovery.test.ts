@@ -102,7 +102,7 @@ describe("POST /recover", () => {
     };
     await recover(instance, { user: "first", email: "first@example.net" });
     const real = await written({ user: "ann", email: ANN.email });
-    expect(real).toEqual([1, 1, 2, 2]);
+    expect(real).toEqual([1, 1, 2, 4]);
     expect(await written({ user: "nobody", email: "nobody@example.net" })).toEqual(real);
     expect(await written({ user: "ann", email: "eve@example.net" })).toEqual(real);
   });
@@ -129,7 +129,7 @@ describe("POST /recover", () => {
     expect(row).toMatchObject({ success: 0, info: "no mail: no base URL is set" });
   });
 
-  test("sends a user three messages an hour, and keeps the last code valid", async () => {
+  test("sends a user three messages an hour from one client, and keeps the last code valid", async () => {
     await using instance = await recoveryInstance();
     const code =
       [await codeByMail(instance), await codeByMail(instance), await codeByMail(instance)].at(-1) ?? "";
@@ -139,6 +139,21 @@ describe("POST /recover", () => {
     instance.clock.advance(3_600);
     await recover(instance);
     expect(await deliveredMails(instance)).toHaveLength(5);
+  });
+
+  test("a client that uses up its share keeps no other from recovery, and 25 messages an hour are the end", async () => {
+    await using instance = await recoveryInstance();
+    const askFrom = (client: number) =>
+      instance.request("POST", "/recover", {
+        json: { user: ANN.username, email: ANN.email },
+        token: null,
+        peer: `192.0.2.${client}`,
+      });
+    for (let more = 0; more < 9; more++) expect((await askFrom(1)).value).toBe(true);
+    expect(await deliveredMails(instance)).toHaveLength(3);
+    for (let client = 2; client < 10; client++)
+      for (let more = 0; more < 3; more++) expect((await askFrom(client)).value).toBe(true);
+    expect(await deliveredMails(instance)).toHaveLength(25);
   });
 
   test("does not count requests with a wrong address against the user's limit", async () => {

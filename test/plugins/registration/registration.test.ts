@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { directory } from "sealpost/plugins/directory";
 import { registration } from "sealpost/plugins/registration";
 import { testPlugin } from "../../contract/plugin.ts";
+import type { TestInstance } from "../../fixtures/instance.ts";
 import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import { isInstalled } from "../../fixtures/smime/openssl.ts";
 import { opensslVerify } from "../../fixtures/smime/verify.ts";
@@ -313,20 +314,46 @@ describe("POST /register/confirm", () => {
 });
 
 describe("limits", () => {
-  test("an address gets five messages an hour, no matter from which client", async () => {
+  const ask = async (instance: TestInstance, client: number, index: number, email = "ann@example.org") => {
+    const given = { ...ANN, username: `ann${client}x${index}`, email };
+    return (await register(instance, given, { peer: `192.0.2.${client}` })).response.status;
+  };
+  const times = (count: number) => Array.from({ length: count }, (_, index) => index);
+
+  test("a client uses three messages an hour of an address, in any letter case, and others keep theirs", async () => {
     await using instance = await started();
-    const ask = async (index: number) => {
-      const given = {
-        ...ANN,
-        username: `ann${index}`,
-        email: index % 2 ? "ann@example.org" : "Ann@EXAMPLE.org",
-      };
-      return (await register(instance, given, { peer: `192.0.2.${index}` })).response.status;
-    };
-    const statuses = await Promise.all(Array.from({ length: 9 }, (_, index) => ask(index)));
-    expect(statuses.toSorted()).toEqual([200, 200, 200, 200, 200, 429, 429, 429, 429]);
+    const statuses = await Promise.all(
+      times(9).map((index) => ask(instance, 1, index, index % 2 ? "ann@example.org" : "Ann@EXAMPLE.org")),
+    );
+    expect(statuses.toSorted()).toEqual([200, 200, 200, 429, 429, 429, 429, 429, 429]);
+    for (const index of times(10)) expect(await ask(instance, 1, 20 + index)).toBe(429);
+    expect(await ask(instance, 2, 0)).toBe(200);
+    expect(await delivered(instance)).toHaveLength(4);
     instance.clock.advance(3_600);
-    expect(await ask(1)).toBe(200);
+    expect(await ask(instance, 1, 0)).toBe(200);
+  });
+
+  test("an address gets 25 messages an hour, no matter from which clients", async () => {
+    await using instance = await started();
+    const statuses = await Promise.all(times(30).map((index) => ask(instance, 1 + (index % 15), index)));
+    expect(statuses.filter((status) => status === 429)).toHaveLength(5);
+    expect(await delivered(instance)).toHaveLength(25);
+    expect(await ask(instance, 99, 0)).toBe(429);
+  });
+
+  test("a client uses three messages an hour of the owner of a name, with the same response", async () => {
+    await using instance = await started();
+    await instance.request("POST", "/user/", { json: { ...ANN, email: "owner@example.org" } });
+    const askFor = (client: number, index: number) =>
+      register(
+        instance,
+        { ...ANN, email: `eve${client}x${index}@example.org` },
+        { peer: `192.0.2.${client}` },
+      );
+    for (const index of times(6)) expect((await askFor(1, index)).response.value).toBe(true);
+    expect(await delivered(instance)).toHaveLength(3);
+    expect((await askFor(2, 0)).response.value).toBe(true);
+    expect(await delivered(instance)).toHaveLength(4);
   });
 
   test("a client registers twenty times and confirms sixty times an hour; a trusted client has no limit", async () => {

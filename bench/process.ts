@@ -1,5 +1,5 @@
 /** The admin's password in every bench. */
-export const PASSWORD = "bench";
+export const PASSWORD = "a bench word";
 
 /** A server in a process of its own. */
 export interface Served extends AsyncDisposable {

@@ -53,6 +53,7 @@ export type { Sms, SmsOutcome, TextMessage } from "./contracts/sms.ts";
 export type { Principal } from "./domain/admin.ts";
 export { MAX_CLOCK_SKEW_MS } from "./domain/clock.ts";
 export { addressKey, domainOf, parseAddress, parseMailbox } from "./domain/mailbox.ts";
+export { nameKey } from "./domain/names.ts";
 export { type CidrBlock, parseCidr } from "./domain/network.ts";
 export { NOTICES, type Notice, type NoticeCode, notice } from "./domain/notices.ts";
 export { invalidParameter, missingParameter } from "./errors.ts";
@@ -60,7 +61,6 @@ export { definePlugin, setting } from "./plugin/define.ts";
 export {
   accountName,
   mailAddress,
-  nameKey,
   newPassword,
   personName,
   phoneNumber,

@@ -46,6 +46,7 @@ export interface Sealpost extends AsyncDisposable {
    * Creates an admin if there is none yet. If several processes call it, one of them creates the admin.
    * @returns whether this call created the admin.
    * @throws {TypeError} for an empty name or password.
+   * @throws {SealpostError} `invalid_parameter` for a password that is not allowed.
    */
   makeFirstAdmin(admin: { readonly username: string; readonly password: string }): Promise<boolean>;
   /**

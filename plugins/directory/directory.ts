@@ -82,6 +82,7 @@ export function createDirectory({
     verifyPassword: async (name, password) => verify(await users.find(name), password),
 
     async setPassword(name, password, also = []) {
+      await passwords.assertAllowed(password, name);
       const hash = await passwords.hash(password);
       try {
         await store.commit([users.setPasswordHash(name, hash), users.requireChange(), ...also]);

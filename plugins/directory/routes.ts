@@ -163,7 +163,7 @@ async function toChanges(
     ...(givenname !== undefined && { givenname }),
     ...(surname !== undefined && { surname }),
     ...(certificate !== undefined && { certificate }),
-    ...(password && { passwordHash: await deps.secrets.password.hash(password, { request: c }) }),
+    ...(password && { passwordHash: await newHash(c, deps, stored, password) }),
   };
 }
 
@@ -183,8 +183,19 @@ async function toNewUser(
   given: Omit<NewUserParams, "user" | "resolver" | "mobile"> & UserName,
 ): Promise<NewUser> {
   const { username, realm, email = "", phone = "", password = "", givenname, surname, certificate } = given;
-  const passwordHash = password === "" ? "" : await secrets.password.hash(password, { request: c });
+  const passwordHash = password === "" ? "" : await newHash(c, { secrets }, given, password);
   return { id: random.id(), username, realm, email, phone, givenname, surname, certificate, passwordHash };
+}
+
+/** @throws {SealpostError} `invalid_parameter` for a password that is not allowed; `busy`. */
+async function newHash(
+  c: Context<Env>,
+  { secrets }: Pick<PluginContext, "secrets">,
+  { username }: Pick<UserName, "username">,
+  password: string,
+): Promise<string> {
+  await secrets.password.assertAllowed(password, { username });
+  return secrets.password.hash(password, { request: c });
 }
 
 function nameTaken(): SealpostError {

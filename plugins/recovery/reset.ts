@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { type Directory, type DirectoryUser, type Env, invalidParameter, language } from "sealpost/plugin";
+import { type Directory, type DirectoryUser, type Env, language } from "sealpost/plugin";
 import { type Account, findAccount, hashCode, identifierOf, withMinimumDuration } from "./accounts.ts";
 import { disabledError, type Options, type RecoveryContext } from "./config.ts";
 import { changedMessage } from "./message.ts";
@@ -23,12 +23,13 @@ interface ResetDeps
 type ResetPassword = (c: Context<Env>, directory: Directory, given: ResetParams) => Promise<boolean>;
 
 export function createResetPassword(deps: ResetDeps): ResetPassword {
-  const { settings, limits, leastPasswordCharacters, leastAnswerMs } = deps;
+  const { settings, limits, secrets, leastPasswordCharacters, leastAnswerMs } = deps;
   return async (c, directory, given) => {
     if (!(await settings.get("recovery.enabled"))) throw disabledError();
-    if ([...given.password].length < leastPasswordCharacters) {
-      throw invalidParameter("password", `expected at least ${leastPasswordCharacters} characters`);
-    }
+    await secrets.password.assertAllowed(given.password, {
+      username: given.user,
+      minCharacters: leastPasswordCharacters,
+    });
     await limits.consume(...limits.perClient(c, PER_CLIENT));
     return withMinimumDuration(leastAnswerMs, () => useCode(deps, c, directory, given));
   };

@@ -75,8 +75,9 @@ interface RegisterDeps
 }
 
 export function createRegister(deps: RegisterDeps): Register {
-  const { limits, capabilities, idempotent } = deps;
+  const { limits, capabilities, idempotent, secrets } = deps;
   return async (c, given) => {
+    await secrets.password.assertAllowed(given.password, given);
     const directory = capabilities.use("directory");
     const client = limits.perClient(c, PER_CLIENT);
     // Do not query an external directory for a client that asks too often.

@@ -1,8 +1,6 @@
 import { mailAddress, newPassword, personName, phoneNumber, userName } from "sealpost/plugin";
 import * as v from "valibot";
 
-/** NIST SP 800-63B 5.1.1.2. */
-const MIN_PASSWORD_CHARACTERS = 8;
 const MAX_TEXT_CHARACTERS = 255;
 
 const given = v.pipe(personName, v.nonEmpty("expected a name"));
@@ -14,10 +12,7 @@ export const registerParams = v.object({
   surname: given,
   givenname: given,
   email: mailAddress,
-  password: v.pipe(
-    newPassword,
-    v.minLength(MIN_PASSWORD_CHARACTERS, `expected at least ${MIN_PASSWORD_CHARACTERS} characters`),
-  ),
+  password: newPassword,
   phone: v.optional(phoneNumber),
   mobile: v.optional(v.pipe(phoneNumber, v.description("Used if phone is absent"))),
 });

@@ -2,6 +2,7 @@ import type { Database, Statement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Admin } from "../domain/admin.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
+import { type AdminName, displayName } from "../domain/names.ts";
 import { clientNetwork } from "../domain/network.ts";
 import type { Secret } from "../domain/secret.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
@@ -13,20 +14,17 @@ import type { Passwords } from "./passwords.ts";
 /** The largest whole number of bytes that a JSON number holds exactly. */
 const GENERATION_BYTES = 6;
 
-export interface AdminName {
-  readonly username: string;
-  /** Empty for local admins. */
-  readonly realm: string;
-}
-
-/** Reads and changes admins. Each change and its audit row are one transaction. */
+/**
+ * Reads and changes admins. Each change and its audit row are one transaction. A password that is not allowed is rejected
+ * with `invalid_parameter`.
+ */
 export interface Admins {
   list(): Promise<readonly Admin[]>;
   /** Creates the first admin unless one exists; several processes may try concurrently. @returns whether this one did. */
   makeFirst(name: AdminName, password: Secret): Promise<boolean>;
   /** @throws {SealpostError} `invalid_parameter` if the name is taken. */
   add(name: AdminName, password: Secret, actor: AuditActor): Promise<void>;
-  /** Sets a password and revokes earlier tokens. @throws {SealpostError} `resource_not_found`. */
+  /** Sets a password and revokes earlier tokens. @throws {SealpostError} `resource_not_found`; `invalid_parameter`. */
   setPassword(name: AdminName, password: Secret, actor: AuditActor): Promise<void>;
   /** @throws {SealpostError} `resource_not_found`; `invalid_parameter` if it would lock all admins out. */
   setEnabled(name: AdminName, enabled: boolean, actor: AuditActor): Promise<void>;
@@ -44,14 +42,16 @@ export function createAdmins(deps: {
   const { database, repository, audit, passwords, commitChange, platform, newId } = deps;
 
   /** @param client IP address of the client, or empty for the operator. */
-  const hash = (password: Secret, client: string) =>
-    passwords.hash(password.reveal(), { client: client === "" ? null : clientNetwork(client) });
+  async function hash({ username }: AdminName, password: Secret, client: string): Promise<string> {
+    await passwords.assertAllowed(password.reveal(), { username });
+    return passwords.hash(password.reveal(), { client: client === "" ? null : clientNetwork(client) });
+  }
 
   /** Random, so that a copy of the database cannot make tokens for a later password. */
   const newGeneration = () => Number.parseInt(platform.randomBytes(GENERATION_BYTES).toHex(), 16);
 
   async function newAdmin(name: AdminName, password: Secret, client: string): Promise<Admin> {
-    const passwordHash = await hash(password, client);
+    const passwordHash = await hash(name, password, client);
     return { id: newId(), ...name, passwordHash, enabled: true, generation: newGeneration() };
   }
 
@@ -87,7 +87,7 @@ export function createAdmins(deps: {
     },
 
     async setPassword(name, password, actor) {
-      const passwordHash = await hash(password, actor.client);
+      const passwordHash = await hash(name, password, actor.client);
       await change(name, actor, "password", ({ admins }) => {
         return {
           statement: repository.setPassword(findAdmin(admins, name).id, passwordHash, newGeneration()),
@@ -104,10 +104,6 @@ export function createAdmins(deps: {
       });
     },
   };
-}
-
-export function displayName({ username, realm }: AdminName): string {
-  return realm === "" ? username : `${username}@${realm}`;
 }
 
 function isNamed(admin: Admin, name: AdminName): boolean {

@@ -1,11 +1,17 @@
 import type { Platform } from "../contracts/platform.ts";
 import { hashPassword, type PasswordCost, verifyPassword } from "../secrets/password.ts";
 import type { HashCaller, HashPool } from "./hash-pool.ts";
+import type { PasswordPurpose } from "./password-rule.ts";
 
 /** Hashes and verifies passwords in the one pool of an instance. */
 export interface Passwords {
   /** @throws {SealpostError} `busy` if there is no room for this caller; checked before a login writes anything. */
   assertRoom(caller: HashCaller): void;
+  /**
+   * Checks a new password: its length, and that it is neither common nor the name of its user.
+   * @throws {SealpostError} `invalid_parameter` for `password`.
+   */
+  assertAllowed(password: string, purpose: PasswordPurpose): Promise<void>;
   /**
    * Hashes a password with a fresh salt.
    * @returns a PHC string.
@@ -32,6 +38,11 @@ export function createPasswords(deps: {
   const { randomBytes } = deps.platform;
   return {
     assertRoom: (caller) => pool.assertRoom(caller),
+    async assertAllowed(password, purpose) {
+      // Few requests set a password, so the list is loaded for them only.
+      const { assertAllowed } = await import("./password-rule.ts");
+      assertAllowed(password, purpose);
+    },
     hash: (password, caller) => pool.run(() => hashPassword(password, { randomBytes, cost }), caller),
     verify: (password, phc, caller) => pool.run(() => verifyPassword(password, phc, { cost }), caller),
   };

@@ -1,6 +1,6 @@
 import { text } from "node:stream/consumers";
 import { Command, InvalidArgumentError } from "commander";
-import { type AdminName, displayName } from "../access/admins.ts";
+import { type AdminName, displayName } from "../domain/names.ts";
 import { Secret } from "../domain/secret.ts";
 import { SealpostError } from "../errors.ts";
 import { randomPassword } from "../runtime/local/first-admin.ts";

@@ -66,7 +66,7 @@ export const phoneNumber = v.pipe(
   v.check((text) => PHONE.test(text) && DIGIT.test(text), "expected a phone number, such as +49 170 1234567"),
 );
 
-/** A new password. The plugin decides on its minimum length. */
+/** A new password. `secrets.password.assertAllowed` has the rule for it. */
 export const newPassword = v.pipe(
   v.string("expected a text"),
   v.check(
@@ -74,15 +74,6 @@ export const newPassword = v.pipe(
     `expected at most ${MAX_PASSWORD_BYTES} bytes`,
   ),
 );
-
-/**
- * Folds letter case, width and composition (NFKC): names that people cannot tell apart have the same key. Names are unique
- * by it, and looked up by it.
- */
-export function nameKey(name: string): string {
-  // ẞ (U+1E9E) becomes "ss", as ß does, only from its small form.
-  return name.normalize("NFKC").toLowerCase().toUpperCase().toLowerCase().normalize("NFKC");
-}
 
 const MAX_SERVERS = 16;
 

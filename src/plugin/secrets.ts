@@ -39,6 +39,7 @@ export function createPluginSecrets(deps: {
       verify: (pin, stored) => verifyPin(pin, stored, pinMac),
     },
     password: {
+      assertAllowed: passwords.assertAllowed,
       hash: (text, options) => passwords.hash(text, callerOf(plugin, options)),
       verify: (text, phc, options) => passwords.verify(text, phc, callerOf(plugin, options)),
     },

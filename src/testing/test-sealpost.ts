@@ -35,7 +35,7 @@ export interface TestSealpostOptions extends Partial<Omit<SealpostOptions, "plat
   readonly clock?: TestClock;
   /** Default: real randomness. */
   readonly randomBytes?: Platform["randomBytes"];
-  /** The first admin. Default: `admin` with the password `password`. */
+  /** The first admin. Default: `admin` with the password `correct horse`. */
   readonly admin?: { readonly username: string; readonly password: string };
 }
 
@@ -63,7 +63,7 @@ export interface TestSealpost extends AsyncDisposable {
   request(path: string, init?: RequestInit & { readonly json?: unknown }): Promise<Response>;
 }
 
-const ADMIN = { username: "admin", password: "password" };
+const ADMIN = { username: "admin", password: "correct horse" };
 /** A delivery always fits into the time that is left. */
 const FOREVER = { endsMs: Number.POSITIVE_INFINITY, messageTimeoutMs: 0 };
 /** The least that scrypt accepts: no one attacks a test. */

@@ -34,7 +34,7 @@ test("--password-stdin reads the first line and prints no password", async () =>
   using own = instance();
   const added = await own.admin(["add", "anna", "--password-stdin"], "sécret word\r\nsecond line\n");
   expect(added).toEqual({ code: 0, stdout: "The password of anna is set\n", stderr: "" });
-  const changed = await own.admin(["passwd", "anna", "--password-stdin"], "another");
+  const changed = await own.admin(["passwd", "anna", "--password-stdin"], "another word");
   expect(changed).toEqual({ code: 0, stdout: "The password of anna is set\n", stderr: "" });
 });
 
@@ -45,6 +45,18 @@ test.each(["", "\n", "\nsecond line\n", "nul\0inside\n"])("--password-stdin reje
   expect(stderr).toMatch(/^sealpost: .*password.*\n$/);
   expect((await own.admin(["list"])).stdout).toBe("");
 });
+
+test.each(["x", "Password1", "aaaaaaaa", "Gwendolyn"])(
+  "admin add and passwd reject the password %s",
+  async (password) => {
+    using own = instance();
+    const refused = { code: 1, stdout: "", stderr: expect.stringContaining("password: expected ") };
+    expect(await own.admin(["add", "gwendolyn", "--password-stdin"], password)).toEqual(refused);
+    expect((await own.admin(["list"])).stdout).toBe("");
+    await own.admin(["add", "gwendolyn"]);
+    expect(await own.admin(["passwd", "gwendolyn", "--password-stdin"], password)).toEqual(refused);
+  },
+);
 
 test.each(["", " ", " anna", "an\nna", "\x7f", "an\tna", "x".repeat(256)])(
   "admin add rejects the name %j",

@@ -118,6 +118,22 @@ const disk = smallDisk();
 if (disk === null) console.warn("Skipped: a small disk cannot be mounted here");
 afterAll(() => disk?.[Symbol.dispose]());
 
+test("a password that is not allowed stops the start that would create the first admin, and no other", async () => {
+  using folder = temporaryFolder();
+  const env = { SEALPOST_ADMIN_USER: "gwendolyn" };
+  for (const password of ["x", "Password1", "Gwendolyn"])
+    expect(await problemOf({ ...env, SEALPOST_ADMIN_PASSWORD: password }, folder.path)).toStartWith(
+      "SEALPOST_ADMIN_PASSWORD: expected ",
+    );
+  await using first = await startSealpost({
+    folder: folder.path,
+    env: { SEALPOST_ADMIN_PASSWORD: "a word of mine" },
+  });
+  await first.stop();
+  await using again = await startSealpost({ folder: folder.path, env: { SEALPOST_ADMIN_PASSWORD: "x" } });
+  await again.logIn("a word of mine");
+});
+
 test.skipIf(disk === null)(
   "a full disk stops the start, and with space again the first start works",
   async () => {

@@ -84,9 +84,9 @@ describe("POST /auth", () => {
 
   test("recognizes admins of a realm as user@realm and with the parameter realm", async () => {
     await using instance = await testInstance();
-    await instance.services.admins.add(STAFF, new Secret("secret"), ACTOR);
-    await instance.services.admins.add({ username: "x@y", realm: "" }, new Secret("secret"), ACTOR);
-    const password = "secret";
+    await instance.services.admins.add(STAFF, new Secret("a secret word"), ACTOR);
+    await instance.services.admins.add({ username: "x@y", realm: "" }, new Secret("a secret word"), ACTOR);
+    const password = "a secret word";
     for (const json of [
       { username: "alice@staff", password },
       { username: "alice@staff", password, realm: "" },
@@ -111,13 +111,13 @@ describe("POST /auth", () => {
 
   test("returns the same response for every reason to reject", async () => {
     await using instance = await testInstance();
-    await instance.services.admins.add({ username: "off", realm: "" }, new Secret("secret"), ACTOR);
+    await instance.services.admins.add({ username: "off", realm: "" }, new Secret("a secret word"), ACTOR);
     await instance.services.admins.setEnabled({ username: "off", realm: "" }, false, ACTOR);
     const responses = await Promise.all(
       [
         { username: "admin", password: "wrong" },
         { username: "nobody", password: "wrong" },
-        { username: "off", password: "secret" },
+        { username: "off", password: "a secret word" },
         { username: "off", password: "wrong" },
         { username: "admin", password: "x".repeat(2_000) },
         { username: "nobody", password: "x".repeat(2_000) },
@@ -196,7 +196,7 @@ describe("the limit of attempts", () => {
     ["an admin of a realm", ["alice@staff", "Alice@STAFF", { username: "alice", realm: "staff" }]],
   ])("is one for every way to write the name of %s", async (_, names) => {
     await using instance = await testInstance();
-    await instance.services.admins.add(STAFF, new Secret("secret"), ACTOR);
+    await instance.services.admins.add(STAFF, new Secret("a secret word"), ACTOR);
     const logins = names.map((name) => (typeof name === "string" ? { username: name } : name));
     let turn = 0;
     const attempt = () => logIn(instance, { ...logins[turn++ % names.length], password: "wrong" });
@@ -225,9 +225,9 @@ describe("the limit of attempts", () => {
 
   test("applies only to this name, as typed", async () => {
     await using instance = await testInstance();
-    await instance.services.admins.add(STAFF, new Secret("secret"), ACTOR);
+    await instance.services.admins.add(STAFF, new Secret("a secret word"), ACTOR);
     await statuses(11, () => logIn(instance, wrong));
-    expect((await logIn(instance, { username: "alice@staff", password: "secret" })).status).toBe(200);
+    expect((await logIn(instance, { username: "alice@staff", password: "a secret word" })).status).toBe(200);
   });
 
   test("is the same for unknown names", async () => {

@@ -113,8 +113,8 @@ describe("Idempotency-Key on send_test_email", () => {
   test("belongs to one admin", async () => {
     await using instance = await testInstance();
     const actor = { action: "", administrator: "", realm: "", client: "", policies: "", requestId: "" };
-    await instance.services.admins.add({ username: "second", realm: "" }, new Secret("secret"), actor);
-    const token = await instance.logIn("second", "secret");
+    await instance.services.admins.add({ username: "second", realm: "" }, new Secret("a secret word"), actor);
+    const token = await instance.logIn("second", "a secret word");
     await send(instance, "one");
     expect((await send(instance, "one", { recipient: "b@example.net" }, { token })).status).toBe(200);
     expect(instance.sent.map(({ recipient }) => recipient)).toEqual(["user@example.net", "b@example.net"]);

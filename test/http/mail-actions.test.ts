@@ -160,8 +160,12 @@ describe("queued mail", () => {
   test("names the admin who submitted it", async () => {
     await using instance = await testInstance();
     const actor = { action: "", administrator: "", realm: "", client: "", policies: "", requestId: "" };
-    await instance.services.admins.add({ username: "anna", realm: "staff" }, new Secret("secret"), actor);
-    const token = await instance.logIn("anna@staff", "secret");
+    await instance.services.admins.add(
+      { username: "anna", realm: "staff" },
+      new Secret("a secret word"),
+      actor,
+    );
+    const token = await instance.logIn("anna@staff", "a secret word");
     const json = { server: "a", sender: "a@example.org", recipient: "b@example.net", enqueue_job: true };
     const { detail } = await instance.request("POST", "/smtpserver/send_test_email", { json, token });
     const { value } = await instance.request("GET", `/mail/${detail?.mail_id}`);

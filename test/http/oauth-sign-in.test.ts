@@ -242,9 +242,9 @@ describe("a sign-in fails without a token request", () => {
       const name = { username: "admin", realm: "" };
       const actor = { action: "", administrator: "", realm: "", client: "", policies: "", requestId: "" };
       const { Secret } = await import("../../src/domain/secret.ts");
-      if (change === "passwd") await admins.setPassword(name, new Secret("another"), actor);
+      if (change === "passwd") await admins.setPassword(name, new Secret("another word"), actor);
       if (change === "disable") {
-        await admins.add({ username: "other", realm: "" }, new Secret("another"), actor);
+        await admins.add({ username: "other", realm: "" }, new Secret("another word"), actor);
         await admins.setEnabled(name, false, actor);
       }
       if (change === "policy") {

@@ -226,7 +226,7 @@ describe("a change that would leave no admin with policywrite", () => {
     const { admins } = instance.services;
     const lastOne = { username: "admin", realm: "" };
     expect(admins.setEnabled(lastOne, false, ACTOR)).rejects.toThrow("ERR905");
-    await admins.add(SECOND, new Secret("secret"), ACTOR);
+    await admins.add(SECOND, new Secret("a secret word"), ACTOR);
     await save(instance, "p", { ...WRITE, adminuser: "admin" });
     expect(admins.setEnabled(lastOne, false, ACTOR)).rejects.toThrow("ERR905");
     await admins.setEnabled(SECOND, false, ACTOR);
@@ -260,7 +260,7 @@ describe("a change that would leave no admin with policywrite", () => {
     for (let round = 0; round < 5; round++) {
       await using instance = await testInstance();
       const { admins } = instance.services;
-      await admins.add(SECOND, new Secret("secret"), ACTOR);
+      await admins.add(SECOND, new Secret("a secret word"), ACTOR);
       await save(instance, "a", { ...WRITE, adminuser: "admin" });
       await save(instance, "b", { ...WRITE, adminuser: "second" });
       const results = await Promise.allSettled([

@@ -107,7 +107,7 @@ describe("a token", () => {
   /** Changes to the second admin, who already has a token. */
   const changes: Readonly<Record<string, (instance: TestInstance) => Promise<unknown>>> = {
     "whose password was changed": ({ services }) =>
-      services.admins.setPassword(SECOND, new Secret("another"), ACTOR),
+      services.admins.setPassword(SECOND, new Secret("another word"), ACTOR),
     "who was disabled": ({ services }) => services.admins.setEnabled(SECOND, false, ACTOR),
     "who was disabled and enabled again": async ({ services }) => {
       await services.admins.setEnabled(SECOND, false, ACTOR);
@@ -117,14 +117,14 @@ describe("a token", () => {
       database.commit([database.write.run("DELETE FROM admin WHERE username = 'second'")]),
     "who was deleted and made anew": async ({ database, services }) => {
       await database.commit([database.write.run("DELETE FROM admin WHERE username = 'second'")]);
-      await services.admins.add(SECOND, new Secret("secret"), ACTOR);
+      await services.admins.add(SECOND, new Secret("a secret word"), ACTOR);
     },
   };
 
   test.each(Object.entries(changes))("of an admin %s is 4305 immediately", async (_, change) => {
     await using instance = await testInstance();
-    await instance.services.admins.add(SECOND, new Secret("secret"), ACTOR);
-    const token = await instance.logIn("second", "secret");
+    await instance.services.admins.add(SECOND, new Secret("a secret word"), ACTOR);
+    const token = await instance.logIn("second", "a secret word");
     expect((await list(instance, { token })).status).toBe(200);
     await change(instance);
     expect(seen(await list(instance, { token }))).toEqual([401, 4305]);

@@ -31,6 +31,15 @@ export interface PluginSecrets {
   };
   /** Passwords. Few are hashed at a time, and clients take turns: pass the request where there is one. */
   readonly password: {
+    /**
+     * Rejects a new password that is too short (8 characters, or more if `minCharacters` says so), among the 10,000 most
+     * used, or the name of its user. Check it before a code or an attempt is used up.
+     * @throws {SealpostError} `invalid_parameter` for `password`.
+     */
+    assertAllowed(
+      password: string,
+      purpose: { readonly username: string; readonly minCharacters?: number },
+    ): Promise<void>;
     /** @returns a PHC string. @throws {SealpostError} `invalid_parameter` for more than 1,024 bytes; `busy` if too many wait. */
     hash(password: string, options?: PasswordOptions): Promise<string>;
     /**

@@ -1,5 +1,6 @@
 import type { Config } from "../../config.ts";
 import type { Sealpost } from "../../sealpost.ts";
+import { createConfiguredAdmin } from "../configured-admin.ts";
 import { PLATFORM } from "../platform.ts";
 
 /** 120 bits: 20 characters of base64url. */
@@ -16,17 +17,17 @@ interface Welcome {
   readonly passwordRemark: string;
 }
 
-/** @returns the password to print, if this process created the admin and the settings give no password. */
-export async function createFirstAdmin(
-  { adminUser: username, adminPassword }: Config,
-  sealpost: Sealpost,
-): Promise<string | null> {
-  if (!adminPassword.isEmpty) {
-    await sealpost.makeFirstAdmin({ username, password: adminPassword.reveal() });
+/**
+ * @returns the password to print, if this process created the admin and the settings give no password.
+ * @throws {SealpostError} `bad_setting` if the password in the settings is not allowed.
+ */
+export async function createFirstAdmin(config: Config, sealpost: Sealpost): Promise<string | null> {
+  if (!config.adminPassword.isEmpty) {
+    await createConfiguredAdmin(config, sealpost);
     return null;
   }
   const password = randomPassword();
-  return (await sealpost.makeFirstAdmin({ username, password })) ? password : null;
+  return (await sealpost.makeFirstAdmin({ username: config.adminUser, password })) ? password : null;
 }
 
 /** A password that no one needs to choose. */

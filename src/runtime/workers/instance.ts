@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config.ts";
 import { createSealpost, internalsOf, type Sealpost } from "../../sealpost.ts";
+import { createConfiguredAdmin } from "../configured-admin.ts";
 import { pluginsOf } from "../default-plugins.ts";
 import { sealpostOptionsOf } from "../options.ts";
 import { createWorkerDrivers } from "./drivers.ts";
@@ -50,10 +51,10 @@ async function hasAdmin(sealpost: Sealpost): Promise<boolean> {
 }
 
 /** Needs a password from the settings: a random one would have to be printed into a log that is kept. */
-async function createFirstAdmin({ adminUser, adminPassword }: Config, sealpost: Sealpost): Promise<void> {
-  if (!adminPassword.isEmpty) {
-    const admin = { username: adminUser, password: adminPassword.reveal() };
-    if (await sealpost.makeFirstAdmin(admin)) log.info("Created the first admin, {adminUser}", { adminUser });
+async function createFirstAdmin(config: Config, sealpost: Sealpost): Promise<void> {
+  if (!config.adminPassword.isEmpty) {
+    const isNew = await createConfiguredAdmin(config, sealpost);
+    if (isNew) log.info("Created the first admin, {adminUser}", { adminUser: config.adminUser });
   } else if (!(await hasAdmin(sealpost))) {
     log.warning(
       "There is no admin yet: set the secret SEALPOST_ADMIN_PASSWORD, and the next start creates the first",

@@ -131,10 +131,11 @@ function successResponse(declaration: Declaration, operationId: string) {
   return { description: "Done", content: { [JSON_TYPE]: { schema, ...shown } } };
 }
 
-/** References to the error responses that follow from the right and the body, and to those declared. */
+/** References to the error responses that follow from the right and the parameters, and to those declared. */
 function errorsOf({ open, parameters, errors = [] }: Declaration) {
   const statuses: readonly ErrorStatus[] = [
     ...(open ? [] : ([400, 401, 403] as const)),
+    ...(parameters?.path || parameters?.query ? ([400] as const) : []),
     ...(parameters?.body ? ([400, 413, 415] as const) : []),
     ...errors,
     503,

@@ -1,33 +1,51 @@
 import type { Context } from "hono";
 import { SealpostError } from "sealpost";
-import { type Directory, type Env, invalidParameter, missingParameter } from "sealpost/plugin";
+import {
+  type Directory,
+  type DirectoryUser,
+  type Env,
+  invalidParameter,
+  missingParameter,
+} from "sealpost/plugin";
 import { CHANNELS } from "./channels.ts";
 import type { TokenContext } from "./config.ts";
-import type { FoundTokens, Owners, Pins } from "./owners.ts";
+import type { ChooseOwnPin, OwnPin } from "./own-pin.ts";
+import type { FoundTokens, Owners } from "./owners.ts";
 import type { InitParams } from "./schema.ts";
-import { MAX_TOKENS_PER_USER, type TokenRow } from "./store.ts";
+import { MAX_TOKENS_PER_USER, type TokenRow, type TokenStore } from "./store.ts";
 
 const SERIAL_CHARACTERS = 8;
 const HEX = "0123456789ABCDEF";
 
+/** A token to create, or to replace the one with its serial. */
+interface Enrollment {
+  readonly row: TokenRow;
+  readonly own: OwnPin;
+  /** The token of the same user that has this serial. */
+  readonly replaced: TokenRow | undefined;
+}
+
 /**
  * Turns parameters into a token.
- * @throws {SealpostError} `invalid_parameter`, `missing_parameter`, `user_refused` or `busy`.
+ * @throws {SealpostError} `invalid_parameter`, `missing_parameter`, `user_refused`, `conflict`, or an error of
+ * `ChooseOwnPin`.
  */
-export type Enroll = (c: Context<Env>, params: InitParams) => Promise<TokenRow>;
+export type Enroll = (c: Context<Env>, params: InitParams) => Promise<Enrollment>;
 
 /** Creates `enroll`. @param hasSms whether a plugin provides `sms`. */
 export function createEnroll({
   random,
   time,
   directory,
+  tokens,
   owners,
-  pins,
+  chooseOwnPin,
   hasSms,
 }: Pick<TokenContext, "random" | "time"> & {
   readonly directory: Directory | null;
+  readonly tokens: Pick<TokenStore, "find">;
   readonly owners: Owners;
-  readonly pins: Pins;
+  readonly chooseOwnPin: ChooseOwnPin;
   readonly hasSms: boolean;
 }): Enroll {
   return async (c, params) => {
@@ -35,27 +53,31 @@ export function createEnroll({
     if (type === "sms" && !hasSms) throw invalidParameter("type", "no plugin sends SMS");
     const address = addressOf(params, directory !== null);
     const found = await findOwner(owners, params);
-    const pinHash = await pinHashOf(pins, { c, pin: params.pin, found });
     const { owner } = found;
-    return {
+    const replaced = params.serial ? await tokens.find(params.serial) : undefined;
+    if (replaced) assertReplaceable(replaced, type, owner);
+    else assertRoom(found.rows);
+    const own = await chooseOwnPin(c, params.pin, found);
+    const row: TokenRow = {
       serial: params.serial || CHANNELS[type].serialPrefix + random.text(SERIAL_CHARACTERS, HEX),
       type,
       userId: owner?.id ?? "",
       username: owner?.username ?? "",
       realm: owner?.realm ?? "",
       address,
-      pinHash,
+      pinHash: own.pinHash,
       otpLength: otplen,
       description,
-      failCount: 0,
+      failCount: replaced?.failCount ?? 0,
       sentAt: new Date(0),
       transactionId: "",
       createdAt: time.now(),
-      active: true,
+      active: replaced?.active ?? true,
       revoked: false,
       rolloutState: "",
       identifier: "",
     };
+    return { row, own, replaced };
   };
 }
 
@@ -64,27 +86,32 @@ async function findOwner(owners: Owners, { user, realm }: InitParams): Promise<F
   if (user === "") return { owner: null, rows: [], hasOldPins: false };
   const found = await owners.search({ user, realm, serial: "" });
   if (found.owner) return found;
-  throw new SealpostError("user_refused", "ERR904: The user does not exist", { parameter: "user" });
+  throw userUnknown();
 }
 
-/** All tokens of a user share a PIN: with one PIN per token, the time of a check would reveal their number. */
-async function pinHashOf(
-  pins: Pins,
-  { c, pin, found }: { readonly c: Context<Env>; readonly pin: string; readonly found: FoundTokens },
-): Promise<string> {
-  const { rows: others, hasOldPins } = found;
-  if (others.length >= MAX_TOKENS_PER_USER) {
-    throw invalidParameter("user", `has ${MAX_TOKENS_PER_USER} tokens, which is the maximum`);
-  }
-  const stored = others.find((other) => other.pinHash !== "")?.pinHash ?? "";
-  if (stored === "") return pin === "" ? "" : pins.hash(pin);
-  if (pin === "") return stored;
-  const { ok, renewed } = await pins.verify(c, pin, stored, { hasOldPins });
-  if (ok) return renewed ?? stored;
-  throw invalidParameter(
-    "pin",
-    "the user's other tokens have a different PIN; send that PIN, or none to share it",
-  );
+export function userUnknown(): SealpostError {
+  return new SealpostError("user_refused", "ERR904: The user does not exist", { parameter: "user" });
+}
+
+/** @throws {SealpostError} `invalid_parameter` if a user with these tokens cannot have another. */
+export function assertRoom(others: readonly TokenRow[]): void {
+  if (others.length < MAX_TOKENS_PER_USER) return;
+  throw invalidParameter("user", `has ${MAX_TOKENS_PER_USER} tokens, which is the maximum`);
+}
+
+/** @throws {SealpostError} `conflict` unless the token is one of this user, of this type, and not revoked. */
+function assertReplaceable(
+  { userId, type, revoked }: TokenRow,
+  newType: TokenRow["type"],
+  owner: DirectoryUser | null,
+): void {
+  if (owner === null || userId !== owner.id) throw conflict("A token with this serial exists");
+  if (type !== newType) throw conflict(`The token with this serial has the type ${type}`);
+  if (revoked) throw conflict("The token with this serial is revoked");
+}
+
+export function conflict(message: string, cause?: unknown): SealpostError {
+  return new SealpostError("conflict", message, { cause });
 }
 
 /** Returns the fixed address, or an empty text if the directory's address is used at the time of sending. */

@@ -8,6 +8,7 @@ import migration from "./migrations/0001_tokens.sql" with { type: "text" };
 import oldPins from "./migrations/0002_old_pins.sql" with { type: "text" };
 import attempts from "./migrations/0003_attempts.sql" with { type: "text" };
 import tokenState from "./migrations/0004_token_state.sql" with { type: "text" };
+import { createChooseOwnPin } from "./own-pin.ts";
 import { createOwners, createPins } from "./owners.ts";
 import { createTriggerByPin } from "./pin.ts";
 import { attempt, challenge, createChallengeStore, createTokenStore, token } from "./store.ts";
@@ -34,6 +35,11 @@ export const emailToken = definePlugin({
     delete: "Delete tokens",
     reset: "Reset the fail counters of tokens",
     setpin: "Change the PINs of users",
+    enable: "Enable tokens",
+    disable: "Disable tokens",
+    assign: "Assign tokens to users",
+    unassign: "Take tokens from users",
+    revoke: "Disable tokens permanently",
     set: "Change the descriptions of tokens at `POST /token/set`",
     setdescription: "Change the descriptions of tokens",
     triggerchallenge: "Send codes",
@@ -48,14 +54,15 @@ export const emailToken = definePlugin({
     const challenges = createChallengeStore(ctx.store);
     const owners = createOwners({ ...ctx, directory, tokens });
     const pins = createPins({ ...ctx, changes });
-    const enroll = createEnroll({ ...ctx, directory, owners, pins, hasSms: sms !== null });
+    const chooseOwnPin = createChooseOwnPin({ ...ctx, pins });
+    const enroll = createEnroll({ ...ctx, directory, tokens, owners, chooseOwnPin, hasSms: sms !== null });
     const sendCode = createSendCode({ ...ctx, sms });
     const trigger = createTrigger({ ...ctx, tokens, challenges, sendCode });
     const triggerByPin = createTriggerByPin({ ...ctx, owners, pins, trigger });
     const checkCode = createCheckCode(ctx);
     return {
       routes: [
-        ...tokenRoutes({ ...ctx, tokens, changes, owners, enroll, pins }),
+        ...tokenRoutes({ ...ctx, tokens, changes, owners, enroll, chooseOwnPin, pins }),
         ...validateRoutes({ ...ctx, owners, trigger, triggerByPin, checkCode }),
       ],
       prune: async () => void (await ctx.store.commit([challenges.prune(ctx.time.now())])),

@@ -1,9 +1,10 @@
 import type { Context } from "hono";
 import { SealpostError } from "sealpost";
-import { type Env, isConstraintError, missingParameter } from "sealpost/plugin";
+import { type Env, isConstraintError, missingParameter, type Statement } from "sealpost/plugin";
 import type { TokenChanges } from "./changes.ts";
 import type { TokenContext } from "./config.ts";
-import type { Enroll } from "./enroll.ts";
+import { conflict, type Enroll } from "./enroll.ts";
+import type { ChooseOwnPin, OwnPin } from "./own-pin.ts";
 import type { Owners, Pins } from "./owners.ts";
 import type { DescribeParams, InitParams, ListParams, NamedParams, PinParams } from "./schema.ts";
 import type { TokenRow, TokenStore } from "./store.ts";
@@ -31,31 +32,25 @@ export interface TokensDeps extends Pick<TokenContext, "store" | "audit" | "rand
   readonly changes: TokenChanges;
   readonly owners: Owners;
   readonly enroll: Enroll;
+  readonly chooseOwnPin: ChooseOwnPin;
   readonly pins: Pick<Pins, "hash">;
 }
 
-export function createTokens({
-  store,
-  audit,
-  random,
-  tokens,
-  changes,
-  owners,
-  enroll,
-  pins,
-}: TokensDeps): Tokens {
+export function createTokens(deps: TokensDeps): Tokens {
+  const { store, audit, random, tokens, changes, owners, enroll, pins } = deps;
   return {
     async init(c, params) {
-      const row = await enroll(c, params);
+      const { row, own, replaced } = await enroll(c, params);
       setTarget(c, row);
-      const entry = { success: true, identifier: row.serial, recipient: row.address, info: row.type };
-      const statements = [changes.insert(row), audit.row(c, entry, "ifChanged")] as const;
-      const [inserted] = await store.commit(statements).catch((cause) => {
-        if (!isConstraintError(cause)) throw cause;
-        throw conflict("A token with this serial exists", cause);
-      });
-      if (inserted.rowsAffected > 0) return row.serial;
-      throw conflict("Another token is being created for this user: try again");
+      const { serial, address: recipient, type } = row;
+      const info = replaced ? `${type}, replaced` : type;
+      await commitWithPin(deps, own, [
+        replaced ? changes.replace(row) : changes.insert(row),
+        changes.requireChange(),
+        audit.row(c, { success: true, identifier: serial, recipient, info }),
+        changes.voidCodes([serial]),
+      ]);
+      return serial;
     },
 
     async page(c, params) {
@@ -130,16 +125,27 @@ async function namedRows(
   return rows;
 }
 
+/**
+ * Commits a token with the PIN of its owner, all or nothing.
+ * @throws {SealpostError} `conflict` if another request has changed tokens of the owner, or the one with the serial.
+ */
+export async function commitWithPin(
+  { store, changes }: Pick<TokensDeps, "store" | "changes">,
+  { changed, pinHash }: OwnPin,
+  statements: readonly Statement[],
+): Promise<void> {
+  await store.commit([changes.setPin(changed, pinHash), ...statements]).catch((cause) => {
+    if (!isConstraintError(cause)) throw cause;
+    throw conflict("Another request has changed this token, or tokens of its owner: try again", cause);
+  });
+}
+
 /** Sets what the event, and the audit row of a rejected request, say about the token. */
-function setTarget(c: Context<Env>, { serial, type, username, realm, address }: TokenRow): void {
+export function setTarget(c: Context<Env>, { serial, type, username, realm, address }: TokenRow): void {
   c.set("eventData", { user: username, realm, serial, tokentype: type });
   c.set("auditTarget", { identifier: serial, recipient: address });
 }
 
-function notFound(): SealpostError {
+export function notFound(): SealpostError {
   return new SealpostError("resource_not_found", "The requested Token could not be found.");
-}
-
-function conflict(message: string, cause?: unknown): SealpostError {
-  return new SealpostError("conflict", message, { cause });
 }

@@ -77,6 +77,13 @@ export const namedParams = v.object({ ...owner, serial: v.optional(serial, "") }
 
 export type NamedParams = v.InferOutput<typeof namedParams>;
 
+/** Parameters of POST /token/assign. */
+export const assignParams = v.object({
+  ...namedParams.entries,
+  pin: v.optional(described(text(MAX_PASS_CHARACTERS), "As at the enrollment"), ""),
+});
+export type AssignParams = v.InferOutput<typeof assignParams>;
+
 /** Parameters that change the description of one token. */
 export const describeParams = v.object({
   serial: v.optional(serial, ""),

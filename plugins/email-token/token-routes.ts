@@ -13,6 +13,7 @@ import {
   tokenPage,
   toTokenView,
 } from "./schema.ts";
+import { stateRoutes } from "./state-routes.ts";
 
 const TAG = { name: "Tokens", description: "Second factors of users" };
 
@@ -21,6 +22,7 @@ export function tokenRoutes(deps: TokensDeps) {
   const tokens = createTokens(deps);
   return tagged(TAG, [
     ...changeRoutes(tokens),
+    ...stateRoutes(deps),
     route(
       {
         method: "POST",

@@ -116,7 +116,7 @@ export class Epoch {
   }
 
   /**
-   * Within {@link run}: checks the right of the work. From then on, its commits depend on it.
+   * Within {@link run}: checks a right of the work. From then on, its commits depend on it, and on those checked before.
    * @param options `isProvedByRead`: check by the rows that this process knows. The first read of the work proves them,
    * and if they were outdated, repeats the check. Return or send nothing before that read. A rejection is proved first.
    * @throws the error of the check.
@@ -131,7 +131,11 @@ export class Epoch {
     const isUnproved = scope.counters === null || scope.isAssumed;
     if (isProvedByRead && isKnown && isUnproved) await this.#assume(scope, check);
     else await check();
-    scope.recheck = check;
+    const earlier = scope.recheck;
+    scope.recheck = async () => {
+      await earlier?.();
+      await check();
+    };
   }
 
   /** Within {@link run}: proves assumed counters. @throws the error of the check of {@link allow}. */

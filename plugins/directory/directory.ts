@@ -100,7 +100,7 @@ export function createDirectory({
     },
 
     async remove(name) {
-      const [removed] = await store.commit([users.remove(name)]);
+      const [, removed] = await store.commit(users.remove(name));
       if (removed.rowsAffected === 0) return false;
       events.emit("user_delete", eventData(name));
       return true;

@@ -1,22 +1,23 @@
-import { definePlugin, nameKey, userName } from "sealpost/plugin";
-import * as v from "valibot";
+import { definePlugin, nameKey } from "sealpost/plugin";
+import { options, settings } from "./config.ts";
 import { createDirectory } from "./directory.ts";
+import { createEmailChangeStore, emailChange } from "./email-change.ts";
 import users from "./migrations/0001_users.sql" with { type: "text" };
 import certificate from "./migrations/0002_certificate.sql" with { type: "text" };
+import change from "./migrations/0003_email_change.sql" with { type: "text" };
 import { userRoutes } from "./routes.ts";
 import { createUserStore, user } from "./store.ts";
 
 /** Users in Sealpost's own database, for hosts without a user directory of their own. */
 export const directory = definePlugin({
   name: "directory",
-  options: v.object({
-    /** Realm of users that are named without one. */
-    realm: v.optional(userName, "default"),
-  }),
-  tables: { user },
+  options,
+  settings,
+  tables: { user, emailChange },
   migrations: [
     { name: "0001_users", sql: users },
     { name: "0002_certificate", sql: certificate },
+    { name: "0003_email_change", sql: change },
   ],
   rights: {
     userlist: "List users",
@@ -27,7 +28,17 @@ export const directory = definePlugin({
   provides: ["directory"],
   events: ["user_add", "user_delete"],
   setup(ctx, { realm }) {
-    const deps = { ...ctx, users: createUserStore(ctx.store), defaultRealm: nameKey(realm) };
-    return { routes: userRoutes(deps), provides: { directory: createDirectory(deps) } };
+    const emailChanges = createEmailChangeStore(ctx.store);
+    const deps = {
+      ...ctx,
+      emailChanges,
+      users: createUserStore(ctx.store, emailChanges),
+      defaultRealm: nameKey(realm),
+    };
+    return {
+      routes: userRoutes(deps),
+      provides: { directory: createDirectory(deps) },
+      prune: async () => void (await ctx.store.commit([emailChanges.prune(ctx.time.now())])),
+    };
   },
 });

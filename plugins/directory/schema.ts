@@ -21,6 +21,8 @@ const DEFAULT_PAGE_SIZE = 1_000;
 const MAX_PATTERN_CHARACTERS = 255;
 /** For a certificate and its chain. */
 const MAX_CERTIFICATE_CHARACTERS = 65_535;
+/** Longer than any code. */
+const MAX_CODE_CHARACTERS = 64;
 /** More wildcards do not improve a search, and slow down the database. */
 const MAX_STARS = 3;
 
@@ -60,6 +62,11 @@ const clearable = <S extends v.GenericSchema<string, string>>(schema: S, problem
   v.optional(v.pipe(v.string("expected a text"), v.union([v.literal(""), schema], problem)));
 const clearablePhone = clearable(phoneNumber, "expected a phone number, such as +49 170 1234567");
 
+const code = v.pipe(
+  v.string("expected a text"),
+  v.maxLength(MAX_CODE_CHARACTERS, `expected at most ${MAX_CODE_CHARACTERS} characters`),
+);
+
 /** Parameters of a change. Fields that are absent stay. */
 export const changedUserParams = v.object({
   ...nameParams,
@@ -70,8 +77,32 @@ export const changedUserParams = v.object({
   surname: v.optional(personName),
   certificate: v.optional(described(certificate, `${CERTIFICATE}; an empty text removes it`)),
   password: v.optional(described(newPassword, "If empty, the password stays")),
+  confirm_email: v.optional(
+    described(
+      v.boolean("expected true or false"),
+      "Whether a new email waits until the code that is sent to it is given as confirm",
+    ),
+    false,
+  ),
+  confirm: v.optional(
+    described(code, "Code that was sent to the new address, which then replaces the old one"),
+    "",
+  ),
 });
 export type ChangedUserParams = v.InferOutput<typeof changedUserParams>;
+
+/** `detail` of a change whose new address needs a code. */
+export const changedDetail = v.object({
+  message: v.optional(described(v.string(), "Why the value is false")),
+  valid_until: v.optional(described(v.string(), "End of the code; ISO 8601, UTC")),
+  failures: v.optional(
+    described(
+      v.array(v.object({ code: v.string(), delivery: v.nullable(v.unknown()) })),
+      "Why the code was not sent",
+    ),
+  ),
+});
+export type ChangedDetail = v.InferOutput<typeof changedDetail>;
 
 const pattern = v.pipe(
   v.string("expected a text"),

@@ -2,6 +2,7 @@ import { and, asc, eq, or, type SQL, sql } from "drizzle-orm";
 import { sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { PluginStore, SelectStatement, WriteStatement } from "sealpost/plugin";
 import { addressKey, type NewUser, nameKey, type UserName } from "sealpost/plugin";
+import { type EmailChangeStore, emailChange } from "./email-change.ts";
 
 /** Users as queries see them; `migrations/*.sql` creates the table. */
 export const user = sqliteTable("directory_user", {
@@ -66,16 +67,22 @@ export interface UserStore {
   insert(user: NewUser): WriteStatement;
   /** Stores other values of the fields given. */
   update(id: string, changes: UserChanges): WriteStatement;
+  /** Stores the address that this request confirmed. Affects no row if it confirmed none. */
+  takeAddress(id: string, request: string): WriteStatement;
   setPasswordHash(name: UserName, passwordHash: string): WriteStatement;
   /** Stores a better hash of the same password, unless the password has changed. */
   rehash(user: UserRow, better: string): WriteStatement;
   /** Violates a constraint, which undoes the whole commit, if the statement before it changed no row. */
   requireChange(): WriteStatement;
-  remove(name: UserName): WriteStatement;
+  /** Removes a user, and before that the address that waits for its code. */
+  remove(name: UserName): readonly [change: WriteStatement, user: WriteStatement];
 }
 
 /** Creates the statements on users. */
-export function createUserStore({ read, write }: Pick<PluginStore, "read" | "write">): UserStore {
+export function createUserStore(
+  { read, write }: Pick<PluginStore, "read" | "write">,
+  changes: Pick<EmailChangeStore, "discard">,
+): UserStore {
   return {
     async find(name) {
       // The join returns a row of nulls for an unknown user.
@@ -126,6 +133,13 @@ export function createUserStore({ read, write }: Pick<PluginStore, "read" | "wri
       return write.update(user).set(addressed).where(eq(user.id, id));
     },
 
+    takeAddress(id, request) {
+      const { email, emailKey, confirmedBy } = emailChange;
+      return write.run(sql`UPDATE ${user} SET (email, email_key) = (SELECT ${email}, ${emailKey}
+          FROM ${emailChange} WHERE ${confirmedBy} = ${request})
+        WHERE ${user.id} = ${id} AND EXISTS (SELECT 1 FROM ${emailChange} WHERE ${confirmedBy} = ${request})`);
+    },
+
     setPasswordHash(name, passwordHash) {
       return write.update(user).set({ passwordHash }).where(isNamed(name));
     },
@@ -140,7 +154,8 @@ export function createUserStore({ read, write }: Pick<PluginStore, "read" | "wri
     },
 
     remove(name) {
-      return write.delete(user).where(isNamed(name));
+      const id = sql`(SELECT ${user.id} FROM ${user} WHERE ${isNamed(name)})`;
+      return [changes.discard(id), write.delete(user).where(isNamed(name))];
     },
   };
 }

@@ -80,6 +80,8 @@ const SECRETS = [
   "pin",
   "otppin",
   "recoverycode",
+  "confirm",
+  "verify",
 ];
 /** RFC 9110 7.2: `uri-host [ ":" port ]`. */
 const HOST = /^(\[[\da-f:.]*\]|[\w.~!$&'()*+,;=%-]*)(:\d*)?$/i;

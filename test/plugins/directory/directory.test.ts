@@ -317,9 +317,9 @@ describe("Directory", () => {
     expect(await users.verifyPassword(named("ann"), "wrong")).toBe(false);
     expect(await users.verifyPassword(named("bea"), "")).toBe(false);
     expect(await users.verifyPassword(named("nobody"), "")).toBe(false);
-    expect(await users.setPassword(named("bea"), "new one")).toBe(true);
-    expect(await users.verifyPassword(named("bea"), "new one")).toBe(true);
-    expect(await users.setPassword(named("nobody"), "new one")).toBe(false);
+    expect(await users.setPassword(named("bea"), "a new one")).toBe(true);
+    expect(await users.verifyPassword(named("bea"), "a new one")).toBe(true);
+    expect(await users.setPassword(named("nobody"), "a new one")).toBe(false);
   });
 
   test("commits the extra statements with the change, or nothing at all", async () => {
@@ -331,15 +331,15 @@ describe("Directory", () => {
       (await read.all<{ key: string }>("SELECT key FROM plugin_config ORDER BY key")).map(({ key }) => key);
     expect(await users.create(USER, also("made"))).toBe(true);
     expect(await users.create({ ...USER, id: "0002", username: "BEA" }, also("taken"))).toBe(false);
-    expect(await users.setPassword(named("nobody"), "x", also("nobody"))).toBe(false);
-    expect(await users.setPassword(named("bea"), "x", also("set"))).toBe(true);
+    expect(await users.setPassword(named("nobody"), "word of x", also("nobody"))).toBe(false);
+    expect(await users.setPassword(named("bea"), "word of x", also("set"))).toBe(true);
     expect(await keys()).toEqual(["made", "set"]);
     // A failing extra statement must not look like a taken name, and leaves no user behind.
     const other = { ...USER, id: "0003", username: "cem" };
     await expect(users.create(other, also("made"))).rejects.toThrow();
     expect(await users.find(named("cem"))).toBeNull();
-    await expect(users.setPassword(named("bea"), "y", also("made"))).rejects.toThrow();
-    expect(await users.verifyPassword(named("bea"), "x")).toBe(true);
+    await expect(users.setPassword(named("bea"), "word of y", also("made"))).rejects.toThrow();
+    expect(await users.verifyPassword(named("bea"), "word of x")).toBe(true);
   });
 
   test("creates a user with the same ID only once, and emits one event per change", async () => {

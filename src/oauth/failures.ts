@@ -1,7 +1,7 @@
 import { HttpError, retryAfterMs } from "../contracts/http-client.ts";
 import { ConnectError } from "../contracts/transport.ts";
 import { type Failure, type FailureCode, notSent, type OAuthReport } from "../domain/delivery.ts";
-import { partRedactor, presentText } from "../domain/redact.ts";
+import { presentText, secretRedactor } from "../domain/redact.ts";
 import { type Exchange, isTimeout } from "./exchange.ts";
 import { knownOAuthCode } from "./known-errors.ts";
 
@@ -112,9 +112,8 @@ function failure(code: FailureCode, oauth: OAuthReport): Failure {
 
 /** Creates a function that hides what the request contained, and whatever else looks like a token. */
 function redactorOf(secrets: readonly string[]): (text: string) => string {
-  const redactors = secrets.map((secret) => partRedactor(secret));
-  return (text) =>
-    redactors.reduce((shown, redact) => redact(shown), text).replaceAll(TOKEN_LIKE, "[secret]");
+  const redact = secretRedactor(secrets);
+  return (text) => redact(text).replaceAll(TOKEN_LIKE, "[secret]");
 }
 
 /** Microsoft lists its numbers in `error_codes`, and starts the description with one. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { redactor, secretRedactor, tokenRedactor } from "../../src/domain/redact.ts";
+import { presentText, redactor, secretRedactor, tokenRedactor } from "../../src/domain/redact.ts";
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
@@ -121,7 +121,7 @@ describe("tokenRedactor()", () => {
   test("keeps 4,000 characters of a long text, and no part of a token that is cut there", () => {
     for (let kept = 1; kept < TOKEN.length; kept++) {
       const shown = redact(`${" ".repeat(4_000 - kept)}${TOKEN} and more`);
-      expect(shown.trim()).toBe(kept < 12 ? TOKEN.slice(0, kept) : "[secret]");
+      expect(shown.trim()).toBe(kept < 6 ? TOKEN.slice(0, kept) : "[secret]");
     }
   });
 
@@ -132,5 +132,120 @@ describe("tokenRedactor()", () => {
         expect(redact(`500 What? ${line.slice(from, from + 24)}`)).toBe("500 What? [secret]");
       }
     }
+  });
+});
+
+/** What a server may do to a secret before it repeats it. */
+const FORMS: Readonly<Record<string, (secret: string) => string>> = {
+  plain: (secret) => secret,
+  base64,
+  base64url: (secret) => Buffer.from(secret).toString("base64url"),
+  "AUTH PLAIN": (secret) => base64(`\0u\0${secret}`),
+  percent: (secret) => encodeURIComponent(secret),
+  "percent, every octet": (secret) => Buffer.from(secret).toString("hex").replaceAll(/../g, "%$&"),
+  form: (secret) => new URLSearchParams({ s: secret }).toString().slice(2),
+  hex: (secret) => Buffer.from(secret).toString("hex"),
+  "hex with colons": (secret) =>
+    Buffer.from(secret).toString("hex").toUpperCase().match(/../g)?.join(":") ?? "",
+  JSON: (secret) => JSON.stringify(secret),
+  "JSON in ASCII": (secret) =>
+    JSON.stringify(secret).replaceAll(
+      /[^ -~]|['<>&]/g,
+      (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+    ),
+  HTML: (secret) =>
+    secret.replaceAll(
+      /[&<>"']/g,
+      (character) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[character] ?? "&#39;",
+    ),
+  "HTML, every character": (secret) =>
+    Array.from(secret, (character) => `&#x${character.codePointAt(0)?.toString(16)};`).join(""),
+  "quoted-printable": (secret) =>
+    Buffer.from(secret)
+      .toString("latin1")
+      .replaceAll(
+        /[^!-<>-~]/g,
+        (octet) => `=${octet.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
+      ),
+  "quoted-printable, broken": (secret) => secret.replaceAll(/.{5}/gs, "$&=\n"),
+  "percent in JSON": (secret) => JSON.stringify(encodeURIComponent(secret)),
+  "HTML in a URL": (secret) => encodeURIComponent(secret.replaceAll("&", "&amp;").replaceAll('"', "&quot;")),
+};
+/** Whether a text shows six characters in a row in a form. In base64, runs may lack up to three characters in front. */
+function shows(text: string, form: string, six: string): boolean {
+  const encoded = FORMS[form]?.(six) ?? "";
+  if (!/base64|AUTH/.test(form)) return text.includes(/JSON/.test(form) ? encoded.slice(1, -1) : encoded);
+  const runs = text.match(/[A-Za-z0-9+/_-]{8,}/g) ?? [];
+  return runs.some((run) =>
+    ["", "A", "AA", "AAA"].some((missing) => Buffer.from(missing + run, "base64").includes(six)),
+  );
+}
+
+describe("no six characters of a password in a row are shown", () => {
+  const unit = fc.constantFrom(..."aZ7zQ0!&<>\"'+/=%\\ .-_#~?äß€😀Жй");
+  const password = fc
+    .array(unit, { minLength: 6, maxLength: 24 })
+    .map((characters) => characters.join(""))
+    .filter((text) => text.trim() === text && new Set(Array.from(text)).size > 3);
+  const cut = fc.tuple(fc.nat(12), fc.nat(12));
+  const WORDS = "5.7.8 Error: login rejected by mx";
+
+  for (const [form, encode] of Object.entries(FORMS)) {
+    test(`as ${form}, cut anywhere`, () => {
+      fc.assert(
+        fc.property(password, cut, (secret, [start, end]) => {
+          const encoded = encode(secret);
+          const part = encoded.slice(start, Math.max(start, encoded.length - end));
+          const shown = presentText(`${WORDS} <${part}>; ${WORDS}`, redactor("u5", secret));
+          const characters = Array.from(secret);
+          for (let index = 0; index + 6 <= characters.length; index++) {
+            expect(shows(shown, form, characters.slice(index, index + 6).join(""))).toBe(false);
+          }
+          expect(shown.startsWith(WORDS)).toBe(true);
+          expect(shown.endsWith(WORDS)).toBe(true);
+        }),
+        { numRuns: 200 },
+      );
+    });
+  }
+
+  test("over two lines, wherever they end, with the codes of the second", () => {
+    const secret = 'Zx9!uniq&Secret+"q';
+    for (const form of ["plain", "base64", "percent", "hex", "JSON", "quoted-printable"]) {
+      const encoded = FORMS[form]?.(secret) ?? "";
+      for (let end = 1; end < encoded.length; end++) {
+        for (const between of [" ", "\r\n", "\r\n535 5.7.8 ", " 5.7.8 ", "\u200b"]) {
+          const text = `no: ${encoded.slice(0, end)}${between}${encoded.slice(end)} ok`;
+          const shown = presentText(text, redactor("u5", secret));
+          const left = shown.replaceAll(/\s|[245]\.\d\.\d|535/g, "").replaceAll("[secret]", "");
+          expect([form, end, between, left.length < "no:ok".length + 6]).toEqual([form, end, between, true]);
+        }
+      }
+    }
+  });
+
+  test("an invisible character between all of them hides nothing from the search", () => {
+    const text = `no: ${Array.from("Zx9!uniq").join("\u200b")} ok`;
+    expect(presentText(text, redactor("u5", "Zx9!uniq"))).not.toMatch(/Z|9|q/);
+  });
+});
+
+describe("the words of a server stay", () => {
+  for (const [password, text, shown = text] of [
+    ["client-secret", "Invalid client secret provided: unauthorized_client"],
+    ["Zx9!uniq", "5.7.8 Authentication failed: UGFzc3dvcmQ6 for 4XyzAbCdEfGhIjKlMnOpQrStUvWxYz"],
+    ["password", "The password is wrong", "The [secret] is wrong"],
+    ["mailbox-password", "Got mailbox-pass, mailbox-full", "Got [secret], [secret]full"],
+    ["abcde", "The alphabet: abcde, abcd", "The alphabet: [secret], abcd"],
+  ] as const) {
+    test(text, () => expect(redactor("u5", password)(text)).toBe(shown));
+  }
+
+  test("a long reply of a hostile server is searched quickly", () => {
+    const escapes = "%25\\u0041&#65;=41+ab12".repeat(200);
+    const startedMs = performance.now();
+    redactor("ann", "a long enough password")(escapes);
+    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    console.info(`A hostile reply: ${(performance.now() - startedMs).toFixed(0)} ms`);
   });
 });

@@ -120,3 +120,26 @@ test("a password that the server repeats is hidden in the receipt", async () => 
     failure: { reply: { text: "No: AUTH PLAIN [secret] ([secret])" } },
   });
 });
+
+describe("no part of a password that a server repeats reaches the receipt", () => {
+  const password = 'Zx9!uniq&Secret+"q';
+  const login = Buffer.from(`\0u\0${password}`).toString("base64");
+  for (const [form, lines] of Object.entries({
+    "base64, cut": [`535 5.7.8 bad ${login.slice(0, -2)}`],
+    percent: [`535 5.7.8 bad ${encodeURIComponent(password)}`],
+    hex: [`535 5.7.8 bad ${Buffer.from(password).toString("hex")}`],
+    JSON: [`535 5.7.8 bad ${JSON.stringify(password)}`],
+    HTML: ["535 5.7.8 bad Zx9!uniq&amp;Secret+&quot;q"],
+    "quoted-printable": ["535 5.7.8 bad Zx9=21uniq=26Secret=2B=22q"],
+    "two lines": [`535-5.7.8 bad ${password.slice(0, 9)}`, `535 5.7.8 ${password.slice(9)}`],
+    "two lines of base64": [`535-5.7.8 bad ${login.slice(0, 11)}`, `535 5.7.8 ${login.slice(11)}`],
+  })) {
+    test(form, async () => {
+      await using server = await startSmtpServer({ users: USERS, script: { auth: mis.reply(...lines) } });
+      await using transport = makeTransport();
+      const options = { username: "u", password: new Secret(password) };
+      const { reply } = Object(await sendTo(transport, serverAt(server.port, options))).failure;
+      expect(reply.text.replaceAll("[secret]", "").replaceAll(/[ "]/g, "")).toBe("bad");
+    });
+  }
+});

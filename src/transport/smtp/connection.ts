@@ -112,7 +112,11 @@ export class SmtpConnection {
 
   #report(): ServerReport {
     const { greeting, listed, extensions } = this.#conversation.session;
-    const linesOf = (lines: readonly string[]) => lines.map((line) => presentText(line, this.#redact));
+    const linesOf = (lines: readonly string[]) => {
+      const shown = lines.map((line) => presentText(line, this.#redact)).join("\n");
+      // A server may break a secret into lines.
+      return lines.length === 0 ? [] : this.#redact(shown).split("\n");
+    };
     return {
       greeting,
       extensions: { clear: linesOf(listed.clear.lines), tls: linesOf(listed.tls.lines) },

@@ -37,12 +37,14 @@ export type { Env } from "./contracts/env.ts";
 export type { PluginAuditEntry } from "./contracts/plugin/audit.ts";
 export type { Capabilities, CapabilityName, PluginContext } from "./contracts/plugin/context.ts";
 export type {
+  DrainBounds,
   Plugin,
   PluginDefinition,
   PluginFactory,
   PluginInstance,
 } from "./contracts/plugin/definition.ts";
 export type { EventHandler, SealpostEvent } from "./contracts/plugin/events.ts";
+export type { HttpOutcome, PluginHttpRequest } from "./contracts/plugin/http.ts";
 export type { RateLimit, RateLimitPlan, RateLimitResult } from "./contracts/plugin/limits.ts";
 export type { SubmitOptions, SubmitOutcome } from "./contracts/plugin/mail.ts";
 export type { PasswordOptions, SealedColumns } from "./contracts/plugin/secrets.ts";
@@ -54,8 +56,9 @@ export type { Principal } from "./domain/admin.ts";
 export { MAX_CLOCK_SKEW_MS } from "./domain/clock.ts";
 export { addressKey, domainOf, parseAddress, parseMailbox } from "./domain/mailbox.ts";
 export { nameKey } from "./domain/names.ts";
-export { type CidrBlock, parseCidr } from "./domain/network.ts";
+export { type CidrBlock, isSafeUrl, parseCidr } from "./domain/network.ts";
 export { NOTICES, type Notice, type NoticeCode, notice } from "./domain/notices.ts";
+export { CENSORED } from "./domain/secret.ts";
 export { invalidParameter, missingParameter } from "./errors.ts";
 export { definePlugin, setting } from "./plugin/define.ts";
 export {

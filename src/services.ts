@@ -6,7 +6,7 @@ import { type AccessServices, createAccessServices } from "./access/services.ts"
 import type { Database } from "./contracts/database.ts";
 import type { HttpClient } from "./contracts/http-client.ts";
 import type { Platform } from "./contracts/platform.ts";
-import type { Plugin } from "./contracts/plugin/definition.ts";
+import type { DrainBounds, Plugin } from "./contracts/plugin/definition.ts";
 import type { Transport } from "./contracts/transport.ts";
 import type { Wake, WakeSource } from "./contracts/wake.ts";
 import type { AuditActor } from "./domain/audit.ts";
@@ -142,14 +142,14 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
   const secrets = createInstanceSecrets({ ...shared, sealed });
   const access = createAccessServices({ ...shared, tokenSeconds, auditDays, tokenKey: secrets.tokenKey });
   const background = new BackgroundWork(drivers.defer);
-  const baseUrl = (settings.baseUrl ?? "").replace(/\/+$/, "");
-  const drain: Drain = (budget) => createWorker().drain(budget);
+  const drain: Drain = async (budget) => {
+    await Promise.all([createWorker().drain(budget), plugins.work.drain(boundsOf(budget))]);
+  };
   const wake = wakeOf(drivers, drain);
   const { createWorker, idempotency, ...mail } = createMailServices({
     ...shared,
     ...access,
     hostName,
-    baseUrl,
     mailDays,
     ...(lease && { lease }),
     transport,
@@ -167,9 +167,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     isAllowed: createIsAllowed(guard),
     secret: secrets.secret,
     background: background.add,
-    baseUrl,
-    trustedClients: settings.trustedClients ?? [],
-    requestMs: settings.pluginRequestMs ?? DEFAULT_REQUEST_MS,
+    drainLater: async () => drivers.drains?.afterwards(drain),
     encryption: mail.encryption,
     findServer: mail.servers.get,
     serverNames: async () => (await mail.servers.list()).map(({ identifier }) => identifier),
@@ -183,14 +181,16 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     plugins,
     rights,
     requireRight: createRequireRight(guard),
-    baseUrl,
+    baseUrl: shared.baseUrl,
     submit: mail.submitFor({ name: "host", actor: HOST }),
     drain,
     settled: () => background.drain(),
     rekey: () => rekey({ ...shared, sealed }),
     renewTokens: secrets.renewTokens,
     async work(signal, deliveriesAborted) {
-      if (isSource(wake)) await createWorker().run(wake, { signal, deliveriesAborted });
+      if (!isSource(wake)) return;
+      const sending = createWorker().run(wake, { signal, deliveriesAborted });
+      await Promise.all([sending, plugins.work.run(signal)]);
     },
     async start() {
       const migrations = [...MIGRATIONS, ...pluginSet.migrations];
@@ -213,6 +213,15 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
   };
 }
 
+/** Returns the bounds of the plugins' work in a drain. */
+function boundsOf({ signal, endsMs, maxConcurrent }: DrainBudget): DrainBounds {
+  return {
+    signal,
+    timeLeftMs: () => endsMs - performance.now(),
+    isSequential: maxConcurrent !== undefined,
+  };
+}
+
 /** Creates what access, mail and plugins share. */
 function createFoundation(drivers: Drivers, settings: InstanceSettings, plugins: PluginSet) {
   const { keyring, platform } = drivers;
@@ -229,6 +238,9 @@ function createFoundation(drivers: Drivers, settings: InstanceSettings, plugins:
       platform,
     }),
     newId: () => uuidFrom(platform.randomBytes(16)),
+    baseUrl: (settings.baseUrl ?? "").replace(/\/+$/, ""),
+    trustedClients: settings.trustedClients ?? [],
+    requestMs: settings.pluginRequestMs ?? DEFAULT_REQUEST_MS,
     blockedPorts: drivers.blockedPorts ?? [],
     http: drivers.http ?? createFetchClient({ egress: "private", ports: [] }),
     audit: createAuditRepository(database),

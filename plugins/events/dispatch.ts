@@ -7,6 +7,7 @@ import { argumentOf, type RECIPIENT_OPTIONS } from "./form.ts";
 import { RECIPIENT_KINDS, type Recipient, type Recipients } from "./recipients.ts";
 import type { Binding, BindingStore } from "./store.ts";
 import { languageOf, TEXTS, tagValues } from "./texts.ts";
+import { WEBHOOK, type Webhooks } from "./webhooks.ts";
 
 const HOUR_SECONDS = 3_600;
 /** More recipients need a mailing list. */
@@ -19,6 +20,7 @@ interface DispatchDeps
     "mail" | "store" | "settings" | "audit" | "limits" | "capabilities" | "log" | "baseUrl"
   > {
   readonly bindings: BindingStore;
+  readonly webhooks: Webhooks;
 }
 
 /**
@@ -45,6 +47,12 @@ export function createDispatch(deps: DispatchDeps): EventHandler {
 }
 
 async function run(deps: DispatchDeps, binding: Binding, context: HandlerContext): Promise<void> {
+  if (binding.action !== WEBHOOK) return sendMail(deps, binding, context);
+  const isRecorded = await deps.webhooks.record(binding, context.event);
+  if (!isRecorded) await recordFailure(deps, binding, context, "too many webhooks wait");
+}
+
+async function sendMail(deps: DispatchDeps, binding: Binding, context: HandlerContext): Promise<void> {
   const to = await resolveRecipients("To", binding, context);
   if ("reason" in to) return recordFailure(deps, binding, context, `no recipients: ${to.reason}`);
   if (to.length > MAX_RECIPIENTS) {

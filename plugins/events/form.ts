@@ -2,7 +2,7 @@ import { CONDITIONS } from "./conditions.ts";
 import { RECIPIENT_KINDS } from "./recipients.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 
-/** One option of `sendmail`, as `GET /event/actions/UserNotification` shows it. */
+/** One option of an action, as `GET /event/actions/UserNotification` shows it. */
 interface Option {
   readonly type: "str" | "text" | "bool";
   readonly required: boolean;
@@ -13,7 +13,8 @@ interface Option {
   readonly visibleValue?: string;
 }
 
-export const ACTION = "sendmail";
+export const ACTIONS = ["sendmail", "webhook"] as const;
+export type ActionName = (typeof ACTIONS)[number];
 export const POSITION = "post";
 export const MIME_TYPES = ["plain", "html"] as const;
 /** Options that name recipients. Each has arguments, such as `To email` and `To admin realm` of `To`. */
@@ -27,8 +28,33 @@ export function argumentOf(option: (typeof RECIPIENT_OPTIONS)[number], kind: str
   return `${option} ${kind}`;
 }
 
+/** Options that are encrypted, and shown as `__CENSORED__`. */
+export const SECRET_OPTIONS = ["secret", "headers"] as const;
+
+const WEBHOOK_OPTIONS: Readonly<Record<string, Option>> = {
+  url: { type: "str", required: true, description: "An https URL, which gets each event by POST" },
+  secret: {
+    type: "str",
+    required: true,
+    description: "Key of the signatures: whsec_ and base64; unchanged if absent, null or __CENSORED__",
+  },
+  headers: {
+    type: "text",
+    required: false,
+    description:
+      "Header fields to add, as a JSON object; unchanged if absent, null or __CENSORED__; an empty text clears them",
+  },
+};
+
+/** Returns the options of every action. */
+export function actionOptions(
+  servers: readonly string[],
+): Readonly<Record<ActionName, Readonly<Record<string, Option>>>> {
+  return { sendmail: sendmailOptions(servers), webhook: WEBHOOK_OPTIONS };
+}
+
 /** Returns the options of `sendmail` by privacyIDEA's names. */
-export function sendmailOptions(servers: readonly string[]): Record<string, Option> {
+function sendmailOptions(servers: readonly string[]): Record<string, Option> {
   const argumentOptions = RECIPIENT_OPTIONS.flatMap((option) =>
     Object.entries(RECIPIENT_KINDS).map(([kind, { description, needsArgument }]): [string, Option] => [
       argumentOf(option, kind),
@@ -76,7 +102,7 @@ interface Description {
 export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   actions: {
     summary: "List event actions",
-    of: (servers) => ({ [ACTION]: sendmailOptions(servers) }),
+    of: actionOptions,
   },
   conditions: {
     summary: "List event conditions",

@@ -3,18 +3,30 @@ import { listOf } from "./conditions.ts";
 import { options, settings } from "./config.ts";
 import { createDispatch } from "./dispatch.ts";
 import migration from "./migrations/0001_bindings.sql" with { type: "text" };
+import webhooksMigration from "./migrations/0002_webhooks.sql" with { type: "text" };
 import { eventRoutes } from "./routes.ts";
 import { BINDINGS, binding, createBindingStore } from "./store.ts";
+import { createDeliveryStore, webhookDelivery } from "./webhook-store.ts";
+import { createWebhooks } from "./webhooks.ts";
 
 const DEFAULT_SERVER = "default";
+/** Retention of final deliveries. */
+const DELIVERY_DAYS = 7;
 
-/** Messages to the people concerned when something happens. */
+/** Messages to the people concerned, and webhooks to programs, when something happens. */
 export const events = definePlugin({
   name: "events",
   options,
-  tables: { binding },
+  tables: { binding, webhookDelivery },
   kept: [BINDINGS],
-  migrations: [{ name: "0001_bindings", sql: migration }],
+  migrations: [
+    { name: "0001_bindings", sql: migration },
+    { name: "0002_webhooks", sql: webhooksMigration },
+  ],
+  sealed: [
+    { row: binding.sealId, columns: [binding.secret, binding.headers] },
+    { row: webhookDelivery.id, columns: [webhookDelivery.body] },
+  ],
   rights: {
     eventhandling_read: "List event bindings",
     eventhandling_write: "Change event bindings",
@@ -23,11 +35,18 @@ export const events = definePlugin({
   optional: ["directory"],
   setup(ctx) {
     const bindings = createBindingStore(ctx.store);
+    const deliveries = createDeliveryStore(ctx.store, ctx.time);
+    const webhooks = createWebhooks({ ...ctx, bindings, deliveries });
     return {
-      routes: eventRoutes({ ...ctx, bindings }),
-      on: { "*": createDispatch({ ...ctx, bindings }) },
+      routes: eventRoutes({ ...ctx, bindings, deliveries }),
+      on: { "*": createDispatch({ ...ctx, bindings, webhooks }) },
+      drain: webhooks.drain,
+      async prune() {
+        await ctx.store.commit([deliveries.prune(DELIVERY_DAYS)]);
+      },
       async servers() {
-        const named = (await bindings.list()).map(({ options: { emailconfig = "" } }) => listOf(emailconfig));
+        const senders = (await bindings.list()).filter(({ action }) => action === "sendmail");
+        const named = senders.map(({ options: { emailconfig = "" } }) => listOf(emailconfig));
         return [...new Set(named.flatMap((names) => (names.length > 0 ? names : [DEFAULT_SERVER])))];
       },
     };

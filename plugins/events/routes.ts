@@ -2,23 +2,24 @@ import { invalidParameter, route, tagged } from "sealpost/plugin";
 import * as v from "valibot";
 import type { EventsContext } from "./config.ts";
 import { DESCRIPTIONS } from "./form.ts";
-import { createBindings } from "./manage.ts";
+import { createBindings, type ManageDeps } from "./manage.ts";
 import { bindingParams, bindingView, HANDLER_MODULE, idParams, toBinding, toBindingView } from "./schema.ts";
-import type { BindingStore } from "./store.ts";
+import { webhookRoutes } from "./webhook-routes.ts";
 
-const TAG = { name: "Events", description: "Messages that Sealpost sends when something happens" };
+const TAG = {
+  name: "Events",
+  description: "Messages and webhooks that Sealpost sends when something happens",
+};
 const READ = { method: "GET", right: "eventhandling_read" } as const;
 const WRITE = { right: "eventhandling_write", response: v.number() } as const;
 const ONE = { path: "/event/:id", parameters: { path: idParams } } as const;
 const names = v.array(v.string());
 
-interface RouteDeps extends Pick<EventsContext, "mail" | "store" | "audit" | "events"> {
-  readonly bindings: BindingStore;
-}
+interface RouteDeps extends ManageDeps, Pick<EventsContext, "mail" | "events"> {}
 
 /** Creates the routes with which admins manage event bindings, in privacyIDEA's format. */
 export function eventRoutes(deps: RouteDeps) {
-  return tagged(TAG, [...formRoutes(deps), ...bindingRoutes(deps)]);
+  return tagged(TAG, [...formRoutes(deps), ...bindingRoutes(deps), ...webhookRoutes(deps)]);
 }
 
 /** Data from which clients build a form. */

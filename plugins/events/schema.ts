@@ -1,4 +1,5 @@
 import {
+  CENSORED,
   described,
   invalidParameter,
   missingParameter,
@@ -10,18 +11,27 @@ import {
 import * as v from "valibot";
 import { CONDITIONS, conditionProblem, listOf } from "./conditions.ts";
 import {
-  ACTION,
+  ACTIONS,
+  type ActionName,
+  actionOptions,
   argumentOf,
   KINDS,
   MIME_TYPES,
   NO_RECIPIENT,
   POSITION,
   RECIPIENT_OPTIONS,
-  sendmailOptions,
+  SECRET_OPTIONS,
 } from "./form.ts";
 import { RECIPIENT_KINDS } from "./recipients.ts";
 import type { Binding, NewBinding } from "./store.ts";
 import { LANGUAGES, TAGS } from "./texts.ts";
+import {
+  type GivenSecrets,
+  type SealedSecrets,
+  webhookHeaders,
+  webhookSecret,
+  webhookUrl,
+} from "./webhook-options.ts";
 
 export const HANDLER_MODULE = "UserNotification";
 const OPTION = "option.";
@@ -83,12 +93,18 @@ const optionSchemas: Readonly<Record<string, v.GenericSchema>> = {
   body: v.optional(templateText(TAGS)),
   To: v.optional(oneOf(KINDS)),
   reply_to: v.optional(oneOf([NO_RECIPIENT, ...KINDS])),
+  url: v.optional(webhookUrl),
+  secret: v.optional(webhookSecret),
+  headers: v.optional(webhookHeaders),
 };
+const OPTIONS = actionOptions([]);
 const optionEntries = Object.fromEntries(
-  Object.entries(sendmailOptions([])).map(([name, { description }]) => [
-    `${OPTION}${name}`,
-    optionSchemas[name] ?? v.optional(described(line, description)),
-  ]),
+  Object.values(OPTIONS)
+    .flatMap((options) => Object.entries(options))
+    .map(([name, { description }]) => [
+      `${OPTION}${name}`,
+      optionSchemas[name] ?? v.optional(described(line, description)),
+    ]),
 );
 
 /** Parameters of a binding. Each save replaces all of it. */
@@ -97,7 +113,7 @@ export const bindingParams = v.object({
   name: line,
   event: eventList,
   handlermodule: oneOf([HANDLER_MODULE]),
-  action: oneOf([ACTION]),
+  action: v.picklist(ACTIONS, `expected ${ACTIONS.join(" or ")}`),
   position: v.optional(v.pipe(oneOf([POSITION])), POSITION),
   ordering: v.optional(wholeNumber(-MAX_ORDERING, MAX_ORDERING), 0),
   active: v.optional(v.boolean("expected true or false"), true),
@@ -132,9 +148,24 @@ export const bindingView = named(
   }),
 );
 
-export function toBindingView({ event, ...row }: Binding): v.InferOutput<typeof bindingView> {
+export function toBindingView({
+  event,
+  options,
+  sealId: _,
+  secret,
+  headers,
+  ...row
+}: Binding): v.InferOutput<typeof bindingView> {
   const fixed = { handlermodule: HANDLER_MODULE, position: POSITION, abort_on_error: false };
-  return { ...row, event: [...event], ...fixed };
+  const censored = Object.entries({ secret, headers }).map(([name, sealed]) => [name, sealed && CENSORED]);
+  const shown = row.action === "webhook" ? Object.fromEntries(censored) : {};
+  return { ...row, event: [...event], options: { ...options, ...shown }, ...fixed };
+}
+
+/** A binding to save, with its secrets as given. */
+export interface GivenBinding {
+  readonly row: Omit<NewBinding, keyof SealedSecrets>;
+  readonly secrets: GivenSecrets;
 }
 
 /**
@@ -142,23 +173,31 @@ export function toBindingView({ event, ...row }: Binding): v.InferOutput<typeof 
  * @param eventNames the names of all events.
  * @throws {SealpostError} `invalid_parameter` or `missing_parameter`.
  */
-export function toBinding(given: BindingParams, eventNames: readonly string[]): NewBinding {
+export function toBinding(given: BindingParams, eventNames: readonly string[]): GivenBinding {
   const unknown = given.event.find((name) => !eventNames.includes(name));
   if (unknown !== undefined) throw invalidParameter("event", `there is no event "${unknown}"`);
   const { name, event, action, ordering, active } = given;
-  const options = readOptions(given);
+  const { secret, headers, ...options } = readOptions(given, action);
   for (const option of RECIPIENT_OPTIONS) assertRecipients(option, options);
-  return { name, event, action, ordering, active, options, conditions: readConditions(given.conditions) };
+  const row = { name, event, action, ordering, active, options };
+  return { row: { ...row, conditions: readConditions(given.conditions) }, secrets: { secret, headers } };
 }
 
-function readOptions(given: BindingParams): Record<string, string> {
+/** @throws {SealpostError} `invalid_parameter` for an option of another action. */
+function readOptions(given: BindingParams, action: ActionName): Record<string, string> {
   const names = Object.keys(optionEntries).filter((name) => given[name] !== undefined);
-  return Object.fromEntries(
-    names.map((name) => {
-      const value = given[name];
-      return [name.slice(OPTION.length), Array.isArray(value) ? value.join(",") : String(value)];
-    }),
-  );
+  const options = names.map((name) => {
+    const value = given[name];
+    return [name.slice(OPTION.length), Array.isArray(value) ? value.join(",") : String(value)] as const;
+  });
+  for (const [name, { required, visibleIf }] of Object.entries(OPTIONS[action])) {
+    const isStored = SECRET_OPTIONS.some((secret) => secret === name);
+    if (required && !visibleIf && !isStored && !options.some(([given]) => given === name))
+      throw missingParameter(`${OPTION}${name}`);
+  }
+  const foreign = options.find(([name, value]) => value !== "" && !Object.hasOwn(OPTIONS[action], name));
+  if (foreign) throw invalidParameter(`${OPTION}${foreign[0]}`, `the action ${action} has no such option`);
+  return Object.fromEntries(options.filter(([name]) => Object.hasOwn(OPTIONS[action], name)));
 }
 
 function assertRecipients(

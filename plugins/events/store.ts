@@ -15,6 +15,11 @@ export const binding = sqliteTable("events_binding", {
   active: integer("active", { mode: "boolean" }).notNull(),
   options: text("options", { mode: "json" }).$type<Texts>().notNull(),
   conditions: text("conditions", { mode: "json" }).$type<Texts>().notNull(),
+  /** Identifies the row to the encryption of the next two. Empty without them. */
+  sealId: text("seal_id").notNull(),
+  secret: text("secret").notNull(),
+  /** JSON. */
+  headers: text("headers").notNull(),
 });
 export type Binding = typeof binding.$inferSelect;
 export type NewBinding = Omit<Binding, "id">;

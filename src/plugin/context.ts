@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import type { Passwords } from "../access/passwords.ts";
 import type { Database } from "../contracts/database.ts";
 import type { Env } from "../contracts/env.ts";
+import type { HttpClient } from "../contracts/http-client.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { PluginAudit, PluginAuditEntry } from "../contracts/plugin/audit.ts";
 import type {
@@ -28,6 +29,7 @@ import type { RateLimitRepository } from "../storage/rate-limits.ts";
 import type { IsAllowed } from "../wire/guard.ts";
 import type { RunInBackground } from "./background.ts";
 import type { Events } from "./events.ts";
+import { createPluginHttp } from "./http.ts";
 import { createPluginMail, type SubmitAs } from "./mail.ts";
 import { createPluginLimits } from "./rate-limits.ts";
 import { createPluginSecrets, createRandom } from "./secrets.ts";
@@ -54,6 +56,7 @@ export interface ContextDeps {
   readonly encryption: Pick<Encryption, "assertUsable">;
   readonly isAllowed: IsAllowed;
   readonly background: RunInBackground;
+  readonly http: HttpClient;
   readonly baseUrl: string;
   readonly trustedClients: readonly CidrBlock[];
   /** Every right of this instance. */
@@ -63,6 +66,8 @@ export interface ContextDeps {
   readonly eventNames: () => readonly string[];
   /** The capabilities of the plugins that are set up. */
   readonly provided: Partial<Capabilities>;
+  /** Asks for the `drain` of all plugins. */
+  readonly wake: () => void;
 }
 
 /** Creates the context of one plugin. */
@@ -74,6 +79,7 @@ export function createContext(plugin: ValidatedPlugin, deps: ContextDeps): Plugi
   return {
     name,
     mail: createPluginMail({ ...deps, plugin: name, settings: options.settings, actorOf }),
+    http: createPluginHttp(deps.http, platform.now),
     store: createStore(plugin, deps),
     settings: {
       get: async (key) => (await settings.read([key])).get(key),
@@ -90,6 +96,7 @@ export function createContext(plugin: ValidatedPlugin, deps: ContextDeps): Plugi
     log: createLog(name),
     idempotent: createIdempotent(name, deps),
     background: deps.background,
+    wake: deps.wake,
     baseUrl: deps.baseUrl,
   };
 }

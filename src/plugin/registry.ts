@@ -19,6 +19,7 @@ import { serverSettings, serversOf } from "./mail.ts";
 import { mountPlugins, type PluginRoutes } from "./routes.ts";
 import { createSettings, type SettingsService } from "./settings.ts";
 import { assertNoProblems, type ValidatedPlugin, validatePlugins } from "./validate.ts";
+import { createPluginWork, type PluginWork, type PluginWorkDeps } from "./work.ts";
 
 const log = getLogger(["sealpost", "plugin"]);
 
@@ -67,6 +68,7 @@ export interface Registry {
   /** Logs which SMTP servers are named but do not exist. Returns immediately. */
   warnOfMissing(): void;
   prune(): Promise<void>;
+  readonly work: PluginWork;
   list(): Promise<PluginView[]>;
   /** Returns the certificates of the users with this address, as PEM texts; empty if there are none. */
   certificatesOf(address: string): Promise<string>;
@@ -94,10 +96,11 @@ export function readPlugins(registered: readonly Plugin[]): PluginSet {
   };
 }
 
-type RegistryDeps = Omit<ContextDeps, "settingsService" | "emitter" | "eventNames" | "provided"> & {
-  /** Time limit of a request to a plugin, in milliseconds. */
-  readonly requestMs: number;
-};
+type RegistryDeps = Omit<ContextDeps, "settingsService" | "emitter" | "eventNames" | "provided" | "wake"> &
+  PluginWorkDeps & {
+    /** Time limit of a request to a plugin, in milliseconds. */
+    readonly requestMs: number;
+  };
 
 /** Sets plugins up, without I/O, and runs them as long as the instance lives. */
 export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Registry {
@@ -115,12 +118,14 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
   };
 
   const provided: Partial<Capabilities> = {};
-  const shared = { ...deps, settingsService: settings, emitter, eventNames, provided };
+  const work = createPluginWork(deps);
+  const shared = { ...deps, settingsService: settings, emitter, eventNames, provided, wake: work.wake };
   const registered = plugins.map((plugin): RegisteredPlugin => {
     const instance = plugin.options.setup(createContext(plugin, shared));
     assertNoProblems(brokenPromises(plugin, instance));
     Object.assign(provided, instance.provides);
     emitter.listen(plugin.name, instance.on ?? {});
+    work.add(plugin.name, instance.drain);
     return { plugin, instance };
   });
   const run = createRun(requestMs);
@@ -128,6 +133,7 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
 
   return {
     settings,
+    work,
     emit: emitter.emit,
     mount(core, routeDeps) {
       routes ??= mountPlugins(

@@ -90,7 +90,8 @@ const FALSE = ["false", "0"];
  */
 export function coerce(schema: v.GenericSchema, value: unknown): unknown {
   const kind = kindOf(schema);
-  if (value === null || (value === "" && (kind !== "string" || hasDefault(schema)))) {
+  const isAbsent = value === "" && !takesEmpty(schema) && (kind !== "string" || hasDefault(schema));
+  if (value === null || isAbsent) {
     return schema.type === "nullish" ? null : undefined;
   }
   if (kind === "boolean") return toBoolean(value);
@@ -109,6 +110,13 @@ function toBoolean(value: unknown): unknown {
 function kindOf(schema: v.GenericSchema): string {
   if ("wrapped" in schema) return kindOf(schema.wrapped as v.GenericSchema);
   return schema.type;
+}
+
+/** Whether the schema is a union that names the empty text as a value. */
+function takesEmpty(schema: v.GenericSchema): boolean {
+  if ("wrapped" in schema) return takesEmpty(schema.wrapped as v.GenericSchema);
+  const options = "options" in schema && Array.isArray(schema.options) ? schema.options : [];
+  return options.some((option) => option.literal === "");
 }
 
 function hasDefault(schema: v.GenericSchema): boolean {

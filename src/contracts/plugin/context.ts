@@ -4,6 +4,7 @@ import type { Env } from "../env.ts";
 import type { Sms } from "../sms.ts";
 import type { PluginAudit } from "./audit.ts";
 import type { PluginEvents } from "./events.ts";
+import type { PluginHttp } from "./http.ts";
 import type { PluginLimits } from "./limits.ts";
 import type { PluginMail } from "./mail.ts";
 import type { PluginSecrets } from "./secrets.ts";
@@ -18,6 +19,7 @@ export interface PluginContext<S extends Settings = Settings> {
   /** Name of the plugin. */
   readonly name: string;
   readonly mail: PluginMail;
+  readonly http: PluginHttp;
   readonly store: PluginStore;
   readonly settings: PluginSettings<S>;
   readonly guard: PluginGuard;
@@ -40,6 +42,8 @@ export interface PluginContext<S extends Settings = Settings> {
   idempotent<T>(c: Context<Env>, content: unknown, work: () => Promise<T>): Promise<T>;
   /** Lets work continue after the response. A rejection is logged. */
   background(work: Promise<unknown>): void;
+  /** Asks for `drain` soon: by the worker of this process, or after the work of this invocation of a Worker. */
+  wake(): void;
   /** `SEALPOST_BASE_URL` without its final slash, or empty if not set. Links are never built from the Host header. */
   readonly baseUrl: string;
 }

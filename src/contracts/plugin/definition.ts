@@ -7,6 +7,16 @@ import type { EventHandler } from "./events.ts";
 import type { SealedColumns } from "./secrets.ts";
 import type { Settings } from "./settings.ts";
 
+/** The bounds of a drain. */
+export interface DrainBounds {
+  /** Aborted when the process stops: start nothing more. */
+  readonly signal: AbortSignal;
+  /** Time that is left, in milliseconds; infinite for a worker. */
+  readonly timeLeftMs: () => number;
+  /** Whether to open one connection at a time, because the platform bounds them. */
+  readonly isSequential: boolean;
+}
+
 /** A plugin after its `setup`. */
 export interface PluginInstance {
   /** Routes that `route` built. None may have a path that Sealpost or another plugin has. */
@@ -22,6 +32,11 @@ export interface PluginInstance {
    * instance does not start.
    */
   readonly start?: () => Promise<void>;
+  /**
+   * Does the work that is due, such as requests to be repeated: where a worker runs, every few seconds and after `wake`;
+   * otherwise by `sealpost.drain()`. It may run several times at once, in this process and in others: lease what it takes.
+   */
+  readonly drain?: (bounds: DrainBounds) => Promise<void>;
   /** Runs once a day: deletes old rows. */
   readonly prune?: () => Promise<void>;
   /** Runs at shutdown, in reverse order of the setup. */

@@ -17,9 +17,15 @@ testPlugin("events", {
   ],
   async exercise(instance) {
     expect((await bind(instance)).status).toBe(200);
+    const secret = `whsec_${"c2VhbHBvc3Qtd2ViaG9vay1rZXktb2YtMzItYnl0ZXM="}`;
+    const hook = { action: "webhook", "option.subject": undefined, "option.body": undefined };
+    const to = { "option.url": "http://127.0.0.1:9/", "option.secret": secret };
+    const headers = { "option.headers": { authorization: "Bearer 0123456789abcdef" } };
+    expect((await bind(instance, { ...hook, ...to, ...headers })).status).toBe(200);
+    expect((await instance.request("GET", "/webhook/")).status).toBe(200);
     await addUser(instance, { username: `u${(await instance.request("GET", "/event/")).text.length}` });
     await deliveredMails(instance);
-    return [];
+    return [secret.slice(6), "0123456789abcdef"];
   },
 });
 

@@ -190,7 +190,7 @@ describe("a webhook", () => {
   test("of two processes is sent once", async () => {
     await using receiver = await startReceiver({ status: 200 });
     await using instance = await eventsInstance();
-    await using second = await eventsInstance({ database: instance.database, clock: instance.clock });
+    await using second = await eventsInstance({ database: instance.database });
     await bindWebhook(instance, receiver);
     for (let index = 0; index < 20; index++) await addUser(instance, { username: `u${index}` });
     await Promise.all([drain(instance), drain(second)]);

@@ -8,20 +8,28 @@ import { NODE_22, publishedManifest } from "./published.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const DIST = join(ROOT, "dist");
-const HAS_PLUGINS = [...new Glob("*/index.ts").scanSync(join(import.meta.dir, "..", "plugins"))].length > 0;
 const TEXT_IMPORT = /^import (\w+) from "(\.[^"]+)" with \{ type: "text" \};$/gm;
 const SOURCE_IMPORT = /((?:from |import\()"\.[^"]*)\.ts"/g;
 
-await build("tsconfig.build.json", "src", "module");
+await rm(join(DIST, "module"), { recursive: true, force: true });
+await rm(join(DIST, "plugins"), { recursive: true, force: true });
+await compile("tsconfig.build.json");
 // They import the package by its name, like the plugins of a host app.
-if (HAS_PLUGINS) await build("tsconfig.plugins.json", "plugins", "plugins");
+await compile("tsconfig.plugins.json");
+// The server and the command line, which import these plugins.
+await compile("tsconfig.program.json");
+await finish("src", "module");
+await finish("plugins", "plugins");
 await importFirst(NODE_22);
 await Bun.write(join(DIST, "package.published.json"), `${JSON.stringify(publishedManifest(), null, 2)}\n`);
 
-async function build(config: string, sources: string, folder: string): Promise<void> {
-  const out = join(DIST, folder);
-  await rm(out, { recursive: true, force: true });
+async function compile(config: string): Promise<void> {
   await $`tsc -p ${join(import.meta.dir, config)}`;
+}
+
+/** Completes the compiled files: texts and imports of declarations. */
+async function finish(sources: string, folder: string): Promise<void> {
+  const out = join(DIST, folder);
   for (const file of new Glob("**/*.{js,d.ts}").scanSync(out)) {
     const path = join(out, file);
     const text = await Bun.file(path).text();

@@ -7,18 +7,17 @@ export const NODE_22 = "src/runtime/node-22.ts";
 /** Dependencies that a host app installs only if it needs them; `loadOptional` loads them. */
 const OPTIONAL = ["bullmq", "ioredis", "postal-mime"] as const;
 
-/** The command line is not part of the package. */
-const CLI_ONLY = ["commander"];
+/** The host app has a runtime. */
+const RUNTIMES = ["bun"];
 
 /** Returns the package.json of the published package: the host app brings the peer dependencies. */
 export function publishedManifest(): object {
   const { scripts: _, devDependencies: __, dependencies, ...kept } = manifest;
   const peers = Object.entries(PEERS).map(([name, { min, below }]) => [name, `>=${min} <${below}`]);
   const optional = OPTIONAL.map((name) => [name, `^${dependencies[name]}`]);
-  const others = new Set([...peers, ...optional].map(([name]) => name).concat(CLI_ONLY));
+  const others = new Set([...peers, ...optional].map(([name]) => name).concat(RUNTIMES));
   return {
     ...kept,
-    engines: { ...kept.engines, node: ">=22.12" },
     sideEffects: [NODE_22.replace("src/", "./dist/module/").replace(/\.ts$/, ".js")],
     dependencies: Object.fromEntries(Object.entries(dependencies).filter(([name]) => !others.has(name))),
     peerDependencies: Object.fromEntries([...peers, ...optional].sort()),

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { SealpostError } from "../errors.ts";
+import { CLI_COMMAND } from "../runtime/local/cli-command.ts";
 import { VERSION } from "../version.ts";
 import { adminCommand } from "./admin.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
@@ -9,7 +10,7 @@ import { queueCommand } from "./queue.ts";
 import { serverCommand } from "./server.ts";
 import { workerCommand } from "./worker.ts";
 
-const program = new Command("bun run cli")
+const program = new Command(CLI_COMMAND)
   .description("Administers a Sealpost instance; it reads the same SEALPOST_* settings as the server")
   .version(VERSION)
   .showHelpAfterError()

@@ -1,7 +1,7 @@
 import type { Api } from "../fixtures/process/api.ts";
 import type { Environment } from "../fixtures/process/child.ts";
 
-export const RUNTIMES = ["Bun", "Deno", "workerd"] as const;
+export const RUNTIMES = ["Bun", "Deno", "Node", "workerd"] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
 
 /** The settings with which an instance starts. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { Hono } from "hono";
 import { openDrivers as openOnBun } from "sealpost/bun";
 import { openDrivers as openOnDeno } from "sealpost/deno";
+import { openDrivers as openOnNode } from "sealpost/node";
 
 type Open = typeof openOnBun;
 
@@ -40,5 +41,16 @@ describe("peerAddress of sealpost/deno", () => {
     ["nothing", undefined, "null"],
   ])("with %s", async (_, bindings, expected) => {
     expect(await peerOf(openOnDeno, bindings)).toBe(expected);
+  });
+});
+
+describe("peerAddress of sealpost/node", () => {
+  test.each([
+    ["the bindings of @hono/node-server", { incoming: { socket: { remoteAddress: "192.0.2.1" } } }, "192.0.2.1"],
+    ["a closed socket", { incoming: { socket: { remoteAddress: undefined } } }, "null"],
+    ["something else", { incoming: 5 }, "null"],
+    ["nothing", undefined, "null"],
+  ])("with %s", async (_, bindings, expected) => {
+    expect(await peerOf(openOnNode, bindings)).toBe(expected);
   });
 });

@@ -14,9 +14,9 @@ test("formatTable() shows the result of each flow on each runtime, with reasons 
   ];
   const results = new Map(rows.map(([claim, ...cells]) => [claim, new Map(cells)]));
   expect(formatTable(results).split("\n")).toEqual([
-    "Bun      Deno     workerd  flow",
-    "✓        ✗        – 1      mail arrives",
-    "✓        – 2      ≈ 3      the reason is reported",
+    "Bun      Deno     Node     workerd  flow",
+    "✓        ✗        – 1      – 1      mail arrives",
+    "✓        – 2      – 1      ≈ 3      the reason is reported",
     "1: not run this time",
     "2: npm has no Deno for this machine",
     "3: workerd does not report why",

@@ -1,4 +1,4 @@
 import { runServer } from "../local/server.ts";
 import { listen } from "./http-server.ts";
 
-await runServer({ listen, cli: "bun run cli" });
+await runServer({ listen });

@@ -1,4 +1,4 @@
 import { runServer } from "../local/server.ts";
 import { listen } from "./http-server.ts";
 
-await runServer({ listen, cli: "deno task cli" });
+await runServer({ listen });

@@ -19,7 +19,7 @@ export interface HttpServer {
 }
 
 /** Starts the HTTP server of a runtime. @throws {SealpostError} `bad_setting` if it cannot listen on the address. */
-export type Listen = (options: ListenOptions) => HttpServer;
+export type Listen = (options: ListenOptions) => HttpServer | Promise<HttpServer>;
 
 /** The requests that have no response yet. */
 export class InFlightRequests {

@@ -3,6 +3,7 @@ import { type Config, parseConfig } from "../../config.ts";
 import { SealpostError } from "../../errors.ts";
 import { internalsOf, type Sealpost } from "../../sealpost.ts";
 import { invalidSetting } from "../invalid-setting.ts";
+import { CLI_COMMAND } from "./cli-command.ts";
 import { createFirstAdmin, printWelcome } from "./first-admin.ts";
 import type { HttpServer, Listen } from "./http-server.ts";
 import { openInstance } from "./instance.ts";
@@ -13,8 +14,6 @@ import { stopSignal } from "./stop-signal.ts";
 /** The differences between the runtimes with files and sockets. */
 interface Runtime {
   readonly listen: Listen;
-  /** The command that runs the command line, such as `bun run cli`. */
-  readonly cli: string;
 }
 
 const log = getLogger(["sealpost", "entry"]);
@@ -36,17 +35,17 @@ export async function runServer(runtime: Runtime): Promise<never> {
   process.exit(0);
 }
 
-async function serve({ listen, cli }: Runtime): Promise<void> {
+async function serve({ listen }: Runtime): Promise<void> {
   const config = parseConfig(process.env);
   assertLocalDrivers(config);
   await configureLogging(config.log);
   // Listen for signals now: one that arrives during the start would end the process wherever it is.
   const stopping = stopSignal(process);
   const sealpost = await openInstance(config, await loadPlugins(process.cwd()));
-  const server = listen({ host: config.host, port: config.port, respond: sealpost.app.fetch });
+  const server = await listen({ host: config.host, port: config.port, respond: sealpost.app.fetch });
   // Create the admin after listening: a failed start would lose the only copy of the password.
   const password = await createFirstAdmin(config, sealpost);
-  const passwordRemark = `shown this once; change it with: ${cli} admin passwd ${config.adminUser}`;
+  const passwordRemark = `shown this once; change it with: ${CLI_COMMAND} admin passwd ${config.adminUser}`;
   printWelcome(config, { url: server.url, password, passwordRemark });
   await sealpost.start();
   const pruning = setInterval(() => prune(sealpost), PRUNE_EVERY_MS);

@@ -12,6 +12,10 @@ export const LOAD: readonly Flow[] = [
     claim: "a body of 256 KiB is accepted, and one byte more is 413, declared or not",
     run: (instance) => limits(instance, [413]),
     except: {
+      Node: {
+        because: "Node closes the connection of a client that still sends half a second after the response",
+        run: (instance) => limits(instance, [413, "closed"]),
+      },
       workerd: {
         because: "workerd may close the connection before a client that still sends has read the answer",
         run: (instance) => limits(instance, [413, "closed"]),

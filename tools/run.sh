@@ -1,0 +1,28 @@
+#!/bin/sh
+# Runs a program on the Bun that package.json pins, after it has installed what the lock file names and is missing.
+# `exec` makes the program the process that a terminal, a service manager or a container signals.
+# Usage: tools/run.sh [--production] <arguments of bun>, or: tools/run.sh --deno <arguments of deno>
+set -eu
+cd "$(dirname "$0")/.."
+
+case ${1:-} in
+  --production | --deno) mode=$1 && shift ;;
+  *) mode=--development ;;
+esac
+bun=node_modules/.bin/bun
+version=$(sed -n 's/^ *"bun": "\([0-9][0-9.]*\)",*$/\1/p' package.json)
+
+set_up() {
+  if [ "$("$bun" --version 2>/dev/null)" = "$version" ]; then
+    "$bun" install --frozen-lockfile --silent "$@"
+  else
+    npx --yes "bun@$version" install --frozen-lockfile --silent "$@"
+  fi
+}
+
+if [ "$mode" = --production ]; then set_up --production; else set_up; fi
+if [ "$mode" = --deno ]; then
+  # The program in node_modules/.bin would not pass signals on.
+  exec "$("$bun" -p 'require("deno/install_api.cjs").runInstall()')" "$@"
+fi
+exec "$bun" "$@"

@@ -1,20 +1,18 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { startSmtpServer, testCertificates } from "../../src/testing/smtp/index.ts";
+import { node22 } from "../fixtures/process/node.ts";
 import { SENDER, sender } from "../fixtures/smime/authority.ts";
 import { opensslVerify } from "../fixtures/smime/verify.ts";
 import { findObstacle, makeProject, run, TEST_MS } from "./project.ts";
 
 setDefaultTimeout(TEST_MS);
-/** The npm package with the binary of Node for this platform. */
-const NODE = `node-${process.platform}-${process.arch}`;
 const obstacle = await findObstacle();
 if (obstacle !== "") console.warn(`Skipped: the package on Node 22; ${obstacle}`);
 
 const APP = `
 import { createSealpost } from "sealpost";
-import { openDrivers } from "sealpost/bun";
+import { openDrivers } from "sealpost/node";
 
 const { definition, message, tlsCa } = JSON.parse(process.env.CASE);
 const sealpost = createSealpost(await openDrivers({ databaseUrl: "file:data/sealpost.db", tlsCa }));
@@ -45,10 +43,6 @@ test.skipIf(obstacle !== "")(
       "valibot",
       "postal-mime",
     ]);
-    await run([process.execPath, "add", `${NODE}@22.23`], project.path);
-    const node = join(project.path, "node_modules", NODE, "bin", "node");
-    expect(existsSync(node)).toBe(true);
-
     const pair = { tls_certificate: client.cert, tls_private_key: client.key };
     const definition = { server: "127.0.0.1", port: smtp.port, tls: true, sender: SENDER, ...pair };
     const signed = {
@@ -59,10 +53,35 @@ test.skipIf(obstacle !== "")(
     };
     const message = { to: [{ name: "", address: "ann@example.net" }], subject: "Hello", text: "Hi Ann" };
     const env = { CASE: JSON.stringify({ definition: signed, message, tlsCa: ca }) };
-    expect(await run([node, "app.mjs"], project.path, env)).toMatch(/^v22\.\S+ delivered\n$/);
+    expect(await run([await node22(), "app.mjs"], project.path, env)).toMatch(/^v22\.\S+ delivered\n$/);
     expect(smtp.messages.map(({ recipients }) => recipients)).toEqual([["ann@example.net"]]);
     expect(smtp.connections.map(({ clientName }) => clientName)).toEqual(["client.test"]);
     const verified = await opensslVerify(smtp.messages[0]?.bytes ?? new Uint8Array(), root);
     expect(verified.code).toBe(0);
   },
 );
+
+/** Program of the package in a project. */
+const PROGRAM = join("node_modules", "sealpost", "dist", "module", "cli", "bin.js");
+
+test.skipIf(obstacle !== "")(
+  "the program of the package explains itself, and has the command line",
+  async () => {
+    using project = await makeProject({}, ["hono", "drizzle-orm@0.45", "valibot"]);
+    const node = await node22();
+    expect(await run([node, PROGRAM, "--help"], project.path)).toStartWith("Usage: sealpost [start]");
+    expect(await run([node, PROGRAM, "cli", "admin", "list"], project.path)).toBe("");
+    const failed = await run([node, PROGRAM, "stat"], project.path).catch(String);
+    expect(failed).toContain("sealpost: unknown command: stat\nUsage: sealpost");
+  },
+);
+
+const oldNode = Bun.which("node");
+const isOld = oldNode !== null && /^v(1[4-9]|2[01])\./.test(await run([oldNode, "--version"], "."));
+if (!isOld) console.warn("Skipped: the program of the package on an old Node; there is none");
+
+test.skipIf(obstacle !== "" || !isOld)("an old Node gets one line that names both versions", async () => {
+  using project = await makeProject({}, ["hono", "drizzle-orm@0.45", "valibot"]);
+  const failed = await run([oldNode ?? "", PROGRAM], project.path).catch(String);
+  expect(failed).toMatch(/\nsealpost: Node \d+\.\d+\.\d+ is too old: install Node 22 or newer\n$/);
+});

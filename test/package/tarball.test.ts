@@ -8,13 +8,14 @@ if (obstacle !== "") console.warn(`Skipped: the tarball; ${obstacle}`);
 
 const WANTED = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
-  // The modules that the doors import: no command line, no server entry point, no tools.
-  /^dist\/module\/(access|async|contracts|domain|http|mail|message|oauth|plugin|secrets|smime|smtp|storage|testing|transport|wake|wire)\/[\w/-]+\.(js|d\.ts)$/,
+  // The modules that the doors and the program import: no server of other runtimes, no tools.
+  /^dist\/module\/(access|async|cli|contracts|domain|http|mail|message|oauth|plugin|secrets|smime|smtp|storage|testing|transport|wake|wire)\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/plugins\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/module\/(app|config|driver|errors|index|plugin|sealpost|services|version)\.(js|d\.ts)$/,
-  /^dist\/module\/runtime\/(invalid-setting|options|platform)\.(js|d\.ts)$/,
+  /^dist\/module\/runtime\/(default-plugins|invalid-setting|log-text|options|platform)\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/node-22\.(js|d\.ts)$/,
-  /^dist\/module\/runtime\/local\/(authorities|database-path|drivers|load-keyring|peers)\.(js|d\.ts)$/,
+  /^dist\/module\/runtime\/local\/[\w-]+\.(js|d\.ts)$/,
+  /^dist\/module\/runtime\/node\/[\w-]+\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/(bun|deno)\/index\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/workers\/(bindings|drivers|index|once|smtp|transport)\.(js|d\.ts)$/,
 ];

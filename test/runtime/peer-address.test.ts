@@ -46,7 +46,11 @@ describe("peerAddress of sealpost/deno", () => {
 
 describe("peerAddress of sealpost/node", () => {
   test.each([
-    ["the bindings of @hono/node-server", { incoming: { socket: { remoteAddress: "192.0.2.1" } } }, "192.0.2.1"],
+    [
+      "the bindings of @hono/node-server",
+      { incoming: { socket: { remoteAddress: "192.0.2.1" } } },
+      "192.0.2.1",
+    ],
     ["a closed socket", { incoming: { socket: { remoteAddress: undefined } } }, "null"],
     ["something else", { incoming: 5 }, "null"],
     ["nothing", undefined, "null"],

@@ -2,7 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { $ } from "bun";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
-import { type Envelope, session } from "../fixtures/process/api.ts";
+import { request, session } from "../fixtures/process/api.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { freePort } from "../fixtures/process/port.ts";
@@ -51,9 +51,8 @@ async function startNginx(folder: string, upstream: string) {
   };
 }
 
-/** Requests through nginx, whose certificate is self-signed. */
-const insecure = (input: string, init: RequestInit = {}) =>
-  fetch(input, { ...init, tls: { rejectUnauthorized: false } });
+/** The certificate of nginx is self-signed. */
+const INSECURE = { tls: { rejectUnauthorized: false } };
 
 test.skipIf(obstacle !== "")(
   "behind the published nginx site, under a path, a login and a test message work",
@@ -65,16 +64,14 @@ test.skipIf(obstacle !== "")(
       env: { SEALPOST_TRUSTED_PROXIES: "127.0.0.1", SEALPOST_BASE_URL: "https://sealpost.example.org/mail" },
     });
     await using proxy = await startNginx(folder.path, sealpost.url);
-    const post = async <V>(path: string, json: object, token = ""): Promise<Envelope<V>> => {
+    const post = async <V>(path: string, json: object, token = "") => {
       const headers = {
         "Content-Type": "application/json",
         Authorization: token,
         "X-Forwarded-For": "192.0.2.7",
       };
-      const response = await untilUp(() =>
-        insecure(`${proxy.url}${path}`, { method: "POST", headers, body: JSON.stringify(json) }),
-      );
-      return await response.json();
+      const init = { method: "POST", headers, body: JSON.stringify(json), ...INSECURE };
+      return (await untilUp(() => request<V>(`${proxy.url}${path}`, init))).body;
     };
     const login = await post<Login>("/auth", { username: "admin", password: sealpost.password });
     const token = login.result.value?.token ?? "";
@@ -87,7 +84,7 @@ test.skipIf(obstacle !== "")(
     expect(tested.result.value).toBe(true);
     expect(smtp.messages).toHaveLength(1);
 
-    const document: unknown = await (await insecure(`${proxy.url}/openapi.json`)).json();
+    const document: unknown = await (await fetch(`${proxy.url}/openapi.json`, INSECURE)).json();
     expect(document).toHaveProperty("servers", [{ url: "https://sealpost.example.org/mail" }]);
     // The client's own header is not believed.
     const rows = await session(sealpost.url, token).audit();
@@ -96,10 +93,10 @@ test.skipIf(obstacle !== "")(
 );
 
 /** nginx listens a moment after its start. */
-async function untilUp<T>(request: () => Promise<T>): Promise<T> {
+async function untilUp<T>(send: () => Promise<T>): Promise<T> {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await request();
+      return await send();
     } catch (error) {
       if (attempt === 100) throw error;
       await Bun.sleep(50);

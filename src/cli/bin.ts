@@ -14,7 +14,8 @@ if (major < MIN_NODE.major || (major === MIN_NODE.major && minor < MIN_NODE.mino
 
 async function main([command = "start", ...rest]: readonly string[]): Promise<void> {
   if (command === "start" && rest.length === 0) {
-    await import("../runtime/node/server.ts");
+    const { runServer } = await import("../runtime/local/server.ts");
+    await runServer(await import("../runtime/node/http-server.ts"));
   } else if (command === "cli") {
     process.argv.splice(2, 1);
     await import("./index.ts");

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { SealpostError } from "../errors.ts";
-import { CLI_COMMAND } from "../runtime/local/cli-command.ts";
+import { cliCommand } from "../runtime/platform.ts";
 import { VERSION } from "../version.ts";
 import { adminCommand } from "./admin.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
@@ -10,7 +10,7 @@ import { queueCommand } from "./queue.ts";
 import { serverCommand } from "./server.ts";
 import { workerCommand } from "./worker.ts";
 
-const program = new Command(CLI_COMMAND)
+const program = new Command(cliCommand())
   .description("Administers a Sealpost instance; it reads the same SEALPOST_* settings as the server")
   .version(VERSION)
   .showHelpAfterError()

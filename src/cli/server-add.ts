@@ -6,7 +6,7 @@ import { OAUTH_FLOWS } from "../domain/oauth.ts";
 import { SealpostError } from "../errors.ts";
 import { definitionParams, identifierText, toServerInput } from "../http/smtpserver-schema.ts";
 import { toCheckDetail } from "../http/smtpserver-test-schema.ts";
-import { CLI_COMMAND } from "../runtime/local/cli-command.ts";
+import { cliCommand } from "../runtime/platform.ts";
 import type { Services } from "../services.ts";
 import { validate } from "../wire/validate.ts";
 import { openPrompt, type Prompt } from "./prompt.ts";
@@ -53,7 +53,7 @@ export function addCommand(): Command {
         print(`${identifier} is saved`);
         const isSignedOut = ({ parameter }: Notice) => parameter === "oauth_refresh_token";
         for (const { text: sentence } of notices.filter((one) => !isSignedOut(one))) print(sentence);
-        if (notices.some(isSignedOut)) print(`Sign in next: ${CLI_COMMAND} server login ${identifier}`);
+        if (notices.some(isSignedOut)) print(`Sign in next: ${cliCommand()} server login ${identifier}`);
         else if (wantsTest) await testLogin(services, identifier);
       });
     });

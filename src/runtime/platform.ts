@@ -5,3 +5,9 @@ export const PLATFORM: Platform = {
   now: () => new Date(),
   randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
 };
+
+/** Returns the command that runs the command line, for messages: a script of this repository, or the package's program. */
+export function cliCommand(): string {
+  if (!import.meta.url.endsWith(".ts")) return "npx sealpost cli";
+  return "Deno" in globalThis ? "deno task cli" : "bun run cli";
+}

@@ -7,7 +7,7 @@ import { SealpostError } from "../../errors.ts";
 import { generateKey, type Keyring, parseKeyring } from "../../secrets/keyring.ts";
 import { createSealedRepository } from "../../storage/sealed-values.ts";
 import { codeOf, invalidSetting, notWritable } from "../invalid-setting.ts";
-import { CLI_COMMAND } from "./cli-command.ts";
+import { cliCommand } from "../platform.ts";
 import { isEmptyFile } from "./database-path.ts";
 
 const KEY_FILE = "sealpost.keys";
@@ -66,7 +66,7 @@ export async function assertDatabaseOfKeys(
   if (!(await isEmptyFile(path)) && (await hasTables())) return;
   throw invalidSetting(
     "SEALPOST_DATABASE_URL",
-    `SEALPOST_DATABASE_URL: ${path} is missing or has no data, but its key file ${file} exists: restore a backup (${CLI_COMMAND} restore <file>), or copy the database again from a stopped server, with its -wal file; a new instance needs a folder without this key file`,
+    `SEALPOST_DATABASE_URL: ${path} is missing or has no data, but its key file ${file} exists: restore a backup (${cliCommand()} restore <file>), or copy the database again from a stopped server, with its -wal file; a new instance needs a folder without this key file`,
   );
 }
 

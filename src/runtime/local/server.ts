@@ -3,7 +3,7 @@ import { type Config, parseConfig } from "../../config.ts";
 import { SealpostError } from "../../errors.ts";
 import { internalsOf, type Sealpost } from "../../sealpost.ts";
 import { invalidSetting } from "../invalid-setting.ts";
-import { CLI_COMMAND } from "./cli-command.ts";
+import { cliCommand } from "../platform.ts";
 import { createFirstAdmin, printWelcome } from "./first-admin.ts";
 import type { HttpServer, Listen } from "./http-server.ts";
 import { openInstance } from "./instance.ts";
@@ -45,7 +45,7 @@ async function serve({ listen }: Runtime): Promise<void> {
   const server = await listen({ host: config.host, port: config.port, respond: sealpost.app.fetch });
   // Create the admin after listening: a failed start would lose the only copy of the password.
   const password = await createFirstAdmin(config, sealpost);
-  const passwordRemark = `shown this once; change it with: ${CLI_COMMAND} admin passwd ${config.adminUser}`;
+  const passwordRemark = `shown this once; change it with: ${cliCommand()} admin passwd ${config.adminUser}`;
   printWelcome(config, { url: server.url, password, passwordRemark });
   await sealpost.start();
   const pruning = setInterval(() => prune(sealpost), PRUNE_EVERY_MS);

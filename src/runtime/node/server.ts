@@ -1,4 +1,0 @@
-import { runServer } from "../local/server.ts";
-import { listen } from "./http-server.ts";
-
-await runServer({ listen });

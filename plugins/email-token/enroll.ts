@@ -9,6 +9,7 @@ import {
 } from "sealpost/plugin";
 import { CHANNELS } from "./channels.ts";
 import type { TokenContext } from "./config.ts";
+import type { ForeignAddresses } from "./foreign.ts";
 import type { ChooseOwnPin, OwnPin } from "./own-pin.ts";
 import type { FoundTokens, Owners } from "./owners.ts";
 import type { InitParams } from "./schema.ts";
@@ -21,6 +22,7 @@ const HEX = "0123456789ABCDEF";
 interface Enrollment {
   readonly row: TokenRow;
   readonly own: OwnPin;
+  readonly owner: DirectoryUser | null;
   /** The token of the same user that has this serial. */
   readonly replaced: TokenRow | undefined;
 }
@@ -28,7 +30,7 @@ interface Enrollment {
 /**
  * Turns parameters into a token.
  * @throws {SealpostError} `invalid_parameter`, `missing_parameter`, `user_refused`, `conflict`, or an error of
- * `ChooseOwnPin`.
+ * `ForeignAddresses` or `ChooseOwnPin`.
  */
 export type Enroll = (c: Context<Env>, params: InitParams) => Promise<Enrollment>;
 
@@ -39,12 +41,14 @@ export function createEnroll({
   directory,
   tokens,
   owners,
+  foreign,
   chooseOwnPin,
   hasSms,
 }: Pick<TokenContext, "random" | "time"> & {
   readonly directory: Directory | null;
   readonly tokens: Pick<TokenStore, "find">;
   readonly owners: Owners;
+  readonly foreign: ForeignAddresses;
   readonly chooseOwnPin: ChooseOwnPin;
   readonly hasSms: boolean;
 }): Enroll {
@@ -57,6 +61,8 @@ export function createEnroll({
     const replaced = params.serial ? await tokens.find(params.serial) : undefined;
     if (replaced) assertReplaceable(replaced, type, owner);
     else assertRoom(found.rows);
+    // Before the PIN, so that a rejected request is no attempt with one.
+    await foreign.assertAllowed(c, { token: { serial: "", type, address }, owner });
     const own = await chooseOwnPin(c, params.pin, found);
     const row: TokenRow = {
       serial: params.serial || CHANNELS[type].serialPrefix + random.text(SERIAL_CHARACTERS, HEX),
@@ -77,7 +83,7 @@ export function createEnroll({
       rolloutState: "",
       identifier: "",
     };
-    return { row, own, replaced };
+    return { row, own, owner, replaced };
   };
 }
 

@@ -4,6 +4,7 @@ import { createSendCode } from "./channels.ts";
 import { createCheckCode } from "./check.ts";
 import { options, settings } from "./config.ts";
 import { createEnroll } from "./enroll.ts";
+import { createForeignAddresses } from "./foreign.ts";
 import migration from "./migrations/0001_tokens.sql" with { type: "text" };
 import oldPins from "./migrations/0002_old_pins.sql" with { type: "text" };
 import attempts from "./migrations/0003_attempts.sql" with { type: "text" };
@@ -55,14 +56,23 @@ export const emailToken = definePlugin({
     const owners = createOwners({ ...ctx, directory, tokens });
     const pins = createPins({ ...ctx, changes });
     const chooseOwnPin = createChooseOwnPin({ ...ctx, pins });
-    const enroll = createEnroll({ ...ctx, directory, tokens, owners, chooseOwnPin, hasSms: sms !== null });
+    const foreign = createForeignAddresses({ ...ctx, directory });
+    const enroll = createEnroll({
+      ...ctx,
+      directory,
+      tokens,
+      owners,
+      foreign,
+      chooseOwnPin,
+      hasSms: sms !== null,
+    });
     const sendCode = createSendCode({ ...ctx, sms });
     const trigger = createTrigger({ ...ctx, tokens, challenges, sendCode });
     const triggerByPin = createTriggerByPin({ ...ctx, owners, pins, trigger });
     const checkCode = createCheckCode(ctx);
     return {
       routes: [
-        ...tokenRoutes({ ...ctx, tokens, changes, owners, enroll, chooseOwnPin, pins }),
+        ...tokenRoutes({ ...ctx, tokens, changes, owners, enroll, foreign, chooseOwnPin, pins }),
         ...validateRoutes({ ...ctx, owners, trigger, triggerByPin, checkCode }),
       ],
       prune: async () => void (await ctx.store.commit([challenges.prune(ctx.time.now())])),

@@ -4,6 +4,7 @@ import { type Env, isConstraintError, missingParameter, type Statement } from "s
 import type { TokenChanges } from "./changes.ts";
 import type { TokenContext } from "./config.ts";
 import { conflict, type Enroll } from "./enroll.ts";
+import type { ForeignAddresses } from "./foreign.ts";
 import type { ChooseOwnPin, OwnPin } from "./own-pin.ts";
 import type { Owners, Pins } from "./owners.ts";
 import type { DescribeParams, InitParams, ListParams, NamedParams, PinParams } from "./schema.ts";
@@ -32,15 +33,16 @@ export interface TokensDeps extends Pick<TokenContext, "store" | "audit" | "rand
   readonly changes: TokenChanges;
   readonly owners: Owners;
   readonly enroll: Enroll;
+  readonly foreign: ForeignAddresses;
   readonly chooseOwnPin: ChooseOwnPin;
   readonly pins: Pick<Pins, "hash">;
 }
 
 export function createTokens(deps: TokensDeps): Tokens {
-  const { store, audit, random, tokens, changes, owners, enroll, pins } = deps;
+  const { store, audit, random, tokens, changes, owners, enroll, foreign, pins } = deps;
   return {
     async init(c, params) {
-      const { row, own, replaced } = await enroll(c, params);
+      const { row, own, owner, replaced } = await enroll(c, params);
       setTarget(c, row);
       const { serial, address: recipient, type } = row;
       const info = replaced ? `${type}, replaced` : type;
@@ -50,6 +52,7 @@ export function createTokens(deps: TokensDeps): Tokens {
         audit.row(c, { success: true, identifier: serial, recipient, info }),
         changes.voidCodes([serial]),
       ]);
+      await foreign.notify(c, { token: row, owner });
       return serial;
     },
 

@@ -24,7 +24,7 @@ interface TokenStates {
 }
 
 export function createTokenStates(deps: TokensDeps): TokenStates {
-  const { store, audit, tokens, changes, owners, chooseOwnPin } = deps;
+  const { store, audit, tokens, changes, owners, foreign, chooseOwnPin } = deps;
 
   /** Finds one token, or all tokens of a user. */
   async function find(c: Context<Env>, named: NamedParams): Promise<readonly string[]> {
@@ -68,6 +68,7 @@ export function createTokenStates(deps: TokensDeps): TokenStates {
       if (owner === null) throw userUnknown();
       if (token.userId !== "" && token.userId !== owner.id) throw conflict("The token has another owner");
       assertRoom(found.rows.filter((row) => row.serial !== serial));
+      await foreign.assertAllowed(c, { token, owner });
       const own = await chooseOwnPin(c, pin, found);
       await commitWithPin(deps, own, [
         changes.assign(serial, owner, own.pinHash || token.pinHash),
@@ -75,6 +76,7 @@ export function createTokenStates(deps: TokensDeps): TokenStates {
         audit.row(c, { success: true, identifier: serial, fields: "user,realm" }),
         changes.voidCodes([serial]),
       ]);
+      await foreign.notify(c, { token, owner });
       return true;
     },
   };

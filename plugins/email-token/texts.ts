@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import type { Env } from "sealpost/plugin";
+import type { Env, MessageTemplates } from "sealpost/plugin";
 import type { OwnedToken, TokenType } from "./store.ts";
 
 export const LANGUAGES = ["en", "de"] as const;
@@ -12,6 +12,8 @@ interface Texts {
   readonly text: string;
   readonly html: string;
   readonly sms: string;
+  /** To the directory's address of a user whose token has another one. */
+  readonly foreign: MessageTemplates;
   readonly accepted: string;
   readonly wrongCode: string;
   /** The same for every reason, so that it reveals none. */
@@ -36,6 +38,13 @@ It is good once, for {validtime}. If you did not ask for it, somebody may know y
 <p>It is good once, for {validtime}. If you did not ask for it, somebody may know your PIN: tell those who look after your account. Never give a code to anybody.</p>
 `,
     sms: "{otp} is your code, good once, for {validtime}.",
+    foreign: {
+      subject: "Codes for your account go to another address",
+      text: `The account {username} has a token whose codes are sent to {address}, and not to the address or number that the account has. Its serial is {serial}.
+
+If you do not know about this, contact the people who look after your account immediately.
+`,
+    },
     accepted: "The code is right",
     wrongCode: "The code is wrong, used or too old",
     notTriggered: "No code was sent: check what you entered",
@@ -56,6 +65,13 @@ Er gilt einmal, {validtime} lang. Haben Sie ihn nicht angefordert, kennt viellei
 <p>Er gilt einmal, {validtime} lang. Haben Sie ihn nicht angefordert, kennt vielleicht jemand Ihre PIN: Wenden Sie sich an die Betreuer Ihres Kontos. Geben Sie einen Code niemals weiter.</p>
 `,
     sms: "{otp} ist Ihr Code, er gilt einmal, {validtime} lang.",
+    foreign: {
+      subject: "Codes für Ihr Konto gehen an eine andere Adresse",
+      text: `Das Konto {username} hat einen Token, dessen Codes an {address} gesendet werden und nicht an die Adresse oder Nummer des Kontos. Seine Seriennummer ist {serial}.
+
+Wissen Sie davon nichts, wenden Sie sich sofort an die Betreuer Ihres Kontos.
+`,
+    },
     accepted: "Der Code stimmt",
     wrongCode: "Der Code ist falsch, verbraucht oder zu alt",
     notTriggered: "Es wurde kein Code gesendet: Prüfen Sie Ihre Eingabe",

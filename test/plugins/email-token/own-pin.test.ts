@@ -65,7 +65,7 @@ describe("a PIN at POST /token/init", () => {
     await it.enroll({ pin: PIN });
     const serial = (await it.post("/token/init", { type: "email", email: "desk@example.org" })).detail
       ?.serial;
-    await allow(it, "assign, enrollEMAIL, unassign");
+    await allow(it, "assign, enrollEMAIL, unassign, updateuser");
     const assign = async (pin: string) =>
       (await it.post("/token/assign", { serial, user: "ann", pin })).status;
     for (let turn = 0; turn < 12; turn++) {

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import type { Env } from "./contracts/env.ts";
 import type { Route } from "./contracts/route.ts";
+import { apiKeyRoutes } from "./http/apikey.ts";
 import { auditRoutes } from "./http/audit.ts";
 import { authRoutes } from "./http/auth.ts";
 import { healthRoutes } from "./http/health.ts";
@@ -33,6 +34,7 @@ function coreRoutes(deps: Services & AppSettings) {
     ...healthRoutes(deps),
     ...authRoutes(deps),
     ...policyRoutes(deps),
+    ...apiKeyRoutes(deps),
     ...smtpServerTestRoutes(deps),
     ...smtpServerRoutes(deps),
     ...oauthRoutes(deps),

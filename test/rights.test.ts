@@ -51,6 +51,7 @@ const BODIES: Readonly<Record<RouteName, readonly Values[]>> = {
   "POST /smtpserver/<identifier>/send_test_email": [{ recipient: VALUES.recipient }],
   "POST /smtpserver/<identifier>": [{ server: VALUES.server }],
   "POST /policy/<name>": [{ scope: "admin", action: ["auditlog"], adminuser: "no-one" }],
+  "POST /apikey/": [{ name: "program", rights: ["auditlog"] }],
   "POST /system/setConfig": [{ "email.subject": "Your code" }],
   "POST /user/": [{ username: "bob" }],
   "PUT /user/": [{ username: "bob", givenname: "Bob" }],

@@ -1,9 +1,12 @@
 import type { Database } from "../contracts/database.ts";
 import type { Admin, Principal } from "../domain/admin.ts";
+import { API_KEY } from "../domain/api-key.ts";
 import { clientNetwork } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
+import { hashText } from "../secrets/digest.ts";
 import type { AdminRepository } from "../storage/admins.ts";
 import { type AdminTokens, expiredToken } from "./admin-tokens.ts";
+import type { ApiKeys } from "./api-keys.ts";
 import type { HashCaller } from "./hash-pool.ts";
 import type { Passwords } from "./passwords.ts";
 import type { AuditRecord, ReserveAttempt } from "./rate-limit.ts";
@@ -42,29 +45,34 @@ export interface Authentication {
    */
   logIn(username: string, password: string, options: LoginOptions): Promise<LoginResult>;
   /**
-   * Returns the admin of a token in their current state.
+   * Returns the admin of a token or of an API key in their current state.
    * @throws {SealpostError} `bad_token`, `expired_token`, `wrong_role`.
    */
   check(token: string): Promise<Principal>;
   /**
    * Returns the admin of an earlier request in their current state.
-   * @throws {SealpostError} `expired_token` if the admin is gone or disabled, or has another password since.
+   * @throws {SealpostError} `expired_token` if the admin is gone or disabled, or has another password since. With the API
+   * key of that request: if the key or its admin is gone, expired or disabled.
    */
   recheck(earlier: AdminReference): Promise<Principal>;
 }
 
-type AdminReference = Pick<Principal, "adminId" | "generation">;
+type AdminReference = Pick<Principal, "adminId" | "generation"> & {
+  /** Empty if the admin logged in. */
+  readonly apiKeyId: string;
+};
 
 export function createAuthentication(deps: {
   readonly database: Database;
   readonly admins: AdminRepository;
   readonly tokens: AdminTokens;
+  readonly apiKeys: Pick<ApiKeys, "check" | "recheck">;
   readonly passwords: Passwords;
   readonly reserveAttempt: ReserveAttempt;
   /** Returns the current rights of an admin. They inform the client and decide nothing. */
   readonly rights: (principal: Principal, client: string | null) => Promise<readonly string[]>;
 }): Authentication {
-  const { database, admins, tokens, reserveAttempt, passwords } = deps;
+  const { database, admins, tokens, apiKeys, reserveAttempt, passwords } = deps;
 
   /** Tries `user@realm` as a whole name first: local admins may have an `@` in theirs. */
   async function findAdmin(username: string, realm: string | null): Promise<Admin | undefined> {
@@ -116,12 +124,14 @@ export function createAuthentication(deps: {
   }
 
   async function check(token: string): Promise<Principal> {
+    if (API_KEY.test(token)) return apiKeys.check(token);
     const claims = await tokens.read(token);
     if (claims.role !== ADMIN_ROLE) throw wrongRole();
-    return recheck({ adminId: claims.admin_id, generation: claims.generation });
+    return recheck({ adminId: claims.admin_id, generation: claims.generation, apiKeyId: "" });
   }
 
-  async function recheck({ adminId, generation }: AdminReference): Promise<Principal> {
+  async function recheck({ adminId, generation, apiKeyId }: AdminReference): Promise<Principal> {
+    if (apiKeyId !== "") return apiKeys.recheck(apiKeyId);
     const admin = await admins.get(adminId);
     if (admin?.enabled && admin.generation === generation) return principalOf(admin);
     throw expiredToken("the account was changed since");
@@ -134,7 +144,7 @@ async function limitsOf(username: string, realm: string | null, client: string) 
   // One count for every way to write a name, also of an admin that does not exist: `a@`, `A`, `a@realm`.
   const name = (realm ? `${username}@${realm}` : username).replace(/@$/, "");
   // Users sometimes type a password into the name field, so only its digest is stored.
-  const typed = await sha256(name.normalize("NFKC").toLowerCase());
+  const typed = await hashText(name.normalize("NFKC").toLowerCase());
   const bounds = { windowSeconds: WINDOW_SECONDS };
   return [
     { key: `login:${typed}:${client}`, max: MAX_FAILURES_PER_NAME_AND_ADDRESS, ...bounds },
@@ -143,7 +153,7 @@ async function limitsOf(username: string, realm: string | null, client: string) 
 }
 
 function principalOf({ id, username, realm, generation }: Admin): Principal {
-  return { adminId: id, username, realm, generation };
+  return { adminId: id, username, realm, generation, apiKey: null };
 }
 
 function isBusy(error: unknown): boolean {
@@ -159,9 +169,4 @@ function wrongRole(): SealpostError {
     "wrong_role",
     "Authentication failure. You do not have the necessary role (['admin']) to access this resource!",
   );
-}
-
-async function sha256(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return new Uint8Array(digest).toBase64({ alphabet: "base64url", omitPadding: true });
 }

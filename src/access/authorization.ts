@@ -1,12 +1,13 @@
 import type { Platform } from "../contracts/platform.ts";
 import type { Principal } from "../domain/admin.ts";
+import { includesRight } from "../domain/api-key.ts";
 import { parseCidr } from "../domain/network.ts";
 import type { Policy, PolicyContext, PolicyDecision, Right } from "../domain/policy.ts";
 import type { PolicyRepository } from "../storage/policies.ts";
 import { matchesName, splitNegation } from "./pattern.ts";
 import { isWithin, parseTimeWindows } from "./time-windows.ts";
 
-/** Decides rights by the current policies of the database. */
+/** Decides rights by the current policies of the database, and by the API key if one was used. */
 export interface Authorization {
   decide(right: Right, principal: Principal, client: string | null): Promise<PolicyDecision>;
   /** Returns every right that is allowed. */
@@ -23,13 +24,17 @@ export function createAuthorization(deps: {
   const contextOf = ({ username, realm }: Principal, client: string | null) => {
     return { username, realm, client, now: platform.now() };
   };
+  const isInKey = ({ apiKey }: Principal, right: Right, client: string | null) =>
+    apiKey === null || includesRight(apiKey, right, client);
   return {
     async decide(right, principal, client) {
+      if (!isInKey(principal, right, client)) return { allowed: false, policies: [] };
       return decide(await policies.list(), right, contextOf(principal, client));
     },
 
     async rights(principal, client) {
-      return rightsOf(await policies.list(), rights, contextOf(principal, client));
+      const own = rights.filter((right) => isInKey(principal, right, client));
+      return rightsOf(await policies.list(), own, contextOf(principal, client));
     },
   };
 }

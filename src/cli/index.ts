@@ -3,6 +3,7 @@ import { SealpostError } from "../errors.ts";
 import { cliCommand } from "../runtime/platform.ts";
 import { VERSION } from "../version.ts";
 import { adminCommand } from "./admin.ts";
+import { apiKeyCommand } from "./apikey.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
 import { keysCommand } from "./keys.ts";
 import { migrateCommand } from "./migrate.ts";
@@ -17,6 +18,7 @@ const program = new Command(cliCommand())
   .addCommand(migrateCommand())
   .addCommand(keysCommand())
   .addCommand(adminCommand())
+  .addCommand(apiKeyCommand())
   .addCommand(serverCommand())
   .addCommand(queueCommand())
   .addCommand(workerCommand())

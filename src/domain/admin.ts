@@ -1,3 +1,5 @@
+import type { ApiKey } from "./api-key.ts";
+
 /** An admin, who may log in. */
 export interface Admin {
   /** UUID. */
@@ -12,11 +14,13 @@ export interface Admin {
   readonly generation: number;
 }
 
-/** The admin whose token a request carries. */
+/** The admin whose token or API key a request carries. */
 export interface Principal {
   readonly adminId: string;
   readonly username: string;
   readonly realm: string;
   /** Generation of the admin's password. */
   readonly generation: number;
+  /** The API key that a program used. `null` if the admin logged in. */
+  readonly apiKey: ApiKey | null;
 }

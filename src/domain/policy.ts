@@ -13,6 +13,10 @@ export const CORE_RIGHTS = {
   mail_write: "Retry or cancel queued mail",
   configread: "Read the settings of plugins, and list plugins",
   configwrite: "Change the settings of plugins",
+  apikey_read: "List API keys",
+  apikey_write: "Create and delete API keys",
+  mail_send: "Send messages",
+  metrics_read: "Read the metrics",
 } as const;
 
 /** An admin policy without its id. An empty list matches everything. */

@@ -2,19 +2,12 @@ import * as v from "valibot";
 import { parseTimeWindows } from "../access/time-windows.ts";
 import { parseCidr } from "../domain/network.ts";
 import type { Right } from "../domain/policy.ts";
-import { named } from "../wire/schemas.ts";
+import { described, entries, named, text } from "../wire/schemas.ts";
 
 const MAX_NAME_CHARACTERS = 64;
-const MAX_ENTRIES = 256;
-const MAX_CHARACTERS = 2_000;
 
 /** Signs of a regular expression. Entries are names with `*` and `?`. */
 const REGEX_SIGNS = /[\^$()[\]{}|+\\]|\.\*/;
-
-const text = v.pipe(
-  v.string("expected a text"),
-  v.maxLength(MAX_CHARACTERS, `expected at most ${MAX_CHARACTERS} characters`),
-);
 
 export const policyNameParams = v.object({
   name: v.pipe(
@@ -25,32 +18,24 @@ export const policyNameParams = v.object({
   ),
 });
 
-/** A list, or a comma-separated text. */
-function entries(check: (entry: string) => boolean, expected: string, description: string) {
-  return v.optional(
-    v.pipe(
-      v.union([text, v.array(text)], "expected a text or a list of texts"),
-      v.transform((value) => (typeof value === "string" ? value.split(",") : value)),
-      v.transform((list) => list.map((entry) => entry.trim()).filter((entry) => entry !== "")),
-      v.maxLength(MAX_ENTRIES, `expected at most ${MAX_ENTRIES} entries`),
-      v.check((list) => list.every(check), expected),
-      v.description(description),
+const names = (description: string) =>
+  v.optional(
+    described(
+      entries((entry) => !REGEX_SIGNS.test(entry), "expected names with * and ?, no regular expressions"),
+      `${description}: names with \`*\` and \`?\`. \`!name\` excludes one. Empty for all`,
     ),
     [],
   );
-}
 
-const names = (description: string) =>
-  entries(
-    (entry) => !REGEX_SIGNS.test(entry),
-    "expected names with * and ?, no regular expressions",
-    `${description}: names with \`*\` and \`?\`. \`!name\` excludes one. Empty for all`,
-  );
-
-const clients = entries(
-  (entry) => parseCidr(entry.replace(/^[!-]/, "").trim()) !== null,
-  "expected IP addresses or CIDR blocks, ! or - before one that is excluded",
-  "IP addresses or CIDR blocks of clients. `!` or `-` excludes one. Empty for all",
+const clients = v.optional(
+  described(
+    entries(
+      (entry) => parseCidr(entry.replace(/^[!-]/, "").trim()) !== null,
+      "expected IP addresses or CIDR blocks, ! or - before one that is excluded",
+    ),
+    "IP addresses or CIDR blocks of clients. `!` or `-` excludes one. Empty for all",
+  ),
+  [],
 );
 
 /** `{"smtpserver_read": true}`, `["smtpserver_read"]` or `"smtpserver_read, auditlog"`. */

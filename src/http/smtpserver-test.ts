@@ -8,6 +8,7 @@ import { needsRecipient, type TestMail } from "../mail/servers/test.ts";
 import type { OwnSubmitOptions } from "../mail/submission.ts";
 import type { HintedDefinition } from "../wire/delivery.ts";
 import { noticeDetail, respond } from "../wire/envelope.ts";
+import { assertServers, serverLimitOf } from "../wire/guard.ts";
 import { IDEMPOTENCY_HEADER } from "../wire/operation.ts";
 import { route, tagged } from "../wire/route.ts";
 import { definitionTag, EXAMPLE, identifierParams, TEST_ROUTE, toServerInput } from "./smtpserver-schema.ts";
@@ -52,6 +53,7 @@ export function smtpServerTestRoutes(deps: {
         const { identifier } = body;
         const test = readTest(body);
         setAuditTarget(c, identifier, test);
+        await assertStored(c, identifier, servers);
         const { input, notices } = await testMail.fill(toServerInput(body), identifier);
         c.set("notices", [...notices, ...c.get("notices")]);
         return run(c, test, {
@@ -141,6 +143,19 @@ async function run(
     ...noticeDetail([...notices, ...c.get("notices")]),
   };
   return respond(result.state !== "failed", { detail });
+}
+
+/**
+ * Asserts that a key that is limited to some definitions tests one of them, because any other would lead anywhere.
+ * @throws {SealpostError} `action_denied`.
+ */
+async function assertStored(
+  c: Context<Env>,
+  identifier: string,
+  servers: Pick<Servers, "get">,
+): Promise<void> {
+  if (!serverLimitOf(c).isLimited) return;
+  assertServers(c, (await servers.get(identifier)) === null ? [] : [identifier]);
 }
 
 /** Sets the subject of the audit row, in case the request is rejected. */

@@ -7,6 +7,7 @@ import { describeIdentity } from "../mail/servers/describe-identity.ts";
 import type { SaveServer } from "../mail/servers/save.ts";
 import type { Registry } from "../plugin/registry.ts";
 import { noticeDetail, noticeEntries, respond } from "../wire/envelope.ts";
+import { serverLimitOf } from "../wire/guard.ts";
 import { readCreateOnly, readIfMatch } from "../wire/request.ts";
 import { route, tagged } from "../wire/route.ts";
 import {
@@ -70,7 +71,10 @@ function readRoutes({ servers, circuit, auditLog, platform, revealSecrets }: Rea
         operationId: "listSmtpServers",
       },
       async (c, { query: { censor } }) => {
-        const all = await servers.list();
+        const { isLimited, includes } = serverLimitOf(c);
+        const stored = await servers.list();
+        // The same array as long as nothing changes, which its text is cached for.
+        const all = isLimited ? stored.filter(({ identifier }) => includes(identifier)) : stored;
         const reveal = revealSecrets && !censor;
         if (reveal && all.some((server) => server.isSet.password)) {
           await auditLog.revealed(c.get("actor"), "", "password");

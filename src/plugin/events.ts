@@ -96,14 +96,14 @@ export function emitActions({ emit }: Pick<Events, "emit">): MiddlewareHandler<E
     await next();
     const action = c.get("auditAction");
     if (!action) return;
-    const actor = c.get("actor");
+    const principal = c.get("principal");
     emit({
       name: eventNameOf(action),
       plugin: c.get("plugin") ?? "",
       action,
       status: c.res.status,
       success: c.res.ok,
-      actor: actor ? { username: actor.administrator, realm: actor.realm } : null,
+      actor: principal ? { username: principal.username, realm: principal.realm } : null,
       client: c.get("clientAddress"),
       requestId: c.get("requestId"),
       data: { ...c.req.param(), ...c.get("auditTarget"), ...c.get("eventData") },

@@ -1,6 +1,6 @@
 import { asc } from "drizzle-orm";
 import type { KeptTable } from "../contracts/database.ts";
-import { admin, pluginConfig, policy, smtpServer } from "./schema.ts";
+import { admin, apiKey, pluginConfig, policy, smtpServer } from "./schema.ts";
 
 export const ADMINS: KeptTable<typeof admin.$inferSelect> = {
   name: "admin",
@@ -10,6 +10,10 @@ export const POLICIES: KeptTable<typeof policy.$inferSelect> = {
   name: "policy",
   select: (read) => read.select().from(policy).orderBy(asc(policy.priority), asc(policy.name)),
 };
+export const API_KEYS: KeptTable<typeof apiKey.$inferSelect> = {
+  name: "api_key",
+  select: (read) => read.select().from(apiKey).orderBy(asc(apiKey.name), asc(apiKey.createdAt)),
+};
 export const SETTINGS: KeptTable<typeof pluginConfig.$inferSelect> = {
   name: "plugin_config",
   select: (read) => read.select().from(pluginConfig),
@@ -18,10 +22,10 @@ export const SERVERS: KeptTable<typeof smtpServer.$inferSelect> = {
   name: "smtp_server",
   select: (read) => read.select().from(smtpServer).orderBy(asc(smtpServer.identifier)),
 };
-export const CORE_TABLES: readonly KeptTable<unknown>[] = [ADMINS, POLICIES, SETTINGS, SERVERS];
+export const CORE_TABLES: readonly KeptTable<unknown>[] = [ADMINS, POLICIES, API_KEYS, SETTINGS, SERVERS];
 
 /** The tables on which every right depends. */
-export const ACCESS_TABLES: readonly KeptTable<unknown>[] = [ADMINS, POLICIES];
+export const ACCESS_TABLES: readonly KeptTable<unknown>[] = [ADMINS, POLICIES, API_KEYS];
 
 /** Returns the migration that creates the counter of a table and the triggers that count its changes. */
 export function epochMigration(name: string): string {

@@ -73,6 +73,25 @@ export const policy = sqliteTable("policy", {
   description: text("description").notNull(),
 });
 
+/** Keys for programs. `hash` is SHA-256 of the key, which is not stored. List columns are JSON arrays. */
+export const apiKey = sqliteTable("api_key", {
+  id: text("id").primaryKey(),
+  name: text("name").notNull(),
+  hash: text("hash").notNull().unique(),
+  adminId: text("admin_id").notNull(),
+  rights: text("rights", { mode: "json" }).$type<readonly string[]>().notNull(),
+  servers: text("servers", { mode: "json" }).$type<readonly string[]>().notNull(),
+  client: text("client", { mode: "json" }).$type<readonly string[]>().notNull(),
+  createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
+  expiresAt: integer("expires_at", { mode: "timestamp_ms" }),
+});
+
+/** When a key was used, at most an hour ago. A table of its own, because each change of a key empties caches. */
+export const apiKeyUse = sqliteTable("api_key_use", {
+  id: text("id").primaryKey(),
+  usedAt: integer("used_at", { mode: "timestamp_ms" }).notNull(),
+});
+
 /** The number of changes of each table whose rows are cached. Triggers count them. */
 export const epoch = sqliteTable("epoch", {
   /** Name of the table. */
@@ -273,6 +292,8 @@ export const oauthSignIn = sqliteTable(
     /** IP address of the admin at the start. Empty if it is unknown. */
     client: text("client").notNull(),
     codeVerifier: text("code_verifier").notNull(),
+    /** The API key that started it. Empty if an admin did. */
+    apiKeyId: text("api_key_id").notNull(),
     expiresAt: integer("expires_at", { mode: "timestamp_ms" }).notNull(),
   },
   (table) => [index("oauth_sign_in_expires_at").on(table.expiresAt)],

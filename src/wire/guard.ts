@@ -1,10 +1,14 @@
 import type { Context, MiddlewareHandler } from "hono";
+import type { ApiKeys } from "../access/api-keys.ts";
 import type { Authentication } from "../access/authentication.ts";
 import type { Authorization } from "../access/authorization.ts";
 import type { Env } from "../contracts/env.ts";
 import type { RightOptions } from "../contracts/plugin/context.ts";
+import type { Principal } from "../domain/admin.ts";
+import { API_KEY, acceptsClient } from "../domain/api-key.ts";
 import type { Right } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
+import { withoutScheme } from "./request.ts";
 
 /** Creates a middleware that lets an admin pass who has one of these rights. An error names the first. */
 export type RequireRight = (rights: readonly Right[], options?: RightOptions) => MiddlewareHandler<Env>;
@@ -15,12 +19,16 @@ export type IsAllowed = (c: Context<Env>, right: Right, options?: RightOptions) 
 interface GuardDeps {
   readonly authentication: Authentication;
   readonly authorization: Authorization;
+  readonly apiKeys: Pick<ApiKeys, "recordUse">;
   /** Makes later commits depend on the check. */
   readonly epoch: {
     allow(check: () => Promise<void>, options?: RightOptions): Promise<void>;
     prove(): Promise<void>;
   };
 }
+
+/** Rights that the `servers` of an API key limit to definitions of these names. */
+const LIMITED_TO_SERVERS = /^(smtpserver_|mail_send$)/;
 
 /** Creates the middleware that authorizes a route: verifies the token, then evaluates the current policies. */
 export function createRequireRight(deps: GuardDeps): RequireRight {
@@ -30,6 +38,8 @@ export function createRequireRight(deps: GuardDeps): RequireRight {
       await next();
       // The route may have rejected the request before its first read.
       if (c.finalized) await deps.epoch.prove();
+      const { apiKey } = c.get("principal");
+      if (apiKey !== null) await deps.apiKeys.recordUse(apiKey.id);
     };
 }
 
@@ -46,39 +56,76 @@ export function createIsAllowed(deps: GuardDeps): IsAllowed {
   };
 }
 
-async function assertRight(c: Context<Env>, rights: readonly Right[], deps: GuardDeps): Promise<void> {
-  for (const right of rights) if (await hasRight(c, right, deps)) return;
-  throw new SealpostError(
-    "action_denied",
-    `Admin actions are defined, but the action ${rights[0] ?? ""} is not allowed!`,
-  );
+/**
+ * Asserts that the request may use definitions of these names: that the API key, if one was used, is not limited to
+ * others. Call it for names that come in a body, as those of a failover do; the guard checks `:identifier` in a path.
+ * @throws {SealpostError} `action_denied`.
+ */
+export function assertServers(c: Context<Env>, identifiers: readonly string[]): void {
+  const { isLimited, includes } = serverLimitOf(c);
+  if (!isLimited || (identifiers.length > 0 && identifiers.every(includes))) return;
+  throw new SealpostError("action_denied", "This API key is limited to other definitions: see its servers");
 }
 
-/** Sets the admin behind the request. @throws {SealpostError} 401 if there is none. */
+/** Returns the limit of the request to definitions of some names. */
+export function serverLimitOf(c: Context<Env>) {
+  const servers = c.get("principal").apiKey?.servers ?? [];
+  return {
+    isLimited: servers.length > 0,
+    includes: (identifier: string) => servers.length === 0 || servers.includes(identifier.normalize("NFC")),
+  };
+}
+
+async function assertRight(c: Context<Env>, rights: readonly Right[], deps: GuardDeps): Promise<void> {
+  const principal = await deps.authentication.check(credentialOf(c));
+  for (const right of rights) if (await hasRight(c, right, principal, deps)) return;
+  throw new SealpostError("action_denied", reasonFor(c, principal, rights));
+}
+
+/** Sets the admin behind the request, and returns whether they have the right. */
 async function hasRight(
   c: Context<Env>,
   right: Right,
-  { authentication, authorization }: GuardDeps,
+  principal: Principal,
+  { authorization }: GuardDeps,
 ): Promise<boolean> {
-  const principal = await authentication.check(tokenOf(c));
   const client = c.get("clientAddress");
   const { allowed, policies } = await authorization.decide(right, principal, client);
   c.set("principal", principal);
   c.set("actor", {
     action: c.get("auditAction"),
-    administrator: principal.username,
+    administrator: nameOf(principal),
     realm: principal.realm,
     client: client ?? "",
     policies: policies.join(","),
     requestId: c.get("requestId"),
   });
+  const identifier = c.req.param("identifier");
+  if (allowed && identifier !== undefined && LIMITED_TO_SERVERS.test(right)) assertServers(c, [identifier]);
   return allowed;
 }
 
-/** `PI-Authorization` takes precedence over `Authorization`. The token may follow `Bearer`. */
-function tokenOf(c: Context<Env>): string {
+/** The name in the audit log. */
+function nameOf({ username, apiKey }: Principal): string {
+  return apiKey === null ? username : `${username} (API key ${apiKey.name})`;
+}
+
+function reasonFor(c: Context<Env>, { apiKey }: Principal, rights: readonly Right[]): string {
+  if (apiKey !== null && !acceptsClient(apiKey, c.get("clientAddress")))
+    return "This API key is not accepted from this address: see its client";
+  return `Admin actions are defined, but the action ${rights[0] ?? ""} is not allowed!`;
+}
+
+/**
+ * Returns the admin token or API key of a request. `PI-Authorization` takes precedence over `Authorization`, and both over
+ * `X-API-Key`. A text in the first two may follow `Bearer`. An `X-API-Key` of another form is ignored, because clients of
+ * privacyIDEA send theirs.
+ */
+function credentialOf(c: Context<Env>): string {
   const header = c.req.header("pi-authorization") || c.req.header("authorization");
-  const token = header?.replace(/^Bearer\s+/i, "").trim();
-  if (token) return token;
+  const token = withoutScheme(header ?? "");
+  if (token !== "") return token;
+  const key = c.req.header("x-api-key")?.trim() ?? "";
+  if (API_KEY.test(key)) return key;
   throw new SealpostError("missing_authorization", "Authentication failure. Missing Authorization header.");
 }

@@ -2,6 +2,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
+import { API_KEY } from "../domain/api-key.ts";
 import { DEFINITION_FIELDS } from "../domain/definition-fields.ts";
 import { type CidrBlock, canonicalIp } from "../domain/network.ts";
 import { SECRET_NAMES } from "../domain/smtp-server.ts";
@@ -83,6 +84,7 @@ const SECRETS = [
   "confirm",
   "verify",
 ];
+const API_KEY_NAMES = /^(x-)?api[_-]?key$/i;
 /** RFC 9110 7.2: `uri-host [ ":" port ]`. */
 const HOST = /^(\[[\da-f:.]*\]|[\w.~!$&'()*+,;=%-]*)(:\d*)?$/i;
 const INVALID_PERCENT = /%(?![0-9a-f]{2})/gi;
@@ -97,11 +99,25 @@ export function checkUrl(): MiddlewareHandler {
     const { pathname, search, searchParams } = url;
     if (!isEscapedUtf8(pathname)) throw invalidParameter("path", "expected UTF-8");
     if (!isEscapedUtf8(search)) throw invalidParameter("query", "expected UTF-8");
+    const hasKey = [...searchParams].some(
+      ([name, value]) =>
+        API_KEY_NAMES.test(name) || [name, value].some((text) => API_KEY.test(withoutScheme(text))),
+    );
+    if (hasKey)
+      throw new SealpostError(
+        "bad_token",
+        "Authentication failure. An API key is not allowed in the query, which is logged: send it in a header",
+      );
     const secret = SECRETS.find((name) => searchParams.has(name));
     if (secret !== undefined)
       throw invalidParameter(secret, "not allowed in the query, which is logged: send it in the body");
     await next();
   };
+}
+
+/** Returns a credential without the `Bearer` that may be before it. */
+export function withoutScheme(text: string): string {
+  return text.replace(/^Bearer\s+/i, "").trim();
 }
 
 /** Whether the percent escapes of a text are UTF-8. Decoders silently replace other bytes with U+FFFD. */

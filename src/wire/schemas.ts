@@ -19,6 +19,24 @@ export const described = <S extends v.GenericSchema>(schema: S, description: str
 export const named = <S extends v.GenericSchema>(name: string, schema: S) =>
   v.pipe(schema, v.metadata({ ref: name }));
 
+const MAX_ENTRIES = 256;
+const MAX_CHARACTERS = 2_000;
+
+export const text = v.pipe(
+  v.string("expected a text"),
+  v.maxLength(MAX_CHARACTERS, `expected at most ${MAX_CHARACTERS} characters`),
+);
+
+/** A list, or a comma-separated text. @param expected completes the error message for an entry that fails the check */
+export const entries = (check: (entry: string) => boolean, expected: string) =>
+  v.pipe(
+    v.union([text, v.array(text)], "expected a text or a list of texts"),
+    v.transform((value) => (typeof value === "string" ? value.split(",") : value)),
+    v.transform((list) => list.map((entry) => entry.trim()).filter((entry) => entry !== "")),
+    v.maxLength(MAX_ENTRIES, `expected at most ${MAX_ENTRIES} entries`),
+    v.check((list) => list.every(check), expected),
+  );
+
 const MAX_PAGE = 1_000_000;
 const MAX_PAGE_SIZE = 1_000;
 const DEFAULT_PAGE_SIZE = 15;

@@ -72,6 +72,7 @@ function example(name: string, schema: Schema): unknown {
     ...{ scope: "admin", action: "*", server: "mail.example.org", recipient: "user@example.net" },
     ...{ sender: "me@example.org", ...ADMIN },
     ...{ oauth_token_url: "https://login.example.org/token", oauth_client_id: "app" },
+    ...{ name: "program", rights: "auditlog" },
   };
   if (name in known) return known[name];
   // The last point of a check is valid for every definition, the first only with OAuth.
@@ -91,7 +92,9 @@ describe("GET /openapi.json", () => {
       .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`)
       .filter(
         (route) =>
-          !/^GET \/(policy|smtpserver|provider|audit|mail|plugins|system|openapi\.json)$/.test(route),
+          !/^(GET|POST) \/(apikey|policy|smtpserver|provider|audit|mail|plugins|system|openapi\.json)$/.test(
+            route,
+          ),
       );
     expect(listed.toSorted()).toEqual([...new Set(routes)].toSorted());
   });
@@ -195,7 +198,8 @@ describe("GET /openapi.json", () => {
     await using instance = await testInstance({ plugins: [plugin()] });
     await instance.request("POST", "/smtpserver/a", { json: { server: "a" } });
     await instance.request("POST", "/policy/a", { json: { scope: "admin", action: "*" } });
-    const names = { identifier: "a", name: "a", key: "a", id: await queuedMail(instance) };
+    const names = { identifier: "a", name: "a", key: "a" };
+    const ids: Record<string, string> = { mail: await queuedMail(instance) };
     const order = ["POST", "GET", "DELETE"];
     // Only the provider that redirects a browser knows code and state.
     const operations = operationsOf(await documentOf(instance)).filter(({ path }) => path !== CALLBACK);
@@ -216,9 +220,12 @@ describe("GET /openapi.json", () => {
         query: Object.fromEntries(query.filter(([, value]) => value !== "")),
         ...(json && { json }),
       };
-      const index = path.replaceAll(/\{(\w+)\}/g, (_, name) => names[name as keyof typeof names]);
-      const { status, error } = await instance.request(method, index, options);
+      const index = path.replaceAll(/\{(\w+)\}/g, (_, name) =>
+        name === "id" ? (ids[path.split("/")[1] ?? ""] ?? "") : names[name as keyof typeof names],
+      );
+      const { status, error, value } = await instance.request(method, index, options);
       expect([method, path, status, error]).toEqual([method, path, 200, undefined]);
+      if (path === "/apikey/" && method === "POST") ids.apikey = (value as { readonly id: string }).id;
     }
   });
 

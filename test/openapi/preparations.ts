@@ -16,6 +16,10 @@ const ANN = { username: "ann", password: "correct horse battery", ...PERSON };
 const TOKEN = { type: "email", user: ANN.username, dynamic_email: true, pin: "1234", serial: "EMAIL01" };
 const POLICY = { scope: "admin", action: "*" };
 const GATEWAY = { name: "main", "option.MAILTO": "{phone}@sms.example.org" };
+const API_KEY = {
+  ...{ name: "shop", rights: ["auditlog"], servers: "main" },
+  ...{ client: "192.0.2.0/24", expires_at: "2030-01-31T12:00:00Z" },
+};
 const BINDING = { name: "main", event: "user_add", handlermodule: "UserNotification", action: "sendmail" };
 
 /** For every operation, unless its preparation knows better. */
@@ -81,6 +85,10 @@ export const PREPARATIONS: Readonly<Record<string, Prepare>> = {
       adminuser: "a*",
       adminrealm: "b",
     };
+  },
+  apikey: async ({ request }) => {
+    const { value } = await request("POST", "/apikey/", { json: API_KEY });
+    return { ...API_KEY, ...(value as { readonly id: string }) };
   },
   smtpserver: saveDefinition,
   startOAuthSignIn: saveSignIn,

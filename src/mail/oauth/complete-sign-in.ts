@@ -8,6 +8,7 @@ import { clientNetwork } from "../../domain/network.ts";
 import { presentText, secretRedactor } from "../../domain/redact.ts";
 import { missingParameter, SealpostError } from "../../errors.ts";
 import type { TokenRequestDeps } from "../../oauth/token-request.ts";
+import { hashText } from "../../secrets/digest.ts";
 import type { Keyring } from "../../secrets/keyring.ts";
 import { open } from "../../secrets/seal.ts";
 import type { SignInRepository, SignInRow } from "../../storage/oauth-sign-ins.ts";
@@ -22,7 +23,7 @@ import {
   failedTokenRequest,
   type SignInResult,
 } from "./accept-grant.ts";
-import { factsOf, hashText, signInTargetOf, tokenClientOf } from "./sign-in-target.ts";
+import { factsOf, signInTargetOf, tokenClientOf } from "./sign-in-target.ts";
 import { redirectUriOf, verifierPlace } from "./start-sign-in.ts";
 
 /** The parameters with which the provider sends the browser back (RFC 6749 4.1.2). Absent ones are empty. */

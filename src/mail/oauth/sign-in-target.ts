@@ -8,6 +8,7 @@ import { type FieldName, type SecretName, usesTokens } from "../../domain/smtp-s
 import { tokenEndpointOf } from "../../domain/token-endpoint.ts";
 import { invalidParameter, type SealpostError } from "../../errors.ts";
 import type { TokenClient } from "../../oauth/token-request.ts";
+import { hashText } from "../../secrets/digest.ts";
 import type { SmtpServerRow } from "../../storage/smtp-servers.ts";
 import type { Servers } from "../servers/definitions.ts";
 
@@ -79,12 +80,6 @@ export function unusedNotices({ server, port, tls, auth, oauthFlow }: SmtpServer
 export async function factsOf(row: SmtpServerRow): Promise<string> {
   const facts = JSON.stringify(DECISIVE.map((name) => row[name]));
   return hashText(facts);
-}
-
-/** Returns SHA-256 of a text, as base64url. */
-export async function hashText(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return new Uint8Array(digest).toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
 /** Returns the client of a definition, with its secrets decrypted. */

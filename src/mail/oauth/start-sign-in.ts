@@ -3,6 +3,7 @@ import type { Principal } from "../../domain/admin.ts";
 import { type AuditActor, auditEntry } from "../../domain/audit.ts";
 import type { Notice } from "../../domain/notices.ts";
 import { invalidParameter } from "../../errors.ts";
+import { hashText, randomText } from "../../secrets/digest.ts";
 import type { Keyring } from "../../secrets/keyring.ts";
 import { type SealContext, seal } from "../../secrets/seal.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
@@ -10,7 +11,7 @@ import { type Epoch, untilCommitted } from "../../storage/epoch.ts";
 import type { SignInRepository } from "../../storage/oauth-sign-ins.ts";
 import type { SmtpServerRepository } from "../../storage/smtp-servers.ts";
 import { serverNotFound } from "../servers/definitions.ts";
-import { factsOf, hashText, knownEndpoint, signInTargetOf, unusedNotices } from "./sign-in-target.ts";
+import { factsOf, knownEndpoint, signInTargetOf, unusedNotices } from "./sign-in-target.ts";
 
 /** A sign-in that waits for the browser of an admin. */
 interface StartedSignIn {
@@ -40,8 +41,6 @@ interface StartSignInDeps {
   readonly baseUrl: string;
 }
 
-/** RFC 6749 10.10: 256 bits cannot be guessed. As base64url they are a valid code verifier (RFC 7636 4.1). */
-const RANDOM_BYTES = 32;
 const SIGN_IN_MS = 10 * 60_000;
 
 export function createStartSignIn(deps: StartSignInDeps): StartSignIn {
@@ -58,9 +57,8 @@ async function start(
   if (!row) throw serverNotFound();
   const target = signInTargetOf(row);
   const url = knownEndpoint(target, "oauthAuthorizationUrl");
-  const randomText = () =>
-    platform.randomBytes(RANDOM_BYTES).toBase64({ alphabet: "base64url", omitPadding: true });
-  const [state, codeVerifier] = [randomText(), randomText()];
+  // As base64url they are a valid code verifier (RFC 7636 4.1).
+  const [state, codeVerifier] = [randomText(platform), randomText(platform)];
   const stateHash = await hashText(state);
   const now = platform.now();
   const expiresAt = new Date(now.getTime() + SIGN_IN_MS);
@@ -70,7 +68,8 @@ async function start(
     facts: await factsOf(row),
     adminId: admin.adminId,
     generation: admin.generation,
-    administrator: admin.username,
+    administrator: actor.administrator,
+    apiKeyId: admin.apiKey?.id ?? "",
     realm: admin.realm,
     client: actor.client,
     codeVerifier: await seal(keyring, codeVerifier, verifierPlace(stateHash), platform),

@@ -1,14 +1,39 @@
+import type { MailOptions } from "../contracts/plugin/mail.ts";
+
+/** A message, as its events name it. */
+export interface ReportedMessage {
+  /** ID in the queue; empty for a message that was sent while the caller waited. */
+  readonly mailId: string;
+  /** The Message-ID field; empty if no message was built. */
+  readonly messageId: string;
+  readonly identifier: string;
+  readonly submitter: string;
+  readonly purpose: NonNullable<MailOptions["purpose"]>;
+}
+
+/** The final state of one recipient. */
+export interface ReportedRecipient {
+  readonly address: string;
+  readonly state: string;
+  readonly failure?: { readonly phase: string; readonly code: string } | null;
+}
+
+/** The recipients of a message with the same outcome. `state`, `phase` and `code` are those of the first. */
+interface OutcomeEvent extends ReportedMessage {
+  readonly recipients: readonly string[];
+  readonly state: string;
+  readonly phase: string;
+  readonly code: string;
+}
+
 /** Events about mail and its servers, and their data. */
 interface MailEvents {
-  /** A queued message reached a final state other than `sent`. */
-  readonly mail_failed: {
-    readonly mailId: string;
-    readonly identifier: string;
-    readonly submitter: string;
-    readonly recipients: readonly string[];
-    readonly state: string;
-    readonly code: string;
-  };
+  /** A mail server accepted the message. */
+  readonly mail_sent: OutcomeEvent;
+  /** The message is not sent, and will not be attempted again. */
+  readonly mail_failed: OutcomeEvent;
+  /** The connection was lost after the end of the message, so it may have been sent. */
+  readonly mail_unknown: OutcomeEvent;
   /** Queued mail of this definition waits until its server works again. */
   readonly circuit_opened: { readonly identifier: string; readonly phase: string; readonly code: string };
   /** A definition gets no access token until an admin changes something. Emitted at most once a day for each code. */
@@ -23,6 +48,28 @@ interface MailEvents {
     /** Whole days; negative if the certificate has expired. */
     readonly daysLeft: number;
   };
+}
+
+/** Emits one event for each outcome that recipients of a message have. */
+export function notifyOutcomes(
+  notify: Notify,
+  message: ReportedMessage,
+  all: readonly ReportedRecipient[],
+): void {
+  const byEvent = Map.groupBy(all, ({ state }) =>
+    state === "sent" ? "mail_sent" : state === "unknown" ? "mail_unknown" : "mail_failed",
+  );
+  for (const [name, recipients] of byEvent) {
+    const { state = "", failure = null } = recipients[0] ?? {};
+    const { phase = "", code = "" } = failure ?? {};
+    notify(name, {
+      ...message,
+      recipients: recipients.map(({ address }) => address),
+      state,
+      phase,
+      code,
+    });
+  }
 }
 
 /** Emits an event. Returns immediately and never throws. */

@@ -2,12 +2,14 @@ import { getLogger } from "@logtape/logtape";
 import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { auditEntry } from "../domain/audit.ts";
+import type { Failure } from "../domain/delivery.ts";
 import { domainOf, recipientsOf } from "../domain/mailbox.ts";
 import type { Message } from "../domain/message.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import { RESERVED, STARTED } from "../storage/idempotency.ts";
 import type { Encryption } from "./encryption.ts";
+import { type Notify, notifyOutcomes, type ReportedRecipient } from "./events.ts";
 import type { Idempotency, ReservedKey } from "./idempotency.ts";
 import { normalizeMessage } from "./normalize-message.ts";
 import type { Enqueue } from "./queue/enqueue.ts";
@@ -36,6 +38,7 @@ interface SubmitDeps {
   readonly encryption: Pick<Encryption, "assertUsable">;
   readonly database: Database;
   readonly audit: AuditRepository;
+  readonly notify: Notify;
   readonly platform: Platform;
   /** Domain of Message-ID if the sender's is an address literal. */
   readonly hostName: string;
@@ -107,7 +110,43 @@ async function submit(
     // The message is sent. An error here would make the caller send it twice.
     log.error("Cannot record the result of a message: {error}", { error });
   }
+  if (!options.decoy) report(deps.notify, submission, messageId, result);
   return result;
+}
+
+function report(
+  notify: Notify,
+  submission: Submission,
+  messageId: string,
+  result: Exclude<SubmitResult, { state: "queued" }>,
+): void {
+  const { submitter, options } = submission;
+  const { purpose = "notice" } = options;
+  const message = {
+    mailId: "",
+    messageId,
+    identifier: result.identifier,
+    submitter: submitter.name,
+    purpose,
+  };
+  notifyOutcomes(notify, message, finalStates(submission, result));
+}
+
+/** Returns the states of recipients by the words of queued mail. Without a transaction, all have the state of the message. */
+function finalStates(
+  { message }: Submission,
+  result: Exclude<SubmitResult, { state: "queued" }>,
+): readonly ReportedRecipient[] {
+  if (result.state === "failed" && result.recipients.length === 0)
+    return recipientsOf(message).map((address) => ({ address, ...stateAfter(result.failure) }));
+  return result.recipients.map(({ recipient, receipt }) => ({
+    address: recipient,
+    ...(receipt.successful ? { state: "sent" } : stateAfter(receipt.failure)),
+  }));
+}
+
+function stateAfter(failure: Failure): Pick<ReportedRecipient, "state" | "failure"> {
+  return { state: failure.outcome === "unknown" ? "unknown" : "failed", failure };
 }
 
 /** @param messageId empty if no message was built. */

@@ -113,7 +113,9 @@ export function emitActions({ emit }: Pick<Events, "emit">): MiddlewareHandler<E
 
 /** The events that Sealpost itself emits, in addition to API actions. */
 export const CORE_EVENTS = {
-  mail_failed: "The final state of a queued message is not sent",
+  mail_sent: "A mail server accepted a message",
+  mail_failed: "A message is not sent, and is not attempted again",
+  mail_unknown: "A message may have been sent: the connection was lost after its end",
   circuit_opened: "A mail server is down, and its queued mail is on hold",
   oauth_failed: "A definition gets no access token until an admin changes something",
   certificate_expiring: "A certificate of a definition expires soon",

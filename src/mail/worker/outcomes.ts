@@ -6,7 +6,7 @@ import { isPending, type RecipientProgress } from "../../domain/queued-mail.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { MailUpdate } from "../../storage/outbox.ts";
 import type { Circuit } from "../circuit.ts";
-import type { Notify } from "../events.ts";
+import { type Notify, notifyOutcomes, type ReportedMessage } from "../events.ts";
 import { afterUnknown, stateAtEnd } from "../queue/after-attempt.ts";
 import type { AttemptRecord, LeasedMail } from "./leased-mail.ts";
 import type { LeaseTimes } from "./leases.ts";
@@ -49,7 +49,8 @@ export function createOutcomes(deps: OutcomesDeps): Outcomes {
     if (isLeased) logMissed(mail, update);
     if (!isLeased || !isFinal) return isLeased;
     if (update.state === "sent") await auditFailover(deps, mail);
-    else if (update.state !== "cancelled") await reportFailure(deps, mail);
+    else if (update.state !== "cancelled") await auditFailure(deps, mail);
+    if (update.state !== "cancelled") notifyOutcomes(deps.notify, reported(mail), mail.recipients);
     return isLeased;
   }
 
@@ -139,7 +140,12 @@ function logMissed({ row, recipients }: LeasedMail, { attempts, dueAt, state }: 
   });
 }
 
-async function reportFailure(deps: OutcomesDeps, { row, recipients }: LeasedMail): Promise<void> {
+function reported({ row }: LeasedMail): ReportedMessage {
+  const { id: mailId, messageId, identifier, submitter, purpose } = row;
+  return { mailId, messageId, identifier, submitter, purpose };
+}
+
+async function auditFailure(deps: OutcomesDeps, { row, recipients }: LeasedMail): Promise<void> {
   const missed = recipients.filter(({ state }) => state !== "sent");
   for (const { address, state, failure } of missed) {
     await writeAudit(deps, {
@@ -151,14 +157,6 @@ async function reportFailure(deps: OutcomesDeps, { row, recipients }: LeasedMail
       info: [state, failure?.code ?? "", row.id].join(" "),
     });
   }
-  deps.notify("mail_failed", {
-    mailId: row.id,
-    identifier: row.identifier,
-    submitter: row.submitter,
-    recipients: missed.map(({ address }) => address),
-    state: missed[0]?.state ?? "",
-    code: missed[0]?.failure?.code ?? "",
-  });
 }
 
 async function writeAudit(

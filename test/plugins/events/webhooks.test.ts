@@ -1,8 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import type { Transport } from "sealpost/driver";
 import { Webhook } from "standardwebhooks";
+import { notSent, type Receipt, unknownOutcome } from "../../../src/domain/delivery.ts";
 import { auditRows, drain } from "../../fixtures/delivered.ts";
 import { type HttpServer, type Reaction, startHttpServer } from "../../fixtures/http/server.ts";
 import type { TestInstance } from "../../fixtures/instance.ts";
+import { ACCEPTED, failed } from "../../fixtures/receipts.ts";
 import { addUser, bind, eventsInstance } from "./fixtures/bindings.ts";
 
 const SECRET = `whsec_${new Uint8Array(32).fill(5).toBase64()}`;
@@ -197,6 +200,61 @@ describe("a webhook", () => {
     await drain(instance);
     const ids = receiver.requests.map(({ headers }) => headers["webhook-id"]);
     expect([ids.length, new Set(ids).size]).toEqual([20, 20]);
+  });
+});
+
+describe("a webhook hears of mail", () => {
+  const RECEIPTS: Readonly<Record<string, Receipt>> = {
+    "up.example.org": ACCEPTED,
+    "down.example.org": failed(notSent("connect", "refused")),
+    "lost.example.org": failed(unknownOutcome("closed")),
+  };
+  const transport: Transport = {
+    name: "three servers",
+    send: async ({ server }) => RECEIPTS[server.host] ?? ACCEPTED,
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  const message = { to: [{ name: "", address: "ann@example.net" }], subject: "Topic", text: "Code 123456" };
+
+  test("that was sent, failed or is unknown, and of a server that is down, while no server works", async () => {
+    await using receiver = await startReceiver({ status: 204 });
+    await using instance = await eventsInstance({ transport });
+    const event = "mail_sent,mail_failed,mail_unknown,circuit_opened";
+    await bindWebhook(instance, receiver, { event });
+    for (const name of ["up", "down", "lost"]) {
+      const json = { server: `${name}.example.org`, sender: "app@example.org" };
+      await instance.request("POST", `/smtpserver/${name}`, { json });
+      await instance.services.submit(name, message, { purpose: "code" });
+    }
+    await instance.services.submit("up", message, { queue: true });
+    for (let failures = 0; failures < 4; failures++) await instance.services.submit("down", message);
+    for (let round = 0; round < 3; round++) await drain(instance);
+    const bodies = receiver.requests.map(({ body }) => JSON.parse(String(body)));
+    const dataOf = (type: string) => bodies.filter((body) => body.type === type).map(({ data }) => data);
+    const common = { submitter: "host", recipients: ["ann@example.net"] };
+    expect(dataOf("mail_sent")).toMatchObject([
+      {
+        ...common,
+        identifier: "up",
+        purpose: "code",
+        state: "sent",
+        message_id: expect.stringMatching(/^<.+>$/),
+      },
+      { ...common, identifier: "up", purpose: "notice", state: "sent", mail_id: expect.any(String) },
+    ]);
+    expect(dataOf("mail_failed")).toHaveLength(5);
+    expect(dataOf("mail_failed")[0]).toMatchObject({
+      ...common,
+      identifier: "down",
+      state: "failed",
+      phase: "connect",
+      code: "refused",
+    });
+    expect(dataOf("mail_unknown")).toMatchObject([{ ...common, identifier: "lost", code: "closed" }]);
+    expect(dataOf("circuit_opened")).toMatchObject([
+      { identifier: "down", phase: "connect", code: "refused" },
+    ]);
+    expect(receiver.requests.filter(({ body }) => /Topic|123456/.test(String(body)))).toEqual([]);
   });
 });
 

@@ -64,6 +64,12 @@ const BODIES: Readonly<Record<RouteName, readonly Values[]>> = {
   "POST /token/setpin": [{ serial: "unknown", otppin: "1234" }],
   "POST /token/setpin/<serial>": [{ otppin: "1234" }],
   "POST /token/reset": [{ serial: "unknown" }],
+  "POST /token/enable": [{ serial: "unknown" }],
+  "POST /token/disable": [{ serial: "unknown" }],
+  "POST /token/revoke": [{ serial: "unknown" }],
+  "POST /token/unassign": [{ serial: "unknown" }],
+  "POST /token/assign": [{ serial: "unknown", user: "ann" }],
+  "POST /token/assign/<serial>": [{ user: "ann" }],
   "POST /validate/triggerchallenge": [{ user: "ann" }],
   "POST /event/": [
     {

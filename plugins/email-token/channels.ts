@@ -94,7 +94,7 @@ export function createSendCode({
   const senders: Readonly<Record<TokenType, SendCode>> = {
     async email(delivery, settings, also) {
       const message = mailMessage(delivery, settings, valuesOf(delivery, settings), deps.baseUrl);
-      const outcome = await mail.submit(undefined, message, {
+      const outcome = await mail.submit(delivery.target.token.identifier, message, {
         ...optionsOf(delivery),
         also: (result) => also(failureOf(failureCode(result))),
       });
@@ -112,7 +112,8 @@ export function createSendCode({
     if (!sms) return failureOf("sms_unavailable");
     const template = settings["sms.text"] || TEXTS[delivery.language].sms;
     const message = { phone: delivery.address, text: render(template, valuesOf(delivery, settings)) };
-    const outcome = await sms.send(settings["sms.identifier"], message, optionsOf(delivery));
+    const gateway = delivery.target.token.identifier || settings["sms.identifier"];
+    const outcome = await sms.send(gateway, message, optionsOf(delivery));
     if (outcome.state !== "failed" || outcome.outcome === "unknown") return null;
     return failureOf(outcome.code, outcome.detail);
   }

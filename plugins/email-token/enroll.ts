@@ -6,6 +6,7 @@ import {
   type Env,
   invalidParameter,
   missingParameter,
+  type Sms,
 } from "sealpost/plugin";
 import { CHANNELS } from "./channels.ts";
 import type { TokenContext } from "./config.ts";
@@ -34,7 +35,7 @@ interface Enrollment {
  */
 export type Enroll = (c: Context<Env>, params: InitParams) => Promise<Enrollment>;
 
-/** Creates `enroll`. @param hasSms whether a plugin provides `sms`. */
+/** Creates `enroll`. @param sms `null` if no plugin provides it. */
 export function createEnroll({
   random,
   time,
@@ -43,19 +44,21 @@ export function createEnroll({
   owners,
   foreign,
   chooseOwnPin,
-  hasSms,
-}: Pick<TokenContext, "random" | "time"> & {
+  mail,
+  sms,
+}: Pick<TokenContext, "random" | "time" | "mail"> & {
   readonly directory: Directory | null;
   readonly tokens: Pick<TokenStore, "find">;
   readonly owners: Owners;
   readonly foreign: ForeignAddresses;
   readonly chooseOwnPin: ChooseOwnPin;
-  readonly hasSms: boolean;
+  readonly sms: Sms | null;
 }): Enroll {
   return async (c, params) => {
     const { type, otplen, description } = params;
-    if (type === "sms" && !hasSms) throw invalidParameter("type", "no plugin sends SMS");
+    if (type === "sms" && sms === null) throw invalidParameter("type", "no plugin sends SMS");
     const address = addressOf(params, directory !== null);
+    const identifier = await identifierOf(params, { mail, sms });
     const found = await findOwner(owners, params);
     const { owner } = found;
     const replaced = params.serial ? await tokens.find(params.serial) : undefined;
@@ -81,7 +84,7 @@ export function createEnroll({
       active: replaced?.active ?? true,
       revoked: false,
       rolloutState: "",
-      identifier: "",
+      identifier,
     };
     return { row, own, owner, replaced };
   };
@@ -118,6 +121,31 @@ function assertReplaceable(
 
 export function conflict(message: string, cause?: unknown): SealpostError {
   return new SealpostError("conflict", message, { cause });
+}
+
+/**
+ * Returns the server definition or gateway for the codes of a token, or an empty text for that of the settings.
+ * @throws {SealpostError} `invalid_parameter` if there is none of this name, or if it is for tokens of another type.
+ */
+async function identifierOf(
+  params: InitParams,
+  { mail, sms }: Pick<TokenContext, "mail"> & { readonly sms: Sms | null },
+): Promise<string> {
+  const [own, other] =
+    params.type === "email"
+      ? (["email.identifier", "sms.identifier"] as const)
+      : (["sms.identifier", "email.identifier"] as const);
+  if (params[other] !== "") throw invalidParameter(other, `tokens of type ${params.type} do not use it`);
+  const name = params[own];
+  if (name === "") return name;
+  const names = params.type === "email" ? await mail.servers() : await sms?.gateways?.();
+  if (names && !names.includes(name)) {
+    throw invalidParameter(
+      own,
+      `there is no ${params.type === "email" ? "server definition" : "gateway"} of this name`,
+    );
+  }
+  return name;
 }
 
 /** Returns the fixed address, or an empty text if the directory's address is used at the time of sending. */

@@ -64,7 +64,7 @@ export const emailToken = definePlugin({
       owners,
       foreign,
       chooseOwnPin,
-      hasSms: sms !== null,
+      sms,
     });
     const sendCode = createSendCode({ ...ctx, sms });
     const trigger = createTrigger({ ...ctx, tokens, challenges, sendCode });
@@ -75,6 +75,7 @@ export const emailToken = definePlugin({
         ...tokenRoutes({ ...ctx, tokens, changes, owners, enroll, foreign, chooseOwnPin, pins }),
         ...validateRoutes({ ...ctx, owners, trigger, triggerByPin, checkCode }),
       ],
+      servers: tokens.servers,
       prune: async () => void (await ctx.store.commit([challenges.prune(ctx.time.now())])),
     };
   },

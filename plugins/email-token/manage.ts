@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import { SealpostError } from "sealpost";
-import { type Env, isConstraintError, missingParameter, type Statement } from "sealpost/plugin";
+import { type Env, isConstraintError, missingParameter, nameKey, type Statement } from "sealpost/plugin";
 import type { TokenChanges } from "./changes.ts";
 import type { TokenContext } from "./config.ts";
 import { conflict, type Enroll } from "./enroll.ts";
@@ -10,7 +10,7 @@ import type { Owners, Pins } from "./owners.ts";
 import type { DescribeParams, InitParams, ListParams, NamedParams, PinParams } from "./schema.ts";
 import type { TokenRow, TokenStore } from "./store.ts";
 
-const SEARCHED = ["user", "realm", "serial", "type"] as const;
+const SEARCHED = ["user", "realm", "tokenrealm", "serial", "type"] as const;
 
 /** Tokens, as admins see and change them. Each change is committed with its audit row. */
 export interface Tokens {
@@ -57,11 +57,10 @@ export function createTokens(deps: TokensDeps): Tokens {
     },
 
     async page(c, params) {
-      const { user, realm, serial, type, page, pagesize } = params;
+      const { user, realm, tokenrealm, serial, type, page, pagesize } = params;
       const owner = user === "" ? null : await owners.find({ user, realm });
       const filter = {
-        serial: serial || undefined,
-        type,
+        patterns: { serial, type: type?.toLowerCase(), realm: tokenrealm && nameKey(tokenrealm) },
         userId: user === "" ? undefined : (owner?.id ?? random.id()),
         realm: user === "" && realm !== "" ? realm : undefined,
       };

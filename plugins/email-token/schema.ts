@@ -12,6 +12,7 @@ import { MAX_FAILURES, TOKEN_TYPES, type TokenRow } from "./store.ts";
 import type { FailedChallenge, SentChallenge, TriggerResult } from "./trigger.ts";
 
 const MAX_CHARACTERS = 255;
+const MAX_PAGE_SIZE = 1_000;
 /** PINs and passwords are hashed up to 1,024 bytes, and a character takes at most four. */
 const MAX_PASS_CHARACTERS = 256;
 const OTP_DIGITS = { min: 6, max: 8 } as const;
@@ -23,6 +24,13 @@ const flag = v.boolean("expected true or false");
 const serial = v.pipe(
   v.string("expected a text"),
   v.regex(/^[A-Za-z0-9_-]{0,40}$/, "expected at most 40 letters, digits, _ and -"),
+);
+
+/** More wildcards do not improve a search, and slow down the database. */
+const MAX_STARS = 3;
+const pattern = v.pipe(
+  text(),
+  v.check((value) => value.split("*").length - 1 <= MAX_STARS, `expected at most ${MAX_STARS} *`),
 );
 
 const owner = {
@@ -54,15 +62,27 @@ export const initParams = v.object({
   ),
   description: v.optional(text(), ""),
   serial: v.optional(described(serial, "Default: a new serial")),
+  "email.identifier": v.optional(
+    described(text(), "Server definition for codes of this token. Default: the setting"),
+    "",
+  ),
+  "sms.identifier": v.optional(
+    described(text(), "SMS gateway for codes of this token. Default: the setting"),
+    "",
+  ),
 });
 export type InitParams = v.InferOutput<typeof initParams>;
 
 export const listParams = v.object({
   ...owner,
-  serial: v.optional(serial),
-  type: v.optional(tokenType),
+  tokenrealm: v.optional(described(pattern, "Realm of the owner; * stands for any characters")),
+  serial: v.optional(described(pattern, "* stands for any characters")),
+  type: v.optional(described(pattern, "email or sms; there are no tokens of other types")),
   page: pageParams.page,
-  pagesize: pageParams.page_size,
+  pagesize: v.optional(
+    described(wholeNumber(0, MAX_PAGE_SIZE), "Tokens on a page; with 0, only their number is returned"),
+    pageParams.page_size.default,
+  ),
 });
 
 export type ListParams = v.InferOutput<typeof listParams>;
@@ -145,7 +165,8 @@ const tokenView = named(
   }),
 );
 export function toTokenView(row: TokenRow): v.InferOutput<typeof tokenView> {
-  const { serial, type, address, description, username, realm, active, revoked, rolloutState } = row;
+  const { serial, type, address, description, username, realm, active, revoked, rolloutState, identifier } =
+    row;
   const name = type === "email" ? "email" : "phone";
   return {
     serial,
@@ -162,7 +183,10 @@ export function toTokenView(row: TokenRow): v.InferOutput<typeof tokenView> {
     user_realm: realm,
     realms: realm === "" ? [] : [realm],
     has_pin: row.pinHash !== "",
-    info: address === "" ? { [`dynamic_${name}`]: true } : { [name]: address },
+    info: {
+      ...(address === "" ? { [`dynamic_${name}`]: true } : { [name]: address }),
+      ...(identifier === "" ? {} : { [`${type}.identifier`]: identifier }),
+    },
     created: row.createdAt.toISOString(),
   };
 }

@@ -1,5 +1,5 @@
-import { and, asc, count, eq, gt, inArray, lt, lte, or, type SQL, sql } from "drizzle-orm";
-import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { and, asc, count, eq, gt, inArray, lt, lte, ne, or, type SQL, sql } from "drizzle-orm";
+import { integer, type SQLiteColumn, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import {
   type DirectoryUser,
   MAX_CLOCK_SKEW_MS,
@@ -82,10 +82,11 @@ export const MAX_TOKENS_PER_USER = 10;
 /** Restricts a search; an absent field matches every token. */
 export interface TokenFilter {
   readonly serial?: string | undefined;
-  readonly type?: TokenType | undefined;
   /** An ID, or an expression for it. */
   readonly userId?: string | SQL | undefined;
   readonly realm?: string | undefined;
+  /** In these, `*` stands for any characters. */
+  readonly patterns?: Readonly<Partial<Record<"serial" | "type" | "realm", string | undefined>>>;
   /** Only tokens that are usable. */
   readonly isUsable?: boolean | undefined;
 }
@@ -100,6 +101,8 @@ export interface TokenStore {
   selectOldPin(): SelectStatement<{ readonly serial: string }>;
   /** Selects the usable tokens that a transaction sent a code to. */
   selectOfTransaction(transactionId: string): SelectStatement<TokenRow>;
+  /** Returns the server definitions that tokens of their own name. */
+  servers(): Promise<readonly string[]>;
   /** Returns one page and the total number of tokens. */
   page(filter: TokenFilter, page: number, size: number): Promise<{ rows: TokenRow[]; total: number }>;
 }
@@ -149,6 +152,12 @@ export function createTokenStore({ read }: Pick<PluginStore, "read">): TokenStor
         )
         .orderBy(asc(token.serial)),
 
+    async servers() {
+      const isNamed = and(eq(token.type, "email"), ne(token.identifier, ""));
+      const rows = await read.selectDistinct({ name: token.identifier }).from(token).where(isNamed);
+      return rows.map(({ name }) => name);
+    },
+
     async page(filter, page, size) {
       const where = conditions(filter);
       const [[total], rows] = await read.batch([
@@ -166,14 +175,30 @@ export function createTokenStore({ read }: Pick<PluginStore, "read">): TokenStor
   };
 }
 
-function conditions({ serial, type, userId, realm, isUsable: onlyUsable }: TokenFilter): SQL | undefined {
+function conditions({
+  serial,
+  userId,
+  realm,
+  patterns = {},
+  isUsable: onlyUsable,
+}: TokenFilter): SQL | undefined {
   return and(
     serial === undefined ? undefined : eq(token.serial, serial),
-    type === undefined ? undefined : eq(token.type, type),
     userId === undefined ? undefined : sql`${token.userId} = ${userId}`,
     realm === undefined ? undefined : eq(token.realm, realm),
+    matches(token.serial, patterns.serial),
+    matches(token.type, patterns.type),
+    matches(token.realm, patterns.realm),
     onlyUsable ? isUsable : undefined,
   );
+}
+
+/** Compares with a pattern, regardless of letter case if it has a `*`. Without a `*` an index is used. */
+function matches(column: SQLiteColumn, pattern = ""): SQL | undefined {
+  if (pattern === "") return undefined;
+  if (!pattern.includes("*")) return sql`${column} = ${pattern}`;
+  const like = pattern.replace(/[\\%_]/g, "\\$&").replaceAll("*", "%");
+  return sql`${column} LIKE ${like} ESCAPE '\\'`;
 }
 
 /** Wrong attempts that void a code. */

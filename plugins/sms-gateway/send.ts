@@ -57,6 +57,7 @@ export function createSms({
   readonly sendSms: SendSms;
 }): Sms {
   return {
+    gateways: async () => (await gateways.list()).map(({ identifier }) => identifier),
     async send(name, message, options) {
       const gateway = await gateways.find(name || DEFAULT_GATEWAY);
       const sent = await sendSms(gateway, message, options);

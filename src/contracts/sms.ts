@@ -22,6 +22,8 @@ export type SmsOutcome =
 
 /** Sends SMS. The plugin `sms-gateway` does so by email; a host app can provide another. */
 export interface Sms {
+  /** Names of the gateways. Without it, a token may name any gateway. */
+  gateways?(): Promise<readonly string[]>;
   /**
    * Sends an SMS. A failure of the gateway is an outcome, not an exception.
    * @param gateway name of a gateway; if empty, the one named `default`.

@@ -55,7 +55,7 @@ export const pageView = {
   next: v.nullable(v.number()),
 };
 
-/** Returns the fields of {@link pageView}. */
+/** Returns the fields of {@link pageView}. @param pageSize 0 for the count alone. */
 export function pageOf(
   { page, pageSize }: { readonly page: number; readonly pageSize: number },
   total: number,
@@ -64,6 +64,6 @@ export function pageOf(
     count: total,
     current: page,
     prev: page > 1 ? page - 1 : null,
-    next: page * pageSize < total ? page + 1 : null,
+    next: pageSize > 0 && page * pageSize < total ? page + 1 : null,
   };
 }

@@ -158,6 +158,47 @@ describe("GET /token/", () => {
   });
 });
 
+describe("GET /token/ for clients of privacyIDEA", () => {
+  test("counts with pagesize=0, and searches by patterns, realm of the owner and unknown types", async () => {
+    await using it = await started();
+    await it.enroll({ serial: "PIEM_1" });
+    await it.enroll({ serial: "PIEMx1" });
+    await it.enroll({ user: "", dynamic_email: false, email: "desk@example.org", serial: "B2" });
+    const list = async (query: Record<string, string>) =>
+      (await it.request("GET", "/token/", { query })).value;
+    expect(await list({ pagesize: "0", type: "email" })).toEqual({
+      ...{ count: 3, current: 1, prev: null, next: null },
+      tokens: [],
+    });
+    const counts = {
+      "serial=PI*": 2,
+      "serial=pi*1": 2,
+      "serial=PIEM_*": 1,
+      "serial=*": 3,
+      "serial=": 3,
+      "serial=PIEM_1": 1,
+      "serial=piem_1": 0,
+      "serial=%25": 0,
+      "type=hotp": 0,
+      "type=hotp&pagesize=0": 0,
+      "type=EMAIL": 3,
+      "type=*mail*": 3,
+      "tokenrealm=default": 2,
+      "tokenrealm=DEFAULT": 2,
+      "tokenrealm=def*": 2,
+      "tokenrealm=corp": 0,
+      "tokenrealm=": 3,
+      "tokenrealm=default&user=ann&serial=PIEM_1": 1,
+    };
+    for (const [query, count] of Object.entries(counts)) {
+      const { value } = await it.request("GET", `/token/?${query}`);
+      expect([query, value]).toEqual([query, expect.objectContaining({ count })]);
+    }
+    for (const query of ["pagesize=-1", "pagesize=1001", "serial=*a*b*c*"])
+      expect((await it.request("GET", `/token/?${query}`)).status).toBe(400);
+  });
+});
+
 describe("DELETE /token/<serial>", () => {
   test("deletes the token and its code, and returns 404 for an unknown token", async () => {
     await using it = await started();

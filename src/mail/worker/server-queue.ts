@@ -1,7 +1,9 @@
 import type { LeasedMail } from "./leased-mail.ts";
 
-/** Connections of an unsaved or deleted definition. */
+/** Connections of a deleted definition. */
 const DEFAULT_CONNECTIONS = 5;
+/** Unsaved definitions share a queue, and one whose server does not respond must not delay the tests of others. */
+const UNSAVED_CONNECTIONS = 100;
 /** A worker leases as many messages as the connections send in this time, so that none waits for a commit. */
 const AHEAD_MS = 100;
 const MIN_PER_CONNECTION = 2;
@@ -45,7 +47,7 @@ export class ServerQueue {
   }
 
   get #maxConnections(): number {
-    return this.connections ?? DEFAULT_CONNECTIONS;
+    return this.connections ?? (this.queueName === "" ? UNSAVED_CONNECTIONS : DEFAULT_CONNECTIONS);
   }
 
   /** Few messages for a slow server, which leaves the others to idle workers. */

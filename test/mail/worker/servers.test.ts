@@ -2,7 +2,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { sql } from "drizzle-orm";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { makeTransport } from "../../transport/support.ts";
-import { gate, MESSAGE, queueInstance, TO, until } from "../fixtures/queue.ts";
+import { gate, MESSAGE, queueInstance, TO, until, working } from "../fixtures/queue.ts";
 
 /** On a machine that is busy with others. */
 setDefaultTimeout(30_000);
@@ -158,4 +158,25 @@ describe("a server that is slow", () => {
     stop.abort();
     await working;
   });
+});
+
+test("queued tests of unsaved definitions do not wait for those whose servers do not respond", async () => {
+  const entrance = gate();
+  await using instance = await queueInstance({
+    around: async ({ server }, send) => {
+      if (server.host.startsWith("dead")) await entrance.pass();
+      return send();
+    },
+  });
+  await using _worker = working(instance);
+  const queueTest = (server: string) =>
+    instance.request("POST", "/smtpserver/send_test_email", {
+      json: { server, sender: "me@example.org", recipient: TO.address, enqueue_job: true },
+    });
+  for (let number = 0; number < 20; number++) await queueTest(`dead${number}.example.org`);
+  await entrance.reached();
+  expect((await queueTest("good.example.org")).value).toBe(true);
+  await until(() => instance.got.length === 1, "the test of the good server");
+  entrance.open();
+  await until(() => instance.got.length === 21, "the other tests");
 });

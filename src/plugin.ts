@@ -27,6 +27,7 @@ export type {
 } from "./contracts/database.ts";
 export type {
   Directory,
+  DirectoryLookAlikes,
   DirectoryLookup,
   DirectoryUser,
   LookupNames,
@@ -61,6 +62,7 @@ export { NOTICES, type Notice, type NoticeCode, notice } from "./domain/notices.
 export { CENSORED } from "./domain/secret.ts";
 export { invalidParameter, missingParameter } from "./errors.ts";
 export { definePlugin, setting } from "./plugin/define.ts";
+export { lookAlikeKeys } from "./plugin/look-alikes.ts";
 export {
   accountName,
   mailAddress,
@@ -68,6 +70,7 @@ export {
   personName,
   phoneNumber,
   serverNames,
+  spelledName,
   userName,
 } from "./plugin/schemas.ts";
 export {

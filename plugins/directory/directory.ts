@@ -4,6 +4,7 @@ import {
   type DirectoryUser,
   isConstraintError,
   type LookupNames,
+  lookAlikeKeys,
   type NewUser,
   nameKey,
   type PluginContext,
@@ -11,6 +12,7 @@ import {
   type Statement,
   type UserName,
 } from "sealpost/plugin";
+import { createLookAlikes } from "./look-alikes.ts";
 import { idOf, type UserRow, type UserStore } from "./store.ts";
 
 /** The user attributes that `attribute` returns, under every name in use for them. */
@@ -52,18 +54,17 @@ export function createDirectory({
     }
   }
 
-  const withRealm = (names: LookupNames): readonly UserName[] =>
-    names.map(({ username, realm = defaultRealm }) => ({ username, realm }));
-
   return {
     defaultRealm,
     lookup: {
-      select: (by) => users.select("names" in by ? { names: withRealm(by.names), defaultRealm } : by),
-      id: (names) => idOf(withRealm(names), defaultRealm),
+      select: (by) =>
+        users.select("names" in by ? { names: withRealm(by.names, defaultRealm), defaultRealm } : by),
+      id: (names) => idOf(withRealm(names, defaultRealm), defaultRealm),
       user(rows) {
         const [row] = rows as readonly { readonly user: UserRow | null }[];
         return row?.user ? toUser(row.user) : null;
       },
+      lookAlikes: createLookAlikes(store),
     },
     async find({ username, realm = defaultRealm }) {
       const row = await users.find({ username, realm });
@@ -118,8 +119,9 @@ export async function createUser(
   user: NewUser,
   also: readonly Statement[],
 ): Promise<"created" | "exists" | "taken"> {
+  const [lookAlike] = await lookAlikeKeys(user.username);
   try {
-    const [{ rowsAffected }] = await store.commit([users.insert(user), ...also]);
+    const [{ rowsAffected }] = await store.commit([users.insert(user, lookAlike), ...also]);
     return rowsAffected > 0 ? "created" : "exists";
   } catch (error) {
     if (!isConstraintError(error)) throw error;
@@ -132,6 +134,10 @@ export async function createUser(
 /** Returns the event data of a user. */
 export function eventData({ username, realm }: UserName) {
   return { user: username.normalize("NFC"), realm: nameKey(realm) };
+}
+
+function withRealm(names: LookupNames, defaultRealm: string): readonly UserName[] {
+  return names.map(({ username, realm = defaultRealm }) => ({ username, realm }));
 }
 
 function toUser({

@@ -5,6 +5,7 @@ import { createEmailChangeStore, emailChange } from "./email-change.ts";
 import users from "./migrations/0001_users.sql" with { type: "text" };
 import certificate from "./migrations/0002_certificate.sql" with { type: "text" };
 import change from "./migrations/0003_email_change.sql" with { type: "text" };
+import lookAlike from "./migrations/0004_look_alike.sql" with { type: "text" };
 import { userRoutes } from "./routes.ts";
 import { createUserStore, user } from "./store.ts";
 
@@ -18,6 +19,7 @@ export const directory = definePlugin({
     { name: "0001_users", sql: users },
     { name: "0002_certificate", sql: certificate },
     { name: "0003_email_change", sql: change },
+    { name: "0004_look_alike", sql: lookAlike },
   ],
   rights: {
     userlist: "List users",

@@ -22,6 +22,8 @@ export const user = sqliteTable("directory_user", {
   certificate: text("certificate").notNull(),
   /** PHC string, or empty if the user has no password. */
   passwordHash: text("password_hash").notNull(),
+  /** The first of `lookAlikeKeys`. Empty until it is computed. */
+  lookAlike: text("look_alike").notNull(),
 });
 export type UserRow = typeof user.$inferSelect;
 
@@ -64,7 +66,7 @@ export interface UserStore {
   /** Finds users that match every pattern: `*` stands for any characters, and letter case does not matter. */
   search(filter: UserFilter, page: Page): Promise<UserRow[]>;
   /** Affects no row if the ID exists. Violates a constraint if another user has the name. */
-  insert(user: NewUser): WriteStatement;
+  insert(user: NewUser, lookAlike: string): WriteStatement;
   /** Stores other values of the fields given. */
   update(id: string, changes: UserChanges): WriteStatement;
   /** Stores the address that this request confirmed. Affects no row if it confirmed none. */
@@ -117,8 +119,8 @@ export function createUserStore(
         .offset((page - 1) * pageSize);
     },
 
-    insert(newUser) {
-      const row = toRow(newUser);
+    insert(newUser, lookAlike) {
+      const row = toRow(newUser, lookAlike);
       const columns = sql.raw(Object.keys(row).map(columnOf).join(", "));
       const values = sql.join(
         Object.values(row).map((value) => sql`${value}`),
@@ -160,17 +162,10 @@ export function createUserStore(
   };
 }
 
-function toRow({
-  id,
-  username,
-  realm,
-  email,
-  phone,
-  givenname,
-  surname,
-  certificate = "",
-  passwordHash,
-}: NewUser): UserRow {
+function toRow(
+  { id, username, realm, email, phone, givenname, surname, certificate = "", passwordHash }: NewUser,
+  lookAlike: string,
+): UserRow {
   return {
     id,
     realm: nameKey(realm),
@@ -183,6 +178,7 @@ function toRow({
     surname,
     certificate,
     passwordHash,
+    lookAlike,
   };
 }
 

@@ -8,6 +8,7 @@ import {
   wholeNumber,
 } from "sealpost/plugin";
 import * as v from "valibot";
+import { scriptNames } from "./names.ts";
 import { requiredEmail } from "./required-email.ts";
 
 const DAY_SECONDS = 86_400;
@@ -33,6 +34,7 @@ export const options = v.object({
   realm: v.optional(realmOrEmpty, ""),
   requiredEmail: v.optional(requiredEmail, ""),
   hideExisting: v.optional(flag, true),
+  scripts: v.optional(scriptNames, ["Latin"]),
   validSeconds: v.optional(seconds, DAY_SECONDS),
   subject: v.optional(codeTemplate, ""),
   text: v.optional(codeTemplate, ""),
@@ -67,6 +69,13 @@ export function settings(given: Options) {
       flag,
       given.hideExisting,
       describe("Whether the response is the same for a taken name as for a free one"),
+    ),
+    "register.scripts": setting(
+      scriptNames,
+      given.scripts,
+      describe(
+        "Scripts of user names: Latin, Greek, …; a name in another script or in several counts as taken",
+      ),
     ),
     "register.validtime": setting(seconds, given.validSeconds, describe("Seconds that a code is valid")),
     "register.subject": setting(

@@ -1,7 +1,9 @@
+import { sql } from "drizzle-orm";
 import type { Context } from "hono";
 import { SealpostError } from "sealpost";
-import { type Env, language, type UserName } from "sealpost/plugin";
+import { type Env, isConstraintError, language, type UserName } from "sealpost/plugin";
 import type { RegistrationContext } from "./config.ts";
+import { imitation, readName } from "./names.ts";
 import type { PendingRow, PendingStore } from "./store.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 
@@ -17,7 +19,7 @@ type Confirm = (c: Context<Env>, id: string, code: string) => Promise<UserName |
 interface ConfirmDeps
   extends Pick<
     RegistrationContext,
-    "store" | "audit" | "secrets" | "limits" | "capabilities" | "time" | "random"
+    "store" | "settings" | "guard" | "audit" | "secrets" | "limits" | "capabilities" | "time" | "random"
   > {
   readonly pending: PendingStore;
 }
@@ -43,20 +45,30 @@ export function createConfirm(deps: ConfirmDeps): Confirm {
  * @returns false if another request did so.
  */
 async function createUser(deps: ConfirmDeps, c: Context<Env>, row: PendingRow): Promise<boolean> {
-  const { store, audit, capabilities, random, pending } = deps;
+  const { store, settings, audit, capabilities, random, pending } = deps;
   const { id, userId, username, realm, email, phone, givenname, surname, passwordHash } = row;
   const user = { id: userId, username, realm, email, phone, givenname, surname, passwordHash };
   const target = { identifier: nameOf(row), recipient: email };
   const request = random.id();
   const confirmed = pending.confirmedBy(id, request);
+  const directory = capabilities.use("directory");
+  const name = await readName(deps, row, await settings.get("register.scripts"));
+  const isImitation = imitation(directory, name, userId);
   try {
-    const isFree = await capabilities
-      .use("directory")
-      .create(user, [pending.confirm(id, request), audit.row(c, { success: true, ...target }, "ifChanged")]);
+    const confirm = pending.confirm(id, request);
+    const row = audit.row(c, { success: true, ...target }, "ifChanged");
+    // Two registrations of names that look alike may wait at the same time.
+    const distinct = isImitation ? [pending.rejectIf(isImitation)] : [];
+    const isFree = !name.isReserved && (await directory.create(user, [...distinct, confirm, row]));
     if (isFree) return (await confirmed(store.read)).length > 0;
   } catch (error) {
     if ((await store.readAfter(error, confirmed)).length > 0) return true;
-    throw error;
+    if (
+      !isConstraintError(error) ||
+      !isImitation ||
+      !(await store.read.get(sql`SELECT 1 WHERE ${isImitation}`))
+    )
+      throw error;
   }
   const nameTaken = audit.row(c, { success: false, info: "name_taken", ...target });
   await store.commit([pending.remove(id), nameTaken]);

@@ -15,6 +15,7 @@ import {
 import type { RegistrationContext, RegistrationSettings } from "./config.ts";
 import { codeText } from "./confirm.ts";
 import { codeMessage, existingMessage } from "./message.ts";
+import { imitation, readName } from "./names.ts";
 import { isEmailAllowed } from "./required-email.ts";
 import type { RegisterParams } from "./schema.ts";
 import type { NewPending, PendingStore } from "./store.ts";
@@ -62,6 +63,7 @@ interface RegisterDeps
     | "mail"
     | "store"
     | "settings"
+    | "guard"
     | "audit"
     | "secrets"
     | "limits"
@@ -76,9 +78,12 @@ interface RegisterDeps
 
 export function createRegister(deps: RegisterDeps): Register {
   const { limits, capabilities, idempotent, secrets } = deps;
+  let isPrepared = false;
   return async (c, given) => {
     await secrets.password.assertAllowed(given.password, given);
     const directory = capabilities.use("directory");
+    if (!isPrepared) await directory.lookup?.lookAlikes?.prepare();
+    isPrepared = true;
     const client = limits.perClient(c, PER_CLIENT);
     // Do not query an external directory for a client that asks too often.
     if (!directory.lookup) await limits.consume(...client);
@@ -104,8 +109,8 @@ async function register(
   const { store, random } = deps;
   const { c, settings } = request;
   const texts = TEXTS[language(c, LANGUAGES)];
-  const { owner, isOwnerReachable, refunds } = await countRequest(deps, request, client);
-  if (owner && !settings["register.hide_existing"]) {
+  const { isTaken, owner, isOwnerReachable, refunds } = await countRequest(deps, request, client);
+  if (isTaken && !settings["register.hide_existing"]) {
     await store.commit(refunds.owner);
     throw await rejected(deps, request, "name_taken", texts.nameTaken);
   }
@@ -117,7 +122,7 @@ async function register(
     await store.commit([...refunds.address, ...refunds.owner]);
     throw error;
   });
-  if (await send(deps, request, { row, code, owner, isOwnerReachable })) {
+  if (await send(deps, request, { row, code, isTaken, owner, isOwnerReachable })) {
     return { id: row.id, expiresAt: row.expiresAt.toISOString() };
   }
   throw await rejected(deps, request, "mail_failed", texts.notSent);
@@ -139,7 +144,9 @@ function targetOf({ given, realm }: RegistrationRequest) {
 }
 
 interface CountedRequest {
-  /** The user who already has the name, or `null` if it is free. */
+  /** Whether a user has the name or one that looks alike, or it may not be registered. */
+  readonly isTaken: boolean;
+  /** The user who already has the very name, or `null`. */
   readonly owner: DirectoryUser | null;
   readonly isOwnerReachable: boolean;
   readonly refunds: { readonly address: readonly Statement[]; readonly owner: readonly Statement[] };
@@ -150,16 +157,19 @@ interface CountedRequest {
  * @throws {SealpostError} `too_many_tries` for the client or the address.
  */
 async function countRequest(
-  { store, limits }: Pick<RegisterDeps, "store" | "limits">,
-  { c, given, realm, directory }: RegistrationRequest,
+  deps: Pick<RegisterDeps, "store" | "limits" | "guard">,
+  { c, given, settings, realm, directory }: RegistrationRequest,
   client: readonly RateLimit[],
 ): Promise<CountedRequest> {
+  const { store, limits } = deps;
   const recipientLimits = (key: string, total: Omit<RateLimit, "key">) => [
     ...limits.perClient(c, { key, ...PER_CLIENT_AND_RECIPIENT }),
     { key, ...total },
   ];
   const name = { username: given.username, realm };
   const found = directory.lookup ? null : await directory.find(name);
+  const requested = await readName(deps, name, settings["register.scripts"]);
+  const isImitation = imitation(directory, requested);
   const addressLimits = recipientLimits(`for ${addressKey(given.email)}`, PER_ADDRESS);
   const asked = await limits.planInOrder(...client, ...addressLimits);
   // Counted by name, taken or not: both write the same rows, and a free name is not blocked by it.
@@ -169,13 +179,17 @@ async function countRequest(
     ...asked.consume,
     ...notified.consume,
     ...notified.refund(sql`NOT (${asked.isWithin})`),
+    ...(isImitation ? [store.write.all<{ found: number }>(sql`SELECT 1 AS found WHERE ${isImitation}`)] : []),
     ...(directory.lookup ? [directory.lookup.select({ names: [name] })] : []),
   ]);
   const end = asked.consume.length + notified.consume.length;
   limits.assertAllowed(asked.result(results.slice(0, asked.consume.length)));
   const { allowed: isOwnerReachable } = notified.result(results.slice(asked.consume.length, end));
+  const owner = directory.lookup ? directory.lookup.user(results.at(-1)) : found;
+  const isImitated = isImitation !== null && (results.at(-2) as readonly unknown[]).length > 0;
   return {
-    owner: directory.lookup ? directory.lookup.user(results.at(-1)) : found,
+    isTaken: owner !== null || requested.isReserved || isImitated,
+    owner,
     isOwnerReachable,
     refunds: {
       address: (await limits.plan(...addressLimits)).refund(),
@@ -209,20 +223,20 @@ async function send(
   request: RegistrationRequest,
   made: { readonly row: NewPending; readonly code: string } & Pick<
     CountedRequest,
-    "owner" | "isOwnerReachable"
+    "isTaken" | "owner" | "isOwnerReachable"
   >,
 ): Promise<boolean> {
   const { c, settings } = request;
-  const { row, code, owner, isOwnerReachable } = made;
+  const { row, code, isTaken, owner, isOwnerReachable } = made;
   const content = { settings, row, language: language(c, LANGUAGES), url: baseUrl };
   // A host's directory may hold any text. An invalid address must not cause an error, which would reveal the user.
   const ownerAddress = parseMailbox(owner?.email ?? "")?.address;
-  const isReachable = owner === null || (ownerAddress !== undefined && isOwnerReachable);
+  const isReachable = !isTaken || (ownerAddress !== undefined && isOwnerReachable);
   const message =
     ownerAddress !== undefined && isReachable
       ? existingMessage(content, ownerAddress)
       : codeMessage(content, code);
-  const entry = { success: true, info: owner ? "name_taken" : "", ...targetOf(request) };
+  const entry = { success: true, info: isTaken ? "name_taken" : "", ...targetOf(request) };
   const { state } = await mail.submit(undefined, message, {
     purpose: "code",
     // Sending the same code twice is harmless, and losing it is not.

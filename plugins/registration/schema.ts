@@ -1,4 +1,4 @@
-import { mailAddress, newPassword, personName, phoneNumber, userName } from "sealpost/plugin";
+import { mailAddress, newPassword, personName, phoneNumber, spelledName } from "sealpost/plugin";
 import * as v from "valibot";
 
 const MAX_TEXT_CHARACTERS = 255;
@@ -8,7 +8,7 @@ const text = v.pipe(v.string("expected a text"), v.maxLength(MAX_TEXT_CHARACTERS
 
 /** In the order in which missing parameters are reported. */
 export const registerParams = v.object({
-  username: userName,
+  username: spelledName,
   surname: given,
   givenname: given,
   email: mailAddress,

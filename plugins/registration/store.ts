@@ -1,4 +1,4 @@
-import { and, eq, gt, lt, lte, sql } from "drizzle-orm";
+import { and, eq, gt, lt, lte, type SQL, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import {
   MAX_CLOCK_SKEW_MS,
@@ -46,6 +46,8 @@ export interface PendingStore {
   confirm(id: string, confirmedBy: string): WriteStatement;
   /** Selects a registration that this request confirmed. */
   confirmedBy(id: string, request: string): (read: PluginStore["read"]) => SelectStatement<{ id: string }>;
+  /** Violates a constraint, which undoes the whole commit, if the condition holds. */
+  rejectIf(condition: SQL): WriteStatement;
   remove(id: string): WriteStatement;
   /** Deletes expired registrations. */
   prune(now: Date): WriteStatement;
@@ -86,6 +88,10 @@ export function createPendingStore({ write }: Pick<PluginStore, "write">): Pendi
         .select({ id: pending.id })
         .from(pending)
         .where(and(eq(pending.id, id), eq(pending.confirmedBy, request))),
+
+    rejectIf(condition) {
+      return write.run(sql`INSERT INTO ${pending} (id) SELECT NULL WHERE ${condition}`);
+    },
 
     remove(id) {
       return write.delete(pending).where(eq(pending.id, id));

@@ -74,4 +74,18 @@ export interface DirectoryLookup {
   user(rows: unknown): DirectoryUser | null;
   /** The id of a user by name, as an expression; NULL if the user does not exist. */
   id(names: LookupNames): SQL;
+  /** Finds names that look alike. */
+  readonly lookAlikes?: DirectoryLookAlikes;
+}
+
+/** Users by what their names look like. */
+export interface DirectoryLookAlikes {
+  /** Computes what is missing: users that an earlier version has stored have no key yet. */
+  prepare(): Promise<void>;
+  /**
+   * Whether a user of the realm has a name that looks like one of these keys, as an expression.
+   * @param keys those of `lookAlikeKeys`.
+   * @param except the ID of a user that does not count.
+   */
+  exists(realm: string, keys: readonly string[], except?: string): SQL;
 }

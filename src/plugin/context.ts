@@ -25,6 +25,7 @@ import type { AuditRepository } from "../storage/audit-log.ts";
 import { decide, readAfter } from "../storage/decide.ts";
 import type { Epoch } from "../storage/epoch.ts";
 import { untilCommitted } from "../storage/epoch.ts";
+import { ADMINS } from "../storage/kept-tables.ts";
 import type { RateLimitRepository } from "../storage/rate-limits.ts";
 import type { IsAllowed } from "../wire/guard.ts";
 import type { RunInBackground } from "./background.ts";
@@ -85,7 +86,10 @@ export function createContext(plugin: ValidatedPlugin, deps: ContextDeps): Plugi
       get: async (key) => (await settings.read([key])).get(key),
       all: async () => Object.fromEntries(await settings.read(Object.keys(options.settings))),
     },
-    guard: { isAllowed: deps.isAllowed },
+    guard: {
+      isAllowed: deps.isAllowed,
+      adminNames: async () => (await deps.epoch.rows(ADMINS)).map(({ username }) => username),
+    },
     audit: createAudit(actorOf, deps),
     secrets,
     limits: createPluginLimits({ ...deps, plugin: name, mac: secrets.mac }),

@@ -17,13 +17,22 @@ const DIGIT = /\d/;
 // Control characters, line separators, and characters that change the direction of the text around them.
 const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
 
-/** Name of a realm, or of a user who registers: NFC, safe in URLs and headers, and no imitation of another name. */
-export const userName = v.pipe(
+/** A name of letters of any scripts, digits and a few signs: NFC, safe in URLs and headers. */
+export const spelledName = v.pipe(
   v.string("expected a name"),
   v.transform((text) => text.normalize("NFC")),
   v.maxLength(MAX_NAME_CHARACTERS, `expected at most ${MAX_NAME_CHARACTERS} characters`),
   v.check(
-    (text) => NAME.test(text) && SIMILAR_SCRIPTS.filter((script) => script.test(text)).length <= 1,
+    (text) => NAME.test(text),
+    "expected letters, digits and . _ + - ', starting with a letter, a digit or _",
+  ),
+);
+
+/** Name of a realm: a {@link spelledName} that does not mix scripts to imitate another. */
+export const userName = v.pipe(
+  spelledName,
+  v.check(
+    (text) => SIMILAR_SCRIPTS.filter((script) => script.test(text)).length <= 1,
     "expected letters of one script, digits and . _ + - ', starting with a letter, a digit or _",
   ),
 );

@@ -98,4 +98,6 @@ export interface RightOptions {
 interface PluginGuard {
   /** Whether the request comes from an admin with this right. For open routes that show admins more detail. Never throws. */
   isAllowed(c: Context<Env>, right: string, options?: RightOptions): Promise<boolean>;
+  /** Names of all admins, without their realms. */
+  adminNames(): Promise<readonly string[]>;
 }

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import type { Env } from "./contracts/env.ts";
 import type { Route } from "./contracts/route.ts";
+import { adminRoutes } from "./http/admin.ts";
 import { apiKeyRoutes } from "./http/apikey.ts";
 import { auditRoutes } from "./http/audit.ts";
 import { authRoutes } from "./http/auth.ts";
@@ -33,6 +34,7 @@ function coreRoutes(deps: Services & AppSettings) {
   return [
     ...healthRoutes(deps),
     ...authRoutes(deps),
+    ...adminRoutes(deps),
     ...policyRoutes(deps),
     ...apiKeyRoutes(deps),
     ...smtpServerTestRoutes(deps),

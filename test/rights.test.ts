@@ -52,6 +52,8 @@ const BODIES: Readonly<Record<RouteName, readonly Values[]>> = {
   "POST /smtpserver/<identifier>": [{ server: VALUES.server }],
   "POST /policy/<name>": [{ scope: "admin", action: ["auditlog"], adminuser: "no-one" }],
   "POST /apikey/": [{ name: "program", rights: ["auditlog"] }],
+  "POST /admin/": [{ username: VALUES.username, password: VALUES.password }],
+  "POST /admin/<username>": [{ password: VALUES.password }],
   "POST /system/setConfig": [{ "email.subject": "Your code" }],
   "POST /user/": [{ username: "bob" }],
   "PUT /user/": [{ username: "bob", givenname: "Bob" }],

@@ -5,14 +5,23 @@ import { type AuditActor, auditEntry } from "../domain/audit.ts";
 import { type AdminName, displayName } from "../domain/names.ts";
 import { clientNetwork } from "../domain/network.ts";
 import type { Secret } from "../domain/secret.ts";
-import { invalidParameter, SealpostError } from "../errors.ts";
+import { invalidParameter, missingParameter, SealpostError } from "../errors.ts";
 import type { AdminRepository } from "../storage/admins.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { AccessState, CommitAccessChange } from "./commit-change.ts";
 import type { Passwords } from "./passwords.ts";
 
+/** Names of changed fields in the audit log. */
+const FIELD_NAMES: Readonly<Record<string, string>> = { passwordHash: "password", enabled: "enabled" };
+
 /** The largest whole number of bytes that a JSON number holds exactly. */
 const GENERATION_BYTES = 6;
+
+/** The fields of an admin to change; the others stay. */
+interface AdminChanges {
+  readonly password?: Secret | undefined;
+  readonly enabled?: boolean | undefined;
+}
 
 /**
  * Reads and changes admins. Each change and its audit row are one transaction. A password that is not allowed is rejected
@@ -28,6 +37,14 @@ export interface Admins {
   setPassword(name: AdminName, password: Secret, actor: AuditActor): Promise<void>;
   /** @throws {SealpostError} `resource_not_found`; `invalid_parameter` if it would lock all admins out. */
   setEnabled(name: AdminName, enabled: boolean, actor: AuditActor): Promise<void>;
+  /**
+   * Adds an admin, enabled by default, or changes what is given. Any change revokes earlier tokens.
+   * @throws {SealpostError} `missing_parameter` for a new admin without a password; `invalid_parameter` if it would lock all
+   * admins out.
+   */
+  save(name: AdminName, changes: AdminChanges, actor: AuditActor): Promise<void>;
+  /** Deletes an admin. @throws {SealpostError} `resource_not_found`; `invalid_parameter` if it would lock all admins out. */
+  remove(name: AdminName, actor: AuditActor): Promise<void>;
 }
 
 export function createAdmins(deps: {
@@ -39,7 +56,8 @@ export function createAdmins(deps: {
   readonly platform: Platform;
   readonly newId: () => string;
 }): Admins {
-  const { database, repository, audit, passwords, commitChange, platform, newId } = deps;
+  const { database, repository, passwords, platform, newId } = deps;
+  const commit = createCommit(deps);
 
   /** @param client IP address of the client, or empty for the operator. */
   async function hash({ username }: AdminName, password: Secret, client: string): Promise<string> {
@@ -47,25 +65,31 @@ export function createAdmins(deps: {
     return passwords.hash(password.reveal(), { client: client === "" ? null : clientNetwork(client) });
   }
 
-  /** Random, so that a copy of the database cannot make tokens for a later password. */
-  const newGeneration = () => Number.parseInt(platform.randomBytes(GENERATION_BYTES).toHex(), 16);
-
-  async function newAdmin(name: AdminName, password: Secret, client: string): Promise<Admin> {
-    const passwordHash = await hash(name, password, client);
-    return { id: newId(), ...name, passwordHash, enabled: true, generation: newGeneration() };
-  }
-
-  async function change(
+  /** @param assertStored throws unless the admin, or `undefined`, may be changed. */
+  async function put(
     name: AdminName,
+    { password, enabled }: AdminChanges,
     actor: AuditActor,
-    fields: string,
-    plan: (state: AccessState) => { readonly statement: Statement; readonly admins: readonly Admin[] },
+    assertStored: (stored: Admin | undefined) => void,
   ): Promise<void> {
-    const identifier = displayName(name);
-    const row = audit.insert(auditEntry(actor, platform.now(), { success: true, identifier, fields }));
-    await commitChange((state) => {
-      const { statement, admins } = plan(state);
-      return { statements: [statement, row], after: { ...state, admins }, parameter: "username" };
+    const passwordHash = password && (await hash(name, password, actor.client));
+    await commit(name, actor, ({ admins }) => {
+      const stored = admins.find((admin) => isNamed(admin, name));
+      assertStored(stored);
+      const base = stored ?? { id: newId(), ...name, passwordHash: "", enabled: true, generation: 0 };
+      const changes = {
+        ...(passwordHash !== undefined && { passwordHash }),
+        ...(enabled !== undefined && enabled !== stored?.enabled && { enabled }),
+      };
+      const fields = Object.keys(changes);
+      if (fields.length === 0) return { statements: [], admins, fields: "" };
+      const row = { ...base, ...changes, generation: newGeneration(platform) };
+      const others = admins.filter((admin) => admin !== stored);
+      return {
+        statements: [repository.put(row)],
+        admins: [...others, row],
+        fields: fields.map((field) => FIELD_NAMES[field]).join(","),
+      };
     });
   }
 
@@ -73,36 +97,70 @@ export function createAdmins(deps: {
     list: () => repository.list(),
 
     async makeFirst(name, password) {
-      const [inserted] = await database.commit([repository.insertFirst(await newAdmin(name, password, ""))]);
+      const passwordHash = await hash(name, password, "");
+      const row = { id: newId(), ...name, passwordHash, enabled: true, generation: newGeneration(platform) };
+      const [inserted] = await database.commit([repository.insertFirst(row)]);
       return inserted.rowsAffected > 0;
     },
 
-    async add(name, password, actor) {
-      const row = await newAdmin(name, password, actor.client);
-      await change(name, actor, "password", ({ admins }) => {
-        if (admins.some((admin) => isNamed(admin, name)))
-          throw invalidParameter("username", `${displayName(name)} exists already`);
-        return { statement: repository.insert(row), admins: [...admins, row] };
-      });
-    },
+    add: (name, password, actor) =>
+      put(name, { password }, actor, (stored) => {
+        if (stored) throw invalidParameter("username", `${displayName(name)} exists already`);
+      }),
 
-    async setPassword(name, password, actor) {
-      const passwordHash = await hash(name, password, actor.client);
-      await change(name, actor, "password", ({ admins }) => {
-        return {
-          statement: repository.setPassword(findAdmin(admins, name).id, passwordHash, newGeneration()),
-          admins,
-        };
-      });
-    },
+    setPassword: (name, password, actor) => put(name, { password }, actor, assertExists),
 
-    async setEnabled(name, enabled, actor) {
-      await change(name, actor, "enabled", ({ admins }) => {
-        const { id } = findAdmin(admins, name);
-        const after = admins.map((admin) => (admin.id === id ? { ...admin, enabled } : admin));
-        return { statement: repository.setEnabled(id, enabled, newGeneration()), admins: after };
-      });
-    },
+    setEnabled: (name, enabled, actor) => put(name, { enabled }, actor, assertExists),
+
+    save: (name, changes, actor) =>
+      put(name, changes, actor, (stored) => {
+        if (!stored && changes.password === undefined) throw missingParameter("password");
+      }),
+
+    remove: (name, actor) =>
+      commit(name, actor, ({ admins }) => {
+        const stored = admins.find((admin) => isNamed(admin, name));
+        assertExists(stored);
+        const after = admins.filter((admin) => admin !== stored);
+        return { statements: [repository.remove(stored.id)], admins: after, fields: "" };
+      }),
+  };
+}
+
+/** Returns a random number, so that a copy of the database cannot make tokens for a later password. */
+function newGeneration({ randomBytes }: Pick<Platform, "randomBytes">): number {
+  return Number.parseInt(randomBytes(GENERATION_BYTES).toHex(), 16);
+}
+
+/** A change of one admin, planned on the current state. */
+type Commit = (
+  name: AdminName,
+  actor: AuditActor,
+  plan: (state: AccessState) => {
+    readonly statements: readonly Statement[];
+    readonly admins: readonly Admin[];
+    /** Names of the changed fields. */
+    readonly fields: string;
+  },
+) => Promise<void>;
+
+/** Creates the commit of a change with its audit row. */
+function createCommit({
+  audit,
+  commitChange,
+  platform,
+}: {
+  readonly audit: AuditRepository;
+  readonly commitChange: CommitAccessChange;
+  readonly platform: Pick<Platform, "now">;
+}): Commit {
+  return async (name, actor, plan) => {
+    const identifier = displayName(name);
+    await commitChange((state) => {
+      const { statements, admins, fields } = plan(state);
+      const row = audit.insert(auditEntry(actor, platform.now(), { success: true, identifier, fields }));
+      return { statements: [...statements, row], after: { ...state, admins }, parameter: "username" };
+    });
   };
 }
 
@@ -111,8 +169,6 @@ function isNamed(admin: Admin, name: AdminName): boolean {
 }
 
 /** @throws {SealpostError} `resource_not_found`. */
-function findAdmin(admins: readonly Admin[], name: AdminName): Admin {
-  const admin = admins.find((candidate) => isNamed(candidate, name));
-  if (admin) return admin;
-  throw new SealpostError("resource_not_found", "The requested Admin could not be found.");
+function assertExists(admin: Admin | undefined): asserts admin is Admin {
+  if (!admin) throw new SealpostError("resource_not_found", "The requested Admin could not be found.");
 }

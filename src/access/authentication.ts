@@ -1,6 +1,8 @@
 import type { Database } from "../contracts/database.ts";
+import type { RateLimit } from "../contracts/plugin/limits.ts";
 import type { Admin, Principal } from "../domain/admin.ts";
 import { API_KEY } from "../domain/api-key.ts";
+import { type AdminName, displayName, nameKey } from "../domain/names.ts";
 import { clientNetwork } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
 import { hashText } from "../secrets/digest.ts";
@@ -24,7 +26,7 @@ interface LoginResult {
 }
 
 interface LoginOptions {
-  /** `null` if the realm may be part of the username. */
+  /** The realm of the admin, unless a local admin is meant. `null` if it may be part of the username. */
   readonly realm: string | null;
   /** IP address of the client; `null` if unknown. */
   readonly client: string | null;
@@ -74,12 +76,13 @@ export function createAuthentication(deps: {
 }): Authentication {
   const { database, admins, tokens, apiKeys, reserveAttempt, passwords } = deps;
 
-  /** Tries `user@realm` as a whole name first: local admins may have an `@` in theirs. */
-  async function findAdmin(username: string, realm: string | null): Promise<Admin | undefined> {
-    if (realm !== null) return admins.find(username, realm);
-    const at = username.lastIndexOf("@");
-    const whole = await admins.find(username, "");
-    return whole ?? (at > 0 ? admins.find(username.slice(0, at), username.slice(at + 1)) : undefined);
+  /** Finds the admin that the login means: the first of these names that exists. */
+  async function findAdmin(names: readonly AdminName[]): Promise<Admin | undefined> {
+    for (const { username, realm } of names) {
+      const admin = await admins.find(username, realm);
+      if (admin) return admin;
+    }
+    return undefined;
   }
 
   /** Renews an outdated hash. If the pool is busy, the next login renews it. */
@@ -105,9 +108,10 @@ export function createAuthentication(deps: {
     const caller = { client, request: options.request };
     // A flood must not cost one commit for each attempt that is rejected anyway.
     passwords.assertRoom(caller);
-    const attempt = await reserveAttempt(await limitsOf(username, options.realm, client));
+    const names = namesOf(username, options.realm);
+    const attempt = await reserveAttempt(await limitsOf(names, client));
     const verify = async () => {
-      const admin = await findAdmin(username, options.realm);
+      const admin = await findAdmin(names);
       const verdict = await passwords.verify(password, admin?.passwordHash ?? null, caller);
       return { admin: admin?.enabled && verdict.ok ? admin : null, ...verdict };
     };
@@ -140,14 +144,30 @@ export function createAuthentication(deps: {
   return { issue, logIn, check, recheck };
 }
 
-async function limitsOf(username: string, realm: string | null, client: string) {
-  // One count for every way to write a name, also of an admin that does not exist: `a@`, `A`, `a@realm`.
-  const name = (realm ? `${username}@${realm}` : username).replace(/@$/, "");
+/** Returns the admins that a login may mean, in order. With a realm, that of the realm, else the local one. */
+function namesOf(username: string, realm: string | null): readonly AdminName[] {
+  const local = { username, realm: "" };
+  if (realm !== null) return [{ username, realm }, local];
+  const at = username.lastIndexOf("@");
+  // A local admin may have an `@` in the name.
+  return at > 0 ? [local, { username: username.slice(0, at), realm: username.slice(at + 1) }] : [local];
+}
+
+/**
+ * A failure counts for every admin that the login may mean, in any letter case, whether one of them exists or not: the
+ * limit must not reveal which.
+ */
+async function limitsOf(names: readonly AdminName[], client: string): Promise<readonly RateLimit[]> {
+  const keys = new Set(names.map((name) => nameKey(displayName(name))));
   // Users sometimes type a password into the name field, so only its digest is stored.
-  const typed = await hashText(name.normalize("NFKC").toLowerCase());
+  const typed = await Promise.all([...keys].map(hashText));
   const bounds = { windowSeconds: WINDOW_SECONDS };
   return [
-    { key: `login:${typed}:${client}`, max: MAX_FAILURES_PER_NAME_AND_ADDRESS, ...bounds },
+    ...typed.map((key) => ({
+      key: `login:${key}:${client}`,
+      max: MAX_FAILURES_PER_NAME_AND_ADDRESS,
+      ...bounds,
+    })),
     { key: `login:${client}`, max: MAX_FAILURES_PER_ADDRESS, ...bounds },
   ];
 }

@@ -1,14 +1,11 @@
 import { text } from "node:stream/consumers";
 import { Command, InvalidArgumentError } from "commander";
-import { type AdminName, displayName } from "../domain/names.ts";
+import { ADMIN_NAME_FORM, type AdminName, displayName, isAdminName } from "../domain/names.ts";
 import { Secret } from "../domain/secret.ts";
 import { SealpostError } from "../errors.ts";
 import { randomPassword } from "../runtime/local/first-admin.ts";
 import type { Services } from "../services.ts";
 import { commandLineActor, print, withInstance } from "./session.ts";
-
-/** The longest name that a login accepts. */
-const MAX_NAME_CHARACTERS = 255;
 
 interface NameOptions {
   readonly realm: string;
@@ -17,7 +14,7 @@ interface PasswordOptions extends NameOptions {
   readonly passwordStdin?: boolean;
 }
 
-/** `admin add|passwd|enable|disable|list`. */
+/** `admin add|passwd|enable|disable|remove|list`. */
 export function adminCommand(): Command {
   return new Command("admin")
     .description("Admins, who may log in")
@@ -25,6 +22,7 @@ export function adminCommand(): Command {
     .addCommand(passwdCommand())
     .addCommand(switchCommand("disable", false, "Disable an admin and revoke their tokens"))
     .addCommand(switchCommand("enable", true, "Enable an admin again"))
+    .addCommand(removeCommand())
     .addCommand(listCommand());
 }
 
@@ -59,6 +57,14 @@ function switchCommand(verb: "enable" | "disable", enabled: boolean, description
   });
 }
 
+function removeCommand(): Command {
+  return named("remove", "Delete an admin").action(async (username: string, { realm }: NameOptions) => {
+    const name = { username, realm };
+    await withInstance(({ services }) => services.admins.remove(name, commandLineActor("admin remove")));
+    print(`${displayName(name)} is removed`);
+  });
+}
+
 function listCommand(): Command {
   return new Command("list").description("List the admins").action(async () => {
     const admins = await withInstance(({ services }) => services.admins.list());
@@ -73,13 +79,9 @@ function named(verb: string, description: string): Command {
     .option("--realm <realm>", "realm of the admin; local admins have none", readName, "");
 }
 
-/** Accepts a name that an admin can type to log in and recognize in a list. */
 function readName(text: string): string {
-  const isPlain = text.trim() === text && !/\p{Cc}/u.test(text);
-  if (text !== "" && isPlain && text.length <= MAX_NAME_CHARACTERS) return text;
-  throw new InvalidArgumentError(
-    `Expected 1 to ${MAX_NAME_CHARACTERS} characters, no control characters, no blank at either end.`,
-  );
+  if (isAdminName(text)) return text;
+  throw new InvalidArgumentError(`Expected ${ADMIN_NAME_FORM}.`);
 }
 
 function withPassword(command: Command): Command {

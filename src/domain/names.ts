@@ -5,6 +5,17 @@ export interface AdminName {
   readonly realm: string;
 }
 
+/** The longest name that a login accepts. */
+const MAX_ADMIN_NAME_CHARACTERS = 255;
+/** The form of names for which {@link isAdminName} is true. */
+export const ADMIN_NAME_FORM = `1 to ${MAX_ADMIN_NAME_CHARACTERS} characters, no control characters, no blank at either end`;
+
+/** Whether an admin, or a realm of admins, may have this name: one that people can type and recognize in a list. */
+export function isAdminName(text: string): boolean {
+  const isPlain = text.trim() === text && !/\p{Cc}/u.test(text);
+  return text !== "" && isPlain && text.length <= MAX_ADMIN_NAME_CHARACTERS;
+}
+
 /** Returns `username`, or `username@realm` for an admin of a realm. */
 export function displayName({ username, realm }: AdminName): string {
   return realm === "" ? username : `${username}@${realm}`;

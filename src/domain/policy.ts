@@ -17,6 +17,8 @@ export const CORE_RIGHTS = {
   apikey_write: "Create and delete API keys",
   mail_send: "Send messages",
   metrics_read: "Read the metrics",
+  adminread: "List admins",
+  adminwrite: "Create, change, enable, disable and delete admins",
 } as const;
 
 /** An admin policy without its id. An empty list matches everything. */

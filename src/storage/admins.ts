@@ -10,16 +10,13 @@ export interface AdminRepository {
   list(): Promise<readonly Admin[]>;
   find(username: string, realm: string): Promise<Admin | undefined>;
   get(id: string): Promise<Admin | undefined>;
-  /** Violates a constraint if the name is taken in its realm. */
-  insert(row: Admin): WriteStatement;
+  /** Adds or replaces an admin by id. Violates a constraint if the name is taken in its realm. */
+  put(row: Admin): WriteStatement;
   /** Affects no row if an admin exists. */
   insertFirst(row: Admin): WriteStatement;
-  /** Sets a password and revokes the tokens of other generations. */
-  setPassword(id: string, passwordHash: string, generation: number): WriteStatement;
+  remove(id: string): WriteStatement;
   /** Stores the same password under newer parameters. Affects no row if the hash is no longer `from`. */
   rehash(id: string, from: string, to: string): WriteStatement;
-  /** Enables or disables the admin and revokes the tokens of other generations. */
-  setEnabled(id: string, enabled: boolean, generation: number): WriteStatement;
 }
 
 export function createAdminRepository({ write }: Database, epoch: Epoch): AdminRepository {
@@ -35,7 +32,7 @@ export function createAdminRepository({ write }: Database, epoch: Epoch): AdminR
       return (await list()).find((row) => row.id === id);
     },
 
-    insert: (row) => write.insert(admin).values(row),
+    put: (row) => write.insert(admin).values(row).onConflictDoUpdate({ target: admin.id, set: row }),
 
     insertFirst: (row) =>
       write.run(sql`
@@ -44,16 +41,12 @@ export function createAdminRepository({ write }: Database, epoch: Epoch): AdminR
           ${sql.param(row.enabled, admin.enabled)}, ${sql.param(row.generation, admin.generation)}
         WHERE ${notExists(write.select({ id: admin.id }).from(admin))}`),
 
-    setPassword: (id, passwordHash, generation) =>
-      write.update(admin).set({ passwordHash, generation }).where(eq(admin.id, id)),
+    remove: (id) => write.delete(admin).where(eq(admin.id, id)),
 
     rehash: (id, from, to) =>
       write
         .update(admin)
         .set({ passwordHash: to })
         .where(and(eq(admin.id, id), eq(admin.passwordHash, from))),
-
-    setEnabled: (id, enabled, generation) =>
-      write.update(admin).set({ enabled, generation }).where(eq(admin.id, id)),
   };
 }

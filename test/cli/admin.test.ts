@@ -96,6 +96,21 @@ test("the last admin who may change policies cannot be disabled", async () => {
   expect((await own.admin(["disable", "ben"])).code).toBe(1);
 });
 
+test("admin remove deletes an admin, but not the last one who may change policies", async () => {
+  using own = instance();
+  await own.admin(["add", "anna"]);
+  await own.admin(["add", "ben", "--realm", "sales"]);
+  expect((await own.admin(["remove", "ben"])).code).toBe(1);
+  expect(await own.admin(["remove", "ben", "--realm", "sales"])).toEqual({
+    code: 0,
+    stdout: "ben@sales is removed\n",
+    stderr: "",
+  });
+  const { code, stderr } = await own.admin(["remove", "anna"]);
+  expect([code, stderr]).toEqual([1, expect.stringContaining("policywrite")]);
+  expect((await own.admin(["list"])).stdout).toBe("enabled   anna\n");
+});
+
 test("the audit log records what the command line does", async () => {
   using own = instance();
   await own.admin(["add", "anna"]);

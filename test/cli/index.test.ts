@@ -12,7 +12,7 @@ const HELP: readonly (readonly [args: readonly string[], says: readonly string[]
   [["help"], ["Usage: bun run cli"]],
   [
     ["help", "admin"],
-    ["Usage: bun run cli admin", "add", "passwd", "enable", "disable", "list"],
+    ["Usage: bun run cli admin", "add", "passwd", "enable", "disable", "remove", "list"],
   ],
   [
     ["admin", "add", "--help"],
@@ -56,7 +56,7 @@ const BAD: readonly (readonly [args: readonly string[], says: string])[] = [
   [[], "Usage: bun run cli"],
   [["admin"], "Usage: bun run cli admin"],
   [["nonsense"], "unknown command 'nonsense'"],
-  [["admin", "remove", "anna"], "unknown command 'remove'"],
+  [["admin", "erase", "anna"], "unknown command 'erase'"],
   [["admin", "add"], "missing required argument 'username'"],
   [["admin", "add", "anna", "secret"], "too many arguments"],
   [["admin", "list", "--all"], "unknown option '--all'"],

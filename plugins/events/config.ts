@@ -1,5 +1,6 @@
-import { type PluginContext, parseMailbox, setting, wholeNumber } from "sealpost/plugin";
+import { domainOf, type PluginContext, parseMailbox, setting, wholeNumber } from "sealpost/plugin";
 import * as v from "valibot";
+import { canonicalDomain, createRecipientBounds } from "./bounds.ts";
 import { listOf } from "./conditions.ts";
 
 const MAX_PER_HOUR = 10_000;
@@ -15,7 +16,28 @@ const addresses = v.pipe(
   ),
 );
 
+/** @param domains the domains that the addresses may have; none: any. */
+const addressesWithin = (domains: readonly string[]) =>
+  v.pipe(
+    addresses,
+    v.check(
+      (text) =>
+        Object.values(readAdmins(text)).every((address) =>
+          createRecipientBounds(domains).includes(domainOf(parseMailbox(address)?.address ?? "")),
+        ),
+      "expected addresses in the domains of the plugin option recipients",
+    ),
+  );
+
+const domain = v.pipe(
+  v.string("expected a domain"),
+  v.check((text) => canonicalDomain(text) !== null, "expected domains, such as example.org"),
+  v.transform((text) => canonicalDomain(text) ?? ""),
+);
+
 export const options = v.object({
+  /** Domains of fixed recipients and of the URLs of webhooks. Default: any. */
+  recipients: v.optional(v.array(domain, "expected a list of domains"), []),
   /** Addresses of local admins, whose accounts have none. */
   admins: v.optional(addresses, ""),
   /** Maximum number of messages to one address per hour. */
@@ -24,8 +46,8 @@ export const options = v.object({
 type Options = v.InferOutput<typeof options>;
 
 /** Settings that an admin can change at run time. */
-export const settings = ({ admins, mailsPerHour }: Options) => ({
-  "events.admins": setting(addresses, admins, {
+export const settings = ({ admins, mailsPerHour, recipients }: Options) => ({
+  "events.admins": setting(addressesWithin(recipients), admins, {
     description: "Addresses of local admins: name=address, comma-separated",
   }),
   "events.mails_per_hour": setting(perHour, mailsPerHour, {

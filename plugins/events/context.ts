@@ -1,10 +1,12 @@
 import type { Directory, DirectoryUser, SealpostEvent } from "sealpost/plugin";
+import type { RecipientBounds } from "./bounds.ts";
 
 /** An event and what handlers know about it. */
 export interface HandlerContext {
   readonly event: SealpostEvent;
   /** `null` if no plugin provides a directory. */
   readonly directory: Directory | null;
+  readonly bounds: RecipientBounds;
   /** Addresses of local admins, by name. */
   readonly adminAddresses: Readonly<Record<string, string>>;
   /** The user of the event; `null` if there is none, or the directory does not have the user. */

@@ -1,5 +1,6 @@
 import { CONDITIONS } from "./conditions.ts";
-import { RECIPIENT_KINDS } from "./recipients.ts";
+import { RECIPIENT_KINDS, type RecipientKind } from "./recipients.ts";
+import { PHONE_KINDS } from "./sms-recipients.ts";
 import { LANGUAGES, TEXTS } from "./texts.ts";
 
 /** One option of an action, as `GET /event/actions/UserNotification` shows it. */
@@ -13,13 +14,17 @@ interface Option {
   readonly visibleValue?: string;
 }
 
-export const ACTIONS = ["sendmail", "webhook"] as const;
+export const ACTIONS = ["sendmail", "sendsms", "webhook"] as const;
 export type ActionName = (typeof ACTIONS)[number];
 export const POSITION = "post";
 export const MIME_TYPES = ["plain", "html"] as const;
 /** Options that name recipients. Each has arguments, such as `To email` and `To admin realm` of `To`. */
 export const RECIPIENT_OPTIONS = ["To", "reply_to"] as const;
 export const KINDS = Object.keys(RECIPIENT_KINDS);
+/** Kinds of recipients by action. An action that is absent has none. */
+export const KINDS_OF: Readonly<
+  Partial<Record<ActionName, Readonly<Record<string, Omit<RecipientKind<unknown>, "find">>>>>
+> = { sendmail: RECIPIENT_KINDS, sendsms: PHONE_KINDS };
 /** Value of `reply_to` that names no one. */
 export const NO_RECIPIENT = "";
 
@@ -46,21 +51,27 @@ const WEBHOOK_OPTIONS: Readonly<Record<string, Option>> = {
   },
 };
 
+const SMS_OPTIONS: Readonly<Record<string, Option>> = {
+  smsconfig: { type: "str", required: false, description: "SMS gateway; if empty, the one named default" },
+  body: { type: "text", required: false, description: "Template of the text" },
+  To: {
+    type: "str",
+    required: false,
+    description: "Recipients of the SMS; tokenowner if empty",
+    value: Object.keys(PHONE_KINDS),
+  },
+  ...argumentOptions("To", PHONE_KINDS),
+};
+
 /** Returns the options of every action. */
 export function actionOptions(
   servers: readonly string[],
 ): Readonly<Record<ActionName, Readonly<Record<string, Option>>>> {
-  return { sendmail: sendmailOptions(servers), webhook: WEBHOOK_OPTIONS };
+  return { sendmail: sendmailOptions(servers), sendsms: SMS_OPTIONS, webhook: WEBHOOK_OPTIONS };
 }
 
 /** Returns the options of `sendmail` by privacyIDEA's names. */
 function sendmailOptions(servers: readonly string[]): Record<string, Option> {
-  const argumentOptions = RECIPIENT_OPTIONS.flatMap((option) =>
-    Object.entries(RECIPIENT_KINDS).map(([kind, { description, needsArgument }]): [string, Option] => [
-      argumentOf(option, kind),
-      { type: "str", required: needsArgument, description, visibleIf: option, visibleValue: kind },
-    ]),
-  );
   return {
     emailconfig: {
       type: "str",
@@ -89,8 +100,21 @@ function sendmailOptions(servers: readonly string[]): Record<string, Option> {
       description: "Recipients of replies; the sender of the SMTP server if empty",
       value: [NO_RECIPIENT, ...KINDS],
     },
-    ...Object.fromEntries(argumentOptions),
+    ...argumentOptions("To", RECIPIENT_KINDS),
+    ...argumentOptions("reply_to", RECIPIENT_KINDS),
   };
+}
+
+function argumentOptions(
+  option: (typeof RECIPIENT_OPTIONS)[number],
+  kinds: Readonly<Record<string, Pick<RecipientKind<unknown>, "description" | "needsArgument">>>,
+): Record<string, Option> {
+  return Object.fromEntries(
+    Object.entries(kinds).map(([kind, { description, needsArgument }]) => [
+      argumentOf(option, kind),
+      { type: "str", required: needsArgument, description, visibleIf: option, visibleValue: kind },
+    ]),
+  );
 }
 
 interface Description {

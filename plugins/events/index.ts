@@ -1,4 +1,5 @@
 import { definePlugin } from "sealpost/plugin";
+import { createRecipientBounds } from "./bounds.ts";
 import { listOf } from "./conditions.ts";
 import { options, settings } from "./config.ts";
 import { createDispatch } from "./dispatch.ts";
@@ -32,14 +33,15 @@ export const events = definePlugin({
     eventhandling_write: "Change event bindings",
   },
   settings,
-  optional: ["directory"],
-  setup(ctx) {
+  optional: ["directory", "sms"],
+  setup(ctx, { recipients }) {
+    const bounds = createRecipientBounds(recipients);
     const bindings = createBindingStore(ctx.store);
     const deliveries = createDeliveryStore(ctx.store, ctx.time);
     const webhooks = createWebhooks({ ...ctx, bindings, deliveries });
     return {
-      routes: eventRoutes({ ...ctx, bindings, deliveries }),
-      on: { "*": createDispatch({ ...ctx, bindings, webhooks }) },
+      routes: eventRoutes({ ...ctx, bindings, deliveries, bounds }),
+      on: { "*": createDispatch({ ...ctx, bindings, webhooks, bounds }) },
       drain: webhooks.drain,
       async prune() {
         await ctx.store.commit([deliveries.prune(DELIVERY_DAYS)]);

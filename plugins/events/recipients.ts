@@ -1,5 +1,5 @@
 import type { Mailbox } from "sealpost";
-import { type DirectoryUser, parseMailbox } from "sealpost/plugin";
+import { type DirectoryUser, domainOf, parseMailbox } from "sealpost/plugin";
 import { listOf } from "./conditions.ts";
 import type { HandlerContext } from "./context.ts";
 
@@ -11,22 +11,24 @@ export interface Recipient {
 }
 
 /** The recipients, or for the audit log the reason why there are none. */
-export type Recipients = readonly Recipient[] | { readonly reason: string };
+type Found<R> = readonly R[] | { readonly reason: string };
+type Recipients = Found<Recipient>;
 
-interface RecipientKind {
+/** A kind of recipients, of mail or of SMS. */
+export interface RecipientKind<R> {
   readonly description: string;
   /** Whether its argument is required. */
   readonly needsArgument: boolean;
   /** Returns the problem with an argument, or `null`. */
   readonly problem?: (argument: string) => string | null;
   /** @param argument the option that qualifies this one, such as `To email`. Empty if the option is absent. */
-  readonly find: (argument: string, context: HandlerContext) => Promise<Recipients>;
+  readonly find: (argument: string, context: HandlerContext) => Promise<Found<R>>;
 }
 
 const DEFAULT_ATTRIBUTE = "email";
 
 /** Kinds of recipients, by the values of `To` and `reply_to`. */
-export const RECIPIENT_KINDS: Readonly<Record<string, RecipientKind>> = {
+export const RECIPIENT_KINDS: Readonly<Record<string, RecipientKind<Recipient>>> = {
   tokenowner: {
     description: "Attribute of the user that holds the address (default: email)",
     needsArgument: false,
@@ -71,8 +73,10 @@ export const RECIPIENT_KINDS: Readonly<Record<string, RecipientKind>> = {
       listOf(addresses).every((address) => parseMailbox(address) !== null)
         ? null
         : "expected email addresses, comma-separated",
-    async find(addresses) {
+    async find(addresses, { bounds }) {
       const found = listOf(addresses).flatMap((address) => toRecipient(address) ?? []);
+      const allowed = found.filter(({ mailbox }) => bounds.includes(domainOf(mailbox.address)));
+      if (allowed.length < found.length) return { reason: "an address is outside the domains of recipients" };
       return found.length > 0 ? found : { reason: "no address is given" };
     },
   },
@@ -89,9 +93,11 @@ async function addressOf(
   return recipient ? [recipient] : { reason: `the attribute ${name} of the user is not an address` };
 }
 
-function localAdmin(name: string, { adminAddresses }: HandlerContext): Recipients {
+function localAdmin(name: string, { adminAddresses, bounds }: HandlerContext): Recipients {
   const address = Object.hasOwn(adminAddresses, name) ? adminAddresses[name] : undefined;
   const recipient = toRecipient(address ?? "");
+  if (recipient && !bounds.includes(domainOf(recipient.mailbox.address)))
+    return { reason: "the address of this admin is outside the domains of recipients" };
   return recipient ? [recipient] : { reason: "events.admins has no address of this admin" };
 }
 

@@ -1,5 +1,6 @@
 import { invalidParameter, route, tagged } from "sealpost/plugin";
 import * as v from "valibot";
+import type { RecipientBounds } from "./bounds.ts";
 import type { EventsContext } from "./config.ts";
 import { DESCRIPTIONS } from "./form.ts";
 import { createBindings, type ManageDeps } from "./manage.ts";
@@ -15,7 +16,9 @@ const WRITE = { right: "eventhandling_write", response: v.number() } as const;
 const ONE = { path: "/event/:id", parameters: { path: idParams } } as const;
 const names = v.array(v.string());
 
-interface RouteDeps extends ManageDeps, Pick<EventsContext, "mail" | "events"> {}
+interface RouteDeps extends ManageDeps, Pick<EventsContext, "mail" | "events" | "capabilities"> {
+  readonly bounds: RecipientBounds;
+}
 
 /** Creates the routes with which admins manage event bindings, in privacyIDEA's format. */
 export function eventRoutes(deps: RouteDeps) {
@@ -51,7 +54,7 @@ function formRoutes({ mail, events }: RouteDeps) {
 }
 
 function bindingRoutes(deps: RouteDeps) {
-  const { events, bindings } = deps;
+  const { events, bindings, bounds, capabilities } = deps;
   const managed = createBindings(deps);
   const list = v.array(bindingView);
   return [
@@ -69,7 +72,10 @@ function bindingRoutes(deps: RouteDeps) {
         operationId: "saveEventBinding",
         errors: [404],
       },
-      (c, { body }) => managed.save(c, body.id, toBinding(body, events.names())),
+      (c, { body }) => {
+        const hasSms = capabilities.find("sms") !== null;
+        return managed.save(c, body.id, toBinding(body, { eventNames: events.names(), bounds, hasSms }));
+      },
     ),
     ...(["enable", "disable"] as const).map((verb) =>
       route(

@@ -1,14 +1,17 @@
 import {
   CENSORED,
   described,
+  domainOf,
   invalidParameter,
   missingParameter,
   named,
+  parseMailbox,
   serverNames,
   templateText,
   wholeNumber,
 } from "sealpost/plugin";
 import * as v from "valibot";
+import type { RecipientBounds } from "./bounds.ts";
 import { CONDITIONS, conditionProblem, listOf } from "./conditions.ts";
 import {
   ACTIONS,
@@ -16,13 +19,13 @@ import {
   actionOptions,
   argumentOf,
   KINDS,
+  KINDS_OF,
   MIME_TYPES,
   NO_RECIPIENT,
   POSITION,
   RECIPIENT_OPTIONS,
   SECRET_OPTIONS,
 } from "./form.ts";
-import { RECIPIENT_KINDS } from "./recipients.ts";
 import type { Binding, NewBinding } from "./store.ts";
 import { LANGUAGES, TAGS } from "./texts.ts";
 import {
@@ -91,7 +94,7 @@ const optionSchemas: Readonly<Record<string, v.GenericSchema>> = {
   language: v.optional(oneOf(LANGUAGES)),
   subject: v.optional(templateText(TAGS)),
   body: v.optional(templateText(TAGS)),
-  To: v.optional(oneOf(KINDS)),
+  To: v.optional(oneOf([...new Set(Object.values(KINDS_OF).flatMap((kinds) => Object.keys(kinds)))])),
   reply_to: v.optional(oneOf([NO_RECIPIENT, ...KINDS])),
   url: v.optional(webhookUrl),
   secret: v.optional(webhookSecret),
@@ -100,6 +103,7 @@ const optionSchemas: Readonly<Record<string, v.GenericSchema>> = {
 const OPTIONS = actionOptions([]);
 const optionEntries = Object.fromEntries(
   Object.values(OPTIONS)
+    .toReversed()
     .flatMap((options) => Object.entries(options))
     .map(([name, { description }]) => [
       `${OPTION}${name}`,
@@ -168,19 +172,48 @@ export interface GivenBinding {
   readonly secrets: GivenSecrets;
 }
 
+interface Available {
+  readonly eventNames: readonly string[];
+  readonly bounds: RecipientBounds;
+  readonly hasSms: boolean;
+}
+
 /**
  * Returns the binding of validated parameters.
- * @param eventNames the names of all events.
+ * @param available the names of all events, the bounds of fixed recipients, and whether a plugin sends SMS.
  * @throws {SealpostError} `invalid_parameter` or `missing_parameter`.
  */
-export function toBinding(given: BindingParams, eventNames: readonly string[]): GivenBinding {
-  const unknown = given.event.find((name) => !eventNames.includes(name));
+export function toBinding(given: BindingParams, available: Available): GivenBinding {
+  const unknown = given.event.find((name) => !available.eventNames.includes(name));
   if (unknown !== undefined) throw invalidParameter("event", `there is no event "${unknown}"`);
   const { name, event, action, ordering, active } = given;
   const { secret, headers, ...options } = readOptions(given, action);
-  for (const option of RECIPIENT_OPTIONS) assertRecipients(option, options);
+  for (const option of RECIPIENT_OPTIONS) assertRecipients(option, action, options);
+  assertAvailable(action, options, available);
   const row = { name, event, action, ordering, active, options };
   return { row: { ...row, conditions: readConditions(given.conditions) }, secrets: { secret, headers } };
+}
+
+/** @throws {SealpostError} `invalid_parameter` for an action without its plugin, and for recipients outside the bounds. */
+function assertAvailable(
+  action: ActionName,
+  options: Readonly<Record<string, string>>,
+  { hasSms, bounds }: Available,
+): void {
+  if (action === "sendsms" && !hasSms)
+    throw invalidParameter("action", "no plugin sends SMS; sms-gateway does");
+  const outside = "expected a domain that the plugin option recipients names";
+  if (options.url !== undefined && !bounds.includes(new URL(options.url).hostname))
+    throw invalidParameter(`${OPTION}url`, outside);
+  for (const option of RECIPIENT_OPTIONS) {
+    const name = argumentOf(option, "email");
+    const isNamed = options[option] === "email";
+    const addresses = isNamed ? listOf(options[name] ?? "") : [];
+    const isInside = (text: string) => bounds.includes(domainOf(parseMailbox(text)?.address ?? ""));
+    if (!addresses.every(isInside)) throw invalidParameter(`${OPTION}${name}`, outside);
+  }
+  if (bounds.isBounded && options.To === "phone")
+    throw invalidParameter(`${OPTION}To`, "the plugin option recipients allows no fixed phone numbers");
 }
 
 /** @throws {SealpostError} `invalid_parameter` for an option of another action. */
@@ -202,11 +235,14 @@ function readOptions(given: BindingParams, action: ActionName): Record<string, s
 
 function assertRecipients(
   option: (typeof RECIPIENT_OPTIONS)[number],
+  action: ActionName,
   options: Readonly<Record<string, string>>,
 ): void {
   const kind = options[option];
-  const known = kind ? RECIPIENT_KINDS[kind] : undefined;
-  if (!kind || !known) return;
+  const kinds = KINDS_OF[action] ?? {};
+  if (!kind) return;
+  const known = Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
+  if (!known) throw invalidParameter(`${OPTION}${option}`, `expected ${Object.keys(kinds).join(" or ")}`);
   const argument = argumentOf(option, kind);
   const value = options[argument] ?? "";
   if (value === "" && known.needsArgument) throw missingParameter(`${OPTION}${argument}`);

@@ -24,6 +24,9 @@ Von: {client_ip}
 Ergebnis: {authentication} {state} {phase} {reason}
 `;
 
+/** Built-in template of an SMS, whose values need no translation. */
+export const SMS_TEXT = "{event} {date} {time} UTC {username} {serial} {identifier} {reason}";
+
 /** Built-in templates. */
 export const TEXTS = {
   en: { subject: "{event}", body: english, html: `<pre>${english}</pre>` },
@@ -41,7 +44,7 @@ export function languageOf(language: string | undefined): keyof typeof TEXTS {
 /** The source of tag values. */
 interface TagSource {
   readonly context: HandlerContext;
-  readonly recipient: Recipient;
+  readonly recipient: Pick<Recipient, "givenname" | "surname">;
   /** Public URL of this instance, or empty if not set. */
   readonly baseUrl: string;
 }

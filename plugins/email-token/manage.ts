@@ -5,7 +5,7 @@ import type { TokenChanges } from "./changes.ts";
 import type { TokenContext } from "./config.ts";
 import { conflict, type Enroll } from "./enroll.ts";
 import type { ForeignAddresses } from "./foreign.ts";
-import type { ChooseOwnPin, OwnPin } from "./own-pin.ts";
+import { auditedFields, type ChooseOwnPin, type OwnPin } from "./own-pin.ts";
 import type { Owners, Pins } from "./owners.ts";
 import type { DescribeParams, InitParams, ListParams, NamedParams, PinParams } from "./schema.ts";
 import type { TokenRow, TokenStore } from "./store.ts";
@@ -49,7 +49,7 @@ export function createTokens(deps: TokensDeps): Tokens {
       await commitWithPin(deps, own, [
         replaced ? changes.replace(row) : changes.insert(row),
         changes.requireChange(),
-        audit.row(c, { success: true, identifier: serial, recipient, info }),
+        audit.row(c, { success: true, identifier: serial, recipient, info, fields: auditedFields(own) }),
         changes.voidCodes([serial]),
       ]);
       await foreign.notify(c, { token: row, owner });

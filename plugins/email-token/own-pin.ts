@@ -16,6 +16,11 @@ export interface OwnPin {
   readonly changed: readonly TokenRow[];
 }
 
+/** Returns the fields of an audit row: these, and the PIN if it changes. */
+export function auditedFields({ changed }: OwnPin, ...fields: readonly string[]): string {
+  return [...fields, ...(changed.length > 0 ? ["pin"] : [])].join(",");
+}
+
 /**
  * Decides the PIN of a token that a user gets. All tokens of a user share one PIN: with one PIN per token, the time of a
  * check would reveal their number. A PIN that is given becomes the user's if the admin has the right `setpin`, or if it is

@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import { type Env, missingParameter } from "sealpost/plugin";
 import { assertRoom, conflict, userUnknown } from "./enroll.ts";
 import { commitWithPin, notFound, setTarget, type TokensDeps } from "./manage.ts";
+import { auditedFields } from "./own-pin.ts";
 import type { AssignParams, NamedParams } from "./schema.ts";
 import type { TokenRow } from "./store.ts";
 
@@ -73,7 +74,7 @@ export function createTokenStates(deps: TokensDeps): TokenStates {
       await commitWithPin(deps, own, [
         changes.assign(serial, owner, own.pinHash || token.pinHash),
         changes.requireChange(),
-        audit.row(c, { success: true, identifier: serial, fields: "user,realm" }),
+        audit.row(c, { success: true, identifier: serial, fields: auditedFields(own, "user", "realm") }),
         changes.voidCodes([serial]),
       ]);
       await foreign.notify(c, { token, owner });

@@ -80,11 +80,16 @@ describe("a PIN at POST /token/init", () => {
     expect(await init(it, { pin: PIN })).toBe(429);
   });
 
-  test("shows in no audit row", async () => {
+  test("leaves the policy of the enrollment in the audit row, which names a changed PIN and shows none", async () => {
     await using it = await started();
     await it.enroll({ pin: PIN });
     await init(it, { pin: "a new pin" });
     expect(JSON.stringify(await it.audited())).not.toMatch(/a new pin|a pin of ann/);
+    const rows = () => it.audited({ action: "POST /token/init" });
+    expect((await rows())[0]).toMatchObject({ fields: "pin", success: true });
+    await allow(it, "enrollEMAIL, auditlog");
+    expect(await init(it, { pin: "a new pin" })).toBe(200);
+    expect((await rows())[0]).toMatchObject({ fields: "", success: true, policies: "p" });
   });
 });
 

@@ -9,7 +9,7 @@ import { ANN, codeIn, PIN } from "./support.ts";
 const config = join(import.meta.dir, "fixtures", "worker-config.ts");
 const env = { SEALPOST_BASE_URL: "https://login.example.org" };
 
-/** ann has an email and an SMS token. Her PIN triggers both, and one of six concurrent checks of a code wins. */
+/** ann has an email and an SMS token. Her PIN triggers both, and one of six concurrent checks of a code wins. Then her token changes. */
 async function live(origin: string, admin: Api): Promise<void> {
   await using smtp = await startSmtpServer();
   await admin.save("default", { server: `127.0.0.1:${smtp.port}`, sender: "app@example.org" });
@@ -17,8 +17,8 @@ async function live(origin: string, admin: Api): Promise<void> {
   await admin.call("POST", "/user/", ANN);
   const token = { user: "ann", pin: PIN };
   for (const way of [
-    { type: "email", dynamic_email: true },
-    { type: "sms", dynamic_phone: true },
+    { type: "email", dynamic_email: true, serial: "EMAIL1" },
+    { type: "sms", dynamic_phone: true, serial: "SMS1" },
   ]) {
     const enrolled = await admin.call("POST", "/token/init", { ...token, ...way });
     expect(enrolled.body.result.value).toBe(true);
@@ -52,6 +52,28 @@ async function live(origin: string, admin: Api): Promise<void> {
   // Within 30 seconds, the challenge is about the code that was already sent.
   const sms = await codeFor("+491701234567@sms.example.org", 0);
   expect(sms.message.text).toContain("ist Ihr Code");
+
+  const serial = "EMAIL1";
+  const change = async (path: string, json: object = {}) =>
+    (await admin.call("POST", `/token/${path}`, { serial, ...json })).body.result.value;
+  const triggered = async (earlier: number) => {
+    const { body } = await admin.call("POST", "/validate/triggerchallenge", { serial });
+    const { transaction_id } = body.detail as { transaction_id?: string };
+    return { transaction_id, pass: (await codeFor(ANN.email, earlier)).code };
+  };
+  const open = await triggered(1);
+  expect([await change("disable"), await change("disable"), await change("enable")]).toEqual([1, 0, 1]);
+  expect((await check(open)).result).toMatchObject({ authentication: "REJECT" });
+  const replacing = { type: "email", user: "ann", dynamic_email: true, pin: "a new one" };
+  const before = await triggered(2);
+  expect(await change("init", replacing)).toBe(true);
+  expect((await check(before)).result).toMatchObject({ authentication: "REJECT" });
+  expect((await check({ pass: PIN })).result).toMatchObject({ authentication: "REJECT" });
+  expect((await check({ ...(await triggered(3)) })).result).toMatchObject({ authentication: "ACCEPT" });
+  expect([await change("unassign"), await change("assign", { user: "ann" }), await change("revoke")]).toEqual(
+    [1, true, 1],
+  );
+  expect((await check({ pass: "a new one" })).detail).toMatchObject({ serial: "SMS1" });
 }
 
 onEachRuntime("a code by email or SMS is accepted once", { config, env }, live);

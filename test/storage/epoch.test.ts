@@ -119,6 +119,24 @@ describe("kept rows", () => {
     expect(await committing.catch((error: unknown) => error)).toBe(denied);
     expect(await epoch.run(() => epoch.rows(ADMINS))).toHaveLength(1);
   });
+
+  test("depend on every right that was checked, not only on the last", async () => {
+    await using database = await open();
+    const epoch = new Epoch(database);
+    const denied = new Error("The first right is gone");
+    const committing = epoch.run(async () => {
+      let isAllowed = true;
+      await epoch.allow(async () => {
+        if (!isAllowed) throw denied;
+      });
+      await epoch.allow(async () => undefined);
+      await epoch.rows(ADMINS);
+      isAllowed = false;
+      await database.commit([database.write.run(insert("eve"))]);
+      return epoch.commit([], [database.write.run(insert("ann"))]);
+    });
+    expect(await committing.catch((error: unknown) => error)).toBe(denied);
+  });
 });
 
 describe("kept rows of a file", () => {

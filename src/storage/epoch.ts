@@ -9,8 +9,11 @@ import { isConstraintError } from "./errors.ts";
 import { ACCESS_TABLES, CORE_TABLES } from "./kept-tables.ts";
 import { epoch } from "./schema.ts";
 
-/** Number of times a change is decided again after another request changed its basis. */
-const MAX_RESTARTS = 5;
+/**
+ * Number of times a change is decided again after another request changed its basis. Each restart means that another
+ * change was committed, so of a hundred saves at once all succeed.
+ */
+const MAX_RESTARTS = 100;
 /** All counters in one row, which is faster than one row for each. */
 const COUNTERS = {
   counters: sql<string>`json_group_object(${epoch.part}, ${epoch.n})`.as("counters"),
@@ -273,7 +276,7 @@ export class Epoch {
 /**
  * Repeats an attempt until no other request has changed its basis meanwhile.
  * @param attempt returns `null` if another request has; see {@link Epoch.commit}.
- * @throws {SealpostError} `database_unavailable` after 5 restarts.
+ * @throws {SealpostError} `database_unavailable` after 100 restarts.
  */
 export async function untilCommitted<T>(attempt: () => Promise<T | null>): Promise<T> {
   for (let restarts = 0; restarts <= MAX_RESTARTS; restarts++) {

@@ -75,6 +75,12 @@ const enroll: Prepare = async (...given) => {
 /** By the first part of the path, or by operation where its requests need something else. */
 export const PREPARATIONS: Readonly<Record<string, Prepare>> = {
   auth: async () => ({ ...ADMIN }),
+  admin: async ({ request }, count) => {
+    const admin = { username: `admin${count}`, realm: "", password: ANN.password };
+    await request("POST", "/admin/", { json: admin });
+    return admin;
+  },
+  addAdmin: async (_, count) => ({ username: `admin${count}`, realm: "" }),
   policy: async ({ request }) => {
     // A policy that allows everything, so that those of requests lock no one out.
     for (const name of ["all", "main"]) await request("POST", `/policy/${name}`, { json: POLICY });

@@ -230,33 +230,29 @@ export type Config = { readonly [K in keyof typeof SETTINGS]: SettingValue<(type
 /**
  * Reads the settings from an environment. It ignores names other than `HOST`, `PORT` and those with the prefix
  * `SEALPOST_`.
- * @throws {SealpostError} `bad_setting`, one line that names the setting, for an unknown name or an invalid value.
+ * @throws {SealpostError} `bad_setting`, one line that names every unknown name and every invalid value.
  */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  assertKnownNames(env);
-  const entries = Object.entries(SETTINGS).map(([key, row]) => [key, parseSetting(row, env[row.name])]);
-  return Object.fromEntries(entries) as Config;
-}
-
-function assertKnownNames(env: Readonly<Record<string, string | undefined>>): void {
-  const known = new Set<string>(Object.values(SETTINGS).map((row) => row.name));
-  const unknown = Object.keys(env).find((name) => name.startsWith("SEALPOST_") && !known.has(name));
-  if (unknown === undefined) return;
-  throw new SealpostError(
-    "bad_setting",
-    `Unknown environment variable ${unknown}: see the table in the README`,
-    {
-      parameter: unknown,
-    },
-  );
-}
-
-function parseSetting(row: Setting<unknown>, value: string | undefined): unknown {
-  const given = value === undefined || value === "" ? row.fallback : value;
-  const result = v.safeParse(row.schema, given);
-  if (result.success) return result.output;
-  const shown = row.secret ? "" : `, got ${JSON.stringify(given)}`;
-  throw new SealpostError("bad_setting", `${row.name}: ${result.issues[0].message}${shown}`, {
-    parameter: row.name,
+  const problems: { readonly parameter: string; readonly text: string }[] = unknownNames(env);
+  const entries = Object.entries(SETTINGS).map(([key, row]) => {
+    const given = env[row.name] || row.fallback;
+    const result = v.safeParse<Setting<unknown>["schema"]>(row.schema, given);
+    if (result.success) return [key, result.output];
+    const shown = row.secret ? "" : `, got ${JSON.stringify(given)}`;
+    problems.push({ parameter: row.name, text: `${row.name}: ${result.issues[0].message}${shown}` });
+    return [key, undefined];
   });
+  const [first] = problems;
+  if (first === undefined) return Object.fromEntries(entries) as Config;
+  const message = problems.map(({ text }) => text).join("; ");
+  throw new SealpostError("bad_setting", message, { parameter: first.parameter });
+}
+
+function unknownNames(env: Readonly<Record<string, string | undefined>>) {
+  const known: readonly string[] = Object.values(SETTINGS).map((row) => row.name);
+  const unknown = Object.keys(env).filter((name) => name.startsWith("SEALPOST_") && !known.includes(name));
+  return unknown.map((name) => ({
+    parameter: name,
+    text: `Unknown environment variable ${name}: see the table in the README`,
+  }));
 }

@@ -133,3 +133,10 @@ describe("parseConfig()", () => {
     expect(others).toEqual(["HOST", "PORT"]);
   });
 });
+
+test("parseConfig() names every unknown name and every invalid value at once", () => {
+  const env = { PORT: "x", SEALPOST_LOG: "y", SEALPOST_PROT: "1", SEALPOST_KEYS: "secret-key" };
+  const error = String(refusal(env));
+  for (const name of ["PORT", "SEALPOST_LOG", "SEALPOST_PROT"]) expect(error).toContain(name);
+  expect(error).not.toMatch(/secret-key|\n/);
+});

@@ -42,6 +42,7 @@ export type Options = v.InferOutput<typeof options>;
 export const settings = ({ enabled, server, subject, text, validSeconds: seconds }: Options) => ({
   "recovery.enabled": setting(v.boolean("expected true or false"), enabled, {
     description: "Whether users can set a new password by email",
+    needsBaseUrl: true,
   }),
   "recovery.identifier": setting(serverNames, server, {
     description: "SMTP servers that messages are sent through",

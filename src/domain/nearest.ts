@@ -7,6 +7,16 @@ export function nearestTo(name: string, known: readonly string[]): string {
   return [...edits].toSorted(([, left], [, right]) => left - right)[0]?.[0] ?? "";
 }
 
+/** Edits of a misspelled name. More make another word of it. */
+const MAX_EDITS = 2;
+
+/** Returns `, did you mean <name>?` if a known name is close, otherwise an empty text. */
+export function suggestion(name: string, known: readonly string[]): string {
+  const nearest = nearestTo(name, known);
+  const isClose = nearest !== "" && editsBetween(name.toLowerCase(), nearest.toLowerCase()) <= MAX_EDITS;
+  return isClose ? `, did you mean ${nearest}?` : "";
+}
+
 /** Levenshtein distance: the number of letters to insert, delete or replace. */
 function editsBetween(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);

@@ -30,6 +30,8 @@ export const NOTICES = {
     "The parameter {name} is not known and has no effect: the nearest known name is {nearest}.",
   /** A gateway or a setting names a definition that does not exist. */
   server_missing: "No SMTP server is named {identifier}: create it or change the setting.",
+  /** A setting whose messages contain a link. */
+  base_url_missing: "{parameter} has no effect without links: set SEALPOST_BASE_URL.",
   expires_soon: "The certificate expires in {days} days: get a new one.",
   /** A certificate that logs in, not one that signs. The server may accept it all the same. */
   expired: "The certificate expired on {date}: get a new one.",

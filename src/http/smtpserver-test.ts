@@ -130,7 +130,7 @@ async function run(
   if (certificates) await testMail.assertCertificate(certificates);
   if (test.until !== null) {
     const { result, notices } = await check(test);
-    const detail = { ...toCheckDetail(result, server), ...noticeDetail([...notices, ...c.get("notices")]) };
+    const detail = { ...toCheckDetail(result, server), ...noticeDetail(notices) };
     return respond(result.receipt.successful, { detail });
   }
   const { result, notices } = await send(test.recipient, {
@@ -140,7 +140,7 @@ async function run(
   });
   const detail = {
     ...toTestDetail(result, server, isQueueing),
-    ...noticeDetail([...notices, ...c.get("notices")]),
+    ...noticeDetail(notices),
   };
   return respond(result.state !== "failed", { detail });
 }

@@ -134,7 +134,7 @@ function writeRoutes({ servers, saveServer, plugins }: WriteDeps) {
         const conditions = { ifMatch, createOnly };
         const saved = await saveServer(identifier, toServerInput(body), conditions, c.get("actor"));
         c.header("ETag", saved.etag);
-        return respond(true, { detail: noticeDetail([...saved.notices, ...c.get("notices")]) });
+        return respond(true, { detail: noticeDetail(saved.notices) });
       },
     ),
     route(

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Registry } from "../plugin/registry.ts";
+import { noticeDetail, noticeEntries, respond } from "../wire/envelope.ts";
 import { route, tagged } from "../wire/route.ts";
 import { described } from "../wire/schemas.ts";
 
@@ -34,15 +35,17 @@ export function systemRoutes(deps: { readonly plugins: Pick<Registry, "settings"
         path: "/system/setConfig",
         parameters: { body: values },
         response: v.record(v.string(), v.picklist(["insert", "update"])),
+        detail: v.object(noticeEntries),
         summary: "Change settings",
         description: "Send names and values. Either all settings change or none.",
         operationId: "setConfig",
       },
-      (c, { body }) => {
+      async (c, { body }) => {
         const given = Object.entries(body).filter(
           ([name]) => !(REMARK.test(name) && settings.names.includes(name.replace(REMARK, ""))),
         );
-        return settings.set(new Map(given), c.get("actor"));
+        const changed = await settings.set(new Map(given), c.get("actor"));
+        return respond(changed, { detail: noticeDetail(await settings.noticesOf(Object.keys(changed))) });
       },
     ),
     route(

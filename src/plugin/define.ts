@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { PluginContext } from "../contracts/plugin/context.ts";
 import type { Plugin, PluginDefinition, PluginFactory } from "../contracts/plugin/definition.ts";
 import type { Setting, Settings } from "../contracts/plugin/settings.ts";
+import { suggestion } from "../domain/nearest.ts";
 
 /**
  * Defines a plugin: a function from its options to a {@link Plugin}. Nothing is validated or built before an instance is
@@ -42,9 +43,9 @@ export function definePlugin<
 export function setting<const S extends v.GenericSchema>(
   schema: S,
   fallback: v.InferOutput<S>,
-  about: { readonly description: string; readonly secret?: boolean; readonly namesServer?: boolean },
+  about: Pick<Setting, "description"> & Partial<Pick<Setting, "secret" | "namesServer" | "needsBaseUrl">>,
 ): Setting<S> {
-  return { secret: false, namesServer: false, ...about, schema, fallback };
+  return { secret: false, namesServer: false, needsBaseUrl: false, ...about, schema, fallback };
 }
 
 /** Rejects unknown options whatever the schema says: a misspelled option would silently have no effect. */
@@ -52,7 +53,7 @@ function unknownOptions(schema: v.GenericSchema, input: unknown): string[] {
   if (!("entries" in schema) || typeof input !== "object" || input === null) return [];
   const known = Object.keys(schema.entries as object);
   const unknown = Object.keys(input).filter((name) => !known.includes(name));
-  return unknown.map((name) => `${name}: there is no such option`);
+  return unknown.map((name) => `${name}: there is no such option${suggestion(name, known)}`);
 }
 
 function describe(issue: v.BaseIssue<unknown>): string {

@@ -8,10 +8,8 @@ import type { Encryption } from "../mail/encryption.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import { toDeliveryView } from "../wire/delivery.ts";
 import { CAUSED_BY_EVENT, type Events } from "./events.ts";
-import type { SettingsService } from "./settings.ts";
+import { type SettingsService, serversOf, toNames } from "./settings.ts";
 
-/** The definition used if none is named. */
-const DEFAULT_SERVER = "default";
 const UNKNOWN_SERVER = {
   server: "",
   port: 25,
@@ -48,7 +46,7 @@ export function createPluginMail(deps: {
   const [serverSetting] = serverSettings(deps.settings);
 
   async function configuredServers(): Promise<readonly string[]> {
-    if (serverSetting === undefined) return [DEFAULT_SERVER];
+    if (serverSetting === undefined) return serversOf("");
     return serversOf((await settingsService.read([serverSetting])).get(serverSetting));
   }
 
@@ -76,15 +74,4 @@ export function createPluginMail(deps: {
 /** Names of the settings that name SMTP servers. */
 export function serverSettings(settings: Settings): readonly string[] {
   return Object.entries(settings).flatMap(([name, { namesServer }]) => (namesServer ? [name] : []));
-}
-
-/** Returns the servers that the value of a setting names, or the default definition if it is empty. */
-export function serversOf(value: unknown): readonly string[] {
-  const names = toNames(value);
-  return names.length > 0 ? names : [DEFAULT_SERVER];
-}
-
-function toNames(value: unknown): readonly string[] {
-  const names = Array.isArray(value) ? value : [value];
-  return names.filter((name) => typeof name === "string" && name !== "");
 }

@@ -15,9 +15,9 @@ import type { RouteDeps } from "../wire/mount-routes.ts";
 import { actionsOf, eventNameOf } from "../wire/route.ts";
 import { type ContextDeps, createContext } from "./context.ts";
 import { CORE_EVENTS, createEvents, type Events } from "./events.ts";
-import { serverSettings, serversOf } from "./mail.ts";
+import { serverSettings } from "./mail.ts";
 import { mountPlugins, type PluginRoutes } from "./routes.ts";
-import { createSettings, type SettingsService } from "./settings.ts";
+import { createSettings, type SettingsService, serversOf } from "./settings.ts";
 import { assertNoProblems, type ValidatedPlugin, validatePlugins } from "./validate.ts";
 import { createPluginWork, type PluginWork, type PluginWorkDeps } from "./work.ts";
 
@@ -149,7 +149,8 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
         const late = () => new Error(`It did not finish within ${requestMs} ms`);
         await withDeadline((async () => instance.start?.())(), requestMs, late).catch((cause) => {
           if (cause instanceof SealpostError) throw cause;
-          throw new Error(`Plugin ${plugin.name} did not start`, { cause });
+          const reason = cause instanceof Error ? cause.message : String(cause);
+          throw new Error(`Plugin ${plugin.name} did not start: ${reason}`, { cause });
         });
       }
     },

@@ -3,6 +3,8 @@ import * as v from "valibot";
 import type { Platform } from "../contracts/platform.ts";
 import type { Setting, Settings } from "../contracts/plugin/settings.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
+import { nearestTo } from "../domain/nearest.ts";
+import { type Notice, notice } from "../domain/notices.ts";
 import { CENSORED } from "../domain/secret.ts";
 import { invalidParameter, missingParameter, SealpostError } from "../errors.ts";
 import type { Keyring } from "../secrets/keyring.ts";
@@ -15,6 +17,8 @@ import type { SettingRow, SettingsRepository } from "../storage/settings.ts";
 import { coerce } from "../wire/validate.ts";
 
 const log = getLogger(["sealpost", "plugin"]);
+/** The definition used if none is named. */
+const DEFAULT_SERVER = "default";
 
 /** The settings of all plugins, read from the database at every call. */
 export interface SettingsService {
@@ -31,6 +35,8 @@ export interface SettingsService {
    * @throws {SealpostError} `missing_parameter` or `invalid_parameter`, naming the first invalid one.
    */
   set(values: ReadonlyMap<string, unknown>, actor: AuditActor): Promise<Record<string, "insert" | "update">>;
+  /** Returns what keeps the values of these settings from having an effect. */
+  noticesOf(names: readonly string[]): Promise<readonly Notice[]>;
   /** Resets a setting to the option or the default. @returns whether a value was set. */
   remove(name: string, actor: AuditActor): Promise<boolean>;
 }
@@ -42,11 +48,14 @@ interface SettingsDeps {
   readonly keyring: Keyring;
   readonly platform: Platform;
   readonly settings: Settings;
+  readonly baseUrl: string;
+  /** Returns the names of the stored definitions. */
+  readonly serverNames: () => Promise<readonly string[]>;
 }
 
 /** Creates the settings of all plugins. */
 export function createSettings(deps: SettingsDeps): SettingsService {
-  const { epoch, audit, repository, platform, settings } = deps;
+  const { epoch, audit, repository, platform, settings, baseUrl, serverNames } = deps;
   const { settingOf, currentValue, rowOf } = createSettingCodec(deps);
 
   async function read(names: readonly string[]): Promise<ReadonlyMap<string, unknown>> {
@@ -70,6 +79,24 @@ export function createSettings(deps: SettingsDeps): SettingsService {
           return [name, settingOf(name).secret ? (value === "" ? "" : CENSORED) : value];
         }),
       );
+    },
+
+    async noticesOf(names) {
+      const values = await read(names);
+      const missing = async (name: string) => {
+        const named = settingOf(name).namesServer ? serversOf(values.get(name)) : [];
+        const existing = named.length === 0 ? [] : await serverNames();
+        return named.filter((identifier) => !existing.includes(identifier));
+      };
+      const notices = names.map(
+        async (name): Promise<Notice[]> => [
+          ...(await missing(name)).map((identifier) => notice("server_missing", name, { identifier })),
+          ...(settingOf(name).needsBaseUrl && values.get(name) && baseUrl === ""
+            ? [notice("base_url_missing", name, { parameter: name })]
+            : []),
+        ],
+      );
+      return (await Promise.all(notices)).flat();
     },
 
     known(name) {
@@ -99,6 +126,18 @@ export function createSettings(deps: SettingsDeps): SettingsService {
   };
 }
 
+/** Returns the servers that the value of a setting names, or the default definition if it is empty. */
+export function serversOf(value: unknown): readonly string[] {
+  const names = toNames(value);
+  return names.length > 0 ? names : [DEFAULT_SERVER];
+}
+
+/** Returns the names in the value of a setting that names one server or several. */
+export function toNames(value: unknown): readonly string[] {
+  const names = Array.isArray(value) ? value : [value];
+  return names.filter((name) => typeof name === "string" && name !== "");
+}
+
 /** Converts the values of settings to rows and back. */
 interface SettingCodec {
   /** @throws {SealpostError} `invalid_parameter` for an unknown name. */
@@ -117,7 +156,8 @@ function createSettingCodec({
   function settingOf(name: string): Setting {
     const setting = Object.hasOwn(settings, name) ? settings[name] : undefined;
     if (setting) return setting;
-    throw invalidParameter(name, "there is no such setting");
+    const nearest = nearestTo(name, Object.keys(settings));
+    throw invalidParameter(name, `there is no such setting; the nearest known name is ${nearest || "none"}`);
   }
 
   async function currentValue(name: string, row: SettingRow | undefined): Promise<unknown> {

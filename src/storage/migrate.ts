@@ -161,6 +161,14 @@ async function apply(database: Database, step: Step, now: Date): Promise<boolean
   } catch (error) {
     // Another process was first, or the response of this commit was lost.
     if (isApplied(step, hashesOf(await database.read.all<AppliedRow>(SELECT_APPLIED)))) return false;
-    throw error;
+    if (error instanceof SealpostError) throw error;
+    const named = new Error(`Migration "${name}" failed: ${reasonOf(error)}`, { cause: error });
+    throw error instanceof Error && "code" in error ? Object.assign(named, { code: error.code }) : named;
   }
+}
+
+/** Returns the database's own message, which Drizzle wraps in one with the statement. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? reasonOf(error.cause) : error.message;
 }

@@ -94,11 +94,22 @@ export type Envelope<V, D = undefined, A = undefined> = A extends Verdict
 
 type Authenticated<E extends SuccessEnvelope<unknown, unknown>> = ReturnType<typeof authenticated<E>>;
 
-/** The success envelope of what a handler returned. */
-export function envelopeOf(result: unknown, now: Date) {
-  if (!isSuccess(result)) return success(result, now);
-  const envelope = success(result.value, now, result.detail);
+/** The success envelope of what a handler returned. @param notices come after those of the handler. */
+export function envelopeOf(result: unknown, now: Date, notices: readonly Notice[] = []) {
+  if (!isSuccess(result)) return success(result, now, withNotices(undefined, notices));
+  const envelope = success(result.value, now, withNotices(result.detail, notices));
   return result.authentication ? authenticated(envelope, result.authentication) : envelope;
+}
+
+function withNotices(detail: unknown, notices: readonly Notice[]) {
+  const added = noticeDetail(notices);
+  if (added === undefined) return detail;
+  const given = v.parse(v.looseObject(noticeEntries), detail ?? {});
+  return {
+    ...given,
+    warnings: [...(given.warnings ?? []), ...added.warnings],
+    notices: [...(given.notices ?? []), ...added.notices],
+  };
 }
 
 /** Adds the verdict of a route that authenticates, and its JSON-RPC id. */

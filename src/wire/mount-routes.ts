@@ -4,7 +4,7 @@ import type { Route } from "../contracts/route.ts";
 import { SealpostError } from "../errors.ts";
 import { envelopeOf } from "./envelope.ts";
 import type { RequireRight } from "./guard.ts";
-import { describeOperation } from "./operation.ts";
+import { describeOperation, isGuardedWrite } from "./operation.ts";
 import { actionOf, pathNamesOf, type SchemaOf } from "./route.ts";
 import { validateRequest } from "./validate.ts";
 
@@ -51,7 +51,9 @@ export function addRoute(
     const given = await validateRequest(c, parameters, declaration.checkNames);
     if (chosen) await requireRight([chosen.of(given)], options)(c, async () => undefined);
     const result = await handler(c, given);
-    return result instanceof Response ? result : c.json(envelopeOf(result, now()));
+    // Open routes have clients that can do nothing about a notice.
+    const notices = isGuardedWrite(declaration) ? c.get("notices") : [];
+    return result instanceof Response ? result : c.json(envelopeOf(result, now(), notices));
   };
   // The second name of a collection is not in the OpenAPI document.
   if (!declaration.isHidden) app.on(method, [path], ...describeOperation(declaration));

@@ -3,7 +3,7 @@ import { describeRoute, resolver, uniqueSymbol } from "hono-openapi";
 import * as v from "valibot";
 import type { Env } from "../contracts/env.ts";
 import type { ErrorStatus, Route, RouteDescription } from "../contracts/route.ts";
-import { success } from "./envelope.ts";
+import { noticeEntries, success } from "./envelope.ts";
 import { actionOf, eventNameOf } from "./route.ts";
 import { named } from "./schemas.ts";
 
@@ -77,6 +77,18 @@ function envelopeSchema(value: v.GenericSchema, detail: v.GenericSchema | undefi
   });
 }
 
+/** Whether a route changes something for an admin. Its `detail` then names parameters that have no effect. */
+export function isGuardedWrite({ method, right }: Pick<Declaration, "method" | "right">): boolean {
+  return method !== "GET" && right !== undefined;
+}
+
+function detailOf(declaration: Declaration): v.GenericSchema | undefined {
+  const { detail } = declaration;
+  if (!isGuardedWrite(declaration)) return detail;
+  if (detail === undefined) return v.object(noticeEntries);
+  return "entries" in detail ? v.object({ ...Object(detail.entries), ...noticeEntries }) : detail;
+}
+
 /** Describes a route for the OpenAPI document. The returned handlers only carry the description. */
 export function describeOperation(declaration: Declaration): MiddlewareHandler<Env>[] {
   const { method, path, summary, description, tag, open, headers = {}, parameters = {} } = declaration;
@@ -123,10 +135,10 @@ function describeParameters(schema: v.GenericSchema, target: "param" | "query"):
 }
 
 function successResponse(declaration: Declaration, operationId: string) {
-  const { response = v.unknown(), detail, media, example } = declaration;
+  const { response = v.unknown(), media, example } = declaration;
   if (media) return { description: "Done", content: { [media]: { schema: resolver(response) } } };
   const name = `${capitalized(operationId)}Response`;
-  const schema = resolver(named(name, envelopeSchema(response, detail)));
+  const schema = resolver(named(name, envelopeSchema(response, detailOf(declaration))));
   const shown = example?.value === undefined ? {} : { example: success(example.value, EXAMPLE_TIME) };
   return { description: "Done", content: { [JSON_TYPE]: { schema, ...shown } } };
 }

@@ -10,7 +10,7 @@ import { type RawParameters, readParameters } from "./read-parameters.ts";
 type ObjectSchema = v.GenericSchema & { readonly entries: Entries };
 
 /**
- * Reads and validates the parameters of a request. `c.get("notices")` then names the unknown parameters of a body.
+ * Reads and validates the parameters of a request. `c.get("notices")` then names the unknown ones.
  * @param checkNames gets the names of the parameters before the body is validated.
  * @throws {SealpostError} `missing_parameter` or `invalid_parameter`, naming the first problem.
  */
@@ -22,13 +22,14 @@ export async function validateRequest(
   const inPath = c.req.param();
   const validPath = path && validateAny(path, new Map(Object.entries(inPath)));
   const validQuery = query && validateAny(query, await readParameters(c));
-  if (body === undefined) return { path: validPath, query: validQuery };
-  const raw = await readParameters(c);
-  if (isObject(body)) {
-    // Clients of privacyIDEA repeat parameters of the path in the body.
-    const known = [...Object.keys(body.entries), ...Object.keys(inPath)];
-    c.set("notices", unknownParameters(raw.keys(), known));
+  // Clients of privacyIDEA repeat parameters of the path in the body.
+  const known = [...[query, body].flatMap(namesOf), ...Object.keys(inPath)];
+  if (body === undefined) {
+    c.set("notices", unknownParameters(Object.keys(c.req.query()), known));
+    return { path: validPath, query: validQuery };
   }
+  const raw = await readParameters(c);
+  if (isObject(body)) c.set("notices", unknownParameters(raw.keys(), known));
   if (checkNames) {
     for (const [name, value] of raw) assertStorable(name, value);
     checkNames([...raw.keys()]);
@@ -41,6 +42,10 @@ function validateAny(schema: v.GenericSchema, raw: RawParameters): unknown {
   if (isObject(schema)) return validate(schema, raw);
   for (const [name, value] of raw) assertStorable(name, value);
   return Object.fromEntries(raw);
+}
+
+function namesOf(schema: v.GenericSchema | undefined): readonly string[] {
+  return schema !== undefined && isObject(schema) ? Object.keys(schema.entries) : [];
 }
 
 const isObject = (schema: v.GenericSchema): schema is ObjectSchema => "entries" in schema;
@@ -138,6 +143,6 @@ export function unknownParameters(names: Iterable<string>, known: readonly strin
   const unknown = [...names].filter((name) => !known.includes(name)).slice(0, MAX_NOTICES);
   return unknown.map((given) => {
     const name = Array.from(given.replace(UNPRINTABLE, " ")).slice(0, MAX_NAME_CHARACTERS).join("");
-    return notice("unknown_parameter", name, { name, nearest: nearestTo(name, known) });
+    return notice("unknown_parameter", name, { name, nearest: nearestTo(name, known) || "none" });
   });
 }

@@ -205,7 +205,7 @@ describe("the life cycle of plugins", () => {
 
   test("ends when the start of a plugin fails, and the error names the plugin", async () => {
     const start = () => Promise.reject(new Error("no"));
-    expect(await refusal(plugin("broken", {}, { start }))).toBe("Plugin broken did not start");
+    expect(await refusal(plugin("broken", {}, { start }))).toBe("Plugin broken did not start: no");
   });
 
   test("ends when the start of a plugin hangs", async () => {

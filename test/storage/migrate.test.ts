@@ -49,7 +49,10 @@ describe("migrate()", () => {
       name: "0004_bad",
       sql: "CREATE TABLE left_over (a)\n--> statement-breakpoint\nINSERT INTO one (id) VALUES ('y'), ('y')",
     };
-    expect(await refusal([...STEPS, bad], STEPS)).toMatchObject({ code: "SQLITE_CONSTRAINT" });
+    expect(await refusal([...STEPS, bad], STEPS)).toMatchObject({
+      code: "SQLITE_CONSTRAINT",
+      message: expect.stringContaining('Migration "0004_bad" failed: '),
+    });
   });
 
   test("rejects a database of a newer version", async () => {

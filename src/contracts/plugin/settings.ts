@@ -11,6 +11,8 @@ export interface Setting<S extends GenericSchema = GenericSchema> {
   readonly secret: boolean;
   /** Whether the value names SMTP servers. `GET /plugins/` lists them, and deleting one warns about its users. */
   readonly namesServer: boolean;
+  /** Whether the value has no effect without `SEALPOST_BASE_URL`, unless it is false or empty. */
+  readonly needsBaseUrl: boolean;
 }
 
 /** The settings of a plugin, by the names that clients know. */

@@ -1,7 +1,10 @@
 import { mkdir, open, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { getLogger } from "@logtape/logtape";
 import { invalidSetting, notWritable } from "../invalid-setting.ts";
+
+const log = getLogger(["sealpost", "entry"]);
 
 /** Only the owner may read the data folder and the database, wherever it is. */
 const FOLDER_MODE = 0o700;
@@ -43,7 +46,11 @@ export async function createFile(path: string): Promise<void> {
 /** Creates the data folder unless it exists. */
 export async function createFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+    const created = await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+    // A mistyped path creates folders where no one looks for them.
+    const isElsewhere = relative(process.cwd(), folder).startsWith("..");
+    if (created !== undefined && isElsewhere)
+      log.info("Created the folder {folder}", { folder: resolve(folder) });
   } catch (cause) {
     throw notWritable(`The folder ${folder} cannot be created`, cause);
   }

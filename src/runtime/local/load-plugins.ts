@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as v from "valibot";
 import type { Plugin } from "../../contracts/plugin/definition.ts";
+import { nearestTo } from "../../domain/nearest.ts";
 import { pluginsOf } from "../default-plugins.ts";
 import { codeOf, invalidSetting } from "../invalid-setting.ts";
 
@@ -24,6 +25,7 @@ export async function loadPlugins(folder: string): Promise<readonly Plugin[]> {
   const path = join(folder, CONFIG_FILE);
   if (!(await exists(path))) return pluginsOf({});
   const { default: exported } = await load(path);
+  assertKnownNames(exported);
   const result = v.safeParse(configSchema, Array.isArray(exported) ? null : exported);
   if (result.success) {
     const { plugins = [], without = [] } = result.output;
@@ -33,6 +35,18 @@ export async function loadPlugins(folder: string): Promise<readonly Plugin[]> {
   const where = v.getDotPath(issue) ?? "export default";
   const message = `${CONFIG_FILE}: ${where}: ${issue.message}; expected { plugins: [...] }`;
   throw invalidSetting(CONFIG_FILE, message);
+}
+
+/** @throws {SealpostError} `bad_setting`, which names every unknown name and the nearest known one. */
+function assertKnownNames(exported: unknown): void {
+  if (typeof exported !== "object" || exported === null || Array.isArray(exported)) return;
+  const known = Object.keys(configSchema.entries);
+  const unknown = Object.keys(exported).filter((name) => !known.includes(name));
+  if (unknown.length === 0) return;
+  const problems = unknown.map(
+    (name) => `${name}: there is no such name, did you mean ${nearestTo(name, known)}?`,
+  );
+  throw invalidSetting(CONFIG_FILE, `${CONFIG_FILE}: ${problems.join(" ")}`);
 }
 
 async function exists(path: string): Promise<boolean> {

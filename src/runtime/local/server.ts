@@ -1,6 +1,5 @@
 import { getLogger } from "@logtape/logtape";
 import { type Config, parseConfig } from "../../config.ts";
-import { SealpostError } from "../../errors.ts";
 import { internalsOf, type Sealpost } from "../../sealpost.ts";
 import { invalidSetting } from "../invalid-setting.ts";
 import { cliCommand } from "../platform.ts";
@@ -28,8 +27,8 @@ export async function runServer(runtime: Runtime): Promise<never> {
   try {
     await serve(runtime);
   } catch (error) {
-    const message = error instanceof SealpostError ? error.message : String(error);
-    process.stderr.write(`sealpost: ${message}\n`);
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`sealpost: ${message.replaceAll(/\s*\n\s*/g, " ")}\n`);
     process.exit(1);
   }
   process.exit(0);
@@ -42,6 +41,7 @@ async function serve({ listen }: Runtime): Promise<void> {
   // Listen for signals now: one that arrives during the start would end the process wherever it is.
   const stopping = stopSignal(process);
   const sealpost = await openInstance(config, await loadPlugins(process.cwd()));
+  warnOfOpenHttp(config);
   const server = await listen({ host: config.host, port: config.port, respond: sealpost.app.fetch });
   // Create the admin after listening: a failed start would lose the only copy of the password.
   const password = await createFirstAdmin(config, sealpost);
@@ -55,6 +55,17 @@ async function serve({ listen }: Runtime): Promise<void> {
   log.info("Stopping on {signal}", { signal });
   clearInterval(pruning);
   await shutDown(server, sealpost);
+}
+
+const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|::1|\[::1\])$/i;
+
+/** Passwords travel over HTTP, which only a proxy encrypts. */
+function warnOfOpenHttp({ host, trustedProxies }: Config): void {
+  if (LOOPBACK.test(host) || trustedProxies.length > 0) return;
+  log.warning(
+    "HTTP is open to the network at {host} without TLS: put a proxy in front and name it in SEALPOST_TRUSTED_PROXIES, or set HOST=127.0.0.1",
+    { host },
+  );
 }
 
 /** Completes the requests and deliveries in flight, within {@link STOP_WITHIN_MS}. */

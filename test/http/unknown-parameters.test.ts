@@ -1,0 +1,79 @@
+import { describe, expect, test } from "bun:test";
+import { directory } from "sealpost/plugins/directory";
+import { emailToken } from "sealpost/plugins/email-token";
+import { events } from "sealpost/plugins/events";
+import { recovery } from "sealpost/plugins/recovery";
+import { smsGateway } from "sealpost/plugins/sms-gateway";
+import { testInstance } from "../fixtures/instance.ts";
+
+const PLUGINS = () => [directory(), emailToken(), events(), smsGateway(), recovery()];
+const DEFINITION = { server: "mail.example.org", sender: "app@example.org" };
+const SECRET = "Zx9uniqSecret";
+
+describe("an unknown parameter of a route that writes is named, never its value", () => {
+  for (const [method, path, json, given, nearest] of [
+    ["POST", "/smtpserver/one", DEFINITION, "tsl", "tls"],
+    ["POST", "/smtpserver/send_test_email", { ...DEFINITION, recipient: "a@example.org" }, "sendr", "sender"],
+    ["POST", "/policy/one", { scope: "admin", action: "*" }, "activ", "active"],
+    ["POST", "/user/", { username: "bea" }, "emial", "email"],
+    ["PUT", "/user/", { username: "ann", email: "ann@example.net" }, "pasword", "password"],
+    ["POST", "/token/init", { type: "email", user: "ann", dynamic_email: true }, "seriall", "serial"],
+  ] as const) {
+    test(`${method} ${path}`, async () => {
+      await using instance = await testInstance({ plugins: PLUGINS() });
+      await instance.request("POST", "/smtpserver/default", { json: DEFINITION });
+      await instance.request("POST", "/user/", { json: { username: "ann", email: "ann@example.org" } });
+      const response = await instance.request(method, path, { json: { ...json, [given]: SECRET } });
+      expect([path, response.status, response.text.includes(SECRET)]).toEqual([path, 200, false]);
+      expect(response.detail?.warnings).toContain(
+        `The parameter ${given} is not known and has no effect: the nearest known name is ${nearest}.`,
+      );
+      expect(response.detail?.notices).toContainEqual({ code: "unknown_parameter", parameter: given });
+      expect((await instance.request(method, path, { json })).text).not.toContain("unknown_parameter");
+    });
+  }
+
+  test("DELETE names those of the query", async () => {
+    await using instance = await testInstance();
+    const { value, detail } = await instance.request("DELETE", `/smtpserver/one?force=${SECRET}`);
+    expect([value, detail?.notices]).toEqual([false, [{ code: "unknown_parameter", parameter: "force" }]]);
+  });
+
+  test("an open route and a route that reads name none", async () => {
+    await using instance = await testInstance({ plugins: PLUGINS() });
+    const json = { username: "admin", password: "correct horse", tsl: 1 };
+    expect((await instance.request("POST", "/auth", { json, token: null })).text).not.toContain("unknown");
+    expect((await instance.request("GET", "/user/?tsl=1")).text).not.toContain("unknown");
+  });
+});
+
+describe("POST /system/setConfig", () => {
+  test("names the nearest setting", async () => {
+    await using instance = await testInstance({ plugins: PLUGINS() });
+    const { error } = await instance.request("POST", "/system/setConfig", { json: { "recovery.enabld": 1 } });
+    expect(error?.message).toContain("recovery.enabled");
+  });
+
+  for (const baseUrl of ["", "https://id.example.org"]) {
+    test(`warns of recovery without a base URL: "${baseUrl}"`, async () => {
+      await using instance = await testInstance({ plugins: PLUGINS(), baseUrl });
+      const set = (json: object) => instance.request("POST", "/system/setConfig", { json });
+      const on = await set({ "recovery.enabled": true });
+      const missing = [{ code: "base_url_missing", parameter: "recovery.enabled" }];
+      expect(on.detail?.notices).toEqual(baseUrl === "" ? missing : undefined);
+      expect((await set({ "recovery.enabled": false })).detail).toBeUndefined();
+    });
+  }
+
+  test("warns of SMTP servers that do not exist", async () => {
+    await using instance = await testInstance({ plugins: PLUGINS() });
+    await instance.request("POST", "/smtpserver/main", { json: DEFINITION });
+    const json = { "email.identifier": "main, gone" };
+    const { value, detail } = await instance.request("POST", "/system/setConfig", { json });
+    expect(value).toEqual({ "email.identifier": "insert" });
+    expect(detail).toEqual({
+      warnings: ["No SMTP server is named gone: create it or change the setting."],
+      notices: [{ code: "server_missing", parameter: "email.identifier" }],
+    });
+  });
+});

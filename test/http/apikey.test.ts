@@ -3,32 +3,13 @@ import { sql } from "drizzle-orm";
 import { Secret } from "../../src/domain/secret.ts";
 import { openDatabase } from "../../src/storage/open-database.ts";
 import { PEER, realRandomBytes, START, type TestInstance, testInstance } from "../fixtures/instance.ts";
-import type { RequestOptions, TestResponse } from "../fixtures/request.ts";
+import type { RequestOptions } from "../fixtures/request.ts";
+import { countedDatabase } from "../mail/fixtures/counted.ts";
 import { temporaryFile } from "../storage/fixtures/database.ts";
+import { ACTOR, create, DEFINITION, listed, SECOND, seen } from "./apikey-support.ts";
 
-const ACTOR = { action: "cli test", administrator: "", realm: "", client: "", policies: "", requestId: "" };
-const SECOND = { username: "second", realm: "" };
-const DEFINITION = { server: "mail.example.org", sender: "app@example.org" };
 const HOUR = 3_600;
 
-interface Created {
-  readonly id: string;
-  readonly key: string;
-}
-
-const seen = ({ status, error }: TestResponse) => [status, error?.code];
-
-async function create(instance: TestInstance, json: object, options: RequestOptions = {}): Promise<Created> {
-  const { status, value, text } = await instance.request("POST", "/apikey/", {
-    ...options,
-    json: { name: "shop", ...json },
-  });
-  if (status !== 200) throw new Error(text);
-  return value as Created;
-}
-
-const listed = async (instance: TestInstance) =>
-  (await instance.request("GET", "/apikey/")).value as Record<string, unknown>[];
 const auditOf = async (instance: TestInstance) =>
   ((await instance.request("GET", "/audit/")).value as { auditdata: Record<string, unknown>[] }).auditdata;
 
@@ -276,6 +257,21 @@ describe("the use of a key", () => {
     expect(await countersOf(instance)).toEqual(before);
   });
 
+  test("costs one read, as that of a token does, and a commit only when it is stored", async () => {
+    const counted = countedDatabase();
+    await using instance = await testInstance({ database: counted.database });
+    const { key } = await create(instance, { rights: "mail_read,smtpserver_read" });
+    const costOf = async (path: string, token: string) => {
+      const before = { reads: counted.reads, writes: counted.writes };
+      expect((await instance.request("GET", path, { token })).status).toBe(200);
+      return [counted.reads - before.reads, counted.writes - before.writes];
+    };
+    await costOf("/mail/", key);
+    for (const path of ["/mail/", "/smtpserver/"]) {
+      for (const token of [instance.token, key]) expect(await costOf(path, token)).toEqual([1, 0]);
+    }
+  });
+
   test("is not stored for a rejected request", async () => {
     await using instance = await testInstance();
     const { key } = await create(instance, { rights: "mail_read", client: "198.51.100.0/24" });
@@ -295,100 +291,5 @@ describe("the use of a key", () => {
       administrator: "admin (API key shop)",
       identifier: "main",
     });
-  });
-});
-
-describe("the servers of a key", () => {
-  const RIGHTS = "smtpserver_read,smtpserver_write";
-  async function limited() {
-    const instance = await testInstance();
-    for (const name of ["main", "other"]) {
-      await instance.request("POST", `/smtpserver/${name}`, { json: DEFINITION });
-    }
-    const { key } = await create(instance, { rights: RIGHTS, servers: ["main", "mäin"] });
-    const request = (method: string, path: string, json?: object) =>
-      instance.request(method, path, { token: key, ...(json && { json }) });
-    return { instance, request, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
-  }
-  const TEST = { ...DEFINITION, recipient: "ann@example.net" };
-
-  test("limit reading, saving, testing and deleting to these names", async () => {
-    await using own = await limited();
-    const calls: [string, string, object?][] = [
-      ["GET", "/smtpserver/:name"],
-      ["POST", "/smtpserver/:name", DEFINITION],
-      ["POST", "/smtpserver/:name/send_test_email", { recipient: "ann@example.net" }],
-      ["POST", "/smtpserver/:name/oauth/start", {}],
-      ["DELETE", "/smtpserver/:name"],
-    ];
-    for (const [method, path, json] of calls) {
-      expect(seen(await own.request(method, path.replace(":name", "other"), json))).toEqual([403, 303]);
-      expect(seen(await own.request(method, path.replace(":name", "MAIN"), json))).toEqual([403, 303]);
-      expect((await own.request(method, path.replace(":name", "main"), json)).status).not.toBe(403);
-    }
-    // In both forms of Unicode.
-    for (const name of ["m\u00e4in", "ma\u0308in"]) {
-      expect((await own.request("POST", `/smtpserver/${encodeURIComponent(name)}`, DEFINITION)).status).toBe(
-        200,
-      );
-    }
-    const { value } = await own.instance.request("GET", "/smtpserver/");
-    expect(Object.keys(value as object).sort()).toEqual(["m\u00e4in", "other"].sort());
-  });
-
-  test("limit the list", async () => {
-    await using own = await limited();
-    expect(Object.keys((await own.request("GET", "/smtpserver/")).value as object)).toEqual(["main"]);
-    expect(Object.keys((await own.instance.request("GET", "/smtpserver/")).value as object)).toHaveLength(2);
-  });
-
-  test("limit the test of an unsaved definition to a stored name among them", async () => {
-    await using own = await limited();
-    const path = "/smtpserver/send_test_email";
-    for (const identifier of [undefined, "", "other", "mäin"]) {
-      expect(seen(await own.request("POST", path, { ...TEST, identifier }))).toEqual([403, 303]);
-    }
-    expect(own.instance.sent).toHaveLength(0);
-    expect((await own.request("POST", path, { ...TEST, identifier: "main" })).value).toBe(true);
-    expect(own.instance.sent).toHaveLength(1);
-  });
-});
-
-describe("a key with apikey_write", () => {
-  const OWN = {
-    rights: ["apikey_write", "mail_read", "smtpserver_read"],
-    servers: ["main", "second"],
-    client: ["192.0.2.0/24", "198.51.100.0/24"],
-    expires_at: "2026-06-02T00:00:00.000Z",
-  };
-
-  const NARROW = {
-    rights: ["mail_read"],
-    servers: ["main"],
-    client: ["192.0.2.0/24"],
-    expires_at: "2026-06-01T23:00:00Z",
-  };
-  const WIDER: readonly object[] = [
-    { rights: ["auditlog"] },
-    { rights: ["mail_read", "smtpserver_write"] },
-    { servers: ["main", "third"] },
-    { servers: [] },
-    { client: ["203.0.113.0/24"] },
-    { client: [] },
-    { client: ["0.0.0.0/0"] },
-    { expires_at: "2026-06-02T00:00:01Z" },
-    { expires_at: "" },
-  ];
-
-  test("creates keys of the same admin within its own scope, and none with a wider one", async () => {
-    await using instance = await testInstance();
-    const { key } = await create(instance, OWN);
-    for (const wider of WIDER) {
-      const options = { token: key, json: { name: "child", ...NARROW, ...wider } };
-      expect(seen(await instance.request("POST", "/apikey/", options))).toEqual([403, 303]);
-    }
-    const { key: child } = await create(instance, NARROW, { token: key });
-    expect((await instance.request("GET", "/mail/", { token: child })).status).toBe(200);
-    expect((await listed(instance)).map(({ administrator }) => administrator)).toEqual(["admin", "admin"]);
   });
 });

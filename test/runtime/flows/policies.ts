@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import { request } from "../../fixtures/process/api.ts";
 import type { Flow } from "../flow.ts";
 
 const PASSWORD = "the helpdesk's pässword";
@@ -7,6 +8,32 @@ const SUPER = { scope: "admin", action: "*", adminuser: "admin" };
 const READING = { scope: "admin", action: "smtpserver_read", adminuser: "helpdesk" };
 
 export const POLICIES: readonly Flow[] = [
+  {
+    claim: "an API key works in three headers, for its rights and definitions, until it is deleted",
+    async run({ origin, admin }) {
+      for (const name of ["keyed", "unkeyed"]) await admin.save(name, DEFINITION);
+      const given = { name: "program", rights: ["smtpserver_read"], servers: ["keyed"] };
+      const { body } = await admin.call<{ readonly id: string; readonly key: string }>(
+        "POST",
+        "/apikey/",
+        given,
+      );
+      const { id, key } = body.result.value ?? { id: "", key: "" };
+      const get = async (path: string, headers: Record<string, string>) => {
+        const { status, body } = await request(origin + path, { headers });
+        return [status, body.result.error?.code];
+      };
+      const forms = [{ Authorization: `Bearer ${key}` }, { "PI-Authorization": key }, { "X-API-Key": key }];
+      for (const headers of forms) {
+        expect(await get("/smtpserver/keyed", headers)).toEqual([200, undefined]);
+        expect(await get("/smtpserver/unkeyed", headers)).toEqual([403, 303]);
+        expect(await get("/audit/", headers)).toEqual([403, 303]);
+      }
+      expect(await get(`/smtpserver/keyed?key=${key}`, {})).toEqual([401, 4304]);
+      expect((await admin.call("DELETE", `/apikey/${id}`)).status).toBe(200);
+      for (const headers of forms) expect(await get("/smtpserver/keyed", headers)).toEqual([401, 4304]);
+    },
+  },
   {
     claim: "an admin whose policy allows only reading gets 403 for the rest, from its start to its end",
     setup: "alone",

@@ -13,7 +13,7 @@ const TAG = {
 };
 const READ = { method: "GET", right: "eventhandling_read" } as const;
 const WRITE = { right: "eventhandling_write", response: v.number() } as const;
-const ONE = { path: "/event/:id", parameters: { path: idParams } } as const;
+const ONE = { path: "/event/:id", parameters: { path: idParams }, errors: [404] } as const;
 const names = v.array(v.string());
 
 interface RouteDeps extends ManageDeps, Pick<EventsContext, "mail" | "events" | "capabilities"> {

@@ -55,3 +55,21 @@ test.each([...groups])(
   },
   TEST_MS,
 );
+
+test.each(["999999", "nothing-of-that-name"])(
+  "a path that ends in %s, which nothing has, gets a response as the document describes it",
+  async (name) => {
+    for (const operation of shared.operations) {
+      const last = operation.parameters.findLast((parameter) => parameter.in === "path");
+      if (last === undefined) continue;
+      const known = await shared.prepare(operation);
+      const [draft] = fc.sample(draftAt(operation, known, 0), { numRuns: 1, seed: SEED });
+      if (draft === undefined) continue;
+      const values = { ...draft.values, [last.name]: name };
+      const { method, path, options } = requestOf(operation, { ...draft, values }, known);
+      const response = await shared.instance.request(method, path, options);
+      expect([method, path, problemOf(operation, response)]).toEqual([method, path, null]);
+    }
+  },
+  TEST_MS,
+);

@@ -6,6 +6,7 @@ import users from "./migrations/0001_users.sql" with { type: "text" };
 import certificate from "./migrations/0002_certificate.sql" with { type: "text" };
 import change from "./migrations/0003_email_change.sql" with { type: "text" };
 import lookAlike from "./migrations/0004_look_alike.sql" with { type: "text" };
+import { realmRoutes } from "./realms.ts";
 import { userRoutes } from "./routes.ts";
 import { createUserStore, user } from "./store.ts";
 
@@ -38,7 +39,7 @@ export const directory = definePlugin({
       defaultRealm: nameKey(realm),
     };
     return {
-      routes: userRoutes(deps),
+      routes: [...userRoutes(deps), ...realmRoutes(deps)],
       provides: { directory: createDirectory(deps) },
       prune: async () => void (await ctx.store.commit([emailChanges.prune(ctx.time.now())])),
     };

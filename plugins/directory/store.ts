@@ -80,6 +80,11 @@ export interface UserStore {
   remove(name: UserName): readonly [change: WriteStatement, user: WriteStatement];
 }
 
+/** Returns the names of the realms that have users. */
+export async function realmsWithUsers({ read }: Pick<PluginStore, "read">): Promise<readonly string[]> {
+  return (await read.selectDistinct({ realm: user.realm }).from(user)).map(({ realm }) => realm);
+}
+
 /** Creates the statements on users. */
 export function createUserStore(
   { read, write }: Pick<PluginStore, "read" | "write">,

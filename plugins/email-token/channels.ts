@@ -31,6 +31,8 @@ export type SendFailure = { readonly code: string; readonly delivery: unknown } 
 
 /** Delivers the codes of one type of token. */
 interface Channel {
+  /** Name of the type that clients of privacyIDEA show. */
+  readonly title: string;
   /** The right to enroll such a token. */
   readonly right: "enrollEMAIL" | "enrollSMS";
   readonly serialPrefix: string;
@@ -51,6 +53,7 @@ const MAX_ORIGIN_CHARACTERS = 50;
 
 export const CHANNELS: Readonly<Record<TokenType, Channel>> = {
   email: {
+    title: "Email: codes sent by email",
     right: "enrollEMAIL",
     serialPrefix: "PIEM",
     addressOf: ({ email }) => parseAddress(email) ?? "",
@@ -60,6 +63,7 @@ export const CHANNELS: Readonly<Record<TokenType, Channel>> = {
     redacted: (address) => ({ email_redacted: redactedAddress(address) }),
   },
   sms: {
+    title: "SMS: codes sent by SMS",
     right: "enrollSMS",
     serialPrefix: "PISM",
     addressOf: ({ phone }) => (PHONE.test(phone) ? phone : ""),

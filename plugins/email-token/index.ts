@@ -12,6 +12,7 @@ import tokenState from "./migrations/0004_token_state.sql" with { type: "text" }
 import { createChooseOwnPin } from "./own-pin.ts";
 import { createOwners, createPins } from "./owners.ts";
 import { createTriggerByPin } from "./pin.ts";
+import { rightsRoute } from "./rights-route.ts";
 import { attempt, challenge, createChallengeStore, createTokenStore, token } from "./store.ts";
 import { tokenRoutes } from "./token-routes.ts";
 import { createTrigger } from "./trigger.ts";
@@ -72,6 +73,7 @@ export const emailToken = definePlugin({
     const checkCode = createCheckCode(ctx);
     return {
       routes: [
+        rightsRoute({ ...ctx, sms }),
         ...tokenRoutes({ ...ctx, tokens, changes, owners, enroll, foreign, chooseOwnPin, pins }),
         ...validateRoutes({ ...ctx, owners, trigger, triggerByPin, checkCode }),
       ],

@@ -27,7 +27,7 @@ export interface ChosenRight<S extends ParameterSchemas = ParameterSchemas> {
   readonly among: readonly string[];
 }
 
-/** The callers of a route: admins with a right, or anyone. */
+/** The callers of a route: admins with a right, any admin, or anyone. */
 export type Access<S extends ParameterSchemas = ParameterSchemas> =
   | {
       readonly right: string | ChosenRight<S>;
@@ -35,7 +35,14 @@ export type Access<S extends ParameterSchemas = ParameterSchemas> =
       /** Whether the handler starts with a read. That read also proves the right, which then needs no read of its own. */
       readonly isProvedByRead?: boolean;
     }
-  | { readonly open: true; readonly right?: never; readonly isProvedByRead?: never };
+  | { readonly open: true; readonly right?: never; readonly isProvedByRead?: never }
+  | {
+      /** Any admin who is logged in, with whatever rights. */
+      readonly anyAdmin: true;
+      readonly right?: never;
+      readonly open?: never;
+      readonly isProvedByRead?: never;
+    };
 
 /** A group of operations in the OpenAPI document. */
 export interface Tag {
@@ -74,6 +81,7 @@ export interface Route {
     readonly path: string;
     readonly right?: string | ChosenRight;
     readonly open?: true;
+    readonly anyAdmin?: true;
     readonly isProvedByRead?: boolean;
     readonly parameters?: ParameterSchemas;
     readonly response?: GenericSchema;

@@ -78,9 +78,10 @@ function unbuilt({ plugin, route, method, path }: Owned): string[] {
 }
 
 function unguarded({ plugin, route, method, path }: Owned, known: readonly string[]): string[] {
-  const { right, open } = route.declaration;
+  const { right, open, anyAdmin } = route.declaration;
   const needed = typeof right === "string" ? [right].filter((name) => name !== "") : (right?.among ?? []);
   const isOpen = open === true;
+  if (anyAdmin && right === undefined && open === undefined) return [];
   if (isOpen === needed.length > 0 || (open !== undefined && !isOpen)) {
     return [`${plugin}: the route ${method} ${path} needs either a right or open: true`];
   }

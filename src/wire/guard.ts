@@ -10,7 +10,10 @@ import type { Right } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
 import { withoutScheme } from "./request.ts";
 
-/** Creates a middleware that lets an admin pass who has one of these rights. An error names the first. */
+/**
+ * Creates a middleware that lets an admin pass who has one of these rights, or any admin if there are none. An error names
+ * the first.
+ */
 export type RequireRight = (rights: readonly Right[], options?: RightOptions) => MiddlewareHandler<Env>;
 
 /** Whether a request comes from an admin with this right. */
@@ -82,6 +85,7 @@ export function serverLimitOf(c: Context<Env>) {
 
 async function assertRight(c: Context<Env>, rights: readonly Right[], deps: GuardDeps): Promise<void> {
   const principal = await deps.authentication.check(credentialOf(c));
+  if (rights.length === 0 && isAcceptedHere(c, principal)) return setPrincipal(c, principal, []);
   for (const right of rights) if (await hasRight(c, right, principal, deps)) return;
   throw new SealpostError("action_denied", reasonFor(c, principal, rights));
 }
@@ -95,18 +99,23 @@ async function hasRight(
 ): Promise<boolean> {
   const client = c.get("clientAddress");
   const { allowed, policies } = await authorization.decide(right, principal, client);
+  setPrincipal(c, principal, policies);
+  const identifier = c.req.param("identifier");
+  if (allowed && identifier !== undefined && LIMITED_TO_SERVERS.test(right)) assertServers(c, [identifier]);
+  return allowed;
+}
+
+/** Sets the admin behind the request. @param policies names of the policies that allow it. */
+function setPrincipal(c: Context<Env>, principal: Principal, policies: readonly string[]): void {
   c.set("principal", principal);
   c.set("actor", {
     action: c.get("auditAction"),
     administrator: nameOf(principal),
     realm: principal.realm,
-    client: client ?? "",
+    client: c.get("clientAddress") ?? "",
     policies: policies.join(","),
     requestId: c.get("requestId"),
   });
-  const identifier = c.req.param("identifier");
-  if (allowed && identifier !== undefined && LIMITED_TO_SERVERS.test(right)) assertServers(c, [identifier]);
-  return allowed;
 }
 
 /** The name in the audit log. */
@@ -114,9 +123,13 @@ function nameOf({ username, apiKey }: Principal): string {
   return apiKey === null ? username : `${username} (API key ${apiKey.name})`;
 }
 
-function reasonFor(c: Context<Env>, { apiKey }: Principal, rights: readonly Right[]): string {
-  if (apiKey !== null && !acceptsClient(apiKey, c.get("clientAddress")))
-    return "This API key is not accepted from this address: see its client";
+/** Whether the client's address is in the networks of the API key, if one was used. */
+function isAcceptedHere(c: Context<Env>, { apiKey }: Principal): boolean {
+  return apiKey === null || acceptsClient(apiKey, c.get("clientAddress"));
+}
+
+function reasonFor(c: Context<Env>, principal: Principal, rights: readonly Right[]): string {
+  if (!isAcceptedHere(c, principal)) return "This API key is not accepted from this address: see its client";
   return `Admin actions are defined, but the action ${rights[0] ?? ""} is not allowed!`;
 }
 

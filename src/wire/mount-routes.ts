@@ -46,7 +46,7 @@ export function addRoute(
     await next();
   };
   const rights = chosen?.among ?? (typeof right === "string" ? [right] : []);
-  const guard = rights.length > 0 ? [requireRight(rights, options)] : [];
+  const guard = rights.length > 0 || declaration.anyAdmin ? [requireRight(rights, options)] : [];
   const handle = async (c: Context<Env>) => {
     const given = await validateRequest(c, parameters, declaration.checkNames);
     if (chosen) await requireRight([chosen.of(given)], options)(c, async () => undefined);

@@ -4,7 +4,6 @@ import type { Admins } from "../access/admins.ts";
 import type { Env } from "../contracts/env.ts";
 import { displayName } from "../domain/names.ts";
 import { Secret } from "../domain/secret.ts";
-import { noticeDetail, noticeEntries, respond } from "../wire/envelope.ts";
 import { route, tagged } from "../wire/route.ts";
 import {
   adminChanges,
@@ -20,7 +19,6 @@ const WRITE = { right: "adminwrite", response: v.literal(true) } as const;
 const SAVE = {
   ...WRITE,
   method: "POST",
-  detail: v.object(noticeEntries),
   description:
     "Parameters that are absent stay. A new password, or a change of `enabled`, voids earlier tokens.",
 } as const;
@@ -34,7 +32,7 @@ export function adminRoutes({ admins }: { readonly admins: Pick<Admins, "list" |
     const name = setTarget(c, { username, realm });
     const changes = { enabled, password: password === undefined ? undefined : new Secret(password) };
     await admins.save(name, changes, c.get("actor"));
-    return respond(true as const, { detail: noticeDetail(c.get("notices")) });
+    return true as const;
   }
 
   return tagged(TAG, [

@@ -41,6 +41,8 @@ interface Channel {
   /** The same for all spellings of an address. */
   readonly limitKey: (address: string) => string;
   readonly validSeconds: (settings: TokenSettings) => number;
+  /** The setting whether a token has to be verified with a code. */
+  readonly verifySetting: "email.verify_enrollment" | "sms.verify_enrollment";
   /** Template of the prompt, or empty for the built-in one. */
   readonly prompt: (settings: TokenSettings) => string;
   readonly redacted: (address: string) => Readonly<Record<string, string>>;
@@ -59,6 +61,7 @@ export const CHANNELS: Readonly<Record<TokenType, Channel>> = {
     addressOf: ({ email }) => parseAddress(email) ?? "",
     limitKey: addressKey,
     validSeconds: (settings) => settings["email.validtime"],
+    verifySetting: "email.verify_enrollment",
     prompt: (settings) => settings["email.challenge_text"],
     redacted: (address) => ({ email_redacted: redactedAddress(address) }),
   },
@@ -69,6 +72,7 @@ export const CHANNELS: Readonly<Record<TokenType, Channel>> = {
     addressOf: ({ phone }) => (PHONE.test(phone) ? phone : ""),
     limitKey: (phone) => phone.replace(/\D/g, ""),
     validSeconds: (settings) => settings["sms.providerTimeout"],
+    verifySetting: "sms.verify_enrollment",
     prompt: (settings) => settings["sms.challenge_text"],
     redacted: (phone) => ({ phone_redacted: redactedPhone(phone) }),
   },

@@ -7,6 +7,7 @@ import {
   attempt,
   challenge,
   isUsable,
+  isVerifiable,
   MAX_FAILURES,
   type OwnedToken,
   type TokenRow,
@@ -18,6 +19,16 @@ import { codeText } from "./trigger.ts";
 /** Retention of an attempt. Longer than its verdict may be read after a lost response. */
 const ATTEMPT_KEPT_MS = 60_000;
 const NEVER = new Date(0);
+
+/** Tokens that a code may be for, and how the right one changes them. */
+interface Purpose {
+  readonly isMeant: SQL;
+  readonly accepted: Partial<Pick<TokenRow, "rolloutState">>;
+}
+const PURPOSES = {
+  login: { isMeant: isUsable, accepted: {} },
+  enrollment: { isMeant: isVerifiable, accepted: { rolloutState: "" } },
+} as const satisfies Record<string, Purpose>;
 
 interface CheckResult {
   readonly accepted: boolean;
@@ -36,17 +47,21 @@ export type CheckCode = (
 /**
  * Creates `checkCode`. One commit counts the attempt, decides it, refunds the rate limits if the code was right and writes
  * the audit row: a code is never used up without a verdict.
+ * @param purpose `enrollment`: for tokens that wait for their first code, which ends that.
  */
-export function createCheckCode({
-  store,
-  secrets,
-  limits,
-  audit,
-  events,
-  time,
-  random,
-}: Pick<TokenContext, "store" | "secrets" | "limits" | "audit" | "events" | "time" | "random">): CheckCode {
-  const attempts = createAttempts(store);
+export function createCheckCode(
+  {
+    store,
+    secrets,
+    limits,
+    audit,
+    events,
+    time,
+    random,
+  }: Pick<TokenContext, "store" | "secrets" | "limits" | "audit" | "events" | "time" | "random">,
+  purpose: keyof typeof PURPOSES = "login",
+): CheckCode {
+  const attempts = createAttempts(store, PURPOSES[purpose]);
   return async (c, targets, { transactionId, code, limits: rateLimits }) => {
     const tokens = targets.map(({ token }) => token);
     const codeHash = await secrets.mac(codeText(transactionId, code));
@@ -92,8 +107,8 @@ const WRONG = 4;
 type AttemptStore = Pick<TokenContext["store"], "write" | "prepare">;
 
 /** Creates the statements on attempts with a code. */
-function createAttempts({ write, prepare }: AttemptStore) {
-  const statements = attemptStatements({ write, prepare });
+function createAttempts({ write, prepare }: AttemptStore, purpose: Purpose) {
+  const statements = attemptStatements({ write, prepare }, purpose);
   return {
     /**
      * Returns the statements of one attempt. They follow the ones that count its rate limits. The row of the attempt
@@ -142,7 +157,7 @@ function createAttempts({ write, prepare }: AttemptStore) {
   };
 }
 
-function attemptStatements({ write, prepare }: AttemptStore) {
+function attemptStatements({ write, prepare }: AttemptStore, { isMeant, accepted }: Purpose) {
   const placeholder = sql.placeholder;
   const now = (column: typeof challenge.expiresAt | typeof attempt.at) =>
     sql.param(placeholder("now"), column);
@@ -161,7 +176,7 @@ function attemptStatements({ write, prepare }: AttemptStore) {
     sql`EXISTS (SELECT 1 FROM ${attempt} WHERE ${attempt.id} = ${placeholder("id")} AND ${outcomes})`;
   const isUndecided = sql`NOT ${has(sql`true`)}`;
   const { serial, failCount } = token;
-  const isUnlocked = and(lt(failCount, MAX_FAILURES), isUsable);
+  const isUnlocked = and(lt(failCount, MAX_FAILURES), isMeant);
   const insert = (outcome: string, of: SQL, where: SQL) =>
     write.run(sql`INSERT INTO ${attempt} (id, outcome, serial, at)
       SELECT ${placeholder("id")}, ${sql.raw(`'${outcome}'`)}, ${of}, ${now(attempt.at)} WHERE ${where}`);
@@ -172,7 +187,7 @@ function attemptStatements({ write, prepare }: AttemptStore) {
     prepare(
       write
         .update(token)
-        .set({ failCount: 0, sentAt: NEVER })
+        .set({ failCount: 0, sentAt: NEVER, ...accepted })
         .where(and(inArray(serial, serialsWhere(and(isLive, isRight))), isUnlocked, isUndecided)),
     ),
     prepare(insert("accepted", firstSerial(and(isLive, isRight)), sql`changes() > 0`)),

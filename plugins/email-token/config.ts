@@ -15,6 +15,7 @@ export const MAX_VALID_SECONDS = 3_600;
 const DEFAULT_VALID_SECONDS = 120;
 const MAX_GATEWAY_CHARACTERS = 255;
 
+const flag = v.boolean("expected true or false");
 const validSeconds = wholeNumber(MIN_VALID_SECONDS, MAX_VALID_SECONDS);
 const mailText = templateText(MAIL_TAGS);
 const smsText = templateText(SMS_TAGS);
@@ -38,6 +39,8 @@ export const options = v.object({
   html: v.optional(mailText, ""),
   challengeText: v.optional(emailPrompt, ""),
   origin: v.optional(origin, ""),
+  verifyEnrollment: v.optional(flag, false),
+  smsVerifyEnrollment: v.optional(flag, false),
   smsGateway: v.optional(gateway, ""),
   smsValidSeconds: v.optional(validSeconds, DEFAULT_VALID_SECONDS),
   smsText: v.optional(smsText, ""),
@@ -62,6 +65,12 @@ export const settings = (given: v.InferOutput<typeof options>) => ({
   "email.origin": setting(origin, given.origin, {
     description:
       "Origin of the page where codes are entered, for the OTP-Token header; if empty, the base URL",
+  }),
+  "email.verify_enrollment": setting(flag, given.verifyEnrollment, {
+    description: "Whether an email token counts only after a code that was sent to it came back",
+  }),
+  "sms.verify_enrollment": setting(flag, given.smsVerifyEnrollment, {
+    description: "Whether an SMS token counts only after a code that was sent to it came back",
   }),
   "sms.identifier": setting(gateway, given.smsGateway, {
     description: "SMS gateway that codes are sent through",

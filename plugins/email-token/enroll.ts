@@ -39,6 +39,7 @@ export type Enroll = (c: Context<Env>, params: InitParams) => Promise<Enrollment
 export function createEnroll({
   random,
   time,
+  settings,
   directory,
   tokens,
   owners,
@@ -46,7 +47,7 @@ export function createEnroll({
   chooseOwnPin,
   mail,
   sms,
-}: Pick<TokenContext, "random" | "time" | "mail"> & {
+}: Pick<TokenContext, "random" | "time" | "settings" | "mail"> & {
   readonly directory: Directory | null;
   readonly tokens: Pick<TokenStore, "find">;
   readonly owners: Owners;
@@ -83,7 +84,7 @@ export function createEnroll({
       createdAt: time.now(),
       active: replaced?.active ?? true,
       revoked: false,
-      rolloutState: "",
+      rolloutState: (await settings.get(CHANNELS[type].verifySetting)) ? "verify" : "",
       identifier,
     };
     return { row, own, owner, replaced };

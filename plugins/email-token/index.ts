@@ -17,6 +17,7 @@ import { attempt, challenge, createChallengeStore, createTokenStore, token } fro
 import { tokenRoutes } from "./token-routes.ts";
 import { createTrigger } from "./trigger.ts";
 import { validateRoutes } from "./validate-routes.ts";
+import { createVerifyEnrollment } from "./verify.ts";
 
 /** Codes as a second factor, by email and, if a plugin provides `sms`, by SMS. */
 export const emailToken = definePlugin({
@@ -71,10 +72,25 @@ export const emailToken = definePlugin({
     const trigger = createTrigger({ ...ctx, tokens, challenges, sendCode });
     const triggerByPin = createTriggerByPin({ ...ctx, owners, pins, trigger });
     const checkCode = createCheckCode(ctx);
+    const verifyEnrollment = createVerifyEnrollment({
+      tokens,
+      checkCode: createCheckCode(ctx, "enrollment"),
+    });
     return {
       routes: [
         rightsRoute({ ...ctx, sms }),
-        ...tokenRoutes({ ...ctx, tokens, changes, owners, enroll, foreign, chooseOwnPin, pins }),
+        ...tokenRoutes({
+          ...ctx,
+          tokens,
+          changes,
+          owners,
+          enroll,
+          foreign,
+          chooseOwnPin,
+          trigger,
+          verifyEnrollment,
+          pins,
+        }),
         ...validateRoutes({ ...ctx, owners, trigger, triggerByPin, checkCode }),
       ],
       servers: tokens.servers,

@@ -9,13 +9,21 @@ import { auditedFields, type ChooseOwnPin, type OwnPin } from "./own-pin.ts";
 import type { Owners, Pins } from "./owners.ts";
 import type { DescribeParams, InitParams, ListParams, NamedParams, PinParams } from "./schema.ts";
 import type { TokenRow, TokenStore } from "./store.ts";
+import { type Trigger, type TriggerResult, triggerRow } from "./trigger.ts";
 
 const SEARCHED = ["user", "realm", "tokenrealm", "serial", "type"] as const;
 
+/** An enrolled token. */
+interface Enrolled {
+  readonly serial: string;
+  /** The code that ends the enrollment; `null` if the token needs none. */
+  readonly verification: TriggerResult | null;
+}
+
 /** Tokens, as admins see and change them. Each change is committed with its audit row. */
 export interface Tokens {
-  /** Creates a token. Returns its serial. @throws {SealpostError} `conflict`, or an error of {@link Enroll}. */
-  init(c: Context<Env>, params: InitParams): Promise<string>;
+  /** Creates a token, or replaces one. @throws {SealpostError} `conflict`, or an error of {@link Enroll}. */
+  init(c: Context<Env>, params: InitParams): Promise<Enrolled>;
   /** Returns one page, and the number of all matches. */
   page(c: Context<Env>, params: ListParams): Promise<{ rows: readonly TokenRow[]; total: number }>;
   /** Clears the fail counters of one token, or of all tokens of a user. Returns their number. @throws {SealpostError} `resource_not_found`. */
@@ -35,11 +43,12 @@ export interface TokensDeps extends Pick<TokenContext, "store" | "audit" | "rand
   readonly enroll: Enroll;
   readonly foreign: ForeignAddresses;
   readonly chooseOwnPin: ChooseOwnPin;
+  readonly trigger: Trigger;
   readonly pins: Pick<Pins, "hash">;
 }
 
 export function createTokens(deps: TokensDeps): Tokens {
-  const { store, audit, random, tokens, changes, owners, enroll, foreign, pins } = deps;
+  const { store, audit, random, tokens, changes, owners, enroll, foreign, trigger, pins } = deps;
   return {
     async init(c, params) {
       const { row, own, owner, replaced } = await enroll(c, params);
@@ -53,7 +62,9 @@ export function createTokens(deps: TokensDeps): Tokens {
         changes.voidCodes([serial]),
       ]);
       await foreign.notify(c, { token: row, owner });
-      return serial;
+      if (row.rolloutState === "") return { serial, verification: null };
+      const target = { token: row, owner };
+      return { serial, verification: await trigger(c, [target], (sent) => [triggerRow(audit, c, sent)]) };
     },
 
     async page(c, params) {

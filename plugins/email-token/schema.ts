@@ -70,6 +70,10 @@ export const initParams = v.object({
     described(text(), "SMS gateway for codes of this token. Default: the setting"),
     "",
   ),
+  verify: v.optional(
+    described(text(), "Code that was sent to the token with this serial; ends its enrollment"),
+    "",
+  ),
 });
 export type InitParams = v.InferOutput<typeof initParams>;
 
@@ -87,8 +91,25 @@ export const listParams = v.object({
 
 export type ListParams = v.InferOutput<typeof listParams>;
 
+const failures = v.array(
+  v.object({
+    serial: v.string(),
+    type: v.string(),
+    code: v.string(),
+    retry_after: v.nullable(v.number()),
+    delivery: v.nullable(v.unknown()),
+  }),
+);
+
 /** `detail` of an enrollment. */
-export const enrolledDetail = v.object({ serial: v.string() });
+export const enrolledDetail = v.object({
+  serial: v.string(),
+  rollout_state: v.optional(v.picklist(["verify", "enrolled"])),
+  verify: v.optional(
+    described(v.object({ message: v.string(), valid_until: v.string() }), "The code that was sent"),
+  ),
+  failures: v.optional(described(failures, "Why no code was sent")),
+});
 
 export const serialParams = v.object({ serial: text() });
 
@@ -215,18 +236,7 @@ export const validateDetail = v.object({
     described(v.number(), "Seconds until another code can be sent, if one is already on its way"),
   ),
   failures: v.optional(
-    described(
-      v.array(
-        v.object({
-          serial: v.string(),
-          type: v.string(),
-          code: v.string(),
-          retry_after: v.nullable(v.number()),
-          delivery: v.nullable(v.unknown()),
-        }),
-      ),
-      "Why no code was sent. Only for admins with the right triggerchallenge",
-    ),
+    described(failures, "Why no code was sent. Only for admins with the right triggerchallenge"),
   ),
 });
 

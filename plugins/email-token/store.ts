@@ -75,6 +75,11 @@ export const attempt = sqliteTable("email_token_attempt", {
 
 /** Whether a token may get a code and accept one, as an expression. The one place that decides it. */
 export const isUsable = sql`${token.active} = 1 AND ${token.revoked} = 0 AND ${token.rolloutState} = ''`;
+/** The same for the code that ends its enrollment. */
+export const isVerifiable = sql`${token.active} = 1 AND ${token.revoked} = 0 AND ${token.rolloutState} = 'verify'`;
+/** Whether a token is still what a code is sent for. */
+const isStill = ({ rolloutState }: Pick<TokenRow, "rolloutState">) =>
+  rolloutState === "verify" ? isVerifiable : isUsable;
 
 /** Each trigger sends a code to every token of a user. */
 export const MAX_TOKENS_PER_USER = 10;
@@ -218,11 +223,11 @@ export function secondsUntilNext({ sentAt }: TokenRow, now: Date): number {
 export interface ChallengeStore {
   find(serial: string): Promise<ChallengeRow | undefined>;
   /** Starts a transaction. Affects no row if the previous one is too recent, the token is locked or not usable, or `where` fails. */
-  start(serial: string, transactionId: string, now: Date, where: SQL): WriteStatement;
+  start(of: TokenRow, transactionId: string, now: Date, where: SQL): WriteStatement;
   /** Whether this is the current transaction of the token, as an expression. */
   isCurrent(serial: string, transactionId: string): SQL;
   /** Stores a code, which voids the previous one. Affects no row if the token has a newer transaction, or is not usable. */
-  issue(row: ChallengeRow): WriteStatement;
+  issue(of: TokenRow, code: Omit<ChallengeRow, "serial">): WriteStatement;
   /** Undoes the start of a transaction. @param before the token as it was before the start. */
   withdraw(
     before: TokenRow,
@@ -242,7 +247,7 @@ export function createChallengeStore({ read, write }: Pick<PluginStore, "read" |
   return {
     find: async (serial) => bySerial.get({ serial }),
 
-    start(serial, transactionId, now, where) {
+    start(of, transactionId, now, where) {
       const before = new Date(now.getTime() - RESEND_SECONDS * 1_000);
       // A code from before the clock was set back must not delay others.
       const isDue = or(
@@ -252,20 +257,22 @@ export function createChallengeStore({ read, write }: Pick<PluginStore, "read" |
       return write
         .update(token)
         .set({ sentAt: now, transactionId })
-        .where(and(eq(token.serial, serial), isUsable, isDue, lt(token.failCount, MAX_FAILURES), where));
+        .where(
+          and(eq(token.serial, of.serial), isStill(of), isDue, lt(token.failCount, MAX_FAILURES), where),
+        );
     },
 
     isCurrent: (serial, transactionId) =>
       sql`EXISTS (SELECT 1 FROM ${token}
         WHERE ${token.serial} = ${serial} AND ${token.transactionId} = ${transactionId})`,
 
-    issue(row) {
+    issue(of, row) {
       return write.run(sql`
         INSERT INTO email_token_challenge (serial, transaction_id, code_hash, tries_left, expires_at)
-        SELECT ${row.serial}, ${row.transactionId}, ${row.codeHash}, ${row.attemptsLeft},
+        SELECT ${of.serial}, ${row.transactionId}, ${row.codeHash}, ${row.attemptsLeft},
           ${sql.param(row.expiresAt, challenge.expiresAt)}
-        FROM ${token} WHERE ${token.serial} = ${row.serial} AND ${token.transactionId} = ${row.transactionId}
-          AND ${isUsable}
+        FROM ${token} WHERE ${token.serial} = ${of.serial} AND ${token.transactionId} = ${row.transactionId}
+          AND ${isStill(of)}
         ON CONFLICT (serial) DO UPDATE SET transaction_id = excluded.transaction_id,
           code_hash = excluded.code_hash, tries_left = excluded.tries_left, expires_at = excluded.expires_at`);
     },

@@ -16,6 +16,7 @@ interface Texts {
   readonly foreign: MessageTemplates;
   readonly accepted: string;
   readonly wrongCode: string;
+  readonly wrongVerification: string;
   /** The same for every reason, so that it reveals none. */
   readonly notTriggered: string;
   readonly duration: (seconds: number) => string;
@@ -47,6 +48,7 @@ If you do not know about this, contact the people who look after your account im
     },
     accepted: "The code is right",
     wrongCode: "The code is wrong, used or too old",
+    wrongVerification: "the code is wrong, used or too old; without verify, another one is sent",
     notTriggered: "No code was sent: check what you entered",
     duration: (seconds) => spell(seconds, ["second", "seconds"], ["minute", "minutes"]),
   },
@@ -74,6 +76,7 @@ Wissen Sie davon nichts, wenden Sie sich sofort an die Betreuer Ihres Kontos.
     },
     accepted: "Der Code stimmt",
     wrongCode: "Der Code ist falsch, verbraucht oder zu alt",
+    wrongVerification: "der Code ist falsch, verbraucht oder zu alt; ohne verify wird ein neuer gesendet",
     notTriggered: "Es wurde kein Code gesendet: Prüfen Sie Ihre Eingabe",
     duration: (seconds) => spell(seconds, ["Sekunde", "Sekunden"], ["Minute", "Minuten"]),
   },

@@ -10,15 +10,17 @@ import {
   namedParams,
   pinParams,
   serialParams,
+  toFailures,
   tokenPage,
   toTokenView,
 } from "./schema.ts";
 import { stateRoutes } from "./state-routes.ts";
+import type { VerifyEnrollment } from "./verify.ts";
 
 const TAG = { name: "Tokens", description: "Second factors of users" };
 
 /** Creates the routes with which admins manage tokens. */
-export function tokenRoutes(deps: TokensDeps) {
+export function tokenRoutes(deps: TokensDeps & { readonly verifyEnrollment: VerifyEnrollment }) {
   const tokens = createTokens(deps);
   return tagged(TAG, [
     ...changeRoutes(tokens),
@@ -36,11 +38,16 @@ export function tokenRoutes(deps: TokensDeps) {
         response: v.boolean(),
         detail: enrolledDetail,
         summary: "Enroll a token",
-        description: "`detail` has the serial of the token.",
+        description:
+          "`detail` has the serial of the token. With `rollout_state` `verify`, the token counts after a second request with the serial and, as `verify`, the code that was sent. The value is `false` if that code was not sent.",
         operationId: "initToken",
         errors: [409],
       },
-      async (c, { body }) => respond(true, { detail: { serial: await tokens.init(c, body) } }),
+      async (c, { body }) => {
+        if (body.verify === "") return respondToInit(await tokens.init(c, body));
+        const serial = await deps.verifyEnrollment(c, body);
+        return respond(true, { detail: { serial, rollout_state: "enrolled" as const } });
+      },
     ),
     route(
       {
@@ -87,6 +94,15 @@ export function tokenRoutes(deps: TokensDeps) {
       (c, { path: { serial } }) => tokens.remove(c, serial),
     ),
   ]);
+}
+
+function respondToInit({ serial, verification }: Awaited<ReturnType<Tokens["init"]>>) {
+  if (verification === null) return respond(true, { detail: { serial } });
+  const [sent] = verification.issued;
+  const detail = { serial, rollout_state: "verify" as const };
+  if (!sent) return respond(false, { detail: { ...detail, failures: toFailures(verification.unsent) } });
+  const verify = { message: sent.message, valid_until: sent.validUntil };
+  return respond(true, { detail: { ...detail, verify } });
 }
 
 /** Creates the routes that change tokens. A serial in the path is the same as in the body. */

@@ -136,12 +136,12 @@ async function startTransaction(
   const codeHash = await secrets.mac(codeText(transactionId, code));
   const expiresAt = validUntil(request, now);
   const plan = await limits.plan(limitOf(target.token, request.address));
-  const row = { serial, transactionId, codeHash, attemptsLeft: MAX_ATTEMPTS_PER_CODE, expiresAt };
+  const row = { transactionId, codeHash, attemptsLeft: MAX_ATTEMPTS_PER_CODE, expiresAt };
   const results: readonly unknown[] = await store.commit([
     ...plan.consume,
-    challenges.start(serial, transactionId, now, plan.isWithin),
+    challenges.start(target.token, transactionId, now, plan.isWithin),
     ...plan.refund(sql`NOT ${challenges.isCurrent(serial, transactionId)}`),
-    challenges.issue(row),
+    challenges.issue(target.token, row),
   ]);
   const { rowsAffected } = results[plan.consume.length] as { readonly rowsAffected: number };
   const counted = plan.result(results.slice(0, plan.consume.length));

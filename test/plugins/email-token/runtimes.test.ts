@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import { join } from "node:path";
 import PostalMime from "postal-mime";
-import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
+import { type SmtpTestServer, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { type Api, request } from "../../fixtures/process/api.ts";
 import { onEachRuntime } from "../on-each-runtime.ts";
 import { ANN, codeIn, PIN } from "./support.ts";
@@ -9,7 +9,10 @@ import { ANN, codeIn, PIN } from "./support.ts";
 const config = join(import.meta.dir, "fixtures", "worker-config.ts");
 const env = { SEALPOST_BASE_URL: "https://login.example.org" };
 
-/** ann has an email and an SMS token. Her PIN triggers both, and one of six concurrent checks of a code wins. Then her token changes. */
+/**
+ * ann has an email and an SMS token. Her PIN triggers both, and one of six concurrent checks of a code wins. Then her
+ * token changes, and a new token and a new address count once their code came back.
+ */
 async function live(origin: string, admin: Api): Promise<void> {
   await using smtp = await startSmtpServer();
   await admin.save("default", { server: `127.0.0.1:${smtp.port}`, sender: "app@example.org" });
@@ -74,6 +77,36 @@ async function live(origin: string, admin: Api): Promise<void> {
     [1, true, 1],
   );
   expect((await check({ pass: "a new one" })).detail).toMatchObject({ serial: "SMS1" });
+  await confirmed(smtp, admin);
 }
 
-onEachRuntime("a code by email or SMS is accepted once", { config, env }, live);
+/** A new token and a new address count once the code that was sent comes back. */
+async function confirmed(smtp: SmtpTestServer, admin: Api): Promise<void> {
+  // The code of another token, and of another address, is the last message to it.
+  const lastTo = async (recipient: string) => {
+    const theirs = smtp.messages.filter(({ recipients }) => recipients.includes(recipient));
+    return codeIn(await PostalMime.parse(theirs.at(-1)?.bytes ?? ""));
+  };
+  const call = async (method: string, path: string, parameters: Record<string, unknown>) =>
+    (await admin.call(method, path, parameters)).body;
+  await call("POST", "/system/setConfig", { "email.verify_enrollment": true });
+  const desk = { type: "email", email: "desk@example.org", serial: "DESK" };
+  expect((await call("POST", "/token/init", desk)).detail).toMatchObject({ rollout_state: "verify" });
+  const verify = await lastTo(desk.email);
+  expect((await call("POST", "/token/init", { ...desk, verify })).detail).toMatchObject({
+    rollout_state: "enrolled",
+  });
+  const moved = { user: "ann", email: "ann@example.net", confirm_email: true };
+  expect((await call("PUT", "/user/", moved)).result.value).toBe(true);
+  const confirm = await lastTo(moved.email);
+  expect((await call("PUT", "/user/", { user: "ann", confirm })).result.value).toBe(true);
+  expect((await admin.call("GET", "/user/?username=ann")).body.result.value).toMatchObject([
+    { email: moved.email },
+  ]);
+}
+
+onEachRuntime(
+  "a code by email or SMS is accepted once, and ends an enrollment or a change of address",
+  { config, env },
+  live,
+);

@@ -2,9 +2,10 @@ import { rm } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { $, Glob } from "bun";
 import { exports } from "../package.json";
-import { NODE_22, publishedManifest } from "./published.ts";
+import { makePackage } from "./package.ts";
+import { NODE_22 } from "./published.ts";
 
-// Builds the package into dist/: JavaScript and declarations, one of each for a source file, and its package.json.
+// Builds JavaScript and declarations into dist/, one of each for a source file, and from them the package in dist/package/.
 
 const ROOT = join(import.meta.dir, "..");
 const DIST = join(ROOT, "dist");
@@ -21,7 +22,7 @@ await compile("tsconfig.program.json");
 await finish("src", "module");
 await finish("plugins", "plugins");
 await importFirst(NODE_22);
-await Bun.write(join(DIST, "package.published.json"), `${JSON.stringify(publishedManifest(), null, 2)}\n`);
+await makePackage();
 
 async function compile(config: string): Promise<void> {
   await $`tsc -p ${join(import.meta.dir, config)}`;

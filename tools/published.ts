@@ -10,14 +10,18 @@ const OPTIONAL = ["bullmq", "ioredis", "postal-mime"] as const;
 /** The host app has a runtime. */
 const RUNTIMES = ["bun"];
 
-/** Returns the package.json of the published package: the host app brings the peer dependencies. */
-export function publishedManifest(): object {
-  const { scripts: _, devDependencies: __, dependencies, ...kept } = manifest;
+/**
+ * Returns the package.json of the published package: the host app brings the peer dependencies.
+ * @param repository `owner/name` on GitHub, which npm compares with the provenance.
+ */
+export function publishedManifest(repository = process.env.GITHUB_REPOSITORY): object {
+  const { private: _, scripts: __, devDependencies: ___, dependencies, ...kept } = manifest;
   const peers = Object.entries(PEERS).map(([name, { min, below }]) => [name, `>=${min} <${below}`]);
   const optional = OPTIONAL.map((name) => [name, `^${dependencies[name]}`]);
   const others = new Set([...peers, ...optional].map(([name]) => name).concat(RUNTIMES));
   return {
     ...kept,
+    ...(repository && { repository: { type: "git", url: `git+https://github.com/${repository}.git` } }),
     sideEffects: [NODE_22.replace("src/", "./dist/module/").replace(/\.ts$/, ".js")],
     dependencies: Object.fromEntries(Object.entries(dependencies).filter(([name]) => !others.has(name))),
     peerDependencies: Object.fromEntries([...peers, ...optional].sort()),

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { Glob } from "bun";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
+import { followCommands } from "../fixtures/process/page.ts";
 import { type Sealpost, startSealpost } from "../fixtures/process/sealpost.ts";
-import { run } from "../fixtures/smime/openssl.ts";
 
 setDefaultTimeout(TEST_MS);
 
@@ -52,19 +52,10 @@ function commandsOf(page: string): string {
     .join("\n");
 }
 
-/** Runs the commands of a page. @returns the envelopes, and the rest of the output. */
+/** Runs the commands of a page. */
 async function follow(page: string) {
   const { token } = await sealpost.logIn();
-  const script = `set -eu -o pipefail\ncd ${folder.path}\n${commandsOf(page)}`;
-  const known = { ...VARIABLES, URL: sealpost.url, TOKEN: token };
-  const { code, stdout, stderr } = await run(["bash", "-c", script], known);
-  expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
-  const [, ...parts] = stdout.split('{"jsonrpc"');
-  const ends = parts.map((part) => part.lastIndexOf("}") + 1);
-  return {
-    envelopes: parts.map((part, index) => JSON.parse(`{"jsonrpc"${part.slice(0, ends[index])}`)),
-    output: parts.map((part, index) => part.slice(ends[index])).join(""),
-  };
+  return followCommands(commandsOf(page), folder.path, { ...VARIABLES, URL: sealpost.url, TOKEN: token });
 }
 
 describe.skipIf(MISSING.length > 0)("the commands of", () => {
@@ -72,13 +63,13 @@ describe.skipIf(MISSING.length > 0)("the commands of", () => {
     const { envelopes } = await follow(page);
     expect(envelopes.length).toBeGreaterThan(0);
     for (const { result, detail } of envelopes) {
-      expect(String(result.value ?? result.error.message)).toMatch(/^(true$|https:\/\/)/);
-      expect((detail?.warnings ?? []).filter((text: string) => text !== EXPECTED_WARNING)).toEqual([]);
+      expect(String(result.value ?? result.error?.message)).toMatch(/^(true$|https:\/\/)/);
+      expect((detail?.warnings ?? []).filter((text) => text !== EXPECTED_WARNING)).toEqual([]);
     }
   });
 
   test("docs/providers/ses.md compute the SMTP password as the program of AWS does", async () => {
-    const { output } = await follow("docs/providers/ses.md");
-    expect(output.trim()).toBe("BF0/eIJm0ruTHsSjOkRuOGzGF+zeSyE3aiRzrzUQ8LwG");
+    const { rest } = await follow("docs/providers/ses.md");
+    expect(rest.trim()).toBe("BF0/eIJm0ruTHsSjOkRuOGzGF+zeSyE3aiRzrzUQ8LwG");
   });
 });

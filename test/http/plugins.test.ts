@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { definePlugin } from "sealpost/plugin";
 import * as v from "valibot";
+import { feedback } from "../../examples/plugins/feedback.ts";
+import { notice } from "../../examples/plugins/notice.ts";
 import { testInstance } from "../fixtures/instance.ts";
-import { feedback } from "../plugin/example/feedback.ts";
-import { notice } from "../plugin/example/notice.ts";
 
 const OWNER = "owner@example.org";
 const save = { json: { server: "mail.example.org", sender: "a@b.org" } };

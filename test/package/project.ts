@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Folder, temporaryFolder } from "../fixtures/process/folder.ts";
+import { builtProgram } from "../fixtures/process/node.ts";
 
 export const ROOT = join(import.meta.dir, "..", "..");
 /** Packing takes 3 seconds, an install under 1 second from the cache and up to 30 from the registry. */
@@ -33,9 +34,10 @@ export function tarball(): Promise<Tarball> {
 
 async function pack(): Promise<Tarball> {
   kept = temporaryFolder();
-  const report = await run(["npm", "pack", "--json", "--pack-destination", kept.path], ROOT);
-  // The output of the build comes first.
-  const [made]: readonly PackReport[] = JSON.parse(report.slice(report.indexOf("[\n")));
+  await builtProgram();
+  const pack = ["npm", "pack", "./dist/package", "--json", "--pack-destination", kept.path];
+  const report = await run(pack, ROOT);
+  const [made]: readonly PackReport[] = JSON.parse(report);
   if (made === undefined) throw new Error(`npm pack made nothing: ${report}`);
   const files = made.files.map(({ path }) => path).toSorted();
   return { path: join(kept.path, made.filename), files, bytes: made.size };

@@ -65,7 +65,7 @@ const CONFIG = {
   },
 };
 
-const FEEDBACK = join(ROOT, "test", "plugin", "example", "feedback.ts");
+const FEEDBACK = join(ROOT, "examples", "plugins", "feedback.ts");
 const SQL = 'declare module "*.sql" { const text: string; export default text; }';
 
 async function makeConsumer(): Promise<Project> {

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { testSealpost } from "sealpost/testing";
+import { feedback } from "../../examples/plugins/feedback.ts";
+import { notice } from "../../examples/plugins/notice.ts";
 import { testPlugin } from "../contract/plugin.ts";
 import { testInstance } from "../fixtures/instance.ts";
-import { feedback } from "./example/feedback.ts";
-import { notice } from "./example/notice.ts";
 
 const OWNER = "owner@example.org";
 const GIVEN = { address: "Ann <ann@example.net>", text: "I like it" };
@@ -82,7 +82,7 @@ testPlugin("notice", {
 
 test("docs/plugins.md shows the notice plugin unchanged, in at most forty lines", async () => {
   const read = (path: string) => Bun.file(join(import.meta.dir, "..", "..", path)).text();
-  const example = await read("test/plugin/example/notice.ts");
+  const example = await read("examples/plugins/notice.ts");
   expect(await read("docs/plugins.md")).toContain(`\`\`\`ts\n${example}\`\`\``);
   expect(example.trimEnd().split("\n").length).toBeLessThanOrEqual(40);
   await using mail = await testSealpost({ plugins: [notice({ to: OWNER })] });

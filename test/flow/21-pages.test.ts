@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type SmtpTestServer, startSmtpServer } from "../../src/testing/smtp/index.ts";
+import { TEST_MS } from "../fixtures/process/child.ts";
+import { temporaryFolder } from "../fixtures/process/folder.ts";
+import { followCommands, pageCommands } from "../fixtures/process/page.ts";
+import { type Sealpost, startSealpost } from "../fixtures/process/sealpost.ts";
+import { SENDER, sender } from "../fixtures/smime/authority.ts";
+import { run } from "../fixtures/smime/openssl.ts";
+
+setDefaultTimeout(TEST_MS);
+
+const MISSING = ["bash", "curl", "openssl"].filter((program) => Bun.which(program) === null);
+if (MISSING.length > 0) console.warn(`Skipped: the pages of docs/; not installed: ${MISSING.join()}`);
+
+const folder = temporaryFolder();
+let smtp: SmtpTestServer;
+let sealpost: Sealpost;
+
+/** Files that a reader of the pages has. */
+async function writeFiles(): Promise<void> {
+  const { key, certificate, intermediate } = await sender("p256");
+  const file = (name: string) => join(folder.path, name);
+  writeFileSync(file("key.pem"), key);
+  writeFileSync(file("cert.pem"), certificate + intermediate.certificate);
+  writeFileSync(file("recipient.pem"), certificate + intermediate.certificate);
+  const files = ["-inkey", file("key.pem"), "-in", file("cert.pem"), "-out", file("identity.p12")];
+  await run(["openssl", "pkcs12", "-export", ...files, "-passout", "pass:of the file"]);
+}
+
+beforeAll(async () => {
+  smtp = await startSmtpServer();
+  sealpost = await startSealpost({ folder: folder.path });
+  await writeFiles();
+  const { save } = await sealpost.logIn();
+  await save("main", { server: `127.0.0.1:${smtp.port}`, sender: SENDER });
+});
+afterAll(async () => {
+  await sealpost[Symbol.asyncDispose]();
+  await smtp[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+});
+
+/** Runs the commands of a page. @returns its envelopes, and the rest of the output. */
+async function follow(page: string, to = "you@example.net") {
+  const { token } = await sealpost.logIn();
+  const reader = { FROM: SENDER, TO: to, P12_PASSWORD: "of the file" };
+  const server = { URL: sealpost.url, TOKEN: token, SERVER: `127.0.0.1:${smtp.port}` };
+  const commands = (await pageCommands(page)).join("\n");
+  return followCommands(commands, folder.path, { ...reader, ...server, PASSWORD: sealpost.password ?? "" });
+}
+
+/** Waits for so many messages at the mail server, and returns the last. */
+async function arrived(count: number): Promise<string> {
+  while (smtp.messages.length < count) await Bun.sleep(20);
+  return new TextDecoder().decode(smtp.messages[count - 1]?.bytes);
+}
+
+describe.skipIf(MISSING.length > 0)("the commands of", () => {
+  test("docs/queue.md queue a message, list it and print the state of the queue", async () => {
+    const before = smtp.messages.length;
+    const { envelopes, rest } = await follow("docs/queue.md");
+    expect(envelopes).toMatchObject([
+      { result: { value: true }, detail: { queued: true, mail_id: expect.any(String) } },
+      { result: { value: { count: expect.any(Number) } } },
+    ]);
+    expect(rest).toMatch(/queued|sent/);
+    await arrived(before + 1);
+  });
+
+  test("docs/check.md reach the login, and send nothing", async () => {
+    const before = smtp.messages.length;
+    const { envelopes, rest } = await follow("docs/check.md");
+    expect(envelopes).toMatchObject([{ result: { value: true }, detail: { delivery: { reached: "auth" } } }]);
+    expect(rest).toContain("auth");
+    expect(smtp.messages).toHaveLength(before);
+  });
+
+  test("docs/sign.md sign with a PKCS#12 file, and save PEM files without a warning", async () => {
+    const { envelopes } = await follow("docs/sign.md");
+    expect(envelopes).toMatchObject([
+      { result: { value: true } },
+      { result: { value: true }, detail: { smime: { signed: true } } },
+      { result: { value: true } },
+      { result: { value: { smime: true, private_key: "__CENSORED__" } }, detail: { smime: { path: {} } } },
+    ]);
+    expect(envelopes.flatMap(({ detail }) => detail?.warnings ?? [])).toEqual([]);
+  });
+
+  test("docs/encryption.md encrypt a message to the certificate in a file", async () => {
+    const { envelopes } = await follow("docs/encryption.md", SENDER);
+    expect(envelopes).toMatchObject([
+      { result: { value: true } },
+      { result: { value: true }, detail: { smime: { encrypted: true } } },
+    ]);
+  });
+
+  test("docs/api.md log in, list the definitions and save one with a client certificate", async () => {
+    const { envelopes } = await follow("docs/api.md");
+    expect(envelopes).toMatchObject([{ result: { value: { main: {} } } }, { result: { value: true } }]);
+    expect(envelopes.flatMap(({ detail }) => detail?.warnings ?? [])).toEqual([]);
+  });
+});

@@ -29,6 +29,7 @@ import { migrateAndRead } from "./storage/migrate.ts";
 import { MIGRATIONS } from "./storage/migrations/index.ts";
 import { createRateLimitRepository } from "./storage/rate-limits.ts";
 import { createSealedRepository } from "./storage/sealed-values.ts";
+import { type Meter, MetricRegistry, NO_METER, type Reading } from "./telemetry/meter.ts";
 import { createFetchClient } from "./transport/fetch-client.ts";
 import { createPollWake } from "./wake/poll.ts";
 import { createIsAllowed, createRequireRight, type RequireRight } from "./wire/guard.ts";
@@ -104,6 +105,8 @@ export interface Services
   /** Every right: those of Sealpost, then those of plugins. */
   readonly rights: readonly Right[];
   readonly requireRight: RequireRight;
+  /** Counts for `readMetrics`. */
+  readonly meter: Meter;
   /** Public URL without its final slash, or empty if not set. */
   readonly baseUrl: string;
   /** Submits mail of the host app. */
@@ -134,7 +137,7 @@ export interface Services
 /** Creates every object of an instance, without I/O; `start` does the I/O. */
 export function createServices(drivers: Drivers, settings: InstanceSettings): Services {
   const { transport, platform } = drivers;
-  const { tokenSeconds, auditDays, mailDays, hostName, lease } = settings;
+  const { tokenSeconds, auditDays } = settings;
   const pluginSet = readPlugins(settings.plugins ?? []);
   const shared = createFoundation(drivers, settings, pluginSet);
   const { database, epoch, rateLimits, rights } = shared;
@@ -147,11 +150,9 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
   };
   const wake = wakeOf(drivers, drain);
   const { createWorker, idempotency, ...mail } = createMailServices({
+    ...settings,
     ...shared,
     ...access,
-    hostName,
-    mailDays,
-    ...(lease && { lease }),
     transport,
     wake,
     mac: secrets.mac,
@@ -181,6 +182,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     plugins,
     rights,
     requireRight: createRequireRight(guard),
+    meter: shared.meter,
     baseUrl: shared.baseUrl,
     submit: mail.submitFor({ name: "host", actor: HOST }),
     drain,
@@ -227,13 +229,21 @@ function createFoundation(drivers: Drivers, settings: InstanceSettings, plugins:
   const { keyring, platform } = drivers;
   const epoch = new Epoch(drivers.database, plugins.kept);
   const { database } = epoch;
+  const pool = new HashPool(drivers.maxHashes ?? 1);
+  const registry = new MetricRegistry();
+  // A request on Workers may meet any isolate.
+  const isOneProcess = drivers.drains === undefined;
+  const meter = isOneProcess ? registry : NO_METER;
   return {
+    meter,
+    registry,
+    processGauges: isOneProcess ? createProcessGauges(pool, drivers) : () => [],
     database,
     epoch,
     keyring,
     platform,
     passwords: createPasswords({
-      pool: new HashPool(drivers.maxHashes ?? 1),
+      pool,
       passwordCost: settings.passwordCost ?? DEFAULT_PASSWORD_COST,
       platform,
     }),
@@ -243,10 +253,18 @@ function createFoundation(drivers: Drivers, settings: InstanceSettings, plugins:
     requestMs: settings.pluginRequestMs ?? DEFAULT_REQUEST_MS,
     blockedPorts: drivers.blockedPorts ?? [],
     http: drivers.http ?? createFetchClient({ egress: "private", ports: [] }),
-    audit: createAuditRepository(database),
+    audit: createAuditRepository(database, meter),
     rateLimits: createRateLimitRepository(database),
     rights: [...Object.keys(CORE_RIGHTS), ...plugins.rights],
   };
+}
+
+/** Creates the reader of what this process does at the moment. */
+function createProcessGauges(pool: HashPool, { database }: Drivers): () => readonly Reading[] {
+  return () => [
+    { name: "sealpost_hashes_waiting", labels: {}, value: pool.waiting },
+    { name: "sealpost_db_busy_total", labels: {}, value: database.busyCount?.() ?? 0 },
+  ];
 }
 
 /** @throws {SealpostError} `database_unavailable`, also for keys that do not fit the database. */

@@ -7,6 +7,7 @@ import { clientNetwork } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
 import { hashText } from "../secrets/digest.ts";
 import type { AdminRepository } from "../storage/admins.ts";
+import type { Meter } from "../telemetry/meter.ts";
 import { type AdminTokens, expiredToken } from "./admin-tokens.ts";
 import type { ApiKeys } from "./api-keys.ts";
 import type { HashCaller } from "./hash-pool.ts";
@@ -73,6 +74,7 @@ export function createAuthentication(deps: {
   readonly reserveAttempt: ReserveAttempt;
   /** Returns the current rights of an admin. They inform the client and decide nothing. */
   readonly rights: (principal: Principal, client: string | null) => Promise<readonly string[]>;
+  readonly meter: Meter;
 }): Authentication {
   const { database, admins, tokens, apiKeys, reserveAttempt, passwords } = deps;
 
@@ -141,7 +143,22 @@ export function createAuthentication(deps: {
     throw expiredToken("the account was changed since");
   }
 
-  return { issue, logIn, check, recheck };
+  return { issue, logIn: counted(logIn, deps.meter), check, recheck };
+}
+
+/** Counts logins by their result. */
+function counted(logIn: Authentication["logIn"], meter: Meter): Authentication["logIn"] {
+  const count = (result: string) => meter.count("sealpost_login_total", { result });
+  return async (...login) => {
+    try {
+      const session = await logIn(...login);
+      count("ok");
+      return session;
+    } catch (error) {
+      count(error instanceof SealpostError ? error.code : "internal");
+      throw error;
+    }
+  };
 }
 
 /** Returns the admins that a login may mean, in order. With a realm, that of the realm, else the local one. */

@@ -53,6 +53,11 @@ export class HashPool {
     this.#maxRunning = Math.max(1, maxRunning);
   }
 
+  /** The number of hashes that wait for their turn. */
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
   /** @throws {SealpostError} `busy` if {@link run} would reject this client now. */
   assertRoom({ client }: HashCaller): void {
     if (client !== null && this.#isFull() && this.#queue.surplus(client) === undefined) throw this.#full();

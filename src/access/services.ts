@@ -8,6 +8,7 @@ import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Epoch } from "../storage/epoch.ts";
 import { createPolicyRepository } from "../storage/policies.ts";
 import type { RateLimitRepository } from "../storage/rate-limits.ts";
+import type { Meter } from "../telemetry/meter.ts";
 import { createAdminTokens } from "./admin-tokens.ts";
 import { type Admins, createAdmins } from "./admins.ts";
 import { type ApiKeys, createApiKeys } from "./api-keys.ts";
@@ -44,6 +45,7 @@ interface AccessServicesDeps {
   /** Retention of audit rows, in days. */
   readonly auditDays: number;
   readonly rights: readonly Right[];
+  readonly meter: Meter;
 }
 
 /** Creates the services for admins, without I/O. */

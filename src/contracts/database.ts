@@ -74,6 +74,8 @@ export interface Database extends AsyncDisposable {
    * `null` if the state is unknown and has to be read.
    */
   readonly changeMark?: () => string | null;
+  /** Returns how often an operation found the database locked by another process, or its server too busy. */
+  readonly busyCount?: () => number;
   /** Waits for running operations, then closes the connections. Later calls reject. */
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -18,6 +18,8 @@ export interface Env {
     readonly actor: AuditActor;
     /** `METHOD /route/<parameter>`; set before the token is checked. */
     readonly auditAction: string;
+    /** Path of the route as declared, such as `/mail/<id>`. Not set if no route matches. */
+    readonly routePath: string | undefined;
     /** The user or resource of this request, if the path does not name it. */
     readonly auditTarget: AuditTarget;
     /** Set once the audit row for the rejection of this request is written. */

@@ -215,7 +215,8 @@ function isServerFailure({ outcome, phase, code }: Failure): boolean {
   return outcome === "not-sent" && isBefore(phase, "sender") && phase !== "sign" && code !== "server_unknown";
 }
 
-function healthOf(row: ServerHealthRow, now: Date): Omit<ServerHealth, "waiting"> {
+/** Returns the health that a row describes. */
+export function healthOf(row: ServerHealthRow, now: Date): Omit<ServerHealth, "waiting"> {
   const { openUntil, failures, since, probe } = row;
   const lastFailure = { date: row.failedAt, phase: row.phase, code: row.code };
   if (openUntil === null) return { circuit: "closed", failures, since, nextTry: null, lastFailure };

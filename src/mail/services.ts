@@ -13,18 +13,21 @@ import type { AuditRepository } from "../storage/audit-log.ts";
 import type { Epoch } from "../storage/epoch.ts";
 import { createIdempotencyRepository, type IdempotencyRepository } from "../storage/idempotency.ts";
 import { createMailUpkeepRepository, type MailUpkeepRepository } from "../storage/mail-upkeep.ts";
+import { createMetricsRepository } from "../storage/metrics.ts";
 import { createOAuthTokenRepository, type OAuthTokenRepository } from "../storage/oauth-tokens.ts";
 import { createOutboxRepository } from "../storage/outbox.ts";
 import { createQueuedMailRepository } from "../storage/queued-mail.ts";
 import type { RateLimitRepository } from "../storage/rate-limits.ts";
 import { createServerHealthRepository, createWaitingMailRepository } from "../storage/server-health.ts";
 import { createSmtpServerRepository } from "../storage/smtp-servers.ts";
+import type { MetricRegistry, Reading } from "../telemetry/meter.ts";
 import { createBuild } from "./build.ts";
 import { Circuit } from "./circuit.ts";
 import { createDeliver, sendsJointly } from "./deliver.ts";
 import { type CertificatesOf, createEncryption, type Encryption } from "./encryption.ts";
 import type { Notify } from "./events.ts";
 import { createIdempotency, IDEMPOTENCY_MS, type Idempotency } from "./idempotency.ts";
+import { createReadMetrics, type ReadMetrics } from "./metrics.ts";
 import { createTokensFor } from "./oauth/definition-tokens.ts";
 import { createSignIns, type SignIns } from "./oauth/sign-ins.ts";
 import { createUseRefreshTokens } from "./oauth/use-refresh-tokens.ts";
@@ -82,6 +85,8 @@ interface MailServicesDeps {
   readonly blockedPorts: readonly number[];
   /** Default: by the kind of database. */
   readonly lease?: LeaseTimes;
+  readonly registry: MetricRegistry;
+  readonly processGauges: () => readonly Reading[];
 }
 
 /** Mail and server definitions. */
@@ -99,6 +104,7 @@ export interface MailServices {
   readonly encryption: Encryption;
   /** Creates a worker: one for each process, or on Workers for each invocation. */
   createWorker(): QueueWorker;
+  readonly readMetrics: ReadMetrics;
   /** Deletes what has been kept for long enough. */
   prune(): Promise<void>;
 }
@@ -152,6 +158,7 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     saveServer: createSaveServer({ ...deps, repository, servers, circuit }),
     testMail: createTestMail({ ...sending, repository, servers, submitFor, checkServer, tokensFor }),
     signIns,
+    readMetrics: createReadMetrics({ ...sending, repository, rows: createMetricsRepository(database) }),
     mailQueue: createMailQueue({ ...deps, repository: createQueuedMailRepository(database), circuit }),
 
     createWorker() {

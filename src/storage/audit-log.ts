@@ -1,6 +1,7 @@
 import { and, asc, count as countRows, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm";
 import type { Database, WriteStatement } from "../contracts/database.ts";
 import type { AuditEntry, AuditQuery, AuditTextColumn, StoredAuditEntry } from "../domain/audit.ts";
+import { type Meter, NO_METER } from "../telemetry/meter.ts";
 import { placeholdersFor } from "./drizzle.ts";
 import { audit } from "./schema.ts";
 
@@ -42,7 +43,15 @@ const FIELDS = [
 ] as const satisfies readonly (keyof AuditEntry)[];
 const INSERT_FIELDS = sql`INSERT INTO audit (${sql.raw(FIELDS.map((field) => audit[field].name).join(", "))})`;
 
-export function createAuditRepository({ read, write, prepare }: Database): AuditRepository {
+/** @param meter counts the events whose rows are built. */
+export function createAuditRepository(
+  { read, write, prepare }: Database,
+  meter: Meter = NO_METER,
+): AuditRepository {
+  const counted = (entry: AuditEntry): AuditEntry => {
+    meter.count("sealpost_audit_total", { action: entry.action, success: String(entry.success) });
+    return entry;
+  };
   const placeholders = placeholdersFor(FIELDS);
   const insert = prepare(write.insert(audit).values(placeholders));
   const insertIfChanged = prepare(
@@ -60,16 +69,17 @@ export function createAuditRepository({ read, write, prepare }: Database): Audit
       .onConflictDoUpdate({ target: audit.shareKey, set: { count: sql`${audit.count} + 1` } }),
   );
   return {
-    insert,
+    insert: (entry) => insert(counted(entry)),
 
-    insertIfChanged,
+    insertIfChanged: (entry) => insertIfChanged(counted(entry)),
 
     insertWhere(entry, where, computed) {
       const values = FIELDS.map((field) => computed[field] ?? sql.param(entry[field], audit[field]));
+      counted(entry);
       return write.run(sql`${INSERT_FIELDS} SELECT ${sql.join(values, sql`, `)} WHERE ${where}`);
     },
 
-    count: (entry, shareKey) => count({ ...entry, shareKey }),
+    count: (entry, shareKey) => count({ ...counted(entry), shareKey }),
 
     async page(query) {
       const where = and(...conditions(query));

@@ -73,6 +73,7 @@ export class Epoch {
       write,
       prepare: database.prepare.bind(database),
       append: database.append.bind(database),
+      ...(database.busyCount && { busyCount: database.busyCount }),
       commit: async <const T extends readonly Statement[]>(statements: T, options?: CommitOptions) => {
         // Prove the right of the work before it writes.
         await this.prove();

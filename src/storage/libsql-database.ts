@@ -37,6 +37,12 @@ export class LibsqlDatabase implements Database {
 
   changeMark = (): string | null => this.#connections.reader.changeMark?.() ?? null;
 
+  busyCount = (): number => {
+    const { reader, writer } = this.#connections;
+    const connections = reader === writer ? [reader] : [reader, writer];
+    return connections.reduce((sum, connection) => sum + (connection.busyCount?.() ?? 0), 0);
+  };
+
   commit<const T extends readonly Statement[]>(
     statements: T,
     options?: CommitOptions,
@@ -178,6 +184,8 @@ export interface Connection {
   run<T>(operation: (client: Client) => Promise<T>, options?: RunOptions): Promise<T>;
   /** Returns a mark that stays the same until something is committed; `null` if that is not known. */
   changeMark?(): string | null;
+  /** Returns how often an operation found a lock of another connection, or a server that was too busy. */
+  busyCount?(): number;
   /** Waits for the running operation, then closes. Later operations reject. */
   close(): Promise<void>;
 }

@@ -5,7 +5,7 @@ import { SealpostError } from "../errors.ts";
 import { envelopeOf } from "./envelope.ts";
 import type { RequireRight } from "./guard.ts";
 import { describeOperation, isGuardedWrite } from "./operation.ts";
-import { actionOf, pathNamesOf, type SchemaOf } from "./route.ts";
+import { actionOf, declaredPath, pathNamesOf, type SchemaOf } from "./route.ts";
 import { validateRequest } from "./validate.ts";
 
 export interface RouteDeps {
@@ -38,10 +38,12 @@ export function addRoute(
 ): void {
   const { method, path, right, isQuiet = false, isProvedByRead = false, parameters = {} } = declaration;
   const action = actionOf(method, path);
+  const routePath = declaredPath(path);
   const options = { isProvedByRead };
   const chosen = typeof right === "object" ? right : null;
 
   const start: MiddlewareHandler<Env> = async (c, next) => {
+    c.set("routePath", routePath);
     if (!isQuiet) c.set("auditAction", action);
     await next();
   };

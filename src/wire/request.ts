@@ -2,11 +2,13 @@ import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
+import { METHODS } from "../contracts/route.ts";
 import { API_KEY } from "../domain/api-key.ts";
 import { DEFINITION_FIELDS } from "../domain/definition-fields.ts";
 import { type CidrBlock, canonicalIp } from "../domain/network.ts";
 import { SECRET_NAMES } from "../domain/smtp-server.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
+import { type Meter, OTHER } from "../telemetry/meter.ts";
 
 /** 256 KiB: ten times the size of a key with its certificate chain. */
 const MAX_BODY_BYTES = 256 * 1024;
@@ -35,6 +37,19 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
     await next();
     c.header("Cache-Control", "no-store");
     c.header("X-Content-Type-Options", "nosniff");
+  };
+}
+
+/** Measures each request by the path that its route declares, never by its URL. */
+export function measureRequests(meter: Meter): MiddlewareHandler<Env> {
+  return async function measureRequests(c, next) {
+    const startedMs = performance.now();
+    await next();
+    meter.observe("sealpost_http_request_duration_seconds", (performance.now() - startedMs) / 1_000, {
+      method: METHODS.find((known) => known === c.req.method) ?? OTHER,
+      route: c.get("routePath") ?? OTHER,
+      status: String(c.res.status),
+    });
   };
 }
 

@@ -133,7 +133,12 @@ const VARIABLE = /:(\w+)(\{[^}]*\})?/g;
 
 /** The name of a route in the audit log: `POST /token/<serial>`. */
 export function actionOf(method: string, path: string): string {
-  return `${method} ${path.replaceAll(VARIABLE, "<$1>")}`;
+  return `${method} ${declaredPath(path)}`;
+}
+
+/** A path with the names of its variables: `/token/<serial>`. */
+export function declaredPath(path: string): string {
+  return path.replaceAll(VARIABLE, "<$1>");
 }
 
 /** The paths under which a route is served: a collection also without its final slash. */

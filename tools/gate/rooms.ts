@@ -18,7 +18,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["mail"],
   ["access"],
   ["message", "smime", "secrets", "smtp", "oauth", "storage", "transport", "wake"],
-  ["async"],
+  ["async", "telemetry"],
   ["contracts"],
   ["domain"],
   ["errors", "version"],

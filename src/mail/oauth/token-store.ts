@@ -130,6 +130,15 @@ async function stateOf(keyring: Keyring, key: string, text: string): Promise<Tok
   return { ...others, token: token && { ...token, accessToken: new Secret(token.accessToken) } };
 }
 
+/** Returns when the access token of a row ends; `null` if it has none. */
+export async function tokenEndOf(
+  keyring: Keyring,
+  { key, state }: { readonly key: string; readonly state: string },
+): Promise<Date | null> {
+  const { token } = await stateOf(keyring, key, state);
+  return token && new Date(token.obtainedAt + token.lifeMs);
+}
+
 function isObject(value: unknown): boolean {
   return typeof value === "object" && value !== null;
 }

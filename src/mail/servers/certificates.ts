@@ -2,13 +2,14 @@ import { getLogger } from "@logtape/logtape";
 import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import { auditEntry } from "../../domain/audit.ts";
+import { BoundedCache } from "../../domain/bounded-cache.ts";
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import { expiryOf } from "../../smime/identity.ts";
 import { daysUntil, EXPIRES_SOON_DAYS, earliestEnd } from "../../smime/validity.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { RateLimitRepository } from "../../storage/rate-limits.ts";
-import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-servers.ts";
+import { type SmtpServerRepository, type SmtpServerRow, versionKey } from "../../storage/smtp-servers.ts";
 import type { Notify } from "../events.ts";
 import { inspectSource } from "./check-identity.ts";
 
@@ -43,11 +44,11 @@ type CertificateName = (typeof CERTIFICATES)[number];
  * writes the audit row and emits the event. A certificate that cannot be read does not prevent the checks of the others.
  */
 export function createCheckCertificates(deps: CheckCertificatesDeps): () => Promise<void> {
-  const { database, repository, audit, rateLimits, loadServer, notify, platform } = deps;
+  const { database, repository, audit, rateLimits, notify, platform } = deps;
 
   async function check(row: SmtpServerRow, name: CertificateName): Promise<void> {
     const now = platform.now();
-    const notAfter = await (name === "certificate" ? signingExpiry(row, now) : expiryOf(row[name]));
+    const notAfter = await endOf(deps, row, name, now);
     const daysLeft = notAfter ? daysUntil(notAfter, now) : EXPIRES_SOON_DAYS;
     if (!notAfter || daysLeft >= EXPIRES_SOON_DAYS) return;
     const { identifier } = row;
@@ -60,14 +61,6 @@ export function createCheckCertificates(deps: CheckCertificatesDeps): () => Prom
     notify("certificate_expiring", { identifier, parameter, expires, daysLeft });
   }
 
-  /** Returns the first end in the path of the signing key's certificate. `null` if none belongs to it. */
-  async function signingExpiry({ identifier }: SmtpServerRow, now: Date): Promise<Date | null> {
-    const signing = (await loadServer(identifier))?.signing;
-    if (!signing) return null;
-    const { path } = await inspectSource(signing, now);
-    return path.length > 0 ? earliestEnd(path) : null;
-  }
-
   async function isFirstToReport(key: string, now: Date): Promise<boolean> {
     const limit = { key, max: 1, windowSeconds: QUIET_SECONDS };
     const [rows] = await database.commit([rateLimits.consume(limit, now)]);
@@ -77,7 +70,7 @@ export function createCheckCertificates(deps: CheckCertificatesDeps): () => Prom
   return async () => {
     for (const row of await repository.list()) {
       const { identifier } = row;
-      for (const name of CERTIFICATES.filter((one) => isUsed(row, one))) {
+      for (const name of usedCertificates(row)) {
         const { parameter } = DEFINITION_FIELDS[name];
         await check(row, name).catch((error) =>
           log.error("Cannot check {parameter} of {identifier}: {error}", { parameter, identifier, error }),
@@ -87,6 +80,49 @@ export function createCheckCertificates(deps: CheckCertificatesDeps): () => Prom
   };
 }
 
-function isUsed(row: SmtpServerRow, name: CertificateName): boolean {
-  return row[name] !== "" && (name !== "certificate" || row.smime);
+function usedCertificates(row: SmtpServerRow): readonly CertificateName[] {
+  return CERTIFICATES.filter((name) => row[name] !== "" && (name !== "certificate" || row.smime));
+}
+
+type LoadServer = Pick<CheckCertificatesDeps, "loadServer">;
+
+/**
+ * Returns when a certificate ends; for the one to sign with, the first end in the path of the signing key's certificate.
+ * `null` if it cannot be read, or does not belong to the key.
+ */
+async function endOf(
+  { loadServer }: LoadServer,
+  row: SmtpServerRow,
+  name: CertificateName,
+  now: Date,
+): Promise<Date | null> {
+  if (name !== "certificate") return expiryOf(row[name]);
+  const signing = (await loadServer(row.identifier))?.signing;
+  if (!signing) return null;
+  const { path } = await inspectSource(signing, now);
+  return path.length > 0 ? earliestEnd(path) : null;
+}
+
+/** Definitions whose end is remembered, and for how long. */
+const MAX_REMEMBERED = 1_000;
+const REMEMBERED_MS = 3_600_000;
+
+export type FirstEnd = (row: SmtpServerRow, now: Date) => Promise<Date | null>;
+
+/**
+ * Creates what returns the first end of the certificates that a definition uses; `null` if it uses none, or none can be
+ * read. A version of a definition is inspected once an hour, because the path may change with time.
+ */
+export function createFirstEnd(deps: LoadServer): FirstEnd {
+  const remembered = new BoundedCache<{ readonly end: Date | null; readonly at: number }>(MAX_REMEMBERED);
+  return async (row, now) => {
+    const key = versionKey(row);
+    const known = remembered.get(key);
+    if (known && Math.abs(now.getTime() - known.at) < REMEMBERED_MS) return known.end;
+    const names = usedCertificates(row);
+    const ends = await Promise.all(names.map((name) => endOf(deps, row, name, now).catch(() => null)));
+    const [end = null] = ends.filter((one) => one !== null).sort((one, other) => Number(one) - Number(other));
+    remembered.set(key, { end, at: now.getTime() });
+    return end;
+  };
 }

@@ -46,6 +46,7 @@ export class ManagedConnection implements Connection {
   #isReady = false;
   #isClosed = false;
   #isRunning = false;
+  #busyCount = 0;
   readonly #semaphore = new Semaphore(1);
 
   constructor(options: ManagedConnectionOptions) {
@@ -62,6 +63,10 @@ export class ManagedConnection implements Connection {
         this.#isRunning = false;
       }
     });
+  }
+
+  busyCount(): number {
+    return this.#busyCount;
   }
 
   changeMark(): string | null {
@@ -95,6 +100,7 @@ export class ManagedConnection implements Connection {
       try {
         return await operation(await this.#connected());
       } catch (error) {
+        if (isBusy(error)) this.#busyCount++;
         if (!isConstraintError(error)) await this.#reconnect();
         if (!isBusy(error) || performance.now() >= deadlineMs) throw localError(error);
         await this.#wait(failures);

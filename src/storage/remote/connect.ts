@@ -65,6 +65,7 @@ function connect(options: RemoteOptions): Connections {
 
 function createConnection(options: RemoteOptions, requestTimeoutMs: number): Connection {
   let isClosed = false;
+  let busyCount = 0;
   const attempt = async <T>(operation: (client: Client) => Promise<T>) => {
     // One client for each operation: a shared one queues, and on Workers no request may wait for another.
     const client = openClient(options, AbortSignal.timeout(requestTimeoutMs));
@@ -78,11 +79,16 @@ function createConnection(options: RemoteOptions, requestTimeoutMs: number): Con
     async run(operation, { deadlineMs = performance.now() + requestTimeoutMs } = {}) {
       if (isClosed) throw new SealpostError("database_unavailable", "The database has been closed");
       try {
-        return await retryWhileBusy(() => attempt(operation), deadlineMs);
+        return await retryWhileBusy(
+          () => attempt(operation),
+          deadlineMs,
+          () => busyCount++,
+        );
       } catch (error) {
         throw remoteError(error);
       }
     },
+    busyCount: () => busyCount,
     async close() {
       isClosed = true;
     },
@@ -90,13 +96,19 @@ function createConnection(options: RemoteOptions, requestTimeoutMs: number): Con
 }
 
 /** Repeats an attempt while the server is busy with others and has done nothing. */
-async function retryWhileBusy<T>(attempt: () => Promise<T>, deadlineMs: number): Promise<T> {
+async function retryWhileBusy<T>(
+  attempt: () => Promise<T>,
+  deadlineMs: number,
+  onBusy: () => void,
+): Promise<T> {
   for (let waitMs = INITIAL_WAIT_MS; ; waitMs = Math.min(2 * waitMs, MAX_WAIT_MS)) {
     try {
       return await attempt();
     } catch (error) {
       const isLate = performance.now() >= deadlineMs;
-      if (isLate || !(isBusy(error) || isOverloaded(error))) throw error;
+      const isServerBusy = isBusy(error) || isOverloaded(error);
+      if (isServerBusy) onBusy();
+      if (isLate || !isServerBusy) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, waitMs));
   }

@@ -14,6 +14,7 @@ import type { CidrBlock } from "./domain/network.ts";
 import { CORE_RIGHTS, type Right } from "./domain/policy.ts";
 import { uuidFrom } from "./domain/uuid.ts";
 import { SealpostError } from "./errors.ts";
+import { createDoctor, type Doctor } from "./mail/doctor/doctor.ts";
 import { createMailServices, type MailServices } from "./mail/services.ts";
 import type { Submit } from "./mail/submission.ts";
 import type { DrainBudget } from "./mail/worker/dispatcher.ts";
@@ -97,7 +98,7 @@ const HOST = { action: "submit", administrator: "", realm: "", client: "", polic
 /** The objects of an instance that routes, the command line and tests use. */
 export interface Services
   extends AccessServices,
-    Omit<MailServices, "createWorker" | "idempotency">,
+    Omit<MailServices, "createWorker" | "idempotency" | "checks">,
     AsyncDisposable {
   readonly platform: Platform;
   readonly epoch: Epoch;
@@ -124,6 +125,8 @@ export interface Services
   start(): Promise<void>;
   /** @throws {SealpostError} `database_unavailable` if the database is unreachable or the keys do not fit it. */
   checkReady(): Promise<void>;
+  /** For `GET /system/doctor` and the command line. */
+  readonly doctor: Doctor;
   /** Re-encrypts every secret with the first key. */
   rekey(): Promise<RekeyResult>;
   /** Voids outstanding admin tokens and codes in every instance that starts later. */
@@ -149,13 +152,14 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     await Promise.all([createWorker().drain(budget), plugins.work.drain(boundsOf(budget))]);
   };
   const wake = wakeOf(drivers, drain);
-  const { createWorker, idempotency, ...mail } = createMailServices({
+  const { createWorker, idempotency, checks, ...mail } = createMailServices({
     ...settings,
     ...shared,
     ...access,
     transport,
     wake,
     mac: secrets.mac,
+    checkKeys: () => checkKeys(secrets),
     notify: (name, data) => plugins.emit({ name, data: { ...data } }),
     certificatesOf: (address) => plugins.certificatesOf(address),
     keepAlive: background.add,
@@ -191,15 +195,15 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     renewTokens: secrets.renewTokens,
     async work(signal, deliveriesAborted) {
       if (!isSource(wake)) return;
-      const sending = createWorker().run(wake, { signal, deliveriesAborted });
-      await Promise.all([sending, plugins.work.run(signal)]);
+      await Promise.all([createWorker().run(wake, { signal, deliveriesAborted }), plugins.work.run(signal)]);
     },
     async start() {
-      const migrations = [...MIGRATIONS, ...pluginSet.migrations];
-      await secrets.start(await migrateAndRead(database, migrations, secrets.selects(), platform));
+      const all = [...MIGRATIONS, ...pluginSet.migrations];
+      await secrets.start(await migrateAndRead(database, all, secrets.selects(), platform));
       await plugins.start();
     },
     checkReady: () => checkKeys(secrets),
+    doctor: createDoctor(() => ({ ...plugins.checks, ...checks() })),
     async prune() {
       await plugins.prune();
       await mail.prune();

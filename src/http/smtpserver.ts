@@ -48,7 +48,7 @@ interface ReadDeps {
 interface WriteDeps {
   readonly servers: Servers;
   readonly saveServer: SaveServer;
-  readonly plugins: Pick<Registry, "usersOf">;
+  readonly plugins: Pick<Registry, "serverUsers">;
 }
 
 /** Server definitions. */
@@ -151,7 +151,7 @@ function writeRoutes({ servers, saveServer, plugins }: WriteDeps) {
       },
       async (c, { path: { identifier } }) => {
         const ifMatch = readIfMatch(c.req.header("if-match"));
-        const used_by = await plugins.usersOf(identifier);
+        const used_by = [...((await plugins.serverUsers()).get(identifier) ?? [])];
         const isRemoved = await servers.remove(identifier, ifMatch, c.get("actor"));
         return respond(isRemoved, { detail: used_by.length > 0 ? { used_by } : undefined });
       },

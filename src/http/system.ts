@@ -1,8 +1,9 @@
 import * as v from "valibot";
+import type { Doctor } from "../mail/doctor/doctor.ts";
 import type { Registry } from "../plugin/registry.ts";
 import { noticeDetail, noticeEntries, respond } from "../wire/envelope.ts";
 import { route, tagged } from "../wire/route.ts";
-import { described } from "../wire/schemas.ts";
+import { described, named } from "../wire/schemas.ts";
 
 const TAG = { name: "Settings of plugins", description: "Settings that take effect without a restart" };
 /** Clients of privacyIDEA send these in addition to a setting: its type and its description. */
@@ -13,10 +14,23 @@ const READ = { method: "GET", right: "configread" } as const;
 const WRITE = { right: "configwrite" } as const;
 const ONE = { path: "/system/:key", parameters: { path }, errors: [404] } as const;
 const values = v.record(v.string(), v.unknown());
+const finding = named(
+  "Finding",
+  v.object({
+    name: described(v.string(), "What was checked"),
+    ok: v.boolean(),
+    message: described(v.string(), "What to do, or that nothing is to do"),
+  }),
+);
 
-/** The settings of plugins. */
-export function systemRoutes(deps: { readonly plugins: Pick<Registry, "settings"> }) {
-  const { settings } = deps.plugins;
+/** The settings of plugins, and the check of the whole instance. */
+export function systemRoutes({
+  plugins: { settings },
+  doctor,
+}: {
+  readonly plugins: Pick<Registry, "settings">;
+  readonly doctor: Doctor;
+}) {
   return tagged(TAG, [
     route(
       {
@@ -27,6 +41,19 @@ export function systemRoutes(deps: { readonly plugins: Pick<Registry, "settings"
         description: "Values that are in effect. Secrets are censored.",
       },
       () => settings.shown(settings.names),
+    ),
+    route(
+      {
+        ...READ,
+        path: "/system/doctor",
+        response: v.array(finding),
+        summary: "Check the instance",
+        description:
+          "Settings, keys, database, clock, queue, mail servers, certificates and tokens. Connects to each mail server without a login, and takes a few seconds at most.",
+        operationId: "doctor",
+        example: { value: [{ name: "keys", ok: true, message: "The keys decrypt the database." }] },
+      },
+      async () => [...(await doctor())],
     ),
     route(
       {

@@ -127,6 +127,18 @@ export class Circuit {
     return { ...(row ? healthOf(row, platform.now()) : HEALTHY), waiting };
   }
 
+  /** Reads the health of all definitions. Returns a function that has that of each. */
+  async healthOfAll(): Promise<(identifier: string) => ServerHealth> {
+    const { repository, platform } = this.#deps;
+    const { rows, waiting } = await repository.listWithWaiting();
+    const now = platform.now();
+    const known = new Map(rows.map((row) => [row.identifier, healthOf(row, now)]));
+    return (identifier) => ({
+      ...(known.get(identifier) ?? HEALTHY),
+      waiting: waiting.get(identifier) ?? 0,
+    });
+  }
+
   /** Returns statements that forget a deleted definition. Its messages are due, to fail or to go to another one. */
   reset(identifier: string) {
     const { repository, waiting, platform } = this.#deps;

@@ -1,3 +1,4 @@
+import type { ApiKeys } from "../access/api-keys.ts";
 import type { AuditLog } from "../access/audit-log.ts";
 import type { Authentication } from "../access/authentication.ts";
 import type { Authorization } from "../access/authorization.ts";
@@ -10,6 +11,7 @@ import type { Wake } from "../contracts/wake.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
+import { createDiagnose } from "../storage/diagnosis.ts";
 import type { Epoch } from "../storage/epoch.ts";
 import { createIdempotencyRepository, type IdempotencyRepository } from "../storage/idempotency.ts";
 import { createMailUpkeepRepository, type MailUpkeepRepository } from "../storage/mail-upkeep.ts";
@@ -24,6 +26,8 @@ import type { MetricRegistry, Reading } from "../telemetry/meter.ts";
 import { createBuild } from "./build.ts";
 import { Circuit } from "./circuit.ts";
 import { createDeliver, sendsJointly } from "./deliver.ts";
+import { mailChecks } from "./doctor/checks.ts";
+import type { Checks } from "./doctor/doctor.ts";
 import { type CertificatesOf, createEncryption, type Encryption } from "./encryption.ts";
 import type { Notify } from "./events.ts";
 import { createIdempotency, IDEMPOTENCY_MS, type Idempotency } from "./idempotency.ts";
@@ -65,12 +69,15 @@ interface MailServicesDeps {
   readonly wake: Wake;
   readonly audit: AuditRepository;
   readonly auditLog: AuditLog;
+  readonly apiKeys: ApiKeys;
   readonly authentication: Authentication;
   readonly authorization: Authorization;
   readonly rateLimits: RateLimitRepository;
   readonly platform: Platform;
   readonly newId: () => string;
   readonly mac: (text: string) => Promise<string>;
+  /** @throws if the keys do not decrypt the database. */
+  readonly checkKeys: () => Promise<void>;
   readonly notify: Notify;
   /** Finds the certificates of users by their address. */
   readonly certificatesOf: CertificatesOf;
@@ -102,6 +109,8 @@ export interface MailServices {
   readonly signIns: SignIns;
   readonly mailQueue: MailQueue;
   readonly encryption: Encryption;
+  /** Returns the checks of one run of the doctor. */
+  checks(): Checks;
   /** Creates a worker: one for each process, or on Workers for each invocation. */
   createWorker(): QueueWorker;
   readonly readMetrics: ReadMetrics;
@@ -160,6 +169,8 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     signIns,
     readMetrics: createReadMetrics({ ...sending, repository, rows: createMetricsRepository(database) }),
     mailQueue: createMailQueue({ ...deps, repository: createQueuedMailRepository(database), circuit }),
+
+    checks: () => mailChecks({ ...sending, repository, servers, diagnose: createDiagnose(database) }),
 
     createWorker() {
       // A wake may start the worker within a request, whose reading of the database must not become the worker's.

@@ -9,15 +9,16 @@ import type { Settings } from "../contracts/plugin/settings.ts";
 import type { Route } from "../contracts/route.ts";
 import { auditEntry } from "../domain/audit.ts";
 import { SealpostError } from "../errors.ts";
+import type { Checks } from "../mail/doctor/doctor.ts";
 import { epochMigration } from "../storage/kept-tables.ts";
 import { createSettingsRepository } from "../storage/settings.ts";
 import type { RouteDeps } from "../wire/mount-routes.ts";
 import { actionsOf, eventNameOf } from "../wire/route.ts";
 import { type ContextDeps, createContext } from "./context.ts";
 import { CORE_EVENTS, createEvents, type Events } from "./events.ts";
-import { serverSettings } from "./mail.ts";
 import { mountPlugins, type PluginRoutes } from "./routes.ts";
-import { createSettings, type SettingsService, serversOf } from "./settings.ts";
+import { createServerUsage, type RegisteredPlugin, type Run, type ServerUsage } from "./server-usage.ts";
+import { createSettings, type SettingsService } from "./settings.ts";
 import { assertNoProblems, type ValidatedPlugin, validatePlugins } from "./validate.ts";
 import { createPluginWork, type PluginWork, type PluginWorkDeps } from "./work.ts";
 
@@ -48,12 +49,6 @@ interface PluginView {
   readonly servers: readonly string[];
 }
 
-/** A plugin that is set up. */
-interface RegisteredPlugin {
-  readonly plugin: ValidatedPlugin;
-  readonly instance: PluginInstance;
-}
-
 export interface Registry {
   readonly settings: SettingsService;
   readonly emit: Events["emit"];
@@ -72,8 +67,10 @@ export interface Registry {
   list(): Promise<PluginView[]>;
   /** Returns the certificates of the users with this address, as PEM texts; empty if there are none. */
   certificatesOf(address: string): Promise<string>;
-  /** Names of the plugins that send through this definition, by their settings and what they report. */
-  usersOf(identifier: string): Promise<string[]>;
+  /** Names of the plugins that send through each definition, by their settings and what they report. */
+  serverUsers(): Promise<ReadonlyMap<string, readonly string[]>>;
+  /** Checks of the doctor: the settings of plugins, and what they name. */
+  readonly checks: Checks;
   /** Closes the plugins in reverse order; one that fails or hangs does not keep the others from closing. */
   close(): Promise<void>;
 }
@@ -173,7 +170,8 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
           servers: await servers.of({ plugin, instance }),
         })),
       ),
-    usersOf: servers.usersOf,
+    serverUsers: servers.users,
+    checks: pluginChecks(settings, servers),
     certificatesOf: (address) => certificatesOf(provided.directory, address),
     async close() {
       for (const { plugin, instance } of registered.toReversed()) {
@@ -200,9 +198,6 @@ function createRecordFailure({ database, audit, platform }: RegistryDeps) {
   };
 }
 
-/** Runs work of one plugin. A failure, or a run that takes too long, is logged and does not affect other plugins. */
-type Run = <T>(plugin: string, what: string, work: () => Promise<T> | undefined, otherwise: T) => Promise<T>;
-
 function createRun(requestMs: number): Run {
   return async (plugin, what, work, otherwise) => {
     try {
@@ -215,45 +210,29 @@ function createRun(requestMs: number): Run {
   };
 }
 
-/** Creates the index of which plugin sends through which SMTP server. */
-function createServerUsage(
-  registered: readonly RegisteredPlugin[],
-  deps: { readonly run: Run; readonly settings: SettingsService } & Pick<RegistryDeps, "serverNames">,
-) {
-  const { run, settings, serverNames } = deps;
-
-  async function serversNamedBy({ plugin, instance }: RegisteredPlugin): Promise<string[]> {
-    const names = serverSettings(plugin.options.settings);
-    const configured = names.length > 0 ? [...(await settings.read(names)).values()] : [];
-    const inTables = await run(plugin.name, "list its SMTP servers", () => instance.servers?.(), []);
-    return [...new Set([...configured.flatMap(serversOf), ...inTables])];
-  }
-
+function pluginChecks(settings: SettingsService, servers: ServerUsage): Checks {
   return {
-    of: serversNamedBy,
-
-    async usersOf(identifier: string): Promise<string[]> {
-      const named = await Promise.all(registered.map(serversNamedBy));
-      return registered
-        .filter((_, index) => named[index]?.includes(identifier))
-        .map(({ plugin }) => plugin.name);
+    settings: {
+      fine: "All settings are valid.",
+      find: async () =>
+        (await settings.invalid()).map(
+          (name) => `The stored value of ${name} is no longer valid, and the default is used: set it again.`,
+        ),
     },
-
-    async warnOfMissing(): Promise<void> {
-      const users = new Map<string, string[]>();
-      for (const one of registered) {
-        for (const server of await serversNamedBy(one)) {
-          users.set(server, [...(users.get(server) ?? []), one.plugin.name]);
-        }
-      }
-      const existing = users.size > 0 ? await serverNames() : [];
-      for (const [server, plugins] of users) {
-        if (existing.includes(server)) continue;
-        log.warning(
-          "No SMTP server is named {server}, but {plugins} use it: create it or change their settings",
-          { server, plugins },
-        );
-      }
+    base_url: {
+      fine: "No setting lacks SEALPOST_BASE_URL.",
+      find: async () =>
+        (await settings.noticesOf(settings.names))
+          .filter(({ code }) => code === "base_url_missing")
+          .map(({ text }) => text),
+    },
+    plugins: {
+      fine: "All SMTP servers that plugins name exist.",
+      find: async () =>
+        [...(await servers.missing())].map(
+          ([server, plugins]) =>
+            `No SMTP server is named ${server}, but ${plugins.join(", ")} send through it: create it or change their settings.`,
+        ),
     },
   };
 }

@@ -37,6 +37,8 @@ export interface SettingsService {
   set(values: ReadonlyMap<string, unknown>, actor: AuditActor): Promise<Record<string, "insert" | "update">>;
   /** Returns what keeps the values of these settings from having an effect. */
   noticesOf(names: readonly string[]): Promise<readonly Notice[]>;
+  /** Returns the names of the settings whose stored value is no longer valid. */
+  invalid(): Promise<readonly string[]>;
   /** Resets a setting to the option or the default. @returns whether a value was set. */
   remove(name: string, actor: AuditActor): Promise<boolean>;
 }
@@ -56,7 +58,7 @@ interface SettingsDeps {
 /** Creates the settings of all plugins. */
 export function createSettings(deps: SettingsDeps): SettingsService {
   const { epoch, audit, repository, platform, settings, baseUrl, serverNames } = deps;
-  const { settingOf, currentValue, rowOf } = createSettingCodec(deps);
+  const { settingOf, parsed, currentValue, rowOf } = createSettingCodec(deps);
 
   async function read(names: readonly string[]): Promise<ReadonlyMap<string, unknown>> {
     const rows = await repository.find(names);
@@ -104,6 +106,14 @@ export function createSettings(deps: SettingsDeps): SettingsService {
       throw new SealpostError("resource_not_found", "The requested Setting could not be found.");
     },
 
+    async invalid() {
+      const known = (await repository.find(Object.keys(settings))).map(async (row) => ({
+        name: row.key,
+        isValid: (await parsed(row.key, row)).success,
+      }));
+      return (await Promise.all(known)).filter(({ isValid }) => !isValid).map(({ name }) => name);
+    },
+
     async set(values, actor) {
       const rows = await Promise.all([...values].map(([name, value]) => rowOf(name, value)));
       const names = rows.map(({ key }) => key);
@@ -142,6 +152,8 @@ export function toNames(value: unknown): readonly string[] {
 interface SettingCodec {
   /** @throws {SealpostError} `invalid_parameter` for an unknown name. */
   settingOf(name: string): Setting;
+  /** Parses a stored value. */
+  parsed(name: string, row: SettingRow): Promise<v.SafeParseResult<v.GenericSchema>>;
   /** Returns the value in effect: the stored one, or the fallback if there is no row or its value is no longer valid. */
   currentValue(name: string, row: SettingRow | undefined): Promise<unknown>;
   /** Validates a value and encrypts a secret. @throws {SealpostError} `missing_parameter` or `invalid_parameter`. */
@@ -160,16 +172,21 @@ function createSettingCodec({
     throw invalidParameter(name, `there is no such setting; the nearest known name is ${nearest || "none"}`);
   }
 
+  async function parsed(name: string, row: SettingRow): Promise<v.SafeParseResult<v.GenericSchema>> {
+    const { schema, secret } = settingOf(name);
+    const text = secret ? (await open(keyring, row.sealed, placeOf(name))).reveal() : row.value;
+    return v.safeParse(schema, JSON.parse(text));
+  }
+
   async function currentValue(name: string, row: SettingRow | undefined): Promise<unknown> {
-    const setting = settingOf(name);
-    if (!row) return setting.fallback;
-    const text = setting.secret ? (await open(keyring, row.sealed, placeOf(name))).reveal() : row.value;
-    const result = v.safeParse(setting.schema, JSON.parse(text));
+    const { fallback } = settingOf(name);
+    if (!row) return fallback;
+    const result = await parsed(name, row);
     if (result.success) return result.output;
     log.warning("The stored value of {name} is no longer valid: the default is used until it is set again", {
       name,
     });
-    return setting.fallback;
+    return fallback;
   }
 
   async function rowOf(name: string, given: unknown): Promise<SettingRow> {
@@ -185,7 +202,7 @@ function createSettingCodec({
     return { key: name, value: "", sealed: await seal(keyring, text, placeOf(name), platform) };
   }
 
-  return { settingOf, currentValue, rowOf };
+  return { settingOf, parsed, currentValue, rowOf };
 }
 
 function placeOf(name: string) {

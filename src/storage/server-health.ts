@@ -24,6 +24,11 @@ export interface ProbeRef {
  * `commit`.
  */
 export interface ServerHealthRepository {
+  /** Returns all rows, and how many messages of each definition are not final, in one round trip. */
+  listWithWaiting(): Promise<{
+    readonly rows: readonly ServerHealthRow[];
+    readonly waiting: ReadonlyMap<string, number>;
+  }>;
   find(identifier: string): Promise<ServerHealthRow | undefined>;
   /** Returns the row, and how many messages of the definition are not final. */
   findWithWaiting(
@@ -69,6 +74,8 @@ export function createServerHealthRepository({ read, write }: Database): ServerH
   const oneMore = sql`${serverHealth.failures} + 1`;
   const isOpen = isNotNull(serverHealth.openUntil);
   return {
+    listWithWaiting: () => listWithWaiting(read),
+
     async find(identifier) {
       return read.select().from(serverHealth).where(isOf(identifier)).get();
     },
@@ -133,6 +140,18 @@ export function createServerHealthRepository({ read, write }: Database): ServerH
       return update({ openUntil: now, probe: null }, and(isOpen, isDelayed));
     },
   };
+}
+
+async function listWithWaiting(read: Database["read"]) {
+  const [rows, counted] = await read.batch([
+    read.select().from(serverHealth),
+    read
+      .select({ queueName: mail.queueName, waiting: count() })
+      .from(mail)
+      .where(isNotNull(mail.dueAt))
+      .groupBy(mail.queueName),
+  ]);
+  return { rows, waiting: new Map(counted.map(({ queueName, waiting }) => [queueName, waiting])) };
 }
 
 function isOf(identifier: string): SQL {

@@ -46,13 +46,11 @@ type CertificateName = (typeof CERTIFICATES)[number];
 export function createCheckCertificates(deps: CheckCertificatesDeps): () => Promise<void> {
   const { database, repository, audit, rateLimits, notify, platform } = deps;
 
-  async function check(row: SmtpServerRow, name: CertificateName): Promise<void> {
+  async function check(identifier: string, { parameter, end }: UsedCertificate): Promise<void> {
     const now = platform.now();
-    const notAfter = await endOf(deps, row, name, now);
+    const notAfter = await end(now);
     const daysLeft = notAfter ? daysUntil(notAfter, now) : EXPIRES_SOON_DAYS;
     if (!notAfter || daysLeft >= EXPIRES_SOON_DAYS) return;
-    const { identifier } = row;
-    const { parameter } = DEFINITION_FIELDS[name];
     const expires = notAfter.toISOString().slice(0, "YYYY-MM-DD".length);
     log.warning("{parameter} of {identifier} expires on {expires}", { parameter, identifier, expires });
     if (!(await isFirstToReport(`${parameter} ${identifier}`, now))) return;
@@ -70,9 +68,9 @@ export function createCheckCertificates(deps: CheckCertificatesDeps): () => Prom
   return async () => {
     for (const row of await repository.list()) {
       const { identifier } = row;
-      for (const name of usedCertificates(row)) {
-        const { parameter } = DEFINITION_FIELDS[name];
-        await check(row, name).catch((error) =>
+      for (const certificate of certificatesOf(row, deps)) {
+        const { parameter } = certificate;
+        await check(identifier, certificate).catch((error) =>
           log.error("Cannot check {parameter} of {identifier}: {error}", { parameter, identifier, error }),
         );
       }
@@ -80,8 +78,20 @@ export function createCheckCertificates(deps: CheckCertificatesDeps): () => Prom
   };
 }
 
-function usedCertificates(row: SmtpServerRow): readonly CertificateName[] {
-  return CERTIFICATES.filter((name) => row[name] !== "" && (name !== "certificate" || row.smime));
+/** A certificate that a definition uses. */
+interface UsedCertificate {
+  readonly parameter: string;
+  /** See {@link endOf}. */
+  end(now: Date): Promise<Date | null>;
+}
+
+/** Returns the certificates that a definition uses. */
+export function certificatesOf(row: SmtpServerRow, deps: LoadServer): readonly UsedCertificate[] {
+  const used = CERTIFICATES.filter((name) => row[name] !== "" && (name !== "certificate" || row.smime));
+  return used.map((name) => ({
+    parameter: DEFINITION_FIELDS[name].parameter,
+    end: (now) => endOf(deps, row, name, now),
+  }));
 }
 
 type LoadServer = Pick<CheckCertificatesDeps, "loadServer">;
@@ -119,8 +129,8 @@ export function createFirstEnd(deps: LoadServer): FirstEnd {
     const key = versionKey(row);
     const known = remembered.get(key);
     if (known && Math.abs(now.getTime() - known.at) < REMEMBERED_MS) return known.end;
-    const names = usedCertificates(row);
-    const ends = await Promise.all(names.map((name) => endOf(deps, row, name, now).catch(() => null)));
+    const used = certificatesOf(row, deps).map((certificate) => certificate.end(now).catch(() => null));
+    const ends = await Promise.all(used);
     const [end = null] = ends.filter((one) => one !== null).sort((one, other) => Number(one) - Number(other));
     remembered.set(key, { end, at: now.getTime() });
     return end;

@@ -1,0 +1,39 @@
+import { and, count, eq, gt, isNotNull, max, min, sql } from "drizzle-orm";
+import type { Database } from "../contracts/database.ts";
+import { audit, mail } from "./schema.ts";
+
+/** The state of the database and of the queue, as the doctor checks it. */
+interface Diagnosis {
+  /** The clock of the database server, to the second. */
+  readonly databaseClock: Date;
+  /** Date of the latest audit row; `null` without rows. */
+  readonly latestRow: Date | null;
+  /** When the message that has waited longest was due; `null` if none waits. */
+  readonly oldestDue: Date | null;
+  /** Failed messages that can still be retried. */
+  readonly retryable: number;
+}
+
+/** Returns the diagnosis, in one round trip. */
+export type Diagnose = (now: Date) => Promise<Diagnosis>;
+
+export function createDiagnose({ read }: Database): Diagnose {
+  const seconds = sql<number>`CAST(strftime('%s', 'now') AS INTEGER)`;
+  return async (now) => {
+    const canRetry = and(eq(mail.state, "failed"), isNotNull(mail.contentUntil), gt(mail.contentUntil, now));
+    const [[latest], [due], [failed]] = await read.batch([
+      read.select({ row: max(audit.date), seconds }).from(audit),
+      read
+        .select({ oldest: min(mail.dueAt) })
+        .from(mail)
+        .where(isNotNull(mail.dueAt)),
+      read.select({ count: count() }).from(mail).where(canRetry),
+    ]);
+    return {
+      databaseClock: new Date((latest?.seconds ?? 0) * 1000),
+      latestRow: latest?.row ?? null,
+      oldestDue: due?.oldest == null ? null : new Date(due.oldest),
+      retryable: failed?.count ?? 0,
+    };
+  };
+}

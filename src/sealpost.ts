@@ -6,6 +6,7 @@ import { Secret } from "./domain/secret.ts";
 import { SealpostError } from "./errors.ts";
 import type { Submit } from "./mail/submission.ts";
 import { createServices, type Drivers, type InstanceSettings, type Services } from "./services.ts";
+import { createOperatorGuard, type Operator } from "./wire/guard.ts";
 
 /** Drivers, and settings that default to those of the server. */
 export interface SealpostOptions
@@ -75,6 +76,8 @@ interface SealpostInternals {
    * @returns a promise that settles when the worker ends: at shutdown, or when it cannot work.
    */
   startWorker(): Promise<void>;
+  /** Creates the HTTP interface for the operator, who has every right. It triggers no event handlers. */
+  operatorApp(operator: Operator): SealpostApp;
   /** Disposes of the instance once `inFlight` has settled too; its deliveries are bounded like those of the worker. */
   shutdown(inFlight: Promise<unknown>): Promise<void>;
 }
@@ -167,6 +170,11 @@ function createInternals(
       }
       return working;
     },
+    operatorApp: (operator) =>
+      createApp(
+        { ...services, requireRight: createOperatorGuard(operator) },
+        { revealSecrets: false, trustedProxies: [] },
+      ),
     async shutdown(inFlight) {
       stop?.abort();
       const aborting = abortDeliveries && setTimeout(abortDeliveries, ABORT_DELIVERIES_AFTER_MS);

@@ -23,6 +23,13 @@ interface AdminChanges {
   readonly enabled?: boolean | undefined;
 }
 
+interface SaveCondition {
+  /** Only a name that no admin has. */
+  readonly createOnly?: boolean;
+  /** Only an admin who exists. */
+  readonly changeOnly?: boolean;
+}
+
 /**
  * Reads and changes admins. Each change and its audit row are one transaction. A password that is not allowed is rejected
  * with `invalid_parameter`.
@@ -40,9 +47,9 @@ export interface Admins {
   /**
    * Adds an admin, enabled by default, or changes what is given. Any change revokes earlier tokens.
    * @throws {SealpostError} `missing_parameter` for a new admin without a password; `invalid_parameter` if it would lock all
-   * admins out.
+   * admins out; `stale` if the condition does not hold.
    */
-  save(name: AdminName, changes: AdminChanges, actor: AuditActor): Promise<void>;
+  save(name: AdminName, changes: AdminChanges, actor: AuditActor, condition?: SaveCondition): Promise<void>;
   /** Deletes an admin. @throws {SealpostError} `resource_not_found`; `invalid_parameter` if it would lock all admins out. */
   remove(name: AdminName, actor: AuditActor): Promise<void>;
 }
@@ -112,8 +119,9 @@ export function createAdmins(deps: {
 
     setEnabled: (name, enabled, actor) => put(name, { enabled }, actor, assertExists),
 
-    save: (name, changes, actor) =>
+    save: (name, changes, actor, condition = {}) =>
       put(name, changes, actor, (stored) => {
+        assertCondition(name, stored, condition);
         if (!stored && changes.password === undefined) throw missingParameter("password");
       }),
 
@@ -125,6 +133,15 @@ export function createAdmins(deps: {
         return { statements: [repository.remove(stored.id)], admins: after, fields: "" };
       }),
   };
+}
+
+function assertCondition(
+  name: AdminName,
+  stored: Admin | undefined,
+  { createOnly = false, changeOnly = false }: SaveCondition,
+): void {
+  if (createOnly && stored) throw new SealpostError("stale", `${displayName(name)} exists already`);
+  if (changeOnly && !stored) throw new SealpostError("stale", `There is no admin ${displayName(name)}`);
 }
 
 /** Returns a random number, so that a copy of the database cannot make tokens for a later password. */

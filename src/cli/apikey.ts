@@ -1,20 +1,22 @@
 import { Command } from "commander";
-import type { ListedApiKey } from "../access/api-keys.ts";
-import { type AdminName, displayName } from "../domain/names.ts";
-import { SealpostError } from "../errors.ts";
-import { apiKeyParams } from "../http/apikey-schema.ts";
-import type { Services } from "../services.ts";
-import { validate } from "../wire/validate.ts";
-import { commandLineActor, print, withInstance } from "./session.ts";
+import * as v from "valibot";
+import { displayName } from "../domain/names.ts";
+import { apiKeyView, createdApiKeyView } from "../http/apikey-schema.ts";
+import { noticeEntries } from "../wire/envelope.ts";
+import { ApiError } from "./api.ts";
+import { table } from "./output.ts";
+import { globalOptionsOf, runOnApi } from "./run.ts";
 
 interface CreateOptions {
-  readonly admin: string;
+  readonly admin?: string;
   readonly realm: string;
   readonly rights: string;
   readonly servers?: string;
   readonly client?: string;
   readonly expiresAt?: string;
 }
+
+const HEADS = ["ID", "NAME", "ADMIN", "RIGHTS", "SERVERS", "CLIENT", "EXPIRES", "LAST USED"];
 
 /** `apikey create|list|remove`. */
 export function apiKeyCommand(): Command {
@@ -29,61 +31,67 @@ function createCommand(): Command {
   return new Command("create")
     .description("Create a key and print it: this is the only time that it can be shown")
     .argument("<name>", "shown in the audit log")
-    .requiredOption("--admin <username>", "admin whose rights the key uses")
+    .option("--admin <username>", "admin whose rights the key uses; with --url always the one of the key")
     .option("--realm <realm>", "realm of the admin; local admins have none", "")
     .requiredOption("--rights <rights>", "rights of the key, comma-separated")
     .option("--servers <identifiers>", "definitions that it may use, comma-separated; default: all")
     .option("--client <blocks>", "addresses from which it is accepted, comma-separated; default: all")
     .option("--expires-at <time>", "RFC 3339; default: it does not expire")
-    .action(async (name: string, { admin, realm, expiresAt, ...lists }: CreateOptions) => {
-      const key = await withInstance(async ({ services }) => {
-        const given = new Map(Object.entries({ name, ...lists, expires_at: expiresAt }));
-        const { expires_at, ...fields } = validate(apiKeyParams(services.rights), given);
-        const maker = { adminId: await adminIdOf(services, { username: admin, realm }), apiKey: null };
-        const actor = commandLineActor("apikey create");
-        const created = await services.apiKeys.create({ ...fields, expiresAt: expires_at }, maker, actor);
-        return created.key;
-      });
-      print(key.reveal());
+    .action(async (name: string, options: CreateOptions, command: Command) => {
+      const { admin, realm, expiresAt, ...lists } = options;
+      await runOnApi(
+        command,
+        async (api) => {
+          const { value, detail, raw } = await api.call({
+            method: "POST",
+            path: ["apikey", ""],
+            body: { name, ...lists, expires_at: expiresAt },
+            value: createdApiKeyView,
+            detail: v.optional(v.object(noticeEntries), {}),
+          });
+          return { json: raw.value, lines: [value.key], warnings: detail.warnings };
+        },
+        ownerOf(options, globalOptionsOf(command).url !== undefined),
+      );
     });
 }
 
+/** @throws {ApiError} if the database is used and no admin is named, or the other way around. */
+function ownerOf({ admin, realm }: CreateOptions, isRemote: boolean) {
+  if (isRemote) {
+    if (admin === undefined) return null;
+    throw new ApiError("--admin: with --url the new key is always of the admin of the key that creates it");
+  }
+  if (admin !== undefined) return { username: admin, realm };
+  throw new ApiError("Missing option: --admin");
+}
+
 function listCommand(): Command {
-  return new Command("list").description("List the keys, without the keys themselves").action(async () => {
-    const keys = await withInstance(({ services }) => services.apiKeys.list());
-    for (const key of keys) print(lineOf(key));
-  });
+  return new Command("list")
+    .description("List the keys, without the keys themselves")
+    .action(async (_, command: Command) => {
+      await runOnApi(command, async (api) => {
+        const request = { method: "GET", path: ["apikey", ""], value: v.array(apiKeyView) } as const;
+        const { value, raw } = await api.call(request);
+        return { json: raw.value, lines: table(HEADS, value.map(rowOf)) };
+      });
+    });
+}
+
+function rowOf(key: v.InferOutput<typeof apiKeyView>) {
+  const { id, name, rights, servers, client, administrator, realm, expires_at, last_used_at } = key;
+  const owner = displayName({ username: administrator, realm });
+  return [id, name, owner, rights, servers, client, expires_at, last_used_at];
 }
 
 function removeCommand(): Command {
   return new Command("remove")
     .description("Delete a key: its next request is rejected by every server")
     .argument("<id>", "as `apikey list` shows it")
-    .action(async (id: string) => {
-      await withInstance(({ services }) => services.apiKeys.remove(id, commandLineActor("apikey remove")));
-      print(`${id} is removed`);
+    .action(async (id: string, _, command: Command) => {
+      await runOnApi(command, async (api) => {
+        const { raw } = await api.call({ method: "DELETE", path: ["apikey", id], value: v.literal(true) });
+        return { json: raw.value, lines: [`${id} is removed`] };
+      });
     });
-}
-
-/** @throws {SealpostError} `resource_not_found`. */
-async function adminIdOf({ admins }: Services, name: AdminName): Promise<string> {
-  const found = (await admins.list()).find(
-    ({ username, realm }) => username === name.username && realm === name.realm,
-  );
-  if (found) return found.id;
-  throw new SealpostError("resource_not_found", `There is no admin ${displayName(name)}`);
-}
-
-function lineOf(key: ListedApiKey): string {
-  const fields = [
-    key.id,
-    key.name,
-    displayName(key),
-    key.rights.join(","),
-    key.servers.length > 0 && `only ${key.servers.join(",")}`,
-    key.client.length > 0 && `from ${key.client.join(",")}`,
-    key.expiresAt && `until ${key.expiresAt.toISOString()}`,
-    key.lastUsedAt ? `used ${key.lastUsedAt.toISOString()}` : "never used",
-  ];
-  return fields.filter((field) => field).join("  ");
 }

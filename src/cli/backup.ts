@@ -1,7 +1,8 @@
 import { Command } from "commander";
-import { parseConfig } from "../config.ts";
 import { backUp, restore } from "../runtime/local/backup.ts";
-import { print } from "./session.ts";
+import { show } from "./output.ts";
+import { globalOptionsOf } from "./run.ts";
+import { readSettings } from "./session.ts";
 
 const KEYS_REMARK =
   "Its secrets need the encryption keys (sealpost.keys or SEALPOST_KEYS), which are not in it";
@@ -11,9 +12,10 @@ export function backupCommand(): Command {
   return new Command("backup")
     .description("Copy the database to a new file, while the server runs or not")
     .argument("<file>", "path of the copy; an existing file is never replaced")
-    .action(async (file: string) => {
-      await backUp(parseConfig(process.env), file);
-      print(`The database is copied to ${file}`, KEYS_REMARK);
+    .action(async (file: string, _, command: Command) => {
+      await backUp(readSettings(), file);
+      const lines = [`The database is copied to ${file}`, KEYS_REMARK];
+      show({ json: { file }, lines }, globalOptionsOf(command).json);
     });
 }
 
@@ -22,8 +24,9 @@ export function restoreCommand(): Command {
   return new Command("restore")
     .description("Create the database from a backup, while the server is stopped")
     .argument("<file>", "path of the backup")
-    .action(async (file: string) => {
-      const path = await restore(parseConfig(process.env), file);
-      print(`${path} is restored from ${file}`, KEYS_REMARK);
+    .action(async (file: string, _, command: Command) => {
+      const path = await restore(readSettings(), file);
+      const lines = [`${path} is restored from ${file}`, KEYS_REMARK];
+      show({ json: { file: path }, lines }, globalOptionsOf(command).json);
     });
 }

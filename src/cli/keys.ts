@@ -1,7 +1,9 @@
 import { Command } from "commander";
 import { PLATFORM } from "../runtime/platform.ts";
 import { generateKey } from "../secrets/keyring.ts";
-import { commandLineActor, print, withInstance } from "./session.ts";
+import { show } from "./output.ts";
+import { globalOptionsOf, runOnDatabase } from "./run.ts";
+import { commandLineActor } from "./session.ts";
 
 const KEY_ID_BYTES = 4;
 
@@ -20,8 +22,9 @@ export function keysCommand(): Command {
 function newCommand(): Command {
   return new Command("new")
     .description("Print a new key, to put first in SEALPOST_KEYS or the key file")
-    .action(() => {
-      print(generateKey(PLATFORM.randomBytes(KEY_ID_BYTES).toHex(), PLATFORM));
+    .action((_, command: Command) => {
+      const key = generateKey(PLATFORM.randomBytes(KEY_ID_BYTES).toHex(), PLATFORM);
+      show({ json: key, lines: [key] }, globalOptionsOf(command).json);
     });
 }
 
@@ -29,14 +32,15 @@ function rotateCommand(): Command {
   return new Command("rotate")
     .description("Re-encrypt every secret with the first key; may be interrupted and run again")
     .option("--tokens", "void the tokens and codes that are outstanding, in servers started after it")
-    .action(async ({ tokens = false }: RotateOptions) => {
-      const { resealed, current } = await withInstance(async ({ services }) => {
+    .action(async ({ tokens = false }: RotateOptions, command: Command) => {
+      await runOnDatabase(command, async ({ services }) => {
         if (tokens) await services.renewTokens(commandLineActor("keys rotate"));
-        return services.rekey();
+        const { resealed, current } = await services.rekey();
+        const lines = [
+          ...(tokens ? ["Restart every server now: until then it accepts the old tokens and codes"] : []),
+          `${resealed} re-encrypted with the first key, ${current} unchanged; the other keys can be removed`,
+        ];
+        return { json: { resealed, current }, lines };
       });
-      if (tokens) print("Restart every server now: until then it accepts the old tokens and codes");
-      print(
-        `${resealed} re-encrypted with the first key, ${current} unchanged; the other keys can be removed`,
-      );
     });
 }

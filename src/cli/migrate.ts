@@ -1,11 +1,11 @@
 import { Command } from "commander";
-import { print, withInstance } from "./session.ts";
+import { runOnDatabase } from "./run.ts";
 
 /** `migrate`: what every start does anyway. */
 export function migrateCommand(): Command {
   return new Command("migrate")
     .description("Bring the database up to date, as every start does")
-    .action(async () => {
-      await withInstance(async () => print("The database is up to date"));
+    .action(async (_, command: Command) => {
+      await runOnDatabase(command, async () => ({ json: true, lines: ["The database is up to date"] }));
     });
 }

@@ -1,12 +1,22 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { MAIL_STATES, type MailState, nextDueAt, type QueuedMail } from "../domain/queued-mail.ts";
+import * as v from "valibot";
+import { MAIL_STATES, type MailState } from "../domain/queued-mail.ts";
+import { mailPageView } from "../http/mail-schema.ts";
 import type { ServerHealth } from "../mail/circuit.ts";
 import type { MailCount } from "../mail/queue/manage.ts";
-import { commandLineActor, print, withInstance } from "./session.ts";
+import type { Api } from "./api.ts";
+import { table } from "./output.ts";
+import { needsDatabase, runOnApi, runOnDatabase } from "./run.ts";
 
 const DEFAULT_LINES = 50;
 const MAX_LINES = 100_000;
+/** The limit of `GET /mail/`. */
+const MAX_PAGE_SIZE = 1_000;
+const COUNT_HEADS = ["STATE", "SERVER", "MESSAGES"];
+const LIST_HEADS = ["ID", "STATE", "SERVER", "RECIPIENTS", "QUEUED", "NEXT ATTEMPT", "FAILURE"];
 const IN_PROGRESS: readonly MailState[] = ["queued", "sending", "deferred"];
+
+type Mail = v.InferOutput<typeof mailPageView>["mails"][number];
 
 interface ListOptions {
   readonly state?: MailState;
@@ -21,23 +31,39 @@ export function queueCommand(): Command {
     .description("Queued mail")
     .addCommand(statusCommand())
     .addCommand(listCommand())
-    .addCommand(retryCommand())
-    .addCommand(cancelCommand());
+    .addCommand(
+      changeCommand(
+        "retry",
+        "Retry a deferred message now, or one that failed because of its server",
+        "due now",
+      ),
+    )
+    .addCommand(changeCommand("cancel", "Cancel a message that is not sent yet", "cancelled"));
 }
 
 function statusCommand(): Command {
-  return new Command("status")
-    .description("Count messages by state and definition, with the oldest that waits and unavailable servers")
-    .action(async () => {
-      await withInstance(async ({ services }) => {
-        const counts = await services.mailQueue.counts();
-        print(...counts.toSorted(byState).map(countLine), oldestLine(counts));
-        for (const { identifier } of await services.servers.list()) {
-          const health = await services.circuit.health(identifier);
-          if (health.circuit !== "closed") print(healthLine(identifier, health));
-        }
-      });
-    });
+  return needsDatabase(
+    new Command("status")
+      .description(
+        "Count messages by state and definition, with the oldest that waits and unavailable servers",
+      )
+      .action(async (_, command: Command) => {
+        await runOnDatabase(command, async ({ services }) => {
+          const counts = (await services.mailQueue.counts()).toSorted(byState);
+          const servers = await services.servers.list();
+          const health = await Promise.all(
+            servers.map(async ({ identifier }) => ({
+              identifier,
+              ...(await services.circuit.health(identifier)),
+            })),
+          );
+          const down = health.filter(({ circuit }) => circuit !== "closed");
+          const rows = counts.map((count) => [count.state, nameOf(count), count.count]);
+          const lines = [...table(COUNT_HEADS, rows), oldestLine(counts), ...down.map(healthLine)];
+          return { json: { counts, down }, lines };
+        });
+      }),
+  );
 }
 
 function listCommand(): Command {
@@ -46,38 +72,44 @@ function listCommand(): Command {
     .addOption(new Option("--state <state>", "only those in this state").choices(MAIL_STATES))
     .option("--server <identifier>", "only those of this definition")
     .option("--recipient <address>", "only those to this address")
-    .option("--lines <number>", "maximum number of lines", readLines, DEFAULT_LINES)
-    .action(async ({ state, server, recipient, lines }: ListOptions) => {
-      const query = {
+    .option("--lines <number>", "maximum number of messages", readLines, DEFAULT_LINES)
+    .action(async ({ state, server, recipient, lines }: ListOptions, command: Command) => {
+      const filters = {
         ...(state && { state }),
         ...(server !== undefined && { identifier: server }),
         ...(recipient !== undefined && { recipient }),
-        page: 1,
-        pageSize: lines,
       };
-      const { mails, total } = await withInstance(({ services }) => services.mailQueue.page(query));
-      for (const mail of mails) print(mailLine(mail));
-      if (total > mails.length) print(`${total - mails.length} more`);
+      await runOnApi(command, async (api) => {
+        const { mails, count } = await readPages(api, filters, lines);
+        const left = count - mails.length;
+        const more = left > 0 ? [`${left} more: see --lines`] : [];
+        return { json: { mails, count }, lines: table(LIST_HEADS, mails.map(rowOf)), warnings: more };
+      });
     });
 }
 
-function retryCommand(): Command {
-  return new Command("retry")
-    .description("Retry a deferred message now, or one that failed because of its server")
-    .argument("<id>")
-    .action(async (id: string) => {
-      await withInstance(({ services }) => services.mailQueue.retry(id, commandLineActor("queue retry")));
-      print(`Message ${id} is due now`);
-    });
+/** Reads as many pages as it takes to have this many messages. */
+async function readPages(api: Api, filters: Readonly<Record<string, string>>, max: number) {
+  const mails: Mail[] = [];
+  const pageSize = Math.min(max, MAX_PAGE_SIZE);
+  for (let page = 1; ; page++) {
+    const query = { ...filters, page: String(page), page_size: String(pageSize) };
+    const { value } = await api.call({ method: "GET", path: ["mail", ""], query, value: mailPageView });
+    mails.push(...value.mails.slice(0, max - mails.length));
+    if (value.next === null || mails.length >= max) return { mails, count: value.count };
+  }
 }
 
-function cancelCommand(): Command {
-  return new Command("cancel")
-    .description("Cancel a message that is not sent yet")
+function changeCommand(verb: "retry" | "cancel", description: string, result: string): Command {
+  return new Command(verb)
+    .description(description)
     .argument("<id>")
-    .action(async (id: string) => {
-      await withInstance(({ services }) => services.mailQueue.cancel(id, commandLineActor("queue cancel")));
-      print(`Message ${id} is cancelled`);
+    .action(async (id: string, _, command: Command) => {
+      await runOnApi(command, async (api) => {
+        const path = ["mail", id, verb];
+        const { raw } = await api.call({ method: "POST", path, value: v.literal(true) });
+        return { json: raw.value, lines: [`Message ${id} is ${result}`] };
+      });
     });
 }
 
@@ -92,10 +124,6 @@ function byState(a: MailCount, b: MailCount): number {
   return states === 0 ? nameOf(a).localeCompare(nameOf(b)) : states;
 }
 
-function countLine(count: MailCount): string {
-  return `${count.state}  ${nameOf(count)}  ${count.count}`;
-}
-
 function oldestLine(counts: readonly MailCount[]): string {
   const waiting = counts.filter(({ state }) => IN_PROGRESS.includes(state));
   const [oldest] = waiting.toSorted((a, b) => a.oldest.getTime() - b.oldest.getTime());
@@ -103,19 +131,22 @@ function oldestLine(counts: readonly MailCount[]): string {
   return `The oldest that waits: ${oldest.oldest.toISOString()}  ${nameOf(oldest)}`;
 }
 
-function healthLine(identifier: string, { circuit, since, nextTry, lastFailure }: ServerHealth): string {
+function healthLine({
+  identifier,
+  circuit,
+  since,
+  nextTry,
+  lastFailure,
+}: ServerHealth & { readonly identifier: string }): string {
   const why = lastFailure ? `: ${lastFailure.code} in phase ${lastFailure.phase}` : "";
   const next = nextTry ? `, next attempt ${nextTry.toISOString()}` : "";
   return `${identifier} is down (${circuit}) since ${since?.toISOString() ?? "now"}${why}${next}`;
 }
 
-function mailLine({ id, state, identifier, recipients, createdAt }: QueuedMail): string {
-  const addresses = recipients.map(({ address }) => address).join(",");
-  const dueAt = state === "sending" ? null : nextDueAt(recipients);
-  const next = dueAt === null ? "" : `next attempt ${new Date(dueAt).toISOString()}`;
+function rowOf({ id, state, identifier, recipients, created_at, next_try }: Mail) {
+  const addresses = recipients.map(({ address }) => address);
   const failed = recipients.find(({ failure }) => failure !== null);
-  const parts = [id, state, nameOf({ identifier }), addresses, createdAt.toISOString(), next];
-  return [...parts, failed?.failure?.code ?? ""].filter((part) => part !== "").join("  ");
+  return [id, state, nameOf({ identifier }), addresses, created_at, next_try, failed?.failure?.code];
 }
 
 /** The test of an unsaved definition may have no name. */

@@ -1,25 +1,22 @@
-import { text } from "node:stream/consumers";
 import { Command, Option } from "commander";
 import * as v from "valibot";
-import type { Notice } from "../domain/notices.ts";
 import { OAUTH_FLOWS } from "../domain/oauth.ts";
 import { SealpostError } from "../errors.ts";
-import { definitionParams, identifierText, toServerInput } from "../http/smtpserver-schema.ts";
-import { toCheckDetail } from "../http/smtpserver-test-schema.ts";
+import { identifierText } from "../http/smtpserver-schema.ts";
 import { cliCommand } from "../runtime/platform.ts";
-import type { Services } from "../services.ts";
-import { validate } from "../wire/validate.ts";
+import { noticeEntries } from "../wire/envelope.ts";
+import type { Api } from "./api.ts";
+import type { Output } from "./output.ts";
 import { openPrompt, type Prompt } from "./prompt.ts";
+import { runOnApi } from "./run.ts";
 import { type DefinitionOptions, DefinitionQuestions, type SecretSource } from "./server-questions.ts";
-import { report } from "./server-report.ts";
-import { commandLineActor, print, withInstance } from "./session.ts";
+import { runTest } from "./server-test.ts";
+import { readFirstLine } from "./stdin.ts";
 
 interface AddOptions extends DefinitionOptions {
   readonly secretStdin?: boolean;
   readonly test?: boolean;
 }
-
-const NEW = { ifMatch: null, createOnly: true } as const;
 
 /** `server add`: asks for a definition and saves it. */
 export function addCommand(): Command {
@@ -45,25 +42,47 @@ export function addCommand(): Command {
     .option("--secret-stdin", "read the password, API key or client secret from standard input")
     .option("--test", "log in to the server afterwards, and send nothing")
     .option("--no-test", "do not")
-    .action(async (given: string | undefined, options: AddOptions) => {
-      const { identifier, parameters, wantsTest } = await readAnswers(given, options);
-      await withInstance(async ({ services }) => {
-        const actor = commandLineActor("server add");
-        const { notices } = await services.saveServer(identifier, toServerInput(parameters), NEW, actor);
-        print(`${identifier} is saved`);
-        const isSignedOut = ({ parameter }: Notice) => parameter === "oauth_refresh_token";
-        for (const { text: sentence } of notices.filter((one) => !isSignedOut(one))) print(sentence);
-        if (notices.some(isSignedOut)) print(`Sign in next: ${cliCommand()} server login ${identifier}`);
-        else if (wantsTest) await testLogin(services, identifier);
-      });
+    .action(async (given: string | undefined, options: AddOptions, command: Command) => {
+      const answers = await readAnswers(given, options);
+      await runOnApi(command, (api) => save(api, answers));
     });
 }
+
+/** The test follows once the definition is saved, and its failure keeps it. */
+async function save(api: Api, { identifier, parameters, wantsTest }: Answers): Promise<Output> {
+  const { detail, raw } = await api.call({
+    method: "POST",
+    path: ["smtpserver", identifier],
+    headers: { "if-none-match": "*" },
+    body: parameters,
+    value: v.boolean(),
+    detail: v.optional(v.object(noticeEntries), {}),
+  });
+  const { warnings = [], notices = [] } = detail;
+  const isSignedOut = notices.map(({ parameter }) => parameter === "oauth_refresh_token");
+  const saved = {
+    json: raw.value,
+    lines: [`${identifier} is saved`],
+    warnings: warnings.filter((_, index) => !isSignedOut[index]),
+  };
+  if (isSignedOut.includes(true))
+    return { ...saved, lines: [...saved.lines, `Sign in next: ${cliCommand()} server login ${identifier}`] };
+  if (!wantsTest) return saved;
+  const test = await runTest(api, identifier, { until: parameters.username === "" ? "connect" : "auth" });
+  return {
+    ...test,
+    lines: [...saved.lines, ...test.lines],
+    warnings: [...saved.warnings, ...(test.warnings ?? [])],
+  };
+}
+
+type Answers = Awaited<ReturnType<typeof readAnswers>>;
 
 async function readAnswers(given: string | undefined, options: AddOptions) {
   using prompt = options.secretStdin ? null : openPrompt();
   const questions = new DefinitionQuestions(options, prompt, secretSource(prompt, options));
   const identifier = await questions.identifier(given, checkIdentifier);
-  const parameters = validate(definitionParams, new Map(Object.entries(await questions.parameters())));
+  const parameters = await questions.parameters();
   const wantsTest = parameters.oauth_flow !== "refresh_token" && (await isTestWanted(prompt, options));
   return { identifier, parameters, wantsTest };
 }
@@ -80,8 +99,7 @@ function secretSource(prompt: Prompt | null, { secretStdin }: AddOptions): Secre
       if (prompt !== null) return prompt.askSecret(question);
       if (!secretStdin && isOptional) return "";
       if (!secretStdin) throw new SealpostError("missing_parameter", "Missing option: --secret-stdin");
-      const [line = ""] = (await text(process.stdin)).split(/\r?\n/);
-      return line;
+      return readFirstLine();
     },
   };
 }
@@ -93,14 +111,4 @@ async function isTestWanted(prompt: Prompt | null, { test }: AddOptions): Promis
     check: (given) => (/^(y(es)?|no?)$/i.test(given) ? null : "Expected yes or no."),
   });
   return /^y/i.test(entry);
-}
-
-async function testLogin({ servers, testMail }: Services, identifier: string): Promise<void> {
-  const server = await servers.get(identifier);
-  if (!server) throw new SealpostError("resource_not_found", `There is no definition "${identifier}"`);
-  const until = server.username === "" ? "connect" : "auth";
-  const check = { until, recipient: null } as const;
-  const { result } = await testMail.checkStored(identifier, check, commandLineActor("server test"));
-  const verdict = { success: `Reached ${until}`, failure: `Not reached ${until}` };
-  report(toCheckDetail(result, server), { ...verdict, remark: "; nothing was sent" });
 }

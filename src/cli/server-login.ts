@@ -3,8 +3,8 @@ import { Command } from "commander";
 import { SealpostError } from "../errors.ts";
 import type { FailedSignIn } from "../mail/oauth/accept-grant.ts";
 import { stopSignal } from "../runtime/local/stop-signal.ts";
-import { printable } from "./server-report.ts";
-import { commandLineActor, print, withInstance } from "./session.ts";
+import { print, printable } from "./output.ts";
+import { commandLineActor, withInstance } from "./session.ts";
 
 const SECONDS_PER_MINUTE = 60;
 

@@ -1,5 +1,5 @@
 import type { TestDetail } from "../http/smtpserver-test-schema.ts";
-import { print } from "./session.ts";
+import type { Output } from "./output.ts";
 
 type Server = NonNullable<TestDetail["server"]>;
 type Row = readonly [label: string, value: string];
@@ -14,12 +14,16 @@ interface Verdict {
   readonly failure: string;
 }
 
-/** Prints what the API shows of the same test. */
-export function report(detail: TestDetail, verdict: Verdict): void {
-  const { warnings = [] } = detail;
-  const lines = [...reportLines(detail), ...warnings, ...verdictLines(detail, verdict)];
-  for (const line of lines) print(printable(line));
-  if (detail.delivery.code !== null) process.exitCode = 1;
+/** Returns what the API shows of a test. */
+export function report(
+  detail: TestDetail,
+  verdict: Verdict,
+): Pick<Output, "lines" | "warnings" | "isFailure"> {
+  return {
+    lines: [...reportLines(detail), ...verdictLines(detail, verdict)],
+    warnings: detail.warnings,
+    isFailure: detail.delivery.code !== null,
+  };
 }
 
 function verdictLines(
@@ -82,9 +86,4 @@ function certificateText({
 }: NonNullable<Server["tls"]>["chain"][number]): string {
   const until = not_after === null ? "" : `, valid until ${not_after.slice(0, "YYYY-MM-DD".length)}`;
   return `${subject}, issued by ${issuer}${until}`;
-}
-
-/** Replaces control characters, so that text from a server cannot control the terminal. */
-export function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, "\ufffd");
 }

@@ -1,108 +1,100 @@
-import { readFile } from "node:fs/promises";
-import { Command, Option } from "commander";
-import { CHECKPOINTS, type Checkpoint } from "../domain/delivery.ts";
+import { Command } from "commander";
+import * as v from "valibot";
 import { parseEndpoint } from "../domain/endpoint.ts";
-import { type Mailbox, parseMailbox } from "../domain/mailbox.ts";
-import { SealpostError } from "../errors.ts";
-import { toCheckDetail, toTestDetail } from "../http/smtpserver-test-schema.ts";
-import type { StoredDefinition } from "../mail/servers/definitions.ts";
-import { needsRecipient } from "../mail/servers/test.ts";
-import { noticeDetail } from "../wire/envelope.ts";
+import {
+  type DefinitionView,
+  definitionDetail,
+  definitionView,
+  deletionDetail,
+} from "../http/smtpserver-schema.ts";
+import { ApiError } from "./api.ts";
+import { table } from "./output.ts";
+import { needsDatabase, runOnApi } from "./run.ts";
 import { addCommand } from "./server-add.ts";
 import { loginCommand } from "./server-login.ts";
-import { report } from "./server-report.ts";
-import { commandLineActor, print, withInstance } from "./session.ts";
+import { testCommand } from "./server-test.ts";
 
-/** `server list|add|test|login`. */
+const HEADS = ["IDENTIFIER", "SERVER", "TLS", "SENDER", "SIGNS", "DESCRIPTION"];
+/** Passwords are never shown, whatever `SEALPOST_SECRETS` says. */
+const CENSORED = { censor: "1" };
+
+/** `server list|show|add|remove|test|login`. */
 export function serverCommand(): Command {
   return new Command("server")
     .description("SMTP server definitions")
     .addCommand(listCommand())
+    .addCommand(showCommand())
     .addCommand(addCommand())
+    .addCommand(removeCommand())
     .addCommand(testCommand())
-    .addCommand(loginCommand());
+    .addCommand(needsDatabase(loginCommand()));
 }
 
 function listCommand(): Command {
-  return new Command("list").description("List the definitions").action(async () => {
-    const servers = await withInstance(({ services }) => services.servers.list());
-    for (const server of servers) print(lineOf(server));
+  return new Command("list").description("List the definitions").action(async (_, command: Command) => {
+    await runOnApi(command, async (api) => {
+      const { value, raw } = await api.call({
+        method: "GET",
+        path: ["smtpserver", ""],
+        query: CENSORED,
+        value: v.record(v.string(), definitionView),
+      });
+      return { json: raw.value, lines: table(HEADS, Object.entries(value).map(rowOf)) };
+    });
   });
 }
 
-interface TestOptions {
-  readonly to?: string;
-  readonly until?: Checkpoint;
-  readonly certificate?: string;
+function rowOf([identifier, definition]: readonly [string, DefinitionView]) {
+  const { server, port, tls, sender, smime, description } = definition;
+  const endpoint = parseEndpoint({ server, port, tls });
+  const place = endpoint ? `${endpoint.host}:${endpoint.port}` : server;
+  return [identifier, place, endpoint?.security, sender, smime ? "yes" : "no", description];
 }
 
-function testCommand(): Command {
-  return new Command("test")
-    .description("Send a test message through a stored definition, or check its server without sending")
+function showCommand(): Command {
+  return new Command("show")
+    .description("Show a definition, with its health and its certificate")
     .argument("<identifier>")
-    .argument("[recipient]", "the same as --to")
-    .option("--to <address>", "recipient; not needed if --until ends before recipient")
-    .addOption(
-      new Option("--until <point>", "check the server up to this point and send nothing").choices(
-        CHECKPOINTS,
-      ),
-    )
-    .option("--certificate <file>", "certificate of the recipient (PEM), if the definition encrypts")
-    .action(async (identifier: string, address: string | undefined, options: TestOptions) => {
-      const { to, until } = options;
-      const recipient = readRecipient(to ?? address, until);
-      const certificates = await readCertificates(options.certificate, recipient);
-      await withInstance(async ({ services }) => {
-        const server = await services.servers.get(identifier);
-        if (!server) throw new SealpostError("resource_not_found", `There is no definition "${identifier}"`);
-        await services.testMail.assertCertificate(certificates);
-        const actor = commandLineActor("server test");
-        if (until !== undefined) {
-          const check = { until, recipient };
-          const { result, notices } = await services.testMail.checkStored(identifier, check, actor);
-          const verdict = { success: `Reached ${until}`, failure: `Not reached ${until}` };
-          report(
-            { ...toCheckDetail(result, server), ...noticeDetail(notices) },
-            { ...verdict, remark: "; nothing was sent" },
-          );
-        } else if (recipient !== null) {
-          const { result, notices } = await services.testMail.sendStored({ identifier, recipient }, actor, {
-            certificates,
-          });
-          const verdict = { success: `Delivered to ${recipient.address}`, failure: "Not delivered" };
-          report({ ...toTestDetail(result, server, false), ...noticeDetail(notices) }, verdict);
-        }
+    .action(async (identifier: string, _, command: Command) => {
+      await runOnApi(command, async (api) => {
+        const { value, detail, raw } = await api.call({
+          method: "GET",
+          path: ["smtpserver", identifier],
+          query: CENSORED,
+          value: definitionView,
+          detail: definitionDetail,
+        });
+        const { warnings, notices: _, health, ...further } = detail;
+        const fields = Object.entries({ ...value, ...further, health }).flatMap(rowsOf);
+        return { json: raw, lines: table(["FIELD", "VALUE"], fields), warnings };
       });
     });
 }
 
-/** @throws {SealpostError} if the test needs a recipient and has none, or the address is not one mailbox. */
-function readRecipient(address: string | undefined, until: Checkpoint | undefined): Mailbox | null {
-  if (address === undefined) {
-    if (!needsRecipient(until)) return null;
-    throw new SealpostError("missing_parameter", "Name the recipient: --to <address>");
-  }
-  const recipient = parseMailbox(address);
-  if (!recipient) throw new SealpostError("invalid_parameter", `"${address}" is not one mailbox`);
-  return recipient;
+/** The rows of a field. A group has one for each of its members; what is not set is left out. */
+function rowsOf([name, value]: readonly [string, unknown]): (readonly [string, unknown])[] {
+  if (value === null || value === undefined || value === "") return [];
+  if (typeof value !== "object") return [[name, value]];
+  if (Array.isArray(value) && value.every((entry) => typeof entry !== "object")) return [[name, value]];
+  return Object.entries(value).flatMap(([member, entry]) => rowsOf([`${name}.${member}`, entry]));
 }
 
-/** @throws {SealpostError} if the file cannot be read, or no recipient is named. */
-async function readCertificates(
-  file: string | undefined,
-  recipient: Mailbox | null,
-): Promise<Readonly<Record<string, string>>> {
-  if (file === undefined) return {};
-  if (!recipient) throw new SealpostError("missing_parameter", "Name the recipient: --to <address>");
-  const pem = await readFile(file, "utf8").catch(() => {
-    throw new SealpostError("invalid_parameter", `Cannot read ${file}: give the path of the PEM file`);
-  });
-  return { [recipient.address]: pem };
-}
-
-function lineOf({ identifier, server, port, tls, smime, description }: StoredDefinition): string {
-  const endpoint = parseEndpoint({ server, port, tls });
-  const where = endpoint ? `${endpoint.host}:${endpoint.port} ${endpoint.security}` : server;
-  const fields = [identifier, where, smime ? "signed" : "unsigned", description.split("\n")[0] ?? ""];
-  return fields.filter((field) => field !== "").join("  ");
+function removeCommand(): Command {
+  return new Command("remove")
+    .description("Delete a definition")
+    .argument("<identifier>")
+    .action(async (identifier: string, _, command: Command) => {
+      await runOnApi(command, async (api) => {
+        const { value, detail, raw } = await api.call({
+          method: "DELETE",
+          path: ["smtpserver", identifier],
+          value: v.boolean(),
+          detail: v.optional(v.partial(deletionDetail), {}),
+        });
+        if (!value) throw new ApiError(`There is no definition "${identifier}"`);
+        const { used_by: users = [] } = detail;
+        const warnings = users.map((user) => `The plugin ${user} sends through it: change its settings`);
+        return { json: raw.value, lines: [`${identifier} is removed`], warnings };
+      });
+    });
 }

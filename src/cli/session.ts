@@ -1,5 +1,5 @@
 import { userInfo } from "node:os";
-import { parseConfig } from "../config.ts";
+import { type Config, parseConfig } from "../config.ts";
 import type { AuditActor } from "../domain/audit.ts";
 import { openInstance } from "../runtime/local/instance.ts";
 import { loadPlugins } from "../runtime/local/load-plugins.ts";
@@ -8,9 +8,15 @@ import { internalsOf, type Sealpost } from "../sealpost.ts";
 import type { Services } from "../services.ts";
 
 /** The instance that a command works on. */
-interface Session {
+export interface Session {
   readonly sealpost: Sealpost;
   readonly services: Services;
+}
+
+/** Reads the settings of the server. The API key is a setting of the command line only. */
+export function readSettings(): Config {
+  const { SEALPOST_API_KEY: _, ...env } = process.env;
+  return parseConfig(env);
 }
 
 /**
@@ -22,7 +28,7 @@ export async function withInstance<T>(
   run: (session: Session) => Promise<T>,
   { logs = false }: { readonly logs?: boolean } = {},
 ): Promise<T> {
-  const config = parseConfig(process.env);
+  const config = readSettings();
   await configureLogging(logs || process.env.SEALPOST_LOG ? config.log : "error");
   await using sealpost = await openInstance(config, await loadPlugins(process.cwd()));
   return await run({ sealpost, services: internalsOf(sealpost).services });
@@ -32,8 +38,4 @@ export async function withInstance<T>(
 export function commandLineActor(command: string): AuditActor {
   const administrator = `${userInfo().username} (command line)`;
   return { action: `cli ${command}`, administrator, realm: "", client: "", policies: "", requestId: "" };
-}
-
-export function print(...lines: readonly string[]): void {
-  process.stdout.write(`${lines.join("\n")}\n`);
 }

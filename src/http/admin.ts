@@ -4,6 +4,8 @@ import type { Admins } from "../access/admins.ts";
 import type { Env } from "../contracts/env.ts";
 import { displayName } from "../domain/names.ts";
 import { Secret } from "../domain/secret.ts";
+import { invalidParameter } from "../errors.ts";
+import { readCreateOnly } from "../wire/request.ts";
 import { route, tagged } from "../wire/route.ts";
 import {
   adminChanges,
@@ -19,6 +21,8 @@ const WRITE = { right: "adminwrite", response: v.literal(true) } as const;
 const SAVE = {
   ...WRITE,
   method: "POST",
+  errors: [412],
+  headers: { "If-Match": "`*`: change only", "If-None-Match": "`*`: create only" },
   description:
     "Parameters that are absent stay. A new password, or a change of `enabled`, voids earlier tokens.",
 } as const;
@@ -31,7 +35,10 @@ export function adminRoutes({ admins }: { readonly admins: Pick<Admins, "list" |
   ) {
     const name = setTarget(c, { username, realm });
     const changes = { enabled, password: password === undefined ? undefined : new Secret(password) };
-    await admins.save(name, changes, c.get("actor"));
+    await admins.save(name, changes, c.get("actor"), {
+      createOnly: readCreateOnly(c.req.header("if-none-match")),
+      changeOnly: readChangeOnly(c.req.header("if-match")),
+    });
     return true as const;
   }
 
@@ -84,6 +91,13 @@ export function adminRoutes({ admins }: { readonly admins: Pick<Admins, "list" |
       },
     ),
   ]);
+}
+
+/** Admins have no versions. @throws {SealpostError} `invalid_parameter` for anything but `*`. */
+function readChangeOnly(header: string | undefined): boolean {
+  if (header === undefined) return false;
+  if (header.trim() === "*") return true;
+  throw invalidParameter("If-Match", "expected *");
 }
 
 /** Sets what the audit rows of failures, and events, say about the admin. */

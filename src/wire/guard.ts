@@ -6,6 +6,7 @@ import type { Env } from "../contracts/env.ts";
 import type { RightOptions } from "../contracts/plugin/context.ts";
 import type { Principal } from "../domain/admin.ts";
 import { API_KEY, acceptsClient } from "../domain/api-key.ts";
+import type { AuditActor } from "../domain/audit.ts";
 import type { Right } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
 import { withoutScheme } from "./request.ts";
@@ -43,6 +44,24 @@ export function createRequireRight(deps: GuardDeps): RequireRight {
       if (c.finalized) await deps.epoch.prove();
       const { apiKey } = c.get("principal");
       if (apiKey !== null) await deps.apiKeys.recordUse(apiKey.id);
+    };
+}
+
+/** The operator in audit rows, and as the one who acts. */
+export interface Operator {
+  readonly actor: Omit<AuditActor, "requestId">;
+  readonly principal: Principal;
+}
+
+/** Creates the guard of the command line: the operator has the database, so no right is missing. */
+export function createOperatorGuard(operator: Operator): RequireRight {
+  return () =>
+    async function requireOperator(c, next) {
+      // A command emits no event of an API action.
+      c.set("auditAction", "");
+      c.set("principal", operator.principal);
+      c.set("actor", { ...operator.actor, requestId: c.get("requestId") });
+      await next();
     };
 }
 

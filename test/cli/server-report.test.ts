@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { printable, reportLines } from "../../src/cli/server-report.ts";
+import { printable } from "../../src/cli/output.ts";
+import { reportLines } from "../../src/cli/server-report.ts";
 import type { Receipt } from "../../src/domain/delivery.ts";
 import { toTestDetail } from "../../src/http/smtpserver-test-schema.ts";
 import { ACCEPTED } from "../fixtures/receipts.ts";

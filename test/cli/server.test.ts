@@ -29,11 +29,17 @@ test("server list and server test work on the definitions of a running server, a
   };
   await api.save("office", { ...office, description: "Our own\nsecond line" });
   await api.save("away", { server: "smtps://mail.example.org" });
-  const lines = (await cli("list")).stdout.trim().split("\n").sort();
-  expect(lines).toEqual([
-    "away  mail.example.org:465 implicit  unsigned",
-    `office  127.0.0.1:${smtp.port} none  unsigned  Our own`,
+  const place = `127.0.0.1:${smtp.port}`;
+  const [heads, ...lines] = (await cli("list")).stdout.trim().split("\n");
+  expect(heads).toMatch(/^IDENTIFIER {2}SERVER +TLS {7}SENDER {9}SIGNS {2}DESCRIPTION$/);
+  expect(lines.sort()).toEqual([
+    "away        mail.example.org:465  implicit  -              no     -",
+    `office      ${place.padEnd(20)}  none      a@example.org  no     Our own …`,
   ]);
+  expect(JSON.parse((await cli("list", "--json")).stdout)).toMatchObject({
+    away: { server: "smtps://mail.example.org", password: "" },
+    office: { username: "mailer", password: "__CENSORED__" },
+  });
 
   for (const to of [["you@example.net"], ["--to", "you@example.net"]]) {
     const sent = await cli("test", "office", ...to);
@@ -56,6 +62,28 @@ test("server list and server test work on the definitions of a running server, a
     { success: true, identifier: "office", recipient: "you@example.net" },
     { success: true, identifier: "office", recipient: "you@example.net" },
   ]);
+});
+
+test("server show has the definition and its health, and server remove deletes it", async () => {
+  using folder = temporaryFolder();
+  await using sealpost = await startSealpost({ folder: folder.path });
+  const api = await sealpost.logIn();
+  const login = { username: "mailer", password: PASSWORD };
+  await api.save("office", { server: "mail.example.org", ...login, sender: "a@example.org" });
+  const cli = async (...args: readonly string[]) => {
+    const ended = await runCli(["server", ...args], { folder: folder.path });
+    expect(ended.stdout + ended.stderr).not.toContain(PASSWORD);
+    return ended;
+  };
+  const shown = (await cli("show", "office")).stdout;
+  expect(shown).toMatch(/^username +mailer$/m);
+  expect(shown).toMatch(/^password +__CENSORED__$/m);
+  expect(shown).toMatch(/^health.circuit +closed$/m);
+  const { value, detail } = JSON.parse((await cli("show", "office", "--json")).stdout);
+  expect([value.port, detail.health.circuit]).toEqual([25, "closed"]);
+  expect(await cli("remove", "office")).toEqual({ code: 0, stdout: "office is removed\n", stderr: "" });
+  const unknown = { code: 1, stdout: "", stderr: 'sealpost: There is no definition "office"\n' };
+  expect(await cli("remove", "office")).toEqual(unknown);
 });
 
 test("server test --until checks the server of a definition and sends nothing", async () => {
@@ -124,7 +152,7 @@ test("server test reports an unknown definition and an invalid address", async (
   expect(await cli("none", "you@example.net")).toEqual({
     code: 1,
     stdout: "",
-    stderr: 'sealpost: There is no definition "none"\n',
+    stderr: "sealpost: The requested SMTPServer could not be found.\n",
   });
   expect(await cli("none", "you")).toEqual({
     code: 1,
@@ -137,7 +165,7 @@ test("server test reports an unknown definition and an invalid address", async (
   }
   expect(await cli("none", "--until", "auth")).toMatchObject({
     code: 1,
-    stderr: 'sealpost: There is no definition "none"\n',
+    stderr: "sealpost: The requested SMTPServer could not be found.\n",
   });
   const unknown = await cli("none", "--until", "token");
   expect(unknown.code).toBe(1);

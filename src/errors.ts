@@ -39,6 +39,7 @@ const TABLE = {
 } as const;
 
 export type SealpostErrorCode = keyof typeof TABLE;
+export const ERROR_CODES = Object.keys(TABLE) as readonly SealpostErrorCode[];
 type SealpostErrorStatus = (typeof TABLE)[SealpostErrorCode]["status"];
 
 interface SealpostErrorOptions extends ErrorOptions {

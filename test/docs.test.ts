@@ -6,6 +6,7 @@ import { Glob } from "bun";
 import { dependencies, version } from "../package.json";
 import { SETTINGS } from "../src/config.ts";
 import { VERSION } from "../src/version.ts";
+import { referencePage } from "../tools/reference.ts";
 import { hostAppExample } from "./package/examples.ts";
 
 const ROOT = join(import.meta.dir, "..");
@@ -78,6 +79,10 @@ describe("README.md", () => {
     const table = text.slice(text.indexOf("## What each dependency is for"), text.indexOf("## Standards"));
     expect(Object.keys(dependencies).filter((name) => !table.includes(`\`${name}\``))).toEqual([]);
   });
+});
+
+test("docs/reference.md is what the tables of the code say; bun tools/reference.ts writes it", async () => {
+  expect(await read("docs/reference.md")).toBe(referencePage());
 });
 
 test("src/README.md names files that are there", async () => {

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { $ } from "bun";
+import PostalMime from "postal-mime";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { followCommands, pageCommands } from "../fixtures/process/page.ts";
@@ -24,6 +25,9 @@ const canIsolate =
   Bun.which("unshare") !== null &&
   (await $`unshare -fpn --mount-proc --kill-child -- true`.quiet().nothrow()).exitCode === 0;
 if (!canIsolate) console.warn("Skipped: npm start as PID 1, and without network; unshare is not permitted");
+
+/** Ends the server that commands have started. */
+const END = "trap 'kill $!; wait' EXIT";
 
 let clone = "";
 let smtp: Awaited<ReturnType<typeof startSmtpServer>>;
@@ -73,12 +77,11 @@ describe.skipIf(obstacle !== "")("a clone", () => {
     const [, signing = ""] =
       /## A signed message with curl\n[\s\S]*?```sh\n([\s\S]*?)^```$/m.exec(readme) ?? [];
     const commands = [...(await pageCommands("docs/start.md")), "PASSWORD=$SEALPOST_ADMIN_PASSWORD", signing];
-    const end = "trap 'kill $!; wait' EXIT";
     const variables = {
       ...{ PORT: String(await freePort()), SERVER: `127.0.0.1:${smtp.port}` },
       ...{ FROM: "app@example.org", TO: "you@example.net" },
     };
-    const script = commands.join("\n").replace("npm start &", `npm start &\n${end}`);
+    const script = commands.join("\n").replace("npm start &", `npm start &\n${END}`);
     const { envelopes } = await followCommands(script, clone, variables);
     expect(envelopes.map(({ result }) => result.value)).toEqual(["ready", true, true, true, true, true]);
     expect(envelopes.at(-1)).toMatchObject({ detail: { smime: { signed: true } } });
@@ -88,6 +91,28 @@ describe.skipIf(obstacle !== "")("a clone", () => {
     console.info(
       `From a clone to a signed message: ${count} commands, ${(performance.now() - startMs) / 1_000} s`,
     );
+  });
+
+  test("sets a new password by the commands of the README of recovery, which start the server", async () => {
+    const port = await freePort();
+    const [page = ""] = await pageCommands("plugins/recovery/README.md");
+    const script = page
+      .replaceAll("localhost:8080", `127.0.0.1:${port}`)
+      .replace("mail.example.org", `127.0.0.1:${smtp.port}`)
+      .replace("npm start &", `npm start &\n${END}`)
+      .replace(/^curl .*recover\/reset/m, "until [ -s code ]; do sleep 0.1; done; CODE=$(cat code)\n$&");
+    const before = smtp.messages.length;
+    const variables = { PORT: String(port), SEALPOST_DATABASE_URL: "file:data/recovery/sealpost.db" };
+    const following = followCommands(script, clone, variables);
+    let isOver = false;
+    void following.catch(() => undefined).finally(() => (isOver = true));
+    while (!isOver && smtp.messages.length === before) await Bun.sleep(20);
+    const message = await PostalMime.parse(smtp.messages[before]?.bytes ?? "");
+    const [, link, code = ""] = /(http:\S+)#\S*code=(\w{24})/.exec(message.text ?? "") ?? [];
+    await writeFile(join(clone, "code"), code);
+    const { envelopes } = await following;
+    expect(link).toBe(`http://127.0.0.1:${port}/recover/reset`);
+    expect(envelopes.at(-1)?.result.value).toBe(true);
   });
 
   test.each(["SIGTERM", "SIGINT"] as const)("ends on %s to npm start", async (signal) => {

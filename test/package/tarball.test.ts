@@ -25,8 +25,8 @@ const WANTED = [
   /^dist\/module\/runtime\/(bun|deno)\/index\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/workers\/(bindings|drivers|index|once|smtp|transport)\.(js|d\.ts)$/,
 ];
-/** The tarball has about 750 KB, much of it declarations that spell out the types of tables. */
-const MOST_BYTES = 900_000;
+/** The tarball has about 870 KB, much of it declarations that spell out the types of tables. */
+const MOST_BYTES = 1_000_000;
 
 test.skipIf(obstacle !== "")("npm pack holds what a user needs, and nothing else", async () => {
   const { files, bytes } = await tarball();

@@ -51,6 +51,8 @@ interface BuildFailure {
 interface BuildOptions {
   /** Certificates of recipients that the caller gave. */
   readonly certificates?: Certificates | undefined;
+  /** Whether to encrypt, or fail, even if the definition does not encrypt. */
+  readonly encrypt?: boolean | undefined;
   /** Whether no one receives the message, so that a missing certificate does not matter. */
   readonly decoy?: boolean | undefined;
 }
@@ -109,24 +111,34 @@ export function createBuild(deps: {
     return problem ?? signer;
   }
 
-  return async (server, message, identityFor, { certificates = {}, decoy = false } = {}) => {
+  return async (server, message, identityFor, { certificates = {}, encrypt = false, decoy = false } = {}) => {
     const from = message.from ?? senderOf(server);
     if (from === null) return { failure: notSent("sender", "sender_missing"), smime: null };
     const identity = identityFor(from);
     const composed = await compose(message, identity);
     const signing = server.signing && (await signerFor(server.signing, from, message.from !== undefined));
-    const found = server.smimeEncrypt ? await encryption.find(recipientsOf(message), certificates) : null;
+    const found = server.smimeEncrypt || encrypt ? await encryption.find(recipientsOf(message), certificates) : null;
     const signer = signing && "identity" in signing ? signing : null;
     const smime = resultOf(signing, found);
     const isMissed = smime?.code !== undefined && !(decoy && smime.code === "encrypt_no_certificate");
-    if (server.dontSendOnError && isMissed) {
-      const phase = smime.code === "encrypt_no_certificate" ? "encrypt" : "sign";
-      return { failure: notSent(phase, smime.code), smime: { ...smime, signed: false } };
+    const code = isMissed ? fatalCode(smime, { dontSendOnError: server.dontSendOnError, encrypt }) : undefined;
+    if (code !== undefined) {
+      const phase = code === "encrypt_no_certificate" ? "encrypt" : "sign";
+      return { failure: notSent(phase, code), smime: smime && { ...smime, signed: false } };
     }
     const finish = ({ headers, entity }: ComposedMessage) =>
       finalBytes(headers, entity, { signer, identity });
     return { failure: null, from: from.address, ...(await variants(composed, found, signer, finish)), smime };
   };
+}
+
+/** Returns the problem for which a message is not sent; `undefined` if it is sent all the same. */
+function fatalCode(
+  smime: NonNullable<SmimeResult>,
+  { dontSendOnError, encrypt }: { readonly dontSendOnError: boolean; readonly encrypt: boolean },
+): SmimeProblem["code"] | undefined {
+  if (dontSendOnError) return smime.code;
+  return encrypt && !smime.encrypted ? "encrypt_no_certificate" : undefined;
 }
 
 /** Builds the message for recipients with a certificate, for those without one, or for both. */

@@ -68,8 +68,8 @@ async function sendThrough(
   const server = typeof candidate === "string" ? await loadServer(candidate) : candidate;
   const identifier = typeof candidate === "string" ? candidate : candidate.identifier;
   if (server === null) return notStarted(identifier, notSent("policy", "server_unknown"));
-  const { certificates } = options;
-  const built = await build(server, message, identity, { certificates });
+  const { certificates, encrypt } = options;
+  const built = await build(server, message, identity, { certificates, encrypt });
   if (built.failure) return notStarted(identifier, built.failure, built.smime);
   const { from, bytes, encryption, smime } = built;
   // Created here, because on Workers a signal belongs to the request that created it.

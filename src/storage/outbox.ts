@@ -2,7 +2,7 @@ import { eq } from "drizzle-orm";
 import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import type { MailAttempt, MailState, RecipientProgress } from "../domain/queued-mail.ts";
 import { isLeased, prepareOutbox, type QueueSummary } from "./outbox-statements.ts";
-import { mail, mailContent } from "./schema.ts";
+import { mail, mailAttempt, mailContent } from "./schema.ts";
 
 /** A queued message as it is stored. */
 export type MailRow = typeof mail.$inferSelect & {
@@ -57,6 +57,11 @@ interface ClaimedRow {
 /** Queued messages as workers use them. Writes are unexecuted statements for `commit`. */
 export interface OutboxRepository {
   insert(row: MailRow): readonly [message: WriteStatement, ...pieces: WriteStatement[]];
+  /** Inserts a message in its final state, and its attempts. It has no content. */
+  insertFinal(
+    row: Omit<MailRow, "content" | "furtherContent">,
+    attempts: readonly MailAttempt[],
+  ): readonly WriteStatement[];
   /** Returns one piece of a message's content, sealed; `undefined` if there is none. */
   readPiece(name: string): Promise<string | undefined>;
   /** Lists the queues that have messages. Reads one index entry for each, however many messages wait. */
@@ -93,6 +98,16 @@ export function createOutboxRepository(database: Database): OutboxRepository {
         statements.insertPiece({ id: pieceName(columns.id, piece), mailId: columns.id, piece, content }),
       );
       return [statements.insertMail(columns), ...pieces];
+    },
+
+    insertFinal(row, attempts) {
+      const rows = attempts.map(({ mailId, identifier, date, ...result }) => ({
+        mailId,
+        identifier,
+        date,
+        result,
+      }));
+      return [statements.insertMail(row), ...rows.map((one) => write.insert(mailAttempt).values(one))];
     },
 
     async readPiece(name) {

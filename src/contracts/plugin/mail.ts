@@ -68,6 +68,10 @@ export interface MailOptions {
   readonly expiresAt?: Date | undefined;
   /** Whether to queue. Default: the definition's `enqueue_job`. */
   readonly queue?: boolean | undefined;
+  /** A queued message is not sent before this time. Default: now. */
+  readonly sendAt?: Date | undefined;
+  /** Encrypts the message, or fails, even if the definition does not encrypt. Default: as the definition says. */
+  readonly encrypt?: boolean | undefined;
   /** Queues a message that no one receives, with the same effort: for responses that must not reveal whether one was sent. */
   readonly decoy?: boolean | undefined;
   /**

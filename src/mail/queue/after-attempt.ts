@@ -33,6 +33,9 @@ export interface AfterAttempt {
   readonly decision: MailAttempt["decision"];
 }
 
+/** The part of an attempt's record that its receipt decides. */
+type RecordedAttempt = Omit<MailAttempt, "mailId" | "recipient" | "identifier" | "date">;
+
 /** RFC 5321 3.8: the server closes the connection, whatever the message. */
 const SERVICE_NOT_AVAILABLE = 421;
 
@@ -135,4 +138,20 @@ function waiting(
 ): AfterAttempt {
   const state = progress.attempts === 0 ? "queued" : "deferred";
   return { progress: { ...progress, state, dueAt }, outcome: "not-sent", decision };
+}
+
+/** Returns what is recorded of an attempt. */
+export function attemptRecord(
+  { outcome, decision }: Pick<AfterAttempt, "outcome" | "decision">,
+  receipt: Receipt,
+): RecordedAttempt {
+  const failure = receipt.successful ? null : receipt.failure;
+  return {
+    outcome,
+    decision,
+    phase: failure?.phase ?? "",
+    code: failure?.code ?? "",
+    reply: receipt.successful ? receipt.reply : (failure?.reply ?? null),
+    timingMs: receipt.timingMs,
+  };
 }

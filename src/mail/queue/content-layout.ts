@@ -18,6 +18,8 @@ export interface MessageSource {
   readonly identity: Omit<MessageIdentity, "from">;
   /** Certificates that the caller gave. */
   readonly certificates?: Certificates | undefined;
+  /** Whether the caller asked for encryption. */
+  readonly encrypt?: boolean | undefined;
 }
 
 interface StoredContent {

@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import type { Database } from "../../contracts/database.ts";
+import type { Database, Statement } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import type { Wake } from "../../contracts/wake.ts";
 import { recipientsOf } from "../../domain/mailbox.ts";
@@ -18,12 +18,21 @@ interface QueuedSubmission extends Submission {
   readonly names: readonly string[];
 }
 
-/** Stores a message for a worker. It is durable when this resolves. */
-export type Enqueue = (
-  server: ResolvedServer,
-  submission: QueuedSubmission,
-  record: RecordResult,
-) => Promise<SubmitResult>;
+/** A message that was built and encrypted, and what stores it; a failure if it could not be built. */
+export interface PreparedMail {
+  readonly result: Exclude<SubmitResult, { state: "delivered" }>;
+  readonly statements: readonly Statement[];
+  /** `null` if the message failed. */
+  readonly row: MailRow | null;
+}
+
+/** Stores messages for a worker. */
+export interface Enqueue {
+  /** Builds a message. Nothing is stored yet. */
+  prepare(server: ResolvedServer, submission: QueuedSubmission, record: RecordResult): Promise<PreparedMail>;
+  /** Stores messages in one commit. They are durable when this resolves. @param further is committed with them. */
+  store(prepared: readonly PreparedMail[], ...further: readonly Statement[]): Promise<void>;
+}
 
 interface EnqueueDeps {
   readonly database: Database;
@@ -36,35 +45,54 @@ interface EnqueueDeps {
 }
 
 /**
- * Creates what queues a message: one commit stores the encrypted content, the recipients and the audit entry. The wake
+ * Creates what queues messages: one commit stores the encrypted content, the recipients and the audit entry. The wake
  * that follows may fail without harm. From, Message-ID, Date, the signed bytes and the certificates of recipients are
  * fixed here; host, port and login are read when the message is delivered, and it is encrypted then.
  */
 export function createEnqueue(deps: EnqueueDeps): Enqueue {
-  const { database, outbox, build, wake } = deps;
-  return async (server, submission, record) => {
-    const { identifier } = server;
-    const built = await build(server, submission.message, submission.identity, submission.options);
-    const { failure, smime } = built;
-    if (failure) {
-      const result = { state: "failed", identifier, failure, recipients: [], smime, skipped: [] } as const;
-      await database.append(...record(result));
-      return result;
-    }
-    const row = await rowOf(deps, server, submission, built);
-    const result = { state: "queued", identifier, mailId: row.id, smime } as const;
-    const statements = [...outbox.insert(row), ...record(result)];
-    // A large message gets a commit of its own: several together might be more than a database accepts.
-    if (row.furtherContent?.length) await database.commit(statements);
-    else await database.append(...statements);
-    await wake.notify([row.id]).catch((error) => {
+  const { database, outbox, build } = deps;
+  return {
+    async prepare(server, submission, record) {
+      const { identifier } = server;
+      const built = await build(server, submission.message, submission.identity, submission.options);
+      const { failure, smime } = built;
+      if (failure) {
+        const result = { state: "failed", identifier, failure, recipients: [], smime, skipped: [] } as const;
+        return { result, statements: record(result), row: null };
+      }
+      const row = await rowOf(deps, server, submission, built);
+      const result = { state: "queued", identifier, mailId: row.id, smime } as const;
+      return { result, statements: [...outbox.insert(row), ...record(result)], row };
+    },
+
+    async store(prepared, ...further) {
+      const statements = [...prepared.flatMap((one) => one.statements), ...further];
+      const rows = prepared.flatMap(({ row }) => row ?? []);
+      // A large message, or a batch, gets a commit of its own: several together might be more than a database accepts.
+      const isLarge = rows.length > 1 || rows.some(({ furtherContent }) => furtherContent?.length);
+      if (isLarge) await database.commit(statements);
+      else await database.append(...statements);
+      await wakeFor(deps, rows);
+    },
+  };
+}
+
+/** Notifies the workers of messages that are due, and of each later one for its time. */
+async function wakeFor({ wake, platform }: EnqueueDeps, rows: readonly MailRow[]): Promise<void> {
+  const now = platform.now();
+  const isLater = ({ dueAt }: MailRow) => dueAt !== null && dueAt > now.getTime();
+  const due = rows.filter((row) => !isLater(row)).map(({ id }) => id);
+  const later = rows.filter(isLater).map(({ id, dueAt }) => ({ id, notBefore: new Date(dueAt ?? 0) }));
+  const notify = async (ids: readonly string[], options?: { readonly notBefore: Date }) => {
+    await wake.notify(ids, options).catch((error) => {
       log.warning("No wake for message {mailId}, so the next sweep finds it: {error}", {
-        mailId: row.id,
+        mailId: ids.join(),
         error,
       });
     });
-    return result;
   };
+  if (due.length > 0) await notify(due);
+  for (const { id, notBefore } of later) await notify([id], { notBefore });
 }
 
 async function rowOf(
@@ -75,17 +103,18 @@ async function rowOf(
 ): Promise<MailRow> {
   const id = newId();
   const { identifier } = server;
+  const { purpose = "notice", expiresAt = null, certificates, encrypt } = options;
   const { from: _, ...source } = identity({ name: "", address: from });
   const [content = "", ...furtherContent] = await contentSeal.seal(id, {
     bytes,
     encryption,
     builtFor: identifier,
-    source: names.length > 1 ? { message, identity: source, certificates: options.certificates } : null,
+    source: names.length > 1 ? { message, identity: source, certificates, encrypt } : null,
     server: names.length === 0 ? server : null,
     decoy: options.decoy ?? false,
   });
-  const { purpose = "notice", expiresAt = null } = options;
   const now = platform.now();
+  const start = options.sendAt ?? now;
   return {
     id,
     state: "queued",
@@ -97,13 +126,13 @@ async function rowOf(
     sender: from,
     purpose,
     onUnknown: options.onUnknown ?? (purpose === "code" ? "stop" : "repeat"),
-    recipients: recipientsOf(message).map((address) => waiting(address, now)),
+    recipients: recipientsOf(message).map((address) => waiting(address, start)),
     createdAt: now,
     updatedAt: now,
     expiresAt,
-    giveUpAt: giveUpAt(now, expiresAt),
+    giveUpAt: giveUpAt(start, expiresAt),
     contentUntil: null,
-    dueAt: now.getTime(),
+    dueAt: start.getTime(),
     lease: null,
     started: false,
     lost: 0,
@@ -112,6 +141,6 @@ async function rowOf(
   };
 }
 
-function waiting(address: string, now: Date): RecipientProgress {
-  return { address, state: "queued", attempts: 0, dueAt: now.getTime(), failure: null };
+function waiting(address: string, start: Date): RecipientProgress {
+  return { address, state: "queued", attempts: 0, dueAt: start.getTime(), failure: null };
 }

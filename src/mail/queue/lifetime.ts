@@ -7,7 +7,7 @@ const ATTEMPT_MS = DAY_MS;
 /** Time for which the content of a message that does not expire is kept after it failed by the server's fault. */
 const KEEP_CONTENT_MS = DAY_MS;
 
-/** Returns until when a message is attempted that is submitted, or retried by an admin, now. */
+/** Returns until when a message is attempted that is due, or retried by an admin, now. */
 export function giveUpAt(now: Date, expiresAt: Date | null): Date {
   return new Date(Math.min(now.getTime() + ATTEMPT_MS, expiresAt?.getTime() ?? Number.POSITIVE_INFINITY));
 }

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Platform } from "../../contracts/platform.ts";
 import { notAttempted, notSent, type Receipt } from "../../domain/delivery.ts";
+import type { Mailbox } from "../../domain/mailbox.ts";
 import type { RecipientProgress } from "../../domain/queued-mail.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import { SealpostError } from "../../errors.ts";
@@ -8,7 +9,7 @@ import { isUnavailable } from "../../storage/errors.ts";
 import type { Build } from "../build.ts";
 import type { Circuit } from "../circuit.ts";
 import type { Deliver, DeliverableMail } from "../deliver.ts";
-import { type AfterAttempt, afterAttempt } from "../queue/after-attempt.ts";
+import { afterAttempt, attemptRecord } from "../queue/after-attempt.ts";
 import type { ContentSeal, MailContent } from "../queue/content.ts";
 import type { AttemptRecord, LeasedMail } from "./leased-mail.ts";
 import type { LeaseTimes } from "./leases.ts";
@@ -25,9 +26,6 @@ const AFTER_ERROR_MS = 60_000;
 const RANDOM_BYTES = 4;
 
 const log = getLogger(["sealpost", "worker"]);
-
-/** The part of an attempt's record that its receipt decides. */
-type RecordedAttempt = Omit<AttemptRecord, "recipient" | "identifier" | "date">;
 
 interface AttemptOptions {
   /** Timeout of the reply to the end of the message, in milliseconds. Default: five minutes. */
@@ -105,7 +103,7 @@ interface Attempted {
   readonly index: number;
   readonly before: RecipientProgress;
   readonly progress: RecipientProgress;
-  readonly record: RecordedAttempt | null;
+  readonly record: ReturnType<typeof attemptRecord> | null;
 }
 
 /** @returns nothing if the message is no longer leased, may not start, or is in the attempt of another recipient. */
@@ -137,7 +135,7 @@ async function attemptRecipient(
     if (isCanceled && !options.mayStart() && !mail.signal.aborted) return [];
     const past = recipientOf(mail, one);
     const after = afterAttempt(past, receipt, { ...context, now });
-    return [{ index: one, before: past, progress: after.progress, record: recordOf(after, receipt) }];
+    return [{ index: one, before: past, progress: after.progress, record: attemptRecord(after, receipt) }];
   });
 }
 
@@ -190,10 +188,9 @@ async function finalBytes(
   const { source, bytes, encryption, builtFor } = content;
   if (source === null || server.identifier === builtFor)
     return { server, from: row.sender, bytes, encryption };
-  const { certificates } = source;
-  const built = await build(server, source.message, (from) => ({ ...source.identity, from }), {
-    certificates,
-  });
+  const { certificates, encrypt } = source;
+  const identity = (from: Mailbox) => ({ ...source.identity, from });
+  const built = await build(server, source.message, identity, { certificates, encrypt });
   if (built.failure) return notAttempted(built.failure);
   return { server, from: built.from, bytes: built.bytes, encryption: built.encryption };
 }
@@ -201,18 +198,6 @@ async function finalBytes(
 function contentOf(contentSeal: ContentSeal, mail: LeasedMail): Promise<MailContent> {
   mail.content ??= contentSeal.open(mail.id, mail.row.content);
   return mail.content;
-}
-
-function recordOf({ outcome, decision }: AfterAttempt, receipt: Receipt): RecordedAttempt {
-  const failure = receipt.successful ? null : receipt.failure;
-  return {
-    outcome,
-    decision,
-    phase: failure?.phase ?? "",
-    code: failure?.code ?? "",
-    reply: receipt.successful ? receipt.reply : (failure?.reply ?? null),
-    timingMs: receipt.timingMs,
-  };
 }
 
 function waitAfterError(error: unknown): number {

@@ -7,6 +7,7 @@ import { auditRoutes } from "./http/audit.ts";
 import { authRoutes } from "./http/auth.ts";
 import { healthRoutes } from "./http/health.ts";
 import { mailRoutes } from "./http/mail.ts";
+import { mailSendRoutes } from "./http/mail-send.ts";
 import { metricsRoutes } from "./http/metrics.ts";
 import { oauthRoutes } from "./http/oauth.ts";
 import { openApiRoutes } from "./http/openapi.ts";
@@ -20,7 +21,7 @@ import { emitActions } from "./plugin/events.ts";
 import type { Services } from "./services.ts";
 import { auditFailures, createErrorHandler, urlNotFound } from "./wire/error-handler.ts";
 import { mountRoutes } from "./wire/mount-routes.ts";
-import { checkUrl, limitBody, measureRequests, type RequestOptions, requestContext } from "./wire/request.ts";
+import { checkUrl, measureRequests, type RequestOptions, requestContext } from "./wire/request.ts";
 import type { SchemaOf } from "./wire/route.ts";
 
 export interface AppSettings extends Omit<RequestOptions, "platform"> {
@@ -43,6 +44,7 @@ function coreRoutes(deps: Services & AppSettings) {
     ...oauthRoutes(deps),
     ...providerRoutes(),
     ...auditRoutes(deps),
+    ...mailSendRoutes(deps),
     ...mailRoutes(deps),
     ...metricsRoutes(deps),
     ...pluginRoutes(deps),
@@ -63,7 +65,7 @@ export function createApp(services: Services, settings: AppSettings): SealpostAp
     .use(measureRequests(services.meter))
     .use((_, next) => services.epoch.run(next))
     .use(requestContext({ ...settings, platform }), emitActions(plugins))
-    .use(auditFailures(services.auditLog), checkUrl(), limitBody())
+    .use(auditFailures(services.auditLog), checkUrl())
     .route("/", mountRoutes(core, deps));
   app.onError(createErrorHandler(platform));
   const documented: Route[] = [...core];

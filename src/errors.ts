@@ -98,3 +98,9 @@ export function invalidParameter(name: string, expected: string): SealpostError 
     parameter: name,
   });
 }
+
+/** Returns an error that rejects what the caller sent. @throws {unknown} any other error. */
+export function asRejection(error: unknown): SealpostError {
+  if (error instanceof SealpostError && error.status < 500) return error;
+  throw error;
+}

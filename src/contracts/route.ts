@@ -68,6 +68,8 @@ export interface RouteDescription {
   readonly errors?: readonly ErrorStatus[];
   /** Request headers that the route reads, with a description of each. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Largest body, in bytes. Default: 256 KiB. */
+  readonly maxBodyBytes?: number;
   /** Media type of a response without an envelope, such as a page. */
   readonly media?: string;
   /** A body that works, and the value of the response to it. */

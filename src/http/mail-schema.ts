@@ -4,6 +4,12 @@ import { replyView } from "../wire/delivery.ts";
 import { described, named, pageParams, pageView } from "../wire/schemas.ts";
 import { line } from "./smtpserver-schema.ts";
 
+/** Groups the routes of messages. */
+export const mailTag = {
+  name: "Mail",
+  description: "Send messages; those that are waiting, and the outcome of the others",
+};
+
 /** RFC 3339, or a day, which starts at midnight UTC. */
 const MOMENT = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/i;
 

@@ -6,10 +6,9 @@ import { SealpostError } from "../errors.ts";
 import type { MailQuery, MailQueue } from "../mail/queue/manage.ts";
 import { route, tagged } from "../wire/route.ts";
 import { pageOf } from "../wire/schemas.ts";
-import { mailIdParams, mailListParams, mailPageView, mailRecordView } from "./mail-schema.ts";
+import { mailIdParams, mailListParams, mailPageView, mailRecordView, mailTag } from "./mail-schema.ts";
 import { toMailRecordView, toMailView } from "./mail-view.ts";
 
-const TAG = { name: "Queued mail", description: "Messages that are waiting, and the outcome of the others" };
 const ONE = { parameters: { path: mailIdParams } } as const;
 const READ = { method: "GET", right: "mail_read", isProvedByRead: true } as const;
 const CHANGE = {
@@ -22,7 +21,7 @@ const CHANGE = {
 
 /** Queued messages: their records, and what an admin can do about them. */
 export function mailRoutes({ mailQueue }: { readonly mailQueue: MailQueue }) {
-  return tagged(TAG, [
+  return tagged(mailTag, [
     route(
       {
         ...READ,

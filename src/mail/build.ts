@@ -117,11 +117,14 @@ export function createBuild(deps: {
     const identity = identityFor(from);
     const composed = await compose(message, identity);
     const signing = server.signing && (await signerFor(server.signing, from, message.from !== undefined));
-    const found = server.smimeEncrypt || encrypt ? await encryption.find(recipientsOf(message), certificates) : null;
+    const found =
+      server.smimeEncrypt || encrypt ? await encryption.find(recipientsOf(message), certificates) : null;
     const signer = signing && "identity" in signing ? signing : null;
     const smime = resultOf(signing, found);
     const isMissed = smime?.code !== undefined && !(decoy && smime.code === "encrypt_no_certificate");
-    const code = isMissed ? fatalCode(smime, { dontSendOnError: server.dontSendOnError, encrypt }) : undefined;
+    const code = isMissed
+      ? fatalCode(smime, { dontSendOnError: server.dontSendOnError, encrypt })
+      : undefined;
     if (code !== undefined) {
       const phase = code === "encrypt_no_certificate" ? "encrypt" : "sign";
       return { failure: notSent(phase, code), smime: smime && { ...smime, signed: false } };

@@ -1,8 +1,13 @@
-import type { Database, DatabaseKind, Statement } from "../contracts/database.ts";
+import type { Database, DatabaseKind, Statement, WriteStatement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { CLOCK_TOLERANCE_MS } from "../domain/clock.ts";
-import { invalidParameter, SealpostError } from "../errors.ts";
-import { type IdempotencyRepository, RESERVED, STARTED } from "../storage/idempotency.ts";
+import { asRejection, invalidParameter, SealpostError } from "../errors.ts";
+import {
+  type IdempotencyRepository,
+  type IdempotencyRow,
+  RESERVED,
+  STARTED,
+} from "../storage/idempotency.ts";
 
 /** Time for which a key returns the first response. */
 export const IDEMPOTENCY_MS = 24 * 3_600_000;
@@ -29,6 +34,9 @@ export interface ReservedKey {
   release(): Statement;
 }
 
+/** A key that is the caller's now, or the response of the call that had it before. */
+export type Reservation = ReservedKey | { readonly response: string };
+
 /** Calls with an idempotency key: the first is made, and the others get its response. */
 export interface Idempotency {
   /**
@@ -38,10 +46,9 @@ export interface Idempotency {
    * @throws {SealpostError} `conflict` if that call had other content, or its response is not known (a process that died
    * leaves it so); `invalid_parameter` for an invalid key.
    */
-  reserve(
-    call: IdempotentCall,
-    state: typeof RESERVED | typeof STARTED,
-  ): Promise<ReservedKey | { readonly response: string }>;
+  reserve(call: IdempotentCall, state: typeof RESERVED | typeof STARTED): Promise<Reservation>;
+  /** Reserves several keys in one commit, in state `RESERVED`. A key that cannot be reserved has its error. */
+  reserveAll(calls: readonly IdempotentCall[]): Promise<readonly (Reservation | SealpostError)[]>;
 }
 
 interface IdempotencyDeps {
@@ -54,32 +61,64 @@ interface IdempotencyDeps {
 
 export function createIdempotency(deps: IdempotencyDeps): Idempotency {
   const { database, repository, mac, platform } = deps;
+
+  /** @throws {SealpostError} `invalid_parameter`. */
+  async function rowOf({ scope, key, content }: IdempotentCall, state: string, createdAt: Date) {
+    if (!KEY.test(key)) throw invalidParameter("Idempotency-Key", "expected 1 to 255 characters of ASCII");
+    return {
+      scope,
+      key,
+      content: await mac(JSON.stringify(["idempotency", content])),
+      answer: state,
+      createdAt,
+    };
+  }
+
+  function reserving(row: IdempotencyRow): WriteStatement {
+    const before = (spanMs: number) => new Date(row.createdAt.getTime() - spanMs);
+    return repository.reserve(row, {
+      ended: before(IDEMPOTENCY_MS),
+      reserved: before(RESERVED_MS[database.kind]),
+      future: before(-CLOCK_TOLERANCE_MS),
+    });
+  }
+
+  /** @throws {SealpostError} `conflict`. */
+  async function reservation(row: IdempotencyRow, isReserved: boolean): Promise<Reservation> {
+    const { scope, key } = row;
+    if (isReserved) {
+      return {
+        complete: (response) => repository.complete(scope, key, JSON.stringify(response)),
+        release: () => repository.release(row),
+      };
+    }
+    const first = await repository.find(scope, key);
+    if (first?.content !== row.content) throw conflict("was used for a different request: use a new key");
+    if (first.answer === RESERVED || first.answer === STARTED) {
+      throw conflict("is in use by a request that has no response yet: try again later");
+    }
+    return { response: first.answer };
+  }
+
   return {
-    async reserve({ scope, key, content }, state) {
-      if (!KEY.test(key)) throw invalidParameter("Idempotency-Key", "expected 1 to 255 characters of ASCII");
-      const hash = await mac(JSON.stringify(["idempotency", content]));
+    async reserve(call, state) {
+      const row = await rowOf(call, state, platform.now());
+      const [reserved] = await database.commit([reserving(row)]);
+      return reservation(row, reserved.rowsAffected > 0);
+    },
+
+    async reserveAll(calls) {
       const now = platform.now();
-      const row = { scope, key, content: hash, answer: state, createdAt: now };
-      const before = (spanMs: number) => new Date(now.getTime() - spanMs);
-      const [reserved] = await database.commit([
-        repository.reserve(row, {
-          ended: before(IDEMPOTENCY_MS),
-          reserved: before(RESERVED_MS[database.kind]),
-          future: before(-CLOCK_TOLERANCE_MS),
-        }),
-      ]);
-      if (reserved.rowsAffected > 0) {
-        return {
-          complete: (response) => repository.complete(scope, key, JSON.stringify(response)),
-          release: () => repository.release(row),
-        };
+      const rows = await Promise.all(calls.map((call) => rowOf(call, RESERVED, now).catch(asRejection)));
+      const valid = rows.filter((row): row is IdempotencyRow => !(row instanceof SealpostError));
+      const results = valid.length === 0 ? [] : await database.commit(valid.map(reserving));
+      const isReserved = new Map(valid.map((row, index) => [row, (results[index]?.rowsAffected ?? 0) > 0]));
+      const found: (Reservation | SealpostError)[] = [];
+      for (const row of rows) {
+        const reserved = row instanceof SealpostError ? row : reservation(row, isReserved.get(row) ?? false);
+        found.push(await Promise.resolve(reserved).catch(asRejection));
       }
-      const first = await repository.find(scope, key);
-      if (first?.content !== hash) throw conflict("was used for a different request: use a new key");
-      if (first.answer === RESERVED || first.answer === STARTED) {
-        throw conflict("is in use by a request that has no response yet: try again later");
-      }
-      return { response: first.answer };
+      return found;
     },
   };
 }

@@ -39,6 +39,7 @@ import { createContentSeal } from "./queue/content.ts";
 import { createEnqueue } from "./queue/enqueue.ts";
 import { createMailQueue, type MailQueue } from "./queue/manage.ts";
 import { createSendNow } from "./send-now.ts";
+import { type AssertSender, createAssertSender } from "./servers/allowed-senders.ts";
 import { createCheckCertificates } from "./servers/certificates.ts";
 import { createCheckServer } from "./servers/check.ts";
 import { createServers, type Servers } from "./servers/definitions.ts";
@@ -46,6 +47,7 @@ import { createSaveServer, type SaveServer } from "./servers/save.ts";
 import { createTestMail, type TestMail } from "./servers/test.ts";
 import type { SubmitFor } from "./submission.ts";
 import { createSubmit } from "./submit.ts";
+import { createSubmitBatch } from "./submit-batch.ts";
 import { createAttempts } from "./worker/attempts.ts";
 import { LEASE_TIMES, type LeaseTimes } from "./worker/leases.ts";
 import { createOutcomeRecorder } from "./worker/outcome-recorder.ts";
@@ -102,6 +104,8 @@ export interface MailServices {
   readonly circuit: Circuit;
   readonly servers: Servers;
   readonly submitFor: SubmitFor;
+  readonly submitBatchFor: ReturnType<typeof createSubmitBatch>;
+  readonly assertSender: AssertSender;
   readonly saveServer: SaveServer;
   readonly testMail: TestMail;
   /** Checks when certificates expire, and uses refresh tokens that have been idle. Runs once a day. */
@@ -148,12 +152,13 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     contentSeal: createContentSeal(deps.keyring, platform, outbox.readPiece),
   };
   const idempotency = createIdempotency({ ...deps, repository: responses });
-  const submitFor = createSubmit({
+  const submitting = {
     ...sending,
     idempotency,
     sendNow: createSendNow(sending),
     enqueue: createEnqueue(sending),
-  });
+  };
+  const submitFor = createSubmit(submitting);
   const checkServer = createCheckServer(sending);
   const checkCertificates = createCheckCertificates({ ...sending, repository });
   const useRefreshTokens = createUseRefreshTokens({ ...sending, repository, tokensOf: servers.tokensOf });
@@ -164,6 +169,8 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     encryption,
     servers,
     submitFor,
+    submitBatchFor: createSubmitBatch(submitting),
+    assertSender: createAssertSender(sending),
     saveServer: createSaveServer({ ...deps, repository, servers, circuit }),
     testMail: createTestMail({ ...sending, repository, servers, submitFor, checkServer, tokensFor }),
     signIns,

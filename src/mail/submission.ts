@@ -25,6 +25,8 @@ export type SubmitResult =
       readonly smime: SmimeResult;
       /** Definitions before this one that failed through their own fault, or whose circuit is open. */
       readonly skipped: readonly SkippedServer[];
+      /** ID of its row in the queue. Absent if it has none. */
+      readonly mailId?: string;
     }
   | {
       readonly state: "queued";
@@ -41,6 +43,8 @@ export type SubmitResult =
       readonly smime: SmimeResult;
       /** Definitions before this one that failed by their own fault, or whose circuit is open. */
       readonly skipped: readonly SkippedServer[];
+      /** ID of its row in the queue. Absent if it has none. */
+      readonly mailId?: string;
     };
 
 /**
@@ -70,6 +74,8 @@ export interface OwnSubmitOptions extends MailOptions {
   /** The content that calls with the same key must have in common. Default: everything that is submitted. */
   readonly idempotencyContent?: string;
   readonly extraStatements?: RecordResult | undefined;
+  /** Whether a message that is not queued leaves a row in the queue as well, in its final state. Default: false. */
+  readonly keepsRow?: boolean;
 }
 
 /** The target of a message. A function resolves an unsaved definition, and only runs if the call is not a repetition. */

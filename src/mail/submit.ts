@@ -1,44 +1,38 @@
 import { getLogger } from "@logtape/logtape";
 import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
-import { auditEntry } from "../domain/audit.ts";
-import type { Failure } from "../domain/delivery.ts";
-import { domainOf, recipientsOf } from "../domain/mailbox.ts";
+import { domainOf } from "../domain/mailbox.ts";
 import type { Message } from "../domain/message.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
-import type { AuditRepository } from "../storage/audit-log.ts";
 import { RESERVED, STARTED } from "../storage/idempotency.ts";
 import type { Encryption } from "./encryption.ts";
-import { type Notify, notifyOutcomes, type ReportedRecipient } from "./events.ts";
 import type { Idempotency, ReservedKey } from "./idempotency.ts";
 import { normalizeMessage } from "./normalize-message.ts";
 import type { Enqueue } from "./queue/enqueue.ts";
 import type { SendNow } from "./send-now.ts";
 import {
   type OwnSubmitOptions,
-  type RecordResult,
   readStoredResult,
   type Submission,
   type Submit,
   type SubmitFor,
   type SubmitResult,
-  toStoredResult,
 } from "./submission.ts";
+import { type RecordDeps, SubmissionRecord } from "./submission-record.ts";
 
 /** 128 bits cannot be guessed and do not repeat. */
 const UNIQUE_BYTES = 16;
 
 const log = getLogger(["sealpost", "mail"]);
 
-interface SubmitDeps {
+/** What every submission needs. */
+export interface SubmitDeps extends RecordDeps {
   readonly loadServer: (identifier: string) => Promise<ResolvedServer | null>;
   readonly sendNow: SendNow;
   readonly enqueue: Enqueue;
   readonly idempotency: Idempotency;
   readonly encryption: Pick<Encryption, "assertUsable">;
   readonly database: Database;
-  readonly audit: AuditRepository;
-  readonly notify: Notify;
   readonly platform: Platform;
   /** Domain of Message-ID if the sender's is an address literal. */
   readonly hostName: string;
@@ -49,11 +43,10 @@ interface SubmitDeps {
  * passing test proves the real path.
  */
 export function createSubmit(deps: SubmitDeps): SubmitFor {
-  const { idempotency, database, encryption, platform, hostName } = deps;
+  const { idempotency, database, encryption } = deps;
   return (submitter) =>
     async (target, message, options = {}) => {
-      const identity = newIdentity(platform, hostName);
-      const submission = { target, message: normalizeMessage(message), options, submitter, identity };
+      const submission = newSubmission(deps, submitter, { target, message, options });
       const { idempotencyKey: key, certificates } = options;
       if (certificates) await encryption.assertUsable(certificates, "certificates");
       if (key === undefined) return submit(deps, submission, null);
@@ -76,84 +69,33 @@ export function createSubmit(deps: SubmitDeps): SubmitFor {
 /** @param call the idempotency key that the call has reserved, or `null`. */
 async function submit(
   deps: SubmitDeps,
-  submission: Submission,
+  submitted: Submission,
   call: ReservedKey | null,
 ): Promise<SubmitResult> {
   const { loadServer, sendNow, enqueue } = deps;
+  const record = new SubmissionRecord(deps, submitted, call);
+  const { submission } = record;
   const { target, options } = submission;
-  const record: RecordResult = (result) => [
-    deps.audit.insert(submitEntry(submission, result, deps.platform.now())),
-    ...(call ? [call.complete(toStoredResult(result))] : []),
-    ...(options.extraStatements?.(result) ?? []),
-  ];
   const candidates = candidatesOf(typeof target === "function" ? await target() : target);
   const server = await firstOf(candidates, loadServer);
   // A decoy must never be delivered, which only the queue ensures.
   if (server && (options.decoy || (options.queue ?? server.enqueueJob))) {
     const names = candidates.filter((candidate) => typeof candidate === "string");
-    return enqueue(server, { ...submission, names }, record);
+    const prepared = await enqueue.prepare(server, { ...submission, names }, (one) => record.statements(one));
+    await enqueue.store([prepared]);
+    return record.numbered(prepared.result);
   }
   // The definition that was read above is not read a second time.
   const unread = candidates.map((candidate) => (candidate === server?.identifier ? server : candidate));
-  // Depends on the sender of the definition that was used last.
-  let messageId = "";
-  const identity: Submission["identity"] = (from) => {
-    const made = submission.identity(from);
-    messageId = made.messageId;
-    return made;
-  };
-  const result = await sendNow(unread, { ...submission, identity });
-  if (result.state === "failed") logFailed(messageId, result);
+  const result = await sendNow(unread, submission);
   try {
-    await deps.database.append(...record(result));
+    await deps.database.append(...record.statements(result));
   } catch (error) {
     // The message is sent. An error here would make the caller send it twice.
     log.error("Cannot record the result of a message: {error}", { error });
   }
-  if (!options.decoy) report(deps.notify, submission, messageId, result);
-  return result;
-}
-
-function report(
-  notify: Notify,
-  submission: Submission,
-  messageId: string,
-  result: Exclude<SubmitResult, { state: "queued" }>,
-): void {
-  const { submitter, options } = submission;
-  const { purpose = "notice" } = options;
-  const message = {
-    mailId: "",
-    messageId,
-    identifier: result.identifier,
-    submitter: submitter.name,
-    purpose,
-  };
-  notifyOutcomes(notify, message, finalStates(submission, result));
-}
-
-/** Returns the states of recipients by the words of queued mail. Without a transaction, all have the state of the message. */
-function finalStates(
-  { message }: Submission,
-  result: Exclude<SubmitResult, { state: "queued" }>,
-): readonly ReportedRecipient[] {
-  if (result.state === "failed" && result.recipients.length === 0)
-    return recipientsOf(message).map((address) => ({ address, ...stateAfter(result.failure) }));
-  return result.recipients.map(({ recipient, receipt }) => ({
-    address: recipient,
-    ...(receipt.successful ? { state: "sent" } : stateAfter(receipt.failure)),
-  }));
-}
-
-function stateAfter(failure: Failure): Pick<ReportedRecipient, "state" | "failure"> {
-  return { state: failure.outcome === "unknown" ? "unknown" : "failed", failure };
-}
-
-/** @param messageId empty if no message was built. */
-function logFailed(messageId: string, result: Extract<SubmitResult, { state: "failed" }>): void {
-  const { identifier, failure } = result;
-  const properties = { messageId, identifier, code: failure.code, phase: failure.phase };
-  log.warning("Message {messageId} through {identifier} failed: {code} in phase {phase}", properties);
+  record.report(result);
+  return record.numbered(result);
 }
 
 /** Whether the message and its response are stored in one commit, so that an interrupted call leaves nothing behind. */
@@ -173,7 +115,8 @@ function isNames(target: Parameters<Submit>[0]): target is readonly string[] {
   return Array.isArray(target);
 }
 
-async function firstOf(
+/** Returns the first of these definitions that exists. */
+export async function firstOf(
   candidates: readonly (string | ResolvedServer)[],
   loadServer: SubmitDeps["loadServer"],
 ): Promise<ResolvedServer | null> {
@@ -194,6 +137,19 @@ function withTexts(message: Message): unknown {
   return { ...message, attachments };
 }
 
+/**
+ * Checks a message, and fixes its date and Message-ID.
+ * @throws {SealpostError} as {@link normalizeMessage} does.
+ */
+export function newSubmission(
+  { platform, hostName }: Pick<SubmitDeps, "platform" | "hostName">,
+  submitter: Submission["submitter"],
+  { message, ...given }: Pick<Submission, "target" | "options"> & { readonly message: Message },
+): Submission {
+  const identity = newIdentity(platform, hostName);
+  return { ...given, message: normalizeMessage(message), submitter, identity };
+}
+
 function newIdentity(platform: Platform, hostName: string): Submission["identity"] {
   const date = platform.now();
   const unique = platform.randomBytes(UNIQUE_BYTES).toHex();
@@ -203,28 +159,4 @@ function newIdentity(platform: Platform, hostName: string): Submission["identity
     const idDomain = domain.startsWith("[") ? hostName : domain;
     return { from, date, messageId: `<${unique}@${idDomain}>`, boundary };
   };
-}
-
-function submitEntry({ message, submitter }: Submission, result: SubmitResult, date: Date) {
-  return auditEntry(submitter.actor, date, {
-    ...auditOutcome(result),
-    identifier: result.identifier,
-    recipient: recipientsOf(message).join(","),
-  });
-}
-
-function auditOutcome(result: SubmitResult) {
-  const notes = [result.smime?.code, result.smime?.further?.code]
-    .filter((code) => code !== undefined)
-    .map((code) => `sent ${code === "encrypt_no_certificate" ? "unencrypted" : "unsigned"}: ${code}`);
-  if (result.state === "queued") {
-    return { success: true, outcome: "queued", phase: "", info: [...notes, result.mailId].join("; ") };
-  }
-  for (const { identifier, code } of result.skipped) notes.push(`failover from ${identifier}: ${code}`);
-  if (result.state === "delivered") {
-    return { success: true, outcome: "sent", phase: "", info: notes.join("; ") };
-  }
-  const { phase, code, outcome } = result.failure;
-  const others = result.skipped.length > 0 ? notes : [];
-  return { success: false, outcome, phase, info: [code, ...others].join("; ") };
 }

@@ -8,7 +8,7 @@ export const RESERVED = "";
 /** In place of the result: the call has started what must not be done twice. */
 export const STARTED = "acting";
 
-type IdempotencyRow = typeof idempotency.$inferSelect;
+export type IdempotencyRow = typeof idempotency.$inferSelect;
 /** One of several calls with the same key: they differ in when they reserved it. */
 type CallRef = Pick<IdempotencyRow, "scope" | "key" | "createdAt">;
 

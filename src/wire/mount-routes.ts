@@ -5,6 +5,7 @@ import { SealpostError } from "../errors.ts";
 import { envelopeOf } from "./envelope.ts";
 import type { RequireRight } from "./guard.ts";
 import { describeOperation, isGuardedWrite } from "./operation.ts";
+import { limitBody } from "./request.ts";
 import { actionOf, declaredPath, pathNamesOf, type SchemaOf } from "./route.ts";
 import { validateRequest } from "./validate.ts";
 
@@ -59,7 +60,8 @@ export function addRoute(
   };
   // The second name of a collection is not in the OpenAPI document.
   if (!declaration.isHidden) app.on(method, [path], ...describeOperation(declaration));
-  app.on(method, pathNamesOf(path), start, ...before, ...guard, handle);
+  const limit = limitBody(declaration.maxBodyBytes);
+  app.on(method, pathNamesOf(path), start, limit, ...before, ...guard, handle);
 }
 
 /** Answers every other method of a path with 405 and `Allow` (RFC 9110 15.5.6). */

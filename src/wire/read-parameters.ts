@@ -152,7 +152,7 @@ function uniquePairs(pairs: Iterable<readonly [string, unknown]>): RawParameters
   return found;
 }
 
-const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g;
+const MARK = /["{}[\]:]/g;
 
 /**
  * Returns the first key that occurs twice in one object of a JSON text, or `null`. `JSON.parse` silently uses the last
@@ -162,10 +162,14 @@ const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g;
 export function duplicateKey(text: string): string | null {
   const open: Set<string>[] = [];
   let lastString = "";
-  for (const [token] of text.matchAll(TOKEN)) {
-    if (token === "{" || token === "[") open.push(new Set());
-    else if (token === "}" || token === "]") open.pop();
-    else if (token !== ":") lastString = token;
+  const marks = new RegExp(MARK);
+  for (let mark = marks.exec(text); mark !== null; mark = marks.exec(text)) {
+    const { 0: sign, index } = mark;
+    if (sign === '"') {
+      marks.lastIndex = endOfString(text, index);
+      lastString = text.slice(index, marks.lastIndex);
+    } else if (sign === "{" || sign === "[") open.push(new Set());
+    else if (sign === "}" || sign === "]") open.pop();
     else {
       const key: string = JSON.parse(lastString);
       const seen = open.at(-1);
@@ -174,4 +178,16 @@ export function duplicateKey(text: string): string | null {
     }
   }
   return null;
+}
+
+/**
+ * Returns the index after a string of JSON. Not by a regular expression: JavaScriptCore gives up on long strings.
+ * @param start index of its first quote.
+ */
+function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); ; end = text.indexOf('"', end + 1)) {
+    let first = end;
+    while (text[first - 1] === "\\") first--;
+    if ((end - first) % 2 === 0) return end + 1;
+  }
 }

@@ -53,11 +53,12 @@ export function measureRequests(meter: Meter): MiddlewareHandler<Env> {
   };
 }
 
-export function limitBody(): MiddlewareHandler<Env> {
+/** Rejects larger bodies. @param maxSize in bytes */
+export function limitBody(maxSize = MAX_BODY_BYTES): MiddlewareHandler<Env> {
   return bodyLimit({
-    maxSize: MAX_BODY_BYTES,
+    maxSize,
     onError: () => {
-      throw new SealpostError("too_large", `The body is larger than ${MAX_BODY_BYTES} bytes`);
+      throw new SealpostError("too_large", `The body is larger than ${maxSize} bytes`);
     },
   });
 }

@@ -68,16 +68,16 @@ export function validate<S extends ObjectSchema>(schema: S, raw: RawParameters):
   throw invalidParameter(String(issue.path?.[0]?.key ?? "body"), issue.message);
 }
 
-/**
- * Rejects NUL and lone surrogates, which neither the database nor any protocol can carry. Checks one level of lists and
- * objects, because no schema accepts more.
- */
-function assertStorable(name: string, value: unknown): void {
-  const texts = typeof value === "object" && value !== null ? Object.entries(value).flat() : [value];
-  for (const text of texts) {
-    if (typeof text !== "string" || (text.isWellFormed() && !text.includes("\0"))) continue;
+/** Lists of objects with lists, as messages with recipients have. A deeper value fits no schema. */
+const MAX_DEPTH = 6;
+
+/** Rejects NUL and lone surrogates, which neither the database nor any protocol can carry, at any depth. */
+function assertStorable(name: string, value: unknown, depth = 0): void {
+  if (typeof value === "string" && (!value.isWellFormed() || value.includes("\0")))
     throw invalidParameter(name, "expected Unicode text without NUL");
-  }
+  if (typeof value !== "object" || value === null) return;
+  if (depth === MAX_DEPTH) throw invalidParameter(name, "expected less nesting");
+  for (const one of Object.entries(value).flat()) assertStorable(name, one, depth + 1);
 }
 
 /** The entries of an object schema, by parameter name. */

@@ -1,4 +1,5 @@
 import { recipientsOf } from "../../domain/mailbox.ts";
+import type { NormalizedMessage } from "../../domain/message.ts";
 import { type MailAttempt, type RecipientProgress, stateOf } from "../../domain/queued-mail.ts";
 import type { MailRow } from "../../storage/outbox.ts";
 import type { RecipientResult } from "../deliver.ts";
@@ -24,7 +25,7 @@ export function finalMail(
   { id, now, sender, messageId }: { id: string; now: Date; sender: string; messageId: string },
 ): FinalMail {
   const { purpose = "notice", expiresAt = null } = options;
-  const recipients = recipientsOf(message).map((address) => progressOf(address, result));
+  const recipients = finalProgress(message, result);
   const { identifier } = result;
   const row = {
     id,
@@ -55,6 +56,11 @@ export function finalMail(
     ...attemptOf(one),
   }));
   return { row, attempts };
+}
+
+/** Returns the final state of each recipient. Without a transaction, all have that of the message. */
+export function finalProgress(message: NormalizedMessage, result: FinalResult): readonly RecipientProgress[] {
+  return recipientsOf(message).map((address) => progressOf(address, result));
 }
 
 function progressOf(address: string, { recipients, ...result }: FinalResult): RecipientProgress {

@@ -11,7 +11,7 @@ import type { Circuit } from "../circuit.ts";
 import type { Deliver, DeliverableMail } from "../deliver.ts";
 import { afterAttempt, attemptRecord } from "../queue/after-attempt.ts";
 import type { ContentSeal, MailContent } from "../queue/content.ts";
-import type { AttemptRecord, LeasedMail } from "./leased-mail.ts";
+import type { LeasedMail } from "./leased-mail.ts";
 import type { LeaseTimes } from "./leases.ts";
 import type { OutcomeRecorder } from "./outcome-recorder.ts";
 import { attemptTarget, expired } from "./outcomes.ts";

@@ -10,7 +10,7 @@ import { validate } from "../wire/validate.ts";
 /** Recipients and reply addresses of one message. */
 const MAX_MAILBOXES = 50;
 /** A caller does not wait for more transactions than this. */
-export const MAX_INLINE_RECIPIENTS = 5;
+const MAX_INLINE_RECIPIENTS = 5;
 /** 10 MiB, decoded, of all attachments of a message. */
 const MAX_ATTACHMENT_BYTES = 10 * 1024 * 1024;
 /** 15 MiB: attachments of 10 MiB in base64, with text. */

@@ -6,7 +6,7 @@ import { asRejection, SealpostError } from "../errors.ts";
 import type { AssertSender } from "../mail/servers/allowed-senders.ts";
 import type { Servers } from "../mail/servers/definitions.ts";
 import type { SubmitFor, SubmitResult } from "../mail/submission.ts";
-import type { BatchMessage, BatchResult, SubmitBatch } from "../mail/submit-batch.ts";
+import type { BatchMessage, BatchResult, SubmitBatchFor } from "../mail/submit-batch.ts";
 import { toDeliveryView } from "../wire/delivery.ts";
 import { respond } from "../wire/envelope.ts";
 import { assertServers } from "../wire/guard.ts";
@@ -30,7 +30,7 @@ import {
 
 interface MailSendDeps {
   readonly submitFor: SubmitFor;
-  readonly submitBatchFor: (submitter: Parameters<SubmitFor>[0]) => SubmitBatch;
+  readonly submitBatchFor: SubmitBatchFor;
   readonly assertSender: AssertSender;
   readonly servers: Pick<Servers, "get">;
   readonly platform: Pick<Platform, "now">;

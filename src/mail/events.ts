@@ -12,7 +12,7 @@ export interface ReportedMessage {
 }
 
 /** The final state of one recipient. */
-export interface ReportedRecipient {
+interface ReportedRecipient {
   readonly address: string;
   readonly state: string;
   readonly failure?: { readonly phase: string; readonly code: string } | null;

@@ -47,7 +47,7 @@ import { createSaveServer, type SaveServer } from "./servers/save.ts";
 import { createTestMail, type TestMail } from "./servers/test.ts";
 import type { SubmitFor } from "./submission.ts";
 import { createSubmit } from "./submit.ts";
-import { createSubmitBatch } from "./submit-batch.ts";
+import { createSubmitBatch, type SubmitBatchFor } from "./submit-batch.ts";
 import { createAttempts } from "./worker/attempts.ts";
 import { LEASE_TIMES, type LeaseTimes } from "./worker/leases.ts";
 import { createOutcomeRecorder } from "./worker/outcome-recorder.ts";
@@ -104,7 +104,7 @@ export interface MailServices {
   readonly circuit: Circuit;
   readonly servers: Servers;
   readonly submitFor: SubmitFor;
-  readonly submitBatchFor: ReturnType<typeof createSubmitBatch>;
+  readonly submitBatchFor: SubmitBatchFor;
   readonly assertSender: AssertSender;
   readonly saveServer: SaveServer;
   readonly testMail: TestMail;

@@ -27,7 +27,7 @@ export class SubmissionRecord {
   readonly #call: ReservedKey | null;
   /** Absent if a message that is not queued leaves no row. */
   readonly #mailId: string | undefined;
-  /** Of the definition that was used last. Empty if no message was built. */
+  /** Reverse-path through the definition that was used last. Empty if no message was built. */
   #sender = "";
   #messageId = "";
 

@@ -23,7 +23,7 @@ export type BatchResult = SubmitResult | SealpostError;
 
 /** A batch as a whole. */
 interface BatchOptions<V> {
-  /** Of the whole batch. */
+  /** Key of the whole batch. */
   readonly idempotencyKey: string | undefined;
   readonly idempotencyContent: string;
   /** Returns the response, which a repeated call gets as well: JSON. */
@@ -35,15 +35,18 @@ interface BatchOptions<V> {
  * @param messages each a message, or the error for which it is none.
  * @throws {SealpostError} `conflict` and `invalid_parameter` for the key of the batch; whatever prevents the commit.
  */
-export type SubmitBatch = <V>(
+type SubmitBatch = <V>(
   messages: readonly (BatchMessage | SealpostError)[],
   options: BatchOptions<V>,
 ) => Promise<V>;
 
+/** @param submitter the caller on whose behalf the messages are sent. */
+export type SubmitBatchFor = (submitter: Submission["submitter"]) => SubmitBatch;
+
 const log = getLogger(["sealpost", "mail"]);
 
 /** Creates what submits several messages at once, each as `submit` does with the option `queue`. */
-export function createSubmitBatch(deps: SubmitDeps): (submitter: Submission["submitter"]) => SubmitBatch {
+export function createSubmitBatch(deps: SubmitDeps): SubmitBatchFor {
   const { idempotency, enqueue, database } = deps;
   return (submitter) =>
     async (messages, { idempotencyKey: key, idempotencyContent: content, respond }) => {

@@ -25,7 +25,7 @@ const UNIQUE_BYTES = 16;
 
 const log = getLogger(["sealpost", "mail"]);
 
-/** What every submission needs. */
+/** The dependencies of every submission. */
 export interface SubmitDeps extends RecordDeps {
   readonly loadServer: (identifier: string) => Promise<ResolvedServer | null>;
   readonly sendNow: SendNow;

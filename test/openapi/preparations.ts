@@ -14,6 +14,7 @@ const PHONE = "+491701234567";
 const PERSON = { email: "ann@example.org", phone: PHONE, mobile: PHONE, givenname: "Ann", surname: "Lee" };
 const ANN = { username: "ann", password: "correct horse battery", ...PERSON };
 const TOKEN = { type: "email", user: ANN.username, dynamic_email: true, pin: "1234", serial: "EMAIL01" };
+const MAIL = { server: "main", to: "bob@example.net", cc: "amy@example.net", from: "app@example.org" };
 const POLICY = { scope: "admin", action: "*" };
 const GATEWAY = { name: "main", "option.MAILTO": "{phone}@sms.example.org" };
 const API_KEY = {
@@ -113,6 +114,14 @@ export const PREPARATIONS: Readonly<Record<string, Prepare>> = {
     const content = { subject: "Hello", text: "Hi" };
     const result = await given[0].services.submit("main", { ...mail, ...content }, { queue: true });
     return { id: result.state === "queued" ? result.mailId : "" };
+  },
+  sendMail: async (...given) => {
+    await saveDefinition(...given);
+    return { ...MAIL, attachments: [], headers: { "X-A": "b" } };
+  },
+  sendMailBatch: async (...given) => {
+    await saveDefinition(...given);
+    return { messages: [MAIL] };
   },
   system: async ({ request }) => {
     await request("POST", "/system/setConfig", { json: { "email.validtime": 120 } });

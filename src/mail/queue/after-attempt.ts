@@ -27,7 +27,7 @@ export interface AttemptContext extends Lifetime {
 }
 
 /** The progress of a recipient after an attempt, and the outcome and decision to record. */
-export interface AfterAttempt {
+interface AfterAttempt {
   readonly progress: RecipientProgress;
   readonly outcome: MailAttempt["outcome"];
   readonly decision: MailAttempt["decision"];

@@ -10,7 +10,7 @@ import { attemptRecord } from "./after-attempt.ts";
 type FinalResult = Exclude<SubmitResult, { state: "queued" }>;
 
 /** A message in its final state, as the queue stores it, without content. */
-export interface FinalMail {
+interface FinalMail {
   readonly row: Omit<MailRow, "content" | "furtherContent">;
   readonly attempts: readonly MailAttempt[];
 }

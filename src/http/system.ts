@@ -71,8 +71,10 @@ export function systemRoutes({
         const given = Object.entries(body).filter(
           ([name]) => !(REMARK.test(name) && settings.names.includes(name.replace(REMARK, ""))),
         );
+        // Before the commit, while the request's first read is current.
+        const notices = await settings.noticesOf(new Map(given));
         const changed = await settings.set(new Map(given), c.get("actor"));
-        return respond(changed, { detail: noticeDetail(await settings.noticesOf(Object.keys(changed))) });
+        return respond(changed, { detail: noticeDetail(notices) });
       },
     ),
     route(

@@ -35,8 +35,8 @@ export interface SettingsService {
    * @throws {SealpostError} `missing_parameter` or `invalid_parameter`, naming the first invalid one.
    */
   set(values: ReadonlyMap<string, unknown>, actor: AuditActor): Promise<Record<string, "insert" | "update">>;
-  /** Returns what keeps the values of these settings from having an effect. */
-  noticesOf(names: readonly string[]): Promise<readonly Notice[]>;
+  /** Returns what keeps new values from having an effect. Invalid ones have no notices. */
+  noticesOf(values: ReadonlyMap<string, unknown>): Promise<readonly Notice[]>;
   /** Returns the names of the settings whose stored value is no longer valid. */
   invalid(): Promise<readonly string[]>;
   /** Resets a setting to the option or the default. @returns whether a value was set. */
@@ -83,22 +83,20 @@ export function createSettings(deps: SettingsDeps): SettingsService {
       );
     },
 
-    async noticesOf(names) {
-      const values = await read(names);
-      const missing = async (name: string) => {
-        const named = settingOf(name).namesServer ? serversOf(values.get(name)) : [];
-        const existing = named.length === 0 ? [] : await serverNames();
-        return named.filter((identifier) => !existing.includes(identifier));
-      };
-      const notices = names.map(
-        async (name): Promise<Notice[]> => [
-          ...(await missing(name)).map((identifier) => notice("server_missing", name, { identifier })),
-          ...(settingOf(name).needsBaseUrl && values.get(name) && baseUrl === ""
+    async noticesOf(values) {
+      const existing = await serverNames();
+      return [...values].flatMap(([name, given]): readonly Notice[] => {
+        const { schema, namesServer, needsBaseUrl } = settingOf(name);
+        const { success, output } = v.safeParse(schema, coerce(schema, given));
+        if (!success) return [];
+        const missing = (namesServer ? serversOf(output) : []).filter((server) => !existing.includes(server));
+        return [
+          ...missing.map((identifier) => notice("server_missing", name, { identifier })),
+          ...(needsBaseUrl && output && baseUrl === ""
             ? [notice("base_url_missing", name, { parameter: name })]
             : []),
-        ],
-      );
-      return (await Promise.all(notices)).flat();
+        ];
+      });
     },
 
     known(name) {

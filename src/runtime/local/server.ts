@@ -41,8 +41,8 @@ async function serve({ listen }: Runtime): Promise<void> {
   // Listen for signals now: one that arrives during the start would end the process wherever it is.
   const stopping = stopSignal(process);
   const sealpost = await openInstance(config, await loadPlugins(process.cwd()));
-  warnOfOpenHttp(config);
   const server = await listen({ host: config.host, port: config.port, respond: sealpost.app.fetch });
+  warnOfOpenHttp(config);
   // Create the admin after listening: a failed start would lose the only copy of the password.
   const password = await createFirstAdmin(config, sealpost);
   const passwordRemark = `shown this once; change it with: ${cliCommand()} admin passwd ${config.adminUser}`;

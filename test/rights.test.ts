@@ -67,6 +67,7 @@ const BODIES: Readonly<Record<RouteName, readonly Values[]>> = {
   "POST /token/setpin/<serial>": [{ otppin: "1234" }],
   "POST /token/reset": [{ serial: "unknown" }],
   "POST /token/enable": [{ serial: "unknown" }],
+  "POST /mail/": [{ server: "main", to: "ann@example.net", text: "Hello" }],
   "POST /token/disable": [{ serial: "unknown" }],
   "POST /token/revoke": [{ serial: "unknown" }],
   "POST /token/unassign": [{ serial: "unknown" }],
@@ -171,6 +172,7 @@ async function tryEveryRight() {
   const admin = (method: string, path: string, json: unknown) => instance.request(method, path, { json });
   await admin("POST", "/policy/everything", { scope: "admin", action: "*", adminuser: ADMIN.username });
   await admin("POST", "/system/setConfig", { "recovery.enabled": true, "register.enabled": true });
+  await admin("POST", "/smtpserver/main", { server: VALUES.server, sender: VALUES.email });
   await admin("POST", "/user/", { username: "ann", email: VALUES.email, phone: VALUES.phone });
   const { text } = await instance.request("GET", "/openapi.json");
   const document = JSON.parse(text);

@@ -41,7 +41,7 @@ export function tokenRoutes(deps: TokensDeps & { readonly verifyEnrollment: Veri
         description:
           "`detail` has the serial of the token. With `rollout_state` `verify`, the token counts after a second request with the serial and, as `verify`, the code that was sent. The value is `false` if that code was not sent.",
         operationId: "initToken",
-        errors: [409],
+        errors: [404, 409],
       },
       async (c, { body }) => {
         if (body.verify === "") return respondToInit(await tokens.init(c, body));

@@ -117,7 +117,13 @@ export const PREPARATIONS: Readonly<Record<string, Prepare>> = {
   },
   sendMail: async (...given) => {
     await saveDefinition(...given);
-    return { ...MAIL, attachments: [], headers: { "X-A": "b" } };
+    const inMinutes = (minutes: number) =>
+      new Date(given[0].clock.now.getTime() + minutes * 60_000).toISOString();
+    return {
+      ...{ ...MAIL, bcc: [], reply_to: MAIL.cc, subject: "Hello", html: "<p>Hello</p>", queue: true },
+      ...{ attachments: [], headers: { "X-A": "b" }, purpose: "notice", smime_encrypt: false },
+      ...{ send_at: inMinutes(10), expires_at: inMinutes(20) },
+    };
   },
   sendMailBatch: async (...given) => {
     await saveDefinition(...given);
@@ -127,6 +133,8 @@ export const PREPARATIONS: Readonly<Record<string, Prepare>> = {
     await request("POST", "/system/setConfig", { json: { "email.validtime": 120 } });
     return { ...SETTINGS, key: "email.validtime" };
   },
+  realm: async () => ({ name: "default" }),
+  resolver: async () => ({ name: "default" }),
   user: addPerson,
   addUser: async (_, count) => ({ username: `user${count}`, user: `user${count}` }),
   smsgateway: async ({ request }) => {

@@ -152,14 +152,9 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     contentSeal: createContentSeal(deps.keyring, platform, outbox.readPiece),
   };
   const idempotency = createIdempotency({ ...deps, repository: responses });
-  const submitting = {
-    ...sending,
-    idempotency,
-    sendNow: createSendNow(sending),
-    enqueue: createEnqueue(sending),
-  };
+  const sendNow = createSendNow(sending);
+  const submitting = { ...sending, idempotency, sendNow, enqueue: createEnqueue(sending) };
   const submitFor = createSubmit(submitting);
-  const checkServer = createCheckServer(sending);
   const checkCertificates = createCheckCertificates({ ...sending, repository });
   const useRefreshTokens = createUseRefreshTokens({ ...sending, repository, tokensOf: servers.tokensOf });
   const signIns = createSignIns({ ...deps, repository, servers, circuit });
@@ -172,7 +167,10 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     submitBatchFor: createSubmitBatch(submitting),
     assertSender: createAssertSender(sending),
     saveServer: createSaveServer({ ...deps, repository, servers, circuit }),
-    testMail: createTestMail({ ...sending, repository, servers, submitFor, checkServer, tokensFor }),
+    testMail: createTestMail({
+      ...{ ...sending, repository, servers, submitFor, tokensFor },
+      checkServer: createCheckServer(sending),
+    }),
     signIns,
     readMetrics: createReadMetrics({ ...sending, repository, rows: createMetricsRepository(database) }),
     mailQueue: createMailQueue({ ...deps, repository: createQueuedMailRepository(database), circuit }),

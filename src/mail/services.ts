@@ -155,6 +155,7 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
   const sendNow = createSendNow(sending);
   const submitting = { ...sending, idempotency, sendNow, enqueue: createEnqueue(sending) };
   const submitFor = createSubmit(submitting);
+  const testing = { ...sending, repository, servers, tokensFor };
   const checkCertificates = createCheckCertificates({ ...sending, repository });
   const useRefreshTokens = createUseRefreshTokens({ ...sending, repository, tokensOf: servers.tokensOf });
   const signIns = createSignIns({ ...deps, repository, servers, circuit });
@@ -167,10 +168,7 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     submitBatchFor: createSubmitBatch(submitting),
     assertSender: createAssertSender(sending),
     saveServer: createSaveServer({ ...deps, repository, servers, circuit }),
-    testMail: createTestMail({
-      ...{ ...sending, repository, servers, submitFor, tokensFor },
-      checkServer: createCheckServer(sending),
-    }),
+    testMail: createTestMail({ ...testing, submitFor, checkServer: createCheckServer(sending) }),
     signIns,
     readMetrics: createReadMetrics({ ...sending, repository, rows: createMetricsRepository(database) }),
     mailQueue: createMailQueue({ ...deps, repository: createQueuedMailRepository(database), circuit }),

@@ -222,7 +222,7 @@ function pluginChecks(settings: SettingsService, servers: ServerUsage): Checks {
     base_url: {
       fine: "No setting lacks SEALPOST_BASE_URL.",
       find: async () =>
-        (await settings.noticesOf(settings.names))
+        (await settings.noticesOf(await settings.read(settings.names)))
           .filter(({ code }) => code === "base_url_missing")
           .map(({ text }) => text),
     },

@@ -8,6 +8,7 @@ import {
   language,
   parseAddress,
   renderMessage,
+  type Statement,
 } from "sealpost/plugin";
 import { CHANNELS } from "./channels.ts";
 import type { TokenContext } from "./config.ts";
@@ -29,9 +30,22 @@ interface Given {
 export interface ForeignAddresses {
   /** @throws {SealpostError} `action_denied` if the address is foreign, and the admin may not change users. */
   assertAllowed(c: Context<Env>, given: Given): Promise<void>;
-  /** Notifies the directory's address if the token's is foreign. A failure is logged: the owner has the token. */
-  notify(c: Context<Env>, given: Given): Promise<void>;
+  /** Prepares the notice to the directory's address. Nothing to count or send if the token's address is not foreign. */
+  noticeOf(c: Context<Env>, given: Given): Promise<OwnerNotice>;
 }
+
+/** The notice to the owner of a token, which is sent after the change. */
+export interface OwnerNotice {
+  /** Count the notice. They go first in the commit of the change. */
+  readonly count: readonly Statement[];
+  /**
+   * Sends it, unless there were too many. A failure is logged: the owner has the token.
+   * @param counted the results of `count`.
+   */
+  send(counted: readonly unknown[]): Promise<void>;
+}
+
+const NO_NOTICE: OwnerNotice = { count: [], send: async () => undefined };
 
 export function createForeignAddresses({
   guard,
@@ -58,28 +72,33 @@ export function createForeignAddresses({
       );
     },
 
-    async notify(c, given) {
+    async noticeOf(c, given) {
       const owner = foreignTo(given);
       const to = parseAddress(owner?.email ?? "");
-      if (owner === null || to === null) return;
+      if (owner === null || to === null) return NO_NOTICE;
       const { serial, type, address } = given.token;
       const tongue = language(c, LANGUAGES);
       const [redacted = ""] = Object.values(CHANNELS[type].redacted(address));
       const values = { username: owner.username, serial, address: redacted };
       const none = { subject: "", text: "" };
       const message = renderMessage(none, TEXTS[tongue].foreign, values, tongue);
-      try {
-        await limits.consume({ key: `notice to ${addressKey(to)}`, ...NOTICES });
-        // Through the settings' definition: the one of the token may be the enroller's choice.
-        await mail.submit(
-          undefined,
-          { to: [{ name: "", address: to }], ...message },
-          { queue: true, request: c },
-        );
-      } catch (error) {
-        if (error instanceof SealpostError && error.code === "too_many_tries") return;
-        log.error("Cannot notify the owner of a token: {error}", { error });
-      }
+      const { consume, result } = await limits.plan({ key: `notice to ${addressKey(to)}`, ...NOTICES });
+      return {
+        count: consume,
+        async send(counted) {
+          if (!result(counted).allowed) return;
+          try {
+            // Through the settings' definition: the one of the token may be the enroller's choice.
+            await mail.submit(
+              undefined,
+              { to: [{ name: "", address: to }], ...message },
+              { queue: true, request: c },
+            );
+          } catch (error) {
+            log.error("Cannot notify the owner of a token: {error}", { error });
+          }
+        },
+      };
     },
   };
 }

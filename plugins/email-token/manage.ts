@@ -4,7 +4,7 @@ import { type Env, isConstraintError, missingParameter, nameKey, type Statement 
 import type { TokenChanges } from "./changes.ts";
 import type { TokenContext } from "./config.ts";
 import { conflict, type Enroll } from "./enroll.ts";
-import type { ForeignAddresses } from "./foreign.ts";
+import type { ForeignAddresses, OwnerNotice } from "./foreign.ts";
 import { auditedFields, type ChooseOwnPin, type OwnPin } from "./own-pin.ts";
 import type { Owners, Pins } from "./owners.ts";
 import type { DescribeParams, InitParams, ListParams, NamedParams, PinParams } from "./schema.ts";
@@ -55,13 +55,13 @@ export function createTokens(deps: TokensDeps): Tokens {
       setTarget(c, row);
       const { serial, address: recipient, type } = row;
       const info = replaced ? `${type}, replaced` : type;
-      await commitWithPin(deps, own, [
+      const notice = await foreign.noticeOf(c, { token: row, owner });
+      await commitWithPin(deps, own, notice, [
         replaced ? changes.replace(row) : changes.insert(row),
         changes.requireChange(),
         audit.row(c, { success: true, identifier: serial, recipient, info, fields: auditedFields(own) }),
         changes.voidCodes([serial]),
       ]);
-      await foreign.notify(c, { token: row, owner });
       if (row.rolloutState === "") return { serial, verification: null };
       const target = { token: row, owner };
       return { serial, verification: await trigger(c, [target], (sent) => [triggerRow(audit, c, sent)]) };
@@ -139,18 +139,21 @@ async function namedRows(
 }
 
 /**
- * Commits a token with the PIN of its owner, all or nothing.
+ * Commits a token with the PIN of its owner, all or nothing, and sends the notice.
  * @throws {SealpostError} `conflict` if another request has changed tokens of the owner, or the one with the serial.
  */
 export async function commitWithPin(
   { store, changes }: Pick<TokensDeps, "store" | "changes">,
   { changed, pinHash }: OwnPin,
+  { count, send }: OwnerNotice,
   statements: readonly Statement[],
 ): Promise<void> {
-  await store.commit([changes.setPin(changed, pinHash), ...statements]).catch((cause) => {
+  const all = [...count, changes.setPin(changed, pinHash), ...statements];
+  const results: readonly unknown[] = await store.commit(all).catch((cause) => {
     if (!isConstraintError(cause)) throw cause;
     throw conflict("Another request has changed this token, or tokens of its owner: try again", cause);
   });
+  await send(results.slice(0, count.length));
 }
 
 /** Sets what the event, and the audit row of a rejected request, say about the token. */

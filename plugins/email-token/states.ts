@@ -71,13 +71,13 @@ export function createTokenStates(deps: TokensDeps): TokenStates {
       assertRoom(found.rows.filter((row) => row.serial !== serial));
       await foreign.assertAllowed(c, { token, owner });
       const own = await chooseOwnPin(c, pin, found);
-      await commitWithPin(deps, own, [
+      const notice = await foreign.noticeOf(c, { token, owner });
+      await commitWithPin(deps, own, notice, [
         changes.assign(serial, owner, own.pinHash || token.pinHash),
         changes.requireChange(),
         audit.row(c, { success: true, identifier: serial, fields: auditedFields(own, "user", "realm") }),
         changes.voidCodes([serial]),
       ]);
-      await foreign.notify(c, { token, owner });
       return true;
     },
   };

@@ -4,9 +4,9 @@ import type { Route } from "../contracts/route.ts";
 import { SealpostError } from "../errors.ts";
 import { envelopeOf } from "./envelope.ts";
 import type { RequireRight } from "./guard.ts";
-import { describeOperation, isGuardedWrite } from "./operation.ts";
+import { describeOperation } from "./operation.ts";
 import { limitBody } from "./request.ts";
-import { actionOf, declaredPath, pathNamesOf, type SchemaOf } from "./route.ts";
+import { actionOf, declaredPath, isGuardedWrite, pathNamesOf, type SchemaOf } from "./route.ts";
 import { validateRequest } from "./validate.ts";
 
 export interface RouteDeps {

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import type { Env } from "../contracts/env.ts";
 import type { ErrorStatus, Route, RouteDescription } from "../contracts/route.ts";
 import { noticeEntries, success } from "./envelope.ts";
-import { actionOf, eventNameOf } from "./route.ts";
+import { actionOf, eventNameOf, isGuardedWrite } from "./route.ts";
 import { named } from "./schemas.ts";
 
 type Declaration = Route["declaration"];
@@ -75,11 +75,6 @@ function envelopeSchema(value: v.GenericSchema, detail: v.GenericSchema | undefi
     version: v.string(),
     versionnumber: v.string(),
   });
-}
-
-/** Whether a route changes something for an admin. Its `detail` then names parameters that have no effect. */
-export function isGuardedWrite({ method, right }: Pick<Declaration, "method" | "right">): boolean {
-  return method !== "GET" && right !== undefined;
 }
 
 function detailOf(declaration: Declaration): v.GenericSchema | undefined {

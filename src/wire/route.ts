@@ -141,6 +141,11 @@ export function declaredPath(path: string): string {
   return path.replaceAll(VARIABLE, "<$1>");
 }
 
+/** Whether a route changes something for an admin. Its `detail` then names parameters that have no effect. */
+export function isGuardedWrite({ method, right }: Pick<Route["declaration"], "method" | "right">): boolean {
+  return method !== "GET" && right !== undefined;
+}
+
 /** The paths under which a route is served: a collection also without its final slash. */
 export function pathNamesOf(path: string): string[] {
   return path.endsWith("/") && path !== "/" ? [path, path.slice(0, -1)] : [path];

@@ -74,13 +74,15 @@ const CALLS: readonly Call[] = [
   get("/audit/", 1),
   get("/mail/", 1),
   get("/system/", 1),
-  get("/plugins/", 1),
+  // The second reads the definitions that tokens name.
+  get("/plugins/", 2),
   get("/event/", 1),
   get("/smtpserver/", 2),
   post("/smtpserver/main", DEFINITION, 2),
   {
     name: "DELETE /smtpserver/none",
-    max: 2,
+    // The third reads the definitions that tokens name, for `used_by`.
+    max: 3,
     call: ({ instance }) => instance.request("DELETE", "/smtpserver/none"),
   },
   post("/smtpserver/send_test_email", TEST, 2),
@@ -93,7 +95,16 @@ const CALLS: readonly Call[] = [
     max: 2,
     call: ({ instance, number }) =>
       instance.request("POST", "/token/init", {
-        json: { type: "email", user: `user${number}`, email: ANN.email, pin: PIN },
+        json: { type: "email", user: `user${number}`, email: `user${number}@example.net`, pin: PIN },
+      }),
+  },
+  {
+    name: "POST /token/init with a foreign address",
+    // The third queues the notice to the owner: the token must not depend on it.
+    max: 3,
+    call: ({ instance, number }) =>
+      instance.request("POST", "/token/init", {
+        json: { type: "email", user: `user${number}`, email: ANN.email },
       }),
   },
   {

@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import { relative } from "node:path";
 import { plugin } from "bun";
 import { ROOT } from "../../tools/gate/sources.ts";
@@ -12,20 +11,25 @@ declare global {
 
 let recorded: Set<string> | null = null;
 
-// Heartbeats and sweeps that run anyway are not part of a request: their timers were set before it.
-const background = new AsyncLocalStorage<true>();
-for (const name of ["setTimeout", "setInterval"] as const) {
+/** Sweeps wait longer than the steps of a request. */
+const MIN_SWEEP_MS = 1_000;
+
+// Heartbeats and sweeps are not part of a request: those that were set before it do not fire.
+for (const [name, minHeldMs] of [
+  ["setTimeout", MIN_SWEEP_MS],
+  ["setInterval", 0],
+] as const) {
   const original = globalThis[name];
-  const marking = (callback: (...values: unknown[]) => void, ms?: number, ...values: unknown[]) =>
-    recorded === null
-      ? original(() => background.run(true, callback, ...values), ms)
-      : original(callback, ms, ...values);
-  Object.assign(globalThis, { [name]: Object.assign(marking, original) });
+  const holding = (callback: (...values: unknown[]) => void, ms = 0, ...values: unknown[]) => {
+    const setDuring = recorded;
+    return original(() => {
+      if (ms < minHeldMs || recorded === setDuring) callback(...values);
+    }, ms);
+  };
+  Object.assign(globalThis, { [name]: Object.assign(holding, original) });
 }
 
-globalThis.__entered = (path) => {
-  if (background.getStore() === undefined) recorded?.add(path);
-};
+globalThis.__entered = (path) => void recorded?.add(path);
 
 plugin({
   name: "walk",

@@ -30,7 +30,9 @@ test("definePlugin() accepts only the options of the schema", () => {
   // @ts-expect-error a string is not a number
   expect(typed({ seconds: "3" }).validate().problems).toHaveLength(1);
   // @ts-expect-error misspelled
-  expect(typed({ secods: 3 }).validate().problems).toEqual(["secods: there is no such option"]);
+  expect(typed({ secods: 3 }).validate().problems).toEqual([
+    "secods: there is no such option, did you mean seconds?",
+  ]);
 });
 
 test("definePlugin() requires options if the schema does", () => {

@@ -6,7 +6,7 @@ import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { followCommands, pageCommands } from "../fixtures/process/page.ts";
 import { type Sealpost, startSealpost } from "../fixtures/process/sealpost.ts";
-import { SENDER, sender } from "../fixtures/smime/authority.ts";
+import { leaf, mailExtensions, SENDER, sender } from "../fixtures/smime/authority.ts";
 import { run } from "../fixtures/smime/openssl.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -24,7 +24,8 @@ async function writeFiles(): Promise<void> {
   const file = (name: string) => join(folder.path, name);
   writeFileSync(file("key.pem"), key);
   writeFileSync(file("cert.pem"), certificate + intermediate.certificate);
-  writeFileSync(file("recipient.pem"), certificate + intermediate.certificate);
+  const extensions = mailExtensions("keyUsage", "critical,digitalSignature,keyAgreement");
+  writeFileSync(file("recipient.pem"), (await leaf({ key, extensions })) + intermediate.certificate);
   const files = ["-inkey", file("key.pem"), "-in", file("cert.pem"), "-out", file("identity.p12")];
   await run(["openssl", "pkcs12", "-export", ...files, "-passout", "pass:of the file"]);
 }
@@ -67,6 +68,24 @@ describe.skipIf(MISSING.length > 0)("the commands of", () => {
     ]);
     expect(rest).toMatch(/queued|sent/);
     await arrived(before + 1);
+  });
+
+  test("docs/send.md send, with copies and attachments, later, and many at a time", async () => {
+    const before = smtp.messages.length;
+    const { envelopes } = await follow("docs/send.md");
+    const queued = { id: expect.any(String), state: "queued" };
+    expect(envelopes.map(({ result }) => result.value)).toMatchObject([
+      { identifier: "main" },
+      queued,
+      { id: expect.any(String), state: "sent" },
+      queued,
+      [queued, queued, { error: { code: 905, parameter: "to" } }],
+    ]);
+    expect(envelopes[2]?.detail).toMatchObject({ delivery: { outcome: "sent" } });
+    // 1, 3 recipients, 1 while the caller waits, none of the later one, 2 of the batch.
+    await arrived(before + 7);
+    const texts = smtp.messages.slice(before).map(({ bytes }) => new TextDecoder().decode(bytes));
+    expect(texts.filter((text) => text.includes("filename=report.txt"))).toHaveLength(3);
   });
 
   test("docs/check.md reach the login, and send nothing", async () => {

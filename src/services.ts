@@ -15,6 +15,7 @@ import { CORE_RIGHTS, type Right } from "./domain/policy.ts";
 import { uuidFrom } from "./domain/uuid.ts";
 import { SealpostError } from "./errors.ts";
 import { createDoctor, type Doctor } from "./mail/doctor/doctor.ts";
+import type { ProcessGauges } from "./mail/metrics.ts";
 import { createMailServices, type MailServices } from "./mail/services.ts";
 import type { Submit } from "./mail/submission.ts";
 import type { DrainBudget } from "./mail/worker/dispatcher.ts";
@@ -30,7 +31,8 @@ import { migrateAndRead } from "./storage/migrate.ts";
 import { MIGRATIONS } from "./storage/migrations/index.ts";
 import { createRateLimitRepository } from "./storage/rate-limits.ts";
 import { createSealedRepository } from "./storage/sealed-values.ts";
-import { type Meter, MetricRegistry, NO_METER, type Reading } from "./telemetry/meter.ts";
+import { versionKey } from "./storage/smtp-servers.ts";
+import { type Meter, MetricRegistry, NO_METER } from "./telemetry/meter.ts";
 import { createFetchClient } from "./transport/fetch-client.ts";
 import { createPollWake } from "./wake/poll.ts";
 import { createIsAllowed, createRequireRight, type RequireRight } from "./wire/guard.ts";
@@ -264,11 +266,20 @@ function createFoundation(drivers: Drivers, settings: InstanceSettings, plugins:
 }
 
 /** Creates the reader of what this process does at the moment. */
-function createProcessGauges(pool: HashPool, { database }: Drivers): () => readonly Reading[] {
-  return () => [
-    { name: "sealpost_hashes_waiting", labels: {}, value: pool.waiting },
-    { name: "sealpost_db_busy_total", labels: {}, value: database.busyCount?.() ?? 0 },
-  ];
+function createProcessGauges(pool: HashPool, { database, transport }: Drivers): ProcessGauges {
+  return (definitions) => {
+    const open = transport.openConnections?.();
+    const connections = definitions.flatMap((row) => {
+      const value = open?.get(versionKey(row));
+      const labels = { server: row.identifier };
+      return value === undefined ? [] : [{ name: "sealpost_connections_open", labels, value } as const];
+    });
+    return [
+      ...connections,
+      { name: "sealpost_hashes_waiting", labels: {}, value: pool.waiting },
+      { name: "sealpost_db_busy_total", labels: {}, value: database.busyCount?.() ?? 0 },
+    ];
+  };
 }
 
 /** @throws {SealpostError} `database_unavailable`, also for keys that do not fit the database. */

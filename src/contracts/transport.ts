@@ -43,6 +43,8 @@ export interface Transport extends AsyncDisposable {
    * `unknown` if the end of the body was written.
    */
   send(delivery: Delivery, options: SendOptions): Promise<Receipt>;
+  /** Returns the number of connections in use or idle, by `poolKey`. Absent for a transport that keeps none. */
+  readonly openConnections?: () => ReadonlyMap<string, number>;
   /** Closes idle connections immediately, and busy ones after their message. Later sends fail. */
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -9,6 +9,7 @@ import { compose } from "../message/compose.ts";
 import { type SigningIdentity, senderProblem } from "../smime/identity.ts";
 import { prepareSigner, type Signer, signEntity } from "../smime/sign.ts";
 import { dateProblem } from "../smime/validity.ts";
+import { type Meter, serverLabel } from "../telemetry/meter.ts";
 import type { Certificates, Encryption, FoundCertificates, MessageEncryption } from "./encryption.ts";
 import { inspectSource } from "./servers/check-identity.ts";
 
@@ -84,8 +85,9 @@ const MAX_PREPARED = 256;
 export function createBuild(deps: {
   readonly platform: Pick<Platform, "now">;
   readonly encryption: Pick<Encryption, "find">;
+  readonly meter: Meter;
 }): Build {
-  const { platform, encryption } = deps;
+  const { platform, encryption, meter } = deps;
   const cache = new BoundedCache<Prepared>(MAX_PREPARED);
 
   async function prepare(source: SigningSource): Promise<Prepared | SmimeProblem> {
@@ -127,10 +129,11 @@ export function createBuild(deps: {
       : undefined;
     if (code !== undefined) {
       const phase = code === "encrypt_no_certificate" ? "encrypt" : "sign";
+      meter.count("sealpost_phase_failures_total", { server: serverLabel(server), phase, code });
       return { failure: notSent(phase, code), smime: smime && { ...smime, signed: false } };
     }
     const finish = ({ headers, entity }: ComposedMessage) =>
-      finalBytes(headers, entity, { signer, identity });
+      finalBytes(headers, entity, { signer, identity, meter });
     return { failure: null, from: from.address, ...(await variants(composed, found, signer, finish)), smime };
   };
 }
@@ -162,11 +165,19 @@ async function variants(
 async function finalBytes(
   headers: string,
   entity: Uint8Array<ArrayBuffer>,
-  { signer, identity }: { readonly signer: Signer | null; readonly identity: MessageIdentity },
+  {
+    signer,
+    identity,
+    meter,
+  }: { readonly signer: Signer | null; readonly identity: MessageIdentity; readonly meter: Meter },
 ): Promise<Uint8Array<ArrayBuffer>> {
   if (signer === null) return assemble(headers, entity);
   const options = { date: identity.date, boundary: `signed_${identity.boundary}` };
-  return assemble(headers, await signEntity(entity, signer, options));
+  const startedMs = performance.now();
+  const signed = await signEntity(entity, signer, options);
+  const { algorithm } = signer.identity;
+  meter.observe("sealpost_sign_duration_seconds", (performance.now() - startedMs) / 1_000, { algorithm });
+  return assemble(headers, signed);
 }
 
 /** @param signing `null` if the definition does not sign. @param found `null` if it does not encrypt. */

@@ -11,13 +11,15 @@ import { healthOf } from "./circuit.ts";
 import { tokenEndOf } from "./oauth/token-store.ts";
 import { createFirstEnd, type FirstEnd } from "./servers/certificates.ts";
 
+/** Returns values of this process. None on Workers, where a process means nothing to a scraper. */
+export type ProcessGauges = (definitions: readonly SmtpServerRow[]) => readonly Reading[];
+
 /** Returns the metrics of this moment as text. */
 export type ReadMetrics = (format: Format) => Promise<string>;
 
 interface MetricsDeps {
   readonly registry: MetricRegistry;
-  /** Returns values of this process. None on Workers, where a process means nothing to a scraper. */
-  readonly processGauges: () => readonly Reading[];
+  readonly processGauges: ProcessGauges;
   readonly rows: { read(): Promise<MetricsRows> };
   readonly repository: Pick<SmtpServerRepository, "list">;
   readonly loadServer: (identifier: string) => Promise<ResolvedServer | null>;
@@ -46,7 +48,7 @@ export function createReadMetrics(deps: MetricsDeps): ReadMetrics {
       ...circuitReadings(found, identifiers, now),
       ...(await certificateReadings(firstEnd, definitions, now)),
       ...(await tokenReadings(deps, found, definitions)),
-      ...deps.processGauges(),
+      ...deps.processGauges(definitions),
     ];
     return writeMetrics(registry.collect(readings), format);
   };

@@ -1,9 +1,11 @@
 import { type Failure, notSent } from "../domain/delivery.ts";
 import { recipientsOf } from "../domain/mailbox.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
+import type { Meter } from "../telemetry/meter.ts";
 import type { Build, SmimeResult } from "./build.ts";
 import type { Circuit } from "./circuit.ts";
 import type { Deliver, RecipientResult } from "./deliver.ts";
+import { countInline } from "./measure.ts";
 import { failsOver } from "./queue/after-attempt.ts";
 import type { SkippedServer, Submission, SubmitResult } from "./submission.ts";
 
@@ -27,6 +29,7 @@ interface SendNowDeps {
   readonly build: Build;
   readonly deliver: Deliver;
   readonly circuit: Circuit;
+  readonly meter: Meter;
 }
 
 /**
@@ -34,8 +37,9 @@ interface SendNowDeps {
  * unknown outcome there is no failover.
  */
 export function createSendNow(deps: SendNowDeps): SendNow {
-  const { circuit } = deps;
-  return async (candidates, submission) => {
+  const { circuit, meter } = deps;
+
+  const sendNow: SendNow = async (candidates, submission) => {
     const skipped: SkippedServer[] = [];
     const reached: RecipientResult[] = [];
     let to = recipientsOf(submission.message);
@@ -56,6 +60,12 @@ export function createSendNow(deps: SendNowDeps): SendNow {
       reached.push(...result.recipients.filter(({ recipient }) => !to.includes(recipient)));
     }
     return summarize(notStarted("", notSent("policy", "server_unknown")), reached, skipped);
+  };
+
+  return async (candidates, submission) => {
+    const result = await sendNow(candidates, submission);
+    countInline(candidates, submission, result, meter);
+    return result;
   };
 }
 

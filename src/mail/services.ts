@@ -22,7 +22,7 @@ import { createQueuedMailRepository } from "../storage/queued-mail.ts";
 import type { RateLimitRepository } from "../storage/rate-limits.ts";
 import { createServerHealthRepository, createWaitingMailRepository } from "../storage/server-health.ts";
 import { createSmtpServerRepository } from "../storage/smtp-servers.ts";
-import type { MetricRegistry, Reading } from "../telemetry/meter.ts";
+import type { Meter, MetricRegistry } from "../telemetry/meter.ts";
 import { createBuild } from "./build.ts";
 import { Circuit } from "./circuit.ts";
 import { createDeliver, sendsJointly } from "./deliver.ts";
@@ -31,7 +31,8 @@ import type { Checks } from "./doctor/doctor.ts";
 import { type CertificatesOf, createEncryption, type Encryption } from "./encryption.ts";
 import type { Notify } from "./events.ts";
 import { createIdempotency, IDEMPOTENCY_MS, type Idempotency } from "./idempotency.ts";
-import { createReadMetrics, type ReadMetrics } from "./metrics.ts";
+import { measureDeliveries } from "./measure.ts";
+import { createReadMetrics, type ProcessGauges, type ReadMetrics } from "./metrics.ts";
 import { createTokensFor } from "./oauth/definition-tokens.ts";
 import { createSignIns, type SignIns } from "./oauth/sign-ins.ts";
 import { createUseRefreshTokens } from "./oauth/use-refresh-tokens.ts";
@@ -94,8 +95,9 @@ interface MailServicesDeps {
   readonly blockedPorts: readonly number[];
   /** Default: by the kind of database. */
   readonly lease?: LeaseTimes;
+  readonly meter: Meter;
   readonly registry: MetricRegistry;
-  readonly processGauges: () => readonly Reading[];
+  readonly processGauges: ProcessGauges;
 }
 
 /** Mail and server definitions. */
@@ -124,7 +126,7 @@ export interface MailServices {
 
 /** Creates everything about mail and its definitions, without I/O. */
 export function createMailServices(deps: MailServicesDeps): MailServices {
-  const { database, epoch, platform, transport } = deps;
+  const { database, epoch, platform, transport, meter } = deps;
   const repository = createSmtpServerRepository(database, epoch);
   const outbox = createOutboxRepository(database);
   const responses = createIdempotencyRepository(database);
@@ -146,8 +148,8 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     circuit,
     loadServer: servers.load,
     encryption,
-    build: createBuild({ platform, encryption }),
-    deliver: createDeliver(transport, encryption.encrypt),
+    build: createBuild({ ...deps, encryption }),
+    deliver: measureDeliveries(createDeliver(transport, encryption.encrypt), meter),
     isJoint: (server: ResolvedServer) => sendsJointly(transport, server),
     contentSeal: createContentSeal(deps.keyring, platform, outbox.readPiece),
   };

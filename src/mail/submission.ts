@@ -64,6 +64,8 @@ interface Submitter {
   /** Scope of its idempotency keys, and its name in records: `admin <name>`, `plugin <name>`, … */
   readonly name: string;
   readonly actor: AuditActor;
+  /** Whether its messages test a definition. */
+  readonly isTest?: boolean;
 }
 
 /** Returns the statements that record a result, or that are committed together with these. */

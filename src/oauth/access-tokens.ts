@@ -33,7 +33,7 @@ export interface DefinitionTokens extends AccessTokens {
 
 interface AccessTokensDeps {
   readonly store: TokenStore;
-  readonly request: (settings: TokenSettings) => Promise<TokenOutcome>;
+  readonly request: (settings: TokenSettings, source: TokenSource) => Promise<TokenOutcome>;
   /** Returns a keyed hash, from which no one can guess the text. */
   readonly mac: (text: string) => Promise<string>;
   readonly now: () => Date;
@@ -192,13 +192,14 @@ export class TokenCache {
    * stored a newer one meanwhile, the newer one is used.
    */
   async #ask(
-    { settings }: TokenSource,
+    source: TokenSource,
     ref: TokenRef,
     stored: StoredTokens,
   ): Promise<{ readonly outcome: TokenOutcome; readonly used: StoredGrant | null }> {
     const { request, store } = this.#deps;
+    const { settings } = source;
     const ask = (grant: StoredGrant | null) =>
-      request(grant?.refreshToken ? { ...settings, refreshToken: grant.refreshToken } : settings);
+      request(grant?.refreshToken ? { ...settings, refreshToken: grant.refreshToken } : settings, source);
     const { grant: used } = stored;
     const outcome = await ask(used);
     if (outcome.successful || used === null || outcome.failure.code !== "oauth_grant")

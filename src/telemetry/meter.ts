@@ -42,6 +42,15 @@ export const MAX_LABEL_VALUES = 200;
 export const OTHER = "other";
 /** Value of the label `server` for definitions that are not stored. */
 export const UNSAVED = "unsaved";
+
+/** Returns the value of the label `server`. The name of an unsaved definition may be anything, so it is none. */
+export function serverLabel(server: {
+  readonly identifier: string;
+  readonly poolKey: string | null;
+}): string {
+  return server.poolKey === null ? UNSAVED : server.identifier;
+}
+
 /** No label value contains it. */
 const SEPARATOR = "\u0000";
 

@@ -23,12 +23,12 @@ export const METRICS = {
   sealpost_info: { type: "gauge", help: "Always 1", labels: ["version", "runtime"] },
   sealpost_mails_total: {
     type: "counter",
-    help: "Attempts by result, one for each recipient",
+    help: "Attempts to send to one recipient, by their result",
     labels: ["server", "result", "mode"],
   },
   sealpost_mail_duration_seconds: {
     type: "histogram",
-    help: "Time of a delivery to one recipient, with its wait for a connection, in seconds",
+    help: "Time of a delivery to one recipient in all its phases, in seconds",
     labels: ["server"],
     buckets: DELIVERY_SECONDS,
   },
@@ -40,7 +40,7 @@ export const METRICS = {
   },
   sealpost_phase_failures_total: {
     type: "counter",
-    help: "Failed attempts by phase and failure code, one for each recipient",
+    help: "Failures of deliveries and signatures, by phase and failure code",
     labels: ["server", "phase", "code"],
   },
   sealpost_connections_total: {

@@ -44,6 +44,7 @@ export function createTransportByProtocol(smtp: Transport, options: MailApiOptio
   return {
     name: smtp.name,
     ...(smtp.boundsConnections && { boundsConnections: true }),
+    ...(smtp.openConnections && { openConnections: smtp.openConnections }),
     sendsJointly,
     async send(delivery, sendOptions) {
       const { protocol } = delivery.server;

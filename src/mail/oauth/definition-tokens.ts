@@ -12,6 +12,7 @@ import { asRsaEncryption } from "../../smime/rsa-pss.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { OAuthTokenRepository } from "../../storage/oauth-tokens.ts";
 import type { RateLimitRepository } from "../../storage/rate-limits.ts";
+import { type Meter, UNSAVED } from "../../telemetry/meter.ts";
 import type { Notify } from "../events.ts";
 import { createReportTokenFailure } from "./report-failure.ts";
 import { createTokenStore } from "./token-store.ts";
@@ -39,17 +40,23 @@ interface TokensForDeps {
   readonly mac: (text: string) => Promise<string>;
   readonly keepAlive: (work: Promise<unknown>) => void;
   readonly platform: Platform;
+  readonly meter: Meter;
 }
 
 /** Creates the access tokens of definitions from their fields. All of an instance share one cache. */
 export function createTokensFor(deps: TokensForDeps): TokensFor {
-  const { http, platform, mac, keepAlive } = deps;
+  const { http, platform, mac, keepAlive, meter } = deps;
   const cache = new TokenCache({
     store: createTokenStore(deps),
-    async request(settings) {
+    async request(settings, { identifier, stored }) {
       // Only definitions that use OAuth pay for its library.
       const { requestToken } = await import("../../oauth/request-token.ts");
-      return requestToken(settings, { http, platform, readClientKey });
+      const outcome = await requestToken(settings, { http, platform, readClientKey });
+      meter.count("sealpost_oauth_token_requests_total", {
+        server: stored === null ? UNSAVED : identifier,
+        result: outcome.successful ? "ok" : outcome.failure.code,
+      });
+      return outcome;
     },
     mac,
     now: () => platform.now(),

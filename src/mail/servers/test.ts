@@ -108,7 +108,7 @@ export function createTestMail(deps: TestMailDeps): TestMail {
     actor: AuditActor,
     options: OwnSubmitOptions,
   ): Promise<SubmitResult> {
-    const submit = submitFor({ name: `admin ${actor.administrator}@${actor.realm}`, actor });
+    const submit = submitFor({ name: `admin ${actor.administrator}@${actor.realm}`, actor, isTest: true });
     return submit(target, testMessage(identifier, recipient), options);
   }
 

@@ -5,8 +5,10 @@ import { auditEntry } from "../../domain/audit.ts";
 import { isPending, type RecipientProgress } from "../../domain/queued-mail.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { MailUpdate } from "../../storage/outbox.ts";
+import type { Meter } from "../../telemetry/meter.ts";
 import type { Circuit } from "../circuit.ts";
 import { type Notify, notifyOutcomes, type ReportedMessage } from "../events.ts";
+import { countQueued } from "../measure.ts";
 import { afterUnknown, stateAtEnd } from "../queue/after-attempt.ts";
 import type { AttemptRecord, LeasedMail } from "./leased-mail.ts";
 import type { LeaseTimes } from "./leases.ts";
@@ -35,6 +37,7 @@ interface OutcomesDeps {
   readonly notify: Notify;
   readonly platform: Pick<Platform, "now">;
   readonly lease: LeaseTimes;
+  readonly meter: Meter;
 }
 
 /** Creates what records outcomes, and decides on recipients without an attempt. */
@@ -46,7 +49,10 @@ export function createOutcomes(deps: OutcomesDeps): Outcomes {
     const update = mail.takeUpdate({ now, leaseEndsAt: new Date(now.getTime() + lease.leaseMs) });
     const isFinal = update.dueAt === null && mail.takeFinal();
     const isLeased = await recorder.record(update);
-    if (isLeased) logMissed(mail, update);
+    if (isLeased) {
+      logMissed(mail, update);
+      countQueued(mail.row.queueName !== "", update, deps.meter);
+    }
     if (!isLeased || !isFinal) return isLeased;
     if (update.state === "sent") await auditFailover(deps, mail);
     else if (update.state !== "cancelled") await auditFailure(deps, mail);

@@ -86,6 +86,7 @@ export function createSmtpTransport(options: SmtpTransportOptions): Transport {
       const result = message === null ? await run.check(until ?? "connect") : await run.deliver(message);
       return receiptOf(result, run, timer, until ?? null);
     },
+    openConnections: () => pool.openConnections(),
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
   };
 }

@@ -81,6 +81,11 @@ export class PoolGroup {
     this.#deps = deps;
   }
 
+  /** The number of connections in use or idle. One that is being opened counts. */
+  get size(): number {
+    return this.#busy + this.#idle.length;
+  }
+
   acquire(options: AcquireOptions): Promise<PoolSlot> {
     return this.#busy < this.#maxConnections(options) ? this.#take(options) : this.#wait(options);
   }

@@ -42,6 +42,11 @@ export class Pool implements AsyncDisposable {
     return { idle: null, hasOthers: false, next: () => null, yield: () => release(null), release };
   }
 
+  /** Returns the number of connections in use or idle, by key. */
+  openConnections(): ReadonlyMap<string, number> {
+    return new Map([...this.#groups].map(([key, group]) => [key, group.size]));
+  }
+
   /** Returns the facts learned about a server, to be changed by the deliveries to it. */
   memoryOf({ host, port }: Pick<Endpoint, "host" | "port">): ServerMemory {
     const key = `${host} ${port}`;

@@ -15,6 +15,7 @@ import { pluginRoutes } from "./http/plugins.ts";
 import { policyRoutes } from "./http/policy.ts";
 import { providerRoutes } from "./http/provider.ts";
 import { smtpServerRoutes } from "./http/smtpserver.ts";
+import { smtpServerInspectRoutes } from "./http/smtpserver-inspect.ts";
 import { smtpServerTestRoutes } from "./http/smtpserver-test.ts";
 import { systemRoutes } from "./http/system.ts";
 import { emitActions } from "./plugin/events.ts";
@@ -40,6 +41,7 @@ function coreRoutes(deps: Services & AppSettings) {
     ...policyRoutes(deps),
     ...apiKeyRoutes(deps),
     ...smtpServerTestRoutes(deps),
+    ...smtpServerInspectRoutes(deps),
     ...smtpServerRoutes(deps),
     ...oauthRoutes(deps),
     ...providerRoutes(),

@@ -89,6 +89,7 @@ export interface Route {
     readonly response?: GenericSchema;
     readonly isQuiet?: boolean;
     readonly isHidden?: boolean;
+    readonly sharesPath?: boolean;
     checkNames?(names: readonly string[]): void;
   };
   handler(c: Context<Env>, parameters: Parameters): unknown;

@@ -37,30 +37,31 @@ export const auditParams = v.object({
     v.picklist(AUDIT_SORT_COLUMNS, `expected one of ${AUDIT_SORT_COLUMNS.join(", ")}`),
     "number",
   ),
+  format: v.optional(v.picklist(["json", "csv"], "expected json or csv"), "json"),
   sortorder: v.optional(v.picklist(["asc", "desc"], "expected asc or desc"), "desc"),
 });
 
-const rowView = named(
-  "AuditRow",
-  v.object({
-    number: v.number(),
-    date: described(v.string(), "ISO 8601, UTC"),
-    action: v.string(),
-    success: v.boolean(),
-    administrator: v.string(),
-    realm: v.string(),
-    client: v.string(),
-    identifier: v.string(),
-    recipient: v.string(),
-    fields: v.string(),
-    outcome: v.string(),
-    phase: v.string(),
-    info: v.string(),
-    policies: v.string(),
-    request_id: v.string(),
-    count: v.number(),
-  }),
-);
+const row = v.object({
+  number: v.number(),
+  date: described(v.string(), "ISO 8601, UTC"),
+  action: v.string(),
+  success: v.boolean(),
+  administrator: v.string(),
+  realm: v.string(),
+  client: v.string(),
+  identifier: v.string(),
+  recipient: v.string(),
+  fields: v.string(),
+  outcome: v.string(),
+  phase: v.string(),
+  info: v.string(),
+  policies: v.string(),
+  request_id: v.string(),
+  count: v.number(),
+});
+const rowView = named("AuditRow", row);
+/** The columns of the log as CSV. */
+export const AUDIT_COLUMNS = Object.keys(row.entries) as readonly (keyof typeof row.entries)[];
 
 /** `GET /audit/`. */
 export const auditPageView = v.object({ auditdata: v.array(rowView), ...pageView });

@@ -1,12 +1,14 @@
 import type { Context } from "hono";
 import * as v from "valibot";
 import type { Env } from "../contracts/env.ts";
+import type { Platform } from "../contracts/platform.ts";
 import { parseAddress } from "../domain/mailbox.ts";
 import { SealpostError } from "../errors.ts";
 import type { MailQuery, MailQueue } from "../mail/queue/manage.ts";
 import { route, tagged } from "../wire/route.ts";
 import { pageOf } from "../wire/schemas.ts";
 import { mailIdParams, mailListParams, mailPageView, mailRecordView, mailTag } from "./mail-schema.ts";
+import { mailStatsView, readStats } from "./mail-stats.ts";
 import { toMailRecordView, toMailView } from "./mail-view.ts";
 
 const ONE = { parameters: { path: mailIdParams } } as const;
@@ -20,7 +22,13 @@ const CHANGE = {
 } as const;
 
 /** Queued messages: their records, and what an admin can do about them. */
-export function mailRoutes({ mailQueue }: { readonly mailQueue: MailQueue }) {
+export function mailRoutes({
+  mailQueue,
+  platform,
+}: {
+  readonly mailQueue: MailQueue;
+  readonly platform: Pick<Platform, "now">;
+}) {
   return tagged(mailTag, [
     route(
       {
@@ -37,6 +45,17 @@ export function mailRoutes({ mailQueue }: { readonly mailQueue: MailQueue }) {
         const { mails, total } = await mailQueue.page(query);
         return { mails: mails.map(toMailView), ...pageOf(query, total) };
       },
+    ),
+    route(
+      {
+        ...READ,
+        path: "/mail/stats",
+        response: mailStatsView,
+        summary: "Count messages of a day",
+        description: "Messages submitted in the last 24 hours by state, definition and hour.",
+        operationId: "mailStats",
+      },
+      () => readStats(mailQueue.stats, platform),
     ),
     route(
       {

@@ -242,19 +242,23 @@ const identityEntries = v.partial(
   }),
 ).entries;
 
+export const identityDetail = v.object(identityEntries);
+
+const healthView = v.object({
+  circuit: described(
+    v.picklist(["closed", "open", "half-open"]),
+    "`open`: the server failed, and queued mail waits until a probe at `next_try` succeeds. `half-open`: a probe is in progress",
+  ),
+  failures: described(v.number(), "Consecutive failures to reach the server or to log in"),
+  since: described(v.nullable(v.string()), "Time of the first of them: ISO 8601, UTC"),
+  next_try: v.nullable(v.string()),
+  last_failure: v.nullable(v.object({ date: v.string(), phase: v.string(), code: v.string() })),
+  waiting: described(v.number(), "Queued messages that are not in a final state"),
+});
+
 /** `detail` of `GET /smtpserver/<identifier>`: everything beyond the definition itself. */
 export const definitionDetail = v.object({
-  health: v.object({
-    circuit: described(
-      v.picklist(["closed", "open", "half-open"]),
-      "`open`: the server failed, and queued mail waits until a probe at `next_try` succeeds. `half-open`: a probe is in progress",
-    ),
-    failures: described(v.number(), "Consecutive failures to reach the server or to log in"),
-    since: described(v.nullable(v.string()), "Time of the first of them: ISO 8601, UTC"),
-    next_try: v.nullable(v.string()),
-    last_failure: v.nullable(v.object({ date: v.string(), phase: v.string(), code: v.string() })),
-    waiting: described(v.number(), "Queued messages that are not in a final state"),
-  }),
+  health: healthView,
   limits: v.object(detailEntries("limits")),
   transport: v.object(detailEntries("transport")),
   auth: v.object(detailEntries("auth")),
@@ -263,6 +267,29 @@ export const definitionDetail = v.object({
   ...noticeEntries,
 });
 export type DefinitionDetail = v.InferOutput<typeof definitionDetail>;
+
+/** `detail` of `GET /smtpserver/`. */
+export const listDetail = v.object({
+  ...noticeEntries,
+  servers: v.optional(
+    described(
+      v.record(
+        v.string(),
+        v.object({
+          health: healthView,
+          limits: v.object(detailEntries("limits")),
+          provider: v.string(),
+          days_left: described(
+            v.nullable(v.number()),
+            "Whole days until the certificate of the signing key ends. `null` without one",
+          ),
+          used_by: described(v.array(v.string()), "Plugins that send through it"),
+        }),
+      ),
+      "With `detail`: each definition under its identifier",
+    ),
+  ),
+});
 
 export const smimeView = named(
   "SmimeResult",

@@ -35,25 +35,41 @@ type FurtherDefinition = Pick<StoredDefinition, FurtherName | "isSet">;
 /** Returns the health of the server and its queue, the fields beyond the 14, and the certificate that signs. */
 export function toDefinitionDetail(
   definition: FurtherDefinition,
-  { circuit, failures, since, nextTry, lastFailure, waiting }: ServerHealth,
+  health: ServerHealth,
   identity: IdentityReport | null,
 ): DefinitionDetail {
   const further = furtherView(definition);
   return {
-    health: {
-      circuit,
-      failures,
-      last_failure: lastFailure && { ...lastFailure, date: lastFailure.date.toISOString() },
-      waiting,
-      since: since?.toISOString() ?? null,
-      next_try: nextTry?.toISOString() ?? null,
-    },
+    health: healthView(health),
     ...further,
     smime: { ...further.smime, ...(identity && identityView(identity)) },
   };
 }
 
-function identityView({ addresses, key, path, ...certificate }: IdentityReport) {
+function healthView({ circuit, failures, since, nextTry, lastFailure, waiting }: ServerHealth) {
+  return {
+    circuit,
+    failures,
+    last_failure: lastFailure && { ...lastFailure, date: lastFailure.date.toISOString() },
+    waiting,
+    since: since?.toISOString() ?? null,
+    next_try: nextTry?.toISOString() ?? null,
+  };
+}
+
+/** Returns a definition as `detail.servers` of the list shows it. */
+export function toListDetail(
+  definition: FurtherDefinition,
+  health: ServerHealth,
+  days_left: number | null,
+  used_by: readonly string[],
+) {
+  const { limits, provider } = furtherView(definition);
+  return { health: healthView(health), limits, provider, days_left, used_by: [...used_by] };
+}
+
+/** Returns the certificate that signs, as `detail.smime` shows it. */
+export function identityView({ addresses, key, path, ...certificate }: IdentityReport) {
   return { ...certificateView(certificate), addresses: [...addresses], key, path: path.map(certificateView) };
 }
 

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { AuditLog } from "../access/audit-log.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Circuit } from "../mail/circuit.ts";
-import { type Servers, serverNotFound } from "../mail/servers/definitions.ts";
+import { type Servers, type StoredDefinition, serverNotFound } from "../mail/servers/definitions.ts";
 import { describeIdentity } from "../mail/servers/describe-identity.ts";
 import type { SaveServer } from "../mail/servers/save.ts";
 import type { Registry } from "../plugin/registry.ts";
@@ -10,6 +10,7 @@ import { noticeDetail, noticeEntries, respond } from "../wire/envelope.ts";
 import { serverLimitOf } from "../wire/guard.ts";
 import { readCreateOnly, readIfMatch } from "../wire/request.ts";
 import { route, tagged } from "../wire/route.ts";
+import { described } from "../wire/schemas.ts";
 import {
   definitionDetail,
   definitionParams,
@@ -18,7 +19,9 @@ import {
   deletionDetail,
   EXAMPLE,
   EXAMPLE_VIEW,
+  flag,
   identifierParams,
+  listDetail,
   listParams,
   toServerInput,
 } from "./smtpserver-schema.ts";
@@ -27,6 +30,7 @@ import {
   type ListResponse,
   toDefinitionDetail,
   toDefinitionView,
+  toListDetail,
   unreadable,
 } from "./smtpserver-view.ts";
 
@@ -38,7 +42,8 @@ const notices = v.object(noticeEntries);
 
 interface ReadDeps {
   readonly servers: Servers;
-  readonly circuit: Pick<Circuit, "health">;
+  readonly circuit: Pick<Circuit, "health" | "healthOfAll">;
+  readonly plugins: Pick<Registry, "serverUsers">;
   readonly auditLog: AuditLog;
   readonly platform: Pick<Platform, "now">;
   /** Whether responses contain passwords. */
@@ -51,26 +56,54 @@ interface WriteDeps {
   readonly plugins: Pick<Registry, "serverUsers">;
 }
 
+/** Creates what reads the details of listed definitions: their health in one round trip, whatever their number. */
+function createListDetails({ servers, circuit, plugins, platform }: ReadDeps) {
+  return async (all: readonly StoredDefinition[]) => {
+    const now = platform.now();
+    const [healthOf, users] = await Promise.all([circuit.healthOfAll(), plugins.serverUsers()]);
+    const entries = all.map(async (one) => {
+      const { identifier, certificate } = one;
+      const identity = certificate === "" ? null : await describeIdentity(servers, identifier, now);
+      const usedBy = users.get(identifier) ?? [];
+      return [
+        identifier,
+        toListDetail(one, healthOf(identifier), identity?.daysLeft ?? null, usedBy),
+      ] as const;
+    });
+    return Object.fromEntries(await Promise.all(entries));
+  };
+}
+
 /** Server definitions. */
 export function smtpServerRoutes(deps: ReadDeps & WriteDeps) {
   return tagged(definitionTag, [...readRoutes(deps), ...writeRoutes(deps)]);
 }
 
-function readRoutes({ servers, circuit, auditLog, platform, revealSecrets }: ReadDeps) {
+function readRoutes(deps: ReadDeps) {
+  const { servers, circuit, auditLog, platform, revealSecrets } = deps;
   const textOf = createListTexts();
+  const details = createListDetails(deps);
   return [
     route(
       {
         ...READ,
         path: "/smtpserver/",
-        parameters: { query: listParams },
+        parameters: {
+          query: v.object({
+            ...listParams.entries,
+            detail: v.optional(
+              described(flag, "Show the health and use of each definition in `detail`"),
+              false,
+            ),
+          }),
+        },
         response: v.record(v.string(), definitionView),
-        detail: notices,
+        detail: listDetail,
         summary: "List definitions",
         description: "The value has each definition under its identifier.",
         operationId: "listSmtpServers",
       },
-      async (c, { query: { censor } }) => {
+      async (c, { query: { censor, detail: isDetailed } }) => {
         const { isLimited, includes } = serverLimitOf(c);
         const stored = await servers.list();
         // The same array as long as nothing changes, which its text is cached for.
@@ -78,6 +111,11 @@ function readRoutes({ servers, circuit, auditLog, platform, revealSecrets }: Rea
         const reveal = revealSecrets && !censor;
         if (reveal && all.some((server) => server.isSet.password)) {
           await auditLog.revealed(c.get("actor"), "", "password");
+        }
+        if (isDetailed) {
+          const servers = await details(all);
+          const value = Object.fromEntries(all.map((one) => [one.identifier, toDefinitionView(one, reveal)]));
+          return respond(value, { detail: { servers, ...unreadable(all, reveal) } });
         }
         const text = textOf(all, reveal)(platform.now());
         const response: Response = c.body(text, 200, { "content-type": "application/json" });

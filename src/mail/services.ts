@@ -44,6 +44,7 @@ import { type AssertSender, createAssertSender } from "./servers/allowed-senders
 import { createCheckCertificates } from "./servers/certificates.ts";
 import { createCheckServer } from "./servers/check.ts";
 import { createServers, type Servers } from "./servers/definitions.ts";
+import { createInspectIdentity, type InspectIdentity } from "./servers/inspect.ts";
 import { createSaveServer, type SaveServer } from "./servers/save.ts";
 import { createTestMail, type TestMail } from "./servers/test.ts";
 import type { SubmitFor } from "./submission.ts";
@@ -110,6 +111,7 @@ export interface MailServices {
   readonly assertSender: AssertSender;
   readonly saveServer: SaveServer;
   readonly testMail: TestMail;
+  readonly inspectIdentity: InspectIdentity;
   /** Checks when certificates expire, and uses refresh tokens that have been idle. Runs once a day. */
   maintainServers(): Promise<void>;
   readonly signIns: SignIns;
@@ -171,10 +173,10 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     assertSender: createAssertSender(sending),
     saveServer: createSaveServer({ ...deps, repository, servers, circuit }),
     testMail: createTestMail({ ...testing, submitFor, checkServer: createCheckServer(sending) }),
+    inspectIdentity: createInspectIdentity(platform),
     signIns,
     readMetrics: createReadMetrics({ ...sending, repository, rows: createMetricsRepository(database) }),
     mailQueue: createMailQueue({ ...deps, repository: createQueuedMailRepository(database), circuit }),
-
     checks: () => mailChecks({ ...sending, repository, servers, diagnose: createDiagnose(database) }),
 
     createWorker() {
@@ -199,8 +201,7 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
 
     async prune() {
       const now = platform.now();
-      const old = pruned({ ...deps, upkeep, responses, oauthTokens }, now);
-      await database.commit([...old, signIns.prune(now)]);
+      await database.commit([...pruned({ ...sending, responses, oauthTokens }, now), signIns.prune(now)]);
     },
   };
 }

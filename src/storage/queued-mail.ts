@@ -1,6 +1,7 @@
 import { and, asc, count, desc, eq, getTableColumns, gte, type SQL, sql } from "drizzle-orm";
 import type { Database, WriteStatement } from "../contracts/database.ts";
 import { isPending, type MailAttempt, type MailState, type QueuedMail } from "../domain/queued-mail.ts";
+import { createReadMailStats, type ReadMailStats } from "./mail-stats.ts";
 import { mail, mailAttempt } from "./schema.ts";
 
 /** Selects queued messages. */
@@ -41,6 +42,7 @@ export interface QueuedMailRepository {
   withAttempts(id: string): Promise<{ mail: QueuedMail; attempts: MailAttempt[] } | null>;
   /** Counts messages by state and definition. */
   counts(): Promise<MailCount[]>;
+  readonly stats: ReadMailStats;
   /** Changes a message that no worker has leased. Affects no row if it is no longer as it was read. */
   update(old: QueuedMail, to: MailChange, now: Date): WriteStatement;
 }
@@ -48,8 +50,11 @@ export interface QueuedMailRepository {
 /** Without the columns that only workers use. */
 const { queueName: _1, started: _2, lost: _3, lease: _4, dueAt: _5, ...seen } = getTableColumns(mail);
 
-export function createQueuedMailRepository({ read, write }: Database): QueuedMailRepository {
+export function createQueuedMailRepository(database: Database): QueuedMailRepository {
+  const { read, write } = database;
   return {
+    stats: createReadMailStats(database),
+
     async page(query) {
       const where = and(...conditions(query));
       const [[totals], mails] = await read.batch([

@@ -20,7 +20,7 @@ export function mountRoutes<R extends Route>(routes: readonly R[], deps: RouteDe
   for (const one of routes) {
     addRoute(app, one, deps);
     const here = routes.filter(({ declaration }) => declaration.path === one.declaration.path);
-    if (here.at(-1) !== one) continue;
+    if (here.at(-1) !== one || one.declaration.sharesPath) continue;
     rejectOtherMethods(
       app,
       one.declaration.path,

@@ -39,6 +39,8 @@ export type RouteDeclaration<
   readonly response?: R;
   /** The route has no audit name and emits no event: a load balancer asks it every few seconds. */
   readonly isQuiet?: boolean;
+  /** Other methods of the path go on to routes with variables, such as the definition of the same name. */
+  readonly sharesPath?: boolean;
   /** The OpenAPI document leaves the route out. */
   readonly isHidden?: boolean;
   /**

@@ -5,6 +5,7 @@ import { type AuditActor, auditEntry } from "../../domain/audit.ts";
 import { isPending, type MailAttempt, type QueuedMail, stateOf } from "../../domain/queued-mail.ts";
 import { SealpostError } from "../../errors.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
+import type { MailStats, ReadMailStats } from "../../storage/mail-stats.ts";
 import type { MailChange, MailCount, MailQuery, QueuedMailRepository } from "../../storage/queued-mail.ts";
 import type { Circuit } from "../circuit.ts";
 import { revive } from "./lifetime.ts";
@@ -12,7 +13,7 @@ import { revive } from "./lifetime.ts";
 /** Bound on repeating a change because a worker had leased the message meanwhile. */
 const MAX_ROUNDS = 10;
 
-export type { MailCount, MailQuery };
+export type { MailCount, MailQuery, MailStats, ReadMailStats };
 
 /** Queued mail, for admins. */
 export interface MailQueue {
@@ -20,6 +21,7 @@ export interface MailQueue {
   page(query: MailQuery): Promise<{ mails: QueuedMail[]; total: number }>;
   /** Returns how many messages there are, by state and definition. */
   counts(): Promise<MailCount[]>;
+  readonly stats: ReadMailStats;
   /** Returns a message with all its attempts; `null` if there is none. */
   get(id: string): Promise<{ mail: QueuedMail; attempts: readonly MailAttempt[] } | null>;
   /**
@@ -50,6 +52,7 @@ export function createMailQueue(deps: MailQueueDeps): MailQueue {
   return {
     page: repository.page,
     counts: repository.counts,
+    stats: repository.stats,
     get: repository.withAttempts,
 
     async retry(id, actor) {

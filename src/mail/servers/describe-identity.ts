@@ -1,5 +1,6 @@
 import { SealpostError } from "../../errors.ts";
 import { type CertificateSummary, describeCertificate, describeKey } from "../../smime/describe.ts";
+import type { Inspection } from "../../smime/identity.ts";
 import { daysUntil } from "../../smime/validity.ts";
 import type { Servers } from "./definitions.ts";
 
@@ -28,7 +29,14 @@ export async function describeIdentity(
     if (error instanceof SealpostError && error.code === "unsealable") return null;
     throw error;
   });
-  const certificates = inspection?.path ?? [];
+  return inspection && describeInspection(inspection, now);
+}
+
+/** Describes an inspected identity. `null` if no certificate belongs to the key. */
+export async function describeInspection(
+  { path: certificates }: Pick<Inspection, "path">,
+  now: Date,
+): Promise<IdentityReport | null> {
   const path = await Promise.all(
     certificates.map(async (certificate) => ({
       ...(await describeCertificate(certificate)),

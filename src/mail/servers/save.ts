@@ -90,6 +90,8 @@ interface SaveDeps extends CommitDefinitionDeps {
 type ChangedSecrets = Readonly<Partial<Record<SecretName, Secret | undefined>>>;
 
 const ETAG_SEED_BYTES = 9;
+/** `POST /smtpserver/inspect` saves nothing. An older definition of that name stays. */
+const RESERVED = "inspect";
 /** Commas separate the names in lists of servers. The others hide in a name, or change its direction. */
 const AMBIGUOUS = /[,\p{Cf}\p{Zl}\p{Zp}]/u;
 
@@ -112,6 +114,9 @@ async function save(
     assertConditions(conditions, stored);
     if (!stored && AMBIGUOUS.test(identifier)) {
       throw invalidParameter("identifier", "expected a new name without commas and invisible characters");
+    }
+    if (!stored && identifier === RESERVED) {
+      throw invalidParameter("identifier", `expected another name than ${RESERVED}, which is reserved`);
     }
     const { row, kept, notices, fields } = await plan(deps, identifier, input, stored);
     const entry = auditEntry(actor, platform.now(), { success: true, identifier, fields });

@@ -130,11 +130,9 @@ export interface MailServices {
 export function createMailServices(deps: MailServicesDeps): MailServices {
   const { database, epoch, platform, transport, meter } = deps;
   const repository = createSmtpServerRepository(database, epoch);
-  const outbox = createOutboxRepository(database);
   const responses = createIdempotencyRepository(database);
-  const health = createServerHealthRepository(database);
-  const waiting = createWaitingMailRepository(database);
-  const upkeep = createMailUpkeepRepository(database);
+  const sendingRows = createSendingRepositories(database);
+  const { outbox, health, waiting } = sendingRows;
   const circuit = new Circuit({ ...deps, repository: health, waiting });
   const oauthTokens = createOAuthTokenRepository(database);
   const tokensFor = createTokensFor({ ...deps, repository: oauthTokens });
@@ -143,10 +141,7 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
   const sending = {
     ...deps,
     lease: deps.lease ?? LEASE_TIMES[database.kind],
-    outbox,
-    upkeep,
-    waiting,
-    health,
+    ...sendingRows,
     circuit,
     loadServer: servers.load,
     encryption,
@@ -203,6 +198,16 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
       const now = platform.now();
       await database.commit([...pruned({ ...sending, responses, oauthTokens }, now), signIns.prune(now)]);
     },
+  };
+}
+
+/** Creates the repositories of queued mail and of the health of servers. */
+function createSendingRepositories(database: Database) {
+  return {
+    outbox: createOutboxRepository(database),
+    health: createServerHealthRepository(database),
+    waiting: createWaitingMailRepository(database),
+    upkeep: createMailUpkeepRepository(database),
   };
 }
 

@@ -17,8 +17,8 @@ async function main([command = "start", ...rest]: readonly string[]): Promise<vo
     const { runServer } = await import("../runtime/local/server.ts");
     await runServer(await import("../runtime/node/http-server.ts"));
   } else if (command === "cli") {
-    process.argv.splice(2, 1);
-    await import("./index.ts");
+    const { runCommandLine } = await import("./program.ts");
+    await runCommandLine(rest);
   } else if (command === "--help" || command === "-h") process.stdout.write(USAGE);
   else fail(`sealpost: unknown command: ${[command, ...rest].join(" ")}\n${USAGE}`);
 }

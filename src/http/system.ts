@@ -14,7 +14,7 @@ const READ = { method: "GET", right: "configread" } as const;
 const WRITE = { right: "configwrite" } as const;
 const ONE = { path: "/system/:key", parameters: { path }, errors: [404] } as const;
 const values = v.record(v.string(), v.unknown());
-const finding = named(
+export const finding = named(
   "Finding",
   v.object({
     name: described(v.string(), "What was checked"),

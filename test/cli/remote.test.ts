@@ -1,4 +1,5 @@
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, spyOn, test } from "bun:test";
+import { runCommandLine } from "../../src/cli/program.ts";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
@@ -10,6 +11,33 @@ const PASSWORD = "smtp-secret-9";
 const RIGHTS =
   "smtpserver_read,smtpserver_write,mail_read,mail_write,mail_send,apikey_read,apikey_write,adminread,adminwrite,configread";
 
+afterEach(() => {
+  delete process.env.SEALPOST_API_KEY;
+});
+
+/** Runs a command in this process, which is faster. */
+async function runHere(args: readonly string[], key = "") {
+  let stdout = "";
+  let stderr = "";
+  using out = spyOn(process.stdout, "write").mockImplementation((text) => {
+    stdout += String(text);
+    return true;
+  });
+  using err = spyOn(process.stderr, "write").mockImplementation((text) => {
+    stderr += String(text);
+    return true;
+  });
+  process.env.SEALPOST_API_KEY = key;
+  await runCommandLine(args);
+  const code = process.exitCode ?? 0;
+  process.exitCode = 0;
+  expect([out.mock.calls.length + err.mock.calls.length, stdout + stderr]).toEqual([
+    expect.any(Number),
+    key === "" ? expect.any(String) : expect.not.stringContaining(key),
+  ]);
+  return { code, stdout, stderr };
+}
+
 test("--url works with an API key alone, from a folder without a database", async () => {
   using home = temporaryFolder();
   using elsewhere = temporaryFolder();
@@ -19,59 +47,58 @@ test("--url works with an API key alone, from a folder without a database", asyn
     folder: home.path,
   });
   const key = made.stdout.trim();
-  const cli = async (args: readonly string[], input?: string) => {
-    const env = { SEALPOST_API_KEY: key };
-    const options = { folder: elsewhere.path, env, ...(input !== undefined && { input }) };
-    const ended = await runCli([...args, "--url", sealpost.url], options);
-    expect(ended.stdout + ended.stderr).not.toContain(key);
-    expect(ended.stdout + ended.stderr).not.toContain(PASSWORD);
-    return ended;
-  };
+  const remote = (...args: readonly string[]) => runHere([...args, "--url", sealpost.url], key);
 
   const server = ["--server", `127.0.0.1:${smtp.port}`, "--starttls", "no", "--username", "mailer"];
-  const options = ["--sender", "a@example.org", "--secret-stdin", "--test"];
-  const added = await cli(["server", "add", "office", ...server, ...options], PASSWORD);
+  const options = ["--sender", "a@example.org", "--secret-stdin", "--test", "--url", sealpost.url];
+  const added = await runCli(["server", "add", "office", ...server, ...options], {
+    ...{ folder: elsewhere.path, env: { SEALPOST_API_KEY: key }, input: PASSWORD },
+  });
   expect([added.code, added.stdout]).toEqual([0, expect.stringMatching(/^office is saved\n.*Reached auth/s)]);
-  expect((await cli(["server", "list"])).stdout).toContain(`office      127.0.0.1:${smtp.port}  none`);
-  const tested = await cli(["server", "test", "office", "you@example.net"]);
+  expect((await remote("server", "list")).stdout).toContain(`office      127.0.0.1:${smtp.port}  none`);
+  const shown = await remote("server", "show", "office");
+  expect(shown.stdout).toMatch(/^password +__CENSORED__$/m);
+  const tested = await remote("server", "test", "office", "you@example.net");
   expect([tested.code, tested.stdout]).toEqual([0, expect.stringContaining("Delivered to you@example.net")]);
   expect(smtp.messages).toMatchObject([{ recipients: ["you@example.net"], isAuthenticated: true }]);
 
-  expect((await cli(["admin", "list", "--json"])).stdout).toContain('"username": "admin"');
-  const listed = JSON.parse((await cli(["apikey", "list", "--json"])).stdout);
+  const doctor = await remote("doctor");
+  expect(doctor.stdout).toMatch(/^CHECK +RESULT +WHAT TO DO\n/);
+  expect(doctor.stdout).toMatch(/^keys +ok /m);
+  const checks: { ok: boolean }[] = JSON.parse((await remote("doctor", "--json")).stdout);
+  expect(doctor.code).toBe(checks.every(({ ok }) => ok) ? 0 : 1);
+
+  const admin = await remote("admin", "add", "anna");
+  expect([admin.code, admin.stdout]).toEqual([0, expect.stringMatching(/^Password of anna: \S+\n$/)]);
+  expect(await remote("admin", "add", "anna")).toMatchObject({
+    ...{ code: 1, stdout: "", stderr: "sealpost: anna exists already\n" },
+  });
+  expect(JSON.parse((await remote("admin", "list", "--json")).stdout)).toHaveLength(2);
+  expect(JSON.parse((await remote("queue", "list", "--json")).stdout)).toEqual({ mails: [], count: 0 });
+  const denied = await remote("apikey", "create", "more", "--rights", "auditlog");
+  expect(denied).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(/^sealpost: \S.*\n$/) });
+  const listed = JSON.parse((await remote("apikey", "list", "--json")).stdout);
   expect(listed).toMatchObject([{ name: "ops", administrator: "admin" }]);
-  const rotate = await cli(["keys", "rotate"]);
+  expect((await remote("server", "remove", "office")).stdout).toBe("office is removed\n");
+
+  const rotate = await remote("keys", "rotate");
   expect(rotate).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('"keys rotate" needs the database'),
   });
-  const removed = await cli(["apikey", "remove", listed[0].id]);
-  expect(removed.code).toBe(0);
-  expect((await cli(["server", "list"])).stderr).toMatch(/^sealpost: Authentication failure/);
+  expect((await remote("apikey", "remove", listed[0].id)).code).toBe(0);
+  expect((await remote("server", "list")).stderr).toMatch(/^sealpost: Authentication failure/);
 });
 
+const LOOPBACK = ["--url", "http://127.0.0.1:1"];
 test.each([
-  [["--url", "http://mail.example.org"], {}, "--url: expected https://"],
-  [["--url", "https://anna:word@mail.example.org"], {}, "--url: expected https://"],
-  [["--url", "http://127.0.0.1:1"], {}, "Expected an API key in SEALPOST_API_KEY"],
-  [
-    ["--url", "http://127.0.0.1:1"],
-    { SEALPOST_API_KEY: "password" },
-    "Expected an API key in SEALPOST_API_KEY",
-  ],
-  [
-    ["--url", "http://127.0.0.1:1", "--key-stdin"],
-    {},
-    "Expected an API key in the first line of standard input",
-  ],
-  [
-    ["--url", "http://127.0.0.1:1"],
-    { SEALPOST_API_KEY: `sp_${"x".repeat(43)}` },
-    "sealpost: Cannot reach 127.0.0.1:1: ",
-  ],
-])("%j with %j is an error that says what to do", async (args, env, message) => {
-  using folder = temporaryFolder();
-  const { code, stdout, stderr } = await runCli(["server", "list", ...args], { folder: folder.path, env });
+  [["--url", "http://mail.example.org"], "", "--url: expected https://"],
+  [["--url", "https://anna:word@mail.example.org"], "", "--url: expected https://"],
+  [LOOPBACK, "", "Expected an API key in SEALPOST_API_KEY"],
+  [LOOPBACK, "password", "Expected an API key in SEALPOST_API_KEY"],
+  [LOOPBACK, `sp_${"x".repeat(43)}`, "sealpost: Cannot reach 127.0.0.1:1: "],
+])("%j with the key %j is an error that says what to do", async (args, key, message) => {
+  const { code, stdout, stderr } = await runHere(["server", "list", ...args], key);
   expect([code, stdout]).toEqual([1, ""]);
   expect(stderr).toContain(message);
 });

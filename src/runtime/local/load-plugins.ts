@@ -9,6 +9,8 @@ import { codeOf, invalidSetting } from "../invalid-setting.ts";
 
 /** Name of the file, next to the server, that configures its plugins. */
 export const CONFIG_FILE = "sealpost.config.ts";
+/** Every Node loads the last two; TypeScript needs 22.18. */
+const CONFIG_FILES = [CONFIG_FILE, "sealpost.config.js", "sealpost.config.mjs"];
 
 const isPlugin = (value: unknown): value is Plugin =>
   typeof value === "object" && value !== null && "name" in value && "validate" in value;
@@ -18,14 +20,14 @@ const configSchema = v.strictObject({
 });
 
 /**
- * Loads the plugins of a server: the default ones, changed by the `sealpost.config.ts` in its folder.
- * @throws {SealpostError} `bad_setting`, one line, if that file exists and cannot be loaded, or has another export.
+ * Loads the plugins of a server: the default ones, changed by the `sealpost.config.ts`, `.js` or `.mjs` in its folder.
+ * @throws {SealpostError} `bad_setting`, one line, if that file cannot be loaded or has another export, or if there are two.
  */
 export async function loadPlugins(folder: string): Promise<readonly Plugin[]> {
-  const path = join(folder, CONFIG_FILE);
-  if (!(await exists(path))) return pluginsOf({});
-  const { default: exported } = await load(path);
-  assertKnownNames(exported);
+  const file = await findConfig(folder);
+  if (file === null) return pluginsOf({});
+  const { default: exported } = await load(folder, file);
+  assertKnownNames(exported, file);
   const result = v.safeParse(configSchema, Array.isArray(exported) ? null : exported);
   if (result.success) {
     const { plugins = [], without = [] } = result.output;
@@ -33,12 +35,11 @@ export async function loadPlugins(folder: string): Promise<readonly Plugin[]> {
   }
   const [issue] = result.issues;
   const where = v.getDotPath(issue) ?? "export default";
-  const message = `${CONFIG_FILE}: ${where}: ${issue.message}; expected { plugins: [...] }`;
-  throw invalidSetting(CONFIG_FILE, message);
+  throw invalidSetting(file, `${file}: ${where}: ${issue.message}; expected { plugins: [...] }`);
 }
 
 /** @throws {SealpostError} `bad_setting`, which names every unknown name and the nearest known one. */
-function assertKnownNames(exported: unknown): void {
+function assertKnownNames(exported: unknown, file: string): void {
   if (typeof exported !== "object" || exported === null || Array.isArray(exported)) return;
   const known = Object.keys(configSchema.entries);
   const unknown = Object.keys(exported).filter((name) => !known.includes(name));
@@ -46,24 +47,33 @@ function assertKnownNames(exported: unknown): void {
   const problems = unknown.map(
     (name) => `${name}: there is no such name, did you mean ${nearestTo(name, known)}?`,
   );
-  throw invalidSetting(CONFIG_FILE, `${CONFIG_FILE}: ${problems.join(" ")}`);
+  throw invalidSetting(file, `${file}: ${problems.join(" ")}`);
 }
 
-async function exists(path: string): Promise<boolean> {
+/** Returns the name of the only file. Of two, one would be ignored without a word. */
+async function findConfig(folder: string): Promise<string | null> {
+  const found: string[] = [];
+  for (const file of CONFIG_FILES) if (await exists(folder, file)) found.push(file);
+  const [file = null, ...others] = found;
+  if (file === null || others.length === 0) return file;
+  throw invalidSetting(file, `Keep one of ${found.join(" and ")}: only one file can configure the plugins`);
+}
+
+async function exists(folder: string, file: string): Promise<boolean> {
   try {
-    await access(path);
+    await access(join(folder, file));
     return true;
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
-    throw invalidSetting(CONFIG_FILE, `${CONFIG_FILE} cannot be read${codeOf(error)}`, error);
+    throw invalidSetting(file, `${file} cannot be read${codeOf(error)}`, error);
   }
 }
 
-async function load(path: string): Promise<{ readonly default?: unknown }> {
+async function load(folder: string, file: string): Promise<{ readonly default?: unknown }> {
   try {
-    return await import(pathToFileURL(path).href);
+    return await import(pathToFileURL(join(folder, file)).href);
   } catch (cause) {
     const [problem = ""] = String(cause instanceof Error ? cause.message : cause).split("\n");
-    throw invalidSetting(CONFIG_FILE, `${CONFIG_FILE}: ${problem}`, cause);
+    throw invalidSetting(file, `${file}: ${problem}`, cause);
   }
 }

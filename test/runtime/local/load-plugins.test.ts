@@ -16,12 +16,12 @@ const FOLDERS = join(import.meta.dir, "..", "..", "..", "dist", `config-${proces
 afterAll(() => rmSync(FOLDERS, { recursive: true, force: true }));
 let folders = 0;
 
-async function folderWith(config: string | null): Promise<string> {
+async function folderWith(config: string | null, file = "sealpost.config.ts"): Promise<string> {
   const folder = join(FOLDERS, String(folders++));
   mkdirSync(join(folder, "plugins"), { recursive: true });
-  const example = Bun.file(join(import.meta.dir, "..", "..", "plugin", "example", "notice.ts"));
+  const example = Bun.file(join(import.meta.dir, "..", "..", "..", "examples", "plugins", "notice.ts"));
   await Bun.write(join(folder, "plugins", "notice.ts"), example);
-  if (config !== null) await Bun.write(join(folder, "sealpost.config.ts"), config);
+  if (config !== null) await Bun.write(join(folder, file), config);
   return folder;
 }
 const GOOD = `import { notice } from "./plugins/notice.ts";
@@ -32,6 +32,19 @@ describe("loadPlugins()", () => {
     expect((await loadPlugins(await folderWith(GOOD))).map(({ name }) => name)).toContain("notice");
     expect((await loadPlugins(await folderWith(null))).map(({ name }) => name)).not.toContain("notice");
   });
+
+  test.each(["sealpost.config.js", "sealpost.config.mjs"])(
+    "loads %s, and rejects two files",
+    async (file) => {
+      const folder = await folderWith(GOOD, file);
+      expect((await loadPlugins(folder)).map(({ name }) => name)).toContain("notice");
+      await Bun.write(join(folder, "sealpost.config.ts"), GOOD);
+      await expect(loadPlugins(folder)).rejects.toMatchObject({
+        code: "bad_setting",
+        message: `Keep one of sealpost.config.ts and ${file}: only one file can configure the plugins`,
+      });
+    },
+  );
 
   test.each([
     ["no default export", "export const plugins = [];", "export default: "],

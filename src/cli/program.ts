@@ -8,6 +8,7 @@ import { apiKeyCommand } from "./apikey.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
 import { doctorCommand } from "./doctor.ts";
 import { keysCommand } from "./keys.ts";
+import { mailCommand } from "./mail.ts";
 import { migrateCommand } from "./migrate.ts";
 import { queueCommand } from "./queue.ts";
 import { needsDatabase } from "./run.ts";
@@ -38,6 +39,7 @@ function createProgram(): Command {
     .addCommand(adminCommand())
     .addCommand(apiKeyCommand())
     .addCommand(serverCommand())
+    .addCommand(mailCommand())
     .addCommand(queueCommand())
     .addCommand(doctorCommand())
     .addCommand(needsDatabase(workerCommand()))

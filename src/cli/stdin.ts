@@ -4,7 +4,7 @@ import { ApiError } from "./api.ts";
 let isRead = false;
 
 /** Returns all of standard input. @throws {ApiError} if another option has read it. */
-async function readInput(): Promise<string> {
+export async function readInput(): Promise<string> {
   if (isRead) throw new ApiError("Only one option can read standard input: see SEALPOST_API_KEY for the key");
   isRead = true;
   return text(process.stdin);

@@ -1,4 +1,5 @@
 import { afterEach, expect, setDefaultTimeout, spyOn, test } from "bun:test";
+import { join } from "node:path";
 import { runCommandLine } from "../../src/cli/program.ts";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
@@ -62,6 +63,27 @@ test("--url works with an API key alone, from a folder without a database", asyn
   expect([tested.code, tested.stdout]).toEqual([0, expect.stringContaining("Delivered to you@example.net")]);
   expect(smtp.messages).toMatchObject([{ recipients: ["you@example.net"], isAuthenticated: true }]);
 
+  const file = join(elsewhere.path, "note.txt");
+  await Bun.write(file, "attached");
+  const message = [
+    "--server",
+    "office",
+    "--to",
+    "Ann <ann@example.net>",
+    "--subject",
+    "Hello",
+    "--text",
+    "Hi",
+  ];
+  const sent = await remote("mail", "send", ...message, "--attach", file, "--no-queue");
+  expect([sent.code, sent.stdout]).toEqual([0, expect.stringMatching(/^Message [\w-]{36} is sent: 250 /m)]);
+  const bytes = smtp.messages.at(-1)?.bytes ?? new Uint8Array();
+  expect(new TextDecoder().decode(bytes)).toMatch(/^Content-Disposition: attachment; filename="?note.txt"?/m);
+  const unknown = await remote("mail", "send", "--server", "none", "--to", "a@example.net", "--text", "Hi");
+  expect([unknown.code, unknown.stdout]).toEqual([1, ""]);
+  const late = await remote("mail", "send", ...message, "--send-at", "tomorrow");
+  expect(late.stderr).toContain("send_at");
+
   const doctor = await remote("doctor");
   expect(doctor.stdout).toMatch(/^CHECK +RESULT +WHAT TO DO\n/);
   expect(doctor.stdout).toMatch(/^keys +ok /m);
@@ -74,7 +96,8 @@ test("--url works with an API key alone, from a folder without a database", asyn
     ...{ code: 1, stdout: "", stderr: "sealpost: anna exists already\n" },
   });
   expect(JSON.parse((await remote("admin", "list", "--json")).stdout)).toHaveLength(2);
-  expect(JSON.parse((await remote("queue", "list", "--json")).stdout)).toEqual({ mails: [], count: 0 });
+  const queue = JSON.parse((await remote("queue", "list", "--json")).stdout);
+  expect(queue).toMatchObject({ mails: [{ identifier: "office", state: "sent" }], count: 1 });
   const denied = await remote("apikey", "create", "more", "--rights", "auditlog");
   expect(denied).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(/^sealpost: \S.*\n$/) });
   const listed = JSON.parse((await remote("apikey", "list", "--json")).stdout);

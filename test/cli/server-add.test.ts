@@ -67,9 +67,11 @@ test("server add saves a definition from options and a secret on standard input,
   expect(stdout).toMatch(/^Reached auth.*; nothing was sent\n$/m);
   expect(stdout).not.toContain(SECRET);
   expect(smtp.messages).toEqual([]);
-  expect(await rowsOf(folder.path, "SELECT action, identifier FROM audit ORDER BY number")).toEqual([
+  // The action is the command; the check is known by its remark.
+  const rows = await rowsOf(folder.path, "SELECT action, identifier, info FROM audit ORDER BY number");
+  expect(rows).toMatchObject([
     { action: "cli server add", identifier: "office" },
-    { action: "cli server test", identifier: "office" },
+    { action: "cli server add", identifier: "office", info: "check until auth" },
   ]);
   const again = await runCli(args, { folder: folder.path, input: SECRET });
   expect(again).toEqual({

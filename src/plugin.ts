@@ -61,6 +61,7 @@ export { type CidrBlock, isSafeUrl, parseCidr } from "./domain/network.ts";
 export { NOTICES, type Notice, type NoticeCode, notice } from "./domain/notices.ts";
 export { CENSORED } from "./domain/secret.ts";
 export { invalidParameter, missingParameter } from "./errors.ts";
+export { type CheckCodeLinks, type CodeLinkOptions, codeLinks } from "./plugin/code-links.ts";
 export { definePlugin, setting } from "./plugin/define.ts";
 export { lookAlikeKeys } from "./plugin/look-alikes.ts";
 export {
@@ -72,6 +73,7 @@ export {
   serverNames,
   spelledName,
   userName,
+  webOrigins,
 } from "./plugin/schemas.ts";
 export {
   checkTemplate,

@@ -1,10 +1,12 @@
 import {
+  codeLinks,
   type PluginContext,
   type SettingValues,
   serverNames,
   setting,
   templateText,
   userName,
+  webOrigins,
   wholeNumber,
 } from "sealpost/plugin";
 import * as v from "valibot";
@@ -27,6 +29,8 @@ export const options = v.object({
   subject: v.optional(codeTemplate, ""),
   text: v.optional(codeTemplate, ""),
   html: v.optional(codeTemplate, ""),
+  /** Where a URL with a code may lead, besides `SEALPOST_BASE_URL`. */
+  linkOrigins: v.optional(webOrigins, []),
   noticeSubject: v.optional(noticeTemplate, ""),
   noticeText: v.optional(noticeTemplate, ""),
   noticeHtml: v.optional(noticeTemplate, ""),
@@ -34,6 +38,8 @@ export const options = v.object({
 
 /** Settings that an admin can change at run time. */
 export function settings(given: v.InferOutput<typeof options>) {
+  const links = { codes: ["code"], origins: given.linkOrigins };
+  const problemOf = codeLinks(links);
   return {
     "directory.identifier": setting(serverNames, given.server, {
       description: "SMTP servers that messages about a new address are sent through",
@@ -44,9 +50,13 @@ export function settings(given: v.InferOutput<typeof options>) {
     }),
     "directory.subject": setting(codeTemplate, given.subject, {
       description: "Subject of the message to a new address, with the code",
+      problemOf,
     }),
-    "directory.text": setting(codeTemplate, given.text, { description: "Its text" }),
-    "directory.html": setting(codeTemplate, given.html, { description: "Its HTML" }),
+    "directory.text": setting(codeTemplate, given.text, { description: "Its text", problemOf }),
+    "directory.html": setting(codeTemplate, given.html, {
+      description: "Its HTML",
+      problemOf: codeLinks({ ...links, html: true }),
+    }),
     "directory.notice_subject": setting(noticeTemplate, given.noticeSubject, {
       description: "Subject of the notice to the old address",
     }),

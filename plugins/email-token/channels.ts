@@ -14,7 +14,7 @@ import {
 } from "sealpost/plugin";
 import { isOrigin, type TokenContext, type TokenSettings } from "./config.ts";
 import type { OwnedToken, TokenType } from "./store.ts";
-import { type Language, redactedAddress, redactedPhone, TEXTS, tagValues } from "./texts.ts";
+import { type Language, redactedAddress, redactedPhone, TEXTS, tagValues, withCurrentTags } from "./texts.ts";
 
 /** A code to deliver. */
 export interface CodeDelivery {
@@ -179,11 +179,6 @@ function mailMessage(
     ...renderMessage(custom, TEXTS[language], values, language),
     headers: otpTokenHeader(code, settings["email.origin"] || baseUrl),
   };
-}
-
-/** Replaces the tags `<otp>` and `<serial>` of old privacyIDEA templates. */
-function withCurrentTags(template: string): string {
-  return template.replaceAll(/<(otp|serial)>/g, "{$1}");
 }
 
 /** Lets mail programs fill in the code at this origin, and nowhere else (draft-goto-otp-token). */

@@ -1,13 +1,16 @@
 import {
+  type CheckCodeLinks,
+  codeLinks,
   type PluginContext,
   type SettingValues,
   serverNames,
   setting,
   templateText,
+  webOrigins,
   wholeNumber,
 } from "sealpost/plugin";
 import * as v from "valibot";
-import { MAIL_TAGS, PROMPT_TAGS, SMS_TAGS } from "./texts.ts";
+import { MAIL_TAGS, PROMPT_TAGS, SMS_TAGS, withCurrentTags } from "./texts.ts";
 
 const MIN_VALID_SECONDS = 30;
 export const MAX_VALID_SECONDS = 3_600;
@@ -37,6 +40,7 @@ export const options = v.object({
   subject: v.optional(mailText, ""),
   text: v.optional(mailText, ""),
   html: v.optional(mailText, ""),
+  linkOrigins: v.optional(webOrigins, []),
   challengeText: v.optional(emailPrompt, ""),
   origin: v.optional(origin, ""),
   verifyEnrollment: v.optional(flag, false),
@@ -48,41 +52,59 @@ export const options = v.object({
 });
 
 /** Settings that an admin can change at run time. */
-export const settings = (given: v.InferOutput<typeof options>) => ({
-  "email.identifier": setting(serverNames, given.server, {
-    description: "SMTP servers that codes are sent through",
-    namesServer: true,
-  }),
-  "email.validtime": setting(validSeconds, given.validSeconds, {
-    description: "Seconds that a code sent by email is valid",
-  }),
-  "email.subject": setting(mailText, given.subject, { description: "Subject of the message" }),
-  "email.text": setting(mailText, given.text, { description: "Text of the message" }),
-  "email.html": setting(mailText, given.html, { description: "HTML of the message" }),
-  "email.challenge_text": setting(emailPrompt, given.challengeText, {
-    description: "Prompt shown after a code was sent by email",
-  }),
-  "email.origin": setting(origin, given.origin, {
-    description:
-      "Origin of the page where codes are entered, for the OTP-Token header; if empty, the base URL",
-  }),
-  "email.verify_enrollment": setting(flag, given.verifyEnrollment, {
-    description: "Whether an email token counts only after a code that was sent to it came back",
-  }),
-  "sms.verify_enrollment": setting(flag, given.smsVerifyEnrollment, {
-    description: "Whether an SMS token counts only after a code that was sent to it came back",
-  }),
-  "sms.identifier": setting(gateway, given.smsGateway, {
-    description: "SMS gateway that codes are sent through",
-  }),
-  "sms.providerTimeout": setting(validSeconds, given.smsValidSeconds, {
-    description: "Seconds that a code sent by SMS is valid",
-  }),
-  "sms.text": setting(smsText, given.smsText, { description: "Text of the SMS" }),
-  "sms.challenge_text": setting(smsPrompt, given.smsChallengeText, {
-    description: "Prompt shown after a code was sent by SMS",
-  }),
-});
+export function settings(given: v.InferOutput<typeof options>) {
+  const links = { codes: ["otp"], origins: given.linkOrigins };
+  const problemOf = codeLinks(links);
+  return {
+    "email.identifier": setting(serverNames, given.server, {
+      description: "SMTP servers that codes are sent through",
+      namesServer: true,
+    }),
+    "email.validtime": setting(validSeconds, given.validSeconds, {
+      description: "Seconds that a code sent by email is valid",
+    }),
+    "email.subject": setting(mailText, given.subject, {
+      description: "Subject of the message",
+      problemOf: currentTags(problemOf),
+    }),
+    "email.text": setting(mailText, given.text, {
+      description: "Text of the message",
+      problemOf: currentTags(problemOf),
+    }),
+    "email.html": setting(mailText, given.html, {
+      description: "HTML of the message",
+      problemOf: currentTags(codeLinks({ ...links, html: true })),
+    }),
+    "email.challenge_text": setting(emailPrompt, given.challengeText, {
+      description: "Prompt shown after a code was sent by email",
+    }),
+    "email.origin": setting(origin, given.origin, {
+      description:
+        "Origin of the page where codes are entered, for the OTP-Token header; if empty, the base URL",
+    }),
+    "email.verify_enrollment": setting(flag, given.verifyEnrollment, {
+      description: "Whether an email token counts only after a code that was sent to it came back",
+    }),
+    "sms.verify_enrollment": setting(flag, given.smsVerifyEnrollment, {
+      description: "Whether an SMS token counts only after a code that was sent to it came back",
+    }),
+    "sms.identifier": setting(gateway, given.smsGateway, {
+      description: "SMS gateway that codes are sent through",
+    }),
+    "sms.providerTimeout": setting(validSeconds, given.smsValidSeconds, {
+      description: "Seconds that a code sent by SMS is valid",
+    }),
+    "sms.text": setting(smsText, given.smsText, { description: "Text of the SMS", problemOf }),
+    "sms.challenge_text": setting(smsPrompt, given.smsChallengeText, {
+      description: "Prompt shown after a code was sent by SMS",
+    }),
+  };
+}
+
+/** Messages also have the tags of old templates. */
+function currentTags(check: CheckCodeLinks): CheckCodeLinks {
+  return (template, baseUrl) => check(withCurrentTags(template), baseUrl);
+}
 
 /** The context of this plugin, with the types of its settings. */
 export type TokenContext = PluginContext<ReturnType<typeof settings>>;

@@ -115,6 +115,11 @@ export const PROMPT_TAGS: readonly string[] = COMMON_TAGS;
 export const SMS_TAGS: readonly string[] = ["otp", ...COMMON_TAGS];
 export const MAIL_TAGS = SMS_TAGS;
 
+/** Replaces the tags `<otp>` and `<serial>` of old privacyIDEA templates. */
+export function withCurrentTags(template: string): string {
+  return template.replaceAll(/<(otp|serial)>/g, "{$1}");
+}
+
 /** Returns the values of the tags. Times are in UTC. */
 export function tagValues(
   c: Context<Env>,

@@ -1,10 +1,12 @@
 import { SealpostError } from "sealpost";
 import {
+  codeLinks,
   type PluginContext,
   type SettingValues,
   serverNames,
   setting,
   templateText,
+  webOrigins,
   wholeNumber,
 } from "sealpost/plugin";
 import * as v from "valibot";
@@ -27,6 +29,8 @@ export const options = v.object({
   /** Templates. If empty, the built-in texts in the language of the client are used. */
   subject: v.optional(template, ""),
   text: v.optional(template, ""),
+  /** Where a URL with a code may lead, besides `SEALPOST_BASE_URL`. */
+  linkOrigins: v.optional(webOrigins, []),
   validSeconds: v.optional(validSeconds, 3_600),
   /** Minimum length of a new password. */
   leastPasswordCharacters: v.optional(
@@ -39,19 +43,25 @@ export const options = v.object({
 export type Options = v.InferOutput<typeof options>;
 
 /** Settings that an admin can change at run time. */
-export const settings = ({ enabled, server, subject, text, validSeconds: seconds }: Options) => ({
-  "recovery.enabled": setting(v.boolean("expected true or false"), enabled, {
-    description: "Whether users can set a new password by email",
-    needsBaseUrl: true,
-  }),
-  "recovery.identifier": setting(serverNames, server, {
-    description: "SMTP servers that messages are sent through",
-    namesServer: true,
-  }),
-  "recovery.subject": setting(template, subject, { description: "Subject of the message with the link" }),
-  "recovery.text": setting(template, text, { description: "Text of the message with the link" }),
-  "recovery.validtime": setting(validSeconds, seconds, { description: "Seconds that a code is valid" }),
-});
+export function settings({ enabled, server, subject, text, linkOrigins, validSeconds: seconds }: Options) {
+  const problemOf = codeLinks({ codes: ["code"], links: ["link"], origins: linkOrigins });
+  return {
+    "recovery.enabled": setting(v.boolean("expected true or false"), enabled, {
+      description: "Whether users can set a new password by email",
+      needsBaseUrl: true,
+    }),
+    "recovery.identifier": setting(serverNames, server, {
+      description: "SMTP servers that messages are sent through",
+      namesServer: true,
+    }),
+    "recovery.subject": setting(template, subject, {
+      description: "Subject of the message with the link",
+      problemOf,
+    }),
+    "recovery.text": setting(template, text, { description: "Text of the message with the link", problemOf }),
+    "recovery.validtime": setting(validSeconds, seconds, { description: "Seconds that a code is valid" }),
+  };
+}
 
 /** The context of this plugin, with the types of its settings. */
 export type RecoveryContext = PluginContext<ReturnType<typeof settings>>;

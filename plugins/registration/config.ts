@@ -1,10 +1,12 @@
 import {
+  codeLinks,
   type PluginContext,
   type SettingValues,
   serverNames,
   setting,
   templateText,
   userName,
+  webOrigins,
   wholeNumber,
 } from "sealpost/plugin";
 import * as v from "valibot";
@@ -39,6 +41,7 @@ export const options = v.object({
   subject: v.optional(codeTemplate, ""),
   text: v.optional(codeTemplate, ""),
   html: v.optional(codeTemplate, ""),
+  linkOrigins: v.optional(webOrigins, []),
   existingSubject: v.optional(existingTemplate, ""),
   existingText: v.optional(existingTemplate, ""),
   existingHtml: v.optional(existingTemplate, ""),
@@ -49,6 +52,8 @@ const describe = (description: string) => ({ description });
 
 /** Settings that an admin can change at run time. */
 export function settings(given: Options) {
+  const links = { codes: ["code", "regkey"], origins: given.linkOrigins };
+  const problemOf = codeLinks(links);
   return {
     "register.enabled": setting(flag, given.enabled, describe("Whether people may register")),
     "register.identifier": setting(serverNames, given.server, {
@@ -78,13 +83,18 @@ export function settings(given: Options) {
       ),
     ),
     "register.validtime": setting(seconds, given.validSeconds, describe("Seconds that a code is valid")),
-    "register.subject": setting(
-      codeTemplate,
-      given.subject,
-      describe("Subject of the message with the code"),
-    ),
-    "register.text": setting(codeTemplate, given.text, describe("Text of the message with the code")),
-    "register.html": setting(codeTemplate, given.html, describe("HTML of the message with the code")),
+    "register.subject": setting(codeTemplate, given.subject, {
+      description: "Subject of the message with the code",
+      problemOf,
+    }),
+    "register.text": setting(codeTemplate, given.text, {
+      description: "Text of the message with the code",
+      problemOf,
+    }),
+    "register.html": setting(codeTemplate, given.html, {
+      description: "HTML of the message with the code",
+      problemOf: codeLinks({ ...links, html: true }),
+    }),
     "register.existing_subject": setting(
       existingTemplate,
       given.existingSubject,

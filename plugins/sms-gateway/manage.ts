@@ -16,11 +16,21 @@ export interface Gateways {
   reset(c: Context<Env>, id: string, key: OptionName): Promise<void>;
 }
 
+/** The options with the text of an SMS. */
+const TEXT_OPTIONS: readonly OptionName[] = ["SUBJECT", "BODY"];
+
+/** Returns the problem with a template that has the text of an SMS, or `null`. */
+export type CheckText = (template: string) => string | null;
+
 export function createGateways({
   store,
   audit,
   gateways,
-}: Pick<PluginContext, "store" | "audit"> & { readonly gateways: GatewayStore }): Gateways {
+  checkText,
+}: Pick<PluginContext, "store" | "audit"> & {
+  readonly gateways: GatewayStore;
+  readonly checkText: CheckText;
+}): Gateways {
   return {
     async get(numberOrName) {
       const byNumber = /^\d{1,15}$/.test(numberOrName) ? await gateways.get(Number(numberOrName)) : undefined;
@@ -34,6 +44,10 @@ export function createGateways({
       c.set("auditTarget", { identifier, recipient: "" });
       if (!yieldsAddress(input)) {
         throw invalidParameter("option.MAILTO", "yields no email address for a number such as +491701234567");
+      }
+      for (const name of TEXT_OPTIONS) {
+        const problem = checkText(input[OPTIONS[name].column]);
+        if (problem !== null) throw invalidParameter(`option.${name}`, problem);
       }
       const fields = OPTION_NAMES.filter((name) => input[OPTIONS[name].column] !== "").join(",");
       await store.commit([gateways.put(input), audit.row(c, { success: true, identifier, fields })]);

@@ -10,7 +10,7 @@ import {
   tagged,
 } from "sealpost/plugin";
 import * as v from "valibot";
-import { createGateways, type Gateways, notFound } from "./manage.ts";
+import { type CheckText, createGateways, type Gateways, notFound } from "./manage.ts";
 import {
   assertKnownOptions,
   gatewayParams,
@@ -36,6 +36,7 @@ const TEST_TEXTS = { en: "This is a test of Sealpost", de: "Dies ist ein Test vo
 interface RouteDeps extends Pick<PluginContext, "mail" | "store" | "audit"> {
   readonly gateways: GatewayStore;
   readonly sendSms: SendSms;
+  readonly checkText: CheckText;
 }
 
 /** Creates the routes with which admins manage SMS gateways. */

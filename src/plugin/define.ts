@@ -43,9 +43,11 @@ export function definePlugin<
 export function setting<const S extends v.GenericSchema>(
   schema: S,
   fallback: v.InferOutput<S>,
-  about: Pick<Setting, "description"> & Partial<Pick<Setting, "secret" | "namesServer" | "needsBaseUrl">>,
+  about: Pick<Setting, "description"> &
+    Partial<Pick<Setting<S>, "secret" | "namesServer" | "needsBaseUrl" | "problemOf">>,
 ): Setting<S> {
-  return { secret: false, namesServer: false, needsBaseUrl: false, ...about, schema, fallback };
+  const defaults = { secret: false, namesServer: false, needsBaseUrl: false, problemOf: () => null };
+  return { ...defaults, ...about, schema, fallback };
 }
 
 /** Rejects unknown options whatever the schema says: a misspelled option would silently have no effect. */

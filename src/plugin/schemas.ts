@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { parseAddress } from "../domain/mailbox.ts";
+import { isSafeUrl } from "../domain/network.ts";
 
 const MAX_NAME_CHARACTERS = 128;
 const MAX_PERSON_CHARACTERS = 100;
@@ -96,4 +97,17 @@ export const serverNames = v.pipe(
   v.transform((names) => names.map((name) => name.trim()).filter((name) => name !== "")),
   v.maxLength(MAX_SERVERS, `expected at most ${MAX_SERVERS} names`),
   v.readonly(),
+);
+
+/** Origins to which an operator lets codes lead, such as `https://id.example.org`: https, or http on a loopback address. */
+export const webOrigins = v.array(
+  v.pipe(
+    v.string("expected a URL"),
+    v.check(
+      (text) => isSafeUrl(text) && /^[^/]+\/\/[^/?]+\/?$/.test(text),
+      "expected an origin such as https://id.example.org",
+    ),
+    v.transform((text) => new URL(text).origin),
+  ),
+  "expected a list of origins",
 );

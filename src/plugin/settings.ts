@@ -162,7 +162,8 @@ function createSettingCodec({
   keyring,
   platform,
   settings,
-}: Pick<SettingsDeps, "keyring" | "platform" | "settings">): SettingCodec {
+  baseUrl,
+}: Pick<SettingsDeps, "keyring" | "platform" | "settings" | "baseUrl">): SettingCodec {
   function settingOf(name: string): Setting {
     const setting = Object.hasOwn(settings, name) ? settings[name] : undefined;
     if (setting) return setting;
@@ -188,7 +189,8 @@ function createSettingCodec({
   }
 
   async function rowOf(name: string, given: unknown): Promise<SettingRow> {
-    const { schema, secret } = settingOf(name);
+    const setting = settingOf(name);
+    const { schema, secret } = setting;
     const value = coerce(schema, given);
     if (value === undefined) throw missingParameter(name);
     const text = JSON.stringify(value);
@@ -196,6 +198,8 @@ function createSettingCodec({
       throw invalidParameter(name, "expected Unicode text without NUL");
     const result = v.safeParse(schema, value, { abortEarly: true });
     if (!result.success) throw invalidParameter(name, result.issues[0].message);
+    const problem = setting.problemOf(result.output, baseUrl);
+    if (problem !== null) throw invalidParameter(name, problem);
     if (!secret) return { key: name, value: text, sealed: "" };
     return { key: name, value: "", sealed: await seal(keyring, text, placeOf(name), platform) };
   }

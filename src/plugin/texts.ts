@@ -54,6 +54,11 @@ export function checkTemplate(template: string, tags: readonly string[]): string
   return null;
 }
 
+/** Returns the names of the tags in a valid template. */
+export function tagsOf(template: string): readonly string[] {
+  return [...template.matchAll(PIECE)].flatMap(([, tag]) => tag ?? []);
+}
+
 /** Schema of a template, for options, settings and parameters. */
 export function templateText(tags: readonly string[]) {
   return v.pipe(

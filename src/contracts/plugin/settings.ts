@@ -13,6 +13,11 @@ export interface Setting<S extends GenericSchema = GenericSchema> {
   readonly namesServer: boolean;
   /** Whether the value has no effect without `SEALPOST_BASE_URL`, unless it is false or empty. */
   readonly needsBaseUrl: boolean;
+  /**
+   * Returns the problem with a valid value that is about to be saved, or `null`. Options and stored values are not checked.
+   * @param baseUrl `SEALPOST_BASE_URL`, or empty if not set.
+   */
+  problemOf(value: InferOutput<S>, baseUrl: string): string | null;
 }
 
 /** The settings of a plugin, by the names that clients know. */

@@ -14,7 +14,7 @@ const PHONE = "+49 (170) 123-4567";
 
 testPlugin("sms-gateway", {
   make: () => smsGateway(),
-  rejected: [[() => smsGateway({ server: "main" }), "server"]],
+  rejected: [[() => smsGateway({ linkOrigins: ["main"] }), "linkOrigins"]],
   async exercise(instance) {
     await instance.request("POST", "/smtpserver/default", { json: SERVER });
     await instance.request("POST", "/smsgateway/", { json: GATEWAY });

@@ -1,0 +1,127 @@
+import { type HtmlPart, htmlParts, SHOWN } from "./html-parts.ts";
+import { render, tagsOf } from "./texts.ts";
+
+/** Stands for a code. No URL has a private-use character in its host. */
+const CODE = "\ue000";
+/** Stands for a value that may be any text. */
+const ANY = "\ue001";
+
+/** The tags of a template that matter for codes, and where a URL with a code may lead. */
+export interface CodeLinkOptions {
+  /** Tags whose values are codes. */
+  readonly codes: readonly string[];
+  /** Tags whose values are URLs of Sealpost with a code. */
+  readonly links?: readonly string[];
+  /** Tags whose values contain no URL. All others may be any text, except `url`, which is `SEALPOST_BASE_URL`. */
+  readonly harmless?: readonly string[];
+  /** Origins other than that of `SEALPOST_BASE_URL`. */
+  readonly origins: readonly string[];
+  readonly html?: boolean;
+}
+
+/** Returns the problem with a template that is about to be saved, or `null`. */
+export type CheckCodeLinks = (template: string, baseUrl: string) => string | null;
+
+/**
+ * Creates a check that whoever chooses a template cannot have its codes sent to their own server: a URL with a code leads
+ * to `SEALPOST_BASE_URL`, or to an origin that the operator names. What cannot be read with certainty is rejected. Any
+ * other text and any other URL is allowed.
+ */
+export function codeLinks({
+  codes,
+  links = [],
+  harmless = [],
+  origins,
+  html = false,
+}: CodeLinkOptions): CheckCodeLinks {
+  return (template, baseUrl) => {
+    const base = URL.parse(baseUrl)?.href.replace(/\/$/, "") ?? "";
+    const valueOf = (tag: string): string => {
+      if (codes.includes(tag)) return CODE;
+      if (links.includes(tag)) return `${base}/${CODE}`;
+      if (tag === "url") return base;
+      return harmless.includes(tag) ? "0" : ANY;
+    };
+    const values = Object.fromEntries(tagsOf(template).map((tag) => [tag, valueOf(tag)]));
+    const text = render(template, values, { html });
+    if (!text.includes(CODE)) return null;
+    const allowed = [URL.parse(base)?.origin ?? [], origins].flat();
+    return html ? problemOfHtml(text, allowed) : problemOfText(text, allowed);
+  };
+}
+
+/** Characters next to a code that make no URL: no dot, slash, at sign or colon. */
+const SIGN = String.raw`[\p{L}\p{M}\p{N}\p{S}\p{Pd}\p{Pc}\p{Ps}\p{Pe}\p{Pi}\p{Pf}'*#&,;!¡¿]`;
+const SCHEME = "(?:https?|ftp|mailto|tel|sms|javascript|vbscript|data|file):";
+/** A word with a code that is no URL: `{code}`, `Code:{code}.`, `({code})`. */
+const PLAIN = new RegExp(
+  String.raw`^(?!\P{L}*${SCHEME})${SIGN}*(?::['\p{Ps}\p{Pi}\p{Pf}]*)?(?:${CODE}${SIGN}*)+(?:[.:?…][.:?…!'*\p{Pe}\p{Pi}\p{Pf}]*)?$`,
+  "iu",
+);
+const OPENING = /^[\p{Ps}\p{Pi}\p{Pf}'*=|]+/u;
+const CLOSING = /[\p{Pe}\p{Pi}\p{Pf}'*|.,:;?!…]+$/u;
+/** In a text, only characters at which no mail program ends a URL and begins another. */
+const TEXT_URL = new RegExp(
+  String.raw`^https?://[^\s\p{Cc}\\@/?#]+(?:[/?#][\w.~/?#&=%+:${CODE}${ANY}-]*)?$`,
+  "iu",
+);
+const ATTRIBUTE_URL = /^https?:\/\/[^\s\p{Cc}\\@/?#]+(?:[/?#][^\s\p{Cc}\\]*)?$/iu;
+/** URLs end at these characters (RFC 3986 C). */
+const BETWEEN_WORDS = /[\s<>"]+/u;
+
+function problemOfText(text: string, origins: readonly string[]): string | null {
+  const words = text.split(BETWEEN_WORDS).filter((word) => word.includes(CODE));
+  const isAllowed = (word: string) =>
+    PLAIN.test(word) || leadsTo(word.replace(OPENING, "").replace(CLOSING, ""), TEXT_URL, origins);
+  return words.every(isAllowed) ? null : problemOfUrl(origins);
+}
+
+function leadsTo(url: string, form: RegExp, origins: readonly string[]): boolean {
+  return form.test(url) && origins.includes(URL.parse(url)?.origin ?? "");
+}
+
+/** Attributes whose URLs may have a code. */
+const LINKS = ["href", "src", "action", "formaction", "ping"];
+/** Attributes to whose URLs mail programs send what is elsewhere in the message. */
+const SENDING = ["action", "formaction", "ping"];
+/** Of a comment, Outlook shows what stands between these. Other mail programs do not. */
+const CONDITIONS = /<!--\[if [^\]<>]*\]>(?:<!-->)?|(?:<!--)?<!\[endif\]-->/gi;
+
+function problemOfHtml(html: string, origins: readonly string[]): string | null {
+  const readings = [html, html.replaceAll(CONDITIONS, "")];
+  for (const reading of readings) {
+    const parts = htmlParts(reading);
+    if (parts === null) return "expected valid HTML with closed tags, quotes and comments around a code";
+    for (const part of parts) {
+      const problem = part.kind === "tag" ? problemOfTag(part, origins) : null;
+      if (problem !== null) return problem;
+      if (part.kind === "hidden" && part.text.includes(CODE))
+        return "expected no code in styles, scripts and fields";
+    }
+    const shown = parts.map((part) => SHOWN[part.kind](part)).join("");
+    const problem = problemOfText(shown, origins);
+    if (problem !== null) return problem;
+  }
+  return null;
+}
+
+function problemOfTag(
+  { attributes, text }: HtmlPart & { readonly kind: "tag" },
+  origins: readonly string[],
+): string | null {
+  let rest = text;
+  for (const { name, value, source } of attributes) {
+    const mayHaveCode = LINKS.includes(name) && value.includes(CODE);
+    if (!mayHaveCode && !SENDING.includes(name)) continue;
+    if (!leadsTo(value, ATTRIBUTE_URL, origins)) return problemOfUrl(origins);
+    rest = rest.replace(source, "");
+  }
+  return rest.includes(CODE) ? "expected no code in a tag, except in the URL of href or src" : null;
+}
+
+function problemOfUrl(origins: readonly string[]): string {
+  if (origins.length === 0) {
+    return "a URL with a code needs SEALPOST_BASE_URL, or the plugin option linkOrigins; put blanks around a code elsewhere";
+  }
+  return `a URL with a code must lead to ${origins.join(" or ")}; put blanks around a code elsewhere`;
+}

@@ -23,9 +23,9 @@ export interface CodeLinkOptions {
 export type CheckCodeLinks = (template: string, baseUrl: string) => string | null;
 
 /**
- * Creates a check that whoever chooses a template cannot have its codes sent to their own server: a URL with a code leads
- * to `SEALPOST_BASE_URL`, or to an origin that the operator names. What cannot be read with certainty is rejected. Any
- * other text and any other URL is allowed.
+ * Creates a check by which an admin who chooses a template cannot have its codes sent to their own server: a URL with a
+ * code leads to `SEALPOST_BASE_URL`, or to an origin that the operator names. The check rejects what it cannot read with
+ * certainty. Any other text and any other URL is allowed.
  */
 export function codeLinks({
   codes,
@@ -36,13 +36,13 @@ export function codeLinks({
 }: CodeLinkOptions): CheckCodeLinks {
   return (template, baseUrl) => {
     const base = URL.parse(baseUrl)?.href.replace(/\/$/, "") ?? "";
-    const valueOf = (tag: string): string => {
+    const sampleOf = (tag: string): string => {
       if (codes.includes(tag)) return CODE;
       if (links.includes(tag)) return `${base}/${CODE}`;
       if (tag === "url") return base;
       return harmless.includes(tag) ? "0" : ANY;
     };
-    const values = Object.fromEntries(tagsOf(template).map((tag) => [tag, valueOf(tag)]));
+    const values = Object.fromEntries(tagsOf(template).map((tag) => [tag, sampleOf(tag)]));
     const text = render(template, values, { html });
     if (!text.includes(CODE)) return null;
     const allowed = [URL.parse(base)?.origin ?? [], origins].flat();
@@ -84,7 +84,7 @@ function leadsTo(url: string, form: RegExp, origins: readonly string[]): boolean
 const LINKS = ["href", "src", "action", "formaction", "ping"];
 /** Attributes to whose URLs mail programs send what is elsewhere in the message. */
 const SENDING = ["action", "formaction", "ping"];
-/** Of a comment, Outlook shows what stands between these. Other mail programs do not. */
+/** Outlook shows the part of a comment between these. Other mail programs do not. */
 const CONDITIONS = /<!--\[if [^\]<>]*\]>(?:<!-->)?|(?:<!--)?<!\[endif\]-->/gi;
 
 function problemOfHtml(html: string, origins: readonly string[]): string | null {

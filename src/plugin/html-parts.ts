@@ -24,9 +24,9 @@ const VALUE = String.raw`"[^"]*"|'[^']*'|[^\s"'=<>\x60]+(?=[\t\n\f\r >])`;
 const ATTRIBUTE = String.raw`[\t\n\f\r /]+${NAME}(?=[\t\n\f\r />=])(?:${SPACE}*=${SPACE}*(?:${VALUE}))?(?=[\t\n\f\r />])`;
 const PARTS = new RegExp(
   [
-    String.raw`(?<text>[^<]+)`,
-    String.raw`(?<comment><!--(?!-?>)(?:(?!--!?>)[^])*-->|<!doctype[^<>]*>)`,
-    String.raw`</(?<end>[a-z]${NAME_CHARACTER}*)${SPACE}*>`,
+    "(?<text>[^<]+)",
+    "(?<comment><!--(?!-?>)(?:(?!--!?>)[^])*-->|<!doctype[^<>]*>)",
+    `</(?<end>[a-z]${NAME_CHARACTER}*)${SPACE}*>`,
     String.raw`<(?<start>[a-z]${NAME_CHARACTER}*)(?<attributes>(?:${ATTRIBUTE})*)[\t\n\f\r /]*>`,
   ].join("|"),
   "iuy",
@@ -42,9 +42,26 @@ const INLINE =
   /^(?:abbr|b|big|bdi|bdo|cite|code|del|dfn|em|font|i|ins|kbd|mark|q|s|samp|small|span|strong|sub|sup|tt|u|var|wbr)$/;
 /** Named characters that stand next to codes. */
 const ENTITIES: Readonly<Record<string, string>> = {
-  ...{ amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " ", ensp: " ", emsp: " ", thinsp: " " },
-  ...{ laquo: "«", raquo: "»", lsquo: "‘", rsquo: "’", ldquo: "“", rdquo: "”", bdquo: "„", sbquo: "‚" },
-  ...{ ndash: "–", mdash: "—", hellip: "…" },
+  amp: "&",
+  lt: "<",
+  gt: ">",
+  quot: '"',
+  apos: "'",
+  nbsp: " ",
+  ensp: " ",
+  emsp: " ",
+  thinsp: " ",
+  laquo: "«",
+  raquo: "»",
+  lsquo: "‘",
+  rsquo: "’",
+  ldquo: "“",
+  rdquo: "”",
+  bdquo: "„",
+  sbquo: "‚",
+  ndash: "–",
+  mdash: "—",
+  hellip: "…",
 };
 const ENTITY = /&(?:#(\d{1,7});?|#x([\da-f]{1,6});?|([a-z][a-z\d]*)([;=]?))/giu;
 /** Names that need no semicolon, except letters. */

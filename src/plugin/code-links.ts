@@ -53,9 +53,12 @@ export function codeLinks({
 /** Characters next to a code that make no URL: no dot, slash, at sign or colon. */
 const SIGN = String.raw`[\p{L}\p{M}\p{N}\p{S}\p{Pd}\p{Pc}\p{Ps}\p{Pe}\p{Pi}\p{Pf}'*#&,;!¡¿]`;
 const SCHEME = "(?:https?|ftp|mailto|tel|sms|javascript|vbscript|data|file):";
-/** A word with a code that is no URL: `{code}`, `Code:{code}.`, `({code})`. */
+/** A value that may be any text stands next to a code only behind a bar, which is no character of a URL. */
+const BEFORE = String.raw`(?:${SIGN}|${ANY}(?=\|))*`;
+const AFTER = String.raw`(?:${SIGN}|(?<=\|)${ANY})*`;
+/** A word with a code that is no URL: `{code}`, `Code:{code}.`, `({code})`, `{username}|{code}`. */
 const PLAIN = new RegExp(
-  String.raw`^(?!\P{L}*${SCHEME})${SIGN}*(?::['\p{Ps}\p{Pi}\p{Pf}]*)?(?:${CODE}${SIGN}*)+(?:[.:?…][.:?…!'*\p{Pe}\p{Pi}\p{Pf}]*)?$`,
+  String.raw`^(?!\P{L}*${SCHEME})${BEFORE}(?::['\p{Ps}\p{Pi}\p{Pf}]*)?(?:${CODE}${AFTER})+(?:[.:?…][.:?…!'*\p{Pe}\p{Pi}\p{Pf}]*)?$`,
   "iu",
 );
 const OPENING = /^[\p{Ps}\p{Pi}\p{Pf}'*=|]+/u;

@@ -4,6 +4,7 @@ import { Secret } from "../src/domain/secret.ts";
 import { DEFAULT_PLUGINS } from "../src/runtime/default-plugins.ts";
 import { ADMIN, type TestInstance, testInstance } from "./fixtures/instance.ts";
 import type { TestResponse } from "./fixtures/request.ts";
+import { sender } from "./fixtures/smime/authority.ts";
 import { resolveRefs } from "./http/fixtures/resolve-refs.ts";
 
 interface Schema {
@@ -44,11 +45,13 @@ const VALUES: Values = {
   password: "a long passphrase",
   "option.MAILTO": "{phone}@sms.example.org",
 };
+const identity = await sender("p256");
 /** Bodies of routes whose required parameters are no constant list; several where the right depends on them. */
 const BODIES: Readonly<Record<RouteName, readonly Values[]>> = {
   "POST /auth": [{ username: ADMIN.username, password: ADMIN.password }],
   "POST /smtpserver/send_test_email": [{ server: VALUES.server, recipient: VALUES.recipient }],
   "POST /smtpserver/<identifier>/send_test_email": [{ recipient: VALUES.recipient }],
+  "POST /smtpserver/inspect": [{ private_key: identity.key, certificate: identity.certificate }],
   "POST /smtpserver/<identifier>": [{ server: VALUES.server }],
   "POST /policy/<name>": [{ scope: "admin", action: ["auditlog"], adminuser: "no-one" }],
   "POST /apikey/": [{ name: "program", rights: ["auditlog"] }],

@@ -16,6 +16,7 @@ testPlugin("email-token", {
     // @ts-expect-error misspelled
     [() => emailToken({ sever: "main" }), "sever"],
   ],
+  forAnyAdmin: ["GET /auth/rights"],
   async exercise(instance) {
     await instance.request("POST", "/smtpserver/default", { json: SERVER });
     const email = "desk@example.org";

@@ -34,10 +34,10 @@ test.skipIf(denoPath === null)(
     const changed = await runCli(["admin", "passwd", "admin", "--password-stdin"], {
       folder: folder.path,
       interpreter: DENO_CLI,
-      input: "another\n",
+      input: "another horse\n",
     });
     expect(changed).toMatchObject({ code: 0, stdout: "The password of admin is set\n" });
-    await sealpost.logIn("another");
+    await sealpost.logIn("another horse");
     const data = join(folder.path, "data");
     const files = ["sealpost.keys", "sealpost.db", "sealpost.db-wal", "sealpost.db-shm"];
     const modes = ["", ...files].map((name) => (statSync(join(data, name)).mode & 0o777).toString(8));

@@ -13,13 +13,17 @@ setDefaultTimeout(TEST_MS);
 /** Upper bound of a stop, whatever is in flight. */
 const STOP_MS = 10_000;
 const MAILS = 8;
-/** A message of an unsaved definition. */
+/** More than can be in flight. */
+const MANY = 20;
+/** Connections of a definition, by default. */
 const CONNECTIONS = 5;
 
-async function queue(api: Api, port: number, count = MAILS): Promise<void> {
-  const definition = { server: "127.0.0.1", port, timeout: 60, sender: "me@example.org", enqueue_job: true };
+/** Queues messages through a saved definition, whose connections are bounded. */
+async function queue(api: Api, port: number, count = MAILS, identifier = "main"): Promise<void> {
+  await api.save(identifier, { server: "127.0.0.1", port, timeout: 60, sender: "me@example.org" });
   for (let number = 0; number < count; number++) {
-    const { status } = await api.test({ ...definition, recipient: `user${number}@example.net` });
+    const parameters = { recipient: `user${number}@example.net`, enqueue_job: true };
+    const { status } = await api.call("POST", `/smtpserver/${identifier}/send_test_email`, parameters);
     expect(status).toBe(200);
   }
 }
@@ -40,7 +44,7 @@ test("SIGTERM lets the messages in flight finish, and the rest is sent once afte
   const hold: Misbehavior = (_, answer) => void held.push(answer);
   await using server = await startSmtpServer({ script: { body: hold } });
   await using sealpost = await startSealpost({ folder: folder.path });
-  await queue(await sealpost.logIn(), server.port);
+  await queue(await sealpost.logIn(), server.port, MANY);
   await until(() => held.length === CONNECTIONS);
   const startMs = performance.now();
   const stopped = sealpost.stop("SIGTERM");
@@ -49,15 +53,18 @@ test("SIGTERM lets the messages in flight finish, and the rest is sent once afte
   for (const answer of held) answer();
   expect((await stopped).code).toBe(0);
   expect(performance.now() - startMs).toBeLessThan(STOP_MS);
-  expect(server.messages).toHaveLength(CONNECTIONS);
+  // Each connection may already have the commands of one more message (RFC 2920 3.1).
+  const sent = server.messages.length;
+  expect(sent).toBeGreaterThanOrEqual(CONNECTIONS);
+  expect(sent).toBeLessThanOrEqual(2 * CONNECTIONS);
 
   await using outbox = reader(urlOf(folder.path));
   const states = (await outbox.ended()).map(({ state }) => state).sort();
-  expect(states).toEqual([...Array(MAILS - CONNECTIONS).fill("queued"), ...Array(CONNECTIONS).fill("sent")]);
+  expect(states).toEqual([...Array(MANY - sent).fill("queued"), ...Array(sent).fill("sent")]);
   await using _ = await startSealpost({ folder: folder.path });
   await until(async () => (await outbox.pending()) === 0);
-  expect([...arrivals(server).values()]).toEqual(Array(MAILS).fill(1));
-  expect((await outbox.ended()).map(({ outcomes }) => outcomes)).toEqual(Array(MAILS).fill("sent"));
+  expect([...arrivals(server).values()]).toEqual(Array(MANY).fill(1));
+  expect((await outbox.ended()).map(({ outcomes }) => outcomes)).toEqual(Array(MANY).fill("sent"));
 });
 
 test("SIGTERM stops stalled messages in time: without an attempt before the body, unknown after it", async () => {
@@ -67,7 +74,7 @@ test("SIGTERM stops stalled messages in time: without an attempt before the body
   await using sealpost = await startSealpost({ folder: folder.path });
   const api = await sealpost.logIn();
   await queue(api, silent.port, 2);
-  await queue(api, deaf.port, 2);
+  await queue(api, deaf.port, 2, "deaf");
   await until(
     () =>
       silent.connections.length === 2 &&

@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import type { ApiKeys, ListedApiKey } from "../access/api-keys.ts";
 import type { Right } from "../domain/policy.ts";
-import { noticeDetail, noticeEntries, respond } from "../wire/envelope.ts";
 import { route, tagged } from "../wire/route.ts";
 import { apiKeyIdParams, apiKeyParams, apiKeyView, createdApiKeyView, EXAMPLE } from "./apikey-schema.ts";
 
@@ -36,7 +35,6 @@ export function apiKeyRoutes({
         right: "apikey_write",
         parameters: { body: apiKeyParams(rights) },
         response: createdApiKeyView,
-        detail: v.object(noticeEntries),
         summary: "Create an API key",
         description:
           "`key` is shown this once: only its hash is stored. Send it as `Authorization: Bearer` or `X-API-Key`.",
@@ -46,7 +44,7 @@ export function apiKeyRoutes({
         c.set("auditTarget", { identifier: fields.name, recipient: "" });
         const created = await apiKeys.create({ ...fields, expiresAt }, c.get("principal"), c.get("actor"));
         const value = { id: created.id, key: created.key.reveal() };
-        return respond(value, { detail: noticeDetail(c.get("notices")) });
+        return value;
       },
     ),
     route(

@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { definePlugin, setting } from "../../src/plugin/define.ts";
 import { ADMIN, PEER, type TestInstance, testInstance } from "../fixtures/instance.ts";
 import { type RequestOptions, sendRequest } from "../fixtures/request.ts";
+import { sender } from "../fixtures/smime/authority.ts";
 import { resolveRefs } from "./fixtures/resolve-refs.ts";
 import { CALLBACK } from "./oauth-support.ts";
 
@@ -205,7 +206,9 @@ describe("GET /openapi.json", () => {
     const ids: Record<string, string> = { mail: await queuedMail(instance) };
     const order = ["POST", "GET", "DELETE"];
     // The admin of the token must stay as it is; mail is sent through a definition that exists.
+    const { key, certificate } = await sender("p256");
     const own: Readonly<Record<string, object>> = {
+      "/smtpserver/inspect": { private_key: key, certificate },
       "/admin/": { username: names.username },
       "/mail/": { server: names.identifier },
     };

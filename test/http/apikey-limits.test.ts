@@ -62,8 +62,13 @@ describe("the servers of a key", () => {
         if (status !== 403) passed.push(`${method} ${path}`);
       }
     }
-    // A batch has the error of each message in its place.
-    expect(passed.toSorted()).toEqual(["get /provider/", "get /smtpserver/", "post /mail/batch"]);
+    // A batch has the error of each message in its place, and an inspection concerns no definition.
+    expect(passed.toSorted()).toEqual([
+      "get /provider/",
+      "get /smtpserver/",
+      "post /mail/batch",
+      "post /smtpserver/inspect",
+    ]);
     expect(instance.sent).toHaveLength(0);
   });
 

@@ -1,4 +1,5 @@
 import { ADMIN, type TestInstance } from "../fixtures/instance.ts";
+import { SENDER, sender } from "../fixtures/smime/authority.ts";
 import type { TokenServer } from "../fixtures/token-server.ts";
 import { consent, saveMain, start } from "../http/oauth-support.ts";
 
@@ -98,6 +99,10 @@ export const PREPARATIONS: Readonly<Record<string, Prepare>> = {
     return { ...API_KEY, ...(value as { readonly id: string }) };
   },
   smtpserver: saveDefinition,
+  inspectIdentity: async () => {
+    const { key, certificate } = await sender("p256");
+    return { private_key: key, certificate, sender: SENDER };
+  },
   startOAuthSignIn: saveSignIn,
   oauth: async (...given) => {
     await saveSignIn(...given);

@@ -24,7 +24,7 @@ const KINDS = ["right", "near", "right", "any", "right", "near", "right", "raw",
 
 /** Optional in the document, because it depends on the others whether they are needed. */
 const NEEDED =
-  "server recipient to text username user password email serial pass otppin description transaction_id state code".split(
+  "server recipient to text private_key certificate username user password email serial pass otppin description transaction_id state code".split(
     " ",
   );
 /** These are right only together with others. */

@@ -86,7 +86,15 @@ export {
 } from "./plugin/texts.ts";
 export { isConstraintError } from "./storage/errors.ts";
 export { deliveryView } from "./wire/delivery.ts";
-export { noticeDetail, noticeEntries, respond, type Success, type Verdict } from "./wire/envelope.ts";
+export {
+  noticeDetail,
+  noticeEntries,
+  respond,
+  type Success,
+  usedByDetail,
+  usedByEntries,
+  type Verdict,
+} from "./wire/envelope.ts";
 export { IDEMPOTENCY_HEADER } from "./wire/operation.ts";
 export { type RouteDeclaration, route, type TypedRoute, tagged } from "./wire/route.ts";
 export { described, named, pageOf, pageParams, pageView, wholeNumber } from "./wire/schemas.ts";

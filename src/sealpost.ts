@@ -6,7 +6,7 @@ import { Secret } from "./domain/secret.ts";
 import { SealpostError } from "./errors.ts";
 import type { Submit } from "./mail/submission.ts";
 import { createServices, type Drivers, type InstanceSettings, type Services } from "./services.ts";
-import { createOperatorGuard, type Operator } from "./wire/guard.ts";
+import { createOperatorGuards, type Operator } from "./wire/guard.ts";
 
 /** Drivers, and settings that default to those of the server. */
 export interface SealpostOptions
@@ -172,7 +172,7 @@ function createInternals(
     },
     operatorApp: (operator) =>
       createApp(
-        { ...services, requireRight: createOperatorGuard(operator) },
+        { ...services, ...createOperatorGuards(operator) },
         { revealSecrets: false, trustedProxies: [] },
       ),
     async shutdown(inFlight) {

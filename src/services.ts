@@ -2,6 +2,7 @@ import { HashPool } from "./access/hash-pool.ts";
 import { createInstanceSecrets } from "./access/instance-secrets.ts";
 import { createPasswords } from "./access/passwords.ts";
 import { type RekeyResult, rekey } from "./access/rekey.ts";
+import { createReroutes } from "./access/reroutes.ts";
 import { type AccessServices, createAccessServices } from "./access/services.ts";
 import type { Database } from "./contracts/database.ts";
 import type { HttpClient } from "./contracts/http-client.ts";
@@ -21,12 +22,14 @@ import type { Submit } from "./mail/submission.ts";
 import type { DrainBudget } from "./mail/worker/dispatcher.ts";
 import type { LeaseTimes } from "./mail/worker/leases.ts";
 import { BackgroundWork, type RunInBackground } from "./plugin/background.ts";
+import { reroutedEvent } from "./plugin/events.ts";
 import { createRegistry, type PluginSet, type Registry, readPlugins } from "./plugin/registry.ts";
 import { DEFAULT_REQUEST_MS } from "./plugin/routes.ts";
 import type { Keyring } from "./secrets/keyring.ts";
 import { DEFAULT_PASSWORD_COST, type PasswordCost } from "./secrets/password.ts";
 import { createAuditRepository } from "./storage/audit-log.ts";
 import { Epoch } from "./storage/epoch.ts";
+import { SETTINGS } from "./storage/kept-tables.ts";
 import { migrateAndRead } from "./storage/migrate.ts";
 import { MIGRATIONS } from "./storage/migrations/index.ts";
 import { createRateLimitRepository } from "./storage/rate-limits.ts";
@@ -35,7 +38,7 @@ import { versionKey } from "./storage/smtp-servers.ts";
 import { type Meter, MetricRegistry, NO_METER } from "./telemetry/meter.ts";
 import { createFetchClient } from "./transport/fetch-client.ts";
 import { createPollWake } from "./wake/poll.ts";
-import { createIsAllowed, createRequireRight, type RequireRight } from "./wire/guard.ts";
+import { createGuards, type Guards } from "./wire/guard.ts";
 
 /** The parts that depend on the runtime: chosen by `sealpost/bun`, `sealpost/deno` or `sealpost/workers`, or by the host. */
 export interface Drivers {
@@ -100,6 +103,7 @@ const HOST = { action: "submit", administrator: "", realm: "", client: "", polic
 /** The objects of an instance that routes, the command line and tests use. */
 export interface Services
   extends AccessServices,
+    Omit<Guards, "isAllowed">,
     Omit<MailServices, "createWorker" | "idempotency" | "checks">,
     AsyncDisposable {
   readonly platform: Platform;
@@ -107,7 +111,6 @@ export interface Services
   readonly plugins: Registry;
   /** Every right: those of Sealpost, then those of plugins. */
   readonly rights: readonly Right[];
-  readonly requireRight: RequireRight;
   /** Counts for `readMetrics`. */
   readonly meter: Meter;
   /** Public URL without its final slash, or empty if not set. */
@@ -146,14 +149,14 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
   const pluginSet = readPlugins(settings.plugins ?? []);
   const shared = createFoundation(drivers, settings, pluginSet);
   const { database, epoch, rateLimits, rights } = shared;
-  const sealed = createSealedRepository(database, pluginSet.sealed);
-  const secrets = createInstanceSecrets({ ...shared, sealed });
+  const secrets = createInstanceSecrets(shared);
   const access = createAccessServices({ ...shared, tokenSeconds, auditDays, tokenKey: secrets.tokenKey });
   const background = new BackgroundWork(drivers.defer);
   const drain: Drain = async (budget) => {
     await Promise.all([createWorker().drain(budget), plugins.work.drain(boundsOf(budget))]);
   };
   const wake = wakeOf(drivers, drain);
+  const routing = createRouting(epoch, pluginSet, () => plugins);
   const { createWorker, idempotency, checks, ...mail } = createMailServices({
     ...settings,
     ...shared,
@@ -164,14 +167,16 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     checkKeys: () => checkKeys(secrets),
     notify: (name, data) => plugins.emit({ name, data: { ...data } }),
     certificatesOf: (address) => plugins.certificatesOf(address),
+    ...routing,
     keepAlive: background.add,
   });
-  const guard = { ...access, epoch };
+  const guards = createGuards({ ...access, epoch });
   const plugins = createRegistry(pluginSet, {
     ...shared,
     submitAs: mail.submitFor,
     idempotency,
-    isAllowed: createIsAllowed(guard),
+    ...guards,
+    ...routing,
     secret: secrets.secret,
     background: background.add,
     drainLater: async () => drivers.drains?.afterwards(drain),
@@ -183,17 +188,17 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
   return {
     ...access,
     ...mail,
+    ...guards,
     platform,
     epoch,
     plugins,
     rights,
-    requireRight: createRequireRight(guard),
     meter: shared.meter,
     baseUrl: shared.baseUrl,
     submit: mail.submitFor({ name: "host", actor: HOST }),
     drain,
     settled: () => background.drain(),
-    rekey: () => rekey({ ...shared, sealed }),
+    rekey: () => rekey(shared),
     renewTokens: secrets.renewTokens,
     async work(signal, deliveriesAborted) {
       if (!isSource(wake)) return;
@@ -207,9 +212,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     checkReady: () => checkKeys(secrets),
     doctor: createDoctor(() => ({ ...plugins.checks, ...checks() })),
     async prune() {
-      await plugins.prune();
-      await mail.prune();
-      await access.auditLog.prune();
+      for (const { prune } of [plugins, mail, access.auditLog]) await prune();
       await database.commit([rateLimits.prune(platform.now())]);
       await mail.maintainServers();
     },
@@ -227,6 +230,18 @@ function boundsOf({ signal, endsMs, maxConcurrent }: DrainBudget): DrainBounds {
     signal,
     timeLeftMs: () => endsMs - performance.now(),
     isSequential: maxConcurrent !== undefined,
+  };
+}
+
+/** Creates what decides on changes of where mail of plugins goes. @param registry is created later. */
+function createRouting(epoch: Epoch, { kept }: PluginSet, registry: () => Registry) {
+  return {
+    reroutes: createReroutes({
+      epoch,
+      basis: [SETTINGS, ...kept],
+      emit: (actor, data) => registry().emit(reroutedEvent(actor, data)),
+    }),
+    usageOf: async (identifier: string) => (await registry().serverUsers()).of(identifier),
   };
 }
 
@@ -259,6 +274,7 @@ function createFoundation(drivers: Drivers, settings: InstanceSettings, plugins:
     requestMs: settings.pluginRequestMs ?? DEFAULT_REQUEST_MS,
     blockedPorts: drivers.blockedPorts ?? [],
     http: drivers.http ?? createFetchClient({ egress: "private", ports: [] }),
+    sealed: createSealedRepository(database, plugins.sealed),
     audit: createAuditRepository(database, meter),
     rateLimits: createRateLimitRepository(database),
     rights: [...Object.keys(CORE_RIGHTS), ...plugins.rights],

@@ -90,6 +90,7 @@ export function settings(given: v.InferOutput<typeof options>) {
     }),
     "sms.identifier": setting(gateway, given.smsGateway, {
       description: "SMS gateway that codes are sent through",
+      namesGateway: true,
     }),
     "sms.providerTimeout": setting(validSeconds, given.smsValidSeconds, {
       description: "Seconds that a code sent by SMS is valid",

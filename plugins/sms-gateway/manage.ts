@@ -8,12 +8,33 @@ import type { GatewayInput, GatewayRow, GatewayStore } from "./store.ts";
 export interface Gateways {
   /** Returns the gateway with this number or name. @throws {SealpostError} `resource_not_found`. */
   get(numberOrName: string): Promise<GatewayRow>;
-  /** Creates or replaces a gateway. Returns its number. @throws {SealpostError} `invalid_parameter`. */
-  save(c: Context<Env>, input: GatewayInput): Promise<number>;
-  /** Deletes a gateway by its name. Returns its number. @throws {SealpostError} `resource_not_found`. */
-  remove(c: Context<Env>, name: string): Promise<number>;
-  /** Resets an option. @throws {SealpostError} `resource_not_found`; `invalid_parameter` if the gateway needs it. */
-  reset(c: Context<Env>, id: string, key: OptionName): Promise<void>;
+  /** Creates or replaces a gateway. @throws {SealpostError} `invalid_parameter`; `action_denied`. */
+  save(c: Context<Env>, input: GatewayInput): Promise<ChangedGateway>;
+  /** Deletes a gateway by its name. @throws {SealpostError} `resource_not_found`; `action_denied`. */
+  remove(c: Context<Env>, name: string): Promise<ChangedGateway>;
+  /**
+   * Resets an option.
+   * @throws {SealpostError} `resource_not_found`; `invalid_parameter` if the gateway needs it; `action_denied`.
+   */
+  reset(c: Context<Env>, id: string, key: OptionName): Promise<ChangedGateway>;
+}
+
+/** A gateway after a change. */
+interface ChangedGateway {
+  /** Its number. */
+  readonly id: number;
+  /** Names of the plugins whose codes go elsewhere now. */
+  readonly usedBy: readonly string[];
+}
+
+/** The options that decide who reads the codes. The others are their wording. */
+const ROUTE_OPTIONS: readonly OptionName[] = ["MAILTO", "REGEXP", "SMTPIDENTIFIER"];
+
+/** Returns the options by which a change sends codes elsewhere, comma-separated. */
+function routeChanges(stored: GatewayInput, next: GatewayInput): string {
+  return ROUTE_OPTIONS.filter((name) => stored[OPTIONS[name].column] !== next[OPTIONS[name].column]).join(
+    ",",
+  );
 }
 
 /** The options with the text of an SMS. */
@@ -25,9 +46,10 @@ export type CheckText = (template: string) => string | null;
 export function createGateways({
   store,
   audit,
+  guard,
   gateways,
   checkText,
-}: Pick<PluginContext, "store" | "audit"> & {
+}: Pick<PluginContext, "store" | "audit" | "guard"> & {
   readonly gateways: GatewayStore;
   readonly checkText: CheckText;
 }): Gateways {
@@ -50,18 +72,25 @@ export function createGateways({
         if (problem !== null) throw invalidParameter(`option.${name}`, problem);
       }
       const fields = OPTION_NAMES.filter((name) => input[OPTIONS[name].column] !== "").join(",");
-      await store.commit([gateways.put(input), audit.row(c, { success: true, identifier, fields })]);
-      return (await gateways.find(identifier))?.id ?? 0;
+      const stored = await gateways.find(identifier);
+      const reroute = await guard.reroute(c, identifier, stored ? routeChanges(stored, input) : "created");
+      const { info, usedBy } = reroute;
+      await store.commit([gateways.put(input), audit.row(c, { success: true, identifier, fields, info })]);
+      reroute.report();
+      return { id: (await gateways.find(identifier))?.id ?? 0, usedBy };
     },
 
     async remove(c, name) {
       const identifier = name.normalize("NFC");
       c.set("auditTarget", { identifier, recipient: "" });
       const row = await gateways.find(identifier);
-      const auditRow = audit.row(c, { success: true, identifier }, "ifChanged");
+      const reroute = await guard.reroute(c, identifier, row ? "deleted" : "");
+      const { info, usedBy } = reroute;
+      const auditRow = audit.row(c, { success: true, identifier, info }, "ifChanged");
       const [removed] = await store.commit([gateways.remove(identifier), auditRow]);
       if (!row || removed.rowsAffected === 0) throw notFound();
-      return row.id;
+      reroute.report();
+      return { id: row.id, usedBy };
     },
 
     async reset(c, id, key) {
@@ -73,9 +102,14 @@ export function createGateways({
       if (!yieldsAddress({ ...row, [column]: fallback })) {
         throw invalidParameter("key", `MAILTO yields no email address without ${key}`);
       }
-      const entry = { success: true, identifier: row.identifier, fields: key };
+      const { identifier } = row;
+      const reroute = await guard.reroute(c, identifier, routeChanges(row, { ...row, [column]: fallback }));
+      const { info, usedBy } = reroute;
       const change = gateways.set(row.id, { [column]: fallback });
+      const entry = { success: true, identifier, fields: key, info };
       await store.commit([change, audit.row(c, entry, "ifChanged")]);
+      reroute.report();
+      return { id: row.id, usedBy };
     },
   };
 }

@@ -8,6 +8,8 @@ import {
   respond,
   route,
   tagged,
+  usedByDetail,
+  usedByEntries,
 } from "sealpost/plugin";
 import * as v from "valibot";
 import { type CheckText, createGateways, type Gateways, notFound } from "./manage.ts";
@@ -33,7 +35,7 @@ const WRITE = { right: "smsgateway_write" } as const;
 const ONE = { path: "/smsgateway/:gateway", parameters: { path: gatewayPath }, errors: [404] } as const;
 const TEST_TEXTS = { en: "This is a test of Sealpost", de: "Dies ist ein Test von Sealpost" } as const;
 
-interface RouteDeps extends Pick<PluginContext, "mail" | "store" | "audit"> {
+interface RouteDeps extends Pick<PluginContext, "mail" | "store" | "audit" | "guard"> {
   readonly gateways: GatewayStore;
   readonly sendSms: SendSms;
   readonly checkText: CheckText;
@@ -85,20 +87,20 @@ function writeRoutes({ mail }: RouteDeps, managed: Gateways) {
         parameters: { body: gatewayParams },
         checkNames: assertKnownOptions,
         response: v.number(),
-        detail: v.object(noticeEntries),
+        detail: v.object({ ...noticeEntries, ...usedByEntries }),
         summary: "Create or replace an SMS gateway",
         description: "The value is the number of the gateway.",
         operationId: "saveSmsGateway",
       },
       async (c, { body }) => {
         const input = toGateway(body);
-        const id = await managed.save(c, input);
+        const { id, usedBy } = await managed.save(c, input);
         const known = await mail.servers();
         const missing = serversOf(input).filter((name) => !known.includes(name));
         const notices = missing.map((identifier) =>
           notice("server_missing", "option.SMTPIDENTIFIER", { identifier }),
         );
-        return respond(id, { detail: noticeDetail(notices) });
+        return respond(id, { detail: usedByDetail(usedBy, noticeDetail(notices)) });
       },
     ),
     route(
@@ -107,10 +109,14 @@ function writeRoutes({ mail }: RouteDeps, managed: Gateways) {
         ...ONE,
         method: "DELETE",
         response: v.number(),
+        detail: v.object(usedByEntries),
         summary: "Delete an SMS gateway",
         description: "By its name. The value is its number.",
       },
-      (c, { path: { gateway } }) => managed.remove(c, gateway),
+      async (c, { path: { gateway } }) => {
+        const { id, usedBy } = await managed.remove(c, gateway);
+        return respond(id, { detail: usedByDetail(usedBy) });
+      },
     ),
     route(
       {
@@ -119,13 +125,14 @@ function writeRoutes({ mail }: RouteDeps, managed: Gateways) {
         path: "/smsgateway/option/:id/:key",
         parameters: { path: keyParams },
         response: v.boolean(),
+        detail: v.object(usedByEntries),
         summary: "Reset an option of a gateway",
         operationId: "deleteSmsGatewayOption",
         errors: [404],
       },
       async (c, { path: { id, key } }) => {
-        await managed.reset(c, id, key);
-        return true;
+        const { usedBy } = await managed.reset(c, id, key);
+        return respond(true, { detail: usedByDetail(usedBy) });
       },
     ),
   ];

@@ -10,6 +10,8 @@ import { isWithin, parseTimeWindows } from "./time-windows.ts";
 /** Decides rights by the current policies of the database, and by the API key if one was used. */
 export interface Authorization {
   decide(right: Right, principal: Principal, client: string | null): Promise<PolicyDecision>;
+  /** Whether an active policy names this right, to grant or to exclude it. Wildcards include rights without naming them. */
+  isNamed(right: Right): Promise<boolean>;
   /** Returns every right that is allowed. */
   rights(principal: Principal, client: string | null): Promise<readonly Right[]>;
 }
@@ -30,6 +32,12 @@ export function createAuthorization(deps: {
     async decide(right, principal, client) {
       if (!isInKey(principal, right, client)) return { allowed: false, policies: [] };
       return decide(await policies.list(), right, contextOf(principal, client));
+    },
+
+    async isNamed(right) {
+      const active = (await policies.list()).filter((policy) => policy.active);
+      const entries = active.flatMap(({ action }) => Object.keys(action));
+      return entries.some((entry) => splitNegation(entry, ["!"]).rest === right);
     },
 
     async rights(principal, client) {

@@ -1,12 +1,8 @@
 import { Command } from "commander";
 import * as v from "valibot";
 import { parseEndpoint } from "../domain/endpoint.ts";
-import {
-  type DefinitionView,
-  definitionDetail,
-  definitionView,
-  deletionDetail,
-} from "../http/smtpserver-schema.ts";
+import { type DefinitionView, definitionDetail, definitionView } from "../http/smtpserver-schema.ts";
+import { usedByEntries } from "../wire/envelope.ts";
 import { ApiError } from "./api.ts";
 import { table } from "./output.ts";
 import { needsDatabase, runOnApi } from "./run.ts";
@@ -89,7 +85,7 @@ function removeCommand(): Command {
           method: "DELETE",
           path: ["smtpserver", identifier],
           value: v.boolean(),
-          detail: v.optional(v.partial(deletionDetail), {}),
+          detail: v.optional(v.object(usedByEntries), {}),
         });
         if (!value) throw new ApiError(`There is no definition "${identifier}"`);
         const { used_by: users = [] } = detail;

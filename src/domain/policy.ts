@@ -5,6 +5,7 @@ export type Right = string;
 export const CORE_RIGHTS = {
   smtpserver_read: "Read SMTP server definitions",
   smtpserver_write: "Create, change, delete and test SMTP server definitions",
+  smtpserver_route: "Change where the mail of plugins goes, in addition to the right of the route",
   policyread: "Read policies",
   policywrite: "Create, change, enable and disable policies",
   policydelete: "Delete policies",
@@ -20,6 +21,12 @@ export const CORE_RIGHTS = {
   adminread: "List admins",
   adminwrite: "Create, change, enable, disable and delete admins",
 } as const;
+
+/**
+ * The right that a change of where codes go requires in addition, once an active policy names it. Before that, the right
+ * of the route is enough.
+ */
+export const REROUTE_RIGHT: Right = "smtpserver_route" satisfies keyof typeof CORE_RIGHTS;
 
 /** An admin policy without its id. An empty list matches everything. */
 export interface PolicyFields {

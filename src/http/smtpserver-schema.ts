@@ -306,11 +306,6 @@ export const definitionTag = {
   description: "Named definitions of mail servers, and tests of them",
 };
 
-/** `detail` of a deletion. */
-export const deletionDetail = v.object({
-  used_by: described(v.array(v.string()), "Plugins that send through it"),
-});
-
 /** A definition as a client saves it. */
 export const EXAMPLE = { server: "mail.example.org", sender: "app@example.org", tls: true, port: 587 };
 export const EXAMPLE_VIEW: DefinitionView = {

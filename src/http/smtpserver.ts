@@ -6,8 +6,8 @@ import { type Servers, type StoredDefinition, serverNotFound } from "../mail/ser
 import { describeIdentity } from "../mail/servers/describe-identity.ts";
 import type { SaveServer } from "../mail/servers/save.ts";
 import type { Registry } from "../plugin/registry.ts";
-import { noticeDetail, noticeEntries, respond } from "../wire/envelope.ts";
-import { serverLimitOf } from "../wire/guard.ts";
+import { noticeDetail, noticeEntries, respond, usedByDetail, usedByEntries } from "../wire/envelope.ts";
+import { type AssertMayReroute, serverLimitOf } from "../wire/guard.ts";
 import { readCreateOnly, readIfMatch } from "../wire/request.ts";
 import { route, tagged } from "../wire/route.ts";
 import { described } from "../wire/schemas.ts";
@@ -16,7 +16,6 @@ import {
   definitionParams,
   definitionTag,
   definitionView,
-  deletionDetail,
   EXAMPLE,
   EXAMPLE_VIEW,
   flag,
@@ -38,7 +37,8 @@ const path = identifierParams;
 const ONE = { path: "/smtpserver/:identifier" } as const;
 const READ = { method: "GET", right: "smtpserver_read" } as const;
 const WRITE = { ...ONE, right: "smtpserver_write", response: v.boolean() } as const;
-const notices = v.object(noticeEntries);
+const REROUTE =
+  "A change that sends mail of plugins elsewhere also needs the right `smtpserver_route` once an active policy names it.";
 
 interface ReadDeps {
   readonly servers: Servers;
@@ -54,6 +54,7 @@ interface WriteDeps {
   readonly servers: Servers;
   readonly saveServer: SaveServer;
   readonly plugins: Pick<Registry, "serverUsers">;
+  readonly assertMayReroute: AssertMayReroute;
 }
 
 /** Creates what reads the details of listed definitions: their health in one round trip, whatever their number. */
@@ -64,7 +65,7 @@ function createListDetails({ servers, circuit, plugins, platform }: ReadDeps) {
     const entries = all.map(async (one) => {
       const { identifier, certificate } = one;
       const identity = certificate === "" ? null : await describeIdentity(servers, identifier, now);
-      const usedBy = users.get(identifier) ?? [];
+      const { plugins: usedBy } = users.of(identifier);
       return [
         identifier,
         toListDetail(one, healthOf(identifier), identity?.daysLeft ?? null, usedBy),
@@ -152,15 +153,16 @@ function readRoutes(deps: ReadDeps) {
   ];
 }
 
-function writeRoutes({ servers, saveServer, plugins }: WriteDeps) {
+function writeRoutes({ servers, saveServer, plugins, assertMayReroute }: WriteDeps) {
   return [
     route(
       {
         ...WRITE,
         method: "POST",
         parameters: { path, body: definitionParams },
-        detail: notices,
+        detail: v.object({ ...noticeEntries, ...usedByEntries }),
         summary: "Create or replace a definition",
+        description: REROUTE,
         operationId: "saveSmtpServer",
         errors: [409, 412],
         headers: { "If-Match": "Replace only this version (ETag)", "If-None-Match": "`*`: create only" },
@@ -169,10 +171,10 @@ function writeRoutes({ servers, saveServer, plugins }: WriteDeps) {
       async (c, { path: { identifier }, body }) => {
         const ifMatch = readIfMatch(c.req.header("if-match"));
         const createOnly = readCreateOnly(c.req.header("if-none-match"));
-        const conditions = { ifMatch, createOnly };
+        const conditions = { ifMatch, createOnly, assertReroute: () => assertMayReroute(c) };
         const saved = await saveServer(identifier, toServerInput(body), conditions, c.get("actor"));
         c.header("ETag", saved.etag);
-        return respond(true, { detail: noticeDetail(saved.notices) });
+        return respond(true, { detail: usedByDetail(saved.usedBy, noticeDetail(saved.notices)) });
       },
     ),
     route(
@@ -180,18 +182,19 @@ function writeRoutes({ servers, saveServer, plugins }: WriteDeps) {
         ...WRITE,
         method: "DELETE",
         parameters: { path },
-        detail: deletionDetail,
+        detail: v.object(usedByEntries),
         summary: "Delete a definition",
-        description: "The value is `false` if there was none.",
+        description: `The value is \`false\` if there was none. ${REROUTE}`,
         operationId: "deleteSmtpServer",
         errors: [412],
         headers: { "If-Match": "Delete only this version (ETag)" },
       },
       async (c, { path: { identifier } }) => {
         const ifMatch = readIfMatch(c.req.header("if-match"));
-        const used_by = [...((await plugins.serverUsers()).get(identifier) ?? [])];
-        const isRemoved = await servers.remove(identifier, ifMatch, c.get("actor"));
-        return respond(isRemoved, { detail: used_by.length > 0 ? { used_by } : undefined });
+        const { plugins: usedBy } = (await plugins.serverUsers()).of(identifier);
+        const conditions = { ifMatch, assertReroute: () => assertMayReroute(c) };
+        const isRemoved = await servers.remove(identifier, conditions, c.get("actor"));
+        return respond(isRemoved, { detail: usedByDetail(usedBy) });
       },
     ),
   ];

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { Doctor } from "../mail/doctor/doctor.ts";
 import type { Registry } from "../plugin/registry.ts";
 import { noticeDetail, noticeEntries, respond } from "../wire/envelope.ts";
+import type { AssertMayReroute } from "../wire/guard.ts";
 import { route, tagged } from "../wire/route.ts";
 import { described, named } from "../wire/schemas.ts";
 
@@ -23,14 +24,14 @@ export const finding = named(
   }),
 );
 
-/** The settings of plugins, and the check of the whole instance. */
-export function systemRoutes({
-  plugins: { settings },
-  doctor,
-}: {
+interface SystemDeps {
   readonly plugins: Pick<Registry, "settings">;
   readonly doctor: Doctor;
-}) {
+  readonly assertMayReroute: AssertMayReroute;
+}
+
+/** The settings of plugins, and the check of the whole instance. */
+export function systemRoutes({ plugins: { settings }, doctor, assertMayReroute }: SystemDeps) {
   return tagged(TAG, [
     route(
       {
@@ -73,7 +74,7 @@ export function systemRoutes({
         );
         // Before the commit, while the request's first read is current.
         const notices = await settings.noticesOf(new Map(given));
-        const changed = await settings.set(new Map(given), c.get("actor"));
+        const changed = await settings.set(new Map(given), c.get("actor"), () => assertMayReroute(c));
         return respond(changed, { detail: noticeDetail(notices) });
       },
     ),
@@ -98,7 +99,8 @@ export function systemRoutes({
           "The host's option or the default takes effect again. The value is `false` if no value was set.",
         operationId: "deleteSetting",
       },
-      (c, { path: { key } }) => settings.remove(settings.known(key), c.get("actor")),
+      (c, { path: { key } }) =>
+        settings.remove(settings.known(key), c.get("actor"), () => assertMayReroute(c)),
     ),
   ]);
 }

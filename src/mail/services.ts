@@ -2,6 +2,7 @@ import type { ApiKeys } from "../access/api-keys.ts";
 import type { AuditLog } from "../access/audit-log.ts";
 import type { Authentication } from "../access/authentication.ts";
 import type { Authorization } from "../access/authorization.ts";
+import type { Reroutes, Usage } from "../access/reroutes.ts";
 import { shareRead } from "../async/batcher.ts";
 import type { Database, Statement } from "../contracts/database.ts";
 import type { HttpClient } from "../contracts/http-client.ts";
@@ -83,6 +84,9 @@ interface MailServicesDeps {
   /** @throws if the keys do not decrypt the database. */
   readonly checkKeys: () => Promise<void>;
   readonly notify: Notify;
+  readonly reroutes: Reroutes;
+  /** Returns whose mail a definition routes. */
+  readonly usageOf: (identifier: string) => Promise<Usage>;
   /** Finds the certificates of users by their address. */
   readonly certificatesOf: CertificatesOf;
   /** Keeps the runtime from ending work with the request that started it. */

@@ -1,11 +1,33 @@
 import { getLogger } from "@logtape/logtape";
 import { withDeadline } from "../async/abort.ts";
+import { SealpostError } from "../errors.ts";
 
 /** Lets work continue after the response; on Workers `waitUntil`. Never throws. */
 export type RunInBackground = (work: Promise<unknown>) => void;
 
 const log = getLogger(["sealpost", "plugin"]);
 const DRAIN_MS = 5_000;
+
+/** Runs work of one plugin. A failure, or a run that takes too long, is logged and does not affect other plugins. */
+export type Run = <T>(
+  plugin: string,
+  what: string,
+  work: () => Promise<T> | undefined,
+  otherwise: T,
+) => Promise<T>;
+
+/** @param timeoutMs bounds each run. */
+export function createRun(timeoutMs: number): Run {
+  return async (plugin, what, work, otherwise) => {
+    try {
+      const late = () => new SealpostError("too_slow", `It did not finish within ${timeoutMs} ms`);
+      return (await withDeadline((async () => work())(), timeoutMs, late)) ?? otherwise;
+    } catch (error) {
+      log.error("Plugin {plugin} could not {what}: {error}", { plugin, what, error });
+      return otherwise;
+    }
+  };
+}
 
 /** Work that no request waits for, but the end of the instance does. */
 export class BackgroundWork {

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Context } from "hono";
 import type { Passwords } from "../access/passwords.ts";
+import type { Reroutes, Usage } from "../access/reroutes.ts";
 import type { Database } from "../contracts/database.ts";
 import type { Env } from "../contracts/env.ts";
 import type { HttpClient } from "../contracts/http-client.ts";
@@ -27,7 +28,7 @@ import type { Epoch } from "../storage/epoch.ts";
 import { untilCommitted } from "../storage/epoch.ts";
 import { ADMINS } from "../storage/kept-tables.ts";
 import type { RateLimitRepository } from "../storage/rate-limits.ts";
-import type { IsAllowed } from "../wire/guard.ts";
+import type { AssertMayReroute, IsAllowed } from "../wire/guard.ts";
 import type { RunInBackground } from "./background.ts";
 import type { Events } from "./events.ts";
 import { createPluginHttp } from "./http.ts";
@@ -56,6 +57,10 @@ export interface ContextDeps {
   readonly findServer: (identifier: string) => Promise<StoredDefinition | null>;
   readonly encryption: Pick<Encryption, "assertUsable">;
   readonly isAllowed: IsAllowed;
+  readonly assertMayReroute: AssertMayReroute;
+  readonly reroutes: Reroutes;
+  /** Returns whose codes an SMS gateway routes. */
+  readonly gatewayUsage: (gateway: string) => Promise<Usage>;
   readonly background: RunInBackground;
   readonly http: HttpClient;
   readonly baseUrl: string;
@@ -86,10 +91,7 @@ export function createContext(plugin: ValidatedPlugin, deps: ContextDeps): Plugi
       get: async (key) => (await settings.read([key])).get(key),
       all: async () => Object.fromEntries(await settings.read(Object.keys(options.settings))),
     },
-    guard: {
-      isAllowed: deps.isAllowed,
-      adminNames: async () => (await deps.epoch.rows(ADMINS)).map(({ username }) => username),
-    },
+    guard: createGuard(deps),
     audit: createAudit(actorOf, deps),
     secrets,
     limits: createPluginLimits({ ...deps, plugin: name, mac: secrets.mac }),
@@ -135,6 +137,24 @@ function createStore({ name, kept = [] }: ValidatedPlugin, { database, epoch }: 
     },
     decide: (statements, verdict) => decide(database, statements, verdict),
     readAfter: (error, select) => readAfter(database, error, select),
+  };
+}
+
+function createGuard({
+  epoch,
+  isAllowed,
+  assertMayReroute,
+  reroutes,
+  gatewayUsage,
+}: ContextDeps): PluginContext["guard"] {
+  return {
+    isAllowed,
+    adminNames: async () => (await epoch.rows(ADMINS)).map(({ username }) => username),
+    async reroute(c, identifier, change) {
+      const usage = () => gatewayUsage(identifier);
+      const reroute = await reroutes.allow({ identifier, change }, usage, () => assertMayReroute(c));
+      return { ...reroute, report: () => reroute.report(c.get("actor")) };
+    },
   };
 }
 

@@ -44,10 +44,10 @@ export function setting<const S extends v.GenericSchema>(
   schema: S,
   fallback: v.InferOutput<S>,
   about: Pick<Setting, "description"> &
-    Partial<Pick<Setting<S>, "secret" | "namesServer" | "needsBaseUrl" | "problemOf">>,
+    Partial<Pick<Setting<S>, "secret" | "namesServer" | "namesGateway" | "needsBaseUrl" | "problemOf">>,
 ): Setting<S> {
-  const defaults = { secret: false, namesServer: false, needsBaseUrl: false, problemOf: () => null };
-  return { ...defaults, ...about, schema, fallback };
+  const nothing = { secret: false, namesServer: false, namesGateway: false, needsBaseUrl: false };
+  return { ...nothing, problemOf: () => null, ...about, schema, fallback };
 }
 
 /** Rejects unknown options whatever the schema says: a misspelled option would silently have no effect. */

@@ -5,6 +5,7 @@ import { withDeadline } from "../async/abort.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { EventHandler, SealpostEvent } from "../contracts/plugin/events.ts";
+import type { AuditActor } from "../domain/audit.ts";
 import { SealpostError } from "../errors.ts";
 import { eventNameOf } from "../wire/route.ts";
 import type { RunInBackground } from "./background.ts";
@@ -17,6 +18,8 @@ export const CAUSED_BY_EVENT = " (event)";
 const ALL = "*";
 
 const log = getLogger(["sealpost", "plugin"]);
+
+const REROUTED = "smtpserver_rerouted";
 
 /** An event to emit. Fields that it leaves out are empty. */
 type EmittedEvent = Pick<SealpostEvent, "name" | "data"> & Partial<SealpostEvent>;
@@ -90,6 +93,15 @@ function isCausedByEvent({ submitter }: SealpostEvent["data"]): boolean {
   return typeof submitter === "string" && submitter.endsWith(CAUSED_BY_EVENT);
 }
 
+/** Returns the event of a change by which mail of plugins goes elsewhere. */
+export function reroutedEvent(
+  { administrator, realm, client, requestId }: AuditActor,
+  data: object,
+): EmittedEvent {
+  const actor = administrator === "" ? null : { username: administrator, realm };
+  return { name: REROUTED, actor, client: client || null, requestId, data: { ...data } };
+}
+
 /** Creates the middleware that emits an event for every API action, once its response is created. */
 export function emitActions({ emit }: Pick<Events, "emit">): MiddlewareHandler<Env> {
   return async function emitActions(c, next) {
@@ -119,4 +131,5 @@ export const CORE_EVENTS = {
   circuit_opened: "A mail server is down, and its queued mail is on hold",
   oauth_failed: "A definition gets no access token until an admin changes something",
   certificate_expiring: "A certificate of a definition expires soon",
+  [REROUTED]: "Mail of plugins goes elsewhere: a definition, an SMS gateway or a setting was changed",
 } as const;

@@ -8,7 +8,7 @@ import type { Encryption } from "../mail/encryption.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import { toDeliveryView } from "../wire/delivery.ts";
 import { CAUSED_BY_EVENT, type Events } from "./events.ts";
-import { type SettingsService, serversOf, toNames } from "./settings.ts";
+import { type SettingsService, serverSettings, serversOf, toNames } from "./settings.ts";
 
 const UNKNOWN_SERVER = {
   server: "",
@@ -69,9 +69,4 @@ export function createPluginMail(deps: {
     assertCertificate: (address, pem) => assertUsable({ [address]: pem }, "certificate"),
     servers: serverNames,
   };
-}
-
-/** Names of the settings that name SMTP servers. */
-export function serverSettings(settings: Settings): readonly string[] {
-  return Object.entries(settings).flatMap(([name, { namesServer }]) => (namesServer ? [name] : []));
 }

@@ -1,4 +1,4 @@
-import { getLogger } from "@logtape/logtape";
+import type { Usage } from "../access/reroutes.ts";
 import { withDeadline } from "../async/abort.ts";
 import type { KeptTable, Migration } from "../contracts/database.ts";
 import type { Directory } from "../contracts/directory.ts";
@@ -14,15 +14,22 @@ import { epochMigration } from "../storage/kept-tables.ts";
 import { createSettingsRepository } from "../storage/settings.ts";
 import type { RouteDeps } from "../wire/mount-routes.ts";
 import { actionsOf, eventNameOf } from "../wire/route.ts";
+import { createRun } from "./background.ts";
 import { type ContextDeps, createContext } from "./context.ts";
 import { CORE_EVENTS, createEvents, type Events } from "./events.ts";
 import { mountPlugins, type PluginRoutes } from "./routes.ts";
-import { createServerUsage, type RegisteredPlugin, type Run, type ServerUsage } from "./server-usage.ts";
+import {
+  createServerUsage,
+  type RegisteredPlugin,
+  type ServerUsage,
+  type ServerUsers,
+} from "./server-usage.ts";
 import { createSettings, type SettingsService } from "./settings.ts";
 import { assertNoProblems, type ValidatedPlugin, validatePlugins } from "./validate.ts";
 import { createPluginWork, type PluginWork, type PluginWorkDeps } from "./work.ts";
 
-const log = getLogger(["sealpost", "plugin"]);
+/** The gateway that the capability `sms` uses if a setting names none. */
+const DEFAULT_GATEWAY = "default";
 
 /** The plugins of an instance before their setup, and the parts of an instance that depend on them. */
 export interface PluginSet {
@@ -67,8 +74,8 @@ export interface Registry {
   list(): Promise<PluginView[]>;
   /** Returns the certificates of the users with this address, as PEM texts; empty if there are none. */
   certificatesOf(address: string): Promise<string>;
-  /** Names of the plugins that send through each definition, by their settings and what they report. */
-  serverUsers(): Promise<ReadonlyMap<string, readonly string[]>>;
+  /** Returns which plugins send through which definition, by their settings and what they report. */
+  serverUsers(): Promise<ServerUsers>;
   /** Checks of the doctor: the settings of plugins, and what they name. */
   readonly checks: Checks;
   /** Closes the plugins in reverse order; one that fails or hangs does not keep the others from closing. */
@@ -93,7 +100,10 @@ export function readPlugins(registered: readonly Plugin[]): PluginSet {
   };
 }
 
-type RegistryDeps = Omit<ContextDeps, "settingsService" | "emitter" | "eventNames" | "provided" | "wake"> &
+type RegistryDeps = Omit<
+  ContextDeps,
+  "settingsService" | "emitter" | "eventNames" | "provided" | "gatewayUsage" | "wake"
+> &
   PluginWorkDeps & {
     /** Time limit of a request to a plugin, in milliseconds. */
     readonly requestMs: number;
@@ -103,22 +113,20 @@ type RegistryDeps = Omit<ContextDeps, "settingsService" | "emitter" | "eventName
 export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Registry {
   const { database, background, requestMs } = deps;
   const all: Settings = Object.assign({}, ...plugins.map(({ options }) => options.settings));
-  const repository = createSettingsRepository(database, deps.epoch);
-  const settings = createSettings({ ...deps, settings: all, repository });
+  const found = { repository: createSettingsRepository(database, deps.epoch), pluginOf: ownersOf(plugins) };
+  const settings = createSettings({ ...deps, ...found, settings: all });
   const emitter = createEvents({ ...deps, recordFailure: createRecordFailure(deps) });
   let routes: PluginRoutes | undefined;
   let actionsOfCore: readonly string[] = [];
-  const eventNames = () => {
-    const actions = [...actionsOfCore, ...(routes?.actions.values() ?? [])].flat();
-    const emitted = [...Object.keys(CORE_EVENTS), ...plugins.flatMap(({ events = [] }) => events)];
-    return [...new Set([...actions.map(eventNameOf), ...emitted])].toSorted();
-  };
+  const eventNames = () =>
+    eventNamesOf(plugins, [...actionsOfCore, ...(routes?.actions.values() ?? [])].flat());
 
   const provided: Partial<Capabilities> = {};
   const work = createPluginWork(deps);
-  const shared = { ...deps, settingsService: settings, emitter, eventNames, provided, wake: work.wake };
+  const gatewayUsage = createGatewayUsage(plugins, settings);
+  const late = { settingsService: settings, emitter, eventNames, provided, gatewayUsage, wake: work.wake };
   const registered = plugins.map((plugin): RegisteredPlugin => {
-    const instance = plugin.options.setup(createContext(plugin, shared));
+    const instance = plugin.options.setup(createContext(plugin, { ...deps, ...late }));
     assertNoProblems(brokenPromises(plugin, instance));
     Object.assign(provided, instance.provides);
     emitter.listen(plugin.name, instance.on ?? {});
@@ -181,6 +189,18 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
   };
 }
 
+/** Returns the names of all events: those of API actions, and those that Sealpost and plugins emit. */
+function eventNamesOf(plugins: readonly ValidatedPlugin[], actions: readonly string[]): readonly string[] {
+  const emitted = [...Object.keys(CORE_EVENTS), ...plugins.flatMap(({ events = [] }) => events)];
+  return [...new Set([...actions.map(eventNameOf), ...emitted])].toSorted();
+}
+
+/** Returns a lookup of the plugin that has a setting. */
+function ownersOf(plugins: readonly ValidatedPlugin[]) {
+  return (setting: string) =>
+    plugins.find(({ options }) => Object.hasOwn(options.settings, setting))?.name ?? "";
+}
+
 async function certificatesOf(directory: Directory | undefined, address: string): Promise<string> {
   const users = (await directory?.findByAddress(address)) ?? [];
   return users.map(({ certificate = "" }) => certificate).join("\n");
@@ -198,15 +218,17 @@ function createRecordFailure({ database, audit, platform }: RegistryDeps) {
   };
 }
 
-function createRun(requestMs: number): Run {
-  return async (plugin, what, work, otherwise) => {
-    try {
-      const late = () => new SealpostError("too_slow", `It did not finish within ${requestMs} ms`);
-      return (await withDeadline((async () => work())(), requestMs, late)) ?? otherwise;
-    } catch (error) {
-      log.error("Plugin {plugin} could not {what}: {error}", { plugin, what, error });
-      return otherwise;
-    }
+/** Creates the index of which plugin sends through which SMS gateway, by their settings. */
+function createGatewayUsage(plugins: readonly ValidatedPlugin[], settings: SettingsService) {
+  return async (gateway: string): Promise<Usage> => {
+    const users = plugins.map(async ({ name, options }) => {
+      const names = Object.entries(options.settings).flatMap(([key, { namesGateway }]) =>
+        namesGateway ? [key] : [],
+      );
+      const values = [...(await settings.read(names)).values()];
+      return values.some((value) => (value || DEFAULT_GATEWAY) === gateway) ? [name] : [];
+    });
+    return { plugins: (await Promise.all(users)).flat(), isComplete: true };
   };
 }
 

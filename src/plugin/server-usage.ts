@@ -1,7 +1,8 @@
 import { getLogger } from "@logtape/logtape";
+import type { Usage } from "../access/reroutes.ts";
 import type { PluginInstance } from "../contracts/plugin/definition.ts";
-import { serverSettings } from "./mail.ts";
-import { type SettingsService, serversOf } from "./settings.ts";
+import type { Run } from "./background.ts";
+import { type SettingsService, serverSettings, serversOf } from "./settings.ts";
 import type { ValidatedPlugin } from "./validate.ts";
 
 const log = getLogger(["sealpost", "plugin"]);
@@ -11,14 +12,6 @@ export interface RegisteredPlugin {
   readonly plugin: ValidatedPlugin;
   readonly instance: PluginInstance;
 }
-
-/** Runs work of one plugin. A failure, or a run that takes too long, is logged and does not affect other plugins. */
-export type Run = <T>(
-  plugin: string,
-  what: string,
-  work: () => Promise<T> | undefined,
-  otherwise: T,
-) => Promise<T>;
 
 interface ServerUsageDeps {
   readonly run: Run;
@@ -30,44 +23,57 @@ interface ServerUsageDeps {
 /** Which plugins send through which SMTP servers, by their settings and what they report. */
 export interface ServerUsage {
   /** Returns the servers of one plugin. */
-  of(plugin: RegisteredPlugin): Promise<string[]>;
-  /** Returns the names of the plugins of each server. */
-  users(): Promise<ReadonlyMap<string, string[]>>;
-  /** Returns the same for the servers that do not exist. */
-  missing(): Promise<ReadonlyMap<string, string[]>>;
+  of(plugin: RegisteredPlugin): Promise<readonly string[]>;
+  /** Returns the plugins of all servers. */
+  users(): Promise<ServerUsers>;
+  /** Returns the names of the plugins of each server that does not exist. */
+  missing(): Promise<ReadonlyMap<string, readonly string[]>>;
   /** Logs which servers do not exist. */
   warnOfMissing(): Promise<void>;
+}
+
+/** The plugins of all servers at one moment. */
+export interface ServerUsers {
+  /** Returns the plugins that send through this server. */
+  of(identifier: string): Usage;
 }
 
 export function createServerUsage(
   registered: readonly RegisteredPlugin[],
   { run, settings, serverNames }: ServerUsageDeps,
 ): ServerUsage {
-  async function of({ plugin, instance }: RegisteredPlugin): Promise<string[]> {
+  async function named({ plugin, instance }: RegisteredPlugin) {
     const names = serverSettings(plugin.options.settings);
     const configured = names.length > 0 ? [...(await settings.read(names)).values()] : [];
-    const inTables = await run(plugin.name, "list its SMTP servers", () => instance.servers?.(), []);
-    return [...new Set([...configured.flatMap(serversOf), ...inTables])];
+    const list = async () => (await instance.servers?.()) ?? [];
+    const inTables = await run(plugin.name, "list its SMTP servers", list, null);
+    const servers = [...new Set([...configured.flatMap(serversOf), ...(inTables ?? [])])];
+    return { plugin: plugin.name, servers, isComplete: inTables !== null };
   }
 
-  async function users(): Promise<ReadonlyMap<string, string[]>> {
-    const named = await Promise.all(registered.map(of));
+  async function byServer() {
+    const all = await Promise.all(registered.map(named));
     const found = new Map<string, string[]>();
-    for (const [index, { plugin }] of registered.entries()) {
-      for (const server of named[index] ?? []) found.set(server, [...(found.get(server) ?? []), plugin.name]);
+    for (const { plugin, servers } of all) {
+      for (const server of servers) found.set(server, [...(found.get(server) ?? []), plugin]);
     }
-    return found;
+    return { found, isComplete: all.every(({ isComplete }) => isComplete) };
   }
 
-  async function missing(): Promise<ReadonlyMap<string, string[]>> {
-    const found = await users();
+  async function missing(): Promise<ReadonlyMap<string, readonly string[]>> {
+    const { found } = await byServer();
     const existing = found.size > 0 ? await serverNames() : [];
     return new Map([...found].filter(([server]) => !existing.includes(server)));
   }
 
   return {
-    of,
-    users,
+    of: async (plugin) => (await named(plugin)).servers,
+
+    async users() {
+      const { found, isComplete } = await byServer();
+      return { of: (identifier) => ({ plugins: found.get(identifier) ?? [], isComplete }) };
+    },
+
     missing,
 
     async warnOfMissing() {

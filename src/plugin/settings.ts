@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import * as v from "valibot";
+import type { AssertReroute, Reroute, Reroutes } from "../access/reroutes.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Setting, Settings } from "../contracts/plugin/settings.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
@@ -32,15 +33,20 @@ export interface SettingsService {
   /**
    * Stores new values, all of them or none. Each is validated as a parameter of that name.
    * @returns for each name whether it was set before.
+   * @param assertReroute called before mail of a plugin goes elsewhere.
    * @throws {SealpostError} `missing_parameter` or `invalid_parameter`, naming the first invalid one.
    */
-  set(values: ReadonlyMap<string, unknown>, actor: AuditActor): Promise<Record<string, "insert" | "update">>;
+  set(
+    values: ReadonlyMap<string, unknown>,
+    actor: AuditActor,
+    assertReroute: AssertReroute,
+  ): Promise<Record<string, "insert" | "update">>;
   /** Returns what keeps new values from having an effect. Invalid ones have no notices. */
   noticesOf(values: ReadonlyMap<string, unknown>): Promise<readonly Notice[]>;
   /** Returns the names of the settings whose stored value is no longer valid. */
   invalid(): Promise<readonly string[]>;
   /** Resets a setting to the option or the default. @returns whether a value was set. */
-  remove(name: string, actor: AuditActor): Promise<boolean>;
+  remove(name: string, actor: AuditActor, assertReroute: AssertReroute): Promise<boolean>;
 }
 
 interface SettingsDeps {
@@ -53,12 +59,16 @@ interface SettingsDeps {
   readonly baseUrl: string;
   /** Returns the names of the stored definitions. */
   readonly serverNames: () => Promise<readonly string[]>;
+  readonly reroutes: Reroutes;
+  /** Returns the plugin of a setting. */
+  readonly pluginOf: (name: string) => string;
 }
 
 /** Creates the settings of all plugins. */
 export function createSettings(deps: SettingsDeps): SettingsService {
-  const { epoch, audit, repository, platform, settings, baseUrl, serverNames } = deps;
-  const { settingOf, parsed, currentValue, rowOf } = createSettingCodec(deps);
+  const { repository, settings, baseUrl, serverNames } = deps;
+  const codec = createSettingCodec(deps);
+  const { settingOf, parsed, currentValue } = codec;
 
   async function read(names: readonly string[]): Promise<ReadonlyMap<string, unknown>> {
     const rows = await repository.find(names);
@@ -112,26 +122,13 @@ export function createSettings(deps: SettingsDeps): SettingsService {
       return (await Promise.all(known)).filter(({ isValid }) => !isValid).map(({ name }) => name);
     },
 
-    async set(values, actor) {
-      const rows = await Promise.all([...values].map(([name, value]) => rowOf(name, value)));
-      const names = rows.map(({ key }) => key);
-      const entry = auditEntry(actor, platform.now(), { success: true, fields: names.join(",") });
-      const before = await untilCommitted(async () => {
-        const known = (await repository.find(names)).map(({ key }) => key);
-        const statements = [...rows.map((row) => repository.put(row)), audit.insert(entry)];
-        return (await epoch.commit([SETTINGS], statements)) && known;
-      });
-      return Object.fromEntries(names.map((name) => [name, before.includes(name) ? "update" : "insert"]));
-    },
-
-    async remove(name, actor) {
-      const entry = auditEntry(actor, platform.now(), { success: true, identifier: name });
-      const [removed] = await untilCommitted(() =>
-        epoch.commit([], [repository.remove(name), audit.insert(entry)]),
-      );
-      return removed.rowsAffected > 0;
-    },
+    ...createChanges(deps, codec, read),
   };
+}
+
+/** Returns the names of the settings that name SMTP servers. */
+export function serverSettings(settings: Settings): readonly string[] {
+  return Object.entries(settings).flatMap(([name, { namesServer }]) => (namesServer ? [name] : []));
 }
 
 /** Returns the servers that the value of a setting names, or the default definition if it is empty. */
@@ -144,6 +141,72 @@ export function serversOf(value: unknown): readonly string[] {
 export function toNames(value: unknown): readonly string[] {
   const names = Array.isArray(value) ? value : [value];
   return names.filter((name) => typeof name === "string" && name !== "");
+}
+
+/** Creates what changes settings. */
+function createChanges(
+  deps: SettingsDeps,
+  codec: SettingCodec,
+  read: SettingsService["read"],
+): Pick<SettingsService, "set" | "remove"> {
+  const { epoch, audit, repository, platform } = deps;
+  const allowReroute = createAllowReroute(deps, codec, read);
+  return {
+    async set(values, actor, assertReroute) {
+      const rows = await Promise.all([...values].map(([name, value]) => codec.rowOf(name, value)));
+      const names = rows.map(({ key }) => key);
+      const before = await untilCommitted(async () => {
+        const known = (await repository.find(names)).map(({ key }) => key);
+        const reroute = await allowReroute(new Map(rows.map((row) => [row.key, row])), assertReroute);
+        const { info } = reroute;
+        const entry = auditEntry(actor, platform.now(), { success: true, fields: names.join(","), info });
+        const statements = [...rows.map((row) => repository.put(row)), audit.insert(entry)];
+        if ((await epoch.commit([SETTINGS], statements)) === null) return null;
+        reroute.report(actor);
+        return known;
+      });
+      return Object.fromEntries(names.map((name) => [name, before.includes(name) ? "update" : "insert"]));
+    },
+
+    remove: (name, actor, assertReroute) =>
+      untilCommitted(async () => {
+        const reroute = await allowReroute(new Map([[name, undefined]]), assertReroute);
+        const outcome = { success: true, identifier: name, info: reroute.info };
+        const entry = audit.insert(auditEntry(actor, platform.now(), outcome));
+        const results = await epoch.commit([], [repository.remove(name), entry]);
+        if (results === null) return null;
+        reroute.report(actor);
+        return results[0].rowsAffected > 0;
+      }),
+  };
+}
+
+/** Creates the authorization of new values of settings that name definitions or gateways. */
+function createAllowReroute(
+  { reroutes, pluginOf }: Pick<SettingsDeps, "reroutes" | "pluginOf">,
+  { settingOf, currentValue }: SettingCodec,
+  read: SettingsService["read"],
+) {
+  /** @param rows the new rows by name; `undefined` resets a setting. */
+  return (
+    rows: ReadonlyMap<string, SettingRow | undefined>,
+    assertReroute: AssertReroute,
+  ): Promise<Reroute> => {
+    const routing = [...rows.keys()].filter((name) => {
+      const { namesServer, namesGateway } = settingOf(name);
+      return namesServer || namesGateway;
+    });
+    const change = { identifier: routing.join(","), change: routing.join(",") };
+    const usage = async () => {
+      const current = await read(routing);
+      const changes = routing.map(async (name) => {
+        const next = await currentValue(name, rows.get(name));
+        return JSON.stringify(next) === JSON.stringify(current.get(name)) ? [] : [pluginOf(name)];
+      });
+      return { plugins: [...new Set((await Promise.all(changes)).flat())], isComplete: true };
+    };
+    return reroutes.allow(change, usage, assertReroute);
+  };
 }
 
 /** Converts the values of settings to rows and back. */

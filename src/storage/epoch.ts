@@ -35,6 +35,8 @@ interface Scope {
   isDeciding: boolean;
   /** Repeats the check of the work's right; rejects if the right is gone. */
   recheck: (() => Promise<void>) | null;
+  /** The tables on which that check depends. */
+  basis: readonly KeptTable<unknown>[];
   /** Whether the work has ended. Anything that outlives it reads for itself. */
   isOver: boolean;
 }
@@ -91,6 +93,7 @@ export class Epoch {
     const scope: Scope = {
       counters: null,
       recheck: null,
+      basis: ACCESS_TABLES,
       isAssumed: false,
       isDeciding: false,
       isOver: false,
@@ -142,6 +145,27 @@ export class Epoch {
     };
   }
 
+  /**
+   * Within {@link run}: adds a check to that of {@link allow}. From then on, commits depend on it and on these tables, too.
+   * @throws the error of the check.
+   */
+  async allowAlso(check: () => Promise<void>, tables: readonly KeptTable<unknown>[]): Promise<void> {
+    const scope = this.#current();
+    if (scope === null) return check();
+    let before: Counters | null;
+    do {
+      before = scope.counters;
+      await check();
+      // Tables that the check has read one after the other have to be from one moment.
+    } while (scope.counters !== null && (before === null || hasChanged(tables, before, scope.counters)));
+    const earlier = scope.recheck;
+    scope.recheck = async () => {
+      await earlier?.();
+      await check();
+    };
+    scope.basis = [...new Set([...scope.basis, ...tables])];
+  }
+
   /** Within {@link run}: proves assumed counters. @throws the error of the check of {@link allow}. */
   async prove(): Promise<void> {
     const scope = this.#current();
@@ -157,11 +181,11 @@ export class Epoch {
     decisive: readonly KeptTable<unknown>[],
     statements: T,
   ): Promise<BatchResponse<T> | null> {
-    const recheck = this.#current()?.recheck ?? null;
-    const guarded = recheck === null ? decisive : [...new Set([...decisive, ...ACCESS_TABLES])];
+    const scope = this.#current();
+    const recheck = scope?.recheck ?? null;
+    const guarded = [...new Set([...decisive, ...(recheck === null ? [] : (scope?.basis ?? []))])];
     if (guarded.length === 0)
       return (await this.#commitAndCount(statements, { isGuarded: false })) as BatchResponse<T>;
-    const scope = this.#current();
     const seen = scope?.counters ?? (await this.#currentCounters());
     try {
       const guards = guarded.map((table) => this.#assertUnchanged(seen, table));
@@ -171,7 +195,7 @@ export class Epoch {
     } catch (error) {
       if (!isConstraintError(error)) throw error;
       const now = await this.#currentCounters();
-      if (guarded.every(({ name }) => now.get(name) === seen.get(name))) throw error;
+      if (!hasChanged(guarded, seen, now)) throw error;
       if (scope !== null) await this.#confirm(scope, now);
       return null;
     }
@@ -202,9 +226,7 @@ export class Epoch {
     const before = scope.counters;
     scope.counters = counters;
     scope.isAssumed = false;
-    const hasAccessChanged =
-      before !== null && ACCESS_TABLES.some(({ name }) => before.get(name) !== counters.get(name));
-    if (hasAccessChanged) await scope.recheck?.();
+    if (before !== null && hasChanged(scope.basis, before, counters)) await scope.recheck?.();
   }
 
   /** Reads the changed tables together with the counters, so that all are from one moment. */
@@ -258,7 +280,7 @@ export class Epoch {
     const all = [...statements, this.#countersStatement()];
     const results: readonly unknown[] = await this.#inner.commit(all, options);
     const now = countersOf(results.at(-1) as CountersRow[]);
-    const decidedOn = ACCESS_TABLES.map(({ name }) => [name, scope.counters?.get(name) ?? 0] as const);
+    const decidedOn = scope.basis.map(({ name }) => [name, scope.counters?.get(name) ?? 0] as const);
     scope.counters = isGuarded ? now : new Map([...now, ...decidedOn]);
     scope.isAssumed &&= !isGuarded;
     return results.slice(0, -1);
@@ -288,6 +310,10 @@ export async function untilCommitted<T>(attempt: () => Promise<T | null>): Promi
     "database_unavailable",
     "Other requests keep changing the same data: try again in a moment",
   );
+}
+
+function hasChanged(tables: readonly KeptTable<unknown>[], before: Counters, now: Counters): boolean {
+  return tables.some(({ name }) => before.get(name) !== now.get(name));
 }
 
 function countersOf([row]: readonly CountersRow[]): Counters {

@@ -139,6 +139,16 @@ export const noticeEntries = {
   ),
 };
 
+/** The entry of `detail` for changes by which mail of plugins goes elsewhere. Absent if it concerns none. */
+export const usedByEntries = {
+  used_by: v.optional(described(v.array(v.string()), "Plugins that send through it")),
+};
+
+/** Adds the names of plugins to `detail`, if there are any. */
+export function usedByDetail<D extends object>(usedBy: readonly string[], detail?: D) {
+  return usedBy.length > 0 ? { ...detail, used_by: usedBy } : detail;
+}
+
 /** Returns `warnings` and `notices` for `detail`, or `undefined` without notices. */
 export function noticeDetail(notices: readonly Notice[]) {
   if (notices.length === 0) return undefined;

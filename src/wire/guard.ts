@@ -7,7 +7,7 @@ import type { RightOptions } from "../contracts/plugin/context.ts";
 import type { Principal } from "../domain/admin.ts";
 import { API_KEY, acceptsClient } from "../domain/api-key.ts";
 import type { AuditActor } from "../domain/audit.ts";
-import type { Right } from "../domain/policy.ts";
+import { REROUTE_RIGHT, type Right } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
 import { withoutScheme } from "./request.ts";
 
@@ -19,6 +19,9 @@ export type RequireRight = (rights: readonly Right[], options?: RightOptions) =>
 
 /** Whether a request comes from an admin with this right. */
 export type IsAllowed = (c: Context<Env>, right: Right, options?: RightOptions) => Promise<boolean>;
+
+/** Asserts that an admin may change where codes go, once an active policy names the right to it. */
+export type AssertMayReroute = (c: Context<Env>) => Promise<void>;
 
 interface GuardDeps {
   readonly authentication: Authentication;
@@ -34,8 +37,23 @@ interface GuardDeps {
 /** Rights that the `servers` of an API key limit to definitions of these names. */
 const LIMITED_TO_SERVERS = /^(smtpserver_|mail_send$)/;
 
+/** The checks of requests. */
+export interface Guards {
+  readonly requireRight: RequireRight;
+  readonly isAllowed: IsAllowed;
+  readonly assertMayReroute: AssertMayReroute;
+}
+
+export function createGuards(deps: GuardDeps): Guards {
+  return {
+    requireRight: createRequireRight(deps),
+    isAllowed: createIsAllowed(deps),
+    assertMayReroute: createAssertMayReroute(deps),
+  };
+}
+
 /** Creates the middleware that authorizes a route: verifies the token, then evaluates the current policies. */
-export function createRequireRight(deps: GuardDeps): RequireRight {
+function createRequireRight(deps: GuardDeps): RequireRight {
   return (rights, options) =>
     async function requireRight(c, next) {
       await deps.epoch.allow(() => assertRight(c, rights, deps), options);
@@ -53,20 +71,23 @@ export interface Operator {
   readonly principal: Principal;
 }
 
-/** Creates the guard of the command line: the operator has the database, so no right is missing. */
-export function createOperatorGuard(operator: Operator): RequireRight {
-  return () =>
-    async function requireOperator(c, next) {
-      // A command emits no event of an API action.
-      c.set("auditAction", "");
-      c.set("principal", operator.principal);
-      c.set("actor", { ...operator.actor, requestId: c.get("requestId") });
-      await next();
-    };
+/** Creates the guards of the command line: the operator has the database, so no right is missing. */
+export function createOperatorGuards(operator: Operator): Omit<Guards, "isAllowed"> {
+  return {
+    requireRight: () =>
+      async function requireOperator(c, next) {
+        // A command emits no event of an API action.
+        c.set("auditAction", "");
+        c.set("principal", operator.principal);
+        c.set("actor", { ...operator.actor, requestId: c.get("requestId") });
+        await next();
+      },
+    assertMayReroute: async () => undefined,
+  };
 }
 
 /** Creates the same check for open routes that show admins more detail, and for a second right of a guarded one. */
-export function createIsAllowed(deps: GuardDeps): IsAllowed {
+function createIsAllowed(deps: GuardDeps): IsAllowed {
   return async (c, right, options) => {
     const actor: Env["Variables"]["actor"] | undefined = c.get("actor");
     try {
@@ -91,6 +112,13 @@ export function assertServers(c: Context<Env>, identifiers: readonly string[]): 
   const { isLimited, includes } = serverLimitOf(c);
   if (!isLimited || (identifiers.length > 0 && identifiers.every(includes))) return;
   throw new SealpostError("action_denied", "This API key is limited to other definitions: see its servers");
+}
+
+/** Creates the check of changes that redirect codes. */
+function createAssertMayReroute(deps: GuardDeps): AssertMayReroute {
+  return async (c) => {
+    if (await deps.authorization.isNamed(REROUTE_RIGHT)) await assertRight(c, [REROUTE_RIGHT], deps);
+  };
 }
 
 /** Returns the limit of the request to definitions of some names. */

@@ -86,6 +86,32 @@ test("server show has the definition and its health, and server remove deletes i
   expect(await cli("remove", "office")).toEqual(unknown);
 });
 
+test("the operator may change where codes go, whatever right a policy names for it", async () => {
+  using folder = temporaryFolder();
+  await using sealpost = await startSealpost({ folder: folder.path });
+  const api = await sealpost.logIn();
+  await api.save("default", { server: "mail.example.org", sender: "a@example.org" });
+  const policy = { scope: "admin", action: "*, !smtpserver_route", adminuser: "admin" };
+  expect((await api.call("POST", "/policy/everything", policy)).status).toBe(200);
+  expect((await api.call("DELETE", "/smtpserver/default")).status).toBe(403);
+  const cli = (...args: readonly string[]) => runCli(["server", ...args], { folder: folder.path });
+  const removed = await cli("remove", "default");
+  expect(removed).toMatchObject({ code: 0, stdout: "default is removed\n" });
+  expect(removed.stderr).toContain("The plugin email-token sends through it");
+  expect(await cli("add", "default", "--server", "mail.example.org", "--username", "")).toMatchObject({
+    code: 0,
+  });
+  const [added, deleted] = (await api.audit()).filter(({ info }) => String(info).startsWith("rerouted"));
+  expect(added).toMatchObject({
+    action: "cli server add",
+    info: expect.stringContaining("rerouted (created)"),
+  });
+  expect(deleted).toMatchObject({
+    action: "cli server remove",
+    info: expect.stringContaining("rerouted (deleted)"),
+  });
+});
+
 test("server test --until checks the server of a definition and sends nothing", async () => {
   using folder = temporaryFolder();
   await using smtp = await startSmtpServer({ users: { mailer: PASSWORD } });

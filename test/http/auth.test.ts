@@ -24,6 +24,7 @@ describe("POST /auth", () => {
       rights: [
         "smtpserver_read",
         "smtpserver_write",
+        "smtpserver_route",
         "policyread",
         "policywrite",
         "policydelete",
@@ -67,6 +68,7 @@ describe("POST /auth", () => {
       rights: [
         "smtpserver_read",
         "smtpserver_write",
+        "smtpserver_route",
         "policyread",
         "policywrite",
         "auditlog",

@@ -100,4 +100,21 @@ interface PluginGuard {
   isAllowed(c: Context<Env>, right: string, options?: RightOptions): Promise<boolean>;
   /** Names of all admins, without their realms. */
   adminNames(): Promise<readonly string[]>;
+  /**
+   * Authorizes a change of an SMS gateway by which codes go elsewhere. If a plugin uses the gateway, it also needs the
+   * right `smtpserver_route` once an active policy names that. The commits of the request depend on it.
+   * @param change names of the changed options, comma-separated, or `created` or `deleted`. Empty if codes go where they went.
+   * @throws {SealpostError} `action_denied`.
+   */
+  reroute(c: Context<Env>, gateway: string, change: string): Promise<GatewayReroute>;
+}
+
+/** A change of an SMS gateway that may be made. */
+interface GatewayReroute {
+  /** Names of the plugins whose codes go elsewhere. */
+  readonly usedBy: readonly string[];
+  /** For the audit row. Empty if the change concerns no plugin. */
+  readonly info: string;
+  /** Emits the event `smtpserver_rerouted`, once the change is committed. */
+  report(): void;
 }

@@ -18,6 +18,8 @@ export interface Setting<S extends GenericSchema = GenericSchema> {
    * @param baseUrl `SEALPOST_BASE_URL`, or empty if not set.
    */
   problemOf(value: InferOutput<S>, baseUrl: string): string | null;
+  /** Whether the value names an SMS gateway; if empty, `default`. */
+  readonly namesGateway: boolean;
 }
 
 /** The settings of a plugin, by the names that clients know. */

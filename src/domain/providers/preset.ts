@@ -4,7 +4,7 @@ import { parseMailbox } from "../mailbox.ts";
 import { type Notice, notice } from "../notices.ts";
 import { CENSORED, type Secret } from "../secret.ts";
 import { DEFINITION_DEFAULTS, type Endpoint, type ServerDefinition } from "../smtp-server.ts";
-import { findProvider } from "./index.ts";
+import { findProvider, PROVIDERS } from "./index.ts";
 import {
   expectedUsername,
   isHostOf,
@@ -109,6 +109,17 @@ function presetLimits(preset: Provider | null): LimitFields {
     maxConnections: Math.min(maxConnections, preset?.limits?.maxConnections ?? maxConnections),
     mailsPerMinute: preset?.limits?.mailsPerMinute ?? mailsPerMinute,
   };
+}
+
+/** Whether a provider gives all its customers this username, so that the password alone names the account. */
+export function isAccountOfPassword(host: string, username: string): boolean {
+  return Object.values(PROVIDERS).some(
+    (preset) =>
+      preset.username.rule === "literal" &&
+      preset.username.value === username &&
+      username !== "" &&
+      isHostOf(preset, host),
+  );
 }
 
 type Definition = Pick<ServerDefinition, "provider" | "server" | "port" | "tls" | "username" | "auth">;

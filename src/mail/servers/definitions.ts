@@ -1,3 +1,4 @@
+import type { AssertReroute, Reroutes, Usage } from "../../access/reroutes.ts";
 import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import { type AuditActor, auditEntry } from "../../domain/audit.ts";
@@ -64,10 +65,15 @@ export interface Servers {
   sealField(id: string, field: SealedField, text: string): Promise<string>;
   /**
    * Deletes a definition. Returns whether it existed.
-   * @param ifMatch the ETags of which one must be the current one; `null` if any will do.
+   * @param conditions.ifMatch the ETags of which one must be the current one; `null` if any will do.
+   * @param conditions.assertReroute called before mail of plugins goes nowhere, or elsewhere. Absent for the operator.
    * @throws {SealpostError} `stale`.
    */
-  remove(identifier: string, ifMatch: EtagCondition | null, actor: AuditActor): Promise<boolean>;
+  remove(
+    identifier: string,
+    conditions: { readonly ifMatch: EtagCondition | null; readonly assertReroute?: AssertReroute },
+    actor: AuditActor,
+  ): Promise<boolean>;
   /** Returns the access tokens of a definition; `null` if it logs in with a password. */
   tokensOf(row: SmtpServerRow): Promise<DefinitionTokens | null>;
 }
@@ -80,6 +86,9 @@ interface ServersDeps {
   readonly circuit: Circuit;
   readonly keyring: Keyring;
   readonly tokensFor: TokensFor;
+  readonly reroutes: Reroutes;
+  /** Returns whose mail a definition routes. */
+  readonly usageOf: (identifier: string) => Promise<Usage>;
   readonly platform: Platform;
 }
 
@@ -140,7 +149,7 @@ export function createServers(deps: ServersDeps): Servers {
       return seal(keyring, text, { table: "smtp_server", row: id, column: columnOf(field) }, platform);
     },
 
-    remove: (identifier, ifMatch, actor) => untilCommitted(() => remove(deps, identifier, ifMatch, actor)),
+    remove: (...call) => untilCommitted(() => remove(deps, ...call)),
 
     tokensOf,
   };
@@ -219,10 +228,8 @@ function signingSource(keyring: Keyring, row: SmtpServerRow): SigningSource {
 
 /** @returns `null` if the caller's rights have changed meanwhile. */
 async function remove(
-  { database, repository, epoch, audit, circuit, platform }: ServersDeps,
-  identifier: string,
-  ifMatch: EtagCondition | null,
-  actor: AuditActor,
+  { database, repository, epoch, audit, circuit, reroutes, usageOf, platform }: ServersDeps,
+  ...[identifier, { ifMatch, assertReroute }, actor]: Parameters<Servers["remove"]>
 ): Promise<boolean | null> {
   const row = await repository.find(identifier);
   if (!row) {
@@ -232,12 +239,16 @@ async function remove(
     return false;
   }
   if (ifMatch && !ifMatch(etagOf(row))) throw staleError();
-  const entry = auditEntry(actor, platform.now(), { success: true, identifier });
+  const change = { identifier, change: "deleted" };
+  const reroute = await reroutes.allow(change, () => usageOf(identifier), assertReroute);
+  const entry = auditEntry(actor, platform.now(), { success: true, identifier, info: reroute.info });
   const results = await epoch.commit(
     [],
     [repository.remove(row), audit.insertIfChanged(entry), ...circuit.reset(identifier)],
   );
-  return results !== null && results[0].rowsAffected > 0 ? true : null;
+  if (results === null || results[0].rowsAffected === 0) return null;
+  reroute.report(actor);
+  return true;
 }
 
 function columnOf(field: SealedField): string {

@@ -1,3 +1,4 @@
+import type { AssertReroute, Reroutes, Usage } from "../../access/reroutes.ts";
 import type { WriteStatement } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import type { Wake } from "../../contracts/wake.ts";
@@ -27,6 +28,7 @@ import { assertKeySender, type IdentityFields, identityNotices, inspectOnSave } 
 import { checkLogin, type ReadSecret } from "./check-login.ts";
 import { type EtagCondition, etagOf, nothingStored, type Servers, staleError } from "./definitions.ts";
 
+import { routeChanges } from "./route-changes.ts";
 import { assertSecretTarget } from "./secret-target.ts";
 import { separateInput } from "./separate-identity.ts";
 import { encodeSigningKey } from "./signing-key.ts";
@@ -54,12 +56,16 @@ interface SaveConditions {
   readonly ifMatch: EtagCondition | null;
   /** Whether there must be no definition of that name. */
   readonly createOnly: boolean;
+  /** Called before mail of plugins goes elsewhere. Absent for the operator. */
+  readonly assertReroute?: AssertReroute;
 }
 
 interface SaveResult {
   readonly etag: string;
   /** Notices about the definition, which is saved all the same. */
   readonly notices: readonly Notice[];
+  /** Names of the plugins whose mail goes elsewhere now. */
+  readonly usedBy: readonly string[];
 }
 
 export type SaveServer = (
@@ -80,6 +86,9 @@ export interface CommitDefinitionDeps {
 interface SaveDeps extends CommitDefinitionDeps {
   readonly repository: SmtpServerRepository;
   readonly servers: Servers;
+  readonly reroutes: Reroutes;
+  /** Returns whose mail a definition routes. */
+  readonly usageOf: (identifier: string) => Promise<Usage>;
   readonly platform: Platform;
   readonly newId: () => string;
   /** Ports that the platform does not connect to. */
@@ -108,7 +117,7 @@ async function save(
   deps: SaveDeps,
   ...[identifier, input, conditions, actor]: Parameters<SaveServer>
 ): Promise<SaveResult | null> {
-  const { repository, platform } = deps;
+  const { repository, reroutes, usageOf, platform } = deps;
   for (;;) {
     const stored = await repository.find(identifier);
     assertConditions(conditions, stored);
@@ -118,13 +127,18 @@ async function save(
     if (!stored && identifier === RESERVED) {
       throw invalidParameter("identifier", `expected another name than ${RESERVED}, which is reserved`);
     }
-    const { row, kept, notices, fields } = await plan(deps, identifier, input, stored);
-    const entry = auditEntry(actor, platform.now(), { success: true, identifier, fields });
+    const { row, kept, notices, fields, change } = await plan(deps, identifier, input, stored);
+    const usage = () => usageOf(identifier);
+    const reroute = await reroutes.allow({ identifier, change }, usage, conditions.assertReroute);
+    const { info, usedBy } = reroute;
+    const entry = auditEntry(actor, platform.now(), { success: true, identifier, fields, info });
     const write = stored ? repository.update(row, kept) : repository.insert(row);
     const isWritten = await commitDefinition(deps, write, entry);
     if (isWritten === null) return null;
     // Another request changed the definition first: the last one wins.
-    if (isWritten) return { etag: etagOf(row), notices };
+    if (!isWritten) continue;
+    reroute.report(actor);
+    return { etag: etagOf(row), notices, usedBy };
   }
 }
 
@@ -200,7 +214,9 @@ async function plan(
     ...(inspection ? identityNotices(inspection, input) : []),
   ];
   const kept = SECRET_NAMES.filter((field) => changed[field] === undefined);
-  return { row, kept, notices, fields: changedFields(row, stored, changed) };
+  const isPasswordChanged = replaces(changed.password, stored?.password);
+  const change = stored ? routeChanges(stored, row, isPasswordChanged).join(",") : "created";
+  return { row, kept, notices, fields: changedFields(row, stored, changed), change };
 }
 
 async function everySecret<T>(of: (field: SecretName) => Promise<T>): Promise<Record<SecretName, T>> {

@@ -1,6 +1,7 @@
 import type { Flow } from "../flow.ts";
 import { APIS } from "./apis.ts";
 import { AUTHENTICATION } from "./authentication.ts";
+import { BATCHES } from "./batch.ts";
 import { CERTIFICATES } from "./certificates.ts";
 import { DEFINITIONS } from "./definitions.ts";
 import { FAILURES } from "./failures.ts";
@@ -11,6 +12,7 @@ import { MAIL } from "./mail.ts";
 import { OAUTH } from "./oauth.ts";
 import { POLICIES } from "./policies.ts";
 import { QUEUE } from "./queue.ts";
+import { SEND } from "./send.ts";
 import { TRUTH } from "./truth.ts";
 
 /** All flows, in the order of the table. */
@@ -18,6 +20,7 @@ export const FLOWS: readonly Flow[] = [
   ...AUTHENTICATION,
   ...DEFINITIONS,
   ...MAIL,
+  ...SEND,
   ...APIS,
   ...FAILURES,
   ...QUEUE,
@@ -26,6 +29,7 @@ export const FLOWS: readonly Flow[] = [
   ...OAUTH,
   ...POLICIES,
   ...LOAD,
+  ...BATCHES,
   ...TRUTH,
   ...FLOOD,
 ];

@@ -4,6 +4,7 @@ import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { getTableName } from "drizzle-orm";
 import { Hono } from "hono";
 import type { Plugin } from "sealpost/plugin";
+import { testPlugin } from "sealpost/testing";
 import { parseKeyring } from "../../src/secrets/keyring.ts";
 import {
   KEYS,
@@ -16,9 +17,10 @@ import { sendRequest } from "../fixtures/request.ts";
 import { countedDatabase } from "../mail/fixtures/counted.ts";
 
 /** A plugin, with the facts that its contract needs. */
-export interface PluginUnderTest {
-  /** Creates the plugin with valid options. */
-  readonly make: () => Plugin;
+export interface PluginUnderTest<O> {
+  readonly factory: (options: O) => Plugin;
+  /** Valid options. */
+  readonly options: O;
   /** The plugins that it requires. */
   readonly needs?: () => readonly Plugin[];
   /** Factories with invalid options, and the name of the invalid option. */
@@ -35,11 +37,12 @@ const VARIABLE = /<\w+>/g;
 /** Maximum of reads, and of commits, for one request and its background work. */
 const MAX_TRIPS = 8;
 
-/** Tests the promises of every plugin. Each plugin's test starts by calling it. */
-export function testPlugin(
+/** Tests the promises of every plugin, and those of ours. Each plugin's test starts by calling it. */
+export function testOwnPlugin<O>(
   name: string,
-  { make, needs = () => [], rejected, forAnyAdmin = [], exercise }: PluginUnderTest,
+  { factory, options: given, needs = () => [], rejected, forAnyAdmin = [], exercise }: PluginUnderTest<O>,
 ): void {
+  const make = () => factory(given);
   const plugins = () => [...needs(), make()];
   const started = (options: TestInstanceOptions = {}) => testInstance({ plugins: plugins(), ...options });
   const routesOf = async (instance: TestInstance): Promise<readonly (readonly [string, string])[]> => {
@@ -66,6 +69,10 @@ export function testPlugin(
   afterAll(() => reset());
 
   describe(`${name} as a plugin`, () => {
+    test("keeps the promises that testPlugin checks", async () => {
+      expect((await testPlugin(factory, given, { needs })).problems).toEqual([]);
+    });
+
     test("has its name and valid default options", () => {
       expect(make().name).toBe(name);
       expect(make().validate().problems).toEqual([]);

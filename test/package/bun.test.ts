@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { Child } from "../fixtures/process/child.ts";
 import { hostAppExample } from "./examples.ts";
 import { PASSWORD, useHost } from "./host.ts";
-import { findObstacle, makeProject, ROOT, TEST_MS } from "./project.ts";
+import { findObstacle, makeProject, ROOT, run, TEST_MS } from "./project.ts";
 
 setDefaultTimeout(TEST_MS);
 const obstacle = await findObstacle();
@@ -26,3 +26,16 @@ test.skipIf(obstacle !== "")("the README's host app runs on Bun from the tarball
     await app.ended;
   }
 });
+
+test.skipIf(obstacle !== "")(
+  "the example plugin of the tarball passes its test with testPlugin",
+  async () => {
+    using project = await makeProject({}, ["hono", "drizzle-orm@0.45", "valibot", "postal-mime"]);
+    const examples = join(project.path, "node_modules", "sealpost", "examples", "plugins");
+    for (const file of ["notice.ts", "notice.test.ts"]) {
+      await Bun.write(join(project.path, file), Bun.file(join(examples, file)));
+    }
+    const output = await run([process.execPath, "test", "notice.test.ts"], project.path);
+    expect(output).toContain("notice: POST /notice: 1 reads, 1 commits");
+  },
+);

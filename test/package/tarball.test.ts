@@ -13,7 +13,7 @@ const WANTED = [
   /^docs\/[\w/-]+\.md$/,
   /^plugins\/[\w-]+\/README\.md$/,
   /^deploy\/[\w.-]+$/,
-  /^examples\/plugins\/\w+\.(ts|sql)$/,
+  /^examples\/plugins\/\w+(\.test)?\.(ts|sql)$/,
   // The modules that the doors and the program import: no server of other runtimes, no tools.
   /^dist\/module\/(access|async|cli|contracts|domain|http|mail|message|oauth|plugin|secrets|smime|smtp|storage|telemetry|testing|transport|wake|wire)\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/plugins\/[\w/-]+\.(js|d\.ts)$/,
@@ -25,6 +25,7 @@ const WANTED = [
   /^dist\/module\/runtime\/(bun|deno)\/index\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/workers\/(bindings|drivers|index|once|smtp|transport)\.(js|d\.ts)$/,
 ];
+const EXAMPLES = ["feedback.ts", "notice.ts", "notice.test.ts"].map((file) => `examples/plugins/${file}`);
 /** The tarball has about 870 KB, much of it declarations that spell out the types of tables. */
 const MOST_BYTES = 1_000_000;
 
@@ -38,7 +39,7 @@ test.skipIf(obstacle !== "")("npm pack holds every file of exports, README and L
   const { files } = await tarball();
   const named = Object.values(exports).flatMap(({ types, default: script }) => [types, script]);
   const pages = ["README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md", "docs/README.md"];
-  const needed = [...named.map((path) => path.slice("./".length)), ...pages, "examples/plugins/feedback.ts"];
+  const needed = [...named.map((path) => path.slice("./".length)), ...pages, ...EXAMPLES];
   expect(needed.filter((file) => !files.includes(file))).toEqual([]);
 });
 

@@ -3,14 +3,16 @@ import { join } from "node:path";
 import { testSealpost } from "sealpost/testing";
 import { feedback } from "../../examples/plugins/feedback.ts";
 import { notice } from "../../examples/plugins/notice.ts";
-import { testPlugin } from "../contract/plugin.ts";
+import "../../examples/plugins/notice.test.ts";
+import { testOwnPlugin } from "../contract/plugin.ts";
 import { testInstance } from "../fixtures/instance.ts";
 
 const OWNER = "owner@example.org";
 const GIVEN = { address: "Ann <ann@example.net>", text: "I like it" };
 
-testPlugin("feedback", {
-  make: () => feedback({ owner: OWNER }),
+testOwnPlugin("feedback", {
+  factory: feedback,
+  options: { owner: OWNER },
   rejected: [
     [() => feedback({ owner: "nobody" }), "owner"],
     [() => feedback({ owner: OWNER, subject: "{adress}" }), "subject"],
@@ -71,8 +73,9 @@ describe("feedback", () => {
   });
 });
 
-testPlugin("notice", {
-  make: () => notice({ to: OWNER }),
+testOwnPlugin("notice", {
+  factory: notice,
+  options: { to: OWNER },
   rejected: [[() => notice({ to: "nobody" }), "to"]],
   async exercise(instance) {
     await instance.request("POST", "/notice", { json: { text: "Hello" } });
@@ -80,10 +83,12 @@ testPlugin("notice", {
   },
 });
 
-test("docs/plugins.md shows the notice plugin unchanged, in at most forty lines", async () => {
+test("docs/plugins.md shows the notice plugin and its test unchanged, the plugin in at most forty lines", async () => {
   const read = (path: string) => Bun.file(join(import.meta.dir, "..", "..", path)).text();
   const example = await read("examples/plugins/notice.ts");
-  expect(await read("docs/plugins.md")).toContain(`\`\`\`ts\n${example}\`\`\``);
+  for (const shown of [example, await read("examples/plugins/notice.test.ts")]) {
+    expect(await read("docs/plugins.md")).toContain(`\`\`\`ts\n${shown}\`\`\``);
+  }
   expect(example.trimEnd().split("\n").length).toBeLessThanOrEqual(40);
   await using mail = await testSealpost({ plugins: [notice({ to: OWNER })] });
   await mail.request("/smtpserver/default", {

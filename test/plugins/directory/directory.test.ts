@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { type Directory, definePlugin, type NewUser, type SealpostEvent } from "sealpost/plugin";
 import { directory } from "sealpost/plugins/directory";
 import * as v from "valibot";
-import { testPlugin } from "../../contract/plugin.ts";
+import { testOwnPlugin } from "../../contract/plugin.ts";
 import { type TestInstance, testInstance } from "../../fixtures/instance.ts";
 import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import { isInstalled } from "../../fixtures/smime/openssl.ts";
@@ -27,8 +27,9 @@ const USER: NewUser = {
   passwordHash: "",
 };
 
-testPlugin("directory", {
-  make: () => directory(),
+testOwnPlugin("directory", {
+  factory: directory,
+  options: {},
   rejected: [
     [() => directory({ realm: "a realm" }), "realm"],
     // @ts-expect-error misspelled

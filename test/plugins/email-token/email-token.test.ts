@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { directory } from "sealpost/plugins/directory";
 import { emailToken } from "sealpost/plugins/email-token";
-import { testPlugin } from "../../contract/plugin.ts";
+import { testOwnPlugin } from "../../contract/plugin.ts";
 import { PIN, SERVER, started } from "./support.ts";
 
-testPlugin("email-token", {
-  make: () => emailToken(),
+testOwnPlugin("email-token", {
+  factory: emailToken,
+  options: {},
   needs: () => [directory()],
   rejected: [
     [() => emailToken({ validSeconds: 5 }), "validSeconds"],

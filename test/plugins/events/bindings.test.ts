@@ -1,13 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { directory } from "sealpost/plugins/directory";
 import { events } from "sealpost/plugins/events";
-import { testPlugin } from "../../contract/plugin.ts";
+import { testOwnPlugin } from "../../contract/plugin.ts";
 import { deliveredMails } from "../../fixtures/delivered.ts";
 import { ADMIN } from "../../fixtures/instance.ts";
 import { addUser, bind, eventsInstance, WELCOME } from "./fixtures/bindings.ts";
 
-testPlugin("events", {
-  make: () => events(),
+testOwnPlugin("events", {
+  factory: events,
+  options: {},
   needs: () => [directory()],
   rejected: [
     [() => events({ admins: "admin" }), "admins"],

@@ -4,7 +4,7 @@ import { definePlugin } from "sealpost/plugin";
 import { directory } from "sealpost/plugins/directory";
 import { recovery } from "sealpost/plugins/recovery";
 import * as v from "valibot";
-import { testPlugin } from "../../contract/plugin.ts";
+import { testOwnPlugin } from "../../contract/plugin.ts";
 import { auditRows, deliveredMails } from "../../fixtures/delivered.ts";
 import {
   ANN,
@@ -19,8 +19,9 @@ import {
   reset,
 } from "./fixtures/users.ts";
 
-testPlugin("recovery", {
-  make: () => recovery({ enabled: true, leastAnswerMs: 0 }),
+testOwnPlugin("recovery", {
+  factory: recovery,
+  options: { enabled: true, leastAnswerMs: 0 },
   needs: () => [directory()],
   rejected: [
     [() => recovery({ text: "{password}" }), "text"],

@@ -1,15 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { directory } from "sealpost/plugins/directory";
 import { registration } from "sealpost/plugins/registration";
-import { testPlugin } from "../../contract/plugin.ts";
+import { testOwnPlugin } from "../../contract/plugin.ts";
 import type { TestInstance } from "../../fixtures/instance.ts";
 import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import { isInstalled } from "../../fixtures/smime/openssl.ts";
 import { opensslVerify } from "../../fixtures/smime/verify.ts";
 import { ANN, confirm, delivered, lastCode, register, saveDefinition, started, usersOf } from "./setup.ts";
 
-testPlugin("registration", {
-  make: () => registration({ enabled: true }),
+testOwnPlugin("registration", {
+  factory: registration,
+  options: { enabled: true },
   needs: () => [directory()],
   rejected: [
     [() => registration({ requiredEmail: "/.*@example.org/" }), "requiredEmail"],

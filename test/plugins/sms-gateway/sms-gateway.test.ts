@@ -4,7 +4,7 @@ import { directory } from "sealpost/plugins/directory";
 import { emailToken } from "sealpost/plugins/email-token";
 import { smsGateway } from "sealpost/plugins/sms-gateway";
 import { testSealpost } from "sealpost/testing";
-import { testPlugin } from "../../contract/plugin.ts";
+import { testOwnPlugin } from "../../contract/plugin.ts";
 import { type TestInstanceOptions, testInstance } from "../../fixtures/instance.ts";
 
 const MODULE = "privacyidea.lib.smsprovider.SmtpSMSProvider.SmtpSMSProvider";
@@ -12,8 +12,9 @@ const GATEWAY = { name: "default", module: MODULE, "option.MAILTO": "{phone}@sms
 const SERVER = { server: "mail.example.org", sender: "app@example.org" };
 const PHONE = "+49 (170) 123-4567";
 
-testPlugin("sms-gateway", {
-  make: () => smsGateway(),
+testOwnPlugin("sms-gateway", {
+  factory: smsGateway,
+  options: {},
   rejected: [[() => smsGateway({ linkOrigins: ["main"] }), "linkOrigins"]],
   async exercise(instance) {
     await instance.request("POST", "/smtpserver/default", { json: SERVER });

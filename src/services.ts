@@ -36,6 +36,7 @@ import { createRateLimitRepository } from "./storage/rate-limits.ts";
 import { createSealedRepository } from "./storage/sealed-values.ts";
 import { versionKey } from "./storage/smtp-servers.ts";
 import { type Meter, MetricRegistry, NO_METER } from "./telemetry/meter.ts";
+import { NO_TRACER, type Tracer } from "./telemetry/tracer.ts";
 import { createFetchClient } from "./transport/fetch-client.ts";
 import { createPollWake } from "./wake/poll.ts";
 import { createGuards, type Guards } from "./wire/guard.ts";
@@ -62,6 +63,8 @@ export interface Drivers {
   readonly blockedPorts?: readonly number[];
   /** Password hashes computed at a time. Keep it below the number of cores, so that other work goes on. Default: 1. */
   readonly maxHashes?: number;
+  /** Records spans of OpenTelemetry. Default: none are recorded. */
+  readonly tracer?: Tracer;
 }
 
 /** Sends the queued mail that is due. */
@@ -257,6 +260,7 @@ function createFoundation(drivers: Drivers, settings: InstanceSettings, plugins:
   const meter = isOneProcess ? registry : NO_METER;
   return {
     meter,
+    tracer: drivers.tracer ?? NO_TRACER,
     registry,
     processGauges: isOneProcess ? createProcessGauges(pool, drivers) : () => [],
     database,

@@ -5,7 +5,24 @@ import { PEERS } from "../src/runtime/local/peers.ts";
 export const NODE_22 = "src/runtime/node-22.ts";
 
 /** Dependencies that a host app installs only if it needs them; `loadOptional` loads them. */
-const OPTIONAL = ["bullmq", "ioredis", "postal-mime"] as const;
+const OPTIONAL = [
+  "@opentelemetry/api",
+  "@opentelemetry/context-async-hooks",
+  "@opentelemetry/exporter-trace-otlp-proto",
+  "@opentelemetry/resources",
+  "@opentelemetry/sdk-trace",
+  "bullmq",
+  "ioredis",
+  "postal-mime",
+] as const;
+/** The host app chooses its SDK of OpenTelemetry, also one that is older than that of this repository. */
+const WIDER: Readonly<Record<string, string>> = {
+  "@opentelemetry/api": ">=1.9.0 <2.0.0",
+  "@opentelemetry/context-async-hooks": ">=2.12.0 <4.0.0",
+  "@opentelemetry/exporter-trace-otlp-proto": ">=0.223.0 <1.0.0",
+  "@opentelemetry/resources": ">=2.12.0 <4.0.0",
+  "@opentelemetry/sdk-trace": ">=2.12.0 <4.0.0",
+};
 
 /** The host app has a runtime. */
 const RUNTIMES = ["bun"];
@@ -17,7 +34,7 @@ const RUNTIMES = ["bun"];
 export function publishedManifest(repository = process.env.GITHUB_REPOSITORY): object {
   const { private: _, scripts: __, devDependencies: ___, dependencies, ...kept } = manifest;
   const peers = Object.entries(PEERS).map(([name, { min, below }]) => [name, `>=${min} <${below}`]);
-  const optional = OPTIONAL.map((name) => [name, `^${dependencies[name]}`]);
+  const optional = OPTIONAL.map((name) => [name, WIDER[name] ?? `^${dependencies[name]}`]);
   const others = new Set([...peers, ...optional].map(([name]) => name).concat(RUNTIMES));
   return {
     ...kept,

@@ -15,6 +15,16 @@ export async function loadOptional<T>(name: string, purpose: string, load: () =>
   }
 }
 
+/** Loads an optional package. @returns `null` if it is not installed. */
+export async function findOptional<T>(name: string, load: () => Promise<T>): Promise<T | null> {
+  try {
+    return await load();
+  } catch (cause) {
+    if (!isNotFound(cause, name)) throw cause;
+    return null;
+  }
+}
+
 /** Whether the package itself was not found, rather than a file that it imports. */
 function isNotFound(error: unknown, name: string): boolean {
   if (typeof error !== "object" || error === null || !("code" in error) || !("message" in error))

@@ -3,19 +3,30 @@ import { PHASES } from "../domain/delivery.ts";
 import { recipientsOf } from "../domain/mailbox.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
 import type { MailUpdate } from "../storage/outbox.ts";
-import { type Meter, serverLabel, UNSAVED } from "../telemetry/meter.ts";
+import { type Meter, modeLabel, serverLabel, UNSAVED } from "../telemetry/meter.ts";
+import type { Tracer } from "../telemetry/tracer.ts";
 import type { Deliver } from "./deliver.ts";
+import { describeDelivery } from "./describe-spans.ts";
 import type { Submission, SubmitResult } from "./submission.ts";
 
-/** Returns the same function with a measurement of each delivery. A check sends nothing and is not measured. */
-export function measureDeliveries(deliver: Deliver, meter: Meter): Deliver {
-  return async (mail, options) => {
-    const results = await deliver(mail, options);
-    if (options.until !== undefined) return results;
-    const server = serverLabel(mail.server);
-    // Recipients may share a receipt, which is one delivery.
-    for (const receipt of new Set(results.map((one) => one.receipt))) measure(server, receipt, meter);
-    return results;
+/**
+ * Returns the same function with a measurement and a span of each delivery. A check sends nothing, so it has neither.
+ */
+export function measureDeliveries(
+  deliver: Deliver,
+  { meter, tracer }: { readonly meter: Meter; readonly tracer: Tracer },
+): Deliver {
+  return (mail, options) => {
+    if (options.until !== undefined) return deliver(mail, options);
+    return tracer.run("deliver", async (span) => {
+      const results = await deliver(mail, options);
+      const server = serverLabel(mail.server);
+      // Recipients may share a receipt, which is one delivery.
+      const receipts = [...new Set(results.map((one) => one.receipt))];
+      for (const receipt of receipts) measure(server, receipt, meter);
+      if (span !== null) describeDelivery(span, mail, receipts);
+      return results;
+    });
   };
 }
 
@@ -45,7 +56,7 @@ export function countInline(
   result: Exclude<SubmitResult, { state: "queued" }>,
   meter: Meter,
 ): void {
-  const mode = submitter.isTest ? "test" : submitter.name.startsWith("plugin ") ? "plugin" : "inline";
+  const mode = modeLabel(submitter);
   const isUnknown = result.state === "failed" && result.failure.code === "server_unknown";
   const used = candidates.find((one) => typeof one !== "string" && one.identifier === result.identifier);
   const server = isUnknown ? UNSAVED : typeof used === "object" ? serverLabel(used) : result.identifier;

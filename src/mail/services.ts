@@ -24,6 +24,7 @@ import type { RateLimitRepository } from "../storage/rate-limits.ts";
 import { createServerHealthRepository, createWaitingMailRepository } from "../storage/server-health.ts";
 import { createSmtpServerRepository } from "../storage/smtp-servers.ts";
 import type { Meter, MetricRegistry } from "../telemetry/meter.ts";
+import type { Tracer } from "../telemetry/tracer.ts";
 import { createBuild } from "./build.ts";
 import { Circuit } from "./circuit.ts";
 import { createDeliver, sendsJointly } from "./deliver.ts";
@@ -101,6 +102,7 @@ interface MailServicesDeps {
   /** Default: by the kind of database. */
   readonly lease?: LeaseTimes;
   readonly meter: Meter;
+  readonly tracer: Tracer;
   readonly registry: MetricRegistry;
   readonly processGauges: ProcessGauges;
 }
@@ -132,7 +134,7 @@ export interface MailServices {
 
 /** Creates everything about mail and its definitions, without I/O. */
 export function createMailServices(deps: MailServicesDeps): MailServices {
-  const { database, epoch, platform, transport, meter } = deps;
+  const { database, epoch, platform, transport } = deps;
   const repository = createSmtpServerRepository(database, epoch);
   const responses = createIdempotencyRepository(database);
   const sendingRows = createSendingRepositories(database);
@@ -150,7 +152,7 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     loadServer: servers.load,
     encryption,
     build: createBuild({ ...deps, encryption }),
-    deliver: measureDeliveries(createDeliver(transport, encryption.encrypt), meter),
+    deliver: measureDeliveries(createDeliver(transport, encryption.encrypt), deps),
     isJoint: (server: ResolvedServer) => sendsJointly(transport, server),
     contentSeal: createContentSeal(deps.keyring, platform, outbox.readPiece),
   };

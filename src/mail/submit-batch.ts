@@ -3,6 +3,7 @@ import type { Statement } from "../contracts/database.ts";
 import type { Message } from "../domain/message.ts";
 import { asRejection, SealpostError } from "../errors.ts";
 import { RESERVED } from "../storage/idempotency.ts";
+import { describeBatch } from "./describe-spans.ts";
 import type { Reservation, ReservedKey } from "./idempotency.ts";
 import type { PreparedMail } from "./queue/enqueue.ts";
 import { unknownServer } from "./servers/allowed-senders.ts";
@@ -47,36 +48,46 @@ const log = getLogger(["sealpost", "mail"]);
 
 /** Creates what submits several messages at once, each as `submit` does with the option `queue`. */
 export function createSubmitBatch(deps: SubmitDeps): SubmitBatchFor {
+  return (submitter) => (messages, options) =>
+    deps.tracer.run("submit", async (span) => {
+      if (span !== null) describeBatch(span, messages.length);
+      return submitBatch(deps, submitter, messages, options);
+    });
+}
+
+async function submitBatch<V>(
+  deps: SubmitDeps,
+  submitter: Submission["submitter"],
+  messages: readonly (BatchMessage | SealpostError)[],
+  { idempotencyKey: key, idempotencyContent: content, respond }: BatchOptions<V>,
+): Promise<V> {
   const { idempotency, enqueue, database } = deps;
-  return (submitter) =>
-    async (messages, { idempotencyKey: key, idempotencyContent: content, respond }) => {
-      const scope = `${submitter.name} batch`;
-      const call = key === undefined ? null : await idempotency.reserve({ scope, key, content }, RESERVED);
-      if (call && "response" in call) return JSON.parse(call.response);
-      const reserved: ReservedKey[] = call ? [call] : [];
-      try {
-        const reservations = await reserveEach(deps, submitter, messages);
-        reserved.push(...reservations.filter(isReserved));
-        const results: BatchResult[] = [];
-        const prepared: PreparedMail[] = [];
-        // One after another, because each takes memory while it is built.
-        for (const [index, message] of messages.entries()) {
-          const result = await prepareOne(deps, submitter, message, reservations[index]).catch(asRejection);
-          if ("statements" in result) prepared.push(result);
-          results.push("statements" in result ? result.result : result);
-        }
-        const response = respond(results);
-        const completed: readonly Statement[] = call ? [call.complete(response)] : [];
-        await enqueue.store(prepared, ...completed);
-        return response;
-      } catch (error) {
-        // Nothing is stored, or all of it together with the responses; then release changes nothing.
-        await database
-          .commit(reserved.map((one) => one.release()))
-          .catch((failure) => log.warning("Cannot release idempotency keys: {error}", { error: failure }));
-        throw error;
-      }
-    };
+  const scope = `${submitter.name} batch`;
+  const call = key === undefined ? null : await idempotency.reserve({ scope, key, content }, RESERVED);
+  if (call && "response" in call) return JSON.parse(call.response);
+  const reserved: ReservedKey[] = call ? [call] : [];
+  try {
+    const reservations = await reserveEach(deps, submitter, messages);
+    reserved.push(...reservations.filter(isReserved));
+    const results: BatchResult[] = [];
+    const prepared: PreparedMail[] = [];
+    // One after another, because each takes memory while it is built.
+    for (const [index, message] of messages.entries()) {
+      const result = await prepareOne(deps, submitter, message, reservations[index]).catch(asRejection);
+      if ("statements" in result) prepared.push(result);
+      results.push("statements" in result ? result.result : result);
+    }
+    const response = respond(results);
+    const completed: readonly Statement[] = call ? [call.complete(response)] : [];
+    await enqueue.store(prepared, ...completed);
+    return response;
+  } catch (error) {
+    // Nothing is stored, or all of it together with the responses; then release changes nothing.
+    await database
+      .commit(reserved.map((one) => one.release()))
+      .catch((failure) => log.warning("Cannot release idempotency keys: {error}", { error: failure }));
+    throw error;
+  }
 }
 
 /** Reserves the keys of single messages in one commit. @returns an item for each message; `undefined` if it has no key. */

@@ -5,6 +5,8 @@ import { domainOf } from "../domain/mailbox.ts";
 import type { Message } from "../domain/message.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
 import { RESERVED, STARTED } from "../storage/idempotency.ts";
+import type { Tracer } from "../telemetry/tracer.ts";
+import { describeSubmission } from "./describe-spans.ts";
 import type { Encryption } from "./encryption.ts";
 import type { Idempotency, ReservedKey } from "./idempotency.ts";
 import { normalizeMessage } from "./normalize-message.ts";
@@ -36,6 +38,7 @@ export interface SubmitDeps extends RecordDeps {
   readonly platform: Platform;
   /** Domain of Message-ID if the sender's is an address literal. */
   readonly hostName: string;
+  readonly tracer: Tracer;
 }
 
 /**
@@ -43,27 +46,35 @@ export interface SubmitDeps extends RecordDeps {
  * passing test proves the real path.
  */
 export function createSubmit(deps: SubmitDeps): SubmitFor {
-  const { idempotency, database, encryption } = deps;
   return (submitter) =>
-    async (target, message, options = {}) => {
-      const submission = newSubmission(deps, submitter, { target, message, options });
-      const { idempotencyKey: key, certificates } = options;
-      if (certificates) await encryption.assertUsable(certificates, "certificates");
-      if (key === undefined) return submit(deps, submission, null);
-      const content = options.idempotencyContent ?? JSON.stringify([target, withTexts(message), options]);
-      const state = (await isForQueue(deps, submission)) ? RESERVED : STARTED;
-      const call = await idempotency.reserve({ scope: submitter.name, key, content }, state);
-      if ("response" in call) return readStoredResult(call.response);
-      try {
-        return await submit(deps, submission, call);
-      } catch (error) {
-        // Either nothing was sent, or all of it is stored together with the response; then release changes nothing.
-        await database
-          .commit([call.release()])
-          .catch((failure) => log.warning("Cannot release an idempotency key: {error}", { error: failure }));
-        throw error;
-      }
-    };
+    (target, message, options = {}) =>
+      deps.tracer.run("submit", async (span) => {
+        const submission = newSubmission(deps, submitter, { target, message, options });
+        const result = await submitOnce(deps, submission, message);
+        if (span !== null) describeSubmission(span, submission, result);
+        return result;
+      });
+}
+
+/** Submits a message, or returns the result of the call before that had the same idempotency key. */
+async function submitOnce(deps: SubmitDeps, submission: Submission, message: Message): Promise<SubmitResult> {
+  const { target, options, submitter } = submission;
+  const { idempotencyKey: key, certificates } = options;
+  if (certificates) await deps.encryption.assertUsable(certificates, "certificates");
+  if (key === undefined) return submit(deps, submission, null);
+  const content = options.idempotencyContent ?? JSON.stringify([target, withTexts(message), options]);
+  const state = (await isForQueue(deps, submission)) ? RESERVED : STARTED;
+  const call = await deps.idempotency.reserve({ scope: submitter.name, key, content }, state);
+  if ("response" in call) return readStoredResult(call.response);
+  try {
+    return await submit(deps, submission, call);
+  } catch (error) {
+    // Either nothing was sent, or all of it is stored together with the response; then release changes nothing.
+    await deps.database
+      .commit([call.release()])
+      .catch((failure) => log.warning("Cannot release an idempotency key: {error}", { error: failure }));
+    throw error;
+  }
 }
 
 /** @param call the idempotency key that the call has reserved, or `null`. */

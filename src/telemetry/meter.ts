@@ -51,6 +51,17 @@ export function serverLabel(server: {
   return server.poolKey === null ? UNSAVED : server.identifier;
 }
 
+/** Returns the value of the label `mode` for a message whose submitter waits. */
+export function modeLabel({
+  name,
+  isTest,
+}: {
+  readonly name: string;
+  readonly isTest?: boolean;
+}): "test" | "plugin" | "inline" {
+  return isTest ? "test" : name.startsWith("plugin ") ? "plugin" : "inline";
+}
+
 /** No label value contains it. */
 const SEPARATOR = "\u0000";
 

@@ -11,6 +11,8 @@ interface StoredHead {
   readonly certificates?: Certificates | null;
   readonly server: StoredServer | null;
   readonly source: MessageSource | null;
+  /** Names the span that created the message (W3C Trace Context). Absent if none was recorded. */
+  readonly traceparent?: string | undefined;
 }
 export type StoredServer = Omit<ResolvedServer, "password" | "signing"> & { readonly password: string };
 export interface MessageSource {

@@ -22,6 +22,8 @@ export interface MailContent {
   readonly server: ResolvedServer | null;
   /** Whether the message is a decoy, which only hides that the caller has nothing to send, and is never delivered. */
   readonly decoy: boolean;
+  /** Names the span that created the message (W3C Trace Context). Absent if none was recorded. */
+  readonly traceparent?: string | undefined;
 }
 
 /** Encrypts and decrypts the content of queued messages. */

@@ -6,7 +6,9 @@ import { recipientsOf } from "../../domain/mailbox.ts";
 import type { RecipientProgress } from "../../domain/queued-mail.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import type { MailRow, OutboxRepository } from "../../storage/outbox.ts";
+import type { Span, Tracer } from "../../telemetry/tracer.ts";
 import type { Build, BuiltMessage } from "../build.ts";
+import { describeCreation } from "../describe-spans.ts";
 import type { RecordResult, Submission, SubmitResult } from "../submission.ts";
 import type { ContentSeal } from "./content.ts";
 import { giveUpAt } from "./lifetime.ts";
@@ -42,6 +44,7 @@ interface EnqueueDeps {
   readonly wake: Wake;
   readonly platform: Platform;
   readonly newId: () => string;
+  readonly tracer: Tracer;
 }
 
 /**
@@ -50,20 +53,14 @@ interface EnqueueDeps {
  * fixed here; host, port and login are read when the message is delivered, and it is encrypted then.
  */
 export function createEnqueue(deps: EnqueueDeps): Enqueue {
-  const { database, outbox, build } = deps;
+  const { database, tracer } = deps;
   return {
-    async prepare(server, submission, record) {
-      const { identifier } = server;
-      const built = await build(server, submission.message, submission.identity, submission.options);
-      const { failure, smime } = built;
-      if (failure) {
-        const result = { state: "failed", identifier, failure, recipients: [], smime, skipped: [] } as const;
-        return { result, statements: record(result), row: null };
-      }
-      const row = await rowOf(deps, server, submission, built);
-      const result = { state: "queued", identifier, mailId: row.id, smime } as const;
-      return { result, statements: [...outbox.insert(row), ...record(result)], row };
-    },
+    prepare: (server, submission, record) =>
+      tracer.run("create", async (span) => {
+        const prepared = await prepare(deps, server, submission, record, span?.traceparent);
+        if (span !== null) describeCreation(span, server, prepared.result);
+        return prepared;
+      }),
 
     async store(prepared, ...further) {
       const statements = [...prepared.flatMap((one) => one.statements), ...further];
@@ -75,6 +72,26 @@ export function createEnqueue(deps: EnqueueDeps): Enqueue {
       await wakeFor(deps, rows);
     },
   };
+}
+
+/** @param traceparent names the span of this. */
+async function prepare(
+  deps: EnqueueDeps,
+  server: ResolvedServer,
+  submission: QueuedSubmission,
+  record: RecordResult,
+  traceparent: Span["traceparent"],
+): Promise<PreparedMail> {
+  const { identifier } = server;
+  const built = await deps.build(server, submission.message, submission.identity, submission.options);
+  const { failure, smime } = built;
+  if (failure) {
+    const result = { state: "failed", identifier, failure, recipients: [], smime, skipped: [] } as const;
+    return { result, statements: record(result), row: null };
+  }
+  const row = await rowOf(deps, server, submission, built, traceparent);
+  const result = { state: "queued", identifier, mailId: row.id, smime } as const;
+  return { result, statements: [...deps.outbox.insert(row), ...record(result)], row };
 }
 
 /** Notifies the workers of messages that are due, and of each later one for its time. */
@@ -100,6 +117,7 @@ async function rowOf(
   server: ResolvedServer,
   { message, identity, names, options, submitter }: QueuedSubmission,
   { from, bytes, encryption }: BuiltMessage,
+  traceparent: Span["traceparent"],
 ): Promise<MailRow> {
   const id = newId();
   const { identifier } = server;
@@ -112,6 +130,7 @@ async function rowOf(
     source: names.length > 1 ? { message, identity: source, certificates, encrypt } : null,
     server: names.length === 0 ? server : null,
     decoy: options.decoy ?? false,
+    traceparent,
   });
   const now = platform.now();
   const start = options.sendAt ?? now;

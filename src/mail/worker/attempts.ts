@@ -6,9 +6,11 @@ import type { RecipientProgress } from "../../domain/queued-mail.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import { SealpostError } from "../../errors.ts";
 import { isUnavailable } from "../../storage/errors.ts";
+import type { Tracer } from "../../telemetry/tracer.ts";
 import type { Build } from "../build.ts";
 import type { Circuit } from "../circuit.ts";
 import type { Deliver, DeliverableMail } from "../deliver.ts";
+import { describeAttempt } from "../describe-spans.ts";
 import { afterAttempt, attemptRecord } from "../queue/after-attempt.ts";
 import type { ContentSeal, MailContent } from "../queue/content.ts";
 import type { LeasedMail } from "./leased-mail.ts";
@@ -60,6 +62,7 @@ interface AttemptsDeps {
   readonly circuit: Circuit;
   readonly platform: Platform;
   readonly lease: LeaseTimes;
+  readonly tracer: Tracer;
 }
 
 /** Creates the attempts of a worker. */
@@ -139,17 +142,44 @@ async function attemptRecipient(
   });
 }
 
+/** The receipt of one recipient. */
+interface Received {
+  readonly index: number;
+  readonly receipt: Receipt;
+}
+
 /** @returns none if the recipient is in the attempt of another one. */
 async function send(
   deps: AttemptsDeps,
   mail: LeasedMail,
   index: number,
   content: MailContent,
-  { finalReplyTimeoutMs = FINAL_REPLY_TIMEOUT_MS, mayStart }: AttemptOptions,
-): Promise<readonly { readonly index: number; readonly receipt: Receipt }[]> {
+  options: AttemptOptions,
+): Promise<readonly Received[]> {
   const final = await finalBytes(deps, mail, content);
-  if ("successful" in final) return [{ index, receipt: final }];
-  if (!mail.assign(index, deps.isJoint(final.server))) return [];
+  const isReady = !("successful" in final);
+  if (isReady && !mail.assign(index, deps.isJoint(final.server))) return [];
+  const process = async () =>
+    isReady ? sendFinal(deps, mail, index, final, options) : [{ index, receipt: final }];
+  return deps.tracer.run(
+    "process",
+    async (span) => {
+      const received = await process();
+      if (span !== null) describeAttempt(span, mail.row, recipientOf(mail, index), received);
+      return received;
+    },
+    content.traceparent,
+  );
+}
+
+/** Delivers to the recipients of the attempt of this one. */
+async function sendFinal(
+  deps: AttemptsDeps,
+  mail: LeasedMail,
+  index: number,
+  final: Omit<DeliverableMail, "recipients">,
+  { finalReplyTimeoutMs = FINAL_REPLY_TIMEOUT_MS, mayStart }: AttemptOptions,
+): Promise<readonly Received[]> {
   const { queueName } = mail.row;
   const indexes = mail.attemptOf(index);
   const recipients = indexes.map((one) => recipientOf(mail, one).address);

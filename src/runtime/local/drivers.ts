@@ -20,6 +20,7 @@ import { PLATFORM as platform } from "../platform.ts";
 import { readAuthorities } from "./authorities.ts";
 import { createFile, databasePath } from "./database-path.ts";
 import { assertDatabaseOfKeys, loadKeyring } from "./load-keyring.ts";
+import { loadTracer } from "./open-telemetry.ts";
 import { assertPeers } from "./peers.ts";
 
 /** The drivers of a runtime with files and sockets, for `createSealpost`. */
@@ -42,6 +43,7 @@ export interface HostDrivers extends LocalDrivers {
 export async function openLocalDrivers(config: Config): Promise<LocalDrivers> {
   assertPeers();
   const wake = await wakeOf(config);
+  const tracer = await loadTracer();
   const path = databasePath(config.databaseUrl);
   const database = openDatabase({
     url: config.databaseUrl,
@@ -73,6 +75,7 @@ export async function openLocalDrivers(config: Config): Promise<LocalDrivers> {
       http,
       platform,
       wake,
+      tracer,
       hostName: ehloName.startsWith("[") ? "localhost" : ehloName,
       maxHashes: Math.max(1, availableParallelism() - 1),
       abortDeliveries() {

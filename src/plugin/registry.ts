@@ -160,7 +160,7 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
       }
     },
     warnOfMissing() {
-      if (registered.length > 0) background(servers.warnOfMissing());
+      if (registered.length > 0) background(deps.epoch.run(servers.warnOfMissing));
     },
     async prune() {
       for (const { plugin, instance } of registered) {

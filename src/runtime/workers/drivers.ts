@@ -73,7 +73,7 @@ export function createWorkerDrivers(
 
 function drainsOf(transport: ScopedTransport): InvocationDrains {
   return {
-    afterwards: transport.drainLater,
+    afterwards: transport.afterResponse,
     async within(timeMs, drain) {
       const { result, end } = transport.run(() => transport.drainNow(drain), timeMs);
       await end;

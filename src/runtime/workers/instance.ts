@@ -37,10 +37,14 @@ export function createWorkerInstance(config: Config, queue: unknown): WorkerInst
   });
   // The router builds its table at the first match. Now, no request waits for it.
   sealpost.app.router.match("GET", "/");
+  const { prepare, services } = internalsOf(sealpost);
+  const warnOfMissing = async () => services.plugins.warnOfMissing();
   const ready = createOnce(async () => {
     // In parallel, because each costs round trips. A new database has no table of admins yet.
     const hadAdmin = hasAdmin(sealpost).catch(() => false);
-    await sealpost.start();
+    await prepare();
+    // No request waits for these reads.
+    transport.afterResponse(warnOfMissing);
     if (!(await hadAdmin)) await createFirstAdmin(config, sealpost);
   });
   return { sealpost, transport, ready };

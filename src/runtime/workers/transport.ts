@@ -45,8 +45,8 @@ export interface ScopedTransport extends JointTransport {
   ): { readonly result: Promise<T>; readonly end: Promise<void> };
   /** Keeps the invocation and its connections alive until this work is done. The work never rejects. */
   readonly defer: (work: Promise<unknown>) => void;
-  /** Sends queued mail when the work of the invocation is done. The same drain starts once, however often it is asked for. */
-  readonly drainLater: (drain: Drain) => void;
+  /** Starts a drain, or other work, when the work of the invocation is done. The same one starts once, however often it is asked for. */
+  readonly afterResponse: (drain: Drain) => void;
   /** Sends queued mail now, within the rest of the invocation's time. */
   readonly drainNow: (drain: Drain) => Promise<void>;
   /** Whether the caller runs in an invocation. */
@@ -118,7 +118,7 @@ export function scopeTransport(
       return { result, end: result.then(close, close) };
     },
     defer: (work) => void scopes.getStore()?.deferred.add(work),
-    drainLater: (drain) => void current().drains.add(drain),
+    afterResponse: (drain) => void current().drains.add(drain),
     drainNow: async (drain) => drain(timeFor(current())),
     get isInInvocation() {
       return scopes.getStore() !== undefined;

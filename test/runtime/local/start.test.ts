@@ -18,6 +18,8 @@ setDefaultTimeout(TEST_MS);
 if (NO_SQLD !== null) console.warn(`Not tried: ${NO_SQLD}`);
 
 const MAX_ROUND_TRIPS = 3;
+/** Only a start that waits for another round trip takes so long. */
+const MAX_START_MS = 20_000;
 
 describe.skipIf(NO_SQLD !== null)("a start on a migrated libSQL server", () => {
   let proxy: RoundTripProxy;
@@ -40,14 +42,16 @@ describe.skipIf(NO_SQLD !== null)("a start on a migrated libSQL server", () => {
 
   test("makes as few in a cold isolate before its first response", async () => {
     proxy.reset();
+    // Round trips after the response, such as those for warnings, do not count: nothing waits for them.
+    const release = proxy.hold(MAX_ROUND_TRIPS);
     await using worker = await startWorker(bindingsFor(proxy.url));
-    expect((await fetch(`${worker.origin}/healthz`)).status).toBe(200);
+    const response = await fetch(`${worker.origin}/healthz`, { signal: AbortSignal.timeout(MAX_START_MS) })
+      .catch((cause) => {
+        throw new Error(describeTrips(proxy.trips), { cause });
+      })
+      .finally(release);
+    expect(response.status).toBe(200);
     await proxy.settled();
-    // No request waits for the warning about missing definitions that plugins use.
-    const trips = proxy.trips.filter(
-      ({ statements }) => !/"(events_binding|sms_gateway_gateway)"/.test(statements.join()),
-    );
-    expect(trips.length, describeTrips(trips)).toBeLessThanOrEqual(MAX_ROUND_TRIPS);
     expect(proxy.trips.filter(({ isCommit }) => isCommit)).toEqual([]);
   });
 });

@@ -57,11 +57,11 @@ describe("createScopedTransport()", () => {
     const calls: string[] = [];
     const drain = async (): Promise<void> => {
       calls.push("drain");
-      if (calls.length === 2) transport.drainLater(drain);
+      if (calls.length === 2) transport.afterResponse(drain);
     };
     const work = async () => {
-      transport.drainLater(drain);
-      transport.drainLater(drain);
+      transport.afterResponse(drain);
+      transport.afterResponse(drain);
       calls.push("work");
     };
     await transport.run(work, REQUEST_MS).end;

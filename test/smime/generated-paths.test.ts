@@ -12,6 +12,8 @@ import { isInstalled, run, scratchFile } from "../fixtures/smime/openssl.ts";
 
 /** `LONG_TESTS=1` selects the long form. */
 const RUNS = process.env.LONG_TESTS === "1" ? 3_000 : 80;
+/** More rounds than one run only if a kind of path is missing. */
+const MAX_ROUNDS = 4;
 const NOW = new Date("2026-06-01T12:00:00Z");
 const NAMES = ["A", "B", "C"] as const;
 /** Two keys of each authority: one before and one after it changed its key. */
@@ -148,9 +150,12 @@ test.skipIf(!isInstalled("openssl"))(
         ).toBe(false);
       seen[isReached ? "flawed" : "gap"] += 1;
     });
-    await fc.assert(property, { numRuns: RUNS });
+    const rarest = () => Math.min(...Object.values(seen));
+    // About one path in twelve is flawed, so that one run in some hundreds has none.
+    for (let round = 0; round === 0 || (rarest() === 0 && round < MAX_ROUNDS); round++)
+      await fc.assert(property, { numRuns: RUNS });
     // None of the three may be missing from what was generated.
-    expect(Math.min(...Object.values(seen))).toBeGreaterThan(0);
+    expect(rarest()).toBeGreaterThan(0);
   },
   600_000,
 );

@@ -52,7 +52,7 @@ export const AUTHENTICATION: readonly Flow[] = [
     claim: "of many simultaneous wrong logins ten get 401, the others 429 with Retry-After",
     async run({ origin }) {
       const body = new URLSearchParams({ username: "victim", password: "wrong" });
-      const tries = Array.from({ length: TRIES }, () => fetch(`${origin}/auth`, { method: "POST", body }));
+      const tries = Array.from({ length: TRIES }, () => logIn(origin, body));
       const responses = await Promise.all(tries);
       const refused = responses.filter(({ status }) => status === 401);
       const limited = responses.filter(({ status }) => status === 429);
@@ -93,3 +93,13 @@ export const AUTHENTICATION: readonly Flow[] = [
     },
   },
 ];
+
+/** Logs in, and again after each 503: on a busy machine the queue of hashes sends logins away undecided. */
+async function logIn(origin: string, body: URLSearchParams): Promise<Response> {
+  for (;;) {
+    const response = await fetch(`${origin}/auth`, { method: "POST", body });
+    if (response.status !== 503) return response;
+    expect(Number(response.headers.get("Retry-After"))).toBeGreaterThan(0);
+    await response.body?.cancel();
+  }
+}

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { RuntimeName } from "./flow.ts";
-import { formatTable, type Result } from "./table.ts";
+import { formatTable, type Result } from "./format-table.ts";
 
 test("formatTable() shows the result of each flow on each runtime, with reasons for differences", () => {
   const rows: readonly (readonly [claim: string, ...(readonly [RuntimeName, Result])[]])[] = [
@@ -12,8 +12,10 @@ test("formatTable() shows the result of each flow on each runtime, with reasons 
       ["workerd", { mark: "≈", because: "workerd does not report why" }],
     ],
   ];
-  const results = new Map(rows.map(([claim, ...cells]) => [claim, new Map(cells)]));
-  expect(formatTable(results).split("\n")).toEqual([
+  const entries = rows.flatMap(([claim, ...cells]) =>
+    cells.map(([runtime, result]) => ({ claim, runtime, result })),
+  );
+  expect(formatTable(entries).split("\n")).toEqual([
     "Bun      Deno     Node     workerd  flow",
     "✓        ✗        – 1      – 1      mail arrives",
     "✓        – 2      – 1      ≈ 3      the reason is reported",

@@ -9,11 +9,12 @@ import migration from "./migrations/0001_tokens.sql" with { type: "text" };
 import oldPins from "./migrations/0002_old_pins.sql" with { type: "text" };
 import attempts from "./migrations/0003_attempts.sql" with { type: "text" };
 import tokenState from "./migrations/0004_token_state.sql" with { type: "text" };
+import ownRoutes from "./migrations/0005_routes.sql" with { type: "text" };
 import { createChooseOwnPin } from "./own-pin.ts";
 import { createOwners, createPins } from "./owners.ts";
 import { createTriggerByPin } from "./pin.ts";
 import { rightsRoute } from "./rights-route.ts";
-import { attempt, challenge, createChallengeStore, createTokenStore, token } from "./store.ts";
+import { attempt, challenge, createChallengeStore, createTokenStore, ROUTES, route, token } from "./store.ts";
 import { tokenRoutes } from "./token-routes.ts";
 import { createTrigger } from "./trigger.ts";
 import { validateRoutes } from "./validate-routes.ts";
@@ -24,12 +25,14 @@ export const emailToken = definePlugin({
   name: "email-token",
   options,
   settings,
-  tables: { token, challenge, attempt },
+  tables: { token, challenge, attempt, route },
+  kept: [ROUTES],
   migrations: [
     { name: "0001_tokens", sql: migration },
     { name: "0002_old_pins", sql: oldPins },
     { name: "0003_attempts", sql: attempts },
     { name: "0004_token_state", sql: tokenState },
+    { name: "0005_routes", sql: ownRoutes },
   ],
   rights: {
     enrollEMAIL: "Enroll tokens of type email",

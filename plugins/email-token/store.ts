@@ -1,7 +1,8 @@
-import { and, asc, count, eq, gt, inArray, lt, lte, ne, or, type SQL, sql } from "drizzle-orm";
-import { integer, type SQLiteColumn, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { and, asc, count, eq, gt, inArray, lt, lte, or, type SQL, sql } from "drizzle-orm";
+import { integer, primaryKey, type SQLiteColumn, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import {
   type DirectoryUser,
+  type KeptTable,
   MAX_CLOCK_SKEW_MS,
   type PluginStore,
   type SelectStatement,
@@ -43,6 +44,19 @@ export const token = sqliteTable("email_token_token", {
   identifier: text("identifier").notNull(),
 });
 export type TokenRow = typeof token.$inferSelect;
+
+/** The server definitions and gateways that tokens of their own name. Triggers keep it as {@link token} says. */
+export const route = sqliteTable(
+  "email_token_route",
+  { type: text("type").$type<TokenType>().notNull(), identifier: text("identifier").notNull() },
+  ({ type, identifier }) => [primaryKey({ columns: [type, identifier] })],
+);
+
+/** All of them. Codes and counters change the tokens, but not this. */
+export const ROUTES: KeptTable<typeof route.$inferSelect> = {
+  name: "email_token_route",
+  select: (read) => read.select().from(route).orderBy(asc(route.type), asc(route.identifier)),
+};
 
 /** A token and its owner in the directory. `owner` is `null` without a directory, or if the token has no owner. */
 export interface OwnedToken {
@@ -113,7 +127,7 @@ export interface TokenStore {
 }
 
 /** Creates the reads of tokens. */
-export function createTokenStore({ read }: Pick<PluginStore, "read">): TokenStore {
+export function createTokenStore({ read, kept }: Pick<PluginStore, "read" | "kept">): TokenStore {
   const bySerial = read
     .select()
     .from(token)
@@ -158,9 +172,7 @@ export function createTokenStore({ read }: Pick<PluginStore, "read">): TokenStor
         .orderBy(asc(token.serial)),
 
     async servers() {
-      const isNamed = and(eq(token.type, "email"), ne(token.identifier, ""));
-      const rows = await read.selectDistinct({ name: token.identifier }).from(token).where(isNamed);
-      return rows.map(({ name }) => name);
+      return (await kept(ROUTES)).filter(({ type }) => type === "email").map(({ identifier }) => identifier);
     },
 
     async page(filter, page, size) {

@@ -74,15 +74,21 @@ const CALLS: readonly Call[] = [
   get("/audit/", 1),
   get("/mail/", 1),
   get("/system/", 1),
-  // The second reads the definitions that tokens name.
-  get("/plugins/", 2),
+  get("/plugins/", 1),
   get("/event/", 1),
   get("/smtpserver/", 2),
   post("/smtpserver/main", DEFINITION, 2),
   {
+    name: "POST /smtpserver/main with another host",
+    max: 2,
+    call: ({ instance, number }) =>
+      instance.request("POST", "/smtpserver/main", {
+        json: { ...DEFINITION, server: `mail${number}.example.org` },
+      }),
+  },
+  {
     name: "DELETE /smtpserver/none",
-    // The third reads the definitions that tokens name, for `used_by`.
-    max: 3,
+    max: 2,
     call: ({ instance }) => instance.request("DELETE", "/smtpserver/none"),
   },
   post("/smtpserver/send_test_email", TEST, 2),

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
+import { emailToken } from "sealpost/plugins/email-token";
 import { events } from "sealpost/plugins/events";
 import { smsGateway } from "sealpost/plugins/sms-gateway";
 import { readPlugins } from "../../src/plugin/registry.ts";
@@ -10,7 +11,7 @@ import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
 import { openTest, outside, temporaryFile } from "./fixtures/database.ts";
 
 const platform = { now: () => new Date(1_790_000_000_000) };
-const PLUGINS = readPlugins([events(), smsGateway()]);
+const PLUGINS = readPlugins([events(), smsGateway(), emailToken()]);
 const TABLES = [...CORE_TABLES, ...PLUGINS.kept].map(({ name }) => name);
 
 async function open(options: Parameters<typeof openTest>[0] = {}) {

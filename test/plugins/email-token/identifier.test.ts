@@ -1,10 +1,23 @@
 import { describe, expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
+import { emailToken } from "sealpost/plugins/email-token";
 import { smsGateway } from "sealpost/plugins/sms-gateway";
-import { PIN, SERVER, type Started, started, verdictOf } from "./support.ts";
+import { readPlugins } from "../../../src/plugin/registry.ts";
+import { migrate } from "../../../src/storage/migrate.ts";
+import { MIGRATIONS } from "../../../src/storage/migrations/index.ts";
+import { openDatabase } from "../../../src/storage/open-database.ts";
+import { realRandomBytes } from "../../fixtures/instance.ts";
+import { PIN, SERVER, type Started, started, startedWithout, verdictOf, WRONG } from "./support.ts";
 
 const init = (it: Started, json: object) =>
   it.post("/token/init", { type: "email", user: "ann", dynamic_email: true, pin: PIN, ...json });
 const senders = async (it: Started) => (await it.messages()).map(({ from }) => from?.address);
+/** The definitions that the plugin names. */
+const servers = async ({ request }: Pick<Started, "request">) => {
+  const { value } = await request("GET", "/plugins/");
+  const plugins = value as { name: string; servers: { identifier: string }[] }[];
+  return plugins.find(({ name }) => name === "email-token")?.servers.map(({ identifier }) => identifier);
+};
 const outcomeOf = async (response: ReturnType<Started["post"]>) => {
   const { status, error } = await response;
   return [status, error?.code, error?.message];
@@ -23,12 +36,7 @@ describe("email.identifier of a token", () => {
 
     const saved = await it.post("/smtpserver/other", { ...SERVER, sender: "other@example.org" });
     expect(saved.status).toBe(200);
-    const { value: plugins } = await it.request("GET", "/plugins/");
-    expect(plugins).toMatchObject(
-      expect.arrayContaining([
-        expect.objectContaining({ name: "email-token", servers: ["default", "other"] }),
-      ]),
-    );
+    expect(await servers(it)).toEqual(["default", "other"]);
     expect((await it.request("DELETE", "/smtpserver/other")).value).toBe(true);
     it.clock.advance(31);
     const { detail, value: triggered } = await it.trigger({ serial });
@@ -55,6 +63,57 @@ describe("email.identifier of a token", () => {
     await it.check({ user: "ann", pass: PIN });
     expect(await senders(it)).toEqual([SERVER.sender]);
   });
+});
+
+test("the names that tokens have are known without counting codes and attempts as changes", async () => {
+  await using it = await started();
+  for (const name of ["other", "third"]) await it.post(`/smtpserver/${name}`, SERVER);
+  const changes = async () => {
+    const row = await it.database.read.get<{ n: number }>(
+      sql`SELECT n FROM epoch WHERE part = 'email_token_route'`,
+    );
+    return row.n;
+  };
+  const serials: unknown[] = [];
+  for (const identifier of ["other", "other", "", "third"]) {
+    serials.push((await init(it, { "email.identifier": identifier })).detail?.serial);
+  }
+  const [first, second, , third] = serials;
+  expect(await servers(it)).toEqual(["default", "other", "third"]);
+  const before = await changes();
+  await it.check({ user: "ann", pass: PIN });
+  await it.check({ user: "ann", pass: PIN + WRONG });
+  await it.post("/token/disable", { serial: first });
+  await it.post("/token/reset", { user: "ann" });
+  await it.request("DELETE", `/token/${first}`);
+  expect(await changes()).toBe(before);
+  expect(await servers(it)).toEqual(["default", "other", "third"]);
+  await init(it, { serial: second, "email.identifier": "third" });
+  expect(await servers(it)).toEqual(["default", "third"]);
+  await it.request("DELETE", `/token/${third}`);
+  expect(await servers(it)).toEqual(["default", "third"]);
+  await init(it, { serial: second });
+  expect(await servers(it)).toEqual(["default"]);
+});
+
+test("the names of tokens that an earlier version stored are known as well", async () => {
+  const database = openDatabase({ url: ":memory:", randomBytes: realRandomBytes });
+  const { migrations } = readPlugins([emailToken()]);
+  const isNew = ({ name }: { name: string }) => /0005|kept/.test(name);
+  const platform = { now: () => new Date(1_790_000_000_000) };
+  await migrate(database, [...MIGRATIONS, ...migrations.filter((one) => !isNew(one))], platform);
+  const insert = (serial: string, type: string, identifier: string) =>
+    database.write.run(sql`INSERT INTO email_token_token (serial, type, user_id, username, realm, address, pin_hash,
+      otp_length, description, fail_count, sent_at, transaction_id, created_at, identifier)
+      VALUES (${serial}, ${type}, '', '', '', 'a@example.org', '', 6, '', 0, 0, '', 0, ${identifier})`);
+  await database.commit([
+    insert("A", "email", "office"),
+    insert("B", "email", "office"),
+    insert("C", "email", ""),
+    insert("D", "sms", "carrier"),
+  ]);
+  await using it = await startedWithout({ database });
+  expect(await servers(it)).toEqual(["default", "office"]);
 });
 
 test("sms.identifier of a token is the gateway that its codes go through", async () => {

@@ -5,6 +5,7 @@ import { benchDrain } from "./drain.ts";
 import { benchEncrypt } from "./encrypt.ts";
 import { benchEnqueue, benchEnqueueGrowth } from "./enqueue.ts";
 import { benchList } from "./list.ts";
+import { benchMailStats } from "./mail-stats.ts";
 import { benchMemory } from "./memory.ts";
 import { print } from "./result.ts";
 import { benchSign } from "./sign.ts";
@@ -32,6 +33,7 @@ for (const bench of [
   () => benchCheck(8),
   benchCheckRemote,
   benchStatements,
+  benchMailStats,
   benchMemory,
 ])
   for (const result of [await bench()].flat()) print(result);

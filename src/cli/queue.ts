@@ -2,11 +2,11 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import * as v from "valibot";
 import { MAIL_STATES, type MailState } from "../domain/queued-mail.ts";
 import { mailPageView } from "../http/mail-schema.ts";
-import type { ServerHealth } from "../mail/circuit.ts";
-import type { MailCount } from "../mail/queue/manage.ts";
+import { mailStatsView } from "../http/mail-stats.ts";
+import { listDetail } from "../http/smtpserver-schema.ts";
 import type { Api } from "./api.ts";
 import { table } from "./output.ts";
-import { needsDatabase, runOnApi, runOnDatabase } from "./run.ts";
+import { runOnApi } from "./run.ts";
 
 const DEFAULT_LINES = 50;
 const MAX_LINES = 100_000;
@@ -17,6 +17,9 @@ const LIST_HEADS = ["ID", "STATE", "SERVER", "RECIPIENTS", "QUEUED", "NEXT ATTEM
 const IN_PROGRESS: readonly MailState[] = ["queued", "sending", "deferred"];
 
 type Mail = v.InferOutput<typeof mailPageView>["mails"][number];
+type Stats = v.InferOutput<typeof mailStatsView>;
+type Definitions = NonNullable<v.InferOutput<typeof listDetail>["servers"]>;
+type UnavailableServer = Definitions[string]["health"] & { readonly identifier: string };
 
 interface ListOptions {
   readonly state?: MailState;
@@ -42,28 +45,44 @@ export function queueCommand(): Command {
 }
 
 function statusCommand(): Command {
-  return needsDatabase(
-    new Command("status")
-      .description(
-        "Count messages by state and definition, with the oldest that waits and unavailable servers",
-      )
-      .action(async (_, command: Command) => {
-        await runOnDatabase(command, async ({ services }) => {
-          const counts = (await services.mailQueue.counts()).toSorted(byState);
-          const servers = await services.servers.list();
-          const health = await Promise.all(
-            servers.map(async ({ identifier }) => ({
-              identifier,
-              ...(await services.circuit.health(identifier)),
-            })),
-          );
-          const down = health.filter(({ circuit }) => circuit !== "closed");
-          const rows = counts.map((count) => [count.state, nameOf(count), count.count]);
-          const lines = [...table(COUNT_HEADS, rows), oldestLine(counts), ...down.map(healthLine)];
-          return { json: { counts, down }, lines };
+  return new Command("status")
+    .description(
+      "Count messages that wait, and the others of the last 24 hours, with the oldest that waits and unavailable servers",
+    )
+    .action(async (_, command: Command) => {
+      await runOnApi(command, async (api) => {
+        const { value } = await api.call({ method: "GET", path: ["mail", "stats"], value: mailStatsView });
+        const { detail } = await api.call({
+          method: "GET",
+          path: ["smtpserver", ""],
+          query: { detail: "1", censor: "1" },
+          value: v.unknown(),
+          detail: listDetail,
         });
-      }),
+        const down = Object.entries(detail.servers ?? {}).flatMap(([identifier, { health }]) =>
+          health.circuit === "closed" ? [] : [{ identifier, ...health }],
+        );
+        const rows = countsOf(value).map(({ state, identifier, count }) => [
+          state,
+          nameOf({ identifier }),
+          count,
+        ]);
+        const lines = [...table(COUNT_HEADS, rows), oldestLine(value.waiting), ...down.map(healthLine)];
+        return { json: { ...value, down }, lines };
+      });
+    });
+}
+
+/** Returns what waits, whenever it was submitted, and the final messages of the last 24 hours, in order of states. */
+function countsOf({ waiting, servers }: Stats): readonly Omit<Stats["waiting"][number], "oldest">[] {
+  const final = Object.entries(servers).flatMap(([identifier, states]) =>
+    MAIL_STATES.filter((state) => !IN_PROGRESS.includes(state)).flatMap((state) => {
+      const count = states[state];
+      return count === undefined ? [] : [{ state, identifier, count }];
+    }),
   );
+  const place = ({ state }: { readonly state: MailState }) => MAIL_STATES.indexOf(state);
+  return [...waiting, ...final].toSorted((a, b) => place(a) - place(b) || nameOf(a).localeCompare(nameOf(b)));
 }
 
 function listCommand(): Command {
@@ -119,28 +138,16 @@ function readLines(text: string): number {
   throw new InvalidArgumentError(`Expected a whole number from 1 to ${MAX_LINES}.`);
 }
 
-function byState(a: MailCount, b: MailCount): number {
-  const states = MAIL_STATES.indexOf(a.state) - MAIL_STATES.indexOf(b.state);
-  return states === 0 ? nameOf(a).localeCompare(nameOf(b)) : states;
-}
-
-function oldestLine(counts: readonly MailCount[]): string {
-  const waiting = counts.filter(({ state }) => IN_PROGRESS.includes(state));
-  const [oldest] = waiting.toSorted((a, b) => a.oldest.getTime() - b.oldest.getTime());
+function oldestLine(waiting: Stats["waiting"]): string {
+  const [oldest] = waiting.toSorted((a, b) => a.oldest.localeCompare(b.oldest));
   if (!oldest) return "No message waits";
-  return `The oldest that waits: ${oldest.oldest.toISOString()}  ${nameOf(oldest)}`;
+  return `The oldest that waits: ${oldest.oldest}  ${nameOf(oldest)}`;
 }
 
-function healthLine({
-  identifier,
-  circuit,
-  since,
-  nextTry,
-  lastFailure,
-}: ServerHealth & { readonly identifier: string }): string {
-  const why = lastFailure ? `: ${lastFailure.code} in phase ${lastFailure.phase}` : "";
-  const next = nextTry ? `, next attempt ${nextTry.toISOString()}` : "";
-  return `${identifier} is down (${circuit}) since ${since?.toISOString() ?? "now"}${why}${next}`;
+function healthLine({ identifier, circuit, since, next_try, last_failure }: UnavailableServer): string {
+  const why = last_failure ? `: ${last_failure.code} in phase ${last_failure.phase}` : "";
+  const next = next_try ? `, next attempt ${next_try}` : "";
+  return `${identifier} is down (${circuit}) since ${since ?? "now"}${why}${next}`;
 }
 
 function rowOf({ id, state, identifier, recipients, created_at, next_try }: Mail) {

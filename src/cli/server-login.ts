@@ -1,19 +1,28 @@
 import { setTimeout } from "node:timers/promises";
 import { Command } from "commander";
+import * as v from "valibot";
 import { SealpostError } from "../errors.ts";
+import { startedSignInDetail } from "../http/oauth.ts";
 import type { FailedSignIn } from "../mail/oauth/accept-grant.ts";
 import { stopSignal } from "../runtime/local/stop-signal.ts";
-import { print, printable } from "./output.ts";
+import type { Api } from "./api.ts";
+import { type Output, print, printable } from "./output.ts";
+import { globalOptionsOf, runOnApi } from "./run.ts";
 import { commandLineActor, withInstance } from "./session.ts";
 
 const SECONDS_PER_MINUTE = 60;
 
-/** `server login`: gets the refresh token of a definition by device code (RFC 8628). */
+/**
+ * `server login`: gets the refresh token of a definition by device code (RFC 8628). A server elsewhere starts a sign-in with
+ * its own redirect URI instead, because nothing there waits for the code.
+ */
 export function loginCommand(): Command {
   return new Command("login")
     .description("Sign in for a definition with a browser on any device, and store its refresh token")
     .argument("<identifier>")
-    .action(async (identifier: string) => {
+    .action(async (identifier: string, _, command: Command) => {
+      if (globalOptionsOf(command).url !== undefined)
+        return await runOnApi(command, startElsewhere(identifier));
       const stopped = new AbortController();
       void stopSignal(process).then(() => stopped.abort());
       await withInstance(async ({ services }) => {
@@ -41,6 +50,24 @@ export function loginCommand(): Command {
         );
       });
     });
+}
+
+/** Prints the URL that a browser opens. The server stores the token when the browser comes back to it. */
+function startElsewhere(identifier: string) {
+  return async (api: Api): Promise<Output> => {
+    const { value, detail, raw } = await api.call({
+      method: "POST",
+      path: ["smtpserver", identifier, "oauth", "start"],
+      value: v.string(),
+      detail: startedSignInDetail,
+    });
+    const lines = [
+      `Open this URL in a browser before ${detail.expires_at}, and sign in as the mailbox of ${identifier}:`,
+      value,
+      `The provider has to know the redirect URI ${detail.redirect_uri}.`,
+    ];
+    return { json: raw, lines, warnings: detail.warnings };
+  };
 }
 
 function signInError({ message }: FailedSignIn): SealpostError {

@@ -5,7 +5,7 @@ import { type DefinitionView, definitionDetail, definitionView } from "../http/s
 import { usedByEntries } from "../wire/envelope.ts";
 import { ApiError } from "./api.ts";
 import { table } from "./output.ts";
-import { needsDatabase, runOnApi } from "./run.ts";
+import { runOnApi } from "./run.ts";
 import { addCommand } from "./server-add.ts";
 import { loginCommand } from "./server-login.ts";
 import { testCommand } from "./server-test.ts";
@@ -23,7 +23,7 @@ export function serverCommand(): Command {
     .addCommand(addCommand())
     .addCommand(removeCommand())
     .addCommand(testCommand())
-    .addCommand(needsDatabase(loginCommand()));
+    .addCommand(loginCommand());
 }
 
 function listCommand(): Command {

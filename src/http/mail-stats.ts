@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Platform } from "../contracts/platform.ts";
+import { MAIL_STATES } from "../domain/queued-mail.ts";
 import type { MailStats, ReadMailStats } from "../mail/queue/manage.ts";
 import { described } from "../wire/schemas.ts";
 
@@ -14,6 +15,17 @@ export const mailStatsView = v.object({
   states: described(byState, "Messages by state"),
   servers: described(v.record(v.string(), byState), "The same for each definition"),
   hours: described(v.record(v.string(), byState), "The same for each hour of submission, by its start"),
+  waiting: described(
+    v.array(
+      v.object({
+        identifier: v.string(),
+        state: v.picklist(MAIL_STATES),
+        count: v.number(),
+        oldest: v.string(),
+      }),
+    ),
+    "Messages that wait or are being sent, whenever they were submitted, with the time of the oldest",
+  ),
   delivery_ms: described(
     v.object({ p50: ms, p95: ms }),
     "Time from submission until a message was sent: half of them, and 95 of 100, took no longer. `null` if none was sent",
@@ -26,13 +38,14 @@ export async function readStats(
   platform: Pick<Platform, "now">,
 ): Promise<v.InferOutput<typeof mailStatsView>> {
   const since = new Date(platform.now().getTime() - SPAN_MS);
-  const { counts, p50Ms, p95Ms } = await readMailStats(since);
+  const { waiting, counts, p50Ms, p95Ms } = await readMailStats(since);
   return {
     since: since.toISOString(),
     total: counts.reduce((sum, one) => sum + one.count, 0),
     states: sumByState(counts),
     servers: grouped(counts, ({ identifier }) => identifier),
     hours: grouped(counts, ({ hour }) => hour.toISOString()),
+    waiting: waiting.map((one) => ({ ...one, oldest: one.oldest.toISOString() })),
     delivery_ms: { p50: p50Ms, p95: p95Ms },
   };
 }

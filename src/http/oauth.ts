@@ -10,7 +10,8 @@ import { described } from "../wire/schemas.ts";
 import { callbackHeaders, signInPage } from "./oauth-page.ts";
 import { definitionTag, identifierParams } from "./smtpserver-schema.ts";
 
-const started = v.object({
+/** `detail` of `POST /smtpserver/<identifier>/oauth/start`. */
+export const startedSignInDetail = v.object({
   redirect_uri: described(v.string(), "Redirect URI to list in the settings of the app"),
   expires_at: described(v.string(), "RFC 3339"),
   ...noticeEntries,
@@ -45,7 +46,7 @@ export function oauthRoutes({ signIns }: { readonly signIns: Pick<SignIns, "star
         right: "smtpserver_write",
         parameters: { path: identifierParams },
         response: v.string(),
-        detail: started,
+        detail: startedSignInDetail,
         summary: "Start an OAuth sign-in",
         description:
           "The value is the URL to open in a browser within 10 minutes, and to sign in with the mailbox of the definition.",

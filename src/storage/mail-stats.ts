@@ -1,9 +1,10 @@
-import { and, count, eq, gte, sql } from "drizzle-orm";
+import { and, count, eq, gte, inArray, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../contracts/database.ts";
 import type { MailState } from "../domain/queued-mail.ts";
 import { mail } from "./schema.ts";
 
 const HOUR_MS = 3_600_000;
+const PENDING: MailState[] = ["queued", "sending", "deferred"];
 
 /** Messages of one state and definition that were submitted in one hour. */
 interface HourCount {
@@ -14,15 +15,25 @@ interface HourCount {
   readonly count: number;
 }
 
+/** Messages of one state and definition that wait or are being sent, whenever they were submitted. */
+interface WaitingCount {
+  readonly state: MailState;
+  readonly identifier: string;
+  readonly count: number;
+  /** Submission date of the oldest. */
+  readonly oldest: Date;
+}
+
 /** Messages of a span of time. */
 export interface MailStats {
+  readonly waiting: readonly WaitingCount[];
   readonly counts: readonly HourCount[];
   /** Time from submission to the end of messages that were sent, in milliseconds; `null` if none was. */
   readonly p50Ms: number | null;
   readonly p95Ms: number | null;
 }
 
-/** Returns the messages submitted since then, in one round trip. */
+/** Returns what waits, and the messages submitted since then, in one round trip. */
 export type ReadMailStats = (since: Date) => Promise<MailStats>;
 
 export function createReadMailStats({ read }: Database): ReadMailStats {
@@ -31,29 +42,39 @@ export function createReadMailStats({ read }: Database): ReadMailStats {
   const tookMs = sql<number>`${mail.updatedAt} - ${mail.createdAt}`;
   return async (since) => {
     const isSince = gte(mail.createdAt, since);
-    const took = read
-      .select({
-        ms: tookMs.as("ms"),
-        rank: sql<number>`row_number() OVER (ORDER BY ${tookMs})`.as("rank"),
-        total: sql<number>`count(*) OVER ()`.as("total"),
-      })
-      .from(mail)
-      .where(and(eq(mail.state, "sent"), isSince))
-      .as("took");
-    // The nearest rank: the smallest time that this share of messages did not exceed.
-    const percentile = (percent: number) =>
-      sql<
-        number | null
-      >`min(CASE WHEN ${took.rank} * 100 >= ${took.total} * ${sql.raw(String(percent))} THEN ${took.ms} END)`;
-    const [counts, [times]] = await read.batch([
+    const isSent = and(eq(mail.state, "sent"), isSince);
+    const sent = read.$with("sent").as(
+      read
+        .select({ total: count().as("total") })
+        .from(mail)
+        .where(isSent),
+    );
+    // The nearest rank: the smallest time that this share of messages did not exceed. Sorting up to one rank takes a
+    // quarter of the time of ranking all.
+    const rank = (percent: number) =>
+      sql`max(0, (${sent.total} * ${sql.raw(String(percent))} + 99) / 100 - 1)`;
+    const took = (order: SQL, skipped: SQL) =>
+      sql<number | null>`(SELECT ${tookMs} AS ms FROM ${mail} WHERE ${isSent} ORDER BY ms ${order}
+        LIMIT 1 OFFSET (SELECT ${skipped} FROM ${sent}))`;
+    const p50Ms = took(sql`ASC`, rank(50));
+    // Counted from the end, where there are few.
+    const p95Ms = took(sql`DESC`, sql`max(0, ${sent.total} - 1 - ${rank(95)})`);
+    const oldest = sql<number>`min(${mail.createdAt})`;
+    const [waiting, counts, [times]] = await read.batch([
+      read
+        .select({ state: mail.state, identifier: mail.identifier, count: count(), oldest })
+        .from(mail)
+        .where(inArray(mail.state, PENDING))
+        .groupBy(mail.state, mail.identifier),
       read
         .select({ state: mail.state, identifier: mail.identifier, hour, count: count() })
         .from(mail)
         .where(isSince)
         .groupBy(mail.state, mail.identifier, hour),
-      read.select({ p50Ms: percentile(50), p95Ms: percentile(95) }).from(took),
+      read.with(sent).select({ p50Ms, p95Ms }).from(sent),
     ]);
     return {
+      waiting: waiting.map((row) => ({ ...row, oldest: new Date(row.oldest) })),
       counts: counts.map((row) => ({ ...row, hour: new Date(row.hour * HOUR_MS) })),
       p50Ms: times?.p50Ms ?? null,
       p95Ms: times?.p95Ms ?? null,

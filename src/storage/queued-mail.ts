@@ -24,15 +24,6 @@ export interface MailChange extends Pick<QueuedMail, "state" | "recipients" | "g
   readonly dueAt: number | null;
 }
 
-/** The number of messages of one definition in one state. */
-export interface MailCount {
-  readonly state: MailState;
-  readonly identifier: string;
-  readonly count: number;
-  /** Submission date of the oldest. */
-  readonly oldest: Date;
-}
-
 /** Queued messages as admins see and manage them. Writes are unexecuted statements for `commit`. */
 export interface QueuedMailRepository {
   /** Returns one page, the newest first, and how many messages match in all. */
@@ -40,8 +31,6 @@ export interface QueuedMailRepository {
   find(id: string): Promise<QueuedMail | undefined>;
   /** Returns a message and every attempt to deliver it, in order. `null` if it does not exist. */
   withAttempts(id: string): Promise<{ mail: QueuedMail; attempts: MailAttempt[] } | null>;
-  /** Counts messages by state and definition. */
-  counts(): Promise<MailCount[]>;
   readonly stats: ReadMailStats;
   /** Changes a message that no worker has leased. Affects no row if it is no longer as it was read. */
   update(old: QueuedMail, to: MailChange, now: Date): WriteStatement;
@@ -81,15 +70,6 @@ export function createQueuedMailRepository(database: Database): QueuedMailReposi
       ]);
       const attempts = rows.map(({ number: _, result, ...attempt }) => ({ ...attempt, ...result }));
       return found ? { mail: found, attempts } : null;
-    },
-
-    async counts() {
-      const oldest = sql<number>`min(${mail.createdAt})`;
-      const rows = await read
-        .select({ state: mail.state, identifier: mail.identifier, count: count(), oldest })
-        .from(mail)
-        .groupBy(mail.state, mail.identifier);
-      return rows.map((row) => ({ ...row, oldest: new Date(row.oldest) }));
     },
 
     update(old, to, now) {

@@ -5,6 +5,7 @@ import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { runCli, startSealpost } from "../fixtures/process/sealpost.ts";
+import { CLIENT, startTokenServer } from "../fixtures/token-server.ts";
 
 setDefaultTimeout(TEST_MS);
 
@@ -102,6 +103,11 @@ test("--url works with an API key alone, from a folder without a database", asyn
   expect(denied).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(/^sealpost: \S.*\n$/) });
   const listed = JSON.parse((await remote("apikey", "list", "--json")).stdout);
   expect(listed).toMatchObject([{ name: "ops", administrator: "admin" }]);
+  const status = await remote("queue", "status");
+  expect([status.code, status.stdout]).toEqual([
+    0,
+    "STATE  SERVER  MESSAGES\nsent   office  1\nNo message waits\n",
+  ]);
   expect((await remote("server", "remove", "office")).stdout).toBe("office is removed\n");
 
   const rotate = await remote("keys", "rotate");
@@ -111,6 +117,34 @@ test("--url works with an API key alone, from a folder without a database", asyn
   });
   expect((await remote("apikey", "remove", listed[0].id)).code).toBe(0);
   expect((await remote("server", "list")).stderr).toMatch(/^sealpost: Authentication failure/);
+});
+
+test("server login by --url prints the URL of a sign-in, which the server completes", async () => {
+  using home = temporaryFolder();
+  await using tokens = await startTokenServer();
+  const env = { SEALPOST_BASE_URL: "https://mail.example.org" };
+  await using sealpost = await startSealpost({ folder: home.path, env });
+  const admin = await sealpost.logIn();
+  const oauth = { auth: "oauth2", oauth_flow: "refresh_token", oauth_scope: "mail offline_access" };
+  const client = { oauth_client_id: CLIENT.id, oauth_client_secret: CLIENT.secret };
+  await admin.save("main", {
+    ...{ server: "smtps://mail.example.org", username: "mailbox@example.com" },
+    ...{ ...oauth, ...client, oauth_token_url: tokens.tokenUrl },
+  });
+  const made = await admin.call<{ readonly key: string }>("POST", "/apikey/", {
+    ...{ name: "ops", rights: ["smtpserver_write", "smtpserver_read"] },
+  });
+  const key = made.body.result.value?.key ?? "";
+  const started = await runHere(["server", "login", "main", "--url", sealpost.url], key);
+  expect(started).toMatchObject({ code: 0, stderr: "" });
+  const [open, url = "", redirect] = started.stdout.split("\n");
+  expect(open).toMatch(/^Open this URL in a browser before \S+Z, and sign in as the mailbox of main:$/);
+  expect(redirect).toBe("The provider has to know the redirect URI https://mail.example.org/oauth/callback.");
+  const { headers } = await fetch(url, { redirect: "manual" });
+  const { pathname, search } = new URL(headers.get("location") ?? "");
+  expect((await fetch(sealpost.url + pathname + search)).status).toBe(200);
+  const shown = await runHere(["server", "show", "main", "--url", sealpost.url], key);
+  expect(shown.stdout).toMatch(/^auth\.oauth_refresh_token +__CENSORED__$/m);
 });
 
 const LOOPBACK = ["--url", "http://127.0.0.1:1"];

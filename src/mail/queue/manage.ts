@@ -6,21 +6,19 @@ import { isPending, type MailAttempt, type QueuedMail, stateOf } from "../../dom
 import { SealpostError } from "../../errors.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { MailStats, ReadMailStats } from "../../storage/mail-stats.ts";
-import type { MailChange, MailCount, MailQuery, QueuedMailRepository } from "../../storage/queued-mail.ts";
+import type { MailChange, MailQuery, QueuedMailRepository } from "../../storage/queued-mail.ts";
 import type { Circuit } from "../circuit.ts";
 import { revive } from "./lifetime.ts";
 
 /** Bound on repeating a change because a worker had leased the message meanwhile. */
 const MAX_ROUNDS = 10;
 
-export type { MailCount, MailQuery, MailStats, ReadMailStats };
+export type { MailQuery, MailStats, ReadMailStats };
 
 /** Queued mail, for admins. */
 export interface MailQueue {
   /** Returns one page, newest first, and the number of all matches. */
   page(query: MailQuery): Promise<{ mails: QueuedMail[]; total: number }>;
-  /** Returns how many messages there are, by state and definition. */
-  counts(): Promise<MailCount[]>;
   readonly stats: ReadMailStats;
   /** Returns a message with all its attempts; `null` if there is none. */
   get(id: string): Promise<{ mail: QueuedMail; attempts: readonly MailAttempt[] } | null>;
@@ -51,7 +49,6 @@ export function createMailQueue(deps: MailQueueDeps): MailQueue {
   const { repository, circuit, wake } = deps;
   return {
     page: repository.page,
-    counts: repository.counts,
     stats: repository.stats,
     get: repository.withAttempts,
 

@@ -3,6 +3,10 @@ FROM oven/bun:1.4.5-slim AS build
 WORKDIR /app
 COPY package.json bun.lock .npmrc ./
 RUN bun install --frozen-lockfile --production --silent && rm -rf node_modules/bun node_modules/@oven node_modules/.bin
+COPY tsconfig.json ./
+COPY src src
+COPY tools/page.ts tools/page.ts
+RUN bun tools/page.ts
 
 FROM oven/bun:1.4.5-slim
 WORKDIR /app
@@ -10,6 +14,7 @@ COPY --from=build /app/node_modules node_modules
 COPY package.json tsconfig.json ./
 COPY src src
 COPY plugins plugins
+COPY --from=build /app/dist/page dist/page
 RUN mkdir data && chown bun:bun data
 USER bun
 ENV HOST=0.0.0.0 PORT=8080 NODE_ENV=production

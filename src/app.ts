@@ -11,6 +11,7 @@ import { mailSendRoutes } from "./http/mail-send.ts";
 import { metricsRoutes } from "./http/metrics.ts";
 import { oauthRoutes } from "./http/oauth.ts";
 import { openApiRoutes } from "./http/openapi.ts";
+import { pageRoutes, type ReadPageFiles } from "./http/page.ts";
 import { pluginRoutes } from "./http/plugins.ts";
 import { policyRoutes } from "./http/policy.ts";
 import { providerRoutes } from "./http/provider.ts";
@@ -30,6 +31,10 @@ export interface AppSettings extends Omit<RequestOptions, "platform"> {
   readonly revealSecrets: boolean;
   /** Whether the instance is ready only when it has an admin, as a server is. Default: false. */
   readonly needsAdmin?: boolean;
+  /** Whether `/ui/` serves the admin page, and `/` leads a browser there. Default: false. */
+  readonly ui?: boolean;
+  /** Reads the files of the admin page. Default: something else serves them, such as static assets on Workers. */
+  readonly readPageFiles?: ReadPageFiles | undefined;
 }
 
 /** The routes of Sealpost itself. Their order is the order of matching. */
@@ -63,8 +68,10 @@ export function createApp(services: Services, settings: AppSettings): SealpostAp
   const core = coreRoutes({ ...services, ...settings });
   const deps = { requireRight: services.requireRight, now: () => platform.now() };
   const app: SealpostApp = new Hono();
+  app.use(measureRequests(services.meter));
+  // Before the rules of the API, because its files may be cached.
+  if (settings.ui) app.route("/", pageRoutes(settings.readPageFiles));
   app
-    .use(measureRequests(services.meter))
     .use((_, next) => services.epoch.run(next))
     .use(requestContext({ ...settings, platform }), emitActions(plugins))
     .use(auditFailures(services.auditLog), checkUrl())

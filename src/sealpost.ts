@@ -199,10 +199,10 @@ function settingsOf(options: SealpostOptions): InstanceSettings {
 }
 
 function appSettingsOf(options: SealpostOptions): AppSettings {
-  const { needsAdmin = false, peerAddress, clientAddress } = options;
+  const { needsAdmin = false, ui = false, readPageFiles, peerAddress, clientAddress } = options;
   const { revealSecrets = parseConfig({}).secrets === "reveal" } = options;
   const trustedProxies = cidrBlocks("trustedProxies", options);
-  return { needsAdmin, peerAddress, clientAddress, revealSecrets, trustedProxies };
+  return { needsAdmin, ui, readPageFiles, peerAddress, clientAddress, revealSecrets, trustedProxies };
 }
 
 function messageIdDomain(hostName: string): string {

@@ -15,6 +15,7 @@ const CONTENT = [
   "deploy/*",
   "examples/**/*",
   "dist/{module,plugins}/**/*.{js,d.ts}",
+  "dist/page/**/*",
 ];
 
 /** Makes the package from what is built. A package that is not complete has no package.json, so npm rejects it. */

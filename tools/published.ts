@@ -24,8 +24,8 @@ const WIDER: Readonly<Record<string, string>> = {
   "@opentelemetry/sdk-trace": ">=2.12.0 <4.0.0",
 };
 
-/** The host app has a runtime. */
-const RUNTIMES = ["bun"];
+/** The host app has a runtime, and the built admin page contains its libraries. */
+const LEFT_OUT = ["bun", "preact", "@preact/signals"];
 
 /**
  * Returns the package.json of the published package: the host app brings the peer dependencies.
@@ -35,7 +35,7 @@ export function publishedManifest(repository = process.env.GITHUB_REPOSITORY): o
   const { private: _, scripts: __, devDependencies: ___, dependencies, ...kept } = manifest;
   const peers = Object.entries(PEERS).map(([name, { min, below }]) => [name, `>=${min} <${below}`]);
   const optional = OPTIONAL.map((name) => [name, WIDER[name] ?? `^${dependencies[name]}`]);
-  const others = new Set([...peers, ...optional].map(([name]) => name).concat(RUNTIMES));
+  const others = new Set([...peers, ...optional].map(([name]) => name).concat(LEFT_OUT));
   return {
     ...kept,
     ...(repository && { repository: { type: "git", url: `git+https://github.com/${repository}.git` } }),

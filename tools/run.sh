@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs a program on the Bun that package.json pins, after it has installed what the lock file names and is missing.
+# Runs a program on the Bun that package.json pins, after it has installed what the lock file names and is missing, and
+# has built the admin page.
 # `exec` makes the program the process that a terminal, a service manager or a container signals.
 # Usage: tools/run.sh [--production] <arguments of bun>, or: tools/run.sh --deno <arguments of deno>
 set -eu
@@ -21,6 +22,12 @@ set_up() {
 }
 
 if [ "$mode" = --production ]; then set_up --production; else set_up; fi
+
+# Builds the admin page if a source is newer. A server without it still serves the API.
+page=dist/page/_headers
+if [ ! -f "$page" ] || [ -n "$(find src/ui src/http/page.ts tools/page.ts bun.lock -newer "$page" 2>/dev/null | head -n 1)" ]; then
+  "$bun" tools/page.ts || echo "The admin page cannot be built, and is not served" >&2
+fi
 if [ "$mode" = --deno ]; then
   # The program in node_modules/.bin would not pass signals on.
   exec "$("$bun" -p 'require("deno/install_api.cjs").runInstall()')" "$@"

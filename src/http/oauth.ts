@@ -5,6 +5,7 @@ import { SealpostError, type SealpostErrorCode } from "../errors.ts";
 import type { SignInProblem, SignInResult } from "../mail/oauth/accept-grant.ts";
 import type { SignIns } from "../mail/oauth/sign-ins.ts";
 import { noticeDetail, noticeEntries, respond } from "../wire/envelope.ts";
+import { isForBrowser } from "../wire/request.ts";
 import { route, tagged } from "../wire/route.ts";
 import { described } from "../wire/schemas.ts";
 import { callbackHeaders, signInPage } from "./oauth-page.ts";
@@ -114,9 +115,4 @@ async function page(c: Context<Env>, complete: () => Promise<SignInResult>): Pro
     if (error.retryAfterSeconds !== null) c.header("Retry-After", String(error.retryAfterSeconds));
     return c.html(signInPage(c, "failed"), error.status);
   }
-}
-
-/** Whether the client lists HTML among the types that it accepts, as browsers do when they navigate. */
-function isForBrowser(c: Context<Env>): boolean {
-  return (c.req.header("accept") ?? "").toLowerCase().includes("text/html");
 }

@@ -268,26 +268,24 @@ export const definitionDetail = v.object({
 });
 export type DefinitionDetail = v.InferOutput<typeof definitionDetail>;
 
+/** A definition as `detail.servers` of the list shows it. */
+const listedDetail = v.object({
+  health: healthView,
+  limits: v.object(detailEntries("limits")),
+  provider: v.string(),
+  days_left: described(
+    v.nullable(v.number()),
+    "Whole days until the certificate of the signing key ends. `null` without one",
+  ),
+  used_by: described(v.array(v.string()), "Plugins that send through it"),
+});
+export type ListedDetail = v.InferOutput<typeof listedDetail>;
+
 /** `detail` of `GET /smtpserver/`. */
 export const listDetail = v.object({
   ...noticeEntries,
   servers: v.optional(
-    described(
-      v.record(
-        v.string(),
-        v.object({
-          health: healthView,
-          limits: v.object(detailEntries("limits")),
-          provider: v.string(),
-          days_left: described(
-            v.nullable(v.number()),
-            "Whole days until the certificate of the signing key ends. `null` without one",
-          ),
-          used_by: described(v.array(v.string()), "Plugins that send through it"),
-        }),
-      ),
-      "With `detail`: each definition under its identifier",
-    ),
+    described(v.record(v.string(), listedDetail), "With `detail`: each definition under its identifier"),
   ),
 });
 

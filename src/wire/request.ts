@@ -168,3 +168,8 @@ export function readCreateOnly(header: string | undefined): boolean {
   if (header.trim() === "*") return true;
   throw invalidParameter("If-None-Match", "expected *");
 }
+
+/** Whether the client lists HTML among the types that it accepts, as browsers do when they navigate. */
+export function isForBrowser(c: Context): boolean {
+  return (c.req.header("accept") ?? "").toLowerCase().includes("text/html");
+}

@@ -92,6 +92,7 @@ test("the files of the Dockerfile are enough for a server, which is healthy and 
       if (chunk.includes("listening on")) break;
     }
     while (!(await isHealthy()));
+    expect((await fetch(`http://127.0.0.1:${env.PORT}/ui/`)).status).toBe(200);
     server.kill("SIGTERM");
     expect(await server.exited).toBe(0);
   } finally {

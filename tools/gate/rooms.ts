@@ -5,7 +5,7 @@ import type { Source } from "./sources.ts";
  * `doors` are `src/index.ts`, `src/plugin.ts` and `src/driver.ts`.
  */
 const LAYERS: readonly (readonly string[])[] = [
-  ["cli", "testing"],
+  ["cli", "testing", "ui"],
   ["runtime"],
   ["doors"],
   ["sealpost"],

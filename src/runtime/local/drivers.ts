@@ -5,6 +5,7 @@ import type { Config } from "../../config.ts";
 import type { Wake, WakeSource } from "../../contracts/wake.ts";
 import { asciiHostName } from "../../domain/network.ts";
 import { SealpostError } from "../../errors.ts";
+import type { ReadPageFiles } from "../../http/page.ts";
 import type { Drivers } from "../../services.ts";
 import { isMigrated, migrate } from "../../storage/migrate.ts";
 import { MIGRATIONS } from "../../storage/migrations/index.ts";
@@ -21,12 +22,14 @@ import { readAuthorities } from "./authorities.ts";
 import { createFile, databasePath } from "./database-path.ts";
 import { assertDatabaseOfKeys, loadKeyring } from "./load-keyring.ts";
 import { loadTracer } from "./open-telemetry.ts";
+import { readPageFiles } from "./page-files.ts";
 import { assertPeers } from "./peers.ts";
 
 /** The drivers of a runtime with files and sockets, for `createSealpost`. */
 export interface LocalDrivers extends Drivers {
   /** Domain of a Message-ID if the sender address has none. */
   readonly hostName: string;
+  readonly readPageFiles: ReadPageFiles;
 }
 
 /** {@link LocalDrivers} of a host app. */
@@ -77,6 +80,7 @@ export async function openLocalDrivers(config: Config): Promise<LocalDrivers> {
       wake,
       tracer,
       hostName: ehloName.startsWith("[") ? "localhost" : ehloName,
+      readPageFiles,
       maxHashes: Math.max(1, availableParallelism() - 1),
       abortDeliveries() {
         smtp.abort();

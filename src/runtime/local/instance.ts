@@ -11,7 +11,7 @@ import { nameDatabase, openLocalDrivers } from "./drivers.ts";
  */
 export async function openInstance(config: Config, plugins: readonly Plugin[] = []): Promise<Sealpost> {
   const drivers = await openLocalDrivers(config);
-  const sealpost = createSealpost({ ...drivers, ...sealpostOptionsOf(config), plugins });
+  const sealpost = createSealpost({ ...drivers, ...sealpostOptionsOf(config), plugins, ui: true });
   try {
     await internalsOf(sealpost).prepare();
     return sealpost;

@@ -34,6 +34,8 @@ export function createWorkerInstance(config: Config, queue: unknown): WorkerInst
     // Cloudflare names the client in a header of its own.
     trustedProxies: [],
     plugins: pluginsOf(CONFIG),
+    // Static assets serve its files.
+    ui: true,
   });
   // The router builds its table at the first match. Now, no request waits for it.
   sealpost.app.router.match("GET", "/");

@@ -1,0 +1,50 @@
+import { signal } from "@preact/signals";
+import type { ComponentType } from "preact";
+
+/** One page. `pages/index.ts` lists them all. */
+export interface Page {
+  /** First segment of its address: `#/servers`. */
+  readonly name: string;
+  /** Its link in the navigation. Pages without one are reached from others. */
+  readonly label?: () => string;
+  /** The right without which the page is not offered. */
+  readonly right?: string;
+  readonly View: ComponentType<PageProps>;
+}
+
+interface PageProps {
+  /** The other segments of the address, decoded. */
+  readonly args: readonly string[];
+}
+
+/** The segments of the current address after `#/`. */
+export const segments = signal<readonly string[]>(read());
+
+addEventListener("hashchange", () => {
+  segments.value = read();
+});
+
+/** Returns the address of a page, for `href`. */
+export function to(...path: readonly string[]): string {
+  return `#/${path.map(encodeURIComponent).join("/")}`;
+}
+
+/** Opens a page. */
+export function open(...path: readonly string[]): void {
+  location.hash = to(...path);
+}
+
+function read(): string[] {
+  return location.hash
+    .replace(/^#\/?/, "")
+    .split("/")
+    .filter((segment) => segment !== "")
+    .map((segment) => {
+      try {
+        return decodeURIComponent(segment);
+      } catch {
+        // An address that was typed.
+        return segment;
+      }
+    });
+}

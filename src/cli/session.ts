@@ -4,6 +4,7 @@ import type { AuditActor } from "../domain/audit.ts";
 import { openInstance } from "../runtime/local/instance.ts";
 import { loadPlugins } from "../runtime/local/load-plugins.ts";
 import { configureLogging } from "../runtime/local/logging.ts";
+import { startSpanExport } from "../runtime/local/span-export.ts";
 import { internalsOf, type Sealpost } from "../sealpost.ts";
 import type { Services } from "../services.ts";
 
@@ -30,6 +31,8 @@ export async function withInstance<T>(
 ): Promise<T> {
   const config = readSettings();
   await configureLogging(logs || process.env.SEALPOST_LOG ? config.log : "error");
+  // A command that reports its result itself ends at once, and sends no mail but tests.
+  await using _ = logs ? await startSpanExport(process.env) : null;
   await using sealpost = await openInstance(config, await loadPlugins(process.cwd()));
   return await run({ sealpost, services: internalsOf(sealpost).services });
 }

@@ -16,8 +16,13 @@ const ERROR_TYPE = "error.type";
  * without the optional package `@opentelemetry/api`, no span is recorded.
  */
 export async function loadTracer(): Promise<Tracer> {
-  const api = await findOptional("@opentelemetry/api", () => import("@opentelemetry/api"));
+  const api = await loadApi();
   return api === null ? NO_TRACER : createTracer(api);
+}
+
+/** @returns `null` if the package is not installed. */
+export function loadApi(): Promise<Api | null> {
+  return findOptional("@opentelemetry/api", () => import("@opentelemetry/api"));
 }
 
 function createTracer(api: Api): Tracer {

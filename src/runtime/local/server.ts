@@ -8,6 +8,7 @@ import type { HttpServer, Listen } from "./http-server.ts";
 import { openInstance } from "./instance.ts";
 import { loadPlugins } from "./load-plugins.ts";
 import { configureLogging } from "./logging.ts";
+import { startSpanExport } from "./span-export.ts";
 import { stopSignal } from "./stop-signal.ts";
 
 /** The differences between the runtimes with files and sockets. */
@@ -40,6 +41,8 @@ async function serve({ listen }: Runtime): Promise<void> {
   await configureLogging(config.log);
   // Listen for signals now: one that arrives during the start would end the process wherever it is.
   const stopping = stopSignal(process);
+  // Before anything that may be traced. It ends last.
+  await using _ = await startSpanExport(process.env);
   const sealpost = await openInstance(config, await loadPlugins(process.cwd()));
   const server = await listen({ host: config.host, port: config.port, respond: sealpost.app.fetch });
   warnOfOpenHttp(config);

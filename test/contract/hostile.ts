@@ -17,7 +17,7 @@ import {
 } from "./hostile-table.ts";
 
 /** Step timeout in these tests. A case that waits for it takes at most four times as long, plus BUSY_MS. */
-const TIMEOUT_MS = 1_000;
+const TIMEOUT_MS = 1_500;
 const BUSY_MS = 2_000;
 const PATIENT_MS = 10_000;
 const TEST_MS = 60_000;
@@ -39,7 +39,7 @@ export interface HostileSubject {
   readonly deviations?: readonly Deviation[];
   /** Default: all modes. */
   readonly modes?: readonly Mode[];
-  /** Step timeout if two processes share the work. Default: 1000. */
+  /** Step timeout if two processes share the work. Default: 1500. */
   readonly timeoutMs?: number;
 }
 

@@ -33,5 +33,5 @@ else {
   });
   const makeTransport = () => openRemoteTransport(`ws://127.0.0.1:${port}/`, "smtp");
   testAccessTokens("smtp on Deno", { makeTransport, material });
-  testHostileServers("smtp on Deno", { makeTransport, material, timeoutMs: 1_500 });
+  testHostileServers("smtp on Deno", { makeTransport, material, timeoutMs: 3_000 });
 }

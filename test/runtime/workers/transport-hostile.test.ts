@@ -14,6 +14,6 @@ testAccessTokens("smtp in workerd", { makeTransport, material });
 testHostileServers("smtp in workerd", {
   makeTransport,
   material,
-  timeoutMs: 1_500,
+  timeoutMs: 3_000,
   deviations: WORKERD_DEVIATIONS,
 });

@@ -27,7 +27,7 @@ testAccessTokens("worker-mailer in workerd", { makeTransport, material });
 testHostileServers("worker-mailer in workerd", {
   makeTransport,
   material,
-  timeoutMs: 1_500,
+  timeoutMs: 3_000,
   // worker-mailer does not support BDAT.
   modes: ["lockstep", "pipelined", "starttls"],
   deviations: [...PLATFORM, ...LOCKSTEP],

@@ -1,0 +1,7 @@
+import { setDefaultTimeout } from "bun:test";
+import "./runtime/table.ts";
+
+/** Ends a test that hangs. It does not measure: on a busy machine any test may take several times as long as usual. */
+const HANGING_MS = 60_000;
+
+setDefaultTimeout(HANGING_MS);

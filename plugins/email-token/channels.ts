@@ -43,6 +43,8 @@ interface Channel {
   readonly validSeconds: (settings: TokenSettings) => number;
   /** The setting whether a token has to be verified with a code. */
   readonly verifySetting: "email.verify_enrollment" | "sms.verify_enrollment";
+  /** The setting, and the parameter of a token, that names the server definition or gateway. */
+  readonly identifierSetting: "email.identifier" | "sms.identifier";
   /** Template of the prompt, or empty for the built-in one. */
   readonly prompt: (settings: TokenSettings) => string;
   readonly redacted: (address: string) => Readonly<Record<string, string>>;
@@ -62,6 +64,7 @@ export const CHANNELS: Readonly<Record<TokenType, Channel>> = {
     limitKey: addressKey,
     validSeconds: (settings) => settings["email.validtime"],
     verifySetting: "email.verify_enrollment",
+    identifierSetting: "email.identifier",
     prompt: (settings) => settings["email.challenge_text"],
     redacted: (address) => ({ email_redacted: redactedAddress(address) }),
   },
@@ -73,6 +76,7 @@ export const CHANNELS: Readonly<Record<TokenType, Channel>> = {
     limitKey: (phone) => phone.replace(/\D/g, ""),
     validSeconds: (settings) => settings["sms.providerTimeout"],
     verifySetting: "sms.verify_enrollment",
+    identifierSetting: "sms.identifier",
     prompt: (settings) => settings["sms.challenge_text"],
     redacted: (phone) => ({ phone_redacted: redactedPhone(phone) }),
   },

@@ -17,6 +17,8 @@ import type { InitParams } from "./schema.ts";
 import { MAX_TOKENS_PER_USER, type TokenRow, type TokenStore } from "./store.ts";
 
 const SERIAL_CHARACTERS = 8;
+/** The definition or gateway if the settings name none. */
+const DEFAULT_NAME = "default";
 const HEX = "0123456789ABCDEF";
 
 /** A token to create, or to replace the one with its serial. */
@@ -26,12 +28,14 @@ interface Enrollment {
   readonly owner: DirectoryUser | null;
   /** The token of the same user that has this serial. */
   readonly replaced: TokenRow | undefined;
+  /** Its own server definition or gateway, if it is another one than that of the settings. */
+  readonly reroute: Awaited<ReturnType<TokenContext["guard"]["rerouteOwn"]>>;
 }
 
 /**
  * Turns parameters into a token.
- * @throws {SealpostError} `invalid_parameter`, `missing_parameter`, `user_refused`, `conflict`, or an error of
- * `ForeignAddresses` or `ChooseOwnPin`.
+ * @throws {SealpostError} `invalid_parameter`, `missing_parameter`, `user_refused`, `conflict`, `action_denied`, or an error
+ * of `ForeignAddresses` or `ChooseOwnPin`.
  */
 export type Enroll = (c: Context<Env>, params: InitParams) => Promise<Enrollment>;
 
@@ -40,6 +44,7 @@ export function createEnroll({
   random,
   time,
   settings,
+  guard,
   directory,
   tokens,
   owners,
@@ -47,7 +52,7 @@ export function createEnroll({
   chooseOwnPin,
   mail,
   sms,
-}: Pick<TokenContext, "random" | "time" | "settings" | "mail"> & {
+}: Pick<TokenContext, "random" | "time" | "settings" | "guard" | "mail"> & {
   readonly directory: Directory | null;
   readonly tokens: Pick<TokenStore, "find">;
   readonly owners: Owners;
@@ -65,11 +70,14 @@ export function createEnroll({
     const replaced = params.serial ? await tokens.find(params.serial) : undefined;
     if (replaced) assertReplaceable(replaced, type, owner);
     else assertRoom(found.rows);
+    const serial = params.serial || CHANNELS[type].serialPrefix + random.text(SERIAL_CHARACTERS, HEX);
+    const change = await routeChange({ type, identifier }, replaced, settings);
     // Before the PIN, so that a rejected request is no attempt with one.
+    const reroute = await guard.rerouteOwn(c, serial, change);
     await foreign.assertAllowed(c, { token: { serial: "", type, address }, owner });
     const own = await chooseOwnPin(c, params.pin, found);
     const row: TokenRow = {
-      serial: params.serial || CHANNELS[type].serialPrefix + random.text(SERIAL_CHARACTERS, HEX),
+      serial,
       type,
       userId: owner?.id ?? "",
       username: owner?.username ?? "",
@@ -87,7 +95,7 @@ export function createEnroll({
       rolloutState: (await settings.get(CHANNELS[type].verifySetting)) ? "verify" : "",
       identifier,
     };
-    return { row, own, owner, replaced };
+    return { row, own, owner, replaced, reroute };
   };
 }
 
@@ -132,10 +140,8 @@ async function identifierOf(
   params: InitParams,
   { mail, sms }: Pick<TokenContext, "mail"> & { readonly sms: Sms | null },
 ): Promise<string> {
-  const [own, other] =
-    params.type === "email"
-      ? (["email.identifier", "sms.identifier"] as const)
-      : (["sms.identifier", "email.identifier"] as const);
+  const own = CHANNELS[params.type].identifierSetting;
+  const other = CHANNELS[params.type === "email" ? "sms" : "email"].identifierSetting;
   if (params[other] !== "") throw invalidParameter(other, `tokens of type ${params.type} do not use it`);
   const name = params[own];
   if (name === "") return name;
@@ -147,6 +153,22 @@ async function identifierOf(
     );
   }
   return name;
+}
+
+/**
+ * Returns the parameter by which codes of a token go elsewhere than the settings say. Empty if it names none of its own, one
+ * of the settings, or the one that the token had.
+ */
+async function routeChange(
+  { type, identifier }: Pick<TokenRow, "type" | "identifier">,
+  replaced: TokenRow | undefined,
+  settings: TokenContext["settings"],
+): Promise<string> {
+  if (identifier === "" || identifier === replaced?.identifier) return "";
+  const { identifierSetting } = CHANNELS[type];
+  const configured = [await settings.get(identifierSetting)].flat().filter((name) => name !== "");
+  const names = configured.length > 0 ? configured : [DEFAULT_NAME];
+  return names.includes(identifier) ? "" : identifierSetting;
 }
 
 /** Returns the fixed address, or an empty text if the directory's address is used at the time of sending. */

@@ -97,6 +97,7 @@ export const emailToken = definePlugin({
         ...validateRoutes({ ...ctx, owners, trigger, triggerByPin, checkCode }),
       ],
       servers: tokens.servers,
+      gateways: tokens.gateways,
       prune: async () => void (await ctx.store.commit([challenges.prune(ctx.time.now())])),
     };
   },

@@ -51,10 +51,12 @@ export function createTokens(deps: TokensDeps): Tokens {
   const { store, audit, random, tokens, changes, owners, enroll, foreign, trigger, pins } = deps;
   return {
     async init(c, params) {
-      const { row, own, owner, replaced } = await enroll(c, params);
+      const { row, own, owner, replaced, reroute } = await enroll(c, params);
       setTarget(c, row);
       const { serial, address: recipient, type } = row;
-      const info = replaced ? `${type}, replaced` : type;
+      const info = [type, ...(replaced ? ["replaced"] : []), ...(reroute.info ? [reroute.info] : [])].join(
+        ", ",
+      );
       const notice = await foreign.noticeOf(c, { token: row, owner });
       await commitWithPin(deps, own, notice, [
         replaced ? changes.replace(row) : changes.insert(row),
@@ -62,6 +64,7 @@ export function createTokens(deps: TokensDeps): Tokens {
         audit.row(c, { success: true, identifier: serial, recipient, info, fields: auditedFields(own) }),
         changes.voidCodes([serial]),
       ]);
+      reroute.report();
       if (row.rolloutState === "") return { serial, verification: null };
       const target = { token: row, owner };
       return { serial, verification: await trigger(c, [target], (sent) => [triggerRow(audit, c, sent)]) };

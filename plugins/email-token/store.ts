@@ -122,6 +122,8 @@ export interface TokenStore {
   selectOfTransaction(transactionId: string): SelectStatement<TokenRow>;
   /** Returns the server definitions that tokens of their own name. */
   servers(): Promise<readonly string[]>;
+  /** The same for gateways. */
+  gateways(): Promise<readonly string[]>;
   /** Returns one page and the total number of tokens. */
   page(filter: TokenFilter, page: number, size: number): Promise<{ rows: TokenRow[]; total: number }>;
 }
@@ -133,6 +135,8 @@ export function createTokenStore({ read, kept }: Pick<PluginStore, "read" | "kep
     .from(token)
     .where(eq(token.serial, sql.placeholder("serial")))
     .prepare();
+  const routesOf = async (type: TokenType) =>
+    (await kept(ROUTES)).filter((row) => row.type === type).map(({ identifier }) => identifier);
   return {
     find: async (serial) => bySerial.get({ serial }),
 
@@ -171,9 +175,8 @@ export function createTokenStore({ read, kept }: Pick<PluginStore, "read" | "kep
         )
         .orderBy(asc(token.serial)),
 
-    async servers() {
-      return (await kept(ROUTES)).filter(({ type }) => type === "email").map(({ identifier }) => identifier);
-    },
+    servers: () => routesOf("email"),
+    gateways: () => routesOf("sms"),
 
     async page(filter, page, size) {
       const where = conditions(filter);

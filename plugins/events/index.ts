@@ -10,7 +10,8 @@ import { BINDINGS, binding, createBindingStore } from "./store.ts";
 import { createDeliveryStore, webhookDelivery } from "./webhook-store.ts";
 import { createWebhooks } from "./webhooks.ts";
 
-const DEFAULT_SERVER = "default";
+/** The definition or gateway of a binding that names none. */
+const DEFAULT_NAME = "default";
 /** Retention of final deliveries. */
 const DELIVERY_DAYS = 7;
 
@@ -49,7 +50,11 @@ export const events = definePlugin({
       async servers() {
         const senders = (await bindings.list()).filter(({ action }) => action === "sendmail");
         const named = senders.map(({ options: { emailconfig = "" } }) => listOf(emailconfig));
-        return [...new Set(named.flatMap((names) => (names.length > 0 ? names : [DEFAULT_SERVER])))];
+        return [...new Set(named.flatMap((names) => (names.length > 0 ? names : [DEFAULT_NAME])))];
+      },
+      async gateways() {
+        const senders = (await bindings.list()).filter(({ action }) => action === "sendsms");
+        return [...new Set(senders.map(({ options: { smsconfig } }) => smsconfig || DEFAULT_NAME))];
       },
     };
   },

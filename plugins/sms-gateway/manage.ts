@@ -73,7 +73,11 @@ export function createGateways({
       }
       const fields = OPTION_NAMES.filter((name) => input[OPTIONS[name].column] !== "").join(",");
       const stored = await gateways.find(identifier);
-      const reroute = await guard.reroute(c, identifier, stored ? routeChanges(stored, input) : "created");
+      const reroute = await guard.rerouteGateway(
+        c,
+        identifier,
+        stored ? routeChanges(stored, input) : "created",
+      );
       const { info, usedBy } = reroute;
       await store.commit([gateways.put(input), audit.row(c, { success: true, identifier, fields, info })]);
       reroute.report();
@@ -84,7 +88,7 @@ export function createGateways({
       const identifier = name.normalize("NFC");
       c.set("auditTarget", { identifier, recipient: "" });
       const row = await gateways.find(identifier);
-      const reroute = await guard.reroute(c, identifier, row ? "deleted" : "");
+      const reroute = await guard.rerouteGateway(c, identifier, row ? "deleted" : "");
       const { info, usedBy } = reroute;
       const auditRow = audit.row(c, { success: true, identifier, info }, "ifChanged");
       const [removed] = await store.commit([gateways.remove(identifier), auditRow]);
@@ -103,7 +107,11 @@ export function createGateways({
         throw invalidParameter("key", `MAILTO yields no email address without ${key}`);
       }
       const { identifier } = row;
-      const reroute = await guard.reroute(c, identifier, routeChanges(row, { ...row, [column]: fallback }));
+      const reroute = await guard.rerouteGateway(
+        c,
+        identifier,
+        routeChanges(row, { ...row, [column]: fallback }),
+      );
       const { info, usedBy } = reroute;
       const change = gateways.set(row.id, { [column]: fallback });
       const entry = { success: true, identifier, fields: key, info };

@@ -14,7 +14,7 @@ export interface Usage {
 }
 
 /** A change of where mail of plugins goes. */
-interface RerouteChange {
+export interface RerouteChange {
   /** Name of the definition, gateway or setting. */
   readonly identifier: string;
   /** Names of the parameters that matter, comma-separated, or `created` or `deleted`. Empty if mail goes where it went. */

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Context } from "hono";
 import type { Passwords } from "../access/passwords.ts";
-import type { Reroutes, Usage } from "../access/reroutes.ts";
+import type { RerouteChange, Reroutes, Usage } from "../access/reroutes.ts";
 import type { Database } from "../contracts/database.ts";
 import type { Env } from "../contracts/env.ts";
 import type { HttpClient } from "../contracts/http-client.ts";
@@ -91,7 +91,7 @@ export function createContext(plugin: ValidatedPlugin, deps: ContextDeps): Plugi
       get: async (key) => (await settings.read([key])).get(key),
       all: async () => Object.fromEntries(await settings.read(Object.keys(options.settings))),
     },
-    guard: createGuard(deps),
+    guard: createGuard(name, deps),
     audit: createAudit(actorOf, deps),
     secrets,
     limits: createPluginLimits({ ...deps, plugin: name, mac: secrets.mac }),
@@ -140,21 +140,19 @@ function createStore({ name, kept = [] }: ValidatedPlugin, { database, epoch }: 
   };
 }
 
-function createGuard({
-  epoch,
-  isAllowed,
-  assertMayReroute,
-  reroutes,
-  gatewayUsage,
-}: ContextDeps): PluginContext["guard"] {
+function createGuard(plugin: string, deps: ContextDeps): PluginContext["guard"] {
+  const { epoch, isAllowed, assertMayReroute, reroutes, gatewayUsage } = deps;
+  const allow = async (c: Context<Env>, change: RerouteChange, usage: () => Promise<Usage>) => {
+    const reroute = await reroutes.allow(change, usage, () => assertMayReroute(c));
+    return { ...reroute, report: () => reroute.report(c.get("actor")) };
+  };
   return {
     isAllowed,
     adminNames: async () => (await epoch.rows(ADMINS)).map(({ username }) => username),
-    async reroute(c, identifier, change) {
-      const usage = () => gatewayUsage(identifier);
-      const reroute = await reroutes.allow({ identifier, change }, usage, () => assertMayReroute(c));
-      return { ...reroute, report: () => reroute.report(c.get("actor")) };
-    },
+    rerouteGateway: (c, identifier, change) =>
+      allow(c, { identifier, change }, () => gatewayUsage(identifier)),
+    rerouteOwn: (c, identifier, change) =>
+      allow(c, { identifier, change }, async () => ({ plugins: [plugin], isComplete: true })),
   };
 }
 

@@ -8,7 +8,7 @@ import type { Encryption } from "../mail/encryption.ts";
 import type { StoredDefinition } from "../mail/servers/definitions.ts";
 import { toDeliveryView } from "../wire/delivery.ts";
 import { CAUSED_BY_EVENT, type Events } from "./events.ts";
-import { type SettingsService, serverSettings, serversOf, toNames } from "./settings.ts";
+import { type SettingsService, settingsThat, toNames, usedBy } from "./settings.ts";
 
 const UNKNOWN_SERVER = {
   server: "",
@@ -43,11 +43,11 @@ export function createPluginMail(deps: {
 }): PluginMail {
   const { plugin, settingsService, submitAs, actorOf, emitter, serverNames, findServer } = deps;
   const { assertUsable } = deps.encryption;
-  const [serverSetting] = serverSettings(deps.settings);
+  const [serverSetting] = settingsThat("namesServer", deps.settings);
 
   async function configuredServers(): Promise<readonly string[]> {
-    if (serverSetting === undefined) return serversOf("");
-    return serversOf((await settingsService.read([serverSetting])).get(serverSetting));
+    if (serverSetting === undefined) return usedBy("");
+    return usedBy((await settingsService.read([serverSetting])).get(serverSetting));
   }
 
   return {

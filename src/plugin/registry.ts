@@ -1,4 +1,3 @@
-import type { Usage } from "../access/reroutes.ts";
 import { withDeadline } from "../async/abort.ts";
 import type { KeptTable, Migration } from "../contracts/database.ts";
 import type { Directory } from "../contracts/directory.ts";
@@ -19,17 +18,17 @@ import { type ContextDeps, createContext } from "./context.ts";
 import { CORE_EVENTS, createEvents, type Events } from "./events.ts";
 import { mountPlugins, type PluginRoutes } from "./routes.ts";
 import {
-  createServerUsage,
+  createPluginUsage,
+  GATEWAYS,
+  missingServers,
+  type PluginUsers,
   type RegisteredPlugin,
-  type ServerUsage,
-  type ServerUsers,
+  SERVERS,
+  warnOfMissing,
 } from "./server-usage.ts";
 import { createSettings, type SettingsService } from "./settings.ts";
 import { assertNoProblems, type ValidatedPlugin, validatePlugins } from "./validate.ts";
 import { createPluginWork, type PluginWork, type PluginWorkDeps } from "./work.ts";
-
-/** The gateway that the capability `sms` uses if a setting names none. */
-const DEFAULT_GATEWAY = "default";
 
 /** The plugins of an instance before their setup, and the parts of an instance that depend on them. */
 export interface PluginSet {
@@ -75,7 +74,7 @@ export interface Registry {
   /** Returns the certificates of the users with this address, as PEM texts; empty if there are none. */
   certificatesOf(address: string): Promise<string>;
   /** Returns which plugins send through which definition, by their settings and what they report. */
-  serverUsers(): Promise<ServerUsers>;
+  serverUsers(): Promise<PluginUsers>;
   /** Checks of the doctor: the settings of plugins, and what they name. */
   readonly checks: Checks;
   /** Closes the plugins in reverse order; one that fails or hangs does not keep the others from closing. */
@@ -123,7 +122,7 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
 
   const provided: Partial<Capabilities> = {};
   const work = createPluginWork(deps);
-  const gatewayUsage = createGatewayUsage(plugins, settings);
+  const gatewayUsage = async (gateway: string) => (await gateways.users()).of(gateway);
   const late = { settingsService: settings, emitter, eventNames, provided, gatewayUsage, wake: work.wake };
   const registered = plugins.map((plugin): RegisteredPlugin => {
     const instance = plugin.options.setup(createContext(plugin, { ...deps, ...late }));
@@ -134,7 +133,9 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
     return { plugin, instance };
   });
   const run = createRun(requestMs);
-  const servers = createServerUsage(registered, { run, settings, serverNames: deps.serverNames });
+  const servers = createPluginUsage(registered, SERVERS, { run, settings });
+  const gateways = createPluginUsage(registered, GATEWAYS, { run, settings });
+  const missing = () => missingServers(servers, deps.serverNames);
 
   return {
     settings,
@@ -160,7 +161,7 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
       }
     },
     warnOfMissing() {
-      if (registered.length > 0) background(deps.epoch.run(servers.warnOfMissing));
+      if (registered.length > 0) background(deps.epoch.run(async () => warnOfMissing(await missing())));
     },
     async prune() {
       for (const { plugin, instance } of registered) {
@@ -179,7 +180,7 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
         })),
       ),
     serverUsers: servers.users,
-    checks: pluginChecks(settings, servers),
+    checks: pluginChecks(settings, missing),
     certificatesOf: (address) => certificatesOf(provided.directory, address),
     async close() {
       for (const { plugin, instance } of registered.toReversed()) {
@@ -218,21 +219,7 @@ function createRecordFailure({ database, audit, platform }: RegistryDeps) {
   };
 }
 
-/** Creates the index of which plugin sends through which SMS gateway, by their settings. */
-function createGatewayUsage(plugins: readonly ValidatedPlugin[], settings: SettingsService) {
-  return async (gateway: string): Promise<Usage> => {
-    const users = plugins.map(async ({ name, options }) => {
-      const names = Object.entries(options.settings).flatMap(([key, { namesGateway }]) =>
-        namesGateway ? [key] : [],
-      );
-      const values = [...(await settings.read(names)).values()];
-      return values.some((value) => (value || DEFAULT_GATEWAY) === gateway) ? [name] : [];
-    });
-    return { plugins: (await Promise.all(users)).flat(), isComplete: true };
-  };
-}
-
-function pluginChecks(settings: SettingsService, servers: ServerUsage): Checks {
+function pluginChecks(settings: SettingsService, missing: () => ReturnType<typeof missingServers>): Checks {
   return {
     settings: {
       fine: "All settings are valid.",
@@ -251,7 +238,7 @@ function pluginChecks(settings: SettingsService, servers: ServerUsage): Checks {
     plugins: {
       fine: "All SMTP servers that plugins name exist.",
       find: async () =>
-        [...(await servers.missing())].map(
+        [...(await missing())].map(
           ([server, plugins]) =>
             `No SMTP server is named ${server}, but ${plugins.join(", ")} send through it: create it or change their settings.`,
         ),

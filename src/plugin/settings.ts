@@ -18,8 +18,8 @@ import type { SettingRow, SettingsRepository } from "../storage/settings.ts";
 import { coerce } from "../wire/validate.ts";
 
 const log = getLogger(["sealpost", "plugin"]);
-/** The definition used if none is named. */
-const DEFAULT_SERVER = "default";
+/** The definition or gateway used if none is named. */
+const DEFAULT_NAME = "default";
 
 /** The settings of all plugins, read from the database at every call. */
 export interface SettingsService {
@@ -99,7 +99,7 @@ export function createSettings(deps: SettingsDeps): SettingsService {
         const { schema, namesServer, needsBaseUrl } = settingOf(name);
         const { success, output } = v.safeParse(schema, coerce(schema, given));
         if (!success) return [];
-        const missing = (namesServer ? serversOf(output) : []).filter((server) => !existing.includes(server));
+        const missing = (namesServer ? usedBy(output) : []).filter((server) => !existing.includes(server));
         return [
           ...missing.map((identifier) => notice("server_missing", name, { identifier })),
           ...(needsBaseUrl && output && baseUrl === ""
@@ -126,15 +126,15 @@ export function createSettings(deps: SettingsDeps): SettingsService {
   };
 }
 
-/** Returns the names of the settings that name SMTP servers. */
-export function serverSettings(settings: Settings): readonly string[] {
-  return Object.entries(settings).flatMap(([name, { namesServer }]) => (namesServer ? [name] : []));
+/** Returns the settings that name SMTP servers, or those that name SMS gateways. */
+export function settingsThat(names: "namesServer" | "namesGateway", settings: Settings): readonly string[] {
+  return Object.keys(settings).filter((name) => settings[name]?.[names]);
 }
 
-/** Returns the servers that the value of a setting names, or the default definition if it is empty. */
-export function serversOf(value: unknown): readonly string[] {
+/** Returns the servers or gateways that the value of a setting names, or the default one if it is empty. */
+export function usedBy(value: unknown): readonly string[] {
   const names = toNames(value);
-  return names.length > 0 ? names : [DEFAULT_SERVER];
+  return names.length > 0 ? names : [DEFAULT_NAME];
 }
 
 /** Returns the names in the value of a setting that names one server or several. */

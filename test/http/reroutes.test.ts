@@ -157,6 +157,76 @@ describe("once an active policy names smtpserver_route", () => {
   });
 });
 
+describe("once an active policy names smtpserver_route, a definition or gateway of a single token", () => {
+  const EMAIL = { type: "email", user: "ann", dynamic_email: true };
+  const SMS = { type: "sms", user: "ann", dynamic_phone: true };
+  const FIXED = { user: "", email: "a@b.example", dynamic_email: null, phone: "+49170", dynamic_phone: null };
+  let started: Awaited<ReturnType<typeof start>>;
+  let writer: Send;
+  let enroll: (json: object) => ReturnType<Send>;
+  beforeAll(async () => {
+    started = await start();
+    const { admin, withRights } = started;
+    writer = await withRights("writer", `${WRITE}, smtpserver_read`);
+    const enroller = await withRights("enroller", "enrollEMAIL, enrollSMS");
+    enroll = (json) => enroller("POST", "/token/init", json);
+    await withRights("router", "smtpserver_route");
+    const ann = { username: "ann", email: "ann@example.org", phone: "+491701234567" };
+    await admin("POST", "/user/", { ...ann, password: PASSWORD });
+    for (const name of ["chosen", "gone"]) {
+      await admin("POST", `/smtpserver/${name}`, HOME);
+      await admin("POST", "/smsgateway/", { ...GATEWAY, name });
+      await admin("POST", "/token/init", { ...EMAIL, "email.identifier": name });
+      await admin("POST", "/token/init", { ...SMS, "sms.identifier": name });
+    }
+    await admin("DELETE", "/smtpserver/gone");
+    await admin("DELETE", "/smsgateway/gone");
+  });
+  afterAll(() => started.instance[Symbol.asyncDispose]());
+
+  test.each([
+    ["email", EMAIL, "email.identifier"],
+    ["SMS", SMS, "sms.identifier"],
+  ])("of type %s needs it, unless the settings name the same or the token has it", async (_, token, name) => {
+    const chosen = { ...token, [name]: "chosen" };
+    expect(await status(enroll(chosen))).toEqual(DENIED);
+    expect(await status(enroll({ ...chosen, ...FIXED }))).toEqual(DENIED);
+    expect(await status(enroll({ ...token, [name]: "default" }))).toEqual(ALLOWED);
+    const { serial } = (await enroll(token)).detail ?? {};
+    expect(await status(enroll({ ...chosen, serial }))).toEqual(DENIED);
+    await started.admin("POST", "/token/init", { ...chosen, serial });
+    expect(await status(enroll({ ...chosen, serial }))).toEqual(ALLOWED);
+    expect(await status(enroll({ ...token, serial }))).toEqual(ALLOWED);
+  });
+
+  const evil = { ...GATEWAY, name: "chosen", "option.MAILTO": "m@evil.example" };
+  test.each([
+    ["a change", "POST", "/smtpserver/chosen", { ...HOME, server: "evil.example" }],
+    ["its deletion", "DELETE", "/smtpserver/chosen", undefined],
+    ["the definition of the name again", "POST", "/smtpserver/gone", HOME],
+    ["a change of the gateway", "POST", "/smsgateway/", evil],
+    ["the deletion of the gateway", "DELETE", "/smsgateway/chosen", undefined],
+    ["the gateway of the name again", "POST", "/smsgateway/", { ...GATEWAY, name: "gone" }],
+  ])("is in use: %s needs it", async (_, method, path, json) => {
+    expect(await status(writer(method, path, json))).toEqual(DENIED);
+  });
+
+  test("is in use: `used_by` has the plugin", async () => {
+    const { detail } = await writer("GET", "/smtpserver/?detail=1");
+    expect(detail).toMatchObject({
+      servers: { chosen: { used_by: ["email-token"] }, other: { used_by: [] } },
+    });
+    const { instance } = await start();
+    await using _running = instance;
+    await instance.request("POST", "/token/init", {
+      json: { type: "email", email: "a@example.org", "email.identifier": "other" },
+    });
+    expect((await instance.request("DELETE", "/smtpserver/other")).detail).toEqual({
+      used_by: ["email-token"],
+    });
+  });
+});
+
 test("a policy that excludes the right, or names it for someone else, switches it on; `*` and inactive ones do not", async () => {
   const { instance, admin, withRights } = await start();
   await using _running = instance;
@@ -182,6 +252,7 @@ describe("without such a policy, a change is reported", () => {
     const { instance, withRights, events } = await start();
     await using _running = instance;
     const writer = await withRights("writer", WRITE);
+    const enroller = await withRights("enroller", "enrollEMAIL");
     const evil = { ...HOME, server: "evil.example", port: 25 };
     const saved = await writer("POST", "/smtpserver/default", evil);
     expect([saved.status, saved.detail]).toEqual([
@@ -198,6 +269,14 @@ describe("without such a policy, a change is reported", () => {
     expect(await auditInfo(instance, "POST /system/setConfig")).toBe(
       "rerouted (recovery.identifier), used by recovery",
     );
+    await enroller("POST", "/token/init", {
+      type: "email",
+      email: "a@example.org",
+      "email.identifier": "other",
+    });
+    expect(await auditInfo(instance, "POST /token/init")).toBe(
+      "email, rerouted (email.identifier), used by email-token",
+    );
     const deleted = await writer("DELETE", "/smtpserver/default");
     expect(deleted.detail).toEqual({ used_by: ["directory", "sms-gateway", "email-token"] });
     await instance.services.settled();
@@ -213,6 +292,14 @@ describe("without such a policy, a change is reported", () => {
       ],
       ["writer", { identifier: "default", change: "MAILTO", usedBy: ["email-token"] }],
       ["writer", { identifier: "recovery.identifier", change: "recovery.identifier", usedBy: ["recovery"] }],
+      [
+        "enroller",
+        {
+          identifier: expect.stringMatching(/^PIEM/),
+          change: "email.identifier",
+          usedBy: ["email-token"],
+        },
+      ],
       [
         "writer",
         { identifier: "default", change: "deleted", usedBy: ["directory", "sms-gateway", "email-token"] },
@@ -233,6 +320,13 @@ const MEANWHILE = [
     "a setting names the definition",
     "/smtpserver/other",
     `INSERT INTO plugin_config (key, value, sealed) VALUES ('email.identifier', '["other"]', '')`,
+  ],
+  [
+    "a token names the definition",
+    "/smtpserver/other",
+    `INSERT INTO email_token_token (serial, type, user_id, username, realm, address, pin_hash, otp_length, description,
+      fail_count, sent_at, transaction_id, created_at, identifier)
+      VALUES ('A', 'email', '', '', '', 'a@example.org', '', 6, '', 0, 0, '', 0, 'other')`,
   ],
   [
     "a gateway names the definition",

@@ -106,11 +106,16 @@ interface PluginGuard {
    * @param change names of the changed options, comma-separated, or `created` or `deleted`. Empty if codes go where they went.
    * @throws {SealpostError} `action_denied`.
    */
-  reroute(c: Context<Env>, gateway: string, change: string): Promise<GatewayReroute>;
+  rerouteGateway(c: Context<Env>, gateway: string, change: string): Promise<PluginReroute>;
+  /**
+   * The same for a change by which some codes of this plugin go elsewhere, such as those of one token.
+   * @param identifier the subject of the change, for the event.
+   */
+  rerouteOwn(c: Context<Env>, identifier: string, change: string): Promise<PluginReroute>;
 }
 
-/** A change of an SMS gateway that may be made. */
-interface GatewayReroute {
+/** A change of where codes go that may be made. */
+interface PluginReroute {
   /** Names of the plugins whose codes go elsewhere. */
   readonly usedBy: readonly string[];
   /** For the audit row. Empty if the change concerns no plugin. */

@@ -27,6 +27,8 @@ export interface PluginInstance {
   readonly provides?: Partial<Capabilities>;
   /** SMTP servers that are named outside of settings, such as in a table. */
   readonly servers?: () => Promise<readonly string[]>;
+  /** The same for SMS gateways. */
+  readonly gateways?: () => Promise<readonly string[]>;
   /**
    * Runs at every start, after the migrations and before the first request. If it fails or takes more than 30 s, the
    * instance does not start.

@@ -8,6 +8,7 @@ import { benchList } from "./list.ts";
 import { benchMailStats } from "./mail-stats.ts";
 import { benchMemory } from "./memory.ts";
 import { print } from "./result.ts";
+import { benchScale } from "./scale.ts";
 import { benchSign } from "./sign.ts";
 import { benchStatements } from "./statements.ts";
 import { benchTransport } from "./transport.ts";
@@ -29,6 +30,7 @@ for (const bench of [
   benchEnqueueGrowth,
   () => benchDrain("unsigned"),
   () => benchDrain("signed"),
+  benchScale,
   () => benchCheck(1),
   () => benchCheck(8),
   benchCheckRemote,

@@ -51,10 +51,10 @@ describe("backup", () => {
 });
 
 describe("restore", () => {
-  test("creates the database that the next start serves, by the commands of docs/backup.md", async () => {
+  test("creates the database that the next start serves, by the commands of docs/operate.md", async () => {
     using folder = temporaryFolder();
     const options = { folder: folder.path };
-    const [backingUp = "", restoring = ""] = await pageCommands("docs/backup.md");
+    const [, backingUp = "", restoring = ""] = await pageCommands("docs/operate.md");
     {
       await using server = await runningServer(folder.path);
       expect(await runCommands(backingUp, folder.path)).toBe(0);

@@ -70,6 +70,16 @@ describe.skipIf(MISSING.length > 0)("the commands of", () => {
     await arrived(before + 1);
   });
 
+  test("docs/operate.md say that the server is ready, and that nothing is wrong", async () => {
+    const [commands = ""] = await pageCommands("docs/operate.md");
+    const { save, call } = await sealpost.logIn();
+    await save("default", { server: `127.0.0.1:${smtp.port}`, sender: SENDER });
+    const { rest } = await followCommands(commands, folder.path, { URL: sealpost.url });
+    await call("DELETE", "/smtpserver/default");
+    expect(rest).toMatch(/^database +ok /m);
+    expect(rest).not.toContain("to do");
+  });
+
   test("docs/send.md send, with copies and attachments, later, and many at a time", async () => {
     const before = smtp.messages.length;
     const { envelopes } = await follow("docs/send.md");

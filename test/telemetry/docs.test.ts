@@ -13,6 +13,7 @@ const PROMTOOL = [
   Bun.which("promtool") ?? "",
   join(tmpdir(), "sealpost-peers/promtool/usr/bin/promtool"),
 ].find((path) => path !== "" && existsSync(path));
+if (PROMTOOL === undefined) console.warn("Skipped: deploy/alerts.yml by promtool, which is not installed");
 
 const LOGS_HEAD = "| logger | level | message with its properties |\n|---|---|---|\n";
 

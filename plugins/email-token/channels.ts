@@ -73,7 +73,7 @@ export const CHANNELS: Readonly<Record<TokenType, Channel>> = {
     right: "enrollSMS",
     serialPrefix: "PISM",
     addressOf: ({ phone }) => (PHONE.test(phone) ? phone : ""),
-    limitKey: (phone) => phone.replace(/\D/g, ""),
+    limitKey: phoneKey,
     validSeconds: (settings) => settings["sms.providerTimeout"],
     verifySetting: "sms.verify_enrollment",
     identifierSetting: "sms.identifier",
@@ -131,6 +131,12 @@ export function createSendCode({
   }
 
   return (delivery, settings, also) => senders[delivery.target.token.type](delivery, settings, also);
+}
+
+/** Returns the digits of a number after `+`, or after `00` in its place. */
+function phoneKey(phone: string): string {
+  const digits = phone.replace(/\D/g, "");
+  return phone.startsWith("+") ? digits : digits.replace(/^00/, "");
 }
 
 /** Returns the code of a failure, or `null` if the message was sent or may have been. */

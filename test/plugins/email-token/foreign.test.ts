@@ -38,6 +38,7 @@ describe("a token with another address than the directory's", () => {
       { ...FOREIGN, dynamic_email: true },
       { ...FOREIGN, user: "" },
       { ...sms, phone: "+49 (170) 123-4567" },
+      { ...sms, phone: "0049 170/1234567" },
     ]) {
       expect(await init(it, own)).toBe(200);
     }
@@ -45,6 +46,8 @@ describe("a token with another address than the directory's", () => {
       FOREIGN,
       { ...FOREIGN, user: "ANN@default", pin: PIN },
       { ...sms, phone: "+49 170 7654321" },
+      { ...sms, phone: "0170 1234567" },
+      { ...sms, phone: "+0049 170 1234567" },
     ]) {
       expect(await init(it, foreign)).toEqual([403, 303]);
     }

@@ -54,7 +54,8 @@ export const PAGE: Readonly<Record<Language, Readonly<Record<PageText, string>>>
     differ: "The two passwords do not match.",
     done: "The password is set. You can close this page.",
     stale: "This link was already used, has expired or was replaced by a newer one. Request a new one.",
-    refused: "This password is not accepted. Choose one with at least {least} characters.",
+    refused:
+      "This password is not accepted. Choose one with at least {least} characters that is not one of the most common, and not the account name.",
     busy: "Too many attempts. Try again later.",
     failed: "Something went wrong. Try again later.",
   },
@@ -71,7 +72,8 @@ export const PAGE: Readonly<Record<Language, Readonly<Record<PageText, string>>>
     done: "Das Passwort ist gesetzt. Sie können diese Seite schließen.",
     stale:
       "Dieser Link wurde schon benutzt, ist abgelaufen oder wurde durch einen neueren ersetzt. Fordern Sie einen neuen an.",
-    refused: "Dieses Passwort wird nicht angenommen. Wählen Sie eines mit mindestens {least} Zeichen.",
+    refused:
+      "Dieses Passwort wird nicht angenommen. Wählen Sie eines mit mindestens {least} Zeichen, das nicht zu den häufigsten gehört und nicht der Name des Kontos ist.",
     busy: "Zu viele Versuche. Versuchen Sie es später noch einmal.",
     failed: "Etwas ist schiefgegangen. Versuchen Sie es später noch einmal.",
   },

@@ -54,7 +54,9 @@ describe("GET /recover/reset", () => {
       instance.request("GET", "/recover/reset", { token: null, headers: { "accept-language": language } });
     expect((await ask("de")).text).toContain('<html lang="de">');
     expect((await ask("de")).text).toContain("mindestens 8 Zeichen");
+    expect((await ask("de")).text).toContain("nicht zu den häufigsten gehört");
     expect((await ask("fr")).text).toContain("at least 8 characters");
+    expect((await ask("fr")).text).toContain("not one of the most common");
     expect((await ask("fr")).headers.get("vary")).toContain("Accept-Language");
   });
 });

@@ -85,3 +85,20 @@ test("a new server is ready only when its first admin can log in", async () => {
   expect((await fetch(`${origin}/auth`, { ...json, body })).status).toBe(200);
   await using _server = await starting;
 });
+
+test.each([
+  ["on all addresses without a proxy is warned of", true, { HOST: "0.0.0.0" }],
+  [
+    "on all addresses behind a proxy is not",
+    false,
+    { HOST: "0.0.0.0", SEALPOST_TRUSTED_PROXIES: "10.0.0.1" },
+  ],
+  ["on a loopback address is not", false, { HOST: "127.0.0.1" }],
+])("a server of plain HTTP %s", async (_, isWarned, env) => {
+  using folder = temporaryFolder();
+  await using sealpost = await startSealpost({ folder: folder.path, env });
+  await sealpost.process.printed(/Password:/);
+  const { stdout, stderr } = await sealpost.stop();
+  const line = /"level":"WARN","message":"HTTP is open to the network at 0\.0\.0\.0 without TLS/;
+  expect(line.test(stdout + stderr)).toBe(isWarned);
+});

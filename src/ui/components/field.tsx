@@ -17,6 +17,7 @@ interface FieldProps {
   /** Why the value was rejected. */
   readonly error?: string | undefined;
   /** Attributes of the input. */
+  readonly name?: string;
   readonly type?: keyof typeof TYPES;
   readonly autoComplete?: string;
   readonly autoCapitalize?: "none";

@@ -37,6 +37,11 @@ export function PageFrame({ title, subtitle, actions, children }: PageFrameProps
 
 const announced = signal("");
 
+/** Lets screen readers read a text, such as the result of an action. */
+export function announce(text: string): void {
+  announced.value = text;
+}
+
 /** The live region of the page, which screen readers read aloud. */
 export function Announcer() {
   return (

@@ -54,6 +54,11 @@ function storedLanguage(): string {
   }
 }
 
+/** Formats a day, such as "29 Nov 2026". */
+export function date(iso: string): string {
+  return new Intl.DateTimeFormat(language.value, { dateStyle: "medium" }).format(new Date(iso));
+}
+
 const UNITS = [
   ["day", 86_400],
   ["hour", 3_600],

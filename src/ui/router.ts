@@ -7,6 +7,8 @@ export interface Page {
   readonly name: string;
   /** Its link in the navigation. Pages without one are reached from others. */
   readonly label?: () => string;
+  /** Name of the page whose link is marked while this one is open. Default: its own. */
+  readonly parent?: string;
   /** The right without which the page is not offered. */
   readonly right?: string;
   readonly View: ComponentType<PageProps>;

@@ -1,6 +1,12 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import type { Page } from "playwright-core";
-import { CHROMIUM, type PageServer, shoot, startPageServer, violationsOf } from "./fixtures/browser.ts";
+import {
+  CHROMIUM,
+  logIn,
+  type PageServer,
+  shoot,
+  startPageServer,
+  violationsOf,
+} from "./fixtures/browser.ts";
 
 setDefaultTimeout(60_000);
 
@@ -11,13 +17,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await server?.[Symbol.asyncDispose]();
 });
-
-async function logIn(page: Page): Promise<void> {
-  await page.getByLabel("User name").fill("admin");
-  await page.getByLabel("Password").fill("correct horse");
-  await page.getByRole("button", { name: "Log in" }).click();
-  await page.getByRole("heading", { level: 1, name: "Servers" }).waitFor();
-}
 
 describe.skipIf(CHROMIUM === null)("the admin page", () => {
   test("opens at / with the login, in at most 8 requests and 60 kB", async () => {

@@ -25,8 +25,8 @@ export function ConnectionSection({ form, presets, isNew }: ConnectionSectionPro
     change(form, { ...endpoint, ...(isOpen && { encryption: guessed }) });
   };
   return (
-    <section class="card" aria-labelledby="connection">
-      <h2 id="connection">{t.connection}</h2>
+    <section class="card">
+      <h2>{t.connection}</h2>
       {isNew && <Field {...bind(form, "name")} help={t.nameHelp} required />}
       <PresetChoice form={form} presets={presets} />
       <div class="row endpoint">

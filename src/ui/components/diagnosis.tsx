@@ -30,12 +30,14 @@ export function Diagnosis({ name, result }: DiagnosisProps) {
       </Notice>
     );
   }
+  const headline = outcome === "unknown" ? t.unknown : code === null ? t.failed : failureText(code);
+  const advice = hint?.startsWith(headline) ? hint.slice(headline.length).trim() : hint;
   return (
     <Notice kind="error">
       <p>
-        <strong>{outcome === "unknown" ? t.unknown : code === null ? t.failed : failureText(code)}</strong>
+        <strong>{headline}</strong>
       </p>
-      {hint !== null && <p lang={language.value === "en" ? undefined : "en"}>{hint}</p>}
+      {advice && <p lang={language.value === "en" ? undefined : "en"}>{advice}</p>}
       {reply && <Reply {...reply} />}
       <p class="faint">
         {phase !== null && phaseText(phase)} · {t.code} <code>{code}</code>

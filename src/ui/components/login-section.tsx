@@ -18,8 +18,8 @@ export function LoginSection({ form, preset, isNew }: LoginSectionProps) {
   const t = serverTexts();
   const { auth } = form.values.value;
   return (
-    <section class="card" aria-labelledby="login">
-      <h2 id="login">{t.login}</h2>
+    <section class="card">
+      <h2>{t.login}</h2>
       <Select
         {...bind(form, "auth")}
         options={[

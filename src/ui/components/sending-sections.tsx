@@ -8,8 +8,8 @@ import { Field } from "./field.tsx";
 export function SenderSection({ form }: { readonly form: Form }) {
   const t = serverTexts();
   return (
-    <section class="card" aria-labelledby="sender">
-      <h2 id="sender">{t.senderSection}</h2>
+    <section class="card">
+      <h2>{t.senderSection}</h2>
       <Field {...bind(form, "sender")} help={t.senderHelp} autoCapitalize="none" />
       <TextArea {...bind(form, "description")} rows={2} />
       <Checkbox {...bind(form, "enqueue_job")} />
@@ -21,8 +21,8 @@ export function SenderSection({ form }: { readonly form: Form }) {
 export function LimitsSection({ form }: { readonly form: Form }) {
   const t = serverTexts();
   return (
-    <section class="card" aria-labelledby="limits">
-      <h2 id="limits">{t.limits}</h2>
+    <section class="card">
+      <h2>{t.limits}</h2>
       <div class="row">
         <Field {...bind(form, "timeout")} type="number" min={1} max={300} required />
         <Field {...bind(form, "max_connections")} type="number" min={1} max={100} required />

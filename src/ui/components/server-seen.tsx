@@ -12,7 +12,7 @@ export function ServerSeen({ result: { detail } }: { readonly result: TestResult
     [t.greeting, greeting === null ? [] : [greeting]],
     [t.tls, tls === null ? [t.noTls] : [tlsText(tls)]],
     [t.chain, (tls?.chain ?? []).map(certificateText)],
-    [t.mechanisms, mechanisms],
+    [t.mechanisms, mechanisms.length === 0 ? [] : [mechanisms.join(", ")]],
     [t.size, size === null ? [] : [t.megabytes(size)]],
     [t.clearExtensions, tls === null ? [] : extensions.clear],
     [t.extensions, tls === null ? extensions.clear : extensions.tls],

@@ -28,7 +28,10 @@ export function Shell({ pages, page, args }: ShellProps) {
               ({ name, label }) =>
                 label && (
                   <li key={name}>
-                    <a href={to(name)} aria-current={page?.name === name ? "page" : undefined}>
+                    <a
+                      href={to(name)}
+                      aria-current={(page?.parent ?? page?.name) === name ? "page" : undefined}
+                    >
                       {label()}
                     </a>
                   </li>

@@ -13,8 +13,8 @@ export function SigningSection({ form }: { readonly form: Form }) {
   const t = serverTexts();
   const { smime, smime_encrypt } = form.values.value;
   return (
-    <section class="card" aria-labelledby="signing">
-      <h2 id="signing">{t.signing}</h2>
+    <section class="card">
+      <h2>{t.signing}</h2>
       <Checkbox {...bind(form, "smime")} />
       <Checkbox {...bind(form, "smime_encrypt")} />
       {(smime || smime_encrypt) && <Checkbox {...bind(form, "dont_send_on_error")} />}

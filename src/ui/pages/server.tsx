@@ -18,7 +18,12 @@ import { loadValues, proposal, type StoredValues, saveValues } from "../save-ser
 import type { Form, FormValues } from "../server-form.ts";
 
 /** Creates or changes a definition: `#/server`, `#/server/<name>`. */
-export const serverPage: Page = { name: "server", right: "smtpserver_write", View: ServerView };
+export const serverPage: Page = {
+  name: "server",
+  parent: "servers",
+  right: "smtpserver_write",
+  View: ServerView,
+};
 
 function ServerView({ args: [name] }: { readonly args: readonly string[] }) {
   const t = serverTexts();

@@ -14,7 +14,7 @@ import { lastSaved } from "../save-server.ts";
 import { checkServer, reportOf, sendTest, type TestResult } from "../test-run.ts";
 
 /** Tests a stored definition: `#/test/<name>`. */
-export const testPage: Page = { name: "test", right: "smtpserver_write", View: TestView };
+export const testPage: Page = { name: "test", parent: "servers", right: "smtpserver_write", View: TestView };
 
 /** The recipient of the last test, for the next one. */
 const recipient = signal("");

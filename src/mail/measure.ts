@@ -6,7 +6,6 @@ import type { MailUpdate } from "../storage/outbox.ts";
 import { type Meter, modeLabel, serverLabel, UNSAVED } from "../telemetry/meter.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import type { Deliver } from "./deliver.ts";
-import { describeDelivery } from "./describe-spans.ts";
 import type { Submission, SubmitResult } from "./submission.ts";
 
 /**
@@ -24,7 +23,7 @@ export function measureDeliveries(
       // Recipients may share a receipt, which is one delivery.
       const receipts = [...new Set(results.map((one) => one.receipt))];
       for (const receipt of receipts) measure(server, receipt, meter);
-      if (span !== null) describeDelivery(span, mail, receipts);
+      if (span !== null) (await import("./describe-spans.ts")).describeDelivery(span, mail, receipts);
       return results;
     });
   };

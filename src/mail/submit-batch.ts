@@ -3,7 +3,6 @@ import type { Statement } from "../contracts/database.ts";
 import type { Message } from "../domain/message.ts";
 import { asRejection, SealpostError } from "../errors.ts";
 import { RESERVED } from "../storage/idempotency.ts";
-import { describeBatch } from "./describe-spans.ts";
 import type { Reservation, ReservedKey } from "./idempotency.ts";
 import type { PreparedMail } from "./queue/enqueue.ts";
 import { unknownServer } from "./servers/allowed-senders.ts";
@@ -50,7 +49,7 @@ const log = getLogger(["sealpost", "mail"]);
 export function createSubmitBatch(deps: SubmitDeps): SubmitBatchFor {
   return (submitter) => (messages, options) =>
     deps.tracer.run("submit", async (span) => {
-      if (span !== null) describeBatch(span, messages.length);
+      if (span !== null) (await import("./describe-spans.ts")).describeBatch(span, messages.length);
       return submitBatch(deps, submitter, messages, options);
     });
 }

@@ -6,7 +6,6 @@ import type { Message } from "../domain/message.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
 import { RESERVED, STARTED } from "../storage/idempotency.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
-import { describeSubmission } from "./describe-spans.ts";
 import type { Encryption } from "./encryption.ts";
 import type { Idempotency, ReservedKey } from "./idempotency.ts";
 import { normalizeMessage } from "./normalize-message.ts";
@@ -51,7 +50,7 @@ export function createSubmit(deps: SubmitDeps): SubmitFor {
       deps.tracer.run("submit", async (span) => {
         const submission = newSubmission(deps, submitter, { target, message, options });
         const result = await submitOnce(deps, submission, message);
-        if (span !== null) describeSubmission(span, submission, result);
+        if (span !== null) (await import("./describe-spans.ts")).describeSubmission(span, submission, result);
         return result;
       });
 }

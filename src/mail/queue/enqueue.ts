@@ -8,7 +8,6 @@ import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import type { MailRow, OutboxRepository } from "../../storage/outbox.ts";
 import type { Span, Tracer } from "../../telemetry/tracer.ts";
 import type { Build, BuiltMessage } from "../build.ts";
-import { describeCreation } from "../describe-spans.ts";
 import type { RecordResult, Submission, SubmitResult } from "../submission.ts";
 import type { ContentSeal } from "./content.ts";
 import { giveUpAt } from "./lifetime.ts";
@@ -58,7 +57,8 @@ export function createEnqueue(deps: EnqueueDeps): Enqueue {
     prepare: (server, submission, record) =>
       tracer.run("create", async (span) => {
         const prepared = await prepare(deps, server, submission, record, span?.traceparent);
-        if (span !== null) describeCreation(span, server, prepared.result);
+        if (span !== null)
+          (await import("../describe-spans.ts")).describeCreation(span, server, prepared.result);
         return prepared;
       }),
 

@@ -10,7 +10,6 @@ import type { Tracer } from "../../telemetry/tracer.ts";
 import type { Build } from "../build.ts";
 import type { Circuit } from "../circuit.ts";
 import type { Deliver, DeliverableMail } from "../deliver.ts";
-import { describeAttempt } from "../describe-spans.ts";
 import { afterAttempt, attemptRecord } from "../queue/after-attempt.ts";
 import type { ContentSeal, MailContent } from "../queue/content.ts";
 import type { LeasedMail } from "./leased-mail.ts";
@@ -165,7 +164,13 @@ async function send(
     "process",
     async (span) => {
       const received = await process();
-      if (span !== null) describeAttempt(span, mail.row, recipientOf(mail, index), received);
+      if (span !== null)
+        (await import("../describe-spans.ts")).describeAttempt(
+          span,
+          mail.row,
+          recipientOf(mail, index),
+          received,
+        );
       return received;
     },
     content.traceparent,

@@ -13,6 +13,7 @@ import { createCloudflareWake, type QueueProducer } from "../../wake/cloudflare.
 import { invalidSetting } from "../invalid-setting.ts";
 import { PLATFORM as platform } from "../platform.ts";
 import { TRANSPORT } from "./smtp.ts";
+import { createWorkersTracer } from "./tracer.ts";
 import type { ScopedTransport } from "./transport.ts";
 
 const log = getLogger(["sealpost", "entry"]);
@@ -65,6 +66,7 @@ export function createWorkerDrivers(
     drains: drainsOf(transport),
     ...(wake && { wake }),
     platform,
+    tracer: createWorkersTracer(),
     hostName: ehloName.startsWith("[") ? "localhost" : ehloName,
     // Cloudflare sets this header and overwrites the one of a client.
     clientAddress: (c) => canonicalIp(c.req.header("cf-connecting-ip") ?? ""),

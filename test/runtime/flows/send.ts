@@ -60,10 +60,10 @@ export const SEND: readonly Flow[] = [
       const message = (to: string) => ({ server: "sends-batch", to, subject: "Report", text: "Hello" });
       const messages = ["ann@example.net", "nobody", "bob@example.net"].map(message);
       const { status, body } = await admin.call<readonly SentMail[]>("POST", "/mail/batch", { messages });
-      const error = { code: 905, parameter: "to", message: expect.any(String) };
-      const queued = { id: expect.any(String), state: "queued" };
-      expect([status, body.result.value]).toMatchObject([200, [queued, { error }, queued]]);
-      const ids = (body.result.value ?? []).flatMap(({ id }) => id ?? []);
+      const [first, second, third] = body.result.value ?? [];
+      expect([status, first?.state, third?.state]).toEqual([200, "queued", "queued"]);
+      expect(second?.error).toMatchObject({ code: 905, parameter: "to" });
+      const ids = [first, third].flatMap((one) => one?.id ?? []);
       await untilState(admin, ids, "sent", trigger);
       expect(smtp.messages.flatMap(({ recipients }) => recipients).sort()).toEqual([
         "ann@example.net",

@@ -1,4 +1,5 @@
 import type { Context } from "hono";
+import type * as v from "valibot";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { recipientsOf } from "../domain/mailbox.ts";
@@ -144,7 +145,10 @@ function toBatchValue(result: BatchResult) {
   return { error: { code, message, parameter } };
 }
 
-async function detailOf(result: SubmitResult, { servers }: MailSendDeps) {
+async function detailOf(
+  result: SubmitResult,
+  { servers }: MailSendDeps,
+): Promise<v.InferOutput<typeof mailSendDetail>> {
   const { signed = false, encrypted = false } = result.smime ?? {};
   const smime = result.smime ? { smime: { signed, encrypted } } : {};
   if (result.state === "queued") return smime;

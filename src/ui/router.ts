@@ -14,7 +14,7 @@ export interface Page {
   readonly View: ComponentType<PageProps>;
 }
 
-interface PageProps {
+export interface PageProps {
   /** The other segments of the address, decoded. */
   readonly args: readonly string[];
 }

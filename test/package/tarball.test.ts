@@ -16,7 +16,7 @@ const WANTED = [
   /^examples\/plugins\/\w+(\.test)?\.(ts|sql)$/,
   // The modules that the doors and the program import: no server of other runtimes, no tools.
   /^dist\/module\/(access|async|cli|contracts|domain|http|mail|message|oauth|plugin|secrets|smime|smtp|storage|telemetry|testing|transport|wake|wire)\/[\w/-]+\.(js|d\.ts)$/,
-  /^dist\/page\/(_headers|ui\/index\.html|ui\/index-\w+\.(js|css)(\.gz|\.br)?)$/,
+  /^dist\/page\/(_headers|ui\/index\.html|ui\/[\w-]+\.(js|css)(\.gz|\.br)?)$/,
   /^dist\/plugins\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/module\/(app|config|driver|errors|index|plugin|sealpost|services|version)\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/(configured-admin|default-plugins|invalid-setting|log-text|options|platform)\.(js|d\.ts)$/,

@@ -1,6 +1,6 @@
 import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { common } from "../i18n/common.ts";
 import { ErrorNotice } from "./notice.tsx";
 
@@ -16,12 +16,18 @@ interface Loading<T> {
 export function useLoading<T>(load: () => Promise<T>, everyMs?: number): Loading<T> {
   const value = useSignal<T | null>(null);
   const error = useSignal<unknown>(null);
+  const latest = useRef(0);
   const reload = async () => {
+    latest.current += 1;
+    const run = latest.current;
     try {
-      value.value = await load();
+      const loaded = await load();
+      // With other filters, a later run may be faster.
+      if (run !== latest.current) return;
+      value.value = loaded;
       error.value = null;
     } catch (cause) {
-      error.value = cause;
+      if (run === latest.current) error.value = cause;
     }
   };
   useEffect(() => {

@@ -75,7 +75,10 @@ export class SubmissionRecord {
     if (result.state === "failed") {
       const { code, phase } = result.failure;
       const properties = { messageId: this.#messageId, identifier, code, phase };
-      log.warning("Message {messageId} through {identifier} failed: {code} in phase {phase}", properties);
+      // The definition of a test need not be saved.
+      if (identifier === "") log.warning("Message {messageId} failed: {code} in phase {phase}", properties);
+      else
+        log.warning("Message {messageId} through {identifier} failed: {code} in phase {phase}", properties);
     }
     if (options.decoy) return;
     const reported = {

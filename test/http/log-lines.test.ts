@@ -61,6 +61,17 @@ describe("a message", () => {
     expect(JSON.stringify(records)).not.toContain(TO.address);
   });
 
+  test("through a definition that is not saved is one line without a name", async () => {
+    await using instance = await queueInstance();
+    instance.fail(REFUSED);
+    const json = { server: "mail.example.org", sender: "app@example.org", recipient: TO.address };
+    await instance.request("POST", "/smtpserver/send_test_email", { json });
+    const lines = records.map(({ message }) => message.join(""));
+    expect(lines).toEqual([
+      expect.stringMatching(/^Message <.+> failed: recipient_rejected in phase recipient$/),
+    ]);
+  });
+
   test("in the queue is one line for each deferral and one for the failure", async () => {
     await using instance = await queueInstance();
     await instance.save();

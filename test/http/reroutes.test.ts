@@ -1,62 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { definePlugin, type SealpostEvent } from "sealpost/plugin";
-import { directory } from "sealpost/plugins/directory";
-import { emailToken } from "sealpost/plugins/email-token";
-import { recovery } from "sealpost/plugins/recovery";
-import { smsGateway } from "sealpost/plugins/sms-gateway";
-import * as v from "valibot";
-import { Secret } from "../../src/domain/secret.ts";
 import { openDatabase } from "../../src/storage/open-database.ts";
-import { ADMIN, realRandomBytes, type TestInstance, testInstance } from "../fixtures/instance.ts";
+import { realRandomBytes, type TestInstance } from "../fixtures/instance.ts";
+import { ALLOWED, DENIED, GATEWAY, HOME, type Send, start, status, WRITE } from "./reroutes-support.ts";
 
-const CLI = { action: "cli test", administrator: "", realm: "", client: "", policies: "", requestId: "" };
-const DENIED = [403, 303];
-const ALLOWED = [200, undefined];
-const HOME = { server: "smtp.example.org", port: 587, tls: true, username: "app", password: "geheim" };
-const GATEWAY = { name: "default", "option.MAILTO": "{phone}@sms.example.org" };
-const PASSWORD = "a long passphrase";
-
-/** A plugin that keeps the events of changes. */
-const listener = (events: SealpostEvent[]) =>
-  definePlugin({
-    name: "listener",
-    options: v.object({}),
-    setup: () => ({ on: { smtpserver_rerouted: (event) => void events.push(event) } }),
-  })();
-
-/** An instance whose plugins send through `default` and, if that fails, `spare`; nothing uses `other`. */
-async function start(options: Parameters<typeof testInstance>[0] = {}) {
-  const server = ["default", "spare"];
-  const events: SealpostEvent[] = [];
-  const plugins = [directory(), smsGateway(), emailToken({ server }), recovery({ server }), listener(events)];
-  const instance = await testInstance({ plugins, ...options });
-  const admin = async (method: string, path: string, json?: unknown) => {
-    const { status, error } = await instance.request(method, path, json === undefined ? {} : { json });
-    expect([path, status, error]).toEqual([path, 200, undefined]);
-  };
-  for (const name of ["default", "other"]) await admin("POST", `/smtpserver/${name}`, HOME);
-  for (const name of ["default", "other"]) await admin("POST", "/smsgateway/", { ...GATEWAY, name });
-  await admin("POST", "/policy/admin", { scope: "admin", action: "*", adminuser: ADMIN.username });
-  /** Logs in an admin with these rights. */
-  const withRights = async (username: string, action: string) => {
-    await instance.services.admins.add({ username, realm: "" }, new Secret(PASSWORD), CLI);
-    await admin("POST", `/policy/${username}`, { scope: "admin", action, adminuser: username });
-    const token = await instance.logIn(username, PASSWORD);
-    return async (method: string, path: string, json?: unknown) => {
-      const given = json === undefined ? { token } : { token, json };
-      return instance.request(method, path, given);
-    };
-  };
-  await instance.services.settled();
-  events.length = 0;
-  return { instance, admin, withRights, events };
-}
-
-type Send = Awaited<ReturnType<Awaited<ReturnType<typeof start>>["withRights"]>>;
-const status = async (response: ReturnType<Send>) => {
-  const { status: code, error } = await response;
-  return [code, error?.code];
-};
 const rows = async ({ database }: TestInstance) =>
   database.read.all("SELECT identifier, server, port, tls, username, api_url, timeout FROM smtp_server");
 const auditInfo = async (instance: TestInstance, action: string) => {
@@ -112,7 +58,6 @@ const FREE: readonly (readonly [string, string, string, unknown])[] = [
     { ...GATEWAY, name: "other", "option.MAILTO": "m@evil.example" },
   ],
 ];
-const WRITE = "smtpserver_write, smsgateway_write, configwrite";
 
 describe("once an active policy names smtpserver_route", () => {
   let started: Awaited<ReturnType<typeof start>>;
@@ -154,76 +99,6 @@ describe("once an active policy names smtpserver_route", () => {
       DENIED,
     );
     await started.admin("DELETE", "/smtpserver/spare");
-  });
-});
-
-describe("once an active policy names smtpserver_route, a definition or gateway of a single token", () => {
-  const EMAIL = { type: "email", user: "ann", dynamic_email: true };
-  const SMS = { type: "sms", user: "ann", dynamic_phone: true };
-  const FIXED = { user: "", email: "a@b.example", dynamic_email: null, phone: "+49170", dynamic_phone: null };
-  let started: Awaited<ReturnType<typeof start>>;
-  let writer: Send;
-  let enroll: (json: object) => ReturnType<Send>;
-  beforeAll(async () => {
-    started = await start();
-    const { admin, withRights } = started;
-    writer = await withRights("writer", `${WRITE}, smtpserver_read`);
-    const enroller = await withRights("enroller", "enrollEMAIL, enrollSMS");
-    enroll = (json) => enroller("POST", "/token/init", json);
-    await withRights("router", "smtpserver_route");
-    const ann = { username: "ann", email: "ann@example.org", phone: "+491701234567" };
-    await admin("POST", "/user/", { ...ann, password: PASSWORD });
-    for (const name of ["chosen", "gone"]) {
-      await admin("POST", `/smtpserver/${name}`, HOME);
-      await admin("POST", "/smsgateway/", { ...GATEWAY, name });
-      await admin("POST", "/token/init", { ...EMAIL, "email.identifier": name });
-      await admin("POST", "/token/init", { ...SMS, "sms.identifier": name });
-    }
-    await admin("DELETE", "/smtpserver/gone");
-    await admin("DELETE", "/smsgateway/gone");
-  });
-  afterAll(() => started.instance[Symbol.asyncDispose]());
-
-  test.each([
-    ["email", EMAIL, "email.identifier"],
-    ["SMS", SMS, "sms.identifier"],
-  ])("of type %s needs it, unless the settings name the same or the token has it", async (_, token, name) => {
-    const chosen = { ...token, [name]: "chosen" };
-    expect(await status(enroll(chosen))).toEqual(DENIED);
-    expect(await status(enroll({ ...chosen, ...FIXED }))).toEqual(DENIED);
-    expect(await status(enroll({ ...token, [name]: "default" }))).toEqual(ALLOWED);
-    const { serial } = (await enroll(token)).detail ?? {};
-    expect(await status(enroll({ ...chosen, serial }))).toEqual(DENIED);
-    await started.admin("POST", "/token/init", { ...chosen, serial });
-    expect(await status(enroll({ ...chosen, serial }))).toEqual(ALLOWED);
-    expect(await status(enroll({ ...token, serial }))).toEqual(ALLOWED);
-  });
-
-  const evil = { ...GATEWAY, name: "chosen", "option.MAILTO": "m@evil.example" };
-  test.each([
-    ["a change", "POST", "/smtpserver/chosen", { ...HOME, server: "evil.example" }],
-    ["its deletion", "DELETE", "/smtpserver/chosen", undefined],
-    ["the definition of the name again", "POST", "/smtpserver/gone", HOME],
-    ["a change of the gateway", "POST", "/smsgateway/", evil],
-    ["the deletion of the gateway", "DELETE", "/smsgateway/chosen", undefined],
-    ["the gateway of the name again", "POST", "/smsgateway/", { ...GATEWAY, name: "gone" }],
-  ])("is in use: %s needs it", async (_, method, path, json) => {
-    expect(await status(writer(method, path, json))).toEqual(DENIED);
-  });
-
-  test("is in use: `used_by` has the plugin", async () => {
-    const { detail } = await writer("GET", "/smtpserver/?detail=1");
-    expect(detail).toMatchObject({
-      servers: { chosen: { used_by: ["email-token"] }, other: { used_by: [] } },
-    });
-    const { instance } = await start();
-    await using _running = instance;
-    await instance.request("POST", "/token/init", {
-      json: { type: "email", email: "a@example.org", "email.identifier": "other" },
-    });
-    expect((await instance.request("DELETE", "/smtpserver/other")).detail).toEqual({
-      used_by: ["email-token"],
-    });
   });
 });
 

@@ -93,6 +93,15 @@ describe("the content of a queued message", () => {
     );
   });
 
+  test("tells the span that created it, if one was recorded", async () => {
+    const { store, read } = sealed();
+    await store(CONTENT);
+    expect(await read()).not.toHaveProperty("traceparent");
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    await store({ ...CONTENT, traceparent });
+    expect((await read()).traceparent).toBe(traceparent);
+  });
+
   test("is stored in pieces of at most 1,000,000 characters that cut no character in two", async () => {
     const { rows, store, read } = sealed();
     // Each letter has three octets, and no limit of a piece in octets is a multiple of that.

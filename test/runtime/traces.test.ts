@@ -1,6 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { reply, startSmtpServer } from "../../src/testing/smtp/index.ts";
-import type { Api } from "../fixtures/process/api.ts";
+import type { Api, Envelope } from "../fixtures/process/api.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { DENO_SERVER, denoPath } from "../fixtures/process/deno.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
@@ -15,6 +15,9 @@ const program = node === null ? "" : await builtProgram();
 if (node === null) console.warn("Skipped: traces on Node; the registry gives no Node 22");
 if (denoPath === null) console.warn("Skipped: traces on Deno; npm has no Deno for this machine");
 
+const TRACE = "0af7651916cd43dd8448eb211c80319c";
+/** The span of the program that sends. */
+const CALLER = { traceparent: `00-${TRACE}-b7ad6b7169203331-01` };
 const SENDER = "app@example.org";
 const REJECTED = "ann@example.net";
 /** What no span may have. */
@@ -71,8 +74,13 @@ describe("the server exports its spans by OTLP", () => {
       const api = await sealpost.logIn();
       await api.save("office", { server: `127.0.0.1:${smtp.port}`, sender: SENDER });
       const message = { server: "office", to: REJECTED, subject: "Test Email", text: "hunter2" };
-      const { body } = await api.call<{ readonly id: string }>("POST", "/mail/", message);
-      await untilFailed(api, body.result.value?.id ?? "");
+      const response = await fetch(`${sealpost.url}/mail/`, {
+        method: "POST",
+        headers: { ...CALLER, Authorization: api.token, "Content-Type": "application/json" },
+        body: JSON.stringify(message),
+      });
+      const { result }: Envelope<{ readonly id: string }> = JSON.parse(await response.text());
+      await untilFailed(api, result.value?.id ?? "");
       const ended = sealpost.stop();
       await collector.until("submit", "create", "process", "deliver", "recipient");
       expect((await ended).code).toBe(0);
@@ -80,7 +88,8 @@ describe("the server exports its spans by OTLP", () => {
       const [submit, create] = [only(spans, "submit"), only(spans, "create")];
       const [process, deliver] = [only(spans, "process"), only(spans, "deliver")];
       const recipient = only(spans, "recipient");
-      expect(create.parentId).toBe(submit.spanId);
+      expect([submit.traceId, create.parentId]).toEqual([TRACE, submit.spanId]);
+      expect(process.traceId).not.toBe(TRACE);
       expect([process.parentId, process.links]).toEqual(["", [create.spanId]]);
       expect([deliver.parentId, recipient.parentId]).toEqual([process.spanId, deliver.spanId]);
       expect(recipient.attributes["error.type"]).toBe("recipient_rejected");

@@ -1,4 +1,4 @@
-import type { Link } from "@opentelemetry/api";
+import type { SpanContext } from "@opentelemetry/api";
 import { findOptional } from "../../async/load-optional.ts";
 import { SealpostError } from "../../errors.ts";
 import { NO_TRACER, SPANS, type Span, type Tracer } from "../../telemetry/tracer.ts";
@@ -40,8 +40,9 @@ function createTracer(api: Api): Tracer {
   };
   return {
     async run(name, work, origin) {
-      const link = origin === undefined ? null : linkTo(origin);
-      const span = tracer.startSpan(name, link ? { ...options[name], links: [link] } : options[name]);
+      const created = origin === undefined ? null : parseTraceparent(origin);
+      const linked = created && { ...options[name], links: [{ context: created }] };
+      const span = tracer.startSpan(name, linked ?? options[name]);
       // Without an SDK. A span that an SDK does not sample is still the parent of those below, which it then leaves out too.
       if (!trace.isSpanContextValid(span.spanContext())) return work(null);
       const inside = trace.setSpan(context.active(), span);
@@ -97,8 +98,9 @@ function errorTypeOf(error: unknown): string {
   return error instanceof Error ? error.name : "_OTHER";
 }
 
-function linkTo(origin: string): Link | null {
-  const [, traceId, spanId, flags] = TRACEPARENT.exec(origin) ?? [];
+/** Returns the span that a `traceparent` names; `null` if it names none. */
+export function parseTraceparent(text: string): SpanContext | null {
+  const [, traceId, spanId, flags] = TRACEPARENT.exec(text) ?? [];
   if (traceId === undefined || spanId === undefined || flags === undefined) return null;
-  return { context: { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true } };
+  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
 }

@@ -42,9 +42,10 @@ async function serve({ listen }: Runtime): Promise<void> {
   // Listen for signals now: one that arrives during the start would end the process wherever it is.
   const stopping = stopSignal(process);
   // Before anything that may be traced. It ends last.
-  await using _ = await startSpanExport(process.env);
+  await using spans = await startSpanExport(process.env);
   const sealpost = await openInstance(config, await loadPlugins(process.cwd()));
-  const server = await listen({ host: config.host, port: config.port, respond: sealpost.app.fetch });
+  const respond = spans?.continuing(sealpost.app.fetch) ?? sealpost.app.fetch;
+  const server = await listen({ host: config.host, port: config.port, respond });
   warnOfOpenHttp(config);
   // Create the admin after listening: a failed start would lose the only copy of the password.
   const password = await createFirstAdmin(config, sealpost);

@@ -2,7 +2,8 @@ import { getLogger } from "@logtape/logtape";
 import type { Sampler } from "@opentelemetry/sdk-trace";
 import { findOptional } from "../../async/load-optional.ts";
 import { VERSION } from "../../version.ts";
-import { loadApi } from "./open-telemetry.ts";
+import type { ListenOptions } from "./http-server.ts";
+import { loadApi, parseTraceparent } from "./open-telemetry.ts";
 
 /** The variables of OpenTelemetry that Sealpost reads itself; its SDK reads others. */
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -16,12 +17,18 @@ const REPORT_EVERY_MS = 60_000;
 
 const log = getLogger(["sealpost", "entry"]);
 
+/** An SDK at work. Disposing of it exports the last spans. */
+interface SpanExport extends AsyncDisposable {
+  /** Returns the same function, whose spans continue the trace that a request names in `traceparent`. */
+  continuing(respond: ListenOptions["respond"]): ListenOptions["respond"];
+}
+
 /**
  * Registers an SDK of OpenTelemetry that exports spans, if `OTEL_EXPORTER_OTLP_ENDPOINT` says where to and the process
  * has none yet.
- * @returns what exports the last spans when it is disposed of; `null` if nothing is exported.
+ * @returns `null` if nothing is exported.
  */
-export async function startSpanExport(env: Variables): Promise<AsyncDisposable | null> {
+export async function startSpanExport(env: Variables): Promise<SpanExport | null> {
   if (!isWanted(env)) return null;
   const api = await loadApi();
   if (api !== null && hasProvider(api)) return null;
@@ -43,6 +50,12 @@ export async function startSpanExport(env: Variables): Promise<AsyncDisposable |
   api.trace.setGlobalTracerProvider(provider);
   api.context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   return {
+    continuing: (respond) => (request, peer) => {
+      const { context, trace } = api;
+      const parent = parseTraceparent(request.headers.get("traceparent") ?? "");
+      if (parent === null) return respond(request, peer);
+      return context.with(trace.setSpanContext(context.active(), parent), () => respond(request, peer));
+    },
     async [Symbol.asyncDispose]() {
       const isShut = provider.shutdown().catch(reportFailure);
       await Promise.race([isShut, new Promise((resolve) => setTimeout(resolve, LAST_EXPORT_MS))]);

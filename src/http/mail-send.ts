@@ -153,5 +153,5 @@ async function detailOf(
   const smime = result.smime ? { smime: { signed, encrypted } } : {};
   if (result.state === "queued") return smime;
   const server = await servers.get(result.identifier);
-  return { ...smime, ...(server && { delivery: toDeliveryView(result, server) }) };
+  return { ...smime, ...(server && { delivery: await toDeliveryView(result, server) }) };
 }

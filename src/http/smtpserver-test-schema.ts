@@ -119,14 +119,14 @@ const QUEUED: DeliveryView = {
 };
 
 /** Returns the `detail` of a test that sends a message. @param isQueueing whether the caller asked to queue it */
-export function toTestDetail(
+export async function toTestDetail(
   result: SubmitResult,
   server: HintedDefinition,
   isQueueing: boolean,
-): TestDetail {
+): Promise<TestDetail> {
   const isQueued = result.state === "queued";
   return {
-    delivery: isQueued ? QUEUED : toDeliveryView(result, server),
+    delivery: isQueued ? QUEUED : await toDeliveryView(result, server),
     server: isQueued ? undefined : toServerReportView(result.recipients[0]?.receipt),
     smime: result.smime ? toSmimeView(result.smime) : undefined,
     queued: isQueued || (isQueueing ? false : undefined),
@@ -139,14 +139,15 @@ function toSmimeView({ signed, encrypted, code, reason }: NonNullable<SubmitResu
 }
 
 /** Returns the `detail` of a check, which sends nothing. */
-export function toCheckDetail(
+export async function toCheckDetail(
   { until, recipient, receipt }: CheckResult,
   server: HintedDefinition,
-): TestDetail {
+): Promise<TestDetail> {
   const recipients = [{ recipient: recipient?.address ?? "", receipt }];
-  const view = receipt.successful
-    ? toDeliveryView({ state: "delivered", identifier: "", recipients }, server)
-    : toDeliveryView({ state: "failed", identifier: "", failure: receipt.failure, recipients }, server);
+  const outcome = receipt.successful
+    ? ({ state: "delivered", identifier: "", recipients } as const)
+    : ({ state: "failed", identifier: "", failure: receipt.failure, recipients } as const);
+  const view = await toDeliveryView(outcome, server);
   return {
     delivery: {
       ...view,

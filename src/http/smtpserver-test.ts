@@ -130,7 +130,7 @@ async function run(
   if (certificates) await testMail.assertCertificate(certificates);
   if (test.until !== null) {
     const { result, notices } = await check(test);
-    const detail = { ...toCheckDetail(result, server), ...noticeDetail(notices) };
+    const detail = { ...(await toCheckDetail(result, server)), ...noticeDetail(notices) };
     return respond(result.receipt.successful, { detail });
   }
   const { result, notices } = await send(test.recipient, {
@@ -139,7 +139,7 @@ async function run(
     certificates,
   });
   const detail = {
-    ...toTestDetail(result, server, isQueueing),
+    ...(await toTestDetail(result, server, isQueueing)),
     ...noticeDetail(notices),
   };
   return respond(result.state !== "failed", { detail });

@@ -57,9 +57,11 @@ export function untilReady<S extends Socket>(
 /**
  * Creates a function that returns the TLS options for a host: the certificate has to name that host. With an identity, the
  * client shows it if the server asks.
+ * @param isNameChecked whether the runtime compares the name itself and has no option for it, as workerd does.
  */
 export function tlsOptionsFor(
   extraCa: readonly string[],
+  isNameChecked = false,
 ): (host: string, isAddress: boolean, identity: ClientIdentity | null) => tls.ConnectionOptions {
   // `ca` replaces the default roots, so they are listed as well. Parsing them takes milliseconds, so do it once.
   const ca = extraCa.length === 0 ? {} : { ca: [...tls.rootCertificates, ...extraCa] };
@@ -72,7 +74,10 @@ export function tlsOptionsFor(
     ...(isAddress ? {} : { servername: host }),
     // An environment variable can turn the default off.
     rejectUnauthorized: true,
-    checkServerIdentity: (_name, certificate) => tls.checkServerIdentity(host, certificate),
+    ...(!isNameChecked && {
+      checkServerIdentity: (_name: string, certificate: tls.PeerCertificate) =>
+        tls.checkServerIdentity(host, certificate),
+    }),
   });
 }
 

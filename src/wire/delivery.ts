@@ -3,7 +3,7 @@ import type { SubmitOutcome } from "../contracts/plugin/mail.ts";
 import { CHECKPOINTS, type Failure, type Receipt, type ServerReport } from "../domain/delivery.ts";
 import { parseEndpoint } from "../domain/endpoint.ts";
 import type { FurtherInput, ServerDefinition } from "../domain/smtp-server.ts";
-import { hintFor } from "../mail/hints/hint-for.ts";
+import type { HintContext } from "../mail/hints/rule.ts";
 import { described, named } from "./schemas.ts";
 
 /** A reply of the mail server. */
@@ -101,7 +101,7 @@ export type HintedDefinition = Pick<
  * Returns `detail.delivery`: what happened to a message, and what to change.
  * @param input the definition
  */
-export function toDeliveryView(result: FinalOutcome, input: HintedDefinition): DeliveryView {
+export async function toDeliveryView(result: FinalOutcome, input: HintedDefinition): Promise<DeliveryView> {
   const failure = result.state === "failed" ? result.failure : null;
   const receipt = result.recipients[0]?.receipt;
   const reply = receipt?.successful ? receipt.reply : (failure?.reply ?? null);
@@ -111,8 +111,8 @@ export function toDeliveryView(result: FinalOutcome, input: HintedDefinition): D
     security: "none" as const,
   };
   const { server, username, provider, auth, tlsCertificate } = input;
-  const hint =
-    failure && hintFor(failure, { ...endpoint, server, username, provider, auth, tlsCertificate, reply });
+  const context = { ...endpoint, server, username, provider, auth, tlsCertificate, reply };
+  const hint = failure && (await hintOf(failure, context));
   return {
     phase: failure?.phase ?? null,
     code: failure?.code ?? null,
@@ -129,6 +129,12 @@ export function toDeliveryView(result: FinalOutcome, input: HintedDefinition): D
     round_trips: Math.max(0, ...result.recipients.map((one) => one.receipt.roundTrips)),
     reached: receipt?.successful ? receipt.reached : null,
   };
+}
+
+async function hintOf(failure: Failure, context: HintContext) {
+  // Only failures need the table, so a Worker loads it on demand.
+  const { hintFor } = await import("../mail/hints/hint-for.ts");
+  return hintFor(failure, context);
 }
 
 /** Returns what the token endpoint, or the server about a token, has reported. */

@@ -17,15 +17,15 @@ const SERVER = {
 } as const;
 
 /** Returns the lines for a test whose only recipient has this receipt. */
-function linesOf(receipt: Receipt): string[] {
+async function linesOf(receipt: Receipt): Promise<string[]> {
   const recipients = [{ recipient: "you@example.net", receipt }];
   const result = { state: "delivered", identifier: "main", recipients, smime: null, skipped: [] } as const;
-  return reportLines(toTestDetail(result, SERVER, false));
+  return reportLines(await toTestDetail(result, SERVER, false));
 }
 
-test("reportLines() shows the conversation as the API does, one fact per line", () => {
+test("reportLines() shows the conversation as the API does, one fact per line", async () => {
   const timingMs = { connect: 12.04, ehlo: 3 };
-  expect(linesOf({ ...ACCEPTED, tls: TLS, seen: SEEN, timingMs, roundTrips: 6 })).toEqual([
+  expect(await linesOf({ ...ACCEPTED, tls: TLS, seen: SEEN, timingMs, roundTrips: 6 })).toEqual([
     "Address:     2001:db8::1 timeout after 250 ms",
     "Address:     192.0.2.1 connected after 12 ms",
     "Greeting:    mail.example.org ESMTP ready",
@@ -41,12 +41,12 @@ test("reportLines() shows the conversation as the API does, one fact per line", 
   ]);
 });
 
-test("reportLines() omits facts that the conversation did not reach", () => {
-  expect(linesOf(ACCEPTED)).toEqual([]);
+test("reportLines() omits facts that the conversation did not reach", async () => {
+  expect(await linesOf(ACCEPTED)).toEqual([]);
   const tls = { protocol: null, peer: null, daysLeft: null };
-  expect(linesOf({ ...ACCEPTED, tls })).toEqual(["TLS:         yes"]);
+  expect(await linesOf({ ...ACCEPTED, tls })).toEqual(["TLS:         yes"]);
 });
 
-test("printable() removes characters that control a terminal", () => {
+test("printable() removes characters that control a terminal", async () => {
   expect(printable("\u001b[2J\u009bhello\r\n")).not.toMatch(/\p{Cc}/u);
 });

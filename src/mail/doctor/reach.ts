@@ -3,7 +3,6 @@ import type { Transport } from "../../contracts/transport.ts";
 import type { Failure } from "../../domain/delivery.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import type { SmtpServerRow } from "../../storage/smtp-servers.ts";
-import { hintFor } from "../hints/hint-for.ts";
 import { CHECK_MS } from "./doctor.ts";
 
 /** Workers open six connections at a time. */
@@ -61,6 +60,7 @@ async function reach(
   if (failure === null)
     return { failure: null, text: `${target}: not checked in time. Test the definition.` };
   if (failure === "connected") return null;
+  const { hintFor } = await import("../hints/hint-for.ts");
   const hint = hintFor(failure, { ...server, server: given, provider, auth, reply: failure.reply });
   return { failure, text: `${target}: ${failure.code}. ${hint?.text ?? "Test the definition."}` };
 }

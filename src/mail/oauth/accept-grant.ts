@@ -9,7 +9,6 @@ import { accountsIn } from "../../oauth/id-token.ts";
 import type { IssuedTokens } from "../../oauth/token-request.ts";
 import { untilCommitted } from "../../storage/epoch.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-servers.ts";
-import { hintFor } from "../hints/hint-for.ts";
 import type { Servers } from "../servers/definitions.ts";
 import { type CommitDefinitionDeps, commitDefinition } from "../servers/save.ts";
 import { factsOf, unusedNotices } from "./sign-in-target.ts";
@@ -56,10 +55,11 @@ export function failedSignIn(
 }
 
 /** Returns the sign-in that ended with a failed token request. */
-export function failedTokenRequest(
+export async function failedTokenRequest(
   failure: Failure,
   { server, port, username, provider, auth }: SmtpServerRow,
-): FailedSignIn {
+): Promise<FailedSignIn> {
+  const { hintFor } = await import("../hints/hint-for.ts");
   const { oauth: report, code } = failure;
   const codes = [report?.error ?? code, ...(report?.codes ?? [])];
   const endpoint = { host: report?.host ?? "", port, security: "implicit" } as const;

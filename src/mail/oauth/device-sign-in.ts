@@ -58,7 +58,7 @@ export function createStartDeviceSignIn(deps: DeviceSignInDeps): StartDeviceSign
     const { pollDeviceToken, requestDeviceCodes } = await import("../../oauth/device-code.ts");
     const { scope } = target;
     const asked = await requestDeviceCodes({ url, clientId: row.oauthClientId, scope }, deps);
-    if (!asked.successful) return audited(failedTokenRequest(asked.failure, row));
+    if (!asked.successful) return audited(await failedTokenRequest(asked.failure, row));
     const { verificationUri, userCode, expiresInSeconds } = asked.codes;
     return {
       successful: true,
@@ -70,7 +70,7 @@ export function createStartDeviceSignIn(deps: DeviceSignInDeps): StartDeviceSign
       async finish(wait) {
         const client = await tokenClientOf(deps.servers, target);
         const outcome = await pollDeviceToken(client, asked.codes, { ...deps, wait });
-        if (!outcome.successful) return audited(failedTokenRequest(outcome.failure, row));
+        if (!outcome.successful) return audited(await failedTokenRequest(outcome.failure, row));
         return audited(await acceptGrant(deps, row, outcome.tokens, actor));
       },
     };

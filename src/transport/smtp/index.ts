@@ -56,7 +56,7 @@ export function createSmtpTransport(options: SmtpTransportOptions): Transport {
   const { connect, ehloName, now, hidesTlsErrors = false, clock = SYSTEM_CLOCK } = options;
   const { name, Connection } = options.driver ?? { name: "smtp", Connection: SmtpConnection };
   if (!/^[!-~]+$/.test(ehloName)) throw new TypeError('"ehloName" is not one word of ASCII');
-  const tlsOptions = tlsOptionsFor(options.extraCa ?? []);
+  const tlsOptions = tlsOptionsFor(options.extraCa ?? [], hidesTlsErrors);
   const pool = new Pool({ ...DEFAULT_POOL_LIMITS, ...options.pool }, clock);
   const deps = {
     pool,

@@ -3,7 +3,7 @@ import { SealpostError } from "../../src/errors.ts";
 import type { WorkerBundle } from "./build.ts";
 
 /** As in `wrangler.jsonc`; a test compares the two. */
-export const COMPATIBILITY_DATE = "2026-04-20";
+export const COMPATIBILITY_DATE = "2026-07-30";
 export const COMPATIBILITY_FLAGS = ["nodejs_compat"];
 
 /** Local name of the queue of wakes. */

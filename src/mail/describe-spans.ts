@@ -67,20 +67,26 @@ export function describeCreation(
   if (result.state === "failed") describeFailure(span, result.failure);
 }
 
-/** Describes an attempt of a queued message. @param recipient the first of the attempt, as it was before. */
-export function describeAttempt(
-  span: Span,
-  { id, queueName }: Pick<MailRow, "id" | "queueName">,
-  { attempts }: RecipientProgress,
-  received: readonly { readonly receipt: Receipt }[],
-): void {
+/** An attempt of a queued message. */
+interface Attempt {
+  readonly row: Pick<MailRow, "id" | "queueName">;
+  /** `null` if the attempt ended before its server was known. */
+  readonly server: Pick<ResolvedServer, "protocol"> | null;
+  /** The first recipient, as it was before. */
+  readonly recipient: RecipientProgress;
+  readonly received: readonly { readonly receipt: Receipt }[];
+}
+
+/** Describes an attempt of a queued message. */
+export function describeAttempt(span: Span, { row, server, recipient, received }: Attempt): void {
+  const { id, queueName } = row;
   span.set({
-    "messaging.system": "smtp",
+    "messaging.system": server?.protocol ?? "smtp",
     "messaging.operation.name": "process",
     "messaging.operation.type": "process",
     "messaging.destination.name": queueName === "" ? UNSAVED : queueName,
     "messaging.message.id": id,
-    "sealpost.attempt": attempts + 1,
+    "sealpost.attempt": recipient.attempts + 1,
     "sealpost.recipients": received.length,
   });
   for (const { receipt } of received) {

@@ -1,10 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { SpanKind, SpanStatusCode } from "@opentelemetry/api";
+import { Secret } from "../../src/domain/secret.ts";
+import type { ResolvedServer } from "../../src/domain/smtp-server.ts";
+import { measureDeliveries } from "../../src/mail/measure.ts";
 import { loadTracer } from "../../src/runtime/local/open-telemetry.ts";
+import { NO_METER } from "../../src/telemetry/meter.ts";
 import { NO_TRACER } from "../../src/telemetry/tracer.ts";
 import { reply, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { createMemoryTransport } from "../../src/transport/memory.ts";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
+import { ACCEPTED } from "../fixtures/receipts.ts";
 import { drain } from "../http/mail-support.ts";
 import { makeTransport } from "../transport/support.ts";
 import { exported, idOf, record } from "./spans.ts";
@@ -14,6 +19,13 @@ const TO = { to: [{ name: "Ann", address: "ann@example.net" }], subject: "Privat
 const PASSWORD = "hunter2";
 /** What no span may have. */
 const PRIVATE = /@|%40|\bann\b|Ann|Private|4711|hunter2|app\b/;
+
+const SERVER: ResolvedServer = {
+  ...{ host: "mail.example.org", port: 25, security: "none", username: "", timeoutMs: 1_000 },
+  ...{ identifier: "office", poolKey: "1", sender: SENDER, dontSendOnError: false, enqueueJob: false },
+  ...{ password: Secret.EMPTY, signing: null },
+};
+const milliseconds = ([seconds, nanoseconds]: readonly [number, number]) => seconds * 1e3 + nanoseconds / 1e6;
 
 const save = ({ request }: TestInstance, server: string, name = "office") =>
   request("POST", `/smtpserver/${name}`, { json: { server, sender: SENDER } });
@@ -71,6 +83,24 @@ describe("an inline message", () => {
     expect(recording.span("recipient").attributes).toEqual({ "error.type": "recipient_rejected" });
     expect(recording.span("sender").attributes).toEqual({});
     expect(exported(recording.spans())).not.toMatch(PRIVATE);
+  });
+
+  test("that is slow has the phases as well, which end with the delivery", async () => {
+    using recording = await record();
+    const timingMs = { connect: 900, data: 200 };
+    const deliver = measureDeliveries(
+      async () => [{ recipient: "ann@example.net", receipt: { ...ACCEPTED, timingMs } }],
+      { meter: NO_METER, tracer: recording.tracer },
+    );
+    const { signal } = new AbortController();
+    const mail = { server: SERVER, from: SENDER, recipients: ["ann@example.net"], bytes: new Uint8Array() };
+    await deliver(mail, { signal });
+    expect(recording.tree()).toEqual(["deliver > connect", "deliver > data", "deliver"]);
+    const [connect, data] = [recording.span("connect"), recording.span("data")];
+    expect([connect, data].map(({ duration }) => Math.round(milliseconds(duration)))).toEqual([900, 200]);
+    expect(milliseconds(data.startTime)).toBeCloseTo(milliseconds(connect.endTime), 0);
+    await deliver(mail, { signal, until: "auth" });
+    expect(recording.all("deliver")).toHaveLength(1);
   });
 
   test("that is invalid ends its span with the code of the error", async () => {

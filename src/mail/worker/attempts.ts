@@ -165,12 +165,12 @@ async function send(
     async (span) => {
       const received = await process();
       if (span !== null)
-        (await import("../describe-spans.ts")).describeAttempt(
-          span,
-          mail.row,
-          recipientOf(mail, index),
+        (await import("../describe-spans.ts")).describeAttempt(span, {
+          row: mail.row,
+          server: isReady ? final.server : null,
+          recipient: recipientOf(mail, index),
           received,
-        );
+        });
       return received;
     },
     content.traceparent,

@@ -6,7 +6,7 @@ import type { Span, SpanStep, Tracer } from "../../telemetry/tracer.ts";
  * have no links and no status, and the platform does not tell their IDs.
  */
 export function createWorkersTracer(): Tracer {
-  /** `null` for a runtime from before June 2026. */
+  /** `null` if the runtime has none; `undefined` before the first span. */
   let known: Tracing | null | undefined;
   return {
     async run(name, work) {

@@ -35,13 +35,13 @@ export async function signedHeaders(
 }
 
 /**
- * Returns the body of an event. `data` has what the event itself has, in snake case, and for an API action who made the
- * request. Events never contain a secret, a code, a subject or a body.
+ * Returns the body of an event. `data` has what the event itself has, in snake case, and who made the request, for an API
+ * action and for what an admin changed. Events never contain a secret, a code, a subject or a body.
  */
 export function webhookBody(event: SealpostEvent): string {
   const { name: type, at, plugin, action, status, success, actor, client, requestId } = event;
-  const request =
-    action === "" ? {} : { action, status, success, admin: actor, client, request_id: requestId };
+  const by = { admin: actor, client, request_id: requestId };
+  const request = action === "" ? (actor === null ? {} : by) : { action, status, success, ...by };
   const known = Object.entries(event.data).filter(([, value]) => value !== "");
   const own = known.map(([name, value]) => [toSnakeCase(name), value]);
   const data = { ...Object.fromEntries(own), ...(plugin === "" ? {} : { plugin }), ...request };

@@ -48,6 +48,29 @@ async function deliveries(instance: TestInstance): Promise<readonly DeliveryView
 }
 
 describe("a webhook", () => {
+  test("gets who changed where mail goes, and what", async () => {
+    await using receiver = await startReceiver({ status: 204 });
+    await using instance = await eventsInstance();
+    await bindWebhook(instance, receiver, { event: "smtpserver_rerouted" });
+    const json = { server: "elsewhere.example.org", sender: "app@example.org" };
+    expect((await instance.request("POST", "/smtpserver/default", { json })).status).toBe(200);
+    await drain(instance);
+    const bodies = receiver.requests.map(({ body }) => JSON.parse(String(body)));
+    expect(bodies).toMatchObject([
+      {
+        type: "smtpserver_rerouted",
+        data: {
+          identifier: "default",
+          change: "server",
+          used_by: expect.arrayContaining(["directory"]),
+          admin: { username: "admin", realm: "" },
+          client: "192.0.2.10",
+          request_id: expect.any(String),
+        },
+      },
+    ]);
+  });
+
   test("gets the event, signed as Standard Webhooks does", async () => {
     await using receiver = await startReceiver({ status: 204 });
     await using instance = await eventsInstance();

@@ -89,7 +89,8 @@ function writeRoutes({ mail }: RouteDeps, managed: Gateways) {
         response: v.number(),
         detail: v.object({ ...noticeEntries, ...usedByEntries }),
         summary: "Create or replace an SMS gateway",
-        description: "The value is the number of the gateway.",
+        description:
+          "The value is the number of the gateway. A change that sends codes elsewhere also needs the right `smtpserver_route` once an active policy names it.",
         operationId: "saveSmsGateway",
       },
       async (c, { body }) => {

@@ -65,7 +65,8 @@ export function systemRoutes({ plugins: { settings }, doctor, assertMayReroute }
         response: v.record(v.string(), v.picklist(["insert", "update"])),
         detail: v.object(noticeEntries),
         summary: "Change settings",
-        description: "Send names and values. Either all settings change or none.",
+        description:
+          "Send names and values. Either all settings change or none. A value that sends mail of a plugin elsewhere also needs the right `smtpserver_route` once an active policy names it.",
         operationId: "setConfig",
       },
       async (c, { body }) => {

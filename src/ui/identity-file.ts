@@ -14,7 +14,9 @@ export async function readIdentityFile(file: File): Promise<Partial<Identity> | 
   if (file.size > MAX_BYTES) return null;
   const bytes = new Uint8Array(await file.arrayBuffer());
   const text = new TextDecoder("latin1").decode(bytes);
-  const key = (value: string) => ({ private_key: { isStored: false, action: "change", value } as const });
+  const key = (value: string) => ({
+    private_key: { isStored: false, action: "change", value, file: file.name } as const,
+  });
   // Key and certificates of a PKCS#12 file come out of it on the server, with the passphrase.
   if (!text.includes("-----BEGIN")) return { ...key(base64(bytes)), certificate: "" };
   const keys = text.match(PRIVATE_KEY)?.join("") ?? "";

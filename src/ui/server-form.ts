@@ -10,6 +10,8 @@ export interface SecretValue {
   readonly isStored: boolean;
   readonly action: "keep" | "clear" | "change";
   readonly value: string;
+  /** Name of the file that the value comes from, which is shown in its place. */
+  readonly file?: string;
 }
 
 /** The values of the form of a definition, as texts. */

@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "preact/hooks";
 import { labelOf } from "../i18n/fields.ts";
 import { serverTexts } from "../i18n/server.ts";
 import type { StoredValues } from "../save-server.ts";
@@ -15,9 +16,13 @@ interface ConflictProps {
 export function Conflict({ form, theirs, onOverwrite, onDiscard }: ConflictProps) {
   const t = serverTexts();
   const mine = form.values.value;
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => heading.current?.focus(), []);
   return (
     <section class="notice warn conflict" role="alert" aria-labelledby="conflict">
-      <h2 id="conflict">{t.conflictTitle}</h2>
+      <h2 id="conflict" ref={heading} tabIndex={-1}>
+        {t.conflictTitle}
+      </h2>
       <p>{t.conflictText}</p>
       <div class="scroll">
         <table>

@@ -19,9 +19,9 @@ interface SecretFieldProps {
 export function SecretField({ name, value, onChange, isLong = false, help, error }: SecretFieldProps) {
   const t = serverTexts();
   const label = labelOf(name);
-  const act = (action: SecretValue["action"]) => onChange({ ...value, action, value: "" });
-  const { isStored, action } = value;
-  if (action === "change") {
+  const { isStored, action, file } = value;
+  const act = (next: SecretValue["action"]) => onChange({ isStored, action: next, value: "" });
+  if (action === "change" && file === undefined) {
     const shared = {
       name,
       label,
@@ -47,15 +47,18 @@ export function SecretField({ name, value, onChange, isLong = false, help, error
   return (
     <fieldset class="secret stored">
       <legend>{label}</legend>
-      <span class={action === "clear" ? "bad" : "good"}>{action === "clear" ? t.cleared : t.set}</span>
+      <span class={action === "clear" ? "bad" : "good"}>
+        {action === "clear" ? t.cleared : file === undefined ? t.set : t.fromFile(file)}
+      </span>
       <button type="button" onClick={() => act("change")}>
         {t.change}
       </button>
-      {action === "keep" ? (
+      {action === "keep" && (
         <button type="button" onClick={() => act("clear")}>
           {t.clearSecret}
         </button>
-      ) : (
+      )}
+      {action !== "keep" && isStored && (
         <button type="button" onClick={() => act("keep")}>
           {t.keep}
         </button>

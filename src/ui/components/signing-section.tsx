@@ -32,7 +32,11 @@ function IdentityFields({ form }: { readonly form: Form }) {
     const found = await readIdentityFile(file);
     isTooLarge.value = found === null;
     if (found === null) return;
-    change(form, found);
+    const { isStored } = form.values.peek().private_key;
+    change(
+      form,
+      "private_key" in found ? { ...found, private_key: { ...found.private_key, isStored } } : found,
+    );
     await inspection.run();
   };
   return (

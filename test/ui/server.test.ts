@@ -85,4 +85,23 @@ describe.skipIf(CHROMIUM === null)("a server on the admin page", () => {
       smtp.script(step, undefined);
     },
   );
+
+  test("a remedy with one value changes the field that mends the failure", async () => {
+    await using strict = await startSmtpServer({
+      script: { mail: reply("530 5.7.0 Must issue a STARTTLS command first") },
+    });
+    const json = { server: "127.0.0.1", port: strict.port, sender: "app@example.org" };
+    await server.sealpost.request("/smtpserver/mended", { json });
+    await page.evaluate('location.hash = "#/test/mended"');
+    await page.getByRole("heading", { level: 1, name: "Test mended" }).waitFor();
+    await button("Check without sending").click();
+    await button("Set “Encryption” to STARTTLS").click();
+    await page.getByRole("heading", { level: 1, name: "Edit mended" }).waitFor();
+    await page.waitForFunction("document.activeElement.name === 'encryption'");
+    expect(await field("Encryption").inputValue()).toBe("starttls");
+    await button("Save").click();
+    await page.getByRole("heading", { level: 1, name: "Test mended" }).waitFor();
+    const { result } = JSON.parse(await (await server.sealpost.request("/smtpserver/mended")).text());
+    expect(result.value.tls).toBe(true);
+  });
 });

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
@@ -12,6 +13,7 @@ import { createKeyFile, readKeyFile } from "../../src/runtime/local/load-keyring
 import { configureLogging } from "../../src/runtime/local/logging.ts";
 import { stopSignal } from "../../src/runtime/local/stop-signal.ts";
 import { PLATFORM as platform } from "../../src/runtime/platform.ts";
+import { PAGE_FOLDER } from "../page.ts";
 import { startSqld } from "../sqld.ts";
 import { bundleWorker, writeWorker } from "./build.ts";
 import { QUEUES, type ServedWorker, serveWorker } from "./serve.ts";
@@ -128,6 +130,7 @@ async function serve(config: Config, { url, keys }: Backend): Promise<ServedWork
   const settings = Object.entries(process.env).filter(([name]) => /^(SEALPOST_|HOST$|PORT$)/.test(name));
   return serveWorker({
     bundle,
+    ...(existsSync(PAGE_FOLDER) && { assets: PAGE_FOLDER }),
     host: config.host,
     port: config.port,
     bindings: { ...Object.fromEntries(settings), SEALPOST_DATABASE_URL: url, SEALPOST_KEYS: keys },

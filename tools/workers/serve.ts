@@ -35,6 +35,8 @@ export interface ServeWorkerOptions {
   readonly authorities?: readonly string[];
   /** Bindings that are not strings, such as {@link QUEUES}, and their consumers. */
   readonly services?: Services | undefined;
+  /** Folder of static assets, which the Worker does not see requests for. Default: none. */
+  readonly assets?: string;
   /** Receives each line that the Worker writes to its console. */
   readonly onLine?: (line: string) => void;
 }
@@ -51,7 +53,16 @@ export interface ServedWorker extends AsyncDisposable {
 
 /** @throws {SealpostError} `bad_setting` if the address cannot be listened on. */
 export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWorker> {
-  const { bundle, bindings, host = "127.0.0.1", port = 0, authorities = [], services, onLine } = options;
+  const {
+    bundle,
+    bindings,
+    host = "127.0.0.1",
+    port = 0,
+    authorities = [],
+    services,
+    assets,
+    onLine,
+  } = options;
   // Held back until it listens. If it does not, the first line has the reason, and the others workerd's stack.
   const early: string[] = [];
   let write = (line: string): void => void early.push(line);
@@ -64,6 +75,7 @@ export async function serveWorker(options: ServeWorkerOptions): Promise<ServedWo
     compatibilityFlags: COMPATIBILITY_FLAGS,
     bindings: { ...bindings },
     ...services,
+    ...(assets !== undefined && { assets: { directory: assets, routerConfig: { has_user_worker: true } } }),
     outboundService: {
       network: {
         // Also mail servers and databases on this machine.

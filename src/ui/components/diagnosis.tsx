@@ -1,6 +1,7 @@
 import { failureText, phaseText } from "../i18n/failures.ts";
 import { labelOf } from "../i18n/fields.ts";
 import { language } from "../i18n/language.ts";
+import { serverTexts } from "../i18n/server.ts";
 import { testTexts } from "../i18n/test.ts";
 import { open } from "../router.ts";
 import { proposal } from "../save-server.ts";
@@ -73,7 +74,8 @@ function Remedy({ name, result }: DiagnosisProps) {
   if (remedy === undefined) return null;
   const { parameter, value } = remedy;
   const field = labelOf(parameter);
-  const text = value === null ? t.remedyField(field) : t.remedy(field, String(value));
+  const shown = parameter === "tls" ? (value ? serverTexts().starttls : serverTexts().none) : String(value);
+  const text = value === null ? t.remedyField(field) : t.remedy(field, shown);
   const apply = () => {
     if (parameter === "recipient") {
       document.getElementsByName("recipient")[0]?.focus();

@@ -1,0 +1,98 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { Page } from "playwright-core";
+import { CHROMIUM, logIn, type PageServer, startPageServer, violationsOf } from "./fixtures/browser.ts";
+
+setDefaultTimeout(60_000);
+
+const READER = { username: "reader", password: "a long passphrase" };
+/** Longer than any token lives. */
+const DAYS_MS = 3 * 86_400_000;
+
+let server: PageServer;
+beforeAll(async () => {
+  if (CHROMIUM === null) return;
+  server = await startPageServer();
+  const { request } = server.sealpost;
+  await request("/smtpserver/main", { json: { server: "mail.example.org" } });
+  await request("/admin/", { json: READER });
+  await request("/policy/all", { json: { scope: "admin", action: "*", adminuser: "admin" } });
+  await request("/policy/read", { json: { scope: "admin", action: "smtpserver_read", adminuser: "reader" } });
+});
+afterAll(async () => {
+  await server?.[Symbol.asyncDispose]();
+});
+
+const servers = (page: Page) => page.getByRole("heading", { level: 1, name: "Servers" }).waitFor();
+
+describe.skipIf(CHROMIUM === null)("a session on the admin page", () => {
+  test("offers only what the admin may do", async () => {
+    const page = await server.open();
+    await page.getByLabel("User name").fill(READER.username);
+    await page.getByLabel("Password").fill(READER.password);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("heading", { name: "main" }).waitFor();
+    for (const name of ["New server", "Edit", "Test"]) {
+      expect(await page.getByRole("button", { name, exact: true }).count()).toBe(0);
+    }
+    await page.evaluate('location.hash = "#/server/main"');
+    await page.getByText("There is no such page.").waitFor();
+    expect(await violationsOf(page)).toEqual([]);
+  });
+
+  test("works with an API key, whose missing rights the API names", async () => {
+    const created = await server.sealpost.request("/apikey/", {
+      json: { name: "page", rights: ["smtpserver_read"] },
+    });
+    const { result } = JSON.parse(await created.text());
+    const page = await server.open();
+    await page.getByRole("button", { name: "Use an API key" }).click();
+    await page.getByLabel("API key", { exact: true }).fill(result.value.key);
+    expect(await violationsOf(page)).toEqual([]);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("heading", { name: "main" }).waitFor();
+    await page.getByRole("button", { name: "Edit", exact: true }).click();
+    await page.getByLabel("Sender", { exact: true }).fill("app@example.org");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("You do not have the right to do this.").waitFor();
+  });
+
+  test("is reached by keyboard alone, and each page starts at its heading", async () => {
+    const page = await server.open();
+    const focused = () =>
+      page.evaluate<string>("document.activeElement.textContent || document.activeElement.name");
+    expect(await focused()).toBe("Log in");
+    for (const text of ["admin", "correct horse"]) {
+      await page.keyboard.press("Tab");
+      await page.keyboard.type(text);
+    }
+    await page.keyboard.press("Enter");
+    await servers(page);
+    expect(await focused()).toBe("Servers");
+    await page.keyboard.press("Tab");
+    expect(await focused()).toBe("New server");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { level: 1, name: "New server" }).waitFor();
+    expect(await focused()).toBe("New server");
+  });
+
+  test("warns before its end, and asks to log in after it", async () => {
+    const page = await server.open();
+    await page.clock.install();
+    await page.reload();
+    await logIn(page);
+    const token = JSON.parse(atob(server.sealpost.token.split(".")[1] ?? ""));
+    const lifeMs = (token.exp - token.iat) * 1_000;
+    await page.clock.fastForward(lifeMs - 30_000);
+    await page.getByRole("alert").filter({ hasText: "The session ends in" }).waitFor();
+    expect(await violationsOf(page)).toEqual([]);
+    await page.clock.fastForward(DAYS_MS);
+    await page.getByText("The session has ended. Log in again.").waitFor();
+    await page.getByRole("button", { name: "Log in" }).waitFor();
+  });
+
+  test("leaves nothing in the storage of the browser", async () => {
+    const page = await server.open();
+    await logIn(page);
+    expect(await page.context().storageState()).toEqual({ cookies: [], origins: [] });
+  });
+});

@@ -8,6 +8,14 @@ interface Envelope {
   readonly detail?: unknown;
 }
 
+type ApiResponse = { json(): Promise<unknown> } & Pick<Response, "headers">;
+/** The envelope of a response. A route that can return a file has another type in addition. */
+type EnvelopeOf<R extends ApiResponse> = Extract<Awaited<ReturnType<R["json"]>>, Envelope>;
+/** The value of a route: `ValueOf<typeof api.policy.$get>`. */
+export type ValueOf<F extends (...given: never[]) => Promise<ApiResponse>> = EnvelopeOf<
+  Awaited<ReturnType<F>>
+>["result"]["value"];
+
 /** A successful response. */
 interface Result<T extends Envelope> {
   readonly value: T["result"]["value"];
@@ -56,11 +64,9 @@ export const api = hc<SealpostApp>(BASE, {
  * const { value } = await call(api.smtpserver.$get({ query: { censor: "1" } }));
  * ```
  */
-export async function call<R extends { json(): Promise<Envelope> } & Pick<Response, "headers">>(
-  request: Promise<R>,
-): Promise<Result<Awaited<ReturnType<R["json"]>>>> {
+export async function call<R extends ApiResponse>(request: Promise<R>): Promise<Result<EnvelopeOf<R>>> {
   const response = await request;
-  const envelope = (await response.json()) as Awaited<ReturnType<R["json"]>>;
+  const envelope = (await response.json()) as EnvelopeOf<R>;
   return { value: envelope.result.value, detail: envelope.detail, etag: response.headers.get("etag") };
 }
 

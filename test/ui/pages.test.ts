@@ -21,9 +21,7 @@ beforeAll(async () => {
     json: { server: `127.0.0.1:${smtp.port}`, sender: "app@example.org" },
   });
   page = await server.open();
-  await page.getByLabel("User name").fill("admin");
-  await page.getByLabel("Password").fill("correct horse");
-  await page.getByRole("button", { name: "Log in" }).click();
+  await logIn(page, "admin", "correct horse");
   await page.getByRole("heading", { level: 1, name: "Servers" }).waitFor();
 });
 afterAll(async () => {
@@ -31,11 +29,17 @@ afterAll(async () => {
   await smtp?.[Symbol.asyncDispose]();
 });
 
+async function logIn(where: Page, username: string, password: string): Promise<void> {
+  await where.getByLabel("User name").fill(username);
+  await where.getByLabel("Password").fill(password);
+  await where.getByRole("button", { name: "Log in" }).click();
+}
+
 /** Opens a page by the navigation, and waits until its heading has the focus. */
 async function visit(name: string): Promise<void> {
   await page.getByRole("navigation").getByRole("link", { name, exact: true }).click();
   await page.getByRole("heading", { level: 1, name }).waitFor();
-  await page.waitForFunction("document.activeElement?.tagName === 'H1'");
+  await page.locator("h1:focus").waitFor();
 }
 
 /** Asserts what holds on every page, and saves pictures of it. */
@@ -73,6 +77,78 @@ describe.skipIf(CHROMIUM === null)("the admin page", () => {
     await expectSound("mail");
     await page.getByLabel("Recipient").fill("eve@example.org");
     await page.getByText("Nothing matches these filters.").waitFor();
+  });
+
+  test("creates a policy, and offers another admin what the policies allow", async () => {
+    await visit("Policies");
+    await page.getByRole("heading", { name: "Every admin may do everything" }).waitFor();
+    await page.getByRole("button", { name: "New policy" }).click();
+    await page.getByLabel("Name").fill("owners");
+    await page.getByLabel("All rights").check();
+    await page.getByLabel("Admins", { exact: true }).fill("admin");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("button", { name: "New policy" }).click();
+    await page.getByLabel("Name").fill("helpdesk");
+    await page.getByLabel("mail_read", { exact: true }).check();
+    await page.getByLabel("tokenlist", { exact: true }).check();
+    await page.getByLabel("Admins", { exact: true }).fill("helpdesk");
+    await expectSound("policy");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("link", { name: "helpdesk" }).waitFor();
+    await expectSound("policies");
+
+    await visit("Admins");
+    await page.getByRole("button", { name: "New admin" }).click();
+    await page.getByLabel("User name").fill("helpdesk");
+    await page.getByLabel("Password").fill("short");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.locator("[aria-invalid=true]").waitFor();
+    await expectSound("admin");
+    await page.getByLabel("Password").fill("quite a long one");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("link", { name: "helpdesk" }).waitFor();
+    await expectSound("admins");
+
+    const other = await server.open();
+    await logIn(other, "helpdesk", "quite a long one");
+    await other.getByRole("heading", { level: 1, name: "Mail" }).waitFor();
+    expect(await other.getByRole("navigation").getByRole("link").allTextContents()).toEqual(["Mail"]);
+    expect(await other.getByRole("button", { name: "New message" }).count()).toBe(0);
+    await other.context().close();
+  });
+
+  test("shows a new API key once", async () => {
+    await visit("API keys");
+    await page.getByRole("button", { name: "New API key" }).click();
+    await page.getByLabel("Name").fill("shop");
+    await expectSound("key");
+    await page.getByRole("button", { name: "Create key" }).click();
+    const key = (await page.getByLabel("API key", { exact: true }).textContent()) ?? "";
+    expect(key).toStartWith("sp_");
+    await expectSound("key-created");
+    await page.getByRole("button", { name: "Done" }).click();
+    await page.getByRole("rowheader", { name: "shop" }).waitFor();
+    await expectSound("keys");
+    expect(await page.content()).not.toContain(key);
+    expect(await page.evaluate("JSON.stringify([localStorage, sessionStorage])")).not.toContain(key);
+  });
+
+  test("searches the audit log, and saves it as CSV", async () => {
+    await visit("Audit");
+    await page.getByLabel("Action").fill("apikey");
+    await page.getByRole("rowheader", { name: "POST /apikey/" }).waitFor();
+    await page.getByRole("rowheader", { name: "/auth" }).waitFor({ state: "detached" });
+    await expectSound("audit");
+    const saving = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Save as CSV" }).click();
+    expect(await Bun.file(await (await saving).path()).text()).toContain(",POST /apikey/,");
+  });
+
+  test("reports versions, and what is wrong with the instance", async () => {
+    await visit("System");
+    await page.getByText("Bun", { exact: true }).waitFor();
+    await page.getByText("Everything is in order.").waitFor();
+    await expectSound("system");
   });
 
   test("violates no policy on any page", async () => {

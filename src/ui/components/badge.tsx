@@ -18,7 +18,7 @@ interface BadgeProps {
 }
 
 /** A state as a word with its color. */
-function Badge({ kind, children }: BadgeProps) {
+export function Badge({ kind, children }: BadgeProps) {
   return <span class={`badge ${kind}`}>{children}</span>;
 }
 

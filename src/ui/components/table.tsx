@@ -4,7 +4,7 @@ interface Column<T> {
   readonly head: string;
   readonly cell: (row: T) => ComponentChildren;
   /** Class of its cells. */
-  readonly kind?: "wide" | "number" | "end";
+  readonly kind?: "wide" | "number" | "buttons";
 }
 
 interface TableProps<T> {
@@ -28,13 +28,13 @@ const ROLES = {
 /** A table whose rows become cards where it is narrow. The first cell is the header of its row. */
 export function Table<T>({ caption, columns, rows, keyOf }: TableProps<T>) {
   return (
-    <table {...ROLES.table}>
+    <table class="listing" {...ROLES.table}>
       <caption class="visually-hidden">{caption}</caption>
       <thead {...ROLES.rowgroup}>
         <tr {...ROLES.row}>
           {columns.map(({ head, kind }) => (
             <th key={head} scope="col" {...ROLES.columnheader} class={kind}>
-              {kind === "end" ? <span class="visually-hidden">{head}</span> : head}
+              {kind === "buttons" ? <span class="visually-hidden">{head}</span> : head}
             </th>
           ))}
         </tr>
@@ -48,7 +48,7 @@ export function Table<T>({ caption, columns, rows, keyOf }: TableProps<T>) {
                   {cell(row)}
                 </th>
               ) : (
-                <td key={head} {...ROLES.cell} class={kind} data-head={kind === "end" ? undefined : head}>
+                <td key={head} {...ROLES.cell} class={kind} data-head={kind === "buttons" ? undefined : head}>
                   {cell(row)}
                 </td>
               ),

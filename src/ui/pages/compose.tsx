@@ -6,7 +6,7 @@ import { Loaded, useLoading } from "../components/loaded.tsx";
 import { ErrorNotice } from "../components/notice.tsx";
 import { PageFrame } from "../components/page-frame.tsx";
 import { type Sent, SentReport } from "../components/sent-report.tsx";
-import { useWork } from "../components/work.ts";
+import { useForm } from "../components/work.ts";
 import { composeTexts } from "../i18n/compose.ts";
 import { open } from "../router.ts";
 import { may } from "../session.ts";
@@ -71,16 +71,8 @@ const EMPTY = { server: "", from: "", to: "", cc: "", subject: "", text: "", que
 
 function ComposeForm({ servers, onSent }: ComposeFormProps) {
   const t = composeTexts();
-  const values = useSignal({ ...EMPTY, server: servers?.[0] ?? "default" });
-  const { isBusy, error, onSubmit, errorOf } = useWork();
-  const bind = <K extends keyof typeof EMPTY>(name: K) => ({
-    label: t[name],
-    value: values.value[name],
-    onChange: (value: (typeof EMPTY)[K]) => {
-      values.value = { ...values.peek(), [name]: value };
-    },
-    error: errorOf(name),
-  });
+  const initial = { ...EMPTY, server: servers?.[0] ?? "default" };
+  const { values, bind, isBusy, error, onSubmit } = useForm(initial, t);
   const send = onSubmit(async () => {
     const { server, from, to, cc, subject, text, queue } = values.peek();
     const json = {
@@ -97,7 +89,7 @@ function ComposeForm({ servers, onSent }: ComposeFormProps) {
   });
   return (
     <form class="card form" onSubmit={send} aria-busy={isBusy.value}>
-      <ErrorNotice error={error.value} />
+      <ErrorNotice error={error} />
       {servers === null ? (
         <Field {...bind("server")} help={t.serverHelp} required />
       ) : (

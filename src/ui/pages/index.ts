@@ -28,4 +28,52 @@ export const PAGES: readonly Page[] = [
     right: "mail_send",
     load: async () => (await import("./compose.tsx")).ComposeView,
   }),
+  lazyPage({
+    name: "policies",
+    label: () => navigation().policies,
+    right: "policyread",
+    load: async () => (await import("./policies.tsx")).PoliciesView,
+  }),
+  lazyPage({
+    name: "policy",
+    parent: "policies",
+    right: "policywrite",
+    load: async () => (await import("./policy.tsx")).PolicyView,
+  }),
+  lazyPage({
+    name: "admins",
+    label: () => navigation().admins,
+    right: "adminread",
+    load: async () => (await import("./admins.tsx")).AdminsView,
+  }),
+  lazyPage({
+    name: "admin",
+    parent: "admins",
+    right: "adminwrite",
+    load: async () => (await import("./admin.tsx")).AdminView,
+  }),
+  lazyPage({
+    name: "keys",
+    label: () => navigation().keys,
+    right: "apikey_read",
+    load: async () => (await import("./keys.tsx")).KeysView,
+  }),
+  lazyPage({
+    name: "key",
+    parent: "keys",
+    right: "apikey_write",
+    load: async () => (await import("./key.tsx")).KeyView,
+  }),
+  lazyPage({
+    name: "audit",
+    label: () => navigation().audit,
+    right: "auditlog",
+    load: async () => (await import("./audit.tsx")).AuditView,
+  }),
+  lazyPage({
+    name: "system",
+    label: () => navigation().system,
+    right: "configread",
+    load: async () => (await import("./system.tsx")).SystemView,
+  }),
 ];

@@ -1,0 +1,36 @@
+import { dictionary } from "./language.ts";
+
+export const adminTexts = dictionary(
+  {
+    intro: "People who may log in here.",
+    newAdmin: "New admin",
+    editTitle: "Admin",
+    username: "User name",
+    realm: "Realm",
+    realmHelp: "Empty for local admins.",
+    password: "Password",
+    newPassword: "New password",
+    passwordHelp: "At least 8 characters, none of the most used passwords.",
+    keepHelp: "Empty to keep the password. A new one ends all sessions of this admin.",
+    enabled: "May log in",
+    state: "State",
+    you: "you",
+    removeQuestion: (name: string) => `Delete the admin ${name}? Their sessions end at once.`,
+  },
+  {
+    intro: "Personen, die sich hier anmelden dürfen.",
+    newAdmin: "Neuer Admin",
+    editTitle: "Admin",
+    username: "Benutzername",
+    realm: "Realm",
+    realmHelp: "Leer für lokale Admins.",
+    password: "Passwort",
+    newPassword: "Neues Passwort",
+    passwordHelp: "Mindestens 8 Zeichen, keines der häufigsten Passwörter.",
+    keepHelp: "Leer, um das Passwort zu behalten. Ein neues beendet alle Sitzungen dieses Admins.",
+    enabled: "Darf sich anmelden",
+    state: "Zustand",
+    you: "Sie",
+    removeQuestion: (name) => `Admin ${name} löschen? Die Sitzungen enden sofort.`,
+  },
+);

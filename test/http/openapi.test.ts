@@ -243,10 +243,14 @@ describe("GET /openapi.json", () => {
   test("is created once per base path", async () => {
     await using instance = await testInstance();
     const first = await instance.request("GET", "/openapi.json");
-    const startMs = performance.now();
-    for (let i = 0; i < 20; i++)
+    const times: number[] = [];
+    for (let i = 0; i < 20; i++) {
+      const startMs = performance.now();
       expect((await instance.request("GET", "/openapi.json")).text).toBe(first.text);
-    expect((performance.now() - startMs) / 20).toBeLessThan(10);
+      times.push(performance.now() - startMs);
+    }
+    // Creating it takes longer, and a busy machine only adds to a time.
+    expect(Math.min(...times)).toBeLessThan(10);
   });
 });
 

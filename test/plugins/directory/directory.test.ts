@@ -383,7 +383,8 @@ describe("Directory", () => {
         times[username].push(performance.now() - startedMs);
       }
     }
-    const [ann = 0, nobody = 0] = [times.ann, times.nobody].map((list) => list.toSorted((a, b) => a - b)[7]);
+    // A busy machine only adds to a time, so the fastest ones compare the work.
+    const [ann, nobody] = [Math.min(...times.ann), Math.min(...times.nobody)];
     expect(Math.max(ann, nobody) / Math.min(ann, nobody)).toBeLessThan(1.5);
   });
 });

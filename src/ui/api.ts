@@ -1,6 +1,15 @@
+import type { Hono } from "hono";
 import { hc } from "hono/client";
+import type { userRoutes } from "../../plugins/directory/routes.ts";
+import type { stateRoutes } from "../../plugins/email-token/state-routes.ts";
+import type { tokenRoutes } from "../../plugins/email-token/token-routes.ts";
 import type { SealpostApp } from "../app.ts";
+import type { Env } from "../contracts/env.ts";
+import type { SchemaOf } from "../wire/route.ts";
 import { credential, endSession } from "./session.ts";
+
+type PluginRoute = ReturnType<typeof userRoutes | typeof tokenRoutes | typeof stateRoutes>[number];
+type PluginApp = Hono<Env, SchemaOf<PluginRoute>>;
 
 /** The part of every response that {@link call} reads. */
 interface Envelope {
@@ -52,9 +61,10 @@ const ENDED = [4304, 4305, 4306];
 const BASE = new URL("..", document.baseURI).href.replace(/\/$/, "");
 
 /** The API of this instance. Names in a path have to be encoded with `encodeURIComponent`. */
-export const api = hc<SealpostApp>(BASE, {
-  fetch: send,
-});
+export const api = hc<SealpostApp>(BASE, { fetch: send });
+
+/** The API of the plugins `directory` and `email-token`, which an instance may lack. */
+export const pluginApi = hc<PluginApp>(BASE, { fetch: send });
 
 /**
  * Awaits a response.
@@ -98,6 +108,12 @@ function readError(body: unknown): { readonly code: number; readonly message: st
     code: typeof code === "number" ? code : 0,
     message: typeof message === "string" ? message : "",
   };
+}
+
+/** Returns a text of `detail`; empty if there is none. For plugins, whose types do not name every form of it. */
+export function detailText(detail: unknown, name: string): string {
+  const text = memberOf(detail, name);
+  return typeof text === "string" ? text : "";
 }
 
 function memberOf(value: unknown, name: string): unknown {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Page } from "playwright-core";
+import PostalMime from "postal-mime";
 import { directory } from "../../plugins/directory/index.ts";
 import { emailToken } from "../../plugins/email-token/index.ts";
 import { reply, type SmtpTestServer, startSmtpServer, when } from "../../src/testing/smtp/index.ts";
@@ -40,6 +41,14 @@ async function visit(name: string): Promise<void> {
   await page.getByRole("navigation").getByRole("link", { name, exact: true }).click();
   await page.getByRole("heading", { level: 1, name }).waitFor();
   await page.locator("h1:focus").waitFor();
+}
+
+/** Returns the code of the last message to an address. */
+async function lastCode(address: string): Promise<string> {
+  const message = smtp.messages.findLast(({ recipients }) => recipients.includes(address));
+  const bytes = message?.bytes ?? new Uint8Array();
+  const { text = "" } = await PostalMime.parse(bytes);
+  return /\b\d{6,8}\b|\b[A-Za-z0-9_-]{16,}\b/.exec(text)?.[0] ?? "";
 }
 
 /** Asserts what holds on every page, and saves pictures of it. */
@@ -149,6 +158,44 @@ describe.skipIf(CHROMIUM === null)("the admin page", () => {
     await page.getByText("Bun", { exact: true }).waitFor();
     await page.getByText("Everything is in order.").waitFor();
     await expectSound("system");
+  });
+
+  test("adds a person, changes the address by its code, and enrolls a token that is verified", async () => {
+    const settings = { "email.verify_enrollment": true };
+    await server.sealpost.request("/system/setConfig", { json: settings });
+    await visit("People");
+    await page.getByText("There are no people yet").waitFor();
+    await page.getByRole("button", { name: "New person" }).click();
+    await page.getByLabel("User name").fill("ann");
+    await page.getByLabel("Email").fill("ann@example.org");
+    await expectSound("person-new");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("heading", { level: 1, name: "ann" }).waitFor();
+
+    await page.getByLabel("Email").fill("ann@example.net");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("A code was sent to the new address.").waitFor();
+    await page.getByLabel("Code").fill(await lastCode("ann@example.net"));
+    await page.getByRole("button", { name: "Confirm address" }).click();
+    await page.getByText("Saved.").waitFor();
+    expect(await page.getByLabel("Email").inputValue()).toBe("ann@example.net");
+
+    await page.getByRole("button", { name: "Enroll a token" }).click();
+    await page.getByText("A code was sent to the token.").waitFor();
+    await page.getByText("Not verified").waitFor();
+    await page.getByLabel("Code").fill(await lastCode("ann@example.net"));
+    await page.getByRole("button", { name: "Verify" }).click();
+    await page.getByText("The token is enrolled.").waitFor();
+    await page.getByText("Active", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Disable" }).click();
+    await page.getByText("Disabled", { exact: true }).waitFor();
+    await expectSound("person");
+    await visit("People");
+    await page.getByRole("link", { name: "ann" }).waitFor();
+    await expectSound("people");
+    await page.getByRole("button", { name: "All tokens" }).click();
+    await page.getByRole("link", { name: "ann" }).waitFor();
+    await expectSound("tokens");
   });
 
   test("violates no policy on any page", async () => {

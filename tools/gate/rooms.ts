@@ -39,8 +39,8 @@ const NEVER: Readonly<Record<string, readonly string[]>> = {
 /** Packages that a file in `plugins/` may import. */
 const OF_PLUGINS = /^(sealpost|sealpost\/plugin|hono|valibot|drizzle-orm)$|^(hono|valibot|drizzle-orm)\//;
 
-/** The only room that may import the plugins, by their names in the package. */
-const KNOWS_PLUGINS = /^runtime$/;
+/** The rooms that may import the plugins: one by their names in the package, the page only types of their routes. */
+const KNOWS_PLUGINS = /^(runtime|ui)$/;
 
 /** The room of a file: its folder in `src`, `plugins/<name>`, `test/<folder>`, or the folder or file at the top. */
 export function roomOf(path: string): string {

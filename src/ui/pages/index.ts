@@ -29,6 +29,23 @@ export const PAGES: readonly Page[] = [
     load: async () => (await import("./compose.tsx")).ComposeView,
   }),
   lazyPage({
+    name: "people",
+    label: () => navigation().people,
+    right: "userlist",
+    load: async () => (await import("./people.tsx")).PeopleView,
+  }),
+  lazyPage({
+    name: "person",
+    parent: "people",
+    load: async () => (await import("./person.tsx")).PersonView,
+  }),
+  lazyPage({
+    name: "tokens",
+    parent: "people",
+    right: "tokenlist",
+    load: async () => (await import("./tokens.tsx")).TokensView,
+  }),
+  lazyPage({
     name: "policies",
     label: () => navigation().policies,
     right: "policyread",

@@ -106,7 +106,11 @@ function Actions({ mail: { id, state }, reload }: MessageProps) {
   return (
     <>
       <ErrorNotice error={error.value} />
-      <div aria-live="polite">{done.value && <Notice kind="ok">{done.value}</Notice>}</div>
+      {done.value && (
+        <div role="status">
+          <Notice kind="ok">{done.value}</Notice>
+        </div>
+      )}
       <div class="actions">
         {["deferred", "failed"].includes(state) && (
           <button type="button" class="primary" disabled={isBusy.value} onClick={() => void retry()}>

@@ -82,7 +82,7 @@ describe.skipIf(CHROMIUM === null)("a definition on the admin page", () => {
     const password = page.locator("input[name=password]");
     await password.waitFor();
     expect(await password.getAttribute("aria-invalid")).toBe("true");
-    await page.waitForFunction("document.activeElement.name === 'password'");
+    await page.locator("[name=password]:focus").waitFor();
     expect(await violationsOf(page)).toEqual([]);
   });
 
@@ -152,6 +152,7 @@ describe.skipIf(CHROMIUM === null)("a definition on the admin page", () => {
   test("has its fields in German", async () => {
     await field("Language").selectOption("de");
     await openGerman();
+    await field("Benutzername").waitFor();
     for (const name of ["Name", "Server", "Port", "Benutzername", "Passwort", "Absender"]) {
       expect(await field(name).count()).toBe(1);
     }

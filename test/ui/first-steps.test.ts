@@ -49,18 +49,22 @@ describe.skipIf(CHROMIUM === null)("the admin page", () => {
     expect(await page.getByRole("navigation").count()).toBe(1);
     expect(await violationsOf(page)).toEqual([]);
     await shoot(page, "servers-empty");
-    await server.sealpost.request("/smtpserver/main", {
-      json: {
-        server: "mail.example.org",
-        port: 587,
-        tls: true,
-        username: "app@example.org",
-        password: "not-for-the-page",
+    const definition = { port: 587, tls: true, username: "app@example.org", password: "not-for-the-page" };
+    for (const [name, json] of Object.entries({
+      main: { ...definition, server: "mail.example.org", sender: "app@example.org" },
+      "a name that is as long as names of departments are": {
+        ...definition,
+        server: "smtps://smtp.example.net",
       },
-    });
+      local: { server: "127.0.0.1", port: 1, sender: "local@example.org" },
+    })) {
+      await server.sealpost.request(`/smtpserver/${encodeURIComponent(name)}`, { json });
+    }
+    await server.sealpost.request("/smtpserver/local/send_test_email", { json: { until: "connect" } });
     await page.getByRole("link", { name: "Servers" }).click();
     await page.getByRole("heading", { name: "main" }).waitFor({ timeout: 15_000 });
     await page.getByText("STARTTLS").waitFor();
+    await page.getByText("Failing").waitFor();
     expect(await page.content()).not.toContain("not-for-the-page");
     expect(await violationsOf(page)).toEqual([]);
     await shoot(page, "servers");
@@ -84,7 +88,7 @@ describe.skipIf(CHROMIUM === null)("the admin page", () => {
     await page.evaluate(
       "{ const script = document.createElement('script'); try { script.text = 'window.planted = 1'; } catch {} script.append('window.planted = 1'); document.head.append(script); }",
     );
-    await page.waitForFunction("window.violations.length > 0");
+    await page.locator("html[data-violation]").waitFor();
     expect(await page.evaluate("window.planted")).toBeUndefined();
   });
 });

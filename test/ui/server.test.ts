@@ -64,7 +64,7 @@ describe.skipIf(CHROMIUM === null)("a server on the admin page", () => {
   test.each([
     ["auth", "535 5.7.8 Bad credentials", "credentials", "The server rejected the login.", "Login"],
     ["sender", "550 5.7.1 Sender denied", "mail", "The server rejected the sender.", "Sender"],
-    ["recipient", "550 5.1.1 Unknown user", "rcpt", "The server rejected the recipient.", "Recipient"],
+    ["recipient", "550 5.1.1 Unknown user", "rcpt", "The server rejected this recipient.", "Recipient"],
     ["data", "554 5.7.1 Spam", "body", "The server rejected the message.", "Message"],
   ] as const)(
     "a test that fails in the phase %s says so, with the reply %s",
@@ -97,7 +97,7 @@ describe.skipIf(CHROMIUM === null)("a server on the admin page", () => {
     await button("Check without sending").click();
     await button("Set “Encryption” to STARTTLS").click();
     await page.getByRole("heading", { level: 1, name: "Edit mended" }).waitFor();
-    await page.waitForFunction("document.activeElement.name === 'encryption'");
+    await page.locator("[name=encryption]:focus").waitFor();
     expect(await field("Encryption").inputValue()).toBe("starttls");
     await button("Save").click();
     await page.getByRole("heading", { level: 1, name: "Test mended" }).waitFor();

@@ -58,21 +58,19 @@ describe.skipIf(CHROMIUM === null)("a session on the admin page", () => {
 
   test("is reached by keyboard alone, and each page starts at its heading", async () => {
     const page = await server.open();
-    const focused = () =>
-      page.evaluate<string>("document.activeElement.textContent || document.activeElement.name");
-    expect(await focused()).toBe("Log in");
+    const isFocused = (text: string) => page.locator(":focus", { hasText: text }).waitFor();
+    await isFocused("Log in");
     for (const text of ["admin", "correct horse"]) {
       await page.keyboard.press("Tab");
       await page.keyboard.type(text);
     }
     await page.keyboard.press("Enter");
     await servers(page);
-    expect(await focused()).toBe("Servers");
+    await isFocused("Servers");
     await page.keyboard.press("Tab");
-    expect(await focused()).toBe("New server");
+    await isFocused("New server");
     await page.keyboard.press("Enter");
-    await page.getByRole("heading", { level: 1, name: "New server" }).waitFor();
-    expect(await focused()).toBe("New server");
+    await page.locator("h1:focus", { hasText: "New server" }).waitFor();
   });
 
   test("warns before its end, and asks to log in after it", async () => {

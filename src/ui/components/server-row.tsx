@@ -4,6 +4,7 @@ import { failureText, phaseText } from "../i18n/failures.ts";
 import { count, relativeTime } from "../i18n/language.ts";
 import { serversTexts } from "../i18n/servers.ts";
 import { open } from "../router.ts";
+import { guessEncryption } from "../server-form.ts";
 import { may } from "../session.ts";
 
 /** A definition of the list. */
@@ -26,10 +27,8 @@ export function ServerRow({ name, definition, state }: ListedServer) {
     <li class="server">
       <div class="server-name">
         <h2 id={id}>{name}</h2>
-        <p>
-          {addressOf(definition)}
-          <span class="faint"> · {sender || username || t.noSender}</span>
-        </p>
+        <p>{addressOf(definition)}</p>
+        <p class="faint">{sender || username || t.noSender}</p>
       </div>
       <State health={health} />
       <dl class="facts">
@@ -39,7 +38,7 @@ export function ServerRow({ name, definition, state }: ListedServer) {
         </div>
         <div>
           <dt>{t.security}</dt>
-          <dd class={securityOf(definition) === "plain" ? "bad" : undefined}>{t[securityOf(definition)]}</dd>
+          <dd class={isReadable(definition) ? "bad" : undefined}>{t[securityOf(definition)]}</dd>
         </div>
         <div>
           <dt>{t.certificate}</dt>
@@ -108,6 +107,11 @@ function securityOf({ server, tls }: DefinitionView): "implicit" | "starttls" | 
   if (/^(graph|ses):/i.test(server)) return "api";
   if (/^smtps:/i.test(server)) return "implicit";
   return tls ? "starttls" : "plain";
+}
+
+/** Whether the network can read what is sent. */
+function isReadable(definition: DefinitionView): boolean {
+  return securityOf(definition) === "plain" && guessEncryption(definition.server, "") !== "none";
 }
 
 /** The server with its port, unless it has one of its own. */

@@ -62,7 +62,7 @@ const failures = dictionary(
     auth_required: "The server requires a login.",
     sender_missing: "There is no sender.",
     sender_rejected: "The server rejected the sender.",
-    recipient_rejected: "The server rejected the recipient.",
+    recipient_rejected: "The server rejected this recipient.",
     content_rejected: "The server rejected the message.",
     too_large: "The message is too large for the server.",
     rate_limited: "The server limits how much may be sent.",

@@ -32,7 +32,7 @@ function TestView({ args: [name = ""] }: { readonly args: readonly string[] }) {
         </button>
       }
     >
-      <Saved name={name} />
+      {result.value === null && <Saved name={name} />}
       <form
         class="card test-form"
         aria-busy={isBusy.value}

@@ -47,7 +47,7 @@ export function printWelcome(
       `  Admin:    ${adminUser}`,
       `  Password: ${password}   (${passwordRemark})`,
       "",
-      "Log in:",
+      `Open ${url.origin}/ in a browser, or log in with curl:`,
       `  curl ${url.origin}/auth -d username=${adminUser} -d password=…`,
       `The interface is described at ${url.origin}/openapi.json`,
     );

@@ -41,14 +41,14 @@ export function LoginSection({ form, preset, isNew }: LoginSectionProps) {
           />
         )}
       </div>
-      {auth === "oauth2" && <TokenFields form={form} isNew={isNew} />}
+      {auth === "oauth2" && <TokenFields form={form} preset={preset} isNew={isNew} />}
     </section>
   );
 }
 
-function TokenFields({ form, isNew }: { readonly form: Form; readonly isNew: boolean }) {
+function TokenFields({ form, preset, isNew }: LoginSectionProps) {
   const t = serverTexts();
-  const { oauth_flow: flow, name } = form.values.value;
+  const { oauth_flow: flow, oauth_token_url, name } = form.values.value;
   return (
     <>
       <Select
@@ -63,7 +63,10 @@ function TokenFields({ form, isNew }: { readonly form: Form; readonly isNew: boo
         <SecretField {...bind(form, "oauth_service_account")} name="oauth_service_account" isLong />
       ) : (
         <>
-          <Field {...bind(form, "oauth_token_url")} />
+          <Field
+            {...bind(form, "oauth_token_url")}
+            help={oauth_token_url.includes("{") ? t.tenant : undefined}
+          />
           <div class="row">
             <Field {...bind(form, "oauth_client_id")} />
             <SecretField {...bind(form, "oauth_client_secret")} name="oauth_client_secret" />
@@ -71,7 +74,7 @@ function TokenFields({ form, isNew }: { readonly form: Form; readonly isNew: boo
         </>
       )}
       <Field {...bind(form, "oauth_scope")} />
-      {flow === "refresh_token" && !isNew && <SignIn name={name} />}
+      {flow === "refresh_token" && !isNew && <SignIn name={name} provider={preset?.name ?? null} />}
     </>
   );
 }

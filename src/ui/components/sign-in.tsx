@@ -3,8 +3,15 @@ import { api, call } from "../api.ts";
 import { serverTexts } from "../i18n/server.ts";
 import { ErrorNotice } from "./notice.tsx";
 
+interface SignInProps {
+  /** Name of the definition. */
+  readonly name: string;
+  /** Name of the provider; `null` if no preset is chosen. */
+  readonly provider: string | null;
+}
+
 /** Signs in with the mailbox of a stored definition at its provider, in a new window. */
-export function SignIn({ name }: { readonly name: string }) {
+export function SignIn({ name, provider }: SignInProps) {
   const t = serverTexts();
   const error = useSignal<unknown>(null);
   const redirectUri = useSignal<string | null>(null);
@@ -22,7 +29,7 @@ export function SignIn({ name }: { readonly name: string }) {
   return (
     <div class="sign-in">
       <button type="button" onClick={() => void start()}>
-        {t.signIn}
+        {provider === null ? t.signIn : t.signInWith(provider)}
       </button>
       <p class="help">{redirectUri.value === null ? t.signInHelp : t.redirect(redirectUri.value)}</p>
       <ErrorNotice error={error.value} />

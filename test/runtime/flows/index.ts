@@ -10,6 +10,7 @@ import { IDENTITIES } from "./identities.ts";
 import { LOAD } from "./load.ts";
 import { MAIL } from "./mail.ts";
 import { OAUTH } from "./oauth.ts";
+import { PAGE } from "./page.ts";
 import { POLICIES } from "./policies.ts";
 import { QUEUE } from "./queue.ts";
 import { SEND } from "./send.ts";
@@ -28,6 +29,7 @@ export const FLOWS: readonly Flow[] = [
   ...IDENTITIES,
   ...OAUTH,
   ...POLICIES,
+  ...PAGE,
   ...LOAD,
   ...BATCHES,
   ...TRUTH,

@@ -1,17 +1,14 @@
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { brotliCompressSync } from "node:zlib";
 import { PAGE_HEADERS } from "../src/http/page.ts";
 
-// Builds the admin page into dist/page/: its files with hashed names in ui/, each also compressed, and for Workers the
-// headers of static assets. `npm start` and the other scripts run it if a source is newer.
+// Builds the admin page into dist/page/: its files with hashed names in ui/, and for Workers the headers of static
+// assets. `npm start` and the other scripts run it if a source is newer.
 
 const ROOT = join(import.meta.dir, "..");
 /** The folder of the built page. `wrangler.jsonc` names it. */
 export const PAGE_FOLDER = join(ROOT, "dist", "page");
 const ENTRY = join(ROOT, "src", "ui", "index.html");
-/** Text that a browser loads, which is worth compressing. */
-const COMPRESSED = /\.(js|css|svg)$/;
 
 /** The built files by name; `index.html` names the others. */
 type PageFiles = ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
@@ -29,11 +26,7 @@ export async function bundlePage(): Promise<PageFiles> {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   for (const output of outputs) {
     const name = output.path.replace(/^.*\//, "");
-    const bytes = new Uint8Array(await output.arrayBuffer());
-    files.set(name, bytes);
-    if (!COMPRESSED.test(name)) continue;
-    files.set(`${name}.gz`, new Uint8Array(Bun.gzipSync(bytes, { level: 9 })));
-    files.set(`${name}.br`, new Uint8Array(brotliCompressSync(bytes)));
+    files.set(name, new Uint8Array(await output.arrayBuffer()));
   }
   return files;
 }
@@ -45,8 +38,6 @@ export async function buildPage(folder = PAGE_FOLDER): Promise<void> {
   await mkdir(draft, { recursive: true });
   for (const [name, bytes] of files) await Bun.write(join(draft, "ui", name), bytes);
   await Bun.write(join(draft, "_headers"), headersFile());
-  // Cloudflare compresses by itself.
-  await Bun.write(join(draft, ".assetsignore"), "*.gz\n*.br\n");
   await rm(folder, { recursive: true, force: true });
   await rename(draft, folder);
 }

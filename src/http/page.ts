@@ -3,8 +3,8 @@ import type { Env } from "../contracts/env.ts";
 import { isForBrowser } from "../wire/request.ts";
 
 /**
- * Reads the files of the admin page as they were built: by name, such as `index.html`, and compressed ones also with
- * `.gz` and `.br`. Empty if the page is not built.
+ * Reads the files of the admin page: as they were built by name, such as `index.html`, and compressed with `.gz` and
+ * `.br` added to it. Empty if the page is not built.
  */
 export type ReadPageFiles = () => Promise<ReadonlyMap<string, Uint8Array<ArrayBuffer>>>;
 

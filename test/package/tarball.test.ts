@@ -16,7 +16,7 @@ const WANTED = [
   /^examples\/plugins\/\w+(\.test)?\.(ts|sql)$/,
   // The modules that the doors and the program import: no server of other runtimes, no tools.
   /^dist\/module\/(access|async|cli|contracts|domain|http|mail|message|oauth|plugin|secrets|smime|smtp|storage|telemetry|testing|transport|wake|wire)\/[\w/-]+\.(js|d\.ts)$/,
-  /^dist\/page\/(_headers|ui\/index\.html|ui\/[\w-]+\.(js|css)(\.gz|\.br)?)$/,
+  /^dist\/page\/(_headers|ui\/index\.html|ui\/[\w-]+\.(js|css))$/,
   /^dist\/plugins\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/module\/(app|config|driver|errors|index|plugin|sealpost|services|version)\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/(configured-admin|default-plugins|invalid-setting|log-text|options|platform)\.(js|d\.ts)$/,
@@ -27,8 +27,8 @@ const WANTED = [
   /^dist\/module\/runtime\/workers\/(bindings|drivers|index|once|smtp|tracer|transport)\.(js|d\.ts)$/,
 ];
 const EXAMPLES = ["feedback.ts", "notice.ts", "notice.test.ts"].map((file) => `examples/plugins/${file}`);
-/** The tarball has about 870 KB, much of it declarations that spell out the types of tables. */
-const MOST_BYTES = 1_000_000;
+/** The tarball has about 980 KB: 60 are the admin page, and much is declarations that spell out the types of tables. */
+const MOST_BYTES = 1_050_000;
 
 test.skipIf(obstacle !== "")("npm pack holds what a user needs, and nothing else", async () => {
   const { files, bytes } = await tarball();

@@ -84,6 +84,7 @@ export {
   renderMessage,
   templateText,
 } from "./plugin/texts.ts";
+export { isOneOf, matchesPattern } from "./storage/conditions.ts";
 export { isConstraintError } from "./storage/errors.ts";
 export { deliveryView } from "./wire/delivery.ts";
 export {

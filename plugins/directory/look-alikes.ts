@@ -1,5 +1,5 @@
-import { and, eq, inArray, ne, sql } from "drizzle-orm";
-import { type DirectoryLookAlikes, lookAlikeKeys, nameKey, type PluginStore } from "sealpost/plugin";
+import { and, eq, ne, sql } from "drizzle-orm";
+import { type DirectoryLookAlikes, isOneOf, lookAlikeKeys, nameKey, type PluginStore } from "sealpost/plugin";
 import { user } from "./store.ts";
 
 /** Statements in one commit. */
@@ -34,11 +34,7 @@ export function createLookAlikes({
     },
 
     exists(realm, keys, except = "") {
-      const isAlike = and(
-        inArray(user.lookAlike, [...keys]),
-        eq(user.realm, nameKey(realm)),
-        ne(user.id, except),
-      );
+      const isAlike = and(isOneOf(user.lookAlike, keys), eq(user.realm, nameKey(realm)), ne(user.id, except));
       return sql`EXISTS (SELECT 1 FROM ${user} WHERE ${isAlike})`;
     },
   };

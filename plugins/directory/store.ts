@@ -1,7 +1,7 @@
 import { and, asc, eq, or, type SQL, sql } from "drizzle-orm";
 import { sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { PluginStore, SelectStatement, WriteStatement } from "sealpost/plugin";
-import { addressKey, type NewUser, nameKey, type UserName } from "sealpost/plugin";
+import { addressKey, matchesPattern, type NewUser, nameKey, type UserName } from "sealpost/plugin";
 import { type EmailChangeStore, emailChange } from "./email-change.ts";
 
 /** Users as queries see them; `migrations/*.sql` creates the table. */
@@ -212,10 +212,7 @@ function conditions(filter: UserFilter): SQL[] {
   return Object.entries(filter).flatMap(([name, pattern]) => {
     if (pattern === undefined) return [];
     const { column, fold } = SEARCHED[name as keyof typeof SEARCHED];
-    const like = fold(pattern)
-      .replace(/[\\%_]/g, "\\$&")
-      .replaceAll("*", "%");
-    return [sql`${column} LIKE ${like} ESCAPE '\\'`];
+    return [matchesPattern(column, fold(pattern))];
   });
 }
 

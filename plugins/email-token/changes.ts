@@ -1,5 +1,5 @@
 import { and, eq, inArray, ne, or, type SQL, sql } from "drizzle-orm";
-import type { DirectoryUser, PluginStore, WriteStatement } from "sealpost/plugin";
+import { type DirectoryUser, isOneOf, type PluginStore, type WriteStatement } from "sealpost/plugin";
 import { challenge, MAX_TOKENS_PER_USER, type TokenRow, token } from "./store.ts";
 
 /** Creates, changes and deletes tokens. */
@@ -86,10 +86,7 @@ function createContentChanges(write: PluginStore["write"]): ContentChanges {
     },
 
     reset(serials) {
-      return write
-        .update(token)
-        .set({ failCount: 0 })
-        .where(inArray(token.serial, [...serials]));
+      return write.update(token).set({ failCount: 0 }).where(isOneOf(token.serial, serials));
     },
 
     describe(serial, description) {
@@ -99,7 +96,7 @@ function createContentChanges(write: PluginStore["write"]): ContentChanges {
     setPin(rows, pinHash) {
       const serials = rows.map(({ serial }) => serial);
       const owners = rows.map(({ userId }) => userId).filter((id) => id !== "");
-      const isMeant = or(inArray(token.serial, serials), inArray(token.userId, owners));
+      const isMeant = or(isOneOf(token.serial, serials), isOneOf(token.userId, owners));
       return write.update(token).set({ pinHash }).where(isMeant);
     },
   };
@@ -146,14 +143,14 @@ function createStateChanges(write: PluginStore["write"]): StateChanges {
 
     voidCodes(serials) {
       return write.delete(challenge).where(
-        sql`${inArray(challenge.serial, [...serials])} AND NOT EXISTS (SELECT 1 FROM ${token}
+        sql`${isOneOf(challenge.serial, serials)} AND NOT EXISTS (SELECT 1 FROM ${token}
           WHERE ${token.serial} = ${challenge.serial} AND ${token.transactionId} = ${challenge.transactionId})`,
       );
     },
   };
 }
 
-const among = (serials: readonly string[]): SQL => inArray(token.serial, [...serials]);
+const among = (serials: readonly string[]): SQL => isOneOf(token.serial, serials);
 
 /** Whether a token can be one of its user's: none of the others has another PIN, and they are not too many. */
 function fits({ serial, userId, pinHash }: Pick<TokenRow, "serial" | "userId" | "pinHash">): SQL {

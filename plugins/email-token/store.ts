@@ -4,6 +4,7 @@ import {
   type DirectoryUser,
   type KeptTable,
   MAX_CLOCK_SKEW_MS,
+  matchesPattern,
   type PluginStore,
   type SelectStatement,
   type WriteStatement,
@@ -217,8 +218,7 @@ function conditions({
 function matches(column: SQLiteColumn, pattern = ""): SQL | undefined {
   if (pattern === "") return undefined;
   if (!pattern.includes("*")) return sql`${column} = ${pattern}`;
-  const like = pattern.replace(/[\\%_]/g, "\\$&").replaceAll("*", "%");
-  return sql`${column} LIKE ${like} ESCAPE '\\'`;
+  return matchesPattern(column, pattern);
 }
 
 /** Wrong attempts that void a code. */

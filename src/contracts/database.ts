@@ -33,7 +33,23 @@ export interface CommitOptions {
   readonly isUrgent?: boolean;
 }
 
-/** The database. Values are always parameters, and no method holds a transaction open. */
+/**
+ * The limits of a statement that every database takes. The narrowest are those of SQLite in a Durable Object; the
+ * database in memory of `testSealpost()` holds them, so that a test shows a statement that exceeds one.
+ */
+export const STATEMENT_LIMITS = {
+  /** Bound values: pass a longer list as JSON, see `isOneOf`. */
+  parameters: 100,
+  /** Selects that one UNION, EXCEPT or INTERSECT joins. */
+  compoundTerms: 5,
+  functionArguments: 32,
+  /** Bytes of the pattern of LIKE or GLOB: use `matchesPattern`. */
+  patternBytes: 50,
+  /** Bytes of one row, and so of the values of one statement. */
+  rowBytes: 2_000_000,
+} as const;
+
+/** The database. Values are always parameters, and no method holds a transaction open. See {@link STATEMENT_LIMITS}. */
 export interface Database extends AsyncDisposable {
   readonly kind: DatabaseKind;
   /** Builds and runs selects: `await database.read.select()…`. Sees every commit acknowledged before the call. */

@@ -2,6 +2,7 @@ import { and, asc, count as countRows, desc, eq, gte, lt, type SQL, sql } from "
 import type { Database, WriteStatement } from "../contracts/database.ts";
 import type { AuditEntry, AuditQuery, AuditTextColumn, StoredAuditEntry } from "../domain/audit.ts";
 import { type Meter, NO_METER } from "../telemetry/meter.ts";
+import { matchesPattern } from "./conditions.ts";
 import { placeholdersFor } from "./drizzle.ts";
 import { audit } from "./schema.ts";
 
@@ -103,13 +104,9 @@ export function createAuditRepository(
 
 function conditions({ filters, success, since }: AuditQuery): SQL[] {
   const found = Object.entries(filters).map(([column, pattern]) => {
-    return sql`${audit[column as AuditTextColumn]} LIKE ${likePattern(pattern)} ESCAPE '\\'`;
+    return matchesPattern(audit[column as AuditTextColumn], pattern);
   });
   if (success !== undefined) found.push(eq(audit.success, success));
   if (since !== undefined) found.push(gte(audit.date, since));
   return found;
-}
-
-function likePattern(pattern: string): string {
-  return pattern.replace(/[\\%_]/g, "\\$&").replaceAll("*", "%");
 }

@@ -121,7 +121,7 @@ function createGroupCommit(writer: Connection, options: GroupCommitOptions): Gro
 
 /** Runs statements as one transaction. */
 async function execute(
-  client: Pick<Client, "execute" | "batch">,
+  client: StatementClient,
   statements: readonly InStatement[],
   mode: "read" | "write",
 ): Promise<readonly ResultSet[]> {
@@ -178,10 +178,13 @@ function textOf(statement: InStatement): string {
   return typeof statement === "string" ? statement : statement.sql;
 }
 
+/** The part of a libSQL client that runs statements. */
+export type StatementClient = Pick<Client, "execute" | "batch">;
+
 /** A way to use a libSQL client, one operation at a time or many. */
 export interface Connection {
   /** Runs one `execute` or `batch`. Runs it again after SQLITE_BUSY, because nothing was done. */
-  run<T>(operation: (client: Client) => Promise<T>, options?: RunOptions): Promise<T>;
+  run<T>(operation: (client: StatementClient) => Promise<T>, options?: RunOptions): Promise<T>;
   /** Returns a mark that stays the same until something is committed; `null` if that is not known. */
   changeMark?(): string | null;
   /** Returns how often an operation found a lock of another connection, or a server that was too busy. */

@@ -167,7 +167,7 @@ function valuesOf<C extends Omit<Claim, "queueName" | "mailsPerMinute">>(claim: 
 
 /** Reads a row that a claim returned. */
 export function readMailRow({ row: text, content }: ClaimedRow): MailRow {
-  const row = JSON.parse(text);
+  const row = Object.assign({}, ...JSON.parse(text));
   return {
     ...row,
     content: content ?? "",

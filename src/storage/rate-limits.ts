@@ -1,7 +1,8 @@
-import { eq, inArray, lt, type SQL, sql } from "drizzle-orm";
+import { eq, lt, type SQL, sql } from "drizzle-orm";
 import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import type { RateLimit } from "../contracts/plugin/limits.ts";
 import { MAX_CLOCK_SKEW_MS } from "../domain/clock.ts";
+import { isOneOf } from "./conditions.ts";
 import { placeholdersFor } from "./drizzle.ts";
 import { rateLimitWindow } from "./schema.ts";
 
@@ -65,7 +66,7 @@ export function createRateLimitRepository({ write, prepare }: Database): RateLim
 
     windows(limits) {
       const keys = limits.map(({ key }) => key);
-      return write.select().from(rateLimitWindow).where(inArray(rateLimitWindow.key, keys));
+      return write.select().from(rateLimitWindow).where(isOneOf(rateLimitWindow.key, keys));
     },
 
     prune: (now) => write.delete(rateLimitWindow).where(lt(rateLimitWindow.endsAt, now)),

@@ -1,4 +1,4 @@
-import { and, asc, getTableName, gt, ne, sql } from "drizzle-orm";
+import { and, asc, getTableName, gt, ne, type SQL, sql } from "drizzle-orm";
 import type { Database, SelectStatement, WriteStatement } from "../contracts/database.ts";
 import type { SealedColumns } from "../contracts/plugin/secrets.ts";
 import { SECRET_NAMES } from "../domain/smtp-server.ts";
@@ -44,6 +44,8 @@ const SEALED: readonly SealedColumns[] = [
   { row: oauthSignIn.stateHash, columns: [oauthSignIn.codeVerifier] },
 ];
 const ROWS_PER_READ = 100;
+/** Some databases take no more selects in one UNION. */
+const MAX_UNION_TERMS = 5;
 /** A piece of a message has up to 1 MB, and some servers limit a response to 10 MB. */
 const PIECES_PER_READ = 5;
 
@@ -63,7 +65,7 @@ export function createSealedRepository(
         const id = sql`substr(${column}, 4, instr(substr(${column}, 4), '.') - 1)`;
         return sql`SELECT ${id} AS id FROM ${column.table} WHERE ${column} <> ''`;
       });
-      return read.all<{ readonly id: string }>(sql.join(idsIn, sql` UNION `));
+      return read.all<{ readonly id: string }>(unionOf(idsIn));
     },
 
     async *values() {
@@ -96,4 +98,14 @@ export function createSealedRepository(
         WHERE ${row} = ${old.row} AND ${column} = ${old.value}`);
     },
   };
+}
+
+/** The rows of all these selects of `id`, without duplicates. */
+function unionOf(selects: readonly SQL[]): SQL {
+  const union = sql` UNION `;
+  if (selects.length <= MAX_UNION_TERMS) return sql.join([...selects], union);
+  const groups: SQL[] = [];
+  for (let at = 0; at < selects.length; at += MAX_UNION_TERMS)
+    groups.push(sql`SELECT id FROM (${sql.join(selects.slice(at, at + MAX_UNION_TERMS), union)})`);
+  return unionOf(groups);
 }

@@ -1,7 +1,8 @@
-import { and, count, eq, gt, inArray, isNotNull, isNull, lte, or, type SQL, sql } from "drizzle-orm";
+import { and, count, eq, gt, isNotNull, isNull, lte, or, type SQL, sql } from "drizzle-orm";
 import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import { CLOCK_TOLERANCE_MS } from "../domain/clock.ts";
 import type { RecipientProgress } from "../domain/queued-mail.ts";
+import { isOneOf } from "./conditions.ts";
 import { mail, serverHealth } from "./schema.ts";
 
 export type ServerHealthRow = typeof serverHealth.$inferSelect;
@@ -93,7 +94,7 @@ export function createServerHealthRepository({ read, write }: Database): ServerH
       const rows = await read
         .select({ identifier: serverHealth.identifier })
         .from(serverHealth)
-        .where(and(inArray(serverHealth.identifier, [...identifiers]), isOpen));
+        .where(and(isOneOf(serverHealth.identifier, identifiers), isOpen));
       return new Set(rows.map(({ identifier }) => identifier));
     },
 

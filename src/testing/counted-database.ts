@@ -1,6 +1,6 @@
 import type { Database } from "../contracts/database.ts";
 import { type Connection, LibsqlDatabase } from "../storage/libsql-database.ts";
-import { connectMemory } from "../storage/local/connect.ts";
+import { connectLimited } from "./limited-database.ts";
 
 /** The operations of a request on a database server. Each takes one round trip. */
 export interface RoundTrips {
@@ -11,7 +11,7 @@ export interface RoundTrips {
 /** Creates a database in memory that counts its operations. */
 export function countedDatabase(): { readonly database: Database; readonly count: () => RoundTrips } {
   const randomBytes = (length: number) => crypto.getRandomValues(new Uint8Array(length));
-  const connections = connectMemory({ url: ":memory:", randomBytes });
+  const connections = connectLimited({ randomBytes });
   const counts = { reads: 0, commits: 0 };
   const counted = (what: keyof RoundTrips, inner: Connection): Connection => ({
     run(operation, options) {

@@ -3,8 +3,8 @@ import { loadOptional } from "../async/load-optional.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { createSealpost, internalsOf, type Sealpost, type SealpostOptions } from "../sealpost.ts";
 import { generateKey, parseKeyring } from "../secrets/keyring.ts";
-import { openDatabase } from "../storage/open-database.ts";
 import { createMemoryTransport, type InjectedFailure, type MemoryTransport } from "../transport/memory.ts";
+import { openLimitedDatabase } from "./limited-database.ts";
 
 /** A clock that stands still until the test advances it. */
 export interface TestClock {
@@ -89,7 +89,7 @@ export async function testSealpost(options: TestSealpostOptions = {}): Promise<T
   const memory = createMemoryTransport();
   const { transport, sent } = await parsing(memory);
   const sealpost = createSealpost({
-    database: given.database ?? openDatabase({ url: ":memory:", randomBytes }),
+    database: given.database ?? openLimitedDatabase({ randomBytes }),
     keyring: parseKeyring(generateKey("test", platform)),
     transport,
     hostName: "sealpost.test",

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { AUDIT_TEXT_COLUMNS } from "../../src/domain/audit.ts";
 import { ADMIN, PEER, type TestInstance, testInstance } from "../fixtures/instance.ts";
 
 interface Row {
@@ -49,6 +50,8 @@ describe("GET /audit/", () => {
     [{ identifier: "\\" }, []],
     [{ identifier: "' OR 1=1 --" }, []],
     [{ identifier: "" }, ["alpha", "beta", "alp_a", "100%", "none"]],
+    [{ identifier: "*L*P*" }, ["alpha", "alp_a"]],
+    [{ identifier: "a*p*h*a" }, ["alpha"]],
     [{ action: "DELETE*" }, ["none"]],
     [{ success: "false" }, ["none"]],
     [{ success: "1", identifier: "*e*" }, ["beta"]],
@@ -66,6 +69,17 @@ describe("GET /audit/", () => {
   ])("finds rows with %j", async (query, identifiers) => {
     await using instance = await filled();
     expect(await found(instance, query)).toEqual(identifiers);
+  });
+
+  test("takes 255 characters as the pattern of each column", async () => {
+    await using instance = await testInstance();
+    const identifier = `${"s".repeat(100)}.${"t".repeat(100)}`;
+    await save(instance, {}, identifier);
+    for (const column of AUDIT_TEXT_COLUMNS)
+      expect(await rows(instance, { [column]: "x".repeat(255) })).toEqual([]);
+    for (const matching of [identifier.toUpperCase(), `${"*s".repeat(100)}*.${"t*".repeat(26)}`])
+      expect(await found(instance, { identifier: matching })).toEqual([identifier]);
+    expect(await rows(instance, { recipient: `${"*".repeat(254)}@` })).toEqual([]);
   });
 
   test("returns pages of 15 rows, newest first", async () => {

@@ -262,9 +262,12 @@ describe("GET /user/", () => {
     expect(await search({ username: "a_b" })).toEqual(["a_b"]);
     expect(await search({ username: "a%" })).toEqual([]);
     expect(await search({ email: "*@EXAMPLE.org" })).toEqual(["a_b", "ann"]);
+    expect(await search({ email: `${"A".repeat(200)}*@example.org` })).toEqual([]);
     expect(await search({ realm: "staff" })).toEqual(["axb"]);
     expect(await search({ username: "a*", surname: "lee" })).toEqual(["ann"]);
     expect(await search({ page: "2", page_size: "2" })).toEqual(["axb"]);
+    await add(instance, { username: "long", realm: "staff", email: `${"long".repeat(15)}@example.org` });
+    expect(await search({ email: `${"LONG".repeat(14)}*@example.*` })).toEqual(["long"]);
     await add(instance, { username: "cem", email: "cem@BÜCHER.example" });
     for (const email of ["*@bücher.example", "cem@xn--bcher-kva.example"]) {
       expect(await search({ email })).toEqual(["cem"]);

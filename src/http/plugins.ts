@@ -12,6 +12,17 @@ const pluginView = named(
     routes: texts,
     actions: described(texts, "Rights that it adds"),
     config: described(texts, "Settings that `POST /system/setConfig` accepts"),
+    settings: described(
+      v.array(
+        v.object({
+          name: v.string(),
+          description: v.string(),
+          secret: v.boolean(),
+          default: described(v.unknown(), "Used until an admin sets a value. A secret is censored"),
+        }),
+      ),
+      "The same settings, described",
+    ),
     events: texts,
     servers: described(
       v.array(v.object({ identifier: v.string(), exists: v.boolean() })),

@@ -26,7 +26,7 @@ import {
   SERVERS,
   warnOfMissing,
 } from "./server-usage.ts";
-import { createSettings, type SettingsService } from "./settings.ts";
+import { censored, createSettings, type SettingsService } from "./settings.ts";
 import { assertNoProblems, type ValidatedPlugin, validatePlugins } from "./validate.ts";
 import { createPluginWork, type PluginWork, type PluginWorkDeps } from "./work.ts";
 
@@ -41,6 +41,15 @@ export interface PluginSet {
   readonly rights: readonly string[];
 }
 
+/** A setting without the value in effect. */
+interface SettingView {
+  readonly name: string;
+  readonly description: string;
+  readonly secret: boolean;
+  /** Used until an admin sets a value. A secret is censored. */
+  readonly default: unknown;
+}
+
 /** One plugin as `GET /plugins/` shows it. */
 interface PluginView {
   readonly name: string;
@@ -50,6 +59,7 @@ interface PluginView {
   readonly actions: readonly string[];
   /** Names of its settings. */
   readonly config: readonly string[];
+  readonly settings: readonly SettingView[];
   readonly events: readonly string[];
   /** Names of the SMTP servers that it sends through. */
   readonly servers: readonly string[];
@@ -174,7 +184,7 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
           name: plugin.name,
           routes: routes?.actions.get(plugin.name) ?? [],
           actions: Object.keys(plugin.rights ?? {}),
-          config: Object.keys(plugin.options.settings),
+          ...settingViewsOf(plugin.options.settings),
           events: plugin.events ?? [],
           servers: await servers.of({ plugin, instance }),
         })),
@@ -188,6 +198,16 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
       }
     },
   };
+}
+
+function settingViewsOf(settings: Settings): Pick<PluginView, "config" | "settings"> {
+  const views = Object.entries(settings).map(([name, { description, secret, fallback }]) => ({
+    name,
+    description,
+    secret,
+    default: secret ? censored(fallback) : fallback,
+  }));
+  return { config: Object.keys(settings), settings: views };
 }
 
 /** Returns the names of all events: those of API actions, and those that Sealpost and plugins emit. */

@@ -88,7 +88,7 @@ export function createSettings(deps: SettingsDeps): SettingsService {
       return Object.fromEntries(
         names.map((name) => {
           const value = values.get(name);
-          return [name, settingOf(name).secret ? (value === "" ? "" : CENSORED) : value];
+          return [name, settingOf(name).secret ? censored(value) : value];
         }),
       );
     },
@@ -272,4 +272,9 @@ function createSettingCodec({
 
 function placeOf(name: string) {
   return { table: "plugin_config", row: name, column: "sealed" };
+}
+
+/** Returns what an admin may see of a secret: whether it is set. */
+export function censored(value: unknown): string {
+  return value === "" ? "" : CENSORED;
 }

@@ -49,7 +49,7 @@ export class ApiError extends Error {
     super(message);
     this.status = status;
     this.code = code;
-    this.parameter = /^ERR905: (?:Missing|Invalid) parameter: (\w+)/.exec(message)?.[1] ?? null;
+    this.parameter = /^ERR905: (?:Missing|Invalid) parameter: ([\w.]+)/.exec(message)?.[1] ?? null;
     this.retryAfterSeconds = retryAfter === null ? null : Number(retryAfter);
   }
 }

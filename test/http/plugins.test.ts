@@ -26,6 +26,20 @@ describe("GET /plugins/", () => {
         routes: ["POST /feedback/", "GET /feedback/"],
         actions: ["feedback_read"],
         config: ["feedback.identifier", "feedback.subject"],
+        settings: [
+          {
+            name: "feedback.identifier",
+            description: "SMTP servers",
+            secret: false,
+            default: ["main", "gone"],
+          },
+          {
+            name: "feedback.subject",
+            description: "Subject of the mail",
+            secret: false,
+            default: "Feedback from {address}",
+          },
+        ],
         events: ["feedback_given"],
         servers: [
           { identifier: "main", exists: true },
@@ -37,6 +51,14 @@ describe("GET /plugins/", () => {
         routes: ["POST /notice"],
         actions: ["notice_send"],
         config: ["notice.identifier"],
+        settings: [
+          {
+            name: "notice.identifier",
+            description: "SMTP servers",
+            secret: false,
+            default: [],
+          },
+        ],
         events: [],
         servers: [{ identifier: "default", exists: false }],
       },
@@ -45,6 +67,7 @@ describe("GET /plugins/", () => {
         routes: [],
         actions: [],
         config: [],
+        settings: [],
         events: [],
         servers: [
           { identifier: "main", exists: true },

@@ -54,10 +54,15 @@ async function lastCode(address: string): Promise<string> {
 /** Asserts what holds on every page, and saves pictures of it. */
 async function expectSound(name: string): Promise<void> {
   expect(await violationsOf(page)).toEqual([]);
+  await expectNarrow();
+  await shoot(page, name);
+}
+
+/** Asserts that nothing is cut off at 320 px. */
+async function expectNarrow(): Promise<void> {
   await page.setViewportSize({ width: 320, height: 800 });
   expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(320);
   await page.setViewportSize({ width: 1280, height: 800 });
-  await shoot(page, name);
 }
 
 describe.skipIf(CHROMIUM === null)("the admin page", () => {
@@ -196,6 +201,33 @@ describe.skipIf(CHROMIUM === null)("the admin page", () => {
     await page.getByRole("button", { name: "All tokens" }).click();
     await page.getByRole("link", { name: "ann" }).waitFor();
     await expectSound("tokens");
+  });
+
+  test("changes a setting of a plugin, says what is wrong with a value, and goes back to the default", async () => {
+    await visit("Settings");
+    const seconds = page.getByLabel("Seconds that a code sent by email is valid");
+    await seconds.fill("5");
+    await page.getByRole("button", { name: "Save email-token" }).click();
+    await page.getByText("expected a whole number from 30 to 3600").waitFor();
+    await expectSound("settings");
+    await seconds.fill("300");
+    await page.getByRole("button", { name: "Save email-token" }).click();
+    await page.getByText("Saved.").waitFor();
+    const stored = await server.sealpost.request("/system/email.validtime");
+    expect(await stored.json()).toMatchObject({ result: { value: 300 } });
+    const reset = page.getByRole("button", { name: "Use the default", description: "email.validtime" });
+    await reset.click();
+    await reset.waitFor({ state: "detached" });
+    expect(await seconds.inputValue()).toBe("120");
+  });
+
+  test("is in German as a whole", async () => {
+    await page.getByLabel("Language").selectOption("de");
+    for (const name of ["Nachrichten", "Personen", "Einstellungen", "Richtlinien", "Protokoll", "System"]) {
+      await visit(name);
+      await expectNarrow();
+    }
+    await expectSound("german");
   });
 
   test("violates no policy on any page", async () => {

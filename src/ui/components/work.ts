@@ -36,7 +36,7 @@ export function useWork() {
 }
 
 /** The error of a form that none of its fields shows. */
-function unboundError(error: unknown, names: readonly string[]): unknown {
+export function unboundError(error: unknown, names: readonly string[]): unknown {
   const { parameter } = errorText(error);
   return parameter !== null && names.includes(parameter) ? null : error;
 }

@@ -70,7 +70,7 @@ function AuditTable({ rows }: { readonly rows: readonly Row[] }) {
       rows={rows}
       keyOf={({ number }) => number}
       columns={[
-        { head: t.action, kind: "wide", cell: ({ action }) => <span class="mono">{action}</span> },
+        { head: t.action, cell: actionOf },
         { head: t.date, cell: ({ date }) => <time dateTime={date}>{dateTime(date)}</time> },
         { head: t.administrator, cell: whoOf },
         { head: t.target, kind: "wide", cell: targetOf },
@@ -78,6 +78,20 @@ function AuditTable({ rows }: { readonly rows: readonly Row[] }) {
         { head: t.info, kind: "wide", cell: infoOf },
       ]}
     />
+  );
+}
+
+/** A long path breaks before its slashes. */
+function actionOf({ action }: Row) {
+  return (
+    <span class="mono">
+      {action.split(/(?=\/)/).map((part) => (
+        <span key={part}>
+          <wbr />
+          {part}
+        </span>
+      ))}
+    </span>
   );
 }
 

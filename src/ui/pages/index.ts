@@ -46,6 +46,12 @@ export const PAGES: readonly Page[] = [
     load: async () => (await import("./tokens.tsx")).TokensView,
   }),
   lazyPage({
+    name: "settings",
+    label: () => navigation().settings,
+    right: "configread",
+    load: async () => (await import("./settings.tsx")).SettingsView,
+  }),
+  lazyPage({
     name: "policies",
     label: () => navigation().policies,
     right: "policyread",

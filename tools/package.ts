@@ -13,7 +13,8 @@ const CONTENT = [
   "docs/**/*.md",
   "plugins/*/README.md",
   "deploy/*",
-  "examples/**/*",
+  // Not their tests, which docs/plugins.md shows: a package has no tests of its own.
+  "examples/**/!(*.test).*",
   "dist/{module,plugins}/**/*.{js,d.ts}",
   "dist/page/**/*",
 ];

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Page } from "playwright-core";
+import { type SmtpTestServer, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { FILE_PASSPHRASE, FILE_SENDER, fileBytes } from "../fixtures/smime/files.ts";
 import {
   CHROMIUM,
@@ -13,15 +14,18 @@ import {
 setDefaultTimeout(60_000);
 
 let server: PageServer;
+let smtp: SmtpTestServer;
 let page: Page;
 beforeAll(async () => {
   if (CHROMIUM === null) return;
+  smtp = await startSmtpServer();
   server = await startPageServer();
   page = await server.open();
   await logIn(page);
 });
 afterAll(async () => {
   await server?.[Symbol.asyncDispose]();
+  await smtp?.[Symbol.asyncDispose]();
 });
 
 const button = (name: string, on: Page = page) => on.getByRole("button", { name, exact: true });
@@ -132,8 +136,15 @@ describe.skipIf(CHROMIUM === null)("a definition on the admin page", () => {
     await page.getByText(FILE_SENDER).waitFor();
     expect(await violationsOf(page)).toEqual([]);
     await shoot(page, "server-signing");
+    await field("Server").fill("127.0.0.1");
+    await field("Port").fill(String(smtp.port));
+    await field("Encryption").selectOption("none");
     await button("Save").click();
     await title("Test shared");
+    await field("Send to").fill("ann@example.net");
+    await button("Test").click();
+    await page.getByText("The server accepted the message.").waitFor();
+    expect(new TextDecoder().decode(smtp.messages[0]?.bytes)).toContain("Content-Type: multipart/signed");
     expect(await stored("shared")).toMatchObject({
       smime: true,
       sender: FILE_SENDER,

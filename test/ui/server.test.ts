@@ -55,6 +55,12 @@ describe.skipIf(CHROMIUM === null)("a server on the admin page", () => {
     await field("Send to").fill("ann@example.net");
     await button("Test").click();
     await page.getByText("The server accepted the message.").waitFor();
+    // As over HTTP from another machine.
+    await page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })");
+    await button("Copy as a report").click();
+    const report = await field("Report").inputValue();
+    expect(report).toContain("Result: success");
+    expect(report).not.toContain("mail-password");
     expect(smtp.messages).toMatchObject([{ from: "app@example.org", recipients: ["ann@example.net"] }]);
     expect(await violationsOf(page)).toEqual([]);
     await shoot(page, "test-delivered");

@@ -1,4 +1,4 @@
-import type { Source } from "./sources.ts";
+import type { Import, Source } from "./sources.ts";
 
 /**
  * Imports fall: a room may import from every layer below its own. Rooms of one layer do not know each other.
@@ -53,7 +53,10 @@ export function roomOf(path: string): string {
 }
 
 /** Returns the reason why a file must not have an import; `undefined` if it may. */
-export function wrongImport(source: Source, target: string | null, specifier: string): string | undefined {
+export function wrongImport(
+  source: Source,
+  { target, specifier, isType }: Pick<Import, "target" | "specifier" | "isType">,
+): string | undefined {
   const from = roomOf(source.path);
   if (source.path.startsWith("plugins/")) {
     const isOwn = target !== null && specifier.startsWith(".") && roomOf(target) === from;
@@ -65,6 +68,7 @@ export function wrongImport(source: Source, target: string | null, specifier: st
   }
   if (!target.startsWith("src/")) return `${target} is outside src`;
   const to = roomOf(target);
+  if (from === "ui" && to !== "ui" && !isType) return `ui must not bundle ${to}: import types only`;
   return from === to || mayImport(from, to) ? undefined : `${from} must not import ${to}`;
 }
 

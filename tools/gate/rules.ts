@@ -44,9 +44,9 @@ export const RULES: readonly Rule[] = [
     advice: "imports fall one way: see LAYERS in tools/gate/rooms.ts",
     find: ({ sources }) =>
       sources.flatMap((source) =>
-        source.imports.flatMap(({ target, specifier, line }) => {
-          const what = wrongImport(source, target, specifier);
-          return what === undefined ? [] : [{ path: source.path, line, what }];
+        source.imports.flatMap((one) => {
+          const what = wrongImport(source, one);
+          return what === undefined ? [] : [{ path: source.path, line: one.line, what }];
         }),
       ),
   },

@@ -1,5 +1,6 @@
 import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { TextArea } from "../components/choices.tsx";
 import { Diagnosis } from "../components/diagnosis.tsx";
 import { Field } from "../components/field.tsx";
 import { NoticeList } from "../components/identity-report.tsx";
@@ -115,10 +116,17 @@ function Saved({ name }: { readonly name: string }) {
 function Result({ name, result }: { readonly name: string; readonly result: TestResult }) {
   const t = testTexts();
   const isCopied = useSignal(false);
+  const shown = useSignal<string | null>(null);
   const copy = async () => {
-    await navigator.clipboard.writeText(reportOf(name, result));
-    isCopied.value = true;
-    announce(common().copied);
+    const report = reportOf(name, result);
+    try {
+      await navigator.clipboard.writeText(report);
+      isCopied.value = true;
+      announce(common().copied);
+    } catch {
+      // Browsers have no clipboard for a page over HTTP that is not on this machine.
+      shown.value = report;
+    }
   };
   return (
     <div class="result">
@@ -127,6 +135,9 @@ function Result({ name, result }: { readonly name: string; readonly result: Test
         <button type="button" class="start" onClick={() => void copy()}>
           {isCopied.value ? common().copied : t.copyReport}
         </button>
+        {shown.value !== null && (
+          <TextArea label={t.report} value={shown.value} onChange={() => undefined} rows={12} isCode />
+        )}
       </div>
       <div class="found">
         <Diagnosis name={name} result={result} />

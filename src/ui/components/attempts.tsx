@@ -16,7 +16,7 @@ export function Attempts({ attempts }: { readonly attempts: readonly Attempt[] }
   return (
     <ol class="timeline">
       {attempts.map((attempt) => (
-        <li key={`${attempt.date} ${attempt.recipient}`} class={KINDS[attempt.outcome]}>
+        <li key={`${attempt.date} ${attempt.recipient} ${attempt.identifier}`} class={KINDS[attempt.outcome]}>
           <p>
             <strong>{outcomeText(attempt.outcome)}</strong>{" "}
             <time dateTime={attempt.date}>{dateTime(attempt.date)}</time>

@@ -43,7 +43,9 @@ export function MailView() {
       </section>
       <section class="list" aria-labelledby="messages">
         <h2 id="messages">{t.messages}</h2>
-        <MailFilters filter={filter.value} onFilter={show} />
+        {(isFiltered || list.value.value?.count !== 0) && (
+          <MailFilters filter={filter.value} onFilter={show} />
+        )}
         <Loaded from={list}>
           {(page) => {
             if (page.mails.length === 0) return isFiltered ? <NoMatch /> : <Empty />;

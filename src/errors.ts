@@ -26,7 +26,7 @@ const TABLE = {
   too_large: { status: 413, number: 413, retryable: false },
   unsupported_media_type: { status: 415, number: 415, retryable: false },
   too_many_tries: { status: 429, number: 429, retryable: true },
-  /** Too many password hashes are waiting. */
+  /** Too many password hashes are waiting, or the first admin is still being created. */
   busy: { status: 503, number: 503, retryable: true },
   /** A plugin did not respond in time. */
   too_slow: { status: 503, number: 503, retryable: true },

@@ -36,10 +36,10 @@ export function healthRoutes(deps: {
       async () => {
         await checkReady();
         if (!needsAdmin || (await admins.list()).length > 0) return "ready" as const;
-        throw new SealpostError(
-          "database_unavailable",
-          "There is no admin yet who could log in: try again in a moment",
-        );
+        // `busy`, because it is no failure: probes during the first start would fill the log with errors.
+        throw new SealpostError("busy", "There is no admin yet who could log in: try again in a moment", {
+          retryAfterSeconds: 1,
+        });
       },
     ),
   ]);

@@ -1,7 +1,10 @@
+import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config.ts";
 import type { Sealpost } from "../../sealpost.ts";
 import { createConfiguredAdmin } from "../configured-admin.ts";
-import { PLATFORM } from "../platform.ts";
+import { cliCommand, PLATFORM } from "../platform.ts";
+
+const log = getLogger(["sealpost", "entry"]);
 
 /** 120 bits: 20 characters of base64url. */
 const PASSWORD_BYTES = 15;
@@ -23,7 +26,12 @@ interface Welcome {
  */
 export async function createFirstAdmin(config: Config, sealpost: Sealpost): Promise<string | null> {
   if (!config.adminPassword.isEmpty) {
-    await createConfiguredAdmin(config, sealpost);
+    if (!(await createConfiguredAdmin(config, sealpost))) {
+      log.info(
+        "An admin exists already, so SEALPOST_ADMIN_PASSWORD has no effect: {command} sets a new password",
+        { command: `${cliCommand()} admin passwd ${config.adminUser}` },
+      );
+    }
     return null;
   }
   const password = randomPassword();

@@ -83,7 +83,23 @@ test("a new server is ready only when its first admin can log in", async () => {
   const json = { method: "POST", headers: { "content-type": "application/json" } };
   const body = JSON.stringify({ username: "admin", password });
   expect((await fetch(`${origin}/auth`, { ...json, body })).status).toBe(200);
-  await using _server = await starting;
+  await using server = await starting;
+  const { stderr } = await server.stop();
+  expect(/"level":"ERROR"/.test(stderr), "an early request leaves an error in the log").toBe(false);
+});
+
+test("a password in the settings that no longer counts is mentioned, once an admin exists", async () => {
+  using folder = temporaryFolder();
+  const line = "An admin exists already, so SEALPOST_ADMIN_PASSWORD has no effect";
+  const start = async (password: string) => {
+    const env = { SEALPOST_ADMIN_PASSWORD: password };
+    await using sealpost = await startSealpost({ folder: folder.path, env });
+    return (await sealpost.stop()).stderr;
+  };
+  expect(await start("the first password")).not.toContain(line);
+  const later = await start("another password");
+  expect(later).toContain(line);
+  expect(later).not.toContain("another password");
 });
 
 test.each([

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { suggestion } from "./domain/nearest.ts";
 import { asciiHostName, parseCidr } from "./domain/network.ts";
 import { Secret } from "./domain/secret.ts";
 import { SealpostError } from "./errors.ts";
@@ -253,6 +254,6 @@ function unknownNames(env: Readonly<Record<string, string | undefined>>) {
   const unknown = Object.keys(env).filter((name) => name.startsWith("SEALPOST_") && !known.includes(name));
   return unknown.map((name) => ({
     parameter: name,
-    text: `Unknown environment variable ${name}: see the table in the README`,
+    text: `Unknown environment variable ${name}${suggestion(name, known) || ": see the table in the README"}`,
   }));
 }

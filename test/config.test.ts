@@ -101,6 +101,9 @@ describe("parseConfig()", () => {
     expect([error?.code, error?.parameter]).toEqual(["bad_setting", "SEALPOST_PASSWORD"]);
     expect(error?.message).toContain("SEALPOST_PASSWORD");
     expect(error?.message).not.toContain("hunter2");
+    expect(refusal({ SEALPOST_TSL_CA: "x" })?.message).toBe(
+      "Unknown environment variable SEALPOST_TSL_CA, did you mean SEALPOST_TLS_CA?",
+    );
     expect(refusal({ PATH: "/bin", SEALPOSTER: "x", sealpost_x: "y", DATABASE_URL: "z" })).toBeNull();
   });
 

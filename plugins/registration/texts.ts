@@ -39,7 +39,7 @@ If it was not you, there is nothing to do: your account is as it was.`,
     emailNotAllowed: "This email address is not allowed to register",
     nameTaken: "This username is taken",
     notSent: "The mail with the code could not be sent; nothing was registered",
-    wrongCode: "The code is wrong or does not hold any more",
+    wrongCode: "The code is wrong or no longer valid",
   },
   de: {
     code: {

@@ -5,7 +5,7 @@ import type { Authorization } from "../access/authorization.ts";
 import type { Env } from "../contracts/env.ts";
 import type { RightOptions } from "../contracts/plugin/context.ts";
 import type { Principal } from "../domain/admin.ts";
-import { API_KEY, acceptsClient } from "../domain/api-key.ts";
+import { API_KEY_PREFIX, acceptsClient } from "../domain/api-key.ts";
 import type { AuditActor } from "../domain/audit.ts";
 import { REROUTE_RIGHT, type Right } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
@@ -191,14 +191,14 @@ function reasonFor(c: Context<Env>, principal: Principal, rights: readonly Right
 
 /**
  * Returns the admin token or API key of a request. `PI-Authorization` takes precedence over `Authorization`, and both over
- * `X-API-Key`. A text in the first two may follow `Bearer`. An `X-API-Key` of another form is ignored, because clients of
- * privacyIDEA send theirs.
+ * `X-API-Key`. A text in the first two may follow `Bearer`. An `X-API-Key` without the prefix of a key is ignored, because
+ * clients of privacyIDEA send theirs.
  */
 function credentialOf(c: Context<Env>): string {
   const header = c.req.header("pi-authorization") || c.req.header("authorization");
   const token = withoutScheme(header ?? "");
   if (token !== "") return token;
   const key = c.req.header("x-api-key")?.trim() ?? "";
-  if (API_KEY.test(key)) return key;
+  if (key.startsWith(API_KEY_PREFIX)) return key;
   throw new SealpostError("missing_authorization", "Authentication failure. Missing Authorization header.");
 }

@@ -116,6 +116,7 @@ describe("an API key", () => {
     expect(await statusOf({ headers: { "X-API-Key": key } })).toEqual([200, undefined]);
     expect(await statusOf({ headers: { "X-API-Key": "privacyidea" } })).toEqual([200, undefined]);
     expect(await statusOf({ token: null, headers: { "X-API-Key": "privacyidea" } })).toEqual([401, 4033]);
+    expect(await statusOf({ token: null, headers: { "X-API-Key": key.slice(0, -1) } })).toEqual([401, 4304]);
     expect(await statusOf({ token: "garbage", headers: { "X-API-Key": key } })).toEqual([401, 4304]);
   });
 

@@ -110,7 +110,7 @@ const PROBLEMS: readonly (readonly [name: string, what: string, step: Step, mess
       transport.fail({ phase: "connect", code: "refused", times: 5 });
       for (let time = 0; time < 5; time++) await check(instance);
     },
-    "office fails with refused, and 0 messages wait: test the definition and correct it.",
+    "office fails with refused. Messages that wait: 0. Test the definition and correct it.",
   ],
   [
     "certificates",

@@ -160,7 +160,7 @@ function circuitProblems(identifier: string, { circuit, lastFailure, waiting }: 
   if (circuit === "closed") return [];
   const { code = "unknown" } = lastFailure ?? {};
   return [
-    `${identifier} fails with ${code}, and ${waiting} messages wait: test the definition and correct it.`,
+    `${identifier} fails with ${code}. Messages that wait: ${waiting}. Test the definition and correct it.`,
   ];
 }
 

@@ -38,8 +38,18 @@ export class InFlightRequests {
   }
 }
 
-/** The error for an address that is in use, or not of this machine. */
+/** What to do about the error codes of the operating system. */
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "is another process using it?",
+  EADDRNOTAVAIL: "HOST is no address of this machine",
+  EACCES: "this user may not use the port, take one above 1023",
+};
+
+/** The error for an address that is in use, not of this machine, or not for this user. */
 export function cannotListen(host: string, port: number, cause: unknown): SealpostError {
-  const message = `HOST, PORT: cannot listen on ${host}:${port}; is it in use?`;
-  return new SealpostError("bad_setting", message, { cause });
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const reason = REASONS[code] ?? "is it an address of this machine, and free?";
+  return new SealpostError("bad_setting", `HOST, PORT: cannot listen on ${host}:${port}: ${reason}`, {
+    cause,
+  });
 }

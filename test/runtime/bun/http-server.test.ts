@@ -78,5 +78,7 @@ test("listen() names HOST and PORT when it cannot listen", async () => {
   using holder = Bun.listen({ hostname: HOST, port: 0, socket: { data: () => undefined } });
   const start = () => listen({ host: HOST, port: holder.port, respond: ok });
   expect(start).toThrow(SealpostError);
-  expect(start).toThrow(`HOST, PORT: cannot listen on ${HOST}:${holder.port}`);
+  expect(start).toThrow(`HOST, PORT: cannot listen on ${HOST}:${holder.port}: is another process using it?`);
+  const elsewhere = () => listen({ host: "192.0.2.1", port: 0, respond: ok });
+  expect(elsewhere).toThrow("cannot listen on 192.0.2.1:0: HOST is no address of this machine");
 });

@@ -38,7 +38,7 @@ export class InFlightRequests {
   }
 }
 
-/** What to do about the error codes of the operating system. */
+/** Reasons by the error codes of the operating system. */
 const REASONS: Readonly<Record<string, string>> = {
   EADDRINUSE: "is another process using it?",
   EADDRNOTAVAIL: "HOST is no address of this machine",

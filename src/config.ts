@@ -249,8 +249,12 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   throw new SealpostError("bad_setting", message, { parameter: first.parameter });
 }
 
+/** The API key of the command line. A server that starts in the same shell ignores it. */
+const OF_THE_COMMAND_LINE = "SEALPOST_API_KEY";
+
 function unknownNames(env: Readonly<Record<string, string | undefined>>) {
-  const known: readonly string[] = Object.values(SETTINGS).map((row) => row.name);
+  const settings: readonly string[] = Object.values(SETTINGS).map((row) => row.name);
+  const known = [...settings, OF_THE_COMMAND_LINE];
   const unknown = Object.keys(env).filter((name) => name.startsWith("SEALPOST_") && !known.includes(name));
   return unknown.map((name) => ({
     parameter: name,

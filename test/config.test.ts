@@ -104,6 +104,7 @@ describe("parseConfig()", () => {
     expect(refusal({ SEALPOST_TSL_CA: "x" })?.message).toBe(
       "Unknown environment variable SEALPOST_TSL_CA, did you mean SEALPOST_TLS_CA?",
     );
+    expect(refusal({ SEALPOST_API_KEY: "of the command line" })).toBeNull();
     expect(refusal({ PATH: "/bin", SEALPOSTER: "x", sealpost_x: "y", DATABASE_URL: "z" })).toBeNull();
   });
 

@@ -1,8 +1,8 @@
 import { Command } from "commander";
+import { parseConfig } from "../config.ts";
 import { backUp, restore } from "../runtime/local/backup.ts";
 import { show } from "./output.ts";
 import { globalOptionsOf } from "./run.ts";
-import { readSettings } from "./session.ts";
 
 const KEYS_REMARK =
   "Its secrets need the encryption keys (sealpost.keys or SEALPOST_KEYS), which are not in it";
@@ -13,7 +13,7 @@ export function backupCommand(): Command {
     .description("Copy the database to a new file, while the server runs or not")
     .argument("<file>", "path of the copy; an existing file is never replaced")
     .action(async (file: string, _, command: Command) => {
-      await backUp(readSettings(), file);
+      await backUp(parseConfig(process.env), file);
       const lines = [`The database is copied to ${file}`, KEYS_REMARK];
       show({ json: { file }, lines }, globalOptionsOf(command).json);
     });
@@ -25,7 +25,7 @@ export function restoreCommand(): Command {
     .description("Create the database from a backup, while the server is stopped")
     .argument("<file>", "path of the backup")
     .action(async (file: string, _, command: Command) => {
-      const path = await restore(readSettings(), file);
+      const path = await restore(parseConfig(process.env), file);
       const lines = [`${path} is restored from ${file}`, KEYS_REMARK];
       show({ json: { file: path }, lines }, globalOptionsOf(command).json);
     });

@@ -1,5 +1,5 @@
 import { userInfo } from "node:os";
-import { type Config, parseConfig } from "../config.ts";
+import { parseConfig } from "../config.ts";
 import type { AuditActor } from "../domain/audit.ts";
 import { openInstance } from "../runtime/local/instance.ts";
 import { loadPlugins } from "../runtime/local/load-plugins.ts";
@@ -14,12 +14,6 @@ export interface Session {
   readonly services: Services;
 }
 
-/** Reads the settings of the server. The API key is a setting of the command line only. */
-export function readSettings(): Config {
-  const { SEALPOST_API_KEY: _, ...env } = process.env;
-  return parseConfig(env);
-}
-
 /**
  * Opens the instance that the settings describe, runs one command on it, and closes it.
  * @param options.logs whether the log has the level of the setting. A command that reports its result itself logs errors
@@ -29,7 +23,7 @@ export async function withInstance<T>(
   run: (session: Session) => Promise<T>,
   { logs = false }: { readonly logs?: boolean } = {},
 ): Promise<T> {
-  const config = readSettings();
+  const config = parseConfig(process.env);
   await configureLogging(logs || process.env.SEALPOST_LOG ? config.log : "error");
   // A command that reports its result itself ends at once, and sends no mail but tests.
   await using _ = logs ? await startSpanExport(process.env) : null;

@@ -1,9 +1,10 @@
 import { getLogger } from "@logtape/logtape";
 import { Command } from "commander";
+import { parseConfig } from "../config.ts";
 import { assertLocalDrivers, STOP_WITHIN_MS } from "../runtime/local/server.ts";
 import { stopSignal } from "../runtime/local/stop-signal.ts";
 import { internalsOf } from "../sealpost.ts";
-import { readSettings, withInstance } from "./session.ts";
+import { withInstance } from "./session.ts";
 
 const log = getLogger(["sealpost", "worker"]);
 
@@ -12,7 +13,7 @@ export function workerCommand(): Command {
   return new Command("worker")
     .description("Send queued mail until SIGTERM or SIGINT; several workers may share one database")
     .action(async () => {
-      assertLocalDrivers(readSettings());
+      assertLocalDrivers(parseConfig(process.env));
       // Listen for signals now: one that arrives during the start would end the process wherever it is.
       const stopping = stopSignal(process);
       await withInstance(

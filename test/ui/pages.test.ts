@@ -17,7 +17,7 @@ beforeAll(async () => {
   smtp = await startSmtpServer({
     script: { rcpt: when(/later/, reply("451 4.7.1 Greylisted, please come back later")) },
   });
-  server = await startPageServer("", { plugins: [directory(), emailToken()] });
+  server = await startPageServer("", () => ({ plugins: [directory(), emailToken()] }));
   await server.sealpost.request("/smtpserver/default", {
     json: { server: `127.0.0.1:${smtp.port}`, sender: "app@example.org" },
   });

@@ -67,6 +67,7 @@ describe.skipIf(CHROMIUM === null)("a session on the admin page", () => {
     await page.keyboard.press("Enter");
     await servers(page);
     await isFocused("Servers");
+    await page.getByRole("button", { name: "New server", exact: true }).waitFor();
     await page.keyboard.press("Tab");
     await isFocused("New server");
     await page.keyboard.press("Enter");

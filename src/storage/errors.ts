@@ -27,6 +27,7 @@ const CANNOT_OPEN = broken(
 const FILE_GONE = broken(
   "The database file was deleted, replaced or emptied while it was open: put the right file in its place, then restart",
 );
+const CLOSED: Meaning = { code: "database_unavailable", message: "The database has been closed" };
 const INVALID_URL: Meaning = {
   code: "bad_setting",
   message: "SEALPOST_DATABASE_URL must be a libsql:, https:, http: or file: URL without unknown parameters",
@@ -65,6 +66,15 @@ function resultCode(error: unknown): string {
   if (typeof code !== "string") return "";
   // Servers may return the extended code, such as SQLITE_CONSTRAINT_UNIQUE.
   return /^SQLITE_[A-Z]+/.exec(code)?.[0] ?? code;
+}
+
+/** How SQLite in a Durable Object ends its messages; the errors have no code. */
+const CODE_IN_MESSAGE = /: (SQLITE_[A-Z]+)(?: \(extended: \w+\))?$/;
+
+/** Gives an error of a Durable Object's storage the code that other drivers' errors have. */
+export function withResultCode(error: unknown): unknown {
+  const code = error instanceof Error ? CODE_IN_MESSAGE.exec(error.message)?.[1] : undefined;
+  return error instanceof Error && code !== undefined ? Object.assign(error, { code }) : error;
 }
 
 /** Whether a UNIQUE, PRIMARY KEY, NOT NULL, CHECK or FOREIGN KEY constraint rejected a write. */
@@ -121,6 +131,11 @@ export function remoteError(error: unknown): unknown {
 /** The error of every operation after the open file was deleted, replaced or emptied. */
 export function fileGoneError(): SealpostError {
   return explain(FILE_GONE, undefined);
+}
+
+/** The error of every operation after the database was closed. */
+export function closedError(): SealpostError {
+  return explain(CLOSED, undefined);
 }
 
 /** The error of a commit that waited for too long and did not start. */

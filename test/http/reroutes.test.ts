@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { openLimitedDatabase } from "../../src/testing/limited-database.ts";
+import { openEmptyDatabase } from "../fixtures/database.ts";
 import { realRandomBytes, type TestInstance } from "../fixtures/instance.ts";
 import { ALLOWED, DENIED, GATEWAY, HOME, type Send, start, status, WRITE } from "./reroutes-support.ts";
 
@@ -212,7 +212,7 @@ const MEANWHILE = [
 
 describe("a change is denied when, between its decision and its commit,", () => {
   test.each(MEANWHILE)("%s", async (_, path, sql) => {
-    const inner = openLimitedDatabase({ randomBytes: realRandomBytes });
+    const inner = openEmptyDatabase({ randomBytes: realRandomBytes });
     let before: (() => Promise<unknown>) | null = null;
     const database: typeof inner = Object.assign(Object.create(inner), {
       [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),

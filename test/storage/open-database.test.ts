@@ -1,9 +1,12 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { copyFileSync, existsSync, statSync, writeFileSync } from "node:fs";
 import { and, eq, sql } from "drizzle-orm";
 import { SealpostError } from "../../src/errors.ts";
 import { isConstraintError } from "../../src/storage/errors.ts";
+import { stopObjects } from "../fixtures/object/connect.ts";
 import { createItems, item, openTest, outside, temporaryFile } from "./fixtures/database.ts";
+
+afterAll(stopObjects);
 
 async function rejection(promise: PromiseLike<unknown>): Promise<unknown> {
   return await promise.then(
@@ -52,7 +55,7 @@ describe("openDatabase()", () => {
   });
 });
 
-describe.each([":memory:", "file:"])("a database at %s", (kind) => {
+describe.each([":memory:", "file:", "object:"])("a database at %s", (kind) => {
   const opened = async () => {
     const file = temporaryFile();
     const database = openTest({ url: kind === "file:" ? file.url : kind });
@@ -155,13 +158,13 @@ describe.each([":memory:", "file:"])("a database at %s", (kind) => {
 
   test("an invalid statement rejects with the driver's error and shows no value", async () => {
     await using at = await opened();
-    for (const statement of [
-      at.read.all(sql`SELECT ${"hunter2"} FROM nowhere`),
-      at.read.get(sql`SELECT ${"hunter2"} FROM nowhere`),
-      at.read.select({ x: sql`${"hunter2"}` }).from(sql`nowhere`),
-      at.database.commit([at.write.run(sql`INSERT INTO nowhere VALUES (${"hunter2"})`)]),
+    for (const start of [
+      () => at.read.all(sql`SELECT ${"hunter2"} FROM nowhere`),
+      () => at.read.get(sql`SELECT ${"hunter2"} FROM nowhere`),
+      () => at.read.select({ x: sql`${"hunter2"}` }).from(sql`nowhere`),
+      () => at.database.commit([at.write.run(sql`INSERT INTO nowhere VALUES (${"hunter2"})`)]),
     ]) {
-      const error = await rejection(statement);
+      const error = await rejection(start());
       expect(error).toMatchObject({ code: "SQLITE_ERROR" });
       expect(isConstraintError(error)).toBe(false);
       expect(String(error)).not.toContain("hunter2");

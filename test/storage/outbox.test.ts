@@ -3,7 +3,6 @@ import { sql } from "drizzle-orm";
 import type { Database, Statement } from "../../src/contracts/database.ts";
 import type { MailAttempt } from "../../src/domain/queued-mail.ts";
 import { type Connection, LibsqlDatabase } from "../../src/storage/libsql-database.ts";
-import { connectMemory } from "../../src/storage/local/connect.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
 import {
@@ -13,6 +12,7 @@ import {
   readMailRow,
 } from "../../src/storage/outbox.ts";
 import { createQueuedMailRepository } from "../../src/storage/queued-mail.ts";
+import { connectLimited } from "../../src/testing/limited-database.ts";
 import { randomBytes } from "./fixtures/database.ts";
 import { queryPlan } from "./fixtures/plan.ts";
 
@@ -48,7 +48,7 @@ async function outbox(waiting = 0, statements: string[] = []) {
 
 /** Creates a database in memory that records the statements it reads. */
 function recording(statements: string[]): Database {
-  const connections = connectMemory({ url: ":memory:", randomBytes });
+  const connections = connectLimited({ randomBytes });
   const { reader } = connections;
   const run: Connection["run"] = (operation) =>
     reader.run((client) =>

@@ -4,7 +4,7 @@ import { migrate } from "../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
 import { createSealedRepository } from "../../src/storage/sealed-values.ts";
 import { createSmtpServerRepository, type SmtpServerRow } from "../../src/storage/smtp-servers.ts";
-import { openLimitedDatabase } from "../../src/testing/limited-database.ts";
+import { openEmptyDatabase } from "../fixtures/database.ts";
 
 const ROW: SmtpServerRow = {
   id: "1",
@@ -53,7 +53,7 @@ const ROW: SmtpServerRow = {
 
 test("update() keeps the form of a secret that a key rotation re-encrypted meanwhile", async () => {
   const randomBytes = (length: number) => crypto.getRandomValues(new Uint8Array(length));
-  await using database = openLimitedDatabase({ randomBytes });
+  await using database = openEmptyDatabase({ randomBytes });
   await migrate(database, MIGRATIONS, { now: () => new Date() });
   const servers = createSmtpServerRepository(database, new Epoch(database));
   const place = { table: "smtp_server", row: "1", column: "password", value: ROW.password };

@@ -23,6 +23,8 @@ export interface Services {
   readonly queueProducers?: Record<string, { readonly queueName: string }>;
   readonly queueConsumers?: Record<string, object>;
   readonly serviceBindings?: Record<string, () => object>;
+  /** Classes of Durable Objects that the main module exports. */
+  readonly durableObjects?: Record<string, { readonly className: string; readonly useSQLite: true }>;
 }
 
 export interface ServeWorkerOptions {

@@ -2,8 +2,7 @@ import { statSync } from "node:fs";
 import type { Client } from "@libsql/client";
 import { Semaphore } from "../../async/semaphore.ts";
 import type { Platform } from "../../contracts/platform.ts";
-import { SealpostError } from "../../errors.ts";
-import { fileGoneError, isBusy, isConstraintError, localError, openError } from "../errors.ts";
+import { closedError, fileGoneError, isBusy, isConstraintError, localError, openError } from "../errors.ts";
 import type { Connection, RunOptions } from "../libsql-database.ts";
 
 /** A commit with one fsync takes about this long on a plain disk. */
@@ -109,7 +108,7 @@ export class ManagedConnection implements Connection {
   }
 
   async #connected(): Promise<Client> {
-    if (this.#isClosed) throw new SealpostError("database_unavailable", "The database has been closed");
+    if (this.#isClosed) throw closedError();
     try {
       this.#client ??= this.#options.open();
       if (!this.#isReady) for (const pragma of this.#options.pragmas) await this.#client.execute(pragma);

@@ -2,8 +2,14 @@ import { type Client, createClient } from "@libsql/client/http";
 import type { PollingOptions } from "../../async/batcher.ts";
 import { Semaphore } from "../../async/semaphore.ts";
 import type { Database } from "../../contracts/database.ts";
-import { SealpostError } from "../../errors.ts";
-import { abandonedError, invalidUrlError, isBusy, isOverloaded, remoteError } from "../errors.ts";
+import {
+  abandonedError,
+  closedError,
+  invalidUrlError,
+  isBusy,
+  isOverloaded,
+  remoteError,
+} from "../errors.ts";
 import { type Connection, type Connections, LibsqlDatabase } from "../libsql-database.ts";
 
 /** A round trip takes milliseconds; a server that needs longer than this is as good as unavailable. */
@@ -77,7 +83,7 @@ function createConnection(options: RemoteOptions, requestTimeoutMs: number): Con
   };
   return {
     async run(operation, { deadlineMs = performance.now() + requestTimeoutMs } = {}) {
-      if (isClosed) throw new SealpostError("database_unavailable", "The database has been closed");
+      if (isClosed) throw closedError();
       try {
         return await retryWhileBusy(
           () => attempt(operation),

@@ -5,7 +5,7 @@ import { smsGateway } from "sealpost/plugins/sms-gateway";
 import { readPlugins } from "../../../src/plugin/registry.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../../src/storage/migrations/index.ts";
-import { openLimitedDatabase } from "../../../src/testing/limited-database.ts";
+import { openEmptyDatabase } from "../../fixtures/database.ts";
 import { realRandomBytes } from "../../fixtures/instance.ts";
 import { PIN, SERVER, type Started, started, startedWithout, verdictOf, WRONG } from "./support.ts";
 
@@ -97,7 +97,7 @@ test("the names that tokens have are known without counting codes and attempts a
 });
 
 test("the names of tokens that an earlier version stored are known as well", async () => {
-  const database = openLimitedDatabase({ randomBytes: realRandomBytes });
+  const database = openEmptyDatabase({ randomBytes: realRandomBytes });
   const { migrations } = readPlugins([emailToken()]);
   const isNew = ({ name }: { name: string }) => /0005|kept/.test(name);
   const platform = { now: () => new Date(1_790_000_000_000) };

@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { type Directory, definePlugin, type SealpostEvent } from "sealpost/plugin";
 import * as v from "valibot";
 import type { Database } from "../../../src/contracts/database.ts";
-import { openLimitedDatabase } from "../../../src/testing/limited-database.ts";
 import { createMemoryTransport } from "../../../src/transport/memory.ts";
+import { openEmptyDatabase } from "../../fixtures/database.ts";
 import { realRandomBytes } from "../../fixtures/instance.ts";
 import { PIN, type Started, started, startedWithout, transactionOf, verdictOf, WRONG } from "./support.ts";
 
@@ -40,7 +40,7 @@ describe("POST /validate/check without a code", () => {
   });
 
   test("writes to the database equally often for each of them", async () => {
-    const counted = counting(openLimitedDatabase({ randomBytes: realRandomBytes }));
+    const counted = counting(openEmptyDatabase({ randomBytes: realRandomBytes }));
     await using it = await started({ database: counted.database });
     await people(it);
     const writes = async (json: object) => {

@@ -1,0 +1,125 @@
+import type { InStatement, InValue, ResultSet, Row } from "@libsql/client";
+import type { Database } from "../../contracts/database.ts";
+import { closedError, localError, withResultCode } from "../errors.ts";
+import {
+  type Connection,
+  type Connections,
+  LibsqlDatabase,
+  type StatementClient,
+} from "../libsql-database.ts";
+
+/** The part of a Durable Object's storage that a database needs. */
+interface ObjectStorage {
+  readonly sql: {
+    exec(
+      sql: string,
+      ...bindings: unknown[]
+    ): { readonly columnNames: string[]; raw(): Iterable<readonly unknown[]> };
+  };
+  /** Runs the work as one transaction, which an exception rolls back. */
+  transactionSync<T>(work: () => T): T;
+}
+
+/** No lock is ever waited for, so this only bounds how long a shared transaction keeps the thread. */
+const GROUP_COMMIT = { maxStatements: 500, maxWaitMs: 5_000 };
+
+/** Texts, names in quotes and comments, in which a question mark is no parameter; and parameters. */
+const PIECES = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|\/\*[\s\S]*?\*\/|\?/g;
+const COMMENT = /^(?:--|\/\*)/;
+
+/**
+ * Opens the database inside a Durable Object. It has one thread and no other user, so nothing waits for a lock. A commit
+ * resolves before it is durable, but no response and no byte on a socket leaves the object until it is.
+ * @example
+ * ```ts
+ * class Store extends DurableObject {
+ *   readonly database = openObjectDatabase(this.ctx.storage);
+ * }
+ * ```
+ */
+export function openObjectDatabase(storage: ObjectStorage): Database {
+  return new LibsqlDatabase(connectObject(storage));
+}
+
+/** Connects to the database inside a Durable Object. */
+export function connectObject(storage: ObjectStorage): Connections {
+  let isClosed = false;
+  const client: StatementClient = {
+    execute: async (statement: InStatement) => execute(storage, statement),
+    batch: async (statements) =>
+      storage.transactionSync(() =>
+        statements.map((statement, index) => {
+          try {
+            return execute(
+              storage,
+              Array.isArray(statement) ? { sql: statement[0], args: statement[1] ?? [] } : statement,
+            );
+          } catch (error) {
+            throw error instanceof Error ? Object.assign(error, { statementIndex: index }) : error;
+          }
+        }),
+      ),
+  };
+  const connection: Connection = {
+    async run(operation) {
+      if (isClosed) throw closedError();
+      try {
+        return await operation(client);
+      } catch (error) {
+        throw localError(withResultCode(error));
+      }
+    },
+    async close() {
+      isClosed = true;
+    },
+  };
+  return { kind: "local", reader: connection, writer: connection, groupCommit: GROUP_COMMIT };
+}
+
+function execute({ sql: storage }: ObjectStorage, statement: InStatement): ResultSet {
+  const { sql, args = [] } = typeof statement === "string" ? { sql: statement } : statement;
+  if (!Array.isArray(args)) throw new TypeError("Named parameters are not supported here");
+  const cursor = storage.exec(adapted(sql, args), ...args.map(bindable));
+  const columns = cursor.columnNames;
+  // An open cursor would lock its table.
+  const rows = Array.from(cursor.raw(), (cells) => toRow(columns, cells));
+  // The cursor counts written entries of indexes, too.
+  const [[changed] = []] = columns.length > 0 ? [] : [...storage.exec("SELECT changes()").raw()];
+  return {
+    columns,
+    columnTypes: columns.map(() => ""),
+    rows,
+    rowsAffected: Number(changed ?? 0),
+    lastInsertRowid: undefined,
+    toJSON: () => ({ columns, rows }),
+  };
+}
+
+/** Casts integers, because every number is bound as REAL, and removes comments: one behind the statement is an error. */
+function adapted(sql: string, args: readonly InValue[]): string {
+  let parameter = 0;
+  return sql
+    .replaceAll(PIECES, (piece) => {
+      if (piece === "?") return typeof args[parameter++] === "bigint" ? "CAST(? AS INTEGER)" : piece;
+      return COMMENT.test(piece) ? " " : piece;
+    })
+    .trim();
+}
+
+/** A BigInt cannot be bound, nor a date. */
+function bindable(value: InValue): unknown {
+  if (typeof value === "boolean") return Number(value);
+  if (value instanceof Date) return value.getTime();
+  if (typeof value !== "bigint") return value;
+  const number = Number(value);
+  if (!Number.isSafeInteger(number)) throw new RangeError("An integer of a statement is beyond 2^53");
+  return number;
+}
+
+/** Returns a row with its cells by position and by name. As in libSQL's rows, only the names are enumerable. */
+function toRow(columns: readonly string[], cells: readonly unknown[]): Row {
+  return Object.assign(
+    Object.create(cells),
+    Object.fromEntries(columns.map((name, index) => [name, cells[index]])),
+  );
+}

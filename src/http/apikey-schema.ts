@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { suggestion } from "../domain/nearest.ts";
 import { parseCidr } from "../domain/network.ts";
 import type { Right } from "../domain/policy.ts";
 import { described, entries, named } from "../wire/schemas.ts";
@@ -30,7 +31,10 @@ export function apiKeyParams(known: readonly Right[]) {
     name: described(name, "Shown in the audit log with the admin who created the key"),
     rights: described(
       v.pipe(
-        entries((entry) => known.includes(entry), `expected ${known.join(", ")}`),
+        entries(
+          (entry) => known.includes(entry),
+          (wrong) => `expected ${known.join(", ")}${suggestion(wrong, known)}`,
+        ),
         v.minLength(1, "expected at least one right"),
       ),
       "Rights that the key has, as far as the admin who created it has them",

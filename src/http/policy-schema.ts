@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { parseTimeWindows } from "../access/time-windows.ts";
+import { suggestion } from "../domain/nearest.ts";
 import { parseCidr } from "../domain/network.ts";
 import type { Right } from "../domain/policy.ts";
 import { described, entries, named, text } from "../wire/schemas.ts";
@@ -68,12 +69,19 @@ function toActions(value: string | string[] | Record<string, boolean | string>) 
 /** Parameters of `POST /policy/<name>`. @param known every right that exists */
 export function policyParams(known: readonly Right[]) {
   const isKnown = (name: string) => name === "*" || known.includes(name.replace(/^!/, ""));
+  const expectedRights = (actions: Readonly<Record<string, unknown>>) => {
+    const wrong = Object.keys(actions).find((name) => !isKnown(name)) ?? "";
+    return `expected ${known.join(", ")} or *${suggestion(wrong.replace(/^!/, ""), known)}`;
+  };
   return v.object({
     scope: v.pipe(v.picklist(["admin"], "expected admin"), v.description("Always admin")),
     action: v.pipe(
       action,
       v.check((actions) => Object.keys(actions).length > 0, "expected at least one action"),
-      v.check((actions) => Object.keys(actions).every(isKnown), `expected ${known.join(", ")} or *`),
+      v.check(
+        (actions) => Object.keys(actions).every(isKnown),
+        ({ input }) => expectedRights(input),
+      ),
     ),
     adminuser: names("Admins"),
     adminrealm: names("Realms of admins"),

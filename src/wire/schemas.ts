@@ -27,14 +27,21 @@ export const text = v.pipe(
   v.maxLength(MAX_CHARACTERS, `expected at most ${MAX_CHARACTERS} characters`),
 );
 
-/** A list, or a comma-separated text. @param expected completes the error message for an entry that fails the check */
-export const entries = (check: (entry: string) => boolean, expected: string) =>
+/**
+ * A list, or a comma-separated text.
+ * @param expected completes the error message for the first entry that fails the check
+ */
+export const entries = (check: (entry: string) => boolean, expected: string | ((wrong: string) => string)) =>
   v.pipe(
     v.union([text, v.array(text)], "expected a text or a list of texts"),
     v.transform((value) => (typeof value === "string" ? value.split(",") : value)),
     v.transform((list) => list.map((entry) => entry.trim()).filter((entry) => entry !== "")),
     v.maxLength(MAX_ENTRIES, `expected at most ${MAX_ENTRIES} entries`),
-    v.check((list) => list.every(check), expected),
+    v.check(
+      (list) => list.every(check),
+      ({ input }) =>
+        typeof expected === "string" ? expected : expected(input.find((entry) => !check(entry)) ?? ""),
+    ),
   );
 
 const MAX_PAGE = 1_000_000;

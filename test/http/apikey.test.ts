@@ -85,6 +85,13 @@ describe("POST /apikey/", () => {
     expect(await listed(instance)).toEqual([]);
   });
 
+  test("names the right that a misspelled one probably is", async () => {
+    await using instance = await testInstance();
+    const json = { name: "shop", rights: "auditlog, mail_snd" };
+    const { error } = await instance.request("POST", "/apikey/", { json });
+    expect(error?.message).toMatch(/parameter: rights: expected .*, did you mean mail_send\?$/);
+  });
+
   test("names unknown parameters", async () => {
     await using instance = await testInstance();
     const json = { name: "shop", rights: ["auditlog"], server: "main" };

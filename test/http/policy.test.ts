@@ -24,6 +24,13 @@ describe("POST /policy/<name>", () => {
     ]);
   });
 
+  test("names the right that a misspelled one probably is", async () => {
+    await using instance = await testInstance();
+    const json = { scope: "admin", action: "auditlog, !mail_snd" };
+    const { error } = await instance.request("POST", "/policy/p", { json });
+    expect(error?.message).toMatch(/parameter: action: expected .* or \*, did you mean mail_send\?$/);
+  });
+
   test("replaces the whole policy", async () => {
     await using instance = await testInstance();
     const rich = {

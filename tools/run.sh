@@ -13,6 +13,9 @@ esac
 bun=node_modules/.bin/bun
 version=$(sed -n 's/^ *"bun": "\([0-9][0-9.]*\)",*$/\1/p' package.json)
 
+# npm passes its setting on to npx, which then warns that it ignores the one in .npmrc.
+unset npm_config_allow_scripts
+
 set_up() {
   if [ "$("$bun" --version 2>/dev/null)" = "$version" ]; then
     "$bun" install --frozen-lockfile --silent "$@"

@@ -9,7 +9,8 @@ const USAGE = `Usage: sealpost [start]     start the server; settings are SEALPO
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 if (major < MIN_NODE.major || (major === MIN_NODE.major && minor < MIN_NODE.minor)) {
-  fail(`sealpost: Node ${process.versions.node} is too old: install Node ${MIN_NODE.major} or newer\n`);
+  const needed = `${MIN_NODE.major}.${MIN_NODE.minor}`;
+  fail(`sealpost: Node ${process.versions.node} is too old: install Node ${needed} or newer\n`);
 } else await main(process.argv.slice(2));
 
 async function main([command = "start", ...rest]: readonly string[]): Promise<void> {

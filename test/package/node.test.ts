@@ -83,5 +83,5 @@ if (!isOld) console.warn("Skipped: the program of the package on an old Node; th
 test.skipIf(obstacle !== "" || !isOld)("an old Node gets one line that names both versions", async () => {
   using project = await makeProject({}, ["hono", "drizzle-orm@0.45", "valibot"]);
   const failed = await run([oldNode ?? "", PROGRAM], project.path).catch(String);
-  expect(failed).toMatch(/\nsealpost: Node \d+\.\d+\.\d+ is too old: install Node 22 or newer\n$/);
+  expect(failed).toMatch(/\nsealpost: Node \d+\.\d+\.\d+ is too old: install Node 22\.12 or newer\n$/);
 });

@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Page } from "playwright-core";
-import { reply, type SmtpTestServer, startSmtpServer } from "../../src/testing/smtp/index.ts";
+import {
+  close,
+  type Misbehavior,
+  reply,
+  type ServerStep,
+  type SmtpTestServer,
+  startSmtpServer,
+} from "../../src/testing/smtp/index.ts";
 import {
   CHROMIUM,
   logIn,
@@ -36,6 +43,73 @@ const DEFINITION = {
 const button = (name: string) => page.getByRole("button", { name, exact: true });
 const field = (name: string) => page.getByLabel(name, { exact: true });
 
+interface Failure {
+  readonly phase: string;
+  readonly sentence: string;
+  /** Where the server misbehaves. */
+  readonly step?: ServerStep;
+  /** Its reply, or what it does in place of one. */
+  readonly line?: string;
+  readonly misbehavior?: Misbehavior;
+  /** Whether it is the server with a certificate of an unknown authority. */
+  readonly isSecure?: boolean;
+  readonly own?: object;
+}
+
+const FAILURES: readonly Failure[] = [
+  { phase: "Connection", sentence: "Nothing is listening on this port.", own: { port: 1 } },
+  {
+    phase: "Greeting",
+    step: "greeting",
+    line: "554 5.3.2 No service here",
+    sentence: "The server rejected the connection.",
+  },
+  { phase: "EHLO", step: "ehlo", misbehavior: close(), sentence: "The server closed the connection." },
+  {
+    phase: "STARTTLS",
+    sentence: "The server does not offer STARTTLS on this port.",
+    own: { tls: true },
+  },
+  {
+    phase: "Certificate",
+    isSecure: true,
+    sentence: "The certificate's authority is unknown here.",
+  },
+  {
+    phase: "Login",
+    step: "credentials",
+    line: "535 5.7.8 Bad credentials",
+    sentence: "The server rejected the login.",
+  },
+  {
+    phase: "Sender",
+    step: "mail",
+    line: "550 5.7.1 Sender denied",
+    sentence: "The server rejected the sender.",
+  },
+  {
+    phase: "Recipient",
+    step: "rcpt",
+    line: "550 5.1.1 Unknown user",
+    sentence: "The server rejected this recipient.",
+  },
+  { phase: "Message", step: "body", line: "554 5.7.1 Spam", sentence: "The server rejected the message." },
+];
+const PASSED = /^(done|not needed)$/;
+const STATE = /(done|not needed|failed|not reached)$/;
+
+/** Returns each phase of the ladder with its state, as a screen reader reads them. */
+async function rungs(): Promise<readonly (readonly [phase: string, state: string])[]> {
+  const all = await page.getByRole("list", { name: "Phases" }).getByRole("listitem").all();
+  return Promise.all(
+    all.map(async (rung) => {
+      const text = (await rung.textContent()) ?? "";
+      const [state = ""] = STATE.exec(text) ?? [];
+      return [(await rung.locator(".phase").textContent()) ?? "", state] as const;
+    }),
+  );
+}
+
 describe.skipIf(CHROMIUM === null)("a server on the admin page", () => {
   test("is created, checked, and sends a test message, by its fields alone", async () => {
     await button("New server").click();
@@ -67,30 +141,31 @@ describe.skipIf(CHROMIUM === null)("a server on the admin page", () => {
     expect(await page.content()).not.toContain("mail-password");
   });
 
-  test.each([
-    ["auth", "535 5.7.8 Bad credentials", "credentials", "The server rejected the login.", "Login"],
-    ["sender", "550 5.7.1 Sender denied", "mail", "The server rejected the sender.", "Sender"],
-    ["recipient", "550 5.1.1 Unknown user", "rcpt", "The server rejected this recipient.", "Recipient"],
-    ["data", "554 5.7.1 Spam", "body", "The server rejected the message.", "Message"],
-  ] as const)(
-    "a test that fails in the phase %s says so, with the reply %s",
-    async (_, line, step, sentence, phase) => {
-      smtp.script(step, reply(line));
+  test("a test that fails fills the ladder up to its phase, with the reply", async () => {
+    await using secure = await startSmtpServer({ security: "starttls" });
+    const { port } = smtp;
+    for (const failure of FAILURES) {
+      const { phase, step, line = "", misbehavior = reply(line), sentence, own = {} } = failure;
+      if (step) smtp.script(step, misbehavior);
+      const target = failure.isSecure ? { port: secure.port, tls: true } : { port, tls: false };
       // Another version of the definition has connections of its own.
-      await server.sealpost.request("/smtpserver/main", {
-        json: { ...DEFINITION, port: smtp.port, description: step },
-      });
+      const json = { ...DEFINITION, ...target, ...own, description: phase };
+      await server.sealpost.request("/smtpserver/main", { json });
       await button("Test").click();
       await page.getByText(sentence, { exact: true }).waitFor();
-      const failed = page.getByRole("listitem").filter({ hasText: "failed" });
-      expect(await failed.count()).toBe(1);
-      expect(await failed.textContent()).toContain(phase);
-      await page.getByText(line.slice("550 5.1.1 ".length)).waitFor();
-      expect(await violationsOf(page)).toEqual([]);
-      await shoot(page, `test-failed-${step}`);
-      smtp.script(step, undefined);
-    },
-  );
+      const states = await rungs();
+      const end = states.findIndex(([name]) => name === phase);
+      expect([phase, states[end]?.[1]]).toEqual([phase, "failed"]);
+      for (const [index, [name, state]] of states.entries()) {
+        if (index < end) expect([phase, name, state]).toEqual([phase, name, expect.stringMatching(PASSED)]);
+        if (index > end) expect([phase, name, state]).toEqual([phase, name, "not reached"]);
+      }
+      if (line) await page.getByText(line.slice("550 5.1.1 ".length)).waitFor();
+      await shoot(page, `test-failed-${phase.toLowerCase().replaceAll(" ", "-")}`);
+      if (step) smtp.script(step, undefined);
+    }
+    expect(await violationsOf(page)).toEqual([]);
+  });
 
   test("a remedy with one value changes the field that mends the failure", async () => {
     await using strict = await startSmtpServer({

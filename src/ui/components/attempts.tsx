@@ -44,7 +44,7 @@ function Reason({ outcome, phase, code, reply }: Attempt) {
       {code && (
         <p>
           {phase && <span class="faint">{phaseText(phase)}: </span>}
-          {failureText(code)}
+          {failureText(code, phase)}
         </p>
       )}
       {reply && (

@@ -31,7 +31,7 @@ export function Diagnosis({ name, result }: DiagnosisProps) {
       </Notice>
     );
   }
-  const headline = outcome === "unknown" ? t.unknown : code === null ? t.failed : failureText(code);
+  const headline = outcome === "unknown" ? t.unknown : code === null ? t.failed : failureText(code, phase);
   const advice = hint?.startsWith(headline) ? hint.slice(headline.length).trim() : hint;
   return (
     <Notice kind="error">

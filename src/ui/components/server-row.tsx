@@ -66,7 +66,7 @@ export function ServerRow({ name, definition, state }: ListedServer) {
           {t.lastFailure(
             relativeTime(health.last_failure.date),
             phaseText(health.last_failure.phase),
-            failureText(health.last_failure.code),
+            failureText(health.last_failure.code, health.last_failure.phase),
           )}
         </p>
       )}

@@ -15,7 +15,7 @@ const phases = dictionary(
     greeting: "Greeting",
     ehlo: "EHLO",
     starttls: "STARTTLS",
-    certificate: "Server certificate",
+    certificate: "Certificate",
     auth: "Login",
     sender: "Sender",
     recipient: "Recipient",
@@ -31,7 +31,7 @@ const phases = dictionary(
     greeting: "Begrüßung",
     ehlo: "EHLO",
     starttls: "STARTTLS",
-    certificate: "Serverzertifikat",
+    certificate: "Zertifikat",
     auth: "Anmeldung",
     sender: "Absender",
     recipient: "Empfänger",
@@ -42,7 +42,7 @@ const phases = dictionary(
 const failures = dictionary(
   {
     timeout: "The server did not reply in time.",
-    refused: "Nothing is listening on this port.",
+    refused: "The server rejected the connection.",
     unreachable: "The server cannot be reached from here.",
     network: "The network connection failed.",
     dns_not_found: "No server has this name.",
@@ -51,7 +51,7 @@ const failures = dictionary(
     tls_not_offered: "The server does not offer STARTTLS on this port.",
     tls_required: "The server requires TLS.",
     tls_unavailable: "The server cannot start TLS at the moment.",
-    cert_untrusted: "The authority of the server's certificate is unknown here.",
+    cert_untrusted: "The certificate's authority is unknown here.",
     cert_name: "The server's certificate is for another name.",
     cert_expired: "The server's certificate has expired.",
     cert_required: "The server requires a client certificate.",
@@ -85,7 +85,7 @@ const failures = dictionary(
   } satisfies Failures,
   {
     timeout: "Der Server hat nicht rechtzeitig geantwortet.",
-    refused: "Auf diesem Port lauscht nichts.",
+    refused: "Der Server hat die Verbindung abgelehnt.",
     unreachable: "Der Server ist von hier nicht erreichbar.",
     network: "Die Netzwerkverbindung ist gescheitert.",
     dns_not_found: "Kein Server hat diesen Namen.",
@@ -133,7 +133,14 @@ export function phaseText(phase: string): string {
   return new Map(Object.entries(phases())).get(phase) ?? phase;
 }
 
-/** Returns the sentence for a failure code. */
-export function failureText(code: string): string {
+const portTexts = dictionary(
+  { closedPort: "Nothing is listening on this port." },
+  { closedPort: "Auf diesem Port lauscht nichts." },
+);
+
+/** Returns the sentence for a failure code. @param phase the phase that failed, if it is known */
+export function failureText(code: string, phase: string | null = null): string {
+  // A server that rejects the connection in its greeting has the same code as a closed port.
+  if (code === "refused" && phase === "connect") return portTexts().closedPort;
   return new Map(Object.entries(failures())).get(code) ?? code;
 }

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Glob } from "bun";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
-import { followCommands } from "../fixtures/process/page.ts";
+import { followCommands, pageCommands } from "../fixtures/process/page.ts";
 import { type Sealpost, startSealpost } from "../fixtures/process/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -43,19 +43,14 @@ afterAll(async () => {
   folder[Symbol.dispose]();
 });
 
-/** Returns the shell blocks of a page, without the commands that need the provider. */
-function commandsOf(page: string): string {
-  const blocks = readFileSync(join(ROOT, page), "utf8").matchAll(/^( *)```sh\n([\s\S]*?)^\1```$/gm);
-  return [...blocks]
-    .flatMap(([, , block = ""]) => block.split("\n"))
-    .filter((line) => !/send_test_email|bun run cli/.test(line))
-    .join("\n");
-}
-
 /** Runs the commands of a page. */
 async function follow(page: string) {
   const { token } = await sealpost.logIn();
-  return followCommands(commandsOf(page), folder.path, { ...VARIABLES, URL: sealpost.url, TOKEN: token });
+  return followCommands((await pageCommands(page)).join("\n"), folder.path, {
+    ...VARIABLES,
+    URL: sealpost.url,
+    TOKEN: token,
+  });
 }
 
 describe.skipIf(MISSING.length > 0)("the commands of", () => {
@@ -66,6 +61,14 @@ describe.skipIf(MISSING.length > 0)("the commands of", () => {
       expect(String(result.value ?? result.error?.message)).toMatch(/^(true$|https:\/\/)/);
       expect((detail?.warnings ?? []).filter((text) => text !== EXPECTED_WARNING)).toEqual([]);
     }
+  });
+
+  test("docs/providers.md save a definition, and list the presets", async () => {
+    const { envelopes } = await follow("docs/providers.md");
+    expect(envelopes.map(({ result }) => result.value)).toMatchObject([
+      true,
+      { fastmail: { id: "fastmail" } },
+    ]);
   });
 
   test("docs/providers/ses.md compute the SMTP password as the program of AWS does", async () => {

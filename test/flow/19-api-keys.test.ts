@@ -1,8 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { join } from "node:path";
 import type { Envelope } from "../fixtures/process/api.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
+import { pageCommands } from "../fixtures/process/page.ts";
 import { runCli, startSealpost } from "../fixtures/process/sealpost.ts";
 import { run } from "../fixtures/smime/openssl.ts";
 
@@ -16,10 +16,7 @@ interface Created {
 }
 
 test.skipIf(MISSING.length > 0)("the commands of docs/api-keys.md work in their order", async () => {
-  const page = await Bun.file(join(import.meta.dir, "..", "..", "docs", "api-keys.md")).text();
-  const commands = [...page.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].flatMap(([, block = ""]) =>
-    block.trim().split("\n"),
-  );
+  const commands = (await pageCommands("docs/api-keys.md")).flatMap((block) => block.trim().split("\n"));
   using folder = temporaryFolder();
   await using sealpost = await startSealpost({ folder: folder.path });
   const { token, save } = await sealpost.logIn();

@@ -80,6 +80,23 @@ describe.skipIf(MISSING.length > 0)("the commands of", () => {
     expect(rest).not.toContain("to do");
   });
 
+  test("docs/metrics.md create a key that reads the metrics, and nothing else", async () => {
+    const [commands = ""] = await pageCommands("docs/metrics.md");
+    const { token } = await sealpost.logIn();
+    const here = commands.replace("http://127.0.0.1:8080", sealpost.url);
+    const { envelopes } = await followCommands(here, folder.path, { TOKEN: token });
+    const [, key = ""] = /"key":"(sp_[^"]*)"/.exec(JSON.stringify(envelopes)) ?? [];
+    expect(envelopes).toHaveLength(1);
+    const get = (path: string) =>
+      fetch(`${sealpost.url}${path}`, { headers: { Authorization: `Bearer ${key}` } });
+    const response = await get("/metrics");
+    expect({ status: response.status, text: await response.text() }).toEqual({
+      status: 200,
+      text: expect.stringMatching(/^sealpost_info\{.*\} 1$/m),
+    });
+    expect((await get("/smtpserver/")).status).toBe(403);
+  });
+
   test("docs/send.md send, with copies and attachments, later, and many at a time", async () => {
     const before = smtp.messages.length;
     const { envelopes } = await follow("docs/send.md");

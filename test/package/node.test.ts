@@ -1,7 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { startSmtpServer, testCertificates } from "../../src/testing/smtp/index.ts";
 import { node22 } from "../fixtures/process/node.ts";
+import { pageCommands } from "../fixtures/process/page.ts";
 import { SENDER, sender } from "../fixtures/smime/authority.ts";
 import { opensslVerify } from "../fixtures/smime/verify.ts";
 import { findObstacle, makeProject, run, TEST_MS } from "./project.ts";
@@ -73,6 +74,35 @@ test.skipIf(obstacle !== "")(
     expect(await run([node, PROGRAM, "cli", "admin", "list"], project.path)).toBe("");
     const failed = await run([node, PROGRAM, "stat"], project.path).catch(String);
     expect(failed).toContain("sealpost: unknown command: stat\nUsage: sealpost");
+  },
+);
+
+test.skipIf(obstacle !== "" || Bun.which("npx") === null)(
+  "the commands of docs/node.md start the server and the command line of the package",
+  async () => {
+    using project = await makeProject({}, ["hono", "drizzle-orm@0.45", "valibot"]);
+    const [, commands = ""] = await pageCommands("docs/node.md");
+    const [server = "", cli = ""] = commands.trim().split("\n");
+    const PATH = `${dirname(await node22())}:${process.env.PATH ?? ""}`;
+    expect(await run(["bash", "-c", cli], project.path, { PATH })).toBe("No message waits\n");
+    const child = Bun.spawn(["bash", "-c", server], {
+      cwd: project.path,
+      env: { ...process.env, PATH, PORT: "0" },
+      stdout: "pipe",
+      stderr: "ignore",
+      // npx does not pass signals on.
+      detached: true,
+    });
+    try {
+      let output = "";
+      for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+        output += chunk;
+        if (output.includes("Password:")) break;
+      }
+      expect(output).toMatch(/^Sealpost is listening on http:/m);
+    } finally {
+      process.kill(-child.pid, "SIGKILL");
+    }
   },
 );
 

@@ -48,7 +48,7 @@ const RUN_BY: Readonly<Record<string, string | readonly (string | null)[]>> = {
   "docs/node.md": [null, "test/package/node.test.ts"],
   "docs/oauth.md": PROVIDERS,
   "docs/operate.md": [FILES, "test/cli/backup.test.ts", "test/cli/backup.test.ts"],
-  "docs/page.md": RUNTIMES,
+  "docs/page.md": [START],
   "docs/providers.md": PROVIDERS,
   "docs/providers/gmail.md": PROVIDERS,
   "docs/providers/google-workspace.md": PROVIDERS,

@@ -42,7 +42,6 @@ async function lines(page: string): Promise<readonly string[]> {
 }
 
 const STARTS = [
-  ...(await lines("docs/page.md")),
   ...(await lines("docs/metrics.md")),
   ...(await lines("docs/deno.md")).filter((line) => line.includes(" start")),
   ...(await lines("docs/workers.md")),

@@ -47,7 +47,7 @@ afterAll(async () => {
   await rm(clone, { recursive: true, force: true });
 });
 
-/** Starts `npm start` in the clone, and waits until the server listens. */
+/** Starts `npm start` in the clone, as README.md and docs/page.md do, and waits until the server listens. */
 async function npmStart(...around: readonly string[]) {
   const startMs = performance.now();
   const child = Bun.spawn([...around, "npm", "start"], {
@@ -118,6 +118,7 @@ describe.skipIf(obstacle !== "")("a clone", () => {
   test.each(["SIGTERM", "SIGINT"] as const)("ends on %s to npm start", async (signal) => {
     const { child, url } = await npmStart();
     expect(await isServed(url)).toBe(true);
+    expect((await fetch(`${url}/ui/`)).status).toBe(200);
     child.kill(signal);
     await child.exited;
     expect(await isServed(url)).toBe(false);

@@ -32,6 +32,8 @@ export function circles(sources: readonly Source[]): readonly (readonly string[]
 
 /** The Worker's build puts this file in the place of `smtp.ts`. */
 const REPLACEMENT = "src/runtime/workers/worker-mailer.ts";
+/** The main module of a Worker, whose class the platform finds by its name. */
+const WORKER_OBJECT = "src/runtime/workers/object.ts";
 
 /** Exported names that no file imports and no door offers. */
 export function unusedExports(
@@ -46,7 +48,7 @@ export function unusedExports(
       else used.set(target, new Set([...(used.get(target) ?? []), ...names]));
     }
   }
-  const doors = doorFiles().add(REPLACEMENT);
+  const doors = doorFiles().add(REPLACEMENT).add(WORKER_OBJECT);
   return sources
     .filter((source) => isIn(source) && !doors.has(source.path) && used.get(source.path) !== null)
     .flatMap(({ path, exports }) =>

@@ -11,6 +11,8 @@ const ROOT = join(import.meta.dir, "..", "..");
 export const WORKER_FOLDER = join(ROOT, "dist", "workers");
 
 const WORKER_SOURCES = join(ROOT, "src", "runtime", "workers");
+/** Main source file of the Worker that keeps its database in a Durable Object. */
+export const OBJECT_ENTRY = join(WORKER_SOURCES, "object.ts");
 const MAILER = join(WORKER_SOURCES, "worker-mailer.ts");
 const PLUGIN_CONFIG = join(ROOT, CONFIG_FILE);
 const LIBRARY_SOCKETS = join(ROOT, "src", "transport", "worker-mailer", "sockets.ts");
@@ -250,7 +252,8 @@ function externalsOf(text: string): string[] {
 }
 
 if (import.meta.main) {
-  const bundle = await bundleWorker(undefined, parseConfig(process.env).transport);
+  const entry = process.argv.includes("object") ? OBJECT_ENTRY : undefined;
+  const bundle = await bundleWorker(entry, parseConfig(process.env).transport);
   await writeWorker(bundle);
   const bytes = bundle.modules.reduce((sum, { text }) => sum + Bun.gzipSync(text).length, 0);
   process.stdout.write(

@@ -18,6 +18,11 @@ export const QUEUES = {
   queueConsumers: { [QUEUE_NAME]: { maxBatchSize: 100, maxBatchTimeout: 0, maxRetries: 0 } },
 };
 
+/** The namespace of the Worker that keeps its database in a Durable Object. */
+export const OBJECTS: Services = {
+  durableObjects: { OBJECT: { className: "Sealpost", useSQLite: true } },
+};
+
 /** Bindings in Miniflare's own form. */
 export interface Services {
   readonly queueProducers?: Record<string, { readonly queueName: string }>;
@@ -25,6 +30,8 @@ export interface Services {
   readonly serviceBindings?: Record<string, () => object>;
   /** Classes of Durable Objects that the main module exports. */
   readonly durableObjects?: Record<string, { readonly className: string; readonly useSQLite: true }>;
+  /** Folder that keeps their data. Default: a temporary one. */
+  readonly durableObjectsPersist?: string;
 }
 
 export interface ServeWorkerOptions {

@@ -9,11 +9,13 @@ const IGNORED = ["HOST", "PORT"];
 
 /**
  * Reads the settings from the bindings of a Worker. It ignores bindings with other names.
+ * @param place of the database: a server, or the object itself.
  * @throws {SealpostError} `bad_setting`, one line that names the missing or invalid binding.
  */
-export function parseBindings(bindings: Bindings): Config {
+export function parseBindings(bindings: Bindings, place: "server" | "object" = "server"): Config {
   const config = parseConfig(textsOf(bindings));
-  assertRemoteDatabase(bindings.SEALPOST_DATABASE_URL, config);
+  if (place === "server") assertRemoteDatabase(bindings.SEALPOST_DATABASE_URL, config);
+  else assertNoDatabase(bindings.SEALPOST_DATABASE_URL);
   if (config.keys.isEmpty) {
     throw invalidSetting(
       "SEALPOST_KEYS",
@@ -29,6 +31,14 @@ function assertRemoteDatabase(given: unknown, { databaseUrl }: Config): void {
   throw invalidSetting(
     "SEALPOST_DATABASE_URL",
     `SEALPOST_DATABASE_URL: ${problem}; expected libsql://… or https://…`,
+  );
+}
+
+function assertNoDatabase(given: unknown): void {
+  if (given === undefined || given === "") return;
+  throw invalidSetting(
+    "SEALPOST_DATABASE_URL",
+    "SEALPOST_DATABASE_URL: this Worker has its database in a Durable Object; remove this binding, or build with `bun run build:workers`",
   );
 }
 

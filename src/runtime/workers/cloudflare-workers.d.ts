@@ -5,6 +5,19 @@ declare module "cloudflare:workers" {
   /** Keeps the current invocation alive until this promise settles. */
   export function waitUntil(promise: Promise<unknown>): void;
 
+  type Storage = Parameters<typeof import("../../storage/durable/connect.ts").openObjectDatabase>[0];
+  /** An object that is alone with its storage. */
+  export abstract class DurableObject {
+    constructor(ctx: DurableObject["ctx"], bindings: unknown);
+    protected readonly ctx: {
+      readonly storage: Storage & {
+        /** Replaces the alarm. Part of the transaction in which it is called. */
+        setAlarm(at: number): Promise<void>;
+      };
+      waitUntil(promise: Promise<unknown>): void;
+    };
+  }
+
   /** A span of the platform. */
   export interface WorkerSpan {
     /** Whether the span is recorded. */

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Context } from "hono";
 import type { Config } from "../../config.ts";
+import type { Database } from "../../contracts/database.ts";
 import type { Wake } from "../../contracts/wake.ts";
 import { canonicalIp } from "../../domain/network.ts";
 import { parseKeyring } from "../../secrets/keyring.ts";
@@ -37,20 +38,20 @@ export interface WorkerDrivers extends Drivers {
 /**
  * Creates the drivers of an instance on Workers, without I/O.
  * @param queue the binding of the queue of wakes.
- * @param keepAlive keeps a commit going after its client has disconnected. Not needed if every request does so.
+ * @param open opens the database. Default: the one of `SEALPOST_DATABASE_URL`.
  * @throws {SealpostError} `bad_setting`.
  */
 export function createWorkerDrivers(
   config: Config,
   queue: unknown,
-  keepAlive?: (work: Promise<unknown>) => void,
+  open: (config: Config) => Database = openServer(),
 ): WorkerDrivers {
   assertTransport(config);
   const wake = wakeOf(config, queue);
   if (config.tlsCa !== "") {
     log.warning("SEALPOST_TLS_CA has no effect: Workers verify mail servers against public authorities only");
   }
-  const { databaseUrl: url, databaseToken, egress, egressPorts: ports } = config;
+  const { egress, egressPorts: ports } = config;
   const ehloName = config.ehloName === "" ? NAMELESS : config.ehloName;
   const http = createFetchClient({ egress, ports });
   const byName = createConnectByName({ egress, ports: httpPorts(ports) });
@@ -58,7 +59,7 @@ export function createWorkerDrivers(
   const apis = { http, connect, now: platform.now };
   const transport = TRANSPORT.create({ egress, ports, ehloName, apis });
   return {
-    database: openRemoteDatabase({ url, authToken: databaseToken.reveal(), keepAlive }),
+    database: open(config),
     keyring: parseKeyring(config.keys.reveal()),
     transport,
     http,
@@ -71,6 +72,15 @@ export function createWorkerDrivers(
     // Cloudflare sets this header and overwrites the one of a client.
     clientAddress: (c) => canonicalIp(c.req.header("cf-connecting-ip") ?? ""),
   };
+}
+
+/**
+ * Opens the database of `SEALPOST_DATABASE_URL`.
+ * @param keepAlive keeps a commit going after its client has disconnected. Not needed if every request does so.
+ */
+export function openServer(keepAlive?: (work: Promise<unknown>) => void): (config: Config) => Database {
+  return ({ databaseUrl: url, databaseToken }) =>
+    openRemoteDatabase({ url, authToken: databaseToken.reveal(), keepAlive });
 }
 
 function drainsOf(transport: ScopedTransport): InvocationDrains {

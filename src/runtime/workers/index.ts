@@ -4,7 +4,7 @@ import type { InvocationDrains } from "../../services.ts";
 import type { QueueProducer } from "../../wake/cloudflare.ts";
 import { type DriversOptions, settingsOf } from "../options.ts";
 import { parseBindings } from "./bindings.ts";
-import { createWorkerDrivers, type WorkerDrivers } from "./drivers.ts";
+import { createWorkerDrivers, openServer, type WorkerDrivers } from "./drivers.ts";
 import { REQUEST_MS, type ScopedTransport } from "./transport.ts";
 
 export { consumeWakes, type QueueBatch, type QueueProducer } from "../../wake/cloudflare.ts";
@@ -40,7 +40,7 @@ export function createDrivers(options: WorkerDriversOptions): HostDrivers {
     parseBindings(settings),
     options.queue,
     // Outside an invocation there is nothing to keep alive.
-    (work) => void keepAlive(work).catch(() => undefined),
+    openServer((work) => void keepAlive(work).catch(() => undefined)),
   );
   return {
     ...drivers,

@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config.ts";
+import type { Database } from "../../contracts/database.ts";
 import { createSealpost, internalsOf, type Sealpost } from "../../sealpost.ts";
 import { createConfiguredAdmin } from "../configured-admin.ts";
 import { pluginsOf } from "../default-plugins.ts";
@@ -22,10 +23,15 @@ export interface WorkerInstance {
 /**
  * Creates an instance from its settings, without I/O.
  * @param queue the binding of the queue of wakes.
+ * @param open opens the database. Default: the one of `SEALPOST_DATABASE_URL`.
  * @throws {SealpostError} `bad_setting`.
  */
-export function createWorkerInstance(config: Config, queue: unknown): WorkerInstance {
-  const drivers = createWorkerDrivers(config, queue);
+export function createWorkerInstance(
+  config: Config,
+  queue: unknown,
+  open?: (config: Config) => Database,
+): WorkerInstance {
+  const drivers = createWorkerDrivers(config, queue, open);
   const { transport } = drivers;
   const sealpost = createSealpost({
     ...drivers,

@@ -1,20 +1,11 @@
 import { env } from "cloudflare:workers";
 import { getLogger } from "@logtape/logtape";
-import { SealpostError } from "../../errors.ts";
-import { internalsOf } from "../../sealpost.ts";
 import { consumeWakes, type QueueBatch } from "../../wake/cloudflare.ts";
-import { failure } from "../../wire/envelope.ts";
-import { PLATFORM as platform } from "../platform.ts";
 import { type Bindings, parseBindings } from "./bindings.ts";
 import { QUEUE } from "./drivers.ts";
-import { createWorkerInstance, type WorkerInstance } from "./instance.ts";
-import { configureConsole } from "./logging.ts";
+import { createWorkerInstance } from "./instance.ts";
+import { createInvocations, drain, type InvocationContext, unavailable } from "./invocations.ts";
 import { REQUEST_MS, TRIGGERED_MS } from "./transport.ts";
-
-/** The part of Cloudflare's `ExecutionContext` that Sealpost uses. */
-interface InvocationContext {
-  waitUntil(promise: Promise<unknown>): void;
-}
 
 /** The part of Cloudflare's `ScheduledController` that Sealpost uses. */
 interface Trigger {
@@ -22,11 +13,11 @@ interface Trigger {
 }
 
 const log = getLogger(["sealpost", "entry"]);
-/** Time to set a binding that is missing. */
-const SETUP_RETRY_SECONDS = 60;
-
 /** Created while the isolate starts, when no request waits yet. Every response reports invalid settings. */
-const opened = open(env);
+const { inInvocation } = createInvocations(env, (bindings) => ({
+  config: parseBindings(bindings),
+  create: (config) => createWorkerInstance(config, bindings[QUEUE]),
+}));
 
 /** Sealpost as a Cloudflare Worker. Its bindings are its settings. */
 export default {
@@ -70,63 +61,4 @@ export default {
 function isDaily(cron: string): boolean {
   const [, hour = "0"] = cron.split(" ");
   return /^\d+$/.test(hour);
-}
-
-function drain({ sealpost, transport }: WorkerInstance): Promise<void> {
-  return transport.drainNow(internalsOf(sealpost).services.drain);
-}
-
-async function inInvocation<T>(
-  context: InvocationContext,
-  timeMs: number,
-  work: (instance: WorkerInstance) => T | Promise<T>,
-): Promise<T> {
-  const { instance, error } = opened;
-  if (instance === null) throw error;
-  const { result, end } = instance.transport.run(async () => {
-    await instance.ready();
-    return work(instance);
-  }, timeMs);
-  context.waitUntil(end);
-  return result;
-}
-
-function open(
-  bindings: Bindings,
-):
-  | { readonly instance: WorkerInstance; readonly error: null }
-  | { readonly instance: null; readonly error: unknown } {
-  // For errors in the settings themselves, the log level included.
-  configureConsole("info");
-  try {
-    const config = parseBindings(bindings);
-    configureConsole(config.log);
-    return { instance: createWorkerInstance(config, bindings[QUEUE]), error: null };
-  } catch (error) {
-    return { instance: null, error };
-  }
-}
-
-/** The response of an instance that cannot start. Only the log names invalid settings. */
-function unavailable(cause: unknown): Response {
-  const isUnavailable = cause instanceof SealpostError && cause.code === "database_unavailable";
-  const error = isUnavailable ? cause : notSetUp(cause);
-  log.error("This instance cannot start: {message}", {
-    message: cause instanceof Error ? cause.message : String(cause),
-    cause,
-  });
-  return Response.json(failure(error, platform.now(), null), {
-    status: error.status,
-    headers: {
-      "Cache-Control": "no-store",
-      "Retry-After": String(error.retryAfterSeconds ?? SETUP_RETRY_SECONDS),
-    },
-  });
-}
-
-function notSetUp(cause: unknown): SealpostError {
-  return new SealpostError("database_unavailable", "This instance is not set up yet: see its log", {
-    cause,
-    retryAfterSeconds: SETUP_RETRY_SECONDS,
-  });
 }

@@ -20,6 +20,8 @@ interface ObjectStorage {
   transactionSync<T>(work: () => T): T;
 }
 
+type OnStatement = (sql: string) => void;
+
 /** No lock is ever waited for, so this only bounds how long a shared transaction keeps the thread. */
 const GROUP_COMMIT = { maxStatements: 500, maxWaitMs: 5_000 };
 
@@ -30,6 +32,7 @@ const COMMENT = /^(?:--|\/\*)/;
 /**
  * Opens the database inside a Durable Object. It has one thread and no other user, so nothing waits for a lock. A commit
  * resolves before it is durable, but no response and no byte on a socket leaves the object until it is.
+ * @param onStatement called with the text of each statement, in the transaction of its commit.
  * @example
  * ```ts
  * class Store extends DurableObject {
@@ -37,21 +40,28 @@ const COMMENT = /^(?:--|\/\*)/;
  * }
  * ```
  */
-export function openObjectDatabase(storage: ObjectStorage): Database {
-  return new LibsqlDatabase(connectObject(storage));
+export function openObjectDatabase(storage: ObjectStorage, onStatement?: OnStatement): Database {
+  return new LibsqlDatabase(connectObject(storage, onStatement));
 }
 
 /** Connects to the database inside a Durable Object. */
-export function connectObject(storage: ObjectStorage): Connections {
+export function connectObject(
+  storage: ObjectStorage,
+  onStatement: OnStatement = () => undefined,
+): Connections {
+  const run = (statement: InStatement) => {
+    const result = execute(storage, statement);
+    onStatement(typeof statement === "string" ? statement : statement.sql);
+    return result;
+  };
   let isClosed = false;
   const client: StatementClient = {
-    execute: async (statement: InStatement) => execute(storage, statement),
+    execute: async (statement: InStatement) => run(statement),
     batch: async (statements) =>
       storage.transactionSync(() =>
         statements.map((statement, index) => {
           try {
-            return execute(
-              storage,
+            return run(
               Array.isArray(statement) ? { sql: statement[0], args: statement[1] ?? [] } : statement,
             );
           } catch (error) {

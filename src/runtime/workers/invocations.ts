@@ -1,0 +1,96 @@
+import { getLogger } from "@logtape/logtape";
+import type { Config } from "../../config.ts";
+import { SealpostError } from "../../errors.ts";
+import { internalsOf } from "../../sealpost.ts";
+import { failure } from "../../wire/envelope.ts";
+import { PLATFORM as platform } from "../platform.ts";
+import type { Bindings } from "./bindings.ts";
+import type { WorkerInstance } from "./instance.ts";
+import { configureConsole } from "./logging.ts";
+
+/** The part of Cloudflare's `ExecutionContext` that Sealpost uses. */
+export interface InvocationContext {
+  waitUntil(promise: Promise<unknown>): void;
+}
+
+/** Runs work in an instance that has started. */
+interface Invocations {
+  /** @throws the error of settings that are invalid, or of the start. */
+  inInvocation<T>(
+    context: InvocationContext,
+    timeMs: number,
+    work: (instance: WorkerInstance) => T | Promise<T>,
+  ): Promise<T>;
+}
+
+/** Settings, and what creates an instance with them. */
+interface Plan {
+  readonly config: Config;
+  readonly create: (config: Config) => WorkerInstance;
+}
+
+const log = getLogger(["sealpost", "entry"]);
+/** Time to set a binding that is missing. */
+const SETUP_RETRY_SECONDS = 60;
+
+/** Creates an instance without I/O. If its settings are invalid, each invocation rejects. */
+export function createInvocations(bindings: Bindings, plan: (bindings: Bindings) => Plan): Invocations {
+  const { instance, error } = open(bindings, plan);
+  return {
+    async inInvocation(context, timeMs, work) {
+      if (instance === null) throw error;
+      const { result, end } = instance.transport.run(async () => {
+        await instance.ready();
+        return work(instance);
+      }, timeMs);
+      context.waitUntil(end);
+      return result;
+    },
+  };
+}
+
+/** Sends the queued mail that is due. */
+export function drain({ sealpost, transport }: WorkerInstance): Promise<void> {
+  return transport.drainNow(internalsOf(sealpost).services.drain);
+}
+
+function open(
+  bindings: Bindings,
+  plan: (bindings: Bindings) => Plan,
+):
+  | { readonly instance: WorkerInstance; readonly error: null }
+  | { readonly instance: null; readonly error: unknown } {
+  // For errors in the settings themselves, the log level included.
+  configureConsole("info");
+  try {
+    const { config, create } = plan(bindings);
+    configureConsole(config.log);
+    return { instance: create(config), error: null };
+  } catch (error) {
+    return { instance: null, error };
+  }
+}
+
+/** The response of an instance that cannot start. Only the log names invalid settings. */
+export function unavailable(cause: unknown): Response {
+  const isUnavailable = cause instanceof SealpostError && cause.code === "database_unavailable";
+  const error = isUnavailable ? cause : notSetUp(cause);
+  log.error("This instance cannot start: {message}", {
+    message: cause instanceof Error ? cause.message : String(cause),
+    cause,
+  });
+  return Response.json(failure(error, platform.now(), null), {
+    status: error.status,
+    headers: {
+      "Cache-Control": "no-store",
+      "Retry-After": String(error.retryAfterSeconds ?? SETUP_RETRY_SECONDS),
+    },
+  });
+}
+
+function notSetUp(cause: unknown): SealpostError {
+  return new SealpostError("database_unavailable", "This instance is not set up yet: see its log", {
+    cause,
+    retryAfterSeconds: SETUP_RETRY_SECONDS,
+  });
+}

@@ -1,0 +1,129 @@
+import { DurableObject } from "cloudflare:workers";
+import { getLogger } from "@logtape/logtape";
+import { openObjectDatabase } from "../../storage/durable/connect.ts";
+import { createOutboxRepository } from "../../storage/outbox.ts";
+import { type Bindings, parseBindings } from "./bindings.ts";
+import { createWorkerInstance, type WorkerInstance } from "./instance.ts";
+import { createInvocations, drain, unavailable } from "./invocations.ts";
+import { REQUEST_MS } from "./transport.ts";
+
+/** The binding of the objects' namespace, and the name of the one object. */
+const NAMESPACE = "OBJECT";
+const NAME = "sealpost";
+/** An alarm is ended after 15 minutes. */
+const ALARM_MS = 14 * 60_000;
+const DAY_MS = 24 * 3_600_000;
+/** The request that queues a message usually sends it. If the object ends before that, an alarm does. */
+const AFTER_REQUEST_MS = 30_000;
+/** Mail that is due but could not be sent yet, because of a limit of its server. */
+const BLOCKED_MS = 1_000;
+/** A statement that changes when mail is due. */
+const CHANGES_MAIL = /^\s*(?:insert into|update)\s+"?mail"?\s/i;
+/** Larger bodies are rejected before they are read. */
+const MAX_BODY_BYTES = 16 * 1_048_576;
+
+const log = getLogger(["sealpost", "entry"]);
+
+/** A whole instance with its database. Its alarm is the clock of queued mail and of the daily work. */
+export class Sealpost extends DurableObject {
+  readonly #database = openObjectDatabase(this.ctx.storage, (sql) => this.#onStatement(sql));
+  readonly #outbox = createOutboxRepository(this.#database);
+  readonly #invocations;
+  /** Milliseconds since the Unix epoch; infinite if no alarm is set, or none is known. */
+  #alarmAt = Number.POSITIVE_INFINITY;
+  #hasChangedMail = true;
+  #prunedAt = 0;
+
+  constructor(ctx: DurableObject["ctx"], bindings: Bindings) {
+    super(ctx, bindings);
+    this.#invocations = createInvocations(bindings, () => ({
+      config: parseBindings(bindings, "object"),
+      create: (config) => createWorkerInstance(config, undefined, () => this.#database),
+    }));
+  }
+
+  /** Handles a request that the Worker passed on. */
+  async fetch(request: Request): Promise<Response> {
+    try {
+      return await this.#run(REQUEST_MS, ({ sealpost }) => sealpost.app.fetch(request, {}));
+    } catch (error) {
+      return unavailable(error);
+    }
+  }
+
+  /** Sends queued mail that is due, and once a day deletes rows past their retention. */
+  async alarm(): Promise<void> {
+    this.#alarmAt = Number.POSITIVE_INFINITY;
+    // The platform gives up an alarm that fails seven times, so none may fail.
+    await this.#run(ALARM_MS, (instance) => this.#work(instance)).catch((error) =>
+      log.error("The work of an alarm failed: {error}", { error }),
+    );
+    await this.#arm();
+  }
+
+  async #work(instance: WorkerInstance): Promise<void> {
+    const now = Date.now();
+    if (now - this.#prunedAt >= DAY_MS) {
+      this.#prunedAt = now;
+      await instance.sealpost.prune();
+    }
+    await drain(instance);
+  }
+
+  #run<T>(timeMs: number, work: (instance: WorkerInstance) => T | Promise<T>): Promise<T> {
+    const waitUntil = (end: Promise<unknown>) =>
+      this.ctx.waitUntil(end.then(() => (this.#hasChangedMail ? this.#arm() : undefined)));
+    return this.#invocations.inInvocation({ waitUntil }, timeMs, work);
+  }
+
+  /** Runs in the transaction of the commit, so no message is stored without an alarm. */
+  #onStatement(sql: string): void {
+    if (!CHANGES_MAIL.test(sql)) return;
+    this.#hasChangedMail = true;
+    const at = Date.now() + AFTER_REQUEST_MS;
+    if (at < this.#alarmAt) void this.#setAlarm(at);
+  }
+
+  /** Sets the alarm to the time when the next message is due, or to the next day. */
+  async #arm(): Promise<void> {
+    this.#hasChangedMail = false;
+    const queues = await this.#outbox.listQueues();
+    const now = Date.now();
+    const dueAt = Math.min(...queues.map((queue) => Math.max(queue.dueAt, queue.openUntil ?? 0)));
+    await this.#setAlarm(dueAt <= now ? now + BLOCKED_MS : Math.min(dueAt, now + DAY_MS));
+  }
+
+  #setAlarm(at: number): Promise<void> {
+    this.#alarmAt = at;
+    return this.ctx.storage.setAlarm(at);
+  }
+}
+
+/** Passes each request on to the object. */
+export default {
+  async fetch(request: Request, bindings: Bindings): Promise<Response> {
+    const namespace = bindings[NAMESPACE];
+    try {
+      if (!isNamespace(namespace))
+        throw new TypeError(`${NAMESPACE}: the binding of the Durable Object is missing`);
+      return await namespace.getByName(NAME).fetch(await buffered(request));
+    } catch (error) {
+      return unavailable(error);
+    }
+  },
+};
+
+/** A request whose body has arrived. A slow client occupies the Worker, not the object. */
+async function buffered(request: Request): Promise<Request> {
+  const length = Number(request.headers.get("Content-Length") ?? Number.POSITIVE_INFINITY);
+  if (request.body === null || length > MAX_BODY_BYTES) return request;
+  return new Request(request, { body: await request.arrayBuffer() });
+}
+
+interface Namespace {
+  getByName(name: string): { fetch(request: Request): Promise<Response> };
+}
+
+function isNamespace(value: unknown): value is Namespace {
+  return typeof value === "object" && value !== null && "getByName" in value;
+}

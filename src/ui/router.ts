@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
 import type { ComponentType } from "preact";
+import { hasUnsaved, leaving } from "./unsaved.ts";
 
 /** One page. `pages/index.ts` lists them all. */
 export interface Page {
@@ -22,7 +23,17 @@ export interface PageProps {
 /** The segments of the current address after `#/`. */
 export const segments = signal<readonly string[]>(read());
 
+/** The address that {@link segments} were read from. */
+let current = location.hash;
+
 addEventListener("hashchange", () => {
+  if (location.hash === current) return;
+  if (hasUnsaved()) {
+    leaving.value = location.hash;
+    history.replaceState(null, "", current === "" ? "#/" : current);
+    return;
+  }
+  current = location.hash;
   segments.value = read();
 });
 

@@ -32,7 +32,14 @@ const button = (name: string, on: Page = page) => on.getByRole("button", { name,
 const field = (name: string, on: Page = page) => on.getByLabel(name, { exact: true });
 const title = (name: string, on: Page = page) =>
   on.getByRole("heading", { level: 1, name, exact: true }).waitFor();
+/** Opens a form. What another form has changed is dropped. */
 const openForm = async (name: string, on: Page = page) => {
+  await on.getByRole("link", { name: "Servers" }).click();
+  const leave = button("Leave without saving", on);
+  const servers = on.getByRole("heading", { level: 1, name: "Servers" });
+  await leave.or(servers).first().waitFor();
+  if (await leave.isVisible()) await leave.click();
+  await servers.waitFor();
   await on.evaluate(`location.hash = "#/server/${name}"`);
   await title(`Edit ${name}`, on);
 };
@@ -150,6 +157,34 @@ describe.skipIf(CHROMIUM === null)("a definition on the admin page", () => {
       sender: FILE_SENDER,
       private_key: "__CENSORED__",
     });
+  });
+
+  test("asks before changes are lost, and stays where they are", async () => {
+    await openForm("shared");
+    await field("Description").fill("not saved");
+    await page.getByRole("link", { name: "Audit" }).click();
+    await page.getByRole("dialog", { name: "Leave without saving?" }).waitFor();
+    await page.locator(":focus", { hasText: "Stay" }).waitFor();
+    expect(await violationsOf(page)).toEqual([]);
+    await shoot(page, "server-leave");
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "hidden" });
+    expect(await field("Description").inputValue()).toBe("not saved");
+    expect(page.url()).toEndWith("#/server/shared");
+    const asked = page.waitForEvent("dialog");
+    await page.evaluate("setTimeout(() => location.reload())");
+    const question = await asked;
+    expect(question.type()).toBe("beforeunload");
+    await question.dismiss();
+    await page.getByRole("link", { name: "Audit" }).click();
+    await button("Leave without saving").click();
+    await title("Audit");
+    expect(await stored("shared")).not.toMatchObject({ description: "not saved" });
+    await openForm("shared");
+    await field("Description").fill("saved");
+    await field("Description").fill("");
+    await page.getByRole("link", { name: "Audit" }).click();
+    await title("Audit");
   });
 
   test("is deleted after a second click", async () => {

@@ -3,6 +3,7 @@ import { common } from "../i18n/common.ts";
 import { serverTexts } from "../i18n/server.ts";
 import { open } from "../router.ts";
 import { removeServer } from "../save-server.ts";
+import { dropUnsaved } from "../unsaved.ts";
 import { ErrorNotice } from "./notice.tsx";
 
 /** Deletes a definition, after a second click. */
@@ -13,6 +14,7 @@ export function RemoveServer({ name }: { readonly name: string }) {
   const remove = async () => {
     try {
       await removeServer(name);
+      dropUnsaved();
       open("servers");
     } catch (cause) {
       error.value = cause;

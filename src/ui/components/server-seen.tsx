@@ -10,7 +10,7 @@ export function ServerSeen({ result: { detail } }: { readonly result: TestResult
   const { greeting, tls, extensions, mechanisms, size, addresses } = server;
   const rows: readonly (readonly [string, readonly string[]])[] = [
     [t.greeting, greeting === null ? [] : [greeting]],
-    [t.tls, tls === null ? [t.noTls] : [tlsText(tls)]],
+    [t.tls, tls !== null ? [tlsText(tls)] : greeting === null ? [] : [t.noTls]],
     [t.chain, (tls?.chain ?? []).map(certificateText)],
     [t.mechanisms, mechanisms.length === 0 ? [] : [mechanisms.join(", ")]],
     [t.size, size === null ? [] : [t.megabytes(size)]],

@@ -2,6 +2,7 @@ import { common } from "../i18n/common.ts";
 import { type Page, segments, to } from "../router.ts";
 import { logOut, secondsLeft, session } from "../session.ts";
 import { LanguageChoice } from "./language-choice.tsx";
+import { LeaveDialog } from "./leave-dialog.tsx";
 import { Announcer, PageFrame } from "./page-frame.tsx";
 
 interface ShellProps {
@@ -58,6 +59,7 @@ export function Shell({ pages, page, args }: ShellProps) {
         )}
       </main>
       <Announcer />
+      <LeaveDialog />
     </div>
   );
 }

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { TargetedSubmitEvent } from "preact";
 import { errorText } from "../i18n/errors.ts";
+import { useUnsaved } from "../unsaved.ts";
 
 /** Runs the work of a form or a button, once at a time, and keeps its error. */
 export function useWork() {
@@ -52,7 +53,13 @@ export function useForm<T extends object>(
   parameters?: Readonly<Partial<Record<keyof T, string>>>,
 ) {
   const values = useSignal(initial);
-  const { isBusy, error, onSubmit, errorOf } = useWork();
+  const { isBusy, error, onSubmit: submit, errorOf } = useWork();
+  const markSaved = useUnsaved(values);
+  const onSubmit = (work: () => Promise<unknown>) =>
+    submit(async () => {
+      await work();
+      markSaved();
+    });
   const parameterOf = (name: keyof T & string): string => parameters?.[name] ?? name;
   /** Returns the properties that connect an input with a value. */
   const bind = <K extends keyof T & string>(name: K) => ({

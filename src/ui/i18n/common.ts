@@ -19,6 +19,10 @@ export const common = dictionary(
     copy: "Copy",
     copied: "Copied",
     none: "none",
+    unsavedTitle: "Leave without saving?",
+    unsaved: "The changes on this page are not saved.",
+    stay: "Stay",
+    leave: "Leave without saving",
   },
   {
     product: "Sealpost",
@@ -38,5 +42,9 @@ export const common = dictionary(
     copy: "Kopieren",
     copied: "Kopiert",
     none: "keine",
+    unsavedTitle: "Ohne Speichern verlassen?",
+    unsaved: "Die Änderungen auf dieser Seite sind nicht gespeichert.",
+    stay: "Bleiben",
+    leave: "Ohne Speichern verlassen",
   },
 );

@@ -1,15 +1,23 @@
 import { lazyPage } from "../components/lazy.tsx";
 import { navigation } from "../i18n/navigation.ts";
 import type { Page } from "../router.ts";
-import { serverPage } from "./server.tsx";
 import { serversPage } from "./servers.tsx";
-import { testPage } from "./test.tsx";
 
 /** Every page, in the order of the navigation. The first one opens after the login. */
 export const PAGES: readonly Page[] = [
   serversPage,
-  serverPage,
-  testPage,
+  lazyPage({
+    name: "server",
+    parent: "servers",
+    right: "smtpserver_write",
+    load: async () => (await import("./server.tsx")).ServerView,
+  }),
+  lazyPage({
+    name: "test",
+    parent: "servers",
+    right: "smtpserver_write",
+    load: async () => (await import("./test.tsx")).TestView,
+  }),
   lazyPage({
     name: "mail",
     label: () => navigation().mail,

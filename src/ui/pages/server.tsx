@@ -13,19 +13,13 @@ import { LimitsSection, SenderSection } from "../components/sending-sections.tsx
 import { SigningSection } from "../components/signing-section.tsx";
 import { serverTexts } from "../i18n/server.ts";
 import { loadPresets, type Presets } from "../presets.ts";
-import { open, type Page } from "../router.ts";
+import { open, type PageProps } from "../router.ts";
 import { loadValues, proposal, type StoredValues, saveValues } from "../save-server.ts";
 import type { Form, FormValues } from "../server-form.ts";
+import { useUnsaved } from "../unsaved.ts";
 
 /** Creates or changes a definition: `#/server`, `#/server/<name>`. */
-export const serverPage: Page = {
-  name: "server",
-  parent: "servers",
-  right: "smtpserver_write",
-  View: ServerView,
-};
-
-function ServerView({ args: [name] }: { readonly args: readonly string[] }) {
+export function ServerView({ args: [name] }: PageProps) {
   const t = serverTexts();
   const loading = useLoading(async () => {
     const [stored, presets] = await Promise.all([loadValues(name), loadPresets()]);
@@ -106,6 +100,7 @@ function useServerForm({ values, etag }: StoredValues, isNew: boolean) {
     error: useSignal<unknown>(null),
     etag: useSignal(etag),
   };
+  const markSaved = useUnsaved(form.values);
   const isBusy = useSignal(false);
   const theirs = useSignal<StoredValues | null>(null);
   useEffect(() => {
@@ -122,6 +117,7 @@ function useServerForm({ values, etag }: StoredValues, isNew: boolean) {
     theirs.value = null;
     try {
       await saveValues(form);
+      markSaved();
       open("test", form.values.peek().name);
     } catch (error) {
       form.error.value = error;
@@ -135,6 +131,7 @@ function useServerForm({ values, etag }: StoredValues, isNew: boolean) {
   const discard = () => {
     if (theirs.value === null) return;
     form.values.value = theirs.value.values;
+    markSaved();
     form.etag.value = theirs.value.etag;
     form.error.value = null;
     theirs.value = null;

@@ -10,17 +10,15 @@ import { announce, PageFrame } from "../components/page-frame.tsx";
 import { ServerSeen } from "../components/server-seen.tsx";
 import { common } from "../i18n/common.ts";
 import { testTexts } from "../i18n/test.ts";
-import { open, type Page } from "../router.ts";
+import { open, type PageProps } from "../router.ts";
 import { lastSaved } from "../save-server.ts";
 import { checkServer, reportOf, sendTest, type TestResult } from "../test-run.ts";
-
-/** Tests a stored definition: `#/test/<name>`. */
-export const testPage: Page = { name: "test", parent: "servers", right: "smtpserver_write", View: TestView };
 
 /** The recipient of the last test, for the next one. */
 const recipient = signal("");
 
-function TestView({ args: [name = ""] }: { readonly args: readonly string[] }) {
+/** Tests a stored definition: `#/test/<name>`. */
+export function TestView({ args: [name = ""] }: PageProps) {
   const t = testTexts();
   const { isBusy, result, error, run } = useTest();
   return (

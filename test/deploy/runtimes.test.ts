@@ -62,16 +62,19 @@ function spawn(command: string, env: Readonly<Record<string, string>>) {
   });
 }
 
-/** Waits until the server listens. @returns its URL. */
-async function urlOf({ stdout }: ReturnType<typeof spawn>): Promise<string> {
-  const decoder = new TextDecoder();
-  let output = "";
-  for await (const chunk of stdout) {
-    output += decoder.decode(chunk, { stream: true });
-    const [, url] = /^Sealpost is listening on (http:\S+)\n/m.exec(output) ?? [];
-    if (url !== undefined) return url;
-  }
-  throw new Error(`The command ended: ${output}`);
+/** Reads the output of a server. `ended` resolves after all its processes, which share the output. */
+function outputOf({ stdout }: ReturnType<typeof spawn>) {
+  const listening = Promise.withResolvers<string>();
+  const read = async () => {
+    let output = "";
+    for await (const chunk of stdout.pipeThrough(new TextDecoderStream())) {
+      output += chunk;
+      const [, url] = /^Sealpost is listening on (http:\S+)\n/m.exec(output) ?? [];
+      if (url !== undefined) listening.resolve(url);
+    }
+    listening.reject(new Error(`The command ended: ${output}`));
+  };
+  return { url: listening.promise, ended: read() };
 }
 
 describe.skipIf(obstacle !== "")("in a clone", () => {
@@ -82,19 +85,22 @@ describe.skipIf(obstacle !== "")("in a clone", () => {
       ...{ SEALPOST_ADMIN_PASSWORD: PASSWORD, OTEL_BSP_SCHEDULE_DELAY: "100" },
       ...(database !== "" && { SEALPOST_DATABASE_URL: database }),
     });
+    const output = outputOf(child);
     try {
-      const url = await urlOf(child);
+      const url = await output.url;
       expect((await fetch(`${url}/ui/`)).status).toBe(200);
       const api = await logIn(url, ADMIN, PASSWORD);
       const definition = { server: `127.0.0.1:${smtp.port}`, sender: "app@example.org" };
       const { body } = await api.test({ ...definition, recipient: "you@example.net" });
       expect(body.result.value).toBe(true);
       process.kill(-child.pid, "SIGTERM");
-      await child.exited;
+      await output.ended;
       if (line.includes("OTEL_")) await collector.until("submit", "deliver");
       expect(await fetch(url).catch(() => null)).toBeNull();
     } finally {
-      if (child.exitCode === null) process.kill(-child.pid, "SIGKILL");
+      // Only a server that ends gracefully stops the database that it has started.
+      if (child.exitCode === null) process.kill(-child.pid, "SIGTERM");
+      await output.ended;
     }
   });
 

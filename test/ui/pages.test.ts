@@ -219,6 +219,10 @@ describe.skipIf(CHROMIUM === null)("the admin page", () => {
     await reset.click();
     await reset.waitFor({ state: "detached" });
     expect(await seconds.inputValue()).toBe("120");
+    await seconds.fill("240");
+    await page.getByRole("navigation").getByRole("link", { name: "Audit" }).click();
+    await page.getByRole("button", { name: "Leave without saving" }).click();
+    await page.getByRole("heading", { level: 1, name: "Audit" }).waitFor();
   });
 
   test("is in German as a whole", async () => {

@@ -1,8 +1,9 @@
-import { useSignal } from "@preact/signals";
+import { useComputed, useSignal } from "@preact/signals";
 import { api, call, type ValueOf } from "../api.ts";
 import { noticeTexts } from "../i18n/notices.ts";
 import { settingTexts } from "../i18n/settings.ts";
 import { may } from "../session.ts";
+import { useUnsaved } from "../unsaved.ts";
 import { ErrorNotice, Notice } from "./notice.tsx";
 import { SettingField } from "./setting-field.tsx";
 import { unboundError, useWork } from "./work.ts";
@@ -20,6 +21,8 @@ interface PluginSettingsProps {
 export function PluginSettings({ plugin: { name, settings }, values, reload }: PluginSettingsProps) {
   const t = settingTexts();
   const changed = useSignal<ReadonlyMap<string, unknown>>(new Map());
+  // A save empties them, which is how they started.
+  useUnsaved(useComputed(() => [...changed.value]));
   const warnings = useSignal<readonly string[] | null>(null);
   const { isBusy, error, onSubmit, errorOf, run } = useWork();
   const names = settings.map((setting) => setting.name);

@@ -136,7 +136,11 @@ test("several workers on one database send every message once", async () => {
 
 test.each([
   ["SEALPOST_TRANSPORT", "worker-mailer", /^sealpost: SEALPOST_TRANSPORT: .*expected smtp\n$/],
-  ["SEALPOST_EGRES", "public", /^sealpost: .*SEALPOST_EGRES: .*\n$/],
+  [
+    "SEALPOST_EGRES",
+    "public",
+    /^sealpost: Unknown environment variable SEALPOST_EGRES, did you mean SEALPOST_EGRESS\?\n$/,
+  ],
   [
     "SEALPOST_DATABASE_URL",
     "file:/dev/null/x.db",

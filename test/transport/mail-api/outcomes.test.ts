@@ -345,7 +345,7 @@ describe("the outcome of a mail API", () => {
   test("max_connections bounds the requests of a definition", async () => {
     await using server = await startHttpServer(() => "silence");
     await using transport = apiTransport();
-    const one = sesAt(server, { maxConnections: 1, timeoutMs: 100 });
+    const one = sesAt(server, { maxConnections: 1, timeoutMs: 400 });
     const [first, second] = await Promise.all([sendTo(transport, one), sendTo(transport, one)]);
     expect(first).toMatchObject({ failure: { code: "timeout", outcome: "unknown" } });
     expect(second).toMatchObject({ failure: { code: "timeout", outcome: "unknown" } });

@@ -49,6 +49,8 @@ export interface Flow {
   /** A program that must be installed. */
   readonly needs?: "openssl";
   readonly except?: Readonly<Partial<Record<RuntimeName, Exception>>>;
+  /** Whether it compares durations, and so needs the machine for itself. */
+  readonly isMeasured?: true;
 }
 
 /** Settings of a shared instance. `alone` starts a new one for a flow that changes what others rely on. */

@@ -12,6 +12,9 @@ const ENV: Readonly<Partial<Record<Setup, Environment>>> = {
   "behind a proxy": { SEALPOST_TRUSTED_PROXIES: "127.0.0.1" },
 };
 
+/** The run of all tests runs these flows at its end, when no other process tests: see tools/test.ts. */
+const ARE_MEASURED_LATER = process.env.MEASURED_FLOWS === "later";
+
 function settingsOf(setup: Setup): Settings {
   return {
     env: ENV[setup] ?? {},
@@ -40,11 +43,12 @@ export function runFlows(runtime: Runtime): void {
 
   describe(`on ${runtime.name}:`, () => {
     for (const flow of FLOWS) {
-      const { claim, setup = "usual" } = flow;
+      const { claim, setup = "usual", isMeasured = false } = flow;
+      if (isMeasured && ARE_MEASURED_LATER) continue;
       const exception = flow.except?.[runtime.name];
       const obstacle = obstacleOf(runtime, flow);
       if (obstacle !== null) record(claim, runtime.name, { mark: "–", because: obstacle });
-      test.skipIf(obstacle !== null)(claim, async () => {
+      test.skipIf(obstacle !== null)(isMeasured ? `measured: ${claim}` : claim, async () => {
         record(claim, runtime.name, { mark: "✗" });
         await runIn(setup, exception?.run ?? flow.run);
         const passed = exception

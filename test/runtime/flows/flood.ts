@@ -16,6 +16,7 @@ export const FLOOD: readonly Flow[] = [
   {
     claim: `with ${CLIENTS} logins open, authenticated calls stay within ${MAX_RATIO} × idle and /readyz within 1 s`,
     setup: "behind a proxy",
+    isMeasured: true,
     run: (instance) => flood(instance),
     except: {
       workerd: {

@@ -27,9 +27,13 @@ interface ConfirmDeps
 export function createConfirm(deps: ConfirmDeps): Confirm {
   const { store, audit, secrets, limits, time, pending } = deps;
   return async (c, id, code) => {
-    await limits.consume(...limits.perClient(c, PER_CLIENT));
+    const asked = await limits.plan(...limits.perClient(c, PER_CLIENT));
     const codeMac = await secrets.mac(codeText(id, code));
-    const [[row]] = await store.commit([pending.attempt(id, codeMac, time.now())]);
+    const attempt = pending.attempt({ id, codeMac, now: time.now(), isWithin: asked.isWithin });
+    // One commit that also writes for an unknown registration, so that both take as long.
+    const results: readonly unknown[] = await store.commit([...asked.consume, attempt]);
+    limits.assertAllowed(asked.result(results.slice(0, asked.consume.length)));
+    const [row] = results.at(-1) as readonly PendingRow[];
     if (row) c.set("eventData", { user: row.username, realm: row.realm });
     if (row?.codeMac === codeMac && (await createUser(deps, c, row))) {
       return { username: row.username, realm: row.realm };

@@ -37,11 +37,21 @@ export type NewPending = Omit<PendingRow, "attempts" | "confirmedBy">;
 /** Wrong codes that void a registration. */
 const MAX_ATTEMPTS = 5;
 
+/** A code that was sent for a registration. */
+interface PendingAttempt {
+  readonly id: string;
+  /** Keyed hash of ID and code. */
+  readonly codeMac: string;
+  readonly now: Date;
+  /** Whether the limits allow it; if not, nothing happens. */
+  readonly isWithin: SQL;
+}
+
 /** The statements on pending registrations, for `commit`. */
 export interface PendingStore {
   insert(row: NewPending): WriteStatement;
   /** Counts a wrong code. Returns the row if it is still pending, whether the code is right or wrong. */
-  attempt(id: string, codeMac: string, now: Date): RowsStatement<PendingRow>;
+  attempt(attempt: PendingAttempt): RowsStatement<PendingRow>;
   /** Ends a pending registration and erases its personal data. */
   confirm(id: string, confirmedBy: string): WriteStatement;
   /** Selects a registration that this request confirmed. */
@@ -60,7 +70,7 @@ export function createPendingStore({ write }: Pick<PluginStore, "write">): Pendi
       return write.insert(pending).values({ ...row, attempts: 0, confirmedBy: "" });
     },
 
-    attempt(id, codeMac, now) {
+    attempt({ id, codeMac, now, isWithin }) {
       const isPending = and(
         eq(pending.confirmedBy, ""),
         lt(pending.attempts, MAX_ATTEMPTS),
@@ -71,7 +81,7 @@ export function createPendingStore({ write }: Pick<PluginStore, "write">): Pendi
       return write
         .update(pending)
         .set({ attempts: sql`${pending.attempts} + (${pending.codeMac} <> ${codeMac})` })
-        .where(and(eq(pending.id, id), isPending))
+        .where(and(eq(pending.id, id), isPending, isWithin))
         .returning();
     },
 

@@ -185,7 +185,8 @@ interface Available {
  */
 export function toBinding(given: BindingParams, available: Available): GivenBinding {
   const unknown = given.event.find((name) => !available.eventNames.includes(name));
-  if (unknown !== undefined) throw invalidParameter("event", `there is no event "${unknown}"`);
+  if (unknown !== undefined)
+    throw invalidParameter("event", `there is no event "${unknown}": see GET /event/available`);
   const { name, event, action, ordering, active } = given;
   const { secret, headers, ...options } = readOptions(given, action);
   for (const option of RECIPIENT_OPTIONS) assertRecipients(option, action, options);

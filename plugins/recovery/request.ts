@@ -147,7 +147,6 @@ async function send(
     request: c,
     also: () => [codes.replace(row), audit.row(c, entry)],
   });
-  if (baseUrl === "") log.error("Passwords cannot be recovered: SEALPOST_BASE_URL is not set");
   if (state === "failed") {
     log.error("Passwords cannot be recovered: no message can be sent; see the audit log");
   }

@@ -57,7 +57,10 @@ export function createApi(send: Send): Api {
         ...(body && { body: JSON.stringify(body) }),
       });
       const envelope = v.safeParse(envelopeSchema, await response.json().catch(() => null));
-      if (!envelope.success) throw new ApiError(`Status ${response.status}, and no response of Sealpost`);
+      if (!envelope.success)
+        throw new ApiError(
+          `Status ${response.status}, and no response of Sealpost: check the URL, its path included`,
+        );
       const { result, detail: givenDetail } = envelope.output;
       if (!result.status) throw new ApiError(printable(result.error.message.replace(/^ERR\d+: /, "")));
       return {

@@ -6,7 +6,7 @@ import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { AuditTarget } from "../domain/audit.ts";
 import { SealpostError, type SealpostErrorCode } from "../errors.ts";
-import { failure } from "./envelope.ts";
+import { failure, noticeDetail } from "./envelope.ts";
 
 const log = getLogger(["sealpost", "http"]);
 
@@ -19,6 +19,7 @@ const NOT_AUTHENTICATED: readonly SealpostErrorCode[] = [
   "missing_username",
   "too_many_tries",
 ];
+const PARAMETER_ERRORS: readonly SealpostErrorCode[] = ["missing_parameter", "invalid_parameter"];
 /** The longest identifier that any route accepts. */
 const MAX_IDENTIFIER_CHARACTERS = 255;
 /** `Retry-After` of a 503 whose cause has none of its own. */
@@ -44,9 +45,16 @@ export function createErrorHandler(platform: Pick<Platform, "now">): ErrorHandle
     const retryAfter = retryAfterSeconds ?? (known.status === 503 ? UNAVAILABLE_RETRY_SECONDS : null);
     if (retryAfter !== null) c.header("Retry-After", String(retryAfter));
     if (known.status === 401) c.header("WWW-Authenticate", "Bearer");
-    const detail = known.number === -500 ? { request_id: requestId } : null;
-    return c.json(failure(known, platform.now(), detail), known.status);
+    return c.json(failure(known, platform.now(), detailOf(known, c)), known.status);
   };
+}
+
+function detailOf({ number, code }: SealpostError, c: Context<Env>) {
+  if (number === -500) return { request_id: c.get("requestId") };
+  const isOfAdmin = c.get("actor") !== undefined && !READING.includes(c.req.method);
+  if (!isOfAdmin || !PARAMETER_ERRORS.includes(code)) return null;
+  // A parameter that is missing often came under another name.
+  return noticeDetail(c.get("notices") ?? []) ?? null;
 }
 
 /** Writes the audit rows of rejected and failed requests. */

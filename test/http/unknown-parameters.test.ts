@@ -33,6 +33,24 @@ describe("an unknown parameter of a route that writes is named, never its value"
     });
   }
 
+  test("an error names them, because a missing parameter often came under another name", async () => {
+    await using instance = await testInstance();
+    const json = { ...DEFINITION, sever: SECRET, server: undefined };
+    const response = await instance.request("POST", "/smtpserver/one", { json });
+    expect([response.status, response.error?.message]).toEqual([400, "ERR905: Missing parameter: server"]);
+    expect(response.detail).toEqual({
+      warnings: ["The parameter sever is not known and has no effect: the nearest known name is server."],
+      notices: [{ code: "unknown_parameter", parameter: "sever" }],
+    });
+    expect(response.text).not.toContain(SECRET);
+  });
+
+  test("an error without unknown parameters has no detail", async () => {
+    await using instance = await testInstance();
+    const { body } = await instance.request("POST", "/smtpserver/one", { json: {} });
+    expect(body.detail).toBeNull();
+  });
+
   test("DELETE names those of the query", async () => {
     await using instance = await testInstance();
     const { value, detail } = await instance.request("DELETE", `/smtpserver/one?force=${SECRET}`);

@@ -127,7 +127,7 @@ describe("/event", () => {
 
   test.each([
     [{ name: "" }, "Missing parameter: name"],
-    [{ event: "user_ad" }, 'event: there is no event "user_ad"'],
+    [{ event: "user_ad" }, 'event: there is no event "user_ad": see GET /event/available'],
     [{ event: "*" }, "event"],
     [{ handlermodule: "Script" }, "handlermodule: expected UserNotification"],
     [{ action: "savefile" }, "action: expected sendmail"],

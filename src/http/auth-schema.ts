@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Principal } from "../domain/admin.ts";
-import { named } from "../wire/schemas.ts";
+import { described, named } from "../wire/schemas.ts";
 
 /** Clients of privacyIDEA read it: 30 is its level "warning". */
 const LOG_LEVEL = 30;
@@ -35,6 +35,28 @@ export const sessionView = named(
   }),
 );
 
+const keyView = v.object({
+  id: described(v.string(), "UUID"),
+  name: v.string(),
+  servers: described(v.array(v.string()), "Definitions to which the key is limited. Empty for all"),
+  expires_at: described(v.nullable(v.string()), "RFC 3339. `null` if the key does not expire"),
+});
+
+/** The caller as `GET /auth` shows them. */
+export const callerView = named(
+  "Caller",
+  v.object({
+    username: described(v.string(), "The admin, who created the API key if one was used"),
+    realm: described(v.string(), "Empty for local admins"),
+    role: v.literal("admin"),
+    rights: described(
+      v.array(v.string()),
+      "Allowed by the current policies, and by the API key if one was used",
+    ),
+    apikey: described(v.nullable(keyView), "`null` if the admin logged in"),
+  }),
+);
+
 export const EXAMPLE = {
   body: { username: "admin", password: "correct horse" },
   value: toSessionView({
@@ -63,4 +85,18 @@ export function toSessionView({
     log_level: LOG_LEVEL,
     menus: [],
   };
+}
+
+/** Returns the caller as `GET /auth` shows them. @param rights those that the current policies allow */
+export function toCallerView(
+  { username, realm, apiKey }: Pick<Principal, "username" | "realm" | "apiKey">,
+  rights: readonly string[],
+): v.InferOutput<typeof callerView> {
+  const apikey = apiKey && {
+    id: apiKey.id,
+    name: apiKey.name,
+    servers: [...apiKey.servers],
+    expires_at: apiKey.expiresAt?.toISOString() ?? null,
+  };
+  return { username, realm, role: "admin", rights: [...rights], apikey };
 }

@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Context } from "hono";
 import type { AuditLog } from "../access/audit-log.ts";
 import type { Authentication } from "../access/authentication.ts";
+import type { Authorization } from "../access/authorization.ts";
 import type { AuditRecord } from "../access/rate-limit.ts";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
@@ -12,18 +13,19 @@ import { clientNetwork } from "../domain/network.ts";
 import { SealpostError, type SealpostErrorCode } from "../errors.ts";
 import { respond } from "../wire/envelope.ts";
 import { route } from "../wire/route.ts";
-import { EXAMPLE, logInParams, sessionView, toSessionView } from "./auth-schema.ts";
+import { callerView, EXAMPLE, logInParams, sessionView, toCallerView, toSessionView } from "./auth-schema.ts";
 
 const log = getLogger(["sealpost", "http"]);
 
+const TAG = { name: "Authentication", description: "Tokens for admins" };
 const MINUTE_MS = 60_000;
 /** Networks of clients whose last line is remembered. */
 const MAX_NETWORKS = 1_000;
 const REJECTED: readonly SealpostErrorCode[] = ["wrong_credentials", "too_many_tries"];
 
 /** Login of admins. */
-export function authRoutes(deps: RecordDeps & { readonly authentication: Authentication }) {
-  const { authentication, platform } = deps;
+export function authRoutes(deps: AuthDeps) {
+  const { authentication, authorization, platform } = deps;
   const logRejected = createRejectionLog(platform);
   return [
     route(
@@ -36,7 +38,7 @@ export function authRoutes(deps: RecordDeps & { readonly authentication: Authent
         summary: "Log in",
         description:
           "Send the token in the `Authorization` or `PI-Authorization` header of further requests.",
-        tag: { name: "Authentication", description: "Tokens for admins" },
+        tag: TAG,
         errors: [401, 429],
         example: EXAMPLE,
       },
@@ -54,6 +56,22 @@ export function authRoutes(deps: RecordDeps & { readonly authentication: Authent
         return respond(toSessionView(session), { authentication: "ACCEPT" });
       },
     ),
+    route(
+      {
+        method: "GET",
+        path: "/auth",
+        anyAdmin: true,
+        response: callerView,
+        summary: "Show the caller",
+        description: "The admin or API key whose credential the request has, with its current rights.",
+        tag: TAG,
+        example: { value: toCallerView({ username: "admin", realm: "", apiKey: null }, ["smtpserver_read"]) },
+      },
+      async (c) => {
+        const principal = c.get("principal");
+        return toCallerView(principal, await authorization.rights(principal, c.get("clientAddress")));
+      },
+    ),
   ];
 }
 
@@ -68,6 +86,11 @@ function createRejectionLog({ now }: Pick<Platform, "now">) {
     lastMs.set(network, nowMs);
     log.warning("Login from {client} rejected: {code}", { client: client ?? "unknown", code: error.code });
   };
+}
+
+interface AuthDeps extends RecordDeps {
+  readonly authentication: Authentication;
+  readonly authorization: Pick<Authorization, "rights">;
 }
 
 interface RecordDeps {

@@ -62,8 +62,9 @@ describe("the servers of a key", () => {
         if (status !== 403) passed.push(`${method} ${path}`);
       }
     }
-    // A batch has the error of each message in its place, and an inspection concerns no definition.
+    // A batch has the error of each message in its place. An inspection and the caller concern no definition.
     expect(passed.toSorted()).toEqual([
+      "get /auth",
       "get /provider/",
       "get /smtpserver/",
       "post /mail/batch",

@@ -3,6 +3,7 @@ import { decode } from "hono/jwt";
 import { Secret } from "../../src/domain/secret.ts";
 import { ADMIN, CHEAP, START, type TestInstance, testInstance } from "../fixtures/instance.ts";
 import type { RequestOptions } from "../fixtures/request.ts";
+import { create } from "./apikey-support.ts";
 
 const ACTOR = { action: "cli test", administrator: "", realm: "", client: "", policies: "", requestId: "" };
 const STAFF = { username: "alice", realm: "staff" };
@@ -191,5 +192,57 @@ describe("POST /auth", () => {
     expect(fresh?.generation).toBe(old?.generation ?? 0);
     expect((await logIn(instance, ADMIN)).status).toBe(200);
     expect((await services.admins.list())[0]?.passwordHash).toBe(fresh?.passwordHash ?? "");
+  });
+});
+
+describe("GET /auth", () => {
+  const caller = (instance: TestInstance, options: RequestOptions = {}) =>
+    instance.request("GET", "/auth", options);
+
+  test("shows an admin with the rights of the current policies, not of the token", async () => {
+    await using instance = await testInstance();
+    const before = await caller(instance);
+    const { rights } = (await logIn(instance, ADMIN)).value as { rights: string[] };
+    expect(before.value).toEqual({ username: "admin", realm: "", role: "admin", rights, apikey: null });
+    await instance.request("POST", "/policy/p", { json: { scope: "admin", action: "policywrite,auditlog" } });
+    expect((await caller(instance)).value).toMatchObject({ rights: ["policywrite", "auditlog"] });
+  });
+
+  test("shows an admin of a realm who has no right", async () => {
+    await using instance = await testInstance();
+    await instance.services.admins.add(STAFF, new Secret("a secret word"), ACTOR);
+    await instance.request("POST", "/policy/p", {
+      json: { scope: "admin", action: "*", adminuser: ADMIN.username },
+    });
+    const token = await instance.logIn("alice@staff", "a secret word");
+    expect((await caller(instance, { token })).value).toEqual({
+      ...{ ...STAFF, role: "admin", rights: [], apikey: null },
+    });
+  });
+
+  test("shows an API key, limited to its rights and to those of its admin", async () => {
+    await using instance = await testInstance();
+    const { id, key } = await create(instance, {
+      ...{ rights: ["smtpserver_read", "auditlog"], servers: ["main"] },
+      expires_at: "2027-01-31T12:00:00Z",
+    });
+    const { value, text } = await caller(instance, { token: key });
+    const apikey = { id, name: "shop", servers: ["main"], expires_at: "2027-01-31T12:00:00.000Z" };
+    const rights = ["smtpserver_read", "auditlog"];
+    expect(value).toEqual({ username: "admin", realm: "", role: "admin", rights, apikey });
+    expect(text).not.toContain(key);
+    const json = { scope: "admin", action: ["*", "!auditlog"] };
+    await instance.request("POST", "/policy/p", { json });
+    expect((await caller(instance, { token: key })).value).toMatchObject({ rights: ["smtpserver_read"] });
+  });
+
+  test("rejects no credential, a deleted key, and a key from another network", async () => {
+    await using instance = await testInstance();
+    expect((await caller(instance, { token: null })).error?.code).toBe(4033);
+    const { id, key } = await create(instance, { rights: ["auditlog"] });
+    const elsewhere = await create(instance, { rights: ["auditlog"], client: ["192.0.2.0/24"] });
+    expect((await caller(instance, { token: elsewhere.key, peer: "198.51.100.1" })).error?.code).toBe(303);
+    await instance.request("DELETE", `/apikey/${id}`);
+    expect((await caller(instance, { token: key })).status).toBe(401);
   });
 });

@@ -122,7 +122,7 @@ const REJECTIONS: readonly Refusal[] = [
   ),
   ...(
     [
-      ["GET", "/auth"],
+      ["PUT", "/auth"],
       ["POST", "/smtpserver/"],
       ["DELETE", "/smtpserver"],
       ["PUT", "/smtpserver/a"],
@@ -251,7 +251,7 @@ describe("the headers of an error response", () => {
     ["PUT", "/smtpserver/", "GET"],
     ["PUT", "/smtpserver/a", "GET, POST, DELETE"],
     ["GET", "/smtpserver/send_test_email", "POST"],
-    ["DELETE", "/auth", "POST"],
+    ["DELETE", "/auth", "POST, GET"],
   ])("list the allowed methods for %s %s: %s", async (method, path, allowed) => {
     await using instance = await testInstance();
     const { status, headers } = await instance.request(method, path);

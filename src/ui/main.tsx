@@ -15,7 +15,9 @@ function App() {
   if (session.value === null) return <LoginPage />;
   const offered = PAGES.filter(({ right }) => right === undefined || may(right));
   const [name, ...args] = segments.value;
-  const page = offered.find((one) => one.name === (name ?? offered[0]?.name));
+  // A page that needs no right of its own is part of another one.
+  const first = offered.find(({ right }) => right !== undefined);
+  const page = offered.find((one) => one.name === (name ?? first?.name));
   return <Shell pages={offered} page={page} args={args} />;
 }
 

@@ -29,7 +29,10 @@ let current = location.hash;
 addEventListener("hashchange", () => {
   if (location.hash === current) return;
   if (hasUnsaved()) {
-    leaving.value = location.hash;
+    const wanted = location.hash;
+    leaving.value = () => {
+      location.hash = wanted;
+    };
     history.replaceState(null, "", current === "" ? "#/" : current);
     return;
   }

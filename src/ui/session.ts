@@ -4,11 +4,12 @@ import { computed, signal } from "@preact/signals";
 interface Session {
   /** Token or API key. */
   readonly credential: string;
-  /** Name of the admin; empty for an API key. */
   readonly username: string;
-  /** `null` if they are not known, as with an API key. */
-  readonly rights: readonly string[] | null;
-  /** Time at which the token ends; `null` if that is not known. */
+  /** Name of the API key; `null` if the admin logged in. */
+  readonly keyName: string | null;
+  /** Those at the login. The API evaluates the policies with each request. */
+  readonly rights: readonly string[];
+  /** Time at which the credential ends; `null` if it does not, or if that is not known. */
   readonly endsAtMs: number | null;
 }
 
@@ -42,20 +43,23 @@ setInterval(() => {
   if (endsAtMs !== null && endsAtMs <= nowMs.value) endSession("expired");
 }, TICK_MS);
 
-/** Starts the session of an admin. */
-export function startSession(token: string, username: string, rights: readonly string[]): void {
-  start({ credential: token, username, rights, endsAtMs: endOf(token) });
+/** The caller as `GET /auth` shows them. */
+interface Caller {
+  readonly username: string;
+  readonly rights: readonly string[];
+  readonly apikey: { readonly name: string; readonly expires_at: string | null } | null;
 }
 
-/** Starts the session of an API key, whose rights only the API knows. */
-export function startKeySession(key: string): void {
-  start({ credential: key, username: "", rights: null, endsAtMs: null });
-}
-
-function start(given: Session): void {
+/** Starts a session. @param used token or API key of the caller */
+export function startSession(used: string, { username, rights, apikey }: Caller): void {
   lastEnd.value = null;
   nowMs.value = Date.now();
-  current.value = given;
+  const endsAtMs = apikey === null ? endOf(used) : timeOf(apikey.expires_at);
+  current.value = { credential: used, username, keyName: apikey?.name ?? null, rights, endsAtMs };
+}
+
+function timeOf(iso: string | null): number | null {
+  return iso === null ? null : Date.parse(iso);
 }
 
 /** Ends the session of this tab. */
@@ -78,8 +82,7 @@ export function credential(): string | null {
 
 /** Whether the session has a right. What it may not do is not offered. */
 export function may(right: string): boolean {
-  const { rights = [] } = current.value ?? {};
-  return rights === null || rights.includes(right);
+  return current.value?.rights.includes(right) ?? false;
 }
 
 /** Reads the end of a token from its claims. */

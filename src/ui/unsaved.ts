@@ -3,12 +3,18 @@ import { useEffect, useRef } from "preact/hooks";
 
 /** Whether each form of the current page has changes. */
 const forms = new Set<() => boolean>();
-/** The address that waits for a decision: to leave a form with changes, or to stay. */
-export const leaving = signal<string | null>(null);
+/** Waits for a decision: to leave a form with changes by this function, or to stay. `null` if nothing waits. */
+export const leaving = signal<(() => void) | null>(null);
 
 addEventListener("beforeunload", (event) => {
   if (hasUnsaved()) event.preventDefault();
 });
+
+/** Leaves the current page by `leave`, and asks first if a form has changes that are not saved. */
+export function leavePage(leave: () => void): void {
+  if (hasUnsaved()) leaving.value = leave;
+  else leave();
+}
 
 /** Whether a form of the current page has changes that are not saved. */
 export function hasUnsaved(): boolean {

@@ -24,6 +24,16 @@ afterAll(async () => {
 
 const servers = (page: Page) => page.getByRole("heading", { level: 1, name: "Servers" }).waitFor();
 
+/** Opens the login of a new API key with these rights. `enter` logs in. */
+async function openWithKey(rights: readonly string[]) {
+  const created = await server.sealpost.request("/apikey/", { json: { name: "page", rights } });
+  const { result } = JSON.parse(await created.text());
+  const page = await server.open();
+  await page.getByRole("button", { name: "Use an API key" }).click();
+  await page.getByLabel("API key", { exact: true }).fill(result.value.key);
+  return { page, enter: () => page.getByRole("button", { name: "Log in" }).click() };
+}
+
 describe.skipIf(CHROMIUM === null)("a session on the admin page", () => {
   test("offers only what the admin may do", async () => {
     const page = await server.open();
@@ -39,21 +49,59 @@ describe.skipIf(CHROMIUM === null)("a session on the admin page", () => {
     expect(await violationsOf(page)).toEqual([]);
   });
 
-  test("works with an API key, whose missing rights the API names", async () => {
-    const created = await server.sealpost.request("/apikey/", {
-      json: { name: "page", rights: ["smtpserver_read"] },
-    });
-    const { result } = JSON.parse(await created.text());
-    const page = await server.open();
-    await page.getByRole("button", { name: "Use an API key" }).click();
-    await page.getByLabel("API key", { exact: true }).fill(result.value.key);
+  test("offers only what the API key may do", async () => {
+    const { page, enter } = await openWithKey(["smtpserver_read"]);
     expect(await violationsOf(page)).toEqual([]);
-    await page.getByRole("button", { name: "Log in" }).click();
+    await enter();
     await page.getByRole("heading", { name: "main" }).waitFor();
+    expect(await page.getByRole("navigation").getByRole("link").allInnerTexts()).toEqual(["Servers"]);
+    for (const name of ["New server", "Edit", "Test"]) {
+      expect(await page.getByRole("button", { name, exact: true }).count()).toBe(0);
+    }
+    await page.getByText("API key page").waitFor();
+    expect(await violationsOf(page)).toEqual([]);
+    await page.evaluate('location.hash = "#/server/main"');
+    await page.getByText("There is no such page.").waitFor();
+  });
+
+  test("says so when a right was lost since the login", async () => {
+    const { page, enter } = await openWithKey(["smtpserver_read", "smtpserver_write"]);
+    await enter();
     await page.getByRole("button", { name: "Edit", exact: true }).click();
     await page.getByLabel("Sender", { exact: true }).fill("app@example.org");
+    const json = { scope: "admin", action: ["*", "!smtpserver_write"], adminuser: "admin" };
+    await server.sealpost.request("/policy/all", { json });
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByText("You do not have the right to do this.").waitFor();
+    await server.sealpost.request("/policy/all", { json: { ...json, action: "*" } });
+  });
+
+  test("says so when an API key has no right to any page", async () => {
+    const { page, enter } = await openWithKey(["metrics_read"]);
+    await enter();
+    await page.getByText("You have no right to any page.").waitFor();
+    expect(await violationsOf(page)).toEqual([]);
+  });
+
+  test("rejects an unknown API key at the login", async () => {
+    const { page, enter } = await openWithKey(["smtpserver_read"]);
+    await page.getByLabel("API key", { exact: true }).fill(`sp_${"a".repeat(43)}`);
+    await enter();
+    await page.getByText("This key is not valid.").waitFor();
+  });
+
+  test("that is logged out asks for unsaved changes first", async () => {
+    const page = await server.open();
+    await logIn(page);
+    await page.getByRole("button", { name: "Edit", exact: true }).click();
+    await page.getByLabel("Sender", { exact: true }).fill("app@example.org");
+    const logOut = page.getByRole("button", { name: "Log out", exact: true });
+    await logOut.click();
+    await page.getByRole("button", { name: "Stay", exact: true }).click();
+    expect(await page.getByLabel("Sender", { exact: true }).inputValue()).toBe("app@example.org");
+    await logOut.click();
+    await page.getByRole("button", { name: "Leave without saving" }).click();
+    await page.getByText("You are logged out.").waitFor();
   });
 
   test("is reached by keyboard alone, and each page starts at its heading", async () => {

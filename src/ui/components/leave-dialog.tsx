@@ -15,10 +15,10 @@ export function LeaveDialog() {
     leaving.value = null;
   };
   const leave = () => {
-    const address = leaving.peek();
+    const go = leaving.peek();
     dropUnsaved();
     leaving.value = null;
-    if (address !== null) location.hash = address;
+    go?.();
   };
   return (
     <dialog ref={dialog} class="leave" aria-labelledby="leave-title" onClose={stay}>

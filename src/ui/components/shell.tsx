@@ -1,6 +1,7 @@
 import { common } from "../i18n/common.ts";
 import { type Page, segments, to } from "../router.ts";
 import { logOut, secondsLeft, session } from "../session.ts";
+import { leavePage } from "../unsaved.ts";
 import { LanguageChoice } from "./language-choice.tsx";
 import { LeaveDialog } from "./leave-dialog.tsx";
 import { Announcer, PageFrame } from "./page-frame.tsx";
@@ -16,6 +17,8 @@ interface ShellProps {
 /** The frame around every page of a session: navigation, session and content. */
 export function Shell({ pages, page, args }: ShellProps) {
   const t = common();
+  const { username = "", keyName = null } = session.value ?? {};
+  const who = keyName === null ? username : t.apiKey(keyName);
   return (
     <div class="shell">
       <button type="button" class="skip" onClick={() => document.querySelector("h1")?.focus()}>
@@ -42,8 +45,8 @@ export function Shell({ pages, page, args }: ShellProps) {
         </nav>
         <div class="account">
           <LanguageChoice />
-          <span class="who">{session.value?.username || t.apiKey}</span>
-          <button type="button" class="quiet" onClick={logOut}>
+          <span class="who">{who}</span>
+          <button type="button" class="quiet" onClick={() => leavePage(logOut)}>
             {t.logOut}
           </button>
         </div>
@@ -54,7 +57,7 @@ export function Shell({ pages, page, args }: ShellProps) {
           <page.View key={segments.value.join("/")} args={args} />
         ) : (
           <PageFrame title={t.product}>
-            <p>{t.notFound}</p>
+            <p>{segments.value.length === 0 ? t.nothingOffered : t.notFound}</p>
           </PageFrame>
         )}
       </main>

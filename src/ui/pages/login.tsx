@@ -1,13 +1,13 @@
 import { useSignal } from "@preact/signals";
-import type { TargetedSubmitEvent } from "preact";
 import { api, call } from "../api.ts";
 import { Field } from "../components/field.tsx";
 import { LanguageChoice } from "../components/language-choice.tsx";
 import { ErrorNotice, Notice } from "../components/notice.tsx";
 import { PageFrame } from "../components/page-frame.tsx";
+import { useWork } from "../components/work.ts";
 import { common } from "../i18n/common.ts";
 import { loginTexts } from "../i18n/login.ts";
-import { lastEnd, startKeySession, startSession } from "../session.ts";
+import { lastEnd, startSession } from "../session.ts";
 
 /** Logs in with user name and password, or with an API key. */
 export function LoginPage() {
@@ -43,37 +43,25 @@ export function LoginPage() {
   );
 }
 
-/** Runs the work of a form, once at a time. */
-function useSubmit(work: () => Promise<void>) {
-  const isBusy = useSignal(false);
-  const error = useSignal<unknown>(null);
-  const submit = async (event: TargetedSubmitEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    if (isBusy.value) return;
-    isBusy.value = true;
-    error.value = null;
-    try {
-      await work();
-    } catch (cause) {
-      error.value = cause;
-    } finally {
-      isBusy.value = false;
-    }
-  };
-  return { isBusy, error, submit };
+/** Starts the session of a token or an API key with the rights that it has now. @throws {ApiError} if it is not valid. */
+async function startSessionOf(credential: string): Promise<void> {
+  const headers = { Authorization: `Bearer ${credential}` };
+  const { value } = await call(api.auth.$get({}, { headers }));
+  startSession(credential, value);
 }
 
 function PasswordForm() {
   const t = loginTexts();
   const username = useSignal("");
   const password = useSignal("");
-  const { isBusy, error, submit } = useSubmit(async () => {
+  const { isBusy, error, onSubmit } = useWork();
+  const logIn = async () => {
     const given = { username: username.value.trim(), password: password.value };
     const { value } = await call(api.auth.$post({ json: given }));
-    startSession(value.token, value.username, value.rights);
-  });
+    await startSessionOf(value.token);
+  };
   return (
-    <form onSubmit={submit} aria-busy={isBusy.value}>
+    <form onSubmit={onSubmit(logIn)} aria-busy={isBusy.value}>
       <ErrorNotice error={error.value} />
       <Field
         label={t.username}
@@ -105,13 +93,11 @@ function PasswordForm() {
 function KeyForm() {
   const t = loginTexts();
   const key = useSignal("");
+  const { isBusy, error, onSubmit } = useWork();
+  const logIn = () => startSessionOf(key.value.trim());
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        startKeySession(key.value.trim());
-      }}
-    >
+    <form onSubmit={onSubmit(logIn)} aria-busy={isBusy.value}>
+      <ErrorNotice error={error.value} />
       <Field
         label={t.key}
         type="password"
@@ -123,7 +109,7 @@ function KeyForm() {
         pattern="\s*sp_\S+\s*"
         required
       />
-      <button type="submit" class="primary wide">
+      <button type="submit" class="primary wide" disabled={isBusy.value}>
         {t.logIn}
       </button>
     </form>

@@ -196,7 +196,11 @@ async function tryEveryRight() {
   }
   for (const right of [...services.rights, ANY_ADMIN]) {
     const name = `only-${right.replace(" ", "-")}`;
-    await services.admins.add({ username: name, realm: "" }, new Secret("a long passphrase"), CLI);
+    await services.admins.save(
+      { username: name, realm: "" },
+      { password: new Secret("a long passphrase") },
+      CLI,
+    );
     const policy = { scope: "admin", action: right, adminuser: name };
     if (right !== ANY_ADMIN) expect((await admin("POST", `/policy/${name}`, policy)).status).toBe(200);
     const only = await instance.logIn(name, "a long passphrase");

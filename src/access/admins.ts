@@ -5,7 +5,7 @@ import { type AuditActor, auditEntry } from "../domain/audit.ts";
 import { type AdminName, displayName } from "../domain/names.ts";
 import { clientNetwork } from "../domain/network.ts";
 import type { Secret } from "../domain/secret.ts";
-import { invalidParameter, missingParameter, SealpostError } from "../errors.ts";
+import { missingParameter, SealpostError } from "../errors.ts";
 import type { AdminRepository } from "../storage/admins.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import type { AccessState, CommitAccessChange } from "./commit-change.ts";
@@ -38,14 +38,8 @@ export interface Admins {
   list(): Promise<readonly Admin[]>;
   /** Creates the first admin unless one exists; several processes may try concurrently. @returns whether this one did. */
   makeFirst(name: AdminName, password: Secret): Promise<boolean>;
-  /** @throws {SealpostError} `invalid_parameter` if the name is taken. */
-  add(name: AdminName, password: Secret, actor: AuditActor): Promise<void>;
-  /** Sets a password and revokes earlier tokens. @throws {SealpostError} `resource_not_found`; `invalid_parameter`. */
-  setPassword(name: AdminName, password: Secret, actor: AuditActor): Promise<void>;
-  /** @throws {SealpostError} `resource_not_found`; `invalid_parameter` if it would lock all admins out. */
-  setEnabled(name: AdminName, enabled: boolean, actor: AuditActor): Promise<void>;
   /**
-   * Adds an admin, enabled by default, or changes what is given. Any change revokes earlier tokens.
+   * Creates an admin, enabled by default, or changes what is given. Any change revokes earlier tokens.
    * @throws {SealpostError} `missing_parameter` for a new admin without a password; `invalid_parameter` if it would lock all
    * admins out; `stale` if the condition does not hold.
    */
@@ -109,15 +103,6 @@ export function createAdmins(deps: {
       const [inserted] = await database.commit([repository.insertFirst(row)]);
       return inserted.rowsAffected > 0;
     },
-
-    add: (name, password, actor) =>
-      put(name, { password }, actor, (stored) => {
-        if (stored) throw invalidParameter("username", `${displayName(name)} exists already`);
-      }),
-
-    setPassword: (name, password, actor) => put(name, { password }, actor, assertExists),
-
-    setEnabled: (name, enabled, actor) => put(name, { enabled }, actor, assertExists),
 
     save: (name, changes, actor, condition = {}) =>
       put(name, changes, actor, (stored) => {

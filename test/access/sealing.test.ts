@@ -229,7 +229,7 @@ describe("a password", () => {
     await using two = await testInstance();
     const generations: number[] = [];
     for (const { services } of [one, two, one]) {
-      await services.admins.setPassword(ADMIN, new Secret("another good password"), ACTOR);
+      await services.admins.save(ADMIN, { password: new Secret("another good password") }, ACTOR);
       for (const { generation } of await services.admins.list()) generations.push(generation);
     }
     expect(new Set(generations).size).toBe(3);

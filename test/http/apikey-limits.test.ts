@@ -133,7 +133,7 @@ describe("a key with apikey_write", () => {
 test("a key never has a right that its admin lacks at that moment, nor one that it does not list", async () => {
   await using instance = await testInstance();
   const { services, request } = instance;
-  await services.admins.add(SECOND, new Secret("a good long secret"), ACTOR);
+  await services.admins.save(SECOND, { password: new Secret("a good long secret") }, ACTOR);
   const token = await instance.logIn("second", "a good long secret");
   await request("POST", "/policy/boss", { json: { scope: "admin", action: "*", adminuser: "admin" } });
   const right = fc.constantFrom("auditlog", "mail_read", "policyread", "configread", "apikey_write");

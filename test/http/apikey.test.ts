@@ -207,15 +207,15 @@ describe("an API key", () => {
   test("is void while its admin is disabled, outlives a new password, and is deleted with the admin", async () => {
     await using instance = await testInstance();
     const { admins } = instance.services;
-    await admins.add(SECOND, new Secret("a good long secret"), ACTOR);
+    await admins.save(SECOND, { password: new Secret("a good long secret") }, ACTOR);
     const token = await instance.logIn("second", "a good long secret");
     const { key } = await create(instance, { rights: "auditlog" }, { token });
     const status = async () => (await instance.request("GET", "/audit/", { token: key })).status;
-    await admins.setPassword(SECOND, new Secret("another good secret"), ACTOR);
+    await admins.save(SECOND, { password: new Secret("another good secret") }, ACTOR);
     expect(await status()).toBe(200);
-    await admins.setEnabled(SECOND, false, ACTOR);
+    await admins.save(SECOND, { enabled: false }, ACTOR);
     expect(await status()).toBe(401);
-    await admins.setEnabled(SECOND, true, ACTOR);
+    await admins.save(SECOND, { enabled: true }, ACTOR);
     expect(await status()).toBe(200);
     await instance.database.commit([
       instance.database.write.run("DELETE FROM admin WHERE username = 'second'"),
@@ -224,7 +224,7 @@ describe("an API key", () => {
     expect(
       await instance.database.read.all(sql`SELECT id FROM api_key UNION ALL SELECT id FROM api_key_use`),
     ).toEqual([]);
-    await admins.add(SECOND, new Secret("a good long secret"), ACTOR);
+    await admins.save(SECOND, { password: new Secret("a good long secret") }, ACTOR);
     expect(await status()).toBe(401);
   });
 

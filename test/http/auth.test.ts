@@ -89,8 +89,12 @@ describe("POST /auth", () => {
 
   test("recognizes admins of a realm as user@realm and with the parameter realm", async () => {
     await using instance = await testInstance();
-    await instance.services.admins.add(STAFF, new Secret("a secret word"), ACTOR);
-    await instance.services.admins.add({ username: "x@y", realm: "" }, new Secret("a secret word"), ACTOR);
+    await instance.services.admins.save(STAFF, { password: new Secret("a secret word") }, ACTOR);
+    await instance.services.admins.save(
+      { username: "x@y", realm: "" },
+      { password: new Secret("a secret word") },
+      ACTOR,
+    );
     const password = "a secret word";
     for (const json of [
       { username: "alice@staff", password },
@@ -116,9 +120,9 @@ describe("POST /auth", () => {
 
   test("with a realm means the admin of that realm, else the local one", async () => {
     await using instance = await testInstance();
-    await instance.services.admins.add(STAFF, new Secret("a secret word"), ACTOR);
+    await instance.services.admins.save(STAFF, { password: new Secret("a secret word") }, ACTOR);
     const local = { ...STAFF, realm: "" };
-    await instance.services.admins.add(local, new Secret("the local word"), ACTOR);
+    await instance.services.admins.save(local, { password: new Secret("the local word") }, ACTOR);
     const meant = async (realm: string, password: string) =>
       (await logIn(instance, { username: STAFF.username, password, realm })).value;
     expect(await meant("staff", "a secret word")).toMatchObject(STAFF);
@@ -129,8 +133,12 @@ describe("POST /auth", () => {
 
   test("returns the same response for every reason to reject", async () => {
     await using instance = await testInstance();
-    await instance.services.admins.add({ username: "off", realm: "" }, new Secret("a secret word"), ACTOR);
-    await instance.services.admins.setEnabled({ username: "off", realm: "" }, false, ACTOR);
+    await instance.services.admins.save(
+      { username: "off", realm: "" },
+      { password: new Secret("a secret word") },
+      ACTOR,
+    );
+    await instance.services.admins.save({ username: "off", realm: "" }, { enabled: false }, ACTOR);
     const responses = await Promise.all(
       [
         { username: "admin", password: "wrong" },
@@ -210,7 +218,7 @@ describe("GET /auth", () => {
 
   test("shows an admin of a realm who has no right", async () => {
     await using instance = await testInstance();
-    await instance.services.admins.add(STAFF, new Secret("a secret word"), ACTOR);
+    await instance.services.admins.save(STAFF, { password: new Secret("a secret word") }, ACTOR);
     await instance.request("POST", "/policy/p", {
       json: { scope: "admin", action: "*", adminuser: ADMIN.username },
     });

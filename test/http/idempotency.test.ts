@@ -113,7 +113,11 @@ describe("Idempotency-Key on send_test_email", () => {
   test("belongs to one admin", async () => {
     await using instance = await testInstance();
     const actor = { action: "", administrator: "", realm: "", client: "", policies: "", requestId: "" };
-    await instance.services.admins.add({ username: "second", realm: "" }, new Secret("a secret word"), actor);
+    await instance.services.admins.save(
+      { username: "second", realm: "" },
+      { password: new Secret("a secret word") },
+      actor,
+    );
     const token = await instance.logIn("second", "a secret word");
     await send(instance, "one");
     expect((await send(instance, "one", { recipient: "b@example.net" }, { token })).status).toBe(200);

@@ -99,9 +99,9 @@ async function scenario(instance: TestInstance): Promise<string[]> {
   await step("GET", "/smtpserver/", { token: `${instance.token}x` });
   await step("GET", "/audit/");
   await step("GET", "/policy/");
-  await instance.services.admins.setPassword(
+  await instance.services.admins.save(
     { username: "admin", realm: "" },
-    new Secret(SECRETS.admin),
+    { password: new Secret(SECRETS.admin) },
     ACTOR,
   );
   await step("GET", "/smtpserver/");

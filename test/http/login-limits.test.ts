@@ -51,7 +51,7 @@ describe("the limit of attempts", () => {
     ["an admin of a realm", ["alice@staff", "Alice@STAFF", { username: "alice", realm: "staff" }]],
   ])("is one for every way to write the name of %s", async (_, names) => {
     await using instance = await testInstance();
-    await instance.services.admins.add(STAFF, new Secret("a secret word"), ACTOR);
+    await instance.services.admins.save(STAFF, { password: new Secret("a secret word") }, ACTOR);
     const logins = names.map((name) => (typeof name === "string" ? { username: name } : name));
     let turn = 0;
     const attempt = () => logIn(instance, { ...logins[turn++ % names.length], password: "wrong" });
@@ -68,7 +68,7 @@ describe("the limit of attempts", () => {
   test("does not reveal by its realm which admins exist", async () => {
     const found = async (realm: string) => {
       await using instance = await testInstance();
-      await instance.services.admins.add(STAFF, new Secret("a secret word"), ACTOR);
+      await instance.services.admins.save(STAFF, { password: new Secret("a secret word") }, ACTOR);
       const attempt = (given: object) => logIn(instance, { username: "alice", password: "wrong", ...given });
       return [
         await statuses(10, () => attempt({ realm })),
@@ -94,7 +94,7 @@ describe("the limit of attempts", () => {
 
   test("applies only to this name, as typed", async () => {
     await using instance = await testInstance();
-    await instance.services.admins.add(STAFF, new Secret("a secret word"), ACTOR);
+    await instance.services.admins.save(STAFF, { password: new Secret("a secret word") }, ACTOR);
     await statuses(11, () => logIn(instance, wrong));
     expect((await logIn(instance, { username: "alice@staff", password: "a secret word" })).status).toBe(200);
   });

@@ -159,9 +159,9 @@ describe("queued mail", () => {
   test("names the admin who submitted it", async () => {
     await using instance = await testInstance();
     const actor = { action: "", administrator: "", realm: "", client: "", policies: "", requestId: "" };
-    await instance.services.admins.add(
+    await instance.services.admins.save(
       { username: "anna", realm: "staff" },
-      new Secret("a secret word"),
+      { password: new Secret("a secret word") },
       actor,
     );
     const token = await instance.logIn("anna@staff", "a secret word");

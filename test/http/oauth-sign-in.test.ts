@@ -242,10 +242,10 @@ describe("a sign-in fails without a token request", () => {
       const name = { username: "admin", realm: "" };
       const actor = { action: "", administrator: "", realm: "", client: "", policies: "", requestId: "" };
       const { Secret } = await import("../../src/domain/secret.ts");
-      if (change === "passwd") await admins.setPassword(name, new Secret("another word"), actor);
+      if (change === "passwd") await admins.save(name, { password: new Secret("another word") }, actor);
       if (change === "disable") {
-        await admins.add({ username: "other", realm: "" }, new Secret("another word"), actor);
-        await admins.setEnabled(name, false, actor);
+        await admins.save({ username: "other", realm: "" }, { password: new Secret("another word") }, actor);
+        await admins.save(name, { enabled: false }, actor);
       }
       if (change === "policy") {
         const json = { scope: "admin", action: "policywrite, smtpserver_read" };

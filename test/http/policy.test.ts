@@ -232,11 +232,11 @@ describe("a change that would leave no admin with policywrite", () => {
     await using instance = await testInstance();
     const { admins } = instance.services;
     const lastOne = { username: "admin", realm: "" };
-    expect(admins.setEnabled(lastOne, false, ACTOR)).rejects.toThrow("ERR905");
-    await admins.add(SECOND, new Secret("a secret word"), ACTOR);
+    expect(admins.save(lastOne, { enabled: false }, ACTOR)).rejects.toThrow("ERR905");
+    await admins.save(SECOND, { password: new Secret("a secret word") }, ACTOR);
     await save(instance, "p", { ...WRITE, adminuser: "admin" });
-    expect(admins.setEnabled(lastOne, false, ACTOR)).rejects.toThrow("ERR905");
-    await admins.setEnabled(SECOND, false, ACTOR);
+    expect(admins.save(lastOne, { enabled: false }, ACTOR)).rejects.toThrow("ERR905");
+    await admins.save(SECOND, { enabled: false }, ACTOR);
     expect((await admins.list()).map(({ enabled }) => enabled)).toEqual([true, false]);
   });
 
@@ -267,12 +267,12 @@ describe("a change that would leave no admin with policywrite", () => {
     for (let round = 0; round < 5; round++) {
       await using instance = await testInstance();
       const { admins } = instance.services;
-      await admins.add(SECOND, new Secret("a secret word"), ACTOR);
+      await admins.save(SECOND, { password: new Secret("a secret word") }, ACTOR);
       await save(instance, "a", { ...WRITE, adminuser: "admin" });
       await save(instance, "b", { ...WRITE, adminuser: "second" });
       const results = await Promise.allSettled([
         instance.services.policies.remove("a", ACTOR),
-        admins.setEnabled(SECOND, false, ACTOR),
+        admins.save(SECOND, { enabled: false }, ACTOR),
       ]);
       expect(results.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
     }

@@ -38,7 +38,7 @@ export async function start(options: Parameters<typeof testInstance>[0] = {}) {
   await admin("POST", "/policy/admin", { scope: "admin", action: "*", adminuser: ADMIN.username });
   /** Logs in an admin with these rights. */
   const withRights = async (username: string, action: string) => {
-    await instance.services.admins.add({ username, realm: "" }, new Secret(PASSWORD), CLI);
+    await instance.services.admins.save({ username, realm: "" }, { password: new Secret(PASSWORD) }, CLI);
     await admin("POST", `/policy/${username}`, { scope: "admin", action, adminuser: username });
     const token = await instance.logIn(username, PASSWORD);
     return async (method: string, path: string, json?: unknown) => {

@@ -32,9 +32,9 @@ async function started() {
     fetch: (request) => instance.app.fetch(request, { peerAddress: "127.0.0.1" }),
   });
   const folder = temporaryFolder();
-  await instance.services.admins.add(
+  await instance.services.admins.save(
     { username: ADMIN.username, realm: "" },
-    new Secret(ADMIN.password),
+    { password: new Secret(ADMIN.password) },
     CLI,
   );
   const post = async (path: string, json: object) => {

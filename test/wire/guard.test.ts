@@ -107,23 +107,23 @@ describe("a token", () => {
   /** Changes to the second admin, who already has a token. */
   const changes: Readonly<Record<string, (instance: TestInstance) => Promise<unknown>>> = {
     "whose password was changed": ({ services }) =>
-      services.admins.setPassword(SECOND, new Secret("another word"), ACTOR),
-    "who was disabled": ({ services }) => services.admins.setEnabled(SECOND, false, ACTOR),
+      services.admins.save(SECOND, { password: new Secret("another word") }, ACTOR),
+    "who was disabled": ({ services }) => services.admins.save(SECOND, { enabled: false }, ACTOR),
     "who was disabled and enabled again": async ({ services }) => {
-      await services.admins.setEnabled(SECOND, false, ACTOR);
-      await services.admins.setEnabled(SECOND, true, ACTOR);
+      await services.admins.save(SECOND, { enabled: false }, ACTOR);
+      await services.admins.save(SECOND, { enabled: true }, ACTOR);
     },
     "who was deleted": ({ database }) =>
       database.commit([database.write.run("DELETE FROM admin WHERE username = 'second'")]),
     "who was deleted and made anew": async ({ database, services }) => {
       await database.commit([database.write.run("DELETE FROM admin WHERE username = 'second'")]);
-      await services.admins.add(SECOND, new Secret("a secret word"), ACTOR);
+      await services.admins.save(SECOND, { password: new Secret("a secret word") }, ACTOR);
     },
   };
 
   test.each(Object.entries(changes))("of an admin %s is 4305 immediately", async (_, change) => {
     await using instance = await testInstance();
-    await instance.services.admins.add(SECOND, new Secret("a secret word"), ACTOR);
+    await instance.services.admins.save(SECOND, { password: new Secret("a secret word") }, ACTOR);
     const token = await instance.logIn("second", "a secret word");
     expect((await list(instance, { token })).status).toBe(200);
     await change(instance);

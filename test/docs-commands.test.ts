@@ -59,7 +59,7 @@ const RUN_BY: Readonly<Record<string, string | readonly (string | null)[]>> = {
   "docs/send.md": FILES,
   "docs/sign.md": FILES,
   "docs/start.md": START,
-  "docs/workers.md": RUNTIMES,
+  "docs/workers.md": [RUNTIMES, null, RUNTIMES],
   "plugins/directory/README.md": Array.from({ length: 2 }, () => "test/plugins/directory/readme.test.ts"),
   "plugins/email-token/README.md": ["test/plugins/email-token/readme.test.ts"],
   "plugins/events/README.md": [

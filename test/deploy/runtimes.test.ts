@@ -36,15 +36,17 @@ afterAll(async () => {
   await rm(clone, { recursive: true, force: true });
 });
 
-/** Returns the lines of the last block of a page. */
-async function lines(page: string): Promise<readonly string[]> {
-  return ((await pageCommands(page)).at(-1) ?? "").split("\n").filter((line) => line !== "");
+/** Returns the lines of the last block of a page, or of all blocks. */
+async function lines(page: string, of: "last" | "all" = "last"): Promise<readonly string[]> {
+  const blocks = await pageCommands(page);
+  const chosen = of === "all" ? blocks : blocks.slice(-1);
+  return chosen.flatMap((block) => block.split("\n")).filter((line) => line !== "");
 }
 
 const STARTS = [
   ...(await lines("docs/metrics.md")),
   ...(await lines("docs/deno.md")).filter((line) => line.includes(" start")),
-  ...(await lines("docs/workers.md")),
+  ...(await lines("docs/workers.md", "all")),
 ].filter((line) => denoPath !== null || !line.includes("deno"));
 
 function spawn(command: string, env: Readonly<Record<string, string>>) {

@@ -32,8 +32,8 @@ export function circles(sources: readonly Source[]): readonly (readonly string[]
 
 /** The Worker's build puts this file in the place of `smtp.ts`. */
 const REPLACEMENT = "src/runtime/workers/worker-mailer.ts";
-/** The main module of a Worker, whose class the platform finds by its name. */
-const WORKER_OBJECT = "src/runtime/workers/object.ts";
+/** The main modules of the Worker's builds, whose classes the platform finds by name. */
+const WORKERS = ["src/runtime/workers/object.ts", "src/runtime/workers/worker.ts"];
 
 /** Exported names that no file imports and no door offers. */
 export function unusedExports(
@@ -48,7 +48,7 @@ export function unusedExports(
       else used.set(target, new Set([...(used.get(target) ?? []), ...names]));
     }
   }
-  const doors = doorFiles().add(REPLACEMENT).add(WORKER_OBJECT);
+  const doors = new Set([...doorFiles(), REPLACEMENT, ...WORKERS]);
   return sources
     .filter((source) => isIn(source) && !doors.has(source.path) && used.get(source.path) !== null)
     .flatMap(({ path, exports }) =>

@@ -11,8 +11,10 @@ const ROOT = join(import.meta.dir, "..", "..");
 export const WORKER_FOLDER = join(ROOT, "dist", "workers");
 
 const WORKER_SOURCES = join(ROOT, "src", "runtime", "workers");
-/** Main source file of the Worker that keeps its database in a Durable Object. */
+/** Main source file of the default build, which has everything in a Durable Object. */
 export const OBJECT_ENTRY = join(WORKER_SOURCES, "object.ts");
+/** Main source file of the build for a libSQL server. */
+export const LIBSQL_ENTRY = join(WORKER_SOURCES, "worker.ts");
 const MAILER = join(WORKER_SOURCES, "worker-mailer.ts");
 const PLUGIN_CONFIG = join(ROOT, CONFIG_FILE);
 const LIBRARY_SOCKETS = join(ROOT, "src", "transport", "worker-mailer", "sockets.ts");
@@ -168,6 +170,9 @@ const guardSockets: BunPlugin = {
   },
 };
 
+/** Name of the main module of every build, so that one `wrangler.jsonc` fits all. */
+const MAIN_MODULE = "worker.[ext]";
+
 /** A file of a Worker. */
 export interface WorkerModule {
   /** Path relative to the main module, such as `chunk-1.js`. */
@@ -187,18 +192,19 @@ export interface WorkerBundle {
 
 /**
  * Bundles a Worker. Code loaded on demand (pkijs) becomes a module of its own.
- * @param entry its main source file. Default: Sealpost.
+ * @param entry its main source file. Default: {@link LIBSQL_ENTRY}.
  * @param transport the transport to build in.
  * @param plugins path of the `sealpost.config.ts` with its plugins, if the file exists.
  * @throws {AggregateError} if an import cannot be resolved.
  */
 export async function bundleWorker(
-  entry = join(WORKER_SOURCES, "worker.ts"),
+  entry = LIBSQL_ENTRY,
   transport: Config["transport"] = "smtp",
   plugins = PLUGIN_CONFIG,
 ): Promise<WorkerBundle> {
   const { outputs, metafile } = await Bun.build({
     entrypoints: [entry],
+    naming: { entry: MAIN_MODULE },
     // Leaves node:… to the runtime, and turns require() of it into an import.
     target: "node",
     // Takes the build for Workers of packages that have one.
@@ -252,7 +258,7 @@ function externalsOf(text: string): string[] {
 }
 
 if (import.meta.main) {
-  const entry = process.argv.includes("object") ? OBJECT_ENTRY : undefined;
+  const entry = process.argv.includes("libsql") ? LIBSQL_ENTRY : OBJECT_ENTRY;
   const bundle = await bundleWorker(entry, parseConfig(process.env).transport);
   await writeWorker(bundle);
   const bytes = bundle.modules.reduce((sum, { text }) => sum + Bun.gzipSync(text).length, 0);

@@ -1,63 +1,81 @@
 import { existsSync } from "node:fs";
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
+import { Glob } from "bun";
 import { type Config, parseConfig } from "../../src/config.ts";
-import { Secret } from "../../src/domain/secret.ts";
 import { SealpostError } from "../../src/errors.ts";
 import { invalidSetting } from "../../src/runtime/invalid-setting.ts";
 import { readAuthorities } from "../../src/runtime/local/authorities.ts";
-import { createFirstAdmin, printWelcome } from "../../src/runtime/local/first-admin.ts";
-import { openInstance } from "../../src/runtime/local/instance.ts";
+import { printWelcome } from "../../src/runtime/local/first-admin.ts";
 import { createKeyFile, readKeyFile } from "../../src/runtime/local/load-keyring.ts";
 import { configureLogging } from "../../src/runtime/local/logging.ts";
 import { stopSignal } from "../../src/runtime/local/stop-signal.ts";
 import { PLATFORM as platform } from "../../src/runtime/platform.ts";
 import { PAGE_FOLDER } from "../page.ts";
-import { startSqld } from "../sqld.ts";
 import { bundleWorker, writeWorker } from "./build.ts";
-import { QUEUES, type ServedWorker, serveWorker } from "./serve.ts";
+import { type ServedWorker, type ServeWorkerOptions, type Services, serveWorker } from "./serve.ts";
 
 const log = getLogger(["sealpost", "entry"]);
 const DATA_FOLDER = "data/workers";
 /** Only the owner may read it. */
 const DATA_MODE = 0o700;
-/** The trigger of `wrangler.jsonc`, which workerd does not run by itself. */
-const MAIL_TRIGGER = "* * * * *";
-const MAIL_EVERY_MS = 60_000;
+const KEY_FILE = join(DATA_FOLDER, "sealpost.keys");
+/** Data of the default build: the SQLite files of Durable Objects, as workerd keeps them. */
+export const OBJECTS_FOLDER = join(DATA_FOLDER, "objects");
+/** Data of the build for a libSQL server: those of the server that its start runs. */
+export const DATABASE_FOLDER = join(DATA_FOLDER, "database");
+/** An object's file has the object's ID as its name. Its folder exists before it. */
+const OBJECT_FILES = new Glob(`*/${"[0-9a-f]".repeat(64)}.sqlite`);
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
-/** The database and keys of the Worker. */
-interface Backend {
-  readonly url: string;
-  readonly keys: string;
+/** Sources, bindings and services of one build of the Worker. */
+export interface WorkerPlan {
+  /** Main source file. */
+  readonly entry: string;
+  readonly bindings: ServeWorkerOptions["bindings"];
+  readonly services: Services;
 }
 
-/** Builds the Worker and runs it in workerd on this machine, with a database of its own, until it gets a signal. */
-async function main(): Promise<void> {
+/** A Worker that runs. */
+export interface StartedWorker {
+  readonly worker: ServedWorker;
+  /** The first admin's password to print; `null` if there is none to print. */
+  readonly password: string | null;
+}
+
+/** Starts one build of the Worker. `serve` bundles it and runs it in workerd. */
+export type StartBuild = (
+  config: Config,
+  serve: (plan: WorkerPlan) => Promise<ServedWorker>,
+  stack: AsyncDisposableStack,
+) => Promise<StartedWorker>;
+
+/** Builds a Worker and runs it in workerd on this machine until it gets a signal, and ends the process. */
+export async function runLocally(start: StartBuild): Promise<never> {
+  try {
+    await serveUntilSignal(start);
+    process.exit(0);
+  } catch (error) {
+    process.stderr.write(`sealpost: ${error instanceof SealpostError ? error.message : String(error)}\n`);
+    process.exit(1);
+  }
+}
+
+async function serveUntilSignal(start: StartBuild): Promise<void> {
   const config = parseConfig(process.env);
   await configureLogging(config.log);
   const stopping = stopSignal(process);
   await using stack = new AsyncDisposableStack();
-  const backend = hasOwnDatabase(config)
-    ? { url: config.databaseUrl, keys: config.keys.reveal() }
-    : await startBackend(config, stack);
-  const { worker, password } = await start(config, backend, stack);
+  const serve = async (plan: WorkerPlan) => stack.use(await keepingSignals(() => serveIn(config, plan)));
+  const { worker, password } = await start(config, serve, stack);
   printWelcome(config, {
     url: worker.url,
     password,
     remark: "It runs in workerd, as at Cloudflare",
     passwordRemark: "shown this once",
   });
-  const sending = setInterval(() => void sendMail(worker), MAIL_EVERY_MS);
   log.info("Stopping on {signal}", { signal: await stopping });
-  clearInterval(sending);
-}
-
-async function sendMail(worker: ServedWorker): Promise<void> {
-  await worker
-    .runScheduled(MAIL_TRIGGER)
-    .catch((error) => log.warning("Cannot send queued mail: {error}", { error }));
 }
 
 /** Removes the signal listeners that Miniflare adds, which would end this process immediately. */
@@ -74,76 +92,43 @@ async function keepingSignals<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** @throws {SealpostError} `bad_setting` for a database that a Worker cannot reach. */
-function hasOwnDatabase({ databaseUrl }: Config): boolean {
-  if (process.env.SEALPOST_DATABASE_URL === undefined) return false;
-  if (/^(libsql|https?):/.test(databaseUrl)) return true;
-  throw invalidSetting(
-    "SEALPOST_DATABASE_URL",
-    "SEALPOST_DATABASE_URL: a Worker has no files; expected libsql://… or https://…",
-  );
-}
-
-async function startBackend(config: Config, stack: AsyncDisposableStack): Promise<Backend> {
-  await mkdir(DATA_FOLDER, { recursive: true, mode: DATA_MODE });
-  const folder = join(DATA_FOLDER, "database");
-  const keys = config.keys.isEmpty ? await loadKeys(folder) : config.keys.reveal();
-  const { url } = stack.use(await startSqld({ folder }));
-  return { url, keys };
-}
-
-/** Reads the keys from the file next to the database, or creates it for a new database. */
-async function loadKeys(databaseFolder: string): Promise<string> {
-  const file = join(DATA_FOLDER, "sealpost.keys");
-  const found = await readKeyFile(file);
-  if (found !== null) return found;
-  if (await exists(databaseFolder)) {
-    throw invalidSetting(
-      "SEALPOST_KEYS",
-      `SEALPOST_KEYS: ${databaseFolder} exists, but ${file} is missing; restore it`,
-    );
-  }
-  return createKeyFile(file, platform);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-/**
- * Starts the Worker, then creates the first admin. At Cloudflare that takes the secret SEALPOST_ADMIN_PASSWORD; here the
- * password can be printed. It follows the start, because a failed start would lose the only copy of the password.
- * @returns the password to print, if this process created the admin and the settings give no password.
- */
-async function start(config: Config, { url, keys }: Backend, stack: AsyncDisposableStack) {
-  await using sealpost = await openInstance({ ...config, databaseUrl: url, keys: new Secret(keys) });
-  const worker = stack.use(await keepingSignals(() => serve(config, { url, keys })));
-  return { worker, password: await createFirstAdmin(config, sealpost) };
-}
-
-async function serve(config: Config, { url, keys }: Backend): Promise<ServedWorker> {
-  const bundle = await bundleWorker(undefined, config.transport);
+async function serveIn(config: Config, { entry, bindings, services }: WorkerPlan): Promise<ServedWorker> {
+  const bundle = await bundleWorker(entry, config.transport);
   await writeWorker(bundle);
-  const settings = Object.entries(process.env).filter(([name]) => /^(SEALPOST_|HOST$|PORT$)/.test(name));
+  const settings = Object.entries(process.env).flatMap(([name, value = ""]) =>
+    /^(SEALPOST_|HOST$|PORT$)/.test(name) ? [[name, value] as const] : [],
+  );
   return serveWorker({
     bundle,
     ...(existsSync(PAGE_FOLDER) && { assets: PAGE_FOLDER }),
     host: config.host,
     port: config.port,
-    bindings: { ...Object.fromEntries(settings), SEALPOST_DATABASE_URL: url, SEALPOST_KEYS: keys },
+    bindings: { ...Object.fromEntries(settings), ...bindings },
     authorities: await readAuthorities(config.tlsCa),
-    services: config.wake === "cloudflare" ? QUEUES : undefined,
+    services,
     onLine: (line) => process.stderr.write(`${line}\n`),
   });
 }
 
-try {
-  await main();
-  process.exit(0);
-} catch (error) {
-  process.stderr.write(`sealpost: ${error instanceof SealpostError ? error.message : String(error)}\n`);
-  process.exit(1);
+/** Whether the default build has data on this machine. */
+export function hasObject(): boolean {
+  return existsSync(OBJECTS_FOLDER) && !OBJECT_FILES.scanSync(OBJECTS_FOLDER).next().done;
+}
+
+/**
+ * Creates the data folder, and returns the keys of the settings, or of the file next to the data. New data get new keys.
+ * @throws {SealpostError} `bad_setting` if there are data and the file of their keys is missing.
+ */
+export async function prepareData({ keys }: Config): Promise<string> {
+  await mkdir(DATA_FOLDER, { recursive: true, mode: DATA_MODE });
+  if (!keys.isEmpty) return keys.reveal();
+  const found = await readKeyFile(KEY_FILE);
+  if (found !== null) return found;
+  // One file has the keys of both builds.
+  const data = existsSync(DATABASE_FOLDER) ? DATABASE_FOLDER : hasObject() ? OBJECTS_FOLDER : null;
+  if (data === null) return createKeyFile(KEY_FILE, platform);
+  throw invalidSetting(
+    "SEALPOST_KEYS",
+    `SEALPOST_KEYS: ${data} exists, but ${KEY_FILE} is missing; restore it`,
+  );
 }

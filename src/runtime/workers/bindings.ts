@@ -30,7 +30,7 @@ function assertRemoteDatabase(given: unknown, { databaseUrl }: Config): void {
   const problem = given === undefined || given === "" ? "this binding is missing" : "a Worker has no files";
   throw invalidSetting(
     "SEALPOST_DATABASE_URL",
-    `SEALPOST_DATABASE_URL: ${problem}; expected libsql://… or https://…`,
+    `SEALPOST_DATABASE_URL: ${problem}; expected libsql://… or https://…; the Worker of \`bun run build:workers\` needs none`,
   );
 }
 
@@ -38,7 +38,7 @@ function assertNoDatabase(given: unknown): void {
   if (given === undefined || given === "") return;
   throw invalidSetting(
     "SEALPOST_DATABASE_URL",
-    "SEALPOST_DATABASE_URL: this Worker has its database in a Durable Object; remove this binding, or build with `bun run build:workers`",
+    "SEALPOST_DATABASE_URL: this Worker has its database in a Durable Object; remove this binding, or build with `bun run build:workers:libsql`",
   );
 }
 

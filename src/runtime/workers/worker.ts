@@ -1,4 +1,4 @@
-import { env } from "cloudflare:workers";
+import { DurableObject, env } from "cloudflare:workers";
 import { getLogger } from "@logtape/logtape";
 import { consumeWakes, type QueueBatch } from "../../wake/cloudflare.ts";
 import { type Bindings, parseBindings } from "./bindings.ts";
@@ -19,7 +19,10 @@ const { inInvocation } = createInvocations(env, (bindings) => ({
   create: (config) => createWorkerInstance(config, bindings[QUEUE]),
 }));
 
-/** Sealpost as a Cloudflare Worker. Its bindings are its settings. */
+/** The class that `wrangler.jsonc` binds. The default build has its database there; this one does not use it. */
+export class Sealpost extends DurableObject {}
+
+/** Sealpost as a Cloudflare Worker, over a libSQL server. Its bindings are its settings. */
 export default {
   /** Handles a request. Work that it starts continues if the client disconnects. */
   async fetch(request: Request, _bindings: Bindings, context: InvocationContext): Promise<Response> {

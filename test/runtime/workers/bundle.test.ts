@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { bundleWorker } from "../../../tools/workers/build.ts";
-import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from "../../../tools/workers/serve.ts";
+import { bundleWorker, OBJECT_ENTRY } from "../../../tools/workers/build.ts";
+import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, OBJECTS } from "../../../tools/workers/serve.ts";
 
 /** Modules that every isolate loads: core and plugins, with all of their routes. */
 const MAX_START_GZIP_BYTES = 320_000;
@@ -66,17 +66,25 @@ describe("the Worker's bundle", () => {
     expect(held).toEqual(["BasicConstraints"]);
   });
 
-  test("is what wrangler.jsonc names, with the flags of these tests", async () => {
-    const root = join(import.meta.dir, "..", "..", "..");
-    const config = Bun.JSONC.parse(await Bun.file(join(root, "wrangler.jsonc")).text());
+  test("of each build is what wrangler.jsonc names, with the flags and the object of these tests", async () => {
+    const text = await Bun.file(join(import.meta.dir, "..", "..", "..", "wrangler.jsonc")).text();
+    const config = Bun.JSONC.parse(text);
+    const [[name, { className }] = ["", { className: "" }]] = Object.entries(OBJECTS.durableObjects ?? {});
     expect(config).toMatchObject({
-      main: `dist/workers/${bundle.modules[0]?.name}`,
       no_bundle: true,
       compatibility_date: COMPATIBILITY_DATE,
       compatibility_flags: COMPATIBILITY_FLAGS,
-      // One trigger for due messages, and a daily one with a numeric hour.
-      triggers: { crons: ["* * * * *", expect.stringMatching(/^\d+ \d+ \* \* \*$/)] },
+      durable_objects: { bindings: [{ name, class_name: className }] },
+      migrations: [{ tag: "v1", new_sqlite_classes: [className] }],
+      // The object has its alarm.
+      triggers: { crons: [] },
     });
+    // The libSQL build needs one trigger for due messages, and a daily one with a numeric hour.
+    expect(text).toMatch(/^ *\/\/ "crons": \["\* \* \* \* \*", "\d+ \d+ \* \* \*"\]$/m);
+    for (const { modules } of [bundle, await bundleWorker(OBJECT_ENTRY)]) {
+      expect(config).toMatchObject({ main: `dist/workers/${modules[0]?.name}` });
+      expect(modules[0]?.text).toMatch(new RegExp(`export\\s*\\{[^}]*\\b${className}\\b[^}]*\\}`));
+    }
   });
 });
 

@@ -1,0 +1,57 @@
+import { existsSync } from "node:fs";
+import { SealpostError } from "../../src/errors.ts";
+import { invalidSetting } from "../../src/runtime/invalid-setting.ts";
+import { randomPassword } from "../../src/runtime/local/first-admin.ts";
+import { OBJECT_ENTRY } from "./build.ts";
+import {
+  DATABASE_FOLDER,
+  hasObject,
+  OBJECTS_FOLDER,
+  prepareData,
+  runLocally,
+  type StartBuild,
+} from "./local.ts";
+import { OBJECTS, type ServedWorker } from "./serve.ts";
+
+// Runs the default build, which has everything in one Durable Object.
+
+/** The object creates the first admin, with the password of a binding. */
+const start: StartBuild = async (config, serve) => {
+  assertNoOtherDatabase();
+  const isNew = !hasObject();
+  const keys = await prepareData(config);
+  // An object that exists has its admins.
+  const password = isNew && config.adminPassword.isEmpty ? randomPassword() : null;
+  const worker = await serve({
+    entry: OBJECT_ENTRY,
+    bindings: { SEALPOST_KEYS: keys, ...(password !== null && { SEALPOST_ADMIN_PASSWORD: password }) },
+    services: { ...OBJECTS, durableObjectsPersist: OBJECTS_FOLDER },
+  });
+  await assertStarted(worker);
+  return { worker, password };
+};
+
+/** @throws {SealpostError} `bad_setting` if there are data that this build does not use. */
+function assertNoOtherDatabase(): void {
+  if ((process.env.SEALPOST_DATABASE_URL ?? "") !== "") {
+    throw invalidSetting(
+      "SEALPOST_DATABASE_URL",
+      "SEALPOST_DATABASE_URL: this Worker has its database in a Durable Object; remove this setting, or start with `bun run start:workers:libsql`",
+    );
+  }
+  if (existsSync(DATABASE_FOLDER) && !hasObject()) {
+    throw new SealpostError(
+      "bad_setting",
+      `${DATABASE_FOLDER} has data of the build for a libSQL server: \`bun run start:workers:libsql\` uses them; to start with a new instance, move that folder`,
+    );
+  }
+}
+
+/** Starts the object, which creates its database and admin. @throws {SealpostError} `bad_setting` if it cannot start. */
+async function assertStarted({ url }: ServedWorker): Promise<void> {
+  const response = await fetch(new URL("/readyz", url));
+  if (response.ok) return;
+  throw new SealpostError("bad_setting", "The Worker cannot start: the lines above have the reason");
+}
+
+await runLocally(start);

@@ -6,7 +6,7 @@ import { createReroutes } from "./access/reroutes.ts";
 import { type AccessServices, createAccessServices } from "./access/services.ts";
 import type { Database } from "./contracts/database.ts";
 import type { HttpClient } from "./contracts/http-client.ts";
-import type { Platform } from "./contracts/platform.ts";
+import type { PasswordCost, Platform, Scrypt } from "./contracts/platform.ts";
 import type { DrainBounds, Plugin } from "./contracts/plugin/definition.ts";
 import type { Transport } from "./contracts/transport.ts";
 import type { Wake, WakeSource } from "./contracts/wake.ts";
@@ -26,7 +26,7 @@ import { reroutedEvent } from "./plugin/events.ts";
 import { createRegistry, type PluginSet, type Registry, readPlugins } from "./plugin/registry.ts";
 import { DEFAULT_REQUEST_MS } from "./plugin/routes.ts";
 import type { Keyring } from "./secrets/keyring.ts";
-import { DEFAULT_PASSWORD_COST, type PasswordCost } from "./secrets/password.ts";
+import { DEFAULT_PASSWORD_COST } from "./secrets/password.ts";
 import { createAuditRepository } from "./storage/audit-log.ts";
 import { Epoch } from "./storage/epoch.ts";
 import { SETTINGS } from "./storage/kept-tables.ts";
@@ -63,6 +63,8 @@ export interface Drivers {
   readonly blockedPorts?: readonly number[];
   /** Password hashes computed at a time. Keep it below the number of cores, so that other work goes on. Default: 1. */
   readonly maxHashes?: number;
+  /** Computes password hashes. Default: on this machine. */
+  readonly scrypt?: Scrypt;
   /** Records spans of OpenTelemetry. Default: none are recorded. */
   readonly tracer?: Tracer;
 }
@@ -271,6 +273,7 @@ function createFoundation(drivers: Drivers, settings: InstanceSettings, plugins:
       pool,
       passwordCost: settings.passwordCost ?? DEFAULT_PASSWORD_COST,
       platform,
+      scrypt: drivers.scrypt,
     }),
     newId: () => uuidFrom(platform.randomBytes(16)),
     baseUrl: (settings.baseUrl ?? "").replace(/\/+$/, ""),

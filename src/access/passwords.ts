@@ -1,5 +1,5 @@
-import type { Platform } from "../contracts/platform.ts";
-import { hashPassword, type PasswordCost, verifyPassword } from "../secrets/password.ts";
+import type { PasswordCost, Platform, Scrypt } from "../contracts/platform.ts";
+import { hashPassword, verifyPassword } from "../secrets/password.ts";
 import type { HashCaller, HashPool } from "./hash-pool.ts";
 import type { PasswordPurpose } from "./password-rule.ts";
 
@@ -33,8 +33,10 @@ export function createPasswords(deps: {
   readonly pool: HashPool;
   readonly passwordCost: PasswordCost;
   readonly platform: Pick<Platform, "randomBytes">;
+  /** Default: on this machine. */
+  readonly scrypt?: Scrypt | undefined;
 }): Passwords {
-  const { pool, passwordCost: cost } = deps;
+  const { pool, passwordCost: cost, scrypt } = deps;
   const { randomBytes } = deps.platform;
   return {
     assertRoom: (caller) => pool.assertRoom(caller),
@@ -43,7 +45,8 @@ export function createPasswords(deps: {
       const { assertAllowed } = await import("./password-rule.ts");
       assertAllowed(password, purpose);
     },
-    hash: (password, caller) => pool.run(() => hashPassword(password, { randomBytes, cost }), caller),
-    verify: (password, phc, caller) => pool.run(() => verifyPassword(password, phc, { cost }), caller),
+    hash: (password, caller) => pool.run(() => hashPassword(password, { randomBytes, cost, scrypt }), caller),
+    verify: (password, phc, caller) =>
+      pool.run(() => verifyPassword(password, phc, { cost, scrypt }), caller),
   };
 }

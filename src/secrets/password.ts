@@ -1,16 +1,6 @@
-import { scrypt, timingSafeEqual } from "node:crypto";
-import type { Platform } from "../contracts/platform.ts";
+import { scrypt as scryptOfNode, timingSafeEqual } from "node:crypto";
+import type { PasswordCost, Platform, Scrypt } from "../contracts/platform.ts";
 import { invalidParameter } from "../errors.ts";
-
-/** Cost of one scrypt hash (RFC 7914 section 2). */
-export interface PasswordCost {
-  /** Binary logarithm of N. */
-  readonly ln: number;
-  /** Block size. */
-  readonly r: number;
-  /** Parallelization. */
-  readonly p: number;
-}
 
 /** 16 MiB and about 0.2 s: the parameters that OWASP recommends for little memory. */
 export const DEFAULT_PASSWORD_COST: PasswordCost = { ln: 14, r: 8, p: 5 };
@@ -31,6 +21,14 @@ interface StoredHash {
   readonly hash: Uint8Array;
 }
 
+/** How hashes are computed. */
+interface HashOptions {
+  /** Default: {@link DEFAULT_PASSWORD_COST}. */
+  readonly cost?: PasswordCost | undefined;
+  /** Default: {@link scrypt}. */
+  readonly scrypt?: Scrypt | undefined;
+}
+
 /**
  * Hashes a password with a fresh salt.
  * @returns `$scrypt$ln=14,r=8,p=5$<salt>$<hash>` (PHC string format).
@@ -38,12 +36,13 @@ interface StoredHash {
  */
 export async function hashPassword(
   password: string,
-  { randomBytes, cost = DEFAULT_PASSWORD_COST }: Pick<Platform, "randomBytes"> & { cost?: PasswordCost },
+  options: Pick<Platform, "randomBytes"> & HashOptions,
 ): Promise<string> {
+  const { randomBytes, cost = DEFAULT_PASSWORD_COST, scrypt: compute = scrypt } = options;
   const bytes = passwordBytes(password);
   if (bytes === null) throw invalidParameter("password", `at most ${MAX_PASSWORD_BYTES} bytes`);
   const salt = randomBytes(SALT_BYTES);
-  const hash = await derive(bytes, salt, cost);
+  const hash = await compute(bytes, salt, cost);
   return `$scrypt$ln=${cost.ln},r=${cost.r},p=${cost.p}$${toBase64(salt)}$${toBase64(hash)}`;
 }
 
@@ -55,13 +54,13 @@ export async function hashPassword(
 export async function verifyPassword(
   password: string,
   phc: string | null,
-  { cost = DEFAULT_PASSWORD_COST }: { readonly cost?: PasswordCost } = {},
+  { cost = DEFAULT_PASSWORD_COST, scrypt: compute = scrypt }: HashOptions = {},
 ): Promise<{ readonly ok: boolean; readonly rehash: boolean }> {
   const bytes = passwordBytes(password);
   if (bytes === null) return { ok: false, rehash: false };
   const stored = phc === null ? null : parse(phc);
   const { salt, hash, cost: used } = stored ?? decoy(cost);
-  const same = timingSafeEqual(await derive(bytes, salt, used), hash);
+  const same = timingSafeEqual(await compute(bytes, salt, used), hash);
   const ok = same && stored !== null;
   return { ok, rehash: ok && (used.ln !== cost.ln || used.r !== cost.r || used.p !== cost.p) };
 }
@@ -89,13 +88,16 @@ function memoryBytes({ ln, r, p }: PasswordCost): number {
   return 128 * r * (2 ** ln + p);
 }
 
-function derive(password: Uint8Array, salt: Uint8Array, cost: PasswordCost): Promise<Buffer> {
+/** Computes a hash on this machine: in the thread pool, or on Workers in the thread of the isolate. */
+export const scrypt: Scrypt = (password, salt, cost) => {
   // OpenSSL needs slightly more than the two tables of RFC 7914.
   const options = { N: 2 ** cost.ln, r: cost.r, p: cost.p, maxmem: 2 * memoryBytes(cost) };
   return new Promise((resolve, reject) => {
-    scrypt(password, salt, HASH_BYTES, options, (error, hash) => (error ? reject(error) : resolve(hash)));
+    scryptOfNode(password, salt, HASH_BYTES, options, (error, hash) =>
+      error ? reject(error) : resolve(hash),
+    );
   });
-}
+};
 
 function toBase64(bytes: Uint8Array): string {
   return bytes.toBase64({ omitPadding: true });

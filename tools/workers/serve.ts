@@ -19,17 +19,27 @@ export const QUEUES = {
 };
 
 /** The namespace of the Worker that keeps its database in a Durable Object. */
-export const OBJECTS: Services = {
+export const OBJECTS = {
   durableObjects: { OBJECT: { className: "Sealpost", useSQLite: true } },
-};
+} as const satisfies Services;
+
+interface ObjectClass {
+  readonly className: string;
+  readonly useSQLite: true;
+  /** Name of the Worker that exports it. Default: this one. */
+  readonly scriptName?: string;
+}
 
 /** Bindings in Miniflare's own form. */
 export interface Services {
   readonly queueProducers?: Record<string, { readonly queueName: string }>;
   readonly queueConsumers?: Record<string, object>;
   readonly serviceBindings?: Record<string, () => object>;
-  /** Classes of Durable Objects that the main module exports. */
-  readonly durableObjects?: Record<string, { readonly className: string; readonly useSQLite: true }>;
+  /** Classes of Durable Objects that the main module exports, or that of another Worker of the registry. */
+  readonly durableObjects?: Record<string, ObjectClass>;
+  /** Folder by which Workers in several processes find each other, and the name of this one. */
+  readonly unsafeDevRegistryPath?: string;
+  readonly name?: string;
   /** Folder that keeps their data. Default: a temporary one. */
   readonly durableObjectsPersist?: string;
 }

@@ -1,12 +1,10 @@
 import { getLogger } from "@logtape/logtape";
 import type { Context } from "hono";
 import type { Config } from "../../config.ts";
-import type { Database } from "../../contracts/database.ts";
 import type { Wake } from "../../contracts/wake.ts";
 import { canonicalIp } from "../../domain/network.ts";
 import { parseKeyring } from "../../secrets/keyring.ts";
 import type { Drivers, InvocationDrains } from "../../services.ts";
-import { openRemoteDatabase } from "../../storage/remote/connect.ts";
 import { createConnectByName } from "../../transport/connect-by-name.ts";
 import { createFetchClient } from "../../transport/fetch-client.ts";
 import { createHttpConnect, httpPorts } from "../../transport/http-target.ts";
@@ -35,17 +33,17 @@ export interface WorkerDrivers extends Drivers {
   readonly clientAddress: (c: Context) => string | null;
 }
 
+/** The drivers that differ between a Worker over a libSQL server and one with a Durable Object. */
+export interface PlaceDrivers extends Pick<Drivers, "database" | "scrypt" | "maxHashes"> {
+  /** The binding of the queue of wakes. Default: none. */
+  readonly queue?: unknown;
+}
+
 /**
  * Creates the drivers of an instance on Workers, without I/O.
- * @param queue the binding of the queue of wakes.
- * @param open opens the database. Default: the one of `SEALPOST_DATABASE_URL`.
  * @throws {SealpostError} `bad_setting`.
  */
-export function createWorkerDrivers(
-  config: Config,
-  queue: unknown,
-  open: (config: Config) => Database = openServer(),
-): WorkerDrivers {
+export function createWorkerDrivers(config: Config, { queue, ...place }: PlaceDrivers): WorkerDrivers {
   assertTransport(config);
   const wake = wakeOf(config, queue);
   if (config.tlsCa !== "") {
@@ -59,7 +57,7 @@ export function createWorkerDrivers(
   const apis = { http, connect, now: platform.now };
   const transport = TRANSPORT.create({ egress, ports, ehloName, apis });
   return {
-    database: open(config),
+    ...place,
     keyring: parseKeyring(config.keys.reveal()),
     transport,
     http,
@@ -72,15 +70,6 @@ export function createWorkerDrivers(
     // Cloudflare sets this header and overwrites the one of a client.
     clientAddress: (c) => canonicalIp(c.req.header("cf-connecting-ip") ?? ""),
   };
-}
-
-/**
- * Opens the database of `SEALPOST_DATABASE_URL`.
- * @param keepAlive keeps a commit going after its client has disconnected. Not needed if every request does so.
- */
-export function openServer(keepAlive?: (work: Promise<unknown>) => void): (config: Config) => Database {
-  return ({ databaseUrl: url, databaseToken }) =>
-    openRemoteDatabase({ url, authToken: databaseToken.reveal(), keepAlive });
 }
 
 function drainsOf(transport: ScopedTransport): InvocationDrains {

@@ -1,10 +1,11 @@
 import type { JointTransport } from "../../contracts/transport.ts";
 import type { Receipt } from "../../domain/delivery.ts";
 import type { InvocationDrains } from "../../services.ts";
+import { openRemoteDatabase } from "../../storage/remote/connect.ts";
 import type { QueueProducer } from "../../wake/cloudflare.ts";
 import { type DriversOptions, settingsOf } from "../options.ts";
 import { parseBindings } from "./bindings.ts";
-import { createWorkerDrivers, openServer, type WorkerDrivers } from "./drivers.ts";
+import { createWorkerDrivers, type WorkerDrivers } from "./drivers.ts";
 import { REQUEST_MS, type ScopedTransport } from "./transport.ts";
 
 export { consumeWakes, type QueueBatch, type QueueProducer } from "../../wake/cloudflare.ts";
@@ -36,12 +37,16 @@ export interface HostDrivers extends Omit<WorkerDrivers, "transport"> {
  */
 export function createDrivers(options: WorkerDriversOptions): HostDrivers {
   const settings = { ...settingsOf(options), ...(options.queue && { SEALPOST_WAKE: "cloudflare" }) };
-  const { transport, drains, ...drivers } = createWorkerDrivers(
-    parseBindings(settings),
-    options.queue,
-    // Outside an invocation there is nothing to keep alive.
-    openServer((work) => void keepAlive(work).catch(() => undefined)),
-  );
+  const config = parseBindings(settings);
+  const { transport, drains, ...drivers } = createWorkerDrivers(config, {
+    database: openRemoteDatabase({
+      url: config.databaseUrl,
+      authToken: config.databaseToken.reveal(),
+      // Outside an invocation there is nothing to keep alive.
+      keepAlive: (work) => void keepAlive(work).catch(() => undefined),
+    }),
+    queue: options.queue,
+  });
   return {
     ...drivers,
     transport: scopeDeliveries(transport),

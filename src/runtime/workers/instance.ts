@@ -1,11 +1,10 @@
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config.ts";
-import type { Database } from "../../contracts/database.ts";
 import { createSealpost, internalsOf, type Sealpost } from "../../sealpost.ts";
 import { createConfiguredAdmin } from "../configured-admin.ts";
 import { pluginsOf } from "../default-plugins.ts";
 import { sealpostOptionsOf } from "../options.ts";
-import { createWorkerDrivers } from "./drivers.ts";
+import { createWorkerDrivers, type PlaceDrivers } from "./drivers.ts";
 import { createOnce } from "./once.ts";
 import CONFIG from "./plugins.ts";
 import type { ScopedTransport } from "./transport.ts";
@@ -22,16 +21,10 @@ export interface WorkerInstance {
 
 /**
  * Creates an instance from its settings, without I/O.
- * @param queue the binding of the queue of wakes.
- * @param open opens the database. Default: the one of `SEALPOST_DATABASE_URL`.
  * @throws {SealpostError} `bad_setting`.
  */
-export function createWorkerInstance(
-  config: Config,
-  queue: unknown,
-  open?: (config: Config) => Database,
-): WorkerInstance {
-  const drivers = createWorkerDrivers(config, queue, open);
+export function createWorkerInstance(config: Config, place: PlaceDrivers): WorkerInstance {
+  const drivers = createWorkerDrivers(config, place);
   const { transport } = drivers;
   const sealpost = createSealpost({
     ...drivers,

@@ -1,9 +1,5 @@
-import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config.ts";
-import { SealpostError } from "../../errors.ts";
 import { internalsOf } from "../../sealpost.ts";
-import { failure } from "../../wire/envelope.ts";
-import { PLATFORM as platform } from "../platform.ts";
 import type { Bindings } from "./bindings.ts";
 import type { WorkerInstance } from "./instance.ts";
 import { configureConsole } from "./logging.ts";
@@ -28,10 +24,6 @@ interface Plan {
   readonly config: Config;
   readonly create: (config: Config) => WorkerInstance;
 }
-
-const log = getLogger(["sealpost", "entry"]);
-/** Time to set a binding that is missing. */
-const SETUP_RETRY_SECONDS = 60;
 
 /** Creates an instance without I/O. If its settings are invalid, each invocation rejects. */
 export function createInvocations(bindings: Bindings, plan: (bindings: Bindings) => Plan): Invocations {
@@ -69,28 +61,4 @@ function open(
   } catch (error) {
     return { instance: null, error };
   }
-}
-
-/** The response of an instance that cannot start. Only the log names invalid settings. */
-export function unavailable(cause: unknown): Response {
-  const isUnavailable = cause instanceof SealpostError && cause.code === "database_unavailable";
-  const error = isUnavailable ? cause : notSetUp(cause);
-  log.error("This instance cannot start: {message}", {
-    message: cause instanceof Error ? cause.message : String(cause),
-    cause,
-  });
-  return Response.json(failure(error, platform.now(), null), {
-    status: error.status,
-    headers: {
-      "Cache-Control": "no-store",
-      "Retry-After": String(error.retryAfterSeconds ?? SETUP_RETRY_SECONDS),
-    },
-  });
-}
-
-function notSetUp(cause: unknown): SealpostError {
-  return new SealpostError("database_unavailable", "This instance is not set up yet: see its log", {
-    cause,
-    retryAfterSeconds: SETUP_RETRY_SECONDS,
-  });
 }

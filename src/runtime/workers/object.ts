@@ -1,15 +1,16 @@
 import { DurableObject } from "cloudflare:workers";
 import { getLogger } from "@logtape/logtape";
+import type { Scrypt } from "../../contracts/platform.ts";
 import { openObjectDatabase } from "../../storage/durable/connect.ts";
 import { createOutboxRepository } from "../../storage/outbox.ts";
 import { type Bindings, parseBindings } from "./bindings.ts";
+import { FRONT, type Served } from "./front.ts";
+import { FrontScrypt } from "./front-scrypt.ts";
 import { createWorkerInstance, type WorkerInstance } from "./instance.ts";
-import { createInvocations, drain, unavailable } from "./invocations.ts";
+import { createInvocations, drain } from "./invocations.ts";
 import { REQUEST_MS } from "./transport.ts";
+import { unavailable } from "./unavailable.ts";
 
-/** The binding of the objects' namespace, and the name of the one object. */
-const NAMESPACE = "OBJECT";
-const NAME = "sealpost";
 /** An alarm is ended after 15 minutes. */
 const ALARM_MS = 14 * 60_000;
 const DAY_MS = 24 * 3_600_000;
@@ -19,15 +20,16 @@ const AFTER_REQUEST_MS = 30_000;
 const BLOCKED_MS = 1_000;
 /** A statement that changes when mail is due. */
 const CHANGES_MAIL = /^\s*(?:insert into|update)\s+"?mail"?\s/i;
-/** Larger bodies are rejected before they are read. */
-const MAX_BODY_BYTES = 16 * 1_048_576;
+/** Requests that wait for a password hash of their front. Each front has a thread of its own. */
+const MAX_HASHES = 4;
 
 const log = getLogger(["sealpost", "entry"]);
 
 /** A whole instance with its database. Its alarm is the clock of queued mail and of the daily work. */
-export class Sealpost extends DurableObject {
+export class Sealpost extends DurableObject implements Served {
   readonly #database = openObjectDatabase(this.ctx.storage, (sql) => this.#onStatement(sql));
   readonly #outbox = createOutboxRepository(this.#database);
+  readonly #frontScrypt = new FrontScrypt();
   readonly #invocations;
   /** Milliseconds since the Unix epoch; infinite if no alarm is set, or none is known. */
   #alarmAt = Number.POSITIVE_INFINITY;
@@ -38,14 +40,20 @@ export class Sealpost extends DurableObject {
     super(ctx, bindings);
     this.#invocations = createInvocations(bindings, () => ({
       config: parseBindings(bindings, "object"),
-      create: (config) => createWorkerInstance(config, undefined, () => this.#database),
+      create: (config) =>
+        createWorkerInstance(config, {
+          database: this.#database,
+          scrypt: this.#frontScrypt.scrypt,
+          maxHashes: MAX_HASHES,
+        }),
     }));
   }
 
-  /** Handles a request that the Worker passed on. */
-  async fetch(request: Request): Promise<Response> {
+  async serve(request: Request, scrypt?: Scrypt): Promise<Response> {
     try {
-      return await this.#run(REQUEST_MS, ({ sealpost }) => sealpost.app.fetch(request, {}));
+      return await this.#run(REQUEST_MS, ({ sealpost }) =>
+        this.#frontScrypt.run(scrypt, async () => sealpost.app.fetch(request, {})),
+      );
     } catch (error) {
       return unavailable(error);
     }
@@ -99,31 +107,4 @@ export class Sealpost extends DurableObject {
   }
 }
 
-/** Passes each request on to the object. */
-export default {
-  async fetch(request: Request, bindings: Bindings): Promise<Response> {
-    const namespace = bindings[NAMESPACE];
-    try {
-      if (!isNamespace(namespace))
-        throw new TypeError(`${NAMESPACE}: the binding of the Durable Object is missing`);
-      return await namespace.getByName(NAME).fetch(await buffered(request));
-    } catch (error) {
-      return unavailable(error);
-    }
-  },
-};
-
-/** A request whose body has arrived. A slow client occupies the Worker, not the object. */
-async function buffered(request: Request): Promise<Request> {
-  const length = Number(request.headers.get("Content-Length") ?? Number.POSITIVE_INFINITY);
-  if (request.body === null || length > MAX_BODY_BYTES) return request;
-  return new Request(request, { body: await request.arrayBuffer() });
-}
-
-interface Namespace {
-  getByName(name: string): { fetch(request: Request): Promise<Response> };
-}
-
-function isNamespace(value: unknown): value is Namespace {
-  return typeof value === "object" && value !== null && "getByName" in value;
-}
+export default FRONT;

@@ -1,11 +1,13 @@
 import { DurableObject, env } from "cloudflare:workers";
 import { getLogger } from "@logtape/logtape";
+import { openRemoteDatabase } from "../../storage/remote/connect.ts";
 import { consumeWakes, type QueueBatch } from "../../wake/cloudflare.ts";
 import { type Bindings, parseBindings } from "./bindings.ts";
 import { QUEUE } from "./drivers.ts";
 import { createWorkerInstance } from "./instance.ts";
-import { createInvocations, drain, type InvocationContext, unavailable } from "./invocations.ts";
+import { createInvocations, drain, type InvocationContext } from "./invocations.ts";
 import { REQUEST_MS, TRIGGERED_MS } from "./transport.ts";
+import { unavailable } from "./unavailable.ts";
 
 /** The part of Cloudflare's `ScheduledController` that Sealpost uses. */
 interface Trigger {
@@ -16,7 +18,11 @@ const log = getLogger(["sealpost", "entry"]);
 /** Created while the isolate starts, when no request waits yet. Every response reports invalid settings. */
 const { inInvocation } = createInvocations(env, (bindings) => ({
   config: parseBindings(bindings),
-  create: (config) => createWorkerInstance(config, bindings[QUEUE]),
+  create: (config) => {
+    const authToken = config.databaseToken.reveal();
+    const database = openRemoteDatabase({ url: config.databaseUrl, authToken });
+    return createWorkerInstance(config, { database, queue: bindings[QUEUE] });
+  },
 }));
 
 /** The class that `wrangler.jsonc` binds. The default build has its database there; this one does not use it. */

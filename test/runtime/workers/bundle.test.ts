@@ -32,7 +32,7 @@ const FORBIDDEN = [
 const ALLOWED_EXTERNALS =
   /^node:(async_hooks|crypto|dns|events|fs|net|os|path|stream|timers|timers\/promises|tls|url|util)$|^cloudflare:/;
 
-const bundle = await bundleWorker();
+const [bundle, object] = await Promise.all([bundleWorker(), bundleWorker(OBJECT_ENTRY)]);
 
 describe("the Worker's bundle", () => {
   test("is at most 320 kB after gzip at start, and 420 kB with what is loaded on demand", () => {
@@ -42,6 +42,11 @@ describe("the Worker's bundle", () => {
 
   test("contains nothing that a Worker does not use", () => {
     expect(bundle.inputs.filter((path) => FORBIDDEN.some((pattern) => pattern.test(path)))).toEqual([]);
+  });
+
+  test("contains no libSQL client if its database is in an object", () => {
+    const unused = [...FORBIDDEN, /node_modules\/@libsql\//, /^src\/storage\/remote\//];
+    expect(object.inputs.filter((path) => unused.some((pattern) => pattern.test(path)))).toEqual([]);
   });
 
   test("imports only modules that workerd has", () => {
@@ -81,7 +86,7 @@ describe("the Worker's bundle", () => {
     });
     // The libSQL build needs one trigger for due messages, and a daily one with a numeric hour.
     expect(text).toMatch(/^ *\/\/ "crons": \["\* \* \* \* \*", "\d+ \d+ \* \* \*"\]$/m);
-    for (const { modules } of [bundle, await bundleWorker(OBJECT_ENTRY)]) {
+    for (const { modules } of [bundle, object]) {
       expect(config).toMatchObject({ main: `dist/workers/${modules[0]?.name}` });
       expect(modules[0]?.text).toMatch(new RegExp(`export\\s*\\{[^}]*\\b${className}\\b[^}]*\\}`));
     }

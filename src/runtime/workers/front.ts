@@ -1,0 +1,72 @@
+import type { Scrypt } from "../../contracts/platform.ts";
+import { SealpostError } from "../../errors.ts";
+import { scrypt } from "../../secrets/password.ts";
+import type { Bindings } from "./bindings.ts";
+import { errorResponse, unavailable } from "./unavailable.ts";
+
+/** The binding of the objects' namespace, and the name of the one object. */
+const NAMESPACE = "OBJECT";
+const NAME = "sealpost";
+/** More than any route takes. */
+const MAX_BODY_BYTES = 16 * 1_048_576;
+/** Methods whose requests need no password hash. */
+const READS = ["GET", "HEAD", "OPTIONS"];
+
+/** The part of the object that the front calls. */
+export interface Served {
+  /**
+   * Handles a request.
+   * @param scrypt computes the password hashes of the request, in the isolate of the caller.
+   */
+  serve(request: Request, scrypt?: Scrypt): Promise<Response>;
+}
+
+/**
+ * Passes each request on to the object, whose one thread all requests share. What can be done before runs here, in any
+ * number of isolates: a slow client's body arrives here, and password hashes are computed here.
+ */
+export const FRONT = {
+  async fetch(request: Request, bindings: Bindings): Promise<Response> {
+    try {
+      const object = openObject(bindings[NAMESPACE]);
+      if (READS.includes(request.method)) return await object.serve(request);
+      return await object.serve(await buffered(request), scrypt);
+    } catch (error) {
+      if (error instanceof SealpostError && error.code === "too_large") return errorResponse(error);
+      return unavailable(error);
+    }
+  },
+};
+
+function openObject(namespace: unknown): Served {
+  if (isNamespace(namespace)) return namespace.getByName(NAME);
+  throw new TypeError(`${NAMESPACE}: the binding of the Durable Object is missing`);
+}
+
+/** @throws {SealpostError} `too_large` */
+async function buffered(request: Request): Promise<Request> {
+  if (request.body === null) return request;
+  const length = request.headers.get("Content-Length");
+  if (Number(length) > MAX_BODY_BYTES) throw tooLarge();
+  if (length !== null) return new Request(request, { body: await request.arrayBuffer() });
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of request.body) {
+    size += piece.length;
+    if (size > MAX_BODY_BYTES) throw tooLarge();
+    pieces.push(piece);
+  }
+  return new Request(request, { body: Buffer.concat(pieces, size) });
+}
+
+function tooLarge(): SealpostError {
+  return new SealpostError("too_large", `The body is larger than ${MAX_BODY_BYTES} bytes`);
+}
+
+interface Namespace {
+  getByName(name: string): Served;
+}
+
+function isNamespace(value: unknown): value is Namespace {
+  return typeof value === "object" && value !== null && "getByName" in value;
+}

@@ -1,0 +1,38 @@
+import { getLogger } from "@logtape/logtape";
+import { SealpostError } from "../../errors.ts";
+import { failure } from "../../wire/envelope.ts";
+import { PLATFORM as platform } from "../platform.ts";
+
+const log = getLogger(["sealpost", "entry"]);
+/** Time to set a binding that is missing. */
+const SETUP_RETRY_SECONDS = 60;
+
+/** The response of an instance that cannot start. Only the log names invalid settings. */
+export function unavailable(cause: unknown): Response {
+  const isUnavailable = cause instanceof SealpostError && cause.code === "database_unavailable";
+  const error = isUnavailable ? cause : notSetUp(cause);
+  log.error("This instance cannot start: {message}", {
+    message: cause instanceof Error ? cause.message : String(cause),
+    cause,
+  });
+  const retryAfter = String(error.retryAfterSeconds ?? SETUP_RETRY_SECONDS);
+  return errorResponse(error, { "Retry-After": retryAfter });
+}
+
+/** The response to a request that no instance handles. */
+export function errorResponse(
+  error: SealpostError,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return Response.json(failure(error, platform.now(), null), {
+    status: error.status,
+    headers: { "Cache-Control": "no-store", ...headers },
+  });
+}
+
+function notSetUp(cause: unknown): SealpostError {
+  return new SealpostError("database_unavailable", "This instance is not set up yet: see its log", {
+    cause,
+    retryAfterSeconds: SETUP_RETRY_SECONDS,
+  });
+}

@@ -81,7 +81,7 @@ export class DeliveryRun {
   /** Sends the message. @throws the caller's reason if the timer stops for it. */
   async deliver(message: MessageTransfer): Promise<Result> {
     for (let isFirst = false; ; isFirst = true) {
-      const slot = await this.#acquire(message, isFirst);
+      const slot = await this.#acquire(this.#delivery.poolKey, message, isFirst);
       if (slot === null) return failed(notSent(this.#timer.phase, "timeout"));
       const result = await this.#deliverThrough(slot, message);
       // Without a result, the server takes no further connection: the message waits for one of the others.
@@ -92,25 +92,34 @@ export class DeliveryRun {
 
   /** Goes up to the checkpoint on a connection of its own. @throws the caller's reason if the timer stops for it. */
   async check(until: Checkpoint): Promise<Result> {
-    const opened = await this.#open(null, until);
-    if (opened.failure !== null) return failed(opened.failure);
-    const { connection } = opened;
+    const slot = await this.#acquire(null, null);
+    if (slot === null) return failed(notSent(this.#timer.phase, "timeout"));
+    let connection: SmtpConnection | null = null;
     try {
+      const opened = await this.#open(slot, until);
+      if (opened.failure !== null) return failed(opened.failure);
+      connection = opened.connection;
       if (until !== "sender" && until !== "recipient") return { successful: true, reply: null };
       const { from, recipient } = this.#delivery;
       return await connection.checkAddresses(from, until === "recipient" ? recipient : null, this.#timer);
     } finally {
-      this.#observe(connection, 0);
+      if (connection !== null) this.#observe(connection, 0);
       // The result of a check does not depend on QUIT.
-      void connection.quit();
+      slot.release(connection);
     }
   }
 
   /** @returns `null` if the delivery timed out before it got a slot. */
-  async #acquire(transfer: MessageTransfer, isFirst: boolean): Promise<PoolSlot | null> {
-    const { poolKey, server } = this.#delivery;
+  async #acquire(
+    poolKey: string | null,
+    transfer: MessageTransfer | null,
+    isFirst = false,
+  ): Promise<PoolSlot | null> {
+    const { server } = this.#delivery;
     const message = () =>
-      this.#mayTransact() ? { message: transfer, options: this.#transactionOptions(false) } : null;
+      transfer !== null && this.#mayTransact()
+        ? { message: transfer, options: this.#transactionOptions(false) }
+        : null;
     try {
       return await this.#deps.pool.acquire(poolKey, {
         timer: this.#timer,
@@ -134,7 +143,7 @@ export class DeliveryRun {
         const isLost = wasPrepared && this.#mustNotPrepare(result);
         if (!isLost && !isStale(result, connection) && !this.#mustAvoidBdat(result, connection))
           return result;
-        void connection.quit();
+        await slot.close(connection);
         connection = null;
         this.#timer.restart();
       }
@@ -148,7 +157,7 @@ export class DeliveryRun {
         connection = opened.connection;
         const result = await this.#transact(slot, connection, message);
         if (!this.#mustAvoidBdat(result, connection)) return result;
-        void connection.quit();
+        await slot.close(connection);
         connection = null;
         this.#timer.restart();
       }
@@ -202,7 +211,7 @@ export class DeliveryRun {
   }
 
   /** Opens a connection. If an address greets with 421 or not at all, uses the next one (RFC 5321 5.1). */
-  async #open(slot: PoolSlot | null, until?: Checkpoint): Promise<Opened> {
+  async #open(slot: PoolSlot, until?: Checkpoint): Promise<Opened> {
     const { server } = this.#delivery;
     const { connect, createConnection } = this.#deps;
     // Before dialing, because a server would not wait for the token.
@@ -217,14 +226,15 @@ export class DeliveryRun {
       if (dialed.failure !== null) return { failure: dialed.failure };
       this.roundTrips += server.security === "implicit" ? 2 : 1;
       const connection = createConnection(dialed.socket, server, token?.accessToken ?? null);
-      const mayMoveOn = dialed.left > 0 && dialed.address !== null && !slot?.hasOthers;
+      const mayMoveOn = dialed.left > 0 && dialed.address !== null && !slot.hasOthers;
       const shareMs = Math.max(MIN_GREETING_MS, server.timeoutMs / (dialed.left + 1));
       const greetingMs = mayMoveOn && shareMs < server.timeoutMs ? shareMs : null;
       const result = await connection.open(this.#timer, { until, greetingMs });
       if (result.successful) return { failure: null, connection };
       this.#observe(connection, 0);
-      void connection.quit();
+      const closed = slot.close(connection);
       if (!mayMoveOn || !isGreetingFailure(result.failure)) return { failure: result.failure };
+      await closed;
       skip.add(dialed.address ?? "");
       this.#timer.restart();
     }

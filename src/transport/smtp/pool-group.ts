@@ -8,6 +8,8 @@ export interface PoolLimits {
   readonly connections: number;
   /** Maximum number of connections per key that a delivery can set. */
   readonly maxConnections: number;
+  /** Connections of all keys together. A new one above it takes the place of the one that is idle longest, or waits. */
+  readonly maxConnectionsInAll: number;
   /** Idle time of a connection, until the server turns out to allow less. 0 keeps none. */
   readonly idleMs: number;
   /** Messages after which a connection is closed. */
@@ -17,6 +19,7 @@ export interface PoolLimits {
 export const DEFAULT_POOL_LIMITS: PoolLimits = {
   connections: 5,
   maxConnections: 100,
+  maxConnectionsInAll: Number.POSITIVE_INFINITY,
   // Postfix, Exim and most providers close after five minutes.
   idleMs: 270_000,
   // The limit of Exim's client. Exim's server closes after 1000. Earlier closes are handled by a new connection.
@@ -33,12 +36,22 @@ export interface Clock {
 
 interface PoolGroupDeps {
   readonly limits: PoolLimits;
+  /** Whether connections stay open for the next message. */
+  readonly keepsIdle: boolean;
   readonly clock: Clock;
   /** Counts a slot. @returns the function that releases it, once. */
   readonly hold: (release: PoolSlot["release"]) => PoolSlot["release"];
-  /** Closes a connection in the background. */
-  readonly retire: (connection: SmtpConnection | null) => void;
+  /** Closes a connection. Never rejects. */
+  readonly retire: (connection: SmtpConnection | null) => Promise<void>;
   readonly isClosed: () => boolean;
+  /** Counts the deliveries of all keys that wait. */
+  readonly arrive: () => number;
+  /** Returns the number of connections of all keys that may still be opened. Negative if too many are open until some are closed. */
+  readonly room: () => number;
+  /** Whether another key gets the next connection that becomes free, before the delivery with this arrival. */
+  readonly isOwed: (arrival: number) => boolean;
+  /** Called when there may be room for a connection, or a delivery waits for room. */
+  readonly onChange: () => void;
   /** Called when no connection and no waiting delivery is left. */
   readonly onEmpty: () => void;
 }
@@ -46,6 +59,8 @@ interface PoolGroupDeps {
 interface Waiter {
   readonly message: () => NextMessage | null;
   readonly connections: number | undefined;
+  /** Position among the waiting deliveries of all keys. */
+  readonly arrival: number;
   grant(idle: SmtpConnection | null): void;
   reject(reason: unknown): void;
 }
@@ -86,15 +101,53 @@ export class PoolGroup {
     return this.#busy + this.#idle.length;
   }
 
+  /** The number of waiting deliveries that could open a connection if there were room. */
+  get openable(): number {
+    const { first } = this.#waiting;
+    if (first === null) return 0;
+    return Math.max(0, Math.min(this.#waiting.size, this.#maxConnections(first) - this.#busy));
+  }
+
+  /** Arrival of the first waiting delivery. Infinite if none waits. */
+  get arrival(): number {
+    return this.#waiting.first?.arrival ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Start of the longest idle time, on the clock of the pool. Infinite if no connection is idle. */
+  get idleSinceMs(): number {
+    return this.#idle[0]?.parkedAtMs ?? Number.POSITIVE_INFINITY;
+  }
+
   acquire(options: AcquireOptions): Promise<PoolSlot> {
-    return this.#busy < this.#maxConnections(options) ? this.#take(options) : this.#wait(options);
+    const isBelowMax = this.#busy < this.#maxConnections(options);
+    if (isBelowMax && (this.#idle.length > 0 || this.#deps.room() > 0)) return this.#take(options);
+    const slot = this.#wait(options);
+    if (isBelowMax) this.#deps.onChange();
+    return slot;
+  }
+
+  /** Lets the first waiting delivery open a connection. */
+  openNext(): void {
+    this.#busy++;
+    this.#waiting.first?.grant(null);
+  }
+
+  /** Closes the connection that is idle longest. @returns `false` if none is idle. */
+  closeOldestIdle(): boolean {
+    const entry = this.#idle.shift();
+    if (entry === undefined) return false;
+    entry.cancel();
+    entry.connection.resume();
+    void this.#deps.retire(entry.connection);
+    this.#reportEmpty();
+    return true;
   }
 
   /** Rejects the waiting deliveries and closes the idle connections. */
   close(reason: Error): void {
     for (const waiter of this.#waiting.all()) waiter.reject(reason);
     for (let entry = this.#takeIdle(); entry !== null; entry = this.#takeIdle()) {
-      this.#deps.retire(entry.connection);
+      void this.#deps.retire(entry.connection);
     }
   }
 
@@ -106,9 +159,14 @@ export class PoolGroup {
     return Math.min(max, this.#limit.connections);
   }
 
-  async #take({ memory }: AcquireOptions): Promise<PoolSlot> {
+  async #take(options: AcquireOptions): Promise<PoolSlot> {
+    const { memory } = options;
     this.#busy++;
-    return this.#slot(await this.#takeOpen(memory), memory);
+    const idle = await this.#takeOpen(memory);
+    if (idle !== null || this.#deps.room() >= 0 || this.#deps.isClosed()) return this.#slot(idle, memory);
+    // The idle connection was no longer usable, and is still being closed.
+    this.#busy--;
+    return this.#wait({ ...options, isFirst: true });
   }
 
   #wait({ timer, message, connections, memory, isFirst = false }: AcquireOptions): Promise<PoolSlot> {
@@ -120,6 +178,7 @@ export class PoolGroup {
     const waiter: Waiter = {
       message,
       connections,
+      arrival: isFirst ? 0 : this.#deps.arrive(),
       grant: (idle) => {
         leave();
         resolve(this.#slot(idle, memory));
@@ -127,6 +186,7 @@ export class PoolGroup {
       reject: (reason) => {
         leave();
         reject(reason);
+        this.#reportEmpty();
       },
     };
     const forgetStop = timer.onStop(waiter.reject);
@@ -146,6 +206,7 @@ export class PoolGroup {
       },
       next: (connection) => {
         if (isClosed() || connection.messages >= limits.messagesPerConnection) return null;
+        if (nextWaiter === null && this.#deps.isOwed(this.arrival)) return null;
         nextWaiter ??= this.#waiting.promise(clock.nowMs());
         if (nextWaiter === null) return null;
         this.#watchPromises(memory);
@@ -155,6 +216,11 @@ export class PoolGroup {
         this.#limit = { connections: Math.max(1, others()), untilMs: clock.nowMs() + LIMIT_MS };
         release(null);
       },
+      close: async (connection) => {
+        const closed = this.#deps.retire(connection);
+        // With a bound of all connections, the next one may be opened when this one is closed.
+        if (limits.maxConnectionsInAll < Number.POSITIVE_INFINITY) await closed;
+      },
       release,
     };
   }
@@ -163,17 +229,20 @@ export class PoolGroup {
     const isWaiting = nextWaiter !== null && this.#waiting.unpromise(nextWaiter);
     const isPrepared = isWaiting && connection?.isPrepared === true && !this.#deps.isClosed();
     const waiter = isPrepared ? nextWaiter : this.#waiting.first;
-    const isGood = connection !== null && (isPrepared || this.#mayStay(connection, memory));
-    if (!isGood) this.#deps.retire(connection);
+    const isOwed = waiter !== null && !isPrepared && this.#deps.isOwed(waiter.arrival);
+    const isGood = connection !== null && !isOwed && (isPrepared || this.#mayStay(connection, memory));
+    if (!isGood) void this.#deps.retire(connection);
     // At the server's limit, a slot without a connection goes to no one while others are in use.
     const isOverLimit = !isGood && this.#limit !== null && this.#busy > this.#limit.connections;
-    if (waiter !== null && !isOverLimit) {
+    const isOverfull = !isGood && this.#deps.room() < 0;
+    if (waiter !== null && !isOwed && !isOverLimit && !isOverfull) {
       waiter.grant(isGood ? connection : null);
       return;
     }
     this.#busy--;
     if (isGood) this.#park(connection, memory);
     this.#reportEmpty();
+    this.#deps.onChange();
   }
 
   /** Releases waiting deliveries from old promises, so that they can use another free connection. */
@@ -186,6 +255,7 @@ export class PoolGroup {
       const isLeft = this.#waiting.expire(clock.nowMs() - PROMISE_MS);
       for (let first = this.#waiting.first; first !== null && !isClosed(); first = this.#waiting.first) {
         if (this.#busy >= this.#maxConnections(first)) break;
+        if (this.#idle.length === 0 && this.#deps.room() <= 0) break;
         this.#busy++;
         this.#release(this.#takeIdle()?.connection ?? null, memory, null);
       }
@@ -195,7 +265,8 @@ export class PoolGroup {
 
   #mayStay(connection: SmtpConnection, { idleMs }: ServerMemory): boolean {
     const isFresh = connection.messages < this.#deps.limits.messagesPerConnection;
-    return !this.#deps.isClosed() && idleMs > 0 && connection.isUsable && isFresh;
+    const { isClosed, keepsIdle } = this.#deps;
+    return keepsIdle && !isClosed() && idleMs > 0 && connection.isUsable && isFresh;
   }
 
   #park(connection: SmtpConnection, memory: ServerMemory): void {
@@ -209,10 +280,11 @@ export class PoolGroup {
     const onEnd = (): void => {
       this.#learnIdle(memory, parkedAtMs);
       remove();
+      this.#deps.onChange();
     };
     const cancel = clock.after(memory.idleMs, () => {
       remove();
-      retire(connection);
+      void retire(connection);
     });
     this.#idle.push({ connection, parkedAtMs, cancel });
     connection.park(onEnd);
@@ -226,7 +298,7 @@ export class PoolGroup {
       await setImmediate();
       if (entry.connection.isUsable) return entry.connection;
       this.#learnIdle(memory, entry.parkedAtMs);
-      this.#deps.retire(entry.connection);
+      void this.#deps.retire(entry.connection);
     }
     return null;
   }

@@ -31,6 +31,8 @@ export interface PoolSlot {
   yield(): void;
   /** Returns the message that waits for the connection and gets it with its release. `null` if none does. */
   next(connection: SmtpConnection): NextMessage | null;
+  /** Closes a connection of this slot, before it opens another. Never rejects. */
+  close(connection: SmtpConnection): Promise<void>;
   /** Releases the slot, once. The connection, if it is usable, stays open for the next message. */
   release(connection: SmtpConnection | null): void;
 }

@@ -9,19 +9,22 @@ const FORGET_MS = 3_600_000;
 const MAX_SERVERS = 1_000;
 
 /**
- * Limits and keeps connections per key. Deliveries get them in order of arrival. Also keeps facts learned about each
- * server, by host and port.
+ * Limits and keeps connections per key, and in all. Deliveries get them in order of arrival. Also keeps facts learned
+ * about each server, by host and port.
  */
 export class Pool implements AsyncDisposable {
   readonly #limits: PoolLimits;
   readonly #clock: Clock;
-  readonly #groups = new Map<string, PoolGroup>();
+  /** The groups by key. With a bound in all, each delivery without a key has a group of its own, under a symbol. */
+  readonly #groups = new Map<string | symbol, PoolGroup>();
   readonly #memories = new BoundedCache<ServerMemory>(MAX_SERVERS);
   /** Connections that are being closed. */
   readonly #closing = new Set<Promise<void>>();
   /** Number of slots that are not released. */
   #held = 0;
   readonly #onRelease = new Set<() => void>();
+  /** Number of deliveries that had to wait so far. */
+  #arrivals = 0;
   #isClosed = false;
 
   constructor(limits: PoolLimits, clock: Clock) {
@@ -30,21 +33,24 @@ export class Pool implements AsyncDisposable {
   }
 
   /**
-   * Waits for the right to one connection. A `null` key has no limit and keeps no connection.
+   * Waits for the right to one connection. A `null` key has no limit of its own and keeps no connection.
    * @throws the reason for which the timer stopped, or an error once the pool is disposed of.
    */
   async acquire(key: string | null, options: AcquireOptions): Promise<PoolSlot> {
     if (this.#isClosed) throw closedError();
     const { stopped } = options.timer;
     if (stopped !== null) throw stopped.reason;
-    if (key !== null) return this.#group(key).acquire(options);
+    if (key !== null || this.#isBounded) return this.#group(key ?? Symbol("no key")).acquire(options);
     const release = this.#hold(this.#retire);
-    return { idle: null, hasOthers: false, next: () => null, yield: () => release(null), release };
+    const close = async (connection: SmtpConnection): Promise<void> => void this.#retire(connection);
+    return { idle: null, hasOthers: false, next: () => null, yield: () => release(null), close, release };
   }
 
   /** Returns the number of connections in use or idle, by key. */
   openConnections(): ReadonlyMap<string, number> {
-    return new Map([...this.#groups].map(([key, group]) => [key, group.size]));
+    const sizes = new Map<string, number>();
+    for (const [key, { size }] of this.#groups) if (typeof key === "string") sizes.set(key, size);
+    return sizes;
   }
 
   /** Returns the facts learned about a server, to be changed by the deliveries to it. */
@@ -82,16 +88,21 @@ export class Pool implements AsyncDisposable {
     return new Promise((resolve) => this.#onRelease.add(resolve));
   }
 
-  #group(key: string): PoolGroup {
+  #group(key: string | symbol): PoolGroup {
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
     const group = new PoolGroup({
       limits: this.#limits,
+      keepsIdle: typeof key === "string",
       clock: this.#clock,
       hold: this.#hold,
       retire: this.#retire,
       isClosed: () => this.#isClosed,
       onEmpty: () => this.#groups.delete(key),
+      arrive: () => ++this.#arrivals,
+      room: () => this.#room,
+      isOwed: (arrival) => this.#isOwed(group, arrival),
+      onChange: this.#distribute,
     });
     this.#groups.set(key, group);
     return group;
@@ -110,13 +121,64 @@ export class Pool implements AsyncDisposable {
     };
   };
 
-  /** Closes a connection in the background. */
-  readonly #retire = (connection: SmtpConnection | null): void => {
+  /** Closes a connection. Never rejects. */
+  readonly #retire = async (connection: SmtpConnection | null): Promise<void> => {
     if (connection === null) return;
     const closing = connection.quit();
     this.#closing.add(closing);
-    void closing.finally(() => this.#closing.delete(closing));
+    await closing;
+    this.#closing.delete(closing);
+    this.#distribute();
   };
+
+  get #isBounded(): boolean {
+    return this.#limits.maxConnectionsInAll < Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * The number of connections that may still be opened. Those being closed count until they are. Negative if too many are
+   * open meanwhile.
+   */
+  get #room(): number {
+    const { maxConnectionsInAll } = this.#limits;
+    if (!this.#isBounded) return maxConnectionsInAll;
+    return this.#all().reduce((room, { size }) => room - size, maxConnectionsInAll - this.#closing.size);
+  }
+
+  /** Opens connections for waiting deliveries within the bound, and closes idle ones for the others. */
+  readonly #distribute = (): void => {
+    if (this.#isClosed || !this.#isBounded) return;
+    while (this.#room > 0) {
+      const next = this.#next();
+      if (next === undefined) return;
+      next.openNext();
+    }
+    const missing = this.#all().reduce((sum, { openable }) => sum + openable, -this.#closing.size);
+    for (let closed = 0; closed < missing; closed++) {
+      const [oldest] = this.#all().toSorted((left, right) => left.idleSinceMs - right.idleSinceMs);
+      if (!oldest?.closeOldestIdle()) return;
+    }
+  };
+
+  /** Returns the group whose delivery gets the next connection: one without a connection, then the one that waits longest. */
+  #next(): PoolGroup | undefined {
+    const waiting = this.#all().filter(({ openable }) => openable > 0);
+    const has = ({ size }: PoolGroup): number => Math.min(size, 1);
+    return waiting.toSorted((left, right) => has(left) - has(right) || left.arrival - right.arrival)[0];
+  }
+
+  /** Whether a connection that becomes free is closed for a key that has none, although the own key has a use for it. */
+  #isOwed(group: PoolGroup, arrival: number): boolean {
+    if (!this.#isBounded) return false;
+    const others = this.#all().filter(
+      (other) => other.size === 0 && other.openable > 0 && (group.size > 1 || other.arrival < arrival),
+    );
+    return others.length > this.#closing.size;
+  }
+
+  #all(): readonly PoolGroup[] {
+    return [...this.#groups.values()];
+  }
 }
 
 function closedError(): Error {

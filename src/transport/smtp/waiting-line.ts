@@ -12,6 +12,11 @@ export class WaitingLine<W> {
     return this.#entries.length === 0;
   }
 
+  /** The number of deliveries to which no busy connection is promised. */
+  get size(): number {
+    return this.#entries.length - this.#promised().length;
+  }
+
   /** @param isFirst whether it goes before all others. */
   add(waiter: W, isFirst: boolean): void {
     const entry = { waiter, promisedAtMs: null };

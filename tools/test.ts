@@ -14,7 +14,7 @@ const MAX_PROCESSES = 4;
 const TIMINGS = "test/timings.json";
 
 /** Some flows compare durations: they run alone, at the end. */
-const COLUMNS = ["bun", "deno", "node", "workerd"].map((name) => `test/runtime/${name}.test.ts`);
+const COLUMNS = ["bun", "deno", "node", "workerd", "object"].map((name) => `test/runtime/${name}.test.ts`);
 
 const [first, ...rest] = process.argv.slice(2);
 const isMeasured = first === "--measure";

@@ -1,7 +1,8 @@
 import type { Api } from "../fixtures/process/api.ts";
 import type { Environment } from "../fixtures/process/child.ts";
 
-export const RUNTIMES = ["Bun", "Deno", "Node", "workerd"] as const;
+/** `workerd`: the Worker over a libSQL server. `object`: the Worker in a Durable Object. */
+export const RUNTIMES = ["Bun", "Deno", "Node", "workerd", "object"] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
 
 /** The settings with which an instance starts. */
@@ -17,11 +18,11 @@ export interface Instance extends AsyncDisposable {
   readonly origin: string;
   /** The session of the first admin. */
   readonly admin: Api;
-  /** Adds an admin with the command line, and logs in as this admin. */
+  /** Adds an admin, with the command line if it reaches the database, and logs in as this admin. */
   addAdmin(username: string, password: string): Promise<Api>;
   /** Stops or kills the instance, and starts another with the same settings and data. */
   restart(how?: "killed"): Promise<Instance>;
-  /** Runs the cron trigger of each minute on Workers. A server needs none. */
+  /** Runs the cron trigger of each minute on Workers. A server needs none, nor does an object. */
   trigger(): Promise<void>;
 }
 
@@ -48,7 +49,10 @@ export interface Flow {
   readonly setup?: Setup;
   /** A program that must be installed. */
   readonly needs?: "openssl";
+  /** The object, which is in workerd too, differs as `workerd` does. */
   readonly except?: Readonly<Partial<Record<RuntimeName, Exception>>>;
+  /** Whether workerd's exception does not hold for the object. */
+  readonly isUsualInObject?: true;
   /** Whether it compares durations, and so needs the machine for itself. */
   readonly isMeasured?: true;
 }

@@ -1,7 +1,7 @@
 import { afterAll, describe, setDefaultTimeout, test } from "bun:test";
 import { type Environment, TEST_MS } from "../fixtures/process/child.ts";
 import { openssl } from "../fixtures/smtp/tls.ts";
-import type { Flow, Instance, Runtime, Settings, Setup } from "./flow.ts";
+import type { Exception, Flow, Instance, Runtime, Settings, Setup } from "./flow.ts";
 import { FLOWS } from "./flows/index.ts";
 import { tlsMaterial } from "./material.ts";
 import { record } from "./table.ts";
@@ -45,7 +45,7 @@ export function runFlows(runtime: Runtime): void {
     for (const flow of FLOWS) {
       const { claim, setup = "usual", isMeasured = false } = flow;
       if (isMeasured && ARE_MEASURED_LATER) continue;
-      const exception = flow.except?.[runtime.name];
+      const exception = exceptionOf(runtime, flow);
       const obstacle = obstacleOf(runtime, flow);
       if (obstacle !== null) record(claim, runtime.name, { mark: "–", because: obstacle });
       test.skipIf(obstacle !== null)(isMeasured ? `measured: ${claim}` : claim, async () => {
@@ -60,9 +60,13 @@ export function runFlows(runtime: Runtime): void {
   });
 }
 
-function obstacleOf(runtime: Runtime, { needs, except }: Flow): string | null {
+function exceptionOf({ name }: Runtime, { except, isUsualInObject }: Flow): Exception | undefined {
+  return except?.[name === "object" && isUsualInObject !== true ? "workerd" : name];
+}
+
+function obstacleOf(runtime: Runtime, flow: Flow): string | null {
   if (runtime.obstacle !== null) return runtime.obstacle;
-  if (needs === "openssl" && openssl === null) return "openssl is not installed";
-  const exception = except?.[runtime.name];
+  if (flow.needs === "openssl" && openssl === null) return "openssl is not installed";
+  const exception = exceptionOf(runtime, flow);
   return exception && !exception.run ? exception.because : null;
 }

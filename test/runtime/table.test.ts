@@ -16,9 +16,9 @@ test("formatTable() shows the result of each flow on each runtime, with reasons 
     cells.map(([runtime, result]) => ({ claim, runtime, result })),
   );
   expect(formatTable(entries).split("\n")).toEqual([
-    "Bun      Deno     Node     workerd  flow",
-    "✓        ✗        – 1      – 1      mail arrives",
-    "✓        – 2      – 1      ≈ 3      the reason is reported",
+    "Bun      Deno     Node     workerd  object   flow",
+    "✓        ✗        – 1      – 1      – 1      mail arrives",
+    "✓        – 2      – 1      ≈ 3      – 1      the reason is reported",
     "1: not run this time",
     "2: npm has no Deno for this machine",
     "3: workerd does not report why",

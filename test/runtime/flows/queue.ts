@@ -45,6 +45,7 @@ export const QUEUE: readonly Flow[] = [
         run: waitsForServer,
       },
     },
+    isUsualInObject: true,
   },
   {
     claim: "the same Idempotency-Key queues once and returns the same response; other content is 409",

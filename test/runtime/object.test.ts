@@ -1,0 +1,4 @@
+import { OBJECT } from "./fixtures/object.ts";
+import { runFlows } from "./run.ts";
+
+runFlows(OBJECT);

@@ -37,13 +37,18 @@ export interface WorkerDrivers extends Drivers {
 export interface PlaceDrivers extends Pick<Drivers, "database" | "scrypt" | "maxHashes"> {
   /** The binding of the queue of wakes. Default: none. */
   readonly queue?: unknown;
+  /** Whether it is in a Durable Object, where connections outlive an invocation. Default: `false`. */
+  readonly isObject?: boolean;
 }
 
 /**
  * Creates the drivers of an instance on Workers, without I/O.
  * @throws {SealpostError} `bad_setting`.
  */
-export function createWorkerDrivers(config: Config, { queue, ...place }: PlaceDrivers): WorkerDrivers {
+export function createWorkerDrivers(
+  config: Config,
+  { queue, isObject, ...place }: PlaceDrivers,
+): WorkerDrivers {
   assertTransport(config);
   const wake = wakeOf(config, queue);
   if (config.tlsCa !== "") {
@@ -55,7 +60,7 @@ export function createWorkerDrivers(config: Config, { queue, ...place }: PlaceDr
   const byName = createConnectByName({ egress, ports: httpPorts(ports) });
   const connect = createHttpConnect({ connect: byName, egress, ports });
   const apis = { http, connect, now: platform.now };
-  const transport = TRANSPORT.create({ egress, ports, ehloName, apis });
+  const transport = TRANSPORT.create({ egress, ports, ehloName, apis, isObject });
   return {
     ...place,
     keyring: parseKeyring(config.keys.reveal()),

@@ -8,11 +8,10 @@ import { FRONT, type Served } from "./front.ts";
 import { FrontScrypt } from "./front-scrypt.ts";
 import { createWorkerInstance, type WorkerInstance } from "./instance.ts";
 import { createInvocations, drain } from "./invocations.ts";
-import { REQUEST_MS } from "./transport.ts";
 import { unavailable } from "./unavailable.ts";
 
-/** An alarm is ended after 15 minutes. */
-const ALARM_MS = 14 * 60_000;
+/** The time that a request or an alarm has for mail: an alarm is ended after 15 minutes. */
+const WORK_MS = 14 * 60_000;
 const DAY_MS = 24 * 3_600_000;
 /** The request that queues a message usually sends it. If the object ends before that, an alarm does. */
 const AFTER_REQUEST_MS = 30_000;
@@ -43,6 +42,7 @@ export class Sealpost extends DurableObject implements Served {
       create: (config) =>
         createWorkerInstance(config, {
           database: this.#database,
+          isObject: true,
           scrypt: this.#frontScrypt.scrypt,
           maxHashes: MAX_HASHES,
         }),
@@ -51,7 +51,7 @@ export class Sealpost extends DurableObject implements Served {
 
   async serve(request: Request, scrypt?: Scrypt): Promise<Response> {
     try {
-      return await this.#run(REQUEST_MS, ({ sealpost }) =>
+      return await this.#run(WORK_MS, ({ sealpost }) =>
         this.#frontScrypt.run(scrypt, async () => sealpost.app.fetch(request, {})),
       );
     } catch (error) {
@@ -63,7 +63,7 @@ export class Sealpost extends DurableObject implements Served {
   async alarm(): Promise<void> {
     this.#alarmAt = Number.POSITIVE_INFINITY;
     // The platform gives up an alarm that fails seven times, so none may fail.
-    await this.#run(ALARM_MS, (instance) => this.#work(instance)).catch((error) =>
+    await this.#run(WORK_MS, (instance) => this.#work(instance)).catch((error) =>
       log.error("The work of an alarm failed: {error}", { error }),
     );
     await this.#arm();

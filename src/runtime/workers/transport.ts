@@ -36,9 +36,9 @@ interface Scope {
   readonly drains: Set<Drain>;
 }
 
-/** A transport whose connections live as long as the invocation that opened them. */
+/** A transport for the invocations of a Worker or of a Durable Object. */
 export interface ScopedTransport extends JointTransport {
-  /** Runs the work of one invocation. `end` closes its connections to mail servers: pass it to `waitUntil`. */
+  /** Runs the work of one invocation. `end` does what it left for later, and may close connections to mail servers: pass it to `waitUntil`. */
   run<T>(
     work: () => Promise<T>,
     timeMs: number,
@@ -63,7 +63,12 @@ interface WorkerTransportOptions extends ConnectByNameOptions {
   readonly ehloName: string;
   /** How requests to mail APIs are sent. */
   readonly apis: ApiDeps;
+  /** Whether it runs in a Durable Object, where connections outlive an invocation. Default: `false`. */
+  readonly isObject?: boolean | undefined;
 }
+
+/** The SMTP transport of Workers without its bounds. */
+export type WorkerSmtpOptions = Pick<SmtpTransportOptions, "connect" | "ehloName" | "now">;
 
 /** Bounds of the transport of one invocation. */
 type InvocationBounds = Required<Pick<SmtpTransportOptions, "pool" | "totalTimeoutMs" | "endsMs">>;
@@ -73,25 +78,54 @@ const BOUNDS: Omit<InvocationBounds, "endsMs"> = {
   totalTimeoutMs: MESSAGE_TIMEOUT_MS,
 };
 
+/** The transports of invocations, and their bounds. */
+interface InvocationPlan {
+  readonly name: string;
+  /** Bound of one delivery, in milliseconds. */
+  readonly messageTimeoutMs: number;
+  /** Deliveries of queued mail at a time. */
+  readonly maxConcurrent: number;
+  /**
+   * Opens the transport of an invocation.
+   * @param endsMs end of its deliveries, on the clock of `performance.now()`.
+   */
+  open(endsMs: number): JointTransport;
+  /** Called when the work of an invocation is done. */
+  close(transport: JointTransport): Promise<void>;
+  dispose(): Promise<void>;
+}
+
 /** Creates the SMTP transport of Workers. */
-export function createScopedTransport(
-  options: Pick<SmtpTransportOptions, "connect" | "ehloName" | "now">,
-  apis: ApiDeps,
-): ScopedTransport {
+export function createScopedTransport(options: WorkerSmtpOptions, apis: ApiDeps): ScopedTransport {
   return scopeTransport("smtp", apis, (bounds) =>
     createSmtpTransport({ ...options, ...bounds, hidesTlsErrors: true }),
   );
 }
 
-/**
- * Gives each invocation a transport of its own, because on Workers a socket belongs to the invocation that opened it. A
- * delivery does not start if the invocation's time may end before it.
- */
+/** Gives each invocation a transport of its own, because on Workers a socket belongs to the invocation that opened it. */
 export function scopeTransport(
   name: string,
   apis: ApiDeps,
   createTransport: (bounds: InvocationBounds) => Transport,
 ): ScopedTransport {
+  return createInvocationTransport({
+    name,
+    messageTimeoutMs: MESSAGE_TIMEOUT_MS,
+    maxConcurrent: CONNECTIONS,
+    open(endsMs) {
+      const bounds = { ...BOUNDS, endsMs };
+      return createTransportByProtocol(createTransport(bounds), { ...apis, ...bounds });
+    },
+    close: (transport) => transport[Symbol.asyncDispose](),
+    async dispose() {
+      // It holds nothing between invocations.
+    },
+  });
+}
+
+/** Creates a transport for invocations. A delivery does not start if the invocation's time may end before it. */
+export function createInvocationTransport(plan: InvocationPlan): ScopedTransport {
+  const { messageTimeoutMs } = plan;
   const scopes = new AsyncLocalStorage<Scope>();
   const current = (): Scope => {
     const scope = scopes.getStore();
@@ -103,23 +137,28 @@ export function scopeTransport(
     send: (transport: JointTransport) => Promise<Receipt>,
   ): Promise<Receipt> => {
     const scope = current();
-    return canEnd(server, scope) ? send(scope.transport) : tooLate();
+    const canEnd = performance.now() + totalTimeoutMs(server, messageTimeoutMs) <= scope.endsMs;
+    return canEnd ? send(scope.transport) : tooLate();
+  };
+  const budgetOf = ({ endsMs }: Scope): Parameters<Drain>[0] => {
+    const { maxConcurrent } = plan;
+    // Created here, because on Workers a signal belongs to the invocation that created it.
+    const { signal } = new AbortController();
+    return { signal, endsMs: endsMs - RECORD_MS, messageTimeoutMs, maxConcurrent };
   };
   return {
-    name,
+    name: plan.name,
     run(work, timeMs) {
       const endsMs = performance.now() + timeMs;
-      const bounds = { ...BOUNDS, endsMs: endsMs - RECORD_MS };
-      const transport = createTransportByProtocol(createTransport(bounds), { ...apis, ...bounds });
+      const transport = plan.open(endsMs - RECORD_MS);
       const scope: Scope = { transport, endsMs, deferred: new Set(), drains: new Set() };
       const result = scopes.run(scope, work);
-      const close = () =>
-        scopes.run(scope, finishWork, scope).finally(() => transport[Symbol.asyncDispose]());
+      const close = () => scopes.run(scope, finishWork, scope, budgetOf).finally(() => plan.close(transport));
       return { result, end: result.then(close, close) };
     },
     defer: (work) => void scopes.getStore()?.deferred.add(work),
     afterResponse: (drain) => void current().drains.add(drain),
-    drainNow: async (drain) => drain(timeFor(current())),
+    drainNow: async (drain) => drain(budgetOf(current())),
     get isInInvocation() {
       return scopes.getStore() !== undefined;
     },
@@ -127,32 +166,20 @@ export function scopeTransport(
     send: (delivery, sendOptions) => sendIn(delivery, (transport) => transport.send(delivery, sendOptions)),
     sendJointly: (delivery, sendOptions) =>
       sendIn(delivery, (transport) => transport.sendJointly(delivery, sendOptions)),
-    async [Symbol.asyncDispose]() {
-      // It holds nothing between invocations.
-    },
+    [Symbol.asyncDispose]: plan.dispose,
   };
 }
 
 /** Does the work of an invocation after its response. Deferred work may defer more, and mail may queue mail. */
-async function finishWork({ endsMs, deferred, drains }: Scope): Promise<void> {
+async function finishWork(scope: Scope, budgetOf: (scope: Scope) => Parameters<Drain>[0]): Promise<void> {
+  const { deferred, drains } = scope;
   while (deferred.size + drains.size > 0) {
     const [work, due] = [[...deferred], [...drains]];
     // Clear first: each may ask for more.
     deferred.clear();
     drains.clear();
-    await Promise.all([...work, ...due.map((drain) => drain(timeFor({ endsMs })))]);
+    await Promise.all([...work, ...due.map((drain) => drain(budgetOf(scope)))]);
   }
-}
-
-/** Creates the signal here, because it belongs to the invocation. */
-function timeFor({ endsMs }: Pick<Scope, "endsMs">): Parameters<Drain>[0] {
-  const { signal } = new AbortController();
-  const endsAtMs = endsMs - RECORD_MS;
-  return { signal, endsMs: endsAtMs, messageTimeoutMs: MESSAGE_TIMEOUT_MS, maxConcurrent: CONNECTIONS };
-}
-
-function canEnd(server: Delivery["server"], { endsMs }: Scope): boolean {
-  return performance.now() + totalTimeoutMs(server, MESSAGE_TIMEOUT_MS) <= endsMs;
 }
 
 function tooLate(): Receipt {

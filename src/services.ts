@@ -1,10 +1,11 @@
+import { getLogger } from "@logtape/logtape";
 import { HashPool } from "./access/hash-pool.ts";
-import { createInstanceSecrets } from "./access/instance-secrets.ts";
+import { createInstanceSecrets, type InstanceSecrets } from "./access/instance-secrets.ts";
 import { createPasswords } from "./access/passwords.ts";
 import { type RekeyResult, rekey } from "./access/rekey.ts";
 import { createReroutes } from "./access/reroutes.ts";
 import { type AccessServices, createAccessServices } from "./access/services.ts";
-import type { Database } from "./contracts/database.ts";
+import type { Database, Migration } from "./contracts/database.ts";
 import type { HttpClient } from "./contracts/http-client.ts";
 import type { PasswordCost, Platform, Scrypt } from "./contracts/platform.ts";
 import type { DrainBounds, Plugin } from "./contracts/plugin/definition.ts";
@@ -32,6 +33,7 @@ import { Epoch } from "./storage/epoch.ts";
 import { SETTINGS } from "./storage/kept-tables.ts";
 import { migrateAndRead } from "./storage/migrate.ts";
 import { MIGRATIONS } from "./storage/migrations/index.ts";
+import { selectHeld } from "./storage/queued-mail.ts";
 import { createRateLimitRepository } from "./storage/rate-limits.ts";
 import { createSealedRepository } from "./storage/sealed-values.ts";
 import { versionKey } from "./storage/smtp-servers.ts";
@@ -102,6 +104,7 @@ export interface InstanceSettings {
   readonly pluginRequestMs?: number;
 }
 
+const log = getLogger(["sealpost", "mail"]);
 /** Actor in the audit log for mail that the host app submits. */
 const HOST = { action: "submit", administrator: "", realm: "", client: "", policies: "", requestId: "" };
 
@@ -210,8 +213,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
       await Promise.all([createWorker().run(wake, { signal, deliveriesAborted }), plugins.work.run(signal)]);
     },
     async start() {
-      const all = [...MIGRATIONS, ...pluginSet.migrations];
-      await secrets.start(await migrateAndRead(database, all, secrets.selects(), platform));
+      await prepare({ ...shared, secrets, migrations: [...MIGRATIONS, ...pluginSet.migrations] });
       await plugins.start();
     },
     checkReady: () => checkKeys(secrets),
@@ -227,6 +229,22 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
       for (const driver of [wake, transport, database]) await driver[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Migrates, checks the keys, and says if a restore holds mail. */
+async function prepare(deps: {
+  readonly database: Database;
+  readonly platform: Platform;
+  readonly secrets: InstanceSecrets;
+  readonly migrations: readonly Migration[];
+}): Promise<void> {
+  const { database, platform, secrets, migrations } = deps;
+  const selects = [...secrets.selects(), selectHeld(database)] as const;
+  const [keyIds, rows, [waiting]] = await migrateAndRead(database, migrations, selects, platform);
+  await secrets.start([keyIds, rows]);
+  const held = waiting?.held ?? 0;
+  if (held === 0) return;
+  log.warning("{held} queued messages are held, as after a restore: queue release sends them", { held });
 }
 
 /** Returns the bounds of the plugins' work in a drain. */

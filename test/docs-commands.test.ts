@@ -47,7 +47,10 @@ const RUN_BY: Readonly<Record<string, string | readonly (string | null)[]>> = {
   "docs/migrate.md": "test/deploy/import-privacyidea.test.ts",
   "docs/node.md": [null, "test/package/node.test.ts"],
   "docs/oauth.md": PROVIDERS,
-  "docs/operate.md": [FILES, "test/cli/backup.test.ts", "test/cli/backup.test.ts"],
+  "docs/operate.md": [
+    ...[FILES, "test/cli/backup.test.ts", "test/cli/backup.test.ts"],
+    ...["test/cli/moves.test.ts", "test/cli/moves.test.ts"],
+  ],
   "docs/page.md": [START],
   "docs/providers.md": PROVIDERS,
   "docs/providers/gmail.md": PROVIDERS,

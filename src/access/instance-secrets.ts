@@ -9,7 +9,7 @@ import { createInstanceSecretRepository } from "../storage/instance-secrets.ts";
 import type { SealedRepository } from "../storage/sealed-values.ts";
 
 /** Decrypts only with the keys of this database. */
-const KEY_CHECK = "key_check";
+export const KEY_CHECK = "key_check";
 const KEY_CHECK_TEXT = "sealpost";
 const TOKEN_SECRET = "token_secret";
 const TOKEN_SECRET_BYTES = 32;
@@ -27,7 +27,7 @@ interface SecretRow {
 }
 
 /** Secrets that belong to the database: the check of its keys, the key of admin tokens and those of plugins. */
-interface InstanceSecrets {
+export interface InstanceSecrets {
   /** Returns the selects for {@link start}, which can share a round trip with others. */
   selects(): readonly [keyIds: RowsStatement<KeyIdRow>, secrets: RowsStatement<SecretRow>];
   /**
@@ -125,6 +125,15 @@ export function createInstanceSecrets(deps: {
       return new Uint8Array(await crypto.subtle.sign("HMAC", started(storedMacKey), bytes)).toHex();
     },
   };
+}
+
+/** Whether the keys decrypt the key check value of an instance. */
+export async function opensKeyCheck(keyring: Keyring, sealed: string): Promise<boolean> {
+  const context = { table: "instance", row: KEY_CHECK, column: "value" };
+  return open(keyring, sealed, context).then(
+    (text) => text.reveal() === KEY_CHECK_TEXT,
+    () => false,
+  );
 }
 
 function started(key: CryptoKey | undefined): CryptoKey {

@@ -1,32 +1,52 @@
 import { Command } from "commander";
 import { parseConfig } from "../config.ts";
 import { backUp, restore } from "../runtime/local/backup.ts";
+import { loadPlugins } from "../runtime/local/load-plugins.ts";
 import { show } from "./output.ts";
 import { globalOptionsOf } from "./run.ts";
+import { commandLineActor } from "./session.ts";
 
 const KEYS_REMARK =
   "Its secrets need the encryption keys (sealpost.keys or SEALPOST_KEYS), which are not in it";
 
-/** `backup`: works on the file alone, so it migrates nothing. */
+interface BackupOptions {
+  readonly portable?: boolean;
+}
+interface RestoreOptions {
+  readonly replace?: boolean;
+}
+
+/** `backup`: works on the database alone, so it migrates nothing. */
 export function backupCommand(): Command {
   return new Command("backup")
     .description("Copy the database to a new file, while the server runs or not")
     .argument("<file>", "path of the copy; an existing file is never replaced")
-    .action(async (file: string, _, command: Command) => {
-      await backUp(parseConfig(process.env), file);
+    .option("--portable", "write a copy for any kind of database, as that of a database server always is")
+    .action(async (file: string, { portable = false }: BackupOptions, command: Command) => {
+      const plugins = await loadPlugins(process.cwd());
+      const isPortable = await backUp(parseConfig(process.env), file, { portable, plugins });
       const lines = [`The database is copied to ${file}`, KEYS_REMARK];
-      show({ json: { file }, lines }, globalOptionsOf(command).json);
+      show({ json: { file, portable: isPortable }, lines }, globalOptionsOf(command).json);
     });
 }
 
-/** `restore`: works on files alone, so the next start migrates. */
+/** `restore`: works on the database alone. */
 export function restoreCommand(): Command {
   return new Command("restore")
-    .description("Create the database from a backup, while the server is stopped")
+    .description("Create the database from a backup, while the server is stopped, and hold its queued mail")
     .argument("<file>", "path of the backup")
-    .action(async (file: string, _, command: Command) => {
-      const path = await restore(parseConfig(process.env), file);
-      const lines = [`${path} is restored from ${file}`, KEYS_REMARK];
-      show({ json: { file: path }, lines }, globalOptionsOf(command).json);
+    .option("--replace", "replace an instance that has data; it is lost")
+    .action(async (file: string, { replace = false }: RestoreOptions, command: Command) => {
+      const plugins = await loadPlugins(process.cwd());
+      const options = { replace, plugins, actor: commandLineActor("restore") };
+      const { place, held } = await restore(parseConfig(process.env), file, options);
+      const lines = [`${place} is restored from ${file}`, KEYS_REMARK, ...heldLines(held)];
+      show({ json: { file: place, held }, lines }, globalOptionsOf(command).json);
     });
+}
+
+/** The instance that was backed up may still send the same messages. */
+function heldLines(held: number): string[] {
+  if (held === 0) return [];
+  return [`${held} queued messages are held: when the other instance has ended, "queue release" sends them`];
 }

@@ -28,7 +28,7 @@ interface ListOptions {
   readonly lines: number;
 }
 
-/** `queue status|list|retry|cancel`. */
+/** `queue status|list|retry|cancel|hold|release`. */
 export function queueCommand(): Command {
   return new Command("queue")
     .description("Queued mail")
@@ -41,7 +41,11 @@ export function queueCommand(): Command {
         "due now",
       ),
     )
-    .addCommand(changeCommand("cancel", "Cancel a message that is not sent yet", "cancelled"));
+    .addCommand(changeCommand("cancel", "Cancel a message that is not sent yet", "cancelled"))
+    .addCommand(allCommand("hold", "Hold the messages that wait now; those submitted later are sent", "held"))
+    .addCommand(
+      allCommand("release", "Send held messages, such as those of a restored instance", "released"),
+    );
 }
 
 function statusCommand(): Command {
@@ -67,7 +71,12 @@ function statusCommand(): Command {
           nameOf({ identifier }),
           count,
         ]);
-        const lines = [...table(COUNT_HEADS, rows), oldestLine(value.waiting), ...down.map(healthLine)];
+        const lines = [
+          ...table(COUNT_HEADS, rows),
+          oldestLine(value.waiting),
+          ...heldLines(value),
+          ...down.map(healthLine),
+        ];
         return { json: { ...value, down }, lines };
       });
     });
@@ -132,6 +141,15 @@ function changeCommand(verb: "retry" | "cancel", description: string, result: st
     });
 }
 
+function allCommand(verb: "hold" | "release", description: string, result: string): Command {
+  return new Command(verb).description(description).action(async (_, command: Command) => {
+    await runOnApi(command, async (api) => {
+      const { value } = await api.call({ method: "POST", path: ["mail", verb], value: v.number() });
+      return { json: value, lines: [`${value} ${value === 1 ? "message is" : "messages are"} ${result}`] };
+    });
+  });
+}
+
 function readLines(text: string): number {
   const lines = Number(text);
   if (/^\d+$/.test(text) && lines >= 1 && lines <= MAX_LINES) return lines;
@@ -142,6 +160,11 @@ function oldestLine(waiting: Stats["waiting"]): string {
   const [oldest] = waiting.toSorted((a, b) => a.oldest.localeCompare(b.oldest));
   if (!oldest) return "No message waits";
   return `The oldest that waits: ${oldest.oldest}  ${nameOf(oldest)}`;
+}
+
+function heldLines({ held }: Stats): string[] {
+  if (held === 0) return [];
+  return [`${held} ${held === 1 ? "message is" : "messages are"} held: "queue release" sends them`];
 }
 
 function healthLine({ identifier, circuit, since, next_try, last_failure }: UnavailableServer): string {

@@ -13,6 +13,12 @@ export const MAIL_STATES = [
 ] as const;
 export type MailState = (typeof MAIL_STATES)[number];
 
+/**
+ * A held message is due this much later, in milliseconds: 31,000 years, so that no worker of any version takes it. A release
+ * subtracts it again.
+ */
+export const HOLD_MS = 1e15;
+
 /** A state that does not change anymore. */
 export type FinalState = Extract<MailState, "sent" | "failed" | "unknown" | "expired" | "cancelled">;
 

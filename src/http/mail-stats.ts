@@ -26,6 +26,10 @@ export const mailStatsView = v.object({
     ),
     "Messages that wait or are being sent, whenever they were submitted, with the time of the oldest",
   ),
+  held: described(
+    v.number(),
+    "Messages that wait until `POST /mail/release`, such as those of a restored instance",
+  ),
   delivery_ms: described(
     v.object({ p50: ms, p95: ms }),
     "Time from submission until a message was sent: half of them, and 95 of 100, took no longer. `null` if none was sent",
@@ -38,7 +42,7 @@ export async function readStats(
   platform: Pick<Platform, "now">,
 ): Promise<v.InferOutput<typeof mailStatsView>> {
   const since = new Date(platform.now().getTime() - SPAN_MS);
-  const { waiting, counts, p50Ms, p95Ms } = await readMailStats(since);
+  const { waiting, counts, held, p50Ms, p95Ms } = await readMailStats(since);
   return {
     since: since.toISOString(),
     total: counts.reduce((sum, one) => sum + one.count, 0),
@@ -46,6 +50,7 @@ export async function readStats(
     servers: grouped(counts, ({ identifier }) => identifier),
     hours: grouped(counts, ({ hour }) => hour.toISOString()),
     waiting: waiting.map((one) => ({ ...one, oldest: one.oldest.toISOString() })),
+    held,
     delivery_ms: { p50: p50Ms, p95: p95Ms },
   };
 }

@@ -21,6 +21,8 @@ const CHANGE = {
   errors: [404, 409],
 } as const;
 
+const CHANGE_ALL = { method: "POST", right: "mail_write", response: v.number() } as const;
+
 /** Queued messages: their records, and what an admin can do about them. */
 export function mailRoutes({
   mailQueue,
@@ -57,6 +59,7 @@ export function mailRoutes({
       },
       () => readStats(mailQueue.stats, platform),
     ),
+    ...holdRoutes(mailQueue),
     route(
       {
         ...READ,
@@ -89,6 +92,33 @@ export function mailRoutes({
       (c, { path: { id } }) => change(c, id, mailQueue.cancel),
     ),
   ]);
+}
+
+/** Returns the routes that hold and release all messages. */
+function holdRoutes(mailQueue: MailQueue) {
+  return [
+    route(
+      {
+        ...CHANGE_ALL,
+        path: "/mail/hold",
+        summary: "Hold waiting messages",
+        description:
+          "Those that wait now are not sent before a release. Messages that are submitted later are sent. The value is the number of messages.",
+        operationId: "holdMail",
+      },
+      (c) => mailQueue.hold(c.get("actor")),
+    ),
+    route(
+      {
+        ...CHANGE_ALL,
+        path: "/mail/release",
+        summary: "Release held messages",
+        description: "Also those that a restore holds. The value is the number of messages.",
+        operationId: "releaseMail",
+      },
+      (c) => mailQueue.release(c.get("actor")),
+    ),
+  ] as const;
 }
 
 /** Applies the change of an admin to one message. */

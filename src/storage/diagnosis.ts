@@ -1,5 +1,6 @@
-import { and, count, eq, gt, isNotNull, max, min, sql } from "drizzle-orm";
+import { and, count, eq, gt, gte, isNotNull, lt, max, min, sql } from "drizzle-orm";
 import type { Database } from "../contracts/database.ts";
+import { HOLD_MS } from "../domain/queued-mail.ts";
 import { audit, mail } from "./schema.ts";
 
 /** The state of the database and of the queue, as the doctor checks it. */
@@ -12,6 +13,8 @@ interface Diagnosis {
   readonly oldestDue: Date | null;
   /** Failed messages that can still be retried. */
   readonly retryable: number;
+  /** Messages that wait until the queue is released. */
+  readonly held: number;
 }
 
 /** Returns the diagnosis, in one round trip. */
@@ -21,19 +24,21 @@ export function createDiagnose({ read }: Database): Diagnose {
   const seconds = sql<number>`CAST(strftime('%s', 'now') AS INTEGER)`;
   return async (now) => {
     const canRetry = and(eq(mail.state, "failed"), isNotNull(mail.contentUntil), gt(mail.contentUntil, now));
-    const [[latest], [due], [failed]] = await read.batch([
+    const [[latest], [due], [failed], [waiting]] = await read.batch([
       read.select({ row: max(audit.date), seconds }).from(audit),
       read
         .select({ oldest: min(mail.dueAt) })
         .from(mail)
-        .where(isNotNull(mail.dueAt)),
+        .where(lt(mail.dueAt, HOLD_MS)),
       read.select({ count: count() }).from(mail).where(canRetry),
+      read.select({ held: count() }).from(mail).where(gte(mail.dueAt, HOLD_MS)),
     ]);
     return {
       databaseClock: new Date((latest?.seconds ?? 0) * 1000),
       latestRow: latest?.row ?? null,
       oldestDue: due?.oldest == null ? null : new Date(due.oldest),
       retryable: failed?.count ?? 0,
+      held: waiting?.held ?? 0,
     };
   };
 }

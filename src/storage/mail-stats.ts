@@ -1,6 +1,6 @@
 import { and, count, eq, gte, inArray, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../contracts/database.ts";
-import type { MailState } from "../domain/queued-mail.ts";
+import { HOLD_MS, type MailState } from "../domain/queued-mail.ts";
 import { mail } from "./schema.ts";
 
 const HOUR_MS = 3_600_000;
@@ -28,6 +28,8 @@ interface WaitingCount {
 export interface MailStats {
   readonly waiting: readonly WaitingCount[];
   readonly counts: readonly HourCount[];
+  /** Messages that wait until the queue is released. */
+  readonly held: number;
   /** Time from submission to the end of messages that were sent, in milliseconds; `null` if none was. */
   readonly p50Ms: number | null;
   readonly p95Ms: number | null;
@@ -40,6 +42,7 @@ export function createReadMailStats({ read }: Database): ReadMailStats {
   // Whole hours: the driver's numbers are integers.
   const hour = sql<number>`${mail.createdAt} / ${sql.raw(String(HOUR_MS))}`;
   const tookMs = sql<number>`${mail.updatedAt} - ${mail.createdAt}`;
+  const isHeld = gte(mail.dueAt, HOLD_MS);
   return async (since) => {
     const isSince = gte(mail.createdAt, since);
     const isSent = and(eq(mail.state, "sent"), isSince);
@@ -60,7 +63,7 @@ export function createReadMailStats({ read }: Database): ReadMailStats {
     // Counted from the end, where there are few.
     const p95Ms = took(sql`DESC`, sql`max(0, ${sent.total} - 1 - ${rank(95)})`);
     const oldest = sql<number>`min(${mail.createdAt})`;
-    const [waiting, counts, [times]] = await read.batch([
+    const [waiting, counts, [times], [holding]] = await read.batch([
       read
         .select({ state: mail.state, identifier: mail.identifier, count: count(), oldest })
         .from(mail)
@@ -72,10 +75,12 @@ export function createReadMailStats({ read }: Database): ReadMailStats {
         .where(isSince)
         .groupBy(mail.state, mail.identifier, hour),
       read.with(sent).select({ p50Ms, p95Ms }).from(sent),
+      read.select({ held: count() }).from(mail).where(isHeld),
     ]);
     return {
       waiting: waiting.map((row) => ({ ...row, oldest: new Date(row.oldest) })),
       counts: counts.map((row) => ({ ...row, hour: new Date(row.hour * HOUR_MS) })),
+      held: holding?.held ?? 0,
       p50Ms: times?.p50Ms ?? null,
       p95Ms: times?.p95Ms ?? null,
     };

@@ -1,6 +1,7 @@
 import { lte, sql } from "drizzle-orm";
 import type { Database, WriteStatement } from "../contracts/database.ts";
 import { CLOCK_TOLERANCE_MS } from "../domain/clock.ts";
+import { HOLD_MS } from "../domain/queued-mail.ts";
 import { mail, mailAttempt } from "./schema.ts";
 
 /** Time-based changes of queued mail. Writes are unexecuted statements for `commit`. */
@@ -28,7 +29,7 @@ export function createMailUpkeepRepository({ read, write }: Database): MailUpkee
       return write
         .update(mail)
         .set({ dueAt, updatedAt: now })
-        .where(sql`${mail.dueAt} IS NOT NULL AND (${isDelayed})`);
+        .where(sql`${mail.dueAt} < ${HOLD_MS} AND (${isDelayed})`);
     },
 
     async hasContentToErase(now) {

@@ -1,4 +1,4 @@
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import type { BatchResponse } from "drizzle-orm/batch";
 import type { Database, Migration, Statement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
@@ -6,7 +6,8 @@ import { SealpostError } from "../errors.ts";
 import { isUnavailable } from "./errors.ts";
 
 const BREAKPOINT = /^--> statement-breakpoint\s*$/m;
-const CREATE_TABLE = sql`
+/** Creates the table of applied migrations. */
+export const CREATE_TABLE = sql`
   CREATE TABLE IF NOT EXISTS migration (
     name TEXT PRIMARY KEY NOT NULL,
     hash TEXT NOT NULL,
@@ -19,6 +20,10 @@ export const SELECT_TABLES = "SELECT 1 FROM sqlite_master WHERE name = 'migratio
 interface AppliedRow {
   readonly name: string;
   readonly hash: string;
+}
+/** A migration that is ready to be applied. */
+export interface Step extends AppliedRow {
+  readonly statements: readonly string[];
 }
 type Selects = readonly [Statement, ...Statement[]];
 
@@ -83,13 +88,8 @@ function noTable(error: unknown): null {
   return null;
 }
 
-interface Step {
-  readonly name: string;
-  readonly hash: string;
-  readonly statements: readonly string[];
-}
-
-async function prepared({ name, sql: text }: Migration): Promise<Step> {
+/** Hashes a migration and splits it into its statements. @throws {TypeError} if one statement is in fact two. */
+export async function prepared({ name, sql: text }: Migration): Promise<Step> {
   const unified = text.replaceAll("\r\n", "\n");
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(unified));
   const statements = unified.split(BREAKPOINT).filter((statement) => withoutText(statement).trim() !== "");
@@ -138,7 +138,7 @@ function assertKnown(applied: Hashes, steps: readonly Step[]): void {
 }
 
 /** Returns the name of the plugin that owns a migration, or an empty text for Sealpost's own. */
-function ownerOf(name: string): string {
+export function ownerOf(name: string): string {
   return name.slice(0, Math.max(0, name.indexOf("/")));
 }
 
@@ -153,8 +153,8 @@ function isApplied({ name, hash }: Step, applied: Hashes): boolean {
 
 async function apply(database: Database, step: Step, now: Date): Promise<boolean> {
   const { write } = database;
-  const { name, hash, statements } = step;
-  const record = sql`INSERT INTO migration (name, hash, applied_at) VALUES (${name}, ${hash}, ${now.getTime()})`;
+  const { name, statements } = step;
+  const record = recordMigration(step, now);
   try {
     await database.commit([write.run(record), ...statements.map((text) => write.run(sql.raw(text)))]);
     return true;
@@ -165,6 +165,11 @@ async function apply(database: Database, step: Step, now: Date): Promise<boolean
     const named = new Error(`Migration "${name}" failed: ${reasonOf(error)}`, { cause: error });
     throw error instanceof Error && "code" in error ? Object.assign(named, { code: error.code }) : named;
   }
+}
+
+/** Returns the statement that records a migration as applied. */
+export function recordMigration({ name, hash }: AppliedRow, at: Date): SQL {
+  return sql`INSERT INTO migration (name, hash, applied_at) VALUES (${name}, ${hash}, ${at.getTime()})`;
 }
 
 /** Returns the database's own message, which Drizzle wraps in one with the statement. */

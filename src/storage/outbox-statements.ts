@@ -1,6 +1,7 @@
 import { getTableColumns, type Placeholder, type SQL, sql } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { Database } from "../contracts/database.ts";
+import { HOLD_MS } from "../domain/queued-mail.ts";
 import { placeholdersFor } from "./drizzle.ts";
 import { mail, mailContent } from "./schema.ts";
 
@@ -84,7 +85,7 @@ const FAILOVER = sql`
     WHERE server_health.open_until IS NULL)
   LIMIT ${LIMIT}`;
 const OVERDUE = sql`
-  SELECT id FROM mail WHERE give_up_at <= ${NOW} AND due_at IS NOT NULL
+  SELECT id FROM mail WHERE give_up_at <= ${NOW} AND due_at < ${sql.raw(String(HOLD_MS))}
     AND (lease IS NULL OR due_at <= ${EXPIRED_BEFORE}) LIMIT ${LIMIT}`;
 const IS_LEASED = isLeased(sql.placeholder("leases"));
 

@@ -1,6 +1,12 @@
-import { and, asc, count, desc, eq, getTableColumns, gte, type SQL, sql } from "drizzle-orm";
+import { and, asc, count, desc, eq, getTableColumns, gte, isNull, lt, type SQL, sql } from "drizzle-orm";
 import type { Database, WriteStatement } from "../contracts/database.ts";
-import { isPending, type MailAttempt, type MailState, type QueuedMail } from "../domain/queued-mail.ts";
+import {
+  HOLD_MS,
+  isPending,
+  type MailAttempt,
+  type MailState,
+  type QueuedMail,
+} from "../domain/queued-mail.ts";
 import { createReadMailStats, type ReadMailStats } from "./mail-stats.ts";
 import { mail, mailAttempt } from "./schema.ts";
 
@@ -34,6 +40,10 @@ export interface QueuedMailRepository {
   readonly stats: ReadMailStats;
   /** Changes a message that no worker has leased. Affects no row if it is no longer as it was read. */
   update(old: QueuedMail, to: MailChange, now: Date): WriteStatement;
+  /** Holds the messages that wait. One that is being sent is not affected. */
+  hold(): WriteStatement;
+  /** Makes held messages due when they were due before. */
+  release(): WriteStatement;
 }
 
 /** Without the columns that only workers use. */
@@ -82,7 +92,28 @@ export function createQueuedMailRepository(database: Database): QueuedMailReposi
         .set({ ...to, updatedAt: now })
         .where(and(eq(mail.id, old.id), asRead));
     },
+
+    hold: () => holdWaitingMail(database, isNull(mail.lease)),
+
+    release: () =>
+      write
+        .update(mail)
+        .set({ dueAt: sql`${mail.dueAt} - ${HOLD_MS}` })
+        .where(gte(mail.dueAt, HOLD_MS)),
   };
+}
+
+/** Selects the number of held messages. */
+export function selectHeld({ read }: Pick<Database, "read">) {
+  return read.select({ held: count() }).from(mail).where(gte(mail.dueAt, HOLD_MS));
+}
+
+/** Holds the messages that wait. @param which narrows them. Default: all, also those that a worker has leased. */
+export function holdWaitingMail({ write }: Pick<Database, "write">, which?: SQL): WriteStatement {
+  return write
+    .update(mail)
+    .set({ dueAt: sql`${mail.dueAt} + ${HOLD_MS}` })
+    .where(and(lt(mail.dueAt, HOLD_MS), which));
 }
 
 function conditions({ state, identifier, recipient, since }: MailQuery): SQL[] {

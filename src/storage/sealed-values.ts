@@ -22,8 +22,11 @@ interface SealedValue {
 
 /** All sealed values of the database. */
 export interface SealedRepository {
-  /** Selects the IDs of the keys in use, from the second field of `v1.<key id>.…`. */
-  selectKeyIds(): SelectStatement<{ readonly id: string }>;
+  /**
+   * Selects the IDs of the keys in use, from the second field of `v1.<key id>.…`.
+   * @param exists whether a column exists. Default: all do, as after the migrations.
+   */
+  selectKeyIds(exists?: (table: string, column: string) => boolean): SelectStatement<{ readonly id: string }>;
   /** Yields every sealed value, table by table. */
   values(): AsyncGenerator<SealedValue>;
   /** Replaces a value with its re-encrypted form. Affects no row if the value has changed since it was read. */
@@ -60,8 +63,9 @@ export function createSealedRepository(
   const placeOf = (value: Pick<SealedValue, "table" | "column">) =>
     places.find(({ column }) => getTableName(column.table) === value.table && column.name === value.column);
   return {
-    selectKeyIds() {
-      const idsIn = places.map(({ column }) => {
+    selectKeyIds(exists = () => true) {
+      const there = places.filter(({ column }) => exists(getTableName(column.table), column.name));
+      const idsIn = there.map(({ column }) => {
         const id = sql`substr(${column}, 4, instr(substr(${column}, 4), '.') - 1)`;
         return sql`SELECT ${id} AS id FROM ${column.table} WHERE ${column} <> ''`;
       });

@@ -1,7 +1,7 @@
 import { and, count, eq, gt, isNotNull, isNull, lte, or, type SQL, sql } from "drizzle-orm";
 import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import { CLOCK_TOLERANCE_MS } from "../domain/clock.ts";
-import type { RecipientProgress } from "../domain/queued-mail.ts";
+import { HOLD_MS, type RecipientProgress } from "../domain/queued-mail.ts";
 import { isOneOf } from "./conditions.ts";
 import { mail, serverHealth } from "./schema.ts";
 
@@ -178,7 +178,8 @@ export function createWaitingMailRepository({ write }: Database): WaitingMailRep
     write
       .update(mail)
       .set({ dueAt: now.getTime(), recipients: recipientsDueAt(now), updatedAt: now })
-      .where(sql`${mail.queueName} = ${queueName} AND ${mail.dueAt} > ${now.getTime()} AND ${mail.lease} IS NULL
+      .where(sql`${mail.queueName} = ${queueName} AND ${mail.dueAt} > ${now.getTime()} AND ${mail.dueAt} < ${HOLD_MS}
+        AND ${mail.lease} IS NULL
         AND ${condition}`);
   return {
     makeDue: (queueName, now) => makeDueWhere(queueName, now, sql`true`),

@@ -86,14 +86,19 @@ function databaseChecks({ database, diagnose, servers, checkKeys, platform }: Ch
       },
     },
     queue: {
-      fine: "No message is overdue, and none can be retried.",
+      fine: "No message is overdue or held, and none can be retried.",
       async find() {
-        const { oldestDue, retryable } = await diagnosis();
+        const { oldestDue, retryable, held } = await diagnosis();
         const isOverdue = oldestDue !== null && now.getTime() - oldestDue.getTime() > OVERDUE_MS;
         return [
           ...(isOverdue
             ? [
                 `A message has been due since ${minuteText(oldestDue)}: check that a worker runs, and the servers in this report.`,
+              ]
+            : []),
+          ...(held > 0
+            ? [
+                `Messages that are held, as after a restore: ${held}. When the instance that was backed up no longer sends, POST /mail/release sends them.`,
               ]
             : []),
           ...(retryable > 0

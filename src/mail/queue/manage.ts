@@ -1,4 +1,4 @@
-import type { Database, Statement } from "../../contracts/database.ts";
+import type { Database, Statement, WriteStatement } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import type { Wake } from "../../contracts/wake.ts";
 import { type AuditActor, auditEntry } from "../../domain/audit.ts";
@@ -33,6 +33,10 @@ export interface MailQueue {
    * @throws {SealpostError} `resource_not_found`; `conflict` if it is final or is being sent.
    */
   cancel(id: string, actor: AuditActor): Promise<void>;
+  /** Holds all messages that wait now: none of them is sent, or expires, before a release. @returns their number. */
+  hold(actor: AuditActor): Promise<number>;
+  /** Makes held messages due again, those of a restore too. @returns their number. */
+  release(actor: AuditActor): Promise<number>;
 }
 
 interface MailQueueDeps {
@@ -63,6 +67,15 @@ export function createMailQueue(deps: MailQueueDeps): MailQueue {
     async cancel(id, actor) {
       await manage(deps, id, actor, canceled);
     },
+
+    hold: (actor) => changeAll(deps, actor, repository.hold()),
+
+    async release(actor) {
+      const released = await changeAll(deps, actor, repository.release());
+      // The request that releases also drains, where no worker polls.
+      if (released > 0) await wake.notify([actor.requestId]).catch(() => undefined);
+      return released;
+    },
   };
 }
 
@@ -90,6 +103,18 @@ async function manage(
     if (written.rowsAffected > 0) return;
   }
   throw conflict("was claimed by a worker: try again");
+}
+
+async function changeAll(
+  { database, audit, platform }: MailQueueDeps,
+  actor: AuditActor,
+  change: WriteStatement,
+): Promise<number> {
+  const [{ rowsAffected }] = await database.commit([
+    change,
+    audit.insertIfChanged(auditEntry(actor, platform.now(), { success: true })),
+  ]);
+  return rowsAffected;
 }
 
 function dueNow({ recipients, giveUpAt }: QueuedMail, now: Date): MailChange {

@@ -33,12 +33,11 @@ export async function loadKeyring(
   config: Config,
   { path, database, platform }: KeyedDatabase,
 ): Promise<Keyring> {
-  if (!config.keys.isEmpty) return parseKeyring(config.keys.reveal());
+  const found = await findKeyring(config, path);
+  if (found !== null) return found;
   const inUse = (await createSealedRepository(database).selectKeyIds()).map(({ id }) => id);
   if (path === null) return keyringWithoutFile(config, inUse, platform);
   const file = join(dirname(path), KEY_FILE);
-  const text = await readKeys(file);
-  if (text !== null) return parseKeyFile(file, text);
   if (inUse.length > 0) {
     throw invalidKeys(
       `this database is encrypted with key "${inUse.join('", "')}", but ${file} is missing; restore it`,
@@ -50,6 +49,15 @@ export async function loadKeyring(
     if (cause instanceof SealpostError) throw cause;
     throw notWritable(`The key file ${file} cannot be created`, cause);
   }
+}
+
+/** Returns the keys from the settings, or from the key file next to a database; `null` if there are none yet. */
+export async function findKeyring({ keys }: Config, path: string | null): Promise<Keyring | null> {
+  if (!keys.isEmpty) return parseKeyring(keys.reveal());
+  if (path === null) return null;
+  const file = join(dirname(path), KEY_FILE);
+  const text = await readKeys(file);
+  return text === null ? null : parseKeyFile(file, text);
 }
 
 /**

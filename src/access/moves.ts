@@ -1,0 +1,127 @@
+import type { Database, Migration, Statement } from "../contracts/database.ts";
+import type { Platform } from "../contracts/platform.ts";
+import {
+  BACKUP_FORMAT,
+  type BackupHeader,
+  type BackupSource,
+  type Restored,
+  type RestoreOptions,
+  type RestoreTarget,
+} from "../domain/backup.ts";
+import { SealpostError } from "../errors.ts";
+import type { Keyring } from "../secrets/keyring.ts";
+import { keyIdOf } from "../secrets/seal.ts";
+import { createInstanceSecretRepository } from "../storage/instance-secrets.ts";
+import { planRestore } from "../storage/moves/plan.ts";
+import { createSnapshots } from "../storage/moves/snapshot.ts";
+import { createStagingTables } from "../storage/moves/staging.ts";
+import { holdWaitingMail } from "../storage/queued-mail.ts";
+import type { SealedRepository } from "../storage/sealed-values.ts";
+import { VERSION } from "../version.ts";
+import { KEY_CHECK, opensKeyCheck } from "./instance-secrets.ts";
+
+const ID_BYTES = 8;
+
+/** Creates what reads an instance for a backup. Secrets stay as they are stored, and no key is needed. */
+export function createBackupSource(deps: {
+  readonly database: Database;
+  readonly sealed: Pick<SealedRepository, "selectKeyIds">;
+  readonly platform: Pick<Platform, "randomBytes">;
+}): BackupSource {
+  const { database, sealed, platform } = deps;
+  const snapshots = createSnapshots(database);
+  return {
+    async begin() {
+      const id = platform.randomBytes(ID_BYTES).toHex();
+      const found = await snapshots.create(id);
+      if (found === null) throw new SealpostError("conflict", "The instance has no data to copy");
+      const columns = new Map(found.tables.map((table) => [table.name, table.columns]));
+      const exists = (table: string, column: string) => columns.get(table)?.includes(column) ?? false;
+      const keys = (await sealed.selectKeyIds(exists)).map((row) => row.id);
+      const keyCheck = (await createInstanceSecretRepository(database).read(KEY_CHECK)) ?? "";
+      return { id, header: { sealpost: BACKUP_FORMAT, version: VERSION, keys, keyCheck, ...found } };
+    },
+    page: snapshots.page,
+    end: snapshots.drop,
+  };
+}
+
+/**
+ * Creates what restores an instance into a database. The rows arrive in tables of their own, and one commit puts them in
+ * place, so an interrupted restore changes nothing.
+ * @param deps.keyring `null` if the keys are not there yet, so that the next start checks them.
+ * @param deps.audit returns the statements that record the restore.
+ */
+export function createRestoreTarget(deps: {
+  readonly database: Database;
+  readonly migrations: readonly Migration[];
+  readonly keyring: Keyring | null;
+  readonly platform: Pick<Platform, "randomBytes" | "now">;
+  readonly audit: (now: Date) => readonly Statement[];
+}): RestoreTarget {
+  const { database, migrations, keyring, platform, audit } = deps;
+  const staging = createStagingTables(database);
+
+  async function plan(header: BackupHeader, { replace }: RestoreOptions) {
+    const steps = await planRestore(migrations, header.migrations);
+    if (keyring !== null) await assertKeys(keyring, header);
+    const inUse = replace ? null : await staging.tableInUse();
+    if (inUse === null) return steps;
+    const advice = "restore into a new instance, or replace this one with --replace";
+    throw new SealpostError("conflict", `This instance has data (${inUse}); ${advice}`);
+  }
+
+  return {
+    async begin(header, options) {
+      await plan(header, options);
+      const id = platform.randomBytes(ID_BYTES).toHex();
+      await staging.create(id, header.tables);
+      return id;
+    },
+
+    insert: staging.insert,
+
+    async finish(id, header, options) {
+      const steps = await plan(header, options);
+      if (!(await staging.isComplete(id, header.tables)))
+        throw new SealpostError(
+          "conflict",
+          "Rows are missing, or another restore has begun: run this one again",
+        );
+      const now = platform.now();
+      const held = await staging.replaceAll(id, header.tables, { ...steps, now }, audit(now));
+      return { held };
+    },
+  };
+}
+
+/**
+ * Makes a copied database ready to be used in place of its original: holds its queued mail.
+ * @param keyring `null` if the keys are not there yet, so that the next start checks them.
+ * @throws {SealpostError} `conflict` if the keys are not those of the copy.
+ */
+export async function adoptCopy(database: Database, keyring: Keyring | null): Promise<Restored> {
+  const keyCheck = (await createInstanceSecretRepository(database).read(KEY_CHECK)) ?? "";
+  if (keyring !== null) {
+    const id = keyIdOf(keyCheck);
+    await assertKeys(keyring, { keys: id === null ? [] : [id], keyCheck });
+  }
+  const [held] = await database.commit([holdWaitingMail(database)]);
+  return { held: held.rowsAffected };
+}
+
+/** @throws {SealpostError} `conflict` if the keys are not those of the backup. */
+async function assertKeys(
+  keyring: Keyring,
+  { keys, keyCheck }: Pick<BackupHeader, "keys" | "keyCheck">,
+): Promise<void> {
+  const missing = keys.filter((id) => !keyring.ids.includes(id));
+  const advice = "set SEALPOST_KEYS, or the key file, to the keys of the instance that was backed up";
+  if (missing.length > 0) {
+    const names = missing.map((id) => `"${id}"`).join(", ");
+    const message = `The backup is encrypted with key ${names}, which is not among the given keys (${keyring.ids.join(", ")}): ${advice}`;
+    throw new SealpostError("conflict", message);
+  }
+  if (keyCheck === "" || (await opensKeyCheck(keyring, keyCheck))) return;
+  throw new SealpostError("conflict", `The given keys do not open the backup: ${advice}`);
+}

@@ -1,0 +1,46 @@
+import { type SQL, sql } from "drizzle-orm";
+import type { BackupRow, BackupValue } from "../../domain/backup.ts";
+
+/** Name of the column with the kinds of a row's values. */
+const KINDS = "sealpost_kinds";
+
+/** Selects columns so that {@link readRow} restores each value exactly: a driver returns 5 and 5.0 as the same number. */
+export function selectExactly(columns: readonly string[]): SQL {
+  const kinds = columns.map((name) => sql`substr(typeof(${sql.identifier(name)}), 1, 1)`);
+  const values = columns.map((name) => {
+    const column = sql.identifier(name);
+    // Beyond 2^53, a number of JavaScript would be another one.
+    return sql`CASE WHEN typeof(${column}) = 'integer' AND ${column} NOT BETWEEN -9007199254740991 AND 9007199254740991
+      THEN CAST(${column} AS TEXT) ELSE ${column} END AS ${column}`;
+  });
+  return sql.join([sql`${sql.join(kinds, sql` || `)} AS ${sql.identifier(KINDS)}`, ...values], sql`, `);
+}
+
+/** Reads a row that {@link selectExactly} selected. */
+export function readRow(row: Readonly<Record<string, unknown>>, columns: readonly string[]): BackupRow {
+  const kinds = String(row[KINDS]);
+  return columns.map((name, index) => backupValueOf(kinds[index], row[name]));
+}
+
+function backupValueOf(kind: string | undefined, value: unknown): BackupValue {
+  if (value === null || value === undefined) return null;
+  if (kind === "b") return { blob: bytesOf(value).toBase64() };
+  // Infinity has no form in JSON.
+  if (kind === "r") return { real: Number.isFinite(value) ? Number(value) : String(value) };
+  if (kind === "i") return typeof value === "string" ? { integer: value } : Number(value);
+  return String(value);
+}
+
+/** Returns the value as an expression that has its kind in every database. */
+export function expressionOf(value: BackupValue): SQL {
+  if (value === null || typeof value !== "object") return sql`${value}`;
+  if ("integer" in value) return sql`CAST(${value.integer} AS INTEGER)`;
+  if ("real" in value) return sql`CAST(${Number(value.real)} AS REAL)`;
+  return sql`${Uint8Array.fromBase64(value.blob)}`;
+}
+
+function bytesOf(value: unknown): Uint8Array {
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  throw new TypeError("A blob is not bytes");
+}

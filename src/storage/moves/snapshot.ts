@@ -1,0 +1,93 @@
+import { type SQL, sql } from "drizzle-orm";
+import type { Database } from "../../contracts/database.ts";
+import type { AppliedMigration, BackupPage, BackupTable } from "../../domain/backup.ts";
+import { SealpostError } from "../../errors.ts";
+import { readRow, selectExactly } from "./row-values.ts";
+import { columnList, dropAll, listTables, SNAPSHOT, STAYS } from "./tables.ts";
+
+/** Bounds of one page. A row has up to 2 MB. */
+const PAGE_ROWS = 500;
+const PAGE_CHARACTERS = 1_000_000;
+/** Name of the column with the length of a row. */
+const SIZE = sql.identifier("sealpost_size");
+
+interface CountRow {
+  readonly rows: number;
+}
+
+/** A consistent copy of all tables, in tables of its own, because no transaction stays open between two pages. */
+interface Snapshots {
+  /** Creates the copy, in one commit, and drops an earlier one. @returns `null` if the database has no tables. */
+  create(
+    id: string,
+  ): Promise<{ readonly migrations: AppliedMigration[]; readonly tables: BackupTable[] } | null>;
+  /** @param start the number of rows before the page. @throws {SealpostError} `conflict` if the copy was dropped. */
+  page(id: string, table: BackupTable, start: number): Promise<BackupPage>;
+  drop(): Promise<void>;
+}
+
+export function createSnapshots(database: Database): Snapshots {
+  const { read, write } = database;
+  return {
+    async create(id) {
+      const all = await listTables(database);
+      if (!all.some(({ name }) => name === "migration")) return null;
+      const tables = all.filter(({ name }) => !STAYS.includes(name));
+      const copies = tables.map(({ name, columns }) =>
+        write.run(sql`CREATE TABLE ${copyOf(id, name)} AS
+          SELECT ${columnList(columns)}, ${lengthOf(columns)} AS ${SIZE} FROM ${sql.identifier(name)}`),
+      );
+      const counts = tables.map(({ name }) =>
+        write.all<CountRow>(sql`SELECT count(*) AS rows FROM ${copyOf(id, name)}`),
+      );
+      const migrations = write.all<AppliedMigration>(
+        sql`SELECT name, hash, applied_at AS appliedAt FROM migration ORDER BY applied_at, name`,
+      );
+      const outdated = await dropAll(database, SNAPSHOT);
+      const results: readonly unknown[] = await database.commit([
+        ...outdated,
+        ...copies,
+        ...counts,
+        migrations,
+      ]);
+      const counted = results.slice(outdated.length + copies.length) as readonly (readonly CountRow[])[];
+      return {
+        tables: tables.map((table, index) => ({ ...table, rows: counted[index]?.[0]?.rows ?? 0 })),
+        migrations: results.at(-1) as AppliedMigration[],
+      };
+    },
+
+    async page(id, { name, columns }, start) {
+      const copy = copyOf(id, name);
+      const rows = await read
+        .all<Readonly<Record<string, unknown>>>(sql`
+          SELECT ${selectExactly(columns)} FROM ${copy} WHERE rowid > ${start} AND rowid <= (
+            SELECT max(n) FROM (
+              SELECT rowid AS n, sum(${SIZE}) OVER (ORDER BY rowid) AS total FROM ${copy}
+              WHERE rowid > ${start} ORDER BY rowid LIMIT ${PAGE_ROWS}
+            ) WHERE total <= ${PAGE_CHARACTERS} OR n = ${start + 1}
+          ) ORDER BY rowid`)
+        .catch((cause) => {
+          if (!/no such table/.test(String(cause))) throw cause;
+          throw new SealpostError("conflict", "Another backup has begun: run this one again", { cause });
+        });
+      return {
+        rows: rows.map((row) => readRow(row, columns)),
+        next: rows.length === 0 ? null : start + rows.length,
+      };
+    },
+
+    async drop() {
+      await database.commit(await dropAll(database, SNAPSHOT));
+    },
+  };
+}
+
+function copyOf(id: string, table: string) {
+  return sql.identifier(`${SNAPSHOT}${id}_${table}`);
+}
+
+function lengthOf(columns: readonly string[]): SQL {
+  const lengths = columns.map((name) => sql`coalesce(length(${sql.identifier(name)}), 0)`);
+  return sql.join(lengths, sql` + `);
+}

@@ -1,0 +1,132 @@
+import type { ResultSet } from "@libsql/client";
+import { type SQL, sql } from "drizzle-orm";
+import type { Database, Statement } from "../../contracts/database.ts";
+import type { BackupRow, BackupTable } from "../../domain/backup.ts";
+import { CREATE_TABLE, recordMigration, type Step } from "../migrate.ts";
+import { holdWaitingMail } from "../queued-mail.ts";
+import type { RestorePlan } from "./plan.ts";
+import { expressionOf } from "./row-values.ts";
+import { columnList, dropAll, listTables, STAGING, STAYS, type TableColumns } from "./tables.ts";
+
+/** Statements of one commit. */
+const ROWS_PER_COMMIT = 200;
+/** Filled by a start and by requests before anything is set up. */
+const FILLED_BY_START = "epoch instance audit idempotency try_window attempt_slot server_health".split(" ");
+/** A start creates the first admin. */
+const FIRST_ADMIN = "admin";
+
+interface CountRow {
+  readonly n: number;
+}
+
+/** Tables without rules that hold the rows of a backup until all of them have arrived. */
+interface StagingTables {
+  /** Returns a table that has data of a user; `null` if the instance is as its first start left it. */
+  tableInUse(): Promise<string | null>;
+  /** Creates the tables, and drops those of an earlier restore. */
+  create(id: string, tables: readonly BackupTable[]): Promise<void>;
+  insert(id: string, table: BackupTable, rows: readonly BackupRow[]): Promise<void>;
+  /** Returns whether the tables exist and have all rows. */
+  isComplete(id: string, tables: readonly BackupTable[]): Promise<boolean>;
+  /**
+   * Replaces all tables: builds those of the backup by its own migrations, moves the rows there, then applies the other
+   * migrations. One commit.
+   * @param also statements after all others.
+   * @returns the number of messages that are held.
+   */
+  replaceAll(
+    id: string,
+    tables: readonly BackupTable[],
+    steps: RestorePlan & { readonly now: Date },
+    also: readonly Statement[],
+  ): Promise<number>;
+}
+
+export function createStagingTables(database: Database): StagingTables {
+  const { read, write } = database;
+  const run = (statement: SQL) => write.run(statement);
+  return {
+    async tableInUse() {
+      const names = (await listTables(database)).map(({ name }) => name);
+      for (const name of names.filter((one) => ![...FILLED_BY_START, ...STAYS].includes(one))) {
+        const found = await read.all(
+          sql`SELECT 1 FROM ${sql.identifier(name)} LIMIT ${name === FIRST_ADMIN ? 2 : 1}`,
+        );
+        if (found.length > (name === FIRST_ADMIN ? 1 : 0)) return name;
+      }
+      return null;
+    },
+
+    async create(id, tables) {
+      await database.commit([
+        ...(await dropAll(database, STAGING)),
+        // Columns without a type keep values as they are.
+        ...tables.map(({ name, columns }) =>
+          run(sql`CREATE TABLE ${stagingOf(id, name)} (${columnList(columns)})`),
+        ),
+      ]);
+    },
+
+    async insert(id, { name }, rows) {
+      const inserts = rows.map((row) =>
+        run(sql`INSERT INTO ${stagingOf(id, name)} VALUES (${sql.join(row.map(expressionOf), sql`, `)})`),
+      );
+      for (let at = 0; at < inserts.length; at += ROWS_PER_COMMIT)
+        await database.commit(inserts.slice(at, at + ROWS_PER_COMMIT));
+    },
+
+    async isComplete(id, tables) {
+      for (const { name, rows } of tables) {
+        const counted = await read
+          .all<CountRow>(sql`SELECT count(*) AS n FROM ${stagingOf(id, name)}`)
+          .catch(() => []);
+        if (counted[0]?.n !== rows) return false;
+      }
+      return true;
+    },
+
+    async replaceAll(id, tables, { before, after, now }, also) {
+      const old = (await listTables(database)).filter(isReplaced);
+      const statements = [
+        // A table that others refer to was created before them.
+        ...old.toReversed().map(({ name }) => run(sql`DROP TABLE ${sql.identifier(name)}`)),
+        run(CREATE_TABLE),
+        ...before.flatMap((step) => applied(step, new Date(step.appliedAt))),
+        ...tables.flatMap((table) => moved(id, table)),
+        ...after.flatMap((step) => applied(step, now)),
+        // No counter that an instance has read before may come again.
+        run(sql`UPDATE epoch SET n = ${now.getTime()}`),
+      ];
+      const hold = holdWaitingMail(database);
+      const results: readonly unknown[] = await database.commit([
+        ...statements,
+        hold,
+        ...also,
+        ...(await dropAll(database, STAGING)),
+      ]);
+      return (results[statements.length] as ResultSet).rowsAffected;
+    },
+  };
+
+  function applied({ name, hash, statements }: Step, at: Date): Statement[] {
+    return [run(recordMigration({ name, hash }, at)), ...statements.map((text) => run(sql.raw(text)))];
+  }
+
+  /** Also replaces the rows that migrations insert. */
+  function moved(id: string, { name, columns }: TableColumns): Statement[] {
+    const [table, list] = [sql.identifier(name), columnList(columns)];
+    return [
+      run(sql`DELETE FROM ${table}`),
+      run(sql`INSERT INTO ${table} (${list}) SELECT ${list} FROM ${stagingOf(id, name)} ORDER BY rowid`),
+    ];
+  }
+}
+
+/** A used nonce stays used. */
+function isReplaced({ name }: TableColumns): boolean {
+  return name === "migration" || !STAYS.includes(name);
+}
+
+function stagingOf(id: string, table: string) {
+  return sql.identifier(`${STAGING}${id}_${table}`);
+}

@@ -30,8 +30,8 @@ export function circles(sources: readonly Source[]): readonly (readonly string[]
   return found.sort();
 }
 
-/** The Worker's build puts this file in the place of `smtp.ts`. */
-const REPLACEMENT = "src/runtime/workers/worker-mailer.ts";
+/** The Worker's build puts these files in the place of `smtp.ts` and of LogTape. */
+const REPLACEMENTS = ["src/runtime/workers/worker-mailer.ts", "src/runtime/workers/console-log.ts"];
 /** The main modules of the Worker's builds, whose classes the platform finds by name. */
 const WORKERS = ["src/runtime/workers/object.ts", "src/runtime/workers/worker.ts"];
 
@@ -48,7 +48,7 @@ export function unusedExports(
       else used.set(target, new Set([...(used.get(target) ?? []), ...names]));
     }
   }
-  const doors = new Set([...doorFiles(), REPLACEMENT, ...WORKERS]);
+  const doors = new Set([...doorFiles(), ...REPLACEMENTS, ...WORKERS]);
   return sources
     .filter((source) => isIn(source) && !doors.has(source.path) && used.get(source.path) !== null)
     .flatMap(({ path, exports }) =>

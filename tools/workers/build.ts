@@ -1,10 +1,12 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, sep } from "node:path";
 import type { BunPlugin } from "bun";
 import { type Config, parseConfig } from "../../src/config.ts";
 import { CONFIG_FILE } from "../../src/runtime/local/load-plugins.ts";
-import { shedNodemailer } from "./shed-nodemailer.ts";
+import { shedAsn1 } from "./shed-asn1.ts";
+import { shedMethods } from "./shed-methods.ts";
+import { shedTables } from "./shed-tables.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
 /** Folder of the Worker's modules; `wrangler.jsonc` names the main one. */
@@ -16,32 +18,11 @@ export const OBJECT_ENTRY = join(WORKER_SOURCES, "object.ts");
 /** Main source file of the build for a libSQL server. */
 export const LIBSQL_ENTRY = join(WORKER_SOURCES, "worker.ts");
 const MAILER = join(WORKER_SOURCES, "worker-mailer.ts");
+const LOG = join(WORKER_SOURCES, "console-log.ts");
+const OWN_FOLDERS = ["src", "plugins"].map((name) => join(ROOT, name) + sep);
 const PLUGIN_CONFIG = join(ROOT, CONFIG_FILE);
 const LIBRARY_SOCKETS = join(ROOT, "src", "transport", "worker-mailer", "sockets.ts");
 
-const LOGTAPE_FORMATTERS = [
-  "ansiColorFormatter",
-  "defaultConsoleFormatter",
-  "defaultTextFormatter",
-  "jsonLinesFormatter",
-  "logfmtFormatter",
-  "getAnsiColorFormatter",
-  "getConsoleFormatter",
-  "getJsonLinesFormatter",
-  "getLogfmtFormatter",
-  "getTextFormatter",
-];
-
-const LOGTAPE_SCOPES = [
-  "compileScopedConfig",
-  "disposeScopedConfig",
-  "disposeScopedConfigSync",
-  "emitWithScopedConfig",
-  "getScopedLogger",
-  "runWithScopedConfig",
-  "scopedConfigCapturesSourceLocation",
-  "scopedConfigHasSink",
-];
 const DRIZZLE_RELATIONS = [
   "createTableRelationsHelpers",
   "extractTablesRelationalConfig",
@@ -88,21 +69,6 @@ const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
      export class Relation {} export class Relations {} export class One {} export class Many {}
      export { ${DRIZZLE_RELATIONS.map((name) => `relational as ${name}`).join(", ")} };`,
   ],
-  // LogTape's formatters; the Worker has its own.
-  [
-    /^\.\/formatter\.js$/,
-    `const unused = () => { throw new TypeError("Nothing is formatted here"); };
-     export { ${LOGTAPE_FORMATTERS.map((name) => `unused as ${name}`).join(", ")} };`,
-  ],
-  // LogTape's scoped configurations and source locations; the Worker uses neither.
-  [
-    /^\.\/scoped-config\.js$/,
-    `const unused = () => { throw new TypeError("Nothing is scoped here"); };
-     export const getCurrentScopedConfig = () => undefined;
-     export const throwCombinedErrors = (...errors) => { throw new AggregateError(errors, 'Logging failed'); };
-     export { ${LOGTAPE_SCOPES.map((name) => `unused as ${name}`).join(", ")} };`,
-  ],
-  [/^\.\/source-location\.js$/, "export const parseSourceLocation = () => undefined;"],
   // nodemailer's table of two thousand file types; Sealpost names the type of every part.
   [
     /^\.\/mime-types\.js$/,
@@ -120,23 +86,6 @@ const leaveOut: BunPlugin = {
         loader: "js",
       }));
     }
-  },
-};
-
-/** pkijs creates a cryptographic engine on load, which references all of its code. Reading certificates needs no engine. */
-const ENGINE = /^initCryptoEngine\(\);$/m;
-/** Each class sets its name on load, a side effect that makes bundlers keep it. */
-const CLASS = /^var (\w+) = (class [\s\S]*?^\});$/gm;
-
-const shedPkijs: BunPlugin = {
-  name: "shed pkijs",
-  setup(build) {
-    build.onLoad({ filter: /\/node_modules\/pkijs\/build\/index\.js$/ }, async ({ path }) => {
-      const text = await Bun.file(path).text();
-      if (!ENGINE.test(text)) throw new Error("pkijs creates its engine in another way");
-      const apart = text.replace(CLASS, "var $1 = /* @__PURE__ */ (() => $2)();");
-      return { contents: apart.replace(ENGINE, ""), loader: "js" };
-    });
   },
 };
 
@@ -173,11 +122,29 @@ const guardSockets: BunPlugin = {
 /** Name of the main module of every build, so that one `wrangler.jsonc` fits all. */
 const MAIN_MODULE = "worker.[ext]";
 
+/** Gives Sealpost and its plugins the small log of a Worker. Other plugins may use all of LogTape. */
+const shedLogTape: BunPlugin = {
+  name: "shed LogTape",
+  setup(build) {
+    build.onResolve({ filter: /^@logtape\/logtape$/ }, ({ importer }) =>
+      OWN_FOLDERS.some((folder) => importer.startsWith(folder)) ? { path: LOG } : undefined,
+    );
+  },
+};
+
 /** A file of a Worker. */
 export interface WorkerModule {
   /** Path relative to the main module, such as `chunk-1.js`. */
   readonly name: string;
   readonly text: string;
+}
+
+interface WorkerPart {
+  readonly path: string;
+  /** Name of the module. */
+  readonly module: string;
+  /** Before gzip. */
+  readonly bytes: number;
 }
 
 /** A built Worker. */
@@ -186,6 +153,8 @@ export interface WorkerBundle {
   readonly modules: readonly WorkerModule[];
   /** Paths of the sources that it contains. */
   readonly inputs: readonly string[];
+  /** The share of each source in a module. */
+  readonly parts: readonly WorkerPart[];
   /** Modules that the runtime must provide. */
   readonly externals: readonly string[];
 }
@@ -216,8 +185,10 @@ export async function bundleWorker(
     external: ["cloudflare:*"],
     plugins: [
       leaveOut,
-      shedPkijs,
-      shedNodemailer,
+      shedAsn1,
+      shedMethods,
+      shedTables,
+      shedLogTape,
       guardSockets,
       ...(transport === "worker-mailer" ? [withMailer] : []),
       ...(existsSync(plugins) ? [withPlugins(plugins)] : []),
@@ -225,14 +196,16 @@ export async function bundleWorker(
   });
   const ordered = outputs.toSorted((left, right) => Number(isMain(right)) - Number(isMain(left)));
   const modules = await Promise.all(
-    ordered.map(async (output) => ({ name: output.path.replace(/^\.\//, ""), text: await output.text() })),
+    ordered.map(async (output) => ({ name: nameOf(output.path), text: await output.text() })),
   );
   const externals = modules.flatMap(({ text }) => externalsOf(text));
+  const parts = Object.entries(metafile?.outputs ?? {}).flatMap(([path, { inputs }]) =>
+    usedOf(nameOf(path), inputs),
+  );
   return {
     modules,
-    inputs: [
-      ...new Set(Object.values(metafile?.outputs ?? {}).flatMap(({ inputs }) => usedOf(inputs))),
-    ].toSorted(),
+    inputs: [...new Set(parts.map(({ path }) => path))].toSorted(),
+    parts,
     externals: [...new Set(externals)].toSorted(),
   };
 }
@@ -244,9 +217,16 @@ export async function writeWorker({ modules }: WorkerBundle, folder = WORKER_FOL
 }
 
 /** Returns the inputs that contribute code to the output. */
-function usedOf(inputs: Readonly<Record<string, { readonly bytesInOutput: number }>>): string[] {
-  return Object.entries(inputs).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? [path] : []));
+function usedOf(
+  module: string,
+  inputs: Readonly<Record<string, { readonly bytesInOutput: number }>>,
+): WorkerPart[] {
+  return Object.entries(inputs).flatMap(([path, { bytesInOutput: bytes }]) =>
+    bytes > 0 ? [{ path, module, bytes }] : [],
+  );
 }
+
+const nameOf = (path: string) => path.replace(/^\.\//, "");
 
 function isMain({ kind }: { readonly kind: string }): boolean {
   return kind === "entry-point";

@@ -45,7 +45,7 @@ export interface Services {
 }
 
 export interface ServeWorkerOptions {
-  readonly bundle: WorkerBundle;
+  readonly bundle: Pick<WorkerBundle, "modules">;
   readonly bindings: Readonly<Record<string, string>>;
   readonly host?: string;
   /** Default, and if 0: a free port. */

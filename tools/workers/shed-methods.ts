@@ -1,11 +1,13 @@
 import type { BunPlugin } from "bun";
 
 /**
- * Methods of nodemailer's composer that Sealpost never calls: streams and files, addresses, envelopes, calendars. It
- * reads the composed tree and writes bodies and routing headers itself. No bundler removes unused methods.
+ * Methods that Sealpost never calls. No bundler removes unused methods.
+ *
+ * nodemailer's composer has some for streams and files, addresses, envelopes and calendars: Sealpost reads the composed
+ * tree and writes bodies and routing headers itself. Drizzle has relational queries and migrations.
  */
 const NEVER_CALLED: Readonly<Record<string, readonly string[]>> = {
-  "mime-node": [
+  "nodemailer/dist/esm/mime-node/index.js": [
     "replace",
     "remove",
     "build",
@@ -29,15 +31,17 @@ const NEVER_CALLED: Readonly<Record<string, readonly string[]>> = {
     "_encodeAddressName",
     "_generateMessageId",
   ],
-  "mail-composer": ["_getIcalEvent", "_processDataUrl"],
+  "nodemailer/dist/esm/mail-composer/index.js": ["_getIcalEvent", "_processDataUrl"],
+  "drizzle-orm/sqlite-core/dialect.js": ["buildRelationalQuery", "async migrate"],
+  "drizzle-orm/libsql/session.js": ["async migrate"],
 };
 
 /** Removes those methods, and with them the modules that only they import. */
-export const shedNodemailer: BunPlugin = {
-  name: "shed nodemailer",
+export const shedMethods: BunPlugin = {
+  name: "shed methods",
   setup(build) {
-    for (const [folder, methods] of Object.entries(NEVER_CALLED)) {
-      const filter = new RegExp(`/node_modules/nodemailer/dist/esm/${folder}/index\\.js$`);
+    for (const [file, methods] of Object.entries(NEVER_CALLED)) {
+      const filter = new RegExp(`/node_modules/${file.replaceAll(".", "\\.")}$`);
       build.onLoad({ filter }, async ({ path }) => {
         const text = await Bun.file(path).text();
         return { contents: methods.reduce(withoutMethod, text), loader: "js" };
@@ -48,7 +52,7 @@ export const shedNodemailer: BunPlugin = {
 
 /** @throws {Error} if the class has no such method, as after an update of the package. */
 function withoutMethod(text: string, method: string): string {
-  const found = new RegExp(`^    ${method}\\([^\\n]*\\) \\{\\n[\\s\\S]*?^    \\}\\n`, "m").exec(text);
-  if (found === null) throw new Error(`nodemailer's composer has no method ${method}`);
+  const found = new RegExp(`^( {2,4})${method}\\([\\s\\S]*?^\\1\\}\\n`, "m").exec(text);
+  if (found === null) throw new Error(`No class has a method ${method}`);
   return text.replace(found[0], () => "");
 }

@@ -1,0 +1,88 @@
+import type { BunPlugin } from "bun";
+
+/** Characters by what they look like. */
+type LookAlikes = Readonly<Record<string, string>>;
+
+/** A table in a form that gzip makes a third of. */
+interface PackedLookAlikes {
+  /** Distance of each character from the one before, in base 36. */
+  readonly steps: string;
+  /** Empty for a character that looks like its compatibility decomposition (NFKD). */
+  readonly values: string;
+}
+
+/** Packs tables in forms that gzip makes less of. What they hold stays the same. */
+export const shedTables: BunPlugin = {
+  name: "shed tables",
+  setup(build) {
+    build.onLoad({ filter: /\/node_modules\/unhomoglyph\/data\.json$/ }, async ({ path }) => {
+      const packed = packLookAlikes(await Bun.file(path).json());
+      return { contents: `module.exports = (${unpackLookAlikes})(${JSON.stringify(packed)});`, loader: "js" };
+    });
+    build.onLoad({ filter: /\/src\/access\/common-passwords\.txt$/ }, async ({ path }) => {
+      const packed = packLines(await Bun.file(path).text());
+      return { contents: `export default (${unpackLines})(${JSON.stringify(packed)});`, loader: "js" };
+    });
+  },
+};
+
+/** @throws {Error} if the table does not come back the same. */
+function packLookAlikes(table: LookAlikes): PackedLookAlikes {
+  const rows = Object.entries(table).map(([character, value]) => ({
+    point: character.codePointAt(0) ?? 0,
+    value: isDerived(table, character) ? "" : value,
+  }));
+  const sorted = rows.toSorted((left, right) => left.point - right.point);
+  const steps = sorted.map(({ point }, at) => point - (sorted[at - 1]?.point ?? 0));
+  const packed = {
+    steps: steps.map((step) => step.toString(36)).join(" "),
+    values: sorted.map(({ value }) => value).join("\n"),
+  };
+  if (!Bun.deepEquals(unpackLookAlikes(packed), table)) throw new Error("The look-alikes cannot be packed");
+  return packed;
+}
+
+function isDerived(table: LookAlikes, character: string): boolean {
+  const parts = [...character.normalize("NFKD")];
+  const looks = parts.map((part) => table[part] ?? part).join("");
+  return parts.join("") !== character && looks === table[character];
+}
+
+/** Part of the bundle, as is {@link unpackLines}: it uses nothing but its parameter. */
+function unpackLookAlikes({ steps, values }: PackedLookAlikes): LookAlikes {
+  const looks = values.split("\n");
+  const table: Record<string, string> = {};
+  let point = 0;
+  for (const [at, step] of steps.split(" ").entries()) {
+    point += Number.parseInt(step, 36);
+    table[String.fromCodePoint(point)] = looks[at] ?? "";
+  }
+  for (const [character, value] of Object.entries(table)) {
+    if (value !== "") continue;
+    table[character] = [...character.normalize("NFKD")].map((part) => table[part] || part).join("");
+  }
+  return table;
+}
+
+/** Replaces what a line has in common with the one before by its length, in base 36. @throws {Error} likewise. */
+function packLines(text: string): string {
+  let previous = "";
+  const lines = text.split("\n").map((line) => {
+    let length = 0;
+    while (length < 35 && length < line.length && line[length] === previous[length]) length++;
+    previous = line;
+    return length.toString(36) + line.slice(length);
+  });
+  const packed = lines.join("\n");
+  if (unpackLines(packed) !== text) throw new Error("The list cannot be packed");
+  return packed;
+}
+
+function unpackLines(packed: string): string {
+  let line = "";
+  const lines = packed.split("\n").map((step) => {
+    line = line.slice(0, Number.parseInt(step.slice(0, 1), 36)) + step.slice(1);
+    return line;
+  });
+  return lines.join("\n");
+}

@@ -70,10 +70,11 @@ const CLAIMED = {
 const DUE = sql`
   SELECT id FROM mail WHERE lane = ${QUEUE_NAME} AND due_at <= ${NOW}
     AND (lease IS NULL OR due_at <= ${EXPIRED_BEFORE}) ORDER BY due_at, created_at`;
-/** Number of messages that a rate limit still allows: attempts of the last minute and leased messages count. */
+/** Number of messages that a rate limit still allows: attempts of the last minute and messages in flight count. */
 const ALLOWANCE = sql`max(0, min(${LIMIT}, ${sql.placeholder("mailsPerMinute")}
   - (SELECT count(*) FROM mail_attempt WHERE identifier = ${QUEUE_NAME} AND date > ${time("minuteAgo")} AND date <= ${NOW})
-  - (SELECT count(*) FROM mail WHERE identifier = ${QUEUE_NAME} AND state = 'sending')))`;
+  - (SELECT count(*) FROM mail WHERE identifier = ${QUEUE_NAME} AND state = 'sending'
+    AND due_at > ${EXPIRED_BEFORE})))`;
 const FAILOVER = sql`
   SELECT id FROM (
     SELECT id, alternatives FROM mail

@@ -2,21 +2,20 @@ import { DurableObject } from "cloudflare:workers";
 import { getLogger } from "@logtape/logtape";
 import type { Scrypt } from "../../contracts/platform.ts";
 import { openObjectDatabase } from "../../storage/durable/connect.ts";
-import { createOutboxRepository } from "../../storage/outbox.ts";
+import { createQueueClock, WHILE_SENDING_MS } from "../../storage/durable/queue-clock.ts";
 import { type Bindings, parseBindings } from "./bindings.ts";
 import { FRONT, type Served } from "./front.ts";
 import { FrontScrypt } from "./front-scrypt.ts";
 import { createWorkerInstance, type WorkerInstance } from "./instance.ts";
 import { createInvocations, drain } from "./invocations.ts";
+import { createOnce } from "./once.ts";
 import { unavailable } from "./unavailable.ts";
 
 /** The time that a request or an alarm has for mail: an alarm is ended after 15 minutes. */
 const WORK_MS = 14 * 60_000;
 const DAY_MS = 24 * 3_600_000;
-/** The request that queues a message usually sends it. If the object ends before that, an alarm does. */
-const AFTER_REQUEST_MS = 30_000;
-/** Mail that is due but could not be sent yet, because of a limit of its server. */
-const BLOCKED_MS = 1_000;
+/** Wait before the next alarm after one that failed. */
+const AFTER_FAILURE_MS = 60_000;
 /** A statement that changes when mail is due. */
 const CHANGES_MAIL = /^\s*(?:insert into|update)\s+"?mail"?\s/i;
 /** Requests that wait for a password hash of their front. Each front has a thread of its own. */
@@ -26,27 +25,41 @@ const log = getLogger(["sealpost", "entry"]);
 
 /** A whole instance with its database. Its alarm is the clock of queued mail and of the daily work. */
 export class Sealpost extends DurableObject implements Served {
-  readonly #database = openObjectDatabase(this.ctx.storage, (sql) => this.#onStatement(sql));
-  readonly #outbox = createOutboxRepository(this.#database);
+  readonly #database = openObjectDatabase(this.ctx.storage, (texts) => this.#onCommit(texts));
+  readonly #clock = createQueueClock(this.#database);
   readonly #frontScrypt = new FrontScrypt();
   readonly #invocations;
   /** Milliseconds since the Unix epoch; infinite if no alarm is set, or none is known. */
   #alarmAt = Number.POSITIVE_INFINITY;
   #hasChangedMail = true;
+  #abandoned: Promise<unknown> | null = null;
   #prunedAt = 0;
 
   constructor(ctx: DurableObject["ctx"], bindings: Bindings) {
     super(ctx, bindings);
     this.#invocations = createInvocations(bindings, () => ({
       config: parseBindings(bindings, "object"),
-      create: (config) =>
-        createWorkerInstance(config, {
+      create: (config) => {
+        const instance = createWorkerInstance(config, {
           database: this.#database,
           isObject: true,
           scrypt: this.#frontScrypt.scrypt,
           maxHashes: MAX_HASHES,
-        }),
+        });
+        return { ...instance, ready: createOnce(() => this.#start(instance)) };
+      },
     }));
+  }
+
+  /** Starts the instance. The object is the only worker, so nothing that is leased yet is being sent. */
+  async #start(instance: WorkerInstance): Promise<void> {
+    await instance.ready();
+    // Once, even if a slow start runs twice: later leases are its own.
+    this.#abandoned ??= this.#database.commit(this.#clock.abandonLeases(new Date()));
+    await this.#abandoned.catch((error) => {
+      this.#abandoned = null;
+      throw error;
+    });
   }
 
   async serve(request: Request, scrypt?: Scrypt): Promise<Response> {
@@ -63,19 +76,22 @@ export class Sealpost extends DurableObject implements Served {
   async alarm(): Promise<void> {
     this.#alarmAt = Number.POSITIVE_INFINITY;
     // The platform gives up an alarm that fails seven times, so none may fail.
-    await this.#run(WORK_MS, (instance) => this.#work(instance)).catch((error) =>
-      log.error("The work of an alarm failed: {error}", { error }),
+    const failed = await this.#run(WORK_MS, (instance) => this.#work(instance)).then(
+      () => false,
+      (error) => {
+        log.error("The work of an alarm failed: {error}", { error });
+        return true;
+      },
     );
-    await this.#arm();
+    await this.#arm(failed ? AFTER_FAILURE_MS : 0);
   }
 
   async #work(instance: WorkerInstance): Promise<void> {
-    const now = Date.now();
-    if (now - this.#prunedAt >= DAY_MS) {
-      this.#prunedAt = now;
-      await instance.sealpost.prune();
-    }
     await drain(instance);
+    const now = Date.now();
+    if (now - this.#prunedAt < DAY_MS) return;
+    this.#prunedAt = now;
+    await instance.sealpost.prune();
   }
 
   #run<T>(timeMs: number, work: (instance: WorkerInstance) => T | Promise<T>): Promise<T> {
@@ -84,21 +100,25 @@ export class Sealpost extends DurableObject implements Served {
     return this.#invocations.inInvocation({ waitUntil }, timeMs, work);
   }
 
-  /** Runs in the transaction of the commit, so no message is stored without an alarm. */
-  #onStatement(sql: string): void {
-    if (!CHANGES_MAIL.test(sql)) return;
+  /** Runs in the transaction, so no message is stored or claimed without an alarm. The request usually sends it before. */
+  #onCommit(statements: readonly string[]): void {
+    if (!statements.some((sql) => CHANGES_MAIL.test(sql))) return;
     this.#hasChangedMail = true;
-    const at = Date.now() + AFTER_REQUEST_MS;
+    const at = Date.now() + WHILE_SENDING_MS;
     if (at < this.#alarmAt) void this.#setAlarm(at);
   }
 
-  /** Sets the alarm to the time when the next message is due, or to the next day. */
-  async #arm(): Promise<void> {
+  /** Sets the alarm to the time when mail may be sent next, or to the next day. */
+  async #arm(minWaitMs = 0): Promise<void> {
     this.#hasChangedMail = false;
-    const queues = await this.#outbox.listQueues();
     const now = Date.now();
-    const dueAt = Math.min(...queues.map((queue) => Math.max(queue.dueAt, queue.openUntil ?? 0)));
-    await this.#setAlarm(dueAt <= now ? now + BLOCKED_MS : Math.min(dueAt, now + DAY_MS));
+    const nextAt = await this.#clock.nextAt(now).catch((error) => {
+      log.error("Cannot read when mail is due: {error}", { error });
+      return now + AFTER_FAILURE_MS;
+    });
+    // A commit since then has set an alarm itself, which this one must not delay.
+    if (this.#hasChangedMail) return;
+    await this.#setAlarm(Math.max(now + minWaitMs, Math.min(nextAt, now + DAY_MS)));
   }
 
   #setAlarm(at: number): Promise<void> {

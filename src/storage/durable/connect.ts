@@ -20,7 +20,7 @@ interface ObjectStorage {
   transactionSync<T>(work: () => T): T;
 }
 
-type OnStatement = (sql: string) => void;
+type OnCommit = (statements: readonly string[]) => void;
 
 /** No lock is ever waited for, so this only bounds how long a shared transaction keeps the thread. */
 const GROUP_COMMIT = { maxStatements: 500, maxWaitMs: 5_000 };
@@ -32,7 +32,7 @@ const COMMENT = /^(?:--|\/\*)/;
 /**
  * Opens the database inside a Durable Object. It has one thread and no other user, so nothing waits for a lock. A commit
  * resolves before it is durable, but no response and no byte on a socket leaves the object until it is.
- * @param onStatement called with the text of each statement, in the transaction of its commit.
+ * @param onCommit called with the texts of the statements, at the end of their transaction.
  * @example
  * ```ts
  * class Store extends DurableObject {
@@ -40,34 +40,38 @@ const COMMENT = /^(?:--|\/\*)/;
  * }
  * ```
  */
-export function openObjectDatabase(storage: ObjectStorage, onStatement?: OnStatement): Database {
-  return new LibsqlDatabase(connectObject(storage, onStatement));
+export function openObjectDatabase(storage: ObjectStorage, onCommit?: OnCommit): Database {
+  return new LibsqlDatabase(connectObject(storage, onCommit));
 }
 
 /** Connects to the database inside a Durable Object. */
-export function connectObject(
-  storage: ObjectStorage,
-  onStatement: OnStatement = () => undefined,
-): Connections {
-  const run = (statement: InStatement) => {
-    const result = execute(storage, statement);
-    onStatement(typeof statement === "string" ? statement : statement.sql);
-    return result;
-  };
+export function connectObject(storage: ObjectStorage, onCommit: OnCommit = () => undefined): Connections {
+  const textOf = (statement: InStatement) => (typeof statement === "string" ? statement : statement.sql);
+  const commit = (statements: readonly InStatement[]) =>
+    storage.transactionSync(() => {
+      const results = statements.map((statement, index) => {
+        try {
+          return execute(storage, statement);
+        } catch (error) {
+          throw error instanceof Error ? Object.assign(error, { statementIndex: index }) : error;
+        }
+      });
+      // Last, because a statement that fails undoes the others.
+      onCommit(statements.map(textOf));
+      return results;
+    });
   let isClosed = false;
   const client: StatementClient = {
-    execute: async (statement: InStatement) => run(statement),
+    async execute(statement: InStatement) {
+      const result = execute(storage, statement);
+      onCommit([textOf(statement)]);
+      return result;
+    },
     batch: async (statements) =>
-      storage.transactionSync(() =>
-        statements.map((statement, index) => {
-          try {
-            return run(
-              Array.isArray(statement) ? { sql: statement[0], args: statement[1] ?? [] } : statement,
-            );
-          } catch (error) {
-            throw error instanceof Error ? Object.assign(error, { statementIndex: index }) : error;
-          }
-        }),
+      commit(
+        statements.map((statement) =>
+          Array.isArray(statement) ? { sql: statement[0], args: statement[1] ?? [] } : statement,
+        ),
       ),
   };
   const connection: Connection = {

@@ -53,6 +53,18 @@ describe("mails_per_minute", () => {
     expect(instance.got).toHaveLength(3);
   });
 
+  test("does not count what a worker that died was sending, which would never be sent again", async () => {
+    await using instance = await queueInstance();
+    await instance.save("a", { mails_per_minute: 1 });
+    const id = await instance.queue();
+    const ended = instance.clock.now.getTime() - 1;
+    await instance.rows(
+      `UPDATE mail SET state = 'sending', lease = 'of one who was killed', due_at = ${ended}`,
+    );
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject({ state: "sent", attempts: [{ outcome: "lost" }, {}] });
+  });
+
   test("is not used up for a day after a wrong clock", async () => {
     await using instance = await queueInstance();
     await instance.save("a", { mails_per_minute: 3 });

@@ -1,0 +1,63 @@
+import { sql } from "drizzle-orm";
+import type { Database, WriteStatement } from "../../contracts/database.ts";
+import { createOutboxRepository } from "../outbox.ts";
+import type { QueueSummary } from "../outbox-statements.ts";
+
+/** Queued mail as the alarm of an object needs it. The object is the only worker of its database. */
+interface QueueClock {
+  /**
+   * Makes due what the object was sending when it ended, in a commit before it sends anything. The messages and probes stay
+   * leased, so that the next claim treats them as those of a worker that has died.
+   */
+  abandonLeases(now: Date): readonly WriteStatement[];
+  /**
+   * Returns when mail may be sent next, in milliseconds since the Unix epoch. Infinite if none waits.
+   * @param now the same.
+   */
+  nextAt(now: number): Promise<number>;
+}
+
+/** While the object sends, an alarm is near, because the object may end at any time. */
+export const WHILE_SENDING_MS = 2_000;
+/** Mail that is due but was not sent, for a reason that has no known end. */
+const BLOCKED_MS = 1_000;
+const MINUTE_MS = 60_000;
+
+export function createQueueClock(database: Database): QueueClock {
+  const { read, write } = database;
+  const { listQueues } = createOutboxRepository(database);
+
+  /** Returns when the rate limit allows another message; now if it does. */
+  async function rateFreesAt({ queueName, mailsPerMinute }: QueueSummary, now: number): Promise<number> {
+    if (!mailsPerMinute) return now;
+    const [oldest] = await read.all<{ readonly date: number }>(sql`
+      SELECT date FROM mail_attempt WHERE identifier = ${queueName} AND date > ${now - MINUTE_MS} AND date <= ${now}
+      ORDER BY date DESC LIMIT 1 OFFSET ${mailsPerMinute - 1}`);
+    return oldest === undefined ? now : oldest.date + MINUTE_MS;
+  }
+
+  async function nextInQueue(queue: QueueSummary, now: number): Promise<number> {
+    // An alarm at this time may find another definition, even if the circuit of this one is open.
+    if (queue.dueAt > now) return queue.dueAt;
+    const freeAt = Math.max(queue.openUntil ?? now, await rateFreesAt(queue, now));
+    return freeAt > now ? freeAt : now + BLOCKED_MS;
+  }
+
+  return {
+    abandonLeases(now) {
+      const at = now.getTime();
+      return [
+        write.run(
+          sql`UPDATE mail SET due_at = ${at}, updated_at = ${at} WHERE state = 'sending' AND due_at > ${at}`,
+        ),
+        write.run(sql`UPDATE server_health SET open_until = ${at}, probe = NULL WHERE probe IS NOT NULL`),
+      ];
+    },
+
+    async nextAt(now) {
+      const [sending] = await read.all(sql`SELECT 1 FROM mail WHERE state = 'sending' LIMIT 1`);
+      const times = await Promise.all((await listQueues()).map((queue) => nextInQueue(queue, now)));
+      return Math.min(sending === undefined ? Number.POSITIVE_INFINITY : now + WHILE_SENDING_MS, ...times);
+    },
+  };
+}

@@ -1,0 +1,138 @@
+import { describe, expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
+import { createQueueClock, WHILE_SENDING_MS } from "../../../src/storage/durable/queue-clock.ts";
+import { DOWN, GREYLISTED, type QueueInstance, queueInstance } from "../../mail/fixtures/queue.ts";
+
+/** Returns in how many seconds mail may be sent next. */
+async function nextIn({ database, clock }: QueueInstance): Promise<number> {
+  const now = clock.now.getTime();
+  return ((await createQueueClock(database).nextAt(now)) - now) / 1_000;
+}
+
+/** Leaves a message as an object does that ends while it sends. */
+async function abandon({ database, clock }: QueueInstance, id: string, started: boolean): Promise<void> {
+  const leaseEndsAt = clock.now.getTime() + 10_000;
+  await database.commit([
+    database.write.run(sql`UPDATE mail SET state = 'sending', lease = 'of the former object',
+      due_at = ${leaseEndsAt}, begun = ${Number(started)} WHERE id = ${id}`),
+  ]);
+}
+
+async function start({ database, clock }: QueueInstance): Promise<void> {
+  await database.commit(createQueueClock(database).abandonLeases(clock.now));
+}
+
+describe("nextAt()", () => {
+  test("is infinite without mail, and otherwise when the next message is due", async () => {
+    await using instance = await queueInstance();
+    await instance.save("a");
+    expect(await nextIn(instance)).toBe(Number.POSITIVE_INFINITY);
+    instance.fail(GREYLISTED);
+    await instance.queue();
+    expect(await nextIn(instance)).toBe(1);
+    await instance.drain();
+    const [row] = await instance.rows<{ due_at: number }>("SELECT due_at FROM mail");
+    const wait = ((row?.due_at ?? 0) - instance.clock.now.getTime()) / 1_000;
+    expect(wait).toBeGreaterThan(1);
+    expect(await nextIn(instance)).toBe(wait);
+  });
+
+  test("is soon while a message is being sent, because the object may end", async () => {
+    await using instance = await queueInstance();
+    await instance.save("a");
+    await abandon(instance, await instance.queue(), false);
+    expect(await nextIn(instance)).toBe(WHILE_SENDING_MS / 1_000);
+  });
+
+  test("is the next probe for mail of an open circuit", async () => {
+    await using instance = await queueInstance();
+    await instance.save("a");
+    for (let failure = 0; failure < 5; failure++) instance.fail(DOWN);
+    for (let message = 0; message < 5; message++) await instance.queue();
+    await instance.drain();
+    const [health] = await instance.rows<{ open_until: number }>("SELECT open_until FROM server_health");
+    const wait = ((health?.open_until ?? 0) - instance.clock.now.getTime()) / 1_000;
+    await instance.database.commit([
+      instance.database.write.run(sql`UPDATE mail SET due_at = ${instance.clock.now.getTime()}`),
+    ]);
+    expect(wait).toBeGreaterThan(1);
+    expect(await nextIn(instance)).toBe(wait);
+  });
+
+  test("is the end of the minute for mail that mails_per_minute holds back", async () => {
+    await using instance = await queueInstance();
+    await instance.save("a", { mails_per_minute: 2 });
+    for (let message = 0; message < 2; message++) {
+      await instance.queue();
+      await instance.drain();
+      instance.clock.advance(10);
+    }
+    await instance.queue();
+    await instance.drain();
+    expect(instance.got).toHaveLength(2);
+    expect(await nextIn(instance)).toBe(40);
+    instance.clock.advance(40);
+    await instance.drain();
+    expect(instance.got).toHaveLength(3);
+  });
+});
+
+describe("abandonLeases()", () => {
+  test("has a message sent again immediately, after an attempt with a lost outcome", async () => {
+    await using instance = await queueInstance();
+    await instance.save("a", { mails_per_minute: 1 });
+    const id = await instance.queue();
+    await abandon(instance, id, false);
+    await instance.drain();
+    expect(instance.got).toEqual([]);
+    await start(instance);
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject({
+      state: "sent",
+      attempts: [{ outcome: "lost", decision: "repeat" }, { outcome: "sent" }],
+    });
+  });
+
+  test.each([
+    ["started is never sent again", true, { state: "unknown", attempts: [{ outcome: "lost" }] }],
+    ["had not started is sent", false, { state: "sent", attempts: [{ outcome: "sent" }] }],
+  ] as const)("treats a code like a worker that died: one whose sending %s", async (_, started, expected) => {
+    await using instance = await queueInstance();
+    await instance.save("a");
+    const id = await instance.queue({ purpose: "code" });
+    await abandon(instance, id, started);
+    await start(instance);
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject(expected);
+    expect(instance.got).toHaveLength(started ? 0 : 1);
+  });
+
+  test("makes the probe of a former object due, and leaves waiting mail alone", async () => {
+    await using instance = await queueInstance();
+    await instance.save("a");
+    const { database, clock } = instance;
+    instance.fail(GREYLISTED);
+    await instance.queue();
+    await instance.drain();
+    const now = clock.now.getTime();
+    const health = [
+      "'a', 3, 1",
+      now + 15_000,
+      now,
+      now,
+      "'connect', 'refused', 'of the former object'",
+    ].join();
+    await database.commit([
+      database.write.run(
+        sql.raw(`INSERT INTO server_health
+          (identifier, failures, opens, open_until, since, failed_at, phase, code, probe) VALUES (${health})`),
+      ),
+    ]);
+    const before = await instance.rows("SELECT * FROM mail");
+    await start(instance);
+    expect(await instance.rows("SELECT open_until, probe FROM server_health")).toEqual([
+      { open_until: now, probe: null },
+    ]);
+    expect(await instance.rows("SELECT * FROM mail")).toEqual(before);
+  });
+});

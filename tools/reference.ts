@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { SETTINGS } from "../src/config.ts";
 import { FAILURE_CODES, notSent, PHASES } from "../src/domain/delivery.ts";
+import { FINDINGS } from "../src/domain/findings.ts";
+import { HINTS } from "../src/domain/hints/index.ts";
 import { NOTICES } from "../src/domain/notices.ts";
 import { CORE_RIGHTS } from "../src/domain/policy.ts";
 import { ERROR_CODES, SealpostError } from "../src/errors.ts";
@@ -56,14 +58,7 @@ ${table(
   }),
 )}
 
-## Notices
-
-\`detail.notices\` has the code and the parameter of each sentence in \`detail.warnings\`.
-
-${table(
-  ["code", "sentence"],
-  Object.entries(NOTICES).map(([notice, text]) => [code(notice), text]),
-)}
+${sentenceTables()}
 
 ## Metrics
 
@@ -79,6 +74,32 @@ ${table(
   ]),
 )}
 `;
+}
+
+/** Returns the tables of codes that stand for sentences. */
+function sentenceTables(): string {
+  const rows = (texts: Readonly<Record<string, string>>) =>
+    table(
+      ["code", "sentence"],
+      Object.entries(texts).map(([name, text]) => [code(name), text]),
+    );
+  return `## Notices
+
+\`detail.notices\` has the code and the parameter of each sentence in \`detail.warnings\`.
+
+${rows(NOTICES)}
+
+## Hints
+
+\`detail.delivery.hints\` has the code of each sentence in \`detail.delivery.hint\`, with the values that it names in braces.
+
+${rows(HINTS)}
+
+## Findings
+
+\`problems\` of \`GET /system/doctor\` has the code of each sentence in \`message\`, with its values. A hint follows the code \`server_fails\`.
+
+${rows(FINDINGS)}`;
 }
 
 function settingRows(plugin: (typeof DEFAULT_PLUGINS)[number]): string[][] {

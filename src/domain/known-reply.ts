@@ -1,4 +1,5 @@
 import { type FailureCode, type Phase, type Remedy, type SmtpReply, unknownValue } from "./delivery.ts";
+import type { HintCode, HintValues } from "./hints/index.ts";
 
 /** Conditions on a reply. An absent field matches every reply. */
 export interface ReplyPattern {
@@ -19,9 +20,19 @@ export interface KnownReply extends ReplyPattern {
   readonly sign?: string;
   /** Failure code. If absent, other rules choose it. */
   readonly code?: FailureCode;
-  /** One or two sentences. If absent, the hint of the code is used. */
-  readonly hint?: string;
+  /** If absent, the hint of the failure code is used. */
+  readonly hint?: HintCode;
+  /** Values that the hint names. */
+  readonly hintValues?: HintValues;
   readonly remedy?: Remedy;
+}
+
+/** The hint for a known reply. */
+export interface KnownHint {
+  readonly code: HintCode;
+  readonly values: HintValues;
+  /** `null` if no single parameter would fix the failure. */
+  readonly remedy: Remedy | null;
 }
 
 /** Whether a reply matches a pattern. */
@@ -42,11 +53,12 @@ export function hintAmong(
   phase: Phase,
   code: FailureCode,
   reply: SmtpReply,
-): { readonly text: string; readonly remedy: Remedy | null } | null {
+): KnownHint | null {
   const known = rows.find(
     (row) => row.hint && (row.code ?? code) === code && matchesReply(row, phase, reply),
   );
-  return known?.hint === undefined ? null : { text: known.hint, remedy: known.remedy ?? null };
+  if (known?.hint === undefined) return null;
+  return { code: known.hint, values: known.hintValues ?? {}, remedy: known.remedy ?? null };
 }
 
 /** An absent enhanced code reads as X.0.0, "other undefined status" (RFC 3463 3.1). */
@@ -64,14 +76,3 @@ export const REFUSED = { ...TRANSACTION, code: "refused" } as const;
 
 export const OWN_ADDRESS = unknownValue("sender");
 export const PASSWORD = unknownValue("password");
-
-export const SEND_AS =
-  "The account may not send as this sender. Set sender to the address of the account, or allow the account to send as this address.";
-export const SENDER_DOMAIN =
-  "The server could not verify the domain of the sender. Publish the SPF and DKIM records that your provider names, or set sender to an address of another domain.";
-export const THIS_HOST =
-  "The server does not accept mail from this machine's IP address. Send through your provider's relay, or ask the server's operator to allow the address.";
-export const EHLO_NAME =
-  "The server rejected the EHLO name of Sealpost. Set SEALPOST_EHLO_NAME to a host name that resolves to this machine.";
-export const DAILY_LIMIT =
-  "The account has reached its sending limit. Wait until the provider resets the limit, or ask the provider to raise it.";

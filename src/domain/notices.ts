@@ -88,7 +88,8 @@ export interface Notice {
   readonly text: string;
 }
 
-type Placeholder<S extends string> = S extends `${string}{${infer Name}}${infer Rest}`
+/** The names in braces of a sentence. */
+export type Placeholder<S extends string> = S extends `${string}{${infer Name}}${infer Rest}`
   ? Name | Placeholder<Rest>
   : never;
 type Values<C extends NoticeCode> = Readonly<Record<Placeholder<(typeof NOTICES)[C]>, string | number>>;
@@ -99,9 +100,11 @@ export function notice<C extends NoticeCode>(
   parameter: string,
   ...[values]: [Placeholder<(typeof NOTICES)[C]>] extends [never] ? [] : [values: Values<C>]
 ): Notice {
-  const known = new Map<string, string | number>(Object.entries(values ?? {}));
-  const text = NOTICES[code].replace(/\{(\w+)\}/g, (braces, name: string) =>
-    String(known.get(name) ?? braces),
-  );
-  return { code, parameter, text };
+  return { code, parameter, text: filled(NOTICES[code], values ?? {}) };
+}
+
+/** Returns a sentence with values in place of the names in braces. An unknown name stays as it is. */
+export function filled(sentence: string, values: Readonly<Record<string, string | number>>): string {
+  const known = new Map(Object.entries(values));
+  return sentence.replace(/\{(\w+)\}/g, (braces, name: string) => String(known.get(name) ?? braces));
 }

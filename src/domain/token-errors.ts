@@ -1,4 +1,5 @@
 import type { FailureCode, OAuthReport, Remedy } from "./delivery.ts";
+import type { HintCode, HintValues } from "./hints/index.ts";
 
 /** A known error of a token endpoint. An absent condition matches every report. */
 export interface KnownTokenError {
@@ -11,21 +12,27 @@ export interface KnownTokenError {
   /** Matches the description. */
   readonly words?: RegExp;
   readonly code: FailureCode;
-  /** One or two sentences. If absent, the hint of the code is used. */
-  readonly hint?: string | ((report: OAuthReport) => string);
+  /** If absent, the hint of the failure code is used. */
+  readonly hint?: HintCode | ((report: OAuthReport) => HintCode | readonly HintCode[]);
   readonly remedy?: Remedy;
 }
 
-/** The hint for an assertion that is expired or not valid yet. */
-export function clockHint({ clockSkewSeconds }: OAuthReport): string {
-  return clockSkewSeconds === null
-    ? "The assertion is outside its time. Check the clock of this machine."
-    : `The assertion is outside its time. ${clockText(clockSkewSeconds)}`;
+/** The hints for an assertion that is expired or not valid yet. */
+export function clockHints({ clockSkewSeconds }: OAuthReport): readonly HintCode[] {
+  return ["assertion_time", clockSkewSeconds === null ? "clock_check" : clockHint(clockSkewSeconds)];
 }
 
-/** Returns a sentence about the clock. @param skewSeconds clock of the endpoint minus ours. */
-export function clockText(skewSeconds: number): string {
-  if (skewSeconds === 0) return "The clock of this machine agrees with that of the token endpoint.";
-  const direction = skewSeconds > 0 ? "behind" : "ahead of";
-  return `The clock of this machine is ${Math.abs(skewSeconds)} s ${direction} that of the token endpoint.`;
+/** Returns the hint about the clock. @param skewSeconds clock of the endpoint minus ours. */
+export function clockHint(skewSeconds: number): HintCode {
+  if (skewSeconds === 0) return "clock_agrees";
+  return skewSeconds > 0 ? "clock_behind" : "clock_ahead";
+}
+
+/** Returns the values that hints about a token request may name. */
+export function tokenHintValues({ clientId, thumbprint, clockSkewSeconds }: OAuthReport): HintValues {
+  return {
+    ...(clientId && { client_id: clientId }),
+    ...(thumbprint && { thumbprint }),
+    seconds: Math.abs(clockSkewSeconds ?? 0),
+  };
 }

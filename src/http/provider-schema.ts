@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { OAuthReport } from "../domain/delivery.ts";
+import type { HintCode, HintValues } from "../domain/hints/index.ts";
 import type { KnownReply } from "../domain/known-reply.ts";
 import {
   expectedUsername,
@@ -91,7 +92,10 @@ export const providerView = named(
 );
 type ProviderView = v.InferOutput<typeof providerView>;
 
-export function toProviderView(id: string, provider: Provider): ProviderView {
+/** Returns the text of a hint. */
+export type TextOf = (code: HintCode, values?: HintValues) => string;
+
+export function toProviderView(id: string, provider: Provider, textOf: TextOf): ProviderView {
   const { host, limits = {}, replies = [], tokenErrors = [] } = provider;
   const { port, security } = preferredPort(provider);
   const { kind, pattern, expected = null } = provider.secret;
@@ -115,7 +119,7 @@ export function toProviderView(id: string, provider: Provider): ProviderView {
       message_size: limits.messageSize,
     },
     oauth: provider.oauth ? oauthView(provider.oauth) : null,
-    errors: [...replies, ...tokenErrors].flatMap(errorView),
+    errors: [...replies, ...tokenErrors].flatMap((row) => errorView(row, textOf)),
     docs: provider.docs,
     checked: provider.checked,
   };
@@ -140,7 +144,11 @@ function oauthView({ authorizationUrl, tokenUrl, deviceUrl, scopes, mechanism }:
 }
 
 /** A row without a hint only chooses a code. */
-function errorView({ sign, hint: given, remedy }: KnownReply | KnownTokenError) {
-  const hint = typeof given === "function" ? given(NO_REPORT) : given;
-  return sign === undefined || hint === undefined ? [] : [{ sign, hint, remedy: remedy ?? null }];
+function errorView({ sign, hint: given, remedy, ...row }: KnownReply | KnownTokenError, textOf: TextOf) {
+  const known = typeof given === "function" ? given(NO_REPORT) : given;
+  if (sign === undefined || known === undefined) return [];
+  const codes = typeof known === "string" ? [known] : known;
+  const values = "hintValues" in row ? row.hintValues : {};
+  const hint = codes.map((code) => textOf(code, values)).join(" ");
+  return [{ sign, hint, remedy: remedy ?? null }];
 }

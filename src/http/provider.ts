@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { PROVIDERS } from "../domain/providers/index.ts";
 import { route, tagged } from "../wire/route.ts";
-import { providerView, toProviderView } from "./provider-schema.ts";
+import { providerView, type TextOf, toProviderView } from "./provider-schema.ts";
 
 const TAG = { name: "Providers", description: "Presets of mail providers" };
 
@@ -19,10 +19,15 @@ export function providerRoutes() {
           "The value has each preset under its ID. A definition that names one as `provider` takes host, port, TLS and limits from it where they are absent.",
         operationId: "listProviders",
       },
-      () =>
-        Object.fromEntries(
-          Object.entries(PROVIDERS).map(([id, provider]) => [id, toProviderView(id, provider)]),
-        ),
+      async () => {
+        // A Worker loads the texts on demand.
+        const { codedHint, hintText } = await import("../domain/hints/index.ts");
+        const textOf: TextOf = (code, values) => hintText([codedHint(code, values)]);
+        const views = Object.entries(PROVIDERS).map(
+          ([id, one]) => [id, toProviderView(id, one, textOf)] as const,
+        );
+        return Object.fromEntries(views);
+      },
     ),
   ]);
 }

@@ -110,6 +110,7 @@ const QUEUED: DeliveryView = {
   outcome: null,
   reply: null,
   hint: null,
+  hints: [],
   timing_ms: {},
   tls: null,
   accepted: [],

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { Doctor } from "../mail/doctor/doctor.ts";
 import type { Registry } from "../plugin/registry.ts";
+import { codedSentences } from "../wire/delivery.ts";
 import { noticeDetail, noticeEntries, respond } from "../wire/envelope.ts";
 import type { AssertMayReroute } from "../wire/guard.ts";
 import { route, tagged } from "../wire/route.ts";
@@ -21,6 +22,7 @@ export const finding = named(
     name: described(v.string(), "What was checked"),
     ok: v.boolean(),
     message: described(v.string(), "What to do, or that nothing is to do"),
+    problems: described(codedSentences, "The sentences of `message` by code. Empty if nothing is wrong"),
   }),
 );
 
@@ -52,9 +54,11 @@ export function systemRoutes({ plugins: { settings }, doctor, assertMayReroute }
         description:
           "Settings, keys, database, clock, queue, mail servers, certificates and tokens. Connects to each mail server without a login, and takes a few seconds at most.",
         operationId: "doctor",
-        example: { value: [{ name: "keys", ok: true, message: "The keys decrypt the database." }] },
+        example: {
+          value: [{ name: "keys", ok: true, message: "The keys decrypt the database.", problems: [] }],
+        },
       },
-      async () => [...(await doctor())],
+      () => doctor(),
     ),
     route(
       {

@@ -1,13 +1,15 @@
 import { type FailureCode, type OAuthReport, type Remedy, unknownValue } from "../domain/delivery.ts";
+import type { HintCode, HintValues } from "../domain/hints/index.ts";
 import { TOKEN_ERRORS } from "../domain/providers/index.ts";
-import type { KnownTokenError } from "../domain/token-errors.ts";
+import { type KnownTokenError, tokenHintValues } from "../domain/token-errors.ts";
 
 /** The parts of an {@link OAuthReport} that tell errors apart. */
 type ErrorSigns = Pick<OAuthReport, "codes" | "error" | "description">;
 
-/** A hint in one or two sentences, and the parameter to change. */
-interface KnownHint {
-  readonly text: string;
+/** The hints for a token request, and the parameter to change. */
+interface TokenHint {
+  readonly codes: readonly HintCode[];
+  readonly values: HintValues;
   readonly remedy: Remedy | null;
 }
 
@@ -18,7 +20,7 @@ const KNOWN_ERRORS: readonly KnownTokenError[] = [
   {
     errors: ["invalid_request", "unauthorized_client", "unsupported_grant_type"],
     code: "oauth_client",
-    hint: "The token endpoint does not allow this request. Check oauth_flow, oauth_token_url and oauth_client_id.",
+    hint: "token_request",
   },
   { errors: ["invalid_grant", "expired_token", "bad_verification_code"], code: "oauth_grant" },
   {
@@ -51,26 +53,36 @@ export function knownOAuthCode(signs: ErrorSigns): FailureCode {
 
 /** Descriptions of token requests that were not sent, because a field has no usable value. */
 const UNUSABLE_FIELD = /^(oauth_\w+) (is missing|cannot be read|has no readable key)$/;
+const FIELD_HINTS: Readonly<Record<string, HintCode>> = {
+  "is missing": "field_missing",
+  "cannot be read": "field_unreadable",
+  "has no readable key": "field_without_key",
+};
+/** Hints for the field that only a sign-in fills. */
+const SIGN_IN_HINTS: Readonly<Record<string, HintCode>> = {
+  "is missing": "sign_in_missing",
+  "cannot be read": "sign_in_unreadable",
+};
 
 /** Returns what to change after a known error; `null` if neither the table nor the report has a hint for it. */
-export function knownOAuthHint(report: OAuthReport): KnownHint | null {
+export function knownOAuthHint(report: OAuthReport): TokenHint | null {
   const unsent = unsentHint(report);
   if (unsent !== null) return unsent;
   const known = find(report);
   if (known?.hint === undefined) return null;
-  const text = typeof known.hint === "string" ? known.hint : known.hint(report);
-  return { text, remedy: known.remedy ?? null };
+  const given = typeof known.hint === "string" ? known.hint : known.hint(report);
+  const codes = typeof given === "string" ? [given] : given;
+  return { codes, values: tokenHintValues(report), remedy: known.remedy ?? null };
 }
 
 /** Returns the field to set for a token request that was not sent; `null` for one that was. */
-function unsentHint({ status, description }: OAuthReport): KnownHint | null {
-  const [text, parameter] = UNUSABLE_FIELD.exec(description ?? "") ?? [];
-  if (status !== null || text === undefined || parameter === undefined) return null;
-  const isOfSignIn = parameter === "oauth_refresh_token";
-  return {
-    text: isOfSignIn ? `${text}. Sign in for the definition to get one.` : `${text}. Set it and save.`,
-    remedy: unknownValue(parameter),
-  };
+function unsentHint({ status, description }: OAuthReport): TokenHint | null {
+  const [, parameter, problem = ""] = UNUSABLE_FIELD.exec(description ?? "") ?? [];
+  if (status !== null || parameter === undefined) return null;
+  const code = (parameter === "oauth_refresh_token" ? SIGN_IN_HINTS : FIELD_HINTS)[problem];
+  return code === undefined
+    ? null
+    : { codes: [code], values: { parameter }, remedy: unknownValue(parameter) };
 }
 
 function find({ codes, error, description }: ErrorSigns): KnownTokenError | undefined {

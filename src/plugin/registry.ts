@@ -7,6 +7,7 @@ import type { SealedColumns } from "../contracts/plugin/secrets.ts";
 import type { Settings } from "../contracts/plugin/settings.ts";
 import type { Route } from "../contracts/route.ts";
 import { auditEntry } from "../domain/audit.ts";
+import { problem } from "../domain/findings.ts";
 import { SealpostError } from "../errors.ts";
 import type { Checks } from "../mail/doctor/doctor.ts";
 import { epochMigration } from "../storage/kept-tables.ts";
@@ -243,24 +244,20 @@ function pluginChecks(settings: SettingsService, missing: () => ReturnType<typeo
   return {
     settings: {
       fine: "All settings are valid.",
-      find: async () =>
-        (await settings.invalid()).map(
-          (name) => `The stored value of ${name} is no longer valid, and the default is used: set it again.`,
-        ),
+      find: async () => (await settings.invalid()).map((name) => problem("setting_invalid", { name })),
     },
     base_url: {
       fine: "No setting lacks SEALPOST_BASE_URL.",
       find: async () =>
         (await settings.noticesOf(await settings.read(settings.names)))
           .filter(({ code }) => code === "base_url_missing")
-          .map(({ text }) => text),
+          .map(({ parameter }) => problem("base_url_missing", { parameter })),
     },
     plugins: {
       fine: "All SMTP servers that plugins name exist.",
       find: async () =>
-        [...(await missing())].map(
-          ([server, plugins]) =>
-            `No SMTP server is named ${server}, but ${plugins.join(", ")} send through it: create it or change their settings.`,
+        [...(await missing())].map(([identifier, plugins]) =>
+          problem("server_missing", { identifier, plugins: plugins.join(", ") }),
         ),
     },
   };

@@ -1,17 +1,14 @@
-import type { FailureCode, Phase, Remedy, SmtpReply } from "../domain/delivery.ts";
+import type { FailureCode, Phase, SmtpReply } from "../domain/delivery.ts";
 import {
   AUTH,
-  DAILY_LIMIT,
-  EHLO_NAME,
   hintAmong,
+  type KnownHint,
   type KnownReply,
   LIMITED,
   matchesReply,
   OWN_ADDRESS,
   REFUSED,
-  SEND_AS,
   SENDER,
-  THIS_HOST,
   TRANSACTION,
 } from "../domain/known-reply.ts";
 import { PROVIDER_REPLIES } from "../domain/providers/index.ts";
@@ -24,7 +21,7 @@ import type { Provider } from "../domain/providers/provider.ts";
 export const KNOWN_REPLIES: readonly KnownReply[] = [
   ...PROVIDER_REPLIES,
   // cPanel, "Max hourly emails per domain".
-  { ...LIMITED, words: /\bexceeded the max (emails|defers)/i, hint: DAILY_LIMIT },
+  { ...LIMITED, words: /\bexceeded the max (emails|defers)/i, hint: "daily_limit" },
 
   // Postfix 3.7, src/smtpd/smtpd_sasl_proto.c; Exim 4.96, src/smtp_in.c.
   {
@@ -39,7 +36,7 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
     codes: [535],
     words: /\bauthentication failed: no mechanism available/i,
     code: "auth_rejected",
-    hint: "The server cannot verify this kind of login. Set auth_mechanism to plain or login.",
+    hint: "mechanism_unverifiable",
     remedy: { parameter: "auth_mechanism", value: "plain" },
   },
   {
@@ -47,7 +44,7 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
     codes: [535],
     words: /\bauthentication failed: generic failure/i,
     code: "auth_rejected",
-    hint: "The server could not verify the login. Ask its operator whether the authentication service is running, or set auth_mechanism to plain.",
+    hint: "login_service_down",
   },
   // Postfix 3.7, src/smtpd/smtpd_check.c, for all rows up to Exim.
   { ...TRANSACTION, words: /\bsession encryption is required/i, code: "tls_required" },
@@ -55,12 +52,12 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   {
     ...SENDER,
     words: /\bsender address rejected: not owned by/i,
-    hint: SEND_AS,
+    hint: "send_as",
     remedy: OWN_ADDRESS,
   },
   { ...SENDER, words: /\bsender address rejected\b/i },
-  { ...REFUSED, words: /\bhelo command rejected\b/i, hint: EHLO_NAME },
-  { ...REFUSED, words: /\bclient host rejected\b|\bclient host \[[^\]]*\] blocked\b/i, hint: THIS_HOST },
+  { ...REFUSED, words: /\bhelo command rejected\b/i, hint: "ehlo_name" },
+  { ...REFUSED, words: /\bclient host rejected\b|\bclient host \[[^\]]*\] blocked\b/i, hint: "this_host" },
   // Exim 4.96, src/verify.c and src/acl.c.
   { ...SENDER, words: /\bsender verify failed|\bcould not complete sender verify/i },
   // Apple, "Mail server settings for iCloud Mail".
@@ -74,14 +71,14 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
     phases: ["recipient", "data"],
     isTemporary: true,
     words: /\bgr[ae]y-?list/i,
-    hint: "The server delays mail from unknown senders (greylisting). Try again in a few minutes.",
+    hint: "greylisting",
   },
   // Postfix 3.7, src/smtpd/smtpd.c (connection limits of anvil); Amazon SES; Exim 4.96, src/daemon.c.
   {
     phases: ["greeting", "ehlo", "auth", "sender"],
     words: /\btoo many (concurrent )?(SMTP )?(connections|sessions)\b/i,
     code: "rate_limited",
-    hint: "The server limits the number of connections. Set max_connections to a lower value.",
+    hint: "connection_limit",
     remedy: { parameter: "max_connections", value: null },
   },
 ];
@@ -97,6 +94,6 @@ export function knownHint(
   code: FailureCode,
   reply: SmtpReply,
   provider: Provider | null,
-): { readonly text: string; readonly remedy: Remedy | null } | null {
+): KnownHint | null {
   return hintAmong([...(provider?.replies ?? []), ...KNOWN_REPLIES], phase, code, reply);
 }

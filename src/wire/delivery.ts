@@ -45,6 +45,17 @@ const oauthReportView = named(
   }),
 );
 
+/** Sentences for people, by code. */
+export const codedSentences = v.array(
+  named(
+    "CodedSentence",
+    v.object({
+      code: described(v.string(), "Stable"),
+      values: described(v.record(v.string(), v.string()), "Values in the sentence, by name"),
+    }),
+  ),
+);
+
 /** `detail.delivery`: how a message was sent, or why it was not. */
 export const deliveryView = named(
   "Delivery",
@@ -65,6 +76,7 @@ export const deliveryView = named(
       ),
     ),
     hint: v.nullable(v.string()),
+    hints: described(codedSentences, "The sentences of `hint` by code, for programs and translations"),
     remedy: v.optional(remedyView),
     timing_ms: v.record(v.string(), v.number()),
     tls: v.nullable(
@@ -121,6 +133,7 @@ export async function toDeliveryView(result: FinalOutcome, input: HintedDefiniti
     outcome: failure?.outcome ?? "sent",
     reply,
     hint: hint?.text ?? null,
+    hints: (hint?.sentences ?? []).map(({ code, values }) => ({ code, values: { ...values } })),
     ...(hint?.remedy ? { remedy: hint.remedy } : {}),
     timing_ms: roundedMs(receipt?.timingMs ?? {}),
     tls: tlsView(receipt?.tls ?? null),

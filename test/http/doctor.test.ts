@@ -2,6 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
 import { recovery } from "sealpost/plugins/recovery";
 import type { Transport } from "../../src/contracts/transport.ts";
+import { FINDINGS } from "../../src/domain/findings.ts";
+import { HINTS } from "../../src/domain/hints/index.ts";
+import { filled } from "../../src/domain/notices.ts";
 import { DEFAULT_PLUGINS } from "../../src/runtime/default-plugins.ts";
 import { createMemoryTransport, type MemoryTransport } from "../../src/transport/memory.ts";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
@@ -13,7 +16,9 @@ interface Finding {
   readonly name: string;
   readonly ok: boolean;
   readonly message: string;
+  readonly problems: readonly { readonly code: string; readonly values: Readonly<Record<string, string>> }[];
 }
+const SENTENCES: Readonly<Record<string, string>> = { ...HINTS, ...FINDINGS };
 const NAMES = [
   ...["settings", "base_url", "plugins", "keys", "database", "clock", "queue"],
   ...["dns", "ports", "servers", "certificates", "tokens", "oauth"],
@@ -162,6 +167,10 @@ describe("GET /system/doctor", () => {
     await step(instance, transport);
     const found = await problems(instance);
     expect(Object.keys(found)).toEqual([name]);
+    for (const one of await findings(instance)) {
+      const sentences = one.problems.map(({ code, values }) => filled(SENTENCES[code] ?? "", values));
+      expect(sentences.join(" ")).toBe(one.ok ? "" : one.message);
+    }
     if (typeof message === "string") expect(found[name]).toContain(message);
     else expect(found[name]).toMatch(message);
   });

@@ -58,6 +58,7 @@ describe("POST /smtpserver/send_test_email", () => {
           retryable: false,
           outcome: "sent",
           hint: null,
+          hints: [],
           timing_ms: {},
           tls: null,
         },
@@ -128,7 +129,7 @@ describe("POST /smtpserver/send_test_email", () => {
     expect(value).toBe(true);
     expect(detail).toEqual({
       delivery: {
-        ...{ phase: null, code: null, retryable: false, outcome: null, reply: null, hint: null },
+        ...{ phase: null, code: null, retryable: false, outcome: null, reply: null, hint: null, hints: [] },
         ...{ timing_ms: {}, tls: null, accepted: [], rejected: [], round_trips: null, reached: null },
       },
       queued: true,
@@ -195,6 +196,7 @@ describe("POST /smtpserver/send_test_email", () => {
         ...{ timing_ms: { dns: 0.1, connect: 1.3 }, accepted: [] },
         rejected: [{ recipient: "user@example.net", reply, retryable: false }],
         hint: "The server rejected this recipient. Check the address.",
+        hints: [{ code: "recipient_rejected", values: {} }],
         remedy: { parameter: "recipient", value: null },
         ...{ round_trips: 0, reached: null },
       },

@@ -234,6 +234,26 @@ describe.skipIf(CHROMIUM === null)("the admin page", () => {
     await expectSound("german");
   });
 
+  test("shows the problems of the instance and the hint of a test in German", async () => {
+    const configure = (name: string) =>
+      server.sealpost.request("/system/setConfig", { json: { "email.identifier": name } });
+    await configure("gone");
+    await server.sealpost.request("/smtpserver/closed", {
+      json: { server: "127.0.0.1", port: 1, sender: "app@example.org" },
+    });
+    await page.getByRole("button", { name: "Noch einmal prüfen" }).click();
+    await page.getByText("Kein SMTP-Server heißt gone").waitFor();
+    await page.getByText("closed (127.0.0.1:1): refused. Auf Port 1 lauscht nichts.").waitFor();
+    await expectSound("german-findings");
+    await page.evaluate('location.hash = "#/test/closed"');
+    await page.getByRole("button", { name: "Prüfen, ohne zu senden" }).click();
+    await page.getByText("Auf Port 1 lauscht nichts.", { exact: true }).waitFor();
+    await page.getByText("Versuchen Sie 587 (STARTTLS) oder 465").waitFor();
+    await expectSound("german-hint");
+    await configure("");
+    await server.sealpost.request("/smtpserver/closed", { method: "DELETE" });
+  });
+
   test("violates no policy on any page", async () => {
     expect(server.problems).toEqual([]);
     expect(await page.evaluate("window.violations")).toEqual([]);

@@ -1,14 +1,6 @@
 import { unknownValue } from "../delivery.ts";
-import {
-  AUTH,
-  DAILY_LIMIT,
-  type KnownReply,
-  LIMITED,
-  PASSWORD,
-  SENDER,
-  SENDER_DOMAIN,
-} from "../known-reply.ts";
-import { clockHint, type KnownTokenError } from "../token-errors.ts";
+import { AUTH, type KnownReply, LIMITED, PASSWORD, SENDER } from "../known-reply.ts";
+import { clockHints, type KnownTokenError } from "../token-errors.ts";
 import { CHECKED, MAILBOX, type OAuthPreset, type Provider, type SecretRule } from "./provider.ts";
 
 /** Replies that no other server sends. Source: "Gmail SMTP errors and codes" (support.google.com/a/answer/3726730). */
@@ -19,7 +11,7 @@ export const GOOGLE_REPLIES: readonly KnownReply[] = [
     codes: [534],
     words: /\bapplication-specific password/i,
     code: "auth_rejected",
-    hint: "Google does not accept the account password for SMTP. Create an app password and set it as password.",
+    hint: "google_app_password",
     remedy: PASSWORD,
   },
   {
@@ -28,7 +20,7 @@ export const GOOGLE_REPLIES: readonly KnownReply[] = [
     codes: [534],
     words: /\blog in (with|via) your web browser/i,
     code: "auth_rejected",
-    hint: "Google requires a login with a web browser first. Log in there, or create an app password and set it as password.",
+    hint: "google_browser",
     remedy: PASSWORD,
   },
   {
@@ -37,7 +29,7 @@ export const GOOGLE_REPLIES: readonly KnownReply[] = [
     codes: [535],
     words: /\busername and password not accepted/i,
     code: "auth_rejected",
-    hint: "Google rejected the username or password. Set username to the full address and password to an app password.",
+    hint: "google_login",
     remedy: PASSWORD,
   },
   {
@@ -46,20 +38,20 @@ export const GOOGLE_REPLIES: readonly KnownReply[] = [
     enhanced: /^2\.1$/,
     words: /\breceiving (e?mail|messages) (too quickly|at a rate)/i,
     code: "rate_limited",
-    hint: "The recipient is receiving too much mail at the moment. Try again later.",
+    hint: "google_recipient_busy",
   },
   {
     ...LIMITED,
     sign: "550 5.4.5 Daily user sending limit exceeded",
     words: /\bsending limit (has been )?exceeded|\brelay limit exceeded/i,
-    hint: DAILY_LIMIT,
+    hint: "daily_limit",
   },
   { phases: ["data"], words: /\bcontent presents a potential security issue/i, code: "content_rejected" },
   {
     ...SENDER,
     sign: "550 5.7.26 This mail is unauthenticated",
     words: /\bunauthenticated e?mail\b|\bmail is unauthenticated\b/i,
-    hint: SENDER_DOMAIN,
+    hint: "sender_unverified",
   },
 ];
 
@@ -70,15 +62,14 @@ export const GOOGLE_TOKEN_ERRORS: readonly KnownTokenError[] = [
     errors: ["unauthorized_client"],
     words: /client is unauthorized|scopes? requested/i,
     code: "oauth_consent",
-    hint: ({ clientId }) =>
-      `Domain-wide delegation is missing. Add the client ID ${clientId ?? "of the service account"} with the scope https://mail.google.com/ in the Google Admin console, under API controls, and wait up to 24 hours.`,
+    hint: ({ clientId }) => (clientId ? "google_delegation" : "google_delegation_unnamed"),
   },
   {
     sign: "invalid_grant: Invalid email or User ID",
     errors: ["invalid_grant"],
     words: /invalid email|user id|account not found/i,
     code: "oauth_grant",
-    hint: "Google has no such user. Set username to the mailbox of a Workspace user, not to the service account.",
+    hint: "google_user_unknown",
     remedy: unknownValue("username"),
   },
   {
@@ -86,14 +77,14 @@ export const GOOGLE_TOKEN_ERRORS: readonly KnownTokenError[] = [
     errors: ["invalid_grant"],
     words: /\biat\b|\bexp\b|timeframe|clock|issued in the future/i,
     code: "oauth_grant",
-    hint: clockHint,
+    hint: clockHints,
   },
   {
     sign: "invalid_grant: Token has been expired or revoked",
     errors: ["invalid_grant"],
     words: /expired or revoked/i,
     code: "oauth_grant",
-    hint: "The refresh token has expired or was revoked: sign in again. If this repeats every 7 days, the consent screen is in Testing: publish the app, or make it Internal.",
+    hint: "google_refresh_expired",
     remedy: unknownValue("oauth_refresh_token"),
   },
 ];
@@ -150,7 +141,7 @@ export const GOOGLE = {
         phases: ["sender", "recipient", "data"],
         sign: "550 5.7.1 Invalid credentials for relay",
         words: /\bcredentials for relay\b/i,
-        hint: "The relay accepts neither this login nor this IP address. Allow one of them in the SMTP relay service of the Admin console, and set SEALPOST_EHLO_NAME to a name of your domain.",
+        hint: "google_relay",
       },
       ...GOOGLE_REPLIES,
     ],

@@ -8,7 +8,8 @@ function needsAppPassword(name: string): KnownReply {
     sign: "535",
     codes: [535],
     code: "auth_rejected",
-    hint: `${name} rejected the username or password. Set username to the full address and password to an app password.`,
+    hint: "app_password",
+    hintValues: { provider: name },
     remedy: PASSWORD,
   };
 }

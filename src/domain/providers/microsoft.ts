@@ -1,17 +1,4 @@
-import {
-  AUTH,
-  DAILY_LIMIT,
-  EHLO_NAME,
-  type KnownReply,
-  LIMITED,
-  OWN_ADDRESS,
-  RECIPIENT,
-  REFUSED,
-  SEND_AS,
-  SENDER,
-  SENDER_DOMAIN,
-  THIS_HOST,
-} from "../known-reply.ts";
+import { AUTH, type KnownReply, LIMITED, OWN_ADDRESS, RECIPIENT, REFUSED, SENDER } from "../known-reply.ts";
 import { ENTRA_ERRORS } from "./entra-errors.ts";
 import { ANY_PASSWORD, CHECKED, MAILBOX, type OAuthPreset, type Provider } from "./provider.ts";
 
@@ -23,14 +10,14 @@ export const MICROSOFT_REPLIES: readonly KnownReply[] = [
     sign: "550 5.7.30 Basic authentication is not supported for Client Submission",
     enhanced: /^7\.30$/,
     code: "auth_rejected",
-    hint: "The provider does not accept passwords for this mailbox (basic authentication is off). Ask the mailbox's administrator to allow them, or use OAuth.",
+    hint: "microsoft_basic_off",
   },
   {
     ...AUTH,
     sign: "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant",
     enhanced: /^7\.139$/,
     code: "auth_rejected",
-    hint: "SMTP AUTH is disabled for this mailbox or organization. Ask its administrator to enable it.",
+    hint: "microsoft_smtp_auth_off",
   },
   // Direct Send and connectors offer no AUTH.
   {
@@ -39,7 +26,7 @@ export const MICROSOFT_REPLIES: readonly KnownReply[] = [
     codes: [504],
     enhanced: /^7\.4$/,
     code: "auth_not_offered",
-    hint: "The server does not offer this kind of login. Leave username empty if the server requires no login.",
+    hint: "microsoft_no_auth",
   },
   // Exchange Team Blog, "Changes coming to the SMTP Authenticated Submission client protocol".
   {
@@ -47,42 +34,42 @@ export const MICROSOFT_REPLIES: readonly KnownReply[] = [
     codes: [432],
     words: /\bsender thread limit exceeded|\bconcurrent connections? limit/i,
     code: "rate_limited",
-    hint: "The provider limits the connections of one mailbox. Set max_connections to 3 or less.",
+    hint: "microsoft_connections",
     remedy: { parameter: "max_connections", value: 3 },
   },
   // "Email non-delivery reports and SMTP errors in Exchange Online" (learn.microsoft.com), for the other rows.
-  { ...SENDER, sign: "550 5.2.252 SendAsDenied", enhanced: /^2\.252$/, hint: SEND_AS, remedy: OWN_ADDRESS },
+  { ...SENDER, sign: "550 5.2.252 SendAsDenied", enhanced: /^2\.252$/, hint: "send_as", remedy: OWN_ADDRESS },
   {
     ...SENDER,
     sign: "550 5.7.60 Client does not have permissions to send as this sender",
     words: /\bSendAsDenied|\bpermissions? to send as this sender/i,
-    hint: SEND_AS,
+    hint: "send_as",
     remedy: OWN_ADDRESS,
   },
   {
     ...SENDER,
     sign: "550 5.1.8 Access denied, bad outbound sender",
     words: /\bbad outbound sender|\bOutboundSpamException/i,
-    hint: "The provider has blocked this account for sending spam. Ask the account's administrator to unblock it.",
+    hint: "microsoft_spam_block",
   },
   {
     ...LIMITED,
     sign: "550 5.1.90 Your message can't be sent because you've reached your daily limit",
     enhanced: /^1\.90$|^2\.12[12]$|^7\.508$|^7\.705$/,
-    hint: DAILY_LIMIT,
+    hint: "daily_limit",
   },
   {
     ...LIMITED,
     sign: "554 5.2.0 SubmissionQuotaExceeded",
     words: /\bsubmission ?quota ?(was )?exceeded/i,
-    hint: DAILY_LIMIT,
+    hint: "daily_limit",
   },
   // Recipients that accept mail only from their own organization.
   {
     ...RECIPIENT,
     sign: "550 5.7.124 Sender not in allowed-senders list",
     enhanced: /^7\.(12|13|124|13[3-6])$/,
-    hint: "The recipient accepts mail only from its own organization. Ask the recipient's administrator to allow this sender.",
+    hint: "microsoft_internal_recipient",
   },
   { ...RECIPIENT, enhanced: /^7\.50[45]$/ },
   { ...SENDER, enhanced: /^7\.(50[123]|750)$/ },
@@ -90,14 +77,14 @@ export const MICROSOFT_REPLIES: readonly KnownReply[] = [
     ...SENDER,
     sign: "550 5.7.509 Access denied, sending domain does not pass DMARC verification",
     enhanced: /^7\.509$/,
-    hint: SENDER_DOMAIN,
+    hint: "sender_unverified",
   },
-  { ...REFUSED, sign: "550 5.7.506 Access denied, bad HELO", enhanced: /^7\.506$/, hint: EHLO_NAME },
+  { ...REFUSED, sign: "550 5.7.506 Access denied, bad HELO", enhanced: /^7\.506$/, hint: "ehlo_name" },
   {
     ...REFUSED,
     sign: "550 5.7.606 Access denied, banned sending IP",
     enhanced: /^7\.(507|51[013]|6[0-4]\d|708)$/,
-    hint: THIS_HOST,
+    hint: "this_host",
   },
 ];
 
@@ -136,7 +123,7 @@ export const MICROSOFT = {
         codes: [535],
         enhanced: /^7\.3$/,
         code: "auth_rejected",
-        hint: "Microsoft 365 rejected the login. Check that SMTP AUTH is on for the mailbox and, for OAuth, that Exchange knows the application by the object ID of its enterprise application and lets it use the mailbox.",
+        hint: "microsoft_login",
       },
       ...MICROSOFT_REPLIES,
     ],
@@ -166,7 +153,7 @@ export const MICROSOFT = {
         ...RECIPIENT,
         sign: "550 5.5.105",
         enhanced: /^5\.105$/,
-        hint: "High Volume Email delivers only inside the organization. Send to external recipients through another definition.",
+        hint: "microsoft_hve_external",
       },
       ...MICROSOFT_REPLIES,
     ],

@@ -1,6 +1,6 @@
+import type { HintCode } from "../hints/index.ts";
 import {
   AUTH,
-  DAILY_LIMIT,
   type KnownReply,
   LIMITED,
   OWN_ADDRESS,
@@ -17,27 +17,27 @@ const SES_REPLIES: readonly KnownReply[] = [
     ...SENDER,
     sign: "554 Message rejected: Email address is not verified",
     words: /\bemail address is not verified/i,
-    hint: "Amazon SES has not verified an address of this message in this region. Verify the sender in SES and, in the sandbox, the recipient as well.",
+    hint: "ses_unverified_smtp",
     remedy: OWN_ADDRESS,
   },
   {
     ...SENDER,
     sign: "454 Sending paused for this account",
     words: /\bsending paused for this account|\baccount not subscribed to SES/i,
-    hint: "Amazon SES has paused sending for this account. See the SES console for the reason.",
+    hint: "ses_paused_smtp",
   },
   {
     ...LIMITED,
     sign: "454 Throttling failure: Maximum sending rate exceeded",
     words: /\bmaximum sending rate exceeded/i,
-    hint: "The account sends faster than Amazon SES allows. Set mails_per_minute to a lower value, or raise the rate in SES.",
+    hint: "ses_rate",
     remedy: { parameter: "mails_per_minute", value: null },
   },
   {
     ...LIMITED,
     sign: "454 Throttling failure: Daily message quota exceeded",
     words: /\bdaily message quota exceeded/i,
-    hint: DAILY_LIMIT,
+    hint: "daily_limit",
   },
 ];
 
@@ -47,13 +47,13 @@ const SENDGRID_REPLIES: readonly KnownReply[] = [
     ...LIMITED,
     sign: "451 Authentication failed: Maximum credits exceeded",
     words: /\bmaximum credits exceeded/i,
-    hint: "The SendGrid account has no credits left. Wait until SendGrid renews them, or change the plan.",
+    hint: "sendgrid_credits",
   },
   {
     ...SENDER,
     sign: "550 The from address does not match a verified Sender Identity",
     words: /\bverified sender identity\b|\bnot authorized to send from that email address/i,
-    hint: "The provider has not verified this sender. Verify it with the provider, or set sender to a verified address.",
+    hint: "sender_unverified_provider",
     remedy: OWN_ADDRESS,
   },
   { ...TRANSACTION, words: /\bunauthenticated senders not allowed/i, code: "auth_required" },
@@ -66,14 +66,14 @@ const BREVO_REPLIES: readonly KnownReply[] = [
     sign: "525 5.7.1 Unauthorized IP address",
     words: /\bunauthorized IP address/i,
     code: "auth_rejected",
-    hint: "The provider does not accept logins from this machine's IP address. Add the address to the provider's authorized IPs.",
+    hint: "brevo_ip",
   },
   {
     ...AUTH,
     sign: "502 5.7.0 Your SMTP account is not yet activated",
     words: /\bSMTP account is not (yet )?activated|\bactivate your SMTP account/i,
     code: "auth_rejected",
-    hint: "The provider has not activated SMTP for this account. Ask the provider's support to activate it.",
+    hint: "brevo_inactive",
   },
 ];
 
@@ -84,7 +84,7 @@ const MAILGUN_REPLIES: readonly KnownReply[] = [
     sign: "535 5.7.1 Mailgun is not loving your login or password",
     words: /\bMailgun is not loving your login/i,
     code: "auth_rejected",
-    hint: "Mailgun rejected the username or password. Use SMTP credentials of the sending domain, and smtp.eu.mailgun.org as server if the domain is in the EU.",
+    hint: "mailgun_login",
   },
 ];
 
@@ -94,7 +94,7 @@ const POSTMARK_REPLIES: readonly KnownReply[] = [
     ...RECIPIENT,
     sign: "406 Inactive recipient",
     words: /\binactive recipient/i,
-    hint: "The provider has deactivated this recipient after a bounce or complaint. Reactivate it with the provider.",
+    hint: "postmark_inactive",
   },
 ];
 
@@ -108,7 +108,7 @@ export const SERVICE_REPLIES: readonly KnownReply[] = [
 ];
 
 /** A rejected login. */
-function loginRejected(hint: string): KnownReply {
+function loginRejected(hint: HintCode): KnownReply {
   return { ...AUTH, sign: "535", codes: [535], code: "auth_rejected", hint, remedy: PASSWORD };
 }
 
@@ -138,12 +138,7 @@ export const SERVICES = {
       pattern: /^B[\w+/]{43}$/,
       expected: "the 44 characters of SMTP credentials, not the secret of an access key",
     },
-    replies: [
-      loginRejected(
-        "Amazon SES rejected the login. SMTP credentials belong to one region and differ from access keys: create them for the region of server.",
-      ),
-      ...SES_REPLIES,
-    ],
+    replies: [loginRejected("ses_login"), ...SES_REPLIES],
     docs: "https://docs.aws.amazon.com/ses/latest/dg/smtp-connect.html",
   },
   sendgrid: {
@@ -152,12 +147,7 @@ export const SERVICES = {
     host: "smtp.sendgrid.net",
     username: { rule: "literal", value: "apikey" },
     secret: { kind: "api-key", pattern: /^SG\./, expected: "an API key, which starts with SG" },
-    replies: [
-      loginRejected(
-        "SendGrid rejected the login. Set username to apikey and password to an API key that may send mail.",
-      ),
-      ...SENDGRID_REPLIES,
-    ],
+    replies: [loginRejected("sendgrid_login"), ...SENDGRID_REPLIES],
     docs: "https://www.twilio.com/docs/sendgrid/for-developers/sending-email/integrating-with-the-smtp-api",
   },
   mailgun: {
@@ -177,12 +167,7 @@ export const SERVICES = {
     regions: { transactional: "smtp.postmarkapp.com", broadcast: "smtp-broadcasts.postmarkapp.com" },
     username: { rule: "free", expected: "the server API token, or the access key of an SMTP token" },
     secret: { kind: "api-key", expected: "the same token, or the secret key of the SMTP token" },
-    replies: [
-      loginRejected(
-        "Postmark rejected the login. Set username and password to the same server API token, or use an SMTP token.",
-      ),
-      ...POSTMARK_REPLIES,
-    ],
+    replies: [loginRejected("postmark_login"), ...POSTMARK_REPLIES],
     docs: "https://postmarkapp.com/support/article/811-what-are-the-smtp-details-credentials-i-should-be-using",
   },
   brevo: {
@@ -191,12 +176,7 @@ export const SERVICES = {
     host: "smtp-relay.brevo.com",
     username: MAILBOX,
     secret: { kind: "api-key", pattern: /^xsmtpsib-/, expected: "an SMTP key, which starts with xsmtpsib" },
-    replies: [
-      ...BREVO_REPLIES,
-      loginRejected(
-        "Brevo rejected the login. Set username to the SMTP login and password to an SMTP key, which is not an API key.",
-      ),
-    ],
+    replies: [...BREVO_REPLIES, loginRejected("brevo_login")],
     docs: "https://developers.brevo.com/docs/smtp-integration",
   },
   resend: {
@@ -205,7 +185,7 @@ export const SERVICES = {
     host: "smtp.resend.com",
     username: { rule: "literal", value: "resend" },
     secret: { kind: "api-key", pattern: /^re_/, expected: "an API key, which starts with re" },
-    replies: [loginRejected("Resend rejected the login. Set username to resend and password to an API key.")],
+    replies: [loginRejected("resend_login")],
     docs: "https://resend.com/docs/send-with-smtp",
   },
   mailjet: {
@@ -277,11 +257,7 @@ export const SERVICES = {
     username: { rule: "literal", value: "api_token" },
     secret: { kind: "api-key", expected: "an API token with the permission Email Sending: Edit" },
     limits: { recipientsPerMessage: 50, messageSize: 5_242_880 },
-    replies: [
-      loginRejected(
-        "Cloudflare rejected the login. Set username to api_token and password to an API token with the permission Email Sending: Edit.",
-      ),
-    ],
+    replies: [loginRejected("cloudflare_login")],
     docs: "https://developers.cloudflare.com/email-service/api/send-emails/smtp/",
     checked: CHECKED,
   },

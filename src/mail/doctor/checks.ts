@@ -3,7 +3,7 @@ import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import type { Transport } from "../../contracts/transport.ts";
 import { CLOCK_TOLERANCE_MS, MAX_CLOCK_SKEW_MS } from "../../domain/clock.ts";
-import { notice } from "../../domain/notices.ts";
+import { type Problem, problem } from "../../domain/findings.ts";
 import { Secret } from "../../domain/secret.ts";
 import type { ResolvedServer, SecretName } from "../../domain/smtp-server.ts";
 import { SealpostError } from "../../errors.ts";
@@ -55,18 +55,14 @@ function databaseChecks({ database, diagnose, servers, checkKeys, platform }: Ch
       async find() {
         await checkKeys();
         const unreadable = (await servers.list()).filter(({ password }) => password === null);
-        return unreadable.map(
-          ({ identifier }) => notice("password_unreadable", "password", { identifier }).text,
-        );
+        return unreadable.map(({ identifier }) => problem("password_unreadable", { identifier }));
       },
     },
     database: {
       fine: "The database responds.",
       async find() {
         const readMs = Math.round((await diagnosis()).readMs);
-        return readMs < SLOW_READ_MS
-          ? []
-          : [`A read took ${readMs} ms: run Sealpost closer to its database, or reduce the load of both.`];
+        return readMs < SLOW_READ_MS ? [] : [problem("read_slow", { ms: readMs })];
       },
     },
     clock: {
@@ -76,12 +72,9 @@ function databaseChecks({ database, diagnose, servers, checkKeys, platform }: Ch
         const skewMs = Math.abs(databaseClock.getTime() - now.getTime());
         const isSkewed = database.kind === "remote" && skewMs > MAX_CLOCK_SKEW_MS;
         const isBehind = latestRow !== null && latestRow.getTime() - now.getTime() > CLOCK_TOLERANCE_MS;
-        const remedy = "synchronize the clocks by NTP.";
         return [
-          ...(isSkewed
-            ? [`This machine and the database differ by ${Math.round(skewMs / 1000)} s: ${remedy}`]
-            : []),
-          ...(isBehind ? [`An audit row is from the future, ${minuteText(latestRow)}: ${remedy}`] : []),
+          ...(isSkewed ? [problem("clock_differs", { seconds: Math.round(skewMs / 1000) })] : []),
+          ...(isBehind ? [problem("row_from_future", { time: minuteText(latestRow) })] : []),
         ];
       },
     },
@@ -91,21 +84,9 @@ function databaseChecks({ database, diagnose, servers, checkKeys, platform }: Ch
         const { oldestDue, retryable, held } = await diagnosis();
         const isOverdue = oldestDue !== null && now.getTime() - oldestDue.getTime() > OVERDUE_MS;
         return [
-          ...(isOverdue
-            ? [
-                `A message has been due since ${minuteText(oldestDue)}: check that a worker runs, and the servers in this report.`,
-              ]
-            : []),
-          ...(held > 0
-            ? [
-                `Messages that are held, as after a restore: ${held}. When the instance that was backed up no longer sends, POST /mail/release sends them.`,
-              ]
-            : []),
-          ...(retryable > 0
-            ? [
-                `Messages that failed because of their server or definition: ${retryable}. Correct it, see GET /mail/?state=failed, and POST /mail/<id>/retry within 24 hours.`,
-              ]
-            : []),
+          ...(isOverdue ? [problem("message_overdue", { time: minuteText(oldestDue) })] : []),
+          ...(held > 0 ? [problem("messages_held", { count: held })] : []),
+          ...(retryable > 0 ? [problem("messages_failed", { count: retryable })] : []),
         ];
       },
     },
@@ -118,19 +99,19 @@ function serverChecks(deps: ChecksDeps): Checks {
   const rows = once(() => repository.list());
   const reached = once(async () => reachServers(deps, await rows()));
   const healthOf = once(() => circuit.healthOfAll());
-  const inRows = async (find: (row: SmtpServerRow) => Promise<readonly string[]>) =>
+  const inRows = async (find: (row: SmtpServerRow) => Promise<readonly Problem[]>) =>
     (await Promise.all((await rows()).map(find))).flat();
   const isDns = (phase: string | undefined) => phase === "dns";
   return {
     dns: {
       fine: "The names of all servers resolve.",
       find: async () =>
-        (await reached()).filter(({ failure }) => isDns(failure?.phase)).map(({ text }) => text),
+        (await reached()).filter(({ failure }) => isDns(failure?.phase)).map((one) => one.problem),
     },
     ports: {
       fine: "All servers accept connections.",
       find: async () =>
-        (await reached()).filter(({ failure }) => !isDns(failure?.phase)).map(({ text }) => text),
+        (await reached()).filter(({ failure }) => !isDns(failure?.phase)).map((one) => one.problem),
     },
     servers: {
       fine: "No circuit is open.",
@@ -147,9 +128,8 @@ function serverChecks(deps: ChecksDeps): Checks {
         const ending = (await apiKeys.list()).flatMap(({ name, expiresAt }) =>
           expiresAt !== null && expiresAt.getTime() - now.getTime() < SOON_MS ? [{ name, expiresAt }] : [],
         );
-        return ending.map(
-          ({ name, expiresAt }) =>
-            `The API key ${name} ${endsText(expiresAt, now)}: create a new one, and delete this one.`,
+        return ending.map(({ name, expiresAt }) =>
+          problem(expiresAt <= now ? "key_ended" : "key_ends", { name, time: minuteText(expiresAt) }),
         );
       },
     },
@@ -161,28 +141,28 @@ function serverChecks(deps: ChecksDeps): Checks {
   };
 }
 
-function circuitProblems(identifier: string, { circuit, lastFailure, waiting }: ServerHealth): string[] {
+function circuitProblems(identifier: string, { circuit, lastFailure, waiting }: ServerHealth): Problem[] {
   if (circuit === "closed") return [];
   const { code = "unknown" } = lastFailure ?? {};
-  return [
-    `${identifier} fails with ${code}. Messages that wait: ${waiting}. Test the definition and correct it.`,
-  ];
+  return [problem("circuit_open", { identifier, code, waiting })];
 }
 
 async function certificateProblems(
   row: SmtpServerRow,
   { loadServer }: ChecksDeps,
   now: Date,
-): Promise<readonly string[]> {
+): Promise<readonly Problem[]> {
+  const { identifier } = row;
   const problems = certificatesOf(row, { loadServer }).map(async ({ parameter, end }) => {
-    const name = `${parameter} of ${row.identifier}`;
+    const named = { parameter, identifier };
     try {
       const notAfter = await end(now);
-      if (notAfter === null) return [`${name} does not belong to its key: save both again.`];
-      const isSoon = notAfter.getTime() - now.getTime() < SOON_MS;
-      return isSoon ? [`${name} ${endsText(notAfter, now)}: get a new certificate.`] : [];
+      if (notAfter === null) return [problem("certificate_of_other_pair", named)];
+      if (notAfter.getTime() - now.getTime() >= SOON_MS) return [];
+      const code = notAfter <= now ? "certificate_ended" : "certificate_ends";
+      return [problem(code, { ...named, time: minuteText(notAfter) })];
     } catch {
-      return [`${name} cannot be read: save it again.`];
+      return [problem("certificate_unreadable", named)];
     }
   });
   return (await Promise.all(problems)).flat();
@@ -192,23 +172,22 @@ async function oauthProblems(
   row: SmtpServerRow,
   { lastFailure }: ServerHealth,
   { servers, now }: Pick<ChecksDeps, "servers"> & { readonly now: Date },
-): Promise<readonly string[]> {
+): Promise<readonly Problem[]> {
+  const { identifier } = row;
   if (row.auth !== "oauth2") return [];
   const read = async (name: SecretName) => (row[name] ? servers.openStored(row, name) : Secret.EMPTY);
-  const notices = await checkLogin(row, read, now).catch((error) => {
-    if (error instanceof SealpostError) return [{ code: "oauth_incomplete", text: `${error.message}.` }];
-    throw error;
-  });
-  const missing = notices.filter(({ code }) => code === "oauth_incomplete").map(({ text }) => text);
-  const failed =
-    lastFailure?.phase === "oauth"
-      ? [`The last token request failed with ${lastFailure.code}: sign in again, or test until oauth.`]
-      : [];
-  return [...missing, ...failed].map((text) => `${row.identifier}: ${text}`);
-}
-
-function endsText(date: Date, now: Date): string {
-  return `${date <= now ? "ended" : "ends"} on ${minuteText(date)}`;
+  const missing = await checkLogin(row, read, now).then(
+    (notices) =>
+      notices
+        .filter(({ code }) => code === "oauth_incomplete")
+        .map(({ parameter }) => problem("oauth_incomplete", { identifier, parameter })),
+    (error) => {
+      if (!(error instanceof SealpostError)) throw error;
+      return [problem("oauth_invalid", { identifier, reason: error.message })];
+    },
+  );
+  const isFailed = lastFailure?.phase === "oauth";
+  return [...missing, ...(isFailed ? [problem("oauth_failed", { identifier, code: lastFailure.code })] : [])];
 }
 
 /** Shares one run of the work between the checks. */

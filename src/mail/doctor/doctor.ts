@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { withDeadline } from "../../async/abort.ts";
+import { joined, type Problem, problem } from "../../domain/findings.ts";
 import { SealpostError } from "../../errors.ts";
 
 const log = getLogger(["sealpost", "mail"]);
@@ -13,8 +14,8 @@ const MAX_NAMED = 5;
 interface Check {
   /** A sentence for the case that nothing is wrong. */
   readonly fine: string;
-  /** Returns a sentence for each problem: what is wrong, and what to do. It contains no secret. */
-  find(): Promise<readonly string[]>;
+  /** Returns what is wrong, and what to do. It contains no secret. */
+  find(): Promise<readonly Problem[]>;
 }
 
 /** Checks by name, in the order of the report. */
@@ -26,6 +27,8 @@ interface Finding {
   readonly ok: boolean;
   /** Says what to do, or that nothing is to do. */
   readonly message: string;
+  /** The sentences of `message` by code. Empty if nothing is wrong. */
+  readonly problems: Problem["sentences"];
 }
 
 /** Checks the whole instance within a few seconds. Never rejects: a check that fails is a finding. */
@@ -37,25 +40,32 @@ export function createDoctor(start: () => Checks): Doctor {
 }
 
 async function findingOf(name: string, { fine, find }: Check): Promise<Finding> {
-  const late = () =>
-    new SealpostError(
-      "too_slow",
-      `The check did not finish within ${CHECK_MS / 1000} s: repeat it, and see the log`,
-    );
+  const late = () => new SealpostError("too_slow", "The check took too long");
   try {
     const problems = await withDeadline(find(), CHECK_MS, late);
-    return { name, ok: problems.length === 0, message: problems.length === 0 ? fine : joined(problems) };
+    if (problems.length === 0) return { name, ok: true, message: fine, problems: [] };
+    return { name, ...failed(limited(problems)) };
   } catch (error) {
     log.warning("Cannot check {name}: {error}", { name, error });
-    const isKnown = error instanceof SealpostError && error.code !== "internal";
-    return { name, ok: false, message: isKnown ? sentence(error.message) : "The check failed: see the log." };
+    return { name, ...failed(failureOf(error)) };
   }
 }
 
-function joined(problems: readonly string[]): string {
+function failed({ text, sentences }: Problem) {
+  return { ok: false, message: text, problems: sentences };
+}
+
+function limited(problems: readonly Problem[]): Problem {
   const named = problems.slice(0, MAX_NAMED);
   const left = problems.length - named.length;
-  return [...named, ...(left > 0 ? [`And ${left} more.`] : [])].join(" ");
+  return joined([...named, ...(left > 0 ? [problem("more", { count: left })] : [])]);
+}
+
+/** Returns why a check has no result. */
+function failureOf(error: unknown): Problem {
+  if (!(error instanceof SealpostError) || error.code === "internal") return problem("check_failed");
+  if (error.code === "too_slow") return problem("check_late", { seconds: CHECK_MS / 1000 });
+  return problem("check_rejected", { reason: sentence(error.message) });
 }
 
 function sentence(message: string): string {

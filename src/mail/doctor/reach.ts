@@ -1,6 +1,7 @@
 import { Semaphore } from "../../async/semaphore.ts";
 import type { Transport } from "../../contracts/transport.ts";
 import type { Failure } from "../../domain/delivery.ts";
+import { joined, type Problem, problem } from "../../domain/findings.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import type { SmtpServerRow } from "../../storage/smtp-servers.ts";
 import { CHECK_MS } from "./doctor.ts";
@@ -25,8 +26,8 @@ interface ReachDeps {
 interface Unreachable {
   /** `null` if there was no time. */
   readonly failure: Failure | null;
-  /** A sentence that names definition and server, and what to do. */
-  readonly text: string;
+  /** Names definition and server, and what to do. */
+  readonly problem: Problem;
 }
 
 /**
@@ -57,12 +58,12 @@ async function reach(
   if (server === null) return null;
   const target = `${identifier} (${server.host}:${server.port})`;
   const failure = signal.aborted ? null : await connect(transport, server, signal);
-  if (failure === null)
-    return { failure: null, text: `${target}: not checked in time. Test the definition.` };
+  if (failure === null) return { failure: null, problem: problem("server_untested", { target }) };
   if (failure === "connected") return null;
   const { hintFor } = await import("../hints/hint-for.ts");
   const hint = hintFor(failure, { ...server, server: given, provider, auth, reply: failure.reply });
-  return { failure, text: `${target}: ${failure.code}. ${hint?.text ?? "Test the definition."}` };
+  const failed = problem("server_fails", { target, code: failure.code });
+  return { failure, problem: joined([failed, hint ?? problem("test_definition")]) };
 }
 
 /** Returns the failure; `null` if there was no time. */

@@ -1,5 +1,6 @@
 import { API_REPLIES } from "../../domain/api-replies.ts";
 import type { Failure, FailureCode, Phase, SmtpReply } from "../../domain/delivery.ts";
+import { codedHint } from "../../domain/hints/index.ts";
 import { hintAmong } from "../../domain/known-reply.ts";
 import { findProvider } from "../../domain/providers/index.ts";
 import { knownHint } from "../../smtp/provider-replies.ts";
@@ -7,7 +8,7 @@ import { API_HINTS } from "./api.ts";
 import { CONNECTION_HINTS } from "./connection.ts";
 import { MESSAGE_HINTS } from "./message.ts";
 import { knownTokenHint, OAUTH_HINTS, withClock } from "./oauth.ts";
-import { type Hint, type HintContext, type HintRule, usesToken } from "./rule.ts";
+import { type Hint, type HintContext, type HintRule, hintValues, toHint, usesToken } from "./rule.ts";
 
 const RULES: readonly HintRule[] = [...CONNECTION_HINTS, ...OAUTH_HINTS, ...MESSAGE_HINTS];
 const API_RULES: readonly HintRule[] = [...API_HINTS, ...RULES];
@@ -35,16 +36,19 @@ function ruleHint({ phase, code, outcome }: Failure, context: HintContext): Hint
   );
   if (!rule) return null;
   const { hint, remedy = null } = rule;
-  return {
-    text: typeof hint === "string" ? hint : hint(context),
-    remedy: typeof remedy === "function" ? remedy(context) : remedy,
-  };
+  const sentences = [codedHint(hint, hintValues(context))];
+  return toHint(sentences, typeof remedy === "function" ? remedy(context) : remedy);
 }
 
 function knownHintFor(context: HintContext, phase: Phase, code: FailureCode, reply: SmtpReply): Hint | null {
   const { protocol, provider } = context;
-  if (protocol !== undefined) return hintAmong(API_REPLIES[protocol], phase, code, reply);
-  const known = knownHint(phase, code, reply, findProvider(provider));
-  // Advice about a password does not help a login with a token.
-  return usesToken(context) && known?.remedy?.parameter === "password" ? null : known;
+  const known =
+    protocol === undefined
+      ? knownHint(phase, code, reply, findProvider(provider))
+      : hintAmong(API_REPLIES[protocol], phase, code, reply);
+  if (known === null) return null;
+  // Advice about a password does not help a login with a token. APIs have no other.
+  const isOfPassword = known.remedy?.parameter === "password" && protocol === undefined;
+  if (isOfPassword && usesToken(context)) return null;
+  return toHint([codedHint(known.code, known.values)], known.remedy);
 }

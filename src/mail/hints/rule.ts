@@ -1,4 +1,5 @@
 import type { Failure, FailureCode, Phase, Remedy, SmtpReply } from "../../domain/delivery.ts";
+import { type CodedHint, type HintCode, type HintValues, hintText } from "../../domain/hints/index.ts";
 import type { Endpoint, ServerDefinition } from "../../domain/smtp-server.ts";
 
 /** The values that a hint may refer to: the endpoint, the definition and the reply. */
@@ -18,8 +19,15 @@ export interface HintContext extends Endpoint {
 export interface Hint {
   /** One or two sentences that name the parameter or setting to change. */
   readonly text: string;
+  /** The sentences by code, for translations. */
+  readonly sentences: readonly CodedHint[];
   /** `null` if no single parameter would fix the failure. */
   readonly remedy: Remedy | null;
+}
+
+/** Creates a hint of sentences. */
+export function toHint(sentences: readonly CodedHint[], remedy: Remedy | null): Hint {
+  return { text: hintText(sentences), sentences, remedy };
 }
 
 /** One row of the hint table. An absent field matches everything. */
@@ -28,7 +36,7 @@ export interface HintRule {
   readonly phase?: Phase;
   readonly outcome?: Failure["outcome"];
   readonly when?: (context: HintContext) => boolean;
-  readonly hint: string | ((context: HintContext) => string);
+  readonly hint: HintCode;
   readonly remedy?: Remedy | ((context: HintContext) => Remedy | null);
 }
 
@@ -61,7 +69,16 @@ export const TLS_ON: Remedy = { parameter: "tls", value: true };
 
 /** Returns the remedy for implicit TLS on the same host and the usual port. */
 export function implicitTls({ host }: HintContext): Remedy {
-  return { parameter: "server", value: `smtps://${bracketed(host)}` };
+  return { parameter: "server", value: implicitTlsUrl(host) };
+}
+
+function implicitTlsUrl(host: string): string {
+  return `smtps://${bracketed(host)}`;
+}
+
+/** Returns the values that hints may name. */
+export function hintValues({ host, port }: HintContext): HintValues {
+  return { host, port, url: implicitTlsUrl(host) };
 }
 
 /** A `server` with a port inside. In an IPv6 address the port follows the brackets. */

@@ -1,6 +1,6 @@
 import { failureText, phaseText } from "../i18n/failures.ts";
 import { labelOf } from "../i18n/fields.ts";
-import { language } from "../i18n/language.ts";
+import { hintSentences } from "../i18n/hints/index.ts";
 import { serverTexts } from "../i18n/server.ts";
 import { testTexts } from "../i18n/test.ts";
 import { open } from "../router.ts";
@@ -19,7 +19,7 @@ interface DiagnosisProps {
 export function Diagnosis({ name, result }: DiagnosisProps) {
   const t = testTexts();
   const { delivery, queued } = result.detail;
-  const { phase, code, reply, hint, outcome } = delivery;
+  const { phase, code, reply, hint, hints, outcome } = delivery;
   if (result.isSuccess) {
     return (
       <Notice kind="ok">
@@ -31,14 +31,15 @@ export function Diagnosis({ name, result }: DiagnosisProps) {
       </Notice>
     );
   }
+  // The first sentence of the hint says what is wrong more exactly than the code does.
+  const known = hintSentences(hint, hints);
   const headline = outcome === "unknown" ? t.unknown : code === null ? t.failed : failureText(code, phase);
-  const advice = hint?.startsWith(headline) ? hint.slice(headline.length).trim() : hint;
   return (
     <Notice kind="error">
       <p>
-        <strong>{headline}</strong>
+        <strong lang={known?.lang}>{known?.problem ?? headline}</strong>
       </p>
-      {advice && <p lang={language.value === "en" ? undefined : "en"}>{advice}</p>}
+      {known?.advice && <p lang={known.lang}>{known.advice}</p>}
       {reply && <Reply {...reply} />}
       <p class="faint">
         {phase !== null && phaseText(phase)} · {t.code} <code>{code}</code>

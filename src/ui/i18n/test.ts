@@ -90,6 +90,6 @@ export const testTexts = dictionary(
     signed: "Signiert",
     signedYes: "ja",
     signedNo: "nein",
-    roundTrips: "Hin und zurück",
+    roundTrips: "Netzumläufe",
   },
 );

@@ -4,6 +4,7 @@ import { Loaded, useLoading } from "../components/loaded.tsx";
 import { Notice } from "../components/notice.tsx";
 import { PageFrame } from "../components/page-frame.tsx";
 import { Facts } from "../components/table.tsx";
+import { findingText } from "../i18n/findings.ts";
 import { navigation } from "../i18n/navigation.ts";
 import { systemTexts } from "../i18n/system.ts";
 import { may } from "../session.ts";
@@ -96,15 +97,23 @@ function Findings({ findings }: { readonly findings: readonly Finding[] }) {
       <ul class="findings">
         {findings
           .toSorted((left, right) => Number(left.ok) - Number(right.ok))
-          .map(({ name, ok, message }) => (
-            <li key={name} class="finding">
-              <Badge kind={ok ? "ok" : "warn"}>{ok ? t.ok : t.attention}</Badge>
-              <strong>{nameOf(name)}</strong>
-              {!ok && <p lang="en">{message}</p>}
-            </li>
+          .map((finding) => (
+            <FindingRow key={finding.name} {...finding} />
           ))}
       </ul>
     </>
+  );
+}
+
+function FindingRow({ name, ok, message, problems }: Finding) {
+  const t = systemTexts();
+  const { text, lang } = findingText(message, problems);
+  return (
+    <li class="finding">
+      <Badge kind={ok ? "ok" : "warn"}>{ok ? t.ok : t.attention}</Badge>
+      <strong>{nameOf(name)}</strong>
+      {!ok && <p lang={lang}>{text}</p>}
+    </li>
   );
 }
 

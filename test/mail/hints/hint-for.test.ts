@@ -9,6 +9,7 @@ import {
   type Remedy,
   unknownOutcome,
 } from "../../../src/domain/delivery.ts";
+import { HINTS } from "../../../src/domain/hints/index.ts";
 import { hintFor } from "../../../src/mail/hints/hint-for.ts";
 import type { HintContext } from "../../../src/mail/hints/rule.ts";
 import { rejection } from "../../../src/smtp/failures.ts";
@@ -210,7 +211,7 @@ describe("hintFor()", () => {
   });
 
   test("has one or two sentences for every reply that is known", () => {
-    for (const { hint } of KNOWN_REPLIES) if (hint) expect(hint).toMatch(SENTENCES);
+    for (const { hint } of KNOWN_REPLIES) if (hint) expect(HINTS[hint]).toMatch(SENTENCES);
   });
 
   test.each<[code: FailureCode, phase: Phase]>([

@@ -81,6 +81,7 @@ describe("hintFor() of a token request", () => {
       hintOf("oauth_client", { status, description });
     expect(unsent("oauth_token_url is missing")).toEqual({
       text: "oauth_token_url is missing. Set it and save.",
+      sentences: [{ code: "field_missing", values: { parameter: "oauth_token_url" } }],
       remedy: { parameter: "oauth_token_url", value: null },
     });
     expect(unsent("oauth_refresh_token is missing")?.text).toContain("Sign in for the definition");

@@ -41,12 +41,21 @@ export interface HostileSubject {
   readonly modes?: readonly Mode[];
   /** Step timeout if two processes share the work. Default: 1500. */
   readonly timeoutMs?: number;
+  /** Whether the server misbehaves at the second message of a connection, where it can. Default: `false`. */
+  readonly isWarm?: boolean;
 }
 
 /** Tests one driver with every step and row of the table: each case is bounded, has its own code, and leaves no socket. */
 export function testHostileServers(name: string, subject: HostileSubject): void {
   setDefaultTimeout(TEST_MS);
   const { makeTransport, material, deviations = [], modes = MODES, timeoutMs = TIMEOUT_MS } = subject;
+  const isWarm = (step: Step): boolean => subject.isWarm === true && FLIGHT.includes(step);
+
+  /** Sends a message to a server that replies properly, which leaves a connection for the next one. */
+  async function warmUp(mode: Mode, server: mis.SmtpTestServer, transport: Transport): Promise<void> {
+    expect((await sendTo(transport, target(mode, server.port, PATIENT_MS))).successful).toBe(true);
+    expect(server.openSockets).toBe(1);
+  }
 
   async function holds(
     mode: Mode,
@@ -55,8 +64,10 @@ export function testHostileServers(name: string, subject: HostileSubject): void 
     expected: Expected,
     lingers = false,
   ): Promise<void> {
-    await using server = await startSmtpServer({ ...optionsOf(mode), script: { [step]: how } });
+    await using server = await startSmtpServer(optionsOf(mode));
     const transport = await makeTransport();
+    if (isWarm(step)) await warmUp(mode, server, transport);
+    server.script(step, how);
     // Only cases that time out get the short timeout: a busy machine may be slow for the others.
     const stepMs = expected.code === "timeout" ? timeoutMs : PATIENT_MS;
     const { result, elapsedMs } = await timed(() => sendTo(transport, target(mode, server.port, stepMs)));
@@ -78,10 +89,12 @@ export function testHostileServers(name: string, subject: HostileSubject): void 
   /** The client takes the second reply for the reply to the next command, and the last of the three accepts. */
   function testTwiceInFlight(step: Step): void {
     test.concurrent(`replies twice at ${step}: the message was sent`, async () => {
-      await using server = await startSmtpServer({ ...optionsOf("bdat"), script: { [step]: mis.twice() } });
+      await using server = await startSmtpServer(optionsOf("bdat"));
       await using transport = await makeTransport();
+      if (isWarm(step)) await warmUp("bdat", server, transport);
+      server.script(step, mis.twice());
       expect((await sendTo(transport, target("bdat", server.port, PATIENT_MS))).successful).toBe(true);
-      expect(server.messages).toHaveLength(1);
+      expect(server.messages).toHaveLength(isWarm(step) ? 2 : 1);
     });
   }
 
@@ -131,6 +144,9 @@ export function testHostileServers(name: string, subject: HostileSubject): void 
     }
   });
 }
+
+/** The steps of each message. */
+const FLIGHT: readonly Step[] = ["mail", "rcpt", "data", "bdat", "body"];
 
 const EXTENSIONS: Readonly<Record<Mode, readonly string[]>> = {
   lockstep: [],

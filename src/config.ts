@@ -135,6 +135,12 @@ export const SETTINGS = {
     oneOf("poll", "bullmq", "cloudflare"),
     "Notification of workers about queued mail. `poll`: immediate in the same process, each second in others; `bullmq`: by Redis; `cloudflare`: by Queues, only on Workers",
   ),
+  pool: setting(
+    "SEALPOST_POOL",
+    "invocation",
+    oneOf("invocation", "object"),
+    "Connections to mail servers of a Worker with a libSQL server. `invocation`: as long as a request; `object`: kept in a Durable Object for the next message. No effect elsewhere, where they are always kept",
+  ),
   redisUrl: setting(
     "SEALPOST_REDIS_URL",
     "redis://127.0.0.1:6379/0",

@@ -11,6 +11,7 @@ import { createHttpConnect, httpPorts } from "../../transport/http-target.ts";
 import { createCloudflareWake, type QueueProducer } from "../../wake/cloudflare.ts";
 import { invalidSetting } from "../invalid-setting.ts";
 import { PLATFORM as platform } from "../platform.ts";
+import type { DeliveryObjects } from "./deliver-in-object.ts";
 import { TRANSPORT } from "./smtp.ts";
 import { createWorkersTracer } from "./tracer.ts";
 import type { ScopedTransport } from "./transport.ts";
@@ -23,6 +24,8 @@ const NAMELESS = "[127.0.0.1]";
 const RELAY_PORT = 25;
 /** The binding of the queue of wakes. */
 export const QUEUE = "WAKES";
+/** The binding of the Durable Objects. */
+export const OBJECTS = "OBJECT";
 
 /** The drivers of a Worker. */
 export interface WorkerDrivers extends Drivers {
@@ -39,6 +42,8 @@ export interface PlaceDrivers extends Pick<Drivers, "database" | "scrypt" | "max
   readonly queue?: unknown;
   /** Whether it is in a Durable Object, where connections outlive an invocation. Default: `false`. */
   readonly isObject?: boolean;
+  /** The binding of the Durable Objects that send through stored definitions. Default: none. */
+  readonly objects?: unknown;
 }
 
 /**
@@ -47,7 +52,7 @@ export interface PlaceDrivers extends Pick<Drivers, "database" | "scrypt" | "max
  */
 export function createWorkerDrivers(
   config: Config,
-  { queue, isObject, ...place }: PlaceDrivers,
+  { queue, isObject = false, objects, ...place }: PlaceDrivers,
 ): WorkerDrivers {
   assertTransport(config);
   const wake = wakeOf(config, queue);
@@ -55,12 +60,13 @@ export function createWorkerDrivers(
     log.warning("SEALPOST_TLS_CA has no effect: Workers verify mail servers against public authorities only");
   }
   const { egress, egressPorts: ports } = config;
-  const ehloName = config.ehloName === "" ? NAMELESS : config.ehloName;
+  const ehloName = ehloNameOf(config);
   const http = createFetchClient({ egress, ports });
   const byName = createConnectByName({ egress, ports: httpPorts(ports) });
   const connect = createHttpConnect({ connect: byName, egress, ports });
   const apis = { http, connect, now: platform.now };
-  const transport = TRANSPORT.create({ egress, ports, ehloName, apis, isObject });
+  const senders = isObject ? undefined : objectsOf(config, objects);
+  const transport = TRANSPORT.create({ egress, ports, ehloName, apis, isObject, objects: senders });
   return {
     ...place,
     keyring: parseKeyring(config.keys.reveal()),
@@ -75,6 +81,26 @@ export function createWorkerDrivers(
     // Cloudflare sets this header and overwrites the one of a client.
     clientAddress: (c) => canonicalIp(c.req.header("cf-connecting-ip") ?? ""),
   };
+}
+
+/** Returns the name to send in EHLO. */
+export function ehloNameOf({ ehloName }: Config): string {
+  return ehloName === "" ? NAMELESS : ehloName;
+}
+
+/** @returns `undefined` if invocations send. */
+function objectsOf({ pool, transport }: Config, objects: unknown): DeliveryObjects | undefined {
+  if (pool === "invocation") return undefined;
+  if (transport !== "smtp") {
+    throw invalidSetting("SEALPOST_POOL", "SEALPOST_POOL: object needs SEALPOST_TRANSPORT=smtp");
+  }
+  if (isNamespace(objects)) return objects;
+  const message = `SEALPOST_POOL: object needs a Durable Object bound as ${OBJECTS}; see wrangler.jsonc`;
+  throw invalidSetting("SEALPOST_POOL", message);
+}
+
+function isNamespace(value: unknown): value is DeliveryObjects {
+  return typeof value === "object" && value !== null && "getByName" in value;
 }
 
 function drainsOf(transport: ScopedTransport): InvocationDrains {

@@ -11,7 +11,7 @@ const IDLE_MS = 60_000;
 const MESSAGE_TIMEOUT_MS = 600_000;
 
 /** Bounds of the connections in one Durable Object. */
-const POOL: NonNullable<SmtpTransportOptions["pool"]> = {
+export const OBJECT_POOL: NonNullable<SmtpTransportOptions["pool"]> = {
   connections: CONNECTIONS,
   maxConnections: CONNECTIONS,
   maxConnectionsInAll: CONNECTIONS,
@@ -23,7 +23,7 @@ const POOL: NonNullable<SmtpTransportOptions["pool"]> = {
  * that opened it and serves the next message.
  */
 export function createObjectTransport(options: WorkerSmtpOptions, apis: ApiDeps): ScopedTransport {
-  const bounds = { pool: POOL, totalTimeoutMs: MESSAGE_TIMEOUT_MS };
+  const bounds = { pool: OBJECT_POOL, totalTimeoutMs: MESSAGE_TIMEOUT_MS };
   const transport = createTransportByProtocol(
     createSmtpTransport({ ...options, ...bounds, hidesTlsErrors: true }),
     { ...apis, ...bounds },

@@ -6,9 +6,8 @@ import { createScopedTransport, type WorkerTransport } from "./transport.ts";
 /** The default transport of a Worker. The build may replace this file with `worker-mailer.ts`. */
 export const TRANSPORT: WorkerTransport = {
   name: "smtp",
-  create({ ehloName, egress, ports, apis, isObject }) {
-    const create = isObject ? createObjectTransport : createScopedTransport;
-    const connect = createConnectByName({ egress, ports });
-    return create({ connect, ehloName, now: platform.now }, apis);
+  create({ ehloName, egress, ports, apis, isObject, objects }) {
+    const options = { connect: createConnectByName({ egress, ports }), ehloName, now: platform.now };
+    return isObject ? createObjectTransport(options, apis) : createScopedTransport(options, apis, objects);
   },
 };

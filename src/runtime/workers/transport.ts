@@ -11,9 +11,10 @@ import {
   type SmtpTransportOptions,
   totalTimeoutMs,
 } from "../../transport/smtp/index.ts";
+import { type DeliveryObjects, deliverInObjects } from "./deliver-in-object.ts";
 
 /** Bound of one delivery. */
-const MESSAGE_TIMEOUT_MS = 20_000;
+export const MESSAGE_TIMEOUT_MS = 20_000;
 /** The time that `waitUntil` gives to work after the client has disconnected. */
 const AFTER_CLIENT_MS = 30_000;
 /** Kept free to record the outcome of the last message. */
@@ -65,6 +66,8 @@ interface WorkerTransportOptions extends ConnectByNameOptions {
   readonly apis: ApiDeps;
   /** Whether it runs in a Durable Object, where connections outlive an invocation. Default: `false`. */
   readonly isObject?: boolean | undefined;
+  /** The objects that send through stored definitions. Default: the invocation sends. */
+  readonly objects?: DeliveryObjects | undefined;
 }
 
 /** The SMTP transport of Workers without its bounds. */
@@ -95,11 +98,19 @@ interface InvocationPlan {
   dispose(): Promise<void>;
 }
 
-/** Creates the SMTP transport of Workers. */
-export function createScopedTransport(options: WorkerSmtpOptions, apis: ApiDeps): ScopedTransport {
-  return scopeTransport("smtp", apis, (bounds) =>
-    createSmtpTransport({ ...options, ...bounds, hidesTlsErrors: true }),
-  );
+/**
+ * Creates the SMTP transport of Workers.
+ * @param objects send through stored definitions. Default: the invocation sends.
+ */
+export function createScopedTransport(
+  options: WorkerSmtpOptions,
+  apis: ApiDeps,
+  objects?: DeliveryObjects,
+): ScopedTransport {
+  return scopeTransport("smtp", apis, (bounds) => {
+    const direct = createSmtpTransport({ ...options, ...bounds, hidesTlsErrors: true });
+    return objects === undefined ? direct : deliverInObjects(direct, objects, bounds.endsMs);
+  });
 }
 
 /** Gives each invocation a transport of its own, because on Workers a socket belongs to the invocation that opened it. */

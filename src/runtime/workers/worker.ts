@@ -1,9 +1,13 @@
-import { DurableObject, env } from "cloudflare:workers";
+import { env } from "cloudflare:workers";
 import { getLogger } from "@logtape/logtape";
 import { openRemoteDatabase } from "../../storage/remote/connect.ts";
 import { consumeWakes, type QueueBatch } from "../../wake/cloudflare.ts";
 import { type Bindings, parseBindings } from "./bindings.ts";
-import { QUEUE } from "./drivers.ts";
+
+/** The class that `wrangler.jsonc` binds. The default build has its database there; this one sends by it. */
+export { DeliveringObject as Sealpost } from "./delivery-object.ts";
+
+import { OBJECTS, QUEUE } from "./drivers.ts";
 import { createWorkerInstance } from "./instance.ts";
 import { createInvocations, drain, type InvocationContext } from "./invocations.ts";
 import { REQUEST_MS, TRIGGERED_MS } from "./transport.ts";
@@ -21,12 +25,9 @@ const { inInvocation } = createInvocations(env, (bindings) => ({
   create: (config) => {
     const authToken = config.databaseToken.reveal();
     const database = openRemoteDatabase({ url: config.databaseUrl, authToken });
-    return createWorkerInstance(config, { database, queue: bindings[QUEUE] });
+    return createWorkerInstance(config, { database, queue: bindings[QUEUE], objects: bindings[OBJECTS] });
   },
 }));
-
-/** The class that `wrangler.jsonc` binds. The default build has its database there; this one does not use it. */
-export class Sealpost extends DurableObject {}
 
 /** Sealpost as a Cloudflare Worker, over a libSQL server. Its bindings are its settings. */
 export default {

@@ -1,0 +1,126 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { onAbort, withDeadline } from "../../async/abort.ts";
+import type { Delivery, SendOptions, Transport } from "../../contracts/transport.ts";
+import { type Failure, notAttempted, notSent, type Receipt, unknownOutcome } from "../../domain/delivery.ts";
+import type { AccessTokens } from "../../domain/oauth.ts";
+import { type ConnectionSettings, clientIdentityOf } from "../../domain/smtp-server.ts";
+import { validateDelivery } from "../../transport/smtp/validate-delivery.ts";
+
+/** The settings that go to the object as they are. */
+const PLAIN = [
+  "host",
+  "port",
+  "security",
+  "username",
+  "timeoutMs",
+  "maxConnections",
+  "pipelining",
+  "authMechanism",
+  "oauthMechanism",
+] as const satisfies readonly (keyof ConnectionSettings)[];
+
+/** A {@link Delivery} as the call of an object takes it. */
+export interface ObjectDelivery extends Omit<Delivery, "server"> {
+  /** Names the delivery in `abort`. */
+  readonly id: string;
+  readonly poolKey: string;
+  readonly server: Pick<ConnectionSettings, (typeof PLAIN)[number]>;
+  readonly password: string;
+  /** Gets an access token in the caller. `null` if the definition logs in with its password. */
+  readonly getToken: (() => Promise<ObjectToken>) | null;
+  readonly finalReplyTimeoutMs: number | undefined;
+}
+
+type ObjectToken = { readonly text: string } | { readonly failure: Failure };
+
+/** The result of a delivery in an object. An exception of the call means that the object or the way to it is lost. */
+export type ObjectResult =
+  | { readonly receipt: Receipt }
+  | { readonly isAborted: true }
+  | { readonly error: string };
+
+/** A Durable Object that sends the messages of one definition. */
+export interface DeliveryObject {
+  deliver(delivery: ObjectDelivery): Promise<ObjectResult>;
+  /** Aborts a delivery of which no byte of the message is written yet. */
+  abort(id: string): Promise<void>;
+}
+
+/** The namespace of the objects. */
+export interface DeliveryObjects {
+  getByName(name: string): DeliveryObject;
+}
+
+/**
+ * Creates a transport that sends the messages of stored definitions through Durable Objects, which keep connections open.
+ * Each version of a definition has an object of its own. All else goes through the caller's transport: unsaved definitions
+ * and checks, which keep no connection.
+ * @param endsMs end of the caller's time, on the clock of `performance.now()`.
+ */
+export function deliverInObjects(direct: Transport, objects: DeliveryObjects, endsMs: number): Transport {
+  return {
+    ...direct,
+    async send(delivery, options) {
+      const { poolKey, server } = delivery;
+      const isOwn = poolKey === null || options.until !== undefined || clientIdentityOf(server) !== null;
+      if (isOwn) return direct.send(delivery, options);
+      validateDelivery(delivery);
+      options.signal.throwIfAborted();
+      if (options.mayTransact?.() === false) return notAttempted(notSent("sender", "cancelled"));
+      return deliver(objects.getByName(poolKey), { ...delivery, poolKey }, options, endsMs);
+    },
+  };
+}
+
+async function deliver(
+  object: DeliveryObject,
+  { server, ...delivery }: Delivery & { readonly poolKey: string },
+  { signal, finalReplyTimeoutMs }: SendOptions,
+  endsMs: number,
+): Promise<Receipt> {
+  const id = crypto.randomUUID();
+  const call = object.deliver({
+    ...delivery,
+    id,
+    server: Object.fromEntries(PLAIN.map((name) => [name, server[name]])) as ObjectDelivery["server"],
+    password: server.password.reveal(),
+    getToken: server.tokens ? tokenGetter(server.tokens, signal) : null,
+    finalReplyTimeoutMs,
+  });
+  const forgetAbort = onAbort(signal, () => void object.abort(id).catch(() => undefined));
+  let result: ObjectResult;
+  try {
+    result = await withDeadline(call, endsMs - performance.now(), () => new ObjectTimeout());
+  } catch (error) {
+    // The object may have written the end of the message before it was lost.
+    return notAttempted(isNotStarted(error) ? notSent("connect", "unreachable") : lost(error));
+  } finally {
+    forgetAbort();
+  }
+  if ("receipt" in result) return result.receipt;
+  if ("isAborted" in result) throw signal.reason;
+  throw new Error(result.error);
+}
+
+class ObjectTimeout extends Error {
+  override readonly name = "ObjectTimeout";
+}
+
+function lost(error: unknown): Failure {
+  return unknownOutcome(error instanceof ObjectTimeout ? "timeout" : "closed");
+}
+
+/** Whether the platform rejected the call before the object got it, because too many calls wait for the object. */
+function isNotStarted(error: unknown): boolean {
+  return error instanceof Error && "overloaded" in error && error.overloaded === true;
+}
+
+/** The object calls back in another asynchronous context, and the token needs that of the delivery. */
+function tokenGetter(tokens: AccessTokens, signal: AbortSignal): () => Promise<ObjectToken> {
+  const inContext = AsyncLocalStorage.snapshot();
+  return () =>
+    inContext(async () => {
+      const token = await tokens.get({ signal });
+      return token.successful ? { text: token.accessToken.reveal() } : { failure: token.failure };
+    });
+}

@@ -44,6 +44,7 @@ export const events = definePlugin({
       routes: eventRoutes({ ...ctx, bindings, deliveries, bounds }),
       on: { "*": createDispatch({ ...ctx, bindings, webhooks, bounds }) },
       drain: webhooks.drain,
+      nextDueAt: deliveries.nextDueAt,
       async prune() {
         await ctx.store.commit([deliveries.prune(DELIVERY_DAYS)]);
       },

@@ -63,6 +63,8 @@ export interface DeliveryStore {
   ): WriteStatement;
   /** Returns the IDs of the bindings with due deliveries. */
   due(): Promise<readonly number[]>;
+  /** Returns when the next attempt is due, or the lease of one under way ends. `null` if none waits. */
+  nextDueAt(): Promise<Date | null>;
   /** Leases the oldest due deliveries of a binding. */
   claim(bindingId: number, lease: string, max: number): RowsStatement<WebhookDelivery>;
   /** Records an attempt. Affects no row if another process has taken over. */
@@ -106,6 +108,15 @@ export function createDeliveryStore(
         .from(webhookDelivery)
         .where(isDue());
       return rows.map(({ bindingId }) => bindingId);
+    },
+
+    async nextDueAt() {
+      const next = sql<number | null>`min(max(${webhookDelivery.dueAt}, ${webhookDelivery.leaseEndsAt}))`;
+      const [row] = await read
+        .select({ next })
+        .from(webhookDelivery)
+        .where(sql`${webhookDelivery.dueAt} IS NOT NULL`);
+      return row?.next == null ? null : new Date(row.next);
     },
 
     claim(bindingId, lease, max) {

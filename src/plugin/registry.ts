@@ -140,7 +140,7 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
     assertNoProblems(brokenPromises(plugin, instance));
     Object.assign(provided, instance.provides);
     emitter.listen(plugin.name, instance.on ?? {});
-    work.add(plugin.name, instance.drain);
+    work.add(plugin.name, instance);
     return { plugin, instance };
   });
   const run = createRun(requestMs);

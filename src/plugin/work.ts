@@ -1,22 +1,33 @@
 import { getLogger } from "@logtape/logtape";
 import { orAborted } from "../async/abort.ts";
-import type { DrainBounds } from "../contracts/plugin/definition.ts";
+import type { DrainBounds, PluginInstance } from "../contracts/plugin/definition.ts";
 import type { Epoch } from "../storage/epoch.ts";
 import type { RunInBackground } from "./background.ts";
 
 /** Bounds the delay of work that another process has recorded, or that is to be repeated. */
 const SWEEP_MS = 5_000;
+/** Interval of the drains of a plugin that does not say when its work is due. */
+const UNKNOWN_DUE_MS = 60_000;
 /** Wakes within this time share a drain. */
 const PAUSE_MS = 50;
 
 const log = getLogger(["sealpost", "plugin"]);
 
 type DrainWork = (bounds: DrainBounds) => Promise<void>;
+type NextDueAt = PluginInstance["nextDueAt"];
 
 /** The work of plugins that no request waits for. */
 export interface PluginWork {
   /** Adds the work of a plugin, if it has any. */
-  add(plugin: string, work: DrainWork | undefined): void;
+  add(plugin: string, instance: Pick<PluginInstance, "drain" | "nextDueAt">): void;
+  /** Names of the plugins that have work. */
+  readonly plugins: readonly string[];
+  /**
+   * Returns when the next work is due that a drain before now has not done, in milliseconds since the Unix epoch. Infinite
+   * if none waits.
+   * @param now the same.
+   */
+  nextAt(now: number): Promise<number>;
   /** Starts a drain soon, if {@link PluginWork.run} runs in this process or an invocation of a Worker can drain. */
   wake(): void;
   /** Drains at every wake, and every few seconds, until the signal is aborted and the drains have ended. */
@@ -34,7 +45,7 @@ export interface PluginWorkDeps {
 }
 
 export function createPluginWork({ epoch, background, drainLater }: PluginWorkDeps): PluginWork {
-  const workers: { readonly plugin: string; readonly work: DrainWork }[] = [];
+  const workers: { readonly plugin: string; readonly work: DrainWork; readonly nextDueAt: NextDueAt }[] = [];
   let woken: PromiseWithResolvers<void> | null = null;
 
   const drain: DrainWork = async (bounds) => {
@@ -48,8 +59,21 @@ export function createPluginWork({ epoch, background, drainLater }: PluginWorkDe
   };
 
   return {
-    add(plugin, work) {
-      if (work) workers.push({ plugin, work });
+    add(plugin, { drain: work, nextDueAt }) {
+      if (work) workers.push({ plugin, work, nextDueAt });
+    },
+
+    get plugins() {
+      return workers.map(({ plugin }) => plugin);
+    },
+
+    async nextAt(now) {
+      const times = workers.map(async ({ nextDueAt }) => {
+        if (nextDueAt === undefined) return now + UNKNOWN_DUE_MS;
+        const dueAt = await epoch.run(nextDueAt);
+        return dueAt === null ? Number.POSITIVE_INFINITY : Math.max(dueAt.getTime(), now + SWEEP_MS);
+      });
+      return Math.min(...(await Promise.all(times)));
     },
 
     wake() {

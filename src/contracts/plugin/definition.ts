@@ -39,6 +39,11 @@ export interface PluginInstance {
    * otherwise by `sealpost.drain()`. It may run several times at once, in this process and in others: lease what it takes.
    */
   readonly drain?: (bounds: DrainBounds) => Promise<void>;
+  /**
+   * Returns when the next work of `drain` is due; `null` if none waits. A Durable Object sleeps until then. It asks after
+   * each commit to a table of this plugin. Absent: it runs `drain` each minute.
+   */
+  readonly nextDueAt?: () => Promise<Date | null>;
   /** Runs once a day: deletes old rows. */
   readonly prune?: () => Promise<void>;
   /** Runs at shutdown, in reverse order of the setup. */

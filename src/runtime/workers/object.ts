@@ -1,6 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 import { getLogger } from "@logtape/logtape";
 import type { Scrypt } from "../../contracts/platform.ts";
+import type { PluginWork } from "../../plugin/work.ts";
+import { internalsOf } from "../../sealpost.ts";
 import { openObjectDatabase } from "../../storage/durable/connect.ts";
 import { createQueueClock, WHILE_SENDING_MS } from "../../storage/durable/queue-clock.ts";
 import { type Bindings, parseBindings } from "./bindings.ts";
@@ -16,8 +18,6 @@ const WORK_MS = 14 * 60_000;
 const DAY_MS = 24 * 3_600_000;
 /** Wait before the next alarm after one that failed. */
 const AFTER_FAILURE_MS = 60_000;
-/** A statement that changes when mail is due. */
-const CHANGES_MAIL = /^\s*(?:insert into|update)\s+"?mail"?\s/i;
 /** Requests that wait for a password hash of their front. Each front has a thread of its own. */
 const MAX_HASHES = 4;
 
@@ -31,7 +31,10 @@ export class Sealpost extends DurableObject implements Served {
   readonly #invocations;
   /** Milliseconds since the Unix epoch; infinite if no alarm is set, or none is known. */
   #alarmAt = Number.POSITIVE_INFINITY;
-  #hasChangedMail = true;
+  /** Whether work may be due at another time than the alarm's. */
+  #hasNewWork = true;
+  #changesWork = changesOf([]);
+  #pluginWork: Pick<PluginWork, "nextAt"> | null = null;
   #abandoned: Promise<unknown> | null = null;
   #prunedAt = 0;
 
@@ -46,6 +49,9 @@ export class Sealpost extends DurableObject implements Served {
           scrypt: this.#frontScrypt.scrypt,
           maxHashes: MAX_HASHES,
         });
+        const { work } = internalsOf(instance.sealpost).services.plugins;
+        this.#pluginWork = work;
+        this.#changesWork = changesOf(work.plugins);
         return { ...instance, ready: createOnce(() => this.#start(instance)) };
       },
     }));
@@ -96,35 +102,42 @@ export class Sealpost extends DurableObject implements Served {
 
   #run<T>(timeMs: number, work: (instance: WorkerInstance) => T | Promise<T>): Promise<T> {
     const waitUntil = (end: Promise<unknown>) =>
-      this.ctx.waitUntil(end.then(() => (this.#hasChangedMail ? this.#arm() : undefined)));
+      this.ctx.waitUntil(end.then(() => (this.#hasNewWork ? this.#arm() : undefined)));
     return this.#invocations.inInvocation({ waitUntil }, timeMs, work);
   }
 
-  /** Runs in the transaction, so no message is stored or claimed without an alarm. The request usually sends it before. */
+  /** Runs in the transaction, so no work is stored or claimed without an alarm. The request usually does it before. */
   #onCommit(statements: readonly string[]): void {
-    if (!statements.some((sql) => CHANGES_MAIL.test(sql))) return;
-    this.#hasChangedMail = true;
+    if (!statements.some((sql) => this.#changesWork.test(sql))) return;
+    this.#hasNewWork = true;
     const at = Date.now() + WHILE_SENDING_MS;
     if (at < this.#alarmAt) void this.#setAlarm(at);
   }
 
-  /** Sets the alarm to the time when mail may be sent next, or to the next day. */
+  /** Sets the alarm to the time when the next work is due, or to the next day. */
   async #arm(minWaitMs = 0): Promise<void> {
-    this.#hasChangedMail = false;
+    this.#hasNewWork = false;
     const now = Date.now();
-    const nextAt = await this.#clock.nextAt(now).catch((error) => {
-      log.error("Cannot read when mail is due: {error}", { error });
-      return now + AFTER_FAILURE_MS;
+    const reads = [this.#clock.nextAt(now), this.#pluginWork?.nextAt(now) ?? Number.POSITIVE_INFINITY];
+    const times = await Promise.all(reads).catch((error) => {
+      log.error("Cannot read when work is due: {error}", { error });
+      return [now + AFTER_FAILURE_MS];
     });
     // A commit since then has set an alarm itself, which this one must not delay.
-    if (this.#hasChangedMail) return;
-    await this.#setAlarm(Math.max(now + minWaitMs, Math.min(nextAt, now + DAY_MS)));
+    if (this.#hasNewWork) return;
+    await this.#setAlarm(Math.max(now + minWaitMs, Math.min(...times, now + DAY_MS)));
   }
 
   #setAlarm(at: number): Promise<void> {
     this.#alarmAt = at;
     return this.ctx.storage.setAlarm(at);
   }
+}
+
+/** A pattern of statements that change when queued mail or work of these plugins is due. */
+function changesOf(plugins: readonly string[]): RegExp {
+  const tables = ["mail", ...plugins.map((name) => `${name.replaceAll("-", "_")}_\\w+`)];
+  return new RegExp(`^\\s*(?:insert into|update)\\s+"?(?:${tables.join("|")})"?\\s`, "i");
 }
 
 export default FRONT;

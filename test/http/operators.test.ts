@@ -127,6 +127,7 @@ test("GET /mail/stats counts the last 24 hours, with the time that sent messages
     servers: { office: { sent: 3 }, other: { queued: 1 } },
     hours: { "2026-06-02T13:00:00.000Z": { queued: 1, sent: 3 } },
     waiting: [{ identifier: "other", state: "queued", count: 1, oldest: "2026-06-02T13:00:14.000Z" }],
+    held: 0,
     delivery_ms: { p50: 3_000, p95: 10_000 },
   });
 });

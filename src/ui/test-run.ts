@@ -1,5 +1,7 @@
+import type { Checkpoint, Phase } from "../domain/delivery.ts";
 import type { TestDetail } from "../http/smtpserver-test-schema.ts";
 import { api, call } from "./api.ts";
+import { PHASE_NAMES } from "./i18n/failures.ts";
 
 /** The result of a test or a check. */
 export interface TestResult {
@@ -9,33 +11,16 @@ export interface TestResult {
 
 /** One rung of the ladder. */
 export interface Step {
-  readonly phase: string;
+  readonly phase: Phase;
   readonly state: "done" | "skipped" | "failed" | "pending";
   /** `null` if the phase took no time of its own. */
   readonly ms: number | null;
 }
 
-/** The phases of a delivery in their order. */
-const LADDER = [
-  "policy",
-  "sign",
-  "encrypt",
-  "oauth",
-  "dns",
-  "connect",
-  "greeting",
-  "ehlo",
-  "starttls",
-  "certificate",
-  "auth",
-  "sender",
-  "recipient",
-  "data",
-];
 /** Phases that are shown only if the test spent time in them, or failed there. */
-const OCCASIONAL = ["policy", "sign", "encrypt", "oauth", "certificate"];
+const OCCASIONAL: readonly Phase[] = ["policy", "sign", "encrypt", "oauth", "certificate"];
 /** The last phase of each point that a check can end at. */
-const LAST_PHASE: Readonly<Record<string, string>> = {
+const LAST_PHASE: Readonly<Record<Checkpoint, Phase>> = {
   oauth: "oauth",
   connect: "ehlo",
   tls: "certificate",
@@ -66,14 +51,17 @@ async function run(
 
 /** Returns the rungs of a result: how far it went, and how long each phase took. */
 export function stepsOf({ detail: { delivery } }: TestResult): readonly Step[] {
+  const names: readonly string[] = PHASE_NAMES;
   const { phase: failed, timing_ms: timing, reached } = delivery;
-  const shown = LADDER.filter((phase) => !OCCASIONAL.includes(phase) || phase in timing || phase === failed);
+  const shown = PHASE_NAMES.filter(
+    (phase) => !OCCASIONAL.includes(phase) || phase in timing || phase === failed,
+  );
   const last = failed ?? (reached === null ? "data" : (LAST_PHASE[reached] ?? "data"));
-  const end = LADDER.indexOf(last);
+  const end = names.indexOf(last);
   return shown.map((phase) => {
     const ms = timing[phase] ?? null;
     if (phase === failed) return { phase, state: "failed", ms };
-    if (LADDER.indexOf(phase) > end) return { phase, state: "pending", ms: null };
+    if (PHASE_NAMES.indexOf(phase) > end) return { phase, state: "pending", ms: null };
     return { phase, state: ms === null ? "skipped" : "done", ms };
   });
 }

@@ -1,43 +1,45 @@
 import type { FailureCode, Phase } from "../../domain/delivery.ts";
-import { dictionary } from "./language.ts";
+import { dictionary, keysOf } from "./language.ts";
 
 type Phases = Readonly<Record<Phase, string>>;
 type Failures = Readonly<Record<FailureCode, string>>;
 
-const phases = dictionary(
-  {
-    policy: "Policy",
-    sign: "Signature",
-    encrypt: "Encryption",
-    oauth: "Access token",
-    dns: "Name lookup",
-    connect: "Connection",
-    greeting: "Greeting",
-    ehlo: "EHLO",
-    starttls: "STARTTLS",
-    certificate: "Certificate",
-    auth: "Login",
-    sender: "Sender",
-    recipient: "Recipient",
-    data: "Message",
-  } satisfies Phases,
-  {
-    policy: "Richtlinie",
-    sign: "Signatur",
-    encrypt: "Verschlüsselung",
-    oauth: "Zugriffstoken",
-    dns: "Namensauflösung",
-    connect: "Verbindung",
-    greeting: "Begrüßung",
-    ehlo: "EHLO",
-    starttls: "STARTTLS",
-    certificate: "Zertifikat",
-    auth: "Anmeldung",
-    sender: "Absender",
-    recipient: "Empfänger",
-    data: "Nachricht",
-  },
-);
+/** In the order of a delivery. */
+const PHASE_TEXTS = {
+  policy: "Policy",
+  sign: "Signature",
+  encrypt: "Encryption",
+  oauth: "Access token",
+  dns: "Name lookup",
+  connect: "Connection",
+  greeting: "Greeting",
+  ehlo: "EHLO",
+  starttls: "STARTTLS",
+  certificate: "Certificate",
+  auth: "Login",
+  sender: "Sender",
+  recipient: "Recipient",
+  data: "Message",
+} satisfies Phases;
+/** Every phase, in the order of a delivery. */
+export const PHASE_NAMES: readonly Phase[] = keysOf<Phase>(PHASE_TEXTS);
+
+const phases = dictionary(PHASE_TEXTS, {
+  policy: "Richtlinie",
+  sign: "Signatur",
+  encrypt: "Verschlüsselung",
+  oauth: "Zugriffstoken",
+  dns: "Namensauflösung",
+  connect: "Verbindung",
+  greeting: "Begrüßung",
+  ehlo: "EHLO",
+  starttls: "STARTTLS",
+  certificate: "Zertifikat",
+  auth: "Anmeldung",
+  sender: "Absender",
+  recipient: "Empfänger",
+  data: "Nachricht",
+});
 
 const failures = dictionary(
   {

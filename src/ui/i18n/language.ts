@@ -27,6 +27,11 @@ export function dictionary<T extends Dictionary>(en: T, de: Translated<T>): () =
   return () => (language.value === "de" ? de : en);
 }
 
+/** Returns the names that texts are for, in their order. The compiler proves that none is missing. */
+export function keysOf<K extends string>(texts: Readonly<Record<K, string>>): readonly K[] {
+  return Object.keys(texts) as K[];
+}
+
 /** Changes the language of the page, and remembers it in this browser. */
 export function setLanguage(chosen: Language): void {
   language.value = chosen;

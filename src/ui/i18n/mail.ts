@@ -1,41 +1,31 @@
 import type { MailState } from "../../domain/queued-mail.ts";
-import { dictionary, relativeTime } from "./language.ts";
+import { dictionary, keysOf, relativeTime } from "./language.ts";
 
 type States = Readonly<Record<MailState, string>>;
 
-const states = dictionary(
-  {
-    queued: "Waiting",
-    sending: "Sending",
-    deferred: "Deferred",
-    sent: "Sent",
-    failed: "Failed",
-    unknown: "Unknown",
-    expired: "Expired",
-    cancelled: "Canceled",
-  } satisfies States,
-  {
-    queued: "Wartet",
-    sending: "Wird gesendet",
-    deferred: "Aufgeschoben",
-    sent: "Gesendet",
-    failed: "Gescheitert",
-    unknown: "Ungewiss",
-    expired: "Abgelaufen",
-    cancelled: "Abgebrochen",
-  },
-);
+const STATE_TEXTS = {
+  queued: "Waiting",
+  sending: "Sending",
+  deferred: "Deferred",
+  sent: "Sent",
+  failed: "Failed",
+  unknown: "Unknown",
+  expired: "Expired",
+  cancelled: "Canceled",
+} satisfies States;
+/** Every state, in the order in which messages pass them. */
+export const MAIL_STATE_NAMES: readonly MailState[] = keysOf<MailState>(STATE_TEXTS);
 
-export const MAIL_STATE_NAMES = [
-  "queued",
-  "sending",
-  "deferred",
-  "sent",
-  "failed",
-  "unknown",
-  "expired",
-  "cancelled",
-] as const satisfies readonly MailState[];
+const states = dictionary(STATE_TEXTS, {
+  queued: "Wartet",
+  sending: "Wird gesendet",
+  deferred: "Aufgeschoben",
+  sent: "Gesendet",
+  failed: "Gescheitert",
+  unknown: "Ungewiss",
+  expired: "Abgelaufen",
+  cancelled: "Abgebrochen",
+});
 
 /** Returns the name of a state. */
 export function stateText(state: MailState): string {

@@ -3,7 +3,7 @@ import { FINDINGS } from "../../../src/domain/findings.ts";
 import { HINTS } from "../../../src/domain/hints/index.ts";
 
 // The dictionaries read the language of the browser when they are loaded.
-Object.defineProperty(globalThis, "navigator", { value: { languages: ["de-DE"] }, configurable: true });
+Object.defineProperty(navigator, "languages", { value: ["de-DE"], configurable: true });
 const { language } = await import("../../../src/ui/i18n/language.ts");
 const { GERMAN_FINDINGS, findingText } = await import("../../../src/ui/i18n/findings.ts");
 const { GERMAN_HINTS, hintSentences } = await import("../../../src/ui/i18n/hints/index.ts");

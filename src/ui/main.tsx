@@ -1,25 +1,23 @@
 import { useSignalEffect } from "@preact/signals";
 import { render } from "preact";
-import { Shell } from "./components/shell.tsx";
+import { lazyView } from "./components/lazy.tsx";
 import { language } from "./i18n/language.ts";
-import { PAGES } from "./pages/index.ts";
 import { LoginPage } from "./pages/login.tsx";
-import { segments } from "./router.ts";
-import { may, session } from "./session.ts";
+import { session } from "./session.ts";
 
-/** The whole page: the login, or the page that the address names. */
+const inside = lazyView(async () => (await import("./components/inside.tsx")).Inside);
+
+/** The whole page: the login, or what is behind it. */
 function App() {
   useSignalEffect(() => {
     document.documentElement.lang = language.value;
   });
-  if (session.value === null) return <LoginPage />;
-  const offered = PAGES.filter(({ right }) => right === undefined || may(right));
-  const [name, ...args] = segments.value;
-  // A page that needs no right of its own is part of another one.
-  const first = offered.find(({ right }) => right !== undefined);
-  const page = offered.find((one) => one.name === (name ?? first?.name));
-  return <Shell pages={offered} page={page} args={args} />;
+  return session.value === null ? <LoginPage /> : <inside.View />;
 }
 
 const root = document.getElementById("page");
-if (root) render(<App />, root);
+if (root) {
+  render(<App />, root);
+  // While the user types, so that the login leads on without a wait.
+  void inside.preload();
+}

@@ -16,19 +16,33 @@ interface LazyPage extends Omit<Page, "View"> {
  * ```
  */
 export function lazyPage({ load, ...page }: LazyPage): Page {
-  const loaded = signal<ComponentType<PageProps> | null>(null);
+  return { ...page, View: lazyView(load).View };
+}
+
+/** A component whose code the browser loads when it is needed, or before. */
+interface LazyView<P> {
+  readonly View: ComponentType<P>;
+  /** Loads the code in advance. If that fails, the component tries again when it is shown. */
+  preload(): Promise<void>;
+}
+
+/** Creates a component that loads its code. */
+export function lazyView<P extends object>(load: () => Promise<ComponentType<P>>): LazyView<P> {
+  const loaded = signal<ComponentType<P> | null>(null);
+
+  async function keep() {
+    loaded.value = await load();
+  }
 
   function Loader() {
-    const from = useLoading(async () => {
-      loaded.value = await load();
-    });
+    const from = useLoading(keep);
     return <Loaded from={from}>{() => null}</Loaded>;
   }
 
-  function View(props: PageProps) {
+  function View(props: P) {
     const Code = loaded.value;
     return Code === null ? <Loader /> : <Code {...props} />;
   }
 
-  return { ...page, View };
+  return { View, preload: () => keep().catch(() => undefined) };
 }

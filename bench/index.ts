@@ -7,6 +7,7 @@ import { benchEnqueue, benchEnqueueGrowth } from "./enqueue.ts";
 import { benchList } from "./list.ts";
 import { benchMailStats } from "./mail-stats.ts";
 import { benchMemory } from "./memory.ts";
+import { benchObjectMail } from "./object-mail.ts";
 import { print } from "./result.ts";
 import { benchScale } from "./scale.ts";
 import { benchSign } from "./sign.ts";
@@ -21,6 +22,7 @@ for (const bench of [
   benchDeno,
   benchWorkersList,
   benchWorkersCold,
+  benchObjectMail,
   benchSign,
   () => benchEncrypt("rsa"),
   () => benchEncrypt("p256"),

@@ -42,6 +42,8 @@ bun run cli server add spare --server $SERVER --starttls no --username '' --send
 bun run cli server show spare
 ID=$(bun run cli mail send --to you@example.net --subject Hello --text Hello --server spare --send-at "$TOMORROW" | cut -d' ' -f2)
 bun run cli queue list
+bun run cli queue hold
+bun run cli queue release
 bun run cli queue cancel $ID
 bun run cli server remove spare
 `;

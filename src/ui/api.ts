@@ -3,12 +3,15 @@ import { hc } from "hono/client";
 import type { userRoutes } from "../../plugins/directory/routes.ts";
 import type { stateRoutes } from "../../plugins/email-token/state-routes.ts";
 import type { tokenRoutes } from "../../plugins/email-token/token-routes.ts";
+import type { gatewayRoutes } from "../../plugins/sms-gateway/routes.ts";
 import type { SealpostApp } from "../app.ts";
 import type { Env } from "../contracts/env.ts";
 import type { SchemaOf } from "../wire/route.ts";
 import { credential, endSession } from "./session.ts";
 
-type PluginRoute = ReturnType<typeof userRoutes | typeof tokenRoutes | typeof stateRoutes>[number];
+type PluginRoute = ReturnType<
+  typeof userRoutes | typeof tokenRoutes | typeof stateRoutes | typeof gatewayRoutes
+>[number];
 type PluginApp = Hono<Env, SchemaOf<PluginRoute>>;
 
 /** The part of every response that {@link call} reads. */
@@ -63,7 +66,7 @@ const BASE = new URL("..", document.baseURI).href.replace(/\/$/, "");
 /** The API of this instance. Names in a path have to be encoded with `encodeURIComponent`. */
 export const api = hc<SealpostApp>(BASE, { fetch: send });
 
-/** The API of the plugins `directory` and `email-token`, which an instance may lack. */
+/** The API of plugins, which an instance may lack. */
 export const pluginApi = hc<PluginApp>(BASE, { fetch: send });
 
 /**

@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Page } from "playwright-core";
-import { CHROMIUM, logIn, type PageServer, startPageServer, violationsOf } from "./fixtures/browser.ts";
+import {
+  CHROMIUM,
+  logIn,
+  type PageServer,
+  shoot,
+  startPageServer,
+  violationsOf,
+} from "./fixtures/browser.ts";
 
 setDefaultTimeout(60_000);
 
@@ -52,6 +59,7 @@ describe.skipIf(CHROMIUM === null)("a session on the admin page", () => {
   test("offers only what the API key may do", async () => {
     const { page, enter } = await openWithKey(["smtpserver_read"]);
     expect(await violationsOf(page)).toEqual([]);
+    await shoot(page, "login-key");
     await enter();
     await page.getByRole("heading", { name: "main" }).waitFor();
     expect(await page.getByRole("navigation").getByRole("link").allInnerTexts()).toEqual(["Servers"]);
@@ -59,6 +67,7 @@ describe.skipIf(CHROMIUM === null)("a session on the admin page", () => {
       expect(await page.getByRole("button", { name, exact: true }).count()).toBe(0);
     }
     await page.getByText("API key page").waitFor();
+    await shoot(page, "session-key");
     expect(await violationsOf(page)).toEqual([]);
     await page.evaluate('location.hash = "#/server/main"');
     await page.getByText("There is no such page.").waitFor();
@@ -79,7 +88,8 @@ describe.skipIf(CHROMIUM === null)("a session on the admin page", () => {
   test("says so when an API key has no right to any page", async () => {
     const { page, enter } = await openWithKey(["metrics_read"]);
     await enter();
-    await page.getByText("You have no right to any page.").waitFor();
+    await page.getByText("This API key has no right to any page.").waitFor();
+    await shoot(page, "session-nothing");
     expect(await violationsOf(page)).toEqual([]);
   });
 
@@ -97,6 +107,7 @@ describe.skipIf(CHROMIUM === null)("a session on the admin page", () => {
     await page.getByLabel("Sender", { exact: true }).fill("app@example.org");
     const logOut = page.getByRole("button", { name: "Log out", exact: true });
     await logOut.click();
+    await shoot(page, "leave");
     await page.getByRole("button", { name: "Stay", exact: true }).click();
     expect(await page.getByLabel("Sender", { exact: true }).inputValue()).toBe("app@example.org");
     await logOut.click();

@@ -91,11 +91,21 @@ interface TextAreaProps {
   readonly onChange: (value: string) => void;
   readonly rows?: number;
   readonly isCode?: boolean;
+  readonly help?: ComponentChildren;
   readonly error?: string | undefined;
 }
 
 /** A labeled text of several lines. */
-export function TextArea({ name, label, value, onChange, rows = 3, isCode = false, error }: TextAreaProps) {
+export function TextArea({
+  name,
+  label,
+  value,
+  onChange,
+  rows = 3,
+  isCode = false,
+  help,
+  error,
+}: TextAreaProps) {
   const id = useId();
   return (
     <div class="field">
@@ -108,12 +118,12 @@ export function TextArea({ name, label, value, onChange, rows = 3, isCode = fals
         spellcheck={!isCode}
         value={value}
         onInput={({ currentTarget }) => onChange(currentTarget.value)}
-        aria-describedby={error ? `${id}-error` : undefined}
+        aria-describedby={help || error ? `${id}-help` : undefined}
         aria-invalid={error ? true : undefined}
       />
-      {error && (
-        <p class="field-error" id={`${id}-error`}>
-          {error}
+      {(help || error) && (
+        <p class={error ? "field-error" : "help"} id={`${id}-help`}>
+          {error ?? help}
         </p>
       )}
     </div>

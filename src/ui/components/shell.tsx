@@ -18,6 +18,7 @@ interface ShellProps {
 export function Shell({ pages, page, args }: ShellProps) {
   const t = common();
   const { username = "", keyName = null } = session.value ?? {};
+  const nothing = keyName === null ? t.nothingOffered : t.nothingForKey;
   const who = keyName === null ? username : t.apiKey(keyName);
   return (
     <div class="shell">
@@ -57,7 +58,7 @@ export function Shell({ pages, page, args }: ShellProps) {
           <page.View key={segments.value.join("/")} args={args} />
         ) : (
           <PageFrame title={t.product}>
-            <p>{segments.value.length === 0 ? t.nothingOffered : t.notFound}</p>
+            <p>{segments.value.length === 0 ? nothing : t.notFound}</p>
           </PageFrame>
         )}
       </main>

@@ -13,6 +13,7 @@ export const common = dictionary(
     retry: "Try again",
     skip: "Skip to the content",
     notFound: "There is no such page.",
+    nothingForKey: "This API key has no right to any page. Log in with another one.",
     nothingOffered: "You have no right to any page. An admin with the right policywrite can change that.",
     cancel: "Cancel",
     close: "Close",
@@ -37,6 +38,8 @@ export const common = dictionary(
     retry: "Noch einmal versuchen",
     skip: "Zum Inhalt springen",
     notFound: "Diese Seite gibt es nicht.",
+    nothingForKey:
+      "Dieser API-Schlüssel hat zu keiner Seite das Recht. Melden Sie sich mit einem anderen an.",
     nothingOffered:
       "Sie haben zu keiner Seite das Recht. Ein Admin mit dem Recht policywrite kann das ändern.",
     cancel: "Abbrechen",

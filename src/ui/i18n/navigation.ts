@@ -5,6 +5,7 @@ export const navigation = dictionary(
   {
     mail: "Mail",
     people: "People",
+    gateways: "SMS gateways",
     settings: "Settings",
     policies: "Policies",
     admins: "Admins",
@@ -15,6 +16,7 @@ export const navigation = dictionary(
   {
     mail: "Nachrichten",
     people: "Personen",
+    gateways: "SMS-Gateways",
     settings: "Einstellungen",
     policies: "Richtlinien",
     admins: "Admins",

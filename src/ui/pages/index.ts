@@ -54,6 +54,18 @@ export const PAGES: readonly Page[] = [
     load: async () => (await import("./tokens.tsx")).TokensView,
   }),
   lazyPage({
+    name: "gateways",
+    label: () => navigation().gateways,
+    right: "smsgateway_read",
+    load: async () => (await import("./gateways.tsx")).GatewaysView,
+  }),
+  lazyPage({
+    name: "gateway",
+    parent: "gateways",
+    right: "smsgateway_write",
+    load: async () => (await import("./gateway.tsx")).GatewayView,
+  }),
+  lazyPage({
     name: "settings",
     label: () => navigation().settings,
     right: "configread",

@@ -133,7 +133,7 @@ export const SETTINGS = {
     "SEALPOST_WAKE",
     "poll",
     oneOf("poll", "bullmq", "cloudflare"),
-    "Notification of workers about queued mail. `poll`: immediate in the same process, each second in others; `bullmq`: by Redis; `cloudflare`: by Queues, only on Workers",
+    "Notification of workers about queued mail. `poll`: immediate in the same process, each second in others; `bullmq`: by Redis; `cloudflare`: by Queues, only on Workers with a libSQL server",
   ),
   pool: setting(
     "SEALPOST_POOL",

@@ -59,6 +59,7 @@ const RUN_BY: Readonly<Record<string, string | readonly (string | null)[]>> = {
   "docs/providers/sendgrid.md": PROVIDERS,
   "docs/providers/ses.md": PROVIDERS,
   "docs/queue.md": FILES,
+  "docs/scaling.md": [null],
   "docs/send.md": FILES,
   "docs/sign.md": FILES,
   "docs/start.md": START,

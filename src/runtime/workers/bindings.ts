@@ -15,7 +15,7 @@ const IGNORED = ["HOST", "PORT"];
 export function parseBindings(bindings: Bindings, place: "server" | "object" = "server"): Config {
   const config = parseConfig(textsOf(bindings));
   if (place === "server") assertRemoteDatabase(bindings.SEALPOST_DATABASE_URL, config);
-  else assertNoDatabase(bindings.SEALPOST_DATABASE_URL);
+  else assertWithinObject(bindings.SEALPOST_DATABASE_URL, config);
   if (config.keys.isEmpty) {
     throw invalidSetting(
       "SEALPOST_KEYS",
@@ -34,11 +34,17 @@ function assertRemoteDatabase(given: unknown, { databaseUrl }: Config): void {
   );
 }
 
-function assertNoDatabase(given: unknown): void {
-  if (given === undefined || given === "") return;
+function assertWithinObject(databaseUrl: unknown, { wake }: Config): void {
+  if (databaseUrl !== undefined && databaseUrl !== "") {
+    throw invalidSetting(
+      "SEALPOST_DATABASE_URL",
+      "SEALPOST_DATABASE_URL: this Worker has its database in a Durable Object; remove this binding, or build with `bun run build:workers:libsql`",
+    );
+  }
+  if (wake === "poll") return;
   throw invalidSetting(
-    "SEALPOST_DATABASE_URL",
-    "SEALPOST_DATABASE_URL: this Worker has its database in a Durable Object; remove this binding, or build with `bun run build:workers:libsql`",
+    "SEALPOST_WAKE",
+    "SEALPOST_WAKE: the alarm of the Durable Object sends queued mail; remove this binding, or build with `bun run build:workers:libsql`",
   );
 }
 

@@ -61,12 +61,15 @@ test("a deferred message is sent by the alarm when it is due, though workerd was
   expect(attempts).toHaveLength(2);
 });
 
-test("a database URL is rejected", async () => {
+test.each([
+  ["SEALPOST_DATABASE_URL", "https://db.example.org", "this Worker has its database in a Durable Object"],
+  ["SEALPOST_WAKE", "cloudflare", "the alarm of the Durable Object sends queued mail"],
+])("%s, which only the other build uses, is rejected", async (name, value, reason) => {
   const lines: string[] = [];
   await using other = await serveWorker({
     ...{ bundle, services: OBJECTS, onLine: (line: string) => lines.push(line) },
-    bindings: { ...bindings, SEALPOST_DATABASE_URL: "https://db.example.org" },
+    bindings: { ...bindings, [name]: value },
   });
   expect((await fetch(other.url)).status).toBe(503);
-  expect(lines.join()).toContain("this Worker has its database in a Durable Object");
+  expect(lines.join()).toContain(reason);
 });

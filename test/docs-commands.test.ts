@@ -40,7 +40,10 @@ const RUN_BY: Readonly<Record<string, string | readonly (string | null)[]>> = {
   "docs/api-keys.md": "test/flow/19-api-keys.test.ts",
   "docs/api.md": FILES,
   "docs/check.md": FILES,
-  "docs/cli.md": Array.from({ length: 4 }, () => "test/cli/page.test.ts"),
+  "docs/cli.md": [
+    ...["test/cli/page.test.ts", "test/cli/page.test.ts", "test/runtime/workers/operator.test.ts"],
+    ...["test/cli/page.test.ts", "test/cli/page.test.ts"],
+  ],
   "docs/deno.md": RUNTIMES,
   "docs/encryption.md": FILES,
   "docs/metrics.md": [FILES, RUNTIMES],

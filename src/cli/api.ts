@@ -35,7 +35,7 @@ export class ApiError extends Error {
 }
 
 /** Sends a request. @param path relative, without a slash before it */
-type Send = (path: string, init: RequestInit) => Promise<Response>;
+export type Send = (path: string, init: RequestInit) => Promise<Response>;
 
 const DOTS = [".", ".."];
 const envelopeSchema = v.object({

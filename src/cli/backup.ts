@@ -1,9 +1,11 @@
 import { Command } from "commander";
 import { parseConfig } from "../config.ts";
-import { backUp, restore } from "../runtime/local/backup.ts";
+import { backUp, restore, withBackup, writeBackup } from "../runtime/local/backup.ts";
 import { loadPlugins } from "../runtime/local/load-plugins.ts";
+import { restoreInto } from "../runtime/local/moves.ts";
 import { show } from "./output.ts";
-import { globalOptionsOf } from "./run.ts";
+import { remoteSource, remoteTarget } from "./remote-moves.ts";
+import { globalOptionsOf, operatorTasks } from "./run.ts";
 import { commandLineActor } from "./session.ts";
 
 const KEYS_REMARK =
@@ -23,10 +25,11 @@ export function backupCommand(): Command {
     .argument("<file>", "path of the copy; an existing file is never replaced")
     .option("--portable", "write a copy for any kind of database, as that of a database server always is")
     .action(async (file: string, { portable = false }: BackupOptions, command: Command) => {
-      const plugins = await loadPlugins(process.cwd());
-      const isPortable = await backUp(parseConfig(process.env), file, { portable, plugins });
+      const { url, json } = globalOptionsOf(command);
+      const isPortable =
+        url === undefined ? await backUpHere(file, portable) : await backUpFrom(command, url, file);
       const lines = [`The database is copied to ${file}`, KEYS_REMARK];
-      show({ json: { file, portable: isPortable }, lines }, globalOptionsOf(command).json);
+      show({ json: { file, portable: isPortable }, lines }, json);
     });
 }
 
@@ -37,12 +40,33 @@ export function restoreCommand(): Command {
     .argument("<file>", "path of the backup")
     .option("--replace", "replace an instance that has data; it is lost")
     .action(async (file: string, { replace = false }: RestoreOptions, command: Command) => {
-      const plugins = await loadPlugins(process.cwd());
-      const options = { replace, plugins, actor: commandLineActor("restore") };
-      const { place, held } = await restore(parseConfig(process.env), file, options);
+      const { url, json } = globalOptionsOf(command);
+      const { place, held } =
+        url === undefined ? await restoreHere(file, replace) : await restoreAt(command, url, file, replace);
       const lines = [`${place} is restored from ${file}`, KEYS_REMARK, ...heldLines(held)];
-      show({ json: { file: place, held }, lines }, globalOptionsOf(command).json);
+      show({ json: { file: place, held }, lines }, json);
     });
+}
+
+async function backUpHere(file: string, portable: boolean): Promise<boolean> {
+  return backUp(parseConfig(process.env), file, { portable, plugins: await loadPlugins(process.cwd()) });
+}
+
+async function backUpFrom(command: Command, url: string, file: string): Promise<true> {
+  await writeBackup(file, remoteSource(operatorTasks(command, url)));
+  return true;
+}
+
+async function restoreHere(file: string, replace: boolean) {
+  const plugins = await loadPlugins(process.cwd());
+  return restore(parseConfig(process.env), file, { replace, plugins, actor: commandLineActor("restore") });
+}
+
+async function restoreAt(command: Command, url: string, file: string, replace: boolean) {
+  const target = remoteTarget(operatorTasks(command, url));
+  const plugins = await loadPlugins(process.cwd());
+  const restored = await withBackup(file, plugins, (backup) => restoreInto(target, backup, { replace }));
+  return { place: new URL(url).host, ...restored };
 }
 
 /** The instance that was backed up may still send the same messages. */

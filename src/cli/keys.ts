@@ -1,9 +1,11 @@
 import { Command } from "commander";
+import type { RekeyResult } from "../access/rekey.ts";
+import { rotated } from "../http/backup-schema.ts";
 import { PLATFORM } from "../runtime/platform.ts";
 import { generateKey } from "../secrets/keyring.ts";
 import { show } from "./output.ts";
-import { globalOptionsOf, runOnDatabase } from "./run.ts";
-import { commandLineActor } from "./session.ts";
+import { globalOptionsOf, operatorTasks } from "./run.ts";
+import { commandLineActor, withInstance } from "./session.ts";
 
 const KEY_ID_BYTES = 4;
 
@@ -33,14 +35,26 @@ function rotateCommand(): Command {
     .description("Re-encrypt every secret with the first key; may be interrupted and run again")
     .option("--tokens", "void the tokens and codes that are outstanding, in servers started after it")
     .action(async ({ tokens = false }: RotateOptions, command: Command) => {
-      await runOnDatabase(command, async ({ services }) => {
-        if (tokens) await services.renewTokens(commandLineActor("keys rotate"));
-        const { resealed, current } = await services.rekey();
-        const lines = [
-          ...(tokens ? ["Restart every server now: until then it accepts the old tokens and codes"] : []),
-          `${resealed} re-encrypted with the first key, ${current} unchanged; the other keys can be removed`,
-        ];
-        return { json: { resealed, current }, lines };
-      });
+      const { url, json } = globalOptionsOf(command);
+      const { resealed, current } =
+        url === undefined ? await rotateHere(tokens) : await rotateAt(command, url, tokens);
+      const lines = [
+        ...(tokens ? ["Restart every server now: until then it accepts the old tokens and codes"] : []),
+        `${resealed} re-encrypted with the first key, ${current} unchanged; the other keys can be removed`,
+      ];
+      show({ json: { resealed, current }, lines }, json);
     });
+}
+
+function rotateHere(tokens: boolean): Promise<RekeyResult> {
+  return withInstance(async ({ services }) => {
+    if (tokens) await services.renewTokens(commandLineActor("keys rotate"));
+    return services.rekey();
+  });
+}
+
+async function rotateAt(command: Command, url: string, tokens: boolean): Promise<RekeyResult> {
+  const path = ["operator", "keys", "rotate"];
+  return (await operatorTasks(command, url).call({ method: "POST", path, body: { tokens }, value: rotated }))
+    .value;
 }

@@ -30,12 +30,15 @@ function createProgram(): Command {
     .description("Administers a Sealpost instance; it reads the same SEALPOST_* settings as the server")
     .version(VERSION)
     .option("--json", "print JSON: the value of the HTTP response")
-    .option("--url <base url>", "use the server at this URL, with the API key in SEALPOST_API_KEY")
+    .option(
+      "--url <base url>",
+      "use the server at this URL, with the API key in SEALPOST_API_KEY, or a Worker with its SEALPOST_KEYS",
+    )
     .option("--key-stdin", "read the API key from standard input instead")
     .showHelpAfterError()
     .configureHelp({ showGlobalOptions: true })
     .addCommand(needsDatabase(migrateCommand()))
-    .addCommand(needsDatabase(keysCommand()))
+    .addCommand(keysCommand())
     .addCommand(adminCommand())
     .addCommand(apiKeyCommand())
     .addCommand(serverCommand())
@@ -43,8 +46,8 @@ function createProgram(): Command {
     .addCommand(queueCommand())
     .addCommand(doctorCommand())
     .addCommand(needsDatabase(workerCommand()))
-    .addCommand(needsDatabase(backupCommand()))
-    .addCommand(needsDatabase(restoreCommand()));
+    .addCommand(backupCommand())
+    .addCommand(restoreCommand());
   inheritSettings(program);
   return program;
 }

@@ -5,7 +5,8 @@ import { isSafeUrl } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
 import { cliCommand } from "../runtime/platform.ts";
 import { internalsOf } from "../sealpost.ts";
-import { type Api, ApiError, createApi } from "./api.ts";
+import { type Api, ApiError, createApi, type Send } from "./api.ts";
+import { operatorKeys, signing } from "./operator.ts";
 import { type Output, show } from "./output.ts";
 import { commandLineActor, type Session, withInstance } from "./session.ts";
 import { readFirstLine } from "./stdin.ts";
@@ -86,18 +87,48 @@ async function adminIdOf({ admins }: Session["services"], name: AdminName): Prom
 }
 
 async function remoteApi(url: string, keyStdin: boolean): Promise<Api> {
-  if (!isSafeUrl(url)) throw new ApiError("--url: expected https://…, or http:// on a loopback address");
-  const base = url.endsWith("/") ? url : `${url}/`;
+  const base = baseOf(url);
+  const keys = keyStdin || process.env[KEY_NAME] ? null : operatorKeys();
+  if (keys !== null) return createApi(inFolder("operator/api/", signing(sendTo(base), base, keys)));
   const key = keyStdin ? await readFirstLine() : (process.env[KEY_NAME] ?? "");
   if (!API_KEY.test(key)) {
     const place = keyStdin ? "the first line of standard input" : KEY_NAME;
-    throw new ApiError(`Expected an API key in ${place}: "${cliCommand()} apikey create" prints one`);
+    throw new ApiError(
+      `Expected an API key in ${place}: "${cliCommand()} apikey create" prints one; for a Worker, SEALPOST_KEYS serves as well`,
+    );
   }
-  return createApi(async (path, { headers, ...init }) => {
+  const send = sendTo(base);
+  return createApi((path, { headers, ...init }) =>
+    send(path, { ...init, headers: { ...headers, authorization: `Bearer ${key}` } }),
+  );
+}
+
+/**
+ * Returns the tasks of the operator at a URL, for what no API key may do.
+ * @throws {ApiError} without keys in the environment.
+ */
+export function operatorTasks(command: Command, url: string): Api {
+  const base = baseOf(url);
+  const keys = operatorKeys();
+  if (keys !== null) return createApi(signing(sendTo(base), base, keys));
+  throw new ApiError(`"${actionOf(command)}" with --url needs the keys of that instance: set SEALPOST_KEYS`);
+}
+
+function baseOf(url: string): string {
+  if (!isSafeUrl(url)) throw new ApiError("--url: expected https://…, or http:// on a loopback address");
+  return url.endsWith("/") ? url : `${url}/`;
+}
+
+/** The signature covers the path with the folder, so it is added before. */
+function inFolder(folder: string, send: Send): Send {
+  return (path, init) => send(`${folder}${path}`, init);
+}
+
+function sendTo(base: string): Send {
+  return async (path, init) => {
     const response = await fetch(new URL(path, base), {
       ...init,
-      headers: { ...headers, authorization: `Bearer ${key}` },
-      // The key is for this URL only.
+      // The credential is for this URL only.
       redirect: "manual",
       signal: AbortSignal.timeout(REQUEST_MS),
     }).catch((cause) => {
@@ -106,7 +137,7 @@ async function remoteApi(url: string, keyStdin: boolean): Promise<Api> {
     const location = response.headers.get("location");
     if (location !== null) throw new ApiError(`${base} redirects to ${location}: give that URL`);
     return response;
-  });
+  };
 }
 
 /** Node has the reason in the cause. */

@@ -7,7 +7,7 @@ export type BackupValue =
   | string
   | number
   | { readonly integer: string }
-  | { readonly real: number | string }
+  | { readonly real: number | "Infinity" | "-Infinity" }
   | { readonly blob: string };
 /** The values of one row, in the order of the columns. */
 export type BackupRow = readonly BackupValue[];

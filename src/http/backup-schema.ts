@@ -17,7 +17,7 @@ const value = v.union([
 /** The values of one row. */
 export const backupRow = v.pipe(v.array(value), v.minLength(1), v.maxLength(100));
 
-const backupTable = v.object({
+export const backupTable = v.object({
   name,
   columns: v.pipe(v.array(name), v.minLength(1), v.maxLength(100)),
   rows: count,
@@ -38,3 +38,15 @@ export const tableLine = v.object({ table: name });
 
 /** The last line of a portable backup. */
 export const backupTrailer = v.object({ rows: count, sha256: hex });
+
+/** `POST /operator/backup`. */
+export const startedBackup = v.object({ id: v.string(), header: backupHeader });
+
+/** `POST /operator/backup/page`. */
+export const backupPage = v.object({ rows: v.array(backupRow), next: v.nullable(count) });
+
+/** `POST /operator/restore/finish`. */
+export const restored = v.object({ held: count });
+
+/** `POST /operator/keys/rotate`. */
+export const rotated = v.object({ resealed: count, current: count });

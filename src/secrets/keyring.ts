@@ -3,6 +3,13 @@ import { SealpostError } from "../errors.ts";
 
 /** AES-256. */
 const KEY_BYTES = 32;
+const HMAC = { name: "HMAC", hash: "SHA-256", length: 256 };
+const OPERATOR = {
+  name: "HKDF",
+  hash: "SHA-256",
+  salt: new Uint8Array(),
+  info: new TextEncoder().encode("sealpost operator key 1"),
+};
 const KEY_ID = /^[A-Za-z0-9_-]{1,32}$/;
 
 /** The keys that encrypt and decrypt secrets at rest. Their bytes cannot be read back. */
@@ -10,7 +17,7 @@ export class Keyring {
   /** The ID of every key; the first key encrypts. */
   readonly ids: readonly [string, ...string[]];
   readonly #bytes: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
-  readonly #keys = new Map<string, CryptoKey>();
+  readonly #keys = new Map<string, KeyPurposes>();
 
   constructor(first: KeyEntry, ...others: readonly KeyEntry[]) {
     this.ids = [first.id, ...others.map((entry) => entry.id)];
@@ -22,17 +29,39 @@ export class Keyring {
     return this.ids[0];
   }
 
-  /** @throws {SealpostError} `unsealable` if the ring has no key with this ID. */
+  /**
+   * Returns the key that encrypts and decrypts.
+   * @throws {SealpostError} `unsealable` if the ring has no key with this ID.
+   */
   async key(id: string): Promise<CryptoKey> {
+    return (await this.#imported(id)).sealing;
+  }
+
+  /**
+   * Derives the key that signs and verifies the calls of the operator (HKDF, RFC 5869).
+   * @throws {SealpostError} `unsealable` if the ring has no key with this ID.
+   */
+  async operatorKey(id: string): Promise<CryptoKey> {
+    const { derivation } = await this.#imported(id);
+    return crypto.subtle.deriveKey(OPERATOR, derivation, HMAC, false, ["sign", "verify"]);
+  }
+
+  async #imported(id: string): Promise<KeyPurposes> {
     const known = this.#keys.get(id);
     if (known) return known;
     const bytes = this.#bytes.get(id);
     if (bytes === undefined) throw new SealpostError("unsealable", `SEALPOST_KEYS has no key "${id}"`);
     // Cache the key, not its promise: on Workers, a request must not wait for a promise of another.
-    const key = await imported(bytes);
-    this.#keys.set(id, key);
-    return key;
+    const keys = await imported(bytes);
+    this.#keys.set(id, keys);
+    return keys;
   }
+}
+
+/** One key, imported for each of its purposes. */
+interface KeyPurposes {
+  readonly sealing: CryptoKey;
+  readonly derivation: CryptoKey;
 }
 
 interface KeyEntry {
@@ -82,8 +111,9 @@ function invalidKeys(problem: string): SealpostError {
   return new SealpostError("bad_setting", `SEALPOST_KEYS: ${problem}`, { parameter: "SEALPOST_KEYS" });
 }
 
-async function imported(bytes: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
-  const key = await crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
+async function imported(bytes: Uint8Array<ArrayBuffer>): Promise<KeyPurposes> {
+  const sealing = await crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
+  const derivation = await crypto.subtle.importKey("raw", bytes, "HKDF", false, ["deriveKey"]);
   bytes.fill(0);
-  return key;
+  return { sealing, derivation };
 }

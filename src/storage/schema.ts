@@ -298,3 +298,9 @@ export const oauthSignIn = sqliteTable(
   },
   (table) => [index("oauth_sign_in_expires_at").on(table.expiresAt)],
 );
+
+/** Nonces of calls with the operator key. */
+export const operatorNonce = sqliteTable("operator_nonce", {
+  nonce: text("nonce").primaryKey(),
+  expiresAt: integer("expires_at", { mode: "timestamp_ms" }).notNull(),
+});

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { openPortable } from "../../src/runtime/local/portable-file.ts";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { startSqld } from "../../tools/sqld.ts";
+import { bundleWorker, OBJECT_ENTRY } from "../../tools/workers/build.ts";
+import { OBJECTS, serveWorker } from "../../tools/workers/serve.ts";
 import { session } from "../fixtures/process/api.ts";
 import { type Environment, TEST_MS } from "../fixtures/process/child.ts";
 import { type Folder, temporaryFolder } from "../fixtures/process/folder.ts";
@@ -18,7 +20,8 @@ const KEYS = `moved:${Buffer.alloc(32, 7).toString("base64")}`;
 const ENV = { SEALPOST_ADMIN_PASSWORD: PASSWORD, SEALPOST_KEYS: KEYS };
 const KEY_FILE = join("data", "sealpost.keys");
 const FROM = { sender: "me@example.org", username: "me", password: "a password at the provider" };
-const QUEUED = 300;
+/** `LONG_TESTS=1`: as many as `npm run proof:moves` moves. */
+const QUEUED = process.env.LONG_TESTS === "1" ? 10_000 : 300;
 
 const cli = ({ path }: Folder, env: Environment, ...args: readonly string[]) =>
   runCli(args, { folder: path, env: { ...ENV, ...env } });
@@ -48,7 +51,7 @@ async function portableBackup(folder: Folder): Promise<string> {
   return join(folder.path, "copy.jsonl");
 }
 
-test("an instance moves from a file to a database server and back, and holds its queue until it is released", async () => {
+test("an instance moves from a file to an object, a database server and a file, and holds its queue until it is released", async () => {
   using start = temporaryFolder();
   using end = temporaryFolder();
   using data = temporaryFolder();
@@ -56,27 +59,40 @@ test("an instance moves from a file to a database server and back, and holds its
   const users = { me: FROM.password };
   await using smtp = await startSmtpServer({ users, script: { body } });
   const token = await filled(start, smtp.port);
+  const [, , , releasing = "", moving = ""] = await pageCommands("docs/operate.md");
+  const sealpostFile = join(start.path, "sealpost.jsonl");
+  const back = join(start.path, "back.jsonl");
+
+  const bindings = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
+  await using worker = await serveWorker({
+    bundle: await bundleWorker(OBJECT_ENTRY),
+    bindings,
+    services: OBJECTS,
+  });
+  const { origin } = worker.url;
+  const moved = await followCommands(moving.replace("https://sealpost.example.org", origin), start.path, {});
+  expect(moved.rest).toContain(`${QUEUED} queued messages are held`);
+  expect((statSync(sealpostFile).mode & 0o777).toString(8)).toBe("600");
+  expect(readFileSync(sealpostFile, "utf8")).not.toContain(FROM.password);
+  const inObject = await session(origin, token).call<{ readonly held: number }>("GET", "/mail/stats");
+  expect(inObject.body.result.value?.held).toBe(QUEUED);
+  expect(await cli(start, {}, "backup", back, "--url", origin)).toMatchObject({ code: 0, stderr: "" });
+
   await using sqld = await startSqld({ folder: data.path });
   const remote = { SEALPOST_DATABASE_URL: sqld.url };
-  const there = join(start.path, "sealpost.jsonl");
-  const back = join(start.path, "back.jsonl");
-  const [, , , releasing = "", moving = ""] = await pageCommands("docs/operate.md");
-  const moved = await followCommands(moving.replace("libsql://db.example.org", sqld.url), start.path, {});
-  expect(moved.rest).toContain(`${QUEUED} queued messages are held`);
-  expect((statSync(there).mode & 0o777).toString(8)).toBe("600");
-  expect(readFileSync(there, "utf8")).not.toContain(FROM.password);
-  expect(await cli(end, remote, "backup", back)).toMatchObject({ code: 0, stderr: "" });
-  expect(await cli(end, {}, "restore", back)).toMatchObject({ code: 0, stderr: "" });
+  expect(await cli(end, remote, "restore", back)).toMatchObject({ code: 0, stderr: "" });
+  const last = join(start.path, "last.jsonl");
+  expect(await cli(end, remote, "backup", last)).toMatchObject({ code: 0, stderr: "" });
+  expect(await cli(end, {}, "restore", last)).toMatchObject({ code: 0, stderr: "" });
   expect(readdirSync(join(end.path, "data"))).toEqual(["sealpost.db"]);
 
   await using server = await startSealpost({ folder: end.path, env: ENV });
   server.keepSecret(token);
   expect(server.process.stderr).toContain(`${QUEUED} queued messages are held, as after a restore`);
   const api = session(server.url, token);
-  expect(
-    (await api.call<boolean>("POST", "/smtpserver/office/send_test_email", { recipient: "new@example.net" }))
-      .body.result.value,
-  ).toBe(true);
+  const test = { recipient: "new@example.net" };
+  const sent = await api.call<boolean>("POST", "/smtpserver/office/send_test_email", test);
+  expect(sent.body.result.value).toBe(true);
   expect(smtp.messages.map(({ recipients }) => recipients)).toEqual([["new@example.net"]]);
   const status = await cli(end, {}, "queue", "status");
   expect(status.stdout).toContain(`${QUEUED} messages are held: "queue release" sends them`);

@@ -81,7 +81,7 @@ test.skipIf(!hasBash)("the commands of docs/cli.md work next to a running server
   await save("main", { server: variables.SERVER, sender: "app@example.org" });
   const key = { name: "cli", rights: ["smtpserver_read"] };
   const { body } = await call<{ readonly key: string }>("POST", "/apikey/", key);
-  const [, remote = "", sending = "", adding = ""] = await pageCommands("docs/cli.md");
+  const [, remote = "", , sending = "", adding = ""] = await pageCommands("docs/cli.md");
   const here = remote
     .replace("sp_…", body.result.value?.key ?? "")
     .replace("https://mail.example.org/sealpost", sealpost.url);

@@ -113,7 +113,9 @@ test("--url works with an API key alone, from a folder without a database", asyn
   const rotate = await remote("keys", "rotate");
   expect(rotate).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('"keys rotate" needs the database'),
+    stderr: expect.stringContaining(
+      `"keys rotate" with --url needs the keys of that instance: set SEALPOST_KEYS`,
+    ),
   });
   expect((await remote("apikey", "remove", listed[0].id)).code).toBe(0);
   expect((await remote("server", "list")).stderr).toMatch(/^sealpost: Authentication failure/);

@@ -6,7 +6,7 @@ import { adoptCopy } from "../../access/moves.ts";
 import type { Config } from "../../config.ts";
 import type { Plugin } from "../../contracts/plugin/definition.ts";
 import type { AuditActor } from "../../domain/audit.ts";
-import type { Restored, RestoreOptions } from "../../domain/backup.ts";
+import type { BackupSource, Restored, RestoreOptions } from "../../domain/backup.ts";
 import { Secret } from "../../domain/secret.ts";
 import { SealpostError } from "../../errors.ts";
 import { DatabaseFile } from "../../storage/local/database-file.ts";
@@ -43,9 +43,7 @@ export async function backUp(
 ): Promise<boolean> {
   const path = databasePath(config.databaseUrl);
   if (path === null) {
-    await withDatabase(config, (database) =>
-      writeNew(file, () => writePortable(sourceOf(database, plugins), file)),
-    );
+    await withDatabase(config, (database) => writeBackup(file, sourceOf(database, plugins)));
     return true;
   }
   if (await isEmptyFile(path)) throw noData(path);
@@ -59,6 +57,11 @@ export async function backUp(
     });
   });
   return portable;
+}
+
+/** Writes a portable backup to a new file. */
+export async function writeBackup(file: string, source: BackupSource): Promise<void> {
+  await writeNew(file, () => writePortable(source, file));
 }
 
 /**
@@ -100,7 +103,7 @@ export async function restore(
 }
 
 /** Opens a backup of either kind, so that its rows can be moved into any database. */
-async function withBackup<T>(
+export async function withBackup<T>(
   file: string,
   plugins: readonly Plugin[],
   work: (backup: PortableBackup) => Promise<T>,

@@ -43,9 +43,12 @@ export async function writePortable(source: BackupSource, file: string): Promise
   const { id, header } = await source.begin();
   try {
     await pipeline(Readable.from(withTrailer(linesOf(source, id, header))), createWriteStream(file));
-  } finally {
-    await source.end(id);
+  } catch (error) {
+    // An instance that is out of reach keeps its copy until the next backup.
+    await source.end(id).catch(() => undefined);
+    throw error;
   }
+  await source.end(id);
 }
 
 async function* linesOf(source: BackupSource, id: string, header: BackupHeader): AsyncGenerator<unknown> {

@@ -1,44 +1,57 @@
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config.ts";
+import { readPlugins } from "../../plugin/registry.ts";
 import { createSealpost, internalsOf, type Sealpost } from "../../sealpost.ts";
 import { createConfiguredAdmin } from "../configured-admin.ts";
 import { pluginsOf } from "../default-plugins.ts";
 import { sealpostOptionsOf } from "../options.ts";
 import { createWorkerDrivers, type PlaceDrivers } from "./drivers.ts";
 import { createOnce } from "./once.ts";
+import { createOperatorDoor } from "./operator.ts";
 import CONFIG from "./plugins.ts";
 import type { ScopedTransport } from "./transport.ts";
 
 const log = getLogger(["sealpost", "entry"]);
+/** Start of the paths of the command line. */
+const OPERATOR = "/operator/";
 
 /** The state that an isolate keeps between requests: finished values, no promise and no connection. */
 export interface WorkerInstance {
   readonly sealpost: Sealpost;
   readonly transport: ScopedTransport;
+  /** Handles a request, once the instance is ready. */
+  fetch(request: Request): Promise<Response>;
   /** Resolves when the instance has started. Every invocation awaits it. */
   ready(): Promise<void>;
 }
 
 /**
  * Creates an instance from its settings, without I/O.
+ * @param restart has later invocations create another one.
  * @throws {SealpostError} `bad_setting`.
  */
-export function createWorkerInstance(config: Config, place: PlaceDrivers): WorkerInstance {
+export function createWorkerInstance(
+  config: Config,
+  place: PlaceDrivers,
+  restart: () => void,
+): WorkerInstance {
   const drivers = createWorkerDrivers(config, place);
   const { transport } = drivers;
+  const plugins = pluginsOf(CONFIG);
   const sealpost = createSealpost({
     ...drivers,
     ...sealpostOptionsOf(config),
     defer: transport.defer,
     // Cloudflare names the client in a header of its own.
     trustedProxies: [],
-    plugins: pluginsOf(CONFIG),
+    plugins,
     // Static assets serve its files.
     ui: true,
   });
   // The router builds its table at the first match. Now, no request waits for it.
   sealpost.app.router.match("GET", "/");
-  const { prepare, services } = internalsOf(sealpost);
+  const inside = internalsOf(sealpost);
+  const { prepare, services } = inside;
   const warnOfMissing = async () => services.plugins.warnOfMissing();
   const ready = createOnce(async () => {
     // In parallel, because each costs round trips. A new database has no table of admins yet.
@@ -48,7 +61,10 @@ export function createWorkerInstance(config: Config, place: PlaceDrivers): Worke
     transport.afterResponse(warnOfMissing);
     if (!(await hadAdmin)) await createFirstAdmin(config, sealpost);
   });
-  return { sealpost, transport, ready };
+  const operate = createOperatorDoor({ ...drivers, ...inside, plugins: readPlugins(plugins), restart });
+  const fetch = async (request: Request) =>
+    new URL(request.url).pathname.startsWith(OPERATOR) ? operate(request) : sealpost.app.fetch(request, {});
+  return { sealpost, transport, fetch, ready };
 }
 
 async function hasAdmin(sealpost: Sealpost): Promise<boolean> {

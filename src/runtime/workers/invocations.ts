@@ -22,14 +22,16 @@ interface Invocations {
 /** Settings, and what creates an instance with them. */
 interface Plan {
   readonly config: Config;
-  readonly create: (config: Config) => WorkerInstance;
+  /** @param restart has later invocations create another instance. */
+  readonly create: (config: Config, restart: () => void) => WorkerInstance;
 }
 
 /** Creates an instance without I/O. If its settings are invalid, each invocation rejects. */
 export function createInvocations(bindings: Bindings, plan: (bindings: Bindings) => Plan): Invocations {
-  const { instance, error } = open(bindings, plan);
+  let opened = open();
   return {
     async inInvocation(context, timeMs, work) {
+      const { instance, error } = opened;
       if (instance === null) throw error;
       const { result, end } = instance.transport.run(async () => {
         await instance.ready();
@@ -39,26 +41,32 @@ export function createInvocations(bindings: Bindings, plan: (bindings: Bindings)
       return result;
     },
   };
+
+  function open(): Opened {
+    // For errors in the settings themselves, the log level included.
+    configureConsole("info");
+    try {
+      const { config, create } = plan(bindings);
+      configureConsole(config.log);
+      return { instance: create(config, restart), error: null };
+    } catch (error) {
+      return { instance: null, error };
+    }
+  }
+
+  function restart(): void {
+    const { instance } = opened;
+    opened = open();
+    // Its deliveries end; their outcomes concern rows that are no longer there.
+    void instance?.transport[Symbol.asyncDispose]().catch(() => undefined);
+  }
 }
+
+type Opened =
+  | { readonly instance: WorkerInstance; readonly error: null }
+  | { readonly instance: null; readonly error: unknown };
 
 /** Sends the queued mail that is due. */
 export function drain({ sealpost, transport }: WorkerInstance): Promise<void> {
   return transport.drainNow(internalsOf(sealpost).services.drain);
-}
-
-function open(
-  bindings: Bindings,
-  plan: (bindings: Bindings) => Plan,
-):
-  | { readonly instance: WorkerInstance; readonly error: null }
-  | { readonly instance: null; readonly error: unknown } {
-  // For errors in the settings themselves, the log level included.
-  configureConsole("info");
-  try {
-    const { config, create } = plan(bindings);
-    configureConsole(config.log);
-    return { instance: create(config), error: null };
-  } catch (error) {
-    return { instance: null, error };
-  }
 }

@@ -42,13 +42,14 @@ export class Sealpost extends DurableObject implements Served {
     super(ctx, bindings);
     this.#invocations = createInvocations(bindings, () => ({
       config: parseBindings(bindings, "object"),
-      create: (config) => {
-        const instance = createWorkerInstance(config, {
+      create: (config, restart) => {
+        const place = {
           database: this.#database,
           isObject: true,
           scrypt: this.#frontScrypt.scrypt,
           maxHashes: MAX_HASHES,
-        });
+        } as const;
+        const instance = createWorkerInstance(config, place, restart);
         const { work } = internalsOf(instance.sealpost).services.plugins;
         this.#pluginWork = work;
         this.#changesWork = changesOf(work.plugins);
@@ -70,8 +71,8 @@ export class Sealpost extends DurableObject implements Served {
 
   async serve(request: Request, scrypt?: Scrypt): Promise<Response> {
     try {
-      return await this.#run(WORK_MS, ({ sealpost }) =>
-        this.#frontScrypt.run(scrypt, async () => sealpost.app.fetch(request, {})),
+      return await this.#run(WORK_MS, (instance) =>
+        this.#frontScrypt.run(scrypt, () => instance.fetch(request)),
       );
     } catch (error) {
       return unavailable(error);

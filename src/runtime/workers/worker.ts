@@ -22,10 +22,11 @@ const log = getLogger(["sealpost", "entry"]);
 /** Created while the isolate starts, when no request waits yet. Every response reports invalid settings. */
 const { inInvocation } = createInvocations(env, (bindings) => ({
   config: parseBindings(bindings),
-  create: (config) => {
+  create: (config, restart) => {
     const authToken = config.databaseToken.reveal();
     const database = openRemoteDatabase({ url: config.databaseUrl, authToken });
-    return createWorkerInstance(config, { database, queue: bindings[QUEUE], objects: bindings[OBJECTS] });
+    const place = { database, queue: bindings[QUEUE], objects: bindings[OBJECTS] };
+    return createWorkerInstance(config, place, restart);
   },
 }));
 
@@ -34,7 +35,7 @@ export default {
   /** Handles a request. Work that it starts continues if the client disconnects. */
   async fetch(request: Request, _bindings: Bindings, context: InvocationContext): Promise<Response> {
     try {
-      return await inInvocation(context, REQUEST_MS, ({ sealpost }) => sealpost.app.fetch(request, {}));
+      return await inInvocation(context, REQUEST_MS, (instance) => instance.fetch(request));
     } catch (error) {
       return unavailable(error);
     }

@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import type { Database, WriteStatement } from "../../contracts/database.ts";
+import { HOLD_MS } from "../../domain/queued-mail.ts";
 import { createOutboxRepository } from "../outbox.ts";
 import type { QueueSummary } from "../outbox-statements.ts";
 
@@ -48,14 +49,17 @@ export function createQueueClock(database: Database): QueueClock {
       const at = now.getTime();
       return [
         write.run(
-          sql`UPDATE mail SET due_at = ${at}, updated_at = ${at} WHERE state = 'sending' AND due_at > ${at}`,
+          sql`UPDATE mail SET due_at = ${at}, updated_at = ${at}
+            WHERE state = 'sending' AND due_at > ${at} AND due_at < ${HOLD_MS}`,
         ),
         write.run(sql`UPDATE server_health SET open_until = ${at}, probe = NULL WHERE probe IS NOT NULL`),
       ];
     },
 
     async nextAt(now) {
-      const [sending] = await read.all(sql`SELECT 1 FROM mail WHERE state = 'sending' LIMIT 1`);
+      const [sending] = await read.all(
+        sql`SELECT 1 FROM mail WHERE state = 'sending' AND due_at < ${HOLD_MS} LIMIT 1`,
+      );
       const times = await Promise.all((await listQueues()).map((queue) => nextInQueue(queue, now)));
       return Math.min(sending === undefined ? Number.POSITIVE_INFINITY : now + WHILE_SENDING_MS, ...times);
     },

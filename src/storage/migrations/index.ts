@@ -12,6 +12,7 @@ import signIns from "./0011_oauth_sign_ins.sql" with { type: "text" };
 import smimePss from "./0012_smime_pss.sql" with { type: "text" };
 import smimeEncrypt from "./0013_smime_encrypt.sql" with { type: "text" };
 import apiKey from "./0014_api_key.sql" with { type: "text" };
+import operatorNonce from "./0015_operator_nonce.sql" with { type: "text" };
 
 /** Every migration in order. A published one is never edited. */
 export const MIGRATIONS = [
@@ -29,4 +30,5 @@ export const MIGRATIONS = [
   { name: "0012_smime_pss", sql: smimePss },
   { name: "0013_smime_encrypt", sql: smimeEncrypt },
   { name: "0014_api_key", sql: apiKey },
+  { name: "0015_operator_nonce", sql: operatorNonce },
 ] as const;

@@ -25,10 +25,15 @@ export function readRow(row: Readonly<Record<string, unknown>>, columns: readonl
 function backupValueOf(kind: string | undefined, value: unknown): BackupValue {
   if (value === null || value === undefined) return null;
   if (kind === "b") return { blob: bytesOf(value).toBase64() };
-  // Infinity has no form in JSON.
-  if (kind === "r") return { real: Number.isFinite(value) ? Number(value) : String(value) };
+  if (kind === "r") return { real: realOf(Number(value)) };
   if (kind === "i") return typeof value === "string" ? { integer: value } : Number(value);
   return String(value);
+}
+
+/** JSON has no infinity. */
+function realOf(value: number): number | "Infinity" | "-Infinity" {
+  if (Number.isFinite(value)) return value;
+  return value > 0 ? "Infinity" : "-Infinity";
 }
 
 /** Returns the value as an expression that has its kind in every database. */

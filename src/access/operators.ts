@@ -1,0 +1,125 @@
+import type { Database } from "../contracts/database.ts";
+import type { Platform } from "../contracts/platform.ts";
+import { type AuditActor, auditEntry } from "../domain/audit.ts";
+import { clientNetwork } from "../domain/network.ts";
+import {
+  MAX_CALL_AGE_SECONDS,
+  type OperatorCall,
+  parseCredential,
+  signedText,
+} from "../domain/operator-call.ts";
+import { SealpostError } from "../errors.ts";
+import type { Keyring } from "../secrets/keyring.ts";
+import { createAuditRepository } from "../storage/audit-log.ts";
+import { createOperatorNonceRepository } from "../storage/operator-nonces.ts";
+import { createRateLimitRepository } from "../storage/rate-limits.ts";
+import { assertWithin } from "./rate-limit.ts";
+
+/** As for the login of one admin from one network. */
+const MAX_FAILURES = 10;
+const WINDOW_SECONDS = 600;
+const MINUTE_MS = 60_000;
+
+/** A call that came in, without what its credential says. */
+export type IncomingCall = Omit<OperatorCall, "time" | "nonce" | "bodyHash"> & {
+  /** `Authorization` of the request. */
+  readonly credential: string;
+  /** IP address of the client. Empty if it is unknown. */
+  readonly client: string;
+};
+
+/** Verifies calls that are signed with the operator key. */
+interface Operators {
+  /** @throws {SealpostError} `too_many_tries` after ten failures from the network of a client in ten minutes. */
+  assertWithinLimit(client: string): Promise<void>;
+  /**
+   * Verifies the signature of a call, and that it is new.
+   * @param record the audit row of the call, without who calls; `null` for a part of an earlier one.
+   * @returns the name of the operator in the audit log.
+   * @throws {SealpostError} `bad_token`, the same for every reason.
+   */
+  verify(
+    call: IncomingCall,
+    body: Uint8Array<ArrayBuffer>,
+    record: (Pick<AuditActor, "action"> & { readonly info: string }) | null,
+  ): Promise<string>;
+}
+
+export function createOperators(deps: {
+  readonly database: Database;
+  readonly keyring: Keyring;
+  readonly platform: Platform;
+}): Operators {
+  const { database, keyring, platform } = deps;
+  const nonces = createOperatorNonceRepository(database);
+  const rateLimits = createRateLimitRepository(database);
+  const audit = createAuditRepository(database);
+
+  /** Returns the credential if its signature and its time are right. */
+  async function authenticate(call: IncomingCall, body: Uint8Array<ArrayBuffer>, now: Date) {
+    const credential = parseCredential(call.credential);
+    if (credential === null || !keyring.ids.includes(credential.keyId)) return null;
+    const { time, nonce, signature, keyId } = credential;
+    const bodyHash = new Uint8Array(await crypto.subtle.digest("SHA-256", body)).toHex();
+    const text = new TextEncoder().encode(signedText({ ...call, bodyHash, time, nonce }));
+    // Compares in constant time.
+    const isSigned = await crypto.subtle.verify("HMAC", await keyring.operatorKey(keyId), signature, text);
+    const isCurrent = Math.abs(now.getTime() / 1_000 - time) <= MAX_CALL_AGE_SECONDS;
+    return isSigned && isCurrent ? credential : null;
+  }
+
+  async function reject({ client, method }: IncomingCall, now: Date): Promise<never> {
+    const limit = limitOf(client);
+    const actor = {
+      action: `operator ${method}`,
+      administrator: "",
+      realm: "",
+      client,
+      policies: "",
+      requestId: "",
+    };
+    const entry = auditEntry(actor, now, { success: false, info: "bad_token" });
+    const minute = Math.floor(now.getTime() / MINUTE_MS);
+    await database.commit([rateLimits.consume(limit, now), audit.count(entry, `${limit.key} ${minute}`)]);
+    throw new SealpostError(
+      "bad_token",
+      "Authentication failure. The signature of the operator is not valid",
+    );
+  }
+
+  return {
+    async assertWithinLimit(client) {
+      const limits = [limitOf(client)];
+      const [windows] = await database.commit([rateLimits.windows(limits)]);
+      assertWithin(limits, windows, platform.now());
+    },
+
+    async verify(call, body, record) {
+      const now = platform.now();
+      const credential = await authenticate(call, body, now);
+      if (credential === null) return reject(call, now);
+      const administrator = `operator key ${credential.keyId}`;
+      const { client } = call;
+      const actor = {
+        action: record?.action ?? "",
+        administrator,
+        realm: "",
+        client,
+        policies: "",
+        requestId: "",
+      };
+      const entry = auditEntry(actor, now, { success: true, info: record?.info ?? "" });
+      const [, used] = await database.commit([
+        nonces.prune(now),
+        nonces.use(credential.nonce, now),
+        ...(record === null ? [] : [audit.insertIfChanged(entry)]),
+      ]);
+      return used.rowsAffected > 0 ? administrator : reject(call, now);
+    },
+  };
+}
+
+function limitOf(client: string) {
+  const network = client === "" ? "unknown" : clientNetwork(client);
+  return { key: `operator:${network}`, max: MAX_FAILURES, windowSeconds: WINDOW_SECONDS };
+}

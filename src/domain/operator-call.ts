@@ -1,0 +1,53 @@
+/** A request by which the operator uses an instance elsewhere. Everything here is signed. */
+export interface OperatorCall {
+  readonly method: string;
+  /** Host and port as in the URL, so that another instance with the same keys does not accept the call. */
+  readonly host: string;
+  /** Path and query. */
+  readonly path: string;
+  /** Headers that change the meaning, by {@link SIGNED_HEADERS}; empty if the request does not have one. */
+  readonly headers: readonly string[];
+  /** SHA-256 of the body, in hex. */
+  readonly bodyHash: string;
+  /** Seconds since the Unix epoch. */
+  readonly time: number;
+  /** Random, and used once. */
+  readonly nonce: string;
+}
+
+/** The credential of a call, in `Authorization`. */
+interface OperatorCredential extends Pick<OperatorCall, "time" | "nonce"> {
+  readonly keyId: string;
+  /** HMAC-SHA-256. */
+  readonly signature: Uint8Array<ArrayBuffer>;
+}
+
+/** Names of the headers that an instance passes on to the route. */
+export const SIGNED_HEADERS = ["content-type", "if-match", "if-none-match", "idempotency-key"] as const;
+export const NONCE_BYTES = 16;
+/** Largest difference of the clocks, in seconds. */
+export const MAX_CALL_AGE_SECONDS = 300;
+
+const SCHEME = "Sealpost-Operator";
+const CREDENTIAL = new RegExp(
+  `^${SCHEME} key="([\\w-]{1,32})", time="(\\d{1,12})", nonce="([0-9a-f]{${2 * NONCE_BYTES}})", signature="([0-9a-f]{64})"$`,
+  "i",
+);
+
+/** Returns the text that is signed. */
+export function signedText(call: OperatorCall): string {
+  const { method, host, path, headers, bodyHash, time, nonce } = call;
+  // JSON keeps the fields apart; joined strings could be ambiguous.
+  return JSON.stringify([SCHEME, 1, method, host, path, headers, bodyHash, time, nonce]);
+}
+
+export function formatCredential({ keyId, time, nonce, signature }: OperatorCredential): string {
+  return `${SCHEME} key="${keyId}", time="${time}", nonce="${nonce}", signature="${signature.toHex()}"`;
+}
+
+/** Returns `null` for any other text. */
+export function parseCredential(text: string): OperatorCredential | null {
+  const [, keyId, time, nonce, signature] = CREDENTIAL.exec(text) ?? [];
+  if (keyId === undefined || nonce === undefined || signature === undefined) return null;
+  return { keyId, time: Number(time), nonce: nonce.toLowerCase(), signature: Uint8Array.fromHex(signature) };
+}

@@ -1,0 +1,124 @@
+import { createBackupSource, createRestoreTarget } from "../../access/moves.ts";
+import { createOperators, type IncomingCall } from "../../access/operators.ts";
+import type { SealpostApp } from "../../app.ts";
+import type { Database } from "../../contracts/database.ts";
+import { auditEntry } from "../../domain/audit.ts";
+import { canonicalIp } from "../../domain/network.ts";
+import { SIGNED_HEADERS } from "../../domain/operator-call.ts";
+import { SealpostError } from "../../errors.ts";
+import { createOperatorTasks, MAX_OPERATOR_BODY_BYTES } from "../../http/operator.ts";
+import type { PluginSet } from "../../plugin/registry.ts";
+import type { Keyring } from "../../secrets/keyring.ts";
+import type { Services } from "../../services.ts";
+import { createAuditRepository } from "../../storage/audit-log.ts";
+import { MIGRATIONS } from "../../storage/migrations/index.ts";
+import { createSealedRepository } from "../../storage/sealed-values.ts";
+import type { Operator } from "../../wire/guard.ts";
+import { PLATFORM as platform } from "../platform.ts";
+import { errorResponse } from "./unavailable.ts";
+
+/** Calls that belong to one that was audited when it began. */
+const PARTS = ["/operator/backup/page", "/operator/backup/end", "/operator/restore/rows"];
+const API = "/operator/api/";
+/** Part of a path that an audit row shows. */
+const MAX_PATH_CHARACTERS = 200;
+
+/** The instance that an operator uses, and its database. */
+interface OperatorDoorDeps {
+  readonly services: Pick<Services, "rekey" | "renewTokens">;
+  operatorApp(operator: Operator): Pick<SealpostApp, "fetch">;
+  readonly database: Database;
+  readonly keyring: Keyring;
+  readonly plugins: Pick<PluginSet, "migrations" | "sealed">;
+  /** Starts the instance again, with what the database has now. */
+  readonly restart: () => void;
+}
+
+/** Handles the calls of the operator: each is signed with a key that follows from `SEALPOST_KEYS`. */
+export function createOperatorDoor(deps: OperatorDoorDeps): (request: Request) => Promise<Response> {
+  const operators = createOperators({ ...deps, platform });
+
+  async function handle(request: Request): Promise<Response> {
+    const { method } = request;
+    const url = new URL(request.url);
+    const call: IncomingCall = {
+      method,
+      host: url.host,
+      path: url.pathname + url.search,
+      headers: SIGNED_HEADERS.map((name) => request.headers.get(name) ?? ""),
+      credential: request.headers.get("authorization") ?? "",
+      client: canonicalIp(request.headers.get("cf-connecting-ip") ?? "") ?? "",
+    };
+    await operators.assertWithinLimit(call.client);
+    const body = await bodyOf(request);
+    const action = actionOf(method, url.pathname);
+    const info = `${method} ${url.pathname}`.slice(0, MAX_PATH_CHARACTERS);
+    const record = PARTS.includes(url.pathname) ? null : { action, info };
+    const administrator = await operators.verify(call, body, record);
+    const operator: Operator = {
+      actor: { action, administrator, realm: "", client: call.client, policies: "" },
+      principal: { adminId: "", username: administrator, realm: "", generation: 0, apiKey: null },
+    };
+    const isApi = url.pathname.startsWith(API);
+    const passed = new Request(new URL(isApi ? `/${call.path.slice(API.length)}` : call.path, url).href, {
+      method,
+      // Nothing that is not signed.
+      headers: Object.fromEntries(
+        SIGNED_HEADERS.map((name, index) => [name, call.headers[index] ?? ""]).filter(
+          ([, value]) => value !== "",
+        ),
+      ),
+      ...(body.length > 0 && { body }),
+      signal: request.signal,
+    });
+    const app = isApi ? deps.operatorApp(operator) : tasksOf(operator);
+    return app.fetch(passed, {});
+  }
+
+  function tasksOf(operator: Operator) {
+    const { database, keyring, services, restart } = deps;
+    const { rekey, renewTokens } = services;
+    const { migrations, sealed } = deps.plugins;
+    const audit = createAuditRepository(database);
+    const backup = createBackupSource({
+      database,
+      platform,
+      sealed: createSealedRepository(database, sealed),
+    });
+    const restore = createRestoreTarget({
+      database,
+      keyring,
+      platform,
+      migrations: [...MIGRATIONS, ...migrations],
+      audit: (now) => [
+        audit.insert(auditEntry({ ...operator.actor, requestId: "" }, now, { success: true })),
+      ],
+    });
+    return createOperatorTasks({ platform, backup, restore, rekey, renewTokens, restart }, operator);
+  }
+
+  return (request) => handle(request).catch(rejected);
+}
+
+/** @throws any error that is not for the caller. */
+function rejected(error: unknown): Response {
+  if (!(error instanceof SealpostError)) throw error;
+  const { retryAfterSeconds } = error;
+  return errorResponse(error, {
+    ...(error.status === 401 && { "WWW-Authenticate": "Sealpost-Operator" }),
+    ...(retryAfterSeconds !== null && { "Retry-After": String(retryAfterSeconds) }),
+  });
+}
+
+/** @throws {SealpostError} `too_large` */
+async function bodyOf(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+  const body = new Uint8Array(await request.arrayBuffer());
+  if (body.length <= MAX_OPERATOR_BODY_BYTES) return body;
+  throw new SealpostError("too_large", `The body is larger than ${MAX_OPERATOR_BODY_BYTES} bytes`);
+}
+
+/** The name in the audit log, such as `operator POST /admin`: without names, which the row of the change has. */
+function actionOf(method: string, path: string): string {
+  const [first = ""] = path.slice((path.startsWith(API) ? API : "/operator/").length).split("/");
+  return `operator ${method} /${first.replaceAll(/[^\w.-]/g, "").slice(0, 20)}`;
+}

@@ -1,0 +1,235 @@
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { formatCredential, SIGNED_HEADERS, signedText } from "../../../src/domain/operator-call.ts";
+import { parseKeyring } from "../../../src/secrets/keyring.ts";
+import { bundleWorker, OBJECT_ENTRY } from "../../../tools/workers/build.ts";
+import { OBJECTS, serveWorker } from "../../../tools/workers/serve.ts";
+import { logIn, request } from "../../fixtures/process/api.ts";
+import type { Environment } from "../../fixtures/process/child.ts";
+import { temporaryFolder } from "../../fixtures/process/folder.ts";
+import { followCommands, pageCommands } from "../../fixtures/process/page.ts";
+import { runCli, startSealpost } from "../../fixtures/process/sealpost.ts";
+import {
+  ADMIN,
+  bindingsFor,
+  KEYS,
+  PASSWORD,
+  startDatabase,
+  startWorker,
+  TEST_MS,
+} from "./fixtures/sealpost.ts";
+
+setDefaultTimeout(TEST_MS);
+
+const bundle = await bundleWorker(OBJECT_ENTRY);
+const bindings = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
+const start = (more: Environment = {}) =>
+  serveWorker({ bundle, bindings: { ...bindings, ...more }, services: OBJECTS });
+const worker = await start();
+const { origin } = worker.url;
+const folder = temporaryFolder();
+afterAll(async () => {
+  await worker[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+});
+
+const cli = (args: readonly string[], env: Environment = { SEALPOST_KEYS: KEYS }, url = origin) =>
+  runCli([...args, "--url", url], { folder: folder.path, env });
+
+/** A signed call, of which a test changes a part. */
+async function signed(
+  changes: {
+    readonly method?: string;
+    readonly path?: string;
+    readonly host?: string;
+    readonly keys?: string;
+    readonly body?: string;
+    readonly age?: number;
+    readonly headers?: Readonly<Record<string, string>>;
+  } = {},
+) {
+  const {
+    method = "GET",
+    path = "/operator/api/admin/",
+    keys = KEYS,
+    body = "",
+    age = 0,
+    headers = {},
+  } = changes;
+  const keyring = parseKeyring(keys);
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(body));
+  const call = {
+    ...{ method, path, host: changes.host ?? worker.url.host },
+    headers: SIGNED_HEADERS.map((name) => headers[name] ?? ""),
+    bodyHash: new Uint8Array(digest).toHex(),
+    time: Math.floor(Date.now() / 1_000) - age,
+    nonce: crypto.getRandomValues(new Uint8Array(16)).toHex(),
+  };
+  const keyId = keyring.sealingId;
+  const text = new TextEncoder().encode(signedText(call));
+  const signature = new Uint8Array(await crypto.subtle.sign("HMAC", await keyring.operatorKey(keyId), text));
+  return formatCredential({ ...call, keyId, signature });
+}
+
+const call = (authorization: string, init: RequestInit = {}, path = "/operator/api/admin/") =>
+  request<unknown>(origin + path, { ...init, headers: { ...init.headers, authorization } });
+
+describe("the command line with the keys of a Worker", () => {
+  test("uses its API with every right, and each call is in the audit log", async () => {
+    const added = await cli(["admin", "add", "second"]);
+    expect(added).toMatchObject({ code: 0, stderr: "" });
+    const password = added.stdout.split(": ")[1]?.trim() ?? "";
+    expect(await logIn(origin, "second", password)).toBeDefined();
+    expect((await cli(["admin", "list"])).stdout).toContain("second");
+    expect(await cli(["admin", "disable", "second"])).toMatchObject({ code: 0 });
+    expect((await cli(["queue", "status"])).stdout).toContain("No message waits");
+    const api = await logIn(origin, ADMIN, PASSWORD);
+    const rows = (await api.audit()).filter(({ administrator }) => administrator === "operator key test");
+    expect(rows.map(({ action }) => action)).toContain("operator GET /admin");
+    expect(rows.map(({ info }) => info)).toContain("POST /operator/api/admin/second");
+  });
+
+  test("works by the commands of docs/cli.md", async () => {
+    const [, , commands = ""] = await pageCommands("docs/cli.md");
+    const here = commands.replaceAll("https://sealpost.example.org", origin);
+    const { rest } = await followCommands(here, folder.path, { SEALPOST_KEYS: KEYS });
+    expect(rest).toContain("Password of anna: ");
+    rmSync(join(folder.path, "sealpost.jsonl"));
+  });
+
+  test("reaches a Worker on a database server, too, but no server", async () => {
+    await using sqld = await startDatabase();
+    await using other = await startWorker(bindingsFor(sqld.url));
+    const env = { SEALPOST_KEYS: KEYS };
+    expect((await cli(["admin", "list"], env, other.origin)).stdout).toContain("admin");
+    const file = join(folder.path, "libsql.jsonl");
+    expect(await cli(["backup", file], env, other.origin)).toMatchObject({ code: 0, stderr: "" });
+    rmSync(file);
+    using data = temporaryFolder();
+    await using server = await startSealpost({ folder: data.path, env });
+    const rejected = await cli(["admin", "list"], env, server.url);
+    expect(rejected.stderr).toContain("takes no operator key, as only Workers do: set SEALPOST_API_KEY");
+  });
+
+  test("re-encrypts the secrets, and voids tokens at once", async () => {
+    const api = await logIn(origin, ADMIN, PASSWORD);
+    const rotated = await cli(["keys", "rotate", "--tokens"]);
+    expect(rotated.stdout).toContain("0 re-encrypted with the first key");
+    expect((await api.call("GET", "/admin/")).status).toBe(401);
+    expect((await (await logIn(origin, ADMIN, PASSWORD)).call("GET", "/admin/")).status).toBe(200);
+  });
+
+  test("says what to do with keys of another instance, without keys, and at a server that is no Worker", async () => {
+    const other = { SEALPOST_KEYS: `test:${Buffer.alloc(32, 1).toString("base64")}` };
+    expect((await cli(["admin", "list"], other)).stderr).toContain(
+      "SEALPOST_KEYS needs a key of that instance",
+    );
+    expect((await cli(["backup", "none.jsonl"], {})).stderr).toContain("set SEALPOST_KEYS");
+    expect((await cli(["queue", "status"], {})).stderr).toContain(
+      "for a Worker, SEALPOST_KEYS serves as well",
+    );
+    expect(readdirSync(folder.path)).toEqual([]);
+  });
+});
+
+describe("a call of the operator", () => {
+  test("is accepted once", async () => {
+    const authorization = await signed();
+    expect((await call(authorization)).status).toBe(200);
+    expect((await call(authorization)).status).toBe(401);
+  });
+
+  test("with anything else than what was signed is rejected, always in the same words", async () => {
+    await using strict = await start();
+    const at = strict.url.host;
+    const wrong: readonly (readonly [authorization: string, init?: RequestInit, path?: string])[] = [
+      [""],
+      ["Sealpost-Operator"],
+      [await signed({ host: at, age: 400 })],
+      [await signed({ host: at, age: -400 })],
+      [await signed({ host: at, keys: `other:${Buffer.alloc(32, 7).toString("base64")}` })],
+      [await signed({ host: "other.example.org" })],
+      [await signed({ host: at }), { method: "POST" }],
+      [await signed({ host: at }), {}, "/operator/api/admin/?realm=x"],
+      [await signed({ host: at, method: "POST" }), { method: "POST", body: "{}" }],
+    ];
+    const texts = new Set<string>();
+    for (const [authorization, init, path = "/operator/api/admin/"] of wrong) {
+      const { status, body } = await request(strict.url.origin + path, {
+        ...init,
+        headers: { authorization },
+      });
+      texts.add(JSON.stringify([status, body.result, body.detail]));
+    }
+    expect([...texts]).toEqual([
+      JSON.stringify([
+        401,
+        {
+          status: false,
+          error: {
+            code: 4304,
+            message: "Authentication failure. The signature of the operator is not valid",
+          },
+        },
+        null,
+      ]),
+    ]);
+    const last = await request(`${strict.url.origin}/operator/api/admin/`, {
+      headers: { authorization: "" },
+    });
+    expect(last.status).toBe(401);
+    const limited = await request(`${strict.url.origin}/operator/api/admin/`, {
+      headers: { authorization: await signed({ host: at }) },
+    });
+    expect(limited.status).toBe(429);
+  });
+
+  test("passes on only headers that are signed", async () => {
+    const api = await logIn(origin, ADMIN, PASSWORD);
+    await api.save("kept", { server: "mail.example.org" });
+    const path = "/operator/api/smtpserver/kept";
+    const body = JSON.stringify({ server: "other.example.org" });
+    const type = { "content-type": "application/json" };
+    const wanted = await signed({ method: "POST", path, body, headers: { ...type, "if-none-match": "*" } });
+    expect((await call(wanted, { method: "POST", body, headers: type }, path)).status).toBe(401);
+    const again = await signed({ method: "POST", path, body, headers: { ...type, "if-none-match": "*" } });
+    const init = { method: "POST", body, headers: { ...type, "if-none-match": "*" } };
+    expect((await call(again, init, path)).status).toBe(412);
+  });
+
+  test("with parameters of another kind is 905", async () => {
+    const path = "/operator/restore/rows";
+    const body = JSON.stringify({ id: "x'; DROP TABLE admin", table: {}, rows: [] });
+    const headers = { "content-type": "application/json" };
+    const authorization = await signed({ method: "POST", path, body, headers });
+    const rejected = await call(authorization, { method: "POST", body, headers }, path);
+    expect([rejected.status, rejected.body.result.error?.message]).toEqual([
+      400,
+      "ERR905: Invalid parameter: id: expected the ID of a backup or a restore",
+    ]);
+  });
+});
+
+test("an instance moves out of an object and into another, where a token goes on at once", async () => {
+  const api = await logIn(origin, ADMIN, PASSWORD);
+  await api.save("moved", {
+    server: "mail.example.org",
+    username: "u",
+    password: "a secret of the provider",
+  });
+  const file = join(folder.path, "object.jsonl");
+  expect(await cli(["backup", file])).toMatchObject({ code: 0, stderr: "" });
+  await using other = await start();
+  const restored = await cli(["restore", file], { SEALPOST_KEYS: KEYS }, other.url.origin);
+  expect(restored).toMatchObject({ code: 0, stderr: "" });
+  const { body } = await request<Record<string, { readonly password: string }>>(
+    `${other.url.origin}/smtpserver/`,
+    { headers: { Authorization: api.token } },
+  );
+  expect(body.result.value?.moved?.password).toBe("a secret of the provider");
+  const again = await cli(["restore", file], { SEALPOST_KEYS: KEYS }, other.url.origin);
+  expect(again.stderr).toContain("This instance has data (smtp_server)");
+  const replaced = await cli(["restore", file, "--replace"], { SEALPOST_KEYS: KEYS }, other.url.origin);
+  expect(replaced).toMatchObject({ code: 0, stderr: "" });
+});

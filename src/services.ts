@@ -22,6 +22,7 @@ import { createMailServices, type MailServices } from "./mail/services.ts";
 import type { Submit } from "./mail/submission.ts";
 import type { DrainBudget } from "./mail/worker/dispatcher.ts";
 import type { LeaseTimes } from "./mail/worker/leases.ts";
+import { createSharedDrain, type QueueWorker } from "./mail/worker/queue-worker.ts";
 import { BackgroundWork, type RunInBackground } from "./plugin/background.ts";
 import { reroutedEvent } from "./plugin/events.ts";
 import { createRegistry, type PluginSet, type Registry, readPlugins } from "./plugin/registry.ts";
@@ -76,6 +77,8 @@ export type Drain = (options: DrainBudget) => Promise<void>;
 
 /** Sends queued mail where work and connections belong to an invocation, as on Workers. */
 export interface InvocationDrains {
+  /** Whether invocations share connections, as in a Durable Object. A drain then joins the one that is going on. Default: `false`. */
+  readonly isShared?: boolean | undefined;
   /** Drains in the invocation that queued a message, as far as it has time. Asking again before it starts changes nothing. */
   afterwards(drain: Drain): void | Promise<void>;
   /** Drains in an invocation of its own, which has this much time, in milliseconds. */
@@ -160,8 +163,9 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
   const secrets = createInstanceSecrets(shared);
   const access = createAccessServices({ ...shared, tokenSeconds, auditDays, tokenKey: secrets.tokenKey });
   const background = new BackgroundWork(drivers.defer);
+  const drainMail = mailDrainOf(drivers, () => createWorker());
   const drain: Drain = async (budget) => {
-    await Promise.all([createWorker().drain(budget), plugins.work.drain(boundsOf(budget))]);
+    await Promise.all([drainMail(budget), plugins.work.drain(boundsOf(budget))]);
   };
   const wake = wakeOf(drivers, drain);
   const routing = createRouting(epoch, pluginSet, () => plugins);
@@ -245,6 +249,11 @@ async function prepare(deps: {
   const held = waiting?.held ?? 0;
   if (held === 0) return;
   log.warning("{held} queued messages are held, as after a restore: queue release sends them", { held });
+}
+
+/** Creates the drain of queued mail. */
+function mailDrainOf({ drains }: Drivers, createWorker: () => QueueWorker): Drain {
+  return drains?.isShared ? createSharedDrain(createWorker) : (budget) => createWorker().drain(budget);
 }
 
 /** Returns the bounds of the plugins' work in a drain. */

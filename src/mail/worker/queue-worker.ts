@@ -79,6 +79,18 @@ export class QueueWorker {
     stopRenewing();
   }
 
+  /**
+   * Lets a drain that has not ended also send what is due now. Resolves when that is claimed.
+   * @param budget bounds the rest of the drain, if it ends later than the drain's own.
+   * @returns `null` if the drain has ended.
+   */
+  join(budget: DrainBudget): Promise<void> | null {
+    const current = this.#dispatcher.budget;
+    if (this.#onIdle === null || current === null) return null;
+    if (budget.endsMs > current.endsMs) this.#dispatcher.budget = { ...current, endsMs: budget.endsMs };
+    return this.poll();
+  }
+
   /** Polls for due messages; simultaneous calls share a poll. Resolves when those that are due, and have room, are claimed. */
   poll(): Promise<void> {
     if (this.#isStopped) return Promise.resolve();
@@ -125,6 +137,7 @@ export class QueueWorker {
 
   async #stop(): Promise<void> {
     this.#isStopped = true;
+    this.#onIdle = null;
     this.#dispatcher.stop();
     clearTimeout(this.#timer);
     await this.#polling;
@@ -137,6 +150,23 @@ export class QueueWorker {
   }
 
   #reportIdle(): void {
-    if (!this.#polling && this.#dispatcher.isIdle) this.#onIdle?.();
+    if (this.#polling || !this.#dispatcher.isIdle) return;
+    this.#onIdle?.();
+    this.#onIdle = null;
   }
+}
+
+/**
+ * Creates a drain for a process whose drains share connections. While one goes on, the next ones join it: a message that a
+ * slow server holds up then delays no other, and no definition gets more attempts than it has connections.
+ */
+export function createSharedDrain(createWorker: () => QueueWorker): QueueWorker["drain"] {
+  let current: QueueWorker | null = null;
+  return async (budget) => {
+    const joined = current?.join(budget);
+    if (joined) return joined;
+    const worker = createWorker();
+    current = worker;
+    await worker.drain(budget);
+  };
 }

@@ -73,7 +73,7 @@ export function createWorkerDrivers(
     transport,
     http,
     blockedPorts: [RELAY_PORT],
-    drains: drainsOf(transport),
+    drains: { ...drainsOf(transport), isShared: isObject },
     ...(wake && { wake }),
     platform,
     tracer: createWorkersTracer(),

@@ -5,6 +5,10 @@ import { createInvocationTransport, type ScopedTransport, type WorkerSmtpOptions
 
 /** A Durable Object may have six connections at a time; requests for tokens and to mail APIs need one. */
 const CONNECTIONS = 5;
+/** One connection is left for other definitions, if the server of one does not reply. */
+const CONNECTIONS_PER_KEY = 4;
+/** The next message of each connection waits in the transport. A silent server leaves places for other definitions. */
+const MAX_CONCURRENT = 2 * CONNECTIONS;
 /** An object with an open connection stays in memory, which costs more than the next message saves. */
 const IDLE_MS = 60_000;
 /** The platform ends an alarm after 15 minutes. Four times a \`timeout\` of up to 150 s is less. */
@@ -12,8 +16,8 @@ const MESSAGE_TIMEOUT_MS = 600_000;
 
 /** Bounds of the connections in one Durable Object. */
 export const OBJECT_POOL: NonNullable<SmtpTransportOptions["pool"]> = {
-  connections: CONNECTIONS,
-  maxConnections: CONNECTIONS,
+  connections: CONNECTIONS_PER_KEY,
+  maxConnections: CONNECTIONS_PER_KEY,
   maxConnectionsInAll: CONNECTIONS,
   idleMs: IDLE_MS,
 };
@@ -31,7 +35,7 @@ export function createObjectTransport(options: WorkerSmtpOptions, apis: ApiDeps)
   return createInvocationTransport({
     name: transport.name,
     messageTimeoutMs: MESSAGE_TIMEOUT_MS,
-    maxConcurrent: CONNECTIONS,
+    maxConcurrent: MAX_CONCURRENT,
     open: () => transport,
     async close() {
       // The connections serve the next request.

@@ -16,6 +16,8 @@ import { unavailable } from "./unavailable.ts";
 /** The time that a request or an alarm has for mail: an alarm is ended after 15 minutes. */
 const WORK_MS = 14 * 60_000;
 const DAY_MS = 24 * 3_600_000;
+/** An alarm waits this long for its work, which then goes on, so that it does not hold up the next alarm. */
+const ALARM_MS = 2_000;
 /** Wait before the next alarm after one that failed. */
 const AFTER_FAILURE_MS = 60_000;
 /** Requests that wait for a password hash of their front. Each front has a thread of its own. */
@@ -83,13 +85,14 @@ export class Sealpost extends DurableObject implements Served {
   async alarm(): Promise<void> {
     this.#alarmAt = Number.POSITIVE_INFINITY;
     // The platform gives up an alarm that fails seven times, so none may fail.
-    const failed = await this.#run(WORK_MS, (instance) => this.#work(instance)).then(
+    const work = this.#run(WORK_MS, (instance) => this.#work(instance)).then(
       () => false,
       (error) => {
         log.error("The work of an alarm failed: {error}", { error });
         return true;
       },
     );
+    const failed = await within(ALARM_MS, work, false);
     await this.#arm(failed ? AFTER_FAILURE_MS : 0);
   }
 
@@ -132,6 +135,17 @@ export class Sealpost extends DurableObject implements Served {
   #setAlarm(at: number): Promise<void> {
     this.#alarmAt = at;
     return this.ctx.storage.setAlarm(at);
+  }
+}
+
+/** Returns the result of the work, or another value after this time. */
+async function within<T>(timeMs: number, work: Promise<T>, otherwise: T): Promise<T> {
+  const late = Promise.withResolvers<T>();
+  const timer = setTimeout(late.resolve, timeMs, otherwise);
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -71,7 +71,7 @@ interface WorkerTransportOptions extends ConnectByNameOptions {
 }
 
 /** The SMTP transport of Workers without its bounds. */
-export type WorkerSmtpOptions = Pick<SmtpTransportOptions, "connect" | "ehloName" | "now">;
+export type WorkerSmtpOptions = Pick<SmtpTransportOptions, "connect" | "ehloName" | "now" | "clock">;
 
 /** Bounds of the transport of one invocation. */
 type InvocationBounds = Required<Pick<SmtpTransportOptions, "pool" | "totalTimeoutMs" | "endsMs">>;

@@ -59,3 +59,69 @@ test("drain() keeps the lease while the last recipients are in flight, so that e
   expect(recipients).toHaveLength(RECIPIENTS);
   expect(new Set(recipients).size).toBe(RECIPIENTS);
 });
+
+/** An instance whose drains share a worker, and whose messages to `slow.example.org` wait until the test continues them. */
+async function sharedInstance() {
+  const [hosts, reached, opened] = [
+    [] as string[],
+    Promise.withResolvers<void>(),
+    Promise.withResolvers<void>(),
+  ];
+  const transport: Transport = {
+    name: "gate",
+    async send({ server }) {
+      hosts.push(server.host);
+      if (server.host === "slow.example.org") {
+        reached.resolve();
+        await opened.promise;
+      }
+      return ACCEPTED;
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  const drains = { isShared: true, afterwards: () => undefined, within: () => Promise.resolve() };
+  const instance = await testInstance({ transport, drains });
+  const drain = () => {
+    const { signal } = new AbortController();
+    return instance.services.drain({ signal, endsMs: Number.POSITIVE_INFINITY, messageTimeoutMs: 0 });
+  };
+  return { instance, hosts, reached: reached.promise, open: opened.resolve, drain };
+}
+
+test("a shared drain sends what is due during another one, and does not wait for the slow messages of that", async () => {
+  const { instance, hosts, reached, open, drain } = await sharedInstance();
+  await using _ = instance;
+  await queue(instance, "slow", 1);
+  const first = drain();
+  await reached;
+  await queue(instance, "b", 1);
+  await drain();
+  open();
+  await first;
+  expect(hosts).toEqual(["slow.example.org", "b.example.org"]);
+});
+
+test("shared drains give a definition no more attempts than it has connections", async () => {
+  const { instance, hosts, reached, open, drain } = await sharedInstance();
+  await using _ = instance;
+  await queue(instance, "slow", RECIPIENTS);
+  const first = drain();
+  await reached;
+  await Promise.all([drain(), drain(), drain()]);
+  // As many as `max_connections`.
+  expect(hosts).toHaveLength(5);
+  open();
+  await first;
+  expect(hosts).toHaveLength(RECIPIENTS);
+});
+
+test("a shared drain after the end of another one sends", async () => {
+  const { instance, hosts, open, drain } = await sharedInstance();
+  await using _ = instance;
+  open();
+  for (const name of ["slow", "b", "c"]) {
+    await queue(instance, name, 1);
+    await drain();
+  }
+  expect(hosts).toEqual(["slow.example.org", "b.example.org", "c.example.org"]);
+});

@@ -158,6 +158,45 @@ test("a changed password is used for the next message", async () => {
   expect(server.logins.map(({ isAccepted }) => isAccepted)).toEqual([true, false, true]);
 });
 
+test("a definition whose server does not reply leaves a connection for the others", async () => {
+  await using other = await startSmtpServer();
+  const silent = await startSmtpServer();
+  const reached = Promise.withResolvers<void>();
+  silent.script("body", (peer, accept) => {
+    mis.stall()(peer, accept);
+    if (silent.connections.length === 4) reached.resolve();
+  });
+  await saveFor("silent", silent);
+  await saveFor("other", other);
+  const sendings = Array.from({ length: 8 }, () => send("silent"));
+  await reached.promise;
+  expect((await send("other")).value).toBe(true);
+  expect(silent.connections).toHaveLength(4);
+  await silent[Symbol.asyncDispose]();
+  await Promise.all(sendings);
+});
+
+test("a retry is not held up by the delivery of another alarm, whose server does not reply", async () => {
+  const later = mis.reply("450 4.2.0 Try again");
+  const silent = await startSmtpServer({ script: { rcpt: mis.times(1, later) } });
+  await using other = await startSmtpServer({ script: { rcpt: mis.times(1, later) } });
+  const reached = Promise.withResolvers<void>();
+  silent.script("body", (peer, accept) => {
+    mis.stall()(peer, accept);
+    reached.resolve();
+  });
+  const message = { recipient: MAIL.recipient, enqueue_job: true };
+  await saveFor("silent-later", silent);
+  await saveFor("other-later", other);
+  await api.call("POST", "/smtpserver/silent-later/send_test_email", message);
+  // The second attempt is that of an alarm.
+  await reached.promise;
+  await api.call("POST", "/smtpserver/other-later/send_test_email", message);
+  await other.untilAccepted(1);
+  expect(silent.openSockets).toBe(1);
+  await silent[Symbol.asyncDispose]();
+});
+
 test("an object that ends with open connections sends the next message by new ones", async () => {
   await using server = await startSmtpServer();
   await saveFor("ended", server);

@@ -13,8 +13,8 @@ const WORK_MS = 14 * MINUTE_MS;
 const now = () => new Date();
 const connect = createHttpConnect({ connect: createConnectByName(POLICY), ...POLICY });
 const apis = { http: createFetchClient(POLICY), connect, now };
-const makeTransport = () =>
-  createObjectTransport({ connect: createConnectByName(POLICY), ehloName: "client.test", now }, apis);
+const OPTIONS = { connect: createConnectByName(POLICY), ehloName: "client.test", now };
+const makeTransport = () => createObjectTransport(OPTIONS, apis);
 
 describe("createObjectTransport()", () => {
   test("keeps a connection for the next invocation, and closes it when it is disposed of", async () => {
@@ -41,6 +41,24 @@ describe("createObjectTransport()", () => {
     expect([server.messages.length, server.openSockets]).toEqual([20, 5]);
   });
 
+  test("closes a connection after a minute without a message", async () => {
+    const timers: { readonly ms: number; readonly call: () => void }[] = [];
+    const clock = {
+      nowMs: () => 0,
+      after(ms: number, call: () => void) {
+        timers.push({ ms, call });
+        return () => undefined;
+      },
+    };
+    await using server = await startSmtpServer();
+    await using transport = createObjectTransport({ ...OPTIONS, clock }, apis);
+    await transport.run(() => sendTo(transport, serverAt(server.port)), WORK_MS).result;
+    expect(timers.map(({ ms }) => ms)).toEqual([MINUTE_MS]);
+    timers[0]?.call();
+    await server.closed();
+    expect(server.connections[0]?.commands.at(-1)).toBe("QUIT");
+  });
+
   test("gives a delivery four times the timeout of its definition, up to ten minutes", async () => {
     await using server = await startSmtpServer();
     await using transport = makeTransport();
@@ -52,11 +70,11 @@ describe("createObjectTransport()", () => {
     expect((await send(300_000, 9.9 * MINUTE_MS)).successful).toBe(false);
   });
 
-  test("a drain has the same bound, and as many attempts as connections", async () => {
+  test("a drain has the same bound, and for each connection one more attempt that waits for it", async () => {
     await using transport = makeTransport();
     const work = () =>
       transport.drainNow(async ({ messageTimeoutMs, maxConcurrent }) => {
-        expect([messageTimeoutMs, maxConcurrent]).toEqual([10 * MINUTE_MS, 5]);
+        expect([messageTimeoutMs, maxConcurrent]).toEqual([10 * MINUTE_MS, 10]);
       });
     await transport.run(work, WORK_MS).result;
   });

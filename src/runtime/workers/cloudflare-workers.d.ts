@@ -15,6 +15,8 @@ declare module "cloudflare:workers" {
         setAlarm(at: number): Promise<void>;
       };
       waitUntil(promise: Promise<unknown>): void;
+      /** Runs work while the object receives no event. An exception ends the object. */
+      blockConcurrencyWhile<T>(work: () => Promise<T>): Promise<T>;
     };
   }
 

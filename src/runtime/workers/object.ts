@@ -10,7 +10,6 @@ import { FRONT, type Served } from "./front.ts";
 import { FrontScrypt } from "./front-scrypt.ts";
 import { createWorkerInstance, type WorkerInstance } from "./instance.ts";
 import { createInvocations, drain } from "./invocations.ts";
-import { createOnce } from "./once.ts";
 import { unavailable } from "./unavailable.ts";
 
 /** The time that a request or an alarm has for mail: an alarm is ended after 15 minutes. */
@@ -37,7 +36,7 @@ export class Sealpost extends DurableObject implements Served {
   #hasNewWork = true;
   #changesWork = changesOf([]);
   #pluginWork: Pick<PluginWork, "nextAt"> | null = null;
-  #abandoned: Promise<unknown> | null = null;
+  #isStarted = false;
   #prunedAt = 0;
 
   constructor(ctx: DurableObject["ctx"], bindings: Bindings) {
@@ -55,20 +54,28 @@ export class Sealpost extends DurableObject implements Served {
         const { work } = internalsOf(instance.sealpost).services.plugins;
         this.#pluginWork = work;
         this.#changesWork = changesOf(work.plugins);
-        return { ...instance, ready: createOnce(() => this.#start(instance)) };
+        return { ...instance, ready: () => this.#start(instance) };
       },
     }));
   }
 
-  /** Starts the instance. The object is the only worker, so nothing that is leased yet is being sent. */
+  /** Starts the instance unless it has started. Meanwhile the object receives nothing else. */
   async #start(instance: WorkerInstance): Promise<void> {
-    await instance.ready();
-    // Once, even if a slow start runs twice: later leases are its own.
-    this.#abandoned ??= this.#database.commit(this.#clock.abandonLeases(new Date()));
-    await this.#abandoned.catch((error) => {
-      this.#abandoned = null;
-      throw error;
+    if (this.#isStarted) return;
+    const failed = await this.ctx.blockConcurrencyWhile(async () => {
+      try {
+        if (this.#isStarted) return null;
+        await instance.ready();
+        // The object is the only worker, so nothing that is leased yet is being sent.
+        await this.#database.commit(this.#clock.abandonLeases(new Date()));
+        this.#isStarted = true;
+        return null;
+      } catch (error) {
+        // Thrown in here, it would end the object, and the response would not show it.
+        return { error };
+      }
     });
+    if (failed) throw failed.error;
   }
 
   async serve(request: Request, scrypt?: Scrypt): Promise<Response> {

@@ -61,6 +61,14 @@ test("a deferred message is sent by the alarm when it is due, though workerd was
   expect(attempts).toHaveLength(2);
 });
 
+test("requests that arrive while the object starts all wait for its start", async () => {
+  await using fresh = await start();
+  const requests = Array.from({ length: 20 }, () => fetch(new URL("/readyz", fresh.url)));
+  const statuses = (await Promise.all(requests)).map(({ status }) => status);
+  expect(statuses).toEqual(Array.from(statuses, () => 200));
+  expect((await logIn(fresh.url.origin, ADMIN, PASSWORD)).token).not.toBeEmpty();
+});
+
 test.each([
   ["SEALPOST_DATABASE_URL", "https://db.example.org", "this Worker has its database in a Durable Object"],
   ["SEALPOST_WAKE", "cloudflare", "the alarm of the Durable Object sends queued mail"],

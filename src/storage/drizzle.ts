@@ -1,10 +1,14 @@
 import type { Client, InArgs, InStatement, InValue, ResultSet } from "@libsql/client";
-import { is, Param, Placeholder, type Query } from "drizzle-orm";
+import { Column, is, Param, Placeholder, type Query } from "drizzle-orm";
 import { DrizzleQueryError } from "drizzle-orm/errors";
 import { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 import { type LibSQLPreparedQuery, LibSQLSession } from "drizzle-orm/libsql/session";
 import type { ExtractTablesWithRelations } from "drizzle-orm/relations";
-import { type PreparedQueryConfig, SQLiteAsyncDialect } from "drizzle-orm/sqlite-core";
+import {
+  type PreparedQueryConfig,
+  type SelectedFieldsOrdered,
+  SQLiteAsyncDialect,
+} from "drizzle-orm/sqlite-core";
 import type { BoundStatement, PrepareStatement, Statement } from "../contracts/database.ts";
 
 type NoSchema = Record<string, never>;
@@ -42,12 +46,49 @@ class PlainErrorSession extends LibSQLSession<NoSchema, ExtractTablesWithRelatio
     ...parameters: Parameters<LibSQLSession<NoSchema, NoSchema>["prepareQuery"]>
   ): LibSQLPreparedQuery<T> {
     const query = super.prepareQuery<T>(...parameters);
+    const columns = columnsOf(parameters[1]);
+    if (columns !== null)
+      query.mapAllResult = (result, isFromBatch) => {
+        const rows = (isFromBatch ? (result as ResultSet).rows : result) as ResultSet["rows"];
+        return rows.map((row) => toObject(columns, row));
+      };
     query.run = unwrapped(query.run.bind(query));
     query.all = unwrapped(query.all.bind(query));
     query.get = unwrapped(query.get.bind(query));
     query.values = unwrapped(query.values.bind(query));
     return query;
   }
+}
+
+interface NamedColumn {
+  readonly name: string;
+  readonly column: Column;
+}
+
+/** Returns the columns of a flat selection; `null` for any other, which Drizzle maps itself. */
+function columnsOf(fields: SelectedFieldsOrdered | undefined): readonly NamedColumn[] | null {
+  if (fields === undefined) return null;
+  const columns: NamedColumn[] = [];
+  for (const { path, field } of fields) {
+    const [name] = path;
+    if (name === undefined || path.length > 1 || !is(field, Column)) return null;
+    columns.push({ name, column: field });
+  }
+  return columns;
+}
+
+/** Does what Drizzle does for a row of columns, which it looks at once more for every cell. */
+function toObject(
+  columns: readonly NamedColumn[],
+  row: ArrayLike<unknown>,
+): Readonly<Record<string, unknown>> {
+  const values: Record<string, unknown> = {};
+  for (const [index, { name, column }] of columns.entries()) {
+    const cell = row[index];
+    const value = cell instanceof ArrayBuffer ? Buffer.from(cell) : cell;
+    values[name] = value === null ? null : column.mapFromDriverValue(value);
+  }
+  return values;
 }
 
 type Values = Record<string, unknown>;

@@ -7,6 +7,7 @@ import { benchEnqueue, benchEnqueueGrowth } from "./enqueue.ts";
 import { benchList } from "./list.ts";
 import { benchMailStats } from "./mail-stats.ts";
 import { benchMemory } from "./memory.ts";
+import { benchObject, benchObjectCold, benchObjectLogin, benchObjectQueue } from "./object.ts";
 import { benchObjectMail } from "./object-mail.ts";
 import { print } from "./result.ts";
 import { benchScale } from "./scale.ts";
@@ -22,6 +23,10 @@ for (const bench of [
   benchDeno,
   benchWorkersList,
   benchWorkersCold,
+  benchObject,
+  benchObjectQueue,
+  benchObjectCold,
+  benchObjectLogin,
   benchObjectMail,
   benchSign,
   () => benchEncrypt("rsa"),

@@ -18,11 +18,16 @@ const LONG_SUITES = [
 
 afterAll(stopObjects);
 
-test("a Durable Object opens its own database: migrations, shared commits and searches", async () => {
-  expect(await openWithinObject()).toMatchObject({
+test("a Durable Object opens its own database: migrations, shared commits and searches, and marks of its changes", async () => {
+  const { marks, ...opened } = await openWithinObject();
+  expect(opened).toMatchObject({
     applied: MIGRATIONS.map(({ name }) => name),
     page: { total: 1, entries: [{ number: 2, identifier: "b", recipient: "Ann@example.org" }] },
+    // A statement that has changed no row is left out.
+    committed: ["DELETE FROM audit WHERE number = 2"],
   });
+  const [before, written, read] = marks;
+  expect([written === before, read === written]).toEqual([false, true]);
 });
 
 test(

@@ -78,6 +78,10 @@ export class Sealpost extends DurableObject implements Served {
     if (failed) throw failed.error;
   }
 
+  fetch(request: Request): Promise<Response> {
+    return this.serve(request);
+  }
+
   async serve(request: Request, scrypt?: Scrypt): Promise<Response> {
     try {
       return await this.#run(WORK_MS, (instance) =>

@@ -28,11 +28,12 @@ const GROUP_COMMIT = { maxStatements: 500, maxWaitMs: 5_000 };
 /** Texts, names in quotes and comments, in which a question mark is no parameter; and parameters. */
 const PIECES = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|\/\*[\s\S]*?\*\/|\?/g;
 const COMMENT = /^(?:--|\/\*)/;
+const READ = /^\s*(?:SELECT|VALUES|PRAGMA|EXPLAIN)\b/i;
 
 /**
  * Opens the database inside a Durable Object. It has one thread and no other user, so nothing waits for a lock. A commit
  * resolves before it is durable, but no response and no byte on a socket leaves the object until it is.
- * @param onCommit called with the texts of the statements, at the end of their transaction.
+ * @param onCommit called with the texts of the statements that may have changed rows, at the end of their transaction.
  * @example
  * ```ts
  * class Store extends DurableObject {
@@ -46,7 +47,17 @@ export function openObjectDatabase(storage: ObjectStorage, onCommit?: OnCommit):
 
 /** Connects to the database inside a Durable Object. */
 export function connectObject(storage: ObjectStorage, onCommit: OnCommit = () => undefined): Connections {
-  const textOf = (statement: InStatement) => (typeof statement === "string" ? statement : statement.sql);
+  let isClosed = false;
+  /** Changes with every commit, as the object is the only one. */
+  let changes = 0;
+  const finish = (statements: readonly InStatement[], results: readonly ResultSet[]) => {
+    const all = statements.map((statement, at) => ({ sql: textOf(statement), result: results[at] }));
+    const writes = all.filter(({ sql }) => !READ.test(sql));
+    if (writes.length > 0) changes++;
+    // Rows that a statement returns may be those that it has changed.
+    const effective = writes.filter(({ result }) => result?.rowsAffected !== 0 || result.columns.length > 0);
+    if (effective.length > 0) onCommit(effective.map(({ sql }) => sql));
+  };
   const commit = (statements: readonly InStatement[]) =>
     storage.transactionSync(() => {
       const results = statements.map((statement, index) => {
@@ -57,14 +68,13 @@ export function connectObject(storage: ObjectStorage, onCommit: OnCommit = () =>
         }
       });
       // Last, because a statement that fails undoes the others.
-      onCommit(statements.map(textOf));
+      finish(statements, results);
       return results;
     });
-  let isClosed = false;
   const client: StatementClient = {
     async execute(statement: InStatement) {
       const result = execute(storage, statement);
-      onCommit([textOf(statement)]);
+      finish([statement], [result]);
       return result;
     },
     batch: async (statements) =>
@@ -83,11 +93,16 @@ export function connectObject(storage: ObjectStorage, onCommit: OnCommit = () =>
         throw localError(withResultCode(error));
       }
     },
+    changeMark: () => String(changes),
     async close() {
       isClosed = true;
     },
   };
   return { kind: "local", reader: connection, writer: connection, groupCommit: GROUP_COMMIT };
+}
+
+function textOf(statement: InStatement): string {
+  return typeof statement === "string" ? statement : statement.sql;
 }
 
 function execute({ sql: storage }: ObjectStorage, statement: InStatement): ResultSet {

@@ -1,0 +1,216 @@
+import { join } from "node:path";
+import { startSmtpServer } from "../src/testing/smtp/index.ts";
+import { temporaryFolder } from "../test/fixtures/process/folder.ts";
+import { NO_SQLD, startCountedDatabase } from "../test/fixtures/round-trips.ts";
+import { bundleWorker, LIBSQL_ENTRY, OBJECT_ENTRY } from "../tools/workers/build.ts";
+import { OBJECTS, type Services, serveWorker } from "../tools/workers/serve.ts";
+import { fill } from "./list.ts";
+import { authorized, logIn, PASSWORD } from "./process.ts";
+import { repeat } from "./repeat.ts";
+import { type BenchResult, median, print } from "./result.ts";
+
+const ROUNDS = 7;
+const CALLS = 60;
+const CLIENTS = 8;
+const MESSAGES = 10;
+const COLD_STARTS = 9;
+const LOGINS = 12;
+const DATABASE_MS = 5;
+
+const KEYS = `bench:${Buffer.alloc(32, 1).toString("base64")}`;
+const BINDINGS = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
+const LIST = "/smtpserver/";
+const DEFINITION = JSON.stringify({ server: "mail.example.org", sender: "app@example.org" });
+
+/** One build of the Worker in workerd, with 100 definitions. */
+interface Subject {
+  readonly origin: string;
+  readonly token: string;
+}
+
+/** The build with an object, and the one for a libSQL server, in the same run. */
+interface Arena extends AsyncDisposable {
+  readonly object: Subject;
+  readonly libsql: Subject;
+}
+
+async function startArena(delayMs: number): Promise<Arena> {
+  await using stack = new AsyncDisposableStack();
+  const proxy = stack.use(await startCountedDatabase());
+  const object = stack.use(
+    await serveWorker({ bundle: await bundleWorker(OBJECT_ENTRY), bindings: BINDINGS, services: OBJECTS }),
+  );
+  const libsql = stack.use(
+    await serveWorker({
+      bundle: await bundleWorker(LIBSQL_ENTRY),
+      bindings: { ...BINDINGS, SEALPOST_DATABASE_URL: proxy.url },
+    }),
+  );
+  const filled = async ({ url: { origin } }: { readonly url: URL }): Promise<Subject> => ({
+    origin,
+    token: await fill(origin),
+  });
+  const subjects = { object: await filled(object), libsql: await filled(libsql) };
+  proxy.delayMs = delayMs;
+  const running = stack.move();
+  return { ...subjects, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+}
+
+async function call({ origin, token }: Subject, path: string, body?: string): Promise<void> {
+  const response = await authorized(origin + path, token, body);
+  const text = await response.text();
+  if (!response.ok) throw new Error(text);
+}
+
+/** Returns how many times as fast the object is, by the medians of all measurements in rounds that alternate. */
+async function compare(
+  arena: Arena,
+  perRound: number,
+  measure: (subject: Subject, at: number) => Promise<number>,
+): Promise<{ readonly ratio: number; readonly detail: string }> {
+  const times = { object: [] as number[], libsql: [] as number[] };
+  for (let round = 0; round < ROUNDS; round++) {
+    for (let at = 0; at < perRound; at++) times.object.push(await measure(arena.object, at));
+    for (let at = 0; at < perRound; at++) times.libsql.push(await measure(arena.libsql, at));
+  }
+  const [ours, theirs] = [median(times.object), median(times.libsql)];
+  return { ratio: theirs / ours, detail: `${ours.toFixed(2)} ms, libSQL ${theirs.toFixed(2)} ms` };
+}
+
+async function timeOf(work: () => Promise<unknown>): Promise<number> {
+  const startMs = performance.now();
+  await work();
+  return performance.now() - startMs;
+}
+
+/** The object against the libSQL build over sqld on the same machine. */
+export async function benchObject(): Promise<BenchResult[]> {
+  const name = (what: string) => `${what} in workerd: the object build against the libSQL build`;
+  if (NO_SQLD !== null) return [{ name: name("calls"), skipped: NO_SQLD }];
+  await using arena = await startArena(0);
+  const list = (subject: Subject) => timeOf(() => call(subject, LIST));
+  const save = (subject: Subject, at: number) =>
+    timeOf(() => call(subject, `${LIST}saved-${at % 10}`, DEFINITION));
+  const listTogether = async (subject: Subject) => {
+    const together = () => repeat(CALLS, CLIENTS, () => call(subject, LIST));
+    return (await timeOf(together)) / CALLS;
+  };
+  return [
+    {
+      name: name("GET /smtpserver/, 100 definitions, one at a time"),
+      ...(await compare(arena, CALLS, list)),
+      ...{ limit: 3, better: "higher" },
+    },
+    {
+      name: name(`GET /smtpserver/, 100 definitions, ${CLIENTS} clients`),
+      ...(await compare(arena, 1, listTogether)),
+      ...{ limit: 1, better: "higher" },
+    },
+    {
+      name: name("POST a definition, one at a time"),
+      ...(await compare(arena, CALLS, save)),
+      ...{ limit: 3, better: "higher" },
+    },
+  ];
+}
+
+/** Queued mail, from the call to its arrival at the mail server. */
+export async function benchObjectQueue(): Promise<BenchResult> {
+  const name = `queued mail in workerd, from the call to its arrival, ${DATABASE_MS} ms to the database: the object build against the libSQL build`;
+  if (NO_SQLD !== null) return { name, skipped: NO_SQLD };
+  await using arena = await startArena(DATABASE_MS);
+  await using server = await startSmtpServer();
+  const definition = JSON.stringify({ server: `127.0.0.1:${server.port}`, sender: "app@example.org" });
+  for (const subject of [arena.object, arena.libsql]) await call(subject, `${LIST}queue`, definition);
+  const body = JSON.stringify({ server: "queue", to: "ann@example.net", text: "Hello", queue: true });
+  const result = await compare(arena, MESSAGES, async (subject) => {
+    const arrived = Promise.withResolvers<void>();
+    server.script("body", (_peer, accept) => {
+      arrived.resolve();
+      accept();
+    });
+    return timeOf(async () => {
+      await call(subject, "/mail/", body);
+      await arrived.promise;
+    });
+  });
+  return { name, ...result, limit: 3, better: "higher" };
+}
+
+/** The first request of an object after the start of workerd, against that of an object that reads one row. */
+export async function benchObjectCold(): Promise<BenchResult> {
+  using folder = temporaryFolder();
+  const services = { ...OBJECTS, durableObjectsPersist: folder.path };
+  const ours = { bundle: await bundleWorker(OBJECT_ENTRY), bindings: BINDINGS, services };
+  const bare = {
+    bundle: await bundleWorker(join(import.meta.dir, "object-peer.ts")),
+    bindings: {},
+    services: OBJECTS,
+  };
+  let token = "";
+  {
+    await using worker = await serveWorker(ours);
+    token = await fill(worker.url.origin);
+  }
+  const first = async (options: Parameters<typeof serveWorker>[0]) => {
+    await using worker = await serveWorker(options);
+    // Awaited here, because the Worker ends with this function.
+    return await timeOf(() => call({ origin: worker.url.origin, token }, `${LIST}server-0`));
+  };
+  const times = { ours: [] as number[], bare: [] as number[] };
+  for (let start = 0; start < COLD_STARTS; start++) {
+    times.ours.push(await first(ours));
+    times.bare.push(await first(bare));
+  }
+  const [our, their] = [median(times.ours), median(times.bare)];
+  return {
+    name: "first request (one definition) of a cold object in workerd, against an object that reads one row",
+    ratio: our / their,
+    ...{ limit: 3, better: "lower" },
+    detail: `${our.toFixed(1)} ms, bare ${their.toFixed(1)} ms`,
+  };
+}
+
+/**
+ * A GET while others log in, against a GET alone. As at Cloudflare, the object and each front have a thread of their
+ * own: three processes of workerd, of which one front takes the logins and the other the GET.
+ */
+export async function benchObjectLogin(): Promise<BenchResult> {
+  using folder = temporaryFolder();
+  const bundle = await bundleWorker(OBJECT_ENTRY);
+  const start = (name: string, services: Services, bindings = {}) =>
+    serveWorker({ bundle, bindings, services: { ...services, name, unsafeDevRegistryPath: folder.path } });
+  const remote: Services = {
+    durableObjects: { OBJECT: { ...OBJECTS.durableObjects.OBJECT, scriptName: "object" } },
+  };
+  await using _object = await start("object", OBJECTS, BINDINGS);
+  await using logins = await start("logins", remote);
+  await using reads = await start("reads", remote);
+  const subject = { origin: reads.url.origin, token: await logIn(reads.url.origin) };
+  await call(subject, `${LIST}one`, DEFINITION);
+  const times = { alone: [] as number[], beside: [] as number[] };
+  const read = async (sink: number[]) => void sink.push(await timeOf(() => call(subject, `${LIST}one`)));
+  await repeat(CALLS, 1, () => read([]));
+  await repeat(CALLS, 1, () => read(times.alone));
+  let left = LOGINS;
+  const flood = repeat(LOGINS, 1, async () => {
+    await logIn(logins.url.origin);
+    left--;
+  });
+  while (left > 0) await read(times.beside);
+  await flood;
+  const [alone, beside] = [median(times.alone), median(times.beside)];
+  const slow =
+    times.beside.toSorted((one, other) => one - other)[Math.floor(times.beside.length * 0.95)] ?? 0;
+  return {
+    name: "a GET while others log in, against a GET alone, with the object and its fronts in processes of their own",
+    ratio: beside / alone,
+    ...{ limit: 5, better: "lower" },
+    detail: `${beside.toFixed(1)} ms (${slow.toFixed(1)} ms at 95 %, ${times.beside.length} GETs), alone ${alone.toFixed(1)} ms`,
+  };
+}
+
+if (import.meta.main) {
+  for (const bench of [benchObject, benchObjectQueue, benchObjectCold, benchObjectLogin])
+    for (const result of [await bench()].flat()) print(result);
+}

@@ -36,7 +36,8 @@ export class Sealpost extends DurableObject implements Served {
   #hasNewWork = true;
   #changesWork = changesOf([]);
   #pluginWork: Pick<PluginWork, "nextAt"> | null = null;
-  #isStarted = false;
+  /** A restore replaces it. */
+  #started: WorkerInstance | null = null;
   #prunedAt = 0;
 
   constructor(ctx: DurableObject["ctx"], bindings: Bindings) {
@@ -61,14 +62,14 @@ export class Sealpost extends DurableObject implements Served {
 
   /** Starts the instance unless it has started. Meanwhile the object receives nothing else. */
   async #start(instance: WorkerInstance): Promise<void> {
-    if (this.#isStarted) return;
+    if (this.#started === instance) return;
     const failed = await this.ctx.blockConcurrencyWhile(async () => {
       try {
-        if (this.#isStarted) return null;
+        if (this.#started === instance) return null;
         await instance.ready();
         // The object is the only worker, so nothing that is leased yet is being sent.
         await this.#database.commit(this.#clock.abandonLeases(new Date()));
-        this.#isStarted = true;
+        this.#started = instance;
         return null;
       } catch (error) {
         // Thrown in here, it would end the object, and the response would not show it.

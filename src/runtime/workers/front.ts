@@ -1,3 +1,4 @@
+import { getLogger } from "@logtape/logtape";
 import type { Scrypt } from "../../contracts/platform.ts";
 import { SealpostError } from "../../errors.ts";
 import { scrypt } from "../../secrets/password.ts";
@@ -7,6 +8,7 @@ import { errorResponse, unavailable } from "./unavailable.ts";
 /** The binding of the objects' namespace, and the name of the one object. */
 const NAMESPACE = "OBJECT";
 const NAME = "sealpost";
+const log = getLogger(["sealpost", "entry"]);
 /** More than any route takes. */
 const MAX_BODY_BYTES = 16 * 1_048_576;
 /** Methods whose requests need no password hash. */
@@ -32,13 +34,24 @@ export const FRONT = {
     try {
       const object = openObject(bindings[NAMESPACE]);
       if (READS.includes(request.method)) return await object.fetch(request);
-      return await object.serve(await buffered(request), scrypt);
+      const body = await buffered(request);
+      return await object.serve(body, scrypt).catch(lost);
     } catch (error) {
       if (error instanceof SealpostError && error.code === "too_large") return errorResponse(error);
       return unavailable(error);
     }
   },
 };
+
+/** The response if the object ended while it handled a request. A 503 would have the client repeat it, and send twice. */
+function lost(cause: unknown): Response {
+  // The platform rejected the call because too many wait.
+  if (cause instanceof Error && "overloaded" in cause && cause.overloaded === true) throw cause;
+  log.error("The object ended during a request: {cause}", { cause });
+  const message =
+    "The instance ended during the request and may have carried it out: check before you repeat it";
+  return errorResponse(new SealpostError("internal", message, { cause }));
+}
 
 function openObject(namespace: unknown): Served {
   if (isNamespace(namespace)) return namespace.getByName(NAME);

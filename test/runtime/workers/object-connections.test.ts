@@ -133,6 +133,18 @@ test("a message finds that the server closed its idle connection, and arrives by
   expect([server.connections.length, server.messages.length]).toEqual([3, 3]);
 });
 
+test("no message is written to an idle connection that was closed, also where it would leave in one flight", async () => {
+  await using server = await startSmtpServer({
+    ...{ security: "starttls", extensions: ["PIPELINING", "CHUNKING"] },
+  });
+  await saveFor("flight", server, { tls: true });
+  for (let count = 0; count < 10; count++) {
+    expect((await send("flight")).value).toBe(true);
+    server.connections.at(-1)?.destroy();
+  }
+  expect([server.connections.length, server.messages.length]).toEqual([10, 10]);
+});
+
 test("a connection that closes at MAIL is replaced once", async () => {
   await using server = await startSmtpServer();
   await saveFor("stale", server);
@@ -206,4 +218,30 @@ test("an object that ends with open connections sends the next message by new on
   expect(value).toBe(true);
   expect(delivery.round_trips).toBeGreaterThan(3);
   expect([server.connections.length, server.messages.length]).toEqual([2, 2]);
+});
+
+test("a request whose object ends during its message is 500, which asks no client to send it again", async () => {
+  const reached = Promise.withResolvers<void>();
+  await using server = await startSmtpServer({
+    script: {
+      body: (peer, accept) => {
+        mis.stall()(peer, accept);
+        reached.resolve();
+      },
+    },
+  });
+  await saveFor("cut", server);
+  const sending = fetch(new URL("/smtpserver/cut/send_test_email", worker.url), {
+    method: "POST",
+    headers: { Authorization: api.token, "Content-Type": "application/json" },
+    body: JSON.stringify({ recipient: MAIL.recipient }),
+  });
+  await reached.promise;
+  await fetch(new URL("/crash", worker.url));
+  const response = await sending;
+  expect([response.status, response.headers.get("Retry-After")]).toEqual([500, null]);
+  const { result } = (await response.json()) as {
+    readonly result: { readonly error: { readonly code: number } };
+  };
+  expect(result.error.code).toBe(-500);
 });

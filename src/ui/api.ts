@@ -3,6 +3,7 @@ import { hc } from "hono/client";
 import type { userRoutes } from "../../plugins/directory/routes.ts";
 import type { stateRoutes } from "../../plugins/email-token/state-routes.ts";
 import type { tokenRoutes } from "../../plugins/email-token/token-routes.ts";
+import type { eventRoutes } from "../../plugins/events/routes.ts";
 import type { gatewayRoutes } from "../../plugins/sms-gateway/routes.ts";
 import type { SealpostApp } from "../app.ts";
 import type { Env } from "../contracts/env.ts";
@@ -10,7 +11,7 @@ import type { SchemaOf } from "../wire/route.ts";
 import { credential, endSession } from "./session.ts";
 
 type PluginRoute = ReturnType<
-  typeof userRoutes | typeof tokenRoutes | typeof stateRoutes | typeof gatewayRoutes
+  typeof userRoutes | typeof tokenRoutes | typeof stateRoutes | typeof gatewayRoutes | typeof eventRoutes
 >[number];
 type PluginApp = Hono<Env, SchemaOf<PluginRoute>>;
 

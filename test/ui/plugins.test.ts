@@ -83,6 +83,79 @@ describe.skipIf(CHROMIUM === null)("the pages of plugins", () => {
     await page.getByText("No SMS gateway yet").waitFor();
   });
 
+  test("let a message be sent on an event, switch it off, and delete it", async () => {
+    await visit("Events");
+    await page.getByText("Nothing is sent on events yet").waitFor();
+    await expectSound("events-empty");
+    await button("New event").click();
+    await field("Name").fill("ops");
+    await field("mail_failed").check();
+    await field("Find an event").fill("user_a");
+    await field("user_add").check();
+    await field("Find an event").fill("");
+    await field("Addresses, comma-separated").fill("not an address");
+    await button("Save").click();
+    await page.getByText("This value is not valid. (expected email addresses, comma-separated)").waitFor();
+    await page.locator("[aria-invalid=true]:focus").waitFor();
+    await expectSound("event-new");
+    await field("Addresses, comma-separated").fill("ops@example.org");
+    await field("Subject").fill("{event}: {username}");
+    await button("Save").click();
+    await page.getByText("ops@example.org").waitFor();
+    await server.sealpost.request("/user/", { json: { username: "ann", email: "ann@example.org" } });
+    await server.sealpost.settled();
+    await server.sealpost.drain();
+    expect(smtp.messages.at(-1)?.recipients).toEqual(["ops@example.org"]);
+    await expectSound("events");
+    await button("Disable").click();
+    await page.getByText("Disabled", { exact: true }).waitFor();
+    await page.getByRole("link", { name: "ops" }).click();
+    await page.getByRole("heading", { level: 1, name: "Event" }).waitFor();
+    expect(await field("Subject").inputValue()).toBe("{event}: {username}");
+    expect(await field("user_add").isChecked()).toBe(true);
+    await button("Save").click();
+    await button("Delete").click();
+    await button("Delete").click();
+    await page.getByText("Nothing is sent on events yet").waitFor();
+  });
+
+  test("let a webhook be called on an event, keep its key, and list its deliveries", async () => {
+    await button("New event").click();
+    await field("Name").fill("hook");
+    await field("mail_failed").check();
+    await field("Action").selectOption("webhook");
+    await field("URL").fill("https://hooks.example.org/sealpost");
+    await button("Create a key").click();
+    const key = await field("Key of the signatures").inputValue();
+    expect(key).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
+    await expectSound("event-webhook");
+    await button("Save").click();
+    await page.getByText("https://hooks.example.org/sealpost").waitFor();
+    await page.getByRole("link", { name: "hook", exact: true }).click();
+    await page.getByText("Empty to keep the stored key").waitFor();
+    await field("URL").fill("https://hooks.example.org/other");
+    await button("Save").click();
+    await page.getByText("required again, because option.url changed").waitFor();
+    await field("URL").fill("https://hooks.example.org/sealpost");
+    await field("Name").fill("renamed");
+    await button("Save").click();
+    await page.getByRole("link", { name: "renamed", exact: true }).waitFor();
+    expect(await page.content()).not.toContain(key);
+    await button("Webhook deliveries").click();
+    await page.getByText("No webhook was called yet.").waitFor();
+    await expectSound("webhooks-empty");
+  });
+
+  test("are in German as well", async () => {
+    await page.getByLabel("Language").selectOption("de");
+    await visit("Ereignisse");
+    await page.getByText("Webhook aufrufen").waitFor();
+    await expectSound("events-german");
+    await page.getByRole("link", { name: "renamed", exact: true }).click();
+    await page.getByText("Leer, um den gespeicherten Schlüssel zu behalten").waitFor();
+    await expectSound("event-german");
+  });
+
   test("violate no policy", async () => {
     expect([server.problems, await page.evaluate("window.violations")]).toEqual([[], []]);
   });

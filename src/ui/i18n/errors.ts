@@ -83,6 +83,6 @@ export function errorText(error: unknown): ErrorText {
   const { status, code, message, parameter } = error;
   if (status === 0) return { text: t().unreachable, original: null, parameter };
   const text = BY_CODE[code]?.(error) ?? t().unexpected;
-  const original = message.replace(/^ERR\d+: (?:Invalid parameter: [\w.]+: )?/, "");
+  const original = message.replace(/^ERR\d+: (?:Invalid parameter: [\w. ]+: )?/, "");
   return { text, original: code === 905 && original !== "" ? original : null, parameter };
 }

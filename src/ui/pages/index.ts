@@ -66,6 +66,24 @@ export const PAGES: readonly Page[] = [
     load: async () => (await import("./gateway.tsx")).GatewayView,
   }),
   lazyPage({
+    name: "events",
+    label: () => navigation().events,
+    right: "eventhandling_read",
+    load: async () => (await import("./events.tsx")).EventsView,
+  }),
+  lazyPage({
+    name: "event",
+    parent: "events",
+    right: "eventhandling_write",
+    load: async () => (await import("./event.tsx")).EventView,
+  }),
+  lazyPage({
+    name: "webhooks",
+    parent: "events",
+    right: "eventhandling_read",
+    load: async () => (await import("./webhooks.tsx")).WebhooksView,
+  }),
+  lazyPage({
     name: "settings",
     label: () => navigation().settings,
     right: "configread",

@@ -13,6 +13,8 @@ declare module "cloudflare:workers" {
       readonly storage: Storage & {
         /** Replaces the alarm. Part of the transaction in which it is called. */
         setAlarm(at: number): Promise<void>;
+        get<T>(name: string): Promise<T | undefined>;
+        put(name: string, value: unknown): Promise<void>;
       };
       waitUntil(promise: Promise<unknown>): void;
       /** Runs work while the object receives no event. An exception ends the object. */

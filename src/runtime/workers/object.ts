@@ -17,6 +17,8 @@ const WORK_MS = 14 * 60_000;
 const DAY_MS = 24 * 3_600_000;
 /** An alarm waits this long for its work, which then goes on, so that it does not hold up the next alarm. */
 const ALARM_MS = 2_000;
+/** The object's own value, outside the tables of the instance: when the daily work was done last. */
+const PRUNED_AT = "prunedAt";
 /** Wait before the next alarm after one that failed. */
 const AFTER_FAILURE_MS = 60_000;
 /** Requests that wait for a password hash of their front. Each front has a thread of its own. */
@@ -38,7 +40,7 @@ export class Sealpost extends DurableObject implements Served {
   #pluginWork: Pick<PluginWork, "nextAt"> | null = null;
   /** A restore replaces it. */
   #started: WorkerInstance | null = null;
-  #prunedAt = 0;
+  #isPruning = false;
 
   constructor(ctx: DurableObject["ctx"], bindings: Bindings) {
     super(ctx, bindings);
@@ -110,10 +112,22 @@ export class Sealpost extends DurableObject implements Served {
 
   async #work(instance: WorkerInstance): Promise<void> {
     await drain(instance);
+    await this.#prune(instance).catch((error) => log.error("The daily work failed: {error}", { error }));
+  }
+
+  /** Does the daily work once a day. The date is stored, because an idle object ends and starts again for the next message. */
+  async #prune(instance: WorkerInstance): Promise<void> {
+    const { storage } = this.ctx;
     const now = Date.now();
-    if (now - this.#prunedAt < DAY_MS) return;
-    this.#prunedAt = now;
-    await instance.sealpost.prune();
+    const prunedAt = (await storage.get<number>(PRUNED_AT)) ?? 0;
+    if (this.#isPruning || (now - prunedAt < DAY_MS && prunedAt <= now)) return;
+    this.#isPruning = true;
+    try {
+      await instance.sealpost.prune();
+      await storage.put(PRUNED_AT, now);
+    } finally {
+      this.#isPruning = false;
+    }
   }
 
   #run<T>(timeMs: number, work: (instance: WorkerInstance) => T | Promise<T>): Promise<T> {

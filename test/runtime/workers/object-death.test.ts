@@ -16,6 +16,11 @@ const bindings = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
 const start = (folder: string) =>
   serveWorker({ bundle, bindings, services: { ...OBJECTS, durableObjectsPersist: folder } });
 
+interface Doors {
+  readonly ended: number;
+  readonly pruned: number;
+}
+
 interface Queued {
   readonly state: string;
   readonly attempts: readonly { readonly outcome: string }[];
@@ -122,10 +127,25 @@ test("alarms that fail eight times in a row lose nothing: the next one sends", a
   const arrived = nextMessage(smtp);
   await fetch(new URL("/doors/fail?alarms=8", worker.url));
   await arrived;
-  expect(await (await fetch(new URL("/doors/", worker.url))).json()).toEqual({
-    failing: 0,
-    failed: 8,
-    thrown: [],
+  expect(await (await fetch(new URL("/doors/", worker.url))).json()).toMatchObject({
+    ...{ failing: 0, failed: 8, thrown: [] },
   });
   expect((await until(admin, id, "sent")).attempts).toHaveLength(2);
+});
+
+test("the daily work is done once a day, however often the object starts", async () => {
+  using folder = temporaryFolder();
+  await using smtp = await startSmtpServer();
+  await using worker = await start(folder.path);
+  const admin = await prepare(worker, smtp);
+  const doors = async () => (await (await fetch(new URL("/doors/", worker.url))).json()) as Doors;
+  for (const alarms of [1, 2]) {
+    smtp.script("rcpt", reply("450 4.2.0 Try again"));
+    await until(admin, await queue(admin, `${alarms}@example.net`), "deferred");
+    const arrived = nextMessage(smtp);
+    await fetch(new URL("/doors/end", worker.url));
+    await arrived;
+    while ((await doors()).ended < alarms);
+    expect((await doors()).pruned).toBe(1);
+  }
 });

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { getLogger } from "@logtape/logtape";
 import { untilAborted } from "../../async/abort.ts";
 import type { WakeSource } from "../../contracts/wake.ts";
@@ -80,15 +81,11 @@ export class QueueWorker {
   }
 
   /**
-   * Lets a drain that has not ended also send what is due now. Resolves when that is claimed.
-   * @param budget bounds the rest of the drain, if it ends later than the drain's own.
-   * @returns `null` if the drain has ended.
+   * Lets a drain also send what is due now. Resolves when that is claimed.
+   * @returns `null` if the drain has ended, or starts no more messages.
    */
-  join(budget: DrainBudget): Promise<void> | null {
-    const current = this.#dispatcher.budget;
-    if (this.#onIdle === null || current === null) return null;
-    if (budget.endsMs > current.endsMs) this.#dispatcher.budget = { ...current, endsMs: budget.endsMs };
-    return this.poll();
+  join(): Promise<void> | null {
+    return this.#onIdle === null || this.#dispatcher.isTooLate ? null : this.poll();
   }
 
   /** Polls for due messages; simultaneous calls share a poll. Resolves when those that are due, and have room, are claimed. */
@@ -161,12 +158,14 @@ export class QueueWorker {
  * slow server holds up then delays no other, and no definition gets more attempts than it has connections.
  */
 export function createSharedDrain(createWorker: () => QueueWorker): QueueWorker["drain"] {
-  let current: QueueWorker | null = null;
+  let join: QueueWorker["join"] = () => null;
   return async (budget) => {
-    const joined = current?.join(budget);
+    const joined = join();
     if (joined) return joined;
     const worker = createWorker();
-    current = worker;
+    // The drain lasts longer than the invocations that join it.
+    const inContext = AsyncLocalStorage.snapshot();
+    join = () => inContext(() => worker.join());
     await worker.drain(budget);
   };
 }

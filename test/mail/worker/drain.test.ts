@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, mock, spyOn, test } from "bun:test";
 import { setTimeout } from "node:timers/promises";
 import type { Transport } from "../../../src/contracts/transport.ts";
 import { type TestInstance, testInstance } from "../../fixtures/instance.ts";
@@ -81,9 +81,10 @@ async function sharedInstance() {
   };
   const drains = { isShared: true, afterwards: () => undefined, within: () => Promise.resolve() };
   const instance = await testInstance({ transport, drains });
-  const drain = () => {
+  const drain = (budget: { readonly endsMs?: number; readonly messageTimeoutMs?: number } = {}) => {
     const { signal } = new AbortController();
-    return instance.services.drain({ signal, endsMs: Number.POSITIVE_INFINITY, messageTimeoutMs: 0 });
+    const unlimited = { endsMs: Number.POSITIVE_INFINITY, messageTimeoutMs: 0 };
+    return instance.services.drain({ signal, ...unlimited, ...budget });
   };
   return { instance, hosts, reached: reached.promise, open: opened.resolve, drain };
 }
@@ -124,4 +125,20 @@ test("a shared drain after the end of another one sends", async () => {
     await drain();
   }
   expect(hosts).toEqual(["slow.example.org", "b.example.org", "c.example.org"]);
+});
+
+test("a shared drain does not join one that starts no more messages", async () => {
+  const { instance, hosts, reached, open, drain } = await sharedInstance();
+  await using _ = instance;
+  await queue(instance, "slow", 1);
+  const budget = { endsMs: performance.now() + 60_000, messageTimeoutMs: 59_000 };
+  const first = drain(budget);
+  await reached;
+  await queue(instance, "b", 1);
+  spyOn(performance, "now").mockReturnValue(performance.now() + 2_000);
+  await drain();
+  expect(hosts).toEqual(["slow.example.org", "b.example.org"]);
+  mock.restore();
+  open();
+  await first;
 });

@@ -140,23 +140,26 @@ export async function benchObjectQueue(): Promise<BenchResult> {
 /** The first request of an object after the start of workerd, against that of an object that reads one row. */
 export async function benchObjectCold(): Promise<BenchResult> {
   using folder = temporaryFolder();
-  const services = { ...OBJECTS, durableObjectsPersist: folder.path };
-  const ours = { bundle: await bundleWorker(OBJECT_ENTRY), bindings: BINDINGS, services };
+  using bareFolder = temporaryFolder();
+  const stored = ({ path }: { readonly path: string }) => ({ ...OBJECTS, durableObjectsPersist: path });
+  const ours = {
+    ...{ bundle: await bundleWorker(OBJECT_ENTRY), bindings: BINDINGS },
+    services: stored(folder),
+  };
   const bare = {
-    bundle: await bundleWorker(join(import.meta.dir, "object-peer.ts")),
-    bindings: {},
-    services: OBJECTS,
+    ...{ bundle: await bundleWorker(join(import.meta.dir, "object-peer.ts")), bindings: {} },
+    services: stored(bareFolder),
   };
   let token = "";
-  {
-    await using worker = await serveWorker(ours);
-    token = await fill(worker.url.origin);
-  }
-  const first = async (options: Parameters<typeof serveWorker>[0]) => {
+  const first = async (options: typeof ours | typeof bare) => {
     await using worker = await serveWorker(options);
+    const { origin } = worker.url;
+    if (token === "") token = await fill(origin);
     // Awaited here, because the Worker ends with this function.
-    return await timeOf(() => call({ origin: worker.url.origin, token }, `${LIST}server-0`));
+    return await timeOf(() => call({ origin, token }, `${LIST}server-0`));
   };
+  await first(ours);
+  await first(bare);
   const times = { ours: [] as number[], bare: [] as number[] };
   for (let start = 0; start < COLD_STARTS; start++) {
     times.ours.push(await first(ours));

@@ -145,14 +145,16 @@ interface BuiltQuery {
 }
 
 /**
- * Builds a statement once, because building takes longer than running. Each use binds the values of its
- * `sql.placeholder()`s.
+ * Builds a statement once, at its first use, because building takes longer than running. An instance has a hundred, and
+ * a cold start would wait for all of them. Each use binds the values of its `sql.placeholder()`s.
  * @throws {TypeError} from a use that lacks a value, or binds a date to a placeholder without a column.
  */
 export const prepareStatement: PrepareStatement = (statement) => {
-  const built = buildQuery(statement);
-  const { sql, params } = built.getQuery();
+  const build = builderOf(statement);
+  let built: BuiltQuery | null = null;
   return (values = {}) => {
+    built ??= build();
+    const { sql, params } = built.getQuery();
     const given = { ...values };
     return new PreparedStatement(built, { sql, params: params.map((param) => bind(param, given)) });
   };
@@ -188,11 +190,11 @@ class PreparedStatement<S extends Statement> implements BoundStatement<S>, Built
   }
 }
 
-function buildQuery(statement: object): BuiltQuery {
+function builderOf(statement: object): () => BuiltQuery {
   const prepare =
     "prepare" in statement ? statement.prepare : "_prepare" in statement ? statement._prepare : null;
   if (typeof prepare !== "function") throw new TypeError("Only a statement of Drizzle can be prepared");
-  return prepare.call(statement);
+  return () => prepare.call(statement);
 }
 
 function bind(param: unknown, values: Readonly<Record<string, unknown>>): unknown {

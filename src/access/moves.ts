@@ -15,24 +15,23 @@ import { createInstanceSecretRepository } from "../storage/instance-secrets.ts";
 import { planRestore } from "../storage/moves/plan.ts";
 import { createSnapshots } from "../storage/moves/snapshot.ts";
 import { createStagingTables } from "../storage/moves/staging.ts";
+import { dropCopies, newCopyId, SNAPSHOT, STAGING } from "../storage/moves/tables.ts";
 import { holdWaitingMail } from "../storage/queued-mail.ts";
 import type { SealedRepository } from "../storage/sealed-values.ts";
 import { VERSION } from "../version.ts";
 import { KEY_CHECK, opensKeyCheck } from "./instance-secrets.ts";
 
-const ID_BYTES = 8;
-
 /** Creates what reads an instance for a backup. Secrets stay as they are stored, and no key is needed. */
 export function createBackupSource(deps: {
   readonly database: Database;
   readonly sealed: Pick<SealedRepository, "selectKeyIds">;
-  readonly platform: Pick<Platform, "randomBytes">;
+  readonly platform: Pick<Platform, "randomBytes" | "now">;
 }): BackupSource {
   const { database, sealed, platform } = deps;
   const snapshots = createSnapshots(database);
   return {
     async begin() {
-      const id = platform.randomBytes(ID_BYTES).toHex();
+      const id = newCopyId(platform);
       const found = await snapshots.create(id);
       if (found === null) throw new SealpostError("conflict", "The instance has no data to copy");
       const columns = new Map(found.tables.map((table) => [table.name, table.columns]));
@@ -74,7 +73,7 @@ export function createRestoreTarget(deps: {
   return {
     async begin(header, options) {
       await plan(header, options);
-      const id = platform.randomBytes(ID_BYTES).toHex();
+      const id = newCopyId(platform);
       await staging.create(id, header.tables);
       return id;
     },
@@ -93,6 +92,15 @@ export function createRestoreTarget(deps: {
       return { held };
     },
   };
+}
+
+/** Drops the copies of backups and restores that began before this time and did not come to their end. */
+export async function discardCopies(database: Database, before: Date): Promise<void> {
+  const drops = [
+    ...(await dropCopies(database, SNAPSHOT, before)),
+    ...(await dropCopies(database, STAGING, before)),
+  ];
+  await database.commit(drops);
 }
 
 /**

@@ -5,7 +5,7 @@ import { apiKeyView, createdApiKeyView } from "../http/apikey-schema.ts";
 import { noticeEntries } from "../wire/envelope.ts";
 import { ApiError } from "./api.ts";
 import { table } from "./output.ts";
-import { globalOptionsOf, runOnApi } from "./run.ts";
+import { runOnApi, usesApiKey } from "./run.ts";
 
 interface CreateOptions {
   readonly admin?: string;
@@ -31,7 +31,7 @@ function createCommand(): Command {
   return new Command("create")
     .description("Create a key and print it: this is the only time that it can be shown")
     .argument("<name>", "shown in the audit log")
-    .option("--admin <username>", "admin whose rights the key uses; with --url always the one of the key")
+    .option("--admin <username>", "admin whose rights the key uses; with an API key always its own")
     .option("--realm <realm>", "realm of the admin; local admins have none", "")
     .requiredOption("--rights <rights>", "rights of the key, comma-separated")
     .option("--servers <identifiers>", "definitions that it may use, comma-separated; default: all")
@@ -51,16 +51,18 @@ function createCommand(): Command {
           });
           return { json: raw.value, lines: [value.key], warnings: detail.warnings };
         },
-        ownerOf(options, globalOptionsOf(command).url !== undefined),
+        ownerOf(options, usesApiKey(command)),
       );
     });
 }
 
-/** @throws {ApiError} if the database is used and no admin is named, or the other way around. */
-function ownerOf({ admin, realm }: CreateOptions, isRemote: boolean) {
-  if (isRemote) {
+/** @throws {ApiError} if an API key is used and an admin is named, or neither. */
+function ownerOf({ admin, realm }: CreateOptions, hasApiKey: boolean) {
+  if (hasApiKey) {
     if (admin === undefined) return null;
-    throw new ApiError("--admin: with --url the new key is always of the admin of the key that creates it");
+    throw new ApiError(
+      "--admin: with an API key the new key is always of the admin of the key that creates it",
+    );
   }
   if (admin !== undefined) return { username: admin, realm };
   throw new ApiError("Missing option: --admin");

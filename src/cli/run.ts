@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { API_KEY } from "../domain/api-key.ts";
 import { type AdminName, displayName } from "../domain/names.ts";
 import { isSafeUrl } from "../domain/network.ts";
+import { formatOwner, OWNER_HEADER } from "../domain/operator-call.ts";
 import { SealpostError } from "../errors.ts";
 import { cliCommand } from "../runtime/platform.ts";
 import { internalsOf } from "../sealpost.ts";
@@ -24,7 +25,7 @@ const KEY_NAME = "SEALPOST_API_KEY";
 
 /**
  * Runs a command that uses the API: of the instance that the settings describe, in this process, or of the one at `--url`.
- * @param owner the admin that it acts for in this process. Default: none, only the system user.
+ * @param owner the admin that it acts for without an API key. Default: none, only the operator.
  */
 export async function runOnApi(
   command: Command,
@@ -33,7 +34,7 @@ export async function runOnApi(
 ): Promise<void> {
   const { url, keyStdin = false } = globalOptionsOf(command);
   const here = () => withInstance(async (session) => run(await localApi(session, actionOf(command), owner)));
-  const output = url === undefined ? await here() : await run(await remoteApi(url, keyStdin));
+  const output = url === undefined ? await here() : await run(await remoteApi(url, keyStdin, owner));
   show(output, globalOptionsOf(command).json);
 }
 
@@ -86,10 +87,22 @@ async function adminIdOf({ admins }: Session["services"], name: AdminName): Prom
   throw new SealpostError("resource_not_found", `There is no admin ${displayName(name)}`);
 }
 
-async function remoteApi(url: string, keyStdin: boolean): Promise<Api> {
+/** Whether a command acts for the admin of an API key, rather than for the operator. */
+export function usesApiKey(command: Command): boolean {
+  const { url, keyStdin = false } = globalOptionsOf(command);
+  return url !== undefined && (keyStdin || Boolean(process.env[KEY_NAME]) || operatorKeys() === null);
+}
+
+async function remoteApi(url: string, keyStdin: boolean, owner: AdminName | null): Promise<Api> {
   const base = baseOf(url);
   const keys = keyStdin || process.env[KEY_NAME] ? null : operatorKeys();
-  if (keys !== null) return createApi(inFolder("operator/api/", signing(sendTo(base), base, keys)));
+  if (keys !== null) {
+    const named: Record<string, string> = owner === null ? {} : { [OWNER_HEADER]: formatOwner(owner) };
+    const send = signing(sendTo(base), base, keys);
+    return createApi((path, { headers, ...init }) =>
+      send(`operator/api/${path}`, { ...init, headers: { ...headers, ...named } }),
+    );
+  }
   const key = keyStdin ? await readFirstLine() : (process.env[KEY_NAME] ?? "");
   if (!API_KEY.test(key)) {
     const place = keyStdin ? "the first line of standard input" : KEY_NAME;
@@ -117,11 +130,6 @@ export function operatorTasks(command: Command, url: string): Api {
 function baseOf(url: string): string {
   if (!isSafeUrl(url)) throw new ApiError("--url: expected https://…, or http:// on a loopback address");
   return url.endsWith("/") ? url : `${url}/`;
-}
-
-/** The signature covers the path with the folder, so it is added before. */
-function inFolder(folder: string, send: Send): Send {
-  return (path, init) => send(`${folder}${path}`, init);
 }
 
 function sendTo(base: string): Send {

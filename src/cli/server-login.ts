@@ -5,9 +5,9 @@ import { SealpostError } from "../errors.ts";
 import { startedSignInDetail } from "../http/oauth.ts";
 import type { FailedSignIn } from "../mail/oauth/accept-grant.ts";
 import { stopSignal } from "../runtime/local/stop-signal.ts";
-import type { Api } from "./api.ts";
+import { type Api, ApiError } from "./api.ts";
 import { type Output, print, printable } from "./output.ts";
-import { globalOptionsOf, runOnApi } from "./run.ts";
+import { globalOptionsOf, runOnApi, usesApiKey } from "./run.ts";
 import { commandLineActor, withInstance } from "./session.ts";
 
 const SECONDS_PER_MINUTE = 60;
@@ -21,8 +21,11 @@ export function loginCommand(): Command {
     .description("Sign in for a definition with a browser on any device, and store its refresh token")
     .argument("<identifier>")
     .action(async (identifier: string, _, command: Command) => {
-      if (globalOptionsOf(command).url !== undefined)
+      if (globalOptionsOf(command).url !== undefined) {
+        // The server asks again for the rights of the admin when the browser comes back.
+        if (!usesApiKey(command)) throw new ApiError("A sign-in at another server needs SEALPOST_API_KEY");
         return await runOnApi(command, startElsewhere(identifier));
+      }
       const stopped = new AbortController();
       void stopSignal(process).then(() => stopped.abort());
       await withInstance(async ({ services }) => {

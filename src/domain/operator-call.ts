@@ -1,3 +1,5 @@
+import type { AdminName } from "./names.ts";
+
 /** A request by which the operator uses an instance elsewhere. Everything here is signed. */
 export interface OperatorCall {
   readonly method: string;
@@ -22,8 +24,16 @@ interface OperatorCredential extends Pick<OperatorCall, "time" | "nonce"> {
   readonly signature: Uint8Array<ArrayBuffer>;
 }
 
+/** Name of the header with the admin that a new API key belongs to, as {@link formatOwner} writes it. */
+export const OWNER_HEADER = "sealpost-admin";
 /** Names of the headers that an instance passes on to the route. */
-export const SIGNED_HEADERS = ["content-type", "if-match", "if-none-match", "idempotency-key"] as const;
+export const SIGNED_HEADERS = [
+  "content-type",
+  "if-match",
+  "if-none-match",
+  "idempotency-key",
+  OWNER_HEADER,
+] as const;
 export const NONCE_BYTES = 16;
 /** Largest difference of the clocks, in seconds. */
 export const MAX_CALL_AGE_SECONDS = 300;
@@ -50,4 +60,9 @@ export function parseCredential(text: string): OperatorCredential | null {
   const [, keyId, time, nonce, signature] = CREDENTIAL.exec(text) ?? [];
   if (keyId === undefined || nonce === undefined || signature === undefined) return null;
   return { keyId, time: Number(time), nonce: nonce.toLowerCase(), signature: Uint8Array.fromHex(signature) };
+}
+
+/** Returns the name of an admin as a header may have it: the names may have any characters. */
+export function formatOwner({ username, realm }: AdminName): string {
+  return `${encodeURIComponent(username)}@${encodeURIComponent(realm)}`;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { HOLD_MS } from "../../src/domain/queued-mail.ts";
 import { createMailUpkeepRepository } from "../../src/storage/mail-upkeep.ts";
 import { later, mailRows, NOW } from "./fixtures/mail-rows.ts";
 
@@ -14,6 +15,7 @@ describe("recoverFromClockJump()", () => {
     await insert("leased", { dueAt: later(9).getTime(), lease: "mark" });
     await insert("waits", { dueAt: later(3_600).getTime(), updatedAt: later(4) });
     await insert("final", { dueAt: null, updatedAt: tomorrow });
+    await insert("held", { ...putOff, dueAt: HOLD_MS, lease: "mark" });
     const { recoverFromClockJump } = createMailUpkeepRepository(database);
     await database.commit([recoverFromClockJump(NOW, later(10))]);
     expect(await instance.column<number>("due_at")).toEqual({
@@ -23,6 +25,7 @@ describe("recoverFromClockJump()", () => {
       leased: later(9).getTime(),
       waits: later(3_600).getTime(),
       final: null as never,
+      held: HOLD_MS,
     });
   });
 });

@@ -1,10 +1,12 @@
 import { getLogger } from "@logtape/logtape";
+import { discardCopies } from "../../access/moves.ts";
 import type { Config } from "../../config.ts";
 import { readPlugins } from "../../plugin/registry.ts";
 import { createSealpost, internalsOf, type Sealpost } from "../../sealpost.ts";
 import { createConfiguredAdmin } from "../configured-admin.ts";
 import { pluginsOf } from "../default-plugins.ts";
 import { sealpostOptionsOf } from "../options.ts";
+import { PLATFORM as platform } from "../platform.ts";
 import { createWorkerDrivers, type PlaceDrivers } from "./drivers.ts";
 import { createOnce } from "./once.ts";
 import { createOperatorDoor } from "./operator.ts";
@@ -12,6 +14,7 @@ import CONFIG from "./plugins.ts";
 import type { ScopedTransport } from "./transport.ts";
 
 const log = getLogger(["sealpost", "entry"]);
+const DAY_MS = 86_400_000;
 /** Start of the paths of the command line. */
 const OPERATOR = "/operator/";
 
@@ -21,6 +24,8 @@ export interface WorkerInstance {
   readonly transport: ScopedTransport;
   /** Handles a request, once the instance is ready. */
   fetch(request: Request): Promise<Response>;
+  /** Does the work of a day. */
+  prune(): Promise<void>;
   /** Resolves when the instance has started. Every invocation awaits it. */
   ready(): Promise<void>;
 }
@@ -64,7 +69,11 @@ export function createWorkerInstance(
   const operate = createOperatorDoor({ ...drivers, ...inside, plugins: readPlugins(plugins), restart });
   const fetch = async (request: Request) =>
     new URL(request.url).pathname.startsWith(OPERATOR) ? operate(request) : sealpost.app.fetch(request, {});
-  return { sealpost, transport, fetch, ready };
+  const prune = async () => {
+    await sealpost.prune();
+    await discardCopies(drivers.database, new Date(platform.now().getTime() - DAY_MS));
+  };
+  return { sealpost, transport, fetch, prune, ready };
 }
 
 async function hasAdmin(sealpost: Sealpost): Promise<boolean> {

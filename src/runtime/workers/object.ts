@@ -123,7 +123,7 @@ export class Sealpost extends DurableObject implements Served {
     if (this.#isPruning || (now - prunedAt < DAY_MS && prunedAt <= now)) return;
     this.#isPruning = true;
     try {
-      await instance.sealpost.prune();
+      await instance.prune();
       await storage.put(PRUNED_AT, now);
     } finally {
       this.#isPruning = false;

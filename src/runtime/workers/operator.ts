@@ -4,7 +4,7 @@ import type { SealpostApp } from "../../app.ts";
 import type { Database } from "../../contracts/database.ts";
 import { auditEntry } from "../../domain/audit.ts";
 import { canonicalIp } from "../../domain/network.ts";
-import { SIGNED_HEADERS } from "../../domain/operator-call.ts";
+import { formatOwner, OWNER_HEADER, SIGNED_HEADERS } from "../../domain/operator-call.ts";
 import { SealpostError } from "../../errors.ts";
 import { createOperatorTasks, MAX_OPERATOR_BODY_BYTES } from "../../http/operator.ts";
 import type { PluginSet } from "../../plugin/registry.ts";
@@ -25,7 +25,7 @@ const MAX_PATH_CHARACTERS = 200;
 
 /** The instance that an operator uses, and its database. */
 interface OperatorDoorDeps {
-  readonly services: Pick<Services, "rekey" | "renewTokens">;
+  readonly services: Pick<Services, "rekey" | "renewTokens" | "admins">;
   operatorApp(operator: Operator): Pick<SealpostApp, "fetch">;
   readonly database: Database;
   readonly keyring: Keyring;
@@ -57,7 +57,13 @@ export function createOperatorDoor(deps: OperatorDoorDeps): (request: Request) =
     const administrator = await operators.verify(call, body, record);
     const operator: Operator = {
       actor: { action, administrator, realm: "", client: call.client, policies: "" },
-      principal: { adminId: "", username: administrator, realm: "", generation: 0, apiKey: null },
+      principal: {
+        adminId: await adminIdOf(request.headers.get(OWNER_HEADER)),
+        username: administrator,
+        realm: "",
+        generation: 0,
+        apiKey: null,
+      },
     };
     const isApi = url.pathname.startsWith(API);
     const passed = new Request(new URL(isApi ? `/${call.path.slice(API.length)}` : call.path, url).href, {
@@ -73,6 +79,14 @@ export function createOperatorDoor(deps: OperatorDoorDeps): (request: Request) =
     });
     const app = isApi ? deps.operatorApp(operator) : tasksOf(operator);
     return app.fetch(passed, {});
+  }
+
+  /** @throws {SealpostError} `resource_not_found` */
+  async function adminIdOf(owner: string | null): Promise<string> {
+    if (owner === null) return "";
+    const found = (await deps.services.admins.list()).find((admin) => formatOwner(admin) === owner);
+    if (found) return found.id;
+    throw new SealpostError("resource_not_found", "The requested Admin could not be found.");
   }
 
   function tasksOf(operator: Operator) {

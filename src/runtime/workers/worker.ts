@@ -45,10 +45,7 @@ export default {
   async scheduled({ cron }: Trigger, _bindings: Bindings, context: InvocationContext): Promise<void> {
     try {
       await inInvocation(context, TRIGGERED_MS, async (instance) => {
-        const [pruned] = await Promise.allSettled([
-          isDaily(cron) && instance.sealpost.prune(),
-          drain(instance),
-        ]);
+        const [pruned] = await Promise.allSettled([isDaily(cron) && instance.prune(), drain(instance)]);
         if (pruned.status === "rejected") throw pruned.reason;
       });
     } catch (error) {

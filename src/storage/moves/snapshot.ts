@@ -3,7 +3,7 @@ import type { Database } from "../../contracts/database.ts";
 import type { AppliedMigration, BackupPage, BackupTable } from "../../domain/backup.ts";
 import { SealpostError } from "../../errors.ts";
 import { readRow, selectExactly } from "./row-values.ts";
-import { columnList, dropAll, listTables, SNAPSHOT, STAYS } from "./tables.ts";
+import { columnList, dropCopies, listTables, SNAPSHOT, STAYS } from "./tables.ts";
 
 /** Bounds of one page. A row has up to 2 MB. */
 const PAGE_ROWS = 500;
@@ -43,7 +43,7 @@ export function createSnapshots(database: Database): Snapshots {
       const migrations = write.all<AppliedMigration>(
         sql`SELECT name, hash, applied_at AS appliedAt FROM migration ORDER BY applied_at, name`,
       );
-      const outdated = await dropAll(database, SNAPSHOT);
+      const outdated = await dropCopies(database, SNAPSHOT);
       const results: readonly unknown[] = await database.commit([
         ...outdated,
         ...copies,
@@ -78,7 +78,7 @@ export function createSnapshots(database: Database): Snapshots {
     },
 
     async drop() {
-      await database.commit(await dropAll(database, SNAPSHOT));
+      await database.commit(await dropCopies(database, SNAPSHOT));
     },
   };
 }

@@ -6,7 +6,7 @@ import { CREATE_TABLE, recordMigration, type Step } from "../migrate.ts";
 import { holdWaitingMail } from "../queued-mail.ts";
 import type { RestorePlan } from "./plan.ts";
 import { expressionOf } from "./row-values.ts";
-import { columnList, dropAll, listTables, STAGING, STAYS, type TableColumns } from "./tables.ts";
+import { columnList, dropCopies, listTables, STAGING, STAYS, type TableColumns } from "./tables.ts";
 
 /** Statements of one commit. */
 const ROWS_PER_COMMIT = 200;
@@ -59,7 +59,7 @@ export function createStagingTables(database: Database): StagingTables {
 
     async create(id, tables) {
       await database.commit([
-        ...(await dropAll(database, STAGING)),
+        ...(await dropCopies(database, STAGING)),
         // Columns without a type keep values as they are.
         ...tables.map(({ name, columns }) =>
           run(sql`CREATE TABLE ${stagingOf(id, name)} (${columnList(columns)})`),
@@ -102,7 +102,7 @@ export function createStagingTables(database: Database): StagingTables {
         ...statements,
         hold,
         ...also,
-        ...(await dropAll(database, STAGING)),
+        ...(await dropCopies(database, STAGING)),
       ]);
       return (results[statements.length] as ResultSet).rowsAffected;
     },

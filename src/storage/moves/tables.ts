@@ -1,6 +1,8 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Database } from "../../contracts/database.ts";
+import type { Platform } from "../../contracts/platform.ts";
 
+const RANDOM_BYTES = 4;
 /** Prefixes of the tables that hold a copy while it is read or written. */
 export const SNAPSHOT = "sealpost_backup_";
 export const STAGING = "sealpost_restore_";
@@ -24,11 +26,31 @@ export async function listTables({ read }: Pick<Database, "read">): Promise<read
   return rows.map(({ name, columns }) => ({ name, columns: JSON.parse(columns) }));
 }
 
-/** Returns statements that drop the tables with this prefix, left over or not. */
-export async function dropAll({ read, write }: Pick<Database, "read" | "write">, prefix: string) {
+/** Returns the ID of a copy: it starts with the time, so that an old copy can be found. */
+export function newCopyId({ now, randomBytes }: Pick<Platform, "now" | "randomBytes">): string {
+  return `${secondsIn(now())}${randomBytes(RANDOM_BYTES).toHex()}`;
+}
+
+/**
+ * Returns statements that drop the copies with this prefix.
+ * @param before only those that began before this time. Default: all.
+ */
+export async function dropCopies(
+  { read, write }: Pick<Database, "read" | "write">,
+  prefix: typeof SNAPSHOT | typeof STAGING,
+  before?: Date,
+) {
   const rows = await read.all<{ readonly name: string }>(sql`
     SELECT name FROM sqlite_master WHERE type = 'table' AND ${startsWith(prefix)}`);
-  return rows.map(({ name }) => write.run(sql`DROP TABLE IF EXISTS ${sql.identifier(name)}`));
+  const old = rows.filter(({ name }) => !before || name.slice(prefix.length) < secondsIn(before));
+  return old.map(({ name }) => write.run(sql`DROP TABLE IF EXISTS ${sql.identifier(name)}`));
+}
+
+/** Seconds since the Unix epoch, in 8 digits. */
+function secondsIn(date: Date): string {
+  return Math.floor(date.getTime() / 1_000)
+    .toString(16)
+    .padStart(8, "0");
 }
 
 function startsWith(prefix: string): SQL {

@@ -6,7 +6,7 @@ import { parseKeyring } from "../../../src/secrets/keyring.ts";
 import { bundleWorker, OBJECT_ENTRY } from "../../../tools/workers/build.ts";
 import { OBJECTS, serveWorker } from "../../../tools/workers/serve.ts";
 import { logIn, request } from "../../fixtures/process/api.ts";
-import type { Environment } from "../../fixtures/process/child.ts";
+import { Child, type Environment } from "../../fixtures/process/child.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { followCommands, pageCommands } from "../../fixtures/process/page.ts";
 import { runCli, startSealpost } from "../../fixtures/process/sealpost.ts";
@@ -110,6 +110,18 @@ describe("the command line with the keys of a Worker", () => {
     await using server = await startSealpost({ folder: data.path, env });
     const rejected = await cli(["admin", "list"], env, server.url);
     expect(rejected.stderr).toContain("takes no operator key, as only Workers do: set SEALPOST_API_KEY");
+  });
+
+  test("creates an API key for the admin that it names, and starts no sign-in for one", async () => {
+    const create = ["apikey", "create", "program", "--rights", "auditlog"];
+    expect((await cli([...create, "--admin", "nobody"])).stderr).toContain(
+      "The requested Admin could not be found.",
+    );
+    const created = await cli([...create, "--admin", ADMIN]);
+    expect(created.stdout).toStartWith("sp_");
+    const env = { SEALPOST_KEYS: KEYS, SEALPOST_API_KEY: created.stdout.trim() };
+    expect((await cli(["admin", "list"], env)).stderr).toContain("adminread");
+    expect((await cli(["server", "login", "main"])).stderr).toContain("needs SEALPOST_API_KEY");
   });
 
   test("re-encrypts the secrets, and voids tokens at once", async () => {
@@ -232,4 +244,49 @@ test("an instance moves out of an object and into another, where a token goes on
   expect(again.stderr).toContain("This instance has data (smtp_server)");
   const replaced = await cli(["restore", file, "--replace"], { SEALPOST_KEYS: KEYS }, other.url.origin);
   expect(replaced).toMatchObject({ code: 0, stderr: "" });
+});
+
+test("a call that was used before a restore is not accepted after it", async () => {
+  await using own = await start();
+  const { origin: url, host } = own.url;
+  const file = join(folder.path, "nonces.jsonl");
+  expect((await cli(["backup", file], { SEALPOST_KEYS: KEYS }, url)).code).toBe(0);
+  const headers = { authorization: await signed({ host }) };
+  expect((await request(`${url}/operator/api/admin/`, { headers })).status).toBe(200);
+  expect((await cli(["restore", file, "--replace"], { SEALPOST_KEYS: KEYS }, url)).code).toBe(0);
+  expect((await request(`${url}/operator/api/admin/`, { headers })).status).toBe(401);
+});
+
+test("a restore that is killed in the middle changes nothing, and runs again", async () => {
+  await using other = await start();
+  const api = await logIn(other.url.origin, ADMIN, PASSWORD);
+  const file = join(folder.path, "killed.jsonl");
+  expect((await cli(["backup", file])).code).toBe(0);
+  const stopped = Promise.withResolvers<void>();
+  // Lets the first rows pass, and no others.
+  let batches = 0;
+  await using proxy = Bun.serve({
+    port: 0,
+    async fetch(given) {
+      const { pathname } = new URL(given.url);
+      if (pathname === "/operator/restore/rows" && ++batches > 2) {
+        stopped.resolve();
+        await new Promise(() => undefined);
+      }
+      const { method, headers } = given;
+      const init = { method, headers, body: await given.arrayBuffer() };
+      return Response.json(await (await fetch(new URL(pathname, other.url), init)).json());
+    },
+  });
+  const child = new Child("src/cli/index.ts", ["restore", file, "--url", `http://127.0.0.1:${proxy.port}`], {
+    folder: folder.path,
+    env: { SEALPOST_KEYS: KEYS },
+  });
+  await stopped.promise;
+  child.signal("SIGKILL");
+  await child.ended;
+  expect(await api.list()).toEqual({});
+  expect((await api.call("GET", "/admin/")).status).toBe(200);
+  const again = await cli(["restore", file], { SEALPOST_KEYS: KEYS }, other.url.origin);
+  expect(again).toMatchObject({ code: 0, stderr: "" });
 });

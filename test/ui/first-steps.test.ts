@@ -25,6 +25,8 @@ describe.skipIf(CHROMIUM === null)("the admin page", () => {
     expect(page.url()).toEndWith("/behind/a-proxy/ui/");
     expect(await violationsOf(page)).toEqual([]);
     await shoot(page, "login");
+    // With the code behind the login, which is loaded in advance.
+    await page.waitForLoadState("networkidle");
     const sizes: number[] = await page.evaluate(
       "performance.getEntries().filter((e) => e.entryType === 'navigation' || e.entryType === 'resource').map((e) => e.transferSize)",
     );

@@ -146,6 +146,26 @@ describe.skipIf(CHROMIUM === null)("the pages of plugins", () => {
     await expectSound("webhooks-empty");
   });
 
+  test("show a person to an API key that may read people alone, and say if there is none", async () => {
+    const created = await server.sealpost.request("/apikey/", {
+      json: { name: "reader", rights: ["userlist"] },
+    });
+    const { result } = JSON.parse(await created.text());
+    const own = await server.open();
+    await own.getByRole("button", { name: "Use an API key" }).click();
+    await own.getByLabel("API key", { exact: true }).fill(result.value.key);
+    await own.getByRole("button", { name: "Log in" }).click();
+    await own.getByRole("link", { name: "ann" }).click();
+    expect(await own.getByLabel("Email", { exact: true }).inputValue()).toBe("ann@example.org");
+    await own.waitForLoadState("networkidle");
+    expect(await own.getByText("Loading …").count()).toBe(0);
+    expect(await own.getByRole("heading", { name: "Tokens" }).count()).toBe(0);
+    expect(await violationsOf(own)).toEqual([]);
+    await own.evaluate('location.hash = "#/person/nobody"');
+    await own.getByText("There is no such person.").waitFor();
+    await own.context().close();
+  });
+
   test("are in German as well", async () => {
     await page.getByLabel("Language").selectOption("de");
     await visit("Ereignisse");

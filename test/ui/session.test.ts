@@ -20,7 +20,7 @@ beforeAll(async () => {
   if (CHROMIUM === null) return;
   server = await startPageServer();
   const { request } = server.sealpost;
-  await request("/smtpserver/main", { json: { server: "mail.example.org" } });
+  await request("/smtpserver/main", { json: { server: "mail.example.org", sender: "old@example.org" } });
   await request("/admin/", { json: READER });
   await request("/policy/all", { json: { scope: "admin", action: "*", adminuser: "admin" } });
   await request("/policy/read", { json: { scope: "admin", action: "smtpserver_read", adminuser: "reader" } });
@@ -83,6 +83,19 @@ describe.skipIf(CHROMIUM === null)("a session on the admin page", () => {
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByText("You do not have the right to do this.").waitFor();
     await server.sealpost.request("/policy/all", { json: { ...json, action: "*" } });
+  });
+
+  test("opens the form for a message to an API key that may do nothing else", async () => {
+    const { page, enter } = await openWithKey(["mail_send"]);
+    await enter();
+    await page.getByLabel("To", { exact: true }).fill("ann@example.net");
+    expect(await page.getByLabel("Server", { exact: true }).inputValue()).toBe("default");
+    expect(await violationsOf(page)).toEqual([]);
+    await page.getByLabel("Server", { exact: true }).fill("main");
+    await page.getByLabel("Text", { exact: true }).fill("Hello");
+    await page.getByRole("button", { name: "Send", exact: true }).click();
+    await page.getByText("The message is queued.").waitFor();
+    expect(await page.getByRole("button", { name: "Show its attempts" }).count()).toBe(0);
   });
 
   test("says so when an API key has no right to any page", async () => {

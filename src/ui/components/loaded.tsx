@@ -6,7 +6,8 @@ import { ErrorNotice } from "./notice.tsx";
 
 /** A value from the API that is being loaded. */
 interface Loading<T> {
-  readonly value: Signal<T | null>;
+  /** `undefined` until it is there. */
+  readonly value: Signal<T | undefined>;
   readonly error: Signal<unknown>;
   /** Loads it again; the old value stays until the new one is there. */
   reload(): Promise<void>;
@@ -14,7 +15,7 @@ interface Loading<T> {
 
 /** Loads a value when the component appears, and again every `everyMs` while the tab is visible. */
 export function useLoading<T>(load: () => Promise<T>, everyMs?: number): Loading<T> {
-  const value = useSignal<T | null>(null);
+  const value = useSignal<T | undefined>(undefined);
   const error = useSignal<unknown>(null);
   const latest = useRef(0);
   const reload = async () => {
@@ -59,7 +60,7 @@ export function Loaded<T>({ from: { value, error, reload }, children }: LoadedPr
           </button>
         </>
       )}
-      {value.value !== null
+      {value.value !== undefined
         ? children(value.value)
         : error.value === null && <p class="faint">{t.loading}</p>}
     </>

@@ -29,17 +29,21 @@ export function PersonView({ args: [username, realm = ""] }: PageProps) {
       <Loaded from={person}>
         {(found) =>
           found === null ? (
-            <p>{peopleTexts().unchanged}</p>
+            <p>{peopleTexts().missing}</p>
           ) : (
             <>
               <ChangePerson person={found} reload={person.reload} />
-              <Tokens person={found} />
+              {(may("tokenlist") || mayEnroll()) && <Tokens person={found} />}
             </>
           )
         }
       </Loaded>
     </PageFrame>
   );
+}
+
+function mayEnroll(): boolean {
+  return may("enrollEMAIL") || may("enrollSMS");
 }
 
 function Tokens({ person }: { readonly person: Person }) {
@@ -61,7 +65,7 @@ function Tokens({ person }: { readonly person: Person }) {
           )
         }
       </Loaded>
-      {(may("enrollEMAIL") || may("enrollSMS")) && <EnrollForm person={person} onEnrolled={tokens.reload} />}
+      {mayEnroll() && <EnrollForm person={person} onEnrolled={tokens.reload} />}
     </section>
   );
 }

@@ -72,7 +72,7 @@ function DoctorReport() {
         <button
           type="button"
           onClick={() => {
-            report.value.value = null;
+            report.value.value = undefined;
             void report.reload();
           }}
         >

@@ -58,16 +58,29 @@ export interface DeliveryObjects {
  * @param endsMs end of the caller's time, on the clock of `performance.now()`.
  */
 export function deliverInObjects(direct: Transport, objects: DeliveryObjects, endsMs: number): Transport {
+  const inFlight = new Set<Promise<Receipt>>();
+  let isClosed = false;
   return {
     ...direct,
     async send(delivery, options) {
       const { poolKey, server } = delivery;
       const isOwn = poolKey === null || options.until !== undefined || clientIdentityOf(server) !== null;
       if (isOwn) return direct.send(delivery, options);
+      if (isClosed) throw new Error("The transport is closed");
       validateDelivery(delivery);
       options.signal.throwIfAborted();
       if (options.mayTransact?.() === false) return notAttempted(notSent("sender", "cancelled"));
-      return deliver(objects.getByName(poolKey), { ...delivery, poolKey }, options, endsMs);
+      const sending = deliver(objects.getByName(poolKey), { ...delivery, poolKey }, options, endsMs);
+      inFlight.add(sending);
+      try {
+        return await sending;
+      } finally {
+        inFlight.delete(sending);
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      isClosed = true;
+      await Promise.all([direct[Symbol.asyncDispose](), Promise.allSettled(inFlight)]);
     },
   };
 }

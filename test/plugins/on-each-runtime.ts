@@ -1,16 +1,16 @@
 import { setDefaultTimeout, test } from "bun:test";
 import { sqldPath } from "../../tools/sqld.ts";
-import { bundleWorker } from "../../tools/workers/build.ts";
-import { serveWorker } from "../../tools/workers/serve.ts";
+import { bundleWorker, LIBSQL_ENTRY, OBJECT_ENTRY } from "../../tools/workers/build.ts";
+import { OBJECTS, serveWorker } from "../../tools/workers/serve.ts";
 import { type Api, logIn } from "../fixtures/process/api.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { DENO_SERVER, denoPath } from "../fixtures/process/deno.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { startSealpost } from "../fixtures/process/sealpost.ts";
-import { ADMIN, bindingsFor, PASSWORD, startDatabase } from "../runtime/workers/fixtures/sealpost.ts";
+import { ADMIN, bindingsFor, KEYS, PASSWORD, startDatabase } from "../runtime/workers/fixtures/sealpost.ts";
 
 /**
- * Tests a claim against the standalone server on Bun and Deno, and in workerd.
+ * Tests a claim against the standalone server on Bun and Deno, and in workerd with both builds of the Worker.
  * @param options.config path of the plugin list that the Worker is built with.
  */
 export function onEachRuntime(
@@ -34,11 +34,18 @@ export function onEachRuntime(
     });
   }
 
-  test.skipIf(sqldPath() === null)(`${claim} on workerd`, async () => {
-    const bundle = await bundleWorker(undefined, "smtp", config);
-    await using database = await startDatabase();
-    const bindings = { ...bindingsFor(database.url), ...env };
-    await using worker = await serveWorker({ bundle, bindings, authorities: [], onLine: () => undefined });
+  async function liveInWorkerd(entry: string, given: Readonly<Record<string, string>>): Promise<void> {
+    const bundle = await bundleWorker(entry, "smtp", config);
+    const bindings = { ...given, ...env };
+    await using worker = await serveWorker({ bundle, bindings, services: OBJECTS, onLine: () => undefined });
     await live(worker.url.origin, await logIn(worker.url.origin, ADMIN, PASSWORD));
+  }
+
+  test(`${claim} in an object`, () =>
+    liveInWorkerd(OBJECT_ENTRY, { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD }));
+
+  test.skipIf(sqldPath() === null)(`${claim} on workerd`, async () => {
+    await using database = await startDatabase();
+    await liveInWorkerd(LIBSQL_ENTRY, bindingsFor(database.url));
   });
 }

@@ -149,3 +149,58 @@ test("the daily work is done once a day, however often the object starts", async
     expect((await doors()).pruned).toBe(1);
   }
 });
+
+test("of codes and notices none is lost, claimed or repeated wrongly, though workerd is killed four times", async () => {
+  using folder = temporaryFolder();
+  await using smtp = await startSmtpServer();
+  let worker = await start(folder.path);
+  const admin = await prepare(worker, smtp);
+  const purposes = ["code", "notice"] as const;
+  const recipients = Array.from({ length: 80 }, (_, index) => `${purposes[index % 2]}-${index}@example.net`);
+  const messages = recipients.map((recipient, index) => ({
+    ...{ server: "main", to: [recipient], subject: "Hello", text: "Hello", purpose: purposes[index % 2] },
+  }));
+  for (const kill of [1, 2, 3, 4]) {
+    const accepted = Promise.withResolvers<void>();
+    // In the middle of a message, whose end has arrived.
+    smtp.script("body", (_peer, accept) => {
+      accept();
+      if (smtp.messages.length >= kill * 12) accepted.resolve();
+    });
+    // After the first kill, only alarms go on.
+    if (kill === 1) await admin.call("POST", "/mail/batch", { messages });
+    await accepted.promise;
+    await worker[Symbol.asyncDispose]();
+    worker = await start(folder.path);
+  }
+  const next = await logIn(worker.url.origin, ADMIN, PASSWORD);
+  let rows = await listMail(next);
+  while (rows.some(({ state }) => !["sent", "unknown"].includes(state))) rows = await listMail(next);
+  await worker[Symbol.asyncDispose]();
+
+  const arrivals = new Map<string, number>();
+  for (const [one = ""] of smtp.messages.map((message) => message.recipients))
+    arrivals.set(one, (arrivals.get(one) ?? 0) + 1);
+  expect(rows).toHaveLength(recipients.length);
+  for (const {
+    purpose,
+    state,
+    recipients: [recipient],
+  } of rows) {
+    const count = arrivals.get(recipient?.address ?? "") ?? 0;
+    if (state === "sent") expect(count).toBeGreaterThanOrEqual(1);
+    if (purpose === "code") expect(count).toBeLessThanOrEqual(1);
+    else expect(state).toBe("sent");
+  }
+});
+
+interface Listed {
+  readonly state: string;
+  readonly purpose: string;
+  readonly recipients: readonly { readonly address: string }[];
+}
+
+async function listMail(admin: Api): Promise<readonly Listed[]> {
+  const { body } = await admin.call<{ mails: readonly Listed[] }>("GET", "/mail/?page_size=100");
+  return body.result.value?.mails ?? [];
+}

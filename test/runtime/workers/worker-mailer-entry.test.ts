@@ -1,7 +1,7 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
-import { bundleWorker } from "../../../tools/workers/build.ts";
-import { serveWorker } from "../../../tools/workers/serve.ts";
+import { bundleWorker, LIBSQL_ENTRY, OBJECT_ENTRY } from "../../../tools/workers/build.ts";
+import { OBJECTS, serveWorker } from "../../../tools/workers/serve.ts";
 import { startHttpServer } from "../../fixtures/http/server.ts";
 import { logIn } from "../../fixtures/process/api.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase, startWorker, TEST_MS } from "./fixtures/sealpost.ts";
@@ -9,13 +9,21 @@ import { ADMIN, bindingsFor, PASSWORD, startDatabase, startWorker, TEST_MS } fro
 setDefaultTimeout(TEST_MS);
 
 const MAX_GZIP_BYTES = 426_000;
-const bundle = await bundleWorker(undefined, "worker-mailer");
+const bundle = await bundleWorker(LIBSQL_ENTRY, "worker-mailer");
 const database = await startDatabase();
 afterAll(() => database[Symbol.asyncDispose]());
 const bindings = { ...bindingsFor(database.url), SEALPOST_TRANSPORT: "worker-mailer" };
 
-test("a Worker built with worker-mailer sends through it", async () => {
-  await using worker = await serveWorker({ bundle, bindings });
+test.each([
+  ["a Worker", LIBSQL_ENTRY],
+  ["an object", OBJECT_ENTRY],
+])("%s built with worker-mailer sends through it", async (_, entry) => {
+  const isObject = entry === OBJECT_ENTRY;
+  await using worker = await serveWorker({
+    bundle: isObject ? await bundleWorker(entry, "worker-mailer") : bundle,
+    bindings: isObject ? { ...bindings, SEALPOST_DATABASE_URL: "" } : bindings,
+    services: OBJECTS,
+  });
   await using server = await startSmtpServer();
   const api = await logIn(worker.url.origin, ADMIN, PASSWORD);
   const definition = { server: `127.0.0.1:${server.port}`, sender: "sender@example.org" };

@@ -122,7 +122,8 @@ describe.skipIf(CHROMIUM === null)("the pages of plugins", () => {
   test("let a webhook be called on an event, keep its key, and list its deliveries", async () => {
     await button("New event").click();
     await field("Name").fill("hook");
-    await field("mail_failed").check();
+    await field("Find an event").fill("user_add");
+    await field("user_add").check();
     await field("Action").selectOption("webhook");
     await field("URL").fill("https://hooks.example.org/sealpost");
     await button("Create a key").click();
@@ -143,7 +144,12 @@ describe.skipIf(CHROMIUM === null)("the pages of plugins", () => {
     expect(await page.content()).not.toContain(key);
     await button("Webhook deliveries").click();
     await page.getByText("No webhook was called yet.").waitFor();
-    await expectSound("webhooks-empty");
+    await server.sealpost.request("/user/", { json: { username: "bob" } });
+    await server.sealpost.settled();
+    await page.getByRole("rowheader", { name: "renamed" }).waitFor();
+    await page.getByText("https://hooks.example.org", { exact: true }).waitFor();
+    await page.getByText("Due now", { exact: true }).waitFor();
+    await expectSound("webhooks");
   });
 
   test("show a person to an API key that may read people alone, and say if there is none", async () => {

@@ -137,7 +137,6 @@ export const webhookTexts = dictionary(
     delivered: "Delivered",
     failed: "Failed",
     cancelled: "Canceled",
-    nextAttempt: (when: string) => `Next attempt ${when}`,
   },
   {
     intro: "Neueste zuerst. Inhalte und Schlüssel werden nie gezeigt.",
@@ -153,6 +152,5 @@ export const webhookTexts = dictionary(
     delivered: "Zugestellt",
     failed: "Gescheitert",
     cancelled: "Abgebrochen",
-    nextAttempt: (when) => `Nächster Versuch ${when}`,
   },
 );

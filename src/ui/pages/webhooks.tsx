@@ -8,6 +8,7 @@ import { Table } from "../components/table.tsx";
 import { eventTexts, webhookTexts } from "../i18n/events.ts";
 import { failureText } from "../i18n/failures.ts";
 import { count, relativeTime } from "../i18n/language.ts";
+import { nextAttemptText } from "../i18n/mail.ts";
 
 type Delivery = ValueOf<typeof pluginApi.webhook.$get>["webhooks"][number];
 
@@ -72,7 +73,7 @@ function stateOf({ state, next_try }: Delivery) {
   return (
     <>
       <Badge kind={KINDS[state]}>{t[state]}</Badge>
-      {state === "queued" && next_try && <p class="faint">{t.nextAttempt(relativeTime(next_try))}</p>}
+      {state === "queued" && next_try && <p class="faint">{nextAttemptText(next_try)}</p>}
     </>
   );
 }

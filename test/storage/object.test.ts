@@ -6,7 +6,7 @@ import { Child, TEST_MS } from "../fixtures/process/child.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 /** Suites that use a database, and run on that of a Durable Object unchanged. */
-const SUITES = ["due-mail", "mail-upkeep", "server-health", "smtp-servers"].map(
+const SUITES = ["due-mail", "held-mail", "mail-upkeep", "server-health", "smtp-servers"].map(
   (name) => `test/storage/${name}.test.ts`,
 );
 const LONG_SUITES = [

@@ -13,6 +13,9 @@ import { createSealedRepository } from "../../storage/sealed-values.ts";
 import { PLATFORM as platform } from "../platform.ts";
 import type { PortableBackup } from "./portable-file.ts";
 
+/** A server copies whole tables in one commit. */
+const REQUEST_MS = 300_000;
+
 /** Options of a database that is restored. */
 interface TargetOptions {
   /** `null` if the keys are not there yet. */
@@ -30,6 +33,7 @@ export async function withDatabase<T>(
     url,
     authToken: databaseToken.reveal(),
     randomBytes: platform.randomBytes,
+    requestTimeoutMs: REQUEST_MS,
   });
   return await work(database);
 }

@@ -42,7 +42,7 @@ function assertNoOtherDatabase(): void {
   if (existsSync(DATABASE_FOLDER) && !hasObject()) {
     throw new SealpostError(
       "bad_setting",
-      `${DATABASE_FOLDER} has data of the build for a libSQL server: \`bun run start:workers:libsql\` uses them; to start with a new instance, move that folder`,
+      `${DATABASE_FOLDER} has data of the build for a libSQL server: \`bun run start:workers:libsql\` uses them. To use this build, back them up, move that folder and restore them: docs/operate.md, "Moving an instance"`,
     );
   }
 }

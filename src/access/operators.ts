@@ -68,10 +68,10 @@ export function createOperators(deps: {
     return isSigned && isCurrent ? credential : null;
   }
 
-  async function reject({ client, method }: IncomingCall, now: Date): Promise<never> {
+  async function reject({ client }: IncomingCall, now: Date): Promise<never> {
     const limit = limitOf(client);
     const actor = {
-      action: `operator ${method}`,
+      action: "operator",
       administrator: "",
       realm: "",
       client,

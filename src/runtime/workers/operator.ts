@@ -124,11 +124,23 @@ function rejected(error: unknown): Response {
   });
 }
 
-/** @throws {SealpostError} `too_large` */
+/** Reads no more than the limit, because the sender is not verified yet. @throws {SealpostError} `too_large` */
 async function bodyOf(request: Request): Promise<Uint8Array<ArrayBuffer>> {
-  const body = new Uint8Array(await request.arrayBuffer());
-  if (body.length <= MAX_OPERATOR_BODY_BYTES) return body;
-  throw new SealpostError("too_large", `The body is larger than ${MAX_OPERATOR_BODY_BYTES} bytes`);
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of request.body ?? []) {
+    size += piece.length;
+    if (size > MAX_OPERATOR_BODY_BYTES)
+      throw new SealpostError("too_large", `The body is larger than ${MAX_OPERATOR_BODY_BYTES} bytes`);
+    pieces.push(piece);
+  }
+  const body = new Uint8Array(size);
+  let at = 0;
+  for (const piece of pieces) {
+    body.set(piece, at);
+    at += piece.length;
+  }
+  return body;
 }
 
 /** The name in the audit log, such as `operator POST /admin`: without names, which the row of the change has. */

@@ -3,6 +3,7 @@ import type { Scrypt } from "../../contracts/platform.ts";
 import { SealpostError } from "../../errors.ts";
 import { scrypt } from "../../secrets/password.ts";
 import type { Bindings } from "./bindings.ts";
+import { configureConsole } from "./logging.ts";
 import { errorResponse, unavailable } from "./unavailable.ts";
 
 /** The binding of the objects' namespace, and the name of the one object. */
@@ -13,6 +14,9 @@ const log = getLogger(["sealpost", "entry"]);
 const MAX_BODY_BYTES = 16 * 1_048_576;
 /** Methods whose requests need no password hash. */
 const READS = ["GET", "HEAD", "OPTIONS"];
+
+// An isolate without the object has no other log. The settings of the object replace this level.
+configureConsole("info");
 
 /** The part of the object that the front calls. */
 export interface Served {

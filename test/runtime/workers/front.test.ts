@@ -95,6 +95,17 @@ describe("the front of an object", () => {
     }
   });
 
+  test("logs why it reaches no object, in an isolate without one", async () => {
+    const written: string[] = [];
+    await using alone = await serveWorker({
+      bundle,
+      bindings: {},
+      onLine: (line) => void written.push(line),
+    });
+    expect((await fetch(alone.url)).status).toBe(503);
+    expect(written.join()).toContain("OBJECT: the binding of the Durable Object is missing");
+  });
+
   test("logs neither passwords nor calls that were not closed", async () => {
     await expect(logIn(worker.url.origin, ADMIN, "another password of an admin")).rejects.toThrow();
     expect(lines.join()).not.toMatch(/password of|dispose/);

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import * as v from "valibot";
 import { SealpostError } from "../../src/errors.ts";
 import { invalidSetting } from "../../src/runtime/invalid-setting.ts";
 import { randomPassword } from "../../src/runtime/local/first-admin.ts";
@@ -15,20 +16,30 @@ import { OBJECTS, type ServedWorker } from "./serve.ts";
 
 // Runs the default build, which has everything in one Durable Object.
 
+/** The response of `/readyz` before there is an admin: the code `busy`. */
+const noAdmin = v.object({ result: v.object({ error: v.object({ code: v.literal(503) }) }) });
+
 /** The object creates the first admin, with the password of a binding. */
 const start: StartBuild = async (config, serve) => {
   assertNoOtherDatabase();
   const isNew = !hasObject();
   const keys = await prepareData(config);
-  // An object that exists has its admins.
-  const password = isNew && config.adminPassword.isEmpty ? randomPassword() : null;
-  const worker = await serve({
-    entry: OBJECT_ENTRY,
-    bindings: { SEALPOST_KEYS: keys, ...(password !== null && { SEALPOST_ADMIN_PASSWORD: password }) },
-    services: { ...OBJECTS, durableObjectsPersist: OBJECTS_FOLDER },
-  });
-  await assertStarted(worker);
-  return { worker, password };
+  const serveWith = (password: string | null) =>
+    serve({
+      entry: OBJECT_ENTRY,
+      bindings: { SEALPOST_KEYS: keys, ...(password !== null && { SEALPOST_ADMIN_PASSWORD: password }) },
+      services: { ...OBJECTS, durableObjectsPersist: OBJECTS_FOLDER },
+    });
+  const password = config.adminPassword.isEmpty ? randomPassword() : null;
+  const worker = await serveWith(isNew ? password : null);
+  const hasStarted = await isReady(worker);
+  if (hasStarted) return { worker, password: isNew ? password : null };
+  // A start that failed may have left an object without an admin.
+  if (isNew || password === null) throw cannotStart();
+  await worker[Symbol.asyncDispose]();
+  const next = await serveWith(password);
+  if (!(await isReady(next))) throw cannotStart();
+  return { worker: next, password };
 };
 
 /** @throws {SealpostError} `bad_setting` if there are data that this build does not use. */
@@ -47,11 +58,19 @@ function assertNoOtherDatabase(): void {
   }
 }
 
-/** Starts the object, which creates its database and admin. @throws {SealpostError} `bad_setting` if it cannot start. */
-async function assertStarted({ url }: ServedWorker): Promise<void> {
+/**
+ * Starts the object, which creates its database and admin. Resolves to `false` if it has no admin.
+ * @throws {SealpostError} `bad_setting` if it cannot start.
+ */
+async function isReady({ url }: ServedWorker): Promise<boolean> {
   const response = await fetch(new URL("/readyz", url));
-  if (response.ok) return;
-  throw new SealpostError("bad_setting", "The Worker cannot start: the lines above have the reason");
+  if (response.ok) return true;
+  if (v.is(noAdmin, await response.json())) return false;
+  throw cannotStart();
+}
+
+function cannotStart(): SealpostError {
+  return new SealpostError("bad_setting", "The Worker cannot start: the lines above have the reason");
 }
 
 await runLocally(start);

@@ -104,6 +104,17 @@ test("start:workers rejects a database URL, and does not start without the data 
   );
 });
 
+test("start:workers prints the first password, though a start with an invalid setting came before", async () => {
+  using folder = temporaryFolder();
+  const failed = await startInVain({ folder: folder.path, env: { SEALPOST_WAKE: "cloudflare" } }, OBJECT);
+  expect(failed.code).toBe(1);
+  expect(failed.stderr).toContain("SEALPOST_WAKE: the alarm of the Durable Object sends queued mail");
+  await using next = await startSealpost({ folder: folder.path }, OBJECT);
+  expect(next.password).toHaveLength(20);
+  expect((await next.logIn()).token).toBeString();
+  await next.stop();
+});
+
 test("start:workers keeps its data from other users of the machine, and does not start without their keys", async () => {
   using folder = temporaryFolder();
   const data = join(folder.path, "data/workers");

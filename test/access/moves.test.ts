@@ -95,6 +95,22 @@ describe("a backup", () => {
   });
 });
 
+test("a backup has the rows of the moment when it began", async () => {
+  await using instance = await filled();
+  const backup = sourceOf(instance.database);
+  const { id, header } = await backup.begin();
+  await instance.request("DELETE", "/smtpserver/main");
+  await instance.request("POST", "/smtpserver/other", { json: { server: "mail.example.org" } });
+  const table = header.tables.find(({ name }) => name === "smtp_server");
+  if (table === undefined) throw new Error("There is no table");
+  const { rows } = await backup.page(id, table, 0);
+  expect(rows.map((row) => row[table.columns.indexOf("identifier")])).toEqual(["main"]);
+  await backup.end(id);
+  expect(Object.keys(withoutMoves(await contentsOf(instance.database)))).not.toContain(
+    `sealpost_backup_${id}_mail`,
+  );
+});
+
 /** Values that a driver or JSON would change. */
 const VALUES = sql`INSERT INTO odd_kinds VALUES
   (1, 5, 5.0, '5', x'00ff', NULL), (9007199254740993, -9223372036854775808, 1e20, '1', '', 0.1),

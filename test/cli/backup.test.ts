@@ -74,6 +74,32 @@ describe("restore", () => {
     expect(Object.keys(await (await restored.logIn(PASSWORD)).list())).toEqual(["a", "b", "c"]);
   });
 
+  test("replaces a database with --replace, but not that of a running server", async () => {
+    using folder = temporaryFolder();
+    const options = { folder: folder.path };
+    const restoring = (file: string) => runCli(["restore", file, "--replace"], options);
+    const path = join(folder.path, "data", "sealpost.db");
+    {
+      await using server = await runningServer(folder.path);
+      await runCli(["backup", "three.db"], options);
+      await runCli(["backup", "three.jsonl", "--portable"], options);
+      const api = await server.logIn();
+      await api.save("later", { server: "mail.example.org" });
+      expect(await restoring("three.db")).toMatchObject({ code: 1, stdout: "" });
+      expect(Object.keys(await api.list())).toHaveLength(4);
+      await server.stop();
+    }
+    expect(await definitions(path)).toBe(4);
+    expect(await restoring("three.db")).toMatchObject({ code: 0, stderr: "" });
+    expect(await definitions(path)).toBe(3);
+    await runCli(["server", "remove", "a"], options);
+    expect(await restoring("three.jsonl")).toMatchObject({ code: 0, stderr: "" });
+    expect(await definitions(path)).toBe(3);
+    const left = readdirSync(join(folder.path, "data")).filter((name) => name.startsWith("."));
+    expect(left).toEqual([]);
+    expect(readdirSync(folder.path).sort()).toEqual(["data", "three.db", "three.jsonl"]);
+  });
+
   test("rejects a file without data, a damaged one, and a log without its database", async () => {
     using folder = temporaryFolder();
     const options = { folder: folder.path };

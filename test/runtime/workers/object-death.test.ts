@@ -19,6 +19,8 @@ const start = (folder: string) =>
 interface Doors {
   readonly ended: number;
   readonly pruned: number;
+  /** `null` while an alarm runs. */
+  readonly alarmAt: number | null;
 }
 
 interface Queued {
@@ -148,6 +150,26 @@ test("the daily work is done once a day, however often the object starts", async
     while ((await doors()).ended < alarms);
     expect((await doors()).pruned).toBe(1);
   }
+});
+
+test("mail that mails_per_minute holds back has one alarm, at the end of the minute", async () => {
+  using folder = temporaryFolder();
+  await using smtp = await startSmtpServer();
+  await using worker = await start(folder.path);
+  const admin = await prepare(worker, smtp, { mails_per_minute: 1 });
+  const doors = async () => (await (await fetch(new URL("/doors/", worker.url))).json()) as Doors;
+  const startMs = Date.now();
+  await until(admin, await queue(admin, "first@example.net"), "sent");
+  await queue(admin, "second@example.net");
+  for (;;) {
+    const { alarmAt, ended } = await doors();
+    // The request that queued it found the limit used up.
+    if (alarmAt === null || alarmAt < startMs + 55_000) continue;
+    expect(alarmAt).toBeLessThan(Date.now() + 60_000);
+    expect(ended).toBeLessThanOrEqual(2);
+    break;
+  }
+  expect(smtp.messages).toHaveLength(1);
 });
 
 test("of codes and notices none is lost, claimed or repeated wrongly, though workerd is killed four times", async () => {

@@ -106,9 +106,9 @@ test("a backup has the rows of the moment when it began", async () => {
   const { rows } = await backup.page(id, table, 0);
   expect(rows.map((row) => row[table.columns.indexOf("identifier")])).toEqual(["main"]);
   await backup.end(id);
-  expect(Object.keys(withoutMoves(await contentsOf(instance.database)))).not.toContain(
-    `sealpost_backup_${id}_mail`,
-  );
+  expect(
+    Object.keys(await contentsOf(instance.database)).filter((name) => name.startsWith("sealpost_")),
+  ).toEqual([]);
 });
 
 /** Values that a driver or JSON would change. */

@@ -83,7 +83,8 @@ export const SEND: readonly Flow[] = [
     },
     except: {
       workerd: {
-        because: "an isolate sees a part of the requests, so metrics on Workers are those of the database",
+        because:
+          "an isolate sees a part of the requests, and an object ends when idle: metrics are those of the database",
         async run(instance) {
           expect(await metrics(instance)).toEqual([
             'sealpost_queue_mails{server="measured",state="deferred"} 1',

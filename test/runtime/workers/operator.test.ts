@@ -246,6 +246,18 @@ test("an instance moves out of an object and into another, where a token goes on
   expect(replaced).toMatchObject({ code: 0, stderr: "" });
 });
 
+test("each key of a Worker signs, and a backup that is encrypted with another one is rejected", async () => {
+  const other = `other:${Buffer.alloc(32, 1).toString("base64")}`;
+  const file = join(folder.path, "keys.jsonl");
+  expect((await cli(["backup", file])).code).toBe(0);
+  await using both = await start({ SEALPOST_KEYS: `${other},${KEYS}` });
+  for (const keys of [other, KEYS])
+    expect(await cli(["admin", "list"], { SEALPOST_KEYS: keys }, both.url.origin)).toMatchObject({ code: 0 });
+  await using foreign = await start({ SEALPOST_KEYS: other });
+  const rejected = await cli(["restore", file], { SEALPOST_KEYS: other }, foreign.url.origin);
+  expect(rejected.stderr).toContain('encrypted with key "test", which is not among the given keys (other)');
+});
+
 test("a call that was used before a restore is not accepted after it", async () => {
   await using own = await start();
   const { origin: url, host } = own.url;

@@ -149,6 +149,13 @@ function overlap(left: string, right: string): boolean {
   );
 }
 
-function segmentsOf(path: string): string[] {
-  return path.split("/").filter((segment) => segment !== "");
+/** Each path is compared with all others. */
+const SEGMENTS = new Map<string, readonly string[]>();
+
+function segmentsOf(path: string): readonly string[] {
+  const known = SEGMENTS.get(path);
+  if (known !== undefined) return known;
+  const segments = path.split("/").filter((segment) => segment !== "");
+  SEGMENTS.set(path, segments);
+  return segments;
 }

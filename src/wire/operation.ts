@@ -1,5 +1,5 @@
 import type { MiddlewareHandler } from "hono";
-import { describeRoute, resolver, uniqueSymbol } from "hono-openapi";
+import { type DescribeRouteOptions, resolver, uniqueSymbol } from "hono-openapi";
 import * as v from "valibot";
 import type { Env } from "../contracts/env.ts";
 import type { ErrorStatus, Route, RouteDescription } from "../contracts/route.ts";
@@ -8,7 +8,7 @@ import { actionOf, eventNameOf, isGuardedWrite } from "./route.ts";
 import { named } from "./schemas.ts";
 
 type Declaration = Route["declaration"];
-type Described = Parameters<typeof describeRoute>[0];
+type Described = DescribeRouteOptions;
 
 const JSON_TYPE = "application/json";
 /** JSON first: a generated client sends the first that it knows. */
@@ -86,9 +86,25 @@ function detailOf(declaration: Declaration): v.GenericSchema | undefined {
 
 /** Describes a route for the OpenAPI document. The returned handlers only carry the description. */
 export function describeOperation(declaration: Declaration): MiddlewareHandler<Env>[] {
+  const { path, query } = declaration.parameters ?? {};
+  return [
+    carrying(() => ({ spec: specOf(declaration) })),
+    ...(path ? [carrying(() => ({ target: "param", ...resolver(path) }))] : []),
+    ...(query ? [carrying(() => ({ target: "query", ...resolver(query) }))] : []),
+  ];
+}
+
+/** Returns a handler with a description that is made for the first document: most instances never show one. */
+function carrying(describe: () => object): MiddlewareHandler<Env> {
+  const pass: MiddlewareHandler<Env> = (_, next) => next();
+  let description: object | null = null;
+  return Object.defineProperty(pass, uniqueSymbol, { get: () => (description ??= describe()) });
+}
+
+function specOf(declaration: Declaration): Described {
   const { method, path, summary, description, tag, open, headers = {}, parameters = {} } = declaration;
   const operationId = operationIdOf(declaration);
-  const described: Described = {
+  return {
     summary: summary ?? actionOf(method, path),
     operationId,
     responses: { 200: successResponse(declaration, operationId), ...errorsOf(declaration) },
@@ -104,11 +120,6 @@ export function describeOperation(declaration: Declaration): MiddlewareHandler<E
       schema: { type: "string" as const },
     })),
   };
-  return [
-    describeRoute(described),
-    ...(parameters.path ? [describeParameters(parameters.path, "param")] : []),
-    ...(parameters.query ? [describeParameters(parameters.query, "query")] : []),
-  ];
 }
 
 /** Returns the declared id, or the summary in camel case: `Delete a policy` is `deletePolicy`. */
@@ -122,11 +133,6 @@ function operationIdOf({ method, path, summary = "", operationId }: Declaration)
 
 function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-function describeParameters(schema: v.GenericSchema, target: "param" | "query"): MiddlewareHandler<Env> {
-  const pass: MiddlewareHandler<Env> = (_, next) => next();
-  return Object.assign(pass, { [uniqueSymbol]: { target, ...resolver(schema) } });
 }
 
 function successResponse(declaration: Declaration, operationId: string) {

@@ -1,5 +1,5 @@
 import type { MiddlewareHandler } from "hono";
-import { type DescribeRouteOptions, resolver, uniqueSymbol } from "hono-openapi";
+import { type DescribeRouteOptions, describeRoute, resolver, uniqueSymbol } from "hono-openapi";
 import * as v from "valibot";
 import type { Env } from "../contracts/env.ts";
 import type { ErrorStatus, Route, RouteDescription } from "../contracts/route.ts";
@@ -96,7 +96,7 @@ export function describeOperation(declaration: Declaration): MiddlewareHandler<E
 
 /** Returns a handler with a description that is made for the first document: most instances never show one. */
 function carrying(describe: () => object): MiddlewareHandler<Env> {
-  const pass: MiddlewareHandler<Env> = (_, next) => next();
+  const pass: MiddlewareHandler<Env> = describeRoute({});
   let description: object | null = null;
   return Object.defineProperty(pass, uniqueSymbol, { get: () => (description ??= describe()) });
 }

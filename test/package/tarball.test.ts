@@ -27,8 +27,8 @@ const WANTED = [
   /^dist\/module\/runtime\/workers\/(bindings|deliver-in-object|drivers|index|object-transport|once|smtp|tracer|transport)\.(js|d\.ts)$/,
 ];
 const EXAMPLES = ["feedback.ts", "notice.ts"].map((file) => `examples/plugins/${file}`);
-/** The tarball has about 980 KB: 60 are the admin page, and much is declarations that spell out the types of tables. */
-const MOST_BYTES = 1_050_000;
+/** The tarball has about 1,120 KB: 82 are the admin page, and much is declarations that spell out the types of tables. */
+const MOST_BYTES = 1_150_000;
 
 test.skipIf(obstacle !== "")("npm pack holds what a user needs, and nothing else", async () => {
   const { files, bytes } = await tarball();

@@ -93,6 +93,22 @@ describe.skipIf(CHROMIUM === null)("the admin page", () => {
     await page.getByText("Nothing matches these filters.").waitFor();
   });
 
+  test("shows that messages are held, and releases them", async () => {
+    await server.sealpost.request("/mail/", { json: { to: "held@example.net", text: "Hello" } });
+    await server.sealpost.request("/mail/hold", { json: {} });
+    await server.sealpost.drain();
+    await visit("Servers");
+    await visit("Mail");
+    await page.getByText("Messages on hold: 1.").waitFor();
+    await expectSound("mail-held");
+    await page.getByRole("button", { name: "Release all" }).click();
+    await page.getByText("Messages on hold").waitFor({ state: "detached" });
+    const isSent = () => smtp.messages.some(({ recipients }) => recipients.includes("held@example.net"));
+    expect(isSent()).toBe(false);
+    await server.sealpost.drain();
+    expect(isSent()).toBe(true);
+  });
+
   test("creates a policy, and offers another admin what the policies allow", async () => {
     await visit("Policies");
     await page.getByRole("heading", { name: "Every admin may do everything" }).waitFor();

@@ -5,6 +5,7 @@ import { Loaded, useLoading } from "../components/loaded.tsx";
 import { MailChart, type MailStats } from "../components/mail-chart.tsx";
 import { type MailFilter, MailFilters } from "../components/mail-filters.tsx";
 import { MailTable } from "../components/mail-table.tsx";
+import { OnHold } from "../components/on-hold.tsx";
 import { PageFrame } from "../components/page-frame.tsx";
 import { Pager } from "../components/pager.tsx";
 import { count, relativeTime } from "../i18n/language.ts";
@@ -36,6 +37,10 @@ export function MailView() {
   const isFiltered = Object.values(filter.value).some((value) => value !== "");
   return (
     <PageFrame title={t.title} actions={<Compose />}>
+      <OnHold
+        held={stats.value.value?.held ?? 0}
+        onRelease={() => Promise.all([stats.reload(), list.reload()])}
+      />
       <section class="card" aria-labelledby="last-day">
         <h2 id="last-day">{t.lastDay}</h2>
         <Loaded from={stats}>{(value) => <MailChart stats={value} />}</Loaded>

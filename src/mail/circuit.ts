@@ -15,7 +15,7 @@ import { MAX_PROBE_INTERVAL_MS, probeIntervalMs } from "./queue/backoff.ts";
 
 /** Consecutive failures that open a circuit. */
 const FAILURES_TO_OPEN = 5;
-/** A probe takes at most 10 s. If its worker died, the probe is repeated after this. */
+/** A probe waits at most 4 s for a connection, and then takes at most 10 s. If its worker died, the probe is repeated after this. */
 export const PROBE_LEASE_MS = 15_000;
 
 /** The health of a definition's server, for `GET /smtpserver/<identifier>`. */

@@ -132,6 +132,23 @@ test("the wait for another definition's connection is bounded, and can be aborte
   await transport[Symbol.asyncDispose]();
 });
 
+test("a check that waits has not started until another definition's connection is closed", async () => {
+  const { how, open } = gate();
+  await using server = await startSmtpServer({ script: { body: how } });
+  await using transport = makeTransport({ pool: { maxConnectionsInAll: 1 } });
+  const order: string[] = [];
+  const busy = sendTo(transport, serverAt(server.port), { poolKey: "busy" }).then(() => order.push("sent"));
+  const delivery = { server: serverAt(server.port), poolKey: null, from: "", recipient: "postmaster" };
+  const check = transport.send(
+    { ...delivery, bytes: new Uint8Array() },
+    { signal: new AbortController().signal, until: "auth", onStarted: () => order.push("started") },
+  );
+  open();
+  await busy;
+  expect((await check).successful).toBe(true);
+  expect(order).toEqual(["sent", "started"]);
+});
+
 test("an idle connection that the server has closed makes room", async () => {
   await using server = await startSmtpServer();
   const sockets = countSockets(server);

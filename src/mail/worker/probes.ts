@@ -13,8 +13,12 @@ import type {
 } from "../../storage/server-health.ts";
 import { type Circuit, isRejectedLogin, nextProbeAt, PROBE_LEASE_MS } from "../circuit.ts";
 
-/** Timeout of a whole probe. */
+/** Timeout of a whole probe, from when it has the right to a connection. */
 const PROBE_MS = 10_000;
+/** A probe that gets no connection in this time is postponed. Wait and probe together are shorter than the lease. */
+const MAX_WAIT_MS = 4_000;
+/** Delay of a probe that got no connection. */
+const POSTPONED_MS = 5_000;
 /** Timeout of a step, short enough that the probe fails in the phase that is too slow. */
 const PROBE_STEP_MS = 9_000;
 /** The transport validates every envelope. Each server accepts this recipient (RFC 5321 4.5.1). */
@@ -28,7 +32,7 @@ export interface Probe extends ProbeRef {
   readonly startedAt: Date;
 }
 
-type Outcome = "reachable" | "aborted" | Failure;
+type Outcome = "reachable" | "aborted" | "postponed" | Failure;
 
 /** Probes of open circuits. */
 export interface Probes {
@@ -69,12 +73,19 @@ export function createProbes(deps: ProbesDeps): Probes {
     await database.commit([health.failProbe(probe, failure, { opens, until }, platform.now())]);
   }
 
+  /** Leaves the probe to any worker. */
+  async function release(probe: Probe, delayMs: number): Promise<void> {
+    const dueAt = new Date(platform.now().getTime() + delayMs);
+    await database.commit([health.releaseProbe(probe, dueAt)]);
+  }
+
   async function conclude(probe: Probe, signal: AbortSignal): Promise<void> {
     const server = await loadServer(probe.identifier);
     // The definition was deleted, and its messages fail on their own.
     const outcome = server === null ? "reachable" : await converse(transport, server, signal);
     if (outcome === "reachable") await close(probe);
-    else if (outcome === "aborted") await database.commit([health.releaseProbe(probe, platform.now())]);
+    else if (outcome === "aborted") await release(probe, 0);
+    else if (outcome === "postponed") await release(probe, POSTPONED_MS);
     else await keepOpen(probe, outcome);
   }
 
@@ -104,15 +115,19 @@ export function createProbes(deps: ProbesDeps): Probes {
   };
 }
 
-/** A server that is too slow for a probe is reachable, because messages have more time. */
+/**
+ * A server that is too slow for a probe is reachable, because messages have more time. A probe that waits for a connection
+ * has contacted no server, so it says nothing.
+ */
 async function converse(transport: Transport, server: ResolvedServer, signal: AbortSignal): Promise<Outcome> {
-  const bound = AbortSignal.timeout(PROBE_MS);
+  using bound = boundProbe();
   const timeoutMs = Math.min(server.timeoutMs, PROBE_STEP_MS);
   const delivery: Delivery = { ...ENVELOPE, server: { ...server, timeoutMs }, poolKey: null };
   try {
     const receipt = await transport.send(delivery, {
-      signal: AbortSignal.any([signal, bound]),
+      signal: AbortSignal.any([signal, bound.signal]),
       until: "auth",
+      onStarted: bound.start,
     });
     if (receipt.successful) return "reachable";
     const { code, phase } = receipt.failure;
@@ -121,7 +136,28 @@ async function converse(transport: Transport, server: ResolvedServer, signal: Ab
     return isSlow ? "reachable" : receipt.failure;
   } catch (error) {
     if (signal.aborted) return "aborted";
-    if (bound.aborted) return "reachable";
+    if (bound.signal.aborted) return bound.isStarted ? "reachable" : "postponed";
     throw error;
   }
+}
+
+/** Bounds the wait of a probe, and then its conversation. */
+function boundProbe() {
+  const controller = new AbortController();
+  const abortAfter = (ms: number) => setTimeout(() => controller.abort(), ms);
+  let timer = abortAfter(MAX_WAIT_MS);
+  let isStarted = false;
+  return {
+    signal: controller.signal,
+    get isStarted() {
+      return isStarted;
+    },
+    start() {
+      if (isStarted) return;
+      isStarted = true;
+      clearTimeout(timer);
+      timer = abortAfter(PROBE_MS);
+    },
+    [Symbol.dispose]: () => clearTimeout(timer),
+  };
 }

@@ -18,12 +18,15 @@ export function createSendByApi(driver: ApiDriver, options: MailApiOptions): Sen
   const slots = new RequestSlots();
   return async (delivery, sendOptions) => {
     const { server, poolKey, recipients } = delivery;
-    const { signal, until, mayTransact = () => true } = sendOptions;
+    const { signal, until, mayTransact = () => true, onStarted } = sendOptions;
     for (const recipient of recipients) validate({ ...delivery, recipient }, sendOptions);
     signal.throwIfAborted();
     using timer = new DeliveryTimer(timeLimits(server, options, sendOptions), signal);
     const run = new ApiRun(driver, options, timer, mayTransact);
-    const work = () => (until === undefined ? run.deliver(delivery) : run.check(server, until));
+    const work = () => {
+      onStarted?.();
+      return until === undefined ? run.deliver(delivery) : run.check(server, until);
+    };
     const { maxConnections = DEFINITION_DEFAULTS.maxConnections } = server;
     // An unsaved definition shares nothing.
     const result = await (poolKey === null ? work() : slots.run(poolKey, maxConnections, timer, work));

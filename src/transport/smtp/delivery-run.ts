@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { Connect, Delivery } from "../../contracts/transport.ts";
+import type { Connect, Delivery, SendOptions } from "../../contracts/transport.ts";
 import {
   type Checkpoint,
   type DialedAddress,
@@ -55,6 +55,7 @@ export class DeliveryRun {
   readonly #delivery: Delivery;
   readonly #timer: DeliveryTimer;
   readonly #mayTransact: () => boolean;
+  readonly #onStarted: () => void;
   readonly #memory: ServerMemory;
   #addresses: readonly DialedAddress[] | null = null;
 
@@ -64,14 +65,14 @@ export class DeliveryRun {
   tls: TlsPeer | null = null;
   seen: ServerReport = NOTHING_SEEN;
 
-  /** @param mayTransact called right before MAIL is written. */
   constructor(
     deps: DeliveryRunDeps,
     delivery: Delivery,
     timer: DeliveryTimer,
-    mayTransact: () => boolean = () => true,
+    { mayTransact = () => true, onStarted = () => undefined }: Pick<SendOptions, "mayTransact" | "onStarted">,
   ) {
     this.#mayTransact = mayTransact;
+    this.#onStarted = onStarted;
     this.#deps = deps;
     this.#delivery = delivery;
     this.#timer = timer;
@@ -121,13 +122,15 @@ export class DeliveryRun {
         ? { message: transfer, options: this.#transactionOptions(false) }
         : null;
     try {
-      return await this.#deps.pool.acquire(poolKey, {
+      const slot = await this.#deps.pool.acquire(poolKey, {
         timer: this.#timer,
         message,
         connections: server.maxConnections,
         memory: this.#memory,
         isFirst,
       });
+      this.#onStarted();
+      return slot;
     } catch (error) {
       if (error instanceof DeliveryTimeout) return null;
       throw error;

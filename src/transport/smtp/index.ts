@@ -82,7 +82,7 @@ export function createSmtpTransport(options: SmtpTransportOptions): Transport {
       if (message === null) validateCheck(delivery);
       signal.throwIfAborted();
       using timer = new DeliveryTimer(timeLimits(delivery.server, options, sendOptions), signal);
-      const run = new DeliveryRun(deps, delivery, timer, sendOptions.mayTransact);
+      const run = new DeliveryRun(deps, delivery, timer, sendOptions);
       const result = message === null ? await run.check(until ?? "connect") : await run.deliver(message);
       return receiptOf(result, run, timer, until ?? null);
     },

@@ -173,10 +173,18 @@ function healthLine({ identifier, circuit, since, next_try, last_failure }: Unav
   return `${identifier} is down (${circuit}) since ${since ?? "now"}${why}${next}`;
 }
 
-function rowOf({ id, state, identifier, recipients, created_at, next_try }: Mail) {
+function rowOf({ id, state, identifier, recipients, created_at, next_try, held }: Mail) {
   const addresses = recipients.map(({ address }) => address);
   const failed = recipients.find(({ failure }) => failure !== null);
-  return [id, state, nameOf({ identifier }), addresses, created_at, next_try, failed?.failure?.code];
+  return [
+    id,
+    state,
+    nameOf({ identifier }),
+    addresses,
+    created_at,
+    held ? "held" : next_try,
+    failed?.failure?.code,
+  ];
 }
 
 /** The test of an unsaved definition may have no name. */

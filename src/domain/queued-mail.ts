@@ -65,6 +65,8 @@ export interface QueuedMail {
   readonly giveUpAt: Date;
   /** Until when the content of a final message is kept for a retry; `null` if it is erased or the state is not final. */
   readonly contentUntil: Date | null;
+  /** Whether it waits for a release, whatever its state. A worker that it names is one of the instance that was backed up. */
+  readonly held: boolean;
 }
 
 /** One delivery of a message to one recipient. */

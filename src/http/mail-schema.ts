@@ -48,7 +48,10 @@ const recipientView = v.object({
   address: v.string(),
   state,
   attempts: v.number(),
-  next_try: described(v.nullable(moment), "Not before this time. `null` in a final state"),
+  next_try: described(
+    v.nullable(moment),
+    "Not before this time. `null` in a final state, or while the message is held",
+  ),
   failure: described(
     v.nullable(v.object({ phase: v.string(), code: v.string(), reply: v.nullable(replyView) })),
     "Of the last attempt",
@@ -75,7 +78,8 @@ export const mailView = named(
       "After an unknown outcome: `repeat` sends the message again with the same Message-ID, `stop` does not",
     ),
     recipients: v.array(recipientView),
-    next_try: described(v.nullable(moment), "`null` in a final state, or while the message is sent"),
+    next_try: described(v.nullable(moment), "`null` in a final state, or while the message is sent or held"),
+    held: described(v.boolean(), "Waits for `POST /mail/release`, as after a restore"),
     created_at: moment,
     updated_at: moment,
     expires_at: described(

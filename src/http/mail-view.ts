@@ -28,6 +28,7 @@ export function toMailView(mail: QueuedMail): MailView {
     on_unknown: mail.onUnknown,
     recipients: recipients.map((recipient) => toRecipientView(recipient, mail)),
     next_try: state === "sending" ? null : nextAttemptOf(dueAt, mail),
+    held: mail.held,
     created_at: mail.createdAt.toISOString(),
     updated_at: mail.updatedAt.toISOString(),
     expires_at: mail.expiresAt?.toISOString() ?? null,
@@ -67,7 +68,7 @@ function toAttemptView(attempt: MailAttempt): MailRecordView["attempts"][number]
   };
 }
 
-/** `null` after the last attempt: the message then only waits for its final state. */
-function nextAttemptOf(dueAt: number | null, { giveUpAt }: QueuedMail): string | null {
-  return dueAt === null || dueAt >= giveUpAt.getTime() ? null : new Date(dueAt).toISOString();
+/** `null` after the last attempt, when the message only waits for its final state, and while it is held. */
+function nextAttemptOf(dueAt: number | null, { giveUpAt, held }: QueuedMail): string | null {
+  return dueAt === null || held || dueAt >= giveUpAt.getTime() ? null : new Date(dueAt).toISOString();
 }

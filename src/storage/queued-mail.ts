@@ -38,7 +38,7 @@ export interface QueuedMailRepository {
   /** Returns a message and every attempt to deliver it, in order. `null` if it does not exist. */
   withAttempts(id: string): Promise<{ mail: QueuedMail; attempts: MailAttempt[] } | null>;
   readonly stats: ReadMailStats;
-  /** Changes a message that no worker has leased. Affects no row if it is no longer as it was read. */
+  /** Changes a message that is held, or that no worker has leased, and ends a lease. Affects no row if it is no longer as it was read. */
   update(old: QueuedMail, to: MailChange, now: Date): WriteStatement;
   /** Holds the messages that wait. One that is being sent is not affected. */
   hold(): WriteStatement;
@@ -46,8 +46,10 @@ export interface QueuedMailRepository {
   release(): WriteStatement;
 }
 
+const isHeld = sql<boolean>`coalesce(${mail.dueAt} >= ${HOLD_MS}, 0)`.mapWith(Boolean);
 /** Without the columns that only workers use. */
-const { queueName: _1, started: _2, lost: _3, lease: _4, dueAt: _5, ...seen } = getTableColumns(mail);
+const { queueName: _1, started: _2, lost: _3, lease: _4, dueAt: _5, ...columns } = getTableColumns(mail);
+const seen = { ...columns, held: isHeld };
 
 export function createQueuedMailRepository(database: Database): QueuedMailRepository {
   const { read, write } = database;
@@ -84,12 +86,12 @@ export function createQueuedMailRepository(database: Database): QueuedMailReposi
 
     update(old, to, now) {
       const isFinal = !old.recipients.some(isPending);
-      const asRead = sql`${mail.lease} IS NULL AND (${mail.dueAt} IS NULL) = ${isFinal ? 1 : 0}
+      const asRead = sql`(${mail.lease} IS NULL OR ${isHeld}) AND (${mail.dueAt} IS NULL) = ${isFinal ? 1 : 0}
         AND ${mail.contentUntil} IS ${old.contentUntil?.getTime() ?? null}
         AND ${mail.recipients} = ${JSON.stringify(old.recipients)}`;
       return write
         .update(mail)
-        .set({ ...to, updatedAt: now })
+        .set({ ...to, lease: null, started: false, updatedAt: now })
         .where(and(eq(mail.id, old.id), asRead));
     },
 

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
 import { testInstance } from "../fixtures/instance.ts";
 import { drain, queue, save } from "./mail-support.ts";
 
@@ -33,6 +34,53 @@ test("one held message is sent by its retry, and another one is cancelled", asyn
   await drain(instance);
   expect(instance.recipients()).toEqual(["a@example.net"]);
   expect((await instance.request("POST", "/mail/release")).value).toBe(1);
+});
+
+test("a held message that its old instance was sending is retried or cancelled", async () => {
+  await using instance = await held();
+  const { database, ids, request } = instance;
+  await database.commit([
+    database.write.run(sql`UPDATE mail SET state = 'sending', lease = 'old', begun = 1`),
+  ]);
+  const [first = "", second = "", third = ""] = ids;
+  expect((await request("POST", `/mail/${first}/retry`)).value).toBe(true);
+  expect((await request("POST", `/mail/${second}/cancel`)).value).toBe(true);
+  await drain(instance);
+  expect(instance.recipients()).toEqual(["a@example.net"]);
+  expect((await request("GET", `/mail/${second}`)).value).toMatchObject({ state: "cancelled", held: false });
+  expect((await request("GET", `/mail/${third}`)).value).toMatchObject({ state: "sending", held: true });
+});
+
+test("a held message whose time is over is sent by its retry, unless it has expired", async () => {
+  await using instance = await held();
+  const { database, ids, request } = instance;
+  const [first = "", second = ""] = ids;
+  await database.commit([
+    database.write.run(sql`UPDATE mail SET give_up_at = 1`),
+    database.write.run(sql`UPDATE mail SET expires_at = 1 WHERE id = ${second}`),
+  ]);
+  expect((await request("POST", `/mail/${first}/retry`)).value).toBe(true);
+  expect((await request("POST", `/mail/${second}/retry`)).error?.message).toContain("has expired");
+  await drain(instance);
+  expect(instance.recipients()).toEqual(["a@example.net"]);
+});
+
+test("a held message is shown as held, without a next attempt", async () => {
+  await using instance = await held();
+  const { ids, request } = instance;
+  const later = await queue(instance, ["later@example.net"]);
+  const shown = (await request("GET", "/mail/", { query: { state: "queued" } })).value as {
+    mails: {
+      id: string;
+      held: boolean;
+      next_try: string | null;
+      recipients: { next_try: string | null }[];
+    }[];
+  };
+  const byId = new Map(shown.mails.map((mail) => [mail.id, mail]));
+  const none = { held: true, next_try: null, recipients: [{ next_try: null }] };
+  expect(ids.map((id) => byId.get(id))).toMatchObject([none, none, none]);
+  expect(byId.get(later)).toMatchObject({ held: false, next_try: expect.any(String) });
 });
 
 test("a hold and a release are in the audit log, and the doctor counts held messages", async () => {

@@ -93,7 +93,7 @@ describe("GET /mail/<id>", () => {
       recipients: [
         { address: "user@example.net", state: "queued", attempts: 0, next_try: now, failure: null },
       ],
-      ...{ next_try: now, created_at: now, updated_at: now },
+      ...{ next_try: now, held: false, created_at: now, updated_at: now },
       ...{ expires_at: expiresAt.toISOString(), give_up_at: expiresAt.toISOString() },
     };
     const response = await instance.request("GET", `/mail/${id}`);

@@ -8,7 +8,7 @@ import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { MailStats, ReadMailStats } from "../../storage/mail-stats.ts";
 import type { MailChange, MailQuery, QueuedMailRepository } from "../../storage/queued-mail.ts";
 import type { Circuit } from "../circuit.ts";
-import { revive } from "./lifetime.ts";
+import { giveUpAt, revive } from "./lifetime.ts";
 
 /** Bound on repeating a change because a worker had leased the message meanwhile. */
 const MAX_ROUNDS = 10;
@@ -24,7 +24,8 @@ export interface MailQueue {
   get(id: string): Promise<{ mail: QueuedMail; attempts: readonly MailAttempt[] } | null>;
   /**
    * Makes a message and the probe of its server due now. The message waits for its next attempt, or has failed through
-   * the server's fault and still has its content. A failed message gets as much time as a new one.
+   * the server's fault and still has its content. A message that has failed, or whose time is over, gets as much time as a
+   * new one.
    * @throws {SealpostError} `resource_not_found`; `conflict` if it is final otherwise, has expired or is being sent.
    */
   retry(id: string, actor: AuditActor): Promise<void>;
@@ -90,7 +91,7 @@ async function manage(
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const mail = await repository.find(id);
     if (!mail) throw new SealpostError("resource_not_found", "The requested Mail could not be found.");
-    if (mail.state === "sending") throw conflict("is being sent: try again in a minute");
+    if (mail.state === "sending" && !mail.held) throw conflict("is being sent: try again in a minute");
     const now = platform.now();
     const changed = change(mail, now);
     const recipient = mail.recipients.map(({ address }) => address).join(",");
@@ -117,17 +118,24 @@ async function changeAll(
   return rowsAffected;
 }
 
-function dueNow({ recipients, giveUpAt }: QueuedMail, now: Date): MailChange {
+/** A message that was held for long gets as much time as a new one. */
+function dueNow(mail: QueuedMail, now: Date): MailChange {
+  assertNotExpired(mail, now);
   const dueAt = now.getTime();
-  const due = recipients.map((one) => (isPending(one) ? { ...one, dueAt } : one));
-  return { state: stateOf(due), recipients: due, dueAt, giveUpAt, contentUntil: null };
+  const due = mail.recipients.map((one) => (isPending(one) ? { ...one, dueAt } : one));
+  const until = mail.giveUpAt > now ? mail.giveUpAt : giveUpAt(now, mail.expiresAt);
+  return { state: stateOf(due), recipients: due, dueAt, giveUpAt: until, contentUntil: null };
 }
 
 function revived(mail: QueuedMail, now: Date): MailChange {
-  const { expiresAt, contentUntil } = mail;
-  if (expiresAt && expiresAt <= now) throw conflict("has expired: submit a new one");
+  const { contentUntil } = mail;
+  assertNotExpired(mail, now);
   if (contentUntil === null || contentUntil <= now) throw conflict(isFinal(mail));
   return revive(mail, now);
+}
+
+function assertNotExpired({ expiresAt }: QueuedMail, now: Date): void {
+  if (expiresAt && expiresAt <= now) throw conflict("has expired: submit a new one");
 }
 
 function canceled(mail: QueuedMail): MailChange {

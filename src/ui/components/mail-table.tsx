@@ -2,7 +2,7 @@ import type * as v from "valibot";
 import type { mailView } from "../../http/mail-schema.ts";
 import { failureText } from "../i18n/failures.ts";
 import { relativeTime } from "../i18n/language.ts";
-import { mailTexts, nextAttemptText, submitterText } from "../i18n/mail.ts";
+import { mailTexts, submitterText, waitText } from "../i18n/mail.ts";
 import { to } from "../router.ts";
 import { StateBadge } from "./badge.tsx";
 import { Table } from "./table.tsx";
@@ -41,11 +41,12 @@ function recipientsOf({ id, recipients: [first, ...others] }: Mail) {
   );
 }
 
-function stateOf({ state, next_try }: Mail) {
+function stateOf(mail: Mail) {
+  const wait = waitText(mail);
   return (
     <>
-      <StateBadge state={state} />
-      {next_try && <p class="faint">{nextAttemptText(next_try)}</p>}
+      <StateBadge state={mail.state} />
+      {wait && <p class="faint">{wait}</p>}
     </>
   );
 }

@@ -1,6 +1,11 @@
 import type { MailState } from "../../domain/queued-mail.ts";
 import { dictionary, keysOf, relativeTime } from "./language.ts";
 
+interface WaitingMail {
+  readonly held: boolean;
+  /** ISO 8601. */
+  readonly next_try: string | null;
+}
 type States = Readonly<Record<MailState, string>>;
 
 const STATE_TEXTS = {
@@ -36,6 +41,12 @@ export function stateText(state: MailState): string {
 export function nextAttemptText(iso: string): string {
   const t = mailTexts();
   return Date.parse(iso) <= Date.now() ? t.due : t.nextAttempt(relativeTime(iso));
+}
+
+/** Returns what a message waits for; `null` if it is not waiting. */
+export function waitText({ held, next_try }: WaitingMail): string | null {
+  if (held) return mailTexts().onHold;
+  return next_try === null ? null : nextAttemptText(next_try);
 }
 
 /** Returns the caller who submitted a message, without the empty realm of a local admin. */
@@ -76,6 +87,7 @@ export const mailTexts = dictionary(
     failure: "Last failure",
     nextAttempt: (when: string) => `Next attempt ${when}`,
     due: "Due now",
+    onHold: "On hold",
     more: (more: number) => `and ${more} more`,
     emptyTitle: "No message has been queued yet",
     emptyText:
@@ -115,6 +127,7 @@ export const mailTexts = dictionary(
     failure: "Letzter Fehler",
     nextAttempt: (when) => `Nächster Versuch ${when}`,
     due: "Jetzt fällig",
+    onHold: "Angehalten",
     more: (more) => `und ${more} weitere`,
     emptyTitle: "Noch keine Nachricht in der Warteschlange",
     emptyText:

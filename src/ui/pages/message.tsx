@@ -11,7 +11,7 @@ import { Facts } from "../components/table.tsx";
 import { useWork } from "../components/work.ts";
 import { failureText } from "../i18n/failures.ts";
 import { dateTime } from "../i18n/format.ts";
-import { mailTexts, nextAttemptText, submitterText } from "../i18n/mail.ts";
+import { mailTexts, submitterText, waitText } from "../i18n/mail.ts";
 import { messageTexts } from "../i18n/message.ts";
 import type { PageProps } from "../router.ts";
 import { may } from "../session.ts";
@@ -39,12 +39,13 @@ interface MessageProps {
 
 function Message({ mail, reload }: MessageProps) {
   const t = messageTexts();
+  const wait = waitText(mail);
   return (
     <>
       <section class="card">
         <div class="line">
           <StateBadge state={mail.state} />
-          {mail.next_try && <span>{nextAttemptText(mail.next_try)}</span>}
+          {wait && <span>{wait}</span>}
         </div>
         <Facts facts={factsOf(mail)} />
         {may("mail_write") && <Actions mail={mail} reload={reload} />}
@@ -86,12 +87,12 @@ function factsOf(mail: MailRecord): readonly (readonly [string, ComponentChildre
   ];
 }
 
-function Actions({ mail: { id, state }, reload }: MessageProps) {
+function Actions({ mail: { id, state, held }, reload }: MessageProps) {
   const t = messageTexts();
   const done = useSignal("");
   const { isBusy, error, run } = useWork();
   const param = { id: encodeURIComponent(id) };
-  const isPending = ["queued", "deferred"].includes(state);
+  const isPending = held || ["queued", "deferred"].includes(state);
   const retry = () =>
     run(async () => {
       await call(api.mail[":id"].retry.$post({ param }));
@@ -112,7 +113,7 @@ function Actions({ mail: { id, state }, reload }: MessageProps) {
         </div>
       )}
       <div class="actions">
-        {["deferred", "failed"].includes(state) && (
+        {(held || ["deferred", "failed"].includes(state)) && (
           <button type="button" class="primary" disabled={isBusy.value} onClick={() => void retry()}>
             {t.retryNow}
           </button>

@@ -111,6 +111,17 @@ test("a backup has the rows of the moment when it began", async () => {
   ).toEqual([]);
 });
 
+test("a backup keeps its rows when another one ends that began earlier", async () => {
+  await using source = await filled();
+  const backup = sourceOf(source.database);
+  const first = await backup.begin();
+  const { id, header } = await sourceOf(source.database).begin();
+  await backup.end(first.id);
+  const table = header.tables.find(({ name }) => name === "smtp_server");
+  if (table === undefined) throw new Error("There is no table");
+  expect((await backup.page(id, table, 0)).rows).toHaveLength(1);
+});
+
 /** Values that a driver or JSON would change. */
 const VALUES = sql`INSERT INTO odd_kinds VALUES
   (1, 5, 5.0, '5', x'00ff', NULL), (9007199254740993, -9223372036854775808, 1e20, '1', '', 0.1),

@@ -23,7 +23,8 @@ interface Snapshots {
   ): Promise<{ readonly migrations: AppliedMigration[]; readonly tables: BackupTable[] } | null>;
   /** @param start the number of rows before the page. @throws {SealpostError} `conflict` if the copy was dropped. */
   page(id: string, table: BackupTable, start: number): Promise<BackupPage>;
-  drop(): Promise<void>;
+  /** Drops this copy, and no other. */
+  drop(id: string): Promise<void>;
 }
 
 export function createSnapshots(database: Database): Snapshots {
@@ -77,14 +78,18 @@ export function createSnapshots(database: Database): Snapshots {
       };
     },
 
-    async drop() {
-      await database.commit(await dropCopies(database, SNAPSHOT));
+    async drop(id) {
+      await database.commit(await dropCopies(database, prefixOf(id)));
     },
   };
 }
 
 function copyOf(id: string, table: string) {
-  return sql.identifier(`${SNAPSHOT}${id}_${table}`);
+  return sql.identifier(`${prefixOf(id)}${table}`);
+}
+
+function prefixOf(id: string): string {
+  return `${SNAPSHOT}${id}_`;
 }
 
 function lengthOf(columns: readonly string[]): SQL {

@@ -32,12 +32,12 @@ export function newCopyId({ now, randomBytes }: Pick<Platform, "now" | "randomBy
 }
 
 /**
- * Returns statements that drop the copies with this prefix.
+ * Returns statements that drop copies: the tables with this prefix.
  * @param before only those that began before this time. Default: all.
  */
 export async function dropCopies(
   { read, write }: Pick<Database, "read" | "write">,
-  prefix: typeof SNAPSHOT | typeof STAGING,
+  prefix: string,
   before?: Date,
 ) {
   const rows = await read.all<{ readonly name: string }>(sql`

@@ -105,16 +105,25 @@ export async function discardCopies(database: Database, before: Date): Promise<v
 
 /**
  * Makes a copied database ready to be used in place of its original: holds its queued mail.
- * @param keyring `null` if the keys are not there yet, so that the next start checks them.
+ * @param deps.keyring `null` if the keys are not there yet, so that the next start checks them.
+ * @param deps.audit returns the statements that record the restore.
  * @throws {SealpostError} `conflict` if the keys are not those of the copy.
  */
-export async function adoptCopy(database: Database, keyring: Keyring | null): Promise<Restored> {
+export async function adoptCopy(
+  database: Database,
+  deps: {
+    readonly keyring: Keyring | null;
+    readonly platform: Pick<Platform, "now">;
+    readonly audit: (now: Date) => readonly Statement[];
+  },
+): Promise<Restored> {
+  const { keyring, platform, audit } = deps;
   const keyCheck = (await createInstanceSecretRepository(database).read(KEY_CHECK)) ?? "";
   if (keyring !== null) {
     const id = keyIdOf(keyCheck);
     await assertKeys(keyring, { keys: id === null ? [] : [id], keyCheck });
   }
-  const [held] = await database.commit([holdWaitingMail(database)]);
+  const [held] = await database.commit([holdWaitingMail(database), ...audit(platform.now())]);
   return { held: held.rowsAffected };
 }
 

@@ -14,7 +14,7 @@ import { codeOf, invalidSetting, notWritable } from "../invalid-setting.ts";
 import { PLATFORM as platform } from "../platform.ts";
 import { createFolder, DATABASE_MODE, databasePath, isEmptyFile, logsOf } from "./database-path.ts";
 import { findKeyring } from "./load-keyring.ts";
-import { restoreInto, rowsOf, sourceOf, targetOf, withDatabase } from "./moves.ts";
+import { auditOf, restoreInto, rowsOf, sourceOf, targetOf, withDatabase } from "./moves.ts";
 import { isPortable, openPortable, type PortableBackup, writePortable } from "./portable-file.ts";
 
 const DRAFT_ID_BYTES = 4;
@@ -93,7 +93,7 @@ export async function restore(
     await writeNew(work, async () => original?.copyTo(work));
     const result = await withDatabase(fileAt(work), (database) =>
       portable === null
-        ? adoptCopy(database, keyring)
+        ? adoptCopy(database, { keyring, platform, audit: auditOf(database, options.actor) })
         : restoreInto(targetOf(database, given), portable, { replace: true }),
     );
     await publish(work, path, options);
@@ -148,6 +148,7 @@ async function publish(work: string, path: string, { replace }: RestoreOptions):
   try {
     await using database = new DatabaseFile(work, platform);
     await writeNew(draft, () => database.copyTo(draft));
+    await assertUnused(path, { replace });
     // A link never replaces a file, such as the database of a server that was started meanwhile.
     await (replace ? rename(draft, path) : link(draft, path));
   } catch (cause) {
@@ -156,6 +157,18 @@ async function publish(work: string, path: string, { replace }: RestoreOptions):
   } finally {
     await rm(draft, { force: true });
   }
+}
+
+/** @throws {SealpostError} if a process has opened the database that is to be replaced, or a log lies where it would be read. */
+async function assertUnused(path: string, { replace }: RestoreOptions): Promise<void> {
+  if (replace && !(await isEmptyFile(path))) {
+    await using database = new DatabaseFile(path, platform);
+    await database.removeLog().catch((cause) => {
+      throw inTheWay(`${path} was opened by another process while the backup was read`, cause);
+    });
+  }
+  const [log] = await logsOf(path);
+  if (log !== undefined) throw inTheWay(`${log} was created while the backup was read`);
 }
 
 /** Creates a private file, never in place of another, and removes it again if writing fails. */
@@ -199,9 +212,9 @@ function fileAt(path: string) {
   return { databaseUrl: pathToFileURL(path).href, databaseToken: Secret.EMPTY };
 }
 
-function inTheWay(problem: string): SealpostError {
+function inTheWay(problem: string, cause?: unknown): SealpostError {
   const advice = "stop the server and move its database with -wal and -shm to another folder first";
-  return new SealpostError("conflict", `${problem}; ${advice}`);
+  return new SealpostError("conflict", `${problem}; ${advice}`, { cause });
 }
 
 function noData(path: string): SealpostError {

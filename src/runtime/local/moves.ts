@@ -46,14 +46,19 @@ export function sourceOf(database: Database, plugins: readonly Plugin[]): Backup
 
 /** Creates what restores into a database. */
 export function targetOf(database: Database, { keyring, plugins, actor }: TargetOptions): RestoreTarget {
-  const audit = createAuditRepository(database);
   return createRestoreTarget({
     database,
     migrations: [...MIGRATIONS, ...readPlugins(plugins).migrations],
     keyring,
     platform,
-    audit: (now) => [audit.insert(auditEntry(actor, now, { success: true }))],
+    audit: auditOf(database, actor),
   });
+}
+
+/** Returns what builds the statements that record a restore. */
+export function auditOf(database: Database, actor: AuditActor) {
+  const audit = createAuditRepository(database);
+  return (now: Date) => [audit.insert(auditEntry(actor, now, { success: true }))];
 }
 
 /** Moves a portable backup into an instance. */

@@ -89,6 +89,12 @@ export class Circuit {
     }
   }
 
+  /** Records that a check logged in. It may close a circuit of which this process knows nothing yet. */
+  async observeLogin(identifier: string): Promise<void> {
+    if (await this.#deps.repository.find(identifier).catch(() => null)) this.#unhealthy.add(identifier);
+    await this.observe(identifier, null);
+  }
+
   /** Takes over what other processes recorded. */
   note(summaries: readonly HealthSummary[]): void {
     for (const { queueName, failures, openUntil } of summaries) {

@@ -100,10 +100,12 @@ describe.skipIf(obstacle !== "")("a clone", () => {
     const script = page
       .replaceAll("localhost:8080", `127.0.0.1:${port}`)
       .replaceAll("127.0.0.1:2525", `127.0.0.1:${mailPort}`)
-      .replace("npm run --silent sink &", `${END_ALL}\nnpm run --silent sink -- ${mailPort} &`);
+      .replace("npm run --silent sink &", `${END_ALL}\nnpm run --silent sink -- ${mailPort} &`)
+      // The notice of the change replaces the message with the link.
+      .replace(/^(?=curl .*\/recover\/reset)/m, "cp data/mail/ann@example.org.txt data/link.txt\n");
     const variables = { PORT: String(port), SEALPOST_DATABASE_URL: "file:data/recovery/sealpost.db" };
     const { envelopes } = await followCommands(script, clone, variables);
-    const text = await readFile(join(clone, "data/mail/ann@example.org.txt"), "utf8");
+    const text = await readFile(join(clone, "data/link.txt"), "utf8");
     expect(text).toContain(`http://127.0.0.1:${port}/recover/reset#`);
     expect(envelopes.at(-1)?.result.value).toBe(true);
   });

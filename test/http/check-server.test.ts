@@ -230,6 +230,18 @@ describe("the circuit of a stored definition", () => {
     expect(await health(instance)).toMatchObject({ failures: 0 });
   });
 
+  test("is closed by a check of an instance that has not seen the failures", async () => {
+    const transport = createRichTransport();
+    await using instance = await testInstance({ transport });
+    await saved(instance);
+    transport.fail(REFUSED);
+    for (let i = 0; i < 5; i++) await check(instance, STORED, { until: "connect" });
+    transport.fail(null);
+    await using other = await testInstance({ transport, database: instance.database });
+    await check(other, STORED, { until: "auth" });
+    expect(await health(instance)).toMatchObject({ circuit: "closed", failures: 0 });
+  });
+
   test("is not changed by a check of an unsaved definition of the same name", async () => {
     const transport = createRichTransport();
     await using instance = await testInstance({ transport });

@@ -37,7 +37,7 @@ const NO_RECIPIENT = "postmaster";
  */
 export function createCheckServer(deps: {
   readonly deliver: Deliver;
-  readonly circuit: Pick<Circuit, "observe">;
+  readonly circuit: Pick<Circuit, "observe" | "observeLogin">;
   readonly database: Database;
   readonly audit: AuditRepository;
   readonly platform: Pick<Platform, "now">;
@@ -70,7 +70,7 @@ export function createCheckServer(deps: {
   async function observe(server: ResolvedServer, until: Checkpoint, receipt: Receipt): Promise<void> {
     if (server.poolKey === null) return;
     if (!receipt.successful) await circuit.observe(server.identifier, receipt.failure);
-    else if (isPastLogin(server, until)) await circuit.observe(server.identifier, null);
+    else if (isPastLogin(server, until)) await circuit.observeLogin(server.identifier);
   }
 
   return async (server, check, actor) => {

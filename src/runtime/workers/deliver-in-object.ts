@@ -5,6 +5,7 @@ import { type Failure, notAttempted, notSent, type Receipt, unknownOutcome } fro
 import type { AccessTokens } from "../../domain/oauth.ts";
 import { type ConnectionSettings, clientIdentityOf } from "../../domain/smtp-server.ts";
 import { validateDelivery } from "../../transport/smtp/validate-delivery.ts";
+import { isRejectedCall } from "./unavailable.ts";
 
 /** The settings that go to the object as they are. */
 const PLAIN = [
@@ -105,8 +106,10 @@ async function deliver(
   try {
     result = await withDeadline(call, endsMs - performance.now(), () => new ObjectTimeout());
   } catch (error) {
+    // Its outcome is final, so it must not be sent later.
+    if (error instanceof ObjectTimeout) void object.abort(id).catch(() => undefined);
     // The object may have written the end of the message before it was lost.
-    return notAttempted(isNotStarted(error) ? notSent("connect", "unreachable") : lost(error));
+    return notAttempted(isRejectedCall(error) ? notSent("connect", "unreachable") : lost(error));
   } finally {
     forgetAbort();
   }
@@ -121,11 +124,6 @@ class ObjectTimeout extends Error {
 
 function lost(error: unknown): Failure {
   return unknownOutcome(error instanceof ObjectTimeout ? "timeout" : "closed");
-}
-
-/** Whether the platform rejected the call before the object got it, because too many calls wait for the object. */
-function isNotStarted(error: unknown): boolean {
-  return error instanceof Error && "overloaded" in error && error.overloaded === true;
 }
 
 /** The object calls back in another asynchronous context, and the token needs that of the delivery. */

@@ -4,7 +4,7 @@ import { SealpostError } from "../../errors.ts";
 import { scrypt } from "../../secrets/password.ts";
 import type { Bindings } from "./bindings.ts";
 import { configureConsole } from "./logging.ts";
-import { errorResponse, unavailable } from "./unavailable.ts";
+import { errorResponse, isRejectedCall, unavailable } from "./unavailable.ts";
 
 /** The binding of the objects' namespace, and the name of the one object. */
 const NAMESPACE = "OBJECT";
@@ -49,8 +49,7 @@ export const FRONT = {
 
 /** The response if the object ended while it handled a request. A 503 would have the client repeat it, and send twice. */
 function lost(cause: unknown): Response {
-  // The platform rejected the call because too many wait.
-  if (cause instanceof Error && "overloaded" in cause && cause.overloaded === true) throw cause;
+  if (isRejectedCall(cause)) throw cause;
   log.error("The object ended during a request: {cause}", { cause });
   const message =
     "The instance ended during the request and may have carried it out: check before you repeat it";

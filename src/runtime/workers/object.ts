@@ -21,6 +21,8 @@ const ALARM_MS = 2_000;
 const PRUNED_AT = "prunedAt";
 /** Wait before the next alarm after one that failed. */
 const AFTER_FAILURE_MS = 60_000;
+/** Wait before the daily work is tried again. */
+const AFTER_FAILED_PRUNE_MS = 3_600_000;
 /** Requests that wait for a password hash of their front. Each front has a thread of its own. */
 const MAX_HASHES = 4;
 
@@ -69,8 +71,8 @@ export class Sealpost extends DurableObject implements Served {
       try {
         if (this.#started === instance) return null;
         await instance.ready();
-        // The object is the only worker, so nothing that is leased yet is being sent.
-        await this.#database.commit(this.#clock.abandonLeases(new Date()));
+        // The object is the only worker, so nothing that is leased at its start is being sent.
+        if (this.#started === null) await this.#database.commit(this.#clock.abandonLeases(new Date()));
         this.#started = instance;
         return null;
       } catch (error) {
@@ -125,6 +127,9 @@ export class Sealpost extends DurableObject implements Served {
     try {
       await instance.prune();
       await storage.put(PRUNED_AT, now);
+    } catch (error) {
+      await storage.put(PRUNED_AT, now - DAY_MS + AFTER_FAILED_PRUNE_MS);
+      throw error;
     } finally {
       this.#isPruning = false;
     }
@@ -175,10 +180,10 @@ async function within<T>(timeMs: number, work: Promise<T>, otherwise: T): Promis
   }
 }
 
-/** A pattern of statements that change when queued mail or work of these plugins is due. */
+/** A pattern of statements that change when queued mail, which a circuit may hold up, or work of these plugins is due. */
 function changesOf(plugins: readonly string[]): RegExp {
-  const tables = ["mail", ...plugins.map((name) => `${name.replaceAll("-", "_")}_\\w+`)];
-  return new RegExp(`^\\s*(?:insert into|update)\\s+"?(?:${tables.join("|")})"?\\s`, "i");
+  const tables = ["mail", "server_health", ...plugins.map((name) => `${name.replaceAll("-", "_")}_\\w+`)];
+  return new RegExp(`^\\s*(?:insert into|update|delete from)\\s+"?(?:${tables.join("|")})"?\\s`, "i");
 }
 
 export default FRONT;

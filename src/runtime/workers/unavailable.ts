@@ -36,3 +36,14 @@ function notSetUp(cause: unknown): SealpostError {
     retryAfterSeconds: SETUP_RETRY_SECONDS,
   });
 }
+
+/**
+ * Whether the platform rejected a call before the object received it, because too many calls wait for the object. The
+ * property `overloaded` alone does not say so: an object that was ended for its memory or time has it, too, and may have
+ * done its work.
+ */
+export function isRejectedCall(error: unknown): boolean {
+  if (!(error instanceof Error) || !error.message.startsWith("Durable Object is overloaded.")) return false;
+  const isOverloaded = "overloaded" in error && error.overloaded === true;
+  return isOverloaded && !("durableObjectReset" in error && error.durableObjectReset === true);
+}

@@ -55,7 +55,7 @@ export function connectObject(storage: ObjectStorage, onCommit: OnCommit = () =>
     const writes = all.filter(({ sql }) => !READ.test(sql));
     if (writes.length > 0) changes++;
     // Rows that a statement returns may be those that it has changed.
-    const effective = writes.filter(({ result }) => result?.rowsAffected !== 0 || result.columns.length > 0);
+    const effective = writes.filter(({ result }) => result?.rowsAffected !== 0 || result.rows.length > 0);
     if (effective.length > 0) onCommit(effective.map(({ sql }) => sql));
   };
   const commit = (statements: readonly InStatement[]) =>

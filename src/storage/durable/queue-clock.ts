@@ -12,7 +12,7 @@ interface QueueClock {
    */
   abandonLeases(now: Date): readonly WriteStatement[];
   /**
-   * Returns when mail may be sent next, in milliseconds since the Unix epoch. Infinite if none waits.
+   * Returns when mail may be sent next, or has to end, in milliseconds since the Unix epoch. Infinite if none waits.
    * @param now the same.
    */
   nextAt(now: number): Promise<number>;
@@ -57,11 +57,17 @@ export function createQueueClock(database: Database): QueueClock {
     },
 
     async nextAt(now) {
-      const [sending] = await read.all(
-        sql`SELECT 1 FROM mail WHERE state = 'sending' AND due_at < ${HOLD_MS} LIMIT 1`,
-      );
-      const times = await Promise.all((await listQueues()).map((queue) => nextInQueue(queue, now)));
-      return Math.min(sending === undefined ? Number.POSITIVE_INFINITY : now + WHILE_SENDING_MS, ...times);
+      const [found, queues] = await Promise.all([
+        read.get<{ readonly sending: number | null; readonly endsAt: number | null }>(sql`SELECT
+          (SELECT 1 FROM mail WHERE state = 'sending' AND due_at < ${HOLD_MS} LIMIT 1) AS sending,
+          (SELECT give_up_at FROM mail WHERE due_at < ${HOLD_MS} ORDER BY give_up_at LIMIT 1) AS endsAt`),
+        listQueues(),
+      ]);
+      const times = await Promise.all(queues.map((queue) => nextInQueue(queue, now)));
+      const sendingAt = found.sending === null ? Number.POSITIVE_INFINITY : now + WHILE_SENDING_MS;
+      const endsAt =
+        found.endsAt === null ? Number.POSITIVE_INFINITY : Math.max(found.endsAt, now + BLOCKED_MS);
+      return Math.min(sendingAt, endsAt, ...times);
     },
   };
 }

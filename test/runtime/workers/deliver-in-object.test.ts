@@ -94,10 +94,11 @@ describe("deliverInObjects()", () => {
     expect(await sendTo(transport, serverAt(25))).toMatchObject({ successful: false, failure });
   });
 
-  test("a call that takes longer than the invocation leaves the outcome unknown", async () => {
-    const { transport } = makeSubject(never, 20);
+  test("a call that takes longer than the invocation leaves the outcome unknown, and is aborted", async () => {
+    const { transport, aborted } = makeSubject(never, 20);
     const failure = { phase: "data", code: "timeout", outcome: "unknown" };
     expect(await sendTo(transport, serverAt(25))).toMatchObject({ successful: false, failure });
+    expect(aborted).toHaveLength(1);
   });
 
   test("an object with too many calls has not started the message", async () => {
@@ -105,6 +106,19 @@ describe("deliverInObjects()", () => {
     const { transport } = makeSubject(() => Promise.reject(error));
     const failure = { phase: "connect", outcome: "not-sent", retryable: true, fault: "server" };
     expect(await sendTo(transport, serverAt(25))).toMatchObject({ successful: false, failure });
+  });
+
+  test("an object that was ended for its memory may have sent the message", async () => {
+    const message = "Durable Object's isolate exceeded its memory limit and was reset.";
+    for (const [text, more] of [
+      [message, { overloaded: true, durableObjectReset: true }],
+      [message, { overloaded: true }],
+      ["Durable Object is overloaded.", { overloaded: true, durableObjectReset: true }],
+    ] as const) {
+      const { transport } = makeSubject(() => Promise.reject(Object.assign(new Error(text), more)));
+      const failure = { phase: "data", code: "closed", outcome: "unknown" };
+      expect(await sendTo(transport, serverAt(25))).toMatchObject({ successful: false, failure });
+    }
   });
 
   test("a message that may not start is not handed over", async () => {

@@ -44,6 +44,23 @@ describe("nextAt()", () => {
     expect(await nextIn(instance)).toBe(WHILE_SENDING_MS / 1_000);
   });
 
+  test("is the end of a message if that comes before the next probe", async () => {
+    await using instance = await queueInstance();
+    await instance.save("a");
+    for (let failure = 0; failure < 5; failure++) instance.fail(DOWN);
+    for (let message = 0; message < 5; message++) await instance.queue();
+    await instance.drain();
+    const end = instance.clock.now.getTime() + 3_000;
+    await instance.database.commit([
+      instance.database.write.run(
+        sql`UPDATE mail SET due_at = ${end + 9_000},
+          give_up_at = iif(id = (SELECT min(id) FROM mail), ${end}, give_up_at)`,
+      ),
+      instance.database.write.run(sql`UPDATE server_health SET open_until = ${end + 60_000}`),
+    ]);
+    expect(await nextIn(instance)).toBe(3);
+  });
+
   test("is the next probe for mail of an open circuit", async () => {
     await using instance = await queueInstance();
     await instance.save("a");

@@ -1,3 +1,4 @@
+import { timingSafeEqual } from "node:crypto";
 import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
@@ -33,16 +34,23 @@ interface Operators {
   /** @throws {SealpostError} `too_many_tries` after ten failures from the network of a client in ten minutes. */
   assertWithinLimit(client: string): Promise<void>;
   /**
-   * Verifies the signature of a call, and that it is new.
+   * Verifies the signature of a call, that it is new, and then its body.
    * @param record the audit row of the call, without who calls; `null` for a part of an earlier one.
-   * @returns the name of the operator in the audit log.
-   * @throws {SealpostError} `bad_token`, the same for every reason.
+   * @param readBody reads the body within its limit. It runs only for a signed call that is new.
+   * @throws {SealpostError} `bad_token`, the same for every reason. The error of `readBody`.
    */
   verify(
     call: IncomingCall,
-    body: Uint8Array<ArrayBuffer>,
     record: (Pick<AuditActor, "action"> & { readonly info: string }) | null,
-  ): Promise<string>;
+    readBody: () => Promise<Uint8Array<ArrayBuffer>>,
+  ): Promise<VerifiedCall>;
+}
+
+/** A call whose signature and body are verified. */
+interface VerifiedCall {
+  /** Name of the operator in the audit log. */
+  readonly administrator: string;
+  readonly body: Uint8Array<ArrayBuffer>;
 }
 
 export function createOperators(deps: {
@@ -56,16 +64,15 @@ export function createOperators(deps: {
   const audit = createAuditRepository(database);
 
   /** Returns the credential if its signature and its time are right. */
-  async function authenticate(call: IncomingCall, body: Uint8Array<ArrayBuffer>, now: Date) {
+  async function authenticate(call: IncomingCall, now: Date) {
     const credential = parseCredential(call.credential);
     if (credential === null || !keyring.ids.includes(credential.keyId)) return null;
-    const { time, nonce, signature, keyId } = credential;
-    const bodyHash = new Uint8Array(await crypto.subtle.digest("SHA-256", body)).toHex();
+    const { time, nonce, bodyHash, signature, keyId } = credential;
+    if (Math.abs(now.getTime() / 1_000 - time) > MAX_CALL_AGE_SECONDS) return null;
     const text = new TextEncoder().encode(signedText({ ...call, bodyHash, time, nonce }));
     // Compares in constant time.
     const isSigned = await crypto.subtle.verify("HMAC", await keyring.operatorKey(keyId), signature, text);
-    const isCurrent = Math.abs(now.getTime() / 1_000 - time) <= MAX_CALL_AGE_SECONDS;
-    return isSigned && isCurrent ? credential : null;
+    return isSigned ? credential : null;
   }
 
   async function reject({ client }: IncomingCall, now: Date): Promise<never> {
@@ -94,27 +101,27 @@ export function createOperators(deps: {
       assertWithin(limits, windows, platform.now());
     },
 
-    async verify(call, body, record) {
+    async verify(call, record, readBody) {
       const now = platform.now();
-      const credential = await authenticate(call, body, now);
+      const credential = await authenticate(call, now);
       if (credential === null) return reject(call, now);
-      const administrator = `operator key ${credential.keyId}`;
-      const { client } = call;
-      const actor = {
-        action: record?.action ?? "",
-        administrator,
-        realm: "",
-        client,
-        policies: "",
-        requestId: "",
-      };
-      const entry = auditEntry(actor, now, { success: true, info: record?.info ?? "" });
-      const [, used] = await database.commit([
-        nonces.prune(now),
+      // Before the body, so that a repeated call takes no memory. The many parts of a backup do not prune.
+      const [used] = await database.commit([
         nonces.use(credential.nonce, now),
-        ...(record === null ? [] : [audit.insertIfChanged(entry)]),
+        ...(record === null ? [] : [nonces.prune(now)]),
       ]);
-      return used.rowsAffected > 0 ? administrator : reject(call, now);
+      if (used.rowsAffected === 0) return reject(call, now);
+      const body = await readBody();
+      const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
+      if (!timingSafeEqual(hash, Uint8Array.fromHex(credential.bodyHash))) return reject(call, now);
+      const administrator = `operator key ${credential.keyId}`;
+      if (record !== null) {
+        const { action, info } = record;
+        const { client } = call;
+        const actor = { action, administrator, realm: "", client, policies: "", requestId: "" };
+        await database.append(audit.insert(auditEntry(actor, now, { success: true, info })));
+      }
+      return { administrator, body };
     },
   };
 }

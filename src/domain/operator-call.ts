@@ -18,7 +18,7 @@ export interface OperatorCall {
 }
 
 /** The credential of a call, in `Authorization`. */
-interface OperatorCredential extends Pick<OperatorCall, "time" | "nonce"> {
+interface OperatorCredential extends Pick<OperatorCall, "time" | "nonce" | "bodyHash"> {
   readonly keyId: string;
   /** HMAC-SHA-256. */
   readonly signature: Uint8Array<ArrayBuffer>;
@@ -40,7 +40,7 @@ export const MAX_CALL_AGE_SECONDS = 300;
 
 const SCHEME = "Sealpost-Operator";
 const CREDENTIAL = new RegExp(
-  `^${SCHEME} key="([\\w-]{1,32})", time="(\\d{1,12})", nonce="([0-9a-f]{${2 * NONCE_BYTES}})", signature="([0-9a-f]{64})"$`,
+  `^${SCHEME} key="([\\w-]{1,32})", time="(\\d{1,12})", nonce="([0-9a-f]{${2 * NONCE_BYTES}})", body="([0-9a-f]{64})", signature="([0-9a-f]{64})"$`,
   "i",
 );
 
@@ -51,15 +51,24 @@ export function signedText(call: OperatorCall): string {
   return JSON.stringify([SCHEME, 1, method, host, path, headers, bodyHash, time, nonce]);
 }
 
-export function formatCredential({ keyId, time, nonce, signature }: OperatorCredential): string {
-  return `${SCHEME} key="${keyId}", time="${time}", nonce="${nonce}", signature="${signature.toHex()}"`;
+/** Includes the hash of the body, so that the signature can be verified before the body is read. */
+export function formatCredential(credential: OperatorCredential): string {
+  const { keyId, time, nonce, bodyHash, signature } = credential;
+  return `${SCHEME} key="${keyId}", time="${time}", nonce="${nonce}", body="${bodyHash}", signature="${signature.toHex()}"`;
 }
 
 /** Returns `null` for any other text. */
 export function parseCredential(text: string): OperatorCredential | null {
-  const [, keyId, time, nonce, signature] = CREDENTIAL.exec(text) ?? [];
-  if (keyId === undefined || nonce === undefined || signature === undefined) return null;
-  return { keyId, time: Number(time), nonce: nonce.toLowerCase(), signature: Uint8Array.fromHex(signature) };
+  const [, keyId, time, nonce, bodyHash, signature] = CREDENTIAL.exec(text) ?? [];
+  if (keyId === undefined || nonce === undefined || bodyHash === undefined || signature === undefined)
+    return null;
+  return {
+    keyId,
+    time: Number(time),
+    nonce: nonce.toLowerCase(),
+    bodyHash: bodyHash.toLowerCase(),
+    signature: Uint8Array.fromHex(signature),
+  };
 }
 
 /** Returns the name of an admin as a header may have it: the names may have any characters. */

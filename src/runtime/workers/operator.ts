@@ -6,6 +6,7 @@ import { auditEntry } from "../../domain/audit.ts";
 import { canonicalIp } from "../../domain/network.ts";
 import { formatOwner, OWNER_HEADER, SIGNED_HEADERS } from "../../domain/operator-call.ts";
 import { SealpostError } from "../../errors.ts";
+import { MAX_BODY_BYTES } from "../../http/mail-send-schema.ts";
 import { createOperatorTasks, MAX_OPERATOR_BODY_BYTES } from "../../http/operator.ts";
 import type { PluginSet } from "../../plugin/registry.ts";
 import type { Keyring } from "../../secrets/keyring.ts";
@@ -50,11 +51,13 @@ export function createOperatorDoor(deps: OperatorDoorDeps): (request: Request) =
       client: canonicalIp(request.headers.get("cf-connecting-ip") ?? "") ?? "",
     };
     await operators.assertWithinLimit(call.client);
-    const body = await bodyOf(request);
+    const isApi = url.pathname.startsWith(API);
     const action = actionOf(method, url.pathname);
     const info = `${method} ${url.pathname}`.slice(0, MAX_PATH_CHARACTERS);
     const record = PARTS.includes(url.pathname) ? null : { action, info };
-    const administrator = await operators.verify(call, body, record);
+    // The routes of the API have limits of their own, of which that of a message is the largest.
+    const maxBytes = isApi ? MAX_BODY_BYTES : MAX_OPERATOR_BODY_BYTES;
+    const { administrator, body } = await operators.verify(call, record, () => bodyOf(request, maxBytes));
     const operator: Operator = {
       actor: { action, administrator, realm: "", client: call.client, policies: "" },
       principal: {
@@ -65,18 +68,7 @@ export function createOperatorDoor(deps: OperatorDoorDeps): (request: Request) =
         apiKey: null,
       },
     };
-    const isApi = url.pathname.startsWith(API);
-    const passed = new Request(new URL(isApi ? `/${call.path.slice(API.length)}` : call.path, url).href, {
-      method,
-      // Nothing that is not signed.
-      headers: Object.fromEntries(
-        SIGNED_HEADERS.map((name, index) => [name, call.headers[index] ?? ""]).filter(
-          ([, value]) => value !== "",
-        ),
-      ),
-      ...(body.length > 0 && { body }),
-      signal: request.signal,
-    });
+    const passed = toAppRequest(request, isApi ? `/${call.path.slice(API.length)}` : call.path, call, body);
     const app = isApi ? deps.operatorApp(operator) : tasksOf(operator);
     return app.fetch(passed, {});
   }
@@ -111,7 +103,15 @@ export function createOperatorDoor(deps: OperatorDoorDeps): (request: Request) =
     return createOperatorTasks({ platform, backup, restore, rekey, renewTokens, restart }, operator);
   }
 
-  return (request) => handle(request).catch(rejected);
+  return async (request) => {
+    try {
+      return await handle(request);
+    } catch (error) {
+      // A body of a rejected call is not read.
+      if (!request.bodyUsed) await request.body?.cancel().catch(() => undefined);
+      return rejected(error);
+    }
+  };
 }
 
 /** @throws any error that is not for the caller. */
@@ -124,14 +124,29 @@ function rejected(error: unknown): Response {
   });
 }
 
-/** Reads no more than the limit, because the sender is not verified yet. @throws {SealpostError} `too_large` */
-async function bodyOf(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+/** Returns the request for an app, with nothing that is not signed. */
+function toAppRequest(
+  { url, signal }: Request,
+  path: string,
+  { method, headers }: IncomingCall,
+  body: Uint8Array<ArrayBuffer>,
+): Request {
+  const given = SIGNED_HEADERS.map((name, index) => [name, headers[index] ?? ""] as const);
+  return new Request(new URL(path, url).href, {
+    method,
+    headers: Object.fromEntries(given.filter(([, value]) => value !== "")),
+    ...(body.length > 0 && { body }),
+    signal,
+  });
+}
+
+/** @throws {SealpostError} `too_large` */
+async function bodyOf(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const pieces: Uint8Array[] = [];
   let size = 0;
   for await (const piece of request.body ?? []) {
     size += piece.length;
-    if (size > MAX_OPERATOR_BODY_BYTES)
-      throw new SealpostError("too_large", `The body is larger than ${MAX_OPERATOR_BODY_BYTES} bytes`);
+    if (size > maxBytes) throw new SealpostError("too_large", `The body is larger than ${maxBytes} bytes`);
     pieces.push(piece);
   }
   const body = new Uint8Array(size);

@@ -1,10 +1,9 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { formatCredential, SIGNED_HEADERS, signedText } from "../../../src/domain/operator-call.ts";
-import { parseKeyring } from "../../../src/secrets/keyring.ts";
 import { bundleWorker, OBJECT_ENTRY } from "../../../tools/workers/build.ts";
 import { OBJECTS, serveWorker } from "../../../tools/workers/serve.ts";
+import { signCall } from "../../fixtures/operator-call.ts";
 import { logIn, request } from "../../fixtures/process/api.ts";
 import { Child, type Environment } from "../../fixtures/process/child.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
@@ -57,19 +56,8 @@ async function signed(
     age = 0,
     headers = {},
   } = changes;
-  const keyring = parseKeyring(keys);
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(body));
-  const call = {
-    ...{ method, path, host: changes.host ?? worker.url.host },
-    headers: SIGNED_HEADERS.map((name) => headers[name] ?? ""),
-    bodyHash: new Uint8Array(digest).toHex(),
-    time: Math.floor(Date.now() / 1_000) - age,
-    nonce: crypto.getRandomValues(new Uint8Array(16)).toHex(),
-  };
-  const keyId = keyring.sealingId;
-  const text = new TextEncoder().encode(signedText(call));
-  const signature = new Uint8Array(await crypto.subtle.sign("HMAC", await keyring.operatorKey(keyId), text));
-  return formatCredential({ ...call, keyId, signature });
+  const host = changes.host ?? worker.url.host;
+  return signCall({ method, path, host, keys, body, time: new Date(Date.now() - age * 1_000), headers });
 }
 
 const call = (authorization: string, init: RequestInit = {}, path = "/operator/api/admin/") =>
@@ -208,6 +196,46 @@ describe("a call of the operator", () => {
     const again = await signed({ method: "POST", path, body, headers: { ...type, "if-none-match": "*" } });
     const init = { method: "POST", body, headers: { ...type, "if-none-match": "*" } };
     expect((await call(again, init, path)).status).toBe(412);
+  });
+
+  test("without a signature is rejected before its body is read, as if it were small", async () => {
+    await using strict = await start();
+    const sent = await request(`${strict.url.origin}/operator/restore/rows`, {
+      method: "POST",
+      headers: { authorization: "Sealpost-Operator", "content-type": "application/json" },
+      body: "x".repeat(9 * 1_048_576),
+    });
+    expect([sent.status, sent.body.result.error?.code]).toEqual([401, 4304]);
+  });
+
+  test("takes a body as large as the route does", async () => {
+    const api = await logIn(origin, ADMIN, PASSWORD);
+    const statuses: unknown[] = [];
+    for (const [path, bytes] of [
+      ["/mail/", 9],
+      ["/mail/", 15.5],
+      ["/admin/large", 1],
+    ] as const) {
+      const large = { to: "user@example.org", text: "x".repeat(bytes * 1_048_576) };
+      const body = JSON.stringify(large);
+      const headers = { "content-type": "application/json" };
+      const signedPath = `/operator/api${path}`;
+      const authorization = await signed({ method: "POST", path: signedPath, body, headers });
+      const ofOperator = await call(authorization, { method: "POST", body, headers }, signedPath);
+      const ofAdmin = await api.call("POST", path, large);
+      expect([path, ofOperator.status, ofOperator.body.result.error?.code]).toEqual([
+        path,
+        ofAdmin.status,
+        ofAdmin.body.result.error?.code,
+      ]);
+      statuses.push(ofOperator.status);
+    }
+    expect(statuses.slice(1)).toEqual([413, 413]);
+    expect(statuses[0]).not.toBe(413);
+    const tooLarge = "x".repeat(9 * 1_048_576);
+    const path = "/operator/restore/rows";
+    const authorization = await signed({ method: "POST", path, body: tooLarge });
+    expect((await call(authorization, { method: "POST", body: tooLarge }, path)).status).toBe(413);
   });
 
   test("with parameters of another kind is 905", async () => {

@@ -190,6 +190,8 @@ export type Failure = {
   readonly challenge?: Readonly<Record<string, string>>;
   /** The delay that an HTTP endpoint asked for before the next attempt, in milliseconds. */
   readonly retryAfterMs?: number;
+  /** Whether the delivery ended while it waited for a connection of this process, which says nothing about the server. */
+  readonly wasWaiting?: true;
 } & (
   | { readonly outcome: "not-sent"; readonly retryable: boolean }
   | { readonly outcome: "unknown"; readonly retryable: false }
@@ -199,6 +201,11 @@ export type Failure = {
 export function notSent(phase: Phase, code: FailureCode, reply: SmtpReply | null = null): Failure {
   const retryable = reply === null ? FAILURES[code].retryable : reply.code < 500;
   return { phase, code, reply, fault: faultOf(phase, code, reply), outcome: "not-sent", retryable };
+}
+
+/** Creates the failure of a message that got no connection in time, because others had all that it might use. */
+export function noConnection(): Failure {
+  return { ...notSent("connect", "timeout"), wasWaiting: true };
 }
 
 /** Creates the failure of a message that the server may have accepted. */

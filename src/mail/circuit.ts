@@ -80,7 +80,7 @@ export class Circuit {
    * @param failure `null` if the server accepted the message, or as much of the conversation as was tested.
    */
   async observe(identifier: string, failure: Failure | null): Promise<void> {
-    if (failure?.code === "cancelled") return;
+    if (failure?.code === "cancelled" || failure?.wasWaiting) return;
     try {
       if (failure !== null && isServerFailure(failure)) await this.#fail(identifier, failure);
       else if (this.#unhealthy.has(identifier)) await this.#succeed(identifier);

@@ -124,7 +124,9 @@ test("the wait for another definition's connection is bounded, and can be aborte
   const aborted = sendTo(transport, serverAt(server.port), { poolKey: "aborted", signal }).catch(String);
   controller.abort(new Error("No longer"));
   const late = await sendTo(transport, serverAt(server.port, { timeoutMs: 50 }), { poolKey: "late" });
-  expect(late).toMatchObject({ failure: { code: "timeout", outcome: "not-sent", retryable: true } });
+  expect(late).toMatchObject({
+    failure: { phase: "connect", code: "timeout", outcome: "not-sent", retryable: true, wasWaiting: true },
+  });
   expect(await aborted).toBe("Error: No longer");
   expect([...(transport.openConnections?.().keys() ?? [])]).toEqual(["busy"]);
   await server[Symbol.asyncDispose]();

@@ -69,11 +69,9 @@ export function afterAttempt(
   if (failure.code === "cancelled") return waiting({ ...before, failure }, context.now, "retry");
   if (context.hasNextServer && failsOver(failure)) return waiting(progress, context.now, "next-server");
   if (isFinal(failure, context)) return final(progress, "failed", "not-sent");
-  return waiting(
-    progress,
-    nextAttemptAt(context, context.now, waitAfter(failure, attempts, context)),
-    "retry",
-  );
+  const dueAt = nextAttemptAt(context, context.now, waitAfter(failure, attempts, context));
+  // Without a connection there was no attempt, so the waits do not grow.
+  return waiting(failure.wasWaiting ? { ...before, failure } : progress, dueAt, "retry");
 }
 
 /** Decides what follows when the server may have accepted the message. */

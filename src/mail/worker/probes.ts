@@ -130,7 +130,8 @@ async function converse(transport: Transport, server: ResolvedServer, signal: Ab
       onStarted: bound.start,
     });
     if (receipt.successful) return "reachable";
-    const { code, phase } = receipt.failure;
+    const { code, phase, wasWaiting } = receipt.failure;
+    if (wasWaiting) return "postponed";
     if (code === "cancelled") return "aborted";
     const isSlow = code === "timeout" && isBefore("connect", phase) && server.timeoutMs > PROBE_MS;
     return isSlow ? "reachable" : receipt.failure;

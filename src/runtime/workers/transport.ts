@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Config } from "../../config.ts";
 import type { Delivery, JointTransport, Transport } from "../../contracts/transport.ts";
-import { notAttempted, notSent, type Receipt } from "../../domain/delivery.ts";
+import { noConnection, notAttempted, type Receipt } from "../../domain/delivery.ts";
 import type { Drain } from "../../services.ts";
 import { createTransportByProtocol, sendsJointly } from "../../transport/by-protocol.ts";
 import type { ConnectByNameOptions } from "../../transport/connect-by-name.ts";
@@ -194,5 +194,5 @@ async function finishWork(scope: Scope, budgetOf: (scope: Scope) => Parameters<D
 }
 
 function tooLate(): Receipt {
-  return notAttempted(notSent("connect", "timeout"));
+  return notAttempted(noConnection());
 }

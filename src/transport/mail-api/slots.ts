@@ -1,5 +1,5 @@
 import { Semaphore } from "../../async/semaphore.ts";
-import { notSent } from "../../domain/delivery.ts";
+import { noConnection } from "../../domain/delivery.ts";
 import type { Result } from "../../smtp/task.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "../smtp/delivery-timer.ts";
 
@@ -29,7 +29,7 @@ export class RequestSlots {
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     const forgetStop = timer.onStop((reason) => {
       if (!(reason instanceof DeliveryTimeout)) reject(reason);
-      else resolve({ successful: false, failure: notSent(timer.phase, "timeout") });
+      else resolve({ successful: false, failure: noConnection() });
     });
     void slots.semaphore.run(async () => {
       forgetStop();

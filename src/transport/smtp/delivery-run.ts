@@ -5,6 +5,7 @@ import {
   type DialedAddress,
   type Failure,
   NOTHING_SEEN,
+  noConnection,
   notSent,
   type ServerReport,
   type TlsPeer,
@@ -83,7 +84,7 @@ export class DeliveryRun {
   async deliver(message: MessageTransfer): Promise<Result> {
     for (let isFirst = false; ; isFirst = true) {
       const slot = await this.#acquire(this.#delivery.poolKey, message, isFirst);
-      if (slot === null) return failed(notSent(this.#timer.phase, "timeout"));
+      if (slot === null) return failed(noConnection());
       const result = await this.#deliverThrough(slot, message);
       // Without a result, the server takes no further connection: the message waits for one of the others.
       if (result !== null) return result;
@@ -94,7 +95,7 @@ export class DeliveryRun {
   /** Goes up to the checkpoint on a connection of its own. @throws the caller's reason if the timer stops for it. */
   async check(until: Checkpoint): Promise<Result> {
     const slot = await this.#acquire(null, null);
-    if (slot === null) return failed(notSent(this.#timer.phase, "timeout"));
+    if (slot === null) return failed(noConnection());
     let connection: SmtpConnection | null = null;
     try {
       const opened = await this.#open(slot, until);

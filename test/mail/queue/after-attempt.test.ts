@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import {
   type Failure,
+  noConnection,
   notSent,
   type Receipt,
   type SmtpReply,
@@ -305,6 +306,23 @@ describe("afterAttempt()", () => {
       given: notSent("recipient", "rate_limited", reply(450)),
       context: { hasNextServer: true },
       leads: { ...retry, attempts: 1, inMs: 5_000 },
+    },
+    {
+      what: "a mail that got no connection has not been attempted",
+      given: noConnection(),
+      leads: { ...retry, state: "queued", attempts: 0, inMs: 5_000 },
+    },
+    {
+      what: "a mail that gets no connection again waits no longer than before",
+      given: noConnection(),
+      before: { attempts: 1, state: "deferred" },
+      leads: { ...retry, attempts: 1, inMs: 10_000 },
+    },
+    {
+      what: "another server may have a connection for a mail that got none",
+      given: noConnection(),
+      context: { hasNextServer: true },
+      leads: { state: "deferred", attempts: 1, inMs: 0, decision: "next-server", outcome: "not-sent" },
     },
     {
       what: "the last server is tried again",

@@ -122,6 +122,20 @@ test("a backup keeps its rows when another one ends that began earlier", async (
   expect((await backup.page(id, table, 0)).rows).toHaveLength(1);
 });
 
+const createForeign = (database: Database) =>
+  database.commit([
+    database.write.run(sql`CREATE TABLE shop_order (id INTEGER PRIMARY KEY)`),
+    database.write.run(sql`INSERT INTO shop_order VALUES (7)`),
+  ]);
+
+test("a backup names the tables of other programs instead of moving them", async () => {
+  await using instance = await filled();
+  await createForeign(instance.database);
+  await expect(sourceOf(instance.database).begin()).rejects.toThrow("move shop_order to another database");
+  const names = Object.keys(await contentsOf(instance.database));
+  expect(names.filter((name) => name.startsWith("sealpost_"))).toEqual([]);
+});
+
 /** Values that a driver or JSON would change. */
 const VALUES = sql`INSERT INTO odd_kinds VALUES
   (1, 5, 5.0, '5', x'00ff', NULL), (9007199254740993, -9223372036854775808, 1e20, '1', '', 0.1),
@@ -210,6 +224,26 @@ describe("a restore", () => {
     await move(sourceOf(source.database), targetOf(used.database), { replace: true });
     const names = await used.database.read.all(sql`SELECT identifier FROM smtp_server`);
     expect(names).toEqual([{ identifier: "main" }]);
+  });
+
+  test("leaves the tables of other programs, and drops those of plugins that are not loaded", async () => {
+    await using source = await filled();
+    await using target = openLimitedDatabase(platform);
+    await migrate(target, [...ALL, ODD], platform);
+    await createForeign(target);
+    await move(sourceOf(source.database), targetOf(target), { replace: true });
+    expect(await target.read.all(sql`SELECT id FROM shop_order`)).toEqual([{ id: 7 }]);
+    expect(Object.keys(await contentsOf(target))).not.toContain("odd_kinds");
+  });
+
+  test("rejects a backup with tables of other programs", async () => {
+    await using source = await filled();
+    await using target = openLimitedDatabase(platform);
+    const { header } = await sourceOf(source.database).begin();
+    const tables = [...header.tables, { name: "shop_order", columns: ["id"], rows: 0 }];
+    await expect(targetOf(target).begin({ ...header, tables }, OPTIONS)).rejects.toThrow(
+      "The backup has tables of other programs (shop_order)",
+    );
   });
 
   test("that ends before its commit changes nothing, and a later one succeeds", async () => {

@@ -17,7 +17,11 @@ interface CountRow {
 
 /** A consistent copy of all tables, in tables of its own, because no transaction stays open between two pages. */
 interface Snapshots {
-  /** Creates the copy, in one commit, and drops an earlier one. @returns `null` if the database has no tables. */
+  /**
+   * Creates the copy, in one commit, and drops an earlier one.
+   * @returns `null` if the database has no tables.
+   * @throws {SealpostError} `conflict` if it has tables that no migration creates.
+   */
   create(
     id: string,
   ): Promise<{ readonly migrations: AppliedMigration[]; readonly tables: BackupTable[] } | null>;
@@ -31,9 +35,14 @@ export function createSnapshots(database: Database): Snapshots {
   const { read, write } = database;
   return {
     async create(id) {
-      const all = await listTables(database);
-      if (!all.some(({ name }) => name === "migration")) return null;
-      const tables = all.filter(({ name }) => !STAYS.includes(name));
+      const { own, foreign } = await listTables(database);
+      if (!own.some(({ name }) => name === "migration")) return null;
+      if (foreign.length > 0)
+        throw new SealpostError(
+          "conflict",
+          `The database has tables of other programs, which a portable backup cannot have: move ${foreign.join(", ")} to another database`,
+        );
+      const tables = own.filter(({ name }) => !STAYS.includes(name));
       const copies = tables.map(({ name, columns }) =>
         write.run(sql`CREATE TABLE ${copyOf(id, name)} AS
           SELECT ${columnList(columns)}, ${lengthOf(columns)} AS ${SIZE} FROM ${sql.identifier(name)}`),

@@ -29,7 +29,7 @@ interface StagingTables {
   /** Returns whether the tables exist and have all rows. */
   isComplete(id: string, tables: readonly BackupTable[]): Promise<boolean>;
   /**
-   * Replaces all tables: builds those of the backup by its own migrations, moves the rows there, then applies the other
+   * Replaces all tables of the instance: builds those of the backup by its own migrations, moves the rows there, then applies the other
    * migrations. One commit.
    * @param also statements after all others.
    * @returns the number of messages that are held.
@@ -47,7 +47,7 @@ export function createStagingTables(database: Database): StagingTables {
   const run = (statement: SQL) => write.run(statement);
   return {
     async tableInUse() {
-      const names = (await listTables(database)).map(({ name }) => name);
+      const names = (await listTables(database)).own.map(({ name }) => name);
       for (const name of names.filter((one) => ![...FILLED_BY_START, ...STAYS].includes(one))) {
         const found = await read.all(
           sql`SELECT 1 FROM ${sql.identifier(name)} LIMIT ${name === FIRST_ADMIN ? 2 : 1}`,
@@ -86,7 +86,7 @@ export function createStagingTables(database: Database): StagingTables {
     },
 
     async replaceAll(id, tables, { before, after, now }, also) {
-      const old = (await listTables(database)).filter(isReplaced);
+      const old = (await listTables(database)).own.filter(isReplaced);
       const statements = [
         // A table that others refer to was created before them.
         ...old.toReversed().map(({ name }) => run(sql`DROP TABLE ${sql.identifier(name)}`)),

@@ -1,6 +1,8 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
+import { ownerOf } from "../migrate.ts";
+import { MIGRATIONS } from "../migrations/index.ts";
 
 const RANDOM_BYTES = 4;
 /** Prefixes of the tables that hold a copy while it is read or written. */
@@ -8,8 +10,8 @@ export const SNAPSHOT = "sealpost_backup_";
 export const STAGING = "sealpost_restore_";
 /** Belong to a database, and do not move with an instance: `migration` is rebuilt, and a used nonce stays used. */
 export const STAYS = ["migration", "operator_nonce"];
-/** Prefixes of tables of SQLite, of libSQL and of the platform. */
-const FOREIGN = ["sqlite_", "libsql_", "_cf_", SNAPSHOT, STAGING];
+/** Prefixes of tables of SQLite, of libSQL and of the platform, and of copies. */
+const INTERNAL = ["sqlite_", "libsql_", "_cf_", SNAPSHOT, STAGING];
 
 /** Columns of a table, in order. */
 export interface TableColumns {
@@ -17,13 +19,43 @@ export interface TableColumns {
   readonly columns: readonly string[];
 }
 
-/** Lists the tables of an instance, in the order in which they were created. */
-export async function listTables({ read }: Pick<Database, "read">): Promise<readonly TableColumns[]> {
+/** The tables of a database. */
+interface Tables {
+  /** Those of the instance, in the order in which they were created. */
+  readonly own: readonly TableColumns[];
+  /** Names of the others. */
+  readonly foreign: readonly string[];
+}
+
+const CREATED = /\b(?:CREATE TABLE(?: IF NOT EXISTS)?|RENAME TO)\s+(\w+)/gi;
+const CORE = new Set([
+  "migration",
+  ...MIGRATIONS.flatMap(({ sql: text }) => [...text.matchAll(CREATED)].map(([, name]) => name)),
+]);
+
+/** Returns the names of tables that no migration creates. Those of plugins, loaded or not, start with the plugin's name. */
+export function foreignAmong(tables: readonly string[], migrations: readonly string[]): readonly string[] {
+  const owners = [...new Set(migrations.map(ownerOf))].filter((owner) => owner !== "");
+  const prefixes = owners.map((owner) => `${owner.replaceAll("-", "_")}_`);
+  return tables.filter((name) => !CORE.has(name) && !prefixes.some((prefix) => name.startsWith(prefix)));
+}
+
+/** Lists the tables of a database. */
+export async function listTables({ read }: Pick<Database, "read">): Promise<Tables> {
   const rows = await read.all<{ readonly name: string; readonly columns: string }>(sql`
     SELECT name, (SELECT json_group_array(info.name) FROM pragma_table_info(sqlite_master.name) AS info) AS columns
-    FROM sqlite_master WHERE type = 'table' AND NOT ${sql.join(FOREIGN.map(startsWith), sql` AND NOT `)}
+    FROM sqlite_master WHERE type = 'table' AND NOT ${sql.join(INTERNAL.map(startsWith), sql` AND NOT `)}
     ORDER BY rowid`);
-  return rows.map(({ name, columns }) => ({ name, columns: JSON.parse(columns) }));
+  const names = rows.map(({ name }) => name);
+  const migrations = names.includes("migration")
+    ? await read.all<{ readonly name: string }>(sql`SELECT name FROM migration`)
+    : [];
+  const foreign = foreignAmong(
+    names,
+    migrations.map(({ name }) => name),
+  );
+  const own = rows.filter(({ name }) => !foreign.includes(name));
+  return { own: own.map(({ name, columns }) => ({ name, columns: JSON.parse(columns) })), foreign };
 }
 
 /** Returns the ID of a copy: it starts with the time, so that an old copy can be found. */

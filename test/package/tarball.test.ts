@@ -24,7 +24,7 @@ const WANTED = [
   /^dist\/module\/runtime\/local\/[\w-]+\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/node\/[\w-]+\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/(bun|deno)\/index\.(js|d\.ts)$/,
-  /^dist\/module\/runtime\/workers\/(bindings|deliver-in-object|drivers|index|object-transport|once|smtp|tracer|transport)\.(js|d\.ts)$/,
+  /^dist\/module\/runtime\/workers\/(bindings|deliver-in-object|drivers|index|object-transport|once|smtp|tracer|transport|unavailable)\.(js|d\.ts)$/,
 ];
 const EXAMPLES = ["feedback.ts", "notice.ts"].map((file) => `examples/plugins/${file}`);
 /** The tarball has about 1,120 KB: 82 are the admin page, and much is declarations that spell out the types of tables. */

@@ -15,6 +15,19 @@ const CLOSED_PORT = 1;
 const cli = ({ path }: Folder, ...args: readonly string[]) => runCli(["queue", ...args], { folder: path });
 const linesOf = ({ stdout }: { readonly stdout: string }) => stdout.trimEnd().split("\n");
 
+test("queue list marks held messages", async () => {
+  using folder = temporaryFolder();
+  await using smtp = await startSmtpServer();
+  await using desk = await openDesk(folder);
+  await desk.save("office", smtp.port);
+  await desk.queue("a@example.net");
+  expect((await cli(folder, "hold")).stdout).toBe("1 message is held\n");
+  await desk.queue("b@example.net");
+  const [, later = "", held = ""] = linesOf(await cli(folder, "list"));
+  expect(later).toMatch(new RegExp(`b@example.net +${TIME} +${TIME}`));
+  expect(held).toMatch(new RegExp(`a@example.net +${TIME} +held`));
+});
+
 test("queue status counts by state and definition, and names the oldest message and unavailable servers", async () => {
   using folder = temporaryFolder();
   await using smtp = await startSmtpServer();

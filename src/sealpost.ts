@@ -6,7 +6,7 @@ import { Secret } from "./domain/secret.ts";
 import { SealpostError } from "./errors.ts";
 import type { Submit } from "./mail/submission.ts";
 import { createServices, type Drivers, type InstanceSettings, type Services } from "./services.ts";
-import { createOperatorGuards, type Operator } from "./wire/guard.ts";
+import { type Operator, requireOperator } from "./wire/guard.ts";
 
 /** Drivers, and settings that default to those of the server. */
 export interface SealpostOptions
@@ -172,8 +172,8 @@ function createInternals(
     },
     operatorApp: (operator) =>
       createApp(
-        { ...services, ...createOperatorGuards(operator) },
-        { revealSecrets: false, trustedProxies: [] },
+        { ...services, requireRight: requireOperator(operator) },
+        { revealSecrets: false, trustedProxies: [], isOperator: true },
       ),
     async shutdown(inFlight) {
       stop?.abort();

@@ -12,6 +12,8 @@ export interface Env {
     readonly requestId: string;
     /** Canonical IP address of the client; `null` if unknown. */
     readonly clientAddress: string | null;
+    /** Whether the request is one of the operator, who has every right. */
+    readonly isOperator: boolean;
     /** Set after the right is checked. */
     readonly principal: Principal;
     /** Set after the token is checked. Identifies the caller in audit rows of this request. */

@@ -6,7 +6,7 @@ import type { Platform } from "../contracts/platform.ts";
 import type { AuditActor } from "../domain/audit.ts";
 import type { BackupSource, RestoreTarget } from "../domain/backup.ts";
 import { createErrorHandler, urlNotFound } from "../wire/error-handler.ts";
-import { createOperatorGuards, type Operator } from "../wire/guard.ts";
+import { type Operator, requireOperator } from "../wire/guard.ts";
 import { mountRoutes } from "../wire/mount-routes.ts";
 import { requestContext } from "../wire/request.ts";
 import { route } from "../wire/route.ts";
@@ -41,12 +41,14 @@ const restoreParams = { header: backupHeader, replace: v.boolean() };
 /** Creates the routes under `/operator/` for one operator whose call is verified. */
 export function createOperatorTasks(deps: OperatorDeps, operator: Operator): Hono<Env> {
   const { platform } = deps;
-  const { requireRight } = createOperatorGuards(operator);
   const clientAddress = () => operator.actor.client;
   const app = new Hono<Env>();
-  app.use(requestContext({ platform, trustedProxies: [], clientAddress }));
+  app.use(requestContext({ platform, trustedProxies: [], clientAddress, isOperator: true }));
   app.onError(createErrorHandler(platform));
-  app.route("/", mountRoutes(taskRoutes(deps), { requireRight, now: () => platform.now() }));
+  app.route(
+    "/",
+    mountRoutes(taskRoutes(deps), { requireRight: requireOperator(operator), now: () => platform.now() }),
+  );
   return app.all("*", urlNotFound);
 }
 

@@ -70,7 +70,7 @@ export interface Registry {
   readonly settings: SettingsService;
   readonly emit: Events["emit"];
   /**
-   * Mounts the routes of the plugins, once.
+   * Mounts the routes of the plugins for one app, which has a guard of its own.
    * @param core the routes of Sealpost itself.
    * @throws {SealpostError} `bad_setting` if routes clash, or if one needs a right.
    */
@@ -153,7 +153,7 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
     work,
     emit: emitter.emit,
     mount(core, routeDeps) {
-      routes ??= mountPlugins(
+      routes = mountPlugins(
         registered.map(({ plugin: { name }, instance }) => ({ name, instance })),
         core,
         { ...routeDeps, requestMs, rights: deps.rights },

@@ -22,11 +22,13 @@ export interface RequestOptions {
   readonly peerAddress?: ((c: Context) => string | null) | undefined;
   /** Returns the address of the client. Default: the peer, or the client that trusted proxies name. */
   readonly clientAddress?: ((c: Context) => string | null) | undefined;
+  /** Whether all requests are those of the operator. Default: false. */
+  readonly isOperator?: boolean;
 }
 
-/** Sets the id and the client address of each request, and keeps its response out of caches. */
+/** Sets the id, the client address and the kind of caller of each request, and keeps its response out of caches. */
 export function requestContext(options: RequestOptions): MiddlewareHandler<Env> {
-  const { platform, trustedProxies } = options;
+  const { platform, trustedProxies, isOperator = false } = options;
   return async function requestContext(c, next) {
     c.set("requestId", platform.randomBytes(REQUEST_ID_BYTES).toHex());
     const peer = options.peerAddress ? options.peerAddress(c) : (c.env?.peerAddress ?? null);
@@ -34,6 +36,7 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
       ? options.clientAddress(c)
       : clientAddress(peer, c.req.header("x-forwarded-for"), trustedProxies);
     c.set("clientAddress", known);
+    c.set("isOperator", isOperator);
     await next();
     c.header("Cache-Control", "no-store");
     c.header("X-Content-Type-Options", "nosniff");

@@ -251,6 +251,34 @@ describe("a call of the operator", () => {
   });
 });
 
+test("the operator has every right in the routes of plugins, too", async () => {
+  await using own = await start();
+  const { origin: url, host } = own.url;
+  const api = await logIn(url, ADMIN, PASSWORD);
+  const headers = { "content-type": "application/json" };
+  const post = async (path: string, parameters: Readonly<Record<string, unknown>>) => {
+    const body = JSON.stringify(parameters);
+    const given = { method: "POST", path: `/operator/api${path}`, body, headers };
+    const authorization = await signed({ ...given, host });
+    const { status, body: sent } = await request(url + given.path, {
+      ...given,
+      headers: { ...headers, authorization },
+    });
+    return [path, status, sent.result.error?.message];
+  };
+  const done = (path: string) => [path, 200, undefined];
+  await api.save("default", { server: "mail.example.org" });
+  const gateway = { name: "default", "option.MAILTO": "{phone}@sms.example.org" };
+  expect((await api.call("POST", "/smsgateway/", gateway)).status).toBe(200);
+  expect(await post("/user/", { username: "ann", email: "ann@example.org" })).toEqual(done("/user/"));
+  const token = { user: "ann", type: "email", email: "elsewhere@example.org" };
+  expect(await post("/token/init", token)).toEqual(done("/token/init"));
+  const policy = { scope: "admin", action: "*, smtpserver_route", adminuser: ADMIN };
+  expect((await api.call("POST", "/policy/all", policy)).status).toBe(200);
+  const changed = { ...gateway, "option.MAILTO": "{phone}@other.example.org" };
+  expect(await post("/smsgateway/", changed)).toEqual(done("/smsgateway/"));
+});
+
 test("an instance moves out of an object and into another, where a token goes on at once", async () => {
   const api = await logIn(origin, ADMIN, PASSWORD);
   await api.save("moved", {

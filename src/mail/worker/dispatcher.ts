@@ -28,6 +28,8 @@ export interface DrainBudget {
   readonly messageTimeoutMs: number;
   /** Attempts at the same time, with all servers together. Default: as many as the servers' connections allow. */
   readonly maxConcurrent?: number | undefined;
+  /** Attempts at the same time through one definition, if its connections allow more. Default: no bound. */
+  readonly maxPerServer?: number | undefined;
 }
 
 export interface DispatcherDeps {
@@ -219,7 +221,10 @@ export class Dispatcher {
   }
 
   #queueOf(queueName: string): ServerQueue {
-    const queue = this.#queues.get(queueName) ?? new ServerQueue(queueName, this.#deps);
+    const known = this.#queues.get(queueName);
+    if (known !== undefined) return known;
+    const { waitsInTransport } = this.#deps;
+    const queue = new ServerQueue(queueName, { waitsInTransport, maxActive: this.budget?.maxPerServer });
     this.#queues.set(queueName, queue);
     return queue;
   }

@@ -15,6 +15,13 @@ const FAST_MS = 1_000;
 /** Weight of the latest attempt in the average. */
 const LATEST_WEIGHT = 0.1;
 
+interface ServerQueueOptions {
+  /** Whether the next message of each connection waits in the transport. */
+  readonly waitsInTransport: boolean;
+  /** Attempts at a time, if the connections allow more. Default: no bound. */
+  readonly maxActive?: number | undefined;
+}
+
 /** One recipient of a leased message that waits for its attempt. */
 interface Waiting {
   readonly mail: LeasedMail;
@@ -36,18 +43,23 @@ export class ServerQueue {
   leased = 0;
   readonly waiting: Waiting[] = [];
   readonly #waitsInTransport: boolean;
+  readonly #bound: number;
   #active = 0;
   #averageMs = INITIAL_AVERAGE_MS;
 
-  /** @param waitsInTransport whether the next message of each connection waits in the transport. */
-  constructor(queueName: string, { waitsInTransport }: { readonly waitsInTransport: boolean }) {
+  constructor(
+    queueName: string,
+    { waitsInTransport, maxActive = Number.POSITIVE_INFINITY }: ServerQueueOptions,
+  ) {
     this.queueName = queueName;
+    this.#bound = maxActive;
     // Unsaved definitions share no connections.
     this.#waitsInTransport = waitsInTransport && queueName !== "";
   }
 
   get #maxConnections(): number {
-    return this.connections ?? (this.queueName === "" ? UNSAVED_CONNECTIONS : DEFAULT_CONNECTIONS);
+    const connections = this.queueName === "" ? UNSAVED_CONNECTIONS : DEFAULT_CONNECTIONS;
+    return Math.min(this.#bound, this.connections ?? connections);
   }
 
   /** Few messages for a slow server, which leaves the others to idle workers. */
@@ -69,7 +81,8 @@ export class ServerQueue {
   /** A slow server gets no message that must wait in the transport, where it might time out. */
   get #maxActive(): number {
     const isFast = this.#averageMs < FAST_MS;
-    return this.#waitsInTransport && isFast ? 2 * this.#maxConnections : this.#maxConnections;
+    const ahead = this.#waitsInTransport && isFast ? 2 : 1;
+    return Math.min(this.#bound, ahead * this.#maxConnections);
   }
 
   /** Returns the next recipient to attempt; `undefined` if none waits or the connections are busy. */

@@ -7,7 +7,7 @@ import { createInvocationTransport, type ScopedTransport, type WorkerSmtpOptions
 const CONNECTIONS = 5;
 /** One connection is left for other definitions, if the server of one does not reply. */
 const CONNECTIONS_PER_KEY = 4;
-/** The next message of each connection waits in the transport. A silent server leaves places for other definitions. */
+/** Attempts of a drain at a time. Each definition has as many as connections, so two silent servers leave places for others. */
 const MAX_CONCURRENT = 2 * CONNECTIONS;
 /** An object with an open connection stays in memory, which costs more than the next message saves. */
 const IDLE_MS = 60_000;
@@ -36,6 +36,7 @@ export function createObjectTransport(options: WorkerSmtpOptions, apis: ApiDeps)
     name: transport.name,
     messageTimeoutMs: MESSAGE_TIMEOUT_MS,
     maxConcurrent: MAX_CONCURRENT,
+    maxPerServer: CONNECTIONS_PER_KEY,
     open: () => transport,
     async close() {
       // The connections serve the next request.

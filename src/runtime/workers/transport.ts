@@ -88,6 +88,8 @@ interface InvocationPlan {
   readonly messageTimeoutMs: number;
   /** Deliveries of queued mail at a time. */
   readonly maxConcurrent: number;
+  /** Deliveries of queued mail at a time through one definition. Default: as many as its `max_connections`. */
+  readonly maxPerServer?: number;
   /**
    * Opens the transport of an invocation.
    * @param endsMs end of its deliveries, on the clock of `performance.now()`.
@@ -152,10 +154,10 @@ export function createInvocationTransport(plan: InvocationPlan): ScopedTransport
     return canEnd ? send(scope.transport) : tooLate();
   };
   const budgetOf = ({ endsMs }: Scope): Parameters<Drain>[0] => {
-    const { maxConcurrent } = plan;
+    const { maxConcurrent, maxPerServer } = plan;
     // Created here, because on Workers a signal belongs to the invocation that created it.
     const { signal } = new AbortController();
-    return { signal, endsMs: endsMs - RECORD_MS, messageTimeoutMs, maxConcurrent };
+    return { signal, endsMs: endsMs - RECORD_MS, messageTimeoutMs, maxConcurrent, maxPerServer };
   };
   return {
     name: plan.name,
@@ -173,6 +175,7 @@ export function createInvocationTransport(plan: InvocationPlan): ScopedTransport
     get isInInvocation() {
       return scopes.getStore() !== undefined;
     },
+    // No `boundsConnections`: a drain has few attempts, and one that waits in the transport would take the place of another server's.
     sendsJointly,
     send: (delivery, sendOptions) => sendIn(delivery, (transport) => transport.send(delivery, sendOptions)),
     sendJointly: (delivery, sendOptions) =>

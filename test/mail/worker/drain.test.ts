@@ -29,8 +29,13 @@ function slowTransport() {
 }
 
 /** Queues one message to this many recipients, so that all are ready at the same time. */
-async function queue({ request, services }: TestInstance, name: string, recipients: number): Promise<void> {
-  const json = { server: `${name}.example.org`, sender: "me@example.org", enqueue_job: true };
+async function queue(
+  { request, services }: TestInstance,
+  name: string,
+  recipients: number,
+  definition: object = {},
+): Promise<void> {
+  const json = { server: `${name}.example.org`, sender: "me@example.org", enqueue_job: true, ...definition };
   await request("POST", `/smtpserver/${name}`, { json });
   const to = Array.from({ length: recipients }, (_, at) => ({ name: "", address: `user${at}@example.net` }));
   await services.submit(name, { to, subject: "Hello", text: "Hello\n" });
@@ -48,6 +53,32 @@ test("drain() runs at most maxConcurrent attempts, and gives free ones to a serv
   expect(busy.max).toBe(AT_ONCE);
   // Without fair queueing it would be the last.
   expect(hosts.indexOf("b.example.org")).toBeWithin(0, RECIPIENTS - AT_ONCE);
+});
+
+test("drain() runs at most maxPerServer attempts of a definition with more connections, and others have the rest", async () => {
+  const opened = Promise.withResolvers<void>();
+  const hosts: string[] = [];
+  const transport: Transport = {
+    name: "gate",
+    async send({ server }) {
+      hosts.push(server.host);
+      if (server.host === "b.example.org") opened.resolve();
+      // All attempts of the first definition wait for the other one.
+      await opened.promise;
+      return ACCEPTED;
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  await using instance = await testInstance({ transport });
+  await queue(instance, "a", RECIPIENTS, { max_connections: 20 });
+  await queue(instance, "b", 1);
+  const { signal } = new AbortController();
+  const bounds = { maxConcurrent: 4, maxPerServer: 3 };
+  await instance.services.drain({
+    ...{ signal, endsMs: Number.POSITIVE_INFINITY, messageTimeoutMs: 0, ...bounds },
+  });
+  expect(hosts.indexOf("b.example.org")).toBe(3);
+  expect(hosts).toHaveLength(RECIPIENTS + 1);
 });
 
 test("drain() keeps the lease while the last recipients are in flight, so that each gets the message once", async () => {

@@ -70,11 +70,11 @@ describe("createObjectTransport()", () => {
     expect((await send(300_000, 9.9 * MINUTE_MS)).successful).toBe(false);
   });
 
-  test("a drain has the same bound, and for each connection one more attempt that waits for it", async () => {
+  test("a drain has the same bound, and two definitions leave attempts to others", async () => {
     await using transport = makeTransport();
     const work = () =>
-      transport.drainNow(async ({ messageTimeoutMs, maxConcurrent }) => {
-        expect([messageTimeoutMs, maxConcurrent]).toEqual([10 * MINUTE_MS, 10]);
+      transport.drainNow(async ({ messageTimeoutMs, maxConcurrent, maxPerServer }) => {
+        expect([messageTimeoutMs, maxConcurrent, maxPerServer]).toEqual([10 * MINUTE_MS, 10, 4]);
       });
     await transport.run(work, WORK_MS).result;
   });

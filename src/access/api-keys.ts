@@ -98,7 +98,7 @@ export function createApiKeys(deps: ApiKeysDeps): ApiKeys {
 
     create: (fields, maker, actor) => create(deps, fields, maker, actor),
 
-    remove: (id, actor) => untilCommitted(() => remove(deps, id, actor)),
+    remove: (id, actor) => untilCommitted(deps.epoch, () => remove(deps, id, actor)),
 
     async check(key) {
       // The time of this comparison depends on hashes, and no one can choose a key by its hash.
@@ -144,7 +144,7 @@ async function create(
   const row = { ...fields, id: newId(), adminId, createdAt: now, hash: await hashText(key) };
   const info = `${row.id}: ${fields.rights.join(", ")}`;
   const entry = auditEntry(actor, now, { success: true, identifier: fields.name, info });
-  await untilCommitted(async () => {
+  await untilCommitted(epoch, async () => {
     // The key of an admin who is deleted meanwhile would stay.
     if ((await admins.get(adminId)) === undefined) throw expiredToken("the account was changed since");
     return epoch.commit([ADMINS], [repository.insert(row), audit.insert(entry)]);

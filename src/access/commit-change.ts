@@ -42,7 +42,7 @@ export function createCommitAccessChange(deps: {
 }): CommitAccessChange {
   const { epoch, admins, policies } = deps;
   return (plan) =>
-    untilCommitted(async () => {
+    untilCommitted(epoch, async () => {
       const change = plan({ policies: await policies.list(), admins: await admins.list() });
       assertPolicyWriter(change);
       return epoch.commit([ADMINS, POLICIES], change.statements);

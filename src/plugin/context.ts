@@ -125,7 +125,7 @@ function createStore({ name, kept = [] }: ValidatedPlugin, { database, epoch }: 
     write,
     prepare,
     append,
-    commit: (statements) => untilCommitted(() => epoch.commit([], statements)),
+    commit: (statements) => untilCommitted(epoch, () => epoch.commit([], statements)),
     kept(table) {
       assertDeclared(
         name,

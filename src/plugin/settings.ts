@@ -155,7 +155,7 @@ function createChanges(
     async set(values, actor, assertReroute) {
       const rows = await Promise.all([...values].map(([name, value]) => codec.rowOf(name, value)));
       const names = rows.map(({ key }) => key);
-      const before = await untilCommitted(async () => {
+      const before = await untilCommitted(epoch, async () => {
         const known = (await repository.find(names)).map(({ key }) => key);
         const reroute = await allowReroute(new Map(rows.map((row) => [row.key, row])), assertReroute);
         const { info } = reroute;
@@ -169,7 +169,7 @@ function createChanges(
     },
 
     remove: (name, actor, assertReroute) =>
-      untilCommitted(async () => {
+      untilCommitted(epoch, async () => {
         const reroute = await allowReroute(new Map([[name, undefined]]), assertReroute);
         const outcome = { success: true, identifier: name, info: reroute.info };
         const entry = audit.insert(auditEntry(actor, platform.now(), outcome));

@@ -105,6 +105,11 @@ export class Epoch {
     }
   }
 
+  /** Whether the caller runs in a unit of work. */
+  get isRunning(): boolean {
+    return this.#current() !== null;
+  }
+
   /** Returns the rows of a table as they are now. Within {@link run}: as of the latest read that confirmed them. */
   async rows<Row>(table: KeptTable<Row>): Promise<readonly Row[]> {
     const scope = this.#current();
@@ -297,19 +302,26 @@ export class Epoch {
 }
 
 /**
- * Repeats an attempt until no other request has changed its basis meanwhile.
+ * Repeats an attempt until no other request has changed its basis meanwhile. Outside a unit of work it is one of its own,
+ * so that the commit depends on the rows that the attempt has read, and not on those of the moment before the commit.
  * @param attempt returns `null` if another request has; see {@link Epoch.commit}.
  * @throws {SealpostError} `database_unavailable` after 100 restarts.
  */
-export async function untilCommitted<T>(attempt: () => Promise<T | null>): Promise<T> {
-  for (let restarts = 0; restarts <= MAX_RESTARTS; restarts++) {
-    const result = await attempt();
-    if (result !== null) return result;
-  }
-  throw new SealpostError(
-    "database_unavailable",
-    "Other requests keep changing the same data: try again in a moment",
-  );
+export function untilCommitted<T>(
+  epoch: Pick<Epoch, "run" | "isRunning">,
+  attempt: () => Promise<T | null>,
+): Promise<T> {
+  const repeat = async () => {
+    for (let restarts = 0; restarts <= MAX_RESTARTS; restarts++) {
+      const result = await attempt();
+      if (result !== null) return result;
+    }
+    throw new SealpostError(
+      "database_unavailable",
+      "Other requests keep changing the same data: try again in a moment",
+    );
+  };
+  return epoch.isRunning ? repeat() : epoch.run(repeat);
 }
 
 function hasChanged(tables: readonly KeptTable<unknown>[], before: Counters, now: Counters): boolean {

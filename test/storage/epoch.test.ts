@@ -4,7 +4,7 @@ import { emailToken } from "sealpost/plugins/email-token";
 import { events } from "sealpost/plugins/events";
 import { smsGateway } from "sealpost/plugins/sms-gateway";
 import { readPlugins } from "../../src/plugin/registry.ts";
-import { Epoch } from "../../src/storage/epoch.ts";
+import { Epoch, untilCommitted } from "../../src/storage/epoch.ts";
 import { ADMINS, CORE_TABLES, POLICIES } from "../../src/storage/kept-tables.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
@@ -180,4 +180,25 @@ describe("kept rows of a file", () => {
     await using database = await open();
     expect(database.changeMark?.() ?? null).toBeNull();
   });
+});
+
+describe("untilCommitted()", () => {
+  test.each(["within a unit of work", "outside one"])(
+    "%s, repeats a decision on rows that have changed",
+    async (where) => {
+      await using database = await open();
+      const epoch = new Epoch(database);
+      await epoch.rows(ADMINS);
+      const commit = database.commit.bind(database) as TestDatabase["commit"];
+      let decisions = 0;
+      const decide = () =>
+        untilCommitted(epoch, async () => {
+          await epoch.rows(ADMINS);
+          if (++decisions === 1) await insertAny(Object.assign(database, { commit }), "admin");
+          return epoch.commit([ADMINS], [database.write.run(sql`DELETE FROM audit`)]);
+        });
+      await (where === "outside one" ? decide() : epoch.run(decide));
+      expect(decisions).toBe(2);
+    },
+  );
 });

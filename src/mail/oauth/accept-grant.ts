@@ -98,7 +98,9 @@ export async function acceptGrant(
     );
   }
   const facts = await factsOf(started);
-  const identifier = await untilCommitted(() => store(deps, { id: started.id, facts, refreshToken }, actor));
+  const identifier = await untilCommitted(deps.epoch, () =>
+    store(deps, { id: started.id, facts, refreshToken }, actor),
+  );
   if (identifier === "") return changedSignIn();
   const notices = [
     ...unusedNotices(started),

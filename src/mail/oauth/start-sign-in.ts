@@ -44,7 +44,7 @@ interface StartSignInDeps {
 const SIGN_IN_MS = 10 * 60_000;
 
 export function createStartSignIn(deps: StartSignInDeps): StartSignIn {
-  return (...call) => untilCommitted(() => start(deps, ...call));
+  return (...call) => untilCommitted(deps.epoch, () => start(deps, ...call));
 }
 
 /** @returns `null` if the rights of the admin have changed meanwhile. */

@@ -149,7 +149,7 @@ export function createServers(deps: ServersDeps): Servers {
       return seal(keyring, text, { table: "smtp_server", row: id, column: columnOf(field) }, platform);
     },
 
-    remove: (...call) => untilCommitted(() => remove(deps, ...call)),
+    remove: (...call) => untilCommitted(deps.epoch, () => remove(deps, ...call)),
 
     tokensOf,
   };

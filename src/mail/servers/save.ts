@@ -109,7 +109,7 @@ const AMBIGUOUS = /[,\p{Cf}\p{Zl}\p{Zp}]/u;
  * if that version is still current.
  */
 export function createSaveServer(deps: SaveDeps): SaveServer {
-  return (...call) => untilCommitted(() => save(deps, ...call));
+  return (...call) => untilCommitted(deps.epoch, () => save(deps, ...call));
 }
 
 /** @returns `null` if the caller's rights have changed meanwhile. */

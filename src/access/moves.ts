@@ -15,7 +15,14 @@ import { createInstanceSecretRepository } from "../storage/instance-secrets.ts";
 import { planRestore } from "../storage/moves/plan.ts";
 import { createSnapshots } from "../storage/moves/snapshot.ts";
 import { createStagingTables } from "../storage/moves/staging.ts";
-import { dropCopies, foreignAmong, newCopyId, SNAPSHOT, STAGING } from "../storage/moves/tables.ts";
+import {
+  assertOwn,
+  dropCopies,
+  foreignAmong,
+  newCopyId,
+  SNAPSHOT,
+  STAGING,
+} from "../storage/moves/tables.ts";
 import { holdWaitingMail } from "../storage/queued-mail.ts";
 import type { SealedRepository } from "../storage/sealed-values.ts";
 import { VERSION } from "../version.ts";
@@ -63,7 +70,7 @@ export function createRestoreTarget(deps: {
 
   async function plan(header: BackupHeader, { replace }: RestoreOptions) {
     const steps = await planRestore(migrations, header.migrations);
-    assertOwnTables(header);
+    assertOwn(foreignAmong(header.tables, header.migrations));
     if (keyring !== null) await assertKeys(keyring, header);
     const inUse = replace ? null : await staging.tableInUse();
     if (inUse === null) return steps;
@@ -126,15 +133,6 @@ export async function adoptCopy(
   }
   const [held] = await database.commit([holdWaitingMail(database), ...audit(platform.now())]);
   return { held: held.rowsAffected };
-}
-
-/** @throws {SealpostError} `conflict` if the backup has tables that none of its migrations creates. */
-function assertOwnTables({ tables, migrations }: BackupHeader): void {
-  const names = (list: readonly { readonly name: string }[]) => list.map(({ name }) => name);
-  const foreign = foreignAmong(names(tables), names(migrations));
-  if (foreign.length === 0) return;
-  const message = `The backup has tables of other programs (${foreign.join(", ")}): move them to another database, and back up again`;
-  throw new SealpostError("conflict", message);
 }
 
 /** @throws {SealpostError} `conflict` if the keys are not those of the backup. */

@@ -48,10 +48,7 @@ const recipientView = v.object({
   address: v.string(),
   state,
   attempts: v.number(),
-  next_try: described(
-    v.nullable(moment),
-    "Not before this time. `null` in a final state, or while the message is held",
-  ),
+  next_try: described(v.nullable(moment), "Not before this time. `null` in a final state or if `held`"),
   failure: described(
     v.nullable(v.object({ phase: v.string(), code: v.string(), reply: v.nullable(replyView) })),
     "Of the last attempt",
@@ -78,8 +75,11 @@ export const mailView = named(
       "After an unknown outcome: `repeat` sends the message again with the same Message-ID, `stop` does not",
     ),
     recipients: v.array(recipientView),
-    next_try: described(v.nullable(moment), "`null` in a final state, or while the message is sent or held"),
-    held: described(v.boolean(), "Waits for `POST /mail/release`, as after a restore"),
+    next_try: described(
+      v.nullable(moment),
+      "`null` in a final state, if `held`, or while the message is sent",
+    ),
+    held: described(v.boolean(), "Waits for `POST /mail/release`"),
     created_at: moment,
     updated_at: moment,
     expires_at: described(

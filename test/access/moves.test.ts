@@ -131,7 +131,7 @@ const createForeign = (database: Database) =>
 test("a backup names the tables of other programs instead of moving them", async () => {
   await using instance = await filled();
   await createForeign(instance.database);
-  await expect(sourceOf(instance.database).begin()).rejects.toThrow("move shop_order to another database");
+  await expect(sourceOf(instance.database).begin()).rejects.toThrow("put shop_order into another database");
   const names = Object.keys(await contentsOf(instance.database));
   expect(names.filter((name) => name.startsWith("sealpost_"))).toEqual([]);
 });
@@ -242,7 +242,7 @@ describe("a restore", () => {
     const { header } = await sourceOf(source.database).begin();
     const tables = [...header.tables, { name: "shop_order", columns: ["id"], rows: 0 }];
     await expect(targetOf(target).begin({ ...header, tables }, OPTIONS)).rejects.toThrow(
-      "The backup has tables of other programs (shop_order)",
+      "put shop_order into another database",
     );
   });
 

@@ -3,7 +3,7 @@ import type { Database } from "../../contracts/database.ts";
 import type { AppliedMigration, BackupPage, BackupTable } from "../../domain/backup.ts";
 import { SealpostError } from "../../errors.ts";
 import { readRow, selectExactly } from "./row-values.ts";
-import { columnList, dropCopies, listTables, SNAPSHOT, STAYS } from "./tables.ts";
+import { assertOwn, columnList, dropCopies, listTables, SNAPSHOT, STAYS } from "./tables.ts";
 
 /** Bounds of one page. A row has up to 2 MB. */
 const PAGE_ROWS = 500;
@@ -37,11 +37,7 @@ export function createSnapshots(database: Database): Snapshots {
     async create(id) {
       const { own, foreign } = await listTables(database);
       if (!own.some(({ name }) => name === "migration")) return null;
-      if (foreign.length > 0)
-        throw new SealpostError(
-          "conflict",
-          `The database has tables of other programs, which a portable backup cannot have: move ${foreign.join(", ")} to another database`,
-        );
+      assertOwn(foreign);
       const tables = own.filter(({ name }) => !STAYS.includes(name));
       const copies = tables.map(({ name, columns }) =>
         write.run(sql`CREATE TABLE ${copyOf(id, name)} AS

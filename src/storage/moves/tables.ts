@@ -1,6 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
+import { SealpostError } from "../../errors.ts";
 import { ownerOf } from "../migrate.ts";
 import { MIGRATIONS } from "../migrations/index.ts";
 
@@ -27,33 +28,39 @@ interface Tables {
   readonly foreign: readonly string[];
 }
 
-const CREATED = /\b(?:CREATE TABLE(?: IF NOT EXISTS)?|RENAME TO)\s+(\w+)/gi;
-const CORE = new Set([
-  "migration",
-  ...MIGRATIONS.flatMap(({ sql: text }) => [...text.matchAll(CREATED)].map(([, name]) => name)),
-]);
+const CREATED = /\b(?:CREATE TABLE(?: IF NOT EXISTS)?|RENAME TO) (\w+)/g;
+const CORE = MIGRATIONS.flatMap((one) => [...one.sql.matchAll(CREATED)].map(([, name]) => name));
+
+interface Named {
+  readonly name: string;
+}
 
 /** Returns the names of tables that no migration creates. Those of plugins, loaded or not, start with the plugin's name. */
-export function foreignAmong(tables: readonly string[], migrations: readonly string[]): readonly string[] {
-  const owners = [...new Set(migrations.map(ownerOf))].filter((owner) => owner !== "");
-  const prefixes = owners.map((owner) => `${owner.replaceAll("-", "_")}_`);
-  return tables.filter((name) => !CORE.has(name) && !prefixes.some((prefix) => name.startsWith(prefix)));
+export function foreignAmong(tables: readonly Named[], migrations: readonly Named[]): readonly string[] {
+  const owners = migrations.map(({ name }) => ownerOf(name).replaceAll("-", "_"));
+  const isOwn = (name: string) =>
+    STAYS.includes(name) ||
+    CORE.includes(name) ||
+    owners.some((owner) => owner !== "" && name.startsWith(`${owner}_`));
+  return tables.flatMap(({ name }) => (isOwn(name) ? [] : [name]));
+}
+
+/** @throws {SealpostError} `conflict` if there are tables that no migration creates. */
+export function assertOwn(foreign: readonly string[]): void {
+  if (foreign.length === 0) return;
+  const message = `Tables of other programs are not moved: put ${foreign.join(", ")} into another database`;
+  throw new SealpostError("conflict", message);
 }
 
 /** Lists the tables of a database. */
 export async function listTables({ read }: Pick<Database, "read">): Promise<Tables> {
-  const rows = await read.all<{ readonly name: string; readonly columns: string }>(sql`
+  const rows = await read.all<Named & { readonly columns: string }>(sql`
     SELECT name, (SELECT json_group_array(info.name) FROM pragma_table_info(sqlite_master.name) AS info) AS columns
     FROM sqlite_master WHERE type = 'table' AND NOT ${sql.join(INTERNAL.map(startsWith), sql` AND NOT `)}
     ORDER BY rowid`);
-  const names = rows.map(({ name }) => name);
-  const migrations = names.includes("migration")
-    ? await read.all<{ readonly name: string }>(sql`SELECT name FROM migration`)
-    : [];
-  const foreign = foreignAmong(
-    names,
-    migrations.map(({ name }) => name),
-  );
+  const isMigrated = rows.some(({ name }) => name === "migration");
+  const migrations = isMigrated ? await read.all<Named>(sql`SELECT name FROM migration`) : [];
+  const foreign = foreignAmong(rows, migrations);
   const own = rows.filter(({ name }) => !foreign.includes(name));
   return { own: own.map(({ name, columns }) => ({ name, columns: JSON.parse(columns) })), foreign };
 }

@@ -24,7 +24,7 @@ export interface SendOptions {
   readonly finalReplyTimeoutMs?: number | undefined;
   /** Called right before MAIL is written; `false` ends the attempt as `cancelled`. Default: `true`. */
   readonly mayTransact?: (() => boolean) | undefined;
-  /** Called when the delivery has the right to a connection, before the server is contacted. May be called again. */
+  /** Called when the delivery has the right to a connection, before the server is contacted. Once for a check. */
   readonly onStarted?: (() => void) | undefined;
   /** Checks the server up to this point. Sends no byte of the message, and keeps no connection. */
   readonly until?: Exclude<Checkpoint, "oauth"> | undefined;

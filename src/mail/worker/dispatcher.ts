@@ -28,7 +28,7 @@ export interface DrainBudget {
   readonly messageTimeoutMs: number;
   /** Attempts at the same time, with all servers together. Default: as many as the servers' connections allow. */
   readonly maxConcurrent?: number | undefined;
-  /** Attempts at the same time through one definition, if its connections allow more. Default: no bound. */
+  /** Connections of one definition that are used, if it has more. Default: all. */
   readonly maxPerServer?: number | undefined;
 }
 
@@ -221,10 +221,8 @@ export class Dispatcher {
   }
 
   #queueOf(queueName: string): ServerQueue {
-    const known = this.#queues.get(queueName);
-    if (known !== undefined) return known;
-    const { waitsInTransport } = this.#deps;
-    const queue = new ServerQueue(queueName, { waitsInTransport, maxActive: this.budget?.maxPerServer });
+    const queue =
+      this.#queues.get(queueName) ?? new ServerQueue(queueName, this.#deps, this.budget?.maxPerServer);
     this.#queues.set(queueName, queue);
     return queue;
   }

@@ -32,7 +32,8 @@ export interface Probe extends ProbeRef {
   readonly startedAt: Date;
 }
 
-type Outcome = "reachable" | "aborted" | "postponed" | Failure;
+/** A number is the delay in milliseconds after which any worker may probe: this probe contacted no server, or was aborted. */
+type Outcome = "reachable" | number | Failure;
 
 /** Probes of open circuits. */
 export interface Probes {
@@ -73,7 +74,7 @@ export function createProbes(deps: ProbesDeps): Probes {
     await database.commit([health.failProbe(probe, failure, { opens, until }, platform.now())]);
   }
 
-  /** Leaves the probe to any worker. */
+  /** Leaves the probe to any worker, after a delay. */
   async function release(probe: Probe, delayMs: number): Promise<void> {
     const dueAt = new Date(platform.now().getTime() + delayMs);
     await database.commit([health.releaseProbe(probe, dueAt)]);
@@ -84,8 +85,7 @@ export function createProbes(deps: ProbesDeps): Probes {
     // The definition was deleted, and its messages fail on their own.
     const outcome = server === null ? "reachable" : await converse(transport, server, signal);
     if (outcome === "reachable") await close(probe);
-    else if (outcome === "aborted") await release(probe, 0);
-    else if (outcome === "postponed") await release(probe, POSTPONED_MS);
+    else if (typeof outcome === "number") await release(probe, outcome);
     else await keepOpen(probe, outcome);
   }
 
@@ -120,45 +120,34 @@ export function createProbes(deps: ProbesDeps): Probes {
  * has contacted no server, so it says nothing.
  */
 async function converse(transport: Transport, server: ResolvedServer, signal: AbortSignal): Promise<Outcome> {
-  using bound = boundProbe();
+  const bound = new AbortController();
+  const abortIn = (ms: number) => setTimeout(() => bound.abort(), ms);
+  let timer = abortIn(MAX_WAIT_MS);
+  let isStarted = false;
+  const onStarted = () => {
+    isStarted = true;
+    clearTimeout(timer);
+    timer = abortIn(PROBE_MS);
+  };
   const timeoutMs = Math.min(server.timeoutMs, PROBE_STEP_MS);
   const delivery: Delivery = { ...ENVELOPE, server: { ...server, timeoutMs }, poolKey: null };
   try {
     const receipt = await transport.send(delivery, {
       signal: AbortSignal.any([signal, bound.signal]),
       until: "auth",
-      onStarted: bound.start,
+      onStarted,
     });
     if (receipt.successful) return "reachable";
     const { code, phase, wasWaiting } = receipt.failure;
-    if (wasWaiting) return "postponed";
-    if (code === "cancelled") return "aborted";
+    if (wasWaiting) return POSTPONED_MS;
+    if (code === "cancelled") return 0;
     const isSlow = code === "timeout" && isBefore("connect", phase) && server.timeoutMs > PROBE_MS;
     return isSlow ? "reachable" : receipt.failure;
   } catch (error) {
-    if (signal.aborted) return "aborted";
-    if (bound.signal.aborted) return bound.isStarted ? "reachable" : "postponed";
+    if (signal.aborted) return 0;
+    if (bound.signal.aborted) return isStarted ? "reachable" : POSTPONED_MS;
     throw error;
+  } finally {
+    clearTimeout(timer);
   }
-}
-
-/** Bounds the wait of a probe, and then its conversation. */
-function boundProbe() {
-  const controller = new AbortController();
-  const abortAfter = (ms: number) => setTimeout(() => controller.abort(), ms);
-  let timer = abortAfter(MAX_WAIT_MS);
-  let isStarted = false;
-  return {
-    signal: controller.signal,
-    get isStarted() {
-      return isStarted;
-    },
-    start() {
-      if (isStarted) return;
-      isStarted = true;
-      clearTimeout(timer);
-      timer = abortAfter(PROBE_MS);
-    },
-    [Symbol.dispose]: () => clearTimeout(timer),
-  };
 }

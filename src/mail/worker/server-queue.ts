@@ -15,13 +15,6 @@ const FAST_MS = 1_000;
 /** Weight of the latest attempt in the average. */
 const LATEST_WEIGHT = 0.1;
 
-interface ServerQueueOptions {
-  /** Whether the next message of each connection waits in the transport. */
-  readonly waitsInTransport: boolean;
-  /** Attempts at a time, if the connections allow more. Default: no bound. */
-  readonly maxActive?: number | undefined;
-}
-
 /** One recipient of a leased message that waits for its attempt. */
 interface Waiting {
   readonly mail: LeasedMail;
@@ -43,23 +36,28 @@ export class ServerQueue {
   leased = 0;
   readonly waiting: Waiting[] = [];
   readonly #waitsInTransport: boolean;
-  readonly #bound: number;
+  readonly #max: number;
   #active = 0;
   #averageMs = INITIAL_AVERAGE_MS;
 
+  /**
+   * @param waitsInTransport whether the next message of each connection waits in the transport.
+   * @param max connections that are used, if the definition has more.
+   */
   constructor(
     queueName: string,
-    { waitsInTransport, maxActive = Number.POSITIVE_INFINITY }: ServerQueueOptions,
+    { waitsInTransport }: { readonly waitsInTransport: boolean },
+    max: number = UNSAVED_CONNECTIONS,
   ) {
     this.queueName = queueName;
-    this.#bound = maxActive;
+    this.#max = max;
     // Unsaved definitions share no connections.
     this.#waitsInTransport = waitsInTransport && queueName !== "";
   }
 
   get #maxConnections(): number {
     const connections = this.queueName === "" ? UNSAVED_CONNECTIONS : DEFAULT_CONNECTIONS;
-    return Math.min(this.#bound, this.connections ?? connections);
+    return Math.min(this.#max, this.connections ?? connections);
   }
 
   /** Few messages for a slow server, which leaves the others to idle workers. */
@@ -81,8 +79,7 @@ export class ServerQueue {
   /** A slow server gets no message that must wait in the transport, where it might time out. */
   get #maxActive(): number {
     const isFast = this.#averageMs < FAST_MS;
-    const ahead = this.#waitsInTransport && isFast ? 2 : 1;
-    return Math.min(this.#bound, ahead * this.#maxConnections);
+    return this.#waitsInTransport && isFast ? 2 * this.#maxConnections : this.#maxConnections;
   }
 
   /** Returns the next recipient to attempt; `undefined` if none waits or the connections are busy. */

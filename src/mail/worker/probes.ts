@@ -74,19 +74,14 @@ export function createProbes(deps: ProbesDeps): Probes {
     await database.commit([health.failProbe(probe, failure, { opens, until }, platform.now())]);
   }
 
-  /** Leaves the probe to any worker, after a delay. */
-  async function release(probe: Probe, delayMs: number): Promise<void> {
-    const dueAt = new Date(platform.now().getTime() + delayMs);
-    await database.commit([health.releaseProbe(probe, dueAt)]);
-  }
-
   async function conclude(probe: Probe, signal: AbortSignal): Promise<void> {
     const server = await loadServer(probe.identifier);
     // The definition was deleted, and its messages fail on their own.
     const outcome = server === null ? "reachable" : await converse(transport, server, signal);
     if (outcome === "reachable") await close(probe);
-    else if (typeof outcome === "number") await release(probe, outcome);
-    else await keepOpen(probe, outcome);
+    else if (typeof outcome === "number") {
+      await database.commit([health.releaseProbe(probe, new Date(platform.now().getTime() + outcome))]);
+    } else await keepOpen(probe, outcome);
   }
 
   return {

@@ -151,7 +151,7 @@ export function createInvocationTransport(plan: InvocationPlan): ScopedTransport
   ): Promise<Receipt> => {
     const scope = current();
     const canEnd = performance.now() + totalTimeoutMs(server, messageTimeoutMs) <= scope.endsMs;
-    return canEnd ? send(scope.transport) : tooLate();
+    return canEnd ? send(scope.transport) : notAttempted(noConnection());
   };
   const budgetOf = ({ endsMs }: Scope): Parameters<Drain>[0] => {
     const { maxConcurrent, maxPerServer } = plan;
@@ -194,8 +194,4 @@ async function finishWork(scope: Scope, budgetOf: (scope: Scope) => Parameters<D
     drains.clear();
     await Promise.all([...work, ...due.map((drain) => drain(budgetOf(scope)))]);
   }
-}
-
-function tooLate(): Receipt {
-  return notAttempted(noConnection());
 }

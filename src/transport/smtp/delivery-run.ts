@@ -56,7 +56,7 @@ export class DeliveryRun {
   readonly #delivery: Delivery;
   readonly #timer: DeliveryTimer;
   readonly #mayTransact: () => boolean;
-  readonly #onStarted: () => void;
+  readonly #onStarted: SendOptions["onStarted"];
   readonly #memory: ServerMemory;
   #addresses: readonly DialedAddress[] | null = null;
 
@@ -70,7 +70,7 @@ export class DeliveryRun {
     deps: DeliveryRunDeps,
     delivery: Delivery,
     timer: DeliveryTimer,
-    { mayTransact = () => true, onStarted = () => undefined }: Pick<SendOptions, "mayTransact" | "onStarted">,
+    { mayTransact = () => true, onStarted }: Pick<SendOptions, "mayTransact" | "onStarted">,
   ) {
     this.#mayTransact = mayTransact;
     this.#onStarted = onStarted;
@@ -130,7 +130,7 @@ export class DeliveryRun {
         memory: this.#memory,
         isFirst,
       });
-      this.#onStarted();
+      this.#onStarted?.();
       return slot;
     } catch (error) {
       if (error instanceof DeliveryTimeout) return null;

@@ -20,12 +20,9 @@ const UNSAFE_IN_QUOTES = /[\p{Cc}\u2028\u2029]/u;
  * bare CR or LF, a NUL, a line of more than 998 octets, or without a final CRLF, and for credentials with a NUL.
  */
 export function validateDelivery(delivery: Delivery): MessageTransfer {
-  const { from, recipient, server, bytes } = delivery;
-  if (!isSafePath(from)) throw new TypeError('"from" holds a character that no reverse-path may hold');
-  if (recipient === "" || !isSafePath(recipient)) {
-    throw new TypeError('"recipient" is empty or holds a character that no forward-path may hold');
-  }
-  assertLogin(server);
+  const { from, recipient, bytes } = delivery;
+  validateCheck(delivery);
+  if (recipient === "") throw new TypeError('"recipient" is empty');
   return { from, recipient, bytes, ...validateBytes(bytes) };
 }
 
@@ -38,14 +35,9 @@ export function validateCheck({ from, recipient, server }: Delivery): void {
   if (!isSafePath(recipient)) {
     throw new TypeError('"recipient" holds a character that no forward-path may hold');
   }
-  assertLogin(server);
-}
-
-/** RFC 4616 2: NUL separates the fields of AUTH PLAIN. */
-function assertLogin({ username, password }: Delivery["server"]): void {
-  // Without a username there is no login.
-  if (username === "") return;
-  if (username.includes("\0") || password.reveal().includes("\0")) {
+  const { username, password } = server;
+  // RFC 4616 2: NUL separates the fields of AUTH PLAIN. Without a username there is no login.
+  if (username !== "" && `${username}${password.reveal()}`.includes("\0")) {
     throw new TypeError('"username" and "password" cannot hold a NUL');
   }
 }

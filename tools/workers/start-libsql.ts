@@ -1,21 +1,12 @@
-import { existsSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../src/config.ts";
 import { Secret } from "../../src/domain/secret.ts";
-import { SealpostError } from "../../src/errors.ts";
 import { invalidSetting } from "../../src/runtime/invalid-setting.ts";
 import { createFirstAdmin } from "../../src/runtime/local/first-admin.ts";
 import { openInstance } from "../../src/runtime/local/instance.ts";
 import { startSqld } from "../sqld.ts";
 import { LIBSQL_ENTRY } from "./build.ts";
-import {
-  DATABASE_FOLDER,
-  hasObject,
-  OBJECTS_FOLDER,
-  prepareData,
-  runLocally,
-  type StartBuild,
-} from "./local.ts";
+import { DATABASE_FOLDER, prepareData, runLocally, type StartBuild } from "./local.ts";
 import { OBJECTS, QUEUES, type ServedWorker } from "./serve.ts";
 
 // Runs the build for a libSQL server, with a server of its own unless SEALPOST_DATABASE_URL names another.
@@ -66,14 +57,7 @@ function hasOwnDatabase({ databaseUrl }: Config): boolean {
   );
 }
 
-/** @throws {SealpostError} `bad_setting` if only the other build has data. */
 async function startBackend(config: Config, stack: AsyncDisposableStack): Promise<Backend> {
-  if (hasObject() && !existsSync(DATABASE_FOLDER)) {
-    throw new SealpostError(
-      "bad_setting",
-      `${OBJECTS_FOLDER} has data of the default build: \`bun run start:workers\` uses them. To use this build, back them up, move that folder and restore them: docs/operate.md, "Moving an instance"`,
-    );
-  }
   const keys = await prepareData(config);
   const { url } = stack.use(await startSqld({ folder: DATABASE_FOLDER }));
   return { url, keys };

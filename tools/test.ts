@@ -12,6 +12,8 @@ const ROOT = join(import.meta.dir, "..");
 const MAX_PROCESSES = 4;
 /** Durations of the files in milliseconds: the slowest start first. `bun tools/test.ts --measure` measures them again. */
 const TIMINGS = "test/timings.json";
+/** As in test/setup.ts: ends a test that hangs. */
+const HANGING_MS = 60_000;
 
 /** Some flows compare durations: they run alone, at the end. */
 const COLUMNS = ["bun", "deno", "node", "workerd", "object"].map((name) => `test/runtime/${name}.test.ts`);
@@ -27,7 +29,13 @@ async function testAll(): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), "sealpost-tests-"));
   const table = join(folder, "flows.jsonl");
   const processes = Math.min(MAX_PROCESSES, availableParallelism());
-  const flags = [`--parallel=${processes}`, "--no-isolate", `--timings=${TIMINGS}`];
+  // The limit that test/setup.ts sets does not reach every file that a process runs after its first.
+  const flags = [
+    `--parallel=${processes}`,
+    "--no-isolate",
+    `--timings=${TIMINGS}`,
+    `--timeout=${HANGING_MS}`,
+  ];
   try {
     const env = { FLOW_TABLE: table, PACKAGE_IS_BUILT: "1" };
     const command = ["test", ...flags, ...(isMeasured ? ["--update-timings"] : [])];

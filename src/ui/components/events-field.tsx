@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
-import { useId } from "preact/hooks";
 import { eventText, eventTexts } from "../i18n/events.ts";
 import { Field } from "./field.tsx";
+import { NamedChoices } from "./named-choices.tsx";
 
 interface EventsFieldProps {
   readonly label: string;
@@ -25,13 +25,7 @@ export function EventsField({ label, value, onChange, error, known }: EventsFiel
       : `${event} ${eventText(event)}`.toLowerCase().includes(wanted),
   );
   return (
-    <fieldset class="choices">
-      <legend>{label}</legend>
-      {error && (
-        <p class="field-error" role="alert">
-          {error}
-        </p>
-      )}
+    <NamedChoices {...{ label, value, onChange, error }} names={shown} textOf={eventText}>
       <Field
         label={t.find}
         value={words.value}
@@ -39,52 +33,10 @@ export function EventsField({ label, value, onChange, error, known }: EventsFiel
           words.value = text;
         }}
       />
-      <ul>
-        {shown.map((event) => (
-          <Choice
-            key={event}
-            event={event}
-            isChosen={value.includes(event)}
-            onChange={(isChosen) =>
-              onChange(isChosen ? [...value, event] : value.filter((one) => one !== event))
-            }
-          />
-        ))}
-      </ul>
-    </fieldset>
+    </NamedChoices>
   );
 }
 
 function rankOf(event: string): number {
   return eventText(event) === "" ? 1 : 0;
-}
-
-interface ChoiceProps {
-  readonly event: string;
-  readonly isChosen: boolean;
-  readonly onChange: (isChosen: boolean) => void;
-}
-
-function Choice({ event, isChosen, onChange }: ChoiceProps) {
-  const id = useId();
-  const text = eventText(event);
-  return (
-    <li class="checkbox">
-      <input
-        id={id}
-        type="checkbox"
-        checked={isChosen}
-        onChange={({ currentTarget }) => onChange(currentTarget.checked)}
-        aria-describedby={text ? `${id}-help` : undefined}
-      />
-      <label for={id} class="mono">
-        {event}
-      </label>
-      {text && (
-        <p class="help" id={`${id}-help`}>
-          {text}
-        </p>
-      )}
-    </li>
-  );
 }

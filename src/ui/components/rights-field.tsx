@@ -1,8 +1,8 @@
-import { useId } from "preact/hooks";
 import { api, call } from "../api.ts";
 import { coreRights, rightText } from "../i18n/rights.ts";
 import { may, session } from "../session.ts";
 import { useLoading } from "./loaded.tsx";
+import { NamedChoices } from "./named-choices.tsx";
 
 interface RightsFieldProps {
   readonly label: string;
@@ -24,56 +24,5 @@ export function RightsField({ label, value, onChange, error }: RightsFieldProps)
     ...value,
   ];
   const rights = [...new Set(known)].filter((right) => right !== "*");
-  return (
-    <fieldset class="choices">
-      <legend>{label}</legend>
-      {error && (
-        <p class="field-error" role="alert">
-          {error}
-        </p>
-      )}
-      <ul>
-        {rights.map((right) => (
-          <Right
-            key={right}
-            right={right}
-            isChosen={value.includes(right)}
-            onChange={(isChosen) =>
-              onChange(isChosen ? [...value, right] : value.filter((one) => one !== right))
-            }
-          />
-        ))}
-      </ul>
-    </fieldset>
-  );
-}
-
-interface RightProps {
-  readonly right: string;
-  readonly isChosen: boolean;
-  readonly onChange: (isChosen: boolean) => void;
-}
-
-function Right({ right, isChosen, onChange }: RightProps) {
-  const id = useId();
-  const text = rightText(right);
-  return (
-    <li class="checkbox">
-      <input
-        id={id}
-        type="checkbox"
-        checked={isChosen}
-        onChange={({ currentTarget }) => onChange(currentTarget.checked)}
-        aria-describedby={text ? `${id}-help` : undefined}
-      />
-      <label for={id} class="mono">
-        {right}
-      </label>
-      {text && (
-        <p class="help" id={`${id}-help`}>
-          {text}
-        </p>
-      )}
-    </li>
-  );
+  return <NamedChoices {...{ label, value, onChange, error }} names={rights} textOf={rightText} />;
 }

@@ -12,15 +12,16 @@ const ROOT = join(import.meta.dir, "..");
 const MAX_PROCESSES = 4;
 /** Durations of the files in milliseconds: the slowest start first. `bun tools/test.ts --measure` measures them again. */
 const TIMINGS = "test/timings.json";
-/** As in test/setup.ts: ends a test that hangs. */
-const HANGING_MS = 60_000;
+/** As in test/setup.ts, whose limit does not reach every file that a process runs after its first: ends a test that hangs. */
+const LIMIT = "--timeout=60000";
 
 /** Some flows compare durations: they run alone, at the end. */
 const COLUMNS = ["bun", "deno", "node", "workerd", "object"].map((name) => `test/runtime/${name}.test.ts`);
 
 const [first, ...rest] = process.argv.slice(2);
 const isMeasured = first === "--measure";
-process.exitCode = first === undefined || isMeasured ? await testAll() : await run(["test", first, ...rest]);
+process.exitCode =
+  first === undefined || isMeasured ? await testAll() : await run(["test", LIMIT, first, ...rest]);
 
 async function testAll(): Promise<number> {
   // Several files test the package, and none may meet a half-built one.
@@ -29,18 +30,12 @@ async function testAll(): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), "sealpost-tests-"));
   const table = join(folder, "flows.jsonl");
   const processes = Math.min(MAX_PROCESSES, availableParallelism());
-  // The limit that test/setup.ts sets does not reach every file that a process runs after its first.
-  const flags = [
-    `--parallel=${processes}`,
-    "--no-isolate",
-    `--timings=${TIMINGS}`,
-    `--timeout=${HANGING_MS}`,
-  ];
+  const flags = [`--parallel=${processes}`, "--no-isolate", `--timings=${TIMINGS}`, LIMIT];
   try {
     const env = { FLOW_TABLE: table, PACKAGE_IS_BUILT: "1" };
     const command = ["test", ...flags, ...(isMeasured ? ["--update-timings"] : [])];
     const status = await run(command, { ...env, MEASURED_FLOWS: "later" });
-    const measured = await run(["test", ...COLUMNS, "-t", "measured:"], env);
+    const measured = await run(["test", LIMIT, ...COLUMNS, "-t", "measured:"], env);
     if (existsSync(table)) {
       const lines = (await Bun.file(table).text()).trimEnd().split("\n");
       console.log(`\n${formatTable(lines.map((line) => JSON.parse(line)))}`);

@@ -378,16 +378,16 @@ describe("Directory", () => {
     });
     await using instance = await testInstance({ plugins: [directory(), probe()], passwordCost: cost });
     await add(instance, ANN);
-    const times = { ann: [] as number[], nobody: [] as number[] };
-    for (let index = 0; index < 15; index++) {
+    const fastestMs = { ann: Number.POSITIVE_INFINITY, nobody: Number.POSITIVE_INFINITY };
+    const ratio = () => Math.max(...Object.values(fastestMs)) / Math.min(...Object.values(fastestMs));
+    // A busy machine only adds to a time, so the fastest ones compare the work, and more of them do so better.
+    for (let index = 0; index < 15 || (index < 150 && ratio() >= 1.5); index++) {
       for (const username of ["ann", "nobody"] as const) {
         const startedMs = performance.now();
         await users?.verifyPassword(named(username), "wrong");
-        times[username].push(performance.now() - startedMs);
+        fastestMs[username] = Math.min(fastestMs[username], performance.now() - startedMs);
       }
     }
-    // A busy machine only adds to a time, so the fastest ones compare the work.
-    const [ann, nobody] = [Math.min(...times.ann), Math.min(...times.nobody)];
-    expect(Math.max(ann, nobody) / Math.min(ann, nobody)).toBeLessThan(1.5);
+    expect(ratio()).toBeLessThan(1.5);
   });
 });

@@ -10,6 +10,7 @@ import type { Platform } from "../contracts/platform.ts";
 import type { Transport } from "../contracts/transport.ts";
 import type { Wake } from "../contracts/wake.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
+import { timeUuidFrom } from "../domain/uuid.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import { createDiagnose } from "../storage/diagnosis.ts";
@@ -59,6 +60,7 @@ import { createOutcomes } from "./worker/outcomes.ts";
 import { createProbes } from "./worker/probes.ts";
 import { QueueWorker } from "./worker/queue-worker.ts";
 
+const UUID_BYTES = 16;
 const DAY_MS = 24 * 3_600_000;
 /** Retention of access tokens, and of refresh tokens that an unsaved definition was tested with. */
 const TOKEN_DAYS = 2;
@@ -155,6 +157,7 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     deliver: measureDeliveries(createDeliver(transport, encryption.encrypt), deps),
     isJoint: (server: ResolvedServer) => sendsJointly(transport, server),
     contentSeal: createContentSeal(deps.keyring, platform, outbox.readPiece),
+    newMailId: () => timeUuidFrom(platform.now(), platform.randomBytes(UUID_BYTES)),
   };
   const idempotency = createIdempotency({ ...deps, repository: responses });
   const sendNow = createSendNow(sending);

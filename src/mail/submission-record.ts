@@ -17,7 +17,7 @@ export interface RecordDeps {
   readonly outbox: Pick<OutboxRepository, "insertFinal">;
   readonly notify: Notify;
   readonly platform: Pick<Platform, "now">;
-  readonly newId: () => string;
+  readonly newMailId: () => string;
 }
 
 /** The traces of one submission: the audit row, the response under its idempotency key, its row, its event and log line. */
@@ -35,7 +35,7 @@ export class SubmissionRecord {
   constructor(deps: RecordDeps, submission: Submission, call: ReservedKey | null) {
     this.#deps = deps;
     this.#call = call;
-    this.#mailId = submission.options.keepsRow ? deps.newId() : undefined;
+    this.#mailId = submission.options.keepsRow ? deps.newMailId() : undefined;
     const identity: Submission["identity"] = (from) => {
       const made = submission.identity(from);
       this.#sender = from.address;

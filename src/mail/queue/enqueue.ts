@@ -42,7 +42,7 @@ interface EnqueueDeps {
   readonly contentSeal: ContentSeal;
   readonly wake: Wake;
   readonly platform: Platform;
-  readonly newId: () => string;
+  readonly newMailId: () => string;
   readonly tracer: Tracer;
 }
 
@@ -113,13 +113,13 @@ async function wakeFor({ wake, platform }: EnqueueDeps, rows: readonly MailRow[]
 }
 
 async function rowOf(
-  { contentSeal, platform, newId }: EnqueueDeps,
+  { contentSeal, platform, newMailId }: EnqueueDeps,
   server: ResolvedServer,
   { message, identity, names, options, submitter }: QueuedSubmission,
   { from, bytes, encryption }: BuiltMessage,
   traceparent: Span["traceparent"],
 ): Promise<MailRow> {
-  const id = newId();
+  const id = newMailId();
   const { identifier } = server;
   const { purpose = "notice", expiresAt = null, certificates, encrypt } = options;
   const { from: _, ...source } = identity({ name: "", address: from });

@@ -50,6 +50,14 @@ describe("enqueue", () => {
     });
   });
 
+  test("the ID of a message has the time of its creation, so that rows of one commit are neighbors", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue();
+    const [row] = await instance.rows<{ created_at: number }>("SELECT created_at FROM mail");
+    expect(Number.parseInt(id.replaceAll("-", "").slice(0, 12), 16)).toBe(row?.created_at ?? 0);
+  });
+
   test("does not queue a message that cannot be sent", async () => {
     await using instance = await queueInstance();
     await instance.save("a", { sender: "" });

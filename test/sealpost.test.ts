@@ -2,6 +2,8 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { decode } from "hono/jwt";
 import { createSealpost, type Sealpost, type SealpostOptions } from "sealpost";
 import { openDrivers } from "sealpost/bun";
+import { directory } from "sealpost/plugins/directory";
+import { emailToken } from "sealpost/plugins/email-token";
 import { type Misbehavior, stall, startSmtpServer } from "../src/testing/smtp/index.ts";
 import { CHEAP } from "./fixtures/instance.ts";
 import { temporaryFolder } from "./fixtures/process/folder.ts";
@@ -43,6 +45,15 @@ describe("createSealpost()", () => {
     await sealpost.app.request("/smtpserver/a", { method: "POST", body, headers: { Authorization: token } });
     const { value } = (await read(sealpost, "/smtpserver/", token)).result;
     expect(value).toMatchObject({ a: { password: "shown" } });
+  });
+
+  test("registers one handler for each method of a path, so that the start is short", async () => {
+    await using sealpost = await start({ plugins: [directory(), emailToken()] });
+    const names = sealpost.app.routes
+      .filter(({ path }) => path !== "/*")
+      .map(({ method, path }) => `${method} ${path}`);
+    expect(names.toSorted()).toEqual([...new Set(names)].toSorted());
+    expect(names).toContain("POST /token/init");
   });
 
   test("uses its options, and treats undefined as absent", async () => {

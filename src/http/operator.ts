@@ -1,4 +1,6 @@
-import { Hono } from "hono";
+import type { Hono } from "hono";
+import { HonoBase } from "hono/hono-base";
+import { TrieRouter } from "hono/router/trie-router";
 import * as v from "valibot";
 import type { RekeyResult } from "../access/rekey.ts";
 import type { Env } from "../contracts/env.ts";
@@ -7,7 +9,7 @@ import type { AuditActor } from "../domain/audit.ts";
 import type { BackupSource, RestoreTarget } from "../domain/backup.ts";
 import { createErrorHandler, urlNotFound } from "../wire/error-handler.ts";
 import { type Operator, requireOperator } from "../wire/guard.ts";
-import { mountRoutes } from "../wire/mount-routes.ts";
+import { addRoutes } from "../wire/mount-routes.ts";
 import { requestContext } from "../wire/request.ts";
 import { route } from "../wire/route.ts";
 import {
@@ -42,13 +44,10 @@ const restoreParams = { header: backupHeader, replace: v.boolean() };
 export function createOperatorTasks(deps: OperatorDeps, operator: Operator): Hono<Env> {
   const { platform } = deps;
   const clientAddress = () => operator.actor.client;
-  const app = new Hono<Env>();
+  const app = new HonoBase<Env>({ router: new TrieRouter() });
   app.use(requestContext({ platform, trustedProxies: [], clientAddress, isOperator: true }));
   app.onError(createErrorHandler(platform));
-  app.route(
-    "/",
-    mountRoutes(taskRoutes(deps), { requireRight: requireOperator(operator), now: () => platform.now() }),
-  );
+  addRoutes(app, taskRoutes(deps), { requireRight: requireOperator(operator), now: () => platform.now() });
   return app.all("*", urlNotFound);
 }
 

@@ -1,4 +1,4 @@
-import { type Context, Hono } from "hono";
+import type { Context, Hono } from "hono";
 import type { Env } from "../contracts/env.ts";
 import { isForBrowser } from "../wire/request.ts";
 
@@ -57,19 +57,18 @@ const CODINGS = [
 ] as const;
 
 /**
- * The admin page: `GET /` leads a browser to it, `GET /ui/` serves it. All other requests go on to the next route.
+ * Adds the admin page: `GET /` leads a browser to it, `GET /ui/` serves it. All other requests go on to the next route.
  * @param readFiles `undefined`: something else serves the files, such as static assets on Workers.
  */
-export function pageRoutes(readFiles: ReadPageFiles | undefined): Hono<Env> {
-  const app = new Hono<Env>();
+export function addPageRoutes(app: Pick<Hono<Env>, "on">, readFiles: ReadPageFiles | undefined): void {
   app.on("GET", ROOT, (c, next) => {
     c.header("Vary", "Accept");
     return isForBrowser(c) ? c.redirect(`${lastSegment(c)}ui/`) : next();
   });
-  app.get("/ui", (c) => c.redirect("ui/"));
-  if (!readFiles) return app;
+  app.on("GET", "/ui", (c) => c.redirect("ui/"));
+  if (!readFiles) return;
   let reading: ReturnType<ReadPageFiles> | undefined;
-  app.get("/ui/:name{[\\w.-]*}", async (c, next) => {
+  app.on("GET", "/ui/:name{[\\w.-]*}", async (c, next) => {
     reading ??= readFiles();
     const files = await reading;
     const file = c.req.param("name") || INDEX;
@@ -86,7 +85,6 @@ export function pageRoutes(readFiles: ReadPageFiles | undefined): Hono<Env> {
       ...(coding && { "Content-Encoding": coding }),
     });
   });
-  return app;
 }
 
 /** The last segment of the path if no slash ends it. The redirect is relative, because a proxy may serve a prefix of its own. */

@@ -1,6 +1,8 @@
+import type { Hono } from "hono";
 import { withDeadline } from "../async/abort.ts";
 import type { KeptTable, Migration } from "../contracts/database.ts";
 import type { Directory } from "../contracts/directory.ts";
+import type { Env } from "../contracts/env.ts";
 import type { Capabilities } from "../contracts/plugin/context.ts";
 import type { Plugin, PluginInstance } from "../contracts/plugin/definition.ts";
 import type { SealedColumns } from "../contracts/plugin/secrets.ts";
@@ -70,11 +72,11 @@ export interface Registry {
   readonly settings: SettingsService;
   readonly emit: Events["emit"];
   /**
-   * Mounts the routes of the plugins for one app, which has a guard of its own.
+   * Mounts the routes of the plugins on one app, which has a guard of its own.
    * @param core the routes of Sealpost itself.
    * @throws {SealpostError} `bad_setting` if routes clash, or if one needs a right.
    */
-  mount(core: readonly Route[], deps: RouteDeps): Pick<PluginRoutes, "app" | "routes">;
+  mount(app: Pick<Hono<Env>, "on">, core: readonly Route[], deps: RouteDeps): readonly Route[];
   /** Starts the plugins in order of their setup, after the migrations. */
   start(): Promise<void>;
   /** Logs which SMTP servers are named but do not exist. Returns immediately. */
@@ -152,14 +154,10 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
     settings,
     work,
     emit: emitter.emit,
-    mount(core, routeDeps) {
-      routes = mountPlugins(
-        registered.map(({ plugin: { name }, instance }) => ({ name, instance })),
-        core,
-        { ...routeDeps, requestMs, rights: deps.rights },
-      );
+    mount(app, core, routeDeps) {
+      routes = mountPlugins(app, registered, core, { ...routeDeps, requestMs, rights: deps.rights });
       actionsOfCore = actionsOf(core);
-      return routes;
+      return routes.routes;
     },
     async start() {
       for (const { plugin, instance } of registered) {

@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { Hono, type MiddlewareHandler } from "hono";
+import type { Hono, MiddlewareHandler } from "hono";
 import { withDeadline } from "../async/abort.ts";
 import type { Env } from "../contracts/env.ts";
 import type { PluginInstance } from "../contracts/plugin/definition.ts";
@@ -7,6 +7,7 @@ import { METHODS, type Route } from "../contracts/route.ts";
 import { SealpostError } from "../errors.ts";
 import { addRoute, type RouteDeps, rejectOtherMethods } from "../wire/mount-routes.ts";
 import { actionOf, actionsOf } from "../wire/route.ts";
+import type { RegisteredPlugin } from "./server-usage.ts";
 import { assertNoProblems } from "./validate.ts";
 
 /** Time limit of a request to a plugin: enough for inline delivery through a slow mail server. */
@@ -25,7 +26,6 @@ interface Owned {
 
 /** The mounted routes of all plugins. */
 export interface PluginRoutes {
-  readonly app: Hono<Env>;
   readonly routes: readonly Route[];
   /** `METHOD /route/<parameter>` by plugin. */
   readonly actions: ReadonlyMap<string, readonly string[]>;
@@ -38,11 +38,12 @@ export interface PluginRoutes {
  * taken.
  */
 export function mountPlugins(
-  plugins: readonly { readonly name: string; readonly instance: PluginInstance }[],
+  app: Pick<Hono<Env>, "on">,
+  plugins: readonly RegisteredPlugin[],
   core: readonly Route[],
   deps: RouteDeps & { readonly requestMs: number; readonly rights: readonly string[] },
 ): PluginRoutes {
-  const owned = plugins.map(({ name, instance }) => ({ name, routes: routesOf(name, instance) }));
+  const owned = plugins.map(({ plugin: { name }, instance }) => ({ name, routes: routesOf(name, instance) }));
   const routes = owned.flatMap((one) => one.routes);
   assertNoProblems(routes.flatMap(unbuilt));
   const problems = [
@@ -53,7 +54,6 @@ export function mountPlugins(
   ];
   assertNoProblems([...new Set(problems)]);
 
-  const app = new Hono<Env>();
   const methods = new Map<string, string[]>();
   for (const { plugin, route, method, path } of routes) {
     methods.set(path, [...(methods.get(path) ?? []), method]);
@@ -61,7 +61,7 @@ export function mountPlugins(
   }
   for (const [path, allowed] of methods) rejectOtherMethods(app, path, allowed);
   const actions = owned.map((one) => [one.name, actionsOf(one.routes.map(({ route }) => route))] as const);
-  return { app, routes: routes.map(({ route }) => route), actions: new Map(actions) };
+  return { routes: routes.map(({ route }) => route), actions: new Map(actions) };
 }
 
 function routesOf(plugin: string, { routes = [] }: PluginInstance): Owned[] {
@@ -99,13 +99,11 @@ function guarded(plugin: string, action: string, requestMs: number): MiddlewareH
     try {
       await withDeadline(next(), requestMs, late);
     } catch (error) {
-      log.error("Plugin {plugin} failed in {action}: {error}", { plugin, action, error });
+      const isRejection = error instanceof SealpostError && error.code !== "too_slow";
+      if (!isRejection) log.error("Plugin {plugin} failed in {action}: {error}", { plugin, action, error });
       throw error instanceof Error
         ? error
         : new Error(`Plugin ${plugin} threw something other than an Error`, { cause: error });
-    }
-    if (c.error && !(c.error instanceof SealpostError)) {
-      log.error("Plugin {plugin} failed in {action}", { plugin, action });
     }
   };
 }

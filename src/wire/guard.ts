@@ -57,11 +57,14 @@ function createRequireRight(deps: GuardDeps): RequireRight {
   return (rights, options) =>
     async function requireRight(c, next) {
       await deps.epoch.allow(() => assertRight(c, rights, deps), options);
-      await next();
-      // The route may have rejected the request before its first read.
-      if (c.finalized) await deps.epoch.prove();
-      const { apiKey } = c.get("principal");
-      if (apiKey !== null) await deps.apiKeys.recordUse(apiKey.id);
+      try {
+        await next();
+      } finally {
+        // The route may have rejected the request before its first read.
+        await deps.epoch.prove();
+        const { apiKey } = c.get("principal");
+        if (apiKey !== null) await deps.apiKeys.recordUse(apiKey.id);
+      }
     };
 }
 

@@ -88,17 +88,16 @@ function detailOf(declaration: Declaration): v.GenericSchema | undefined {
 export function describeOperation(declaration: Declaration): MiddlewareHandler<Env>[] {
   const { path, query } = declaration.parameters ?? {};
   return [
-    carrying(() => ({ spec: specOf(declaration) })),
-    ...(path ? [carrying(() => ({ target: "param", ...resolver(path) }))] : []),
-    ...(query ? [carrying(() => ({ target: "query", ...resolver(query) }))] : []),
+    describeRoute(specOf(declaration)),
+    ...(path ? [carrying({ target: "param", ...resolver(path) })] : []),
+    ...(query ? [carrying({ target: "query", ...resolver(query) })] : []),
   ];
 }
 
-/** Returns a handler with a description that is made for the first document: most instances never show one. */
-function carrying(describe: () => object): MiddlewareHandler<Env> {
-  const pass: MiddlewareHandler<Env> = describeRoute({});
-  let description: object | null = null;
-  return Object.defineProperty(pass, uniqueSymbol, { get: () => (description ??= describe()) });
+/** Returns a handler with the description of some parameters. */
+function carrying(description: object): MiddlewareHandler<Env> {
+  const pass: MiddlewareHandler<Env> = async (_, next) => next();
+  return Object.assign(pass, { [uniqueSymbol]: description });
 }
 
 function specOf(declaration: Declaration): Described {

@@ -53,8 +53,6 @@ export function createWorkerInstance(
     // Static assets serve its files.
     ui: true,
   });
-  // The router builds its table at the first match. Now, no request waits for it.
-  sealpost.app.router.match("GET", "/");
   const inside = internalsOf(sealpost);
   const { prepare, services } = inside;
   const warnOfMissing = async () => services.plugins.warnOfMissing();

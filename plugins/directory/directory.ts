@@ -3,7 +3,6 @@ import {
   type Directory,
   type DirectoryUser,
   isConstraintError,
-  type LookupNames,
   lookAlikeKeys,
   type NewUser,
   nameKey,
@@ -13,7 +12,7 @@ import {
   type UserName,
 } from "sealpost/plugin";
 import { createLookAlikes } from "./look-alikes.ts";
-import { idOf, type UserRow, type UserStore } from "./store.ts";
+import { idByNames, namesValue, type UserRow, type UserStore } from "./store.ts";
 
 /** The user attributes that `attribute` returns, under every name in use for them. */
 const ATTRIBUTES: Readonly<Record<string, (row: UserRow) => string>> = {
@@ -57,9 +56,9 @@ export function createDirectory({
   return {
     defaultRealm,
     lookup: {
-      select: (by) =>
-        users.select("names" in by ? { names: withRealm(by.names, defaultRealm), defaultRealm } : by),
-      id: (names) => idOf(withRealm(names, defaultRealm), defaultRealm),
+      id: idByNames(defaultRealm),
+      names: (names) => namesValue(names.map(({ username, realm = defaultRealm }) => ({ username, realm }))),
+      select: users.select,
       user(rows) {
         const [row] = rows as readonly { readonly user: UserRow | null }[];
         return row?.user ? toUser(row.user) : null;
@@ -134,10 +133,6 @@ export async function createUser(
 /** Returns the event data of a user. */
 export function eventData({ username, realm }: UserName) {
   return { user: username.normalize("NFC"), realm: nameKey(realm) };
-}
-
-function withRealm(names: LookupNames, defaultRealm: string): readonly UserName[] {
-  return names.map(({ username, realm = defaultRealm }) => ({ username, realm }));
 }
 
 function toUser({

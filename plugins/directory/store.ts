@@ -1,4 +1,4 @@
-import { and, asc, eq, or, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, type SQL, sql } from "drizzle-orm";
 import { sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { PluginStore, SelectStatement, WriteStatement } from "sealpost/plugin";
 import { addressKey, matchesPattern, type NewUser, nameKey, type UserName } from "sealpost/plugin";
@@ -50,17 +50,12 @@ interface Page {
   readonly pageSize: number;
 }
 
-/** Names a user by the first of several names whose realm exists, or by an expression for the ID. */
-type UserSelector =
-  | { readonly names: readonly UserName[]; readonly defaultRealm: string }
-  | { readonly id: SQL };
-
 /** The statements on users. Writes are for `commit`. */
 export interface UserStore {
   /** Takes about as long for an unknown user as for a known one. */
   find(name: UserName): Promise<UserRow | undefined>;
-  /** Selects one row; its `user` is `null` if the user does not exist. */
-  select(by: UserSelector): SelectStatement<{ readonly user: UserRow | null }>;
+  /** Selects one row by an expression for the ID; its `user` is `null` if the user does not exist. */
+  select(id: SQL): SelectStatement<{ readonly user: UserRow | null }>;
   findByAddress(email: string): Promise<UserRow[]>;
   list(realm?: string): Promise<UserRow[]>;
   /** Finds users that match every pattern: `*` stands for any characters, and letter case does not matter. */
@@ -97,10 +92,7 @@ export function createUserStore(
       return found?.user ?? undefined;
     },
 
-    select(by) {
-      const id = "id" in by ? by.id : idOf(by.names, by.defaultRealm);
-      return read.select({ user }).from(sql`(SELECT 1)`).leftJoin(user, sql`${user.id} = ${id}`);
-    },
+    select: (id) => read.select({ user }).from(sql`(SELECT 1)`).leftJoin(user, sql`${user.id} = ${id}`),
 
     async findByAddress(email) {
       const key = addressKey(email);
@@ -192,20 +184,20 @@ function isNamed({ username, realm }: UserName): SQL | undefined {
 }
 
 /**
- * The ID of the user with the first of these names whose realm exists, as an expression. NULL if there is none. A realm
- * exists if it has users or is the default one.
+ * The ID of the user with the first of the names in the placeholder `names` whose realm exists, as an expression. NULL if
+ * there is none. A realm exists if it has users or is the default one.
  */
-export function idOf(names: readonly UserName[], defaultRealm: string): SQL {
-  const isMeant = names.map((name, at) => {
-    const hasNoRealm = names.slice(0, at).map(({ realm }) => sql`NOT (${realmExists(realm, defaultRealm)})`);
-    return and(isNamed(name), ...hasNoRealm) ?? sql`FALSE`;
-  });
-  return sql`(SELECT ${user.id} FROM ${user} WHERE ${or(...isMeant)})`;
+export function idByNames(defaultRealm: string): SQL {
+  return sql`(SELECT ${user.id} FROM ${user} WHERE (${user.realm}, ${user.nameKey}) = (
+    SELECT one.value ->> 0, one.value ->> 1 FROM json_each(${sql.placeholder("names")}) AS one
+    WHERE one.value ->> 0 = ${nameKey(defaultRealm)}
+      OR EXISTS (SELECT 1 FROM ${user} AS other WHERE other.realm = one.value ->> 0)
+    ORDER BY one.key LIMIT 1))`;
 }
 
-function realmExists(realm: string, defaultRealm: string): SQL {
-  if (nameKey(realm) === nameKey(defaultRealm)) return sql`TRUE`;
-  return sql`EXISTS (SELECT 1 FROM ${user} AS other WHERE other.realm = ${nameKey(realm)})`;
+/** Returns the value of the placeholder in {@link idByNames}. */
+export function namesValue(names: readonly UserName[]): string {
+  return JSON.stringify(names.map(({ username, realm }) => [nameKey(realm), nameKey(username)]));
 }
 
 function conditions(filter: UserFilter): SQL[] {

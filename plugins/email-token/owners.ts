@@ -2,11 +2,12 @@ import { sql } from "drizzle-orm";
 import type { Context } from "hono";
 import {
   type Directory,
+  type DirectoryLookup,
   type DirectoryUser,
   type Env,
   type LookupNames,
   nameKey,
-  type SelectStatement,
+  type PluginStore,
 } from "sealpost/plugin";
 import type { TokenChanges } from "./changes.ts";
 import type { TokenContext } from "./config.ts";
@@ -56,7 +57,7 @@ export interface Owners {
  * addresses. If the directory is in this database, tokens and their owner are read in one batch.
  */
 export function createOwners({
-  store: { read },
+  store: { read, prepare },
   random,
   directory,
   tokens,
@@ -64,39 +65,32 @@ export function createOwners({
   readonly directory: Directory | null;
   readonly tokens: TokenStore;
 }): Owners {
+  const { lookup } = directory ?? {};
+  const selectTokens = prepareTokens(prepare, tokens, lookup);
+  const selectOwner = lookup && prepareOwner(prepare, lookup);
+
   async function find(name: OwnerName): Promise<DirectoryUser | null> {
     if (!directory) return unlistedUser(name.user, name.realm);
-    const names = namesOf(name);
-    if (directory.lookup) {
-      const [users] = await read.batch([directory.lookup.select({ names }) as BatchSelect]);
-      return directory.lookup.user(users);
+    if (lookup && selectOwner) {
+      const [users] = await read.batch([selectOwner({ ...name, serial: "" })]);
+      return lookup.user(users);
     }
     // Which realms another directory has is not known.
-    const found = await Promise.all(names.map((one) => directory.find(one)));
+    const found = await Promise.all(namesOf(name).map((one) => directory.find(one)));
     return found.findLast((user) => user !== null) ?? null;
   }
 
   async function search(query: OwnerQuery, which: UsableFilter = {}): Promise<FoundTokens> {
-    const filter = { ...which, serial: query.serial === "" ? undefined : query.serial };
-    if (directory?.lookup) {
-      const { lookup } = directory;
-      const by = ownerKey(query);
-      const userId = "names" in by ? lookup.id(by.names) : undefined;
-      const [rows, users, old] = await read.batch([
-        tokens.select({ ...filter, userId }),
-        lookup.select(by) as BatchSelect,
-        tokens.selectOldPin(),
-      ]);
+    const oldPin = tokens.selectOldPin();
+    if (lookup && selectOwner) {
+      const [rows, users, old] = await read.batch([selectTokens(query, which), selectOwner(query), oldPin]);
       return { ...toFound(rows, old), owner: lookup.user(users) };
     }
-    if (query.user === "") return withOwner(await searchTokens(filter));
-    const owner = await find(query);
-    return { ...(await searchTokens({ ...filter, userId: owner?.id ?? random.id() })), owner };
-  }
-
-  async function searchTokens(filter: TokenFilter): Promise<Omit<FoundTokens, "owner">> {
-    const [rows, old] = await read.batch([tokens.select(filter), tokens.selectOldPin()]);
-    return toFound(rows, old);
+    const named = query.user === "" ? null : await find(query);
+    const userId = named?.id ?? random.id();
+    const [rows, old] = await read.batch([selectTokens(query, which, userId), oldPin]);
+    const found = toFound(rows, old);
+    return query.user === "" ? withOwner(found) : { ...found, owner: named };
   }
 
   /** Adds the owner of the first token. */
@@ -118,15 +112,12 @@ export function createOwners({
     async tokensIn(transactionId, query) {
       const ofTransaction = tokens.selectOfTransaction(transactionId);
       const isMeant = ({ serial }: TokenRow) => query.serial === "" || serial === query.serial;
-      if (directory?.lookup) {
-        const { lookup } = directory;
-        const [rows, users] = await read.batch([
-          ofTransaction,
-          lookup.select(ownerKey(query)) as BatchSelect,
-        ]);
-        return ownedBy({ rows: rows.filter(isMeant), owner: lookup.user(users) }, query);
+      if (lookup && selectOwner) {
+        const [all, users] = await read.batch([ofTransaction, selectOwner(query)]);
+        return ownedBy({ rows: all.filter(isMeant), owner: lookup.user(users) }, query);
       }
-      const rows = (await ofTransaction).filter(isMeant);
+      const [all] = await read.batch([ofTransaction]);
+      const rows = all.filter(isMeant);
       // Do not read the user for an unknown transaction: finding one takes a little longer than finding none.
       if (rows.length === 0) return [];
       const found = query.user === "" ? await withOwner({ rows, hasOldPins: false }) : null;
@@ -135,8 +126,40 @@ export function createOwners({
   };
 }
 
-/** A select as `read.batch` takes it. */
-type BatchSelect = SelectStatement<unknown>;
+/** Prepares the select of the tokens that match a query. Without a lookup it takes the ID of the named user. */
+function prepareTokens(
+  prepare: PluginStore["prepare"],
+  tokens: TokenStore,
+  lookup: DirectoryLookup | undefined,
+) {
+  const serial = sql.placeholder("serial");
+  const userId = lookup?.id ?? sql`${sql.placeholder("userId")}`;
+  const prepareWhere = (which: UsableFilter) => ({
+    ofUser: prepare(tokens.select({ ...which, userId })),
+    withSerial: prepare(tokens.select({ ...which, serial })),
+    ofUserWithSerial: prepare(tokens.select({ ...which, userId, serial })),
+  });
+  const [all, usable] = [prepareWhere({}), prepareWhere({ isUsable: true })];
+  return (query: OwnerQuery, { isUsable = false }: UsableFilter, id = "") => {
+    const { ofUser, withSerial, ofUserWithSerial } = isUsable ? usable : all;
+    if (query.user === "") return withSerial({ serial: query.serial });
+    const values = {
+      serial: query.serial,
+      ...(lookup ? { names: lookup.names(namesOf(query)) } : { userId: id }),
+    };
+    return query.serial === "" ? ofUser(values) : ofUserWithSerial(values);
+  };
+}
+
+/** Prepares the select of the named user or, if only a token is named, of its owner. */
+function prepareOwner(prepare: PluginStore["prepare"], lookup: DirectoryLookup) {
+  const named = prepare(lookup.select(lookup.id));
+  const ofToken = prepare(
+    lookup.select(sql`(SELECT user_id FROM email_token_token WHERE serial = ${sql.placeholder("serial")})`),
+  );
+  return (query: OwnerQuery) =>
+    query.user === "" ? ofToken({ serial: query.serial }) : named({ names: lookup.names(namesOf(query)) });
+}
 
 /**
  * Returns the names to look up. `user@realm` is parted at its last `@` if that realm exists. With a realm it is parted
@@ -158,13 +181,6 @@ function fullNameOf({ user, realm }: OwnerName, defaultRealm: string): string {
 function isOfRealm(user: string, realm: string): boolean {
   const at = user.lastIndexOf("@");
   return at > 0 && nameKey(user.slice(at + 1)) === nameKey(realm);
-}
-
-/** Identifies the named user or, if only a token is named, its owner. */
-function ownerKey(query: OwnerQuery) {
-  return query.user === ""
-    ? { id: sql`(SELECT user_id FROM email_token_token WHERE serial = ${query.serial})` }
-    : { names: namesOf(query) };
 }
 
 /** Drops tokens whose owner no longer exists. */

@@ -1,4 +1,4 @@
-import { and, asc, count, eq, gt, inArray, lt, lte, or, type SQL, sql } from "drizzle-orm";
+import { and, asc, count, eq, gt, inArray, lt, lte, or, type Placeholder, type SQL, sql } from "drizzle-orm";
 import { integer, primaryKey, type SQLiteColumn, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import {
   type DirectoryUser,
@@ -6,6 +6,7 @@ import {
   MAX_CLOCK_SKEW_MS,
   matchesPattern,
   type PluginStore,
+  type RowsStatement,
   type SelectStatement,
   type WriteStatement,
 } from "sealpost/plugin";
@@ -101,7 +102,7 @@ export const MAX_TOKENS_PER_USER = 10;
 
 /** Restricts a search; an absent field matches every token. */
 export interface TokenFilter {
-  readonly serial?: string | undefined;
+  readonly serial?: string | Placeholder | undefined;
   /** An ID, or an expression for it. */
   readonly userId?: string | SQL | undefined;
   readonly realm?: string | undefined;
@@ -118,9 +119,9 @@ export interface TokenStore {
   /** Selects tokens. Without a match it returns a row of nulls, so that it takes about as long as with one. */
   select(filter: TokenFilter): SelectStatement<{ readonly token: TokenRow | null }>;
   /** Selects a token whose PIN still has an old hash. */
-  selectOldPin(): SelectStatement<{ readonly serial: string }>;
+  selectOldPin(): RowsStatement<{ readonly serial: string }>;
   /** Selects the usable tokens that a transaction sent a code to. */
-  selectOfTransaction(transactionId: string): SelectStatement<TokenRow>;
+  selectOfTransaction(transactionId: string): RowsStatement<TokenRow>;
   /** Returns the server definitions that tokens of their own name. */
   servers(): Promise<readonly string[]>;
   /** The same for gateways. */
@@ -130,12 +131,35 @@ export interface TokenStore {
 }
 
 /** Creates the reads of tokens. */
-export function createTokenStore({ read, kept }: Pick<PluginStore, "read" | "kept">): TokenStore {
+export function createTokenStore({
+  read,
+  kept,
+  prepare,
+}: Pick<PluginStore, "read" | "kept" | "prepare">): TokenStore {
   const bySerial = read
     .select()
     .from(token)
     .where(eq(token.serial, sql.placeholder("serial")))
     .prepare();
+  const ofTransaction = read
+    .select({ serial: challenge.serial })
+    .from(challenge)
+    .where(eq(challenge.transactionId, sql.placeholder("transactionId")));
+  const selectOfTransaction = prepare(
+    read
+      .select()
+      .from(token)
+      .where(and(inArray(token.serial, ofTransaction), isUsable))
+      .orderBy(asc(token.serial)),
+  );
+  const selectOldPin = prepare(
+    read
+      .select({ serial: token.serial })
+      .from(token)
+      // The condition of the partial index.
+      .where(sql`substr(pin_hash, 1, 8) = '$scrypt$'`)
+      .limit(1),
+  );
   const routesOf = async (type: TokenType) =>
     (await kept(ROUTES)).filter((row) => row.type === type).map(({ identifier }) => identifier);
   return {
@@ -150,31 +174,8 @@ export function createTokenStore({ read, kept }: Pick<PluginStore, "read" | "kep
         .leftJoin(token, conditions(filter))
         .orderBy(asc(token.serial)),
 
-    selectOldPin: () =>
-      read
-        .select({ serial: token.serial })
-        .from(token)
-        // The condition of the partial index.
-        .where(sql`substr(pin_hash, 1, 8) = '$scrypt$'`)
-        .limit(1),
-
-    selectOfTransaction: (transactionId) =>
-      read
-        .select()
-        .from(token)
-        .where(
-          and(
-            inArray(
-              token.serial,
-              read
-                .select({ serial: challenge.serial })
-                .from(challenge)
-                .where(eq(challenge.transactionId, transactionId)),
-            ),
-            isUsable,
-          ),
-        )
-        .orderBy(asc(token.serial)),
+    selectOldPin: () => selectOldPin(),
+    selectOfTransaction: (transactionId) => selectOfTransaction({ transactionId }),
 
     servers: () => routesOf("email"),
     gateways: () => routesOf("sms"),

@@ -4,6 +4,7 @@ import { SealpostError } from "sealpost";
 import {
   addressKey,
   type Directory,
+  type DirectoryLookup,
   type DirectoryUser,
   type Env,
   language,
@@ -11,6 +12,7 @@ import {
   parseMailbox,
   type RateLimit,
   type Statement,
+  type UserName,
 } from "sealpost/plugin";
 import type { RegistrationContext, RegistrationSettings } from "./config.ts";
 import { codeText } from "./confirm.ts";
@@ -180,7 +182,7 @@ async function countRequest(
     ...notified.consume,
     ...notified.refund(sql`NOT (${asked.isWithin})`),
     ...(isImitation ? [store.write.all<{ found: number }>(sql`SELECT 1 AS found WHERE ${isImitation}`)] : []),
-    ...(directory.lookup ? [directory.lookup.select({ names: [name] })] : []),
+    ...(directory.lookup ? [selectUser(deps, directory.lookup, name)] : []),
   ]);
   const end = asked.consume.length + notified.consume.length;
   limits.assertAllowed(asked.result(results.slice(0, asked.consume.length)));
@@ -196,6 +198,14 @@ async function countRequest(
       owner: isOwnerReachable ? notified.refund() : [],
     },
   };
+}
+
+function selectUser(
+  { store }: Pick<RegisterDeps, "store">,
+  lookup: DirectoryLookup,
+  name: UserName,
+): Statement {
+  return store.prepare(lookup.select(lookup.id))({ names: lookup.names([name]) });
 }
 
 async function toRow(

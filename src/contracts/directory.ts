@@ -1,5 +1,5 @@
 import type { SQL } from "drizzle-orm";
-import type { Statement } from "./database.ts";
+import type { SelectStatement, Statement } from "./database.ts";
 
 /** Identifies a user. The same name may exist in several realms. */
 export interface UserName {
@@ -66,14 +66,16 @@ export interface Directory {
 /** Names of one user, or of several, of which the first whose realm exists is used. Without `realm`, the default one is used, which always exists. */
 export type LookupNames = readonly { readonly username: string; readonly realm?: string }[];
 
-/** Reads a user as part of other statements. */
+/** Reads a user as part of other statements, which can be prepared. */
 export interface DirectoryLookup {
-  /** Selects a user by name, or by an expression for the id. Takes as long if the user does not exist. */
-  select(by: { readonly names: LookupNames } | { readonly id: SQL }): Statement;
+  /** The ID of a user by name, as an expression with the placeholder `names`. NULL if the user does not exist. */
+  readonly id: SQL;
+  /** Returns the value of the placeholder in {@link DirectoryLookup.id}. */
+  names(names: LookupNames): string;
+  /** Selects a user by an expression for the ID. Takes as long if the user does not exist. */
+  select(id: SQL): SelectStatement<unknown>;
   /** Returns the selected user. @param rows the result of {@link DirectoryLookup.select}. */
   user(rows: unknown): DirectoryUser | null;
-  /** The id of a user by name, as an expression; NULL if the user does not exist. */
-  id(names: LookupNames): SQL;
   /** Finds names that look alike. */
   readonly lookAlikes?: DirectoryLookAlikes;
 }

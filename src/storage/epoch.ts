@@ -58,6 +58,7 @@ export class Epoch {
   #latest: { readonly mark: string; readonly counters: Counters } | null = null;
   readonly #readCounters: () => Promise<readonly CountersRow[]>;
   readonly #countersStatement: () => Statement;
+  readonly #guard: (values: { readonly seen: string }) => Statement;
   readonly #countersText: string;
 
   /** @param ofPlugins kept tables of plugins. */
@@ -68,6 +69,7 @@ export class Epoch {
     const readCounters = read.select(COUNTERS).from(epoch).prepare();
     this.#readCounters = () => readCounters.all();
     this.#countersStatement = database.prepare(write.select(COUNTERS).from(epoch));
+    this.#guard = database.prepare(assertUnchanged(write));
     this.#countersText = read.select(COUNTERS).from(epoch).toSQL().sql;
     this.database = {
       kind: database.kind,
@@ -193,10 +195,10 @@ export class Epoch {
       return (await this.#commitAndCount(statements, { isGuarded: false })) as BatchResponse<T>;
     const seen = scope?.counters ?? (await this.#currentCounters());
     try {
-      const guards = guarded.map((table) => this.#assertUnchanged(seen, table));
-      const all = [...guards, ...statements];
-      const results = await this.#commitAndCount(all, { isGuarded: recheck !== null });
-      return results.slice(guards.length) as BatchResponse<T>;
+      const numbers = Object.fromEntries(guarded.map(({ name }) => [name, seen.get(name) ?? 0]));
+      const all = [this.#guard({ seen: JSON.stringify(numbers) }), ...statements];
+      const [, ...results] = await this.#commitAndCount(all, { isGuarded: recheck !== null });
+      return results as readonly unknown[] as BatchResponse<T>;
     } catch (error) {
       if (!isConstraintError(error)) throw error;
       const now = await this.#currentCounters();
@@ -265,12 +267,6 @@ export class Epoch {
     }
   }
 
-  /** Violates a constraint, and so rolls the commit back, if the table has changed. */
-  #assertUnchanged(counters: Counters, { name }: KeptTable<unknown>) {
-    const n = sql`CASE WHEN ${epoch.n} = ${sql.param(counters.get(name) ?? 0, epoch.n)} THEN ${epoch.n} END`;
-    return this.#inner.write.update(epoch).set({ n }).where(sql`${epoch.part} = ${name}`);
-  }
-
   /**
    * Commits and, within a scope, reads the counters after the commit.
    * @param isGuarded whether the commit depends on the right; otherwise the right stays based on the earlier counters.
@@ -322,6 +318,15 @@ export function untilCommitted<T>(
     );
   };
   return epoch.isRunning ? repeat() : epoch.run(repeat);
+}
+
+/**
+ * Violates a constraint, and so rolls the commit back, if a table has changed since its counter was `seen`. It writes
+ * nothing otherwise, not even the same value.
+ */
+function assertUnchanged(write: Database["write"]) {
+  return write.run(sql`INSERT INTO ${epoch} (part, n) SELECT part, NULL FROM ${epoch}
+    JOIN json_each(${sql.placeholder("seen")}) AS seen ON seen.key = part WHERE n <> seen.value`);
 }
 
 function hasChanged(tables: readonly KeptTable<unknown>[], before: Counters, now: Counters): boolean {

@@ -1,6 +1,6 @@
-import { and, eq, gt, inArray, lt, lte, type SQL, sql } from "drizzle-orm";
+import { and, eq, gt, inArray, lt, lte, or, type Placeholder, type SQL, sql } from "drizzle-orm";
 import type { Context } from "hono";
-import { type Env, language, MAX_CLOCK_SKEW_MS, type PluginStore, type RateLimit } from "sealpost/plugin";
+import { type Env, language, MAX_CLOCK_SKEW_MS, type RateLimit, type Statement } from "sealpost/plugin";
 import { MAX_VALID_SECONDS, type TokenContext } from "./config.ts";
 import { eventDataOf } from "./owners.ts";
 import {
@@ -50,33 +50,19 @@ export type CheckCode = (
  * @param purpose `enrollment`: for tokens that wait for their first code, which ends that.
  */
 export function createCheckCode(
-  {
-    store,
-    secrets,
-    limits,
-    audit,
-    events,
-    time,
-    random,
-  }: Pick<TokenContext, "store" | "secrets" | "limits" | "audit" | "events" | "time" | "random">,
+  deps: Pick<TokenContext, "store" | "secrets" | "limits" | "audit" | "events" | "time" | "random">,
   purpose: keyof typeof PURPOSES = "login",
 ): CheckCode {
-  const attempts = createAttempts(store, PURPOSES[purpose]);
+  const { store, secrets, limits, events, time, random } = deps;
+  const attempts = createAttempts(deps, PURPOSES[purpose]);
   return async (c, targets, { transactionId, code, limits: rateLimits }) => {
     const tokens = targets.map(({ token }) => token);
     const codeHash = await secrets.mac(codeText(transactionId, code));
     const plan = await limits.plan(...rateLimits);
     const id = random.id();
-    const outcome = attempts.field(id, "outcome");
-    const row = audit.rowWhere(c, { success: false }, attempts.isDecided(id), {
-      success: sql`${outcome} = ${"accepted"}`,
-      identifier: attempts.field(id, "serial"),
-      info: sql`CASE ${outcome} WHEN 'accepted' THEN 'code accepted'
-        WHEN 'wrong' THEN 'wrong code' ELSE 'no such code' END`,
-    });
-    const values = { tokens, transactionId, codeHash, now: time.now(), isWithin: plan.isWithin };
+    const values = { id, tokens, transactionId, codeHash, now: time.now(), limits: plan.limits };
     const { results, verdict } = await store.decide(
-      [...plan.consume, ...attempts.statements(id, values), ...plan.refund(attempts.isAccepted(id)), row],
+      [...plan.consume, ...attempts.statements(values), attempts.auditRow(c, id)],
       attempts.verdict(id),
     );
     const [decided] = verdict;
@@ -85,8 +71,8 @@ export function createCheckCode(
       const longest = { allowed: false, retryAfterSeconds: rateLimits[0]?.windowSeconds ?? 0 };
       limits.assertAllowed(counted ? plan.result(counted) : longest);
     }
-    const wrong = (results?.[rateLimits.length + WRONG] ?? []) as readonly WrongToken[];
-    for (const { serial, failCount } of wrong) {
+    const counted = (results?.[rateLimits.length + COUNTED] ?? []) as readonly CountedToken[];
+    for (const { serial, failCount } of counted) {
       if (failCount === MAX_FAILURES) events.emit("token_locked", eventDataOf(tokens, serial));
     }
     const accepted = decided?.outcome === "accepted";
@@ -99,122 +85,135 @@ export function createCheckCode(
   };
 }
 
-/** A token that a code was wrong for. Locked tokens are not counted. */
-type WrongToken = Pick<TokenRow, "serial" | "failCount">;
+/** A token after an attempt: its failures are zero if the code was right. Locked tokens are not counted. */
+type CountedToken = Pick<TokenRow, "serial" | "failCount">;
 /** Index of the statement that returns them. */
-const WRONG = 4;
+const COUNTED = 1;
 
-type AttemptStore = Pick<TokenContext["store"], "write" | "prepare">;
+type AttemptDeps = Pick<TokenContext, "store" | "limits" | "audit">;
 
 /** Creates the statements on attempts with a code. */
-function createAttempts({ write, prepare }: AttemptStore, purpose: Purpose) {
-  const statements = attemptStatements({ write, prepare }, purpose);
+function createAttempts({ store: { write, prepare }, limits, audit }: AttemptDeps, purpose: Purpose) {
+  const statements = attemptStatements(purpose, { write, limits }).map((statement) => prepare(statement));
+  const { outcome, has } = outcomeOf(sql.placeholder("id"));
+  const insertAudit = audit.prepareRow(has(sql`${attempt.outcome} <> 'limited'`), {
+    success: sql`${outcome} = 'accepted'`,
+    identifier: sql`(SELECT ${attempt.serial} FROM ${attempt} WHERE ${attempt.id} = ${sql.placeholder("id")})`,
+    info: sql`CASE ${outcome} WHEN 'accepted' THEN 'code accepted'
+      WHEN 'wrong' THEN 'wrong code' ELSE 'no such code' END`,
+  });
+  const verdict = prepare(
+    write
+      .select()
+      .from(attempt)
+      .where(eq(attempt.id, sql.placeholder("id"))),
+  );
   return {
     /**
-     * Returns the statements of one attempt. They follow the ones that count its rate limits. The row of the attempt
-     * holds the outcome, and each statement depends on it: of two attempts with the same code one succeeds, because that
-     * ends the transaction. The statement at {@link WRONG} returns the tokens that the code was wrong for.
+     * Returns the statements of one attempt. They follow the ones that count its rate limits. The first decides the outcome
+     * and the others carry it out: of two attempts with the same code one succeeds, because that ends the transaction. The
+     * statement at {@link COUNTED} returns the tokens that it changed.
      */
-    statements(
-      id: string,
-      given: {
-        readonly tokens: readonly TokenRow[];
-        readonly transactionId: string;
-        readonly codeHash: string;
-        readonly now: Date;
-        /** Whether every rate limit allows the attempt. */
-        readonly isWithin: SQL;
-      },
-    ) {
-      const { tokens, transactionId, codeHash, now, isWithin } = given;
-      // Without tokens the statements are the same, so that the response takes as long.
-      const serials = JSON.stringify(tokens.map(({ serial }) => serial));
-      // A code must not live longer because the clock was set back.
-      const latest = new Date(now.getTime() + MAX_VALID_SECONDS * 1_000 + MAX_CLOCK_SKEW_MS);
-      const values = { id, serials, transactionId, codeHash, now, latest };
-      return [
-        write.run(sql`INSERT INTO ${attempt} (id, outcome, serial, at)
-          SELECT ${id}, 'limited', '', ${sql.param(now, attempt.at)} WHERE NOT (${isWithin})`),
-        ...statements.map((statement) => statement(values)),
-        prune(write, now),
-      ];
+    statements({
+      tokens,
+      now,
+      ...given
+    }: {
+      readonly id: string;
+      readonly tokens: readonly TokenRow[];
+      readonly transactionId: string;
+      readonly codeHash: string;
+      readonly now: Date;
+      readonly limits: string;
+    }) {
+      const after = (ms: number) => new Date(now.getTime() + ms);
+      const values = {
+        ...given,
+        now,
+        // Without tokens the statements are the same, so that the response takes as long.
+        serials: JSON.stringify(tokens.map(({ serial }) => serial)),
+        // A code must not live longer because the clock was set back.
+        latest: after(MAX_VALID_SECONDS * 1_000 + MAX_CLOCK_SKEW_MS),
+        keptSince: after(-ATTEMPT_KEPT_MS),
+        keptUntil: after(ATTEMPT_KEPT_MS),
+      };
+      return statements.map((statement) => statement(values));
     },
 
-    /** Whether an attempt was accepted, as an expression. */
-    isAccepted: (id: string): SQL => sql`EXISTS (SELECT 1 FROM ${attempt} WHERE ${attempt.id} = ${id}
-      AND ${attempt.outcome} = 'accepted')`,
+    auditRow: (c: Context<Env>, id: string) => insertAudit(c, { success: false }, { id }),
 
-    /** Whether the code of an attempt was compared, as an expression. */
-    isDecided: (id: string): SQL => sql`EXISTS (SELECT 1 FROM ${attempt} WHERE ${attempt.id} = ${id}
-      AND ${attempt.outcome} <> 'limited')`,
-
-    /** A column of an attempt, as an expression. */
-    field: (id: string, column: "outcome" | "serial"): SQL =>
-      sql`(SELECT ${attempt[column]} FROM ${attempt} WHERE ${attempt.id} = ${id})`,
-
-    verdict: (id: string) => (database: PluginStore["read"]) =>
-      database.select().from(attempt).where(eq(attempt.id, id)),
+    verdict: (id: string) => verdict({ id }),
   };
 }
 
-function attemptStatements({ write, prepare }: AttemptStore, { isMeant, accepted }: Purpose) {
+/** The outcome of an attempt, and whether it meets a condition, as expressions. */
+function outcomeOf(id: Placeholder) {
+  const has = (condition: SQL) =>
+    sql`EXISTS (SELECT 1 FROM ${attempt} WHERE ${attempt.id} = ${id} AND ${condition})`;
+  return { has, outcome: sql`(SELECT ${attempt.outcome} FROM ${attempt} WHERE ${attempt.id} = ${id})` };
+}
+
+function attemptStatements(
+  { isMeant, accepted }: Purpose,
+  { write, limits }: Pick<TokenContext["store"], "write"> & Pick<TokenContext, "limits">,
+): readonly Statement[] {
   const placeholder = sql.placeholder;
-  const now = (column: typeof challenge.expiresAt | typeof attempt.at) =>
-    sql.param(placeholder("now"), column);
+  const timeOf = (name: string, column: typeof challenge.expiresAt | typeof attempt.at) =>
+    sql.param(placeholder(name), column);
+  const { outcome, has } = outcomeOf(placeholder("id"));
   const isOfTransaction = eq(challenge.transactionId, placeholder("transactionId"));
   const isLive = and(
     isOfTransaction,
     sql`${challenge.serial} IN (SELECT value FROM json_each(${placeholder("serials")}))`,
     gt(challenge.attemptsLeft, 0),
-    gt(challenge.expiresAt, now(challenge.expiresAt)),
-    lte(challenge.expiresAt, sql.param(placeholder("latest"), challenge.expiresAt)),
+    gt(challenge.expiresAt, timeOf("now", challenge.expiresAt)),
+    lte(challenge.expiresAt, timeOf("latest", challenge.expiresAt)),
   );
   const isRight = eq(challenge.codeHash, placeholder("codeHash"));
-  const serialsWhere = (where: SQL | undefined) =>
-    write.select({ serial: challenge.serial }).from(challenge).where(where);
-  const has = (outcomes: SQL) =>
-    sql`EXISTS (SELECT 1 FROM ${attempt} WHERE ${attempt.id} = ${placeholder("id")} AND ${outcomes})`;
-  const isUndecided = sql`NOT ${has(sql`true`)}`;
   const { serial, failCount } = token;
   const isUnlocked = and(lt(failCount, MAX_FAILURES), isMeant);
-  const insert = (outcome: string, of: SQL, where: SQL) =>
-    write.run(sql`INSERT INTO ${attempt} (id, outcome, serial, at)
-      SELECT ${placeholder("id")}, ${sql.raw(`'${outcome}'`)}, ${of}, ${now(attempt.at)} WHERE ${where}`);
-  const firstSerial = (where: SQL | undefined) =>
-    sql`coalesce((SELECT ${challenge.serial} FROM ${challenge} WHERE ${where}
-      ORDER BY ${challenge.serial} LIMIT 1), '')`;
+  const serialsWhere = (where: SQL | undefined) =>
+    write.select({ serial: challenge.serial }).from(challenge).where(where);
+  const firstWhere = (where: SQL | undefined) =>
+    sql`(SELECT ${serial} FROM ${token} WHERE ${inArray(serial, serialsWhere(where))} AND ${isUnlocked}
+      ORDER BY ${serial} LIMIT 1)`;
+  const ifAccepted = (then: SQL, otherwise: SQL) =>
+    sql`CASE ${outcome} WHEN 'accepted' THEN ${then} ELSE ${otherwise} END`;
   return [
-    prepare(
-      write
-        .update(token)
-        .set({ failCount: 0, sentAt: NEVER, ...accepted })
-        .where(and(inArray(serial, serialsWhere(and(isLive, isRight))), isUnlocked, isUndecided)),
-    ),
-    prepare(insert("accepted", firstSerial(and(isLive, isRight)), sql`changes() > 0`)),
-    prepare(write.delete(challenge).where(and(isOfTransaction, has(sql`${attempt.outcome} = 'accepted'`)))),
-    prepare(
-      write
-        .update(token)
-        .set({ failCount: sql`${failCount} + 1` })
-        .where(and(inArray(serial, serialsWhere(isLive)), isUnlocked, isUndecided))
-        .returning({ serial, failCount }),
-    ),
-    prepare(insert("wrong", firstSerial(isLive), sql`changes() > 0`)),
-    prepare(
-      write
-        .update(challenge)
-        .set({ attemptsLeft: sql`${challenge.attemptsLeft} - 1` })
-        .where(and(isLive, sql`NOT ${has(sql`${attempt.outcome} IN ('limited', 'accepted')`)}`)),
-    ),
-    prepare(insert("unknown", sql`''`, isUndecided)),
-  ] as const;
-}
-
-/** Deletes old attempts, and attempts from before the clock was set back. */
-function prune(write: PluginStore["write"], now: Date) {
-  const [earliest, latest] = [-ATTEMPT_KEPT_MS, ATTEMPT_KEPT_MS].map(
-    (ms) => new Date(now.getTime() + ms),
-  ) as [Date, Date];
-  return write.delete(attempt).where(sql`${attempt.at} < ${sql.param(earliest, attempt.at)}
-    OR ${attempt.at} > ${sql.param(latest, attempt.at)}`);
+    write.run(sql`INSERT INTO ${attempt} (id, outcome, serial, at)
+      SELECT ${placeholder("id")}, CASE WHEN NOT is_within THEN 'limited' WHEN of_code IS NOT NULL THEN 'accepted'
+          WHEN of_transaction IS NOT NULL THEN 'wrong' ELSE 'unknown' END,
+        CASE WHEN is_within THEN coalesce(of_code, of_transaction, '') ELSE '' END, ${timeOf("now", attempt.at)}
+      FROM (SELECT ${limits.isWithin} AS is_within, ${firstWhere(and(isLive, isRight))} AS of_code,
+        ${firstWhere(isLive)} AS of_transaction)`),
+    write
+      .update(token)
+      .set({
+        failCount: ifAccepted(sql`0`, sql`${failCount} + 1`),
+        sentAt: ifAccepted(sql`${sql.param(NEVER, token.sentAt)}`, sql`${token.sentAt}`),
+        ...(accepted.rolloutState === undefined
+          ? {}
+          : { rolloutState: ifAccepted(sql`${accepted.rolloutState}`, sql`${token.rolloutState}`) }),
+      })
+      .where(
+        and(
+          inArray(serial, serialsWhere(and(isLive, or(isRight, sql`${outcome} = 'wrong'`)))),
+          isUnlocked,
+          has(sql`${attempt.outcome} IN ('accepted', 'wrong')`),
+        ),
+      )
+      .returning({ serial, failCount }),
+    write.delete(challenge).where(and(isOfTransaction, has(sql`${attempt.outcome} = 'accepted'`))),
+    write
+      .update(challenge)
+      .set({ attemptsLeft: sql`${challenge.attemptsLeft} - 1` })
+      .where(and(isLive, has(sql`${attempt.outcome} IN ('wrong', 'unknown')`))),
+    limits.refund(has(sql`${attempt.outcome} = 'accepted'`)),
+    // Old attempts, and attempts from before the clock was set back.
+    write
+      .delete(attempt)
+      .where(
+        or(lt(attempt.at, timeOf("keptSince", attempt.at)), gt(attempt.at, timeOf("keptUntil", attempt.at))),
+      ),
+  ];
 }

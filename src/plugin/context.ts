@@ -166,7 +166,10 @@ function createAudit(
     write: (c, entry) => database.append(audit.insert(entryOf(c, entry))),
     row: (c, entry, ifChanged) =>
       ifChanged ? audit.insertIfChanged(entryOf(c, entry)) : audit.insert(entryOf(c, entry)),
-    rowWhere: (c, entry, where, decided = {}) => audit.insertWhere(entryOf(c, entry), where, decided),
+    prepareRow(where, computed = {}) {
+      const insert = audit.prepareInsert(where, computed);
+      return (c, entry, values) => insert(entryOf(c, entry), values);
+    },
   };
 }
 

@@ -1,4 +1,4 @@
-import { and, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { PluginLimits, RateLimit, RateLimitPlan, RateLimitResult } from "../contracts/plugin/limits.ts";
@@ -17,15 +17,22 @@ export function createPluginLimits(deps: {
 }): PluginLimits {
   const { plugin, database, rateLimits, platform, mac, trustedClients } = deps;
 
-  async function plan(...limits: readonly RateLimit[]): Promise<RateLimitPlan> {
+  function withHashedKeys(limits: readonly RateLimit[]): Promise<readonly RateLimit[]> {
+    const hashed = limits.map(async (limit) => ({
+      ...limit,
+      key: `${plugin}:${await mac(`limit ${limit.key}`)}`,
+    }));
+    return Promise.all(hashed);
+  }
+
+  function planOf(hashed: readonly RateLimit[]): RateLimitPlan {
     const now = platform.now();
-    const hashed = await Promise.all(
-      limits.map(async (limit) => ({ ...limit, key: `${plugin}:${await mac(`limit ${limit.key}`)}` })),
-    );
+    const limits = JSON.stringify(hashed.map(({ key, max }) => ({ key, max })));
     return {
+      limits,
       consume: hashed.map((limit) => rateLimits.consume(limit, now)),
-      isWithin: hashed.length === 0 ? sql`true` : rateLimits.isWithin(hashed),
-      refund: (where) => hashed.map(({ key }) => rateLimits.refund(key, where)),
+      isWithin: rateLimits.isWithin(limits),
+      refund: (where = sql`true`) => (hashed.length === 0 ? [] : [rateLimits.refund(limits, where)]),
       result(results) {
         const rows = results.flat() as readonly { readonly failed: number; readonly endsAt: Date }[];
         const full = rows.filter(({ failed }, index) => failed > (hashed[index]?.max ?? 0));
@@ -40,11 +47,17 @@ export function createPluginLimits(deps: {
     return client !== null && trustedClients.some((block) => block.contains(client));
   };
 
+  const placeholder = sql.placeholder("limits");
   return {
-    plan,
-    planInOrder: async (...limits) => inOrder(await Promise.all(limits.map((limit) => plan(limit)))),
+    isWithin: rateLimits.isWithin(placeholder),
+    refund: (where) => rateLimits.refund(placeholder, where),
+    plan: async (...limits) => planOf(await withHashedKeys(limits)),
+    async planInOrder(...limits) {
+      const hashed = await withHashedKeys(limits);
+      return inOrder(hashed, planOf);
+    },
     async consume(...limits) {
-      const { consume, result } = await plan(...limits);
+      const { consume, result } = planOf(await withHashedKeys(limits));
       assertAllowed(result(await database.commit(consume)));
     },
     assertAllowed,
@@ -57,17 +70,19 @@ export function createPluginLimits(deps: {
   };
 }
 
-/** Combines plans of one limit each. A limit takes its count back if one before it is exceeded. */
-function inOrder(plans: readonly RateLimitPlan[]): RateLimitPlan {
-  const allWithin = (some: readonly RateLimitPlan[]) =>
-    and(...some.map(({ isWithin }) => isWithin)) ?? sql`true`;
+/** Plans limits so that each takes its count back if one before it is exceeded. */
+function inOrder(
+  limits: readonly RateLimit[],
+  planOf: (limits: readonly RateLimit[]) => RateLimitPlan,
+): RateLimitPlan {
+  const whole = planOf(limits);
+  const plans = limits.map((limit) => planOf([limit]));
   const refunds = plans
     .slice(1)
-    .flatMap((later, index) => later.refund(sql`NOT (${allWithin(plans.slice(0, index + 1))})`));
+    .flatMap((later, index) => later.refund(sql`NOT (${planOf(limits.slice(0, index + 1)).isWithin})`));
   return {
-    consume: [...plans.flatMap(({ consume }) => consume), ...refunds],
-    isWithin: allWithin(plans),
-    refund: (where) => plans.flatMap(({ refund }) => refund(where)),
+    ...whole,
+    consume: [...whole.consume, ...refunds],
     result(results) {
       const counted = plans.map(({ result }, index) => result(results.slice(index, index + 1)));
       return {

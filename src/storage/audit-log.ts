@@ -11,12 +11,11 @@ export interface AuditRepository {
   insert(entry: AuditEntry): WriteStatement;
   /** Inserts nothing if the previous statement of the commit changed no row. */
   insertIfChanged(entry: AuditEntry): WriteStatement;
-  /** Inserts the row if a condition holds. The commit may compute some of the fields. */
-  insertWhere(
-    entry: AuditEntry,
+  /** Prepares the insert of a row if a condition holds. The commit may compute some of the fields. */
+  prepareInsert(
     where: SQL,
     computed: Readonly<Partial<Record<keyof AuditEntry, SQL>>>,
-  ): WriteStatement;
+  ): (entry: AuditEntry, values: object) => WriteStatement;
   /** Inserts a row with this share key, or adds one to its count. */
   count(entry: AuditEntry, shareKey: string): WriteStatement;
   /** Returns one page, and how many rows match in all. */
@@ -55,14 +54,11 @@ export function createAuditRepository(
   };
   const placeholders = placeholdersFor(FIELDS);
   const insert = prepare(write.insert(audit).values(placeholders));
-  const insertIfChanged = prepare(
-    write.run(sql`${INSERT_FIELDS}
-      SELECT ${sql.join(
-        FIELDS.map((field) => sql.param(placeholders[field], audit[field])),
-        sql`, `,
-      )}
-      WHERE changes() > 0`),
-  );
+  function prepareInsert(where: SQL, computed: Readonly<Partial<Record<keyof AuditEntry, SQL>>>) {
+    const values = FIELDS.map((field) => computed[field] ?? sql.param(placeholders[field], audit[field]));
+    return prepare(write.run(sql`${INSERT_FIELDS} SELECT ${sql.join(values, sql`, `)} WHERE ${where}`));
+  }
+  const insertIfChanged = prepareInsert(sql`changes() > 0`, {});
   const count = prepare(
     write
       .insert(audit)
@@ -74,10 +70,9 @@ export function createAuditRepository(
 
     insertIfChanged: (entry) => insertIfChanged(counted(entry)),
 
-    insertWhere(entry, where, computed) {
-      const values = FIELDS.map((field) => computed[field] ?? sql.param(entry[field], audit[field]));
-      counted(entry);
-      return write.run(sql`${INSERT_FIELDS} SELECT ${sql.join(values, sql`, `)} WHERE ${where}`);
+    prepareInsert(where, computed) {
+      const insertWhere = prepareInsert(where, computed);
+      return (entry, values) => insertWhere({ ...values, ...counted(entry) });
     },
 
     count: (entry, shareKey) => count({ ...counted(entry), shareKey }),

@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
-import type { Database, Statement } from "../contracts/database.ts";
+import type { Database, RowsStatement, Statement } from "../contracts/database.ts";
 import { isNothingDone, isUnavailable } from "./errors.ts";
 
 /** Total time for reading a verdict, and the interval between two reads. */
@@ -11,13 +11,13 @@ const READ_INTERVAL_MS = 100;
 export async function decide<Row>(
   database: Database,
   statements: readonly Statement[],
-  verdict: (database: LibSQLDatabase) => Statement & PromiseLike<readonly Row[]>,
+  verdict: RowsStatement<Row>,
 ): Promise<{ readonly results: readonly unknown[] | null; readonly verdict: readonly Row[] }> {
   try {
-    const results: readonly unknown[] = await database.commit([...statements, verdict(database.write)]);
+    const results: readonly unknown[] = await database.commit([...statements, verdict]);
     return { results: results.slice(0, -1), verdict: results.at(-1) as readonly Row[] };
   } catch (error) {
-    const rows = await readAfter(database, error, verdict);
+    const rows = await readAfter(database, error, async (read) => (await read.batch([verdict]))[0]);
     if (rows.length === 0) throw error;
     return { results: null, verdict: rows };
   }

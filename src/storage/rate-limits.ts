@@ -1,4 +1,4 @@
-import { eq, lt, type SQL, sql } from "drizzle-orm";
+import { lt, type Placeholder, type SQL, sql } from "drizzle-orm";
 import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import type { RateLimit } from "../contracts/plugin/limits.ts";
 import { MAX_CLOCK_SKEW_MS } from "../domain/clock.ts";
@@ -15,10 +15,10 @@ export interface RateLimitRepository {
    * so does one that ends later than a new window would: it was created before the clock was set back.
    */
   consume(limit: RateLimit, now: Date): RowsStatement<RateLimitWindow>;
-  /** Takes one event back. @param where only if this condition holds. Default: always. */
-  refund(key: string, where?: SQL): WriteStatement;
-  /** Whether no window exceeds its limit, as an expression. */
-  isWithin(limits: readonly Pick<RateLimit, "key" | "max">[]): SQL;
+  /** Takes one event of each limit back if a condition holds. @param limits as in {@link RateLimitRepository.isWithin}. */
+  refund(limits: string | Placeholder, where: SQL): WriteStatement;
+  /** Whether no window exceeds its limit, as an expression. @param limits keys and maxima as JSON, or a placeholder for it. */
+  isWithin(limits: string | Placeholder): SQL;
   /** Selects the windows of these limits. */
   windows(limits: readonly Pick<RateLimit, "key">[]): RowsStatement<RateLimitWindow>;
   /** Deletes the windows that have ended. */
@@ -42,26 +42,19 @@ export function createRateLimitRepository({ write, prepare }: Database): RateLim
       })
       .returning(),
   );
-  const refund = prepare(
-    write
-      .update(rateLimitWindow)
-      .set({ failed: sql`max(0, ${rateLimitWindow.failed} - 1)` })
-      .where(eq(rateLimitWindow.key, key)),
-  );
   return {
     consume({ key, max, windowSeconds }, now) {
       const endMs = now.getTime() + windowSeconds * 1_000;
       return consume({ key, max, endsAt: new Date(endMs), now, latest: new Date(endMs + MAX_CLOCK_SKEW_MS) });
     },
 
-    refund: (key, where) =>
-      where === undefined
-        ? refund({ key })
-        : // Text, because Drizzle's builder takes several times as long and this cannot be prepared.
-          write.run(sql`UPDATE try_window SET failed = max(0, failed - 1) WHERE key = ${key} AND (${where})`),
+    refund: (limits, where) =>
+      // Text, because Drizzle's builder takes several times as long.
+      write.run(sql`UPDATE try_window SET failed = max(0, failed - 1)
+        WHERE key IN (SELECT value ->> 'key' FROM json_each(${limits})) AND (${where})`),
 
     isWithin: (limits) =>
-      sql`NOT EXISTS (SELECT 1 FROM json_each(${JSON.stringify(limits)}) AS one JOIN try_window
+      sql`NOT EXISTS (SELECT 1 FROM json_each(${limits}) AS one JOIN try_window
         ON try_window.key = one.value ->> 'key' WHERE try_window.failed > one.value ->> 'max')`,
 
     windows(limits) {

@@ -21,11 +21,12 @@ export interface PluginAudit {
    * @param ifChanged writes the row only if the statement before it in the commit changed a row.
    */
   row(c: Context<Env> | null, entry: PluginAuditEntry, ifChanged?: "ifChanged"): Statement;
-  /** Builds a row that is written if a condition holds, with fields that the commit computes. */
-  rowWhere(
-    c: Context<Env> | null,
-    entry: PluginAuditEntry,
+  /**
+   * Prepares a row that is written if a condition holds, with fields that the commit computes. Each call of the result
+   * builds a row, and binds values to the placeholders of these expressions.
+   */
+  prepareRow(
     where: SQL,
-    decided?: AuditExpressions,
-  ): Statement;
+    computed?: AuditExpressions,
+  ): (c: Context<Env> | null, entry: PluginAuditEntry, values: object) => Statement;
 }

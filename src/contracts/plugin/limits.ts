@@ -1,6 +1,6 @@
 import type { SQL } from "drizzle-orm";
 import type { Context } from "hono";
-import type { Statement } from "../database.ts";
+import type { Statement, WriteStatement } from "../database.ts";
 import type { Env } from "../env.ts";
 
 export interface RateLimitResult {
@@ -17,12 +17,18 @@ export interface RateLimitPlan {
   readonly isWithin: SQL;
   /** Undo the count if a condition holds, or always without a condition. */
   refund(where?: SQL): readonly Statement[];
+  /** Value of the placeholder in {@link PluginLimits.isWithin} and {@link PluginLimits.refund}. */
+  readonly limits: string;
   /** @param results those of `consume`, in order. */
   result(results: readonly unknown[]): RateLimitResult;
 }
 
 /** Counts in the database, so that parallel requests and other processes cannot exceed a limit. */
 export interface PluginLimits {
+  /** `isWithin` of a plan for statements that are prepared once: an expression with the placeholder `limits`. */
+  readonly isWithin: SQL;
+  /** `refund` of a plan, to be prepared once: has the placeholder `limits`, and those of the condition. */
+  refund(where: SQL): WriteStatement;
   /** Prepares limits as parts of a commit. */
   plan(...limits: readonly RateLimit[]): Promise<RateLimitPlan>;
   /**

@@ -1,5 +1,5 @@
 import type { BatchResponse } from "drizzle-orm/batch";
-import type { Database, KeptTable, Statement } from "../database.ts";
+import type { Database, KeptTable, RowsStatement, Statement } from "../database.ts";
 
 /** A select that runs on its own or within a commit. */
 type SelectRows<Row> = (database: Database["read"]) => Statement & PromiseLike<readonly Row[]>;
@@ -25,7 +25,7 @@ export interface PluginStore extends Pick<Database, "read" | "write" | "append" 
    */
   decide<Row>(
     statements: readonly Statement[],
-    verdict: SelectRows<Row>,
+    verdict: RowsStatement<Row>,
   ): Promise<{ readonly results: readonly unknown[] | null; readonly verdict: readonly Row[] }>;
   /**
    * After a commit rejected with this error, reads for 5 s what it wrote, because only its response may be lost.

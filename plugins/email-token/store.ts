@@ -5,6 +5,7 @@ import {
   type KeptTable,
   MAX_CLOCK_SKEW_MS,
   matchesPattern,
+  type PluginContext,
   type PluginStore,
   type RowsStatement,
   type SelectStatement,
@@ -93,9 +94,6 @@ export const attempt = sqliteTable("email_token_attempt", {
 export const isUsable = sql`${token.active} = 1 AND ${token.revoked} = 0 AND ${token.rolloutState} = ''`;
 /** The same for the code that ends its enrollment. */
 export const isVerifiable = sql`${token.active} = 1 AND ${token.revoked} = 0 AND ${token.rolloutState} = 'verify'`;
-/** Whether a token is still what a code is sent for. */
-const isStill = ({ rolloutState }: Pick<TokenRow, "rolloutState">) =>
-  rolloutState === "verify" ? isVerifiable : isUsable;
 
 /** Each trigger sends a code to every token of a user. */
 export const MAX_TOKENS_PER_USER = 10;
@@ -238,12 +236,17 @@ export function secondsUntilNext({ sentAt }: TokenRow, now: Date): number {
 /** The statements on challenges. Writes are for `commit`. */
 export interface ChallengeStore {
   find(serial: string): Promise<ChallengeRow | undefined>;
-  /** Starts a transaction. Affects no row if the previous one is too recent, the token is locked or not usable, or `where` fails. */
-  start(of: TokenRow, transactionId: string, now: Date, where: SQL): WriteStatement;
-  /** Whether this is the current transaction of the token, as an expression. */
-  isCurrent(serial: string, transactionId: string): SQL;
-  /** Stores a code, which voids the previous one. Affects no row if the token has a newer transaction, or is not usable. */
-  issue(of: TokenRow, code: Omit<ChallengeRow, "serial">): WriteStatement;
+  /**
+   * Starts a transaction with its code, behind the count of its limits. `start` affects no row if the previous one is too
+   * recent, the token is locked or not usable, or a limit is exceeded. Then `refund` takes the count back, and `issue`
+   * stores no code.
+   * @param limits those of the plan.
+   */
+  start(
+    of: TokenRow,
+    code: Omit<ChallengeRow, "serial">,
+    at: { readonly now: Date; readonly limits: string },
+  ): readonly [start: WriteStatement, refund: WriteStatement, issue: WriteStatement];
   /** Undoes the start of a transaction. @param before the token as it was before the start. */
   withdraw(
     before: TokenRow,
@@ -253,44 +256,32 @@ export interface ChallengeStore {
   prune(now: Date): WriteStatement;
 }
 
+type ChallengeDeps = Pick<PluginContext, "store" | "limits">;
+
 /** Creates the statements on challenges. */
-export function createChallengeStore({ read, write }: Pick<PluginStore, "read" | "write">): ChallengeStore {
+export function createChallengeStore(deps: ChallengeDeps): ChallengeStore {
+  const { limits } = deps;
+  const { read, write, prepare } = deps.store;
   const bySerial = read
     .select()
     .from(challenge)
     .where(eq(challenge.serial, sql.placeholder("serial")))
     .prepare();
+  const { placeholder } = sql;
+  const [ofLogin, ofEnrollment] = [prepareStart(deps, isUsable), prepareStart(deps, isVerifiable)];
+  const refund = prepare(
+    limits.refund(sql`NOT EXISTS (SELECT 1 FROM ${token} WHERE ${token.serial} = ${placeholder("serial")}
+      AND ${token.transactionId} = ${placeholder("transactionId")})`),
+  );
   return {
     find: async (serial) => bySerial.get({ serial }),
 
-    start(of, transactionId, now, where) {
+    start(of, code, { now, limits }) {
+      const { start, issue } = of.rolloutState === "verify" ? ofEnrollment : ofLogin;
       const before = new Date(now.getTime() - RESEND_SECONDS * 1_000);
-      // A code from before the clock was set back must not delay others.
-      const isDue = or(
-        lte(token.sentAt, before),
-        gt(token.sentAt, new Date(now.getTime() + MAX_CLOCK_SKEW_MS)),
-      );
-      return write
-        .update(token)
-        .set({ sentAt: now, transactionId })
-        .where(
-          and(eq(token.serial, of.serial), isStill(of), isDue, lt(token.failCount, MAX_FAILURES), where),
-        );
-    },
-
-    isCurrent: (serial, transactionId) =>
-      sql`EXISTS (SELECT 1 FROM ${token}
-        WHERE ${token.serial} = ${serial} AND ${token.transactionId} = ${transactionId})`,
-
-    issue(of, row) {
-      return write.run(sql`
-        INSERT INTO email_token_challenge (serial, transaction_id, code_hash, tries_left, expires_at)
-        SELECT ${of.serial}, ${row.transactionId}, ${row.codeHash}, ${row.attemptsLeft},
-          ${sql.param(row.expiresAt, challenge.expiresAt)}
-        FROM ${token} WHERE ${token.serial} = ${of.serial} AND ${token.transactionId} = ${row.transactionId}
-          AND ${isStill(of)}
-        ON CONFLICT (serial) DO UPDATE SET transaction_id = excluded.transaction_id,
-          code_hash = excluded.code_hash, tries_left = excluded.tries_left, expires_at = excluded.expires_at`);
+      const latest = new Date(now.getTime() + MAX_CLOCK_SKEW_MS);
+      const values = { ...code, serial: of.serial, now, before, latest, limits };
+      return [start(values), refund(values), issue(values)];
     },
 
     withdraw({ serial, sentAt, transactionId: previous }, transactionId) {
@@ -308,5 +299,32 @@ export function createChallengeStore({ read, write }: Pick<PluginStore, "read" |
     prune(now) {
       return write.delete(challenge).where(lt(challenge.expiresAt, now));
     },
+  };
+}
+
+/** Prepares the statements that give a token a code. @param isMeant whether the token is still what the code is for. */
+function prepareStart({ store: { write, prepare }, limits }: ChallengeDeps, isMeant: SQL) {
+  const { placeholder } = sql;
+  const isOf = eq(token.serial, placeholder("serial"));
+  const timeOf = (name: string) => sql.param(placeholder(name), token.sentAt);
+  // A code from before the clock was set back must not delay others.
+  const isDue = or(lte(token.sentAt, timeOf("before")), gt(token.sentAt, timeOf("latest")));
+  const isUnlocked = lt(token.failCount, MAX_FAILURES);
+  return {
+    start: prepare(
+      write
+        .update(token)
+        .set({ sentAt: sql`${timeOf("now")}`, transactionId: sql`${placeholder("transactionId")}` })
+        .where(and(isOf, isMeant, isDue, isUnlocked, limits.isWithin)),
+    ),
+    issue: prepare(
+      write.run(sql`
+        INSERT INTO email_token_challenge (serial, transaction_id, code_hash, tries_left, expires_at)
+        SELECT ${token.serial}, ${token.transactionId}, ${placeholder("codeHash")}, ${placeholder("attemptsLeft")},
+          ${sql.param(placeholder("expiresAt"), challenge.expiresAt)}
+        FROM ${token} WHERE ${isOf} AND ${token.transactionId} = ${placeholder("transactionId")} AND ${isMeant}
+        ON CONFLICT (serial) DO UPDATE SET transaction_id = excluded.transaction_id,
+          code_hash = excluded.code_hash, tries_left = excluded.tries_left, expires_at = excluded.expires_at`),
+    ),
   };
 }

@@ -1,4 +1,3 @@
-import { sql } from "drizzle-orm";
 import type { Context } from "hono";
 import { type Env, language, type RateLimit, type RateLimitResult, type Statement } from "sealpost/plugin";
 import { CHANNELS, type CodeDelivery, promptFor, type SendCode, type SendFailure } from "./channels.ts";
@@ -131,7 +130,7 @@ async function startTransaction(
 ): Promise<ChallengeResult> {
   const { challenges, limits, random, secrets, store } = deps;
   const { target, transactionId, now } = request;
-  const { serial, otpLength } = target.token;
+  const { otpLength } = target.token;
   const code = random.text(otpLength, DIGITS);
   const codeHash = await secrets.mac(codeText(transactionId, code));
   const expiresAt = validUntil(request, now);
@@ -139,9 +138,7 @@ async function startTransaction(
   const row = { transactionId, codeHash, attemptsLeft: MAX_ATTEMPTS_PER_CODE, expiresAt };
   const results: readonly unknown[] = await store.commit([
     ...plan.consume,
-    challenges.start(target.token, transactionId, now, plan.isWithin),
-    ...plan.refund(sql`NOT ${challenges.isCurrent(serial, transactionId)}`),
-    challenges.issue(target.token, row),
+    ...challenges.start(target.token, row, { now, limits: plan.limits }),
   ]);
   const { rowsAffected } = results[plan.consume.length] as { readonly rowsAffected: number };
   const counted = plan.result(results.slice(0, plan.consume.length));

@@ -45,6 +45,7 @@ export const events = definePlugin({
       on: { "*": createDispatch({ ...ctx, bindings, webhooks, bounds }) },
       drain: webhooks.drain,
       nextDueAt: deliveries.nextDueAt,
+      abandonLeases: () => [deliveries.abandonLeases()],
       async prune() {
         await ctx.store.commit([deliveries.prune(DELIVERY_DAYS)]);
       },

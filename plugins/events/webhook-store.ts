@@ -1,4 +1,4 @@
-import { and, desc, eq, lt, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, lt, ne, type SQL, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { PluginStore, RowsStatement, WriteStatement } from "sealpost/plugin";
 
@@ -72,6 +72,8 @@ export interface DeliveryStore {
     delivery: Pick<WebhookDelivery, "id" | "lease" | "attempts">,
     update: DeliveryUpdate,
   ): WriteStatement;
+  /** Makes the attempts under way due again: the process that made them has ended. */
+  abandonLeases(): WriteStatement;
   /** Ends the deliveries of a binding that wait. */
   cancel(bindingId: number): WriteStatement;
   /** Returns a page, newest first, and the number of all. */
@@ -84,6 +86,7 @@ export interface DeliveryStore {
 }
 
 const IS_FINAL = sql`${webhookDelivery.dueAt} IS NULL`;
+const NOT_LEASED = { lease: "", leaseEndsAt: new Date(0) };
 const ERASED = { body: "", dueAt: null, lease: "" };
 
 /** Creates the statements on deliveries. */
@@ -140,13 +143,14 @@ export function createDeliveryStore(
         .set({
           ...update,
           ...ended,
+          ...NOT_LEASED,
           attempts: attempts + 1,
-          lease: "",
-          leaseEndsAt: new Date(0),
           updatedAt: now(),
         })
         .where(and(eq(webhookDelivery.id, id), eq(webhookDelivery.lease, lease)));
     },
+
+    abandonLeases: () => write.update(webhookDelivery).set(NOT_LEASED).where(ne(webhookDelivery.lease, "")),
 
     cancel(bindingId) {
       return write

@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { orAborted } from "../async/abort.ts";
+import type { WriteStatement } from "../contracts/database.ts";
 import type { DrainBounds, PluginInstance } from "../contracts/plugin/definition.ts";
 import type { Epoch } from "../storage/epoch.ts";
 import type { RunInBackground } from "./background.ts";
@@ -14,20 +15,23 @@ const PAUSE_MS = 50;
 const log = getLogger(["sealpost", "plugin"]);
 
 type DrainWork = (bounds: DrainBounds) => Promise<void>;
-type NextDueAt = PluginInstance["nextDueAt"];
+/** The part of a plugin that has work. */
+type WorkInstance = Pick<PluginInstance, "drain" | "nextDueAt" | "abandonLeases">;
 
 /** The work of plugins that no request waits for. */
 export interface PluginWork {
   /** Adds the work of a plugin, if it has any. */
-  add(plugin: string, instance: Pick<PluginInstance, "drain" | "nextDueAt">): void;
+  add(plugin: string, instance: WorkInstance): void;
   /** Names of the plugins that have work. */
   readonly plugins: readonly string[];
   /**
-   * Returns when the next work is due that a drain before now has not done, in milliseconds since the Unix epoch. Infinite
-   * if none waits.
+   * Returns when the next work is due that a drain before now has not done, in milliseconds since the Unix epoch. Soon
+   * during a drain, because the object that asks may end at any time. Infinite if none waits.
    * @param now the same.
    */
   nextAt(now: number): Promise<number>;
+  /** Returns the statements that end the leases of a process that has ended. Only for the only worker of a database. */
+  abandonLeases(): readonly WriteStatement[];
   /** Starts a drain soon, if {@link PluginWork.run} runs in this process or an invocation of a Worker can drain. */
   wake(): void;
   /** Drains at every wake, and every few seconds, until the signal is aborted and the drains have ended. */
@@ -45,7 +49,8 @@ export interface PluginWorkDeps {
 }
 
 export function createPluginWork({ epoch, background, drainLater }: PluginWorkDeps): PluginWork {
-  const workers: { readonly plugin: string; readonly work: DrainWork; readonly nextDueAt: NextDueAt }[] = [];
+  const workers: (Omit<WorkInstance, "drain"> & { readonly plugin: string; readonly work: DrainWork })[] = [];
+  let drainsInFlight = 0;
   let woken: PromiseWithResolvers<void> | null = null;
 
   const drain: DrainWork = async (bounds) => {
@@ -55,12 +60,14 @@ export function createPluginWork({ epoch, background, drainLater }: PluginWorkDe
         .run(() => work(bounds))
         .catch((error) => log.error("Plugin {plugin} could not do its work: {error}", { plugin, error })),
     );
+    drainsInFlight++;
     await Promise.all(drains);
+    drainsInFlight--;
   };
 
   return {
-    add(plugin, { drain: work, nextDueAt }) {
-      if (work) workers.push({ plugin, work, nextDueAt });
+    add(plugin, { drain: work, ...rest }) {
+      if (work) workers.push({ plugin, work, ...rest });
     },
 
     get plugins() {
@@ -68,6 +75,7 @@ export function createPluginWork({ epoch, background, drainLater }: PluginWorkDe
     },
 
     async nextAt(now) {
+      if (drainsInFlight > 0) return now + SWEEP_MS;
       const times = workers.map(async ({ nextDueAt }) => {
         if (nextDueAt === undefined) return now + UNKNOWN_DUE_MS;
         const dueAt = await epoch.run(nextDueAt);
@@ -75,6 +83,8 @@ export function createPluginWork({ epoch, background, drainLater }: PluginWorkDe
       });
       return Math.min(...(await Promise.all(times)));
     },
+
+    abandonLeases: () => workers.flatMap(({ abandonLeases }) => abandonLeases?.() ?? []),
 
     wake() {
       woken?.resolve();

@@ -26,6 +26,18 @@ test.each([
   expect((await work.nextAt(NOW)) - NOW).toBe(seconds * 1_000);
 });
 
+test("the next work is due soon while a drain is under way, because the object may end", async () => {
+  const work = pluginWork();
+  const end = Promise.withResolvers<void>();
+  work.add("one", { drain: () => end.promise, nextDueAt: due(30) });
+  const bounds = { signal: AbortSignal.timeout(1_000), timeLeftMs: () => 1_000, isSequential: false };
+  const drained = work.drain(bounds);
+  expect((await work.nextAt(NOW)) - NOW).toBe(5_000);
+  end.resolve();
+  await drained;
+  expect((await work.nextAt(NOW)) - NOW).toBe(30_000);
+});
+
 test("the next work of several plugins is that of the first", async () => {
   const work = pluginWork();
   work.add("later", { drain, nextDueAt: due(90) });

@@ -1,6 +1,6 @@
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { GenericSchema, InferInput, InferOutput } from "valibot";
-import type { KeptTable, Migration } from "../database.ts";
+import type { KeptTable, Migration, WriteStatement } from "../database.ts";
 import type { Route } from "../route.ts";
 import type { Capabilities, CapabilityName, PluginContext } from "./context.ts";
 import type { EventHandler } from "./events.ts";
@@ -44,6 +44,11 @@ export interface PluginInstance {
    * each commit to a table of this plugin. Absent: it runs `drain` each minute.
    */
   readonly nextDueAt?: () => Promise<Date | null>;
+  /**
+   * Returns the statements that end every lease of `drain`. A Durable Object commits them when it starts: it is the only
+   * worker of its database, so an object that has ended left them. Absent: they expire.
+   */
+  readonly abandonLeases?: () => readonly WriteStatement[];
   /** Runs once a day: deletes old rows. */
   readonly prune?: () => Promise<void>;
   /** Runs at shutdown, in reverse order of the setup. */

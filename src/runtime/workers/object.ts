@@ -39,7 +39,7 @@ export class Sealpost extends DurableObject implements Served {
   /** Whether work may be due at another time than the alarm's. */
   #hasNewWork = true;
   #changesWork = changesOf([]);
-  #pluginWork: Pick<PluginWork, "nextAt"> | null = null;
+  #pluginWork: Pick<PluginWork, "nextAt" | "abandonLeases"> | null = null;
   /** A restore replaces it. */
   #started: WorkerInstance | null = null;
   #isPruning = false;
@@ -72,7 +72,10 @@ export class Sealpost extends DurableObject implements Served {
         if (this.#started === instance) return null;
         await instance.ready();
         // The object is the only worker, so nothing that is leased at its start is being sent.
-        if (this.#started === null) await this.#database.commit(this.#clock.abandonLeases(new Date()));
+        if (this.#started === null) {
+          const leases = this.#pluginWork?.abandonLeases() ?? [];
+          await this.#database.commit([...this.#clock.abandonLeases(new Date()), ...leases]);
+        }
         this.#started = instance;
         return null;
       } catch (error) {

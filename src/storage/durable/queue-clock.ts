@@ -1,14 +1,17 @@
-import { sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import type { Database, WriteStatement } from "../../contracts/database.ts";
 import { HOLD_MS } from "../../domain/queued-mail.ts";
+import { RESERVED } from "../idempotency.ts";
 import { createOutboxRepository } from "../outbox.ts";
 import type { QueueSummary } from "../outbox-statements.ts";
+import { attemptSlot, idempotency } from "../schema.ts";
 
 /** Queued mail as the alarm of an object needs it. The object is the only worker of its database. */
 interface QueueClock {
   /**
    * Makes due what the object was sending when it ended, in a commit before it sends anything. The messages and probes stay
-   * leased, so that the next claim treats them as those of a worker that has died.
+   * leased, so that the next claim treats them as those of a worker that has died. Frees what its requests had reserved:
+   * none of them has a response.
    */
   abandonLeases(now: Date): readonly WriteStatement[];
   /**
@@ -53,6 +56,8 @@ export function createQueueClock(database: Database): QueueClock {
             WHERE state = 'sending' AND due_at > ${at} AND due_at < ${HOLD_MS}`,
         ),
         write.run(sql`UPDATE server_health SET open_until = ${at}, probe = NULL WHERE probe IS NOT NULL`),
+        write.delete(attemptSlot),
+        write.delete(idempotency).where(eq(idempotency.answer, RESERVED)),
       ];
     },
 

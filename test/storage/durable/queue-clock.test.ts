@@ -152,4 +152,23 @@ describe("abandonLeases()", () => {
     ]);
     expect(await instance.rows("SELECT * FROM mail")).toEqual(before);
   });
+
+  test("frees the slots and keys of requests that had no response, and no key whose action had started", async () => {
+    await using instance = await queueInstance();
+    const { database, clock } = instance;
+    const now = clock.now.getTime();
+    const insert = (text: string) => database.write.run(sql.raw(text));
+    await database.commit([
+      insert(`INSERT INTO attempt_slot VALUES ('login', 'admin', ${now + 12_000})`),
+      ...["", "acting", '{"id":"1"}'].map((answer, key) =>
+        insert(`INSERT INTO idempotency VALUES ('scope', '${key}', 'content', '${answer}', ${now})`),
+      ),
+    ]);
+    await start(instance);
+    expect(await instance.rows("SELECT * FROM attempt_slot")).toEqual([]);
+    expect(await instance.rows("SELECT answer FROM idempotency ORDER BY key")).toEqual([
+      { answer: "acting" },
+      { answer: '{"id":"1"}' },
+    ]);
+  });
 });

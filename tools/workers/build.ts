@@ -4,6 +4,7 @@ import { dirname, join, sep } from "node:path";
 import type { BunPlugin } from "bun";
 import { type Config, parseConfig } from "../../src/config.ts";
 import { CONFIG_FILE } from "../../src/runtime/local/load-plugins.ts";
+import { minify } from "./minify.ts";
 import { shedAsn1 } from "./shed-asn1.ts";
 import { shedMethods } from "./shed-methods.ts";
 import { shedTables } from "./shed-tables.ts";
@@ -196,7 +197,7 @@ export async function bundleWorker(
   });
   const ordered = outputs.toSorted((left, right) => Number(isMain(right)) - Number(isMain(left)));
   const modules = await Promise.all(
-    ordered.map(async (output) => ({ name: nameOf(output.path), text: await output.text() })),
+    ordered.map(async (output) => ({ name: nameOf(output.path), text: await minify(await output.text()) })),
   );
   const externals = modules.flatMap(({ text }) => externalsOf(text));
   const parts = Object.entries(metafile?.outputs ?? {}).flatMap(([path, { inputs }]) =>

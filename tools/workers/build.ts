@@ -5,8 +5,9 @@ import type { BunPlugin } from "bun";
 import { type Config, parseConfig } from "../../src/config.ts";
 import { CONFIG_FILE } from "../../src/runtime/local/load-plugins.ts";
 import { minify } from "./minify.ts";
+import { CALLED_BY_NO_PLUGIN, NEVER_CALLED } from "./never-called.ts";
 import { shedAsn1 } from "./shed-asn1.ts";
-import { shedMethods } from "./shed-methods.ts";
+import { shedParts } from "./shed-parts.ts";
 import { shedTables } from "./shed-tables.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
@@ -62,6 +63,8 @@ const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
     `class Unused { constructor() { throw new TypeError("No timestamps are read here"); } }
      export { Unused as ByteStream, Unused as SeqStream };`,
   ],
+  // Functions that can be called synchronously as well, which none of them is.
+  [/^quansync$/, "export const quansync = ({ async }) => async;"],
   // Drizzle's relational queries; Sealpost uses selects.
   [/^\.\/query-builders\/query\.js$/, "export class RelationalQueryBuilder {}"],
   [
@@ -187,12 +190,12 @@ export async function bundleWorker(
     plugins: [
       leaveOut,
       shedAsn1,
-      shedMethods,
+      shedParts(NEVER_CALLED),
       shedTables,
       shedLogTape,
       guardSockets,
       ...(transport === "worker-mailer" ? [withMailer] : []),
-      ...(existsSync(plugins) ? [withPlugins(plugins)] : []),
+      existsSync(plugins) ? withPlugins(plugins) : shedParts(CALLED_BY_NO_PLUGIN),
     ],
   });
   const ordered = outputs.toSorted((left, right) => Number(isMain(right)) - Number(isMain(left)));

@@ -1,4 +1,6 @@
 import type { BunPlugin } from "bun";
+import { ASN1JS, PKIJS } from "./never-called.ts";
+import { withoutParts } from "./without-parts.ts";
 
 /** pkijs creates a cryptographic engine on load, which references all of its code. Reading certificates needs no engine. */
 const ENGINE = /^initCryptoEngine\(\);$/m;
@@ -10,8 +12,7 @@ const EXTENSION_TYPE =
 /** Methods that only describe a value. */
 const DESCRIPTION = /^(\t+)(?:toJSON|onAsciiEncoding)\([^\n]*\) \{\n[\s\S]*?^\1\}\n/gm;
 
-/** Shorter ways to the same result, for many or large values. */
-const SHORTCUTS = ["tryFastFromBER", "shouldUseBuiltinEncoder", "tryEncodeBuiltin"];
+/** Tells asn1js about its shorter ways to the same result. */
 const REGISTRATION = /^register(?:BuiltinEncoder|FastParser)\(\{[\s\S]*?^\}\);$/gm;
 /** Original methods, by which the shortcuts find out whether they apply. */
 const ORIGINAL = /^const ORIGINAL_(?!LOCAL_INTEGER_TO_STRING)\w+ = .*;$/gm;
@@ -22,13 +23,13 @@ export const shedAsn1: BunPlugin = {
   setup(build) {
     build.onLoad({ filter: /\/node_modules\/pkijs\/build\/index\.js$/ }, async ({ path }) => {
       const text = await Bun.file(path).text();
-      const lean = [ENGINE, EXTENSION_TYPE, DESCRIPTION].reduce(without, text);
+      const lean = withoutParts([ENGINE, EXTENSION_TYPE, DESCRIPTION].reduce(without, text), PKIJS);
       return { contents: lean.replace(CLASS, "var $1 = /* @__PURE__ */ (() => $2)();"), loader: "js" };
     });
     build.onLoad({ filter: /\/node_modules\/asn1js\/build\/index\.js$/ }, async ({ path }) => {
       const text = await Bun.file(path).text();
       const lean = [REGISTRATION, ORIGINAL, DESCRIPTION].reduce(without, text);
-      return { contents: SHORTCUTS.reduce(withoutShortcut, lean), loader: "js" };
+      return { contents: withoutParts(lean, ASN1JS), loader: "js" };
     });
   },
 };
@@ -38,10 +39,4 @@ function without(text: string, part: RegExp): string {
   const lean = text.replace(part, "");
   if (lean === text) throw new Error(`Nothing to leave out: ${part}`);
   return lean;
-}
-
-function withoutShortcut(text: string, name: string): string {
-  const found = new RegExp(`^function ${name}\\([^\\n]*\\) \\{\\n[\\s\\S]*?^\\}\\n`, "m").exec(text);
-  if (found === null) throw new Error(`asn1js has no function ${name}`);
-  return text.replace(found[0], () => `function ${name}() {}\n`);
 }

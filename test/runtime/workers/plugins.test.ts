@@ -11,6 +11,7 @@ setDefaultTimeout(TEST_MS);
 test("a Worker has the plugins that it is built with, and their background work continues after the response", async () => {
   const config = join(import.meta.dir, "fixtures", "plugin-config.ts");
   const bundle = await bundleWorker(undefined, "smtp", config);
+  expect(bundle.modules[0]?.text).toContain("fullJoin");
   await using database = await startDatabase();
   await using server = await startSmtpServer();
   await using worker = await serveWorker({

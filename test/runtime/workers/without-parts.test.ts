@@ -1,0 +1,34 @@
+import { describe, expect, test } from "bun:test";
+import { withoutParts } from "../../../tools/workers/without-parts.ts";
+
+describe("a script without a part", () => {
+  test.each([
+    ["A.b", "class A { a() {} b() {} static b = 1; }", "class A { a() {}   }"],
+    ["A.#b", "const A = class { a() {} #b() { return 1; } }", "const A = class { a() {}  }"],
+    ["A.b()", "class A { b() { return 1; } }", "class A { b() {} }"],
+    ["a()", "function a() { return 1; } const b = 1;", "function a() {} const b = 1;"],
+    ["a()", "const a = () => 1;", "const a = () => {};"],
+    ["A.prototype.b", "A.prototype.b = function () {}; A.prototype.c = 1;", " A.prototype.c = 1;"],
+    ["if (a.b)", "if (a.b) c(); d();", "{} d();"],
+    ["if (a)", "if (a) b(); else if (c) d();", "if (c) d();"],
+    ["if (c)", "if (a) b(); else if (c) d();", "if (a) b(); else {}"],
+    ['case "a"', 'switch (a) { case "a": b(); break; default: c(); }', "switch (a) {  default: c(); }"],
+    [
+      "default",
+      'switch (a) { case "a": b(); break; default: c(); }',
+      'switch (a) { case "a": b(); break;  }',
+    ],
+  ])("%s has the others", (name, text, rest) => {
+    expect(withoutParts(text, [name])).toBe(rest);
+  });
+
+  test("loses a part inside another with it", () => {
+    expect(withoutParts("class A { b() { if (c) d(); } }", ["A.b", "if (c)"])).toBe("class A {  }");
+  });
+
+  test("cannot be made if it has no such part", () => {
+    expect(() => withoutParts("class A { b() {} }", ["A.b", "A.c", "d()"])).toThrow(
+      "No part to leave out: A.c, d()",
+    );
+  });
+});

@@ -1,0 +1,210 @@
+/** Parts of packages' files, named as `withoutParts` takes them, by the end of a file's path. */
+export type UnusedCode = Readonly<Record<string, readonly string[]>>;
+
+/** Returns the names of a class's members. @param names separated by blanks. */
+const members = (className: string, names: string) => names.split(" ").map((name) => `${className}.${name}`);
+
+/**
+ * Sealpost gives nodemailer's composer bodies that are encoded already and reads the tree that it has composed: no
+ * streams, files, URLs, addresses, envelopes, calendars.
+ */
+const NODEMAILER: UnusedCode = {
+  "nodemailer/dist/esm/mime-node/index.js": [
+    ...members(
+      "MimeNode",
+      "replace remove build createReadStream transform processFunc stream addHeader setRaw",
+    ),
+    ...members("MimeNode", "_accessDisabled _destroyContentStreams _takeStreamContent _getStream"),
+    ...members("MimeNode", "setEnvelope getEnvelope getAddresses _parseAddresses _parseEnvelopeAddresses"),
+    ...members(
+      "MimeNode",
+      "_normalizeParsedAddresses _convertAddresses _normalizeAddress _normalizeLocalPart",
+    ),
+    ...members("MimeNode", "_encodeAddressName _generateMessageId"),
+    "if (!value && key && typeof key === 'object')",
+    "if (typeof this.content.pipe === 'function')",
+    "if (value && typeof value === 'object' && !formattedHeaders.includes(key))",
+    "if (options.prepared)",
+    "if (typeof this.normalizeHeaderKey === 'function')",
+  ],
+  "nodemailer/dist/esm/mail-composer/index.js": [
+    ...members("MailComposer", "_getIcalEvent _processDataUrl"),
+    "if (this.mail.raw)",
+    "if (this.mail.headers)",
+    "if (this.mail.otp)",
+    "if (this.mail.envelope)",
+    "if (this.mail.icalEvent)",
+    "if (this.mail.watchHtml)",
+    "if (this.mail.amp)",
+    "if (/^data:/i.test((attachment.path || attachment.href)))",
+    String.raw`if (/^https?:\/\//i.test(attachment.path))`,
+    "if (attachment.raw)",
+    "if (attachment.path)",
+    "if (attachment.href)",
+    "if (attachment.encoding)",
+    "if (attachment.headers)",
+    "if (/^data:/i.test((alternative.path || alternative.href)))",
+    String.raw`if (/^https?:\/\//i.test(alternative.path))`,
+    "if (alternative.filename)",
+    "if (alternative.raw)",
+    "if (alternative.path)",
+    "if (alternative.href)",
+    "if (alternative.encoding)",
+    "if (alternative.headers)",
+    "if (element.headers)",
+    "if (element.raw)",
+  ],
+};
+
+/** Sealpost parses, compares and writes addresses, and parses blocks. */
+const IPADDR: UnusedCode = {
+  "ipaddr.js/lib/ipaddr.js": [
+    "padPart()",
+    ...members("ipaddr", "fromByteArray isValidCIDR"),
+    ...members("ipaddr.IPv4", "broadcastAddressFromCIDR networkAddressFromCIDR subnetMaskFromPrefixLength"),
+    ...members("ipaddr.IPv4", "isIPv4 isValidCIDR isValidCIDRFourPartDecimal"),
+    ...members("IPv4.prototype", "prefixLengthFromSubnetMask toIPv4MappedAddress toNormalizedString"),
+    ...members("ipaddr.IPv6", "broadcastAddressFromCIDR networkAddressFromCIDR subnetMaskFromPrefixLength"),
+    ...members("ipaddr.IPv6", "isIPv6 isValidCIDR"),
+    ...members("IPv6.prototype", "prefixLengthFromSubnetMask toFixedLengthString"),
+  ],
+};
+
+/** Only schemas of valibot are described. */
+const OPENAPI: UnusedCode = {
+  "hono-openapi/dist/index.js": [
+    "injectZodV4DateOverride()",
+    "injectArktypeFallback()",
+    "zodV4DateOverride()",
+  ],
+  "@standard-community/standard-json/dist/index-CLddUTqr.js": [
+    'case "arktype"',
+    'case "effect"',
+    'case "sury"',
+    'case "typebox"',
+    'case "zod"',
+  ],
+  "@standard-community/standard-openapi/dist/index-DZEfthgZ.js": ['case "zod"', "default"],
+};
+
+/** Exchanges of codes, assertions and refresh tokens. Sealpost takes the ID token from the response itself. */
+const OAUTH: UnusedCode = {
+  "oauth4webapi/build/index.js": ["if (json.id_token !== undefined)", "assertDPoP()"],
+};
+
+/** The second version of the protocol over HTTP, which has JSON and no cursors; no transactions, no sequences. */
+const LIBSQL: UnusedCode = {
+  "@libsql/client/lib-esm/http.js": members(
+    "HttpClient",
+    "migrate transaction executeMultiple sync reconnect",
+  ),
+  "@libsql/hrana-client/lib-esm/http/client.js": ["findEndpoint()"],
+  "@libsql/hrana-client/lib-esm/http/stream.js": [
+    ...members("HttpStream", "_describe _sequence getAutocommit _openCursor _cursorClosed"),
+    ...members("HttpStream", "#flushCursor #createCursorRequest"),
+    "if (this.#cursor !== undefined)",
+    'if (firstEntry.type === "cursor")',
+    'if (encoding === "protobuf")',
+  ],
+  "@libsql/hrana-client/lib-esm/stream.js": members("Stream", "describe sequence"),
+  "@libsql/hrana-client/lib-esm/batch.js": ["executeCursor()"],
+};
+
+/** Sealpost reads certificates and keys, writes its few structures itself, and compares names by their bytes. */
+export const PKIJS: readonly string[] = [
+  ...members("Certificate", "encodeTBS sign verify toSchema tbs getKeyHash getPublicKey"),
+  ...members("PublicKeyInfo", "parsedKey fromJSON importKey toSchema"),
+  ...members("AttributeTypeAndValue", "isEqual toSchema"),
+  ...members("RelativeDistinguishedNames", "isEqual toSchema"),
+  ...members("AlgorithmIdentifier", "isEqual toSchema"),
+  "PkiObject.toString",
+  "AltName.toSchema",
+  "AuthorityKeyIdentifier.toSchema",
+  "BasicConstraints.toSchema",
+  "Extension.toSchema",
+  "Extensions.toSchema",
+  "ExtKeyUsage.toSchema",
+  "GeneralName.toSchema",
+  "Time.toSchema",
+];
+
+/** As {@link PKIJS}, and without the shorter ways to the same result, for many or large values. */
+export const ASN1JS: readonly string[] = [
+  "tryFastFromBER()",
+  "shouldUseBuiltinEncoder()",
+  "tryEncodeBuiltin()",
+  ...members("GeneralizedTime", "toString fromDate"),
+  ...members("UTCTime", "toString fromDate toBuffer checkYear"),
+  ...members("Integer", "convertFromDER convertToDER fromBigInt"),
+  ...members("LocalIntegerValueBlock", "fromDER toDER toBER"),
+  ...members("BaseBlock", "isEqual toString"),
+  ...members("RawData", "fromBER toBER"),
+  "LocalUtf8StringValueBlock.fromString",
+  "LocalBmpStringValueBlock.fromString",
+  "LocalUniversalStringValueBlock.fromString",
+  "LocalSimpleStringBlock.fromString",
+  "LocalBitStringValueBlock.toBER",
+  "LocalBooleanValueBlock.toBER",
+  "LocalConstructedValueBlock.toBER",
+  "LocalOctetStringValueBlock.toBER",
+  "Null.toBER",
+];
+
+/** Left out of every Worker. */
+export const NEVER_CALLED: UnusedCode = { ...NODEMAILER, ...IPADDR, ...OPENAPI, ...OAUTH, ...LIBSQL };
+
+/**
+ * Left out as well unless plugins of the deployment are built in, which may use them. Sealpost's own statements have
+ * left joins only and no unions, those that write run in batches, and its tables name the types of their columns. Its
+ * routes parse bodies themselves.
+ */
+export const CALLED_BY_NO_PLUGIN: UnusedCode = {
+  "drizzle-orm/sqlite-core/dialect.js": [
+    ...members(
+      "SQLiteDialect",
+      "escapeString buildRelationalQuery buildSetOperations() buildSetOperationQuery",
+    ),
+    "SQLiteSyncDialect.migrate",
+    "SQLiteAsyncDialect.migrate",
+    'if (field.columnType === "SQLiteNumericBigInt")',
+  ],
+  "drizzle-orm/sqlite-core/query-builders/select.js": [
+    ...members("SQLiteSelectQueryBuilderBase", "rightJoin innerJoin fullJoin crossJoin having as $dynamic"),
+    ...members(
+      "SQLiteSelectQueryBuilderBase",
+      "union unionAll intersect except createSetOperator addSetOperators",
+    ),
+    ...members("SQLiteSelectBase", "run values $withCache"),
+    "createSetOperator()",
+    "getSQLiteSetOperators()",
+  ],
+  "drizzle-orm/sqlite-core/query-builders/update.js": [
+    ...members("SQLiteUpdateBase", "leftJoin rightJoin innerJoin fullJoin createJoin from orderBy limit"),
+    ...members("SQLiteUpdateBase", "toSQL $dynamic run all get values"),
+  ],
+  "drizzle-orm/sqlite-core/query-builders/insert.js": members(
+    "SQLiteInsertBase",
+    "toSQL $dynamic run all get values",
+  ),
+  "drizzle-orm/sqlite-core/query-builders/delete.js": members(
+    "SQLiteDeleteBase",
+    "orderBy limit toSQL $dynamic run all get values",
+  ),
+  "drizzle-orm/sqlite-core/query-builders/query-builder.js": members(
+    "QueryBuilder",
+    "$with with selectDistinct select",
+  ),
+  "drizzle-orm/sqlite-core/db.js": members("BaseSQLiteDatabase", "$count transaction values"),
+  "drizzle-orm/sqlite-core/session.js": [
+    ...members("SQLiteSession", "run values count"),
+    "SQLiteTransaction.rollback",
+  ],
+  "drizzle-orm/libsql/session.js": [
+    ...members("LibSQLSession", "migrate transaction"),
+    "LibSQLTransaction.transaction",
+  ],
+  "drizzle-orm/sqlite-core/columns/all.js": ["getSQLiteColumnBuilders()"],
+  "drizzle-orm/casing.js": ["toSnakeCase()", "toCamelCase()"],
+  "hono/dist/hono-base.js": members("Hono", "mount request fire"),
+  "hono/dist/request.js": members("HonoRequest", "parseBody addValidatedData queries"),
+};

@@ -4,6 +4,7 @@ import { dirname, join, sep } from "node:path";
 import type { BunPlugin } from "bun";
 import { type Config, parseConfig } from "../../src/config.ts";
 import { CONFIG_FILE } from "../../src/runtime/local/load-plugins.ts";
+import { joinModules } from "./join-modules.ts";
 import { minify } from "./minify.ts";
 import { CALLED_BY_NO_PLUGIN, NEVER_CALLED } from "./never-called.ts";
 import { shedAsn1 } from "./shed-asn1.ts";
@@ -72,6 +73,12 @@ const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
     `const relational = () => { throw new TypeError("Nothing is relational here"); };
      export class Relation {} export class Relations {} export class One {} export class Many {}
      export { ${DRIZZLE_RELATIONS.map((name) => `relational as ${name}`).join(", ")} };`,
+  ],
+  // The first of hono's routers rejects Sealpost's paths; the second takes any.
+  [/^\.\/router\/reg-exp-router\/router\.js$/, "export class RegExpRouter {}"],
+  [
+    /^\.\/router\/smart-router\/router\.js$/,
+    "export class SmartRouter { constructor({ routers: [, router] }) { return router; } }",
   ],
   // nodemailer's table of two thousand file types; Sealpost names the type of every part.
   [
@@ -189,6 +196,7 @@ export async function bundleWorker(
     external: ["cloudflare:*"],
     plugins: [
       leaveOut,
+      joinModules,
       shedAsn1,
       shedParts(NEVER_CALLED),
       shedTables,

@@ -4,6 +4,10 @@ export type UnusedCode = Readonly<Record<string, readonly string[]>>;
 /** Returns the names of a class's members. @param names separated by blanks. */
 const members = (className: string, names: string) => names.split(" ").map((name) => `${className}.${name}`);
 
+/** Returns the names of cases of a switch. @param values separated by blanks. */
+const cases = (subject: string, values: string) =>
+  values.split(" ").map((value) => `case "${value}" of ${subject}`);
+
 /**
  * Sealpost gives nodemailer's composer bodies that are encoded already and reads the tree that it has composed: no
  * streams, files, URLs, addresses, envelopes, calendars.
@@ -77,14 +81,14 @@ const OPENAPI: UnusedCode = {
     "injectArktypeFallback()",
     "zodV4DateOverride()",
   ],
-  "@standard-community/standard-json/dist/index-CLddUTqr.js": [
-    'case "arktype"',
-    'case "effect"',
-    'case "sury"',
-    'case "typebox"',
-    'case "zod"',
+  "@standard-community/standard-json/dist/index-CLddUTqr.js": cases(
+    "vendor",
+    "arktype effect sury typebox zod",
+  ),
+  "@standard-community/standard-openapi/dist/index-DZEfthgZ.js": [
+    ...cases("vendor", "zod"),
+    "default of vendor",
   ],
-  "@standard-community/standard-openapi/dist/index-DZEfthgZ.js": ['case "zod"', "default"],
 };
 
 /** Exchanges of codes, assertions and refresh tokens. Sealpost takes the ID token from the response itself. */
@@ -135,6 +139,11 @@ export const ASN1JS: readonly string[] = [
   "tryEncodeBuiltin()",
   ...members("GeneralizedTime", "toString fromDate"),
   ...members("UTCTime", "toString fromDate toBuffer checkYear"),
+  "if (valueDate)",
+  // Relative object identifiers, which no certificate has.
+  "case 13 of returnObject.idBlock.tagNumber",
+  ...members("LocalRelativeObjectIdentifierValueBlock", "fromBER toBER fromString toString"),
+  ...members("LocalRelativeSidValueBlock", "fromBER toBER toString"),
   ...members("Integer", "convertFromDER convertToDER fromBigInt"),
   ...members("LocalIntegerValueBlock", "fromDER toDER toBER"),
   ...members("BaseBlock", "isEqual toString"),
@@ -156,7 +165,7 @@ export const NEVER_CALLED: UnusedCode = { ...NODEMAILER, ...IPADDR, ...OPENAPI, 
 /**
  * Left out as well unless plugins of the deployment are built in, which may use them. Sealpost's own statements have
  * left joins only and no unions, those that write run in batches, and its tables name the types of their columns. Its
- * routes parse bodies themselves.
+ * routes parse bodies themselves, and its tokens have HS256.
  */
 export const CALLED_BY_NO_PLUGIN: UnusedCode = {
   "drizzle-orm/sqlite-core/dialect.js": [
@@ -206,5 +215,19 @@ export const CALLED_BY_NO_PLUGIN: UnusedCode = {
   "drizzle-orm/sqlite-core/columns/all.js": ["getSQLiteColumnBuilders()"],
   "drizzle-orm/casing.js": ["toSnakeCase()", "toCamelCase()"],
   "hono/dist/hono-base.js": members("Hono", "mount request fire"),
+  "hono/dist/utils/jwt/jws.js": [
+    "pemToBinary()",
+    "exportPublicJwkFrom()",
+    ...cases("name", "HS384 HS512 RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA"),
+    'if (typeof key === "object")',
+    'if (key.includes("PRIVATE"))',
+    'if (key.includes("PUBLIC"))',
+    'if (typeof key === "string" && key.includes("PRIVATE"))',
+  ],
+  "hono/dist/utils/jwt/jwt.js": [
+    "if (iss)",
+    "if (aud)",
+    'if (typeof privateKey === "object" && "alg" in privateKey)',
+  ],
   "hono/dist/request.js": members("HonoRequest", "parseBody addValidatedData queries"),
 };

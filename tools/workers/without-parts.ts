@@ -19,7 +19,7 @@ interface Cut extends Span {
  * | `Class.method`, `Class.#method`, `A.prototype.method` | the method, or the assignment |
  * | `Class.method()`, `function()` | the body of the method or the function |
  * | `if (condition)` | the statement, of which the part after `else` remains |
- * | `case "value"`, `default` | the case of a switch |
+ * | `case "value" of subject`, `default of subject` | the case of `switch (subject)` |
  *
  * @throws {Error} if the script has no such part, as after an update of a package.
  */
@@ -67,8 +67,12 @@ function cutsOf(text: string, names: ReadonlySet<string>): ReadonlyMap<string, r
       const name = `if (${text.slice(test.start, test.end)})`;
       cut(name, { start, end: alternate?.start ?? end }, alternate ? "" : "{}");
     },
-    SwitchCase(node) {
-      cut(node.test ? `case ${text.slice(node.test.start, node.test.end)}` : "default", node);
+    SwitchStatement({ discriminant, cases }) {
+      const subject = text.slice(discriminant.start, discriminant.end);
+      for (const node of cases) {
+        const value = node.test ? `case ${text.slice(node.test.start, node.test.end)}` : "default";
+        cut(`${value} of ${subject}`, node);
+      }
     },
   }).visit(parseSync("package.js", text).program);
   return cuts;

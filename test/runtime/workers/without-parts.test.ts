@@ -12,9 +12,9 @@ describe("a script without a part", () => {
     ["if (a.b)", "if (a.b) c(); d();", "{} d();"],
     ["if (a)", "if (a) b(); else if (c) d();", "if (c) d();"],
     ["if (c)", "if (a) b(); else if (c) d();", "if (a) b(); else {}"],
-    ['case "a"', 'switch (a) { case "a": b(); break; default: c(); }', "switch (a) {  default: c(); }"],
+    ['case "a" of a', 'switch (a) { case "a": b(); break; default: c(); }', "switch (a) {  default: c(); }"],
     [
-      "default",
+      "default of a",
       'switch (a) { case "a": b(); break; default: c(); }',
       'switch (a) { case "a": b(); break;  }',
     ],

@@ -63,13 +63,13 @@ async function prepared(database: Database): Promise<Subject> {
     .where(eq(row.id, sql.placeholder("id")))
     .prepare();
   const { id, number } = placeholdersFor(["id", "number"]);
-  const update = prepare(
+  const update = prepare(() =>
     write
       .update(row)
       .set({ number: sql`${number}` })
       .where(eq(row.id, id)),
   );
-  const touch = prepare(write.run(sql`UPDATE row SET a = a WHERE id = ${id} AND changes() > 0`));
+  const touch = prepare(() => write.run(sql`UPDATE row SET a = a WHERE id = ${id} AND changes() > 0`));
   return {
     select: () => find.get({ id: "1" }),
     commit: () => database.commit([update({ id: "1", number: 2 }), touch({ id: "1" })]),

@@ -94,7 +94,8 @@ type AttemptDeps = Pick<TokenContext, "store" | "limits" | "audit">;
 
 /** Creates the statements on attempts with a code. */
 function createAttempts({ store: { write, prepare }, limits, audit }: AttemptDeps, purpose: Purpose) {
-  const statements = attemptStatements(purpose, { write, limits }).map((statement) => prepare(statement));
+  // Built for the first attempt: they are long, and most processes start for another request.
+  let statements: readonly ReturnType<typeof prepare>[] | null = null;
   const { outcome, has } = outcomeOf(sql.placeholder("id"));
   const insertAudit = audit.prepareRow(has(sql`${attempt.outcome} <> 'limited'`), {
     success: sql`${outcome} = 'accepted'`,
@@ -102,7 +103,7 @@ function createAttempts({ store: { write, prepare }, limits, audit }: AttemptDep
     info: sql`CASE ${outcome} WHEN 'accepted' THEN 'code accepted'
       WHEN 'wrong' THEN 'wrong code' ELSE 'no such code' END`,
   });
-  const verdict = prepare(
+  const verdict = prepare(() =>
     write
       .select()
       .from(attempt)
@@ -137,6 +138,7 @@ function createAttempts({ store: { write, prepare }, limits, audit }: AttemptDep
         keptSince: after(-ATTEMPT_KEPT_MS),
         keptUntil: after(ATTEMPT_KEPT_MS),
       };
+      statements ??= attemptStatements(purpose, { write, limits }).map((one) => prepare(() => one));
       return statements.map((statement) => statement(values));
     },
 

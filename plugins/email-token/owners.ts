@@ -135,9 +135,9 @@ function prepareTokens(
   const serial = sql.placeholder("serial");
   const userId = lookup?.id ?? sql`${sql.placeholder("userId")}`;
   const prepareWhere = (which: UsableFilter) => ({
-    ofUser: prepare(tokens.select({ ...which, userId })),
-    withSerial: prepare(tokens.select({ ...which, serial })),
-    ofUserWithSerial: prepare(tokens.select({ ...which, userId, serial })),
+    ofUser: prepare(() => tokens.select({ ...which, userId })),
+    withSerial: prepare(() => tokens.select({ ...which, serial })),
+    ofUserWithSerial: prepare(() => tokens.select({ ...which, userId, serial })),
   });
   const [all, usable] = [prepareWhere({}), prepareWhere({ isUsable: true })];
   return (query: OwnerQuery, { isUsable = false }: UsableFilter, id = "") => {
@@ -153,8 +153,8 @@ function prepareTokens(
 
 /** Prepares the select of the named user or, if only a token is named, of its owner. */
 function prepareOwner(prepare: PluginStore["prepare"], lookup: DirectoryLookup) {
-  const named = prepare(lookup.select(lookup.id));
-  const ofToken = prepare(
+  const named = prepare(() => lookup.select(lookup.id));
+  const ofToken = prepare(() =>
     lookup.select(sql`(SELECT user_id FROM email_token_token WHERE serial = ${sql.placeholder("serial")})`),
   );
   return (query: OwnerQuery) =>

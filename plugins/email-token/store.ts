@@ -134,23 +134,25 @@ export function createTokenStore({
   kept,
   prepare,
 }: Pick<PluginStore, "read" | "kept" | "prepare">): TokenStore {
-  const bySerial = read
-    .select()
-    .from(token)
-    .where(eq(token.serial, sql.placeholder("serial")))
-    .prepare();
-  const ofTransaction = read
-    .select({ serial: challenge.serial })
-    .from(challenge)
-    .where(eq(challenge.transactionId, sql.placeholder("transactionId")));
-  const selectOfTransaction = prepare(
+  const bySerial = prepare(() =>
     read
       .select()
       .from(token)
-      .where(and(inArray(token.serial, ofTransaction), isUsable))
+      .where(eq(token.serial, sql.placeholder("serial"))),
+  );
+  const ofTransaction = () =>
+    read
+      .select({ serial: challenge.serial })
+      .from(challenge)
+      .where(eq(challenge.transactionId, sql.placeholder("transactionId")));
+  const selectOfTransaction = prepare(() =>
+    read
+      .select()
+      .from(token)
+      .where(and(inArray(token.serial, ofTransaction()), isUsable))
       .orderBy(asc(token.serial)),
   );
-  const selectOldPin = prepare(
+  const selectOldPin = prepare(() =>
     read
       .select({ serial: token.serial })
       .from(token)
@@ -161,7 +163,10 @@ export function createTokenStore({
   const routesOf = async (type: TokenType) =>
     (await kept(ROUTES)).filter((row) => row.type === type).map(({ identifier }) => identifier);
   return {
-    find: async (serial) => bySerial.get({ serial }),
+    async find(serial) {
+      const [[found]] = await read.batch([bySerial({ serial })]);
+      return found;
+    },
 
     search: (filter) => read.select().from(token).where(conditions(filter)).orderBy(asc(token.serial)),
 
@@ -262,19 +267,23 @@ type ChallengeDeps = Pick<PluginContext, "store" | "limits">;
 export function createChallengeStore(deps: ChallengeDeps): ChallengeStore {
   const { limits } = deps;
   const { read, write, prepare } = deps.store;
-  const bySerial = read
-    .select()
-    .from(challenge)
-    .where(eq(challenge.serial, sql.placeholder("serial")))
-    .prepare();
+  const bySerial = prepare(() =>
+    read
+      .select()
+      .from(challenge)
+      .where(eq(challenge.serial, sql.placeholder("serial"))),
+  );
   const { placeholder } = sql;
   const [ofLogin, ofEnrollment] = [prepareStart(deps, isUsable), prepareStart(deps, isVerifiable)];
-  const refund = prepare(
+  const refund = prepare(() =>
     limits.refund(sql`NOT EXISTS (SELECT 1 FROM ${token} WHERE ${token.serial} = ${placeholder("serial")}
       AND ${token.transactionId} = ${placeholder("transactionId")})`),
   );
   return {
-    find: async (serial) => bySerial.get({ serial }),
+    async find(serial) {
+      const [[found]] = await read.batch([bySerial({ serial })]);
+      return found;
+    },
 
     start(of, code, { now, limits }) {
       const { start, issue } = of.rolloutState === "verify" ? ofEnrollment : ofLogin;
@@ -305,24 +314,23 @@ export function createChallengeStore(deps: ChallengeDeps): ChallengeStore {
 /** Prepares the statements that give a token a code. @param isMeant whether the token is still what the code is for. */
 function prepareStart({ store: { write, prepare }, limits }: ChallengeDeps, isMeant: SQL) {
   const { placeholder } = sql;
-  const isOf = eq(token.serial, placeholder("serial"));
+  const isOf = () => eq(token.serial, placeholder("serial"));
   const timeOf = (name: string) => sql.param(placeholder(name), token.sentAt);
   // A code from before the clock was set back must not delay others.
-  const isDue = or(lte(token.sentAt, timeOf("before")), gt(token.sentAt, timeOf("latest")));
-  const isUnlocked = lt(token.failCount, MAX_FAILURES);
+  const isDue = () => or(lte(token.sentAt, timeOf("before")), gt(token.sentAt, timeOf("latest")));
   return {
-    start: prepare(
+    start: prepare(() =>
       write
         .update(token)
         .set({ sentAt: sql`${timeOf("now")}`, transactionId: sql`${placeholder("transactionId")}` })
-        .where(and(isOf, isMeant, isDue, isUnlocked, limits.isWithin)),
+        .where(and(isOf(), isMeant, isDue(), lt(token.failCount, MAX_FAILURES), limits.isWithin)),
     ),
-    issue: prepare(
+    issue: prepare(() =>
       write.run(sql`
         INSERT INTO email_token_challenge (serial, transaction_id, code_hash, tries_left, expires_at)
         SELECT ${token.serial}, ${token.transactionId}, ${placeholder("codeHash")}, ${placeholder("attemptsLeft")},
           ${sql.param(placeholder("expiresAt"), challenge.expiresAt)}
-        FROM ${token} WHERE ${isOf} AND ${token.transactionId} = ${placeholder("transactionId")} AND ${isMeant}
+        FROM ${token} WHERE ${isOf()} AND ${token.transactionId} = ${placeholder("transactionId")} AND ${isMeant}
         ON CONFLICT (serial) DO UPDATE SET transaction_id = excluded.transaction_id,
           code_hash = excluded.code_hash, tries_left = excluded.tries_left, expires_at = excluded.expires_at`),
     ),

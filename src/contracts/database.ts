@@ -23,7 +23,9 @@ export interface BoundStatement<S extends Statement> {
 }
 
 /** Prepares a statement. Each call binds the values of its placeholders and returns a statement to run. */
-export type PrepareStatement = <S extends Statement>(statement: S) => (values?: object) => BoundStatement<S>;
+export type PrepareStatement = <S extends Statement>(
+  build: () => S,
+) => (values?: object) => BoundStatement<S>;
 
 /** `local`: in this process or in a file of its machine; `remote`: every operation is a round trip on a network. */
 export type DatabaseKind = "local" | "remote";
@@ -76,11 +78,11 @@ export interface Database extends AsyncDisposable {
    */
   append(...statements: readonly Statement[]): Promise<void>;
   /**
-   * Prepares a statement with `sql.placeholder()` for its values, because building takes longer than running. Each call
-   * binds values and returns a statement for `commit`, `append` or `read.batch`.
+   * Prepares a statement with `sql.placeholder()` for its values, because building takes longer than running. The first
+   * call builds it. Each call binds values and returns a statement for `commit`, `append` or `read.batch`.
    * @example
    * ```ts
-   * const remove = prepare(write.delete(item).where(eq(item.id, sql.placeholder("id"))));
+   * const remove = prepare(() => write.delete(item).where(eq(item.id, sql.placeholder("id"))));
    * await commit([remove({ id: "1" })]);
    * ```
    */

@@ -53,13 +53,15 @@ export function createAuditRepository(
     return entry;
   };
   const placeholders = placeholdersFor(FIELDS);
-  const insert = prepare(write.insert(audit).values(placeholders));
+  const insert = prepare(() => write.insert(audit).values(placeholders));
   function prepareInsert(where: SQL, computed: Readonly<Partial<Record<keyof AuditEntry, SQL>>>) {
-    const values = FIELDS.map((field) => computed[field] ?? sql.param(placeholders[field], audit[field]));
-    return prepare(write.run(sql`${INSERT_FIELDS} SELECT ${sql.join(values, sql`, `)} WHERE ${where}`));
+    return prepare(() => {
+      const values = FIELDS.map((field) => computed[field] ?? sql.param(placeholders[field], audit[field]));
+      return write.run(sql`${INSERT_FIELDS} SELECT ${sql.join(values, sql`, `)} WHERE ${where}`);
+    });
   }
   const insertIfChanged = prepareInsert(sql`changes() > 0`, {});
-  const count = prepare(
+  const count = prepare(() =>
     write
       .insert(audit)
       .values({ ...placeholders, ...placeholdersFor(["shareKey"]) })

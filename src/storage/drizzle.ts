@@ -149,11 +149,10 @@ interface BuiltQuery {
  * a cold start would wait for all of them. Each use binds the values of its `sql.placeholder()`s.
  * @throws {TypeError} from a use that lacks a value, or binds a date to a placeholder without a column.
  */
-export const prepareStatement: PrepareStatement = (statement) => {
-  const build = builderOf(statement);
+export const prepareStatement: PrepareStatement = (build) => {
   let built: BuiltQuery | null = null;
   return (values = {}) => {
-    built ??= build();
+    built ??= prepared(build());
     const { sql, params } = built.getQuery();
     const given = { ...values };
     return new PreparedStatement(built, { sql, params: params.map((param) => bind(param, given)) });
@@ -190,11 +189,11 @@ class PreparedStatement<S extends Statement> implements BoundStatement<S>, Built
   }
 }
 
-function builderOf(statement: object): () => BuiltQuery {
+function prepared(statement: object): BuiltQuery {
   const prepare =
     "prepare" in statement ? statement.prepare : "_prepare" in statement ? statement._prepare : null;
   if (typeof prepare !== "function") throw new TypeError("Only a statement of Drizzle can be prepared");
-  return () => prepare.call(statement);
+  return prepare.call(statement);
 }
 
 function bind(param: unknown, values: Readonly<Record<string, unknown>>): unknown {

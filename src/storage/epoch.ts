@@ -2,7 +2,14 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { InStatement, ResultSet } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import type { BatchResponse } from "drizzle-orm/batch";
-import type { CommitOptions, Database, KeptTable, Statement } from "../contracts/database.ts";
+import type {
+  BoundStatement,
+  CommitOptions,
+  Database,
+  KeptTable,
+  SelectStatement,
+  Statement,
+} from "../contracts/database.ts";
 import { SealpostError } from "../errors.ts";
 import { drizzleAround, type Execute } from "./drizzle.ts";
 import { isConstraintError } from "./errors.ts";
@@ -56,21 +63,16 @@ export class Epoch {
   readonly #kept = new Map<string, { readonly n: number; readonly rows: readonly unknown[] }>();
   /** The counters of a file, and the change mark before they were read. */
   #latest: { readonly mark: string; readonly counters: Counters } | null = null;
-  readonly #readCounters: () => Promise<readonly CountersRow[]>;
-  readonly #countersStatement: () => Statement;
+  readonly #selectCounters: () => BoundStatement<SelectStatement<CountersRow>>;
   readonly #guard: (values: { readonly seen: string }) => Statement;
-  readonly #countersText: string;
 
   /** @param ofPlugins kept tables of plugins. */
   constructor(database: Database, ofPlugins: readonly KeptTable<unknown>[] = []) {
     this.#inner = database;
     this.#tables = [...CORE_TABLES, ...ofPlugins];
     const { read, write } = database;
-    const readCounters = read.select(COUNTERS).from(epoch).prepare();
-    this.#readCounters = () => readCounters.all();
-    this.#countersStatement = database.prepare(write.select(COUNTERS).from(epoch));
-    this.#guard = database.prepare(assertUnchanged(write));
-    this.#countersText = read.select(COUNTERS).from(epoch).toSQL().sql;
+    this.#selectCounters = database.prepare(() => read.select(COUNTERS).from(epoch));
+    this.#guard = database.prepare(() => assertUnchanged(write));
     this.database = {
       kind: database.kind,
       read: drizzleAround(read, (statements, execute) => this.#readAlong(statements, execute)),
@@ -222,7 +224,8 @@ export class Epoch {
   async #currentCounters(): Promise<Counters> {
     const mark = this.#inner.changeMark?.() ?? null;
     if (mark !== null && this.#latest?.mark === mark) return this.#latest.counters;
-    const counters = countersOf(await this.#readCounters());
+    const [rows] = await this.#inner.read.batch([this.#selectCounters()]);
+    const counters = countersOf(rows);
     // The mark is older than the counters, so a commit in between changes it.
     if (mark !== null) this.#latest = { mark, counters };
     return counters;
@@ -241,7 +244,7 @@ export class Epoch {
     const { read } = this.#inner;
     const stale = this.#tables.filter((table) => !this.#isKept(table, counters));
     const [counted, ...all] = await read.batch([
-      read.select(COUNTERS).from(epoch),
+      this.#selectCounters(),
       ...stale.map((table) => table.select(read)),
     ]);
     const now = countersOf(counted);
@@ -278,7 +281,7 @@ export class Epoch {
     const scope = this.#current();
     if (scope === null || scope.counters === null || statements.length === 0)
       return this.#inner.commit(statements, options);
-    const all = [...statements, this.#countersStatement()];
+    const all = [...statements, this.#selectCounters()];
     const results: readonly unknown[] = await this.#inner.commit(all, options);
     const now = countersOf(results.at(-1) as CountersRow[]);
     const decidedOn = scope.basis.map(({ name }) => [name, scope.counters?.get(name) ?? 0] as const);
@@ -291,7 +294,7 @@ export class Epoch {
   async #readAlong(statements: readonly InStatement[], execute: Execute): Promise<readonly ResultSet[]> {
     const scope = this.#current();
     if (scope === null || (scope.counters !== null && !scope.isAssumed)) return execute(statements);
-    const [counted, ...results] = await execute([this.#countersText, ...statements]);
+    const [counted, ...results] = await execute([this.#selectCounters().getQuery().sql, ...statements]);
     await this.#confirm(scope, countersFrom(counted));
     return results;
   }

@@ -31,13 +31,13 @@ export interface IdempotencyRepository {
 
 export function createIdempotencyRepository({ read, write, prepare }: Database): IdempotencyRepository {
   const row = placeholdersFor(["scope", "key", "content", "answer", "createdAt"]);
-  const isCall = and(eq(idempotency.scope, row.scope), eq(idempotency.key, row.key));
+  const isCall = () => and(eq(idempotency.scope, row.scope), eq(idempotency.key, row.key));
   const time = (name: string) => sql.param(sql.placeholder(name), idempotency.createdAt);
   const { createdAt } = idempotency;
-  const isOurs = and(isCall, eq(createdAt, time("createdAt")));
+  const isOurs = () => and(isCall(), eq(createdAt, time("createdAt")));
 
-  const find = read.select().from(idempotency).where(isCall).prepare();
-  const reserve = prepare(
+  const find = prepare(() => read.select().from(idempotency).where(isCall()));
+  const reserve = prepare(() =>
     write
       .insert(idempotency)
       .values(row)
@@ -52,17 +52,20 @@ export function createIdempotencyRepository({ read, write, prepare }: Database):
           AND (${createdAt} < ${time("reserved")} OR ${createdAt} > ${time("future")}))`,
       }),
   );
-  const complete = prepare(
+  const complete = prepare(() =>
     write
       .update(idempotency)
       .set({ answer: sql`${row.answer}` })
-      .where(isCall),
+      .where(isCall()),
   );
-  const release = prepare(
-    write.delete(idempotency).where(and(isOurs, inArray(idempotency.answer, [RESERVED, STARTED]))),
+  const release = prepare(() =>
+    write.delete(idempotency).where(and(isOurs(), inArray(idempotency.answer, [RESERVED, STARTED]))),
   );
   return {
-    find: async (scope, key) => find.get({ scope, key }),
+    async find(scope, key) {
+      const [[found]] = await read.batch([find({ scope, key })]);
+      return found;
+    },
 
     reserve: (row, times) => reserve({ ...row, ...times }),
 

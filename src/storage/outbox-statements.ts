@@ -114,7 +114,7 @@ const APPLY_UPDATES = sql`
 /** Prepares the statements of the outbox. */
 export function prepareOutbox({ read, write, prepare }: Database) {
   const claimWhere = (due: SQL) =>
-    prepare(
+    prepare(() =>
       write
         .update(mail)
         .set(CLAIMED)
@@ -123,28 +123,28 @@ export function prepareOutbox({ read, write, prepare }: Database) {
     );
   return {
     // A commit whose response was lost may run twice.
-    insertMail: prepare(
+    insertMail: prepare(() =>
       write
         .insert(mail)
         .values(placeholdersFor(columnsOf(mail)))
         .onConflictDoNothing(),
     ),
-    insertPiece: prepare(
+    insertPiece: prepare(() =>
       write
         .insert(mailContent)
         .values(placeholdersFor(columnsOf(mailContent)))
         .onConflictDoNothing(),
     ),
-    selectQueues: prepare(read.all<QueueSummary>(SELECT_QUEUES)),
+    selectQueues: prepare(() => read.all<QueueSummary>(SELECT_QUEUES)),
     claim: claimWhere(sql`${DUE} LIMIT ${LIMIT}`),
     claimWithinRate: claimWhere(sql`${DUE} LIMIT ${ALLOWANCE}`),
     claimForFailover: claimWhere(FAILOVER),
     claimOverdue: claimWhere(OVERDUE),
-    markStarted: prepare(
+    markStarted: prepare(() =>
       write.update(mail).set({ started: true }).where(IS_LEASED).returning({ id: mail.id }),
     ),
-    recordAttempts: prepare(write.run(RECORD_ATTEMPTS)),
-    applyUpdates: prepare(write.all<{ readonly id: string }>(APPLY_UPDATES)),
+    recordAttempts: prepare(() => write.run(RECORD_ATTEMPTS)),
+    applyUpdates: prepare(() => write.all<{ readonly id: string }>(APPLY_UPDATES)),
   };
 }
 

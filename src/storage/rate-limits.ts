@@ -28,16 +28,17 @@ export interface RateLimitRepository {
 export function createRateLimitRepository({ write, prepare }: Database): RateLimitRepository {
   const { key, endsAt, max } = placeholdersFor(["key", "endsAt", "max"]);
   const placeholder = (name: string) => sql.param(sql.placeholder(name), rateLimitWindow.endsAt);
-  const isCurrent = sql`${rateLimitWindow.endsAt} > ${placeholder("now")} AND ${rateLimitWindow.endsAt} <= ${placeholder("latest")}`;
-  const consume = prepare(
+  const isCurrent = () =>
+    sql`${rateLimitWindow.endsAt} > ${placeholder("now")} AND ${rateLimitWindow.endsAt} <= ${placeholder("latest")}`;
+  const consume = prepare(() =>
     write
       .insert(rateLimitWindow)
       .values({ key, failed: 1, undecided: 0, endsAt })
       .onConflictDoUpdate({
         target: rateLimitWindow.key,
         set: {
-          failed: sql`CASE WHEN ${isCurrent} THEN min(${rateLimitWindow.failed}, ${sql.param(max, rateLimitWindow.failed)}) + 1 ELSE 1 END`,
-          endsAt: sql`CASE WHEN ${isCurrent} THEN ${rateLimitWindow.endsAt} ELSE excluded.ends_at END`,
+          failed: sql`CASE WHEN ${isCurrent()} THEN min(${rateLimitWindow.failed}, ${sql.param(max, rateLimitWindow.failed)}) + 1 ELSE 1 END`,
+          endsAt: sql`CASE WHEN ${isCurrent()} THEN ${rateLimitWindow.endsAt} ELSE excluded.ends_at END`,
         },
       })
       .returning(),

@@ -16,7 +16,7 @@ describe("Database.prepare()", () => {
     const { write, prepare } = database;
     const [version, done] = [sql.placeholder("version"), sql.placeholder("done")];
     const [at, list] = [sql.placeholder("at"), sql.placeholder("list")];
-    const insert = prepare(write.insert(item).values({ id, version, done, at, list }));
+    const insert = prepare(() => write.insert(item).values({ id, version, done, at, list }));
     const rows = [
       { id: "a", version: 1, done: true, at: new Date(1_790_000_000_123), list: [1, 2] },
       { id: "b", version: 2, done: false, at: null, list: null },
@@ -30,15 +30,17 @@ describe("Database.prepare()", () => {
     await using database = await opened();
     const { read, write, prepare } = database;
     await database.commit([write.insert(item).values({ id: "a", version: 3 })]);
-    const find = prepare(read.select({ version: item.version }).from(item).where(eq(item.id, id)));
-    const count = prepare(read.all<{ n: number }>(sql`SELECT count(*) AS n FROM item WHERE id = ${id}`));
+    const find = prepare(() => read.select({ version: item.version }).from(item).where(eq(item.id, id)));
+    const count = prepare(() =>
+      read.all<{ n: number }>(sql`SELECT count(*) AS n FROM item WHERE id = ${id}`),
+    );
     const [found, [counted], none] = await read.batch([
       find({ id: "a" }),
       count({ id: "a" }),
       find({ id: "b" }),
     ]);
     expect([found, counted, none]).toEqual([[{ version: 3 }], { n: 1 }, []]);
-    const raise = prepare(
+    const raise = prepare(() =>
       write
         .update(item)
         .set({ version: sql`${item.version} + ${sql.placeholder("by")}` })
@@ -47,7 +49,9 @@ describe("Database.prepare()", () => {
     );
     const [raised, changed] = await database.commit([
       raise({ id: "a", by: 4 }),
-      prepare(write.run(sql`INSERT INTO item (id, version, done) SELECT ${id}, 1, 0 WHERE changes() > 0`))({
+      prepare(() =>
+        write.run(sql`INSERT INTO item (id, version, done) SELECT ${id}, 1, 0 WHERE changes() > 0`),
+      )({
         id: "c",
       }),
     ]);
@@ -55,17 +59,29 @@ describe("Database.prepare()", () => {
     expect(changed.rowsAffected).toBe(1);
   });
 
+  test("a statement is built at its first use, and once", async () => {
+    await using database = await opened();
+    let built = 0;
+    const remove = database.prepare(() => {
+      built++;
+      return database.write.delete(item).where(eq(item.id, id));
+    });
+    expect(built).toBe(0);
+    await database.commit([remove({ id: "a" }), remove({ id: "b" })]);
+    expect(built).toBe(1);
+  });
+
   test("a use without a value, or with a date for an unknown column, is misuse", async () => {
     await using database = await opened();
     const { write, prepare } = database;
-    const remove = prepare(
+    const remove = prepare(() =>
       write.delete(item).where(and(eq(item.id, id), gt(item.at, sql.placeholder("since")))),
     );
     expect(() => remove({ id: "a" })).toThrow("The placeholder since has no value");
     expect(() => remove({ id: "a", since: undefined })).toThrow("The placeholder since has no value");
     expect(() => remove({ id: "a", since: new Date(0) })).toThrow("A date needs sql.param");
     const since = sql.param(sql.placeholder("since"), item.at);
-    const removeSince = prepare(write.delete(item).where(gt(item.at, since)));
+    const removeSince = prepare(() => write.delete(item).where(gt(item.at, since)));
     await database.commit([
       write.insert(item).values({ id: "a", version: 1, at: new Date(2_000) }),
       removeSince({ since: new Date(1_000) }),

@@ -64,7 +64,12 @@ export function createWorkerInstance(
     transport.afterResponse(warnOfMissing);
     if (!(await hadAdmin)) await createFirstAdmin(config, sealpost);
   });
-  const operate = createOperatorDoor({ ...drivers, ...inside, plugins: readPlugins(plugins), restart });
+  let door: ((request: Request) => Promise<Response>) | null = null;
+  // Most instances never get a command, so the first one waits for the door.
+  const operate = (request: Request) => {
+    door ??= createOperatorDoor({ ...drivers, ...inside, plugins: readPlugins(plugins), restart });
+    return door(request);
+  };
   const fetch = async (request: Request) =>
     new URL(request.url).pathname.startsWith(OPERATOR) ? operate(request) : sealpost.app.fetch(request, {});
   const prune = async () => {

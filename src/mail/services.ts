@@ -185,9 +185,9 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
 
     createWorker() {
       // A wake may start the worker within a request, whose reading of the database must not become the worker's.
-      const load = (identifier: string) => epoch.run(() => servers.load(identifier));
-      // A file is cheap to ask; over a network each read is a round trip, which simultaneous calls share.
-      const loadServer = database.kind === "remote" ? shareRead(load) : load;
+      // Attempts that start together share the question whether a definition has changed, which costs as much as a write to
+      // the socket on a file, and a round trip on a server.
+      const loadServer = shareRead((identifier) => epoch.run(() => servers.load(identifier)));
       const recorder = createOutcomeRecorder(sending);
       return new QueueWorker({
         ...sending,

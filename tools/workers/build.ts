@@ -49,6 +49,11 @@ const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
     /^js-base64$/,
     "export const Base64 = { fromUint8Array: (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'), toUint8Array: (text) => new Uint8Array(Buffer.from(text, 'base64')) };",
   ],
+  // Its messages in Protocol Buffers, which the second version of its protocol does not have.
+  [
+    /^\.\/protobuf_encode\.js$/,
+    "export const ClientMsg = null, CursorReqBody = null, PipelineReqBody = null;",
+  ],
   // The hexadecimal encoding of the ASN.1 packages, in many notations of which one is used.
   [
     /^\.\/encoding\/hex\.js$/,

@@ -111,7 +111,14 @@ const LIBSQL: UnusedCode = {
     'if (encoding === "protobuf")',
   ],
   "@libsql/hrana-client/lib-esm/stream.js": members("Stream", "describe sequence"),
-  "@libsql/hrana-client/lib-esm/batch.js": ["executeCursor()"],
+  "@libsql/hrana-client/lib-esm/batch.js": [
+    "if (this.#useCursor)",
+    "executeCursor()",
+    ...members("BatchCond", "error and or isAutocommit"),
+  ],
+  "@libsql/client/lib-esm/hrana.js": ["if (version >= 3)", "if (disableForeignKeys)"],
+  "@libsql/core/lib-esm/config.js": ["if (isInMemoryMode)"],
+  "@libsql/core/lib-esm/util.js": ["ResultSetImpl.toJSON"],
 };
 
 /** Sealpost reads certificates and keys, writes its few structures itself, and compares names by their bytes. */
@@ -119,8 +126,9 @@ export const PKIJS: readonly string[] = [
   ...members("Certificate", "encodeTBS sign verify toSchema tbs getKeyHash getPublicKey"),
   ...members("PublicKeyInfo", "parsedKey fromJSON importKey toSchema"),
   ...members("AttributeTypeAndValue", "isEqual toSchema"),
-  ...members("RelativeDistinguishedNames", "isEqual toSchema"),
-  ...members("AlgorithmIdentifier", "isEqual toSchema"),
+  ...members("RelativeDistinguishedNames", "isEqual toSchema compareWithDefault"),
+  ...members("GeneralName", "toSchema compareWithDefault"),
+  ...members("AlgorithmIdentifier", "isEqual toSchema compareWithDefault"),
   "PkiObject.toString",
   "AltName.toSchema",
   "AuthorityKeyIdentifier.toSchema",
@@ -128,7 +136,6 @@ export const PKIJS: readonly string[] = [
   "Extension.toSchema",
   "Extensions.toSchema",
   "ExtKeyUsage.toSchema",
-  "GeneralName.toSchema",
   "Time.toSchema",
 ];
 
@@ -165,7 +172,7 @@ export const NEVER_CALLED: UnusedCode = { ...NODEMAILER, ...IPADDR, ...OPENAPI, 
 /**
  * Left out as well unless plugins of the deployment are built in, which may use them. Sealpost's own statements have
  * left joins only and no unions, those that write run in batches, and its tables name the types of their columns. Its
- * routes parse bodies themselves, and its tokens have HS256.
+ * routes parse bodies themselves, its tokens have HS256, and its schemas check few kinds of texts.
  */
 export const CALLED_BY_NO_PLUGIN: UnusedCode = {
   "drizzle-orm/sqlite-core/dialect.js": [
@@ -214,6 +221,31 @@ export const CALLED_BY_NO_PLUGIN: UnusedCode = {
   ],
   "drizzle-orm/sqlite-core/columns/all.js": ["getSQLiteColumnBuilders()"],
   "drizzle-orm/casing.js": ["toSnakeCase()", "toCamelCase()"],
+  "@valibot/to-json-schema/dist/index.mjs": [
+    ...cases(
+      "valibotAction.type",
+      "base64 bic cuid2 decimal digits domain emoji hash hexadecimal hex_color isrc",
+    ),
+    ...cases("valibotAction.type", "iso_time_second iso_week ksuid mac mac48 mac64 nanoid octal slug ulid"),
+    ...cases(
+      "valibotAction.type",
+      "email rfc_email ends_with empty entries examples gt_value includes ipv4 ipv6",
+    ),
+    ...cases(
+      "valibotAction.type",
+      "iso_date iso_date_time iso_timestamp iso_time jws_compact length lt_value",
+    ),
+    ...cases(
+      "valibotAction.type",
+      "max_entries min_entries multiple_of not_value not_values starts_with title url",
+    ),
+    ...cases("valibotAction.type", "value values"),
+    ...cases(
+      "valibotSchema.type",
+      "tuple tuple_with_rest loose_tuple strict_tuple object_with_rest any never enum",
+    ),
+    ...cases("valibotSchema.type", "intersect lazy"),
+  ],
   "hono/dist/hono-base.js": members("Hono", "mount request fire"),
   "hono/dist/utils/jwt/jws.js": [
     "pemToBinary()",

@@ -64,24 +64,27 @@ function unpackLookAlikes({ steps, values }: PackedLookAlikes): LookAlikes {
   return table;
 }
 
-/** Replaces what a line has in common with the one before by its length, in base 36. @throws {Error} likewise. */
+/**
+ * Replaces what a line has in common with the one before by a capital letter for its length, which also starts the line.
+ * @throws {Error} likewise.
+ */
 function packLines(text: string): string {
   let previous = "";
   const lines = text.split("\n").map((line) => {
     let length = 0;
-    while (length < 35 && length < line.length && line[length] === previous[length]) length++;
+    while (length < 25 && length < line.length && line[length] === previous[length]) length++;
     previous = line;
-    return length.toString(36) + line.slice(length);
+    return String.fromCharCode(65 + length) + line.slice(length);
   });
-  const packed = lines.join("\n");
+  const packed = lines.join("");
   if (unpackLines(packed) !== text) throw new Error("The list cannot be packed");
   return packed;
 }
 
 function unpackLines(packed: string): string {
   let line = "";
-  const lines = packed.split("\n").map((step) => {
-    line = line.slice(0, Number.parseInt(step.slice(0, 1), 36)) + step.slice(1);
+  const lines = packed.split(/(?=[A-Z])/).map((step) => {
+    line = line.slice(0, step.charCodeAt(0) - 65) + step.slice(1);
     return line;
   });
   return lines.join("\n");

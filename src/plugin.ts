@@ -59,6 +59,7 @@ export { addressKey, domainOf, parseAddress, parseMailbox } from "./domain/mailb
 export { nameKey } from "./domain/names.ts";
 export { type CidrBlock, isSafeUrl, parseCidr } from "./domain/network.ts";
 export { NOTICES, type Notice, type NoticeCode, notice } from "./domain/notices.ts";
+export { HOLD_MS } from "./domain/queued-mail.ts";
 export { CENSORED } from "./domain/secret.ts";
 export { invalidParameter, missingParameter } from "./errors.ts";
 export { type CheckCodeLinks, type CodeLinkOptions, codeLinks } from "./plugin/code-links.ts";

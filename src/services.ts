@@ -241,9 +241,10 @@ async function prepare(deps: {
   readonly platform: Platform;
   readonly secrets: InstanceSecrets;
   readonly migrations: readonly Migration[];
+  readonly dueTimes: PluginSet["dueTimes"];
 }): Promise<void> {
-  const { database, platform, secrets, migrations } = deps;
-  const selects = [...secrets.selects(), selectHeld(database)] as const;
+  const { database, platform, secrets, migrations, dueTimes } = deps;
+  const selects = [...secrets.selects(), selectHeld(database, dueTimes)] as const;
   const [keyIds, rows, [waiting]] = await migrateAndRead(database, migrations, selects, platform);
   await secrets.start([keyIds, rows]);
   const held = waiting?.held ?? 0;
@@ -294,6 +295,7 @@ function createFoundation(drivers: Drivers, settings: InstanceSettings, plugins:
     processGauges: isOneProcess ? createProcessGauges(pool, drivers) : () => [],
     database,
     epoch,
+    dueTimes: plugins.dueTimes,
     keyring,
     platform,
     passwords: createPasswords({

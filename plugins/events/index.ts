@@ -29,6 +29,7 @@ export const events = definePlugin({
     { row: binding.sealId, columns: [binding.secret, binding.headers] },
     { row: webhookDelivery.id, columns: [webhookDelivery.body] },
   ],
+  dueTimes: [webhookDelivery.dueAt],
   rights: {
     eventhandling_read: "List event bindings",
     eventhandling_write: "Change event bindings",

@@ -1,6 +1,6 @@
 import { and, desc, eq, lt, ne, type SQL, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { PluginStore, RowsStatement, WriteStatement } from "sealpost/plugin";
+import { HOLD_MS, type PluginStore, type RowsStatement, type WriteStatement } from "sealpost/plugin";
 
 const DAY_MS = 24 * 3_600_000;
 /** Longer than an attempt takes. Afterwards another process may repeat it. */
@@ -31,7 +31,7 @@ export const webhookDelivery = sqliteTable("events_webhook_delivery", {
   /** Reason of the last failure, or empty. */
   code: text("code").notNull(),
   createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
-  /** `null` in a final state. */
+  /** `null` in a final state. A restore adds `HOLD_MS`. */
   dueAt: integer("due_at", { mode: "timestamp_ms" }),
   /** Identifies the attempt under way, or empty. */
   lease: text("lease").notNull(),
@@ -118,7 +118,7 @@ export function createDeliveryStore(
       const [row] = await read
         .select({ next })
         .from(webhookDelivery)
-        .where(sql`${webhookDelivery.dueAt} IS NOT NULL`);
+        .where(sql`${webhookDelivery.dueAt} < ${HOLD_MS}`);
       return row?.next == null ? null : new Date(row.next);
     },
 
@@ -168,11 +168,11 @@ export function createDeliveryStore(
   };
 }
 
-/** Whether a delivery is due, and no attempt is under way. */
+/** Whether a delivery is due and not held, and no attempt is under way. */
 function dueAt(nowMs: number): SQL {
   // A time further away than any delay comes from a clock that was set back since.
   return sql`(${webhookDelivery.dueAt} <= ${nowMs} OR ${webhookDelivery.dueAt} > ${nowMs + MAX_DELAY_MS})
-    AND (${webhookDelivery.leaseEndsAt} <= ${nowMs} OR ${webhookDelivery.leaseEndsAt} > ${nowMs + LEASE_MS})`;
+    AND ${webhookDelivery.dueAt} < ${HOLD_MS} AND (${webhookDelivery.leaseEndsAt} <= ${nowMs} OR ${webhookDelivery.leaseEndsAt} > ${nowMs + LEASE_MS})`;
 }
 
 async function readPage(

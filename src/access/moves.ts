@@ -1,3 +1,5 @@
+import { getTableName } from "drizzle-orm";
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Database, Migration, Statement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import {
@@ -19,11 +21,12 @@ import {
   assertOwn,
   dropCopies,
   foreignAmong,
+  listTables,
   newCopyId,
   SNAPSHOT,
   STAGING,
 } from "../storage/moves/tables.ts";
-import { holdWaitingMail } from "../storage/queued-mail.ts";
+import { heldBy, holdCopied } from "../storage/queued-mail.ts";
 import type { SealedRepository } from "../storage/sealed-values.ts";
 import { VERSION } from "../version.ts";
 import { KEY_CHECK, opensKeyCheck } from "./instance-secrets.ts";
@@ -61,12 +64,13 @@ export function createBackupSource(deps: {
 export function createRestoreTarget(deps: {
   readonly database: Database;
   readonly migrations: readonly Migration[];
+  readonly dueTimes: readonly SQLiteColumn[];
   readonly keyring: Keyring | null;
   readonly platform: Pick<Platform, "randomBytes" | "now">;
   readonly audit: (now: Date) => readonly Statement[];
 }): RestoreTarget {
-  const { database, migrations, keyring, platform, audit } = deps;
-  const staging = createStagingTables(database);
+  const { database, migrations, dueTimes, keyring, platform, audit } = deps;
+  const staging = createStagingTables(database, dueTimes);
 
   async function plan(header: BackupHeader, { replace }: RestoreOptions) {
     const steps = await planRestore(migrations, header.migrations);
@@ -112,7 +116,7 @@ export async function discardCopies(database: Database, before: Date): Promise<v
 }
 
 /**
- * Makes a copied database ready to be used in place of its original: holds its queued mail.
+ * Makes a copied database ready to be used in place of its original: holds its queued mail, and the work of plugins.
  * @param deps.keyring `null` if the keys are not there yet, so that the next start checks them.
  * @param deps.audit returns the statements that record the restore.
  * @throws {SealpostError} `conflict` if the keys are not those of the copy.
@@ -121,6 +125,7 @@ export async function adoptCopy(
   database: Database,
   deps: {
     readonly keyring: Keyring | null;
+    readonly dueTimes: readonly SQLiteColumn[];
     readonly platform: Pick<Platform, "now">;
     readonly audit: (now: Date) => readonly Statement[];
   },
@@ -131,8 +136,12 @@ export async function adoptCopy(
     const id = keyIdOf(keyCheck);
     await assertKeys(keyring, { keys: id === null ? [] : [id], keyCheck });
   }
-  const [held] = await database.commit([holdWaitingMail(database), ...audit(platform.now())]);
-  return { held: held.rowsAffected };
+  // The copy may be older than a plugin.
+  const tables = (await listTables(database)).own.map(({ name }) => name);
+  const dueTimes = deps.dueTimes.filter(({ table }) => tables.includes(getTableName(table)));
+  const holds = holdCopied(database, dueTimes);
+  const results: readonly unknown[] = await database.commit([...holds, ...audit(platform.now())]);
+  return { held: heldBy(results.slice(0, holds.length)) };
 }
 
 /** @throws {SealpostError} `conflict` if the keys are not those of the backup. */

@@ -1,3 +1,4 @@
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { ApiKeys } from "../access/api-keys.ts";
 import type { AuditLog } from "../access/audit-log.ts";
 import type { Authentication } from "../access/authentication.ts";
@@ -70,6 +71,8 @@ const IDLE_GRANT_DAYS = 60;
 interface MailServicesDeps {
   readonly database: Database;
   readonly epoch: Epoch;
+  /** Columns with due times of the work of plugins. */
+  readonly dueTimes: readonly SQLiteColumn[];
   readonly keyring: Keyring;
   readonly transport: Transport;
   /** For the requests of access tokens. */
@@ -136,7 +139,7 @@ export interface MailServices {
 
 /** Creates everything about mail and its definitions, without I/O. */
 export function createMailServices(deps: MailServicesDeps): MailServices {
-  const { database, epoch, platform, transport } = deps;
+  const { database, epoch, platform, transport, dueTimes } = deps;
   const repository = createSmtpServerRepository(database, epoch);
   const responses = createIdempotencyRepository(database);
   const sendingRows = createSendingRepositories(database);
@@ -180,8 +183,13 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     inspectIdentity: createInspectIdentity(platform),
     signIns,
     readMetrics: createReadMetrics({ ...sending, repository, rows: createMetricsRepository(database) }),
-    mailQueue: createMailQueue({ ...deps, repository: createQueuedMailRepository(database), circuit }),
-    checks: () => mailChecks({ ...sending, repository, servers, diagnose: createDiagnose(database) }),
+    mailQueue: createMailQueue({
+      ...deps,
+      repository: createQueuedMailRepository(database, dueTimes),
+      circuit,
+    }),
+    checks: () =>
+      mailChecks({ ...sending, repository, servers, diagnose: createDiagnose(database, dueTimes) }),
 
     createWorker() {
       // A wake may start the worker within a request, whose reading of the database must not become the worker's.

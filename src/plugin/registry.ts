@@ -1,3 +1,4 @@
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Hono } from "hono";
 import { withDeadline } from "../async/abort.ts";
 import type { KeptTable, Migration } from "../contracts/database.ts";
@@ -40,6 +41,8 @@ export interface PluginSet {
   /** Tables whose rows are kept in memory. */
   readonly kept: readonly KeptTable<unknown>[];
   readonly sealed: readonly SealedColumns[];
+  /** Columns with due times of their work. */
+  readonly dueTimes: readonly SQLiteColumn[];
   /** Names of their rights. */
   readonly rights: readonly string[];
 }
@@ -108,6 +111,7 @@ export function readPlugins(registered: readonly Plugin[]): PluginSet {
     ]),
     kept: plugins.flatMap(({ kept = [] }) => kept),
     sealed: plugins.flatMap(({ sealed = [] }) => sealed),
+    dueTimes: plugins.flatMap(({ dueTimes = [] }) => dueTimes),
     rights: plugins.flatMap(({ rights = {} }) => Object.keys(rights)),
   };
 }

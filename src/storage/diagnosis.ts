@@ -1,6 +1,8 @@
-import { and, count, eq, gt, gte, isNotNull, lt, max, min, sql } from "drizzle-orm";
+import { and, count, eq, gt, isNotNull, lt, max, min, sql } from "drizzle-orm";
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Database } from "../contracts/database.ts";
 import { HOLD_MS } from "../domain/queued-mail.ts";
+import { selectHeld } from "./queued-mail.ts";
 import { audit, mail } from "./schema.ts";
 
 /** The state of the database and of the queue, as the doctor checks it. */
@@ -20,7 +22,9 @@ interface Diagnosis {
 /** Returns the diagnosis, in one round trip. */
 export type Diagnose = (now: Date) => Promise<Diagnosis>;
 
-export function createDiagnose({ read }: Database): Diagnose {
+/** @param dueTimes columns with due times of the work of plugins. */
+export function createDiagnose(database: Database, dueTimes: readonly SQLiteColumn[] = []): Diagnose {
+  const { read } = database;
   const seconds = sql<number>`CAST(strftime('%s', 'now') AS INTEGER)`;
   return async (now) => {
     const canRetry = and(eq(mail.state, "failed"), isNotNull(mail.contentUntil), gt(mail.contentUntil, now));
@@ -31,7 +35,7 @@ export function createDiagnose({ read }: Database): Diagnose {
         .from(mail)
         .where(lt(mail.dueAt, HOLD_MS)),
       read.select({ count: count() }).from(mail).where(canRetry),
-      read.select({ held: count() }).from(mail).where(gte(mail.dueAt, HOLD_MS)),
+      selectHeld(database, dueTimes),
     ]);
     return {
       databaseClock: new Date((latest?.seconds ?? 0) * 1000),

@@ -1,6 +1,6 @@
 import { and, count, eq, gte, inArray, type SQL, sql } from "drizzle-orm";
-import type { Database } from "../contracts/database.ts";
-import { HOLD_MS, type MailState } from "../domain/queued-mail.ts";
+import type { Database, RowsStatement } from "../contracts/database.ts";
+import type { MailState } from "../domain/queued-mail.ts";
 import { mail } from "./schema.ts";
 
 const HOUR_MS = 3_600_000;
@@ -38,11 +38,14 @@ export interface MailStats {
 /** Returns what waits, and the messages submitted since then, in one round trip. */
 export type ReadMailStats = (since: Date) => Promise<MailStats>;
 
-export function createReadMailStats({ read }: Database): ReadMailStats {
+/** @param selectHeld selects how many messages wait until the queue is released. */
+export function createReadMailStats(
+  { read }: Database,
+  selectHeld: RowsStatement<{ readonly held: number }>,
+): ReadMailStats {
   // Whole hours: the driver's numbers are integers.
   const hour = sql<number>`${mail.createdAt} / ${sql.raw(String(HOUR_MS))}`;
   const tookMs = sql<number>`${mail.updatedAt} - ${mail.createdAt}`;
-  const isHeld = gte(mail.dueAt, HOLD_MS);
   return async (since) => {
     const isSince = gte(mail.createdAt, since);
     const isSent = and(eq(mail.state, "sent"), isSince);
@@ -75,7 +78,7 @@ export function createReadMailStats({ read }: Database): ReadMailStats {
         .where(isSince)
         .groupBy(mail.state, mail.identifier, hour),
       read.with(sent).select({ p50Ms, p95Ms }).from(sent),
-      read.select({ held: count() }).from(mail).where(isHeld),
+      selectHeld,
     ]);
     return {
       waiting: waiting.map((row) => ({ ...row, oldest: new Date(row.oldest) })),

@@ -1,4 +1,6 @@
+import type { ResultSet } from "@libsql/client";
 import { and, asc, count, desc, eq, getTableColumns, gte, isNull, lt, type SQL, sql } from "drizzle-orm";
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Database, WriteStatement } from "../contracts/database.ts";
 import {
   HOLD_MS,
@@ -42,8 +44,8 @@ export interface QueuedMailRepository {
   update(old: QueuedMail, to: MailChange, now: Date): WriteStatement;
   /** Holds the messages that wait. One that is being sent is not affected. */
   hold(): WriteStatement;
-  /** Makes held messages due when they were due before. */
-  release(): WriteStatement;
+  /** Makes held messages, and held work of plugins, due when they were due before. */
+  release(): readonly WriteStatement[];
 }
 
 const isHeld = sql<boolean>`coalesce(${mail.dueAt} >= ${HOLD_MS}, 0)`.mapWith(Boolean);
@@ -51,10 +53,14 @@ const isHeld = sql<boolean>`coalesce(${mail.dueAt} >= ${HOLD_MS}, 0)`.mapWith(Bo
 const { queueName: _1, started: _2, lost: _3, lease: _4, dueAt: _5, ...columns } = getTableColumns(mail);
 const seen = { ...columns, held: isHeld };
 
-export function createQueuedMailRepository(database: Database): QueuedMailRepository {
+/** @param dueTimes columns with due times of the work of plugins. */
+export function createQueuedMailRepository(
+  database: Database,
+  dueTimes: readonly SQLiteColumn[] = [],
+): QueuedMailRepository {
   const { read, write } = database;
   return {
-    stats: createReadMailStats(database),
+    stats: createReadMailStats(database, selectHeld(database, dueTimes)),
 
     async page(query) {
       const where = and(...conditions(query));
@@ -95,27 +101,43 @@ export function createQueuedMailRepository(database: Database): QueuedMailReposi
         .where(and(eq(mail.id, old.id), asRead));
     },
 
-    hold: () => holdWaitingMail(database, isNull(mail.lease)),
-
-    release: () =>
+    hold: () =>
       write
         .update(mail)
-        .set({ dueAt: sql`${mail.dueAt} - ${HOLD_MS}` })
-        .where(gte(mail.dueAt, HOLD_MS)),
+        .set({ dueAt: sql`${mail.dueAt} + ${HOLD_MS}` })
+        .where(and(lt(mail.dueAt, HOLD_MS), isNull(mail.lease))),
+
+    release: () => [mail.dueAt, ...dueTimes].map((dueAt) => moveBy(-HOLD_MS, dueAt, write)),
   };
 }
 
-/** Selects the number of held messages. */
-export function selectHeld({ read }: Pick<Database, "read">) {
-  return read.select({ held: count() }).from(mail).where(gte(mail.dueAt, HOLD_MS));
+/** Selects the number of held messages and of held work of plugins. */
+export function selectHeld({ read }: Pick<Database, "read">, dueTimes: readonly SQLiteColumn[]) {
+  const counts = [mail.dueAt, ...dueTimes].map(
+    (dueAt) => sql`(SELECT count(*) FROM ${dueAt.table} WHERE ${dueAt} >= ${HOLD_MS})`,
+  );
+  return read.select({ held: sql`${sql.join(counts, sql` + `)}`.mapWith(Number) }).from(sql`(SELECT 1)`);
 }
 
-/** Holds the messages that wait. @param which narrows them. Default: all, also those that a worker has leased. */
-export function holdWaitingMail({ write }: Pick<Database, "write">, which?: SQL): WriteStatement {
-  return write
-    .update(mail)
-    .set({ dueAt: sql`${mail.dueAt} + ${HOLD_MS}` })
-    .where(and(lt(mail.dueAt, HOLD_MS), which));
+/** Holds the messages and the work of plugins that wait in a copy of a database. */
+export function holdCopied(
+  { write }: Pick<Database, "write">,
+  dueTimes: readonly SQLiteColumn[],
+): WriteStatement[] {
+  return [mail.dueAt, ...dueTimes].map((dueAt) => moveBy(HOLD_MS, dueAt, write));
+}
+
+/** Returns the number of messages and of other work that {@link holdCopied} has held. @param results those of its statements. */
+export function heldBy(results: readonly unknown[]): number {
+  return (results as readonly ResultSet[]).reduce((sum, { rowsAffected }) => sum + rowsAffected, 0);
+}
+
+/** Adds a time to those that are held, if it is negative, or to the others. */
+function moveBy(ms: number, dueAt: SQLiteColumn, write: Database["write"]): WriteStatement {
+  const isMoved = ms < 0 ? sql`${dueAt} >= ${HOLD_MS}` : sql`${dueAt} < ${HOLD_MS}`;
+  return write.run(
+    sql`UPDATE ${dueAt.table} SET ${sql.identifier(dueAt.name)} = ${dueAt} + ${ms} WHERE ${isMoved}`,
+  );
 }
 
 function conditions({ state, identifier, recipient, since }: MailQuery): SQL[] {

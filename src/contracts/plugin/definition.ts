@@ -1,4 +1,4 @@
-import type { SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { GenericSchema, InferInput, InferOutput } from "valibot";
 import type { KeptTable, Migration, WriteStatement } from "../database.ts";
 import type { Route } from "../route.ts";
@@ -71,6 +71,12 @@ export interface PluginDefinition<S extends GenericSchema, K extends Settings> {
   /** Settings that an admin can change at run time, by the names that clients know. */
   readonly settings?: (options: InferOutput<S>) => K;
   readonly sealed?: readonly SealedColumns[];
+  /**
+   * Columns with the times when the work of `drain` is due, in milliseconds since the Unix epoch; `null` where it is done.
+   * A restore holds this work as it holds mail: it adds `HOLD_MS`, which a release of the queue subtracts. Leave out what is
+   * due at that time or later.
+   */
+  readonly dueTimes?: readonly SQLiteColumn[];
   /** Capabilities that it cannot work without. */
   readonly requires?: readonly CapabilityName[];
   /** Capabilities that it uses if a plugin provides them. */

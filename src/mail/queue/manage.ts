@@ -36,7 +36,7 @@ export interface MailQueue {
   cancel(id: string, actor: AuditActor): Promise<void>;
   /** Holds all messages that wait now: none of them is sent, or expires, before a release. @returns their number. */
   hold(actor: AuditActor): Promise<number>;
-  /** Makes held messages due again, those of a restore too. @returns their number. */
+  /** Makes held messages due again, and the work of plugins that a restore holds. @returns their number. */
   release(actor: AuditActor): Promise<number>;
 }
 
@@ -69,7 +69,7 @@ export function createMailQueue(deps: MailQueueDeps): MailQueue {
       await manage(deps, id, actor, canceled);
     },
 
-    hold: (actor) => changeAll(deps, actor, repository.hold()),
+    hold: (actor) => changeAll(deps, actor, [repository.hold()]),
 
     async release(actor) {
       const released = await changeAll(deps, actor, repository.release());
@@ -109,13 +109,11 @@ async function manage(
 async function changeAll(
   { database, audit, platform }: MailQueueDeps,
   actor: AuditActor,
-  change: WriteStatement,
+  changes: readonly WriteStatement[],
 ): Promise<number> {
-  const [{ rowsAffected }] = await database.commit([
-    change,
-    audit.insertIfChanged(auditEntry(actor, platform.now(), { success: true })),
-  ]);
-  return rowsAffected;
+  const entry = auditEntry(actor, platform.now(), { success: true });
+  const results = await database.commit(changes.flatMap((change) => [change, audit.insertIfChanged(entry)]));
+  return results.reduce((sum, { rowsAffected }, at) => (at % 2 === 0 ? sum + rowsAffected : sum), 0);
 }
 
 /** A message that was held for long gets as much time as a new one. */

@@ -9,6 +9,7 @@ import type { AuditActor } from "../../domain/audit.ts";
 import type { BackupSource, Restored, RestoreOptions } from "../../domain/backup.ts";
 import { Secret } from "../../domain/secret.ts";
 import { SealpostError } from "../../errors.ts";
+import { readPlugins } from "../../plugin/registry.ts";
 import { DatabaseFile } from "../../storage/local/database-file.ts";
 import { codeOf, invalidSetting, notWritable } from "../invalid-setting.ts";
 import { PLATFORM as platform } from "../platform.ts";
@@ -93,7 +94,12 @@ export async function restore(
     await writeNew(work, async () => original?.copyTo(work));
     const result = await withDatabase(fileAt(work), (database) =>
       portable === null
-        ? adoptCopy(database, { keyring, platform, audit: auditOf(database, options.actor) })
+        ? adoptCopy(database, {
+            keyring,
+            platform,
+            dueTimes: readPlugins(options.plugins).dueTimes,
+            audit: auditOf(database, options.actor),
+          })
         : restoreInto(targetOf(database, given), portable, { replace: true }),
     );
     await publish(work, path, options);

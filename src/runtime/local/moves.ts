@@ -46,9 +46,11 @@ export function sourceOf(database: Database, plugins: readonly Plugin[]): Backup
 
 /** Creates what restores into a database. */
 export function targetOf(database: Database, { keyring, plugins, actor }: TargetOptions): RestoreTarget {
+  const { migrations, dueTimes } = readPlugins(plugins);
   return createRestoreTarget({
     database,
-    migrations: [...MIGRATIONS, ...readPlugins(plugins).migrations],
+    migrations: [...MIGRATIONS, ...migrations],
+    dueTimes,
     keyring,
     platform,
     audit: auditOf(database, actor),

@@ -30,7 +30,7 @@ interface OperatorDoorDeps {
   operatorApp(operator: Operator): Pick<SealpostApp, "fetch">;
   readonly database: Database;
   readonly keyring: Keyring;
-  readonly plugins: Pick<PluginSet, "migrations" | "sealed">;
+  readonly plugins: Pick<PluginSet, "migrations" | "sealed" | "dueTimes">;
   /** Starts the instance again, with what the database has now. */
   readonly restart: () => void;
 }
@@ -84,7 +84,7 @@ export function createOperatorDoor(deps: OperatorDoorDeps): (request: Request) =
   function tasksOf(operator: Operator) {
     const { database, keyring, services, restart } = deps;
     const { rekey, renewTokens } = services;
-    const { migrations, sealed } = deps.plugins;
+    const { migrations, sealed, dueTimes } = deps.plugins;
     const audit = createAuditRepository(database);
     const backup = createBackupSource({
       database,
@@ -95,6 +95,7 @@ export function createOperatorDoor(deps: OperatorDoorDeps): (request: Request) =
       database,
       keyring,
       platform,
+      dueTimes,
       migrations: [...MIGRATIONS, ...migrations],
       audit: (now) => [
         audit.insert(auditEntry({ ...operator.actor, requestId: "" }, now, { success: true })),

@@ -1,9 +1,9 @@
-import type { ResultSet } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Database, Statement } from "../../contracts/database.ts";
 import type { BackupRow, BackupTable } from "../../domain/backup.ts";
 import { CREATE_TABLE, recordMigration, type Step } from "../migrate.ts";
-import { holdWaitingMail } from "../queued-mail.ts";
+import { heldBy, holdCopied } from "../queued-mail.ts";
 import type { RestorePlan } from "./plan.ts";
 import { expressionOf } from "./row-values.ts";
 import { columnList, dropCopies, listTables, STAGING, STAYS, type TableColumns } from "./tables.ts";
@@ -32,7 +32,7 @@ interface StagingTables {
    * Replaces all tables of the instance: builds those of the backup by its own migrations, moves the rows there, then applies the other
    * migrations. One commit.
    * @param also statements after all others.
-   * @returns the number of messages that are held.
+   * @returns the number of messages that are held, with the work of plugins.
    */
   replaceAll(
     id: string,
@@ -42,7 +42,8 @@ interface StagingTables {
   ): Promise<number>;
 }
 
-export function createStagingTables(database: Database): StagingTables {
+/** @param dueTimes columns with due times of the work of plugins. */
+export function createStagingTables(database: Database, dueTimes: readonly SQLiteColumn[]): StagingTables {
   const { read, write } = database;
   const run = (statement: SQL) => write.run(statement);
   return {
@@ -97,14 +98,14 @@ export function createStagingTables(database: Database): StagingTables {
         // No counter that an instance has read before may come again.
         run(sql`UPDATE epoch SET n = ${now.getTime()}`),
       ];
-      const hold = holdWaitingMail(database);
+      const holds = holdCopied(database, dueTimes);
       const results: readonly unknown[] = await database.commit([
         ...statements,
-        hold,
+        ...holds,
         ...also,
         ...(await dropCopies(database, STAGING)),
       ]);
-      return (results[statements.length] as ResultSet).rowsAffected;
+      return heldBy(results.slice(statements.length, statements.length + holds.length));
     },
   };
 

@@ -1,0 +1,75 @@
+import { expect, test } from "bun:test";
+import { directory } from "sealpost/plugins/directory";
+import { events } from "sealpost/plugins/events";
+import { adoptCopy, createBackupSource, createRestoreTarget } from "../../../src/access/moves.ts";
+import { readPlugins } from "../../../src/plugin/registry.ts";
+import { MIGRATIONS } from "../../../src/storage/migrations/index.ts";
+import { createSealedRepository } from "../../../src/storage/sealed-values.ts";
+import { auditRows, drain } from "../../fixtures/delivered.ts";
+import { startHttpServer } from "../../fixtures/http/server.ts";
+import type { TestInstance } from "../../fixtures/instance.ts";
+import { addUser, bind, eventsInstance } from "./fixtures/bindings.ts";
+
+const { migrations, sealed, dueTimes } = readPlugins([directory(), events()]);
+
+/** Restores a portable backup of an instance into its own database. */
+async function replace({ database, platform, keyring }: TestInstance): Promise<number> {
+  const source = createBackupSource({
+    ...{ database, platform, sealed: createSealedRepository(database, sealed) },
+  });
+  const target = createRestoreTarget({
+    ...{ database, platform, keyring, dueTimes, audit: () => [] },
+    migrations: [...MIGRATIONS, ...migrations],
+  });
+  const options = { replace: true };
+  const { id, header } = await source.begin();
+  const restore = await target.begin(header, options);
+  for (const table of header.tables) {
+    const { rows } = await source.page(id, table, 0);
+    if (rows.length > 0) await target.insert(restore, table, rows);
+  }
+  return (await target.finish(restore, header, options)).held;
+}
+
+/** Makes the database of an instance that of a file that was restored. */
+async function adopt({ database, platform, keyring }: TestInstance): Promise<number> {
+  return (await adoptCopy(database, { platform, keyring, dueTimes, audit: () => [] })).held;
+}
+
+test.each([
+  ["a portable backup", replace],
+  ["a copied file", adopt],
+])("a restore of %s holds the webhooks that wait until the queue is released", async (_, restore) => {
+  await using receiver = await startHttpServer(() => ({ status: 204 }));
+  await using instance = await eventsInstance();
+  const { request, services, clock } = instance;
+  const webhooks = async () =>
+    ((await request("GET", "/webhook/")).value as { readonly webhooks: readonly object[] }).webhooks;
+  await bind(instance, {
+    ...{ name: "hook", action: "webhook", "option.subject": undefined, "option.body": undefined },
+    ...{ "option.url": receiver.origin, "option.secret": `whsec_${new Uint8Array(32).fill(5).toBase64()}` },
+  });
+  await addUser(instance);
+  await services.settled();
+  const [{ next_try: due }] = (await webhooks()) as readonly [{ readonly next_try: string }];
+
+  expect(await restore(instance)).toBe(1);
+  clock.advance(600);
+  await drain(instance);
+  expect(receiver.requests).toEqual([]);
+  expect(await webhooks()).toMatchObject([{ state: "queued", attempts: 0, next_try: null }]);
+  expect(await services.plugins.work.nextAt(clock.now.getTime())).toBe(Number.POSITIVE_INFINITY);
+  expect((await request("GET", "/mail/stats")).value).toMatchObject({ held: 1 });
+
+  await addUser(instance, { username: "ben", email: "ben@example.net" });
+  await drain(instance);
+  expect(receiver.requests).toHaveLength(1);
+
+  expect((await request("POST", "/mail/release")).value).toBe(1);
+  const [, waiting] = (await webhooks()) as readonly { readonly next_try: string }[];
+  expect(waiting).toMatchObject({ next_try: due });
+  await drain(instance);
+  expect(receiver.requests).toHaveLength(2);
+  expect((await request("GET", "/mail/stats")).value).toMatchObject({ held: 0 });
+  expect(await auditRows(instance, "POST /mail/release")).toMatchObject([{ success: 1 }]);
+});

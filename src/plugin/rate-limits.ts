@@ -4,7 +4,7 @@ import type { Platform } from "../contracts/platform.ts";
 import type { PluginLimits, RateLimit, RateLimitPlan, RateLimitResult } from "../contracts/plugin/limits.ts";
 import { type CidrBlock, clientNetwork } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
-import type { RateLimitRepository } from "../storage/rate-limits.ts";
+import type { RateLimitRepository, RateLimitWindow } from "../storage/rate-limits.ts";
 
 /** Creates the rate limits of one plugin. Their keys are stored as keyed hashes. */
 export function createPluginLimits(deps: {
@@ -27,19 +27,29 @@ export function createPluginLimits(deps: {
 
   function planOf(hashed: readonly RateLimit[]): RateLimitPlan {
     const now = platform.now();
-    const limits = JSON.stringify(hashed.map(({ key, max }) => ({ key, max })));
+    const limits = toJson(hashed);
     return {
       limits,
       consume: hashed.map((limit) => rateLimits.consume(limit, now)),
       isWithin: rateLimits.isWithin(limits),
       refund: (where = sql`true`) => (hashed.length === 0 ? [] : [rateLimits.refund(limits, where)]),
       result(results) {
-        const rows = results.flat() as readonly { readonly failed: number; readonly endsAt: Date }[];
+        const rows = results.slice(0, hashed.length).flat() as readonly RateLimitWindow[];
         const full = rows.filter(({ failed }, index) => failed > (hashed[index]?.max ?? 0));
         const endMs = Math.max(now.getTime(), ...full.map(({ endsAt }) => endsAt.getTime()));
         return { allowed: full.length === 0, retryAfterSeconds: Math.ceil((endMs - now.getTime()) / 1_000) };
       },
     };
+  }
+
+  /** Each limit takes its count back if one before it is exceeded. */
+  function planInOrder(hashed: readonly RateLimit[]): RateLimitPlan {
+    const plan = planOf(hashed);
+    const refunds = hashed.slice(1).map((limit, index) => {
+      const isWithin = rateLimits.isWithin(toJson(hashed.slice(0, index + 1)));
+      return rateLimits.refund(toJson([limit]), sql`NOT (${isWithin})`);
+    });
+    return { ...plan, consume: [...plan.consume, ...refunds] };
   }
 
   const isTrustedClient: PluginLimits["isTrustedClient"] = (c) => {
@@ -52,10 +62,7 @@ export function createPluginLimits(deps: {
     isWithin: rateLimits.isWithin(placeholder),
     refund: (where) => rateLimits.refund(placeholder, where),
     plan: async (...limits) => planOf(await withHashedKeys(limits)),
-    async planInOrder(...limits) {
-      const hashed = await withHashedKeys(limits);
-      return inOrder(hashed, planOf);
-    },
+    planInOrder: async (...limits) => planInOrder(await withHashedKeys(limits)),
     async consume(...limits) {
       const { consume, result } = planOf(await withHashedKeys(limits));
       assertAllowed(result(await database.commit(consume)));
@@ -70,27 +77,9 @@ export function createPluginLimits(deps: {
   };
 }
 
-/** Plans limits so that each takes its count back if one before it is exceeded. */
-function inOrder(
-  limits: readonly RateLimit[],
-  planOf: (limits: readonly RateLimit[]) => RateLimitPlan,
-): RateLimitPlan {
-  const whole = planOf(limits);
-  const plans = limits.map((limit) => planOf([limit]));
-  const refunds = plans
-    .slice(1)
-    .flatMap((later, index) => later.refund(sql`NOT (${planOf(limits.slice(0, index + 1)).isWithin})`));
-  return {
-    ...whole,
-    consume: [...whole.consume, ...refunds],
-    result(results) {
-      const counted = plans.map(({ result }, index) => result(results.slice(index, index + 1)));
-      return {
-        allowed: counted.every(({ allowed }) => allowed),
-        retryAfterSeconds: Math.max(0, ...counted.map(({ retryAfterSeconds }) => retryAfterSeconds)),
-      };
-    },
-  };
+/** Keys and maxima, as the statements take them. */
+function toJson(limits: readonly RateLimit[]): string {
+  return JSON.stringify(limits.map(({ key, max }) => ({ key, max })));
 }
 
 function assertAllowed({ allowed, retryAfterSeconds }: RateLimitResult): void {

@@ -93,14 +93,22 @@ function unguarded({ plugin, route, method, path }: Owned, known: readonly strin
 /** Creates the middleware that limits and logs failures of a route, so that they only affect this request. */
 function guarded(plugin: string, action: string, requestMs: number): MiddlewareHandler<Env> {
   const late = () => new SealpostError("too_slow", "This took too long and was canceled: try again later");
+  const report = (error: unknown): void => {
+    if (error instanceof SealpostError && error.code !== "too_slow") return;
+    log.error("Plugin {plugin} failed in {action}: {error}", { plugin, action, error });
+  };
   return async function guarded(c, next) {
     c.set("auditAction", action);
     c.set("plugin", plugin);
+    const work = next();
     try {
-      await withDeadline(next(), requestMs, late);
+      await withDeadline(work, requestMs, () => {
+        // The response is sent without the work, whose failure only the log can show.
+        work.catch(report);
+        return late();
+      });
     } catch (error) {
-      const isRejection = error instanceof SealpostError && error.code !== "too_slow";
-      if (!isRejection) log.error("Plugin {plugin} failed in {action}: {error}", { plugin, action, error });
+      report(error);
       throw error instanceof Error
         ? error
         : new Error(`Plugin ${plugin} threw something other than an Error`, { cause: error });

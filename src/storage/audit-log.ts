@@ -11,7 +11,10 @@ export interface AuditRepository {
   insert(entry: AuditEntry): WriteStatement;
   /** Inserts nothing if the previous statement of the commit changed no row. */
   insertIfChanged(entry: AuditEntry): WriteStatement;
-  /** Prepares the insert of a row if a condition holds. The commit may compute some of the fields. */
+  /**
+   * Prepares the insert of a row if a condition holds. The commit may compute some of the fields.
+   * @throws {TypeError} on a call with a value that has the name of a field.
+   */
   prepareInsert(
     where: SQL,
     computed: Readonly<Partial<Record<keyof AuditEntry, SQL>>>,
@@ -74,7 +77,11 @@ export function createAuditRepository(
 
     prepareInsert(where, computed) {
       const insertWhere = prepareInsert(where, computed);
-      return (entry, values) => insertWhere({ ...values, ...counted(entry) });
+      return (entry, values) => {
+        const taken = Object.keys(values).find((name) => name in entry);
+        if (taken) throw new TypeError(`The placeholder "${taken}" is a field of the audit row: rename it`);
+        return insertWhere({ ...values, ...counted(entry) });
+      };
     },
 
     count: (entry, shareKey) => count({ ...counted(entry), shareKey }),

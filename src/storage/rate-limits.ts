@@ -51,8 +51,9 @@ export function createRateLimitRepository({ write, prepare }: Database): RateLim
 
     refund: (limits, where) =>
       // Text, because Drizzle's builder takes several times as long.
-      write.run(sql`UPDATE try_window SET failed = max(0, failed - 1)
-        WHERE key IN (SELECT value ->> 'key' FROM json_each(${limits})) AND (${where})`),
+      write.run(sql`UPDATE try_window SET failed = max(0, failed - one.events)
+        FROM (SELECT value ->> 'key' AS key, count(*) AS events FROM json_each(${limits}) GROUP BY 1) AS one
+        WHERE try_window.key = one.key AND (${where})`),
 
     isWithin: (limits) =>
       sql`NOT EXISTS (SELECT 1 FROM json_each(${limits}) AS one JOIN try_window

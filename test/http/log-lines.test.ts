@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { configure, type LogRecord, reset } from "@logtape/logtape";
+import { definePlugin, route } from "sealpost/plugin";
+import * as v from "valibot";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
 import { GREYLISTED, queueInstance, REFUSED, TO } from "../mail/fixtures/queue.ts";
 
@@ -88,4 +90,24 @@ describe("a message", () => {
     ]);
     expect(JSON.stringify(records)).not.toContain(TO.address);
   });
+});
+
+test("a plugin's route that fails after its time limit is a line of its own", async () => {
+  const fails = Promise.withResolvers<never>();
+  const slow = definePlugin({
+    name: "slow",
+    options: v.object({}),
+    setup: () => ({
+      routes: [route({ method: "GET", path: "/slow", open: true }, (): Promise<string> => fails.promise)],
+    }),
+  });
+  await using instance = await testInstance({ plugins: [slow()], pluginRequestMs: 1 });
+  expect((await instance.request("GET", "/slow")).status).toBe(503);
+  records = [];
+  const error = new TypeError("a bug");
+  fails.reject(error);
+  await Promise.resolve();
+  await Promise.resolve();
+  await new Promise(setImmediate);
+  expect(properties()).toEqual([{ plugin: "slow", action: "GET /slow", error }]);
 });

@@ -23,7 +23,7 @@ export interface PluginAudit {
   row(c: Context<Env> | null, entry: PluginAuditEntry, ifChanged?: "ifChanged"): Statement;
   /**
    * Prepares a row that is written if a condition holds, with fields that the commit computes. Each call of the result
-   * builds a row, and binds values to the placeholders of these expressions.
+   * builds a row, and binds values to the placeholders of these expressions, which are not named like fields of a row.
    */
   prepareRow(
     where: SQL,

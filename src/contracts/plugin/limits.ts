@@ -25,9 +25,9 @@ export interface RateLimitPlan {
 
 /** Counts in the database, so that parallel requests and other processes cannot exceed a limit. */
 export interface PluginLimits {
-  /** `isWithin` of a plan for statements that are prepared once: an expression with the placeholder `limits`. */
+  /** Whether the limits of a plan allow it. For statements that are prepared once: has the placeholder `limits`. */
   readonly isWithin: SQL;
-  /** `refund` of a plan, to be prepared once: has the placeholder `limits`, and those of the condition. */
+  /** Undoes the count of a plan if a condition holds. To be prepared once: has the placeholder `limits`. */
   refund(where: SQL): WriteStatement;
   /** Prepares limits as parts of a commit. */
   plan(...limits: readonly RateLimit[]): Promise<RateLimitPlan>;

@@ -42,6 +42,7 @@ const NODEMAILER: UnusedCode = {
     "if (this.mail.amp)",
     "if (/^data:/i.test((attachment.path || attachment.href)))",
     String.raw`if (/^https?:\/\//i.test(attachment.path))`,
+    "if (isMessageNode)",
     "if (attachment.raw)",
     "if (attachment.path)",
     "if (attachment.href)",
@@ -74,7 +75,7 @@ const IPADDR: UnusedCode = {
   ],
 };
 
-/** Only schemas of valibot are described. */
+/** Only schemas of valibot are described: paths and queries by handlers of their own, bodies and errors by the operation. */
 const OPENAPI: UnusedCode = {
   "hono-openapi/dist/index.js": [
     "injectZodV4DateOverride()",
@@ -212,6 +213,12 @@ export const CALLED_BY_NO_PLUGIN: UnusedCode = {
   ),
   "drizzle-orm/sqlite-core/db.js": members("BaseSQLiteDatabase", "$count transaction values"),
   "drizzle-orm/sqlite-core/session.js": [
+    // Without a cache, each way through these runs the statement.
+    "if (this.cache === void 0 || is(this.cache, NoopCache) || this.queryMetadata === void 0)",
+    "if (this.cacheConfig && !this.cacheConfig.enable)",
+    'if ((this.queryMetadata.type === "insert" || this.queryMetadata.type === "update" || this.queryMetadata.type === "delete") && this.queryMetadata.tables.length > 0)',
+    "if (!this.cacheConfig)",
+    'if (this.queryMetadata.type === "select")',
     ...members("SQLiteSession", "run values count"),
     "SQLiteTransaction.rollback",
   ],
@@ -261,5 +268,9 @@ export const CALLED_BY_NO_PLUGIN: UnusedCode = {
     "if (aud)",
     'if (typeof privateKey === "object" && "alg" in privateKey)',
   ],
-  "hono/dist/request.js": members("HonoRequest", "parseBody addValidatedData queries"),
+  "hono/dist/context.js": members("Context", "render setRenderer setLayout getLayout"),
+  "hono/dist/request.js": [
+    ...members("HonoRequest", "parseBody json text bytes blob formData"),
+    ...members("HonoRequest", "queries valid addValidatedData matchedRoutes routePath"),
+  ],
 };

@@ -7,7 +7,13 @@ import { benchEnqueue, benchEnqueueGrowth } from "./enqueue.ts";
 import { benchList } from "./list.ts";
 import { benchMailStats } from "./mail-stats.ts";
 import { benchMemory } from "./memory.ts";
-import { benchObject, benchObjectCold, benchObjectLogin, benchObjectQueue } from "./object.ts";
+import {
+  benchObject,
+  benchObjectAgain,
+  benchObjectCold,
+  benchObjectLogin,
+  benchObjectQueue,
+} from "./object.ts";
 import { benchObjectMail } from "./object-mail.ts";
 import { print } from "./result.ts";
 import { benchScale } from "./scale.ts";
@@ -26,6 +32,7 @@ for (const bench of [
   benchObject,
   benchObjectQueue,
   benchObjectCold,
+  benchObjectAgain,
   benchObjectLogin,
   benchObjectMail,
   benchSign,

@@ -20,6 +20,7 @@ const DATABASE_MS = 5;
 const KEYS = `bench:${Buffer.alloc(32, 1).toString("base64")}`;
 const BINDINGS = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
 const LIST = "/smtpserver/";
+const BARE_ENTRY = join(import.meta.dir, "object-peer.ts");
 const DEFINITION = JSON.stringify({ server: "mail.example.org", sender: "app@example.org" });
 
 /** One build of the Worker in workerd, with 100 definitions. */
@@ -137,6 +138,49 @@ export async function benchObjectQueue(): Promise<BenchResult> {
   return { name, ...result, limit: 3, better: "higher" };
 }
 
+/** Ends the object when a request asks for it, as the platform ends one that is idle. */
+const ENDING = {
+  name: "ending.js",
+  text: `import front, { Sealpost as Lasting } from "./worker.js";
+    export class Sealpost extends Lasting {
+      fetch(request) {
+        if (new URL(request.url).pathname === "/end") this.ctx.abort();
+        return super.fetch(request);
+      }
+    }
+    export default front;`,
+};
+
+/**
+ * The first request of an object that is created again in a running isolate, as one that was idle is, against that of an
+ * object that reads one row.
+ */
+export async function benchObjectAgain(): Promise<BenchResult> {
+  const serve = async (entry: string, bindings: typeof BINDINGS | Readonly<Record<never, never>>) => {
+    const { modules } = await bundleWorker(entry);
+    return serveWorker({ bundle: { modules: [ENDING, ...modules] }, bindings, services: OBJECTS });
+  };
+  await using ours = await serve(OBJECT_ENTRY, BINDINGS);
+  await using bare = await serve(BARE_ENTRY, {});
+  const token = await fill(ours.url.origin);
+  const first = async ({ url: { origin } }: typeof ours) => {
+    await fetch(`${origin}/end`);
+    return timeOf(() => call({ origin, token }, `${LIST}server-0`));
+  };
+  const times = { ours: [] as number[], bare: [] as number[] };
+  for (let start = 0; start < COLD_STARTS; start++) {
+    times.ours.push(await first(ours));
+    times.bare.push(await first(bare));
+  }
+  const [our, their] = [median(times.ours), median(times.bare)];
+  return {
+    name: "first request (one definition) of an object that is created again in a running isolate, against an object that reads one row",
+    ratio: our / their,
+    ...{ limit: 3, better: "lower" },
+    detail: `${our.toFixed(1)} ms, bare ${their.toFixed(1)} ms`,
+  };
+}
+
 /** The first request of an object after the start of workerd, against that of an object that reads one row. */
 export async function benchObjectCold(): Promise<BenchResult> {
   using folder = temporaryFolder();
@@ -147,7 +191,7 @@ export async function benchObjectCold(): Promise<BenchResult> {
     services: stored(folder),
   };
   const bare = {
-    ...{ bundle: await bundleWorker(join(import.meta.dir, "object-peer.ts")), bindings: {} },
+    ...{ bundle: await bundleWorker(BARE_ENTRY), bindings: {} },
     services: stored(bareFolder),
   };
   let token = "";
@@ -214,6 +258,6 @@ export async function benchObjectLogin(): Promise<BenchResult> {
 }
 
 if (import.meta.main) {
-  for (const bench of [benchObject, benchObjectQueue, benchObjectCold, benchObjectLogin])
+  for (const bench of [benchObject, benchObjectQueue, benchObjectCold, benchObjectAgain, benchObjectLogin])
     for (const result of [await bench()].flat()) print(result);
 }

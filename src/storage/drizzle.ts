@@ -50,7 +50,7 @@ class PlainErrorSession extends LibSQLSession<NoSchema, ExtractTablesWithRelatio
     if (columns !== null)
       query.mapAllResult = (result, isFromBatch) => {
         const rows = (isFromBatch ? (result as ResultSet).rows : result) as ResultSet["rows"];
-        return rows.map((row) => toObject(columns, row));
+        return rows.map((row) => toObject(columns, CELLS.get(row) ?? row));
       };
     query.run = unwrapped(query.run.bind(query));
     query.all = unwrapped(query.all.bind(query));
@@ -77,14 +77,17 @@ function columnsOf(fields: SelectedFieldsOrdered | undefined): readonly NamedCol
   return columns;
 }
 
+/** The cells of rows that are proxies. Reading them all from the proxy takes twice as long. */
+export const CELLS = new WeakMap<object, readonly unknown[]>();
+
 /** Does what Drizzle does for a row of columns, which it looks at once more for every cell. */
 function toObject(
   columns: readonly NamedColumn[],
-  row: ArrayLike<unknown>,
+  cells: ArrayLike<unknown>,
 ): Readonly<Record<string, unknown>> {
   const values: Record<string, unknown> = {};
   for (const [index, { name, column }] of columns.entries()) {
-    const cell = row[index];
+    const cell = cells[index];
     const value = cell instanceof ArrayBuffer ? Buffer.from(cell) : cell;
     values[name] = value === null ? null : column.mapFromDriverValue(value);
   }

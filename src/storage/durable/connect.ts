@@ -1,5 +1,6 @@
 import type { InStatement, InValue, ResultSet, Row } from "@libsql/client";
 import type { Database } from "../../contracts/database.ts";
+import { CELLS } from "../drizzle.ts";
 import { closedError, localError, withResultCode } from "../errors.ts";
 import {
   type Connection,
@@ -112,7 +113,11 @@ function execute({ sql: storage }: ObjectStorage, statement: InStatement): Resul
   const columns = cursor.columnNames;
   // An open cursor would lock its table.
   const indexes = new Map(columns.map((name, index) => [name, index]));
-  const rows = Array.from(cursor.raw(), (cells) => new Proxy<Row>(ROW, new RowReader(indexes, cells)));
+  const rows = Array.from(cursor.raw(), (cells) => {
+    const row = new Proxy<Row>(ROW, new RowReader(indexes, cells));
+    CELLS.set(row, cells);
+    return row;
+  });
   // The cursor counts written entries of indexes, too.
   const [[changed] = []] = columns.length > 0 ? [] : [...storage.exec("SELECT changes()").raw()];
   return {

@@ -153,12 +153,20 @@ interface BuiltQuery {
  * @throws {TypeError} from a use that lacks a value, or binds a date to a placeholder without a column.
  */
 export const prepareStatement: PrepareStatement = (build) => {
-  let built: BuiltQuery | null = null;
+  let built: {
+    readonly query: BuiltQuery;
+    readonly sql: string;
+    readonly params: readonly unknown[];
+  } | null = null;
   return (values = {}) => {
-    built ??= prepared(build());
-    const { sql, params } = built.getQuery();
+    if (built === null) {
+      const query = prepared(build());
+      // Kept, because `run()` of Drizzle builds its text at each call.
+      built = { query, ...query.getQuery() };
+    }
+    const { query, sql, params } = built;
     const given = { ...values };
-    return new PreparedStatement(built, { sql, params: params.map((param) => bind(param, given)) });
+    return new PreparedStatement(query, { sql, params: params.map((param) => bind(param, given)) });
   };
 };
 

@@ -61,4 +61,5 @@ const app = new Hono()
     ]);
     return c.json({ result: { value: updated.rowsAffected > 0 } });
   });
-console.log(Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: app.fetch }).url.origin);
+// On a busy disk the preparation takes longer than the default of 10 s.
+console.log(Bun.serve({ hostname: "127.0.0.1", port: 0, idleTimeout: 0, fetch: app.fetch }).url.origin);

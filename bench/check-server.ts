@@ -36,6 +36,8 @@ async function prepare(users: number): Promise<void> {
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
+  // On a busy disk the preparation takes longer than the default of 10 s.
+  idleTimeout: 0,
   async fetch(request) {
     const { pathname, searchParams } = new URL(request.url);
     if (pathname === "/prepare") {

@@ -65,7 +65,7 @@ export function createCheckCode(
       [...plan.consume, ...attempts.statements(values), attempts.auditRow(c, id)],
       attempts.verdict(id),
     );
-    const [decided] = verdict;
+    const [decided] = verdict ?? (results[rateLimits.length] as readonly Verdict[]);
     if (decided?.outcome === "limited") {
       const counted = results?.slice(0, rateLimits.length);
       const longest = { allowed: false, retryAfterSeconds: rateLimits[0]?.windowSeconds ?? 0 };
@@ -84,6 +84,9 @@ export function createCheckCode(
     };
   };
 }
+
+/** What the first statement of an attempt returns. */
+type Verdict = Pick<typeof attempt.$inferSelect, "outcome" | "serial">;
 
 /** A token after an attempt: its failures are zero if the code was right. Locked tokens are not counted. */
 type CountedToken = Pick<TokenRow, "serial" | "failCount">;
@@ -112,8 +115,8 @@ function createAttempts({ store: { write, prepare }, limits, audit }: AttemptDep
   return {
     /**
      * Returns the statements of one attempt. They follow the ones that count its rate limits. The first decides the outcome
-     * and the others carry it out: of two attempts with the same code one succeeds, because that ends the transaction. The
-     * statement at {@link COUNTED} returns the tokens that it changed.
+     * and returns it, and the others carry it out: of two attempts with the same code one succeeds, because that ends the
+     * transaction. The statement at {@link COUNTED} returns the tokens that it changed.
      */
     statements({
       tokens,
@@ -174,20 +177,24 @@ function attemptStatements(
   const isRight = eq(challenge.codeHash, placeholder("codeHash"));
   const { serial, failCount } = token;
   const isUnlocked = and(lt(failCount, MAX_FAILURES), isMeant);
-  const serialsWhere = (where: SQL | undefined) =>
-    write.select({ serial: challenge.serial }).from(challenge).where(where);
-  const firstWhere = (where: SQL | undefined) =>
-    sql`(SELECT ${serial} FROM ${token} WHERE ${inArray(serial, serialsWhere(where))} AND ${isUnlocked}
-      ORDER BY ${serial} LIMIT 1)`;
+  const comparedSerials = write
+    .select({ serial: challenge.serial })
+    .from(challenge)
+    .where(
+      and(isLive, sql`CASE ${outcome} WHEN 'accepted' THEN ${isRight} WHEN 'wrong' THEN TRUE ELSE FALSE END`),
+    );
   const ifAccepted = (then: SQL, otherwise: SQL) =>
     sql`CASE ${outcome} WHEN 'accepted' THEN ${then} ELSE ${otherwise} END`;
   return [
-    write.run(sql`INSERT INTO ${attempt} (id, outcome, serial, at)
-      SELECT ${placeholder("id")}, CASE WHEN NOT is_within THEN 'limited' WHEN of_code IS NOT NULL THEN 'accepted'
-          WHEN of_transaction IS NOT NULL THEN 'wrong' ELSE 'unknown' END,
-        CASE WHEN is_within THEN coalesce(of_code, of_transaction, '') ELSE '' END, ${timeOf("now", attempt.at)}
-      FROM (SELECT ${limits.isWithin} AS is_within, ${firstWhere(and(isLive, isRight))} AS of_code,
-        ${firstWhere(isLive)} AS of_transaction)`),
+    write.all(sql`INSERT INTO ${attempt} (id, outcome, serial, at)
+      SELECT ${placeholder("id")}, CASE WHEN NOT is_within THEN 'limited' WHEN found.serial IS NULL THEN 'unknown'
+          WHEN is_right THEN 'accepted' ELSE 'wrong' END,
+        coalesce(found.serial, ''), ${timeOf("now", attempt.at)}
+      FROM (SELECT ${limits.isWithin} AS is_within)
+      LEFT JOIN (SELECT ${serial} AS serial, ${isRight} AS is_right FROM ${challenge}
+        JOIN ${token} ON ${serial} = ${challenge.serial} WHERE ${and(isLive, isUnlocked)}
+        ORDER BY is_right DESC, 1 LIMIT 1) AS found ON is_within
+      RETURNING outcome, serial`),
     write
       .update(token)
       .set({
@@ -197,19 +204,18 @@ function attemptStatements(
           ? {}
           : { rolloutState: ifAccepted(sql`${accepted.rolloutState}`, sql`${token.rolloutState}`) }),
       })
-      .where(
-        and(
-          inArray(serial, serialsWhere(and(isLive, or(isRight, sql`${outcome} = 'wrong'`)))),
-          isUnlocked,
-          has(sql`${attempt.outcome} IN ('accepted', 'wrong')`),
-        ),
-      )
+      .where(and(inArray(serial, comparedSerials), isUnlocked))
       .returning({ serial, failCount }),
-    write.delete(challenge).where(and(isOfTransaction, has(sql`${attempt.outcome} = 'accepted'`))),
+    // A used code stays until it expires: to delete it and insert the next one writes three times as much.
     write
       .update(challenge)
-      .set({ attemptsLeft: sql`${challenge.attemptsLeft} - 1` })
-      .where(and(isLive, has(sql`${attempt.outcome} IN ('wrong', 'unknown')`))),
+      .set({ attemptsLeft: ifAccepted(sql`0`, sql`${challenge.attemptsLeft} - 1`) })
+      .where(
+        and(
+          isOfTransaction,
+          sql`CASE ${outcome} WHEN 'accepted' THEN TRUE WHEN 'limited' THEN FALSE ELSE ${isLive} END`,
+        ),
+      ),
     limits.refund(has(sql`${attempt.outcome} = 'accepted'`)),
     // Old attempts, and attempts from before the clock was set back.
     write

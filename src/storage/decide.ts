@@ -1,21 +1,21 @@
 import { setTimeout } from "node:timers/promises";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 import type { Database, RowsStatement, Statement } from "../contracts/database.ts";
+import type { Decided } from "../contracts/plugin/store.ts";
 import { isNothingDone, isUnavailable } from "./errors.ts";
 
 /** Total time for reading a verdict, and the interval between two reads. */
 const READ_MS = 5_000;
 const READ_INTERVAL_MS = 100;
 
-/** Commits a decision and returns the verdict. See `PluginContext.decide`. */
+/** Commits a decision, and reads the verdict if the response is lost. See `PluginContext.decide`. */
 export async function decide<Row>(
   database: Database,
   statements: readonly Statement[],
   verdict: RowsStatement<Row>,
-): Promise<{ readonly results: readonly unknown[] | null; readonly verdict: readonly Row[] }> {
+): Promise<Decided<Row>> {
   try {
-    const results: readonly unknown[] = await database.commit([...statements, verdict]);
-    return { results: results.slice(0, -1), verdict: results.at(-1) as readonly Row[] };
+    return { results: await database.commit(statements), verdict: null };
   } catch (error) {
     const rows = await readAfter(database, error, async (read) => (await read.batch([verdict]))[0]);
     if (rows.length === 0) throw error;

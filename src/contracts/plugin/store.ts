@@ -4,6 +4,11 @@ import type { Database, KeptTable, RowsStatement, Statement } from "../database.
 /** A select that runs on its own or within a commit. */
 type SelectRows<Row> = (database: Database["read"]) => Statement & PromiseLike<readonly Row[]>;
 
+/** The results of a commit or, if they were lost, the rows by which it says what it did. */
+export type Decided<Row> =
+  | { readonly results: readonly unknown[]; readonly verdict: null }
+  | { readonly results: null; readonly verdict: readonly Row[] };
+
 /**
  * The database. Build statements with `read`, `write` and `prepare`; run the ones that belong together in one commit.
  * Nothing is awaited in the middle of a write.
@@ -20,13 +25,10 @@ export interface PluginStore extends Pick<Database, "read" | "write" | "append" 
    * Commits a decision and returns it. If the response to the commit is lost, the verdict is read for 5 s, so that the
    * HTTP response never denies what was done.
    * @param verdict selects a row that the commit writes, by an ID of its own.
-   * @returns `results` of the statements; `null` if they were lost.
+   * @returns `results` of the statements or, if they were lost, the rows of the verdict.
    * @throws what `commit` rejects with, if there is no verdict.
    */
-  decide<Row>(
-    statements: readonly Statement[],
-    verdict: RowsStatement<Row>,
-  ): Promise<{ readonly results: readonly unknown[] | null; readonly verdict: readonly Row[] }>;
+  decide<Row>(statements: readonly Statement[], verdict: RowsStatement<Row>): Promise<Decided<Row>>;
   /**
    * After a commit rejected with this error, reads for 5 s what it wrote, because only its response may be lost.
    * @returns no rows if nothing was written.

@@ -12,7 +12,7 @@ import {
   type UserName,
 } from "sealpost/plugin";
 import { createLookAlikes } from "./look-alikes.ts";
-import { idByNames, namesValue, type UserRow, type UserStore } from "./store.ts";
+import { idByNames, type UserRow, type UserStore, valuesOf } from "./store.ts";
 
 /** The user attributes that `attribute` returns, under every name in use for them. */
 const ATTRIBUTES: Readonly<Record<string, (row: UserRow) => string>> = {
@@ -57,7 +57,9 @@ export function createDirectory({
     defaultRealm,
     lookup: {
       id: idByNames(defaultRealm),
-      names: (names) => namesValue(names.map(({ username, realm = defaultRealm }) => ({ username, realm }))),
+      values([name, otherwise = name]) {
+        return valuesOf({ realm: defaultRealm, ...name }, { realm: defaultRealm, ...otherwise });
+      },
       select: users.select,
       user(rows) {
         const [row] = rows as readonly { readonly user: UserRow | null }[];

@@ -184,20 +184,26 @@ function isNamed({ username, realm }: UserName): SQL | undefined {
 }
 
 /**
- * The ID of the user with the first of the names in the placeholder `names` whose realm exists, as an expression. NULL if
- * there is none. A realm exists if it has users or is the default one.
+ * The ID of the user with the first of two names whose realm exists, as an expression. NULL if there is none. A realm
+ * exists if it has users or is the default one. {@link valuesOf} returns the values of its placeholders.
  */
 export function idByNames(defaultRealm: string): SQL {
-  return sql`(SELECT ${user.id} FROM ${user} WHERE (${user.realm}, ${user.nameKey}) = (
-    SELECT one.value ->> 0, one.value ->> 1 FROM json_each(${sql.placeholder("names")}) AS one
-    WHERE one.value ->> 0 = ${nameKey(defaultRealm)}
-      OR EXISTS (SELECT 1 FROM ${user} AS other WHERE other.realm = one.value ->> 0)
-    ORDER BY one.key LIMIT 1))`;
+  const { placeholder } = sql;
+  const realm = placeholder("realm");
+  return sql`(SELECT ${user.id} FROM ${user} WHERE ${user.realm} = ${realm} AND ${user.nameKey} = ${placeholder("name")}
+    OR ${user.realm} = ${placeholder("otherRealm")} AND ${user.nameKey} = ${placeholder("otherName")}
+      AND ${realm} <> ${nameKey(defaultRealm)}
+      AND NOT EXISTS (SELECT 1 FROM ${user} AS other WHERE other.realm = ${realm}))`;
 }
 
-/** Returns the value of the placeholder in {@link idByNames}. */
-export function namesValue(names: readonly UserName[]): string {
-  return JSON.stringify(names.map(({ username, realm }) => [nameKey(realm), nameKey(username)]));
+/** Returns the values of the placeholders in {@link idByNames}. A single name stands for both. */
+export function valuesOf(name: UserName, other: UserName = name): Readonly<Record<string, string>> {
+  return {
+    realm: nameKey(name.realm),
+    name: nameKey(name.username),
+    otherRealm: nameKey(other.realm),
+    otherName: nameKey(other.username),
+  };
 }
 
 function conditions(filter: UserFilter): SQL[] {

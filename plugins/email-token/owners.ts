@@ -145,7 +145,7 @@ function prepareTokens(
     if (query.user === "") return withSerial({ serial: query.serial });
     const values = {
       serial: query.serial,
-      ...(lookup ? { names: lookup.names(namesOf(query)) } : { userId: id }),
+      ...(lookup?.values(namesOf(query)) ?? { userId: id }),
     };
     return query.serial === "" ? ofUser(values) : ofUserWithSerial(values);
   };
@@ -158,7 +158,7 @@ function prepareOwner(prepare: PluginStore["prepare"], lookup: DirectoryLookup) 
     lookup.select(sql`(SELECT user_id FROM email_token_token WHERE serial = ${sql.placeholder("serial")})`),
   );
   return (query: OwnerQuery) =>
-    query.user === "" ? ofToken({ serial: query.serial }) : named({ names: lookup.names(namesOf(query)) });
+    query.user === "" ? ofToken({ serial: query.serial }) : named(lookup.values(namesOf(query)));
 }
 
 /**

@@ -205,7 +205,7 @@ function selectUser(
   lookup: DirectoryLookup,
   name: UserName,
 ): Statement {
-  return store.prepare(() => lookup.select(lookup.id))({ names: lookup.names([name]) });
+  return store.prepare(() => lookup.select(lookup.id))(lookup.values([name]));
 }
 
 async function toRow(

@@ -63,15 +63,21 @@ export interface Directory {
   remove(user: UserName): Promise<boolean>;
 }
 
-/** Names of one user, or of several, of which the first whose realm exists is used. Without `realm`, the default one is used, which always exists. */
-export type LookupNames = readonly { readonly username: string; readonly realm?: string }[];
+interface LookupName {
+  readonly username: string;
+  /** Absent for the default one, which always exists. */
+  readonly realm?: string;
+}
+
+/** The name of a user, and another one that is used if the realm of the first does not exist. */
+export type LookupNames = readonly [LookupName] | readonly [LookupName, otherwise: LookupName];
 
 /** Reads a user as part of other statements, which can be prepared. */
 export interface DirectoryLookup {
-  /** The ID of a user by name, as an expression with the placeholder `names`. NULL if the user does not exist. */
+  /** The ID of a user by name, as an expression with placeholders. NULL if the user does not exist. */
   readonly id: SQL;
-  /** Returns the value of the placeholder in {@link DirectoryLookup.id}. */
-  names(names: LookupNames): string;
+  /** Returns the values of the placeholders in {@link DirectoryLookup.id}. */
+  values(names: LookupNames): Readonly<Record<string, string>>;
   /** Selects a user by an expression for the ID. Takes as long if the user does not exist. */
   select(id: SQL): SelectStatement<unknown>;
   /** Returns the selected user. @param rows the result of {@link DirectoryLookup.select}. */

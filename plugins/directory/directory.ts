@@ -57,9 +57,7 @@ export function createDirectory({
     defaultRealm,
     lookup: {
       id: idByNames(defaultRealm),
-      values([name, otherwise = name]) {
-        return valuesOf({ realm: defaultRealm, ...name }, { realm: defaultRealm, ...otherwise });
-      },
+      values: (names) => valuesOf(names, defaultRealm),
       select: users.select,
       user(rows) {
         const [row] = rows as readonly { readonly user: UserRow | null }[];

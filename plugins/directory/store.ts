@@ -1,7 +1,14 @@
 import { and, asc, eq, type SQL, sql } from "drizzle-orm";
 import { sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { PluginStore, SelectStatement, WriteStatement } from "sealpost/plugin";
-import { addressKey, matchesPattern, type NewUser, nameKey, type UserName } from "sealpost/plugin";
+import {
+  addressKey,
+  type LookupNames,
+  matchesPattern,
+  type NewUser,
+  nameKey,
+  type UserName,
+} from "sealpost/plugin";
 import { type EmailChangeStore, emailChange } from "./email-change.ts";
 
 /** Users as queries see them; `migrations/*.sql` creates the table. */
@@ -197,12 +204,15 @@ export function idByNames(defaultRealm: string): SQL {
 }
 
 /** Returns the values of the placeholders in {@link idByNames}. A single name stands for both. */
-export function valuesOf(name: UserName, other: UserName = name): Readonly<Record<string, string>> {
+export function valuesOf(
+  [name, otherwise = name]: LookupNames,
+  defaultRealm: string,
+): Readonly<Record<string, string>> {
   return {
-    realm: nameKey(name.realm),
+    realm: nameKey(name.realm ?? defaultRealm),
     name: nameKey(name.username),
-    otherRealm: nameKey(other.realm),
-    otherName: nameKey(other.username),
+    otherRealm: nameKey(otherwise.realm ?? defaultRealm),
+    otherName: nameKey(otherwise.username),
   };
 }
 

@@ -85,7 +85,7 @@ export function createCheckCode(
   };
 }
 
-/** What the first statement of an attempt returns. */
+/** The row that the first statement of an attempt returns. */
 type Verdict = Pick<typeof attempt.$inferSelect, "outcome" | "serial">;
 
 /** A token after an attempt: its failures are zero if the code was right. Locked tokens are not counted. */

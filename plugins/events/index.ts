@@ -46,7 +46,7 @@ export const events = definePlugin({
       on: { "*": createDispatch({ ...ctx, bindings, webhooks, bounds }) },
       drain: webhooks.drain,
       nextDueAt: deliveries.nextDueAt,
-      abandonLeases: () => [deliveries.abandonLeases()],
+      abandonLeases: deliveries.abandonLeases,
       async prune() {
         await ctx.store.commit([deliveries.prune(DELIVERY_DAYS)]);
       },

@@ -19,7 +19,7 @@ const deliveryView = named(
       v.nullable(v.string()),
       "The reason if there was no complete response, such as `timeout`",
     ),
-    next_try: described(v.nullable(v.string()), "`null` also while a restore holds it"),
+    next_try: v.nullable(v.string()),
     created_at: v.string(),
     updated_at: v.string(),
   }),
@@ -65,7 +65,7 @@ function toDeliveryView(row: WebhookDelivery): v.InferOutput<typeof deliveryView
     status,
     binding: row.bindingId,
     code: row.code || null,
-    next_try: row.dueAt === null || row.dueAt.getTime() >= HOLD_MS ? null : row.dueAt.toISOString(),
+    next_try: row.dueAt && row.dueAt.getTime() < HOLD_MS ? row.dueAt.toISOString() : null,
     created_at: row.createdAt.toISOString(),
     updated_at: row.updatedAt.toISOString(),
   };

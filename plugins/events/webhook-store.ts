@@ -1,4 +1,4 @@
-import { and, desc, eq, lt, ne, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, lt, type SQL, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { HOLD_MS, type PluginStore, type RowsStatement, type WriteStatement } from "sealpost/plugin";
 
@@ -73,7 +73,7 @@ export interface DeliveryStore {
     update: DeliveryUpdate,
   ): WriteStatement;
   /** Makes the attempts under way due again: the process that made them has ended. */
-  abandonLeases(): WriteStatement;
+  abandonLeases(): readonly WriteStatement[];
   /** Ends the deliveries of a binding that wait. */
   cancel(bindingId: number): WriteStatement;
   /** Returns a page, newest first, and the number of all. */
@@ -150,7 +150,9 @@ export function createDeliveryStore(
         .where(and(eq(webhookDelivery.id, id), eq(webhookDelivery.lease, lease)));
     },
 
-    abandonLeases: () => write.update(webhookDelivery).set(NOT_LEASED).where(ne(webhookDelivery.lease, "")),
+    abandonLeases: () => [
+      write.update(webhookDelivery).set(NOT_LEASED).where(sql`${webhookDelivery.lease} <> ''`),
+    ],
 
     cancel(bindingId) {
       return write

@@ -26,7 +26,7 @@ import {
   SNAPSHOT,
   STAGING,
 } from "../storage/moves/tables.ts";
-import { heldBy, holdCopied } from "../storage/queued-mail.ts";
+import { changedRows, holdCopied } from "../storage/queued-mail.ts";
 import type { SealedRepository } from "../storage/sealed-values.ts";
 import { VERSION } from "../version.ts";
 import { KEY_CHECK, opensKeyCheck } from "./instance-secrets.ts";
@@ -141,7 +141,7 @@ export async function adoptCopy(
   const dueTimes = deps.dueTimes.filter(({ table }) => tables.includes(getTableName(table)));
   const holds = holdCopied(database, dueTimes);
   const results: readonly unknown[] = await database.commit([...holds, ...audit(platform.now())]);
-  return { held: heldBy(results.slice(0, holds.length)) };
+  return { held: changedRows(results.slice(0, holds.length)) };
 }
 
 /** @throws {SealpostError} `conflict` if the keys are not those of the backup. */

@@ -67,18 +67,18 @@ function clashes(plugins: readonly ValidatedPlugin[]): string[] {
 
 /** Returns the problems of a definition by itself. */
 function problemsOf(plugin: Plugin): string[] {
-  const { name, rights = {}, sealed = [], dueTimes = [] } = plugin;
+  const { name, rights = {}, sealed = [] } = plugin;
   if (!NAME.test(name)) return [`"${name}" is not a plugin name: expected lowercase letters, digits and -`];
   const prefix = `${name.replaceAll("-", "_")}_`;
   const tables = tablesOf(plugin);
-  const used = [...sealed.map(({ row }) => row), ...dueTimes].map(({ table }) => getTableName(table));
+  const sealedTables = sealed.map(({ row }) => getTableName(row.table));
   return [
     ...tables
       .filter((table) => !table.startsWith(prefix))
       .map((table) => `${name}: the name of the table "${table}" must start with ${prefix}`),
-    ...used
+    ...sealedTables
       .filter((table) => !tables.includes(table))
-      .map((table) => `${name}: the table "${table}" of a column that it names is not among its tables`),
+      .map((table) => `${name}: the sealed table "${table}" is not among its tables`),
     ...Object.keys(rights)
       .filter((right) => !RIGHT.test(right))
       .map((right) => `${name}: "${right}" is not a name of a right: expected letters, digits and _`),

@@ -84,7 +84,7 @@ export function createPluginWork({ epoch, background, drainLater }: PluginWorkDe
       return Math.min(...(await Promise.all(times)));
     },
 
-    abandonLeases: () => workers.flatMap(({ abandonLeases }) => abandonLeases?.() ?? []),
+    abandonLeases: () => workers.flatMap((one) => one.abandonLeases?.() ?? []),
 
     wake() {
       woken?.resolve();

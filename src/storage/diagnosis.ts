@@ -23,7 +23,7 @@ interface Diagnosis {
 export type Diagnose = (now: Date) => Promise<Diagnosis>;
 
 /** @param dueTimes columns with due times of the work of plugins. */
-export function createDiagnose(database: Database, dueTimes: readonly SQLiteColumn[] = []): Diagnose {
+export function createDiagnose(database: Database, dueTimes: readonly SQLiteColumn[]): Diagnose {
   const { read } = database;
   const seconds = sql<number>`CAST(strftime('%s', 'now') AS INTEGER)`;
   return async (now) => {

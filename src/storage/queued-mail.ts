@@ -1,5 +1,5 @@
 import type { ResultSet } from "@libsql/client";
-import { and, asc, count, desc, eq, getTableColumns, gte, isNull, lt, type SQL, sql } from "drizzle-orm";
+import { and, asc, count, desc, eq, getTableColumns, gte, type SQL, sql } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Database, WriteStatement } from "../contracts/database.ts";
 import {
@@ -101,13 +101,9 @@ export function createQueuedMailRepository(
         .where(and(eq(mail.id, old.id), asRead));
     },
 
-    hold: () =>
-      write
-        .update(mail)
-        .set({ dueAt: sql`${mail.dueAt} + ${HOLD_MS}` })
-        .where(and(lt(mail.dueAt, HOLD_MS), isNull(mail.lease))),
+    hold: () => moveBy(HOLD_MS, mail.dueAt, write, sql`AND ${mail.lease} IS NULL`),
 
-    release: () => [mail.dueAt, ...dueTimes].map((dueAt) => moveBy(-HOLD_MS, dueAt, write)),
+    release: () => holdCopied(database, dueTimes, -HOLD_MS),
   };
 }
 
@@ -119,24 +115,25 @@ export function selectHeld({ read }: Pick<Database, "read">, dueTimes: readonly 
   return read.select({ held: sql`${sql.join(counts, sql` + `)}`.mapWith(Number) }).from(sql`(SELECT 1)`);
 }
 
-/** Holds the messages and the work of plugins that wait in a copy of a database. */
+/** Holds the messages and the work of plugins that wait in a copy of a database. @param ms negative to release them. */
 export function holdCopied(
   { write }: Pick<Database, "write">,
   dueTimes: readonly SQLiteColumn[],
+  ms = HOLD_MS,
 ): WriteStatement[] {
-  return [mail.dueAt, ...dueTimes].map((dueAt) => moveBy(HOLD_MS, dueAt, write));
+  return [mail.dueAt, ...dueTimes].map((dueAt) => moveBy(ms, dueAt, write));
 }
 
-/** Returns the number of messages and of other work that {@link holdCopied} has held. @param results those of its statements. */
-export function heldBy(results: readonly unknown[]): number {
+/** Returns the number of rows that writes have changed. @param results those of the writes. */
+export function changedRows(results: readonly unknown[]): number {
   return (results as readonly ResultSet[]).reduce((sum, { rowsAffected }) => sum + rowsAffected, 0);
 }
 
 /** Adds a time to those that are held, if it is negative, or to the others. */
-function moveBy(ms: number, dueAt: SQLiteColumn, write: Database["write"]): WriteStatement {
-  const isMoved = ms < 0 ? sql`${dueAt} >= ${HOLD_MS}` : sql`${dueAt} < ${HOLD_MS}`;
+function moveBy(ms: number, dueAt: SQLiteColumn, write: Database["write"], also = sql``): WriteStatement {
+  const name = sql.identifier(dueAt.name);
   return write.run(
-    sql`UPDATE ${dueAt.table} SET ${sql.identifier(dueAt.name)} = ${dueAt} + ${ms} WHERE ${isMoved}`,
+    sql`UPDATE ${dueAt.table} SET ${name} = ${dueAt} + ${ms} WHERE (${dueAt} < ${HOLD_MS}) = (${ms} > 0) ${also}`,
   );
 }
 

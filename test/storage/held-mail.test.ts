@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { HOLD_MS } from "../../src/domain/queued-mail.ts";
 import { createQueueClock } from "../../src/storage/durable/queue-clock.ts";
 import { createOutboxRepository } from "../../src/storage/outbox.ts";
-import { createQueuedMailRepository, heldBy } from "../../src/storage/queued-mail.ts";
+import { changedRows, createQueuedMailRepository } from "../../src/storage/queued-mail.ts";
 import { createWaitingMailRepository } from "../../src/storage/server-health.ts";
 import { later, mailRows, NOW } from "./fixtures/mail-rows.ts";
 
@@ -55,7 +55,7 @@ test("a held message stays held when its server is back, and when an object star
 test("a release makes each message due when it was due before", async () => {
   await using instance = await held();
   const { database, repository, outbox } = instance;
-  expect(heldBy(await database.commit(repository.release()))).toBe(2);
+  expect(changedRows(await database.commit(repository.release()))).toBe(2);
   expect(await instance.column<number>("due_at")).toEqual({
     due: NOW.getTime(),
     sending: later(5).getTime(),

@@ -3,7 +3,7 @@ import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Database, Statement } from "../../contracts/database.ts";
 import type { BackupRow, BackupTable } from "../../domain/backup.ts";
 import { CREATE_TABLE, recordMigration, type Step } from "../migrate.ts";
-import { heldBy, holdCopied } from "../queued-mail.ts";
+import { changedRows, holdCopied } from "../queued-mail.ts";
 import type { RestorePlan } from "./plan.ts";
 import { expressionOf } from "./row-values.ts";
 import { columnList, dropCopies, listTables, STAGING, STAYS, type TableColumns } from "./tables.ts";
@@ -105,7 +105,7 @@ export function createStagingTables(database: Database, dueTimes: readonly SQLit
         ...also,
         ...(await dropCopies(database, STAGING)),
       ]);
-      return heldBy(results.slice(statements.length, statements.length + holds.length));
+      return changedRows(results.slice(statements.length, statements.length + holds.length));
     },
   };
 

@@ -7,6 +7,7 @@ import {
   HOUR_SECONDS,
   LOST,
   MESSAGE,
+  NO_JITTER,
   openCircuit,
   type QueueInstance,
   queueInstance,
@@ -19,15 +20,6 @@ import {
 setDefaultTimeout(30_000);
 
 const HOST = "mail.example.org";
-/** No jitter: an attempt comes after the full backoff. */
-const noJitter = { randomBytes: varied(255) };
-
-/** IDs must differ. Only the four bytes that spread the attempts are fixed. */
-function varied(share: number) {
-  return (length: number) =>
-    length === 4 ? new Uint8Array(4).fill(share) : crypto.getRandomValues(new Uint8Array(length));
-}
-
 const health = ({ services }: QueueInstance, name = "a") => services.circuit.health(name);
 const audited = (instance: QueueInstance) =>
   instance.rows<{ action: string; identifier: string; info: string; phase: string }>(
@@ -36,7 +28,7 @@ const audited = (instance: QueueInstance) =>
 
 describe("the circuit of a definition", () => {
   test("opens after five failures in a row, and mail waits without attempts", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await openCircuit(instance);
     expect(await health(instance)).toMatchObject({
       ...{ circuit: "open", failures: 5, since: instance.clock.now },
@@ -116,7 +108,7 @@ describe("the circuit of a definition", () => {
     const entrance = gate();
     let conversations = 0;
     await using instance = await queueInstance({
-      ...noJitter,
+      ...NO_JITTER,
       around: async (_, send) => {
         if (++conversations > 5) await entrance.pass();
         return send();
@@ -143,7 +135,7 @@ describe("the circuit of a definition", () => {
   });
 
   test("makes every waiting message due when it closes", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await instance.save();
     instance.fail({ ...GREYLISTED, reply: { code: 450, enhanced: null, text: "try again in 10 hours" } });
     const id = await instance.queue();
@@ -158,7 +150,7 @@ describe("the circuit of a definition", () => {
     ["every 30 s while the server cannot be reached", DOWN, [30, 30, 30, 30, 30, 30, 30]],
     ["ever less often while the login is rejected", REJECTED, [30, 60, 120, 240, 480, 900, 900]],
   ])("is probed %s, and no message is attempted", async (_, fault, seconds) => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await openCircuit(instance, 1, fault);
     const waits: number[] = [];
     instance.fail({ ...fault, times: 100 }, HOST);
@@ -174,7 +166,7 @@ describe("the circuit of a definition", () => {
   });
 
   test("is probed every 30 s again when the server becomes unavailable after rejected logins", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await openCircuit(instance, 1, REJECTED);
     const waits: number[] = [];
     for (const fault of [REJECTED, REJECTED, DOWN, REJECTED, REJECTED]) {
@@ -189,7 +181,7 @@ describe("the circuit of a definition", () => {
   });
 
   test("is probed immediately when a message is retried, and by one probe", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     const [id = "", other = ""] = await openCircuit(instance, 2);
     await instance.services.mailQueue.retry(id, ACTOR);
     await instance.services.mailQueue.retry(other, ACTOR);
@@ -204,7 +196,7 @@ describe("the circuit of a definition", () => {
   });
 
   test("is probed by another worker 15 s after one was killed in the middle of a probe", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await openCircuit(instance);
     instance.clock.advance(31);
     const leased = instance.clock.now.getTime() + 15_000;
@@ -218,7 +210,7 @@ describe("the circuit of a definition", () => {
   });
 
   test("is opened once by the failures of a message for many recipients", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await instance.save();
     instance.fail({ ...DOWN, times: 100 }, HOST);
     const to = Array.from({ length: 9 }, (_, at) => ({ name: "", address: `user${at}@example.net` }));
@@ -233,7 +225,7 @@ describe("the circuit of a definition", () => {
     const entrance = gate();
     let conversations = 0;
     await using instance = await queueInstance({
-      ...noJitter,
+      ...NO_JITTER,
       around: async (_, send) => {
         if (++conversations === 6) await entrance.pass();
         return send();
@@ -255,7 +247,7 @@ describe("the circuit of a definition", () => {
   });
 
   test("stays open when the definition is saved and is still wrong", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await openCircuit(instance, 3, REJECTED);
     await instance.save("a", { description: "moved" });
     instance.fail(REJECTED, HOST);
@@ -265,7 +257,7 @@ describe("the circuit of a definition", () => {
   });
 
   test("is reset when the definition is saved before it opened, and waiting messages are due", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await instance.save();
     instance.fail({ phase: "sender", code: "tls_required", times: 3 });
     for (let number = 0; number < 3; number++) await instance.queue();
@@ -277,7 +269,7 @@ describe("the circuit of a definition", () => {
   });
 
   test("stays open if the egress policy denies the probe", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await openCircuit(instance);
     instance.clock.advance(31);
     instance.fail({ phase: "policy", code: "egress_denied" }, HOST);
@@ -287,7 +279,7 @@ describe("the circuit of a definition", () => {
   });
 
   test("does not close because of an abort, and the next worker probes immediately", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await openCircuit(instance);
     instance.clock.advance(31);
     instance.fail({ ...DOWN, code: "cancelled" }, HOST);
@@ -303,7 +295,7 @@ describe("the circuit of a definition", () => {
   });
 
   test("closes for a server that is too slow for a probe but responds", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await instance.save("a", { timeout: 60 });
     await openCircuit(instance);
     instance.clock.advance(31);
@@ -313,7 +305,7 @@ describe("the circuit of a definition", () => {
   });
 
   test("does not affect other definitions", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await openCircuit(instance);
     await instance.save("b", { server: "two.example.org" });
     await instance.queue({}, MESSAGE, "b");
@@ -322,7 +314,7 @@ describe("the circuit of a definition", () => {
   });
 
   test("does not hold back messages that are about to expire", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await openCircuit(instance, 0);
     const expiresAt = new Date(instance.clock.now.getTime() + 10_000);
     const id = await instance.queue({ expiresAt });
@@ -333,7 +325,7 @@ describe("the circuit of a definition", () => {
   });
 
   test("moves mail with alternatives to another server without an attempt", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await openCircuit(instance, 0);
     await instance.save("b", { server: "two.example.org", sender: "b@example.org" });
     const id = await instance.queue({}, MESSAGE, ["a", "b"]);
@@ -352,7 +344,7 @@ describe("the circuit of a definition", () => {
   });
 
   test("makes a message with several definitions wait if all are down, instead of moving it back and forth", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await openCircuit(instance, 0);
     await instance.save("b", { server: "two.example.org" });
     instance.fail({ ...DOWN, times: 5 }, "two.example.org");
@@ -368,7 +360,7 @@ describe("the circuit of a definition", () => {
   });
 
   test("is checked before inline delivery if there is another server", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await openCircuit(instance, 0);
     await instance.save("b", { server: "two.example.org" });
     expect(await instance.submit({ queue: false }, MESSAGE, ["a", "b"])).toMatchObject({
@@ -380,7 +372,7 @@ describe("the circuit of a definition", () => {
   });
 
   test("that a wrong clock opened until tomorrow closes earlier", async () => {
-    await using instance = await queueInstance(noJitter);
+    await using instance = await queueInstance(NO_JITTER);
     await instance.save();
     instance.clock.advance(86_400);
     await openCircuit(instance, 1);

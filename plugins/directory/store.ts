@@ -196,9 +196,9 @@ function isNamed({ username, realm }: UserName): SQL | undefined {
  */
 export function idByNames(defaultRealm: string): SQL {
   const { placeholder } = sql;
-  const realm = placeholder("realm");
-  return sql`(SELECT ${user.id} FROM ${user} WHERE ${user.realm} = ${realm} AND ${user.nameKey} = ${placeholder("name")}
-    OR ${user.realm} = ${placeholder("otherRealm")} AND ${user.nameKey} = ${placeholder("otherName")}
+  const realm = placeholder("lookupRealm");
+  return sql`(SELECT ${user.id} FROM ${user} WHERE ${user.realm} = ${realm} AND ${user.nameKey} = ${placeholder("lookupName")}
+    OR ${user.realm} = ${placeholder("lookupOtherRealm")} AND ${user.nameKey} = ${placeholder("lookupOtherName")}
       AND ${realm} <> ${nameKey(defaultRealm)}
       AND NOT EXISTS (SELECT 1 FROM ${user} AS other WHERE other.realm = ${realm}))`;
 }
@@ -209,10 +209,10 @@ export function valuesOf(
   defaultRealm: string,
 ): Readonly<Record<string, string>> {
   return {
-    realm: nameKey(name.realm ?? defaultRealm),
-    name: nameKey(name.username),
-    otherRealm: nameKey(otherwise.realm ?? defaultRealm),
-    otherName: nameKey(otherwise.username),
+    lookupRealm: nameKey(name.realm ?? defaultRealm),
+    lookupName: nameKey(name.username),
+    lookupOtherRealm: nameKey(otherwise.realm ?? defaultRealm),
+    lookupOtherName: nameKey(otherwise.username),
   };
 }
 

@@ -74,7 +74,10 @@ export type LookupNames = readonly [LookupName] | readonly [LookupName, otherwis
 
 /** Reads a user as part of other statements, which can be prepared. */
 export interface DirectoryLookup {
-  /** The ID of a user by name, as an expression with placeholders. NULL if the user does not exist. */
+  /**
+   * The ID of a user by name, as an expression with placeholders. NULL if the user does not exist. The names of the
+   * placeholders begin with `lookup`, so that those of the statement around it are others.
+   */
   readonly id: SQL;
   /** Returns the values of the placeholders in {@link DirectoryLookup.id}. */
   values(names: LookupNames): Readonly<Record<string, string>>;

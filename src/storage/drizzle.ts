@@ -150,9 +150,13 @@ interface BuiltQuery {
 /**
  * Builds a statement once, at its first use, because building takes longer than running. An instance has a hundred, and
  * a cold start would wait for all of them. Each use binds the values of its `sql.placeholder()`s.
+ * @throws {TypeError} for a statement in place of the function that builds it.
  * @throws {TypeError} from a use that lacks a value, or binds a date to a placeholder without a column.
  */
 export const prepareStatement: PrepareStatement = (build) => {
+  // A plugin in JavaScript may still pass the statement, which would only fail at its first use.
+  if (typeof build !== "function")
+    throw new TypeError("prepare() takes a function that builds the statement");
   let built: {
     readonly query: BuiltQuery;
     readonly sql: string;

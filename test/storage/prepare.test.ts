@@ -11,6 +11,12 @@ async function opened() {
 const id = sql.placeholder("id");
 
 describe("Database.prepare()", () => {
+  test("rejects a statement in place of a function that builds it", async () => {
+    await using database = await opened();
+    const prepare = database.prepare as (statement: unknown) => unknown;
+    expect(() => prepare(database.write.delete(item))).toThrow("a function that builds the statement");
+  });
+
   test("binds new values at each use, in the types of the columns", async () => {
     await using database = await opened();
     const { write, prepare } = database;

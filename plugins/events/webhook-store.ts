@@ -7,7 +7,7 @@ const DAY_MS = 24 * 3_600_000;
 const LEASE_MS = 30_000;
 /** Attempts at the same time with one binding, by all processes together. */
 const MAX_LEASED = 8;
-/** Bounds the table while a receiver is down. */
+/** Bounds the table while a receiver is down. Held deliveries do not count. */
 const MAX_QUEUED = 10_000;
 /** Longest that a receiver may delay the next attempt. */
 const MAX_DELAY_MS = DAY_MS;
@@ -86,6 +86,8 @@ export interface DeliveryStore {
 }
 
 const IS_FINAL = sql`${webhookDelivery.dueAt} IS NULL`;
+/** Not final, and not held. */
+const IS_WAITING = sql`${webhookDelivery.dueAt} < ${HOLD_MS}`;
 const NOT_LEASED = { lease: "", leaseEndsAt: new Date(0) };
 const ERASED = { body: "", dueAt: null, lease: "" };
 
@@ -102,7 +104,7 @@ export function createDeliveryStore(
           code, created_at, due_at, lease, lease_ends_at, updated_at)
         SELECT ${id}, ${bindingId}, ${name}, ${event}, ${origin}, ${body}, 'queued', 0, '', ${nowMs}, ${nowMs}, '', 0, ${nowMs}
         WHERE (SELECT count(*) FROM ${webhookDelivery}
-          WHERE ${webhookDelivery.bindingId} = ${bindingId} AND NOT (${IS_FINAL})) < ${MAX_QUEUED}`);
+          WHERE ${webhookDelivery.bindingId} = ${bindingId} AND ${IS_WAITING}) < ${MAX_QUEUED}`);
     },
 
     async due() {
@@ -115,16 +117,13 @@ export function createDeliveryStore(
 
     async nextDueAt() {
       const next = sql<number | null>`min(max(${webhookDelivery.dueAt}, ${webhookDelivery.leaseEndsAt}))`;
-      const [row] = await read
-        .select({ next })
-        .from(webhookDelivery)
-        .where(sql`${webhookDelivery.dueAt} < ${HOLD_MS}`);
+      const [row] = await read.select({ next }).from(webhookDelivery).where(IS_WAITING);
       return row?.next == null ? null : new Date(row.next);
     },
 
     claim(bindingId, lease, max) {
       const leased = sql`SELECT count(*) FROM ${webhookDelivery} WHERE ${webhookDelivery.bindingId} = ${bindingId}
-        AND ${webhookDelivery.dueAt} IS NOT NULL AND NOT (${isDue()}) AND ${webhookDelivery.lease} <> ''`;
+        AND ${IS_WAITING} AND NOT (${isDue()}) AND ${webhookDelivery.lease} <> ''`;
       const due = sql`SELECT ${webhookDelivery.id} FROM ${webhookDelivery}
         WHERE ${webhookDelivery.bindingId} = ${bindingId} AND ${isDue()}
         ORDER BY ${webhookDelivery.dueAt} LIMIT max(0, min(${max}, ${MAX_LEASED} - (${leased})))`;
@@ -174,7 +173,7 @@ export function createDeliveryStore(
 function dueAt(nowMs: number): SQL {
   // A time further away than any delay comes from a clock that was set back since.
   return sql`(${webhookDelivery.dueAt} <= ${nowMs} OR ${webhookDelivery.dueAt} > ${nowMs + MAX_DELAY_MS})
-    AND ${webhookDelivery.dueAt} < ${HOLD_MS} AND (${webhookDelivery.leaseEndsAt} <= ${nowMs} OR ${webhookDelivery.leaseEndsAt} > ${nowMs + LEASE_MS})`;
+    AND ${IS_WAITING} AND (${webhookDelivery.leaseEndsAt} <= ${nowMs} OR ${webhookDelivery.leaseEndsAt} > ${nowMs + LEASE_MS})`;
 }
 
 async function readPage(

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
 import { directory } from "sealpost/plugins/directory";
 import { events } from "sealpost/plugins/events";
 import { adoptCopy, createBackupSource, createRestoreTarget } from "../../../src/access/moves.ts";
@@ -6,7 +7,7 @@ import { readPlugins } from "../../../src/plugin/registry.ts";
 import { MIGRATIONS } from "../../../src/storage/migrations/index.ts";
 import { createSealedRepository } from "../../../src/storage/sealed-values.ts";
 import { auditRows, drain } from "../../fixtures/delivered.ts";
-import { startHttpServer } from "../../fixtures/http/server.ts";
+import { type HttpServer, startHttpServer } from "../../fixtures/http/server.ts";
 import type { TestInstance } from "../../fixtures/instance.ts";
 import { addUser, bind, eventsInstance } from "./fixtures/bindings.ts";
 
@@ -36,40 +37,96 @@ async function adopt({ database, platform, keyring }: TestInstance): Promise<num
   return (await adoptCopy(database, { platform, keyring, dueTimes, audit: () => [] })).held;
 }
 
-test.each([
+const RESTORES = [
   ["a portable backup", replace],
   ["a copied file", adopt],
-])("a restore of %s holds the webhooks that wait until the queue is released", async (_, restore) => {
+] as const;
+
+/** Binds `user_add` to a webhook. */
+function bindWebhook(instance: TestInstance, { origin }: HttpServer) {
+  return bind(instance, {
+    ...{ name: "hook", action: "webhook", "option.subject": undefined, "option.body": undefined },
+    ...{ "option.url": origin, "option.secret": `whsec_${new Uint8Array(32).fill(5).toBase64()}` },
+  });
+}
+
+test.each(RESTORES)(
+  "a restore of %s holds the webhooks that wait until the queue is released",
+  async (_, restore) => {
+    await using receiver = await startHttpServer(() => ({ status: 204 }));
+    await using instance = await eventsInstance();
+    const { request, services, clock } = instance;
+    const webhooks = async () =>
+      ((await request("GET", "/webhook/")).value as { readonly webhooks: readonly object[] }).webhooks;
+    await bindWebhook(instance, receiver);
+    await addUser(instance);
+    await services.settled();
+    const [{ next_try: due }] = (await webhooks()) as readonly [{ readonly next_try: string }];
+
+    expect(await restore(instance)).toBe(1);
+    clock.advance(600);
+    await drain(instance);
+    expect(receiver.requests).toEqual([]);
+    expect(await webhooks()).toMatchObject([{ state: "queued", attempts: 0, next_try: null }]);
+    expect(await services.plugins.work.nextAt(clock.now.getTime())).toBe(Number.POSITIVE_INFINITY);
+    expect((await request("GET", "/mail/stats")).value).toMatchObject({ held: 1 });
+
+    await addUser(instance, { username: "ben", email: "ben@example.net" });
+    await drain(instance);
+    expect(receiver.requests).toHaveLength(1);
+
+    expect((await request("POST", "/mail/release")).value).toBe(1);
+    const [, waiting] = (await webhooks()) as readonly { readonly next_try: string }[];
+    expect(waiting).toMatchObject({ next_try: due });
+    await drain(instance);
+    expect(receiver.requests).toHaveLength(2);
+    expect((await request("GET", "/mail/stats")).value).toMatchObject({ held: 0 });
+    expect(await auditRows(instance, "POST /mail/release")).toMatchObject([{ success: 1 }]);
+  },
+);
+
+/** Copies of the delivery that is there, with these other columns. */
+function copies(
+  count: number,
+  { lease, leaseEndsAt }: { readonly lease: string; readonly leaseEndsAt: number },
+) {
+  return sql`INSERT INTO events_webhook_delivery
+    WITH RECURSIVE copy (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copy WHERE n < ${count})
+    SELECT id || n, binding_id, name, event, origin, body, state, attempts, status, code, created_at, due_at,
+      ${lease}, ${leaseEndsAt}, updated_at FROM events_webhook_delivery, copy`;
+}
+
+test.each(RESTORES)(
+  "after a restore of %s, a new webhook is made though eight held ones are leased",
+  async (_, restore) => {
+    await using receiver = await startHttpServer(() => ({ status: 204 }));
+    await using instance = await eventsInstance();
+    const { database, services, clock } = instance;
+    await bindWebhook(instance, receiver);
+    await addUser(instance);
+    await services.settled();
+    const leaseEndsAt = clock.now.getTime() + 30_000;
+    await database.commit([database.write.run(copies(8, { lease: "old", leaseEndsAt }))]);
+
+    expect(await restore(instance)).toBe(9);
+    clock.advance(600);
+    await addUser(instance, { username: "ben", email: "ben@example.net" });
+    await drain(instance);
+    expect(receiver.requests).toHaveLength(1);
+  },
+);
+
+test("ten thousand held webhooks of a binding keep no new one from being made", async () => {
   await using receiver = await startHttpServer(() => ({ status: 204 }));
   await using instance = await eventsInstance();
-  const { request, services, clock } = instance;
-  const webhooks = async () =>
-    ((await request("GET", "/webhook/")).value as { readonly webhooks: readonly object[] }).webhooks;
-  await bind(instance, {
-    ...{ name: "hook", action: "webhook", "option.subject": undefined, "option.body": undefined },
-    ...{ "option.url": receiver.origin, "option.secret": `whsec_${new Uint8Array(32).fill(5).toBase64()}` },
-  });
+  const { database, services } = instance;
+  await bindWebhook(instance, receiver);
   await addUser(instance);
   await services.settled();
-  const [{ next_try: due }] = (await webhooks()) as readonly [{ readonly next_try: string }];
+  await database.commit([database.write.run(copies(10_000, { lease: "", leaseEndsAt: 0 }))]);
 
-  expect(await restore(instance)).toBe(1);
-  clock.advance(600);
-  await drain(instance);
-  expect(receiver.requests).toEqual([]);
-  expect(await webhooks()).toMatchObject([{ state: "queued", attempts: 0, next_try: null }]);
-  expect(await services.plugins.work.nextAt(clock.now.getTime())).toBe(Number.POSITIVE_INFINITY);
-  expect((await request("GET", "/mail/stats")).value).toMatchObject({ held: 1 });
-
+  expect(await adopt(instance)).toBe(10_001);
   await addUser(instance, { username: "ben", email: "ben@example.net" });
   await drain(instance);
   expect(receiver.requests).toHaveLength(1);
-
-  expect((await request("POST", "/mail/release")).value).toBe(1);
-  const [, waiting] = (await webhooks()) as readonly { readonly next_try: string }[];
-  expect(waiting).toMatchObject({ next_try: due });
-  await drain(instance);
-  expect(receiver.requests).toHaveLength(2);
-  expect((await request("GET", "/mail/stats")).value).toMatchObject({ held: 0 });
-  expect(await auditRows(instance, "POST /mail/release")).toMatchObject([{ success: 1 }]);
 });

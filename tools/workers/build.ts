@@ -1,12 +1,11 @@
-import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import type { BunPlugin } from "bun";
 import { type Config, parseConfig } from "../../src/config.ts";
-import { CONFIG_FILE } from "../../src/runtime/local/load-plugins.ts";
+import { findConfig } from "../../src/runtime/local/load-plugins.ts";
 import { joinModules } from "./join-modules.ts";
 import { minify } from "./minify.ts";
-import { CALLED_BY_NO_PLUGIN, NEVER_CALLED } from "./never-called.ts";
+import { UNUSED, UNUSED_BY_LIBSQL } from "./never-called.ts";
 import { shedAsn1 } from "./shed-asn1.ts";
 import { shedParts } from "./shed-parts.ts";
 import { shedTables } from "./shed-tables.ts";
@@ -20,10 +19,10 @@ const WORKER_SOURCES = join(ROOT, "src", "runtime", "workers");
 export const OBJECT_ENTRY = join(WORKER_SOURCES, "object.ts");
 /** Main source file of the build for a libSQL server. */
 export const LIBSQL_ENTRY = join(WORKER_SOURCES, "worker.ts");
+const DEFAULT_ENTRIES = [OBJECT_ENTRY, LIBSQL_ENTRY];
 const MAILER = join(WORKER_SOURCES, "worker-mailer.ts");
 const LOG = join(WORKER_SOURCES, "console-log.ts");
 const OWN_FOLDERS = ["src", "plugins"].map((name) => join(ROOT, name) + sep);
-const PLUGIN_CONFIG = join(ROOT, CONFIG_FILE);
 const LIBRARY_SOCKETS = join(ROOT, "src", "transport", "worker-mailer", "sockets.ts");
 
 const DRIZZLE_RELATIONS = [
@@ -38,8 +37,11 @@ const DRIZZLE_RELATIONS = [
   "createMany",
 ];
 
-/** Modules that no code reaches, with their replacements. */
-const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
+/** Modules with their replacements. */
+type Replacements = readonly (readonly [path: RegExp, contents: string])[];
+
+/** Modules that no code reaches. */
+const LEFT_OUT: Replacements = [
   // hono-openapi imports every schema library that it supports; only valibot is used.
   [/^(effect|sury|zod|zod\/.*|zod-openapi|zod-to-json-schema)$/, "export {};"],
   // nodemailer's fetch of attachments by URL, which is disabled; it imports node:http and node:zlib.
@@ -48,11 +50,6 @@ const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
   [
     /^js-base64$/,
     "export const Base64 = { fromUint8Array: (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'), toUint8Array: (text) => new Uint8Array(Buffer.from(text, 'base64')) };",
-  ],
-  // Its messages in Protocol Buffers, which the second version of its protocol does not have.
-  [
-    /^\.\/protobuf_encode\.js$/,
-    "export const ClientMsg = null, CursorReqBody = null, PipelineReqBody = null;",
   ],
   // The hexadecimal encoding of the ASN.1 packages, in many notations of which one is used.
   [
@@ -69,8 +66,6 @@ const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
     `class Unused { constructor() { throw new TypeError("No timestamps are read here"); } }
      export { Unused as ByteStream, Unused as SeqStream };`,
   ],
-  // Functions that can be called synchronously as well, which none of them is.
-  [/^quansync$/, "export const quansync = ({ async }) => async;"],
   // Drizzle's relational queries; Sealpost uses selects.
   [/^\.\/query-builders\/query\.js$/, "export class RelationalQueryBuilder {}"],
   [
@@ -79,12 +74,6 @@ const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
      export class Relation {} export class Relations {} export class One {} export class Many {}
      export { ${DRIZZLE_RELATIONS.map((name) => `relational as ${name}`).join(", ")} };`,
   ],
-  // The first of hono's routers rejects Sealpost's paths; the second takes any.
-  [/^\.\/router\/reg-exp-router\/router\.js$/, "export class RegExpRouter {}"],
-  [
-    /^\.\/router\/smart-router\/router\.js$/,
-    "export class SmartRouter { constructor({ routers: [, router] }) { return router; } }",
-  ],
   // nodemailer's table of two thousand file types; Sealpost names the type of every part.
   [
     /^\.\/mime-types\.js$/,
@@ -92,18 +81,42 @@ const LEFT_OUT: readonly (readonly [path: RegExp, contents: string])[] = [
   ],
 ];
 
-const leaveOut: BunPlugin = {
+/** Modules that plugins may reach, but neither Sealpost nor its own plugins. */
+const LEFT_OUT_BY_DEFAULT: Replacements = [
+  // Messages of hrana-client in Protocol Buffers, which the second version of its protocol does not have.
+  [
+    /^\.\/protobuf_encode\.js$/,
+    "export const ClientMsg = null, CursorReqBody = null, PipelineReqBody = null;",
+  ],
+  // Functions that can be called synchronously as well, which none of them is.
+  [/^quansync$/, "export const quansync = ({ async }) => async;"],
+  // The first of hono's routers rejects Sealpost's paths; the second takes any.
+  [/^\.\/router\/reg-exp-router\/router\.js$/, "export class RegExpRouter {}"],
+  [
+    /^\.\/router\/smart-router\/router\.js$/,
+    "export class SmartRouter { constructor({ routers: [, router] }) { return router; } }",
+  ],
+];
+
+const leaveOut = (replacements: Replacements): BunPlugin => ({
   name: "leave out",
   setup(build) {
-    for (const [at, [path, contents]] of LEFT_OUT.entries()) {
-      build.onResolve({ filter: path }, () => ({ path: String(at), namespace: "left-out" }));
-      build.onLoad({ filter: new RegExp(`^${at}$`), namespace: "left-out" }, () => ({
+    for (const [index, [path, contents]] of replacements.entries()) {
+      build.onResolve({ filter: path }, () => ({ path: String(index), namespace: "left-out" }));
+      build.onLoad({ filter: new RegExp(`^${index}$`), namespace: "left-out" }, () => ({
         contents,
         loader: "js",
       }));
     }
   },
-};
+});
+
+/** The default builds leave out more: plugins of the operator, and other entries, find whole packages. */
+const shedDefault = (entry: string): readonly BunPlugin[] => [
+  leaveOut([...LEFT_OUT, ...LEFT_OUT_BY_DEFAULT]),
+  shedAsn1(),
+  shedParts(entry === LIBSQL_ENTRY ? { ...UNUSED, ...UNUSED_BY_LIBSQL } : UNUSED),
+];
 
 /** Whether the importer is the Worker: other folders have files of the same names. */
 const isOurs = (importer: string) => dirname(importer) === WORKER_SOURCES;
@@ -117,7 +130,13 @@ const withMailer: BunPlugin = {
   },
 };
 
-/** Builds in the plugins of `sealpost.config.ts`. */
+/** Returns the path of the file that configures the plugins, or `null` for the default ones. */
+async function findPlugins(): Promise<string | null> {
+  const file = await findConfig(ROOT);
+  return file === null ? null : join(ROOT, file);
+}
+
+/** Builds in the plugins of that file. */
 const withPlugins = (path: string): BunPlugin => ({
   name: "with plugins",
   setup(build) {
@@ -179,14 +198,19 @@ export interface WorkerBundle {
  * Bundles a Worker. Code loaded on demand (pkijs) becomes a module of its own.
  * @param entry its main source file. Default: {@link LIBSQL_ENTRY}.
  * @param transport the transport to build in.
- * @param plugins path of the `sealpost.config.ts` with its plugins, if the file exists.
+ * @param plugins path of the file with its plugins. Default: the `sealpost.config.ts`, `.js` or `.mjs` of the
+ * project, if there is one.
  * @throws {AggregateError} if an import cannot be resolved.
+ * @throws {SealpostError} `bad_setting` if two files configure the plugins.
+ * @throws {Error} if a package no longer has what the build leaves out.
  */
 export async function bundleWorker(
   entry = LIBSQL_ENTRY,
   transport: Config["transport"] = "smtp",
-  plugins = PLUGIN_CONFIG,
+  plugins?: string,
 ): Promise<WorkerBundle> {
+  const config = plugins ?? (await findPlugins());
+  const isDefault = config === null && DEFAULT_ENTRIES.includes(entry);
   const { outputs, metafile } = await Bun.build({
     entrypoints: [entry],
     naming: { entry: MAIN_MODULE },
@@ -200,15 +224,13 @@ export async function bundleWorker(
     metafile: true,
     external: ["cloudflare:*"],
     plugins: [
-      leaveOut,
+      ...(isDefault ? shedDefault(entry) : [leaveOut(LEFT_OUT)]),
       joinModules,
-      shedAsn1,
-      shedParts(NEVER_CALLED),
       shedTables,
       shedLogTape,
       guardSockets,
       ...(transport === "worker-mailer" ? [withMailer] : []),
-      existsSync(plugins) ? withPlugins(plugins) : shedParts(CALLED_BY_NO_PLUGIN),
+      ...(config === null ? [] : [withPlugins(config)]),
     ],
   });
   const ordered = outputs.toSorted((left, right) => Number(isMain(right)) - Number(isMain(left)));

@@ -1,8 +1,16 @@
-/** Parts of packages' files, named as `withoutParts` takes them, by the end of a file's path. */
-export type UnusedCode = Readonly<Record<string, readonly string[]>>;
+import type { UnusedPart } from "./without-parts.ts";
+
+// Only the default builds lose these parts: neither Sealpost nor its plugins use them. A part that validates
+// throws, never passes.
+
+/** Parts of packages' files, by the path of a file in `node_modules`. */
+export type UnusedCode = Readonly<Record<string, readonly UnusedPart[]>>;
 
 /** Returns the names of a class's members. @param names separated by blanks. */
 const members = (className: string, names: string) => names.split(" ").map((name) => `${className}.${name}`);
+
+/** Returns a part that a file has twice, such as a getter with its setter. */
+const twice = (part: string): UnusedPart => ({ part, count: 2 });
 
 /** Returns the names of cases of a switch. @param values separated by blanks. */
 const cases = (subject: string, values: string) =>
@@ -25,7 +33,7 @@ const NODEMAILER: UnusedCode = {
       "_normalizeParsedAddresses _convertAddresses _normalizeAddress _normalizeLocalPart",
     ),
     ...members("MimeNode", "_encodeAddressName _generateMessageId"),
-    "if (!value && key && typeof key === 'object')",
+    twice("if (!value && key && typeof key === 'object')"),
     "if (typeof this.content.pipe === 'function')",
     "if (value && typeof value === 'object' && !formattedHeaders.includes(key))",
     "if (options.prepared)",
@@ -37,7 +45,7 @@ const NODEMAILER: UnusedCode = {
     "if (this.mail.headers)",
     "if (this.mail.otp)",
     "if (this.mail.envelope)",
-    "if (this.mail.icalEvent)",
+    twice("if (this.mail.icalEvent)"),
     "if (this.mail.watchHtml)",
     "if (this.mail.amp)",
     "if (/^data:/i.test((attachment.path || attachment.href)))",
@@ -98,7 +106,7 @@ const OAUTH: UnusedCode = {
 };
 
 /** The second version of the protocol over HTTP, which has JSON and no cursors; no transactions, no sequences. */
-const LIBSQL: UnusedCode = {
+export const UNUSED_BY_LIBSQL: UnusedCode = {
   "@libsql/client/lib-esm/http.js": members(
     "HttpClient",
     "migrate transaction executeMultiple sync reconnect",
@@ -109,7 +117,7 @@ const LIBSQL: UnusedCode = {
     ...members("HttpStream", "#flushCursor #createCursorRequest"),
     "if (this.#cursor !== undefined)",
     'if (firstEntry.type === "cursor")',
-    'if (encoding === "protobuf")',
+    twice('if (encoding === "protobuf")'),
   ],
   "@libsql/hrana-client/lib-esm/stream.js": members("Stream", "describe sequence"),
   "@libsql/hrana-client/lib-esm/batch.js": [
@@ -117,20 +125,22 @@ const LIBSQL: UnusedCode = {
     "executeCursor()",
     ...members("BatchCond", "error and or isAutocommit"),
   ],
-  "@libsql/client/lib-esm/hrana.js": ["if (version >= 3)", "if (disableForeignKeys)"],
-  "@libsql/core/lib-esm/config.js": ["if (isInMemoryMode)"],
-  "@libsql/core/lib-esm/util.js": ["ResultSetImpl.toJSON"],
+  "@libsql/client/lib-esm/hrana.js": [twice("if (version >= 3)"), twice("if (disableForeignKeys)")],
+  "@libsql/core/lib-esm/config.js": [twice("if (isInMemoryMode)")],
+  "@libsql/core/lib-esm/util.js": ["ResultSetImpl.toJSON()"],
 };
 
 /** Sealpost reads certificates and keys, writes its few structures itself, and compares names by their bytes. */
-export const PKIJS: readonly string[] = [
-  ...members("Certificate", "encodeTBS sign verify toSchema tbs getKeyHash getPublicKey"),
-  ...members("PublicKeyInfo", "parsedKey fromJSON importKey toSchema"),
+export const PKIJS: readonly UnusedPart[] = [
+  ...members("Certificate", "encodeTBS sign verify toSchema getKeyHash getPublicKey"),
+  twice("Certificate.tbs"),
+  ...members("PublicKeyInfo", "fromJSON importKey toSchema"),
+  twice("PublicKeyInfo.parsedKey"),
   ...members("AttributeTypeAndValue", "isEqual toSchema"),
   ...members("RelativeDistinguishedNames", "isEqual toSchema compareWithDefault"),
   ...members("GeneralName", "toSchema compareWithDefault"),
   ...members("AlgorithmIdentifier", "isEqual toSchema compareWithDefault"),
-  "PkiObject.toString",
+  "PkiObject.toString()",
   "AltName.toSchema",
   "AuthorityKeyIdentifier.toSchema",
   "BasicConstraints.toSchema",
@@ -141,41 +151,37 @@ export const PKIJS: readonly string[] = [
 ];
 
 /** As {@link PKIJS}, and without the shorter ways to the same result, for many or large values. */
-export const ASN1JS: readonly string[] = [
-  "tryFastFromBER()",
-  "shouldUseBuiltinEncoder()",
+export const ASN1JS: readonly UnusedPart[] = [
+  "void tryFastFromBER()",
+  "void shouldUseBuiltinEncoder()",
   "tryEncodeBuiltin()",
-  ...members("GeneralizedTime", "toString fromDate"),
-  ...members("UTCTime", "toString fromDate toBuffer checkYear"),
+  ...members("GeneralizedTime", "toString() fromDate()"),
+  ...members("UTCTime", "toString() fromDate() toBuffer() checkYear()"),
   "if (valueDate)",
   // Relative object identifiers, which no certificate has.
   "case 13 of returnObject.idBlock.tagNumber",
-  ...members("LocalRelativeObjectIdentifierValueBlock", "fromBER toBER fromString toString"),
-  ...members("LocalRelativeSidValueBlock", "fromBER toBER toString"),
+  ...members("LocalRelativeObjectIdentifierValueBlock", "fromBER() toBER() fromString() toString()"),
+  ...members("LocalRelativeSidValueBlock", "fromBER() toBER() toString()"),
   ...members("Integer", "convertFromDER convertToDER fromBigInt"),
-  ...members("LocalIntegerValueBlock", "fromDER toDER toBER"),
-  ...members("BaseBlock", "isEqual toString"),
-  ...members("RawData", "fromBER toBER"),
-  "LocalUtf8StringValueBlock.fromString",
-  "LocalBmpStringValueBlock.fromString",
-  "LocalUniversalStringValueBlock.fromString",
-  "LocalSimpleStringBlock.fromString",
-  "LocalBitStringValueBlock.toBER",
-  "LocalBooleanValueBlock.toBER",
-  "LocalConstructedValueBlock.toBER",
-  "LocalOctetStringValueBlock.toBER",
-  "Null.toBER",
+  ...members("LocalIntegerValueBlock", "fromDER() toDER() toBER()"),
+  ...members("BaseBlock", "isEqual() toString()"),
+  ...members("RawData", "fromBER() toBER()"),
+  "LocalUtf8StringValueBlock.fromString()",
+  "LocalBmpStringValueBlock.fromString()",
+  "LocalUniversalStringValueBlock.fromString()",
+  "LocalSimpleStringBlock.fromString()",
+  "LocalBitStringValueBlock.toBER()",
+  "LocalBooleanValueBlock.toBER()",
+  "LocalConstructedValueBlock.toBER()",
+  "LocalOctetStringValueBlock.toBER()",
+  "Null.toBER()",
 ];
 
-/** Left out of every Worker. */
-export const NEVER_CALLED: UnusedCode = { ...NODEMAILER, ...IPADDR, ...OPENAPI, ...OAUTH, ...LIBSQL };
-
 /**
- * Left out as well unless plugins of the deployment are built in, which may use them. Sealpost's own statements have
- * left joins only and no unions, those that write run in batches, and its tables name the types of their columns. Its
- * routes parse bodies themselves, its tokens have HS256, and its schemas check few kinds of texts.
+ * Sealpost's statements have left joins only and no unions, those that write run in batches, and its tables name the types
+ * of their columns.
  */
-export const CALLED_BY_NO_PLUGIN: UnusedCode = {
+const DRIZZLE: UnusedCode = {
   "drizzle-orm/sqlite-core/dialect.js": [
     ...members(
       "SQLiteDialect",
@@ -192,7 +198,7 @@ export const CALLED_BY_NO_PLUGIN: UnusedCode = {
       "union unionAll intersect except createSetOperator addSetOperators",
     ),
     ...members("SQLiteSelectBase", "run values $withCache"),
-    "createSetOperator()",
+    "void createSetOperator()",
     "getSQLiteSetOperators()",
   ],
   "drizzle-orm/sqlite-core/query-builders/update.js": [
@@ -214,11 +220,11 @@ export const CALLED_BY_NO_PLUGIN: UnusedCode = {
   "drizzle-orm/sqlite-core/db.js": members("BaseSQLiteDatabase", "$count transaction values"),
   "drizzle-orm/sqlite-core/session.js": [
     // Without a cache, each way through these runs the statement.
-    "if (this.cache === void 0 || is(this.cache, NoopCache) || this.queryMetadata === void 0)",
-    "if (this.cacheConfig && !this.cacheConfig.enable)",
-    'if ((this.queryMetadata.type === "insert" || this.queryMetadata.type === "update" || this.queryMetadata.type === "delete") && this.queryMetadata.tables.length > 0)',
-    "if (!this.cacheConfig)",
-    'if (this.queryMetadata.type === "select")',
+    "void if (this.cache === void 0 || is(this.cache, NoopCache) || this.queryMetadata === void 0)",
+    "void if (this.cacheConfig && !this.cacheConfig.enable)",
+    'void if ((this.queryMetadata.type === "insert" || this.queryMetadata.type === "update" || this.queryMetadata.type === "delete") && this.queryMetadata.tables.length > 0)',
+    "void if (!this.cacheConfig)",
+    'void if (this.queryMetadata.type === "select")',
     ...members("SQLiteSession", "run values count"),
     "SQLiteTransaction.rollback",
   ],
@@ -228,6 +234,10 @@ export const CALLED_BY_NO_PLUGIN: UnusedCode = {
   ],
   "drizzle-orm/sqlite-core/columns/all.js": ["getSQLiteColumnBuilders()"],
   "drizzle-orm/casing.js": ["toSnakeCase()", "toCamelCase()"],
+};
+
+/** Sealpost's schemas check few kinds of texts. */
+const SCHEMAS: UnusedCode = {
   "@valibot/to-json-schema/dist/index.mjs": [
     ...cases(
       "valibotAction.type",
@@ -253,24 +263,35 @@ export const CALLED_BY_NO_PLUGIN: UnusedCode = {
     ),
     ...cases("valibotSchema.type", "intersect lazy"),
   ],
+};
+
+/** Sealpost's routes parse bodies themselves, and its tokens have HS256. */
+const HONO: UnusedCode = {
   "hono/dist/hono-base.js": members("Hono", "mount request fire"),
   "hono/dist/utils/jwt/jws.js": [
     "pemToBinary()",
     "exportPublicJwkFrom()",
     ...cases("name", "HS384 HS512 RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA"),
-    'if (typeof key === "object")',
+    twice('if (typeof key === "object")'),
     'if (key.includes("PRIVATE"))',
     'if (key.includes("PUBLIC"))',
     'if (typeof key === "string" && key.includes("PRIVATE"))',
   ],
-  "hono/dist/utils/jwt/jwt.js": [
-    "if (iss)",
-    "if (aud)",
-    'if (typeof privateKey === "object" && "alg" in privateKey)',
-  ],
+  "hono/dist/utils/jwt/jwt.js": ['if (typeof privateKey === "object" && "alg" in privateKey)'],
   "hono/dist/context.js": members("Context", "render setRenderer setLayout getLayout"),
   "hono/dist/request.js": [
     ...members("HonoRequest", "parseBody json text bytes blob formData"),
     ...members("HonoRequest", "queries valid addValidatedData matchedRoutes routePath"),
   ],
+};
+
+/** Unused by both builds. */
+export const UNUSED: UnusedCode = {
+  ...NODEMAILER,
+  ...IPADDR,
+  ...OPENAPI,
+  ...OAUTH,
+  ...DRIZZLE,
+  ...SCHEMAS,
+  ...HONO,
 };

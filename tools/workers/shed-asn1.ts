@@ -1,5 +1,5 @@
-import type { BunPlugin } from "bun";
 import { ASN1JS, PKIJS } from "./never-called.ts";
+import { changePackages } from "./shed-parts.ts";
 import { withoutParts } from "./without-parts.ts";
 
 /** pkijs creates a cryptographic engine on load, which references all of its code. Reading certificates needs no engine. */
@@ -18,21 +18,15 @@ const REGISTRATION = /^register(?:BuiltinEncoder|FastParser)\(\{[\s\S]*?^\}\);$/
 const ORIGINAL = /^const ORIGINAL_(?!LOCAL_INTEGER_TO_STRING)\w+ = .*;$/gm;
 
 /** Leaves the parts of pkijs and asn1js that read certificates and keys, and write keys and signatures. */
-export const shedAsn1: BunPlugin = {
-  name: "shed ASN.1",
-  setup(build) {
-    build.onLoad({ filter: /\/node_modules\/pkijs\/build\/index\.js$/ }, async ({ path }) => {
-      const text = await Bun.file(path).text();
+export const shedAsn1 = () =>
+  changePackages("shed ASN.1", {
+    "pkijs/build/index.js": (text) => {
       const lean = withoutParts([ENGINE, EXTENSION_TYPE, DESCRIPTION].reduce(without, text), PKIJS);
-      return { contents: lean.replace(CLASS, "var $1 = /* @__PURE__ */ (() => $2)();"), loader: "js" };
-    });
-    build.onLoad({ filter: /\/node_modules\/asn1js\/build\/index\.js$/ }, async ({ path }) => {
-      const text = await Bun.file(path).text();
-      const lean = [REGISTRATION, ORIGINAL, DESCRIPTION].reduce(without, text);
-      return { contents: withoutParts(lean, ASN1JS), loader: "js" };
-    });
-  },
-};
+      return lean.replace(CLASS, "var $1 = /* @__PURE__ */ (() => $2)();");
+    },
+    "asn1js/build/index.js": (text) =>
+      withoutParts([REGISTRATION, ORIGINAL, DESCRIPTION].reduce(without, text), ASN1JS),
+  });
 
 /** @throws {Error} if the package has no such part, as after an update. */
 function without(text: string, part: RegExp): string {

@@ -1,17 +1,41 @@
-import type { BunPlugin } from "bun";
+import { join } from "node:path";
+import type { BunPlugin, OnLoadResult } from "bun";
 import type { UnusedCode } from "./never-called.ts";
 import { withoutParts } from "./without-parts.ts";
 
-/** Removes parts of packages, and with them the modules that only they import. */
-export const shedParts = (all: UnusedCode): BunPlugin => ({
-  name: "shed parts",
+/** Folder of the packages that Sealpost names. Packages in it may have others of the same name, in other versions. */
+const PACKAGES = join(import.meta.dir, "..", "..", "node_modules");
+
+/**
+ * Changes files of packages, by their paths in `node_modules`. The build fails if it does not load one of them, as after
+ * an update of a package.
+ */
+export const changePackages = (
+  name: string,
+  changes: Readonly<Record<string, (text: string) => string>>,
+): BunPlugin => ({
+  name,
   setup(build) {
-    for (const [file, names] of Object.entries(all)) {
-      const filter = new RegExp(`/node_modules/${file.replaceAll(".", "\\.")}$`);
-      build.onLoad({ filter }, async ({ path }) => ({
-        contents: withoutParts(await Bun.file(path).text(), names),
-        loader: "js",
-      }));
+    const missing = new Set(Object.keys(changes));
+    for (const [file, change] of Object.entries(changes)) {
+      const filter = new RegExp(`^${RegExp.escape(join(PACKAGES, file))}$`);
+      build.onLoad({ filter }, async ({ path }): Promise<OnLoadResult> => {
+        missing.delete(file);
+        return { contents: change(await Bun.file(path).text()), loader: "js" };
+      });
     }
+    build.onEnd(({ success }) => {
+      if (success && missing.size > 0)
+        throw new Error(`No file to leave parts of out: ${[...missing].join(", ")}`);
+    });
   },
 });
+
+/** Removes parts of packages, and with them the modules that only they import. */
+export const shedParts = (all: UnusedCode): BunPlugin =>
+  changePackages(
+    "shed parts",
+    Object.fromEntries(
+      Object.entries(all).map(([file, parts]) => [file, (text: string) => withoutParts(text, parts)]),
+    ),
+  );

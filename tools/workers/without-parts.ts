@@ -1,5 +1,8 @@
 import { type Class, parseSync, Visitor } from "oxc-parser";
 
+/** Name of a part that a script has once, or as often as `count` says. */
+export type UnusedPart = string | { readonly part: string; readonly count: number };
+
 interface Span {
   readonly start: number;
   readonly end: number;
@@ -10,6 +13,9 @@ interface Cut extends Span {
   readonly by: string;
 }
 
+/** Prefix of a part whose replacement does nothing, because it is reached. Others throw if they are. */
+const SILENT = "void ";
+
 /**
  * Returns a script without the named parts. No bundler finds out that a method is never called, or a condition never
  * true.
@@ -17,19 +23,29 @@ interface Cut extends Span {
  * | name | part |
  * | --- | --- |
  * | `Class.method`, `Class.#method`, `A.prototype.method` | the method, or the assignment |
- * | `Class.method()`, `function()` | the body of the method or the function |
- * | `if (condition)` | the statement, of which the part after `else` remains |
+ * | `Class.method()`, `function()` | the body of the method or the function, which throws |
+ * | `if (condition)` | the statement for a condition that is true, which throws |
  * | `case "value" of subject`, `default of subject` | the case of `switch (subject)` |
+ * | `void function()`, `void if (condition)` | likewise, but nothing throws |
  *
- * @throws {Error} if the script has no such part, as after an update of a package.
+ * @throws {Error} if the script has no such part, or another count, as after an update of a package.
  */
-export function withoutParts(text: string, names: readonly string[]): string {
-  const cuts = cutsOf(text, new Set(names));
-  const missing = names.filter((name) => !cuts.has(name));
-  if (missing.length > 0) throw new Error(`No part to leave out: ${missing.join(", ")}`);
+export function withoutParts(text: string, parts: readonly UnusedPart[]): string {
+  const counts = new Map(
+    parts.map((part) =>
+      typeof part === "string" ? ([part, 1] as const) : ([part.part, part.count] as const),
+    ),
+  );
+  const cuts = cutsOf(text, new Set(counts.keys()));
+  const foundOf = (name: string) => cuts.get(name)?.length ?? 0;
+  const wrong = [...counts].filter(([name, count]) => foundOf(name) !== count);
+  if (wrong.length > 0) {
+    const found = wrong.map(([name, count]) => `${name} (${foundOf(name)} found, ${count} expected)`);
+    throw new Error(`Cannot leave out: ${found.join(", ")}`);
+  }
   // From the end, so that positions stay true. A part inside another goes with it.
   const sorted = [...cuts.values()].flat().toSorted((left, right) => right.start - left.start);
-  const outer = sorted.filter(({ start }, at) => !sorted.slice(at + 1).some(({ end }) => start < end));
+  const outer = sorted.filter(({ start }, index) => !sorted.slice(index + 1).some(({ end }) => start < end));
   return outer.reduce((lean, { start, end, by }) => lean.slice(0, start) + by + lean.slice(end), text);
 }
 
@@ -38,12 +54,16 @@ function cutsOf(text: string, names: ReadonlySet<string>): ReadonlyMap<string, r
   const cut = (name: string, { start, end }: Span, by = "") => {
     if (names.has(name)) cuts.set(name, [...(cuts.get(name) ?? []), { start, end, by }]);
   };
+  const cutBody = (name: string, body: Span, start = "") => {
+    cut(name, body, `${start}{ ${throwing(name)} }`);
+    cut(SILENT + name, body, `${start}{}`);
+  };
   const cutMembers = (className: string, { body }: Class) => {
     for (const member of body.body) {
       if (!("key" in member)) continue;
       const name = `${className}.${text.slice(member.key.start, member.key.end)}`;
       cut(name, member);
-      if (member.type === "MethodDefinition" && member.value.body) cut(`${name}()`, member.value.body, "{}");
+      if (member.type === "MethodDefinition" && member.value.body) cutBody(`${name}()`, member.value.body);
     }
   };
   new Visitor({
@@ -53,19 +73,20 @@ function cutsOf(text: string, names: ReadonlySet<string>): ReadonlyMap<string, r
     VariableDeclarator({ id, init }) {
       if (id.type !== "Identifier") return;
       if (init?.type === "ClassExpression") cutMembers(id.name, init);
-      if (init?.type === "ArrowFunctionExpression") cut(`${id.name}()`, init, "() => {}");
+      if (init?.type === "ArrowFunctionExpression") cutBody(`${id.name}()`, init, "() => ");
     },
     FunctionDeclaration({ id, body }) {
-      if (id && body) cut(`${id.name}()`, body, "{}");
+      if (id && body) cutBody(`${id.name}()`, body);
     },
     ExpressionStatement(node) {
       const { expression } = node;
       if (expression.type !== "AssignmentExpression") return;
       cut(text.slice(expression.left.start, expression.left.end), node);
     },
-    IfStatement({ start, end, test, alternate }) {
+    IfStatement({ start, end, test, consequent, alternate }) {
       const name = `if (${text.slice(test.start, test.end)})`;
-      cut(name, { start, end: alternate?.start ?? end }, alternate ? "" : "{}");
+      cut(name, consequent, throwing(name));
+      cut(SILENT + name, { start, end: alternate?.start ?? end }, alternate ? "" : "{}");
     },
     SwitchStatement({ discriminant, cases }) {
       const subject = text.slice(discriminant.start, discriminant.end);
@@ -77,3 +98,6 @@ function cutsOf(text: string, names: ReadonlySet<string>): ReadonlyMap<string, r
   }).visit(parseSync("package.js", text).program);
   return cuts;
 }
+
+/** Returns the statement in the place of a part that must not be reached. */
+const throwing = (name: string) => `throw Error(${JSON.stringify(`Left out of the Worker: ${name}`)});`;

@@ -7,10 +7,8 @@ import { nearestTo } from "../../domain/nearest.ts";
 import { pluginsOf } from "../default-plugins.ts";
 import { codeOf, invalidSetting } from "../invalid-setting.ts";
 
-/** Name of the file, next to the server, that configures its plugins. */
-export const CONFIG_FILE = "sealpost.config.ts";
-/** Every Node loads the last two; TypeScript needs 22.18. */
-const CONFIG_FILES = [CONFIG_FILE, "sealpost.config.js", "sealpost.config.mjs"];
+/** Names of the file, next to the server, that configures its plugins. Every Node loads the last two; TypeScript needs 22.18. */
+const CONFIG_FILES = ["sealpost.config.ts", "sealpost.config.js", "sealpost.config.mjs"];
 
 const isPlugin = (value: unknown): value is Plugin =>
   typeof value === "object" && value !== null && "name" in value && "validate" in value;
@@ -50,8 +48,11 @@ function assertKnownNames(exported: unknown, file: string): void {
   throw invalidSetting(file, `${file}: ${problems.join(" ")}`);
 }
 
-/** Returns the name of the only file. Of two, one would be ignored without a word. */
-async function findConfig(folder: string): Promise<string | null> {
+/**
+ * Returns the name of the only file that configures the plugins, or `null` if the folder has none.
+ * @throws {SealpostError} `bad_setting` if there are two: one would be ignored without a word.
+ */
+export async function findConfig(folder: string): Promise<string | null> {
   const found: string[] = [];
   for (const file of CONFIG_FILES) if (await exists(folder, file)) found.push(file);
   const [file = null, ...others] = found;

@@ -1,17 +1,25 @@
 import { describe, expect, test } from "bun:test";
 import { withoutParts } from "../../../tools/workers/without-parts.ts";
 
+const throwing = (name: string) => `throw Error("Left out of the Worker: ${name}");`;
+
 describe("a script without a part", () => {
   test.each([
-    ["A.b", "class A { a() {} b() {} static b = 1; }", "class A { a() {}   }"],
+    ["A.b", "class A { a() {} b() {} }", "class A { a() {}  }"],
+    ["A.b", "class A { a() {} static b = 1; }", "class A { a() {}  }"],
     ["A.#b", "const A = class { a() {} #b() { return 1; } }", "const A = class { a() {}  }"],
-    ["A.b()", "class A { b() { return 1; } }", "class A { b() {} }"],
-    ["a()", "function a() { return 1; } const b = 1;", "function a() {} const b = 1;"],
-    ["a()", "const a = () => 1;", "const a = () => {};"],
+    ["A.b()", "class A { b() { return 1; } }", `class A { b() { ${throwing("A.b()")} } }`],
+    ["a()", "function a() { return 1; } const b = 1;", `function a() { ${throwing("a()")} } const b = 1;`],
+    ["a()", "const a = () => 1;", `const a = () => { ${throwing("a()")} };`],
+    ["void A.b()", "class A { b() { return 1; } }", "class A { b() {} }"],
+    ["void a()", "function a() { return 1; } const b = 1;", "function a() {} const b = 1;"],
+    ["void a()", "const a = () => 1;", "const a = () => {};"],
     ["A.prototype.b", "A.prototype.b = function () {}; A.prototype.c = 1;", " A.prototype.c = 1;"],
-    ["if (a.b)", "if (a.b) c(); d();", "{} d();"],
-    ["if (a)", "if (a) b(); else if (c) d();", "if (c) d();"],
-    ["if (c)", "if (a) b(); else if (c) d();", "if (a) b(); else {}"],
+    ["if (a.b)", "if (a.b) c(); d();", `if (a.b) ${throwing("if (a.b)")} d();`],
+    ["if (a)", "if (a) { b(); } else c();", `if (a) ${throwing("if (a)")} else c();`],
+    ["void if (a.b)", "if (a.b) c(); d();", "{} d();"],
+    ["void if (a)", "if (a) b(); else if (c) d();", "if (c) d();"],
+    ["void if (c)", "if (a) b(); else if (c) d();", "if (a) b(); else {}"],
     ['case "a" of a', 'switch (a) { case "a": b(); break; default: c(); }', "switch (a) {  default: c(); }"],
     [
       "default of a",
@@ -26,9 +34,17 @@ describe("a script without a part", () => {
     expect(withoutParts("class A { b() { if (c) d(); } }", ["A.b", "if (c)"])).toBe("class A {  }");
   });
 
+  test("loses a part as often as it is expected", () => {
+    const text = "if (a) b(); if (a) c();";
+    expect(withoutParts(text, [{ part: "void if (a)", count: 2 }])).toBe("{} {}");
+    expect(() => withoutParts(text, ["void if (a)"])).toThrow(
+      "Cannot leave out: void if (a) (2 found, 1 expected)",
+    );
+  });
+
   test("cannot be made if it has no such part", () => {
     expect(() => withoutParts("class A { b() {} }", ["A.b", "A.c", "d()"])).toThrow(
-      "No part to leave out: A.c, d()",
+      "Cannot leave out: A.c (0 found, 1 expected), d() (0 found, 1 expected)",
     );
   });
 });

@@ -46,6 +46,8 @@ export interface QueuedMailRepository {
   hold(): WriteStatement;
   /** Makes held messages, and held work of plugins, due when they were due before. */
   release(): readonly WriteStatement[];
+  /** Condition: a message or work of a plugin is held. */
+  readonly isAnyHeld: SQL;
 }
 
 const isHeld = sql<boolean>`coalesce(${mail.dueAt} >= ${HOLD_MS}, 0)`.mapWith(Boolean);
@@ -56,7 +58,7 @@ const seen = { ...columns, held: isHeld };
 /** @param dueTimes columns with due times of the work of plugins. */
 export function createQueuedMailRepository(
   database: Database,
-  dueTimes: readonly SQLiteColumn[] = [],
+  dueTimes: readonly SQLiteColumn[],
 ): QueuedMailRepository {
   const { read, write } = database;
   return {
@@ -101,27 +103,33 @@ export function createQueuedMailRepository(
         .where(and(eq(mail.id, old.id), asRead));
     },
 
-    hold: () => moveBy(HOLD_MS, mail.dueAt, write, sql`AND ${mail.lease} IS NULL`),
+    hold: () => moveBy(HOLD_MS, mail.dueAt, write, sql`${mail.dueAt} < ${HOLD_MS} AND ${mail.lease} IS NULL`),
 
-    release: () => holdCopied(database, dueTimes, -HOLD_MS),
+    release: () =>
+      [mail.dueAt, ...dueTimes].map((dueAt) => moveBy(-HOLD_MS, dueAt, write, sql`${dueAt} >= ${HOLD_MS}`)),
+
+    isAnyHeld: sql`${countHeld(dueTimes)} > 0`,
   };
 }
 
 /** Selects the number of held messages and of held work of plugins. */
 export function selectHeld({ read }: Pick<Database, "read">, dueTimes: readonly SQLiteColumn[]) {
+  return read.select({ held: countHeld(dueTimes).mapWith(Number) }).from(sql`(SELECT 1)`);
+}
+
+function countHeld(dueTimes: readonly SQLiteColumn[]): SQL {
   const counts = [mail.dueAt, ...dueTimes].map(
     (dueAt) => sql`(SELECT count(*) FROM ${dueAt.table} WHERE ${dueAt} >= ${HOLD_MS})`,
   );
-  return read.select({ held: sql`${sql.join(counts, sql` + `)}`.mapWith(Number) }).from(sql`(SELECT 1)`);
+  return sql.join(counts, sql` + `);
 }
 
-/** Holds the messages and the work of plugins that wait in a copy of a database. @param ms negative to release them. */
+/** Holds the messages and the work of plugins that wait in a copy of a database. */
 export function holdCopied(
   { write }: Pick<Database, "write">,
   dueTimes: readonly SQLiteColumn[],
-  ms = HOLD_MS,
 ): WriteStatement[] {
-  return [mail.dueAt, ...dueTimes].map((dueAt) => moveBy(ms, dueAt, write));
+  return [mail.dueAt, ...dueTimes].map((dueAt) => moveBy(HOLD_MS, dueAt, write, sql`${dueAt} < ${HOLD_MS}`));
 }
 
 /** Returns the number of rows that writes have changed. @param results those of the writes. */
@@ -129,12 +137,10 @@ export function changedRows(results: readonly unknown[]): number {
   return (results as readonly ResultSet[]).reduce((sum, { rowsAffected }) => sum + rowsAffected, 0);
 }
 
-/** Adds a time to those that are held, if it is negative, or to the others. */
-function moveBy(ms: number, dueAt: SQLiteColumn, write: Database["write"], also = sql``): WriteStatement {
+/** Adds a time to the due times of the rows that fulfill a condition. */
+function moveBy(ms: number, dueAt: SQLiteColumn, write: Database["write"], where: SQL): WriteStatement {
   const name = sql.identifier(dueAt.name);
-  return write.run(
-    sql`UPDATE ${dueAt.table} SET ${name} = ${dueAt} + ${ms} WHERE (${dueAt} < ${HOLD_MS}) = (${ms} > 0) ${also}`,
-  );
+  return write.run(sql`UPDATE ${dueAt.table} SET ${name} = ${dueAt} + ${ms} WHERE ${where}`);
 }
 
 function conditions({ state, identifier, recipient, since }: MailQuery): SQL[] {

@@ -19,7 +19,7 @@ const CLAIM = {
 /** A held message that was due, one that was being sent, and one that nothing holds. */
 async function held() {
   const instance = await mailRows();
-  const repository = createQueuedMailRepository(instance.database);
+  const repository = createQueuedMailRepository(instance.database, []);
   await instance.insert("due", { giveUpAt: NOW });
   await instance.insert("sending", { state: "sending", lease: "old", dueAt: HOLD_MS + later(5).getTime() });
   await instance.database.commit([repository.hold()]);

@@ -152,7 +152,7 @@ describe("applyUpdates()", () => {
     expect((await apply([late]))[1]).toEqual([]);
     // In one call, the late update does not replace the other.
     expect((await apply([held, late]))[1]).toEqual([{ id: "1" }]);
-    expect((await createQueuedMailRepository(database).withAttempts("1"))?.attempts).toEqual([
+    expect((await createQueuedMailRepository(database, []).withAttempts("1"))?.attempts).toEqual([
       { mailId: "1", ...attempts[0] },
     ] as MailAttempt[]);
     expect(await database.read.all(sql`SELECT state, lease FROM mail WHERE id = '1'`)).toEqual([

@@ -1,4 +1,4 @@
-import type { Database, Statement, WriteStatement } from "../../contracts/database.ts";
+import type { Database, Statement } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import type { Wake } from "../../contracts/wake.ts";
 import { type AuditActor, auditEntry } from "../../domain/audit.ts";
@@ -6,7 +6,12 @@ import { isPending, type MailAttempt, type QueuedMail, stateOf } from "../../dom
 import { SealpostError } from "../../errors.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { MailStats, ReadMailStats } from "../../storage/mail-stats.ts";
-import type { MailChange, MailQuery, QueuedMailRepository } from "../../storage/queued-mail.ts";
+import {
+  changedRows,
+  type MailChange,
+  type MailQuery,
+  type QueuedMailRepository,
+} from "../../storage/queued-mail.ts";
 import type { Circuit } from "../circuit.ts";
 import { giveUpAt, revive } from "./lifetime.ts";
 
@@ -51,7 +56,10 @@ interface MailQueueDeps {
 
 /** Creates what admins do with queued mail. */
 export function createMailQueue(deps: MailQueueDeps): MailQueue {
-  const { repository, circuit, wake } = deps;
+  const { database, repository, audit, circuit, wake, platform } = deps;
+  const entryOf = (actor: AuditActor) => auditEntry(actor, platform.now(), { success: true });
+  // Before the release, because each of its statements may change nothing.
+  const auditRelease = audit.prepareInsert(repository.isAnyHeld, {});
   return {
     page: repository.page,
     stats: repository.stats,
@@ -69,10 +77,20 @@ export function createMailQueue(deps: MailQueueDeps): MailQueue {
       await manage(deps, id, actor, canceled);
     },
 
-    hold: (actor) => changeAll(deps, actor, [repository.hold()]),
+    async hold(actor) {
+      const [{ rowsAffected }] = await database.commit([
+        repository.hold(),
+        audit.insertIfChanged(entryOf(actor)),
+      ]);
+      return rowsAffected;
+    },
 
     async release(actor) {
-      const released = await changeAll(deps, actor, repository.release());
+      const [, ...results]: readonly unknown[] = await database.commit([
+        auditRelease(entryOf(actor), {}),
+        ...repository.release(),
+      ]);
+      const released = changedRows(results);
       // The request that releases also drains, where no worker polls.
       if (released > 0) await wake.notify([actor.requestId]).catch(() => undefined);
       return released;
@@ -104,16 +122,6 @@ async function manage(
     if (written.rowsAffected > 0) return;
   }
   throw conflict("was claimed by a worker: try again");
-}
-
-async function changeAll(
-  { database, audit, platform }: MailQueueDeps,
-  actor: AuditActor,
-  changes: readonly WriteStatement[],
-): Promise<number> {
-  const entry = auditEntry(actor, platform.now(), { success: true });
-  const results = await database.commit(changes.flatMap((change) => [change, audit.insertIfChanged(entry)]));
-  return results.reduce((sum, { rowsAffected }, at) => (at % 2 === 0 ? sum + rowsAffected : sum), 0);
 }
 
 /** A message that was held for long gets as much time as a new one. */

@@ -19,7 +19,7 @@ const deliveryView = named(
       v.nullable(v.string()),
       "The reason if there was no complete response, such as `timeout`",
     ),
-    next_try: v.nullable(v.string()),
+    next_try: described(v.nullable(v.string()), "`null` also while a restore holds it"),
     created_at: v.string(),
     updated_at: v.string(),
   }),

@@ -136,9 +136,11 @@ export async function adoptCopy(
     const id = keyIdOf(keyCheck);
     await assertKeys(keyring, { keys: id === null ? [] : [id], keyCheck });
   }
-  // The copy may be older than a plugin.
-  const tables = (await listTables(database)).own.map(({ name }) => name);
-  const dueTimes = deps.dueTimes.filter(({ table }) => tables.includes(getTableName(table)));
+  // The copy may be older than a plugin, or than one of its columns.
+  const { own } = await listTables(database);
+  const dueTimes = deps.dueTimes.filter(({ table, name }) =>
+    own.some((one) => one.name === getTableName(table) && one.columns.includes(name)),
+  );
   const holds = holdCopied(database, dueTimes);
   const results: readonly unknown[] = await database.commit([...holds, ...audit(platform.now())]);
   return { held: changedRows(results.slice(0, holds.length)) };

@@ -28,7 +28,7 @@ export const mailStatsView = v.object({
   ),
   held: described(
     v.number(),
-    "Messages that wait until `POST /mail/release`, such as those of a restored instance",
+    "Messages that wait until `POST /mail/release`, such as those of a restored instance, and webhooks of one",
   ),
   delivery_ms: described(
     v.object({ p50: ms, p95: ms }),

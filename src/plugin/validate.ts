@@ -1,4 +1,5 @@
-import { getTableName } from "drizzle-orm";
+import { getTableColumns, getTableName } from "drizzle-orm";
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Plugin, ValidOptions } from "../contracts/plugin/definition.ts";
 import { CORE_RIGHTS } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
@@ -67,7 +68,7 @@ function clashes(plugins: readonly ValidatedPlugin[]): string[] {
 
 /** Returns the problems of a definition by itself. */
 function problemsOf(plugin: Plugin): string[] {
-  const { name, rights = {}, sealed = [] } = plugin;
+  const { name, rights = {}, sealed = [], dueTimes = [] } = plugin;
   if (!NAME.test(name)) return [`"${name}" is not a plugin name: expected lowercase letters, digits and -`];
   const prefix = `${name.replaceAll("-", "_")}_`;
   const tables = tablesOf(plugin);
@@ -79,10 +80,26 @@ function problemsOf(plugin: Plugin): string[] {
     ...sealedTables
       .filter((table) => !tables.includes(table))
       .map((table) => `${name}: the sealed table "${table}" is not among its tables`),
+    ...dueTimes.flatMap((column) => dueTimeProblems(plugin, column).map((problem) => `${name}: ${problem}`)),
     ...Object.keys(rights)
       .filter((right) => !RIGHT.test(right))
       .map((right) => `${name}: "${right}" is not a name of a right: expected letters, digits and _`),
   ];
+}
+
+function dueTimeProblems({ tables = {} }: Pick<Plugin, "tables">, column: SQLiteColumn): string[] {
+  const named = `the due time "${getTableName(column.table)}.${column.name}" is not`;
+  const own = Object.values(tables).find((table) => getTableName(table) === getTableName(column.table));
+  const isOwn = own && Object.values(getTableColumns(own)).some(({ name }) => name === column.name);
+  if (!isOwn) return [`${named} a column of its tables`];
+  return isMilliseconds(column) ? [] : [`${named} an integer in milliseconds`];
+}
+
+/** Whether a column may have milliseconds: Drizzle stores neither seconds, flags nor texts in it. */
+function isMilliseconds(column: SQLiteColumn): boolean {
+  const { columnType } = column;
+  if (columnType !== "SQLiteTimestamp") return columnType === "SQLiteInteger";
+  return "mode" in column && column.mode === "timestamp_ms";
 }
 
 function tablesOf({ tables = {} }: Pick<Plugin, "tables">): string[] {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import {
   type Directory,
   definePlugin,
@@ -29,6 +29,12 @@ const refusal = (...plugins: readonly Plugin[]) =>
     () => "",
     (error: Error) => error.message,
   );
+const jobs = sqliteTable("a_job", {
+  id: text("id").primaryKey(),
+  at: integer("at", { mode: "timestamp" }),
+  ms: integer("ms", { mode: "timestamp_ms" }),
+});
+const newJobs = sqliteTable("a_job", { laterMs: integer("later_ms") });
 const table = (name: string) => sqliteTable(name, { id: text("id").primaryKey() });
 const routes = (...paths: readonly `/${string}`[]) => ({
   routes: paths.map((path) => route({ method: "GET", path, open: true }, () => path)),
@@ -72,6 +78,21 @@ describe("plugins are rejected", () => {
       "with a table name outside the plugin's prefix",
       [plugin("a-b", { tables: { t: table("b_t") } })],
       'a-b: the name of the table "b_t" must start with a_b_',
+    ],
+    [
+      "with the due times of a table that is not theirs",
+      [plugin("a", { dueTimes: [jobs.ms] })],
+      'a: the due time "a_job.ms" is not a column of its tables',
+    ],
+    [
+      "with the due times of a column that is not in their table",
+      [plugin("a", { tables: { jobs }, dueTimes: [jobs.ms, newJobs.laterMs] })],
+      'a: the due time "a_job.later_ms" is not a column of its tables',
+    ],
+    [
+      "with due times in seconds, or in a text",
+      [plugin("a", { tables: { jobs }, dueTimes: [jobs.at, jobs.id] })],
+      'a: the due time "a_job.at" is not an integer in milliseconds; a: the due time "a_job.id" is not an integer in milliseconds',
     ],
     [
       "with the same table",
@@ -201,6 +222,18 @@ describe("the life cycle of plugins", () => {
     await instance.services.prune();
     await instance[Symbol.asyncDispose]();
     expect(done).toEqual(["prune", "prune", "close", "close"]);
+  });
+
+  test("runs what comes before the plugins after the migrations", async () => {
+    const order: string[] = [];
+    const start = async () => void order.push("start");
+    await using instance = await testInstance({ plugins: [plugin("a", {}, { start })] });
+    const { services, database } = instance;
+    await services.start(async () => {
+      await database.read.all("SELECT 1 FROM admin");
+      order.push("before");
+    });
+    expect(order).toEqual(["start", "before", "start"]);
   });
 
   test("ends when the start of a plugin fails, and the error names the plugin", async () => {

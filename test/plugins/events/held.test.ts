@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
+import { integer, sqliteTable } from "drizzle-orm/sqlite-core";
 import { directory } from "sealpost/plugins/directory";
 import { events } from "sealpost/plugins/events";
 import { adoptCopy, createBackupSource, createRestoreTarget } from "../../../src/access/moves.ts";
@@ -115,6 +116,37 @@ test.each(RESTORES)(
     expect(receiver.requests).toHaveLength(1);
   },
 );
+
+test("a release of a message and a webhook is one row of the audit log", async () => {
+  await using receiver = await startHttpServer(() => ({ status: 204 }));
+  await using instance = await eventsInstance();
+  const { request, services } = instance;
+  await bindWebhook(instance, receiver);
+  await addUser(instance);
+  await services.settled();
+  const json = { server: "default", to: ["ann@example.net"], subject: "Hello", text: "Hello" };
+  expect((await request("POST", "/mail/", { json })).status).toBe(200);
+  expect(await adopt(instance)).toBe(2);
+  expect((await request("POST", "/mail/release")).value).toBe(2);
+  expect(await auditRows(instance, "POST /mail/release")).toMatchObject([{ success: 1 }]);
+  expect((await request("POST", "/mail/release")).value).toBe(0);
+  expect(await auditRows(instance, "POST /mail/release")).toHaveLength(1);
+});
+
+test("a copied file that is older than a table or a column with due times is restored", async () => {
+  await using instance = await eventsInstance();
+  const laterAt = integer("later_at", { mode: "timestamp_ms" });
+  const later = ["events_webhook_delivery", "events_later"].map(
+    (name) => sqliteTable(name, { laterAt }).laterAt,
+  );
+  const { database, platform, keyring } = instance;
+  await addUser(instance);
+  const { held } = await adoptCopy(database, {
+    ...{ platform, keyring, audit: () => [] },
+    dueTimes: [...later, ...dueTimes],
+  });
+  expect(held).toBe(0);
+});
 
 test("ten thousand held webhooks of a binding keep no new one from being made", async () => {
   await using receiver = await startHttpServer(() => ({ status: 204 }));
